@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A protocol module: a shared object that exports one constant named
+ * lined_protocol (DESIGN 3.1). This header is what such a module needs.
+ *
+ * A module has no writable globals. The daemon makes an instance of a service
+ * on each worker, `struct lined_service`; all calls for an instance come on
+ * that worker's thread, so a module needs no locks.
+ */
+#ifndef LINED_PROTOCOL_H
+#define LINED_PROTOCOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lined/api.h>
+#include <lined/dispatcher.h>
+#include <lined/line.h>
+#include <lined/service.h>
+#include <lined/socket.h>
+
+LINED_BEGIN_DECLS
+
+/*
+ * The interface's version. It changes when a structure of a public header is
+ * rearranged or a function changes its meaning, not when members are appended
+ * to struct lined_protocol or functions are added.
+ */
+#define LINED_ABI 1u
+
+/* struct lined_protocol.flags */
+enum lined_protocol_flag {
+	/* All clients of a service are served by one worker: for protocols
+	 * whose state lives in memory. */
+	LINED_ONE_WORKER = 1,
+	/* Datagrams from ports below 1024 and from the service's own address
+	 * are dropped, counted, before the protocol sees them: for protocols
+	 * that answer everything. */
+	LINED_NO_REFLECTION = 2,
+};
+
+/* struct lined_protocol.transports */
+enum lined_transport {
+	LINED_TRANSPORT_STREAM = 1,
+	LINED_TRANSPORT_DATAGRAM = 2,
+};
+
+/* struct lined_protocol.framing_fixed: keys that a config may not set. */
+enum lined_framing_key {
+	LINED_FRAMING_TERMINATOR = 1,
+	LINED_FRAMING_LINE_LENGTH = 2,
+	LINED_FRAMING_TOO_LONG = 4,
+	LINED_FRAMING_UNTERMINATED = 8,
+};
+
+/* How an option is written in the config and stored in the module's struct. */
+enum lined_option_type {
+	LINED_OPTION_END,
+	LINED_OPTION_INTEGER,  /* int64_t */
+	LINED_OPTION_BOOLEAN,  /* bool */
+	LINED_OPTION_STRING,   /* const char *, never NULL */
+	LINED_OPTION_DURATION, /* int64_t milliseconds; ms s m h, bare: s */
+	LINED_OPTION_SIZE,     /* int64_t bytes; k M G */
+	LINED_OPTION_LIST,     /* struct lined_option_list of strings */
+	LINED_OPTION_SECTION,  /* struct lined_option_sections, titled */
+};
+
+struct lined_option_list {
+	size_t count;
+	const char *const *items;
+};
+
+/* items: `count` structs of the option's section_size each, whose first member
+ * is `const char *title`. */
+struct lined_option_sections {
+	size_t count;
+	const void *items;
+};
+
+/*
+ * One option of a protocol. A table of them ends with a zeroed entry. The
+ * defaults are written as they would be in the config; a list or a section is
+ * empty by default.
+ */
+struct lined_option {
+	const char *name;
+	enum lined_option_type type;
+	const char *fallback;  /* the default, as text; NULL: "", 0, false */
+	int64_t min, max;      /* numbers; both 0: 0 to the type's largest */
+	size_t offset;         /* where in the module's struct */
+	const char *const *choices; /* strings: NULL-ended, or NULL for any */
+	const struct lined_option *section; /* of LINED_OPTION_SECTION */
+	size_t section_size;
+};
+
+/*
+ * What a module exports. Every callback may be NULL.
+ *
+ * Two doors. The full one: handle_accept sets the client's handlers with
+ * lined_socket_set_handlers(), and handle_read loops over
+ * lined_socket_read_line(). The short one: handle_line and its friends here;
+ * the daemon runs the loop. A protocol with a handle_line may have a
+ * handle_accept too, to greet.
+ *
+ * A datagram address of a service is one socket for all senders: it is given
+ * to handle_accept once when the service starts, and lined_socket_send()
+ * answers the sender of the datagram being read.
+ */
+struct lined_protocol {
+	uint32_t abi;  /* LINED_ABI */
+	uint32_t size; /* sizeof(struct lined_protocol) */
+	const char *name;    /* [a-z0-9_-]+; the module is NAME.so */
+	const char *summary; /* one line for people */
+	uint32_t flags;      /* enum lined_protocol_flag */
+	uint32_t transports; /* enum lined_transport; 0: stream */
+
+	/* A client of the service has arrived. */
+	void (*handle_accept)(struct lined_service *service,
+			      struct lined_socket *client);
+	/* A line of a client. Answer with lined_socket_send(). */
+	void (*handle_line)(struct lined_socket *client,
+			    const struct lined_line *line);
+	/* A line over the limit; what is sent now still arrives. */
+	void (*handle_too_long)(struct lined_socket *client);
+	/* The client is gone: the last call about it. */
+	void (*handle_close)(struct lined_socket *client,
+			     enum lined_close_reason reason, int error);
+
+	/* The options: a table, and the size of the struct that it fills. */
+	const struct lined_option *options;
+	size_t options_size;
+	/* Refuses values (also under lined -t): -1, and a text that says which
+	 * and why in error. */
+	int (*check)(const void *options, char *error, size_t size);
+
+	/* An instance begins (-1: it cannot, and has logged why) and ends. */
+	int (*start)(struct lined_service *service);
+	void (*stop)(struct lined_service *service);
+	/* The config was read again: lined_service_options() are new. */
+	void (*reload)(struct lined_service *service);
+	/* The service drains: say goodbye; the clients are closed next. */
+	void (*drain)(struct lined_service *service);
+	/* Called every task_ms of an instance, where that is not 0. */
+	void (*handle_task)(struct lined_service *service);
+	uint32_t task_ms;
+
+	/* Keys of `framing` that the service's config may not set, and the
+	 * values below what it sets; line_length 0: the daemon's defaults. */
+	uint32_t framing_fixed;
+	struct lined_framing framing;
+};
+
+/* What a module defines; the daemon looks the name up. */
+extern LINED_API const struct lined_protocol lined_protocol;
+
+LINED_END_DECLS
+
+#endif

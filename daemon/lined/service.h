@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a protocol may ask of its service and of its clients (DESIGN 3.1). A
+ * struct lined_service is one service's instance on one worker; a client is
+ * its struct lined_socket. Thread: the instance's worker.
+ */
+#ifndef LINED_SERVICE_H
+#define LINED_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lined/api.h>
+#include <lined/dispatcher.h>
+#include <lined/socket.h>
+#include <lined/timer.h>
+
+LINED_BEGIN_DECLS
+
+struct lined_service;
+
+/* The service's name in the config. */
+LINED_API const char *lined_service_name(const struct lined_service *service);
+
+/*
+ * The module's options, filled from the config: its own struct, constant.
+ * Ask again after reload(): the old one is gone then.
+ */
+LINED_API const void *
+lined_service_options(const struct lined_service *service);
+
+/* The protocol's own pointer of this instance; NULL until it sets one. */
+LINED_API void lined_service_set_data(struct lined_service *service,
+				      void *data);
+LINED_API void *lined_service_data(const struct lined_service *service);
+
+/* The worker's dispatcher, for sockets that the protocol opens itself. */
+LINED_API struct lined_dispatcher *
+lined_service_dispatcher(const struct lined_service *service);
+
+/* The worker's number, 0 and up, and how many there are. */
+LINED_API unsigned lined_service_worker(const struct lined_service *service);
+LINED_API unsigned lined_service_workers(const struct lined_service *service);
+
+/* True on exactly one worker of the service: single things live there. */
+LINED_API bool lined_service_is_primary(const struct lined_service *service);
+
+/* The limits and counters that this instance's clients share, for sockets
+ * that the protocol opens itself. */
+LINED_API struct lined_socket_group *
+lined_service_group(const struct lined_service *service);
+
+/*
+ * Prepares a timer on the worker's dispatcher; the protocol stops it in stop().
+ * Units: milliseconds, lined_timer_start().
+ */
+LINED_API void lined_service_timer(struct lined_service *service,
+				   struct lined_timer *timer,
+				   void (*handler)(struct lined_timer *timer));
+
+/* How loud a message is; the values of syslog(3). */
+enum lined_log_level {
+	LINED_LOG_ERR = 3,
+	LINED_LOG_WARNING = 4,
+	LINED_LOG_NOTICE = 5,
+	LINED_LOG_INFO = 6,
+	LINED_LOG_DEBUG = 7,
+};
+
+/*
+ * Logs "service NAME: MESSAGE". Never blocks. Bytes that are not printable are
+ * escaped. printf(3) format.
+ */
+LINED_API void lined_service_log(const struct lined_service *service,
+				 enum lined_log_level level,
+				 const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Adds n to the service's counter of this name (a literal, [a-z_]+): it is
+ * shown with the daemon's own. At most 16 names a service.
+ */
+LINED_API void lined_service_count(struct lined_service *service,
+				   const char *name, uint64_t n);
+
+/* ---- clients --------------------------------------------------------- */
+
+/* A number that no other client of this daemon has had or will have. */
+LINED_API uint64_t lined_client_id(const struct lined_socket *client);
+
+/*
+ * The peer as text: "192.0.2.1:5123", "[2001:db8::1]:5123", "unix". Of a
+ * datagram socket: the sender of the datagram being read. Valid until the next
+ * call on this thread.
+ */
+LINED_API const char *lined_client_peer(const struct lined_socket *client);
+
+/* The listen address it came by, as the config writes it. */
+LINED_API const char *lined_client_listen(const struct lined_socket *client);
+
+/* The instance it is a client of. */
+LINED_API struct lined_service *
+lined_client_service(const struct lined_socket *client);
+
+/* Calls visit for each client of this instance; it may close any of them. */
+LINED_API void lined_service_each_client(
+	struct lined_service *service,
+	void (*visit)(struct lined_socket *client, void *arg), void *arg);
+LINED_API size_t lined_service_clients(const struct lined_service *service);
+
+LINED_END_DECLS
+
+#endif
