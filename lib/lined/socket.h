@@ -255,6 +255,12 @@ LINED_API void lined_socket_allow_half_close(struct lined_socket *sock,
 
 LINED_API const char *lined_close_reason_text(enum lined_close_reason reason);
 
+/* Which deadline a socket closed with LINED_CLOSE_TIMEOUT or LINED_CLOSE_SLOW
+ * missed: "idle", "first line", "line", "send stall", "flush", "connect";
+ * "" where it was none. */
+LINED_API const char *
+lined_socket_missed_deadline(const struct lined_socket *sock);
+
 /* ---- asking ---------------------------------------------------------- */
 
 LINED_API enum lined_socket_state
@@ -336,7 +342,8 @@ LINED_API bool lined_socket_is_paused(const struct lined_socket *sock);
  * socket's handle_read it answers the sender: all sends for one datagram leave
  * as one. 0; -1 with errno: EPIPE (closed, or the writing side was ended),
  * ENOBUFS (dropped, or the socket is being closed, by the overflow policy),
- * EDESTADDRREQ (a datagram socket outside of handle_read), ENOMEM.
+ * EDESTADDRREQ (a datagram socket outside of handle_read), ENOTCONN (not
+ * registered, or listening), ENOMEM.
  */
 LINED_API int lined_socket_send(struct lined_socket *sock, const void *data,
 				size_t len);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reference-counted bytes (lined/buffer.h). Copies live behind the header, in
+ * the same allocation; wrapped bytes live elsewhere. The counter is plain: a
+ * buffer belongs to one thread.
+ */
+#include "config.h"
+
+#include <lined/buffer.h>
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer_priv.h"
+
+#define MAX_LEN ((size_t)1 << 30)
+
+struct lined_buffer *lined_buffer_alloc(size_t len, char **data)
+{
+	struct lined_buffer *buffer;
+
+	if (len > MAX_LEN) {
+		errno = EOVERFLOW;
+		return NULL;
+	}
+	buffer = malloc(sizeof(*buffer) + len);
+	if (buffer == NULL)
+		return NULL;
+	buffer->refs = 1;
+	buffer->len = (uint32_t)len;
+	buffer->release = NULL;
+	buffer->release_arg = NULL;
+	buffer->data = (char *)(buffer + 1);
+	if (data != NULL)
+		*data = (char *)(buffer + 1);
+	return buffer;
+}
+
+struct lined_buffer *lined_buffer_new(const void *data, size_t len)
+{
+	char *room;
+	struct lined_buffer *buffer = lined_buffer_alloc(len, &room);
+
+	if (buffer != NULL && len > 0)
+		memcpy(room, data, len);
+	return buffer;
+}
+
+struct lined_buffer *lined_buffer_wrap(const void *data, size_t len,
+				       void (*release)(void *arg), void *arg)
+{
+	struct lined_buffer *buffer;
+
+	if (len > MAX_LEN) {
+		errno = EOVERFLOW;
+		return NULL;
+	}
+	buffer = lined_buffer_alloc(0, NULL);
+	if (buffer == NULL)
+		return NULL;
+	buffer->data = data;
+	buffer->len = (uint32_t)len;
+	buffer->release = release;
+	buffer->release_arg = arg;
+	return buffer;
+}
+
+struct lined_buffer *lined_buffer_ref(struct lined_buffer *buffer)
+{
+	buffer->refs++;
+	return buffer;
+}
+
+void lined_buffer_unref(struct lined_buffer *buffer)
+{
+	if (buffer == NULL || --buffer->refs > 0)
+		return;
+	if (buffer->release != NULL)
+		buffer->release(buffer->release_arg);
+	free(buffer);
+}
+
+const char *lined_buffer_data(const struct lined_buffer *buffer)
+{
+	return buffer->data;
+}
+
+size_t lined_buffer_len(const struct lined_buffer *buffer)
+{
+	return buffer->len;
+}

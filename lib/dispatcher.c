@@ -1,0 +1,710 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The dispatcher: delegates, timers and the phases of a turn
+ * (lined/dispatcher.h). Of sockets it knows only the lists in which they wait
+ * for a phase; what happens to them there is in the socket's files.
+ */
+#include "config.h"
+
+#include <lined/dispatcher.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "dispatcher_priv.h"
+#include "resolver.h"
+#include "socket_priv.h"
+
+static void read_clock(struct lined_dispatcher *d)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	d->now_ms = (uint64_t)now.tv_sec * 1000 +
+		    (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- making and ending ------------------------------------------------ */
+
+static void wakeup_seen(struct lined_delegate *delegate)
+{
+	struct lined_dispatcher *d = delegate->dispatcher;
+
+	mailbox_seen(&d->mailbox);
+	d->mail_seen = true;
+}
+
+static const struct lined_delegate_handlers wakeup_handlers = {
+	.handle_read = wakeup_seen,
+};
+
+static int init_poller(struct lined_dispatcher *d)
+{
+	d->ops = poller_find(getenv("LINED_POLLER"));
+	if (d->ops == NULL)
+		return -1;
+	d->poller = d->ops->new();
+	return d->poller == NULL ? -1 : 0;
+}
+
+static int init_wakeup(struct lined_dispatcher *d)
+{
+	if (mailbox_init(&d->mailbox) < 0)
+		return -1;
+	d->wakeup.fd = d->mailbox.wakeup.read_fd;
+	d->wakeup.mode = LINED_MODE_READ;
+	d->wakeup.handlers = &wakeup_handlers;
+	d->wakeup.flags = DELEGATE_INTERNAL;
+	if (dispatcher_attach(d, &d->wakeup) < 0) {
+		int error = errno;
+
+		mailbox_fini(&d->mailbox);
+		errno = error;
+		return -1;
+	}
+	return 0;
+}
+
+struct lined_dispatcher *lined_dispatcher_new(void)
+{
+	struct lined_dispatcher *d = calloc(1, sizeof(*d));
+	int error;
+
+	if (d == NULL)
+		return NULL;
+	list_init(&d->ready);
+	list_init(&d->closed);
+	list_init(&d->dead);
+	list_init(&d->dirty);
+	list_init(&d->unattached);
+	d->group.limits = socket_default_limits;
+	read_clock(d);
+	d->read_buffer = malloc(READ_SIZE + 1);
+	if (d->read_buffer == NULL || init_poller(d) < 0)
+		goto fail;
+	if (init_wakeup(d) == 0)
+		return d;
+fail:
+	error = errno;
+	if (d->poller != NULL)
+		d->ops->free(d->poller);
+	free(d->by_fd);
+	free(d->read_buffer);
+	free(d);
+	errno = error;
+	return NULL;
+}
+
+static void deliver_mail(struct lined_dispatcher *d, bool cancel);
+static void close_phase(struct lined_dispatcher *d);
+static void free_phase(struct lined_dispatcher *d);
+
+/* What handle_close opens anew is closed as well. */
+static void close_everything(struct lined_dispatcher *d)
+{
+	struct lined_socket *sock, *next;
+	size_t fd;
+
+	while (d->len > 0 || !list_is_empty(&d->closed)) {
+		for (fd = 0; fd < d->by_fd_room; fd++) {
+			struct lined_delegate *delegate = d->by_fd[fd];
+
+			if (delegate == NULL || delegate == &d->wakeup)
+				continue;
+			sock = socket_of_delegate(delegate);
+			if (sock != NULL)
+				lined_socket_close_for(
+					sock, LINED_CLOSE_SHUTDOWN, 0);
+			else
+				lined_dispatcher_unregister(d, delegate);
+		}
+		list_for_each_safe (sock, next, &d->unattached, ready_link)
+			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
+		close_phase(d);
+		free_phase(d);
+	}
+}
+
+void lined_dispatcher_free(struct lined_dispatcher *d)
+{
+	uint32_t i;
+
+	if (d == NULL)
+		return;
+	mailbox_set_open(&d->mailbox, false);
+	close_everything(d);
+	resolver_free(d->resolver);
+	deliver_mail(d, true);
+	for (i = 0; i < d->timers.count; i++)
+		d->timers.entries[i].timer->slot = TIMER_UNARMED;
+	timer_heap_fini(&d->timers);
+	dispatcher_detach(d, &d->wakeup);
+	mailbox_fini(&d->mailbox);
+	d->ops->free(d->poller);
+	send_pool_fini(&d->pool);
+	free(d->regulars);
+	free(d->by_fd);
+	free(d->read_buffer);
+	free(d);
+}
+
+size_t lined_dispatcher_len(const struct lined_dispatcher *d)
+{
+	return d->len;
+}
+
+const char *lined_dispatcher_poller(const struct lined_dispatcher *d)
+{
+	return d->ops->name;
+}
+
+uint64_t lined_dispatcher_now_ms(const struct lined_dispatcher *d)
+{
+	return d->now_ms;
+}
+
+struct resolver *dispatcher_resolver(struct lined_dispatcher *d)
+{
+	if (d->resolver == NULL)
+		d->resolver = resolver_new(&d->mailbox);
+	return d->resolver;
+}
+
+/* ---- delegates -------------------------------------------------------- */
+
+static int reserve_fd(struct lined_dispatcher *d, int fd)
+{
+	size_t room = d->by_fd_room > 0 ? d->by_fd_room : 64;
+	struct lined_delegate **table;
+
+	while (room <= (size_t)fd)
+		room *= 2;
+	if (room == d->by_fd_room)
+		return 0;
+	table = realloc(d->by_fd, room * sizeof(*table));
+	if (table == NULL)
+		return -1;
+	memset(table + d->by_fd_room, 0,
+	       (room - d->by_fd_room) * sizeof(*table));
+	d->by_fd = table;
+	d->by_fd_room = room;
+	return 0;
+}
+
+static int add_regular(struct lined_dispatcher *d,
+		       struct lined_delegate *delegate)
+{
+	if (d->regular_count == d->regular_room) {
+		size_t room = d->regular_room > 0 ? d->regular_room * 2 : 8;
+		struct lined_delegate **table;
+
+		table = realloc(d->regulars, room * sizeof(*table));
+		if (table == NULL)
+			return -1;
+		d->regulars = table;
+		d->regular_room = room;
+	}
+	d->regulars[d->regular_count++] = delegate;
+	delegate->flags |= DELEGATE_REGULAR;
+	return 0;
+}
+
+static void remove_regular(struct lined_dispatcher *d,
+			   struct lined_delegate *delegate)
+{
+	size_t i;
+
+	/* A hole: the turn may be walking the table. */
+	for (i = 0; i < d->regular_count; i++)
+		if (d->regulars[i] == delegate)
+			d->regulars[i] = NULL;
+	delegate->flags &= (uint8_t)~DELEGATE_REGULAR;
+}
+
+static void close_holes(struct lined_dispatcher *d)
+{
+	size_t from, to = 0;
+
+	for (from = 0; from < d->regular_count; from++)
+		if (d->regulars[from] != NULL)
+			d->regulars[to++] = d->regulars[from];
+	d->regular_count = to;
+}
+
+static bool is_regular(const struct lined_delegate *delegate)
+{
+	return delegate->handlers->task != NULL ||
+	       delegate->handlers->has_data_buffered != NULL;
+}
+
+int dispatcher_attach(struct lined_dispatcher *d,
+		      struct lined_delegate *delegate)
+{
+	if (delegate->fd < 0) {
+		errno = EBADF;
+		return -1;
+	}
+	if (reserve_fd(d, delegate->fd) < 0)
+		return -1;
+	if (d->by_fd[delegate->fd] != NULL) {
+		errno = EEXIST;
+		return -1;
+	}
+	if (is_regular(delegate) && add_regular(d, delegate) < 0)
+		return -1;
+	if (d->ops->add(d->poller, delegate, delegate->mode) < 0) {
+		int error = errno;
+
+		if (delegate->flags & DELEGATE_REGULAR)
+			remove_regular(d, delegate);
+		errno = error;
+		return -1;
+	}
+	delegate->interest = delegate->mode;
+	delegate->flags |= DELEGATE_WATCHED;
+	delegate->dispatcher = d;
+	delegate->open = true;
+	d->by_fd[delegate->fd] = delegate;
+	return 0;
+}
+
+/* Events that were read for it but not delivered are forgotten. */
+static void forget_events(struct lined_dispatcher *d,
+			  const struct lined_delegate *delegate)
+{
+	int i;
+
+	for (i = d->event; i < d->event_count; i++)
+		if (d->events[i].delegate == delegate)
+			d->events[i].delegate = NULL;
+}
+
+static void unwatch(struct lined_dispatcher *d, struct lined_delegate *delegate)
+{
+	if (!(delegate->flags & DELEGATE_WATCHED))
+		return;
+	d->ops->remove(d->poller, delegate);
+	delegate->flags &= (uint8_t)~DELEGATE_WATCHED;
+	delegate->interest = 0;
+}
+
+void dispatcher_detach(struct lined_dispatcher *d,
+		       struct lined_delegate *delegate)
+{
+	unwatch(d, delegate);
+	if (delegate->flags & DELEGATE_REGULAR)
+		remove_regular(d, delegate);
+	forget_events(d, delegate);
+	d->by_fd[delegate->fd] = NULL;
+	if (d->running == delegate)
+		d->running = NULL;
+	delegate->dispatcher = NULL;
+	delegate->open = false;
+}
+
+int dispatcher_set_handlers(struct lined_dispatcher *d,
+			    struct lined_delegate *delegate,
+			    const struct lined_delegate_handlers *handlers)
+{
+	bool was = delegate->flags & DELEGATE_REGULAR;
+
+	delegate->handlers = handlers;
+	if (is_regular(delegate) && !was)
+		return add_regular(d, delegate);
+	if (!is_regular(delegate) && was)
+		remove_regular(d, delegate);
+	return 0;
+}
+
+int lined_dispatcher_register(struct lined_dispatcher *d,
+			      struct lined_delegate *delegate)
+{
+	if (delegate->handlers == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (delegate->dispatcher != NULL) {
+		errno = EEXIST;
+		return -1;
+	}
+	delegate->flags = 0;
+	if (dispatcher_attach(d, delegate) < 0)
+		return -1;
+	d->len++;
+	return 0;
+}
+
+int lined_dispatcher_unregister(struct lined_dispatcher *d,
+				struct lined_delegate *delegate)
+{
+	if (delegate->dispatcher != d ||
+	    (delegate->flags & DELEGATE_INTERNAL)) {
+		errno = ENOENT;
+		return -1;
+	}
+	dispatcher_detach(d, delegate);
+	d->len--;
+	return 0;
+}
+
+/*
+ * Interest is added at once but taken back only when an event comes that
+ * nobody wants: a socket that stops reading for a moment costs no system call.
+ */
+int lined_delegate_set_mode(struct lined_delegate *delegate, unsigned mode)
+{
+	struct lined_dispatcher *d = delegate->dispatcher;
+
+	if (d == NULL) {
+		delegate->mode = (uint8_t)mode;
+		return 0;
+	}
+	if (!(delegate->flags & DELEGATE_WATCHED)) {
+		if (mode != 0) {
+			if (d->ops->add(d->poller, delegate, mode) < 0)
+				return -1;
+			delegate->flags |= DELEGATE_WATCHED;
+			delegate->interest = (uint8_t)mode;
+		}
+	} else if (mode & ~(unsigned)delegate->interest) {
+		if (d->ops->change(d->poller, delegate, mode) < 0)
+			return -1;
+		delegate->interest = (uint8_t)mode;
+	}
+	delegate->mode = (uint8_t)mode;
+	return 0;
+}
+
+/* ---- timers ----------------------------------------------------------- */
+
+void lined_timer_init(struct lined_timer *timer,
+		      struct lined_dispatcher *dispatcher,
+		      void (*handler)(struct lined_timer *timer))
+{
+	timer->dispatcher = dispatcher;
+	timer->handler = handler;
+	timer->interval_ms = 0;
+	timer->slot = TIMER_UNARMED;
+}
+
+int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
+		      uint32_t interval_ms)
+{
+	struct lined_dispatcher *d = timer->dispatcher;
+
+	/* Started outside of a turn, the clock may be old. */
+	if (!d->in_turn)
+		read_clock(d);
+	/* Not due in the phase that is running, or it would never end. */
+	if (delay_ms == 0 && d->firing)
+		delay_ms = 1;
+	if (timer_heap_set(&d->timers, timer, d->now_ms + delay_ms) < 0)
+		return -1;
+	timer->interval_ms = interval_ms;
+	return 0;
+}
+
+void lined_timer_stop(struct lined_timer *timer)
+{
+	timer_heap_remove(&timer->dispatcher->timers, timer);
+}
+
+bool lined_timer_is_armed(const struct lined_timer *timer)
+{
+	return timer->slot != TIMER_UNARMED;
+}
+
+static void fire_timers(struct lined_dispatcher *d)
+{
+	d->firing = true;
+	while (timer_heap_due(&d->timers) <= d->now_ms) {
+		struct lined_timer *timer = d->timers.entries[0].timer;
+
+		/* Re-armed before the call: the handler may stop or free it. */
+		if (timer->interval_ms > 0)
+			timer_heap_set(&d->timers, timer,
+				       d->now_ms + timer->interval_ms);
+		else
+			timer_heap_remove(&d->timers, timer);
+		timer->handler(timer);
+	}
+	d->firing = false;
+}
+
+/* ---- messages --------------------------------------------------------- */
+
+void lined_dispatcher_wake(struct lined_dispatcher *d)
+{
+	mailbox_wake(&d->mailbox);
+}
+
+void lined_dispatcher_open_mailbox(struct lined_dispatcher *d)
+{
+	mailbox_set_open(&d->mailbox, true);
+	d->mailbox_open = true;
+}
+
+void lined_dispatcher_close_mailbox(struct lined_dispatcher *d)
+{
+	mailbox_set_open(&d->mailbox, false);
+	d->mailbox_open = false;
+}
+
+int lined_dispatcher_post(struct lined_dispatcher *d,
+			  struct lined_message *message)
+{
+	return mailbox_post(&d->mailbox, message, false);
+}
+
+static void deliver_mail(struct lined_dispatcher *d, bool cancel)
+{
+	struct lined_message *message, *next;
+
+	d->mail_seen = false;
+	for (message = mailbox_take(&d->mailbox); message != NULL;
+	     message = next) {
+		next = message->next;
+		if (!cancel)
+			message->handler(message);
+		else if (message->cancel != NULL)
+			message->cancel(message);
+	}
+}
+
+/* ---- a turn ----------------------------------------------------------- */
+
+static bool is_pending(const struct lined_dispatcher *d)
+{
+	return !list_is_empty(&d->ready) || !list_is_empty(&d->closed) ||
+	       !list_is_empty(&d->dirty) || !list_is_empty(&d->dead);
+}
+
+static bool is_open(const struct lined_dispatcher *d)
+{
+	return d->len > 0 || d->timers.count > 0 || d->mailbox_open ||
+	       is_pending(d);
+}
+
+static bool is_data_buffered(struct lined_dispatcher *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->regular_count; i++) {
+		struct lined_delegate *delegate = d->regulars[i];
+
+		if (delegate != NULL && delegate->handlers->has_data_buffered &&
+		    delegate->handlers->has_data_buffered(delegate))
+			return true;
+	}
+	return false;
+}
+
+static int wait_ms(struct lined_dispatcher *d, int timeout_ms)
+{
+	uint64_t due = timer_heap_due(&d->timers), left;
+
+	if (is_pending(d) || is_data_buffered(d))
+		return 0;
+	if (due == UINT64_MAX)
+		return timeout_ms;
+	read_clock(d);
+	if (due <= d->now_ms)
+		return 0;
+	left = due - d->now_ms;
+	if (left > INT_MAX)
+		left = INT_MAX;
+	return timeout_ms < 0 || (uint64_t)timeout_ms > left ? (int)left
+							     : timeout_ms;
+}
+
+/* Calls one handler; false when the delegate is gone afterwards. */
+static bool call(struct lined_dispatcher *d, struct lined_delegate *delegate,
+		 void (*handler)(struct lined_delegate *delegate))
+{
+	d->running = delegate;
+	handler(delegate);
+	if (d->running == NULL)
+		return false;
+	d->running = NULL;
+	if (!delegate->open) {
+		lined_dispatcher_unregister(d, delegate);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Error and hang-up come whether one asks for them or not. Whoever reads or
+ * writes finds them by doing so; for the rest there is handle_error. What
+ * nobody takes is not reported for ever.
+ */
+static bool deliver_trouble(struct lined_dispatcher *d,
+			    struct lined_delegate *delegate, unsigned *ready)
+{
+	const struct lined_delegate_handlers *handlers = delegate->handlers;
+	unsigned wanted = 0;
+
+	if (delegate->mode & LINED_MODE_READ && handlers->handle_read != NULL)
+		wanted |= POLL_READY_READ;
+	else if (delegate->mode & LINED_MODE_WRITE &&
+		 handlers->handle_write != NULL)
+		wanted |= POLL_READY_WRITE;
+	if (*ready & POLL_READY_ERROR && handlers->handle_error != NULL) {
+		if (!call(d, delegate, handlers->handle_error))
+			return false;
+		if (!(delegate->flags & DELEGATE_WATCHED))
+			return false;
+	}
+	if (wanted != 0) {
+		*ready |= wanted;
+		return true;
+	}
+	if (*ready & POLL_READY_ERROR && handlers->handle_error == NULL)
+		lined_dispatcher_unregister(d, delegate);
+	else
+		unwatch(d, delegate); /* until its mode is set again */
+	return false;
+}
+
+static void deliver(struct lined_dispatcher *d, struct lined_delegate *delegate,
+		    unsigned ready)
+{
+	const struct lined_delegate_handlers *handlers = delegate->handlers;
+
+	if (ready & (POLL_READY_ERROR | POLL_READY_HANGUP) &&
+	    !deliver_trouble(d, delegate, &ready))
+		return;
+	/* An event for what is not wanted any more: say so to the poller. */
+	if (delegate->interest & ~delegate->mode) {
+		d->ops->change(d->poller, delegate, delegate->mode);
+		delegate->interest = delegate->mode;
+	}
+	if (ready & POLL_READY_READ && delegate->mode & LINED_MODE_READ &&
+	    handlers->handle_read != NULL &&
+	    !call(d, delegate, handlers->handle_read))
+		return;
+	if (ready & POLL_READY_WRITE && delegate->mode & LINED_MODE_WRITE &&
+	    handlers->handle_write != NULL)
+		call(d, delegate, handlers->handle_write);
+}
+
+static void io_phase(struct lined_dispatcher *d)
+{
+	struct list leftover;
+	size_t i, regulars = d->regular_count;
+
+	/* Only what was left over by the turn before: what becomes ready now
+	 * waits its turn. */
+	list_init(&leftover);
+	list_splice(&leftover, &d->ready);
+
+	for (d->event = 0; d->event < d->event_count;) {
+		struct poll_event event = d->events[d->event++];
+
+		if (event.delegate != NULL)
+			deliver(d, event.delegate, event.ready);
+	}
+	d->event_count = 0;
+	for (i = 0; i < regulars; i++) {
+		struct lined_delegate *delegate = d->regulars[i];
+
+		if (delegate != NULL && delegate->handlers->has_data_buffered &&
+		    delegate->handlers->handle_read != NULL &&
+		    delegate->handlers->has_data_buffered(delegate))
+			call(d, delegate, delegate->handlers->handle_read);
+	}
+	while (!list_is_empty(&leftover)) {
+		struct lined_socket *sock =
+			list_entry(leftover.next, struct lined_socket,
+				   ready_link);
+
+		list_remove(&sock->ready_link);
+		socket_serve_leftover(sock);
+	}
+}
+
+static void task_phase(struct lined_dispatcher *d)
+{
+	size_t i, count = d->regular_count;
+
+	for (i = 0; i < count; i++) {
+		struct lined_delegate *delegate = d->regulars[i];
+
+		if (delegate != NULL && delegate->handlers->task != NULL)
+			call(d, delegate, delegate->handlers->task);
+	}
+	close_holes(d);
+}
+
+static void close_phase(struct lined_dispatcher *d)
+{
+	struct list closed;
+
+	list_init(&closed);
+	list_splice(&closed, &d->closed);
+	while (!list_is_empty(&closed)) {
+		struct lined_socket *sock = list_entry(
+			closed.next, struct lined_socket, ready_link);
+
+		list_remove(&sock->ready_link);
+		list_append(&d->dead, &sock->ready_link);
+		socket_deliver_close(sock);
+	}
+}
+
+static void flush_phase(struct lined_dispatcher *d)
+{
+	struct list dirty;
+
+	list_init(&dirty);
+	list_splice(&dirty, &d->dirty);
+	while (!list_is_empty(&dirty)) {
+		struct lined_socket *sock = list_entry(
+			dirty.next, struct lined_socket, dirty_link);
+
+		list_remove(&sock->dirty_link);
+		socket_flush(sock);
+	}
+}
+
+static void free_phase(struct lined_dispatcher *d)
+{
+	struct lined_socket *sock, *next;
+
+	list_for_each_safe (sock, next, &d->dead, ready_link) {
+		list_remove(&sock->ready_link);
+		socket_free(sock);
+	}
+}
+
+int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
+{
+	int n;
+
+	if (d->in_turn) {
+		errno = EDEADLK;
+		return -1;
+	}
+	if (!is_open(d))
+		return 0;
+	n = d->ops->wait(d->poller, d->events, TURN_EVENTS,
+			 wait_ms(d, timeout_ms));
+	if (n < 0 && errno != EINTR)
+		return -1;
+	d->in_turn = true;
+	d->event_count = n < 0 ? 0 : n;
+	read_clock(d);
+	io_phase(d);
+	if (d->mail_seen)
+		deliver_mail(d, false);
+	fire_timers(d);
+	task_phase(d);
+	close_phase(d);
+	flush_phase(d);
+	free_phase(d);
+	d->in_turn = false;
+	return is_open(d) ? 1 : 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a dispatcher, for the socket's files: the lists that a turn
+ * works off, and the memory that all its sockets share.
+ */
+#ifndef DISPATCHER_PRIV_H
+#define DISPATCHER_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lined/dispatcher.h>
+#include <lined/socket.h>
+
+#include "list.h"
+#include "mailbox.h"
+#include "poller.h"
+#include "send_queue.h"
+#include "timer_heap.h"
+
+struct resolver;
+
+/* One read at most; a byte more so that any line can be NUL-terminated. */
+#define READ_SIZE (64 * 1024)
+
+/* Events a turn; what is left over is reported by the next. */
+#define TURN_EVENTS 256
+
+/* lined_delegate.flags */
+enum delegate_flag {
+	DELEGATE_WATCHED = 1,  /* the poller knows it */
+	DELEGATE_REGULAR = 2,  /* is in dispatcher.regulars */
+	DELEGATE_INTERNAL = 4, /* the wakeup: does not count */
+};
+
+struct lined_dispatcher {
+	const struct poller_ops *ops;
+	struct poller *poller;
+	struct mailbox mailbox;
+	struct lined_delegate wakeup;
+	struct resolver *resolver; /* NULL until a name is asked for */
+	struct timer_heap timers;
+	uint64_t now_ms;
+
+	/* What is registered, by descriptor. */
+	struct lined_delegate **by_fd;
+	size_t by_fd_room;
+	size_t len;
+	/* Delegates with a task or data buffered outside; NULL: a hole. */
+	struct lined_delegate **regulars;
+	size_t regular_count, regular_room;
+
+	/* This turn's events, from `event` on not yet delivered. */
+	struct poll_event events[TURN_EVENTS];
+	int event_count, event;
+	/* The delegate whose handler runs; NULL once it unregistered. */
+	struct lined_delegate *running;
+
+	/* Sockets, by what a turn still has to do for them. */
+	struct list ready;	/* input is left over: ready_link */
+	struct list closed;	/* handle_close is due: ready_link */
+	struct list dead;	/* to be freed: ready_link */
+	struct list dirty;	/* output is queued: dirty_link */
+	struct list unattached; /* registered, no descriptor: ready_link */
+
+	char *read_buffer; /* READ_SIZE + 1 */
+	struct lined_socket_group group; /* of sockets without another */
+	struct send_pool pool;
+
+	bool in_turn;
+	bool mail_seen;
+	bool mailbox_open;
+	bool firing; /* in the timer phase */
+};
+
+/* Puts a delegate under the poller; len is the caller's. -1 and errno. */
+int dispatcher_attach(struct lined_dispatcher *d,
+		      struct lined_delegate *delegate);
+void dispatcher_detach(struct lined_dispatcher *d,
+		       struct lined_delegate *delegate);
+
+/* Exchanges the table of an attached delegate. -1/ENOMEM. */
+int dispatcher_set_handlers(struct lined_dispatcher *d,
+			    struct lined_delegate *delegate,
+			    const struct lined_delegate_handlers *handlers);
+
+/* The resolver, made by the first call. NULL and errno. */
+struct resolver *dispatcher_resolver(struct lined_dispatcher *d);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The framer. A line in the making stays in the input and is searched from
+ * where the last search ended; a line over the limit is noticed as soon as it
+ * passes it, so that memory is bounded by the limit, not by the peer.
+ */
+#include "config.h"
+
+#include "framing.h"
+
+#include <string.h>
+
+static const char lf[] = "\n";
+static const char crlf[] = "\r\n";
+
+void framer_set(struct framer *framer, const struct lined_framing *framing)
+{
+	framer->framing = *framing;
+	if (framer->state == FRAMER_LINE)
+		framer->scanned = 0;
+}
+
+static bool ends_with_cr(const struct framer *framer)
+{
+	return framer->framing.terminator == LINED_TERMINATOR_ANY ||
+	       framer->framing.terminator == LINED_TERMINATOR_CRLF;
+}
+
+/* Where the terminator's last byte is from `from` on; NULL: not there. */
+static char *find(const struct framer *framer, char *begin, char *from,
+		  char *end, uint64_t *bare_lf)
+{
+	const struct lined_framing *framing = &framer->framing;
+
+	if (framing->terminator == LINED_TERMINATOR_BYTE)
+		return memchr(from, framing->byte, (size_t)(end - from));
+	while ((from = memchr(from, '\n', (size_t)(end - from))) != NULL) {
+		if (framing->terminator != LINED_TERMINATOR_CRLF)
+			break;
+		if (from > begin ? from[-1] == '\r' : framer->cr)
+			break;
+		(*bare_lf)++;
+		if (++from == end)
+			return NULL;
+	}
+	return from;
+}
+
+static void set_terminator(const struct framer *framer, struct lined_line *line,
+			   bool after_cr)
+{
+	if (framer->framing.terminator == LINED_TERMINATOR_BYTE) {
+		line->terminator = (const char *)&framer->framing.byte;
+		line->terminator_len = 1;
+	} else if (after_cr && ends_with_cr(framer)) {
+		line->terminator = crlf;
+		line->terminator_len = 2;
+	} else {
+		line->terminator = lf;
+		line->terminator_len = 1;
+	}
+}
+
+static void emit(struct lined_line *line, char *text, size_t len)
+{
+	/* A byte of the terminator or of the discarded rest, or the one that
+	 * every input keeps in reserve. */
+	text[len] = '\0';
+	line->text = text;
+	line->len = len;
+	line->unterminated = false;
+	line->truncated = false;
+}
+
+static void start_line(struct framer *framer, struct input *input, char *from)
+{
+	input->off = (uint32_t)(from - input->data);
+	framer->scanned = 0;
+	framer->state = FRAMER_LINE;
+	framer->cr = false;
+}
+
+/* A whole line is there, from begin to its terminator's last byte at. */
+static enum framer_result end_line(struct framer *framer, struct input *input,
+				   char *begin, char *at,
+				   struct lined_line *line)
+{
+	bool after_cr = at > begin && at[-1] == '\r';
+	size_t len = (size_t)(at - begin);
+
+	if (after_cr && ends_with_cr(framer))
+		len--;
+	if (len <= framer->framing.line_length) {
+		emit(line, begin, len);
+		set_terminator(framer, line, after_cr);
+		start_line(framer, input, at + 1);
+		return FRAMER_READY;
+	}
+	switch (framer->framing.too_long) {
+	case LINED_TOO_LONG_TRUNCATE:
+		emit(line, begin, framer->framing.line_length);
+		line->truncated = true;
+		set_terminator(framer, line, after_cr);
+		start_line(framer, input, at + 1);
+		return FRAMER_READY;
+	case LINED_TOO_LONG_SKIP:
+		start_line(framer, input, at + 1);
+		return FRAMER_TOO_LONG;
+	default:
+		framer->state = FRAMER_END;
+		return FRAMER_TOO_LONG;
+	}
+}
+
+/* No terminator yet, and the limit is passed. */
+static enum framer_result exceed(struct framer *framer, struct input *input)
+{
+	framer->cr = input->data[input->end - 1] == '\r';
+	switch (framer->framing.too_long) {
+	case LINED_TOO_LONG_TRUNCATE:
+		framer->state = FRAMER_TRUNCATE;
+		input->end = input->off + framer->framing.line_length;
+		framer->scanned = framer->framing.line_length;
+		return FRAMER_NEED_MORE;
+	case LINED_TOO_LONG_SKIP:
+		framer->state = FRAMER_SKIP;
+		input->off = input->end;
+		return FRAMER_TOO_LONG;
+	default:
+		framer->state = FRAMER_END;
+		return FRAMER_TOO_LONG;
+	}
+}
+
+static enum framer_result next_line(struct framer *framer, struct input *input,
+				    struct lined_line *line, uint64_t *bare_lf)
+{
+	char *begin = input->data + input->off;
+	char *end = input->data + input->end;
+	char *at = NULL;
+	size_t len;
+
+	if (input->end - input->off > framer->scanned)
+		at = find(framer, begin, begin + framer->scanned, end, bare_lf);
+	if (at != NULL)
+		return end_line(framer, input, begin, at, line);
+	len = framer->scanned = input->end - input->off;
+	if (len > 0 && end[-1] == '\r' && ends_with_cr(framer))
+		len--; /* perhaps of a CRLF, which does not count */
+	if (len > framer->framing.line_length)
+		return exceed(framer, input);
+	return FRAMER_NEED_MORE;
+}
+
+/* False: the terminator has not come yet. */
+static bool skip(struct framer *framer, struct input *input, uint64_t *bare_lf)
+{
+	char *begin = input->data + input->off;
+	char *end = input->data + input->end;
+	char *at = NULL;
+
+	if (begin < end)
+		at = find(framer, begin, begin, end, bare_lf);
+	if (at != NULL) {
+		start_line(framer, input, at + 1);
+		return true;
+	}
+	if (begin < end)
+		framer->cr = end[-1] == '\r';
+	input->off = input->end;
+	return false;
+}
+
+static enum framer_result truncate_line(struct framer *framer,
+					struct input *input,
+					struct lined_line *line,
+					uint64_t *bare_lf)
+{
+	char *begin = input->data + input->off;
+	char *rest = begin + framer->scanned;
+	char *end = input->data + input->end;
+	char *at = NULL;
+	bool after_cr;
+
+	if (rest < end)
+		at = find(framer, rest, rest, end, bare_lf);
+	if (at == NULL) {
+		if (rest < end)
+			framer->cr = end[-1] == '\r';
+		input->end = input->off + framer->scanned;
+		return FRAMER_NEED_MORE;
+	}
+	after_cr = at > rest ? at[-1] == '\r' : framer->cr;
+	emit(line, begin, framer->scanned);
+	line->truncated = true;
+	set_terminator(framer, line, after_cr);
+	start_line(framer, input, at + 1);
+	return FRAMER_READY;
+}
+
+enum framer_result framer_next(struct framer *framer, struct input *input,
+			       struct lined_line *line, uint64_t *bare_lf)
+{
+	switch (framer->state) {
+	case FRAMER_TRUNCATE:
+		return truncate_line(framer, input, line, bare_lf);
+	case FRAMER_SKIP:
+		if (!skip(framer, input, bare_lf))
+			return FRAMER_NEED_MORE;
+		break;
+	case FRAMER_END:
+		return FRAMER_NEED_MORE;
+	}
+	return next_line(framer, input, line, bare_lf);
+}
+
+bool framer_finish(struct framer *framer, struct input *input,
+		   uint64_t *bare_lf)
+{
+	struct lined_line truncated;
+
+	switch (framer->state) {
+	case FRAMER_LINE:
+		return true;
+	case FRAMER_SKIP:
+		return skip(framer, input, bare_lf);
+	case FRAMER_TRUNCATE:
+		return truncate_line(framer, input, &truncated, bare_lf) ==
+		       FRAMER_READY;
+	default:
+		return false;
+	}
+}
+
+enum framer_result framer_end(struct framer *framer, struct input *input,
+			      struct lined_line *line, bool deliver,
+			      uint64_t *dropped)
+{
+	char *begin = input->data + input->off;
+	size_t len = input->end - input->off;
+	size_t limit = framer->framing.line_length;
+	bool truncated = framer->state == FRAMER_TRUNCATE;
+	enum lined_too_long too_long = framer->framing.too_long;
+
+	if (framer->state == FRAMER_SKIP || framer->state == FRAMER_END ||
+	    len == 0) {
+		framer->state = FRAMER_LINE;
+		input->off = input->end;
+		return FRAMER_NEED_MORE;
+	}
+	/* A CR that waited for its LF is data after all. */
+	if (len > limit) {
+		if (too_long != LINED_TOO_LONG_TRUNCATE) {
+			start_line(framer, input, begin + len);
+			return FRAMER_TOO_LONG;
+		}
+		truncated = true;
+		len = limit;
+	}
+	start_line(framer, input, input->data + input->end);
+	if (!deliver) {
+		(*dropped)++;
+		return FRAMER_NEED_MORE;
+	}
+	emit(line, begin, len);
+	line->terminator = "";
+	line->terminator_len = 0;
+	line->unterminated = true;
+	line->truncated = truncated;
+	return FRAMER_READY;
+}

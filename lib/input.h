@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a socket has received and nobody has taken yet. While its handle_read
+ * runs the bytes usually lie in the dispatcher's read buffer, borrowed; what
+ * is left afterwards moves to memory of the socket's own, which is freed when
+ * used up, so that an idle socket holds none (DESIGN 2.2).
+ */
+#ifndef INPUT_H
+#define INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct input {
+	char *data;
+	uint32_t off, end; /* what is left is data[off .. end) */
+	uint32_t room;	   /* of memory of its own, without the byte in
+			      reserve; 0: borrowed, or none */
+};
+
+static inline size_t input_len(const struct input *input)
+{
+	return input->end - input->off;
+}
+
+/*
+ * Where the next read goes, *size bytes of it; what is left is before it. A
+ * small rest moves to the front of the shared buffer (`shared_size` bytes and
+ * one in reserve); behind a big one its own memory grows, so that a long line
+ * is not copied again for each packet. NULL/ENOMEM.
+ */
+char *input_reserve(struct input *input, char *shared, size_t shared_size,
+		    size_t *size);
+
+/* len bytes were read there. */
+void input_received(struct input *input, size_t len);
+
+/* Returns the shared buffer: what is left moves to memory of its own.
+ * -1/ENOMEM: it is lost. */
+int input_settle(struct input *input);
+
+/* Forgets all. */
+void input_clear(struct input *input);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mailbox of a dispatcher: a list under a lock, and a wakeup when it goes
+ * from empty to not empty. Runs no handler itself.
+ */
+#include "config.h"
+
+#include "mailbox.h"
+
+#include <errno.h>
+
+int mailbox_init(struct mailbox *mailbox)
+{
+	int error;
+
+	if (wakeup_open(&mailbox->wakeup) < 0)
+		return -1;
+	error = pthread_mutex_init(&mailbox->lock, NULL);
+	if (error != 0) {
+		wakeup_close(&mailbox->wakeup);
+		errno = error;
+		return -1;
+	}
+	mailbox->first = NULL;
+	mailbox->last = &mailbox->first;
+	mailbox->open = false;
+	atomic_init(&mailbox->signalled, false);
+	return 0;
+}
+
+void mailbox_fini(struct mailbox *mailbox)
+{
+	pthread_mutex_destroy(&mailbox->lock);
+	wakeup_close(&mailbox->wakeup);
+}
+
+void mailbox_set_open(struct mailbox *mailbox, bool open)
+{
+	pthread_mutex_lock(&mailbox->lock);
+	mailbox->open = open;
+	pthread_mutex_unlock(&mailbox->lock);
+}
+
+void mailbox_wake(struct mailbox *mailbox)
+{
+	if (!atomic_exchange(&mailbox->signalled, true))
+		wakeup_signal(&mailbox->wakeup);
+}
+
+void mailbox_seen(struct mailbox *mailbox)
+{
+	/* Cleared first: a post between the two wakes once too often rather
+	 * than once too seldom. */
+	wakeup_clear(&mailbox->wakeup);
+	atomic_store(&mailbox->signalled, false);
+}
+
+int mailbox_post(struct mailbox *mailbox, struct lined_message *message,
+		 bool internal)
+{
+	bool was_empty;
+
+	message->next = NULL;
+	pthread_mutex_lock(&mailbox->lock);
+	if (!mailbox->open && !internal) {
+		pthread_mutex_unlock(&mailbox->lock);
+		errno = EPIPE;
+		return -1;
+	}
+	was_empty = mailbox->first == NULL;
+	*mailbox->last = message;
+	mailbox->last = &message->next;
+	/*
+	 * Woken under the lock: once it is released the dispatcher may take
+	 * the message, stop and be freed.
+	 */
+	if (was_empty)
+		mailbox_wake(mailbox);
+	pthread_mutex_unlock(&mailbox->lock);
+	return 0;
+}
+
+struct lined_message *mailbox_take(struct mailbox *mailbox)
+{
+	struct lined_message *first;
+
+	pthread_mutex_lock(&mailbox->lock);
+	first = mailbox->first;
+	mailbox->first = NULL;
+	mailbox->last = &mailbox->first;
+	pthread_mutex_unlock(&mailbox->lock);
+	return first;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The send queue. Small sends of a turn are gathered in one chunk, parts of a
+ * shared buffer that follow one another are joined: the pipelined client and
+ * the fan-out both end in one short vector. Segments come from the
+ * dispatcher's pool, since most queues live for less than a turn.
+ */
+#include "config.h"
+
+#include "send_queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer_priv.h"
+
+/* A chunk and its allocation's header fill a page. */
+#define CHUNK_ROOM  (4096 - sizeof(struct segment) - 16)
+#define CHUNKS_KEPT 64
+#define SHARED_KEPT 1024
+
+struct segment {
+	struct segment *next;
+	struct lined_buffer *buffer; /* NULL: the bytes are in own[] */
+	uint32_t offset, len;
+	uint32_t room; /* of own[] */
+	bool starts;   /* a whole send begins here */
+	char own[];
+};
+
+static void free_all(struct segment *segment)
+{
+	while (segment != NULL) {
+		struct segment *next = segment->next;
+
+		free(segment);
+		segment = next;
+	}
+}
+
+void send_pool_fini(struct send_pool *pool)
+{
+	free_all(pool->shared);
+	free_all(pool->chunks);
+	memset(pool, 0, sizeof(*pool));
+}
+
+static struct segment *segment_new(struct send_pool *pool, size_t room)
+{
+	struct segment *segment;
+
+	if (room == 0 && pool->shared != NULL) {
+		segment = pool->shared;
+		pool->shared = segment->next;
+		pool->shared_count--;
+	} else if (room > 0 && room <= CHUNK_ROOM && pool->chunks != NULL) {
+		segment = pool->chunks;
+		pool->chunks = segment->next;
+		pool->chunk_count--;
+	} else {
+		if (room > 0 && room < CHUNK_ROOM)
+			room = CHUNK_ROOM;
+		segment = malloc(sizeof(*segment) + room);
+		if (segment == NULL)
+			return NULL;
+		segment->room = (uint32_t)room;
+	}
+	segment->next = NULL;
+	segment->buffer = NULL;
+	segment->offset = segment->len = 0;
+	segment->starts = true;
+	return segment;
+}
+
+static void segment_free(struct send_pool *pool, struct segment *segment)
+{
+	if (segment->buffer != NULL) {
+		lined_buffer_unref(segment->buffer);
+		if (pool->shared_count < SHARED_KEPT) {
+			segment->next = pool->shared;
+			pool->shared = segment;
+			pool->shared_count++;
+			return;
+		}
+	} else if (segment->room == CHUNK_ROOM &&
+		   pool->chunk_count < CHUNKS_KEPT) {
+		segment->next = pool->chunks;
+		pool->chunks = segment;
+		pool->chunk_count++;
+		return;
+	}
+	free(segment);
+}
+
+static void append(struct send_queue *queue, struct segment *segment)
+{
+	if (queue->first == NULL)
+		queue->first = segment;
+	else
+		queue->last->next = segment;
+	queue->last = segment;
+}
+
+static struct segment *pop(struct send_queue *queue)
+{
+	struct segment *segment = queue->first;
+
+	queue->first = segment->next;
+	if (queue->first == NULL)
+		queue->last = NULL;
+	return segment;
+}
+
+void send_queue_clear(struct send_queue *queue, struct send_pool *pool)
+{
+	while (queue->first != NULL)
+		segment_free(pool, pop(queue));
+	queue->bytes = 0;
+	queue->begun = false;
+}
+
+static void copy_in(struct segment *segment, const struct iovec *pieces,
+		    size_t count)
+{
+	char *to = segment->own + segment->offset + segment->len;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (pieces[i].iov_len == 0)
+			continue;
+		memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
+		to += pieces[i].iov_len;
+	}
+}
+
+int send_queue_push(struct send_queue *queue, struct send_pool *pool,
+		    const struct iovec *pieces, size_t count, size_t total,
+		    bool join)
+{
+	struct segment *last = queue->last;
+
+	if (total > UINT32_MAX - CHUNK_ROOM) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	if (!join || last == NULL || last->buffer != NULL ||
+	    last->room - last->offset - last->len < total) {
+		last = segment_new(pool, total);
+		if (last == NULL)
+			return -1;
+		append(queue, last);
+	}
+	copy_in(last, pieces, count);
+	last->len += (uint32_t)total;
+	queue->bytes += total;
+	return 0;
+}
+
+int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
+			   struct lined_buffer *buffer, size_t offset,
+			   size_t len, bool join)
+{
+	struct segment *last = queue->last;
+
+	if (!join || last == NULL || last->buffer != buffer ||
+	    last->offset + last->len != offset) {
+		last = segment_new(pool, 0);
+		if (last == NULL)
+			return -1;
+		last->buffer = lined_buffer_ref(buffer);
+		last->offset = (uint32_t)offset;
+		append(queue, last);
+	}
+	last->len += (uint32_t)len;
+	queue->bytes += len;
+	return 0;
+}
+
+unsigned send_queue_drop_oldest(struct send_queue *queue,
+				struct send_pool *pool, size_t bytes)
+{
+	struct segment *kept = NULL, *segment;
+	unsigned dropped = 0;
+
+	/* What is begun ends where the next send starts. */
+	if (queue->begun) {
+		kept = queue->first;
+		while (kept->next != NULL && !kept->next->starts)
+			kept = kept->next;
+	}
+	while (queue->bytes > bytes) {
+		segment = kept != NULL ? kept->next : queue->first;
+		if (segment == NULL)
+			break;
+		if (kept != NULL)
+			kept->next = segment->next;
+		else
+			queue->first = segment->next;
+		if (queue->last == segment)
+			queue->last = kept;
+		queue->bytes -= segment->len;
+		dropped += segment->starts;
+		segment_free(pool, segment);
+	}
+	return dropped;
+}
+
+int send_queue_peek(const struct send_queue *queue, struct iovec *vector,
+		    int max)
+{
+	struct segment *segment;
+	int n = 0;
+
+	for (segment = queue->first; segment != NULL && n < max;
+	     segment = segment->next) {
+		const char *base = segment->buffer != NULL
+					   ? segment->buffer->data
+					   : segment->own;
+
+		vector[n].iov_base = (void *)(uintptr_t)(base +
+							 segment->offset);
+		vector[n].iov_len = segment->len;
+		n++;
+	}
+	return n;
+}
+
+void send_queue_advance(struct send_queue *queue, struct send_pool *pool,
+			size_t bytes)
+{
+	queue->bytes -= bytes;
+	while (bytes > 0) {
+		struct segment *segment = queue->first;
+
+		if (bytes < segment->len) {
+			segment->offset += (uint32_t)bytes;
+			segment->len -= (uint32_t)bytes;
+			queue->begun = true;
+			return;
+		}
+		bytes -= segment->len;
+		segment_free(pool, pop(queue));
+	}
+	queue->begun = queue->first != NULL && !queue->first->starts;
+}

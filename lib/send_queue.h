@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a socket still has to send: a list of segments, each either bytes of
+ * its own or part of a shared buffer. Knows whole sends, for the overflow
+ * policies, and writes them in gathering writes; knows no limits and no
+ * sockets. An empty queue holds no memory.
+ */
+#ifndef SEND_QUEUE_H
+#define SEND_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <lined/buffer.h>
+
+/* Free segments of a dispatcher, kept for the next turn. */
+struct send_pool {
+	struct segment *shared; /* for parts of shared buffers */
+	struct segment *chunks; /* with room for CHUNK_ROOM bytes */
+	unsigned shared_count, chunk_count;
+};
+
+struct send_queue {
+	struct segment *first, *last;
+	size_t bytes;
+	/* The first send has been written in part: it must be finished. */
+	bool begun;
+};
+
+void send_pool_fini(struct send_pool *pool);
+
+static inline bool send_queue_is_empty(const struct send_queue *queue)
+{
+	return queue->first == NULL;
+}
+
+/* Drops all that is queued. */
+void send_queue_clear(struct send_queue *queue, struct send_pool *pool);
+
+/*
+ * Appends a copy of the pieces, total bytes, as one whole send. `join` allows
+ * it to be joined with the send before it, when sends need not be dropped one
+ * by one. -1/ENOMEM, and then nothing was appended.
+ */
+int send_queue_push(struct send_queue *queue, struct send_pool *pool,
+		    const struct iovec *pieces, size_t count, size_t total,
+		    bool join);
+
+/* Appends part of a shared buffer, taking a reference. */
+int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
+			   struct lined_buffer *buffer, size_t offset,
+			   size_t len, bool join);
+
+/*
+ * Drops whole sends from the front, none that is begun, until `bytes` or fewer
+ * are queued or no more can go; how many sends were dropped.
+ */
+unsigned send_queue_drop_oldest(struct send_queue *queue,
+				struct send_pool *pool, size_t bytes);
+
+/* The first at most max segments as a vector; how many. */
+int send_queue_peek(const struct send_queue *queue, struct iovec *vector,
+		    int max);
+
+/* The first `bytes` bytes were written. */
+void send_queue_advance(struct send_queue *queue, struct send_pool *pool,
+			size_t bytes);
+
+#endif

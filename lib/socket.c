@@ -1,0 +1,770 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A socket's life: making, registering, deadlines, closing. What it reads,
+ * sends, accepts and connects to is in the files beside this one
+ * (socket_priv.h lists them).
+ */
+#include "config.h"
+
+#include <lined/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "socket_priv.h"
+
+/* How long a peer that still sends may overtake our last answer. */
+#define LINGER_MS	2000
+#define CLOSE_MS_DEFAULT 30000
+
+const struct lined_limits socket_default_limits = {
+	.send_stall_ms = LINED_SEND_STALL_DEFAULT_MS,
+	.send_queue = LINED_SEND_QUEUE_DEFAULT,
+};
+
+/* ---- the delegate ----------------------------------------------------- */
+
+static struct lined_socket *of(struct lined_delegate *delegate)
+{
+	return lined_container_of(delegate, struct lined_socket, delegate);
+}
+
+static void on_readable(struct lined_delegate *delegate)
+{
+	struct lined_socket *sock = of(delegate);
+
+	if (sock->state == LINED_SOCKET_LISTENING)
+		socket_acceptable(sock);
+	else if (sock->datagram)
+		udp_readable(sock);
+	else
+		socket_readable(sock);
+}
+
+static void on_writable(struct lined_delegate *delegate)
+{
+	struct lined_socket *sock = of(delegate);
+
+	if (sock->state == LINED_SOCKET_CONNECTING) {
+		socket_connect_writable(sock);
+		return;
+	}
+	if (sock->blocked) {
+		sock->blocked = false;
+		socket_mark_dirty(sock);
+	}
+	if (sock->want_write && !sock->closing && !sock->throttled &&
+	    sock->handlers->handle_write != NULL)
+		sock->handlers->handle_write(sock, sock->arg);
+}
+
+/* Only while nothing is waited for: who reads or writes finds the error. */
+static void on_error(struct lined_delegate *delegate)
+{
+	struct lined_socket *sock = of(delegate);
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (delegate->mode != 0 || sock->datagram)
+		return;
+	if (getsockopt(delegate->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 &&
+	    error != 0)
+		socket_end(sock, LINED_CLOSE_ERROR, error);
+}
+
+static void on_task(struct lined_delegate *delegate)
+{
+	struct lined_socket *sock = of(delegate);
+
+	if (sock->handlers->handle_task != NULL)
+		sock->handlers->handle_task(sock, sock->arg);
+}
+
+static const struct lined_delegate_handlers plain = {
+	.handle_read = on_readable,
+	.handle_write = on_writable,
+	.handle_error = on_error,
+};
+
+static const struct lined_delegate_handlers with_task = {
+	.handle_read = on_readable,
+	.handle_write = on_writable,
+	.handle_error = on_error,
+	.task = on_task,
+};
+
+struct lined_socket *socket_of_delegate(struct lined_delegate *delegate)
+{
+	return delegate->handlers == &plain || delegate->handlers == &with_task
+		       ? of(delegate)
+		       : NULL;
+}
+
+static const struct lined_delegate_handlers *
+table_for(const struct lined_socket_handlers *handlers)
+{
+	return handlers->handle_task != NULL ? &with_task : &plain;
+}
+
+/* ---- making ----------------------------------------------------------- */
+
+static const struct lined_socket_handlers no_handlers;
+
+/* The owner's bytes begin at an address good for any type. */
+#define OWNER_OFFSET                                                           \
+	((sizeof(struct lined_socket) + _Alignof(max_align_t) - 1) /           \
+	 _Alignof(max_align_t) * _Alignof(max_align_t))
+
+struct lined_socket *
+lined_socket_new_owned(const struct lined_socket_handlers *handlers, void *arg,
+		       size_t owner_size)
+{
+	const struct lined_framing framing = LINED_FRAMING_DEFAULT;
+	struct lined_socket *sock;
+
+	sock = calloc(1, owner_size > 0 ? OWNER_OFFSET + owner_size
+					: sizeof(*sock));
+	if (sock == NULL)
+		return NULL;
+	sock->handlers = handlers != NULL ? handlers : &no_handlers;
+	sock->arg = arg;
+	sock->delegate.fd = -1;
+	sock->delegate.handlers = table_for(sock->handlers);
+	sock->timer.slot = TIMER_UNARMED;
+	sock->framer.framing = framing;
+	list_init(&sock->ready_link);
+	list_init(&sock->dirty_link);
+	return sock;
+}
+
+struct lined_socket *
+lined_socket_new(const struct lined_socket_handlers *handlers, void *arg)
+{
+	return lined_socket_new_owned(handlers, arg, 0);
+}
+
+void *lined_socket_owner(struct lined_socket *sock)
+{
+	return (char *)sock + OWNER_OFFSET;
+}
+
+void lined_socket_set_handlers(struct lined_socket *sock,
+			       const struct lined_socket_handlers *handlers,
+			       void *arg)
+{
+	const struct lined_delegate_handlers *table;
+
+	sock->handlers = handlers != NULL ? handlers : &no_handlers;
+	sock->arg = arg;
+	table = table_for(sock->handlers);
+	if (sock->delegate.dispatcher == NULL)
+		sock->delegate.handlers = table;
+	else if (table != sock->delegate.handlers &&
+		 dispatcher_set_handlers(sock->dispatcher, &sock->delegate,
+					 table) < 0)
+		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
+}
+
+void *lined_socket_arg(const struct lined_socket *sock)
+{
+	return sock->arg;
+}
+
+static int adopt(struct lined_socket *sock, int fd,
+		 enum lined_socket_state state)
+{
+	enum lined_socket_state before = sock->state;
+
+	sock->state = (uint8_t)state;
+	if (socket_attach(sock, fd) < 0) {
+		sock->state = (uint8_t)before;
+		return -1;
+	}
+	if (state == LINED_SOCKET_CONNECTED)
+		socket_connected(sock);
+	return 0;
+}
+
+int lined_socket_open(struct lined_socket *sock, int family, int type)
+{
+	int fd, error;
+
+	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE) {
+		errno = EISCONN;
+		return -1;
+	}
+	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	sock->datagram = type == SOCK_DGRAM;
+	/* Kept out of the poller until it is bound or connected: an idle
+	 * stream socket would be reported as hung up. */
+	if (!sock->datagram || udp_init(sock) == 0) {
+		sock->delegate.fd = fd;
+		return 0;
+	}
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+static int make_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -1;
+	if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -1;
+	return 0;
+}
+
+int lined_socket_wrap(struct lined_socket *sock, int fd,
+		      enum lined_socket_state state)
+{
+	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE) {
+		errno = EISCONN;
+		return -1;
+	}
+	if (state == LINED_SOCKET_CLOSED) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (make_nonblocking(fd) < 0)
+		return -1;
+	if (state == LINED_SOCKET_UDP_BOUND) {
+		sock->datagram = true;
+		if (udp_init(sock) < 0)
+			return -1;
+	}
+	if (adopt(sock, fd, state) == 0)
+		return 0;
+	if (sock->datagram) {
+		int error = errno;
+
+		udp_free(sock);
+		sock->datagram = false;
+		errno = error;
+	}
+	return -1;
+}
+
+int lined_socket_bind(struct lined_socket *sock, int type,
+		      const struct sockaddr *address, socklen_t len)
+{
+	int on = 1, fd;
+
+	if (sock->delegate.fd < 0 &&
+	    lined_socket_open(sock, address->sa_family, type) < 0)
+		return -1;
+	fd = sock->delegate.fd;
+	if (address->sa_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -1;
+	if (type == SOCK_STREAM && address->sa_family != AF_UNIX &&
+	    (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0))
+		return -1;
+	if (bind(fd, address, len) < 0)
+		return -1;
+	if (!sock->datagram)
+		return 0;
+	return adopt(sock, fd, LINED_SOCKET_UDP_BOUND);
+}
+
+struct lined_delegate *
+lined_dispatcher_register_socket(struct lined_dispatcher *d,
+				 struct lined_socket *sock)
+{
+	if (sock->dispatcher != NULL) {
+		errno = EEXIST;
+		return NULL;
+	}
+	lined_timer_init(&sock->timer, d, NULL);
+	sock->dispatcher = d;
+	if (sock->group == NULL)
+		sock->group = &d->group;
+	list_append(&d->unattached, &sock->ready_link);
+	if (sock->delegate.fd >= 0 && sock->state != LINED_SOCKET_IDLE &&
+	    sock->state != LINED_SOCKET_CONNECTING &&
+	    adopt(sock, sock->delegate.fd, sock->state) < 0) {
+		list_remove(&sock->ready_link);
+		sock->dispatcher = NULL;
+		return NULL;
+	}
+	d->len++;
+	if (sock->state == LINED_SOCKET_CONNECTING)
+		socket_connect_begin(sock);
+	return &sock->delegate;
+}
+
+static unsigned wanted_mode(const struct lined_socket *sock)
+{
+	unsigned mode = 0;
+
+	switch ((enum lined_socket_state)sock->state) {
+	case LINED_SOCKET_CONNECTING:
+		return LINED_MODE_WRITE;
+	case LINED_SOCKET_LISTENING:
+		return sock->rested || sock->paused ? 0 : LINED_MODE_READ;
+	case LINED_SOCKET_UDP_BOUND:
+		if (!sock->paused)
+			mode |= LINED_MODE_READ;
+		break;
+	case LINED_SOCKET_CONNECTED:
+		if (sock->lingering || (socket_may_read(sock) && !sock->eof))
+			mode |= LINED_MODE_READ;
+		break;
+	default:
+		return 0;
+	}
+	if (sock->blocked || (sock->want_write && !sock->closing))
+		mode |= LINED_MODE_WRITE;
+	return mode;
+}
+
+void socket_update_mode(struct lined_socket *sock)
+{
+	unsigned mode;
+
+	if (sock->delegate.dispatcher == NULL)
+		return;
+	mode = wanted_mode(sock);
+	if (mode != sock->delegate.mode &&
+	    lined_delegate_set_mode(&sock->delegate, mode) < 0)
+		socket_end(sock, LINED_CLOSE_ERROR, errno);
+}
+
+int socket_attach(struct lined_socket *sock, int fd)
+{
+	int before = sock->delegate.fd;
+
+	sock->delegate.fd = fd;
+	if (sock->dispatcher == NULL)
+		return 0;
+	sock->delegate.mode = (uint8_t)wanted_mode(sock);
+	if (dispatcher_attach(sock->dispatcher, &sock->delegate) < 0) {
+		sock->delegate.fd = before;
+		return -1;
+	}
+	list_remove(&sock->ready_link);
+	return 0;
+}
+
+int socket_detach(struct lined_socket *sock)
+{
+	int fd = sock->delegate.fd;
+
+	if (sock->delegate.dispatcher != NULL) {
+		dispatcher_detach(sock->dispatcher, &sock->delegate);
+		list_append(&sock->dispatcher->unattached, &sock->ready_link);
+	}
+	sock->delegate.fd = -1;
+	return fd;
+}
+
+/* ---- deadlines -------------------------------------------------------- */
+
+void socket_connected(struct lined_socket *sock)
+{
+	if (sock->dispatcher == NULL)
+		return;
+	sock->active_at = sock->started_at = socket_now(sock);
+	sock->rate_due_us = 0;
+	socket_arm(sock);
+}
+
+/* The smaller of left and what is left of `after_ms` since `since`. */
+static int32_t sooner(int32_t left, uint32_t now, uint32_t since,
+		      uint32_t after_ms)
+{
+	int32_t mine = (int32_t)(since + after_ms - now);
+
+	return mine < left ? mine : left;
+}
+
+/* Which deadlines run now; INT32_MAX: none. */
+static int32_t time_left(const struct lined_socket *sock, uint32_t now)
+{
+	const struct lined_limits *limits = socket_limits(sock);
+	int32_t left = INT32_MAX;
+
+	if (sock->rested || sock->slowed)
+		left = sooner(left, now, sock->resume_at, 0);
+	if (sock->closing || sock->lingering)
+		return sooner(left, now, sock->end_at, 0);
+	if (sock->state != LINED_SOCKET_CONNECTED)
+		return left;
+	if (limits->idle_ms > 0)
+		left = sooner(left, now, sock->active_at, limits->idle_ms);
+	if (limits->first_line_ms > 0 && !sock->got_line)
+		left = sooner(left, now, sock->started_at,
+			      limits->first_line_ms);
+	if (limits->line_ms > 0 && sock->in_line)
+		left = sooner(left, now, sock->line_at, limits->line_ms);
+	if (limits->send_stall_ms > 0 && sock->blocked)
+		left = sooner(left, now, sock->stalled_at,
+			      limits->send_stall_ms);
+	return left;
+}
+
+static bool is_over(uint32_t now, uint32_t since, uint32_t after_ms)
+{
+	return after_ms > 0 && (int32_t)(now - since - after_ms) >= 0;
+}
+
+/* The deadline of a connected socket that has passed. */
+static enum deadline missed(const struct lined_socket *sock, uint32_t now)
+{
+	const struct lined_limits *limits = socket_limits(sock);
+
+	if (sock->blocked &&
+	    is_over(now, sock->stalled_at, limits->send_stall_ms))
+		return DEADLINE_STALL;
+	if (!sock->got_line &&
+	    is_over(now, sock->started_at, limits->first_line_ms))
+		return DEADLINE_FIRST_LINE;
+	if (sock->in_line && is_over(now, sock->line_at, limits->line_ms))
+		return DEADLINE_LINE;
+	if (is_over(now, sock->active_at, limits->idle_ms))
+		return DEADLINE_IDLE;
+	return DEADLINE_NONE;
+}
+
+static void resume_in_time(struct lined_socket *sock, uint32_t now)
+{
+	if (!(sock->rested || sock->slowed) ||
+	    (int32_t)(now - sock->resume_at) < 0)
+		return;
+	sock->rested = sock->slowed = false;
+	if (sock->state == LINED_SOCKET_CONNECTED)
+		socket_read_on(sock);
+	else
+		socket_update_mode(sock);
+}
+
+static void timer_fired(struct lined_timer *timer)
+{
+	struct lined_socket *sock =
+		lined_container_of(timer, struct lined_socket, timer);
+	uint32_t now = socket_now(sock);
+
+	resume_in_time(sock, now);
+	if (sock->closing || sock->lingering) {
+		if ((int32_t)(now - sock->end_at) >= 0) {
+			if (!sock->lingering)
+				sock->missed = DEADLINE_FLUSH;
+			socket_end(sock, sock->reason, sock->error);
+			return;
+		}
+	} else if (sock->state == LINED_SOCKET_CONNECTED) {
+		sock->missed = (uint8_t)missed(sock, now);
+		if (sock->missed == DEADLINE_STALL) {
+			socket_end(sock, LINED_CLOSE_SLOW, ETIMEDOUT);
+			return;
+		}
+		if (sock->missed != DEADLINE_NONE) {
+			socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+			return;
+		}
+	}
+	socket_arm(sock);
+}
+
+/*
+ * The timer is only ever moved forward in time; what a busy client pushes back
+ * with each line is looked at when it fires.
+ */
+void socket_arm(struct lined_socket *sock)
+{
+	struct lined_dispatcher *d = sock->dispatcher;
+	int32_t left;
+
+	if (d == NULL || sock->state == LINED_SOCKET_CLOSED)
+		return;
+	left = time_left(sock, socket_now(sock));
+	if (left == INT32_MAX)
+		return;
+	if (left < 0)
+		left = 0;
+	if (lined_timer_is_armed(&sock->timer) &&
+	    timer_heap_due_of(&d->timers, &sock->timer) <=
+		    d->now_ms + (uint64_t)left)
+		return;
+	sock->timer.handler = timer_fired;
+	if (lined_timer_start(&sock->timer, (uint64_t)left, 0) < 0)
+		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
+}
+
+const char *lined_socket_missed_deadline(const struct lined_socket *sock)
+{
+	static const char *const names[] = {
+		[DEADLINE_NONE] = "",
+		[DEADLINE_IDLE] = "idle",
+		[DEADLINE_FIRST_LINE] = "first line",
+		[DEADLINE_LINE] = "line",
+		[DEADLINE_STALL] = "send stall",
+		[DEADLINE_FLUSH] = "flush",
+		[DEADLINE_CONNECT] = "connect",
+	};
+
+	return names[sock->missed];
+}
+
+/* ---- closing ---------------------------------------------------------- */
+
+void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
+		int error)
+{
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	if (sock->state == LINED_SOCKET_CLOSED)
+		return;
+	if (sock->state == LINED_SOCKET_CONNECTING) {
+		connector_free(sock->connector);
+		sock->connector = NULL;
+	}
+	sock->state = LINED_SOCKET_CLOSED;
+	sock->reason = (uint8_t)reason;
+	sock->error = (int16_t)error;
+	if (d == NULL) {
+		socket_deliver_close(sock);
+		socket_free(sock);
+		return;
+	}
+	if (sock->delegate.dispatcher != NULL)
+		dispatcher_detach(d, &sock->delegate);
+	lined_timer_stop(&sock->timer);
+	d->len--;
+	list_remove(&sock->ready_link);
+	list_append(&d->closed, &sock->ready_link);
+}
+
+void socket_deliver_close(struct lined_socket *sock)
+{
+	enum lined_close_reason reason = sock->reason;
+
+	if (sock->group != NULL)
+		counter_add(&sock->group->counters.closed[reason], 1);
+	if (sock->handlers->handle_close != NULL)
+		sock->handlers->handle_close(sock, sock->arg, reason,
+					     sock->error);
+	if (sock->group != NULL && sock->group->closed != NULL)
+		sock->group->closed(sock, reason, sock->error);
+}
+
+void socket_free(struct lined_socket *sock)
+{
+	struct send_pool none = { 0 };
+
+	if (sock->datagram)
+		udp_free(sock);
+	send_queue_clear(&sock->out, sock->dispatcher != NULL
+					     ? &sock->dispatcher->pool
+					     : &none);
+	send_pool_fini(&none);
+	input_clear(&sock->in);
+	if (sock->delegate.fd >= 0)
+		close(sock->delegate.fd);
+	free(sock);
+}
+
+void lined_socket_close_for(struct lined_socket *sock,
+			    enum lined_close_reason reason, int error)
+{
+	socket_end(sock, reason, error);
+}
+
+void lined_socket_close(struct lined_socket *sock)
+{
+	socket_end(sock, LINED_CLOSE_LOCAL, 0);
+}
+
+void lined_socket_close_after_flush(struct lined_socket *sock,
+				    enum lined_close_reason reason,
+				    uint32_t timeout_ms)
+{
+	if (sock->state == LINED_SOCKET_CLOSED || sock->closing)
+		return;
+	if (sock->dispatcher == NULL ||
+	    (sock->state != LINED_SOCKET_CONNECTED &&
+	     sock->state != LINED_SOCKET_CONNECTING)) {
+		socket_end(sock, reason, 0);
+		return;
+	}
+	sock->closing = true;
+	sock->reason = (uint8_t)reason;
+	sock->error = 0;
+	sock->end_at = socket_now(sock) +
+		       (timeout_ms > 0 ? timeout_ms : CLOSE_MS_DEFAULT);
+	socket_arm(sock);
+	socket_update_mode(sock);
+	socket_mark_dirty(sock);
+}
+
+void lined_socket_shutdown_write(struct lined_socket *sock)
+{
+	if (sock->state == LINED_SOCKET_CLOSED || sock->datagram)
+		return;
+	sock->ending = true;
+	socket_mark_dirty(sock);
+}
+
+void lined_socket_allow_half_close(struct lined_socket *sock, bool allow)
+{
+	sock->half_close = allow;
+}
+
+static bool is_peer_sending(const struct lined_socket *sock)
+{
+	int unread = 0;
+
+	if (sock->eof)
+		return false;
+	if (sock->reason == LINED_CLOSE_TOO_LONG)
+		return true;
+	return ioctl(sock->delegate.fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+/*
+ * All is flushed. Closing a socket with input unread makes the system send a
+ * reset, which may destroy at the peer what we have just sent: so the write
+ * side ends first and the input is discarded for a while.
+ */
+static void finish_closing(struct lined_socket *sock)
+{
+	if (!is_peer_sending(sock) ||
+	    (!sock->ended && shutdown(sock->delegate.fd, SHUT_WR) < 0)) {
+		socket_end(sock, sock->reason, sock->error);
+		return;
+	}
+	sock->ended = true;
+	sock->lingering = true;
+	sock->end_at = socket_now(sock) + LINGER_MS;
+	socket_arm(sock);
+	socket_update_mode(sock);
+}
+
+void socket_flushed(struct lined_socket *sock)
+{
+	if (sock->ending && !sock->ended) {
+		shutdown(sock->delegate.fd, SHUT_WR);
+		sock->ended = true;
+		sock->ending = false;
+	}
+	if (sock->closing && !sock->lingering)
+		finish_closing(sock);
+	else if (sock->ended && sock->told_end && !sock->lingering)
+		socket_end(sock, LINED_CLOSE_PEER, 0);
+}
+
+const char *lined_close_reason_text(enum lined_close_reason reason)
+{
+	static const char *const texts[LINED_CLOSE_REASONS] = {
+		[LINED_CLOSE_LOCAL] = "closed",
+		[LINED_CLOSE_PEER] = "peer",
+		[LINED_CLOSE_ERROR] = "error",
+		[LINED_CLOSE_TIMEOUT] = "timeout",
+		[LINED_CLOSE_TOO_LONG] = "too-long",
+		[LINED_CLOSE_SLOW] = "slow",
+		[LINED_CLOSE_LIMIT] = "limit",
+		[LINED_CLOSE_SHUTDOWN] = "shutdown",
+		[LINED_CLOSE_KICKED] = "kicked",
+	};
+
+	return (unsigned)reason < LINED_CLOSE_REASONS ? texts[reason]
+						       : "unknown";
+}
+
+/* ---- asking ----------------------------------------------------------- */
+
+enum lined_socket_state lined_socket_state(const struct lined_socket *sock)
+{
+	return sock->state;
+}
+
+bool lined_socket_is_connected(const struct lined_socket *sock)
+{
+	return sock->state == LINED_SOCKET_CONNECTED;
+}
+
+bool lined_socket_is_listening(const struct lined_socket *sock)
+{
+	return sock->state == LINED_SOCKET_LISTENING;
+}
+
+bool lined_socket_is_connecting(const struct lined_socket *sock)
+{
+	return sock->state == LINED_SOCKET_CONNECTING;
+}
+
+bool lined_socket_is_closed(const struct lined_socket *sock)
+{
+	return sock->state == LINED_SOCKET_CLOSED;
+}
+
+bool lined_socket_is_writeable(const struct lined_socket *sock)
+{
+	return (sock->state == LINED_SOCKET_CONNECTED ||
+		sock->state == LINED_SOCKET_UDP_BOUND) &&
+	       !sock->throttled && !sock->ended && !sock->ending;
+}
+
+bool lined_socket_is_datagram(const struct lined_socket *sock)
+{
+	return sock->datagram;
+}
+
+int lined_socket_fd(const struct lined_socket *sock)
+{
+	return sock->delegate.fd;
+}
+
+struct lined_dispatcher *
+lined_socket_dispatcher(const struct lined_socket *sock)
+{
+	return sock->dispatcher;
+}
+
+int lined_socket_peer(const struct lined_socket *sock,
+		      struct sockaddr_storage *address, socklen_t *len)
+{
+	if (sock->datagram)
+		return udp_peer(sock, address, len);
+	*len = sizeof(*address);
+	return getpeername(sock->delegate.fd, (struct sockaddr *)address, len);
+}
+
+int lined_socket_local(const struct lined_socket *sock,
+		       struct sockaddr_storage *address, socklen_t *len)
+{
+	*len = sizeof(*address);
+	return getsockname(sock->delegate.fd, (struct sockaddr *)address, len);
+}
+
+/* ---- groups ----------------------------------------------------------- */
+
+void lined_socket_set_group(struct lined_socket *sock,
+			    struct lined_socket_group *group)
+{
+	sock->group = group;
+	socket_arm(sock);
+}
+
+struct lined_socket_group *lined_socket_group(const struct lined_socket *sock)
+{
+	return sock->group;
+}
+
+void lined_socket_limits_changed(struct lined_socket *sock)
+{
+	socket_arm(sock);
+}

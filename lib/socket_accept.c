@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listening sockets. A listener that can take no more (no descriptors, no
+ * memory, nobody who accepts) rests for a tenth of a second instead of being
+ * reported in every turn, and then asks again by itself.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "socket_priv.h"
+
+#define REST_MS 100
+
+int lined_socket_listen(struct lined_socket *sock, int backlog)
+{
+	if (sock->delegate.fd < 0 || sock->state != LINED_SOCKET_IDLE) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (listen(sock->delegate.fd, backlog) < 0)
+		return -1;
+	sock->state = LINED_SOCKET_LISTENING;
+	if (sock->dispatcher != NULL &&
+	    socket_attach(sock, sock->delegate.fd) < 0) {
+		sock->state = LINED_SOCKET_IDLE;
+		return -1;
+	}
+	return 0;
+}
+
+static void rest(struct lined_socket *listener)
+{
+	if (listener->dispatcher == NULL)
+		return;
+	listener->rested = true;
+	listener->resume_at = socket_now(listener) + REST_MS;
+	socket_update_mode(listener);
+	socket_arm(listener);
+}
+
+/* Errors of the connection that would have been accepted, not of ours. */
+static bool is_gone(int error)
+{
+	switch (error) {
+	case ECONNABORTED:
+	case EINTR:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case EPERM: /* a firewall's */
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENETDOWN:
+	case ENETUNREACH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int lined_socket_accept_fd(struct lined_socket *listener,
+			   struct sockaddr_storage *address, socklen_t *len)
+{
+	int fd;
+
+	listener->accepted = true;
+	if (listener->state != LINED_SOCKET_LISTENING) {
+		errno = EINVAL;
+		return -1;
+	}
+	do {
+		if (len != NULL)
+			*len = sizeof(*address);
+		fd = accept4(listener->delegate.fd, (struct sockaddr *)address,
+			     len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	} while (fd < 0 && is_gone(errno));
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		       errno == ENOMEM)) {
+		int error = errno;
+
+		rest(listener);
+		errno = error;
+	}
+	return fd;
+}
+
+int lined_socket_accept(struct lined_socket *listener,
+			struct lined_socket *client)
+{
+	int fd, error;
+
+	if (listener->dispatcher == NULL || client->delegate.fd >= 0 ||
+	    client->state != LINED_SOCKET_IDLE) {
+		errno = EINVAL;
+		return -1;
+	}
+	fd = lined_socket_accept_fd(listener, NULL, NULL);
+	if (fd < 0)
+		return -1;
+	client->state = LINED_SOCKET_CONNECTED;
+	client->delegate.fd = fd;
+	if (client->dispatcher != NULL) {
+		client->delegate.fd = -1;
+		if (socket_attach(client, fd) == 0) {
+			socket_connected(client);
+			return 0;
+		}
+	} else if (lined_dispatcher_register_socket(listener->dispatcher,
+						    client) != NULL) {
+		return 0;
+	}
+	error = errno;
+	close(fd);
+	client->delegate.fd = -1;
+	client->state = LINED_SOCKET_IDLE;
+	errno = error;
+	return -1;
+}
+
+void socket_acceptable(struct lined_socket *sock)
+{
+	sock->accepted = false;
+	if (sock->handlers->handle_accept != NULL)
+		sock->handlers->handle_accept(sock, sock->arg);
+	if (sock->state == LINED_SOCKET_LISTENING && !sock->accepted &&
+	    !sock->paused)
+		rest(sock);
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connecting: a name becomes addresses off the loop, each is tried in turn,
+ * one deadline stands over all. An address that does not answer gets its share
+ * of the time that is left, so that it cannot use up what the next one needs.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "resolver.h"
+#include "socket_priv.h"
+
+#define CONNECT_MS_DEFAULT 30000
+#define ADDRESSES_MAX	   16
+
+struct address {
+	socklen_t len;
+	union {
+		struct sockaddr any;
+		struct sockaddr_storage storage;
+	};
+};
+
+struct connector {
+	struct lined_socket *sock;
+	struct resolver_request *request; /* while it is looked up */
+	struct lined_timer timer;	  /* of the address, or of the whole */
+	uint64_t end_ms;
+	uint32_t timeout_ms;
+	int last_error;
+	unsigned count, next;
+	struct address addresses[ADDRESSES_MAX];
+	uint16_t port;
+	char *host; /* NULL: the address was given */
+};
+
+void connector_free(struct connector *connector)
+{
+	if (connector == NULL)
+		return;
+	if (connector->request != NULL)
+		resolver_cancel(connector->request);
+	if (connector->timer.dispatcher != NULL)
+		lined_timer_stop(&connector->timer);
+	free(connector->host);
+	free(connector);
+}
+
+/* ---- one address after another ---------------------------------------- */
+
+static void give_up(struct connector *connector)
+{
+	struct lined_socket *sock = connector->sock;
+	int error = connector->last_error;
+
+	if (error == 0)
+		error = EADDRNOTAVAIL;
+	if (error == ETIMEDOUT) {
+		sock->missed = DEADLINE_CONNECT;
+		socket_end(sock, LINED_CLOSE_TIMEOUT, error);
+	} else {
+		socket_end(sock, LINED_CLOSE_ERROR, error);
+	}
+}
+
+/* The descriptor for an address; one that was opened by hand comes first. */
+static int open_for(struct lined_socket *sock, int family)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+	int fd = sock->delegate.fd, on = 1;
+
+	if (fd >= 0) {
+		sock->delegate.fd = -1;
+		if (getsockname(fd, (struct sockaddr *)&own, &len) == 0 &&
+		    own.ss_family == family)
+			return fd;
+		close(fd);
+	}
+	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* Lines leave a turn at a time already: waiting for more only delays. */
+	if (fd >= 0 && family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return fd;
+}
+
+/* 0: under way, to be reported by the poller. -1/errno. */
+static int try_address(struct connector *connector,
+		       const struct address *address)
+{
+	struct lined_socket *sock = connector->sock;
+	int fd = open_for(sock, address->any.sa_family), error;
+
+	if (fd < 0)
+		return -1;
+	if ((connect(fd, &address->any, address->len) == 0 ||
+	     errno == EINPROGRESS) &&
+	    socket_attach(sock, fd) == 0)
+		return 0;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+static void try_next(struct connector *connector)
+{
+	struct lined_dispatcher *d = connector->sock->dispatcher;
+	uint64_t left;
+
+	while (connector->next < connector->count) {
+		const struct address *address =
+			&connector->addresses[connector->next++];
+
+		if (try_address(connector, address) < 0) {
+			connector->last_error = errno;
+			continue;
+		}
+		left = connector->end_ms > d->now_ms
+			       ? connector->end_ms - d->now_ms
+			       : 0;
+		left /= connector->count - connector->next + 1;
+		if (lined_timer_start(&connector->timer, left, 0) == 0)
+			return;
+		connector->last_error = errno;
+		close(socket_detach(connector->sock));
+	}
+	give_up(connector);
+}
+
+static void timer_fired(struct lined_timer *timer)
+{
+	struct connector *connector =
+		lined_container_of(timer, struct connector, timer);
+
+	connector->last_error = ETIMEDOUT;
+	if (connector->sock->delegate.fd >= 0)
+		close(socket_detach(connector->sock));
+	/* While the name is still being looked up there is no address. */
+	try_next(connector);
+}
+
+void socket_connect_writable(struct lined_socket *sock)
+{
+	struct connector *connector = sock->connector;
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(sock->delegate.fd, SOL_SOCKET, SO_ERROR, &error, &len) <
+	    0)
+		error = errno;
+	if (error != 0) {
+		connector->last_error = error;
+		close(socket_detach(sock));
+		try_next(connector);
+		return;
+	}
+	connector_free(connector);
+	sock->connector = NULL;
+	sock->state = LINED_SOCKET_CONNECTED;
+	socket_connected(sock);
+	if (!send_queue_is_empty(&sock->out) || sock->closing || sock->ending)
+		socket_mark_dirty(sock);
+	socket_update_mode(sock);
+	if (sock->state == LINED_SOCKET_CONNECTED && !sock->closing &&
+	    sock->handlers->handle_connect != NULL)
+		sock->handlers->handle_connect(sock, sock->arg);
+}
+
+/* ---- names ------------------------------------------------------------ */
+
+static void add_address(struct connector *connector,
+			const struct sockaddr *address, socklen_t len)
+{
+	struct address *to;
+
+	if (connector->count == ADDRESSES_MAX ||
+	    len > sizeof(struct sockaddr_storage))
+		return;
+	to = &connector->addresses[connector->count++];
+	memcpy(&to->storage, address, len);
+	to->len = len;
+}
+
+static int error_of_lookup(int error)
+{
+	switch (error) {
+	case EAI_MEMORY:
+		return ENOMEM;
+	case EAI_AGAIN:
+		return EAGAIN;
+	default:
+		return EHOSTUNREACH;
+	}
+}
+
+static void answered(void *arg, int error, const struct addrinfo *result)
+{
+	struct connector *connector = arg;
+
+	connector->request = NULL;
+	lined_timer_stop(&connector->timer);
+	if (error != 0)
+		connector->last_error = error_of_lookup(error);
+	for (; result != NULL; result = result->ai_next)
+		add_address(connector, result->ai_addr, result->ai_addrlen);
+	try_next(connector);
+}
+
+/* A numeric host needs no thread. */
+static bool add_numeric(struct connector *connector)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+
+	if (inet_pton(AF_INET, connector->host, &v4.sin_addr) == 1) {
+		v4.sin_port = htons(connector->port);
+		add_address(connector, (struct sockaddr *)&v4, sizeof(v4));
+		return true;
+	}
+	if (inet_pton(AF_INET6, connector->host, &v6.sin6_addr) == 1) {
+		v6.sin6_port = htons(connector->port);
+		add_address(connector, (struct sockaddr *)&v6, sizeof(v6));
+		return true;
+	}
+	return false;
+}
+
+static void look_up(struct connector *connector)
+{
+	struct lined_dispatcher *d = connector->sock->dispatcher;
+	struct resolver *resolver = dispatcher_resolver(d);
+
+	if (resolver != NULL)
+		connector->request =
+			resolver_ask(resolver, connector->host, connector->port,
+				     answered, connector);
+	if (connector->request != NULL &&
+	    lined_timer_start(&connector->timer, connector->timeout_ms, 0) == 0)
+		return;
+	connector->last_error = errno;
+	give_up(connector);
+}
+
+void socket_connect_begin(struct lined_socket *sock)
+{
+	struct connector *connector = sock->connector;
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	lined_timer_init(&connector->timer, d, timer_fired);
+	connector->end_ms = d->now_ms + connector->timeout_ms;
+	if (connector->host == NULL || add_numeric(connector))
+		try_next(connector);
+	else
+		look_up(connector);
+}
+
+/* ---- what is called --------------------------------------------------- */
+
+static struct connector *connector_new(struct lined_socket *sock,
+				       uint32_t timeout_ms)
+{
+	struct connector *connector;
+
+	if (sock->state != LINED_SOCKET_IDLE || sock->datagram) {
+		errno = sock->state == LINED_SOCKET_CONNECTING	? EALREADY
+			: sock->state == LINED_SOCKET_CONNECTED ? EISCONN
+								: EINVAL;
+		return NULL;
+	}
+	connector = calloc(1, sizeof(*connector));
+	if (connector == NULL)
+		return NULL;
+	connector->sock = sock;
+	connector->timeout_ms =
+		timeout_ms > 0 ? timeout_ms : CONNECT_MS_DEFAULT;
+	return connector;
+}
+
+static int begin(struct lined_socket *sock, struct connector *connector)
+{
+	sock->connector = connector;
+	sock->state = LINED_SOCKET_CONNECTING;
+	if (sock->dispatcher != NULL)
+		socket_connect_begin(sock);
+	return 0;
+}
+
+int lined_socket_connect(struct lined_socket *sock, const char *host,
+			 uint16_t port, uint32_t timeout_ms)
+{
+	struct connector *connector = connector_new(sock, timeout_ms);
+
+	if (connector == NULL)
+		return -1;
+	connector->port = port;
+	connector->host = strdup(host);
+	if (connector->host == NULL) {
+		free(connector);
+		errno = ENOMEM;
+		return -1;
+	}
+	return begin(sock, connector);
+}
+
+int lined_socket_connect_to(struct lined_socket *sock,
+			    const struct sockaddr *address, socklen_t len,
+			    uint32_t timeout_ms)
+{
+	struct connector *connector;
+
+	if (len < sizeof(sa_family_t) ||
+	    len > sizeof(struct sockaddr_storage)) {
+		errno = EINVAL;
+		return -1;
+	}
+	connector = connector_new(sock, timeout_ms);
+	if (connector == NULL)
+		return -1;
+	add_address(connector, address, len);
+	return begin(sock, connector);
+}

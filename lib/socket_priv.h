@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a socket, shared by the socket's files and, for its phases,
+ * by the dispatcher:
+ *
+ *	socket.c	 making, asking, deadlines, closing
+ *	socket_accept.c	 listening
+ *	socket_connect.c connecting
+ *	socket_read.c	 input: fill, then serve the handler
+ *	socket_send.c	 output: queue, then flush
+ *	socket_udp.c	 datagrams
+ *
+ * "Fill this socket's input" (socket_read.c) and "flush this socket's queue"
+ * (socket_flush()) are the only places that read and write; another transport
+ * or an engine that completes reads goes there.
+ */
+#ifndef SOCKET_PRIV_H
+#define SOCKET_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lined/socket.h>
+
+#include "dispatcher_priv.h"
+#include "framing.h"
+#include "input.h"
+#include "list.h"
+#include "send_queue.h"
+
+struct connector;
+struct udp;
+
+/* lined_socket_missed_deadline() */
+enum deadline {
+	DEADLINE_NONE,
+	DEADLINE_IDLE,
+	DEADLINE_FIRST_LINE,
+	DEADLINE_LINE,
+	DEADLINE_STALL,
+	DEADLINE_FLUSH,
+	DEADLINE_CONNECT,
+};
+
+struct lined_socket {
+	struct lined_delegate delegate;
+	const struct lined_socket_handlers *handlers;
+	void *arg;
+	struct lined_socket_group *group;
+	/* Where it is registered; the delegate's is set while it has an fd. */
+	struct lined_dispatcher *dispatcher;
+
+	/* dispatcher.ready, unattached, closed or dead: one at a time. */
+	struct list ready_link;
+	struct list dirty_link;
+
+	struct input in;
+	struct framer framer;
+	struct send_queue out;
+	union {
+		struct connector *connector; /* while CONNECTING */
+		struct udp *udp;	     /* of a datagram socket */
+		uint64_t rate_due_us;	     /* else: of the line rate */
+	};
+	struct lined_timer timer; /* the earliest of its deadlines */
+
+	/* Ticks: milliseconds, cut to 32 bits. Compared by difference. */
+	uint32_t active_at;  /* last line received or byte taken */
+	uint32_t started_at; /* connected */
+	uint32_t line_at;    /* the first byte of the line in the making */
+	uint32_t stalled_at; /* the peer has taken nothing since */
+	uint32_t resume_at;  /* a rested listener or a slowed reader goes on */
+	uint32_t end_at;     /* a close after flush gives up */
+
+	uint32_t dropped;  /* sends, by the overflow policy */
+	uint16_t budget;   /* lines left in this call of handle_read */
+	int16_t error;	   /* of reading, or that it was closed with */
+	uint8_t state;	   /* enum lined_socket_state */
+	uint8_t reason;	   /* enum lined_close_reason */
+	uint8_t overflow;  /* enum lined_overflow */
+	uint8_t missed;	   /* enum deadline: which one closed it */
+	char held;	   /* the byte that a NUL stands on, while `holds` */
+
+	bool datagram : 1;
+	bool in_read : 1;    /* handle_read is running */
+	bool starved : 1;    /* the reader needs more than there is */
+	bool eof : 1;	     /* the peer has ended */
+	bool told_end : 1;   /* the reader has seen CLOSED or ERROR */
+	bool half_close : 1; /* allowed: CLOSED does not close */
+	bool holds : 1;
+	bool paused : 1;    /* by hand */
+	bool throttled : 1; /* the queue is above its high mark */
+	bool slowed : 1;    /* over the line rate, until resume_at */
+	bool rested : 1;    /* a listener without descriptors, likewise */
+	bool blocked : 1;   /* the kernel takes no more for now */
+	bool want_write : 1;
+	bool closing : 1;   /* close when flushed, by end_at */
+	bool lingering : 1; /* flushed; discarding input until end_at */
+	bool ending : 1;    /* the write side ends when flushed */
+	bool ended : 1;	    /* it has ended */
+	bool got_line : 1;
+	bool in_line : 1; /* line_at holds */
+	bool accepted : 1;  /* accept was called in this handle_accept */
+};
+
+/* ---- socket.c ---- */
+
+extern const struct lined_limits socket_default_limits;
+
+static inline const struct lined_limits *
+socket_limits(const struct lined_socket *sock)
+{
+	return &sock->group->limits;
+}
+
+/* Another thread may be reading: written whole, without a locked cycle. */
+static inline void counter_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* The socket that a delegate belongs to; NULL for other delegates. */
+struct lined_socket *socket_of_delegate(struct lined_delegate *delegate);
+
+static inline uint32_t socket_now(const struct lined_socket *sock)
+{
+	return (uint32_t)sock->dispatcher->now_ms;
+}
+
+/* Sets fd and puts it under the dispatcher, where there is one already. */
+int socket_attach(struct lined_socket *sock, int fd);
+/* Takes the descriptor away; the caller closes it. */
+int socket_detach(struct lined_socket *sock);
+
+/* Now connected: the deadlines begin. */
+void socket_connected(struct lined_socket *sock);
+
+/* The end: no handler but handle_close runs any more. Idempotent. */
+void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
+		int error);
+
+/* A deadline may have come nearer: the timer is moved if it is too late. */
+void socket_arm(struct lined_socket *sock);
+
+/* What the poller should watch now. */
+void socket_update_mode(struct lined_socket *sock);
+
+/* The queue is empty: what waited for that happens. */
+void socket_flushed(struct lined_socket *sock);
+
+/* Phases of a turn. */
+void socket_deliver_close(struct lined_socket *sock);
+void socket_free(struct lined_socket *sock);
+
+/* ---- socket_read.c ---- */
+
+void socket_readable(struct lined_socket *sock);
+void socket_serve_leftover(struct lined_socket *sock);
+/* Whether the reader may have what there is. */
+bool socket_may_read(const struct lined_socket *sock);
+/* Something that held reading back is over. */
+void socket_read_on(struct lined_socket *sock);
+/* Runs handle_read over what is there, then settles the rest. */
+void socket_serve(struct lined_socket *sock);
+/* Puts back the byte under a block's NUL. */
+void socket_release_hold(struct lined_socket *sock);
+/* Books a line; false: the line rate says no. */
+bool socket_take_line(struct lined_socket *sock);
+
+/* ---- socket_send.c ---- */
+
+void socket_mark_dirty(struct lined_socket *sock);
+void socket_flush(struct lined_socket *sock);
+
+/* ---- socket_accept.c ---- */
+
+void socket_acceptable(struct lined_socket *sock);
+
+/* ---- socket_connect.c ---- */
+
+/* Starts what connect asked for before the socket was registered. */
+void socket_connect_begin(struct lined_socket *sock);
+void socket_connect_writable(struct lined_socket *sock);
+void connector_free(struct connector *connector);
+
+/* ---- socket_udp.c ---- */
+
+int udp_init(struct lined_socket *sock);
+void udp_free(struct lined_socket *sock);
+void udp_readable(struct lined_socket *sock);
+enum lined_line_status udp_read_line(struct lined_socket *sock,
+				     struct lined_line *line);
+enum lined_line_status udp_read(struct lined_socket *sock,
+				struct lined_line *data);
+/* Runs handle_read over the datagram that is there. */
+void udp_serve(struct lined_socket *sock);
+/* The datagram being read is done with: its answer is queued. */
+void udp_finish_datagram(struct lined_socket *sock);
+int udp_answer(struct lined_socket *sock, const struct iovec *pieces,
+	       size_t count, size_t total);
+void udp_flush(struct lined_socket *sock);
+int udp_peer(const struct lined_socket *sock, struct sockaddr_storage *address,
+	     socklen_t *len);
+
+#endif

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The input of a stream socket: filled by one read a turn, then served to
+ * handle_read as lines, blocks or bytes. What the handler leaves is served
+ * again in the next turn, without waiting for the kernel.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "socket_priv.h"
+
+/* Lines in one call of handle_read; a read is the bound in bytes. */
+#define LINES_A_TURN 1024
+
+bool socket_may_read(const struct lined_socket *sock)
+{
+	return !sock->paused && !sock->throttled && !sock->slowed &&
+	       !sock->closing;
+}
+
+/* Something that is not a matter of more bytes is left for the reader. */
+static bool is_unserved(const struct lined_socket *sock)
+{
+	if (sock->told_end)
+		return !sock->half_close && !sock->closing;
+	return sock->eof || sock->error != 0 ||
+	       (!sock->starved && input_len(&sock->in) > 0);
+}
+
+void socket_read_on(struct lined_socket *sock)
+{
+	if (sock->state != LINED_SOCKET_CONNECTED &&
+	    sock->state != LINED_SOCKET_UDP_BOUND)
+		return;
+	if (socket_may_read(sock) && is_unserved(sock) && !sock->in_read &&
+	    !list_is_linked(&sock->ready_link))
+		list_append(&sock->dispatcher->ready, &sock->ready_link);
+	socket_update_mode(sock);
+}
+
+/* One read. False: nothing new. */
+static bool fill(struct lined_socket *sock)
+{
+	size_t size;
+	char *to = input_reserve(&sock->in, sock->dispatcher->read_buffer,
+				 READ_SIZE, &size);
+	ssize_t n;
+
+	if (to == NULL) {
+		sock->error = ENOMEM;
+		return true;
+	}
+	n = recv(sock->delegate.fd, to, size, 0);
+	if (n > 0) {
+		input_received(&sock->in, (size_t)n);
+		counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
+		sock->starved = false;
+		return true;
+	}
+	if (n == 0)
+		sock->eof = true;
+	else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+		return false;
+	else
+		sock->error = (int16_t)errno;
+	return true;
+}
+
+/* The input of who has been told goodbye. */
+static void discard(struct lined_socket *sock)
+{
+	ssize_t n = recv(sock->delegate.fd, sock->dispatcher->read_buffer,
+			 READ_SIZE, 0);
+
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK ||
+				errno == EINTR)))
+		return;
+	socket_end(sock, sock->reason, 0);
+}
+
+/* The stream is over and the reader knows. */
+static void finish_reading(struct lined_socket *sock)
+{
+	if (sock->error != 0)
+		socket_end(sock, LINED_CLOSE_ERROR, sock->error);
+	else if (!sock->half_close)
+		lined_socket_close_after_flush(sock, LINED_CLOSE_PEER, 0);
+	else if (sock->ended)
+		socket_end(sock, LINED_CLOSE_PEER, 0);
+}
+
+/* Since when the line in the making is in the making. */
+static void time_line(struct lined_socket *sock)
+{
+	if (!sock->starved || sock->eof ||
+	    (input_len(&sock->in) == 0 && sock->framer.state == FRAMER_LINE)) {
+		sock->in_line = false;
+	} else if (!sock->in_line) {
+		sock->in_line = true;
+		sock->line_at = socket_now(sock);
+		if (socket_limits(sock)->line_ms > 0)
+			socket_arm(sock);
+	}
+}
+
+static void read_nothing(struct lined_socket *sock)
+{
+	sock->in.off = sock->in.end;
+	sock->told_end = sock->eof || sock->error != 0;
+}
+
+void socket_serve(struct lined_socket *sock)
+{
+	sock->budget = LINES_A_TURN;
+	sock->in_read = true;
+	if (sock->handlers->handle_read != NULL)
+		sock->handlers->handle_read(sock, sock->arg);
+	else
+		read_nothing(sock);
+	sock->in_read = false;
+	socket_release_hold(sock);
+	if (sock->state == LINED_SOCKET_CLOSED) {
+		input_clear(&sock->in);
+		return;
+	}
+	if (input_settle(&sock->in) < 0) {
+		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
+		return;
+	}
+	if (sock->told_end && !sock->closing) {
+		finish_reading(sock);
+		if (sock->state == LINED_SOCKET_CLOSED)
+			return;
+	}
+	time_line(sock);
+	socket_read_on(sock);
+}
+
+void socket_readable(struct lined_socket *sock)
+{
+	if (sock->lingering) {
+		discard(sock);
+		return;
+	}
+	if (!socket_may_read(sock) || sock->eof) {
+		socket_update_mode(sock);
+		return;
+	}
+	/* What is left over comes before what is new; it has its own place in
+	 * the turn. */
+	if (list_is_linked(&sock->ready_link))
+		return;
+	if (fill(sock))
+		socket_serve(sock);
+	else if (input_settle(&sock->in) < 0)
+		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
+}
+
+void socket_serve_leftover(struct lined_socket *sock)
+{
+	if (sock->datagram) {
+		udp_serve(sock);
+		return;
+	}
+	if (!socket_may_read(sock))
+		return;
+	if (sock->told_end)
+		finish_reading(sock);
+	else
+		socket_serve(sock);
+}
+
+/* ---- what the handler calls ------------------------------------------- */
+
+void socket_release_hold(struct lined_socket *sock)
+{
+	if (!sock->holds)
+		return;
+	sock->holds = false;
+	if (sock->in.data != NULL)
+		sock->in.data[sock->in.off] = sock->held;
+}
+
+/* A NUL behind what was just taken, over a byte that is still to be read. */
+static void hold(struct lined_socket *sock)
+{
+	char *at = sock->in.data + sock->in.off;
+
+	if (sock->in.off < sock->in.end) {
+		sock->held = *at;
+		sock->holds = true;
+	}
+	*at = '\0';
+}
+
+/*
+ * The line rate, as a time at which the next line would be due: it moves on
+ * with each line and may run ahead of the clock by the burst.
+ */
+static bool is_within_rate(struct lined_socket *sock)
+{
+	const struct lined_limits *limits = socket_limits(sock);
+	uint64_t now_us = sock->dispatcher->now_ms * 1000;
+	uint64_t ahead_us, step_us, burst;
+
+	if (limits->line_rate == 0 || sock->datagram)
+		return true;
+	burst = limits->line_burst > 0 ? limits->line_burst : limits->line_rate;
+	step_us = 1000000 / limits->line_rate;
+	if (step_us == 0)
+		step_us = 1;
+	ahead_us = (burst - 1) * step_us;
+	if (sock->rate_due_us <= now_us + ahead_us)
+		return true;
+	sock->slowed = true;
+	sock->resume_at = (uint32_t)((sock->rate_due_us - ahead_us + 999) /
+				     1000);
+	counter_add(&sock->group->counters.rate_slowed, 1);
+	socket_arm(sock);
+	return false;
+}
+
+static void charge_rate(struct lined_socket *sock)
+{
+	uint32_t rate = socket_limits(sock)->line_rate;
+	uint64_t now_us;
+
+	if (rate == 0 || sock->datagram)
+		return;
+	now_us = sock->dispatcher->now_ms * 1000;
+	if (sock->rate_due_us < now_us)
+		sock->rate_due_us = now_us;
+	sock->rate_due_us += rate < 1000000 ? 1000000 / rate : 1;
+}
+
+/* Whether there may be something to read; READY: look. */
+static enum lined_line_status gate(struct lined_socket *sock)
+{
+	socket_release_hold(sock);
+	if (sock->state == LINED_SOCKET_CLOSED || sock->closing ||
+	    sock->told_end)
+		return LINED_LINE_CLOSED;
+	if (sock->dispatcher == NULL || (sock->in_read && sock->budget == 0) ||
+	    !socket_may_read(sock))
+		return LINED_LINE_PARTIAL;
+	if (input_len(&sock->in) > 0 && !is_within_rate(sock))
+		return LINED_LINE_PARTIAL;
+	return LINED_LINE_READY;
+}
+
+static enum lined_line_status took(struct lined_socket *sock)
+{
+	sock->got_line = true;
+	sock->in_line = false;
+	sock->active_at = socket_now(sock);
+	if (sock->budget > 0)
+		sock->budget--;
+	charge_rate(sock);
+	counter_add(&sock->group->counters.lines_in, 1);
+	return LINED_LINE_READY;
+}
+
+static enum lined_line_status report_too_long(struct lined_socket *sock)
+{
+	took(sock);
+	counter_add(&sock->group->counters.too_long, 1);
+	if (sock->framer.framing.too_long == LINED_TOO_LONG_CLOSE &&
+	    !sock->datagram)
+		lined_socket_close_after_flush(sock, LINED_CLOSE_TOO_LONG, 0);
+	return LINED_LINE_TOO_LONG;
+}
+
+/* No more than this will ever come. */
+static enum lined_line_status report_end(struct lined_socket *sock)
+{
+	sock->told_end = true;
+	if (!sock->in_read)
+		socket_read_on(sock);
+	if (sock->error == 0)
+		return LINED_LINE_CLOSED;
+	errno = sock->error;
+	return LINED_LINE_ERROR;
+}
+
+static bool is_over(const struct lined_socket *sock)
+{
+	return sock->eof || sock->error != 0;
+}
+
+static enum lined_line_status need_more(struct lined_socket *sock)
+{
+	if (is_over(sock))
+		return report_end(sock);
+	sock->starved = true;
+	return LINED_LINE_PARTIAL;
+}
+
+static enum lined_line_status read_rest(struct lined_socket *sock,
+					struct lined_line *line)
+{
+	struct lined_counters *counters = &sock->group->counters;
+	bool deliver = sock->framer.framing.unterminated ==
+		       LINED_UNTERMINATED_DELIVER;
+	uint64_t dropped = 0;
+	enum framer_result result;
+
+	if (sock->in.data == NULL)
+		return report_end(sock);
+	result = framer_end(&sock->framer, &sock->in, line, deliver, &dropped);
+	counter_add(&counters->unterminated, dropped);
+	if (result == FRAMER_READY)
+		return took(sock);
+	if (result == FRAMER_TOO_LONG)
+		return report_too_long(sock);
+	return report_end(sock);
+}
+
+enum lined_line_status lined_socket_read_line(struct lined_socket *sock,
+					      struct lined_line *line)
+{
+	enum lined_line_status status;
+	enum framer_result result = FRAMER_NEED_MORE;
+	uint64_t bare_lf = 0;
+
+	if (sock->datagram)
+		return udp_read_line(sock, line);
+	status = gate(sock);
+	if (status != LINED_LINE_READY)
+		return status;
+	if (sock->in.data != NULL) {
+		result = framer_next(&sock->framer, &sock->in, line, &bare_lf);
+		if (bare_lf > 0)
+			counter_add(&sock->group->counters.bare_lf, bare_lf);
+	}
+	if (result == FRAMER_READY)
+		return took(sock);
+	if (result == FRAMER_TOO_LONG)
+		return report_too_long(sock);
+	if (is_over(sock))
+		return read_rest(sock, line);
+	return need_more(sock);
+}
+
+/* Hands out the next len bytes as they are. */
+static enum lined_line_status take(struct lined_socket *sock, size_t len,
+				   struct lined_line *line)
+{
+	line->text = sock->in.data + sock->in.off;
+	line->len = len;
+	line->terminator = "";
+	line->terminator_len = 0;
+	line->unterminated = line->truncated = false;
+	sock->in.off += (uint32_t)len;
+	sock->framer.scanned = 0;
+	hold(sock);
+	return took(sock);
+}
+
+/* False: the rest of a line that was too long must go first. */
+static bool is_between_lines(struct lined_socket *sock)
+{
+	uint64_t bare_lf = 0;
+
+	if (sock->in.data == NULL)
+		return sock->framer.state == FRAMER_LINE;
+	return framer_finish(&sock->framer, &sock->in, &bare_lf);
+}
+
+enum lined_line_status lined_socket_read_block(struct lined_socket *sock,
+					       size_t len, size_t max_len,
+					       struct lined_line *line)
+{
+	enum lined_line_status status = gate(sock);
+	size_t have;
+
+	if (status != LINED_LINE_READY)
+		return status;
+	if (len == 0 || len > max_len || sock->datagram) {
+		errno = len == 0 || sock->datagram ? EINVAL : EMSGSIZE;
+		return LINED_LINE_ERROR;
+	}
+	if (!is_between_lines(sock))
+		return need_more(sock);
+	have = input_len(&sock->in);
+	if (have >= len)
+		return take(sock, len, line);
+	if (!is_over(sock) || have == 0)
+		return need_more(sock);
+	if (sock->framer.framing.unterminated == LINED_UNTERMINATED_DROP) {
+		sock->in.off = sock->in.end;
+		counter_add(&sock->group->counters.unterminated, 1);
+		return report_end(sock);
+	}
+	take(sock, have, line);
+	line->unterminated = true;
+	return LINED_LINE_READY;
+}
+
+enum lined_line_status lined_socket_read(struct lined_socket *sock,
+					 struct lined_line *data)
+{
+	enum lined_line_status status = gate(sock);
+
+	if (status != LINED_LINE_READY)
+		return status;
+	if (sock->datagram)
+		return udp_read(sock, data);
+	if (!is_between_lines(sock) || input_len(&sock->in) == 0)
+		return need_more(sock);
+	return take(sock, input_len(&sock->in), data);
+}
+
+void lined_socket_set_framing(struct lined_socket *sock,
+			      const struct lined_framing *framing)
+{
+	framer_set(&sock->framer, framing);
+	sock->starved = false;
+	if (!sock->in_read && sock->dispatcher != NULL)
+		socket_read_on(sock);
+}
+
+const struct lined_framing *
+lined_socket_framing(const struct lined_socket *sock)
+{
+	return &sock->framer.framing;
+}
+
+void lined_socket_pause(struct lined_socket *sock)
+{
+	sock->paused = true;
+	if (sock->state == LINED_SOCKET_LISTENING)
+		socket_update_mode(sock);
+}
+
+void lined_socket_resume(struct lined_socket *sock)
+{
+	if (!sock->paused)
+		return;
+	sock->paused = false;
+	if (sock->dispatcher == NULL)
+		return;
+	if (sock->state == LINED_SOCKET_LISTENING)
+		socket_update_mode(sock);
+	else
+		socket_read_on(sock);
+}
+
+bool lined_socket_is_paused(const struct lined_socket *sock)
+{
+	return sock->paused;
+}

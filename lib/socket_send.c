@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The output of a socket: sends are queued all through the turn and leave in
+ * one gathering write at its end. The overflow policy and the water marks are
+ * here; what a queue is made of is in send_queue.c.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "socket_priv.h"
+
+#define VECTOR 64
+
+void socket_mark_dirty(struct lined_socket *sock)
+{
+	if (sock->dispatcher != NULL && !list_is_linked(&sock->dirty_link))
+		list_append(&sock->dispatcher->dirty, &sock->dirty_link);
+}
+
+/* Water marks exist where the queue is unlimited, too. */
+static size_t mark_base(const struct lined_socket *sock)
+{
+	uint32_t limit = socket_limits(sock)->send_queue;
+
+	return limit > 0 ? limit : LINED_SEND_QUEUE_DEFAULT;
+}
+
+/* ---- flushing --------------------------------------------------------- */
+
+static ssize_t write_out(struct lined_socket *sock, size_t *wanted)
+{
+	struct iovec vector[VECTOR];
+	struct msghdr message = { .msg_iov = vector };
+	int n = send_queue_peek(&sock->out, vector, VECTOR), i;
+
+	*wanted = 0;
+	for (i = 0; i < n; i++)
+		*wanted += vector[i].iov_len;
+	if (n == 1)
+		return send(sock->delegate.fd, vector[0].iov_base,
+			    vector[0].iov_len, MSG_NOSIGNAL);
+	message.msg_iovlen = (size_t)n;
+	return sendmsg(sock->delegate.fd, &message, MSG_NOSIGNAL);
+}
+
+static void note_progress(struct lined_socket *sock, size_t bytes)
+{
+	send_queue_advance(&sock->out, &sock->dispatcher->pool, bytes);
+	counter_add(&sock->group->counters.bytes_out, bytes);
+	sock->active_at = sock->stalled_at = socket_now(sock);
+}
+
+/* Writes until the queue is empty or the kernel takes no more. -1: ended. */
+static int write_queue(struct lined_socket *sock)
+{
+	size_t wanted;
+	ssize_t n;
+
+	sock->blocked = false;
+	while (!send_queue_is_empty(&sock->out)) {
+		n = write_out(sock, &wanted);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+			socket_end(sock, LINED_CLOSE_ERROR, errno);
+			return -1;
+		}
+		if (n > 0)
+			note_progress(sock, (size_t)n);
+		/* A short write says as much as EAGAIN would. */
+		if (n < 0 || (size_t)n < wanted) {
+			sock->blocked = true;
+			break;
+		}
+	}
+	if (sock->blocked) {
+		sock->stalled_at = socket_now(sock);
+		socket_arm(sock);
+	}
+	return 0;
+}
+
+void socket_flush(struct lined_socket *sock)
+{
+	bool release;
+
+	if (sock->state == LINED_SOCKET_CLOSED)
+		return;
+	if (sock->datagram) {
+		udp_flush(sock);
+		return;
+	}
+	if (sock->state != LINED_SOCKET_CONNECTED)
+		return;
+	if (!sock->blocked && write_queue(sock) < 0)
+		return;
+	release = sock->throttled && sock->out.bytes <= mark_base(sock) / 8;
+	if (release) {
+		sock->throttled = false;
+		socket_read_on(sock);
+	} else {
+		socket_update_mode(sock);
+	}
+	if (sock->state == LINED_SOCKET_CONNECTED &&
+	    send_queue_is_empty(&sock->out))
+		socket_flushed(sock);
+}
+
+/* ---- queueing --------------------------------------------------------- */
+
+static int may_send(struct lined_socket *sock)
+{
+	if (sock->dispatcher == NULL) {
+		errno = ENOTCONN;
+		return -1;
+	}
+	switch ((enum lined_socket_state)sock->state) {
+	case LINED_SOCKET_CONNECTING:
+	case LINED_SOCKET_CONNECTED:
+		break;
+	case LINED_SOCKET_CLOSED:
+		errno = EPIPE;
+		return -1;
+	default:
+		errno = ENOTCONN;
+		return -1;
+	}
+	if (sock->ending || sock->ended) {
+		errno = EPIPE;
+		return -1;
+	}
+	return 0;
+}
+
+static bool fits(const struct lined_socket *sock, size_t len)
+{
+	uint32_t limit = socket_limits(sock)->send_queue;
+
+	return limit == 0 || sock->out.bytes + len <= limit;
+}
+
+static void count_dropped(struct lined_socket *sock, unsigned n)
+{
+	sock->dropped += n;
+	counter_add(&sock->group->counters.sends_dropped, n);
+}
+
+/* Makes room for len bytes, as the policy says. -1: there is none. */
+static int make_room(struct lined_socket *sock, size_t len)
+{
+	uint32_t limit = socket_limits(sock)->send_queue;
+
+	if (fits(sock, len))
+		return 0;
+	/* Much in one turn is no slow reader yet: ask the kernel first. */
+	if (sock->state == LINED_SOCKET_CONNECTED && !sock->blocked) {
+		if (write_queue(sock) < 0) {
+			errno = EPIPE;
+			return -1;
+		}
+		socket_mark_dirty(sock);
+		if (fits(sock, len))
+			return 0;
+	}
+	errno = ENOBUFS;
+	switch ((enum lined_overflow)sock->overflow) {
+	case LINED_OVERFLOW_DROP_OLDEST:
+		if (len <= limit) {
+			count_dropped(sock, send_queue_drop_oldest(
+						    &sock->out,
+						    &sock->dispatcher->pool,
+						    limit - len));
+			if (fits(sock, len))
+				return 0;
+		}
+		break;
+	case LINED_OVERFLOW_DROP_NEWEST:
+		break;
+	default:
+		socket_end(sock, LINED_CLOSE_SLOW, 0);
+		errno = ENOBUFS;
+		return -1;
+	}
+	count_dropped(sock, 1);
+	errno = ENOBUFS;
+	return -1;
+}
+
+static bool may_join(const struct lined_socket *sock)
+{
+	return sock->overflow != LINED_OVERFLOW_DROP_OLDEST;
+}
+
+static void queued(struct lined_socket *sock)
+{
+	counter_add(&sock->group->counters.sends, 1);
+	if (sock->out.bytes > mark_base(sock) / 4)
+		sock->throttled = true;
+	if (!sock->blocked)
+		socket_mark_dirty(sock);
+}
+
+int lined_socket_sendv(struct lined_socket *sock, const struct iovec *pieces,
+		       size_t count)
+{
+	size_t total = 0, i;
+
+	for (i = 0; i < count; i++)
+		total += pieces[i].iov_len;
+	if (sock->datagram)
+		return udp_answer(sock, pieces, count, total);
+	if (may_send(sock) < 0)
+		return -1;
+	if (total == 0)
+		return 0;
+	if (make_room(sock, total) < 0)
+		return -1;
+	if (send_queue_push(&sock->out, &sock->dispatcher->pool, pieces, count,
+			    total, may_join(sock)) < 0)
+		return -1;
+	queued(sock);
+	return 0;
+}
+
+int lined_socket_send(struct lined_socket *sock, const void *data, size_t len)
+{
+	const struct iovec piece = { (void *)(uintptr_t)data, len };
+
+	return lined_socket_sendv(sock, &piece, 1);
+}
+
+int lined_socket_send_line(struct lined_socket *sock,
+			   const struct lined_line *line)
+{
+	const struct iovec pieces[] = {
+		{ (void *)(uintptr_t)line->text, line->len },
+		{ (void *)(uintptr_t)line->terminator, line->terminator_len },
+	};
+
+	return lined_socket_sendv(sock, pieces, 2);
+}
+
+int lined_socket_send_shared(struct lined_socket *sock,
+			     struct lined_buffer *buffer, size_t offset,
+			     size_t len)
+{
+	if (offset > lined_buffer_len(buffer) ||
+	    len > lined_buffer_len(buffer) - offset) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (sock->datagram)
+		return lined_socket_send(
+			sock, lined_buffer_data(buffer) + offset, len);
+	if (may_send(sock) < 0)
+		return -1;
+	if (len == 0)
+		return 0;
+	if (make_room(sock, len) < 0)
+		return -1;
+	if (send_queue_push_shared(&sock->out, &sock->dispatcher->pool, buffer,
+				   offset, len, may_join(sock)) < 0)
+		return -1;
+	queued(sock);
+	return 0;
+}
+
+void lined_socket_want_write(struct lined_socket *sock, bool want)
+{
+	sock->want_write = want;
+	socket_update_mode(sock);
+}
+
+void lined_socket_set_overflow(struct lined_socket *sock,
+			       enum lined_overflow overflow)
+{
+	sock->overflow = (uint8_t)overflow;
+}
+
+uint32_t lined_socket_take_dropped(struct lined_socket *sock)
+{
+	uint32_t dropped = sock->dropped;
+
+	sock->dropped = 0;
+	return dropped;
+}
+
+bool lined_socket_is_send_data_buffered(const struct lined_socket *sock)
+{
+	return lined_socket_queued(sock) > 0;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The heap of armed timers. Only orders them; the dispatcher fires them.
+ */
+#include "config.h"
+
+#include "timer_heap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define ARITY 4
+
+void timer_heap_fini(struct timer_heap *heap)
+{
+	free(heap->entries);
+	heap->entries = NULL;
+	heap->count = heap->room = 0;
+}
+
+static void place(struct timer_heap *heap, uint32_t slot,
+		  struct timer_entry entry)
+{
+	heap->entries[slot] = entry;
+	entry.timer->slot = slot;
+}
+
+static void sift_up(struct timer_heap *heap, uint32_t slot,
+		    struct timer_entry entry)
+{
+	while (slot > 0) {
+		uint32_t parent = (slot - 1) / ARITY;
+
+		if (heap->entries[parent].due_ms <= entry.due_ms)
+			break;
+		place(heap, slot, heap->entries[parent]);
+		slot = parent;
+	}
+	place(heap, slot, entry);
+}
+
+static void sift_down(struct timer_heap *heap, uint32_t slot,
+		      struct timer_entry entry)
+{
+	for (;;) {
+		uint32_t first = slot * ARITY + 1, least = first, i;
+
+		if (first >= heap->count)
+			break;
+		for (i = first + 1; i < heap->count && i < first + ARITY; i++)
+			if (heap->entries[i].due_ms <
+			    heap->entries[least].due_ms)
+				least = i;
+		if (heap->entries[least].due_ms >= entry.due_ms)
+			break;
+		place(heap, slot, heap->entries[least]);
+		slot = least;
+	}
+	place(heap, slot, entry);
+}
+
+static void settle(struct timer_heap *heap, uint32_t slot,
+		   struct timer_entry entry)
+{
+	if (slot > 0 &&
+	    heap->entries[(slot - 1) / ARITY].due_ms > entry.due_ms)
+		sift_up(heap, slot, entry);
+	else
+		sift_down(heap, slot, entry);
+}
+
+static int grow(struct timer_heap *heap)
+{
+	/* By half: a service with many idle clients should not pay double. */
+	uint32_t room = heap->room + heap->room / 2 + 16;
+	struct timer_entry *entries;
+
+	entries = realloc(heap->entries, room * sizeof(*entries));
+	if (entries == NULL)
+		return -1;
+	heap->entries = entries;
+	heap->room = room;
+	return 0;
+}
+
+int timer_heap_set(struct timer_heap *heap, struct lined_timer *timer,
+		   uint64_t due_ms)
+{
+	struct timer_entry entry = { due_ms, timer };
+
+	if (timer->slot != TIMER_UNARMED) {
+		settle(heap, timer->slot, entry);
+		return 0;
+	}
+	if (heap->count == heap->room && grow(heap) < 0)
+		return -1;
+	heap->count++;
+	sift_up(heap, heap->count - 1, entry);
+	return 0;
+}
+
+void timer_heap_remove(struct timer_heap *heap, struct lined_timer *timer)
+{
+	uint32_t slot = timer->slot;
+	struct timer_entry last;
+
+	if (slot == TIMER_UNARMED)
+		return;
+	timer->slot = TIMER_UNARMED;
+	last = heap->entries[--heap->count];
+	if (slot < heap->count)
+		settle(heap, slot, last);
+}
+
+uint64_t timer_heap_due_of(const struct timer_heap *heap,
+			   const struct lined_timer *timer)
+{
+	return heap->entries[timer->slot].due_ms;
+}
+
+uint64_t timer_heap_due(const struct timer_heap *heap)
+{
+	return heap->count > 0 ? heap->entries[0].due_ms : UINT64_MAX;
+}
