@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An address to listen on, as the config writes it (DESIGN 3.2):
+ *
+ *	tcp://HOST:PORT  tls://HOST:PORT  udp://HOST:PORT  unix:///path
+ *	systemd:NAME  systemd+tls:NAME
+ *
+ * HOST is numeric (IPv6 in brackets), `localhost`, or `*`; the last two mean
+ * both families. Only reads text: opens nothing, owns nothing.
+ */
+#ifndef LISTEN_ADDRESS_H
+#define LISTEN_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+enum listen_kind {
+	LISTEN_TCP,
+	LISTEN_TLS,
+	LISTEN_UDP,
+	LISTEN_UNIX,
+	LISTEN_SYSTEMD,
+	LISTEN_SYSTEMD_TLS,
+};
+
+struct listen_endpoint {
+	struct sockaddr_storage address;
+	socklen_t len;
+	/* The IPv6 half of localhost and *: its absence is no failure where
+	 * the host has no IPv6 (EAFNOSUPPORT, EADDRNOTAVAIL). */
+	bool optional;
+};
+
+#define LISTEN_ENDPOINTS_MAX 2
+
+/* The pointers are into the text it was parsed from, which must outlive it. */
+struct listen_address {
+	enum listen_kind kind;
+	const char *text; /* as written */
+	/* TCP, TLS, UDP: the addresses to bind. UNIX has none: see path. */
+	struct listen_endpoint endpoints[LISTEN_ENDPOINTS_MAX];
+	size_t endpoint_count;
+	const char *path; /* UNIX; NULL for others */
+	const char *name; /* SYSTEMD, SYSTEMD_TLS; NULL for others */
+};
+
+/*
+ * Reads text into *listen. -1, and what is wrong with it in error, which does
+ * not repeat the text.
+ */
+int listen_address_parse(const char *text, struct listen_address *listen,
+			 char *error, size_t size);
+
+/* Whether its clients speak TLS. */
+bool listen_address_is_tls(const struct listen_address *listen);
+
+/* The same kind and the same place, however written. */
+bool listen_address_equal(const struct listen_address *a,
+			  const struct listen_address *b);
+
+/*
+ * Whether the two cannot both be opened: the same port on the same address, or
+ * on all addresses of its family, the same path, the same systemd name.
+ */
+bool listen_address_overlap(const struct listen_address *a,
+			    const struct listen_address *b);
+
+#endif
