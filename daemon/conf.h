@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration: what the files say, checked, in one structure that never
+ * changes once it is loaded (DESIGN 3.2). Reads files and asks for protocols;
+ * opens no socket, applies nothing and logs nothing.
+ *
+ * Thread: load and free on the main thread only (the parser behind is not
+ * reentrant); a loaded structure may be read by every thread.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <lined/line.h>
+#include <lined/protocol.h>
+#include <lined/socket.h>
+
+#include "listen_address.h"
+#include "network.h"
+
+/* Where something stands; line 0: the file as a whole. */
+struct conf_place {
+	const char *file;
+	unsigned line;
+};
+
+/* ---- messages -------------------------------------------------------- */
+
+/* "file:line: what", whole. */
+struct conf_message {
+	char *text;
+	unsigned order; /* of the file, as they were read */
+	unsigned line;
+};
+
+struct conf_messages {
+	struct conf_message *items;
+	size_t count, room;
+};
+
+/*
+ * What a load had to say. Errors refuse the configuration; warnings do not.
+ * Both are in the order of the files and lines after a load.
+ */
+struct conf_errors {
+	struct conf_messages errors;
+	struct conf_messages warnings;
+};
+
+void conf_errors_init(struct conf_errors *errors);
+void conf_errors_fini(struct conf_errors *errors);
+
+/* ---- the structure --------------------------------------------------- */
+
+enum conf_log_target {
+	CONF_LOG_AUTO,
+	CONF_LOG_STDERR,
+	CONF_LOG_SYSLOG,
+};
+
+struct conf_log {
+	enum conf_log_target target;
+	int facility; /* LOG_DAEMON and its like */
+	int level;    /* LOG_ERR to LOG_DEBUG */
+	const char *ident;
+};
+
+/* socket NULL: off. */
+struct conf_control {
+	const char *socket;
+	const char *group;
+	struct conf_place place;
+};
+
+struct conf_metrics {
+	bool enabled;
+	struct listen_address listen;
+	struct conf_place place;
+};
+
+enum conf_client_cert {
+	CONF_CLIENT_CERT_NONE,
+	CONF_CLIENT_CERT_OPTIONAL,
+	CONF_CLIENT_CERT_REQUIRED,
+};
+
+enum conf_tls_version {
+	CONF_TLS_1_2,
+	CONF_TLS_1_3,
+};
+
+/* The files are absolute, or relative to the working directory as the config
+ * file's own name is. client_ca and crl: NULL where not set. */
+struct conf_tls {
+	const char *name;
+	const char *certificate;
+	const char *key;
+	const char *client_ca;
+	const char *crl;
+	enum conf_client_cert client_cert;
+	enum conf_tls_version min_version;
+	struct conf_place place;
+};
+
+struct conf_service {
+	const char *name;
+	const char *protocol;
+	const struct lined_protocol *module;
+	/* The module's own struct; NULL where its options_size is 0. */
+	const void *options;
+	/* All its options as one text, for comparing; never NULL. */
+	const char *options_text;
+
+	struct lined_limits limits;
+	uint32_t clients;
+	uint32_t clients_per_address;      /* 0: no limit */
+	uint32_t connect_rate_per_address; /* a second; 0: no limit */
+	struct lined_framing framing;
+
+	const struct listen_address *listen;
+	size_t listen_count;
+	mode_t socket_mode;
+	const char *socket_owner; /* NULL: who the daemon is */
+	const char *socket_group; /* NULL: its group */
+
+	/* In the order written: the first is the default. */
+	const struct conf_tls *const *tls;
+	size_t tls_count;
+	const struct network *proxy_from;
+	size_t proxy_from_count;
+	struct access_rules access;
+	struct conf_place place;
+};
+
+struct conf {
+	unsigned workers; /* 0: auto */
+	const char *user, *group;
+	const char *module_dir; /* NULL: the built-in one */
+	uint32_t drain_timeout_ms;
+	struct conf_log log;
+	struct conf_control control;
+	struct conf_metrics metrics;
+	const struct conf_tls *tls;
+	size_t tls_count;
+	/* In file order. */
+	const struct conf_service *services;
+	size_t service_count;
+	/* All memory of the above. */
+	struct conf_pool *pool;
+};
+
+/* ---- loading --------------------------------------------------------- */
+
+struct conf_env {
+	/* lined -m: wins over the config's module-dir. NULL: not given. */
+	const char *module_dir;
+	/*
+	 * The protocol of this name, whose table must outlive the conf; NULL
+	 * and why in error. The name is [a-z0-9_-]+ already; module_dir NULL
+	 * is the built-in one.
+	 */
+	const struct lined_protocol *(*find_protocol)(void *arg,
+						      const char *module_dir,
+						      const char *name,
+						      char *error, size_t size);
+	void *arg;
+};
+
+/*
+ * Reads path and what it includes. NULL where there was any error; then, and
+ * for the warnings of a good one, see errors, which the caller has initialised
+ * and finishes.
+ */
+struct conf *conf_load(const char *path, const struct conf_env *env,
+		       struct conf_errors *errors);
+void conf_free(struct conf *conf);
+
+const struct conf_service *conf_find_service(const struct conf *conf,
+					     const char *name);
+
+/* ---- comparing, for a reload ----------------------------------------- */
+
+enum conf_change {
+	CONF_CHANGE_PROTOCOL = 1,
+	CONF_CHANGE_LISTEN = 2, /* addresses, or who may open UNIX sockets */
+	CONF_CHANGE_LIMITS = 4,
+	CONF_CHANGE_FRAMING = 8,
+	CONF_CHANGE_ACCESS = 16, /* access or proxy-from */
+	CONF_CHANGE_TLS = 32,    /* which sections, or what they say */
+	CONF_CHANGE_OPTIONS = 64,
+};
+
+/* What differs between two services, a mask of enum conf_change; 0: nothing. */
+unsigned conf_service_changes(const struct conf_service *a,
+			      const struct conf_service *b);
+
+/* The same protocol with the same options. */
+bool conf_options_equal(const struct conf_service *a,
+			const struct conf_service *b);
+
+/* The same addresses, in any order, and the same socket-mode, -owner, -group.
+ */
+bool conf_service_same_listen(const struct conf_service *a,
+			      const struct conf_service *b);
+
+bool conf_tls_equal(const struct conf_tls *a, const struct conf_tls *b);
+
+#endif
