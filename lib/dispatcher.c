@@ -23,8 +23,8 @@ static void read_clock(struct lined_dispatcher *d)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	d->now_ms = (uint64_t)now.tv_sec * 1000 +
-		    (uint64_t)now.tv_nsec / 1000000;
+	d->now_ms =
+		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* ---- making and ending ------------------------------------------------ */
@@ -46,7 +46,7 @@ static int init_poller(struct lined_dispatcher *d)
 	d->ops = poller_find(getenv("LINED_POLLER"));
 	if (d->ops == NULL)
 		return -1;
-	d->poller = d->ops->new();
+	d->poller = d->ops->new ();
 	return d->poller == NULL ? -1 : 0;
 }
 
@@ -116,12 +116,12 @@ static void close_everything(struct lined_dispatcher *d)
 				continue;
 			sock = socket_of_delegate(delegate);
 			if (sock != NULL)
-				lined_socket_close_for(
-					sock, LINED_CLOSE_SHUTDOWN, 0);
+				lined_socket_close_for(sock,
+						       LINED_CLOSE_SHUTDOWN, 0);
 			else
 				lined_dispatcher_unregister(d, delegate);
 		}
-		list_for_each_safe (sock, next, &d->unattached, ready_link)
+		list_for_each_safe(sock, next, &d->unattached, ready_link)
 			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
 		close_phase(d);
 		free_phase(d);
@@ -398,8 +398,9 @@ int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 	/* Started outside of a turn, the clock may be old. */
 	if (!d->in_turn)
 		read_clock(d);
-	/* Not due in the phase that is running, or it would never end. */
-	if (delay_ms == 0 && d->firing)
+	/* The next turn at the earliest: the timer phase of this one may be
+	 * running, and would never end. */
+	if (delay_ms == 0 && d->in_turn)
 		delay_ms = 1;
 	if (timer_heap_set(&d->timers, timer, d->now_ms + delay_ms) < 0)
 		return -1;
@@ -419,7 +420,6 @@ bool lined_timer_is_armed(const struct lined_timer *timer)
 
 static void fire_timers(struct lined_dispatcher *d)
 {
-	d->firing = true;
 	while (timer_heap_due(&d->timers) <= d->now_ms) {
 		struct lined_timer *timer = d->timers.entries[0].timer;
 
@@ -431,7 +431,6 @@ static void fire_timers(struct lined_dispatcher *d)
 			timer_heap_remove(&d->timers, timer);
 		timer->handler(timer);
 	}
-	d->firing = false;
 }
 
 /* ---- messages --------------------------------------------------------- */
@@ -451,6 +450,8 @@ void lined_dispatcher_close_mailbox(struct lined_dispatcher *d)
 {
 	mailbox_set_open(&d->mailbox, false);
 	d->mailbox_open = false;
+	/* What was posted before has to be handled by one more turn. */
+	d->mail_seen = true;
 }
 
 int lined_dispatcher_post(struct lined_dispatcher *d,
@@ -479,7 +480,8 @@ static void deliver_mail(struct lined_dispatcher *d, bool cancel)
 static bool is_pending(const struct lined_dispatcher *d)
 {
 	return !list_is_empty(&d->ready) || !list_is_empty(&d->closed) ||
-	       !list_is_empty(&d->dirty) || !list_is_empty(&d->dead);
+	       !list_is_empty(&d->dirty) || !list_is_empty(&d->dead) ||
+	       d->mail_seen;
 }
 
 static bool is_open(const struct lined_dispatcher *d)
@@ -617,18 +619,18 @@ static void io_phase(struct lined_dispatcher *d)
 			call(d, delegate, delegate->handlers->handle_read);
 	}
 	while (!list_is_empty(&leftover)) {
-		struct lined_socket *sock =
-			list_entry(leftover.next, struct lined_socket,
-				   ready_link);
+		struct lined_socket *sock = list_entry(
+			leftover.next, struct lined_socket, ready_link);
 
 		list_remove(&sock->ready_link);
 		socket_serve_leftover(sock);
 	}
 }
 
-static void task_phase(struct lined_dispatcher *d)
+/* Of the first `count`: what this turn registered has its task in the next. */
+static void task_phase(struct lined_dispatcher *d, size_t count)
 {
-	size_t i, count = d->regular_count;
+	size_t i;
 
 	for (i = 0; i < count; i++) {
 		struct lined_delegate *delegate = d->regulars[i];
@@ -662,8 +664,8 @@ static void flush_phase(struct lined_dispatcher *d)
 	list_init(&dirty);
 	list_splice(&dirty, &d->dirty);
 	while (!list_is_empty(&dirty)) {
-		struct lined_socket *sock = list_entry(
-			dirty.next, struct lined_socket, dirty_link);
+		struct lined_socket *sock =
+			list_entry(dirty.next, struct lined_socket, dirty_link);
 
 		list_remove(&sock->dirty_link);
 		socket_flush(sock);
@@ -674,7 +676,7 @@ static void free_phase(struct lined_dispatcher *d)
 {
 	struct lined_socket *sock, *next;
 
-	list_for_each_safe (sock, next, &d->dead, ready_link) {
+	list_for_each_safe(sock, next, &d->dead, ready_link) {
 		list_remove(&sock->ready_link);
 		socket_free(sock);
 	}
@@ -682,6 +684,7 @@ static void free_phase(struct lined_dispatcher *d)
 
 int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 {
+	size_t regulars;
 	int n;
 
 	if (d->in_turn) {
@@ -696,12 +699,13 @@ int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 		return -1;
 	d->in_turn = true;
 	d->event_count = n < 0 ? 0 : n;
+	regulars = d->regular_count;
 	read_clock(d);
 	io_phase(d);
 	if (d->mail_seen)
 		deliver_mail(d, false);
 	fire_timers(d);
-	task_phase(d);
+	task_phase(d, regulars);
 	close_phase(d);
 	flush_phase(d);
 	free_phase(d);

@@ -58,20 +58,19 @@ struct lined_dispatcher {
 	struct lined_delegate *running;
 
 	/* Sockets, by what a turn still has to do for them. */
-	struct list ready;	/* input is left over: ready_link */
-	struct list closed;	/* handle_close is due: ready_link */
-	struct list dead;	/* to be freed: ready_link */
-	struct list dirty;	/* output is queued: dirty_link */
+	struct list ready;      /* input is left over: ready_link */
+	struct list closed;     /* handle_close is due: ready_link */
+	struct list dead;       /* to be freed: ready_link */
+	struct list dirty;      /* output is queued: dirty_link */
 	struct list unattached; /* registered, no descriptor: ready_link */
 
-	char *read_buffer; /* READ_SIZE + 1 */
+	char *read_buffer;               /* READ_SIZE + 1 */
 	struct lined_socket_group group; /* of sockets without another */
 	struct send_pool pool;
 
 	bool in_turn;
 	bool mail_seen;
 	bool mailbox_open;
-	bool firing; /* in the timer phase */
 };
 
 /* Puts a delegate under the poller; len is the caller's. -1 and errno. */

@@ -15,17 +15,17 @@
 #include "input.h"
 
 enum framer_state {
-	FRAMER_LINE,	 /* collecting a line */
-	FRAMER_SKIP,	 /* discarding to its terminator */
+	FRAMER_LINE,     /* collecting a line */
+	FRAMER_SKIP,     /* discarding to its terminator */
 	FRAMER_TRUNCATE, /* the same, its beginning being kept */
-	FRAMER_END,	 /* a line was too long and no more are read */
+	FRAMER_END,      /* a line was too long and no more are read */
 };
 
 struct framer {
 	struct lined_framing framing;
 	uint32_t scanned; /* bytes of the input known to hold no end */
-	uint8_t state;	  /* enum framer_state */
-	bool cr;	  /* the last byte discarded was a CR */
+	uint8_t state;    /* enum framer_state */
+	bool cr;          /* the last byte discarded was a CR */
 };
 
 enum framer_result {

@@ -15,7 +15,7 @@
 struct input {
 	char *data;
 	uint32_t off, end; /* what is left is data[off .. end) */
-	uint32_t room;	   /* of memory of its own, without the byte in
+	uint32_t room;     /* of memory of its own, without the byte in
 			      reserve; 0: borrowed, or none */
 };
 

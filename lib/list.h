@@ -24,10 +24,9 @@ struct list {
 /* pos may be removed meanwhile, next may not. */
 #define list_for_each_safe(pos, following, head, member)                       \
 	for (pos = list_entry((head)->next, __typeof__(*pos), member),         \
-	    following = list_entry(pos->member.next, __typeof__(*pos),         \
-				   member);                                    \
-	     &pos->member != (head);                                           \
-	     pos = following,                                                  \
+	    following =                                                        \
+		     list_entry(pos->member.next, __typeof__(*pos), member);   \
+	     &pos->member != (head); pos = following,                          \
 	    following = list_entry(following->member.next, __typeof__(*pos),   \
 				   member))
 

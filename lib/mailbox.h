@@ -18,7 +18,7 @@ struct mailbox {
 	struct wakeup wakeup;
 	pthread_mutex_t lock;
 	struct lined_message *first, **last; /* under lock */
-	bool open;			     /* under lock */
+	bool open;                           /* under lock */
 	/* A wakeup was sent and not yet seen: no second one is needed. */
 	atomic_bool signalled;
 };

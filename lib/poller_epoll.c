@@ -47,7 +47,7 @@ static void epoll_free(struct poller *poller)
 static int control(struct poller *poller, int op,
 		   struct lined_delegate *delegate, unsigned mode)
 {
-	struct epoll_event event = { .data.ptr = delegate };
+	struct epoll_event event = {.data.ptr = delegate};
 
 	if (mode & LINED_MODE_READ)
 		event.events |= EPOLLIN;

@@ -17,7 +17,8 @@ struct poller {
 	struct pollfd *fds;
 	struct lined_delegate **delegates;
 	size_t count, room;
-	/* Where the next report begins, so that no descriptor is always last. */
+	/* Where the next report begins, so that no descriptor is always last.
+	 */
 	size_t next;
 };
 
@@ -65,7 +66,7 @@ static int grow(struct poller *poller)
 static int poll_add(struct poller *poller, struct lined_delegate *delegate,
 		    unsigned mode)
 {
-	struct pollfd probe = { .fd = delegate->fd };
+	struct pollfd probe = {.fd = delegate->fd};
 
 	/* What epoll would refuse at once poll reports for ever. */
 	if (poll(&probe, 1, 0) > 0 && (probe.revents & POLLNVAL)) {

@@ -26,7 +26,7 @@ struct resolver {
 	/* Under lock. */
 	struct resolver_request *first, **last;
 	struct mailbox *mailbox; /* NULL: the dispatcher has gone */
-	bool running;		 /* the thread exists */
+	bool running;            /* the thread exists */
 };
 
 static const struct resolver_lookup system_lookup = {
@@ -170,11 +170,10 @@ static int start_thread(struct resolver *resolver)
 	return error;
 }
 
-struct resolver_request *
-resolver_ask(struct resolver *resolver, const char *host, uint16_t port,
-	     void (*answered)(void *arg, int error,
-			      const struct addrinfo *result),
-	     void *arg)
+struct resolver_request *resolver_ask(
+	struct resolver *resolver, const char *host, uint16_t port,
+	void (*answered)(void *arg, int error, const struct addrinfo *result),
+	void *arg)
 {
 	size_t size = strlen(host) + 1;
 	struct resolver_request *request;

@@ -53,11 +53,10 @@ void resolver_set_lookup(struct resolver *resolver,
 			 const struct resolver_lookup *lookup);
 
 /* Asks for the stream addresses of host. NULL and errno. */
-struct resolver_request *
-resolver_ask(struct resolver *resolver, const char *host, uint16_t port,
-	     void (*answered)(void *arg, int error,
-			      const struct addrinfo *result),
-	     void *arg);
+struct resolver_request *resolver_ask(
+	struct resolver *resolver, const char *host, uint16_t port,
+	void (*answered)(void *arg, int error, const struct addrinfo *result),
+	void *arg);
 
 /* `answered` is not called any more; the request is forgotten. */
 void resolver_cancel(struct resolver_request *request);

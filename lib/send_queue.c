@@ -218,8 +218,8 @@ int send_queue_peek(const struct send_queue *queue, struct iovec *vector,
 					   ? segment->buffer->data
 					   : segment->own;
 
-		vector[n].iov_base = (void *)(uintptr_t)(base +
-							 segment->offset);
+		vector[n].iov_base =
+			(void *)(uintptr_t)(base + segment->offset);
 		vector[n].iov_len = segment->len;
 		n++;
 	}

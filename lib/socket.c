@@ -21,7 +21,7 @@
 #include "socket_priv.h"
 
 /* How long a peer that still sends may overtake our last answer. */
-#define LINGER_MS	2000
+#define LINGER_MS        2000
 #define CLOSE_MS_DEFAULT 30000
 
 const struct lined_limits socket_default_limits = {
@@ -153,6 +153,11 @@ lined_socket_new(const struct lined_socket_handlers *handlers, void *arg)
 void *lined_socket_owner(struct lined_socket *sock)
 {
 	return (char *)sock + OWNER_OFFSET;
+}
+
+struct lined_socket *lined_socket_of_owner(void *owner)
+{
+	return (struct lined_socket *)(void *)((char *)owner - OWNER_OFFSET);
 }
 
 void lined_socket_set_handlers(struct lined_socket *sock,
@@ -563,7 +568,7 @@ void socket_deliver_close(struct lined_socket *sock)
 
 void socket_free(struct lined_socket *sock)
 {
-	struct send_pool none = { 0 };
+	struct send_pool none = {0};
 
 	if (sock->datagram)
 		udp_free(sock);
@@ -681,7 +686,7 @@ const char *lined_close_reason_text(enum lined_close_reason reason)
 	};
 
 	return (unsigned)reason < LINED_CLOSE_REASONS ? texts[reason]
-						       : "unknown";
+						      : "unknown";
 }
 
 /* ---- asking ----------------------------------------------------------- */
@@ -721,6 +726,17 @@ bool lined_socket_is_writeable(const struct lined_socket *sock)
 bool lined_socket_is_datagram(const struct lined_socket *sock)
 {
 	return sock->datagram;
+}
+
+bool lined_socket_is_quiet(const struct lined_socket *sock)
+{
+	int unread = 0;
+
+	if (lined_socket_queued(sock) > 0 ||
+	    (!sock->starved && input_len(&sock->in) > 0))
+		return false;
+	return sock->delegate.fd < 0 ||
+	       ioctl(sock->delegate.fd, FIONREAD, &unread) < 0 || unread == 0;
 }
 
 int lined_socket_fd(const struct lined_socket *sock)

@@ -18,7 +18,7 @@
 #include "socket_priv.h"
 
 #define CONNECT_MS_DEFAULT 30000
-#define ADDRESSES_MAX	   16
+#define ADDRESSES_MAX      16
 
 struct address {
 	socklen_t len;
@@ -31,7 +31,7 @@ struct address {
 struct connector {
 	struct lined_socket *sock;
 	struct resolver_request *request; /* while it is looked up */
-	struct lined_timer timer;	  /* of the address, or of the whole */
+	struct lined_timer timer;         /* of the address, or of the whole */
 	uint64_t end_ms;
 	uint32_t timeout_ms;
 	int last_error;
@@ -85,7 +85,8 @@ static int open_for(struct lined_socket *sock, int family)
 		close(fd);
 	}
 	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* Lines leave a turn at a time already: waiting for more only delays. */
+	/* Lines leave a turn at a time already: waiting for more only delays.
+	 */
 	if (fd >= 0 && family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;
@@ -217,8 +218,8 @@ static void answered(void *arg, int error, const struct addrinfo *result)
 /* A numeric host needs no thread. */
 static bool add_numeric(struct connector *connector)
 {
-	struct sockaddr_in v4 = { .sin_family = AF_INET };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in v4 = {.sin_family = AF_INET};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
 
 	if (inet_pton(AF_INET, connector->host, &v4.sin_addr) == 1) {
 		v4.sin_port = htons(connector->port);
@@ -270,7 +271,7 @@ static struct connector *connector_new(struct lined_socket *sock,
 	struct connector *connector;
 
 	if (sock->state != LINED_SOCKET_IDLE || sock->datagram) {
-		errno = sock->state == LINED_SOCKET_CONNECTING	? EALREADY
+		errno = sock->state == LINED_SOCKET_CONNECTING  ? EALREADY
 			: sock->state == LINED_SOCKET_CONNECTED ? EISCONN
 								: EINVAL;
 		return NULL;

@@ -59,8 +59,8 @@ struct lined_socket {
 	struct send_queue out;
 	union {
 		struct connector *connector; /* while CONNECTING */
-		struct udp *udp;	     /* of a datagram socket */
-		uint64_t rate_due_us;	     /* else: of the line rate */
+		struct udp *udp;             /* of a datagram socket */
+		uint64_t rate_due_us;        /* else: of the line rate */
 	};
 	struct lined_timer timer; /* the earliest of its deadlines */
 
@@ -72,19 +72,19 @@ struct lined_socket {
 	uint32_t resume_at;  /* a rested listener or a slowed reader goes on */
 	uint32_t end_at;     /* a close after flush gives up */
 
-	uint32_t dropped;  /* sends, by the overflow policy */
-	uint16_t budget;   /* lines left in this call of handle_read */
-	int16_t error;	   /* of reading, or that it was closed with */
-	uint8_t state;	   /* enum lined_socket_state */
-	uint8_t reason;	   /* enum lined_close_reason */
-	uint8_t overflow;  /* enum lined_overflow */
-	uint8_t missed;	   /* enum deadline: which one closed it */
-	char held;	   /* the byte that a NUL stands on, while `holds` */
+	uint32_t dropped; /* sends, by the overflow policy */
+	uint16_t budget;  /* lines left in this call of handle_read */
+	int16_t error;    /* of reading, or that it was closed with */
+	uint8_t state;    /* enum lined_socket_state */
+	uint8_t reason;   /* enum lined_close_reason */
+	uint8_t overflow; /* enum lined_overflow */
+	uint8_t missed;   /* enum deadline: which one closed it */
+	char held;        /* the byte that a NUL stands on, while `holds` */
 
 	bool datagram : 1;
 	bool in_read : 1;    /* handle_read is running */
 	bool starved : 1;    /* the reader needs more than there is */
-	bool eof : 1;	     /* the peer has ended */
+	bool eof : 1;        /* the peer has ended */
 	bool told_end : 1;   /* the reader has seen CLOSED or ERROR */
 	bool half_close : 1; /* allowed: CLOSED does not close */
 	bool holds : 1;
@@ -97,10 +97,10 @@ struct lined_socket {
 	bool closing : 1;   /* close when flushed, by end_at */
 	bool lingering : 1; /* flushed; discarding input until end_at */
 	bool ending : 1;    /* the write side ends when flushed */
-	bool ended : 1;	    /* it has ended */
+	bool ended : 1;     /* it has ended */
 	bool got_line : 1;
-	bool in_line : 1; /* line_at holds */
-	bool accepted : 1;  /* accept was called in this handle_accept */
+	bool in_line : 1;  /* line_at holds */
+	bool accepted : 1; /* accept was called in this handle_accept */
 };
 
 /* ---- socket.c ---- */

@@ -214,8 +214,8 @@ static bool is_within_rate(struct lined_socket *sock)
 	if (sock->rate_due_us <= now_us + ahead_us)
 		return true;
 	sock->slowed = true;
-	sock->resume_at = (uint32_t)((sock->rate_due_us - ahead_us + 999) /
-				     1000);
+	sock->resume_at =
+		(uint32_t)((sock->rate_due_us - ahead_us + 999) / 1000);
 	counter_add(&sock->group->counters.rate_slowed, 1);
 	socket_arm(sock);
 	return false;
@@ -300,8 +300,8 @@ static enum lined_line_status read_rest(struct lined_socket *sock,
 					struct lined_line *line)
 {
 	struct lined_counters *counters = &sock->group->counters;
-	bool deliver = sock->framer.framing.unterminated ==
-		       LINED_UNTERMINATED_DELIVER;
+	bool deliver =
+		sock->framer.framing.unterminated == LINED_UNTERMINATED_DELIVER;
 	uint64_t dropped = 0;
 	enum framer_result result;
 

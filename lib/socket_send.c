@@ -32,7 +32,7 @@ static size_t mark_base(const struct lined_socket *sock)
 static ssize_t write_out(struct lined_socket *sock, size_t *wanted)
 {
 	struct iovec vector[VECTOR];
-	struct msghdr message = { .msg_iov = vector };
+	struct msghdr message = {.msg_iov = vector};
 	int n = send_queue_peek(&sock->out, vector, VECTOR), i;
 
 	*wanted = 0;
@@ -226,7 +226,7 @@ int lined_socket_sendv(struct lined_socket *sock, const struct iovec *pieces,
 
 int lined_socket_send(struct lined_socket *sock, const void *data, size_t len)
 {
-	const struct iovec piece = { (void *)(uintptr_t)data, len };
+	const struct iovec piece = {(void *)(uintptr_t)data, len};
 
 	return lined_socket_sendv(sock, &piece, 1);
 }
@@ -235,8 +235,8 @@ int lined_socket_send_line(struct lined_socket *sock,
 			   const struct lined_line *line)
 {
 	const struct iovec pieces[] = {
-		{ (void *)(uintptr_t)line->text, line->len },
-		{ (void *)(uintptr_t)line->terminator, line->terminator_len },
+		{(void *)(uintptr_t)line->text, line->len},
+		{(void *)(uintptr_t)line->terminator, line->terminator_len},
 	};
 
 	return lined_socket_sendv(sock, pieces, 2);

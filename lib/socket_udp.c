@@ -233,7 +233,7 @@ void udp_finish_datagram(struct lined_socket *sock)
 static bool receive(struct lined_socket *sock)
 {
 	struct udp *udp = sock->udp;
-	struct iovec room = { sock->dispatcher->read_buffer, READ_SIZE };
+	struct iovec room = {sock->dispatcher->read_buffer, READ_SIZE};
 	struct msghdr message = {
 		.msg_name = &udp->from,
 		.msg_namelen = sizeof(udp->from),

@@ -62,8 +62,7 @@ static void sift_down(struct timer_heap *heap, uint32_t slot,
 static void settle(struct timer_heap *heap, uint32_t slot,
 		   struct timer_entry entry)
 {
-	if (slot > 0 &&
-	    heap->entries[(slot - 1) / ARITY].due_ms > entry.due_ms)
+	if (slot > 0 && heap->entries[(slot - 1) / ARITY].due_ms > entry.due_ms)
 		sift_up(heap, slot, entry);
 	else
 		sift_down(heap, slot, entry);
@@ -86,7 +85,7 @@ static int grow(struct timer_heap *heap)
 int timer_heap_set(struct timer_heap *heap, struct lined_timer *timer,
 		   uint64_t due_ms)
 {
-	struct timer_entry entry = { due_ms, timer };
+	struct timer_entry entry = {due_ms, timer};
 
 	if (timer->slot != TIMER_UNARMED) {
 		settle(heap, timer->slot, entry);

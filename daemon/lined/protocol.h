@@ -86,9 +86,9 @@ struct lined_option_sections {
 struct lined_option {
 	const char *name;
 	enum lined_option_type type;
-	const char *fallback;  /* the default, as text; NULL: "", 0, false */
-	int64_t min, max;      /* numbers; both 0: 0 to the type's largest */
-	size_t offset;         /* where in the module's struct */
+	const char *fallback; /* the default, as text; NULL: "", 0, false */
+	int64_t min, max;     /* numbers; both 0: 0 to the type's largest */
+	size_t offset;        /* where in the module's struct */
 	const char *const *choices; /* strings: NULL-ended, or NULL for any */
 	const struct lined_option *section; /* of LINED_OPTION_SECTION */
 	size_t section_size;
@@ -108,8 +108,8 @@ struct lined_option {
  * answers the sender of the datagram being read.
  */
 struct lined_protocol {
-	uint32_t abi;  /* LINED_ABI */
-	uint32_t size; /* sizeof(struct lined_protocol) */
+	uint32_t abi;        /* LINED_ABI */
+	uint32_t size;       /* sizeof(struct lined_protocol) */
 	const char *name;    /* [a-z0-9_-]+; the module is NAME.so */
 	const char *summary; /* one line for people */
 	uint32_t flags;      /* enum lined_protocol_flag */

@@ -73,9 +73,8 @@ enum lined_log_level {
  * escaped. printf(3) format.
  */
 LINED_API void lined_service_log(const struct lined_service *service,
-				 enum lined_log_level level,
-				 const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+				 enum lined_log_level level, const char *format,
+				 ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * Adds n to the service's counter of this name (a literal, [a-z_]+): it is
@@ -104,9 +103,10 @@ LINED_API struct lined_service *
 lined_client_service(const struct lined_socket *client);
 
 /* Calls visit for each client of this instance; it may close any of them. */
-LINED_API void lined_service_each_client(
-	struct lined_service *service,
-	void (*visit)(struct lined_socket *client, void *arg), void *arg);
+LINED_API void
+lined_service_each_client(struct lined_service *service,
+			  void (*visit)(struct lined_socket *client, void *arg),
+			  void *arg);
 LINED_API size_t lined_service_clients(const struct lined_service *service);
 
 LINED_END_DECLS

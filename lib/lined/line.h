@@ -21,7 +21,8 @@ enum lined_line_status {
 	/*
 	 * Nothing more now: no full line yet, the turn's budget is spent, the
 	 * send queue is above its high mark, the socket is paused or over its
-	 * line rate. What there is stays saved; return, handle_read comes again.
+	 * line rate. What there is stays saved; return, handle_read comes
+	 * again.
 	 */
 	LINED_LINE_PARTIAL,
 	/*

@@ -109,11 +109,11 @@ struct lined_counters {
 	uint64_t lines_in;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
-	uint64_t sends;            /* whole sends queued */
-	uint64_t too_long;         /* lines over the limit */
-	uint64_t bare_lf;          /* violations under CRLF framing */
-	uint64_t unterminated;     /* rests dropped at the end of a stream */
-	uint64_t sends_dropped;    /* by an overflow policy */
+	uint64_t sends;         /* whole sends queued */
+	uint64_t too_long;      /* lines over the limit */
+	uint64_t bare_lf;       /* violations under CRLF framing */
+	uint64_t unterminated;  /* rests dropped at the end of a stream */
+	uint64_t sends_dropped; /* by an overflow policy */
 	uint64_t datagrams_in;
 	uint64_t datagrams_out;
 	uint64_t datagrams_dropped; /* truncated, or with no room to answer */
@@ -153,6 +153,7 @@ LINED_API struct lined_socket *
 lined_socket_new_owned(const struct lined_socket_handlers *handlers, void *arg,
 		       size_t owner_size);
 LINED_API void *lined_socket_owner(struct lined_socket *sock);
+LINED_API struct lined_socket *lined_socket_of_owner(void *owner);
 
 /* Replaces the table and the argument; legal at any time. */
 LINED_API void
@@ -206,10 +207,10 @@ LINED_API int lined_socket_accept_fd(struct lined_socket *listener,
 
 /*
  * Connects to host:port, never blocking: names are resolved off the loop,
- * every address is tried in turn within timeout_ms (0: 30 s) altogether. Exactly
- * one of handle_connect and handle_close follows, never within this call. On an
- * unregistered socket it begins at registration. -1 with errno only where
- * nothing was begun: EISCONN, EALREADY, EINVAL, ENOMEM.
+ * every address is tried in turn within timeout_ms (0: 30 s) altogether.
+ * Exactly one of handle_connect and handle_close follows, never within this
+ * call. On an unregistered socket it begins at registration. -1 with errno only
+ * where nothing was begun: EISCONN, EALREADY, EINVAL, ENOMEM.
  */
 LINED_API int lined_socket_connect(struct lined_socket *sock, const char *host,
 				   uint16_t port, uint32_t timeout_ms);
@@ -273,6 +274,9 @@ LINED_API bool lined_socket_is_closed(const struct lined_socket *sock);
 LINED_API bool lined_socket_is_writeable(const struct lined_socket *sock);
 LINED_API bool lined_socket_is_send_data_buffered(const struct lined_socket *s);
 LINED_API bool lined_socket_is_datagram(const struct lined_socket *sock);
+/* Nothing to read, nothing read and not yet served, nothing to send: closing
+ * now loses nothing. Asks the system. */
+LINED_API bool lined_socket_is_quiet(const struct lined_socket *sock);
 LINED_API size_t lined_socket_queued(const struct lined_socket *sock);
 
 /* Lends the descriptor, -1 where there is none; it stays the socket's. */

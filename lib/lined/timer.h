@@ -21,7 +21,7 @@ struct lined_dispatcher;
 
 /* The structure of type `type` whose member `member` ptr points to. */
 #define lined_container_of(ptr, type, member)                                  \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct lined_timer {
 	/* Read-only; set by lined_timer_init(). */

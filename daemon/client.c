@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clients: made of an accepted descriptor, given to their protocol by one of
+ * its two doors, logged when they come and go.
+ */
+#include "config.h"
+
+#include "client.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "instance.h"
+#include "log.h"
+
+struct client *client_of(struct lined_socket *sock)
+{
+	return lined_socket_owner(sock);
+}
+
+struct lined_socket *client_socket(struct client *client)
+{
+	return lined_socket_of_owner(client);
+}
+
+/* ---- addresses -------------------------------------------------------- */
+
+static void pack(struct client_address *to, const struct sockaddr *from)
+{
+	to->family = from->sa_family;
+	if (from->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 =
+			(const struct sockaddr_in *)(const void *)from;
+
+		memcpy(to->host, &v4->sin_addr, 4);
+		to->port = v4->sin_port;
+	} else if (from->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 =
+			(const struct sockaddr_in6 *)(const void *)from;
+
+		memcpy(to->host, &v6->sin6_addr, 16);
+		to->port = v6->sin6_port;
+		to->scope = v6->sin6_scope_id;
+	}
+}
+
+static void unpack(struct sockaddr_storage *to,
+		   const struct client_address *from)
+{
+	memset(to, 0, sizeof(*to));
+	to->ss_family = from->family;
+	if (from->family == AF_INET) {
+		struct sockaddr_in *v4 = (struct sockaddr_in *)to;
+
+		memcpy(&v4->sin_addr, from->host, 4);
+		v4->sin_port = from->port;
+	} else if (from->family == AF_INET6) {
+		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)to;
+
+		memcpy(&v6->sin6_addr, from->host, 16);
+		v6->sin6_port = from->port;
+		v6->sin6_scope_id = from->scope;
+	}
+}
+
+static const char *peer_text(struct lined_socket *sock, char *text, size_t size)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	if (!lined_socket_is_datagram(sock))
+		unpack(&address, &client_of(sock)->peer);
+	else if (lined_socket_peer(sock, &address, &len) < 0)
+		return "udp";
+	return address_format((struct sockaddr *)&address, text, size);
+}
+
+const char *client_label(struct lined_socket *sock, char *text, size_t size)
+{
+	char peer[ADDRESS_TEXT_MAX];
+
+	snprintf(text, size, "client %llu %s",
+		 (unsigned long long)client_of(sock)->id,
+		 peer_text(sock, peer, sizeof(peer)));
+	return text;
+}
+
+/* ---- the short door --------------------------------------------------- */
+
+static void door_read(struct lined_socket *sock, void *arg)
+{
+	const struct lined_protocol *protocol =
+		client_of(sock)->service->protocol;
+	struct lined_line line;
+	enum lined_line_status status;
+
+	(void)arg;
+	for (;;) {
+		status = lined_socket_read_line(sock, &line);
+		if (status == LINED_LINE_READY)
+			protocol->handle_line(sock, &line);
+		else if (status != LINED_LINE_TOO_LONG)
+			return;
+		else if (protocol->handle_too_long != NULL)
+			protocol->handle_too_long(sock);
+	}
+}
+
+static void door_close(struct lined_socket *sock, void *arg,
+		       enum lined_close_reason reason, int error)
+{
+	const struct lined_protocol *protocol =
+		client_of(sock)->service->protocol;
+
+	(void)arg;
+	if (protocol->handle_close != NULL)
+		protocol->handle_close(sock, reason, error);
+}
+
+static const struct lined_socket_handlers short_door = {
+	.handle_read = door_read,
+	.handle_close = door_close,
+};
+
+/* ---- coming ----------------------------------------------------------- */
+
+static void log_arrival(struct lined_socket *sock)
+{
+	struct client *client = client_of(sock);
+	char label[ADDRESS_TEXT_MAX + 32];
+
+	if (!log_enabled(LINED_LOG_INFO) || lined_socket_is_datagram(sock))
+		return;
+	log_info("%s: service %s: connected to %s",
+		 client_label(sock, label, sizeof(label)),
+		 client->service->name, client->listen);
+}
+
+static struct lined_socket *make_socket(struct lined_service *service,
+					const struct client_arrival *arrival)
+{
+	struct lined_socket *sock;
+	struct client *client;
+
+	sock = lined_socket_new_owned(NULL, NULL, sizeof(struct client));
+	if (sock == NULL)
+		return NULL;
+	client = client_of(sock);
+	list_init(&client->link);
+	client->service = service;
+	client->id = arrival->id;
+	client->listen = arrival->listen;
+	client->entry = arrival->entry;
+	pack(&client->peer, (const struct sockaddr *)&arrival->address);
+	if (lined_socket_wrap(sock, arrival->fd,
+			      arrival->datagram ? LINED_SOCKET_UDP_BOUND
+						: LINED_SOCKET_CONNECTED) < 0) {
+		lined_socket_close(sock);
+		return NULL;
+	}
+	return sock;
+}
+
+int client_start(struct lined_service *service,
+		 const struct client_arrival *arrival)
+{
+	const struct lined_protocol *protocol = service->protocol;
+	struct lined_socket *sock = make_socket(service, arrival);
+	int error = errno;
+
+	if (sock == NULL) {
+		close(arrival->fd);
+		errno = error;
+		return -1;
+	}
+	lined_socket_set_framing(sock, &service->conf->framing);
+	if (lined_dispatcher_register_socket(service->worker->dispatcher,
+					     sock) == NULL) {
+		error = errno;
+		lined_socket_close(sock); /* and its descriptor */
+		errno = error;
+		return -1;
+	}
+	lined_socket_set_group(sock, &service->group);
+	if (arrival->datagram) {
+		list_append(&service->datagrams, &client_of(sock)->link);
+	} else {
+		list_append(&service->clients, &client_of(sock)->link);
+		service->client_count++;
+	}
+	log_arrival(sock);
+	if (protocol->handle_line != NULL)
+		lined_socket_set_handlers(sock, &short_door, NULL);
+	if (protocol->handle_accept != NULL)
+		protocol->handle_accept(service, sock);
+	return 0;
+}
+
+/* ---- what protocols ask ----------------------------------------------- */
+
+uint64_t lined_client_id(const struct lined_socket *client)
+{
+	return client_of((struct lined_socket *)(uintptr_t)client)->id;
+}
+
+const char *lined_client_peer(const struct lined_socket *client)
+{
+	static _Thread_local char text[ADDRESS_TEXT_MAX];
+
+	return peer_text((struct lined_socket *)(uintptr_t)client, text,
+			 sizeof(text));
+}
+
+const char *lined_client_listen(const struct lined_socket *client)
+{
+	return client_of((struct lined_socket *)(uintptr_t)client)->listen;
+}
+
+struct lined_service *lined_client_service(const struct lined_socket *client)
+{
+	return client_of((struct lined_socket *)(uintptr_t)client)->service;
+}

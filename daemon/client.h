@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the daemon knows of a client, kept behind its socket
+ * (lined_socket_owner()): who it is, whose client it is, and the place it has
+ * taken. Belongs to the worker's thread.
+ */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <lined/service.h>
+
+#include "list.h"
+
+struct admission_entry;
+
+/* An address without what a sockaddr wastes. */
+struct client_address {
+	unsigned char host[16];
+	uint16_t port; /* network order */
+	uint16_t family;
+	uint32_t scope;
+};
+
+struct client {
+	struct list link; /* lined_service.clients or .datagrams */
+	struct lined_service *service;
+	uint64_t id;
+	const char *listen; /* the listener's text, which outlives it */
+	struct admission_entry *entry;
+	struct client_address peer;
+};
+
+/* A client that was accepted and counted, on its way to its worker. */
+struct client_arrival {
+	int fd;
+	uint64_t id;
+	const char *listen;
+	struct admission_entry *entry;
+	bool datagram; /* a datagram socket, not a client */
+	struct sockaddr_storage address;
+};
+
+/*
+ * Takes the arrival in, on the instance's thread; the descriptor is closed
+ * where that fails, -1 and errno, and the place is to be given back.
+ */
+int client_start(struct lined_service *service,
+		 const struct client_arrival *arrival);
+
+/* "client 42 10.0.0.7:5123", for log lines. */
+const char *client_label(struct lined_socket *sock, char *text, size_t size);
+
+struct client *client_of(struct lined_socket *sock);
+struct lined_socket *client_socket(struct client *client);
+
+#endif

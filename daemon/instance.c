@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instances: how a service begins, reloads, drains and ends on one worker, and
+ * what a protocol may ask of it (lined/service.h). Accepting is the main
+ * thread's business, clients are made in client.c.
+ */
+#include "config.h"
+
+#include "instance.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "address.h"
+#include "log.h"
+
+/* How often a draining instance looks for clients that have nothing pending,
+ * and how long what was closed has to be told so. */
+#define DRAIN_STEP_MS 10
+
+#define DATAGRAM_PORT_MIN 1024
+
+/* ---- the group's hooks ------------------------------------------------ */
+
+static void log_departure(struct lined_socket *sock,
+			  enum lined_close_reason reason, int error)
+{
+	const char *missed = lined_socket_missed_deadline(sock);
+	const struct lined_limits *limits = &lined_socket_group(sock)->limits;
+	char label[ADDRESS_TEXT_MAX + 32];
+
+	if (!log_enabled(LINED_LOG_INFO))
+		return;
+	client_label(sock, label, sizeof(label));
+	if (strcmp(missed, "idle") == 0)
+		log_info("%s: closed: idle %g s", label,
+			 limits->idle_ms / 1000.0);
+	else if (missed[0] != '\0')
+		log_info("%s: closed: %s: %s timeout", label,
+			 lined_close_reason_text(reason), missed);
+	else if (error != 0)
+		log_info("%s: closed: %s: %s", label,
+			 lined_close_reason_text(reason), strerror(error));
+	else
+		log_info("%s: closed: %s", label,
+			 lined_close_reason_text(reason));
+}
+
+static void client_closed(struct lined_socket *sock,
+			  enum lined_close_reason reason, int error)
+{
+	struct client *client = client_of(sock);
+	struct lined_service *service = client->service;
+
+	if (!list_is_linked(&client->link))
+		return; /* it never got as far as being a client */
+	list_remove(&client->link);
+	if (lined_socket_is_datagram(sock)) {
+		if (reason != LINED_CLOSE_SHUTDOWN)
+			log_err("service %s: %s: lost: %s", service->name,
+				client->listen, strerror(error));
+		return;
+	}
+	log_departure(sock, reason, error);
+	service->client_count--;
+	service->ops->client_gone(service, client->entry);
+}
+
+/* A port below 1024 or our own: an answer there could come back for ever. */
+static bool is_reflection(struct lined_socket *sock,
+			  const struct sockaddr *from)
+{
+	struct sockaddr_storage own;
+	socklen_t len;
+	uint16_t port = address_port(from);
+
+	return port < DATAGRAM_PORT_MIN ||
+	       (lined_socket_local(sock, &own, &len) == 0 &&
+		port == address_port((struct sockaddr *)&own));
+}
+
+static bool datagram_admitted(struct lined_socket *sock,
+			      const struct sockaddr *from, socklen_t len)
+{
+	struct lined_service *service = client_of(sock)->service;
+
+	(void)len;
+	if (service->protocol->flags & LINED_NO_REFLECTION &&
+	    is_reflection(sock, from)) {
+		lined_service_count(service, "reflections_refused", 1);
+		log_debug("service %s: datagram from port %u dropped",
+			  service->name, (unsigned)address_port(from));
+		return false;
+	}
+	return service->ops->admit(service, from);
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+static void take_conf(struct lined_service *service,
+		      const struct conf_service *conf)
+{
+	service->conf = conf;
+	service->group.limits = conf->limits;
+	service->own_group.limits = (struct lined_limits){
+		.send_stall_ms = conf->limits.send_stall_ms,
+		.send_queue = conf->limits.send_queue,
+	};
+}
+
+static void task_fired(struct lined_timer *timer)
+{
+	struct lined_service *service =
+		lined_container_of(timer, struct lined_service, task);
+
+	service->protocol->handle_task(service);
+}
+
+static void drain_fired(struct lined_timer *timer);
+
+struct lined_service *
+instance_new(const struct conf_service *conf, struct worker *worker,
+	     struct lined_dispatcher *main, unsigned workers, bool primary,
+	     const struct instance_owner_ops *ops, void *owner)
+{
+	struct lined_service *service = calloc(1, sizeof(*service));
+
+	if (service == NULL)
+		return NULL;
+	service->name = strdup(conf->name);
+	if (service->name == NULL) {
+		free(service);
+		return NULL;
+	}
+	service->worker = worker;
+	service->main = main;
+	service->protocol = conf->module;
+	service->workers = workers;
+	service->primary = primary;
+	service->ops = ops;
+	service->owner = owner;
+	service->group.closed = client_closed;
+	service->group.admit = datagram_admitted;
+	list_init(&service->clients);
+	list_init(&service->datagrams);
+	lined_timer_init(&service->task, worker->dispatcher, task_fired);
+	lined_timer_init(&service->drain, worker->dispatcher, drain_fired);
+	take_conf(service, conf);
+	return service;
+}
+
+void instance_free(struct lined_service *service)
+{
+	if (service == NULL)
+		return;
+	free(service->name);
+	free(service);
+}
+
+int instance_start(struct lined_service *service)
+{
+	const struct lined_protocol *protocol = service->protocol;
+
+	if (protocol->start != NULL && protocol->start(service) < 0)
+		return -1;
+	service->started = true;
+	if (protocol->handle_task != NULL && protocol->task_ms > 0 &&
+	    lined_timer_start(&service->task, protocol->task_ms,
+			      protocol->task_ms) < 0)
+		return -1;
+	return 0;
+}
+
+void instance_reload(struct lined_service *service,
+		     const struct conf_service *conf)
+{
+	struct client *client;
+
+	take_conf(service, conf);
+	list_for_each(client, &service->clients, link)
+		lined_socket_limits_changed(client_socket(client));
+	if (service->protocol->reload != NULL)
+		service->protocol->reload(service);
+}
+
+void instance_close_datagrams(struct lined_service *service, const char *listen)
+{
+	struct client *client, *next;
+
+	list_for_each_safe(client, next, &service->datagrams, link)
+		if (client->listen == listen)
+			lined_socket_close_for(client_socket(client),
+					       LINED_CLOSE_SHUTDOWN, 0);
+}
+
+/* ---- draining --------------------------------------------------------- */
+
+/* Every client once what it sent has been answered; all when time is up. */
+static void close_clients(struct lined_service *service, bool all)
+{
+	struct client *client, *next;
+
+	list_for_each_safe(client, next, &service->clients, link) {
+		struct lined_socket *sock = client_socket(client);
+
+		if (all || lined_socket_is_quiet(sock))
+			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
+	}
+}
+
+/* The protocol is told when its last client is gone; the memory goes a step
+ * later, when the handle_close of what it closed itself has come, too. */
+static bool end(struct lined_service *service)
+{
+	struct client *client;
+
+	if (!list_is_empty(&service->clients))
+		return false;
+	if (service->ending) {
+		service->ops->ended(service);
+		return true;
+	}
+	service->ending = true;
+	lined_timer_stop(&service->task);
+	if (service->started && service->protocol->stop != NULL)
+		service->protocol->stop(service);
+	list_for_each(client, &service->datagrams, link)
+		lined_socket_close_for(client_socket(client),
+				       LINED_CLOSE_SHUTDOWN, 0);
+	return false;
+}
+
+static void drain_fired(struct lined_timer *timer)
+{
+	struct lined_service *service =
+		lined_container_of(timer, struct lined_service, drain);
+	uint64_t now_ms = lined_dispatcher_now_ms(service->worker->dispatcher);
+
+	close_clients(service, now_ms >= service->drain_end_ms);
+	if (!end(service))
+		lined_timer_start(timer, DRAIN_STEP_MS, 0);
+}
+
+void instance_drain(struct lined_service *service, uint32_t timeout_ms)
+{
+	struct lined_dispatcher *d = service->worker->dispatcher;
+
+	if (service->draining)
+		return;
+	service->draining = true;
+	if (service->started && service->protocol->drain != NULL)
+		service->protocol->drain(service);
+	service->drain_end_ms = lined_dispatcher_now_ms(d) + timeout_ms;
+	/* A turn at least goes by first: what has arrived is served in it. */
+	lined_timer_start(&service->drain, 1, 0);
+}
+
+/* ---- what protocols ask ----------------------------------------------- */
+
+const char *lined_service_name(const struct lined_service *service)
+{
+	return service->name;
+}
+
+const void *lined_service_options(const struct lined_service *service)
+{
+	return service->conf->options;
+}
+
+void lined_service_set_data(struct lined_service *service, void *data)
+{
+	service->data = data;
+}
+
+void *lined_service_data(const struct lined_service *service)
+{
+	return service->data;
+}
+
+struct lined_dispatcher *
+lined_service_dispatcher(const struct lined_service *service)
+{
+	return service->worker->dispatcher;
+}
+
+unsigned lined_service_worker(const struct lined_service *service)
+{
+	return service->worker->index;
+}
+
+unsigned lined_service_workers(const struct lined_service *service)
+{
+	return service->workers;
+}
+
+bool lined_service_is_primary(const struct lined_service *service)
+{
+	return service->primary;
+}
+
+struct lined_socket_group *
+lined_service_group(const struct lined_service *service)
+{
+	return &((struct lined_service *)(uintptr_t)service)->own_group;
+}
+
+void lined_service_timer(struct lined_service *service,
+			 struct lined_timer *timer,
+			 void (*handler)(struct lined_timer *timer))
+{
+	lined_timer_init(timer, service->worker->dispatcher, handler);
+}
+
+void lined_service_log(const struct lined_service *service,
+		       enum lined_log_level level, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	if (!log_enabled((int)level))
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_msg((int)level, "service %s: %s", service->name, text);
+}
+
+void lined_service_count(struct lined_service *service, const char *name,
+			 uint64_t n)
+{
+	size_t i;
+
+	for (i = 0; i < INSTANCE_COUNTERS_MAX; i++) {
+		struct instance_counter *counter = &service->counters[i];
+
+		if (counter->name == NULL)
+			__atomic_store_n(&counter->name, name,
+					 __ATOMIC_RELEASE);
+		if (counter->name == name || strcmp(counter->name, name) == 0) {
+			__atomic_store_n(&counter->value, counter->value + n,
+					 __ATOMIC_RELAXED);
+			return;
+		}
+	}
+}
+
+void lined_service_each_client(struct lined_service *service,
+			       void (*visit)(struct lined_socket *client,
+					     void *arg),
+			       void *arg)
+{
+	struct client *client, *next;
+
+	list_for_each_safe(client, next, &service->clients, link)
+		visit(client_socket(client), arg);
+}
+
+size_t lined_service_clients(const struct lined_service *service)
+{
+	return service->client_count;
+}

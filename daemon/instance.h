@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An instance: one service on one worker, the struct lined_service that a
+ * protocol sees. Owns the clients there, the protocol's state and the group
+ * that carries their limits and counters. All of it belongs to the worker's
+ * thread; the service on the main thread speaks to it by calls.
+ */
+#ifndef INSTANCE_H
+#define INSTANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lined/protocol.h>
+
+#include "client.h"
+#include "conf.h"
+#include "list.h"
+#include "worker.h"
+
+#define INSTANCE_COUNTERS_MAX 16
+
+struct instance_counter {
+	const char *name;
+	uint64_t value;
+};
+
+struct lined_service {
+	struct worker *worker;
+	struct lined_dispatcher *main;
+	const struct lined_protocol *protocol;
+	const struct conf_service *conf;
+	char *name; /* outlives every conf */
+	unsigned workers;
+	bool primary;
+
+	/* Of its clients, and of sockets that the protocol opens itself. */
+	struct lined_socket_group group, own_group;
+	struct list clients, datagrams;
+	size_t client_count;
+	void *data;
+	bool started;
+	struct lined_timer task;
+	struct instance_counter counters[INSTANCE_COUNTERS_MAX];
+
+	struct lined_timer drain;
+	uint64_t drain_end_ms;
+	bool draining, ending;
+
+	/* Given by the owner: a client has gone; the instance has ended, and
+	 * the owner frees it. Both are called on the worker's thread. */
+	const struct instance_owner_ops *ops;
+	void *owner;
+};
+
+struct instance_owner_ops {
+	void (*client_gone)(struct lined_service *service,
+			    struct admission_entry *entry);
+	void (*ended)(struct lined_service *service);
+	/* Whether a datagram may come in. */
+	bool (*admit)(struct lined_service *service,
+		      const struct sockaddr *from);
+};
+
+struct lined_service *
+instance_new(const struct conf_service *conf, struct worker *worker,
+	     struct lined_dispatcher *main, unsigned workers, bool primary,
+	     const struct instance_owner_ops *ops, void *owner);
+void instance_free(struct lined_service *service);
+
+/* The rest on the worker's thread. */
+
+/* Calls the protocol's start(). -1: it cannot. */
+int instance_start(struct lined_service *service);
+
+/* The config was read again: limits for all, framing for who comes. */
+void instance_reload(struct lined_service *service,
+		     const struct conf_service *conf);
+
+/* Closes the datagram sockets that came from this address (the pointer). */
+void instance_close_datagrams(struct lined_service *service,
+			      const char *listen);
+
+/*
+ * Says goodbye, closes each client once it has nothing pending, all within
+ * timeout_ms, then stops the protocol; ops->ended follows, later.
+ */
+void instance_drain(struct lined_service *service, uint32_t timeout_ms);
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening and closing the addresses that services listen on.
+ */
+#include "config.h"
+
+#include "listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "notify.h"
+
+#define BACKLOG 4096
+
+static struct listener *listener_new(const struct listen_address *address,
+				     char *error, size_t size)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+
+	if (listener != NULL)
+		listener->text = strdup(address->text);
+	if (listener == NULL || listener->text == NULL ||
+	    listen_address_parse(listener->text, &listener->address, error,
+				 size) < 0) {
+		snprintf(error, size, "%s", strerror(ENOMEM));
+		listener_free(listener);
+		return NULL;
+	}
+	listener->datagram = address->kind == LISTEN_UDP;
+	return listener;
+}
+
+/* ---- internet addresses ----------------------------------------------- */
+
+/* Accepted sockets inherit it all: not one system call a client. */
+static int set_options(int fd, const struct sockaddr *address, bool datagram)
+{
+	static const struct {
+		int level, name, value;
+	} tcp[] = {
+		{SOL_SOCKET, SO_REUSEADDR, 1},
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_NODELAY, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, 60},
+		{IPPROTO_TCP, TCP_KEEPINTVL, 10},
+		{IPPROTO_TCP, TCP_KEEPCNT, 6},
+	};
+	int on = 1;
+	size_t i;
+
+	if (address->sa_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -1;
+	for (i = 0; !datagram && i < sizeof(tcp) / sizeof(tcp[0]); i++)
+		if (setsockopt(fd, tcp[i].level, tcp[i].name, &tcp[i].value,
+			       sizeof(tcp[i].value)) < 0)
+			return -1;
+	return 0;
+}
+
+static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram)
+{
+	const struct sockaddr *address =
+		(const struct sockaddr *)&endpoint->address;
+	int type = datagram ? SOCK_DGRAM : SOCK_STREAM;
+	int fd, error;
+
+	fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	if (set_options(fd, address, datagram) == 0 &&
+	    bind(fd, address, endpoint->len) == 0 &&
+	    (datagram || listen(fd, BACKLOG) == 0))
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+static int open_inet(struct listener *listener, char *error, size_t size)
+{
+	const struct listen_address *address = &listener->address;
+	size_t i;
+
+	for (i = 0; i < address->endpoint_count; i++) {
+		int fd = open_endpoint(&address->endpoints[i],
+				       listener->datagram);
+
+		if (fd >= 0) {
+			listener->fds[listener->fd_count++] = fd;
+		} else if (!address->endpoints[i].optional ||
+			   (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
+			snprintf(error, size, "%s", strerror(errno));
+			return -1;
+		}
+	}
+	if (listener->fd_count > 0)
+		return 0;
+	snprintf(error, size, "%s", strerror(EADDRNOTAVAIL));
+	return -1;
+}
+
+/* ---- UNIX paths ------------------------------------------------------- */
+
+/* Whether somebody answers at the path. */
+static bool is_live(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool live;
+
+	if (fd < 0)
+		return true;
+	live = connect(fd, (const struct sockaddr *)address,
+		       sizeof(*address)) == 0 ||
+	       errno != ECONNREFUSED;
+	close(fd);
+	return live;
+}
+
+/* A socket that nobody answers at is left from before and goes; anything else
+ * at that path is not ours to remove. */
+static int remove_stale(const struct sockaddr_un *address)
+{
+	struct stat status;
+
+	if (lstat(address->sun_path, &status) < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (!S_ISSOCK(status.st_mode)) {
+		errno = EEXIST;
+		return -1;
+	}
+	if (is_live(address)) {
+		errno = EADDRINUSE;
+		return -1;
+	}
+	return unlink(address->sun_path);
+}
+
+static int owner_id(const char *name, uid_t *uid)
+{
+	const struct passwd *user = getpwnam(name);
+
+	if (user == NULL)
+		return -1;
+	*uid = user->pw_uid;
+	return 0;
+}
+
+static int group_id(const char *name, gid_t *gid)
+{
+	const struct group *group = getgrnam(name);
+
+	if (group == NULL)
+		return -1;
+	*gid = group->gr_gid;
+	return 0;
+}
+
+int listener_set_mode(const struct listener *listener,
+		      const struct listener_mode *mode, char *error,
+		      size_t size)
+{
+	const char *path = listener->address.path;
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+
+	if (path == NULL)
+		return 0;
+	if (mode->owner != NULL && owner_id(mode->owner, &uid) < 0) {
+		snprintf(error, size, "socket-owner \"%s\": no such user",
+			 mode->owner);
+		return -1;
+	}
+	if (mode->group != NULL && group_id(mode->group, &gid) < 0) {
+		snprintf(error, size, "socket-group \"%s\": no such group",
+			 mode->group);
+		return -1;
+	}
+	if ((uid != (uid_t)-1 || gid != (gid_t)-1) &&
+	    chown(path, uid, gid) < 0) {
+		snprintf(error, size, "chown: %s", strerror(errno));
+		return -1;
+	}
+	if (chmod(path, mode->mode) < 0) {
+		snprintf(error, size, "chmod: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+/* Nobody can connect before listen(): by then mode and owner stand. */
+static int open_unix(struct listener *listener,
+		     const struct listener_mode *mode, char *error, size_t size)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = listener->address.path;
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		snprintf(error, size, "%s", strerror(ENAMETOOLONG));
+		return -1;
+	}
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || remove_stale(&address) < 0 ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	listener->fds[listener->fd_count++] = fd;
+	listener->owns_path = true;
+	if (listener_set_mode(listener, mode, error, size) < 0)
+		return -1;
+	if (listen(fd, BACKLOG) < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- inherited descriptors -------------------------------------------- */
+
+static int open_inherited(struct listener *listener,
+			  const struct inherited *inherited, char *error,
+			  size_t size)
+{
+	const char *name = listener->address.name;
+	size_t i;
+
+	for (i = 0; inherited != NULL && i < inherited->count; i++) {
+		int type, fd;
+		socklen_t len = sizeof(type);
+
+		if (strcmp(inherited->items[i].name, name) != 0)
+			continue;
+		if (listener->fd_count == LISTEN_ENDPOINTS_MAX) {
+			snprintf(error, size,
+				 "more than %d sockets of that name",
+				 LISTEN_ENDPOINTS_MAX);
+			return -1;
+		}
+		fd = fcntl(inherited->items[i].fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0 ||
+		    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) {
+			snprintf(error, size, "%s", strerror(errno));
+			if (fd >= 0)
+				close(fd);
+			return -1;
+		}
+		listener->datagram = type == SOCK_DGRAM;
+		listener->fds[listener->fd_count++] = fd;
+	}
+	if (listener->fd_count > 0)
+		return 0;
+	snprintf(error, size, "no socket of that name was passed on");
+	return -1;
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+struct listener *listener_open(const struct listen_address *address,
+			       const struct listener_mode *mode,
+			       const struct inherited *inherited, char *error,
+			       size_t size)
+{
+	struct listener *listener = listener_new(address, error, size);
+	int result;
+
+	if (listener == NULL)
+		return NULL;
+	if (address->path != NULL)
+		result = open_unix(listener, mode, error, size);
+	else if (address->name != NULL)
+		result = open_inherited(listener, inherited, error, size);
+	else
+		result = open_inet(listener, error, size);
+	listener->open = true;
+	if (result == 0)
+		return listener;
+	listener_close(listener, false);
+	listener_free(listener);
+	return NULL;
+}
+
+struct listener *listener_dup(struct listener *from, char *error, size_t size)
+{
+	struct listener *listener = listener_new(&from->address, error, size);
+	size_t i;
+
+	if (listener == NULL)
+		return NULL;
+	listener->datagram = from->datagram;
+	listener->open = true;
+	for (i = 0; i < from->fd_count; i++) {
+		int fd = fcntl(from->fds[i], F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0) {
+			snprintf(error, size, "%s", strerror(errno));
+			listener_close(listener, true);
+			listener_free(listener);
+			return NULL;
+		}
+		listener->fds[listener->fd_count++] = fd;
+	}
+	listener->owns_path = from->owns_path;
+	return listener;
+}
+
+int listener_start(struct listener *listener, struct lined_dispatcher *d,
+		   const struct lined_socket_handlers *handlers, void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < listener->fd_count; i++) {
+		struct lined_socket *sock = lined_socket_new(handlers, arg);
+
+		if (sock == NULL)
+			return -1;
+		if (lined_socket_wrap(sock, listener->fds[i],
+				      LINED_SOCKET_LISTENING) < 0) {
+			int error = errno;
+
+			lined_socket_close(sock);
+			errno = error;
+			return -1;
+		}
+		listener->sockets[i] = sock;
+		if (lined_dispatcher_register_socket(d, sock) == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+int listener_take_fd(struct listener *listener, size_t i)
+{
+	/* A second descriptor: ours stays for a service that may take over. */
+	return fcntl(listener->fds[i], F_DUPFD_CLOEXEC, 0);
+}
+
+void listener_close(struct listener *listener, bool keep_path)
+{
+	size_t i;
+
+	if (!listener->open)
+		return;
+	listener->open = false;
+	if (listener->owns_path && !keep_path)
+		unlink(listener->address.path);
+	for (i = 0; i < listener->fd_count; i++) {
+		if (listener->sockets[i] != NULL)
+			lined_socket_close_for(listener->sockets[i],
+					       LINED_CLOSE_SHUTDOWN, 0);
+		else
+			close(listener->fds[i]);
+		listener->sockets[i] = NULL;
+		listener->fds[i] = -1;
+	}
+}
+
+void listener_free(struct listener *listener)
+{
+	if (listener == NULL)
+		return;
+	listener_close(listener, false);
+	free(listener->text);
+	free(listener);
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server: applying a config as a transaction, and stopping. What a service
+ * does by itself is in service.c.
+ */
+#include "config.h"
+
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admission.h"
+#include "log.h"
+#include "service.h"
+
+/* ---- generations ------------------------------------------------------ */
+
+static struct generation *generation_new(struct conf *conf)
+{
+	struct generation *generation = malloc(sizeof(*generation));
+
+	if (generation == NULL)
+		return NULL;
+	generation->conf = conf;
+	generation->refs = 1;
+	return generation;
+}
+
+struct generation *generation_ref(struct generation *generation)
+{
+	generation->refs++;
+	return generation;
+}
+
+void generation_unref(struct generation *generation)
+{
+	if (generation == NULL || --generation->refs > 0)
+		return;
+	conf_free(generation->conf);
+	free(generation);
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+int server_init(struct server *server, struct lined_dispatcher *dispatcher,
+		size_t workers, const struct inherited *inherited,
+		void (*stopped)(struct server *server))
+{
+	size_t i;
+
+	memset(server, 0, sizeof(*server));
+	server->dispatcher = dispatcher;
+	server->inherited = inherited;
+	server->stopped = stopped;
+	list_init(&server->services);
+	list_init(&server->draining);
+	server->workers = calloc(workers, sizeof(*server->workers));
+	if (server->workers == NULL)
+		return -1;
+	for (i = 0; i < workers; i++) {
+		if (worker_start(&server->workers[i], (unsigned)i, workers > 1,
+				 dispatcher) < 0)
+			return -1;
+		server->worker_count++;
+	}
+	if (workers > 1)
+		lined_dispatcher_open_mailbox(dispatcher);
+	return 0;
+}
+
+void server_fini(struct server *server)
+{
+	size_t i;
+
+	for (i = 0; i < server->worker_count; i++)
+		worker_stop(&server->workers[i]);
+	lined_dispatcher_close_mailbox(server->dispatcher);
+	generation_unref(server->generation);
+	free(server->workers);
+}
+
+size_t server_clients(const struct server *server)
+{
+	struct service *service;
+	size_t clients = 0;
+
+	list_for_each(service, &server->services, link)
+		clients += admission_clients(service->admission);
+	return clients;
+}
+
+/* ---- a plan ----------------------------------------------------------- */
+
+/* What becomes of one service of the new config. */
+struct plan {
+	const struct conf_service *conf;
+	struct service *service; /* kept or, when fresh, made for the plan */
+	bool fresh;
+	struct listener **opened; /* by place in conf->listen; NULL: kept */
+};
+
+static struct service *find_service(struct server *server, const char *name)
+{
+	struct service *service;
+
+	list_for_each(service, &server->services, link)
+		if (strcmp(service->name, name) == 0)
+			return service;
+	return NULL;
+}
+
+static struct listener *find_listener(struct server *server,
+				      const struct listen_address *address)
+{
+	struct service *service;
+
+	list_for_each(service, &server->services, link) {
+		struct listener *listener =
+			service_find_listener(service, address);
+
+		if (listener != NULL)
+			return listener;
+	}
+	return NULL;
+}
+
+static struct listener_mode mode_of(const struct conf_service *conf)
+{
+	return (struct listener_mode){
+		.mode = conf->socket_mode,
+		.owner = conf->socket_owner,
+		.group = conf->socket_group,
+	};
+}
+
+static bool is_served(const struct listen_address *address)
+{
+	return !listen_address_is_tls(address);
+}
+
+/* Opens what the plan needs and nobody of this service has open. */
+static int open_listeners(struct server *server, struct plan *plan)
+{
+	const struct conf_service *conf = plan->conf;
+	struct listener_mode mode = mode_of(conf);
+	char error[256];
+	size_t i;
+
+	plan->opened = calloc(conf->listen_count + 1, sizeof(*plan->opened));
+	if (plan->opened == NULL) {
+		log_err("service %s: %s", conf->name, strerror(ENOMEM));
+		return -1;
+	}
+	for (i = 0; i < conf->listen_count; i++) {
+		const struct listen_address *address = &conf->listen[i];
+		struct listener *other = find_listener(server, address);
+
+		if (!is_served(address) ||
+		    (other != NULL && other->service == plan->service))
+			continue;
+		plan->opened[i] =
+			other != NULL
+				? listener_dup(other, error, sizeof(error))
+				: listener_open(address, &mode,
+						server->inherited, error,
+						sizeof(error));
+		if (plan->opened[i] == NULL) {
+			log_err("service %s: listen %s: %s", conf->name,
+				address->text, error);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int prepare(struct server *server, struct generation *generation,
+		   struct plan *plan, const struct conf_service *conf)
+{
+	struct service *service = find_service(server, conf->name);
+
+	plan->conf = conf;
+	/* The protocol's table is the same as long as its module is. */
+	if (service != NULL && service->conf->module == conf->module)
+		plan->service = service;
+	if (open_listeners(server, plan) < 0)
+		return -1;
+	if (plan->service != NULL)
+		return 0;
+	plan->service = service_new(server, generation, conf);
+	plan->fresh = plan->service != NULL;
+	return plan->fresh ? 0 : -1;
+}
+
+static void undo(struct server *server, struct plan *plans, size_t count)
+{
+	size_t i, k;
+
+	for (i = 0; i < count; i++) {
+		for (k = 0;
+		     plans[i].opened != NULL && k < plans[i].conf->listen_count;
+		     k++) {
+			struct listener *listener = plans[i].opened[k];
+			bool shared;
+
+			if (listener == NULL)
+				continue;
+			shared = find_listener(server, &listener->address) !=
+				 NULL;
+			listener_close(listener, shared);
+			listener_free(listener);
+		}
+		if (plans[i].fresh)
+			server_retire(server, plans[i].service);
+	}
+}
+
+/* ---- carrying it out -------------------------------------------------- */
+
+static bool is_wanted(const struct conf_service *conf,
+		      const struct listen_address *address)
+{
+	size_t i;
+
+	for (i = 0; i < conf->listen_count; i++)
+		if (listen_address_equal(&conf->listen[i], address))
+			return true;
+	return false;
+}
+
+/* Whether another service of the plan has taken the address over. */
+static bool is_taken_over(const struct plan *plans, size_t count,
+			  const struct listen_address *address)
+{
+	size_t i, k;
+
+	for (i = 0; i < count; i++)
+		for (k = 0; k < plans[i].conf->listen_count; k++)
+			if (plans[i].opened[k] != NULL &&
+			    listen_address_equal(&plans[i].conf->listen[k],
+						 address))
+				return true;
+	return false;
+}
+
+static void close_unwanted(struct service *service,
+			   const struct conf_service *conf,
+			   const struct plan *plans, size_t count)
+{
+	struct listener *listener, *next;
+
+	list_for_each_safe(listener, next, &service->listeners, link) {
+		bool taken = is_taken_over(plans, count, &listener->address);
+
+		if (listener->open && (conf == NULL || taken ||
+				       !is_wanted(conf, &listener->address)))
+			service_unlisten(service, listener, taken);
+	}
+}
+
+static void apply_modes(struct service *service,
+			const struct conf_service *conf)
+{
+	struct listener_mode mode = mode_of(conf);
+	struct listener *listener;
+	char error[256];
+
+	list_for_each(listener, &service->listeners, link)
+		if (listener->open && listener_set_mode(listener, &mode, error,
+							sizeof(error)) < 0)
+			log_warning("service %s: listen %s: %s", service->name,
+				    listener->text, error);
+}
+
+static void begin_listening(struct plan *plan)
+{
+	size_t i;
+
+	for (i = 0; i < plan->conf->listen_count; i++) {
+		if (plan->opened[i] == NULL)
+			continue;
+		if (service_listen(plan->service, plan->opened[i]) < 0)
+			log_err("service %s: listen %s: %s",
+				plan->service->name, plan->opened[i]->text,
+				strerror(errno));
+		else
+			log_notice("service %s: listening on %s",
+				   plan->service->name, plan->opened[i]->text);
+	}
+}
+
+static bool is_kept(const struct plan *plans, size_t count,
+		    const struct service *service)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (plans[i].service == service)
+			return true;
+	return false;
+}
+
+static void commit(struct server *server, struct generation *generation,
+		   struct plan *plans, size_t count)
+{
+	uint32_t drain_ms = generation->conf->drain_timeout_ms;
+	struct service *service, *next;
+	size_t i;
+
+	list_for_each_safe(service, next, &server->services, link) {
+		if (is_kept(plans, count, service))
+			continue;
+		close_unwanted(service, NULL, plans, count);
+		list_remove(&service->link);
+		list_append(&server->draining, &service->link);
+		log_notice("service %s: removed", service->name);
+		service_drain(service, drain_ms);
+	}
+	for (i = 0; i < count; i++) {
+		struct plan *plan = &plans[i];
+
+		if (plan->fresh) {
+			list_append(&server->services, &plan->service->link);
+		} else {
+			close_unwanted(plan->service, plan->conf, plans, count);
+			apply_modes(plan->service, plan->conf);
+			service_reload(plan->service, generation, plan->conf);
+		}
+	}
+	for (i = 0; i < count; i++)
+		begin_listening(&plans[i]);
+}
+
+int server_apply(struct server *server, struct conf *conf)
+{
+	struct generation *generation = generation_new(conf);
+	struct plan *plans = calloc(conf->service_count + 1, sizeof(*plans));
+	size_t i;
+	int result = -1;
+
+	if (generation == NULL || plans == NULL) {
+		log_err("config: %s", strerror(ENOMEM));
+		if (generation == NULL)
+			conf_free(conf);
+		generation_unref(generation);
+		free(plans);
+		return -1;
+	}
+	for (i = 0; i < conf->service_count; i++)
+		if (prepare(server, generation, &plans[i], &conf->services[i]) <
+		    0)
+			break;
+	if (i == conf->service_count) {
+		commit(server, generation, plans, conf->service_count);
+		generation_unref(server->generation);
+		server->generation = generation;
+		result = 0;
+	} else {
+		undo(server, plans, i + 1);
+	}
+	for (i = 0; i < conf->service_count; i++)
+		free(plans[i].opened);
+	free(plans);
+	if (result < 0)
+		generation_unref(generation);
+	return result;
+}
+
+/* ---- ending ----------------------------------------------------------- */
+
+void server_retire(struct server *server, struct service *service)
+{
+	list_append(&server->draining, &service->link);
+	service_drain(service, 0);
+}
+
+static void check_stopped(struct server *server)
+{
+	if (server->stopping && list_is_empty(&server->services) &&
+	    list_is_empty(&server->draining))
+		server->stopped(server);
+}
+
+void server_service_ended(struct server *server, struct service *service)
+{
+	list_remove(&service->link);
+	log_notice("service %s: stopped", service->name);
+	service_free(service);
+	check_stopped(server);
+}
+
+void server_stop(struct server *server)
+{
+	struct service *service, *next;
+	uint32_t drain_ms = server->generation != NULL
+				    ? server->generation->conf->drain_timeout_ms
+				    : 0;
+
+	server->stopping = true;
+	list_for_each_safe(service, next, &server->services, link) {
+		list_remove(&service->link);
+		list_append(&server->draining, &service->link);
+		service_drain(service, drain_ms);
+	}
+	check_stopped(server);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server: the workers, the services and the config they were made of. A
+ * reload is a transaction on it: everything new is opened and started first,
+ * and if any of that fails nothing has changed (DESIGN 3.2). Main thread.
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "list.h"
+#include "worker.h"
+
+struct inherited;
+struct service;
+
+/* A config and how many services still go by it. */
+struct generation {
+	struct conf *conf;
+	size_t refs;
+};
+
+struct server {
+	struct lined_dispatcher *dispatcher;
+	struct worker *workers;
+	size_t worker_count;
+	struct list services; /* open */
+	struct list draining; /* on their way out */
+	struct generation *generation;
+	const struct inherited *inherited;
+	uint64_t last_client_id;
+	bool stopping;
+	void (*stopped)(struct server *server);
+};
+
+/* Starts the workers. -1 and errno. `stopped` is told after server_stop(). */
+int server_init(struct server *server, struct lined_dispatcher *dispatcher,
+		size_t workers, const struct inherited *inherited,
+		void (*stopped)(struct server *server));
+/* After `stopped`, or where nothing was applied. */
+void server_fini(struct server *server);
+
+/*
+ * Makes the services what conf says. -1: nothing has changed, the reasons are
+ * logged. conf is the server's in either case, and freed when no service goes
+ * by it any more.
+ */
+int server_apply(struct server *server, struct conf *conf);
+
+/* Drains all services, then calls `stopped`. */
+void server_stop(struct server *server);
+
+size_t server_clients(const struct server *server);
+
+/* For services. */
+struct generation *generation_ref(struct generation *generation);
+void generation_unref(struct generation *generation);
+/* Drains a service that is in no list and never had a client. */
+void server_retire(struct server *server, struct service *service);
+void server_service_ended(struct server *server, struct service *service);
+
+#endif

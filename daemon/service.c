@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Services on the main thread: accept, admit, place on a worker. The calls
+ * that carry clients to their instance and news back are here, too.
+ */
+#include "config.h"
+
+#include "service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "admission.h"
+#include "log.h"
+#include "server.h"
+
+/* Accepted in one go; who is left comes in the next turn. */
+#define ACCEPTS_A_TURN 64
+
+/* ---- who comes -------------------------------------------------------- */
+
+struct arrival_call {
+	struct worker_call call;
+	struct lined_service *instance;
+	struct client_arrival arrival;
+};
+
+static void arrive(struct lined_service *instance,
+		   const struct client_arrival *arrival)
+{
+	if (!instance->draining && client_start(instance, arrival) == 0)
+		return;
+	if (instance->draining)
+		close(arrival->fd);
+	else
+		log_warning("service %s: client lost: %s", instance->name,
+			    strerror(errno));
+	if (!arrival->datagram)
+		instance->ops->client_gone(instance, arrival->entry);
+}
+
+static void run_arrival(struct worker_call *call)
+{
+	struct arrival_call *arrival =
+		lined_container_of(call, struct arrival_call, call);
+
+	arrive(arrival->instance, &arrival->arrival);
+	free(arrival);
+}
+
+/* The least loaded worker, beginning with another each time. */
+static size_t choose_worker(struct service *service)
+{
+	struct server *server = service->server;
+	size_t count = service->instance_count, best, i;
+
+	if (count == 1)
+		return 0;
+	if (service->conf->module->flags & LINED_ONE_WORKER)
+		return service_primary(service->name, count);
+	best = service->turn++ % count;
+	for (i = 0; i < count; i++)
+		if (server->workers[i].load < server->workers[best].load)
+			best = i;
+	return best;
+}
+
+static void place(struct service *service, size_t worker,
+		  const struct client_arrival *arrival)
+{
+	struct lined_service *instance = service->instances[worker];
+	struct arrival_call *call;
+
+	if (!arrival->datagram)
+		instance->worker->load++;
+	if (!instance->worker->threaded) {
+		arrive(instance, arrival);
+		return;
+	}
+	call = malloc(sizeof(*call));
+	if (call == NULL) {
+		log_warning("service %s: client lost: %s", service->name,
+			    strerror(ENOMEM));
+		close(arrival->fd);
+		if (arrival->datagram)
+			return;
+		instance->worker->load--;
+		admission_leave(service->admission, arrival->entry);
+		return;
+	}
+	call->call.run = run_arrival;
+	call->instance = instance;
+	call->arrival = *arrival;
+	worker_post(instance->worker, &call->call);
+}
+
+static void log_refusal(struct service *service, const struct sockaddr *address,
+			enum admission_verdict verdict)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	log_info("service %s: refused %s: %s", service->name,
+		 address_format(address, text, sizeof(text)),
+		 admission_verdict_text(verdict));
+}
+
+static enum admission_verdict admit(struct service *service,
+				    struct client_arrival *arrival)
+{
+	const struct sockaddr *address =
+		(const struct sockaddr *)&arrival->address;
+	struct lined_dispatcher *d = service->server->dispatcher;
+
+	if (!access_rules_allow(&service->conf->access, address)) {
+		admission_refuse(service->admission, ADMISSION_DENIED);
+		return ADMISSION_DENIED;
+	}
+	return admission_enter(service->admission, address,
+			       lined_dispatcher_now_ms(d), &arrival->entry);
+}
+
+static void on_accept(struct lined_socket *sock, void *arg)
+{
+	struct listener *listener = arg;
+	struct service *service = listener->service;
+	struct client_arrival arrival = {.listen = listener->text};
+	enum admission_verdict verdict;
+	socklen_t len;
+	int i;
+
+	for (i = 0; i < ACCEPTS_A_TURN; i++) {
+		arrival.fd =
+			lined_socket_accept_fd(sock, &arrival.address, &len);
+		if (arrival.fd < 0)
+			break;
+		if (len == 0)
+			arrival.address.ss_family = AF_UNIX;
+		verdict = admit(service, &arrival);
+		if (verdict != ADMISSION_OK) {
+			log_refusal(service,
+				    (struct sockaddr *)&arrival.address,
+				    verdict);
+			close(arrival.fd);
+			continue;
+		}
+		arrival.id = ++service->server->last_client_id;
+		place(service, choose_worker(service), &arrival);
+	}
+	if (arrival.fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+		log_warning("service %s: accept on %s: %s", service->name,
+			    listener->text, strerror(errno));
+}
+
+static void on_listener_close(struct lined_socket *sock, void *arg,
+			      enum lined_close_reason reason, int error)
+{
+	(void)sock;
+	(void)arg;
+	if (reason == LINED_CLOSE_ERROR)
+		log_err("a listening socket was lost: %s", strerror(error));
+}
+
+static const struct lined_socket_handlers listening = {
+	.handle_accept = on_accept,
+	.handle_close = on_listener_close,
+};
+
+/* ---- news from the instances ------------------------------------------ */
+
+struct news_call {
+	struct worker_call call;
+	struct service *service;
+	struct lined_service *instance;
+	struct admission_entry *entry;
+};
+
+static void client_left(struct service *service, struct worker *worker,
+			struct admission_entry *entry)
+{
+	worker->load--;
+	admission_leave(service->admission, entry);
+}
+
+static void run_client_left(struct worker_call *call)
+{
+	struct news_call *news =
+		lined_container_of(call, struct news_call, call);
+
+	client_left(news->service, news->instance->worker, news->entry);
+	free(news);
+}
+
+static void instance_ended(struct service *service)
+{
+	if (--service->running == 0)
+		server_service_ended(service->server, service);
+}
+
+static void run_ended(struct worker_call *call)
+{
+	struct news_call *news =
+		lined_container_of(call, struct news_call, call);
+
+	instance_ended(news->service);
+	free(news);
+}
+
+/* Without memory the main thread cannot be told: the daemon would count
+ * wrongly for ever, so it ends (and is started again). */
+static void tell(struct lined_service *instance,
+		 void (*run)(struct worker_call *call),
+		 struct admission_entry *entry)
+{
+	struct news_call *news = malloc(sizeof(*news));
+
+	if (news == NULL) {
+		log_err("out of memory");
+		log_close();
+		abort();
+	}
+	news->call.run = run;
+	news->service = instance->owner;
+	news->instance = instance;
+	news->entry = entry;
+	worker_answer(instance->worker, instance->main, &news->call);
+}
+
+static void on_client_gone(struct lined_service *instance,
+			   struct admission_entry *entry)
+{
+	if (!instance->worker->threaded)
+		client_left(instance->owner, instance->worker, entry);
+	else
+		tell(instance, run_client_left, entry);
+}
+
+static void on_ended(struct lined_service *instance)
+{
+	if (!instance->worker->threaded)
+		instance_ended(instance->owner);
+	else
+		tell(instance, run_ended, NULL);
+}
+
+/*
+ * Datagram sockets live on one worker, and the rules they go by do not change
+ * under it: a reload waits for the workers. Their table is their own, no
+ * other thread uses it.
+ */
+static bool on_datagram(struct lined_service *instance,
+			const struct sockaddr *from)
+{
+	struct service *service = instance->owner;
+	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
+
+	if (!access_rules_allow(&instance->conf->access, from)) {
+		lined_service_count(instance, "datagrams_denied", 1);
+		return false;
+	}
+	return admission_datagram(service->datagram_admission, from, now_ms) ==
+	       ADMISSION_OK;
+}
+
+static const struct instance_owner_ops owner_ops = {
+	.client_gone = on_client_gone,
+	.ended = on_ended,
+	.admit = on_datagram,
+};
+
+static struct admission_limits limits_of(const struct conf_service *conf)
+{
+	return (struct admission_limits){
+		.clients = conf->clients,
+		.clients_per_address = conf->clients_per_address,
+		.connect_rate_per_address = conf->connect_rate_per_address,
+		.datagram_rate = conf->limits.line_rate,
+		.datagram_burst = conf->limits.line_burst,
+	};
+}
+
+/* ---- calls to the instances ------------------------------------------- */
+
+struct instance_call {
+	struct worker_call call;
+	struct lined_service *instance;
+	const struct conf_service *conf;
+	const char *listen;
+	uint32_t timeout_ms;
+	int result;
+};
+
+static void run_start(struct worker_call *call)
+{
+	struct instance_call *start =
+		lined_container_of(call, struct instance_call, call);
+
+	start->result = instance_start(start->instance);
+}
+
+static void run_reload(struct worker_call *call)
+{
+	struct instance_call *reload =
+		lined_container_of(call, struct instance_call, call);
+
+	instance_reload(reload->instance, reload->conf);
+	if (reload->instance->primary) {
+		struct service *service = reload->instance->owner;
+		struct admission_limits limits = limits_of(reload->conf);
+
+		admission_set_limits(service->datagram_admission, &limits);
+	}
+}
+
+static void run_drain(struct worker_call *call)
+{
+	struct instance_call *drain =
+		lined_container_of(call, struct instance_call, call);
+
+	instance_drain(drain->instance, drain->timeout_ms);
+}
+
+static void run_close_datagrams(struct worker_call *call)
+{
+	struct instance_call *close_call =
+		lined_container_of(call, struct instance_call, call);
+
+	instance_close_datagrams(close_call->instance, close_call->listen);
+}
+
+/* Runs it for each instance and waits. -1: one of them said so. */
+static int call_all(struct service *service, struct instance_call *call)
+{
+	size_t i;
+
+	for (i = 0; i < service->instance_count; i++) {
+		call->instance = service->instances[i];
+		call->result = 0;
+		worker_post_wait(call->instance->worker, &call->call);
+		if (call->result < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+size_t service_primary(const char *name, size_t workers)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u;
+	return hash % workers;
+}
+
+static int make_instances(struct service *service)
+{
+	struct server *server = service->server;
+	size_t count = server->worker_count, i;
+
+	service->instances = calloc(count, sizeof(struct lined_service *));
+	if (service->instances == NULL)
+		return -1;
+	for (i = 0; i < count; i++) {
+		service->instances[i] =
+			instance_new(service->conf, &server->workers[i],
+				     server->dispatcher, (unsigned)count,
+				     i == service_primary(service->name, count),
+				     &owner_ops, service);
+		if (service->instances[i] == NULL)
+			return -1;
+		service->instance_count++;
+	}
+	return 0;
+}
+
+static struct service *make(struct server *server,
+			    struct generation *generation,
+			    const struct conf_service *conf)
+{
+	struct admission_limits limits = limits_of(conf);
+	struct service *service = calloc(1, sizeof(*service));
+
+	if (service == NULL)
+		return NULL;
+	list_init(&service->link);
+	list_init(&service->listeners);
+	service->server = server;
+	service->conf = conf;
+	service->generation = generation_ref(generation);
+	service->name = strdup(conf->name);
+	service->admission = admission_new(&limits);
+	service->datagram_admission = admission_new(&limits);
+	if (service->name != NULL && service->admission != NULL &&
+	    service->datagram_admission != NULL && make_instances(service) == 0)
+		return service;
+	service_free(service);
+	errno = ENOMEM;
+	return NULL;
+}
+
+struct service *service_new(struct server *server,
+			    struct generation *generation,
+			    const struct conf_service *conf)
+{
+	struct instance_call start = {.call.run = run_start};
+	struct service *service = make(server, generation, conf);
+
+	if (service == NULL) {
+		log_err("service %s: %s", conf->name, strerror(errno));
+		return NULL;
+	}
+	service->running = service->instance_count;
+	if (call_all(service, &start) == 0)
+		return service;
+	log_err("service %s: protocol %s could not start", conf->name,
+		conf->protocol);
+	server_retire(server, service);
+	return NULL;
+}
+
+int service_listen(struct service *service, struct listener *listener)
+{
+	struct client_arrival arrival = {.datagram = true};
+	size_t i;
+
+	listener->service = service;
+	list_append(&service->listeners, &listener->link);
+	if (!listener->datagram)
+		return listener_start(listener, service->server->dispatcher,
+				      &listening, listener);
+	for (i = 0; i < listener->fd_count; i++) {
+		arrival.fd = listener_take_fd(listener, i);
+		if (arrival.fd < 0)
+			return -1;
+		arrival.id = ++service->server->last_client_id;
+		arrival.listen = listener->text;
+		place(service,
+		      service_primary(service->name, service->instance_count),
+		      &arrival);
+	}
+	return 0;
+}
+
+struct listener *service_find_listener(struct service *service,
+				       const struct listen_address *address)
+{
+	struct listener *listener;
+
+	list_for_each(listener, &service->listeners, link)
+		if (listener->open &&
+		    listen_address_equal(&listener->address, address))
+			return listener;
+	return NULL;
+}
+
+void service_unlisten(struct service *service, struct listener *listener,
+		      bool keep_path)
+{
+	struct instance_call call = {.call.run = run_close_datagrams,
+				     .listen = listener->text};
+
+	if (listener->open && listener->datagram)
+		call_all(service, &call);
+	listener_close(listener, keep_path);
+}
+
+void service_reload(struct service *service, struct generation *generation,
+		    const struct conf_service *conf)
+{
+	struct instance_call call = {.call.run = run_reload, .conf = conf};
+	struct admission_limits limits = limits_of(conf);
+	struct generation *before = service->generation;
+
+	service->conf = conf;
+	service->generation = generation_ref(generation);
+	admission_set_limits(service->admission, &limits);
+	call_all(service, &call);
+	generation_unref(before);
+}
+
+void service_drain(struct service *service, uint32_t timeout_ms)
+{
+	struct instance_call call = {.call.run = run_drain,
+				     .timeout_ms = timeout_ms};
+	struct listener *listener;
+
+	if (service->draining)
+		return;
+	service->draining = true;
+	list_for_each(listener, &service->listeners, link)
+		listener_close(listener, false);
+	call_all(service, &call);
+}
+
+void service_free(struct service *service)
+{
+	struct listener *listener, *next;
+	size_t i;
+
+	list_for_each_safe(listener, next, &service->listeners, link) {
+		list_remove(&listener->link);
+		listener_free(listener);
+	}
+	for (i = 0; i < service->instance_count; i++)
+		instance_free(service->instances[i]);
+	free(service->instances);
+	admission_free(service->admission);
+	admission_free(service->datagram_admission);
+	generation_unref(service->generation);
+	free(service->name);
+	free(service);
+}

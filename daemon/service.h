@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A service as the main thread sees it: its listeners, who is admitted, and
+ * its instances, one a worker. Accepts, decides, and hands on; nothing of a
+ * client is touched here once it has arrived at its instance.
+ */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf.h"
+#include "instance.h"
+#include "list.h"
+#include "listener.h"
+
+struct generation;
+struct server;
+
+struct service {
+	struct list link; /* server.services or server.draining */
+	struct server *server;
+	const struct conf_service *conf;
+	struct generation *generation; /* what conf is part of */
+	char *name;
+	struct admission *admission;
+	/* Of datagrams: used by the primary worker only. */
+	struct admission *datagram_admission;
+	struct list listeners;
+	struct lined_service **instances; /* one a worker */
+	size_t instance_count, running;
+	unsigned turn; /* where the search for a worker begins */
+	bool draining;
+};
+
+/* Which worker the single things of a service live on. */
+size_t service_primary(const char *name, size_t workers);
+
+/* A service that listens nowhere yet, its instances started. NULL: logged. */
+struct service *service_new(struct server *server,
+			    struct generation *generation,
+			    const struct conf_service *conf);
+
+/* Takes a listener over and begins to accept. -1: logged. */
+int service_listen(struct service *service, struct listener *listener);
+
+/* The listener that is open on this address; NULL: none. */
+struct listener *service_find_listener(struct service *service,
+				       const struct listen_address *address);
+
+/* Stops listening on it. */
+void service_unlisten(struct service *service, struct listener *listener,
+		      bool keep_path);
+
+/* Takes the new config, also to the instances. */
+void service_reload(struct service *service, struct generation *generation,
+		    const struct conf_service *conf);
+
+/*
+ * Stops listening, says goodbye to the clients; server_service_ended() is
+ * called when the last instance has ended.
+ */
+void service_drain(struct service *service, uint32_t timeout_ms);
+
+/* After it has ended. */
+void service_free(struct service *service);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pipe between signal handlers and the main dispatcher.
+ */
+#include "config.h"
+
+#include "signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+static const int caught[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+/* A handler has no argument to find it by. */
+static int pipe_in = -1;
+
+static void on_signal(int number)
+{
+	unsigned char byte = (unsigned char)number;
+	int error = errno;
+
+	/* A full pipe holds more signals than matter. */
+	if (write(pipe_in, &byte, 1) < 0)
+		errno = error;
+	errno = error;
+}
+
+static void on_readable(struct lined_delegate *delegate)
+{
+	struct signals *signals =
+		lined_container_of(delegate, struct signals, delegate);
+	unsigned char bytes[64];
+	ssize_t n = read(delegate->fd, bytes, sizeof(bytes)), i;
+
+	for (i = 0; i < n; i++)
+		signals->handle(signals, bytes[i]);
+}
+
+static const struct lined_delegate_handlers handlers = {
+	.handle_read = on_readable,
+};
+
+static int catch (void (*handler)(int))
+{
+	struct sigaction action = {.sa_handler = handler,
+				   .sa_flags = SA_RESTART};
+	size_t i;
+
+	sigfillset(&action.sa_mask);
+	for (i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+		if (sigaction(caught[i], &action, NULL) < 0)
+			return -1;
+	action.sa_handler = SIG_IGN;
+	return sigaction(SIGPIPE, &action, NULL);
+}
+
+int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
+		  void (*handle)(struct signals *signals, int number))
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -1;
+	signals->delegate = (struct lined_delegate){
+		.fd = fds[0],
+		.mode = LINED_MODE_READ,
+		.handlers = &handlers,
+	};
+	signals->handle = handle;
+	pipe_in = fds[1];
+	if (catch (on_signal) == 0 &&
+	    lined_dispatcher_register(dispatcher, &signals->delegate) == 0)
+		return 0;
+	signals_stop(signals);
+	return -1;
+}
+
+void signals_stop(struct signals *signals)
+{
+	catch (SIG_DFL);
+	if (signals->delegate.dispatcher != NULL)
+		lined_dispatcher_unregister(signals->delegate.dispatcher,
+					    &signals->delegate);
+	close(signals->delegate.fd);
+	close(pipe_in);
+	pipe_in = -1;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker: a dispatcher that serves clients, on a thread of its own, or on
+ * the main thread when it is the only one (DESIGN 3.3). The main thread tells
+ * a worker what to do by calls; they run on the worker's thread, in order, and
+ * at once where that is the caller's own.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lined/dispatcher.h>
+
+struct worker {
+	unsigned index;
+	struct lined_dispatcher *dispatcher;
+	bool threaded;
+	pthread_t thread;
+	bool stopping; /* on its own thread */
+	/* Clients given to it and not yet gone: the main thread's count. */
+	uint32_t load;
+	/* Turns begun; the main thread watches it move. */
+	atomic_uint heartbeat;
+	/* The module that is running, for whoever finds the worker stuck. */
+	_Atomic(const char *) module;
+};
+
+/* Something to be done on another thread, embedded in what it needs. */
+struct worker_call {
+	struct lined_message message;
+	void (*run)(struct worker_call *call);
+};
+
+/*
+ * Starts worker `index`: on a thread of its own, or (threaded false) around
+ * the main dispatcher, which stays the caller's. -1 and errno.
+ */
+int worker_start(struct worker *worker, unsigned index, bool threaded,
+		 struct lined_dispatcher *main_dispatcher);
+
+/* Ends its thread, after the calls posted before. Main thread. */
+void worker_stop(struct worker *worker);
+
+/* Runs call->run on the worker's thread. Main thread. */
+void worker_post(struct worker *worker, struct worker_call *call);
+
+/* The same, and waits until it has run. */
+void worker_post_wait(struct worker *worker, struct worker_call *call);
+
+/* From a worker back to the main thread. */
+void worker_answer(struct worker *worker, struct lined_dispatcher *main,
+		   struct worker_call *call);
+
+#endif
