@@ -56,7 +56,7 @@ int support_main(Suite *(*make)(void))
 		free(chosen);
 	} else {
 		failed = run_suite(make, "poll");
-#ifdef HAVE_SYS_EPOLL_H
+#ifdef HAVE_EPOLL
 		failed += run_suite(make, "epoll");
 #endif
 	}
