@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mailbox: what other threads post arrives once, in each thread's order,
+ * and costs one wakeup a batch. To be run under a thread sanitizer as well.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <lined/dispatcher.h>
+
+#include "dispatcher_priv.h"
+#include "support.h"
+
+enum { THREADS = 4, POSTS = 20000 };
+
+struct letter {
+	struct lined_message message;
+	struct office *office;
+	unsigned thread, number;
+};
+
+struct office {
+	struct lined_dispatcher *dispatcher;
+	pthread_t reader;
+	unsigned next[THREADS]; /* the number expected from each thread */
+	unsigned handled, cancelled;
+	struct letter *reply;
+};
+
+struct poster {
+	struct office *office;
+	unsigned thread;
+	unsigned posted;
+};
+
+static void letter_arrived(struct lined_message *message)
+{
+	struct letter *letter =
+		lined_container_of(message, struct letter, message);
+	struct office *office = letter->office;
+
+	ck_assert(pthread_equal(pthread_self(), office->reader));
+	ck_assert_uint_eq(letter->number, office->next[letter->thread]);
+	office->next[letter->thread]++;
+	office->handled++;
+	free(letter);
+}
+
+static void letter_cancelled(struct lined_message *message)
+{
+	struct letter *letter =
+		lined_container_of(message, struct letter, message);
+
+	letter->office->cancelled++;
+	free(letter);
+}
+
+static struct letter *letter_new(struct office *office, unsigned thread,
+				 unsigned number)
+{
+	struct letter *letter = calloc(1, sizeof(*letter));
+
+	if (letter == NULL)
+		abort();
+	letter->message.handler = letter_arrived;
+	letter->message.cancel = letter_cancelled;
+	letter->office = office;
+	letter->thread = thread;
+	letter->number = number;
+	return letter;
+}
+
+static void office_open(struct office *office)
+{
+	*office = (struct office){.dispatcher = support_dispatcher(),
+				  .reader = pthread_self()};
+	lined_dispatcher_open_mailbox(office->dispatcher);
+}
+
+static void post(struct office *office, unsigned thread, unsigned number)
+{
+	ck_assert_int_eq(lined_dispatcher_post(
+				 office->dispatcher,
+				 &letter_new(office, thread, number)->message),
+			 0);
+}
+
+/* No ck_assert here: Check's belong to the test's own thread. */
+static void *post_many(void *arg)
+{
+	struct poster *poster = arg;
+	unsigned i;
+
+	for (i = 0; i < POSTS; i++) {
+		struct letter *letter =
+			letter_new(poster->office, poster->thread, i);
+
+		if (lined_dispatcher_post(poster->office->dispatcher,
+					  &letter->message) < 0) {
+			free(letter);
+			break;
+		}
+		poster->posted++;
+	}
+	return NULL;
+}
+
+static void start_posters(struct office *office, pthread_t *threads,
+			  struct poster *posters)
+{
+	unsigned i;
+
+	for (i = 0; i < THREADS; i++) {
+		posters[i] = (struct poster){.office = office, .thread = i};
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, post_many,
+						&posters[i]),
+				 0);
+	}
+}
+
+START_TEST(posts_of_many_threads_arrive_all_and_in_order)
+{
+	struct office office;
+	struct poster posters[THREADS];
+	pthread_t threads[THREADS];
+	unsigned i;
+
+	office_open(&office);
+	start_posters(&office, threads, posters);
+	/* -1: a wakeup that is missed hangs the test. */
+	while (office.handled < THREADS * POSTS)
+		ck_assert_int_eq(lined_dispatcher_poll(office.dispatcher, -1),
+				 1);
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		ck_assert_uint_eq(office.next[i], POSTS);
+	}
+	lined_dispatcher_free(office.dispatcher);
+	ck_assert_uint_eq(office.handled, THREADS * POSTS);
+	ck_assert_uint_eq(office.cancelled, 0);
+}
+END_TEST
+
+/* How often the wakeup was signalled and not yet seen; it is reset. */
+static uint64_t take_wakeups(struct lined_dispatcher *d)
+{
+	uint64_t value = 0;
+	char bytes[64];
+	ssize_t n = read(d->mailbox.wakeup.read_fd, bytes, sizeof(bytes));
+
+	if (d->mailbox.wakeup.read_fd != d->mailbox.wakeup.write_fd)
+		return n < 0 ? 0 : (uint64_t)n; /* a pipe: a byte each */
+	if (n == sizeof(value))
+		__builtin_memcpy(&value, bytes, sizeof(value));
+	return value;
+}
+
+START_TEST(a_full_mailbox_wakes_once)
+{
+	struct office office;
+	unsigned i;
+
+	office_open(&office);
+	for (i = 0; i < 1000; i++)
+		post(&office, 0, i);
+	ck_assert_uint_eq(take_wakeups(office.dispatcher), 1);
+	lined_dispatcher_free(office.dispatcher);
+	ck_assert_uint_eq(office.cancelled, 1000);
+}
+END_TEST
+
+/* Ten batches: a turn each, not one a message. */
+START_TEST(a_batch_is_one_turn)
+{
+	struct office office;
+	unsigned i, batch;
+
+	office_open(&office);
+	for (batch = 0; batch < 10; batch++) {
+		for (i = 0; i < 100; i++)
+			post(&office, 0, batch * 100 + i);
+		ck_assert_int_eq(lined_dispatcher_poll(office.dispatcher, -1),
+				 1);
+		ck_assert_uint_eq(office.handled, (batch + 1) * 100);
+	}
+	/* And nothing is left to wake for. */
+	ck_assert_uint_le(support_run_for(office.dispatcher, 30), 3);
+	lined_dispatcher_free(office.dispatcher);
+}
+END_TEST
+
+static void post_reply(struct lined_message *message)
+{
+	struct letter *letter =
+		lined_container_of(message, struct letter, message);
+	struct office *office = letter->office;
+
+	office->handled++;
+	ck_assert_int_eq(lined_dispatcher_post(office->dispatcher,
+					       &office->reply->message),
+			 0);
+	office->reply = NULL;
+	free(letter);
+}
+
+START_TEST(a_handler_may_post_again)
+{
+	struct office office;
+	struct letter *letter;
+
+	office_open(&office);
+	office.reply = letter_new(&office, 0, 0);
+	letter = letter_new(&office, 0, 0);
+	letter->message.handler = post_reply;
+	ck_assert_int_eq(
+		lined_dispatcher_post(office.dispatcher, &letter->message), 0);
+	while (office.handled < 2)
+		ck_assert_int_eq(lined_dispatcher_poll(office.dispatcher, -1),
+				 1);
+	ck_assert_uint_eq(office.next[0], 1);
+	lined_dispatcher_free(office.dispatcher);
+}
+END_TEST
+
+START_TEST(a_post_to_a_closed_mailbox_is_EPIPE)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct office office = {.dispatcher = d, .reader = pthread_self()};
+	struct letter *letter = letter_new(&office, 0, 0);
+
+	errno = 0;
+	ck_assert_int_eq(lined_dispatcher_post(d, &letter->message), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	lined_dispatcher_open_mailbox(d);
+	lined_dispatcher_close_mailbox(d);
+	errno = 0;
+	ck_assert_int_eq(lined_dispatcher_post(d, &letter->message), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	free(letter); /* it stayed ours */
+	lined_dispatcher_free(d);
+	ck_assert_uint_eq(office.handled + office.cancelled, 0);
+}
+END_TEST
+
+START_TEST(what_was_posted_before_the_closing_is_handled)
+{
+	struct office office;
+
+	office_open(&office);
+	post(&office, 0, 0);
+	post(&office, 0, 1);
+	lined_dispatcher_close_mailbox(office.dispatcher);
+	while (lined_dispatcher_poll(office.dispatcher, 100) > 0)
+		;
+	ck_assert_uint_eq(office.handled, 2);
+	lined_dispatcher_free(office.dispatcher);
+	ck_assert_uint_eq(office.cancelled, 0);
+}
+END_TEST
+
+START_TEST(what_is_left_at_the_end_is_cancelled)
+{
+	struct office office;
+
+	office_open(&office);
+	post(&office, 0, 0);
+	post(&office, 0, 1);
+	lined_dispatcher_free(office.dispatcher);
+	ck_assert_uint_eq(office.handled, 0);
+	ck_assert_uint_eq(office.cancelled, 2);
+}
+END_TEST
+
+/* Closing races with posts: each is either handled or refused. */
+START_TEST(closing_while_threads_post_loses_nothing)
+{
+	struct office office;
+	struct poster posters[THREADS];
+	pthread_t threads[THREADS];
+	unsigned i, posted = 0;
+
+	office_open(&office);
+	start_posters(&office, threads, posters);
+	while (office.handled < POSTS / 4)
+		ck_assert_int_eq(lined_dispatcher_poll(office.dispatcher, -1),
+				 1);
+	lined_dispatcher_close_mailbox(office.dispatcher);
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		posted += posters[i].posted;
+	}
+	while (lined_dispatcher_poll(office.dispatcher, 0) > 0)
+		;
+	ck_assert_uint_eq(office.handled, posted);
+	lined_dispatcher_free(office.dispatcher);
+	ck_assert_uint_eq(office.handled + office.cancelled, posted);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("mailbox");
+	TCase *tcase = support_case(suite, "mailbox");
+
+	tcase_add_test(tcase, posts_of_many_threads_arrive_all_and_in_order);
+	tcase_add_test(tcase, a_full_mailbox_wakes_once);
+	tcase_add_test(tcase, a_batch_is_one_turn);
+	tcase_add_test(tcase, a_handler_may_post_again);
+	tcase_add_test(tcase, a_post_to_a_closed_mailbox_is_EPIPE);
+	tcase_add_test(tcase, what_was_posted_before_the_closing_is_handled);
+	tcase_add_test(tcase, what_is_left_at_the_end_is_cancelled);
+	tcase_add_test(tcase, closing_while_threads_post_loses_nothing);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main(make_suite);
+}
