@@ -1,0 +1,948 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connecting: every family, names off the loop, one address after another,
+ * the deadline, and that exactly one of handle_connect and handle_close
+ * follows. Names are looked up by a function of the test's where the answer
+ * or its time matters. To be run under a thread sanitizer as well.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <lined/dispatcher.h>
+#include <lined/socket.h>
+
+#include "dispatcher_priv.h"
+#include "resolver.h"
+#include "support.h"
+
+/* One connecting socket and what became of it. */
+struct attempt {
+	struct lined_dispatcher *dispatcher;
+	struct lined_socket *sock;
+	unsigned connects, closes, reads;
+	enum lined_close_reason reason;
+	int error;
+	enum lined_socket_state state_in_handler;
+	void (*on_connect)(struct attempt *attempt);
+};
+
+static void on_connect(struct lined_socket *sock, void *arg)
+{
+	struct attempt *attempt = arg;
+
+	attempt->connects++;
+	attempt->state_in_handler = lined_socket_state(sock);
+	if (attempt->on_connect != NULL)
+		attempt->on_connect(attempt);
+}
+
+static void on_close(struct lined_socket *sock, void *arg,
+		     enum lined_close_reason reason, int error)
+{
+	struct attempt *attempt = arg;
+
+	(void)sock;
+	attempt->closes++;
+	attempt->reason = reason;
+	attempt->error = error;
+	attempt->sock = NULL;
+}
+
+static void on_read(struct lined_socket *sock, void *arg)
+{
+	struct attempt *attempt = arg;
+	struct lined_line line;
+
+	attempt->reads++;
+	while (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
+		lined_socket_send_line(sock, &line);
+}
+
+static const struct lined_socket_handlers handlers = {
+	.handle_connect = on_connect,
+	.handle_read = on_read,
+	.handle_close = on_close,
+};
+
+static void attempt_init(struct attempt *attempt, struct lined_dispatcher *d)
+{
+	memset(attempt, 0, sizeof(*attempt));
+	attempt->dispatcher = d;
+	attempt->sock = support_socket(&handlers, attempt);
+}
+
+static void attempt_register(struct attempt *attempt)
+{
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(
+		attempt->dispatcher, attempt->sock));
+}
+
+static bool is_decided(void *arg)
+{
+	const struct attempt *attempt = arg;
+
+	return attempt->connects + attempt->closes > 0;
+}
+
+static void decide(struct attempt *attempt)
+{
+	support_run_until(attempt->dispatcher, is_decided, attempt);
+}
+
+static void assert_connected(const struct attempt *attempt)
+{
+	ck_assert_uint_eq(attempt->connects, 1);
+	ck_assert_uint_eq(attempt->closes, 0);
+	ck_assert_int_eq(attempt->state_in_handler, LINED_SOCKET_CONNECTED);
+	ck_assert(lined_socket_is_connected(attempt->sock));
+}
+
+/* Failed for this reason, and nothing more comes. */
+static void assert_failed(struct attempt *attempt,
+			  enum lined_close_reason reason, int error)
+{
+	support_run_turns(attempt->dispatcher, 3);
+	ck_assert_uint_eq(attempt->connects, 0);
+	ck_assert_uint_eq(attempt->closes, 1);
+	ck_assert_int_eq(attempt->reason, reason);
+	ck_assert_int_eq(attempt->error, error);
+}
+
+static void assert_echoes(struct attempt *attempt, int listener)
+{
+	int peer = accept(listener, NULL, NULL);
+
+	ck_assert_int_ge(peer, 0);
+	support_puts(peer, "hello\n");
+	support_expect(attempt->dispatcher, peer, "hello\n");
+	close(peer);
+}
+
+/* ---- families -------------------------------------------------------- */
+
+START_TEST(connects_over_ipv4)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port);
+
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	ck_assert(lined_socket_is_connecting(attempt.sock));
+	ck_assert_uint_eq(attempt.connects, 0);
+	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 1);
+	decide(&attempt);
+	assert_connected(&attempt);
+	assert_echoes(&attempt, listener);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(connects_over_ipv6)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6,
+				       .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	socklen_t len = sizeof(address);
+	int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct attempt attempt;
+
+	/* A machine without IPv6 has nothing to check here. */
+	if (listener >= 0 &&
+	    bind(listener, (struct sockaddr *)&address, len) == 0) {
+		ck_assert_int_eq(listen(listener, 5), 0);
+		getsockname(listener, (struct sockaddr *)&address, &len);
+		attempt_init(&attempt, d);
+		attempt_register(&attempt);
+		ck_assert_int_eq(lined_socket_connect(attempt.sock, "::1",
+						      ntohs(address.sin6_port),
+						      0),
+				 0);
+		decide(&attempt);
+		assert_connected(&attempt);
+		assert_echoes(&attempt, listener);
+	}
+	if (listener >= 0)
+		close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+static socklen_t unix_address(struct sockaddr_un *address)
+{
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	snprintf(address->sun_path, sizeof(address->sun_path),
+		 "/tmp/lined-test-connect.%d", (int)getpid());
+	unlink(address->sun_path);
+	return sizeof(*address);
+}
+
+START_TEST(connects_over_unix)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+	socklen_t len = unix_address(&address);
+	struct attempt attempt;
+
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, len), 0);
+	ck_assert_int_eq(listen(listener, 5), 0);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect_to(attempt.sock,
+						 (struct sockaddr *)&address,
+						 len, 0),
+			 0);
+	decide(&attempt);
+	assert_connected(&attempt);
+	assert_echoes(&attempt, listener);
+	unlink(address.sun_path);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_unix_path_that_is_not_there_is_ENOENT)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct sockaddr_un address;
+	socklen_t len = unix_address(&address);
+	struct attempt attempt;
+
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect_to(attempt.sock,
+						 (struct sockaddr *)&address,
+						 len, 0),
+			 0);
+	/* It is known at once, but not told within the call. */
+	ck_assert_uint_eq(attempt.closes, 0);
+	decide(&attempt);
+	assert_failed(&attempt, LINED_CLOSE_ERROR, ENOENT);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_connect_may_be_asked_for_before_registering)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port);
+
+	attempt_init(&attempt, d);
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	ck_assert(lined_socket_is_connecting(attempt.sock));
+	attempt_register(&attempt);
+	decide(&attempt);
+	assert_connected(&attempt);
+	assert_echoes(&attempt, listener);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(what_is_sent_before_the_connection_stands_arrives)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port), peer;
+
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "localhost", port, 0), 0);
+	ck_assert_int_eq(lined_socket_send(attempt.sock, "one\n", 4), 0);
+	ck_assert_int_eq(lined_socket_send(attempt.sock, "two\n", 4), 0);
+	decide(&attempt);
+	assert_connected(&attempt);
+	peer = accept(listener, NULL, NULL);
+	support_expect(d, peer, "one\ntwo\n");
+	close(peer);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_second_connect_is_refused)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port);
+
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	errno = 0;
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), -1);
+	ck_assert_int_eq(errno, EALREADY);
+	decide(&attempt);
+	errno = 0;
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), -1);
+	ck_assert_int_eq(errno, EISCONN);
+	assert_connected(&attempt);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+/* ---- failures -------------------------------------------------------- */
+
+START_TEST(a_refused_connect_never_connects)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "127.0.0.1",
+					      support_refused_port(), 0),
+			 0);
+	decide(&attempt);
+	assert_failed(&attempt, LINED_CLOSE_ERROR, ECONNREFUSED);
+	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+/* A listener whose backlog is full drops what comes: nobody answers. */
+static int silent_listener(uint16_t *port, int fillers[4])
+{
+	int listener = support_listen_fd(0, port), i;
+	struct sockaddr_in address = support_loopback(*port);
+
+	for (i = 0; i < 4; i++) {
+		fillers[i] = socket(
+			AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		ck_assert_int_ge(fillers[i], 0);
+		connect(fillers[i], (struct sockaddr *)&address,
+			sizeof(address));
+	}
+	return listener;
+}
+
+static void silence_end(int listener, const int fillers[4])
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		close(fillers[i]);
+	close(listener);
+}
+
+START_TEST(an_address_that_never_answers_meets_the_deadline)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	int fillers[4], listener;
+	uint64_t start_ms;
+	uint16_t port;
+
+	listener = silent_listener(&port, fillers);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	start_ms = support_now_ms();
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 150), 0);
+	decide(&attempt);
+	ck_assert_uint_ge(support_now_ms() - start_ms + 2, 150);
+	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+	silence_end(listener, fillers);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_pending_connect_keeps_the_dispatcher_open)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	int fillers[4], listener;
+	uint16_t port;
+
+	listener = silent_listener(&port, fillers);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 1);
+	ck_assert_uint_eq(lined_dispatcher_len(d), 1);
+	lined_dispatcher_free(d);
+	ck_assert_uint_eq(attempt.closes, 1);
+	ck_assert_int_eq(attempt.reason, LINED_CLOSE_SHUTDOWN);
+	silence_end(listener, fillers);
+}
+END_TEST
+
+/* ---- names ----------------------------------------------------------- */
+
+/* What the test's lookup answers, and when. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool held; /* answers wait until it is false */
+	unsigned asked, answered;
+	int error;
+	unsigned count;
+	uint16_t ports[4];
+	pthread_t thread;
+} names = {.lock = PTHREAD_MUTEX_INITIALIZER,
+	   .changed = PTHREAD_COND_INITIALIZER};
+
+static struct addrinfo *address_info(uint16_t port)
+{
+	struct addrinfo *info;
+	struct sockaddr_in *address;
+
+	info = calloc(1, sizeof(*info) + sizeof(*address));
+	if (info == NULL)
+		abort();
+	address = (struct sockaddr_in *)(void *)(info + 1);
+	*address = support_loopback(port);
+	info->ai_family = AF_INET;
+	info->ai_socktype = SOCK_STREAM;
+	info->ai_addr = (struct sockaddr *)address;
+	info->ai_addrlen = sizeof(*address);
+	return info;
+}
+
+static int test_lookup(const char *host, const char *service,
+		       const struct addrinfo *hints, struct addrinfo **result)
+{
+	struct addrinfo **last = result;
+	unsigned i;
+	int error;
+
+	(void)host;
+	(void)service;
+	(void)hints;
+	pthread_mutex_lock(&names.lock);
+	names.thread = pthread_self();
+	names.asked++;
+	pthread_cond_broadcast(&names.changed);
+	while (names.held)
+		pthread_cond_wait(&names.changed, &names.lock);
+	error = names.error;
+	*result = NULL;
+	if (error == 0) {
+		for (i = 0; i < names.count; i++) {
+			*last = address_info(names.ports[i]);
+			last = &(*last)->ai_next;
+		}
+	}
+	names.answered++;
+	pthread_cond_broadcast(&names.changed);
+	pthread_mutex_unlock(&names.lock);
+	return error;
+}
+
+static void test_free(struct addrinfo *result)
+{
+	struct addrinfo *next;
+
+	for (; result != NULL; result = next) {
+		next = result->ai_next;
+		free(result);
+	}
+}
+
+static const struct resolver_lookup test_names = {
+	.lookup = test_lookup,
+	.free = test_free,
+};
+
+/* A dispatcher whose names are answered by the test. */
+static struct lined_dispatcher *named_dispatcher(bool held)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct resolver *resolver = dispatcher_resolver(d);
+
+	ck_assert_ptr_nonnull(resolver);
+	resolver_set_lookup(resolver, &test_names);
+	pthread_mutex_lock(&names.lock);
+	names.held = held;
+	names.asked = names.answered = names.count = 0;
+	names.error = 0;
+	pthread_mutex_unlock(&names.lock);
+	return d;
+}
+
+/* Before the first question. */
+static void name_add(uint16_t port)
+{
+	names.ports[names.count++] = port;
+}
+
+static void wait_until(const unsigned *count, unsigned n)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += SUPPORT_WATCHDOG_MS / 1000;
+	pthread_mutex_lock(&names.lock);
+	while (*count < n)
+		ck_assert_int_eq(pthread_cond_timedwait(&names.changed,
+							&names.lock, &end),
+				 0);
+	pthread_mutex_unlock(&names.lock);
+}
+
+static void let_answers_go(void)
+{
+	pthread_mutex_lock(&names.lock);
+	names.held = false;
+	pthread_cond_broadcast(&names.changed);
+	pthread_mutex_unlock(&names.lock);
+}
+
+START_TEST(localhost_is_resolved_and_connected)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port);
+
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "localhost", port, 0), 0);
+	decide(&attempt);
+	assert_connected(&attempt);
+	assert_echoes(&attempt, listener);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(the_next_address_is_tried_when_one_refuses)
+{
+	struct lined_dispatcher *d = named_dispatcher(false);
+	struct attempt attempt;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port);
+
+	name_add(support_refused_port());
+	name_add(support_refused_port());
+	name_add(port);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "three", port, 0),
+			 0);
+	decide(&attempt);
+	assert_connected(&attempt);
+	ck_assert(!pthread_equal(names.thread, pthread_self()));
+	assert_echoes(&attempt, listener);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(the_next_address_is_tried_when_one_is_silent)
+{
+	struct lined_dispatcher *d = named_dispatcher(false);
+	struct attempt attempt;
+	uint16_t port, silent_port;
+	int listener = support_listen_fd(5, &port), silent, fillers[4];
+
+	silent = silent_listener(&silent_port, fillers);
+	name_add(silent_port);
+	name_add(port);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "two", port, 400),
+			 0);
+	decide(&attempt);
+	assert_connected(&attempt);
+	silence_end(silent, fillers);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(when_all_addresses_refuse_the_last_error_is_told)
+{
+	struct lined_dispatcher *d = named_dispatcher(false);
+	struct attempt attempt;
+
+	name_add(support_refused_port());
+	name_add(support_refused_port());
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "two", 1, 0), 0);
+	decide(&attempt);
+	assert_failed(&attempt, LINED_CLOSE_ERROR, ECONNREFUSED);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(an_unknown_name_is_an_error)
+{
+	struct lined_dispatcher *d = named_dispatcher(false);
+	struct attempt attempt;
+
+	names.error = EAI_NONAME;
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "none", 1, 0), 0);
+	ck_assert_uint_eq(attempt.closes, 0);
+	decide(&attempt);
+	assert_failed(&attempt, LINED_CLOSE_ERROR, EHOSTUNREACH);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_name_without_addresses_is_an_error)
+{
+	struct lined_dispatcher *d = named_dispatcher(false);
+	struct attempt attempt;
+
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "empty", 1, 0), 0);
+	decide(&attempt);
+	ck_assert_uint_eq(attempt.connects, 0);
+	ck_assert_uint_eq(attempt.closes, 1);
+	ck_assert_int_eq(attempt.reason, LINED_CLOSE_ERROR);
+	ck_assert_int_ne(attempt.error, 0);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_slow_lookup_does_not_block_the_loop)
+{
+	struct lined_dispatcher *d = named_dispatcher(true);
+	struct attempt attempt, other;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port), peer, i;
+
+	name_add(port);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "slow", port, 0),
+			 0);
+	wait_until(&names.asked, 1);
+	/* Meanwhile another socket is served. */
+	memset(&other, 0, sizeof(other));
+	other.sock = support_pair(d, &handlers, &other, &peer);
+	for (i = 0; i < 10; i++) {
+		support_puts(peer, "ping\n");
+		support_expect(d, peer, "ping\n");
+	}
+	ck_assert_uint_eq(attempt.connects + attempt.closes, 0);
+	ck_assert(lined_socket_is_connecting(attempt.sock));
+	let_answers_go();
+	decide(&attempt);
+	assert_connected(&attempt);
+	close(peer);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_lookup_counts_to_the_deadline)
+{
+	struct lined_dispatcher *d = named_dispatcher(true);
+	struct attempt attempt;
+
+	name_add(1);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "slow", 1, 50), 0);
+	wait_until(&names.asked, 1);
+	decide(&attempt);
+	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+	/* The answer comes after all, and nobody is there. */
+	let_answers_go();
+	wait_until(&names.answered, 1);
+	support_run_turns(d, 5);
+	ck_assert_uint_eq(attempt.closes, 1);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_close_during_the_lookup_is_final)
+{
+	struct lined_dispatcher *d = named_dispatcher(true);
+	struct attempt attempt;
+
+	name_add(1);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "slow", 1, 0), 0);
+	wait_until(&names.asked, 1);
+	lined_socket_close(attempt.sock);
+	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
+	assert_failed(&attempt, LINED_CLOSE_LOCAL, 0);
+	let_answers_go();
+	wait_until(&names.answered, 1);
+	support_run_turns(d, 3);
+	lined_dispatcher_free(d);
+	ck_assert_uint_eq(attempt.closes, 1);
+}
+END_TEST
+
+/* getaddrinfo may take for ever: the end does not wait for it. */
+START_TEST(a_dispatcher_ends_while_a_name_is_looked_up)
+{
+	struct lined_dispatcher *d = named_dispatcher(true);
+	struct attempt attempt;
+
+	name_add(1);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "slow", 1, 0), 0);
+	wait_until(&names.asked, 1);
+	lined_dispatcher_free(d);
+	ck_assert_uint_eq(attempt.closes, 1);
+	ck_assert_int_eq(attempt.reason, LINED_CLOSE_SHUTDOWN);
+	let_answers_go();
+	wait_until(&names.answered, 1);
+}
+END_TEST
+
+/* The answer is in the mailbox, or on its way, when the end comes. */
+START_TEST(a_dispatcher_ends_while_an_answer_waits)
+{
+	struct attempt attempt;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		struct lined_dispatcher *d = named_dispatcher(false);
+
+		name_add(1);
+		attempt_init(&attempt, d);
+		attempt_register(&attempt);
+		ck_assert_int_eq(
+			lined_socket_connect(attempt.sock, "quick", 1, 0), 0);
+		wait_until(&names.answered, 1);
+		if (i & 1)
+			sched_yield();
+		lined_dispatcher_free(d);
+		ck_assert_uint_eq(attempt.closes, 1);
+	}
+}
+END_TEST
+
+/* ---- closing --------------------------------------------------------- */
+
+START_TEST(a_close_while_idle_and_unregistered_is_told_at_once)
+{
+	struct attempt attempt;
+
+	attempt_init(&attempt, NULL);
+	lined_socket_close(attempt.sock);
+	ck_assert_uint_eq(attempt.closes, 1);
+	ck_assert_int_eq(attempt.reason, LINED_CLOSE_LOCAL);
+}
+END_TEST
+
+START_TEST(a_close_after_connect_but_before_registering_is_told_at_once)
+{
+	struct attempt attempt;
+
+	attempt_init(&attempt, NULL);
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "localhost", 1, 0),
+			 0);
+	lined_socket_close(attempt.sock);
+	ck_assert_uint_eq(attempt.closes, 1);
+	ck_assert_uint_eq(attempt.connects, 0);
+}
+END_TEST
+
+START_TEST(a_registered_idle_socket_closes_in_a_turn)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_uint_eq(lined_dispatcher_len(d), 1);
+	lined_socket_close(attempt.sock);
+	ck_assert_uint_eq(attempt.closes, 0);
+	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
+	assert_failed(&attempt, LINED_CLOSE_LOCAL, 0);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_close_while_connecting_is_final)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port);
+
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	/* The kernel has connected it already; it must not be told. */
+	lined_socket_close(attempt.sock);
+	ck_assert(lined_socket_is_closed(attempt.sock));
+	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
+	assert_failed(&attempt, LINED_CLOSE_LOCAL, 0);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+static void close_in_handler(struct attempt *attempt)
+{
+	lined_socket_close(attempt->sock);
+	ck_assert(lined_socket_is_closed(attempt->sock));
+}
+
+START_TEST(a_close_made_in_handle_connect_stays)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port), peer;
+
+	attempt_init(&attempt, d);
+	attempt.on_connect = close_in_handler;
+	attempt_register(&attempt);
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	ck_assert_int_eq(lined_socket_send(attempt.sock, "dropped", 7), 0);
+	peer = accept(listener, NULL, NULL);
+	support_puts(peer, "unread\n");
+	support_run_until_count(d, &attempt.closes, 1);
+	support_run_turns(d, 3);
+	ck_assert_uint_eq(attempt.connects, 1);
+	ck_assert_uint_eq(attempt.closes, 1);
+	ck_assert_uint_eq(attempt.reads, 0);
+	ck_assert_int_eq(attempt.state_in_handler, LINED_SOCKET_CONNECTED);
+	ck_assert_int_eq(attempt.reason, LINED_CLOSE_LOCAL);
+	close(peer);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(close_after_flush_while_connecting_sends_what_is_queued)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port), peer;
+
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	ck_assert_int_eq(lined_socket_send(attempt.sock, "last\n", 5), 0);
+	lined_socket_close_after_flush(attempt.sock, LINED_CLOSE_LOCAL, 0);
+	peer = accept(listener, NULL, NULL);
+	support_expect(d, peer, "last\n");
+	support_expect_eof(d, peer);
+	support_run_until_count(d, &attempt.closes, 1);
+	ck_assert_int_eq(attempt.reason, LINED_CLOSE_LOCAL);
+	close(peer);
+	close(listener);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+/* Many at once, some of them refused: each is told exactly one thing. */
+START_TEST(each_of_many_connects_is_told_exactly_once)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempts[60];
+	uint16_t port, refused = support_refused_port();
+	int listener = support_listen_fd(100, &port), i;
+
+	for (i = 0; i < 60; i++) {
+		attempt_init(&attempts[i], d);
+		attempt_register(&attempts[i]);
+		ck_assert_int_eq(lined_socket_connect(
+					 attempts[i].sock,
+					 i % 2 == 0 ? "127.0.0.1" : "localhost",
+					 i % 3 == 0 ? refused : port, 5000),
+				 0);
+	}
+	for (i = 0; i < 60; i++)
+		decide(&attempts[i]);
+	support_run_turns(d, 5);
+	for (i = 0; i < 60; i++) {
+		ck_assert_uint_eq(attempts[i].connects, i % 3 != 0);
+		ck_assert_uint_eq(attempts[i].closes, i % 3 == 0);
+	}
+	lined_dispatcher_free(d);
+	for (i = 0; i < 60; i++)
+		ck_assert_uint_eq(attempts[i].closes, 1);
+	close(listener);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("connect");
+	TCase *tcase = support_case(suite, "families");
+
+	tcase_add_test(tcase, connects_over_ipv4);
+	tcase_add_test(tcase, connects_over_ipv6);
+	tcase_add_test(tcase, connects_over_unix);
+	tcase_add_test(tcase, a_unix_path_that_is_not_there_is_ENOENT);
+	tcase_add_test(tcase, a_connect_may_be_asked_for_before_registering);
+	tcase_add_test(tcase,
+		       what_is_sent_before_the_connection_stands_arrives);
+	tcase_add_test(tcase, a_second_connect_is_refused);
+
+	tcase = support_case(suite, "failures");
+	tcase_add_test(tcase, a_refused_connect_never_connects);
+	tcase_add_test(tcase, an_address_that_never_answers_meets_the_deadline);
+	tcase_add_test(tcase, a_pending_connect_keeps_the_dispatcher_open);
+
+	tcase = support_case(suite, "names");
+	tcase_add_test(tcase, localhost_is_resolved_and_connected);
+	tcase_add_test(tcase, the_next_address_is_tried_when_one_refuses);
+	tcase_add_test(tcase, the_next_address_is_tried_when_one_is_silent);
+	tcase_add_test(tcase, when_all_addresses_refuse_the_last_error_is_told);
+	tcase_add_test(tcase, an_unknown_name_is_an_error);
+	tcase_add_test(tcase, a_name_without_addresses_is_an_error);
+	tcase_add_test(tcase, a_slow_lookup_does_not_block_the_loop);
+	tcase_add_test(tcase, a_lookup_counts_to_the_deadline);
+	tcase_add_test(tcase, a_close_during_the_lookup_is_final);
+	tcase_add_test(tcase, a_dispatcher_ends_while_a_name_is_looked_up);
+	tcase_add_test(tcase, a_dispatcher_ends_while_an_answer_waits);
+
+	tcase = support_case(suite, "closing");
+	tcase_add_test(tcase,
+		       a_close_while_idle_and_unregistered_is_told_at_once);
+	tcase_add_test(
+		tcase,
+		a_close_after_connect_but_before_registering_is_told_at_once);
+	tcase_add_test(tcase, a_registered_idle_socket_closes_in_a_turn);
+	tcase_add_test(tcase, a_close_while_connecting_is_final);
+	tcase_add_test(tcase, a_close_made_in_handle_connect_stays);
+	tcase_add_test(tcase,
+		       close_after_flush_while_connecting_sends_what_is_queued);
+	tcase_add_test(tcase, each_of_many_connects_is_told_exactly_once);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main(make_suite);
+}
