@@ -81,6 +81,20 @@ void server_fini(struct server *server)
 	free(server->workers);
 }
 
+bool server_is_empty(const struct server *server)
+{
+	return list_is_empty(&server->services) &&
+	       list_is_empty(&server->draining);
+}
+
+void server_log_counters(struct server *server)
+{
+	struct service *service;
+
+	list_for_each(service, &server->services, link)
+		service_log_counters(service);
+}
+
 size_t server_clients(const struct server *server)
 {
 	struct service *service;
@@ -377,14 +391,14 @@ void server_retire(struct server *server, struct service *service)
 
 static void check_stopped(struct server *server)
 {
-	if (server->stopping && list_is_empty(&server->services) &&
-	    list_is_empty(&server->draining))
+	if (server->stopping && server_is_empty(server))
 		server->stopped(server);
 }
 
 void server_service_ended(struct server *server, struct service *service)
 {
 	list_remove(&service->link);
+	service_log_counters(service);
 	log_notice("service %s: stopped", service->name);
 	service_free(service);
 	check_stopped(server);

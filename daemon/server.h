@@ -54,6 +54,12 @@ int server_apply(struct server *server, struct conf *conf);
 /* Drains all services, then calls `stopped`. */
 void server_stop(struct server *server);
 
+/* Every service has ended. */
+bool server_is_empty(const struct server *server);
+
+/* Logs what each service has done so far. */
+void server_log_counters(struct server *server);
+
 size_t server_clients(const struct server *server);
 
 /* For services. */

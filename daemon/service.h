@@ -63,6 +63,10 @@ void service_reload(struct service *service, struct generation *generation,
  */
 void service_drain(struct service *service, uint32_t timeout_ms);
 
+/* Logs, in one NOTICE, what it has done since it began: traffic, and each kind
+ * of refusal, drop and close that has happened. */
+void service_log_counters(const struct service *service);
+
 /* After it has ended. */
 void service_free(struct service *service);
 

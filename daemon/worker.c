@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "log.h"
 
@@ -19,11 +20,10 @@ static void *run(void *arg)
 
 	while (!worker->stopping) {
 		if (lined_dispatcher_poll(worker->dispatcher, -1) < 0) {
-			log_err("worker %u: poll: %m", worker->index);
+			log_err("worker %u: poll: %s", worker->index,
+				strerror(errno));
 			break;
 		}
-		atomic_fetch_add_explicit(&worker->heartbeat, 1,
-					  memory_order_relaxed);
 	}
 	return NULL;
 }
@@ -55,8 +55,6 @@ int worker_start(struct worker *worker, unsigned index, bool threaded,
 	worker->threaded = threaded;
 	worker->stopping = false;
 	worker->load = 0;
-	atomic_init(&worker->heartbeat, 0);
-	atomic_init(&worker->module, NULL);
 	if (!threaded) {
 		worker->dispatcher = main_dispatcher;
 		return 0;

@@ -9,7 +9,6 @@
 #define WORKER_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,10 +22,6 @@ struct worker {
 	bool stopping; /* on its own thread */
 	/* Clients given to it and not yet gone: the main thread's count. */
 	uint32_t load;
-	/* Turns begun; the main thread watches it move. */
-	atomic_uint heartbeat;
-	/* The module that is running, for whoever finds the worker stuck. */
-	_Atomic(const char *) module;
 };
 
 /* Something to be done on another thread, embedded in what it needs. */

@@ -38,6 +38,9 @@ enum lined_protocol_flag {
 	 * are dropped, counted, before the protocol sees them: for protocols
 	 * that answer everything. */
 	LINED_NO_REFLECTION = 2,
+	/* idle-timeout is 0 unless the config sets it: for protocols whose
+	 * clients may well be silent for hours. */
+	LINED_NO_IDLE_TIMEOUT = 4,
 };
 
 /* struct lined_protocol.transports */

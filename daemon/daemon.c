@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's life: config, log, server, privileges; then signals until it is
+ * told to stop. Each step that fails says why and leaves the exit code.
+ */
+#include "config.h"
+
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "detach.h"
+#include "log.h"
+#include "module.h"
+#include "notify.h"
+#include "options.h"
+#include "privileges.h"
+#include "server.h"
+#include "signals.h"
+
+#define STATUS_MS 2000
+
+struct daemon {
+	const struct options *options;
+	struct modules *modules;
+	struct inherited *inherited;
+	struct lined_dispatcher *dispatcher;
+	struct signals signals;
+	struct server server;
+	struct lined_timer status, watchdog;
+	size_t clients_told;
+	bool stopped;
+};
+
+/* ---- config ----------------------------------------------------------- */
+
+static const struct lined_protocol *find_protocol(void *arg,
+						  const char *module_dir,
+						  const char *name, char *error,
+						  size_t size)
+{
+	return module_load(arg, module_dir != NULL ? module_dir : MODULE_DIR,
+			   name, error, size);
+}
+
+static struct conf *load(const struct options *options, struct modules *modules,
+			 struct conf_errors *errors)
+{
+	const struct conf_env env = {
+		.module_dir = options->module_dir,
+		.find_protocol = find_protocol,
+		.arg = modules,
+	};
+
+	conf_errors_init(errors);
+	return conf_load(options->config, &env, errors);
+}
+
+/* What the config says and this version does not serve. */
+static void tell_unserved(const struct conf *conf,
+			  void (*tell)(const char *text))
+{
+	char text[512];
+	size_t i, k;
+
+	if (conf->control.socket != NULL)
+		tell("control: not served yet");
+	if (conf->metrics.enabled)
+		tell("metrics: not served yet");
+	for (i = 0; i < conf->service_count; i++) {
+		const struct conf_service *service = &conf->services[i];
+
+		if (service->proxy_from_count > 0) {
+			snprintf(text, sizeof(text),
+				 "service %s: proxy-from: not served yet",
+				 service->name);
+			tell(text);
+		}
+		for (k = 0; k < service->listen_count; k++) {
+			if (!listen_address_is_tls(&service->listen[k]))
+				continue;
+			snprintf(text, sizeof(text),
+				 "service %s: listen %s: TLS is not served yet",
+				 service->name, service->listen[k].text);
+			tell(text);
+		}
+	}
+}
+
+static void tell_stderr(const char *text)
+{
+	fprintf(stderr, "lined: %s\n", text);
+}
+
+static void tell_log(const char *text)
+{
+	log_notice("%s", text);
+}
+
+static void print_messages(const struct conf_messages *messages,
+			   const char *prefix)
+{
+	size_t i;
+
+	for (i = 0; i < messages->count; i++)
+		fprintf(stderr, "%s%s\n", prefix, messages->items[i].text);
+}
+
+enum exit_code daemon_check(const struct options *options)
+{
+	struct modules *modules = modules_new();
+	struct conf_errors errors;
+	struct conf *conf;
+	enum exit_code code = EXIT_BAD_CONFIG;
+
+	if (modules == NULL) {
+		fprintf(stderr, "lined: %s\n", strerror(ENOMEM));
+		return EXIT_NOT_STARTED;
+	}
+	conf = load(options, modules, &errors);
+	print_messages(&errors.errors, "");
+	print_messages(&errors.warnings, "warning: ");
+	if (conf != NULL) {
+		tell_unserved(conf, tell_stderr);
+		fprintf(stderr, "%s: the configuration is good\n",
+			options->config);
+		code = EXIT_STOPPED;
+	}
+	conf_errors_fini(&errors);
+	conf_free(conf);
+	modules_free(modules);
+	return code;
+}
+
+static void log_messages(const struct conf_errors *errors)
+{
+	size_t i;
+
+	for (i = 0; i < errors->errors.count; i++)
+		log_each(LINED_LOG_ERR, "%s", errors->errors.items[i].text);
+	for (i = 0; i < errors->warnings.count; i++)
+		log_each(LINED_LOG_WARNING, "%s",
+			 errors->warnings.items[i].text);
+}
+
+/* ---- log -------------------------------------------------------------- */
+
+/* By the command line, then the config (NULL: not read yet). */
+static int open_log(const struct options *options, const struct conf *conf)
+{
+	struct log_settings settings = {
+		.target = LOG_TARGET_AUTO,
+		.facility = LOG_DAEMON,
+		.level = LINED_LOG_INFO,
+		.ident = "lined",
+	};
+
+	if (conf != NULL) {
+		settings.facility = conf->log.facility;
+		settings.level = (enum lined_log_level)conf->log.level;
+		settings.ident = conf->log.ident;
+		if (conf->log.target == CONF_LOG_STDERR)
+			settings.target = LOG_TARGET_STDERR;
+		else if (conf->log.target == CONF_LOG_SYSLOG)
+			settings.target = LOG_TARGET_SYSLOG;
+	}
+	if (options->log_target_given)
+		settings.target = options->log_target;
+	if (options->log_level_given)
+		settings.level = options->log_level;
+	return log_open(&settings);
+}
+
+/* ---- reload ----------------------------------------------------------- */
+
+static bool differ(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a != b;
+	return strcmp(a, b) != 0;
+}
+
+static void warn_restart(const struct conf *before, const struct conf *after)
+{
+	if (before->workers != after->workers)
+		log_warning("reload: workers: a change needs a restart");
+	if (differ(before->user, after->user) ||
+	    differ(before->group, after->group))
+		log_warning("reload: user: a change needs a restart");
+	if (differ(before->module_dir, after->module_dir))
+		log_warning("reload: module-dir: a change needs a restart");
+}
+
+static void reload(struct daemon *daemon)
+{
+	const struct conf *before = daemon->server.generation->conf;
+	struct conf_errors errors;
+	struct conf *conf;
+
+	if (daemon->server.stopping)
+		return;
+	notify_reloading();
+	log_notice("reload: reading %s", daemon->options->config);
+	conf = load(daemon->options, daemon->modules, &errors);
+	log_messages(&errors);
+	conf_errors_fini(&errors);
+	if (conf != NULL) {
+		warn_restart(before, conf);
+		if (server_apply(&daemon->server, conf) == 0) {
+			open_log(daemon->options,
+				 daemon->server.generation->conf);
+			tell_unserved(daemon->server.generation->conf,
+				      tell_log);
+			log_notice("reload: done");
+			notify_ready();
+			return;
+		}
+	}
+	log_err("reload: refused, nothing was changed");
+	notify_ready();
+}
+
+/* ---- signals and timers ----------------------------------------------- */
+
+static void stop(struct daemon *daemon)
+{
+	/* The second time nobody waits for clients any more. */
+	if (daemon->server.stopping) {
+		log_notice("stopping at once");
+		daemon->stopped = true;
+		return;
+	}
+	log_notice("stopping");
+	notify_stopping();
+	server_stop(&daemon->server);
+}
+
+static void on_signal(struct signals *signals, int number)
+{
+	struct daemon *daemon =
+		lined_container_of(signals, struct daemon, signals);
+
+	switch (number) {
+	case SIGHUP:
+		reload(daemon);
+		break;
+	case SIGUSR1:
+		server_log_counters(&daemon->server);
+		break;
+	default:
+		stop(daemon);
+		break;
+	}
+}
+
+static void on_stopped(struct server *server)
+{
+	lined_container_of(server, struct daemon, server)->stopped = true;
+}
+
+static void tell_status(struct lined_timer *timer)
+{
+	struct daemon *daemon =
+		lined_container_of(timer, struct daemon, status);
+	size_t clients = server_clients(&daemon->server);
+
+	if (clients != daemon->clients_told)
+		notify_status("%zu clients", clients);
+	daemon->clients_told = clients;
+}
+
+static void feed_watchdog(struct lined_timer *timer)
+{
+	(void)timer;
+	notify_watchdog();
+}
+
+/* ---- start and end ---------------------------------------------------- */
+
+static size_t workers_of(const struct conf *conf)
+{
+	long cpus;
+
+	if (conf->workers > 0)
+		return conf->workers;
+	cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	return cpus > 0 ? (size_t)cpus : 1;
+}
+
+static int start_timers(struct daemon *daemon)
+{
+	uint64_t watchdog_ms = notify_watchdog_ms();
+
+	lined_timer_init(&daemon->status, daemon->dispatcher, tell_status);
+	lined_timer_init(&daemon->watchdog, daemon->dispatcher, feed_watchdog);
+	if (notify_is_wanted() &&
+	    lined_timer_start(&daemon->status, STATUS_MS, STATUS_MS) < 0)
+		return -1;
+	if (watchdog_ms > 0 &&
+	    lined_timer_start(&daemon->watchdog, watchdog_ms / 2,
+			      (uint32_t)(watchdog_ms / 2)) < 0)
+		return -1;
+	return 0;
+}
+
+static int drop_root(const struct conf *conf)
+{
+	char error[256];
+
+	if (geteuid() == 0 && conf->user == NULL)
+		log_warning("running as root: set \"user\" in the config");
+	if (conf->user == NULL && conf->group == NULL)
+		return 0;
+	if (privileges_drop(conf->user, conf->group, error, sizeof(error)) <
+	    0) {
+		log_err("%s", error);
+		return -1;
+	}
+	return 0;
+}
+
+static void raise_files(void)
+{
+	uint64_t limit;
+
+	if (privileges_raise_nofile(&limit) < 0)
+		log_warning("open files: %s", strerror(errno));
+	else
+		log_info("open files: at most %llu", (unsigned long long)limit);
+}
+
+/* From the config to the first client; conf is the server's, or freed. */
+static int start(struct daemon *daemon, struct conf *conf)
+{
+	raise_files();
+	daemon->inherited = inherited_take();
+	if (drop_root(conf) < 0) {
+		conf_free(conf);
+		return -1;
+	}
+	daemon->dispatcher = lined_dispatcher_new();
+	if (daemon->dispatcher == NULL ||
+	    signals_start(&daemon->signals, daemon->dispatcher, on_signal) <
+		    0 ||
+	    server_init(&daemon->server, daemon->dispatcher, workers_of(conf),
+			daemon->inherited, on_stopped) < 0 ||
+	    start_timers(daemon) < 0) {
+		log_err("start: %s", strerror(errno));
+		conf_free(conf);
+		return -1;
+	}
+	return server_apply(&daemon->server, conf);
+}
+
+static void serve(struct daemon *daemon)
+{
+	const struct conf *conf = daemon->server.generation->conf;
+
+	tell_unserved(conf, tell_log);
+	log_notice("lined %s: %zu services, %zu workers, %s", PACKAGE_VERSION,
+		   conf->service_count, daemon->server.worker_count,
+		   lined_dispatcher_poller(daemon->dispatcher));
+	log_copy_errors(false);
+	notify_ready();
+	detach_done(EXIT_STOPPED);
+	while (!daemon->stopped) {
+		if (lined_dispatcher_poll(daemon->dispatcher, -1) < 0) {
+			log_err("poll: %s", strerror(errno));
+			break;
+		}
+	}
+}
+
+/* What a clean stop gives back; one that was hurried leaves it all to exit. */
+static void clean_up(struct daemon *daemon)
+{
+	if (!server_is_empty(&daemon->server))
+		return;
+	server_fini(&daemon->server);
+	signals_stop(&daemon->signals);
+	lined_dispatcher_free(daemon->dispatcher);
+	inherited_free(daemon->inherited);
+	modules_free(daemon->modules);
+}
+
+static enum exit_code run(struct daemon *daemon)
+{
+	struct conf_errors errors;
+	struct conf *conf = load(daemon->options, daemon->modules, &errors);
+
+	log_messages(&errors);
+	conf_errors_fini(&errors);
+	if (conf == NULL)
+		return EXIT_BAD_CONFIG;
+	if (open_log(daemon->options, conf) < 0) {
+		conf_free(conf);
+		return EXIT_NOT_STARTED;
+	}
+	if (start(daemon, conf) < 0)
+		return EXIT_NOT_STARTED;
+	serve(daemon);
+	log_notice("stopped");
+	clean_up(daemon);
+	return EXIT_STOPPED;
+}
+
+enum exit_code daemon_run(const struct options *options)
+{
+	/* Static: whoever looks for leaks after a hurried stop still sees it
+	 * all. */
+	static struct daemon daemon;
+	enum exit_code code = EXIT_NOT_STARTED;
+
+	daemon.options = options;
+	daemon.modules = modules_new();
+	if (options->detach && detach() < 0) {
+		fprintf(stderr, "lined: detach: %s\n", strerror(errno));
+		return EXIT_NOT_STARTED;
+	}
+	if (daemon.modules != NULL && open_log(options, NULL) == 0) {
+		log_copy_errors(true);
+		code = run(&daemon);
+	}
+	log_close();
+	detach_done(code);
+	return code;
+}
