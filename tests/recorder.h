@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A reader for the suites: a table of handlers that writes down, as text, what
+ * read_line returned and how the socket ended, so that a test compares one
+ * string. It answers nothing unless asked to.
+ *
+ *	<hello\n>   a line and its terminator      <hello>      unterminated
+ *	<hel...\n>  a truncated one                ! LINED_LINE_TOO_LONG $
+ *LINED_LINE_CLOSED              E104         LINED_LINE_ERROR #peer
+ *handle_close and its reason
+ */
+#ifndef RECORDER_H
+#define RECORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lined/socket.h>
+
+struct recorder {
+	char *log;
+	size_t len, room;
+	unsigned lines, reads, too_long, closes;
+	enum lined_close_reason reason;
+	int error;
+	bool echo;           /* sends each line back */
+	const char *scold;   /* sent on a line that is too long */
+	unsigned stop_after; /* lines a handle_read, 0: all */
+	bool quiet;          /* counts only */
+};
+
+extern const struct lined_socket_handlers recorder_handlers;
+
+/* The log as a string. */
+const char *recorder_log(const struct recorder *recorder);
+void recorder_fini(struct recorder *recorder);
+
+#endif
