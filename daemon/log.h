@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's log (DESIGN 3.5): syslog(3), or lines on stderr. A message is
+ * "subject: what: cause", one line, without a full stop.
+ *
+ * Thread: everything here but log_open() and log_close() is MT-safe and never
+ * waits for whoever reads the log: while the log is open, messages go through
+ * a bounded buffer to a thread that writes them; those that find it full are
+ * dropped, and their number is logged. Before log_open() and after log_close()
+ * messages are written to stderr by the caller itself, so that an error of the
+ * start is seen. errno is kept by all of it.
+ *
+ * On stderr each line begins with its priority, "<3>", as sd-daemon(3) has it,
+ * unless stderr is a terminal: there people read. Before log_open() it does so
+ * only where JOURNAL_STREAM says that stderr is the journal.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lined/service.h>
+
+enum log_target {
+	LOG_TARGET_AUTO, /* stderr where it is a terminal, else syslog */
+	LOG_TARGET_STDERR,
+	LOG_TARGET_SYSLOG,
+};
+
+struct log_settings {
+	enum log_target target;
+	int facility; /* LOG_DAEMON and its like */
+	enum lined_log_level level;
+	const char *ident; /* in syslog; copied, at most 63 bytes */
+};
+
+/*
+ * Opens the log, or gives the open one other settings. A process that forks
+ * does so before: the writing thread does not follow it. Where no thread can
+ * be had the log is open all the same, and messages are written by the caller
+ * itself. Fails only for want of memory: -1 and errno, nothing is changed.
+ */
+int log_open(const struct log_settings *settings);
+
+/*
+ * Writes what is left and ends the thread, waiting two seconds at most: a
+ * reader that is stuck costs the rest of the log, not the daemon's end. Other
+ * threads should have ended. Does nothing where the log is not open.
+ */
+void log_close(void);
+
+/* Messages above this level are not logged. Default: info. */
+void log_set_level(enum lined_log_level level);
+bool log_enabled(enum lined_log_level level);
+
+/*
+ * While on, errors go to stderr too where the target is syslog, written by the
+ * caller: for the time of the start, when somebody waits for it to succeed.
+ * Off at first.
+ */
+void log_copy_errors(bool on);
+
+/*
+ * Logs one message: printf(3). Bytes that are not printable are escaped, what
+ * is longer than 2 KiB is cut, with "..." for the rest. Text from a peer goes
+ * through log_escape() first, so that it cannot imitate an escape either.
+ *
+ * Messages of one format are one kind. Of a kind, 20 in 5 s are logged (of
+ * LINED_LOG_INFO, 100; of LINED_LOG_DEBUG, all); the rest are counted and told
+ * as "N similar messages suppressed: TEXT OF THE FIRST".
+ */
+void log_msg(enum lined_log_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * The same, with `kind` in place of the format's address: for wrappers. NULL
+ * is of no kind: never suppressed.
+ */
+void log_msg_of(const void *kind, enum lined_log_level level,
+		const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Arguments are evaluated only where the level is enabled. */
+#define log_at(level, ...)                                                     \
+	do {                                                                   \
+		if (log_enabled(level))                                        \
+			log_msg(level, __VA_ARGS__);                           \
+	} while (0)
+#define log_err(...)     log_at(LINED_LOG_ERR, __VA_ARGS__)
+#define log_warning(...) log_at(LINED_LOG_WARNING, __VA_ARGS__)
+#define log_notice(...)  log_at(LINED_LOG_NOTICE, __VA_ARGS__)
+#define log_info(...)    log_at(LINED_LOG_INFO, __VA_ARGS__)
+#define log_debug(...)   log_at(LINED_LOG_DEBUG, __VA_ARGS__)
+
+/* For lists, such as the errors of a config: each one is logged. */
+#define log_each(level, ...) log_msg_of(NULL, level, __VA_ARGS__)
+
+/* ---- text ------------------------------------------------------------ */
+
+/*
+ * Bytes as printable text: \n \r \t \\, \xNN for other control bytes, for what
+ * is not UTF-8, for C1 controls and for the characters that turn text around.
+ * Other UTF-8 stays. Always ends in NUL (size 1 and up) and never within an
+ * escape; what does not fit is left out, and "..." says so. The length.
+ */
+size_t log_escape(char *out, size_t size, const char *bytes, size_t len);
+
+/* The same but for \\: a backslash stays as it is. */
+size_t log_clean(char *out, size_t size, const char *bytes, size_t len);
+
+/* The words of the config and the command line; -1 for others. */
+int log_level_from_text(const char *text);    /* err ... debug */
+int log_target_from_text(const char *text);   /* auto, stderr, syslog */
+int log_facility_from_text(const char *text); /* daemon, local0 ... */
+
+const char *log_level_text(enum lined_log_level level);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which messages of the log are too many of one kind. Bookkeeping alone: it
+ * knows no clock, no lock and writes nothing; its owner has all three.
+ */
+#ifndef LOG_LIMIT_H
+#define LOG_LIMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LOG_LIMIT_KINDS     64
+#define LOG_LIMIT_WINDOW_MS 5000
+#define LOG_LIMIT_SAMPLE    256
+
+struct log_kind {
+	const void *kind; /* NULL: the place is free */
+	uint64_t end_ms;  /* of its window */
+	uint32_t passed;
+	/* Since the last report, which is due at due_ms where not 0. */
+	uint32_t suppressed;
+	uint64_t due_ms;
+	int level;
+	char sample[LOG_LIMIT_SAMPLE];
+};
+
+struct log_limit {
+	/* When the next report is due; UINT64_MAX: none is. */
+	uint64_t due_ms;
+	struct log_kind kinds[LOG_LIMIT_KINDS];
+};
+
+enum log_verdict {
+	LOG_PASS,
+	LOG_SUPPRESS,
+	LOG_SUPPRESS_FIRST, /* its text is wanted: log_limit_sample() */
+};
+
+/* What a report says. */
+struct log_report {
+	uint32_t suppressed;
+	int level;
+	char sample[LOG_LIMIT_SAMPLE]; /* may be empty */
+};
+
+void log_limit_init(struct log_limit *limit);
+
+/*
+ * Whether one more message of this kind may pass: `burst` may in each window,
+ * which begins with the first. With more kinds at once than there are places
+ * the further ones all pass.
+ */
+enum log_verdict log_limit_check(struct log_limit *limit, const void *kind,
+				 int level, uint32_t burst, uint64_t now_ms);
+
+/* The text of the first that was suppressed. */
+void log_limit_sample(struct log_limit *limit, const void *kind,
+		      const char *text);
+
+/*
+ * Takes one report that is due at now_ms (UINT64_MAX: any that there is);
+ * false where there is none.
+ */
+bool log_limit_take(struct log_limit *limit, uint64_t now_ms,
+		    struct log_report *report);
+
+#endif

@@ -1,0 +1,826 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log: what leaves it, where to, and that nobody waits for its reader.
+ * stderr is a pipe (or a terminal) of the test's while a test runs; syslog(3)
+ * is the test's own.
+ */
+#include "config.h"
+
+#include "log.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "log_writer.h"
+#include "support.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- a syslog of our own --------------------------------------------- */
+
+static pthread_mutex_t syslog_lock = PTHREAD_MUTEX_INITIALIZER;
+static char syslog_text[4096];
+static const char *syslog_ident;
+static int syslog_facility;
+
+void openlog(const char *ident, int option, int facility)
+{
+	(void)option;
+	pthread_mutex_lock(&syslog_lock);
+	syslog_ident = ident;
+	syslog_facility = facility;
+	pthread_mutex_unlock(&syslog_lock);
+}
+
+void closelog(void)
+{
+	pthread_mutex_lock(&syslog_lock);
+	syslog_ident = NULL;
+	pthread_mutex_unlock(&syslog_lock);
+}
+
+static void record_syslog(int priority, const char *format, va_list arguments)
+{
+	size_t used;
+
+	pthread_mutex_lock(&syslog_lock);
+	used = strlen(syslog_text);
+	used += (size_t)snprintf(syslog_text + used, sizeof(syslog_text) - used,
+				 "%s[%d] ", syslog_ident, priority);
+	used += (size_t)vsnprintf(syslog_text + used,
+				  sizeof(syslog_text) - used, format,
+				  arguments);
+	snprintf(syslog_text + used, sizeof(syslog_text) - used, "\n");
+	pthread_mutex_unlock(&syslog_lock);
+}
+
+void syslog(int priority, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	record_syslog(priority, format, arguments);
+	va_end(arguments);
+}
+
+/* What syslog() becomes under _FORTIFY_SOURCE. */
+void __syslog_chk(int priority, int flag, const char *format, ...);
+
+void __syslog_chk(int priority, int flag, const char *format, ...)
+{
+	va_list arguments;
+
+	(void)flag;
+	va_start(arguments, format);
+	record_syslog(priority, format, arguments);
+	va_end(arguments);
+}
+
+/* ---- a stderr of our own --------------------------------------------- */
+
+static int true_stderr = -1;
+static int out = -1; /* where stderr can be read */
+static char got[1 << 20];
+
+static void use_stderr(int fd, int read_end)
+{
+	true_stderr = dup(STDERR_FILENO);
+	ck_assert_int_ge(true_stderr, 0);
+	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	close(fd);
+	out = read_end;
+}
+
+static void use_pipe(void)
+{
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	use_stderr(fds[1], fds[0]);
+}
+
+static void end_stderr(void)
+{
+	if (true_stderr < 0)
+		return;
+	dup2(true_stderr, STDERR_FILENO);
+	close(true_stderr);
+	true_stderr = -1;
+}
+
+/* Everything that went to stderr; it is the old one again afterwards. */
+static const char *read_all(void)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	end_stderr();
+	while (len < sizeof(got) - 1 &&
+	       (n = read(out, got + len, sizeof(got) - 1 - len)) > 0)
+		len += (size_t)n;
+	got[len] = '\0';
+	close(out);
+	out = -1;
+	return got;
+}
+
+/* Reads stderr until this is in it. */
+static const char *read_until(const char *text)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	do {
+		support_wait_readable(out);
+		n = read(out, got + len, sizeof(got) - 1 - len);
+		ck_assert_int_gt(n, 0);
+		len += (size_t)n;
+		got[len] = '\0';
+	} while (strstr(got, text) == NULL);
+	return got;
+}
+
+static unsigned count_of(const char *text, const char *part)
+{
+	unsigned count = 0;
+
+	while ((text = strstr(text, part)) != NULL) {
+		count++;
+		text += strlen(part);
+	}
+	return count;
+}
+
+static void open_to(enum log_target target, enum lined_log_level level)
+{
+	const struct log_settings settings = {
+		.target = target,
+		.facility = LOG_LOCAL3,
+		.level = level,
+		.ident = "lined",
+	};
+
+	ck_assert_int_eq(log_open(&settings), 0);
+}
+
+static void open_stderr(void)
+{
+	open_to(LOG_TARGET_STDERR, LINED_LOG_INFO);
+}
+
+/* ---- text ------------------------------------------------------------ */
+
+static void expect_escape(const char *bytes, size_t len, const char *escaped)
+{
+	char text[200];
+
+	ck_assert_uint_eq(log_escape(text, sizeof(text), bytes, len),
+			  strlen(escaped));
+	ck_assert_str_eq(text, escaped);
+}
+
+START_TEST(bytes_are_escaped)
+{
+	expect_escape("", 0, "");
+	expect_escape("plain ~", 7, "plain ~");
+	expect_escape("a\nb\rc\td\\e", 9, "a\\nb\\rc\\td\\\\e");
+	expect_escape("\0\x1b[31m\x7f", 7, "\\x00\\x1b[31m\\x7f");
+	expect_escape("\x9b\xff\xfe", 3, "\\x9b\\xff\\xfe");
+}
+END_TEST
+
+START_TEST(utf8_stays_unless_it_is_malformed_or_hides)
+{
+	expect_escape("gr\xc3\xbc\xc3\x9f", 6, "gr\xc3\xbc\xc3\x9f");
+	expect_escape("\xe2\x82\xac", 3, "\xe2\x82\xac");
+	expect_escape("\xf0\x9f\x98\x80", 4, "\xf0\x9f\x98\x80");
+	/* cut off, overlong, a surrogate, beyond the last */
+	expect_escape("\xe2\x82", 2, "\\xe2\\x82");
+	expect_escape("\xc0\xaf", 2, "\\xc0\\xaf");
+	expect_escape("\xe0\x80\xaf", 3, "\\xe0\\x80\\xaf");
+	expect_escape("\xed\xa0\x80", 3, "\\xed\\xa0\\x80");
+	expect_escape("\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80");
+	/* C1 CSI, right-to-left override, line separator, byte order mark */
+	expect_escape("\xc2\x9b", 2, "\\xc2\\x9b");
+	expect_escape("\xe2\x80\xae", 3, "\\xe2\\x80\\xae");
+	expect_escape("\xe2\x80\xa8", 3, "\\xe2\\x80\\xa8");
+	expect_escape("\xef\xbb\xbf", 3, "\\xef\\xbb\\xbf");
+}
+END_TEST
+
+START_TEST(clean_leaves_the_backslash)
+{
+	char text[20];
+
+	ck_assert_uint_eq(log_clean(text, sizeof(text), "a\\x\n", 4), 5);
+	ck_assert_str_eq(text, "a\\x\\n");
+}
+END_TEST
+
+START_TEST(what_does_not_fit_is_cut_between_escapes)
+{
+	static const char *const expected[] = {
+		"",    "",    "",    "",         "...",
+		"...", "...", "...", "\\x01...", "\\x01a...",
+	};
+	static const char whole[] = "\\x01a\xc3\xbc\\n";
+	char text[16];
+	size_t size;
+
+	/* Nine bytes of text need ten. */
+	for (size = 1; size <= 11; size++) {
+		const char *want = size >= 10 ? whole : expected[size];
+
+		memset(text, '#', sizeof(text));
+		ck_assert_uint_eq(log_escape(text, size,
+					     "\x01"
+					     "a\xc3\xbc\n",
+					     5),
+				  strlen(want));
+		ck_assert_str_eq(text, want);
+		ck_assert_int_eq(text[size], '#');
+	}
+}
+END_TEST
+
+START_TEST(no_bytes_at_all_pass_a_control)
+{
+	unsigned char bytes[3];
+	char text[64];
+	unsigned i, j;
+	size_t len;
+
+	for (i = 0; i < 65536; i++) {
+		bytes[0] = (unsigned char)(i >> 8);
+		bytes[1] = (unsigned char)i;
+		bytes[2] = 0x85;
+		len = log_escape(text, sizeof(text), (char *)bytes, 3);
+		for (j = 0; j < len; j++) {
+			ck_assert_uint_ge((unsigned char)text[j], 0x20);
+			ck_assert_uint_ne((unsigned char)text[j], 0x7f);
+		}
+		ck_assert_ptr_null(strstr(text, "\xc2\x85"));
+	}
+}
+END_TEST
+
+START_TEST(words_are_known_and_others_are_not)
+{
+	static const char *const levels[] = {"err", "warning", "notice", "info",
+					     "debug"};
+	size_t i;
+
+	for (i = 0; i < COUNT(levels); i++) {
+		ck_assert_int_eq(log_level_from_text(levels[i]), 3 + (int)i);
+		ck_assert_str_eq(log_level_text(3 + (int)i), levels[i]);
+	}
+	ck_assert_int_eq(log_level_from_text("loud"), -1);
+	ck_assert_int_eq(log_level_from_text(""), -1);
+	ck_assert_int_eq(log_target_from_text("auto"), LOG_TARGET_AUTO);
+	ck_assert_int_eq(log_target_from_text("stderr"), LOG_TARGET_STDERR);
+	ck_assert_int_eq(log_target_from_text("syslog"), LOG_TARGET_SYSLOG);
+	ck_assert_int_eq(log_target_from_text("nowhere"), -1);
+	ck_assert_int_eq(log_facility_from_text("daemon"), LOG_DAEMON);
+	ck_assert_int_eq(log_facility_from_text("local7"), LOG_LOCAL7);
+	ck_assert_int_eq(log_facility_from_text("local8"), -1);
+}
+END_TEST
+
+/* ---- where messages go ----------------------------------------------- */
+
+START_TEST(before_it_is_open_messages_go_to_stderr_at_once)
+{
+	use_pipe();
+	unsetenv("JOURNAL_STREAM");
+	log_err("lined.conf:3: no such key: %s", "nubmer");
+	log_debug("not this");
+	ck_assert_str_eq(read_all(), "lined.conf:3: no such key: nubmer\n");
+}
+END_TEST
+
+START_TEST(before_it_is_open_the_journal_gets_priorities)
+{
+	char stream[64];
+	struct stat st;
+
+	use_pipe();
+	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu",
+		 (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	ck_assert_int_eq(setenv("JOURNAL_STREAM", stream, 1), 0);
+	log_err("one");
+	snprintf(stream, sizeof(stream), "%llu:%llu",
+		 (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino + 1);
+	ck_assert_int_eq(setenv("JOURNAL_STREAM", stream, 1), 0);
+	log_err("two");
+	unsetenv("JOURNAL_STREAM");
+	ck_assert_str_eq(read_all(), "<3>one\ntwo\n");
+}
+END_TEST
+
+START_TEST(lines_on_stderr_have_their_priority)
+{
+	use_pipe();
+	open_to(LOG_TARGET_STDERR, LINED_LOG_DEBUG);
+	log_err("a %d", 1);
+	log_warning("b");
+	log_notice("c");
+	log_info("d");
+	log_debug("e");
+	log_close();
+	ck_assert_str_eq(read_all(), "<3>a 1\n<4>b\n<5>c\n<6>d\n<7>e\n");
+}
+END_TEST
+
+START_TEST(lines_on_a_terminal_are_plain)
+{
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	enum log_target target = _i == 0 ? LOG_TARGET_STDERR : LOG_TARGET_AUTO;
+
+	ck_assert_int_ge(terminal, 0);
+	ck_assert_int_eq(grantpt(terminal), 0);
+	ck_assert_int_eq(unlockpt(terminal), 0);
+	use_stderr(open(ptsname(terminal), O_RDWR | O_NOCTTY), terminal);
+	open_to(target, LINED_LOG_INFO);
+	log_warning("readable");
+	ck_assert_str_eq(read_until("\n"), "readable\r\n");
+	log_close();
+	end_stderr();
+	close(terminal);
+}
+END_TEST
+
+START_TEST(auto_without_a_terminal_is_syslog)
+{
+	use_pipe();
+	open_to(LOG_TARGET_AUTO, LINED_LOG_INFO);
+	log_notice("to %s", "syslog");
+	log_close();
+	ck_assert_str_eq(read_all(), "");
+	ck_assert_str_eq(syslog_text, "lined[157] to syslog\n");
+	ck_assert_int_eq(LOG_LOCAL3 | LOG_NOTICE, 157);
+	ck_assert_int_eq(syslog_facility, LOG_LOCAL3);
+}
+END_TEST
+
+START_TEST(opening_it_again_moves_it)
+{
+	use_pipe();
+	open_stderr();
+	log_notice("one");
+	read_until("one");
+	open_to(LOG_TARGET_SYSLOG, LINED_LOG_ERR);
+	log_notice("not this");
+	log_err("two");
+	log_close();
+	log_err("three");
+	ck_assert_str_eq(read_all(), "three\n");
+	ck_assert_str_eq(syslog_text, "lined[155] two\n");
+}
+END_TEST
+
+START_TEST(errors_of_the_start_are_copied_to_stderr)
+{
+	use_pipe();
+	open_to(LOG_TARGET_SYSLOG, LINED_LOG_INFO);
+	log_copy_errors(true);
+	log_warning("degraded");
+	log_err("lost");
+	log_copy_errors(false);
+	log_err("later");
+	log_close();
+	ck_assert_str_eq(read_all(), "lost\n");
+	ck_assert_uint_eq(count_of(syslog_text, "\n"), 3);
+}
+END_TEST
+
+/* ---- messages -------------------------------------------------------- */
+
+static int evaluated;
+
+static int evaluate(void)
+{
+	return ++evaluated;
+}
+
+START_TEST(the_level_is_kept_to_and_spares_the_arguments)
+{
+	use_pipe();
+	open_to(LOG_TARGET_STDERR, LINED_LOG_WARNING);
+	log_notice("%d", evaluate());
+	log_each(LINED_LOG_NOTICE, "not this either");
+	ck_assert_int_eq(evaluated, 0);
+	log_set_level(LINED_LOG_NOTICE);
+	log_notice("%d", evaluate());
+	log_info("%d", evaluate());
+	log_close();
+	ck_assert_str_eq(read_all(), "<5>1\n");
+}
+END_TEST
+
+START_TEST(no_control_byte_leaves_whatever_the_message_holds)
+{
+	use_pipe();
+	open_stderr();
+	log_err("client 7: \x1b[31m%s\xc2\x9b", "a\n<0>b\x7f\\");
+	log_close();
+	ck_assert_str_eq(read_all(),
+			 "<3>client 7: \\x1b[31ma\\n<0>b\\x7f\\\\xc2\\x9b\n");
+}
+END_TEST
+
+START_TEST(a_long_message_is_cut_and_says_so)
+{
+	char text[3000];
+	const char *line;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	use_pipe();
+	open_stderr();
+	log_err("%s", text);
+	text[LOG_TEXT_MAX - 1] = '\0';
+	log_err("%s", text);
+	log_close();
+	line = read_all();
+	ck_assert_uint_eq(strchr(line, '\n') - line, 3 + LOG_TEXT_MAX - 1);
+	ck_assert_int_eq(strncmp(strchr(line, '\n') - 4, "x...", 4), 0);
+	/* One that just fits is whole. */
+	ck_assert_uint_eq(strlen(line), 2 * (3 + LOG_TEXT_MAX));
+	ck_assert_str_eq(line + strlen(line) - 4, "xxx\n");
+}
+END_TEST
+
+START_TEST(errno_is_kept)
+{
+	use_pipe();
+	errno = EXDEV;
+	log_err("before");
+	ck_assert_int_eq(errno, EXDEV);
+	open_stderr();
+	ck_assert_int_eq(errno, EXDEV);
+	log_err("while");
+	ck_assert_int_eq(errno, EXDEV);
+	log_close();
+	ck_assert_int_eq(errno, EXDEV);
+	read_all();
+}
+END_TEST
+
+/* ---- repeats --------------------------------------------------------- */
+
+START_TEST(repeats_are_counted_and_the_count_is_told)
+{
+	const char *text;
+	int i;
+
+	use_pipe();
+	open_stderr();
+	for (i = 0; i < 50; i++)
+		log_warning("refused: client %d", i);
+	log_warning("something else");
+	log_close();
+	text = read_all();
+	ck_assert_uint_eq(count_of(text, "<4>refused"), 20);
+	ck_assert_uint_eq(count_of(text, "something else"), 1);
+	ck_assert_ptr_nonnull(strstr(text, "<4>30 similar messages suppressed: "
+					   "refused: client 20\n"));
+}
+END_TEST
+
+START_TEST(the_count_comes_by_itself_when_the_time_is_over)
+{
+	uint64_t start_ms;
+	int i;
+
+	use_pipe();
+	open_stderr();
+	start_ms = support_now_ms();
+	for (i = 0; i < 21; i++)
+		log_warning("refused");
+	read_until("<4>1 similar messages suppressed: refused\n");
+	ck_assert_uint_ge(support_now_ms() - start_ms, 4900);
+	log_close();
+	read_all();
+}
+END_TEST
+
+START_TEST(connections_may_be_more_and_debug_is_never_suppressed)
+{
+	const char *text;
+	int i;
+
+	use_pipe();
+	open_to(LOG_TARGET_STDERR, LINED_LOG_DEBUG);
+	for (i = 0; i < 120; i++) {
+		log_info("connection");
+		log_debug("line");
+		log_each(LINED_LOG_ERR, "fault");
+	}
+	log_close();
+	text = read_all();
+	ck_assert_uint_eq(count_of(text, "<6>connection"), 100);
+	ck_assert_uint_eq(count_of(text, "<6>20 similar"), 1);
+	ck_assert_uint_eq(count_of(text, "<7>line"), 120);
+	ck_assert_uint_eq(count_of(text, "<3>fault"), 120);
+}
+END_TEST
+
+START_TEST(a_wrapper_names_the_kind)
+{
+	static const char one[] = "one", two[] = "two";
+	const char *text;
+	int i;
+
+	use_pipe();
+	open_stderr();
+	for (i = 0; i < 30; i++)
+		log_msg_of(_i == 0 ? one
+			   : i % 2 ? one
+				   : two,
+			   LINED_LOG_ERR, "service x: %d", i);
+	log_close();
+	text = read_all();
+	ck_assert_uint_eq(count_of(text, "<3>service"), _i == 0 ? 20 : 30);
+}
+END_TEST
+
+/* ---- threads and readers --------------------------------------------- */
+
+#define THREADS    4
+#define PER_THREAD 2000
+
+static void *log_a_lot(void *arg)
+{
+	int i;
+
+	for (i = 0; i < PER_THREAD; i++)
+		log_debug("thread %d message %d end", *(int *)arg, i);
+	return NULL;
+}
+
+/* Each line whole, each thread's in its order. */
+static void expect_in_order(char *text)
+{
+	int next[THREADS] = {0}, thread, number, used;
+	char *line, *rest = text;
+
+	while ((line = strsep(&rest, "\n")) != NULL && *line != '\0') {
+		used = 0;
+		ck_assert_int_eq(sscanf(line, "<7>thread %d message %d end%n",
+					&thread, &number, &used),
+				 2);
+		ck_assert_uint_eq((size_t)used, strlen(line));
+		ck_assert_int_eq(number, next[thread]++);
+	}
+	for (thread = 0; thread < THREADS; thread++)
+		ck_assert_int_eq(next[thread], PER_THREAD);
+}
+
+START_TEST(lines_of_many_threads_stay_whole_and_in_order)
+{
+	static int numbers[THREADS] = {0, 1, 2, 3};
+	pthread_t threads[THREADS];
+	char name[] = "/tmp/lined-test-log-XXXXXX";
+	int i, fd = mkstemp(name);
+
+	ck_assert_int_ge(fd, 0);
+	unlink(name);
+	/* A file, so that nothing needs to be dropped or read meanwhile. */
+	use_stderr(dup(fd), fd);
+	open_to(LOG_TARGET_STDERR, LINED_LOG_DEBUG);
+	for (i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, log_a_lot,
+						&numbers[i]),
+				 0);
+	for (i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	log_close();
+	ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+	ck_assert_ptr_null(strstr(read_all(), "dropped"));
+	expect_in_order(got);
+}
+END_TEST
+
+START_TEST(what_is_dropped_is_counted)
+{
+	unsigned long long dropped = 0;
+	const char *text, *notice;
+	int i;
+
+	use_pipe();
+	open_to(LOG_TARGET_STDERR, LINED_LOG_DEBUG);
+	for (i = 0; i < 20000; i++)
+		log_debug("message %05d %0100d", i, 0);
+	/* Twice the buffer and the pipe are full; now somebody reads. */
+	text = read_until("messages dropped\n");
+	log_close();
+	for (notice = strstr(text, "<4>log: "); notice != NULL;
+	     notice = strstr(notice + 1, "<4>log: "))
+		dropped += strtoull(notice + 8, NULL, 10);
+	ck_assert_uint_gt(dropped, 0);
+	i = (int)count_of(text, "<7>message");
+	text = read_all();
+	for (notice = strstr(text, "<4>log: "); notice != NULL;
+	     notice = strstr(notice + 1, "<4>log: "))
+		dropped += strtoull(notice + 8, NULL, 10);
+	i += (int)count_of(text, "<7>message");
+	ck_assert_uint_eq(dropped + (unsigned)i, 20000);
+}
+END_TEST
+
+static unsigned thread_count(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir) != NULL)
+		count++;
+	closedir(dir);
+	return count;
+}
+
+START_TEST(a_reader_that_never_reads_holds_nobody_up)
+{
+	uint64_t start_ms, took_ms;
+	unsigned threads;
+	int i, null;
+
+	use_pipe();
+	open_to(LOG_TARGET_STDERR, LINED_LOG_DEBUG);
+	start_ms = support_now_ms();
+	for (i = 0; i < 20000; i++)
+		log_debug("%0100d", i);
+	log_close();
+	took_ms = support_now_ms() - start_ms;
+	ck_assert_uint_ge(took_ms, 1900);
+	ck_assert_uint_lt(took_ms, 8000);
+	/* And what follows does not wait either. */
+	log_err("last words");
+	ck_assert_uint_lt(support_now_ms() - start_ms, 8000);
+	/* Once it is read the thread comes back, and goes. */
+	threads = thread_count();
+	null = open("/dev/null", O_WRONLY);
+	ck_assert_int_eq(dup2(null, STDERR_FILENO), STDERR_FILENO);
+	close(null);
+	while (read(out, got, sizeof(got)) > 0)
+		ck_assert_ptr_null(memmem(got, sizeof(got), "last words", 10));
+	while (thread_count() == threads)
+		ck_assert_uint_lt(support_now_ms() - start_ms, 20000);
+	read_all();
+}
+END_TEST
+
+START_TEST(a_reader_that_is_gone_kills_nobody)
+{
+	use_pipe();
+	ck_assert_ptr_eq(signal(SIGPIPE, SIG_DFL), SIG_IGN);
+	close(out);
+	open_stderr();
+	log_err("to nobody");
+	log_close();
+	end_stderr();
+	signal(SIGPIPE, SIG_IGN);
+}
+END_TEST
+
+START_TEST(a_stderr_that_does_not_block_gets_everything)
+{
+	const char *text;
+	int i;
+
+	use_pipe();
+	ck_assert_int_eq(fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK), 0);
+	open_to(LOG_TARGET_STDERR, LINED_LOG_DEBUG);
+	for (i = 0; i < 1000; i++)
+		log_debug("%0150d", i);
+	text = read_until("999\n");
+	ck_assert_uint_eq(count_of(text, "\n"), 1000);
+	log_close();
+	read_all();
+}
+END_TEST
+
+START_TEST(the_thread_takes_no_signals)
+{
+	sigset_t set, pending;
+
+	use_pipe();
+	open_stderr();
+	log_err("it runs");
+	read_until("it runs");
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+	/* Were there a thread to take it, it would end the process. */
+	ck_assert_int_eq(kill(getpid(), SIGUSR1), 0);
+	log_err("still");
+	read_until("still");
+	ck_assert_int_eq(sigpending(&pending), 0);
+	ck_assert_int_eq(sigismember(&pending, SIGUSR1), 1);
+	signal(SIGUSR1, SIG_IGN);
+	log_close();
+	read_all();
+}
+END_TEST
+
+START_TEST(without_a_thread_messages_are_written_all_the_same)
+{
+	pthread_attr_t attr, before;
+	const char *text;
+	int i;
+
+	/* Such a stack cannot be had. */
+	ck_assert_int_eq(pthread_getattr_default_np(&before), 0);
+	ck_assert_int_eq(pthread_attr_init(&attr), 0);
+	ck_assert_int_eq(pthread_attr_setstacksize(&attr, (size_t)1 << 47), 0);
+	ck_assert_int_eq(pthread_setattr_default_np(&attr), 0);
+	use_pipe();
+	open_stderr();
+	ck_assert_int_eq(pthread_setattr_default_np(&before), 0);
+	for (i = 0; i < 22; i++)
+		log_err("alone");
+	text = read_until("alone\n");
+	open_to(LOG_TARGET_SYSLOG, LINED_LOG_INFO);
+	log_notice("moved");
+	ck_assert_str_eq(syslog_text, "lined[157] moved\n");
+	log_close();
+	ck_assert_uint_eq(count_of(text, "<3>alone\n"), 20);
+	ck_assert_ptr_nonnull(strstr(syslog_text, "2 similar messages"));
+	read_all();
+	pthread_attr_destroy(&attr);
+	pthread_attr_destroy(&before);
+}
+END_TEST
+
+static Suite *log_suite(void)
+{
+	Suite *suite = suite_create("log");
+	TCase *tc;
+
+	tc = support_case(suite, "text");
+	tcase_add_test(tc, bytes_are_escaped);
+	tcase_add_test(tc, utf8_stays_unless_it_is_malformed_or_hides);
+	tcase_add_test(tc, clean_leaves_the_backslash);
+	tcase_add_test(tc, what_does_not_fit_is_cut_between_escapes);
+	tcase_add_test(tc, no_bytes_at_all_pass_a_control);
+	tcase_add_test(tc, words_are_known_and_others_are_not);
+
+	tc = support_case(suite, "targets");
+	tcase_add_test(tc, before_it_is_open_messages_go_to_stderr_at_once);
+	tcase_add_test(tc, before_it_is_open_the_journal_gets_priorities);
+	tcase_add_test(tc, lines_on_stderr_have_their_priority);
+	tcase_add_loop_test(tc, lines_on_a_terminal_are_plain, 0, 2);
+	tcase_add_test(tc, auto_without_a_terminal_is_syslog);
+	tcase_add_test(tc, opening_it_again_moves_it);
+	tcase_add_test(tc, errors_of_the_start_are_copied_to_stderr);
+
+	tc = support_case(suite, "messages");
+	tcase_add_test(tc, the_level_is_kept_to_and_spares_the_arguments);
+	tcase_add_test(tc, no_control_byte_leaves_whatever_the_message_holds);
+	tcase_add_test(tc, a_long_message_is_cut_and_says_so);
+	tcase_add_test(tc, errno_is_kept);
+
+	tc = support_case(suite, "repeats");
+	tcase_add_test(tc, repeats_are_counted_and_the_count_is_told);
+	tcase_add_test(tc, the_count_comes_by_itself_when_the_time_is_over);
+	tcase_add_test(tc,
+		       connections_may_be_more_and_debug_is_never_suppressed);
+	tcase_add_loop_test(tc, a_wrapper_names_the_kind, 0, 2);
+
+	tc = support_case(suite, "readers");
+	tcase_add_test(tc, lines_of_many_threads_stay_whole_and_in_order);
+	tcase_add_test(tc, what_is_dropped_is_counted);
+	tcase_add_test(tc, a_reader_that_never_reads_holds_nobody_up);
+	tcase_add_test(tc, a_reader_that_is_gone_kills_nobody);
+	tcase_add_test(tc, a_stderr_that_does_not_block_gets_everything);
+	tcase_add_test(tc, the_thread_takes_no_signals);
+	tcase_add_test(tc, without_a_thread_messages_are_written_all_the_same);
+	return suite;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(log_suite());
+	int failed;
+
+	signal(SIGPIPE, SIG_IGN);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
