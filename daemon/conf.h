@@ -26,6 +26,7 @@
 struct conf_place {
 	const char *file;
 	unsigned line;
+	unsigned file_number; /* in the order the files were read */
 };
 
 /* ---- messages -------------------------------------------------------- */
@@ -33,8 +34,7 @@ struct conf_place {
 /* "file:line: what", whole. */
 struct conf_message {
 	char *text;
-	unsigned order; /* of the file, as they were read */
-	unsigned line;
+	unsigned file_number, line; /* the order of messages */
 };
 
 struct conf_messages {
@@ -173,7 +173,7 @@ struct conf_env {
 /*
  * Reads path and what it includes. NULL where there was any error; then, and
  * for the warnings of a good one, see errors, which the caller has initialised
- * and finishes.
+ * and finishes. (NULL without any error: not even memory for the message.)
  */
 struct conf *conf_load(const char *path, const struct conf_env *env,
 		       struct conf_errors *errors);
