@@ -65,14 +65,18 @@ static void on_writable(struct lined_delegate *delegate)
 		sock->handlers->handle_write(sock, sock->arg);
 }
 
-/* Only while nothing is waited for: who reads or writes finds the error. */
+/*
+ * Only while nothing is read: who reads finds the error. A writer may have
+ * nothing to write, and then would not.
+ */
 static void on_error(struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = of(delegate);
 	socklen_t len = sizeof(int);
 	int error = 0;
 
-	if (delegate->mode != 0 || sock->datagram)
+	if (delegate->mode & LINED_MODE_READ || sock->datagram ||
+	    sock->state == LINED_SOCKET_CONNECTING)
 		return;
 	if (getsockopt(delegate->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 &&
 	    error != 0)
@@ -755,6 +759,10 @@ int lined_socket_peer(const struct lined_socket *sock,
 {
 	if (sock->datagram)
 		return udp_peer(sock, address, len);
+	if (sock->delegate.fd < 0) {
+		errno = ENOTCONN;
+		return -1;
+	}
 	*len = sizeof(*address);
 	return getpeername(sock->delegate.fd, (struct sockaddr *)address, len);
 }
@@ -771,6 +779,8 @@ int lined_socket_local(const struct lined_socket *sock,
 void lined_socket_set_group(struct lined_socket *sock,
 			    struct lined_socket_group *group)
 {
+	if (group == NULL && sock->dispatcher != NULL)
+		group = &sock->dispatcher->group;
 	sock->group = group;
 	socket_arm(sock);
 }
