@@ -27,6 +27,9 @@
  */
 int support_main(Suite *(*make)(void));
 
+/* The same for a suite that has nothing to do with pollers: runs it once. */
+int support_main_once(Suite *(*make)(void));
+
 /*
  * A case of the suite in which every test ends with as many descriptors open
  * as it began with, and is ended after 60 s.
