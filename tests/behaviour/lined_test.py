@@ -1,0 +1,606 @@
+# SPDX-License-Identifier: MIT
+"""What the behaviour tests share: a daemon in a directory of its own, clients
+that never wait for ever, and a watchdog over the whole script. It knows
+nothing of any protocol, and it touches only processes that it started.
+
+LINED is the daemon under test, LINED_MODULES the directory of its modules;
+LINED_WORKERS the number of workers where a test does not fix it.
+"""
+import collections
+import contextlib
+import faulthandler
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+LINED = os.path.abspath(os.environ.get("LINED")
+                        or os.path.join(TOP, "build", "lined"))
+MODULES = os.path.abspath(os.environ.get("LINED_MODULES")
+                          or os.path.join(os.path.dirname(LINED), ".libs"))
+WORKERS = int(os.environ.get("LINED_WORKERS") or 1)
+
+# How long anything may take that should take no time at all.
+PATIENCE = float(os.environ.get("LINED_PATIENCE") or 20)
+
+_daemons = set()
+_reserved = []
+
+
+def environment(extra=None):
+    env = {k: v for k, v in os.environ.items()
+           if k != "NOTIFY_SOCKET"
+           and not k.startswith(("WATCHDOG_", "LISTEN_"))}
+    env["LC_ALL"] = "C"
+    env.update(extra or {})
+    return env
+
+
+def free_port():
+    """A port free for TCP and UDP on both families, and this process's own.
+
+    It lies outside of the range from which the kernel takes the ports of
+    clients, and an abstract socket's name keeps other scripts off it.
+    """
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        low = int(f.read().split()[0])
+    while True:
+        port = random.randrange(min(10000, low // 2), min(low, 32000))
+        mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            mark.bind("\0lined-test-port-%d" % port)
+            for family, host in ((socket.AF_INET, "0.0.0.0"),
+                                 (socket.AF_INET6, "::")):
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    with socket.socket(family, kind) as s:
+                        s.setsockopt(socket.SOL_SOCKET,
+                                     socket.SO_REUSEADDR,
+                                     kind == socket.SOCK_STREAM)
+                        if family == socket.AF_INET6:
+                            s.setsockopt(socket.IPPROTO_IPV6,
+                                         socket.IPV6_V6ONLY, 1)
+                        s.bind((host, port))
+        except OSError:
+            mark.close()
+            continue
+        _reserved.append(mark)
+        return port
+
+
+def service(name, *listen, protocol="echo", extra=""):
+    """The text of one service."""
+    return ('service "%s" {\n\tprotocol = "%s"\n\tlisten = { %s }\n%s\n}\n'
+            % (name, protocol, ", ".join('"%s"' % a for a in listen), extra))
+
+
+class Client:
+    """A stream client: TCP by (host, port), UNIX by path."""
+
+    def __init__(self, address, source=None, rcvbuf=None, sndbuf=None,
+                 timeout=PATIENCE):
+        if isinstance(address, str):
+            family = socket.AF_UNIX
+        elif ":" in address[0]:
+            family = socket.AF_INET6
+        else:
+            family = socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_STREAM)
+        self.sock.settimeout(timeout)
+        if rcvbuf:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        if sndbuf:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
+        if source:
+            self.sock.bind((source, 0))
+        try:
+            self.sock.connect(address)
+        except BaseException:
+            self.sock.close()
+            raise
+        self.buffer = bytearray()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.sock.close()
+
+    def reset(self):
+        """Ends the connection with a RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             b"\1\0\0\0\0\0\0\0")
+        self.sock.close()
+
+    def half_close(self):
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def fill(self, data, quiet=0.5):
+        """Sends data again and again until nothing has been taken for the
+        quiet time; returns how many bytes went. Whole repetitions are not
+        promised."""
+        total = 0
+        timeout = self.sock.gettimeout()
+        self.sock.settimeout(quiet)
+        try:
+            while True:
+                total += self.sock.send(data[total % len(data):])
+        except socket.timeout:
+            return total
+        finally:
+            self.sock.settimeout(timeout)
+
+    def _more(self):
+        got = self.sock.recv(1 << 18)
+        self.buffer += got
+        return bool(got)
+
+    def line(self):
+        """The next line with its terminator; b"" at the end."""
+        while True:
+            end = self.buffer.find(b"\n") + 1
+            if end:
+                break
+            if not self._more():
+                end = len(self.buffer)
+                break
+        line = bytes(self.buffer[:end])
+        del self.buffer[:end]
+        return line
+
+    def exactly(self, size):
+        while len(self.buffer) < size:
+            if not self._more():
+                raise AssertionError("closed after %d of %d bytes: %r"
+                                     % (len(self.buffer), size,
+                                        bytes(self.buffer[-80:])))
+        data = bytes(self.buffer[:size])
+        del self.buffer[:size]
+        return data
+
+    def rest(self):
+        """Everything until the end of the stream."""
+        while self._more():
+            pass
+        data = bytes(self.buffer)
+        self.buffer.clear()
+        return data
+
+    def is_silent(self, seconds):
+        """True where nothing comes, not even the end, for so long."""
+        if self.buffer:
+            return False
+        timeout = self.sock.gettimeout()
+        self.sock.settimeout(seconds)
+        try:
+            got = self.sock.recv(1, socket.MSG_PEEK)
+        except socket.timeout:
+            return True
+        except ConnectionError:
+            return False
+        finally:
+            self.sock.settimeout(timeout)
+        del got
+        return False
+
+    def ended(self):
+        """Waits for the end; what came before it. A reset is an end too."""
+        try:
+            return self.rest()
+        except ConnectionError:
+            data = bytes(self.buffer)
+            self.buffer.clear()
+            return data
+
+    def echoes(self, text=b"ping\n"):
+        """True where the line comes back, false where the end comes."""
+        try:
+            self.send(text)
+            return self.exactly(len(text)) == text
+        except (ConnectionError, AssertionError):
+            return False
+
+
+class Datagram:
+    """A UDP client, connected to one address."""
+
+    def __init__(self, address, source=None, timeout=PATIENCE):
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_DGRAM)
+        self.sock.settimeout(timeout)
+        if source:
+            self.sock.bind(source)
+        self.sock.connect(address)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def send(self, data):
+        self.sock.send(data)
+
+    def receive(self):
+        return self.sock.recv(65536)
+
+    def is_silent(self, seconds):
+        timeout = self.sock.gettimeout()
+        self.sock.settimeout(seconds)
+        try:
+            self.sock.recv(65536)
+        except socket.timeout:
+            return True
+        except ConnectionError:
+            return False
+        finally:
+            self.sock.settimeout(timeout)
+        return False
+
+
+class Daemon:
+    """One run of lined: its process, its log and what it told systemd."""
+
+    def __init__(self, argv, notify, env=None, capture=True):
+        self.level = argv[argv.index("-l") + 1] if "-l" in argv else None
+        self.notify = notify
+        self.notified = []
+        self.log = []
+        self.news = threading.Condition()
+        self.stopped = False
+        # setpriv: should this script be killed, the daemon goes with it.
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL"] + argv,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, env=environment(env))
+        self.pid = self.process.pid
+        _daemons.add(self)
+        self.reader = None
+        if capture:
+            self.reader = threading.Thread(target=self._read, daemon=True)
+            self.reader.start()
+        # As a service manager does, it hears whatever is said at once.
+        threading.Thread(target=self._hear, daemon=True).start()
+
+    def _hear(self):
+        while True:
+            try:
+                told = self.notify.recv(65536)
+            except socket.timeout:
+                if self.process.returncode is None:
+                    continue
+                return
+            except OSError:
+                return
+            with self.news:
+                self.notified += told.decode().split("\n")
+                self.news.notify_all()
+
+    def _read(self):
+        for raw in self.process.stderr:
+            with self.news:
+                self.log.append(
+                    raw.decode("latin-1").rstrip("\n"))
+                self.news.notify_all()
+
+    # ---- the log -------------------------------------------------------
+
+    def mark(self):
+        """A place in the log, for wait_log() to look behind it."""
+        with self.news:
+            return len(self.log)
+
+    def wait_log(self, pattern, since=0, timeout=PATIENCE):
+        """Waits for a line of the log that the pattern is found in."""
+        deadline = time.monotonic() + timeout
+        with self.news:
+            seen = since
+            while True:
+                for line in self.log[seen:]:
+                    if re.search(pattern, line):
+                        return line
+                seen = len(self.log)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise AssertionError(
+                        "no %r in the log:\n%s"
+                        % (pattern, "\n".join(self.log[since:])))
+                self.news.wait(left)
+
+    def logged(self, pattern, since=0):
+        """The lines so far in which the pattern is found."""
+        with self.news:
+            return [line for line in self.log[since:]
+                    if re.search(pattern, line)]
+
+    def log_text(self):
+        with self.news:
+            return "\n".join(self.log)
+
+    # ---- systemd -------------------------------------------------------
+
+    def wait_notify(self, wanted, timeout=PATIENCE):
+        """Waits for a line told to systemd that the pattern matches; what
+        came before it is gone."""
+        deadline = time.monotonic() + timeout
+        while True:
+            with self.news:
+                while self.notified:
+                    line = self.notified.pop(0)
+                    if re.match(wanted, line):
+                        return line
+                self.news.wait(0.05)
+                heard = bool(self.notified)
+            if not heard and self.process.poll() is not None:
+                self._join()
+                raise AssertionError(
+                    "exit %d before it said %s:\n%s"
+                    % (self.process.returncode, wanted, self.log_text()))
+            if not heard and time.monotonic() > deadline:
+                raise AssertionError("it never said %s:\n%s"
+                                     % (wanted, self.log_text()))
+
+    # ---- signals and the end -------------------------------------------
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def _join(self):
+        if self.reader:
+            self.reader.join(PATIENCE)
+
+    def wait(self, timeout=PATIENCE):
+        """Waits until it ends; the exit code, negative for a signal."""
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError("it did not end within %g s:\n%s"
+                                 % (timeout, self.log_text()))
+        self._join()
+        self.stopped = True
+        _daemons.discard(self)
+        return code
+
+    def stop(self, timeout=PATIENCE):
+        """SIGTERM, and it must end as it should; harmless when it has."""
+        if self.stopped:
+            return
+        self.signal(signal.SIGTERM)
+        code = self.wait(timeout)
+        assert code == 0, "exit %d:\n%s" % (code, self.log_text())
+        faults = self.logged(r"Sanitizer|runtime error|assert")
+        assert not faults, "\n".join(faults)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._join()
+        self.stopped = True
+        _daemons.discard(self)
+
+    def reload(self):
+        """SIGHUP, and waits until systemd has been told that it is done, and
+        until the log, which is written behind, has it too."""
+        place = self.mark()
+        self.signal(signal.SIGHUP)
+        self.wait_notify("RELOADING=1")
+        self.wait_notify("READY=1")
+        if self.level not in ("err", "warning"):
+            self.wait_log("reload: (done|refused)", place)
+        return place
+
+    # ---- looking at it -------------------------------------------------
+
+    def rss_kib(self):
+        with open("/proc/%d/status" % self.pid) as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
+    def cpu_seconds(self):
+        with open("/proc/%d/stat" % self.pid) as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return ((int(fields[11]) + int(fields[12]))
+                / os.sysconf("SC_CLK_TCK"))
+
+    def descriptors(self):
+        """How many are open, once it is the same for a while: what is open
+        for a moment only, to tell systemd for instance, is not meant."""
+        same, count = 0, -1
+        while same < 5:
+            now = len(os.listdir("/proc/%d/fd" % self.pid))
+            same = same + 1 if now == count else 0
+            count = now
+            time.sleep(0.01)
+        return count
+
+    def is_sanitized(self):
+        with open("/proc/%d/maps" % self.pid) as f:
+            return "libasan" in f.read()
+
+
+class DaemonTest(unittest.TestCase):
+    """A test with a directory of its own and daemons that end with it."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="lined-test-")
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+        self.config = os.path.join(self.dir, "lined.conf")
+        self.modules = MODULES
+        self.starts = 0
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def write(self, text, name="lined.conf", workers=WORKERS):
+        """Writes a config; a number of workers is put on its last line, so
+        that line numbers are the test's."""
+        if workers and "workers" not in text:
+            text += "workers = %d\n" % workers
+        with open(self.path(name), "w") as f:
+            f.write(text)
+        return self.path(name)
+
+    def arguments(self, config=None, level="info", log="stderr"):
+        argv = [LINED, "-c", config or self.config, "-m", self.modules]
+        if level:
+            argv += ["-l", level]
+        if log:
+            argv += ["-L", log]
+        return argv
+
+    def launch(self, argv, prefix=(), env=None, capture=True):
+        """Starts it and does not wait; ended by the test or after it."""
+        self.starts += 1
+        path = self.path("notify-%d" % self.starts)
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notify.bind(path)
+        os.chmod(path, 0o777)
+        notify.settimeout(0.05)
+        env = dict(env or {}, NOTIFY_SOCKET=path)
+        daemon = Daemon(list(prefix) + argv, notify, env, capture)
+        self.addCleanup(notify.close)
+        self.addCleanup(daemon.process.stderr.close)
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    def start(self, text, level="info", prefix=(), env=None, options=(),
+              capture=True, workers=WORKERS):
+        """A daemon with this config, ready to serve. After the test it is
+        stopped and must exit 0."""
+        self.write(text, workers=workers)
+        daemon = self.launch(self.arguments(level=level) + list(options),
+                             prefix, env, capture)
+        daemon.wait_notify("READY=1")
+        if capture and level not in ("err", "warning", None):
+            daemon.wait_log(r"lined \S+: \d+ service")
+        self.addCleanup(daemon.stop)
+        return daemon
+
+    def start_fails(self, text, code, workers=WORKERS, prefix=(),
+                    options=()):
+        """A start that must fail with this exit code; its log."""
+        self.write(text, workers=workers)
+        daemon = self.launch(self.arguments() + list(options), prefix)
+        got = daemon.wait()
+        self.assertEqual(got, code, daemon.log_text())
+        return daemon.log_text()
+
+    def run_lined(self, *args, timeout=PATIENCE):
+        """A run that ends by itself: (exit code, stdout, stderr)."""
+        done = subprocess.run(["setpriv", "--pdeathsig", "KILL", LINED]
+                              + list(args),
+                              stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=environment(), timeout=timeout)
+        return (done.returncode, done.stdout.decode("latin-1"),
+                done.stderr.decode("latin-1"))
+
+    def check(self, text=None, workers=None):
+        """lined -t: (exit code, what it printed on stderr)."""
+        if text is not None:
+            self.write(text, workers=workers)
+        code, _, err = self.run_lined("-t", "-c", self.config,
+                                      "-m", self.modules)
+        return code, err
+
+    # ---- modules -------------------------------------------------------
+
+    def own_modules(self):
+        """From now on modules come from a directory of this test, which has
+        echo in it."""
+        if self.modules == MODULES:
+            self.modules = self.path("modules")
+            os.mkdir(self.modules)
+            self.copy_module("echo")
+        return self.modules
+
+    def copy_module(self, name, to=None):
+        target = os.path.join(self.modules, "%s.so" % (to or name))
+        shutil.copyfile(os.path.join(MODULES, name + ".so"), target)
+        os.chmod(target, 0o644)
+        return target
+
+    def build_module(self, name, source):
+        """Compiles a module against the public headers."""
+        self.own_modules()
+        code = self.path(name + ".c")
+        target = os.path.join(self.modules, name + ".so")
+        with open(code, "w") as f:
+            f.write(source)
+        compiler = (os.environ.get("CC") or "cc").split()
+        subprocess.run(compiler
+                       + ["-std=c11", "-Wall", "-Werror", "-O1", "-shared",
+                          "-fPIC", "-I" + os.path.join(TOP, "lib"),
+                          "-I" + os.path.join(TOP, "daemon"),
+                          "-o", target, code],
+                       check=True, timeout=60)
+        os.chmod(target, 0o644)
+        return target
+
+    # ---- waiting -------------------------------------------------------
+
+    def eventually(self, condition, what, timeout=PATIENCE):
+        """Waits for what has no event to wait for, in /proc for instance."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                self.fail("never came: " + what)
+            time.sleep(0.02)
+
+    @contextlib.contextmanager
+    def takes(self, least, most):
+        """The block lasts so many seconds. The upper bound is generous: it
+        tells apart from never, not from a busy machine."""
+        begin = time.monotonic()
+        yield
+        took = time.monotonic() - begin
+        self.assertGreaterEqual(took, least)
+        self.assertLessEqual(took, most)
+
+
+def tally(items):
+    return collections.Counter(items)
+
+
+def _expired(_signal, _frame):
+    sys.stderr.write("watchdog: the script took too long\n")
+    faulthandler.dump_traceback()
+    for daemon in list(_daemons):
+        sys.stderr.write(daemon.log_text() + "\n")
+        daemon.process.kill()
+    os._exit(99)
+
+
+def main(seconds=120):
+    """Runs the script's tests under a watchdog. Exit 77, as automake has it,
+    where every test was skipped."""
+    if os.environ.get("LINED_SYSTEMD") == "no":
+        print("without systemd nobody tells when the daemon is ready")
+        sys.exit(77)
+    if not os.access(LINED, os.X_OK):
+        sys.exit("%s: no daemon there, set LINED" % LINED)
+    signal.signal(signal.SIGALRM, _expired)
+    signal.alarm(seconds)
+    program = unittest.main(module="__main__", exit=False, verbosity=2,
+                            warnings="ignore")
+    result = program.result
+    if not result.wasSuccessful():
+        sys.exit(1)
+    if result.testsRun and len(result.skipped) == result.testsRun:
+        sys.exit(77)

@@ -1,0 +1,368 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The limits of a service, met by clients that mean no good and by clients
+that know no better: who is refused, who is closed, who is only slowed, and
+what the log says of it."""
+import socket
+import threading
+import time
+
+from lined_test import Client, DaemonTest, Datagram
+from lined_test import free_port, main, service
+
+# Sends a megabyte in small sends for every line it gets.
+GUSH = r"""
+#include <string.h>
+#include <lined/protocol.h>
+
+static void gush_line(struct lined_socket *client,
+		      const struct lined_line *line)
+{
+	char text[1024];
+
+	(void)line;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\n';
+	for (int i = 0; i < 1024; i++)
+		lined_socket_send(client, text, sizeof(text));
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "gush",
+	.summary = "says more than it is asked",
+	.handle_line = gush_line,
+};
+"""
+
+
+class Limits(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.unix = self.path("echo.sock")
+
+    def serve(self, limits="", more="", **kw):
+        return self.start(service(
+            "echo", "tcp://127.0.0.1:%d" % self.port,
+            "tcp://[::1]:%d" % self.port,
+            "udp://127.0.0.1:%d" % self.port, "unix://" + self.unix,
+            extra="\tlimits { %s }\n%s" % (limits, more)), **kw)
+
+    def client(self, source=None, **kw):
+        return Client(self.address, source=source, **kw)
+
+    def lets_in(self, source=None):
+        with self.client(source) as c:
+            return c.echoes()
+
+
+class Admission(Limits):
+    def test_clients(self):
+        daemon = self.serve("clients = 3")
+        held = [self.client() for _ in range(3)]
+        for c in held:
+            self.assertTrue(c.echoes())
+        self.assertFalse(self.lets_in())
+        # The limit is the service's, over all its addresses.
+        with Client(self.unix) as c:
+            self.assertFalse(c.echoes())
+        daemon.wait_log(r"clients")
+        for c in held:
+            self.assertTrue(c.echoes())
+        held.pop().close()
+        self.eventually(self.lets_in, "room for one more")
+        for c in held:
+            c.close()
+
+    def test_clients_per_address(self):
+        daemon = self.serve("clients-per-address = 2")
+        held = [self.client("127.0.0.2") for _ in range(2)]
+        for c in held:
+            self.assertTrue(c.echoes())
+        self.assertFalse(self.lets_in("127.0.0.2"))
+        daemon.wait_log(r"127\.0\.0\.2.*clients-per-address")
+        self.assertTrue(self.lets_in("127.0.0.3"))
+        for c in held:
+            self.assertTrue(c.echoes())
+        # A place is free again however its client went.
+        held.pop().reset()
+        self.eventually(lambda: self.lets_in("127.0.0.2"), "a free place")
+        held.pop().close()
+
+    def test_clients_per_address_over_ipv6(self):
+        daemon = self.serve("clients-per-address = 2")
+        six = ("::1", self.port)
+        with Client(six) as a, Client(six) as b, Client(six) as c:
+            self.assertTrue(a.echoes())
+            self.assertTrue(b.echoes())
+            self.assertFalse(c.echoes())
+        daemon.wait_log(r"::1.*clients-per-address")
+
+    def test_unix_clients_have_no_address(self):
+        self.serve("clients-per-address = 1 connect-rate-per-address = 1")
+        held = [Client(self.unix) for _ in range(5)]
+        for c in held:
+            self.assertTrue(c.echoes())
+            c.close()
+
+    def test_zero_is_unlimited(self):
+        self.serve("clients-per-address = 0 "
+                   "connect-rate-per-address = 0")
+        held = [self.client() for _ in range(300)]
+        for c in held:
+            self.assertTrue(c.echoes())
+        for c in held:
+            c.close()
+
+    def test_the_default_per_address_is_100(self):
+        self.serve("connect-rate-per-address = 0")
+        held = [self.client() for _ in range(100)]
+        for c in held:
+            self.assertTrue(c.echoes())
+        self.assertFalse(self.lets_in())
+        for c in held:
+            c.close()
+
+    def test_connect_rate_per_address(self):
+        daemon = self.serve("connect-rate-per-address = 5")
+        begin = time.monotonic()
+        let_in = sum(self.lets_in("127.0.0.4") for _ in range(40))
+        seconds = time.monotonic() - begin
+        self.assertGreaterEqual(let_in, 5)
+        self.assertLessEqual(let_in, 5 + 5 * (seconds + 1))
+        self.assertLess(let_in, 40)
+        daemon.wait_log(r"127\.0\.0\.4.*connect-rate-per-address")
+        self.assertTrue(self.lets_in("127.0.0.5"))
+        self.eventually(lambda: self.lets_in("127.0.0.4"), "its turn")
+
+    def test_refusals_are_not_counted_as_clients(self):
+        self.serve("clients-per-address = 1 connect-rate-per-address = 0")
+        with self.client() as held:
+            self.assertTrue(held.echoes())
+            for _ in range(50):
+                self.assertFalse(self.lets_in())
+            self.assertTrue(held.echoes())
+        self.eventually(self.lets_in, "the place")
+
+
+class Access(Limits):
+    def test_deny(self):
+        daemon = self.serve(more='access { deny = { "127.0.0.6/31" } }')
+        self.assertFalse(self.lets_in("127.0.0.6"))
+        self.assertFalse(self.lets_in("127.0.0.7"))
+        self.assertTrue(self.lets_in("127.0.0.8"))
+        daemon.wait_log(r"127\.0\.0\.6.*(access|deny|denied)")
+
+    def test_with_allow_the_rest_is_refused(self):
+        self.serve(more='access { allow = { "127.0.0.8" } }')
+        self.assertTrue(self.lets_in("127.0.0.8"))
+        self.assertFalse(self.lets_in("127.0.0.9"))
+        with Client(("::1", self.port)) as c:
+            self.assertFalse(c.echoes())
+
+    def test_the_longest_prefix_wins(self):
+        self.serve(more='access { '
+                   'allow = { "127.0.0.0/8", "127.9.9.9/32" } '
+                   'deny = { "127.9.0.0/16", "127.9.9.0/24" } }')
+        self.assertTrue(self.lets_in("127.0.0.1"))
+        self.assertFalse(self.lets_in("127.9.0.1"))
+        self.assertFalse(self.lets_in("127.9.9.8"))
+        self.assertTrue(self.lets_in("127.9.9.9"))
+
+    def test_deny_wins_a_tie(self):
+        self.serve(more='access { allow = { "127.0.0.0/8", "127.7.0.0/16" } '
+                   'deny = { "127.7.0.0/16" } }')
+        self.assertFalse(self.lets_in("127.7.1.1"))
+        self.assertTrue(self.lets_in("127.8.1.1"))
+
+    def test_ipv6_networks(self):
+        self.serve(more='access { deny = { "::/64" } }')
+        with Client(("::1", self.port)) as c:
+            self.assertFalse(c.echoes())
+        self.assertTrue(self.lets_in())
+
+    def test_unix_clients_are_exempt(self):
+        self.serve(more='access { allow = { "192.0.2.0/24" } }')
+        self.assertFalse(self.lets_in())
+        with Client(self.unix) as c:
+            self.assertTrue(c.echoes())
+
+    def test_datagrams_are_denied_too(self):
+        self.serve(more='access { deny = { "127.0.0.10" } }')
+        with Datagram(self.address, source=("127.0.0.10", 0)) as c:
+            c.send(b"denied\n")
+            self.assertTrue(c.is_silent(0.3))
+        with Datagram(self.address, source=("127.0.0.11", 0)) as c:
+            c.send(b"fine\n")
+            self.assertEqual(c.receive(), b"fine\n")
+
+
+class Deadlines(Limits):
+    def test_idle_timeout(self):
+        daemon = self.serve("idle-timeout = 1s")
+        with self.client() as idle, self.client() as silent, \
+                self.client() as busy:
+            self.assertTrue(idle.echoes())
+            ended = []
+
+            def keep_busy():
+                for _ in range(15):
+                    time.sleep(0.2)
+                    ended.append(not busy.echoes())
+            thread = threading.Thread(target=keep_busy)
+            thread.start()
+            with self.takes(0.9, 5):
+                self.assertEqual(idle.rest(), b"")
+            self.assertEqual(silent.rest(), b"")
+            daemon.wait_log(r"client \d+ 127\.0\.0\.1:\d+: closed: idle 1 s")
+            thread.join()
+            self.assertFalse(any(ended))
+
+    def test_dripping_bytes_is_idle(self):
+        self.serve("idle-timeout = 1s")
+        with self.client() as c:
+            self.drips(c, 0.9, 5)
+
+    def drips(self, c, least, most):
+        """Sends a byte every tenth of a second until it is closed."""
+        c.sock.settimeout(0.1)
+        deadline = time.monotonic() + most
+        with self.takes(least, most):
+            while time.monotonic() < deadline:
+                try:
+                    c.send(b"x")
+                    if not c.sock.recv(100):
+                        return
+                except socket.timeout:
+                    continue
+                except ConnectionError:
+                    return
+
+    def test_taking_bytes_is_neither_idle_nor_stalled(self):
+        # A reader that is slow but steady has said its only line long ago.
+        self.build_module("gush", GUSH)
+        self.start(service("gush", "tcp://127.0.0.1:%d" % self.port,
+                           protocol="gush", extra="limits { "
+                           "idle-timeout = 1s send-stall = 1s "
+                           "send-queue = 4M }"))
+        with self.client(rcvbuf=16384) as c:
+            c.send(b"go\n")
+            got, begin = 0, time.monotonic()
+            while got < 1 << 20:
+                got += len(c.exactly(min(1 << 15, (1 << 20) - got)))
+                time.sleep(0.1)
+            self.assertGreater(time.monotonic() - begin, 2)
+
+    def test_first_line_timeout(self):
+        daemon = self.serve("first-line-timeout = 700ms")
+        with self.client() as spoken, self.client() as silent, \
+                self.client() as dripping:
+            self.assertTrue(spoken.echoes())
+            with self.takes(0.5, 5):
+                self.assertEqual(silent.rest(), b"")
+            self.drips(dripping, 0, 5)
+            daemon.wait_log(r"closed: .*(first|line)")
+            self.assertTrue(spoken.is_silent(1))
+            self.assertTrue(spoken.echoes())
+
+    def test_line_timeout(self):
+        daemon = self.serve("line-timeout = 700ms")
+        with self.client() as quiet, self.client() as c:
+            self.assertTrue(quiet.echoes())
+            self.assertTrue(c.echoes())
+            self.drips(c, 0.6, 5)
+            daemon.wait_log(r"closed: .*line")
+            # Without a byte of a line the clock does not run.
+            self.assertTrue(quiet.is_silent(1))
+            self.assertTrue(quiet.echoes())
+
+    def test_line_timeout_counts_from_each_lines_first_byte(self):
+        self.serve("line-timeout = 1s")
+        with self.client() as c:
+            for i in range(8):
+                c.send(b"half ")
+                time.sleep(0.3)
+                c.send(b"and half\n")
+                self.assertEqual(c.line(), b"half and half\n")
+
+    def test_zero_is_off(self):
+        self.serve("idle-timeout = 0 first-line-timeout = 0 "
+                   "line-timeout = 0 send-stall = 0")
+        with self.client() as c:
+            self.assertTrue(c.is_silent(2))
+            c.send(b"half")
+            self.assertTrue(c.is_silent(2))
+            c.send(b"\n")
+            self.assertEqual(c.line(), b"half\n")
+
+
+class Rate(Limits):
+    def test_line_rate_slows_and_never_closes(self):
+        self.serve("line-rate = 50 line-burst = 10")
+        said = [b"line %d\n" % i for i in range(110)]
+        with self.client() as c, self.client() as other:
+            with self.takes(1.6, 15):
+                c.send(b"".join(said))
+                for i, line in enumerate(said):
+                    self.assertEqual(c.line(), line)
+                    if i == 20:
+                        # It is each client's own.
+                        with self.takes(0, 1):
+                            self.assertTrue(other.echoes())
+            self.assertTrue(c.echoes())
+
+    def test_a_burst_goes_at_once(self):
+        self.serve("line-rate = 2 line-burst = 100")
+        with self.client() as c:
+            with self.takes(0, 3):
+                self.assertTrue(c.echoes(b"x\n" * 90))
+
+    def test_half_close_of_a_slowed_client_loses_nothing(self):
+        self.serve("line-rate = 50 line-burst = 10")
+        said = b"".join(b"line %d\n" % i for i in range(60))
+        with self.client() as c:
+            c.send(said)
+            c.half_close()
+            self.assertEqual(c.rest(), said)
+
+
+class Sending(Limits):
+    def test_a_full_send_queue_closes_the_slow_one(self):
+        self.build_module("gush", GUSH)
+        daemon = self.start(service(
+            "gush", "tcp://127.0.0.1:%d" % self.port, protocol="gush",
+            extra="limits { send-queue = 64k }"))
+        with self.client(rcvbuf=4096) as slow:
+            slow.send(b"go\n" * 4)
+            daemon.wait_log(r"closed: .*slow")
+            # Whole sends, one after the other, then the end.
+            got = slow.ended()
+            self.assertLess(len(got), 4 << 20)
+
+    def test_a_queue_with_room_for_all_delivers_all(self):
+        self.build_module("gush", GUSH)
+        self.start(service(
+            "gush", "tcp://127.0.0.1:%d" % self.port, protocol="gush",
+            extra="limits { send-queue = 8M }"))
+        with self.client(rcvbuf=4096) as c:
+            c.send(b"go\n" * 3)
+            c.half_close()
+            time.sleep(0.5)
+            self.assertEqual(len(c.rest()), 3 << 20)
+
+    def test_send_stall(self):
+        daemon = self.serve("send-stall = 1s")
+        with self.client(rcvbuf=4096) as c, self.client() as other:
+            self.assertTrue(other.echoes())
+            with self.takes(0.9, 8):
+                c.fill(b"x" * 99 + b"\n", quiet=0.2)
+                daemon.wait_log(
+                    r"client \d+ 127\.0\.0\.1:\d+: closed: .*(slow|stall)")
+            self.assertTrue(other.echoes())
+
+
+if __name__ == "__main__":
+    main(180)

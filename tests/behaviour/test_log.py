@@ -1,0 +1,225 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The log: where it goes, what its lines look like, and that neither a
+client nor a reader of the log can do harm with it."""
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+
+from lined_test import LINED, PATIENCE, Client, DaemonTest
+from lined_test import environment, free_port, main, service
+
+EVIL = b"\x1b[31mred\x1b]0;title\x07\x08\x7f\x9b2J\xff\0<0>fake\rmore"
+
+
+class Log(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.text = service("echo", "tcp://127.0.0.1:%d" % self.port,
+                            extra="\tlimits { connect-rate-per-address = 0 }")
+
+    def assert_clean(self, daemon):
+        for line in daemon.log:
+            self.assertRegex(line, r"^<[0-7]>[\x20-\x7e]+$")
+
+    @staticmethod
+    def told(daemon):
+        """The log without the warning that root is due."""
+        return [line for line in daemon.log
+                if not re.match("<4>.*as root", line)]
+
+    def test_each_line_has_its_priority(self):
+        daemon = self.start(self.text, level="debug")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        daemon.wait_log(r"^<6>client \d+ 127\.0\.0\.1:\d+: .*closed")
+        daemon.stop()
+        self.assert_clean(daemon)
+        for number in (5, 6):
+            self.assertTrue(daemon.logged("^<%d>" % number))
+        self.assertFalse([t for t in self.told(daemon)
+                          if re.match("<[0-4]>", t)])
+
+    def test_the_level_is_kept_to(self):
+        def lines(level):
+            port = free_port()
+            daemon = self.start(service("echo", "tcp://127.0.0.1:%d" % port),
+                                level=level)
+            with Client(("127.0.0.1", port)) as c:
+                self.assertTrue(c.echoes())
+            daemon.stop()
+            return self.told(daemon)
+        self.assertEqual(lines("err"), [])
+        self.assertEqual(lines("warning"), [])
+        notice, info, debug = lines("notice"), lines("info"), lines("debug")
+        self.assertTrue(0 < len(notice) < len(info) <= len(debug))
+        self.assertFalse([t for t in notice if "client" in t
+                          and re.match("<[67]>", t)])
+        self.assertFalse([t for t in info if t.startswith("<7>")])
+
+    def test_the_level_of_the_config(self):
+        daemon = self.start('log { level = "warning" }\n' + self.text,
+                            level=None)
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        daemon.stop()
+        self.assertEqual(self.told(daemon), [])
+
+    def test_bytes_of_a_peer_are_escaped(self):
+        daemon = self.start(self.text, level="debug")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes(EVIL + b"\n"))
+            self.assertTrue(c.echoes(b"100%s%n%n%d\n"))
+        daemon.stop()
+        self.assert_clean(daemon)
+        self.assertFalse(daemon.logged("^<0>"))
+
+    def test_bytes_of_the_config_are_escaped(self):
+        with open(self.config, "wb") as f:
+            f.write(b'service "a\x1b[31mb" {\n\tprotocol = "ec\x07ho\xff"\n'
+                    b'\tlisten = { "tcp://\x9b2J:7" }\n}\n')
+        code, out = self.check()
+        self.assertEqual(code, 1)
+        self.assertRegex(out, r"\A[\x20-\x7e\n]+\Z")
+
+    def test_repeats_are_told_as_a_number(self):
+        daemon = self.start(service(
+            "echo", "tcp://127.0.0.1:%d" % self.port,
+            extra='access { deny = { "127.0.0.0/8" } }'))
+        place = daemon.mark()
+        for _ in range(1000):
+            with Client(self.address) as c:
+                self.assertFalse(c.echoes())
+        daemon.wait_log(r"\d+ .*suppressed|suppressed.* \d+", place)
+        self.assertLess(len(daemon.log) - place, 500)
+
+    def test_sections_not_served_yet_say_so(self):
+        daemon = self.start(
+            self.text + 'metrics { listen = "tcp://127.0.0.1:%d" }\n'
+            'control { socket = "%s" }\n'
+            % (free_port(), self.path("control.sock")))
+        daemon.wait_log("^<5>.*metrics")
+        daemon.wait_log("^<5>.*control")
+
+    def test_auto_without_a_terminal_is_not_stderr(self):
+        self.write(self.text)
+        daemon = self.launch(self.arguments(log=None))
+        daemon.wait_notify("READY=1")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        daemon.stop()
+        self.assertEqual(daemon.log, [])
+
+    def test_auto_on_a_terminal_is_stderr(self):
+        self.write(self.text)
+        master, slave = pty.openpty()
+        argv = ["setpriv", "--pdeathsig", "KILL"] + self.arguments(log=None)
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=slave,
+                                   env=environment())
+        os.close(slave)
+        text = b""
+        try:
+            while b"127.0.0.1:%d" % self.port not in text:
+                self.assertTrue(select.select([master], [], [], PATIENCE)[0],
+                                text)
+                text += os.read(master, 4096)
+            process.send_signal(signal.SIGTERM)
+            # The terminal must be read, or its writer waits.
+            try:
+                while os.read(master, 4096):
+                    pass
+            except OSError:
+                pass
+            self.assertEqual(process.wait(PATIENCE), 0)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(master)
+
+    def test_syslog_works_where_there_is_none(self):
+        self.write(self.text)
+        daemon = self.launch(self.arguments(log="syslog"))
+        daemon.wait_notify("READY=1")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        daemon.stop()
+        self.assertEqual(daemon.log, [])
+
+    def test_a_log_that_nobody_reads_blocks_nobody(self):
+        daemon = self.start(self.text, level="debug", capture=False)
+        with Client(self.address) as c:
+            for i in range(3000):
+                self.assertTrue(c.echoes(b"line %d %s\n" % (i, b"x" * 200)))
+        for _ in range(300):
+            with Client(self.address) as c:
+                self.assertTrue(c.echoes())
+        daemon.stop(timeout=PATIENCE)
+
+    def test_a_log_whose_reader_is_gone_kills_nobody(self):
+        daemon = self.start(self.text, level="debug", capture=False)
+        daemon.process.stderr.close()
+        for _ in range(100):
+            with Client(self.address) as c:
+                self.assertTrue(c.echoes())
+        daemon.signal(signal.SIGHUP)
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        daemon.stop()
+
+    def test_it_detaches_and_is_ready_when_its_parent_ends(self):
+        self.write(self.text)
+        done = subprocess.run(
+            [LINED, "-d", "-c", self.config, "-m", self.modules],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=environment(), timeout=PATIENCE)
+        pid = self.owner_of_port()
+        try:
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with Client(self.address) as c:
+                self.assertTrue(c.echoes())
+            with open("/proc/%d/stat" % pid) as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            # Its own session, no terminal.
+            self.assertNotEqual(int(fields[3]), os.getsid(0))
+            self.assertEqual(int(fields[4]), 0)
+        finally:
+            os.kill(pid, signal.SIGTERM)
+        self.eventually(lambda: not os.path.exists("/proc/%d" % pid),
+                        "its end")
+
+    def owner_of_port(self):
+        """The process that was started with this test's config."""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/cmdline" % pid, "rb") as f:
+                    if self.config.encode() in f.read():
+                        return int(pid)
+            except OSError:
+                pass
+        self.fail("no daemon is left")
+
+    def test_detaching_fails_where_starting_does(self):
+        with Client(self.listener()):
+            self.write(self.text)
+            code, _, err = self.run_lined("-d", "-c", self.config, "-m",
+                                          self.modules, "-L", "stderr")
+            self.assertEqual(code, 3, err)
+            self.assertIn("Address already in use", err)
+
+    def listener(self):
+        s = socket.socket()
+        self.addCleanup(s.close)
+        s.bind(self.address)
+        s.listen()
+        return self.address
+
+
+if __name__ == "__main__":
+    main(180)

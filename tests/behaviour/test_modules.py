@@ -1,0 +1,434 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The module loader: what it takes, what it refuses and how it says so, and
+what a module that it took is given."""
+import os
+import shutil
+
+from lined_test import Client, DaemonTest
+from lined_test import free_port, main, service
+
+# A module whose name, ABI, size and rest each test chooses.
+PLAIN = r"""
+#include <lined/protocol.h>
+
+%(before)s
+
+static void answer(struct lined_socket *client, const struct lined_line *line)
+{
+	(void)line;
+	%(body)s
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = %(abi)s,
+	.size = %(size)s,
+	.name = "%(name)s",
+	.summary = "a module under test",
+	.handle_line = answer,
+	%(more)s
+};
+"""
+
+# Tells its options on connect and whatever happens to a client in the log.
+TELLER = r"""
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <lined/protocol.h>
+
+struct room {
+	const char *title;
+	int64_t seats;
+};
+
+struct options {
+	int64_t number, span, bytes;
+	bool flag;
+	const char *word, *kind;
+	struct lined_option_list list;
+	struct lined_option_sections rooms;
+};
+
+static const char *const kinds[] = { "tall", "short", NULL };
+
+static const struct lined_option room_options[] = {
+	{ .name = "seats", .type = LINED_OPTION_INTEGER, .fallback = "4",
+	  .min = 1, .max = 100, .offset = offsetof(struct room, seats) },
+	{ 0 },
+};
+
+static const struct lined_option options[] = {
+	{ .name = "number", .type = LINED_OPTION_INTEGER, .fallback = "7",
+	  .min = 1, .max = 99, .offset = offsetof(struct options, number) },
+	{ .name = "span", .type = LINED_OPTION_DURATION, .fallback = "2s",
+	  .offset = offsetof(struct options, span) },
+	{ .name = "bytes", .type = LINED_OPTION_SIZE, .fallback = "1k",
+	  .offset = offsetof(struct options, bytes) },
+	{ .name = "flag", .type = LINED_OPTION_BOOLEAN,
+	  .offset = offsetof(struct options, flag) },
+	{ .name = "word", .type = LINED_OPTION_STRING, .fallback = "none",
+	  .offset = offsetof(struct options, word) },
+	{ .name = "kind", .type = LINED_OPTION_STRING, .fallback = "tall",
+	  .choices = kinds, .offset = offsetof(struct options, kind) },
+	{ .name = "list", .type = LINED_OPTION_LIST,
+	  .offset = offsetof(struct options, list) },
+	{ .name = "room", .type = LINED_OPTION_SECTION,
+	  .offset = offsetof(struct options, rooms),
+	  .section = room_options, .section_size = sizeof(struct room) },
+	{ 0 },
+};
+
+static int check(const void *opts, char *error, size_t size)
+{
+	const struct options *o = opts;
+
+	if (strcmp(o->word, "forbidden") != 0)
+		return 0;
+	snprintf(error, size, "word: forbidden is forbidden");
+	return -1;
+}
+
+static void greet(struct lined_service *service, struct lined_socket *client)
+{
+	const struct options *o = lined_service_options(service);
+	const struct room *rooms = o->rooms.items;
+	char text[400];
+	int n;
+
+	n = snprintf(text, sizeof(text),
+		     "%" PRId64 " %" PRId64 " %" PRId64 " %d %s %s",
+		     o->number, o->span, o->bytes, o->flag, o->word, o->kind);
+	for (size_t i = 0; i < o->list.count; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " %s",
+			      o->list.items[i]);
+	for (size_t i = 0; i < o->rooms.count; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+			      " %s:%" PRId64, rooms[i].title, rooms[i].seats);
+	text[n++] = '\n';
+	lined_socket_send(client, text, (size_t)n);
+}
+
+static void line(struct lined_socket *client, const struct lined_line *line)
+{
+	if (line->len == 4 && memcmp(line->text, "quit", 4) == 0) {
+		lined_socket_send(client, "bye\n", 4);
+		lined_socket_close_after_flush(client, LINED_CLOSE_LOCAL, 0);
+		return;
+	}
+	lined_socket_send_line(client, line);
+}
+
+static void too_long(struct lined_socket *client)
+{
+	lined_socket_send(client, "too long\n", 9);
+}
+
+static void gone(struct lined_socket *client, enum lined_close_reason reason,
+		 int error)
+{
+	(void)error;
+	lined_service_log(lined_client_service(client), LINED_LOG_NOTICE,
+			  "gone %" PRIu64 " %s", lined_client_id(client),
+			  lined_close_reason_text(reason));
+}
+
+static int start(struct lined_service *service)
+{
+	lined_service_log(service, LINED_LOG_NOTICE, "start called");
+	return 0;
+}
+
+static void stop(struct lined_service *service)
+{
+	lined_service_log(service, LINED_LOG_NOTICE, "stop called");
+}
+
+static void task(struct lined_service *service)
+{
+	lined_service_log(service, LINED_LOG_NOTICE, "task");
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "teller",
+	.summary = "tells what it was given",
+	.handle_accept = greet,
+	.handle_line = line,
+	.handle_too_long = too_long,
+	.handle_close = gone,
+	.options = options,
+	.options_size = sizeof(struct options),
+	.check = check,
+	.start = start,
+	.stop = stop,
+	.handle_task = task,
+	.task_ms = 200,
+	.framing_fixed = LINED_FRAMING_TERMINATOR,
+	.framing = { 20, LINED_TERMINATOR_ANY, 0, LINED_TOO_LONG_SKIP,
+		     LINED_UNTERMINATED_DROP },
+};
+"""
+
+
+class Modules(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.own_modules()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.tcp = "tcp://127.0.0.1:%d" % self.port
+
+    def plain(self, file, name=None, abi="LINED_ABI",
+              size="sizeof(struct lined_protocol)", before="",
+              body='lined_socket_send(client, "fine\\n", 5);', more=""):
+        return self.build_module(file, PLAIN % {
+            "name": name or file, "abi": abi, "size": size,
+            "before": before, "body": body, "more": more})
+
+    def make_bad_ones(self):
+        """Bad modules by name, and what the refusal must say of each."""
+        self.plain("oldabi", abi="LINED_ABI + 7")
+        self.plain("misnamed", name="other")
+        self.plain("unresolved", before="void lined_no_such_call(void);",
+                   body="(void)client; lined_no_such_call();")
+        self.plain("tiny", size="8")
+        os.chmod(self.plain("group"), 0o664)
+        os.chmod(self.plain("world"), 0o646)
+        self.build_module("empty", "int lined_nothing_here(void);\n"
+                          "int lined_nothing_here(void) { return 0; }\n")
+        with open(os.path.join(self.modules, "text.so"), "w") as f:
+            f.write("this is no shared object\n")
+        os.chmod(os.path.join(self.modules, "text.so"), 0o644)
+        os.mkdir(os.path.join(self.modules, "folder.so"))
+        return {
+            "oldabi": r"ABI",
+            "misnamed": r"other",
+            "unresolved": r"lined_no_such_call",
+            "tiny": r"size|bytes|small|short",
+            "group": r"group.*writ|writ.*group",
+            "world": r"world.*writ|writ.*(world|other)",
+            "empty": r"lined_protocol",
+            "text": r"ELF|header|short",
+            "folder": r"regular|directory|[Rr]ead",
+            "missing": r"No such file",
+        }
+
+    def services(self, names):
+        text, ports = "", {}
+        for name in names:
+            ports[name] = free_port()
+            text += service("of-" + name, "tcp://127.0.0.1:%d" % ports[name],
+                            protocol=name)
+        return text, ports
+
+
+class Refused(Modules):
+    def expect_all(self, out, bad):
+        for name, message in bad.items():
+            self.assertRegex(out, r"%s(\.so)?\b.*: .*(%s)" % (name, message))
+        self.assertNotIn("echo.so", out)
+
+    def test_at_start_all_are_named_and_exit_1(self):
+        bad = self.make_bad_ones()
+        text = service("good", self.tcp) + self.services(bad)[0]
+        self.expect_all(self.start_fails(text, 1), bad)
+        code, out = self.check()
+        self.assertEqual(code, 1)
+        self.expect_all(out, bad)
+
+    def test_each_alone_is_exit_1(self):
+        bad = self.make_bad_ones()
+        for name, message in bad.items():
+            with self.subTest(name):
+                code, out = self.check(service("it", self.tcp,
+                                               protocol=name))
+                self.assertEqual(code, 1, out)
+                self.assertRegex(out, r"%s(\.so)?\b.*: .*(%s)"
+                                 % (name, message))
+
+    def test_at_reload_the_file_is_refused(self):
+        bad = self.make_bad_ones()
+        good = service("good", self.tcp)
+        daemon = self.start(good)
+        with Client(self.address) as held:
+            self.assertTrue(held.echoes())
+            text, ports = self.services(bad)
+            self.write(good + text)
+            place = daemon.reload()
+            self.expect_all("\n".join(daemon.log[place:]), bad)
+            self.assertTrue(held.echoes())
+            for port in ports.values():
+                with self.assertRaises(ConnectionRefusedError):
+                    Client(("127.0.0.1", port))
+            # The same file, mended, is taken.
+            for name in bad:
+                path = os.path.join(self.modules, name + ".so")
+                if os.path.isdir(path):
+                    os.rmdir(path)
+                elif os.path.exists(path):
+                    os.unlink(path)
+                self.plain(name)
+            daemon.reload()
+            for name, port in ports.items():
+                # What has once been looked at and refused stays so where
+                # the system's loader holds on to it; a new file does not.
+                with self.subTest(name), Client(("127.0.0.1", port)) as c:
+                    c.send(b"hello\n")
+                    self.assertEqual(c.line(), b"fine\n")
+            self.assertTrue(held.echoes())
+
+    def test_a_datagram_address_needs_a_protocol_that_takes_it(self):
+        self.plain("plain")
+        code, out = self.check(
+            'service "it" {\n\tprotocol = "plain"\n'
+            '\tlisten = { "udp://127.0.0.1:%d" }\n}\n' % self.port)
+        self.assertEqual(code, 1)
+        self.assertRegex(out, r"lined.conf:3: .*udp://127.0.0.1")
+
+    def test_a_stream_address_needs_one_too(self):
+        self.plain("gram", more=".transports = LINED_TRANSPORT_DATAGRAM,")
+        code, out = self.check(
+            'service "it" {\n\tprotocol = "gram"\n'
+            '\tlisten = { "%s" }\n}\n' % self.tcp)
+        self.assertEqual(code, 1)
+        self.assertRegex(out, r"lined.conf:3: .*tcp://127.0.0.1")
+
+
+class Taken(Modules):
+    def test_a_new_module_is_loaded_at_reload(self):
+        daemon = self.start(service("good", self.tcp))
+        self.plain("late")
+        text, ports = self.services(["late"])
+        self.write(service("good", self.tcp) + text)
+        daemon.reload()
+        with Client(("127.0.0.1", ports["late"])) as c:
+            c.send(b"hello\n")
+            self.assertEqual(c.line(), b"fine\n")
+
+    def test_members_may_be_missing_at_the_end(self):
+        # A module of an older header of the same ABI: the rest is zero.
+        self.plain("older",
+                   size="offsetof(struct lined_protocol, options)")
+        self.start(service("it", self.tcp, protocol="older"))
+        with Client(self.address) as c:
+            c.send(b"hello\n")
+            self.assertEqual(c.line(), b"fine\n")
+
+    def test_members_may_follow_that_are_not_known(self):
+        self.plain("newer", size="sizeof(struct lined_protocol) + 64")
+        self.start(service("it", self.tcp, protocol="newer"))
+        with Client(self.address) as c:
+            c.send(b"hello\n")
+            self.assertEqual(c.line(), b"fine\n")
+
+    def test_the_config_may_name_the_directory(self):
+        shutil.copytree(self.modules, self.path("others"))
+        self.modules = self.path("others")
+        self.plain("there")
+        self.write('module-dir = "%s"\n' % self.modules +
+                   service("it", self.tcp, protocol="there"))
+        code, _, err = self.run_lined("-t", "-c", self.config)
+        self.assertEqual(code, 0, err)
+
+
+class Teller(Modules):
+    def setUp(self):
+        super().setUp()
+        self.build_module("teller", TELLER)
+
+    def text(self, options="", more=""):
+        return service("it", self.tcp, protocol="teller",
+                       extra="\tteller { %s }\n%s" % (options, more))
+
+    def test_options_have_their_defaults(self):
+        self.start(service("it", self.tcp, protocol="teller"))
+        with Client(self.address) as c:
+            self.assertEqual(c.line(), b"7 2000 1024 0 none tall\n")
+
+    def test_options_are_filled_and_filled_anew(self):
+        daemon = self.start(self.text(
+            'number = 99 span = 150ms bytes = 2M flag = true word = "a b" '
+            'kind = "short" list = { "x", "y z" } room "den" { seats = 2 } '
+            'room "hall" { }'))
+        with Client(self.address) as c:
+            self.assertEqual(c.line(), b"99 150 2097152 1 a b short x y z "
+                             b"den:2 hall:4\n")
+            self.write(self.text("number = 8"))
+            daemon.reload()
+            self.assertTrue(c.echoes())
+        with Client(self.address) as c:
+            self.assertEqual(c.line(), b"8 2000 1024 0 none tall\n")
+
+    def test_bad_options_are_named_with_their_line(self):
+        code, out = self.check(
+            'service "it" {\n\tprotocol = "teller"\n\tlisten = { "%s" }\n'
+            '\tteller {\n\t\tnumber = 100\n\t\tspan = 3x\n\t\tbytes = 3m\n'
+            '\t\tflag = perhaps\n\t\tkind = "wide"\n\t\tnubmer = 3\n'
+            '\t\troom "den" { seats = 0 }\n\t\troom "den" { sets = 1 }\n'
+            '\t}\n}\n' % self.tcp)
+        self.assertEqual(code, 1)
+        for line, word in ((5, "number"), (6, "span|3x"), (7, "bytes|3m"),
+                           (8, "flag|perhaps"), (9, "kind|wide"),
+                           (10, "nubmer"), (11, "seats"), (12, "den|sets")):
+            self.assertRegex(out, r"lined\.conf:%d: .*(%s)" % (line, word))
+
+    def test_check_refuses_values(self):
+        text = self.text('word = "forbidden"')
+        code, out = self.check(text)
+        self.assertEqual(code, 1)
+        self.assertRegex(out, r"lined\.conf:\d+: .*forbidden is forbidden")
+        self.start_fails(text, 1)
+
+    def test_a_fixed_framing_key_may_not_be_set(self):
+        code, out = self.check(
+            'service "it" {\n\tprotocol = "teller"\n\tlisten = { "%s" }\n'
+            '\tframing {\n\t\tterminator = lf\n\t}\n}\n' % self.tcp)
+        self.assertEqual(code, 1)
+        self.assertRegex(out, r"lined\.conf:5: .*terminator")
+
+    def test_its_framing_is_below_the_services(self):
+        self.start(self.text())
+        with Client(self.address) as c:
+            c.line()
+            c.send(b"x" * 20 + b"\n" + b"x" * 21 + b"\nafter\n")
+            self.assertEqual(c.line(), b"x" * 20 + b"\n")
+            self.assertEqual(c.line(), b"too long\n")
+            self.assertEqual(c.line(), b"after\n")
+
+    def test_the_services_framing_is_above_it(self):
+        self.start(self.text(more="framing { line-length = 30 }"))
+        with Client(self.address) as c:
+            c.line()
+            self.assertTrue(c.echoes(b"x" * 30 + b"\n"))
+
+    def test_close_comes_once_with_its_reason(self):
+        daemon = self.start(self.text())
+        with Client(self.address) as c:
+            c.line()
+        daemon.wait_log(r"service it: gone \d+ peer")
+        with Client(self.address) as c:
+            c.line()
+            c.send(b"quit\n")
+            self.assertEqual(c.rest(), b"bye\n")
+        daemon.wait_log(r"service it: gone \d+ closed")
+        with Client(self.address) as c:
+            c.line()
+            daemon.stop()
+            self.assertEqual(c.rest(), b"")
+        gone = daemon.logged(r"service it: gone \d+")
+        self.assertEqual(len(gone), 3, gone)
+        self.assertRegex(gone[2], "shutdown")
+        self.assertEqual(len(daemon.logged("it: start called")), 1)
+        self.assertEqual(len(daemon.logged("it: stop called")), 1)
+
+    def test_the_task_runs(self):
+        daemon = self.start(self.text())
+        place = daemon.mark()
+        self.eventually(lambda: len(daemon.logged("it: task", place)) >= 3,
+                        "three tasks")
+
+
+if __name__ == "__main__":
+    main(180)

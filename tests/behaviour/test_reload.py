@@ -1,0 +1,389 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""SIGHUP: what a new configuration changes, for whom, and what it leaves
+alone. What a bad one gets is in test_config_errors.py."""
+import os
+import signal
+import socket
+import threading
+import unittest
+
+from lined_test import LINED, MODULES, Client, DaemonTest, Datagram
+from lined_test import free_port, main, service
+
+# Answers every line in capitals: a second protocol to change to.
+SHOUT = r"""
+#include <ctype.h>
+#include <string.h>
+#include <lined/protocol.h>
+
+static void shout_line(struct lined_socket *client,
+		       const struct lined_line *line)
+{
+	char text[8192];
+
+	for (size_t i = 0; i < line->len; i++)
+		text[i] = (char)toupper((unsigned char)line->text[i]);
+	text[line->len] = '\n';
+	lined_socket_send(client, text, line->len + 1);
+}
+
+static void goodbye(struct lined_socket *client, void *arg)
+{
+	(void)arg;
+	lined_socket_send(client, "GOODBYE\n", 8);
+}
+
+static void shout_drain(struct lined_service *service)
+{
+	lined_service_each_client(service, goodbye, NULL);
+}
+
+static void shout_reload(struct lined_service *service)
+{
+	lined_service_log(service, LINED_LOG_NOTICE, "shout has reloaded");
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "shout",
+	.summary = "answers in capitals",
+	.handle_line = shout_line,
+	.drain = shout_drain,
+	.reload = shout_reload,
+};
+"""
+
+
+def inode_of(port):
+    """The inode of the one socket that listens on the port, 127.0.0.1."""
+    with open("/proc/net/tcp") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    found = [r[9] for r in rows
+             if r[1] == "0100007F:%04X" % port and r[3] == "0A"]
+    assert len(found) == 1, found
+    return found[0]
+
+
+class Reload(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.tcp = "tcp://127.0.0.1:%d" % self.port
+
+    def test_an_unchanged_service_keeps_sockets_and_clients(self):
+        unix = self.path("echo.sock")
+        text = service("echo", self.tcp, "unix://" + unix,
+                       "udp://127.0.0.1:%d" % self.port)
+        daemon = self.start(text)
+        inode, file = inode_of(self.port), os.stat(unix).st_ino
+        with Client(self.address) as tcp, Client(unix) as local, \
+                Datagram(self.address) as udp:
+            tcp.send(b"half a li")
+            for _ in range(3):
+                daemon.reload()
+                self.assertEqual(inode_of(self.port), inode)
+                self.assertEqual(os.stat(unix).st_ino, file)
+                self.assertTrue(local.echoes())
+                udp.send(b"datagram\n")
+                self.assertEqual(udp.receive(), b"datagram\n")
+            tcp.send(b"ne\n")
+            self.assertEqual(tcp.line(), b"half a line\n")
+
+    def test_no_connection_is_lost_over_reloads(self):
+        daemon = self.start(service(
+            "echo", self.tcp,
+            extra="limits { connect-rate-per-address = 0 }"))
+        failed, done = [], threading.Event()
+
+        def connect():
+            while not done.is_set():
+                try:
+                    with Client(self.address) as c:
+                        if not c.echoes():
+                            failed.append("closed")
+                except OSError as error:
+                    failed.append(str(error))
+        thread = threading.Thread(target=connect)
+        thread.start()
+        try:
+            for i in range(10):
+                self.write(service(
+                    "echo", self.tcp, extra="limits { clients = %d "
+                    "connect-rate-per-address = 0 }" % (100 + i)))
+                daemon.reload()
+        finally:
+            done.set()
+            thread.join()
+        self.assertEqual(failed, [])
+
+    def test_a_service_is_added_and_removed(self):
+        other = free_port()
+        one = service("one", self.tcp)
+        two = service("two", "tcp://127.0.0.1:%d" % other)
+        daemon = self.start(one)
+        with Client(self.address) as held:
+            self.assertTrue(held.echoes())
+            self.write(one + two)
+            daemon.reload()
+            with Client(("127.0.0.1", other)) as c:
+                self.assertTrue(c.echoes())
+                self.write(one)
+                daemon.reload()
+                # It drains: an idle client is closed, nobody new comes in.
+                self.assertEqual(c.rest(), b"")
+            with self.assertRaises(ConnectionRefusedError):
+                Client(("127.0.0.1", other))
+            self.assertTrue(held.echoes())
+            self.write(one + two)
+            daemon.reload()
+            with Client(("127.0.0.1", other)) as c:
+                self.assertTrue(c.echoes())
+
+    def test_a_removed_service_answers_what_is_pending(self):
+        other = free_port()
+        keep = service("keep", "tcp://127.0.0.1:%d" % other)
+        daemon = self.start(service("gone", self.tcp) + keep)
+        said = b"".join(b"%d\n" % i for i in range(2000))
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            self.write(keep)
+            daemon.signal(signal.SIGSTOP)
+            c.send(said)
+            daemon.signal(signal.SIGHUP)
+            daemon.signal(signal.SIGCONT)
+            self.assertEqual(c.ended(), said)
+
+    def test_an_address_is_added_and_removed(self):
+        unix = self.path("echo.sock")
+        both = service("echo", self.tcp, "unix://" + unix)
+        daemon = self.start(service("echo", self.tcp))
+        with Client(self.address) as held:
+            self.assertTrue(held.echoes())
+            inode = inode_of(self.port)
+            self.write(both)
+            daemon.reload()
+            with Client(unix) as c:
+                self.assertTrue(c.echoes())
+            self.assertEqual(inode_of(self.port), inode)
+            self.write(service("echo", self.tcp))
+            daemon.reload()
+            self.assertFalse(os.path.lexists(unix))
+            self.assertTrue(held.echoes())
+
+    def test_an_address_moves_from_one_service_to_another(self):
+        other = free_port()
+        daemon = self.start(
+            service("one", self.tcp) +
+            service("two", "tcp://127.0.0.1:%d" % other))
+        self.write(service("one", "tcp://127.0.0.1:%d" % other) +
+                   service("two", self.tcp))
+        daemon.reload()
+        for port in (self.port, other):
+            with Client(("127.0.0.1", port)) as c:
+                self.assertTrue(c.echoes())
+
+    def test_changed_limits_apply_to_clients_already_there(self):
+        daemon = self.start(service("echo", self.tcp))
+        with Client(self.address) as idle, Client(self.address) as dripping:
+            self.assertTrue(idle.echoes())
+            dripping.send(b"half a line")
+            self.assertTrue(dripping.is_silent(0.3))
+            self.write(service("echo", self.tcp,
+                               extra="limits { idle-timeout = 1s }"))
+            daemon.reload()
+            with self.takes(0, 5):
+                self.assertEqual(idle.ended(), b"")
+                self.assertEqual(dripping.ended(), b"")
+
+    def test_a_limit_that_is_lifted_no_longer_closes(self):
+        daemon = self.start(service("echo", self.tcp,
+                                    extra="limits { idle-timeout = 2s }"))
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            self.write(service("echo", self.tcp,
+                               extra="limits { idle-timeout = 0 }"))
+            daemon.reload()
+            self.assertTrue(c.is_silent(3))
+            self.assertTrue(c.echoes())
+
+    def test_fewer_clients_close_nobody_but_let_nobody_in(self):
+        daemon = self.start(service("echo", self.tcp))
+        clients = [Client(self.address) for _ in range(4)]
+        for c in clients:
+            self.assertTrue(c.echoes())
+        self.write(service("echo", self.tcp, extra="limits { clients = 2 }"))
+        daemon.reload()
+        for c in clients:
+            self.assertTrue(c.echoes())
+        with Client(self.address) as c:
+            self.assertFalse(c.echoes())
+        for c in clients[:3]:
+            c.close()
+        daemon.wait_log("closed", timeout=5)
+        self.eventually(lambda: self.lets_in(), "room for one")
+        clients[3].close()
+
+    def lets_in(self):
+        with Client(self.address) as c:
+            return c.echoes()
+
+    def test_changed_defaults_apply_too(self):
+        daemon = self.start(service("echo", self.tcp))
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            self.write("defaults { limits { idle-timeout = 1s } }\n" +
+                       service("echo", self.tcp))
+            daemon.reload()
+            with self.takes(0, 5):
+                self.assertEqual(c.ended(), b"")
+
+    def test_framing_applies_to_new_clients_only(self):
+        daemon = self.start(service("echo", self.tcp))
+        with Client(self.address) as old:
+            self.assertTrue(old.echoes())
+            self.write(service(
+                "echo", self.tcp,
+                extra="framing { line-length = 5 too-long = skip }"))
+            daemon.reload()
+            self.assertTrue(old.echoes(b"longer than five\n"))
+            with Client(self.address) as new:
+                new.send(b"longer than five\nfive5\n")
+                self.assertEqual(new.line(), b"five5\n")
+                self.assertTrue(old.echoes(b"longer than five\n"))
+
+    def test_access_applies_to_new_clients(self):
+        daemon = self.start(service("echo", self.tcp))
+        self.write(service("echo", self.tcp,
+                           extra='access { deny = { "127.0.0.1" } }'))
+        daemon.reload()
+        with Client(self.address) as c:
+            self.assertFalse(c.echoes())
+        with Client(self.address, source="127.0.0.2") as c:
+            self.assertTrue(c.echoes())
+
+    def test_a_changed_protocol_gets_the_descriptor(self):
+        self.build_module("shout", SHOUT)
+        daemon = self.start(service("it", self.tcp))
+        inode = inode_of(self.port)
+        with Client(self.address) as old:
+            self.assertTrue(old.echoes())
+            self.write(service("it", self.tcp, protocol="shout"))
+            daemon.reload()
+            # Remove and add: the old clients are drained.
+            self.assertEqual(old.ended(), b"")
+        self.assertEqual(inode_of(self.port), inode)
+        with Client(self.address) as new:
+            new.send(b"hello\n")
+            self.assertEqual(new.line(), b"HELLO\n")
+
+    def test_a_protocol_hears_of_reload_and_drain(self):
+        self.build_module("shout", SHOUT)
+        keep = service("keep", "tcp://127.0.0.1:%d" % free_port())
+        daemon = self.start(keep + service("it", self.tcp, protocol="shout"))
+        with Client(self.address) as c:
+            c.send(b"hello\n")
+            self.assertEqual(c.line(), b"HELLO\n")
+            place = daemon.reload()
+            daemon.wait_log("service it: shout has reloaded", place)
+            self.write(keep)
+            daemon.reload()
+            self.assertEqual(c.ended(), b"GOODBYE\n")
+
+    def test_what_needs_a_restart_is_warned_of(self):
+        # Without -m, which would win over the config's module-dir.
+        elsewhere = self.own_modules()
+        keys = {"workers": "1", "module-dir": '"%s"' % MODULES}
+
+        def text():
+            return ("".join("%s = %s\n" % item for item in keys.items()) +
+                    service("echo", self.tcp))
+        self.write(text())
+        daemon = self.launch([LINED, "-c", self.config, "-L", "stderr"])
+        daemon.wait_notify("READY=1")
+        self.addCleanup(daemon.stop)
+        for key, value in (("workers", "2"), ("user", '"daemon"'),
+                           ("module-dir", '"%s"' % elsewhere)):
+            with self.subTest(key):
+                keys[key] = value
+                self.write(text())
+                place = daemon.reload()
+                daemon.wait_log("^<4>.*%s.*restart" % key, place)
+                with Client(self.address) as c:
+                    self.assertTrue(c.echoes())
+
+    def test_nothing_is_warned_of_where_nothing_changed(self):
+        daemon = self.start(service("echo", self.tcp))
+        place = daemon.reload()
+        daemon.stop()
+        self.assertEqual(daemon.logged("^<[0-4]>", place), [])
+        self.assertEqual(daemon.logged("restart", place), [])
+
+    def test_systemd_hears_of_it_in_order(self):
+        daemon = self.start(service("echo", self.tcp))
+        daemon.notified.clear()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_notify("RELOADING=1")
+        # Type=notify-reload asks for the clock beside it.
+        daemon.wait_notify(r"MONOTONIC_USEC=\d+$")
+        daemon.wait_notify("READY=1")
+
+    def test_reloads_leak_no_descriptor_and_little_memory(self):
+        other = free_port()
+        one = service("one", self.tcp)
+        two = service("two", "tcp://127.0.0.1:%d" % other)
+        daemon = self.start(one, level="warning")
+
+        def cycle(times):
+            for _ in range(times):
+                self.write(one + two)
+                daemon.reload()
+                self.write(one)
+                daemon.reload()
+        cycle(30)
+        descriptors, rss = daemon.descriptors(), daemon.rss_kib()
+        cycle(100)
+        self.eventually(lambda: daemon.descriptors() == descriptors,
+                        "the same descriptors")
+        if not daemon.is_sanitized():
+            self.assertLess(daemon.rss_kib() - rss, 400)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can be dropped")
+    def test_root_is_dropped_and_the_reload_still_binds_low_ports(self):
+        os.chmod(self.dir, 0o755)
+        daemon = self.start('user = "daemon"\n' + service("echo", self.tcp))
+        with open("/proc/%d/status" % daemon.pid) as f:
+            status = dict(line.rstrip("\n").split(":\t", 1)
+                          for line in f if ":\t" in line)
+        self.assertEqual(status["Uid"].split(), ["1"] * 4)
+        self.assertEqual(status["Gid"].split(), ["1"] * 4)
+        self.assertIn(status["Groups"].split(), ([], ["1"]))
+        bind_service = 1 << 10
+        for kind in ("CapPrm", "CapEff"):
+            self.assertEqual(int(status[kind], 16), bind_service)
+        with Client(self.address) as held:
+            self.assertTrue(held.echoes())
+            low = self.low_port()
+            self.write('user = "daemon"\n' + service(
+                "echo", self.tcp, "tcp://127.0.0.1:%d" % low))
+            daemon.reload()
+            with Client(("127.0.0.1", low)) as c:
+                self.assertTrue(c.echoes())
+            self.assertTrue(held.echoes())
+
+    @staticmethod
+    def low_port():
+        for port in range(1023, 600, -1):
+            with socket.socket() as s:
+                try:
+                    s.bind(("127.0.0.1", port))
+                    return port
+                except OSError:
+                    continue
+        raise AssertionError("no low port is free")
+
+
+if __name__ == "__main__":
+    main(180)

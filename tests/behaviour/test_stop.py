@@ -1,0 +1,177 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""SIGTERM and SIGINT: the daemon stops accepting, answers what has already
+been said, and is gone within drain-timeout."""
+import os
+import signal
+import threading
+import time
+
+from lined_test import Client, DaemonTest, Datagram
+from lined_test import free_port, main, service
+
+
+class Stop(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.unix = self.path("echo.sock")
+        self.text = service("echo", "tcp://127.0.0.1:%d" % self.port,
+                            "unix://" + self.unix,
+                            "udp://127.0.0.1:%d" % self.port)
+
+    def stuck(self, address=None):
+        """A client that has answers coming and reads none of them."""
+        c = Client(address or self.address, rcvbuf=4096)
+        c.fill(b"x" * 99 + b"\n")
+        return c
+
+    def test_idle_clients_are_closed_at_once(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            daemon = self.start("drain-timeout = 30s\n" + self.text)
+            with Client(self.address) as a, Client(self.unix) as b, \
+                    Client(self.address) as silent:
+                self.assertTrue(a.echoes())
+                self.assertTrue(b.echoes())
+                self.assertTrue(silent.is_silent(0.1))
+                with self.takes(0, 5):
+                    daemon.signal(number)
+                    self.assertEqual(daemon.wait(), 0)
+                for c in (a, b, silent):
+                    # The end, and not a reset.
+                    self.assertEqual(c.rest(), b"")
+
+    def test_without_clients_it_is_gone_at_once(self):
+        daemon = self.start("drain-timeout = 30s\n" + self.text)
+        with self.takes(0, 5):
+            daemon.stop()
+
+    def test_pending_input_is_answered(self):
+        daemon = self.start(self.text)
+        said = b"".join(b"line %d\r\n" % i for i in range(3000))
+        with Client(self.address) as tcp, Client(self.unix) as local, \
+                Datagram(self.address) as udp:
+            self.assertTrue(tcp.echoes())
+            self.assertTrue(local.echoes())
+            # All of it is with the kernel before the signal is.
+            daemon.signal(signal.SIGSTOP)
+            tcp.send(said)
+            local.send(said)
+            udp.send(b"datagram\n")
+            daemon.signal(signal.SIGTERM)
+            daemon.signal(signal.SIGCONT)
+            self.assertEqual(tcp.rest(), said)
+            self.assertEqual(local.rest(), said)
+            self.assertEqual(udp.receive(), b"datagram\n")
+        self.assertEqual(daemon.wait(), 0)
+
+    def test_a_slow_reader_gets_its_whole_queue(self):
+        daemon = self.start("drain-timeout = 15s\n" + self.text)
+        line = b"x" * 99 + b"\n"
+        with Client(self.address, rcvbuf=4096) as c:
+            # Buffers of the kernel and a queue of the daemon, all full.
+            sent = c.fill(line)
+            self.assertGreater(sent, 100000)
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_notify("STOPPING=1")
+            time.sleep(0.5)
+            got = c.rest()
+        self.assertEqual(daemon.wait(), 0)
+        # Lines and nothing but whole ones; all that fitted was answered.
+        self.assertEqual(got.replace(line, b""), b"")
+        self.assertEqual(len(got), sent // len(line) * len(line))
+
+    def test_what_does_not_drain_is_cut_after_the_timeout(self):
+        daemon = self.start("drain-timeout = 2s\n" + self.text)
+        with self.stuck(), self.stuck(self.unix):
+            with self.takes(1.8, 8):
+                daemon.signal(signal.SIGTERM)
+                self.assertEqual(daemon.wait(), 0)
+
+    def test_a_client_that_never_stops_sending_does_not_hold_it(self):
+        daemon = self.start("drain-timeout = 2s\n" + self.text)
+        # Both ends of the flood go on while the daemon stops.
+        ended = threading.Event()
+
+        def flood(c):
+            try:
+                while not ended.is_set():
+                    c.send(b"flood\n" * 1000)
+            except OSError:
+                pass
+
+        def drink(c):
+            c.ended()
+        with Client(self.address) as c:
+            threads = [threading.Thread(target=t, args=(c,))
+                       for t in (flood, drink)]
+            for t in threads:
+                t.start()
+            try:
+                with self.takes(0, 8):
+                    daemon.signal(signal.SIGTERM)
+                    self.assertEqual(daemon.wait(), 0)
+            finally:
+                ended.set()
+                for t in threads:
+                    t.join()
+
+    def test_a_second_signal_ends_it_at_once(self):
+        for first, second in ((signal.SIGTERM, signal.SIGTERM),
+                              (signal.SIGINT, signal.SIGTERM)):
+            daemon = self.start("drain-timeout = 60s\n" + self.text)
+            with self.stuck() as c:
+                daemon.signal(first)
+                daemon.wait_notify("STOPPING=1")
+                self.assertIsNone(daemon.process.poll())
+                with self.takes(0, 5):
+                    daemon.signal(second)
+                    # It ends by itself, and not by the signal.
+                    self.assertGreaterEqual(daemon.wait(), 0)
+                del c
+
+    def test_nobody_comes_in_while_it_drains(self):
+        daemon = self.start("drain-timeout = 60s\n" + self.text)
+        with self.stuck():
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_notify("STOPPING=1")
+            self.eventually(self.is_refused, "the listener's end")
+            self.assertFalse(os.path.lexists(self.unix))
+            daemon.signal(signal.SIGTERM)
+            daemon.wait()
+
+    def is_refused(self):
+        try:
+            with Client(self.address) as c:
+                c.ended()
+            return False
+        except ConnectionRefusedError:
+            return True
+
+    def test_a_hup_while_it_drains_changes_nothing(self):
+        daemon = self.start("drain-timeout = 2s\n" + self.text)
+        with self.stuck():
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_notify("STOPPING=1")
+            daemon.signal(signal.SIGHUP)
+            with self.takes(0, 8):
+                self.assertEqual(daemon.wait(), 0)
+        self.assertTrue(self.is_refused())
+
+    def test_it_starts_again_on_the_same_addresses(self):
+        for _ in range(3):
+            daemon = self.start(self.text)
+            with Client(self.address) as c:
+                self.assertTrue(c.echoes())
+                # The daemon closes first: its side waits in TIME_WAIT.
+                daemon.stop()
+
+    def test_start_and_stop_are_in_the_log(self):
+        daemon = self.start(self.text, level="notice")
+        daemon.stop()
+        self.assertTrue(daemon.logged("^<5>"))
+
+
+if __name__ == "__main__":
+    main(180)
