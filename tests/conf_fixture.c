@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Config files for the suites, and protocols without code. Messages are shown
+ * without the directory, so that tests can spell them out whole.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "conf_fixture.h"
+
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOADS_MAX 64
+
+static char directory[64];
+static struct conf *loads[LOADS_MAX];
+static size_t load_count;
+static struct conf_errors last;
+static char errors_text[16384], warnings_text[16384];
+
+/* ---- protocols ------------------------------------------------------- */
+
+static const char *const relay_modes[] = {"hub", "upstream", "proxy", NULL};
+static const char *const relay_orders[] = {"filter", "dedupe", "tag", NULL};
+
+static const struct lined_option room_options[] = {
+	{.name = "topic",
+	 .type = LINED_OPTION_STRING,
+	 .fallback = "none",
+	 .offset = offsetof(struct fake_room, topic)},
+	{.name = "size",
+	 .type = LINED_OPTION_SIZE,
+	 .fallback = "2k",
+	 .offset = offsetof(struct fake_room, size)},
+	{.name = "open",
+	 .type = LINED_OPTION_BOOLEAN,
+	 .fallback = "yes",
+	 .offset = offsetof(struct fake_room, open)},
+	{.name = NULL},
+};
+
+static const struct lined_option relay_options[] = {
+	{.name = "mode",
+	 .type = LINED_OPTION_STRING,
+	 .fallback = "hub",
+	 .offset = offsetof(struct fake_relay, mode),
+	 .choices = relay_modes},
+	{.name = "filter",
+	 .type = LINED_OPTION_LIST,
+	 .offset = offsetof(struct fake_relay, filter)},
+	{.name = "order",
+	 .type = LINED_OPTION_LIST,
+	 .offset = offsetof(struct fake_relay, order),
+	 .choices = relay_orders},
+	{.name = "retry-min",
+	 .type = LINED_OPTION_DURATION,
+	 .fallback = "1s",
+	 .min = 100,
+	 .max = 60000,
+	 .offset = offsetof(struct fake_relay, retry_ms)},
+	{.name = "hold",
+	 .type = LINED_OPTION_SIZE,
+	 .offset = offsetof(struct fake_relay, hold)},
+	{.name = "level",
+	 .type = LINED_OPTION_INTEGER,
+	 .fallback = "-3",
+	 .min = -5,
+	 .max = 20,
+	 .offset = offsetof(struct fake_relay, level)},
+	{.name = "loopback",
+	 .type = LINED_OPTION_BOOLEAN,
+	 .offset = offsetof(struct fake_relay, loopback)},
+	{.name = "room",
+	 .type = LINED_OPTION_SECTION,
+	 .offset = offsetof(struct fake_relay, rooms),
+	 .section = room_options,
+	 .section_size = sizeof(struct fake_room)},
+	{.name = NULL},
+};
+
+static int relay_check(const void *options, char *error, size_t size)
+{
+	const struct fake_relay *relay = options;
+
+	if (relay->level != 13)
+		return 0;
+	snprintf(error, size, "level 13 brings bad luck");
+	return -1;
+}
+
+static const struct lined_option faulty_options[] = {
+	{.name = "size", .type = LINED_OPTION_SIZE, .fallback = "much"},
+	{.name = NULL},
+};
+
+static const struct lined_protocol protocols[] = {
+	{.name = "echo",
+	 .transports = LINED_TRANSPORT_STREAM | LINED_TRANSPORT_DATAGRAM},
+	{.name = "relay",
+	 .flags = LINED_NO_IDLE_TIMEOUT,
+	 .options = relay_options,
+	 .options_size = sizeof(struct fake_relay),
+	 .check = relay_check},
+	{.name = "fixed",
+	 .framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_LINE_LENGTH,
+	 .framing = {82, LINED_TERMINATOR_BYTE, 0, LINED_TOO_LONG_SKIP,
+		     LINED_UNTERMINATED_DELIVER}},
+	{.name = "beacon", .transports = LINED_TRANSPORT_DATAGRAM},
+	{.name = "faulty",
+	 .options = faulty_options,
+	 .options_size = sizeof(int64_t)},
+};
+
+static const struct lined_protocol *find_protocol(void *arg,
+						  const char *module_dir,
+						  const char *name, char *error,
+						  size_t size)
+{
+	size_t i;
+
+	(void)arg, (void)module_dir;
+	for (i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
+		if (strcmp(protocols[i].name, name) == 0)
+			return &protocols[i];
+	snprintf(error, size, "/usr/lib/lined/%s.so: not here", name);
+	return NULL;
+}
+
+const struct conf_env fixture_env = {.find_protocol = find_protocol};
+
+/* ---- files ----------------------------------------------------------- */
+
+void fixture_setup(void)
+{
+	snprintf(directory, sizeof(directory), "/tmp/lined-conf-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	conf_errors_init(&last);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type,
+			struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+void fixture_teardown(void)
+{
+	while (load_count > 0)
+		conf_free(loads[--load_count]);
+	conf_errors_fini(&last);
+	nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *fixture_path(const char *name)
+{
+	static char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return path;
+}
+
+void fixture_write_bytes(const char *name, const void *bytes, size_t len)
+{
+	FILE *file = fopen(fixture_path(name), "w");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_eq(fwrite(bytes, 1, len, file), len);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+void fixture_write(const char *name, const char *text)
+{
+	fixture_write_bytes(name, text, strlen(text));
+}
+
+/* ---- loads ----------------------------------------------------------- */
+
+/* All messages, with the directory cut out wherever it stands. */
+static void collect(const struct conf_messages *messages, char *text,
+		    size_t size)
+{
+	size_t i, cut = strlen(directory) + 1, used = 0;
+	char prefix[sizeof(directory) + 1];
+	const char *p;
+
+	snprintf(prefix, sizeof(prefix), "%s/", directory);
+	for (i = 0; i < messages->count; i++) {
+		for (p = messages->items[i].text; *p != '\0'; p++) {
+			if (strncmp(p, prefix, cut) == 0)
+				p += cut;
+			ck_assert_uint_lt(used + 2, size);
+			text[used++] = *p;
+		}
+		text[used++] = '\n';
+	}
+	text[used] = '\0';
+}
+
+struct conf *fixture_load_with(const char *name, const struct conf_env *env)
+{
+	struct conf *conf;
+
+	conf_errors_fini(&last);
+	conf_errors_init(&last);
+	conf = conf_load(fixture_path(name), env, &last);
+	collect(&last.errors, errors_text, sizeof(errors_text));
+	collect(&last.warnings, warnings_text, sizeof(warnings_text));
+	ck_assert_int_eq(conf == NULL, last.errors.count > 0);
+	if (conf != NULL) {
+		ck_assert_uint_lt(load_count, LOADS_MAX);
+		loads[load_count++] = conf;
+	}
+	return conf;
+}
+
+struct conf *fixture_load(const char *name)
+{
+	return fixture_load_with(name, &fixture_env);
+}
+
+const char *fixture_errors(void)
+{
+	return errors_text;
+}
+
+const char *fixture_warnings(void)
+{
+	return warnings_text;
+}
+
+const struct conf *fixture_good(const char *text)
+{
+	fixture_write("lined.conf", text);
+	fixture_load("lined.conf");
+	ck_assert_str_eq(errors_text, "");
+	return loads[load_count - 1];
+}
+
+/* On one line, so that the line of what is in it is its own, plus one. */
+static void write_service(const char *text)
+{
+	char whole[8192];
+	int len;
+
+	len = snprintf(whole, sizeof(whole),
+		       "service \"s\" { protocol = \"echo\" "
+		       "listen = \"tcp://127.0.0.1:7007\"\n%s\n}\n",
+		       text);
+	ck_assert_int_lt(len, (int)sizeof(whole));
+	fixture_write("lined.conf", whole);
+	fixture_load("lined.conf");
+}
+
+const struct conf_service *fixture_good_service(const char *text)
+{
+	write_service(text);
+	ck_assert_str_eq(errors_text, "");
+	return &loads[load_count - 1]->services[0];
+}
+
+/* "3: what" of the expected ones means "lined.conf:3: what". */
+static void expect(const char *messages)
+{
+	char wanted[sizeof(errors_text)];
+	size_t used = 0;
+	bool begin = true;
+
+	for (; *messages != '\0'; messages++) {
+		if (begin && *messages >= '0' && *messages <= '9')
+			used += (size_t)snprintf(wanted + used,
+						 sizeof(wanted) - used,
+						 "lined.conf:");
+		ck_assert_uint_lt(used + 1, sizeof(wanted));
+		wanted[used++] = *messages;
+		begin = *messages == '\n';
+	}
+	wanted[used] = '\0';
+	ck_assert_str_eq(errors_text, wanted);
+}
+
+void fixture_bad(const char *text, const char *messages)
+{
+	fixture_write("lined.conf", text);
+	fixture_load("lined.conf");
+	expect(messages);
+}
+
+void fixture_bad_service(const char *text, const char *messages)
+{
+	write_service(text);
+	expect(messages);
+}
+
+TCase *fixture_case(Suite *suite, const char *name)
+{
+	TCase *tcase = tcase_create(name);
+
+	tcase_add_checked_fixture(tcase, fixture_setup, fixture_teardown);
+	/* Valgrind is slow, and nothing here may hang. */
+	tcase_set_timeout(tcase, 60);
+	suite_add_tcase(suite, tcase);
+	return tcase;
+}
+
+int fixture_main(Suite *(*make)(void))
+{
+	SRunner *runner = srunner_create(make());
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

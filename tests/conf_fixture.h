@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the suites of the configuration share: config files in a directory of
+ * their own, protocols that are only tables, loads whose messages can be asked
+ * for. Checks nothing by itself but that its files can be written.
+ */
+#ifndef CONF_FIXTURE_H
+#define CONF_FIXTURE_H
+
+#include <check.h>
+
+#include "conf.h"
+
+/* The options of the protocol "relay". */
+struct fake_room {
+	const char *title;
+	const char *topic;
+	int64_t size;
+	bool open;
+};
+
+struct fake_relay {
+	const char *mode;
+	struct lined_option_list filter;
+	struct lined_option_list order;
+	int64_t retry_ms;
+	int64_t hold;
+	int64_t level;
+	bool loopback;
+	struct lined_option_sections rooms;
+};
+
+/*
+ * Protocols: "echo" (stream and datagram, no options), "relay" (stream, the
+ * options above, no idle timeout; check refuses level = 13), "fixed" (framing
+ * of its own, terminator and line-length fixed), "beacon" (datagram only),
+ * "faulty" (a default that cannot be read).
+ */
+extern const struct conf_env fixture_env;
+
+/* Before and after each test: an empty directory, and its removal. */
+void fixture_setup(void);
+void fixture_teardown(void);
+
+/* The path of a file in it. Valid until the next call. */
+const char *fixture_path(const char *name);
+
+void fixture_write(const char *name, const char *text);
+void fixture_write_bytes(const char *name, const void *bytes, size_t len);
+
+/* Loads a file of the directory; the result goes at teardown. */
+struct conf *fixture_load(const char *name);
+struct conf *fixture_load_with(const char *name, const struct conf_env *env);
+
+/* Writes text as lined.conf and loads it; it must be good. */
+const struct conf *fixture_good(const char *text);
+
+/* The same inside of service "s" { protocol = "echo" listen = ... }. */
+const struct conf_service *fixture_good_service(const char *text);
+
+/*
+ * Writes text as lined.conf and loads it; it must be refused with exactly
+ * these messages, "LINE: what" or "FILE:LINE: what", in this order, each
+ * followed by \n.
+ */
+void fixture_bad(const char *text, const char *messages);
+void fixture_bad_service(const char *text, const char *messages);
+
+/* Of the last load, each followed by \n, without the directory. */
+const char *fixture_errors(void);
+const char *fixture_warnings(void);
+
+/* main() of a suite. */
+int fixture_main(Suite *(*make)(void));
+TCase *fixture_case(Suite *suite, const char *name);
+
+#endif

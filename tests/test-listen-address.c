@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listen addresses as the config writes them, and socket addresses as text.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "listen_address.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "address.h"
+
+static struct listen_address parse(const char *text)
+{
+	struct listen_address listen;
+	char error[200] = "";
+
+	ck_assert_msg(
+		listen_address_parse(text, &listen, error, sizeof(error)) == 0,
+		"%s: %s", text, error);
+	ck_assert_str_eq(listen.text, text);
+	return listen;
+}
+
+static void refused(const char *text, const char *why)
+{
+	struct listen_address listen;
+	char error[200] = "";
+
+	ck_assert_msg(
+		listen_address_parse(text, &listen, error, sizeof(error)) == -1,
+		"%s was read", text);
+	ck_assert_msg(strstr(error, why) != NULL, "%s: %s, not %s", text, error,
+		      why);
+}
+
+/* The endpoints as text, with a ? behind the optional ones. */
+static const char *endpoints(const struct listen_address *listen)
+{
+	static char text[200];
+	char one[ADDRESS_TEXT_MAX];
+	size_t i, used = 0;
+
+	text[0] = '\0';
+	for (i = 0; i < listen->endpoint_count; i++)
+		used += (size_t)snprintf(
+			text + used, sizeof(text) - used, "%s%s%s",
+			i > 0 ? " " : "",
+			address_format(
+				(const struct sockaddr *)&listen->endpoints[i]
+					.address,
+				one, sizeof(one)),
+			listen->endpoints[i].optional ? "?" : "");
+	return text;
+}
+
+START_TEST(every_kind_is_read)
+{
+	struct listen_address l;
+
+	l = parse("tcp://192.0.2.1:7007");
+	ck_assert_int_eq(l.kind, LISTEN_TCP);
+	ck_assert_str_eq(endpoints(&l), "192.0.2.1:7007");
+	l = parse("tls://[2001:db8::1]:7010");
+	ck_assert_int_eq(l.kind, LISTEN_TLS);
+	ck_assert(listen_address_is_tls(&l));
+	ck_assert_str_eq(endpoints(&l), "[2001:db8::1]:7010");
+	l = parse("udp://127.0.0.1:65535");
+	ck_assert_int_eq(l.kind, LISTEN_UDP);
+	ck_assert_str_eq(endpoints(&l), "127.0.0.1:65535");
+	l = parse("unix:///run/lined/echo.sock");
+	ck_assert_int_eq(l.kind, LISTEN_UNIX);
+	ck_assert_str_eq(l.path, "/run/lined/echo.sock");
+	ck_assert_uint_eq(l.endpoint_count, 0);
+	l = parse("systemd:echo");
+	ck_assert_int_eq(l.kind, LISTEN_SYSTEMD);
+	ck_assert_str_eq(l.name, "echo");
+	ck_assert(!listen_address_is_tls(&l));
+	l = parse("systemd+tls:echo-tls");
+	ck_assert_int_eq(l.kind, LISTEN_SYSTEMD_TLS);
+	ck_assert(listen_address_is_tls(&l));
+}
+END_TEST
+
+START_TEST(star_and_localhost_are_both_families)
+{
+	struct listen_address l = parse("tcp://*:7007");
+
+	ck_assert_str_eq(endpoints(&l), "0.0.0.0:7007 [::]:7007?");
+	l = parse("udp://localhost:7007");
+	ck_assert_str_eq(endpoints(&l), "127.0.0.1:7007 [::1]:7007?");
+}
+END_TEST
+
+START_TEST(ipv6_any_is_ipv6_only)
+{
+	struct listen_address l = parse("tcp://[::]:7007");
+
+	ck_assert_str_eq(endpoints(&l), "[::]:7007");
+}
+END_TEST
+
+START_TEST(ports_are_decimal)
+{
+	struct listen_address l = parse("tcp://127.0.0.1:0010");
+
+	ck_assert_str_eq(endpoints(&l), "127.0.0.1:10");
+}
+END_TEST
+
+START_TEST(bad_addresses_say_why)
+{
+	char path[200] = "unix:///";
+
+	refused("tcp://127.0.0.1:0", "not 1 to 65535");
+	refused("tcp://127.0.0.1:65536", "not 1 to 65535");
+	refused("tcp://127.0.0.1:99999999999999999999", "not 1 to 65535");
+	refused("tcp://127.0.0.1:-1", "not 1 to 65535");
+	refused("tcp://127.0.0.1:7007x", "not 1 to 65535");
+	refused("tcp://127.0.0.1:", "not 1 to 65535");
+	refused("tcp://127.0.0.1", "port is missing");
+	refused("tcp://", "port is missing");
+	refused("tcp://:7007", "host is missing");
+	refused("tcp://[]:7007", "host is missing");
+	refused("tcp://[::1]7007", "port is missing");
+	refused("tcp://[::1", "] is missing");
+	refused("tcp://::1:7007", "in brackets");
+	refused("tcp://[127.0.0.1]:7007", "brackets are for IPv6");
+	refused("tcp://[*]:7007", "not a numeric address");
+	refused("tcp://[::ffff:192.0.2.1]:7007", "as IPv4");
+	refused("tcp://[fe80::1%nosuch]:7007", "no such network interface");
+	refused("tcp://example.org:7007", "not a numeric address");
+	refused("tcp://127.1:7007", "not a numeric address");
+	refused("tcp://010.0.0.1:7007", "not a numeric address");
+	refused("tcp:/127.0.0.1:7007", "begins with");
+	refused("TCP://127.0.0.1:7007", "begins with");
+	refused("127.0.0.1:7007", "begins with");
+	refused("", "begins with");
+	refused("unix://run/echo.sock", "not absolute");
+	refused("unix://", "not absolute");
+	refused("unix:///run/", "is a directory");
+	refused("systemd:", "name is missing");
+	refused("systemd:a:b", "neither spaces nor colons");
+	refused("systemd+tls:a b", "neither spaces nor colons");
+	memset(path + 8, 'x', 150);
+	refused(path, "longer than 107");
+}
+END_TEST
+
+START_TEST(longest_unix_path_is_taken)
+{
+	char text[200] = "unix:///";
+	struct sockaddr_un un;
+
+	memset(text + 8, 'x', sizeof(un.sun_path) - 2);
+	ck_assert_uint_eq(strlen(parse(text).path), sizeof(un.sun_path) - 1);
+}
+END_TEST
+
+START_TEST(long_hosts_are_refused)
+{
+	char text[300] = "tcp://";
+
+	memset(text + 6, '1', 200);
+	strcpy(text + 206, ":1");
+	refused(text, "host is too long");
+}
+END_TEST
+
+static bool equal(const char *a, const char *b)
+{
+	struct listen_address x = parse(a), y = parse(b);
+
+	ck_assert_int_eq(listen_address_equal(&x, &y),
+			 listen_address_equal(&y, &x));
+	return listen_address_equal(&x, &y);
+}
+
+START_TEST(equal_is_by_place_not_by_text)
+{
+	ck_assert(equal("tcp://[::1]:7", "tcp://[0:0::1]:07"));
+	ck_assert(equal("unix:///a", "unix:///a"));
+	ck_assert(equal("systemd:a", "systemd:a"));
+	ck_assert(!equal("systemd:a", "systemd+tls:a"));
+	ck_assert(!equal("tcp://127.0.0.1:7", "tls://127.0.0.1:7"));
+	ck_assert(!equal("tcp://127.0.0.1:7", "tcp://localhost:7"));
+	ck_assert(!equal("tcp://127.0.0.1:7", "tcp://127.0.0.1:8"));
+	ck_assert(!equal("unix:///a", "unix:///b"));
+}
+END_TEST
+
+static bool overlap(const char *a, const char *b)
+{
+	struct listen_address x = parse(a), y = parse(b);
+
+	ck_assert_int_eq(listen_address_overlap(&x, &y),
+			 listen_address_overlap(&y, &x));
+	return listen_address_overlap(&x, &y);
+}
+
+START_TEST(overlap_is_what_cannot_both_be_bound)
+{
+	ck_assert(overlap("tcp://127.0.0.1:7", "tls://127.0.0.1:7"));
+	ck_assert(overlap("tcp://127.0.0.1:7", "tcp://*:7"));
+	ck_assert(overlap("tcp://[::1]:7", "tcp://localhost:7"));
+	ck_assert(overlap("tcp://[::]:7", "tcp://*:7"));
+	ck_assert(overlap("udp://0.0.0.0:7", "udp://127.0.0.1:7"));
+	ck_assert(overlap("unix:///a", "unix:///a"));
+	ck_assert(overlap("systemd:a", "systemd+tls:a"));
+	ck_assert(!overlap("tcp://127.0.0.1:7", "udp://127.0.0.1:7"));
+	ck_assert(!overlap("tcp://127.0.0.1:7", "tcp://[::]:7"));
+	ck_assert(!overlap("tcp://127.0.0.1:7", "tcp://127.0.0.2:7"));
+	ck_assert(!overlap("tcp://*:7", "tcp://*:8"));
+	ck_assert(!overlap("unix:///a", "systemd:a"));
+}
+END_TEST
+
+static const char *text_of(const void *address)
+{
+	static char text[ADDRESS_TEXT_MAX];
+
+	return address_format(address, text, sizeof(text));
+}
+
+START_TEST(addresses_have_one_text)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
+	struct sockaddr_storage s;
+	char host[ADDRESS_TEXT_MAX];
+	socklen_t len;
+
+	ck_assert_int_eq(address_parse("192.0.2.1", 5123, &s, &len), 0);
+	ck_assert_str_eq(text_of(&s), "192.0.2.1:5123");
+	ck_assert_int_eq(address_parse("2001:DB8:0::1", 5123, &s, &len), 0);
+	ck_assert_str_eq(text_of(&s), "[2001:db8::1]:5123");
+	ck_assert_str_eq(
+		address_format_host((struct sockaddr *)&s, host, sizeof(host)),
+		"2001:db8::1");
+	ck_assert_int_eq(address_parse("::ffff:192.0.2.1", 1, &s, &len), 0);
+	ck_assert_str_eq(text_of(&s), "192.0.2.1:1");
+	ck_assert_int_eq(address_parse("fe80::1%1", 2, &s, &len), 0);
+	ck_assert_str_eq(text_of(&s), "[fe80::1%1]:2");
+	ck_assert_str_eq(text_of(&un), "unix");
+	ck_assert_str_eq(text_of(&none), "unknown");
+}
+END_TEST
+
+START_TEST(longest_address_fits_its_room)
+{
+	struct sockaddr_storage s;
+	socklen_t len;
+
+	ck_assert_int_eq(address_parse("fe80:1111:2222:3333:4444:5555:6666:7777"
+				       "%4294967295",
+				       65535, &s, &len),
+			 0);
+	ck_assert_str_eq(text_of(&s), "[fe80:1111:2222:3333:4444:5555:6666:7777"
+				      "%4294967295]:65535");
+}
+END_TEST
+
+START_TEST(names_are_no_addresses)
+{
+	struct sockaddr_storage s;
+	socklen_t len;
+
+	ck_assert_int_eq(address_parse("localhost", 1, &s, &len), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_int_eq(address_parse("", 1, &s, &len), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_int_eq(address_parse("::1%nosuch", 1, &s, &len), -1);
+	ck_assert_int_eq(errno, ENODEV);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("listen-address");
+	TCase *tcase = tcase_create("listen-address");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, every_kind_is_read);
+	tcase_add_test(tcase, star_and_localhost_are_both_families);
+	tcase_add_test(tcase, ipv6_any_is_ipv6_only);
+	tcase_add_test(tcase, ports_are_decimal);
+	tcase_add_test(tcase, bad_addresses_say_why);
+	tcase_add_test(tcase, longest_unix_path_is_taken);
+	tcase_add_test(tcase, long_hosts_are_refused);
+	tcase_add_test(tcase, equal_is_by_place_not_by_text);
+	tcase_add_test(tcase, overlap_is_what_cannot_both_be_bound);
+	tcase_add_test(tcase, addresses_have_one_text);
+	tcase_add_test(tcase, longest_address_fits_its_room);
+	tcase_add_test(tcase, names_are_no_addresses);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
