@@ -1,0 +1,238 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The rules of the tree that a compiler does not know: who includes what, who
+# makes threads, who exits, what a public header may declare. Reads sources
+# and compiles headers; runs nothing of lined.
+set -eu
+
+: "${CC:=cc}"
+top=$(cd "$(dirname "$0")/.." && pwd)
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+cd "$top"
+
+cases=0
+faults=0
+
+# case NAME: what was written to $tmp/out is a fault, a line each.
+case_is()
+{
+	cases=$((cases + 1))
+	if [ -s "$tmp/out" ]; then
+		faults=$((faults + 1))
+		echo "FAIL: $1"
+		sed 's/^/    /' "$tmp/out"
+	else
+		echo "PASS: $1"
+	fi
+}
+
+# The sources without their comments and strings, so that prose may say
+# exit(); a copy of the tree at $tmp/src.
+strip='
+	s/"([^"\\]|\\.)*"/""/g
+	:comment
+	s,/\*([^*]|\*+[^*/])*\*+/,,g
+	/\/\*/ {
+		N
+		b comment
+	}
+'
+for file in $(find lib daemon tools -name '*.[ch]' 2>/dev/null); do
+	mkdir -p "$tmp/src/$(dirname "$file")"
+	# Includes keep their quoted names.
+	sed -E "/^#[[:space:]]*include/b
+$strip" "$file" >"$tmp/src/$file"
+done
+cd "$tmp/src"
+
+# The files among those given that have the pattern, without those allowed.
+only()
+{
+	pattern=$1
+	allowed=$2
+	shift 2
+	find "$@" -name '*.[ch]' -exec grep -nE "$pattern" {} + |
+		grep -vE "^($allowed):" >"$tmp/out" || :
+}
+
+only '#[[:space:]]*include[[:space:]]*[<"]confuse\.h' \
+	'daemon/conf_parse\.c' lib daemon
+case_is "only conf_parse.c includes confuse.h"
+
+only '#[[:space:]]*include[[:space:]]*[<"]openssl/' \
+	'lib/(transport_)?tls[a-z_]*\.[ch]' lib daemon
+case_is "only the TLS transport includes OpenSSL"
+
+only '(^|[^a-z_>.])(exit|_exit|_Exit|quick_exit|err|errx|verr|verrx)[[:space:]]*\(' \
+	'daemon/main\.c' lib daemon
+# Detaching ends the processes that fork() leaves behind, not the daemon.
+grep -vE '^daemon/detach\.c:.*_exit' "$tmp/out" >"$tmp/out2" || :
+mv "$tmp/out2" "$tmp/out"
+case_is "only main.c exits"
+
+only '(^|[^a-z_>.])(abort|assert)[[:space:]]*\(' '-' lib
+case_is "lib/ never aborts"
+
+only '(^|[^a-z_>.])(pthread_create|thrd_create)[[:space:]]*\(' \
+	'daemon/worker\.c|daemon/log_writer\.c|lib/resolver\.c' lib daemon
+case_is "only workers, the resolver and the log writer make threads"
+
+only '(^|[^a-z_>.])(v?syslog|openlog|perror|v?f?printf|puts|fputs)[[:space:]]*\(' \
+	'-' lib
+case_is "lib/ never logs"
+
+only '(^|[^a-z_])select[[:space:]]*\(|FD_SET' '-' lib daemon
+case_is "nothing uses select"
+
+# ---- the direction of includes --------------------------------------------
+
+find lib -name '*.[ch]' -exec grep -nE '#[[:space:]]*include[[:space:]]*"' {} + |
+	while IFS= read -r hit; do
+		name=$(echo "$hit" | sed -E 's/.*"([^"]*)".*/\1/')
+		[ "$name" = config.h ] || [ -e "lib/$name" ] || echo "$hit"
+	done >"$tmp/out"
+find lib -name '*.[ch]' \
+	-exec grep -nE 'include[[:space:]]*<lined/(protocol|service|bus|registry)\.h>' {} + \
+	>>"$tmp/out" || :
+case_is "lib/ includes nothing of the daemon"
+
+grep -nE '#[[:space:]]*include' daemon/protocols/*.c |
+	grep -vE '<lined/(api|buffer|dispatcher|line|socket|timer|protocol|service|bus|registry)\.h>' |
+	grep -E '"|<lined/' >"$tmp/out" || :
+case_is "protocols include public headers only"
+
+if [ -d tools ]; then
+	find tools -name '*.[ch]' \
+		-exec grep -nE '#[[:space:]]*include[[:space:]]*"' {} + |
+		while IFS= read -r hit; do
+			name=$(echo "$hit" | sed -E 's/.*"([^"]*)".*/\1/')
+			[ "$name" = config.h ] || [ -e "lib/$name" ] ||
+				[ -e "tools/$name" ] || echo "$hit"
+		done >"$tmp/out"
+	case_is "tools include lib/ and themselves only"
+fi
+
+grep -hoE '#[[:space:]]*include[[:space:]]*[<"][^>"]*' \
+	lib/lined/*.h daemon/lined/*.h | sed -E 's/.*[<"]//' | sort -u |
+	while IFS= read -r name; do
+		case $name in
+		lined/*)
+			[ -e "lib/$name" ] || [ -e "daemon/$name" ] ||
+				echo "$name"
+			;;
+		std*.h | sys/socket.h | sys/types.h | sys/uio.h) ;;
+		*) echo "$name" ;;
+		esac
+	done >"$tmp/out"
+case_is "public headers include libc only"
+
+# Mutable objects at file level: lines that begin in the first column, end in
+# a semicolon or an initialiser and are neither constant nor a declaration.
+grep -nE '^static [^(]*(;|= *[^=]*)$' lib/*.c |
+	grep -vE ':static( inline)? (const |_Atomic const )|[*] ?const |enum [a-z_]+;|struct [a-z_]+;' \
+	>"$tmp/out" || :
+case_is "lib/ has no mutable globals"
+
+# ---- public headers --------------------------------------------------------
+
+cd "$top"
+for header in lib/lined/*.h daemon/lined/*.h; do
+	name=lined/${header##*/}
+	for language in c c++; do
+		standard=c11
+		[ $language = c ] || standard=c++11
+		if [ $language = c++ ]; then
+			# A C++ compiler is not a part of every machine.
+			echo 'int main() { return 0; }' >"$tmp/try.cc"
+			$CC -x c++ -fsyntax-only "$tmp/try.cc" 2>/dev/null ||
+				continue
+		fi
+		printf "#include <%s>\ntypedef int not_empty;\n" "$name" \
+			>"$tmp/alone.h.c"
+		$CC -x $language -std=$standard -Wall -Wextra -Wpedantic \
+			-Werror -fsyntax-only -I"$top/lib" -I"$top/daemon" \
+			"$tmp/alone.h.c" >"$tmp/out" 2>&1 || :
+		case_is "$name compiles alone as $standard"
+	done
+done
+
+# Private headers compile alone too.
+for header in lib/*.h daemon/*.h; do
+	echo "#include \"$top/$header\"" >"$tmp/alone.h.c"
+	$CC -x c -std=gnu11 -D_GNU_SOURCE -Wall -Werror -fsyntax-only \
+		-I"$top/lib" -I"$top/daemon" ${CONFUSE_CFLAGS-} \
+		"$tmp/alone.h.c" 2>&1 | grep error
+done >"$tmp/out" || :
+case_is "every header of the tree compiles alone"
+
+# Names at file level of a public header: macros, tags, enumerators, functions.
+for header in lib/lined/*.h daemon/lined/*.h; do
+	sed -nE 's/^#define[[:space:]]+([A-Za-z_0-9]+).*/\1/p' "$header"
+	cp "$header" "$tmp/names.h"
+	printf '#include <%s>\n' "lined/${header##*/}" |
+		$CC -E -x c -std=c11 -I"$top/lib" -I"$top/daemon" - |
+		awk -v want="/lined/${header##*/}\"" '
+			/^# [0-9]+ / { mine = index($0, want) > 0; next }
+			mine { print }' |
+		tr '\n\t' '  ' |
+		sed -E 's/__attribute__ *\(\([^()]*(\([^()]*\))?[^()]*\)\)/ /g;
+			s/extern "C" \{//g; s/([;{}])/\1\n/g' |
+		awk '
+		# Only what stands at level 0, and enumerators.
+		{
+			text = $0
+			if (depth == 0 && match(text, /(struct|enum|union) +[a-z_0-9]+ *\{/)) {
+				tag = substr(text, RSTART, RLENGTH)
+				sub(/^(struct|enum|union) +/, "", tag)
+				sub(/ *\{/, "", tag)
+				print tag
+				enumeration = text ~ /enum/
+			} else if (depth == 0 && match(text, /[A-Za-z_0-9]+ *\(/)) {
+				name = substr(text, RSTART, RLENGTH)
+				sub(/ *\(/, "", name)
+				print name
+			} else if (depth == 1 && enumeration) {
+				n = split(text, part, ",")
+				for (i = 1; i <= n; i++) {
+					gsub(/=.*|[ }]/, "", part[i])
+					if (part[i] != "")
+						print part[i]
+				}
+			}
+			depth += gsub(/\{/, "{", text) - gsub(/\}/, "}", text)
+			if (depth == 0)
+				enumeration = 0
+		}'
+done | sort -u >"$tmp/names"
+grep -vE '^(lined_|LINED_)' "$tmp/names" >"$tmp/out" || :
+[ "$(wc -l <"$tmp/names")" -gt 100 ] ||
+	echo "only $(wc -l <"$tmp/names") names were found" >>"$tmp/out"
+case_is "what a public header declares begins with lined_ or LINED_"
+
+# ---- the daemon's dynamic symbols ------------------------------------------
+
+# Every function of the public headers is there for modules, and nothing that
+# does not bear the prefix.
+if [ -n "${LINED-}" ] && command -v nm >/dev/null; then
+	# What bears a version is a copy of a library's object.
+	nm -D --defined-only "$LINED" | awk '$3 !~ /@/ { print $3 }' |
+		sort -u >"$tmp/exported"
+	# shellcheck disable=SC2086 # a list
+	cat ${PUBLIC_HEADERS:-lib/lined/*.h daemon/lined/*.h} |
+		tr '\n\t' '  ' |
+		sed -E 's/LINED_API/\n&/g' | grep '^LINED_API' |
+		sed -E 's/^LINED_API +//; s/ *\(.*//; s/.*[ *]//' |
+		grep '^lined_' | sort -u >"$tmp/declared"
+	grep -vxFf "$tmp/exported" "$tmp/declared" >"$tmp/out" || :
+	[ -s "$tmp/declared" ] || echo "nothing is declared" >>"$tmp/out"
+	case_is "every public function can be found by a module"
+
+	# The linker's own names, and those of a sanitizer's runtime.
+	grep -vE '^(lined_|_(init|fini|start|edata|end|IO_stdin_used)$|data_start$|__)' \
+		"$tmp/exported" >"$tmp/out" || :
+	case_is "lined exports nothing but the public functions"
+fi
+
+echo "Checks: $cases, Failures: $faults"
+[ "$faults" = 0 ]
