@@ -80,10 +80,9 @@ static void report_collision(struct conf_build *build,
 	bool same = strcmp(use->listen->text, text) == 0;
 
 	conf_error(&build->report, &use->place,
-		   "%s: listen %s: %s%s already used by %s at %s:%u",
-		   use->owner, use->listen->text, same ? "" : text,
-		   same ? "is" : " is", first->owner, first->place.file,
-		   first->place.line);
+		   "%s: listen %s: %s%salready used by %s at %s:%u", use->owner,
+		   use->listen->text, same ? "" : text, same ? "" : " is ",
+		   first->owner, first->place.file, first->place.line);
 }
 
 /* One message an address: against the first that it collides with. */

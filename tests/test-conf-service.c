@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The service sections of a configuration: their keys and what is refused,
+ * limits, framing and access, and what a reload sees as changed.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "conf_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "address.h"
+
+#define TWO(first, second)                                                     \
+	"service \"a\" { protocol = echo\n listen = { " first " } }\n"         \
+	"service \"b\" { protocol = echo\n listen = { " second " } }\n"
+
+START_TEST(defaults_are_as_documented)
+{
+	const struct conf_service *s = fixture_good_service("");
+
+	ck_assert_str_eq(s->name, "s");
+	ck_assert_str_eq(s->protocol, "echo");
+	ck_assert_str_eq(s->module->name, "echo");
+	ck_assert_ptr_null(s->options);
+	ck_assert_uint_eq(s->clients, 10000);
+	ck_assert_uint_eq(s->clients_per_address, 100);
+	ck_assert_uint_eq(s->connect_rate_per_address, 100);
+	ck_assert_uint_eq(s->limits.line_rate, 0);
+	ck_assert_uint_eq(s->limits.line_burst, 0);
+	ck_assert_uint_eq(s->limits.idle_ms, 600000);
+	ck_assert_uint_eq(s->limits.first_line_ms, 0);
+	ck_assert_uint_eq(s->limits.line_ms, 0);
+	ck_assert_uint_eq(s->limits.send_queue, 1024 * 1024);
+	ck_assert_uint_eq(s->limits.send_stall_ms, 30000);
+	ck_assert_uint_eq(s->framing.line_length, 8192);
+	ck_assert_uint_eq(s->framing.terminator, LINED_TERMINATOR_ANY);
+	ck_assert_uint_eq(s->framing.too_long, LINED_TOO_LONG_CLOSE);
+	ck_assert_uint_eq(s->framing.unterminated, LINED_UNTERMINATED_DROP);
+	ck_assert_uint_eq(s->socket_mode, 0660);
+	ck_assert_ptr_null(s->socket_owner);
+	ck_assert_ptr_null(s->socket_group);
+	ck_assert_uint_eq(s->tls_count, 0);
+	ck_assert_uint_eq(s->proxy_from_count, 0);
+	ck_assert(!s->access.has_allow);
+	ck_assert_uint_eq(s->listen_count, 1);
+}
+END_TEST
+
+START_TEST(every_key_is_read)
+{
+	const struct conf_service *s = fixture_good_service(
+		"socket-mode = 600 socket-owner = o socket-group = g\n"
+		"proxy-from = { \"192.0.2.0/24\", \"::1\" }\n"
+		"limits { clients = 1 clients-per-address = 0\n"
+		"connect-rate-per-address = 2 line-rate = 3 line-burst = 4\n"
+		"idle-timeout = 0 first-line-timeout = 500ms\n"
+		"line-timeout = 2h send-queue = 4k send-stall = 5 }\n"
+		"framing { terminator = crlf line-length = 1k\n"
+		"too-long = truncate unterminated = deliver }\n"
+		"access { allow = \"10.0.0.0/8\" deny = { \"10.1.0.0/16\", "
+		"\"::/0\" } }");
+
+	ck_assert_uint_eq(s->socket_mode, 0600);
+	ck_assert_str_eq(s->socket_owner, "o");
+	ck_assert_str_eq(s->socket_group, "g");
+	ck_assert_uint_eq(s->proxy_from_count, 2);
+	ck_assert_uint_eq(s->clients, 1);
+	ck_assert_uint_eq(s->clients_per_address, 0);
+	ck_assert_uint_eq(s->connect_rate_per_address, 2);
+	ck_assert_uint_eq(s->limits.line_rate, 3);
+	ck_assert_uint_eq(s->limits.line_burst, 4);
+	ck_assert_uint_eq(s->limits.idle_ms, 0);
+	ck_assert_uint_eq(s->limits.first_line_ms, 500);
+	ck_assert_uint_eq(s->limits.line_ms, 7200000);
+	ck_assert_uint_eq(s->limits.send_queue, 4096);
+	ck_assert_uint_eq(s->limits.send_stall_ms, 5000);
+	ck_assert_uint_eq(s->framing.line_length, 1024);
+	ck_assert_uint_eq(s->framing.terminator, LINED_TERMINATOR_CRLF);
+	ck_assert_uint_eq(s->framing.too_long, LINED_TOO_LONG_TRUNCATE);
+	ck_assert_uint_eq(s->framing.unterminated, LINED_UNTERMINATED_DELIVER);
+	ck_assert(s->access.has_allow);
+	ck_assert_uint_eq(s->access.allow_count, 1);
+	ck_assert_uint_eq(s->access.deny_count, 2);
+}
+END_TEST
+
+START_TEST(listen_lists_are_read_in_order)
+{
+	const struct conf *conf =
+		fixture_good("service \"s\" { protocol = echo listen = {\n"
+			     "\"udp://127.0.0.1:1\", \"tcp://127.0.0.1:1\",\n"
+			     "\"unix:///run/a\", \"systemd:a\", } }");
+	const struct conf_service *s = &conf->services[0];
+
+	ck_assert_uint_eq(s->listen_count, 4);
+	ck_assert_int_eq(s->listen[0].kind, LISTEN_UDP);
+	ck_assert_int_eq(s->listen[1].kind, LISTEN_TCP);
+	ck_assert_int_eq(s->listen[2].kind, LISTEN_UNIX);
+	ck_assert_str_eq(s->listen[3].text, "systemd:a");
+}
+END_TEST
+
+START_TEST(what_a_service_needs_is_missed)
+{
+	fixture_bad("service \"a\" { }\n"
+		    "service \"b\" { protocol = echo listen = { } }\n"
+		    "service \"\" { protocol = echo }\n"
+		    "service \"a b\" { protocol = echo listen = "
+		    "\"unix:///a\" }\n",
+		    "1: service \"a\": protocol is missing\n"
+		    "1: service \"a\": listen is missing\n"
+		    "2: service \"b\": listen is empty\n"
+		    "3: service needs a title: service \"NAME\" { ... }\n"
+		    "3: service \"\": a service's name is 1 to 64 of A-Z a-z "
+		    "0-9 _ . -\n"
+		    "3: service \"\": listen is missing\n"
+		    "4: service \"a b\": a service's name is 1 to 64 of A-Z "
+		    "a-z 0-9 _ . -\n");
+}
+END_TEST
+
+START_TEST(unknown_protocols_are_told_with_the_loaders_reason)
+{
+	fixture_bad("service \"a\" {\n protocol = nosuch\n listen = "
+		    "\"unix:///a\"\n nosuch { x = 1 } }\n"
+		    "service \"b\" {\n protocol = \"../echo\"\n listen = "
+		    "\"unix:///b\" }\n",
+		    "2: service \"a\": protocol nosuch: "
+		    "/usr/lib/lined/nosuch.so: not here\n"
+		    "6: service \"b\": protocol: \"../echo\" is not a name "
+		    "(a-z 0-9 _ -)\n");
+}
+END_TEST
+
+START_TEST(addresses_used_twice_name_both_places)
+{
+	fixture_bad(TWO("\"tcp://127.0.0.1:1\",\n\"udp://127.0.0.1:1\"",
+			"\"udp://127.0.0.1:2\",\n\"tcp://127.0.0.1:1\""),
+		    "6: service \"b\": listen tcp://127.0.0.1:1: already "
+		    "used by service \"a\" at lined.conf:2\n");
+	fixture_bad(TWO("\"tcp://*:1\"", "\"tcp://[::1]:1\""),
+		    "4: service \"b\": listen tcp://[::1]:1: tcp://*:1 is "
+		    "already used by service \"a\" at lined.conf:2\n");
+	fixture_bad("metrics { listen = \"tcp://127.0.0.1:7007\" }\n"
+		    "control { socket = \"/run/a\" }\n"
+		    "service \"s\" { protocol = echo listen = {\n"
+		    "\"tcp://127.0.0.1:7007\",\n\"unix:///run/a\",\n"
+		    "\"systemd:x\",\n\"systemd:x\" } }\n",
+		    "4: service \"s\": listen tcp://127.0.0.1:7007: "
+		    "already used by metrics at lined.conf:1\n"
+		    "5: service \"s\": listen unix:///run/a: already used "
+		    "by control at lined.conf:2\n"
+		    "7: service \"s\": listen systemd:x: already used by "
+		    "service \"s\" at lined.conf:6\n");
+}
+END_TEST
+
+START_TEST(transports_that_a_protocol_lacks_are_refused)
+{
+	fixture_bad("service \"a\" { protocol = relay listen = {\n"
+		    "\"udp://127.0.0.1:1\",\n\"systemd:a\" } }\n"
+		    "service \"b\" { protocol = beacon listen = {\n"
+		    "\"udp://127.0.0.1:2\",\n\"tcp://127.0.0.1:2\",\n"
+		    "\"unix:///b\" } }\n",
+		    "2: service \"a\": listen udp://127.0.0.1:1: the protocol "
+		    "does not speak over datagrams\n"
+		    "6: service \"b\": listen tcp://127.0.0.1:2: the protocol "
+		    "speaks over datagrams only\n"
+		    "7: service \"b\": listen unix:///b: the protocol speaks "
+		    "over datagrams only\n");
+}
+END_TEST
+
+START_TEST(tls_addresses_need_tls_names_that_exist)
+{
+	fixture_bad("service \"a\" { protocol = echo listen = {\n"
+		    "\"tls://127.0.0.1:1\",\n\"systemd+tls:x\" } }\n"
+		    "service \"b\" { protocol = echo tls = {\n\"no\", \"x\" }\n"
+		    "listen = \"tls://127.0.0.1:2\" }\n",
+		    "2: service \"a\": listen tls://127.0.0.1:1: needs tls = "
+		    "{ \"NAME\" }\n"
+		    "3: service \"a\": listen systemd+tls:x: needs tls = { "
+		    "\"NAME\" }\n"
+		    "5: service \"b\": tls: there is no section tls \"no\"\n"
+		    "5: service \"b\": tls: there is no section tls \"x\"\n");
+}
+END_TEST
+
+START_TEST(bad_values_tell_form_or_range)
+{
+	fixture_bad_service(
+		"socket-mode = 0888\nlimits {\nclients = 1x\n"
+		"line-burst = 0\nidle-timeout = 10w\nline-timeout = 1001h\n"
+		"send-queue = 1\nsend-stall = 99999999999999999999\n"
+		"first-line-timeout = -1\nclients-per-address = 0x10 }\n"
+		"framing {\nline-length = 0\ntoo-long = \"\"\n"
+		"terminator = { any, lf } }\nsocket-owner = \"\"\n",
+		"2: service \"s\": socket-mode: \"0888\" is not an octal mode "
+		"(0 to 0777)\n"
+		"4: service \"s\": limits: clients: \"1x\" is not a whole "
+		"number\n"
+		"5: service \"s\": limits: line-burst: \"0\" is out of range "
+		"(1 to 1000000)\n"
+		"6: service \"s\": limits: idle-timeout: \"10w\" is not a "
+		"duration (a number and ms, s, m or h)\n"
+		"7: service \"s\": limits: line-timeout: \"1001h\" is out of "
+		"range (0 to 1000h)\n"
+		"8: service \"s\": limits: send-queue: \"1\" is out of range "
+		"(1k to 1G)\n"
+		"9: service \"s\": limits: send-stall: "
+		"\"99999999999999999999\" is out of range (0 to 1000h)\n"
+		"10: service \"s\": limits: first-line-timeout: \"-1\" is not "
+		"a duration (a number and ms, s, m or h)\n"
+		"11: service \"s\": limits: clients-per-address: \"0x10\" is "
+		"not a whole number\n"
+		"13: service \"s\": framing: line-length: \"0\" is out of "
+		"range (1 to 256M)\n"
+		"14: service \"s\": framing: too-long: \"\" is not one of "
+		"close, skip, truncate\n"
+		"15: service \"s\": framing: terminator takes one value, not "
+		"a list of 2\n"
+		"16: service \"s\": socket-owner is empty\n");
+}
+END_TEST
+
+START_TEST(leading_zeros_are_decimal_and_told)
+{
+	const struct conf_service *s = fixture_good_service(
+		"limits {\n clients = 010\n line-timeout = 010\n}");
+
+	ck_assert_uint_eq(s->clients, 10);
+	ck_assert_uint_eq(s->limits.line_ms, 10000);
+	ck_assert_str_eq(
+		fixture_warnings(),
+		"lined.conf:3: service \"s\": limits: clients: 010 is read as "
+		"decimal: a leading zero means nothing\n"
+		"lined.conf:4: service \"s\": limits: line-timeout: 010 is "
+		"read as decimal: a leading zero means nothing\n");
+}
+END_TEST
+
+/* ---- limits ---------------------------------------------------------- */
+
+START_TEST(limits_lie_above_defaults_above_the_protocols)
+{
+	const struct conf *conf = fixture_good(
+		"defaults { limits { clients = 7 idle-timeout = 5m } }\n"
+		"service \"a\" { protocol = relay listen = \"unix:///a\" }\n"
+		"service \"b\" { protocol = echo listen = \"unix:///b\"\n"
+		"limits { idle-timeout = 1m } }\n");
+
+	ck_assert_uint_eq(conf->services[0].clients, 7);
+	ck_assert_uint_eq(conf->services[0].limits.idle_ms, 300000);
+	ck_assert_uint_eq(conf->services[1].clients, 7);
+	ck_assert_uint_eq(conf->services[1].limits.idle_ms, 60000);
+}
+END_TEST
+
+START_TEST(protocols_may_have_no_idle_timeout)
+{
+	const struct conf *conf = fixture_good(
+		"service \"a\" { protocol = relay listen = \"unix:///a\" }\n"
+		"service \"b\" { protocol = relay listen = \"unix:///b\" "
+		"limits { idle-timeout = 3 } }\n");
+
+	ck_assert_uint_eq(conf->services[0].limits.idle_ms, 0);
+	ck_assert_uint_eq(conf->services[1].limits.idle_ms, 3000);
+}
+END_TEST
+
+START_TEST(errors_in_defaults_are_told_once)
+{
+	fixture_bad("defaults { limits { clients = 0 } }\n"
+		    "service \"a\" { protocol = echo listen = \"unix:///a\" }\n"
+		    "service \"b\" { protocol = echo listen = \"unix:///b\" "
+		    "}\n",
+		    "1: defaults: limits: clients: \"0\" is out of range (1 to "
+		    "10000000)\n");
+}
+END_TEST
+
+START_TEST(burst_follows_the_rate)
+{
+	const struct conf_service *s =
+		fixture_good_service("limits { line-rate = 50 }");
+
+	ck_assert_uint_eq(s->limits.line_burst, 50);
+	s = fixture_good_service("limits { line-burst = 50 }");
+	ck_assert_uint_eq(s->limits.line_burst, 0);
+	ck_assert_str_eq(fixture_warnings(),
+			 "lined.conf:2: service \"s\": limits: line-burst does "
+			 "nothing without line-rate\n");
+}
+END_TEST
+
+/* ---- framing --------------------------------------------------------- */
+
+START_TEST(framing_of_the_protocol_lies_below)
+{
+	const struct conf *conf = fixture_good(
+		"service \"a\" { protocol = fixed listen = \"unix:///a\" "
+		"framing { too-long = truncate } }\n");
+	const struct lined_framing *framing = &conf->services[0].framing;
+
+	ck_assert_uint_eq(framing->line_length, 82);
+	ck_assert_uint_eq(framing->terminator, LINED_TERMINATOR_BYTE);
+	ck_assert_uint_eq(framing->too_long, LINED_TOO_LONG_TRUNCATE);
+	ck_assert_uint_eq(framing->unterminated, LINED_UNTERMINATED_DELIVER);
+}
+END_TEST
+
+START_TEST(fixed_framing_keys_cannot_be_set)
+{
+	fixture_bad("service \"a\" { protocol = fixed listen = \"unix:///a\"\n"
+		    "framing {\nterminator = lf\nline-length = 80\n"
+		    "unterminated = drop } }\n",
+		    "3: service \"a\": framing: terminator cannot be set: "
+		    "protocol fixed fixes it\n"
+		    "4: service \"a\": framing: line-length cannot be set: "
+		    "protocol fixed fixes it\n");
+}
+END_TEST
+
+/* ---- access ---------------------------------------------------------- */
+
+START_TEST(empty_allow_is_not_no_allow)
+{
+	const struct conf_service *s =
+		fixture_good_service("access { allow = { } }");
+
+	ck_assert(s->access.has_allow);
+	ck_assert_uint_eq(s->access.allow_count, 0);
+}
+END_TEST
+
+START_TEST(bad_networks_are_told_and_host_bits_warned_of)
+{
+	fixture_bad_service("access { allow = {\n\"10.0.0.0/33\",\n\"ten\" }\n"
+			    "deny = \"\" }\nproxy-from = \"10.0.0/8\"\n",
+			    "3: service \"s\": access: allow: \"10.0.0.0/33\" "
+			    "is not a network (192.0.2.0/24, 2001:db8::/32)\n"
+			    "4: service \"s\": access: allow: \"ten\" is not a "
+			    "network (192.0.2.0/24, 2001:db8::/32)\n"
+			    "5: service \"s\": access: deny: \"\" is not a "
+			    "network (192.0.2.0/24, 2001:db8::/32)\n"
+			    "6: service \"s\": proxy-from: \"10.0.0/8\" is not "
+			    "a network (192.0.2.0/24, 2001:db8::/32)\n");
+	fixture_good_service("access { deny = \"10.0.0.1/8\" }");
+	ck_assert_str_eq(fixture_warnings(),
+			 "lined.conf:2: service \"s\": access: deny: "
+			 "10.0.0.1/8 has bits past its prefix, which do not "
+			 "count\n");
+}
+END_TEST
+
+START_TEST(sections_of_others_are_refused)
+{
+	fixture_bad_service("relay { mode = hub }\nlimts { }\necho { }\n"
+			    "limits { }\nlimits { }\nlimits = 3\n",
+			    "7: \"limits\" is a key here and a section in "
+			    "line 5\n");
+	fixture_bad_service("relay { mode = hub }\nlimts { }\necho { x = 1 }\n"
+			    "limits { }\nlimits { }\nframing \"x\" { }\n"
+			    "protocol { }\n",
+			    "8: \"protocol\" is a section here and a key in "
+			    "line 1\n");
+	fixture_bad_service("relay { mode = hub }\nlimts { }\necho { x = 1 }\n"
+			    "limits { }\nlimits { }\nframing \"x\" { }\n",
+			    "2: service \"s\": section \"relay\" is not that "
+			    "of protocol echo\n"
+			    "3: service \"s\": unknown section \"limts\" (did "
+			    "you mean \"limits\"?)\n"
+			    "4: service \"s\": echo: unknown key \"x\"\n"
+			    "6: service \"s\": limits is defined already at "
+			    "lined.conf:5\n"
+			    "7: service \"s\": framing takes no title\n");
+}
+END_TEST
+
+/* ---- comparing ------------------------------------------------------- */
+
+static unsigned changes(const char *a, const char *b)
+{
+	const struct conf *x = fixture_good(a), *y = fixture_good(b);
+	unsigned mask = conf_service_changes(&x->services[0], &y->services[0]);
+
+	ck_assert_uint_eq(
+		mask, conf_service_changes(&y->services[0], &x->services[0]));
+	return mask;
+}
+
+#define S(rest)                                                                \
+	"service \"s\" { protocol = relay listen = { \"unix:///a\", "          \
+	"\"tcp://[::1]:1\" } " rest " }"
+
+START_TEST(the_same_written_otherwise_is_no_change)
+{
+	ck_assert_uint_eq(
+		changes(S(""),
+			"# other\nservice \"s\" { relay { mode = \"hub\" "
+			"retry-min = 1000ms }\n listen = { "
+			"\"tcp://[0::1]:1\",\n 'unix:///a' } protocol = "
+			"\"relay\" limits { idle-timeout = 0 clients = "
+			"10000 } }"),
+		0);
+}
+END_TEST
+
+START_TEST(each_change_has_its_bit)
+{
+	ck_assert_uint_eq(changes(S(""), S("limits { clients = 3 }")),
+			  CONF_CHANGE_LIMITS);
+	ck_assert_uint_eq(changes(S(""), S("limits { send-stall = 3 }")),
+			  CONF_CHANGE_LIMITS);
+	ck_assert_uint_eq(changes(S(""), S("framing { line-length = 80 }")),
+			  CONF_CHANGE_FRAMING);
+	ck_assert_uint_eq(changes(S(""), S("access { allow = { } }")),
+			  CONF_CHANGE_ACCESS);
+	ck_assert_uint_eq(changes(S("access { deny = \"10.0.0.0/8\" }"),
+				  S("access { deny = \"10.0.0.0/9\" }")),
+			  CONF_CHANGE_ACCESS);
+	ck_assert_uint_eq(changes(S(""), S("proxy-from = \"::1\"")),
+			  CONF_CHANGE_ACCESS);
+	ck_assert_uint_eq(changes(S(""), S("socket-mode = 0600")),
+			  CONF_CHANGE_LISTEN);
+	ck_assert_uint_eq(changes(S(""), S("relay { level = 2 }")),
+			  CONF_CHANGE_OPTIONS);
+}
+END_TEST
+
+START_TEST(other_addresses_are_a_change)
+{
+	ck_assert_uint_eq(changes("service \"s\" { protocol = echo listen = "
+				  "\"tcp://127.0.0.1:1\" }",
+				  "service \"s\" { protocol = echo listen = "
+				  "\"tcp://127.0.0.1:2\" }"),
+			  CONF_CHANGE_LISTEN);
+}
+END_TEST
+
+START_TEST(another_protocol_is_a_change)
+{
+	ck_assert_uint_eq(changes("service \"s\" { protocol = echo listen = "
+				  "\"unix:///a\" }",
+				  "service \"s\" { protocol = fixed listen = "
+				  "\"unix:///a\" }"),
+			  CONF_CHANGE_PROTOCOL | CONF_CHANGE_FRAMING |
+				  CONF_CHANGE_OPTIONS);
+}
+END_TEST
+
+START_TEST(what_a_tls_section_says_is_a_change)
+{
+	fixture_write("c", "");
+	ck_assert_uint_eq(changes("tls \"a\" { certificate = c key = c }"
+				  "service \"s\" { protocol = echo tls = a "
+				  "listen = \"tls://[::1]:1\" }",
+				  "tls \"a\" { certificate = c key = c "
+				  "min-version = 1.3 } service \"s\" { "
+				  "protocol = echo tls = a listen = "
+				  "\"tls://[::1]:1\" }"),
+			  CONF_CHANGE_TLS);
+}
+END_TEST
+
+static void add_sections(Suite *suite)
+{
+	TCase *tcase = fixture_case(suite, "sections");
+
+	tcase_add_test(tcase, limits_lie_above_defaults_above_the_protocols);
+	tcase_add_test(tcase, protocols_may_have_no_idle_timeout);
+	tcase_add_test(tcase, errors_in_defaults_are_told_once);
+	tcase_add_test(tcase, burst_follows_the_rate);
+	tcase_add_test(tcase, framing_of_the_protocol_lies_below);
+	tcase_add_test(tcase, fixed_framing_keys_cannot_be_set);
+	tcase_add_test(tcase, empty_allow_is_not_no_allow);
+	tcase_add_test(tcase, bad_networks_are_told_and_host_bits_warned_of);
+	tcase_add_test(tcase, sections_of_others_are_refused);
+}
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("conf-service");
+	TCase *tcase = fixture_case(suite, "keys");
+
+	tcase_add_test(tcase, defaults_are_as_documented);
+	tcase_add_test(tcase, every_key_is_read);
+	tcase_add_test(tcase, listen_lists_are_read_in_order);
+	tcase_add_test(tcase, what_a_service_needs_is_missed);
+	tcase_add_test(tcase,
+		       unknown_protocols_are_told_with_the_loaders_reason);
+	tcase_add_test(tcase, addresses_used_twice_name_both_places);
+	tcase_add_test(tcase, transports_that_a_protocol_lacks_are_refused);
+	tcase_add_test(tcase, tls_addresses_need_tls_names_that_exist);
+	tcase_add_test(tcase, bad_values_tell_form_or_range);
+	tcase_add_test(tcase, leading_zeros_are_decimal_and_told);
+	add_sections(suite);
+	tcase = fixture_case(suite, "changes");
+	tcase_add_test(tcase, the_same_written_otherwise_is_no_change);
+	tcase_add_test(tcase, each_change_has_its_bit);
+	tcase_add_test(tcase, other_addresses_are_a_change);
+	tcase_add_test(tcase, another_protocol_is_a_change);
+	tcase_add_test(tcase, what_a_tls_section_says_is_a_change);
+	return suite;
+}
+
+int main(void)
+{
+	return fixture_main(make_suite);
+}
