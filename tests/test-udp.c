@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Datagram sockets: the lines of a datagram, its one answer, addresses, what
+ * is dropped and counted. The plain side here never blocks for long.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "recorder.h"
+#include "support.h"
+
+struct udp_case {
+	struct lined_dispatcher *d;
+	struct lined_socket *sock;
+	struct lined_socket_group group;
+	struct recorder recorder;
+	int peer; /* connected to it */
+};
+
+static void bind_loopback(struct lined_socket *sock, int family)
+{
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
+				   .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr_in in = support_loopback(0);
+	int rc;
+
+	if (family == AF_INET6)
+		rc = lined_socket_bind(sock, SOCK_DGRAM,
+				       (struct sockaddr *)&in6, sizeof(in6));
+	else
+		rc = lined_socket_bind(sock, SOCK_DGRAM, (struct sockaddr *)&in,
+				       sizeof(in));
+	ck_assert_msg(rc == 0, "bind: %s", strerror(errno));
+}
+
+static int connect_to(struct lined_socket *sock)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	int fd;
+
+	ck_assert_int_eq(lined_socket_local(sock, &address, &len), 0);
+	fd = socket(address.ss_family, SOCK_DGRAM, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, len), 0);
+	return fd;
+}
+
+static void open_family(struct udp_case *c, int family)
+{
+	memset(c, 0, sizeof(*c));
+	c->d = support_dispatcher();
+	c->sock = support_socket(&recorder_handlers, &c->recorder);
+	c->group.limits.send_queue = LINED_SEND_QUEUE_DEFAULT;
+	lined_socket_set_group(c->sock, &c->group);
+	bind_loopback(c->sock, family);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c->d, c->sock));
+	c->recorder.echo = true;
+	c->peer = connect_to(c->sock);
+}
+
+static void open_case(struct udp_case *c)
+{
+	open_family(c, AF_INET);
+}
+
+static void close_case(struct udp_case *c)
+{
+	lined_dispatcher_free(c->d);
+	recorder_fini(&c->recorder);
+	close(c->peer);
+}
+
+static void put(int fd, const void *data, size_t len)
+{
+	ck_assert_int_eq(send(fd, data, len, 0), (ssize_t)len);
+}
+
+/* The next datagram that fd gets is exactly this. */
+static void expect(struct lined_dispatcher *d, int fd, const void *data,
+		   size_t len)
+{
+	static char got[70000];
+	uint64_t start_ms = support_now_ms();
+	ssize_t n;
+
+	while ((n = recv(fd, got, sizeof(got), MSG_DONTWAIT)) < 0) {
+		ck_assert_int_eq(errno, EAGAIN);
+		support_run_for(d, 1);
+		ck_assert_uint_lt(support_now_ms() - start_ms,
+				  SUPPORT_WATCHDOG_MS);
+	}
+	ck_assert_int_eq(n, (ssize_t)len);
+	ck_assert(len == 0 || memcmp(got, data, len) == 0);
+}
+
+static void expect_nothing(struct lined_dispatcher *d, int fd)
+{
+	char byte;
+
+	support_run_turns(d, 5);
+	ck_assert_int_eq(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+}
+
+#define PUT(c, text)    put((c)->peer, text, sizeof(text) - 1)
+#define EXPECT(c, text) expect((c)->d, (c)->peer, text, sizeof(text) - 1)
+
+START_TEST(bound_socket_knows_what_it_is)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	struct udp_case c;
+
+	open_case(&c);
+	ck_assert_int_eq(lined_socket_state(c.sock), LINED_SOCKET_UDP_BOUND);
+	ck_assert(lined_socket_is_datagram(c.sock));
+	ck_assert(lined_socket_is_writeable(c.sock));
+	ck_assert(!lined_socket_is_connected(c.sock));
+	ck_assert_int_eq(lined_socket_peer(c.sock, &address, &len), -1);
+	ck_assert_int_eq(errno, ENOTCONN);
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(lines_of_a_datagram_are_answered_as_one)
+{
+	struct udp_case c;
+
+	open_case(&c);
+	PUT(&c, "one\ntwo\r\n\nthree\n");
+	EXPECT(&c, "one\ntwo\r\n\nthree\n");
+	expect_nothing(c.d, c.peer);
+	ck_assert_str_eq(recorder_log(&c.recorder),
+			 "<one\\n><two\\r\\n><\\n><three\\n>");
+	ck_assert_uint_eq(c.group.counters.datagrams_in, 1);
+	ck_assert_uint_eq(c.group.counters.datagrams_out, 1);
+	ck_assert_uint_eq(c.group.counters.lines_in, 4);
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(last_terminator_is_optional_and_stays_so)
+{
+	struct udp_case c;
+
+	open_case(&c);
+	PUT(&c, "one\ntwo");
+	EXPECT(&c, "one\ntwo");
+	PUT(&c, "alone");
+	EXPECT(&c, "alone");
+	PUT(&c, "cr\r");
+	EXPECT(&c, "cr\r");
+	ck_assert_str_eq(recorder_log(&c.recorder),
+			 "<one\\n><two><alone><cr\\r>");
+	/* It is no loss: `unterminated` counts rests dropped. */
+	ck_assert_uint_eq(c.group.counters.unterminated, 0);
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(lines_never_span_datagrams)
+{
+	struct udp_case c;
+
+	open_case(&c);
+	PUT(&c, "half");
+	PUT(&c, "way\n");
+	EXPECT(&c, "half");
+	EXPECT(&c, "way\n");
+	ck_assert_str_eq(recorder_log(&c.recorder), "<half><way\\n>");
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(empty_datagram_does_no_harm)
+{
+	struct udp_case c;
+
+	open_case(&c);
+	put(c.peer, "", 0);
+	PUT(&c, "after\n");
+	support_run_until_count(c.d, &c.recorder.lines, 1);
+	support_run_turns(c.d, 3);
+	ck_assert_uint_eq(c.group.counters.datagrams_in, 2);
+	ck_assert_uint_eq(c.recorder.closes, 0);
+	ck_assert_ptr_nonnull(strstr(recorder_log(&c.recorder), "<after\\n>"));
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(binary_junk_comes_back_as_it_went)
+{
+	struct udp_case c;
+	char junk[1024];
+
+	open_case(&c);
+	for (unsigned round = 0; round < 50; round++) {
+		size_t len = 1 + round * 20;
+
+		for (size_t i = 0; i < len; i++)
+			junk[i] = (char)(i * 167 + round * 31 + i / 7);
+		put(c.peer, junk, len);
+		expect(c.d, c.peer, junk, len);
+	}
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(datagram_of_many_lines_is_answered_whole)
+{
+	struct udp_case c;
+	static char data[40000];
+
+	open_case(&c);
+	c.recorder.quiet = true;
+	memset(data, '\n', sizeof(data)); /* more lines than a turn's budget */
+	put(c.peer, data, sizeof(data));
+	expect(c.d, c.peer, data, sizeof(data));
+	ck_assert_uint_eq(c.recorder.lines, sizeof(data));
+	PUT(&c, "next\n");
+	EXPECT(&c, "next\n");
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(too_long_line_closes_nothing)
+{
+	struct lined_framing framing = LINED_FRAMING_DEFAULT;
+	struct udp_case c;
+
+	open_case(&c);
+	framing.line_length = 5;
+	lined_socket_set_framing(c.sock, &framing);
+	PUT(&c, "abcdefgh\nxy\n");
+	PUT(&c, "next\n");
+	support_run_until_count(c.d, &c.recorder.too_long, 1);
+	EXPECT(&c, "next\n");
+	ck_assert_uint_eq(c.recorder.too_long, 1);
+	ck_assert_uint_eq(c.recorder.closes, 0);
+	framing.too_long = LINED_TOO_LONG_SKIP;
+	lined_socket_set_framing(c.sock, &framing);
+	PUT(&c, "abcdefgh\nxy\nabcdefgh");
+	EXPECT(&c, "xy\n");
+	ck_assert_uint_eq(c.recorder.too_long, 3);
+	framing.too_long = LINED_TOO_LONG_TRUNCATE;
+	lined_socket_set_framing(c.sock, &framing);
+	PUT(&c, "abcdefgh\nxy\nabcdefgh");
+	EXPECT(&c, "abcde\nxy\nabcde");
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(each_sender_gets_its_own_answer)
+{
+	struct udp_case c;
+	int other;
+
+	open_case(&c);
+	other = connect_to(c.sock);
+	PUT(&c, "first\n");
+	put(other, "second\n", 7);
+	EXPECT(&c, "first\n");
+	expect(c.d, other, "second\n", 7);
+	expect_nothing(c.d, c.peer);
+	close(other);
+	close_case(&c);
+}
+END_TEST
+
+struct caller {
+	struct sockaddr_storage from;
+	socklen_t len;
+	unsigned calls;
+};
+
+static void caller_read(struct lined_socket *sock, void *arg)
+{
+	struct caller *caller = arg;
+	struct lined_line line;
+
+	while (lined_socket_read_line(sock, &line) == LINED_LINE_READY) {
+		caller->len = sizeof(caller->from);
+		ck_assert_int_eq(
+			lined_socket_peer(sock, &caller->from, &caller->len),
+			0);
+		caller->calls++;
+	}
+}
+
+static void expect_sender_known(int family)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = caller_read,
+	};
+	struct caller caller = {.calls = 0};
+	struct sockaddr_storage local;
+	socklen_t len = sizeof(local);
+	struct udp_case c;
+
+	open_family(&c, family);
+	lined_socket_set_handlers(c.sock, &handlers, &caller);
+	PUT(&c, "hello\n");
+	support_run_until_count(c.d, &caller.calls, 1);
+	ck_assert_int_eq(getsockname(c.peer, (struct sockaddr *)&local, &len),
+			 0);
+	ck_assert_uint_eq(caller.len, len);
+	ck_assert_mem_eq(&caller.from, &local, len);
+	/* The address is known and kept: an answer later, by send_to. */
+	ck_assert_int_eq(lined_socket_send(c.sock, "no\n", 3), -1);
+	ck_assert_int_eq(errno, EDESTADDRREQ);
+	ck_assert_int_eq(lined_socket_send_to(c.sock, "late\n", 5,
+					      (struct sockaddr *)&caller.from,
+					      caller.len),
+			 0);
+	EXPECT(&c, "late\n");
+	close_case(&c);
+}
+
+START_TEST(sender_is_known_and_reached_by_send_to)
+{
+	expect_sender_known(AF_INET);
+}
+END_TEST
+
+static bool have_ipv6(void)
+{
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6,
+				       .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0), rc;
+
+	if (fd < 0)
+		return false;
+	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	close(fd);
+	return rc == 0;
+}
+
+START_TEST(ipv6_works_the_same)
+{
+	struct udp_case c;
+
+	if (!have_ipv6()) {
+		printf("no IPv6 on this machine: not tested\n");
+		return;
+	}
+	expect_sender_known(AF_INET6);
+	open_family(&c, AF_INET6);
+	PUT(&c, "one\ntwo");
+	EXPECT(&c, "one\ntwo");
+	close_case(&c);
+}
+END_TEST
+
+static bool admit_none(struct lined_socket *sock, const struct sockaddr *from,
+		       socklen_t len)
+{
+	(void)sock;
+	ck_assert_int_eq(from->sa_family, AF_INET);
+	ck_assert_uint_eq(len, sizeof(struct sockaddr_in));
+	return false;
+}
+
+START_TEST(datagram_not_admitted_is_dropped_and_counted)
+{
+	struct udp_case c;
+
+	open_case(&c);
+	c.group.admit = admit_none;
+	PUT(&c, "let me in\n");
+	expect_nothing(c.d, c.peer);
+	ck_assert_uint_eq(c.recorder.lines, 0);
+	ck_assert_uint_eq(c.group.counters.datagrams_dropped, 1);
+	c.group.admit = NULL;
+	PUT(&c, "now\n");
+	EXPECT(&c, "now\n");
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(paused_socket_keeps_datagrams_in_the_kernel)
+{
+	struct udp_case c;
+
+	open_case(&c);
+	lined_socket_pause(c.sock);
+	PUT(&c, "wait\n");
+	expect_nothing(c.d, c.peer);
+	ck_assert_uint_le(support_run_for(c.d, 30), 3);
+	lined_socket_resume(c.sock);
+	EXPECT(&c, "wait\n");
+	close_case(&c);
+}
+END_TEST
+
+/* An answer to a port where nobody listens is an ICMP error, not an end. */
+START_TEST(sender_that_is_gone_closes_nothing)
+{
+	struct udp_case c;
+
+	open_case(&c);
+	for (int i = 0; i < 3; i++) {
+		int gone = connect_to(c.sock);
+
+		put(gone, "bye\n", 4);
+		close(gone);
+		support_run_turns(c.d, 3);
+	}
+	PUT(&c, "still there\n");
+	EXPECT(&c, "still there\n");
+	ck_assert_uint_eq(c.recorder.closes, 0);
+	close_case(&c);
+}
+END_TEST
+
+/*
+ * UNIX datagrams show what loopback UDP cannot: a receiver whose queue is full
+ * (EAGAIN), and a datagram bigger than any UDP one.
+ */
+static struct sockaddr_un abstract_address(socklen_t *len)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1,
+		 "lined-test-%ld-%s", (long)getpid(), getenv("LINED_POLLER"));
+	*len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+			   strlen(address.sun_path + 1));
+	return address;
+}
+
+static struct lined_socket *wrap_datagram(struct lined_dispatcher *d,
+					  struct recorder *recorder,
+					  struct lined_socket_group *group,
+					  int fd)
+{
+	struct lined_socket *sock =
+		support_socket(&recorder_handlers, recorder);
+
+	lined_socket_set_group(sock, group);
+	ck_assert_int_eq(lined_socket_wrap(sock, fd, LINED_SOCKET_UDP_BOUND),
+			 0);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, sock));
+	return sock;
+}
+
+START_TEST(full_receiver_is_waited_for)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct recorder recorder = {0};
+	struct lined_socket_group group = {.limits = {.send_queue = 1 << 20}};
+	struct lined_socket *sock;
+	socklen_t len;
+	struct sockaddr_un address = abstract_address(&len);
+	int receiver = socket(AF_UNIX, SOCK_DGRAM, 0);
+	char text[32];
+
+	ck_assert_int_ge(receiver, 0);
+	ck_assert_int_eq(bind(receiver, (struct sockaddr *)&address, len), 0);
+	sock = wrap_datagram(d, &recorder, &group,
+			     socket(AF_UNIX, SOCK_DGRAM, 0));
+	for (int i = 0; i < 3000; i++) {
+		int n = snprintf(text, sizeof(text), "datagram %d", i);
+
+		ck_assert_int_eq(
+			lined_socket_send_to(sock, text, (size_t)n,
+					     (struct sockaddr *)&address, len),
+			0);
+	}
+	support_run_turns(d, 3);
+	ck_assert(lined_socket_is_send_data_buffered(sock));
+	for (int i = 0; i < 3000; i++) {
+		int n = snprintf(text, sizeof(text), "datagram %d", i);
+
+		expect(d, receiver, text, (size_t)n);
+	}
+	ck_assert(!lined_socket_is_send_data_buffered(sock));
+	ck_assert_uint_eq(group.counters.datagrams_out, 3000);
+	ck_assert_uint_eq(group.counters.datagrams_dropped, 0);
+	lined_dispatcher_free(d);
+	recorder_fini(&recorder);
+	close(receiver);
+}
+END_TEST
+
+START_TEST(send_over_the_queues_limit_is_dropped_and_counted)
+{
+	struct sockaddr_in address = support_loopback(support_refused_port());
+	static char data[3000];
+	struct udp_case c;
+
+	open_case(&c);
+	c.group.limits.send_queue = 5000;
+	ck_assert_int_eq(lined_socket_send_to(c.sock, data, sizeof(data),
+					      (struct sockaddr *)&address,
+					      sizeof(address)),
+			 0);
+	ck_assert_int_eq(lined_socket_send_to(c.sock, data, sizeof(data),
+					      (struct sockaddr *)&address,
+					      sizeof(address)),
+			 -1);
+	ck_assert_int_eq(errno, ENOBUFS);
+	ck_assert_uint_eq(c.group.counters.datagrams_dropped, 1);
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(truncated_datagram_is_counted_and_never_half_used)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct recorder recorder = {0};
+	struct lined_socket_group group = {.limits = {.send_queue = 1 << 20}};
+	static char big[100000];
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+	wrap_datagram(d, &recorder, &group, fds[0]);
+	memset(big, '\n', sizeof(big));
+	put(fds[1], big, sizeof(big));
+	put(fds[1], "small\n", 6);
+	support_run_until_count(d, &recorder.lines, 1);
+	ck_assert_str_eq(recorder_log(&recorder), "<small\\n>");
+	ck_assert_uint_eq(group.counters.datagrams_dropped, 1);
+	lined_dispatcher_free(d);
+	recorder_fini(&recorder);
+	close(fds[1]);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("udp");
+	TCase *lines = support_case(suite, "lines");
+	TCase *addresses = support_case(suite, "addresses");
+	TCase *drops = support_case(suite, "drops");
+
+	tcase_add_test(lines, bound_socket_knows_what_it_is);
+	tcase_add_test(lines, lines_of_a_datagram_are_answered_as_one);
+	tcase_add_test(lines, last_terminator_is_optional_and_stays_so);
+	tcase_add_test(lines, lines_never_span_datagrams);
+	tcase_add_test(lines, empty_datagram_does_no_harm);
+	tcase_add_test(lines, binary_junk_comes_back_as_it_went);
+	tcase_add_test(lines, datagram_of_many_lines_is_answered_whole);
+	tcase_add_test(lines, too_long_line_closes_nothing);
+	tcase_add_test(addresses, each_sender_gets_its_own_answer);
+	tcase_add_test(addresses, sender_is_known_and_reached_by_send_to);
+	tcase_add_test(addresses, ipv6_works_the_same);
+	tcase_add_test(addresses, sender_that_is_gone_closes_nothing);
+	tcase_add_test(drops, datagram_not_admitted_is_dropped_and_counted);
+	tcase_add_test(drops, paused_socket_keeps_datagrams_in_the_kernel);
+	tcase_add_test(drops, full_receiver_is_waited_for);
+	tcase_add_test(drops,
+		       send_over_the_queues_limit_is_dropped_and_counted);
+	tcase_add_test(drops,
+		       truncated_datagram_is_counted_and_never_half_used);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main(make_suite);
+}
