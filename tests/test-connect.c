@@ -51,7 +51,7 @@ static void on_close(struct lined_socket *sock, void *arg,
 {
 	struct attempt *attempt = arg;
 
-	(void)sock;
+	ck_assert(lined_socket_is_closed(sock));
 	attempt->closes++;
 	attempt->reason = reason;
 	attempt->error = error;
@@ -557,9 +557,15 @@ START_TEST(the_next_address_is_tried_when_one_refuses)
 }
 END_TEST
 
+static void nothing(struct lined_timer *timer)
+{
+	(void)timer;
+}
+
 START_TEST(the_next_address_is_tried_when_one_is_silent)
 {
 	struct lined_dispatcher *d = named_dispatcher(false);
+	struct lined_timer late;
 	struct attempt attempt;
 	uint16_t port, silent_port;
 	int listener = support_listen_fd(5, &port), silent, fillers[4];
@@ -569,9 +575,13 @@ START_TEST(the_next_address_is_tried_when_one_is_silent)
 	name_add(port);
 	attempt_init(&attempt, d);
 	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "two", port, 400),
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "two", port, 2000),
 			 0);
+	/* The silent one has its share of the time only. */
+	lined_timer_init(&late, d, nothing);
+	ck_assert_int_eq(lined_timer_start(&late, 1900, 0), 0);
 	decide(&attempt);
+	ck_assert(lined_timer_is_armed(&late));
 	assert_connected(&attempt);
 	silence_end(silent, fillers);
 	close(listener);
@@ -659,12 +669,25 @@ START_TEST(a_slow_lookup_does_not_block_the_loop)
 }
 END_TEST
 
+/* Answers come in order: with the second here the first has been, too. */
+static void take_late_answer(struct lined_dispatcher *d)
+{
+	struct attempt second;
+
+	attempt_init(&second, d);
+	attempt_register(&second);
+	ck_assert_int_eq(lined_socket_connect(second.sock, "second", 1, 0), 0);
+	let_answers_go();
+	support_run_until_count(d, &second.closes, 1);
+	ck_assert_int_eq(second.error, ECONNREFUSED);
+}
+
 START_TEST(a_lookup_counts_to_the_deadline)
 {
 	struct lined_dispatcher *d = named_dispatcher(true);
 	struct attempt attempt;
 
-	name_add(1);
+	name_add(support_refused_port());
 	attempt_init(&attempt, d);
 	attempt_register(&attempt);
 	ck_assert_int_eq(lined_socket_connect(attempt.sock, "slow", 1, 50), 0);
@@ -672,9 +695,7 @@ START_TEST(a_lookup_counts_to_the_deadline)
 	decide(&attempt);
 	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
 	/* The answer comes after all, and nobody is there. */
-	let_answers_go();
-	wait_until(&names.answered, 1);
-	support_run_turns(d, 5);
+	take_late_answer(d);
 	ck_assert_uint_eq(attempt.closes, 1);
 	lined_dispatcher_free(d);
 }
@@ -685,7 +706,7 @@ START_TEST(a_close_during_the_lookup_is_final)
 	struct lined_dispatcher *d = named_dispatcher(true);
 	struct attempt attempt;
 
-	name_add(1);
+	name_add(support_refused_port());
 	attempt_init(&attempt, d);
 	attempt_register(&attempt);
 	ck_assert_int_eq(lined_socket_connect(attempt.sock, "slow", 1, 0), 0);
@@ -693,9 +714,7 @@ START_TEST(a_close_during_the_lookup_is_final)
 	lined_socket_close(attempt.sock);
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
 	assert_failed(&attempt, LINED_CLOSE_LOCAL, 0);
-	let_answers_go();
-	wait_until(&names.answered, 1);
-	support_run_turns(d, 3);
+	take_late_answer(d);
 	lined_dispatcher_free(d);
 	ck_assert_uint_eq(attempt.closes, 1);
 }
@@ -717,6 +736,30 @@ START_TEST(a_dispatcher_ends_while_a_name_is_looked_up)
 	ck_assert_int_eq(attempt.reason, LINED_CLOSE_SHUTDOWN);
 	let_answers_go();
 	wait_until(&names.answered, 1);
+}
+END_TEST
+
+START_TEST(a_dispatcher_ends_with_questions_unasked)
+{
+	struct lined_dispatcher *d = named_dispatcher(true);
+	struct attempt attempts[3];
+	int i;
+
+	name_add(1);
+	for (i = 0; i < 3; i++) {
+		attempt_init(&attempts[i], d);
+		attempt_register(&attempts[i]);
+		ck_assert_int_eq(
+			lined_socket_connect(attempts[i].sock, "slow", 1, 0),
+			0);
+	}
+	wait_until(&names.asked, 1);
+	lined_dispatcher_free(d);
+	for (i = 0; i < 3; i++)
+		ck_assert_uint_eq(attempts[i].closes, 1);
+	let_answers_go();
+	wait_until(&names.answered, 1);
+	ck_assert_uint_eq(names.asked, 1);
 }
 END_TEST
 
@@ -925,6 +968,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_lookup_counts_to_the_deadline);
 	tcase_add_test(tcase, a_close_during_the_lookup_is_final);
 	tcase_add_test(tcase, a_dispatcher_ends_while_a_name_is_looked_up);
+	tcase_add_test(tcase, a_dispatcher_ends_with_questions_unasked);
 	tcase_add_test(tcase, a_dispatcher_ends_while_an_answer_waits);
 
 	tcase = support_case(suite, "closing");

@@ -410,7 +410,7 @@ static void story_close(struct lined_socket *sock, void *arg,
 {
 	struct story *story = arg;
 
-	(void)sock;
+	ck_assert(lined_socket_is_closed(sock));
 	story->closes++;
 	story->reason = reason;
 	story->error = error;
