@@ -143,8 +143,10 @@ static void log_arrival(struct lined_socket *sock)
 static struct lined_socket *make_socket(struct lined_service *service,
 					const struct client_arrival *arrival)
 {
+	struct sockaddr_storage own;
 	struct lined_socket *sock;
 	struct client *client;
+	socklen_t len;
 
 	sock = lined_socket_new_owned(NULL, NULL, sizeof(struct client));
 	if (sock == NULL)
@@ -162,6 +164,8 @@ static struct lined_socket *make_socket(struct lined_service *service,
 		lined_socket_close(sock);
 		return NULL;
 	}
+	if (arrival->datagram && lined_socket_local(sock, &own, &len) == 0)
+		pack(&client->peer, (const struct sockaddr *)&own);
 	return sock;
 }
 

@@ -31,7 +31,7 @@ struct client {
 	uint64_t id;
 	const char *listen; /* the listener's text, which outlives it */
 	struct admission_entry *entry;
-	struct client_address peer;
+	struct client_address peer; /* of a datagram socket: its own address */
 };
 
 /* A client that was accepted and counted, on its way to its worker. */

@@ -110,20 +110,11 @@ static enum conf_value_status read_number(const struct lined_option *option,
 	return conf_value_integer(text, number);
 }
 
-/* Not the octal number that some would take it for; better said than not. */
-static void warn_of_zero(const struct conf_options *options,
-			 const struct lined_option *option,
-			 const struct conf_value *value)
+/* Eight to some, ten to others: better not taken at all. */
+static bool has_leading_zero(const char *text)
 {
-	const char *digits = value->text + (value->text[0] == '-');
-
-	if (digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9')
-		conf_warning(options->report, &value->place,
-			     "%s%s%s: %s is read as decimal: a leading zero "
-			     "means nothing",
-			     options->context,
-			     conf_options_colon(options->context), option->name,
-			     value->text);
+	text += text[0] == '-';
+	return text[0] == '0' && text[1] >= '0' && text[1] <= '9';
 }
 
 static unsigned fill_number(const struct conf_options *options,
@@ -142,7 +133,9 @@ static unsigned fill_number(const struct conf_options *options,
 	case CONF_VALUE_RANGE:
 		return refuse_range(options, option, value);
 	}
-	warn_of_zero(options, option, value);
+	if (has_leading_zero(value->text))
+		return refuse(options, option, value,
+			      "has a leading zero: numbers are decimal", "");
 	*out = number;
 	return 0;
 }

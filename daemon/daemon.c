@@ -22,6 +22,7 @@
 #include "notify.h"
 #include "options.h"
 #include "privileges.h"
+#include "reserve.h"
 #include "server.h"
 #include "signals.h"
 
@@ -198,32 +199,37 @@ static void warn_restart(const struct conf *before, const struct conf *after)
 		log_warning("reload: module-dir: a change needs a restart");
 }
 
-static void reload(struct daemon *daemon)
+static bool apply_again(struct daemon *daemon)
 {
 	const struct conf *before = daemon->server.generation->conf;
 	struct conf_errors errors;
-	struct conf *conf;
+	struct conf *conf = load(daemon->options, daemon->modules, &errors);
 
+	log_messages(&errors);
+	conf_errors_fini(&errors);
+	if (conf == NULL)
+		return false;
+	warn_restart(before, conf);
+	if (server_apply(&daemon->server, conf) < 0)
+		return false;
+	conf = daemon->server.generation->conf;
+	open_log(daemon->options, conf);
+	tell_unserved(conf, tell_log);
+	return true;
+}
+
+static void reload(struct daemon *daemon)
+{
 	if (daemon->server.stopping)
 		return;
 	notify_reloading();
 	log_notice("reload: reading %s", daemon->options->config);
-	conf = load(daemon->options, daemon->modules, &errors);
-	log_messages(&errors);
-	conf_errors_fini(&errors);
-	if (conf != NULL) {
-		warn_restart(before, conf);
-		if (server_apply(&daemon->server, conf) == 0) {
-			open_log(daemon->options,
-				 daemon->server.generation->conf);
-			tell_unserved(daemon->server.generation->conf,
-				      tell_log);
-			log_notice("reload: done");
-			notify_ready();
-			return;
-		}
-	}
-	log_err("reload: refused, nothing was changed");
+	reserve_release();
+	if (apply_again(daemon))
+		log_notice("reload: done");
+	else
+		log_err("reload: refused, nothing was changed");
+	reserve_hold();
 	notify_ready();
 }
 
@@ -363,6 +369,7 @@ static void serve(struct daemon *daemon)
 {
 	const struct conf *conf = daemon->server.generation->conf;
 
+	reserve_hold();
 	tell_unserved(conf, tell_log);
 	log_notice("lined %s: %zu services, %zu workers, %s", PACKAGE_VERSION,
 		   conf->service_count, daemon->server.worker_count,
@@ -383,6 +390,7 @@ static void clean_up(struct daemon *daemon)
 {
 	if (!server_is_empty(&daemon->server))
 		return;
+	reserve_release();
 	server_fini(&daemon->server);
 	signals_stop(&daemon->signals);
 	lined_dispatcher_free(daemon->dispatcher);

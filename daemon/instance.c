@@ -9,7 +9,7 @@
 #include "instance.h"
 
 #include <errno.h>
-#include <netinet/in.h>
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,13 +74,10 @@ static void client_closed(struct lined_socket *sock,
 static bool is_reflection(struct lined_socket *sock,
 			  const struct sockaddr *from)
 {
-	struct sockaddr_storage own;
-	socklen_t len;
 	uint16_t port = address_port(from);
 
 	return port < DATAGRAM_PORT_MIN ||
-	       (lined_socket_local(sock, &own, &len) == 0 &&
-		port == address_port((struct sockaddr *)&own));
+	       port == ntohs(client_of(sock)->peer.port);
 }
 
 static bool datagram_admitted(struct lined_socket *sock,

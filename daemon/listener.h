@@ -29,6 +29,7 @@ struct listener {
 	size_t fd_count;
 	bool datagram;
 	bool open;
+	bool failing;   /* accepting fails, which has been logged */
 	bool owns_path; /* unlinks it when it closes */
 	struct lined_socket *sockets[LISTEN_ENDPOINTS_MAX];
 };

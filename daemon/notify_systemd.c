@@ -10,9 +10,23 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "reserve.h"
+
+/* Each message opens a socket: with every descriptor in use by clients the
+ * watchdog would go hungry. */
+static void tell(const char *text)
+{
+	if (!notify_is_wanted())
+		return;
+	reserve_release();
+	sd_notify(0, text);
+	reserve_hold();
+}
 
 bool notify_is_wanted(void)
 {
@@ -21,33 +35,36 @@ bool notify_is_wanted(void)
 
 void notify_ready(void)
 {
-	sd_notify(0, "READY=1");
+	tell("READY=1");
 }
 
 void notify_reloading(void)
 {
 	struct timespec now;
+	char text[80];
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
-		   (unsigned long long)now.tv_sec * 1000000 +
-			   (unsigned long long)now.tv_nsec / 1000);
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
+		 (unsigned long long)now.tv_sec * 1000000 +
+			 (unsigned long long)now.tv_nsec / 1000);
+	tell(text);
 }
 
 void notify_stopping(void)
 {
-	sd_notify(0, "STOPPING=1");
+	tell("STOPPING=1");
 }
 
 void notify_status(const char *format, ...)
 {
-	char text[256];
+	char text[256] = "STATUS=";
+	size_t used = strlen(text);
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(text + used, sizeof(text) - used, format, args);
 	va_end(args);
-	sd_notifyf(0, "STATUS=%s", text);
+	tell(text);
 }
 
 uint64_t notify_watchdog_ms(void)
@@ -59,7 +76,7 @@ uint64_t notify_watchdog_ms(void)
 
 void notify_watchdog(void)
 {
-	sd_notify(0, "WATCHDOG=1");
+	tell("WATCHDOG=1");
 }
 
 struct inherited *inherited_take(void)

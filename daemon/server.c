@@ -154,13 +154,15 @@ static bool is_served(const struct listen_address *address)
 	return !listen_address_is_tls(address);
 }
 
-/* Opens what the plan needs and nobody of this service has open. */
+/* Opens what the plan needs and nobody of this service has open; names all
+ * that cannot be opened. */
 static int open_listeners(struct server *server, struct plan *plan)
 {
 	const struct conf_service *conf = plan->conf;
 	struct listener_mode mode = mode_of(conf);
 	char error[256];
 	size_t i;
+	int result = 0;
 
 	plan->opened = calloc(conf->listen_count + 1, sizeof(*plan->opened));
 	if (plan->opened == NULL) {
@@ -181,16 +183,16 @@ static int open_listeners(struct server *server, struct plan *plan)
 						server->inherited, error,
 						sizeof(error));
 		if (plan->opened[i] == NULL) {
-			log_err("service %s: listen %s: %s", conf->name,
-				address->text, error);
-			return -1;
+			log_each(LINED_LOG_ERR, "service %s: listen %s: %s",
+				 conf->name, address->text, error);
+			result = -1;
 		}
 	}
-	return 0;
+	return result;
 }
 
-static int prepare(struct server *server, struct generation *generation,
-		   struct plan *plan, const struct conf_service *conf)
+static int prepare(struct server *server, struct plan *plan,
+		   const struct conf_service *conf)
 {
 	struct service *service = find_service(server, conf->name);
 
@@ -198,13 +200,33 @@ static int prepare(struct server *server, struct generation *generation,
 	/* The protocol's table is the same as long as its module is. */
 	if (service != NULL && service->conf->module == conf->module)
 		plan->service = service;
-	if (open_listeners(server, plan) < 0)
-		return -1;
+	return open_listeners(server, plan);
+}
+
+static int make_service(struct server *server, struct generation *generation,
+			struct plan *plan)
+{
 	if (plan->service != NULL)
 		return 0;
-	plan->service = service_new(server, generation, conf);
+	plan->service = service_new(server, generation, plan->conf);
 	plan->fresh = plan->service != NULL;
 	return plan->fresh ? 0 : -1;
+}
+
+/* Every address that cannot be had is told of before any service is made. */
+static int prepare_all(struct server *server, struct generation *generation,
+		       struct plan *plans)
+{
+	const struct conf *conf = generation->conf;
+	size_t i;
+	int result = 0;
+
+	for (i = 0; i < conf->service_count; i++)
+		if (prepare(server, &plans[i], &conf->services[i]) < 0)
+			result = -1;
+	for (i = 0; result == 0 && i < conf->service_count; i++)
+		result = make_service(server, generation, &plans[i]);
+	return result;
 }
 
 static void undo(struct server *server, struct plan *plans, size_t count)
@@ -351,7 +373,7 @@ int server_apply(struct server *server, struct conf *conf)
 	struct generation *generation = generation_new(conf);
 	struct plan *plans = calloc(conf->service_count + 1, sizeof(*plans));
 	size_t i;
-	int result = -1;
+	int result;
 
 	if (generation == NULL || plans == NULL) {
 		log_err("config: %s", strerror(ENOMEM));
@@ -361,17 +383,13 @@ int server_apply(struct server *server, struct conf *conf)
 		free(plans);
 		return -1;
 	}
-	for (i = 0; i < conf->service_count; i++)
-		if (prepare(server, generation, &plans[i], &conf->services[i]) <
-		    0)
-			break;
-	if (i == conf->service_count) {
+	result = prepare_all(server, generation, plans);
+	if (result == 0) {
 		commit(server, generation, plans, conf->service_count);
 		generation_unref(server->generation);
 		server->generation = generation;
-		result = 0;
 	} else {
-		undo(server, plans, i + 1);
+		undo(server, plans, conf->service_count);
 	}
 	for (i = 0; i < conf->service_count; i++)
 		free(plans[i].opened);

@@ -124,6 +124,22 @@ static enum admission_verdict admit(struct service *service,
 			       lined_dispatcher_now_ms(d), &arrival->entry);
 }
 
+/* The listener asks again by itself: one line when it begins, one when it is
+ * over. */
+static void note_accept_error(struct listener *listener, int error)
+{
+	const char *name = listener->service->name;
+	bool failing = error != 0 && error != EAGAIN && error != EWOULDBLOCK;
+
+	if (failing && !listener->failing)
+		log_warning("service %s: accept on %s: %s", name,
+			    listener->text, strerror(error));
+	else if (!failing && listener->failing)
+		log_notice("service %s: accepting on %s again", name,
+			   listener->text);
+	listener->failing = failing;
+}
+
 static void on_accept(struct lined_socket *sock, void *arg)
 {
 	struct listener *listener = arg;
@@ -151,9 +167,7 @@ static void on_accept(struct lined_socket *sock, void *arg)
 		arrival.id = ++service->server->last_client_id;
 		place(service, choose_worker(service), &arrival);
 	}
-	if (arrival.fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-		log_warning("service %s: accept on %s: %s", service->name,
-			    listener->text, strerror(errno));
+	note_accept_error(listener, arrival.fd < 0 ? errno : 0);
 }
 
 static void on_listener_close(struct lined_socket *sock, void *arg,

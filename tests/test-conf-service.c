@@ -227,19 +227,15 @@ START_TEST(bad_values_tell_form_or_range)
 }
 END_TEST
 
-START_TEST(leading_zeros_are_decimal_and_told)
+START_TEST(leading_zeros_are_refused)
 {
-	const struct conf_service *s = fixture_good_service(
-		"limits {\n clients = 010\n line-timeout = 010\n}");
-
-	ck_assert_uint_eq(s->clients, 10);
-	ck_assert_uint_eq(s->limits.line_ms, 10000);
 	ck_assert_str_eq(
-		fixture_warnings(),
-		"lined.conf:3: service \"s\": limits: clients: 010 is read as "
-		"decimal: a leading zero means nothing\n"
-		"lined.conf:4: service \"s\": limits: line-timeout: 010 is "
-		"read as decimal: a leading zero means nothing\n");
+		fixture_bad_service(
+			"limits {\n clients = 010\n line-timeout = 010\n}"),
+		"lined.conf:3: service \"s\": limits: clients: \"010\" has a "
+		"leading zero: numbers are decimal\n"
+		"lined.conf:4: service \"s\": limits: line-timeout: \"010\" "
+		"has a leading zero: numbers are decimal\n");
 }
 END_TEST
 
@@ -497,7 +493,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, transports_that_a_protocol_lacks_are_refused);
 	tcase_add_test(tcase, tls_addresses_need_tls_names_that_exist);
 	tcase_add_test(tcase, bad_values_tell_form_or_range);
-	tcase_add_test(tcase, leading_zeros_are_decimal_and_told);
+	tcase_add_test(tcase, leading_zeros_are_refused);
 	add_sections(suite);
 	tcase = fixture_case(suite, "changes");
 	tcase_add_test(tcase, the_same_written_otherwise_is_no_change);
