@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open files, and who the daemon is. Each change of user happens in a child
+ * that tells what it has become. Started as root, it drops root; started as
+ * anybody else, it is refused what only root may do.
+ */
+#include "config.h"
+
+#include "privileges.h"
+
+#include <check.h>
+#include <errno.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support.h"
+
+#define BIND_SERVICE "0000000000000400"
+#define NOTHING      "0000000000000000"
+
+/* ---- a child and what it tells --------------------------------------- */
+
+static int told;
+static char text[4096];
+
+static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void tell(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vdprintf(told, format, arguments);
+	va_end(arguments);
+}
+
+static const char *in_child(void (*run)(void))
+{
+	size_t len = 0;
+	int fds[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		told = fds[1];
+		alarm(30);
+		run();
+		_exit(0);
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	close(fds[0]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		      "status 0x%x after: %s", (unsigned)status, text);
+	return text;
+}
+
+/* A line of a status file of /proc, told without its blanks doubled. */
+static void tell_status(const char *file, const char *key)
+{
+	char line[256], *word, *rest;
+	FILE *status = fopen(file, "r");
+
+	if (status == NULL) {
+		tell("%s: %s\n", file, strerror(errno));
+		return;
+	}
+	while (fgets(line, sizeof(line), status) != NULL) {
+		if (strncmp(line, key, strlen(key)) != 0 ||
+		    line[strlen(key)] != ':')
+			continue;
+		tell("%s", key);
+		rest = line + strlen(key) + 1;
+		while ((word = strsep(&rest, " \t\n")) != NULL)
+			if (*word != '\0')
+				tell(" %s", word);
+		tell("\n");
+	}
+	fclose(status);
+}
+
+static void tell_who(void)
+{
+	tell_status("/proc/self/status", "Uid");
+	tell_status("/proc/self/status", "Gid");
+	tell_status("/proc/self/status", "CapInh");
+	tell_status("/proc/self/status", "CapPrm");
+	tell_status("/proc/self/status", "CapEff");
+	tell_status("/proc/self/status", "NoNewPrivs");
+}
+
+static void drop(const char *user, const char *group)
+{
+	char error[256] = "";
+
+	if (privileges_drop(user, group, error, sizeof(error)) < 0)
+		tell("refused: %s\n", error);
+}
+
+/* ---- open files ------------------------------------------------------ */
+
+static void raise_files(void)
+{
+	struct rlimit files;
+	uint64_t limit = 0;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		_exit(1);
+	files.rlim_cur = 64;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		_exit(2);
+	if (privileges_raise_nofile(&limit) < 0 || limit != files.rlim_max)
+		_exit(3);
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 ||
+	    files.rlim_cur != files.rlim_max)
+		_exit(4);
+	tell("%llu", (unsigned long long)limit);
+}
+
+START_TEST(files_are_raised_to_the_hard_limit)
+{
+	struct rlimit files;
+	char want[32];
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	snprintf(want, sizeof(want), "%llu",
+		 (unsigned long long)files.rlim_max);
+	ck_assert_str_eq(in_child(raise_files), want);
+}
+END_TEST
+
+/* ---- anybody --------------------------------------------------------- */
+
+static void drop_to_nobody_known(void)
+{
+	drop("nosuch-user", NULL);
+	drop(NULL, "nosuch-group");
+	drop("root", "nosuch-group");
+	drop("", NULL);
+}
+
+START_TEST(who_does_not_exist_is_named)
+{
+	ck_assert_str_eq(in_child(drop_to_nobody_known),
+			 "refused: user \"nosuch-user\": no such user\n"
+			 "refused: group \"nosuch-group\": no such group\n"
+			 "refused: group \"nosuch-group\": no such group\n"
+			 "refused: user \"\": no such user\n");
+}
+END_TEST
+
+static void drop_to_oneself(void)
+{
+	const struct passwd *self = getpwuid(geteuid());
+
+	drop(self->pw_name, getgrgid(getegid())->gr_name);
+	tell("%d %d", (int)geteuid(), (int)getegid());
+}
+
+START_TEST(who_is_the_user_already_needs_no_right)
+{
+	char want[64];
+
+	ck_assert_ptr_nonnull(getpwuid(geteuid()));
+	ck_assert_ptr_nonnull(getgrgid(getegid()));
+	snprintf(want, sizeof(want), "%d %d", (int)geteuid(), (int)getegid());
+	ck_assert_str_eq(in_child(drop_to_oneself), want);
+}
+END_TEST
+
+static void drop_without_right(void)
+{
+	/* Who is root lays it down first. */
+	if (geteuid() == 0)
+		drop("daemon", NULL);
+	drop("root", NULL);
+	drop(NULL, "root");
+}
+
+START_TEST(without_the_right_it_is_refused_and_says_why)
+{
+	ck_assert_str_eq(in_child(drop_without_right),
+			 "refused: user \"root\": cannot become: Operation not "
+			 "permitted\n"
+			 "refused: group \"root\": cannot become: Operation "
+			 "not permitted\n");
+}
+END_TEST
+
+/* ---- root ------------------------------------------------------------ */
+
+static void drop_to_daemon(void)
+{
+	gid_t groups[3] = {0, 4, 27};
+	int i, count;
+
+	if (setgroups(3, groups) < 0)
+		_exit(1);
+	drop("daemon", NULL);
+	tell_who();
+	count = getgroups(3, groups);
+	for (i = 0; i < count; i++)
+		tell("group %d\n", (int)groups[i]);
+	tell("root again: %d %d %d\n", setuid(0), seteuid(0), setgid(0));
+}
+
+START_TEST(root_is_dropped_for_good_but_for_low_ports)
+{
+	ck_assert_str_eq(in_child(drop_to_daemon), "Uid 1 1 1 1\n"
+						   "Gid 1 1 1 1\n"
+						   "CapInh " NOTHING "\n"
+						   "CapPrm " BIND_SERVICE "\n"
+						   "CapEff " BIND_SERVICE "\n"
+						   "NoNewPrivs 1\n"
+						   "group 1\n"
+						   "root again: -1 -1 -1\n");
+}
+END_TEST
+
+static void drop_with_group(void)
+{
+	drop("daemon", "adm");
+	tell_status("/proc/self/status", "Uid");
+	tell_status("/proc/self/status", "Gid");
+}
+
+START_TEST(the_group_may_be_another)
+{
+	char want[128];
+	int adm = (int)getgrnam("adm")->gr_gid;
+
+	snprintf(want, sizeof(want), "Uid 1 1 1 1\nGid %d %d %d %d\n", adm, adm,
+		 adm, adm);
+	ck_assert_str_eq(in_child(drop_with_group), want);
+}
+END_TEST
+
+static void drop_group_only(void)
+{
+	drop(NULL, "daemon");
+	tell_status("/proc/self/status", "Uid");
+	tell_status("/proc/self/status", "Gid");
+	tell_status("/proc/self/status", "Groups");
+}
+
+START_TEST(the_group_alone_may_change)
+{
+	ck_assert_str_eq(in_child(drop_group_only), "Uid 0 0 0 0\n"
+						    "Gid 1 1 1 1\n"
+						    "Groups 1\n");
+}
+END_TEST
+
+/* The highest free port below 1024; -1 where none can be bound. */
+static int bind_low_port(void)
+{
+	struct sockaddr_in address = support_loopback(0);
+	int port, fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	for (port = 1023; fd >= 0 && port > 600; port--) {
+		address.sin_port = htons((uint16_t)port);
+		if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+			return fd;
+		if (errno != EADDRINUSE)
+			break;
+	}
+	tell("bind: %s\n", strerror(errno));
+	close(fd);
+	return -1;
+}
+
+static void drop_and_bind(void)
+{
+	drop("daemon", NULL);
+	tell("%s", bind_low_port() >= 0 ? "bound" : "not bound");
+}
+
+START_TEST(low_ports_can_still_be_bound)
+{
+	ck_assert_str_eq(in_child(drop_and_bind), "bound");
+}
+END_TEST
+
+/* ---- other threads --------------------------------------------------- */
+
+static pthread_barrier_t dropped;
+
+static void *be_there(void *arg)
+{
+	(void)arg;
+	pthread_barrier_wait(&dropped);
+	tell_status("/proc/thread-self/status", "Uid");
+	tell_status("/proc/thread-self/status", "CapPrm");
+	return NULL;
+}
+
+static void drop_beside_a_thread(void)
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&dropped, NULL, 2);
+	if (pthread_create(&thread, NULL, be_there, NULL) != 0)
+		_exit(1);
+	drop("daemon", NULL);
+	pthread_barrier_wait(&dropped);
+	pthread_join(thread, NULL);
+}
+
+START_TEST(a_thread_that_is_there_already_keeps_nothing)
+{
+	ck_assert_str_eq(in_child(drop_beside_a_thread),
+			 "Uid 1 1 1 1\nCapPrm " NOTHING "\n");
+}
+END_TEST
+
+static Suite *privileges_suite(void)
+{
+	Suite *suite = suite_create("privileges");
+	TCase *tc = support_case(suite, "anybody");
+
+	tcase_add_test(tc, files_are_raised_to_the_hard_limit);
+	tcase_add_test(tc, who_does_not_exist_is_named);
+	tcase_add_test(tc, who_is_the_user_already_needs_no_right);
+	tcase_add_test(tc, without_the_right_it_is_refused_and_says_why);
+
+	if (geteuid() != 0)
+		return suite;
+	tc = support_case(suite, "root");
+	tcase_add_test(tc, root_is_dropped_for_good_but_for_low_ports);
+	tcase_add_test(tc, the_group_may_be_another);
+	tcase_add_test(tc, the_group_alone_may_change);
+	tcase_add_test(tc, low_ports_can_still_be_bound);
+	tcase_add_test(tc, a_thread_that_is_there_already_keeps_nothing);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main_once(privileges_suite);
+}
