@@ -27,6 +27,12 @@ static void read_clock(struct lined_dispatcher *d)
 		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void message_queue_init(struct message_queue *queue)
+{
+	queue->first = NULL;
+	queue->last = &queue->first;
+}
+
 /* ---- making and ending ------------------------------------------------ */
 
 static void wakeup_seen(struct lined_delegate *delegate)
@@ -80,6 +86,8 @@ struct lined_dispatcher *lined_dispatcher_new(void)
 	list_init(&d->dead);
 	list_init(&d->dirty);
 	list_init(&d->unattached);
+	message_queue_init(&d->deferred);
+	message_queue_init(&d->due);
 	d->group.limits = socket_default_limits;
 	read_clock(d);
 	d->read_buffer = malloc(READ_SIZE + 1);
@@ -99,6 +107,7 @@ fail:
 }
 
 static void deliver_mail(struct lined_dispatcher *d, bool cancel);
+static void deliver_deferred(struct lined_dispatcher *d, bool cancel);
 static void close_phase(struct lined_dispatcher *d);
 static void free_phase(struct lined_dispatcher *d);
 
@@ -138,6 +147,7 @@ void lined_dispatcher_free(struct lined_dispatcher *d)
 	close_everything(d);
 	resolver_free(d->resolver);
 	deliver_mail(d, true);
+	deliver_deferred(d, true);
 	for (i = 0; i < d->timers.count; i++)
 		d->timers.entries[i].timer->slot = TIMER_UNARMED;
 	timer_heap_fini(&d->timers);
@@ -475,13 +485,64 @@ static void deliver_mail(struct lined_dispatcher *d, bool cancel)
 	}
 }
 
+void lined_dispatcher_defer(struct lined_dispatcher *d,
+			    struct lined_message *message)
+{
+	message->next = NULL;
+	*d->deferred.last = message;
+	d->deferred.last = &message->next;
+}
+
+static void take_out(struct message_queue *queue,
+		     const struct lined_message *message)
+{
+	struct lined_message **at;
+
+	for (at = &queue->first; *at != NULL; at = &(*at)->next) {
+		if (*at != message)
+			continue;
+		*at = message->next;
+		if (*at == NULL)
+			queue->last = at;
+		return;
+	}
+}
+
+void lined_dispatcher_undefer(struct lined_dispatcher *d,
+			      struct lined_message *message)
+{
+	take_out(&d->deferred, message);
+	take_out(&d->due, message);
+}
+
+/* What is deferred meanwhile is for the next phase. */
+static void deliver_deferred(struct lined_dispatcher *d, bool cancel)
+{
+	struct lined_message *message;
+
+	if (d->deferred.first == NULL)
+		return;
+	d->due.first = d->deferred.first;
+	d->due.last = d->deferred.last;
+	message_queue_init(&d->deferred);
+	while ((message = d->due.first) != NULL) {
+		d->due.first = message->next;
+		if (d->due.first == NULL)
+			d->due.last = &d->due.first;
+		if (!cancel)
+			message->handler(message);
+		else if (message->cancel != NULL)
+			message->cancel(message);
+	}
+}
+
 /* ---- a turn ----------------------------------------------------------- */
 
 static bool is_pending(const struct lined_dispatcher *d)
 {
 	return !list_is_empty(&d->ready) || !list_is_empty(&d->closed) ||
 	       !list_is_empty(&d->dirty) || !list_is_empty(&d->dead) ||
-	       d->mail_seen;
+	       d->deferred.first != NULL || d->mail_seen;
 }
 
 static bool is_open(const struct lined_dispatcher *d)
@@ -704,6 +765,7 @@ int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 	io_phase(d);
 	if (d->mail_seen)
 		deliver_mail(d, false);
+	deliver_deferred(d, false);
 	fire_timers(d);
 	task_phase(d, regulars);
 	close_phase(d);

@@ -34,11 +34,18 @@ enum delegate_flag {
 	DELEGATE_INTERNAL = 4, /* the wakeup: does not count */
 };
 
+/* Messages to the own thread, first in, first out. */
+struct message_queue {
+	struct lined_message *first, **last;
+};
+
 struct lined_dispatcher {
 	const struct poller_ops *ops;
 	struct poller *poller;
 	struct mailbox mailbox;
 	struct lined_delegate wakeup;
+	/* Waiting for a message phase, and those of the one that runs. */
+	struct message_queue deferred, due;
 	struct resolver *resolver; /* NULL until a name is asked for */
 	struct timer_heap timers;
 	uint64_t now_ms;

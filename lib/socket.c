@@ -323,9 +323,10 @@ static unsigned wanted_mode(const struct lined_socket *sock)
 	case LINED_SOCKET_CONNECTING:
 		return LINED_MODE_WRITE;
 	case LINED_SOCKET_LISTENING:
-		return sock->rested || sock->paused ? 0 : LINED_MODE_READ;
+		return sock->rested || socket_is_paused(sock) ? 0
+							      : LINED_MODE_READ;
 	case LINED_SOCKET_UDP_BOUND:
-		if (!sock->paused)
+		if (!socket_is_paused(sock))
 			mode |= LINED_MODE_READ;
 		break;
 	case LINED_SOCKET_CONNECTED:

@@ -124,6 +124,6 @@ void socket_acceptable(struct lined_socket *sock)
 	if (sock->handlers->handle_accept != NULL)
 		sock->handlers->handle_accept(sock, sock->arg);
 	if (sock->state == LINED_SOCKET_LISTENING && !sock->accepted &&
-	    !sock->paused)
+	    !socket_is_paused(sock))
 		rest(sock);
 }

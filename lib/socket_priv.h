@@ -79,6 +79,7 @@ struct lined_socket {
 	uint8_t reason;   /* enum lined_close_reason */
 	uint8_t overflow; /* enum lined_overflow */
 	uint8_t missed;   /* enum deadline: which one closed it */
+	uint8_t withheld; /* reasons of socket_hold() */
 	char held;        /* the byte that a NUL stands on, while `holds` */
 
 	bool datagram : 1;
@@ -156,6 +157,12 @@ void socket_free(struct lined_socket *sock);
 
 void socket_readable(struct lined_socket *sock);
 void socket_serve_leftover(struct lined_socket *sock);
+/* Paused by hand, or held. */
+static inline bool socket_is_paused(const struct lined_socket *sock)
+{
+	return sock->paused || sock->withheld != 0;
+}
+
 /* Whether the reader may have what there is. */
 bool socket_may_read(const struct lined_socket *sock);
 /* Something that held reading back is over. */

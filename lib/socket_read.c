@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "socket_hold.h"
 #include "socket_priv.h"
 
 /* Lines in one call of handle_read; a read is the bound in bytes. */
@@ -15,7 +16,7 @@
 
 bool socket_may_read(const struct lined_socket *sock)
 {
-	return !sock->paused && !sock->throttled && !sock->slowed &&
+	return !socket_is_paused(sock) && !sock->throttled && !sock->slowed &&
 	       !sock->closing;
 }
 
@@ -433,11 +434,8 @@ void lined_socket_pause(struct lined_socket *sock)
 		socket_update_mode(sock);
 }
 
-void lined_socket_resume(struct lined_socket *sock)
+static void go_on(struct lined_socket *sock)
 {
-	if (!sock->paused)
-		return;
-	sock->paused = false;
 	if (sock->dispatcher == NULL)
 		return;
 	if (sock->state == LINED_SOCKET_LISTENING)
@@ -446,7 +444,31 @@ void lined_socket_resume(struct lined_socket *sock)
 		socket_read_on(sock);
 }
 
+void lined_socket_resume(struct lined_socket *sock)
+{
+	if (!sock->paused)
+		return;
+	sock->paused = false;
+	go_on(sock);
+}
+
 bool lined_socket_is_paused(const struct lined_socket *sock)
 {
 	return sock->paused;
+}
+
+void socket_hold(struct lined_socket *sock, unsigned reason)
+{
+	sock->withheld |= (uint8_t)reason;
+	if (sock->state == LINED_SOCKET_LISTENING)
+		socket_update_mode(sock);
+}
+
+void socket_unhold(struct lined_socket *sock, unsigned reason)
+{
+	if (!(sock->withheld & reason))
+		return;
+	sock->withheld &= (uint8_t)~reason;
+	if (sock->withheld == 0)
+		go_on(sock);
 }

@@ -267,7 +267,7 @@ static bool receive(struct lined_socket *sock)
 
 void udp_serve(struct lined_socket *sock)
 {
-	if (sock->paused)
+	if (socket_is_paused(sock))
 		return;
 	sock->budget = LINES_A_TURN;
 	sock->in_read = true;
@@ -286,14 +286,15 @@ void udp_serve(struct lined_socket *sock)
 	} else if (input_settle(&sock->in) < 0) {
 		count_drop(sock);
 		udp_finish_datagram(sock);
-	} else if (!list_is_linked(&sock->ready_link) && !sock->paused) {
+	} else if (!list_is_linked(&sock->ready_link) &&
+		   !socket_is_paused(sock)) {
 		list_append(&sock->dispatcher->ready, &sock->ready_link);
 	}
 }
 
 void udp_readable(struct lined_socket *sock)
 {
-	if (sock->paused) {
+	if (socket_is_paused(sock)) {
 		socket_update_mode(sock);
 		return;
 	}
@@ -307,7 +308,7 @@ static enum lined_line_status gate(struct lined_socket *sock)
 {
 	if (sock->state == LINED_SOCKET_CLOSED)
 		return LINED_LINE_CLOSED;
-	if (!sock->udp->reading || sock->starved || sock->paused ||
+	if (!sock->udp->reading || sock->starved || socket_is_paused(sock) ||
 	    (sock->in_read && sock->budget == 0))
 		return LINED_LINE_PARTIAL;
 	return LINED_LINE_READY;

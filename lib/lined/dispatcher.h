@@ -7,8 +7,9 @@
  *		;
  *
  * A turn runs in this order: ready I/O and sockets with data still buffered,
- * messages posted by other threads, due timers, tasks, handle_close of what
- * was closed, the flush of what the turn queued (one write a socket), freeing.
+ * messages posted by other threads and then those deferred, due timers, tasks,
+ * handle_close of what was closed, the flush of what the turn queued (one write
+ * a socket), freeing.
  *
  * Thread: a dispatcher and all that is registered with it belong to the one
  * thread that polls it. Functions marked MT-safe may be called by any thread.
@@ -153,9 +154,9 @@ LINED_API uint64_t lined_dispatcher_now_ms(const struct lined_dispatcher *d);
 LINED_API void lined_dispatcher_wake(struct lined_dispatcher *dispatcher);
 
 /*
- * A message from another thread, embedded in what it carries. The memory is
- * the dispatcher's from the post until handler (or, where the dispatcher ends
- * first, cancel) is called with it, on the dispatcher's thread.
+ * A message, from another thread or for later, embedded in what it carries.
+ * The memory is the dispatcher's from the post until handler (or, where the
+ * dispatcher ends first, cancel) is called with it, on the dispatcher's thread.
  */
 struct lined_message {
 	void (*handler)(struct lined_message *message);
@@ -179,6 +180,20 @@ LINED_API void lined_dispatcher_close_mailbox(struct lined_dispatcher *d);
  */
 LINED_API int lined_dispatcher_post(struct lined_dispatcher *dispatcher,
 				    struct lined_message *message);
+
+/*
+ * A message to one's own thread, at no system call and no lock: it is handled
+ * behind the posted ones in the message phase of this turn, or of the next,
+ * which then does not wait, where that phase has begun. Messages are handled
+ * in the order they were deferred in. The mailbox need not be open.
+ */
+LINED_API void lined_dispatcher_defer(struct lined_dispatcher *dispatcher,
+				      struct lined_message *message);
+
+/* Takes back a deferred message, which is the caller's again; does nothing
+ * where it is not one, or has been handled. */
+LINED_API void lined_dispatcher_undefer(struct lined_dispatcher *dispatcher,
+					struct lined_message *message);
 
 LINED_END_DECLS
 
