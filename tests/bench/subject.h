@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a benchmark measures: a `lined` with a private config on a free port of
+ * 127.0.0.1, or a bare epoll loop that sends back what it read without
+ * looking; and the numbers that /proc has about either. Errors end the
+ * benchmark with a message.
+ */
+#ifndef SUBJECT_H
+#define SUBJECT_H
+
+#include <stdint.h>
+#include <stdnoreturn.h>
+#include <sys/types.h>
+
+struct subject {
+	const char *name;
+	pid_t pid;
+	uint16_t port;
+	char dir[64]; /* of the config; empty: none */
+};
+
+noreturn void fail(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
+/*
+ * Starts the daemon `path` (NULL: LINED in the environment, else "lined") and
+ * waits until it serves. LINED_MODULES is its module directory, where set.
+ */
+void subject_start_lined(struct subject *subject, const char *path);
+void subject_start_bare(struct subject *subject);
+
+/* Ends it; fails where lined does not end with 0. */
+void subject_stop(struct subject *subject);
+
+/* CPU time of all its threads so far, in nanoseconds. */
+uint64_t subject_cpu_ns(const struct subject *subject);
+/* VmRSS in bytes. */
+uint64_t subject_rss(const struct subject *subject);
+unsigned subject_fds(const struct subject *subject);
+
+/* A blocking connection to it, without Nagle's delay. */
+int subject_connect(const struct subject *subject);
+
+/* Raises the limit of descriptors to the hard one; what it is now. */
+unsigned long raise_descriptors(void);
+
+uint64_t now_ns(void);
+
+/* Sorts the values; the middle one. */
+double median(double *values, unsigned count);
+
+#endif
