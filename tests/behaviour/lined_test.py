@@ -132,15 +132,15 @@ class Client:
 
     def fill(self, data, quiet=0.5):
         """Sends data again and again until nothing has been taken for the
-        quiet time; returns how many bytes went. Whole repetitions are not
-        promised."""
+        quiet time, or the daemon closes; returns how many bytes went. Whole
+        repetitions are not promised."""
         total = 0
         timeout = self.sock.gettimeout()
         self.sock.settimeout(quiet)
         try:
             while True:
                 total += self.sock.send(data[total % len(data):])
-        except socket.timeout:
+        except (socket.timeout, ConnectionError):
             return total
         finally:
             self.sock.settimeout(timeout)
