@@ -288,22 +288,24 @@ static void read_workers(struct conf_build *build, const char *text)
 {
 	const struct conf_key *key =
 		conf_options_key(&build->tree.root, "workers");
-	enum conf_value_status status;
+	const char *why = "is out of range";
 	char quoted[CONF_QUOTED_MAX];
-	int64_t number;
+	int64_t number = 0;
 
 	if (key == NULL || strcmp(text, "auto") == 0)
 		return;
-	status = conf_value_integer(text, &number);
-	if (status == CONF_VALUE_OK && number >= 1 && number <= WORKERS_MAX)
+	if (conf_value_integer(text, &number) == CONF_VALUE_BAD)
+		why = "is not a whole number";
+	else if (conf_value_has_leading_zero(text))
+		why = "has a leading zero";
+	else if (number >= 1 && number <= WORKERS_MAX)
+		why = NULL;
+	if (why == NULL)
 		build->conf->workers = (unsigned)number;
 	else
 		conf_error(&build->report, &key->place,
 			   "workers: \"%s\" %s (auto, or 1 to %d)",
-			   conf_quoted(text, quoted),
-			   status == CONF_VALUE_BAD ? "is not a whole number"
-						    : "is out of range",
-			   WORKERS_MAX);
+			   conf_quoted(text, quoted), why, WORKERS_MAX);
 }
 
 static void read_module_dir(struct conf_build *build, const char *text)

@@ -110,13 +110,6 @@ static enum conf_value_status read_number(const struct lined_option *option,
 	return conf_value_integer(text, number);
 }
 
-/* Eight to some, ten to others: better not taken at all. */
-static bool has_leading_zero(const char *text)
-{
-	text += text[0] == '-';
-	return text[0] == '0' && text[1] >= '0' && text[1] <= '9';
-}
-
 static unsigned fill_number(const struct conf_options *options,
 			    const struct lined_option *option,
 			    const struct conf_value *value, int64_t *out)
@@ -133,7 +126,7 @@ static unsigned fill_number(const struct conf_options *options,
 	case CONF_VALUE_RANGE:
 		return refuse_range(options, option, value);
 	}
-	if (has_leading_zero(value->text))
+	if (conf_value_has_leading_zero(value->text))
 		return refuse(options, option, value,
 			      "has a leading zero: numbers are decimal", "");
 	*out = number;

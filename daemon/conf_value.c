@@ -63,6 +63,12 @@ enum conf_value_status conf_value_integer(const char *text, int64_t *value)
 	return status;
 }
 
+bool conf_value_has_leading_zero(const char *text)
+{
+	text += text[0] == '-';
+	return text[0] == '0' && text[1] >= '0' && text[1] <= '9';
+}
+
 static enum conf_value_status read_unit(const char *text,
 					const struct unit *units, int64_t bare,
 					int64_t *value)

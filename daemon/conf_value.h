@@ -16,8 +16,11 @@ enum conf_value_status {
 	CONF_VALUE_RANGE, /* too large for 64 bits, or outside of its range */
 };
 
-/* Decimal, whatever zeros stand before it: 010 is ten. */
+/* Decimal: 010 would be ten, where it is taken at all. */
 enum conf_value_status conf_value_integer(const char *text, int64_t *value);
+
+/* 010 is eight to some, ten to others: better not taken. */
+bool conf_value_has_leading_zero(const char *text);
 
 /* A number and ms, s, m or h; bare: seconds. Milliseconds. */
 enum conf_value_status conf_value_duration(const char *text, int64_t *value);

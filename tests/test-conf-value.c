@@ -46,6 +46,18 @@ START_TEST(integers_are_decimal)
 }
 END_TEST
 
+START_TEST(leading_zeros_are_seen)
+{
+	ck_assert(conf_value_has_leading_zero("010"));
+	ck_assert(conf_value_has_leading_zero("-00"));
+	ck_assert(conf_value_has_leading_zero("01ms"));
+	ck_assert(!conf_value_has_leading_zero("0"));
+	ck_assert(!conf_value_has_leading_zero("0ms"));
+	ck_assert(!conf_value_has_leading_zero("10"));
+	ck_assert(!conf_value_has_leading_zero(""));
+}
+END_TEST
+
 START_TEST(durations_are_milliseconds)
 {
 	good(conf_value_duration, "10", 10000);
@@ -154,6 +166,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tcase, integers_are_decimal);
+	tcase_add_test(tcase, leading_zeros_are_seen);
 	tcase_add_test(tcase, durations_are_milliseconds);
 	tcase_add_test(tcase, sizes_are_bytes);
 	tcase_add_test(tcase, booleans_have_three_words_each);

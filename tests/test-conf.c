@@ -458,7 +458,7 @@ END_TEST
 START_TEST(every_top_key_is_read)
 {
 	const struct conf *conf = fixture_good(
-		"workers = 010\nuser = u\ngroup = g\nmodule-dir = \"/m\"\n"
+		"workers = 10\nuser = u\ngroup = g\nmodule-dir = \"/m\"\n"
 		"drain-timeout = 2m\n"
 		"log { target = \"syslog\" facility = \"local3\" level = "
 		"\"debug\" ident = \"x\" }\n"
@@ -503,6 +503,9 @@ START_TEST(bad_top_values_are_refused)
 		    "6: metrics: listen udp://127.0.0.1:1: metrics are served "
 		    "at tcp://, unix:// or systemd:\n"
 		    "7: user is set already at lined.conf:2\n");
+	fixture_bad("workers = 010\n",
+		    "1: workers: \"010\" has a leading zero (auto, or 1 to "
+		    "1024)\n");
 	fixture_bad("control { socket = \"run/c\" }\nworkers = { }\n",
 		    "1: control: socket: the path is not absolute "
 		    "(unix:///path)\n"
