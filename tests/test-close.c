@@ -961,6 +961,25 @@ START_TEST(what_is_opened_at_the_end_is_closed_too)
 }
 END_TEST
 
+START_TEST(a_socket_taken_out_of_its_group_has_the_defaults)
+{
+	struct ending ending;
+
+	ending_begin(&ending);
+	lined_socket_set_group(ending.sock, NULL);
+	support_puts(ending.peer, "one\n");
+	support_run_until_count(ending.dispatcher, &ending.lines, 1);
+	ck_assert_int_eq(lined_socket_send(ending.sock, "two\n", 4), 0);
+	support_expect(ending.dispatcher, ending.peer, "two\n");
+	lined_socket_close(ending.sock);
+	ending_wait(&ending);
+	ck_assert_uint_eq(ending.group.counters.lines_in, 0);
+	ck_assert_uint_eq(ending.group_closes, 0);
+	close(ending.peer);
+	lined_dispatcher_free(ending.dispatcher);
+}
+END_TEST
+
 START_TEST(every_reason_has_its_text)
 {
 	static const char *const texts[LINED_CLOSE_REASONS] = {
@@ -992,6 +1011,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase,
 		       the_last_answer_arrives_though_the_peer_still_sends);
 	tcase_add_test(tcase, lingering_ends_by_itself);
+	tcase_add_test(tcase, a_socket_taken_out_of_its_group_has_the_defaults);
 	tcase_add_loop_test(tcase, every_reason_has_its_text, 0,
 			    LINED_CLOSE_REASONS);
 
