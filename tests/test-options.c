@@ -48,8 +48,8 @@ static void restore(int fd, int kept, FILE *file, char *text, size_t size)
 /* The words are those behind "lined", divided by single spaces. */
 static enum options_result parse(const char *words)
 {
-	static char line[1024];
-	char *argv[ARGUMENTS] = {"lined"}, *rest = line;
+	static char line[1024], name[] = "lined";
+	char *argv[ARGUMENTS] = {name}, *rest = line;
 	enum options_result result;
 	int argc = 1, kept_out, kept_err;
 	FILE *file_out, *file_err;
