@@ -16,6 +16,7 @@
 #include "address.h"
 #include "instance.h"
 #include "log.h"
+#include "socket_hold.h"
 
 struct client *client_of(struct lined_socket *sock)
 {
@@ -196,11 +197,16 @@ int client_start(struct lined_service *service,
 		list_append(&service->clients, &client_of(sock)->link);
 		service->client_count++;
 	}
+	if (bus_is_held(&service->bus))
+		socket_hold(sock, CLIENT_HOLD_BUS);
 	log_arrival(sock);
 	if (protocol->handle_line != NULL)
 		lined_socket_set_handlers(sock, &short_door, NULL);
-	if (protocol->handle_accept != NULL)
+	if (protocol->handle_accept != NULL) {
+		worker_enter(service->worker, protocol);
 		protocol->handle_accept(service, sock);
+		worker_leave(service->worker);
+	}
 	return 0;
 }
 

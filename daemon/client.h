@@ -25,6 +25,12 @@ struct client_address {
 	uint32_t scope;
 };
 
+/* Why the daemon holds a client's reading back, socket_hold(). */
+enum client_hold {
+	CLIENT_HOLD_BUS = 1, /* its worker publishes faster than others read */
+	CLIENT_HOLD_CLAIM = 2, /* it waits for the answer to a claim */
+};
+
 struct client {
 	struct list link; /* lined_service.clients or .datagrams */
 	struct lined_service *service;

@@ -114,15 +114,19 @@ static void task_fired(struct lined_timer *timer)
 	struct lined_service *service =
 		lined_container_of(timer, struct lined_service, task);
 
+	worker_enter(service->worker, service->protocol);
 	service->protocol->handle_task(service);
+	worker_leave(service->worker);
 }
 
 static void drain_fired(struct lined_timer *timer);
 
-struct lined_service *
-instance_new(const struct conf_service *conf, struct worker *worker,
-	     struct lined_dispatcher *main, unsigned workers, bool primary,
-	     const struct instance_owner_ops *ops, void *owner)
+struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
+				   struct worker *worker,
+				   struct lined_dispatcher *main,
+				   unsigned workers, bool primary,
+				   const struct instance_owner_ops *ops,
+				   void *owner)
 {
 	struct lined_service *service = calloc(1, sizeof(*service));
 
@@ -144,6 +148,7 @@ instance_new(const struct conf_service *conf, struct worker *worker,
 	service->group.admit = datagram_admitted;
 	list_init(&service->clients);
 	list_init(&service->datagrams);
+	bus_member_init(&service->bus, id);
 	lined_timer_init(&service->task, worker->dispatcher, task_fired);
 	lined_timer_init(&service->drain, worker->dispatcher, drain_fired);
 	take_conf(service, conf);
@@ -154,6 +159,7 @@ void instance_free(struct lined_service *service)
 {
 	if (service == NULL)
 		return;
+	bus_member_fini(&service->bus);
 	free(service->name);
 	free(service);
 }
@@ -162,8 +168,17 @@ int instance_start(struct lined_service *service)
 {
 	const struct lined_protocol *protocol = service->protocol;
 
-	if (protocol->start != NULL && protocol->start(service) < 0)
-		return -1;
+	if (protocol->start != NULL) {
+		int result;
+
+		worker_enter(service->worker, protocol);
+		result = protocol->start(service);
+		worker_leave(service->worker);
+		if (result < 0) {
+			bus_leave(service);
+			return -1;
+		}
+	}
 	service->started = true;
 	if (protocol->handle_task != NULL && protocol->task_ms > 0 &&
 	    lined_timer_start(&service->task, protocol->task_ms,
@@ -180,8 +195,23 @@ void instance_reload(struct lined_service *service,
 	take_conf(service, conf);
 	list_for_each(client, &service->clients, link)
 		lined_socket_limits_changed(client_socket(client));
-	if (service->protocol->reload != NULL)
-		service->protocol->reload(service);
+	if (service->protocol->reload == NULL)
+		return;
+	worker_enter(service->worker, service->protocol);
+	service->protocol->reload(service);
+	worker_leave(service->worker);
+}
+
+void instance_each_socket(struct lined_service *service,
+			  void (*visit)(struct lined_socket *sock, void *arg),
+			  void *arg)
+{
+	struct client *client;
+
+	list_for_each(client, &service->clients, link)
+		visit(client_socket(client), arg);
+	list_for_each(client, &service->datagrams, link)
+		visit(client_socket(client), arg);
 }
 
 void instance_close_datagrams(struct lined_service *service, const char *listen)
@@ -223,8 +253,11 @@ static bool end(struct lined_service *service)
 	}
 	service->ending = true;
 	lined_timer_stop(&service->task);
+	worker_enter(service->worker, service->protocol);
 	if (service->started && service->protocol->stop != NULL)
 		service->protocol->stop(service);
+	worker_leave(service->worker);
+	bus_leave(service);
 	list_for_each(client, &service->datagrams, link)
 		lined_socket_close_for(client_socket(client),
 				       LINED_CLOSE_SHUTDOWN, 0);
@@ -249,8 +282,10 @@ void instance_drain(struct lined_service *service, uint32_t timeout_ms)
 	if (service->draining)
 		return;
 	service->draining = true;
+	worker_enter(service->worker, service->protocol);
 	if (service->started && service->protocol->drain != NULL)
 		service->protocol->drain(service);
+	worker_leave(service->worker);
 	service->drain_end_ms = lined_dispatcher_now_ms(d) + timeout_ms;
 	/* A turn at least goes by first: what has arrived is served in it. */
 	lined_timer_start(&service->drain, 1, 0);

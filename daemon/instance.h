@@ -13,6 +13,7 @@
 
 #include <lined/protocol.h>
 
+#include "bus.h"
 #include "client.h"
 #include "conf.h"
 #include "list.h"
@@ -38,6 +39,7 @@ struct lined_service {
 	struct lined_socket_group group, own_group;
 	struct list clients, datagrams;
 	size_t client_count;
+	struct bus_member bus;
 	void *data;
 	bool started;
 	struct lined_timer task;
@@ -62,10 +64,13 @@ struct instance_owner_ops {
 		      const struct sockaddr *from);
 };
 
-struct lined_service *
-instance_new(const struct conf_service *conf, struct worker *worker,
-	     struct lined_dispatcher *main, unsigned workers, bool primary,
-	     const struct instance_owner_ops *ops, void *owner);
+/* id: the service's, no other has had it; not 0. */
+struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
+				   struct worker *worker,
+				   struct lined_dispatcher *main,
+				   unsigned workers, bool primary,
+				   const struct instance_owner_ops *ops,
+				   void *owner);
 void instance_free(struct lined_service *service);
 
 /* The rest on the worker's thread. */
@@ -80,6 +85,11 @@ void instance_reload(struct lined_service *service,
 /* Closes the datagram sockets that came from this address (the pointer). */
 void instance_close_datagrams(struct lined_service *service,
 			      const char *listen);
+
+/* Calls visit for each client and datagram socket; it closes none. */
+void instance_each_socket(struct lined_service *service,
+			  void (*visit)(struct lined_socket *sock, void *arg),
+			  void *arg);
 
 /*
  * Says goodbye, closes each client once it has nothing pending, all within

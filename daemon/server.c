@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "admission.h"
+#include "bus.h"
 #include "log.h"
 #include "service.h"
 
@@ -65,6 +66,9 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 			return -1;
 		server->worker_count++;
 	}
+	server->bus = bus_new(server->workers, workers);
+	if (server->bus == NULL)
+		return -1;
 	if (workers > 1)
 		lined_dispatcher_open_mailbox(dispatcher);
 	return 0;
@@ -76,6 +80,9 @@ void server_fini(struct server *server)
 
 	for (i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
+	for (i = 0; i < server->worker_count; i++)
+		worker_fini(&server->workers[i]);
+	bus_free(server->bus);
 	lined_dispatcher_close_mailbox(server->dispatcher);
 	generation_unref(server->generation);
 	free(server->workers);
@@ -93,6 +100,7 @@ void server_log_counters(struct server *server)
 
 	list_for_each(service, &server->services, link)
 		service_log_counters(service);
+	bus_log_counters(server->bus);
 }
 
 size_t server_clients(const struct server *server)

@@ -15,6 +15,7 @@
 #include "list.h"
 #include "worker.h"
 
+struct bus;
 struct inherited;
 struct service;
 
@@ -28,11 +29,12 @@ struct server {
 	struct lined_dispatcher *dispatcher;
 	struct worker *workers;
 	size_t worker_count;
+	struct bus *bus;
 	struct list services; /* open */
 	struct list draining; /* on their way out */
 	struct generation *generation;
 	const struct inherited *inherited;
-	uint64_t last_client_id;
+	uint64_t last_client_id, last_service_id;
 	bool stopping;
 	void (*stopped)(struct server *server);
 };

@@ -381,11 +381,11 @@ static int make_instances(struct service *service)
 	if (service->instances == NULL)
 		return -1;
 	for (i = 0; i < count; i++) {
-		service->instances[i] =
-			instance_new(service->conf, &server->workers[i],
-				     server->dispatcher, (unsigned)count,
-				     i == service_primary(service->name, count),
-				     &owner_ops, service);
+		service->instances[i] = instance_new(
+			service->conf, service->id, &server->workers[i],
+			server->dispatcher, (unsigned)count,
+			i == service_primary(service->name, count), &owner_ops,
+			service);
 		if (service->instances[i] == NULL)
 			return -1;
 		service->instance_count++;
@@ -405,6 +405,7 @@ static struct service *make(struct server *server,
 	list_init(&service->link);
 	list_init(&service->listeners);
 	service->server = server;
+	service->id = ++server->last_service_id;
 	service->conf = conf;
 	service->generation = generation_ref(generation);
 	service->name = strdup(conf->name);

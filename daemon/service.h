@@ -21,6 +21,7 @@ struct server;
 struct service {
 	struct list link; /* server.services or server.draining */
 	struct server *server;
+	uint64_t id; /* no other service has had or will have it */
 	const struct conf_service *conf;
 	struct generation *generation; /* what conf is part of */
 	char *name;

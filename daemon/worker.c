@@ -19,6 +19,8 @@ static void *run(void *arg)
 	struct worker *worker = arg;
 
 	while (!worker->stopping) {
+		__atomic_store_n(&worker->turns, worker->turns + 1,
+				 __ATOMIC_RELAXED);
 		if (lined_dispatcher_poll(worker->dispatcher, -1) < 0) {
 			log_err("worker %u: poll: %s", worker->index,
 				strerror(errno));
@@ -170,6 +172,12 @@ void worker_stop(struct worker *worker)
 		return;
 	worker_post(worker, &stop.call);
 	pthread_join(worker->thread, NULL);
+}
+
+void worker_fini(struct worker *worker)
+{
+	if (!worker->threaded)
+		return;
 	lined_dispatcher_free(worker->dispatcher);
 	worker->dispatcher = NULL;
 }

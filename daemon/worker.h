@@ -13,6 +13,9 @@
 #include <stdint.h>
 
 #include <lined/dispatcher.h>
+#include <lined/protocol.h>
+
+struct bus_end;
 
 struct worker {
 	unsigned index;
@@ -20,8 +23,13 @@ struct worker {
 	bool threaded;
 	pthread_t thread;
 	bool stopping; /* on its own thread */
+	struct bus_end *bus;
 	/* Clients given to it and not yet gone: the main thread's count. */
 	uint32_t load;
+
+	/* Written by its own thread, read by the main one: */
+	uint32_t turns;
+	const struct lined_protocol *inside; /* whose code runs */
 };
 
 /* Something to be done on another thread, embedded in what it needs. */
@@ -37,14 +45,30 @@ struct worker_call {
 int worker_start(struct worker *worker, unsigned index, bool threaded,
 		 struct lined_dispatcher *main_dispatcher);
 
-/* Ends its thread, after the calls posted before. Main thread. */
+/*
+ * Ends its thread, after the calls posted before; then, when all workers have
+ * been stopped and none can post to another, what is left of it. Main thread.
+ */
 void worker_stop(struct worker *worker);
+void worker_fini(struct worker *worker);
 
 /* Runs call->run on the worker's thread. Main thread. */
 void worker_post(struct worker *worker, struct worker_call *call);
 
 /* The same, and waits until it has run. */
 void worker_post_wait(struct worker *worker, struct worker_call *call);
+
+/* Around each call into a protocol: what a stuck worker is in. Its thread. */
+static inline void worker_enter(struct worker *worker,
+				const struct lined_protocol *protocol)
+{
+	__atomic_store_n(&worker->inside, protocol, __ATOMIC_RELAXED);
+}
+
+static inline void worker_leave(struct worker *worker)
+{
+	__atomic_store_n(&worker->inside, NULL, __ATOMIC_RELAXED);
+}
 
 /* From a worker back to the main thread. */
 void worker_answer(struct worker *worker, struct lined_dispatcher *main,
