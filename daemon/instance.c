@@ -358,7 +358,9 @@ void lined_service_log(const struct lined_service *service,
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	log_msg((int)level, "service %s: %s", service->name, text);
+	/* The module's format is the kind, or one noisy message would have
+	 * those of all modules suppressed. */
+	log_msg_of(format, level, "service %s: %s", service->name, text);
 }
 
 void lined_service_count(struct lined_service *service, const char *name,

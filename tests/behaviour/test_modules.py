@@ -116,6 +116,13 @@ static void line(struct lined_socket *client, const struct lined_line *line)
 		lined_socket_close_after_flush(client, LINED_CLOSE_LOCAL, 0);
 		return;
 	}
+	if (line->len == 5 && memcmp(line->text, "noise", 5) == 0) {
+		for (int i = 0; i < 200; i++)
+			lined_service_log(lined_client_service(client),
+					  LINED_LOG_NOTICE, "noise %d", i);
+		lined_service_log(lined_client_service(client),
+				  LINED_LOG_NOTICE, "after the noise");
+	}
 	lined_socket_send_line(client, line);
 }
 
@@ -423,6 +430,14 @@ class Teller(Modules):
         # An instance on each worker.
         self.assertEqual(len(daemon.logged("it: start called")), WORKERS)
         self.assertEqual(len(daemon.logged("it: stop called")), WORKERS)
+
+    def test_a_noisy_message_does_not_silence_others(self):
+        daemon = self.start(self.text())
+        with Client(self.address) as c:
+            c.line()
+            self.assertTrue(c.echoes(b"noise\n"))
+        daemon.wait_log("service it: after the noise")
+        self.assertLess(len(daemon.logged("it: noise")), 100)
 
     def test_the_task_runs(self):
         daemon = self.start(self.text())
