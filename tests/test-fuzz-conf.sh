@@ -1,0 +1,12 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A short run of the configuration's fuzzer, from the shipped files on.
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+[ -x tests/fuzz/fuzz-conf ] || {
+	echo "the fuzzer was not built"
+	exit 77
+}
+exec tests/fuzz/fuzz-conf 5 1 "$top/conf/lined.conf" \
+	"$top/conf/examples/everything.conf"
