@@ -16,6 +16,7 @@
 #include "list.h"
 
 struct admission_entry;
+struct registry_claim;
 
 /* An address without what a sockaddr wastes. */
 struct client_address {
@@ -37,6 +38,7 @@ struct client {
 	uint64_t id;
 	const char *listen; /* the listener's text, which outlives it */
 	struct admission_entry *entry;
+	struct registry_claim *claims; /* names it has or asks for */
 	struct client_address peer; /* of a datagram socket: its own address */
 };
 

@@ -59,6 +59,7 @@ static void client_closed(struct lined_socket *sock,
 	if (!list_is_linked(&client->link))
 		return; /* it never got as far as being a client */
 	list_remove(&client->link);
+	registry_client_gone(client);
 	if (lined_socket_is_datagram(sock)) {
 		if (reason != LINED_CLOSE_SHUTDOWN)
 			log_err("service %s: %s: lost: %s", service->name,
@@ -149,6 +150,7 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	list_init(&service->clients);
 	list_init(&service->datagrams);
 	bus_member_init(&service->bus, id);
+	registry_member_init(&service->registry);
 	lined_timer_init(&service->task, worker->dispatcher, task_fired);
 	lined_timer_init(&service->drain, worker->dispatcher, drain_fired);
 	take_conf(service, conf);
@@ -160,8 +162,15 @@ void instance_free(struct lined_service *service)
 	if (service == NULL)
 		return;
 	bus_member_fini(&service->bus);
+	registry_member_fini(&service->registry);
 	free(service->name);
 	free(service);
+}
+
+static void leave(struct lined_service *service)
+{
+	bus_leave(service);
+	registry_leave(service);
 }
 
 int instance_start(struct lined_service *service)
@@ -175,7 +184,7 @@ int instance_start(struct lined_service *service)
 		result = protocol->start(service);
 		worker_leave(service->worker);
 		if (result < 0) {
-			bus_leave(service);
+			leave(service);
 			return -1;
 		}
 	}
@@ -257,7 +266,7 @@ static bool end(struct lined_service *service)
 	if (service->started && service->protocol->stop != NULL)
 		service->protocol->stop(service);
 	worker_leave(service->worker);
-	bus_leave(service);
+	leave(service);
 	list_for_each(client, &service->datagrams, link)
 		lined_socket_close_for(client_socket(client),
 				       LINED_CLOSE_SHUTDOWN, 0);

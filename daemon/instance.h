@@ -17,6 +17,7 @@
 #include "client.h"
 #include "conf.h"
 #include "list.h"
+#include "registry.h"
 #include "worker.h"
 
 #define INSTANCE_COUNTERS_MAX 16
@@ -40,6 +41,7 @@ struct lined_service {
 	struct list clients, datagrams;
 	size_t client_count;
 	struct bus_member bus;
+	struct registry_member registry;
 	void *data;
 	bool started;
 	struct lined_timer task;

@@ -372,6 +372,16 @@ size_t service_primary(const char *name, size_t workers)
 	return hash % workers;
 }
 
+static int make_registry(struct service *service)
+{
+	struct server *server = service->server;
+	size_t count = server->worker_count;
+
+	service->registry = registry_new(server->workers, count,
+					 service_primary(service->name, count));
+	return service->registry != NULL ? 0 : -1;
+}
+
 static int make_instances(struct service *service)
 {
 	struct server *server = service->server;
@@ -388,6 +398,7 @@ static int make_instances(struct service *service)
 			service);
 		if (service->instances[i] == NULL)
 			return -1;
+		registry_join(service->registry, i, service->instances[i]);
 		service->instance_count++;
 	}
 	return 0;
@@ -412,7 +423,8 @@ static struct service *make(struct server *server,
 	service->admission = admission_new(&limits);
 	service->datagram_admission = admission_new(&limits);
 	if (service->name != NULL && service->admission != NULL &&
-	    service->datagram_admission != NULL && make_instances(service) == 0)
+	    service->datagram_admission != NULL &&
+	    make_registry(service) == 0 && make_instances(service) == 0)
 		return service;
 	service_free(service);
 	errno = ENOMEM;
@@ -620,6 +632,7 @@ void service_free(struct service *service)
 	for (i = 0; i < service->instance_count; i++)
 		instance_free(service->instances[i]);
 	free(service->instances);
+	registry_unref(service->registry);
 	admission_free(service->admission);
 	admission_free(service->datagram_admission);
 	generation_unref(service->generation);

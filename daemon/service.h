@@ -28,6 +28,7 @@ struct service {
 	struct admission *admission;
 	/* Of datagrams: used by the primary worker only. */
 	struct admission *datagram_admission;
+	struct registry *registry;
 	struct list listeners;
 	struct lined_service **instances; /* one a worker */
 	size_t instance_count, running;
