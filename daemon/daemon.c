@@ -174,6 +174,10 @@ static int open_log(const struct options *options, const struct conf *conf)
 	}
 	if (options->log_target_given)
 		settings.target = options->log_target;
+	/* Detached there is no terminal to write to, though it still seems so
+	 * until the start is over. */
+	if (options->detach && settings.target == LOG_TARGET_AUTO)
+		settings.target = LOG_TARGET_SYSLOG;
 	if (options->log_level_given)
 		settings.level = options->log_level;
 	return log_open(&settings);
@@ -275,7 +279,7 @@ static void tell_status(struct lined_timer *timer)
 {
 	struct daemon *daemon =
 		lined_container_of(timer, struct daemon, status);
-	size_t clients = server_clients(&daemon->server);
+	size_t clients = daemon->server.clients;
 
 	if (clients != daemon->clients_told)
 		notify_status("%zu clients", clients);
@@ -324,6 +328,11 @@ static int drop_root(const struct conf *conf)
 		log_warning("running as root: set \"user\" in the config");
 	if (conf->user == NULL && conf->group == NULL)
 		return 0;
+	if (geteuid() != 0) {
+		log_notice("user: left as it is, lined was not started as "
+			   "root");
+		return 0;
+	}
 	if (privileges_drop(conf->user, conf->group, error, sizeof(error)) <
 	    0) {
 		log_err("%s", error);
@@ -334,12 +343,13 @@ static int drop_root(const struct conf *conf)
 
 static void raise_files(void)
 {
-	uint64_t limit;
+	uint64_t before, limit;
 
-	if (privileges_raise_nofile(&limit) < 0)
+	if (privileges_raise_nofile(&before, &limit) < 0)
 		log_warning("open files: %s", strerror(errno));
 	else
-		log_info("open files: at most %llu", (unsigned long long)limit);
+		log_info("open files: at most %llu (the limit was %llu)",
+			 (unsigned long long)limit, (unsigned long long)before);
 }
 
 /* From the config to the first client; conf is the server's, or freed. */

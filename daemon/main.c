@@ -4,15 +4,31 @@
  */
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "daemon.h"
 #include "options.h"
+
+/* Started without standard descriptors, a client's socket would become one of
+ * them, and be sent the log. */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
 
 int main(int argc, char **argv)
 {
 	struct options options;
 
+	fill_standard_fds();
 	switch (options_parse(&options, argc, argv)) {
 	case OPTIONS_SHOWN:
 		exit(EXIT_STOPPED);

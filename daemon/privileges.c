@@ -15,12 +15,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-int privileges_raise_nofile(uint64_t *limit)
+int privileges_raise_nofile(uint64_t *before, uint64_t *limit)
 {
 	struct rlimit files;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return -1;
+	*before = files.rlim_cur;
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		return -1;

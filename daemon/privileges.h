@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Raises the limit of open files to the hard limit; *limit is what it is now.
- * -1 and errno. */
-int privileges_raise_nofile(uint64_t *limit);
+/* Raises the limit of open files to the hard limit: *limit is what it is now,
+ * *before what it was. -1 and errno. */
+int privileges_raise_nofile(uint64_t *before, uint64_t *limit);
 
 /*
  * Becomes user and group (NULL: the user's own; user NULL: only the group

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admission.h"
 #include "bus.h"
 #include "log.h"
+#include "memory.h"
 #include "service.h"
 
 /* ---- generations ------------------------------------------------------ */
@@ -43,6 +43,35 @@ void generation_unref(struct generation *generation)
 	free(generation);
 }
 
+/* ---- a crowd ---------------------------------------------------------- */
+
+/* What is worth giving memory back for, and how long after it has gone. */
+#define CROWD   1024
+#define TRIM_MS 500
+
+static void trim_fired(struct lined_timer *timer)
+{
+	struct server *server = lined_container_of(timer, struct server, trim);
+
+	server->most_clients = server->clients;
+	memory_trim();
+}
+
+void server_client_came(struct server *server)
+{
+	if (++server->clients > server->most_clients)
+		server->most_clients = server->clients;
+}
+
+void server_client_left(struct server *server)
+{
+	server->clients--;
+	if (server->most_clients >= CROWD &&
+	    server->clients < server->most_clients / 4 &&
+	    !lined_timer_is_armed(&server->trim))
+		lined_timer_start(&server->trim, TRIM_MS, 0);
+}
+
 /* ---- life ------------------------------------------------------------- */
 
 int server_init(struct server *server, struct lined_dispatcher *dispatcher,
@@ -57,6 +86,7 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 	server->stopped = stopped;
 	list_init(&server->services);
 	list_init(&server->draining);
+	lined_timer_init(&server->trim, dispatcher, trim_fired);
 	server->workers = calloc(workers, sizeof(*server->workers));
 	if (server->workers == NULL)
 		return -1;
@@ -78,6 +108,7 @@ void server_fini(struct server *server)
 {
 	size_t i;
 
+	lined_timer_stop(&server->trim);
 	for (i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
 	for (i = 0; i < server->worker_count; i++)
@@ -101,16 +132,6 @@ void server_log_counters(struct server *server)
 	list_for_each(service, &server->services, link)
 		service_log_counters(service);
 	bus_log_counters(server->bus);
-}
-
-size_t server_clients(const struct server *server)
-{
-	struct service *service;
-	size_t clients = 0;
-
-	list_for_each(service, &server->services, link)
-		clients += admission_clients(service->admission);
-	return clients;
 }
 
 /* ---- a plan ----------------------------------------------------------- */

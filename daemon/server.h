@@ -35,6 +35,10 @@ struct server {
 	struct generation *generation;
 	const struct inherited *inherited;
 	uint64_t last_client_id, last_service_id;
+	/* Clients of all services, and the most there were since memory was
+	 * last given back. */
+	size_t clients, most_clients;
+	struct lined_timer trim;
 	bool stopping;
 	void (*stopped)(struct server *server);
 };
@@ -62,13 +66,14 @@ bool server_is_empty(const struct server *server);
 /* Logs what each service has done so far. */
 void server_log_counters(struct server *server);
 
-size_t server_clients(const struct server *server);
-
 /* For services. */
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation);
 /* Drains a service that is in no list and never had a client. */
 void server_retire(struct server *server, struct service *service);
+/* A client was admitted; one has gone. */
+void server_client_came(struct server *server);
+void server_client_left(struct server *server);
 void server_service_ended(struct server *server, struct service *service);
 
 #endif

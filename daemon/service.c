@@ -70,6 +70,14 @@ static size_t choose_worker(struct service *service)
 	return best;
 }
 
+static void client_left(struct service *service, struct worker *worker,
+			struct admission_entry *entry)
+{
+	worker->load--;
+	server_client_left(service->server);
+	admission_leave(service->admission, entry);
+}
+
 static void place(struct service *service, size_t worker,
 		  const struct client_arrival *arrival)
 {
@@ -89,8 +97,7 @@ static void place(struct service *service, size_t worker,
 		close(arrival->fd);
 		if (arrival->datagram)
 			return;
-		instance->worker->load--;
-		admission_leave(service->admission, arrival->entry);
+		client_left(service, instance->worker, arrival->entry);
 		return;
 	}
 	call->call.run = run_arrival;
@@ -164,6 +171,7 @@ static void on_accept(struct lined_socket *sock, void *arg)
 			close(arrival.fd);
 			continue;
 		}
+		server_client_came(service->server);
 		arrival.id = ++service->server->last_client_id;
 		place(service, choose_worker(service), &arrival);
 	}
@@ -192,13 +200,6 @@ struct news_call {
 	struct lined_service *instance;
 	struct admission_entry *entry;
 };
-
-static void client_left(struct service *service, struct worker *worker,
-			struct admission_entry *entry)
-{
-	worker->load--;
-	admission_leave(service->admission, entry);
-}
 
 static void run_client_left(struct worker_call *call)
 {

@@ -310,6 +310,8 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 		return NULL;
 	}
 	d->len++;
+	if (sock->ending)
+		socket_mark_dirty(sock);
 	if (sock->state == LINED_SOCKET_CONNECTING)
 		socket_connect_begin(sock);
 	return &sock->delegate;

@@ -118,14 +118,15 @@ static void drop(const char *user, const char *group)
 static void raise_files(void)
 {
 	struct rlimit files;
-	uint64_t limit = 0;
+	uint64_t before = 0, limit = 0;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		_exit(1);
 	files.rlim_cur = 64;
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		_exit(2);
-	if (privileges_raise_nofile(&limit) < 0 || limit != files.rlim_max)
+	if (privileges_raise_nofile(&before, &limit) < 0 ||
+	    limit != files.rlim_max || before != 64)
 		_exit(3);
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0 ||
 	    files.rlim_cur != files.rlim_max)
