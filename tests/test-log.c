@@ -66,6 +66,9 @@ static void record_syslog(int priority, const char *format, va_list arguments)
 	pthread_mutex_unlock(&syslog_lock);
 }
 
+/* clang's _FORTIFY_SOURCE makes it a macro. */
+#undef syslog
+
 void syslog(int priority, const char *format, ...)
 {
 	va_list arguments;
