@@ -643,6 +643,11 @@ static uint64_t sum(const struct bus *bus, size_t offset)
 	return total;
 }
 
+uint64_t bus_posts(const struct bus *bus)
+{
+	return bus->threads != NULL ? bus_threads_posts(bus->threads) : 0;
+}
+
 #define SUM(bus, member) sum(bus, offsetof(struct bus_end, member))
 
 void bus_log_counters(const struct bus *bus)
@@ -651,13 +656,10 @@ void bus_log_counters(const struct bus *bus)
 
 	if (published == 0)
 		return;
-	log_notice(
-		"bus: published %llu, posted to workers %llu, refused %llu, "
-		"pauses %llu",
-		(unsigned long long)published,
-		(unsigned long long)(bus->threads != NULL
-					     ? bus_threads_posts(bus->threads)
-					     : 0),
-		(unsigned long long)SUM(bus, refused),
-		(unsigned long long)SUM(bus, pauses));
+	log_notice("bus: published %llu, posted to workers %llu, refused %llu, "
+		   "pauses %llu",
+		   (unsigned long long)published,
+		   (unsigned long long)bus_posts(bus),
+		   (unsigned long long)SUM(bus, refused),
+		   (unsigned long long)SUM(bus, pauses));
 }

@@ -56,6 +56,9 @@ struct bus *bus_new(struct worker *workers, size_t count);
 /* When no worker runs any more, and before the main dispatcher is freed. */
 void bus_free(struct bus *bus);
 
+/* How many batches of messages workers have posted to workers. */
+uint64_t bus_posts(const struct bus *bus);
+
 /* Logs what the bus has done, where that is anything. */
 void bus_log_counters(const struct bus *bus);
 

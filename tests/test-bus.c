@@ -1,0 +1,810 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bus: each message once to each subscription, in each publisher's order,
+ * never within the publishing call, on one worker and on several. To be run
+ * under a thread sanitizer as well.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lined/bus.h>
+
+#include "bus.h"
+#include "dispatcher_priv.h"
+#include "instance.h"
+#include "support.h"
+#include "worker_fixture.h"
+
+/* ---- what tests subscribe with ------------------------------------------ */
+
+enum { TEXT_MAX = 64 };
+
+/* The messages that a subscription has had, one after the other. */
+struct inbox {
+	struct lined_service *service;
+	const char *topic;
+	char text[TEXT_MAX];
+	unsigned got;
+	struct lined_buffer *last; /* compared, not used */
+	struct lined_subscription *subscription;
+	/* What the handler does besides: */
+	struct inbox *subscribe, *unsubscribe;
+	const char *publish;
+};
+
+static void take(void *arg, struct lined_buffer *message);
+
+static void subscribe(struct lined_service *service, void *arg)
+{
+	struct inbox *inbox = arg;
+
+	inbox->service = service;
+	inbox->subscription =
+		lined_bus_subscribe(service, inbox->topic, take, inbox);
+	must(inbox->subscription != NULL);
+}
+
+static void subscribe_shared(struct lined_service *service, void *arg)
+{
+	struct inbox *inbox = arg;
+
+	inbox->service = service;
+	inbox->subscription =
+		lined_bus_subscribe_shared(service, inbox->topic, take, inbox);
+	must(inbox->subscription != NULL);
+}
+
+static void unsubscribe(struct inbox *inbox)
+{
+	lined_bus_unsubscribe(inbox->subscription);
+	inbox->subscription = NULL;
+}
+
+static int publish_text(struct lined_service *service, const char *topic,
+			const char *text)
+{
+	struct lined_buffer *message = lined_buffer_new(text, strlen(text));
+	int result;
+
+	must(message != NULL);
+	result = lined_bus_publish(service, topic, message);
+	lined_buffer_unref(message);
+	return result;
+}
+
+static void take(void *arg, struct lined_buffer *message)
+{
+	struct inbox *inbox = arg;
+	size_t len = strlen(inbox->text);
+
+	must(inbox->subscription != NULL);
+	must(len + lined_buffer_len(message) < TEXT_MAX);
+	memcpy(inbox->text + len, lined_buffer_data(message),
+	       lined_buffer_len(message));
+	inbox->last = message;
+	if (inbox->subscribe != NULL && inbox->subscribe->subscription == NULL)
+		subscribe(inbox->service, inbox->subscribe);
+	if (inbox->publish != NULL)
+		must(publish_text(inbox->service, inbox->topic,
+				  inbox->publish) == 0);
+	inbox->publish = NULL;
+	if (inbox->unsubscribe != NULL)
+		unsubscribe(inbox->unsubscribe);
+	inbox->unsubscribe = NULL;
+	hall_count(&inbox->got);
+}
+
+static const struct lined_protocol quiet = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "quiet",
+};
+
+static void turn(struct hall *hall)
+{
+	ck_assert_int_eq(lined_dispatcher_poll(hall->main, 0), 1);
+}
+
+/* ---- one worker ---------------------------------------------------------- */
+
+START_TEST(publishing_never_calls_a_handler)
+{
+	struct hall hall;
+	struct inbox inbox = {.topic = "t"};
+
+	hall_open(&hall, 1, &quiet, NULL);
+	subscribe(hall.instances[0][0], &inbox);
+	ck_assert_int_eq(publish_text(hall.instances[0][0], "t", "1"), 0);
+	ck_assert_int_eq(publish_text(hall.instances[0][0], "t", "2"), 0);
+	ck_assert_str_eq(inbox.text, "");
+	turn(&hall);
+	ck_assert_str_eq(inbox.text, "12");
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(one_worker_neither_copies_nor_wakes)
+{
+	struct hall hall;
+	struct inbox inbox = {.topic = "t"};
+	struct lined_buffer *message = lined_buffer_new("1", 1);
+
+	hall_open(&hall, 1, &quiet, NULL);
+	support_run_turns(hall.main, 3);
+	subscribe(hall.instances[0][0], &inbox);
+	ck_assert_int_eq(lined_bus_publish(hall.instances[0][0], "t", message),
+			 0);
+	ck_assert(!atomic_load(&hall.main->mailbox.signalled));
+	turn(&hall);
+	ck_assert_ptr_eq(inbox.last, message);
+	ck_assert_str_eq(inbox.text, "1");
+	lined_buffer_unref(message);
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(every_subscription_gets_each_message_once)
+{
+	struct hall hall;
+	struct inbox inboxes[3] = {
+		{.topic = "t"}, {.topic = "t"}, {.topic = "u"}};
+	unsigned i;
+
+	hall_open(&hall, 1, &quiet, NULL);
+	for (i = 0; i < 3; i++)
+		subscribe(hall.instances[0][0], &inboxes[i]);
+	publish_text(hall.instances[0][0], "t", "1");
+	publish_text(hall.instances[0][0], "u", "2");
+	publish_text(hall.instances[0][0], "t", "3");
+	publish_text(hall.instances[0][0], "", "4");
+	support_run_turns(hall.main, 3);
+	ck_assert_str_eq(inboxes[0].text, "13");
+	ck_assert_str_eq(inboxes[1].text, "13");
+	ck_assert_str_eq(inboxes[2].text, "2");
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(a_newcomer_gets_what_comes_from_now_on)
+{
+	struct hall hall;
+	struct inbox first = {.topic = "t"}, second = {.topic = "t"};
+
+	hall_open(&hall, 1, &quiet, NULL);
+	subscribe(hall.instances[0][0], &first);
+	publish_text(hall.instances[0][0], "t", "1");
+	subscribe(hall.instances[0][0], &second);
+	publish_text(hall.instances[0][0], "t", "2");
+	turn(&hall);
+	ck_assert_str_eq(first.text, "12");
+	ck_assert_str_eq(second.text, "2");
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(unsubscribing_drops_what_is_on_its_way)
+{
+	struct hall hall;
+	struct inbox inbox = {.topic = "t"};
+
+	hall_open(&hall, 1, &quiet, NULL);
+	subscribe(hall.instances[0][0], &inbox);
+	publish_text(hall.instances[0][0], "t", "1");
+	unsubscribe(&inbox);
+	turn(&hall);
+	ck_assert_str_eq(inbox.text, "");
+	/* And who comes back finds the topic as new. */
+	subscribe(hall.instances[0][0], &inbox);
+	publish_text(hall.instances[0][0], "t", "2");
+	turn(&hall);
+	ck_assert_str_eq(inbox.text, "2");
+	lined_bus_unsubscribe(NULL);
+	hall_close(&hall);
+}
+END_TEST
+
+/* Which of three subscriptions unsubscribes which, itself too. */
+START_TEST(a_handler_may_unsubscribe_any)
+{
+	int by = _i / 3, whom = _i % 3, i;
+	struct hall hall;
+	struct inbox inboxes[3] = {
+		{.topic = "t"}, {.topic = "t"}, {.topic = "t"}};
+
+	hall_open(&hall, 1, &quiet, NULL);
+	for (i = 0; i < 3; i++)
+		subscribe(hall.instances[0][0], &inboxes[i]);
+	inboxes[by].unsubscribe = &inboxes[whom];
+	publish_text(hall.instances[0][0], "t", "1");
+	publish_text(hall.instances[0][0], "t", "2");
+	support_run_turns(hall.main, 2);
+	for (i = 0; i < 3; i++) {
+		/* Who was served before it was unsubscribed had the first. */
+		const char *text = i == whom ? (whom <= by ? "1" : "") : "12";
+
+		ck_assert_str_eq(inboxes[i].text, text);
+	}
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(the_last_one_may_unsubscribe_itself)
+{
+	struct hall hall;
+	struct inbox inbox = {.topic = "t"};
+
+	hall_open(&hall, 1, &quiet, NULL);
+	subscribe(hall.instances[0][0], &inbox);
+	inbox.unsubscribe = &inbox;
+	inbox.publish = "2"; /* finds nobody */
+	publish_text(hall.instances[0][0], "t", "1");
+	support_run_turns(hall.main, 3);
+	ck_assert_str_eq(inbox.text, "1");
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(a_handler_may_subscribe_and_publish)
+{
+	struct hall hall;
+	struct inbox first = {.topic = "t"}, second = {.topic = "t"};
+
+	hall_open(&hall, 1, &quiet, NULL);
+	subscribe(hall.instances[0][0], &first);
+	first.subscribe = &second;
+	first.publish = "2";
+	publish_text(hall.instances[0][0], "t", "1");
+	turn(&hall);
+	ck_assert_str_eq(first.text, "1"); /* its own waits a turn */
+	turn(&hall);
+	ck_assert_str_eq(first.text, "12");
+	ck_assert_str_eq(second.text, "2");
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(what_a_topic_may_be)
+{
+	struct hall hall;
+	char topic[LINED_TOPIC_MAX + 2];
+	struct inbox inbox = {.topic = topic};
+
+	hall_open(&hall, 1, &quiet, NULL);
+	memset(topic, 'x', sizeof(topic));
+	topic[LINED_TOPIC_MAX + 1] = '\0';
+	errno = 0;
+	ck_assert_int_eq(publish_text(hall.instances[0][0], topic, "1"), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	errno = 0;
+	ck_assert_ptr_null(
+		lined_bus_subscribe(hall.instances[0][0], topic, take, NULL));
+	ck_assert_int_eq(errno, EINVAL);
+	topic[LINED_TOPIC_MAX] = '\0';
+	subscribe(hall.instances[0][0], &inbox);
+	ck_assert_int_eq(publish_text(hall.instances[0][0], topic, "1"), 0);
+	turn(&hall);
+	ck_assert_str_eq(inbox.text, "1");
+	hall_close(&hall);
+}
+END_TEST
+
+static void publish_own(struct lined_service *service, void *arg)
+{
+	must(publish_text(service, "t", arg) == 0);
+}
+
+static void publish_shared(struct lined_service *service, void *arg)
+{
+	struct lined_buffer *message = lined_buffer_new(arg, strlen(arg));
+
+	must(message != NULL);
+	must(lined_bus_publish_shared(service, "t", message) == 0);
+	lined_buffer_unref(message);
+}
+
+START_TEST(topics_are_the_services_own_or_shared)
+{
+	struct hall hall;
+	char own_text[] = "a", shared_text[] = "s";
+	struct inbox own[2] = {{.topic = "t"}, {.topic = "t"}};
+	struct inbox shared[2] = {{.topic = "t"}, {.topic = "t"}};
+	unsigned s;
+
+	hall_open(&hall, (unsigned)_i, &quiet, NULL);
+	for (s = 0; s < 2; s++) {
+		/* On different workers where there are some. */
+		hall_call(&hall, s, s % hall.count, subscribe, &own[s]);
+		hall_call(&hall, s, s % hall.count, subscribe_shared,
+			  &shared[s]);
+	}
+	hall_call(&hall, 0, hall.count - 1, publish_own, own_text);
+	hall_call(&hall, 1, 0, publish_shared, shared_text);
+	hall_wait_count(&hall, &own[0].got, 1);
+	hall_wait_count(&hall, &shared[0].got, 1);
+	hall_wait_count(&hall, &shared[1].got, 1);
+	hall_close(&hall);
+	ck_assert_str_eq(own[0].text, "a");
+	ck_assert_str_eq(own[1].text, "");
+	ck_assert_str_eq(shared[0].text, "s");
+	ck_assert_str_eq(shared[1].text, "s");
+}
+END_TEST
+
+START_TEST(many_topics_are_kept_apart)
+{
+	enum { TOPICS = 1000 };
+	static struct inbox inboxes[TOPICS];
+	static char names[TOPICS][16];
+	struct hall hall;
+	unsigned i;
+
+	hall_open(&hall, 1, &quiet, NULL);
+	for (i = 0; i < TOPICS; i++) {
+		snprintf(names[i], sizeof(names[i]), "room/%u", i);
+		inboxes[i] = (struct inbox){.topic = names[i]};
+		subscribe(hall.instances[0][0], &inboxes[i]);
+	}
+	for (i = 0; i < TOPICS; i += 2)
+		unsubscribe(&inboxes[i]);
+	for (i = 0; i < TOPICS; i++)
+		publish_text(hall.instances[0][0], names[i], names[i] + 5);
+	turn(&hall);
+	for (i = 0; i < TOPICS; i++)
+		ck_assert_str_eq(inboxes[i].text,
+				 i % 2 == 0 ? "" : names[i] + 5);
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(a_local_backlog_has_its_limit)
+{
+	static char bytes[1 << 20];
+	struct hall hall;
+	struct lined_buffer *message = lined_buffer_new(bytes, sizeof(bytes));
+	struct inbox inbox = {.topic = "t"};
+	unsigned i;
+
+	hall_open(&hall, 1, &quiet, NULL);
+	subscribe(hall.instances[0][0], &inbox);
+	for (i = 0; i < 64; i++)
+		ck_assert_int_eq(
+			lined_bus_publish(hall.instances[0][0], "t", message),
+			0);
+	errno = 0;
+	ck_assert_int_eq(lined_bus_publish(hall.instances[0][0], "t", message),
+			 -1);
+	ck_assert_int_eq(errno, ENOBUFS);
+	unsubscribe(&inbox);
+	turn(&hall);
+	subscribe(hall.instances[0][0], &inbox);
+	ck_assert_int_eq(publish_text(hall.instances[0][0], "t", "1"), 0);
+	lined_buffer_unref(message);
+	hall_close(&hall);
+}
+END_TEST
+
+/* ---- ending -------------------------------------------------------------- */
+
+/* The protocol's stop() publishes, and leaves its subscription. */
+static void stop_late(struct lined_service *service)
+{
+	publish_text(service, "t", "late");
+}
+
+static const struct lined_protocol late = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "late",
+	.stop = stop_late,
+};
+
+START_TEST(an_instance_that_ends_has_no_subscriptions)
+{
+	struct hall hall;
+	struct inbox inbox = {.topic = "t"}, kept = {.topic = "t"};
+
+	hall_open(&hall, 1, &late, NULL);
+	subscribe(hall.instances[0][0], &inbox);
+	subscribe(hall.instances[0][0], &kept);
+	publish_text(hall.instances[0][0], "t", "1");
+	bus_leave(hall.instances[0][0]);
+	turn(&hall);
+	ck_assert_str_eq(inbox.text, "");
+	unsubscribe(&inbox); /* still legal */
+	errno = 0;
+	ck_assert_ptr_null(
+		lined_bus_subscribe(hall.instances[0][0], "t", take, &inbox));
+	ck_assert_int_eq(errno, ESHUTDOWN);
+	hall_end_instance(&hall, 0, 0);
+	ck_assert_str_eq(kept.text, "");
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(the_daemon_may_end_with_messages_waiting)
+{
+	struct hall hall;
+	struct inbox inbox = {.topic = "t"};
+
+	hall_open(&hall, 1, &late, NULL);
+	hall_end_instance(&hall, 0, 0);
+	subscribe(hall.instances[1][0], &inbox);
+	publish_text(hall.instances[1][0], "t", "1");
+	hall_close(&hall);
+	ck_assert_str_eq(inbox.text, "1");
+}
+END_TEST
+
+/* ---- several workers ------------------------------------------------------
+ */
+
+enum { MESSAGES = 20000, BURST = 50 };
+
+/* A worker that publishes numbers, and checks everybody's. */
+struct counting {
+	struct hall *hall;
+	struct lined_service *service;
+	unsigned worker, sent;
+	unsigned next[HALL_WORKERS];
+	unsigned got;
+	struct lined_message go_on;
+};
+
+struct numbered {
+	unsigned worker, number;
+	char filler[40];
+};
+
+static void count_message(void *arg, struct lined_buffer *message)
+{
+	struct counting *counting = arg;
+	struct numbered numbered;
+
+	must(lined_buffer_len(message) == sizeof(numbered));
+	memcpy(&numbered, lined_buffer_data(message), sizeof(numbered));
+	must(numbered.worker < HALL_WORKERS);
+	must(numbered.number == counting->next[numbered.worker]);
+	counting->next[numbered.worker]++;
+	hall_count(&counting->got);
+}
+
+/* A burst a turn, until all are sent. */
+static void send_burst(struct lined_message *message)
+{
+	struct counting *counting =
+		lined_container_of(message, struct counting, go_on);
+	unsigned i;
+
+	for (i = 0; i < BURST && counting->sent < MESSAGES; i++) {
+		struct numbered numbered = {.worker = counting->worker,
+					    .number = counting->sent++};
+		struct lined_buffer *buffer =
+			lined_buffer_new(&numbered, sizeof(numbered));
+
+		must(buffer != NULL);
+		must(lined_bus_publish(counting->service, "numbers", buffer) ==
+		     0);
+		lined_buffer_unref(buffer);
+	}
+	if (counting->sent < MESSAGES)
+		lined_dispatcher_defer(
+			lined_service_dispatcher(counting->service), message);
+}
+
+static void start_counting(struct lined_service *service, void *arg)
+{
+	struct counting *counting = arg;
+
+	counting->service = service;
+	counting->go_on.handler = send_burst;
+	must(lined_bus_subscribe(service, "numbers", count_message, counting) !=
+	     NULL);
+}
+
+static void start_sending(struct lined_service *service, void *arg)
+{
+	struct counting *counting = arg;
+
+	lined_dispatcher_defer(lined_service_dispatcher(service),
+			       &counting->go_on);
+}
+
+START_TEST(all_workers_get_all_messages_in_each_publishers_order)
+{
+	struct hall hall;
+	struct counting counting[HALL_WORKERS];
+	unsigned i, w;
+
+	hall_open(&hall, HALL_WORKERS, &quiet, NULL);
+	for (i = 0; i < HALL_WORKERS; i++) {
+		counting[i] = (struct counting){.hall = &hall, .worker = i};
+		hall_call(&hall, 0, i, start_counting, &counting[i]);
+	}
+	for (i = 0; i < HALL_WORKERS; i++)
+		hall_call(&hall, 0, i, start_sending, &counting[i]);
+	for (i = 0; i < HALL_WORKERS; i++)
+		hall_wait_count(&hall, &counting[i].got,
+				HALL_WORKERS * MESSAGES);
+	hall_close(&hall);
+	for (i = 0; i < HALL_WORKERS; i++)
+		for (w = 0; w < HALL_WORKERS; w++)
+			ck_assert_uint_eq(counting[i].next[w], MESSAGES);
+	/* A burst was one post to each of the others. */
+	ck_assert_uint_eq(hall.posts, (uint64_t)HALL_WORKERS *
+					      (HALL_WORKERS - 1) *
+					      (MESSAGES / BURST));
+}
+END_TEST
+
+struct sending {
+	const char *topic;
+	const char *text;
+	size_t size; /* of each, when text is NULL */
+	unsigned count;
+	unsigned sent, refused;
+	int error;
+};
+
+static void send_some(struct lined_service *service, void *arg)
+{
+	struct sending *sending = arg;
+	char *bytes = calloc(1, sending->size + 1);
+	struct lined_buffer *buffer;
+	unsigned i;
+
+	must(bytes != NULL);
+	buffer = sending->text != NULL ? lined_buffer_new(sending->text,
+							  strlen(sending->text))
+				       : lined_buffer_new(bytes, sending->size);
+	must(buffer != NULL);
+	for (i = 0; i < sending->count; i++) {
+		if (lined_bus_publish(service, sending->topic, buffer) == 0) {
+			sending->sent++;
+		} else {
+			sending->refused++;
+			sending->error = errno;
+		}
+	}
+	lined_buffer_unref(buffer);
+	free(bytes);
+}
+
+static void count_any(void *arg, struct lined_buffer *message)
+{
+	(void)message;
+	hall_count(arg);
+}
+
+static void subscribe_counter(struct lined_service *service, void *arg)
+{
+	must(lined_bus_subscribe(service, "t", count_any, arg) != NULL);
+}
+
+START_TEST(above_the_limit_nothing_is_published_to_anyone)
+{
+	struct hall hall;
+	struct hall_stop stop;
+	struct sending sending = {.topic = "t", .size = 1 << 20, .count = 100};
+	unsigned got[HALL_WORKERS] = {0}, before, i;
+
+	hall_open(&hall, HALL_WORKERS, &quiet, NULL);
+	for (i = 0; i < HALL_WORKERS; i++)
+		hall_call(&hall, 0, i, subscribe_counter, &got[i]);
+	hall_stop(&hall, 2, &stop);
+	hall_call(&hall, 0, 0, send_some, &sending);
+	ck_assert_uint_ge(sending.sent, 60);
+	ck_assert_uint_le(sending.sent, 64);
+	ck_assert_uint_eq(sending.sent + sending.refused, 100);
+	ck_assert_int_eq(sending.error, ENOBUFS);
+	/* Others do not wait for the one that stands. */
+	hall_wait_count(&hall, &got[1], sending.sent);
+	hall_wait_count(&hall, &got[0], sending.sent);
+	ck_assert_uint_eq(__atomic_load_n(&got[2], __ATOMIC_RELAXED), 0);
+	hall_let_go(&hall, &stop);
+	hall_wait_count(&hall, &got[2], sending.sent);
+	before = sending.sent;
+	/* It goes on as if nothing had been. */
+	sending = (struct sending){.topic = "t", .text = "x", .count = 1};
+	hall_call(&hall, 0, 0, send_some, &sending);
+	ck_assert_uint_eq(sending.sent, 1);
+	for (i = 0; i < HALL_WORKERS; i++)
+		hall_wait_count(&hall, &got[i], before + 1);
+	hall_close(&hall);
+	for (i = 0; i < HALL_WORKERS; i++)
+		ck_assert_uint_eq(got[i], before + 1);
+}
+END_TEST
+
+/* Each line of a client publishes as many KiB as it says. */
+static void publish_line(struct lined_socket *client,
+			 const struct lined_line *line)
+{
+	struct lined_service *service = lined_client_service(client);
+	unsigned *lines = (unsigned *)(uintptr_t)lined_service_options(service);
+	size_t size = (size_t)atoi(line->text) << 10;
+	struct lined_buffer *buffer = lined_buffer_alloc(size, NULL);
+
+	must(buffer != NULL);
+	memset((char *)(uintptr_t)lined_buffer_data(buffer), 0, size);
+	must(lined_bus_publish(service, "t", buffer) == 0);
+	lined_buffer_unref(buffer);
+	hall_count(lines);
+}
+
+static const struct lined_protocol publishing = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "publishing",
+	.handle_line = publish_line,
+};
+
+START_TEST(a_worker_that_lags_makes_publishers_pause)
+{
+	struct hall hall;
+	struct hall_stop stop;
+	unsigned lines = 0, got = 0, i;
+	int first, late_one, other;
+
+	hall_open(&hall, 2, &publishing, &lines);
+	hall_call(&hall, 0, 1, subscribe_counter, &got);
+	hall_stop(&hall, 1, &stop);
+	first = hall_client(&hall, 0, 0);
+	for (i = 0; i < 100; i++)
+		support_puts(first, "1000\n");
+	hall_wait_count(&hall, &lines, 5);
+	/* Who comes now waits like the others; another service does not. */
+	late_one = hall_client(&hall, 0, 0);
+	support_puts(late_one, "1\n");
+	support_run_for(hall.main, 50);
+	ck_assert_uint_eq(__atomic_load_n(&lines, __ATOMIC_ACQUIRE), 5);
+	other = hall_client(&hall, 1, 0);
+	support_puts(other, "1\n");
+	hall_wait_count(&hall, &lines, 6);
+	hall_let_go(&hall, &stop);
+	hall_wait_count(&hall, &lines, 102);
+	hall_wait_count(&hall, &got, 101);
+	close(first);
+	close(late_one);
+	close(other);
+	hall_close(&hall);
+}
+END_TEST
+
+static void check_kept(struct lined_service *service, void *arg)
+{
+	struct lined_buffer **kept = arg;
+
+	(void)service;
+	if (lined_buffer_len(*kept) == 4)
+		must(memcmp(lined_buffer_data(*kept), "kept", 4) == 0);
+	else
+		must(lined_buffer_len(*kept) == 5 &&
+		     memcmp(lined_buffer_data(*kept), "other", 5) == 0);
+	lined_buffer_unref(*kept);
+}
+
+struct keeper {
+	struct lined_buffer *message;
+	unsigned got;
+};
+
+static void keep(void *arg, struct lined_buffer *message)
+{
+	struct keeper *keeper = arg;
+
+	if (keeper->message == NULL)
+		keeper->message = lined_buffer_ref(message);
+	hall_count(&keeper->got);
+}
+
+static void subscribe_keeper(struct lined_service *service, void *arg)
+{
+	must(lined_bus_subscribe(service, "t", keep, arg) != NULL);
+}
+
+START_TEST(a_message_may_be_kept)
+{
+	struct hall hall;
+	struct keeper keepers[HALL_WORKERS] = {{NULL, 0}};
+	struct sending sending = {.topic = "t", .text = "kept", .count = 1};
+	unsigned i;
+
+	hall_open(&hall, HALL_WORKERS, &quiet, NULL);
+	for (i = 0; i < HALL_WORKERS; i++)
+		hall_call(&hall, 0, i, subscribe_keeper, &keepers[i]);
+	hall_call(&hall, 0, 0, send_some, &sending);
+	sending.text = "other";
+	hall_call(&hall, 0, 1, send_some, &sending);
+	for (i = 0; i < HALL_WORKERS; i++)
+		hall_wait_count(&hall, &keepers[i].got, 2);
+	for (i = 0; i < HALL_WORKERS; i++)
+		hall_call(&hall, 0, i, check_kept, &keepers[i].message);
+	hall_close(&hall);
+}
+END_TEST
+
+/* Instances come to their end while others publish to them. */
+START_TEST(an_instance_may_end_with_messages_on_their_way)
+{
+	struct hall hall;
+	struct counting counting[HALL_WORKERS];
+	unsigned i;
+
+	hall_open(&hall, HALL_WORKERS, &late, NULL);
+	for (i = 0; i < HALL_WORKERS; i++) {
+		counting[i] = (struct counting){.hall = &hall, .worker = i};
+		hall_call(&hall, 0, i, start_counting, &counting[i]);
+	}
+	hall_call(&hall, 0, 0, start_sending, &counting[0]);
+	hall_call(&hall, 0, 1, start_sending, &counting[1]);
+	hall_wait_count(&hall, &counting[2].got, MESSAGES / 10);
+	hall_end_instance(&hall, 0, 2);
+	hall_end_instance(&hall, 0, 3);
+	hall_wait_count(&hall, &counting[0].got, 2 * MESSAGES);
+	hall_wait_count(&hall, &counting[1].got, 2 * MESSAGES);
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(what_was_published_last_harms_nobody)
+{
+	struct hall hall;
+	struct hall_stop stop;
+	struct sending sending = {.topic = "t", .text = "x", .count = 100};
+	unsigned got = 0, i;
+
+	hall_open(&hall, HALL_WORKERS, &late, NULL);
+	hall_call(&hall, 1, 1, subscribe_counter, &got);
+	hall_stop(&hall, 3, &stop);
+	for (i = 0; i < 3; i++)
+		hall_call(&hall, 0, i, send_some, &sending);
+	hall_let_go(&hall, &stop);
+	hall_close(&hall);
+	/* At most what the other instances of b said when they stopped. */
+	ck_assert_uint_le(got, HALL_WORKERS - 1);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("bus");
+	TCase *tcase;
+
+	tcase = support_case(suite, "one worker");
+	tcase_add_test(tcase, publishing_never_calls_a_handler);
+	tcase_add_test(tcase, one_worker_neither_copies_nor_wakes);
+	tcase_add_test(tcase, every_subscription_gets_each_message_once);
+	tcase_add_test(tcase, a_newcomer_gets_what_comes_from_now_on);
+	tcase_add_test(tcase, unsubscribing_drops_what_is_on_its_way);
+	tcase_add_loop_test(tcase, a_handler_may_unsubscribe_any, 0, 9);
+	tcase_add_test(tcase, the_last_one_may_unsubscribe_itself);
+	tcase_add_test(tcase, a_handler_may_subscribe_and_publish);
+	tcase_add_test(tcase, what_a_topic_may_be);
+	tcase_add_test(tcase, many_topics_are_kept_apart);
+	tcase_add_test(tcase, a_local_backlog_has_its_limit);
+
+	tcase = support_case(suite, "ending");
+	tcase_add_test(tcase, an_instance_that_ends_has_no_subscriptions);
+	tcase_add_test(tcase, the_daemon_may_end_with_messages_waiting);
+
+	tcase = support_case(suite, "several workers");
+	tcase_add_loop_test(tcase, topics_are_the_services_own_or_shared, 1, 3);
+	tcase_add_test(tcase,
+		       all_workers_get_all_messages_in_each_publishers_order);
+	tcase_add_test(tcase, above_the_limit_nothing_is_published_to_anyone);
+	tcase_add_test(tcase, a_worker_that_lags_makes_publishers_pause);
+	tcase_add_test(tcase, a_message_may_be_kept);
+	tcase_add_test(tcase, an_instance_may_end_with_messages_on_their_way);
+	tcase_add_test(tcase, what_was_published_last_harms_nobody);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main(make_suite);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hall, see worker_fixture.h. Instances tell their end by a post to the
+ * main dispatcher, as those of a server do.
+ */
+#include "config.h"
+
+#include "worker_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bus.h"
+#include "instance.h"
+#include "registry.h"
+#include "support.h"
+
+_Noreturn void must_fail(const char *file, int line, const char *condition)
+{
+	fprintf(stderr, "%s:%d: must: %s\n", file, line, condition);
+	abort();
+}
+
+/* ---- instances --------------------------------------------------------- */
+
+struct news {
+	struct worker_call call;
+	struct hall *hall;
+};
+
+static void on_client_gone(struct lined_service *service,
+			   struct admission_entry *entry)
+{
+	(void)service;
+	(void)entry;
+}
+
+static void run_ended(struct worker_call *call)
+{
+	struct news *news = lined_container_of(call, struct news, call);
+
+	news->hall->ended++;
+	free(news);
+}
+
+static void on_ended(struct lined_service *service)
+{
+	struct news *news = malloc(sizeof(*news));
+
+	must(news != NULL);
+	news->call.run = run_ended;
+	news->hall = service->owner;
+	worker_answer(service->worker, service->main, &news->call);
+}
+
+static const struct instance_owner_ops ops = {
+	.client_gone = on_client_gone,
+	.ended = on_ended,
+};
+
+struct hall_call {
+	struct worker_call call;
+	struct lined_service *service;
+	void (*run)(struct lined_service *service, void *arg);
+	void *arg;
+};
+
+static void run_call(struct worker_call *call)
+{
+	struct hall_call *c = lined_container_of(call, struct hall_call, call);
+
+	c->run(c->service, c->arg);
+}
+
+void hall_call(struct hall *hall, unsigned service, unsigned worker,
+	       void (*run)(struct lined_service *service, void *arg), void *arg)
+{
+	struct hall_call call = {
+		.call.run = run_call,
+		.service = hall->instances[service][worker],
+		.run = run,
+		.arg = arg,
+	};
+
+	worker_post_wait(&hall->workers[worker], &call.call);
+}
+
+static void start_instance(struct lined_service *service, void *arg)
+{
+	(void)arg;
+	must(instance_start(service) == 0);
+}
+
+static void drain_instance(struct lined_service *service, void *arg)
+{
+	(void)arg;
+	instance_drain(service, 0);
+}
+
+void hall_end_instance(struct hall *hall, unsigned service, unsigned worker)
+{
+	unsigned before = hall->ended;
+
+	hall_call(hall, service, worker, drain_instance, NULL);
+	hall_wait_count(hall, &hall->ended, before + 1);
+	instance_free(hall->instances[service][worker]);
+	hall->instances[service][worker] = NULL;
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+static void open_service(struct hall *hall, unsigned s,
+			 const struct lined_protocol *protocol, const void *arg)
+{
+	static const struct lined_framing framing = LINED_FRAMING_DEFAULT;
+	unsigned w;
+
+	hall->conf[s] = (struct conf_service){
+		.name = s == 0 ? "a" : "b",
+		.protocol = protocol->name,
+		.module = protocol,
+		.options = arg,
+		.framing = framing,
+		.limits.send_queue = LINED_SEND_QUEUE_DEFAULT,
+	};
+	hall->registries[s] = registry_new(hall->workers, hall->count, 0);
+	ck_assert_ptr_nonnull(hall->registries[s]);
+	for (w = 0; w < hall->count; w++) {
+		hall->instances[s][w] = instance_new(
+			&hall->conf[s], s + 1, &hall->workers[w], hall->main,
+			hall->count, w == 0, &ops, hall);
+		ck_assert_ptr_nonnull(hall->instances[s][w]);
+		registry_join(hall->registries[s], w, hall->instances[s][w]);
+	}
+}
+
+void hall_open(struct hall *hall, unsigned workers,
+	       const struct lined_protocol *protocol, const void *arg)
+{
+	unsigned s, w;
+
+	memset(hall, 0, sizeof(*hall));
+	hall->count = workers;
+	hall->main = support_dispatcher();
+	for (w = 0; w < workers; w++)
+		ck_assert_int_eq(worker_start(&hall->workers[w], w, workers > 1,
+					      hall->main),
+				 0);
+	hall->bus = bus_new(hall->workers, workers);
+	ck_assert_ptr_nonnull(hall->bus);
+	lined_dispatcher_open_mailbox(hall->main);
+	for (s = 0; s < HALL_SERVICES; s++)
+		open_service(hall, s, protocol, arg);
+	for (s = 0; s < HALL_SERVICES; s++)
+		for (w = 0; w < workers; w++)
+			hall_call(hall, s, w, start_instance, NULL);
+}
+
+void hall_close(struct hall *hall)
+{
+	unsigned s, w, before = hall->ended, left = 0;
+
+	for (s = 0; s < HALL_SERVICES; s++)
+		for (w = 0; w < hall->count; w++)
+			if (hall->instances[s][w] != NULL) {
+				hall_call(hall, s, w, drain_instance, NULL);
+				left++;
+			}
+	hall_wait_count(hall, &hall->ended, before + left);
+	for (s = 0; s < HALL_SERVICES; s++) {
+		for (w = 0; w < hall->count; w++)
+			instance_free(hall->instances[s][w]);
+		registry_unref(hall->registries[s]);
+	}
+	for (w = 0; w < hall->count; w++)
+		worker_stop(&hall->workers[w]);
+	for (w = 0; w < hall->count; w++)
+		worker_fini(&hall->workers[w]);
+	hall->posts = bus_posts(hall->bus);
+	bus_free(hall->bus);
+	lined_dispatcher_free(hall->main);
+}
+
+/* ---- clients ------------------------------------------------------------ */
+
+struct arrival {
+	struct client_arrival client;
+	int result;
+};
+
+static void run_arrival(struct lined_service *service, void *arg)
+{
+	struct arrival *arrival = arg;
+
+	arrival->result = client_start(service, &arrival->client);
+}
+
+int hall_client(struct hall *hall, unsigned service, unsigned worker)
+{
+	struct arrival arrival = {.client.listen = "test"};
+	int fds[2];
+
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	arrival.client.fd = fds[0];
+	arrival.client.id = ++hall->clients;
+	arrival.client.address.ss_family = AF_UNIX;
+	hall_call(hall, service, worker, run_arrival, &arrival);
+	ck_assert_int_eq(arrival.result, 0);
+	return fds[1];
+}
+
+/* ---- waiting ------------------------------------------------------------ */
+
+void hall_wait(struct hall *hall, bool (*done)(void *arg), void *arg)
+{
+	uint64_t end_ms = support_now_ms() + 2 * SUPPORT_WATCHDOG_MS;
+
+	while (!done(arg)) {
+		ck_assert_msg(support_now_ms() < end_ms, "waited too long");
+		ck_assert_int_ge(lined_dispatcher_poll(hall->main, 1), 0);
+	}
+}
+
+struct counted {
+	const unsigned *counter;
+	unsigned n;
+};
+
+static bool is_counted(void *arg)
+{
+	const struct counted *counted = arg;
+
+	return __atomic_load_n(counted->counter, __ATOMIC_ACQUIRE) >=
+	       counted->n;
+}
+
+void hall_wait_count(struct hall *hall, const unsigned *counter, unsigned n)
+{
+	struct counted counted = {counter, n};
+
+	hall_wait(hall, is_counted, &counted);
+}
+
+void hall_count(unsigned *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
+}
+
+static void run_stop(struct worker_call *call)
+{
+	struct hall_stop *stop =
+		lined_container_of(call, struct hall_stop, call);
+	char byte;
+
+	hall_count(&stop->stopped);
+	must(read(stop->fds[0], &byte, 1) == 1);
+	hall_count(&stop->stopped);
+}
+
+void hall_stop(struct hall *hall, unsigned worker, struct hall_stop *stop)
+{
+	memset(stop, 0, sizeof(*stop));
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stop->fds),
+		0);
+	stop->call.run = run_stop;
+	worker_post(&hall->workers[worker], &stop->call);
+	hall_wait_count(hall, &stop->stopped, 1);
+}
+
+void hall_let_go(struct hall *hall, struct hall_stop *stop)
+{
+	support_puts(stop->fds[1], "x");
+	hall_wait_count(hall, &stop->stopped, 2);
+	close(stop->fds[0]);
+	close(stop->fds[1]);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers with instances of services on them, for the suites of the bus and of
+ * the registry: what a server makes, without its config and its listeners.
+ * Code runs on a worker by hall_call(); there Check's macros are not to be
+ * used, but must().
+ */
+#ifndef WORKER_FIXTURE_H
+#define WORKER_FIXTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lined/protocol.h>
+
+#include "conf.h"
+#include "worker.h"
+
+enum { HALL_WORKERS = 4, HALL_SERVICES = 2 };
+
+/* Ends the test from any thread. */
+#define must(condition)                                                        \
+	do {                                                                   \
+		if (!(condition))                                              \
+			must_fail(__FILE__, __LINE__, #condition);             \
+	} while (0)
+_Noreturn void must_fail(const char *file, int line, const char *condition);
+
+struct hall {
+	unsigned count;
+	struct lined_dispatcher *main;
+	struct worker workers[HALL_WORKERS];
+	struct bus *bus;
+	struct conf_service conf[HALL_SERVICES];
+	struct registry *registries[HALL_SERVICES];
+	struct lined_service *instances[HALL_SERVICES][HALL_WORKERS];
+	unsigned ended; /* instances */
+	uint64_t clients;
+	uint64_t posts; /* of the bus, once it is closed */
+};
+
+/*
+ * Starts so many workers (one: on the caller's thread) with two services of
+ * this protocol, "a" and "b", whose options is arg. The primary of both is the
+ * worker 0.
+ */
+void hall_open(struct hall *hall, unsigned workers,
+	       const struct lined_protocol *protocol, const void *arg);
+
+/* Ends the instances that are left and then the workers. */
+void hall_close(struct hall *hall);
+
+/* Runs it on a worker for an instance there, and waits. */
+void hall_call(struct hall *hall, unsigned service, unsigned worker,
+	       void (*run)(struct lined_service *service, void *arg),
+	       void *arg);
+
+/* Ends one instance and waits until it has. */
+void hall_end_instance(struct hall *hall, unsigned service, unsigned worker);
+
+/* A client of the instance; the other end's descriptor, a blocking one. */
+int hall_client(struct hall *hall, unsigned service, unsigned worker);
+
+/* Polls the main dispatcher until done(arg), and fails the test at last. */
+void hall_wait(struct hall *hall, bool (*done)(void *arg), void *arg);
+
+/* The same until a counter, which another thread may write, is at least n. */
+void hall_wait_count(struct hall *hall, const unsigned *counter, unsigned n);
+
+/* One more, seen by hall_wait_count(). Each counter has one writer. */
+void hall_count(unsigned *counter);
+
+/* A worker that stands still from the call until hall_let_go(). */
+struct hall_stop {
+	struct worker_call call;
+	int fds[2];
+	unsigned stopped;
+};
+void hall_stop(struct hall *hall, unsigned worker, struct hall_stop *stop);
+void hall_let_go(struct hall *hall, struct hall_stop *stop);
+
+#endif
