@@ -21,7 +21,7 @@
 #define OPTIONS_SIZE_MAX ((size_t)1024 * 1024)
 #define NAME_SHOWN       64
 
-#define FLAGS      (LINED_ONE_WORKER | LINED_NO_REFLECTION)
+#define FLAGS      (LINED_ONE_WORKER | LINED_NO_REFLECTION | LINED_NO_IDLE_TIMEOUT)
 #define TRANSPORTS (LINED_TRANSPORT_STREAM | LINED_TRANSPORT_DATAGRAM)
 #define FRAMING_KEYS                                                           \
 	(LINED_FRAMING_TERMINATOR | LINED_FRAMING_LINE_LENGTH |                \
