@@ -29,7 +29,8 @@ struct client_address {
 /* Why the daemon holds a client's reading back, socket_hold(). */
 enum client_hold {
 	CLIENT_HOLD_BUS = 1, /* its worker publishes faster than others read */
-	CLIENT_HOLD_CLAIM = 2, /* it waits for the answer to a claim */
+	CLIENT_HOLD_CLAIM = 2,    /* it waits for the answer to a claim */
+	CLIENT_HOLD_PASSWORD = 4, /* its password is being verified */
 };
 
 struct client {

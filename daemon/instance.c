@@ -17,6 +17,7 @@
 
 #include "address.h"
 #include "log.h"
+#include "password.h"
 
 /* How often a draining instance looks for clients that have nothing pending,
  * and how long what was closed has to be told so. */
@@ -60,6 +61,7 @@ static void client_closed(struct lined_socket *sock,
 		return; /* it never got as far as being a client */
 	list_remove(&client->link);
 	registry_client_gone(client);
+	password_client_gone(client);
 	if (lined_socket_is_datagram(sock)) {
 		if (reason != LINED_CLOSE_SHUTDOWN)
 			log_err("service %s: %s: lost: %s", service->name,

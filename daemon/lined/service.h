@@ -109,6 +109,25 @@ lined_service_each_client(struct lined_service *service,
 			  void *arg);
 LINED_API size_t lined_service_clients(const struct lined_service *service);
 
+/* ---- passwords ------------------------------------------------------- */
+
+/*
+ * Verifies what a client gave as a password against a hash of crypt(3), off
+ * the loop. The answer comes later, once: verified(client, arg, good), never
+ * within this call. Meanwhile the client is not read. A client that goes away
+ * gets no answer. -1 with errno: EINVAL (the hash), ENOSYS (built without
+ * crypt), ENOMEM, EAGAIN (no thread), and then no answer comes.
+ */
+LINED_API int lined_service_verify_password(
+	struct lined_service *service, struct lined_socket *client,
+	const char *password, const char *hash,
+	void (*verified)(struct lined_socket *client, void *arg, bool good),
+	void *arg);
+
+/* For check(): whether passwords can be verified against this hash. -1 with
+ * errno: EINVAL, ENOSYS. */
+LINED_API int lined_password_check_hash(const char *hash);
+
 LINED_END_DECLS
 
 #endif
