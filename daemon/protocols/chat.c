@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chat: rooms, nicknames and private messages for people on nc and telnet and
+ * for small bots. This file is the module's door: its options, and how an
+ * instance begins and ends.
+ */
+#include "chat.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "chat_event.h"
+#include "chat_member.h"
+#include "chat_peer.h"
+#include "chat_people.h"
+#include "chat_room.h"
+#include "chat_seat.h"
+#include "chat_text.h"
+
+#define CHECK_MS 500
+
+/* ---- options ------------------------------------------------------------ */
+
+#define ROOM_OPTION(NAME, TYPE, MEMBER)                                        \
+	{                                                                      \
+		.name = NAME, .type = TYPE,                                    \
+		.offset = offsetof(struct chat_room_options, MEMBER)           \
+	}
+
+static const struct lined_option room_table[] = {
+	ROOM_OPTION("topic", LINED_OPTION_STRING, topic),
+	ROOM_OPTION("key", LINED_OPTION_STRING, key),
+	ROOM_OPTION("read-only", LINED_OPTION_BOOLEAN, read_only),
+	{.name = NULL},
+};
+
+static const struct lined_option operator_table[] = {
+	{
+		.name = "hash",
+		.type = LINED_OPTION_STRING,
+		.offset = offsetof(struct chat_operator_options, hash),
+	},
+	{
+		.name = "from",
+		.type = LINED_OPTION_LIST,
+		.offset = offsetof(struct chat_operator_options, from),
+	},
+	{.name = NULL},
+};
+
+#define OPTION(NAME, TYPE, FALLBACK, MIN, MAX, MEMBER)                         \
+	{                                                                      \
+		.name = NAME, .type = TYPE, .fallback = FALLBACK, .min = MIN,  \
+		.max = MAX, .offset = offsetof(struct chat_options, MEMBER)    \
+	}
+
+static const struct lined_option chat_table[] = {
+	OPTION("motd", LINED_OPTION_STRING, "Welcome.", 0, 0, motd),
+	OPTION("history", LINED_OPTION_INTEGER, "0", 0, 100000, history),
+	OPTION("echo", LINED_OPTION_BOOLEAN, "false", 0, 0, echo),
+	OPTION("default-room", LINED_OPTION_STRING, "lobby", 0, 0,
+	       default_room),
+	OPTION("password", LINED_OPTION_STRING, "", 0, 0, password),
+	OPTION("flood-rate", LINED_OPTION_INTEGER, "5", 0, 1000000, flood_rate),
+	OPTION("flood-burst", LINED_OPTION_INTEGER, "20", 1, 1000000,
+	       flood_burst),
+	{
+		.name = "room",
+		.type = LINED_OPTION_SECTION,
+		.offset = offsetof(struct chat_options, rooms),
+		.section = room_table,
+		.section_size = sizeof(struct chat_room_options),
+	},
+	{
+		.name = "operator",
+		.type = LINED_OPTION_SECTION,
+		.offset = offsetof(struct chat_options, operators),
+		.section = operator_table,
+		.section_size = sizeof(struct chat_operator_options),
+	},
+	{.name = NULL},
+};
+
+static const struct chat_room_options *
+find_room(const struct chat_options *options, const char *name)
+{
+	const struct chat_room_options *room = options->rooms.items;
+	size_t i;
+
+	for (i = 0; i < options->rooms.count; i++)
+		if (strcmp(room[i].title, name) == 0)
+			return &room[i];
+	return NULL;
+}
+
+const struct chat_room_options *chat_room_options(const struct chat *chat,
+						  const char *room)
+{
+	return find_room(chat_options(chat), room);
+}
+
+/* ---- checking them ------------------------------------------------------ */
+
+static int check_room(const struct chat_room_options *room, char *error,
+		      size_t size)
+{
+	if (!chat_text_is_room(room->title))
+		snprintf(error, size,
+			 "room \"%s\": a name is 1 to 32 of a-z 0-9 _ -",
+			 room->title);
+	else if (!chat_text_is_clean(room->topic))
+		snprintf(error, size,
+			 "room \"%s\": topic has control characters",
+			 room->title);
+	else if (!chat_text_is_clean(room->key) || room->key[0] == ' ' ||
+		 (room->key[0] != '\0' &&
+		  room->key[strlen(room->key) - 1] == ' '))
+		snprintf(error, size, "room \"%s\": nobody could type this key",
+			 room->title);
+	else
+		return 0;
+	return -1;
+}
+
+static int check_operator(const struct chat_operator_options *who, char *error,
+			  size_t size)
+{
+	size_t i;
+
+	if (!chat_text_is_clean(who->title) || strchr(who->title, ' ')) {
+		snprintf(error, size, "operator \"%s\": a name is one word",
+			 who->title);
+		return -1;
+	}
+	if (lined_password_check_hash(who->hash) < 0) {
+		snprintf(error, size,
+			 "operator \"%s\": hash is not one that crypt(3) of "
+			 "this build knows",
+			 who->title);
+		return -1;
+	}
+	for (i = 0; i < who->from.count; i++) {
+		if (chat_peer_is_network(who->from.items[i]))
+			continue;
+		snprintf(error, size,
+			 "operator \"%s\": from: \"%s\" is neither an "
+			 "address, a network nor unix",
+			 who->title, who->from.items[i]);
+		return -1;
+	}
+	return 0;
+}
+
+static int check_default_room(const struct chat_options *options, char *error,
+			      size_t size)
+{
+	const char *name = options->default_room;
+	const struct chat_room_options *room = find_room(options, name);
+
+	if (name[0] != '\0' && !chat_text_is_room(name))
+		snprintf(error, size,
+			 "default-room \"%s\": a name is 1 to 32 of a-z 0-9 _ "
+			 "-, or empty for none",
+			 name);
+	else if (room != NULL && room->key[0] != '\0')
+		snprintf(error, size,
+			 "default-room \"%s\" has a key: nobody could come in",
+			 name);
+	else
+		return 0;
+	return -1;
+}
+
+static int check(const void *arg, char *error, size_t size)
+{
+	const struct chat_options *options = arg;
+	const struct chat_room_options *rooms = options->rooms.items;
+	const struct chat_operator_options *operators =
+		options->operators.items;
+	size_t i;
+
+	if (!chat_text_is_clean(options->motd)) {
+		snprintf(error, size, "motd has control characters");
+		return -1;
+	}
+	if (!chat_text_is_clean(options->password) ||
+	    (options->password[0] == '$' &&
+	     lined_password_check_hash(options->password) < 0)) {
+		snprintf(error, size,
+			 "password: nobody could type it, or (with a $) it is "
+			 "no hash that crypt(3) of this build knows");
+		return -1;
+	}
+	for (i = 0; i < options->rooms.count; i++)
+		if (check_room(&rooms[i], error, size) < 0)
+			return -1;
+	for (i = 0; i < options->operators.count; i++)
+		if (check_operator(&operators[i], error, size) < 0)
+			return -1;
+	return check_default_room(options, error, size);
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+int chat_compare_ids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void stop(struct lined_service *service)
+{
+	struct chat *chat = lined_service_data(service);
+
+	if (chat == NULL)
+		return;
+	lined_bus_unsubscribe(chat->events);
+	lined_registry_unwatch(chat->name_watch);
+	lined_registry_unwatch(chat->seat_watch);
+	chat_members_free(chat);
+	chat_people_free(chat);
+	chat_rooms_free(chat);
+	free(chat);
+	lined_service_set_data(service, NULL);
+}
+
+static int start(struct lined_service *service)
+{
+	struct chat *chat = calloc(1, sizeof(*chat));
+
+	if (chat == NULL)
+		goto fail;
+	chat->service = service;
+	lined_service_set_data(service, chat);
+	if (getrandom(&chat->origin, sizeof(chat->origin), 0) !=
+	    (ssize_t)sizeof(chat->origin))
+		goto fail;
+	chat->events = lined_bus_subscribe(service, CHAT_EVENTS,
+					   chat_event_received, chat);
+	chat->name_watch = lined_registry_watch(service, CHAT_PEOPLE_PREFIX,
+						chat_people_changed, chat);
+	chat->seat_watch = lined_registry_watch(service, CHAT_SEAT_PREFIX,
+						chat_room_changed, chat);
+	if (chat->events != NULL && chat->name_watch != NULL &&
+	    chat->seat_watch != NULL)
+		return 0;
+fail:
+	lined_service_log(service, LINED_LOG_ERR, "out of memory");
+	stop(service);
+	return -1;
+}
+
+static void reload(struct lined_service *service)
+{
+	chat_rooms_reload(lined_service_data(service));
+}
+
+/* Everybody is about to go: nobody needs to hear of each. */
+static void drain(struct lined_service *service)
+{
+	struct chat *chat = lined_service_data(service);
+
+	chat->draining = true;
+}
+
+static void check_waiting(struct lined_service *service)
+{
+	chat_member_check_waiting(lined_service_data(service));
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "chat",
+	.summary = "rooms, nicknames and private messages for people",
+	.flags = LINED_NO_IDLE_TIMEOUT,
+	.transports = LINED_TRANSPORT_STREAM,
+	.handle_accept = chat_member_accept,
+	.options = chat_table,
+	.options_size = sizeof(struct chat_options),
+	.check = check,
+	.start = start,
+	.stop = stop,
+	.reload = reload,
+	.drain = drain,
+	.handle_task = check_waiting,
+	.task_ms = CHECK_MS,
+};

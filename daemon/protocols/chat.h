@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The chat's instance on one worker, and its options. Every worker has the
+ * same view of who is there: names and seats are entries of the registry,
+ * watched; what is said travels as events on one topic of the bus, which keeps
+ * each sender's order across rooms and private messages.
+ */
+#ifndef CHAT_H
+#define CHAT_H
+
+#include <search.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lined/bus.h>
+#include <lined/protocol.h>
+#include <lined/registry.h>
+
+struct chat_room;
+
+/* room "title" { } */
+struct chat_room_options {
+	const char *title, *topic, *key;
+	bool read_only;
+};
+
+/* operator "title" { } */
+struct chat_operator_options {
+	const char *title, *hash;
+	struct lined_option_list from;
+};
+
+struct chat_options {
+	const char *motd;
+	int64_t history;
+	bool echo;
+	const char *default_room, *password;
+	int64_t flood_rate, flood_burst;
+	struct lined_option_sections rooms, operators;
+};
+
+struct chat {
+	struct lined_service *service;
+	struct lined_subscription *events;
+	struct lined_registry_watch *name_watch, *seat_watch;
+	void *members; /* of this worker, tsearch(3) by id */
+	void *people;  /* of all workers, by id */
+	void *rooms;   /* by name */
+	struct chat_room *first_room;
+	uint64_t origin;      /* marks the events of this instance */
+	uint64_t last_stamp;  /* of its events */
+	uint64_t mark;        /* of the delivery under way */
+	uint64_t guest_high;  /* the highest guest number seen */
+	uint64_t guest_asked; /* and the highest asked for here */
+	size_t waiting;       /* members that wait for an answer */
+	bool draining;
+};
+
+static inline const struct chat_options *chat_options(const struct chat *chat)
+{
+	return lined_service_options(chat->service);
+}
+
+/* The section of a permanent room; NULL where it is none. */
+const struct chat_room_options *chat_room_options(const struct chat *chat,
+						  const char *room);
+
+/* What begins with its id can be found by it, chat_find(). */
+int chat_compare_ids(const void *a, const void *b);
+
+/* What is in a tree of tsearch(3); NULL. */
+static inline void *chat_find(void *const *root, const void *key,
+			      int (*compare)(const void *, const void *))
+{
+	void *node = tfind(key, root, compare);
+
+	return node != NULL ? *(void **)node : NULL;
+}
+
+#endif

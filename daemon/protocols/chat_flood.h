@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a client that sends too much is answered: slowed first, then muted, then
+ * closed. Knows numbers and the time it is told, nothing of sockets.
+ */
+#ifndef CHAT_FLOOD_H
+#define CHAT_FLOOD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How long a flooding client stays muted. */
+#define CHAT_FLOOD_MUTE_MS 10000
+
+enum chat_flood_verdict {
+	CHAT_FLOOD_TAKE,
+	CHAT_FLOOD_SLOW, /* take it, and tell the client to slow down */
+	CHAT_FLOOD_MUTE, /* drop it, and tell the client that it is muted */
+	CHAT_FLOOD_DROP,
+	CHAT_FLOOD_CLOSE,
+};
+
+struct chat_flood {
+	int64_t credit; /* thousandths of a line */
+	uint64_t at_ms, muted_until_ms;
+	int64_t over; /* lines beyond the credit, in a row */
+	bool told;    /* to slow down */
+};
+
+void chat_flood_init(struct chat_flood *flood, int64_t burst, uint64_t now_ms);
+
+/*
+ * A line has come. rate is in lines a second (0: no limit), burst how many may
+ * come at once. The next line is to be read in *wait_ms.
+ */
+enum chat_flood_verdict chat_flood_take(struct chat_flood *flood, int64_t rate,
+					int64_t burst, uint64_t now_ms,
+					uint64_t *wait_ms);
+
+#endif

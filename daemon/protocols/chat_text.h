@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text as the chat takes it from its clients: what may reach another terminal,
+ * and what may be a name. Pure functions, no state.
+ */
+#ifndef CHAT_TEXT_H
+#define CHAT_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Longest nickname and room name. */
+#define CHAT_NAME_MAX 32
+
+/* How much room chat_text_clean() needs for a line of len bytes. */
+#define CHAT_TEXT_ROOM(len) (3 * (len) + 1)
+
+/*
+ * Copies a line without telnet commands (they are removed first: what they
+ * split is whole again), control characters (C0, DEL, C1; a tab becomes a
+ * space) and with U+FFFD for each piece of bad UTF-8. Returns the length of
+ * what is in out, which is NUL-terminated.
+ */
+size_t chat_text_clean(const char *line, size_t len, char *out);
+
+/* True where chat_text_clean() would change nothing. */
+bool chat_text_is_clean(const char *text);
+
+/* [A-Za-z0-9_-]{1,32} */
+bool chat_text_is_nickname(const char *text);
+
+/* [a-z0-9_-]{1,32} */
+bool chat_text_is_room(const char *text);
+
+/* guest[0-9]+, without regard to case. */
+bool chat_text_is_guest(const char *text);
+
+/* The ASCII letters of a name of up to CHAT_NAME_MAX bytes in lower case. */
+void chat_text_lower(char out[CHAT_NAME_MAX + 1], const char *name);
+
+/* A decimal number from 0 to max and nothing else: true and *number. */
+bool chat_text_number(const char *text, unsigned long max,
+		      unsigned long *number);
+
+#endif
