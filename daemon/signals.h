@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals as events of the main dispatcher: a handler writes the number into a
- * pipe, a delegate reads it. Main thread; one instance a process, since
- * signals are the process's.
+ * Signals as events of the main dispatcher: by signalfd(2) where the system
+ * has it (signals_signalfd.c), by a handler that writes into a pipe elsewhere
+ * (signals_pipe.c). Main thread, before other threads exist that do not block
+ * them; one instance a process, since signals are the process's.
  */
 #ifndef SIGNALS_H
 #define SIGNALS_H
@@ -18,6 +19,7 @@ struct signals {
  * errno. */
 int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 		  void (*handle)(struct signals *signals, int number));
+/* What comes from now on waits for the process's end. */
 void signals_stop(struct signals *signals);
 
 #endif

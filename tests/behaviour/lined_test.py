@@ -431,7 +431,8 @@ class Daemon:
 
     def is_sanitized(self):
         with open("/proc/%d/maps" % self.pid) as f:
-            return "libasan" in f.read()
+            maps = f.read()
+        return "libasan" in maps or "libtsan" in maps
 
 
 class DaemonTest(unittest.TestCase):

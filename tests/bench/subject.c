@@ -371,6 +371,23 @@ uint64_t subject_rss(const struct subject *subject)
 	return kib * 1024;
 }
 
+bool subject_is_sanitized(const struct subject *subject)
+{
+	char line[512], path[64];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/maps", (long)subject->pid);
+	file = fopen(path, "r");
+	if (file == NULL)
+		fail("%s: %s", path, strerror(errno));
+	while (!found && fgets(line, sizeof(line), file) != NULL)
+		found = strstr(line, "libasan") != NULL ||
+			strstr(line, "libtsan") != NULL;
+	fclose(file);
+	return found;
+}
+
 unsigned subject_fds(const struct subject *subject)
 {
 	struct dirent *entry;

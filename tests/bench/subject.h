@@ -8,6 +8,7 @@
 #ifndef SUBJECT_H
 #define SUBJECT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdnoreturn.h>
 #include <sys/types.h>
@@ -36,6 +37,9 @@ void subject_stop(struct subject *subject);
 uint64_t subject_cpu_ns(const struct subject *subject);
 /* VmRSS in bytes. */
 uint64_t subject_rss(const struct subject *subject);
+
+/* Whether it was built with a sanitizer, whose memory is its own affair. */
+bool subject_is_sanitized(const struct subject *subject);
 unsigned subject_fds(const struct subject *subject);
 
 /* A blocking connection to it, without Nagle's delay. */

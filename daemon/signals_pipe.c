@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pipe between signal handlers and the main dispatcher.
+ * signals.h by a pipe between signal handlers and the main dispatcher.
  */
 #include "config.h"
 
@@ -79,7 +79,7 @@ int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 
 void signals_stop(struct signals *signals)
 {
-	catch (SIG_DFL);
+	catch (SIG_IGN);
 	if (signals->delegate.dispatcher != NULL)
 		lined_dispatcher_unregister(signals->delegate.dispatcher,
 					    &signals->delegate);
