@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of the oldest kind, which anything can be taken for. */
+#define DES_LEN 13
+
 int password_check_hash(const char *hash)
 {
-	/* Empty fields and "*" mean nobody, and are not for here. */
-	if (hash[0] == '\0' || hash[0] == '*' || hash[0] == '!') {
+	if (hash[0] != '$' && hash[0] != '_' && strlen(hash) != DES_LEN) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -217,6 +217,8 @@ static void stop(struct lined_service *service)
 
 	if (chat == NULL)
 		return;
+	lined_dispatcher_undefer(lined_service_dispatcher(service),
+				 &chat->phase_message);
 	lined_bus_unsubscribe(chat->events);
 	lined_registry_unwatch(chat->name_watch);
 	lined_registry_unwatch(chat->seat_watch);
@@ -234,6 +236,8 @@ static int start(struct lined_service *service)
 	if (chat == NULL)
 		goto fail;
 	chat->service = service;
+	chat->phase_message.handler = chat_member_phase;
+	chat->phase_message.cancel = chat_member_phase;
 	lined_service_set_data(service, chat);
 	if (getrandom(&chat->origin, sizeof(chat->origin), 0) !=
 	    (ssize_t)sizeof(chat->origin))

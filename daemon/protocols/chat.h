@@ -53,6 +53,10 @@ struct chat {
 	uint64_t guest_high;  /* the highest guest number seen */
 	uint64_t guest_asked; /* and the highest asked for here */
 	size_t waiting;       /* members that wait for an answer */
+	/* Counts message phases, those that a member waits for. */
+	struct lined_message phase_message;
+	uint64_t phase;
+	bool phase_due;
 	bool draining;
 };
 

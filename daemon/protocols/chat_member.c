@@ -169,11 +169,46 @@ static void take_line(struct chat_member *member, const struct lined_line *line)
 	free(text);
 }
 
+void chat_member_phase(struct lined_message *message)
+{
+	struct chat *chat =
+		lined_container_of(message, struct chat, phase_message);
+
+	chat->phase_due = false;
+	chat->phase++;
+}
+
+/*
+ * Whoever was told of something by another worker's client, and then asks,
+ * must find it here: what the workers have posted by now comes first. So input
+ * stays where it is until the turn's messages have been handled, and is served
+ * in the next turn, which follows at once.
+ */
+static bool is_in_its_phase(struct chat_member *member)
+{
+	struct chat *chat = member->chat;
+
+	if (member->phase == 0) {
+		member->phase = chat->phase + 1;
+		if (!chat->phase_due)
+			lined_dispatcher_defer(
+				lined_service_dispatcher(chat->service),
+				&chat->phase_message);
+		chat->phase_due = true;
+	}
+	if (chat->phase < member->phase)
+		return false;
+	member->phase = 0;
+	return true;
+}
+
 static void member_read(struct lined_socket *client, void *arg)
 {
 	struct chat_member *member = arg;
 	struct lined_line line;
 
+	if (!is_in_its_phase(member))
+		return;
 	for (;;) {
 		if (!may_be_read(member)) {
 			pause_or_resume(member);

@@ -33,6 +33,7 @@ struct chat_member {
 	size_t seat_count;
 	uint64_t mark; /* chat.mark: has this event already */
 
+	uint64_t phase; /* what it has sent is looked at after this; 0: none */
 	/* Answers that it waits for: nothing is read before they are there. */
 	unsigned busy;
 	uint64_t answer_until_ms; /* of a request to another worker; 0: none */
@@ -71,6 +72,9 @@ void chat_member_await(struct chat_member *member);
 void chat_member_answered(struct chat_member *member);
 /* Lets those go on who have waited for too long. */
 void chat_member_check_waiting(struct chat *chat);
+
+/* The handler of chat.phase_message. */
+void chat_member_phase(struct lined_message *message);
 
 /* Ends it: what was sent to it still leaves. */
 void chat_member_end(struct chat_member *member,
