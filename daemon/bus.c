@@ -228,7 +228,7 @@ static void serve(struct bus_end *end, struct topic *topic,
 		end->cursor = end->cursor->next;
 		if (stamp <= subscription->since)
 			continue;
-		worker_enter(end->worker, subscription->service->protocol);
+		worker_enter(end->worker, subscription->service);
 		subscription->handler(subscription->arg, message);
 	}
 	worker_leave(end->worker);

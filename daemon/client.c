@@ -203,7 +203,7 @@ int client_start(struct lined_service *service,
 	if (protocol->handle_line != NULL)
 		lined_socket_set_handlers(sock, &short_door, NULL);
 	if (protocol->handle_accept != NULL) {
-		worker_enter(service->worker, protocol);
+		worker_enter(service->worker, service);
 		protocol->handle_accept(service, sock);
 		worker_leave(service->worker);
 	}

@@ -117,7 +117,7 @@ static void task_fired(struct lined_timer *timer)
 	struct lined_service *service =
 		lined_container_of(timer, struct lined_service, task);
 
-	worker_enter(service->worker, service->protocol);
+	worker_enter(service->worker, service);
 	service->protocol->handle_task(service);
 	worker_leave(service->worker);
 }
@@ -182,7 +182,7 @@ int instance_start(struct lined_service *service)
 	if (protocol->start != NULL) {
 		int result;
 
-		worker_enter(service->worker, protocol);
+		worker_enter(service->worker, service);
 		result = protocol->start(service);
 		worker_leave(service->worker);
 		if (result < 0) {
@@ -208,7 +208,7 @@ void instance_reload(struct lined_service *service,
 		lined_socket_limits_changed(client_socket(client));
 	if (service->protocol->reload == NULL)
 		return;
-	worker_enter(service->worker, service->protocol);
+	worker_enter(service->worker, service);
 	service->protocol->reload(service);
 	worker_leave(service->worker);
 }
@@ -264,7 +264,7 @@ static bool end(struct lined_service *service)
 	}
 	service->ending = true;
 	lined_timer_stop(&service->task);
-	worker_enter(service->worker, service->protocol);
+	worker_enter(service->worker, service);
 	if (service->started && service->protocol->stop != NULL)
 		service->protocol->stop(service);
 	worker_leave(service->worker);
@@ -293,7 +293,7 @@ void instance_drain(struct lined_service *service, uint32_t timeout_ms)
 	if (service->draining)
 		return;
 	service->draining = true;
-	worker_enter(service->worker, service->protocol);
+	worker_enter(service->worker, service);
 	if (service->started && service->protocol->drain != NULL)
 		service->protocol->drain(service);
 	worker_leave(service->worker);

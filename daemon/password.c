@@ -137,7 +137,7 @@ static void answer(struct lined_message *message)
 
 		list_remove(&job->asked);
 		socket_unhold(sock, CLIENT_HOLD_PASSWORD);
-		worker_enter(worker, client->service->protocol);
+		worker_enter(worker, client->service);
 		job->verified(sock, job->arg, job->good);
 		worker_leave(worker);
 	}

@@ -161,7 +161,7 @@ static void tell(struct registry_replica *replica,
 		if (change <= watch->since ||
 		    strncmp(entry.name, watch->prefix, watch->len) != 0)
 			continue;
-		worker_enter(replica->worker, watch->service->protocol);
+		worker_enter(replica->worker, watch->service);
 		watch->changed(&entry, here, watch->arg);
 	}
 	worker_leave(replica->worker);
@@ -220,7 +220,7 @@ void registry_answer(struct registry_claim *claim)
 	worker = client->service->worker;
 	if (!is_waiting(client))
 		socket_unhold(sock, CLIENT_HOLD_CLAIM);
-	worker_enter(worker, client->service->protocol);
+	worker_enter(worker, client->service);
 	claim->claimed(sock, claim->arg, claim->won);
 	worker_leave(worker);
 }

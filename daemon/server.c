@@ -99,9 +99,10 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 	server->bus = bus_new(server->workers, workers);
 	if (server->bus == NULL)
 		return -1;
-	if (workers > 1)
-		lined_dispatcher_open_mailbox(dispatcher);
-	return 0;
+	if (workers == 1)
+		return 0;
+	lined_dispatcher_open_mailbox(dispatcher);
+	return heartbeat_start(&server->heartbeat, server);
 }
 
 void server_fini(struct server *server)
@@ -109,6 +110,8 @@ void server_fini(struct server *server)
 	size_t i;
 
 	lined_timer_stop(&server->trim);
+	if (server->worker_count > 1)
+		heartbeat_stop(&server->heartbeat);
 	for (i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
 	for (i = 0; i < server->worker_count; i++)

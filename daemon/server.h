@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "conf.h"
+#include "heartbeat.h"
 #include "list.h"
 #include "worker.h"
 
@@ -30,6 +31,7 @@ struct server {
 	struct worker *workers;
 	size_t worker_count;
 	struct bus *bus;
+	struct heartbeat heartbeat;
 	struct list services; /* open */
 	struct list draining; /* on their way out */
 	struct generation *generation;

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include <lined/dispatcher.h>
-#include <lined/protocol.h>
+#include <lined/service.h>
 
 struct bus_end;
 
@@ -29,7 +29,12 @@ struct worker {
 
 	/* Written by its own thread, read by the main one: */
 	uint32_t turns;
-	const struct lined_protocol *inside; /* whose code runs */
+	const struct lined_service *inside; /* whose protocol's code runs */
+
+	/* What the main thread knows of that (heartbeat.c). */
+	uint32_t turns_seen;
+	uint64_t turned_ms;
+	bool stuck;
 };
 
 /* Something to be done on another thread, embedded in what it needs. */
@@ -58,11 +63,14 @@ void worker_post(struct worker *worker, struct worker_call *call);
 /* The same, and waits until it has run. */
 void worker_post_wait(struct worker *worker, struct worker_call *call);
 
-/* Around each call into a protocol: what a stuck worker is in. Its thread. */
+/*
+ * Around the calls into a service's protocol: what a stuck worker is in. What
+ * sockets call the dispatcher notes by itself. Its own thread.
+ */
 static inline void worker_enter(struct worker *worker,
-				const struct lined_protocol *protocol)
+				const struct lined_service *service)
 {
-	__atomic_store_n(&worker->inside, protocol, __ATOMIC_RELAXED);
+	__atomic_store_n(&worker->inside, service, __ATOMIC_RELAXED);
 }
 
 static inline void worker_leave(struct worker *worker)

@@ -16,6 +16,7 @@
 
 #include "dispatcher_priv.h"
 #include "resolver.h"
+#include "serving.h"
 #include "socket_priv.h"
 
 static void read_clock(struct lined_dispatcher *d)
@@ -174,6 +175,12 @@ const char *lined_dispatcher_poller(const struct lined_dispatcher *d)
 uint64_t lined_dispatcher_now_ms(const struct lined_dispatcher *d)
 {
 	return d->now_ms;
+}
+
+const struct lined_socket_group *
+dispatcher_serving(const struct lined_dispatcher *d)
+{
+	return __atomic_load_n(&d->serving, __ATOMIC_RELAXED);
 }
 
 struct resolver *dispatcher_resolver(struct lined_dispatcher *d)
@@ -684,7 +691,9 @@ static void io_phase(struct lined_dispatcher *d)
 			leftover.next, struct lined_socket, ready_link);
 
 		list_remove(&sock->ready_link);
+		socket_begin_serving(d, sock);
 		socket_serve_leftover(sock);
+		socket_end_serving(d);
 	}
 }
 
@@ -714,7 +723,9 @@ static void close_phase(struct lined_dispatcher *d)
 
 		list_remove(&sock->ready_link);
 		list_append(&d->dead, &sock->ready_link);
+		socket_begin_serving(d, sock);
 		socket_deliver_close(sock);
+		socket_end_serving(d);
 	}
 }
 

@@ -75,6 +75,9 @@ struct lined_dispatcher {
 	struct lined_socket_group group; /* of sockets without another */
 	struct send_pool pool;
 
+	/* Whose handler runs, dispatcher_serving(); read by other threads. */
+	const struct lined_socket_group *serving;
+
 	bool in_turn;
 	bool mail_seen;
 	bool mailbox_open;

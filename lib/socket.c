@@ -39,13 +39,16 @@ static struct lined_socket *of(struct lined_delegate *delegate)
 static void on_readable(struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = of(delegate);
+	struct lined_dispatcher *d = sock->dispatcher;
 
+	socket_begin_serving(d, sock);
 	if (sock->state == LINED_SOCKET_LISTENING)
 		socket_acceptable(sock);
 	else if (sock->datagram)
 		udp_readable(sock);
 	else
 		socket_readable(sock);
+	socket_end_serving(d);
 }
 
 static void on_writable(struct lined_delegate *delegate)
@@ -61,8 +64,11 @@ static void on_writable(struct lined_delegate *delegate)
 		socket_mark_dirty(sock);
 	}
 	if (sock->want_write && !sock->closing && !sock->throttled &&
-	    sock->handlers->handle_write != NULL)
+	    sock->handlers->handle_write != NULL) {
+		socket_begin_serving(sock->dispatcher, sock);
 		sock->handlers->handle_write(sock, sock->arg);
+		socket_end_serving(sock->dispatcher);
+	}
 }
 
 /*
@@ -87,8 +93,11 @@ static void on_task(struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = of(delegate);
 
-	if (sock->handlers->handle_task != NULL)
-		sock->handlers->handle_task(sock, sock->arg);
+	if (sock->handlers->handle_task == NULL)
+		return;
+	socket_begin_serving(sock->dispatcher, sock);
+	sock->handlers->handle_task(sock, sock->arg);
+	socket_end_serving(sock->dispatcher);
 }
 
 static const struct lined_delegate_handlers plain = {

@@ -120,6 +120,18 @@ static inline void counter_add(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
+/* Around what may call a handler of the socket: see serving.h. */
+static inline void socket_begin_serving(struct lined_dispatcher *d,
+					const struct lined_socket *sock)
+{
+	__atomic_store_n(&d->serving, sock->group, __ATOMIC_RELAXED);
+}
+
+static inline void socket_end_serving(struct lined_dispatcher *d)
+{
+	__atomic_store_n(&d->serving, NULL, __ATOMIC_RELAXED);
+}
+
 /* The socket that a delegate belongs to; NULL for other delegates. */
 struct lined_socket *socket_of_delegate(struct lined_delegate *delegate);
 

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The heartbeat. What a worker is in is found without touching what belongs to
+ * it: the pointers it leaves are compared with the instances of the services,
+ * which are the main thread's to free.
+ */
+#include "config.h"
+
+#include "heartbeat.h"
+
+#include "log.h"
+#include "server.h"
+#include "service.h"
+#include "serving.h"
+
+/* While one is stuck: that it goes on is not to be told late. */
+#define STUCK_MS 1000
+
+static const struct lined_service *find_in(struct list *services,
+					   const struct worker *worker)
+{
+	const struct lined_service *inside =
+		__atomic_load_n(&worker->inside, __ATOMIC_RELAXED);
+	const struct lined_socket_group *serving =
+		dispatcher_serving(worker->dispatcher);
+	struct service *service;
+
+	list_for_each(service, services, link) {
+		const struct lined_service *instance =
+			service->instances[worker->index];
+
+		if (instance == inside || &instance->group == serving ||
+		    &instance->own_group == serving)
+			return instance;
+	}
+	return NULL;
+}
+
+static void tell_stuck(struct server *server, struct worker *worker,
+		       uint64_t now_ms)
+{
+	unsigned seconds = (unsigned)((now_ms - worker->turned_ms) / 1000);
+	const struct lined_service *instance =
+		find_in(&server->services, worker);
+
+	if (instance == NULL)
+		instance = find_in(&server->draining, worker);
+	if (instance != NULL)
+		log_warning("worker %u: stuck for %u s: in protocol %s, "
+			    "service %s",
+			    worker->index, seconds, instance->protocol->name,
+			    instance->name);
+	else
+		log_warning("worker %u: stuck for %u s", worker->index,
+			    seconds);
+}
+
+/* What was woken the last time has turned since, or is stuck. */
+static void look_at(struct server *server, struct worker *worker,
+		    uint64_t now_ms)
+{
+	uint32_t turns = __atomic_load_n(&worker->turns, __ATOMIC_RELAXED);
+
+	if (turns != worker->turns_seen) {
+		if (worker->stuck)
+			log_notice("worker %u: goes on after %u s",
+				   worker->index,
+				   (unsigned)((now_ms - worker->turned_ms) /
+					      1000));
+		worker->stuck = false;
+		worker->turns_seen = turns;
+		worker->turned_ms = now_ms;
+		lined_dispatcher_wake(worker->dispatcher);
+	} else if (!worker->stuck &&
+		   now_ms - worker->turned_ms >= HEARTBEAT_MS) {
+		worker->stuck = true;
+		tell_stuck(server, worker, now_ms);
+	}
+}
+
+static void look(struct lined_timer *timer)
+{
+	struct heartbeat *heartbeat =
+		lined_container_of(timer, struct heartbeat, timer);
+	struct server *server = heartbeat->server;
+	uint64_t now_ms = lined_dispatcher_now_ms(server->dispatcher);
+	size_t i;
+
+	for (i = 0; i < server->worker_count; i++)
+		look_at(server, &server->workers[i], now_ms);
+	/* The slot of a timer that has just fired is free: this cannot fail. */
+	lined_timer_start(
+		timer, heartbeat_is_stuck(heartbeat) ? STUCK_MS : HEARTBEAT_MS,
+		0);
+}
+
+int heartbeat_start(struct heartbeat *heartbeat, struct server *server)
+{
+	heartbeat->server = server;
+	lined_timer_init(&heartbeat->timer, server->dispatcher, look);
+	return lined_timer_start(&heartbeat->timer, HEARTBEAT_MS, 0);
+}
+
+void heartbeat_stop(struct heartbeat *heartbeat)
+{
+	lined_timer_stop(&heartbeat->timer);
+}
+
+bool heartbeat_is_stuck(const struct heartbeat *heartbeat)
+{
+	const struct server *server = heartbeat->server;
+	size_t i;
+
+	for (i = 0; i < server->worker_count; i++)
+		if (server->workers[i].stuck)
+			return true;
+	return false;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Watches over the workers' threads: every few seconds the main thread wakes
+ * each of them and looks whether the one before made it turn. One that did not
+ * is named in the log, once, with what it is in, and once more when it goes
+ * on. Main thread.
+ */
+#ifndef HEARTBEAT_H
+#define HEARTBEAT_H
+
+#include <stdbool.h>
+
+#include <lined/timer.h>
+
+struct server;
+
+#define HEARTBEAT_MS 5000
+
+struct heartbeat {
+	struct server *server;
+	struct lined_timer timer;
+};
+
+/* For a server with workers on threads of their own. -1/ENOMEM. */
+int heartbeat_start(struct heartbeat *heartbeat, struct server *server);
+void heartbeat_stop(struct heartbeat *heartbeat);
+
+/* Whether some worker stands still. */
+bool heartbeat_is_stuck(const struct heartbeat *heartbeat);
+
+#endif
