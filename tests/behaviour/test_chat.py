@@ -1,0 +1,936 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""chat: every line that a client gets, to the letter, with one, two and four
+workers; names and seats that all workers agree on; and what abuse does not
+bring to other terminals."""
+import itertools
+import os
+import random
+import re
+import subprocess
+import threading
+import time
+import unittest
+
+from lined_test import Client, DaemonTest
+from lined_test import free_port, main, service
+
+HELP = ". /help lists the commands."
+PASSWORD = "open sesame"
+
+
+def make_hash():
+    """A hash of PASSWORD as this system makes them."""
+    done = subprocess.run(["openssl", "passwd", "-6", "-salt", "lined",
+                           PASSWORD], stdout=subprocess.PIPE, check=True,
+                          timeout=30)
+    return done.stdout.decode().strip()
+
+
+class Person(Client):
+    """A member, who reads lines of text."""
+    tokens = itertools.count(1)
+
+    def says(self, *lines):
+        self.send("".join(line + "\n" for line in lines).encode())
+
+    def hears_line(self):
+        line = self.line()
+        if not line.endswith(b"\n"):
+            raise AssertionError("the end instead of a line: %r" % line)
+        return line[:-1].decode("utf-8")
+
+    def hears(self, *lines):
+        for line in lines:
+            got = self.hears_line()
+            if got != line:
+                raise AssertionError("%r instead of %r" % (got, line))
+
+    def asks(self, line, *answers):
+        self.says(line)
+        self.hears(*answers)
+
+    def has_heard_nothing(self):
+        """Nothing that was sent to it before its own answer."""
+        self.asks("/ping", "* pong")
+
+    def until(self, wanted):
+        """The lines up to this one, without it."""
+        lines = []
+        while True:
+            line = self.hears_line()
+            if line == wanted:
+                return lines
+            lines.append(line)
+
+    def greeted(self, motd="Welcome.", room="lobby"):
+        """Reads the greeting: the guest's number."""
+        line = self.hears_line()
+        head = "* " + (motd + " " if motd else "") + "You are guest"
+        if not (line.startswith(head) and line.endswith(HELP)):
+            raise AssertionError(line)
+        self.name = "guest" + line[len(head):-len(HELP)]
+        if room:
+            self.hears("* %s joined %s" % (self.name, room))
+        return int(self.name[5:])
+
+
+class Chat(DaemonTest):
+    workers = 1
+    options = ""
+    limits = ("limits { clients-per-address = 0 "
+              "connect-rate-per-address = 0 }\n")
+
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.daemon = self.start(self.text(self.options),
+                                 workers=self.workers)
+
+    def text(self, options):
+        return service("lobby", "tcp://127.0.0.1:%d" % self.port,
+                       protocol="chat",
+                       extra=self.limits + "chat { %s }" % options)
+
+    def connect(self):
+        person = Person(self.address)
+        self.addCleanup(person.close)
+        return person
+
+    def arrive(self, *names):
+        """People of these names in the lobby, who know of each other."""
+        people = []
+        for name in names:
+            person = self.connect()
+            person.greeted()
+            person.asks("/nick " + name,
+                        "* %s is now %s" % (person.name, name))
+            person.name = name
+            people.append(person)
+        self.settle(*people)
+        return people if len(people) > 1 else people[0]
+
+    def settle(self, *people):
+        """Everybody has read everything that anybody has been told."""
+        for a in people:
+            for b in people:
+                if a is not b:
+                    text = "settle %d" % next(Person.tokens)
+                    a.says("/msg %s %s" % (b.name, text))
+                    b.until("(%s) %s" % (a.name, text))
+
+    def names(self, person, room="lobby"):
+        person.says("/who " + room)
+        line = person.hears_line()
+        head = "* %s:" % room
+        self.assertTrue(line.startswith(head), line)
+        return line[len(head):].split()
+
+
+# ---- the text ---------------------------------------------------------------
+
+class Text(Chat):
+    def test_the_conversation_of_the_design(self):
+        alice = self.connect()
+        alice.hears("* Welcome. You are guest1" + HELP,
+                    "* guest1 joined lobby")
+        bob = self.connect()
+        bob.hears("* Welcome. You are guest2" + HELP,
+                  "* guest2 joined lobby")
+        carol = self.connect()
+        carol.hears("* Welcome. You are guest3" + HELP,
+                    "* guest3 joined lobby")
+        alice.hears("* guest2 joined lobby", "* guest3 joined lobby")
+        bob.hears("* guest3 joined lobby")
+        alice.says("/nick alice")
+        for who in (alice, bob, carol):
+            who.hears("* guest1 is now alice")
+        bob.says("/nick bob")
+        for who in (alice, bob, carol):
+            who.hears("* guest2 is now bob")
+        alice.says("hello")
+        for who in (bob, carol):
+            who.hears("[lobby] <alice> hello")
+        alice.says("/msg bob psst")
+        bob.hears("(alice) psst")
+        for who in (alice, bob, carol):
+            who.has_heard_nothing()
+
+    def test_guests_are_numbered_and_no_number_comes_again(self):
+        for number in range(1, 9):
+            person = self.connect()
+            self.assertEqual(person.greeted(), number)
+            if number % 3 == 0:
+                person.close()
+        late = self.connect()
+        self.assertEqual(late.greeted(), 9)
+
+    def test_messages_and_actions(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.says("hello", "/me waves", "//not a command", " /nor this",
+                   "", "last  ")
+        bob.hears("[lobby] <alice> hello", "[lobby] * alice waves",
+                  "[lobby] <alice> /not a command",
+                  "[lobby] <alice>  /nor this", "[lobby] <alice> last  ")
+        alice.has_heard_nothing()
+
+    def test_joining_parting_and_quitting(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.asks("/join den", "* alice joined den")
+        bob.has_heard_nothing()
+        bob.asks("/join den", "* bob joined den")
+        alice.hears("* bob joined den")
+        alice.says("here")
+        bob.hears("[den] <alice> here")
+        alice.asks("/part den", "* alice left den")
+        bob.hears("* alice left den")
+        alice.says("back in the lobby")
+        bob.hears("[lobby] <alice> back in the lobby")
+        alice.says("/join den", "/quit so long")
+        alice.hears("* alice joined den")
+        bob.hears("* alice joined den", "* alice quit: so long")
+        self.assertEqual(alice.ended(), b"")
+        bob.has_heard_nothing()
+        carol = self.arrive("carol")
+        self.settle(bob, carol)
+        carol.says("/quit")
+        bob.hears("* carol quit")
+        dave = self.arrive("dave")
+        self.settle(bob, dave)
+        dave.reset()
+        bob.hears("* dave quit")
+
+    def test_who_shares_two_rooms_hears_of_a_name_and_a_quit_once(self):
+        alice, bob = self.arrive("alice", "bob")
+        for who in (alice, bob):
+            who.says("/join den", "/join attic")
+            who.until("* %s joined attic" % who.name)
+        self.settle(alice, bob)
+        alice.asks("/nick ally", "* alice is now ally")
+        bob.hears("* alice is now ally")
+        bob.has_heard_nothing()
+        alice.says("/quit")
+        bob.hears("* ally quit")
+        bob.has_heard_nothing()
+
+    def test_who_shares_no_room_hears_nothing(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.asks("/part", "* alice left lobby")
+        bob.hears("* alice left lobby")
+        alice.asks("/nick ally", "* alice is now ally")
+        alice.name = "ally"
+        self.settle(alice, bob)
+        alice.asks("hello", "! you are in no room")
+        alice.says("/quit")
+        self.assertEqual(alice.ended(), b"")
+        self.eventually(lambda: self.gone(bob, "ally"), "ally's end")
+        bob.has_heard_nothing()
+
+    def gone(self, person, name):
+        person.says("/ignore " + name, "/ping")
+        return person.until("* pong") == ["! no such nickname: " + name]
+
+    def test_the_current_room_is_the_one_joined_last(self):
+        alice, bob = self.arrive("alice", "bob")
+        for who in (alice, bob):
+            who.says("/join den", "/join attic")
+            who.until("* %s joined attic" % who.name)
+        self.settle(alice, bob)
+        alice.says("one", "/join den", "two", "/part", "three")
+        alice.hears("* alice left den")
+        bob.hears("[attic] <alice> one", "[den] <alice> two",
+                  "* alice left den", "[attic] <alice> three")
+
+    def test_topics(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.says("/topic")
+        alice.has_heard_nothing()
+        alice.asks("/topic  Tea  and more ",
+                   "* alice set the topic of lobby: Tea  and more")
+        bob.hears("* alice set the topic of lobby: Tea  and more")
+        bob.asks("/topic", "* topic of lobby: Tea  and more")
+        carol = self.connect()
+        carol.greeted()
+        carol.hears("* topic of lobby: Tea  and more")
+        carol.has_heard_nothing()
+        # It goes with the room.
+        alice.says("/join den", "/topic new")
+        alice.until("* alice set the topic of den: new")
+        alice.asks("/part", "* alice left den")
+        bob.hears("* guest3 joined lobby")
+        bob.asks("/join den", "* bob joined den")
+        bob.says("/topic")
+        bob.has_heard_nothing()
+
+    def test_who_rooms_and_ping(self):
+        zoe, bob, alice = self.arrive("Zoe", "bob", "alice")
+        zoe.asks("/join den", "* Zoe joined den")
+        for who in (alice, bob):
+            who.has_heard_nothing()
+        for who in (zoe, bob, alice):
+            who.asks("/who lobby", "* lobby: alice bob Zoe")
+            who.asks("/rooms", "* rooms: den (1) lobby (3)")
+            who.asks("/who den", "* den: Zoe")
+        zoe.asks("/who", "* den: Zoe")
+        bob.asks("/ping", "* pong")
+        zoe.asks("/part", "* Zoe left den")
+        bob.asks("/who den", "! no such room: den")
+        bob.asks("/rooms", "* rooms: lobby (3)")
+
+    def test_names_are_one_without_regard_to_case(self):
+        alice, bob = self.arrive("Alice", "bob")
+        for name in ("alice", "ALICE", "Alice"):
+            bob.asks("/nick " + name, "! %s is taken" % name)
+        bob.says("/msg aLiCe hi")
+        alice.hears("(bob) hi")
+        alice.asks("/nick aLICE", "* Alice is now aLICE")
+        bob.hears("* Alice is now aLICE")
+        bob.asks("/who", "* lobby: aLICE bob")
+        bob.asks("/nick alice", "! alice is taken")
+        alice.asks("/nick alice", "* aLICE is now alice")
+        bob.hears("* aLICE is now alice")
+        alice.asks("/nick carol", "* alice is now carol")
+        bob.hears("* alice is now carol")
+        bob.asks("/nick ALICE", "* bob is now ALICE")
+        alice.hears("* bob is now ALICE")
+
+    def test_a_name_is_free_when_its_owner_has_gone(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.close()
+        bob.hears("* alice quit")
+        bob.asks("/nick alice", "* bob is now alice")
+
+    def test_away(self):
+        alice, bob = self.arrive("alice", "bob")
+        bob.says("/away for tea")
+        bob.has_heard_nothing()
+        alice.asks("/msg bob there?", "* bob is away: for tea")
+        bob.hears("(alice) there?")
+        bob.asks("/nick rob", "* bob is now rob")
+        alice.hears("* bob is now rob")
+        alice.asks("/msg ROB hm", "* rob is away: for tea")
+        bob.says("/away")
+        bob.hears("(alice) hm")
+        bob.has_heard_nothing()
+        alice.says("/msg rob now")
+        bob.hears("(alice) now")
+        alice.has_heard_nothing()
+
+    def test_ignoring(self):
+        alice, bob, carol = self.arrive("alice", "bob", "carol")
+        alice.says("/ignore BOB")
+        alice.has_heard_nothing()
+        bob.asks("/nick rob", "* bob is now rob")
+        bob.name = "rob"
+        alice.hears("* bob is now rob")
+        carol.hears("* bob is now rob")
+        bob.says("pest", "/me pesters", "/msg alice pssst")
+        carol.hears("[lobby] <rob> pest", "[lobby] * rob pesters")
+        carol.says("enough")
+        alice.hears("[lobby] <carol> enough")
+        alice.says("/ignore rob")
+        alice.has_heard_nothing()
+        bob.says("peace")
+        alice.hears("[lobby] <rob> peace")
+
+    def test_commands_in_one_packet_are_answered_in_order(self):
+        alice = self.connect()
+        alice.greeted()
+        alice.says("/nick alice", "/who", "/join den", "/topic t", "/who",
+                   "/part", "/rooms", "/nick a b", "/ping")
+        alice.hears("* guest1 is now alice", "* lobby: alice",
+                    "* alice joined den", "* alice set the topic of den: t",
+                    "* den: alice", "* alice left den",
+                    "* rooms: lobby (1)", "! bad nickname: a b", "* pong")
+
+    def test_a_half_closed_client_gets_all_answers(self):
+        alice = self.connect()
+        alice.says("/nick alice", "/join den", "/who", "/quit")
+        alice.half_close()
+        self.assertEqual(alice.ended().decode().split("\n"), [
+            "* Welcome. You are guest1" + HELP, "* guest1 joined lobby",
+            "* guest1 is now alice", "* alice joined den", "* den: alice",
+            ""])
+
+    def test_errors(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.asks("/nick bob", "! bob is taken")
+        alice.asks("/nick BOB", "! BOB is taken")
+        for name in ("x y", "é", "a" * 33, "guest7", "Guest77", "a.b"):
+            alice.asks("/nick " + name, "! bad nickname: " + name)
+        alice.asks("/msg nobody hi", "! no such nickname: nobody")
+        alice.asks("/ignore x y", "! no such nickname: x y")
+        alice.asks("/who den", "! no such room: den")
+        for room in ("Den", "a.b", "r" * 33):
+            alice.asks("/join " + room, "! bad room name: " + room)
+        alice.asks("/part den", "! not in den")
+        alice.asks("/foo", "! unknown command: /foo (try /help)")
+        alice.asks("/", "! unknown command: / (try /help)")
+        for command in ("nick NAME", "join ROOM [KEY]", "msg NICK TEXT",
+                        "me TEXT", "ignore NICK", "oper NAME PASSWORD"):
+            alice.asks("/" + command.split()[0], "! usage: /" + command)
+        alice.asks("/msg bob", "! usage: /msg NICK TEXT")
+        alice.asks("/oper root", "! usage: /oper NAME PASSWORD")
+        alice.asks("/history x", "! usage: /history [N]")
+        for command in ("kick bob", "ban bob", "unban bob", "mute bob 1",
+                        "announce x", "kick"):
+            alice.asks("/" + command, "! operators only")
+        alice.asks("/part", "* alice left lobby")
+        for command in ("hello", "/me x", "/who", "/topic", "/topic x",
+                        "/part", "/history"):
+            alice.asks(command, "! you are in no room")
+        bob.hears("* alice left lobby")
+        bob.has_heard_nothing()
+
+    options = "flood-rate = 0"
+
+    def test_help_names_every_command(self):
+        alice = self.arrive("alice")
+        alice.says("/help")
+        line = alice.hears_line()
+        self.assertTrue(line.startswith("* "), line)
+        for command in ("/help", "/nick NAME", "/join ROOM [KEY]",
+                        "/part [ROOM]", "/rooms", "/who [ROOM]",
+                        "/msg NICK TEXT", "/me TEXT", "/topic [TEXT]",
+                        "/history [N]", "/ignore NICK", "/away [TEXT]",
+                        "/ping", "/quit [REASON]"):
+            self.assertIn(command, line)
+
+
+# ---- options ----------------------------------------------------------------
+
+class Options(Chat):
+    options = """
+        motd = ""  history = 3  echo = true  flood-rate = 0
+        default-room = "hall"
+        room "hall" { topic = "Be kind" }
+        room "vault" { key = "tick tock" }
+        room "board" { read-only = true }
+        operator "root" { hash = '%s' }
+        operator "far" { hash = '%s'  from = { "192.0.2.0/24", "unix" } }
+        operator "near" { hash = '%s'  from = { "127.0.0.0/8" } }
+    """ % ((make_hash(),) * 3)
+
+    def arrive(self, *names):
+        people = []
+        for name in names:
+            person = self.connect()
+            person.greeted("", "hall")
+            person.until("* topic of hall: Be kind")
+            person.says("/nick " + name)
+            person.until("* %s is now %s" % (person.name, name))
+            person.name = name
+            people.append(person)
+        self.settle(*people)
+        return people if len(people) > 1 else people[0]
+
+    def oper(self, person, name="root"):
+        person.asks("/oper %s %s" % (name, PASSWORD),
+                    "* you are now an operator")
+
+    def test_echo_goes_to_the_sender_too(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.says("hello", "/me waves", "/ping", "/msg bob x")
+        alice.hears("[hall] <alice> hello", "[hall] * alice waves", "* pong")
+        bob.hears("[hall] <alice> hello", "[hall] * alice waves",
+                  "(alice) x")
+        alice.has_heard_nothing()
+
+    def history_of(self, person, command="/history"):
+        person.says(command, "/ping")
+        return person.until("* pong")
+
+    def test_history(self):
+        alice, bob = self.arrive("alice", "bob")
+        self.assertEqual(self.history_of(alice), [])
+        for i in range(4):
+            alice.asks("line %d" % i, "[hall] <alice> line %d" % i)
+        alice.asks("/me waves", "[hall] * alice waves")
+        self.settle(alice, bob)
+        clock = time.strftime("%H:%M", time.gmtime())
+        carol = self.connect()
+        carol.hears("* You are guest3" + HELP, "* guest3 joined hall",
+                    "* topic of hall: Be kind")
+        lines = [carol.hears_line() for _ in range(3)]
+        carol.has_heard_nothing()
+        self.assertEqual(
+            [re.sub(r" \d\d:\d\d\]", "]", line) for line in lines],
+            ["[hall] <alice> line 2", "[hall] <alice> line 3",
+             "[hall] * alice waves"])
+        if clock == time.strftime("%H:%M", time.gmtime()):
+            self.assertIn("[hall %s] <alice> line 3" % clock, lines)
+        bob.until("* guest3 joined hall")
+        self.assertEqual(self.history_of(bob), lines)
+        self.assertEqual(self.history_of(bob, "/history 1"), lines[2:])
+        self.assertEqual(self.history_of(bob, "/history 0"), [])
+
+    def test_history_is_the_same_on_all_workers(self):
+        people = self.arrive("a", "b", "c", "d")
+        for i in range(50):
+            for who in people:
+                who.says("%s %d" % (who.name, i))
+        self.settle(*people)
+        views = [self.history_of(who) for who in people]
+        self.assertEqual(len(views[0]), 3)
+        for view in views[1:]:
+            self.assertEqual(view, views[0])
+
+    def test_permanent_rooms(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.asks("/who vault", "! vault needs a key")
+        alice.asks("/who board", "* board:")
+        alice.asks("/rooms", "* rooms: hall (2)")
+        alice.asks("/join vault", "! vault needs a key")
+        alice.asks("/join vault tick", "! vault needs a key")
+        alice.asks("/join vault tick tock", "* alice joined vault")
+        alice.asks("/who", "* vault: alice")
+        alice.asks("/topic deep", "* alice set the topic of vault: deep")
+        alice.asks("/part", "* alice left vault")
+        bob.asks("/join vault tick tock", "* bob joined vault",
+                 "* topic of vault: deep")
+        bob.asks("/join board", "* bob joined board")
+        bob.asks("hello", "! board is read-only")
+        bob.asks("/me x", "! board is read-only")
+        bob.asks("/topic x", "! board is read-only")
+        self.oper(bob)
+        bob.asks("hello", "[board] <bob> hello")
+        alice.says("/join board")
+        alice.hears("* alice joined board")
+        self.assertTrue(alice.hears_line().endswith("] <bob> hello"))
+
+    def test_operators_and_their_passwords(self):
+        alice = self.arrive("alice")
+        alice.asks("/oper root " + PASSWORD.upper(), "! wrong password")
+        alice.asks("/oper far " + PASSWORD, "! wrong password")
+        self.oper(alice, "near")
+        alice.says("/help")
+        alice.hears_line()
+        self.assertIn("/announce TEXT", alice.hears_line())
+        bob = self.connect()
+        bob.greeted("", "hall")
+        bob.until("* topic of hall: Be kind")
+        for _ in range(3):
+            bob.asks("/oper nobody x", "! wrong password")
+        self.assertEqual(bob.ended(), b"")
+
+    def test_the_lines_behind_a_password_wait_for_it(self):
+        alice = self.arrive("alice")
+        alice.says("/oper root x", "/oper root " + PASSWORD, "/announce hi",
+                   "/ping")
+        alice.hears("! wrong password", "* you are now an operator",
+                    "* announcement: hi", "* pong")
+
+    def test_kicking_and_banning(self):
+        alice, bob, carol = self.arrive("alice", "bob", "carol")
+        self.oper(alice)
+        alice.says("/kick bob be gone", "/who")
+        kicked = "* bob was kicked from hall by alice: be gone"
+        alice.hears(kicked, "* hall: alice carol")
+        bob.hears(kicked)
+        carol.hears(kicked)
+        carol.asks("/who", "* hall: alice carol")
+        bob.asks("hello", "! you are in no room")
+        alice.asks("/kick bob", "! not in hall")
+        alice.asks("/kick nobody", "! no such nickname: nobody")
+        bob.asks("/join hall", "* bob joined hall",
+                 "* topic of hall: Be kind")
+        for who in (alice, carol):
+            who.hears("* bob joined hall")
+        alice.says("/ban Bob")
+        for who in (alice, bob, carol):
+            who.hears("* bob was kicked from hall by alice")
+        bob.asks("/join hall", "! you are banned from hall")
+        bob.asks("/nick rob", "* bob is now rob")
+        bob.asks("/join hall", "! you are banned from hall")
+        carol.asks("/nick bob", "* carol is now bob")
+        alice.hears("* carol is now bob")
+        alice.asks("/unban nobody", "! no such nickname: nobody")
+        alice.says("/unban BOB")
+        alice.has_heard_nothing()
+        bob.asks("/join hall", "* rob joined hall",
+                 "* topic of hall: Be kind")
+        alice.until("* rob joined hall")
+        alice.asks("/kick", "! usage: /kick NICK [REASON]")
+
+    def test_muting(self):
+        alice, bob, carol = self.arrive("alice", "bob", "carol")
+        self.oper(alice)
+        alice.asks("/mute bob", "! usage: /mute NICK SECONDS")
+        alice.asks("/mute bob x", "! usage: /mute NICK SECONDS")
+        alice.asks("/mute nobody 1", "! no such nickname: nobody")
+        alice.says("/mute bob 60", "/ping")
+        alice.hears("* bob was muted by alice for 60 s", "* pong")
+        bob.hears("* bob was muted by alice for 60 s")
+        carol.hears("* bob was muted by alice for 60 s")
+        for line in ("hello", "/me x", "/msg carol x", "/topic x"):
+            bob.asks(line, "! you are muted")
+        bob.asks("/who", "* hall: alice bob carol")
+        carol.has_heard_nothing()
+        alice.says("/mute bob 0")
+        for who in (alice, bob, carol):
+            who.hears("* bob was muted by alice for 0 s")
+        bob.asks("hello", "[hall] <bob> hello")
+        bob.asks("/part", "* bob left hall")
+        for who in (alice, carol):
+            who.until("* bob left hall")
+        alice.asks("/mute bob 1", "* bob was muted by alice for 1 s")
+        bob.hears("* bob was muted by alice for 1 s")
+        carol.has_heard_nothing()
+
+    def test_announcements_reach_everybody(self):
+        alice, bob, carol = self.arrive("alice", "bob", "carol")
+        self.oper(alice)
+        carol.asks("/part", "* carol left hall")
+        for who in (alice, bob):
+            who.hears("* carol left hall")
+        alice.asks("/announce", "! usage: /announce TEXT")
+        alice.says("/announce tea is ready")
+        for who in (alice, bob, carol):
+            who.hears("* announcement: tea is ready")
+
+    def test_reload_takes_new_options_and_loses_nobody(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.asks("kept", "[hall] <alice> kept")
+        bob.hears("[hall] <alice> kept")
+        self.write(self.text('motd = "News."  history = 1 flood-rate = 0 '
+                             'room "hall" { topic = "Now" }'),
+                   workers=self.workers)
+        self.daemon.reload()
+        alice.asks("/topic", "* topic of hall: Now")
+        alice.says("no echo")
+        bob.hears("[hall] <alice> no echo")
+        alice.has_heard_nothing()
+        self.assertEqual(len(self.history_of(bob)), 1)
+        carol = self.connect()
+        carol.greeted("News.", "lobby")
+        carol.has_heard_nothing()
+
+    def test_reload_under_talk_loses_and_repeats_no_line(self):
+        alice, bob = self.arrive("alice", "bob")
+        total = 3000
+        talker = threading.Thread(target=lambda: alice.says(
+            *("n %d" % i for i in range(total))))
+        reader = threading.Thread(target=alice.until,
+                                  args=("[hall] <alice> n %d" % (total - 1),))
+        reader.start()
+        talker.start()
+        for i in range(5):
+            self.write(self.text(self.options.replace(
+                'motd = ""', 'motd = "%d"' % i)), workers=self.workers)
+            self.daemon.reload()
+        for i in range(total):
+            bob.hears("[hall] <alice> n %d" % i)
+        talker.join()
+        reader.join()
+
+
+class Password(Chat):
+    options = "password = 'let me in' flood-rate = 0"
+
+    def test_nothing_before_the_password(self):
+        asks = "* a password is needed: send it now"
+        alice = self.connect()
+        alice.hears(asks)
+        alice.asks("/nick alice", "! wrong password")
+        alice.asks("let me out", "! wrong password")
+        alice.asks("let me in", "* Welcome. You are guest1" + HELP,
+                   "* guest1 joined lobby")
+        bob = self.connect()
+        bob.hears(asks)
+        for _ in range(3):
+            bob.asks("x", "! wrong password")
+        self.assertEqual(bob.ended(), b"")
+        alice.has_heard_nothing()
+
+    def test_a_hash_does_as_well(self):
+        self.write(self.text("password = '%s'" % make_hash()),
+                   workers=self.workers)
+        self.daemon.reload()
+        alice = self.connect()
+        alice.hears("* a password is needed: send it now")
+        alice.asks("let me in", "! wrong password")
+        alice.says(PASSWORD, "/ping")
+        alice.hears("* Welcome. You are guest1" + HELP,
+                    "* guest1 joined lobby", "* pong")
+
+
+# ---- abuse ------------------------------------------------------------------
+
+class Abuse(Chat):
+    options = "flood-rate = 0"
+
+    def test_no_control_reaches_another_terminal(self):
+        alice, bob = self.arrive("alice", "bob")
+        for said, heard in (
+                (b"\x1b[2Jred\x1b]0;title\x07!", "[2Jred]0;title!"),
+                (b"a\0b\x7fc\x08d", "abcd"),
+                (b"tab\there", "tab here"),
+                (b"lone\rcr", "lonecr"),
+                ("c1 \x9b31m \x85 end".encode(), "c1 31m  end"),
+                (b"raw c1 \x9b31m", "raw c1 \ufffd31m"),
+                (b"bad \xfe \xc3( \xe2\x82 \xed\xa0\x80 \xf4\x90\x80\x80",
+                 b"bad \xfe \xc3( \xe2\x82 \xed\xa0\x80 \xf4\x90\x80\x80"
+                 .decode("utf-8", "replace")),
+                (b"\xc0\xafoverlong", "\ufffd\ufffdoverlong"),
+                ("grüße \u20ac \U0001f600".encode(),
+                 "grüße \u20ac \U0001f600")):
+            alice.send(said + b"\n")
+            bob.hears("[lobby] <alice> " + heard)
+
+    def test_every_byte_comes_out_clean(self):
+        alice, bob = self.arrive("alice", "bob")
+        random.seed(4)
+        for _ in range(200):
+            said = bytes(random.choice(
+                (random.randrange(256), random.choice(b"\x1b\xff\xc2\x9b")))
+                for _ in range(random.randrange(1, 60)))
+            said = b"x" + said.replace(b"\n", b"")
+            alice.send(said + b"\n")
+            line = bob.line()
+            self.assertTrue(line.startswith(b"[lobby] <alice> x"), line)
+            for char in line[:-1].decode("utf-8"):
+                self.assertFalse(ord(char) < 32 or 127 <= ord(char) < 160,
+                                 (said, line))
+
+    def test_telnet_negotiation_is_no_text(self):
+        alice, bob = self.arrive("alice", "bob")
+        for said, heard in (
+                (b"\xff\xfb\x18\xff\xfd\x03hello", "hello"),
+                (b"he\xff\xf1llo", "hello"),
+                (b"he\xff\xfa\x18\x00xterm\xff\xf0llo", "hello"),
+                (b"\xc3\xff\xf1\xa9", "é"),
+                (b"\xc2\xff\xf1\x9bx", "x"),
+                (b"a\xff\xffb", "a\ufffdb"),
+                (b"a\xffb", "a\ufffdb"),
+                (b"a\xff\xfeb", "a"),
+                (b"end\xff", "end"), (b"end\xff\xfb", "end"),
+                (b"end\xff\xfaopen", "end")):
+            alice.send(said + b"\r\n")
+            bob.hears("[lobby] <alice> " + heard)
+        alice.send(b"\xff\xfb\x01/who\r\n")
+        alice.hears("* lobby: alice bob")
+        alice.send(b"\xff\xfb\x01\r\n")
+        alice.has_heard_nothing()
+        bob.has_heard_nothing()
+
+    def test_a_line_too_long_is_told_once_and_reaches_nobody(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.says("y" * 8192)
+        bob.hears("[lobby] <alice> " + "y" * 8192)
+        alice.send(b"z" * 10240)
+        alice.send(b"z\n")
+        alice.hears("! line too long")
+        alice.ended()
+        bob.hears("* alice quit")
+
+    def test_two_hundred_claim_one_name_and_one_has_it(self):
+        people = [self.connect() for _ in range(200)]
+        numbers = {who.greeted() for who in people}
+        self.assertEqual(numbers, set(range(1, 201)))
+        for who in people:
+            who.says("/nick King")
+        won = 0
+        for who in people:
+            while True:
+                line = who.hears_line()
+                if line == "! King is taken":
+                    break
+                if line == "* %s is now King" % who.name:
+                    won += 1
+                    break
+        self.assertEqual(won, 1)
+
+    def test_who_is_right_while_clients_come_and_go(self):
+        alice = self.arrive("alice")
+        crowd = []
+        random.seed(7)
+        for _ in range(30):
+            for _ in range(random.randrange(1, 6)):
+                who = self.connect()
+                who.greeted()
+                crowd.append(who)
+            for _ in range(random.randrange(0, min(5, len(crowd)))):
+                crowd.pop(random.randrange(len(crowd))).close()
+            # Who has been greeted is there at once.
+            names = self.after(alice, "/who")
+            self.assertLessEqual({who.name for who in crowd}
+                                 | {"alice"}, set(names))
+            self.assertEqual(names, sorted(names))
+        wanted = sorted(["alice"] + [who.name for who in crowd])
+        for who in (alice, crowd[0], crowd[1], crowd[2], crowd[-1]):
+            self.eventually(lambda: self.after(who, "/who") == wanted,
+                            "the same names for everybody")
+
+    def after(self, person, command):
+        """The names of its answer, whatever comes before it."""
+        person.says(command)
+        while True:
+            line = person.hears_line()
+            if line.startswith("* lobby:"):
+                return line.split()[2:]
+
+    def test_what_one_hears_of_is_so(self):
+        """Who hears of a join, a part or a quit and asks finds it done."""
+        alice, bob = self.arrive("alice", "bob")
+        for _ in range(50):
+            alice.asks("/part", "* alice left lobby")
+            bob.hears("* alice left lobby")
+            bob.asks("/who", "* lobby: bob")
+            alice.asks("/join lobby", "* alice joined lobby")
+            bob.hears("* alice joined lobby")
+            bob.asks("/who", "* lobby: alice bob")
+        for _ in range(20):
+            who = self.connect()
+            who.greeted()
+            bob.hears("* %s joined lobby" % who.name)
+            bob.asks("/who", "* lobby: alice bob " + who.name)
+            who.close()
+            bob.hears("* %s quit" % who.name)
+            bob.asks("/who", "* lobby: alice bob")
+
+    def test_everything_of_one_sender_is_in_order(self):
+        alice, bob = self.arrive("alice", "bob")
+        said, heard, name = [], [], "alice"
+        for i in range(200):
+            said.append("m %d" % i)
+            heard.append("[lobby] <%s> m %d" % (name, i))
+            if i % 3 == 0:
+                said.append("/nick a%d" % i)
+                heard.append("* %s is now a%d" % (name, i))
+                name = "a%d" % i
+            if i % 7 == 0:
+                said += ["/part", "/join lobby"]
+                heard += ["* %s left lobby" % name,
+                          "* %s joined lobby" % name]
+            if i % 5 == 0:
+                said.append("/msg bob p %d" % i)
+                heard.append("(%s) p %d" % (name, i))
+        alice.says(*said)
+        bob.hears(*heard)
+
+    def test_a_thousand_names_and_no_other_line(self):
+        alice, bob = self.arrive("alice", "bob")
+        alice.says(*("/nick n%d" % i for i in range(1000)))
+        before = "alice"
+        for i in range(1000):
+            line = "* %s is now n%d" % (before, i)
+            alice.hears(line)
+            bob.hears(line)
+            before = "n%d" % i
+        bob.asks("/who", "* lobby: bob n999")
+
+    def test_a_member_that_stops_reading_is_dropped(self):
+        self.write(self.text(self.options).replace(
+            "limits {", "limits { send-queue = 16k send-stall = 1s"),
+            workers=self.workers)
+        self.daemon.reload()
+        deaf = Person(self.address, rcvbuf=2048)
+        self.addCleanup(deaf.close)
+        deaf.greeted()
+        alice, bob = self.arrive("alice", "bob")
+        stop = threading.Event()
+
+        def talk():
+            while not stop.is_set():
+                alice.says("x" * 4000)
+                time.sleep(0.0005)
+        talker = threading.Thread(target=talk)
+        talker.start()
+        try:
+            bob.until("* %s quit" % deaf.name)
+        finally:
+            stop.set()
+            talker.join()
+        alice.until("* %s quit" % deaf.name)
+        self.settle(alice, bob)
+
+    def test_rooms_are_bounded(self):
+        alice = self.arrive("alice")
+        for i in range(63):
+            alice.asks("/join r%d" % i, "* alice joined r%d" % i)
+        alice.asks("/join more", "! too many rooms: more")
+        alice.asks("/part r5", "* alice left r5")
+        alice.asks("/join more", "* alice joined more")
+        alice.asks("/nick ally", "* alice is now ally")
+
+
+class Flood(Chat):
+    options = "flood-rate = 10 flood-burst = 10"
+
+    def test_flooding_is_slowed_muted_and_closed(self):
+        bob, alice = self.arrive("bob", "alice")
+        time.sleep(1.2)
+        begin = time.monotonic()
+        alice.says(*("f %d" % i for i in range(400)))
+        self.assertEqual(alice.ended().decode(),
+                         "! slow down\n! you are muted\n")
+        took = time.monotonic() - begin
+        heard = bob.until("* alice quit")
+        self.assertEqual(heard[:20],
+                         ["[lobby] <alice> f %d" % i for i in range(20)])
+        self.assertLessEqual(len(heard), 24)
+        self.assertGreater(took, 0.8)
+
+    def test_a_short_flood_loses_nothing(self):
+        bob, alice = self.arrive("bob", "alice")
+        time.sleep(1.2)
+        alice.says(*("f %d" % i for i in range(15)))
+        bob.hears(*("[lobby] <alice> f %d" % i for i in range(15)))
+        alice.hears("! slow down")
+        time.sleep(1.2)
+        alice.has_heard_nothing()
+
+
+class Config(DaemonTest):
+    def refused(self, options, text):
+        code, err = self.check(
+            'service "c" {\n\tprotocol = "chat"\n'
+            '\tlisten = { "tcp://127.0.0.1:%d" }\n\tchat { %s }\n}\n'
+            % (free_port(), options))
+        self.assertEqual(code, 1, err)
+        self.assertRegex(err, r"lined\.conf:\d+: .*" + re.escape(text))
+
+    def test_bad_values_are_refused(self):
+        for options, text in (
+                ('history = -1', "history"),
+                ('flood-burst = 0', "flood-burst"),
+                ('motd = "a\\nb"', "motd has control characters"),
+                ('default-room = "No"', 'default-room "No"'),
+                ('default-room = "d" room "d" { key = "k" }',
+                 'default-room "d" has a key'),
+                ('room "Den" { }', 'room "Den"'),
+                ('room "den" { topic = "\\x1b" }', 'room "den"'),
+                ('room "den" { colour = 1 }', "colour"),
+                ('operator "o" { }', 'operator "o"'),
+                ('operator "o" { hash = "plain" }', 'operator "o"'),
+                ("operator \"o\" { hash = '%s' from = { \"moon\" } }"
+                 % make_hash(), '"moon"'),
+                ("password = '$9$nonsense'", "password"),
+                ("mtod = 1", "mtod")):
+            with self.subTest(options=options):
+                self.refused(options, text)
+
+    def test_datagrams_are_refused(self):
+        code, err = self.check(service(
+            "c", "udp://127.0.0.1:%d" % free_port(), protocol="chat"))
+        self.assertEqual(code, 1, err)
+
+
+def load_tests(loader, standard, _pattern):
+    """Every case with one, two and four workers, on different threads."""
+    suite = unittest.TestSuite()
+    counts = [int(n) for n in
+              (os.environ.get("LINED_CHAT_WORKERS") or "1,2,4").split(",")]
+    for case in (Text, Options, Password, Abuse, Flood):
+        for count in counts:
+            made = type("%s%d" % (case.__name__, count), (case,),
+                        {"workers": count, "__module__": "__main__"})
+            suite.addTests(loader.loadTestsFromTestCase(made))
+    suite.addTests(loader.loadTestsFromTestCase(Config))
+    del standard
+    return suite
+
+
+if __name__ == "__main__":
+    main(500)
