@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define CASE_TIMEOUT_S 60
-#define SETTLE_MS		10000
+#define SETTLE_MS      10000
 
 /* ---- suites ---------------------------------------------------------- */
 

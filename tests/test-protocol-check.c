@@ -114,8 +114,8 @@ START_TEST(a_sound_protocol_is_taken)
 {
 	accepted();
 	protocol.transports = LINED_TRANSPORT_STREAM | LINED_TRANSPORT_DATAGRAM;
-	protocol.flags = LINED_ONE_WORKER | LINED_NO_REFLECTION |
-			 LINED_NO_IDLE_TIMEOUT;
+	protocol.flags =
+		LINED_ONE_WORKER | LINED_NO_REFLECTION | LINED_NO_IDLE_TIMEOUT;
 	protocol.framing_fixed = LINED_FRAMING_TERMINATOR;
 	protocol.framing = (struct lined_framing)LINED_FRAMING_DEFAULT;
 	accepted();
