@@ -35,8 +35,9 @@ value()
 }
 sbindir=$(value sbindir)
 pkglibdir=$(value pkglibdir)
-includedir=$(value includedir)
 sysconfdir=$(value sysconfdir)
+pkgconfigdir=$(value pkgconfigdir)
+examplesdir=$(value examplesdir)
 mandir=$(value mandir)
 unitdir=$(value systemdsystemunitdir)
 
@@ -64,6 +65,46 @@ check "the config is good" \
 	"$root$sbindir/lined" -t -c "$root$sysconfdir/lined/lined.conf" \
 	-m "$root$pkglibdir"
 
+# ---- what a protocol's author gets -----------------------------------------
+
+# The whole of it was moved below $root: its file for pkg-config says so.
+mkdir "$tmp/pkgconfig"
+check "lined.pc" sh -c 'sed "s|^prefix=|&$1|" "$2" >"$3"' - "$root" \
+	"$root$pkgconfigdir/lined.pc" "$tmp/pkgconfig/lined.pc"
+export PKG_CONFIG_PATH="$tmp/pkgconfig"
+
+variable_is()
+{
+	got=$(pkg-config --variable="$1" lined)
+	echo "$1=$got"
+	[ "$got" = "$2" ]
+}
+top=$(cd "$(dirname "$0")/.." && pwd)
+abi=$(printf '#include <lined/protocol.h>\nLINED_ABI\n' |
+	$CC -E -P -I"$top/lib" -I"$top/daemon" - | tail -n 1 | tr -d u)
+check "its modules are where lined looks" \
+	variable_is moduledir "$root$pkglibdir"
+check "its lined is there" variable_is lined "$root$sbindir/lined"
+check "its ABI is the header's" variable_is abi "$abi"
+check "and nothing is left to be filled in" \
+	sh -c '! grep -n @ "$1"' - "$root$pkgconfigdir/lined.pc"
+
+# As lined-module(3) has it, and nothing else. $CC may bring sanitizers along.
+build_module()
+{
+	# shellcheck disable=SC2046 # words
+	$CC -shared -fPIC $(pkg-config --cflags lined) "$tmp/$1.c" \
+		-o "$root$pkglibdir/$1.so"
+	chmod go-w "$root$pkglibdir/$1.so"
+}
+
+takes_module()
+{
+	printf 'service "s" { protocol = "%s" listen = { "unix://%s" } }\n' \
+		"$1" "$tmp/sock" >"$tmp/$1.conf"
+	"$root$sbindir/lined" -t -c "$tmp/$1.conf" -m "$root$pkglibdir"
+}
+
 cat >"$tmp/shout.c" <<'C'
 #include <lined/protocol.h>
 
@@ -82,15 +123,59 @@ const struct lined_protocol lined_protocol = {
 	.handle_line = shout_line,
 };
 C
-check "a module is built from the installed headers" \
-	$CC -std=c11 -Wall -Werror -shared -fPIC -I"$root$includedir" \
-	-o "$root$pkglibdir/shout.so" "$tmp/shout.c"
-chmod go-w "$root$pkglibdir/shout.so"
-printf 'service "s" { protocol = "shout" listen = { "unix://%s" } }\n' \
-	"$tmp/sock" >"$tmp/shout.conf"
-check "and lined takes it" "$root$sbindir/lined" -t -c "$tmp/shout.conf" \
-	-m "$root$pkglibdir"
-rm -f "$root$pkglibdir/shout.so"
+check "a module is built from what was installed" build_module shout
+check "and lined takes it" takes_module shout
+
+# A module that uses all there is: it loads only where each function is found.
+# shellcheck disable=SC2046 # words
+"$top/tests/public-functions.sh" $(pkg-config --cflags lined) \
+	>"$tmp/functions"
+{
+	for header in $PUBLIC_HEADERS; do
+		echo "#include <lined/${header##*/}>"
+	done
+	sed 's/"shout"/"all"/; s/shout_line/all_line/' "$tmp/shout.c"
+	echo 'typedef void (*function)(void);'
+	echo 'extern const function all_of_them[];'
+	echo 'const function all_of_them[] = {'
+	sed 's/.*/	(function)&,/' "$tmp/functions"
+	echo '};'
+} >"$tmp/all.c"
+check "there are functions" test "$(wc -l <"$tmp/functions")" -gt 100
+check "a module that uses every public function is built" build_module all
+check "and all of them are found" takes_module all
+{
+	cat "$tmp/all.c"
+	echo 'void lined_of_the_future(void);'
+	echo 'extern const function one_more;'
+	echo 'const function one_more = lined_of_the_future;'
+} | sed 's/"all"/"more"/' >"$tmp/more.c"
+names_the_missing()
+{
+	takes_module more >"$tmp/refusal" 2>&1 && return 1
+	cat "$tmp/refusal"
+	grep -q 'more.so: undefined symbol: lined_of_the_future' "$tmp/refusal"
+}
+check "with one that is not there it is built too" build_module more
+check "and refused, by that name" names_the_missing
+rm -f "$root$pkglibdir"/shout.so "$root$pkglibdir"/all.so \
+	"$root$pkglibdir"/more.so
+
+# The template as it is, in a directory of its own.
+cp -r "$root$examplesdir/template" "$tmp/myproto"
+chmod 755 "$tmp/myproto"
+template()
+{
+	env -u MAKEFLAGS CC="$CC" $MAKE -C "$tmp/myproto" CC="$CC" "$@"
+}
+check "the template is built" template CFLAGS="-std=c11 -Wall -Wextra -Werror"
+check "and its config is good" "$root$sbindir/lined" -t \
+	-m "$tmp/myproto" -c "$tmp/myproto/myproto.conf"
+check "it is installed" template install
+check "where lined finds it" \
+	"$root$sbindir/lined" -t -m "$root$pkglibdir" \
+	-c "$tmp/myproto/myproto.conf"
+rm -f "$root$pkglibdir/myproto.so"
 
 echo '# changed' >>"$root$sysconfdir/lined/lined.conf"
 check "make install again" $MAKE install DESTDIR="$root"

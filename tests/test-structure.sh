@@ -223,12 +223,8 @@ if [ -n "${LINED-}" ] && command -v nm >/dev/null; then
 	# What bears a version is a copy of a library's object.
 	nm -D --defined-only "$LINED" | awk '$3 !~ /@/ { print $3 }' |
 		sort -u >"$tmp/exported"
-	# shellcheck disable=SC2086 # a list
-	cat ${PUBLIC_HEADERS:-lib/lined/*.h daemon/lined/*.h} |
-		tr '\n\t' '  ' |
-		sed -E 's/LINED_API/\n&/g' | grep '^LINED_API' |
-		sed -E 's/^LINED_API +//; s/ *\(.*//; s/.*[ *]//' |
-		grep '^lined_' | sort -u >"$tmp/declared"
+	tests/public-functions.sh -I"$top/lib" -I"$top/daemon" \
+		>"$tmp/declared"
 	grep -vxFf "$tmp/exported" "$tmp/declared" >"$tmp/out" || :
 	[ -s "$tmp/declared" ] || echo "nothing is declared" >>"$tmp/out"
 	case_is "every public function can be found by a module"

@@ -24,8 +24,12 @@ LINED_BEGIN_DECLS
 
 /*
  * The interface's version. It changes when a structure of a public header is
- * rearranged or a function changes its meaning, not when members are appended
- * to struct lined_protocol or functions are added.
+ * rearranged or grows (but struct lined_protocol, which says its size and may
+ * be appended to), when a constant changes its value, and when a function goes,
+ * takes something else or changes its meaning. It does not when functions,
+ * constants or members of struct lined_protocol are added: a module that was
+ * built before goes on, and one that uses what is new asks for a lined that
+ * has it.
  */
 #define LINED_ABI 1u
 
