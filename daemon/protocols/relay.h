@@ -3,10 +3,11 @@
  * What the files of the relay protocol share: the options, the instance and
  * its clients. A line walks
  *
- *	client or upstream -> filter -> block -> bus -> dedupe -> history
- *	-> every member
+ *	client or upstream -> filter -> block -> bus (-> keeper -> bus)
+ *	-> dedupe -> history -> every member
  *
- * and is copied once, into its block.
+ * and is copied once, into its block. The keeper is there only where lines
+ * are held for the first subscriber, relay_hold.c.
  */
 #ifndef RELAY_H
 #define RELAY_H
@@ -40,7 +41,10 @@ struct relay_options {
 	int64_t history;
 	const char *slow;
 	const char *gap_notice;
+	int64_t hold;
 };
+
+enum relay_mode relay_mode(const struct relay_options *options);
 
 /* ---- relay_filter.c --------------------------------------------------- */
 
@@ -59,8 +63,9 @@ bool relay_filter_allows(const struct relay_filter *filter, const char *text,
 
 struct relay_dedupe;
 
-/* Remembers lines for window_ms. NULL/ENOMEM. */
+/* Remembers lines for window_ms. NULL and errno. */
 struct relay_dedupe *relay_dedupe_new(uint32_t window_ms);
+void relay_dedupe_set_window(struct relay_dedupe *dedupe, uint32_t window_ms);
 void relay_dedupe_free(struct relay_dedupe *dedupe);
 /* True where the line was seen within the window; else it is seen now. */
 bool relay_dedupe_seen(struct relay_dedupe *dedupe, const char *text,
@@ -70,21 +75,23 @@ bool relay_dedupe_seen(struct relay_dedupe *dedupe, const char *text,
 
 struct relay_history;
 
-/* Keeps the last `lines` lines. NULL/ENOMEM. */
-struct relay_history *relay_history_new(size_t lines);
+/* Keeps the last `lines` lines (1 and up), beginning with what `before` (may
+ * be NULL) has of them. NULL/ENOMEM. */
+struct relay_history *relay_history_new(size_t lines,
+					const struct relay_history *before);
 void relay_history_free(struct relay_history *history);
 /* Takes part of a buffer in, with a reference. */
 void relay_history_add(struct relay_history *history,
 		       struct lined_buffer *buffer, size_t offset, size_t len);
-/* Sends all of it, oldest first. */
+/* Sends it, oldest first: the newest lines that max_bytes have room for. */
 void relay_history_send(const struct relay_history *history,
-			struct lined_socket *client);
+			struct lined_socket *client, size_t max_bytes);
 
 /* ---- relay_block.c ---------------------------------------------------- */
 
 /* Lines of one sender on their way to the bus. */
 struct relay_block {
-	char *bytes; /* of all lines, tags and terminators included */
+	char *bytes; /* the message as it grows */
 	size_t len, room;
 	uint32_t *lens; /* of each line, its tag included */
 	uint32_t count, lens_room;
@@ -92,22 +99,25 @@ struct relay_block {
 };
 
 void relay_block_fini(struct relay_block *block);
-/* -1/ENOMEM. */
+/* -1/ENOMEM. All lines of a block have tags of one length. */
 int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
 		    const struct lined_line *line);
-/* The block as a message, which is the caller's; the block is empty then.
- * NULL/ENOMEM. */
+/* Of all lines so far. */
+size_t relay_block_bytes(const struct relay_block *block);
+/* The block, which is not empty, as a message to everybody, which is the
+ * caller's; the block is empty then. NULL/ENOMEM. */
 struct lined_buffer *relay_block_seal(struct relay_block *block,
 				      uint64_t sender);
 
 /* A message, read back. */
 struct relay_message {
 	struct lined_buffer *buffer;
-	uint64_t sender;
+	uint64_t sender; /* the client; 0: the upstream */
+	uint64_t to;     /* 0: everybody; else one instance, relay_hold.c */
 	uint32_t count, tag_len;
-	size_t lens_at;	 /* where the table of lengths is */
+	size_t lens_at;  /* where the table of lengths is */
 	size_t bytes_at; /* where the first line is */
-	size_t bytes;	 /* of all lines */
+	size_t bytes;    /* of all lines */
 };
 
 /* False: it is no block. */
@@ -115,6 +125,9 @@ bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer);
 uint32_t relay_message_line_len(const struct relay_message *message,
 				uint32_t line);
+/* A copy for somebody else, which is the caller's. NULL/ENOMEM. */
+struct lined_buffer *relay_message_readdress(struct lined_buffer *buffer,
+					     uint64_t to);
 
 /* ---- relay.c ---------------------------------------------------------- */
 
@@ -125,13 +138,16 @@ struct relay {
 	struct lined_service *service;
 	const struct relay_options *options;
 	enum relay_mode mode;
+	bool publish_only;   /* clients get nothing */
 	bool subscribe_only; /* what clients send is discarded */
 	struct relay_filter *filter;
 	struct relay_dedupe *dedupe;
 	struct relay_history *history;
 	struct relay_block block;
-	struct relay_client *members; /* who gets the feed */
-	struct lined_subscription *feed;
+	char topic[128];              /* "": the feed is this service's alone */
+	struct relay_client *clients; /* of hub and upstream */
+	struct lined_subscription *feed; /* NULL where they get nothing */
+	struct relay_hold *hold;
 	struct lined_subscription *upward; /* to the upstream, on its worker */
 	struct relay_upstream *upstream;   /* on the primary worker */
 };
@@ -140,31 +156,74 @@ struct relay_client {
 	struct relay_client *prev, *next;
 	struct relay *relay;
 	struct lined_socket *sock;
-	struct lined_socket *far; /* of a proxied client: its upstream */
 	uint64_t id;
 	uint64_t lost; /* lines, since it was last told */
-	bool member;
-	bool far_ended; /* it has said all */
-	char tag[64];
-	size_t tag_len;
+	uint8_t tag_len;
+	char tag[]; /* "ADDRESS " */
 };
 
-/* The lines that the socket has, through filter and block to the bus, as from
- * sender. The status that ended the loop. */
+/*
+ * The lines that the socket has, through filter and block to the bus, as from
+ * sender: a client's id, or 0 for the upstream. The status that ended the
+ * loop: not READY, not TOO_LONG.
+ */
 enum lined_line_status relay_take_lines(struct relay *relay,
 					struct lined_socket *sock,
 					const char *tag, size_t tag_len,
 					uint64_t sender);
+/* Reads lines to nowhere, counting them; the same statuses. */
+enum lined_line_status relay_discard_lines(struct relay *relay,
+					   struct lined_socket *sock);
 
 /* ---- relay_feed.c ----------------------------------------------------- */
+
+/* What a topic of the bus is for; each is one topic of it. */
+enum relay_channel {
+	RELAY_FEED, /* blocks for every member */
+	RELAY_KEPT, /* blocks for the keeper, which passes them on */
+	RELAY_HOLD, /* who keeps, who has members */
+	RELAY_UP,   /* blocks for the upstream of this service */
+};
+
+struct lined_subscription *
+relay_subscribe(struct relay *relay, enum relay_channel channel,
+		void (*handler)(void *arg, struct lined_buffer *message),
+		void *arg);
+int relay_publish(struct relay *relay, enum relay_channel channel,
+		  struct lined_buffer *message);
 
 /* Subscribes; -1: cannot, logged. */
 int relay_feed_start(struct relay *relay);
 void relay_feed_stop(struct relay *relay);
-/* Publishes what the block holds. */
+/* The options are new. -1: cannot, logged, and all is as it was. */
+int relay_feed_reload(struct relay *relay);
+/* Publishes what the block holds: to the feed, or from a client of an
+ * upstream service to the upstream. */
 void relay_feed_publish(struct relay *relay, uint64_t sender);
+/* A newcomer: history, then the feed, unless clients only publish. */
 void relay_feed_join(struct relay *relay, struct relay_client *client);
 void relay_feed_leave(struct relay *relay, struct relay_client *client);
+/* The client takes more again: it is told of its gap. */
+void relay_feed_tell_gap(struct relay *relay, struct relay_client *client);
+
+/* ---- relay_hold.c ----------------------------------------------------- */
+
+struct relay_hold;
+
+/* -1: cannot, logged. */
+int relay_hold_start(struct relay *relay);
+void relay_hold_stop(struct relay *relay);
+/* hold may be another. -1: cannot, logged. */
+int relay_hold_reload(struct relay *relay);
+/* Who gets the feed here is not the same: the keeper must know. */
+void relay_hold_members_changed(struct relay *relay);
+/* Publishes a block to the feed, by the keeper where there is one. */
+void relay_hold_publish(struct relay *relay, struct lined_buffer *message,
+			uint32_t lines);
+/* Which client here gets a block that the keeper gave to one instance; NULL:
+ * none, and where it was this instance the keeper has it back. */
+struct relay_client *relay_hold_reader(struct relay *relay,
+				       const struct relay_message *message);
 
 /* ---- relay_upstream.c ------------------------------------------------- */
 

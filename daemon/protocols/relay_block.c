@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Blocks: the lines that one sender sent in one turn, as one message of the
- * bus. A head, the table of line lengths, then the lines as they go to the
- * clients, one behind the other.
+ * bus: a head, the lines as they go to the clients, one behind the other, and
+ * the table of their lengths. A line is copied here, and nowhere after.
  */
 #include "relay.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define ROOM_MIN 1024
+
 struct head {
 	uint64_t sender;
+	uint64_t to;
 	uint32_t count, tag_len;
 };
 
@@ -21,11 +25,15 @@ void relay_block_fini(struct relay_block *block)
 	memset(block, 0, sizeof(*block));
 }
 
-static int reserve(struct relay_block *block, size_t more)
+/* Room for a line, and for the table of lengths behind the last. */
+static int reserve(struct relay_block *block, size_t len)
 {
-	size_t room = block->room > 0 ? block->room : 4096;
+	size_t wanted, room = block->room > 0 ? block->room : ROOM_MIN;
 
-	while (room < block->len + more)
+	if (block->len == 0)
+		block->len = sizeof(struct head);
+	wanted = block->len + len + (block->count + 1) * sizeof(uint32_t);
+	while (room < wanted)
 		room *= 2;
 	if (room > block->room) {
 		char *bytes = realloc(block->bytes, room);
@@ -36,15 +44,14 @@ static int reserve(struct relay_block *block, size_t more)
 		block->room = room;
 	}
 	if (block->count == block->lens_room) {
-		uint32_t lens_room =
+		uint32_t more =
 			block->lens_room > 0 ? block->lens_room * 2 : 64;
-		uint32_t *lens =
-			realloc(block->lens, lens_room * sizeof(*lens));
+		uint32_t *lens = realloc(block->lens, more * sizeof(*lens));
 
 		if (lens == NULL)
 			return -1;
 		block->lens = lens;
-		block->lens_room = lens_room;
+		block->lens_room = more;
 	}
 	return 0;
 }
@@ -68,50 +75,64 @@ int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
 	if (reserve(block, len) < 0)
 		return -1;
 	block->tag_len = (uint32_t)tag_len;
-	append(block, tag, tag_len);
+	if (tag_len > 0)
+		append(block, tag, tag_len);
 	append(block, line->text, line->len);
 	append(block, terminator, terminator_len);
 	block->lens[block->count++] = (uint32_t)len;
 	return 0;
 }
 
+size_t relay_block_bytes(const struct relay_block *block)
+{
+	return block->count > 0 ? block->len - sizeof(struct head) : 0;
+}
+
 struct lined_buffer *relay_block_seal(struct relay_block *block,
 				      uint64_t sender)
 {
-	struct head head = { sender, block->count, block->tag_len };
-	size_t table = block->count * sizeof(uint32_t);
+	struct head head = {sender, 0, block->count, block->tag_len};
 	struct lined_buffer *buffer;
-	char *to;
+	char *bytes;
+	size_t len;
 
-	buffer = lined_buffer_alloc(sizeof(head) + table + block->len, &to);
-	if (buffer != NULL) {
-		memcpy(to, &head, sizeof(head));
-		memcpy(to + sizeof(head), block->lens, table);
-		memcpy(to + sizeof(head) + table, block->bytes, block->len);
-	}
-	block->len = 0;
+	memcpy(block->bytes, &head, sizeof(head));
+	append(block, (const char *)block->lens,
+	       block->count * sizeof(uint32_t));
+	len = block->len;
+	/* Histories keep blocks: not more than what is in them. */
+	bytes = realloc(block->bytes, len);
+	if (bytes == NULL)
+		bytes = block->bytes;
+	block->bytes = NULL;
+	block->len = block->room = 0;
 	block->count = 0;
+	buffer = lined_buffer_wrap(bytes, len, free, bytes);
+	if (buffer == NULL)
+		free(bytes);
 	return buffer;
 }
 
 bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer)
 {
-	size_t len = lined_buffer_len(buffer);
+	size_t len = lined_buffer_len(buffer), table;
 	struct head head;
 
 	if (len < sizeof(head))
 		return false;
 	memcpy(&head, lined_buffer_data(buffer), sizeof(head));
+	table = (size_t)head.count * sizeof(uint32_t);
+	if (table > len - sizeof(head))
+		return false;
 	message->buffer = buffer;
 	message->sender = head.sender;
+	message->to = head.to;
 	message->count = head.count;
 	message->tag_len = head.tag_len;
-	message->lens_at = sizeof(head);
-	if (head.count > (len - sizeof(head)) / sizeof(uint32_t))
-		return false;
-	message->bytes_at = sizeof(head) + head.count * sizeof(uint32_t);
-	message->bytes = len - message->bytes_at;
+	message->bytes_at = sizeof(head);
+	message->bytes = len - sizeof(head) - table;
+	message->lens_at = len - table;
 	return true;
 }
 
@@ -125,4 +146,19 @@ uint32_t relay_message_line_len(const struct relay_message *message,
 		       line * sizeof(len),
 	       sizeof(len));
 	return len;
+}
+
+struct lined_buffer *relay_message_readdress(struct lined_buffer *buffer,
+					     uint64_t to)
+{
+	size_t len = lined_buffer_len(buffer);
+	struct lined_buffer *copy;
+	char *bytes;
+
+	copy = lined_buffer_alloc(len, &bytes);
+	if (copy == NULL)
+		return NULL;
+	memcpy(bytes, lined_buffer_data(buffer), len);
+	memcpy(bytes + offsetof(struct head, to), &to, sizeof(to));
+	return copy;
 }

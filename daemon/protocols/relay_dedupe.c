@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define RING_MIN 256
 #define RING_MAX (1u << 20)
@@ -20,6 +21,7 @@ struct seen {
 };
 
 struct relay_dedupe {
+	uint64_t seed[2];
 	uint32_t window_ms;
 	uint32_t room, first, count; /* of the ring */
 	struct seen *ring;
@@ -32,6 +34,11 @@ struct relay_dedupe *relay_dedupe_new(uint32_t window_ms)
 
 	if (dedupe == NULL)
 		return NULL;
+	if (getrandom(dedupe->seed, sizeof(dedupe->seed), 0) !=
+	    (ssize_t)sizeof(dedupe->seed)) {
+		free(dedupe);
+		return NULL;
+	}
 	dedupe->window_ms = window_ms;
 	dedupe->room = RING_MIN;
 	dedupe->ring = calloc(RING_MIN, sizeof(*dedupe->ring));
@@ -40,6 +47,11 @@ struct relay_dedupe *relay_dedupe_new(uint32_t window_ms)
 		return dedupe;
 	relay_dedupe_free(dedupe);
 	return NULL;
+}
+
+void relay_dedupe_set_window(struct relay_dedupe *dedupe, uint32_t window_ms)
+{
+	dedupe->window_ms = window_ms;
 }
 
 void relay_dedupe_free(struct relay_dedupe *dedupe)
@@ -51,11 +63,12 @@ void relay_dedupe_free(struct relay_dedupe *dedupe)
 	free(dedupe);
 }
 
-/* Two multiplicative hashes; equal lines are what is looked for, and a line
- * made to collide with another costs its own sender a line. */
-static void hash_line(const char *text, size_t len, struct seen *seen)
+/* Two multiplicative hashes, seeded: nobody can make a line that is taken for
+ * another's. */
+static void hash_line(const struct relay_dedupe *dedupe, const char *text,
+		      size_t len, struct seen *seen)
 {
-	uint64_t a = 0x9e3779b97f4a7c15u ^ len, b = 0xc2b2ae3d27d4eb4fu + len;
+	uint64_t a = dedupe->seed[0] ^ len, b = dedupe->seed[1] + len;
 	uint64_t word;
 
 	while (len > 0) {
@@ -112,8 +125,8 @@ static bool grow(struct relay_dedupe *dedupe)
 		return false;
 	}
 	for (i = 0; i < dedupe->count; i++)
-		ring[i] = dedupe->ring[(dedupe->first + i) &
-				       (dedupe->room - 1)];
+		ring[i] =
+			dedupe->ring[(dedupe->first + i) & (dedupe->room - 1)];
 	free(dedupe->ring);
 	free(dedupe->buckets);
 	dedupe->ring = ring;
@@ -142,13 +155,13 @@ static bool is_in(const struct relay_dedupe *dedupe, const struct seen *seen)
 bool relay_dedupe_seen(struct relay_dedupe *dedupe, const char *text,
 		       size_t len, uint64_t now_ms)
 {
-	struct seen seen = { .at_ms = now_ms };
+	struct seen seen = {.at_ms = now_ms};
 	uint32_t index;
 
 	while (dedupe->count > 0 &&
 	       now_ms - dedupe->ring[dedupe->first].at_ms >= dedupe->window_ms)
 		forget_oldest(dedupe);
-	hash_line(text, len, &seen);
+	hash_line(dedupe, text, len, &seen);
 	if (is_in(dedupe, &seen))
 		return true;
 	if (dedupe->count == dedupe->room && !grow(dedupe))

@@ -67,8 +67,8 @@ struct relay_filter *relay_filter_new(const struct lined_option_list *rules,
 	error[0] = '\0';
 	if (rules->count == 0)
 		return NULL;
-	filter = calloc(1, sizeof(*filter) +
-				   rules->count * sizeof(struct rule));
+	filter =
+		calloc(1, sizeof(*filter) + rules->count * sizeof(struct rule));
 	if (filter == NULL) {
 		snprintf(error, size, "filter: out of memory");
 		return NULL;
@@ -93,7 +93,7 @@ bool relay_filter_allows(const struct relay_filter *filter, const char *text,
 		return true;
 	for (i = 0; i < filter->count; i++) {
 		/* By length: NUL bytes are data. */
-		regmatch_t range = { .rm_so = 0, .rm_eo = (regoff_t)len };
+		regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)len};
 
 		if (regexec(&filter->rules[i].expression, text, 1, &range,
 			    REG_STARTEND) == 0)

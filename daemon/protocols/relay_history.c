@@ -17,13 +17,31 @@ struct relay_history {
 	struct part parts[];
 };
 
-struct relay_history *relay_history_new(size_t lines)
+static const struct part *part_at(const struct relay_history *history, size_t i)
+{
+	return &history->parts[(history->first + i) % history->room];
+}
+
+struct relay_history *relay_history_new(size_t lines,
+					const struct relay_history *before)
 {
 	struct relay_history *history;
+	size_t i = 0;
 
 	history = calloc(1, sizeof(*history) + lines * sizeof(struct part));
-	if (history != NULL)
-		history->room = lines;
+	if (history == NULL)
+		return NULL;
+	history->room = lines;
+	if (before == NULL)
+		return history;
+	if (before->count > lines)
+		i = before->count - lines;
+	for (; i < before->count; i++) {
+		const struct part *part = part_at(before, i);
+
+		relay_history_add(history, part->buffer, part->offset,
+				  part->len);
+	}
 	return history;
 }
 
@@ -55,13 +73,14 @@ void relay_history_add(struct relay_history *history,
 }
 
 void relay_history_send(const struct relay_history *history,
-			struct lined_socket *client)
+			struct lined_socket *client, size_t max_bytes)
 {
-	size_t i;
+	size_t i = history->count, bytes = 0;
 
-	for (i = 0; i < history->count; i++) {
-		const struct part *part =
-			&history->parts[(history->first + i) % history->room];
+	while (i > 0 && bytes + part_at(history, i - 1)->len <= max_bytes)
+		bytes += part_at(history, --i)->len;
+	for (; i < history->count; i++) {
+		const struct part *part = part_at(history, i);
 
 		lined_socket_send_shared(client, part->buffer, part->offset,
 					 part->len);
