@@ -403,13 +403,17 @@ void socket_connected(struct lined_socket *sock)
 	socket_arm(sock);
 }
 
-/* The smaller of left and what is left of `after_ms` since `since`. */
+/* The smaller of left and what is left of `after_ms` since `since`; of a very
+ * long time the timer is set to a part. */
 static int32_t sooner(int32_t left, uint32_t now, uint32_t since,
 		      uint32_t after_ms)
 {
-	int32_t mine = (int32_t)(since + after_ms - now);
+	uint32_t gone_ms = now - since;
+	uint32_t mine = gone_ms < after_ms ? after_ms - gone_ms : 0;
 
-	return mine < left ? mine : left;
+	if (mine >= INT32_MAX)
+		mine = INT32_MAX - 1;
+	return (int32_t)mine < left ? (int32_t)mine : left;
 }
 
 /* Which deadlines run now; INT32_MAX: none. */
@@ -419,9 +423,12 @@ static int32_t time_left(const struct lined_socket *sock, uint32_t now)
 	int32_t left = INT32_MAX;
 
 	if (sock->rested || sock->slowed)
-		left = sooner(left, now, sock->resume_at, 0);
-	if (sock->closing || sock->lingering)
-		return sooner(left, now, sock->end_at, 0);
+		left = (int32_t)(sock->resume_at - now);
+	if (sock->closing || sock->lingering) {
+		int32_t end = (int32_t)(sock->end_at - now);
+
+		return end < left ? end : left;
+	}
 	if (sock->state != LINED_SOCKET_CONNECTED)
 		return left;
 	if (limits->idle_ms > 0)
@@ -439,7 +446,7 @@ static int32_t time_left(const struct lined_socket *sock, uint32_t now)
 
 static bool is_over(uint32_t now, uint32_t since, uint32_t after_ms)
 {
-	return after_ms > 0 && (int32_t)(now - since - after_ms) >= 0;
+	return after_ms > 0 && now - since >= after_ms;
 }
 
 /* The deadline of a connected socket that has passed. */
@@ -624,8 +631,11 @@ void lined_socket_close_after_flush(struct lined_socket *sock,
 	sock->closing = true;
 	sock->reason = (uint8_t)reason;
 	sock->error = 0;
-	sock->end_at = socket_now(sock) +
-		       (timeout_ms > 0 ? timeout_ms : CLOSE_MS_DEFAULT);
+	if (timeout_ms == 0)
+		timeout_ms = CLOSE_MS_DEFAULT;
+	if (timeout_ms >= INT32_MAX)
+		timeout_ms = INT32_MAX - 1;
+	sock->end_at = socket_now(sock) + timeout_ms;
 	socket_arm(sock);
 	socket_update_mode(sock);
 	socket_mark_dirty(sock);

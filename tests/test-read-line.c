@@ -863,3 +863,27 @@ int main(void)
 {
 	return support_main(make_suite);
 }
+/* Limits are 32 bits wide, the longest of them 49 days. */
+START_TEST(the_longest_deadlines_close_nobody_now)
+{
+	struct stream_case c;
+
+	open_stream(&c, NULL);
+	c.group.limits.idle_ms = UINT32_MAX;
+	c.group.limits.first_line_ms = UINT32_MAX - 1;
+	c.group.limits.line_ms = (uint32_t)INT32_MAX + 1;
+	c.group.limits.send_stall_ms = UINT32_MAX;
+	lined_socket_limits_changed(c.sock);
+	support_puts(c.peer, "half");
+	ck_assert_uint_le(support_run_for(c.d, 60), 5);
+	support_puts(c.peer, " a line\n");
+	support_run_turns(c.d, 2);
+	ck_assert_str_eq(recorder_log(&c.recorder), "<half a line\\n>");
+	lined_socket_pause(c.sock);
+	lined_socket_close_after_flush(c.sock, LINED_CLOSE_LIMIT, UINT32_MAX);
+	support_expect_eof(c.d, c.peer);
+	close_stream(&c);
+}
+END_TEST
+
+	tcase_add_test(times, the_longest_deadlines_close_nobody_now);
