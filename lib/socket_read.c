@@ -255,6 +255,8 @@ static enum lined_line_status took(struct lined_socket *sock)
 	sock->got_line = true;
 	sock->in_line = false;
 	sock->active_at = socket_now(sock);
+	/* An earlier look may have asked for more than this. */
+	sock->starved = false;
 	if (sock->budget > 0)
 		sock->budget--;
 	charge_rate(sock);

@@ -689,6 +689,87 @@ START_TEST(raw_read_takes_what_is_there)
 }
 END_TEST
 
+struct sip {
+	bool blocks; /* one block of two bytes, else one line */
+	char log[64];
+	size_t len;
+};
+
+/* Asks for more than there is, then takes a little, and returns. */
+static void sip_read(struct lined_socket *sock, void *arg)
+{
+	struct sip *sip = arg;
+	enum lined_line_status status;
+	struct lined_line line;
+
+	if (lined_socket_read_block(sock, 1000, 1000, &line) !=
+	    LINED_LINE_PARTIAL)
+		return;
+	status = sip->blocks ? lined_socket_read_block(sock, 2, 2, &line)
+			     : lined_socket_read_line(sock, &line);
+	if (status != LINED_LINE_READY)
+		return;
+	memcpy(sip->log + sip->len, line.text, line.len);
+	sip->len += line.len;
+	sip->log[sip->len++] = '|';
+}
+
+/* What a look at a longer block did not take is served without the kernel. */
+START_TEST(what_is_left_behind_a_partial_block_is_served)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = sip_read,
+	};
+
+	for (int blocks = 0; blocks < 2; blocks++) {
+		struct sip sip = {.blocks = blocks};
+		struct lined_dispatcher *d = support_dispatcher();
+		int peer;
+
+		support_pair(d, &handlers, &sip, &peer);
+		support_puts(peer, "a\nb\nc\n");
+		support_run_turns(d, 10);
+		ck_assert_str_eq(sip.log, blocks ? "a\n|b\n|c\n|" : "a|b|c|");
+		/* And then it waits for the kernel again. */
+		ck_assert_uint_le(support_run_for(d, 50), 3);
+		lined_dispatcher_free(d);
+		close(peer);
+	}
+}
+END_TEST
+
+/* While nobody reads input is discarded; whoever reads next begins anew. */
+static void expect_fresh_start(struct lined_framing f, const char *before,
+			       const char *meanwhile, const char *after,
+			       const char *log)
+{
+	struct stream_case c;
+
+	open_stream(&c, &f);
+	support_puts(c.peer, before);
+	support_run_turns(c.d, 2);
+	lined_socket_set_handlers(c.sock, NULL, NULL);
+	support_puts(c.peer, meanwhile);
+	support_run_turns(c.d, 2);
+	lined_socket_set_handlers(c.sock, &recorder_handlers, &c.recorder);
+	support_puts(c.peer, after);
+	support_run_turns(c.d, 3);
+	ck_assert_str_eq(recorder_log(&c.recorder), log);
+	close_stream(&c);
+}
+
+START_TEST(what_nobody_read_leaves_no_trace)
+{
+	struct lined_framing f = defaults;
+
+	expect_fresh_start(f, "begun", "gone", "a\nb\n", "<a\\n><b\\n>");
+	f = framing_of(ANY, 4, LINED_TOO_LONG_TRUNCATE, DROP);
+	expect_fresh_start(f, "too long", "gone", "a\nb\n", "<a\\n><b\\n>");
+	f = framing_of(ANY, 4, LINED_TOO_LONG_SKIP, DROP);
+	expect_fresh_start(f, "too long", "gone\n", "a\n", "!<a\\n>");
+}
+END_TEST
+
 /* ---- time ------------------------------------------------------------- */
 
 START_TEST(line_rate_slows_and_never_closes)
@@ -873,6 +954,8 @@ START_TEST(the_longest_deadlines_close_nobody_now)
 	c.group.limits.first_line_ms = UINT32_MAX - 1;
 	c.group.limits.line_ms = (uint32_t)INT32_MAX + 1;
 	c.group.limits.send_stall_ms = UINT32_MAX;
+	tcase_add_test(blocks, what_is_left_behind_a_partial_block_is_served);
+	tcase_add_test(blocks, what_nobody_read_leaves_no_trace);
 	lined_socket_limits_changed(c.sock);
 	support_puts(c.peer, "half");
 	ck_assert_uint_le(support_run_for(c.d, 60), 5);
