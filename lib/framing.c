@@ -13,6 +13,13 @@
 static const char lf[] = "\n";
 static const char crlf[] = "\r\n";
 
+void framer_restart(struct framer *framer)
+{
+	framer->state = FRAMER_LINE;
+	framer->scanned = 0;
+	framer->cr = false;
+}
+
 void framer_set(struct framer *framer, const struct lined_framing *framing)
 {
 	framer->framing = *framing;

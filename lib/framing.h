@@ -34,6 +34,9 @@ enum framer_result {
 	FRAMER_NEED_MORE,
 };
 
+/* Forgets all about the line in the making, whose bytes are gone. */
+void framer_restart(struct framer *framer);
+
 /* Other rules from here on; bytes of a line already discarded stay so. */
 void framer_set(struct framer *framer, const struct lined_framing *framing);
 

@@ -216,8 +216,7 @@ void udp_finish_datagram(struct lined_socket *sock)
 	struct udp *udp = sock->udp;
 
 	input_clear(&sock->in);
-	sock->framer.state = FRAMER_LINE;
-	sock->framer.scanned = 0;
+	framer_restart(&sock->framer);
 	udp->reading = false;
 	if (!udp->answered)
 		return;
@@ -333,8 +332,7 @@ static enum lined_line_status took(struct lined_socket *sock,
 static enum lined_line_status empty(struct lined_socket *sock,
 				    struct lined_line *line)
 {
-	sock->in.data[sock->in.off] = '\0';
-	line->text = sock->in.data + sock->in.off;
+	line->text = "";
 	line->len = 0;
 	line->terminator = "";
 	line->terminator_len = 0;
@@ -347,16 +345,19 @@ enum lined_line_status udp_read_line(struct lined_socket *sock,
 				     struct lined_line *line)
 {
 	enum lined_line_status status = gate(sock);
+	enum framer_result result;
 	uint64_t bare_lf = 0, dropped = 0;
 
 	if (status != LINED_LINE_READY)
 		return status;
 	/* A datagram without a byte is an empty line. */
-	if (!sock->udp->began && input_len(&sock->in) == 0 &&
-	    sock->in.data != NULL)
+	if (!sock->udp->began && input_len(&sock->in) == 0)
 		return empty(sock, line);
 	if (input_len(&sock->in) > 0) {
-		switch (framer_next(&sock->framer, &sock->in, line, &bare_lf)) {
+		result = framer_next(&sock->framer, &sock->in, line, &bare_lf);
+		if (bare_lf > 0)
+			counter_add(&sock->group->counters.bare_lf, bare_lf);
+		switch (result) {
 		case FRAMER_READY:
 			return took(sock, LINED_LINE_READY);
 		case FRAMER_TOO_LONG:
@@ -383,8 +384,9 @@ enum lined_line_status udp_read(struct lined_socket *sock,
 {
 	if (!sock->udp->reading || sock->starved)
 		return LINED_LINE_PARTIAL;
-	sock->in.data[sock->in.end] = '\0';
-	data->text = sock->in.data + sock->in.off;
+	if (sock->in.data != NULL)
+		sock->in.data[sock->in.end] = '\0';
+	data->text = sock->in.data != NULL ? sock->in.data + sock->in.off : "";
 	data->len = input_len(&sock->in);
 	data->terminator = "";
 	data->terminator_len = 0;

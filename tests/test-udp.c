@@ -401,6 +401,80 @@ START_TEST(paused_socket_keeps_datagrams_in_the_kernel)
 }
 END_TEST
 
+struct late_reader {
+	bool raw;
+	unsigned calls, taken;
+	size_t len;
+};
+
+/* Looks away the first time. */
+static void late_read(struct lined_socket *sock, void *arg)
+{
+	struct late_reader *late = arg;
+	enum lined_line_status status;
+	struct lined_line line;
+
+	if (late->calls++ == 0)
+		return;
+	status = late->raw ? lined_socket_read(sock, &line)
+			   : lined_socket_read_line(sock, &line);
+	if (status != LINED_LINE_READY)
+		return;
+	late->taken++;
+	late->len += line.len;
+	ck_assert_int_eq(line.text[line.len], '\0');
+	lined_socket_send_line(sock, &line);
+}
+
+START_TEST(datagram_waits_for_a_reader_that_looks_away)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = late_read,
+	};
+
+	for (int i = 0; i < 4; i++) {
+		struct late_reader late = {.raw = i & 1};
+		struct udp_case c;
+
+		open_case(&c);
+		lined_socket_set_handlers(c.sock, &handlers, &late);
+		put(c.peer, "line", i & 2 ? 4 : 0);
+		expect(c.d, c.peer, "line", i & 2 ? 4 : 0);
+		support_run_turns(c.d, 3);
+		ck_assert_uint_eq(late.taken, 1);
+		close_case(&c);
+	}
+}
+END_TEST
+
+/* Neither a discarded rest nor its last CR is carried into the next one. */
+START_TEST(datagrams_share_nothing_of_the_framing)
+{
+	struct lined_framing f = LINED_FRAMING_DEFAULT;
+
+	f.terminator = LINED_TERMINATOR_CRLF;
+	f.line_length = 4;
+	for (unsigned policy = 0; policy <= LINED_TOO_LONG_TRUNCATE; policy++) {
+		struct udp_case c;
+
+		open_case(&c);
+		f.too_long = (uint8_t)policy;
+		lined_socket_set_framing(c.sock, &f);
+		PUT(&c, "too long\r");
+		if (policy == LINED_TOO_LONG_TRUNCATE)
+			EXPECT(&c, "too ");
+		PUT(&c, "\nab\r\n");
+		EXPECT(&c, "\nab\r\n");
+		ck_assert_str_eq(recorder_log(&c.recorder),
+				 policy == LINED_TOO_LONG_TRUNCATE
+					 ? "<too ...><\\nab\\r\\n>"
+					 : "!<\\nab\\r\\n>");
+		ck_assert_uint_eq(c.group.counters.bare_lf, 1);
+		close_case(&c);
+	}
+}
+END_TEST
+
 /* An answer to a port where nobody listens is an ICMP error, not an end. */
 START_TEST(sender_that_is_gone_closes_nothing)
 {
@@ -549,6 +623,8 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, binary_junk_comes_back_as_it_went);
 	tcase_add_test(lines, datagram_of_many_lines_is_answered_whole);
 	tcase_add_test(lines, too_long_line_closes_nothing);
+	tcase_add_test(lines, datagram_waits_for_a_reader_that_looks_away);
+	tcase_add_test(lines, datagrams_share_nothing_of_the_framing);
 	tcase_add_test(addresses, each_sender_gets_its_own_answer);
 	tcase_add_test(addresses, sender_is_known_and_reached_by_send_to);
 	tcase_add_test(addresses, ipv6_works_the_same);
