@@ -108,6 +108,7 @@ static void time_line(struct lined_socket *sock)
 static void read_nothing(struct lined_socket *sock)
 {
 	sock->in.off = sock->in.end;
+	framer_restart(&sock->framer);
 	sock->told_end = sock->eof || sock->error != 0;
 }
 
@@ -254,9 +255,9 @@ static enum lined_line_status took(struct lined_socket *sock)
 {
 	sock->got_line = true;
 	sock->in_line = false;
-	sock->active_at = socket_now(sock);
 	/* An earlier look may have asked for more than this. */
 	sock->starved = false;
+	sock->active_at = socket_now(sock);
 	if (sock->budget > 0)
 		sock->budget--;
 	charge_rate(sock);

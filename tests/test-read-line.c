@@ -865,6 +865,29 @@ START_TEST(line_timeout_runs_from_the_first_byte)
 }
 END_TEST
 
+/* Limits are 32 bits wide, the longest of them 49 days. */
+START_TEST(the_longest_deadlines_close_nobody_now)
+{
+	struct stream_case c;
+
+	open_stream(&c, NULL);
+	c.group.limits.idle_ms = UINT32_MAX;
+	c.group.limits.first_line_ms = UINT32_MAX - 1;
+	c.group.limits.line_ms = (uint32_t)INT32_MAX + 1;
+	c.group.limits.send_stall_ms = UINT32_MAX;
+	lined_socket_limits_changed(c.sock);
+	support_puts(c.peer, "half");
+	ck_assert_uint_le(support_run_for(c.d, 60), 5);
+	support_puts(c.peer, " a line\n");
+	support_run_turns(c.d, 2);
+	ck_assert_str_eq(recorder_log(&c.recorder), "<half a line\\n>");
+	lined_socket_pause(c.sock);
+	lined_socket_close_after_flush(c.sock, LINED_CLOSE_LIMIT, UINT32_MAX);
+	support_expect_eof(c.d, c.peer);
+	close_stream(&c);
+}
+END_TEST
+
 /* Dripping bytes is not a line: neither deadline moves. */
 static void expect_drip_to_end(struct lined_limits limits)
 {
@@ -931,11 +954,14 @@ static Suite *make_suite(void)
 	tcase_add_test(blocks, block_over_the_callers_bound_is_refused);
 	tcase_add_test(blocks, framing_switched_in_mid_stream_loses_nothing);
 	tcase_add_test(blocks, raw_read_takes_what_is_there);
+	tcase_add_test(blocks, what_is_left_behind_a_partial_block_is_served);
+	tcase_add_test(blocks, what_nobody_read_leaves_no_trace);
 	tcase_add_test(times, line_rate_slows_and_never_closes);
 	tcase_add_test(times, slowed_lines_survive_the_peers_end);
 	tcase_add_test(times, idle_timeout_closes);
 	tcase_add_test(times, first_line_timeout_closes_who_says_nothing);
 	tcase_add_test(times, line_timeout_runs_from_the_first_byte);
+	tcase_add_test(times, the_longest_deadlines_close_nobody_now);
 	tcase_add_test(times, dripping_bytes_moves_no_deadline);
 	return suite;
 }
@@ -944,29 +970,3 @@ int main(void)
 {
 	return support_main(make_suite);
 }
-/* Limits are 32 bits wide, the longest of them 49 days. */
-START_TEST(the_longest_deadlines_close_nobody_now)
-{
-	struct stream_case c;
-
-	open_stream(&c, NULL);
-	c.group.limits.idle_ms = UINT32_MAX;
-	c.group.limits.first_line_ms = UINT32_MAX - 1;
-	c.group.limits.line_ms = (uint32_t)INT32_MAX + 1;
-	c.group.limits.send_stall_ms = UINT32_MAX;
-	tcase_add_test(blocks, what_is_left_behind_a_partial_block_is_served);
-	tcase_add_test(blocks, what_nobody_read_leaves_no_trace);
-	lined_socket_limits_changed(c.sock);
-	support_puts(c.peer, "half");
-	ck_assert_uint_le(support_run_for(c.d, 60), 5);
-	support_puts(c.peer, " a line\n");
-	support_run_turns(c.d, 2);
-	ck_assert_str_eq(recorder_log(&c.recorder), "<half a line\\n>");
-	lined_socket_pause(c.sock);
-	lined_socket_close_after_flush(c.sock, LINED_CLOSE_LIMIT, UINT32_MAX);
-	support_expect_eof(c.d, c.peer);
-	close_stream(&c);
-}
-END_TEST
-
-	tcase_add_test(times, the_longest_deadlines_close_nobody_now);
