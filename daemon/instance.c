@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "address.h"
 #include "log.h"
@@ -24,6 +25,8 @@
 #define DRAIN_STEP_MS 10
 
 #define DATAGRAM_PORT_MIN 1024
+
+#define TASK_LATE_MS 2
 
 /* ---- the group's hooks ------------------------------------------------ */
 
@@ -112,11 +115,37 @@ static void take_conf(struct lined_service *service,
 	};
 }
 
+static uint64_t clock_us(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/*
+ * The next multiple of task_ms by the clock of the day, as a deadline of the
+ * dispatcher's, whose own idea of now is as old as the turn. A little late
+ * rather than early: the two clocks do not quite run alike.
+ */
+static int start_task(struct lined_service *service)
+{
+	uint64_t now_ms = lined_dispatcher_now_ms(service->worker->dispatcher);
+	uint64_t task_us = (uint64_t)service->protocol->task_ms * 1000;
+	uint64_t left_us = task_us - clock_us(CLOCK_REALTIME) % task_us;
+	uint64_t due_us = clock_us(CLOCK_MONOTONIC) + left_us;
+
+	return lined_timer_start(&service->task,
+				 due_us / 1000 + TASK_LATE_MS - now_ms, 0);
+}
+
 static void task_fired(struct lined_timer *timer)
 {
 	struct lined_service *service =
 		lined_container_of(timer, struct lined_service, task);
 
+	/* The slot of a timer that has just fired is free: it cannot fail. */
+	start_task(service);
 	worker_enter(service->worker, service);
 	service->protocol->handle_task(service);
 	worker_leave(service->worker);
@@ -191,11 +220,7 @@ int instance_start(struct lined_service *service)
 		}
 	}
 	service->started = true;
-	if (protocol->handle_task != NULL && protocol->task_ms > 0 &&
-	    lined_timer_start(&service->task, protocol->task_ms,
-			      protocol->task_ms) < 0)
-		return -1;
-	return 0;
+	return protocol->handle_task != NULL ? start_task(service) : 0;
 }
 
 void instance_reload(struct lined_service *service,

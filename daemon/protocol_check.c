@@ -224,9 +224,12 @@ int protocol_check(const struct lined_protocol *protocol, const char *name,
 	if (strcmp(protocol->name, name) != 0)
 		return refuse(&report, "it claims to be \"%s\"",
 			      show(&shown, protocol->name));
-	if (protocol->handle_accept == NULL && protocol->handle_line == NULL)
-		return refuse(&report,
-			      "it has neither handle_accept nor handle_line");
+	if (protocol->handle_accept == NULL && protocol->handle_line == NULL &&
+	    protocol->handle_task == NULL)
+		return refuse(&report, "it has none of handle_accept, "
+				       "handle_line and handle_task");
+	if (protocol->handle_task != NULL && protocol->task_ms == 0)
+		return refuse(&report, "it has a handle_task, but no task_ms");
 	/* A bit we do not know asks for something we would not do. */
 	if ((protocol->flags & ~(uint32_t)FLAGS) != 0)
 		return refuse(&report, "unknown bits in flags: 0x%" PRIx32,

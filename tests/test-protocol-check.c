@@ -158,7 +158,22 @@ END_TEST
 START_TEST(it_must_have_a_door)
 {
 	protocol.handle_accept = NULL;
-	refused("it has neither handle_accept nor handle_line");
+	refused("it has none of handle_accept, handle_line and handle_task");
+}
+END_TEST
+
+static void do_nothing(struct lined_service *service)
+{
+	(void)service;
+}
+
+START_TEST(a_task_is_a_door_and_has_its_time)
+{
+	protocol.handle_accept = NULL;
+	protocol.handle_task = do_nothing;
+	refused("it has a handle_task, but no task_ms");
+	protocol.task_ms = 1;
+	accepted();
 }
 END_TEST
 
@@ -283,6 +298,7 @@ static Suite *protocol_check_suite(void)
 	tcase_add_test(tc, another_abi_is_refused_and_both_are_named);
 	tcase_add_test(tc, its_name_must_be_the_files);
 	tcase_add_test(tc, it_must_have_a_door);
+	tcase_add_test(tc, a_task_is_a_door_and_has_its_time);
 	tcase_add_test(tc, unknown_bits_are_refused);
 	tcase_add_test(tc, its_framing_must_be_known);
 	tcase_add_test(tc, options_need_their_struct);

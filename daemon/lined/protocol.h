@@ -102,7 +102,8 @@ struct lined_option {
 };
 
 /*
- * What a module exports. Every callback may be NULL.
+ * What a module exports. Every callback may be NULL, but not handle_accept,
+ * handle_line and handle_task at once.
  *
  * Two doors. The full one: handle_accept sets the client's handlers with
  * lined_socket_set_handlers(), and handle_read loops over
@@ -148,7 +149,11 @@ struct lined_protocol {
 	void (*reload)(struct lined_service *service);
 	/* The service drains: say goodbye; the clients are closed next. */
 	void (*drain)(struct lined_service *service);
-	/* Called every task_ms of an instance, where that is not 0. */
+	/*
+	 * Called every task_ms of an instance: whenever the clock of the day is
+	 * a multiple of it, so that 1000 is as each second begins. What was
+	 * held up is called once, and not made up for.
+	 */
 	void (*handle_task)(struct lined_service *service);
 	uint32_t task_ms;
 

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * time: a line a second, with the time, to whoever listens. What is sent to it
+ * is not read. The periodic task as an example: each worker makes the line once
+ * and shares it among its clients.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <lined/buffer.h>
+#include <lined/protocol.h>
+
+#define TEXT_MAX 256
+
+struct time_options {
+	const char *format;
+	bool local;
+};
+
+static const struct lined_option option_table[] = {
+	{
+		.name = "format",
+		.type = LINED_OPTION_STRING,
+		.fallback = "%Y-%m-%dT%H:%M:%SZ",
+		.offset = offsetof(struct time_options, format),
+	},
+	{
+		.name = "local",
+		.type = LINED_OPTION_BOOLEAN,
+		.offset = offsetof(struct time_options, local),
+	},
+	{.name = NULL},
+};
+
+/* The line of this moment; 0: it is empty, or too long. */
+static size_t make_line(char text[TEXT_MAX], const struct time_options *options)
+{
+	struct timespec now;
+	struct tm tm;
+	size_t len;
+
+	/* time(2) may be a few milliseconds behind. */
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (options->local)
+		localtime_r(&now.tv_sec, &tm);
+	else
+		gmtime_r(&now.tv_sec, &tm);
+	len = strftime(text, TEXT_MAX - 1, options->format, &tm);
+	if (len > 0)
+		text[len++] = '\n';
+	return len;
+}
+
+static int check(const void *values, char *error, size_t size)
+{
+	char text[TEXT_MAX];
+	size_t len = make_line(text, values);
+
+	if (len > 0 && memchr(text, '\n', len) == text + len - 1)
+		return 0;
+	snprintf(error, size,
+		 "format: it must give one line of 1 to %d bytes: strftime(3)",
+		 TEXT_MAX - 2);
+	return -1;
+}
+
+static void send_to(struct lined_socket *client, void *line)
+{
+	lined_socket_send_shared(client, line, 0, lined_buffer_len(line));
+}
+
+static void tell(struct lined_service *service)
+{
+	char text[TEXT_MAX];
+	size_t len = make_line(text, lined_service_options(service));
+	struct lined_buffer *line = lined_buffer_new(text, len);
+
+	/* There will be another second. */
+	if (line == NULL)
+		return;
+	lined_service_each_client(service, send_to, line);
+	lined_buffer_unref(line);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "time",
+	.summary = "a line a second, with the time",
+	.handle_task = tell,
+	.task_ms = 1000,
+	.options = option_table,
+	.options_size = sizeof(struct time_options),
+	.check = check,
+};
