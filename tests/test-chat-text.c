@@ -137,6 +137,25 @@ END_TEST
 
 /* ---- names -------------------------------------------------------------- */
 
+/* Texts of events lie in buffers whose last byte is a newline. */
+START_TEST(a_copy_reads_no_further_than_its_text)
+{
+	char *text = malloc(3), *copy;
+
+	ck_assert_ptr_nonnull(text);
+	memcpy(text, "tea", 3);
+	copy = chat_text_copy(text, 3);
+	ck_assert_ptr_nonnull(copy);
+	ck_assert_str_eq(copy, "tea");
+	free(copy);
+	copy = chat_text_copy(text, 0);
+	ck_assert_ptr_nonnull(copy);
+	ck_assert_str_eq(copy, "");
+	free(copy);
+	free(text);
+}
+END_TEST
+
 START_TEST(names_have_their_letters_and_length)
 {
 	char lower[CHAT_NAME_MAX + 1];
@@ -325,6 +344,7 @@ static Suite *make(void)
 	tcase_add_test(text, telnet_commands_are_removed);
 	tcase_add_test(text, what_telnet_commands_split_is_read_as_one);
 	tcase_add_test(text, any_bytes_come_out_clean);
+	tcase_add_test(text, a_copy_reads_no_further_than_its_text);
 	tcase_add_test(text, names_have_their_letters_and_length);
 	tcase_add_test(text, numbers_are_numbers_and_nothing_else);
 	tcase_add_test(text, peers_are_held_against_networks);

@@ -77,7 +77,7 @@ static void notice(struct chat *chat, const struct chat_event *event)
 	chat_member_answered(member);
 }
 
-static void private(struct chat *chat, const struct chat_event *event)
+static void private_message(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);
 
@@ -162,8 +162,7 @@ void chat_deliver(struct chat *chat, const struct chat_event *event)
 		notice(chat, event);
 		break;
 	case CHAT_EVENT_PRIVATE:
-		private
-		(chat, event);
+		private_message(chat, event);
 		break;
 	case CHAT_EVENT_ANNOUNCE:
 		lined_service_each_client(chat->service, announce_to,

@@ -89,7 +89,7 @@ void chat_people_set_away(struct chat *chat, uint64_t id, const char *text,
 	if (person == NULL)
 		return;
 	free(person->away);
-	person->away = text != NULL ? strndup(text, len) : NULL;
+	person->away = text != NULL ? chat_text_copy(text, len) : NULL;
 }
 
 void chat_people_free(struct chat *chat)

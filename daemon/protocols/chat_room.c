@@ -124,7 +124,7 @@ void chat_room_set_topic(struct chat *chat, const struct chat_event *event)
 	    (event->stamp == room->topic_stamp &&
 	     event->from < room->topic_from))
 		return;
-	topic = strndup(line + skip, event->len - skip - 1);
+	topic = chat_text_copy(line + skip, event->len - skip - 1);
 	if (topic == NULL)
 		return;
 	free(room->topic);

@@ -181,7 +181,7 @@ void chat_seat_kick(struct chat_seat *seat, uint64_t kicker, const char *kicked,
 {
 	if (seat->leaving)
 		return;
-	seat->kicked = strndup(kicked, len);
+	seat->kicked = chat_text_copy(kicked, len);
 	seat->kicker = kicker;
 	chat_seat_leave(seat);
 }

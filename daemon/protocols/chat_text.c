@@ -154,6 +154,17 @@ size_t chat_text_clean(const char *line, size_t len, char *out)
 	return write_clean(rest, len, out);
 }
 
+char *chat_text_copy(const char *text, size_t len)
+{
+	char *copy = malloc(len + 1);
+
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	return copy;
+}
+
 bool chat_text_is_clean(const char *text)
 {
 	size_t i = 0, n, len = strlen(text);

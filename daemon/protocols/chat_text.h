@@ -23,6 +23,9 @@
  */
 size_t chat_text_clean(const char *line, size_t len, char *out);
 
+/* The caller's copy of len bytes that no NUL need follow; NULL. */
+char *chat_text_copy(const char *text, size_t len);
+
 /* True where chat_text_clean() would change nothing. */
 bool chat_text_is_clean(const char *text);
 
