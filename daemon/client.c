@@ -28,6 +28,12 @@ struct lined_socket *client_socket(struct client *client)
 	return lined_socket_of_owner(client);
 }
 
+struct lined_service *client_service(struct client *client)
+{
+	return lined_container_of(lined_socket_group(client_socket(client)),
+				  struct lined_service, group);
+}
+
 /* ---- addresses -------------------------------------------------------- */
 
 static void pack(struct client_address *to, const struct sockaddr *from)
@@ -95,7 +101,7 @@ const char *client_label(struct lined_socket *sock, char *text, size_t size)
 static void door_read(struct lined_socket *sock, void *arg)
 {
 	const struct lined_protocol *protocol =
-		client_of(sock)->service->protocol;
+		client_service(client_of(sock))->protocol;
 	struct lined_line line;
 	enum lined_line_status status;
 
@@ -115,7 +121,7 @@ static void door_close(struct lined_socket *sock, void *arg,
 		       enum lined_close_reason reason, int error)
 {
 	const struct lined_protocol *protocol =
-		client_of(sock)->service->protocol;
+		client_service(client_of(sock))->protocol;
 
 	(void)arg;
 	if (protocol->handle_close != NULL)
@@ -138,11 +144,10 @@ static void log_arrival(struct lined_socket *sock)
 		return;
 	log_info("%s: service %s: connected to %s",
 		 client_label(sock, label, sizeof(label)),
-		 client->service->name, client->listen);
+		 client_service(client)->name, client->listen);
 }
 
-static struct lined_socket *make_socket(struct lined_service *service,
-					const struct client_arrival *arrival)
+static struct lined_socket *make_socket(const struct client_arrival *arrival)
 {
 	struct sockaddr_storage own;
 	struct lined_socket *sock;
@@ -154,7 +159,6 @@ static struct lined_socket *make_socket(struct lined_service *service,
 		return NULL;
 	client = client_of(sock);
 	list_init(&client->link);
-	client->service = service;
 	client->id = arrival->id;
 	client->listen = arrival->listen;
 	client->entry = arrival->entry;
@@ -174,7 +178,7 @@ int client_start(struct lined_service *service,
 		 const struct client_arrival *arrival)
 {
 	const struct lined_protocol *protocol = service->protocol;
-	struct lined_socket *sock = make_socket(service, arrival);
+	struct lined_socket *sock = make_socket(arrival);
 	int error = errno;
 
 	if (sock == NULL) {
@@ -232,5 +236,6 @@ const char *lined_client_listen(const struct lined_socket *client)
 
 struct lined_service *lined_client_service(const struct lined_socket *client)
 {
-	return client_of((struct lined_socket *)(uintptr_t)client)->service;
+	return client_service(
+		client_of((struct lined_socket *)(uintptr_t)client));
 }

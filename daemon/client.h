@@ -35,7 +35,6 @@ enum client_hold {
 
 struct client {
 	struct list link; /* lined_service.clients or .datagrams */
-	struct lined_service *service;
 	uint64_t id;
 	const char *listen; /* the listener's text, which outlives it */
 	struct admission_entry *entry;
@@ -65,5 +64,7 @@ const char *client_label(struct lined_socket *sock, char *text, size_t size);
 
 struct client *client_of(struct lined_socket *sock);
 struct lined_socket *client_socket(struct client *client);
+/* Whose group its socket is in. */
+struct lined_service *client_service(struct client *client);
 
 #endif

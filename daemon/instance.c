@@ -58,7 +58,7 @@ static void client_closed(struct lined_socket *sock,
 			  enum lined_close_reason reason, int error)
 {
 	struct client *client = client_of(sock);
-	struct lined_service *service = client->service;
+	struct lined_service *service = client_service(client);
 
 	if (!list_is_linked(&client->link))
 		return; /* it never got as far as being a client */
@@ -89,7 +89,7 @@ static bool is_reflection(struct lined_socket *sock,
 static bool datagram_admitted(struct lined_socket *sock,
 			      const struct sockaddr *from, socklen_t len)
 {
-	struct lined_service *service = client_of(sock)->service;
+	struct lined_service *service = client_service(client_of(sock));
 
 	(void)len;
 	if (service->protocol->flags & LINED_NO_REFLECTION &&

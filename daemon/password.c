@@ -133,11 +133,11 @@ static void answer(struct lined_message *message)
 	pthread_mutex_unlock(&verifier.lock);
 	if (client != NULL) {
 		struct lined_socket *sock = client_socket(client);
-		struct worker *worker = client->service->worker;
+		struct worker *worker = client_service(client)->worker;
 
 		list_remove(&job->asked);
 		socket_unhold(sock, CLIENT_HOLD_PASSWORD);
-		worker_enter(worker, client->service);
+		worker_enter(worker, client_service(client));
 		job->verified(sock, job->arg, job->good);
 		worker_leave(worker);
 	}

@@ -217,10 +217,10 @@ void registry_answer(struct registry_claim *claim)
 	if (!claim->won || claim->releasing)
 		take_out(claim);
 	sock = client_socket(client);
-	worker = client->service->worker;
+	worker = client_service(client)->worker;
 	if (!is_waiting(client))
 		socket_unhold(sock, CLIENT_HOLD_CLAIM);
-	worker_enter(worker, client->service);
+	worker_enter(worker, client_service(client));
 	claim->claimed(sock, claim->arg, claim->won);
 	worker_leave(worker);
 }
