@@ -24,8 +24,8 @@ static void read_clock(struct lined_dispatcher *d)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	d->now_ms =
-		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	d->now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	d->now_ms = d->now_ns / 1000000;
 }
 
 static void message_queue_init(struct message_queue *queue)
@@ -580,7 +580,6 @@ static int wait_ms(struct lined_dispatcher *d, int timeout_ms)
 		return 0;
 	if (due == UINT64_MAX)
 		return timeout_ms;
-	read_clock(d);
 	if (due <= d->now_ms)
 		return 0;
 	left = due - d->now_ms;
@@ -754,6 +753,23 @@ static void free_phase(struct lined_dispatcher *d)
 	}
 }
 
+/*
+ * The turn before lasted until now: what the program does between two polls
+ * keeps events waiting as well.
+ */
+static void begin_wait(struct lined_dispatcher *d)
+{
+	read_clock(d);
+	if (d->woken_ns > 0)
+		turn_stats_count(&d->turns, d->now_ns - d->woken_ns);
+	d->woken_ns = 0;
+}
+
+const struct turn_stats *dispatcher_turns(const struct lined_dispatcher *d)
+{
+	return &d->turns;
+}
+
 int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 {
 	size_t regulars;
@@ -765,6 +781,7 @@ int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 	}
 	if (!is_open(d))
 		return 0;
+	begin_wait(d);
 	n = d->ops->wait(d->poller, d->events, TURN_EVENTS,
 			 wait_ms(d, timeout_ms));
 	if (n < 0 && errno != EINTR)
@@ -773,6 +790,7 @@ int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 	d->event_count = n < 0 ? 0 : n;
 	regulars = d->regular_count;
 	read_clock(d);
+	d->woken_ns = d->now_ns;
 	io_phase(d);
 	if (d->mail_seen)
 		deliver_mail(d, false);

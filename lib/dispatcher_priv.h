@@ -18,6 +18,7 @@
 #include "poller.h"
 #include "send_queue.h"
 #include "timer_heap.h"
+#include "turn_stats.h"
 
 struct resolver;
 
@@ -48,7 +49,9 @@ struct lined_dispatcher {
 	struct message_queue deferred, due;
 	struct resolver *resolver; /* NULL until a name is asked for */
 	struct timer_heap timers;
-	uint64_t now_ms;
+	uint64_t now_ms, now_ns;
+	uint64_t woken_ns; /* when the turn began; 0: counted */
+	struct turn_stats turns;
 
 	/* What is registered, by descriptor. */
 	struct lined_delegate **by_fd;
