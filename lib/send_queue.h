@@ -24,9 +24,9 @@ struct send_pool {
 
 struct send_queue {
 	struct segment *first, *last;
-	size_t bytes;
+	size_t bytes : sizeof(size_t) * 8 - 1;
 	/* The first send has been written in part: it must be finished. */
-	bool begun;
+	size_t begun : 1;
 };
 
 void send_pool_fini(struct send_pool *pool);

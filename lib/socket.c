@@ -404,6 +404,7 @@ void socket_connected(struct lined_socket *sock)
 	if (sock->dispatcher == NULL)
 		return;
 	sock->active_at = sock->started_at = socket_now(sock);
+	sock->started_high = (sock->dispatcher->now_ms >> 32) & UINT16_MAX;
 	sock->rate_due_us = 0;
 	socket_arm(sock);
 }
@@ -590,7 +591,11 @@ void socket_deliver_close(struct lined_socket *sock)
 	if (sock->handlers->handle_close != NULL)
 		sock->handlers->handle_close(sock, sock->arg, reason,
 					     sock->error);
-	if (sock->group != NULL && sock->group->closed != NULL)
+	if (sock->group == NULL)
+		return;
+	/* The queue goes with the socket, which may outlive the group. */
+	counter_add(&sock->group->counters.queued, -lined_socket_queued(sock));
+	if (sock->group->closed != NULL)
 		sock->group->closed(sock, reason, sock->error);
 }
 
@@ -801,13 +806,35 @@ int lined_socket_local(const struct lined_socket *sock,
 	return getsockname(sock->delegate.fd, (struct sockaddr *)address, len);
 }
 
+void lined_socket_traffic(const struct lined_socket *sock,
+			  struct lined_traffic *traffic)
+{
+	uint64_t started_ms =
+		(uint64_t)sock->started_high << 32 | sock->started_at;
+
+	memset(traffic, 0, sizeof(*traffic));
+	traffic->lines_in = sock->lines_in;
+	traffic->bytes_in = sock->bytes_in;
+	traffic->bytes_out = sock->bytes_out;
+	if (sock->dispatcher == NULL || sock->datagram)
+		return;
+	traffic->connected_ms = sock->dispatcher->now_ms - started_ms;
+	traffic->silent_ms = socket_now(sock) - sock->active_at;
+}
+
 /* ---- groups ----------------------------------------------------------- */
 
 void lined_socket_set_group(struct lined_socket *sock,
 			    struct lined_socket_group *group)
 {
+	size_t queued = lined_socket_queued(sock);
+
 	if (group == NULL && sock->dispatcher != NULL)
 		group = &sock->dispatcher->group;
+	if (sock->group != NULL)
+		counter_add(&sock->group->counters.queued, -queued);
+	if (group != NULL)
+		counter_add(&group->counters.queued, queued);
 	sock->group = group;
 	socket_arm(sock);
 }

@@ -64,6 +64,13 @@ struct lined_socket {
 	};
 	struct lined_timer timer; /* the earliest of its deadlines */
 
+	/* lined_socket_traffic(). What a connection cannot outgrow: 250 TB,
+	 * and with started_at 8,900 years. */
+	uint64_t lines_in : 48;
+	uint64_t started_high : 16;
+	uint64_t bytes_in : 48;
+	uint64_t bytes_out : 48;
+
 	/* Ticks: milliseconds, cut to 32 bits. Compared by difference. */
 	uint32_t active_at;  /* last line received or byte taken */
 	uint32_t started_at; /* connected */
@@ -118,6 +125,20 @@ socket_limits(const struct lined_socket *sock)
 static inline void counter_add(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline void counter_most(uint64_t *counter, uint64_t n)
+{
+	if (n > *counter)
+		__atomic_store_n(counter, n, __ATOMIC_RELAXED);
+}
+
+/* A line on its way to its reader. */
+static inline void socket_tap(struct lined_socket *sock,
+			      const struct lined_line *line)
+{
+	if (sock->group->tap != NULL)
+		sock->group->tap(sock, line);
 }
 
 /* Around what may call a handler of the socket: see serving.h. */

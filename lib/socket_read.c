@@ -56,6 +56,7 @@ static bool fill(struct lined_socket *sock)
 	if (n > 0) {
 		input_received(&sock->in, (size_t)n);
 		counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
+		sock->bytes_in += (uint64_t)n;
 		sock->starved = false;
 		return true;
 	}
@@ -261,6 +262,7 @@ static enum lined_line_status took(struct lined_socket *sock)
 	if (sock->budget > 0)
 		sock->budget--;
 	charge_rate(sock);
+	sock->lines_in++;
 	counter_add(&sock->group->counters.lines_in, 1);
 	return LINED_LINE_READY;
 }
@@ -320,16 +322,13 @@ static enum lined_line_status read_rest(struct lined_socket *sock,
 	return report_end(sock);
 }
 
-enum lined_line_status lined_socket_read_line(struct lined_socket *sock,
-					      struct lined_line *line)
+static enum lined_line_status stream_read_line(struct lined_socket *sock,
+					       struct lined_line *line)
 {
-	enum lined_line_status status;
+	enum lined_line_status status = gate(sock);
 	enum framer_result result = FRAMER_NEED_MORE;
 	uint64_t bare_lf = 0;
 
-	if (sock->datagram)
-		return udp_read_line(sock, line);
-	status = gate(sock);
 	if (status != LINED_LINE_READY)
 		return status;
 	if (sock->in.data != NULL) {
@@ -344,6 +343,18 @@ enum lined_line_status lined_socket_read_line(struct lined_socket *sock,
 	if (is_over(sock))
 		return read_rest(sock, line);
 	return need_more(sock);
+}
+
+enum lined_line_status lined_socket_read_line(struct lined_socket *sock,
+					      struct lined_line *line)
+{
+	enum lined_line_status status;
+
+	status = sock->datagram ? udp_read_line(sock, line)
+				: stream_read_line(sock, line);
+	if (status == LINED_LINE_READY)
+		socket_tap(sock, line);
+	return status;
 }
 
 /* Hands out the next len bytes as they are. */

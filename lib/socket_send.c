@@ -49,6 +49,8 @@ static void note_progress(struct lined_socket *sock, size_t bytes)
 {
 	send_queue_advance(&sock->out, &sock->dispatcher->pool, bytes);
 	counter_add(&sock->group->counters.bytes_out, bytes);
+	counter_add(&sock->group->counters.queued, -bytes);
+	sock->bytes_out += bytes;
 	sock->active_at = sock->stalled_at = socket_now(sock);
 }
 
@@ -147,6 +149,18 @@ static void count_dropped(struct lined_socket *sock, unsigned n)
 	counter_add(&sock->group->counters.sends_dropped, n);
 }
 
+/* Down to so many bytes, where that can be. */
+static bool drop_oldest(struct lined_socket *sock, size_t bytes)
+{
+	size_t before = sock->out.bytes;
+
+	count_dropped(sock,
+		      send_queue_drop_oldest(&sock->out,
+					     &sock->dispatcher->pool, bytes));
+	counter_add(&sock->group->counters.queued, sock->out.bytes - before);
+	return sock->out.bytes <= bytes;
+}
+
 /* Makes room for len bytes, as the policy says. -1: there is none. */
 static int make_room(struct lined_socket *sock, size_t len)
 {
@@ -167,14 +181,8 @@ static int make_room(struct lined_socket *sock, size_t len)
 	errno = ENOBUFS;
 	switch ((enum lined_overflow)sock->overflow) {
 	case LINED_OVERFLOW_DROP_OLDEST:
-		if (len <= limit) {
-			count_dropped(sock, send_queue_drop_oldest(
-						    &sock->out,
-						    &sock->dispatcher->pool,
-						    limit - len));
-			if (fits(sock, len))
-				return 0;
-		}
+		if (len <= limit && drop_oldest(sock, limit - len))
+			return 0;
 		break;
 	case LINED_OVERFLOW_DROP_NEWEST:
 		break;
@@ -193,9 +201,13 @@ static bool may_join(const struct lined_socket *sock)
 	return sock->overflow != LINED_OVERFLOW_DROP_OLDEST;
 }
 
-static void queued(struct lined_socket *sock)
+static void queued(struct lined_socket *sock, size_t len)
 {
-	counter_add(&sock->group->counters.sends, 1);
+	struct lined_counters *counters = &sock->group->counters;
+
+	counter_add(&counters->sends, 1);
+	counter_add(&counters->queued, len);
+	counter_most(&counters->queue_most, sock->out.bytes);
 	if (sock->out.bytes > mark_base(sock) / 4)
 		sock->throttled = true;
 	if (!sock->blocked)
@@ -220,7 +232,7 @@ int lined_socket_sendv(struct lined_socket *sock, const struct iovec *pieces,
 	if (send_queue_push(&sock->out, &sock->dispatcher->pool, pieces, count,
 			    total, may_join(sock)) < 0)
 		return -1;
-	queued(sock);
+	queued(sock, total);
 	return 0;
 }
 
@@ -263,7 +275,7 @@ int lined_socket_send_shared(struct lined_socket *sock,
 	if (send_queue_push_shared(&sock->out, &sock->dispatcher->pool, buffer,
 				   offset, len, may_join(sock)) < 0)
 		return -1;
-	queued(sock);
+	queued(sock, len);
 	return 0;
 }
 

@@ -121,6 +121,8 @@ int lined_socket_send_to(struct lined_socket *sock, const void *data,
 	udp->last = &datagram->next;
 	udp->queued += len;
 	counter_add(&sock->group->counters.sends, 1);
+	counter_add(&sock->group->counters.queued, len);
+	counter_most(&sock->group->counters.queue_most, udp->queued);
 	if (!sock->blocked)
 		socket_mark_dirty(sock);
 	return 0;
@@ -201,6 +203,7 @@ void udp_flush(struct lined_socket *sock)
 				    (uint64_t)n);
 		}
 		udp->queued -= datagram->len;
+		counter_add(&sock->group->counters.queued, -datagram->len);
 		udp->first = datagram->next;
 		if (udp->first == NULL)
 			udp->last = &udp->first;

@@ -103,8 +103,8 @@ struct lined_limits {
 #define LINED_SEND_QUEUE_DEFAULT    (1024u * 1024)
 #define LINED_SEND_STALL_DEFAULT_MS 30000u
 
-/* What the sockets of a group have done; only grows. Written by one thread;
- * another may read it at any time with relaxed atomic loads. */
+/* What the sockets of a group have done; only grows but for `queued`. Written
+ * by one thread; another may read it at any time with relaxed atomic loads. */
 struct lined_counters {
 	uint64_t lines_in;
 	uint64_t bytes_in;
@@ -119,6 +119,10 @@ struct lined_counters {
 	uint64_t datagrams_dropped; /* truncated, or with no room to answer */
 	uint64_t rate_slowed;       /* times a socket met its line rate */
 	uint64_t closed[LINED_CLOSE_REASONS];
+	/* The bytes queued for sending now, which go up and down, and the most
+	 * that a single socket has had queued. */
+	uint64_t queued;
+	uint64_t queue_most;
 };
 
 /*
@@ -136,6 +140,9 @@ struct lined_socket_group {
 	 * counted. May be NULL. */
 	bool (*admit)(struct lined_socket *sock, const struct sockaddr *from,
 		      socklen_t len);
+	/* Sees each line before its reader does, and changes nothing. NULL: it
+	 * costs nothing. */
+	void (*tap)(struct lined_socket *sock, const struct lined_line *line);
 };
 
 /* ---- making ---------------------------------------------------------- */
@@ -281,6 +288,18 @@ LINED_API bool lined_socket_is_datagram(const struct lined_socket *sock);
  * now loses nothing. Asks the system. */
 LINED_API bool lined_socket_is_quiet(const struct lined_socket *sock);
 LINED_API size_t lined_socket_queued(const struct lined_socket *sock);
+
+/* What a stream socket has done since it was connected. */
+struct lined_traffic {
+	uint64_t connected_ms;
+	uint64_t silent_ms; /* no line came, and the peer took no byte */
+	uint64_t lines_in;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+};
+
+LINED_API void lined_socket_traffic(const struct lined_socket *sock,
+				    struct lined_traffic *traffic);
 
 /* Lends the descriptor, -1 where there is none; it stays the socket's. */
 LINED_API int lined_socket_fd(const struct lined_socket *sock);
