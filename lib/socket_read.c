@@ -426,6 +426,11 @@ enum lined_line_status lined_socket_read(struct lined_socket *sock,
 	return take(sock, input_len(&sock->in), data);
 }
 
+bool lined_socket_is_within_line(const struct lined_socket *sock)
+{
+	return input_len(&sock->in) > 0 || sock->framer.state != FRAMER_LINE;
+}
+
 void lined_socket_set_framing(struct lined_socket *sock,
 			      const struct lined_framing *framing)
 {

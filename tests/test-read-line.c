@@ -689,6 +689,33 @@ START_TEST(raw_read_takes_what_is_there)
 }
 END_TEST
 
+START_TEST(within_a_line_until_its_end_has_come)
+{
+	struct lined_framing skip =
+		framing_of(ANY, 4, LINED_TOO_LONG_SKIP, DROP);
+	static const struct {
+		const char *text;
+		bool within;
+	} steps[] = {
+		{"a", true},      {"\r", true},    {"\n", false},
+		{"b\n", false},   {"c\nd", true},  {"\n", false},
+		{"longer", true}, {"still", true}, {"\n", false},
+	};
+	struct stream_case c;
+
+	open_stream(&c, &skip);
+	ck_assert(!lined_socket_is_within_line(c.sock));
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		support_puts(c.peer, steps[i].text);
+		support_run_turns(c.d, 2);
+		ck_assert_msg(lined_socket_is_within_line(c.sock) ==
+				      steps[i].within,
+			      "step %zu", i);
+	}
+	close_stream(&c);
+}
+END_TEST
+
 struct sip {
 	bool blocks; /* one block of two bytes, else one line */
 	char log[64];
@@ -950,6 +977,7 @@ static Suite *make_suite(void)
 	tcase_add_test(turns, lines_left_over_are_served_without_the_kernel);
 	tcase_add_test(turns, pause_stops_at_the_current_line);
 	tcase_add_test(turns, reset_is_noticed_while_paused);
+	tcase_add_test(lines, within_a_line_until_its_end_has_come);
 	tcase_add_test(blocks, lines_and_blocks_alternate_at_any_cut);
 	tcase_add_test(blocks, block_over_the_callers_bound_is_refused);
 	tcase_add_test(blocks, framing_switched_in_mid_stream_loses_nothing);

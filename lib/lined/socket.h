@@ -351,6 +351,10 @@ lined_socket_read_block(struct lined_socket *sock, size_t len, size_t max_len,
 LINED_API enum lined_line_status lined_socket_read(struct lined_socket *sock,
 						   struct lined_line *data);
 
+/* Whether something has come that was not yet taken: part of a line, or more
+ * lines than a turn serves. Where false, the input ended at a line's end. */
+LINED_API bool lined_socket_is_within_line(const struct lined_socket *sock);
+
 /*
  * Stops reading, at the current line, and goes on. A reset is noticed while
  * paused. Calls do not nest.
