@@ -428,6 +428,11 @@ int lined_bus_publish_shared(struct lined_service *service, const char *shared,
 	return publish(service, BUS_SHARED, shared, message);
 }
 
+bool lined_bus_is_lagging(const struct lined_service *service)
+{
+	return bus_is_held(&service->bus);
+}
+
 /* ---- subscribing ------------------------------------------------------ */
 
 static struct lined_subscription *

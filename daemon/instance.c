@@ -376,6 +376,12 @@ lined_service_group(const struct lined_service *service)
 	return &((struct lined_service *)(uintptr_t)service)->own_group;
 }
 
+const struct lined_framing *
+lined_service_framing(const struct lined_service *service)
+{
+	return &service->conf->framing;
+}
+
 void lined_service_timer(struct lined_service *service,
 			 struct lined_timer *timer,
 			 void (*handler)(struct lined_timer *timer))

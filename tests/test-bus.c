@@ -643,6 +643,21 @@ static const struct lined_protocol publishing = {
 	.handle_line = publish_line,
 };
 
+static void ask_lagging(struct lined_service *service, void *arg)
+{
+	bool *lagging = arg;
+
+	*lagging = lined_bus_is_lagging(service);
+}
+
+static bool is_lagging(struct hall *hall, unsigned service, unsigned worker)
+{
+	bool lagging = false;
+
+	hall_call(hall, service, worker, ask_lagging, &lagging);
+	return lagging;
+}
+
 START_TEST(a_worker_that_lags_makes_publishers_pause)
 {
 	struct hall hall;
@@ -662,12 +677,16 @@ START_TEST(a_worker_that_lags_makes_publishers_pause)
 	support_puts(late_one, "1\n");
 	support_run_for(hall.main, 50);
 	ck_assert_uint_eq(__atomic_load_n(&lines, __ATOMIC_ACQUIRE), 5);
+	ck_assert(is_lagging(&hall, 0, 0));
+	ck_assert(!is_lagging(&hall, 1, 0));
 	other = hall_client(&hall, 1, 0);
 	support_puts(other, "1\n");
 	hall_wait_count(&hall, &lines, 6);
 	hall_let_go(&hall, &stop);
 	hall_wait_count(&hall, &lines, 102);
 	hall_wait_count(&hall, &got, 101);
+	while (is_lagging(&hall, 0, 0))
+		support_run_for(hall.main, 1);
 	close(first);
 	close(late_one);
 	close(other);

@@ -58,6 +58,13 @@ LINED_API struct lined_subscription *lined_bus_subscribe_shared(
 	struct lined_service *service, const char *shared,
 	void (*handler)(void *arg, struct lined_buffer *message), void *arg);
 
+/*
+ * True while a worker lags so far behind what this one publishes that the
+ * clients of the service are not read here. Where a protocol reads a socket of
+ * its own, it had better not read that either.
+ */
+LINED_API bool lined_bus_is_lagging(const struct lined_service *service);
+
 /* The handler is not called any more, not even for what is on its way. Legal
  * in the handler. NULL is fine. */
 LINED_API void lined_bus_unsubscribe(struct lined_subscription *subscription);

@@ -46,10 +46,14 @@ LINED_API unsigned lined_service_workers(const struct lined_service *service);
 /* True on exactly one worker of the service: single things live there. */
 LINED_API bool lined_service_is_primary(const struct lined_service *service);
 
-/* The limits and counters that this instance's clients share, for sockets
- * that the protocol opens itself. */
+/* Limits and counters for sockets that the protocol opens itself: the send
+ * queue and stall of the config, no other limit. */
 LINED_API struct lined_socket_group *
 lined_service_group(const struct lined_service *service);
+
+/* How the config has lines cut, for those sockets, too. */
+LINED_API const struct lined_framing *
+lined_service_framing(const struct lined_service *service);
 
 /*
  * Prepares a timer on the worker's dispatcher; the protocol stops it in stop().
