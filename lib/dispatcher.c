@@ -647,8 +647,8 @@ static void deliver(struct lined_dispatcher *d, struct lined_delegate *delegate,
 	    !deliver_trouble(d, delegate, &ready))
 		return;
 	/* An event for what is not wanted any more: say so to the poller. */
-	if (delegate->interest & ~delegate->mode) {
-		d->ops->change(d->poller, delegate, delegate->mode);
+	if (delegate->interest & ~delegate->mode &&
+	    d->ops->change(d->poller, delegate, delegate->mode) == 0)
 		delegate->interest = delegate->mode;
 	}
 	if (ready & POLL_READY_READ && delegate->mode & LINED_MODE_READ &&
