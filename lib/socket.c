@@ -564,6 +564,11 @@ void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
 		return;
 	if (sock->state == LINED_SOCKET_CONNECTING) {
 		connector_free(sock->connector);
+		return;
+	}
+	/* Better a listener that does not rest than none. */
+	sock->rested = false;
+	socket_update_mode(sock);
 		sock->connector = NULL;
 	}
 	sock->state = LINED_SOCKET_CLOSED;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Listening sockets. A listener that can take no more (no descriptors, no
- * memory, nobody who accepts) rests for a tenth of a second instead of being
- * reported in every turn, and then asks again by itself.
+ * memory, whatever the system refuses, nobody who accepts) rests for a tenth
+ * of a second instead of being reported in every turn, and then asks again by
+ * itself.
  */
 #include "config.h"
 
@@ -48,7 +49,6 @@ static bool is_gone(int error)
 	case EINTR:
 	case EPROTO:
 	case ENOPROTOOPT:
-	case EPERM: /* a firewall's */
 	case EHOSTDOWN:
 	case EHOSTUNREACH:
 	case ENETDOWN:
@@ -75,8 +75,7 @@ int lined_socket_accept_fd(struct lined_socket *listener,
 		fd = accept4(listener->delegate.fd, (struct sockaddr *)address,
 			     len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	} while (fd < 0 && is_gone(errno));
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		       errno == ENOMEM)) {
+	if (fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
 		int error = errno;
 
 		rest(listener);

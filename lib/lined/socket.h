@@ -200,9 +200,9 @@ LINED_API int lined_socket_listen(struct lined_socket *sock, int backlog);
 /*
  * Accepts one connection into an idle socket, whose handlers stay; it is then
  * registered with the listener's dispatcher. -1 with errno: EAGAIN (nobody is
- * waiting); EMFILE, ENFILE, ENOBUFS, ENOMEM: the listener rests a tenth of a
- * second by itself and then asks again. A connection that is gone already is
- * passed over. On failure client is untouched and the caller's.
+ * waiting); after any other (EMFILE, ENFILE, ENOMEM, ...) the listener rests a
+ * tenth of a second by itself and then asks again. A connection that is gone
+ * already is passed over. On failure client is untouched and the caller's.
  */
 LINED_API int lined_socket_accept(struct lined_socket *listener,
 				  struct lined_socket *client);
