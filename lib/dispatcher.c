@@ -28,6 +28,13 @@ static void read_clock(struct lined_dispatcher *d)
 	d->now_ms = d->now_ns / 1000000;
 }
 
+uint64_t dispatcher_clock(struct lined_dispatcher *d)
+{
+	if (!d->in_turn)
+		read_clock(d);
+	return d->now_ms;
+}
+
 static void message_queue_init(struct message_queue *queue)
 {
 	queue->first = NULL;
@@ -412,14 +419,15 @@ int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 {
 	struct lined_dispatcher *d = timer->dispatcher;
 
-	/* Started outside of a turn, the clock may be old. */
-	if (!d->in_turn)
-		read_clock(d);
+	uint64_t now_ms = dispatcher_clock(d);
+
 	/* The next turn at the earliest: the timer phase of this one may be
 	 * running, and would never end. */
 	if (delay_ms == 0 && d->in_turn)
 		delay_ms = 1;
-	if (timer_heap_set(&d->timers, timer, d->now_ms + delay_ms) < 0)
+	if (delay_ms > UINT64_MAX - 1 - now_ms)
+		delay_ms = UINT64_MAX - 1 - now_ms;
+	if (timer_heap_set(&d->timers, timer, now_ms + delay_ms) < 0)
 		return -1;
 	timer->interval_ms = interval_ms;
 	return 0;
@@ -650,7 +658,6 @@ static void deliver(struct lined_dispatcher *d, struct lined_delegate *delegate,
 	if (delegate->interest & ~delegate->mode &&
 	    d->ops->change(d->poller, delegate, delegate->mode) == 0)
 		delegate->interest = delegate->mode;
-	}
 	if (ready & POLL_READY_READ && delegate->mode & LINED_MODE_READ &&
 	    handlers->handle_read != NULL &&
 	    !call(d, delegate, handlers->handle_read))

@@ -86,6 +86,9 @@ struct lined_dispatcher {
 	bool mailbox_open;
 };
 
+/* The turn's time; outside of a turn it may be old and is read anew. */
+uint64_t dispatcher_clock(struct lined_dispatcher *d);
+
 /* Puts a delegate under the poller; len is the caller's. -1 and errno. */
 int dispatcher_attach(struct lined_dispatcher *d,
 		      struct lined_delegate *delegate);

@@ -256,8 +256,10 @@ void socket_connect_begin(struct lined_socket *sock)
 	struct lined_dispatcher *d = sock->dispatcher;
 
 	lined_timer_init(&connector->timer, d, timer_fired);
-	connector->end_ms = d->now_ms + connector->timeout_ms;
-	if (connector->host == NULL || add_numeric(connector))
+	connector->end_ms = dispatcher_clock(d) + connector->timeout_ms;
+	if (connector->host == NULL && connector->count == 0)
+		watch_adopted(connector);
+	else if (connector->host == NULL || add_numeric(connector))
 		try_next(connector);
 	else
 		look_up(connector);

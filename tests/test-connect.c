@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -694,6 +695,32 @@ START_TEST(a_lookup_counts_to_the_deadline)
 	wait_until(&names.asked, 1);
 	decide(&attempt);
 	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+/* The loop did something else for a while before it connects. */
+START_TEST(the_deadline_runs_from_the_call)
+{
+	struct lined_dispatcher *d = named_dispatcher(false);
+	struct attempt attempt;
+	int fillers[4], listener;
+	uint64_t start_ms;
+	uint16_t port;
+
+	listener = silent_listener(&port, fillers);
+	name_add(port);
+	name_add(port);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	poll(NULL, 0, 300);
+	start_ms = support_now_ms();
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "two", port, 400),
+			 0);
+	decide(&attempt);
+	ck_assert_uint_ge(support_now_ms() - start_ms + 2, 400);
+	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+	silence_end(listener, fillers);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
 	/* The answer comes after all, and nobody is there. */
 	take_late_answer(d);
 	ck_assert_uint_eq(attempt.closes, 1);
@@ -990,3 +1017,4 @@ int main(void)
 {
 	return support_main(make_suite);
 }
+	tcase_add_test(tcase, the_deadline_runs_from_the_call);
