@@ -234,6 +234,7 @@ int lined_socket_open(struct lined_socket *sock, int family, int type)
 		return 0;
 	}
 	error = errno;
+	sock->datagram = false;
 	close(fd);
 	errno = error;
 	return -1;
@@ -250,9 +251,34 @@ static int make_nonblocking(int fd)
 	return 0;
 }
 
+static bool is_datagram_fd(int fd)
+{
+	int type = SOCK_STREAM;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == SOCK_DGRAM;
+}
+
+static int take_over(struct lined_socket *sock, int fd,
+		     enum lined_socket_state state)
+{
+	switch (state) {
+	case LINED_SOCKET_IDLE: /* kept out of the poller, as above */
+		sock->delegate.fd = fd;
+		return 0;
+	case LINED_SOCKET_CONNECTING:
+		return socket_connect_adopt(sock, fd);
+	default:
+		return adopt(sock, fd, state);
+	}
+}
+
 int lined_socket_wrap(struct lined_socket *sock, int fd,
 		      enum lined_socket_state state)
 {
+	int error;
+
 	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE) {
 		errno = EISCONN;
 		return -1;
@@ -263,20 +289,16 @@ int lined_socket_wrap(struct lined_socket *sock, int fd,
 	}
 	if (make_nonblocking(fd) < 0)
 		return -1;
-	if (state == LINED_SOCKET_UDP_BOUND) {
-		sock->datagram = true;
-		if (udp_init(sock) < 0)
-			return -1;
-	}
-	if (adopt(sock, fd, state) == 0)
+	sock->datagram = state == LINED_SOCKET_UDP_BOUND ||
+			 (state == LINED_SOCKET_IDLE && is_datagram_fd(fd));
+	if ((!sock->datagram || udp_init(sock) == 0) &&
+	    take_over(sock, fd, state) == 0)
 		return 0;
-	if (sock->datagram) {
-		int error = errno;
-
+	error = errno;
+	if (sock->datagram)
 		udp_free(sock);
-		sock->datagram = false;
-		errno = error;
-	}
+	sock->datagram = false;
+	errno = error;
 	return -1;
 }
 
@@ -285,6 +307,10 @@ int lined_socket_bind(struct lined_socket *sock, int type,
 {
 	int on = 1, fd;
 
+	if (sock->state != LINED_SOCKET_IDLE) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (sock->delegate.fd < 0 &&
 	    lined_socket_open(sock, address->sa_family, type) < 0)
 		return -1;
@@ -534,8 +560,15 @@ void socket_arm(struct lined_socket *sock)
 		    d->now_ms + (uint64_t)left)
 		return;
 	sock->timer.handler = timer_fired;
-	if (lined_timer_start(&sock->timer, (uint64_t)left, 0) < 0)
+	if (lined_timer_start(&sock->timer, (uint64_t)left, 0) == 0)
+		return;
+	if (sock->state != LINED_SOCKET_LISTENING) {
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
+		return;
+	}
+	/* Better a listener that does not rest than none. */
+	sock->rested = false;
+	socket_update_mode(sock);
 }
 
 const char *lined_socket_missed_deadline(const struct lined_socket *sock)
@@ -564,11 +597,6 @@ void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
 		return;
 	if (sock->state == LINED_SOCKET_CONNECTING) {
 		connector_free(sock->connector);
-		return;
-	}
-	/* Better a listener that does not rest than none. */
-	sock->rested = false;
-	socket_update_mode(sock);
 		sock->connector = NULL;
 	}
 	sock->state = LINED_SOCKET_CLOSED;

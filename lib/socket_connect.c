@@ -250,6 +250,18 @@ static void look_up(struct connector *connector)
 	give_up(connector);
 }
 
+/* Somebody else has called connect(). */
+static void watch_adopted(struct connector *connector)
+{
+	struct lined_socket *sock = connector->sock;
+
+	if (socket_attach(sock, sock->delegate.fd) == 0 &&
+	    lined_timer_start(&connector->timer, connector->timeout_ms, 0) == 0)
+		return;
+	connector->last_error = errno;
+	give_up(connector);
+}
+
 void socket_connect_begin(struct lined_socket *sock)
 {
 	struct connector *connector = sock->connector;
@@ -294,6 +306,16 @@ static int begin(struct lined_socket *sock, struct connector *connector)
 	if (sock->dispatcher != NULL)
 		socket_connect_begin(sock);
 	return 0;
+}
+
+int socket_connect_adopt(struct lined_socket *sock, int fd)
+{
+	struct connector *connector = connector_new(sock, 0);
+
+	if (connector == NULL)
+		return -1;
+	sock->delegate.fd = fd;
+	return begin(sock, connector);
 }
 
 int lined_socket_connect(struct lined_socket *sock, const char *host,

@@ -204,8 +204,6 @@ void socket_read_on(struct lined_socket *sock);
 void socket_serve(struct lined_socket *sock);
 /* Puts back the byte under a block's NUL. */
 void socket_release_hold(struct lined_socket *sock);
-/* Books a line; false: the line rate says no. */
-bool socket_take_line(struct lined_socket *sock);
 
 /* ---- socket_send.c ---- */
 
@@ -218,6 +216,8 @@ void socket_acceptable(struct lined_socket *sock);
 
 /* ---- socket_connect.c ---- */
 
+/* The socket's descriptor is connecting already. -1/ENOMEM. */
+int socket_connect_adopt(struct lined_socket *sock, int fd);
 /* Starts what connect asked for before the socket was registered. */
 void socket_connect_begin(struct lined_socket *sock);
 void socket_connect_writable(struct lined_socket *sock);

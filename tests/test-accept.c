@@ -542,6 +542,73 @@ START_TEST(a_descriptor_may_be_wrapped_by_a_registered_socket)
 }
 END_TEST
 
+START_TEST(an_idle_descriptor_is_adopted_and_listens)
+{
+	struct server server = {.dispatcher = support_dispatcher(),
+				.per_call = 1000};
+	struct sockaddr_in address = support_loopback(0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), peer;
+	socklen_t len = sizeof(address);
+
+	server.listener = support_socket(&server_handlers, &server);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(
+		server.dispatcher, server.listener));
+	ck_assert_int_eq(
+		lined_socket_wrap(server.listener, fd, LINED_SOCKET_IDLE), 0);
+	support_run_turns(server.dispatcher, 2);
+	ck_assert_int_eq(lined_socket_bind(server.listener, SOCK_STREAM,
+					   (struct sockaddr *)&address, len),
+			 0);
+	ck_assert_int_eq(lined_socket_listen(server.listener, 5), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	peer = support_connect_fd(ntohs(address.sin_port));
+	support_run_until_count(server.dispatcher, &server.accepted, 1);
+	close(peer);
+	lined_dispatcher_free(server.dispatcher);
+}
+END_TEST
+
+START_TEST(an_idle_datagram_descriptor_is_adopted_and_bound)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct sockaddr_in address = support_loopback(0);
+	struct lined_socket *sock = support_socket(NULL, NULL);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, sock));
+	ck_assert_int_eq(lined_socket_wrap(sock, fd, LINED_SOCKET_IDLE), 0);
+	ck_assert(lined_socket_is_datagram(sock));
+	ck_assert_int_eq(lined_socket_bind(sock, SOCK_DGRAM,
+					   (struct sockaddr *)&address,
+					   sizeof(address)),
+			 0);
+	ck_assert_int_eq(lined_socket_state(sock), LINED_SOCKET_UDP_BOUND);
+	support_run_turns(d, 2);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_closed_socket_is_not_bound_again)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct sockaddr_in address = support_loopback(0);
+	struct lined_socket *sock = support_socket(NULL, NULL);
+
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, sock));
+	ck_assert_int_eq(lined_socket_open(sock, AF_INET, SOCK_DGRAM), 0);
+	lined_socket_close(sock);
+	errno = 0;
+	ck_assert_int_eq(lined_socket_bind(sock, SOCK_DGRAM,
+					   (struct sockaddr *)&address,
+					   sizeof(address)),
+			 -1);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert(lined_socket_is_closed(sock));
+	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
 START_TEST(a_failed_wrap_leaves_the_descriptor_to_its_owner)
 {
 	struct lined_socket *sock = support_socket(NULL, NULL);
@@ -658,6 +725,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_listening_descriptor_is_adopted);
 	tcase_add_test(tcase,
 		       a_descriptor_may_be_wrapped_by_a_registered_socket);
+	tcase_add_test(tcase, an_idle_descriptor_is_adopted_and_listens);
+	tcase_add_test(tcase, an_idle_datagram_descriptor_is_adopted_and_bound);
+	tcase_add_test(tcase, a_closed_socket_is_not_bound_again);
 	tcase_add_test(tcase, a_failed_wrap_leaves_the_descriptor_to_its_owner);
 	tcase_add_test(tcase, addresses_of_both_ends_can_be_asked_for);
 	return suite;

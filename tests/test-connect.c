@@ -9,9 +9,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
-#include <pthread.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -395,6 +396,110 @@ START_TEST(a_pending_connect_keeps_the_dispatcher_open)
 }
 END_TEST
 
+/* ---- descriptors of others ------------------------------------------- */
+
+/* A non-blocking descriptor whose connect has been asked for. */
+static int connecting_fd(uint16_t port)
+{
+	struct sockaddr_in address = support_loopback(port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		ck_assert_int_eq(errno, EINPROGRESS);
+	return fd;
+}
+
+/* Wrapped before (0) or after (1) it is registered. */
+static void adopt_connecting(struct attempt *attempt,
+			     struct lined_dispatcher *d, int fd, int when)
+{
+	attempt_init(attempt, d);
+	if (when == 1)
+		attempt_register(attempt);
+	ck_assert_int_eq(
+		lined_socket_wrap(attempt->sock, fd, LINED_SOCKET_CONNECTING),
+		0);
+	ck_assert(lined_socket_is_connecting(attempt->sock));
+	ck_assert_int_eq(lined_socket_fd(attempt->sock), fd);
+	if (when == 0)
+		attempt_register(attempt);
+}
+
+START_TEST(a_connect_under_way_is_adopted)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+	uint16_t port;
+	int listener = support_listen_fd(5, &port);
+
+	adopt_connecting(&attempt, d, connecting_fd(port), _i);
+	decide(&attempt);
+	assert_connected(&attempt);
+	assert_echoes(&attempt, listener);
+	lined_dispatcher_free(d);
+	close(listener);
+}
+END_TEST
+
+START_TEST(an_adopted_connect_that_is_refused_never_connects)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct attempt attempt;
+
+	adopt_connecting(&attempt, d, connecting_fd(support_refused_port()),
+			 _i);
+	decide(&attempt);
+	assert_failed(&attempt, LINED_CLOSE_ERROR, ECONNREFUSED);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(an_adopted_connect_may_be_closed)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	int fillers[4], listener, fd;
+	struct attempt attempt;
+	uint16_t port;
+
+	listener = silent_listener(&port, fillers);
+	fd = connecting_fd(port);
+	adopt_connecting(&attempt, d, fd, _i);
+	lined_dispatcher_poll(d, 0);
+	lined_socket_close(attempt.sock);
+	assert_failed(&attempt, LINED_CLOSE_LOCAL, 0);
+	ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
+	silence_end(listener, fillers);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+/* With options set on it, for instance. */
+START_TEST(an_idle_descriptor_is_adopted_and_connects)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), listener;
+	struct attempt attempt;
+	uint16_t port;
+
+	listener = support_listen_fd(5, &port);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	ck_assert_int_eq(lined_socket_wrap(attempt.sock, fd, LINED_SOCKET_IDLE),
+			 0);
+	ck_assert_int_eq(lined_socket_fd(attempt.sock), fd);
+	support_run_turns(d, 2);
+	ck_assert_int_eq(
+		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	ck_assert_int_eq(lined_socket_fd(attempt.sock), fd);
+	decide(&attempt);
+	assert_connected(&attempt);
+	assert_echoes(&attempt, listener);
+	lined_dispatcher_free(d);
+	close(listener);
+}
+END_TEST
+
 /* ---- names ----------------------------------------------------------- */
 
 /* What the test's lookup answers, and when. */
@@ -590,6 +695,32 @@ START_TEST(the_next_address_is_tried_when_one_is_silent)
 }
 END_TEST
 
+/* The loop did something else for a while before it connects. */
+START_TEST(the_deadline_runs_from_the_call)
+{
+	struct lined_dispatcher *d = named_dispatcher(false);
+	struct attempt attempt;
+	int fillers[4], listener;
+	uint64_t start_ms;
+	uint16_t port;
+
+	listener = silent_listener(&port, fillers);
+	name_add(port);
+	name_add(port);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	poll(NULL, 0, 300);
+	start_ms = support_now_ms();
+	ck_assert_int_eq(lined_socket_connect(attempt.sock, "two", port, 400),
+			 0);
+	decide(&attempt);
+	ck_assert_uint_ge(support_now_ms() - start_ms + 2, 400);
+	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+	silence_end(listener, fillers);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
 START_TEST(when_all_addresses_refuse_the_last_error_is_told)
 {
 	struct lined_dispatcher *d = named_dispatcher(false);
@@ -695,32 +826,6 @@ START_TEST(a_lookup_counts_to_the_deadline)
 	wait_until(&names.asked, 1);
 	decide(&attempt);
 	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
-/* The loop did something else for a while before it connects. */
-START_TEST(the_deadline_runs_from_the_call)
-{
-	struct lined_dispatcher *d = named_dispatcher(false);
-	struct attempt attempt;
-	int fillers[4], listener;
-	uint64_t start_ms;
-	uint16_t port;
-
-	listener = silent_listener(&port, fillers);
-	name_add(port);
-	name_add(port);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	poll(NULL, 0, 300);
-	start_ms = support_now_ms();
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "two", port, 400),
-			 0);
-	decide(&attempt);
-	ck_assert_uint_ge(support_now_ms() - start_ms + 2, 400);
-	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
-	silence_end(listener, fillers);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
 	/* The answer comes after all, and nobody is there. */
 	take_late_answer(d);
 	ck_assert_uint_eq(attempt.closes, 1);
@@ -984,10 +1089,18 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, an_address_that_never_answers_meets_the_deadline);
 	tcase_add_test(tcase, a_pending_connect_keeps_the_dispatcher_open);
 
+	tcase = support_case(suite, "descriptors");
+	tcase_add_loop_test(tcase, a_connect_under_way_is_adopted, 0, 2);
+	tcase_add_loop_test(
+		tcase, an_adopted_connect_that_is_refused_never_connects, 0, 2);
+	tcase_add_loop_test(tcase, an_adopted_connect_may_be_closed, 0, 2);
+	tcase_add_test(tcase, an_idle_descriptor_is_adopted_and_connects);
+
 	tcase = support_case(suite, "names");
 	tcase_add_test(tcase, localhost_is_resolved_and_connected);
 	tcase_add_test(tcase, the_next_address_is_tried_when_one_refuses);
 	tcase_add_test(tcase, the_next_address_is_tried_when_one_is_silent);
+	tcase_add_test(tcase, the_deadline_runs_from_the_call);
 	tcase_add_test(tcase, when_all_addresses_refuse_the_last_error_is_told);
 	tcase_add_test(tcase, an_unknown_name_is_an_error);
 	tcase_add_test(tcase, a_name_without_addresses_is_an_error);
@@ -1017,4 +1130,3 @@ int main(void)
 {
 	return support_main(make_suite);
 }
-	tcase_add_test(tcase, the_deadline_runs_from_the_call);

@@ -183,6 +183,7 @@ LINED_API int lined_socket_open(struct lined_socket *sock, int family,
 /*
  * Adopts a descriptor in the given state and makes it non-blocking. It is the
  * socket's from then on; on failure (-1/errno) it stays the caller's.
+ * CONNECTING adopts a connect under way, with the default deadline.
  */
 LINED_API int lined_socket_wrap(struct lined_socket *sock, int fd,
 				enum lined_socket_state state);
