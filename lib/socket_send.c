@@ -7,11 +7,17 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "socket_priv.h"
 
 #define VECTOR 64
+
+/* Longer texts are made in memory of their own. */
+#define PRINTF_ROOM 1024
 
 void socket_mark_dirty(struct lined_socket *sock)
 {
@@ -241,6 +247,29 @@ int lined_socket_send(struct lined_socket *sock, const void *data, size_t len)
 	const struct iovec piece = {(void *)(uintptr_t)data, len};
 
 	return lined_socket_sendv(sock, &piece, 1);
+}
+
+int lined_socket_printf(struct lined_socket *sock, const char *format, ...)
+{
+	char room[PRINTF_ROOM], *text = room;
+	va_list arguments, again;
+	int len, rc = -1;
+
+	va_start(arguments, format);
+	va_copy(again, arguments);
+	len = vsnprintf(room, sizeof(room), format, arguments);
+	if (len >= (int)sizeof(room)) {
+		text = malloc((size_t)len + 1);
+		if (text != NULL)
+			vsnprintf(text, (size_t)len + 1, format, again);
+	}
+	va_end(again);
+	va_end(arguments);
+	if (len >= 0 && text != NULL)
+		rc = lined_socket_send(sock, text, (size_t)len);
+	if (text != room)
+		free(text);
+	return rc;
 }
 
 int lined_socket_send_line(struct lined_socket *sock,

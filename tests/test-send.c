@@ -96,6 +96,34 @@ START_TEST(sent_bytes_are_copied)
 }
 END_TEST
 
+START_TEST(a_formatted_text_is_one_send_of_any_length)
+{
+	char longer[3000], *want = malloc(8 * sizeof(longer));
+	struct send_case c;
+
+	ck_assert_ptr_nonnull(want);
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	open_case(&c, 0);
+	ck_assert_int_eq(lined_socket_printf(c.sock, "%s %d;", "one", 1), 0);
+	ck_assert_int_eq(lined_socket_printf(c.sock, "%s", ""), 0);
+	/* Around what it has room for. */
+	ck_assert_int_eq(lined_socket_printf(c.sock, "%.1023s;", longer), 0);
+	ck_assert_int_eq(lined_socket_printf(c.sock, "%.1022s;", longer), 0);
+	ck_assert_int_eq(lined_socket_printf(c.sock, "%s,%s", longer, "end"),
+			 0);
+	ck_assert_uint_eq(c.group.counters.sends, 4);
+	sprintf(want, "one 1;%.1023s;%.1022s;%s,end", longer, longer, longer);
+	support_expect(c.d, c.peer, want);
+	lined_socket_close(c.sock);
+	errno = 0;
+	ck_assert_int_eq(lined_socket_printf(c.sock, "late"), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	free(want);
+	close_case(&c);
+}
+END_TEST
+
 START_TEST(part_outside_of_a_buffer_is_refused)
 {
 	struct lined_buffer *buffer = lined_buffer_new("abc", 3);
@@ -735,6 +763,7 @@ static Suite *make_suite(void)
 
 	tcase_add_test(order, all_kinds_of_sends_keep_their_order);
 	tcase_add_test(order, sent_bytes_are_copied);
+	tcase_add_test(order, a_formatted_text_is_one_send_of_any_length);
 	tcase_add_test(order, part_outside_of_a_buffer_is_refused);
 	tcase_add_test(order, shared_buffer_is_released_when_the_last_has_sent);
 	tcase_add_test(order, shared_buffer_is_released_by_a_close);

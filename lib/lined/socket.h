@@ -383,6 +383,11 @@ LINED_API int lined_socket_send(struct lined_socket *sock, const void *data,
 LINED_API int lined_socket_sendv(struct lined_socket *sock,
 				 const struct iovec *pieces, size_t count);
 
+/* A text made as printf(3) does, as one whole send. Same errors, EINVAL or
+ * EOVERFLOW of the format, too. */
+LINED_API int lined_socket_printf(struct lined_socket *sock, const char *format,
+				  ...) __attribute__((format(printf, 2, 3)));
+
 /* A line with its own terminator, as it came. */
 LINED_API int lined_socket_send_line(struct lined_socket *sock,
 				     const struct lined_line *line);

@@ -3,9 +3,6 @@
  * your protocol is called, and change everything. lined-module(3) is the
  * reference.
  */
-#include <stdio.h>
-#include <string.h>
-
 #include <lined/protocol.h>
 
 /* What `myproto { ... }` in the config fills in, and how. */
@@ -23,28 +20,23 @@ static const struct lined_option option_table[] = {
 	{.name = NULL},
 };
 
-static void say(struct lined_socket *client, const char *text)
-{
-	lined_socket_send(client, text, strlen(text));
-}
-
 /* A line is not a string: it has a length, and may hold any byte. */
 static void handle_line(struct lined_socket *client,
 			const struct lined_line *line)
 {
 	const struct options *options =
 		lined_service_options(lined_client_service(client));
-	char answer[512];
+	struct lined_word words[2];
+	size_t count = lined_line_words(line, words, 2);
 
-	if (strcmp(line->text, "quit") == 0) {
-		say(client, "bye\n");
+	if (count == 1 && lined_word_is(&words[0], "quit")) {
+		lined_socket_printf(client, "bye\n");
 		lined_socket_close_after_flush(client, LINED_CLOSE_LOCAL, 0);
-	} else if (strncmp(line->text, "iam ", 4) == 0 && line->len > 4) {
-		snprintf(answer, sizeof(answer), "%s, %.200s!\n",
-			 options->greeting, line->text + 4);
-		say(client, answer);
+	} else if (count == 2 && lined_word_is(&words[0], "iam")) {
+		lined_socket_printf(client, "%s, %.*s!\n", options->greeting,
+				    (int)words[1].len, words[1].text);
 	} else {
-		say(client, "what? try: iam NAME, or quit\n");
+		lined_socket_printf(client, "what? try: iam NAME, or quit\n");
 	}
 }
 

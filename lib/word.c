@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Words of a line, and the numbers that they may be. Works on the bytes alone:
+ * no locale, no errno, NUL is a byte as any other.
+ */
+#include "config.h"
+
+#include <lined/word.h>
+
+#include <string.h>
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+size_t lined_line_words(const struct lined_line *line, struct lined_word *words,
+			size_t max)
+{
+	const char *at = line->text, *end = at + line->len, *word;
+	size_t count = 0;
+
+	for (;;) {
+		while (at < end && is_space(*at))
+			at++;
+		if (at == end)
+			return count;
+		word = at;
+		while (at < end && !is_space(*at))
+			at++;
+		if (count < max) {
+			words[count].text = word;
+			words[count].len = (size_t)(at - word);
+		}
+		count++;
+	}
+}
+
+bool lined_word_is(const struct lined_word *word, const char *text)
+{
+	return strlen(text) == word->len &&
+	       memcmp(word->text, text, word->len) == 0;
+}
+
+bool lined_word_unsigned(const struct lined_word *word, uint64_t max,
+			 uint64_t *number)
+{
+	uint64_t value = 0;
+	size_t i;
+
+	for (i = 0; i < word->len; i++) {
+		unsigned digit = (unsigned char)word->text[i] - (unsigned)'0';
+
+		if (digit > 9 || value > (max - digit) / 10 || digit > max)
+			return false;
+		value = value * 10 + digit;
+	}
+	if (word->len == 0)
+		return false;
+	*number = value;
+	return true;
+}
+
+bool lined_word_signed(const struct lined_word *word, int64_t min, int64_t max,
+		       int64_t *number)
+{
+	struct lined_word digits = *word;
+	bool negative = word->len > 0 && word->text[0] == '-';
+	uint64_t size;
+	int64_t value;
+
+	if (negative) {
+		digits.text++;
+		digits.len--;
+	}
+	if (!lined_word_unsigned(&digits, (uint64_t)INT64_MAX + negative,
+				 &size))
+		return false;
+	/* The least of all has no positive counterpart. */
+	if (negative)
+		value = size == 0 ? 0 : -(int64_t)(size - 1) - 1;
+	else
+		value = (int64_t)size;
+	if (value < min || value > max)
+		return false;
+	*number = value;
+	return true;
+}
