@@ -114,18 +114,23 @@ fail:
 	return NULL;
 }
 
+#define ENDING_ROUNDS 8
+
 static void deliver_mail(struct lined_dispatcher *d, bool cancel);
 static void deliver_deferred(struct lined_dispatcher *d, bool cancel);
 static void close_phase(struct lined_dispatcher *d);
 static void free_phase(struct lined_dispatcher *d);
 
-/* What handle_close opens anew is closed as well. */
+/* What handle_close opens anew is closed as well; who never has enough of it is
+ * refused in the end. */
 static void close_everything(struct lined_dispatcher *d)
 {
 	struct lined_socket *sock, *next;
+	unsigned rounds = 0;
 	size_t fd;
 
 	while (d->len > 0 || !list_is_empty(&d->closed)) {
+		d->ending = ++rounds == ENDING_ROUNDS;
 		for (fd = 0; fd < d->by_fd_room; fd++) {
 			struct lined_delegate *delegate = d->by_fd[fd];
 

@@ -82,6 +82,7 @@ struct lined_dispatcher {
 	const struct lined_socket_group *serving;
 
 	bool in_turn;
+	bool ending; /* takes no more sockets */
 	bool mail_seen;
 	bool mailbox_open;
 };

@@ -333,8 +333,8 @@ struct lined_delegate *
 lined_dispatcher_register_socket(struct lined_dispatcher *d,
 				 struct lined_socket *sock)
 {
-	if (sock->dispatcher != NULL) {
-		errno = EEXIST;
+	if (sock->dispatcher != NULL || d->ending) {
+		errno = d->ending ? ESHUTDOWN : EEXIST;
 		return NULL;
 	}
 	lined_timer_init(&sock->timer, d, NULL);
@@ -638,6 +638,7 @@ void socket_free(struct lined_socket *sock)
 
 	if (sock->datagram)
 		udp_free(sock);
+	list_remove(&sock->dirty_link);
 	send_queue_clear(&sock->out, sock->dispatcher != NULL
 					     ? &sock->dispatcher->pool
 					     : &none);

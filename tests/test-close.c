@@ -961,6 +961,60 @@ START_TEST(what_is_opened_at_the_end_is_closed_too)
 }
 END_TEST
 
+struct stubborn {
+	struct lined_dispatcher *dispatcher;
+	unsigned opened, closes, refused;
+};
+
+static void reconnect(struct lined_socket *sock, void *arg,
+		      enum lined_close_reason reason, int error);
+
+static const struct lined_socket_handlers stubborn_handlers = {
+	.handle_close = reconnect,
+};
+
+static void reconnect(struct lined_socket *sock, void *arg,
+		      enum lined_close_reason reason, int error)
+{
+	struct stubborn *stubborn = arg;
+	struct lined_socket *next;
+
+	(void)sock;
+	(void)reason;
+	(void)error;
+	stubborn->closes++;
+	next = support_socket(&stubborn_handlers, stubborn);
+	if (lined_dispatcher_register_socket(stubborn->dispatcher, next) ==
+	    NULL) {
+		ck_assert_int_eq(errno, ESHUTDOWN);
+		stubborn->refused++;
+		lined_socket_set_handlers(next, NULL, NULL);
+		lined_socket_close(next);
+		return;
+	}
+	ck_assert_int_eq(lined_socket_connect(next, "127.0.0.1", 1, 0), 0);
+	/* From the second on: the first is queued to be flushed. */
+	if (stubborn->opened++ > 0)
+		ck_assert_int_eq(lined_socket_send(next, "again\n", 6), 0);
+}
+
+START_TEST(the_end_comes_though_everybody_reconnects)
+{
+	struct stubborn stubborn = {.dispatcher = support_dispatcher()};
+	struct lined_socket *first;
+	int peer;
+
+	first = support_pair(stubborn.dispatcher, &stubborn_handlers, &stubborn,
+			     &peer);
+	lined_socket_send(first, "first\n", 6);
+	lined_dispatcher_free(stubborn.dispatcher);
+	ck_assert_uint_ge(stubborn.opened, 3);
+	ck_assert_uint_eq(stubborn.refused, 1);
+	ck_assert_uint_eq(stubborn.closes, stubborn.opened + 1);
+	close(peer);
+}
+END_TEST
+
 START_TEST(a_socket_taken_out_of_its_group_has_the_defaults)
 {
 	struct ending ending;
@@ -1034,6 +1088,7 @@ static Suite *make_suite(void)
 	tcase = support_case(suite, "dispatcher");
 	tcase_add_test(tcase, the_end_of_the_dispatcher_is_SHUTDOWN_for_all);
 	tcase_add_test(tcase, what_is_opened_at_the_end_is_closed_too);
+	tcase_add_test(tcase, the_end_comes_though_everybody_reconnects);
 	return suite;
 }
 

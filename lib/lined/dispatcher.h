@@ -96,7 +96,8 @@ LINED_API struct lined_dispatcher *lined_dispatcher_new(void);
  * Ends a dispatcher, outside of any turn: every socket still registered is
  * closed with LINED_CLOSE_SHUTDOWN and gets its handle_close; delegates are
  * unregistered, timers forgotten, posted messages handed to their `cancel`.
- * NULL is fine.
+ * What handle_close registers anew is closed as well, up to some rounds: then
+ * it is refused (ESHUTDOWN). NULL is fine.
  */
 LINED_API void lined_dispatcher_free(struct lined_dispatcher *dispatcher);
 
@@ -131,7 +132,7 @@ LINED_API int lined_delegate_set_mode(struct lined_delegate *delegate,
 /*
  * Registers a socket and returns its delegate, which stays the socket's. A
  * connect that was asked for before starts now. NULL with errno: EEXIST where
- * it is registered already (accepted sockets are), else as above.
+ * it is registered already (accepted sockets are), ESHUTDOWN, else as above.
  */
 LINED_API struct lined_delegate *
 lined_dispatcher_register_socket(struct lined_dispatcher *dispatcher,
