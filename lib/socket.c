@@ -51,6 +51,13 @@ static void on_readable(struct lined_delegate *delegate)
 	socket_end_serving(d);
 }
 
+/* Who has ended the write side can write no more. */
+static bool wants_write(const struct lined_socket *sock)
+{
+	return sock->want_write && !sock->closing && !sock->ending &&
+	       !sock->ended;
+}
+
 static void on_writable(struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = of(delegate);
@@ -63,7 +70,7 @@ static void on_writable(struct lined_delegate *delegate)
 		sock->blocked = false;
 		socket_mark_dirty(sock);
 	}
-	if (sock->want_write && !sock->closing && !sock->throttled &&
+	if (wants_write(sock) && socket_is_low(sock) &&
 	    sock->handlers->handle_write != NULL) {
 		socket_begin_serving(sock->dispatcher, sock);
 		sock->handlers->handle_write(sock, sock->arg);
@@ -378,7 +385,7 @@ static unsigned wanted_mode(const struct lined_socket *sock)
 	default:
 		return 0;
 	}
-	if (sock->blocked || (sock->want_write && !sock->closing))
+	if (sock->blocked || wants_write(sock))
 		mode |= LINED_MODE_WRITE;
 	return mode;
 }
@@ -690,6 +697,7 @@ void lined_socket_shutdown_write(struct lined_socket *sock)
 	if (sock->state == LINED_SOCKET_CLOSED || sock->datagram)
 		return;
 	sock->ending = true;
+	socket_update_mode(sock);
 	socket_mark_dirty(sock);
 }
 

@@ -209,6 +209,8 @@ void socket_release_hold(struct lined_socket *sock);
 
 void socket_mark_dirty(struct lined_socket *sock);
 void socket_flush(struct lined_socket *sock);
+/* At or below the low mark. */
+bool socket_is_low(const struct lined_socket *sock);
 
 /* ---- socket_accept.c ---- */
 

@@ -33,6 +33,11 @@ static size_t mark_base(const struct lined_socket *sock)
 	return limit > 0 ? limit : LINED_SEND_QUEUE_DEFAULT;
 }
 
+bool socket_is_low(const struct lined_socket *sock)
+{
+	return lined_socket_queued(sock) <= mark_base(sock) / 8;
+}
+
 /* ---- flushing --------------------------------------------------------- */
 
 static ssize_t write_out(struct lined_socket *sock, size_t *wanted)
@@ -104,7 +109,7 @@ void socket_flush(struct lined_socket *sock)
 		return;
 	if (!sock->blocked && write_queue(sock) < 0)
 		return;
-	release = sock->throttled && sock->out.bytes <= mark_base(sock) / 8;
+	release = sock->throttled && socket_is_low(sock);
 	if (release) {
 		sock->throttled = false;
 		socket_read_on(sock);

@@ -616,6 +616,55 @@ START_TEST(handle_write_comes_while_wanted_and_writeable)
 }
 END_TEST
 
+/* A queue that never rose above its high mark has to be low as well. */
+START_TEST(handle_write_waits_until_the_queue_is_low)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_write = pump_write,
+	};
+	static char chunk[1000];
+	struct send_case c;
+	unsigned writes = 0;
+
+	open_case(&c, QUEUE);
+	lined_socket_set_handlers(c.sock, &handlers, &writes);
+	while (lined_socket_queued(c.sock) <= QUEUE / 8 + sizeof(chunk)) {
+		ck_assert_int_eq(
+			lined_socket_send(c.sock, chunk, sizeof(chunk)), 0);
+		support_run_turns(c.d, 1);
+	}
+	ck_assert(lined_socket_is_writeable(c.sock));
+	lined_socket_want_write(c.sock, true);
+	for (int i = 0; i < 500 && writes == 0; i++) {
+		char sink[500];
+
+		recv(c.peer, sink, sizeof(sink), MSG_DONTWAIT);
+		support_run_turns(c.d, 1);
+	}
+	ck_assert_uint_gt(writes, 0);
+	close_case(&c);
+}
+END_TEST
+
+/* After the write side has ended there is nothing to be asked for. */
+START_TEST(handle_write_ends_with_the_write_side)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_write = pump_write,
+	};
+	struct send_case c;
+	unsigned writes = 0;
+
+	open_case(&c, QUEUE);
+	lined_socket_set_handlers(c.sock, &handlers, &writes);
+	lined_socket_want_write(c.sock, true);
+	lined_socket_shutdown_write(c.sock);
+	ck_assert_uint_le(support_run_for(c.d, 60), 3);
+	ck_assert_uint_eq(writes, 0);
+	close_case(&c);
+}
+END_TEST
+
 /* ---- the end ----------------------------------------------------------- */
 
 START_TEST(flush_error_closes_with_its_errno)
@@ -778,6 +827,8 @@ static Suite *make_suite(void)
 	tcase_add_test(pressure,
 		       peer_that_never_reads_is_not_read_until_it_does);
 	tcase_add_test(pressure, handle_write_comes_while_wanted_and_writeable);
+	tcase_add_test(pressure, handle_write_waits_until_the_queue_is_low);
+	tcase_add_test(pressure, handle_write_ends_with_the_write_side);
 	tcase_add_test(ends, flush_error_closes_with_its_errno);
 	tcase_add_test(ends, closed_socket_takes_no_sends);
 	tcase_add_test(ends, ended_write_side_takes_no_sends);
