@@ -17,6 +17,7 @@
 
 /* A chunk and its allocation's header fill a page. */
 #define CHUNK_ROOM  (4096 - sizeof(struct segment) - 16)
+#define SMALL_ROOM  (128 - sizeof(struct segment) - 16)
 #define CHUNKS_KEPT 64
 #define SHARED_KEPT 1024
 
@@ -54,13 +55,11 @@ static struct segment *segment_new(struct send_pool *pool, size_t room)
 		segment = pool->shared;
 		pool->shared = segment->next;
 		pool->shared_count--;
-	} else if (room > 0 && room <= CHUNK_ROOM && pool->chunks != NULL) {
+	} else if (room == CHUNK_ROOM && pool->chunks != NULL) {
 		segment = pool->chunks;
 		pool->chunks = segment->next;
 		pool->chunk_count--;
 	} else {
-		if (room > 0 && room < CHUNK_ROOM)
-			room = CHUNK_ROOM;
 		segment = malloc(sizeof(*segment) + room);
 		if (segment == NULL)
 			return NULL;
@@ -134,6 +133,20 @@ static void copy_in(struct segment *segment, const struct iovec *pieces,
 	}
 }
 
+/*
+ * Of a new segment: a chunk, for what may follow it. A queue of many small
+ * sends would be mostly room where none may be joined, or where each comes
+ * behind a part of a shared buffer.
+ */
+static size_t room_for(const struct send_queue *queue, size_t total, bool join)
+{
+	size_t room = queue->last != NULL && queue->last->buffer != NULL
+			      ? SMALL_ROOM
+			      : CHUNK_ROOM;
+
+	return join && room > total ? room : total;
+}
+
 int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 		    const struct iovec *pieces, size_t count, size_t total,
 		    bool join)
@@ -146,7 +159,7 @@ int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 	}
 	if (!join || last == NULL || last->buffer != NULL ||
 	    last->room - last->offset - last->len < total) {
-		last = segment_new(pool, total);
+		last = segment_new(pool, room_for(queue, total, join));
 		if (last == NULL)
 			return -1;
 		append(queue, last);

@@ -567,6 +567,56 @@ START_TEST(peer_that_never_reads_is_not_read_until_it_does)
 }
 END_TEST
 
+/* ---- memory ------------------------------------------------------------ */
+
+static size_t resident_kib(void)
+{
+	char text[64];
+	size_t pages;
+	FILE *file = fopen("/proc/self/statm", "r");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_ptr_nonnull(fgets(text, sizeof(text), file));
+	fclose(file);
+	ck_assert_int_eq(sscanf(text, "%*u %zu", &pages), 1);
+	return pages * (size_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+enum { SMALL_SENDS, MIXED_SENDS, SHARED_SENDS, KINDS };
+
+/* A queue of the smallest sends costs a small multiple of its bytes. */
+START_TEST(memory_follows_the_queue_whatever_is_sent)
+{
+	struct lined_buffer *shared = lined_buffer_new("0123456789abcdef", 16);
+	struct send_case c;
+	size_t before;
+
+	for (int overflow = 0; overflow < 3; overflow++) {
+		open_case(&c, 1024 * 1024);
+		lined_socket_set_overflow(c.sock,
+					  (enum lined_overflow)overflow);
+		before = resident_kib();
+		for (size_t i = 0; i < 50000; i++) {
+			int result;
+
+			if (_i == SHARED_SENDS || (_i == MIXED_SENDS && i % 2))
+				result = lined_socket_send_shared(
+					c.sock, shared, i % 2, 14);
+			else
+				result = lined_socket_send(c.sock, "little\n",
+							   7);
+			ck_assert_int_eq(result, 0);
+			if (i == 5000) /* the kernel has had its fill */
+				support_run_turns(c.d, 2);
+		}
+		ck_assert_uint_ge(lined_socket_queued(c.sock), 200000);
+		ck_assert_uint_le(resident_kib() - before, 24 * 1024);
+		close_case(&c);
+	}
+	lined_buffer_unref(shared);
+}
+END_TEST
+
 /* ---- want_write -------------------------------------------------------- */
 
 static void pump_write(struct lined_socket *sock, void *arg)
@@ -826,6 +876,8 @@ static Suite *make_suite(void)
 	tcase_add_test(overflow, send_over_the_limit_is_dropped_alone);
 	tcase_add_test(pressure,
 		       peer_that_never_reads_is_not_read_until_it_does);
+	tcase_add_loop_test(pressure, memory_follows_the_queue_whatever_is_sent,
+			    0, KINDS);
 	tcase_add_test(pressure, handle_write_comes_while_wanted_and_writeable);
 	tcase_add_test(pressure, handle_write_waits_until_the_queue_is_low);
 	tcase_add_test(pressure, handle_write_ends_with_the_write_side);
