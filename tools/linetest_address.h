@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Addresses as lined writes them, tcp://HOST:PORT, udp://HOST:PORT and
+ * unix:///PATH, and free ones on this machine. Numeric hosts and localhost
+ * only: transcripts stay at home.
+ */
+#ifndef LINETEST_ADDRESS_H
+#define LINETEST_ADDRESS_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+struct net_address {
+	struct sockaddr_storage storage;
+	socklen_t len;
+	bool datagram;
+};
+
+/* -1 and a message, to be freed, in *error. */
+int net_address_read(struct net_address *address, const char *url,
+		     char **error);
+
+/* A UNIX stream address; -1/ENAMETOOLONG. */
+int net_address_unix(struct net_address *address, const char *path);
+
+/* A loopback address with a port that nobody listens on now; others may, until
+ * it is used. -1 and errno where there is no such family or no port. */
+int net_address_free(struct net_address *address, int family, int type);
+
+/* As it is read; to be freed. */
+char *net_address_url(const struct net_address *address);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line of linetest(1).
+ */
+#ifndef LINETEST_OPTIONS_H
+#define LINETEST_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct linetest_options {
+	char **files; /* transcripts, as many as: */
+	int file_count;
+	const char *lined;      /* NULL: to be found */
+	const char *module_dir; /* NULL: to be found */
+	bool check;             /* read only */
+	bool fragment;
+	unsigned random_cuts;
+	bool seed_given;
+	uint64_t seed;
+	unsigned workers; /* 0: as the transcript has it, or 1 */
+	uint32_t patience_ms, timeout_ms;
+	bool tap, verbose, keep_going, keep;
+};
+
+enum linetest_result {
+	LINETEST_RUN,
+	LINETEST_SHOWN, /* the help or the version: nothing else is to do */
+	LINETEST_WRONG, /* said on standard error */
+};
+
+enum linetest_result linetest_options_read(struct linetest_options *options,
+					   int argc, char **argv);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The directory and the addresses of a run. The path of a UNIX socket has room
+ * for about a hundred bytes: where TMPDIR is too long for that, /tmp is taken.
+ */
+#include "config.h"
+
+#include "linetest_places.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DIR_LEN_MAX 60
+
+static char *make_dir(char **error)
+{
+	const char *parent = getenv("TMPDIR");
+	char *dir;
+
+	if (parent == NULL || *parent != '/' || strlen(parent) > DIR_LEN_MAX)
+		parent = "/tmp";
+	dir = memory_format("%s/linetest-XXXXXX", parent);
+	if (mkdtemp(dir) != NULL)
+		return dir;
+	*error = memory_format("%s: %s", dir, strerror(errno));
+	free(dir);
+	return NULL;
+}
+
+static int find_address(struct net_address *address,
+			const struct script_place *place, const char *dir)
+{
+	char *path;
+	int result;
+
+	switch (place->transport) {
+	case TRANSPORT_TCP:
+		return net_address_free(address, AF_INET, SOCK_STREAM);
+	case TRANSPORT_TCP6:
+		return net_address_free(address, AF_INET6, SOCK_STREAM);
+	case TRANSPORT_UDP:
+		return net_address_free(address, AF_INET, SOCK_DGRAM);
+	case TRANSPORT_UDP6:
+		return net_address_free(address, AF_INET6, SOCK_DGRAM);
+	default:
+		path = memory_format("%s/%s.sock", dir,
+				     *place->name != '\0' ? place->name : "_");
+		result = net_address_unix(address, path);
+		free(path);
+		return result;
+	}
+}
+
+int places_open(struct places *places, const struct script *script,
+		char **error)
+{
+	size_t i;
+
+	memset(places, 0, sizeof(*places));
+	places->script = script;
+	places->dir = make_dir(error);
+	if (places->dir == NULL)
+		return -1;
+	places->addresses = memory_get((script->place_count + 1) *
+				       sizeof(*places->addresses));
+	for (i = 0; i < script->place_count; i++) {
+		const struct script_place *place = &script->places[i];
+
+		if (find_address(&places->addresses[i], place, places->dir) ==
+		    0)
+			continue;
+		*error = memory_format("no address for {%s:%s}: %s",
+				       transport_names[place->transport],
+				       place->name, strerror(errno));
+		places_close(places, false);
+		return -1;
+	}
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *about, int type,
+		      struct FTW *place)
+{
+	(void)about;
+	(void)type;
+	(void)place;
+	remove(path);
+	return 0;
+}
+
+void places_close(struct places *places, bool keep)
+{
+	if (places->dir != NULL && !keep)
+		nftw(places->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(places->dir);
+	free(places->addresses);
+	memset(places, 0, sizeof(*places));
+}
+
+static void fill_place(const struct places *places, struct bytes *out,
+		       enum transport transport, const char *name,
+		       size_t name_len)
+{
+	size_t found =
+		script_find_place(places->script, transport, name, name_len);
+	char *url;
+
+	if (found == SIZE_MAX)
+		return;
+	url = net_address_url(&places->addresses[found]);
+	bytes_add_text(out, url);
+	free(url);
+}
+
+char *places_fill(const struct places *places, const char *config)
+{
+	struct bytes out = {0};
+	unsigned transport;
+	const char *name;
+	size_t name_len, len;
+
+	while (*config != '\0') {
+		len = script_placeholder(config, &transport, &name, &name_len);
+		if (len == 0)
+			bytes_add_byte(&out, *config++);
+		else if (transport == TRANSPORTS)
+			bytes_add_text(&out, places->dir);
+		else if (transport > TRANSPORTS)
+			bytes_add_text(&out, places->script->here);
+		else
+			fill_place(places, &out, (enum transport)transport,
+				   name, name_len);
+		config += len;
+	}
+	return bytes_take(&out);
+}
