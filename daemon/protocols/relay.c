@@ -167,8 +167,8 @@ static int check(const void *arg, char *error, size_t size)
 
 /* ---- what is sent ------------------------------------------------------- */
 
-static void take_line(struct relay *relay, const char *tag, size_t tag_len,
-		      uint64_t sender, const struct lined_line *line)
+void relay_take_line(struct relay *relay, const char *tag, size_t tag_len,
+		     uint64_t sender, const struct lined_line *line)
 {
 	size_t len = line->len + tag_len;
 
@@ -195,7 +195,7 @@ enum lined_line_status relay_take_lines(struct relay *relay,
 	do {
 		status = lined_socket_read_line(sock, &line);
 		if (status == LINED_LINE_READY)
-			take_line(relay, tag, tag_len, sender, &line);
+			relay_take_line(relay, tag, tag_len, sender, &line);
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
 	relay_feed_publish(relay, sender);
 	return status;
@@ -291,11 +291,12 @@ static void datagram_read(struct lined_socket *sock, void *arg)
 	do {
 		status = lined_socket_read_line(sock, &line);
 		if (status == LINED_LINE_READY)
-			take_line(relay, tag,
-				  relay->options->tag
-					  ? make_tag(sock, tag, sizeof(tag))
-					  : 0,
-				  lined_client_id(sock), &line);
+			relay_take_line(
+				relay, tag,
+				relay->options->tag
+					? make_tag(sock, tag, sizeof(tag))
+					: 0,
+				lined_client_id(sock), &line);
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
 	relay_feed_publish(relay, lined_client_id(sock));
 }
@@ -352,6 +353,7 @@ static void stop(struct lined_service *service)
 	if (relay == NULL)
 		return;
 	relay_upstream_stop(relay);
+	relay_proxy_stop(relay);
 	relay_feed_stop(relay);
 	relay_filter_free(relay->filter);
 	relay_block_fini(&relay->block);

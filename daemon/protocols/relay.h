@@ -132,6 +132,7 @@ struct lined_buffer *relay_message_readdress(struct lined_buffer *buffer,
 /* ---- relay.c ---------------------------------------------------------- */
 
 struct relay_upstream;
+struct relay_pair;
 
 /* An instance. */
 struct relay {
@@ -150,6 +151,7 @@ struct relay {
 	struct relay_hold *hold;
 	struct lined_subscription *upward; /* to the upstream, on its worker */
 	struct relay_upstream *upstream;   /* on the primary worker */
+	struct relay_pair *pairs;          /* proxied clients */
 };
 
 struct relay_client {
@@ -171,6 +173,9 @@ enum lined_line_status relay_take_lines(struct relay *relay,
 					struct lined_socket *sock,
 					const char *tag, size_t tag_len,
 					uint64_t sender);
+/* One line, through the filter to the block, which the caller publishes. */
+void relay_take_line(struct relay *relay, const char *tag, size_t tag_len,
+		     uint64_t sender, const struct lined_line *line);
 /* Reads lines to nowhere, counting them; the same statuses. */
 enum lined_line_status relay_discard_lines(struct relay *relay,
 					   struct lined_socket *sock);
@@ -225,25 +230,90 @@ void relay_hold_publish(struct relay *relay, struct lined_buffer *message,
 struct relay_client *relay_hold_reader(struct relay *relay,
 				       const struct relay_message *message);
 
-/* ---- relay_upstream.c ------------------------------------------------- */
+/* ---- relay_address.c -------------------------------------------------- */
 
 struct relay_address {
 	bool tls;
-	char host[256];
+	char host[256]; /* a name, or an address without brackets */
 	uint16_t port;
+	char text[280]; /* as the config writes it */
 };
 
 /* Reads tcp://HOST:PORT or tls://HOST:PORT; names are allowed. -1, and why. */
 int relay_address_parse(const char *text, struct relay_address *address,
 			char *error, size_t size);
 
+/*
+ * A socket on its way there: within ten seconds handle_connect is called, or
+ * handle_close. It has the service's group and framing, a rest at its end is
+ * dropped. NULL and errno.
+ */
+struct lined_socket *
+relay_address_connect(const struct relay *relay,
+		      const struct relay_address *address,
+		      const struct lined_socket_handlers *handlers, void *arg);
+
+/* To be called first in handle_connect. False: the socket is connected to
+ * itself, as may happen where nobody listens, and is closed. */
+bool relay_address_reached(struct lined_socket *sock);
+
+/* Why a socket was closed, before or after it stood. */
+const char *relay_address_why(const struct relay_address *address,
+			      enum lined_close_reason reason, int error,
+			      bool stood);
+
+/* Logs which upstreams of the options are not served. */
+void relay_address_tell_unserved(const struct relay *relay);
+
+/*
+ * How long to wait before try number `failures` (0 and up) after the last
+ * connection that was any good: exactly min_ms, then twice as long each time
+ * and no longer than max_ms, of which random takes up to a half away.
+ */
+uint64_t relay_address_retry_ms(uint64_t min_ms, uint64_t max_ms,
+				unsigned failures, uint32_t random);
+
+/* ---- relay_link.c ----------------------------------------------------- */
+
+/* A connection to an upstream, or one in the making. */
+struct relay_link {
+	struct relay_upstream *upstream;
+	struct lined_socket *sock; /* NULL: neither */
+	size_t address;            /* which of the upstream's */
+	uint64_t stood_ms;         /* since when */
+	bool stands;
+	bool delivered; /* a line at least */
+};
+
+/* Begins to connect; the link is the handlers' argument. -1 and errno. */
+int relay_link_open(struct relay_link *link, const struct relay *relay,
+		    const struct relay_address *address,
+		    const struct lined_socket_handlers *handlers);
+/* Closes it without a word: none of its handlers is called any more. */
+void relay_link_drop(struct relay_link *link);
+/* It was closed. */
+void relay_link_gone(struct relay_link *link);
+/* Each line with the end that the config has for lines. -1 and errno. */
+int relay_link_send_preamble(const struct relay_link *link,
+			     const struct lined_option_list *preamble);
+/* Sends the lines of a block that there is room for; how many they were. */
+uint32_t relay_link_send(struct relay_link *link,
+			 const struct relay_message *message);
+
+/* ---- relay_upstream.c ------------------------------------------------- */
+
+/* Does nothing but on the primary worker of a service in mode upstream. -1:
+ * cannot, logged. */
 int relay_upstream_start(struct relay *relay);
 void relay_upstream_stop(struct relay *relay);
-/* The addresses or the times may have changed. */
+/* The mode, the addresses or the times may have changed. */
 void relay_upstream_reload(struct relay *relay);
 
 /* ---- relay_proxy.c ---------------------------------------------------- */
 
 void relay_proxy_accept(struct relay *relay, struct lined_socket *client);
+/* The instance ends; no client is left, but what they said may still be on its
+ * way. */
+void relay_proxy_stop(struct relay *relay);
 
 #endif
