@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Addresses of upstreams as text, and the times between tries. Connecting is
+ * seen in tests/behaviour.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "relay.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support.h"
+
+/* ---- reading ------------------------------------------------------------ */
+
+START_TEST(an_address_is_a_host_and_a_port)
+{
+	static const struct {
+		const char *text, *host;
+		unsigned port;
+		bool tls;
+	} good[] = {
+		{"tcp://127.0.0.1:1", "127.0.0.1", 1, false},
+		{"tcp://feed.example.org:65535", "feed.example.org", 65535,
+		 false},
+		{"tls://feed.example.org:443", "feed.example.org", 443, true},
+		{"tcp://localhost:7", "localhost", 7, false},
+		{"tcp://under_score-1:70", "under_score-1", 70, false},
+		{"tcp://1a.2b:70", "1a.2b", 70, false},
+		{"tcp://[::1]:7008", "::1", 7008, false},
+		{"tls://[2001:db8::1]:7008", "2001:db8::1", 7008, true},
+		{"tcp://[fe80::1%eth0.7]:9", "fe80::1%eth0.7", 9, false},
+		{"tcp://[::ffff:192.0.2.1]:9", "::ffff:192.0.2.1", 9, false},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct relay_address address;
+		char error[200] = "";
+
+		ck_assert_msg(relay_address_parse(good[i].text, &address, error,
+						  sizeof(error)) == 0,
+			      "%s", error);
+		ck_assert_str_eq(address.host, good[i].host);
+		ck_assert_uint_eq(address.port, good[i].port);
+		ck_assert_int_eq(address.tls, good[i].tls);
+		ck_assert_str_eq(address.text, good[i].text);
+	}
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_said_with_the_text)
+{
+	static const struct {
+		const char *text, *why;
+	} bad[] = {
+		{"", "it begins with neither tcp:// nor tls://"},
+		{"127.0.0.1:70", "it begins with neither tcp:// nor tls://"},
+		{"udp://h:70", "it begins with neither tcp:// nor tls://"},
+		{"TCP://h:70", "it begins with neither tcp:// nor tls://"},
+		{"unix:///run/x", "it begins with neither tcp:// nor tls://"},
+		{"tcp://", "the port is missing"},
+		{"tcp://host", "the port is missing"},
+		{"tcp://[::1]", "the port is missing"},
+		{"tcp://[::1]7", "the port is missing"},
+		{"tcp://[::1", "the ] is missing"},
+		{"tcp://::1:70", "write IPv6 in brackets: [ADDRESS]:PORT"},
+		{"tcp://h:70:71", "write IPv6 in brackets: [ADDRESS]:PORT"},
+		{"tcp://:70", "the host is missing"},
+		{"tcp://[]:70", "brackets are for IPv6"},
+		{"tcp://[127.0.0.1]:70", "brackets are for IPv6"},
+		{"tcp://[host]:70", "brackets are for IPv6"},
+		{"tcp://[fe80::1%]:70", "brackets are for IPv6"},
+		{"tcp://[fe80::1%a/b]:70", "brackets are for IPv6"},
+		{"tcp://127.1:70", "the host is no IPv4 address"},
+		{"tcp://256.0.0.1:70", "the host is no IPv4 address"},
+		{"tcp://1.2.3.4.5:70", "the host is no IPv4 address"},
+		{"tcp://*:70", "the host is neither a name nor an address"},
+		{"tcp://a b:70", "the host is neither a name nor an address"},
+		{"tcp://u@h:70", "the host is neither a name nor an address"},
+		{"tcp://\xc3\xa9:7",
+		 "the host is neither a name nor an address"},
+		{"tcp://h:", "the port is not 1 to 65535"},
+		{"tcp://h:0", "the port is not 1 to 65535"},
+		{"tcp://h:070", "the port is not 1 to 65535"},
+		{"tcp://h:65536", "the port is not 1 to 65535"},
+		{"tcp://h:123456", "the port is not 1 to 65535"},
+		{"tcp://h:-1", "the port is not 1 to 65535"},
+		{"tcp://h:7/", "the port is not 1 to 65535"},
+		{"tcp://h: 7", "the port is not 1 to 65535"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct relay_address address;
+		char error[200] = "", wanted[200];
+
+		ck_assert_msg(relay_address_parse(bad[i].text, &address, error,
+						  sizeof(error)) < 0,
+			      "%s is taken", bad[i].text);
+		snprintf(wanted, sizeof(wanted), "upstream \"%s\": %s",
+			 bad[i].text, bad[i].why);
+		ck_assert_str_eq(error, wanted);
+	}
+}
+END_TEST
+
+/* Hosts of every length around the longest, in memory of just their size. */
+START_TEST(a_long_host_has_its_limit)
+{
+	size_t len;
+
+	for (len = 250; len < 300; len++) {
+		char *text = malloc(len + sizeof("tcp://:65535"));
+		struct relay_address address;
+		char error[64];
+		int result;
+
+		ck_assert_ptr_nonnull(text);
+		memcpy(text, "tcp://", 6);
+		memset(text + 6, 'h', len);
+		strcpy(text + 6 + len, ":65535");
+		result = relay_address_parse(text, &address, error,
+					     sizeof(error));
+		ck_assert_int_eq(result, len <= 255 ? 0 : -1);
+		if (result == 0)
+			ck_assert_str_eq(address.text, text);
+		free(text);
+	}
+}
+END_TEST
+
+/* ---- trying again ------------------------------------------------------- */
+
+START_TEST(the_first_retry_is_after_just_retry_min)
+{
+	uint32_t random;
+
+	for (random = 0; random < 1000; random++) {
+		ck_assert_uint_eq(
+			relay_address_retry_ms(1000, 60000, 0, random << 22),
+			1000);
+		ck_assert_uint_eq(
+			relay_address_retry_ms(700, 700, 0, random << 22), 700);
+	}
+}
+END_TEST
+
+START_TEST(retries_double_up_to_retry_max)
+{
+	static const struct {
+		unsigned failures;
+		uint64_t least, most;
+	} steps[] = {
+		{1, 1000, 2000},
+		{2, 2000, 4000},
+		{3, 4000, 8000},
+		{4, 8000, 16000},
+		{5, 16000, 32000},
+		{6, 30000, 60000},
+		{7, 30000, 60000},
+		{1000, 30000, 60000},
+		{UINT32_MAX, 30000, 60000},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		uint64_t low = UINT64_MAX, high = 0, random;
+
+		for (random = 0; random <= UINT32_MAX; random += 65521) {
+			uint64_t ms = relay_address_retry_ms(1000, 60000,
+							     steps[i].failures,
+							     (uint32_t)random);
+
+			ck_assert_uint_ge(ms, steps[i].least);
+			ck_assert_uint_le(ms, steps[i].most);
+			low = ms < low ? ms : low;
+			high = ms > high ? ms : high;
+		}
+		/* It is spread, so that not all come back at once. */
+		ck_assert_uint_ge(high - low,
+				  (steps[i].most - steps[i].least) * 9 / 10);
+	}
+}
+END_TEST
+
+START_TEST(retries_stay_within_odd_bounds)
+{
+	static const struct {
+		uint64_t min, max;
+	} bounds[] = {{1, 1},
+		      {1, 86400000},
+		      {5, 6},
+		      {1000, 1500},
+		      {86400000, 86400000}};
+	unsigned failures;
+	size_t i;
+
+	for (i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+		for (failures = 0; failures < 70; failures++) {
+			uint64_t ms = relay_address_retry_ms(
+				bounds[i].min, bounds[i].max, failures,
+				failures * 2654435761u);
+
+			ck_assert_uint_ge(ms, bounds[i].min);
+			ck_assert_uint_le(ms, bounds[i].max);
+		}
+}
+END_TEST
+
+/* ---- why ---------------------------------------------------------------- */
+
+static const char *why(const char *text, enum lined_close_reason reason,
+		       int error, bool stood)
+{
+	struct relay_address address;
+	char unused[100];
+
+	ck_assert_int_eq(
+		relay_address_parse(text, &address, unused, sizeof(unused)), 0);
+	return relay_address_why(&address, reason, error, stood);
+}
+
+START_TEST(a_failure_has_words)
+{
+	ck_assert_str_eq(
+		why("tcp://a.b:1", LINED_CLOSE_ERROR, ECONNREFUSED, false),
+		"Connection refused");
+	/* Of a name this may be that nobody knows it. */
+	ck_assert_str_eq(
+		why("tcp://a.b:1", LINED_CLOSE_ERROR, EHOSTUNREACH, false),
+		"the name is not known, or there is no route to it");
+	ck_assert_str_eq(why("tcp://192.0.2.1:1", LINED_CLOSE_ERROR,
+			     EHOSTUNREACH, false),
+			 "No route to host");
+	ck_assert_str_eq(
+		why("tcp://[::1]:1", LINED_CLOSE_ERROR, EHOSTUNREACH, false),
+		"No route to host");
+	ck_assert_str_eq(
+		why("tcp://a.b:1", LINED_CLOSE_ERROR, EHOSTUNREACH, true),
+		"No route to host");
+	ck_assert_str_eq(why("tcp://a.b:1", LINED_CLOSE_PEER, 0, true),
+			 "closed by the peer");
+	ck_assert_str_eq(
+		why("tcp://a.b:1", LINED_CLOSE_TIMEOUT, ETIMEDOUT, false),
+		"no answer in 10 s");
+	ck_assert_str_eq(
+		why("tcp://a.b:1", LINED_CLOSE_TIMEOUT, ETIMEDOUT, true),
+		"no line within stale-timeout");
+	ck_assert_str_eq(why("tcp://a.b:1", LINED_CLOSE_TOO_LONG, 0, true),
+			 "a line is over line-length");
+	ck_assert_str_eq(why("tcp://a.b:1", LINED_CLOSE_SLOW, ETIMEDOUT, true),
+			 "it takes nothing within send-stall");
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("relay-address");
+	TCase *tcase = tcase_create("relay-address");
+
+	suite_add_tcase(suite, tcase);
+	tcase_add_test(tcase, an_address_is_a_host_and_a_port);
+	tcase_add_test(tcase, what_is_wrong_is_said_with_the_text);
+	tcase_add_test(tcase, a_long_host_has_its_limit);
+	tcase_add_test(tcase, the_first_retry_is_after_just_retry_min);
+	tcase_add_test(tcase, retries_double_up_to_retry_max);
+	tcase_add_test(tcase, retries_stay_within_odd_bounds);
+	tcase_add_test(tcase, a_failure_has_words);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main_once(make_suite);
+}
