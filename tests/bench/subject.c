@@ -19,13 +19,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "bare.h"
 
 #define START_MS 10000
 #define STOP_MS  20000
@@ -115,6 +117,24 @@ int subject_connect(const struct subject *subject)
 	return fd;
 }
 
+static void unix_path(const struct subject *subject, char *path, size_t size)
+{
+	snprintf(path, size, "%s/lined.sock", subject->dir);
+}
+
+int subject_connect_unix(const struct subject *subject)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	unix_path(subject, address.sun_path, sizeof(address.sun_path));
+	if (fd < 0 ||
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		fail("%s: %s: %s", subject->name, address.sun_path,
+		     strerror(errno));
+	return fd;
+}
+
 static int bind_free_port(uint16_t *port)
 {
 	struct sockaddr_in address = loopback(0);
@@ -136,27 +156,31 @@ static void config_path(const struct subject *subject, char *path, size_t size)
 	snprintf(path, size, "%s/lined.conf", subject->dir);
 }
 
-static void write_config(const struct subject *subject)
+static void write_config(const struct subject *subject, unsigned workers,
+			 const char *protocol, const char *limits)
 {
-	char path[96];
+	char path[96], listen[96];
 	FILE *file;
 
 	config_path(subject, path, sizeof(path));
+	unix_path(subject, listen, sizeof(listen));
 	file = fopen(path, "w");
 	if (file == NULL)
 		fail("%s: %s", path, strerror(errno));
 	fprintf(file,
-		"workers = 1\n"
-		"service \"echo\" {\n"
-		"\tprotocol = \"echo\"\n"
-		"\tlisten = { \"tcp://127.0.0.1:%u\" }\n"
+		"workers = %u\n"
+		"service \"%s\" {\n"
+		"\tprotocol = \"%s\"\n"
+		"\tlisten = { \"tcp://127.0.0.1:%u\", "
+		"\"unix://%s\" }\n"
 		"\tlimits {\n"
 		"\t\tclients = 20000\n"
 		"\t\tclients-per-address = 0\n"
 		"\t\tconnect-rate-per-address = 0\n"
+		"\t\t%s\n"
 		"\t}\n"
 		"}\n",
-		subject->port);
+		workers, protocol, protocol, subject->port, listen, limits);
 	if (fclose(file) != 0)
 		fail("%s: %s", path, strerror(errno));
 }
@@ -195,19 +219,27 @@ static void wait_until_served(struct subject *subject)
 	poll(NULL, 0, 50); /* the probe is gone again */
 }
 
-void subject_start_lined(struct subject *subject, const char *path)
+static void prepare(struct subject *subject, const char *name)
+{
+	memset(subject, 0, sizeof(*subject));
+	subject->name = name;
+	strcpy(subject->dir, "/tmp/lined-bench-XXXXXX");
+	if (mkdtemp(subject->dir) == NULL)
+		fail("%s: %s", subject->dir, strerror(errno));
+	close(bind_free_port(&subject->port));
+}
+
+void subject_start_service(struct subject *subject, const char *path,
+			   unsigned workers, const char *protocol,
+			   const char *limits)
 {
 	if (path == NULL)
 		path = getenv("LINED");
 	if (path == NULL)
 		path = "lined";
-	memset(subject, 0, sizeof(*subject));
-	subject->name = "lined";
-	strcpy(subject->dir, "/tmp/lined-bench-XXXXXX");
-	if (mkdtemp(subject->dir) == NULL)
-		fail("%s: %s", subject->dir, strerror(errno));
-	close(bind_free_port(&subject->port));
-	write_config(subject);
+	prepare(subject, "lined");
+	subject->is_lined = true;
+	write_config(subject, workers, protocol, limits);
 	fflush(NULL);
 	subject->pid = fork();
 	if (subject->pid < 0)
@@ -217,73 +249,56 @@ void subject_start_lined(struct subject *subject, const char *path)
 	wait_until_served(subject);
 }
 
-/* ---- the bare loop ---------------------------------------------------- */
-
-static void send_all(int fd, const char *data, ssize_t len)
+void subject_start_lined(struct subject *subject, const char *path)
 {
-	while (len > 0) {
-		ssize_t n = send(fd, data, (size_t)len, MSG_NOSIGNAL);
+	subject_start_service(subject, path, 1, "echo", "");
+}
 
-		if (n < 0 && errno == EAGAIN) {
-			struct pollfd poll_fd = {fd, POLLOUT, 0};
+/* ---- redis ------------------------------------------------------------ */
 
-			poll(&poll_fd, 1, -1);
-			continue;
-		}
-		if (n < 0)
-			return;
-		data += n;
-		len -= n;
+static bool is_installed(const char *program)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "command -v %s >/dev/null 2>&1",
+		 program);
+	return system(command) == 0;
+}
+
+bool subject_start_redis(struct subject *subject)
+{
+	char port[8];
+
+	if (!is_installed("redis-server"))
+		return false;
+	prepare(subject, "redis");
+	snprintf(port, sizeof(port), "%u", subject->port);
+	fflush(NULL);
+	subject->pid = fork();
+	if (subject->pid < 0)
+		fail("fork: %s", strerror(errno));
+	if (subject->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (freopen("/dev/null", "w", stdout) != NULL)
+			execlp("redis-server", "redis-server", "--bind",
+			       "127.0.0.1", "--port", port, "--save", "",
+			       "--appendonly", "no", "--dir", subject->dir,
+			       (char *)NULL);
+		_exit(127);
 	}
+	wait_until_served(subject);
+	return true;
 }
 
-static void watch(int poller, int fd)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+/* ---- the bare loops --------------------------------------------------- */
 
-	if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) < 0)
-		_exit(1);
-}
-
-static noreturn void run_bare(int listener)
-{
-	static char buffer[65536];
-	struct epoll_event events[256];
-	int poller = epoll_create1(0), n, on = 1;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	watch(poller, listener);
-	for (;;) {
-		n = epoll_wait(poller, events, 256, -1);
-		for (int i = 0; i < n; i++) {
-			int fd = events[i].data.fd;
-			ssize_t len;
-
-			if (fd == listener) {
-				fd = accept4(listener, NULL, NULL,
-					     SOCK_NONBLOCK);
-				if (fd < 0)
-					continue;
-				setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
-					   sizeof(on));
-				watch(poller, fd);
-				continue;
-			}
-			len = recv(fd, buffer, sizeof(buffer), 0);
-			if (len > 0)
-				send_all(fd, buffer, len);
-			else if (len == 0 || errno != EAGAIN)
-				close(fd);
-		}
-	}
-}
-
-void subject_start_bare(struct subject *subject)
+static void start_bare(struct subject *subject, const char *name,
+		       void (*run)(int listener))
 {
 	int listener;
 
 	memset(subject, 0, sizeof(*subject));
-	subject->name = "bare epoll";
+	subject->name = name;
 	listener = bind_free_port(&subject->port);
 	if (listen(listener, 4096) < 0)
 		fail("listen: %s", strerror(errno));
@@ -291,21 +306,32 @@ void subject_start_bare(struct subject *subject)
 	subject->pid = fork();
 	if (subject->pid < 0)
 		fail("fork: %s", strerror(errno));
-	if (subject->pid == 0)
-		run_bare(listener);
+	if (subject->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		run(listener);
+	}
 	close(listener);
+}
+
+void subject_start_bare(struct subject *subject)
+{
+	start_bare(subject, "bare epoll", bare_echo);
+}
+
+void subject_start_bare_hub(struct subject *subject)
+{
+	start_bare(subject, "bare epoll", bare_hub);
 }
 
 /* ---- the end ---------------------------------------------------------- */
 
 void subject_stop(struct subject *subject)
 {
-	bool is_lined = subject->dir[0] != '\0';
 	uint64_t start = now_ns();
 	char path[96];
 	int status;
 
-	kill(subject->pid, is_lined ? SIGTERM : SIGKILL);
+	kill(subject->pid, subject->is_lined ? SIGTERM : SIGKILL);
 	while (waitpid(subject->pid, &status, WNOHANG) == 0) {
 		if (now_ns() - start > STOP_MS * UINT64_C(1000000)) {
 			kill(subject->pid, SIGKILL);
@@ -313,11 +339,13 @@ void subject_stop(struct subject *subject)
 		}
 		poll(NULL, 0, 10);
 	}
-	if (!is_lined)
+	if (subject->dir[0] != '\0') {
+		config_path(subject, path, sizeof(path));
+		unlink(path);
+		rmdir(subject->dir);
+	}
+	if (!subject->is_lined)
 		return;
-	config_path(subject, path, sizeof(path));
-	unlink(path);
-	rmdir(subject->dir);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		fail("lined ended with status 0x%x", (unsigned)status);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a benchmark measures: a `lined` with a private config on a free port of
- * 127.0.0.1, or a bare epoll loop that sends back what it read without
- * looking; and the numbers that /proc has about either. Errors end the
- * benchmark with a message.
+ * 127.0.0.1, or beside it a bare epoll loop that sends what it read without
+ * looking, or a redis-server; and the numbers that /proc has about each.
+ * Errors end the benchmark with a message.
  */
 #ifndef SUBJECT_H
 #define SUBJECT_H
@@ -18,6 +18,7 @@ struct subject {
 	pid_t pid;
 	uint16_t port;
 	char dir[64]; /* of the config; empty: none */
+	bool is_lined;
 };
 
 noreturn void fail(const char *format, ...)
@@ -28,7 +29,15 @@ noreturn void fail(const char *format, ...)
  * waits until it serves. LINED_MODULES is its module directory, where set.
  */
 void subject_start_lined(struct subject *subject, const char *path);
+/* The same with another service: its protocol, and further `limits`. */
+void subject_start_service(struct subject *subject, const char *path,
+			   unsigned workers, const char *protocol,
+			   const char *limits);
+/* Sends everything back; or to everybody else. */
 void subject_start_bare(struct subject *subject);
+void subject_start_bare_hub(struct subject *subject);
+/* False where it is not installed. */
+bool subject_start_redis(struct subject *subject);
 
 /* Ends it; fails where lined does not end with 0. */
 void subject_stop(struct subject *subject);
@@ -44,6 +53,8 @@ unsigned subject_fds(const struct subject *subject);
 
 /* A blocking connection to it, without Nagle's delay. */
 int subject_connect(const struct subject *subject);
+/* One by a UNIX socket, of which the kernel buffers little; lined's only. */
+int subject_connect_unix(const struct subject *subject);
 
 /* Raises the limit of descriptors to the hard one; what it is now. */
 unsigned long raise_descriptors(void);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Servers of forty lines that do the least a server can do: what lined is
+ * measured against. They never look at what they read.
+ */
+#ifndef BARE_H
+#define BARE_H
+
+#include <stdnoreturn.h>
+
+/* Sends back what it reads. */
+noreturn void bare_echo(int listener);
+/* Sends what it reads to all other clients. */
+noreturn void bare_hub(int listener);
+
+#endif
