@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "linetest_deadline.h"
 #include "linetest_options.h"
 #include "linetest_player.h"
 #include "linetest_report.h"
@@ -120,7 +121,8 @@ static bool run(struct session *session, const struct script *script,
 	free(about);
 	bytes_fini(&failure);
 	bytes_fini(&log);
-	return passed || session->options->keep_going;
+	return (passed || session->options->keep_going) &&
+	       !deadline_all_are_over();
 }
 
 static bool run_cuts(struct session *session, const struct script *script)
@@ -188,12 +190,32 @@ static enum exit_code run_all(const struct linetest_options *options,
 	};
 	int i;
 
-	for (i = 0; i < options->file_count; i++)
+	for (i = 0; i < options->file_count && !deadline_all_are_over(); i++)
 		run_script(&session, scripts[i]);
 	report_end(&session.report);
 	free(lined);
 	free(modules);
 	return session.report.failed_runs > 0 ? EXIT_FAILED : EXIT_PASSED;
+}
+
+/* Ended from outside it still takes its daemon and its directory along. */
+static void interrupt(int number)
+{
+	(void)number;
+	deadline_end_all();
+}
+
+static void catch_signals(void)
+{
+	static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+	struct sigaction action;
+	size_t i;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = interrupt;
+	sigemptyset(&action.sa_mask);
+	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		sigaction(numbers[i], &action, NULL);
 }
 
 int main(int argc, char **argv)
@@ -219,6 +241,7 @@ int main(int argc, char **argv)
 		fputs(bytes_text(&errors), stderr);
 		code = EXIT_WRONG;
 	} else if (!options.check) {
+		catch_signals();
 		code = run_all(&options, scripts, argv[0]);
 	}
 	for (i = 0; i < options.file_count; i++)

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Deadlines by the dispatcher's timers. The tick is for what the dispatcher
- * does not see: the end of a process.
+ * does not see: the end of a process, a signal.
  */
 #include "config.h"
 
 #include "linetest_deadline.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define TICK_MS 5
+
+static volatile sig_atomic_t all_over;
 
 static void pass(struct lined_timer *timer)
 {
@@ -37,7 +40,7 @@ void deadline_start(struct deadline *deadline, struct lined_dispatcher *d,
 
 bool deadline_turn(struct deadline *deadline)
 {
-	if (deadline->passed)
+	if (deadline->passed || all_over)
 		return false;
 	if (lined_dispatcher_poll(deadline->timer.dispatcher, -1) < 0) {
 		perror("linetest: poll");
@@ -52,12 +55,12 @@ void deadline_stop(struct deadline *deadline)
 	lined_timer_stop(&deadline->tick);
 }
 
-void deadline_sleep(struct lined_dispatcher *d, uint32_t ms)
+void deadline_end_all(void)
 {
-	struct deadline deadline;
+	all_over = 1;
+}
 
-	deadline_start(&deadline, d, ms);
-	while (deadline_turn(&deadline))
-		;
-	deadline_stop(&deadline);
+bool deadline_all_are_over(void)
+{
+	return all_over != 0;
 }

@@ -32,7 +32,9 @@ bool deadline_turn(struct deadline *deadline);
 
 void deadline_stop(struct deadline *deadline);
 
-/* Turns for so long. */
-void deadline_sleep(struct lined_dispatcher *d, uint32_t ms);
+/* Every wait is over, those to come as well: linetest is to end. For a signal's
+ * handler. */
+void deadline_end_all(void);
+bool deadline_all_are_over(void);
 
 #endif

@@ -324,8 +324,9 @@ static void parse_row(struct parser *parser)
 	/* Statements are cut into words; the row is needed as it was. */
 	at = row = memory_copy(row, strlen(row));
 	word = parse_word(&at);
-	if (strcmp(word, "...") == 0 && no_word(parser, at, "...")) {
-		parse_skip_all(parser);
+	if (strcmp(word, "...") == 0) {
+		if (no_word(parser, at, "..."))
+			parse_skip_all(parser);
 	} else if (*word == '!' && (word[1] == '\0')) {
 		parse_silence(parser, STEP_NO_ACTOR, at);
 	} else {

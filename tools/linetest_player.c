@@ -12,23 +12,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "linetest_diagnosis.h"
-#include "linetest_match.h"
 #include "linetest_player_priv.h"
-
-/* Ports are looked for without holding them: somebody else may be faster. */
-#define START_TRIES 5
 
 /* How long the daemon may take to end the connections at the end. A client
  * that left a line unfinished has it wait for the rest. */
 #define LEAVE_MS 500
 
-/* For a cut to be seen, the daemon must have read what stands before it. */
-#define PACE_STEP_NS 20000
-#define PACE_STEPS   250
+/* For the log, which is written behind, and what else is coming. */
+#define LOOK_MS 50
+
+/* Should linetest itself stand still, it ends so long after its timeout. */
+#define ALARM_S 60
 
 bool player_fail(struct player *player, const struct step *step,
 		 const char *format, ...)
@@ -55,9 +52,8 @@ static bool has_died(struct player *player)
 
 bool player_turn(struct player *player, struct deadline *deadline)
 {
-	if (player->run.passed || has_died(player))
-		return false;
-	return deadline_turn(deadline);
+	return !player->run.passed && !has_died(player) &&
+	       deadline_turn(deadline);
 }
 
 char *player_excuse(struct player *player, const struct actor *actor)
@@ -75,300 +71,13 @@ char *player_excuse(struct player *player, const struct actor *actor)
 				     strerror(actor->error));
 	if (actor != NULL && actor_is_over(actor))
 		return memory_format("the connection has ended");
+	if (deadline_all_are_over())
+		return memory_format("interrupted");
 	if (player->run.passed)
 		return memory_format("the time for all of it is over (%g s)",
 				     player->settings->timeout_ms / 1000.0);
 	return memory_format("nothing more came within %g s",
 			     player->patience_ms / 1000.0);
-}
-
-/* ---- the daemon -------------------------------------------------------------
- */
-
-/* The config's first line, with the number of workers where it has none of
- * its own: on the same line, so that the others keep their numbers. */
-static int write_config(struct player *player, const char *text)
-{
-	char *path = memory_format("%s/lined.conf", player->places.dir);
-	FILE *file = fopen(path, "we");
-	int result = -1;
-
-	free(player->config);
-	player->config = places_fill(&player->places, text);
-	if (file != NULL) {
-		if (player->settings->workers > 0)
-			fprintf(file, "workers = %u ",
-				player->settings->workers);
-		fputs(player->config, file);
-		result = ferror(file) ? -1 : 0;
-		if (fclose(file) != 0)
-			result = -1;
-	}
-	free(path);
-	return result;
-}
-
-static bool is_address_taken(const struct subject *subject, size_t from)
-{
-	size_t i;
-
-	for (i = from; i < subject->log_count; i++)
-		if (strstr(subject->log[i], strerror(EADDRINUSE)) != NULL)
-			return true;
-	return false;
-}
-
-static bool listens(const struct player *player)
-{
-	size_t i;
-
-	for (i = 0; i < player->script->actor_count; i++)
-		if (player->actors[i].listener != NULL)
-			return true;
-	return false;
-}
-
-/* Other addresses than before; not when one of them is known already. */
-static bool move_on(struct player *player, size_t from, unsigned try)
-{
-	struct places other;
-	char *error;
-
-	if (try == START_TRIES || listens(player) ||
-	    !is_address_taken(&player->subject, from))
-		return false;
-	if (places_open(&other, player->script, &error) < 0) {
-		free(error);
-		return false;
-	}
-	places_close(&player->places, false);
-	player->places = other;
-	return true;
-}
-
-static int start_once(struct player *player, char **error)
-{
-	char *path;
-	int result;
-
-	if (write_config(player, player->script->config) < 0) {
-		*error = memory_format("%s/lined.conf: %s", player->places.dir,
-				       strerror(errno));
-		return -1;
-	}
-	path = memory_format("%s/lined.conf", player->places.dir);
-	result = subject_start(&player->subject, &player->settings->subject,
-			       path, player->patience_ms, error);
-	free(path);
-	return result;
-}
-
-static bool start(struct player *player)
-{
-	unsigned try = 1;
-	char *error = NULL;
-	size_t from;
-
-	if (player->subject.pid != 0 &&
-	    subject_wait(&player->subject, player->patience_ms, &error) < 0)
-		goto fail;
-	for (;;) {
-		from = player->subject.log_count;
-		player->is_stopping = false;
-		if (start_once(player, &error) == 0)
-			return true;
-		if (!move_on(player, from, try++))
-			goto fail;
-		free(error);
-		subject_fini(&player->subject);
-		subject_init(&player->subject, player->dispatcher);
-	}
-fail:
-	player_fail(player, player->step, "%s", error);
-	if (player->config != NULL)
-		diagnosis_config(player->failure, player->config);
-	free(error);
-	return false;
-}
-
-static bool reload(struct player *player, const struct step *step)
-{
-	char *error;
-
-	if (step->config != NULL && write_config(player, step->config) < 0)
-		return player_fail(player, step, "lined.conf: %s",
-				   strerror(errno));
-	if (subject_reload(&player->subject, player->patience_ms, &error) == 0)
-		return true;
-	player_fail(player, step, "%s", error);
-	if (player->config != NULL)
-		diagnosis_config(player->failure, player->config);
-	free(error);
-	return false;
-}
-
-/* ---- saying -----------------------------------------------------------------
- */
-
-static void nap(void)
-{
-	static const struct timespec step = {.tv_nsec = PACE_STEP_NS};
-
-	nanosleep(&step, NULL);
-}
-
-/*
- * Gives the daemon time to read what was written. On a UNIX socket the system
- * says when it has; elsewhere it says only that it has arrived. False where
- * the daemon does not read: then it is not waited for again.
- */
-static bool pace(const struct actor *actor)
-{
-	int left = 1;
-	unsigned i;
-
-	for (i = 0; i < PACE_STEPS && actor->sock != NULL; i++) {
-		nap();
-		if (ioctl(lined_socket_fd(actor->sock), TIOCOUTQ, &left) < 0 ||
-		    left == 0)
-			return true;
-	}
-	return false;
-}
-
-static void flush(struct player *player, struct actor *actor)
-{
-	struct bytes *pending = &actor->pending;
-	size_t at = 0, size;
-	bool paced = true;
-
-	if (actor->is_datagram && pending->len > 0) {
-		actor_write(actor, pending->data, pending->len);
-		at = pending->len;
-	}
-	while (at < pending->len) {
-		size = cut_next(&player->cut, pending->data + at,
-				pending->len - at);
-		actor_write(actor, pending->data + at, size);
-		at += size;
-		if (player->cut.mode != CUT_WHOLE &&
-		    player->cut.mode != CUT_JOINED && paced)
-			paced = pace(actor);
-	}
-	bytes_clear(pending);
-}
-
-static bool send_text(struct player *player, struct actor *actor,
-		      const struct step *step)
-{
-	const struct step *next = step + 1;
-	const struct script *script = player->script;
-	bool crlf = step->end == LINE_END_CRLF ||
-		    (step->end == LINE_END_ANY &&
-		     player->cut.mode == CUT_SPLIT && !actor->is_datagram);
-
-	template_expand(&step->text, &player->captures, &actor->pending);
-	if (step->kind == STEP_SEND)
-		bytes_add_text(&actor->pending, crlf ? "\r\n" : "\n");
-	if (next < script->steps + script->step_count &&
-	    next->actor == step->actor &&
-	    (next->kind == STEP_SEND || next->kind == STEP_SEND_RAW) &&
-	    !actor->is_datagram && cut_joins(&player->cut))
-		return true;
-	flush(player, actor);
-	return true;
-}
-
-/* ---- connecting and closing
- * --------------------------------------------------- */
-
-static bool connect_actor(struct player *player, struct actor *actor,
-			  const struct step *step)
-{
-	struct net_address address;
-	struct deadline deadline;
-	char *error = NULL;
-
-	if (step->address == NULL) {
-		address = player->places.addresses[step->place];
-	} else if (net_address_read(&address, step->address, &error) < 0) {
-		player_fail(player, step, "%s", error);
-		free(error);
-		return false;
-	}
-	deadline_start(&deadline, player->dispatcher, player->patience_ms);
-	do {
-		actor_connect(actor, &address);
-		while (!actor->connected && !actor->failed &&
-		       player_turn(player, &deadline))
-			;
-		/* A UNIX socket whose backlog is full does not wait. */
-	} while (!actor->connected && actor->error == EAGAIN &&
-		 player_turn(player, &deadline));
-	deadline_stop(&deadline);
-	if (actor->connected)
-		return true;
-	error = player_excuse(player, actor);
-	player_fail(player, step, "%s could not connect: %s", actor->name,
-		    error);
-	free(error);
-	return false;
-}
-
-static bool listen_actor(struct player *player, struct actor *actor,
-			 const struct step *step)
-{
-	const struct net_address *address =
-		&player->places.addresses[step->place];
-	char *url;
-
-	if (actor_listen(actor, address) == 0)
-		return true;
-	url = net_address_url(address);
-	player_fail(player, step, "%s could not listen on %s: %s", actor->name,
-		    url, strerror(errno));
-	free(url);
-	return false;
-}
-
-static bool accept_actor(struct player *player, struct actor *actor,
-			 const struct step *step)
-{
-	struct deadline deadline;
-	bool accepted;
-	char *excuse;
-
-	deadline_start(&deadline, player->dispatcher, player->patience_ms);
-	do
-		accepted = actor_accept(actor);
-	while (!accepted && player_turn(player, &deadline));
-	deadline_stop(&deadline);
-	if (accepted && actor->connected)
-		return true;
-	excuse = player_excuse(player, NULL);
-	player_fail(player, step, "nobody came to %s: %s", actor->name, excuse);
-	free(excuse);
-	return false;
-}
-
-/* What it said last is on its way before it goes. */
-static bool close_actor(struct player *player, struct actor *actor,
-			const struct step *step)
-{
-	struct deadline deadline;
-
-	if (!expect_nothing_left(player, actor, step))
-		return false;
-	deadline_start(&deadline, player->dispatcher, player->patience_ms);
-	while (actor->sock != NULL && lined_socket_queued(actor->sock) > 0 &&
-	       player_turn(player, &deadline))
-		;
-	deadline_stop(&deadline);
-	if (step->kind == STEP_RESET)
-		actor_reset(actor);
-	else
-		actor_close(actor);
-	return true;
 }
 
 /* ---- steps
@@ -389,13 +98,13 @@ static bool daemon_step(struct player *player, const struct step *step)
 {
 	switch (step->kind) {
 	case STEP_START:
-		return start(player);
+		return serve_start(player);
 	case STEP_STOP:
 		player->is_stopping = true;
 		subject_stop(&player->subject);
 		return true;
 	case STEP_RELOAD:
-		return reload(player, step);
+		return serve_reload(player, step);
 	case STEP_LOG:
 		return expect_log(player, step);
 	case STEP_SILENCE:
@@ -410,10 +119,10 @@ static bool actor_step(struct player *player, struct actor *actor,
 {
 	switch (step->kind) {
 	case STEP_CONNECT:
-		return connect_actor(player, actor, step);
+		return act_connect(player, actor, step);
 	case STEP_SEND:
 	case STEP_SEND_RAW:
-		return send_text(player, actor, step);
+		return act_send(player, actor, step);
 	case STEP_LINE:
 		return expect_lines(player, actor, step, count);
 	case STEP_RAW:
@@ -430,15 +139,15 @@ static bool actor_step(struct player *player, struct actor *actor,
 		actor_half_close(actor);
 		return true;
 	case STEP_LISTEN:
-		return listen_actor(player, actor, step);
+		return act_listen(player, actor, step);
 	case STEP_ACCEPT:
-		return accept_actor(player, actor, step);
+		return act_accept(player, actor, step);
 	case STEP_DEAF:
 		actor_deaf(actor);
 		lined_dispatcher_poll(player->dispatcher, 0);
 		return true;
 	default:
-		return close_actor(player, actor, step);
+		return act_close(player, actor, step);
 	}
 }
 
@@ -454,6 +163,15 @@ static size_t count_together(const struct script *script, size_t first)
 		       steps[end].actor == steps[first].actor)
 			end++;
 	return end - first;
+}
+
+static bool out_of_time(struct player *player, const struct step *step)
+{
+	char *excuse = player_excuse(player, NULL);
+
+	player_fail(player, step, "%s", excuse);
+	free(excuse);
+	return false;
 }
 
 static bool play_steps(struct player *player)
@@ -473,12 +191,8 @@ static bool play_steps(struct player *player)
 					    &player->actors[step->actor], step,
 					    count);
 		at += count;
-		if (good && player->run.passed)
-			good = player_fail(player, step,
-					   "the time for all of it is over "
-					   "(%g s)",
-					   player->settings->timeout_ms /
-						   1000.0);
+		if (good && (player->run.passed || deadline_all_are_over()))
+			good = out_of_time(player, step);
 	}
 	return good;
 }
@@ -540,10 +254,22 @@ static bool play_end(struct player *player)
 	return good;
 }
 
+/* What is on its way still belongs to the picture. */
+static void look_around(struct player *player)
+{
+	struct deadline deadline;
+
+	deadline_start(&deadline, player->dispatcher, LOOK_MS);
+	while (deadline_turn(&deadline))
+		;
+	deadline_stop(&deadline);
+}
+
 static void tell_all(struct player *player)
 {
 	size_t i;
 
+	look_around(player);
 	for (i = 0; i < player->script->actor_count; i++)
 		diagnosis_actor(player->failure, &player->actors[i]);
 	diagnosis_log(player->failure, &player->subject);
@@ -616,6 +342,7 @@ bool player_run(const struct script *script,
 		return false;
 	}
 	player_init(&player);
+	alarm(settings->timeout_ms / 1000 + ALARM_S);
 	good = play_steps(&player);
 	if (good)
 		good = play_end(&player);
@@ -623,5 +350,6 @@ bool player_run(const struct script *script,
 		tell_all(&player);
 	copy_log(&player.subject, log);
 	player_fini(&player);
+	alarm(0);
 	return good;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a run, shared by linetest_player.c (the run and its steps) and
- * linetest_expect.c (what a client is to see). Not for anyone else.
+ * The inside of a run, shared by linetest_player.c (the order of things),
+ * linetest_serve.c (the daemon's steps), linetest_act.c (what clients do) and
+ * linetest_expect.c (what they are to see). Not for anyone else.
  */
 #ifndef LINETEST_PLAYER_PRIV_H
 #define LINETEST_PLAYER_PRIV_H
@@ -42,6 +43,24 @@ char *player_excuse(struct player *player, const struct actor *actor);
 /* Begins the text of a failure, at a step; always false. */
 bool player_fail(struct player *player, const struct step *step,
 		 const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Starts the daemon, on other addresses where somebody was faster. */
+bool serve_start(struct player *player);
+bool serve_reload(struct player *player, const struct step *step);
+
+/* What actors do; each is false where it could not. */
+bool act_connect(struct player *player, struct actor *actor,
+		 const struct step *step);
+bool act_listen(struct player *player, struct actor *actor,
+		const struct step *step);
+bool act_accept(struct player *player, struct actor *actor,
+		const struct step *step);
+/* STEP_CLOSE, STEP_RESET. */
+bool act_close(struct player *player, struct actor *actor,
+	       const struct step *step);
+/* It waits for the next step where that is of the same write. */
+bool act_send(struct player *player, struct actor *actor,
+	      const struct step *step);
 
 /*
  * The expecting steps: each waits until what is expected has come, and moves

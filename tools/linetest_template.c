@@ -287,7 +287,7 @@ void template_show(const struct template *template,
 			bytes_add(&known, capture->value, capture->len);
 			continue;
 		}
-		text_show(out, bytes_text(&known), known.len);
+		text_show_part(out, bytes_text(&known), known.len);
 		bytes_clear(&known);
 		bytes_add_format(out, part->text != NULL ? "{%s:%s}" : "{%s}",
 				 part->name, part->text);

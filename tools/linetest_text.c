@@ -125,19 +125,13 @@ static bool opens(const char *data, size_t len)
 		data[1] == '\\' || (unsigned char)data[1] >= 0x80);
 }
 
-void text_show(struct bytes *out, const char *data, size_t len)
+void text_show_part(struct bytes *out, const char *data, size_t len)
 {
-	size_t i = 0, size, kept = len;
+	size_t i = 0, size;
 
-	if (len == 3 && memcmp(data, "...", 3) == 0) {
-		bytes_add_text(out, "\\...");
-		return;
-	}
-	while (kept > 0 && data[kept - 1] == ' ')
-		kept--;
 	while (i < len) {
 		size = text_character(data + i, len - i);
-		if (size == 0 || (i + 1 == len && kept < len)) {
+		if (size == 0) {
 			show_byte(out, data[i++]);
 			continue;
 		}
@@ -145,5 +139,17 @@ void text_show(struct bytes *out, const char *data, size_t len)
 			bytes_add_byte(out, '\\');
 		bytes_add(out, data + i, size);
 		i += size;
+	}
+}
+
+void text_show(struct bytes *out, const char *data, size_t len)
+{
+	if (len == 3 && memcmp(data, "...", 3) == 0) {
+		bytes_add_text(out, "\\...");
+	} else if (len > 0 && data[len - 1] == ' ') {
+		text_show_part(out, data, len - 1);
+		show_byte(out, ' ');
+	} else {
+		text_show_part(out, data, len);
 	}
 }

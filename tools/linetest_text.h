@@ -25,6 +25,9 @@ int text_read_escape(const char **at, const char *end);
  */
 void text_show(struct bytes *out, const char *data, size_t len);
 
+/* The same for what more text follows on. */
+void text_show_part(struct bytes *out, const char *data, size_t len);
+
 /* The length of the good UTF-8 character at data, of at most len bytes, that
  * may be shown as it is; 0 where there is none. */
 size_t text_character(const char *data, size_t len);
