@@ -79,15 +79,16 @@ struct lined_socket {
 	uint32_t resume_at;  /* a rested listener or a slowed reader goes on */
 	uint32_t end_at;     /* a close after flush gives up */
 
-	uint32_t dropped; /* sends, by the overflow policy */
-	uint16_t budget;  /* lines left in this call of handle_read */
-	int16_t error;    /* of reading, or that it was closed with */
-	uint8_t state;    /* enum lined_socket_state */
-	uint8_t reason;   /* enum lined_close_reason */
-	uint8_t overflow; /* enum lined_overflow */
-	uint8_t missed;   /* enum deadline: which one closed it */
-	uint8_t withheld; /* reasons of socket_hold() */
-	char held;        /* the byte that a NUL stands on, while `holds` */
+	uint32_t dropped;   /* sends, by the overflow policy */
+	uint16_t budget;    /* lines left in this call of handle_read */
+	int16_t error;      /* of reading, or that it was closed with */
+	int16_t send_error; /* what is left to be read is read first */
+	uint8_t state;      /* enum lined_socket_state */
+	uint8_t reason;     /* enum lined_close_reason */
+	uint8_t overflow;   /* enum lined_overflow */
+	uint8_t missed;     /* enum deadline: which one closed it */
+	uint8_t withheld;   /* reasons of socket_hold() */
+	char held;          /* the byte that a NUL stands on, while `holds` */
 
 	bool datagram : 1;
 	bool in_read : 1;    /* handle_read is running */

@@ -84,8 +84,9 @@ static void discard(struct lined_socket *sock)
 /* The stream is over and the reader knows. */
 static void finish_reading(struct lined_socket *sock)
 {
-	if (sock->error != 0)
-		socket_end(sock, LINED_CLOSE_ERROR, sock->error);
+	if (sock->error != 0 || sock->send_error != 0)
+		socket_end(sock, LINED_CLOSE_ERROR,
+			   sock->error != 0 ? sock->error : sock->send_error);
 	else if (!sock->half_close)
 		lined_socket_close_after_flush(sock, LINED_CLOSE_PEER, 0);
 	else if (sock->ended)

@@ -65,7 +65,26 @@ static void note_progress(struct lined_socket *sock, size_t bytes)
 	sock->active_at = sock->stalled_at = socket_now(sock);
 }
 
-/* Writes until the queue is empty or the kernel takes no more. -1: ended. */
+/*
+ * A peer that is gone has perhaps left us something to read: that is served
+ * first, by who is reading, and the end is met there.
+ */
+static void send_failed(struct lined_socket *sock, int error)
+{
+	sock->blocked = sock->throttled = false;
+	if ((error != EPIPE && error != ECONNRESET) || sock->told_end ||
+	    !socket_may_read(sock)) {
+		socket_end(sock, LINED_CLOSE_ERROR, error);
+		return;
+	}
+	send_queue_clear(&sock->out, &sock->dispatcher->pool);
+	sock->send_error = (int16_t)error;
+	sock->ended = true;
+	socket_read_on(sock);
+}
+
+/* Writes until the queue is empty or the kernel takes no more. -1: it never
+ * will again. */
 static int write_queue(struct lined_socket *sock)
 {
 	size_t wanted;
@@ -77,7 +96,7 @@ static int write_queue(struct lined_socket *sock)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-			socket_end(sock, LINED_CLOSE_ERROR, errno);
+			send_failed(sock, errno);
 			return -1;
 		}
 		if (n > 0)

@@ -737,6 +737,47 @@ START_TEST(flush_error_closes_with_its_errno)
 }
 END_TEST
 
+/* Who says something and goes, reading nothing, is heard to the end, though
+ * the answer to its first line fails. */
+START_TEST(lines_before_a_failed_send_are_served)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct recorder recorder = {.quiet = true, .echo = true};
+	struct lined_socket *sock;
+	char text[8192];
+	size_t bytes = 0;
+	ssize_t n = 0;
+	int fds[2];
+
+	for (size_t i = 0; i < sizeof(text); i += 8)
+		memcpy(text + i, "0123456\n", 8);
+
+	if (_i == 0)
+		support_tcp_fds(fds);
+	else
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	sock = support_socket(&recorder_handlers, &recorder);
+	ck_assert_int_eq(
+		lined_socket_wrap(sock, fds[0], LINED_SOCKET_CONNECTED), 0);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, sock));
+	while (n >= 0 && bytes < 60000) {
+		n = send(fds[1], text + bytes % 8, sizeof(text) - bytes % 8,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+		bytes += n > 0 ? (size_t)n : 0;
+	}
+	/* Some are read by now, and answered. */
+	if (_i == 0)
+		support_run_turns(d, 1);
+	close(fds[1]);
+	support_run_until_count(d, &recorder.closes, 1);
+	ck_assert_uint_eq(recorder.lines, bytes / 8);
+	ck_assert_int_eq(recorder.reason, LINED_CLOSE_ERROR);
+	ck_assert(recorder.error == ECONNRESET || recorder.error == EPIPE);
+	lined_dispatcher_free(d);
+	recorder_fini(&recorder);
+}
+END_TEST
+
 START_TEST(closed_socket_takes_no_sends)
 {
 	struct lined_buffer *buffer = lined_buffer_new("x", 1);
@@ -882,6 +923,7 @@ static Suite *make_suite(void)
 	tcase_add_test(pressure, handle_write_waits_until_the_queue_is_low);
 	tcase_add_test(pressure, handle_write_ends_with_the_write_side);
 	tcase_add_test(ends, flush_error_closes_with_its_errno);
+	tcase_add_loop_test(ends, lines_before_a_failed_send_are_served, 0, 2);
 	tcase_add_test(ends, closed_socket_takes_no_sends);
 	tcase_add_test(ends, ended_write_side_takes_no_sends);
 	tcase_add_test(ends, sends_in_handle_close_reach_the_others);
