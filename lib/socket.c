@@ -706,25 +706,27 @@ void lined_socket_allow_half_close(struct lined_socket *sock, bool allow)
 	sock->half_close = allow;
 }
 
-static bool is_peer_sending(const struct lined_socket *sock)
+/* The peer still sends, or has not got all and may do so meanwhile. */
+static bool may_be_reset(const struct lined_socket *sock)
 {
-	int unread = 0;
+	int fd = sock->delegate.fd, unread = 0, unsent = 0;
 
 	if (sock->eof)
 		return false;
 	if (sock->reason == LINED_CLOSE_TOO_LONG)
 		return true;
-	return ioctl(sock->delegate.fd, FIONREAD, &unread) == 0 && unread > 0;
+	return (ioctl(fd, FIONREAD, &unread) == 0 && unread > 0) ||
+	       (ioctl(fd, TIOCOUTQ, &unsent) == 0 && unsent > 0);
 }
 
 /*
- * All is flushed. Closing a socket with input unread makes the system send a
- * reset, which may destroy at the peer what we have just sent: so the write
- * side ends first and the input is discarded for a while.
+ * All is flushed. Closing a socket with input unread, or that gets some later,
+ * makes the system send a reset, which destroys what is still on its way: so
+ * the write side ends first and the input is discarded for a while.
  */
 static void finish_closing(struct lined_socket *sock)
 {
-	if (!is_peer_sending(sock) ||
+	if (!may_be_reset(sock) ||
 	    (!sock->ended && shutdown(sock->delegate.fd, SHUT_WR) < 0)) {
 		socket_end(sock, sock->reason, sock->error);
 		return;

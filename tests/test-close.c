@@ -686,6 +686,40 @@ START_TEST(the_last_answer_arrives_though_the_peer_still_sends)
 }
 END_TEST
 
+/* All has been flushed, and nothing waits to be read: but the peer, which has
+ * not got it all, says something more a moment later. */
+START_TEST(the_last_answer_arrives_though_the_peer_sends_again)
+{
+	static char answer[1024 * 1024];
+	struct ending ending;
+	size_t got = 0;
+	ssize_t n;
+
+	ending_begin(&ending);
+	lined_socket_send(ending.sock, answer, sizeof(answer));
+	lined_socket_close_after_flush(ending.sock, LINED_CLOSE_LIMIT, 0);
+	while (ending.closes == 0 && lined_socket_queued(ending.sock) > 0) {
+		lined_dispatcher_poll(ending.dispatcher, 0);
+		n = recv(ending.peer, answer, 4096, MSG_DONTWAIT);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	support_run_turns(ending.dispatcher, 3);
+	support_puts(ending.peer, "and another thing\n");
+	support_run_turns(ending.dispatcher, 3);
+	while (got < sizeof(answer)) {
+		n = recv(ending.peer, answer, sizeof(answer), 0);
+		ck_assert_msg(n > 0, "after %zu bytes: %s", got,
+			      n == 0 ? "the end" : strerror(errno));
+		got += (size_t)n;
+	}
+	support_expect_eof(ending.dispatcher, ending.peer);
+	close(ending.peer);
+	ending.peer = -1;
+	ending_wait(&ending);
+	ending_finish(&ending, LINED_CLOSE_LIMIT, 0);
+}
+END_TEST
+
 /* And one that never stops does not hold us longer than two seconds. */
 START_TEST(lingering_ends_by_itself)
 {
@@ -1064,6 +1098,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_close_cuts_a_close_after_flush_short);
 	tcase_add_test(tcase,
 		       the_last_answer_arrives_though_the_peer_still_sends);
+	tcase_add_test(tcase,
+		       the_last_answer_arrives_though_the_peer_sends_again);
 	tcase_add_test(tcase, lingering_ends_by_itself);
 	tcase_add_test(tcase, a_socket_taken_out_of_its_group_has_the_defaults);
 	tcase_add_loop_test(tcase, every_reason_has_its_text, 0,

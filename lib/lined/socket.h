@@ -247,9 +247,9 @@ LINED_API void lined_socket_close_for(struct lined_socket *sock,
 
 /*
  * Reads no more, flushes what is queued, then closes for the reason; after
- * timeout_ms (0: 30 s) it drops the rest. A peer that was still sending has
- * its input discarded for up to two seconds, so that a reset does not
- * overtake the last answer.
+ * timeout_ms (0: 30 s) it drops the rest. A peer that was still sending, or has
+ * not got all yet, has its input discarded until it closes, for up to two
+ * seconds, so that no reset overtakes the last answer.
  */
 LINED_API void lined_socket_close_after_flush(struct lined_socket *sock,
 					      enum lined_close_reason reason,
