@@ -706,17 +706,35 @@ void lined_socket_allow_half_close(struct lined_socket *sock, bool allow)
 	sock->half_close = allow;
 }
 
+static bool is_unread(int fd)
+{
+	int bytes = 0;
+
+	return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+/* A reset would destroy what we have sent: not all of it has arrived. Over UNIX
+ * sockets all has. */
+static bool is_under_way(int fd)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+	int bytes = 0;
+
+	return ioctl(fd, TIOCOUTQ, &bytes) == 0 && bytes > 0 &&
+	       getsockname(fd, (struct sockaddr *)&own, &len) == 0 &&
+	       own.ss_family != AF_UNIX;
+}
+
 /* The peer still sends, or has not got all and may do so meanwhile. */
 static bool may_be_reset(const struct lined_socket *sock)
 {
-	int fd = sock->delegate.fd, unread = 0, unsent = 0;
+	int fd = sock->delegate.fd;
 
 	if (sock->eof)
 		return false;
-	if (sock->reason == LINED_CLOSE_TOO_LONG)
-		return true;
-	return (ioctl(fd, FIONREAD, &unread) == 0 && unread > 0) ||
-	       (ioctl(fd, TIOCOUTQ, &unsent) == 0 && unsent > 0);
+	return sock->reason == LINED_CLOSE_TOO_LONG || is_unread(fd) ||
+	       is_under_way(fd);
 }
 
 /*
@@ -810,13 +828,12 @@ bool lined_socket_is_datagram(const struct lined_socket *sock)
 
 bool lined_socket_is_quiet(const struct lined_socket *sock)
 {
-	int unread = 0;
+	int fd = sock->delegate.fd;
 
 	if (lined_socket_queued(sock) > 0 ||
 	    (!sock->starved && input_len(&sock->in) > 0))
 		return false;
-	return sock->delegate.fd < 0 ||
-	       ioctl(sock->delegate.fd, FIONREAD, &unread) < 0 || unread == 0;
+	return fd < 0 || (!is_unread(fd) && (sock->eof || !is_under_way(fd)));
 }
 
 int lined_socket_fd(const struct lined_socket *sock)

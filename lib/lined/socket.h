@@ -285,8 +285,8 @@ LINED_API bool lined_socket_is_closed(const struct lined_socket *sock);
 LINED_API bool lined_socket_is_writeable(const struct lined_socket *sock);
 LINED_API bool lined_socket_is_send_data_buffered(const struct lined_socket *s);
 LINED_API bool lined_socket_is_datagram(const struct lined_socket *sock);
-/* Nothing to read, nothing read and not yet served, nothing to send: closing
- * now loses nothing. Asks the system. */
+/* Nothing to read, nothing read and not yet served, nothing to send or on its
+ * way: closing now loses nothing. Asks the system. */
 LINED_API bool lined_socket_is_quiet(const struct lined_socket *sock);
 LINED_API size_t lined_socket_queued(const struct lined_socket *sock);
 

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: MIT
 """SIGTERM and SIGINT: the daemon stops accepting, answers what has already
 been said, and is gone within drain-timeout."""
+import fcntl
 import os
 import signal
+import sys
+import termios
 import threading
 import time
 
@@ -81,6 +84,27 @@ class Stop(DaemonTest):
         # Lines and nothing but whole ones; all that fitted was answered.
         self.assertEqual(got.replace(line, b""), b"")
         self.assertEqual(len(got), sent // len(line) * len(line))
+
+    def test_an_answer_under_way_is_not_cut_by_what_comes_after(self):
+        daemon = self.start("drain-timeout = 15s\n" + self.text)
+        line = b"x" * 99 + b"\n"
+        with Client(self.address, rcvbuf=4096) as c:
+            # The answers fit into the kernel's buffers: the daemon itself
+            # has nothing more to do for this client.
+            c.send(line * 3000)
+            self.eventually(lambda: self.unread(c) > 1000, "an answer")
+            time.sleep(0.2)
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_notify("STOPPING=1")
+            time.sleep(0.2)
+            c.send(b"too late\n")
+            self.assertEqual(c.rest()[:300000], line * 3000)
+        self.assertEqual(daemon.wait(), 0)
+
+    @staticmethod
+    def unread(c):
+        size = fcntl.ioctl(c.sock, termios.FIONREAD, b"\0" * 4)
+        return int.from_bytes(size, sys.byteorder)
 
     def test_what_does_not_drain_is_cut_after_the_timeout(self):
         daemon = self.start("drain-timeout = 2s\n" + self.text)
