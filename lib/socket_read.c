@@ -299,6 +299,9 @@ static enum lined_line_status need_more(struct lined_socket *sock)
 {
 	if (is_over(sock))
 		return report_end(sock);
+	/* Within handle_read it is settled afterwards. */
+	if (!sock->in_read && input_len(&sock->in) == 0)
+		input_clear(&sock->in);
 	sock->starved = true;
 	return LINED_LINE_PARTIAL;
 }

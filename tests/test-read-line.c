@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "recorder.h"
+#include "socket_priv.h"
 #include "support.h"
 
 /* ---- one stream, one answer ------------------------------------------ */
@@ -716,6 +717,36 @@ START_TEST(within_a_line_until_its_end_has_come)
 }
 END_TEST
 
+/* A socket holds no memory for input that has been used up, whoever took it. */
+START_TEST(what_was_saved_is_freed_when_it_is_used_up)
+{
+	struct stream_case c;
+	struct lined_line line;
+
+	open_stream(&c, NULL);
+	c.recorder.stop_after = 1;
+	support_puts(c.peer, "a\nb\n");
+	support_run_until_count(c.d, &c.recorder.lines, 1);
+	lined_socket_pause(c.sock);
+	ck_assert_ptr_nonnull(c.sock->in.data);
+	ck_assert_int_eq(lined_socket_read_line(c.sock, &line),
+			 LINED_LINE_PARTIAL);
+	lined_socket_resume(c.sock);
+	/* Outside of handle_read. */
+	ck_assert_int_eq(lined_socket_read_line(c.sock, &line),
+			 LINED_LINE_READY);
+	ck_assert_str_eq(line.text, "b");
+	ck_assert_int_eq(lined_socket_read_line(c.sock, &line),
+			 LINED_LINE_PARTIAL);
+	ck_assert_ptr_null(c.sock->in.data);
+	support_puts(c.peer, "c\n");
+	support_run_until_count(c.d, &c.recorder.lines, 2);
+	ck_assert_ptr_null(c.sock->in.data);
+	ck_assert_str_eq(recorder_log(&c.recorder), "<a\\n><c\\n>");
+	close_stream(&c);
+}
+END_TEST
+
 struct sip {
 	bool blocks; /* one block of two bytes, else one line */
 	char log[64];
@@ -982,6 +1013,7 @@ static Suite *make_suite(void)
 	tcase_add_test(blocks, block_over_the_callers_bound_is_refused);
 	tcase_add_test(blocks, framing_switched_in_mid_stream_loses_nothing);
 	tcase_add_test(blocks, raw_read_takes_what_is_there);
+	tcase_add_test(blocks, what_was_saved_is_freed_when_it_is_used_up);
 	tcase_add_test(blocks, what_is_left_behind_a_partial_block_is_served);
 	tcase_add_test(blocks, what_nobody_read_leaves_no_trace);
 	tcase_add_test(times, line_rate_slows_and_never_closes);

@@ -54,7 +54,7 @@ struct lined_delegate_handlers {
 	void (*handle_error)(struct lined_delegate *delegate);
 	/*
 	 * Whether data waits outside the kernel: then handle_read runs each
-	 * turn without waiting for fd. Asked once a turn.
+	 * turn without waiting for fd. Asked before the turn waits and in it.
 	 */
 	bool (*has_data_buffered)(struct lined_delegate *delegate);
 	/* Run once in every turn. */
