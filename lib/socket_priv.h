@@ -237,8 +237,8 @@ enum lined_line_status udp_read(struct lined_socket *sock,
 				struct lined_line *data);
 /* Runs handle_read over the datagram that is there. */
 void udp_serve(struct lined_socket *sock);
-/* The datagram being read is done with: its answer is queued. */
-void udp_finish_datagram(struct lined_socket *sock);
+/* A datagram is there that the reader has not seen to its end. */
+bool udp_is_unserved(const struct lined_socket *sock);
 int udp_answer(struct lined_socket *sock, const struct iovec *pieces,
 	       size_t count, size_t total);
 void udp_flush(struct lined_socket *sock);

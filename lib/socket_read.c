@@ -23,6 +23,8 @@ bool socket_may_read(const struct lined_socket *sock)
 /* Something that is not a matter of more bytes is left for the reader. */
 static bool is_unserved(const struct lined_socket *sock)
 {
+	if (sock->datagram)
+		return udp_is_unserved(sock);
 	if (sock->told_end)
 		return !sock->half_close && !sock->closing;
 	return sock->eof || sock->error != 0 ||

@@ -214,7 +214,13 @@ void udp_flush(struct lined_socket *sock)
 
 /* ---- reading ---------------------------------------------------------- */
 
-void udp_finish_datagram(struct lined_socket *sock)
+bool udp_is_unserved(const struct lined_socket *sock)
+{
+	return sock->udp->reading && !sock->starved;
+}
+
+/* It is done with: its answer is queued. */
+static void finish_datagram(struct lined_socket *sock)
 {
 	struct udp *udp = sock->udp;
 
@@ -284,10 +290,10 @@ void udp_serve(struct lined_socket *sock)
 		return;
 	}
 	if (sock->starved || (sock->udp->began && input_len(&sock->in) == 0)) {
-		udp_finish_datagram(sock);
+		finish_datagram(sock);
 	} else if (input_settle(&sock->in) < 0) {
 		count_drop(sock);
-		udp_finish_datagram(sock);
+		finish_datagram(sock);
 	} else if (!list_is_linked(&sock->ready_link) &&
 		   !socket_is_paused(sock)) {
 		list_append(&sock->dispatcher->ready, &sock->ready_link);

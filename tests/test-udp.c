@@ -402,7 +402,7 @@ START_TEST(paused_socket_keeps_datagrams_in_the_kernel)
 END_TEST
 
 struct late_reader {
-	bool raw;
+	bool raw, pauses;
 	unsigned calls, taken;
 	size_t len;
 };
@@ -414,8 +414,11 @@ static void late_read(struct lined_socket *sock, void *arg)
 	enum lined_line_status status;
 	struct lined_line line;
 
-	if (late->calls++ == 0)
+	if (late->calls++ == 0) {
+		if (late->pauses)
+			lined_socket_pause(sock);
 		return;
+	}
 	status = late->raw ? lined_socket_read(sock, &line)
 			   : lined_socket_read_line(sock, &line);
 	if (status != LINED_LINE_READY)
@@ -432,13 +435,18 @@ START_TEST(datagram_waits_for_a_reader_that_looks_away)
 		.handle_read = late_read,
 	};
 
-	for (int i = 0; i < 4; i++) {
-		struct late_reader late = {.raw = i & 1};
+	for (int i = 0; i < 8; i++) {
+		struct late_reader late = {.raw = i & 1, .pauses = i & 4};
 		struct udp_case c;
 
 		open_case(&c);
 		lined_socket_set_handlers(c.sock, &handlers, &late);
 		put(c.peer, "line", i & 2 ? 4 : 0);
+		if (late.pauses) {
+			support_run_until_count(c.d, &late.calls, 1);
+			ck_assert_uint_le(support_run_for(c.d, 30), 3);
+			lined_socket_resume(c.sock);
+		}
 		expect(c.d, c.peer, "line", i & 2 ? 4 : 0);
 		support_run_turns(c.d, 3);
 		ck_assert_uint_eq(late.taken, 1);
