@@ -1,9 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Every transcript under tests/transcripts, with every cut of what clients say
-# and with one, two and four workers.
+# and with one, two and four workers. The seed of the random cuts is printed
+# with what fails.
 set -eu
 
 : "${LINETEST:=$PWD/linetest}"
 cd "$(dirname "$0")/transcripts"
-exec "$LINETEST" --workers 4 --fragment=2 ./*.lt
+code=0
+out=$("$LINETEST" --workers 4 --fragment=2 ./*.lt) || code=$?
+echo "$out"
+echo "$out" | sed -n 's/^.*; \([0-9]*\) runs, \([0-9]*\) failed$/Checks: \1, Failures: \2/p'
+exit $code

@@ -106,7 +106,7 @@ bool act_connect(struct player *player, struct actor *actor,
 		free(error);
 		return false;
 	}
-	deadline_start(&deadline, player->dispatcher, player->patience_ms);
+	deadline_start(&deadline, player->dispatcher, PLAYER_DAEMON_MS);
 	do {
 		actor_connect(actor, &address);
 		while (!actor->connected && !actor->failed &&
@@ -169,7 +169,7 @@ bool act_close(struct player *player, struct actor *actor,
 
 	if (!expect_nothing_left(player, actor, step))
 		return false;
-	deadline_start(&deadline, player->dispatcher, player->patience_ms);
+	deadline_start(&deadline, player->dispatcher, PLAYER_DAEMON_MS);
 	while (actor->sock != NULL && lined_socket_queued(actor->sock) > 0 &&
 	       player_turn(player, &deadline))
 		;

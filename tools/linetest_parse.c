@@ -79,6 +79,12 @@ void parse_start(struct parser *parser)
 	parser->daemon = PARSE_RUNNING;
 }
 
+void parse_begin(struct parser *parser)
+{
+	if (parser->daemon == PARSE_IDLE)
+		parse_start(parser);
+}
+
 bool parse_duration(struct parser *parser, const char *text, uint32_t *ms)
 {
 	static const struct {
@@ -261,7 +267,7 @@ static void parse_wait(struct parser *parser, char *at)
 	uint32_t ms;
 
 	if (word != NULL && parse_duration(parser, word, &ms)) {
-		parse_start(parser);
+		parse_begin(parser);
 		parse_step(parser, STEP_WAIT, STEP_NO_ACTOR)->ms = ms;
 	}
 }

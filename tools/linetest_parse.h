@@ -66,6 +66,9 @@ struct parse_actor *parse_actor(struct parser *parser, size_t actor);
 /* The daemon runs from here on; a step starts it where it does not yet. */
 void parse_start(struct parser *parser);
 
+/* The same where it never ran: it may have been stopped again. */
+void parse_begin(struct parser *parser);
+
 /* Reads text into a template, false where that was an error. */
 bool parse_template(struct parser *parser, struct template *template,
 		    const char *text, bool is_pattern);

@@ -161,7 +161,7 @@ void parse_silence(struct parser *parser, size_t actor, char *text)
 	if (actor != STEP_NO_ACTOR && !use(parser, actor))
 		return;
 	if (actor == STEP_NO_ACTOR)
-		parse_start(parser);
+		parse_begin(parser);
 	parse_step(parser, STEP_SILENCE, actor)->ms = ms;
 }
 
@@ -344,7 +344,7 @@ static void parse_log(struct parser *parser, char *at)
 				    "read, log< or log<~");
 		return;
 	}
-	parse_start(parser);
+	parse_begin(parser);
 	parse_seen(parser, STEP_NO_ACTOR, at + 1);
 }
 

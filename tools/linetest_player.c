@@ -56,10 +56,24 @@ bool player_turn(struct player *player, struct deadline *deadline)
 	       deadline_turn(deadline);
 }
 
+/* What is on its way still belongs to the picture. */
+static void look_around(struct player *player)
+{
+	struct deadline deadline;
+
+	deadline_start(&deadline, player->dispatcher, LOOK_MS);
+	while (!has_died(player) && deadline_turn(&deadline))
+		;
+	deadline_stop(&deadline);
+}
+
 char *player_excuse(struct player *player, const struct actor *actor)
 {
 	char *end, *text;
 
+	/* A daemon that dies ends its connections first. */
+	if (actor != NULL && actor_is_over(actor))
+		look_around(player);
 	if (has_died(player)) {
 		end = subject_end_text(&player->subject);
 		text = memory_format("the daemon is gone, %s", end);
@@ -245,24 +259,13 @@ static bool play_end(struct player *player)
 		actor_close(&player->actors[i]);
 		actor_deaf(&player->actors[i]);
 	}
-	if (subject_wait(&player->subject, player->patience_ms, &error) < 0) {
+	if (subject_wait(&player->subject, PLAYER_DAEMON_MS, &error) < 0) {
 		if (player->failure->len == 0)
 			player_fail(player, &end, "%s", error);
 		free(error);
 		good = false;
 	}
 	return good;
-}
-
-/* What is on its way still belongs to the picture. */
-static void look_around(struct player *player)
-{
-	struct deadline deadline;
-
-	deadline_start(&deadline, player->dispatcher, LOOK_MS);
-	while (deadline_turn(&deadline))
-		;
-	deadline_stop(&deadline);
 }
 
 static void tell_all(struct player *player)

@@ -13,6 +13,10 @@
 #include "linetest_places.h"
 #include "linetest_player.h"
 
+/* For what has nothing to do with the script: the daemon's start and end, a
+ * connection on this machine. */
+#define PLAYER_DAEMON_MS 30000
+
 struct player {
 	const struct script *script;
 	const struct player_settings *settings;

@@ -92,7 +92,7 @@ static int start_once(struct player *player, char **error)
 	}
 	path = memory_format("%s/lined.conf", player->places.dir);
 	result = subject_start(&player->subject, &player->settings->subject,
-			       path, player->patience_ms, error);
+			       path, PLAYER_DAEMON_MS, error);
 	free(path);
 	return result;
 }
@@ -104,7 +104,7 @@ bool serve_start(struct player *player)
 	size_t from;
 
 	if (player->subject.pid != 0 &&
-	    subject_wait(&player->subject, player->patience_ms, &error) < 0)
+	    subject_wait(&player->subject, PLAYER_DAEMON_MS, &error) < 0)
 		goto fail;
 	for (;;) {
 		from = player->subject.log_count;
@@ -132,7 +132,7 @@ bool serve_reload(struct player *player, const struct step *step)
 	if (step->config != NULL && write_config(player, step->config) < 0)
 		return player_fail(player, step, "lined.conf: %s",
 				   strerror(errno));
-	if (subject_reload(&player->subject, player->patience_ms, &error) == 0)
+	if (subject_reload(&player->subject, PLAYER_DAEMON_MS, &error) == 0)
 		return true;
 	player_fail(player, step, "%s", error);
 	if (player->config != NULL)

@@ -1,0 +1,556 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""linetest itself: what passes, what fails and how it says so, what is wrong
+with a transcript; that cuts find what they are for; and that every expected
+line of every transcript of the tree is really looked at."""
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+from lined_test import LINED, MODULES, PATIENCE, TOP, DaemonTest
+from lined_test import environment, main
+
+LINETEST = os.path.abspath(os.environ.get("LINETEST")
+                           or os.path.join(os.path.dirname(LINED),
+                                           "linetest"))
+TRANSCRIPTS = os.path.join(TOP, "tests", "transcripts")
+
+CRASH = """
+#include <stdlib.h>
+#include <lined/protocol.h>
+
+static void crash_line(struct lined_socket *client,
+		       const struct lined_line *line)
+{
+	(void)line;
+	if (lined_socket_fd(client) >= 0)
+		abort();
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "crash",
+	.summary = "ends the daemon",
+	.handle_line = crash_line,
+};
+"""
+
+
+class Linetest(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.tmp = self.path("tmp")
+        os.mkdir(self.tmp)
+
+    def transcript(self, text, name="a.lt"):
+        with open(self.path(name), "w") as f:
+            f.write(text)
+        return name
+
+    def environment(self):
+        return environment({"LINED": LINED, "LINED_MODULES": self.modules,
+                            "TMPDIR": self.tmp})
+
+    def launch_linetest(self, *args):
+        process = subprocess.Popen(
+            [LINETEST] + list(args), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=self.environment(), cwd=self.dir)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def linetest(self, *args, code, timeout=4 * PATIENCE):
+        """Runs it, and it must end with this code: (stdout, stderr)."""
+        process = self.launch_linetest(*args)
+        out, err = process.communicate(timeout=timeout)
+        out, err = out.decode(), err.decode()
+        self.assertEqual(process.returncode, code, out + err)
+        self.assertEqual(os.listdir(self.tmp), [], "left behind")
+        return out, err
+
+    def passes(self, text, *args):
+        out, err = self.linetest(*args, self.transcript(text), code=0)
+        self.assertEqual(err, "")
+        return out
+
+    def fails(self, text, *wanted, args=()):
+        """It fails with these texts in its report, which is returned."""
+        out, err = self.linetest(*args, self.transcript(text), code=1)
+        self.assertEqual(err, "")
+        for part in wanted:
+            self.assertIn(part, out)
+        return out
+
+
+class Passing(Linetest):
+    def test_two_lines_and_a_protocol(self):
+        out = self.passes("protocol echo\nalice> hello\nalice< hello\n")
+        self.assertEqual(out, "ok   a.lt (1 run)\n"
+                              "1 transcript, 0 failed; 1 run, 0 failed\n")
+
+    def test_all_signs_and_actions(self):
+        self.passes(
+            "protocol echo\n"
+            "a: connect tcp\n"
+            "a> one\n"
+            "a>> two\\nthree\\r\\n\n"
+            "a<* three\n"
+            "a<~* o.e\n"
+            "a<* two\n"
+            "a> {x*3} number 42 of {x*5}\n"
+            "a< {word} number {n:[0-9]+} of {rest:.*}\n"
+            "a> again {n} {word}{rest}\n"
+            "a<< again 42 xxxxxxxx\n"
+            "a<< \\n\n"
+            "a! 10ms\n"
+            "b> 1\n"
+            "b> 2\n"
+            "b> 3\n"
+            "b< ...\n"
+            "b< 3\n"
+            "! 10ms\n"
+            "b> rest\n"
+            "b< ...\n"
+            "b: close\n"
+            "b: connect\n"
+            "b> anew\n"
+            "b< anew\n"
+            "b: reset\n"
+            "a> last\n"
+            "a: half-close\n"
+            "a< last\n"
+            "a: eof\n"
+            "c: connect udp\n"
+            "c> datagram\n"
+            "c< datagram\n"
+            "c>> no end\n"
+            "c< no end\n"
+            "wait 1ms\n"
+            "log<~ client .* connected to tcp.*\n"
+            "d> ignored\n"
+            "...\n")
+
+    def test_a_config_and_a_reload(self):
+        self.transcript('service "e" {\n\tprotocol = "echo"\n'
+                        '\tlisten = { "{tcp:e}", "{unix:e}" }\n'
+                        '\tframing { line-length = 4  too-long = skip }\n}\n',
+                        "e.conf")
+        self.passes("config e.conf\n"
+                    "a: connect tcp to e\n"
+                    "a> 12345\n"
+                    "a> 1234\n"
+                    "a< 1234\n"
+                    "reload {\n"
+                    '\tservice "e" {\n'
+                    '\t\tprotocol = "echo"\n'
+                    '\t\tlisten = { "{tcp:e}", "{unix:e}" }\n'
+                    "\t}\n"
+                    "}\n"
+                    "b> 12345\n"
+                    "b< 12345\n")
+
+    def test_stop_and_start(self):
+        self.passes("protocol echo\n"
+                    "a> one\n"
+                    "a< one\n"
+                    "stop\n"
+                    "log< stopping\n"
+                    "a: eof\n"
+                    "a: close\n"
+                    "start\n"
+                    "a: connect\n"
+                    "a> two\n"
+                    "a< two\n")
+
+    def test_includes(self):
+        os.mkdir(self.path("sub"))
+        self.transcript("protocol echo\ninclude more.lt\n", "sub/echo.lt")
+        self.transcript("a> included\na< included\n", "sub/more.lt")
+        self.passes("include sub/echo.lt\na> x\na< x\n")
+
+    def test_several_files_are_counted(self):
+        good = self.transcript("protocol echo\na> x\na< x\n")
+        bad = self.transcript("protocol echo\na> x\na< y\n", "b.lt")
+        out, _ = self.linetest(good, bad, good, code=1)
+        self.assertTrue(out.endswith(
+            "3 transcripts, 1 failed; 3 runs, 1 failed\n"), out)
+
+    def test_tap(self):
+        good = self.transcript("protocol echo\na> x\na< x\n")
+        bad = self.transcript("protocol echo\na> x\na< y\n", "b.lt")
+        out, _ = self.linetest("--tap", good, bad, code=1)
+        lines = out.split("\n")
+        self.assertEqual(lines[0], "ok 1 - a.lt (whole, 1 worker)")
+        self.assertEqual(lines[1], "not ok 2 - b.lt (whole, 1 worker)")
+        self.assertEqual(lines[-2], "1..2")
+        self.assertTrue(all(line.startswith("# ") for line in lines[2:-2]),
+                        out)
+        self.assertIn("#   expected: y", lines)
+
+    def test_fragment_is_every_cut(self):
+        text = "protocol echo\na> one\na> two\na< one\na< two\n"
+        out = self.passes(text, "-v", "--fragment=2", "--seed", "41")
+        runs = re.findall(r"^ok   a.lt \((.*), 1 worker\)$", out, re.M)
+        self.assertEqual(runs, ["whole", "1-byte writes", "split CRLF",
+                                "joined writes", "random cuts, seed 41",
+                                "random cuts, seed 42"])
+        self.assertIn("(8 runs)", self.passes(text, "--fragment"))
+        self.assertIn("(1 run)", self.passes("fragment off\n" + text,
+                                             "--fragment"))
+
+    def test_workers(self):
+        text = "protocol echo\na> x\na< x\n"
+        out = self.passes(text, "-v", "--workers", "5")
+        self.assertEqual(re.findall(r"\(whole, (.*)\)", out),
+                         ["1 worker", "2 workers", "4 workers", "5 workers"])
+        self.assertEqual(re.findall(r"services, (\d) workers", out),
+                         ["1", "2", "4", "5"])
+        out = self.passes("workers 3\n" + text, "-v", "--workers", "5")
+        self.assertEqual(re.findall(r"services, (\d) workers", out), ["3"])
+        out = self.passes('config {\n\tworkers = 2\n\tservice "e" { protocol '
+                          '= "echo" listen = { "{unix}" } }\n}\na> x\na< x\n',
+                          "-v", "--workers", "5")
+        self.assertEqual(re.findall(r"services, (\d) workers", out), ["2"])
+
+    def test_a_daemon_and_modules_of_ones_own(self):
+        self.own_modules()
+        name = self.transcript("protocol echo\na> x\na< x\n")
+        environ = environment({"TMPDIR": self.tmp, "LINED": "/nowhere"})
+        done = subprocess.run([LINETEST, "--lined", LINED, "-m", "modules",
+                               name], env=environ, cwd=self.dir,
+                              stdout=subprocess.PIPE, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+
+class Failing(Linetest):
+    def test_the_difference_is_shown(self):
+        out = self.fails("protocol echo\n"
+                         "\n"
+                         "alice> first\n"
+                         "alice< first\n"
+                         "alice> the gr\u00fc\u00dfe line\n"
+                         "bob> \\x01 \\\\\n"
+                         "alice< the gr\u00fc\u00dfe lime\n")
+        head, _, log = out.partition("  the daemon's log:\n")
+        head = re.sub(r"unix://\S*", "unix://", head)
+        self.assertEqual(
+            head,
+            "FAIL a.lt (whole, 1 worker)\n"
+            "a.lt:7: alice got another line than was expected\n"
+            "  expected: the gr\u00fc\u00dfe lime\n"
+            "  got:      the gr\u00fc\u00dfe line\n"
+            "                        ^\n"
+            "  alice:\n"
+            "      alice: connect unix://\n"
+            "      alice> first\n"
+            "      alice< first\n"
+            "      alice> the gr\u00fc\u00dfe line\n"
+            "    ? alice< the gr\u00fc\u00dfe line\n"
+            "  bob:\n"
+            "      bob: connect unix://\n"
+            "      bob> \\x01 \\\\\n"
+            "    ? bob< \\x01 \\\\\n")
+        self.assertIn("service echo: listening on unix:///", log)
+        self.assertTrue(log.endswith(
+            "1 transcript, 1 failed; 1 run, 1 failed\n"), log)
+
+    def test_long_lines_are_cut_around_the_difference(self):
+        out = self.fails("protocol echo\na> {x*400}y{z*4000}\n"
+                         "a< {x*400}Y{z*4000}\n")
+        expected, got, mark = re.search(
+            r"  expected: (.*)\n  got:      (.*)\n(.*)\^\n", out).groups()
+        self.assertLess(len(expected), 400)
+        column = len(mark) - len("  expected: ")
+        self.assertEqual(expected[column], "Y")
+        self.assertEqual(got[column], "y")
+
+    def test_nothing_comes(self):
+        self.fails("protocol echo\na> x\na< x\na< more\n",
+                   "a.lt:4: a did not get what was expected: nothing more "
+                   "came within 0.5 s\n  expected: more\n  got:      "
+                   "nothing\n", args=("--patience", "500ms"))
+
+    def test_only_half_a_line_comes(self):
+        self.fails("protocol echo { framing { unterminated = deliver } }\n"
+                   "a>> x\na: half-close\na< x\n",
+                   "a.lt:4: a did not get what was expected: the connection "
+                   "has ended\n  expected: x\n  got:      x\n"
+                   "            (without the end of a line)\n")
+
+    def test_the_end_comes_instead(self):
+        self.fails("protocol echo\na> x\na< x\na: half-close\na< more\n",
+                   "a.lt:5: a did not get what was expected: the connection "
+                   "has ended\n")
+
+    def test_a_line_too_many_at_the_end(self):
+        self.fails("protocol echo\na> x\na> y\na< x\n",
+                   "a.lt:4: a got more than was expected\n"
+                   "  got:      y\\n\n", "    ? a< y\n")
+
+    def test_a_line_too_many_before_it_closes(self):
+        self.fails("protocol echo\na> x\na> y\na< x\nwait 50ms\na: close\n",
+                   "a.lt:6: a got more than was expected\n")
+
+    def test_silence_that_is_none(self):
+        self.fails("protocol echo\na> x\na! 2s\n",
+                   "a.lt:3: a was to get nothing for 2000 ms\n"
+                   "  got:      x\\n\n")
+        self.fails("protocol echo\nb> x\na> x\na< x\n!\n",
+                   "a.lt:5: b was to get nothing for 100 ms\n")
+        self.fails("protocol echo\na> x\na< x\na: half-close\na! 2s\n",
+                   "a.lt:5: a was to get nothing", "the end of the conn")
+
+    def test_no_end(self):
+        self.fails("patience 500ms\nprotocol echo\na> x\na< x\na: eof\n",
+                   "a.lt:5: a was to see the end: nothing more came")
+        self.fails("protocol echo\na> x\na: eof\n",
+                   "a.lt:3: a got more than was expected")
+
+    def test_other_bytes(self):
+        self.fails("protocol echo\na>> x\\r\\n\na<< x\\n\n",
+                   "a.lt:3: a got other bytes than were expected\n"
+                   "  expected: x\\n\n  got:      x\\r\n"
+                   "              ^\n")
+        self.fails("patience 500ms\nprotocol echo\na>> x\\n\na<< x\\nz\n",
+                   "a.lt:4: a did not get what was expected: nothing more")
+
+    def test_any_order_is_not_any_line(self):
+        self.fails("protocol echo\na> 1\na> 2\na> 3\na<* 3\na<* 1\na<* 4\n",
+                   "a.lt:5: a got another line than was expected\n"
+                   "  expected: 3\n  or:       4\n  got:      2\n")
+
+    def test_a_pattern_is_shown_as_it_was_written(self):
+        self.fails("protocol echo\na> x\na<~ [0-9]+\n",
+                   "  expected: (a match of) [0-9]+\n  got:      x\n")
+
+    def test_a_name_keeps_its_value(self):
+        self.fails("protocol echo\na> x one\na> x two\na< x {n}\na< x {n}\n",
+                   "a.lt:5: ", "  expected: x one\n  got:      x two\n")
+
+    def test_passing_over_ends_with_patience(self):
+        self.fails("patience 500ms\nprotocol echo\na> 1\na> 2\na< ...\na< 3\n",
+                   "a.lt:6: ", "  got:      nothing of the kind (see below)",
+                   "      a< 1\n      a< 2\n")
+
+    def test_the_log_has_no_such_line(self):
+        self.fails("patience 500ms\nprotocol echo\na> x\na< x\n"
+                   "log< no such line\n", "a.lt:5: the log has no such line")
+
+    def test_a_bad_config(self):
+        self.fails("protocol echo {\n\tcolour = 1\n}\na> x\n",
+                   "a.lt:4: the daemon did not start: exit status 1\n",
+                   "     4  \tcolour = 1\n", "lined.conf:4:", "colour")
+
+    def test_a_config_that_is_refused_later(self):
+        self.fails("protocol echo\na> x\na< x\nreload { colour = 1 }\n",
+                   "a.lt:4: the daemon refused the new config\n", "colour")
+
+    def test_a_daemon_that_dies(self):
+        self.build_module("crash", CRASH)
+        out = self.fails("protocol crash\na> x\na< x\n", "a.lt:3: a did not ")
+        self.assertRegex(out, r"the daemon is gone, (killed by signal 6|exit "
+                              r"status)")
+        self.fails("protocol crash\na> x\na: gone\n",
+                   "a.lt:3: the daemon ended badly: ")
+
+    def test_no_daemon(self):
+        name = self.transcript("protocol echo\na> x\n")
+        out, _ = self.linetest("--lined", "/nowhere/lined", name, code=1)
+        self.assertIn("a.lt:2: the daemon did not start: exit status 127", out)
+        self.assertIn("/nowhere/lined: No such file or directory", out)
+
+    def test_after_a_failure_the_rest_of_its_runs_only_if_asked(self):
+        text = "protocol echo\na> x\na< y\n"
+        self.assertIn("1 run, 1 failed",
+                      self.fails(text, args=("--fragment=1",)))
+        self.assertIn("5 runs, 5 failed",
+                      self.fails(text, args=("--fragment=1", "-k")))
+
+
+class Faults(Linetest):
+    def test_faults_of_a_transcript(self):
+        good = self.transcript("protocol echo\na> x\na< x\n", "good.lt")
+        bad = self.transcript("protocol echo\nnonsense\na> \\q\n")
+        for args in ((good, bad), ("-t", bad)):
+            out, err = self.linetest(*args, code=2)
+            self.assertEqual(out, "")
+            self.assertEqual(
+                err, 'a.lt:2: "nonsense" is no statement (a client\'s line is '
+                     'NAME> TEXT or NAME< TEXT)\n'
+                     'a.lt:3: unknown escape "\\q"; a \\ is written \\\\\n')
+        self.assertEqual(self.linetest("-t", good, code=0), ("", ""))
+
+    def test_wrong_usage(self):
+        for args, wanted in (((), "no FILE"), (("-x", "a"), "-x|'x'"),
+                             (("--workers", "0", "a"), "--workers"),
+                             (("--workers", "x", "a"), "--workers"),
+                             (("--fragment=0", "a"), "--fragment"),
+                             (("--seed", "-1", "a"), "--seed"),
+                             (("--patience", "1h", "a"), "--patience"),
+                             (("--timeout", "0", "a"), "--timeout"),
+                             (("/nowhere/a.lt",), "/nowhere/a.lt: No such")):
+            out, err = self.linetest(*args, code=2)
+            self.assertEqual(out, "")
+            self.assertRegex(err, wanted)
+
+    def test_help_and_version(self):
+        out, _ = self.linetest("-h", code=0)
+        self.assertIn("--fragment", out)
+        out, _ = self.linetest("--version", code=0)
+        self.assertRegex(out, r"^linetest \d")
+
+
+class Watchdog(Linetest):
+    def daemons(self):
+        """Processes of which this test's directory is in the arguments."""
+        found = []
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                with open(path, "rb") as f:
+                    argv = f.read().split(b"\0")
+            except OSError:
+                continue
+            if (b"-c" in argv and
+                    any(self.tmp.encode() in arg for arg in argv)):
+                found.append(path)
+        return found
+
+    def test_a_run_has_a_timeout(self):
+        with self.takes(0.9, PATIENCE):
+            self.fails("protocol echo\na> x\na< x\nwait 5m\n",
+                       "a.lt:4: the time for all of it is over (1 s)",
+                       args=("--timeout", "1s"))
+        self.assertEqual(self.daemons(), [])
+
+    def test_ended_from_outside_it_leaves_nothing(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            name = self.transcript("protocol echo\na> x\na< x\nwait 5m\n")
+            process = self.launch_linetest("--fragment", name, name)
+            self.eventually(self.daemons, "a daemon")
+            process.send_signal(number)
+            out, _ = process.communicate(timeout=PATIENCE)
+            self.assertEqual(process.returncode, 1, out)
+            self.assertIn(b"interrupted", out)
+            self.assertEqual(os.listdir(self.tmp), [])
+            self.assertEqual(self.daemons(), [])
+
+    def test_killed_it_takes_the_daemon_along(self):
+        name = self.transcript("protocol echo\na> x\na< x\nwait 5m\n")
+        process = self.launch_linetest(name)
+        self.eventually(self.daemons, "a daemon")
+        process.kill()
+        self.eventually(lambda: not self.daemons(), "the daemon's end")
+
+    def test_directories_may_be_kept(self):
+        name = self.transcript("protocol echo\na> x\na< y\n")
+        process = self.launch_linetest("--keep", name)
+        out, _ = process.communicate(timeout=PATIENCE)
+        kept = re.search(rb"all of it is in (\S+)", out).group(1).decode()
+        self.assertTrue(os.path.exists(os.path.join(kept, "lined.conf")))
+        shutil.rmtree(kept)
+
+
+class Cuts(Linetest):
+    def test_fragment_finds_a_protocol_that_takes_a_read_for_a_line(self):
+        with open(os.path.join(TOP, "tests", "modules", "line-a-read.c")) as f:
+            self.build_module("line-a-read", f.read())
+        text = ("protocol line-a-read\n"
+                "a> hello\na< heard hello\na> world\na< heard world\n")
+        self.passes(text)
+        out = self.fails(text, args=("--fragment=6", "-k", "--patience",
+                                     "2s", "--seed", "1"))
+        for cut in ("1-byte writes", "split CRLF", "random cuts, seed 1"):
+            self.assertIn("FAIL a.lt (%s, 1 worker)" % cut, out)
+        self.assertNotIn("FAIL a.lt (whole", out)
+        self.assertIn("  expected: heard hello\n  got:      heard h\n", out)
+        # A seed that failed fails again.
+        seed = re.findall(r"FAIL a.lt \(random cuts, seed (\d+)", out)[-1]
+        self.assertIn("seed %s" % seed,
+                      self.fails(text, args=("--fragment=1", "--seed", seed,
+                                             "-k", "--patience", "2s")))
+
+    def test_joined_writes_find_one_too(self):
+        with open(os.path.join(TOP, "tests", "modules", "line-a-read.c")) as f:
+            self.build_module("line-a-read", f.read())
+        out = self.fails("protocol line-a-read\na> 1\na> 2\n"
+                         "a<~* heard [12].*\na<~* heard [12].*\n",
+                         args=("--fragment=1", "-k", "--patience", "1s"))
+        self.assertIn("FAIL a.lt (joined writes", out)
+
+
+class Mutations(Linetest):
+    """Nothing in a transcript is there for show: with one expected line
+    changed it fails, at this line."""
+
+    def mutate(self, path):
+        """The copies of a transcript, by the line that is changed."""
+        with open(path) as f:
+            lines = f.read().split("\n")
+        name = os.path.basename(path)
+        copies = {}
+        for number, line in enumerate(lines, 1):
+            found = re.match(r"\s*[A-Za-z][\w-]*<([<~*]*)( |$)(.*)", line)
+            if not found or found.group(3) == "...":
+                continue
+            at = found.start(3)
+            changed = list(lines)
+            changed[number - 1] = "%s~%s" % (
+                line[:at] if found.group(2) else line + " ", line[at:])
+            copy = "%s-%d.lt" % (name[:-3], number)
+            with open(self.path(os.path.join("copies", copy)), "w") as f:
+                f.write("\n".join(changed))
+            copies[copy] = number
+        return copies
+
+    def check_file(self, path):
+        copies = self.mutate(path)
+        included = re.search(r"^\s*include ", open(path).read(), re.M)
+        self.assertTrue(copies or included, "it expects nothing")
+        if not copies:
+            return
+        out, _ = self.linetest(
+            "--tap", "--patience", "3s",
+            *(os.path.join("copies", copy) for copy in copies), code=1,
+            timeout=400)
+        for copy, number in copies.items():
+            path = os.path.join("copies", copy)
+            self.assertRegex(
+                out, r"(?m)^not ok \d+ - %s .*\n# %s:\d+: "
+                % (re.escape(path), re.escape(path)))
+            where = int(re.search(r"(?m)^# %s:(\d+): " % re.escape(path),
+                                  out).group(1))
+            self.assertTrue(self.is_group(path, where, number),
+                            "%s failed at line %d:\n%s"
+                            % (path, where, out))
+
+    def is_group(self, path, where, number):
+        """A line that may come in any order is missed at the first of its
+        group."""
+        if where == number:
+            return True
+        with open(self.path(path)) as f:
+            lines = f.read().split("\n")[where - 1:number]
+        return all(re.match(r"\s*[A-Za-z][\w-]*<~?\*|\s*(#|$)", line)
+                   for line in lines)
+
+    def test_every_transcript(self):
+        shutil.copytree(TRANSCRIPTS, self.path("copies"))
+        os.chmod(self.path("copies"), 0o755)
+        paths = sorted(glob.glob(os.path.join(TRANSCRIPTS, "*.lt")))
+        self.assertGreater(len(paths), 1)
+        for path in paths:
+            with self.subTest(transcript=os.path.basename(path)):
+                self.check_file(path)
+
+
+if __name__ == "__main__":
+    main(500)
