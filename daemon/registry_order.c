@@ -89,13 +89,34 @@ static void cancel_go(struct lined_message *message)
 
 /* ---- at the primary worker --------------------------------------------- */
 
+/*
+ * To all other workers, the claimant's last: what it does about it, and tells
+ * the others on the bus, then comes to them behind the change itself.
+ */
+static void deliver_to_others(struct registry_claim *claim, bool here)
+{
+	struct registry *registry = claim->registry;
+	size_t primary = registry->primary, k, i;
+
+	for (k = 1; k <= registry->count; k++) {
+		struct registry_copy *copy;
+
+		i = (claim->from + k) % registry->count;
+		if (i == primary)
+			continue;
+		copy = &claim->copies[i];
+		registry_claim_ref(claim);
+		deliver(registry, primary, i, here ? &copy->come : &copy->go);
+	}
+}
+
 static void decide_claim(struct lined_message *message)
 {
 	struct registry_claim *claim =
 		lined_container_of(message, struct registry_claim, claim);
 	struct registry *registry = claim->registry;
 	struct registry_copy *answer = &claim->copies[claim->from];
-	size_t primary = registry->primary, i;
+	size_t primary = registry->primary;
 
 	claim->won = names_find(&registry->replicas[primary].names,
 				claim->name) == NULL;
@@ -108,11 +129,8 @@ static void decide_claim(struct lined_message *message)
 		return; /* the reference went with the answer */
 	}
 	/* Ours last: what its watchers do then finds the others told. */
-	for (i = 0; i < registry->count; i++) {
-		registry_claim_ref(claim);
-		if (i != primary)
-			deliver(registry, primary, i, &claim->copies[i].come);
-	}
+	deliver_to_others(claim, true);
+	registry_claim_ref(claim);
 	come(&claim->copies[primary].come);
 	registry_claim_unref(claim);
 }
@@ -121,16 +139,12 @@ static void decide_release(struct lined_message *message)
 {
 	struct registry_claim *claim =
 		lined_container_of(message, struct registry_claim, release);
-	struct registry *registry = claim->registry;
-	size_t primary = registry->primary, i;
 
-	for (i = 0; claim->won && i < registry->count; i++) {
+	if (claim->won) {
+		deliver_to_others(claim, false);
 		registry_claim_ref(claim);
-		if (i != primary)
-			deliver(registry, primary, i, &claim->copies[i].go);
+		go(&claim->copies[claim->registry->primary].go);
 	}
-	if (claim->won)
-		go(&claim->copies[primary].go);
 	registry_claim_unref(claim);
 }
 

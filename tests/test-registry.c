@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <lined/bus.h>
 #include <lined/registry.h>
 
 #include "instance.h"
@@ -662,6 +663,92 @@ START_TEST(all_workers_see_the_same_changes_in_the_same_order)
 }
 END_TEST
 
+/* Whoever is told of a change by a worker that has seen it, and then looks,
+ * must find it done. */
+enum { CHANGES = 300 };
+
+struct rumour {
+	struct lined_service *service;
+	unsigned heard;
+};
+
+static void spread_change(const struct lined_registry_entry *entry, bool here,
+			  void *arg)
+{
+	struct rumour *rumour = arg;
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%c%s", here ? '+' : '-',
+			   entry->name);
+	struct lined_buffer *buffer = lined_buffer_new(text, (size_t)len + 1);
+
+	must(buffer != NULL);
+	must(lined_bus_publish(rumour->service, "news", buffer) == 0);
+	lined_buffer_unref(buffer);
+}
+
+static void hear_change(void *arg, struct lined_buffer *message)
+{
+	struct rumour *rumour = arg;
+	const char *text = lined_buffer_data(message);
+	struct lined_registry_entry entry;
+
+	must(lined_registry_find(rumour->service, text + 1, &entry) ==
+	     (text[0] == '+'));
+	hall_count(&rumour->heard);
+}
+
+static void begin_to_spread(struct lined_service *service, void *arg)
+{
+	struct rumour *rumour = arg;
+
+	rumour->service = service;
+	must(lined_registry_watch(service, "n/", spread_change, rumour) !=
+	     NULL);
+}
+
+static void begin_to_hear(struct lined_service *service, void *arg)
+{
+	struct rumour *rumour = arg;
+
+	rumour->service = service;
+	must(lined_bus_subscribe(service, "news", hear_change, rumour) != NULL);
+}
+
+START_TEST(who_hears_of_a_change_finds_it_done)
+{
+	struct hall hall;
+	struct rumour rumours[HALL_WORKERS] = {{.heard = 0}};
+	unsigned claimant = (unsigned)_i, i, w;
+	int fd;
+
+	hall_open(&hall, HALL_WORKERS, &claiming, NULL);
+	hall_call(&hall, 0, claimant, begin_to_spread, &rumours[claimant]);
+	for (w = 0; w < hall.count; w++)
+		if (w != claimant)
+			hall_call(&hall, 0, w, begin_to_hear, &rumours[w]);
+	fd = hall_client(&hall, 0, claimant);
+	for (i = 0; i < CHANGES; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "c n/%u\n", i);
+		support_puts(fd, text);
+		expect(&hall, fd, "won\n");
+	}
+	for (i = 0; i < CHANGES; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "r n/%u\n.\n", i);
+		support_puts(fd, text);
+		expect(&hall, fd, ".\n");
+	}
+	for (w = 0; w < hall.count; w++)
+		if (w != claimant)
+			hall_wait_count(&hall, &rumours[w].heard, 2 * CHANGES);
+	close(fd);
+	hall_close(&hall);
+}
+END_TEST
+
 /* The daemon ends with claims and releases on their way. */
 START_TEST(ending_with_claims_on_their_way_loses_no_memory)
 {
@@ -723,6 +810,8 @@ static Suite *make_suite(void)
 			    variants);
 	tcase_add_test(tcase,
 		       all_workers_see_the_same_changes_in_the_same_order);
+	tcase_add_loop_test(tcase, who_hears_of_a_change_finds_it_done, 0,
+			    HALL_WORKERS);
 	tcase_add_test(tcase, ending_with_claims_on_their_way_loses_no_memory);
 	return suite;
 }

@@ -5,7 +5,9 @@
  * 3.3). Each service has its own. Names die with their owner.
  *
  * One order for all: every worker sees the same claims win and the same
- * changes in the same order. Thread: the service's worker.
+ * changes in the same order. What the owner's worker publishes on the bus when
+ * it has been told of a change comes to the others behind the change. Thread:
+ * the service's worker.
  */
 #ifndef LINED_REGISTRY_H
 #define LINED_REGISTRY_H
