@@ -269,11 +269,26 @@ static size_t tag_len(const struct relay_upstream *upstream)
 
 /* ---- taking the feed back ------------------------------------------------ */
 
-static void take_back(struct relay_upstream *upstream)
+/* It is not read while it waits, so that its end is not seen by itself. */
+static bool is_alive(const struct lined_socket *sock)
+{
+	char byte;
+	ssize_t n =
+		recv(lined_socket_fd(sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
+}
+
+/* The feed is the first address's. False: that has gone again. */
+static bool take_back(struct relay_upstream *upstream)
 {
 	struct relay_link *first = &upstream->first;
 	size_t backup = upstream->feed.address;
 
+	if (lined_socket_is_closed(first->sock) || !is_alive(first->sock)) {
+		lined_socket_close_for(first->sock, LINED_CLOSE_PEER, 0);
+		return false;
+	}
 	relay_link_drop(&upstream->feed);
 	feed_ends(upstream);
 	upstream->feed = *first;
@@ -287,6 +302,7 @@ static void take_back(struct relay_upstream *upstream)
 				  &upstream->feed);
 	feed_begins(upstream);
 	lined_socket_resume(upstream->feed.sock);
+	return true;
 }
 
 /* The first address stands: the backup ends its line. */
@@ -320,8 +336,7 @@ static bool ended_line(struct relay_upstream *upstream)
 		   lined_socket_is_within_line(sock)) {
 		return false;
 	}
-	take_back(upstream);
-	return true;
+	return take_back(upstream);
 }
 
 static void probe_fired(struct lined_timer *timer)
@@ -420,23 +435,23 @@ static void feed_closed(struct lined_socket *sock, void *arg,
 	bool was_good = stood && link->delivered;
 	uint64_t stood_ms = now_of(upstream) - link->stood_ms;
 	const char *why = why_closed(link, reason, error);
+	size_t address = link->address;
 
 	(void)sock;
 	count(upstream, stood ? "upstream_losses" : "upstream_failures", 1);
 	feed_ends(upstream);
-	if (upstream->first.stands) {
+	if (upstream->first.stands && take_back(upstream)) {
 		lined_service_log(upstream->relay->service, LINED_LOG_WARNING,
 				  "upstream %s: lost: %s",
-				  text_of(upstream, link->address), why);
-		take_back(upstream);
+				  text_of(upstream, address), why);
 		return;
 	}
 	relay_link_drop(&upstream->first);
 	if (was_good && stood_ms >= upstream->retry_min_ms)
-		begin_round(upstream, link->address);
+		begin_round(upstream, address);
 	else if (was_good)
 		upstream->next = upstream->count;
-	go_on(upstream, link->address, stood ? "lost" : "not connected", why);
+	go_on(upstream, address, stood ? "lost" : "not connected", why);
 }
 
 static void take_up(void *arg, struct lined_buffer *buffer)

@@ -109,6 +109,15 @@ class Client:
             raise
         self.buffer = bytearray()
 
+    @classmethod
+    def adopt(cls, sock, timeout=PATIENCE):
+        """The same around a socket that is connected."""
+        client = cls.__new__(cls)
+        client.sock = sock
+        client.sock.settimeout(timeout)
+        client.buffer = bytearray()
+        return client
+
     def __enter__(self):
         return self
 
@@ -214,6 +223,55 @@ class Client:
             return self.exactly(len(text)) == text
         except (ConnectionError, AssertionError):
             return False
+
+
+class Server:
+    """What the daemon connects to: a listener on a port of its own, which may
+    be closed and opened again."""
+
+    def __init__(self, port=None, rcvbuf=None):
+        self.port = port or free_port()
+        self.rcvbuf = rcvbuf
+        self.sock = None
+        self.open()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @property
+    def url(self):
+        return "tcp://127.0.0.1:%d" % self.port
+
+    def open(self):
+        self.sock = socket.socket()
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.rcvbuf:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                                 self.rcvbuf)
+        self.sock.bind(("127.0.0.1", self.port))
+        self.sock.listen(1000)
+
+    def close(self):
+        if self.sock:
+            self.sock.close()
+        self.sock = None
+
+    def accept(self, timeout=PATIENCE):
+        """The next connection, as a Client."""
+        self.sock.settimeout(timeout)
+        sock, _ = self.sock.accept()
+        return Client.adopt(sock)
+
+    def is_left_alone(self, seconds):
+        """True where nobody connects for so long."""
+        try:
+            self.accept(seconds).close()
+        except socket.timeout:
+            return True
+        return False
 
 
 class Datagram:

@@ -1,0 +1,946 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""relay with an upstream: its lines reach everyone, whatever becomes of it;
+what clients say goes up. On one, two and four workers. With --upstream this
+script is the upstream that is killed."""
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from lined_test import Client, DaemonTest, Server, free_port, main, service
+
+SEED = 20261123
+
+
+def options(values):
+    return "\trelay {\n%s\t}\n" % "".join(
+        "\t\t%s = %s\n" % (name.replace("_", "-"), value)
+        for name, value in values.items())
+
+
+def urls(*servers):
+    """The list of these servers, or addresses, as config text."""
+    return "{ %s }" % ", ".join(
+        '"%s"' % (s if isinstance(s, str) else s.url) for s in servers)
+
+
+class UpstreamTest(DaemonTest):
+    WORKERS = 1
+
+    def text(self, *upstreams, extra="", listen=("tcp",), **values):
+        """A service with these upstreams, on self.address."""
+        values.setdefault("mode", '"upstream"')
+        if upstreams:
+            values["upstream"] = urls(*upstreams)
+        if not hasattr(self, "address"):
+            self.address = ("127.0.0.1", free_port())
+        return service(
+            "feed", *["%s://127.0.0.1:%d" % (kind, self.address[1])
+                      for kind in listen], protocol="relay",
+            extra="\tlimits { clients-per-address = 0 "
+            "connect-rate-per-address = 0 %s }\n%s"
+            % (extra, options(values)))
+
+    def serve(self, *upstreams, env=None, **how):
+        self.daemon = self.start(self.text(*upstreams, **how),
+                                 workers=self.WORKERS, env=env)
+        return self.daemon
+
+    def server(self, **how):
+        server = Server(**how)
+        self.addCleanup(server.close)
+        return server
+
+    def accept(self, server):
+        up = server.accept()
+        self.addCleanup(up.close)
+        return up
+
+    def client(self, **how):
+        c = Client(self.address, **how)
+        self.addCleanup(c.close)
+        return c
+
+    def fed(self, up, n=1, **how):
+        """Clients that are known to get what this upstream says."""
+        clients = [self.client(**how) for _ in range(n)]
+        for c in clients:
+            self.reach(up, c)
+        return clients
+
+    def reach(self, up, c):
+        """Waits until what up says comes to c, and no more is on its way."""
+        deadline = time.monotonic() + 20
+        patience = c.sock.gettimeout()
+        c.sock.settimeout(0.05)
+        while not c.buffer:
+            up.send(b"probe\n")
+            try:
+                c._more()
+            except socket.timeout:
+                self.assertLess(time.monotonic(), deadline, "no probe came")
+        c.sock.settimeout(patience)
+        word = b"here %d\n" % random.randrange(1 << 60)
+        up.send(word)
+        line = c.line()
+        while line != word:
+            self.assertRegex(line, rb"^(probe|here \d+)\n$")
+            line = c.line()
+
+    def expect(self, c, *lines):
+        for line in lines:
+            got = c.line()
+            while re.match(rb"(probe|here \d+)\n", got):
+                got = c.line()
+            self.assertEqual(got, line)
+
+    def counted(self, name):
+        """Stops the daemon; the counter's value over all workers."""
+        self.daemon.stop()
+        return sum(int(n) for line in self.daemon.logged("service feed: ")
+                   for n in re.findall(r", %s (\d+)" % name, line))
+
+
+class Feed(UpstreamTest):
+    def test_its_lines_reach_every_client_of_every_worker(self):
+        server = self.server()
+        self.serve(server)
+        up = self.accept(server)
+        clients = self.fed(up, 12)
+        up.send(b"lf\ncrlf\r\n\nnul\0in it\n")
+        for part in (b"in ", b"par", b"ts\r", b"\n"):
+            up.send(part)
+            time.sleep(0.02)
+        for c in clients:
+            self.expect(c, b"lf\n", b"crlf\r\n", b"\n", b"nul\0in it\n",
+                        b"in parts\r\n")
+
+    def test_there_is_one_connection_whatever_the_workers(self):
+        server = self.server()
+        self.serve(server)
+        up = self.accept(server)
+        self.fed(up, 8)
+        self.assertTrue(server.is_left_alone(0.5))
+
+    def test_clients_lines_are_discarded_by_default(self):
+        server = self.server()
+        self.serve(server)
+        up = self.accept(server)
+        a, b = self.fed(up, 2)
+        a.send(b"hello\n")
+        self.assertTrue(up.is_silent(0.3))
+        self.reach(up, b)
+        self.reach(up, a)
+        self.assertEqual(self.counted("lines_discarded"), 1)
+
+    def test_filter_dedupe_and_tag_apply(self):
+        server = self.server()
+        self.serve(server, tag="true", dedupe="1h", history=1,
+                   filter="{ 'allow ^[!$]', 'deny .' }")
+        up = self.accept(server)
+        up.send(b"!one\n")
+        # Where it comes by history or by the feed.
+        clients = [self.client() for _ in range(4)]
+        for c in clients:
+            self.assertEqual(c.line(), b"127.0.0.1 !one\n")
+        up.send(b"no\n!one\n$two\r\n!one\nneither\n!end\n")
+        for c in clients:
+            self.assertEqual(c.line(), b"127.0.0.1 $two\r\n")
+            self.assertEqual(c.line(), b"127.0.0.1 !end\n")
+        self.assertEqual(self.counted("lines_filtered"), 2)
+
+    def test_a_tag_is_the_host_as_it_was_written(self):
+        server = self.server()
+        self.serve("tcp://localhost:%d" % server.port, tag="true", history=1)
+        self.accept(server).send(b"probe\n")
+        c = self.client()
+        self.assertEqual(c.line(), b"localhost probe\n")
+
+    def test_newcomers_get_the_history(self):
+        server = self.server()
+        self.serve(server, history=3)
+        up = self.accept(server)
+        clients = self.fed(up, 8)
+        up.send(b"1\n2\n3\n4\n")
+        for c in clients:
+            self.expect(c, b"1\n", b"2\n", b"3\n", b"4\n")
+        for _ in range(4):
+            late = self.client()
+            for line in (b"2\n", b"3\n", b"4\n"):
+                self.assertEqual(late.line(), line)
+
+    def test_a_line_that_is_too_long_follows_the_policy(self):
+        server = self.server()
+        text = self.text(server, retry_min="200ms")
+        for policy, goes_on in (("close", False), ("skip", True)):
+            with self.subTest(policy=policy):
+                daemon = self.start(
+                    text.replace("\trelay {", "\tframing { line-length = 32 "
+                                 "too-long = %s }\n\trelay {" % policy),
+                    workers=self.WORKERS)
+                up = self.accept(server)
+                [c] = self.fed(up)
+                up.send(b"before\n" + b"x" * 100 + b"\nafter\n")
+                self.expect(c, b"before\n")
+                if goes_on:
+                    self.expect(c, b"after\n")
+                else:
+                    daemon.wait_log("lost, next try in 0.2 s: "
+                                    "a line is over line-length")
+                    up = self.accept(server)
+                    up.send(b"again\n")
+                    self.expect(c, b"again\n")
+                daemon.stop()
+
+
+# A worker that stands, and which one it is.
+STANDING = r"""
+#define _GNU_SOURCE
+#include <lined/protocol.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void accepted(struct lined_service *service, struct lined_socket *client)
+{
+	char text[20];
+
+	snprintf(text, sizeof(text), "%u\n", lined_service_worker(service));
+	lined_socket_send(client, text, strlen(text));
+}
+
+static void stand(struct lined_socket *client, const struct lined_line *line)
+{
+	usleep((useconds_t)atoi(line->text) * 1000);
+	lined_socket_send_line(client, line);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI, .size = sizeof(struct lined_protocol),
+	.name = "standing", .summary = "stands", .handle_accept = accepted,
+	.handle_line = stand,
+};
+"""
+
+
+class Lag(UpstreamTest):
+    WORKERS = 2
+
+    def test_the_upstream_waits_for_a_worker_that_stands(self):
+        """What it sends meanwhile is more than the bus would take."""
+        server = self.server()
+        port = free_port()
+        self.build_module("standing", STANDING)
+        self.copy_module("relay")
+        self.daemon = self.start(
+            self.text(server, extra="send-queue = 1G send-stall = 0")
+            + service("standing", "tcp://127.0.0.1:%d" % port,
+                      protocol="standing"), workers=self.WORKERS)
+        up = self.accept(server)
+        up.sock.settimeout(100)
+        clients = self.fed(up, 4)
+        line = b"x" * 4090 + b"\n"
+        count = (100 << 20) // (len(line) + 8)
+        standing = [Client(("127.0.0.1", port)) for _ in range(2)]
+        for c in standing:
+            self.addCleanup(c.close)
+        self.assertEqual(sorted(c.line() for c in standing), [b"0\n", b"1\n"])
+        faults = []
+
+        def read(c):
+            c.sock.settimeout(100)
+            n = 0
+            while n < 2 * count:
+                got = c.line()
+                if got == b"%08d" % n + line:
+                    n += 1
+                elif n or not re.fullmatch(rb"(probe|here \d+)\n", got):
+                    faults.append((n, got[:100]))
+                    return
+
+        readers = [threading.Thread(target=read, args=(c,)) for c in clients]
+        for reader in readers:
+            reader.start()
+        n = 0
+        for c in standing:
+            # One of the two has the upstream, the other is waited for.
+            c.send(b"1500\n")
+            for _ in range(count):
+                up.send(b"%08d" % n + line)
+                n += 1
+            self.assertEqual(c.line(), b"1500\n")
+        for reader in readers:
+            reader.join()
+        self.assertFalse(faults)
+        self.assertEqual(self.counted("lines_not_relayed"), 0)
+
+
+class Upward(UpstreamTest):
+    def test_clients_lines_go_up_whole_and_in_order(self):
+        server = self.server()
+        self.serve(server, subscribe_only="false")
+        up = self.accept(server)
+        clients = self.fed(up, 20)
+        rng = random.Random(SEED)
+        count = 60
+
+        def talk(i, cuts):
+            said = b"".join(b"%d %d %s\r\n" % (i, n, b"x" * cuts.choice(
+                (0, 1, 50, 3000))) for n in range(count))
+            at = 0
+            while at < len(said):
+                size = cuts.choice((1, 7, 1000, 9000))
+                clients[i].send(said[at:at + size])
+                at += size
+
+        talkers = [threading.Thread(target=talk, args=(
+            i, random.Random(rng.random()))) for i in range(len(clients))]
+        for talker in talkers:
+            talker.start()
+        seen = [0] * len(clients)
+        for _ in range(count * len(clients)):
+            line = up.line()
+            match = re.fullmatch(rb"(\d+) (\d+) x*\r\n", line)
+            self.assertTrue(match, line)
+            i, n = int(match.group(1)), int(match.group(2))
+            self.assertEqual(n, seen[i])
+            seen[i] += 1
+        for talker in talkers:
+            talker.join()
+        self.assertTrue(up.is_silent(0.2))
+        # Nobody else has heard them.
+        for c in clients:
+            self.reach(up, c)
+
+    def test_tag_and_filter_apply_upwards(self):
+        server = self.server()
+        self.serve(server, subscribe_only="false", tag="true",
+                   filter="{ 'deny ^no' }")
+        up = self.accept(server)
+        c = self.client()
+        c.send(b"no\nyes\nunfinished")
+        self.assertEqual(up.line(), b"127.0.0.1 yes\n")
+        c.close()
+        self.assertTrue(up.is_silent(0.2))
+
+    def test_while_it_is_down_lines_are_dropped_and_counted(self):
+        server = self.server()
+        self.serve(server, subscribe_only="false", retry_min="1s",
+                   retry_max="1s")
+        up = self.accept(server)
+        clients = self.fed(up, 5)
+        server.close()
+        up.close()
+        self.daemon.wait_log("lost, next try in 1.0 s: closed by the peer")
+        for c in clients:
+            c.send(b"to nobody\nat all\n")
+        # They have arrived when what was sent after them has.
+        time.sleep(0.5)
+        server.open()
+        up = self.accept(server)
+        for c in clients:
+            c.send(b"hello\n")
+        for _ in clients:
+            self.assertEqual(up.line(), b"hello\n")
+        self.assertEqual(self.counted("upstream_down"), 10)
+
+    def test_one_that_does_not_read_feeds_on(self):
+        """What clients say is bounded on its way up and stops nothing."""
+        server = self.server(rcvbuf=4096)
+        self.serve(server, subscribe_only="false",
+                   extra="send-queue = 64k send-stall = 0")
+        up = self.accept(server)
+        c, d = self.fed(up, 2)
+        line = b"%s\n" % (b"x" * 999)
+        before = self.daemon.rss_kib()
+        for _ in range(60):
+            d.send(line * 400)
+        self.reach(up, c)
+        self.reach(up, d)
+        if not self.daemon.is_sanitized():
+            self.assertLess(self.daemon.rss_kib() - before, 16 << 10)
+        # What went up are whole lines still.
+        up.sock.settimeout(0.5)
+        got = 0
+        try:
+            while up.line() == line:
+                got += 1
+            self.fail("a line was cut")
+        except socket.timeout:
+            self.assertEqual(bytes(up.buffer), b"")
+        self.assertGreater(got, 50)
+        self.assertEqual(self.counted("upstream_slow"), 60 * 400 - got)
+
+    def test_a_line_longer_than_the_queues_mark_goes_up(self):
+        server = self.server()
+        self.serve(server, subscribe_only="false", extra="send-queue = 8k")
+        up = self.accept(server)
+        [c] = self.fed(up)
+        for size in (10, 3000, 6000, 2000):
+            c.send(b"x" * size + b"\n")
+            self.assertEqual(len(up.line()), size + 1)
+
+
+class Reconnect(UpstreamTest):
+    def test_killed_twenty_times_under_traffic(self):
+        """An upstream that is killed in the middle of lines. Clients get
+        whole lines, in order, none twice; each connection begins with the
+        preamble, and none comes before retry-min is over."""
+        port = free_port()
+        retry = 0.1
+        self.serve("tcp://127.0.0.1:%d" % port, retry_min="100ms",
+                   retry_max="300ms",
+                   preamble='{ "login observer", "", "go" }')
+        clients = [self.client() for _ in range(6)]
+        stop = threading.Event()
+        news = threading.Condition()
+        epochs = [-1] * len(clients)
+        faults = []
+
+        def read(i):
+            c, last = clients[i], (-1, -1)
+            c.sock.settimeout(0.2)
+            while not stop.is_set():
+                try:
+                    line = c.line()
+                except socket.timeout:
+                    continue
+                match = re.fullmatch(rb"e(\d+) n(\d+) (x*) (\d+)\r\n", line)
+                now = match and tuple(int(g) for g in match.groups()[:2])
+                if not match or int(match.group(4)) != len(match.group(3)) \
+                        or now <= last:
+                    faults.append((i, last, line[:200]))
+                    return
+                last = now
+                with news:
+                    epochs[i] = now[0]
+                    news.notify_all()
+
+        readers = [threading.Thread(target=read, args=(i,))
+                   for i in range(len(clients))]
+        for reader in readers:
+            reader.start()
+        self.addCleanup(stop.set)
+        rng = random.Random(SEED)
+        killed = None
+        for epoch in range(21):
+            upstream = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", sys.executable, __file__,
+                 "--upstream", str(port), str(epoch)],
+                stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            self.addCleanup(upstream.stdout.close)
+            self.addCleanup(upstream.kill)
+            self.assertEqual(upstream.stdout.readline(), b"listening\n")
+            self.assertEqual(upstream.stdout.readline(), b"connected\n")
+            if killed is not None:
+                self.assertGreaterEqual(time.monotonic() - killed, retry)
+            self.assertEqual(upstream.stdout.readline(), b"preamble\n")
+            with news:
+                self.assertTrue(news.wait_for(
+                    lambda: min(epochs) == epoch or faults, 20),
+                    (epoch, epochs))
+            self.assertFalse(faults)
+            time.sleep(rng.random() * 0.05)
+            killed = time.monotonic()
+            upstream.kill()
+            upstream.wait()
+        stop.set()
+        for reader in readers:
+            reader.join()
+        self.assertFalse(faults)
+        lost = self.daemon.logged("lost, next try in 0.1 s: ")
+        self.daemon.wait_log("lost, next try in 0.1 s: ")
+        self.assertFalse(self.daemon.logged(r"lost, next try in 0\.[^1]"))
+        self.assertGreater(len(lost), 0)
+
+    def test_the_back_off_grows_and_a_line_ends_it(self):
+        server = self.server()
+        self.serve(server, retry_min="200ms", retry_max="1600ms")
+        up = self.accept(server)
+        up.close()
+        last = time.monotonic()
+        for least in (0.2, 0.2, 0.4, 0.8, 0.8):
+            self.accept(server).close()
+            now = time.monotonic()
+            # A hair for the clocks of two processes.
+            self.assertGreaterEqual(now - last, least - 0.005)
+            last = now
+        up = self.accept(server)
+        [c] = self.fed(up)
+        self.eventually(lambda: len(self.daemon.logged("connected$")) == 7,
+                        "the seventh connection in the log")
+        place = self.daemon.mark()
+        up.close()
+        line = self.daemon.wait_log("lost, next try in", place)
+        self.assertIn("next try in 0.2 s: closed by the peer", line)
+        up = self.accept(server)
+        self.reach(up, c)
+
+    def test_a_rest_without_its_end_is_dropped(self):
+        server = self.server()
+        # Even where clients' rests are not.
+        text = self.text(server, retry_min="100ms").replace(
+            "\trelay {", "\tframing { unterminated = deliver }\n\trelay {")
+        self.start(text, workers=self.WORKERS)
+        up = self.accept(server)
+        [c] = self.fed(up)
+        for end in (Client.close, Client.reset):
+            up.send(b"whole\nunfin")
+            self.expect(c, b"whole\n")
+            end(up)
+            up = self.accept(server)
+            up.send(b"ished\n")
+            self.expect(c, b"ished\n")
+
+    def test_its_end_is_seen_where_it_does_not_read(self):
+        server = self.server(rcvbuf=4096)
+        self.serve(server, subscribe_only="false", retry_min="100ms",
+                   extra="send-stall = 0")
+        up = self.accept(server)
+        [c] = self.fed(up)
+        c.send((b"x" * 999 + b"\n") * 12000)
+        self.reach(up, c)
+        up.half_close()
+        self.daemon.wait_log("lost, next try in 0.1 s: closed by the peer",
+                             timeout=10)
+        self.reach(self.accept(server), c)
+
+    def test_silence_is_noticed(self):
+        server = self.server()
+        self.serve(server, stale_timeout="600ms", retry_min="100ms")
+        up = self.accept(server)
+        [c] = self.fed(up)
+        # Lines keep it, though slow.
+        for _ in range(6):
+            time.sleep(0.3)
+            up.send(b"alive\n")
+            self.expect(c, b"alive\n")
+        self.assertFalse(self.daemon.logged("lost"))
+        # Bytes without an end do not.
+        begin = time.monotonic()
+        try:
+            while time.monotonic() - begin < 10:
+                up.send(b"x")
+                time.sleep(0.05)
+        except ConnectionError:
+            pass
+        self.assertLess(time.monotonic() - begin, 9)
+        self.assertGreaterEqual(time.monotonic() - begin, 0.4)
+        self.daemon.wait_log("lost, next try in 0.1 s: "
+                             "no line within stale-timeout")
+        up = self.accept(server)
+        up.send(b"back\n")
+        self.expect(c, b"back\n")
+
+    def test_who_never_says_a_line_is_called_again_later_and_later(self):
+        server = self.server()
+        self.serve(server, stale_timeout="100ms", retry_min="100ms",
+                   retry_max="10s")
+        for _ in range(5):
+            self.accept(server)
+        self.daemon.wait_log("next try in 0.1 s: no line within")
+        slow = self.daemon.logged(r"next try in (0\.[4-9]|1)")
+        self.assertTrue(slow, self.daemon.log_text())
+
+    def test_a_refused_connection_is_told_with_its_reason(self):
+        port = free_port()
+        self.serve("tcp://127.0.0.1:%d" % port, retry_min="50ms",
+                   retry_max="100ms")
+        line = self.daemon.wait_log("next try in")
+        self.assertIn("service feed: upstream tcp://127.0.0.1:%d: "
+                      "not connected, next try in 0.1 s: Connection refused"
+                      % port, line)
+        with Server(port) as server:
+            up = self.accept(server)
+            self.daemon.wait_log("upstream %s: connected" % server.url)
+            self.fed(up)
+
+    def test_a_name_that_nobody_knows(self):
+        server = self.server()
+        self.serve("tcp://no-such-name.invalid:7", server,
+                   env={"RES_OPTIONS": "timeout:1 attempts:1"})
+        up = self.accept(server)
+        self.fed(up)
+        self.daemon.wait_log(
+            r"upstream tcp://no-such-name\.invalid:7: not connected, "
+            r"trying %s: (the name |no answer)" % re.escape(server.url))
+
+    def test_a_name_with_several_addresses(self):
+        server = self.server()  # on IPv4 only
+        self.serve("tcp://localhost:%d" % server.port)
+        self.fed(self.accept(server))
+
+    def test_the_end_comes_orderly_in_every_state(self):
+        """Connected, waiting for the next try, and looking up a name."""
+        server = self.server()
+        for upstream, log in ((server.url, "connected"),
+                              ("tcp://127.0.0.1:%d" % free_port(),
+                               "next try in"),
+                              ("tcp://no-such-name.invalid:7", "listening")):
+            with self.subTest(log=log):
+                daemon = self.start(self.text(upstream),
+                                    workers=self.WORKERS)
+                daemon.wait_log(log)
+                c = self.client()
+                daemon.stop()
+                self.assertEqual(c.ended(), b"")
+
+
+class Backup(UpstreamTest):
+    WORKERS = 2
+
+    def pair(self, **values):
+        """A first address that is down, and a backup that feeds a client."""
+        self.first, self.backup = self.server(), self.server()
+        self.first.close()
+        values.setdefault("retry_max", "1s")
+        self.serve(self.first, self.backup, **values)
+        self.spare = self.accept(self.backup)
+        [self.c] = self.fed(self.spare)
+
+    def test_fails_over_and_back_at_a_lines_end(self):
+        self.pair(preamble='{ "hello" }')
+        self.assertEqual(self.spare.line(), b"hello\n")
+        self.spare.send(b"backup 1\nbackup ")
+        self.expect(self.c, b"backup 1\n")
+        self.first.open()
+        up = self.accept(self.first)
+        self.assertEqual(up.line(), b"hello\n")
+        up.send(b"first 1\n")
+        # Nothing of the first yet: the line of the backup is not over.
+        self.assertTrue(self.c.is_silent(0.5))
+        self.spare.send(b"2\r")
+        self.assertTrue(self.c.is_silent(0.2))
+        self.spare.send(b"\n")
+        self.expect(self.c, b"backup 2\r\n", b"first 1\n")
+        self.daemon.wait_log("upstream %s: taken back from %s"
+                             % (self.first.url, self.backup.url))
+        self.assertEqual(self.spare.ended(), b"")
+        # And over again, at once.
+        up.send(b"first 2\nunfinished")
+        self.expect(self.c, b"first 2\n")
+        time.sleep(1)  # longer than retry-min: it is no mayfly
+        self.first.close()
+        up.close()
+        spare = self.accept(self.backup)
+        spare.send(b"backup 3\n")
+        self.expect(self.c, b"backup 3\n")
+        self.daemon.wait_log("upstream %s: lost, trying %s: "
+                             "closed by the peer"
+                             % (self.first.url, self.backup.url))
+
+    def test_a_silent_backup_is_left_at_once(self):
+        self.pair()
+        self.first.open()
+        up = self.accept(self.first)
+        with self.takes(0, 5):
+            self.assertEqual(self.spare.ended(), b"")
+        self.reach(up, self.c)
+        # No other connection is kept or tried.
+        self.assertTrue(self.first.is_left_alone(1.5))
+        self.assertTrue(self.backup.is_left_alone(0.1))
+
+    def test_a_busy_backup_is_left_at_a_lines_end(self):
+        """All the while it sends, whole lines come, and none after one of
+        the first's."""
+        self.pair(extra="send-queue = 256M")
+        done = threading.Event()
+
+        def chatter():
+            n, rest = 0, b""
+            try:
+                while not done.is_set():
+                    lines = rest + b"".join(b"backup %d %s\n"
+                                            % (k, b"x" * (k % 300))
+                                            for k in range(n, n + 200))
+                    cut = len(lines) - n % 13
+                    self.spare.send(lines[:cut])
+                    rest = lines[cut:]
+                    n += 200
+                    time.sleep(0.001)
+            except ConnectionError:
+                pass
+
+        talker = threading.Thread(target=chatter)
+        talker.start()
+        self.addCleanup(done.set)
+        self.first.open()
+        up = self.accept(self.first)
+        up.send(b"first\n")
+        line = self.c.line()
+        while line != b"first\n":
+            match = re.fullmatch(rb"backup (\d+) (x*)\n|probe\n|here \d+\n",
+                                 line)
+            self.assertTrue(match, line)
+            if match.group(1):
+                self.assertEqual(int(match.group(1)) % 300,
+                                 len(match.group(2)))
+            line = self.c.line()
+        done.set()
+        talker.join()
+        self.reach(up, self.c)
+
+    def test_a_line_that_never_ends_is_given_up(self):
+        self.pair()
+        self.spare.send(b"never ")
+        time.sleep(0.2)
+        self.first.open()
+        up = self.accept(self.first)
+        up.send(b"first\n")
+        with self.takes(5, 20):
+            self.expect(self.c, b"first\n")
+
+    def test_a_backup_lost_meanwhile_changes_nothing(self):
+        for end in (Client.close, Client.reset):
+            with self.subTest(end=end.__name__):
+                self.pair()
+                self.spare.send(b"unfinished ")
+                time.sleep(0.2)
+                self.first.open()
+                up = self.accept(self.first)
+                up.send(b"first\n")
+                self.assertTrue(self.c.is_silent(0.3))
+                end(self.spare)
+                self.expect(self.c, b"first\n")
+                self.daemon.stop()
+                del self.address
+
+    def test_the_first_lost_meanwhile_changes_nothing(self):
+        self.pair()
+        self.spare.send(b"line in ")
+        time.sleep(0.2)
+        self.first.open()
+        self.accept(self.first).reset()
+        self.daemon.wait_log("upstream %s: not taken back, next try in 1.0 s: "
+                             % self.first.url)
+        self.spare.send(b"two parts\nand another\n")
+        self.expect(self.c, b"line in two parts\n", b"and another\n")
+        # It is tried again.
+        self.reach(self.accept(self.first), self.c)
+
+    def test_a_first_that_ended_meanwhile_is_not_taken_back(self):
+        self.pair()
+        self.spare.send(b"line in ")
+        time.sleep(0.2)
+        self.first.open()
+        self.accept(self.first).close()
+        time.sleep(0.2)
+        self.spare.send(b"two parts\nand another\n")
+        self.expect(self.c, b"line in two parts\n", b"and another\n")
+        self.daemon.wait_log("not taken back, next try in 1.0 s: "
+                             "closed by the peer")
+        self.reach(self.accept(self.first), self.c)
+
+    def test_addresses_are_tried_in_order(self):
+        servers = [self.server() for _ in range(3)]
+        for s in servers[:2]:
+            s.close()
+        self.serve(*servers, retry_max="60s")
+        up = self.accept(servers[2])
+        [c] = self.fed(up)
+        time.sleep(1)
+        # The one that was lost is the last to be tried.
+        servers[1].open()
+        up.close()
+        up = self.accept(servers[1])
+        self.reach(up, c)
+        self.assertTrue(servers[2].is_left_alone(0.3))
+
+    def test_two_that_close_at_once_are_not_called_without_end(self):
+        servers = [self.server(), self.server()]
+        self.serve(*servers, retry_min="300ms", retry_max="600ms")
+        calls, stop = [0, 0], threading.Event()
+
+        def answer(i):
+            while not stop.is_set():
+                try:
+                    with servers[i].accept(0.1) as up:
+                        calls[i] += 1
+                        # One of them is even polite.
+                        if i:
+                            up.send(b"busy, call again\n")
+                except (socket.timeout, ConnectionError):
+                    pass
+
+        threads = [threading.Thread(target=answer, args=(i,))
+                   for i in range(2)]
+        for thread in threads:
+            thread.start()
+        time.sleep(3)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertGreaterEqual(min(calls), 2)
+        self.assertLessEqual(max(calls), 11)
+
+
+class Reload(UpstreamTest):
+    def again(self, *upstreams, **values):
+        self.write(self.text(*upstreams, **values), workers=self.WORKERS)
+        return self.daemon.reload()
+
+    def test_another_list_is_taken_and_nobody_lost(self):
+        a, b, d = self.server(), self.server(), self.server()
+        self.serve(a)
+        up = self.accept(a)
+        clients = self.fed(up, 6)
+        # The connection stays where its address does.
+        self.again(a, b)
+        for c in clients:
+            self.reach(up, c)
+        self.assertTrue(b.is_left_alone(0.2))
+        # Second now: the first is taken at once.
+        self.again(b, a)
+        other = self.accept(b)
+        self.assertEqual(up.ended(), b"")
+        for c in clients:
+            self.reach(other, c)
+        # Not in the list any more.
+        self.again(d)
+        up = self.accept(d)
+        self.assertEqual(other.ended(), b"")
+        for c in clients:
+            self.reach(up, c)
+        self.daemon.wait_log("upstream %s: left, it is not configured any "
+                             "more" % b.url)
+
+    def test_other_times_are_taken(self):
+        server = self.server()
+        server.close()
+        self.serve(server, retry_min="1h", retry_max="1h")
+        self.daemon.wait_log("next try in 3600.0 s")
+        [c] = [self.client()]
+        server.open()
+        self.again(server, retry_min="100ms", retry_max="1h")
+        up = self.accept(server)
+        self.reach(up, c)
+        self.again(server, retry_min="100ms", stale_timeout="300ms")
+        up = self.accept(server)
+        self.reach(up, c)
+        self.daemon.wait_log("no line within stale-timeout")
+
+    def test_the_mode_may_change(self):
+        server = self.server()
+        self.serve(server)
+        up = self.accept(server)
+        a, b = self.fed(up, 2)
+        self.again(mode='"hub"')
+        self.assertEqual(up.ended(), b"")
+        self.reach(a, b)
+        self.again(server)
+        up = self.accept(server)
+        self.reach(up, a)
+        self.reach(up, b)
+
+    def test_reloads_under_traffic_lose_nothing(self):
+        server = self.server()
+        self.serve(server)
+        up = self.accept(server)
+        [c] = self.fed(up)
+        stop, sent = threading.Event(), []
+
+        def talk():
+            while not stop.is_set():
+                up.send(b"%d\n" % len(sent))
+                sent.append(1)
+                time.sleep(0.0005)
+
+        talker = threading.Thread(target=talk)
+        talker.start()
+        self.addCleanup(stop.set)
+        for i in range(6):
+            self.again(server, retry_max="%ds" % (20 + i), history=i,
+                       preamble='{ "number %d" }' % i)
+        stop.set()
+        talker.join()
+        for n in range(len(sent)):
+            self.expect(c, b"%d\n" % n)
+        self.assertTrue(c.is_silent(0.2))
+        up.close()
+        up = self.accept(server)
+        self.assertEqual(up.line(), b"number 5\n")
+
+
+class Config(UpstreamTest):
+    def test_tls_is_not_served_yet(self):
+        server = self.server()
+        text = self.text("tls://feed.example.org:443", server,
+                         upstream_ca='"/etc/ssl/ca.pem"',
+                         upstream_name='"feed.example.org"')
+        code, told = self.check(text)
+        self.assertEqual(code, 0, told)
+        self.daemon = self.start(text, workers=self.WORKERS)
+        self.daemon.wait_log(r"<5>service feed: upstream "
+                             r"tls://feed\.example\.org:443: "
+                             r"TLS is not served yet")
+        self.assertEqual(len(self.daemon.logged("not served yet")), 1)
+        self.fed(self.accept(server))
+
+    def test_tls_alone_is_nothing(self):
+        self.serve("tls://feed.example.org:443", subscribe_only="false")
+        self.daemon.wait_log("<4>service feed: upstream: none of the "
+                             "addresses is served")
+        self.client().send(b"hello\n")
+        self.daemon.wait_log("client 1 .* connected")
+
+    def test_bad_addresses_are_told_with_file_and_line(self):
+        for bad, why in (("127.0.0.1:70", "begins with neither"),
+                         ("tcp://host", "the port is missing"),
+                         ("tcp://::1:7", "write IPv6 in brackets"),
+                         ("tcp://h:0", "the port is not 1 to 65535")):
+            with self.subTest(bad=bad):
+                code, told = self.check(self.text("tcp://good:1", bad))
+                self.assertEqual(code, 1)
+                self.assertRegex(told, r'lined\.conf:\d+: .*upstream "%s": .*'
+                                 '%s' % (re.escape(bad), why))
+
+
+def several(base, workers):
+    for cls in (Feed, Upward, Reload):
+        name = "%s%d" % (cls.__name__, workers)
+        base[name] = type(name, (cls,), {"WORKERS": workers,
+                                         "__module__": __name__})
+
+
+several(globals(), 4)
+Upward2 = type("Upward2", (Upward,), {"WORKERS": 2})
+Reconnect2 = type("Reconnect2", (Reconnect,), {"WORKERS": 2})
+
+
+def be_upstream(port, epoch):
+    """One connection: the preamble, then lines, most of them in two parts,
+    until this process is killed."""
+    rng = random.Random(SEED + epoch)
+    with Server(port) as server:
+        print("listening", flush=True)
+        with server.accept() as up:
+            print("connected", flush=True)
+            said = [up.line() for _ in range(3)]
+            print("preamble" if said == [b"login observer\n", b"\n", b"go\n"]
+                  else repr(said), flush=True)
+            n = 0
+            while True:
+                lines = b""
+                for _ in range(rng.randrange(1, 20)):
+                    size = rng.choice((0, 10, 200, 3000))
+                    lines += b"e%d n%d %s %d\r\n" % (epoch, n, b"x" * size,
+                                                     size)
+                    n += 1
+                cut = len(lines) - rng.randrange(0, 8)
+                up.send(lines[:cut])
+                time.sleep(0.002)
+                up.send(lines[cut:])
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--upstream"]:
+        signal.alarm(100)
+        be_upstream(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main(300)
