@@ -12,7 +12,7 @@
 #include "linetest_bytes.h"
 
 /* Byte by byte takes its time: of something longer, the end of it. */
-#define BYTES_MAX 16384
+#define BYTES_MAX 4096
 
 /* splitmix64, by Sebastiano Vigna: any seed is a good one. */
 static uint64_t draw(struct cut *cut)

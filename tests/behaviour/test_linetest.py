@@ -518,8 +518,7 @@ class Mutations(Linetest):
         if not copies:
             return
         out, _ = self.linetest(
-            "--tap", "--patience", "3s",
-            *(os.path.join("copies", copy) for copy in copies), code=1,
+            "--tap", *(os.path.join("copies", copy) for copy in copies), code=1,
             timeout=400)
         for copy, number in copies.items():
             path = os.path.join("copies", copy)
