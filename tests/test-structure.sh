@@ -98,7 +98,7 @@ find lib -name '*.[ch]' \
 case_is "lib/ includes nothing of the daemon"
 
 grep -nE '#[[:space:]]*include' daemon/protocols/*.c |
-	grep -vE '<lined/(api|buffer|dispatcher|line|socket|timer|word|protocol|service|bus|registry)\.h>' |
+	grep -vE '<lined/(api|buffer|dispatcher|line|socket|table|timer|word|protocol|service|bus|registry)\.h>' |
 	grep -E '"|<lined/' |
 	while IFS= read -r hit; do
 		# Those of more than one file have headers of their own.

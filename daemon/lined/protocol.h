@@ -19,6 +19,7 @@
 #include <lined/line.h>
 #include <lined/service.h>
 #include <lined/socket.h>
+#include <lined/table.h>
 #include <lined/word.h>
 
 LINED_BEGIN_DECLS

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A table: values under keys, in memory, each for a time, all within a bound of
+ * bytes. What a protocol remembers, a cache or who was here, goes by itself
+ * then, and a flood of it costs no more than the bound.
+ *
+ * Keys are any bytes; values are shared buffers, so that one can be sent as it
+ * is. Every call takes O(log n). Thread: the dispatcher's.
+ */
+#ifndef LINED_TABLE_H
+#define LINED_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lined/api.h>
+#include <lined/buffer.h>
+#include <lined/dispatcher.h>
+
+LINED_BEGIN_DECLS
+
+struct lined_table;
+
+/* An empty table, which may take max_bytes. NULL/ENOMEM. */
+LINED_API struct lined_table *
+lined_table_new(struct lined_dispatcher *dispatcher, size_t max_bytes);
+
+/* Before its dispatcher. NULL is fine. */
+LINED_API void lined_table_free(struct lined_table *table);
+
+/* Another bound; what is over it goes at once. */
+LINED_API void lined_table_set_max(struct lined_table *table, size_t max_bytes);
+
+/*
+ * Puts a value under a key, in place of what was there, until the dispatcher's
+ * clock, lined_dispatcher_now_ms(), says expires_ms; 0: for ever. A reference
+ * is taken. For its room others go: first what was neither put nor found for
+ * longest. -1 with errno, and then the key has no value: ENOBUFS (the bound is
+ * less than this alone takes), ENOMEM.
+ */
+LINED_API int lined_table_put(struct lined_table *table, const void *key,
+			      size_t key_len, struct lined_buffer *value,
+			      uint64_t expires_ms);
+
+/*
+ * The value under a key, borrowed until the next call on the table, and where
+ * expires_ms is not NULL, until when it stays. NULL: there is none.
+ */
+LINED_API struct lined_buffer *lined_table_find(struct lined_table *table,
+						const void *key, size_t key_len,
+						uint64_t *expires_ms);
+
+/* Removes a value. -1/ENOENT: there is none. */
+LINED_API int lined_table_remove(struct lined_table *table, const void *key,
+				 size_t key_len);
+
+/* How many values there are. */
+LINED_API size_t lined_table_len(const struct lined_table *table);
+
+/* How many went for others' room since last asked. */
+LINED_API uint64_t lined_table_take_evicted(struct lined_table *table);
+
+LINED_END_DECLS
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tables: a balanced tree of libc's by key, which no choice of keys makes slow,
+ * a list by last use, and a timer for each value that ends.
+ */
+#include "config.h"
+
+#include <lined/table.h>
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "list.h"
+
+/* What malloc() and the tree's node take beside a cell and its bytes. */
+#define OVERHEAD 128
+
+/* What the tree compares; a cell begins with it. */
+struct key {
+	const void *bytes;
+	size_t len;
+};
+
+struct cell {
+	struct key key;
+	struct lined_table *table;
+	struct lined_buffer *value;
+	struct list by_use;
+	struct lined_timer timer;
+	uint64_t expires_ms;
+	char bytes[];
+};
+
+struct lined_table {
+	struct lined_dispatcher *dispatcher;
+	void *root;
+	struct list by_use; /* the longest unused first */
+	size_t count, bytes, max_bytes;
+	uint64_t evicted;
+};
+
+static int compare(const void *a, const void *b)
+{
+	const struct key *x = a, *y = b;
+	size_t len = x->len < y->len ? x->len : y->len;
+	int order = len > 0 ? memcmp(x->bytes, y->bytes, len) : 0;
+
+	return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+static size_t cost(const struct cell *cell)
+{
+	return sizeof(*cell) + cell->key.len + lined_buffer_len(cell->value) +
+	       OVERHEAD;
+}
+
+static void cell_free(struct cell *cell)
+{
+	lined_timer_stop(&cell->timer);
+	lined_buffer_unref(cell->value);
+	free(cell);
+}
+
+static void drop(struct cell *cell)
+{
+	struct lined_table *table = cell->table;
+
+	tdelete(&cell->key, &table->root, compare);
+	list_remove(&cell->by_use);
+	table->count--;
+	table->bytes -= cost(cell);
+	cell_free(cell);
+}
+
+static void expired(struct lined_timer *timer)
+{
+	drop(lined_container_of(timer, struct cell, timer));
+}
+
+/* Until so many bytes more are within the bound, or nothing is left. */
+static void make_room(struct lined_table *table, size_t bytes)
+{
+	while (!list_is_empty(&table->by_use) &&
+	       (bytes > table->max_bytes ||
+		table->bytes > table->max_bytes - bytes)) {
+		drop(list_entry(table->by_use.next, struct cell, by_use));
+		table->evicted++;
+	}
+}
+
+static struct cell *look_up(struct lined_table *table, const void *key,
+			    size_t key_len)
+{
+	const struct key wanted = {key, key_len};
+	struct cell **found = tfind(&wanted, &table->root, compare);
+	struct cell *cell = found != NULL ? *found : NULL;
+
+	/* Its timer is due in this turn. */
+	if (cell != NULL && cell->expires_ms != 0 &&
+	    cell->expires_ms <= lined_dispatcher_now_ms(table->dispatcher)) {
+		drop(cell);
+		return NULL;
+	}
+	return cell;
+}
+
+static struct cell *cell_new(struct lined_table *table, const void *key,
+			     size_t key_len, struct lined_buffer *value,
+			     uint64_t expires_ms)
+{
+	struct cell *cell = malloc(sizeof(*cell) + key_len);
+
+	if (cell == NULL)
+		return NULL;
+	if (key_len > 0)
+		memcpy(cell->bytes, key, key_len);
+	cell->key = (struct key){cell->bytes, key_len};
+	cell->table = table;
+	cell->value = lined_buffer_ref(value);
+	cell->expires_ms = expires_ms;
+	list_init(&cell->by_use);
+	lined_timer_init(&cell->timer, table->dispatcher, expired);
+	return cell;
+}
+
+/* ---- the door -------------------------------------------------------- */
+
+struct lined_table *lined_table_new(struct lined_dispatcher *dispatcher,
+				    size_t max_bytes)
+{
+	struct lined_table *table = calloc(1, sizeof(*table));
+
+	if (table == NULL)
+		return NULL;
+	table->dispatcher = dispatcher;
+	table->max_bytes = max_bytes;
+	list_init(&table->by_use);
+	return table;
+}
+
+void lined_table_free(struct lined_table *table)
+{
+	if (table == NULL)
+		return;
+	while (!list_is_empty(&table->by_use))
+		drop(list_entry(table->by_use.next, struct cell, by_use));
+	free(table);
+}
+
+void lined_table_set_max(struct lined_table *table, size_t max_bytes)
+{
+	table->max_bytes = max_bytes;
+	make_room(table, 0);
+}
+
+int lined_table_put(struct lined_table *table, const void *key, size_t key_len,
+		    struct lined_buffer *value, uint64_t expires_ms)
+{
+	uint64_t now_ms = lined_dispatcher_now_ms(table->dispatcher);
+	/* First: the key may be that of the old one, and the value its own. */
+	struct cell *cell = cell_new(table, key, key_len, value, expires_ms);
+	struct cell *old = look_up(table, key, key_len);
+
+	if (old != NULL)
+		drop(old);
+	if (cell == NULL)
+		return -1;
+	if (cost(cell) > table->max_bytes) {
+		cell_free(cell);
+		errno = ENOBUFS;
+		return -1;
+	}
+	make_room(table, cost(cell));
+	if ((expires_ms != 0 &&
+	     lined_timer_start(&cell->timer,
+			       expires_ms > now_ms ? expires_ms - now_ms : 0,
+			       0) < 0) ||
+	    tsearch(&cell->key, &table->root, compare) == NULL) {
+		cell_free(cell);
+		errno = ENOMEM;
+		return -1;
+	}
+	list_append(&table->by_use, &cell->by_use);
+	table->count++;
+	table->bytes += cost(cell);
+	return 0;
+}
+
+struct lined_buffer *lined_table_find(struct lined_table *table,
+				      const void *key, size_t key_len,
+				      uint64_t *expires_ms)
+{
+	struct cell *cell = look_up(table, key, key_len);
+
+	if (cell == NULL)
+		return NULL;
+	list_remove(&cell->by_use);
+	list_append(&table->by_use, &cell->by_use);
+	if (expires_ms != NULL)
+		*expires_ms = cell->expires_ms;
+	return cell->value;
+}
+
+int lined_table_remove(struct lined_table *table, const void *key,
+		       size_t key_len)
+{
+	struct cell *cell = look_up(table, key, key_len);
+
+	if (cell == NULL) {
+		errno = ENOENT;
+		return -1;
+	}
+	drop(cell);
+	return 0;
+}
+
+size_t lined_table_len(const struct lined_table *table)
+{
+	return table->count;
+}
+
+uint64_t lined_table_take_evicted(struct lined_table *table)
+{
+	uint64_t evicted = table->evicted;
+
+	table->evicted = 0;
+	return evicted;
+}

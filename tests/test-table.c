@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tables: what is put is found, for its time, within the bound; and a long
+ * random story against an array that keeps the same books.
+ */
+#include "config.h"
+
+#include <lined/table.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support.h"
+
+static struct lined_dispatcher *d;
+static struct lined_table *table;
+
+static void setup(void)
+{
+	d = support_dispatcher();
+	table = lined_table_new(d, 100000);
+	ck_assert_ptr_nonnull(table);
+}
+
+static void teardown(void)
+{
+	lined_table_free(table);
+	lined_dispatcher_free(d);
+}
+
+static uint64_t in_ms(uint64_t ms)
+{
+	return lined_dispatcher_now_ms(d) + ms;
+}
+
+static int put(const char *key, const char *value, uint64_t expires_ms)
+{
+	struct lined_buffer *buffer = lined_buffer_new(value, strlen(value));
+	int rc;
+
+	ck_assert_ptr_nonnull(buffer);
+	rc = lined_table_put(table, key, strlen(key), buffer, expires_ms);
+	lined_buffer_unref(buffer);
+	return rc;
+}
+
+static bool has(const char *key)
+{
+	return lined_table_find(table, key, strlen(key), NULL) != NULL;
+}
+
+static void expect(const char *key, const char *want)
+{
+	struct lined_buffer *value =
+		lined_table_find(table, key, strlen(key), NULL);
+
+	if (want == NULL) {
+		ck_assert_ptr_null(value);
+		return;
+	}
+	ck_assert_ptr_nonnull(value);
+	ck_assert_uint_eq(lined_buffer_len(value), strlen(want));
+	ck_assert_mem_eq(lined_buffer_data(value), want, strlen(want));
+}
+
+START_TEST(what_is_put_is_found_and_removed)
+{
+	expect("a", NULL);
+	ck_assert_int_eq(put("a", "one", 0), 0);
+	ck_assert_int_eq(put("ab", "two", 0), 0);
+	ck_assert_int_eq(put("", "three", 0), 0);
+	expect("a", "one");
+	expect("ab", "two");
+	expect("", "three");
+	expect("b", NULL);
+	ck_assert_uint_eq(lined_table_len(table), 3);
+	ck_assert_int_eq(put("a", "four", 0), 0);
+	expect("a", "four");
+	ck_assert_uint_eq(lined_table_len(table), 3);
+	ck_assert_int_eq(lined_table_remove(table, "a", 1), 0);
+	expect("a", NULL);
+	errno = 0;
+	ck_assert_int_eq(lined_table_remove(table, "a", 1), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	expect("ab", "two");
+	ck_assert_uint_eq(lined_table_len(table), 2);
+}
+END_TEST
+
+START_TEST(keys_are_bytes)
+{
+	struct lined_buffer *value = lined_buffer_new("v", 1);
+
+	ck_assert_int_eq(lined_table_put(table, "a\0b", 3, value, 0), 0);
+	ck_assert_ptr_null(lined_table_find(table, "a\0c", 3, NULL));
+	ck_assert_ptr_null(lined_table_find(table, "a", 1, NULL));
+	ck_assert_ptr_eq(lined_table_find(table, "a\0b", 3, NULL), value);
+	lined_buffer_unref(value);
+}
+END_TEST
+
+START_TEST(a_value_may_be_put_again_from_itself)
+{
+	struct lined_buffer *value;
+	uint64_t expires_ms = 1;
+
+	ck_assert_int_eq(put("a", "one", 0), 0);
+	value = lined_table_find(table, "a", 1, &expires_ms);
+	ck_assert_uint_eq(expires_ms, 0);
+	ck_assert_int_eq(lined_table_put(table, lined_buffer_data(value), 3,
+					 value, in_ms(60000)),
+			 0);
+	ck_assert_int_eq(lined_table_put(table, "a", 1, value, in_ms(60000)),
+			 0);
+	expect("one", "one");
+	expect("a", "one");
+}
+END_TEST
+
+/* ---- time ---------------------------------------------------------------- */
+
+static bool is_empty(void *arg)
+{
+	(void)arg;
+	return lined_table_len(table) == 0;
+}
+
+START_TEST(a_value_goes_by_itself_and_not_before_its_time)
+{
+	uint64_t start_ms = support_now_ms(), expires_ms = 0, until;
+
+	/* The clock of a dispatcher that has not run is old. */
+	lined_dispatcher_poll(d, 0);
+	until = in_ms(40);
+	ck_assert_int_eq(put("a", "one", until), 0);
+	ck_assert_ptr_nonnull(lined_table_find(table, "a", 1, &expires_ms));
+	ck_assert_uint_eq(expires_ms, until);
+	support_run_until(d, is_empty, NULL);
+	ck_assert_uint_ge(support_now_ms() - start_ms, 40);
+	expect("a", NULL);
+}
+END_TEST
+
+START_TEST(a_value_put_anew_has_its_new_time)
+{
+	ck_assert_int_eq(put("a", "one", in_ms(1)), 0);
+	ck_assert_int_eq(put("a", "two", 0), 0);
+	ck_assert_int_eq(put("b", "three", 0), 0);
+	ck_assert_int_eq(put("b", "four", in_ms(1)), 0);
+	while (has("b"))
+		lined_dispatcher_poll(d, 10);
+	support_run_for(d, 30);
+	expect("a", "two");
+	ck_assert_uint_eq(lined_table_len(table), 1);
+}
+END_TEST
+
+START_TEST(what_has_expired_already_is_not_found)
+{
+	lined_dispatcher_poll(d, 0);
+	ck_assert_int_eq(put("a", "one", 0), 0);
+	ck_assert_int_eq(put("a", "two", lined_dispatcher_now_ms(d)), 0);
+	expect("a", NULL);
+	ck_assert_int_eq(put("b", "two", 1), 0);
+	ck_assert_int_eq(lined_table_remove(table, "b", 1), -1);
+}
+END_TEST
+
+/* ---- the bound ----------------------------------------------------------- */
+
+START_TEST(what_was_not_used_for_longest_goes_first)
+{
+	char key[16];
+	unsigned i, full;
+
+	for (i = 0; lined_table_take_evicted(table) == 0; i++) {
+		ck_assert_uint_lt(i, 10000);
+		sprintf(key, "%u", i);
+		ck_assert_int_eq(put(key, "value", 0), 0);
+	}
+	full = i - 1;
+	ck_assert_uint_eq(lined_table_len(table), full);
+	expect("0", NULL);
+	/* Found, 1 is no longer the oldest. */
+	expect("1", "value");
+	ck_assert_int_eq(put("x", "value", 0), 0);
+	expect("1", "value");
+	expect("2", NULL);
+	ck_assert_uint_eq(lined_table_take_evicted(table), 1);
+	ck_assert_uint_eq(lined_table_take_evicted(table), 0);
+	ck_assert_uint_eq(lined_table_len(table), full);
+}
+END_TEST
+
+START_TEST(what_is_over_the_bound_alone_is_refused)
+{
+	char *big = malloc(100001);
+
+	ck_assert_ptr_nonnull(big);
+	memset(big, 'x', 100000);
+	big[100000] = '\0';
+	ck_assert_int_eq(put("other", "stays", 0), 0);
+	ck_assert_int_eq(put("a", "old", 0), 0);
+	errno = 0;
+	ck_assert_int_eq(put("a", big, 0), -1);
+	ck_assert_int_eq(errno, ENOBUFS);
+	expect("a", NULL);
+	expect("other", "stays");
+	free(big);
+}
+END_TEST
+
+START_TEST(a_lower_bound_holds_at_once)
+{
+	ck_assert_int_eq(put("a", "one", 0), 0);
+	ck_assert_int_eq(put("b", "two", in_ms(60000)), 0);
+	lined_table_set_max(table, 400);
+	expect("a", NULL);
+	expect("b", "two");
+	lined_table_set_max(table, 0);
+	ck_assert_uint_eq(lined_table_len(table), 0);
+	ck_assert_int_eq(put("c", "three", 0), -1);
+	lined_table_set_max(table, 100000);
+	ck_assert_int_eq(put("c", "three", 0), 0);
+}
+END_TEST
+
+/* ---- a story ---------------------------------------------------------------
+ */
+
+enum { KEYS = 50, STEPS = 20000 };
+
+START_TEST(it_agrees_with_an_array)
+{
+	unsigned values[KEYS] = {0}, step;
+	char key[8], value[16];
+	size_t count = 0;
+
+	srandom(11);
+	for (step = 1; step <= STEPS; step++) {
+		unsigned k = (unsigned)random() % KEYS;
+
+		sprintf(key, "k%u", k);
+		sprintf(value, "%u", values[k]);
+		switch (random() % 3) {
+		case 0:
+			expect(key, values[k] > 0 ? value : NULL);
+			break;
+		case 1:
+			count += values[k] == 0;
+			values[k] = step;
+			sprintf(value, "%u", step);
+			ck_assert_int_eq(put(key, value,
+					     random() % 2 ? 0 : in_ms(3600000)),
+					 0);
+			break;
+		default:
+			count -= values[k] > 0;
+			ck_assert_int_eq(
+				lined_table_remove(table, key, strlen(key)),
+				values[k] > 0 ? 0 : -1);
+			values[k] = 0;
+		}
+		ck_assert_uint_eq(lined_table_len(table), count);
+	}
+	ck_assert_uint_eq(lined_table_take_evicted(table), 0);
+}
+END_TEST
+
+static Suite *table_suite(void)
+{
+	Suite *suite = suite_create("table");
+	TCase *tcase = support_case(suite, "table");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, what_is_put_is_found_and_removed);
+	tcase_add_test(tcase, keys_are_bytes);
+	tcase_add_test(tcase, a_value_may_be_put_again_from_itself);
+	tcase_add_test(tcase, a_value_goes_by_itself_and_not_before_its_time);
+	tcase_add_test(tcase, a_value_put_anew_has_its_new_time);
+	tcase_add_test(tcase, what_has_expired_already_is_not_found);
+	tcase_add_test(tcase, what_was_not_used_for_longest_goes_first);
+	tcase_add_test(tcase, what_is_over_the_bound_alone_is_refused);
+	tcase_add_test(tcase, a_lower_bound_holds_at_once);
+	tcase_add_test(tcase, it_agrees_with_an_array);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main_once(table_suite);
+}
