@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,11 @@
 #include "instance.h"
 #include "log.h"
 #include "socket_hold.h"
+
+/* Where the protocol's part of what a socket owns begins. */
+#define DATA_OFFSET                                                            \
+	((sizeof(struct client) + _Alignof(max_align_t) - 1) &                 \
+	 ~(_Alignof(max_align_t) - 1))
 
 struct client *client_of(struct lined_socket *sock)
 {
@@ -98,6 +104,24 @@ const char *client_label(struct lined_socket *sock, char *text, size_t size)
 
 /* ---- the short door --------------------------------------------------- */
 
+static const struct lined_socket_handlers short_door;
+
+/* A line, or a block, whose length is in the socket's argument: what is there
+ * already costs an idle client nothing. */
+static enum lined_line_status read_next(struct lined_socket *sock,
+					struct lined_line *line)
+{
+	size_t len = (uintptr_t)lined_socket_arg(sock);
+	enum lined_line_status status;
+
+	if (len == 0)
+		return lined_socket_read_line(sock, line);
+	status = lined_socket_read_block(sock, len, len, line);
+	if (status == LINED_LINE_READY)
+		lined_socket_set_handlers(sock, &short_door, NULL);
+	return status;
+}
+
 static void door_read(struct lined_socket *sock, void *arg)
 {
 	const struct lined_protocol *protocol =
@@ -107,7 +131,7 @@ static void door_read(struct lined_socket *sock, void *arg)
 
 	(void)arg;
 	for (;;) {
-		status = lined_socket_read_line(sock, &line);
+		status = read_next(sock, &line);
 		if (status == LINED_LINE_READY)
 			protocol->handle_line(sock, &line);
 		else if (status != LINED_LINE_TOO_LONG)
@@ -147,14 +171,18 @@ static void log_arrival(struct lined_socket *sock)
 		 client_service(client)->name, client->listen);
 }
 
-static struct lined_socket *make_socket(const struct client_arrival *arrival)
+static struct lined_socket *make_socket(const struct lined_protocol *protocol,
+					const struct client_arrival *arrival)
 {
+	size_t size = sizeof(struct client);
 	struct sockaddr_storage own;
 	struct lined_socket *sock;
 	struct client *client;
 	socklen_t len;
 
-	sock = lined_socket_new_owned(NULL, NULL, sizeof(struct client));
+	if (protocol->client_size > 0)
+		size = DATA_OFFSET + protocol->client_size;
+	sock = lined_socket_new_owned(NULL, NULL, size);
 	if (sock == NULL)
 		return NULL;
 	client = client_of(sock);
@@ -178,7 +206,7 @@ int client_start(struct lined_service *service,
 		 const struct client_arrival *arrival)
 {
 	const struct lined_protocol *protocol = service->protocol;
-	struct lined_socket *sock = make_socket(arrival);
+	struct lined_socket *sock = make_socket(protocol, arrival);
 	int error = errno;
 
 	if (sock == NULL) {
@@ -238,4 +266,23 @@ struct lined_service *lined_client_service(const struct lined_socket *client)
 {
 	return client_service(
 		client_of((struct lined_socket *)(uintptr_t)client));
+}
+
+void *lined_client_data(struct lined_socket *client)
+{
+	if (lined_client_service(client)->protocol->client_size == 0)
+		return NULL;
+	return (char *)client_of(client) + DATA_OFFSET;
+}
+
+int lined_client_expect_block(struct lined_socket *client, size_t len)
+{
+	if (len == 0 || len > LINED_LINE_LENGTH_MAX ||
+	    lined_socket_is_datagram(client) ||
+	    lined_client_service(client)->protocol->handle_line == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	lined_socket_set_handlers(client, &short_door, (void *)(uintptr_t)len);
+	return 0;
 }

@@ -20,6 +20,7 @@
 #define OPTIONS_MAX      256
 #define OPTIONS_SIZE_MAX ((size_t)1024 * 1024)
 #define NAME_SHOWN       64
+#define CLIENT_SIZE_MAX  1048576u
 
 #define FLAGS      (LINED_ONE_WORKER | LINED_NO_REFLECTION | LINED_NO_IDLE_TIMEOUT)
 #define TRANSPORTS (LINED_TRANSPORT_STREAM | LINED_TRANSPORT_DATAGRAM)
@@ -240,6 +241,9 @@ int protocol_check(const struct lined_protocol *protocol, const char *name,
 	if (protocol->options_size > OPTIONS_SIZE_MAX)
 		return refuse(&report, "its options_size is over %zu",
 			      OPTIONS_SIZE_MAX);
+	if (protocol->client_size > CLIENT_SIZE_MAX)
+		return refuse(&report, "its client_size is over %u",
+			      CLIENT_SIZE_MAX);
 	if (check_framing(protocol, &report) < 0)
 		return -1;
 	if (protocol->options == NULL)

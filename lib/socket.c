@@ -197,11 +197,6 @@ void lined_socket_set_handlers(struct lined_socket *sock,
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 }
 
-void lined_socket_set_arg(struct lined_socket *sock, void *arg)
-{
-	sock->arg = arg;
-}
-
 void *lined_socket_arg(const struct lined_socket *sock)
 {
 	return sock->arg;

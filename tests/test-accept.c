@@ -204,37 +204,6 @@ START_TEST(handlers_set_before_the_accept_are_kept)
 }
 END_TEST
 
-static void note_arg(struct lined_socket *sock, void *arg)
-{
-	struct lined_line line;
-
-	ck_assert_ptr_eq(lined_socket_arg(sock), arg);
-	while (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
-		(*(unsigned *)arg)++;
-}
-
-START_TEST(the_argument_changes_and_the_handlers_stay)
-{
-	static const struct lined_socket_handlers handlers = {
-		.handle_read = note_arg,
-	};
-	struct lined_dispatcher *d = support_dispatcher();
-	unsigned first = 0, second = 0;
-	struct lined_socket *sock;
-	int peer;
-
-	sock = support_pair(d, &handlers, &first, &peer);
-	support_puts(peer, "one\n");
-	support_run_until_count(d, &first, 1);
-	lined_socket_set_arg(sock, &second);
-	support_puts(peer, "two\n");
-	support_run_until_count(d, &second, 1);
-	ck_assert_uint_eq(first, 1);
-	close(peer);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
 START_TEST(a_peer_that_is_gone_again_is_accepted_and_closed)
 {
 	struct server server;
@@ -703,7 +672,6 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, accepting_none_does_not_spin_and_is_asked_again);
 	tcase_add_test(tcase, without_handle_accept_nothing_spins);
 	tcase_add_test(tcase, handlers_set_before_the_accept_are_kept);
-	tcase_add_test(tcase, the_argument_changes_and_the_handlers_stay);
 	tcase_add_test(tcase, a_peer_that_is_gone_again_is_accepted_and_closed);
 	tcase_add_test(tcase, a_listener_may_be_closed_in_its_own_handler);
 	tcase_add_test(tcase,

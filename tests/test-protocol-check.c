@@ -177,6 +177,15 @@ START_TEST(a_task_is_a_door_and_has_its_time)
 }
 END_TEST
 
+START_TEST(clients_do_not_cost_more_than_they_may)
+{
+	protocol.client_size = 1048576;
+	accepted();
+	protocol.client_size++;
+	refused("its client_size is over 1048576");
+}
+END_TEST
+
 START_TEST(unknown_bits_are_refused)
 {
 	protocol.flags = 0x80000001;
@@ -299,6 +308,7 @@ static Suite *protocol_check_suite(void)
 	tcase_add_test(tc, its_name_must_be_the_files);
 	tcase_add_test(tc, it_must_have_a_door);
 	tcase_add_test(tc, a_task_is_a_door_and_has_its_time);
+	tcase_add_test(tc, clients_do_not_cost_more_than_they_may);
 	tcase_add_test(tc, unknown_bits_are_refused);
 	tcase_add_test(tc, its_framing_must_be_known);
 	tcase_add_test(tc, options_need_their_struct);

@@ -163,6 +163,10 @@ struct lined_protocol {
 	 * values below what it sets; line_length 0: the daemon's defaults. */
 	uint32_t framing_fixed;
 	struct lined_framing framing;
+
+	/* Bytes that the protocol has for each client, zeroed at first and
+	 * freed after handle_close: lined_client_data(). */
+	uint32_t client_size;
 };
 
 /* What a module defines; the daemon looks the name up. */

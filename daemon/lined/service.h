@@ -106,6 +106,21 @@ LINED_API const char *lined_client_listen(const struct lined_socket *client);
 LINED_API struct lined_service *
 lined_client_service(const struct lined_socket *client);
 
+/* The protocol's own client_size bytes of this client, aligned for any type;
+ * NULL where it asked for none. */
+LINED_API void *lined_client_data(struct lined_socket *client);
+
+/*
+ * For protocols with a handle_line: the next call brings exactly len bytes,
+ * whatever they are, as a line without a terminator; then there are lines
+ * again. To be asked for in handle_accept and handle_line. A rest shorter than
+ * that at the end of the stream follows the unterminated policy. -1/EINVAL: len
+ * is 0 or over LINED_LINE_LENGTH_MAX, or this is a datagram socket, or one of a
+ * protocol without handle_line.
+ */
+LINED_API int lined_client_expect_block(struct lined_socket *client,
+					size_t len);
+
 /* Calls visit for each client of this instance; it may close any of them. */
 LINED_API void
 lined_service_each_client(struct lined_service *service,

@@ -167,9 +167,6 @@ LINED_API void
 lined_socket_set_handlers(struct lined_socket *sock,
 			  const struct lined_socket_handlers *handlers,
 			  void *arg);
-/* The argument alone; a client whose lines the daemon reads (handle_line) has
- * no other use for it than the protocol's own. NULL at first. */
-LINED_API void lined_socket_set_arg(struct lined_socket *sock, void *arg);
 LINED_API void *lined_socket_arg(const struct lined_socket *sock);
 
 /*

@@ -4,6 +4,7 @@
 what a module that it took is given."""
 import os
 import shutil
+import socket
 
 from lined_test import WORKERS, Client, DaemonTest
 from lined_test import free_port, main, service
@@ -175,6 +176,55 @@ const struct lined_protocol lined_protocol = {
 	.framing_fixed = LINED_FRAMING_TERMINATOR,
 	.framing = { 20, LINED_TERMINATOR_ANY, 0, LINED_TOO_LONG_SKIP,
 		     LINED_UNTERMINATED_DROP },
+};
+"""
+
+# Says of each call which of the client's it is, and what came. A number asks
+# for so many bytes.
+COUNTED = r"""
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <lined/protocol.h>
+
+struct own {
+	unsigned calls;
+	max_align_t aligned;
+};
+
+static void greet(struct lined_service *service, struct lined_socket *client)
+{
+	(void)service;
+	if (lined_client_expect_block(client, 4) < 0)
+		abort();
+}
+
+static void line(struct lined_socket *client, const struct lined_line *line)
+{
+	struct own *own = lined_client_data(client);
+	int rc = 0;
+
+	if ((uintptr_t)&own->aligned % _Alignof(max_align_t) != 0)
+		abort();
+	if (line->len > 0 && strspn(line->text, "0123456789") == line->len)
+		rc = lined_client_expect_block(client, (size_t)atol(line->text));
+	lined_socket_printf(client, "%u %zu%s %d <", ++own->calls, line->len,
+			    line->unterminated ? " rest" : "", rc);
+	lined_socket_send(client, line->text, line->len);
+	lined_socket_printf(client, ">\n");
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "counted",
+	.summary = "counts calls and takes blocks",
+	.handle_accept = greet,
+	.handle_line = line,
+	.client_size = sizeof(struct own),
+	.framing = { 20, LINED_TERMINATOR_ANY, 0, LINED_TOO_LONG_SKIP,
+		     LINED_UNTERMINATED_DELIVER },
 };
 """
 
@@ -444,6 +494,48 @@ class Teller(Modules):
         place = daemon.mark()
         self.eventually(lambda: len(daemon.logged("it: task", place)) >= 3,
                         "three tasks")
+
+
+class Counted(Modules):
+    SENT = b"\n\n\n\nline\n5\n1\n2\n3\n30\n" + b"x" * 30 + b"\n0\n0\nrest"
+    SAID = (b"1 4 0 <\n\n\n\n>\n"
+            b"2 4 0 <line>\n"
+            b"3 1 0 <5>\n"
+            b"4 5 0 <1\n2\n3>\n"
+            b"5 0 0 <>\n"
+            b"6 2 0 <30>\n"
+            b"7 30 0 <" + b"x" * 30 + b">\n"
+            b"8 0 0 <>\n"
+            b"9 1 -1 <0>\n"
+            b"10 1 -1 <0>\n"
+            b"11 4 rest 0 <rest>\n")
+
+    def setUp(self):
+        super().setUp()
+        self.build_module("counted", COUNTED)
+        self.start(service("it", self.tcp, protocol="counted"))
+
+    def test_lines_and_blocks_alternate_however_they_arrive(self):
+        for size in (len(self.SENT), 1, 3, 10):
+            with self.subTest(size), Client(self.address) as c:
+                c.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for at in range(0, len(self.SENT), size):
+                    c.send(self.SENT[at:at + size])
+                c.half_close()
+                self.assertEqual(c.rest(), self.SAID)
+
+    def test_each_client_has_its_own(self):
+        with Client(self.address) as one, Client(self.address) as two:
+            for n, c in ((1, one), (1, two), (2, two), (2, one)):
+                c.send(b"abcd" if n == 1 else b"efgh\n")
+                self.assertRegex(c.line(), b"^%d 4 0 " % n)
+
+    def test_a_rest_of_a_block_follows_the_policy(self):
+        with Client(self.address) as c:
+            c.send(b"abcd10\n12345")
+            c.half_close()
+            self.assertEqual(c.rest(), b"1 4 0 <abcd>\n2 2 0 <10>\n"
+                             b"3 5 rest 0 <12345>\n")
 
 
 if __name__ == "__main__":
