@@ -81,6 +81,13 @@ void admission_set_limits(struct admission *admission,
 
 /* ---- the table -------------------------------------------------------- */
 
+static void key_of_v4(const void *bytes, unsigned char key[8])
+{
+	/* 0000:0000:... is no /64 that clients come from. */
+	memset(key, 0, 4);
+	memcpy(key + 4, bytes, 4);
+}
+
 /* False for addresses that are not counted. */
 static int key_of(const struct sockaddr *address, unsigned char key[8])
 {
@@ -88,15 +95,18 @@ static int key_of(const struct sockaddr *address, unsigned char key[8])
 		const struct sockaddr_in *v4 =
 			(const struct sockaddr_in *)(const void *)address;
 
-		/* 0000:0000:... is no /64 that clients come from. */
-		memset(key, 0, 4);
-		memcpy(key + 4, &v4->sin_addr, 4);
+		key_of_v4(&v4->sin_addr, key);
 		return 1;
 	}
 	if (address->sa_family == AF_INET6) {
 		const struct sockaddr_in6 *v6 =
 			(const struct sockaddr_in6 *)(const void *)address;
 
+		/* A socket of systemd's may be for both families. */
+		if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+			key_of_v4(v6->sin6_addr.s6_addr + 12, key);
+			return 1;
+		}
 		memcpy(key, &v6->sin6_addr, 8);
 		if (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr))
 			key[7] = 1; /* not 0.0.0.0 */
@@ -307,6 +317,11 @@ uint64_t admission_refused(const struct admission *admission,
 uint32_t admission_clients(const struct admission *admission)
 {
 	return admission->clients;
+}
+
+size_t admission_addresses(const struct admission *admission)
+{
+	return admission->entries;
 }
 
 const char *admission_verdict_text(enum admission_verdict verdict)

@@ -62,6 +62,8 @@ void admission_refuse(struct admission *admission,
 uint64_t admission_refused(const struct admission *admission,
 			   enum admission_verdict verdict);
 uint32_t admission_clients(const struct admission *admission);
+/* How many addresses it remembers. */
+size_t admission_addresses(const struct admission *admission);
 
 /* The config key behind a verdict: "clients-per-address". */
 const char *admission_verdict_text(enum admission_verdict verdict);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who may come in: counts and rates by address, what is one address, and that
+ * the table of them is given back. Time is the test's.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admission.h"
+#include "support.h"
+
+#define NOW_MS 1000000
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	struct sockaddr_storage storage;
+};
+
+/* An address from its text; NULL: a UNIX socket's. */
+static union address address_of(const char *text)
+{
+	union address address = {.any.sa_family = AF_UNIX};
+
+	if (text == NULL)
+		return address;
+	if (inet_pton(AF_INET, text, &address.v4.sin_addr) == 1) {
+		address.any.sa_family = AF_INET;
+		return address;
+	}
+	ck_assert_int_eq(inet_pton(AF_INET6, text, &address.v6.sin6_addr), 1);
+	address.any.sa_family = AF_INET6;
+	return address;
+}
+
+static enum admission_verdict enter(struct admission *admission,
+				    const char *text, uint64_t now_ms,
+				    struct admission_entry **entry)
+{
+	union address address = address_of(text);
+	struct admission_entry *ignored;
+
+	return admission_enter(admission, &address.any, now_ms,
+			       entry != NULL ? entry : &ignored);
+}
+
+static enum admission_verdict datagram(struct admission *admission,
+				       const char *text, uint64_t now_ms)
+{
+	union address address = address_of(text);
+
+	return admission_datagram(admission, &address.any, now_ms);
+}
+
+static struct admission *admission_of(struct admission_limits limits)
+{
+	struct admission *admission = admission_new(&limits);
+
+	ck_assert_ptr_nonnull(admission);
+	return admission;
+}
+
+START_TEST(clients_are_counted_and_leave)
+{
+	struct admission *admission =
+		admission_of((struct admission_limits){.clients = 2});
+	struct admission_entry *first, *second;
+
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, &first),
+			 ADMISSION_OK);
+	ck_assert_int_eq(enter(admission, NULL, NOW_MS, &second), ADMISSION_OK);
+	ck_assert_int_eq(enter(admission, "192.0.2.2", NOW_MS, NULL),
+			 ADMISSION_CLIENTS);
+	ck_assert_int_eq(enter(admission, NULL, NOW_MS, NULL),
+			 ADMISSION_CLIENTS);
+	ck_assert_uint_eq(admission_clients(admission), 2);
+	ck_assert_uint_eq(admission_refused(admission, ADMISSION_CLIENTS), 2);
+	admission_leave(admission, first);
+	ck_assert_int_eq(enter(admission, "192.0.2.2", NOW_MS, &first),
+			 ADMISSION_OK);
+	admission_leave(admission, second);
+	admission_leave(admission, first);
+	ck_assert_uint_eq(admission_clients(admission), 0);
+	admission_free(admission);
+}
+END_TEST
+
+START_TEST(clients_of_an_address_are_counted_apart)
+{
+	struct admission *admission = admission_of(
+		(struct admission_limits){.clients_per_address = 1});
+	struct admission_entry *entry;
+
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, &entry),
+			 ADMISSION_OK);
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, NULL),
+			 ADMISSION_ADDRESS);
+	ck_assert_int_eq(enter(admission, "192.0.2.2", NOW_MS, NULL),
+			 ADMISSION_OK);
+	/* UNIX clients have no address. */
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(enter(admission, NULL, NOW_MS, NULL),
+				 ADMISSION_OK);
+	admission_leave(admission, entry);
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, NULL),
+			 ADMISSION_OK);
+	admission_free(admission);
+}
+END_TEST
+
+/* Pairs that are one address, and pairs that are two. */
+static const struct {
+	const char *a, *b;
+	bool same;
+} pairs[] = {
+	{"2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true},
+	{"2001:db8::1", "2001:db8:0:1::1", false},
+	{"::ffff:192.0.2.1", "192.0.2.1", true},
+	{"::ffff:192.0.2.1", "::ffff:192.0.2.2", false},
+	{"::ffff:192.0.2.1", "::1", false},
+	{"::1", "0.0.0.0", false},
+	{"127.0.0.1", "127.0.0.2", false},
+	{"127.0.0.1", "::1", false},
+};
+
+START_TEST(an_address_is_an_ipv4_address_or_an_ipv6_network)
+{
+	struct admission *admission = admission_of((struct admission_limits){
+		.clients_per_address = 1, .datagram_rate = 1});
+
+	ck_assert_int_eq(enter(admission, pairs[_i].a, NOW_MS, NULL),
+			 ADMISSION_OK);
+	ck_assert_int_eq(enter(admission, pairs[_i].b, NOW_MS, NULL),
+			 pairs[_i].same ? ADMISSION_ADDRESS : ADMISSION_OK);
+	ck_assert_int_eq(datagram(admission, pairs[_i].a, NOW_MS),
+			 ADMISSION_OK);
+	ck_assert_int_eq(datagram(admission, pairs[_i].b, NOW_MS),
+			 pairs[_i].same ? ADMISSION_RATE : ADMISSION_OK);
+	admission_free(admission);
+}
+END_TEST
+
+START_TEST(a_rate_allows_a_burst_and_comes_back)
+{
+	struct admission *admission = admission_of(
+		(struct admission_limits){.connect_rate_per_address = 10});
+	unsigned admitted = 0;
+
+	for (int i = 0; i < 50; i++)
+		admitted += enter(admission, "192.0.2.1", NOW_MS, NULL) ==
+			    ADMISSION_OK;
+	ck_assert_uint_eq(admitted, 10);
+	ck_assert_uint_eq(admission_refused(admission, ADMISSION_RATE), 40);
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS + 99, NULL),
+			 ADMISSION_RATE);
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS + 100, NULL),
+			 ADMISSION_OK);
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS + 100, NULL),
+			 ADMISSION_RATE);
+	ck_assert_int_eq(enter(admission, "192.0.2.2", NOW_MS + 100, NULL),
+			 ADMISSION_OK);
+	admission_free(admission);
+}
+END_TEST
+
+START_TEST(datagrams_have_a_rate_and_a_burst)
+{
+	struct admission *admission = admission_of((struct admission_limits){
+		.datagram_rate = 100, .datagram_burst = 3});
+	unsigned admitted = 0;
+
+	for (int i = 0; i < 10; i++)
+		admitted += datagram(admission, "192.0.2.1", NOW_MS) ==
+			    ADMISSION_OK;
+	ck_assert_uint_eq(admitted, 3);
+	ck_assert_int_eq(datagram(admission, "192.0.2.1", NOW_MS + 10),
+			 ADMISSION_OK);
+	admission_free(admission);
+}
+END_TEST
+
+START_TEST(changed_limits_hold_at_once)
+{
+	struct admission_limits limits = {.clients = 1};
+	struct admission *admission = admission_of(limits);
+
+	enter(admission, "192.0.2.1", NOW_MS, NULL);
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, NULL),
+			 ADMISSION_CLIENTS);
+	limits.clients = 0;
+	admission_set_limits(admission, &limits);
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, NULL),
+			 ADMISSION_OK);
+	admission_free(admission);
+}
+END_TEST
+
+/* A million addresses, each there for a moment: only the last are kept. */
+START_TEST(a_flood_of_addresses_is_forgotten)
+{
+	struct admission *admission = admission_of(
+		(struct admission_limits){.connect_rate_per_address = 100});
+	struct admission_entry *entry;
+	struct sockaddr_in address = {.sin_family = AF_INET};
+
+	for (uint32_t i = 0; i < 1000000; i++) {
+		address.sin_addr.s_addr = htonl(i);
+		ck_assert_int_eq(admission_enter(admission,
+						 (struct sockaddr *)&address,
+						 NOW_MS + i / 10, &entry),
+				 ADMISSION_OK);
+		admission_leave(admission, entry);
+	}
+	ck_assert_uint_le(admission_addresses(admission), 10000);
+	ck_assert_uint_eq(admission_clients(admission), 0);
+	admission_free(admission);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("admission");
+	TCase *tcase = support_case(suite, "clients");
+
+	tcase_add_test(tcase, clients_are_counted_and_leave);
+	tcase_add_test(tcase, clients_of_an_address_are_counted_apart);
+	tcase_add_loop_test(tcase,
+			    an_address_is_an_ipv4_address_or_an_ipv6_network, 0,
+			    sizeof(pairs) / sizeof(pairs[0]));
+	tcase_add_test(tcase, changed_limits_hold_at_once);
+
+	tcase = support_case(suite, "rates");
+	tcase_add_test(tcase, a_rate_allows_a_burst_and_comes_back);
+	tcase_add_test(tcase, datagrams_have_a_rate_and_a_burst);
+	tcase_add_test(tcase, a_flood_of_addresses_is_forgotten);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main_once(make_suite);
+}
