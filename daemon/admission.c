@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -21,6 +22,8 @@ struct admission_entry {
 	struct admission_entry *next;
 	unsigned char key[8]; /* an IPv6 /64, or a mapped IPv4 address */
 	uint32_t clients;
+	atomic_uint departed; /* of them; not collected yet */
+	struct admission_entry *next_departed;
 	uint64_t connect_due_us; /* see admit_rate() */
 	uint64_t datagram_due_us;
 };
@@ -31,6 +34,8 @@ struct admission {
 	uint32_t clients;
 	struct admission_entry **buckets;
 	size_t bucket_count, entries;
+	struct admission_entry local; /* of all who have no address */
+	_Atomic(struct admission_entry *) departed;
 	uint64_t refused[ADMISSION_VERDICTS];
 };
 
@@ -250,7 +255,7 @@ enum admission_verdict admission_enter(struct admission *admission,
 				       struct admission_entry **entry)
 {
 	const struct admission_limits *limits = &admission->limits;
-	struct admission_entry *found = NULL;
+	struct admission_entry *found = &admission->local;
 	unsigned char key[8];
 
 	*entry = NULL;
@@ -268,8 +273,8 @@ enum admission_verdict admission_enter(struct admission *admission,
 		if (limits->clients_per_address > 0 &&
 		    found->clients >= limits->clients_per_address)
 			return refuse(admission, ADMISSION_ADDRESS);
-		found->clients++;
 	}
+	found->clients++;
 	admission->clients++;
 	*entry = found;
 	return ADMISSION_OK;
@@ -278,8 +283,39 @@ enum admission_verdict admission_enter(struct admission *admission,
 void admission_leave(struct admission *admission, struct admission_entry *entry)
 {
 	admission->clients--;
-	if (entry != NULL)
-		entry->clients--;
+	entry->clients--;
+}
+
+/* An entry with departures is in the list once: who counts the first puts it
+ * there. It stays, since these clients are still counted. */
+void admission_depart(struct admission *admission,
+		      struct admission_entry *entry)
+{
+	struct admission_entry *first;
+
+	if (atomic_fetch_add(&entry->departed, 1) > 0)
+		return;
+	first = atomic_load(&admission->departed);
+	do
+		entry->next_departed = first;
+	while (!atomic_compare_exchange_weak(&admission->departed, &first,
+					     entry));
+}
+
+void admission_collect(struct admission *admission)
+{
+	struct admission_entry *entry, *next;
+
+	for (entry = atomic_exchange(&admission->departed, NULL); entry != NULL;
+	     entry = next) {
+		uint32_t gone;
+
+		/* First: with its count at 0 it may be put there again. */
+		next = entry->next_departed;
+		gone = atomic_exchange(&entry->departed, 0);
+		admission->clients -= gone;
+		entry->clients -= gone;
+	}
 }
 
 enum admission_verdict admission_datagram(struct admission *admission,

@@ -4,7 +4,8 @@
  * any or has lately had, how many and how fast (`clients`,
  * `clients-per-address`, `connect-rate-per-address`, `line-rate` of
  * datagrams). An IPv6 address counts with its /64. UNIX clients count to
- * `clients` only. Thread: the one that accepts.
+ * `clients` only. Thread: the one that accepts; other threads may say that
+ * somebody has left.
  */
 #ifndef ADMISSION_H
 #define ADMISSION_H
@@ -41,8 +42,8 @@ void admission_set_limits(struct admission *admission,
 
 /*
  * Asks for a client from this address (AF_UNIX: any) at now_ms. On
- * ADMISSION_OK it is counted, and *entry (NULL for UNIX) goes to
- * admission_leave() when it is gone. A refusal is counted by its verdict.
+ * ADMISSION_OK it is counted, and *entry goes to admission_leave() or
+ * admission_depart() when it is gone. A refusal is counted by its verdict.
  */
 enum admission_verdict admission_enter(struct admission *admission,
 				       const struct sockaddr *address,
@@ -50,6 +51,12 @@ enum admission_verdict admission_enter(struct admission *admission,
 				       struct admission_entry **entry);
 void admission_leave(struct admission *admission,
 		     struct admission_entry *entry);
+
+/* The same from another thread: it is taken off the counts by the next
+ * admission_collect(). Needs no memory and waits for nobody. MT-safe. */
+void admission_depart(struct admission *admission,
+		      struct admission_entry *entry);
+void admission_collect(struct admission *admission);
 
 /* Whether a datagram of this address is within its rate. */
 enum admission_verdict admission_datagram(struct admission *admission,

@@ -63,9 +63,9 @@ void server_client_came(struct server *server)
 		server->most_clients = server->clients;
 }
 
-void server_client_left(struct server *server)
+void server_clients_left(struct server *server, size_t count)
 {
-	server->clients--;
+	server->clients -= count;
 	if (server->most_clients >= CROWD &&
 	    server->clients < server->most_clients / 4 &&
 	    !lined_timer_is_armed(&server->trim))

@@ -73,9 +73,9 @@ struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation);
 /* Drains a service that is in no list and never had a client. */
 void server_retire(struct server *server, struct service *service);
-/* A client was admitted; one has gone. */
+/* A client was admitted; some have gone. */
 void server_client_came(struct server *server);
-void server_client_left(struct server *server);
+void server_clients_left(struct server *server, size_t count);
 void server_service_ended(struct server *server, struct service *service);
 
 #endif

@@ -8,6 +8,7 @@
 #include "service.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,19 @@
 
 /* Accepted in one go; who is left comes in the next turn. */
 #define ACCEPTS_A_TURN 64
+
+/*
+ * What passes between an instance and its service again and again, made
+ * beforehand: news of those who left must not depend on there being memory,
+ * nor a drain on a worker that answers.
+ */
+struct service_end {
+	struct service *service;
+	struct lined_service *instance;
+	struct worker_call departures, ended, drain;
+	atomic_uint departed; /* clients; `departures` is on its way above 0 */
+	uint32_t drain_ms;
+};
 
 /* ---- who comes -------------------------------------------------------- */
 
@@ -74,7 +88,7 @@ static void client_left(struct service *service, struct worker *worker,
 			struct admission_entry *entry)
 {
 	worker->load--;
-	server_client_left(service->server);
+	server_clients_left(service->server, 1);
 	admission_leave(service->admission, entry);
 }
 
@@ -194,20 +208,15 @@ static const struct lined_socket_handlers listening = {
 
 /* ---- news from the instances ------------------------------------------ */
 
-struct news_call {
-	struct worker_call call;
-	struct service *service;
-	struct lined_service *instance;
-	struct admission_entry *entry;
-};
-
-static void run_client_left(struct worker_call *call)
+static void run_departures(struct worker_call *call)
 {
-	struct news_call *news =
-		lined_container_of(call, struct news_call, call);
+	struct service_end *end =
+		lined_container_of(call, struct service_end, departures);
+	unsigned gone = atomic_exchange(&end->departed, 0);
 
-	client_left(news->service, news->instance->worker, news->entry);
-	free(news);
+	end->instance->worker->load -= gone;
+	server_clients_left(end->service->server, gone);
+	admission_collect(end->service->admission);
 }
 
 static void instance_ended(struct service *service)
@@ -218,48 +227,30 @@ static void instance_ended(struct service *service)
 
 static void run_ended(struct worker_call *call)
 {
-	struct news_call *news =
-		lined_container_of(call, struct news_call, call);
-
-	instance_ended(news->service);
-	free(news);
-}
-
-/* Without memory the main thread cannot be told: the daemon would count
- * wrongly for ever, so it ends (and is started again). */
-static void tell(struct lined_service *instance,
-		 void (*run)(struct worker_call *call),
-		 struct admission_entry *entry)
-{
-	struct news_call *news = malloc(sizeof(*news));
-
-	if (news == NULL) {
-		log_err("out of memory");
-		log_close();
-		abort();
-	}
-	news->call.run = run;
-	news->service = instance->owner;
-	news->instance = instance;
-	news->entry = entry;
-	worker_answer(instance->worker, instance->main, &news->call);
+	instance_ended(
+		lined_container_of(call, struct service_end, ended)->service);
 }
 
 static void on_client_gone(struct lined_service *instance,
 			   struct admission_entry *entry)
 {
-	if (!instance->worker->threaded)
-		client_left(instance->owner, instance->worker, entry);
-	else
-		tell(instance, run_client_left, entry);
+	struct service_end *end = instance->owner;
+
+	if (!instance->worker->threaded) {
+		client_left(end->service, instance->worker, entry);
+		return;
+	}
+	admission_depart(end->service->admission, entry);
+	if (atomic_fetch_add(&end->departed, 1) == 0)
+		worker_answer(instance->worker, instance->main,
+			      &end->departures);
 }
 
 static void on_ended(struct lined_service *instance)
 {
-	if (!instance->worker->threaded)
-		instance_ended(instance->owner);
-	else
-		tell(instance, run_ended, NULL);
+	struct service_end *end = instance->owner;
+
+	worker_answer(instance->worker, instance->main, &end->ended);
 }
 
 /*
@@ -270,15 +261,15 @@ static void on_ended(struct lined_service *instance)
 static bool on_datagram(struct lined_service *instance,
 			const struct sockaddr *from)
 {
-	struct service *service = instance->owner;
+	const struct service_end *end = instance->owner;
 	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
 
 	if (!access_rules_allow(&instance->conf->access, from)) {
 		lined_service_count(instance, "datagrams_denied", 1);
 		return false;
 	}
-	return admission_datagram(service->datagram_admission, from, now_ms) ==
-	       ADMISSION_OK;
+	return admission_datagram(end->service->datagram_admission, from,
+				  now_ms) == ADMISSION_OK;
 }
 
 static const struct instance_owner_ops owner_ops = {
@@ -305,7 +296,6 @@ struct instance_call {
 	struct lined_service *instance;
 	const struct conf_service *conf;
 	const char *listen;
-	uint32_t timeout_ms;
 	int result;
 };
 
@@ -324,19 +314,19 @@ static void run_reload(struct worker_call *call)
 
 	instance_reload(reload->instance, reload->conf);
 	if (reload->instance->primary) {
-		struct service *service = reload->instance->owner;
+		const struct service_end *end = reload->instance->owner;
 		struct admission_limits limits = limits_of(reload->conf);
 
-		admission_set_limits(service->datagram_admission, &limits);
+		admission_set_limits(end->service->datagram_admission, &limits);
 	}
 }
 
 static void run_drain(struct worker_call *call)
 {
-	struct instance_call *drain =
-		lined_container_of(call, struct instance_call, call);
+	struct service_end *end =
+		lined_container_of(call, struct service_end, drain);
 
-	instance_drain(drain->instance, drain->timeout_ms);
+	instance_drain(end->instance, end->drain_ms);
 }
 
 static void run_close_datagrams(struct worker_call *call)
@@ -389,16 +379,24 @@ static int make_instances(struct service *service)
 	size_t count = server->worker_count, i;
 
 	service->instances = calloc(count, sizeof(struct lined_service *));
-	if (service->instances == NULL)
+	service->ends = calloc(count, sizeof(*service->ends));
+	if (service->instances == NULL || service->ends == NULL)
 		return -1;
 	for (i = 0; i < count; i++) {
+		struct service_end *end = &service->ends[i];
+
 		service->instances[i] = instance_new(
 			service->conf, service->id, &server->workers[i],
 			server->dispatcher, (unsigned)count,
 			i == service_primary(service->name, count), &owner_ops,
-			service);
+			end);
 		if (service->instances[i] == NULL)
 			return -1;
+		end->service = service;
+		end->instance = service->instances[i];
+		end->departures.run = run_departures;
+		end->ended.run = run_ended;
+		end->drain.run = run_drain;
 		registry_join(service->registry, i, service->instances[i]);
 		service->instance_count++;
 	}
@@ -514,16 +512,20 @@ void service_reload(struct service *service, struct generation *generation,
 
 void service_drain(struct service *service, uint32_t timeout_ms)
 {
-	struct instance_call call = {.call.run = run_drain,
-				     .timeout_ms = timeout_ms};
 	struct listener *listener;
+	size_t i;
 
 	if (service->draining)
 		return;
 	service->draining = true;
 	list_for_each(listener, &service->listeners, link)
 		listener_close(listener, false);
-	call_all(service, &call);
+	for (i = 0; i < service->instance_count; i++) {
+		struct service_end *end = &service->ends[i];
+
+		end->drain_ms = timeout_ms;
+		worker_post(end->instance->worker, &end->drain);
+	}
 }
 
 /* ---- counters --------------------------------------------------------- */
@@ -633,6 +635,7 @@ void service_free(struct service *service)
 	for (i = 0; i < service->instance_count; i++)
 		instance_free(service->instances[i]);
 	free(service->instances);
+	free(service->ends);
 	registry_unref(service->registry);
 	admission_free(service->admission);
 	admission_free(service->datagram_admission);

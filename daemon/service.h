@@ -17,6 +17,7 @@
 
 struct generation;
 struct server;
+struct service_end;
 
 struct service {
 	struct list link; /* server.services or server.draining */
@@ -31,6 +32,7 @@ struct service {
 	struct registry *registry;
 	struct list listeners;
 	struct lined_service **instances; /* one a worker */
+	struct service_end *ends;         /* likewise */
 	size_t instance_count, running;
 	unsigned turn; /* where the search for a worker begins */
 	bool draining;

@@ -7,7 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdio.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "admission.h"
@@ -200,6 +200,54 @@ START_TEST(changed_limits_hold_at_once)
 }
 END_TEST
 
+#define THREADS 4
+#define VISITS  20000
+
+struct visitors {
+	pthread_t thread;
+	struct admission *admission;
+	struct admission_entry *entries[3];
+};
+
+static void *depart(void *arg)
+{
+	struct visitors *visitors = arg;
+
+	for (int i = 0; i < VISITS; i++)
+		admission_depart(visitors->admission, visitors->entries[i % 3]);
+	return NULL;
+}
+
+/* Workers tell of the same addresses at once, while the main thread counts. */
+START_TEST(departures_are_collected_from_many_threads)
+{
+	static const char *const addresses[] = {"192.0.2.1", NULL, "::1"};
+	struct admission *admission =
+		admission_of((struct admission_limits){.clients = 0});
+	struct visitors visitors[THREADS];
+
+	for (int t = 0; t < THREADS; t++) {
+		visitors[t].admission = admission;
+		for (int i = 0; i < VISITS; i++)
+			ck_assert_int_eq(enter(admission, addresses[i % 3],
+					       NOW_MS,
+					       &visitors[t].entries[i % 3]),
+					 ADMISSION_OK);
+	}
+	for (int t = 0; t < THREADS; t++)
+		ck_assert_int_eq(pthread_create(&visitors[t].thread, NULL,
+						depart, &visitors[t]),
+				 0);
+	while (admission_clients(admission) > THREADS * VISITS / 2)
+		admission_collect(admission);
+	for (int t = 0; t < THREADS; t++)
+		pthread_join(visitors[t].thread, NULL);
+	admission_collect(admission);
+	ck_assert_uint_eq(admission_clients(admission), 0);
+	admission_free(admission);
+}
+END_TEST
+
 /* A million addresses, each there for a moment: only the last are kept. */
 START_TEST(a_flood_of_addresses_is_forgotten)
 {
@@ -233,6 +281,7 @@ static Suite *make_suite(void)
 			    an_address_is_an_ipv4_address_or_an_ipv6_network, 0,
 			    sizeof(pairs) / sizeof(pairs[0]));
 	tcase_add_test(tcase, changed_limits_hold_at_once);
+	tcase_add_test(tcase, departures_are_collected_from_many_threads);
 
 	tcase = support_case(suite, "rates");
 	tcase_add_test(tcase, a_rate_allows_a_burst_and_comes_back);

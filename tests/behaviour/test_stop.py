@@ -13,6 +13,30 @@ import time
 from lined_test import Client, DaemonTest, Datagram
 from lined_test import free_port, main, service
 
+# Answers, and never comes back from its handler.
+TAR = r"""
+#include <sys/socket.h>
+#include <unistd.h>
+#include <lined/protocol.h>
+
+static void tar_line(struct lined_socket *client,
+		     const struct lined_line *line)
+{
+	(void)line;
+	send(lined_socket_fd(client), "sinking\n", 8, 0);
+	for (;;)
+		pause();
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "tar",
+	.summary = "takes in and never lets go",
+	.handle_line = tar_line,
+};
+"""
+
 
 class Stop(DaemonTest):
     def setUp(self):
@@ -154,6 +178,20 @@ class Stop(DaemonTest):
                     # It ends by itself, and not by the signal.
                     self.assertGreaterEqual(daemon.wait(), 0)
                 del c
+
+    def test_a_worker_that_is_stuck_does_not_keep_it(self):
+        self.build_module("tar", TAR)
+        daemon = self.start("drain-timeout = 1s\n" + service(
+            "pit", "tcp://127.0.0.1:%d" % self.port, protocol="tar"),
+            workers=2)
+        with Client(self.address) as c:
+            c.send(b"sink\n")
+            self.assertEqual(c.line(), b"sinking\n")
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_notify("STOPPING=1")
+            with self.takes(0, 5):
+                daemon.signal(signal.SIGTERM)
+                self.assertGreaterEqual(daemon.wait(), 0)
 
     def test_nobody_comes_in_while_it_drains(self):
         daemon = self.start("drain-timeout = 60s\n" + self.text)
