@@ -299,22 +299,15 @@ static void stop(struct lined_service *service)
 	lined_table_free(lined_service_data(service));
 }
 
+#define OPTION(NAME, FALLBACK, MAX, MEMBER)                                    \
+	{                                                                      \
+		.name = NAME, .type = LINED_OPTION_SIZE, .fallback = FALLBACK, \
+		.max = MAX, .offset = offsetof(struct options, MEMBER)         \
+	}
+
 static const struct lined_option option_table[] = {
-	{
-		.name = "memory",
-		.type = LINED_OPTION_SIZE,
-		.fallback = "64M",
-		.min = 1024,
-		.max = INT64_MAX,
-		.offset = offsetof(struct options, memory),
-	},
-	{
-		.name = "value-size",
-		.type = LINED_OPTION_SIZE,
-		.fallback = "512k",
-		.max = 128 * 1024 * 1024,
-		.offset = offsetof(struct options, value_size),
-	},
+	OPTION("memory", "64M", INT64_MAX, memory),
+	OPTION("value-size", "512k", 128 * 1024 * 1024, value_size),
 	{.name = NULL},
 };
 
