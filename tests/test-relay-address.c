@@ -173,7 +173,7 @@ START_TEST(retries_double_up_to_retry_max)
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		uint64_t low = UINT64_MAX, high = 0, random;
 
-		for (random = 0; random <= UINT32_MAX; random += 65521) {
+		for (random = 0; random <= UINT32_MAX; random += 16777213) {
 			uint64_t ms = relay_address_retry_ms(1000, 60000,
 							     steps[i].failures,
 							     (uint32_t)random);
