@@ -11,12 +11,14 @@
 
 int relay_link_open(struct relay_link *link, const struct relay *relay,
 		    const struct relay_address *address,
+		    struct lined_socket_group *group,
 		    const struct lined_socket_handlers *handlers)
 {
 	link->stands = link->delivered = false;
 	link->sock = relay_address_connect(relay, address, handlers, link);
 	if (link->sock == NULL)
 		return -1;
+	lined_socket_set_group(link->sock, group);
 	/* More than fits is dropped; closing would stop the feed. */
 	lined_socket_set_overflow(link->sock, LINED_OVERFLOW_DROP_NEWEST);
 	return 0;
@@ -27,6 +29,7 @@ void relay_link_drop(struct relay_link *link)
 	if (link->sock == NULL)
 		return;
 	lined_socket_set_handlers(link->sock, NULL, NULL);
+	lined_socket_set_group(link->sock, NULL);
 	lined_socket_close(link->sock);
 	relay_link_gone(link);
 }
@@ -60,12 +63,23 @@ int relay_link_send_preamble(const struct relay_link *link,
 
 /* ---- what clients say --------------------------------------------------- */
 
-/* What may be queued: above the high mark the core would stop reading, and
- * there would be no feed for who does not listen. */
+/* Above its high mark the core stops reading: there would be no feed for who
+ * does not listen. So that is the limit here, and as much as the config says.
+ */
+void relay_link_limit(struct lined_socket_group *group,
+		      const struct lined_limits *limits)
+{
+	uint32_t queue = limits->send_queue > 0 ? limits->send_queue
+						: LINED_SEND_QUEUE_DEFAULT;
+
+	group->limits.send_stall_ms = limits->send_stall_ms;
+	group->limits.send_queue =
+		queue < UINT32_MAX / 4 ? queue * 4 : UINT32_MAX;
+}
+
 static size_t room_of(const struct lined_socket *sock)
 {
-	uint32_t limit = lined_socket_group(sock)->limits.send_queue;
-	size_t mark = (limit > 0 ? limit : LINED_SEND_QUEUE_DEFAULT) / 4;
+	size_t mark = lined_socket_group(sock)->limits.send_queue / 4;
 	size_t queued = lined_socket_queued(sock);
 
 	return queued < mark ? mark - queued : 0;

@@ -29,6 +29,7 @@ struct relay_upstream {
 	size_t count;
 	uint64_t retry_min_ms, retry_max_ms, stale_ms;
 
+	struct lined_socket_group group; /* of both */
 	struct relay_link feed;
 	struct relay_link first; /* the first address, while a backup feeds */
 	char tag[260];
@@ -96,7 +97,8 @@ static int open_link(struct relay_link *link, size_t address,
 
 	link->address = address;
 	return relay_link_open(link, upstream->relay,
-			       &upstream->addresses[address], handlers);
+			       &upstream->addresses[address], &upstream->group,
+			       handlers);
 }
 
 static const char *why_closed(const struct relay_link *link,
@@ -255,8 +257,9 @@ static void feed_ends(struct relay_upstream *upstream)
 	relay_link_gone(&upstream->feed);
 }
 
-static void delivered(struct relay_upstream *upstream)
+static void delivered(struct relay_upstream *upstream, uint64_t lines)
 {
+	count(upstream, "upstream_lines", lines);
 	upstream->feed.delivered = true;
 	upstream->failures = 0;
 	upstream->line_ms = now_of(upstream);
@@ -331,7 +334,7 @@ static bool ended_line(struct relay_upstream *upstream)
 		relay_take_line(relay, upstream->tag, tag_len(upstream), 0,
 				&line);
 		relay_feed_publish(relay, 0);
-		delivered(upstream);
+		delivered(upstream, 1);
 	} else if (status != LINED_LINE_PARTIAL ||
 		   lined_socket_is_within_line(sock)) {
 		return false;
@@ -397,8 +400,7 @@ static void link_stands(struct lined_socket *sock, void *arg)
 static void read_feed(struct lined_socket *sock, void *arg)
 {
 	struct relay_upstream *upstream = ((struct relay_link *)arg)->upstream;
-	const struct lined_counters *counters =
-		&lined_socket_group(sock)->counters;
+	const struct lined_counters *counters = &upstream->group.counters;
 	uint64_t too_long = counters->too_long;
 	uint64_t lines = counters->lines_in - too_long;
 	enum lined_line_status status;
@@ -408,8 +410,9 @@ static void read_feed(struct lined_socket *sock, void *arg)
 		return;
 	status = relay_take_lines(upstream->relay, sock, upstream->tag,
 				  tag_len(upstream), 0);
-	if (counters->lines_in - counters->too_long > lines)
-		delivered(upstream);
+	lines = counters->lines_in - counters->too_long - lines;
+	if (lines > 0)
+		delivered(upstream, lines);
 	/* Its end is an end even where it takes nothing any more. */
 	if (status == LINED_LINE_CLOSED)
 		lined_socket_close_for(sock,
@@ -508,6 +511,9 @@ static bool take_times(struct relay_upstream *upstream)
 	upstream->retry_min_ms = (uint64_t)options->retry_min_ms;
 	upstream->retry_max_ms = (uint64_t)options->retry_max_ms;
 	upstream->stale_ms = (uint64_t)options->stale_timeout_ms;
+	relay_link_limit(
+		&upstream->group,
+		&lined_service_group(upstream->relay->service)->limits);
 	return !same;
 }
 

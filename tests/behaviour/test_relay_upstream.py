@@ -284,7 +284,7 @@ class Lag(UpstreamTest):
 class Upward(UpstreamTest):
     def test_clients_lines_go_up_whole_and_in_order(self):
         server = self.server()
-        self.serve(server, subscribe_only="false")
+        self.serve(server, subscribe_only="false", extra="send-queue = 16M")
         up = self.accept(server)
         clients = self.fed(up, 20)
         rng = random.Random(SEED)

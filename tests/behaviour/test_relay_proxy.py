@@ -1,0 +1,541 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""relay as a proxy: bytes both ways, ends kept, memory bounded, whatever the
+two sides do to each other."""
+import hashlib
+import random
+import re
+import socket
+import threading
+import time
+
+from lined_test import Client, DaemonTest, Server, free_port, main, service
+
+SEED = 20261123
+
+
+class ProxyTest(DaemonTest):
+    WORKERS = 2
+
+    def text(self, *upstreams, limits="", extra=""):
+        if not hasattr(self, "address"):
+            self.address = ("127.0.0.1", free_port())
+        return service(
+            "proxy", "tcp://127.0.0.1:%d" % self.address[1],
+            protocol="relay",
+            extra="\tlimits { clients-per-address = 0 "
+            "connect-rate-per-address = 0 %s }\n%s\trelay {\n"
+            '\t\tmode = "proxy"\n\t\tupstream = { %s }\n\t}\n'
+            % (limits, extra,
+               ", ".join('"%s"' % (u if isinstance(u, str) else u.url)
+                         for u in upstreams)))
+
+    def serve(self, *upstreams, workers=None, env=None, **how):
+        self.daemon = self.start(self.text(*upstreams, **how), env=env,
+                                 workers=workers or self.WORKERS)
+        return self.daemon
+
+    def server(self, **how):
+        server = Server(**how)
+        self.addCleanup(server.close)
+        return server
+
+    def client(self, **how):
+        c = Client(self.address, **how)
+        self.addCleanup(c.close)
+        return c
+
+    def pair(self, server, **how):
+        """A client and its far side."""
+        c = self.client(**how)
+        far = server.accept()
+        self.addCleanup(far.close)
+        return c, far
+
+    def size(self, mebibytes):
+        return (mebibytes // 5 if self.daemon.is_sanitized()
+                else mebibytes) << 20
+
+
+def noise(size, seed=SEED):
+    return random.Random(seed).randbytes(size)
+
+
+class Sender(threading.Thread):
+    """Sends size bytes of noise, again and again the same MiB, and ends."""
+
+    BLOCK = noise(1 << 20)
+
+    def __init__(self, c, size):
+        super().__init__()
+        self.c, self.size, self.fault = c, size, None
+        self.digest = hashlib.sha256()
+        c.sock.settimeout(200)
+        self.start()
+
+    def run(self):
+        left = self.size
+        try:
+            while left:
+                part = self.BLOCK[:left]
+                self.digest.update(part)
+                self.c.send(part)
+                left -= len(part)
+            self.c.half_close()
+        except OSError as e:
+            self.fault = e
+
+
+class Receiver(threading.Thread):
+    """Reads to the end, with a pause after each so many bytes."""
+
+    def __init__(self, c, pause=0, every=1 << 20):
+        super().__init__()
+        self.c, self.pause, self.every = c, pause, every
+        self.size, self.fault = 0, None
+        self.digest = hashlib.sha256()
+        c.sock.settimeout(200)
+        self.start()
+
+    def run(self):
+        rested = 0
+        try:
+            while True:
+                got = self.c.sock.recv(65536)
+                if not got:
+                    return
+                self.digest.update(got)
+                self.size += len(got)
+                if self.size - rested >= self.every:
+                    rested = self.size
+                    time.sleep(self.pause)
+        except OSError as e:
+            self.fault = e
+
+
+class Bytes(ProxyTest):
+    def test_bytes_go_both_ways_as_they_are(self):
+        server = self.server()
+        # Lines are no matter here.
+        self.serve(server, extra="\tframing { line-length = 16 "
+                   "terminator = crlf }\n")
+        c, far = self.pair(server)
+        for said in (b"no end of line", b"\n\r\n\0\xff", noise(300000),
+                     b"x" * 100000, b"\n"):
+            c.send(said)
+            self.assertTrue(far.exactly(len(said)) == said)
+            far.send(said[::-1])
+            self.assertTrue(c.exactly(len(said)) == said[::-1])
+
+    def test_each_client_has_its_own_connection(self):
+        server = self.server()
+        self.serve(server)
+        pairs = [self.pair(server) for _ in range(20)]
+        for i, (c, far) in enumerate(pairs):
+            c.send(b"up %d" % i)
+        for i, (c, far) in enumerate(pairs):
+            self.assertEqual(far.exactly(4), b"up %d" % i if i < 10
+                             else b"up %d" % (i // 10))
+            far.send(b"down")
+            self.assertEqual(c.exactly(4), b"down")
+
+    def test_what_is_said_at_once_arrives(self):
+        """Before there is a far side, and though the client is gone."""
+        server = self.server()
+        self.serve(server)
+        said = noise(3 << 20)
+        with self.client() as c:
+            c.send(said)
+        with server.accept() as far:
+            self.assertTrue(far.rest() == said)
+
+    def test_half_close_by_the_client(self):
+        server = self.server()
+        self.serve(server)
+        c, far = self.pair(server)
+        c.send(b"question")
+        c.half_close()
+        self.assertEqual(far.rest(), b"question")
+        self.assertTrue(c.is_silent(0.3))
+        for _ in range(3):
+            far.send(b"answer")
+            self.assertEqual(c.exactly(6), b"answer")
+        far.close()
+        self.assertEqual(c.rest(), b"")
+        self.daemon.wait_log("client 1 .* closed: peer")
+
+    def test_half_close_by_the_upstream(self):
+        server = self.server()
+        self.serve(server)
+        c, far = self.pair(server)
+        far.send(b"greeting")
+        far.half_close()
+        self.assertEqual(c.rest(), b"greeting")
+        self.assertTrue(far.is_silent(0.3))
+        for _ in range(3):
+            c.send(b"word")
+            self.assertEqual(far.exactly(4), b"word")
+        c.half_close()
+        self.assertEqual(far.rest(), b"")
+        self.daemon.wait_log("client 1 .* closed: peer")
+
+    def test_half_close_behind_much_that_waits(self):
+        """The end comes behind what a slow side has still to take."""
+        server = self.server(rcvbuf=4096)
+        self.serve(server, limits="send-queue = 64k")
+        c, far = self.pair(server, rcvbuf=4096)
+        up, down = noise(1 << 20), noise(1 << 20, 1)
+        for who, said in ((c, up), (far, down)):
+            threading.Thread(target=lambda who=who, said=said: (
+                who.send(said), who.half_close())).start()
+        time.sleep(0.3)
+        self.assertTrue(far.rest() == up)
+        self.assertTrue(c.rest() == down)
+        self.daemon.wait_log("client 1 .* closed: peer")
+
+    def test_one_way_does_not_wait_for_the_other(self):
+        """A client that reads nothing before it has said all, an upstream
+        that says as much at the same time: more than the system takes."""
+        server = self.server()
+        self.serve(server, limits="send-queue = 64k")
+        c, far = self.pair(server)
+        size = 48 << 20
+        down = Sender(far, size)
+        up = Sender(c, size)
+        heard = Receiver(far)
+        up.join()
+        heard.join()
+        self.assertIsNone(up.fault)
+        self.assertEqual(heard.digest.digest(), up.digest.digest())
+        self.assertTrue(down.is_alive())
+        heard = Receiver(c)
+        heard.join()
+        down.join()
+        self.assertEqual(heard.digest.digest(), down.digest.digest())
+
+    def test_small_queues_are_enough(self):
+        server = self.server()
+        self.serve(server, limits="send-queue = 1k")
+        c, far = self.pair(server)
+        up, down = Sender(c, 1 << 20), Sender(far, 1 << 20)
+        heard = [Receiver(far), Receiver(c)]
+        for thread in [up, down] + heard:
+            thread.join()
+        self.assertEqual(heard[0].digest.digest(), up.digest.digest())
+        self.assertEqual(heard[1].digest.digest(), down.digest.digest())
+
+
+class Memory(ProxyTest):
+    def through(self, backwards):
+        """100 MB with a slow receiver: all of it arrives, and the daemon
+        never has more than its queues."""
+        server = self.server()
+        self.serve(server)
+        c, far = self.pair(server)
+        size = self.size(100)
+        before = most = self.daemon.rss_kib()
+        giver, taker = (far, c) if backwards else (c, far)
+        sender = Sender(giver, size)
+        receiver = Receiver(taker, pause=0.01)
+        while receiver.is_alive():
+            most = max(most, self.daemon.rss_kib())
+            receiver.join(0.01)
+        sender.join()
+        self.assertIsNone(sender.fault)
+        self.assertIsNone(receiver.fault)
+        self.assertEqual(receiver.size, size)
+        self.assertEqual(receiver.digest.digest(), sender.digest.digest())
+        print("%d MiB, %d KiB more than before ... " % (size >> 20,
+                                                        most - before),
+              end="", flush=True)
+        if not self.daemon.is_sanitized():
+            self.assertLess(most - before, 2048)
+
+    def test_much_to_a_slow_client(self):
+        self.through(backwards=True)
+
+    def test_much_to_a_slow_upstream(self):
+        self.through(backwards=False)
+
+    def test_who_never_reads_costs_its_queue(self):
+        server = self.server()
+        self.serve(server, limits="send-stall = 0")
+        pairs = [self.pair(server, rcvbuf=4096) for _ in range(20)]
+        before = self.daemon.rss_kib()
+        for _, far in pairs:
+            far.fill(Sender.BLOCK, quiet=0.1)
+        # A quarter of the queue, and at most one read.
+        if not self.daemon.is_sanitized():
+            self.assertLess(self.daemon.rss_kib() - before,
+                            20 * (256 + 64) + 2048)
+        for c, far in pairs:
+            c.send(b"still heard")
+            self.assertEqual(far.exactly(11), b"still heard")
+
+    def test_a_client_that_never_reads_is_closed_after_send_stall(self):
+        server = self.server()
+        self.serve(server, limits="send-stall = 1s")
+        c, far = self.pair(server, rcvbuf=4096)
+        far.fill(Sender.BLOCK, quiet=0.3)
+        self.daemon.wait_log("client 1 .* closed: slow: send stall timeout")
+        far.ended()
+
+    def test_waiting_costs_no_time(self):
+        """Whatever a pair waits for: nobody looks again and again."""
+        server = self.server(rcvbuf=4096)
+        self.serve(server, limits="send-stall = 0")
+        pairs = [self.pair(server, rcvbuf=4096) for _ in range(6)]
+        pairs[0][0].half_close()
+        pairs[1][1].half_close()
+        pairs[2][0].fill(Sender.BLOCK, quiet=0.1)
+        pairs[3][1].fill(Sender.BLOCK, quiet=0.1)
+        for side in pairs[4]:
+            side.fill(Sender.BLOCK, quiet=0.1)
+        pairs[5][0].half_close()
+        pairs[5][1].fill(Sender.BLOCK, quiet=0.1)
+        before = self.daemon.cpu_seconds()
+        time.sleep(1)
+        self.assertLess(self.daemon.cpu_seconds() - before, 0.2)
+
+    def test_five_hundred_clients(self):
+        server = self.server()
+        self.serve(server)
+        descriptors = self.daemon.descriptors()
+        before = self.daemon.rss_kib()
+        pairs = []
+        for _ in range(500):
+            c = self.client()
+            pairs.append((c, server.accept()))
+        for i, (c, far) in enumerate(pairs):
+            far.send(b"%d\n" % i)
+        # Connections are accepted in the order in which the workers make
+        # them: who is with whom is found by asking.
+        faces = {}
+        for c, _ in pairs:
+            faces[int(c.line())] = c
+        self.assertEqual(sorted(faces), list(range(500)))
+        print("%.1f KiB a client ... "
+              % ((self.daemon.rss_kib() - before) / 500), end="", flush=True)
+        for i, (_, far) in enumerate(pairs):
+            faces[i].send(b"from %d\n" % i)
+        for i, (_, far) in enumerate(pairs):
+            self.assertEqual(far.line(), b"from %d\n" % i)
+            far.send(b"x" * 100000)
+        for i, (_, far) in enumerate(pairs):
+            self.assertEqual(faces[i].exactly(100000), b"x" * 100000)
+        for i, (_, far) in enumerate(pairs):
+            if i % 3:
+                far.close()
+                self.assertEqual(faces[i].rest(), b"")
+                faces[i].close()
+            else:
+                faces[i].close()
+                self.assertEqual(far.rest(), b"")
+                far.close()
+        self.eventually(lambda: self.daemon.descriptors() == descriptors,
+                        "all descriptors closed")
+
+
+class Failure(ProxyTest):
+    def test_refused_by_the_upstream(self):
+        server = self.server()
+        server.close()
+        self.serve(server)
+        c = self.client()
+        c.send(b"hello\n")
+        self.assertEqual(c.ended(), b"")
+        self.daemon.wait_log(
+            r"<4>service proxy: client 1 127\.0\.0\.1:\d+: upstream %s: "
+            "Connection refused" % re.escape(server.url))
+        self.daemon.wait_log("client 1 .* closed: error: Connection refused")
+        server.open()
+        c, far = self.pair(server)
+        c.send(b"again\n")
+        self.assertEqual(far.line(), b"again\n")
+        self.daemon.stop()
+        self.assertTrue(self.daemon.logged("upstream_failures 1"))
+
+    def test_addresses_are_tried_in_order(self):
+        dead, server = self.server(), self.server()
+        dead.close()
+        self.serve("tls://feed.example.org:443", dead,
+                   "tcp://no-such-name.invalid:7", server,
+                   env={"RES_OPTIONS": "timeout:1 attempts:1"})
+        self.daemon.wait_log("<5>service proxy: upstream "
+                             "tls://feed.example.org:443: TLS is not served")
+        c = self.client()
+        c.send(b"said before\n")
+        far = server.accept()
+        self.assertEqual(far.line(), b"said before\n")
+        far.send(b"answer\n")
+        self.assertEqual(c.line(), b"answer\n")
+
+    def test_tls_alone_serves_nobody(self):
+        self.serve("tls://feed.example.org:443")
+        self.assertEqual(self.client().ended(), b"")
+        self.daemon.wait_log("<4>service proxy: upstream: none of the "
+                             "addresses is served")
+
+    def test_a_reset_by_the_upstream_ends_the_client(self):
+        server = self.server()
+        self.serve(server)
+        c, far = self.pair(server)
+        far.send(b"last words")
+        self.assertEqual(c.exactly(10), b"last words")
+        far.reset()
+        self.assertEqual(c.ended(), b"")
+        self.daemon.wait_log(r"<5>service proxy: client 1 127\.0\.0\.1:\d+: "
+                             "upstream: Connection reset by peer")
+        self.daemon.wait_log("client 1 .* closed: error")
+
+    def test_a_reset_by_the_client_ends_the_upstream(self):
+        server = self.server()
+        self.serve(server)
+        c, far = self.pair(server)
+        c.send(b"last words")
+        self.assertEqual(far.exactly(10), b"last words")
+        c.reset()
+        self.assertEqual(far.ended(), b"")
+        self.daemon.wait_log("client 1 .* closed: error: "
+                             "Connection reset by peer")
+
+    def test_a_reset_while_much_is_on_its_way(self):
+        """Either side, while the other does not read."""
+        server = self.server(rcvbuf=4096)
+        self.serve(server)
+        descriptors = self.daemon.descriptors()
+        for _ in range(5):
+            c, far = self.pair(server, rcvbuf=4096)
+            far.fill(Sender.BLOCK, quiet=0.1)
+            c.fill(Sender.BLOCK, quiet=0.1)
+            c.reset()
+            far.ended()
+            far.close()
+            c, far = self.pair(server, rcvbuf=4096)
+            c.fill(Sender.BLOCK, quiet=0.1)
+            far.fill(Sender.BLOCK, quiet=0.1)
+            far.reset()
+            c.ended()
+            c.close()
+        self.eventually(lambda: self.daemon.descriptors() == descriptors,
+                        "all descriptors closed")
+
+    def test_a_reset_after_an_end_loses_nothing_of_the_answer(self):
+        """The upstream answers, closes, and hears more: a slow client still
+        gets the answer."""
+        server = self.server()
+        self.serve(server)
+        c, far = self.pair(server, rcvbuf=4096)
+        answer = noise(600000)
+        c.send(b"question\n")
+        self.assertEqual(far.line(), b"question\n")
+        far.send(answer)
+        far.close()
+        time.sleep(0.2)
+        c.send(b"one more\n")
+        self.daemon.wait_log("client 1 .* closed: ")
+        self.assertTrue(c.exactly(len(answer)) == answer)
+
+    def hanging(self):
+        """A server that nobody gets through to: its backlog is full."""
+        server = socket.socket()
+        self.addCleanup(server.close)
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            s = socket.socket()
+            self.addCleanup(s.close)
+            s.setblocking(False)
+            s.connect_ex(server.getsockname())
+        return "tcp://127.0.0.1:%d" % server.getsockname()[1]
+
+    def test_a_client_that_goes_while_its_upstream_is_connected(self):
+        self.serve(self.hanging())
+        descriptors = self.daemon.descriptors()
+        for end in (Client.reset, Client.reset):
+            c = self.client()
+            c.send(b"hello\n")
+            time.sleep(0.1)
+            end(c)
+        self.eventually(lambda: self.daemon.descriptors() == descriptors,
+                        "all descriptors closed")
+
+    def test_an_upstream_that_does_not_answer(self):
+        self.serve(self.hanging())
+        c = self.client()
+        with self.takes(8, 20):
+            self.assertEqual(c.ended(), b"")
+        self.daemon.wait_log("upstream tcp://.*: no answer in 10 s")
+
+    def test_the_end_comes_orderly_in_every_state(self):
+        server = self.server(rcvbuf=4096)
+        hanging = self.hanging()
+        for upstream, prepare in (
+                (server, lambda c, far: None),
+                (server, lambda c, far: c.half_close()),
+                (server, lambda c, far: far.half_close()),
+                (server, lambda c, far: c.fill(Sender.BLOCK, quiet=0.1)),
+                (server, lambda c, far: far.fill(Sender.BLOCK, quiet=0.1)),
+                (hanging, lambda c, far: time.sleep(0.1))):
+            with self.subTest():
+                daemon = self.start("drain-timeout = 300ms\n"
+                                    + self.text(upstream),
+                                    workers=self.WORKERS)
+                c = self.client(rcvbuf=4096)
+                far = server.accept() if upstream is server else None
+                prepare(c, far)
+                daemon.stop()
+                c.ended()
+                if far:
+                    far.ended()
+                    far.close()
+
+
+class Reload(ProxyTest):
+    def again(self, *upstreams, **how):
+        self.write(self.text(*upstreams, **how), workers=self.WORKERS)
+        return self.daemon.reload()
+
+    def test_who_is_there_stays_and_newcomers_go_elsewhere(self):
+        a, b = self.server(), self.server()
+        self.serve(a)
+        c, far = self.pair(a)
+        self.again(b)
+        other, other_far = self.pair(b)
+        for one, two in ((c, far), (other, other_far)):
+            one.send(b"hello\n")
+            self.assertEqual(two.line(), b"hello\n")
+            two.send(b"answer\n")
+            self.assertEqual(one.line(), b"answer\n")
+
+    def test_the_mode_may_change(self):
+        server = self.server()
+        self.serve(server)
+        c, far = self.pair(server)
+        text = self.text(server)
+        hub = re.sub(r"\t\tmode.*\n\t\tupstream.*\n", '\t\tmode = "hub"\n',
+                     text)
+        self.write(hub, workers=self.WORKERS)
+        self.daemon.reload()
+        a, b = self.client(), self.client()
+        while b.is_silent(0.05):
+            a.send(b"hub\n")
+        self.assertEqual(b.line(), b"hub\n")
+        c.send(b"proxied\n")
+        self.assertEqual(far.line(), b"proxied\n")
+        self.again(server)
+        other, other_far = self.pair(server)
+        other.send(b"proxied too\n")
+        self.assertEqual(other_far.line(), b"proxied too\n")
+
+
+class OneWorker(Bytes):
+    WORKERS = 1
+
+
+class OneWorkerFailure(Failure):
+    WORKERS = 1
+
+
+if __name__ == "__main__":
+    main(400)
