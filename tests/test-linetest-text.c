@@ -27,7 +27,7 @@ static void know(const char *name, const char *value)
 	captures_set(&captures, name, value, strlen(value));
 }
 
-/* ---- escapes ------------------------------------------------------------- */
+/* ---- escapes ------------------------------------------------------------ */
 
 static void shows(const char *data, size_t len, const char *wanted)
 {

@@ -15,8 +15,7 @@
 #define CONNECT_MS 10000
 #define BACKLOG    16
 
-/* ---- what happened ---------------------------------------------------------
- */
+/* ---- what happened ------------------------------------------------------ */
 
 static struct actor_event *add_event(struct actor *actor, int kind)
 {
@@ -51,8 +50,7 @@ static void add_bytes(struct actor *actor, int kind, struct bytes *bytes,
 	last->len += len;
 }
 
-/* ---- its connection --------------------------------------------------------
- */
+/* ---- its connection ----------------------------------------------------- */
 
 static void end_datagram(struct actor *actor)
 {
@@ -207,8 +205,7 @@ void actor_connect(struct actor *actor, const struct net_address *address)
 		fail(actor, errno);
 }
 
-/* ---- as a server -----------------------------------------------------------
- */
+/* ---- as a server -------------------------------------------------------- */
 
 static void handle_accept(struct lined_socket *listener, void *arg)
 {
@@ -297,8 +294,7 @@ void actor_deaf(struct actor *actor)
 	actor->waiting_count = 0;
 }
 
-/* ---- what it does -----------------------------------------------------------
- */
+/* ---- what it does ------------------------------------------------------- */
 
 void actor_write(struct actor *actor, const char *data, size_t len)
 {

@@ -111,8 +111,7 @@ char *net_address_url(const struct net_address *address)
 			     address_format(any, text, sizeof(text)));
 }
 
-/* ---- free ports -----------------------------------------------------------
- */
+/* ---- free ports --------------------------------------------------------- */
 
 /* Different from run to run and from process to process; nothing more. */
 static unsigned draw(void)

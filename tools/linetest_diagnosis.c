@@ -17,8 +17,7 @@
 #define LOG_MAX     40
 #define INDENT      "      "
 
-/* ---- one line ---------------------------------------------------------------
- */
+/* ---- one line ----------------------------------------------------------- */
 
 /* Where a character begins, at or before len. */
 static size_t whole_characters(const char *text, size_t len)

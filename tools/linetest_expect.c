@@ -36,8 +36,7 @@ static char *shown(const char *data, size_t len)
 	return bytes_take(&out);
 }
 
-/* ---- lines ------------------------------------------------------------------
- */
+/* ---- lines -------------------------------------------------------------- */
 
 static void tell_expected(struct player *player, const struct step *steps,
 			  size_t count, const bool *met)
@@ -166,8 +165,7 @@ bool expect_lines(struct player *player, struct actor *actor,
 	return result;
 }
 
-/* ---- bytes ------------------------------------------------------------------
- */
+/* ---- bytes -------------------------------------------------------------- */
 
 static size_t same_bytes(const char *a, const char *b, size_t len)
 {

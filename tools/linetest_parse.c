@@ -144,7 +144,7 @@ bool parse_template(struct parser *parser, struct template *template,
 	return false;
 }
 
-/* ---- statements -------------------------------------------------------- */
+/* ---- statements --------------------------------------------------------- */
 
 static void read_file(struct parser *parser, const char *path);
 
@@ -350,7 +350,7 @@ static void parse_row(struct parser *parser)
 	free(row);
 }
 
-/* ---- files --------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------- */
 
 static void read_file(struct parser *parser, const char *path)
 {

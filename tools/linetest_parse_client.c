@@ -41,7 +41,7 @@ static bool use(struct parser *parser, size_t actor)
 	return parse_destination(parser, step, none);
 }
 
-/* ---- what is said -------------------------------------------------------- */
+/* ---- what is said ------------------------------------------------------- */
 
 static void check_known(struct parser *parser, const struct template *template)
 {
@@ -74,7 +74,7 @@ static void parse_send(struct parser *parser, size_t actor, enum step_kind kind,
 	step->end = known->end_given ? known->end : parser->end;
 }
 
-/* ---- what is seen -------------------------------------------------------- */
+/* ---- what is seen ------------------------------------------------------- */
 
 static void learn(struct parser *parser, const struct template *template)
 {
@@ -165,7 +165,7 @@ void parse_silence(struct parser *parser, size_t actor, char *text)
 	parse_step(parser, STEP_SILENCE, actor)->ms = ms;
 }
 
-/* ---- what is done -------------------------------------------------------- */
+/* ---- what is done ------------------------------------------------------- */
 
 static void act_connect(struct parser *parser, size_t actor, char *at)
 {
@@ -334,8 +334,7 @@ static void parse_action(struct parser *parser, size_t actor, char *at)
 		    word != NULL ? word : "");
 }
 
-/* ---- all of it ------------------------------------------------------------
- */
+/* ---- all of it ---------------------------------------------------------- */
 
 static void parse_log(struct parser *parser, char *at)
 {

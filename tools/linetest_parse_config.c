@@ -12,8 +12,7 @@
 #include "linetest_parse.h"
 #include "linetest_text.h"
 
-/* ---- blocks ---------------------------------------------------------------
- */
+/* ---- blocks ------------------------------------------------------------- */
 
 /*
  * The block that a statement may end with: behind a { at its end the lines up
@@ -62,8 +61,7 @@ static bool may_configure(struct parser *parser)
 	return false;
 }
 
-/* ---- protocol -------------------------------------------------------------
- */
+/* ---- protocol ----------------------------------------------------------- */
 
 static struct parse_service *find_service(struct parser *parser,
 					  const char *name, size_t len)
@@ -121,8 +119,7 @@ void parse_protocol(struct parser *parser, char *at)
 	free(block);
 }
 
-/* ---- config ---------------------------------------------------------------
- */
+/* ---- config ------------------------------------------------------------- */
 
 /* The first placeholder at or behind text; NULL where there is none. */
 static const char *next_placeholder(const char *text, unsigned *transport,
@@ -210,8 +207,7 @@ void parse_config(struct parser *parser, char *at)
 	free(block);
 }
 
-/* ---- reload ---------------------------------------------------------------
- */
+/* ---- reload ------------------------------------------------------------- */
 
 /* A new block is kept in the step, with the service it is for, until all
  * services are known. */
@@ -248,8 +244,7 @@ void parse_reload(struct parser *parser, char *at)
 	free(block);
 }
 
-/* ---- where a client goes ---------------------------------------------------
- */
+/* ---- where a client goes ------------------------------------------------ */
 
 /* The place that a config has for what was asked; a word left out is the
  * first that fits. */
@@ -341,8 +336,7 @@ bool parse_destination(struct parser *parser, struct step *step, char *at)
 		       : find_service_place(parser, step, transport, name);
 }
 
-/* ---- when all has been read ------------------------------------------------
- */
+/* ---- when all has been read --------------------------------------------- */
 
 /* Addresses that a block asks for are listened on, by the service of that name
  * or by the script. */

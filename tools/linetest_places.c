@@ -140,3 +140,23 @@ char *places_fill(const struct places *places, const char *config)
 	}
 	return bytes_take(&out);
 }
+
+char *places_write(const struct places *places, const char *config,
+		   unsigned workers, char **error)
+{
+	char *path = memory_format("%s/lined.conf", places->dir);
+	FILE *file = fopen(path, "we");
+	bool good = file != NULL;
+
+	if (good) {
+		if (workers > 0)
+			fprintf(file, "workers = %u ", workers);
+		good = fputs(config, file) >= 0;
+		good = fclose(file) == 0 && good;
+	}
+	if (good)
+		return path;
+	*error = memory_format("%s: %s", path, strerror(errno));
+	free(path);
+	return NULL;
+}

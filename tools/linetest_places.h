@@ -22,6 +22,14 @@ int places_open(struct places *places, const struct script *script,
 /* Removes the directory with all that is in it, unless it is to be kept. */
 void places_close(struct places *places, bool keep);
 
+/*
+ * Writes a filled config into the directory: the path, to be freed, or NULL
+ * and a message. The number of workers (0: the config has its own) goes before
+ * the first line, so that the lines keep their numbers.
+ */
+char *places_write(const struct places *places, const char *config,
+		   unsigned workers, char **error);
+
 /* The config with the placeholders filled in; to be freed. */
 char *places_fill(const struct places *places, const char *config);
 

@@ -40,8 +40,7 @@ bool player_fail(struct player *player, const struct step *step,
 	return false;
 }
 
-/* ---- waiting ----------------------------------------------------------------
- */
+/* ---- waiting ------------------------------------------------------------ */
 
 static bool has_died(struct player *player)
 {

@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,30 +15,14 @@
 /* Ports are looked for without holding them: somebody else may be faster. */
 #define START_TRIES 5
 
-/* ---- the daemon -------------------------------------------------------------
- */
-
-/* The config's first line, with the number of workers where it has none of
- * its own: on the same line, so that the others keep their numbers. */
-static int write_config(struct player *player, const char *text)
+/* The config of the script or of a step, for this run; its path is to be
+ * freed. NULL and a message. */
+static char *write_config(struct player *player, const char *text, char **error)
 {
-	char *path = memory_format("%s/lined.conf", player->places.dir);
-	FILE *file = fopen(path, "we");
-	int result = -1;
-
 	free(player->config);
 	player->config = places_fill(&player->places, text);
-	if (file != NULL) {
-		if (player->settings->workers > 0)
-			fprintf(file, "workers = %u ",
-				player->settings->workers);
-		fputs(player->config, file);
-		result = ferror(file) ? -1 : 0;
-		if (fclose(file) != 0)
-			result = -1;
-	}
-	free(path);
-	return result;
+	return places_write(&player->places, player->config,
+			    player->settings->workers, error);
 }
 
 static bool is_address_taken(const struct subject *subject, size_t from)
@@ -82,61 +65,59 @@ static bool move_on(struct player *player, size_t from, unsigned try)
 
 static int start_once(struct player *player, char **error)
 {
-	char *path;
+	char *path = write_config(player, player->script->config, error);
 	int result;
 
-	if (write_config(player, player->script->config) < 0) {
-		*error = memory_format("%s/lined.conf: %s", player->places.dir,
-				       strerror(errno));
+	if (path == NULL)
 		return -1;
-	}
-	path = memory_format("%s/lined.conf", player->places.dir);
 	result = subject_start(&player->subject, &player->settings->subject,
 			       path, PLAYER_DAEMON_MS, error);
 	free(path);
 	return result;
 }
 
-bool serve_start(struct player *player)
+static bool fail(struct player *player, const struct step *step, char *error)
 {
-	unsigned try = 1;
-	char *error = NULL;
-	size_t from;
-
-	if (player->subject.pid != 0 &&
-	    subject_wait(&player->subject, PLAYER_DAEMON_MS, &error) < 0)
-		goto fail;
-	for (;;) {
-		from = player->subject.log_count;
-		player->is_stopping = false;
-		if (start_once(player, &error) == 0)
-			return true;
-		if (!move_on(player, from, try++))
-			goto fail;
-		free(error);
-		subject_fini(&player->subject);
-		subject_init(&player->subject, player->dispatcher);
-	}
-fail:
-	player_fail(player, player->step, "%s", error);
+	player_fail(player, step, "%s", error);
 	if (player->config != NULL)
 		diagnosis_config(player->failure, player->config);
 	free(error);
 	return false;
 }
 
+/* Where it was stopped, it ended well. */
+bool serve_start(struct player *player)
+{
+	unsigned try = 1;
+	char *error = NULL;
+	size_t from;
+
+	if (subject_wait(&player->subject, PLAYER_DAEMON_MS, &error) < 0)
+		return fail(player, player->step, error);
+	for (;;) {
+		from = player->subject.log_count;
+		player->is_stopping = false;
+		if (start_once(player, &error) == 0)
+			return true;
+		if (!move_on(player, from, try++))
+			return fail(player, player->step, error);
+		free(error);
+		subject_fini(&player->subject);
+		subject_init(&player->subject, player->dispatcher);
+	}
+}
+
 bool serve_reload(struct player *player, const struct step *step)
 {
-	char *error;
+	char *error, *path;
 
-	if (step->config != NULL && write_config(player, step->config) < 0)
-		return player_fail(player, step, "lined.conf: %s",
-				   strerror(errno));
-	if (subject_reload(&player->subject, PLAYER_DAEMON_MS, &error) == 0)
-		return true;
-	player_fail(player, step, "%s", error);
-	if (player->config != NULL)
-		diagnosis_config(player->failure, player->config);
-	free(error);
-	return false;
+	if (step->config != NULL) {
+		path = write_config(player, step->config, &error);
+		if (path == NULL)
+			return fail(player, step, error);
+		free(path);
+	}
+	if (subject_reload(&player->subject, PLAYER_DAEMON_MS, &error) < 0)
+		return fail(player, step, error);
+	return true;
 }

@@ -47,8 +47,7 @@ static void end_with_parent(void)
 }
 #endif
 
-/* ---- its log ---------------------------------------------------------------
- */
+/* ---- its log ------------------------------------------------------------ */
 
 static void add_line(struct subject *subject, const struct lined_line *line)
 {
@@ -107,8 +106,7 @@ static const char *find_line(const struct subject *subject, size_t from,
 	return NULL;
 }
 
-/* ---- its process ------------------------------------------------------------
- */
+/* ---- its process -------------------------------------------------------- */
 
 void subject_init(struct subject *subject, struct lined_dispatcher *d)
 {
@@ -239,8 +237,7 @@ char *subject_end_text(const struct subject *subject)
 	return memory_format("exit status %d", WEXITSTATUS(status));
 }
 
-/* ---- starting, reloading and stopping it ------------------------------------
- */
+/* ---- starting, reloading and stopping it -------------------------------- */
 
 static int failed(struct subject *subject, const char *what, char **error)
 {
