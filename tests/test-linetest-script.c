@@ -192,6 +192,19 @@ START_TEST(the_smallest_transcript_is_three_lines)
 }
 END_TEST
 
+START_TEST(a_head_has_a_config_and_no_step)
+{
+	struct script *script = good("# nothing but this\nprotocol echo\n");
+
+	has_steps(script, "");
+	ck_assert_ptr_nonnull(script->config);
+	script_free(script);
+	script = good("");
+	ck_assert_ptr_null(script->config);
+	script_free(script);
+}
+END_TEST
+
 START_TEST(every_sign_of_a_client)
 {
 	steps_of("protocol echo\r\n"
@@ -420,7 +433,6 @@ END_TEST
 static const struct {
 	const char *text, *error;
 } faults[] = {
-	{"", " there is nothing to do in it\n"},
 	{"a> x\n", "1: no \"protocol\" or \"config\" above says what the "
 		   "daemon is to serve\n"},
 	{"helo\n", "1: \"helo\" is no statement (a client's line is NAME> TEXT "
@@ -580,6 +592,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(good, make_dir, remove_dir);
 	tcase_add_test(good, the_smallest_transcript_is_three_lines);
+	tcase_add_test(good, a_head_has_a_config_and_no_step);
 	tcase_add_test(good, every_sign_of_a_client);
 	tcase_add_test(good, every_action_of_a_client);
 	tcase_add_test(good, every_statement);

@@ -18,8 +18,11 @@
 #include "linetest_deadline.h"
 #include "linetest_options.h"
 #include "linetest_player.h"
+#include "linetest_recorder.h"
 #include "linetest_report.h"
 #include "linetest_script.h"
+
+#define TIMEOUT_MS 120000
 
 enum exit_code { EXIT_PASSED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
@@ -183,7 +186,9 @@ static enum exit_code run_all(const struct linetest_options *options,
 		.options = options,
 		.settings = {.subject = {lined, modules},
 			     .patience_ms = options->patience_ms,
-			     .timeout_ms = options->timeout_ms,
+			     .timeout_ms = options->timeout_ms > 0
+						   ? options->timeout_ms
+						   : TIMEOUT_MS,
 			     .keep = options->keep},
 		.report = {.tap = options->tap, .verbose = options->verbose},
 		.seed = options->seed_given ? options->seed : new_seed(),
@@ -197,6 +202,58 @@ static enum exit_code run_all(const struct linetest_options *options,
 	free(modules);
 	return session.report.failed_runs > 0 ? EXIT_FAILED : EXIT_PASSED;
 }
+
+/* ---- recording ----------------------------------------------------------- */
+
+static bool is_head(const struct script *script)
+{
+	size_t i;
+
+	for (i = 0; i < script->step_count; i++) {
+		if (script->steps[i].kind == STEP_START)
+			continue;
+		fprintf(stderr,
+			"%s:%u: a FILE to --record with says what is served, "
+			"and does nothing\n",
+			script->steps[i].file, script->steps[i].line);
+		return false;
+	}
+	if (script->config != NULL)
+		return true;
+	fprintf(stderr, "%s: it does not say what is served\n", script->path);
+	return false;
+}
+
+static enum exit_code record(const struct linetest_options *options,
+			     struct script **scripts, const char *self)
+{
+	const struct script *head = options->file_count > 0 ? scripts[0] : NULL;
+	struct recorder_settings settings = {
+		.file = options->record,
+		.head = head,
+		.listen = options->listen,
+		.connect = options->connect,
+		.timeout_ms = options->timeout_ms,
+	};
+	char *lined, *modules;
+	int result;
+
+	if (head != NULL && !is_head(head))
+		return EXIT_WRONG;
+	settings.workers = options->workers > 0 ? options->workers : 1;
+	if (head != NULL && head->workers > 0)
+		settings.workers = head->workers;
+	lined = find_lined(options, self);
+	modules = find_modules(options, lined);
+	settings.subject.lined = lined;
+	settings.subject.modules = modules;
+	result = recorder_run(&settings);
+	free(lined);
+	free(modules);
+	return result < 0 ? EXIT_FAILED : EXIT_PASSED;
+}
+
+/* ---- all of it ----------------------------------------------------------- */
 
 /* Ended from outside it still takes its daemon and its directory along. */
 static void interrupt(int number)
@@ -218,6 +275,19 @@ static void catch_signals(void)
 		sigaction(numbers[i], &action, NULL);
 }
 
+/* What is to be played has something to play. */
+static struct script *read_script(const struct linetest_options *options,
+				  const char *path, struct bytes *errors)
+{
+	struct script *script = script_read(path, errors);
+
+	if (script != NULL && script->step_count == 0 &&
+	    options->record == NULL)
+		bytes_add_format(errors, "%s: there is nothing to do in it\n",
+				 path);
+	return script;
+}
+
 int main(int argc, char **argv)
 {
 	struct linetest_options options;
@@ -236,13 +306,15 @@ int main(int argc, char **argv)
 	}
 	scripts = memory_get((size_t)options.file_count * sizeof(*scripts));
 	for (i = 0; i < options.file_count; i++)
-		scripts[i] = script_read(options.files[i], &errors);
+		scripts[i] = read_script(&options, options.files[i], &errors);
 	if (errors.len > 0) {
 		fputs(bytes_text(&errors), stderr);
 		code = EXIT_WRONG;
 	} else if (!options.check) {
 		catch_signals();
-		code = run_all(&options, scripts, argv[0]);
+		code = options.record != NULL
+			       ? record(&options, scripts, argv[0])
+			       : run_all(&options, scripts, argv[0]);
 	}
 	for (i = 0; i < options.file_count; i++)
 		script_free(scripts[i]);

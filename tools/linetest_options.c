@@ -21,10 +21,13 @@
 
 /* Options that have no letter. */
 enum {
-	OPTION_FRAGMENT = 256,
+	OPTION_CONNECT = 256,
+	OPTION_FRAGMENT,
 	OPTION_KEEP,
 	OPTION_LINED,
+	OPTION_LISTEN,
 	OPTION_PATIENCE,
+	OPTION_RECORD,
 	OPTION_SEED,
 	OPTION_TAP,
 	OPTION_TIMEOUT,
@@ -34,6 +37,8 @@ enum {
 static const char help[] =
 	"usage: linetest [-ktv] [-m DIR] [--fragment[=N]] [--workers N] "
 	"FILE...\n"
+	"       linetest --record NEW [--listen ADDRESS] [--connect ADDRESS] "
+	"[FILE]\n"
 	"\n"
 	"  -m, --module-dir DIR    where lined finds its protocols\n"
 	"      --fragment[=N]      again with 1-byte writes, split CRLF, "
@@ -49,6 +54,10 @@ static const char help[] =
 	"      --keep              leave the directories of the runs\n"
 	"  -t, --check             read the transcripts, run nothing\n"
 	"  -v, --verbose           tell of every run, and show the logs\n"
+	"      --record NEW        write a transcript of what clients do\n"
+	"      --listen ADDRESS    where they come (a free port)\n"
+	"      --connect ADDRESS   the daemon to record (one of its own, by "
+	"FILE)\n"
 	"  -V, --version           the version\n"
 	"  -h, --help              this\n"
 	"\n"
@@ -59,6 +68,9 @@ static const char help[] =
 	"See linetest(1).\n";
 
 static const struct option longs[] = {
+	{"connect", required_argument, NULL, OPTION_CONNECT},
+	{"listen", required_argument, NULL, OPTION_LISTEN},
+	{"record", required_argument, NULL, OPTION_RECORD},
 	{"module-dir", required_argument, NULL, 'm'},
 	{"fragment", optional_argument, NULL, OPTION_FRAGMENT},
 	{"seed", required_argument, NULL, OPTION_SEED},
@@ -159,6 +171,15 @@ static int take(struct linetest_options *options, int option)
 	case OPTION_LINED:
 		options->lined = optarg;
 		return 0;
+	case OPTION_RECORD:
+		options->record = optarg;
+		return 0;
+	case OPTION_LISTEN:
+		options->listen = optarg;
+		return 0;
+	case OPTION_CONNECT:
+		options->connect = optarg;
+		return 0;
 	case OPTION_TAP:
 		options->tap = true;
 		return 0;
@@ -179,6 +200,27 @@ static int take(struct linetest_options *options, int option)
 	}
 }
 
+static int check_operands(const struct linetest_options *options)
+{
+	const char *message = NULL;
+
+	if (options->record == NULL && options->file_count == 0)
+		message = "no FILE is named";
+	else if (options->record == NULL &&
+		 (options->listen != NULL || options->connect != NULL))
+		message = "--listen and --connect go with --record";
+	else if (options->record != NULL && options->file_count > 1)
+		message = "--record takes one FILE, which says what is served";
+	else if (options->record != NULL && options->file_count == 0 &&
+		 options->connect == NULL)
+		message = "--record needs a FILE that says what is served, or "
+			  "--connect";
+	if (message == NULL)
+		return 0;
+	fprintf(stderr, "linetest: %s\n", message);
+	return -1;
+}
+
 enum linetest_result linetest_options_read(struct linetest_options *options,
 					   int argc, char **argv)
 {
@@ -187,7 +229,6 @@ enum linetest_result linetest_options_read(struct linetest_options *options,
 	memset(options, 0, sizeof(*options));
 	options->random_cuts = RANDOM_CUTS;
 	options->patience_ms = PATIENCE_MS;
-	options->timeout_ms = TIMEOUT_MS;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "km:tvVh", longs, NULL)) !=
 	       -1) {
@@ -204,9 +245,8 @@ enum linetest_result linetest_options_read(struct linetest_options *options,
 	}
 	options->files = argv + optind;
 	options->file_count = argc - optind;
-	if (options->file_count > 0)
+	if (check_operands(options) == 0)
 		return LINETEST_RUN;
-	fputs("linetest: no FILE is named\n", stderr);
 usage:
 	fputs("linetest -h shows the options\n", stderr);
 	return LINETEST_WRONG;

@@ -19,8 +19,10 @@ struct linetest_options {
 	bool seed_given;
 	uint64_t seed;
 	unsigned workers; /* 0: as the transcript has it, or 1 */
-	uint32_t patience_ms, timeout_ms;
+	uint32_t patience_ms, timeout_ms; /* timeout_ms 0: the default */
 	bool tap, verbose, keep_going, keep;
+	const char *record;           /* the file to write; NULL: play */
+	const char *listen, *connect; /* with it; NULL: to be found */
 };
 
 enum linetest_result {

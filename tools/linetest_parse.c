@@ -453,11 +453,6 @@ struct script *script_read(const char *path, struct bytes *errors)
 	script->here = directory_of(path);
 	read_file(&parser, path);
 	check_skips(&parser);
-	if (parser.error_count == 0 && script->step_count == 0) {
-		bytes_add_format(errors, "%s: there is nothing to do in it\n",
-				 path);
-		parser.error_count++;
-	}
 	parser_fini(&parser);
 	if (parser.error_count == 0)
 		return script;

@@ -244,7 +244,10 @@ static int failed(struct subject *subject, const char *what, char **error)
 	char *end;
 
 	if (subject->pid != 0) {
-		*error = memory_format("%s in time", what);
+		*error = memory_format(deadline_all_are_over()
+					       ? "%s: interrupted"
+					       : "%s in time",
+				       what);
 		return -1;
 	}
 	end = subject_end_text(subject);

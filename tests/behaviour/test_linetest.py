@@ -3,22 +3,26 @@
 """linetest itself: what passes, what fails and how it says so, what is wrong
 with a transcript; that cuts find what they are for; and that every expected
 line of every transcript of the tree is really looked at."""
+import contextlib
 import glob
 import os
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
-from lined_test import LINED, MODULES, PATIENCE, TOP, DaemonTest
-from lined_test import environment, main
+from lined_test import LINED, PATIENCE, TOP, Client, DaemonTest
+from lined_test import environment, main, service
 
 LINETEST = os.path.abspath(os.environ.get("LINETEST")
                            or os.path.join(os.path.dirname(LINED),
                                            "linetest"))
 TRANSCRIPTS = os.path.join(TOP, "tests", "transcripts")
+
+GREETING = b"* Welcome. You are guest%d. /help lists the commands.\n"
 
 CRASH = """
 #include <stdlib.h>
@@ -397,6 +401,9 @@ class Faults(Linetest):
                              (("--seed", "-1", "a"), "--seed"),
                              (("--patience", "1h", "a"), "--patience"),
                              (("--timeout", "0", "a"), "--timeout"),
+                             (("--record", "x"), "--record needs a FILE"),
+                             (("--record", "x", "a", "b"), "one FILE"),
+                             (("--listen", "x", "a"), "go with --record"),
                              (("/nowhere/a.lt",), "/nowhere/a.lt: No such")):
             out, err = self.linetest(*args, code=2)
             self.assertEqual(out, "")
@@ -485,6 +492,155 @@ class Cuts(Linetest):
                          "a<~* heard [12].*\na<~* heard [12].*\n",
                          args=("--fragment=1", "-k", "--patience", "1s"))
         self.assertIn("FAIL a.lt (joined writes", out)
+
+
+class Recording(Linetest):
+    def record(self, *args, new="new.lt"):
+        """The recorder, and where its clients come."""
+        process = self.launch_linetest("--record", new, *args)
+        line = process.stdout.readline().decode()
+        found = re.match(r"listening on (?:tcp://127.0.0.1:(\d+)|unix://(.*))",
+                         line)
+        if not found:
+            self.fail("%r %r" % (line, process.stderr.read()))
+        port, path = found.groups()
+        return process, path or ("127.0.0.1", int(port))
+
+    def finish(self, process):
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual((process.returncode, out, err), (0, b"", b""))
+
+    def conversation(self, address):
+        with Client(address) as alice, contextlib.ExitStack() as later:
+            self.assertEqual(alice.line(), GREETING % 1)
+            self.assertEqual(alice.line(), b"* guest1 joined lobby\n")
+            bob = later.enter_context(Client(address))
+            self.assertEqual(bob.line(), GREETING % 2)
+            self.assertEqual(bob.line(), b"* guest2 joined lobby\n")
+            self.assertEqual(alice.line(), b"* guest2 joined lobby\n")
+            alice.send(b"/nick al")
+            time.sleep(0.05)
+            alice.send(b"ice\r\n")
+            for who in (alice, bob):
+                self.assertEqual(who.line(), b"* guest1 is now alice\n")
+            bob.send(b"... {brace} \\ \n")
+            self.assertEqual(alice.line(),
+                             b"[lobby] <guest2> ... {brace} \\ \n")
+            bob.send(b"/part\n...\n")
+            self.assertEqual(alice.line(), b"* guest2 left lobby\n")
+            self.assertEqual(bob.line(), b"* guest2 left lobby\n")
+            self.assertEqual(bob.line(), b"! you are in no room\n")
+            bob.send(b"/quit\n")
+            self.assertEqual(bob.rest(), b"")
+            bob.close()
+            alice.send(b"/ping\n")
+            self.assertEqual(alice.line(), b"* pong\n")
+            alice.reset()
+
+    def read(self, name="new.lt"):
+        with open(self.path(name)) as f:
+            return f.read()
+
+    def test_what_was_recorded_passes(self):
+        head = self.transcript("# A head.\nprotocol chat {\n"
+                               "\tchat { flood-rate = 0 }\n}\n", "head.lt")
+        process, address = self.record(head)
+        self.conversation(address)
+        self.eventually(lambda: "client1: reset" in self.read(), "the end")
+        self.finish(process)
+        text = self.read()
+        self.assertTrue(text.startswith(
+            "# A head.\nprotocol chat {\n\tchat { flood-rate = 0 }\n}\n\n"
+            "client1: connect\n"), text)
+        for line in ("client1< * Welcome. You are guest1. /help lists the "
+                     "commands.", "client1: terminator crlf",
+                     "client2> ... \\{brace} \\\\\\x20",
+                     "client2> \\...", "client2: eof", "client1: reset"):
+            self.assertIn("\n%s\n" % line, text)
+        self.linetest("--fragment=2", "--workers", "2", "new.lt", code=0)
+        # And says what it saw: a change is found.
+        self.transcript(text.replace("* guest1 is now", "* guest1 was"),
+                        "new.lt")
+        self.linetest("new.lt", code=1)
+
+    def test_a_daemon_that_is_there(self):
+        self.start(service("lobby", "unix://" + self.path("sock"),
+                           protocol="chat"), workers=1)
+        head = self.transcript("protocol chat\n", "head.lt")
+        process, address = self.record(
+            head, "--listen", "unix://" + self.path("here"),
+            "--connect", "unix://" + self.path("sock"))
+        self.assertEqual(address, self.path("here"))
+        self.conversation(address)
+        self.eventually(lambda: "client1: eof" in self.read(), "the end")
+        self.finish(process)
+        self.linetest("new.lt", code=0)
+
+    def test_bytes_without_line_ends(self):
+        head = self.transcript(
+            "protocol echo { framing { unterminated = deliver } }\n",
+            "head.lt")
+        process, address = self.record(head)
+        with Client(address) as one:
+            one.send(b"a\0\r\nb\n\x80 \r c\n\nrest")
+            one.half_close()
+            self.assertEqual(one.rest(), b"a\0\r\nb\n\x80 \r c\n\nrest")
+        self.eventually(lambda: "eof" in self.read(), "the end")
+        self.finish(process)
+        self.assertEqual(
+            self.read().split("\n", 2)[2],
+            "client1: connect\n"
+            "client1: terminator crlf\nclient1> a\\0\n"
+            "client1: terminator lf\nclient1> b\nclient1> \\x80 \\r c\n"
+            "client1>\nclient1>> rest\nclient1: half-close\n"
+            "client1< a\\0\nclient1< b\nclient1< \\x80 \\r c\n"
+            "client1<\nclient1<< rest\nclient1: eof\n")
+        self.linetest("--fragment", "new.lt", code=0)
+
+    def test_much_at_once_is_passed_on_whole(self):
+        head = self.transcript("protocol echo\n", "head.lt")
+        process, address = self.record(head)
+        data = b"".join(b"%d %s\n" % (i, b"x" * 1000) for i in range(4000))
+        with Client(address) as one:
+            sender = threading.Thread(target=one.send, args=(data,))
+            sender.start()
+            self.assertEqual(one.exactly(len(data)), data)
+            sender.join()
+        self.eventually(lambda: "eof" in self.read()[-100:], "the end")
+        self.finish(process)
+
+    def test_what_it_refuses(self):
+        head = self.transcript("protocol echo\n", "head.lt")
+        steps = self.transcript("protocol echo\na> x\n", "steps.lt")
+        empty = self.transcript("# nothing\n", "empty.lt")
+        udp = self.transcript('config { service "e" { listen = { "{udp}" } } '
+                              "}\n", "udp.lt")
+        for args, code, wanted in (
+                (("new.lt", steps), 2, "steps.lt:2: a FILE to --record with"),
+                (("new.lt", empty), 2, "empty.lt: it does not say what is"),
+                (("new.lt", udp), 1, "udp.lt: no stream to record"),
+                (("head.lt", head), 1, "head.lt: File exists"),
+                (("new.lt", "--listen", "here", head), 1, "no address"),
+                (("new.lt", "--connect", "tcp://x:1"), 1, "no address"),
+                (("new.lt", "--listen", "tcp://192.0.2.1:7007", head), 1,
+                 "tcp://192.0.2.1:7007: ")):
+            _, err = self.linetest("--record", *args, code=code)
+            self.assertIn(wanted, err)
+            if os.path.exists(self.path("new.lt")):
+                os.unlink(self.path("new.lt"))
+        self.assertEqual(self.read("head.lt"), "protocol echo\n")
+
+    def test_nobody_there(self):
+        process, address = self.record("--connect", "unix:///nowhere/sock")
+        with Client(address) as one:
+            self.assertEqual(one.ended(), b"")
+        self.eventually(lambda: "gone" in self.read(), "the end")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0)
+        self.assertIn(b"client1: the daemon: No such file", err)
+        self.assertIn("# What is served", self.read())
 
 
 class Mutations(Linetest):
