@@ -3,6 +3,7 @@
 """relay with an upstream: its lines reach everyone, whatever becomes of it;
 what clients say goes up. On one, two and four workers. With --upstream this
 script is the upstream that is killed."""
+import os
 import random
 import re
 import signal
@@ -12,7 +13,8 @@ import sys
 import threading
 import time
 
-from lined_test import Client, DaemonTest, Server, free_port, main, service
+from lined_test import TOP, Client, DaemonTest, Server
+from lined_test import free_port, main, service
 
 SEED = 20261123
 
@@ -868,6 +870,13 @@ class Reload(UpstreamTest):
 
 
 class Config(UpstreamTest):
+    def test_the_example_is_good(self):
+        code, _, told = self.run_lined(
+            "-t", "-m", self.modules, "-c",
+            os.path.join(TOP, "conf", "examples", "feed.conf"))
+        self.assertEqual(code, 0, told)
+        self.assertIn("is good", told)
+
     def test_tls_is_not_served_yet(self):
         server = self.server()
         text = self.text("tls://feed.example.org:443", server,
