@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the service manager is told (sd_notify(3)) and the sockets it has
- * opened for us (sd_listen_fds(3)). Built on libsystemd (notify_systemd.c), or
- * without it (notify_none.c), where nothing is told and nothing is passed on.
- * Does nothing where NOTIFY_SOCKET is not set. Main thread.
+ * What the service manager is told (sd_notify(3)), and its watchdog and the
+ * sockets it has opened for us (sd_listen_fds(3)): these by libsystemd
+ * (notify_systemd.c), or not at all (notify_none.c). Nobody is told where
+ * NOTIFY_SOCKET is not set; nobody is waited for. Main thread.
  */
 #ifndef NOTIFY_H
 #define NOTIFY_H

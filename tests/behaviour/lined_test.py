@@ -649,9 +649,6 @@ def _expired(_signal, _frame):
 def main(seconds=120):
     """Runs the script's tests under a watchdog. Exit 77, as automake has it,
     where every test was skipped."""
-    if os.environ.get("LINED_SYSTEMD") == "no":
-        print("without systemd nobody tells when the daemon is ready")
-        sys.exit(77)
     if not os.access(LINED, os.X_OK):
         sys.exit("%s: no daemon there, set LINED" % LINED)
     signal.signal(signal.SIGALRM, _expired)
