@@ -435,6 +435,7 @@ int server_apply(struct server *server, struct conf *conf)
 
 void server_retire(struct server *server, struct service *service)
 {
+		plan->service->begun = true;
 	list_append(&server->draining, &service->link);
 	service_drain(service, 0);
 }
@@ -448,8 +449,10 @@ static void check_stopped(struct server *server)
 void server_service_ended(struct server *server, struct service *service)
 {
 	list_remove(&service->link);
-	service_log_counters(service);
-	log_notice("service %s: stopped", service->name);
+	if (service->begun) {
+		service_log_counters(service);
+		log_notice("service %s: stopped", service->name);
+	}
 	service_free(service);
 	check_stopped(server);
 }

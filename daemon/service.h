@@ -35,6 +35,7 @@ struct service {
 	struct service_end *ends;         /* likewise */
 	size_t instance_count, running;
 	unsigned turn; /* where the search for a worker begins */
+	bool begun;    /* it was a part of the server, not of a plan only */
 	bool draining;
 };
 

@@ -56,6 +56,33 @@ const struct lined_protocol lined_protocol = {
 """
 
 
+STONE = r"""
+#include <lined/protocol.h>
+
+static int stone_start(struct lined_service *service)
+{
+	(void)service;
+	return -1;
+}
+
+static void stone_line(struct lined_socket *client,
+		       const struct lined_line *line)
+{
+	(void)client;
+	(void)line;
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "stone",
+	.summary = "does not start",
+	.start = stone_start,
+	.handle_line = stone_line,
+};
+"""
+
+
 def inode_of(port):
     """The inode of the one socket that listens on the port, 127.0.0.1."""
     with open("/proc/net/tcp") as f:
@@ -291,6 +318,29 @@ class Reload(DaemonTest):
             self.write(keep)
             daemon.reload()
             self.assertEqual(c.ended(), b"GOODBYE\n")
+
+    def test_a_service_that_cannot_start_changes_nothing(self):
+        self.build_module("stone", STONE)
+        other = free_port()
+        daemon = self.start(service("echo", self.tcp))
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            self.write(service("echo", self.tcp) +
+                       service("fine", "tcp://127.0.0.1:%d" % other) +
+                       service("heavy", "tcp://127.0.0.1:%d" % free_port(),
+                               protocol="stone"))
+            place = daemon.reload()
+            daemon.wait_log("^<3>service heavy: protocol stone could not "
+                            "start", place)
+            daemon.wait_log("^<3>reload: refused", place)
+            self.assertTrue(c.echoes())
+            with self.assertRaises(ConnectionRefusedError):
+                Client(("127.0.0.1", other))
+        daemon.stop()
+        # What never began does not stop.
+        self.assertEqual(daemon.logged("service (fine|heavy): (stopped|0)",
+                                       place), [])
+        self.assertEqual(len(daemon.logged("service echo: stopped")), 1)
 
     def test_what_needs_a_restart_is_warned_of(self):
         # Without -m, which would win over the config's module-dir.
