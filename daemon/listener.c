@@ -37,36 +37,72 @@ static struct listener *listener_new(const struct listen_address *address,
 		listener_free(listener);
 		return NULL;
 	}
-	listener->datagram = address->kind == LISTEN_UDP;
 	return listener;
+}
+
+static void add(struct listener *listener, int fd, bool datagram)
+{
+	struct listener_socket *to = &listener->sockets[listener->count++];
+
+	to->fd = fd;
+	to->datagram = datagram;
+}
+
+static bool has(const struct listener *listener, bool datagram)
+{
+	size_t i;
+
+	for (i = 0; i < listener->count; i++)
+		if (listener->sockets[i].datagram == datagram)
+			return true;
+	return false;
+}
+
+bool listener_has_datagrams(const struct listener *listener)
+{
+	return has(listener, true);
+}
+
+bool listener_has_streams(const struct listener *listener)
+{
+	return has(listener, false);
 }
 
 /* ---- internet addresses ----------------------------------------------- */
 
 /* Accepted sockets inherit it all: not one system call a client. */
-static int set_options(int fd, const struct sockaddr *address, bool datagram)
+static int set_tcp_options(int fd)
 {
 	static const struct {
 		int level, name, value;
 	} tcp[] = {
-		{SOL_SOCKET, SO_REUSEADDR, 1},
 		{SOL_SOCKET, SO_KEEPALIVE, 1},
 		{IPPROTO_TCP, TCP_NODELAY, 1},
 		{IPPROTO_TCP, TCP_KEEPIDLE, 60},
 		{IPPROTO_TCP, TCP_KEEPINTVL, 10},
 		{IPPROTO_TCP, TCP_KEEPCNT, 6},
 	};
-	int on = 1;
 	size_t i;
 
-	if (address->sa_family == AF_INET6 &&
-	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
-		return -1;
-	for (i = 0; !datagram && i < sizeof(tcp) / sizeof(tcp[0]); i++)
+	for (i = 0; i < sizeof(tcp) / sizeof(tcp[0]); i++)
 		if (setsockopt(fd, tcp[i].level, tcp[i].name, &tcp[i].value,
 			       sizeof(tcp[i].value)) < 0)
 			return -1;
 	return 0;
+}
+
+static int set_options(int fd, const struct sockaddr *address, bool datagram)
+{
+	int on = 1;
+
+	if (address->sa_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -1;
+	if (datagram)
+		return 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -1;
+	return set_tcp_options(fd);
 }
 
 static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram)
@@ -92,21 +128,21 @@ static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram)
 static int open_inet(struct listener *listener, char *error, size_t size)
 {
 	const struct listen_address *address = &listener->address;
+	bool datagram = address->kind == LISTEN_UDP;
 	size_t i;
 
 	for (i = 0; i < address->endpoint_count; i++) {
-		int fd = open_endpoint(&address->endpoints[i],
-				       listener->datagram);
+		int fd = open_endpoint(&address->endpoints[i], datagram);
 
 		if (fd >= 0) {
-			listener->fds[listener->fd_count++] = fd;
+			add(listener, fd, datagram);
 		} else if (!address->endpoints[i].optional ||
 			   (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
 			snprintf(error, size, "%s", strerror(errno));
 			return -1;
 		}
 	}
-	if (listener->fd_count > 0)
+	if (listener->count > 0)
 		return 0;
 	snprintf(error, size, "%s", strerror(EADDRNOTAVAIL));
 	return -1;
@@ -168,26 +204,46 @@ static int group_id(const char *name, gid_t *gid)
 	return 0;
 }
 
+/* Who is meant; -1 where nobody is. */
+static int find_owners(const struct listener_mode *mode, uid_t *uid, gid_t *gid,
+		       char *error, size_t size)
+{
+	*uid = (uid_t)-1;
+	*gid = (gid_t)-1;
+	if (mode->owner != NULL && owner_id(mode->owner, uid) < 0) {
+		snprintf(error, size, "socket-owner \"%s\": no such user",
+			 mode->owner);
+		return -1;
+	}
+	if (mode->group != NULL && group_id(mode->group, gid) < 0) {
+		snprintf(error, size, "socket-group \"%s\": no such group",
+			 mode->group);
+		return -1;
+	}
+	return 0;
+}
+
+int listener_mode_check(const struct listener_mode *mode, char *error,
+			size_t size)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return find_owners(mode, &uid, &gid, error, size);
+}
+
 int listener_set_mode(const struct listener *listener,
 		      const struct listener_mode *mode, char *error,
 		      size_t size)
 {
 	const char *path = listener->address.path;
-	uid_t uid = (uid_t)-1;
-	gid_t gid = (gid_t)-1;
+	uid_t uid;
+	gid_t gid;
 
 	if (path == NULL)
 		return 0;
-	if (mode->owner != NULL && owner_id(mode->owner, &uid) < 0) {
-		snprintf(error, size, "socket-owner \"%s\": no such user",
-			 mode->owner);
+	if (find_owners(mode, &uid, &gid, error, size) < 0)
 		return -1;
-	}
-	if (mode->group != NULL && group_id(mode->group, &gid) < 0) {
-		snprintf(error, size, "socket-group \"%s\": no such group",
-			 mode->group);
-		return -1;
-	}
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) &&
 	    chown(path, uid, gid) < 0) {
 		snprintf(error, size, "chown: %s", strerror(errno));
@@ -221,7 +277,7 @@ static int open_unix(struct listener *listener,
 			close(fd);
 		return -1;
 	}
-	listener->fds[listener->fd_count++] = fd;
+	add(listener, fd, false);
 	listener->owns_path = true;
 	if (listener_set_mode(listener, mode, error, size) < 0)
 		return -1;
@@ -234,6 +290,51 @@ static int open_unix(struct listener *listener,
 
 /* ---- inherited descriptors -------------------------------------------- */
 
+static int socket_option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
+}
+
+static bool is_tcp(int fd)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+
+	return getsockname(fd, (struct sockaddr *)&own, &len) == 0 &&
+	       (own.ss_family == AF_INET || own.ss_family == AF_INET6);
+}
+
+/* Datagrams, or a stream that listens; what a socket of ours would have. */
+static int add_inherited(struct listener *listener, int inherited, char *error,
+			 size_t size)
+{
+	int type = socket_option(inherited, SO_TYPE), fd;
+
+	if (type != SOCK_DGRAM &&
+	    (type != SOCK_STREAM ||
+	     socket_option(inherited, SO_ACCEPTCONN) != 1)) {
+		snprintf(error, size,
+			 "descriptor %d is neither a listening stream nor a "
+			 "datagram socket",
+			 inherited);
+		return -1;
+	}
+	fd = fcntl(inherited, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		return -1;
+	}
+	add(listener, fd, type == SOCK_DGRAM);
+	if (type == SOCK_STREAM && is_tcp(fd) && set_tcp_options(fd) < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
 static int open_inherited(struct listener *listener,
 			  const struct inherited *inherited, char *error,
 			  size_t size)
@@ -242,29 +343,19 @@ static int open_inherited(struct listener *listener,
 	size_t i;
 
 	for (i = 0; inherited != NULL && i < inherited->count; i++) {
-		int type, fd;
-		socklen_t len = sizeof(type);
-
 		if (strcmp(inherited->items[i].name, name) != 0)
 			continue;
-		if (listener->fd_count == LISTEN_ENDPOINTS_MAX) {
+		if (listener->count == LISTENER_SOCKETS_MAX) {
 			snprintf(error, size,
 				 "more than %d sockets of that name",
-				 LISTEN_ENDPOINTS_MAX);
+				 LISTENER_SOCKETS_MAX);
 			return -1;
 		}
-		fd = fcntl(inherited->items[i].fd, F_DUPFD_CLOEXEC, 0);
-		if (fd < 0 ||
-		    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0) {
-			snprintf(error, size, "%s", strerror(errno));
-			if (fd >= 0)
-				close(fd);
+		if (add_inherited(listener, inherited->items[i].fd, error,
+				  size) < 0)
 			return -1;
-		}
-		listener->datagram = type == SOCK_DGRAM;
-		listener->fds[listener->fd_count++] = fd;
 	}
-	if (listener->fd_count > 0)
+	if (listener->count > 0)
 		return 0;
 	snprintf(error, size, "no socket of that name was passed on");
 	return -1;
@@ -303,10 +394,9 @@ struct listener *listener_dup(struct listener *from, char *error, size_t size)
 
 	if (listener == NULL)
 		return NULL;
-	listener->datagram = from->datagram;
 	listener->open = true;
-	for (i = 0; i < from->fd_count; i++) {
-		int fd = fcntl(from->fds[i], F_DUPFD_CLOEXEC, 0);
+	for (i = 0; i < from->count; i++) {
+		int fd = fcntl(from->sockets[i].fd, F_DUPFD_CLOEXEC, 0);
 
 		if (fd < 0) {
 			snprintf(error, size, "%s", strerror(errno));
@@ -314,7 +404,7 @@ struct listener *listener_dup(struct listener *from, char *error, size_t size)
 			listener_free(listener);
 			return NULL;
 		}
-		listener->fds[listener->fd_count++] = fd;
+		add(listener, fd, from->sockets[i].datagram);
 	}
 	listener->owns_path = from->owns_path;
 	return listener;
@@ -325,20 +415,24 @@ int listener_start(struct listener *listener, struct lined_dispatcher *d,
 {
 	size_t i;
 
-	for (i = 0; i < listener->fd_count; i++) {
-		struct lined_socket *sock = lined_socket_new(handlers, arg);
+	for (i = 0; i < listener->count; i++) {
+		struct lined_socket *sock;
 
+		if (listener->sockets[i].datagram)
+			continue;
+		sock = lined_socket_new(handlers, arg);
 		if (sock == NULL)
 			return -1;
-		if (lined_socket_wrap(sock, listener->fds[i],
+		if (lined_socket_wrap(sock, listener->sockets[i].fd,
 				      LINED_SOCKET_LISTENING) < 0) {
 			int error = errno;
 
+			lined_socket_set_handlers(sock, NULL, NULL);
 			lined_socket_close(sock);
 			errno = error;
 			return -1;
 		}
-		listener->sockets[i] = sock;
+		listener->sockets[i].sock = sock;
 		if (lined_dispatcher_register_socket(d, sock) == NULL)
 			return -1;
 	}
@@ -348,7 +442,20 @@ int listener_start(struct listener *listener, struct lined_dispatcher *d,
 int listener_take_fd(struct listener *listener, size_t i)
 {
 	/* A second descriptor: ours stays for a service that may take over. */
-	return fcntl(listener->fds[i], F_DUPFD_CLOEXEC, 0);
+	return fcntl(listener->sockets[i].fd, F_DUPFD_CLOEXEC, 0);
+}
+
+void listener_lost(struct listener *listener, const struct lined_socket *sock)
+{
+	size_t i;
+
+	for (i = 0; i < listener->count; i++) {
+		if (listener->sockets[i].sock != sock)
+			continue;
+		listener->sockets[i].sock = NULL;
+		listener->sockets[i].fd = -1; /* the socket closes it */
+	}
+	listener_close(listener, false);
 }
 
 void listener_close(struct listener *listener, bool keep_path)
@@ -360,14 +467,16 @@ void listener_close(struct listener *listener, bool keep_path)
 	listener->open = false;
 	if (listener->owns_path && !keep_path)
 		unlink(listener->address.path);
-	for (i = 0; i < listener->fd_count; i++) {
-		if (listener->sockets[i] != NULL)
-			lined_socket_close_for(listener->sockets[i],
-					       LINED_CLOSE_SHUTDOWN, 0);
-		else
-			close(listener->fds[i]);
-		listener->sockets[i] = NULL;
-		listener->fds[i] = -1;
+	for (i = 0; i < listener->count; i++) {
+		struct listener_socket *at = &listener->sockets[i];
+
+		if (at->sock != NULL)
+			lined_socket_close_for(at->sock, LINED_CLOSE_SHUTDOWN,
+					       0);
+		else if (at->fd >= 0)
+			close(at->fd);
+		at->sock = NULL;
+		at->fd = -1;
 	}
 }
 

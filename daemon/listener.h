@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listener: one address of a service, open on one socket or, for `*` and
- * localhost, on two. Opens, hands on to another service, closes and cleans up
- * UNIX paths; who comes is the service's business. Main thread.
+ * A listener: one address of a service, open on one socket; for `*` and
+ * localhost on two, for a name of systemd's on as many as it was given. Opens,
+ * hands on to another service, closes and cleans up UNIX paths; who comes is
+ * the service's business. Main thread.
  */
 #ifndef LISTENER_H
 #define LISTENER_H
@@ -19,19 +20,24 @@
 struct inherited;
 struct service;
 
+#define LISTENER_SOCKETS_MAX 16
+
+struct listener_socket {
+	int fd; /* of a stream the socket's, once started; -1: lost */
+	bool datagram;
+	struct lined_socket *sock;
+};
+
 struct listener {
 	struct list link; /* service.listeners */
 	struct service *service;
 	char *text; /* of the address; clients point to it */
 	struct listen_address address;
-	/* Those of stream addresses are the sockets', once started. */
-	int fds[LISTEN_ENDPOINTS_MAX];
-	size_t fd_count;
-	bool datagram;
+	struct listener_socket sockets[LISTENER_SOCKETS_MAX];
+	size_t count;
 	bool open;
 	bool failing;   /* accepting fails, which has been logged */
 	bool owns_path; /* unlinks it when it closes */
-	struct lined_socket *sockets[LISTEN_ENDPOINTS_MAX];
 };
 
 /* How UNIX sockets are made. */
@@ -55,10 +61,18 @@ struct listener *listener_open(const struct listen_address *address,
  */
 struct listener *listener_dup(struct listener *from, char *error, size_t size);
 
+/* Whether its owners exist. -1 and which does not. */
+int listener_mode_check(const struct listener_mode *mode, char *error,
+			size_t size);
+
 /* Applies mode and owners to a UNIX path that is open. -1 and why. */
 int listener_set_mode(const struct listener *listener,
 		      const struct listener_mode *mode, char *error,
 		      size_t size);
+
+/* Whether any of its sockets is for datagrams. */
+bool listener_has_datagrams(const struct listener *listener);
+bool listener_has_streams(const struct listener *listener);
 
 /* Begins accepting. Datagram descriptors are taken with listener_take_fd().
  * -1 and errno. */
@@ -67,6 +81,10 @@ int listener_start(struct listener *listener, struct lined_dispatcher *d,
 
 /* Another descriptor for the i-th socket, the caller's. -1 and errno. */
 int listener_take_fd(struct listener *listener, size_t i);
+
+/* The system has closed one of its sockets: an address that is not all there is
+ * not kept. To be told from handle_close. */
+void listener_lost(struct listener *listener, const struct lined_socket *sock);
 
 /* Stops listening; the record stays for its clients. `keep_path` leaves the
  * UNIX path to who took it over. */

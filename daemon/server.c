@@ -8,6 +8,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +187,47 @@ static bool is_served(const struct listen_address *address)
 	return !listen_address_is_tls(address);
 }
 
+/* The kinds of inherited sockets are not known before. NULL: it may be. */
+static const char *unfit(const struct listener *listener,
+			 const struct conf_service *conf)
+{
+	uint32_t transports = conf->module->transports != 0
+				      ? conf->module->transports
+				      : LINED_TRANSPORT_STREAM;
+
+	if (listener_has_datagrams(listener) &&
+	    (transports & LINED_TRANSPORT_DATAGRAM) == 0)
+		return "the protocol does not speak over datagrams";
+	if (listener_has_streams(listener) &&
+	    (transports & LINED_TRANSPORT_STREAM) == 0)
+		return "the protocol speaks over datagrams only";
+	return NULL;
+}
+
+/* NULL and why, in error. */
+static struct listener *open_listener(struct server *server,
+				      const struct conf_service *conf,
+				      const struct listen_address *address,
+				      struct listener *other, char *error,
+				      size_t size)
+{
+	struct listener_mode mode = mode_of(conf);
+	struct listener *listener;
+	const char *why;
+
+	listener = other != NULL
+			   ? listener_dup(other, error, size)
+			   : listener_open(address, &mode, server->inherited,
+					   error, size);
+	why = listener != NULL ? unfit(listener, conf) : NULL;
+	if (why == NULL)
+		return listener;
+	snprintf(error, size, "%s", why);
+	listener_close(listener, other != NULL);
+	listener_free(listener);
+	return NULL;
+}
+
 /* Opens what the plan needs and nobody of this service has open; names all
  * that cannot be opened. */
 static int open_listeners(struct server *server, struct plan *plan)
@@ -205,16 +247,21 @@ static int open_listeners(struct server *server, struct plan *plan)
 		const struct listen_address *address = &conf->listen[i];
 		struct listener *other = find_listener(server, address);
 
-		if (!is_served(address) ||
-		    (other != NULL && other->service == plan->service))
+		bool kept = other != NULL && other->service == plan->service;
+		bool good = true;
+
+		if (!is_served(address))
 			continue;
-		plan->opened[i] =
-			other != NULL
-				? listener_dup(other, error, sizeof(error))
-				: listener_open(address, &mode,
-						server->inherited, error,
-						sizeof(error));
-		if (plan->opened[i] == NULL) {
+		if (address->path != NULL)
+			good = listener_mode_check(&mode, error,
+						   sizeof(error)) == 0;
+		if (good && !kept) {
+			plan->opened[i] =
+				open_listener(server, conf, address, other,
+					      error, sizeof(error));
+			good = plan->opened[i] != NULL;
+		}
+		if (!good) {
 			log_each(LINED_LOG_ERR, "service %s: listen %s: %s",
 				 conf->name, address->text, error);
 			result = -1;
@@ -388,16 +435,18 @@ static void commit(struct server *server, struct generation *generation,
 	for (i = 0; i < count; i++) {
 		struct plan *plan = &plans[i];
 
+		plan->service->begun = true;
 		if (plan->fresh) {
 			list_append(&server->services, &plan->service->link);
 		} else {
 			close_unwanted(plan->service, plan->conf, plans, count);
-			apply_modes(plan->service, plan->conf);
 			service_reload(plan->service, generation, plan->conf);
 		}
 	}
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		begin_listening(&plans[i]);
+		apply_modes(plans[i].service, plans[i].conf);
+	}
 }
 
 int server_apply(struct server *server, struct conf *conf)
@@ -435,7 +484,6 @@ int server_apply(struct server *server, struct conf *conf)
 
 void server_retire(struct server *server, struct service *service)
 {
-		plan->service->begun = true;
 	list_append(&server->draining, &service->link);
 	service_drain(service, 0);
 }

@@ -195,10 +195,13 @@ static void on_accept(struct lined_socket *sock, void *arg)
 static void on_listener_close(struct lined_socket *sock, void *arg,
 			      enum lined_close_reason reason, int error)
 {
-	(void)sock;
-	(void)arg;
-	if (reason == LINED_CLOSE_ERROR)
-		log_err("a listening socket was lost: %s", strerror(error));
+	struct listener *listener = arg;
+
+	if (reason != LINED_CLOSE_ERROR)
+		return;
+	log_err("service %s: listen %s: lost: %s", listener->service->name,
+		listener->text, strerror(error));
+	listener_lost(listener, sock);
 }
 
 static const struct lined_socket_handlers listening = {
@@ -457,10 +460,12 @@ int service_listen(struct service *service, struct listener *listener)
 
 	listener->service = service;
 	list_append(&service->listeners, &listener->link);
-	if (!listener->datagram)
-		return listener_start(listener, service->server->dispatcher,
-				      &listening, listener);
-	for (i = 0; i < listener->fd_count; i++) {
+	if (listener_start(listener, service->server->dispatcher, &listening,
+			   listener) < 0)
+		return -1;
+	for (i = 0; i < listener->count; i++) {
+		if (!listener->sockets[i].datagram)
+			continue;
 		arrival.fd = listener_take_fd(listener, i);
 		if (arrival.fd < 0)
 			return -1;
@@ -491,7 +496,7 @@ void service_unlisten(struct service *service, struct listener *listener,
 	struct instance_call call = {.call.run = run_close_datagrams,
 				     .listen = listener->text};
 
-	if (listener->open && listener->datagram)
+	if (listener->open && listener_has_datagrams(listener))
 		call_all(service, &call);
 	listener_close(listener, keep_path);
 }

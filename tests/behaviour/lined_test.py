@@ -314,7 +314,7 @@ class Datagram:
 class Daemon:
     """One run of lined: its process, its log and what it told systemd."""
 
-    def __init__(self, argv, notify, env=None, capture=True):
+    def __init__(self, argv, notify, env=None, capture=True, inherit=()):
         self.level = argv[argv.index("-l") + 1] if "-l" in argv else None
         self.notify = notify
         self.notified = []
@@ -325,7 +325,8 @@ class Daemon:
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL"] + argv,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, env=environment(env))
+            stderr=subprocess.PIPE, env=environment(env),
+            pass_fds=[sock.fileno() for sock in inherit])
         self.pid = self.process.pid
         _daemons.add(self)
         self.reader = None
@@ -523,8 +524,9 @@ class DaemonTest(unittest.TestCase):
             argv += ["-L", log]
         return argv
 
-    def launch(self, argv, prefix=(), env=None, capture=True):
-        """Starts it and does not wait; ended by the test or after it."""
+    def launch(self, argv, prefix=(), env=None, capture=True, inherit=()):
+        """Starts it and does not wait; ended by the test or after it. It
+        keeps the sockets to inherit."""
         self.starts += 1
         path = self.path("notify-%d" % self.starts)
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -532,19 +534,19 @@ class DaemonTest(unittest.TestCase):
         os.chmod(path, 0o777)
         notify.settimeout(0.05)
         env = dict(env or {}, NOTIFY_SOCKET=path)
-        daemon = Daemon(list(prefix) + argv, notify, env, capture)
+        daemon = Daemon(list(prefix) + argv, notify, env, capture, inherit)
         self.addCleanup(notify.close)
         self.addCleanup(daemon.process.stderr.close)
         self.addCleanup(daemon.kill)
         return daemon
 
     def start(self, text, level="info", prefix=(), env=None, options=(),
-              capture=True, workers=WORKERS):
+              capture=True, workers=WORKERS, inherit=()):
         """A daemon with this config, ready to serve. After the test it is
         stopped and must exit 0."""
         self.write(text, workers=workers)
         daemon = self.launch(self.arguments(level=level) + list(options),
-                             prefix, env, capture)
+                             prefix, env, capture, inherit)
         daemon.wait_notify("READY=1")
         if capture and level not in ("err", "warning", None):
             daemon.wait_log(r"lined \S+: \d+ service")

@@ -1,0 +1,169 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A system that refuses: its calls fail while the test says so, by a library
+that stands before the C library's, and the daemon is served on, says what it
+has lost, and finds it again."""
+import os
+import subprocess
+import unittest
+
+from lined_test import Client, DaemonTest, free_port, main, service
+
+# FAULTS names a file of the calls that fail, a letter each.
+LIBRARY = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int fails(char letter)
+{
+	char letters[16] = "";
+	int error = errno, fd = open(getenv("FAULTS"), O_RDONLY);
+
+	if (fd >= 0) {
+		if (read(fd, letters, sizeof(letters) - 1) < 0)
+			letters[0] = '\0';
+		close(fd);
+	}
+	errno = error;
+	return strchr(letters, letter) != NULL;
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	static int (*next)(int, struct sockaddr *, socklen_t *, int);
+
+	if (next == NULL)
+		next = (int (*)(int, struct sockaddr *, socklen_t *, int))
+			dlsym(RTLD_NEXT, "accept4");
+	if (fails('a')) {
+		errno = ENFILE;
+		return -1;
+	}
+	return next(fd, address, len, flags);
+}
+
+int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+	static int (*next)(int, int, int, struct epoll_event *);
+
+	if (next == NULL)
+		next = (int (*)(int, int, int, struct epoll_event *))
+			dlsym(RTLD_NEXT, "epoll_ctl");
+	if ((op == EPOLL_CTL_MOD && fails('m')) ||
+	    (op == EPOLL_CTL_ADD && fails('A'))) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return next(epoll_fd, op, fd, event);
+}
+"""
+
+
+class Faults(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.tcp = "tcp://127.0.0.1:%d" % self.port
+        self.faults = self.path("faults")
+        code, self.library = self.path("faults.c"), self.path("faults.so")
+        with open(code, "w") as f:
+            f.write(LIBRARY)
+        compiler = (os.environ.get("CC") or "cc").split()
+        subprocess.run(compiler + ["-shared", "-fPIC", "-o", self.library,
+                                   code, "-ldl"], check=True, timeout=60)
+
+    def fail(self, letters):
+        with open(self.faults + ".new", "w") as f:
+            f.write(letters)
+        os.rename(self.faults + ".new", self.faults)
+
+    def start_with_faults(self, text, **more):
+        self.fail("")
+        options = os.environ.get("ASAN_OPTIONS", "")
+        return self.start(text, env={
+            "LD_PRELOAD": self.library, "FAULTS": self.faults,
+            "ASAN_OPTIONS": options + ":verify_asan_link_order=0"}, **more)
+
+    def test_a_full_system_is_told_of_once_and_gone_through(self):
+        daemon = self.start_with_faults(service("echo", self.tcp))
+        self.fail("a")
+        with Client(self.address) as c:
+            daemon.wait_log("^<4>service echo: accept on tcp://.*: Too many "
+                            "open files in system")
+            self.assertTrue(c.is_silent(0.5))
+            self.fail("")
+            self.assertTrue(c.echoes())
+            daemon.wait_log("^<5>service echo: accepting on .* again")
+        self.assertEqual(len(daemon.logged("accept on")), 1)
+
+    def test_a_client_that_cannot_be_watched_is_lost_alone(self):
+        for workers in (1, 2):
+            daemon = self.start_with_faults(service(
+                "echo", self.tcp, extra="limits { clients = 2 }"),
+                workers=workers)
+            with Client(self.address) as held:
+                self.assertTrue(held.echoes())
+                self.fail("A")
+                for _ in range(5):
+                    with Client(self.address) as c:
+                        self.assertEqual(c.ended(), b"")
+                daemon.wait_log("^<4>service echo: client lost: ")
+                self.fail("")
+                self.assertTrue(held.echoes())
+                # Their places have been given back.
+                self.eventually(self.lets_in, "a place")
+            daemon.stop()
+
+    def lets_in(self):
+        with Client(self.address) as c:
+            return c.echoes()
+
+    @unittest.skipIf(os.environ.get("LINED_POLLER") == "poll",
+                     "poll(2) watches what it is given")
+    def test_a_lost_listener_is_told_of_and_opened_by_a_reload(self):
+        unix = self.path("echo.sock")
+        daemon = self.start_with_faults(
+            service("echo", self.tcp, "unix://" + unix))
+        with Client(self.address) as held:
+            self.assertTrue(held.echoes())
+            # It rests when accepting fails, and cannot be watched again.
+            self.eventually(lambda: self.lose(daemon, unix), "the loss")
+            self.fail("")
+            daemon.wait_log("^<3>service echo: listen unix://%s: lost: "
+                            "Cannot allocate memory" % unix)
+            self.assertFalse(os.path.lexists(unix))
+            self.assertTrue(held.echoes())
+            place = daemon.reload()
+            daemon.wait_log("service echo: listening on unix://", place)
+            with Client(unix) as c:
+                self.assertTrue(c.echoes())
+            self.assertTrue(held.echoes())
+
+    def lose(self, daemon, unix):
+        self.fail("a")
+        with Client(unix):
+            daemon.wait_log("accept on unix://")
+            self.fail("m")
+            if daemon.logged("lost: ") or self.waits_for_loss(daemon):
+                return True
+        return False
+
+    @staticmethod
+    def waits_for_loss(daemon):
+        try:
+            daemon.wait_log("lost: ", timeout=0.3)
+            return True
+        except AssertionError:
+            return False
+
+
+if __name__ == "__main__":
+    main(120)
