@@ -153,13 +153,16 @@ static long thread(void)
 static void on_accept(struct lined_service *service,
 		      struct lined_socket *client)
 {
+	long *own = lined_client_data(client);
+
 	(void)service;
-	lined_socket_set_arg(client, (void *)thread());
+	*own = thread();
 }
 
 static void where(struct lined_socket *client, const struct lined_line *line)
 {
 	struct lined_service *service = lined_client_service(client);
+	const long *own = lined_client_data(client);
 	char text[80];
 	int len;
 
@@ -168,7 +171,7 @@ static void where(struct lined_socket *client, const struct lined_line *line)
 		       lined_service_worker(service),
 		       lined_service_workers(service),
 		       lined_service_is_primary(service),
-		       (long)lined_socket_arg(client), thread());
+		       *own, thread());
 	lined_socket_send(client, text, (size_t)len);
 }
 
@@ -181,6 +184,7 @@ const struct lined_protocol lined_protocol = {
 	.transports = LINED_TRANSPORT_STREAM | LINED_TRANSPORT_DATAGRAM,
 	.handle_accept = on_accept,
 	.handle_line = where,
+	.client_size = sizeof(long),
 };
 """
 
