@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from lined_test import TOP, Client, DaemonTest, Server
+from lined_test import TOP, Client, Datagram, DaemonTest, Server
 from lined_test import free_port, main, service
 
 SEED = 20261123
@@ -176,6 +176,40 @@ class Feed(UpstreamTest):
             for line in (b"2\n", b"3\n", b"4\n"):
                 self.assertEqual(late.line(), line)
 
+    def test_what_nobody_hears_is_held(self):
+        server = self.server()
+        self.serve(server, hold="64k")
+        up = self.accept(server)
+        up.send(b"".join(b"%d\n" % n for n in range(100)))
+        time.sleep(0.2)
+        c = self.client()
+        for n in range(100):
+            self.assertEqual(c.line(), b"%d\n" % n)
+        up.send(b"live\n")
+        self.assertEqual(c.line(), b"live\n")
+
+    def test_its_feed_may_be_shared(self):
+        """By a service of the same topic, whose clients say nothing to the
+        upstream."""
+        server = self.server()
+        port = free_port()
+        text = self.text(server, topic='"t"', subscribe_only="false")
+        hub = service("hub", "tcp://127.0.0.1:%d" % port, protocol="relay",
+                      extra='\trelay { topic = "t" }\n')
+        self.daemon = self.start(text + hub, workers=self.WORKERS)
+        up = self.accept(server)
+        c = self.client()
+        other = Client(("127.0.0.1", port))
+        self.addCleanup(other.close)
+        self.reach(up, c)
+        self.reach(up, other)
+        other.send(b"to the feed\n")
+        self.expect(c, b"to the feed\n")
+        c.send(b"to the upstream\n")
+        self.assertEqual(up.line(), b"to the upstream\n")
+        self.assertTrue(up.is_silent(0.2))
+        self.reach(up, other)
+
     def test_a_line_that_is_too_long_follows_the_policy(self):
         server = self.server()
         text = self.text(server, retry_min="200ms")
@@ -330,6 +364,15 @@ class Upward(UpstreamTest):
         self.assertEqual(up.line(), b"127.0.0.1 yes\n")
         c.close()
         self.assertTrue(up.is_silent(0.2))
+
+    def test_datagrams_go_up_too(self):
+        server = self.server()
+        self.serve(server, subscribe_only="false", listen=("tcp", "udp"))
+        up = self.accept(server)
+        with Datagram(self.address) as c:
+            c.send(b"one\ntwo\n")
+            self.assertEqual(up.line(), b"one\n")
+            self.assertEqual(up.line(), b"two\n")
 
     def test_while_it_is_down_lines_are_dropped_and_counted(self):
         server = self.server()
