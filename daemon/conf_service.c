@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "conf_value.h"
+#include "crash.h"
 
 struct keys {
 	const char *protocol;
@@ -105,10 +106,17 @@ static void check_options(struct conf_build *build, const char *context,
 			  const struct conf_place *place,
 			  const struct conf_service *service)
 {
-	char error[512] = "the options are refused";
+	char error[512] = "the options are refused", doing[128];
+	int result;
 
-	if (service->module->check == NULL ||
-	    service->module->check(service->options, error, sizeof(error)) == 0)
+	if (service->module->check == NULL)
+		return;
+	snprintf(doing, sizeof(doing), "protocol %s, checking its options",
+		 service->protocol);
+	crash_doing(doing);
+	result = service->module->check(service->options, error, sizeof(error));
+	crash_doing(NULL);
+	if (result == 0)
 		return;
 	conf_error(&build->report, place, "%s: %s", context, error);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "crash.h"
 #include "detach.h"
 #include "log.h"
 #include "module.h"
@@ -116,10 +117,13 @@ static void print_messages(const struct conf_messages *messages,
 
 enum exit_code daemon_check(const struct options *options)
 {
+	static const struct server none;
 	struct modules *modules = modules_new();
 	struct conf_errors errors;
 	struct conf *conf;
 	enum exit_code code = EXIT_BAD_CONFIG;
+
+	crash_watch(&none);
 
 	if (modules == NULL) {
 		fprintf(stderr, "lined: %s\n", strerror(ENOMEM));
@@ -286,10 +290,14 @@ static void tell_status(struct lined_timer *timer)
 	daemon->clients_told = clients;
 }
 
+/* A worker that stands still for good is a reason to begin anew, too. */
 static void feed_watchdog(struct lined_timer *timer)
 {
-	(void)timer;
-	notify_watchdog();
+	struct daemon *daemon =
+		lined_container_of(timer, struct daemon, watchdog);
+
+	if (!heartbeat_is_stuck(&daemon->server.heartbeat))
+		notify_watchdog();
 }
 
 /* ---- start and end ---------------------------------------------------- */
@@ -372,6 +380,7 @@ static int start(struct daemon *daemon, struct conf *conf)
 		conf_free(conf);
 		return -1;
 	}
+	daemon->server.modules = daemon->modules;
 	return server_apply(&daemon->server, conf);
 }
 
@@ -444,6 +453,7 @@ enum exit_code daemon_run(const struct options *options)
 	}
 	if (daemon.modules != NULL && open_log(options, NULL) == 0) {
 		log_copy_errors(true);
+		crash_watch(&daemon.server);
 		code = run(&daemon);
 	}
 	log_close();

@@ -1,58 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The heartbeat. What a worker is in is found without touching what belongs to
- * it: the pointers it leaves are compared with the instances of the services,
- * which are the main thread's to free.
+ * The heartbeat: a timer that wakes the workers and counts their turns.
  */
 #include "config.h"
 
 #include "heartbeat.h"
 
 #include "log.h"
+#include "running.h"
 #include "server.h"
-#include "service.h"
-#include "serving.h"
 
 /* While one is stuck: that it goes on is not to be told late. */
 #define STUCK_MS 1000
-
-static const struct lined_service *find_in(struct list *services,
-					   const struct worker *worker)
-{
-	const struct lined_service *inside =
-		__atomic_load_n(&worker->inside, __ATOMIC_RELAXED);
-	const struct lined_socket_group *serving =
-		dispatcher_serving(worker->dispatcher);
-	struct service *service;
-
-	list_for_each(service, services, link) {
-		const struct lined_service *instance =
-			service->instances[worker->index];
-
-		if (instance == inside || &instance->group == serving ||
-		    &instance->own_group == serving)
-			return instance;
-	}
-	return NULL;
-}
 
 static void tell_stuck(struct server *server, struct worker *worker,
 		       uint64_t now_ms)
 {
 	unsigned seconds = (unsigned)((now_ms - worker->turned_ms) / 1000);
-	const struct lined_service *instance =
-		find_in(&server->services, worker);
+	struct running running;
 
-	if (instance == NULL)
-		instance = find_in(&server->draining, worker);
-	if (instance != NULL)
-		log_warning("worker %u: stuck for %u s: in protocol %s, "
-			    "service %s",
-			    worker->index, seconds, instance->protocol->name,
-			    instance->name);
-	else
+	if (!running_find(server, worker, &running))
 		log_warning("worker %u: stuck for %u s", worker->index,
 			    seconds);
+	else if (running.service == NULL)
+		log_warning("worker %u: stuck for %u s: in protocol %s",
+			    worker->index, seconds, running.protocol);
+	else
+		log_warning("worker %u: stuck for %u s: in protocol %s, "
+			    "service %s",
+			    worker->index, seconds, running.protocol,
+			    running.service);
 }
 
 /* What was woken the last time has turned since, or is stuck. */
@@ -111,7 +88,7 @@ bool heartbeat_is_stuck(const struct heartbeat *heartbeat)
 	const struct server *server = heartbeat->server;
 	size_t i;
 
-	for (i = 0; i < server->worker_count; i++)
+	for (i = 0; server != NULL && i < server->worker_count; i++)
 		if (server->workers[i].stuck)
 			return true;
 	return false;

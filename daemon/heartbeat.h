@@ -25,7 +25,7 @@ struct heartbeat {
 int heartbeat_start(struct heartbeat *heartbeat, struct server *server);
 void heartbeat_stop(struct heartbeat *heartbeat);
 
-/* Whether some worker stands still. */
+/* Whether some worker stands still; also where it was never started. */
 bool heartbeat_is_stuck(const struct heartbeat *heartbeat);
 
 #endif

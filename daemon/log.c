@@ -9,13 +9,16 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "log_writer.h"
@@ -30,6 +33,12 @@ static pthread_rwlock_t the_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct log_writer *the_writer; /* NULL: not open */
 static bool the_target_is_syslog;
 static bool stderr_is_stuck;
+
+/* For log_last_words(), which cannot take the lock. */
+static struct {
+	bool syslog, priorities;
+	char head[128]; /* of a message to syslog, up to the process */
+} the_last;
 
 static _Atomic int the_level = LINED_LOG_INFO;
 static atomic_bool errors_are_copied;
@@ -63,6 +72,10 @@ int log_open(const struct log_settings *settings)
 		the_writer = log_writer_start(&sink);
 	writer = the_writer;
 	the_target_is_syslog = sink.syslog;
+	the_last.syslog = sink.syslog;
+	the_last.priorities = sink.priorities;
+	snprintf(the_last.head, sizeof(the_last.head), "<%d>%s[",
+		 sink.facility | LINED_LOG_ERR, sink.ident);
 	pthread_rwlock_unlock(&the_lock);
 	if (writer == NULL) {
 		errno = ENOMEM;
@@ -212,4 +225,72 @@ void log_msg_of(const void *kind, enum lined_log_level level,
 	va_start(arguments, format);
 	message(kind, level, format, arguments);
 	va_end(arguments);
+}
+
+/* ---- last words ------------------------------------------------------- */
+
+struct words {
+	char bytes[LOG_TEXT_MAX];
+	size_t len;
+};
+
+static void add(struct words *words, const char *bytes, size_t len)
+{
+	size_t room = sizeof(words->bytes) - words->len;
+
+	if (len > room)
+		len = room;
+	memcpy(words->bytes + words->len, bytes, len);
+	words->len += len;
+}
+
+static void add_pid(struct words *words)
+{
+	char digits[24], *at = digits + sizeof(digits);
+	unsigned pid = (unsigned)getpid();
+
+	do
+		*--at = (char)('0' + pid % 10);
+	while ((pid /= 10) > 0);
+	add(words, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+/* As syslog(3) does it, which may not be called. */
+static int send_to_syslog(const struct words *words)
+{
+	const struct sockaddr_un address = {.sun_family = AF_UNIX,
+					    .sun_path = "/dev/log"};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) ==
+	    0)
+		n = send(fd, words->bytes, words->len, MSG_NOSIGNAL);
+	close(fd);
+	return n < 0 ? -1 : 0;
+}
+
+void log_last_words(const char *text, size_t len)
+{
+	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+	struct words words = {.len = 0};
+
+	if (the_last.syslog) {
+		add(&words, the_last.head, strlen(the_last.head));
+		add_pid(&words);
+		add(&words, "]: ", 3);
+		add(&words, text, len);
+		if (send_to_syslog(&words) == 0)
+			return;
+		words.len = 0;
+	}
+	if (the_last.priorities)
+		add(&words, "<3>", 3);
+	add(&words, text, len);
+	add(&words, "\n", 1);
+	if (poll(&pfd, 1, 0) > 0 &&
+	    write(STDERR_FILENO, words.bytes, words.len) < 0)
+		return; /* and there is nobody to tell */
 }

@@ -80,6 +80,12 @@ void log_msg(enum lined_log_level level, const char *format, ...)
 void log_msg_of(const void *kind, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/*
+ * Writes a printable message at level err by itself, at once, if that takes no
+ * time: for the handler of a signal that ends the process.
+ */
+void log_last_words(const char *text, size_t len);
+
 /* Arguments are evaluated only where the level is enabled. */
 #define log_at(level, ...)                                                     \
 	do {                                                                   \

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crash.h"
 #include "log.h"
 #include "protocol_check.h"
 
@@ -29,6 +31,7 @@ struct module {
 	char *path; /* without symbolic links */
 	struct stat file;
 	void *handle;
+	uintptr_t begin, end; /* where it lies in memory */
 	/* The module's own, or padded, where it was built without all members.
 	 */
 	const struct lined_protocol *protocol;
@@ -181,6 +184,32 @@ static char *spelling(const struct modules *modules, const char *path)
 	return text;
 }
 
+static int find_place(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct module *module = arg;
+	uintptr_t inside = (uintptr_t)module->protocol, begin, end;
+	bool found = false;
+	ElfW(Half) i;
+
+	(void)size;
+	module->begin = UINTPTR_MAX;
+	module->end = 0;
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		if (part->p_type != PT_LOAD)
+			continue;
+		begin = (uintptr_t)(info->dlpi_addr + part->p_vaddr);
+		end = begin + part->p_memsz;
+		found |= inside >= begin && inside < end;
+		if (begin < module->begin)
+			module->begin = begin;
+		if (end > module->end)
+			module->end = end;
+	}
+	return found;
+}
+
 static int open_handle(struct module *module, const struct modules *modules,
 		       const struct report *report)
 {
@@ -190,7 +219,10 @@ static int open_handle(struct module *module, const struct modules *modules,
 
 	if (text == NULL)
 		return refuse(report, "%s", strerror(errno));
+	/* It may have a constructor. */
+	crash_doing(report->file);
 	module->handle = dlopen(text, RTLD_NOW | RTLD_LOCAL);
+	crash_doing(NULL);
 	if (module->handle == NULL) {
 		why = dlerror();
 		len = strlen(text);
@@ -214,6 +246,9 @@ static int take_protocol(struct module *module, const char *name,
 		return refuse(report, "it exports no " SYMBOL);
 	if (protocol_check_abi(protocol, why, sizeof(why)) < 0)
 		return refuse(report, "%s", why);
+	module->protocol = protocol;
+	if (dl_iterate_phdr(find_place, module) == 0)
+		module->begin = module->end = 0;
 	if (protocol->size < sizeof(module->padded)) {
 		memcpy(&module->padded, protocol, protocol->size);
 		protocol = &module->padded;
@@ -313,5 +348,18 @@ const struct lined_protocol *module_load(struct modules *modules,
 		refuse(&report, "%s", why);
 	else
 		return module->protocol;
+	return NULL;
+}
+
+const struct lined_protocol *module_of_code(const struct modules *modules,
+					    uintptr_t address)
+{
+	const struct module *module;
+
+	if (modules == NULL || address == 0)
+		return NULL;
+	for (module = modules->first; module != NULL; module = module->next)
+		if (address >= module->begin && address < module->end)
+			return module->protocol;
 	return NULL;
 }

@@ -8,6 +8,7 @@
 #define MODULE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <lined/protocol.h>
 
@@ -37,5 +38,12 @@ void modules_free(struct modules *modules);
 const struct lined_protocol *module_load(struct modules *modules,
 					 const char *dir, const char *name,
 					 char *error, size_t size);
+
+/*
+ * The protocol in whose module this code lies; NULL: in none. May be called in
+ * a signal's handler.
+ */
+const struct lined_protocol *module_of_code(const struct modules *modules,
+					    uintptr_t address);
 
 #endif

@@ -18,6 +18,7 @@
 
 struct bus;
 struct inherited;
+struct modules;
 struct service;
 
 /* A config and how many services still go by it. */
@@ -36,6 +37,7 @@ struct server {
 	struct list draining; /* on their way out */
 	struct generation *generation;
 	const struct inherited *inherited;
+	const struct modules *modules; /* whose code runs: running.c */
 	uint64_t last_client_id, last_service_id;
 	/* Clients of all services, and the most there were since memory was
 	 * last given back. */

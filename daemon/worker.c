@@ -12,12 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crash.h"
 #include "log.h"
 
 static void *run(void *arg)
 {
 	struct worker *worker = arg;
+	struct crash_stack stack;
 
+	crash_thread_begin(&stack);
 	while (!worker->stopping) {
 		__atomic_store_n(&worker->turns, worker->turns + 1,
 				 __ATOMIC_RELAXED);
@@ -27,10 +30,11 @@ static void *run(void *arg)
 			break;
 		}
 	}
+	crash_thread_end(&stack);
 	return NULL;
 }
 
-/* Signals are the main thread's. */
+/* Signals are the main thread's, but those of one's own faults. */
 static int start_thread(struct worker *worker)
 {
 	sigset_t all, before;

@@ -189,6 +189,21 @@ uint64_t lined_dispatcher_now_ms(const struct lined_dispatcher *d)
 	return d->now_ms;
 }
 
+uintptr_t dispatcher_calling(const struct lined_dispatcher *d)
+{
+	return __atomic_load_n(&d->calling, __ATOMIC_RELAXED);
+}
+
+static void begin_calling(struct lined_dispatcher *d, uintptr_t handler)
+{
+	__atomic_store_n(&d->calling, handler, __ATOMIC_RELAXED);
+}
+
+static void end_calling(struct lined_dispatcher *d)
+{
+	__atomic_store_n(&d->calling, 0, __ATOMIC_RELAXED);
+}
+
 const struct lined_socket_group *
 dispatcher_serving(const struct lined_dispatcher *d)
 {
@@ -459,7 +474,9 @@ static void fire_timers(struct lined_dispatcher *d)
 				       d->now_ms + timer->interval_ms);
 		else
 			timer_heap_remove(&d->timers, timer);
+		begin_calling(d, (uintptr_t)timer->handler);
 		timer->handler(timer);
+		end_calling(d);
 	}
 }
 
@@ -498,10 +515,12 @@ static void deliver_mail(struct lined_dispatcher *d, bool cancel)
 	for (message = mailbox_take(&d->mailbox); message != NULL;
 	     message = next) {
 		next = message->next;
+		begin_calling(d, (uintptr_t)message->handler);
 		if (!cancel)
 			message->handler(message);
 		else if (message->cancel != NULL)
 			message->cancel(message);
+		end_calling(d);
 	}
 }
 
@@ -549,10 +568,12 @@ static void deliver_deferred(struct lined_dispatcher *d, bool cancel)
 		d->due.first = message->next;
 		if (d->due.first == NULL)
 			d->due.last = &d->due.first;
+		begin_calling(d, (uintptr_t)message->handler);
 		if (!cancel)
 			message->handler(message);
 		else if (message->cancel != NULL)
 			message->cancel(message);
+		end_calling(d);
 	}
 }
 
@@ -607,7 +628,9 @@ static bool call(struct lined_dispatcher *d, struct lined_delegate *delegate,
 		 void (*handler)(struct lined_delegate *delegate))
 {
 	d->running = delegate;
+	begin_calling(d, (uintptr_t)handler);
 	handler(delegate);
+	end_calling(d);
 	if (d->running == NULL)
 		return false;
 	d->running = NULL;

@@ -80,6 +80,7 @@ struct lined_dispatcher {
 
 	/* Whose handler runs, dispatcher_serving(); read by other threads. */
 	const struct lined_socket_group *serving;
+	uintptr_t calling; /* and which, dispatcher_calling() */
 
 	bool in_turn;
 	bool ending; /* takes no more sockets */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose socket a dispatcher is serving: for whoever watches over its thread
- * from another one.
+ * Whose socket a dispatcher is serving, and what else it is calling: for
+ * whoever watches over its thread from another one.
  */
 #ifndef SERVING_H
 #define SERVING_H
+
+#include <stdint.h>
 
 #include <lined/socket.h>
 
@@ -14,5 +16,11 @@
  */
 const struct lined_socket_group *
 dispatcher_serving(const struct lined_dispatcher *d);
+
+/*
+ * The address of the handler of a timer, a message or a delegate that runs
+ * now; 0: none. MT-safe.
+ */
+uintptr_t dispatcher_calling(const struct lined_dispatcher *d);
 
 #endif

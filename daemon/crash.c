@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The handler of the signals that a fault makes. All in it may be called from
+ * a signal's handler: it asks nobody for memory, takes no lock, and formats by
+ * itself. A fault within it ends the process at once, the signal being blocked.
+ */
+#include "config.h"
+
+#include "crash.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "running.h"
+#include "server.h"
+
+#define STACK_MIN ((size_t)64 * 1024)
+#define TEXT_MAX  512
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The last two are not blocked where a worker runs: what is sent to the process
+ * comes to the main thread. abort(3) unblocks its own. */
+static const struct {
+	int number;
+	const char *name;
+} watched[] = {
+	{SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},   {SIGILL, "SIGILL"},
+	{SIGFPE, "SIGFPE"},   {SIGTRAP, "SIGTRAP"}, {SIGABRT, "SIGABRT"},
+};
+
+static struct sigaction before[COUNT(watched)];
+static const struct server *the_server;
+static _Thread_local const char *doing;
+
+/* ---- text -------------------------------------------------------------- */
+
+struct text {
+	char bytes[TEXT_MAX];
+	size_t len;
+};
+
+static void add(struct text *text, const char *more)
+{
+	while (*more != '\0' && text->len + 1 < sizeof(text->bytes))
+		text->bytes[text->len++] = *more++;
+	text->bytes[text->len] = '\0';
+}
+
+static void add_number(struct text *text, unsigned n)
+{
+	char digits[16], *at = digits + sizeof(digits) - 1;
+
+	*at = '\0';
+	do
+		*--at = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	add(text, at);
+}
+
+/* ---- who --------------------------------------------------------------- */
+
+/* The worker whose thread this is; NULL: none. */
+static const struct worker *find_worker(const struct server *server)
+{
+	size_t i;
+
+	for (i = 0; i < server->worker_count; i++) {
+		const struct worker *worker = &server->workers[i];
+
+		if (!worker->threaded ||
+		    pthread_equal(worker->thread, pthread_self()))
+			return worker;
+	}
+	return NULL;
+}
+
+static void add_worker(struct text *text, const struct worker *worker,
+		       const char *what)
+{
+	add(text, "worker ");
+	add_number(text, worker->index);
+	add(text, ": ");
+	add(text, what);
+}
+
+static void add_running(struct text *text, const struct running *running)
+{
+	add(text, " in protocol ");
+	add(text, running->protocol);
+	if (running->service == NULL)
+		return;
+	add(text, ", service ");
+	add(text, running->service);
+}
+
+static void tell(const char *signal_name)
+{
+	const struct server *server = the_server;
+	const struct worker *worker = find_worker(server);
+	struct text text = {.len = 0};
+	struct running running;
+
+	if (worker != NULL) {
+		add_worker(&text, worker, signal_name);
+	} else {
+		add(&text, "main thread: ");
+		add(&text, signal_name);
+	}
+	if (doing != NULL) {
+		add(&text, " in ");
+		add(&text, doing);
+	} else if (worker != NULL &&
+		   running_find_own(server, worker, &running)) {
+		add_running(&text, &running);
+	}
+	log_last_words(text.bytes, text.len);
+}
+
+/* Somebody has had enough of us, a watchdog: what do the workers do? */
+static void tell_workers(void)
+{
+	const struct server *server = the_server;
+	struct running running;
+	size_t i;
+
+	for (i = 0; i < server->worker_count; i++) {
+		const struct worker *worker = &server->workers[i];
+		struct text text = {.len = 0};
+
+		if (!worker->threaded ||
+		    !running_find(server, worker, &running))
+			continue;
+		add_worker(&text, worker, "busy");
+		add_running(&text, &running);
+		log_last_words(text.bytes, text.len);
+	}
+}
+
+static void on_crash(int number, siginfo_t *info, void *context)
+{
+	int saved = errno;
+	size_t i = 0;
+
+	(void)context;
+	while (watched[i].number != number)
+		i++;
+	tell(watched[i].name);
+	if (info->si_code == SI_USER)
+		tell_workers();
+	/* A fault comes again as soon as this returns, and does then what it
+	 * would have done; what was sent has to be sent again. */
+	sigaction(number, &before[i], NULL);
+	if (info->si_code <= 0)
+		raise(number);
+	errno = saved;
+}
+
+/* ---- the door ----------------------------------------------------------- */
+
+void crash_thread_begin(struct crash_stack *stack)
+{
+	long wanted = sysconf(_SC_SIGSTKSZ);
+	size_t size = wanted > (long)STACK_MIN ? (size_t)wanted : STACK_MIN;
+	stack_t mine = {.ss_size = size};
+	sigset_t faults;
+
+	stack->memory = mine.ss_sp = malloc(size);
+	if (stack->memory != NULL)
+		sigaltstack(&mine, &stack->before);
+	sigemptyset(&faults);
+	for (size_t i = 0; i < COUNT(watched); i++)
+		if (watched[i].number != SIGABRT)
+			sigaddset(&faults, watched[i].number);
+	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+}
+
+void crash_thread_end(struct crash_stack *stack)
+{
+	if (stack->memory != NULL)
+		sigaltstack(&stack->before, NULL);
+	free(stack->memory);
+}
+
+void crash_watch(const struct server *server)
+{
+	static struct crash_stack stack;
+	struct sigaction action = {
+		.sa_sigaction = on_crash,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK,
+	};
+	size_t i;
+
+	the_server = server;
+	sigemptyset(&action.sa_mask);
+	crash_thread_begin(&stack);
+	for (i = 0; i < COUNT(watched); i++)
+		sigaction(watched[i].number, &action, &before[i]);
+}
+
+void crash_doing(const char *what)
+{
+	doing = what;
+}

@@ -1,0 +1,269 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A module that crashes takes the daemon with it, and is named in the log,
+whatever of it ran; the signal does what it would have done."""
+import signal
+import time
+
+from lined_test import Client, DaemonTest
+from lined_test import free_port, main, service
+
+# Crashes as it is told, by a line or, with the name of a file, early.
+FAULTY = r"""
+#define _DEFAULT_SOURCE 1
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <lined/protocol.h>
+
+#define EARLY "%(early)s"
+
+struct moment {
+	struct lined_timer timer;
+	struct lined_message message;
+};
+
+static int *volatile nowhere;
+static volatile int zero;
+
+static void poke(void)
+{
+	*nowhere = 1;
+}
+
+static void by_timer(struct lined_timer *timer)
+{
+	(void)timer;
+	poke();
+}
+
+static void by_message(struct lined_message *message)
+{
+	(void)message;
+	poke();
+}
+
+/* Deeper than any stack, and no compiler makes a loop of it. */
+static int sink(volatile char *above)
+{
+	volatile char here[4096];
+
+	here[0] = above[0];
+	return zero == 0 ? sink(here) + here[0] : 0;
+}
+
+static void line(struct lined_socket *client, const struct lined_line *line)
+{
+	struct lined_service *service = lined_client_service(client);
+	struct moment *moment = lined_service_data(service);
+	volatile char top = 1;
+
+	if (strcmp(line->text, "poke") == 0)
+		poke();
+	if (strcmp(line->text, "libc") == 0)
+		lined_socket_printf(client, "%%zu", strlen((char *)nowhere));
+	if (strcmp(line->text, "abort") == 0)
+		abort();
+	if (strcmp(line->text, "trap") == 0)
+		__builtin_trap();
+	if (strcmp(line->text, "raise") == 0)
+		raise(SIGBUS);
+	if (strcmp(line->text, "sink") == 0)
+		zero = sink(&top);
+	if (strcmp(line->text, "sleep") == 0)
+		while (write(STDERR_FILENO, "asleep\n", 7) == 7)
+			pause();
+	if (strcmp(line->text, "timer") == 0) {
+		lined_service_timer(service, &moment->timer, by_timer);
+		lined_timer_start(&moment->timer, 1, 0);
+	}
+	if (strcmp(line->text, "message") == 0) {
+		moment->message.handler = by_message;
+		lined_dispatcher_defer(lined_service_dispatcher(service),
+				       &moment->message);
+	}
+	lined_socket_send_line(client, line);
+}
+
+static void gone(struct lined_socket *client, enum lined_close_reason reason,
+		 int error)
+{
+	(void)client;
+	(void)reason;
+	(void)error;
+	if (strcmp(EARLY, "close") == 0)
+		poke();
+}
+
+static int start(struct lined_service *service)
+{
+	if (strcmp(EARLY, "start") == 0)
+		poke();
+	lined_service_set_data(service, calloc(1, sizeof(struct moment)));
+	return 0;
+}
+
+static void stop(struct lined_service *service)
+{
+	free(lined_service_data(service));
+}
+
+static int check(const void *options, char *error, size_t size)
+{
+	(void)options;
+	(void)error;
+	(void)size;
+	if (strcmp(EARLY, "check") == 0)
+		poke();
+	return 0;
+}
+
+__attribute__((constructor)) static void load(void)
+{
+	if (strcmp(EARLY, "load") == 0)
+		poke();
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "faulty",
+	.summary = "crashes as it is told",
+	.handle_line = line,
+	.handle_close = gone,
+	.start = start,
+	.stop = stop,
+	.check = check,
+};
+"""
+
+
+class Crash(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.address = ("127.0.0.1", free_port())
+        self.good = ("127.0.0.1", free_port())
+        self.text = (service("fine", "tcp://127.0.0.1:%d" % self.good[1])
+                     + service("trouble", "tcp://127.0.0.1:%d"
+                               % self.address[1], protocol="faulty"))
+
+    def build(self, early=""):
+        self.build_module("faulty", FAULTY % {"early": early})
+
+    def serve(self, workers, env=None):
+        self.write(self.text, workers=workers)
+        daemon = self.launch(self.arguments(), env=env)
+        daemon.wait_notify("READY=1")
+        return daemon
+
+    def expect(self, daemon, number, words):
+        """It ends by this signal and says so; a sanitizer may have its own
+        say afterwards."""
+        code = daemon.wait()
+        daemon.wait_log(r"^<3>(worker \d+|main thread): %s$" % words)
+        if not any("Sanitizer" in line for line in daemon.log):
+            self.assertEqual(code, -number, daemon.log_text())
+        else:
+            self.assertNotEqual(code, 0)
+
+    def test_whatever_of_it_runs_it_is_named(self):
+        self.build()
+        line = "in protocol faulty, service trouble"
+        for workers in (1, 3):
+            for how, number, words in (
+                    ("poke", signal.SIGSEGV, "SIGSEGV " + line),
+                    ("libc", signal.SIGSEGV, "SIGSEGV " + line),
+                    ("abort", signal.SIGABRT, "SIGABRT " + line),
+                    ("raise", signal.SIGBUS, "SIGBUS " + line),
+                    ("sink", signal.SIGSEGV, "SIGSEGV " + line),
+                    ("timer", signal.SIGSEGV, "SIGSEGV in protocol faulty"),
+                    ("message", signal.SIGSEGV,
+                     "SIGSEGV in protocol faulty")):
+                with self.subTest(how, workers=workers):
+                    daemon = self.serve(workers)
+                    with Client(self.address) as c:
+                        c.send(how.encode() + b"\n")
+                        self.expect(daemon, number, words)
+
+    def test_a_trap_is_named_too(self):
+        self.build()
+        daemon = self.serve(2)
+        with Client(self.address) as c:
+            c.send(b"trap\n")
+            daemon.wait()
+        daemon.wait_log(r"^<3>worker \d: SIG(ILL|TRAP) in protocol faulty, "
+                        "service trouble$")
+
+    def test_when_its_client_goes(self):
+        self.build("close")
+        for workers in (1, 2):
+            daemon = self.serve(workers)
+            with Client(self.address) as c:
+                self.assertTrue(c.echoes())
+            self.expect(daemon, signal.SIGSEGV,
+                        "SIGSEGV in protocol faulty, service trouble")
+
+    def test_before_it_serves(self):
+        for early, words in (
+                ("start", "in protocol faulty, service trouble"),
+                ("check", "in protocol faulty, checking its options"),
+                ("load", r"in \S+/faulty\.so")):
+            self.build(early)
+            for workers in (1, 2):
+                with self.subTest(early, workers=workers):
+                    self.write(self.text, workers=workers)
+                    daemon = self.launch(self.arguments())
+                    self.expect(daemon, signal.SIGSEGV, "SIGSEGV " + words)
+        # A check of the configuration says it, too.
+        code, out = self.check()
+        self.assertNotEqual(code, 0)
+        self.assertRegex(out, r"main thread: SIGSEGV in \S+/faulty\.so")
+
+    def test_a_fault_of_nobodys_names_nobody(self):
+        self.build()
+        daemon = self.serve(1)
+        daemon.signal(signal.SIGSEGV)
+        self.expect(daemon, signal.SIGSEGV, "SIGSEGV")
+
+    def test_a_watchdog_that_bites_finds_who_it_was(self):
+        # As systemd has it: SIGABRT, once it was not fed for so long.
+        self.build()
+        for workers in (1, 3):
+            with self.subTest(workers=workers):
+                daemon = self.serve(workers)
+                with Client(self.address) as c:
+                    c.send(b"sleep\n")
+                    daemon.wait_log("^asleep$")
+                    daemon.signal(signal.SIGABRT)
+                    daemon.wait()
+                daemon.wait_log(r"^<3>worker \d: (SIGABRT|busy) in protocol "
+                                "faulty, service trouble$")
+
+
+class Watchdog(DaemonTest):
+    def test_it_is_not_fed_while_a_worker_stands_still(self):
+        self.build_module("faulty", FAULTY % {"early": ""})
+        address = ("127.0.0.1", free_port())
+        text = service("trouble", "tcp://127.0.0.1:%d" % address[1],
+                       protocol="faulty")
+        self.write(text, workers=2)
+        daemon = self.launch(self.arguments(),
+                             env={"WATCHDOG_USEC": "1000000"})
+        daemon.wait_notify("WATCHDOG=1")
+        with Client(address) as c:
+            c.send(b"sleep\n")
+            daemon.wait_log("stuck for .* in protocol faulty, service trouble")
+            with daemon.news:
+                daemon.notified.clear()
+            # Nothing for longer than it may take: it would be killed now.
+            end = time.monotonic() + 2.5
+            while time.monotonic() < end:
+                with daemon.news:
+                    self.assertNotIn("WATCHDOG=1", daemon.notified)
+                time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main(300)
