@@ -13,6 +13,10 @@
 
 #include "linetest_player_priv.h"
 
+/* For the daemon to say that it has taken a client; where its log does not, it
+ * is not waited for longer. */
+#define TAKEN_MS 1000
+
 /* For a cut to be seen, the daemon must have read what stands before it. */
 #define PACE_STEP_NS 20000
 #define PACE_STEPS   250
@@ -91,11 +95,29 @@ bool act_send(struct player *player, struct actor *actor,
 /* ---- connecting and closing
  * --------------------------------------------------- */
 
+/*
+ * The system accepts connections for a daemon that has not looked yet. Who is
+ * there first, and who hears what is said next, is known when the daemon has
+ * taken this client.
+ */
+static void wait_until_taken(struct player *player, struct actor *actor,
+			     size_t before)
+{
+	struct deadline deadline;
+
+	deadline_start(&deadline, player->dispatcher, TAKEN_MS);
+	while (subject_arrivals(&player->subject) == before &&
+	       !actor_is_over(actor) && player_turn(player, &deadline))
+		;
+	deadline_stop(&deadline);
+}
+
 bool act_connect(struct player *player, struct actor *actor,
 		 const struct step *step)
 {
 	struct net_address address;
 	struct deadline deadline;
+	size_t before = subject_arrivals(&player->subject);
 	char *error = NULL;
 
 	if (step->address == NULL) {
@@ -115,6 +137,8 @@ bool act_connect(struct player *player, struct actor *actor,
 	} while (!actor->connected && actor->error == EAGAIN &&
 		 player_turn(player, &deadline));
 	deadline_stop(&deadline);
+	if (actor->connected && !actor->is_datagram && step->address == NULL)
+		wait_until_taken(player, actor, before);
 	if (actor->connected)
 		return true;
 	error = player_excuse(player, actor);

@@ -13,7 +13,6 @@
 #include "linetest_text.h"
 
 #define COLUMNS_MAX 300
-#define EVENTS_MAX  40
 #define LOG_MAX     40
 #define INDENT      "      "
 
@@ -165,15 +164,15 @@ static void add_event(struct rows *rows, const struct actor *actor,
 	}
 }
 
-void diagnosis_actor(struct bytes *out, const struct actor *actor)
+void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most)
 {
 	struct rows rows = {0};
 	size_t i, from = 0;
 
 	for (i = 0; i < actor->event_count; i++)
 		add_event(&rows, actor, &actor->events[i]);
-	if (rows.count > EVENTS_MAX)
-		from = rows.count - EVENTS_MAX;
+	if (rows.count > most)
+		from = rows.count - most;
 	bytes_add_format(out, "  %s%s\n", actor->name,
 			 rows.count == 0 ? ": nothing yet" : ":");
 	if (from > 0)

@@ -22,8 +22,8 @@ void diagnosis_item(struct bytes *out, const char *label, const char *text);
 void diagnosis_difference(struct bytes *out, const char *expected,
 			  const char *got);
 
-/* What a client said and saw, as a transcript has it. */
-void diagnosis_actor(struct bytes *out, const struct actor *actor);
+/* What a client said and saw, as a transcript has it: the last `most` lines. */
+void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most);
 
 void diagnosis_log(struct bytes *out, const struct subject *subject);
 

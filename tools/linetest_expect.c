@@ -253,6 +253,7 @@ static bool something_came(struct player *player, const struct actor *actor,
 	size_t left = actor_unread(actor);
 	char *got;
 
+	player->about = actor;
 	player_fail(player, step, "%s was to get nothing for %u ms",
 		    actor->name, (unsigned)step->ms);
 	if (left == 0) {
@@ -319,6 +320,7 @@ bool expect_nothing_left(struct player *player, struct actor *actor,
 	if (left == 0 || actor->skipping)
 		return true;
 	got = shown(actor->seen.data + actor->read, left);
+	player->about = actor;
 	player_fail(player, step, "%s got more than was expected", actor->name);
 	diagnosis_item(player->failure, "got", got);
 	free(got);

@@ -24,6 +24,10 @@
 /* For the log, which is written behind, and what else is coming. */
 #define LOOK_MS 50
 
+/* How much is told of the client that a failure is about, and of the others. */
+#define ROWS_FIRST 40
+#define ROWS       20
+
 /* Should linetest itself stand still, it ends so long after its timeout. */
 #define ALARM_S 60
 
@@ -109,6 +113,7 @@ static bool wait_step(struct player *player, const struct step *step)
 
 static bool daemon_step(struct player *player, const struct step *step)
 {
+	player->about = NULL;
 	switch (step->kind) {
 	case STEP_START:
 		return serve_start(player);
@@ -130,6 +135,7 @@ static bool daemon_step(struct player *player, const struct step *step)
 static bool actor_step(struct player *player, struct actor *actor,
 		       const struct step *step, size_t count)
 {
+	player->about = actor;
 	switch (step->kind) {
 	case STEP_CONNECT:
 		return act_connect(player, actor, step);
@@ -272,8 +278,12 @@ static void tell_all(struct player *player)
 	size_t i;
 
 	look_around(player);
+	if (player->about != NULL)
+		diagnosis_actor(player->failure, player->about, ROWS_FIRST);
 	for (i = 0; i < player->script->actor_count; i++)
-		diagnosis_actor(player->failure, &player->actors[i]);
+		if (&player->actors[i] != player->about)
+			diagnosis_actor(player->failure, &player->actors[i],
+					ROWS);
 	diagnosis_log(player->failure, &player->subject);
 	if (player->settings->keep)
 		bytes_add_format(player->failure, "  all of it is in %s\n",

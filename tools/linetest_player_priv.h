@@ -29,8 +29,9 @@ struct player {
 	uint32_t patience_ms;
 	struct deadline run; /* the watchdog over all of it */
 	const struct step *step;
-	bool is_stopping; /* the daemon was told to end */
-	char *config;     /* as it was written */
+	const struct actor *about; /* whom a failure is about; may be NULL */
+	bool is_stopping;          /* the daemon was told to end */
+	char *config;              /* as it was written */
 	struct bytes *failure;
 };
 

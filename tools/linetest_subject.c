@@ -31,6 +31,10 @@
 #define RELOADED "reload: done"
 #define REFUSED  "reload: refused"
 
+/* And of each client. */
+#define TAKEN   ": connected to "
+#define UNTAKEN ": refused "
+
 /* The variables by which service managers speak to what they start. */
 static const char *const foreign[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC",
 				      "WATCHDOG_PID",  "LISTEN_FDS",
@@ -60,7 +64,10 @@ static void add_line(struct subject *subject, const struct lined_line *line)
 	}
 	subject->log = memory_resize(subject->log, subject->log_count + 1,
 				     sizeof(*subject->log));
-	subject->log[subject->log_count++] = memory_copy(text, len);
+	subject->log[subject->log_count] = memory_copy(text, len);
+	text = subject->log[subject->log_count++];
+	if (strstr(text, TAKEN) != NULL || strstr(text, UNTAKEN) != NULL)
+		subject->arrivals++;
 }
 
 static void read_log(struct lined_socket *sock, void *arg)
@@ -302,6 +309,11 @@ int subject_reload(struct subject *subject, uint32_t timeout_ms, char **error)
 	}
 	subject_has_ended(subject);
 	return failed(subject, "the daemon did not reload", error);
+}
+
+size_t subject_arrivals(const struct subject *subject)
+{
+	return subject->arrivals;
 }
 
 void subject_stop(struct subject *subject)

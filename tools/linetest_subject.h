@@ -21,6 +21,7 @@ struct subject {
 	int status;                 /* of waitpid(2), once it has ended */
 	char **log;                 /* lines, without priorities */
 	size_t log_count;
+	size_t arrivals;
 	size_t log_read; /* how many a script has been through */
 };
 
@@ -46,6 +47,9 @@ int subject_start(struct subject *subject,
 
 /* SIGHUP, and waits for the new config to be served. The same results. */
 int subject_reload(struct subject *subject, uint32_t timeout_ms, char **error);
+
+/* How many clients it has taken, or refused, by its log. */
+size_t subject_arrivals(const struct subject *subject);
 
 /* SIGTERM; it goes on with what it has to finish. */
 void subject_stop(struct subject *subject);

@@ -175,6 +175,21 @@ class Passing(Linetest):
                     "a> two\n"
                     "a< two\n")
 
+    def test_a_server_that_the_script_plays(self):
+        for transport in ("tcp", "tcp6"):
+            self.passes('protocol relay { relay { mode = "proxy" upstream = { '
+                        '"{%s:up}" } } }\n'
+                        "up: listen %s\n"
+                        "a> one\n"
+                        "up: accept\n"
+                        "up< one\n"
+                        "b> two\n"
+                        "up: close\n"
+                        "a: eof\n"
+                        "up: accept\n"
+                        "up< two\n"
+                        "up: deaf\n" % (transport, transport))
+
     def test_includes(self):
         os.mkdir(self.path("sub"))
         self.transcript("protocol echo\ninclude more.lt\n", "sub/echo.lt")
@@ -344,6 +359,22 @@ class Failing(Linetest):
         self.fails("patience 500ms\nprotocol echo\na> 1\na> 2\na< ...\na< 3\n",
                    "a.lt:6: ", "  got:      nothing of the kind (see below)",
                    "      a< 1\n      a< 2\n")
+
+    def test_whom_it_is_about_comes_first(self):
+        out = self.fails("protocol echo\na> x\nb> x\nb> y\nb< y\n")
+        self.assertLess(out.index("\n  b:\n"), out.index("\n  a:\n"))
+        out = self.fails("protocol echo\na> x\nb> y\na> z\na< x\na< z\n")
+        self.assertIn("a.lt:6: b got more than was expected\n", out)
+        self.assertLess(out.index("\n  b:\n"), out.index("\n  a:\n"))
+
+    def test_nobody_comes_to_a_server(self):
+        self.fails("patience 500ms\nprotocol echo\nup: listen\nup: accept\n",
+                   "a.lt:4: nobody came to up: nothing more came within")
+
+    def test_nobody_to_connect_to(self):
+        self.fails("protocol echo\na: connect unix:///nowhere/sock\n",
+                   "a.lt:2: a could not connect: the connection is gone (No "
+                   "such file")
 
     def test_the_log_has_no_such_line(self):
         self.fails("patience 500ms\nprotocol echo\na> x\na< x\n"
