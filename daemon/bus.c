@@ -15,8 +15,10 @@
 #include <sys/random.h>
 
 #include "bus_threads.h"
+#include "cache_line.h"
 #include "instance.h"
 #include "log.h"
+#include "serving.h"
 #include "socket_hold.h"
 
 /* How often an end that holds clients looks whether it may let them go on. */
@@ -550,7 +552,7 @@ void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
 
 static struct bus_end *end_new(struct worker *worker, uint64_t seed)
 {
-	struct bus_end *end = calloc(1, sizeof(*end));
+	struct bus_end *end = cache_line_calloc(sizeof(*end));
 
 	if (end == NULL)
 		return NULL;
@@ -653,6 +655,16 @@ uint64_t bus_posts(const struct bus *bus)
 	return bus->threads != NULL ? bus_threads_posts(bus->threads) : 0;
 }
 
+uint64_t bus_wakeups(const struct bus *bus)
+{
+	uint64_t total = 0;
+	size_t i;
+
+	for (i = 0; i < bus->count; i++)
+		total += dispatcher_wakeups(bus->ends[i]->worker->dispatcher);
+	return total;
+}
+
 #define SUM(bus, member) sum(bus, offsetof(struct bus_end, member))
 
 void bus_log_counters(const struct bus *bus)
@@ -661,10 +673,11 @@ void bus_log_counters(const struct bus *bus)
 
 	if (published == 0)
 		return;
-	log_notice("bus: published %llu, posted to workers %llu, refused %llu, "
-		   "pauses %llu",
+	log_notice("bus: published %llu, posted to workers %llu, wakeups %llu, "
+		   "refused %llu, pauses %llu",
 		   (unsigned long long)published,
 		   (unsigned long long)bus_posts(bus),
+		   (unsigned long long)bus_wakeups(bus),
 		   (unsigned long long)SUM(bus, refused),
 		   (unsigned long long)SUM(bus, pauses));
 }

@@ -59,6 +59,9 @@ void bus_free(struct bus *bus);
 /* How many batches of messages workers have posted to workers. */
 uint64_t bus_posts(const struct bus *bus);
 
+/* How often workers were woken by other threads, the main one's included. */
+uint64_t bus_wakeups(const struct bus *bus);
+
 /* Logs what the bus has done, where that is anything. */
 void bus_log_counters(const struct bus *bus);
 

@@ -13,8 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Two lines: some processors fetch them in pairs. */
-#define CACHE_LINE 128
+#include "cache_line.h"
 
 /* The topic's text and its NUL are behind it, and then the message. */
 struct block {
@@ -241,8 +240,7 @@ struct bus_threads *bus_threads_new(struct worker *workers,
 	if (threads == NULL)
 		return NULL;
 	threads->count = count;
-	threads->ends =
-		aligned_alloc(CACHE_LINE, count * sizeof(*threads->ends));
+	threads->ends = cache_line_calloc(count * sizeof(*threads->ends));
 	if (threads->ends == NULL) {
 		free(threads);
 		return NULL;
@@ -250,7 +248,6 @@ struct bus_threads *bus_threads_new(struct worker *workers,
 	for (i = 0; i < count; i++) {
 		struct thread_end *end = &threads->ends[i];
 
-		memset(end, 0, sizeof(*end));
 		end->threads = threads;
 		end->bus = ends[i];
 		end->dispatcher = workers[i].dispatcher;

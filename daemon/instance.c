@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "address.h"
+#include "cache_line.h"
 #include "log.h"
 #include "password.h"
 
@@ -160,7 +161,7 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 				   const struct instance_owner_ops *ops,
 				   void *owner)
 {
-	struct lined_service *service = calloc(1, sizeof(*service));
+	struct lined_service *service = cache_line_calloc(sizeof(*service));
 
 	if (service == NULL)
 		return NULL;

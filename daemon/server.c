@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "bus.h"
+#include "cache_line.h"
 #include "log.h"
 #include "memory.h"
 #include "service.h"
@@ -88,7 +89,7 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 	list_init(&server->services);
 	list_init(&server->draining);
 	lined_timer_init(&server->trim, dispatcher, trim_fired);
-	server->workers = calloc(workers, sizeof(*server->workers));
+	server->workers = cache_line_calloc(workers * sizeof(*server->workers));
 	if (server->workers == NULL)
 		return -1;
 	for (i = 0; i < workers; i++) {

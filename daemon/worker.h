@@ -15,23 +15,26 @@
 #include <lined/dispatcher.h>
 #include <lined/service.h>
 
+#include "cache_line.h"
+
 struct bus_end;
 
 struct worker {
-	unsigned index;
+	_Alignas(CACHE_LINE) unsigned index;
 	struct lined_dispatcher *dispatcher;
 	bool threaded;
 	pthread_t thread;
 	bool stopping; /* on its own thread */
 	struct bus_end *bus;
-	/* Clients given to it and not yet gone: the main thread's count. */
-	uint32_t load;
 
 	/* Written by its own thread, read by the main one: */
 	uint32_t turns;
 	const struct lined_service *inside; /* whose protocol's code runs */
 
-	/* What the main thread knows of that (heartbeat.c). */
+	/* The main thread's: the clients given to it and not yet gone. */
+	_Alignas(CACHE_LINE) uint32_t load;
+
+	/* What the main thread knows of its turns (heartbeat.c). */
 	uint32_t turns_seen;
 	uint64_t turned_ms;
 	bool stuck;

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cache_line.h"
 #include "dispatcher_priv.h"
 #include "resolver.h"
 #include "serving.h"
@@ -84,7 +85,7 @@ static int init_wakeup(struct lined_dispatcher *d)
 
 struct lined_dispatcher *lined_dispatcher_new(void)
 {
-	struct lined_dispatcher *d = calloc(1, sizeof(*d));
+	struct lined_dispatcher *d = cache_line_calloc(sizeof(*d));
 	int error;
 
 	if (d == NULL)
@@ -485,6 +486,11 @@ static void fire_timers(struct lined_dispatcher *d)
 void lined_dispatcher_wake(struct lined_dispatcher *d)
 {
 	mailbox_wake(&d->mailbox);
+}
+
+uint64_t dispatcher_wakeups(const struct lined_dispatcher *d)
+{
+	return __atomic_load_n(&d->mailbox.wakeups, __ATOMIC_RELAXED);
 }
 
 void lined_dispatcher_open_mailbox(struct lined_dispatcher *d)

@@ -25,6 +25,7 @@ int mailbox_init(struct mailbox *mailbox)
 	mailbox->last = &mailbox->first;
 	mailbox->open = false;
 	atomic_init(&mailbox->signalled, false);
+	mailbox->wakeups = 0;
 	return 0;
 }
 
@@ -52,6 +53,8 @@ void mailbox_seen(struct mailbox *mailbox)
 	/* Cleared first: a post between the two wakes once too often rather
 	 * than once too seldom. */
 	wakeup_clear(&mailbox->wakeup);
+	__atomic_store_n(&mailbox->wakeups, mailbox->wakeups + 1,
+			 __ATOMIC_RELAXED);
 	atomic_store(&mailbox->signalled, false);
 }
 

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <lined/dispatcher.h>
 
@@ -21,6 +22,8 @@ struct mailbox {
 	bool open;                           /* under lock */
 	/* A wakeup was sent and not yet seen: no second one is needed. */
 	atomic_bool signalled;
+	/* Wakeups seen: the dispatcher's thread counts, any may read. */
+	uint64_t wakeups;
 };
 
 int mailbox_init(struct mailbox *mailbox);

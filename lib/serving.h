@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose socket a dispatcher is serving, and what else it is calling: for
- * whoever watches over its thread from another one.
+ * Whose socket a dispatcher is serving, what else it is calling and how often
+ * it has been woken: for whoever watches over its thread from another one.
  */
 #ifndef SERVING_H
 #define SERVING_H
@@ -22,5 +22,8 @@ dispatcher_serving(const struct lined_dispatcher *d);
  * now; 0: none. MT-safe.
  */
 uintptr_t dispatcher_calling(const struct lined_dispatcher *d);
+
+/* How often other threads' messages and wakes have woken it. MT-safe. */
+uint64_t dispatcher_wakeups(const struct lined_dispatcher *d);
 
 #endif

@@ -13,7 +13,9 @@
 
 #include <lined/dispatcher.h>
 
+#include "cache_line.h"
 #include "dispatcher_priv.h"
+#include "serving.h"
 #include "support.h"
 
 enum { THREADS = 4, POSTS = 20000 };
@@ -159,6 +161,47 @@ static uint64_t take_wakeups(struct lined_dispatcher *d)
 		__builtin_memcpy(&value, bytes, sizeof(value));
 	return value;
 }
+
+/* What two threads write has no line in common. */
+START_TEST(memory_of_a_thread_is_on_lines_of_its_own)
+{
+	size_t size;
+
+	for (size = 1; size <= 3 * CACHE_LINE; size += 37) {
+		char *memory = cache_line_calloc(size);
+		size_t i;
+
+		ck_assert_ptr_nonnull(memory);
+		ck_assert_uint_eq((uintptr_t)memory % CACHE_LINE, 0);
+		for (i = 0;
+		     i < (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE; i++)
+			ck_assert_int_eq(memory[i], 0);
+		free(memory);
+	}
+}
+END_TEST
+
+START_TEST(wakeups_are_counted_as_they_are_seen)
+{
+	struct office office;
+
+	office_open(&office);
+	ck_assert_uint_eq(dispatcher_wakeups(office.dispatcher), 0);
+	lined_dispatcher_wake(office.dispatcher);
+	lined_dispatcher_wake(office.dispatcher);
+	post(&office, 0, 0);
+	lined_dispatcher_poll(office.dispatcher, 0);
+	ck_assert_uint_eq(office.handled, 1);
+	ck_assert_uint_eq(dispatcher_wakeups(office.dispatcher), 1);
+	post(&office, 0, 1);
+	lined_dispatcher_poll(office.dispatcher, 0);
+	ck_assert_uint_eq(office.handled, 2);
+	ck_assert_uint_eq(dispatcher_wakeups(office.dispatcher), 2);
+	lined_dispatcher_poll(office.dispatcher, 0);
+	ck_assert_uint_eq(dispatcher_wakeups(office.dispatcher), 2);
+	lined_dispatcher_free(office.dispatcher);
+}
+END_TEST
 
 START_TEST(a_full_mailbox_wakes_once)
 {
@@ -308,6 +351,8 @@ static Suite *make_suite(void)
 	TCase *tcase = support_case(suite, "mailbox");
 
 	tcase_add_test(tcase, posts_of_many_threads_arrive_all_and_in_order);
+	tcase_add_test(tcase, wakeups_are_counted_as_they_are_seen);
+	tcase_add_test(tcase, memory_of_a_thread_is_on_lines_of_its_own);
 	tcase_add_test(tcase, a_full_mailbox_wakes_once);
 	tcase_add_test(tcase, a_batch_is_one_turn);
 	tcase_add_test(tcase, a_handler_may_post_again);
