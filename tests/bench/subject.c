@@ -185,20 +185,29 @@ static void write_config(const struct subject *subject, unsigned workers,
 		fail("%s: %s", path, strerror(errno));
 }
 
+static void log_path(const struct subject *subject, char *path, size_t size)
+{
+	snprintf(path, size, "%s/lined.log", subject->dir);
+}
+
 static noreturn void run_lined(const struct subject *subject,
 			       const char *program)
 {
 	const char *modules = getenv("LINED_MODULES");
+	const char *level = subject->is_logged ? "notice" : "warning";
 	char path[96];
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	log_path(subject, path, sizeof(path));
+	if (subject->is_logged && freopen(path, "w", stderr) == NULL)
+		_exit(127);
 	config_path(subject, path, sizeof(path));
 	if (modules != NULL)
 		execlp(program, program, "-c", path, "-L", "stderr", "-l",
-		       "warning", "-m", modules, (char *)NULL);
+		       level, "-m", modules, (char *)NULL);
 	else
 		execlp(program, program, "-c", path, "-L", "stderr", "-l",
-		       "warning", (char *)NULL);
+		       level, (char *)NULL);
 	fprintf(stderr, "%s: %s\n", program, strerror(errno));
 	_exit(127);
 }
@@ -229,9 +238,9 @@ static void prepare(struct subject *subject, const char *name)
 	close(bind_free_port(&subject->port));
 }
 
-void subject_start_service(struct subject *subject, const char *path,
-			   unsigned workers, const char *protocol,
-			   const char *limits)
+static void start_lined(struct subject *subject, const char *path,
+			unsigned workers, const char *protocol,
+			const char *limits, bool logged)
 {
 	if (path == NULL)
 		path = getenv("LINED");
@@ -239,6 +248,7 @@ void subject_start_service(struct subject *subject, const char *path,
 		path = "lined";
 	prepare(subject, "lined");
 	subject->is_lined = true;
+	subject->is_logged = logged;
 	write_config(subject, workers, protocol, limits);
 	fflush(NULL);
 	subject->pid = fork();
@@ -247,6 +257,19 @@ void subject_start_service(struct subject *subject, const char *path,
 	if (subject->pid == 0)
 		run_lined(subject, path);
 	wait_until_served(subject);
+}
+
+void subject_start_service(struct subject *subject, const char *path,
+			   unsigned workers, const char *protocol,
+			   const char *limits)
+{
+	start_lined(subject, path, workers, protocol, limits, false);
+}
+
+void subject_start_counted(struct subject *subject, const char *path,
+			   unsigned workers, const char *protocol)
+{
+	start_lined(subject, path, workers, protocol, "", true);
 }
 
 void subject_start_lined(struct subject *subject, const char *path)
@@ -342,12 +365,57 @@ void subject_stop(struct subject *subject)
 	if (subject->dir[0] != '\0') {
 		config_path(subject, path, sizeof(path));
 		unlink(path);
+		log_path(subject, path, sizeof(path));
+		unlink(path);
 		rmdir(subject->dir);
 	}
 	if (!subject->is_lined)
 		return;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		fail("lined ended with status 0x%x", (unsigned)status);
+}
+
+/* ---- its counters ----------------------------------------------------- */
+
+/* Looks in what the log has beyond `from` for ", NAME 42". */
+static bool find_counter(FILE *log, long from, const char *name,
+			 unsigned long long *value)
+{
+	char line[1024], wanted[64];
+
+	snprintf(wanted, sizeof(wanted), ", %s ", name);
+	if (fseek(log, from, SEEK_SET) < 0)
+		fail("log: %s", strerror(errno));
+	while (fgets(line, sizeof(line), log) != NULL) {
+		const char *at = strstr(line, wanted);
+
+		if (at != NULL && strchr(line, '\n') != NULL)
+			return sscanf(at + strlen(wanted), "%llu", value) == 1;
+	}
+	return false;
+}
+
+uint64_t subject_counter(const struct subject *subject, const char *name)
+{
+	uint64_t start = now_ns();
+	unsigned long long value;
+	char path[96];
+	FILE *log;
+	long from;
+
+	log_path(subject, path, sizeof(path));
+	log = fopen(path, "r");
+	if (log == NULL || fseek(log, 0, SEEK_END) < 0)
+		fail("%s: %s", path, strerror(errno));
+	from = ftell(log);
+	kill(subject->pid, SIGUSR1);
+	while (!find_counter(log, from, name, &value)) {
+		if (now_ns() - start > START_MS * UINT64_C(1000000))
+			fail("%s: no counter \"%s\"", path, name);
+		poll(NULL, 0, 5);
+	}
+	fclose(log);
+	return value;
 }
 
 /* ---- /proc ------------------------------------------------------------ */

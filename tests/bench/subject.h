@@ -18,7 +18,7 @@ struct subject {
 	pid_t pid;
 	uint16_t port;
 	char dir[64]; /* of the config; empty: none */
-	bool is_lined;
+	bool is_lined, is_logged;
 };
 
 noreturn void fail(const char *format, ...)
@@ -33,6 +33,9 @@ void subject_start_lined(struct subject *subject, const char *path);
 void subject_start_service(struct subject *subject, const char *path,
 			   unsigned workers, const char *protocol,
 			   const char *limits);
+/* The same for subject_counter(); its log is in a file. */
+void subject_start_counted(struct subject *subject, const char *path,
+			   unsigned workers, const char *protocol);
 /* Sends everything back; or to everybody else. */
 void subject_start_bare(struct subject *subject);
 void subject_start_bare_hub(struct subject *subject);
@@ -46,6 +49,9 @@ void subject_stop(struct subject *subject);
 uint64_t subject_cpu_ns(const struct subject *subject);
 /* VmRSS in bytes. */
 uint64_t subject_rss(const struct subject *subject);
+
+/* What it logs on SIGUSR1 of the counter of this name. */
+uint64_t subject_counter(const struct subject *subject, const char *name);
 
 /* Whether it was built with a sanitizer, whose memory is its own affair. */
 bool subject_is_sanitized(const struct subject *subject);

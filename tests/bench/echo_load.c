@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sends, compares, counts; see echo_load.h.
+ */
+#include "config.h"
+
+#include "echo_load.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define WINDOW_MAX 16
+#define STUCK_MS   5000
+#define SECOND_NS  UINT64_C(1000000000)
+
+static void make_line(char *line, unsigned client, uint64_t number)
+{
+	int n = snprintf(line, ECHO_LINE, "client %u line %llu ", client,
+			 (unsigned long long)number);
+
+	memset(line + n, '.', ECHO_LINE - (size_t)n - 1);
+	line[ECHO_LINE - 1] = '\n';
+}
+
+static void send_lines(struct echo_client *client, uint64_t count)
+{
+	char lines[WINDOW_MAX * ECHO_LINE];
+	size_t len = 0, at = 0;
+
+	for (; count > 0; count--, len += ECHO_LINE)
+		make_line(lines + len, client->number, client->sent++);
+	while (at < len) {
+		ssize_t n =
+			send(client->fd, lines + at, len - at, MSG_NOSIGNAL);
+
+		if (n < 0)
+			fail("send: %s", strerror(errno));
+		at += (size_t)n;
+	}
+}
+
+static void check(struct echo_client *client, const char *data, size_t len)
+{
+	char line[ECHO_LINE];
+
+	while (len > 0) {
+		size_t at = client->received % ECHO_LINE, n = ECHO_LINE - at;
+
+		n = n < len ? n : len;
+		make_line(line, client->number, client->received / ECHO_LINE);
+		if (memcmp(line + at, data, n) != 0)
+			fail("client %u: line %llu came back wrong",
+			     client->number,
+			     (unsigned long long)(client->received /
+						  ECHO_LINE));
+		client->received += n;
+		data += n;
+		len -= n;
+	}
+}
+
+static void watch(struct echo_load *load, int fd, void *data)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = data};
+
+	if (fd < 0 || epoll_ctl(load->poller, EPOLL_CTL_ADD, fd, &event) < 0)
+		fail("load: %s", strerror(errno));
+}
+
+void echo_load_open(struct echo_load *load, const struct subject *subjects,
+		    unsigned count, unsigned window, unsigned bursts)
+{
+	memset(load, 0, sizeof(*load));
+	load->subjects = subjects;
+	load->subject_count = count;
+	load->window = window;
+	load->bursts = bursts;
+	load->poller = epoll_create1(EPOLL_CLOEXEC);
+	load->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	watch(load, load->timer, NULL);
+	for (unsigned i = 0; i < ECHO_CLIENTS; i++) {
+		struct echo_client *client = &load->clients[i];
+
+		client->number = i;
+		client->fd = subject_connect(&subjects[i % count]);
+		watch(load, client->fd, client);
+	}
+}
+
+void echo_load_close(struct echo_load *load)
+{
+	for (unsigned i = 0; i < ECHO_CLIENTS; i++)
+		close(load->clients[i].fd);
+	close(load->timer);
+	close(load->poller);
+}
+
+/* Reads what came: how many lines it completed. */
+static uint64_t hear(struct echo_client *client)
+{
+	char data[WINDOW_MAX * ECHO_LINE];
+	uint64_t before = client->received / ECHO_LINE;
+	ssize_t n = recv(client->fd, data, sizeof(data), 0);
+
+	if (n <= 0)
+		fail("client %u: %s", client->number,
+		     n == 0 ? "closed" : strerror(errno));
+	check(client, data, (size_t)n);
+	return client->received / ECHO_LINE - before;
+}
+
+/* Sends the bursts that are due, and sees to being woken for the next. */
+static uint64_t send_due(struct echo_load *load)
+{
+	uint64_t now = now_ns(), sent = 0;
+	struct itimerspec next = {.it_interval = {0, 0}};
+
+	for (; load->due_ns <= now; load->due_ns += SECOND_NS / load->bursts) {
+		send_lines(&load->clients[load->turn], load->window);
+		load->turn = (load->turn + 1) % ECHO_CLIENTS;
+		sent += load->window;
+	}
+	next.it_value.tv_sec = (time_t)(load->due_ns / SECOND_NS);
+	next.it_value.tv_nsec = (long)(load->due_ns % SECOND_NS);
+	timerfd_settime(load->timer, TFD_TIMER_ABSTIME, &next, NULL);
+	return sent;
+}
+
+static uint64_t stop_timer(struct echo_load *load)
+{
+	struct itimerspec never = {.it_value = {0, 0}};
+
+	timerfd_settime(load->timer, 0, &never, NULL);
+	return 0;
+}
+
+static uint64_t begin(struct echo_load *load)
+{
+	if (load->bursts > 0) {
+		load->due_ns = now_ns();
+		return send_due(load);
+	}
+	for (unsigned i = 0; i < ECHO_CLIENTS; i++)
+		send_lines(&load->clients[i], load->window);
+	return (uint64_t)ECHO_CLIENTS * load->window;
+}
+
+/* One round of load; how many lines were echoed. */
+static uint64_t run_load(struct echo_load *load, unsigned round_ms)
+{
+	uint64_t end = now_ns() + round_ms * UINT64_C(1000000);
+	uint64_t open = begin(load), done = 0;
+	struct epoll_event events[ECHO_CLIENTS + 1];
+	bool more = true;
+
+	while (open > 0 || more) {
+		int n = epoll_wait(load->poller, events, ECHO_CLIENTS + 1,
+				   STUCK_MS);
+
+		if (n <= 0)
+			fail("no answer in %d ms: lines are missing", STUCK_MS);
+		more = more && now_ns() < end;
+		for (int i = 0; i < n; i++) {
+			struct echo_client *client = events[i].data.ptr;
+			uint64_t lines = client != NULL ? hear(client) : 0;
+
+			done += lines;
+			open -= lines;
+			if (more && lines > 0 && load->bursts == 0) {
+				send_lines(client, lines);
+				open += lines;
+			}
+		}
+		if (load->bursts > 0)
+			open += more ? send_due(load) : stop_timer(load);
+	}
+	return done;
+}
+
+static uint64_t cpu_ns(const struct echo_load *load)
+{
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < load->subject_count; i++)
+		total += subject_cpu_ns(&load->subjects[i]);
+	return total;
+}
+
+double echo_load_measure(struct echo_load *load, unsigned round_ms)
+{
+	uint64_t before = cpu_ns(load), lines;
+
+	lines = run_load(load, round_ms);
+	poll(NULL, 0, 5); /* asleep: its CPU time is booked */
+	return (double)(cpu_ns(load) - before) / (double)lines;
+}
