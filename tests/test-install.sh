@@ -33,6 +33,7 @@ value()
 		>"$tmp/value.mk"
 	$MAKE -s --no-print-directory -f "$tmp/value.mk" value-of
 }
+bindir=$(value bindir)
 sbindir=$(value sbindir)
 pkglibdir=$(value pkglibdir)
 sysconfdir=$(value sysconfdir)
@@ -52,6 +53,8 @@ check "no .la files" \
 check "the config" test -f "$root$sysconfdir/lined/lined.conf"
 check "lined(8)" test -f "$root$mandir/man8/lined.8"
 check "lined.conf(5)" test -f "$root$mandir/man5/lined.conf.5"
+check "linetest" test -x "$root$bindir/linetest"
+check "linetest(1)" test -f "$root$mandir/man1/linetest.1"
 if [ "$unitdir" != no ]; then
 	unit=$root$unitdir/lined.service
 	check "the unit" test -f "$unit"
@@ -125,6 +128,10 @@ const struct lined_protocol lined_protocol = {
 C
 check "a module is built from what was installed" build_module shout
 check "and lined takes it" takes_module shout
+
+printf 'protocol shout\nalice> hello\nalice< hello\nalice< !\n' >"$tmp/shout.lt"
+check "and linetest plays it" env -u LINED -u LINED_MODULES \
+	"$root$bindir/linetest" --fragment -m "$root$pkglibdir" "$tmp/shout.lt"
 
 # A module that uses all there is: it loads only where each function is found.
 # shellcheck disable=SC2046 # words

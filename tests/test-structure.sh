@@ -163,11 +163,11 @@ for header in lib/lined/*.h daemon/lined/*.h; do
 done
 
 # Private headers compile alone too.
-for header in lib/*.h daemon/*.h; do
+for header in lib/*.h daemon/*.h tools/*.h; do
 	echo "#include \"$top/$header\"" >"$tmp/alone.h.c"
 	$CC -x c -std=gnu11 -D_GNU_SOURCE -Wall -Werror -fsyntax-only \
-		-I"$top/lib" -I"$top/daemon" ${CONFUSE_CFLAGS-} \
-		"$tmp/alone.h.c" 2>&1 | grep error
+		-I"$top/lib" -I"$top/daemon" -I"$top/tools" \
+		${CONFUSE_CFLAGS-} "$tmp/alone.h.c" 2>&1 | grep error
 done >"$tmp/out" || :
 case_is "every header of the tree compiles alone"
 

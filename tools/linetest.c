@@ -66,6 +66,8 @@ static char *find_lined(const struct linetest_options *options,
 	dir = own_directory(self);
 	if (dir != NULL)
 		found = try_file(dir, "lined", X_OK);
+	if (dir != NULL && found == NULL)
+		found = try_file(dir, "../sbin/lined", X_OK);
 	free(dir);
 	if (found == NULL)
 		found = try_file(SBINDIR, "lined", X_OK);
