@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Addresses of upstreams as text, and the times between tries. Connecting is
- * seen in tests/behaviour.
+ * seen in tests/behaviour, but for what is left to chance there.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -11,9 +11,12 @@
 
 #include <check.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "support.h"
 
@@ -260,6 +263,70 @@ START_TEST(a_failure_has_words)
 }
 END_TEST
 
+/* ---- standing ----------------------------------------------------------- */
+
+/* A socket of the dispatcher's around a connected descriptor. */
+static struct lined_socket *wrap(struct lined_dispatcher *d, int fd)
+{
+	struct lined_socket *sock = lined_socket_new(NULL, NULL);
+
+	ck_assert_ptr_nonnull(sock);
+	ck_assert_int_eq(lined_socket_wrap(sock, fd, LINED_SOCKET_CONNECTED),
+			 0);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, sock));
+	return sock;
+}
+
+static int bind_any(struct sockaddr_in *address)
+{
+	socklen_t len = sizeof(*address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	memset(address, 0, sizeof(*address));
+	address->sin_family = AF_INET;
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)address, len), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)address, &len), 0);
+	return fd;
+}
+
+/* As happens, by chance, to who tries a port long enough that nobody serves. */
+START_TEST(a_connection_to_itself_is_none)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct sockaddr_in address;
+	struct lined_socket *sock;
+	int fd = bind_any(&address);
+
+	ck_assert_int_eq(
+		connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	sock = wrap(d, fd);
+	ck_assert(!relay_address_reached(sock));
+	ck_assert(lined_socket_is_closed(sock));
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_connection_to_somebody_is_watched)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct sockaddr_in address, own;
+	int listener = bind_any(&address), fd = bind_any(&own), on = 0;
+	socklen_t len = sizeof(on);
+
+	ck_assert_int_eq(listen(listener, 1), 0);
+	ck_assert_int_eq(
+		connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert(relay_address_reached(wrap(d, fd)));
+	ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len),
+			 0);
+	ck_assert_int_ne(on, 0);
+	lined_dispatcher_free(d);
+	close(listener);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("relay-address");
@@ -273,6 +340,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, retries_double_up_to_retry_max);
 	tcase_add_test(tcase, retries_stay_within_odd_bounds);
 	tcase_add_test(tcase, a_failure_has_words);
+	tcase_add_test(tcase, a_connection_to_itself_is_none);
+	tcase_add_test(tcase, a_connection_to_somebody_is_watched);
 	return suite;
 }
 
