@@ -99,7 +99,7 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		server->worker_count++;
 	}
 	server->bus = bus_new(server->workers, workers);
-	if (server->bus == NULL)
+	if (server->bus == NULL || growth_start(&server->growth, server) < 0)
 		return -1;
 	if (workers == 1)
 		return 0;
@@ -112,6 +112,7 @@ void server_fini(struct server *server)
 	size_t i;
 
 	lined_timer_stop(&server->trim);
+	growth_stop(&server->growth);
 	if (server->worker_count > 1)
 		heartbeat_stop(&server->heartbeat);
 	for (i = 0; i < server->worker_count; i++)

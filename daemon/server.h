@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "conf.h"
+#include "growth.h"
 #include "heartbeat.h"
 #include "list.h"
 #include "worker.h"
@@ -33,6 +34,7 @@ struct server {
 	size_t worker_count;
 	struct bus *bus;
 	struct heartbeat heartbeat;
+	struct growth growth;
 	struct list services; /* open */
 	struct list draining; /* on their way out */
 	struct generation *generation;

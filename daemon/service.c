@@ -628,6 +628,11 @@ void service_log_counters(const struct service *service)
 		   (unsigned long long)SUM(service, bytes_out), to.text);
 }
 
+uint64_t service_lines(const struct service *service)
+{
+	return SUM(service, lines_in) + SUM(service, datagrams_in);
+}
+
 void service_free(struct service *service)
 {
 	struct listener *listener, *next;

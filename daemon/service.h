@@ -34,8 +34,9 @@ struct service {
 	struct lined_service **instances; /* one a worker */
 	struct service_end *ends;         /* likewise */
 	size_t instance_count, running;
-	unsigned turn; /* where the search for a worker begins */
-	bool begun;    /* it was a part of the server, not of a plan only */
+	unsigned turn;             /* where the search for a worker begins */
+	uint64_t lines_told, busy; /* growth.c */
+	bool begun; /* it was a part of the server, not of a plan only */
 	bool draining;
 };
 
@@ -71,6 +72,9 @@ void service_drain(struct service *service, uint32_t timeout_ms);
 /* Logs, in one NOTICE, what it has done since it began: traffic, and each kind
  * of refusal, drop and close that has happened. */
 void service_log_counters(const struct service *service);
+
+/* Lines and datagrams that it has got so far. */
+uint64_t service_lines(const struct service *service);
 
 /* After it has ended. */
 void service_free(struct service *service);

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """A module that crashes takes the daemon with it, and is named in the log,
-whatever of it ran; the signal does what it would have done."""
+whatever of it ran; the signal does what it would have done. One that leaks is
+named when there is much more memory than before."""
 import signal
 import time
 
@@ -240,6 +241,69 @@ class Crash(DaemonTest):
                     daemon.wait()
                 daemon.wait_log(r"^<3>worker \d: (SIGABRT|busy) in protocol "
                                 "faulty, service trouble$")
+
+
+# Keeps what it asks for to its very end.
+LEAKY = r"""
+#include <stdlib.h>
+#include <string.h>
+#include <lined/protocol.h>
+
+enum { PIECE = 1 << 20 };
+
+static void **chain;
+
+static void line(struct lined_socket *client, const struct lined_line *line)
+{
+	void **piece = malloc(PIECE);
+
+	memset(piece, 1, PIECE);
+	*piece = chain;
+	chain = piece;
+	lined_socket_send_line(client, line);
+}
+
+__attribute__((destructor)) static void unload(void)
+{
+	void **next;
+
+	for (; chain != NULL; chain = next) {
+		next = *chain;
+		free(chain);
+	}
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "leaky",
+	.summary = "forgets to free",
+	.handle_line = line,
+};
+"""
+
+
+class Growth(DaemonTest):
+    def test_memory_that_grows_is_told_with_who_was_busy(self):
+        self.build_module("leaky", LEAKY)
+        ports = [free_port() for _ in range(3)]
+        daemon = self.start("".join(
+            service(name, "tcp://127.0.0.1:%d" % port, protocol=protocol)
+            for name, port, protocol in zip(
+                ("fine", "trouble", "idle"), ports,
+                ("echo", "leaky", "echo"))))
+        # What a sanitizer's daemon begins with is more than twice of it.
+        lines = 80 + daemon.rss_kib() // 1024
+        with Client(("127.0.0.1", ports[0])) as good, \
+                Client(("127.0.0.1", ports[1])) as bad:
+            self.assertTrue(good.echoes())
+            for _ in range(lines):
+                self.assertTrue(bad.echoes())
+            daemon.wait_log(
+                r"^<5>memory: \d+ MiB, \d+ MiB more than \d+ s ago; since "
+                r"then: protocol leaky, service trouble: %d lines, 1 clients "
+                r"now; protocol echo, service fine: 1 lines, 1 clients now$"
+                % lines, timeout=60)
 
 
 class Watchdog(DaemonTest):
