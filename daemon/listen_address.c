@@ -155,7 +155,11 @@ static int parse_inet(const char *text, struct listen_address *listen,
 	if (split(text, host, &port_text, &bracketed, error, size) < 0)
 		return -1;
 	if (address_parse_port(port_text, &port) < 0)
-		return refuse(error, size, "the port is not 1 to 65535");
+		return refuse(error, size,
+			      port_text[0] == '0' && port_text[1] != '\0'
+				      ? "the port has a leading zero: numbers "
+					"are decimal"
+				      : "the port is not 1 to 65535");
 	if (!bracketed && strcmp(host, "*") == 0)
 		return add_both(listen, "0.0.0.0", "::", port);
 	if (!bracketed && strcmp(host, "localhost") == 0)

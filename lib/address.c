@@ -147,7 +147,7 @@ int address_parse_port(const char *text, uint16_t *port)
 	unsigned long value = 0;
 	const char *p;
 
-	if (*text == '\0') {
+	if (*text == '\0' || (text[0] == '0' && text[1] != '\0')) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -33,7 +33,8 @@ char *address_format_host(const struct sockaddr *address, char *text,
 int address_parse(const char *host, uint16_t port,
 		  struct sockaddr_storage *address, socklen_t *len);
 
-/* Reads a port, decimal, 1 to 65535. -1 with errno: EINVAL, ERANGE. */
+/* Reads a port, decimal, 1 to 65535, without a leading zero. -1 with errno:
+ * EINVAL, ERANGE. */
 int address_parse_port(const char *text, uint16_t *port);
 
 /* 0 where the family has no ports. */
