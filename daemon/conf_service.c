@@ -302,6 +302,31 @@ static const char *inner_context(struct conf_build *build, const char *context,
 	return inner != NULL ? inner : context;
 }
 
+/* The longest line, with a CRLF, has to fit into an empty queue. */
+static void check_queue(struct conf_build *build, const char *context,
+			struct conf_node *limits, struct conf_node *framing,
+			const struct conf_service *service)
+{
+	const struct conf_key *key = NULL;
+	uint32_t length = service->framing.line_length;
+	const char *section = "framing";
+
+	if (service->limits.send_queue == 0 ||
+	    service->limits.send_queue >= length + 2)
+		return;
+	if (framing != NULL)
+		key = conf_options_key(framing, "line-length");
+	if (key == NULL)
+		section = "limits";
+	if (key == NULL && limits != NULL)
+		key = conf_options_key(limits, "send-queue");
+	conf_warning(&build->report, key ? &key->place : &service->place,
+		     "%s: %s: send-queue (%u) is too small for a line of "
+		     "line-length (%u): it can never be sent",
+		     context, section, (unsigned)service->limits.send_queue,
+		     (unsigned)length);
+}
+
 /* The sections within a service, whose module is known by now. */
 static void read_sections(struct conf_build *build, struct conf_options *within,
 			  struct conf_node *node, struct conf_service *service)
@@ -317,6 +342,7 @@ static void read_sections(struct conf_build *build, struct conf_options *within,
 			 service);
 	conf_framing_read(build, framing,
 			  inner_context(build, context, "framing"), service);
+	check_queue(build, context, limits, framing, service);
 	conf_access_read(build, access, inner_context(build, context, "access"),
 			 service);
 	if (service->module != NULL)

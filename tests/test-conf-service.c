@@ -227,6 +227,24 @@ START_TEST(bad_values_tell_form_or_range)
 }
 END_TEST
 
+START_TEST(lines_that_can_never_be_sent_are_warned_of)
+{
+	fixture_good_service("limits { send-queue = 8194 }");
+	ck_assert_str_eq(fixture_warnings(), "");
+	fixture_good_service("limits { send-queue = 8193 }");
+	ck_assert_str_eq(fixture_warnings(),
+			 "3: service \"s\": limits: send-queue (8193) is "
+			 "too small for a line of line-length (8192): it can "
+			 "never be sent\n");
+	fixture_good_service("limits { send-queue = 1M }\n"
+			     "framing {\nline-length = 1M }");
+	ck_assert_str_eq(fixture_warnings(),
+			 "5: service \"s\": framing: send-queue (1048576) is "
+			 "too small for a line of line-length (1048576): it "
+			 "can never be sent\n");
+}
+END_TEST
+
 START_TEST(leading_zeros_are_refused)
 {
 	fixture_bad_service(
@@ -493,6 +511,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, tls_addresses_need_tls_names_that_exist);
 	tcase_add_test(tcase, bad_values_tell_form_or_range);
 	tcase_add_test(tcase, leading_zeros_are_refused);
+	tcase_add_test(tcase, lines_that_can_never_be_sent_are_warned_of);
 	add_sections(suite);
 	tcase = fixture_case(suite, "changes");
 	tcase_add_test(tcase, the_same_written_otherwise_is_no_change);
