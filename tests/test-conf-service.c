@@ -232,16 +232,18 @@ START_TEST(lines_that_can_never_be_sent_are_warned_of)
 	fixture_good_service("limits { send-queue = 8194 }");
 	ck_assert_str_eq(fixture_warnings(), "");
 	fixture_good_service("limits { send-queue = 8193 }");
-	ck_assert_str_eq(fixture_warnings(),
-			 "3: service \"s\": limits: send-queue (8193) is "
-			 "too small for a line of line-length (8192): it can "
-			 "never be sent\n");
+	ck_assert_str_eq(
+		fixture_warnings(),
+		"lined.conf:2: service \"s\": limits: send-queue (8193) is "
+		"too small for a line of line-length (8192): it can "
+		"never be sent\n");
 	fixture_good_service("limits { send-queue = 1M }\n"
 			     "framing {\nline-length = 1M }");
-	ck_assert_str_eq(fixture_warnings(),
-			 "5: service \"s\": framing: send-queue (1048576) is "
-			 "too small for a line of line-length (1048576): it "
-			 "can never be sent\n");
+	ck_assert_str_eq(
+		fixture_warnings(),
+		"lined.conf:4: service \"s\": framing: send-queue (1048576) is "
+		"too small for a line of line-length (1048576): it "
+		"can never be sent\n");
 }
 END_TEST
 
