@@ -597,7 +597,7 @@ static void report_protocol(struct report *to, const struct service *service)
 void service_log_counters(const struct service *service)
 {
 	struct report to = {.len = 0};
-	char closed[32];
+	char name[64];
 	int i;
 
 	report(&to, "datagrams in", SUM(service, datagrams_in));
@@ -608,24 +608,26 @@ void service_log_counters(const struct service *service)
 	report(&to, "sends dropped", SUM(service, sends_dropped));
 	report(&to, "rate slowed", SUM(service, rate_slowed));
 	for (i = ADMISSION_OK + 1; i < ADMISSION_VERDICTS; i++) {
-		snprintf(closed, sizeof(closed), "refused by %s",
+		snprintf(name, sizeof(name), "refused by %s",
 			 admission_verdict_text(i));
-		report(&to, closed, admission_refused(service->admission, i));
+		report(&to, name, admission_refused(service->admission, i));
 	}
 	for (i = 0; i < LINED_CLOSE_REASONS; i++) {
-		snprintf(closed, sizeof(closed), "closed %s",
+		snprintf(name, sizeof(name), "closed %s",
 			 lined_close_reason_text(i));
-		report(&to, closed,
+		report(&to, name,
 		       sum(service, offsetof(struct lined_counters, closed) +
 					    (size_t)i * sizeof(uint64_t)));
 	}
 	report_protocol(&to, service);
-	log_notice("service %s: %u clients, lines in %llu, bytes in %llu, "
-		   "bytes out %llu%s",
-		   service->name, admission_clients(service->admission),
-		   (unsigned long long)SUM(service, lines_in),
-		   (unsigned long long)SUM(service, bytes_in),
-		   (unsigned long long)SUM(service, bytes_out), to.text);
+	/* Asked for, and by each service: not to be left out as a repeat. */
+	log_each(LINED_LOG_NOTICE,
+		 "service %s: %u clients, lines in %llu, bytes in %llu, "
+		 "bytes out %llu%s",
+		 service->name, admission_clients(service->admission),
+		 (unsigned long long)SUM(service, lines_in),
+		 (unsigned long long)SUM(service, bytes_in),
+		 (unsigned long long)SUM(service, bytes_out), to.text);
 }
 
 uint64_t service_lines(const struct service *service)

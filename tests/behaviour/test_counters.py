@@ -1,0 +1,177 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""SIGUSR1: what each service has done, counted: every line and byte, every
+refusal, drop and close by its reason, and nothing that has not happened."""
+import re
+import signal
+import socket
+
+from lined_test import Client, DaemonTest, Datagram
+from lined_test import free_port, main, service
+
+
+class Counters(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.tcp = "tcp://127.0.0.1:%d" % self.port
+
+    @staticmethod
+    def read(line):
+        """The numbers of a line of the log, by their names."""
+        text = re.match(r"<5>service \S+: (\d+ clients, .*)$", line).group(1)
+        counters = {}
+        for item in text.split(", "):
+            first, name, last = re.match(r"(?:(\d+) )?(.*?)(?: (\d+))?$",
+                                         item).groups()
+            # Those of a protocol are named as metrics are.
+            counters[name.replace("_", " ")] = int(first or last)
+        return counters
+
+    def ask(self, daemon, name="echo"):
+        place = daemon.mark()
+        daemon.signal(signal.SIGUSR1)
+        return self.read(daemon.wait_log(
+            r"^<5>service %s: \d+ clients" % name, place))
+
+    def expect(self, daemon, **wanted):
+        """It comes to be that exactly these are counted."""
+        wanted = {k.replace("_", " "): v for k, v in wanted.items()}
+        got = {}
+
+        def counted():
+            got.clear()
+            got.update(self.ask(daemon))
+            return got == wanted
+        try:
+            self.eventually(counted, "these counters", timeout=5)
+        except AssertionError:
+            self.assertEqual(got, wanted)
+
+    def test_nothing_happened(self):
+        daemon = self.start(service("echo", self.tcp))
+        self.expect(daemon, clients=0, lines_in=0, bytes_in=0, bytes_out=0)
+
+    def test_lines_and_bytes_of_all_clients(self):
+        daemon = self.start(service("echo", self.tcp))
+        with Client(self.address) as a, Client(self.address) as b:
+            for i in range(10):
+                self.assertTrue(a.echoes(b"x" * i + b"\r\n"))
+                self.assertTrue(b.echoes(b"\n"))
+            self.expect(daemon, clients=2, lines_in=20, bytes_in=75,
+                        bytes_out=75)
+            b.half_close()
+            b.rest()
+            self.expect(daemon, clients=1, lines_in=20, bytes_in=75,
+                        bytes_out=75, closed_peer=1)
+
+    def test_what_lines_did_wrong(self):
+        daemon = self.start(service(
+            "echo", self.tcp,
+            extra='framing { terminator = "crlf" line-length = 8 '
+                  "too-long = skip }"))
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes(b"a\nb\nc\r\n"))
+            c.send(b"123456789\r\n" * 3 + b"good\r\n")
+            self.assertEqual(c.exactly(6), b"good\r\n")
+            c.send(b"rest")
+            c.half_close()
+            self.assertEqual(c.rest(), b"")
+        self.expect(daemon, clients=0, lines_in=5, bytes_in=50, bytes_out=13,
+                    too_long=3, bare_LF=2, unterminated=1, closed_peer=1)
+
+    def test_why_clients_were_closed(self):
+        daemon = self.start(service(
+            "echo", self.tcp,
+            extra="framing { line-length = 8 }\n"
+                  "limits { idle-timeout = 1s send-queue = 1k }"))
+        with Client(self.address) as idle, Client(self.address) as endless, \
+                Client(self.address) as gone:
+            endless.send(b"123456789\n")
+            endless.ended()
+            gone.send(b"12345678\n")
+            gone.line()
+            gone.reset()
+            self.assertEqual(idle.ended(), b"")
+        self.expect(daemon, clients=0, lines_in=2, bytes_in=19, bytes_out=9,
+                    too_long=1, closed_error=1, closed_timeout=1,
+                    **{"closed_too-long": 1})
+
+    def test_who_was_refused_and_why(self):
+        daemon = self.start(service(
+            "echo", self.tcp,
+            extra='access { deny = { "127.0.0.9" } }\n'
+                  "limits { clients = 3 clients-per-address = 2 "
+                  "connect-rate-per-address = 3 }"))
+
+        def refused(source):
+            with Client(self.address, source=source) as c:
+                self.assertEqual(c.ended(), b"")
+
+        def let_in(source):
+            c = Client(self.address, source=source)
+            self.addCleanup(c.close)
+            self.assertTrue(c.echoes(b"\n"))
+        refused("127.0.0.9")
+        let_in("127.0.0.1")
+        let_in("127.0.0.1")
+        refused("127.0.0.1")  # two of one address
+        refused("127.0.0.1")  # and four within a second
+        let_in("127.0.0.2")
+        refused("127.0.0.3")
+        refused("127.0.0.3")
+        self.expect(daemon, clients=3, lines_in=3, bytes_in=3, bytes_out=3,
+                    refused_by_clients=2,
+                    refused_by_access=1,
+                    **{"refused_by_clients-per-address": 1,
+                       "refused_by_connect-rate-per-address": 1})
+
+    def test_who_was_slowed(self):
+        daemon = self.start(service(
+            "echo", self.tcp, extra="limits { line-rate = 50 "
+                                    "line-burst = 1 }"))
+        with Client(self.address) as c:
+            c.send(b"\n" * 3)
+            self.assertEqual(c.exactly(3), b"\n" * 3)
+            self.expect(daemon, clients=1, lines_in=3, bytes_in=3,
+                        bytes_out=3, rate_slowed=2)
+
+    def test_datagrams(self):
+        daemon = self.start(service(
+            "echo", "udp://127.0.0.1:%d" % self.port,
+            extra='access { deny = { "127.0.0.9" } }\n'
+                  "limits { line-rate = 1 line-burst = 2 }"))
+        with Datagram(self.address) as c, \
+                Datagram(self.address, source=("127.0.0.9", 0)) as denied:
+            for _ in range(2):
+                c.send(b"a\nb\n")
+                self.assertEqual(c.receive(), b"a\nb\n")
+            c.send(b"too many\n")
+            denied.send(b"denied\n")
+            self.assertTrue(denied.is_silent(0.2))
+        # From its own port, as another echo would.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            own.bind(("127.0.0.2", self.port))
+            own.sendto(b"round and round\n", self.address)
+        self.expect(daemon, clients=0, lines_in=4, bytes_in=40, bytes_out=8,
+                    datagrams_in=5, datagrams_dropped=3, datagrams_denied=1,
+                    reflections_refused=1)
+
+    def test_each_service_for_itself_and_once_more_at_its_end(self):
+        other = free_port()
+        daemon = self.start(service("echo", self.tcp) + service(
+            "other", "tcp://127.0.0.1:%d" % other))
+        with Client(("127.0.0.1", other)) as c:
+            self.assertTrue(c.echoes())
+            self.assertEqual(self.ask(daemon, "other")["lines in"], 1)
+            self.assertEqual(self.ask(daemon)["lines in"], 0)
+        place = daemon.mark()
+        daemon.stop()
+        last = self.read(daemon.wait_log(r"^<5>service other: \d+ clients",
+                                         place))
+        self.assertEqual((last["clients"], last["lines in"]), (0, 1))
+
+
+if __name__ == "__main__":
+    main(120)
