@@ -20,7 +20,7 @@
 #include "registry.h"
 #include "worker.h"
 
-#define INSTANCE_COUNTERS_MAX 16
+#define INSTANCE_COUNTERS_MAX 32
 
 struct instance_counter {
 	const char *name;

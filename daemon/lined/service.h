@@ -82,7 +82,7 @@ LINED_API void lined_service_log(const struct lined_service *service,
 
 /*
  * Adds n to the service's counter of this name (a literal, [a-z_]+): it is
- * shown with the daemon's own. At most 16 names a service.
+ * shown with the daemon's own. At most 32 names a service.
  */
 LINED_API void lined_service_count(struct lined_service *service,
 				   const char *name, uint64_t n);
