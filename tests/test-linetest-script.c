@@ -101,8 +101,7 @@ static void bad(const char *text, const char *wanted)
 	bad_file(wanted);
 }
 
-/* ---- steps
- * ------------------------------------------------------------------- */
+/* ---- steps -------------------------------------------------------------- */
 
 static const char *const kinds[] = {
 	[STEP_CONNECT] = "connect", [STEP_SEND] = ">",
@@ -171,8 +170,7 @@ static void sends(const struct script *script, size_t step, const char *wanted)
 	bytes_fini(&out);
 }
 
-/* ---- good ones
- * ---------------------------------------------------------------- */
+/* ---- good ones ---------------------------------------------------------- */
 
 START_TEST(the_smallest_transcript_is_three_lines)
 {
@@ -250,14 +248,16 @@ START_TEST(every_action_of_a_client)
 		 "a: connect\n"
 		 "up: accept\n"
 		 "up> hello\n"
-		 "up: close\n"
+		 "up: eof\n"
 		 "up: accept\n"
-		 "up: deaf\n",
+		 "up: deaf\n"
+		 "a: gone\n"
+		 "a: connect\n",
 		 "up listen tcp:up, start, a connect tcp:echo, "
 		 "b connect udp6:echo, c connect unix:echo, "
 		 "d connect tcp://127.0.0.1:7:, a half, a eof, b gone, "
 		 "a close, c reset, a connect unix:echo, up accept, up >, "
-		 "up close, up accept, up deaf");
+		 "up eof, up accept, up deaf, a gone, a connect unix:echo");
 }
 END_TEST
 
@@ -425,8 +425,7 @@ START_TEST(files_include_files)
 }
 END_TEST
 
-/* ---- bad ones
- * ------------------------------------------------------------------- */
+/* ---- bad ones ----------------------------------------------------------- */
 
 #define ECHO "protocol echo\n"
 
@@ -477,6 +476,9 @@ static const struct {
 	{ECHO "a< ...\n! 1s\n",
 	 "2: \"...\" passes over lines up to a line or the end, not to what "
 	 "stands at line 3\n"},
+	{ECHO "a< ...\na: half-close\na<< x\n",
+	 "2: \"...\" passes over lines up to a line or the end, not to what "
+	 "stands at line 4\n"},
 	{ECHO "log> x\n", "2: \"log\" is the daemon's log: it can be read, "
 			  "log< or log<~\n"},
 	{ECHO "a> x\nstart\n", "3: the daemon was started above\n"},

@@ -158,8 +158,7 @@ START_TEST(what_is_shown_reads_back)
 }
 END_TEST
 
-/* ---- matching
- * ---------------------------------------------------------------- */
+/* ---- matching ----------------------------------------------------------- */
 
 static bool matches_bytes(const char *text, bool is_pattern, const char *line,
 			  size_t len)

@@ -26,8 +26,7 @@
 
 enum exit_code { EXIT_PASSED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
-/* ---- the daemon and its modules
- * ----------------------------------------------- */
+/* ---- the daemon and its modules ----------------------------------------- */
 
 static char *own_directory(const char *self)
 {
@@ -94,8 +93,7 @@ static char *find_modules(const struct linetest_options *options,
 	return found;
 }
 
-/* ---- runs
- * ---------------------------------------------------------------------- */
+/* ---- runs --------------------------------------------------------------- */
 
 struct session {
 	const struct linetest_options *options;
@@ -205,7 +203,7 @@ static enum exit_code run_all(const struct linetest_options *options,
 	return session.report.failed_runs > 0 ? EXIT_FAILED : EXIT_PASSED;
 }
 
-/* ---- recording ----------------------------------------------------------- */
+/* ---- recording ---------------------------------------------------------- */
 
 static bool is_head(const struct script *script)
 {
@@ -255,7 +253,7 @@ static enum exit_code record(const struct linetest_options *options,
 	return result < 0 ? EXIT_FAILED : EXIT_PASSED;
 }
 
-/* ---- all of it ----------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------- */
 
 /* Ended from outside it still takes its daemon and its directory along. */
 static void interrupt(int number)

@@ -92,8 +92,7 @@ bool act_send(struct player *player, struct actor *actor,
 	return true;
 }
 
-/* ---- connecting and closing
- * --------------------------------------------------- */
+/* ---- connecting and closing --------------------------------------------- */
 
 /*
  * The system accepts connections for a daemon that has not looked yet. Who is

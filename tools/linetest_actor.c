@@ -338,8 +338,7 @@ void actor_reset(struct actor *actor)
 	actor_close(actor);
 }
 
-/* ---- what it was sent
- * -------------------------------------------------------- */
+/* ---- what it was sent --------------------------------------------------- */
 
 size_t actor_unread(const struct actor *actor)
 {

@@ -88,8 +88,7 @@ void diagnosis_difference(struct bytes *out, const char *expected,
 	bytes_fini(&b);
 }
 
-/* ---- what a client saw
- * ------------------------------------------------------- */
+/* ---- what a client saw -------------------------------------------------- */
 
 /* All rows of a client, of which the last are shown. */
 struct rows {
@@ -185,8 +184,7 @@ void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most)
 	free(rows.items);
 }
 
-/* ---- the daemon
- * -------------------------------------------------------------- */
+/* ---- the daemon --------------------------------------------------------- */
 
 /* The log has its escapes already; what is none is some library's word. */
 static void add_printable(struct bytes *out, const char *text)

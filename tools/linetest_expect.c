@@ -244,8 +244,7 @@ bool expect_raw(struct player *player, struct actor *actor,
 	return result;
 }
 
-/* ---- silence and ends
- * --------------------------------------------------------- */
+/* ---- silence and ends --------------------------------------------------- */
 
 static bool something_came(struct player *player, const struct actor *actor,
 			   const struct step *step)
@@ -353,8 +352,7 @@ bool expect_end(struct player *player, struct actor *actor,
 	return false;
 }
 
-/* ---- the log
- * ------------------------------------------------------------------ */
+/* ---- the log ------------------------------------------------------------ */
 
 static bool find_in_log(struct player *player, const struct step *step)
 {

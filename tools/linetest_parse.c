@@ -402,7 +402,9 @@ static void check_skips(struct parser *parser)
 			     step->actor == STEP_NO_ACTOR))
 				break;
 			if (step->actor == skip->actor &&
-			    step->kind >= STEP_LINE && step->kind <= STEP_RESET)
+			    step->kind >= STEP_LINE &&
+			    step->kind <= STEP_RESET &&
+			    step->kind != STEP_HALF_CLOSE)
 				break;
 		}
 		if (j == script->step_count ||

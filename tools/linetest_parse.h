@@ -32,6 +32,7 @@ struct parse_actor {
 	unsigned closed_line;
 	bool end_given;
 	enum line_end end;
+	bool ended;   /* its connection, by the other side */
 	bool listens; /* it plays a server */
 };
 

@@ -167,6 +167,20 @@ void parse_silence(struct parser *parser, size_t actor, char *text)
 
 /* ---- what is done ------------------------------------------------------- */
 
+static bool is_busy(const struct parse_actor *known)
+{
+	return known->state == PARSE_CONNECTED && !known->ended;
+}
+
+/* A connection, where there was none or one that had ended. */
+static void begin(struct parser *parser, size_t actor)
+{
+	struct parse_actor *known = parse_actor(parser, actor);
+
+	known->state = PARSE_CONNECTED;
+	known->ended = false;
+}
+
 static void act_connect(struct parser *parser, size_t actor, char *at)
 {
 	const char *name = parser->script->actors[actor];
@@ -174,12 +188,12 @@ static void act_connect(struct parser *parser, size_t actor, char *at)
 
 	if (parse_actor(parser, actor)->listens)
 		parse_error(parser, "%s listens, it does not connect", name);
-	else if (parse_actor(parser, actor)->state == PARSE_CONNECTED)
+	else if (is_busy(parse_actor(parser, actor)))
 		parse_error(parser, "%s is connected already", name);
 	parse_start(parser);
 	step = parse_step(parser, STEP_CONNECT, actor);
 	parse_destination(parser, step, at);
-	parse_actor(parser, actor)->state = PARSE_CONNECTED;
+	begin(parser, actor);
 }
 
 /* Steps without words that need a connection; some are its end. */
@@ -220,12 +234,14 @@ static void act_eof(struct parser *parser, size_t actor, char *at)
 {
 	(void)at;
 	act(parser, actor, STEP_EOF, false);
+	parse_actor(parser, actor)->ended = true;
 }
 
 static void act_gone(struct parser *parser, size_t actor, char *at)
 {
 	(void)at;
 	act(parser, actor, STEP_GONE, false);
+	parse_actor(parser, actor)->ended = true;
 }
 
 static void act_terminator(struct parser *parser, size_t actor, char *at)
@@ -279,12 +295,12 @@ static void act_accept(struct parser *parser, size_t actor, char *at)
 	(void)at;
 	if (!must_listen(parser, actor))
 		return;
-	if (parse_actor(parser, actor)->state == PARSE_CONNECTED)
+	if (is_busy(parse_actor(parser, actor)))
 		parse_error(parser, "%s has a connection; \"close\" ends it",
 			    parser->script->actors[actor]);
 	parse_start(parser);
 	parse_step(parser, STEP_ACCEPT, actor);
-	parse_actor(parser, actor)->state = PARSE_CONNECTED;
+	begin(parser, actor);
 }
 
 static void act_deaf(struct parser *parser, size_t actor, char *at)

@@ -97,8 +97,7 @@ char *player_excuse(struct player *player, const struct actor *actor)
 			     player->patience_ms / 1000.0);
 }
 
-/* ---- steps
- * ---------------------------------------------------------------------- */
+/* ---- steps -------------------------------------------------------------- */
 
 static bool wait_step(struct player *player, const struct step *step)
 {
@@ -216,14 +215,15 @@ static bool play_steps(struct player *player)
 	return good;
 }
 
-/* ---- the end
- * ---------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
-/* Somebody of whom the daemon knows that nothing is missing. */
-static bool is_idle(const struct actor *actor)
+/* Somebody whose connection the daemon ends at once, since it knows that
+ * nothing is missing. */
+static bool is_let_go(const struct actor *actor)
 {
-	return actor->said.len == 0 ||
-	       actor->said.data[actor->said.len - 1] == '\n';
+	return !actor->is_datagram &&
+	       (actor->said.len == 0 ||
+		actor->said.data[actor->said.len - 1] == '\n');
 }
 
 static bool all_are_over(const struct player *player)
@@ -232,7 +232,7 @@ static bool all_are_over(const struct player *player)
 
 	for (i = 0; i < player->script->actor_count; i++)
 		if (!actor_is_over(&player->actors[i]) &&
-		    is_idle(&player->actors[i]))
+		    is_let_go(&player->actors[i]))
 			return false;
 	return true;
 }

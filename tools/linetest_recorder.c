@@ -62,7 +62,7 @@ static int wrong(const char *what)
 	return -1;
 }
 
-/* ---- passing on ---------------------------------------------------------- */
+/* ---- passing on --------------------------------------------------------- */
 
 static bool is_client(const struct side *side)
 {
@@ -170,7 +170,7 @@ static const struct lined_socket_handlers handlers = {
 	.handle_close = handle_close,
 };
 
-/* ---- who comes ----------------------------------------------------------- */
+/* ---- who comes ---------------------------------------------------------- */
 
 /* Nothing is dropped and nobody is hurried: what waits is bounded here. */
 static struct lined_socket_group patient;
@@ -257,7 +257,7 @@ static int start_listening(struct recorder *recorder)
 	return result;
 }
 
-/* ---- the daemon ---------------------------------------------------------- */
+/* ---- the daemon --------------------------------------------------------- */
 
 /* A daemon of its own, by the head's config, on its first address that is no
  * datagram's. */
@@ -299,6 +299,21 @@ fail:
 	return -1;
 }
 
+static int read_address(struct net_address *address, const char *url)
+{
+	char *error = NULL;
+
+	if (net_address_read(address, url, &error) == 0) {
+		if (!address->datagram)
+			return 0;
+		error = memory_format("\"%s\": only streams can be recorded",
+				      url);
+	}
+	fprintf(stderr, "linetest: %s\n", error);
+	free(error);
+	return -1;
+}
+
 /* The address of a daemon that is there, and how clients of the transcript
  * come to theirs. */
 static int find_daemon(struct recorder *recorder)
@@ -308,16 +323,12 @@ static int find_daemon(struct recorder *recorder)
 	const char *asked = recorder->settings->connect;
 	const struct sockaddr *any =
 		(const struct sockaddr *)&recorder->daemon.storage;
-	char *error;
 
 	recorder->how = ways[0];
 	if (asked == NULL)
 		return start_daemon(recorder);
-	if (net_address_read(&recorder->daemon, asked, &error) < 0) {
-		fprintf(stderr, "linetest: %s\n", error);
-		free(error);
+	if (read_address(&recorder->daemon, asked) < 0)
 		return -1;
-	}
 	if (any->sa_family == AF_INET)
 		recorder->how = ways[1];
 	else if (any->sa_family == AF_INET6)
@@ -328,22 +339,15 @@ static int find_daemon(struct recorder *recorder)
 static int find_here(struct recorder *recorder)
 {
 	const char *asked = recorder->settings->listen;
-	char *error;
 
-	if (asked == NULL) {
-		if (net_address_free(&recorder->here, AF_INET, SOCK_STREAM) < 0)
-			return wrong("no free port");
-		return 0;
-	}
-	if (net_address_read(&recorder->here, asked, &error) < 0) {
-		fprintf(stderr, "linetest: %s\n", error);
-		free(error);
-		return -1;
-	}
+	if (asked != NULL)
+		return read_address(&recorder->here, asked);
+	if (net_address_free(&recorder->here, AF_INET, SOCK_STREAM) < 0)
+		return wrong("no free port");
 	return 0;
 }
 
-/* ---- the file ------------------------------------------------------------ */
+/* ---- the file ----------------------------------------------------------- */
 
 /* What the head says is served is the beginning of the transcript. */
 static void write_head(struct recorder *recorder)
@@ -392,8 +396,7 @@ static int close_file(struct recorder *recorder)
 	return tape->failed ? wrong(recorder->settings->file) : 0;
 }
 
-/* ---- all of it ------------------------------------------------------------
- */
+/* ---- all of it ---------------------------------------------------------- */
 
 static bool has_died(struct recorder *recorder)
 {

@@ -654,6 +654,8 @@ class Recording(Linetest):
                 (("head.lt", head), 1, "head.lt: File exists"),
                 (("new.lt", "--listen", "here", head), 1, "no address"),
                 (("new.lt", "--connect", "tcp://x:1"), 1, "no address"),
+                (("new.lt", "--listen", "udp://127.0.0.1:7007", head), 1,
+                 "only streams"),
                 (("new.lt", "--listen", "tcp://192.0.2.1:7007", head), 1,
                  "tcp://192.0.2.1:7007: ")):
             _, err = self.linetest("--record", *args, code=code)
