@@ -18,7 +18,9 @@
 #include "conf.h"
 #include "crash.h"
 #include "detach.h"
+#include "fd_store.h"
 #include "log.h"
+#include "manager.h"
 #include "module.h"
 #include "notify.h"
 #include "options.h"
@@ -27,8 +29,6 @@
 #include "server.h"
 #include "signals.h"
 
-#define STATUS_MS 2000
-
 struct daemon {
 	const struct options *options;
 	struct modules *modules;
@@ -36,8 +36,7 @@ struct daemon {
 	struct lined_dispatcher *dispatcher;
 	struct signals signals;
 	struct server server;
-	struct lined_timer status, watchdog;
-	size_t clients_told;
+	struct manager manager;
 	bool stopped;
 };
 
@@ -106,13 +105,14 @@ static void tell_log(const char *text)
 	log_notice("%s", text);
 }
 
+/* The log is not open: to stderr, for the journal with its priority. */
 static void print_messages(const struct conf_messages *messages,
-			   const char *prefix)
+			   enum lined_log_level level, const char *prefix)
 {
 	size_t i;
 
 	for (i = 0; i < messages->count; i++)
-		fprintf(stderr, "%s%s\n", prefix, messages->items[i].text);
+		log_each(level, "%s%s", prefix, messages->items[i].text);
 }
 
 enum exit_code daemon_check(const struct options *options)
@@ -130,8 +130,8 @@ enum exit_code daemon_check(const struct options *options)
 		return EXIT_NOT_STARTED;
 	}
 	conf = load(options, modules, &errors);
-	print_messages(&errors.errors, "");
-	print_messages(&errors.warnings, "warning: ");
+	print_messages(&errors.errors, LINED_LOG_ERR, "");
+	print_messages(&errors.warnings, LINED_LOG_WARNING, "warning: ");
 	if (conf != NULL) {
 		tell_unserved(conf, tell_stderr);
 		fprintf(stderr, "%s: the configuration is good\n",
@@ -228,17 +228,20 @@ static bool apply_again(struct daemon *daemon)
 
 static void reload(struct daemon *daemon)
 {
+	bool done;
+
 	if (daemon->server.stopping)
 		return;
-	notify_reloading();
+	manager_reloading(&daemon->manager);
 	log_notice("reload: reading %s", daemon->options->config);
 	reserve_release();
-	if (apply_again(daemon))
+	done = apply_again(daemon);
+	if (done)
 		log_notice("reload: done");
 	else
 		log_err("reload: refused, nothing was changed");
 	reserve_hold();
-	notify_ready();
+	manager_reloaded(&daemon->manager, done);
 }
 
 /* ---- signals and timers ----------------------------------------------- */
@@ -252,8 +255,9 @@ static void stop(struct daemon *daemon)
 		return;
 	}
 	log_notice("stopping");
-	notify_stopping();
 	server_stop(&daemon->server);
+	manager_stopping(&daemon->manager,
+			 daemon->server.generation->conf->drain_timeout_ms);
 }
 
 static void on_signal(struct signals *signals, int number)
@@ -279,27 +283,6 @@ static void on_stopped(struct server *server)
 	lined_container_of(server, struct daemon, server)->stopped = true;
 }
 
-static void tell_status(struct lined_timer *timer)
-{
-	struct daemon *daemon =
-		lined_container_of(timer, struct daemon, status);
-	size_t clients = daemon->server.clients;
-
-	if (clients != daemon->clients_told)
-		notify_status("%zu clients", clients);
-	daemon->clients_told = clients;
-}
-
-/* A worker that stands still for good is a reason to begin anew, too. */
-static void feed_watchdog(struct lined_timer *timer)
-{
-	struct daemon *daemon =
-		lined_container_of(timer, struct daemon, watchdog);
-
-	if (!heartbeat_is_stuck(&daemon->server.heartbeat))
-		notify_watchdog();
-}
-
 /* ---- start and end ---------------------------------------------------- */
 
 static size_t workers_of(const struct conf *conf)
@@ -310,22 +293,6 @@ static size_t workers_of(const struct conf *conf)
 		return conf->workers;
 	cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	return cpus > 0 ? (size_t)cpus : 1;
-}
-
-static int start_timers(struct daemon *daemon)
-{
-	uint64_t watchdog_ms = notify_watchdog_ms();
-
-	lined_timer_init(&daemon->status, daemon->dispatcher, tell_status);
-	lined_timer_init(&daemon->watchdog, daemon->dispatcher, feed_watchdog);
-	if (notify_is_wanted() &&
-	    lined_timer_start(&daemon->status, STATUS_MS, STATUS_MS) < 0)
-		return -1;
-	if (watchdog_ms > 0 &&
-	    lined_timer_start(&daemon->watchdog, watchdog_ms / 2,
-			      (uint32_t)(watchdog_ms / 2)) < 0)
-		return -1;
-	return 0;
 }
 
 static int drop_root(const struct conf *conf)
@@ -353,11 +320,20 @@ static void raise_files(void)
 {
 	uint64_t before, limit;
 
+	/* Where it may not be asked for, whoever forbids it has set it. */
 	if (privileges_raise_nofile(&before, &limit) < 0)
-		log_warning("open files: %s", strerror(errno));
+		log_at(errno == EPERM ? LINED_LOG_INFO : LINED_LOG_WARNING,
+		       "open files: %s", strerror(errno));
 	else
 		log_info("open files: at most %llu (the limit was %llu)",
 			 (unsigned long long)limit, (unsigned long long)before);
+}
+
+static void tell_kept(size_t count)
+{
+	if (count > 0)
+		log_notice("listening sockets kept over the restart: %zu",
+			   count);
 }
 
 /* From the config to the first client; conf is the server's, or freed. */
@@ -375,13 +351,17 @@ static int start(struct daemon *daemon, struct conf *conf)
 		    0 ||
 	    server_init(&daemon->server, daemon->dispatcher, workers_of(conf),
 			daemon->inherited, on_stopped) < 0 ||
-	    start_timers(daemon) < 0) {
+	    manager_start(&daemon->manager, &daemon->server) < 0) {
 		log_err("start: %s", strerror(errno));
 		conf_free(conf);
 		return -1;
 	}
 	daemon->server.modules = daemon->modules;
-	return server_apply(&daemon->server, conf);
+	if (server_apply(&daemon->server, conf) < 0)
+		return -1;
+	tell_kept(fd_store_taken(daemon->inherited));
+	fd_store_drop(daemon->inherited);
+	return 0;
 }
 
 static void serve(struct daemon *daemon)
@@ -394,7 +374,7 @@ static void serve(struct daemon *daemon)
 		   conf->service_count, daemon->server.worker_count,
 		   lined_dispatcher_poller(daemon->dispatcher));
 	log_copy_errors(false);
-	notify_ready();
+	manager_ready(&daemon->manager);
 	detach_done(EXIT_STOPPED);
 	while (!daemon->stopped) {
 		if (lined_dispatcher_poll(daemon->dispatcher, -1) < 0) {
@@ -410,6 +390,7 @@ static void clean_up(struct daemon *daemon)
 	if (!server_is_empty(&daemon->server))
 		return;
 	reserve_release();
+	manager_stop(&daemon->manager);
 	server_fini(&daemon->server);
 	signals_stop(&daemon->signals);
 	lined_dispatcher_free(daemon->dispatcher);

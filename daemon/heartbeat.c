@@ -7,6 +7,7 @@
 #include "heartbeat.h"
 
 #include "log.h"
+#include "notify.h"
 #include "running.h"
 #include "server.h"
 
@@ -16,7 +17,8 @@
 static void tell_stuck(struct server *server, struct worker *worker,
 		       uint64_t now_ms)
 {
-	unsigned seconds = (unsigned)((now_ms - worker->turned_ms) / 1000);
+	unsigned seconds =
+		(unsigned)((now_ms - worker->turned_ms + 999) / 1000);
 	struct running running;
 
 	if (!running_find(server, worker, &running))
@@ -49,7 +51,7 @@ static void look_at(struct server *server, struct worker *worker,
 		worker->turned_ms = now_ms;
 		lined_dispatcher_wake(worker->dispatcher);
 	} else if (!worker->stuck &&
-		   now_ms - worker->turned_ms >= HEARTBEAT_MS) {
+		   now_ms - worker->turned_ms >= server->heartbeat.every_ms) {
 		worker->stuck = true;
 		tell_stuck(server, worker, now_ms);
 	}
@@ -66,16 +68,31 @@ static void look(struct lined_timer *timer)
 	for (i = 0; i < server->worker_count; i++)
 		look_at(server, &server->workers[i], now_ms);
 	/* The slot of a timer that has just fired is free: this cannot fail. */
-	lined_timer_start(
-		timer, heartbeat_is_stuck(heartbeat) ? STUCK_MS : HEARTBEAT_MS,
-		0);
+	lined_timer_start(timer,
+			  heartbeat_is_stuck(heartbeat) &&
+					  heartbeat->every_ms > STUCK_MS
+				  ? STUCK_MS
+				  : heartbeat->every_ms,
+			  0);
+}
+
+/* A worker that stands still is found, and named, in two of these; then the
+ * watchdog has the rest of its time to run out. */
+static uint32_t interval_ms(void)
+{
+	uint64_t watchdog_ms = notify_watchdog_ms();
+
+	if (watchdog_ms == 0 || watchdog_ms / 4 >= HEARTBEAT_MS)
+		return HEARTBEAT_MS;
+	return watchdog_ms / 4 > 0 ? (uint32_t)(watchdog_ms / 4) : 1;
 }
 
 int heartbeat_start(struct heartbeat *heartbeat, struct server *server)
 {
 	heartbeat->server = server;
 	lined_timer_init(&heartbeat->timer, server->dispatcher, look);
-	return lined_timer_start(&heartbeat->timer, HEARTBEAT_MS, 0);
+	heartbeat->every_ms = interval_ms();
+	return lined_timer_start(&heartbeat->timer, heartbeat->every_ms, 0);
 }
 
 void heartbeat_stop(struct heartbeat *heartbeat)

@@ -9,16 +9,19 @@
 #define HEARTBEAT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <lined/timer.h>
 
 struct server;
 
+/* Between two looks; less where a watchdog would be there first. */
 #define HEARTBEAT_MS 5000
 
 struct heartbeat {
 	struct server *server;
 	struct lined_timer timer;
+	uint32_t every_ms;
 };
 
 /* For a server with workers on threads of their own. -1/ENOMEM. */

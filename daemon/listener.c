@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +20,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "fd_store.h"
 #include "notify.h"
 
 #define BACKLOG 4096
+
+#define BIND_TRIES   20
+#define BIND_STEP_MS 10
 
 static struct listener *listener_new(const struct listen_address *address,
 				     char *error, size_t size)
@@ -105,18 +110,60 @@ static int set_options(int fd, const struct sockaddr *address, bool datagram)
 	return set_tcp_options(fd);
 }
 
-static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram)
+/* Whether what was in the way has gone: a socket that is kept for us is open
+ * until the service manager has closed it, too. */
+static int bind_again(int fd, const struct listen_endpoint *endpoint)
+{
+	int tries;
+
+	if (!notify_settle())
+		return -1;
+	for (tries = 0; tries < BIND_TRIES; tries++) {
+		if (bind(fd, (const struct sockaddr *)&endpoint->address,
+			 endpoint->len) == 0)
+			return 0;
+		if (errno != EADDRINUSE)
+			return -1;
+		poll(NULL, 0, BIND_STEP_MS);
+	}
+	return -1;
+}
+
+static int bind_endpoint(int fd, const struct listen_endpoint *endpoint,
+			 int type, const struct inherited *inherited)
+{
+	const struct sockaddr *address =
+		(const struct sockaddr *)&endpoint->address;
+	int error;
+
+	if (bind(fd, address, endpoint->len) == 0)
+		return 0;
+	error = errno;
+	if (error == EADDRINUSE) {
+		fd_store_drop_rivals(inherited, address, type);
+		if (bind_again(fd, endpoint) == 0)
+			return 0;
+	}
+	errno = error;
+	return -1;
+}
+
+static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram,
+			 const struct inherited *inherited)
 {
 	const struct sockaddr *address =
 		(const struct sockaddr *)&endpoint->address;
 	int type = datagram ? SOCK_DGRAM : SOCK_STREAM;
 	int fd, error;
 
+	fd = fd_store_take(inherited, address, type);
+	if (fd >= 0)
+		return fd;
 	fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
 	if (set_options(fd, address, datagram) == 0 &&
-	    bind(fd, address, endpoint->len) == 0 &&
+	    bind_endpoint(fd, endpoint, type, inherited) == 0 &&
 	    (datagram || listen(fd, BACKLOG) == 0))
 		return fd;
 	error = errno;
@@ -125,14 +172,17 @@ static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram)
 	return -1;
 }
 
-static int open_inet(struct listener *listener, char *error, size_t size)
+static int open_inet(struct listener *listener,
+		     const struct inherited *inherited, char *error,
+		     size_t size)
 {
 	const struct listen_address *address = &listener->address;
 	bool datagram = address->kind == LISTEN_UDP;
 	size_t i;
 
 	for (i = 0; i < address->endpoint_count; i++) {
-		int fd = open_endpoint(&address->endpoints[i], datagram);
+		int fd = open_endpoint(&address->endpoints[i], datagram,
+				       inherited);
 
 		if (fd >= 0) {
 			add(listener, fd, datagram);
@@ -258,7 +308,9 @@ int listener_set_mode(const struct listener *listener,
 
 /* Nobody can connect before listen(): by then mode and owner stand. */
 static int open_unix(struct listener *listener,
-		     const struct listener_mode *mode, char *error, size_t size)
+		     const struct listener_mode *mode,
+		     const struct inherited *inherited, char *error,
+		     size_t size)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *path = listener->address.path;
@@ -269,6 +321,12 @@ static int open_unix(struct listener *listener,
 		return -1;
 	}
 	strcpy(address.sun_path, path);
+	fd = fd_store_take(inherited, (struct sockaddr *)&address, SOCK_STREAM);
+	if (fd >= 0) {
+		add(listener, fd, false);
+		listener->owns_path = true;
+		return listener_set_mode(listener, mode, error, size);
+	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || remove_stale(&address) < 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
@@ -374,11 +432,11 @@ struct listener *listener_open(const struct listen_address *address,
 	if (listener == NULL)
 		return NULL;
 	if (address->path != NULL)
-		result = open_unix(listener, mode, error, size);
+		result = open_unix(listener, mode, inherited, error, size);
 	else if (address->name != NULL)
 		result = open_inherited(listener, inherited, error, size);
 	else
-		result = open_inet(listener, error, size);
+		result = open_inet(listener, inherited, error, size);
 	listener->open = true;
 	if (result == 0)
 		return listener;
@@ -405,6 +463,9 @@ struct listener *listener_dup(struct listener *from, char *error, size_t size)
 			return NULL;
 		}
 		add(listener, fd, from->sockets[i].datagram);
+		if (from->sockets[i].stored != NULL)
+			listener->sockets[i].stored =
+				strdup(from->sockets[i].stored);
 	}
 	listener->owns_path = from->owns_path;
 	return listener;
@@ -458,14 +519,16 @@ void listener_lost(struct listener *listener, const struct lined_socket *sock)
 	listener_close(listener, false);
 }
 
-void listener_close(struct listener *listener, bool keep_path)
+void listener_close(struct listener *listener, bool keep)
 {
 	size_t i;
 
 	if (!listener->open)
 		return;
 	listener->open = false;
-	if (listener->owns_path && !keep_path)
+	if (!keep)
+		fd_store_remove(listener);
+	if (listener->owns_path && !keep)
 		unlink(listener->address.path);
 	for (i = 0; i < listener->count; i++) {
 		struct listener_socket *at = &listener->sockets[i];
@@ -480,11 +543,25 @@ void listener_close(struct listener *listener, bool keep_path)
 	}
 }
 
+bool listener_is_stored(const struct listener *listener)
+{
+	size_t i;
+
+	for (i = 0; i < listener->count; i++)
+		if (listener->sockets[i].stored == NULL)
+			return false;
+	return listener->count > 0;
+}
+
 void listener_free(struct listener *listener)
 {
+	size_t i;
+
 	if (listener == NULL)
 		return;
 	listener_close(listener, false);
+	for (i = 0; i < listener->count; i++)
+		free(listener->sockets[i].stored);
 	free(listener->text);
 	free(listener);
 }

@@ -26,6 +26,9 @@ struct listener_socket {
 	int fd; /* of a stream the socket's, once started; -1: lost */
 	bool datagram;
 	struct lined_socket *sock;
+	/* The name by which it is kept over a restart (fd_store.h); NULL: it
+	 * is not. */
+	char *stored;
 };
 
 struct listener {
@@ -47,8 +50,9 @@ struct listener_mode {
 };
 
 /*
- * Opens the address; systemd names are looked up in `inherited`. NULL and why
- * in error ("Address already in use").
+ * Opens the address, or takes it from `inherited`: what the lined before has
+ * left open, and systemd names. NULL and why in error ("Address already in
+ * use").
  */
 struct listener *listener_open(const struct listen_address *address,
 			       const struct listener_mode *mode,
@@ -86,9 +90,12 @@ int listener_take_fd(struct listener *listener, size_t i);
  * not kept. To be told from handle_close. */
 void listener_lost(struct listener *listener, const struct lined_socket *sock);
 
-/* Stops listening; the record stays for its clients. `keep_path` leaves the
- * UNIX path to who took it over. */
-void listener_close(struct listener *listener, bool keep_path);
+/* Stops listening; the record stays for its clients. `keep` leaves the socket
+ * and its UNIX path to who took it over. */
+void listener_close(struct listener *listener, bool keep);
+
+/* Whether the next lined will go on with its sockets. */
+bool listener_is_stored(const struct listener *listener);
 void listener_free(struct listener *listener);
 
 #endif

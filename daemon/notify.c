@@ -10,6 +10,7 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,62 +24,169 @@
 
 #include "reserve.h"
 
-/* For what happens once; the rest comes again. */
-#define PATIENCE_MS 200
+/* Messages that wait: more than a config has listeners to be stored. */
+#define WAITING_MAX 4096
+#define SETTLE_MS   1000
 
-/* A path, or with an @ a name of Linux's own space. -1: neither. */
-static int address_of(const char *text, struct sockaddr_un *address,
-		      socklen_t *len)
+struct message {
+	struct message *next;
+	int fd; /* to be passed, its own; -1: none */
+	char text[];
+};
+
+/* One socket for all: with every descriptor in use by clients the watchdog
+ * would go hungry. */
+static int to_manager = -1;
+static struct message *first, **end = &first;
+static size_t waiting;
+static bool unsettled;
+
+/* ---- sending ---------------------------------------------------------- */
+
+static int open_socket(void)
 {
-	size_t size = strlen(text);
+	if (to_manager >= 0)
+		return 0;
+	reserve_release();
+	to_manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	reserve_hold();
+	return to_manager >= 0 ? 0 : -1;
+}
 
-	if ((text[0] != '/' && text[0] != '@') || size < 2 ||
-	    size >= sizeof(address->sun_path))
-		return -1;
+/* A path, or "@" and an abstract name. 0: neither. */
+static socklen_t manager_address(struct sockaddr_un *address)
+{
+	const char *name = getenv("NOTIFY_SOCKET");
+	size_t len = name != NULL ? strlen(name) : 0;
+
+	if (len < 2 || len >= sizeof(address->sun_path) ||
+	    (name[0] != '/' && name[0] != '@'))
+		return 0;
 	memset(address, 0, sizeof(*address));
 	address->sun_family = AF_UNIX;
-	memcpy(address->sun_path, text, size);
-	*len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
-	if (text[0] == '@')
+	memcpy(address->sun_path, name, len);
+	if (name[0] == '@')
 		address->sun_path[0] = '\0';
 	else
-		(*len)++;
-	return 0;
+		len++;
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
-static void send_to(int fd, const char *text, int patience_ms)
+/* The descriptor, if any, is only lent. -1: the manager's queue is full. */
+static int send_now(const char *text, int fd)
 {
-	struct pollfd writable = {.fd = fd, .events = POLLOUT};
-	ssize_t n;
-
-	for (;;) {
-		n = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
-			return;
-		if (errno == EAGAIN && poll(&writable, 1, patience_ms) <= 0)
-			return;
-	}
-}
-
-/* Each message opens a socket: with every descriptor in use by clients the
- * watchdog would go hungry. */
-static void tell(const char *text, int patience_ms)
-{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
 	struct sockaddr_un address;
-	socklen_t len;
-	int fd;
+	struct iovec part = {(char *)text, strlen(text)};
+	struct msghdr message = {
+		.msg_name = &address,
+		.msg_namelen = manager_address(&address),
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+	};
 
-	if (!notify_is_wanted() ||
-	    address_of(getenv("NOTIFY_SOCKET"), &address, &len) < 0)
-		return;
-	reserve_release();
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (message.msg_namelen == 0 || open_socket() < 0)
+		return 0;
 	if (fd >= 0) {
-		if (connect(fd, (struct sockaddr *)&address, len) == 0)
-			send_to(fd, text, patience_ms);
-		close(fd);
+		memset(&control, 0, sizeof(control));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
 	}
-	reserve_hold();
+	if (sendmsg(to_manager, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return 0;
+	return errno == EAGAIN || errno == ENOBUFS ? -1 : 0;
+}
+
+/* ---- what waits ------------------------------------------------------- */
+
+static void drop_first(void)
+{
+	struct message *message = first;
+
+	first = message->next;
+	if (first == NULL)
+		end = &first;
+	waiting--;
+	if (message->fd >= 0)
+		close(message->fd);
+	free(message);
+}
+
+bool notify_flush(void)
+{
+	while (first != NULL) {
+		if (send_now(first->text, first->fd) < 0)
+			return false;
+		drop_first();
+	}
+	return true;
+}
+
+static bool is_status(const char *text)
+{
+	return strncmp(text, "STATUS=", 7) == 0;
+}
+
+/* Of statuses in a row only the last is of use. */
+static void drop_old_status(void)
+{
+	struct message **at = &first;
+
+	while (*at != NULL && (*at)->next != NULL)
+		at = &(*at)->next;
+	if (*at == NULL || !is_status((*at)->text))
+		return;
+	free(*at);
+	*at = NULL;
+	end = at;
+	waiting--;
+}
+
+static void keep(const char *text, int fd)
+{
+	struct message *message;
+	size_t size = strlen(text) + 1;
+
+	if (is_status(text))
+		drop_old_status();
+	if (waiting == WAITING_MAX)
+		return;
+	message = malloc(sizeof(*message) + size);
+	if (message == NULL)
+		return;
+	memcpy(message->text, text, size);
+	message->next = NULL;
+	message->fd = -1;
+	if (fd >= 0) {
+		message->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (message->fd < 0) {
+			free(message);
+			return;
+		}
+	}
+	*end = message;
+	end = &message->next;
+	waiting++;
+}
+
+static void tell_with(const char *text, int fd)
+{
+	if (!notify_is_wanted())
+		return;
+	if (!notify_flush() || send_now(text, fd) < 0)
+		keep(text, fd);
+}
+
+static void tell(const char *text)
+{
+	tell_with(text, -1);
 }
 
 bool notify_is_wanted(void)
@@ -86,9 +194,11 @@ bool notify_is_wanted(void)
 	return getenv("NOTIFY_SOCKET") != NULL;
 }
 
+/* ---- what is told ----------------------------------------------------- */
+
 void notify_ready(void)
 {
-	tell("READY=1", PATIENCE_MS);
+	tell("READY=1");
 }
 
 void notify_reloading(void)
@@ -100,12 +210,16 @@ void notify_reloading(void)
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
 		 (unsigned long long)now.tv_sec * 1000000 +
 			 (unsigned long long)now.tv_nsec / 1000);
-	tell(text, PATIENCE_MS);
+	tell(text);
 }
 
-void notify_stopping(void)
+void notify_stopping(uint64_t at_most_ms)
 {
-	tell("STOPPING=1", PATIENCE_MS);
+	char text[80];
+
+	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
+		 (unsigned long long)at_most_ms * 1000);
+	tell(text);
 }
 
 void notify_status(const char *format, ...)
@@ -117,10 +231,55 @@ void notify_status(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text + used, sizeof(text) - used, format, args);
 	va_end(args);
-	tell(text, 0);
+	tell(text);
 }
 
 void notify_watchdog(void)
 {
-	tell("WATCHDOG=1", 0);
+	if (notify_is_wanted() && notify_flush())
+		send_now("WATCHDOG=1", -1);
+}
+
+/* ---- descriptors that the manager keeps ------------------------------- */
+
+bool notify_can_store(void)
+{
+	const char *most = getenv("FDSTORE");
+
+	return notify_is_wanted() && most != NULL && atoi(most) > 0;
+}
+
+void notify_store(const char *name, int fd)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
+	tell_with(text, fd);
+}
+
+void notify_unstore(const char *name)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	tell(text);
+	unsettled = true;
+}
+
+/* The manager closes the descriptor when it comes to the message, which is
+ * after what was said before. */
+bool notify_settle(void)
+{
+	int ends[2];
+	struct pollfd closed = {.events = POLLIN};
+
+	if (!unsettled || !notify_flush() || pipe2(ends, O_CLOEXEC) < 0)
+		return false;
+	unsettled = false;
+	closed.fd = ends[0];
+	send_now("BARRIER=1", ends[1]);
+	close(ends[1]);
+	poll(&closed, 1, SETTLE_MS);
+	close(ends[0]);
+	return true;
 }

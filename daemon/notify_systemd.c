@@ -51,7 +51,8 @@ void inherited_free(struct inherited *inherited)
 	if (inherited == NULL)
 		return;
 	for (i = 0; i < inherited->count; i++) {
-		close(inherited->items[i].fd);
+		if (inherited->items[i].fd >= 0)
+			close(inherited->items[i].fd);
 		free(inherited->items[i].name);
 	}
 	free(inherited->items);

@@ -17,6 +17,7 @@
 
 #include "address.h"
 #include "admission.h"
+#include "fd_store.h"
 #include "log.h"
 #include "server.h"
 
@@ -460,6 +461,7 @@ int service_listen(struct service *service, struct listener *listener)
 
 	listener->service = service;
 	list_append(&service->listeners, &listener->link);
+	fd_store_add(listener);
 	if (listener_start(listener, service->server->dispatcher, &listening,
 			   listener) < 0)
 		return -1;
@@ -524,7 +526,8 @@ void service_drain(struct service *service, uint32_t timeout_ms)
 		return;
 	service->draining = true;
 	list_for_each(listener, &service->listeners, link)
-		listener_close(listener, false);
+		listener_close(listener, service->server->stopping &&
+						 listener_is_stored(listener));
 	for (i = 0; i < service->instance_count; i++) {
 		struct service_end *end = &service->ends[i];
 

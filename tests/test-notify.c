@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -91,7 +92,7 @@ START_TEST(without_a_manager_nothing_is_wanted)
 	notify_reloading();
 	notify_status("%d clients", 3);
 	notify_watchdog();
-	notify_stopping();
+	notify_stopping(0);
 	ck_assert_uint_eq(notify_watchdog_ms(), 0);
 	ck_assert_ptr_null(inherited_take());
 	inherited_free(NULL);
@@ -105,11 +106,11 @@ START_TEST(each_notice_is_heard)
 	notify_ready();
 	notify_status("%d clients of %s", 3, "echo");
 	notify_watchdog();
-	notify_stopping();
+	notify_stopping(1500);
 	ck_assert_str_eq(heard(), "READY=1\n"
 				  "STATUS=3 clients of echo\n"
 				  "WATCHDOG=1\n"
-				  "STOPPING=1\n");
+				  "STOPPING=1|EXTEND_TIMEOUT_USEC=1500000\n");
 }
 END_TEST
 
@@ -135,27 +136,142 @@ START_TEST(a_manager_that_is_gone_is_no_harm)
 	notify_ready();
 	notify_reloading();
 	notify_status("%s", "nobody listens");
-	notify_stopping();
+	notify_stopping(0);
 }
 END_TEST
 
-/* Its queue is full: the daemon goes on. Who was told least is told when there
- * is room again. */
-START_TEST(a_manager_that_does_not_listen_is_not_waited_for)
+/* Until the manager takes no more; how many it took. */
+static unsigned fill(void)
 {
-	uint64_t start_ms = support_now_ms();
-	int i;
+	unsigned sent = 0;
 
-	for (i = 0; i < 2000; i++)
-		notify_watchdog();
-	notify_status("%d clients", 3);
+	while (notify_flush() && sent < 100000) {
+		notify_ready();
+		sent++;
+	}
+	ck_assert(!notify_flush());
+	return sent - 1;
+}
+
+static void drain(unsigned count)
+{
+	char text[64];
+
+	while (count-- > 0)
+		ck_assert_int_eq(
+			recv(manager, text, sizeof(text), MSG_DONTWAIT), 7);
+}
+
+START_TEST(a_manager_that_does_not_read_is_not_waited_for)
+{
+	unsigned full = fill();
+
+	/* Told late, in order; of statuses the last, of food none. */
+	notify_status("one");
+	notify_status("two");
+	notify_watchdog();
+	notify_reloading();
 	notify_ready();
-	notify_stopping();
-	ck_assert_uint_lt(support_now_ms() - start_ms, 20000);
-	while (heard()[0] != '\0')
-		;
-	notify_ready();
-	ck_assert_str_eq(heard(), "READY=1\n");
+	ck_assert(!notify_flush());
+	drain(full);
+	ck_assert(notify_flush());
+	notify_watchdog();
+	drain(1);
+	ck_assert_ptr_nonnull(strstr(heard(), "STATUS=two\nRELOADING=1|"));
+}
+END_TEST
+
+START_TEST(what_waits_is_sent_in_order)
+{
+	unsigned full = fill();
+	const char *text;
+
+	notify_status("one");
+	notify_stopping(0);
+	drain(full);
+	notify_status("two");
+	drain(1);
+	text = heard();
+	ck_assert_str_eq(text, "STATUS=one\n"
+			       "STOPPING=1|EXTEND_TIMEOUT_USEC=0\n"
+			       "STATUS=two\n");
+}
+END_TEST
+
+/* The descriptor that comes with the next message, which is in text. */
+static int receive(char *text, size_t size)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {text, size - 1};
+	struct msghdr message = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(manager, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fd = -1;
+
+	ck_assert_int_ge(n, 0);
+	text[n] = '\0';
+	if (CMSG_FIRSTHDR(&message) != NULL)
+		memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	return fd;
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat one, other;
+
+	return fstat(a, &one) == 0 && fstat(b, &other) == 0 &&
+	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+START_TEST(a_descriptor_is_given_to_be_kept)
+{
+	unsigned late = _i == 1 ? fill() : 0;
+	char text[128];
+	int fds[2], got;
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	notify_store("lined tcp 127.0.0.1%3A7007", fds[0]);
+	notify_unstore("another");
+	drain(late);
+	ck_assert(notify_flush());
+	drain(late > 0);
+	got = receive(text, sizeof(text));
+	ck_assert_str_eq(text, "FDSTORE=1\n"
+			       "FDNAME=lined tcp 127.0.0.1%3A7007");
+	ck_assert_int_ge(got, 0);
+	ck_assert(same_file(got, fds[0]));
+	close(got);
+	ck_assert_int_eq(receive(text, sizeof(text)), -1);
+	ck_assert_str_eq(text, "FDSTOREREMOVE=1\nFDNAME=another");
+	close(fds[0]);
+	close(fds[1]);
+	ck_assert(notify_settle());
+	got = receive(text, sizeof(text));
+	ck_assert_str_eq(text, "BARRIER=1");
+	close(got);
+	/* Once. */
+	ck_assert(!notify_settle());
+}
+END_TEST
+
+START_TEST(descriptors_are_kept_where_the_manager_says_so)
+{
+	unsetenv("FDSTORE");
+	ck_assert(!notify_can_store());
+	ck_assert_int_eq(setenv("FDSTORE", "0", 1), 0);
+	ck_assert(!notify_can_store());
+	ck_assert_int_eq(setenv("FDSTORE", "16", 1), 0);
+	ck_assert(notify_can_store());
+	unsetenv("NOTIFY_SOCKET");
+	ck_assert(!notify_can_store());
+	unsetenv("FDSTORE");
 }
 END_TEST
 
@@ -338,7 +454,10 @@ static Suite *notify_suite(void)
 	tcase_add_test(tc, each_notice_is_heard);
 	tcase_add_test(tc, a_reload_says_when_it_began);
 	tcase_add_test(tc, a_manager_that_is_gone_is_no_harm);
-	tcase_add_test(tc, a_manager_that_does_not_listen_is_not_waited_for);
+	tcase_add_test(tc, a_manager_that_does_not_read_is_not_waited_for);
+	tcase_add_test(tc, what_waits_is_sent_in_order);
+	tcase_add_loop_test(tc, a_descriptor_is_given_to_be_kept, 0, 2);
+	tcase_add_test(tc, descriptors_are_kept_where_the_manager_says_so);
 	tcase_add_test(tc, an_abstract_manager_hears_too);
 	tcase_add_test(tc, it_is_told_with_all_descriptors_in_use);
 #ifdef HAVE_LIBSYSTEMD
