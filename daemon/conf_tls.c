@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,6 +73,50 @@ static int try_to_read(const char *path)
 	return error;
 }
 
+#define CREDENTIAL "credential:"
+
+/* systemd's own rule: the name of a file in one directory. */
+static bool is_credential_name(const char *name)
+{
+	return name[0] != '\0' && strlen(name) <= 255 &&
+	       strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&
+	       strcmp(name, "..") != 0;
+}
+
+/*
+ * The file of a credential that the service manager has passed:
+ * systemd.exec(5). Who checks the config by hand is not passed any: they are
+ * warned, and the path stays as it is written. NULL: it was refused, or there
+ * is no memory.
+ */
+static const char *credential_path(struct conf_build *build,
+				   const char *context,
+				   const struct conf_key *key, const char *text)
+{
+	const char *name = text + strlen(CREDENTIAL);
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	char quoted[CONF_QUOTED_MAX];
+	const char *path = text;
+
+	if (!is_credential_name(name)) {
+		conf_error(&build->report, &key->place,
+			   "%s: %s: \"%s\" is not the name of a credential",
+			   context, key->name, conf_quoted(name, quoted));
+		return NULL;
+	}
+	if (directory == NULL) {
+		conf_warning(&build->report, &key->place,
+			     "%s: %s: %s: only lined's own service has its "
+			     "credentials, so this was not checked",
+			     context, key->name, text);
+		return text;
+	}
+	path = conf_pool_printf(build->conf->pool, "%s/%s", directory, name);
+	if (path == NULL)
+		conf_build_oom(build);
+	return path;
+}
+
 /* The file of a key, where that is set, with a path that can be opened. */
 static const char *read_file(struct conf_build *build, const char *context,
 			     const struct conf_node *node, const char *name,
@@ -83,10 +129,16 @@ static const char *read_file(struct conf_build *build, const char *context,
 	text = conf_build_text(build, context, node, name, text);
 	if (text == NULL || key == NULL)
 		return NULL;
-	path = conf_file_path(text, &key->place, build->conf->pool);
-	if (path == NULL) {
-		conf_build_oom(build);
-		return NULL;
+	if (strncmp(text, CREDENTIAL, strlen(CREDENTIAL)) == 0) {
+		path = credential_path(build, context, key, text);
+		if (path == NULL || path == text)
+			return path;
+	} else {
+		path = conf_file_path(text, &key->place, build->conf->pool);
+		if (path == NULL) {
+			conf_build_oom(build);
+			return NULL;
+		}
 	}
 	error = try_to_read(path);
 	if (error != 0)

@@ -598,6 +598,54 @@ START_TEST(unreadable_tls_files_are_errors)
 }
 END_TEST
 
+START_TEST(credentials_are_files_that_the_manager_passed)
+{
+	const struct conf *conf;
+
+	ck_assert_int_eq(mkdir(fixture_path("passed"), 0755), 0);
+	fixture_write("passed/cert", "");
+	fixture_write("passed/key", "");
+	setenv("CREDENTIALS_DIRECTORY", fixture_path("passed"), 1);
+	conf = fixture_good("tls \"a\" { certificate = \"credential:cert\" "
+			    "key = \"credential:key\" }\n"
+			    "service \"s\" { protocol = echo listen = "
+			    "\"tls://127.0.0.1:1\" tls = \"a\" }\n");
+	ck_assert_str_eq(conf->tls[0].certificate, fixture_path("passed/cert"));
+	ck_assert_str_eq(conf->tls[0].key, fixture_path("passed/key"));
+	ck_assert_str_eq(fixture_warnings(), "");
+	fixture_bad("tls \"a\" {\n certificate = \"credential:../cert\"\n"
+		    " key = \"credential:\"\n crl = \"credential:none\"\n"
+		    " client-cert = \"optional\" client-ca = "
+		    "\"credential:cert\" }\n",
+		    "2: tls \"a\": certificate: \"../cert\" is not the name "
+		    "of a credential\n"
+		    "3: tls \"a\": key: \"\" is not the name of a "
+		    "credential\n"
+		    "4: tls \"a\": crl: passed/none: No such file or "
+		    "directory\n");
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+END_TEST
+
+START_TEST(credentials_that_nobody_passed_are_not_checked)
+{
+	unsetenv("CREDENTIALS_DIRECTORY");
+	fixture_good("tls \"a\" { certificate = \"credential:cert\"\n"
+		     "key = \"credential:key\" }\n"
+		     "service \"s\" { protocol = echo listen = "
+		     "\"tls://127.0.0.1:1\" tls = \"a\" }\n");
+	ck_assert_str_eq(
+		fixture_warnings(),
+		"lined.conf:1: tls \"a\": certificate: credential:cert: only "
+		"lined's own service has its credentials, so this was "
+		"not checked\n"
+		"lined.conf:2: tls \"a\": key: credential:key: only lined's "
+		"own "
+		"service has its credentials, so this was not "
+		"checked\n");
+}
+END_TEST
+
 /* ---- the process ----------------------------------------------------- */
 
 START_TEST(loads_leave_no_descriptors_behind)
@@ -703,6 +751,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, defaults_has_limits_only);
 	tcase_add_test(tcase, tls_sections_are_read_with_paths_of_their_file);
 	tcase_add_test(tcase, unreadable_tls_files_are_errors);
+	tcase_add_test(tcase, credentials_are_files_that_the_manager_passed);
+	tcase_add_test(tcase, credentials_that_nobody_passed_are_not_checked);
 	return suite;
 }
 
