@@ -217,14 +217,19 @@ void chat_oper_ban(struct chat_member *member, char *args)
 		ask_to_kick(member, seat->room->name, person->id, reason);
 }
 
+/* By the nickname that was banned, or the one that its owner has now. */
 void chat_oper_unban(struct chat_member *member, char *args)
 {
 	struct chat_seat *seat = chat_command_seat(member);
+	const struct chat_person *person;
+	uint64_t id;
 
 	if (seat == NULL)
 		return;
-	if (chat_room_is_banned(seat->room, 0, args))
-		set_ban(member, seat->room->name, args, 0, false);
+	person = chat_people_find_name(member->chat, args);
+	id = person != NULL ? person->id : 0;
+	if (chat_room_is_banned(seat->room, id, args))
+		set_ban(member, seat->room->name, args, id, false);
 	else
 		chat_member_tell(member, "! no such nickname: %s", args);
 }

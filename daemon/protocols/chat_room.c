@@ -72,11 +72,16 @@ static void room_free(struct chat *chat, struct chat_room *room)
 	free(room);
 }
 
-/* Nobody is in there, and the config does not ask for it. */
+bool chat_room_is_permanent(const struct chat *chat, const char *name)
+{
+	return strcmp(chat_options(chat)->default_room, name) == 0 ||
+	       chat_room_options(chat, name) != NULL;
+}
+
 static void free_if_over(struct chat *chat, struct chat_room *room)
 {
 	if (room->count == 0 && room->seats == NULL &&
-	    chat_room_options(chat, room->name) == NULL)
+	    !chat_room_is_permanent(chat, room->name))
 		room_free(chat, room);
 }
 
@@ -168,6 +173,17 @@ static struct chat_ban *find_ban(const struct chat_room *room,
 	return ban;
 }
 
+/* Those of other nicknames that this client had. */
+static void lift_others(struct chat_room *room, const struct chat_event *event)
+{
+	struct chat_ban *ban;
+
+	for (ban = room->bans; ban != NULL; ban = ban->next)
+		if (event->to != 0 && ban->id == event->to &&
+		    ban->stamp <= event->stamp)
+			ban->lifted = true;
+}
+
 void chat_room_ban(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_room *room = chat_room_find(chat, event->rooms);
@@ -175,6 +191,8 @@ void chat_room_ban(struct chat *chat, const struct chat_event *event)
 
 	if (room == NULL)
 		return;
+	if (event->number == 0)
+		lift_others(room, event);
 	ban = find_ban(room, event->name);
 	if (ban == NULL) {
 		ban = calloc(1, sizeof(*ban));

@@ -87,9 +87,8 @@ void chat_who(struct chat_member *member, const char *room)
 	char prefix[CHAT_NAME_MAX + 8];
 	char *text;
 
-	if (!chat_text_is_room(room) ||
-	    (chat_room_find(chat, room) == NULL &&
-	     chat_room_options(chat, room) == NULL)) {
+	if (!chat_text_is_room(room) || (chat_room_find(chat, room) == NULL &&
+					 !chat_room_is_permanent(chat, room))) {
 		chat_member_tell(member, "! no such room: %s", room);
 		return;
 	}

@@ -3,6 +3,7 @@
 """chat: every line that a client gets, to the letter, with one, two and four
 workers; names and seats that all workers agree on; and what abuse does not
 bring to other terminals."""
+import collections
 import itertools
 import os
 import random
@@ -465,6 +466,29 @@ class Options(Chat):
         self.assertEqual(self.history_of(bob, "/history 1"), lines[2:])
         self.assertEqual(self.history_of(bob, "/history 0"), [])
 
+    def test_what_the_config_names_outlives_its_members(self):
+        self.write(self.text('history = 5 room "den" { }'),
+                   workers=self.workers)
+        self.daemon.reload()
+        alice = self.connect()
+        alice.greeted()
+        alice.says("in the lobby", "/topic Tea", "/join den", "in the den",
+                   "/join attic", "in the attic", "/topic Dust", "/part",
+                   "/part", "/part", "/who lobby", "/who den", "/who attic")
+        alice.until("* guest1 left lobby")
+        alice.hears("* lobby:", "* den:", "! no such room: attic")
+        alice.close()
+        bob = self.connect()
+        self.assertEqual(bob.greeted(), 2)
+        bob.hears("* topic of lobby: Tea")
+        self.assertRegex(bob.hears_line(),
+                         r"^\[lobby \d\d:\d\d\] <guest1> in the lobby$")
+        bob.asks("/join attic", "* guest2 joined attic")
+        bob.asks("/join den", "* guest2 joined den")
+        self.assertRegex(bob.hears_line(),
+                         r"^\[den \d\d:\d\d\] <guest1> in the den$")
+        bob.has_heard_nothing()
+
     def test_history_is_the_same_on_all_workers(self):
         people = self.arrive("a", "b", "c", "d")
         for i in range(50):
@@ -552,6 +576,19 @@ class Options(Chat):
                  "* topic of hall: Be kind")
         alice.until("* rob joined hall")
         alice.asks("/kick", "! usage: /kick NICK [REASON]")
+        # Also by the nickname that who was banned has by now.
+        alice.says("/ban rob", "/ban rob now")
+        bob.hears("* rob was kicked from hall by alice")
+        bob.asks("/nick robert", "* rob is now robert")
+        bob.asks("/join hall", "! you are banned from hall")
+        alice.until("* rob was kicked from hall by alice")
+        bob.name = "robert"
+        self.settle(alice, bob)
+        alice.says("/unban Robert")
+        alice.has_heard_nothing()
+        self.settle(alice, bob)
+        bob.asks("/join hall", "* robert joined hall",
+                 "* topic of hall: Be kind")
 
     def test_muting(self):
         alice, bob, carol = self.arrive("alice", "bob", "carol")
@@ -607,22 +644,61 @@ class Options(Chat):
         carol.has_heard_nothing()
 
     def test_reload_under_talk_loses_and_repeats_no_line(self):
-        alice, bob = self.arrive("alice", "bob")
-        total = 3000
-        talker = threading.Thread(target=lambda: alice.says(
-            *("n %d" % i for i in range(total))))
-        reader = threading.Thread(target=alice.until,
-                                  args=("[hall] <alice> n %d" % (total - 1),))
-        reader.start()
-        talker.start()
-        for i in range(5):
-            self.write(self.text(self.options.replace(
-                'motd = ""', 'motd = "%d"' % i)), workers=self.workers)
+        """Texts, history, limits, rooms: all of them change while everybody
+        talks, and every line arrives once, in its sender's order."""
+        people = self.arrive("alice", "bob", "carol", "dave")
+        reloaded, wrong = threading.Event(), []
+
+        def talk(who):
+            """Some lines more when all is done, and one to end with."""
+            number, over = 0, False
+            while not over:
+                over = reloaded.is_set()
+                who.says(*("%s %d" % (who.name, number + n)
+                           for n in range(20)))
+                number += 20
+                time.sleep(0.01)
+            who.says(who.name + " end")
+
+        def listen(who):
+            heard, ended = collections.Counter(), 0
+            while ended < len(people):
+                line = who.hears_line()
+                name, number = line.split()[-2:]
+                if number == "end":
+                    ended += 1
+                elif line != "[hall] <%s> %s %d" % (name, name, heard[name]):
+                    wrong.append((who.name, line, dict(heard)))
+                    return
+                heard[name] += 1
+
+        threads = [threading.Thread(target=work, args=(who,), daemon=True)
+                   for work in (talk, listen) for who in people]
+        for thread in threads:
+            thread.start()
+        for i in range(6):
+            options = self.options.replace('motd = ""', 'motd = "No %d"' % i)
+            options = options.replace("history = 3", "history = %d" % (i * 7))
+            if i % 2:
+                options += 'room "more" { topic = "t" }'
+            self.write(self.text(options).replace(
+                "limits {", "limits { clients = %d send-queue = %dM "
+                "idle-timeout = %dm " % (4 + i, 4 + i, i)),
+                workers=self.workers)
             self.daemon.reload()
-        for i in range(total):
-            bob.hears("[hall] <alice> n %d" % i)
-        talker.join()
-        reader.join()
+        reloaded.set()
+        for thread in threads:
+            thread.join(60)
+            self.assertFalse(thread.is_alive())
+        self.assertEqual(wrong, [])
+        self.settle(*people)
+        views = [self.history_of(who) for who in people]
+        self.assertEqual(len(views[0]), 35)
+        for view in views:
+            self.assertEqual(view, views[0])
+        newcomer = self.connect()
+        newcomer.greeted("No 5", "hall")
+        self.assertEqual(self.daemon.logged("closed: "), [])
 
 
 class Password(Chat):
@@ -678,6 +754,38 @@ class Abuse(Chat):
             alice.send(said + b"\n")
             bob.hears("[lobby] <alice> " + heard)
 
+    def test_no_control_gets_through_by_a_command(self):
+        """Whatever others are shown of what somebody typed."""
+        evil, clean = "\x1b[2J\x9b1m\x07", "[2J1m"
+        alice, bob = self.arrive("alice", "bob")
+        for line, heard in (
+                ("/me %s", "[lobby] * alice %s"),
+                ("/topic %s", "* alice set the topic of lobby: %s"),
+                ("/msg bob %s", "(alice) %s"),
+                ("/nick al%sice", None), ("/join d%s", None),
+                ("%s", "[lobby] <alice> %s"),
+                ("/away %s", None),
+                ("/quit %s", "* alice quit: %s")):
+            alice.says(line.replace("%s", evil))
+            if line.startswith("/away"):
+                alice.says("/msg bob now")
+                bob.hears("(alice) now")
+                bob.asks("/msg alice hi", "* alice is away: " + clean)
+                alice.until("(bob) hi")
+            if heard:
+                bob.hears(heard.replace("%s", clean))
+        left = alice.ended().decode()
+        self.assertEqual(left, "")
+        # Errors show it to who typed it alone, and clean.
+        for line, heard in (
+                ("/nick a%sb", "! bad nickname: a%sb"),
+                ("/join a%sb", "! bad room name: a%sb"),
+                ("/who a%sb", "! no such room: a%sb"),
+                ("/part a%sb", "! not in a%sb"),
+                ("/msg a%sb c", "! no such nickname: a%sb"),
+                ("/a%sb", "! unknown command: /a%sb (try /help)")):
+            bob.asks(line.replace("%s", evil), heard.replace("%s", clean))
+
     def test_every_byte_comes_out_clean(self):
         alice, bob = self.arrive("alice", "bob")
         random.seed(4)
@@ -724,6 +832,20 @@ class Abuse(Chat):
         alice.ended()
         bob.hears("* alice quit")
 
+    def test_a_line_too_long_may_be_skipped(self):
+        self.write(self.text(self.options).replace(
+            "chat {", "framing { line-length = 100  too-long = skip }\nchat {"),
+            workers=self.workers)
+        self.daemon.reload()
+        alice, bob = self.arrive("alice", "bob")
+        alice.says("z" * 10240, "/msg bob " + "y" * 91, "still here",
+                   "x" * 101, "w" * 100)
+        alice.hears("! line too long", "! line too long")
+        bob.hears("(alice) " + "y" * 91, "[lobby] <alice> still here",
+                  "[lobby] <alice> " + "w" * 100)
+        alice.has_heard_nothing()
+        bob.has_heard_nothing()
+
     def test_two_hundred_claim_one_name_and_one_has_it(self):
         people = [self.connect() for _ in range(200)]
         numbers = {who.greeted() for who in people}
@@ -761,6 +883,50 @@ class Abuse(Chat):
         for who in (alice, crowd[0], crowd[1], crowd[2], crowd[-1]):
             self.eventually(lambda: self.after(who, "/who") == wanted,
                             "the same names for everybody")
+
+    def test_a_crowd_that_comes_and_goes_leaves_nothing(self):
+        """Many at once, on all workers, with names, rooms and sudden ends."""
+        alice, bob = self.arrive("alice", "bob")
+
+        def churn(seed):
+            dice = random.Random(seed)
+            for i in range(40):
+                who = Person(self.address)
+                with who:
+                    who.greeted()
+                    name = "c%d-%d" % (seed, i)
+                    who.says("/nick " + name, "/join den")
+                    if dice.random() < 0.5:
+                        who.until("* %s joined den" % name)
+                        who.says("/who")
+                        # Oneself is there, whoever else is.
+                        while True:
+                            line = who.hears_line()
+                            if line.startswith("* den: "):
+                                break
+                        if name not in line.split():
+                            lost.append(line)
+                    if dice.random() < 0.5:
+                        who.reset()
+
+        lost = []
+        threads = [threading.Thread(target=churn, args=(i,), daemon=True)
+                   for i in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+            self.assertFalse(thread.is_alive())
+        self.assertEqual(lost, [])
+        for who in (alice, bob):
+            self.eventually(lambda: self.after(who, "/who") == ["alice", "bob"],
+                            "a lobby without the crowd")
+            who.says("/rooms")
+            while True:
+                line = who.hears_line()
+                if line.startswith("* rooms:"):
+                    break
+            self.assertEqual(line, "* rooms: lobby (2)")
 
     def after(self, person, command):
         """The names of its answer, whatever comes before it."""
