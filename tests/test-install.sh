@@ -88,6 +88,7 @@ abi=$(printf '#include <lined/protocol.h>\nLINED_ABI\n' |
 check "its modules are where lined looks" \
 	variable_is moduledir "$root$pkglibdir"
 check "its lined is there" variable_is lined "$root$sbindir/lined"
+check "and linetest" variable_is linetest "$root$bindir/linetest"
 check "its ABI is the header's" variable_is abi "$abi"
 check "and nothing is left to be filled in" \
 	sh -c '! grep -n @ "$1"' - "$root$pkgconfigdir/lined.pc"
@@ -176,8 +177,7 @@ template()
 	env -u MAKEFLAGS CC="$CC" $MAKE -C "$tmp/myproto" CC="$CC" "$@"
 }
 check "the template is built" template CFLAGS="-std=c11 -Wall -Wextra -Werror"
-check "and its config is good" "$root$sbindir/lined" -t \
-	-m "$tmp/myproto" -c "$tmp/myproto/myproto.conf"
+check "and its own tests pass" template check
 check "it is installed" template install
 check "where lined finds it" \
 	"$root$sbindir/lined" -t -m "$root$pkglibdir" \
