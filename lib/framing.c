@@ -198,7 +198,11 @@ static enum framer_result truncate_line(struct framer *framer,
 		return FRAMER_NEED_MORE;
 	}
 	after_cr = at > rest ? at[-1] == '\r' : framer->cr;
-	emit(line, begin, framer->scanned);
+	/* The limit may have been lowered meanwhile. */
+	emit(line, begin,
+	     framer->scanned < framer->framing.line_length
+		     ? framer->scanned
+		     : framer->framing.line_length);
 	line->truncated = true;
 	set_terminator(framer, line, after_cr);
 	start_line(framer, input, at + 1);

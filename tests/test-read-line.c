@@ -653,6 +653,24 @@ START_TEST(framing_switched_in_mid_stream_loses_nothing)
 }
 END_TEST
 
+START_TEST(lowered_limit_holds_for_a_line_begun)
+{
+	struct lined_framing f =
+		framing_of(ANY, 8, LINED_TOO_LONG_TRUNCATE, DROP);
+	struct stream_case c;
+
+	open_stream(&c, &f);
+	support_puts(c.peer, "0123456789");
+	support_run_turns(c.d, 2);
+	f.line_length = 4;
+	lined_socket_set_framing(c.sock, &f);
+	support_puts(c.peer, "abc\r\nnext\n");
+	support_run_turns(c.d, 3);
+	ck_assert_str_eq(recorder_log(&c.recorder), "<0123...\\r\\n><next\\n>");
+	close_stream(&c);
+}
+END_TEST
+
 static void raw_read(struct lined_socket *sock, void *arg)
 {
 	struct block_reader *b = arg;
@@ -1012,6 +1030,7 @@ static Suite *make_suite(void)
 	tcase_add_test(blocks, lines_and_blocks_alternate_at_any_cut);
 	tcase_add_test(blocks, block_over_the_callers_bound_is_refused);
 	tcase_add_test(blocks, framing_switched_in_mid_stream_loses_nothing);
+	tcase_add_test(blocks, lowered_limit_holds_for_a_line_begun);
 	tcase_add_test(blocks, raw_read_takes_what_is_there);
 	tcase_add_test(blocks, what_was_saved_is_freed_when_it_is_used_up);
 	tcase_add_test(blocks, what_is_left_behind_a_partial_block_is_served);
