@@ -52,6 +52,7 @@ check "no .la files" \
 	sh -c '[ -z "$(find "$1" -name "*.la")" ]' - "$root"
 check "the config" test -f "$root$sysconfdir/lined/lined.conf"
 check "lined(8)" test -f "$root$mandir/man8/lined.8"
+check "lined-module(3)" test -f "$root$mandir/man3/lined-module.3"
 check "lined.conf(5)" test -f "$root$mandir/man5/lined.conf.5"
 check "linetest" test -x "$root$bindir/linetest"
 check "linetest(1)" test -f "$root$mandir/man1/linetest.1"

@@ -225,6 +225,11 @@ if [ -n "${LINED-}" ] && command -v nm >/dev/null; then
 		sort -u >"$tmp/exported"
 	tests/public-functions.sh -I"$top/lib" -I"$top/daemon" \
 		>"$tmp/declared"
+	sed -nE 's/.* Fn (lined_[a-z_]+).*/\1/p' man/lined-module.3 |
+		sort -u >"$tmp/described"
+	grep -vxFf "$tmp/described" "$tmp/declared" >"$tmp/out" || :
+	case_is "lined-module(3) has every public function"
+
 	grep -vxFf "$tmp/exported" "$tmp/declared" >"$tmp/out" || :
 	[ -s "$tmp/declared" ] || echo "nothing is declared" >>"$tmp/out"
 	case_is "every public function can be found by a module"

@@ -353,6 +353,29 @@ class Refused(Modules):
 
 
 class Taken(Modules):
+    def test_a_module_that_was_replaced_is_taken_at_reload(self):
+        self.plain("late")
+        ports = free_port(), free_port()
+        daemon = self.start(
+            service("good", "tcp://127.0.0.1:%d" % ports[0])
+            + service("it", "tcp://127.0.0.1:%d" % ports[1],
+                      protocol="late"))
+        with Client(("127.0.0.1", ports[0])) as held, \
+                Client(("127.0.0.1", ports[1])) as old:
+            self.assertTrue(held.echoes())
+            old.send(b"hello\n")
+            self.assertEqual(old.line(), b"fine\n")
+            self.plain("new", name="late",
+                       body='lined_socket_send(client, "finer\\n", 6);')
+            os.rename(os.path.join(self.modules, "new.so"),
+                      os.path.join(self.modules, "late.so"))
+            daemon.reload()
+            with Client(("127.0.0.1", ports[1])) as c:
+                c.send(b"hello\n")
+                self.assertEqual(c.line(), b"finer\n")
+            self.assertEqual(old.ended(), b"")
+            self.assertTrue(held.echoes())
+
     def test_a_new_module_is_loaded_at_reload(self):
         daemon = self.start(service("good", self.tcp))
         self.plain("late")
