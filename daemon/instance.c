@@ -24,6 +24,7 @@
 /* How often a draining instance looks for clients that have nothing pending,
  * and how long what was closed has to be told so. */
 #define DRAIN_STEP_MS 10
+#define NEWCOMER_MS   250
 
 #define DATAGRAM_PORT_MIN 1024
 
@@ -263,6 +264,16 @@ void instance_close_datagrams(struct lined_service *service, const char *listen)
 
 /* ---- draining --------------------------------------------------------- */
 
+/* One that has come in the last moment is about to say what it came for: over
+ * a restart nobody is to be let in and then shut out. */
+static bool is_newcomer(const struct lined_socket *sock)
+{
+	struct lined_traffic traffic;
+
+	lined_socket_traffic(sock, &traffic);
+	return traffic.bytes_in == 0 && traffic.connected_ms < NEWCOMER_MS;
+}
+
 /* Every client once what it sent has been answered; all when time is up. */
 static void close_clients(struct lined_service *service, bool all)
 {
@@ -271,7 +282,7 @@ static void close_clients(struct lined_service *service, bool all)
 	list_for_each_safe(client, next, &service->clients, link) {
 		struct lined_socket *sock = client_socket(client);
 
-		if (all || lined_socket_is_quiet(sock))
+		if (all || (lined_socket_is_quiet(sock) && !is_newcomer(sock)))
 			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
 	}
 }

@@ -69,6 +69,23 @@ class Stop(DaemonTest):
                     # The end, and not a reset.
                     self.assertEqual(c.rest(), b"")
 
+    def test_who_has_just_come_is_answered_once(self):
+        for _ in range(20):
+            daemon = self.start(self.text)
+            with Client(self.address) as c:
+                came = time.monotonic()
+                daemon.wait_log("connected to tcp://")
+                daemon.signal(signal.SIGTERM)
+                daemon.wait_log("stopping")
+                c.send(b"in time\n")
+                late = time.monotonic() - came > 0.15
+                if not late:
+                    self.assertEqual(c.rest(), b"in time\n")
+            self.assertEqual(daemon.wait(), 0)
+            if not late:
+                return
+        self.skipTest("this machine is too slow to be in time")
+
     def test_without_clients_it_is_gone_at_once(self):
         daemon = self.start("drain-timeout = 30s\n" + self.text)
         with self.takes(0, 5):
