@@ -41,6 +41,8 @@ pkgconfigdir=$(value pkgconfigdir)
 examplesdir=$(value examplesdir)
 mandir=$(value mandir)
 unitdir=$(value systemdsystemunitdir)
+sysusersdir=$(value sysusersdir)
+tmpfilesdir=$(value tmpfilesdir)
 
 umask 002
 check "make install" $MAKE install DESTDIR="$root"
@@ -63,7 +65,13 @@ if [ "$unitdir" != no ]; then
 		sh -c '! grep -n "@[a-z]*dir@" "$1"' - "$unit"
 	check "and lined's own is right" \
 		grep -q "^ExecStart=$sbindir/lined " "$unit"
+	check "the socket unit" test -f "$root$unitdir/lined.socket"
+	check "a drop-in" test -f "$root$examplesdir/systemd/low-ports.conf"
 fi
+[ "$sysusersdir" = no ] ||
+	check "the user" test -f "$root$sysusersdir/lined.conf"
+[ "$tmpfilesdir" = no ] ||
+	check "its directory" test -f "$root$tmpfilesdir/lined.conf"
 
 check "the config is good" \
 	"$root$sbindir/lined" -t -c "$root$sysconfdir/lined/lined.conf" \

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A protocol that stands still for good: "sleep" in a system call, "spin"
+ * without one. Any other line comes back.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include <lined/protocol.h>
+
+static void block_line(struct lined_socket *client,
+		       const struct lined_line *line)
+{
+	volatile int forever = 1;
+
+	while (strcmp(line->text, "sleep") == 0)
+		pause();
+	while (strcmp(line->text, "spin") == 0 && forever)
+		;
+	lined_socket_send_line(client, line);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "block",
+	.summary = "stands still when told to",
+	.handle_line = block_line,
+};
