@@ -12,6 +12,9 @@
 
 #include "chat_member.h"
 
+/* " 12:04" */
+#define CLOCK_LEN 6
+
 struct chat_line {
 	uint64_t stamp, from;
 	struct lined_buffer *buffer;
@@ -91,13 +94,43 @@ static void tell_line(const struct chat_line *line, const char *room,
 			 tm.tm_min, (int)(line->len - skip - 1), text + skip);
 }
 
+/* What a member may have on its way besides what is said meanwhile. */
+static size_t budget(const struct chat_member *member)
+{
+	size_t limit = lined_socket_group(member->socket)->limits.send_queue;
+	size_t queued = lined_socket_queued(member->socket);
+
+	if (limit == 0)
+		return SIZE_MAX;
+	return limit / 2 > queued ? limit / 2 - queued : 0;
+}
+
+static bool is_told(const struct chat_line *line,
+		    const struct chat_member *member)
+{
+	return !chat_member_ignores(member, line->from);
+}
+
 void chat_history_tell(const struct chat_history *history, const char *room,
 		       struct chat_member *member, size_t count)
 {
-	size_t i = history->count > count ? history->count - count : 0;
+	size_t first = history->count, left, i;
 
-	for (; i < history->count; i++)
-		if (!chat_member_ignores(member, history->lines[i].from))
+	if (member->socket == NULL)
+		return;
+	left = budget(member);
+	while (first > 0 && count > 0) {
+		const struct chat_line *line = &history->lines[first - 1];
+		size_t len = is_told(line, member) ? line->len + CLOCK_LEN : 0;
+
+		if (len > left)
+			break;
+		left -= len;
+		first--;
+		count--;
+	}
+	for (i = first; i < history->count; i++)
+		if (is_told(&history->lines[i], member))
 			tell_line(&history->lines[i], room, member);
 }
 

@@ -26,7 +26,8 @@ void chat_history_add(struct chat_history *history,
 /* Forgets what is more than that. */
 void chat_history_trim(struct chat_history *history, size_t limit);
 
-/* Sends the last `count`, with their times. */
+/* Sends the last `count`, with their times: the newest of them where they are
+ * more than half of a send queue. */
 void chat_history_tell(const struct chat_history *history, const char *room,
 		       struct chat_member *member, size_t count);
 

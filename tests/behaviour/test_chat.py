@@ -489,6 +489,26 @@ class Options(Chat):
                          r"^\[den \d\d:\d\d\] <guest1> in the den$")
         bob.has_heard_nothing()
 
+    def test_a_long_history_drops_nobody(self):
+        """More than a newcomer may have on its way: the newest of it."""
+        self.write(self.text("history = 1000 flood-rate = 0").replace(
+            "limits {", "limits { send-queue = 64k"), workers=self.workers)
+        self.daemon.reload()
+        alice, bob = Chat.arrive(self, "alice", "bob")
+        alice.says(*("%d %s" % (i, "x" * 1000) for i in range(300)))
+        bob.until("[lobby] <alice> 299 " + "x" * 1000)
+        carol = Person(self.address, rcvbuf=2048)
+        self.addCleanup(carol.close)
+        carol.greeted()
+        carol.says("/ping")
+        lines = carol.until("* pong")
+        numbers = [int(line.split()[3]) for line in lines]
+        self.assertEqual(numbers, list(range(300 - len(numbers), 300)))
+        self.assertTrue(20 < len(numbers) < 40, len(numbers))
+        self.assertEqual(self.history_of(carol), lines)
+        self.assertEqual(self.history_of(carol, "/history 2"), lines[-2:])
+        self.settle(carol, bob)
+
     def test_history_is_the_same_on_all_workers(self):
         people = self.arrive("a", "b", "c", "d")
         for i in range(50):
