@@ -6,6 +6,8 @@
 
 #include "heartbeat.h"
 
+#include <time.h>
+
 #include "log.h"
 #include "notify.h"
 #include "running.h"
@@ -57,16 +59,31 @@ static void look_at(struct server *server, struct worker *worker,
 	}
 }
 
+/* Not the dispatcher's idea of now, which is as old as the turn. */
+static uint64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void heartbeat_look(struct heartbeat *heartbeat)
+{
+	struct server *server = heartbeat->server;
+	uint64_t now_ms = clock_ms();
+	size_t i;
+
+	for (i = 0; server != NULL && i < server->worker_count; i++)
+		look_at(server, &server->workers[i], now_ms);
+}
+
 static void look(struct lined_timer *timer)
 {
 	struct heartbeat *heartbeat =
 		lined_container_of(timer, struct heartbeat, timer);
-	struct server *server = heartbeat->server;
-	uint64_t now_ms = lined_dispatcher_now_ms(server->dispatcher);
-	size_t i;
 
-	for (i = 0; i < server->worker_count; i++)
-		look_at(server, &server->workers[i], now_ms);
+	heartbeat_look(heartbeat);
 	/* The slot of a timer that has just fired is free: this cannot fail. */
 	lined_timer_start(timer,
 			  heartbeat_is_stuck(heartbeat) &&
@@ -89,7 +106,11 @@ static uint32_t interval_ms(void)
 
 int heartbeat_start(struct heartbeat *heartbeat, struct server *server)
 {
+	size_t i;
+
 	heartbeat->server = server;
+	for (i = 0; i < server->worker_count; i++)
+		server->workers[i].turned_ms = clock_ms();
 	lined_timer_init(&heartbeat->timer, server->dispatcher, look);
 	heartbeat->every_ms = interval_ms();
 	return lined_timer_start(&heartbeat->timer, heartbeat->every_ms, 0);

@@ -28,6 +28,10 @@ struct heartbeat {
 int heartbeat_start(struct heartbeat *heartbeat, struct server *server);
 void heartbeat_stop(struct heartbeat *heartbeat);
 
+/* Looks now, as the timer does: for the main thread, while it waits for a
+ * worker. */
+void heartbeat_look(struct heartbeat *heartbeat);
+
 /* Whether some worker stands still; also where it was never started. */
 bool heartbeat_is_stuck(const struct heartbeat *heartbeat);
 

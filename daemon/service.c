@@ -341,6 +341,15 @@ static void run_close_datagrams(struct worker_call *call)
 	instance_close_datagrams(close_call->instance, close_call->listen);
 }
 
+/* A worker that stands still keeps us waiting: it is to be named all the
+ * same. */
+static void look_meanwhile(void *arg)
+{
+	struct server *server = arg;
+
+	heartbeat_look(&server->heartbeat);
+}
+
 /* Runs it for each instance and waits. -1: one of them said so. */
 static int call_all(struct service *service, struct instance_call *call)
 {
@@ -349,7 +358,8 @@ static int call_all(struct service *service, struct instance_call *call)
 	for (i = 0; i < service->instance_count; i++) {
 		call->instance = service->instances[i];
 		call->result = 0;
-		worker_post_wait(call->instance->worker, &call->call);
+		worker_post_wait(call->instance->worker, &call->call,
+				 look_meanwhile, service->server);
 		if (call->result < 0)
 			return -1;
 	}

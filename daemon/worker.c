@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "crash.h"
 #include "log.h"
@@ -135,20 +136,47 @@ static void run_waiting(struct worker_call *call)
 	pthread_mutex_unlock(&waiting->lock);
 }
 
-void worker_post_wait(struct worker *worker, struct worker_call *call)
+static void wait_init(struct waiting_call *waiting)
 {
-	struct waiting_call waiting = {
-		.call.run = run_waiting,
-		.inner = call,
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.done_changed = PTHREAD_COND_INITIALIZER,
-	};
+	pthread_condattr_t attributes;
 
+	pthread_mutex_init(&waiting->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&waiting->done_changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+static bool wait_a_second(struct waiting_call *waiting)
+{
+	struct timespec until;
+	int error = 0;
+	bool done;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec++;
+	pthread_mutex_lock(&waiting->lock);
+	while (!waiting->done && error == 0)
+		error = pthread_cond_timedwait(&waiting->done_changed,
+					       &waiting->lock, &until);
+	done = waiting->done;
+	pthread_mutex_unlock(&waiting->lock);
+	return done;
+}
+
+void worker_post_wait(struct worker *worker, struct worker_call *call,
+		      void (*meanwhile)(void *arg), void *arg)
+{
+	struct waiting_call waiting = {.call.run = run_waiting, .inner = call};
+
+	if (!worker->threaded) {
+		call->run(call);
+		return;
+	}
+	wait_init(&waiting);
 	worker_post(worker, &waiting.call);
-	pthread_mutex_lock(&waiting.lock);
-	while (!waiting.done)
-		pthread_cond_wait(&waiting.done_changed, &waiting.lock);
-	pthread_mutex_unlock(&waiting.lock);
+	while (!wait_a_second(&waiting))
+		meanwhile(arg);
 	pthread_cond_destroy(&waiting.done_changed);
 	pthread_mutex_destroy(&waiting.lock);
 }

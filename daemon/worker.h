@@ -63,8 +63,10 @@ void worker_fini(struct worker *worker);
 /* Runs call->run on the worker's thread. Main thread. */
 void worker_post(struct worker *worker, struct worker_call *call);
 
-/* The same, and waits until it has run. */
-void worker_post_wait(struct worker *worker, struct worker_call *call);
+/* The same, and waits until it has run; while that takes its time
+ * meanwhile(arg) is called once a second. */
+void worker_post_wait(struct worker *worker, struct worker_call *call,
+		      void (*meanwhile)(void *arg), void *arg);
 
 /*
  * Around the calls into a service's protocol: what a stuck worker is in. What

@@ -75,6 +75,11 @@ static void run_call(struct worker_call *call)
 	c->run(c->service, c->arg);
 }
 
+static void do_nothing(void *arg)
+{
+	(void)arg;
+}
+
 void hall_call(struct hall *hall, unsigned service, unsigned worker,
 	       void (*run)(struct lined_service *service, void *arg), void *arg)
 {
@@ -85,7 +90,7 @@ void hall_call(struct hall *hall, unsigned service, unsigned worker,
 		.arg = arg,
 	};
 
-	worker_post_wait(&hall->workers[worker], &call.call);
+	worker_post_wait(&hall->workers[worker], &call.call, do_nothing, NULL);
 }
 
 static void start_instance(struct lined_service *service, void *arg)

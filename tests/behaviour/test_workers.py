@@ -657,6 +657,25 @@ class Workers(DaemonTest):
                         "both going on")
         self.assertEqual(len(daemon.logged("stuck")), 2)
 
+    def test_a_reload_that_waits_for_one_that_stands_still_names_it(self):
+        self.build_module("long", NAP.replace("NAME", '"long"')
+                          .replace("FULL_DOOR", "1"))
+        self.port = free_port()
+        daemon = self.start(service("first", "tcp://127.0.0.1:%d" % self.port,
+                                    protocol="long"), workers=2)
+        client = self.client()
+        self.assertTrue(client.echoes(b"0\n"))
+        client.send(b"15\n")
+        time.sleep(0.5)
+        mark = daemon.mark()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log(r"worker \d: stuck for \d+ s: in protocol long, "
+                        "service first", mark)
+        self.assertEqual(daemon.logged("reload: done", mark), [])
+        daemon.wait_log("reload: done", mark)
+        daemon.wait_log(r"worker \d: goes on after \d+ s", mark)
+        self.assertEqual(client.line(), b"15\n")
+
 
 if __name__ == "__main__":
-    main(180)
+    main(240)
