@@ -251,7 +251,8 @@ static void run_ping(struct chat_member *member, char *args)
 
 static void run_quit(struct chat_member *member, char *args)
 {
-	if (args[0] != '\0')
+	/* It is said to everybody. */
+	if (args[0] != '\0' && !chat_member_is_muted(member))
 		member->reason = strdup(args);
 	chat_member_end(member, LINED_CLOSE_PEER);
 }

@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from lined_test import Client, DaemonTest
+from lined_test import Client, DaemonTest, TOP
 from lined_test import free_port, main, service
 
 HELP = ". /help lists the commands."
@@ -634,6 +634,17 @@ class Options(Chat):
         alice.asks("/mute bob 1", "* bob was muted by alice for 1 s")
         bob.hears("* bob was muted by alice for 1 s")
         carol.has_heard_nothing()
+        dave = self.arrive("dave")
+        self.settle(carol, dave)
+        alice.says("/mute dave 60")
+        dave.until("* dave was muted by alice for 60 s")
+        dave.says("/part")
+        dave.until("* dave left hall")
+        dave.says("/join hall", "/quit with a word")
+        self.assertIn(b"* dave joined hall\n", dave.ended())
+        self.assertEqual(carol.until("* dave quit"), [
+            "* dave was muted by alice for 60 s", "* dave left hall",
+            "* dave joined hall"])
 
     def test_announcements_reach_everybody(self):
         alice, bob, carol = self.arrive("alice", "bob", "carol")
@@ -1096,6 +1107,29 @@ class Config(DaemonTest):
                 ("mtod = 1", "mtod")):
             with self.subTest(options=options):
                 self.refused(options, text)
+
+    def test_the_example_is_served(self):
+        """Two permanent rooms and an operator, who has a password."""
+        with open(os.path.join(TOP, "conf", "examples", "chat.conf")) as f:
+            text = f.read()
+        port = free_port()
+        text, count = re.subn(r"listen += .*", 'listen = { "tcp://127.0.0.1:'
+                              '%d" }' % port, text)
+        self.assertEqual(count, 1)
+        self.start(text, workers=2)
+        alice = Person(("127.0.0.1", port))
+        self.addCleanup(alice.close)
+        alice.greeted("Welcome to the harbour.", "quay")
+        alice.hears("* topic of quay: Be kind; the harbour master listens")
+        alice.asks("/join notices", "* guest1 joined notices",
+                   "* topic of notices: Read here, ask on the quay")
+        alice.asks("hello", "! notices is read-only")
+        alice.asks("/oper harbour-master change me",
+                   "* you are now an operator")
+        alice.says("fresh fish", "/history")
+        self.assertRegex(alice.hears_line(),
+                         r"^\[notices \d\d:\d\d\] <guest1> fresh fish$")
+        alice.asks("/rooms", "* rooms: notices (1) quay (1)")
 
     def test_datagrams_are_refused(self):
         code, err = self.check(service(
