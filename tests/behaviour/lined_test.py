@@ -39,7 +39,7 @@ _reserved = []
 
 def environment(extra=None):
     env = {k: v for k, v in os.environ.items()
-           if k != "NOTIFY_SOCKET"
+           if k not in ("NOTIFY_SOCKET", "FDSTORE")
            and not k.startswith(("WATCHDOG_", "LISTEN_"))}
     env["LC_ALL"] = "C"
     env.update(extra or {})
