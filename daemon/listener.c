@@ -16,8 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fd_store.h"
@@ -27,6 +29,9 @@
 
 #define BIND_TRIES   20
 #define BIND_STEP_MS 10
+
+#define LOCK_TRIES   25
+#define LOCK_STEP_NS 20000000
 
 static struct listener *listener_new(const struct listen_address *address,
 				     char *error, size_t size)
@@ -296,7 +301,10 @@ int listener_set_mode(const struct listener *listener,
 		return -1;
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) &&
 	    chown(path, uid, gid) < 0) {
-		snprintf(error, size, "chown: %s", strerror(errno));
+		snprintf(error, size, "chown: %s%s", strerror(errno),
+			 errno == EPERM ? " (lined's user must be a member of "
+					  "the group)"
+					: "");
 		return -1;
 	}
 	if (chmod(path, mode->mode) < 0) {
@@ -306,7 +314,88 @@ int listener_set_mode(const struct listener *listener,
 	return 0;
 }
 
+/*
+ * Keeps other daemons off the directory while a path in it is looked at and
+ * taken: of two that find it stale the second would remove what the first has
+ * just made. Whoever may read the directory may hold its lock, so it is waited
+ * for a moment only. -1: there is no lock.
+ */
+static int lock_directory(const char *path)
+{
+	const struct timespec pause = {0, LOCK_STEP_NS};
+	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *slash = strrchr(path, '/');
+	int fd, tries;
+
+	snprintf(directory, sizeof(directory), "%.*s/", (int)(slash - path),
+		 path);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return fd;
+		nanosleep(&pause, NULL);
+	}
+	close(fd);
+	return -1;
+}
+
+static int bind_unix(int fd, const struct sockaddr_un *address)
+{
+	/* The path gets the mode that the socket has: whatever the umask, at
+	 * no moment may others use it who should not. A system that knows no
+	 * such mode has listen() still to come. */
+	fchmod(fd, S_IRUSR | S_IWUSR);
+	return bind(fd, (const struct sockaddr *)address, sizeof(*address));
+}
+
+static void note_path(struct listener *listener)
+{
+	struct stat status;
+
+	if (lstat(listener->address.path, &status) < 0)
+		return;
+	listener->owns_path = true;
+	listener->path_device = status.st_dev;
+	listener->path_inode = status.st_ino;
+}
+
+/* Unless somebody else has put another socket there meanwhile. */
+static void remove_path(const struct listener *listener)
+{
+	struct stat status;
+
+	if (lstat(listener->address.path, &status) == 0 &&
+	    status.st_dev == listener->path_device &&
+	    status.st_ino == listener->path_inode)
+		unlink(listener->address.path);
+}
+
 /* Nobody can connect before listen(): by then mode and owner stand. */
+static int take_path(struct listener *listener,
+		     const struct sockaddr_un *address,
+		     const struct listener_mode *mode, char *error, size_t size)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || remove_stale(address) < 0 || bind_unix(fd, address) < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	add(listener, fd, false);
+	note_path(listener);
+	if (listener_set_mode(listener, mode, error, size) < 0)
+		return -1;
+	if (listen(fd, BACKLOG) < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
 static int open_unix(struct listener *listener,
 		     const struct listener_mode *mode,
 		     const struct inherited *inherited, char *error,
@@ -314,7 +403,7 @@ static int open_unix(struct listener *listener,
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *path = listener->address.path;
-	int fd;
+	int fd, lock, result;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		snprintf(error, size, "%s", strerror(ENAMETOOLONG));
@@ -324,26 +413,14 @@ static int open_unix(struct listener *listener,
 	fd = fd_store_take(inherited, (struct sockaddr *)&address, SOCK_STREAM);
 	if (fd >= 0) {
 		add(listener, fd, false);
-		listener->owns_path = true;
+		note_path(listener);
 		return listener_set_mode(listener, mode, error, size);
 	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || remove_stale(&address) < 0 ||
-	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		snprintf(error, size, "%s", strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	add(listener, fd, false);
-	listener->owns_path = true;
-	if (listener_set_mode(listener, mode, error, size) < 0)
-		return -1;
-	if (listen(fd, BACKLOG) < 0) {
-		snprintf(error, size, "%s", strerror(errno));
-		return -1;
-	}
-	return 0;
+	lock = lock_directory(path);
+	result = take_path(listener, &address, mode, error, size);
+	if (lock >= 0)
+		close(lock);
+	return result;
 }
 
 /* ---- inherited descriptors -------------------------------------------- */
@@ -468,6 +545,8 @@ struct listener *listener_dup(struct listener *from, char *error, size_t size)
 				strdup(from->sockets[i].stored);
 	}
 	listener->owns_path = from->owns_path;
+	listener->path_device = from->path_device;
+	listener->path_inode = from->path_inode;
 	return listener;
 }
 
@@ -529,7 +608,7 @@ void listener_close(struct listener *listener, bool keep)
 	if (!keep)
 		fd_store_remove(listener);
 	if (listener->owns_path && !keep)
-		unlink(listener->address.path);
+		remove_path(listener);
 	for (i = 0; i < listener->count; i++) {
 		struct listener_socket *at = &listener->sockets[i];
 

@@ -40,7 +40,9 @@ struct listener {
 	size_t count;
 	bool open;
 	bool failing;   /* accepting fails, which has been logged */
-	bool owns_path; /* unlinks it when it closes */
+	bool owns_path; /* unlinks it when it closes, where it is still ours: */
+	dev_t path_device;
+	ino_t path_inode;
 };
 
 /* How UNIX sockets are made. */
