@@ -36,7 +36,8 @@ struct admission {
 	size_t bucket_count, entries;
 	struct admission_entry local; /* of all who have no address */
 	_Atomic(struct admission_entry *) departed;
-	uint64_t refused[ADMISSION_VERDICTS];
+	/* Of ADMISSION_OK: how many were admitted. */
+	uint64_t counts[ADMISSION_VERDICTS];
 };
 
 struct admission *admission_new(const struct admission_limits *limits)
@@ -184,7 +185,7 @@ static void grow(struct admission *admission)
 	free(old);
 }
 
-static struct admission_entry *find(struct admission *admission,
+static struct admission_entry *find(const struct admission *admission,
 				    const unsigned char key[8])
 {
 	struct admission_entry *entry =
@@ -242,10 +243,11 @@ static int admit_rate(uint64_t *due_us, uint32_t rate, uint32_t burst,
 	return 1;
 }
 
-static enum admission_verdict refuse(struct admission *admission,
+static enum admission_verdict decide(struct admission *admission,
 				     enum admission_verdict verdict)
 {
-	admission->refused[verdict]++;
+	__atomic_store_n(&admission->counts[verdict],
+			 admission->counts[verdict] + 1, __ATOMIC_RELAXED);
 	return verdict;
 }
 
@@ -260,24 +262,51 @@ enum admission_verdict admission_enter(struct admission *admission,
 
 	*entry = NULL;
 	if (limits->clients > 0 && admission->clients >= limits->clients)
-		return refuse(admission, ADMISSION_CLIENTS);
+		return decide(admission, ADMISSION_CLIENTS);
 	if (key_of(address, key)) {
 		found = find_or_add(admission, key, now_ms * 1000);
 		if (found == NULL)
-			return refuse(admission, ADMISSION_CLIENTS);
+			return decide(admission, ADMISSION_CLIENTS);
 		if (!admit_rate(&found->connect_due_us,
 				limits->connect_rate_per_address,
 				limits->connect_rate_per_address,
 				now_ms * 1000))
-			return refuse(admission, ADMISSION_RATE);
+			return decide(admission, ADMISSION_RATE);
 		if (limits->clients_per_address > 0 &&
 		    found->clients >= limits->clients_per_address)
-			return refuse(admission, ADMISSION_ADDRESS);
+			return decide(admission, ADMISSION_ADDRESS);
 	}
 	found->clients++;
 	admission->clients++;
 	*entry = found;
-	return ADMISSION_OK;
+	return decide(admission, ADMISSION_OK);
+}
+
+void admission_ask(const struct admission *admission,
+		   const struct sockaddr *address, uint64_t now_ms,
+		   struct admission_ruling *ruling)
+{
+	const struct admission_limits *limits = &admission->limits;
+	const struct admission_entry *entry = NULL;
+	unsigned char key[8];
+	uint64_t due_us;
+
+	memset(ruling, 0, sizeof(*ruling));
+	ruling->counted = key_of(address, key);
+	if (ruling->counted)
+		entry = find(admission, key);
+	ruling->clients = entry != NULL ? entry->clients : 0;
+	due_us = entry != NULL ? entry->connect_due_us : 0;
+	if (limits->clients > 0 && admission->clients >= limits->clients)
+		ruling->verdict = ADMISSION_CLIENTS;
+	else if (!ruling->counted)
+		ruling->verdict = ADMISSION_OK;
+	else if (!admit_rate(&due_us, limits->connect_rate_per_address,
+			     limits->connect_rate_per_address, now_ms * 1000))
+		ruling->verdict = ADMISSION_RATE;
+	else if (limits->clients_per_address > 0 &&
+		 ruling->clients >= limits->clients_per_address)
+		ruling->verdict = ADMISSION_ADDRESS;
 }
 
 void admission_leave(struct admission *admission, struct admission_entry *entry)
@@ -334,20 +363,25 @@ enum admission_verdict admission_datagram(struct admission *admission,
 			limits->datagram_burst > 0 ? limits->datagram_burst
 						   : limits->datagram_rate,
 			now_ms * 1000))
-		return refuse(admission, ADMISSION_RATE);
+		return decide(admission, ADMISSION_RATE);
 	return ADMISSION_OK;
 }
 
 void admission_refuse(struct admission *admission,
 		      enum admission_verdict verdict)
 {
-	refuse(admission, verdict);
+	decide(admission, verdict);
 }
 
 uint64_t admission_refused(const struct admission *admission,
 			   enum admission_verdict verdict)
 {
-	return admission->refused[verdict];
+	return __atomic_load_n(&admission->counts[verdict], __ATOMIC_RELAXED);
+}
+
+uint64_t admission_admitted(const struct admission *admission)
+{
+	return admission_refused(admission, ADMISSION_OK);
 }
 
 uint32_t admission_clients(const struct admission *admission)

@@ -5,11 +5,12 @@
  * `clients-per-address`, `connect-rate-per-address`, `line-rate` of
  * datagrams). An IPv6 address counts with its /64. UNIX clients count to
  * `clients` only. Thread: the one that accepts; other threads may say that
- * somebody has left.
+ * somebody has left, and read counters.
  */
 #ifndef ADMISSION_H
 #define ADMISSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -71,6 +72,20 @@ uint64_t admission_refused(const struct admission *admission,
 uint32_t admission_clients(const struct admission *admission);
 /* How many addresses it remembers. */
 size_t admission_addresses(const struct admission *admission);
+/* How many were admitted so far. */
+uint64_t admission_admitted(const struct admission *admission);
+
+/* What an address has, and would be told, where it asked now; nothing is
+ * counted. */
+struct admission_ruling {
+	enum admission_verdict verdict;
+	uint32_t clients; /* of the address, or of its /64 */
+	bool counted;     /* false: UNIX, which counts to `clients` only */
+};
+
+void admission_ask(const struct admission *admission,
+		   const struct sockaddr *address, uint64_t now_ms,
+		   struct admission_ruling *ruling);
 
 /* The config key behind a verdict: "clients-per-address". */
 const char *admission_verdict_text(enum admission_verdict verdict);

@@ -667,17 +667,27 @@ uint64_t bus_wakeups(const struct bus *bus)
 
 #define SUM(bus, member) sum(bus, offsetof(struct bus_end, member))
 
+void bus_count(const struct bus *bus, struct bus_counters *counters)
+{
+	counters->published = SUM(bus, published);
+	counters->posts = bus_posts(bus);
+	counters->wakeups = bus_wakeups(bus);
+	counters->refused = SUM(bus, refused);
+	counters->pauses = SUM(bus, pauses);
+}
+
 void bus_log_counters(const struct bus *bus)
 {
-	uint64_t published = SUM(bus, published);
+	struct bus_counters counters;
 
-	if (published == 0)
+	bus_count(bus, &counters);
+	if (counters.published == 0)
 		return;
 	log_notice("bus: published %llu, posted to workers %llu, wakeups %llu, "
 		   "refused %llu, pauses %llu",
-		   (unsigned long long)published,
-		   (unsigned long long)bus_posts(bus),
-		   (unsigned long long)bus_wakeups(bus),
-		   (unsigned long long)SUM(bus, refused),
-		   (unsigned long long)SUM(bus, pauses));
+		   (unsigned long long)counters.published,
+		   (unsigned long long)counters.posts,
+		   (unsigned long long)counters.wakeups,
+		   (unsigned long long)counters.refused,
+		   (unsigned long long)counters.pauses);
 }

@@ -62,6 +62,16 @@ uint64_t bus_posts(const struct bus *bus);
 /* How often workers were woken by other threads, the main one's included. */
 uint64_t bus_wakeups(const struct bus *bus);
 
+struct bus_counters {
+	uint64_t published;
+	uint64_t posts;   /* as bus_posts() */
+	uint64_t wakeups; /* as bus_wakeups() */
+	uint64_t refused; /* not published, a worker lagged too far behind */
+	uint64_t pauses;  /* a publisher's clients were not read meanwhile */
+};
+
+void bus_count(const struct bus *bus, struct bus_counters *counters);
+
 /* Logs what the bus has done, where that is anything. */
 void bus_log_counters(const struct bus *bus);
 

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MAPPED_BITS 96
@@ -125,24 +126,39 @@ static bool matches(const struct network *network, int family,
 bool network_contains(const struct network *network,
 		      const struct sockaddr *address)
 {
-	return network_longest(network, 1, address) >= 0;
+	return network_longest(network, 1, address) != NULL;
 }
 
-int network_longest(const struct network *networks, size_t count,
-		    const struct sockaddr *address)
+const struct network *network_longest(const struct network *networks,
+				      size_t count,
+				      const struct sockaddr *address)
 {
 	const uint8_t *bytes;
 	int family = address_bytes(address, &bytes);
-	int longest = -1;
+	const struct network *longest = NULL;
 	size_t i;
 
 	if (family == 0)
-		return -1;
+		return NULL;
 	for (i = 0; i < count; i++)
-		if ((int)networks[i].prefix > longest &&
+		if ((longest == NULL || networks[i].prefix > longest->prefix) &&
 		    matches(&networks[i], family, bytes))
-			longest = (int)networks[i].prefix;
+			longest = &networks[i];
 	return longest;
+}
+
+const char *network_format(const struct network *network, char *text,
+			   size_t size)
+{
+	unsigned max = network->family == AF_INET ? 32 : 128;
+	char host[INET6_ADDRSTRLEN];
+
+	inet_ntop(network->family, network->bytes, host, sizeof(host));
+	if (network->prefix == max)
+		snprintf(text, size, "%s", host);
+	else
+		snprintf(text, size, "%s/%u", host, network->prefix);
+	return text;
 }
 
 bool network_equal(const struct network *a, const struct network *b)
@@ -151,16 +167,28 @@ bool network_equal(const struct network *a, const struct network *b)
 	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+struct access_ruling access_rules_rule(const struct access_rules *rules,
+				       const struct sockaddr *address)
+{
+	struct access_ruling ruling = {.allowed = true};
+	const struct network *allowed, *denied;
+
+	if (address->sa_family == AF_UNIX)
+		return ruling;
+	allowed = network_longest(rules->allow, rules->allow_count, address);
+	denied = network_longest(rules->deny, rules->deny_count, address);
+	if (allowed == NULL && denied == NULL) {
+		ruling.allowed = !rules->has_allow;
+		return ruling;
+	}
+	ruling.allowed = denied == NULL ||
+			 (allowed != NULL && allowed->prefix > denied->prefix);
+	ruling.network = ruling.allowed ? allowed : denied;
+	return ruling;
+}
+
 bool access_rules_allow(const struct access_rules *rules,
 			const struct sockaddr *address)
 {
-	int allowed, denied;
-
-	if (address->sa_family == AF_UNIX)
-		return true;
-	allowed = network_longest(rules->allow, rules->allow_count, address);
-	denied = network_longest(rules->deny, rules->deny_count, address);
-	if (allowed < 0 && denied < 0)
-		return !rules->has_allow;
-	return allowed > denied;
+	return access_rules_rule(rules, address).allowed;
 }

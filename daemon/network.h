@@ -31,9 +31,16 @@ enum network_status network_parse(const char *text, struct network *network);
 bool network_contains(const struct network *network,
 		      const struct sockaddr *address);
 
-/* The longest prefix among the networks that contain it; -1: none does. */
-int network_longest(const struct network *networks, size_t count,
-		    const struct sockaddr *address);
+/* The network of the longest prefix among those that contain it; NULL: none
+ * does. */
+const struct network *network_longest(const struct network *networks,
+				      size_t count,
+				      const struct sockaddr *address);
+
+/* "192.0.2.0/24"; of a single address, that alone. The text. */
+#define NETWORK_TEXT_MAX 64
+const char *network_format(const struct network *network, char *text,
+			   size_t size);
 
 bool network_equal(const struct network *a, const struct network *b);
 
@@ -46,10 +53,19 @@ struct access_rules {
 	bool has_allow;
 };
 
+/* Why an address may come in or not. */
+struct access_ruling {
+	bool allowed;
+	/* What decided: an entry of allow or of deny; NULL: nothing matched. */
+	const struct network *network;
+};
+
 /*
  * The longest prefix wins, deny wins a tie; with allow present the rest is
  * refused. UNIX clients are exempt.
  */
+struct access_ruling access_rules_rule(const struct access_rules *rules,
+				       const struct sockaddr *address);
 bool access_rules_allow(const struct access_rules *rules,
 			const struct sockaddr *address);
 

@@ -94,6 +94,29 @@ void registry_claim_unref(struct registry_claim *claim)
 	registry_unref(registry);
 }
 
+static uint64_t counted(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+void registry_count(const struct registry *registry,
+		    struct registry_counters *sum)
+{
+	size_t i;
+
+	memset(sum, 0, sizeof(*sum));
+	for (i = 0; i < registry->count; i++) {
+		const struct registry_counters *counters =
+			&registry->replicas[i].counters;
+
+		sum->claims += counted(&counters->claims);
+		sum->won += counted(&counters->won);
+		sum->lost += counted(&counters->lost);
+	}
+	sum->names =
+		counted(&registry->replicas[registry->primary].counters.names);
+}
+
 void registry_member_init(struct registry_member *member)
 {
 	member->replica = NULL;
@@ -168,14 +191,21 @@ static void tell(struct registry_replica *replica,
 	replica->cursor = NULL;
 }
 
+static void count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
 void registry_come(struct registry_replica *replica, struct registry_copy *copy)
 {
+	count(&replica->counters.names, 1);
 	names_add(&replica->names, &copy->name, copy->claim->name);
 	tell(replica, copy->claim, true);
 }
 
 void registry_go(struct registry_replica *replica, struct registry_copy *copy)
 {
+	count(&replica->counters.names, -(uint64_t)1);
 	names_remove(&replica->names, &copy->name);
 	tell(replica, copy->claim, false);
 	registry_claim_unref(copy->claim);
@@ -207,11 +237,14 @@ static void take_out(struct registry_claim *claim)
 
 void registry_answer(struct registry_claim *claim)
 {
+	struct registry_counters *counters =
+		&claim->registry->replicas[claim->from].counters;
 	struct client *client = claim->client;
 	struct worker *worker;
 	struct lined_socket *sock;
 
 	claim->answered = true;
+	count(claim->won ? &counters->won : &counters->lost, 1);
 	if (client == NULL)
 		return;
 	if (!claim->won || claim->releasing)
@@ -280,6 +313,7 @@ int lined_registry_claim(struct lined_service *service,
 	claim->next = client->claims;
 	client->claims = claim;
 	socket_hold(sock, CLIENT_HOLD_CLAIM);
+	count(&service->registry.replica->counters.claims, 1);
 	backend.claim(claim);
 	return 0;
 }

@@ -26,6 +26,13 @@ struct client;
 struct registry;
 struct registry_claim;
 
+/* Written by a worker's thread; another may read with relaxed loads. */
+struct registry_counters {
+	uint64_t names;     /* there are now */
+	uint64_t claims;    /* made here */
+	uint64_t won, lost; /* of them */
+};
+
 /* What an instance has of its registry; embedded in struct lined_service. */
 struct registry_member {
 	struct registry_replica *replica;
@@ -42,6 +49,10 @@ struct registry *registry_new(struct worker *workers, size_t count,
 /* Gives the instance on that worker, which has not been started, its part. */
 void registry_join(struct registry *registry, size_t worker,
 		   struct lined_service *instance);
+
+/* What all workers have counted; of names, what the primary has. */
+void registry_count(const struct registry *registry,
+		    struct registry_counters *counters);
 
 /* The service is gone; what is still on its way holds the rest. NULL is fine.
  */
@@ -71,6 +82,7 @@ struct registry_replica {
 	/* Counts changes: which of them a watch is to be told of. */
 	uint64_t changes;
 	struct list *cursor; /* the watch that is told next */
+	struct registry_counters counters;
 };
 
 /* What one worker has of a claim: the messages to it, and the entry. */

@@ -270,6 +270,103 @@ START_TEST(a_flood_of_addresses_is_forgotten)
 }
 END_TEST
 
+/* ---- asking ------------------------------------------------------------- */
+
+static struct admission_ruling ask(struct admission *admission,
+				   const char *host, uint64_t now_ms)
+{
+	union address address =
+		address_of(strcmp(host, "unix") == 0 ? NULL : host);
+	struct admission_ruling ruling;
+
+	memset(&ruling, 0xff, sizeof(ruling));
+	admission_ask(admission, &address.any, now_ms, &ruling);
+	return ruling;
+}
+
+/* Asks, and then enters: both must say the same. */
+static void expect(struct admission *admission, const char *host,
+		   uint64_t now_ms, enum admission_verdict verdict)
+{
+	ck_assert_int_eq(ask(admission, host, now_ms).verdict, verdict);
+	ck_assert_int_eq(enter(admission,
+			       strcmp(host, "unix") == 0 ? NULL : host, now_ms,
+			       NULL),
+			 verdict);
+}
+
+START_TEST(asking_says_what_entering_will)
+{
+	const struct admission_limits limits = {
+		.clients = 6,
+		.clients_per_address = 3,
+		.connect_rate_per_address = 2,
+	};
+	struct admission *admission = admission_new(&limits);
+
+	expect(admission, "192.0.2.1", 1000, ADMISSION_OK);
+	expect(admission, "192.0.2.1", 1000, ADMISSION_OK);
+	expect(admission, "192.0.2.1", 1000, ADMISSION_RATE);
+	expect(admission, "192.0.2.2", 1000, ADMISSION_OK);
+	expect(admission, "192.0.2.1", 9000, ADMISSION_OK);
+	expect(admission, "192.0.2.1", 9500, ADMISSION_ADDRESS);
+	expect(admission, "unix", 9000, ADMISSION_OK);
+	expect(admission, "2001:db8::1", 9000, ADMISSION_OK);
+	expect(admission, "unix", 9000, ADMISSION_CLIENTS);
+	expect(admission, "192.0.2.9", 9000, ADMISSION_CLIENTS);
+	ck_assert_uint_eq(admission_admitted(admission), 6);
+	ck_assert_uint_eq(admission_refused(admission, ADMISSION_RATE), 1);
+	ck_assert_uint_eq(admission_refused(admission, ADMISSION_ADDRESS), 1);
+	ck_assert_uint_eq(admission_refused(admission, ADMISSION_CLIENTS), 2);
+	admission_free(admission);
+}
+END_TEST
+
+START_TEST(asking_counts_nothing)
+{
+	const struct admission_limits limits = {
+		.clients = 1,
+		.clients_per_address = 1,
+		.connect_rate_per_address = 1,
+	};
+	struct admission *admission = admission_new(&limits);
+	unsigned i;
+
+	for (i = 0; i < 10; i++)
+		ck_assert_int_eq(ask(admission, "192.0.2.1", 1000).verdict,
+				 ADMISSION_OK);
+	ck_assert_int_eq(enter(admission, "192.0.2.1", 1000, NULL),
+			 ADMISSION_OK);
+	for (i = 0; i < 10; i++)
+		ck_assert_int_eq(ask(admission, "192.0.2.1", 1000).verdict,
+				 ADMISSION_CLIENTS);
+	ck_assert_uint_eq(admission_clients(admission), 1);
+	ck_assert_uint_eq(admission_refused(admission, ADMISSION_CLIENTS), 0);
+	ck_assert_uint_eq(admission_admitted(admission), 1);
+	admission_free(admission);
+}
+END_TEST
+
+START_TEST(clients_of_an_address_are_told)
+{
+	const struct admission_limits limits = {.clients = 0};
+	struct admission *admission = admission_new(&limits);
+
+	enter(admission, "192.0.2.1", 1000, NULL);
+	enter(admission, "192.0.2.1", 1000, NULL);
+	enter(admission, "2001:db8::1", 1000, NULL);
+	enter(admission, "2001:db8::2", 1000, NULL);
+	enter(admission, NULL, 1000, NULL);
+	ck_assert_uint_eq(ask(admission, "192.0.2.1", 1000).clients, 2);
+	ck_assert_uint_eq(ask(admission, "192.0.2.2", 1000).clients, 0);
+	/* A /64 counts as one. */
+	ck_assert_uint_eq(ask(admission, "2001:db8::3", 1000).clients, 2);
+	ck_assert(ask(admission, "192.0.2.1", 1000).counted);
+	ck_assert(!ask(admission, "unix", 1000).counted);
+	admission_free(admission);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("admission");
@@ -282,6 +379,11 @@ static Suite *make_suite(void)
 			    sizeof(pairs) / sizeof(pairs[0]));
 	tcase_add_test(tcase, changed_limits_hold_at_once);
 	tcase_add_test(tcase, departures_are_collected_from_many_threads);
+
+	tcase = support_case(suite, "asking");
+	tcase_add_test(tcase, asking_says_what_entering_will);
+	tcase_add_test(tcase, asking_counts_nothing);
+	tcase_add_test(tcase, clients_of_an_address_are_told);
 
 	tcase = support_case(suite, "rates");
 	tcase_add_test(tcase, a_rate_allows_a_burst_and_comes_back);

@@ -160,6 +160,48 @@ START_TEST(empty_allow_refuses_everyone_but_unix_clients)
 }
 END_TEST
 
+START_TEST(ruling_names_what_decided)
+{
+	const struct network allow[] = {network("10.0.0.0/8"),
+					network("10.1.2.3")};
+	const struct network deny[] = {network("10.1.0.0/16"),
+				       network("10.1.0.0/16")};
+	const struct access_rules rules = {allow, 2, deny, 2, true};
+	struct access_ruling ruling = access_rules_rule(&rules, at("10.9.9.9"));
+
+	ck_assert(ruling.allowed);
+	ck_assert_ptr_eq(ruling.network, &allow[0]);
+	ruling = access_rules_rule(&rules, at("10.1.9.9"));
+	ck_assert(!ruling.allowed);
+	ck_assert_ptr_eq(ruling.network, &deny[0]);
+	ruling = access_rules_rule(&rules, at("10.1.2.3"));
+	ck_assert(ruling.allowed);
+	ck_assert_ptr_eq(ruling.network, &allow[1]);
+	ruling = access_rules_rule(&rules, at("192.0.2.1"));
+	ck_assert(!ruling.allowed);
+	ck_assert_ptr_null(ruling.network);
+}
+END_TEST
+
+static void expect_text(const char *text)
+{
+	struct network n = network(text);
+	char out[NETWORK_TEXT_MAX];
+
+	ck_assert_str_eq(network_format(&n, out, sizeof(out)), text);
+}
+
+START_TEST(networks_are_written_as_they_are_read)
+{
+	expect_text("192.0.2.0/24");
+	expect_text("192.0.2.7");
+	expect_text("0.0.0.0/0");
+	expect_text("2001:db8::/32");
+	expect_text("::1");
+	expect_text("::/0");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("network");
@@ -178,6 +220,8 @@ int main(void)
 	tcase_add_test(tcase, deny_wins_a_tie);
 	tcase_add_test(tcase, without_allow_the_rest_is_allowed);
 	tcase_add_test(tcase, empty_allow_refuses_everyone_but_unix_clients);
+	tcase_add_test(tcase, ruling_names_what_decided);
+	tcase_add_test(tcase, networks_are_written_as_they_are_read);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
