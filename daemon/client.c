@@ -162,13 +162,15 @@ static const struct lined_socket_handlers short_door = {
 static void log_arrival(struct lined_socket *sock)
 {
 	struct client *client = client_of(sock);
+	const struct lined_service *service = client_service(client);
 	char label[ADDRESS_TEXT_MAX + 32];
 
-	if (!log_enabled(LINED_LOG_INFO) || lined_socket_is_datagram(sock))
+	if (lined_socket_is_datagram(sock))
 		return;
-	log_info("%s: service %s: connected to %s",
-		 client_label(sock, label, sizeof(label)),
-		 client_service(client)->name, client->listen);
+	log_at(conf_clients_level(service->conf),
+	       "%s: service %s: connected to %s",
+	       client_label(sock, label, sizeof(label)), service->name,
+	       client->listen);
 }
 
 static struct lined_socket *make_socket(const struct lined_protocol *protocol,

@@ -13,7 +13,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <syslog.h>
 
 #include "conf_build.h"
@@ -161,99 +160,6 @@ static void read_log(struct conf_build *build, struct conf_node *node)
 	log->ident = conf_build_text(build, "log", node, "ident", read.ident);
 }
 
-/* ---- control and metrics --------------------------------------------- */
-
-struct control {
-	const char *socket, *group;
-};
-
-static const struct lined_option control_table[] = {
-	{.name = "socket",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct control, socket)},
-	{.name = "group",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct control, group)},
-	{.name = NULL},
-};
-
-/* The control socket as an address, so that no service takes its path. */
-static void use_control(struct conf_build *build,
-			const struct conf_place *place)
-{
-	struct conf_pool *pool = build->conf->pool;
-	struct listen_address *listen = conf_pool_alloc(pool, sizeof(*listen));
-	const char *text = conf_pool_printf(pool, "unix://%s",
-					    build->conf->control.socket);
-	char error[200];
-
-	if (listen == NULL || text == NULL)
-		conf_build_oom(build);
-	else if (listen_address_parse(text, listen, error, sizeof(error)) < 0)
-		conf_error(&build->report, place, "control: socket: %s", error);
-	else
-		conf_build_use(build, listen, place, "control");
-}
-
-static void read_control(struct conf_build *build, struct conf_node *node)
-{
-	struct conf_options options = conf_build_options(build, "control");
-	struct conf_control *control = &build->conf->control;
-	struct control read = {NULL, NULL};
-	const struct conf_key *key;
-
-	if (node == NULL)
-		return;
-	conf_options_fill(&options, node, control_table, &read);
-	control->place = node->place;
-	control->socket =
-		conf_build_text(build, "control", node, "socket", read.socket);
-	control->group =
-		conf_build_text(build, "control", node, "group", read.group);
-	key = conf_options_key(node, "socket");
-	if (control->socket != NULL && key != NULL)
-		use_control(build, &key->place);
-	else if (control->group != NULL && key == NULL)
-		conf_error(&build->report, &node->place,
-			   "control: socket is missing");
-}
-
-static const struct lined_option metrics_table[] = {
-	{.name = "listen", .type = LINED_OPTION_STRING, .offset = 0},
-	{.name = NULL},
-};
-
-static void read_metrics(struct conf_build *build, struct conf_node *node)
-{
-	struct conf_options options = conf_build_options(build, "metrics");
-	struct conf_metrics *metrics = &build->conf->metrics;
-	char error[200], quoted[CONF_QUOTED_MAX];
-	const char *text = NULL, *why = NULL;
-	const struct conf_key *key;
-
-	if (node == NULL)
-		return;
-	conf_options_fill(&options, node, metrics_table, &text);
-	key = conf_options_key(node, "listen");
-	metrics->place = node->place;
-	if (key == NULL || text == NULL || text[0] == '\0')
-		return;
-	if (listen_address_parse(text, &metrics->listen, error, sizeof(error)) <
-	    0)
-		why = error;
-	else if (metrics->listen.kind == LISTEN_UDP ||
-		 listen_address_is_tls(&metrics->listen))
-		why = "metrics are served at tcp://, unix:// or systemd:";
-	if (why != NULL) {
-		conf_error(&build->report, &key->place,
-			   "metrics: listen %s: %s", conf_quoted(text, quoted),
-			   why);
-		return;
-	}
-	metrics->enabled = true;
-	conf_build_use(build, &metrics->listen, &key->place, "metrics");
-}
-
 /* ---- the top --------------------------------------------------------- */
 
 struct top {
@@ -351,13 +257,13 @@ static void read_top(struct conf_build *build)
 					       "tls",     "defaults", "service",
 					       "include", NULL};
 	struct conf_options options = conf_build_options(build, "");
-	struct conf_node *root = &build->tree.root;
+	struct conf_node *root = &build->tree.root, *control, *metrics;
 	struct top top = {.workers = "auto", .drain_timeout_ms = 10000};
 
 	options.sections = sections;
 	read_log(build, conf_options_section(&options, root, "log"));
-	read_control(build, conf_options_section(&options, root, "control"));
-	read_metrics(build, conf_options_section(&options, root, "metrics"));
+	control = conf_options_section(&options, root, "control");
+	metrics = conf_options_section(&options, root, "metrics");
 	read_defaults(build, conf_options_section(&options, root, "defaults"));
 	conf_tls_read(build);
 	/* Services are read later; here they only are nothing unknown. */
@@ -370,6 +276,7 @@ static void read_top(struct conf_build *build)
 		conf_build_text(build, "", root, "group", top.group);
 	read_workers(build, top.workers);
 	read_module_dir(build, top.module_dir);
+	conf_control_read(build, control, metrics);
 }
 
 static void check(struct conf_build *build, const char *path)
@@ -409,7 +316,7 @@ struct conf *conf_load(const char *path, const struct conf_env *env,
 	build.tree.pool = conf_pool_new();
 	if (build.conf == NULL || build.tree.pool == NULL)
 		conf_build_oom(&build);
-	else if (conf_file_read(path, build.conf->pool, &build.tree,
+	else if (conf_file_read(path, env, build.conf->pool, &build.tree,
 				&build.report) == 0)
 		check(&build, path);
 	conf_pool_free(build.tree.pool);
@@ -437,4 +344,9 @@ const struct conf_service *conf_find_service(const struct conf *conf,
 		if (strcmp(conf->services[i].name, name) == 0)
 			return &conf->services[i];
 	return NULL;
+}
+
+enum lined_log_level conf_clients_level(const struct conf_service *service)
+{
+	return service->internal ? LINED_LOG_DEBUG : LINED_LOG_INFO;
 }

@@ -126,6 +126,7 @@ struct conf_service {
 	mode_t socket_mode;
 	const char *socket_owner; /* NULL: who the daemon is */
 	const char *socket_group; /* NULL: its group */
+	gid_t socket_gid;         /* (gid_t)-1: none, or not known */
 
 	/* In the order written: the first is the default. */
 	const struct conf_tls *const *tls;
@@ -134,7 +135,12 @@ struct conf_service {
 	size_t proxy_from_count;
 	struct access_rules access;
 	struct conf_place place;
+	/* Made of `control` or `metrics`: not one of the services that the
+	 * operator speaks of. Served by the main thread. */
+	bool internal;
 };
+
+#define CONF_INTERNAL_MAX 2
 
 struct conf {
 	unsigned workers; /* 0: auto */
@@ -149,6 +155,8 @@ struct conf {
 	/* In file order. */
 	const struct conf_service *services;
 	size_t service_count;
+	struct conf_service internal[CONF_INTERNAL_MAX];
+	size_t internal_count;
 	/* All memory of the above. */
 	struct conf_pool *pool;
 };
@@ -168,6 +176,12 @@ struct conf_env {
 						      const char *name,
 						      char *error, size_t size);
 	void *arg;
+	/* What is in the file, which then is not read; NULL: read it. */
+	const char *text;
+	size_t text_len;
+	/* Whether an opened file may be read; NULL: all may. */
+	bool (*may_read)(void *arg, int fd);
+	void *may_read_arg;
 };
 
 /*
@@ -181,6 +195,10 @@ void conf_free(struct conf *conf);
 
 const struct conf_service *conf_find_service(const struct conf *conf,
 					     const char *name);
+
+/* At what level the clients of a service come, go and are refused in the log:
+ * who looks at the daemon every few seconds is no news. */
+enum lined_log_level conf_clients_level(const struct conf_service *service);
 
 /* ---- comparing, for a reload ----------------------------------------- */
 

@@ -21,6 +21,7 @@
 #include "conf_scan.h"
 
 #define FILES_MAX 1024u
+#define TOO_LARGE "is larger than 1 MiB: not a config file"
 
 /* A file that was read, to refuse it a second time. */
 struct seen {
@@ -31,6 +32,7 @@ struct seen {
 };
 
 struct reader {
+	const struct conf_env *env;
 	struct conf_pool *names;
 	struct conf_tree *tree;
 	struct conf_report *report;
@@ -76,14 +78,18 @@ static char *read_all(struct reader *r, int fd, size_t size, size_t *len)
 }
 
 /* Why a file that could be opened is not to be read; NULL: it may be. */
-static const char *unfit(const struct stat *st)
+static const char *unfit(const struct reader *r, int fd, const struct stat *st)
 {
+	const struct conf_env *env = r->env;
+
+	if (env->may_read != NULL && !env->may_read(env->may_read_arg, fd))
+		return strerror(EACCES);
 	if (S_ISDIR(st->st_mode))
 		return "is a directory";
 	if (!S_ISREG(st->st_mode))
 		return "is not a regular file";
 	if (st->st_size > (off_t)CONF_FILE_MAX)
-		return "is larger than 1 MiB: not a config file";
+		return TOO_LARGE;
 	return NULL;
 }
 
@@ -175,7 +181,7 @@ static int read_file(struct reader *r, const char *path,
 		status = out_of_memory(r);
 	} else if (fd < 0 || fstat(fd, &st) < 0) {
 		why = strerror(errno);
-	} else if ((why = unfit(&st)) == NULL &&
+	} else if ((why = unfit(r, fd, &st)) == NULL &&
 		   (status = check_seen(r, path, &st, from)) == 0) {
 		text = read_all(r, fd, (size_t)st.st_size, &len);
 		if (text == NULL)
@@ -188,6 +194,23 @@ static int read_file(struct reader *r, const char *path,
 	if (text != NULL)
 		status = take_text(r, path, text, len);
 	return status < 0 || (why != NULL && from == NULL) ? -1 : 0;
+}
+
+/* The first file where its text is given; it may be nowhere else. */
+static int read_given(struct reader *r, const char *path)
+{
+	struct stat st;
+
+	path = conf_pool_strdup(r->names, path);
+	if (path == NULL)
+		return out_of_memory(r);
+	if (stat(path, &st) == 0 && note_seen(r, &st, NULL) < 0)
+		return -1;
+	if (r->env->text_len > CONF_FILE_MAX) {
+		report_file(r, path, NULL, TOO_LARGE);
+		return -1;
+	}
+	return take_text(r, path, r->env->text, r->env->text_len);
 }
 
 /* A directory that is not there matches nothing; one that is shut is told. */
@@ -244,16 +267,19 @@ static int read_include(struct reader *r, const struct conf_include *include)
 	return read_matches(r, include, pattern);
 }
 
-int conf_file_read(const char *path, struct conf_pool *names,
-		   struct conf_tree *tree, struct conf_report *report)
+int conf_file_read(const char *path, const struct conf_env *env,
+		   struct conf_pool *names, struct conf_tree *tree,
+		   struct conf_report *report)
 {
-	struct reader r = {.names = names, .tree = tree, .report = report};
+	struct reader r = {
+		.env = env, .names = names, .tree = tree, .report = report};
 	struct conf_include *include;
 
 	conf_node_init(&tree->root);
 	tree->includes = NULL;
 	tree->includes_end = &tree->includes;
-	if (read_file(&r, path, NULL) < 0)
+	if ((env->text != NULL ? read_given(&r, path)
+			       : read_file(&r, path, NULL)) < 0)
 		return -1;
 	/* Those that the included files name are added behind. */
 	for (include = tree->includes; include != NULL; include = include->next)

@@ -13,10 +13,12 @@
 /*
  * Fills the tree, whose pool is set. Names of files go to names, which must
  * live as long as any place. -1 where reading had to end; what could not be
- * read besides is reported and passed over.
+ * read besides is reported and passed over. Of env: the first file's text,
+ * where that is given, and what may be read.
  */
-int conf_file_read(const char *path, struct conf_pool *names,
-		   struct conf_tree *tree, struct conf_report *report);
+int conf_file_read(const char *path, const struct conf_env *env,
+		   struct conf_pool *names, struct conf_tree *tree,
+		   struct conf_report *report);
 
 /*
  * A path as a file at place means it: relative ones are relative to that

@@ -9,6 +9,7 @@
 
 #include "conf_build.h"
 
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,13 +72,26 @@ static bool is_protocol_name(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
 }
 
+static void load_module(struct conf_build *build, const char *context,
+			const struct conf_place *place,
+			struct conf_service *service)
+{
+	char error[512] = "not found";
+
+	service->module = build->env->find_protocol(
+		build->env->arg, build->conf->module_dir, service->protocol,
+		error, sizeof(error));
+	if (service->module == NULL)
+		conf_error(&build->report, place, "%s: protocol %s: %s",
+			   context, service->protocol, error);
+}
+
 static void find_protocol(struct conf_build *build, const char *context,
 			  const struct conf_node *node,
 			  struct conf_service *service)
 {
 	const struct conf_key *key = conf_options_key(node, "protocol");
 	char quoted[CONF_QUOTED_MAX];
-	char error[512] = "not found";
 
 	if (key == NULL) {
 		conf_error(&build->report, &node->place,
@@ -92,12 +106,7 @@ static void find_protocol(struct conf_build *build, const char *context,
 			   context, conf_quoted(service->protocol, quoted));
 		return;
 	}
-	service->module = build->env->find_protocol(
-		build->env->arg, build->conf->module_dir, service->protocol,
-		error, sizeof(error));
-	if (service->module == NULL)
-		conf_error(&build->report, &key->place, "%s: protocol %s: %s",
-			   context, service->protocol, error);
+	load_module(build, context, &key->place, service);
 }
 
 /* ---- the protocol's options ------------------------------------------ */
@@ -152,6 +161,18 @@ static void read_options(struct conf_build *build, struct conf_node *node,
 	else
 		check_options(build, context,
 			      node ? &node->place : &service->place, service);
+}
+
+void conf_service_module(struct conf_build *build, const char *context,
+			 const struct conf_place *place,
+			 struct conf_service *service)
+{
+	service->options_text = "";
+	load_module(build, context, place, service);
+	if (service->module == NULL)
+		return;
+	read_options(build, NULL, context, service);
+	conf_framing_read(build, NULL, context, service);
 }
 
 /* ---- addresses ------------------------------------------------------- */
@@ -351,6 +372,15 @@ static void read_sections(struct conf_build *build, struct conf_options *within,
 			     service);
 }
 
+void conf_service_find_group(struct conf_service *service)
+{
+	const struct group *group = NULL;
+
+	if (service->socket_group != NULL)
+		group = getgrnam(service->socket_group);
+	service->socket_gid = group != NULL ? group->gr_gid : (gid_t)-1;
+}
+
 static void read_keys(struct conf_build *build, const char *context,
 		      struct conf_node *node, const struct keys *keys,
 		      struct conf_service *service)
@@ -360,6 +390,7 @@ static void read_keys(struct conf_build *build, const char *context,
 		build, context, node, "socket-owner", keys->socket_owner);
 	service->socket_group = conf_build_text(
 		build, context, node, "socket-group", keys->socket_group);
+	conf_service_find_group(service);
 	service->proxy_from = conf_access_networks(
 		build, conf_options_key(node, "proxy-from"), context,
 		&service->proxy_from_count);

@@ -13,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "control.h"
 #include "crash.h"
 #include "detach.h"
 #include "fd_store.h"
@@ -37,6 +39,9 @@ struct daemon {
 	struct signals signals;
 	struct server server;
 	struct manager manager;
+	struct control control;
+	time_t started, read; /* when the config that holds was read */
+	unsigned long reloads, refusals;
 	bool stopped;
 };
 
@@ -49,6 +54,19 @@ static const struct lined_protocol *find_protocol(void *arg,
 {
 	return module_load(arg, module_dir != NULL ? module_dir : MODULE_DIR,
 			   name, error, size);
+}
+
+/* For a plan, which must not run code from wherever a config points to. */
+static const struct lined_protocol *find_protocol_here(void *arg,
+						       const char *module_dir,
+						       const char *name,
+						       char *error, size_t size)
+{
+	const struct daemon *daemon = arg;
+
+	(void)module_dir;
+	module_dir = daemon->server.generation->conf->module_dir;
+	return find_protocol(daemon->modules, module_dir, name, error, size);
 }
 
 static struct conf *load(const struct options *options, struct modules *modules,
@@ -71,10 +89,6 @@ static void tell_unserved(const struct conf *conf,
 	char text[512];
 	size_t i, k;
 
-	if (conf->control.socket != NULL)
-		tell("control: not served yet");
-	if (conf->metrics.enabled)
-		tell("metrics: not served yet");
 	for (i = 0; i < conf->service_count; i++) {
 		const struct conf_service *service = &conf->services[i];
 
@@ -226,23 +240,104 @@ static bool apply_again(struct daemon *daemon)
 	return true;
 }
 
-static void reload(struct daemon *daemon)
+/* What is wrong is told to the listener, where there is one, too. */
+static bool reload(struct daemon *daemon, struct log_listener *listener)
 {
 	bool done;
 
 	if (daemon->server.stopping)
-		return;
+		return false;
 	manager_reloading(&daemon->manager);
 	log_notice("reload: reading %s", daemon->options->config);
 	reserve_release();
+	log_listen(listener);
 	done = apply_again(daemon);
-	if (done)
+	log_listen(NULL);
+	if (done) {
 		log_notice("reload: done");
-	else
+		daemon->read = time(NULL);
+		daemon->reloads++;
+	} else {
 		log_err("reload: refused, nothing was changed");
+		daemon->refusals++;
+	}
 	reserve_hold();
 	manager_reloaded(&daemon->manager, done);
+	return done;
 }
+
+/* ---- control ---------------------------------------------------------- */
+
+struct reload_listener {
+	struct log_listener listener;
+	struct answer *answer;
+};
+
+static void reload_heard(struct log_listener *listener,
+			 enum lined_log_level level, const char *text)
+{
+	struct answer *answer =
+		lined_container_of(listener, struct reload_listener, listener)
+			->answer;
+
+	answer_record(answer, "message");
+	answer_text(answer, "level", log_level_text(level));
+	answer_text(answer, "text", text);
+}
+
+static bool control_reload(struct control *control, struct answer *answer)
+{
+	struct daemon *daemon =
+		lined_container_of(control, struct daemon, control);
+	struct reload_listener listener = {
+		.listener.heard = reload_heard,
+		.answer = answer,
+	};
+
+	return reload(daemon, &listener.listener);
+}
+
+static struct conf *control_load(struct control *control, const char *path,
+				 const char *text, size_t len,
+				 bool (*may_read)(void *arg, int fd), void *arg,
+				 struct conf_errors *errors)
+{
+	struct daemon *daemon =
+		lined_container_of(control, struct daemon, control);
+	const struct conf_env env = {
+		.module_dir = daemon->options->module_dir,
+		.find_protocol = find_protocol_here,
+		.arg = daemon,
+		.text = text,
+		.text_len = len,
+		.may_read = may_read,
+		.may_read_arg = arg,
+	};
+
+	return conf_load(path, &env, errors);
+}
+
+static void control_describe(struct control *control, struct answer *answer)
+{
+	const struct daemon *daemon =
+		lined_container_of(control, struct daemon, control);
+	time_t now = time(NULL);
+
+	answer_number(answer, "pid", (uint64_t)getpid());
+	answer_text(answer, "config", daemon->options->config);
+	answer_text(answer, "log_level", log_level_text(log_level()));
+	answer_number(answer, "started_s", (uint64_t)daemon->started);
+	answer_number(answer, "uptime_s", (uint64_t)(now - daemon->started));
+	answer_number(answer, "config_read_s", (uint64_t)daemon->read);
+	answer_number(answer, "reloads.done", daemon->reloads);
+	answer_number(answer, "reloads.refused", daemon->refusals);
+}
+
+static const struct control_ops control_ops = {
+	.reload = control_reload,
+	.load = control_load,
+	.describe = control_describe,
+};
 
 /* ---- signals and timers ----------------------------------------------- */
 
@@ -267,7 +362,7 @@ static void on_signal(struct signals *signals, int number)
 
 	switch (number) {
 	case SIGHUP:
-		reload(daemon);
+		reload(daemon, NULL);
 		break;
 	case SIGUSR1:
 		server_log_counters(&daemon->server);
@@ -357,6 +452,8 @@ static int start(struct daemon *daemon, struct conf *conf)
 		return -1;
 	}
 	daemon->server.modules = daemon->modules;
+	control_init(&daemon->control, &daemon->server, &control_ops);
+	daemon->started = daemon->read = time(NULL);
 	if (server_apply(&daemon->server, conf) < 0)
 		return -1;
 	tell_kept(fd_store_taken(daemon->inherited));

@@ -20,6 +20,7 @@
 #include "cache_line.h"
 #include "log.h"
 #include "password.h"
+#include "question.h"
 
 /* How often a draining instance looks for clients that have nothing pending,
  * and how long what was closed has to be told so. */
@@ -37,23 +38,25 @@ static void log_departure(struct lined_socket *sock,
 {
 	const char *missed = lined_socket_missed_deadline(sock);
 	const struct lined_limits *limits = &lined_socket_group(sock)->limits;
+	enum lined_log_level level =
+		conf_clients_level(client_service(client_of(sock))->conf);
 	char label[ADDRESS_TEXT_MAX + 32];
 
-	if (!log_enabled(LINED_LOG_INFO))
+	if (!log_enabled(level))
 		return;
 	client_label(sock, label, sizeof(label));
 	if (strcmp(missed, "idle") == 0)
-		log_info("%s: closed: idle %g s", label,
-			 limits->idle_ms / 1000.0);
+		log_at(level, "%s: closed: idle %g s", label,
+		       limits->idle_ms / 1000.0);
 	else if (missed[0] != '\0')
-		log_info("%s: closed: %s: %s timeout", label,
-			 lined_close_reason_text(reason), missed);
+		log_at(level, "%s: closed: %s: %s timeout", label,
+		       lined_close_reason_text(reason), missed);
 	else if (error != 0)
-		log_info("%s: closed: %s: %s", label,
-			 lined_close_reason_text(reason), strerror(error));
+		log_at(level, "%s: closed: %s: %s", label,
+		       lined_close_reason_text(reason), strerror(error));
 	else
-		log_info("%s: closed: %s", label,
-			 lined_close_reason_text(reason));
+		log_at(level, "%s: closed: %s", label,
+		       lined_close_reason_text(reason));
 }
 
 static void client_closed(struct lined_socket *sock,
@@ -67,6 +70,7 @@ static void client_closed(struct lined_socket *sock,
 	list_remove(&client->link);
 	registry_client_gone(client);
 	password_client_gone(client);
+	question_client_gone(client);
 	if (lined_socket_is_datagram(sock)) {
 		if (reason != LINED_CLOSE_SHUTDOWN)
 			log_err("service %s: %s: lost: %s", service->name,
@@ -182,6 +186,7 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	service->group.admit = datagram_admitted;
 	list_init(&service->clients);
 	list_init(&service->datagrams);
+	list_init(&service->taps);
 	bus_member_init(&service->bus, id);
 	registry_member_init(&service->registry);
 	lined_timer_init(&service->task, worker->dispatcher, task_fired);

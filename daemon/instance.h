@@ -39,6 +39,7 @@ struct lined_service {
 	/* Of its clients, and of sockets that the protocol opens itself. */
 	struct lined_socket_group group, own_group;
 	struct list clients, datagrams;
+	struct list taps;
 	size_t client_count;
 	struct bus_member bus;
 	struct registry_member registry;

@@ -112,6 +112,11 @@ void log_set_level(enum lined_log_level level)
 	atomic_store_explicit(&the_level, (int)level, memory_order_relaxed);
 }
 
+enum lined_log_level log_level(void)
+{
+	return atomic_load_explicit(&the_level, memory_order_relaxed);
+}
+
 bool log_enabled(enum lined_log_level level)
 {
 	return (int)level <=
@@ -192,11 +197,35 @@ static void put(struct log_writer *writer, const void *kind,
 				 true);
 }
 
+static _Thread_local struct log_listener *the_listener;
+
+struct log_listener *log_listen(struct log_listener *listener)
+{
+	struct log_listener *before = the_listener;
+
+	the_listener = listener;
+	return before;
+}
+
+static void tell_listener(enum lined_log_level level, const char *format,
+			  va_list arguments)
+{
+	char text[LOG_TEXT_MAX];
+	va_list copy;
+
+	va_copy(copy, arguments);
+	format_text(text, format, copy);
+	va_end(copy);
+	the_listener->heard(the_listener, level, text);
+}
+
 static void message(const void *kind, enum lined_log_level level,
 		    const char *format, va_list arguments)
 {
 	int saved = errno;
 
+	if (the_listener != NULL && level <= LINED_LOG_WARNING)
+		tell_listener(level, format, arguments);
 	if (!log_enabled(level))
 		return;
 	pthread_rwlock_rdlock(&the_lock);

@@ -50,8 +50,21 @@ int log_open(const struct log_settings *settings);
  */
 void log_close(void);
 
+/*
+ * Who hears what a thread says is wrong, errors and warnings, besides the log:
+ * somebody who waits for what it is doing. heard() gets the printable text.
+ */
+struct log_listener {
+	void (*heard)(struct log_listener *listener, enum lined_log_level level,
+		      const char *text);
+};
+
+/* From now on that of this thread, NULL: nobody; the one before. */
+struct log_listener *log_listen(struct log_listener *listener);
+
 /* Messages above this level are not logged. Default: info. */
 void log_set_level(enum lined_log_level level);
+enum lined_log_level log_level(void);
 bool log_enabled(enum lined_log_level level);
 
 /*

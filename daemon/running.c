@@ -23,8 +23,10 @@ static const struct lined_service *find_in(const struct list *services,
 
 	list_for_each(service, services, link) {
 		const struct lined_service *instance =
-			service->instances[worker->index];
+			service_instance_on(service, worker);
 
+		if (instance == NULL)
+			continue;
 		if (instance == inside || &instance->group == serving ||
 		    &instance->own_group == serving)
 			return instance;

@@ -14,6 +14,7 @@
 
 #include "bus.h"
 #include "cache_line.h"
+#include "control.h"
 #include "log.h"
 #include "memory.h"
 #include "service.h"
@@ -76,6 +77,19 @@ void server_clients_left(struct server *server, size_t count)
 
 /* ---- life ------------------------------------------------------------- */
 
+/* Its bus is its own: nobody else is on it, and what the workers publish does
+ * not come by here. */
+static int make_main_worker(struct server *server)
+{
+	struct worker *worker = &server->main_worker;
+
+	if (worker_start(worker, 0, false, server->dispatcher) < 0)
+		return -1;
+	server->own_worker = worker;
+	server->main_bus = bus_new(worker, 1);
+	return server->main_bus != NULL ? 0 : -1;
+}
+
 int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		size_t workers, const struct inherited *inherited,
 		void (*stopped)(struct server *server))
@@ -101,8 +115,11 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 	server->bus = bus_new(server->workers, workers);
 	if (server->bus == NULL || growth_start(&server->growth, server) < 0)
 		return -1;
+	server->own_worker = &server->workers[0];
 	if (workers == 1)
 		return 0;
+	if (make_main_worker(server) < 0)
+		return -1;
 	lined_dispatcher_open_mailbox(dispatcher);
 	return heartbeat_start(&server->heartbeat, server);
 }
@@ -120,6 +137,7 @@ void server_fini(struct server *server)
 	for (i = 0; i < server->worker_count; i++)
 		worker_fini(&server->workers[i]);
 	bus_free(server->bus);
+	bus_free(server->main_bus);
 	lined_dispatcher_close_mailbox(server->dispatcher);
 	generation_unref(server->generation);
 	free(server->workers);
@@ -136,7 +154,8 @@ void server_log_counters(struct server *server)
 	struct service *service;
 
 	list_for_each(service, &server->services, link)
-		service_log_counters(service);
+		if (!service->conf->internal)
+			service_log_counters(service);
 	bus_log_counters(server->bus);
 }
 
@@ -150,12 +169,14 @@ struct plan {
 	struct listener **opened; /* by place in conf->listen; NULL: kept */
 };
 
-static struct service *find_service(struct server *server, const char *name)
+static struct service *find_service(struct server *server,
+				    const struct conf_service *conf)
 {
 	struct service *service;
 
 	list_for_each(service, &server->services, link)
-		if (strcmp(service->name, name) == 0)
+		if (strcmp(service->name, conf->name) == 0 &&
+		    service->conf->internal == conf->internal)
 			return service;
 	return NULL;
 }
@@ -275,7 +296,7 @@ static int open_listeners(struct server *server, struct plan *plan)
 static int prepare(struct server *server, struct plan *plan,
 		   const struct conf_service *conf)
 {
-	struct service *service = find_service(server, conf->name);
+	struct service *service = find_service(server, conf);
 
 	plan->conf = conf;
 	/* The protocol's table is the same as long as its module is. */
@@ -294,18 +315,31 @@ static int make_service(struct server *server, struct generation *generation,
 	return plan->fresh ? 0 : -1;
 }
 
+/* How many services a config has, the internal ones among them. */
+static size_t count_services(const struct conf *conf)
+{
+	return conf->service_count + conf->internal_count;
+}
+
+static const struct conf_service *service_at(const struct conf *conf, size_t i)
+{
+	return i < conf->service_count
+		       ? &conf->services[i]
+		       : &conf->internal[i - conf->service_count];
+}
+
 /* Every address that cannot be had is told of before any service is made. */
 static int prepare_all(struct server *server, struct generation *generation,
-		       struct plan *plans)
+		       struct plan *plans, size_t count)
 {
-	const struct conf *conf = generation->conf;
 	size_t i;
 	int result = 0;
 
-	for (i = 0; i < conf->service_count; i++)
-		if (prepare(server, &plans[i], &conf->services[i]) < 0)
+	for (i = 0; i < count; i++)
+		if (prepare(server, &plans[i],
+			    service_at(generation->conf, i)) < 0)
 			result = -1;
-	for (i = 0; result == 0 && i < conf->service_count; i++)
+	for (i = 0; result == 0 && i < count; i++)
 		result = make_service(server, generation, &plans[i]);
 	return result;
 }
@@ -331,6 +365,30 @@ static void undo(struct server *server, struct plan *plans, size_t count)
 		if (plans[i].fresh)
 			server_retire(server, plans[i].service);
 	}
+}
+
+/* ---- draining --------------------------------------------------------- */
+
+static void begin_drain(struct server *server, struct service *service,
+			uint32_t timeout_ms)
+{
+	list_remove(&service->link);
+	list_append(&server->draining, &service->link);
+	control_service_drains(server->control, service);
+	service_drain(service, timeout_ms);
+}
+
+static uint32_t drain_timeout_ms(const struct server *server)
+{
+	return server->generation != NULL
+		       ? server->generation->conf->drain_timeout_ms
+		       : 0;
+}
+
+void server_drain(struct server *server, struct service *service)
+{
+	log_notice("service %s: draining", service->name);
+	begin_drain(server, service, drain_timeout_ms(server));
 }
 
 /* ---- carrying it out -------------------------------------------------- */
@@ -429,10 +487,8 @@ static void commit(struct server *server, struct generation *generation,
 		if (is_kept(plans, count, service))
 			continue;
 		close_unwanted(service, NULL, plans, count);
-		list_remove(&service->link);
-		list_append(&server->draining, &service->link);
 		log_notice("service %s: removed", service->name);
-		service_drain(service, drain_ms);
+		begin_drain(server, service, drain_ms);
 	}
 	for (i = 0; i < count; i++) {
 		struct plan *plan = &plans[i];
@@ -454,8 +510,8 @@ static void commit(struct server *server, struct generation *generation,
 int server_apply(struct server *server, struct conf *conf)
 {
 	struct generation *generation = generation_new(conf);
-	struct plan *plans = calloc(conf->service_count + 1, sizeof(*plans));
-	size_t i;
+	size_t count = count_services(conf), i;
+	struct plan *plans = calloc(count + 1, sizeof(*plans));
 	int result;
 
 	if (generation == NULL || plans == NULL) {
@@ -466,15 +522,15 @@ int server_apply(struct server *server, struct conf *conf)
 		free(plans);
 		return -1;
 	}
-	result = prepare_all(server, generation, plans);
+	result = prepare_all(server, generation, plans, count);
 	if (result == 0) {
-		commit(server, generation, plans, conf->service_count);
+		commit(server, generation, plans, count);
 		generation_unref(server->generation);
 		server->generation = generation;
 	} else {
-		undo(server, plans, conf->service_count);
+		undo(server, plans, count);
 	}
-	for (i = 0; i < conf->service_count; i++)
+	for (i = 0; i < count; i++)
 		free(plans[i].opened);
 	free(plans);
 	if (result < 0)
@@ -486,39 +542,47 @@ int server_apply(struct server *server, struct conf *conf)
 
 void server_retire(struct server *server, struct service *service)
 {
-	list_append(&server->draining, &service->link);
-	service_drain(service, 0);
+	begin_drain(server, service, 0);
 }
 
+/* All that are open, either the operator's or the internal ones. */
+static void drain_all(struct server *server, bool internal)
+{
+	struct service *service, *next;
+
+	list_for_each_safe(service, next, &server->services, link)
+		if (service->conf->internal == internal)
+			begin_drain(server, service, drain_timeout_ms(server));
+}
+
+/* A stop can be watched until all that it is about have ended. */
 static void check_stopped(struct server *server)
 {
-	if (server->stopping && server_is_empty(server))
+	if (!server->stopping || !list_is_empty(&server->draining))
+		return;
+	if (!server->internal_stopping) {
+		server->internal_stopping = true;
+		drain_all(server, true);
+	}
+	if (server_is_empty(server))
 		server->stopped(server);
 }
 
 void server_service_ended(struct server *server, struct service *service)
 {
 	list_remove(&service->link);
-	if (service->begun) {
+	if (service->begun && !service->conf->internal)
 		service_log_counters(service);
+	if (service->begun)
 		log_notice("service %s: stopped", service->name);
-	}
+	control_service_ended(server->control, service);
 	service_free(service);
 	check_stopped(server);
 }
 
 void server_stop(struct server *server)
 {
-	struct service *service, *next;
-	uint32_t drain_ms = server->generation != NULL
-				    ? server->generation->conf->drain_timeout_ms
-				    : 0;
-
 	server->stopping = true;
-	list_for_each_safe(service, next, &server->services, link) {
-		list_remove(&service->link);
-		list_append(&server->draining, &service->link);
-		service_drain(service, drain_ms);
-	}
+	drain_all(server, false);
 	check_stopped(server);
 }

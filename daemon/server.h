@@ -18,6 +18,7 @@
 #include "worker.h"
 
 struct bus;
+struct control;
 struct inherited;
 struct modules;
 struct service;
@@ -33,6 +34,11 @@ struct server {
 	struct worker *workers;
 	size_t worker_count;
 	struct bus *bus;
+	/* Around the main thread, for internal services: control answers while
+	 * a worker stands still. With one worker it is that one. */
+	struct worker *own_worker;
+	struct worker main_worker;
+	struct bus *main_bus;
 	struct heartbeat heartbeat;
 	struct growth growth;
 	struct list services; /* open */
@@ -40,12 +46,14 @@ struct server {
 	struct generation *generation;
 	const struct inherited *inherited;
 	const struct modules *modules; /* whose code runs: running.c */
+	struct control *control;       /* who is told of services that end */
 	uint64_t last_client_id, last_service_id;
 	/* Clients of all services, and the most there were since memory was
 	 * last given back. */
 	size_t clients, most_clients;
 	struct lined_timer trim;
 	bool stopping;
+	bool internal_stopping; /* they end when the others have */
 	void (*stopped)(struct server *server);
 };
 
@@ -63,6 +71,9 @@ void server_fini(struct server *server);
  */
 int server_apply(struct server *server, struct conf *conf);
 
+/* Drains one of the services, within the drain-timeout of the config. */
+void server_drain(struct server *server, struct service *service);
+
 /* Drains all services, then calls `stopped`. */
 void server_stop(struct server *server);
 
@@ -77,7 +88,8 @@ struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation);
 /* Drains a service that is in no list and never had a client. */
 void server_retire(struct server *server, struct service *service);
-/* A client was admitted; some have gone. */
+/* Clients of services that are not internal: one was admitted, some have gone.
+ */
 void server_client_came(struct server *server);
 void server_clients_left(struct server *server, size_t count);
 void server_service_ended(struct server *server, struct service *service);

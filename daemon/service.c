@@ -37,6 +37,24 @@ struct service_end {
 	uint32_t drain_ms;
 };
 
+struct lined_service *service_instance_on(const struct service *service,
+					  const struct worker *worker)
+{
+	/* An internal one has a single instance, whatever its worker's number
+	 * is. */
+	size_t at = service->conf->internal ? 0 : worker->index;
+	struct lined_service *instance = service->instances[at];
+
+	return instance->worker == worker ? instance : NULL;
+}
+
+struct service *service_of(const struct lined_service *instance)
+{
+	const struct service_end *end = instance->owner;
+
+	return end->service;
+}
+
 /* ---- who comes -------------------------------------------------------- */
 
 struct arrival_call {
@@ -89,7 +107,8 @@ static void client_left(struct service *service, struct worker *worker,
 			struct admission_entry *entry)
 {
 	worker->load--;
-	server_clients_left(service->server, 1);
+	if (!service->conf->internal)
+		server_clients_left(service->server, 1);
 	admission_leave(service->admission, entry);
 }
 
@@ -126,9 +145,9 @@ static void log_refusal(struct service *service, const struct sockaddr *address,
 {
 	char text[ADDRESS_TEXT_MAX];
 
-	log_info("service %s: refused %s: %s", service->name,
-		 address_format(address, text, sizeof(text)),
-		 admission_verdict_text(verdict));
+	log_at(conf_clients_level(service->conf), "service %s: refused %s: %s",
+	       service->name, address_format(address, text, sizeof(text)),
+	       admission_verdict_text(verdict));
 }
 
 static enum admission_verdict admit(struct service *service,
@@ -186,7 +205,8 @@ static void on_accept(struct lined_socket *sock, void *arg)
 			close(arrival.fd);
 			continue;
 		}
-		server_client_came(service->server);
+		if (!service->conf->internal)
+			server_client_came(service->server);
 		arrival.id = ++service->server->last_client_id;
 		place(service, choose_worker(service), &arrival);
 	}
@@ -219,14 +239,32 @@ static void run_departures(struct worker_call *call)
 	unsigned gone = atomic_exchange(&end->departed, 0);
 
 	end->instance->worker->load -= gone;
-	server_clients_left(end->service->server, gone);
+	if (!end->service->conf->internal)
+		server_clients_left(end->service->server, gone);
 	admission_collect(end->service->admission);
+}
+
+static void check_ended(struct service *service)
+{
+	if (service->running == 0 && service->holds == 0)
+		server_service_ended(service->server, service);
 }
 
 static void instance_ended(struct service *service)
 {
-	if (--service->running == 0)
-		server_service_ended(service->server, service);
+	service->running--;
+	check_ended(service);
+}
+
+void service_hold(struct service *service)
+{
+	service->holds++;
+}
+
+void service_release(struct service *service)
+{
+	service->holds--;
+	check_ended(service);
 }
 
 static void run_ended(struct worker_call *call)
@@ -377,20 +415,29 @@ size_t service_primary(const char *name, size_t workers)
 	return hash % workers;
 }
 
+/* The workers that serve it, *count of them. */
+static struct worker *workers_of(const struct service *service, size_t *count)
+{
+	const struct server *server = service->server;
+
+	*count = service->conf->internal ? 1 : server->worker_count;
+	return service->conf->internal ? server->own_worker : server->workers;
+}
+
 static int make_registry(struct service *service)
 {
-	struct server *server = service->server;
-	size_t count = server->worker_count;
+	size_t count;
+	struct worker *workers = workers_of(service, &count);
 
-	service->registry = registry_new(server->workers, count,
+	service->registry = registry_new(workers, count,
 					 service_primary(service->name, count));
 	return service->registry != NULL ? 0 : -1;
 }
 
 static int make_instances(struct service *service)
 {
-	struct server *server = service->server;
-	size_t count = server->worker_count, i;
+	size_t count, i;
+	struct worker *workers = workers_of(service, &count);
 
 	service->instances = calloc(count, sizeof(struct lined_service *));
 	service->ends = calloc(count, sizeof(*service->ends));
@@ -400,8 +447,8 @@ static int make_instances(struct service *service)
 		struct service_end *end = &service->ends[i];
 
 		service->instances[i] = instance_new(
-			service->conf, service->id, &server->workers[i],
-			server->dispatcher, (unsigned)count,
+			service->conf, service->id, &workers[i],
+			service->server->dispatcher, (unsigned)count,
 			i == service_primary(service->name, count), &owner_ops,
 			end);
 		if (service->instances[i] == NULL)

@@ -34,6 +34,7 @@ struct service {
 	struct lined_service **instances; /* one a worker */
 	struct service_end *ends;         /* likewise */
 	size_t instance_count, running;
+	unsigned holds;            /* by who is with the workers about it */
 	unsigned turn;             /* where the search for a worker begins */
 	uint64_t lines_told, busy; /* growth.c */
 	bool begun; /* it was a part of the server, not of a plan only */
@@ -42,6 +43,13 @@ struct service {
 
 /* Which worker the single things of a service live on. */
 size_t service_primary(const char *name, size_t workers);
+
+/* Its instance there; NULL: it has none. MT-safe. */
+struct lined_service *service_instance_on(const struct service *service,
+					  const struct worker *worker);
+
+/* Whose instance it is. MT-safe. */
+struct service *service_of(const struct lined_service *instance);
 
 /* A service that listens nowhere yet, its instances started. NULL: logged. */
 struct service *service_new(struct server *server,
@@ -75,6 +83,10 @@ void service_log_counters(const struct service *service);
 
 /* Lines and datagrams that it has got so far. */
 uint64_t service_lines(const struct service *service);
+
+/* While it is held it may end, but server_service_ended() is not called. */
+void service_hold(struct service *service);
+void service_release(struct service *service);
 
 /* After it has ended. */
 void service_free(struct service *service);

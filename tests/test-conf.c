@@ -734,6 +734,162 @@ static void add_files(Suite *suite)
 	tcase_add_test(tcase, nothing_is_printed);
 }
 
+/* ---- control and metrics ----------------------------------------------- */
+
+START_TEST(without_their_sections_nothing_internal_is_served)
+{
+	ck_assert_uint_eq(fixture_good(SERVICE("s", "1"))->internal_count, 0);
+}
+END_TEST
+
+START_TEST(control_and_metrics_become_services_of_their_own)
+{
+	const struct conf *conf =
+		fixture_good("control { socket = \"/run/c\" }\n"
+			     "metrics { listen = \"tcp://127.0.0.1:9117\" }\n"
+			     "defaults { limits { clients = 7 idle-timeout = "
+			     "3s } }\n" SERVICE("control", "1"));
+	const struct conf_service *control = &conf->internal[0];
+	const struct conf_service *metrics = &conf->internal[1];
+
+	ck_assert_uint_eq(conf->service_count, 1);
+	ck_assert(!conf->services[0].internal);
+	ck_assert_uint_eq(conf->internal_count, 2);
+	ck_assert(control->internal);
+	ck_assert_str_eq(control->name, "control");
+	ck_assert_str_eq(control->module->name, "control");
+	ck_assert_uint_eq(control->listen_count, 1);
+	ck_assert_str_eq(control->listen[0].path, "/run/c");
+	ck_assert_uint_eq(control->framing.line_length, 99);
+	/* What is said of services is not said of it. */
+	ck_assert_uint_ne(control->clients, 7);
+	ck_assert_uint_eq(control->limits.idle_ms, 0);
+	ck_assert(metrics->internal);
+	ck_assert_str_eq(metrics->name, "metrics");
+	ck_assert_str_eq(metrics->listen[0].text, "tcp://127.0.0.1:9117");
+	ck_assert_uint_gt(metrics->clients, 0);
+	ck_assert_uint_gt(metrics->limits.first_line_ms, 0);
+}
+END_TEST
+
+START_TEST(control_socket_is_its_owners_unless_a_group_is_named)
+{
+	const struct conf *conf;
+
+	conf = fixture_good(
+		"control { socket = \"/run/c\" }\n" SERVICE("s", "1"));
+	ck_assert_uint_eq(conf->internal[0].socket_mode, 0600);
+	ck_assert_ptr_null(conf->internal[0].socket_group);
+	ck_assert(conf->internal[0].socket_gid == (gid_t)-1);
+	conf = fixture_good("control { socket = \"/run/c\" group = \"root\" "
+			    "}\n" SERVICE("s", "1"));
+	ck_assert_uint_eq(conf->internal[0].socket_mode, 0660);
+	ck_assert_str_eq(conf->internal[0].socket_group, "root");
+	ck_assert(conf->internal[0].socket_gid == 0);
+}
+END_TEST
+
+static const struct lined_protocol *only_echo(void *arg, const char *module_dir,
+					      const char *name, char *error,
+					      size_t size)
+{
+	if (strcmp(name, "echo") == 0)
+		return fixture_env.find_protocol(arg, module_dir, name, error,
+						 size);
+	snprintf(error, size, "/m/%s.so: not here", name);
+	return NULL;
+}
+
+START_TEST(control_without_its_module_is_refused)
+{
+	const struct conf_env env = {.find_protocol = only_echo};
+
+	fixture_write(
+		"lined.conf",
+		SERVICE("s", "1") "control {\n\tsocket = \"/run/c\"\n}\n");
+	ck_assert_ptr_null(fixture_load_with("lined.conf", &env));
+	ck_assert_ptr_nonnull(strstr(fixture_errors(),
+				     "control: protocol control: "
+				     "/m/control.so: not here"));
+}
+END_TEST
+
+/* ---- a text in place of the file ---------------------------------------- */
+
+static bool refuse_all(void *arg, int fd)
+{
+	(void)fd;
+	(*(unsigned *)arg)++;
+	return false;
+}
+
+START_TEST(text_that_is_given_is_read_in_place_of_the_file)
+{
+	static const char text[] = SERVICE("given", "1");
+	struct conf_env env = fixture_env;
+	const struct conf *conf;
+
+	env.text = text;
+	env.text_len = sizeof(text) - 1;
+	conf = fixture_load_with("is-not-there.conf", &env);
+	ck_assert_str_eq(fixture_errors(), "");
+	ck_assert_str_eq(conf->services[0].name, "given");
+	/* The file of that name is another one. */
+	fixture_write("lined.conf", "no config at all {");
+	conf = fixture_load_with("lined.conf", &env);
+	ck_assert_str_eq(conf->services[0].name, "given");
+}
+END_TEST
+
+START_TEST(text_that_is_given_includes_what_may_be_read)
+{
+	static const char text[] = "include(\"other.conf\")\n";
+	struct conf_env env = fixture_env;
+	unsigned asked = 0;
+
+	env.text = text;
+	env.text_len = sizeof(text) - 1;
+	fixture_write("other.conf", SERVICE("other", "1"));
+	ck_assert_ptr_nonnull(fixture_load_with("lined.conf", &env));
+	env.may_read = refuse_all;
+	env.may_read_arg = &asked;
+	ck_assert_ptr_null(fixture_load_with("lined.conf", &env));
+	ck_assert_uint_eq(asked, 1);
+	ck_assert_str_eq(fixture_errors(),
+			 "lined.conf:1: include \"other.conf\": Permission "
+			 "denied\n");
+}
+END_TEST
+
+START_TEST(text_that_is_given_does_not_include_its_file)
+{
+	static const char text[] = "include(\"lined.conf\")\n";
+	struct conf_env env = fixture_env;
+
+	env.text = text;
+	env.text_len = sizeof(text) - 1;
+	fixture_write("lined.conf", text);
+	ck_assert_ptr_null(fixture_load_with("lined.conf", &env));
+	ck_assert_ptr_nonnull(strstr(fixture_errors(), "began with"));
+}
+END_TEST
+
+static void add_control(Suite *suite)
+{
+	TCase *tcase = fixture_case(suite, "control and metrics");
+
+	tcase_add_test(tcase,
+		       without_their_sections_nothing_internal_is_served);
+	tcase_add_test(tcase, control_and_metrics_become_services_of_their_own);
+	tcase_add_test(tcase,
+		       control_socket_is_its_owners_unless_a_group_is_named);
+	tcase_add_test(tcase, control_without_its_module_is_refused);
+	tcase = fixture_case(suite, "given text");
+	tcase_add_test(tcase, text_that_is_given_is_read_in_place_of_the_file);
+	tcase_add_test(tcase, text_that_is_given_includes_what_may_be_read);
+	tcase_add_test(tcase, text_that_is_given_does_not_include_its_file);
+}
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("conf");
@@ -741,6 +897,7 @@ static Suite *make_suite(void)
 
 	add_files(suite);
 	add_syntax(suite);
+	add_control(suite);
 	tcase = fixture_case(suite, "top");
 	tcase_add_test(tcase, defaults_are_as_documented);
 	tcase_add_test(tcase, every_top_key_is_read);

@@ -93,12 +93,12 @@ find lib -name '*.[ch]' -exec grep -nE '#[[:space:]]*include[[:space:]]*"' {} + 
 		[ "$name" = config.h ] || [ -e "lib/$name" ] || echo "$hit"
 	done >"$tmp/out"
 find lib -name '*.[ch]' \
-	-exec grep -nE 'include[[:space:]]*<lined/(protocol|service|bus|registry)\.h>' {} + \
+	-exec grep -nE 'include[[:space:]]*<lined/(protocol|service|bus|registry|control)\.h>' {} + \
 	>>"$tmp/out" || :
 case_is "lib/ includes nothing of the daemon"
 
 grep -nE '#[[:space:]]*include' daemon/protocols/*.c |
-	grep -vE '<lined/(api|buffer|dispatcher|line|socket|table|timer|word|protocol|service|bus|registry)\.h>' |
+	grep -vE '<lined/(api|buffer|dispatcher|line|socket|table|timer|word|protocol|service|bus|registry|control)\.h>' |
 	grep -E '"|<lined/' |
 	while IFS= read -r hit; do
 		# Those of more than one file have headers of their own.

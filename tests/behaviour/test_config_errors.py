@@ -311,7 +311,7 @@ class Check(Case):
         self.assertEqual(code, 0, out)
         self.assertFalse(os.path.lexists(path))
 
-    def test_sections_of_later_versions_parse(self):
+    def test_sections_that_stand_once_parse(self):
         code, out = self.check(self.fill(
             GOOD + ['control { socket = "DIR/control.sock" group = "adm" }',
                     'metrics { listen = "tcp://127.0.0.1:9117" }',

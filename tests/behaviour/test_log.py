@@ -99,13 +99,11 @@ class Log(DaemonTest):
         daemon.wait_log(r"\d+ .*suppressed|suppressed.* \d+", place)
         self.assertLess(len(daemon.log) - place, 500)
 
-    def test_sections_not_served_yet_say_so(self):
-        daemon = self.start(
-            self.text + 'metrics { listen = "tcp://127.0.0.1:%d" }\n'
-            'control { socket = "%s" }\n'
-            % (free_port(), self.path("control.sock")))
-        daemon.wait_log("^<5>.*metrics")
-        daemon.wait_log("^<5>.*control")
+    def test_what_is_not_served_yet_says_so(self):
+        daemon = self.start(service(
+            "echo", "tcp://127.0.0.1:%d" % self.port,
+            extra='proxy-from = { "192.0.2.0/24" }'))
+        daemon.wait_log("^<5>.*proxy-from: not served yet")
 
     def test_auto_without_a_terminal_is_not_stderr(self):
         self.write(self.text)

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control protocol: a verb and an argument a line, answered by records, a
+ * line each, and then `ok` or `error "WHY"`. Checks who may, and asks the
+ * daemon (lined/control.h); knows nothing of it by itself. linectl(1) speaks
+ * it, and so does nc -U.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lined/control.h>
+#include <lined/protocol.h>
+
+#include "control_record.h"
+#include "metrics_text.h"
+#include "text.h"
+
+/* A config file is not larger. */
+#define PLAN_MAX (1024 * 1024)
+
+/* What a client is at. */
+struct session {
+	struct lined_socket *client;
+	const struct verb *verb; /* being answered */
+	bool tapping;
+	uint64_t lost; /* lines of a tap that the client was too slow for */
+	/* The file that follows `plan`: how long it is, and its name. */
+	size_t plan_len;
+	char *plan_name;
+};
+
+enum argument {
+	ARGUMENT_NONE,
+	ARGUMENT_MAY_BE,
+	ARGUMENT_MUST_BE,
+};
+
+struct verb {
+	const char *name;
+	const char *usage; /* behind the name */
+	const char *summary;
+	enum argument argument;
+	enum lined_right right;
+	enum lined_question_kind question;
+	/* In place of asking. */
+	void (*obey)(struct session *session, const char *argument);
+	/* In place of writing records. */
+	void (*write)(struct text *text, const struct lined_answer *answer);
+};
+
+static void help(struct session *session, const char *argument);
+static void begin_plan(struct session *session, const char *argument);
+static void write_metrics(struct text *text, const struct lined_answer *answer);
+
+#define LOOK   LINED_RIGHT_LOOK
+#define CHANGE LINED_RIGHT_CHANGE
+
+static const struct verb verbs[] = {
+	{"status", "", "the daemon and its workers", ARGUMENT_NONE, LOOK,
+	 LINED_ASK_STATUS, NULL, NULL},
+	{"services", " [SERVICE]", "the services", ARGUMENT_MAY_BE, LOOK,
+	 LINED_ASK_SERVICES, NULL, NULL},
+	{"all", "", "both of these", ARGUMENT_NONE, LOOK, LINED_ASK_ALL, NULL,
+	 NULL},
+	{"clients", " [SERVICE]", "the clients", ARGUMENT_MAY_BE, LOOK,
+	 LINED_ASK_CLIENTS, NULL, NULL},
+	{"why", " ADDRESS", "what decides on a client from there",
+	 ARGUMENT_MUST_BE, LOOK, LINED_ASK_WHY, NULL, NULL},
+	{"plan", " LENGTH FILE",
+	 "what a reload of the file would do, whose LENGTH bytes follow",
+	 ARGUMENT_MUST_BE, LOOK, LINED_ASK_PLAN, begin_plan, NULL},
+	{"tap", " SERVICE", "its lines, until another line is sent",
+	 ARGUMENT_MUST_BE, LOOK, LINED_ASK_TAP, NULL, NULL},
+	{"metrics", "", "the counters as Prometheus reads them", ARGUMENT_NONE,
+	 LOOK, LINED_ASK_ALL, NULL, write_metrics},
+	{"kick", " ID", "closes a client", ARGUMENT_MUST_BE, CHANGE,
+	 LINED_DO_KICK, NULL, NULL},
+	{"drain", " SERVICE", "ends a service, until the next reload",
+	 ARGUMENT_MUST_BE, CHANGE, LINED_DO_DRAIN, NULL, NULL},
+	{"reload", "", "reads the configuration again", ARGUMENT_NONE, CHANGE,
+	 LINED_DO_RELOAD, NULL, NULL},
+	{"log", " LEVEL", "logs from this level on, until the next reload",
+	 ARGUMENT_MUST_BE, CHANGE, LINED_DO_LOG, NULL, NULL},
+	{"help", "", "these verbs", ARGUMENT_NONE, LOOK, LINED_ASK_STATUS, help,
+	 NULL},
+};
+
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+/* ---- answering -------------------------------------------------------------
+ */
+
+/* A text that could not be put together says so, where it is the last. */
+static void send_text(struct session *session, struct text *text)
+{
+	static const char oom[] = "error \"out of memory\"\n";
+
+	if (!text->oom)
+		lined_socket_send(session->client, text->data, text->len);
+	else
+		lined_socket_send(session->client, oom, sizeof(oom) - 1);
+	text_fini(text);
+}
+
+static void refuse(struct session *session, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void refuse(struct session *session, const char *format, ...)
+{
+	struct text text = {.len = 0};
+	va_list arguments;
+	char why[512];
+
+	va_start(arguments, format);
+	vsnprintf(why, sizeof(why), format, arguments);
+	va_end(arguments);
+	text_puts(&text, "error ");
+	text_quote(&text, why);
+	text_puts(&text, "\n");
+	send_text(session, &text);
+}
+
+static void write_end(struct text *text, const struct lined_answer *answer)
+{
+	if (answer->error == NULL) {
+		text_puts(text, "ok\n");
+		return;
+	}
+	text_puts(text, "error ");
+	text_quote(text, answer->error);
+	text_puts(text, "\n");
+}
+
+/* As a record, so that it reads like one: a line of it each. */
+static void write_metrics(struct text *text, const struct lined_answer *answer)
+{
+	struct text page = {.len = 0};
+	size_t begin, end;
+
+	metrics_text_write(&page, answer);
+	for (begin = 0; begin < page.len; begin = end + 1) {
+		for (end = begin; page.data[end] != '\n'; end++)
+			;
+		page.data[end] = '\0';
+		text_puts(text, "text line=");
+		text_quote(text, page.data + begin);
+		text_puts(text, "\n");
+	}
+	text->oom |= page.oom;
+	text_fini(&page);
+}
+
+static void answered(struct lined_socket *client, void *arg,
+		     const struct lined_answer *answer)
+{
+	struct session *session = arg;
+	struct text text = {.len = 0};
+	size_t i;
+
+	(void)client;
+	if (session->verb->write != NULL && answer->count > 0)
+		session->verb->write(&text, answer);
+	for (i = 0; session->verb->write == NULL && i < answer->count; i++)
+		control_record_write(&text, &answer->records[i]);
+	if (answer->last)
+		write_end(&text, answer);
+	send_text(session, &text);
+}
+
+/* The lines that an answer stands for, those it says were lost among them. */
+static uint64_t count_lines(const struct lined_answer *answer)
+{
+	uint64_t lines = 0;
+	size_t i;
+
+	for (i = 0; i < answer->count; i++)
+		lines += strcmp(answer->records[i].kind, "lost") == 0
+				 ? answer->records[i].values[0].number
+				 : 1;
+	return lines;
+}
+
+/* Lines come whether the client reads them or not: it is told how many it has
+ * missed once it does. */
+static void tapped(struct lined_socket *client, void *arg,
+		   const struct lined_answer *answer)
+{
+	struct session *session = arg;
+	struct text text = {.len = 0};
+
+	if (!answer->last && !lined_socket_is_writeable(client)) {
+		session->lost += count_lines(answer);
+		return;
+	}
+	if (session->lost > 0)
+		text_printf(&text, "lost lines=%llu\n",
+			    (unsigned long long)session->lost);
+	session->lost = 0;
+	if (text.len > 0)
+		send_text(session, &text);
+	answered(client, session, answer);
+	if (!answer->last)
+		return;
+	session->tapping = false;
+	lined_socket_resume(client);
+}
+
+/* ---- asking -----------------------------------------------------------------
+ */
+
+static void ask(struct session *session, const struct verb *verb,
+		const char *argument, const char *text, size_t len)
+{
+	const struct lined_question question = {
+		.kind = verb->question,
+		.argument = argument,
+		.text = text,
+		.text_len = len,
+	};
+
+	session->verb = verb;
+	session->tapping = verb->question == LINED_ASK_TAP;
+	if (lined_control_ask(session->client, &question,
+			      session->tapping ? tapped : answered,
+			      session) == 0)
+		return;
+	session->tapping = false;
+	refuse(session, "%s", strerror(errno));
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < VERBS; i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+static bool may(struct session *session, const struct verb *verb)
+{
+	enum lined_right right = lined_client_right(session->client);
+
+	if (right >= verb->right)
+		return true;
+	if (right == LINED_RIGHT_LOOK)
+		refuse(session,
+		       "%s: permission denied: only root and the user that "
+		       "lined runs as may change anything",
+		       verb->name);
+	else
+		refuse(session,
+		       "%s: permission denied: only root, the user that lined "
+		       "runs as and members of the control group may look",
+		       verb->name);
+	return false;
+}
+
+static void note_change(struct session *session, const struct verb *verb,
+			const char *argument)
+{
+	lined_service_log(lined_client_service(session->client),
+			  LINED_LOG_NOTICE, "%s: %s%s%s",
+			  lined_client_identity(session->client), verb->name,
+			  argument[0] != '\0' ? " " : "", argument);
+}
+
+static bool is_fitting(struct session *session, const struct verb *verb,
+		       const char *argument)
+{
+	bool given = argument[0] != '\0';
+
+	if (verb->argument == ARGUMENT_NONE && given)
+		refuse(session, "%s takes no argument", verb->name);
+	else if (verb->argument == ARGUMENT_MUST_BE && !given)
+		refuse(session, "usage: %s%s", verb->name, verb->usage);
+	else
+		return true;
+	return false;
+}
+
+/* Words are separated by blanks; what is behind the verb is one argument. */
+static void obey(struct session *session, char *line)
+{
+	char *name = line + strspn(line, " \t");
+	char *argument = name + strcspn(name, " \t");
+	char *end = line + strlen(line);
+	const struct verb *verb;
+
+	if (*argument != '\0')
+		*argument++ = '\0';
+	argument += strspn(argument, " \t");
+	while (end > argument && (end[-1] == ' ' || end[-1] == '\t'))
+		*--end = '\0';
+	verb = find_verb(name);
+	if (verb == NULL) {
+		refuse(session, "unknown command \"%.64s\" (try help)", name);
+		return;
+	}
+	if (!may(session, verb) || !is_fitting(session, verb, argument))
+		return;
+	if (verb->right == LINED_RIGHT_CHANGE)
+		note_change(session, verb, argument);
+	if (verb->obey != NULL)
+		verb->obey(session, argument);
+	else
+		ask(session, verb, argument, "", 0);
+}
+
+static void help(struct session *session, const char *argument)
+{
+	struct text text = {.len = 0};
+	size_t i;
+
+	(void)argument;
+	for (i = 0; i < VERBS; i++) {
+		text_puts(&text, "verb usage=\"");
+		text_puts(&text, verbs[i].name);
+		text_puts(&text, verbs[i].usage);
+		text_puts(&text, "\" summary=");
+		text_quote(&text, verbs[i].summary);
+		text_puts(&text, "\n");
+	}
+	text_puts(&text, "ok\n");
+	send_text(session, &text);
+}
+
+/* ---- plan: a file follows ---------------------------------------------------
+ */
+
+static void finish_plan(struct session *session, const char *text, size_t len)
+{
+	char *name = session->plan_name;
+
+	session->plan_name = NULL;
+	session->plan_len = 0;
+	ask(session, find_verb("plan"), name, text, len);
+	free(name);
+}
+
+/* A length that cannot be means that what follows cannot be told from verbs. */
+static void begin_plan(struct session *session, const char *argument)
+{
+	unsigned long long len;
+	char *end;
+
+	errno = 0;
+	len = strtoull(argument, &end, 10);
+	if (argument[0] < '0' || argument[0] > '9' || errno != 0 ||
+	    *end != ' ' || end[1] == '\0' || len > PLAN_MAX) {
+		refuse(session,
+		       "plan: usage: plan LENGTH FILE, and then that many "
+		       "bytes, %d at most",
+		       PLAN_MAX);
+		lined_socket_close_after_flush(session->client,
+					       LINED_CLOSE_LOCAL, 0);
+		return;
+	}
+	session->plan_name = strdup(end + 1);
+	if (session->plan_name == NULL) {
+		refuse(session, "%s", strerror(errno));
+		lined_socket_close_after_flush(session->client,
+					       LINED_CLOSE_LOCAL, 0);
+		return;
+	}
+	session->plan_len = (size_t)len;
+	if (len == 0)
+		finish_plan(session, "", 0);
+}
+
+/* ---- clients
+ * ------------------------------------------------------------------ */
+
+static void take_line(struct session *session, const struct lined_line *line)
+{
+	char copy[LINED_LINE_LENGTH_DEFAULT + 1];
+
+	if (session->tapping) {
+		/* The next line is obeyed when the tap has ended. */
+		lined_socket_pause(session->client);
+		lined_control_stop(session->client);
+		return;
+	}
+	if (memchr(line->text, '\0', line->len) != NULL) {
+		refuse(session, "a line with a NUL is no command");
+		return;
+	}
+	memcpy(copy, line->text, line->len);
+	copy[line->len] = '\0';
+	if (copy[strspn(copy, " \t")] != '\0')
+		obey(session, copy);
+}
+
+static void on_read(struct lined_socket *client, void *arg)
+{
+	struct session *session = arg;
+	enum lined_line_status status;
+	struct lined_line line;
+
+	do {
+		if (session->plan_len > 0) {
+			status = lined_socket_read_block(
+				client, session->plan_len, PLAN_MAX, &line);
+			if (status == LINED_LINE_READY && line.unterminated)
+				refuse(session, "plan: the file is shorter "
+						"than was announced");
+			else if (status == LINED_LINE_READY)
+				finish_plan(session, line.text, line.len);
+			continue;
+		}
+		status = lined_socket_read_line(client, &line);
+		if (status == LINED_LINE_READY)
+			take_line(session, &line);
+		else if (status == LINED_LINE_TOO_LONG)
+			refuse(session, "the line is too long");
+	} while (status == LINED_LINE_READY);
+}
+
+static void on_close(struct lined_socket *client, void *arg,
+		     enum lined_close_reason reason, int error)
+{
+	struct session *session = arg;
+
+	(void)client;
+	(void)reason;
+	(void)error;
+	free(session->plan_name);
+	free(session);
+}
+
+static const struct lined_socket_handlers handlers = {
+	.handle_read = on_read,
+	.handle_close = on_close,
+};
+
+static void on_accept(struct lined_service *service,
+		      struct lined_socket *client)
+{
+	struct session *session = calloc(1, sizeof(*session));
+
+	(void)service;
+	if (session == NULL) {
+		lined_socket_close_for(client, LINED_CLOSE_ERROR, ENOMEM);
+		return;
+	}
+	session->client = client;
+	lined_socket_set_handlers(client, &handlers, session);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "control",
+	.summary = "looks at the daemon and changes it (linectl)",
+	.flags = LINED_ONE_WORKER | LINED_NO_IDLE_TIMEOUT,
+	.handle_accept = on_accept,
+	.framing_fixed = LINED_FRAMING_LINE_LENGTH | LINED_FRAMING_TOO_LONG,
+	.framing = {LINED_LINE_LENGTH_DEFAULT, LINED_TERMINATOR_ANY, 0,
+		    LINED_TOO_LONG_CLOSE, LINED_UNTERMINATED_DELIVER},
+};

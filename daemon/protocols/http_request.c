@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads requests (RFC 9112), strictly: what is malformed is refused rather
+ * than guessed at, and a request with a body ends the connection, since the
+ * body is never read.
+ */
+#include "http_request.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* ---- words
+ * -------------------------------------------------------------------- */
+
+static bool is_token(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (text[i] == '\0' || strchr("!#$%&'*+-.^_`|~0123456789"
+					      "abcdefghijklmnopqrstuvwxyz"
+					      "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+					      text[i]) == NULL)
+			return false;
+	return len > 0;
+}
+
+static bool is(const char *text, size_t len, const char *word)
+{
+	return len == strlen(word) && memcmp(text, word, len) == 0;
+}
+
+static bool is_case(const char *text, size_t len, const char *word)
+{
+	return len == strlen(word) && strncasecmp(text, word, len) == 0;
+}
+
+/* Whether a comma-separated list has the word. */
+static bool has_word(const char *list, size_t len, const char *word)
+{
+	const char *end = list + len;
+
+	while (list < end) {
+		const char *comma = memchr(list, ',', (size_t)(end - list));
+		const char *stop = comma != NULL ? comma : end;
+		const char *last = stop;
+
+		while (list < last && (*list == ' ' || *list == '\t'))
+			list++;
+		while (last > list && (last[-1] == ' ' || last[-1] == '\t'))
+			last--;
+		if (is_case(list, (size_t)(last - list), word))
+			return true;
+		list = stop + 1;
+	}
+	return false;
+}
+
+/* Bytes that may stand in a target or in a field's value. */
+static bool is_printable(const char *text, size_t len, bool blanks)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		unsigned char byte = (unsigned char)text[i];
+
+		if (byte == 0x7f || (byte < 0x20 && !(blanks && byte == '\t')))
+			return false;
+		if (byte == ' ' && !blanks)
+			return false;
+	}
+	return true;
+}
+
+/* ---- the first line
+ * -------------------------------------------------------------- */
+
+/* The path of a target: without a query, and without http://host before it. */
+static bool is_path(const char *target, size_t len, const char *path)
+{
+	const char *query;
+
+	if (len > 7 && strncasecmp(target, "http://", 7) == 0) {
+		const char *slash = memchr(target + 7, '/', len - 7);
+
+		if (slash == NULL)
+			return false;
+		len -= (size_t)(slash - target);
+		target = slash;
+	}
+	query = memchr(target, '?', len);
+	if (query != NULL)
+		len = (size_t)(query - target);
+	return is(target, len, path);
+}
+
+static enum http_status refuse(struct http_request *request,
+			       enum http_status status)
+{
+	request->keep = false;
+	return status;
+}
+
+static enum http_status take_version(struct http_request *request,
+				     const char *text, size_t len)
+{
+	if (len != 8 || memcmp(text, "HTTP/", 5) != 0 || text[5] < '0' ||
+	    text[5] > '9' || text[6] != '.' || text[7] < '0' || text[7] > '9')
+		return HTTP_BAD_REQUEST;
+	if (text[5] != '1')
+		return HTTP_VERSION;
+	request->old = text[7] == '0';
+	request->keep = !request->old;
+	return HTTP_MORE;
+}
+
+/* METHOD target HTTP/1.1, a single blank between them. */
+static enum http_status take_first(struct http_request *request,
+				   const char *path, const char *text,
+				   size_t len)
+{
+	const char *end = text + len;
+	const char *target = memchr(text, ' ', len);
+	const char *version = NULL;
+	enum http_status status;
+
+	if (target != NULL) {
+		target++;
+		version = memchr(target, ' ', (size_t)(end - target));
+	}
+	if (version == NULL || version == target ||
+	    !is_token(text, (size_t)(target - 1 - text)) ||
+	    !is_printable(target, (size_t)(version - target), false))
+		return refuse(request, HTTP_BAD_REQUEST);
+	status =
+		take_version(request, version + 1, (size_t)(end - version - 1));
+	if (status != HTTP_MORE)
+		return refuse(request, status);
+	request->begun = true;
+	request->head = is(text, (size_t)(target - 1 - text), "HEAD");
+	if (!request->head && !is(text, (size_t)(target - 1 - text), "GET"))
+		request->status = HTTP_METHOD_NOT_ALLOWED;
+	else if (!is_path(target, (size_t)(version - target), path))
+		request->status = HTTP_NOT_FOUND;
+	else
+		request->status = HTTP_OK;
+	return HTTP_MORE;
+}
+
+/* ---- the rest
+ * ----------------------------------------------------------------------- */
+
+static enum http_status take_header(struct http_request *request,
+				    const char *text, size_t len)
+{
+	const char *colon = memchr(text, ':', len), *value;
+	size_t name_len, value_len;
+
+	if (colon == NULL)
+		return HTTP_BAD_REQUEST;
+	name_len = (size_t)(colon - text);
+	value = colon + 1;
+	value_len = len - name_len - 1;
+	/* No blank may stand before the colon, and no line be continued. */
+	if (!is_token(text, name_len) || !is_printable(value, value_len, true))
+		return HTTP_BAD_REQUEST;
+	if (++request->headers > HTTP_HEADERS_MAX)
+		return HTTP_TOO_LARGE;
+	if (is_case(text, name_len, "Connection")) {
+		if (has_word(value, value_len, "close"))
+			request->keep = false;
+	} else if (is_case(text, name_len, "Host")) {
+		if (request->has_host)
+			return HTTP_BAD_REQUEST;
+		request->has_host = true;
+	} else if (is_case(text, name_len, "Content-Length")) {
+		request->has_body |= !has_word(value, value_len, "0");
+	} else if (is_case(text, name_len, "Transfer-Encoding")) {
+		request->has_body = true;
+	}
+	return HTTP_MORE;
+}
+
+enum http_status http_request_line(struct http_request *request,
+				   const char *path, const char *text,
+				   size_t len)
+{
+	enum http_status status;
+
+	if (!request->begun) {
+		/* An empty line or two before a request do not count. */
+		if (len == 0 && ++request->headers <= 2)
+			return HTTP_MORE;
+		request->headers = 0;
+		return take_first(request, path, text, len);
+	}
+	if (len > 0) {
+		status = take_header(request, text, len);
+		return status != HTTP_MORE ? refuse(request, status) : status;
+	}
+	if (!request->old && !request->has_host)
+		return refuse(request, HTTP_BAD_REQUEST);
+	if (request->has_body)
+		request->keep = false;
+	return request->status;
+}
+
+const char *http_status_text(enum http_status status)
+{
+	switch (status) {
+	case HTTP_MORE:
+		break;
+	case HTTP_OK:
+		return "OK";
+	case HTTP_BAD_REQUEST:
+		return "Bad Request";
+	case HTTP_NOT_FOUND:
+		return "Not Found";
+	case HTTP_METHOD_NOT_ALLOWED:
+		return "Method Not Allowed";
+	case HTTP_TIMEOUT:
+		return "Request Timeout";
+	case HTTP_TOO_LARGE:
+		return "Request Header Fields Too Large";
+	case HTTP_UNAVAILABLE:
+		return "Service Unavailable";
+	case HTTP_VERSION:
+		return "HTTP Version Not Supported";
+	}
+	return "";
+}

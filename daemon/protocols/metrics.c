@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The metrics protocol: the daemon's counters at /metrics, for Prometheus, over
+ * as much HTTP as that takes. What the page says is in metrics_text.c, what a
+ * request is in http_request.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <lined/control.h>
+#include <lined/protocol.h>
+
+#include "http_request.h"
+#include "metrics_text.h"
+#include "text.h"
+
+#define PATH       "/metrics"
+#define PAGE_TYPE  "text/plain; version=0.0.4; charset=utf-8"
+#define ERROR_TYPE "text/plain; charset=utf-8"
+#define REQUEST_MS 10000
+/* A page is good for so long: many who ask at once are told the same. */
+#define PAGE_AGE_MS 500
+
+/* Of an instance. */
+struct server {
+	struct lined_buffer *page; /* NULL: none yet */
+	uint64_t made_ms;
+};
+
+struct session {
+	struct lined_socket *client;
+	struct http_request request;
+	struct lined_timer deadline; /* of a request that has begun */
+};
+
+/* ---- answering
+ * ------------------------------------------------------------------ */
+
+/* Closes behind the answer, or waits for the next request. */
+static void finish(struct session *session)
+{
+	bool keep = session->request.keep;
+
+	memset(&session->request, 0, sizeof(session->request));
+	if (!keep)
+		lined_socket_close_after_flush(session->client,
+					       LINED_CLOSE_LOCAL, 0);
+}
+
+static void write_head(struct text *text, const struct session *session,
+		       enum http_status status, const char *type, size_t len)
+{
+	time_t now = time(NULL);
+	char date[64];
+	struct tm tm;
+
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT",
+		 gmtime_r(&now, &tm));
+	text_printf(text,
+		    "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n"
+		    "Content-Length: %zu\r\nConnection: %s\r\n%s\r\n",
+		    (int)status, http_status_text(status), date, type, len,
+		    session->request.keep ? "keep-alive" : "close",
+		    status == HTTP_METHOD_NOT_ALLOWED ? "Allow: GET, HEAD\r\n"
+						      : "");
+}
+
+static void send_text(struct session *session, struct text *text)
+{
+	if (text->oom)
+		lined_socket_close_for(session->client, LINED_CLOSE_ERROR,
+				       ENOMEM);
+	else
+		lined_socket_send(session->client, text->data, text->len);
+	text_fini(text);
+}
+
+static void answer_page(struct session *session, const struct server *server)
+{
+	struct text head = {.len = 0};
+	size_t len = lined_buffer_len(server->page);
+
+	write_head(&head, session, HTTP_OK, PAGE_TYPE, len);
+	send_text(session, &head);
+	if (!session->request.head)
+		lined_socket_send_shared(session->client, server->page, 0, len);
+	finish(session);
+}
+
+static void answer_error(struct session *session, enum http_status status)
+{
+	struct text answer = {.len = 0}, body = {.len = 0};
+
+	text_printf(&body, "%s%s\n", http_status_text(status),
+		    status == HTTP_NOT_FOUND ? ": there is " PATH : "");
+	write_head(&answer, session, status, ERROR_TYPE, body.len);
+	if (!session->request.head)
+		text_add(&answer, body.data, body.len);
+	answer.oom |= body.oom;
+	text_fini(&body);
+	send_text(session, &answer);
+	finish(session);
+}
+
+/* ---- the page
+ * --------------------------------------------------------------------- */
+
+static void answered(struct lined_socket *client, void *arg,
+		     const struct lined_answer *answer)
+{
+	struct session *session = arg;
+	struct lined_service *service = lined_client_service(client);
+	struct server *server = lined_service_data(service);
+	struct text page = {.len = 0};
+	struct lined_buffer *buffer = NULL;
+
+	if (!answer->last)
+		return; /* all of it comes at once, in the last */
+	if (answer->error == NULL)
+		metrics_text_write(&page, answer);
+	if (page.len > 0 && !page.oom)
+		buffer = lined_buffer_new(page.data, page.len);
+	text_fini(&page);
+	if (buffer == NULL) {
+		session->request.keep = false;
+		answer_error(session, HTTP_UNAVAILABLE);
+		return;
+	}
+	lined_buffer_unref(server->page);
+	server->page = buffer;
+	server->made_ms =
+		lined_dispatcher_now_ms(lined_service_dispatcher(service));
+	answer_page(session, server);
+}
+
+static void ask(struct session *session)
+{
+	static const struct lined_question question = {
+		.kind = LINED_ASK_ALL,
+		.argument = "",
+		.text = "",
+	};
+	struct lined_service *service = lined_client_service(session->client);
+	const struct server *server = lined_service_data(service);
+	uint64_t now_ms =
+		lined_dispatcher_now_ms(lined_service_dispatcher(service));
+
+	if (server->page != NULL && now_ms - server->made_ms < PAGE_AGE_MS) {
+		answer_page(session, server);
+	} else if (lined_control_ask(session->client, &question, answered,
+				     session) < 0) {
+		session->request.keep = false;
+		answer_error(session, HTTP_UNAVAILABLE);
+	}
+}
+
+/* ---- requests
+ * ----------------------------------------------------------------------- */
+
+static void deadline_passed(struct lined_timer *timer)
+{
+	struct session *session =
+		lined_container_of(timer, struct session, deadline);
+
+	session->request.keep = false;
+	answer_error(session, HTTP_TIMEOUT);
+}
+
+static void take_line(struct session *session, const struct lined_line *line)
+{
+	enum http_status status;
+
+	/* From its first line on, however slowly the others come. */
+	if (!lined_timer_is_armed(&session->deadline))
+		lined_timer_start(&session->deadline, REQUEST_MS, 0);
+	status = http_request_line(&session->request, PATH, line->text,
+				   line->len);
+	if (status == HTTP_MORE)
+		return;
+	lined_timer_stop(&session->deadline);
+	if (status == HTTP_OK)
+		ask(session);
+	else
+		answer_error(session, status);
+}
+
+static void on_read(struct lined_socket *client, void *arg)
+{
+	struct session *session = arg;
+	enum lined_line_status status;
+	struct lined_line line;
+
+	while ((status = lined_socket_read_line(client, &line)) ==
+	       LINED_LINE_READY)
+		take_line(session, &line);
+	if (status != LINED_LINE_TOO_LONG)
+		return;
+	session->request.keep = false;
+	lined_timer_stop(&session->deadline);
+	answer_error(session, HTTP_TOO_LARGE);
+}
+
+static void on_close(struct lined_socket *client, void *arg,
+		     enum lined_close_reason reason, int error)
+{
+	struct session *session = arg;
+
+	(void)client;
+	(void)reason;
+	(void)error;
+	lined_timer_stop(&session->deadline);
+	free(session);
+}
+
+static const struct lined_socket_handlers handlers = {
+	.handle_read = on_read,
+	.handle_close = on_close,
+};
+
+static void on_accept(struct lined_service *service,
+		      struct lined_socket *client)
+{
+	struct session *session = calloc(1, sizeof(*session));
+
+	if (session == NULL) {
+		lined_socket_close_for(client, LINED_CLOSE_ERROR, ENOMEM);
+		return;
+	}
+	session->client = client;
+	lined_service_timer(service, &session->deadline, deadline_passed);
+	lined_socket_set_handlers(client, &handlers, session);
+}
+
+static int start(struct lined_service *service)
+{
+	struct server *server = calloc(1, sizeof(*server));
+
+	if (server == NULL) {
+		lined_service_log(service, LINED_LOG_ERR, "out of memory");
+		return -1;
+	}
+	lined_service_set_data(service, server);
+	return 0;
+}
+
+static void stop(struct lined_service *service)
+{
+	struct server *server = lined_service_data(service);
+
+	lined_buffer_unref(server->page);
+	free(server);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "metrics",
+	.summary = "the daemon's counters for Prometheus, over HTTP",
+	.flags = LINED_ONE_WORKER,
+	.handle_accept = on_accept,
+	.start = start,
+	.stop = stop,
+	.framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_LINE_LENGTH |
+			 LINED_FRAMING_TOO_LONG | LINED_FRAMING_UNTERMINATED,
+	.framing = {LINED_LINE_LENGTH_DEFAULT, LINED_TERMINATOR_ANY, 0,
+		    LINED_TOO_LONG_CLOSE, LINED_UNTERMINATED_DROP},
+};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The records of LINED_ASK_ALL as Prometheus' text format, version 0.0.4. Used
+ * by the protocol metrics, and by control for linectl metrics.
+ */
+#ifndef METRICS_TEXT_H
+#define METRICS_TEXT_H
+
+#include <lined/control.h>
+
+#include "text.h"
+
+/* Adds all of them; each line ends with LF. */
+void metrics_text_write(struct text *text, const struct lined_answer *answer);
+
+#endif

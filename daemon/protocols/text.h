@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A text that grows, for answers that are put together before they are sent.
+ * Memory that runs out is noted, and nothing is added any more.
+ */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Zeroed memory is an empty text. */
+struct text {
+	char *data; /* not NUL-terminated */
+	size_t len, room;
+	bool oom;
+};
+
+void text_fini(struct text *text);
+void text_add(struct text *text, const char *bytes, size_t len);
+void text_puts(struct text *text, const char *string);
+void text_printf(struct text *text, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* As a JSON string, quotes and all. The bytes are UTF-8. */
+void text_quote(struct text *text, const char *string);
+
+#endif

@@ -1,0 +1,1129 @@
+# SPDX-License-Identifier: MIT
+"""The control socket: who may open it, who may ask what, and what is answered
+to each verb. linectl, which speaks the same protocol, has tests of its own.
+"""
+import grp
+import json
+import os
+import random
+import re
+import signal
+import socket
+import stat
+import threading
+import time
+import unittest
+
+from lined_test import PATIENCE, Client, Datagram, DaemonTest, TOP
+from lined_test import free_port, main, service
+
+ROOT = os.geteuid() == 0
+# Nobody in particular, and a group of theirs.
+OTHER = 54321
+TEAM = 54322
+
+
+class Control:
+    """A connection to the control socket. A record is (kind, {name: value}),
+    and an answer a list of them, or an error."""
+
+    class Refused(Exception):
+        pass
+
+    def __init__(self, path, timeout=PATIENCE):
+        self.client = Client(path, timeout=timeout)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+
+    def send(self, line):
+        self.client.send(line.encode() + b"\n")
+
+    def record(self):
+        line = self.client.line()
+        if not line.endswith(b"\n"):
+            raise AssertionError("the answer breaks off: %r" % line)
+        return parse(line.decode()[:-1])
+
+    def answer(self):
+        records = []
+        while True:
+            kind, values = self.record()
+            if kind == "ok":
+                return records
+            if kind == "error":
+                refused = Control.Refused(values)
+                refused.records = records
+                raise refused
+            records.append((kind, values))
+
+    def ask(self, line, data=b""):
+        self.client.send(line.encode() + b"\n" + data)
+        return self.answer()
+
+    def plan(self, text, name="/etc/lined.conf"):
+        data = text.encode()
+        return self.ask("plan %d %s" % (len(data), name), data)
+
+
+def parse(line):
+    kind, _, rest = line.partition(" ")
+    if kind == "error":
+        return kind, json.loads(rest)
+    values = {}
+    decoder = json.JSONDecoder()
+    while rest:
+        name, _, rest = rest.partition("=")
+        values[name], end = decoder.raw_decode(rest)
+        rest = rest[end + 1:]
+    return kind, values
+
+
+class ControlTest(DaemonTest):
+    WORKERS = 1
+
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.socket = self.path("control.sock")
+        self.control = 'control { socket = "%s" }\n' % self.socket
+        self.echo = service("echo", "tcp://127.0.0.1:%d" % self.port)
+
+    def start(self, text=None, **options):
+        options.setdefault("workers", self.WORKERS)
+        return super().start(self.control + (text or self.echo), **options)
+
+    def rewrite(self, text):
+        self.write(text, workers=self.WORKERS)
+
+    def ask(self, line, data=b""):
+        with Control(self.socket) as c:
+            return c.ask(line, data)
+
+    def refused(self, line, data=b""):
+        with self.assertRaises(Control.Refused) as caught:
+            self.ask(line, data)
+        return str(caught.exception)
+
+    def one(self, line, kind):
+        """The only record of this kind."""
+        records = [v for k, v in self.ask(line) if k == kind]
+        self.assertEqual(len(records), 1, records)
+        return records[0]
+
+    def clients(self, argument=""):
+        return [v for k, v in self.ask("clients " + argument)]
+
+
+# ---- the socket ------------------------------------------------------------
+
+
+class Socket(ControlTest):
+    def watch(self, seen):
+        """Notes every mode and group that the path has."""
+        while not self.watched:
+            try:
+                self.look(seen)
+            except FileNotFoundError:
+                pass
+
+    def look(self, seen):
+        st = os.lstat(self.socket)
+        seen.add((stat.S_IMODE(st.st_mode), st.st_gid))
+
+    def start_watched(self, text, **options):
+        seen = set()
+        self.watched = False
+        watcher = threading.Thread(target=self.watch, args=(seen,))
+        watcher.start()
+        before = os.umask(0)
+        try:
+            daemon = self.start(text, **options)
+        finally:
+            os.umask(before)
+            self.watched = True
+            watcher.join()
+        self.look(seen)
+        return daemon, seen
+
+    def test_without_the_section_there_is_none(self):
+        DaemonTest.start(self, self.echo)
+        self.assertFalse(os.path.lexists(self.socket))
+
+    def test_it_is_never_wider_than_0600(self):
+        for _ in range(5):
+            daemon, seen = self.start_watched(self.echo)
+            self.assertEqual({mode for mode, _ in seen}, {0o600})
+            daemon.stop()
+            self.assertFalse(os.path.lexists(self.socket))
+
+    def test_a_group_has_it_only_when_it_is_the_right_one(self):
+        gid = os.getgid()
+        if ROOT:
+            gid = grp.getgrnam("daemon").gr_gid
+        self.control = ('control { socket = "%s" group = "%s" }\n'
+                        % (self.socket, grp.getgrgid(gid).gr_name))
+        for _ in range(5):
+            daemon, seen = self.start_watched(self.echo)
+            self.assertLessEqual({mode for mode, _ in seen}, {0o600, 0o660})
+            self.assertEqual({g for mode, g in seen if mode == 0o660}, {gid})
+            daemon.stop()
+
+    def test_an_unknown_group_is_named(self):
+        log = self.start_fails('control { socket = "%s" group = "no-such" }\n'
+                               % self.socket + self.echo, 3)
+        self.assertRegex(log, r'control: .*"no-such": no such group')
+        self.assertFalse(os.path.lexists(self.socket))
+
+    def test_a_live_one_is_never_stolen(self):
+        daemon = self.start()
+        log = self.start_fails(
+            self.control + service("other", "tcp://127.0.0.1:%d"
+                                   % free_port()), 3)
+        self.assertRegex(log, r"control\.sock: Address already in use")
+        self.assertEqual(self.one("status", "daemon")["pid"], daemon.pid)
+
+    def test_one_of_several_starting_together_has_it(self):
+        texts = [self.control
+                 + service("echo", "tcp://127.0.0.1:%d" % free_port())
+                 for _ in range(4)]
+        daemons = []
+        for i, text in enumerate(texts):
+            config = self.write(text, "%d.conf" % i, workers=1)
+            daemons.append(self.launch(self.arguments(config)))
+        lost = 0
+        for daemon in daemons:
+            try:
+                daemon.wait_notify("READY=1")
+            except AssertionError:
+                self.assertEqual(daemon.wait(), 3)
+                lost += 1
+        self.assertEqual(lost, 3)
+        alive = [d for d in daemons if not d.stopped]
+        self.assertEqual(self.one("status", "daemon")["pid"], alive[0].pid)
+        alive[0].stop()
+
+    def test_a_stale_one_is_replaced(self):
+        daemon = self.start()
+        daemon.kill()
+        self.assertTrue(os.path.lexists(self.socket))
+        again = self.start()
+        self.assertEqual(self.one("status", "daemon")["pid"], again.pid)
+
+    def test_a_file_at_its_path_is_left_alone(self):
+        with open(self.socket, "w") as f:
+            f.write("precious")
+        log = self.start_fails(self.control + self.echo, 3)
+        self.assertIn("control.sock: File exists", log)
+        with open(self.socket) as f:
+            self.assertEqual(f.read(), "precious")
+
+    def test_another_one_at_its_path_survives_the_stop(self):
+        daemon = self.start()
+        os.unlink(self.socket)
+        other = socket.socket(socket.AF_UNIX)
+        other.bind(self.socket)
+        daemon.stop()
+        self.assertTrue(os.path.lexists(self.socket))
+        other.close()
+
+    def test_a_reload_adds_it_and_takes_it_away(self):
+        self.write(self.echo)
+        daemon = DaemonTest.start(self, self.echo)
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            self.write(self.control + self.echo)
+            daemon.reload()
+            self.assertEqual(self.one("status", "daemon")["pid"], daemon.pid)
+            elsewhere = self.path("elsewhere.sock")
+            self.write('control { socket = "%s" }\n' % elsewhere + self.echo)
+            daemon.reload()
+            self.assertFalse(os.path.lexists(self.socket))
+            with Control(elsewhere) as control:
+                self.assertEqual(len(control.ask("services")), 1)
+            self.write(self.echo)
+            daemon.reload()
+            self.assertFalse(os.path.lexists(elsewhere))
+            self.assertTrue(c.echoes())
+
+    def test_a_reload_through_it_may_take_it_away(self):
+        self.start()
+        self.rewrite(self.echo)
+        self.assertEqual(self.ask("reload"), [])
+        self.eventually(lambda: not os.path.lexists(self.socket),
+                        "the socket is gone")
+
+    def test_it_may_have_the_name_of_a_service(self):
+        self.start(service("control", "tcp://127.0.0.1:%d" % self.port))
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            self.assertEqual(self.one("services", "service")["name"],
+                             "control")
+            self.assertEqual(len(self.clients("control")), 1)
+
+
+# ---- who may ---------------------------------------------------------------
+
+
+@unittest.skipUnless(ROOT, "only root can be others")
+class Rights(ControlTest):
+    """Asked by processes of other users. The socket's own mode is opened for
+    them: what is looked at is who they are."""
+
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.dir, 0o711)
+        # A group whose members may look; it must have a name.
+        self.group = grp.getgrnam("daemon")
+        self.control = ('control { socket = "%s" group = "%s" }\n'
+                        % (self.socket, self.group.gr_name))
+
+    def ask_as(self, uid, gid, line, groups=()):
+        """What another user is told; asked in a process of its own."""
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups(list(groups))
+                os.setgid(gid)
+                os.setuid(uid)
+                with Client(self.socket) as c:
+                    c.send(line.encode() + b"\n")
+                    c.half_close()
+                    os.write(write, c.rest())
+            except BaseException as error:
+                os.write(write, repr(error).encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        with open(read, "rb") as f:
+            out = f.read()
+        os.waitpid(child, 0)
+        return out.decode()
+
+    def test_others_may_do_nothing(self):
+        self.start()
+        os.chmod(self.socket, 0o666)
+        for line in ("status", "services", "clients", "why unix", "metrics",
+                     "tap echo", "plan 0 x", "kick 1", "drain echo", "reload",
+                     "log debug", "help"):
+            out = self.ask_as(OTHER, OTHER, line)
+            self.assertRegex(out, r'\Aerror "%s: permission denied'
+                             % line.split()[0])
+        self.assertIn("state", self.one("status", "daemon"))
+
+    def test_others_do_not_even_get_in(self):
+        self.start()
+        out = self.ask_as(OTHER, OTHER, "status")
+        self.assertIn("PermissionError", out)
+
+    def test_members_may_look_and_not_change(self):
+        self.start()
+        for gid, groups in ((self.group.gr_gid, ()),
+                            (OTHER, (TEAM, self.group.gr_gid))):
+            for line in ("status", "services", "clients", "why unix",
+                         "metrics", "plan 0 x", "help"):
+                out = self.ask_as(OTHER, gid, line, groups)
+                self.assertRegex(out, r"(?m)^ok$", line)
+            for line in ("kick 1", "drain echo", "reload", "log debug"):
+                out = self.ask_as(OTHER, gid, line, groups)
+                self.assertRegex(
+                    out, r'\Aerror "%s: permission denied: only root'
+                    % line.split()[0])
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+
+    def test_the_daemons_user_and_root_may_change(self):
+        self.control = 'control { socket = "%s" }\n' % self.socket
+        os.chown(self.dir, OTHER, OTHER)
+        daemon = self.start(prefix=("setpriv", "--reuid", str(OTHER),
+                                    "--regid", str(OTHER), "--clear-groups"))
+        self.assertEqual(self.ask_as(OTHER, OTHER, "log debug"), "ok\n")
+        self.assertEqual(self.ask("log info"), [])
+        daemon.wait_log(r"<5>service control: uid %d, pid \d+: log debug"
+                        % OTHER)
+        daemon.wait_log(r"<5>service control: uid 0, pid \d+: log info")
+        # Another one of the same group may not.
+        os.chmod(self.socket, 0o666)
+        out = self.ask_as(OTHER + 7, OTHER, "log debug")
+        self.assertIn("permission denied", out)
+
+    def test_a_plan_shows_nobody_what_they_could_not_read(self):
+        secret = self.path("secret.conf")
+        with open(secret, "w") as f:
+            f.write("password-of-root = 1\n")
+        os.chmod(secret, 0o600)
+        self.start()
+        text = 'include("%s")\n' % secret
+        line = "plan %d %s\n%s" % (len(text), self.path("x.conf"), text)
+        out = self.ask_as(OTHER, self.group.gr_gid, line)
+        self.assertNotIn("password-of-root", out)
+        self.assertIn("Permission denied", out)
+        os.chmod(secret, 0o644)
+        out = self.ask_as(OTHER, self.group.gr_gid, line)
+        self.assertIn("password-of-root", out)
+
+
+# ---- verbs -----------------------------------------------------------------
+
+
+class Verbs(ControlTest):
+    def test_status(self):
+        daemon = self.start()
+        status = self.one("status", "daemon")
+        self.assertEqual(status["pid"], daemon.pid)
+        self.assertEqual(status["state"], "serving")
+        self.assertEqual(status["config"], self.config)
+        self.assertEqual(status["workers"], self.WORKERS)
+        self.assertEqual(status["services"], 1)
+        self.assertEqual(status["clients"], 0)
+        self.assertRegex(status["version"], r"^\d")
+        workers = [v for k, v in self.ask("status") if k == "worker"]
+        names = [w["name"] for w in workers]
+        wanted = [str(i) for i in range(self.WORKERS)]
+        self.assertEqual(names, wanted + (["main"] if self.WORKERS > 1 else []))
+        for w in workers:
+            turns = [v for n, v in w.items() if n.startswith("turns_us.")]
+            self.assertEqual(sum(turns), w["turns"])
+
+    def test_services_and_what_they_count(self):
+        self.start(self.echo + service("other", "unix://" + self.path("o")))
+        with Client(self.address) as a, Client(self.address) as b:
+            self.assertTrue(a.echoes(b"12345\n"))
+            self.assertTrue(b.echoes(b"1\n"))
+            echo = self.one("services echo", "service")
+            self.assertEqual(echo["name"], "echo")
+            self.assertEqual(echo["protocol"], "echo")
+            self.assertEqual(echo["state"], "open")
+            self.assertEqual(echo["listen"], ["tcp://127.0.0.1:%d" % self.port])
+            self.assertEqual(echo["clients"], 2)
+            self.assertEqual(echo["accepted"], 2)
+            self.assertEqual(echo["lines_in"], 2)
+            self.assertEqual(echo["bytes_in"], 8)
+            self.assertEqual(echo["bytes_out"], 8)
+            self.assertEqual(echo["queue_most"], 6)
+        names = [v["name"] for _, v in self.ask("services")]
+        self.assertEqual(names, ["echo", "other"])
+        self.eventually(
+            lambda: self.one("services echo", "service")["closed.peer"] == 2,
+            "both are closed")
+        self.assertIn('no service \\"none\\" (there are: echo, other)',
+                      json.dumps(self.refused("services none")))
+
+    def test_clients_with_address_and_port(self):
+        self.start(self.echo + service("other", "unix://" + self.path("o")))
+        with Client(self.address) as a, Client(self.path("o")) as b:
+            self.assertTrue(a.echoes(b"12345\n"))
+            self.assertTrue(b.echoes())
+            mine = "127.0.0.1:%d" % a.sock.getsockname()[1]
+            client, = self.clients("echo")
+            self.assertEqual(client["address"], mine)
+            self.assertEqual(client["service"], "echo")
+            self.assertEqual(client["listen"], "tcp://127.0.0.1:%d" % self.port)
+            self.assertEqual(client["lines_in"], 1)
+            self.assertEqual(client["bytes_in"], 6)
+            self.assertEqual(client["bytes_out"], 6)
+            self.assertEqual(client["queued"], 0)
+            other, = self.clients("other")
+            self.assertEqual(other["address"], "unix")
+            self.assertNotEqual(other["id"], client["id"])
+            self.assertEqual(len(self.clients()), 2)
+
+    def test_clients_of_all_workers(self):
+        self.start(self.echo)
+        clients = [Client(self.address) for _ in range(50)]
+        for c in clients:
+            self.assertTrue(c.echoes())
+        told = self.clients()
+        ports = {"127.0.0.1:%d" % c.sock.getsockname()[1] for c in clients}
+        self.assertEqual({c["address"] for c in told}, ports)
+        self.assertEqual(len({c["id"] for c in told}), 50)
+        self.assertEqual({c["worker"] for c in told},
+                         set(range(self.WORKERS)))
+        for c in clients:
+            c.close()
+
+    def test_kick(self):
+        daemon = self.start()
+        with Client(self.address) as a, Client(self.address) as b:
+            self.assertTrue(a.echoes())
+            self.assertTrue(b.echoes())
+            mine = "127.0.0.1:%d" % a.sock.getsockname()[1]
+            ident, = [c["id"] for c in self.clients() if c["address"] == mine]
+            (kind, told), = self.ask("kick %d" % ident)
+            self.assertEqual((kind, told["address"]), ("client", mine))
+            self.assertEqual(a.ended(), b"")
+            self.assertTrue(b.echoes())
+            daemon.wait_log(r"client %d \S+: closed: kicked" % ident)
+            self.assertIn("no client %d" % ident,
+                          self.refused("kick %d" % ident))
+        self.assertEqual(self.one("services", "service")["closed.kicked"], 1)
+
+    def test_kick_of_what_is_no_id(self):
+        self.start()
+        for text in ("x", "-1", "0", "1x", "99999999999999999999", "0x10"):
+            self.assertIn("id", self.refused("kick " + text))
+        self.assertIn("usage: kick ID", self.refused("kick"))
+
+    def test_log(self):
+        daemon = self.start()
+        self.ask("log err")
+        place = daemon.mark()
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        self.ask("log info")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        daemon.wait_log("connected to", place)
+        self.assertEqual(len(daemon.logged("connected to", place)), 1)
+        self.assertIn("no level", self.refused("log loud"))
+        self.assertEqual(self.one("status", "daemon")["log_level"], "info")
+
+    def test_metrics_are_the_text_of_the_page(self):
+        self.start()
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            lines = [v["line"] for _, v in self.ask("metrics")]
+        self.assertIn('lined_lines_in_total{service="echo"} 1', lines)
+        self.assertIn('lined_clients{service="echo"} 1', lines)
+
+    def test_help_tells_every_verb(self):
+        self.start()
+        verbs = [v["usage"].split()[0] for _, v in self.ask("help")]
+        for verb in ("status", "services", "clients", "kick", "drain",
+                     "reload", "plan", "why", "log", "metrics", "tap"):
+            self.assertIn(verb, verbs)
+
+
+class Why(ControlTest):
+    def ruling(self, address, name="echo"):
+        rulings = {v["service"]: v for _, v in self.ask("why " + address)}
+        return rulings[name]
+
+    def test_access(self):
+        self.start(service(
+            "echo", "tcp://*:%d" % self.port,
+            extra='access { allow = { "127.0.0.0/8", "10.0.0.0/8", "::1" }'
+                  ' deny = { "10.1.0.0/16" } }'))
+        for address in ("10.2.3.4", "10.2.3.4:5123", "::ffff:10.2.3.4"):
+            ruling = self.ruling(address)
+            self.assertTrue(ruling["accepted"])
+            self.assertEqual(ruling["rule"], "allow 10.0.0.0/8")
+        ruling = self.ruling("10.1.3.4")
+        self.assertFalse(ruling["accepted"])
+        self.assertEqual((ruling["by"], ruling["rule"]),
+                         ("access", "deny 10.1.0.0/16"))
+        ruling = self.ruling("192.0.2.1")
+        self.assertFalse(ruling["accepted"])
+        self.assertEqual(ruling["rule"], "no entry of allow contains it")
+        for address in ("::1", "[::1]:5123"):
+            self.assertTrue(self.ruling(address)["accepted"])
+        self.assertEqual(self.ruling("unix")["by"], "listen")
+
+    def test_limits(self):
+        self.start(service(
+            "echo", "tcp://127.0.0.1:%d" % self.port,
+            extra="limits { clients = 3 clients-per-address = 2 }"))
+        clients = []
+        for source in ("127.0.0.1", "127.0.0.1", "127.0.0.2"):
+            self.assertTrue(self.ruling(source)["accepted"])
+            clients.append(Client(self.address, source=source))
+            self.assertTrue(clients[-1].echoes())
+            ruling = self.ruling("127.0.0.1")
+            if source == "127.0.0.1" and len(clients) == 2:
+                self.assertFalse(ruling["accepted"])
+                self.assertEqual(ruling["by"], "clients-per-address")
+                self.assertEqual(ruling["address_clients"], 2)
+        ruling = self.ruling("127.0.0.3")
+        self.assertFalse(ruling["accepted"])
+        self.assertEqual(ruling["by"], "clients")
+        self.assertEqual(ruling["rule"], "the service has 3 of 3 clients")
+        for c in clients:
+            c.close()
+
+    def test_asking_takes_no_place(self):
+        self.start(service(
+            "echo", "tcp://127.0.0.1:%d" % self.port,
+            extra="limits { connect-rate-per-address = 1 }"))
+        for _ in range(20):
+            self.assertTrue(self.ruling("127.0.0.1")["accepted"])
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            self.assertEqual(self.ruling("127.0.0.1")["by"],
+                             "connect-rate-per-address")
+
+    def test_what_is_no_address(self):
+        self.start()
+        for text in ("foo", "1.2.3", "1.2.3.4.5", "[::1", "::1]", "[::1]x",
+                     "300.1.1.1", "1.2.3.4/8", "unix:///run/x"):
+            self.assertIn("is no address", self.refused("why " + text), text)
+
+
+class Tap(ControlTest):
+    def test_lines_come_while_they_come(self):
+        self.start()
+        with Control(self.socket) as tap, Client(self.address) as a, \
+                Client(self.address) as b:
+            self.assertTrue(a.echoes(b"before\n"))
+            tap.send("tap echo")
+            seen = self.first_line(tap, a)
+            self.assertEqual(seen["address"],
+                             "127.0.0.1:%d" % a.sock.getsockname()[1])
+            ids = {c["address"]: c["id"] for c in self.clients()}
+            for c, text in ((a, b"one"), (b, b"two"), (a, b"\033[31mthree")):
+                self.assertTrue(c.echoes(text + b"\n"))
+                kind, line = tap.record()
+                self.assertEqual(kind, "line")
+                self.assertEqual(line["client"], ids[line["address"]])
+                self.assertEqual(line["len"], len(text))
+                self.assertEqual(
+                    line["text"],
+                    text.decode().replace("\033", "\\x1b"))
+            # Any line ends it; what comes behind is obeyed.
+            tap.send("stop")
+            tap.send("status")
+            self.assertEqual(tap.record()[0], "ok")
+            self.assertEqual(tap.record()[0], "daemon")
+            tap.answer()
+            self.assertTrue(a.echoes(b"after\n"))
+            self.assertTrue(tap.client.is_silent(0.1))
+
+    def first_line(self, tap, c):
+        """Speaks until the tap is there: it is not before it answers."""
+        tap.client.sock.settimeout(0.05)
+        while True:
+            self.assertTrue(c.echoes(b"is it there\n"))
+            try:
+                seen = tap.record()[1]
+                break
+            except socket.timeout:
+                pass
+        # What was said meanwhile may come in one go.
+        time.sleep(0.1)
+        try:
+            while True:
+                tap.client.line()
+        except socket.timeout:
+            pass
+        tap.client.sock.settimeout(PATIENCE)
+        return seen
+
+    def test_two_taps_see_the_same(self):
+        self.start()
+        with Control(self.socket) as one, Control(self.socket) as two, \
+                Client(self.address) as c:
+            one.send("tap echo")
+            self.first_line(one, c)
+            two.send("tap echo")
+            self.first_line(two, c)
+            one.client.sock.settimeout(0.2)
+            try:
+                while True:
+                    one.client.line()
+            except socket.timeout:
+                one.client.sock.settimeout(PATIENCE)
+            self.assertTrue(c.echoes(b"both\n"))
+            self.assertEqual(one.record()[1]["text"], "both")
+            self.assertEqual(two.record()[1]["text"], "both")
+            one.client.close()
+            self.assertTrue(c.echoes(b"one left\n"))
+            self.assertEqual(two.record()[1]["text"], "one left")
+
+    def test_datagrams_are_lines_too(self):
+        self.start(service("echo", "udp://127.0.0.1:%d" % self.port))
+        with Control(self.socket) as tap, Datagram(self.address) as c:
+            tap.send("tap echo")
+            tap.client.sock.settimeout(0.05)
+            while True:
+                c.send(b"hello\n")
+                c.receive()
+                try:
+                    seen = tap.record()[1]
+                    break
+                except socket.timeout:
+                    pass
+            self.assertEqual(seen["text"], "hello")
+            self.assertEqual(seen["address"],
+                             "127.0.0.1:%d" % c.sock.getsockname()[1])
+
+    def test_it_ends_with_the_service(self):
+        self.start()
+        with Control(self.socket) as tap, Client(self.address) as c:
+            tap.send("tap echo")
+            self.first_line(tap, c)
+            self.ask("drain echo")
+            self.assertEqual(tap.record()[0], "ok")
+        self.assertIn("no service", self.refused("tap echo"))
+
+    def test_who_does_not_read_holds_up_nobody(self):
+        daemon = self.start()
+        with Control(self.socket) as tap, Client(self.address) as c:
+            tap.send("tap echo")
+            self.first_line(tap, c)
+            before = daemon.rss_kib()
+            text = b"x" * 900 + b"\n"
+            for _ in range(300):
+                c.send(text * 100)
+                self.assertEqual(len(c.exactly(100 * len(text))),
+                                 100 * len(text))
+            if not daemon.is_sanitized():
+                self.assertLess(daemon.rss_kib() - before, 20000)
+            # What it missed is counted once it reads again.
+            lines = lost = 0
+            total = 30000
+            while lines + lost < total:
+                if tap.client.is_silent(0.2):
+                    self.assertTrue(c.echoes(b"and one more\n"))
+                    total += 1
+                    self.assertLess(total, 30100, (lines, lost))
+                kind, values = tap.record()
+                if kind == "lost":
+                    lost += values["lines"]
+                else:
+                    lines += 1
+            self.assertEqual(lines + lost, total)
+            self.assertGreater(lost, 0)
+
+    def test_clients_that_vanish_leave_nothing(self):
+        daemon = self.start()
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            fds = daemon.descriptors()
+            for i in range(60):
+                tap = Control(self.socket)
+                tap.send("tap echo")
+                if i % 3:
+                    tap.send("stop")
+                if i % 2:
+                    self.assertTrue(c.echoes())
+                tap.client.close()
+            self.assertTrue(c.echoes())
+            self.eventually(lambda: daemon.descriptors() == fds,
+                            "all taps are gone")
+
+
+class Change(ControlTest):
+    def test_a_good_reload_waits_for_its_result(self):
+        daemon = self.start()
+        port = free_port()
+        self.rewrite(self.control + self.echo
+                     + service("new", "tcp://127.0.0.1:%d" % port))
+        self.assertEqual(self.ask("reload"), [])
+        with Client(("127.0.0.1", port)) as c:
+            self.assertTrue(c.echoes())
+        status = self.one("status", "daemon")
+        self.assertEqual((status["reloads.done"], status["reloads.refused"]),
+                         (1, 0))
+        daemon.wait_log("reload: done")
+
+    def test_a_bad_one_tells_all_that_is_wrong(self):
+        daemon = self.start()
+        self.rewrite(self.control
+                     + service("echo", "tcp://127.0.0.1", extra="typo = 1"))
+        with self.assertRaises(Control.Refused) as caught:
+            self.ask("reload")
+        self.assertEqual(str(caught.exception),
+                         "reload: refused, nothing was changed")
+        texts = [v["text"] for k, v in caught.exception.records]
+        self.assertEqual(len(texts), 2, texts)
+        self.assertIn("the port is missing", texts[0])
+        self.assertIn('unknown key "typo"', texts[1])
+        self.assertTrue(all(v["level"] == "err"
+                            for k, v in caught.exception.records))
+        # The log has them, too.
+        daemon.wait_log("the port is missing")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+
+    def test_one_that_cannot_listen_says_why(self):
+        self.start()
+        taken = socket.socket()
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        self.rewrite(self.control + self.echo
+                     + service("new", "tcp://127.0.0.1:%d"
+                               % taken.getsockname()[1]))
+        with self.assertRaises(Control.Refused) as caught:
+            self.ask("reload")
+        texts = [v["text"] for k, v in caught.exception.records]
+        self.assertEqual(len(texts), 1)
+        self.assertIn("Address already in use", texts[0])
+        taken.close()
+
+    def test_one_whose_module_cannot_start_says_why(self):
+        self.build_module("moody", r"""
+            #include <lined/protocol.h>
+            static void line(struct lined_socket *client,
+                             const struct lined_line *l)
+            {
+                (void)client;
+                (void)l;
+            }
+            static int start(struct lined_service *service)
+            {
+                lined_service_log(service, LINED_LOG_ERR, "not in the mood");
+                return -1;
+            }
+            const struct lined_protocol lined_protocol = {
+                .abi = LINED_ABI, .size = sizeof(struct lined_protocol),
+                .name = "moody", .summary = "never starts", .start = start,
+                .handle_line = line,
+            };""")
+        self.copy_module("control")
+        self.start()
+        self.rewrite(self.control + self.echo
+                     + service("m", "tcp://127.0.0.1:%d" % free_port(),
+                               protocol="moody"))
+        with self.assertRaises(Control.Refused) as caught:
+            self.ask("reload")
+        texts = [v["text"] for k, v in caught.exception.records]
+        self.assertIn("service m: not in the mood", texts)
+
+    def test_warnings_are_told_and_do_not_refuse(self):
+        self.start()
+        self.rewrite(self.control
+                     + service("echo", "tcp://127.0.0.1:%d" % self.port,
+                               extra="limits { line-burst = 5 }"))
+        (kind, message), = self.ask("reload")
+        self.assertEqual((kind, message["level"]), ("message", "warning"))
+
+    def test_drain_waits_until_it_is_over(self):
+        daemon = self.start(self.echo
+                            + service("other", "unix://" + self.path("o")))
+        with Client(self.address) as c, Client(self.path("o")) as o:
+            self.assertTrue(c.echoes())
+            (kind, told), = self.ask("drain echo")
+            self.assertEqual((kind, told["service"]), ("drained", "echo"))
+            self.assertEqual(c.ended(), b"")
+            with self.assertRaises(ConnectionRefusedError):
+                Client(self.address)
+            self.assertTrue(o.echoes())
+            states = {v["name"]: v["state"] for _, v in self.ask("services")}
+            self.assertEqual(states, {"other": "open", "echo": "drained"})
+            # The next reload begins it again.
+            daemon.reload()
+            with Client(self.address) as again:
+                self.assertTrue(again.echoes())
+            self.assertTrue(o.echoes())
+
+    def test_drain_lets_busy_clients_finish_until_the_deadline(self):
+        self.start("drain-timeout = 2s\n" + self.echo)
+        with Client(self.address, rcvbuf=4096) as c:
+            c.fill(b"x" * 1000 + b"\n")
+            with Control(self.socket) as control:
+                control.send("drain echo")
+                self.assertTrue(control.client.is_silent(0.5))
+                service = self.one("services echo", "service")
+                self.assertEqual(service["state"], "draining")
+                self.assertEqual(service["clients"], 1)
+                # A second one waits for the same.
+                with Control(self.socket) as second:
+                    second.send("drain echo")
+                    begin = time.monotonic()
+                    self.assertEqual(len(control.answer()), 1)
+                    self.assertEqual(len(second.answer()), 1)
+                    self.assertLess(time.monotonic() - begin, PATIENCE)
+
+    def test_drain_goes_on_without_who_asked(self):
+        daemon = self.start("drain-timeout = 1s\n" + self.echo)
+        with Client(self.address, rcvbuf=4096) as c:
+            c.fill(b"x" * 1000 + b"\n")
+            control = Control(self.socket)
+            control.send("drain echo")
+            daemon.wait_log("service echo: draining")
+            control.client.close()
+            daemon.wait_log("service echo: stopped")
+        self.assertEqual(self.one("services echo", "service")["state"],
+                         "drained")
+
+    def test_drain_of_what_is_not_there(self):
+        self.start()
+        self.assertIn("there are: echo", self.refused("drain nothing"))
+        self.assertIn("usage: drain SERVICE", self.refused("drain"))
+
+    def test_a_stop_can_be_watched(self):
+        daemon = self.start("drain-timeout = 3s\n" + self.echo)
+        with Client(self.address, rcvbuf=4096) as c:
+            c.fill(b"x" * 1000 + b"\n")
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_log("stopping")
+            status = self.one("status", "daemon")
+            self.assertEqual(status["state"], "stopping")
+            self.assertEqual(self.one("services", "service")["state"],
+                             "draining")
+            self.assertIn("refused", self.refused("reload"))
+        self.assertEqual(daemon.wait(), 0)
+        self.assertFalse(os.path.lexists(self.socket))
+
+
+class Plan(ControlTest):
+    def steps(self, text):
+        with Control(self.socket) as c:
+            return [(v["action"], v["service"], v["what"])
+                    for k, v in c.plan(text, self.config) if k == "step"]
+
+    def conf(self, text):
+        return self.control + text + "workers = %d\n" % self.WORKERS
+
+    def test_the_same_does_nothing(self):
+        self.start()
+        self.assertEqual(self.steps(self.conf(self.echo)), [])
+
+    def test_what_comes_and_goes(self):
+        other = "unix://" + self.path("o")
+        self.start(self.echo + service("other", other))
+        new = "tcp://127.0.0.1:%d" % free_port()
+        with Client(self.path("o")) as c:
+            self.assertTrue(c.echoes())
+            steps = self.steps(self.conf(self.echo + service("new", new)))
+            self.assertEqual(steps, [("begin", "new", "service"),
+                                     ("open", "new", new),
+                                     ("end", "other", "service"),
+                                     ("close", "other", other),
+                                     ("disconnect", "other", "clients")])
+            self.assertTrue(c.echoes())
+
+    def test_it_is_what_the_reload_does(self):
+        self.start()
+        port = free_port()
+        text = self.conf(service("echo", "tcp://127.0.0.1:%d" % port,
+                                 extra="limits { clients = 5 }\n"
+                                       "framing { line-length = 10 }\n"
+                                       'access { deny = { "10.0.0.0/8" } }'))
+        self.assertEqual(self.steps(text), [
+            ("change", "echo", "limits"), ("change", "echo", "framing"),
+            ("change", "echo", "access"),
+            ("open", "echo", "tcp://127.0.0.1:%d" % port),
+            ("close", "echo", "tcp://127.0.0.1:%d" % self.port)])
+        with self.assertRaises(ConnectionRefusedError):
+            Client(("127.0.0.1", port))
+        self.rewrite(text)
+        self.ask("reload")
+        self.assertEqual(self.steps(text), [])
+        with Client(("127.0.0.1", port)) as c:
+            self.assertTrue(c.echoes())
+
+    def test_another_protocol_disconnects(self):
+        self.start()
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            steps = self.steps(self.conf(service(
+                "echo", "tcp://127.0.0.1:%d" % self.port, protocol="chat")))
+            self.assertEqual(steps, [("restart", "echo", "protocol"),
+                                     ("disconnect", "echo", "clients")])
+
+    def test_an_address_moves(self):
+        self.start()
+        steps = self.steps(self.conf(service(
+            "other", "tcp://127.0.0.1:%d" % self.port)))
+        self.assertEqual(steps, [
+            ("begin", "other", "service"),
+            ("move", "other", "tcp://127.0.0.1:%d" % self.port),
+            ("end", "echo", "service")])
+
+    def test_a_drained_service_would_begin_again(self):
+        self.start()
+        self.ask("drain echo")
+        self.assertEqual(self.steps(self.conf(self.echo)), [
+            ("begin", "echo", "service"),
+            ("open", "echo", "tcp://127.0.0.1:%d" % self.port)])
+
+    def test_what_needs_a_restart(self):
+        self.start()
+        text = (self.control + self.echo + "workers = %d\nuser = nobody\n"
+                % (self.WORKERS + 1) + "log { level = debug }\n")
+        self.assertEqual(self.steps(text), [("ignore", "", "workers"),
+                                            ("ignore", "", "user"),
+                                            ("change", "", "log")])
+
+    def test_control_and_metrics_are_planned_too(self):
+        self.start()
+        page = "tcp://127.0.0.1:%d" % free_port()
+        text = (self.echo + 'metrics { listen = "%s" }\n' % page
+                + "workers = %d\n" % self.WORKERS)
+        self.assertEqual(self.steps(text), [
+            ("begin", "metrics", "service"), ("open", "metrics", page),
+            ("end", "control", "service"),
+            ("close", "control", "unix://" + self.socket),
+            ("disconnect", "control", "clients")])
+
+    def test_errors_are_told_with_their_places(self):
+        self.start()
+        with Control(self.socket) as c:
+            with self.assertRaises(Control.Refused) as caught:
+                c.plan("workers = 1\nworkerz = 2\n" + self.echo,
+                       "/some/where.conf")
+            (kind, message), = caught.exception.records
+            self.assertEqual(kind, "message")
+            self.assertRegex(message["text"],
+                             r'^/some/where\.conf:2: unknown key "workerz"')
+            # The connection is good for more.
+            self.assertEqual(c.plan(self.conf(self.echo)), [])
+            self.assertEqual(len(c.ask("services")), 1)
+
+    def test_a_file_that_cannot_be_one(self):
+        self.start()
+        for line in ("plan 5", "plan x y", "plan -1 x", "plan 9999999 x",
+                     "plan 99999999999999999999 x"):
+            with Control(self.socket) as c:
+                with self.assertRaises(Control.Refused):
+                    c.ask(line)
+                self.assertEqual(c.client.rest(), b"")
+        with Control(self.socket) as c:
+            c.client.send(b"plan 10 x\nabc")
+            c.client.half_close()
+            with self.assertRaisesRegex(Control.Refused, "shorter"):
+                c.answer()
+        with Control(self.socket) as c:
+            records = c.ask("plan 0 x")
+            self.assertIn("there is no service", str(records))
+
+
+# ---- bad company -----------------------------------------------------------
+
+
+class Abuse(ControlTest):
+    def test_unknown_commands_and_arguments(self):
+        self.start()
+        self.assertIn('unknown command "bogus"', self.refused("bogus"))
+        self.assertIn("takes no argument", self.refused("status now"))
+        self.assertIn("usage: why ADDRESS", self.refused("why"))
+        with Control(self.socket) as c:
+            c.client.send(b"\n  \n\t\r\n  status  \r\n")
+            self.assertEqual(c.answer()[0][0], "daemon")
+
+    def test_commands_are_answered_in_order(self):
+        self.start()
+        with Control(self.socket) as c:
+            c.client.send(b"services\nstatus\nclients\nkick 99\nservices\n")
+            c.client.half_close()
+            self.assertEqual(c.answer()[0][0], "service")
+            self.assertEqual(c.answer()[0][0], "daemon")
+            self.assertEqual(c.answer(), [])
+            with self.assertRaises(Control.Refused):
+                c.answer()
+            self.assertEqual(c.answer()[0][0], "service")
+            self.assertEqual(c.client.rest(), b"")
+
+    def test_a_command_without_its_end_is_obeyed(self):
+        self.start()
+        with Control(self.socket) as c:
+            c.client.send(b"status")
+            c.client.half_close()
+            self.assertEqual(c.answer()[0][0], "daemon")
+
+    def test_an_endless_line(self):
+        self.start()
+        with Control(self.socket) as c:
+            c.client.send(b"x" * 100000)
+            self.assertIn(b'error "the line is too long"', c.client.ended())
+
+    def test_many_clients_are_bounded(self):
+        self.start()
+        clients = []
+        try:
+            for _ in range(150):
+                clients.append(Client(self.socket))
+            refused = 0
+            for c in clients:
+                if c.sock.getsockname() is not None and not c.is_silent(0.01):
+                    refused += 1
+            self.assertGreaterEqual(refused, 40)
+        finally:
+            for c in clients:
+                c.close()
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        self.eventually(self.answers, "there is room again")
+
+    def answers(self):
+        try:
+            return bool(self.ask("status"))
+        except (AssertionError, ConnectionError):
+            return False
+
+    def test_junk(self):
+        daemon = self.start()
+        seed = int(os.environ.get("LINED_SEED") or 20)
+        rng = random.Random(seed)
+        words = [b"status", b"services", b"clients", b"kick", b"drain",
+                 b"reload", b"plan", b"why", b"log", b"metrics", b"tap",
+                 b"help", b"echo", b"1", b"0", b"-1", b"10 x", b"debug",
+                 b"unix", b"127.0.0.1", b"\0", b"\xff", b"\"", b"\\", b"%s%n",
+                 b"\r", b"\n", b"\n", b"\n", b" ", b" ", b"\t",
+                 b"x" * 300, b"\033[31m"]
+        with Client(self.address) as c:
+            for i in range(150):
+                with Client(self.socket) as control:
+                    said = b"".join(
+                        rng.choice(words) if rng.random() < 0.9
+                        else bytes(rng.randrange(256)
+                                   for _ in range(rng.randrange(40)))
+                        for _ in range(rng.randrange(60)))
+                    # It may well drain the service: that has its own test.
+                    said = re.sub(rb"drain\s*echo", b"drain x", said)
+                    said = re.sub(rb"log\s*(err|warning)", b"log x", said)
+                    try:
+                        control.send(said)
+                        if rng.random() < 0.7:
+                            control.half_close()
+                            if b"tap" not in said and b"plan" not in said:
+                                control.rest()
+                    except ConnectionError:
+                        pass
+                if i % 10 == 0:
+                    self.assertTrue(c.echoes())
+            self.assertTrue(c.echoes())
+        self.assertEqual(self.one("status", "daemon")["pid"], daemon.pid)
+        self.assertFalse([line for line in daemon.log if "\033" in line])
+
+
+class Stuck(ControlTest):
+    """A worker that stands still keeps nobody from looking."""
+    WORKERS = 2
+
+    def test_who_is_asked_about_clients_is_told(self):
+        self.build_module("sleepy", r"""
+            #include <lined/protocol.h>
+            unsigned sleep(unsigned seconds);
+            static void line(struct lined_socket *client,
+                             const struct lined_line *l)
+            {
+                (void)l;
+                (void)client;
+                sleep(8);
+            }
+            const struct lined_protocol lined_protocol = {
+                .abi = LINED_ABI, .size = sizeof(struct lined_protocol),
+                .name = "sleepy", .summary = "sleeps", .handle_line = line,
+            };""")
+        self.copy_module("control")
+        self.start(service("sleepy", "tcp://127.0.0.1:%d" % self.port,
+                           protocol="sleepy"))
+        with Client(self.address) as c:
+            c.send(b"good night\n")
+            self.eventually(
+                lambda: self.one("services", "service")["lines_in"] == 1,
+                "it sleeps")
+            self.assertEqual(self.one("services", "service")["clients"], 1)
+            self.assertRegex(self.refused("clients"),
+                             r"worker \d does not answer")
+            self.assertEqual(self.one("status", "daemon")["state"], "serving")
+            self.eventually(lambda: len(self.clients()) == 1, "it wakes")
+
+
+def with_workers(*cases):
+    """Each of the cases with three workers, too."""
+    for case in cases:
+        name = case.__name__ + "3"
+        globals()[name] = type(name, (case,), {"WORKERS": 3})
+
+
+with_workers(Verbs, Tap, Change, Plan, Abuse)
+
+if __name__ == "__main__":
+    main(300)

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The metrics page of records that are made up: what is in it, that the format
+ * is kept to, and that no series comes twice.
+ */
+#include "config.h"
+
+#include "metrics_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "support.h"
+
+/* The page of an answer, NUL-terminated; freed by the caller. */
+static char *page_of(struct answer *answer)
+{
+	struct text text = {.len = 0};
+	struct lined_answer view;
+
+	answer_view(answer, true, &view);
+	metrics_text_write(&text, &view);
+	text_add(&text, "", 1);
+	ck_assert(!text.oom);
+	answer_fini(answer);
+	return text.data;
+}
+
+static void expect_line(const char *page, const char *line)
+{
+	const char *at = strstr(page, line);
+
+	while (at != NULL &&
+	       ((at > page && at[-1] != '\n') || at[strlen(line)] != '\n'))
+		at = strstr(at + 1, line);
+	ck_assert_msg(at != NULL, "no line \"%s\" in\n%s", line, page);
+}
+
+static void add_service(struct answer *answer, const char *name,
+			const char *state, uint64_t lines)
+{
+	answer_record(answer, "service");
+	answer_text(answer, "name", name);
+	answer_text(answer, "protocol", "echo");
+	answer_text(answer, "state", state);
+	answer_number(answer, "clients", 3);
+	answer_number(answer, "lines_in", lines);
+	answer_count(answer, "refused", "access", 5);
+	answer_count(answer, "refused", "clients-per-address", 6);
+	answer_count(answer, "count", "reflections_refused", 7);
+}
+
+START_TEST(services_are_labelled)
+{
+	struct answer answer = {.oom = false};
+	char *page;
+
+	add_service(&answer, "echo", "open", 42);
+	add_service(&answer, "feed", "draining", 43);
+	page = page_of(&answer);
+	expect_line(page, "# TYPE lined_lines_in_total counter");
+	expect_line(page, "lined_lines_in_total{service=\"echo\"} 42");
+	expect_line(page, "lined_lines_in_total{service=\"feed\"} 43");
+	expect_line(page, "# TYPE lined_clients gauge");
+	expect_line(page, "lined_clients{service=\"echo\"} 3");
+	expect_line(page, "lined_refused_total{service=\"echo\","
+			  "reason=\"clients-per-address\"} 6");
+	expect_line(page, "lined_protocol_events_total{service=\"feed\","
+			  "event=\"reflections_refused\"} 7");
+	expect_line(page, "lined_service_open{service=\"echo\","
+			  "protocol=\"echo\"} 1");
+	expect_line(page, "lined_service_open{service=\"feed\","
+			  "protocol=\"echo\"} 0");
+	free(page);
+}
+END_TEST
+
+START_TEST(service_that_drains_beside_its_successor_is_left_out)
+{
+	struct answer answer = {.oom = false};
+	char *page;
+
+	add_service(&answer, "echo", "open", 1);
+	add_service(&answer, "echo", "draining", 1000);
+	page = page_of(&answer);
+	expect_line(page, "lined_lines_in_total{service=\"echo\"} 1");
+	ck_assert_ptr_null(strstr(page, "1000"));
+	ck_assert_ptr_null(strstr(page, "} 0"));
+	free(page);
+}
+END_TEST
+
+START_TEST(histogram_is_cumulative_and_in_seconds)
+{
+	struct answer answer = {.oom = false};
+	char *page;
+
+	answer_record(&answer, "worker");
+	answer_text(&answer, "name", "0");
+	answer_number(&answer, "turns", 16);
+	answer_number(&answer, "busy_us", 12000345);
+	answer_number(&answer, "turns_us.100", 10);
+	answer_number(&answer, "turns_us.5000000", 5);
+	answer_number(&answer, "turns_us.more", 1);
+	page = page_of(&answer);
+	expect_line(page, "# TYPE lined_worker_loop_delay_seconds histogram");
+	expect_line(page, "lined_worker_loop_delay_seconds_bucket"
+			  "{worker=\"0\",le=\"0.0001\"} 10");
+	expect_line(page, "lined_worker_loop_delay_seconds_bucket"
+			  "{worker=\"0\",le=\"5\"} 15");
+	expect_line(page, "lined_worker_loop_delay_seconds_bucket"
+			  "{worker=\"0\",le=\"+Inf\"} 16");
+	expect_line(page, "lined_worker_loop_delay_seconds_sum{worker=\"0\"} "
+			  "12.000345");
+	expect_line(page,
+		    "lined_worker_loop_delay_seconds_count{worker=\"0\"} 16");
+	expect_line(page, "lined_worker_busy_seconds_total{worker=\"0\"} "
+			  "12.000345");
+	free(page);
+}
+END_TEST
+
+START_TEST(daemon_has_its_build_and_no_labels)
+{
+	struct answer answer = {.oom = false};
+	char *page;
+
+	answer_record(&answer, "daemon");
+	answer_text(&answer, "version", "1.2\"\\3");
+	answer_text(&answer, "poller", "epoll");
+	answer_number(&answer, "started_s", 1700000000);
+	answer_count(&answer, "reloads", "done", 4);
+	answer_count(&answer, "bus", "published", 9);
+	page = page_of(&answer);
+	expect_line(page, "lined_build_info{version=\"1.2\\\"\\\\3\","
+			  "poller=\"epoll\"} 1");
+	expect_line(page, "lined_start_time_seconds 1700000000");
+	expect_line(page, "lined_reloads_total{result=\"done\"} 4");
+	expect_line(page, "lined_bus_published_total 9");
+	free(page);
+}
+END_TEST
+
+/* Each line is a comment or a sample; families stand together, once. */
+START_TEST(every_family_is_described_once_and_before_its_samples)
+{
+	struct answer answer = {.oom = false};
+	char *page, *line, *rest, *seen[256];
+	size_t families = 0, i;
+
+	answer_record(&answer, "daemon");
+	add_service(&answer, "echo", "open", 1);
+	page = page_of(&answer);
+	for (line = strtok_r(page, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		char *name = line;
+
+		if (strncmp(line, "# HELP ", 7) == 0) {
+			name = line + 7;
+			name[strcspn(name, " ")] = '\0';
+			for (i = 0; i < families; i++)
+				ck_assert_str_ne(seen[i], name);
+			ck_assert_uint_lt(families, 256);
+			seen[families++] = name;
+		} else if (strncmp(line, "# TYPE ", 7) == 0) {
+			name = line + 7;
+			name[strcspn(name, " ")] = '\0';
+			ck_assert_str_eq(name, seen[families - 1]);
+		} else {
+			size_t len = strcspn(name, "{ ");
+
+			ck_assert_uint_gt(families, 0);
+			ck_assert_uint_eq(len, strlen(seen[families - 1]));
+			ck_assert(strncmp(name, seen[families - 1], len) == 0);
+		}
+		ck_assert_int_eq(strncmp(name, "lined_", 6), 0);
+	}
+	ck_assert_uint_gt(families, 30);
+	free(page);
+}
+END_TEST
+
+static Suite *make(void)
+{
+	Suite *suite = suite_create("metrics_text");
+	TCase *tcase = support_case(suite, "metrics_text");
+
+	tcase_add_test(tcase, services_are_labelled);
+	tcase_add_test(tcase,
+		       service_that_drains_beside_its_successor_is_left_out);
+	tcase_add_test(tcase, histogram_is_cumulative_and_in_seconds);
+	tcase_add_test(tcase, daemon_has_its_build_and_no_labels);
+	tcase_add_test(tcase,
+		       every_family_is_described_once_and_before_its_samples);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main_once(make);
+}
