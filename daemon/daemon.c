@@ -232,6 +232,13 @@ static bool apply_again(struct daemon *daemon)
 	if (conf == NULL)
 		return false;
 	warn_restart(before, conf);
+	/* Every worker is waited for: with this one no signal would be heard
+	 * any more. */
+	if (heartbeat_is_stuck(&daemon->server.heartbeat)) {
+		log_err("reload: a worker is stuck");
+		conf_free(conf);
+		return false;
+	}
 	if (server_apply(&daemon->server, conf) < 0)
 		return false;
 	conf = daemon->server.generation->conf;
@@ -461,7 +468,8 @@ static int start(struct daemon *daemon, struct conf *conf)
 	return 0;
 }
 
-static void serve(struct daemon *daemon)
+/* False: it could not go on. */
+static bool serve(struct daemon *daemon)
 {
 	const struct conf *conf = daemon->server.generation->conf;
 
@@ -476,9 +484,10 @@ static void serve(struct daemon *daemon)
 	while (!daemon->stopped) {
 		if (lined_dispatcher_poll(daemon->dispatcher, -1) < 0) {
 			log_err("poll: %s", strerror(errno));
-			break;
+			return false;
 		}
 	}
+	return true;
 }
 
 /* What a clean stop gives back; one that was hurried leaves it all to exit. */
@@ -510,7 +519,8 @@ static enum exit_code run(struct daemon *daemon)
 	}
 	if (start(daemon, conf) < 0)
 		return EXIT_NOT_STARTED;
-	serve(daemon);
+	if (!serve(daemon))
+		return EXIT_NOT_STARTED;
 	log_notice("stopped");
 	clean_up(daemon);
 	return EXIT_STOPPED;

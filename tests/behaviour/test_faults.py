@@ -63,6 +63,21 @@ int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 	}
 	return next(epoll_fd, op, fd, event);
 }
+
+int epoll_wait(int epoll_fd, struct epoll_event *events, int max, int ms)
+{
+	static int (*next)(int, struct epoll_event *, int, int);
+	int n;
+
+	if (next == NULL)
+		next = (int (*)(int, struct epoll_event *, int, int))
+			dlsym(RTLD_NEXT, "epoll_wait");
+	n = next(epoll_fd, events, max, ms);
+	if (!fails('w'))
+		return n;
+	errno = EBADF;
+	return -1;
+}
 """
 
 
@@ -85,12 +100,14 @@ class Faults(DaemonTest):
             f.write(letters)
         os.rename(self.faults + ".new", self.faults)
 
+    def environment(self):
+        options = os.environ.get("ASAN_OPTIONS", "")
+        return {"LD_PRELOAD": self.library, "FAULTS": self.faults,
+                "ASAN_OPTIONS": options + ":verify_asan_link_order=0"}
+
     def start_with_faults(self, text, **more):
         self.fail("")
-        options = os.environ.get("ASAN_OPTIONS", "")
-        return self.start(text, env={
-            "LD_PRELOAD": self.library, "FAULTS": self.faults,
-            "ASAN_OPTIONS": options + ":verify_asan_link_order=0"}, **more)
+        return self.start(text, env=self.environment(), **more)
 
     def test_a_full_system_is_told_of_once_and_gone_through(self):
         daemon = self.start_with_faults(service("echo", self.tcp))
@@ -146,6 +163,21 @@ class Faults(DaemonTest):
             with Client(unix) as c:
                 self.assertTrue(c.echoes())
             self.assertTrue(held.echoes())
+
+    @unittest.skipIf(os.environ.get("LINED_POLLER") == "poll",
+                     "it is epoll that fails")
+    def test_a_loop_that_cannot_wait_is_no_clean_stop(self):
+        self.write(service("echo", self.tcp), workers=1)
+        self.fail("")
+        daemon = self.launch(self.arguments(), env=self.environment())
+        daemon.wait_notify("READY=1")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            self.fail("w")
+            c.send(b"lost\n")
+            # The service manager starts it again.
+            self.assertEqual(daemon.wait(), 3)
+        daemon.wait_log("^<3>poll: Bad file descriptor")
 
     def lose(self, daemon, unix):
         self.fail("a")

@@ -210,6 +210,23 @@ class Stop(DaemonTest):
                 daemon.signal(signal.SIGTERM)
                 self.assertGreaterEqual(daemon.wait(), 0)
 
+    def test_a_reload_does_not_wait_for_a_stuck_worker(self):
+        self.build_module("tar", TAR)
+        text = "drain-timeout = 1s\n" + service(
+            "pit", "tcp://127.0.0.1:%d" % self.port, protocol="tar")
+        daemon = self.start(text, workers=2)
+        with Client(self.address) as c:
+            c.send(b"sink\n")
+            self.assertEqual(c.line(), b"sinking\n")
+            daemon.wait_log("^<4>worker .*stuck")
+            place = daemon.reload()
+            daemon.wait_log("^<3>reload: a worker is stuck", place)
+            daemon.wait_log("^<3>reload: refused", place)
+            for _ in range(2):
+                daemon.signal(signal.SIGTERM)
+                time.sleep(0.2)
+            self.assertGreaterEqual(daemon.wait(), 0)
+
     def test_nobody_comes_in_while_it_drains(self):
         daemon = self.start("drain-timeout = 60s\n" + self.text)
         with self.stuck():
