@@ -494,9 +494,11 @@ class Options(Chat):
         self.write(self.text("history = 1000 flood-rate = 0").replace(
             "limits {", "limits { send-queue = 64k"), workers=self.workers)
         self.daemon.reload()
-        alice, bob = Chat.arrive(self, "alice", "bob")
+        # One on each worker: what all have heard is behind all of them.
+        alice, *others = Chat.arrive(self, "alice", "bob", "chris", "dora")
         alice.says(*("%d %s" % (i, "x" * 1000) for i in range(300)))
-        bob.until("[lobby] <alice> 299 " + "x" * 1000)
+        for other in others:
+            other.until("[lobby] <alice> 299 " + "x" * 1000)
         carol = Person(self.address, rcvbuf=2048)
         self.addCleanup(carol.close)
         carol.greeted()
@@ -507,7 +509,7 @@ class Options(Chat):
         self.assertTrue(20 < len(numbers) < 40, len(numbers))
         self.assertEqual(self.history_of(carol), lines)
         self.assertEqual(self.history_of(carol, "/history 2"), lines[-2:])
-        self.settle(carol, bob)
+        self.settle(carol, *others)
 
     def test_history_is_the_same_on_all_workers(self):
         people = self.arrive("a", "b", "c", "d")
