@@ -1,153 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dispatcher and the user's own delegates: what registering promises,
- * what a turn does and in which order, what poll returns. Sockets appear only
- * as far as the order of a turn needs them; their own suites are elsewhere.
+ * The dispatcher: what a turn does and in which order, what poll returns and
+ * when. What registering a delegate promises is in test-delegate.c; sockets
+ * appear only as far as the order of a turn needs them.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/inotify.h>
-#include <sys/signalfd.h>
 #include <sys/time.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <lined/dispatcher.h>
 #include <lined/socket.h>
 
-#include "dispatcher_priv.h"
 #include "support.h"
+#include "watch.h"
 
-/* A delegate over one end of a pipe, counting; `act` runs in each callback. */
-struct watch {
-	struct lined_delegate delegate;
-	struct lined_dispatcher *dispatcher;
-	int other_fd;
-	unsigned reads, writes, errors, tasks;
-	bool buffered;
-	void (*act)(struct watch *watch);
-	void *arg;
-};
-
-static struct watch *watch_of(struct lined_delegate *delegate)
-{
-	return lined_container_of(delegate, struct watch, delegate);
-}
-
-static void act(struct watch *watch)
-{
-	if (watch->act != NULL)
-		watch->act(watch);
-}
-
-static void count_read(struct lined_delegate *delegate)
-{
-	watch_of(delegate)->reads++;
-	act(watch_of(delegate));
-}
-
-static void count_write(struct lined_delegate *delegate)
-{
-	watch_of(delegate)->writes++;
-	act(watch_of(delegate));
-}
-
-static void count_error(struct lined_delegate *delegate)
-{
-	watch_of(delegate)->errors++;
-	act(watch_of(delegate));
-}
-
-static void count_task(struct lined_delegate *delegate)
-{
-	watch_of(delegate)->tasks++;
-	act(watch_of(delegate));
-}
-
-static bool is_buffered(struct lined_delegate *delegate)
-{
-	return watch_of(delegate)->buffered;
-}
-
-static const struct lined_delegate_handlers plain = {
-	.handle_read = count_read,
-	.handle_write = count_write,
-};
-
-static const struct lined_delegate_handlers with_error = {
-	.handle_read = count_read,
-	.handle_write = count_write,
-	.handle_error = count_error,
-};
-
-static const struct lined_delegate_handlers with_task = {
-	.handle_read = count_read,
-	.handle_write = count_write,
-	.task = count_task,
-};
-
-static const struct lined_delegate_handlers with_buffer = {
-	.handle_read = count_read,
-	.has_data_buffered = is_buffered,
-};
-
-/* On one end of a pipe, which end the mode says. Not registered. */
-static struct watch *watch_new(struct lined_dispatcher *d, unsigned mode,
-			       const struct lined_delegate_handlers *handlers)
-{
-	struct watch *watch = calloc(1, sizeof(*watch));
-	int fds[2];
-
-	ck_assert_ptr_nonnull(watch);
-	ck_assert_int_eq(pipe(fds), 0);
-	watch->delegate.fd = mode & LINED_MODE_READ ? fds[0] : fds[1];
-	watch->other_fd = mode & LINED_MODE_READ ? fds[1] : fds[0];
-	watch->delegate.mode = (uint8_t)mode;
-	watch->delegate.handlers = handlers;
-	watch->dispatcher = d;
-	return watch;
-}
-
-static struct watch *watch_add(struct lined_dispatcher *d, unsigned mode,
-			       const struct lined_delegate_handlers *handlers)
-{
-	struct watch *watch = watch_new(d, mode, handlers);
-
-	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), 0);
-	return watch;
-}
-
-static void watch_fill(struct watch *watch)
-{
-	ck_assert_int_eq(write(watch->other_fd, "x", 1), 1);
-}
-
-/* Its memory and descriptors; it is not registered any more. */
-static void watch_free(struct watch *watch)
-{
-	close(watch->delegate.fd);
-	if (watch->other_fd >= 0)
-		close(watch->other_fd);
-	free(watch);
-}
-
-static void watch_remove(struct watch *watch)
-{
-	ck_assert_int_eq(lined_dispatcher_unregister(watch->dispatcher,
-						     &watch->delegate),
-			 0);
-	watch_free(watch);
-}
-
-/* ---- registering ----------------------------------------------------- */
+/* ---- making ---------------------------------------------------------- */
 
 START_TEST(an_empty_dispatcher_has_nothing_open)
 {
@@ -180,571 +53,6 @@ START_TEST(an_unknown_poller_is_refused)
 	ck_assert_int_eq(errno, EINVAL);
 	setenv("LINED_POLLER", before, 1);
 	free(before);
-}
-END_TEST
-
-START_TEST(len_counts_what_is_registered)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watches[100];
-	int i;
-
-	for (i = 0; i < 100; i++) {
-		watches[i] = watch_add(d, LINED_MODE_READ, &plain);
-		ck_assert_uint_eq(lined_dispatcher_len(d), (size_t)i + 1);
-		ck_assert(watches[i]->delegate.open);
-	}
-	for (i = 0; i < 100; i++) {
-		lined_dispatcher_unregister(d, &watches[i]->delegate);
-		ck_assert(!watches[i]->delegate.open);
-		ck_assert_uint_eq(lined_dispatcher_len(d), 99 - (size_t)i);
-		watch_free(watches[i]);
-	}
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-START_TEST(double_registration_is_EEXIST)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
-	struct lined_delegate twin = {.fd = watch->delegate.fd,
-				      .mode = LINED_MODE_READ,
-				      .handlers = &plain};
-
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), -1);
-	ck_assert_int_eq(errno, EEXIST);
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_register(d, &twin), -1);
-	ck_assert_int_eq(errno, EEXIST);
-	ck_assert_uint_eq(lined_dispatcher_len(d), 1);
-	watch_remove(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-START_TEST(unregistering_what_is_not_there_is_ENOENT)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct lined_dispatcher *other = support_dispatcher();
-	struct watch *watch = watch_new(d, LINED_MODE_READ, &plain);
-
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), -1);
-	ck_assert_int_eq(errno, ENOENT);
-	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), 0);
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_unregister(other, &watch->delegate),
-			 -1);
-	ck_assert_int_eq(errno, ENOENT);
-	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), 0);
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), -1);
-	ck_assert_int_eq(errno, ENOENT);
-	/* And it may come back. */
-	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), 0);
-	watch_fill(watch);
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
-	ck_assert_uint_eq(watch->reads, 1);
-	watch_remove(watch);
-	lined_dispatcher_free(other);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-START_TEST(a_bad_delegate_is_refused)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct lined_delegate delegate = {
-		.fd = -1, .mode = LINED_MODE_READ, .handlers = &plain};
-
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_register(d, &delegate), -1);
-	ck_assert_int_eq(errno, EBADF);
-	delegate.fd = dup(0);
-	close(delegate.fd);
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_register(d, &delegate), -1);
-	ck_assert_int_eq(errno, EBADF);
-	delegate.handlers = NULL;
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_register(d, &delegate), -1);
-	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_uint_eq(lined_dispatcher_len(d), 0);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-START_TEST(epoll_cannot_watch_a_regular_file)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct lined_delegate delegate = {.mode = LINED_MODE_READ,
-					  .handlers = &plain};
-
-	if (strcmp(lined_dispatcher_poller(d), "epoll") == 0) {
-		delegate.fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-		ck_assert_int_ge(delegate.fd, 0);
-		errno = 0;
-		ck_assert_int_eq(lined_dispatcher_register(d, &delegate), -1);
-		ck_assert_int_eq(errno, EPERM);
-		ck_assert_uint_eq(lined_dispatcher_len(d), 0);
-		close(delegate.fd);
-	}
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-START_TEST(free_unregisters_delegates_and_forgets_timers)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &with_task);
-	struct lined_timer timer;
-
-	lined_timer_init(&timer, d, NULL);
-	ck_assert_int_eq(lined_timer_start(&timer, 100000, 0), 0);
-	lined_dispatcher_free(d);
-	ck_assert(!watch->delegate.open);
-	ck_assert(!lined_timer_is_armed(&timer));
-	ck_assert_uint_eq(watch->reads + watch->tasks, 0);
-	watch_free(watch);
-}
-END_TEST
-
-/* ---- modes and readiness --------------------------------------------- */
-
-START_TEST(only_the_handlers_of_the_mode_run)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *reader = watch_add(d, LINED_MODE_READ, &plain);
-	struct watch *writer = watch_add(d, LINED_MODE_WRITE, &plain);
-
-	support_run_turns(d, 3);
-	ck_assert_uint_eq(reader->reads, 0);
-	ck_assert_uint_eq(writer->writes, 3);
-	watch_fill(reader);
-	support_run_turns(d, 3);
-	ck_assert_uint_eq(reader->reads, 3);
-	ck_assert_uint_eq(reader->writes, 0);
-	ck_assert_uint_eq(writer->reads, 0);
-	watch_remove(reader);
-	watch_remove(writer);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-START_TEST(a_changed_mode_holds_at_once)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
-
-	watch_fill(watch);
-	support_run_turns(d, 1);
-	ck_assert_uint_eq(watch->reads, 1);
-	ck_assert_int_eq(lined_delegate_set_mode(&watch->delegate, 0), 0);
-	support_run_turns(d, 3);
-	ck_assert_uint_eq(watch->reads, 1);
-	ck_assert_int_eq(
-		lined_delegate_set_mode(&watch->delegate, LINED_MODE_READ), 0);
-	support_run_turns(d, 1);
-	ck_assert_uint_eq(watch->reads, 2);
-	watch_remove(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-/* With mode 0 and input waiting a poll must sleep, not spin. */
-START_TEST(a_delegate_of_no_mode_does_not_spin_the_loop)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
-
-	watch_fill(watch);
-	support_run_turns(d, 1);
-	lined_delegate_set_mode(&watch->delegate, 0);
-	ck_assert_uint_le(support_run_for(d, 50), 5);
-	close(watch->other_fd); /* a hang-up comes unasked */
-	watch->other_fd = -1;
-	ck_assert_uint_le(support_run_for(d, 50), 5);
-	ck_assert_uint_eq(watch->reads, 1);
-	watch_remove(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-static void set_not_open(struct watch *watch)
-{
-	watch->delegate.open = false;
-}
-
-START_TEST(a_handler_that_clears_open_unregisters)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
-
-	watch->act = set_not_open;
-	watch_fill(watch);
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
-	ck_assert_uint_eq(watch->reads, 1);
-	ck_assert_uint_eq(lined_dispatcher_len(d), 0);
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), -1);
-	ck_assert_int_eq(errno, ENOENT);
-	watch_free(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-START_TEST(a_hang_up_reaches_the_reader)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
-	char byte;
-
-	close(watch->other_fd);
-	watch->other_fd = -1;
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
-	ck_assert_uint_eq(watch->reads, 1);
-	ck_assert_int_eq(read(watch->delegate.fd, &byte, 1), 0);
-	watch_remove(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-/* The writing end of a pipe that nobody reads is in error. */
-static struct watch *broken_pipe(struct lined_dispatcher *d, unsigned mode,
-				 const struct lined_delegate_handlers *handlers)
-{
-	struct watch *watch = watch_add(d, LINED_MODE_WRITE, handlers);
-
-	close(watch->other_fd);
-	watch->other_fd = -1;
-	ck_assert_int_eq(lined_delegate_set_mode(&watch->delegate, mode), 0);
-	return watch;
-}
-
-START_TEST(an_error_reaches_handle_error)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = broken_pipe(d, LINED_MODE_WRITE, &with_error);
-
-	watch->act = set_not_open;
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
-	ck_assert_uint_eq(watch->errors, 1);
-	ck_assert_uint_eq(watch->writes, 0);
-	watch_free(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-START_TEST(an_error_without_handle_error_reaches_the_mode)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = broken_pipe(d, LINED_MODE_WRITE, &plain);
-
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
-	ck_assert_uint_eq(watch->writes, 1);
-	ck_assert_uint_eq(watch->reads, 0);
-	watch_remove(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-START_TEST(an_error_that_nobody_takes_unregisters)
-{
-	static const struct lined_delegate_handlers none = {0};
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = broken_pipe(d, LINED_MODE_WRITE, &none);
-
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
-	ck_assert(!watch->delegate.open);
-	watch_free(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-/* ---- data buffered, tasks -------------------------------------------- */
-
-START_TEST(buffered_data_is_served_each_turn_without_waiting)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &with_buffer);
-
-	watch->buffered = true;
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
-	ck_assert_uint_eq(watch->reads, 2);
-	watch->buffered = false;
-	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 1);
-	ck_assert_uint_eq(watch->reads, 2);
-	watch_remove(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-START_TEST(a_task_runs_once_in_every_turn)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &with_task);
-
-	support_run_turns(d, 5);
-	ck_assert_uint_eq(watch->tasks, 5);
-	watch_fill(watch);
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
-	ck_assert_uint_eq(watch->tasks, 6);
-	watch_remove(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-/* What a turn walks is as long as there are tasks, not as delegates. */
-START_TEST(only_delegates_with_a_task_cost_a_turn)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watches[200], *task;
-	int i;
-
-	for (i = 0; i < 200; i++)
-		watches[i] = watch_add(d, LINED_MODE_READ, &plain);
-	task = watch_add(d, LINED_MODE_READ, &with_task);
-	support_run_turns(d, 4);
-	ck_assert_uint_eq(task->tasks, 4);
-	ck_assert_uint_eq(d->regular_count, 1);
-	for (i = 0; i < 200; i++) {
-		ck_assert_uint_eq(watches[i]->tasks, 0);
-		watch_remove(watches[i]);
-	}
-	watch_remove(task);
-	support_run_turns(d, 1);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-/* More are ready than one turn takes: nobody is forgotten. */
-START_TEST(more_ready_delegates_than_a_turn_takes_are_all_served)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watches[400];
-	int i;
-
-	for (i = 0; i < 400; i++) {
-		watches[i] = watch_add(d, LINED_MODE_READ, &plain);
-		watch_fill(watches[i]);
-	}
-	support_run_turns(d, 8);
-	for (i = 0; i < 400; i++) {
-		ck_assert_uint_ge(watches[i]->reads, 1);
-		watch_remove(watches[i]);
-	}
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-/* ---- unregister and free from any callback --------------------------- */
-
-/* Which callback strikes. */
-enum striker {
-	STRIKE_READ,
-	STRIKE_WRITE,
-	STRIKE_TASK,
-	STRIKE_ERROR,
-	STRIKE_BUFFERED,
-	STRIKE_TIMER,
-	STRIKE_MESSAGE,
-	STRIKERS
-};
-
-enum { VICTIMS = 5 };
-
-struct strike {
-	struct lined_dispatcher *dispatcher;
-	struct watch *victims[VICTIMS];
-	struct watch *self;
-	struct lined_timer timer;
-	struct lined_message message;
-	unsigned strikes, late;
-};
-
-static void strike(struct strike *strike)
-{
-	int i;
-
-	if (strike->strikes++ > 0) {
-		strike->late++;
-		return;
-	}
-	for (i = 0; i < VICTIMS; i++)
-		watch_remove(strike->victims[i]);
-	if (strike->self != NULL)
-		watch_remove(strike->self);
-}
-
-static void strike_from_watch(struct watch *watch)
-{
-	strike(watch->arg);
-}
-
-static bool strike_when_asked(struct lined_delegate *delegate)
-{
-	strike(watch_of(delegate)->arg);
-	return false;
-}
-
-static void strike_from_timer(struct lined_timer *timer)
-{
-	strike(lined_container_of(timer, struct strike, timer));
-}
-
-static void strike_from_message(struct lined_message *message)
-{
-	strike(lined_container_of(message, struct strike, message));
-}
-
-static const struct lined_delegate_handlers strike_task = {
-	.task = count_task,
-};
-
-static const struct lined_delegate_handlers strike_error = {
-	.handle_error = count_error,
-};
-
-static const struct lined_delegate_handlers strike_buffered = {
-	.handle_read = count_read,
-	.has_data_buffered = strike_when_asked,
-};
-
-static struct watch *striker_new(struct strike *strike, int kind)
-{
-	struct lined_dispatcher *d = strike->dispatcher;
-	struct watch *self = NULL;
-
-	switch (kind) {
-	case STRIKE_READ:
-		self = watch_add(d, LINED_MODE_READ, &plain);
-		watch_fill(self);
-		break;
-	case STRIKE_WRITE:
-		self = watch_add(d, LINED_MODE_WRITE, &plain);
-		break;
-	case STRIKE_TASK:
-		self = watch_add(d, LINED_MODE_READ, &strike_task);
-		break;
-	case STRIKE_ERROR:
-		self = broken_pipe(d, LINED_MODE_WRITE, &strike_error);
-		break;
-	case STRIKE_BUFFERED:
-		self = watch_add(d, LINED_MODE_READ, &strike_buffered);
-		break;
-	case STRIKE_TIMER:
-		lined_timer_init(&strike->timer, d, strike_from_timer);
-		ck_assert_int_eq(lined_timer_start(&strike->timer, 0, 0), 0);
-		break;
-	default:
-		lined_dispatcher_open_mailbox(d);
-		strike->message.handler = strike_from_message;
-		ck_assert_int_eq(lined_dispatcher_post(d, &strike->message), 0);
-	}
-	if (self != NULL) {
-		self->act = strike_from_watch;
-		self->arg = strike;
-	}
-	return self;
-}
-
-/* In the I/O phase an earlier victim may have been called, a later may not;
- * none of them is called after the strike: ASan would tell. */
-START_TEST(any_callback_may_unregister_and_free_any_delegate)
-{
-	struct strike strike = {.dispatcher = support_dispatcher()};
-	struct lined_dispatcher *d = strike.dispatcher;
-	int i;
-
-	for (i = 0; i < VICTIMS; i++) {
-		if (i == VICTIMS / 2)
-			strike.self = striker_new(&strike, _i);
-		strike.victims[i] = watch_add(d, LINED_MODE_READ, &with_task);
-		watch_fill(strike.victims[i]);
-	}
-	lined_dispatcher_poll(d, 100);
-	ck_assert_uint_eq(strike.strikes, 1);
-	lined_dispatcher_close_mailbox(d);
-	ck_assert_uint_eq(lined_dispatcher_len(d), 0);
-	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 0);
-	ck_assert_uint_eq(strike.late, 0);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-/* Whoever comes first removes all others: one call altogether. */
-START_TEST(the_first_of_many_ready_may_remove_the_others)
-{
-	struct strike strike_all = {.dispatcher = support_dispatcher()};
-	struct lined_dispatcher *d = strike_all.dispatcher;
-	int i;
-
-	for (i = 0; i < VICTIMS; i++) {
-		strike_all.victims[i] = watch_add(d, LINED_MODE_READ, &plain);
-		watch_fill(strike_all.victims[i]);
-		strike_all.victims[i]->act = strike_from_watch;
-		strike_all.victims[i]->arg = &strike_all;
-	}
-	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
-	ck_assert_uint_eq(strike_all.strikes, 1);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-static void register_again(struct watch *watch)
-{
-	struct lined_dispatcher *d = watch->dispatcher;
-
-	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), 0);
-	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), 0);
-}
-
-START_TEST(a_delegate_may_register_itself_again_in_its_handler)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &with_task);
-
-	watch->act = register_again;
-	watch_fill(watch);
-	support_run_turns(d, 3);
-	ck_assert_uint_eq(watch->reads, 3);
-	ck_assert_uint_eq(lined_dispatcher_len(d), 1);
-	watch_remove(watch);
-	lined_dispatcher_free(d);
-}
-END_TEST
-
-static void register_task(struct watch *watch)
-{
-	struct watch *other = watch->arg;
-
-	if (!other->delegate.open)
-		ck_assert_int_eq(lined_dispatcher_register(watch->dispatcher,
-							   &other->delegate),
-				 0);
-}
-
-START_TEST(a_new_delegate_has_its_task_from_the_next_turn_on)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
-	struct watch *other = watch_new(d, LINED_MODE_READ, &with_task);
-
-	watch->act = register_task;
-	watch->arg = other;
-	watch_fill(watch);
-	support_run_turns(d, 1);
-	ck_assert(other->delegate.open);
-	ck_assert_uint_eq(other->tasks, 0);
-	support_run_turns(d, 1);
-	ck_assert_uint_eq(other->tasks, 1);
-	watch_remove(watch);
-	watch_remove(other);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
@@ -827,11 +135,11 @@ START_TEST(a_turn_runs_in_the_promised_order)
 	turn.victim = support_pair(d, &trace_handlers, &turn, &victim_peer);
 	turn.speaker =
 		support_pair(d, &trace_handlers, &turn, &turn.speaker_peer);
-	buffered = watch_add(d, LINED_MODE_READ, &with_buffer);
+	buffered = watch_add(d, LINED_MODE_READ, &watch_with_buffer);
 	buffered->buffered = true;
 	buffered->act = trace_buffered;
 	buffered->arg = &turn;
-	io = watch_add(d, LINED_MODE_READ, &with_task);
+	io = watch_add(d, LINED_MODE_READ, &watch_with_task);
 	io->act = trace_io;
 	io->arg = &turn;
 	watch_fill(io);
@@ -880,7 +188,7 @@ static const struct lined_socket_handlers chain_handlers = {
 START_TEST(what_handle_close_closes_is_not_left_waiting)
 {
 	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *idle = watch_add(d, LINED_MODE_READ, &plain);
+	struct watch *idle = watch_add(d, LINED_MODE_READ, &watch_plain);
 	struct chain chain = {.closed = 0};
 	int peers[4], i;
 
@@ -925,7 +233,7 @@ static void post_late(struct watch *watch)
 START_TEST(what_a_task_posts_is_not_left_waiting)
 {
 	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &with_task);
+	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_with_task);
 	struct late late = {.message.handler = count_message};
 
 	lined_dispatcher_open_mailbox(d);
@@ -957,7 +265,7 @@ static const struct lined_socket_handlers count_closes = {
 START_TEST(what_the_flush_closes_is_not_left_waiting)
 {
 	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *idle = watch_add(d, LINED_MODE_READ, &plain);
+	struct watch *idle = watch_add(d, LINED_MODE_READ, &watch_plain);
 	unsigned closed = 0;
 	int peer;
 	struct lined_socket *sock;
@@ -988,7 +296,7 @@ START_TEST(poll_tells_whether_something_is_open)
 	struct watch *watch;
 	struct lined_timer timer;
 
-	watch = watch_add(d, LINED_MODE_READ, &plain);
+	watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 1);
 	watch_remove(watch);
 	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 0);
@@ -1010,7 +318,7 @@ END_TEST
 START_TEST(poll_waits_as_long_as_it_was_told)
 {
 	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
+	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 	uint64_t start_ms = support_now_ms();
 
 	ck_assert_int_eq(lined_dispatcher_poll(d, 40), 1);
@@ -1023,7 +331,7 @@ END_TEST
 START_TEST(poll_without_a_timeout_ends_with_a_timer)
 {
 	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
+	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 	struct lined_timer timer;
 
 	lined_timer_init(&timer, d, do_nothing);
@@ -1043,7 +351,7 @@ static void on_alarm(int sig)
 START_TEST(a_signal_is_not_a_failure)
 {
 	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
+	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 	const struct sigaction action = {.sa_handler = on_alarm};
 	/* Again and again: the first may come before the wait. */
 	const struct itimerval often = {.it_interval.tv_usec = 20000,
@@ -1064,7 +372,7 @@ END_TEST
 START_TEST(a_wake_before_the_poll_counts_once)
 {
 	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
+	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 	uint64_t start_ms;
 
 	lined_dispatcher_wake(d);
@@ -1087,7 +395,7 @@ static void *wake(void *arg)
 START_TEST(another_thread_wakes_a_poll)
 {
 	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &plain);
+	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 	pthread_t thread;
 	int i;
 
@@ -1111,7 +419,7 @@ static void poll_inside(struct watch *watch)
 START_TEST(poll_within_a_turn_is_EDEADLK)
 {
 	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = watch_add(d, LINED_MODE_READ, &with_task);
+	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_with_task);
 
 	watch->act = poll_inside;
 	watch_fill(watch);
@@ -1120,122 +428,6 @@ START_TEST(poll_within_a_turn_is_EDEADLK)
 	ck_assert_uint_eq(watch->tasks, 3);
 	watch_remove(watch);
 	lined_dispatcher_free(d);
-}
-END_TEST
-
-/* ---- any pollable descriptor ----------------------------------------- */
-
-/* One foreign descriptor, read when it is ready. */
-struct foreign {
-	struct lined_delegate delegate;
-	char data[512];
-	ssize_t got;
-	bool done;
-};
-
-static void read_foreign(struct lined_delegate *delegate)
-{
-	struct foreign *foreign =
-		lined_container_of(delegate, struct foreign, delegate);
-
-	foreign->got = read(delegate->fd, foreign->data, sizeof(foreign->data));
-	foreign->done = true;
-	ck_assert_int_eq(
-		lined_dispatcher_unregister(delegate->dispatcher, delegate), 0);
-}
-
-static const struct lined_delegate_handlers foreign_handlers = {
-	.handle_read = read_foreign,
-};
-
-static struct lined_dispatcher *foreign_register(struct foreign *foreign,
-						 int fd)
-{
-	struct lined_dispatcher *d = support_dispatcher();
-
-	ck_assert_int_ge(fd, 0);
-	memset(foreign, 0, sizeof(*foreign));
-	foreign->delegate.fd = fd;
-	foreign->delegate.mode = LINED_MODE_READ;
-	foreign->delegate.handlers = &foreign_handlers;
-	ck_assert_int_eq(lined_dispatcher_register(d, &foreign->delegate), 0);
-	support_run_turns(d, 2);
-	ck_assert(!foreign->done);
-	return d;
-}
-
-static void foreign_finish(struct lined_dispatcher *d, struct foreign *foreign)
-{
-	support_run_until_set(d, &foreign->done);
-	close(foreign->delegate.fd);
-	lined_dispatcher_free(d);
-}
-
-START_TEST(a_delegate_wraps_an_eventfd)
-{
-	struct foreign foreign;
-	struct lined_dispatcher *d =
-		foreign_register(&foreign, eventfd(0, EFD_CLOEXEC));
-	uint64_t value = 7;
-
-	ck_assert_int_eq(write(foreign.delegate.fd, &value, 8), 8);
-	foreign_finish(d, &foreign);
-	memcpy(&value, foreign.data, 8);
-	ck_assert_uint_eq(value, 7);
-}
-END_TEST
-
-START_TEST(a_delegate_wraps_a_timerfd)
-{
-	const struct itimerspec soon = {.it_value.tv_nsec = 5000000};
-	struct foreign foreign;
-	struct lined_dispatcher *d = foreign_register(
-		&foreign, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
-
-	ck_assert_int_eq(timerfd_settime(foreign.delegate.fd, 0, &soon, NULL),
-			 0);
-	foreign_finish(d, &foreign);
-	ck_assert_int_eq(foreign.got, 8);
-}
-END_TEST
-
-START_TEST(a_delegate_wraps_a_signalfd)
-{
-	struct signalfd_siginfo info;
-	struct lined_dispatcher *d;
-	struct foreign foreign;
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	d = foreign_register(&foreign, signalfd(-1, &set, SFD_CLOEXEC));
-	kill(getpid(), SIGUSR1);
-	foreign_finish(d, &foreign);
-	memcpy(&info, foreign.data, sizeof(info));
-	ck_assert_uint_eq(info.ssi_signo, SIGUSR1);
-}
-END_TEST
-
-START_TEST(a_delegate_wraps_an_inotify)
-{
-	char dir[] = "/tmp/lined-test-XXXXXX", file[64];
-	struct foreign foreign;
-	struct lined_dispatcher *d;
-	int fd;
-
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	d = foreign_register(&foreign, inotify_init1(IN_CLOEXEC));
-	ck_assert_int_ge(inotify_add_watch(foreign.delegate.fd, dir, IN_CREATE),
-			 0);
-	snprintf(file, sizeof(file), "%s/new", dir);
-	fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-	ck_assert_int_ge(fd, 0);
-	close(fd);
-	foreign_finish(d, &foreign);
-	ck_assert_int_ge(foreign.got, (int)sizeof(struct inotify_event));
-	unlink(file);
-	rmdir(dir);
 }
 END_TEST
 
@@ -1248,38 +440,6 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, an_empty_dispatcher_has_nothing_open);
 	tcase_add_test(tcase, the_environment_chooses_the_poller);
 	tcase_add_test(tcase, an_unknown_poller_is_refused);
-	tcase_add_test(tcase, len_counts_what_is_registered);
-	tcase_add_test(tcase, double_registration_is_EEXIST);
-	tcase_add_test(tcase, unregistering_what_is_not_there_is_ENOENT);
-	tcase_add_test(tcase, a_bad_delegate_is_refused);
-	tcase_add_test(tcase, epoll_cannot_watch_a_regular_file);
-	tcase_add_test(tcase, free_unregisters_delegates_and_forgets_timers);
-
-	tcase = support_case(suite, "readiness");
-	tcase_add_test(tcase, only_the_handlers_of_the_mode_run);
-	tcase_add_test(tcase, a_changed_mode_holds_at_once);
-	tcase_add_test(tcase, a_delegate_of_no_mode_does_not_spin_the_loop);
-	tcase_add_test(tcase, a_handler_that_clears_open_unregisters);
-	tcase_add_test(tcase, a_hang_up_reaches_the_reader);
-	tcase_add_test(tcase, an_error_reaches_handle_error);
-	tcase_add_test(tcase, an_error_without_handle_error_reaches_the_mode);
-	tcase_add_test(tcase, an_error_that_nobody_takes_unregisters);
-	tcase_add_test(tcase,
-		       buffered_data_is_served_each_turn_without_waiting);
-	tcase_add_test(tcase, a_task_runs_once_in_every_turn);
-	tcase_add_test(tcase, only_delegates_with_a_task_cost_a_turn);
-	tcase_add_test(tcase,
-		       more_ready_delegates_than_a_turn_takes_are_all_served);
-
-	tcase = support_case(suite, "unregistering in a turn");
-	tcase_add_loop_test(tcase,
-			    any_callback_may_unregister_and_free_any_delegate,
-			    0, STRIKERS);
-	tcase_add_test(tcase, the_first_of_many_ready_may_remove_the_others);
-	tcase_add_test(tcase,
-		       a_delegate_may_register_itself_again_in_its_handler);
-	tcase_add_test(tcase,
-		       a_new_delegate_has_its_task_from_the_next_turn_on);
 
 	tcase = support_case(suite, "turn");
 	tcase_add_test(tcase, a_turn_runs_in_the_promised_order);
@@ -1295,12 +455,6 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_wake_before_the_poll_counts_once);
 	tcase_add_test(tcase, another_thread_wakes_a_poll);
 	tcase_add_test(tcase, poll_within_a_turn_is_EDEADLK);
-
-	tcase = support_case(suite, "foreign descriptors");
-	tcase_add_test(tcase, a_delegate_wraps_an_eventfd);
-	tcase_add_test(tcase, a_delegate_wraps_a_timerfd);
-	tcase_add_test(tcase, a_delegate_wraps_a_signalfd);
-	tcase_add_test(tcase, a_delegate_wraps_an_inotify);
 	return suite;
 }
 

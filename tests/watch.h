@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A delegate for the suites: over one end of a pipe, counting what is called.
+ */
+#ifndef WATCH_H
+#define WATCH_H
+
+#include <stdbool.h>
+
+#include <lined/dispatcher.h>
+
+/* `act` runs in each callback. */
+struct watch {
+	struct lined_delegate delegate;
+	struct lined_dispatcher *dispatcher;
+	int other_fd;
+	unsigned reads, writes, errors, tasks;
+	bool buffered;
+	void (*act)(struct watch *watch);
+	void *arg;
+};
+
+/* Tables to choose from: reading and writing, with what the name says. */
+extern const struct lined_delegate_handlers watch_plain, watch_with_error,
+	watch_with_task, watch_with_buffer;
+
+/* For tables of a test's own. */
+void watch_count_read(struct lined_delegate *delegate);
+void watch_count_error(struct lined_delegate *delegate);
+void watch_count_task(struct lined_delegate *delegate);
+
+struct watch *watch_of(struct lined_delegate *delegate);
+
+/* On one end of a pipe, which end the mode says. Not registered. */
+struct watch *watch_new(struct lined_dispatcher *d, unsigned mode,
+			const struct lined_delegate_handlers *handlers);
+/* And registered. */
+struct watch *watch_add(struct lined_dispatcher *d, unsigned mode,
+			const struct lined_delegate_handlers *handlers);
+
+/* A byte for who reads. */
+void watch_fill(struct watch *watch);
+
+/* Its memory and descriptors; it is not registered any more. */
+void watch_free(struct watch *watch);
+/* And it was. */
+void watch_remove(struct watch *watch);
+
+#endif
