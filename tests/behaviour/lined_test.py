@@ -588,6 +588,7 @@ class DaemonTest(unittest.TestCase):
         if self.modules == MODULES:
             self.modules = self.path("modules")
             os.mkdir(self.modules)
+            os.chmod(self.modules, 0o755)  # whatever the umask is
             self.copy_module("echo")
         return self.modules
 
