@@ -185,11 +185,24 @@ int support_listen_fd(int backlog, uint16_t *port)
 	return fd;
 }
 
+/*
+ * Below those that the system gives out: of these, one that was free would be
+ * another test's a moment later, or a connect would meet itself.
+ */
 uint16_t support_refused_port(void)
 {
-	uint16_t port;
+	static uint16_t port;
+	struct sockaddr_in address;
+	int fd, rc, error;
 
-	close(bound_fd(&port));
+	do {
+		address = support_loopback(++port);
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		ck_assert_msg(fd >= 0, "socket: %s", strerror(errno));
+		rc = connect(fd, (struct sockaddr *)&address, sizeof(address));
+		error = errno;
+		close(fd);
+	} while (rc == 0 || error != ECONNREFUSED);
 	return port;
 }
 
