@@ -77,6 +77,7 @@ static void send_failed(struct lined_socket *sock, int error)
 		socket_end(sock, LINED_CLOSE_ERROR, error);
 		return;
 	}
+	counter_add(&sock->group->counters.queued, -(uint64_t)sock->out.bytes);
 	send_queue_clear(&sock->out, &sock->dispatcher->pool);
 	sock->send_error = (int16_t)error;
 	sock->ended = true;

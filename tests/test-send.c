@@ -743,6 +743,8 @@ START_TEST(lines_before_a_failed_send_are_served)
 {
 	struct lined_dispatcher *d = support_dispatcher();
 	struct recorder recorder = {.quiet = true, .echo = true};
+	struct lined_socket_group group = {.limits.send_queue =
+						   LINED_SEND_QUEUE_DEFAULT};
 	struct lined_socket *sock;
 	char text[8192];
 	size_t bytes = 0;
@@ -757,6 +759,7 @@ START_TEST(lines_before_a_failed_send_are_served)
 	else
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	sock = support_socket(&recorder_handlers, &recorder);
+	lined_socket_set_group(sock, &group);
 	ck_assert_int_eq(
 		lined_socket_wrap(sock, fds[0], LINED_SOCKET_CONNECTED), 0);
 	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, sock));
@@ -773,6 +776,7 @@ START_TEST(lines_before_a_failed_send_are_served)
 	ck_assert_uint_eq(recorder.lines, bytes / 8);
 	ck_assert_int_eq(recorder.reason, LINED_CLOSE_ERROR);
 	ck_assert(recorder.error == ECONNRESET || recorder.error == EPIPE);
+	ck_assert_uint_eq(group.counters.queued, 0);
 	lined_dispatcher_free(d);
 	recorder_fini(&recorder);
 }
