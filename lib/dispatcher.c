@@ -385,6 +385,10 @@ int lined_dispatcher_register(struct lined_dispatcher *d,
 int lined_dispatcher_unregister(struct lined_dispatcher *d,
 				struct lined_delegate *delegate)
 {
+	struct lined_socket *sock = socket_of_delegate(delegate);
+
+	if (sock != NULL)
+		return socket_unregister(sock, d);
 	if (delegate->dispatcher != d ||
 	    (delegate->flags & DELEGATE_INTERNAL)) {
 		errno = ENOENT;

@@ -342,7 +342,7 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 	lined_timer_init(&sock->timer, d, NULL);
 	sock->dispatcher = d;
 	if (sock->group == NULL)
-		sock->group = &d->group;
+		lined_socket_set_group(sock, NULL);
 	list_append(&d->unattached, &sock->ready_link);
 	if (sock->delegate.fd >= 0 && sock->state != LINED_SOCKET_IDLE &&
 	    sock->state != LINED_SOCKET_CONNECTING &&
@@ -352,11 +352,39 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 		return NULL;
 	}
 	d->len++;
-	if (sock->ending)
+	if (sock->ending || lined_socket_queued(sock) > 0)
 		socket_mark_dirty(sock);
 	if (sock->state == LINED_SOCKET_CONNECTING)
 		socket_connect_begin(sock);
+	else if (input_len(&sock->in) > 0 || sock->eof)
+		socket_read_on(sock);
 	return &sock->delegate;
+}
+
+int socket_unregister(struct lined_socket *sock, struct lined_dispatcher *d)
+{
+	if (sock->dispatcher != d || sock->state == LINED_SOCKET_CLOSED) {
+		errno = ENOENT;
+		return -1;
+	}
+	/* In its own handler it could be closed next, and be gone when the
+	 * handler returns. */
+	if (sock->state == LINED_SOCKET_CONNECTING || sock->closing ||
+	    sock->in_read || d->running == &sock->delegate) {
+		errno = EBUSY;
+		return -1;
+	}
+	if (sock->delegate.dispatcher != NULL)
+		dispatcher_detach(d, &sock->delegate);
+	list_remove(&sock->ready_link);
+	list_remove(&sock->dirty_link);
+	lined_timer_stop(&sock->timer);
+	sock->rested = sock->slowed = sock->blocked = false;
+	sock->dispatcher = NULL;
+	if (sock->group == &d->group)
+		lined_socket_set_group(sock, NULL);
+	d->len--;
+	return 0;
 }
 
 static unsigned wanted_mode(const struct lined_socket *sock)

@@ -162,6 +162,9 @@ static inline uint32_t socket_now(const struct lined_socket *sock)
 	return (uint32_t)sock->dispatcher->now_ms;
 }
 
+/* Takes it out of its dispatcher. -1: ENOENT, EBUSY. */
+int socket_unregister(struct lined_socket *sock, struct lined_dispatcher *d);
+
 /* Sets fd and puts it under the dispatcher, where there is one already. */
 int socket_attach(struct lined_socket *sock, int fd);
 /* Takes the descriptor away; the caller closes it. */

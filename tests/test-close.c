@@ -15,6 +15,7 @@
 #include <lined/dispatcher.h>
 #include <lined/socket.h>
 
+#include "socket_priv.h"
 #include "support.h"
 
 /* ---- one socket, and how it ended ------------------------------------ */
@@ -506,6 +507,130 @@ START_TEST(both_halves_closed_is_the_end)
 }
 END_TEST
 
+/* ---- taken out of the dispatcher ------------------------------------- */
+
+static struct lined_delegate *register_again(struct ending *ending,
+					     struct lined_dispatcher *d)
+{
+	struct lined_delegate *delegate =
+		lined_dispatcher_register_socket(d, ending->sock);
+
+	ck_assert_msg(delegate != NULL, "register: %s", strerror(errno));
+	return delegate;
+}
+
+/* By its delegate, as the seed has it; what it holds it keeps. */
+START_TEST(a_socket_moves_to_another_dispatcher)
+{
+	struct lined_dispatcher *other = support_dispatcher();
+	struct lined_delegate *delegate;
+	struct ending ending;
+	struct lined_line line;
+
+	ending_begin(&ending);
+	delegate = &ending.sock->delegate;
+	support_puts(ending.peer, "one\ntw");
+	support_run_until_count(ending.dispatcher, &ending.lines, 1);
+	lined_socket_send(ending.sock, "queued\n", 7);
+	ck_assert_int_eq(lined_dispatcher_unregister(other, delegate), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_int_eq(
+		lined_dispatcher_unregister(ending.dispatcher, delegate), 0);
+	ck_assert_uint_eq(lined_dispatcher_len(ending.dispatcher), 0);
+	ck_assert_int_eq(lined_dispatcher_poll(ending.dispatcher, -1), 0);
+	ck_assert_int_eq(
+		lined_dispatcher_unregister(ending.dispatcher, delegate), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	/* Of nobody it does nothing. */
+	ck_assert_int_eq(lined_socket_send(ending.sock, "lost\n", 5), -1);
+	ck_assert_int_eq(errno, ENOTCONN);
+	ck_assert_int_eq(lined_socket_read_line(ending.sock, &line),
+			 LINED_LINE_PARTIAL);
+	ck_assert_ptr_eq(register_again(&ending, other), delegate);
+	support_puts(ending.peer, "o\n");
+	support_run_until_count(other, &ending.lines, 2);
+	support_expect(other, ending.peer, "queued\n");
+	lined_dispatcher_free(ending.dispatcher);
+	ending.dispatcher = other;
+	lined_socket_close(ending.sock);
+	ending_wait(&ending);
+	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+}
+END_TEST
+
+START_TEST(a_socket_that_was_taken_out_may_be_closed)
+{
+	struct ending ending;
+
+	ending_begin(&ending);
+	lined_socket_send(ending.sock, "queued\n", 7);
+	ck_assert_int_eq(lined_dispatcher_unregister(ending.dispatcher,
+						     &ending.sock->delegate),
+			 0);
+	lined_socket_close(ending.sock);
+	ck_assert_uint_eq(ending.closes, 1);
+	ck_assert_int_eq(lined_dispatcher_poll(ending.dispatcher, -1), 0);
+	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+}
+END_TEST
+
+/* What goes on elsewhere meanwhile, a lookup for instance, cannot be moved. */
+START_TEST(a_socket_that_connects_is_not_taken_out)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct lined_delegate *delegate;
+	struct ending ending;
+
+	memset(&ending, 0, sizeof(ending));
+	ending.sock = support_socket(&ending_handlers, &ending);
+	delegate = lined_dispatcher_register_socket(d, ending.sock);
+	ck_assert_ptr_nonnull(delegate);
+	ck_assert_int_eq(lined_socket_connect(ending.sock, "localhost", 1, 0),
+			 0);
+	ck_assert_int_eq(lined_dispatcher_unregister(d, delegate), -1);
+	ck_assert_int_eq(errno, EBUSY);
+	lined_dispatcher_free(d);
+	ck_assert_uint_eq(ending.closes, 1);
+}
+END_TEST
+
+static void try_to_take_out(struct lined_socket *sock, void *arg)
+{
+	struct ending *ending = arg;
+	struct lined_line line;
+
+	errno = 0;
+	ck_assert_int_eq(lined_dispatcher_unregister(ending->dispatcher,
+						     &sock->delegate),
+			 -1);
+	ck_assert_int_eq(errno, EBUSY);
+	if (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
+		ending->lines++;
+	lined_socket_want_write(sock, false);
+}
+
+/* It could be closed next, and be gone when the handler returns. */
+START_TEST(a_socket_is_not_taken_out_in_its_own_handler)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = try_to_take_out,
+		.handle_write = try_to_take_out,
+		.handle_task = try_to_take_out,
+		.handle_close = ending_close,
+	};
+	struct ending ending;
+
+	ending_begin(&ending);
+	lined_socket_set_handlers(ending.sock, &handlers, &ending);
+	lined_socket_want_write(ending.sock, true);
+	support_puts(ending.peer, "one\ntwo\n"); /* read, and left over */
+	support_run_until_count(ending.dispatcher, &ending.lines, 2);
+	lined_socket_close(ending.sock);
+	ending_wait(&ending);
+	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+}
+END_TEST
+
 /* ---- the end of the dispatcher --------------------------------------- */
 
 START_TEST(the_end_of_the_dispatcher_is_SHUTDOWN_for_all)
@@ -713,6 +838,12 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase,
 		       with_half_close_allowed_sending_goes_on_after_the_end);
 	tcase_add_test(tcase, both_halves_closed_is_the_end);
+
+	tcase = support_case(suite, "unregistering");
+	tcase_add_test(tcase, a_socket_moves_to_another_dispatcher);
+	tcase_add_test(tcase, a_socket_that_was_taken_out_may_be_closed);
+	tcase_add_test(tcase, a_socket_that_connects_is_not_taken_out);
+	tcase_add_test(tcase, a_socket_is_not_taken_out_in_its_own_handler);
 
 	tcase = support_case(suite, "dispatcher");
 	tcase_add_test(tcase, the_end_of_the_dispatcher_is_SHUTDOWN_for_all);

@@ -120,7 +120,10 @@ LINED_API int lined_dispatcher_register(struct lined_dispatcher *dispatcher,
 /*
  * Takes it out at once: none of its handlers is called again, events already
  * read for it are forgotten, its memory is the caller's. -1/ENOENT where it is
- * not registered here. Legal in every callback, on the running delegate too.
+ * not registered here. Legal in every callback, on the running delegate too. A
+ * socket's delegate takes out the socket, which is its maker's again, with what
+ * it holds, to be registered anew or closed; -1/EBUSY where it connects, closes
+ * after its flush, or a handler of its own is running.
  */
 LINED_API int lined_dispatcher_unregister(struct lined_dispatcher *dispatcher,
 					  struct lined_delegate *delegate);
