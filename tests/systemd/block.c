@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A protocol that stands still for good: "sleep" in a system call, "spin"
- * without one. Any other line comes back.
+ * without one; or falls: "crash". Any other line comes back.
  */
 #include <string.h>
 #include <unistd.h>
@@ -11,12 +11,14 @@
 static void block_line(struct lined_socket *client,
 		       const struct lined_line *line)
 {
-	volatile int forever = 1;
+	volatile int forever = 1, *volatile nowhere = NULL;
 
 	while (strcmp(line->text, "sleep") == 0)
 		pause();
 	while (strcmp(line->text, "spin") == 0 && forever)
 		;
+	if (strcmp(line->text, "crash") == 0)
+		*nowhere = forever;
 	lined_socket_send_line(client, line);
 }
 
@@ -24,6 +26,6 @@ const struct lined_protocol lined_protocol = {
 	.abi = LINED_ABI,
 	.size = sizeof(struct lined_protocol),
 	.name = "block",
-	.summary = "stands still when told to",
+	.summary = "stands still or falls when told to",
 	.handle_line = block_line,
 };
