@@ -2,9 +2,14 @@
 /*
  * What several workers cost. Server CPU per echoed line with two workers,
  * beside one worker and beside two daemons of one worker each, which have
- * nothing in common, in turns A B C in one run. Then the wakeups from thread
- * to thread that a published line takes, at rising rates. Exits non-zero on
- * wrong data only: the numbers are for reading.
+ * nothing in common, in turns A B C in one run. Once with everything spread
+ * over all CPUs: there two servers run dry and sleep more often than one under
+ * the same load, and two daemons are what two workers are to be held against.
+ * Once with the servers on one CPU, which is always busy, and the load on
+ * another: there it is one worker.
+ *
+ * Then the wakeups from thread to thread that a published line takes, at
+ * rising rates. Exits non-zero on wrong data only: the numbers are for reading.
  *
  *	scaling-bench [--json] [--rounds N] [--round-ms N] [LINED]
  */
@@ -13,6 +18,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +40,7 @@ enum setup { ONE_WORKER, TWO_WORKERS, TWO_DAEMONS, SETUPS };
 
 struct cost {
 	unsigned window;
+	bool pinned;
 	double ns[SETUPS];
 	double to_one, to_two; /* two workers to one; to two daemons */
 };
@@ -65,16 +72,36 @@ static void measure_cost(struct cost *cost, const struct subject *single,
 	cost->to_two = median(to_two, rounds);
 }
 
+/* On another CPU than the servers', where there is one. */
+static void pin_load(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(1, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
 static void measure_costs(struct cost *costs, unsigned count, const char *path)
 {
 	struct subject single[2], both;
+	cpu_set_t all;
 	unsigned i;
 
 	subject_start_service(&single[0], path, 1, "echo", "");
 	subject_start_service(&single[1], path, 1, "echo", "");
 	subject_start_service(&both, path, 2, "echo", "");
-	for (i = 0; i < count; i++)
+	sched_getaffinity(0, sizeof(all), &all);
+	for (i = 0; i < count; i++) {
+		if (costs[i].pinned) {
+			subject_pin(&single[0], 0);
+			subject_pin(&single[1], 0);
+			subject_pin(&both, 0);
+			pin_load();
+		}
 		measure_cost(&costs[i], single, &both);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
 	subject_stop(&single[0]);
 	subject_stop(&single[1]);
 	subject_stop(&both);
@@ -258,15 +285,16 @@ static void print_tables(const struct cost *costs, unsigned cost_count,
 	unsigned i;
 
 	printf("echo of %u-byte lines, %d clients: server CPU per line\n\n"
-	       "in flight   1 worker    2 workers   2 daemons   "
+	       "servers   in flight   1 worker   2 workers   2 daemons   "
 	       "workers to 1 worker   to 2 daemons   target\n",
 	       ECHO_LINE, ECHO_CLIENTS);
 	for (i = 0; i < cost_count; i++)
-		printf("%9u   %5.0f ns    %6.0f ns   %6.0f ns   %19.2f   "
-		       "%12.2f     1.10\n",
-		       costs[i].window, costs[i].ns[ONE_WORKER],
-		       costs[i].ns[TWO_WORKERS], costs[i].ns[TWO_DAEMONS],
-		       costs[i].to_one, costs[i].to_two);
+		printf("%-7s   %9u   %5.0f ns    %5.0f ns    %5.0f ns   "
+		       "%19.2f   %12.2f     1.10\n",
+		       costs[i].pinned ? "one CPU" : "spread", costs[i].window,
+		       costs[i].ns[ONE_WORKER], costs[i].ns[TWO_WORKERS],
+		       costs[i].ns[TWO_DAEMONS], costs[i].to_one,
+		       costs[i].to_two);
 	printf("\nrelay with %d workers, one publisher, %d readers\n\n"
 	       "lines a second   lines     wakeups   wakeups a line\n",
 	       WORKERS, READERS);
@@ -285,14 +313,15 @@ static void print_json(const struct cost *costs, unsigned cost_count,
 	printf("{\"line_bytes\": %u, \"clients\": %d, \"echo\": [", ECHO_LINE,
 	       ECHO_CLIENTS);
 	for (i = 0; i < cost_count; i++)
-		printf("%s{\"in_flight\": %u, \"one_worker_ns\": %.1f, "
+		printf("%s{\"one_cpu\": %s, \"in_flight\": %u, "
+		       "\"one_worker_ns\": %.1f, "
 		       "\"two_workers_ns\": %.1f, \"two_daemons_ns\": %.1f, "
 		       "\"to_one_worker\": %.3f, \"to_two_daemons\": %.3f, "
 		       "\"target\": 1.10}",
-		       i > 0 ? ", " : "", costs[i].window,
-		       costs[i].ns[ONE_WORKER], costs[i].ns[TWO_WORKERS],
-		       costs[i].ns[TWO_DAEMONS], costs[i].to_one,
-		       costs[i].to_two);
+		       i > 0 ? ", " : "", costs[i].pinned ? "true" : "false",
+		       costs[i].window, costs[i].ns[ONE_WORKER],
+		       costs[i].ns[TWO_WORKERS], costs[i].ns[TWO_DAEMONS],
+		       costs[i].to_one, costs[i].to_two);
 	printf("], \"relay_workers\": %d, \"relay\": [", WORKERS);
 	for (i = 0; i < pace_count; i++)
 		printf("%s{\"lines_a_second\": %u, \"lines\": %llu, "
@@ -322,7 +351,10 @@ int main(int argc, char **argv)
 		{"round-ms", required_argument, NULL, 'm'},
 		{NULL, 0, NULL, 0},
 	};
-	struct cost costs[] = {{.window = 1}, {.window = 16}};
+	struct cost costs[] = {{.window = 1},
+			       {.window = 16},
+			       {.window = 1, .pinned = true},
+			       {.window = 16, .pinned = true}};
 	struct pace paces[] = {{.rate = 100},
 			       {.rate = 1000},
 			       {.rate = 10000},

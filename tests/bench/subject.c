@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -448,6 +449,26 @@ uint64_t subject_cpu_ns(const struct subject *subject)
 	}
 	closedir(dir);
 	return total;
+}
+
+void subject_pin(const struct subject *subject, int cpu)
+{
+	struct dirent *entry;
+	char path[64];
+	cpu_set_t cpus;
+	DIR *dir;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	snprintf(path, sizeof(path), "/proc/%ld/task", (long)subject->pid);
+	dir = opendir(path);
+	if (dir == NULL)
+		fail("%s: %s", path, strerror(errno));
+	while ((entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.')
+			sched_setaffinity((pid_t)atol(entry->d_name),
+					  sizeof(cpus), &cpus);
+	closedir(dir);
 }
 
 uint64_t subject_rss(const struct subject *subject)

@@ -50,6 +50,9 @@ uint64_t subject_cpu_ns(const struct subject *subject);
 /* VmRSS in bytes. */
 uint64_t subject_rss(const struct subject *subject);
 
+/* Puts all its threads on one CPU, where that is allowed. */
+void subject_pin(const struct subject *subject, int cpu);
+
 /* What it logs on SIGUSR1 of the counter of this name. */
 uint64_t subject_counter(const struct subject *subject, const char *name);
 
