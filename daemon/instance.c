@@ -223,6 +223,8 @@ int instance_start(struct lined_service *service)
 		worker_leave(service->worker);
 		if (result < 0) {
 			leave(service);
+			lined_table_free(service->table);
+			service->table = NULL;
 			return -1;
 		}
 	}
@@ -301,6 +303,8 @@ static bool end(struct lined_service *service)
 	if (!list_is_empty(&service->clients))
 		return false;
 	if (service->ending) {
+		lined_table_free(service->table);
+		service->table = NULL;
 		service->ops->ended(service);
 		return true;
 	}
@@ -364,6 +368,17 @@ void lined_service_set_data(struct lined_service *service, void *data)
 void *lined_service_data(const struct lined_service *service)
 {
 	return service->data;
+}
+
+struct lined_table *lined_service_table(struct lined_service *service,
+					size_t max_bytes)
+{
+	if (service->table == NULL)
+		service->table =
+			lined_table_new(service->worker->dispatcher, max_bytes);
+	else
+		lined_table_set_max(service->table, max_bytes);
+	return service->table;
 }
 
 struct lined_dispatcher *

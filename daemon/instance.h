@@ -44,6 +44,7 @@ struct lined_service {
 	struct bus_member bus;
 	struct registry_member registry;
 	void *data;
+	struct lined_table *table;
 	bool started;
 	struct lined_timer task;
 	struct instance_counter counters[INSTANCE_COUNTERS_MAX];

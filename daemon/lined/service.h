@@ -14,6 +14,7 @@
 #include <lined/api.h>
 #include <lined/dispatcher.h>
 #include <lined/socket.h>
+#include <lined/table.h>
 #include <lined/timer.h>
 
 LINED_BEGIN_DECLS
@@ -34,6 +35,14 @@ lined_service_options(const struct lined_service *service);
 LINED_API void lined_service_set_data(struct lined_service *service,
 				      void *data);
 LINED_API void *lined_service_data(const struct lined_service *service);
+
+/*
+ * A table of the service's own: made by the first call, freed after stop. It
+ * may take max_bytes from this call on, so that the option behind them can be
+ * reloaded. NULL/ENOMEM.
+ */
+LINED_API struct lined_table *lined_service_table(struct lined_service *service,
+						  size_t max_bytes);
 
 /* The worker's dispatcher, for sockets that the protocol opens itself. */
 LINED_API struct lined_dispatcher *

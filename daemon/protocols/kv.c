@@ -5,6 +5,7 @@
  * counted blocks in one stream. An item in the table is its flags, the value
  * and CRLF, so that get sends it as it is.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,15 +254,21 @@ static void handle_line(struct lined_socket *client,
 			const struct lined_line *line)
 {
 	struct set *set = lined_client_data(client);
+	struct lined_service *service = lined_client_service(client);
+	const struct options *options = lined_service_options(service);
 	struct lined_word words[WORDS_MAX];
 	struct request r = {
 		.client = client,
-		.table = lined_service_data(lined_client_service(client)),
+		.table = lined_service_table(service, (size_t)options->memory),
 		.words = words,
 		.key = words + 1,
 	};
 	const char *error;
 
+	if (r.table == NULL) {
+		lined_socket_close_for(client, LINED_CLOSE_ERROR, ENOMEM);
+		return;
+	}
 	if (set->waits) {
 		store(&r, set, line);
 		return;
@@ -270,33 +277,6 @@ static void handle_line(struct lined_socket *client,
 	error = run(&r);
 	if (error != NULL)
 		say(&r, error);
-}
-
-static int start(struct lined_service *service)
-{
-	const struct options *options = lined_service_options(service);
-	struct lined_table *table = lined_table_new(
-		lined_service_dispatcher(service), (size_t)options->memory);
-
-	if (table == NULL) {
-		lined_service_log(service, LINED_LOG_ERR, "out of memory");
-		return -1;
-	}
-	lined_service_set_data(service, table);
-	return 0;
-}
-
-static void reload(struct lined_service *service)
-{
-	const struct options *options = lined_service_options(service);
-
-	lined_table_set_max(lined_service_data(service),
-			    (size_t)options->memory);
-}
-
-static void stop(struct lined_service *service)
-{
-	lined_table_free(lined_service_data(service));
 }
 
 #define OPTION(NAME, FALLBACK, MAX, MEMBER)                                    \
@@ -320,9 +300,6 @@ const struct lined_protocol lined_protocol = {
 	.handle_line = handle_line,
 	.options = option_table,
 	.options_size = sizeof(struct options),
-	.start = start,
-	.stop = stop,
-	.reload = reload,
 	.framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_TOO_LONG |
 			 LINED_FRAMING_UNTERMINATED,
 	.framing = {.line_length = 16 * 1024},

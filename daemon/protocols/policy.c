@@ -30,14 +30,18 @@ struct request {
 static bool has_waited(struct lined_service *service, const char *key)
 {
 	const struct options *options = lined_service_options(service);
-	struct lined_table *table = lined_service_data(service);
+	struct lined_table *table =
+		lined_service_table(service, (size_t)options->memory);
 	uint64_t now_ms =
 		lined_dispatcher_now_ms(lined_service_dispatcher(service));
 	uint64_t until_ms = now_ms + (uint64_t)options->delay;
-	struct lined_buffer *known =
-		lined_table_find(table, key, strlen(key), NULL);
+	struct lined_buffer *known;
 	int rc = -1;
 
+	/* Who cannot be remembered would wait for ever. */
+	if (table == NULL)
+		return true;
+	known = lined_table_find(table, key, strlen(key), NULL);
 	if (known != NULL) {
 		memcpy(&until_ms, lined_buffer_data(known), sizeof(until_ms));
 		if (until_ms > now_ms)
@@ -51,7 +55,6 @@ static bool has_waited(struct lined_service *service, const char *key)
 		rc = lined_table_put(table, key, strlen(key), known,
 				     until_ms + (uint64_t)options->retry);
 	lined_buffer_unref(known);
-	/* Who cannot be remembered would wait for ever. */
 	return rc < 0 || until_ms == now_ms;
 }
 
@@ -132,31 +135,6 @@ static int check(const void *values, char *error, size_t size)
 	return -1;
 }
 
-static int start(struct lined_service *service)
-{
-	const struct options *options = lined_service_options(service);
-	struct lined_table *table = lined_table_new(
-		lined_service_dispatcher(service), (size_t)options->memory);
-
-	if (table == NULL)
-		lined_service_log(service, LINED_LOG_ERR, "out of memory");
-	lined_service_set_data(service, table);
-	return table != NULL ? 0 : -1;
-}
-
-static void reload(struct lined_service *service)
-{
-	const struct options *options = lined_service_options(service);
-
-	lined_table_set_max(lined_service_data(service),
-			    (size_t)options->memory);
-}
-
-static void stop(struct lined_service *service)
-{
-	lined_table_free(lined_service_data(service));
-}
-
 #define OPTION(NAME, TYPE, FALLBACK, MEMBER)                                   \
 	{                                                                      \
 		.name = NAME, .type = TYPE, .fallback = FALLBACK,              \
@@ -184,7 +162,4 @@ const struct lined_protocol lined_protocol = {
 	.options = option_table,
 	.options_size = sizeof(struct options),
 	.check = check,
-	.start = start,
-	.stop = stop,
-	.reload = reload,
 };
