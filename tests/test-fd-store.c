@@ -22,6 +22,7 @@
 
 #include "listener.h"
 #include "notify.h"
+#include "port.h"
 #include "support.h"
 
 static char dir[] = "/tmp/lined-test-fd-store-XXXXXX";
@@ -29,34 +30,6 @@ static char manager_path[64], unix_path[64];
 static int manager = -1;
 static uint16_t port;
 static const struct listener_mode mode = {.mode = 0600};
-
-static int bound(int type, struct sockaddr_in *address)
-{
-	socklen_t len = sizeof(*address);
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
-
-	if (bind(fd, (struct sockaddr *)address, len) == 0 &&
-	    getsockname(fd, (struct sockaddr *)address, &len) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-/* Free for TCP and UDP, and ours as long as nobody else is as unlucky. */
-static uint16_t free_port(void)
-{
-	struct sockaddr_in address;
-	int tcp, udp;
-
-	do {
-		address = (struct sockaddr_in){.sin_family = AF_INET};
-		tcp = bound(SOCK_STREAM, &address);
-		udp = bound(SOCK_DGRAM, &address);
-		close(tcp);
-		close(udp);
-	} while (tcp < 0 || udp < 0);
-	return ntohs(address.sin_port);
-}
 
 static void open_manager(void)
 {
@@ -85,7 +58,6 @@ static void open_once(void)
 static void setup(void)
 {
 	open_manager();
-	port = free_port();
 }
 
 static void teardown(void)
@@ -440,7 +412,8 @@ static Suite *fd_store_suite(void)
 #ifdef HAVE_LIBSYSTEMD
 int main(void)
 {
-	return support_main_once(fd_store_suite);
+	port = private_port();
+	return port != 0 ? support_main_once(fd_store_suite) : EXIT_FAILURE;
 }
 #else
 int main(void)

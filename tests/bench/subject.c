@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../port.h"
 #include "bare.h"
 
 #define START_MS 10000
@@ -136,18 +137,13 @@ int subject_connect_unix(const struct subject *subject)
 	return fd;
 }
 
-static int bind_free_port(uint16_t *port)
+static uint16_t free_port(void)
 {
-	struct sockaddr_in address = loopback(0);
-	socklen_t len = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint16_t port = private_port();
 
-	if (fd < 0 ||
-	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&address, &len) < 0)
-		fail("no free port: %s", strerror(errno));
-	*port = ntohs(address.sin_port);
-	return fd;
+	if (port == 0)
+		fail("no free port");
+	return port;
 }
 
 /* ---- lined ------------------------------------------------------------ */
@@ -236,7 +232,7 @@ static void prepare(struct subject *subject, const char *name)
 	strcpy(subject->dir, "/tmp/lined-bench-XXXXXX");
 	if (mkdtemp(subject->dir) == NULL)
 		fail("%s: %s", subject->dir, strerror(errno));
-	close(bind_free_port(&subject->port));
+	subject->port = free_port();
 }
 
 static void start_lined(struct subject *subject, const char *path,
@@ -319,12 +315,16 @@ bool subject_start_redis(struct subject *subject)
 static void start_bare(struct subject *subject, const char *name,
 		       void (*run)(int listener))
 {
-	int listener;
+	struct sockaddr_in address;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	memset(subject, 0, sizeof(*subject));
 	subject->name = name;
-	listener = bind_free_port(&subject->port);
-	if (listen(listener, 4096) < 0)
+	subject->port = free_port();
+	address = loopback(subject->port);
+	if (listener < 0 ||
+	    bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(listener, 4096) < 0)
 		fail("listen: %s", strerror(errno));
 	fflush(NULL);
 	subject->pid = fork();
