@@ -40,6 +40,7 @@ sysconfdir=$(value sysconfdir)
 pkgconfigdir=$(value pkgconfigdir)
 examplesdir=$(value examplesdir)
 mandir=$(value mandir)
+datadir=$(value datadir)
 unitdir=$(value systemdsystemunitdir)
 sysusersdir=$(value sysusersdir)
 tmpfilesdir=$(value tmpfilesdir)
@@ -58,6 +59,10 @@ check "lined-module(3)" test -f "$root$mandir/man3/lined-module.3"
 check "lined.conf(5)" test -f "$root$mandir/man5/lined.conf.5"
 check "linetest" test -x "$root$bindir/linetest"
 check "linetest(1)" test -f "$root$mandir/man1/linetest.1"
+check "linectl" test -x "$root$bindir/linectl"
+check "linectl(1)" test -f "$root$mandir/man1/linectl.1"
+check "its completion" \
+	test -f "$root$datadir/bash-completion/completions/linectl"
 if [ "$unitdir" != no ]; then
 	unit=$root$unitdir/lined.service
 	check "the unit" test -f "$unit"

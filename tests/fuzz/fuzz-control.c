@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What comes in at the control socket's other end, and at the metrics' door:
+ * records as linectl reads them, samples as it turns them into JSON, requests
+ * line by line. A record that is taken must read back as it was written.
+ *
+ * By tests/fuzz/run with libFuzzer; with FUZZ_MAIN, a program of its own that
+ * draws its inputs.
+ */
+#include "config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http_request.h"
+#include "linectl_json.h"
+#include "linectl_metrics.h"
+#include "linectl_record.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool condition, const char *what)
+{
+	if (condition)
+		return;
+	fprintf(stderr, "fuzz-control: %s\n", what);
+	abort();
+}
+
+/* Kind, names and values as they were taken make up the line again. */
+static void check_record(const char *line, size_t len)
+{
+	struct record record;
+	char *again = NULL;
+	size_t again_len = 0, i;
+	FILE *out;
+
+	if (record_parse(&record, line, len) < 0)
+		return;
+	out = open_memstream(&again, &again_len);
+	must(out != NULL, "no memory");
+	fputs(record.kind, out);
+	for (i = 0; i < record.count; i++)
+		fprintf(out, " %s=%s", record.values[i].name,
+			record.values[i].json);
+	fclose(out);
+	must(again_len == len && memcmp(again, line, len) == 0,
+	     "a record does not read back");
+	free(again);
+	out = open_memstream(&again, &again_len);
+	must(out != NULL, "no memory");
+	json_record(out, &record);
+	fclose(out);
+	must(again[0] == '{' && again[again_len - 1] == '}', "no object");
+	free(again);
+	record_text(&record, "name");
+	record_sum(&record, "closed");
+	record_fini(&record);
+}
+
+static void check_sample(const char *line)
+{
+	char *out_text = NULL;
+	size_t out_len = 0;
+	FILE *out = open_memstream(&out_text, &out_len);
+
+	must(out != NULL, "no memory");
+	metrics_write_sample(out, line);
+	fclose(out);
+	free(out_text);
+}
+
+static void check_request(const char *lines, size_t size)
+{
+	struct http_request request = {.begun = false};
+	const char *end = lines + size;
+	unsigned taken = 0;
+
+	while (lines < end) {
+		const char *stop = memchr(lines, '\n', (size_t)(end - lines));
+		size_t len = (size_t)((stop != NULL ? stop : end) - lines);
+		enum http_status status =
+			http_request_line(&request, "/metrics", lines, len);
+
+		must(++taken <= HTTP_HEADERS_MAX + 5, "endless headers");
+		if (status != HTTP_MORE) {
+			must(http_status_text(status)[0] != '\0', "no name");
+			must(status != HTTP_OK || request.has_host ||
+				     request.old,
+			     "a page for nobody");
+			return;
+		}
+		lines += len + 1;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	/* Of its own length, so that a byte too far is seen. */
+	char *text;
+
+	if (size == 0)
+		return 0;
+	text = malloc(size);
+	must(text != NULL, "no memory");
+	memcpy(text, data + 1, size - 1);
+	text[size - 1] = '\0';
+	switch (data[0] % 3) {
+	case 0:
+		check_record(text, size - 1);
+		break;
+	case 1:
+		check_sample(text);
+		break;
+	default:
+		check_request(text, size - 1);
+		break;
+	}
+	free(text);
+	return 0;
+}
+
+#ifdef FUZZ_MAIN
+
+static const char *const pieces[] = {
+	"client",
+	"service",
+	" ",
+	" ",
+	"id=",
+	"name=",
+	"42",
+	"\"echo\"",
+	"\"\\\"",
+	"\"\\u00e9\"",
+	"[\"a\",\"b\"]",
+	"[]",
+	"true",
+	"false",
+	"closed.peer=",
+	"=",
+	"\"",
+	"\\u",
+	"\\",
+	"[",
+	",",
+	"GET ",
+	"HEAD ",
+	"/metrics",
+	" HTTP/1.1",
+	"\n",
+	"\n\n",
+	"Host: x",
+	"Connection: close",
+	": ",
+	"lined_x",
+	"{",
+	"a=\"b\"",
+	"}",
+	" 1",
+	"99999999999999999999",
+};
+
+/* [RUNS [SEED]] */
+int main(int argc, char **argv)
+{
+	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : 50000, i;
+	uint8_t data[1024];
+
+	srand(argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 1);
+	for (i = 0; i < runs; i++) {
+		size_t len = 1, count = (size_t)rand() % 24;
+
+		data[0] = (uint8_t)i;
+		while (count-- > 0 && len < sizeof(data) - 64) {
+			const char *piece =
+				pieces[(size_t)rand() %
+				       (sizeof(pieces) / sizeof(pieces[0]))];
+
+			if (rand() % 12 == 0) {
+				data[len++] = (uint8_t)rand();
+				continue;
+			}
+			memcpy(data + len, piece, strlen(piece));
+			len += strlen(piece);
+		}
+		LLVMFuzzerTestOneInput(data, len);
+	}
+	printf("fuzz-control: %lu inputs\n", runs);
+	return EXIT_SUCCESS;
+}
+
+#endif

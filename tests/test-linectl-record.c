@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records as linectl reads them, and what becomes of them in JSON.
+ */
+#include "config.h"
+
+#include "linectl_record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linectl_json.h"
+#include "linectl_metrics.h"
+#include "support.h"
+
+static struct record parse(const char *line)
+{
+	struct record record;
+
+	ck_assert_msg(record_parse(&record, line, strlen(line)) == 0, "%s",
+		      line);
+	return record;
+}
+
+START_TEST(values_are_read_by_their_types)
+{
+	struct record record =
+		parse("client id=42 big=18446744073709551615 name=\"a b\" "
+		      "yes=true no=false list=[\"x\",\"y z\"] none=[]");
+	const struct value *list;
+
+	ck_assert(record_is(&record, "client"));
+	ck_assert_uint_eq(record.count, 7);
+	ck_assert_uint_eq(record_number(&record, "id"), 42);
+	ck_assert_uint_eq(record_number(&record, "big"), UINT64_MAX);
+	ck_assert_str_eq(record_text(&record, "name"), "a b");
+	ck_assert_uint_eq(record_number(&record, "yes"), 1);
+	ck_assert_int_eq(record_find(&record, "no")->type, VALUE_FLAG);
+	ck_assert_uint_eq(record_number(&record, "no"), 0);
+	list = record_find(&record, "list");
+	ck_assert_uint_eq(list->count, 2);
+	ck_assert_str_eq(list->items[1], "y z");
+	ck_assert_uint_eq(record_find(&record, "none")->count, 0);
+	/* Neither is a number or text. */
+	ck_assert_str_eq(record_text(&record, "id"), "");
+	ck_assert_uint_eq(record_number(&record, "missing"), 0);
+	ck_assert_str_eq(record_text(&record, "missing"), "");
+	record_fini(&record);
+}
+END_TEST
+
+START_TEST(escapes_are_those_of_json)
+{
+	struct record record =
+		parse("line text=\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9"
+		      "\\u20ac\\ud83d\303\244\"");
+
+	ck_assert_str_eq(record_text(&record, "text"),
+			 "\"\\/\b\f\n\r\tA\303\251\342\202\254\357\277\275"
+			 "\303\244");
+	record_fini(&record);
+}
+END_TEST
+
+START_TEST(groups_are_summed)
+{
+	struct record record =
+		parse("service refused=9 refused.clients=2 refused.access=3 "
+		      "refusedx.a=7 closed.peer=1");
+
+	ck_assert_uint_eq(record_sum(&record, "refused"), 5);
+	ck_assert_uint_eq(record_sum(&record, "closed"), 1);
+	ck_assert_uint_eq(record_sum(&record, "none"), 0);
+	record_fini(&record);
+}
+END_TEST
+
+START_TEST(kind_alone_is_a_record)
+{
+	struct record record = parse("ok");
+
+	ck_assert_str_eq(record.kind, "ok");
+	ck_assert_uint_eq(record.count, 0);
+	record_fini(&record);
+}
+END_TEST
+
+START_TEST(what_is_no_record_is_refused)
+{
+	static const char *const lines[] = {
+		"",
+		" client",
+		"Client",
+		"client ",
+		"client id",
+		"client id=",
+		"client =1",
+		"client id=1 ",
+		"client  id=1",
+		"client id=1x",
+		"client id=-1",
+		"client id=+1",
+		"client id=1.5",
+		"client id=18446744073709551616",
+		"client id=true1",
+		"client id=tru",
+		"client id=\"",
+		"client id=\"a",
+		"client id=\"\\\"",
+		"client id=\"\\x\"",
+		"client id=\"\\u12\"",
+		"client id=\"\\u0000\"",
+		"client id=\"a\tb\"",
+		"client id=[",
+		"client id=[\"a\"",
+		"client id=[\"a\",]",
+		"client id=[,\"a\"]",
+		"client id=[1]",
+		"client id=[\"a\" \"b\"]",
+		"client\tid=1",
+		"client id=1\n",
+	};
+	struct record record;
+	size_t i;
+
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		ck_assert_msg(
+			record_parse(&record, lines[i], strlen(lines[i])) < 0,
+			"%s", lines[i]);
+	ck_assert_int_eq(record_parse(&record, "a\0b", 3), -1);
+}
+END_TEST
+
+/* ---- JSON
+ * ---------------------------------------------------------------------- */
+
+static void expect_json(const char *line, const char *json)
+{
+	struct record record = parse(line);
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	json_record(out, &record);
+	fclose(out);
+	ck_assert_str_eq(text, json);
+	free(text);
+	record_fini(&record);
+}
+
+START_TEST(records_become_objects_and_groups_objects_in_them)
+{
+	expect_json("client id=1 name=\"a\\\"b\" list=[\"x\"] on=true",
+		    "{\"id\":1,\"name\":\"a\\\"b\",\"list\":[\"x\"],"
+		    "\"on\":true}");
+	expect_json("service a=1 closed.peer=2 closed.too-long=3 b=4 bus.x=5",
+		    "{\"a\":1,\"closed\":{\"peer\":2,\"too-long\":3},\"b\":4,"
+		    "\"bus\":{\"x\":5}}");
+	expect_json("ok", "{}");
+}
+END_TEST
+
+START_TEST(members_hold_the_records_of_a_kind)
+{
+	struct record records[3] = {parse("a n=1"), parse("b n=2"),
+				    parse("a n=3")};
+	char *text = NULL;
+	bool first = true;
+	size_t len, i;
+	FILE *out = open_memstream(&text, &len);
+
+	json_member(out, &first, "all", "a", false, records, 3);
+	json_member(out, &first, "one", "b", true, records, 3);
+	json_member(out, &first, "none", "c", true, records, 3);
+	json_member(out, &first, "empty", "c", false, records, 3);
+	fclose(out);
+	ck_assert_str_eq(text, "\"all\":[{\"n\":1},\n{\"n\":3}],"
+			       "\"one\":{\"n\":2},\"none\":null,\"empty\":[]");
+	free(text);
+	for (i = 0; i < 3; i++)
+		record_fini(&records[i]);
+}
+END_TEST
+
+static void expect_sample(const char *line, const char *json)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	bool is_one = metrics_write_sample(out, line);
+
+	fclose(out);
+	ck_assert_int_eq(is_one, json != NULL);
+	if (json != NULL)
+		ck_assert_str_eq(text, json);
+	free(text);
+}
+
+START_TEST(samples_become_objects)
+{
+	expect_sample("lined_workers 2", "{\"name\":\"lined_workers\","
+					 "\"labels\":{},\"value\":2}");
+	expect_sample("x_total{service=\"a\",reason=\"b\\\"\\\\c\"} 1.5",
+		      "{\"name\":\"x_total\",\"labels\":{\"service\":\"a\","
+		      "\"reason\":\"b\\\"\\\\c\"},\"value\":1.5}");
+	expect_sample("# HELP x y", NULL);
+	expect_sample("", NULL);
+	expect_sample("name", NULL);
+	expect_sample("x{a=\"b", NULL);
+	expect_sample("x{a=\"b\"", NULL);
+	expect_sample("x{a} 1", NULL);
+}
+END_TEST
+
+static Suite *make(void)
+{
+	Suite *suite = suite_create("linectl_record");
+	TCase *tcase = support_case(suite, "record");
+
+	tcase_add_test(tcase, values_are_read_by_their_types);
+	tcase_add_test(tcase, escapes_are_those_of_json);
+	tcase_add_test(tcase, groups_are_summed);
+	tcase_add_test(tcase, kind_alone_is_a_record);
+	tcase_add_test(tcase, what_is_no_record_is_refused);
+	tcase = support_case(suite, "json");
+	tcase_add_test(tcase,
+		       records_become_objects_and_groups_objects_in_them);
+	tcase_add_test(tcase, members_hold_the_records_of_a_kind);
+	tcase_add_test(tcase, samples_become_objects);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main_once(make);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linectl(1): asks a running lined(8) and shows what it answers. Reads the
+ * command line, connects, and exits.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linectl_channel.h"
+#include "linectl_command.h"
+#include "linectl_json.h"
+
+struct options {
+	const char *socket;
+	bool json;
+	unsigned long lines;
+};
+
+static const struct option longs[] = {
+	{"socket", required_argument, NULL, 's'},
+	{"json", no_argument, NULL, 'j'},
+	{"lines", required_argument, NULL, 'n'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static void show_help(void)
+{
+	puts("usage: linectl [-s SOCKET] [--json] COMMAND [ARGUMENT]\n"
+	     "\n"
+	     "  -s, --socket SOCKET  the control socket "
+	     "(" CONTROL_SOCKET ")\n"
+	     "  -j, --json           print one JSON document\n"
+	     "  -n, --lines N        of tap: end after N lines\n"
+	     "  -V, --version        print the version\n"
+	     "  -h, --help           print this\n");
+	command_list(stdout);
+}
+
+static void advise(void)
+{
+	fputs("linectl -h shows the commands and options\n", stderr);
+}
+
+static void take_lines(struct options *options, const char *text)
+{
+	char *end;
+
+	errno = 0;
+	options->lines = strtoul(text, &end, 10);
+	if (text[0] >= '1' && text[0] <= '9' && *end == '\0' && errno == 0)
+		return;
+	fprintf(stderr, "linectl: -n: \"%s\" is no number of lines\n", text);
+	advise();
+	exit(LINECTL_USAGE);
+}
+
+static void take_options(struct options *options, int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, "s:jn:Vh", longs, NULL)) !=
+	       -1) {
+		switch (option) {
+		case 's':
+			options->socket = optarg;
+			break;
+		case 'j':
+			options->json = true;
+			break;
+		case 'n':
+			take_lines(options, optarg);
+			break;
+		case 'V':
+			puts("linectl " PACKAGE_VERSION);
+			exit(LINECTL_DONE);
+		case 'h':
+			show_help();
+			exit(LINECTL_DONE);
+		default:
+			advise();
+			exit(LINECTL_USAGE);
+		}
+	}
+}
+
+/* The command that is named, with what it needs; or the end. */
+static const struct command *take_command(int argc, char **argv)
+{
+	const struct command *command;
+	const char *wrong;
+
+	if (argc == 0) {
+		fputs("linectl: no command is named\n", stderr);
+		advise();
+		exit(LINECTL_USAGE);
+	}
+	command = command_find(argv[0]);
+	if (command == NULL) {
+		fprintf(stderr, "linectl: unknown command \"%s\"\n", argv[0]);
+		advise();
+		exit(LINECTL_USAGE);
+	}
+	wrong = command_misused(command, argc - 1);
+	if (wrong != NULL) {
+		fprintf(stderr, "linectl: %s: %s (usage: linectl %s)\n",
+			argv[0], wrong, command_usage(command));
+		exit(LINECTL_USAGE);
+	}
+	return command;
+}
+
+/* What was printed has to have arrived: a full disk is no success. */
+static enum linectl_status flush(enum linectl_status status)
+{
+	if (fflush(stdout) == EOF || ferror(stdout)) {
+		fprintf(stderr, "linectl: standard output: %s\n",
+			strerror(errno));
+		return LINECTL_REFUSED;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.socket = CONTROL_SOCKET};
+	struct command_call call = {.argument = ""};
+	enum linectl_status status;
+	char *error;
+
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN);
+	take_options(&options, argc, argv);
+	call.command = take_command(argc - optind, argv + optind);
+	if (argc - optind > 1)
+		call.argument = argv[optind + 1];
+	call.json = options.json;
+	call.lines = options.lines;
+	call.channel = channel_open(options.socket, &error);
+	if (call.channel == NULL) {
+		if (options.json)
+			json_error(stdout, error);
+		fprintf(stderr, "linectl: %s\n", error);
+		free(error);
+		return LINECTL_NO_DAEMON;
+	}
+	status = command_run(&call);
+	channel_close(call.channel);
+	return flush(status);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A record of the control protocol, read from its line:
+ *
+ *	client id=42 service="echo" address="192.0.2.7:5123" ...
+ *
+ * Values are written as in JSON. Trusts nothing of the line.
+ */
+#ifndef LINECTL_RECORD_H
+#define LINECTL_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum value_type {
+	VALUE_TEXT,
+	VALUE_NUMBER,
+	VALUE_FLAG,
+	VALUE_LIST, /* of texts */
+};
+
+struct value {
+	const char *name;
+	enum value_type type;
+	const char *json; /* as it was written */
+	const char *text;
+	uint64_t number;    /* of a flag: 0, 1 */
+	const char **items; /* of a list */
+	size_t count;
+};
+
+struct record {
+	const char *kind;
+	struct value *values;
+	size_t count;
+	char *memory; /* of the texts */
+};
+
+/* -1: the line is none. */
+int record_parse(struct record *record, const char *line, size_t len);
+void record_fini(struct record *record);
+
+bool record_is(const struct record *record, const char *kind);
+
+/* The value of this name; NULL: there is none. */
+const struct value *record_find(const struct record *record, const char *name);
+
+/* "", 0 and false where there is none of this name and type. */
+const char *record_text(const struct record *record, const char *name);
+uint64_t record_number(const struct record *record, const char *name);
+
+/* The sum of all numbers "group.NAME". */
+uint64_t record_sum(const struct record *record, const char *group);
+
+#endif
