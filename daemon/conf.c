@@ -102,6 +102,7 @@ void conf_build_check_uses(struct conf_build *build)
 
 struct log {
 	const char *target, *facility, *level, *ident;
+	bool access;
 };
 
 static const char *const targets[] = {"auto", "stderr", "syslog", NULL};
@@ -142,13 +143,17 @@ static const struct lined_option log_table[] = {
 	 .type = LINED_OPTION_STRING,
 	 .fallback = "lined",
 	 .offset = offsetof(struct log, ident)},
+	{.name = "access",
+	 .type = LINED_OPTION_BOOLEAN,
+	 .fallback = "true",
+	 .offset = offsetof(struct log, access)},
 	{.name = NULL},
 };
 
 static void read_log(struct conf_build *build, struct conf_node *node)
 {
 	struct conf_options options = conf_build_options(build, "log");
-	struct log read = {"auto", "daemon", "info", "lined"};
+	struct log read = {"auto", "daemon", "info", "lined", true};
 	struct conf_log *log = &build->conf->log;
 
 	conf_options_fill(&options, node, log_table, &read);
@@ -157,6 +162,7 @@ static void read_log(struct conf_build *build, struct conf_node *node)
 	log->facility =
 		facility_values[conf_value_choice(read.facility, facilities)];
 	log->level = level_values[conf_value_choice(read.level, levels)];
+	log->access = read.access;
 	log->ident = conf_build_text(build, "log", node, "ident", read.ident);
 }
 

@@ -67,6 +67,7 @@ struct conf_log {
 	int facility; /* LOG_DAEMON and its like */
 	int level;    /* LOG_ERR to LOG_DEBUG */
 	const char *ident;
+	bool access;
 };
 
 /* socket NULL: off. */

@@ -185,6 +185,7 @@ static int open_log(const struct options *options, const struct conf *conf)
 		settings.facility = conf->log.facility;
 		settings.level = (enum lined_log_level)conf->log.level;
 		settings.ident = conf->log.ident;
+		settings.access = conf->log.access;
 		if (conf->log.target == CONF_LOG_STDERR)
 			settings.target = LOG_TARGET_STDERR;
 		else if (conf->log.target == CONF_LOG_SYSLOG)

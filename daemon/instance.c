@@ -59,6 +59,48 @@ static void log_departure(struct lined_socket *sock,
 		       lined_close_reason_text(reason));
 }
 
+/* As one word: a path and a time-out may have spaces. */
+static const char *as_word(char *out, size_t size, const char *text)
+{
+	size_t i;
+
+	snprintf(out, size, "%s", text);
+	for (i = 0; out[i] != '\0'; i++)
+		if (out[i] == ' ')
+			out[i] = '_';
+	return out;
+}
+
+/* What there is to be said of a connection that has ended, for programs. Each
+ * connection is one: none is suppressed. */
+static void log_access_line(struct lined_socket *sock,
+			    enum lined_close_reason reason)
+{
+	const struct lined_service *service = client_service(client_of(sock));
+	const char *missed = lined_socket_missed_deadline(sock);
+	enum lined_log_level level = conf_clients_level(service->conf);
+	char label[ADDRESS_TEXT_MAX + 32], listen[128], limit[32];
+	struct lined_traffic traffic;
+
+	if (!log_access() || !log_enabled(level))
+		return;
+	lined_socket_traffic(sock, &traffic);
+	log_each(level,
+		 "%s: access: service=%s listen=%s duration=%llu.%03u "
+		 "lines_in=%llu bytes_in=%llu bytes_out=%llu queued=%zu "
+		 "reason=%s%s%s",
+		 client_label(sock, label, sizeof(label)), service->name,
+		 as_word(listen, sizeof(listen), client_of(sock)->listen),
+		 (unsigned long long)(traffic.connected_ms / 1000),
+		 (unsigned)(traffic.connected_ms % 1000),
+		 (unsigned long long)traffic.lines_in,
+		 (unsigned long long)traffic.bytes_in,
+		 (unsigned long long)traffic.bytes_out,
+		 lined_socket_queued(sock), lined_close_reason_text(reason),
+		 missed[0] != '\0' ? "," : "",
+		 as_word(limit, sizeof(limit), missed));
+}
+
 static void client_closed(struct lined_socket *sock,
 			  enum lined_close_reason reason, int error)
 {
@@ -78,6 +120,7 @@ static void client_closed(struct lined_socket *sock,
 		return;
 	}
 	log_departure(sock, reason, error);
+	log_access_line(sock, reason);
 	service->client_count--;
 	service->ops->client_gone(service, client->entry);
 }

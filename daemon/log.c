@@ -21,6 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "log_journal.h"
 #include "log_writer.h"
 
 #define CLOSE_TIMEOUT_MS 2000
@@ -42,8 +43,22 @@ static struct {
 
 static _Atomic int the_level = LINED_LOG_INFO;
 static atomic_bool errors_are_copied;
+static atomic_bool the_access;
 
 /* ---- opening and closing --------------------------------------------- */
+
+/* Whether stderr is the stream that JOURNAL_STREAM names: systemd.exec(5). */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream != NULL &&
+	       sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
+}
 
 static void make_sink(struct log_sink *sink,
 		      const struct log_settings *settings)
@@ -53,6 +68,9 @@ static void make_sink(struct log_sink *sink,
 	memset(sink, 0, sizeof(*sink));
 	sink->syslog = settings->target == LOG_TARGET_SYSLOG ||
 		       (settings->target == LOG_TARGET_AUTO && !is_terminal);
+	/* Where a service manager has the journal listen, it is told more. */
+	sink->journal = settings->target == LOG_TARGET_AUTO && sink->syslog &&
+			stderr_is_journal() && log_journal_is_there();
 	sink->priorities = !is_terminal;
 	sink->facility = settings->facility;
 	snprintf(sink->ident, sizeof(sink->ident), "%s", settings->ident);
@@ -82,6 +100,7 @@ int log_open(const struct log_settings *settings)
 		return -1;
 	}
 	log_set_level(settings->level);
+	atomic_store(&the_access, settings->access);
 	errno = saved;
 	return 0;
 }
@@ -123,25 +142,17 @@ bool log_enabled(enum lined_log_level level)
 	       atomic_load_explicit(&the_level, memory_order_relaxed);
 }
 
+bool log_access(void)
+{
+	return atomic_load_explicit(&the_access, memory_order_relaxed);
+}
+
 void log_copy_errors(bool on)
 {
 	atomic_store(&errors_are_copied, on);
 }
 
 /* ---- messages -------------------------------------------------------- */
-
-/* Whether stderr is the stream that JOURNAL_STREAM names: systemd.exec(5). */
-static bool stderr_is_journal(void)
-{
-	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long device, inode;
-	struct stat st;
-
-	return stream != NULL &&
-	       sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
-	       st.st_ino == inode;
-}
 
 static unsigned burst_of(enum lined_log_level level)
 {

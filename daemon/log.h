@@ -33,6 +33,7 @@ struct log_settings {
 	int facility; /* LOG_DAEMON and its like */
 	enum lined_log_level level;
 	const char *ident; /* in syslog; copied, at most 63 bytes */
+	bool access;       /* a line for each connection that has ended */
 };
 
 /*
@@ -66,6 +67,9 @@ struct log_listener *log_listen(struct log_listener *listener);
 void log_set_level(enum lined_log_level level);
 enum lined_log_level log_level(void);
 bool log_enabled(enum lined_log_level level);
+
+/* Whether access lines are wanted: as log_open() was told. */
+bool log_access(void);
 
 /*
  * While on, errors go to stderr too where the target is syslog, written by the

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log_journal.h"
 #include "log_limit.h"
 
 /* Lines are gathered to this size for one write: a pipe takes it whole. */
@@ -132,6 +133,10 @@ static void flush_chunk(struct log_writer *w)
 static void write_text(struct log_writer *w, int level, const char *text,
 		       size_t len)
 {
+	if (w->current.journal &&
+	    log_journal_write(level, w->current.facility, w->current.ident,
+			      text, len) == 0)
+		return;
 	if (w->current.syslog) {
 		syslog(level | w->current.facility, "%.*s", (int)len, text);
 		return;
@@ -191,8 +196,9 @@ static void use_sink(struct log_writer *w, const struct log_sink *sink)
 
 static bool same_sink(const struct log_sink *a, const struct log_sink *b)
 {
-	return a->syslog == b->syslog && a->priorities == b->priorities &&
-	       a->facility == b->facility && strcmp(a->ident, b->ident) == 0;
+	return a->syslog == b->syslog && a->journal == b->journal &&
+	       a->priorities == b->priorities && a->facility == b->facility &&
+	       strcmp(a->ident, b->ident) == 0;
 }
 
 /* ---- the thread ------------------------------------------------------ */
@@ -401,11 +407,14 @@ void log_writer_put(struct log_writer *w, int level, const char *text,
 {
 	struct record record = {(uint16_t)len, (uint16_t)level};
 	struct batch *batch = &w->filling;
+	/* Clients who come and go shall not crowd out what is wrong. */
+	size_t room =
+		level < LOG_INFO ? LOG_WRITER_BYTES : LOG_WRITER_BYTES / 2;
 	bool was_empty;
 
 	pthread_mutex_lock(&w->lock);
 	was_empty = batch->len == 0 && batch->dropped == 0;
-	if (batch->len + sizeof(record) + len > LOG_WRITER_BYTES) {
+	if (batch->len + sizeof(record) + len > room) {
 		batch->dropped++;
 	} else {
 		memcpy(batch->data + batch->len, &record, sizeof(record));

@@ -25,6 +25,7 @@ struct log_writer;
 /* Where messages go. */
 struct log_sink {
 	bool syslog;     /* else stderr */
+	bool journal;    /* the journal itself, in place of syslog */
 	bool priorities; /* on stderr: "<N>" before each line */
 	int facility;
 	char ident[64];

@@ -247,6 +247,7 @@ static void plan_rest(struct planner *planner)
 	if (before->log.target != after->log.target ||
 	    before->log.facility != after->log.facility ||
 	    before->log.level != after->log.level ||
+	    before->log.access != after->log.access ||
 	    differ(before->log.ident, after->log.ident))
 		step(planner, "change", "", "log", "log changes");
 	if (before->drain_timeout_ms != after->drain_timeout_ms)

@@ -645,6 +645,21 @@ START_TEST(what_is_dropped_is_counted)
 }
 END_TEST
 
+START_TEST(clients_do_not_crowd_out_what_is_wrong)
+{
+	int i;
+
+	use_pipe();
+	open_to(LOG_TARGET_STDERR, LINED_LOG_DEBUG);
+	for (i = 0; i < 20000; i++)
+		log_debug("message %05d %0100d", i, 0);
+	log_err("the end is near");
+	read_until("<3>the end is near\n");
+	log_close();
+	read_all();
+}
+END_TEST
+
 static unsigned thread_count(void)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -808,6 +823,7 @@ static Suite *log_suite(void)
 	tc = support_case(suite, "readers");
 	tcase_add_test(tc, lines_of_many_threads_stay_whole_and_in_order);
 	tcase_add_test(tc, what_is_dropped_is_counted);
+	tcase_add_test(tc, clients_do_not_crowd_out_what_is_wrong);
 	tcase_add_test(tc, a_reader_that_never_reads_holds_nobody_up);
 	tcase_add_test(tc, a_reader_that_is_gone_kills_nobody);
 	tcase_add_test(tc, a_stderr_that_does_not_block_gets_everything);

@@ -46,6 +46,40 @@ class Log(DaemonTest):
         self.assertFalse([t for t in self.told(daemon)
                           if re.match("<[0-4]>", t)])
 
+    def test_a_connection_leaves_an_access_line(self):
+        extra = "\tlimits { first-line-timeout = 200ms }"
+        unix = self.path("a sock")
+        for workers in (1, 2):
+            daemon = self.start(
+                service("echo", "tcp://127.0.0.1:%d" % self.port,
+                        "unix://" + unix, extra=extra), workers=workers)
+            with Client(self.address) as c:
+                peer = "127.0.0.1:%d" % c.sock.getsockname()[1]
+                self.assertTrue(c.echoes(b"one\n"))
+                self.assertTrue(c.echoes(b"three\n"))
+            daemon.wait_log(
+                r"^<6>client 1 %s: access: service=echo listen=tcp://%s:%d "
+                r"duration=\d+\.\d{3} lines_in=2 bytes_in=10 bytes_out=10 "
+                r"queued=0 reason=peer$" % ((peer,) + self.address))
+            with Client(unix) as c:
+                self.assertEqual(c.ended(), b"")
+            daemon.wait_log(
+                r"^<6>client 2 unix: access: service=echo listen=unix://%s "
+                r"duration=0\.[2-9]\d\d lines_in=0 bytes_in=0 bytes_out=0 "
+                r"queued=0 reason=timeout,first_line$"
+                % re.escape(unix.replace(" ", "_")))
+            daemon.stop()
+
+    def test_access_lines_are_switched_off_by_a_reload(self):
+        daemon = self.start(self.text)
+        self.write("log { access = false }\n" + self.text)
+        place = daemon.reload()
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        daemon.wait_log("closed: peer", place)
+        daemon.stop()
+        self.assertFalse(daemon.logged("access:", place))
+
     def test_the_level_is_kept_to(self):
         def lines(level):
             port = free_port()

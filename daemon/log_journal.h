@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages to systemd's journal by its own protocol, with fields, so that it
+ * can be asked for one service or one client (journalctl LINED_SERVICE=feed).
+ * For the log's writer alone.
+ *
+ * The fields are read off the message, which names its subject first:
+ *
+ *	service NAME: ...                   LINED_SERVICE
+ *	service NAME: refused PEER: ...     and LINED_PEER
+ *	client ID PEER: ...                 LINED_CLIENT, LINED_PEER
+ *	client ID PEER: service NAME: ...   and LINED_SERVICE
+ *	client ID PEER: access: KEY=VALUE...   and LINED_KEY for each
+ *
+ * What protocols and peers say comes behind that, and makes no field.
+ */
+#ifndef LOG_JOURNAL_H
+#define LOG_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether the journal can be written to. */
+bool log_journal_is_there(void);
+
+/* Fields that a message can have at most. */
+#define LOG_FIELDS_MAX 16
+
+struct log_fields {
+	size_t count;
+	/* "LINED_KEY=value", each ends in NUL. */
+	const char *texts[LOG_FIELDS_MAX];
+	size_t used;
+	char room[1024];
+};
+
+/* Those of a message; what does not fit is left out. */
+void log_fields_read(struct log_fields *fields, const char *text, size_t len);
+
+/* Writes a message. -1: the journal did not take it. */
+int log_journal_write(int level, int facility, const char *ident,
+		      const char *text, size_t len);
+
+#endif
