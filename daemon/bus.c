@@ -2,8 +2,7 @@
 /*
  * Topics and subscriptions of each worker, and the queue in which local
  * messages wait for the message phase. With one worker that is all of the bus:
- * no copy, no lock, no atomic. Messages of other workers come in by
- * bus_arrived().
+ * no copy and no lock. Messages of other workers come in by bus_arrived().
  */
 #include "config.h"
 
@@ -42,7 +41,7 @@ struct lined_subscription {
 	struct list member_link; /* bus_member.subscriptions */
 	struct topic *topic;     /* NULL: the instance has left */
 	struct lined_service *service;
-	uint64_t since; /* gets messages of a later stamp */
+	uint64_t mark; /* gets what was published behind it */
 	void (*handler)(void *arg, struct lined_buffer *message);
 	void *arg;
 };
@@ -61,6 +60,7 @@ struct queue {
 
 struct bus_end {
 	struct worker *worker;
+	struct bus *bus;
 	uint64_t seed;
 	const struct bus_backend *backend; /* NULL: there is no other end */
 	void *backend_link;
@@ -74,11 +74,11 @@ struct bus_end {
 	struct lined_message turn;
 	bool turn_due;
 
-	/* Counts messages: what a subscription has still to get. */
-	uint64_t clock;
-	/* The topic whose subscribers are being served, and the next one. */
+	/* The topic whose subscribers are being served, the next of them, and
+	 * the stamp of the message that they get. */
 	struct topic *serving;
 	struct list *cursor;
+	uint64_t stamp;
 
 	struct list held; /* members whose clients wait: held_link */
 	struct lined_timer hold_check;
@@ -91,11 +91,52 @@ struct bus {
 	struct bus_end **ends;
 	size_t count;
 	struct bus_threads *threads;
+	/*
+	 * How many marks there are. A message bears as its stamp how many
+	 * there were when it was published: those marks come before it. It is
+	 * read with every message and written with a new mark only, so that
+	 * all workers keep the cache line.
+	 */
+	_Alignas(CACHE_LINE) uint64_t marks;
 };
 
 static void count(uint64_t *counter)
 {
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+/* ---- marks ------------------------------------------------------------ */
+
+/*
+ * Relaxed: where a message was published before a mark, or behind it, so that
+ * anybody could tell, something else has put the two in order, and then a
+ * single variable keeps to it.
+ */
+static uint64_t stamp_now(const struct bus_end *end)
+{
+	return __atomic_load_n(&end->bus->marks, __ATOMIC_RELAXED);
+}
+
+static uint64_t new_mark(struct bus_end *end)
+{
+	return __atomic_add_fetch(&end->bus->marks, 1, __ATOMIC_RELAXED);
+}
+
+static bool is_before(uint64_t stamp, uint64_t mark)
+{
+	return stamp < mark;
+}
+
+uint64_t lined_bus_mark(struct lined_service *service)
+{
+	return new_mark(service->worker->bus);
+}
+
+bool lined_bus_is_before(const struct lined_service *service, uint64_t mark)
+{
+	const struct bus_end *end = service->worker->bus;
+
+	return end->serving != NULL && is_before(end->stamp, mark);
 }
 
 /* ---- topics ----------------------------------------------------------- */
@@ -222,13 +263,14 @@ static void serve(struct bus_end *end, struct topic *topic,
 	struct list *head = &topic->subscriptions;
 
 	end->serving = topic;
+	end->stamp = stamp;
 	end->cursor = head->next;
 	while (end->cursor != head) {
 		struct lined_subscription *subscription = list_entry(
 			end->cursor, struct lined_subscription, link);
 
 		end->cursor = end->cursor->next;
-		if (stamp <= subscription->since)
+		if (is_before(stamp, subscription->mark))
 			continue;
 		worker_enter(end->worker, subscription->service);
 		subscription->handler(subscription->arg, message);
@@ -240,8 +282,8 @@ static void serve(struct bus_end *end, struct topic *topic,
 }
 
 bool bus_arrived(struct bus_end *end, const struct bus_topic_name *name,
-		 const void *data, size_t len, void (*release)(void *arg),
-		 void *arg)
+		 uint64_t stamp, const void *data, size_t len,
+		 void (*release)(void *arg), void *arg)
 {
 	struct topic *topic = find_topic(end, name);
 	struct lined_buffer *message;
@@ -254,7 +296,7 @@ bool bus_arrived(struct bus_end *end, const struct bus_topic_name *name,
 			strerror(errno));
 		return false;
 	}
-	serve(end, topic, message, ++end->clock);
+	serve(end, topic, message, stamp);
 	lined_buffer_unref(message);
 	return true;
 }
@@ -370,7 +412,7 @@ static int refuse(struct bus_end *end)
 
 /* To the other ends. */
 static int publish_far(struct bus_end *end, struct lined_service *service,
-		       const struct bus_topic_name *name,
+		       const struct bus_topic_name *name, uint64_t stamp,
 		       struct lined_buffer *message)
 {
 	size_t backlog = end->backend->backlog(end->backend_link) +
@@ -378,7 +420,7 @@ static int publish_far(struct bus_end *end, struct lined_service *service,
 
 	if (backlog > BUS_BACKLOG_MAX)
 		return refuse(end);
-	if (end->backend->publish(end->backend_link, name, message) < 0)
+	if (end->backend->publish(end->backend_link, name, stamp, message) < 0)
 		return -1;
 	if (backlog > BUS_BACKLOG_HIGH)
 		hold(end, service);
@@ -391,6 +433,7 @@ static int publish(struct lined_service *service, uint64_t scope,
 {
 	struct bus_end *end = service->worker->bus;
 	size_t len = lined_buffer_len(message);
+	uint64_t stamp = stamp_now(end);
 	struct bus_topic_name name;
 	struct topic *topic;
 
@@ -402,7 +445,7 @@ static int publish(struct lined_service *service, uint64_t scope,
 	if (topic != NULL && reserve(&end->queue) < 0)
 		return -1;
 	if (end->backend != NULL &&
-	    publish_far(end, service, &name, message) < 0)
+	    publish_far(end, service, &name, stamp, message) < 0)
 		return -1;
 	count(&end->published);
 	if (topic == NULL)
@@ -412,7 +455,7 @@ static int publish(struct lined_service *service, uint64_t scope,
 	end->queue.items[end->queue.count++] = (struct waiting){
 		.topic = topic,
 		.message = lined_buffer_ref(message),
-		.stamp = ++end->clock,
+		.stamp = stamp,
 	};
 	want_turn(end);
 	return 0;
@@ -462,7 +505,7 @@ subscribe(struct lined_service *service, uint64_t scope, const char *text,
 		return NULL;
 	}
 	subscription->service = service;
-	subscription->since = end->clock;
+	subscription->mark = new_mark(end);
 	subscription->handler = handler;
 	subscription->arg = arg;
 	list_append(&subscription->topic->subscriptions, &subscription->link);
@@ -550,7 +593,8 @@ void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
 	end->backend_link = link;
 }
 
-static struct bus_end *end_new(struct worker *worker, uint64_t seed)
+static struct bus_end *end_new(struct bus *bus, struct worker *worker,
+			       uint64_t seed)
 {
 	struct bus_end *end = cache_line_calloc(sizeof(*end));
 
@@ -563,6 +607,7 @@ static struct bus_end *end_new(struct worker *worker, uint64_t seed)
 	}
 	end->bucket_count = BUCKETS_MIN;
 	end->worker = worker;
+	end->bus = bus;
 	end->seed = seed;
 	end->turn.handler = run_turn;
 	end->turn.cancel = cancel_turn;
@@ -592,7 +637,7 @@ static void end_free(struct bus_end *end)
 
 struct bus *bus_new(struct worker *workers, size_t workers_count)
 {
-	struct bus *bus = calloc(1, sizeof(*bus));
+	struct bus *bus = cache_line_calloc(sizeof(*bus));
 	uint64_t seed;
 
 	if (bus == NULL)
@@ -602,7 +647,7 @@ struct bus *bus_new(struct worker *workers, size_t workers_count)
 	    getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		goto fail;
 	for (; bus->count < workers_count; bus->count++) {
-		struct bus_end *end = end_new(&workers[bus->count], seed);
+		struct bus_end *end = end_new(bus, &workers[bus->count], seed);
 
 		if (end == NULL)
 			goto fail;

@@ -99,7 +99,7 @@ struct bus_backend {
 	/* Takes a message for all other ends; it leaves with the next flush.
 	 * -1 and errno: it was not taken. */
 	int (*publish)(void *link, const struct bus_topic_name *topic,
-		       struct lined_buffer *message);
+		       uint64_t stamp, struct lined_buffer *message);
 	void (*flush)(void *link);
 	/* The bytes that the slowest of the other ends has still to handle,
 	 * with those not flushed yet. */
@@ -110,11 +110,12 @@ void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
 		    void *link);
 
 /*
- * A message of another end: serves it to the subscribers. The bytes stay as
- * they are until release(arg); false: nobody wanted it, and it is not called.
+ * A message of another end, with the stamp that its publish was given: serves
+ * it to the subscribers. The bytes stay as they are until release(arg); false:
+ * nobody wanted it, and it is not called.
  */
 bool bus_arrived(struct bus_end *end, const struct bus_topic_name *topic,
-		 const void *data, size_t len, void (*release)(void *arg),
-		 void *arg);
+		 uint64_t stamp, const void *data, size_t len,
+		 void (*release)(void *arg), void *arg);
 
 #endif

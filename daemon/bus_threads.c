@@ -20,6 +20,7 @@ struct block {
 	struct block *next;
 	atomic_uint refs;
 	struct bus_topic_name topic;
+	uint64_t stamp;
 	size_t len;
 };
 
@@ -79,7 +80,8 @@ static size_t cost(const struct block *block)
 /* ---- publishing ------------------------------------------------------- */
 
 static struct block *block_new(const struct bus_topic_name *topic,
-			       struct lined_buffer *message, unsigned refs)
+			       uint64_t stamp, struct lined_buffer *message,
+			       unsigned refs)
 {
 	size_t len = lined_buffer_len(message);
 	struct block *block = malloc(sizeof(*block) + topic->len + 1 + len);
@@ -93,6 +95,7 @@ static struct block *block_new(const struct bus_topic_name *topic,
 	atomic_init(&block->refs, refs);
 	block->topic = *topic;
 	block->topic.text = bytes;
+	block->stamp = stamp;
 	block->len = len;
 	return block;
 }
@@ -128,7 +131,7 @@ static struct batch *batch_new(struct thread_end *from)
 }
 
 static int publish(void *link, const struct bus_topic_name *topic,
-		   struct lined_buffer *message)
+		   uint64_t stamp, struct lined_buffer *message)
 {
 	struct thread_end *end = link;
 	struct block *block;
@@ -137,7 +140,8 @@ static int publish(void *link, const struct bus_topic_name *topic,
 		end->batch = batch_new(end);
 	if (end->batch == NULL)
 		return -1;
-	block = block_new(topic, message, (unsigned)end->threads->count - 1);
+	block = block_new(topic, stamp, message,
+			  (unsigned)end->threads->count - 1);
 	if (block == NULL)
 		return -1; /* an empty batch harms nobody */
 	*end->batch->last = block;
@@ -209,8 +213,8 @@ static void parcel_arrived(struct lined_message *message)
 		const char *data = block->topic.text + block->topic.len + 1;
 
 		next = block->next; /* ours only until it is let go */
-		if (!bus_arrived(parcel->to->bus, &block->topic, data,
-				 block->len, block_unref, block))
+		if (!bus_arrived(parcel->to->bus, &block->topic, block->stamp,
+				 data, block->len, block_unref, block))
 			block_unref(block);
 	}
 	parcel_done(parcel);

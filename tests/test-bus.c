@@ -620,6 +620,91 @@ START_TEST(above_the_limit_nothing_is_published_to_anyone)
 }
 END_TEST
 
+/* What it was called for, and where that stood to a mark. */
+struct marked {
+	struct lined_service *service;
+	uint64_t mark;
+	char text[TEXT_MAX];
+	unsigned got;
+};
+
+static void take_marked(void *arg, struct lined_buffer *message)
+{
+	struct marked *marked = arg;
+	bool before = lined_bus_is_before(marked->service, marked->mark);
+	size_t len = strlen(marked->text);
+
+	snprintf(marked->text + len, TEXT_MAX - len, "%.*s%s",
+		 (int)lined_buffer_len(message),
+		 (const char *)lined_buffer_data(message),
+		 before ? "before " : "behind ");
+	hall_count(&marked->got);
+}
+
+static void subscribe_marked(struct lined_service *service, void *arg)
+{
+	struct marked *marked = arg;
+
+	marked->service = service;
+	must(lined_bus_subscribe(service, "t", take_marked, marked) != NULL);
+}
+
+static void set_mark(struct lined_service *service, void *arg)
+{
+	struct marked *marked = arg;
+
+	marked->mark = lined_bus_mark(service);
+	/* No message is being handled. */
+	must(!lined_bus_is_before(service, marked->mark));
+}
+
+/* The message has been published and has not come, when somebody subscribes. */
+START_TEST(what_was_published_before_does_not_come_later)
+{
+	char old[] = "1", new[] = "2";
+	struct hall hall;
+	struct hall_stop stop;
+	struct inbox first = {.topic = "t"}, second = {.topic = "t"};
+
+	hall_open(&hall, 2, &quiet, NULL);
+	hall_call(&hall, 0, 1, subscribe, &first);
+	hall_stop_behind(&hall, 0, 0, publish_own, old, &stop);
+	hall_call(&hall, 0, 1, subscribe, &second);
+	hall_let_go(&hall, &stop);
+	hall_call(&hall, 0, 0, publish_own, new);
+	hall_wait_count(&hall, &first.got, 2);
+	hall_wait_count(&hall, &second.got, 1);
+	hall_close(&hall);
+	ck_assert_str_eq(first.text, "12");
+	ck_assert_str_eq(second.text, "2");
+}
+END_TEST
+
+START_TEST(a_mark_parts_what_was_published_before_and_after)
+{
+	char old[] = "1", new[] = "2";
+	struct hall hall;
+	struct hall_stop stop;
+	struct marked marked[2] = {{.mark = 0}, {.mark = 0}};
+	unsigned i;
+
+	hall_open(&hall, 2, &quiet, NULL);
+	/* The publisher's own worker has no other idea of it. */
+	for (i = 0; i < 2; i++)
+		hall_call(&hall, 0, i, subscribe_marked, &marked[i]);
+	hall_stop_behind(&hall, 0, 0, publish_own, old, &stop);
+	hall_call(&hall, 0, 1, set_mark, &marked[1]);
+	marked[0].mark = marked[1].mark;
+	hall_let_go(&hall, &stop);
+	hall_call(&hall, 0, 0, publish_own, new);
+	for (i = 0; i < 2; i++)
+		hall_wait_count(&hall, &marked[i].got, 2);
+	hall_close(&hall);
+	for (i = 0; i < 2; i++)
+		ck_assert_str_eq(marked[i].text, "1before 2behind ");
+}
+END_TEST
+
 /* Each line of a client publishes as many KiB as it says. */
 static void publish_line(struct lined_socket *client,
 			 const struct lined_line *line)
@@ -815,6 +900,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tcase, topics_are_the_services_own_or_shared, 1, 3);
 	tcase_add_test(tcase,
 		       all_workers_get_all_messages_in_each_publishers_order);
+	tcase_add_test(tcase, what_was_published_before_does_not_come_later);
+	tcase_add_test(tcase, a_mark_parts_what_was_published_before_and_after);
 	tcase_add_test(tcase, above_the_limit_nothing_is_published_to_anyone);
 	tcase_add_test(tcase, a_worker_that_lags_makes_publishers_pause);
 	tcase_add_test(tcase, a_message_may_be_kept);

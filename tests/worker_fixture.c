@@ -261,20 +261,40 @@ static void run_stop(struct worker_call *call)
 		lined_container_of(call, struct hall_stop, call);
 	char byte;
 
+	if (stop->run != NULL)
+		stop->run(stop->service, stop->arg);
 	hall_count(&stop->stopped);
 	must(read(stop->fds[0], &byte, 1) == 1);
 	hall_count(&stop->stopped);
 }
 
-void hall_stop(struct hall *hall, unsigned worker, struct hall_stop *stop)
+static void stop_worker(struct hall *hall, unsigned worker,
+			struct hall_stop *stop)
 {
-	memset(stop, 0, sizeof(*stop));
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stop->fds),
 		0);
 	stop->call.run = run_stop;
 	worker_post(&hall->workers[worker], &stop->call);
 	hall_wait_count(hall, &stop->stopped, 1);
+}
+
+void hall_stop(struct hall *hall, unsigned worker, struct hall_stop *stop)
+{
+	*stop = (struct hall_stop){.run = NULL};
+	stop_worker(hall, worker, stop);
+}
+
+void hall_stop_behind(struct hall *hall, unsigned service, unsigned worker,
+		      void (*run)(struct lined_service *service, void *arg),
+		      void *arg, struct hall_stop *stop)
+{
+	*stop = (struct hall_stop){
+		.service = hall->instances[service][worker],
+		.run = run,
+		.arg = arg,
+	};
+	stop_worker(hall, worker, stop);
 }
 
 void hall_let_go(struct hall *hall, struct hall_stop *stop)

@@ -73,10 +73,18 @@ void hall_count(unsigned *counter);
 /* A worker that stands still from the call until hall_let_go(). */
 struct hall_stop {
 	struct worker_call call;
+	struct lined_service *service;
+	void (*run)(struct lined_service *service, void *arg);
+	void *arg;
 	int fds[2];
 	unsigned stopped;
 };
 void hall_stop(struct hall *hall, unsigned worker, struct hall_stop *stop);
+/* The same behind a call, as hall_call() would make it: what that publishes
+ * has not left the worker while it stands. */
+void hall_stop_behind(struct hall *hall, unsigned service, unsigned worker,
+		      void (*run)(struct lined_service *service, void *arg),
+		      void *arg, struct hall_stop *stop);
 void hall_let_go(struct hall *hall, struct hall_stop *stop);
 
 #endif

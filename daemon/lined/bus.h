@@ -45,10 +45,11 @@ LINED_API int lined_bus_publish_shared(struct lined_service *service,
 				       struct lined_buffer *message);
 
 /*
- * Calls handler for each message published under the topic from now on. The
- * message is this worker's: it may be sent with lined_socket_send_shared() and
- * kept with lined_buffer_ref(). The handler may publish, subscribe and
- * unsubscribe. NULL and errno.
+ * Calls handler for each message published under the topic from now on, and
+ * for none that a worker published before, however late it comes. The message
+ * is this worker's: it may be sent with lined_socket_send_shared() and kept
+ * with lined_buffer_ref(). The handler may publish, subscribe and unsubscribe.
+ * NULL and errno.
  */
 LINED_API struct lined_subscription *
 lined_bus_subscribe(struct lined_service *service, const char *topic,
@@ -68,6 +69,18 @@ LINED_API bool lined_bus_is_lagging(const struct lined_service *service);
 /* The handler is not called any more, not even for what is on its way. Legal
  * in the handler. NULL is fine. */
 LINED_API void lined_bus_unsubscribe(struct lined_subscription *subscription);
+
+/*
+ * A mark in what all workers publish: what was published before this call comes
+ * before the mark, what is published after it behind the mark. For protocols
+ * that hand a message on to several, who have not all been there as long.
+ */
+LINED_API uint64_t lined_bus_mark(struct lined_service *service);
+
+/* Asked by a subscription's handler: whether the message that it was called
+ * for was published before the mark. */
+LINED_API bool lined_bus_is_before(const struct lined_service *service,
+				   uint64_t mark);
 
 LINED_END_DECLS
 
