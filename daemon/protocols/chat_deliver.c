@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "chat_history.h"
 #include "chat_member.h"
 #include "chat_people.h"
 #include "chat_room.h"
@@ -30,6 +31,25 @@ static bool is_for(struct chat *chat, const struct chat_event *event,
 	return !chat_member_ignores(member, event->from);
 }
 
+/* Sent before the member came, and here only now. */
+static bool is_late(const struct chat *chat, const struct chat_event *event,
+		    const struct chat_seat *seat)
+{
+	return event->received &&
+	       lined_bus_is_before(chat->service, seat->mark);
+}
+
+/* What the member would have been told when it came. */
+static void tell_late(struct chat *chat, const struct chat_event *event,
+		      const struct chat_seat *seat)
+{
+	if (event->kind == CHAT_EVENT_MESSAGE &&
+	    chat_options(chat)->history > 0)
+		chat_history_tell_late(event, seat->member);
+	else if (event->kind == CHAT_EVENT_TOPIC)
+		chat_room_tell_topic(chat, seat->room, seat->member);
+}
+
 static void send_to_room(struct chat *chat, const struct chat_event *event,
 			 const char *name)
 {
@@ -41,6 +61,10 @@ static void send_to_room(struct chat *chat, const struct chat_event *event,
 
 		if (member->mark == chat->mark)
 			continue;
+		if (is_late(chat, event, seat)) {
+			tell_late(chat, event, seat);
+			continue;
+		}
 		member->mark = chat->mark;
 		if (is_for(chat, event, member))
 			send_to(event, member);

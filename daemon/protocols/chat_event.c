@@ -139,6 +139,8 @@ void chat_event_received(void *arg, struct lined_buffer *message)
 		lined_service_count(chat->service, "events_bad", 1);
 		return;
 	}
-	if (header.origin != chat->origin)
-		chat_deliver(chat, &event);
+	if (header.origin == chat->origin)
+		return;
+	event.received = true;
+	chat_deliver(chat, &event);
 }

@@ -7,6 +7,7 @@
 #ifndef CHAT_EVENT_H
 #define CHAT_EVENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,7 @@ struct chat_event {
 	const char *name;  /* the nickname of from, or as the kind says */
 	/* Of an event received: microseconds of UTC, and the text in the
 	 * buffer, a newline at its end. */
+	bool received; /* by the bus: it was sent a while ago */
 	uint64_t stamp;
 	struct lined_buffer *buffer;
 	size_t offset, len;

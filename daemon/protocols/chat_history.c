@@ -21,6 +21,17 @@ struct chat_line {
 	size_t offset, len;
 };
 
+static struct chat_line line_of(const struct chat_event *event)
+{
+	return (struct chat_line){
+		.stamp = event->stamp,
+		.from = event->from,
+		.buffer = event->buffer,
+		.offset = event->offset,
+		.len = event->len,
+	};
+}
+
 static bool is_later(const struct chat_line *line,
 		     const struct chat_event *event)
 {
@@ -68,13 +79,8 @@ void chat_history_add(struct chat_history *history,
 		at--;
 	memmove(&history->lines[at + 1], &history->lines[at],
 		(history->count - at) * sizeof(*history->lines));
-	history->lines[at] = (struct chat_line){
-		.stamp = event->stamp,
-		.from = event->from,
-		.buffer = lined_buffer_ref(event->buffer),
-		.offset = event->offset,
-		.len = event->len,
-	};
+	history->lines[at] = line_of(event);
+	lined_buffer_ref(event->buffer);
 	history->count++;
 	chat_history_trim(history, limit);
 }
@@ -132,6 +138,15 @@ void chat_history_tell(const struct chat_history *history, const char *room,
 	for (i = first; i < history->count; i++)
 		if (is_told(&history->lines[i], member))
 			tell_line(&history->lines[i], room, member);
+}
+
+void chat_history_tell_late(const struct chat_event *event,
+			    struct chat_member *member)
+{
+	const struct chat_line line = line_of(event);
+
+	if (is_told(&line, member))
+		tell_line(&line, event->rooms, member);
 }
 
 void chat_history_fini(struct chat_history *history)

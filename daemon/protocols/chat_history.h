@@ -31,6 +31,11 @@ void chat_history_trim(struct chat_history *history, size_t limit);
 void chat_history_tell(const struct chat_history *history, const char *room,
 		       struct chat_member *member, size_t count);
 
+/* A line of the room that was said before the member came, and is known here
+ * only now. */
+void chat_history_tell_late(const struct chat_event *event,
+			    struct chat_member *member);
+
 void chat_history_fini(struct chat_history *history);
 
 #endif

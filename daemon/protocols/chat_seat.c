@@ -56,6 +56,7 @@ static struct chat_seat *seat_new(struct chat_member *member,
 		return NULL;
 	seat->member = member;
 	seat->room = room;
+	seat->mark = lined_bus_mark(member->chat->service);
 	seat->below = member->seats;
 	member->seats = seat;
 	member->seat_count++;

@@ -19,6 +19,7 @@ struct chat_seat {
 	struct chat_room *room;
 	struct chat_seat *next, *prev; /* in the room, on this worker */
 	struct chat_seat *below;       /* of the member, joined before */
+	uint64_t mark;   /* the bus's: what is before it was not for this one */
 	bool leaving;    /* until the registry has let the entry go */
 	char *kicked;    /* what is told then; NULL: that it left */
 	uint64_t kicker; /* who waits for it */

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The chat on several workers, where one of them stands still at a bad moment.
+ * What its clients see of it otherwise is for the transcripts and for
+ * test_chat.py.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <lined/bus.h>
+
+#include "chat.h"
+#include "chat_event.h"
+#include "support.h"
+#include "worker_fixture.h"
+
+/* The primary one, the newcomer's, and that of those who speak. */
+enum { NEWCOMERS = 1, SPEAKERS = 2, WORKERS = 3 };
+
+#define GREETING "* You are guest1. /help lists the commands.\n"
+
+extern const struct lined_protocol lined_protocol;
+
+static const struct chat_options plain = {
+	.motd = "",
+	.default_room = "den",
+	.password = "",
+	.flood_burst = 20,
+};
+
+static const struct chat_options with_history = {
+	.motd = "",
+	.default_room = "den",
+	.password = "",
+	.flood_burst = 20,
+	.history = 10,
+};
+
+/* As for a member of that worker. */
+static void say(struct lined_service *service, void *text)
+{
+	const struct chat_event event = {
+		.kind = CHAT_EVENT_MESSAGE,
+		.from = 1000,
+		.rooms = "den",
+		.name = "alice",
+	};
+
+	must(chat_event_send(lined_service_data(service), &event,
+			     "[den] <alice> %s", (const char *)text) == 0);
+}
+
+static void set_topic(struct lined_service *service, void *text)
+{
+	const struct chat_event event = {
+		.kind = CHAT_EVENT_TOPIC,
+		.from = 1000,
+		.rooms = "den",
+		.name = "alice",
+	};
+
+	must(chat_event_send(lined_service_data(service), &event,
+			     "* alice set the topic of den: %s",
+			     (const char *)text) == 0);
+}
+
+/* What happened before it came has not arrived yet where it sits down. */
+static int come_late(struct hall *hall, const struct chat_options *options,
+		     void (*happen)(struct lined_service *service, void *arg))
+{
+	char old[] = "old", new[] = "new";
+	struct hall_stop stop;
+	int newcomer;
+
+	hall_open(hall, WORKERS, &lined_protocol, options);
+	hall_stop_behind(hall, 0, SPEAKERS, happen, old, &stop);
+	newcomer = hall_client(hall, 0, NEWCOMERS);
+	support_expect(hall->main, newcomer, GREETING "* guest1 joined den\n");
+	hall_let_go(hall, &stop);
+	hall_call(hall, 0, SPEAKERS, say, new);
+	return newcomer;
+}
+
+START_TEST(what_was_said_before_one_came_is_not_heard)
+{
+	struct hall hall;
+	int newcomer = come_late(&hall, &plain, say);
+
+	support_expect(hall.main, newcomer, "[den] <alice> new\n");
+	close(newcomer);
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(it_is_history_where_there_is_one)
+{
+	static const char form[] = "[den 00:00] <alice> old\n";
+	struct hall hall;
+	int newcomer = come_late(&hall, &with_history, say);
+	char line[sizeof(form)] = "";
+	size_t i;
+
+	/* The workers run by themselves. */
+	ck_assert_int_eq(recv(newcomer, line, strlen(form), MSG_WAITALL),
+			 (ssize_t)strlen(form));
+	for (i = 0; line[i] != '\0'; i++)
+		if (isdigit((unsigned char)line[i]))
+			line[i] = '0';
+	ck_assert_str_eq(line, form);
+	support_expect(hall.main, newcomer, "[den] <alice> new\n");
+	close(newcomer);
+	hall_close(&hall);
+}
+END_TEST
+
+START_TEST(a_topic_of_before_is_told_as_one)
+{
+	struct hall hall;
+	int newcomer = come_late(&hall, &plain, set_topic);
+
+	support_expect(hall.main, newcomer,
+		       "* topic of den: old\n[den] <alice> new\n");
+	close(newcomer);
+	hall_close(&hall);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("chat");
+	TCase *tcase = support_case(suite, "a newcomer");
+
+	tcase_add_test(tcase, what_was_said_before_one_came_is_not_heard);
+	tcase_add_test(tcase, it_is_history_where_there_is_one);
+	tcase_add_test(tcase, a_topic_of_before_is_told_as_one);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main(make_suite);
+}
