@@ -92,21 +92,21 @@ static const struct command commands[] = {
 	 ARGUMENT_MUST_BE,
 	 0,
 	 NULL,
-	 {{NULL}},
+	 {{.key = NULL}},
 	 tap_run},
 	{"metrics",
 	 "the counters, as Prometheus reads them",
 	 ARGUMENT_NONE,
 	 PATIENCE_MS,
 	 show_metrics,
-	 {{NULL}},
+	 {{.key = NULL}},
 	 metrics_run},
 	{"top",
 	 "a live view of the services and workers",
 	 ARGUMENT_NONE,
 	 PATIENCE_MS,
 	 NULL,
-	 {{NULL}},
+	 {{.key = NULL}},
 	 top_run},
 	{"kick ID",
 	 "close a client",
@@ -135,14 +135,13 @@ static const struct command commands[] = {
 	 ARGUMENT_MUST_BE,
 	 PATIENCE_MS,
 	 show_log,
-	 {{NULL}},
+	 {{.key = NULL}},
 	 NULL},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-/* ---- the table
- * --------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------- */
 
 static size_t name_len(const struct command *command)
 {
@@ -183,8 +182,7 @@ void command_list(FILE *out)
 			commands[i].summary);
 }
 
-/* ---- asking and showing
- * -------------------------------------------------------- */
+/* ---- asking and showing ------------------------------------------------ */
 
 static void write_json(const struct command *command,
 		       const struct answer *answer)
@@ -258,8 +256,7 @@ enum linectl_status command_run(const struct command_call *call)
 	return status;
 }
 
-/* ---- plan
- * ------------------------------------------------------------------------ */
+/* ---- plan -------------------------------------------------------------- */
 
 /* The whole file; NULL and errno. */
 static char *read_file(int fd, size_t *len)
