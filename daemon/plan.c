@@ -116,8 +116,7 @@ static void plan_closing(struct planner *planner, const struct service *service)
 			     "closes %s", listener->text);
 }
 
-/* ---- services
- * ---------------------------------------------------------------- */
+/* ---- services ---------------------------------------------------------- */
 
 static const struct conf_service *find_after(const struct conf *after,
 					     const struct service *service)
@@ -219,8 +218,7 @@ static void plan_service(struct planner *planner,
 	}
 }
 
-/* ---- the rest
- * ------------------------------------------------------------------ */
+/* ---- the rest ---------------------------------------------------------- */
 
 static bool differ(const char *a, const char *b)
 {
@@ -270,8 +268,7 @@ static void plan(struct planner *planner)
 	plan_rest(planner);
 }
 
-/* ---- the config
- * ------------------------------------------------------------------ */
+/* ---- the config -------------------------------------------------------- */
 
 /*
  * What is in a file comes out in messages about it: an include is read for a

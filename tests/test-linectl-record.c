@@ -132,8 +132,7 @@ START_TEST(what_is_no_record_is_refused)
 }
 END_TEST
 
-/* ---- JSON
- * ---------------------------------------------------------------------- */
+/* ---- JSON -------------------------------------------------------------- */
 
 static void expect_json(const char *line, const char *json)
 {

@@ -173,8 +173,7 @@ START_TEST(services_are_sorted_and_filtered)
 }
 END_TEST
 
-/* ---- for people
- * -------------------------------------------------------------------- */
+/* ---- for people -------------------------------------------------------- */
 
 static void expect(char *text, const char *wanted)
 {

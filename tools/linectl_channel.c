@@ -148,8 +148,7 @@ static void timed_out(struct lined_timer *timer)
 	     "the daemon does not answer: its main thread is busy, or stuck");
 }
 
-/* ---- opening
- * ------------------------------------------------------------------ */
+/* ---- opening ----------------------------------------------------------- */
 
 static char *explain(const char *path, int error)
 {
@@ -247,8 +246,7 @@ struct lined_dispatcher *channel_dispatcher(struct channel *channel)
 	return channel->dispatcher;
 }
 
-/* ---- asking
- * -------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------ */
 
 void channel_ask(struct channel *channel, const char *request, size_t len,
 		 unsigned timeout_ms, const struct channel_handlers *how,

@@ -115,8 +115,7 @@ static void drop_services(struct samples *samples)
 	samples->service_count = to;
 }
 
-/* ---- workers
- * ------------------------------------------------------------------ */
+/* ---- workers ----------------------------------------------------------- */
 
 static struct worker_sample *worker_of(struct samples *samples,
 				       const char *name, bool *fresh)
@@ -212,8 +211,7 @@ static void drop_workers(struct samples *samples)
 	samples->worker_count = to;
 }
 
-/* ---- samples
- * -------------------------------------------------------------------- */
+/* ---- samples ----------------------------------------------------------- */
 
 static void take_daemon(struct samples *samples, const struct record *record)
 {
@@ -266,8 +264,7 @@ void samples_fini(struct samples *samples)
 	memset(samples, 0, sizeof(*samples));
 }
 
-/* ---- order
- * ------------------------------------------------------------------------ */
+/* ---- order ------------------------------------------------------------- */
 
 static double key_of(const struct service_sample *service, enum sort_key key)
 {

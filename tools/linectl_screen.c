@@ -37,8 +37,7 @@ void screen_init(void)
 	init_pair(COLOR_ALARM, COLOR_RED, -1);
 }
 
-/* ---- pieces
- * ------------------------------------------------------------------- */
+/* ---- pieces ------------------------------------------------------------ */
 
 static void put(int y, int x, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -105,8 +104,7 @@ static void put_head(int y, const char *text)
 	attroff(A_REVERSE);
 }
 
-/* ---- the daemon and its workers
- * ------------------------------------------------- */
+/* ---- the daemon and its workers ---------------------------------------- */
 
 static void draw_daemon(const struct samples *samples)
 {
@@ -157,8 +155,7 @@ static int draw_workers(const struct samples *samples)
 	return y;
 }
 
-/* ---- services
- * --------------------------------------------------------------------- */
+/* ---- services ---------------------------------------------------------- */
 
 /* Where each column begins, and how wide it is. */
 static const struct {
@@ -219,8 +216,7 @@ static void draw_service(int y, const struct service_sample *service)
 	put_graph(y, GRAPH_X, COLS - GRAPH_X, &service->history, 0);
 }
 
-/* ---- clients
- * ------------------------------------------------------------------------ */
+/* ---- clients ----------------------------------------------------------- */
 
 static void draw_client_head(int y, const struct screen *screen)
 {
@@ -250,8 +246,7 @@ static void draw_client(int y, const struct record *client,
 		put(y, 78, "%s", record_text(client, "service"));
 }
 
-/* ---- the screen
- * ----------------------------------------------------------------------- */
+/* ---- the screen -------------------------------------------------------- */
 
 static void draw_foot(const struct screen *screen)
 {

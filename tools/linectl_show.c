@@ -47,8 +47,7 @@ void show_messages(const struct answer *answer)
 	}
 }
 
-/* ---- status
- * ------------------------------------------------------------------ */
+/* ---- status ------------------------------------------------------------ */
 
 static void show_line(FILE *out, const char *name, char *text)
 {
@@ -171,8 +170,7 @@ void show_status(const struct answer *answer, const char *argument, FILE *out)
 	      out);
 }
 
-/* ---- services
- * ----------------------------------------------------------------- */
+/* ---- services ---------------------------------------------------------- */
 
 static char *list_text(const struct value *list)
 {
@@ -258,8 +256,7 @@ void show_services(const struct answer *answer, const char *argument, FILE *out)
 	}
 }
 
-/* ---- clients
- * ------------------------------------------------------------------- */
+/* ---- clients ----------------------------------------------------------- */
 
 static int by_id(const void *a, const void *b)
 {
@@ -323,8 +320,7 @@ void show_clients(const struct answer *answer, const char *argument, FILE *out)
 	free(sorted);
 }
 
-/* ---- why, plan
- * ------------------------------------------------------------------ */
+/* ---- why, plan --------------------------------------------------------- */
 
 void show_why(const struct answer *answer, const char *argument, FILE *out)
 {
@@ -377,8 +373,7 @@ void show_plan(const struct answer *answer, const char *argument, FILE *out)
 		fputs("a reload would change nothing\n", out);
 }
 
-/* ---- changes
- * --------------------------------------------------------------------- */
+/* ---- changes ----------------------------------------------------------- */
 
 void show_kick(const struct answer *answer, const char *argument, FILE *out)
 {

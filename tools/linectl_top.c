@@ -50,8 +50,7 @@ struct top {
 	char *lost; /* why the connection is */
 };
 
-/* ---- what is shown
- * ------------------------------------------------------------ */
+/* ---- what is shown ----------------------------------------------------- */
 
 static void say(struct top *top, char *text)
 {
@@ -108,8 +107,7 @@ static void take_clients(struct top *top)
 	      by_id);
 }
 
-/* ---- asking
- * --------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------ */
 
 static void took_record(void *arg, struct record *record)
 {
@@ -182,8 +180,7 @@ static void ended(void *arg, enum channel_end end, const char *text)
 	answer_fini(&top->answer);
 }
 
-/* ---- keys
- * ------------------------------------------------------------------------- */
+/* ---- keys -------------------------------------------------------------- */
 
 static void begin_input(struct top *top, enum input input, const char *prompt)
 {
@@ -375,8 +372,7 @@ static void take_key(struct top *top, int key)
 	}
 }
 
-/* ---- the loop
- * ----------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------- */
 
 static void keyboard_ready(struct lined_delegate *delegate)
 {

@@ -372,8 +372,7 @@ static void begin_plan(struct session *session, const char *argument)
 		finish_plan(session, "", 0);
 }
 
-/* ---- clients
- * ------------------------------------------------------------------ */
+/* ---- clients ----------------------------------------------------------- */
 
 static void take_line(struct session *session, const struct lined_line *line)
 {

@@ -9,8 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- words
- * -------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------- */
 
 static bool is_token(const char *text, size_t len)
 {
@@ -72,8 +71,7 @@ static bool is_printable(const char *text, size_t len, bool blanks)
 	return true;
 }
 
-/* ---- the first line
- * -------------------------------------------------------------- */
+/* ---- the first line ---------------------------------------------------- */
 
 /* The path of a target: without a query, and without http://host before it. */
 static bool is_path(const char *target, size_t len, const char *path)
@@ -147,8 +145,7 @@ static enum http_status take_first(struct http_request *request,
 	return HTTP_MORE;
 }
 
-/* ---- the rest
- * ----------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------- */
 
 static enum http_status take_header(struct http_request *request,
 				    const char *text, size_t len)

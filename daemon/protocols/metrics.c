@@ -35,8 +35,7 @@ struct session {
 	struct lined_timer deadline; /* of a request that has begun */
 };
 
-/* ---- answering
- * ------------------------------------------------------------------ */
+/* ---- answering --------------------------------------------------------- */
 
 /* Closes behind the answer, or waits for the next request. */
 static void finish(struct session *session)
@@ -104,8 +103,7 @@ static void answer_error(struct session *session, enum http_status status)
 	finish(session);
 }
 
-/* ---- the page
- * --------------------------------------------------------------------- */
+/* ---- the page ---------------------------------------------------------- */
 
 static void answered(struct lined_socket *client, void *arg,
 		     const struct lined_answer *answer)
@@ -156,8 +154,7 @@ static void ask(struct session *session)
 	}
 }
 
-/* ---- requests
- * ----------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------- */
 
 static void deadline_passed(struct lined_timer *timer)
 {

@@ -121,8 +121,7 @@ static const struct family families[] = {
 
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 
-/* ---- records
- * ----------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------- */
 
 static const struct lined_value *find(const struct lined_record *record,
 				      const char *name)
@@ -164,8 +163,7 @@ static bool is_double(const struct lined_answer *answer, size_t at)
 	return false;
 }
 
-/* ---- the format
- * ---------------------------------------------------------------- */
+/* ---- the format -------------------------------------------------------- */
 
 static void write_head(struct text *text, const char *name, const char *type,
 		       const char *help)
@@ -263,8 +261,7 @@ static void write_family(struct text *text, const struct family *family,
 			write_samples(text, family, &answer->records[i]);
 }
 
-/* ---- what is not a number of a record
- * ------------------------------------------ */
+/* ---- what is not a number of a record ---------------------------------- */
 
 static void write_build(struct text *text, const struct lined_answer *answer)
 {
