@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: MIT
 """What a bad configuration gets: its own clear line with file and line, all
 of them in one go, and the exit code that belongs to it."""
+import glob
 import os
 import re
 import signal
 import socket
 import unittest
 
-from lined_test import Client, DaemonTest, free_port, main, service
+from lined_test import MODULES, TOP, Client, DaemonTest
+from lined_test import free_port, main, service
 
 # A service on lines 1 to 4; each case adds what is wrong.
 GOOD = ['service "one" {',
@@ -234,6 +236,20 @@ class Start(Case):
             service("one", "tcp://203.0.113.77:%d" % self.port), 3)
         self.assertRegex(log, "service one: listen tcp://203.0.113.77:%d: "
                          "Cannot assign requested address" % self.port)
+
+
+class Examples(Case):
+    def test_each_is_good_as_it_stands(self):
+        found = sorted(glob.glob(os.path.join(TOP, "conf", "*.conf"))
+                       + glob.glob(os.path.join(TOP, "conf", "examples",
+                                                "*.conf")))
+        self.assertGreater(len(found), 8)
+        for path in found:
+            code, _, err = self.run_lined("-t", "-c", path, "-m", MODULES)
+            self.assertEqual(code, 0, err)
+            # Nothing but what is parsed and not served yet.
+            for line in err.splitlines():
+                self.assertRegex(line, "not served yet|is good$")
 
 
 class OneGo(Case):
