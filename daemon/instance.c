@@ -324,6 +324,18 @@ static bool is_newcomer(const struct lined_socket *sock)
 	return traffic.bytes_in == 0 && traffic.connected_ms < NEWCOMER_MS;
 }
 
+static void drain_client(struct lined_service *service,
+			 struct lined_socket *sock)
+{
+	if (service->protocol->handle_drain == NULL || !service->started) {
+		lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
+		return;
+	}
+	worker_enter(service->worker, service);
+	service->protocol->handle_drain(sock);
+	worker_leave(service->worker);
+}
+
 /* Every client once what it sent has been answered; all when time is up. */
 static void close_clients(struct lined_service *service, bool all)
 {
@@ -332,25 +344,38 @@ static void close_clients(struct lined_service *service, bool all)
 	list_for_each_safe(client, next, &service->clients, link) {
 		struct lined_socket *sock = client_socket(client);
 
-		if (all || (lined_socket_is_quiet(sock) && !is_newcomer(sock)))
+		if (all)
 			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
+		else if (lined_socket_is_quiet(sock) && !is_newcomer(sock))
+			drain_client(service, sock);
 	}
 }
 
-/* The protocol is told when its last client is gone; the memory goes a step
- * later, when the handle_close of what it closed itself has come, too. */
-static bool end(struct lined_service *service)
+/* Whether the protocol has nothing more to do: for clients, here and on other
+ * workers, or with what it opened itself. */
+static bool is_finished(struct lined_service *service, bool late)
+{
+	const struct lined_protocol *protocol = service->protocol;
+	bool finished;
+
+	if (!service->emptied) {
+		service->emptied = true;
+		service->ops->emptied(service);
+	}
+	if (!service->finishing)
+		return false;
+	if (late || !service->started || protocol->finish == NULL)
+		return true;
+	worker_enter(service->worker, service);
+	finished = protocol->finish(service);
+	worker_leave(service->worker);
+	return finished;
+}
+
+static void stop(struct lined_service *service)
 {
 	struct client *client;
 
-	if (!list_is_empty(&service->clients))
-		return false;
-	if (service->ending) {
-		lined_table_free(service->table);
-		service->table = NULL;
-		service->ops->ended(service);
-		return true;
-	}
 	service->ending = true;
 	lined_timer_stop(&service->task);
 	worker_enter(service->worker, service);
@@ -361,7 +386,24 @@ static bool end(struct lined_service *service)
 	list_for_each(client, &service->datagrams, link)
 		lined_socket_close_for(client_socket(client),
 				       LINED_CLOSE_SHUTDOWN, 0);
-	return false;
+}
+
+/* True: it has ended. The protocol is stopped when the last client is gone;
+ * the memory goes a step later, when the handle_close of what it closed itself
+ * has come, too. */
+static bool end(struct lined_service *service, bool late)
+{
+	if (!list_is_empty(&service->clients))
+		return false;
+	if (!service->ending) {
+		if (is_finished(service, late))
+			stop(service);
+		return false;
+	}
+	lined_table_free(service->table);
+	service->table = NULL;
+	service->ops->ended(service);
+	return true;
 }
 
 static void drain_fired(struct lined_timer *timer)
@@ -369,9 +411,10 @@ static void drain_fired(struct lined_timer *timer)
 	struct lined_service *service =
 		lined_container_of(timer, struct lined_service, drain);
 	uint64_t now_ms = lined_dispatcher_now_ms(service->worker->dispatcher);
+	bool late = now_ms >= service->drain_end_ms;
 
-	close_clients(service, now_ms >= service->drain_end_ms);
-	if (!end(service))
+	close_clients(service, late);
+	if (!end(service, late))
 		lined_timer_start(timer, DRAIN_STEP_MS, 0);
 }
 
@@ -389,6 +432,12 @@ void instance_drain(struct lined_service *service, uint32_t timeout_ms)
 	service->drain_end_ms = lined_dispatcher_now_ms(d) + timeout_ms;
 	/* A turn at least goes by first: what has arrived is served in it. */
 	lined_timer_start(&service->drain, 1, 0);
+}
+
+void instance_finish(struct lined_service *service)
+{
+	service->finishing = true;
+	lined_timer_start(&service->drain, 0, 0);
 }
 
 /* ---- what protocols ask ----------------------------------------------- */

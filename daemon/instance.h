@@ -51,10 +51,10 @@ struct lined_service {
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms;
-	bool draining, ending;
+	/* Its last client has gone; all instances' have; it has stopped. */
+	bool draining, emptied, finishing, ending;
 
-	/* Given by the owner: a client has gone; the instance has ended, and
-	 * the owner frees it. Both are called on the worker's thread. */
+	/* Given by the owner, called on the worker's thread. */
 	const struct instance_owner_ops *ops;
 	void *owner;
 };
@@ -62,6 +62,10 @@ struct lined_service {
 struct instance_owner_ops {
 	void (*client_gone)(struct lined_service *service,
 			    struct admission_entry *entry);
+	/* It drains and has no clients any more: instance_finish() once this
+	 * is so on every worker. */
+	void (*emptied)(struct lined_service *service);
+	/* It has ended; the owner frees it. */
 	void (*ended)(struct lined_service *service);
 	/* Whether a datagram may come in. */
 	bool (*admit)(struct lined_service *service,
@@ -96,9 +100,16 @@ void instance_each_socket(struct lined_service *service,
 			  void *arg);
 
 /*
- * Says goodbye, closes each client once it has nothing pending, all within
- * timeout_ms, then stops the protocol; ops->ended follows, later.
+ * Says goodbye and closes each client once it has nothing pending, all within
+ * timeout_ms; ops->emptied follows, later.
  */
 void instance_drain(struct lined_service *service, uint32_t timeout_ms);
+
+/*
+ * No instance has clients any more, and what they said has come: lets the
+ * protocol finish what it opened, within what is left of the time, and stops
+ * it; ops->ended follows, later.
+ */
+void instance_finish(struct lined_service *service);
 
 #endif

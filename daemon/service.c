@@ -32,7 +32,7 @@
 struct service_end {
 	struct service *service;
 	struct lined_service *instance;
-	struct worker_call departures, ended, drain;
+	struct worker_call departures, drain, emptied, finish, ended;
 	atomic_uint departed; /* clients; `departures` is on its way above 0 */
 	uint32_t drain_ms;
 };
@@ -267,6 +267,30 @@ void service_release(struct service *service)
 	check_ended(service);
 }
 
+static void run_finish(struct worker_call *call)
+{
+	instance_finish(
+		lined_container_of(call, struct service_end, finish)->instance);
+}
+
+/*
+ * What protocols open themselves may live on one worker and serve the clients
+ * of all, so it is to end after the last client of any. What that one had
+ * published comes to each worker before this does.
+ */
+static void run_emptied(struct worker_call *call)
+{
+	struct service *service =
+		lined_container_of(call, struct service_end, emptied)->service;
+	size_t i;
+
+	if (--service->occupied > 0)
+		return;
+	for (i = 0; i < service->instance_count; i++)
+		worker_post(service->instances[i]->worker,
+			    &service->ends[i].finish);
+}
+
 static void run_ended(struct worker_call *call)
 {
 	instance_ended(
@@ -286,6 +310,13 @@ static void on_client_gone(struct lined_service *instance,
 	if (atomic_fetch_add(&end->departed, 1) == 0)
 		worker_answer(instance->worker, instance->main,
 			      &end->departures);
+}
+
+static void on_emptied(struct lined_service *instance)
+{
+	struct service_end *end = instance->owner;
+
+	worker_answer(instance->worker, instance->main, &end->emptied);
 }
 
 static void on_ended(struct lined_service *instance)
@@ -316,6 +347,7 @@ static bool on_datagram(struct lined_service *instance,
 
 static const struct instance_owner_ops owner_ops = {
 	.client_gone = on_client_gone,
+	.emptied = on_emptied,
 	.ended = on_ended,
 	.admit = on_datagram,
 };
@@ -456,8 +488,10 @@ static int make_instances(struct service *service)
 		end->service = service;
 		end->instance = service->instances[i];
 		end->departures.run = run_departures;
-		end->ended.run = run_ended;
 		end->drain.run = run_drain;
+		end->emptied.run = run_emptied;
+		end->finish.run = run_finish;
+		end->ended.run = run_ended;
 		registry_join(service->registry, i, service->instances[i]);
 		service->instance_count++;
 	}
@@ -582,6 +616,7 @@ void service_drain(struct service *service, uint32_t timeout_ms)
 	if (service->draining)
 		return;
 	service->draining = true;
+	service->occupied = service->instance_count;
 	list_for_each(listener, &service->listeners, link)
 		listener_close(listener, service->server->stopping &&
 						 listener_is_stored(listener));

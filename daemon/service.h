@@ -34,8 +34,9 @@ struct service {
 	struct lined_service **instances; /* one a worker */
 	struct service_end *ends;         /* likewise */
 	size_t instance_count, running;
-	unsigned holds;            /* by who is with the workers about it */
-	unsigned turn;             /* where the search for a worker begins */
+	size_t occupied; /* instances, while it drains: they have clients */
+	unsigned holds;  /* by who is with the workers about it */
+	unsigned turn;   /* where the search for a worker begins */
 	uint64_t lines_told, busy; /* growth.c */
 	bool begun; /* it was a part of the server, not of a plan only */
 	bool draining;

@@ -58,6 +58,7 @@ static void on_ended(struct lined_service *service)
 
 static const struct instance_owner_ops ops = {
 	.client_gone = on_client_gone,
+	.emptied = instance_finish, /* each by itself */
 	.ended = on_ended,
 };
 

@@ -167,6 +167,16 @@ struct lined_protocol {
 	/* Bytes that the protocol has for each client, zeroed at first and
 	 * freed after handle_close: lined_client_data(). */
 	uint32_t client_size;
+
+	/* The service drains, and the client has said nothing that was not
+	 * read, and got all that was sent: close it, soon. Called again and
+	 * again until it is closed, as it is after drain-timeout. NULL: it is
+	 * closed at once. */
+	void (*handle_drain)(struct lined_socket *client);
+	/* No worker has a client of the service any more: end what the
+	 * protocol opened itself. False: it has not ended yet; called again
+	 * and again until true or drain-timeout, before stop(). */
+	bool (*finish)(struct lined_service *service);
 };
 
 /* What a module defines; the daemon looks the name up. */

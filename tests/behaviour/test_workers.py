@@ -247,6 +247,50 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
+# Lets its clients go when they say so, and takes two goes to finish.
+SLOW_END = r"""
+#include <lined/protocol.h>
+
+static void on_line(struct lined_socket *client, const struct lined_line *line)
+{
+	(void)line;
+	lined_socket_close(client);
+}
+
+static void on_drain(struct lined_socket *client)
+{
+	lined_service_count(lined_client_service(client), "asked", 1);
+}
+
+static bool on_finish(struct lined_service *service)
+{
+	bool again = lined_service_data(service) != NULL;
+
+	lined_service_set_data(service, service);
+	lined_service_log(service, LINED_LOG_NOTICE, "%s with %zu",
+			  again ? "finished" : "finish",
+			  lined_service_clients(service));
+	return again;
+}
+
+static void on_stop(struct lined_service *service)
+{
+	lined_service_log(service, LINED_LOG_NOTICE, "stop after finish: %d",
+			  lined_service_data(service) != NULL);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "slow",
+	.summary = "goes in its own time",
+	.handle_line = on_line,
+	.handle_drain = on_drain,
+	.finish = on_finish,
+	.stop = on_stop,
+};
+"""
+
 COUNTERS = re.compile(r"bus: published (\d+), posted to workers (\d+), "
                       r"wakeups (\d+)")
 
@@ -373,6 +417,51 @@ class Placement(DaemonTest):
                 self.assertEqual(place.came, place.thread)
 
 
+class End(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.build_module("slow", SLOW_END)
+        self.port = free_port()
+        self.text = service("s", "tcp://127.0.0.1:%d" % self.port,
+                            protocol="slow")
+
+    def crowd(self, daemon, count):
+        clients = [Client(("127.0.0.1", self.port)) for _ in range(count)]
+        for client in clients:
+            self.addCleanup(client.close)
+        self.eventually(lambda: len(daemon.logged("connected to tcp")) == count,
+                        "every client")
+        return clients
+
+    def test_no_worker_finishes_before_the_last_client_of_any_is_gone(self):
+        daemon = self.start(self.text, workers=2)
+        a, b = self.crowd(daemon, 2)
+        daemon.signal(signal.SIGTERM)
+        daemon.wait_notify("STOPPING=1")
+        self.assertTrue(a.is_silent(0.4))
+        a.send(b"bye\n")
+        self.assertEqual(a.ended(), b"")
+        self.assertTrue(b.is_silent(0.2))
+        self.assertEqual(daemon.logged("finish|stop after"), [])
+        b.send(b"bye\n")
+        self.assertEqual(b.ended(), b"")
+        self.assertEqual(daemon.wait(), 0)
+        told = [line.split("service s: ")[1] for line in
+                daemon.logged("service s: (finish|stop after)")]
+        self.assertEqual(sorted(told),
+                         ["finish with 0"] * 2 + ["finished with 0"] * 2
+                         + ["stop after finish: 1"] * 2)
+
+    def test_none_of_it_lasts_longer_than_the_drain(self):
+        daemon = self.start("drain-timeout = 1s\n" + self.text, workers=2)
+        a, b = self.crowd(daemon, 2)
+        with self.takes(0.8, 8):
+            daemon.signal(signal.SIGTERM)
+            self.assertEqual(daemon.wait(), 0)
+        for c in (a, b):
+            self.assertEqual(c.ended(), b"")
+
+
 class Life(DaemonTest):
     """How services begin, reload and end on all workers."""
 
@@ -416,7 +505,7 @@ class Life(DaemonTest):
         for what in ("start", "drain", "stop"):
             self.assertEqual(sorted(self.told(daemon, what)), [0, 1, 2, 3])
         self.assertEqual(len(self.told(daemon, "close")), 12)
-        # On each worker by itself: it ends when its last client has gone.
+        # On each worker by itself, what happens to it is in this order.
         for worker in range(4):
             happened = [re.search(r"l: (\w+) on", line).group(1) for line in
                         daemon.logged(r"service l: \w+ on %d " % worker)]
