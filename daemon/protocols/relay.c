@@ -336,6 +336,16 @@ static void relay_accept(struct lined_service *service,
 	relay_feed_join(relay, client);
 }
 
+static void relay_drain(struct lined_socket *sock)
+{
+	struct relay_pair *const *pair = lined_client_data(sock);
+
+	if (*pair != NULL)
+		relay_proxy_drain(*pair);
+	else
+		lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
+}
+
 /* ---- life --------------------------------------------------------------- */
 
 static void take_options(struct relay *relay)
@@ -406,6 +416,14 @@ static void reload(struct lined_service *service)
 	relay_upstream_reload(relay);
 }
 
+static bool finish(struct lined_service *service)
+{
+	struct relay *relay = lined_service_data(service);
+	bool proxied = relay_proxy_finish(relay);
+
+	return relay_upstream_finish(relay) && proxied;
+}
+
 const struct lined_protocol lined_protocol = {
 	.abi = LINED_ABI,
 	.size = sizeof(struct lined_protocol),
@@ -420,4 +438,7 @@ const struct lined_protocol lined_protocol = {
 	.start = start,
 	.stop = stop,
 	.reload = reload,
+	.client_size = sizeof(struct relay_pair *), /* where it is proxied */
+	.handle_drain = relay_drain,
+	.finish = finish,
 };

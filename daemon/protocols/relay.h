@@ -311,14 +311,21 @@ uint32_t relay_link_send(struct relay_link *link,
  * cannot, logged. */
 int relay_upstream_start(struct relay *relay);
 void relay_upstream_stop(struct relay *relay);
+/* No client is left: ends the connection once it has taken what they said.
+ * True: it has ended, or there is none. */
+bool relay_upstream_finish(struct relay *relay);
 /* The mode, the addresses or the times may have changed. */
 void relay_upstream_reload(struct relay *relay);
 
 /* ---- relay_proxy.c ---------------------------------------------------- */
 
 void relay_proxy_accept(struct relay *relay, struct lined_socket *client);
-/* The instance ends; no client is left, but what they said may still be on its
- * way. */
+/* The service drains: the upstream of this client is told its end, and the
+ * client is closed when the upstream has answered and ended, too. */
+void relay_proxy_drain(struct relay_pair *pair);
+/* No client is left: whether all that they said has been taken. */
+bool relay_proxy_finish(const struct relay *relay);
+/* The instance ends, whatever is still on its way. */
 void relay_proxy_stop(struct relay *relay);
 
 #endif

@@ -30,6 +30,7 @@ struct relay_pair {
 	size_t next_address;
 	size_t address; /* that far is connected to, or is to be */
 	bool stands;    /* far does */
+	bool draining;  /* far was told that the client is done */
 };
 
 static void near_read(struct lined_socket *sock, void *arg);
@@ -282,8 +283,11 @@ static void far_closed(struct lined_socket *sock, void *arg,
 		return;
 	}
 	/* Where it ended well the client has been told, or will be. */
-	if (reason == LINED_CLOSE_PEER && pair->near.over)
+	if (reason == LINED_CLOSE_PEER && pair->near.over) {
+		if (pair->draining)
+			finish(&pair->near, LINED_CLOSE_SHUTDOWN);
 		return;
+	}
 	log_failure(pair, LINED_LOG_NOTICE, "",
 		    error != 0 ? strerror(error)
 			       : lined_close_reason_text(reason));
@@ -351,11 +355,39 @@ void relay_proxy_accept(struct relay *relay, struct lined_socket *client)
 	}
 	pair_add(relay, pair);
 	pair->near.sock = client;
+	*(struct relay_pair **)lined_client_data(client) = pair;
 	lined_socket_set_handlers(client, &near_handlers, pair);
 	lined_socket_allow_half_close(client, true);
 	lined_socket_pause(client);
 	if (!try_next(pair))
 		refuse(pair);
+}
+
+/*
+ * Whether the client waits for an answer is for nobody but the upstream to
+ * know. So that is told that nothing more will come, and what it says until it
+ * ends is carried on. What the client says now is left to the kernel.
+ */
+void relay_proxy_drain(struct relay_pair *pair)
+{
+	struct side *near = &pair->near, *far = &pair->far;
+
+	if (far->sock == NULL || !pair->stands) {
+		lined_socket_close_for(near->sock, LINED_CLOSE_SHUTDOWN, 0);
+		return;
+	}
+	if (pair->draining)
+		return;
+	pair->draining = true;
+	far->over = true;
+	lined_socket_pause(near->sock);
+	if (far->rest == NULL)
+		lined_socket_shutdown_write(far->sock);
+}
+
+bool relay_proxy_finish(const struct relay *relay)
+{
+	return relay->pairs == NULL;
 }
 
 void relay_proxy_stop(struct relay *relay)

@@ -21,6 +21,9 @@
  * again. */
 #define LAG_MS 5
 
+/* The last of what clients said may take as long as a drain lets it. */
+#define FINISH_MS INT32_MAX
+
 #define NONE SIZE_MAX
 
 struct relay_upstream {
@@ -44,6 +47,7 @@ struct relay_upstream {
 	struct lined_timer stale;
 	struct lined_timer lag;
 	uint64_t line_ms; /* when the last one came */
+	bool finishing;
 };
 
 static void link_stands(struct lined_socket *sock, void *arg);
@@ -249,11 +253,16 @@ static void feed_begins(struct relay_upstream *upstream)
 		start_timer(upstream, &upstream->probe, upstream->retry_max_ms);
 }
 
-static void feed_ends(struct relay_upstream *upstream)
+static void stop_feed_timers(struct relay_upstream *upstream)
 {
 	lined_timer_stop(&upstream->stale);
 	lined_timer_stop(&upstream->lag);
 	lined_timer_stop(&upstream->probe);
+}
+
+static void feed_ends(struct relay_upstream *upstream)
+{
+	stop_feed_timers(upstream);
 	relay_link_gone(&upstream->feed);
 }
 
@@ -570,6 +579,46 @@ void relay_upstream_stop(struct relay *relay)
 	free(upstream->addresses);
 	free(upstream);
 	relay->upstream = NULL;
+}
+
+static void feed_finished(struct lined_socket *sock, void *arg,
+			  enum lined_close_reason reason, int error)
+{
+	struct relay_link *link = arg;
+
+	(void)sock;
+	(void)reason;
+	(void)error;
+	relay_link_gone(link);
+}
+
+/* It is left, not lost: nothing is said, and none is called instead. */
+static const struct lined_socket_handlers finishing_handlers = {
+	.handle_close = feed_finished,
+};
+
+bool relay_upstream_finish(struct relay *relay)
+{
+	struct relay_upstream *upstream = relay->upstream;
+	struct relay_link *feed;
+
+	if (upstream == NULL)
+		return true;
+	feed = &upstream->feed;
+	if (upstream->finishing)
+		return feed->sock == NULL;
+	upstream->finishing = true;
+	stop_feed_timers(upstream);
+	lined_timer_stop(&upstream->retry);
+	relay_link_drop(&upstream->first);
+	if (!feed->stands) {
+		relay_link_drop(feed);
+		return true;
+	}
+	lined_socket_set_handlers(feed->sock, &finishing_handlers, feed);
+	lined_socket_close_after_flush(feed->sock, LINED_CLOSE_LOCAL,
+				       FINISH_MS);
+	return false;
 }
 
 static size_t find_address(const struct relay_address *addresses, size_t count,

@@ -6,6 +6,7 @@ import hashlib
 import random
 import re
 import resource
+import signal
 import socket
 import threading
 import time
@@ -496,6 +497,70 @@ class Failure(ProxyTest):
                 if far:
                     far.ended()
                     far.close()
+
+
+class Stop(ProxyTest):
+    def test_an_answer_that_is_awaited_still_comes(self):
+        server = self.server()
+        daemon = self.serve(server)
+        pairs = [self.pair(server) for _ in range(4)]
+        for c, far in pairs:
+            c.send(b"question\n")
+            self.assertEqual(far.line(), b"question\n")
+        daemon.signal(signal.SIGTERM)
+        for c, far in pairs:
+            # It is told that this was all, and takes its time.
+            self.assertEqual(far.rest(), b"")
+            self.assertTrue(c.is_silent(0.3))
+            far.send(b"answer\n")
+            self.assertEqual(c.line(), b"answer\n")
+            c.send(b"too late\n")
+            far.send(b"goodbye\n")
+            far.close()
+            self.assertEqual(c.rest(), b"goodbye\n")
+        self.assertEqual(daemon.wait(), 0)
+
+    def test_who_has_nothing_to_say_goes_at_once(self):
+        server = self.server()
+        daemon = self.start("drain-timeout = 30s\n" + self.text(server),
+                            workers=self.WORKERS)
+        pairs = [self.pair(server) for _ in range(4)]
+        with self.takes(0, 10):
+            daemon.signal(signal.SIGTERM)
+            for c, far in pairs:
+                self.assertEqual(far.rest(), b"")
+                far.close()
+                self.assertEqual(c.rest(), b"")
+            self.assertEqual(daemon.wait(), 0)
+
+    def test_a_slow_upstream_gets_all_that_was_said(self):
+        server = self.server(rcvbuf=4096)
+        daemon = self.serve(server)
+        c, far = self.pair(server)
+        said = noise(2 << 20)
+        sender = threading.Thread(target=c.send, args=(said,))
+        sender.start()
+        time.sleep(0.2)
+        daemon.signal(signal.SIGTERM)
+        daemon.wait_notify("STOPPING=1")
+        got = far.rest()
+        sender.join()
+        self.assertEqual(len(got), len(said))
+        self.assertEqual(got, said)
+        far.close()
+        self.assertEqual(c.rest(), b"")
+        self.assertEqual(daemon.wait(), 0)
+
+    def test_an_upstream_that_never_ends_is_left_after_the_timeout(self):
+        server = self.server()
+        daemon = self.start("drain-timeout = 1s\n" + self.text(server),
+                            workers=self.WORKERS)
+        c, far = self.pair(server)
+        with self.takes(0.8, 8):
+            daemon.signal(signal.SIGTERM)
+            self.assertEqual(daemon.wait(), 0)
+        self.assertEqual(c.ended(), b"")
+        far.ended()
 
 
 class Reload(ProxyTest):

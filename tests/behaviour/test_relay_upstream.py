@@ -432,6 +432,71 @@ class Upward(UpstreamTest):
             self.assertEqual(len(up.line()), size + 1)
 
 
+class Stop(UpstreamTest):
+    def test_it_is_there_until_the_last_client_of_any_worker_is_gone(self):
+        for busy in range(self.WORKERS):
+            with self.subTest(busy=busy):
+                server = self.server()
+                daemon = self.serve(server, subscribe_only="false")
+                up = self.accept(server)
+                # One on each worker.
+                clients = self.fed(up, self.WORKERS, rcvbuf=4096)
+                last = clients.pop(busy)
+                up.send(b"x" * 999 + b"\n")
+                for c in clients:
+                    self.expect(c, b"x" * 999 + b"\n")
+                # More than the one that reads nothing has room for.
+                word = b"y" * 999 + b"\n"
+                readers = [threading.Thread(
+                    target=lambda c=c: self.expect(c, *[word] * 100))
+                    for c in clients]
+                for reader in readers:
+                    reader.start()
+                up.send(word * 100)
+                for reader in readers:
+                    reader.join()
+                daemon.signal(signal.SIGTERM)
+                for c in clients:
+                    self.assertEqual(c.ended(), b"")
+                time.sleep(0.2)
+                last.send(b"the last word\n")
+                self.expect(up, b"the last word\n")
+                self.assertIn(word * 100, last.ended())
+                self.assertEqual(up.ended(), b"")
+                self.assertEqual(daemon.wait(), 0)
+
+    def test_it_gets_all_that_was_said_though_it_is_slow(self):
+        server = self.server(rcvbuf=4096)
+        daemon = self.serve(server, subscribe_only="false",
+                            extra="send-queue = 16M")
+        up = self.accept(server)
+        clients = self.fed(up, 4)
+        line = b"z" * 999 + b"\n"
+        for c in clients:
+            c.send(line * 2000)
+        daemon.signal(signal.SIGTERM)
+        for c in clients:
+            c.ended()
+        time.sleep(0.2)
+        got = up.ended()
+        self.assertEqual(len(got), len(clients) * 2000 * len(line))
+        self.assertEqual(got.replace(line, b""), b"")
+        self.assertEqual(daemon.wait(), 0)
+
+    def test_one_that_takes_nothing_is_left_after_the_timeout(self):
+        server = self.server(rcvbuf=4096)
+        text = self.text(server, subscribe_only="false",
+                         extra="send-queue = 16M")
+        daemon = self.start("drain-timeout = 1s\n" + text,
+                            workers=self.WORKERS)
+        up = self.accept(server)
+        c, = self.fed(up)
+        c.send((b"z" * 999 + b"\n") * 8000)
+        with self.takes(0.8, 8):
+            daemon.signal(signal.SIGTERM)
+            self.assertEqual(daemon.wait(), 0)
+
+
 class Reconnect(UpstreamTest):
     def test_killed_twenty_times_under_traffic(self):
         """An upstream that is killed in the middle of lines. Clients get
@@ -954,7 +1019,7 @@ class Config(UpstreamTest):
 
 
 def several(base, workers):
-    for cls in (Feed, Upward, Reload):
+    for cls in (Feed, Upward, Stop, Reload):
         name = "%s%d" % (cls.__name__, workers)
         base[name] = type(name, (cls,), {"WORKERS": workers,
                                          "__module__": __name__})
