@@ -153,8 +153,6 @@ static void close_everything(struct lined_dispatcher *d)
 
 void lined_dispatcher_free(struct lined_dispatcher *d)
 {
-	uint32_t i;
-
 	if (d == NULL)
 		return;
 	mailbox_set_open(&d->mailbox, false);
@@ -162,9 +160,8 @@ void lined_dispatcher_free(struct lined_dispatcher *d)
 	resolver_free(d->resolver);
 	deliver_mail(d, true);
 	deliver_deferred(d, true);
-	for (i = 0; i < d->timers.count; i++)
-		d->timers.entries[i].timer->slot = TIMER_UNARMED;
 	timer_heap_fini(&d->timers);
+	timer_heap_fini(&d->deadlines);
 	dispatcher_detach(d, &d->wakeup);
 	mailbox_fini(&d->mailbox);
 	d->ops->free(d->poller);
@@ -439,20 +436,26 @@ void lined_timer_init(struct lined_timer *timer,
 	timer->slot = TIMER_UNARMED;
 }
 
+/* The next turn at the earliest: the timer phase of this one may be running,
+ * and would never end. */
+static int arm(struct lined_dispatcher *d, struct timer_heap *heap,
+	       uint32_t *slot, uint64_t delay_ms)
+{
+	uint64_t now_ms = dispatcher_clock(d);
+
+	if (delay_ms == 0 && d->in_turn)
+		delay_ms = 1;
+	if (delay_ms > UINT64_MAX - 1 - now_ms)
+		delay_ms = UINT64_MAX - 1 - now_ms;
+	return timer_heap_set(heap, slot, now_ms + delay_ms);
+}
+
 int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 		      uint32_t interval_ms)
 {
 	struct lined_dispatcher *d = timer->dispatcher;
 
-	uint64_t now_ms = dispatcher_clock(d);
-
-	/* The next turn at the earliest: the timer phase of this one may be
-	 * running, and would never end. */
-	if (delay_ms == 0 && d->in_turn)
-		delay_ms = 1;
-	if (delay_ms > UINT64_MAX - 1 - now_ms)
-		delay_ms = UINT64_MAX - 1 - now_ms;
-	if (timer_heap_set(&d->timers, timer, now_ms + delay_ms) < 0)
+	if (arm(d, &d->timers, &timer->slot, delay_ms) < 0)
 		return -1;
 	timer->interval_ms = interval_ms;
 	return 0;
@@ -460,7 +463,7 @@ int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 
 void lined_timer_stop(struct lined_timer *timer)
 {
-	timer_heap_remove(&timer->dispatcher->timers, timer);
+	timer_heap_remove(&timer->dispatcher->timers, &timer->slot);
 }
 
 bool lined_timer_is_armed(const struct lined_timer *timer)
@@ -468,21 +471,57 @@ bool lined_timer_is_armed(const struct lined_timer *timer)
 	return timer->slot != TIMER_UNARMED;
 }
 
+int dispatcher_set_deadline(struct lined_dispatcher *d, uint32_t *slot,
+			    uint64_t delay_ms)
+{
+	return arm(d, &d->deadlines, slot, delay_ms);
+}
+
+static void fire_timer(struct lined_dispatcher *d)
+{
+	struct lined_timer *timer = lined_container_of(
+		d->timers.entries[0].slot, struct lined_timer, slot);
+
+	/* Re-armed before the call: the handler may stop or free it. */
+	if (timer->interval_ms > 0)
+		timer_heap_set(&d->timers, &timer->slot,
+			       d->now_ms + timer->interval_ms);
+	else
+		timer_heap_remove(&d->timers, &timer->slot);
+	begin_calling(d, (uintptr_t)timer->handler);
+	timer->handler(timer);
+	end_calling(d);
+}
+
+static void fire_deadline(struct lined_dispatcher *d)
+{
+	uint32_t *slot = d->deadlines.entries[0].slot;
+
+	timer_heap_remove(&d->deadlines, slot);
+	begin_calling(d, (uintptr_t)socket_deadline);
+	socket_deadline(
+		lined_container_of(slot, struct lined_socket, deadline));
+	end_calling(d);
+}
+
+static uint64_t first_due(const struct lined_dispatcher *d)
+{
+	uint64_t timer = timer_heap_due(&d->timers);
+	uint64_t deadline = timer_heap_due(&d->deadlines);
+
+	return timer < deadline ? timer : deadline;
+}
+
+/* Of both kinds, in the order in which they are due. */
 static void fire_timers(struct lined_dispatcher *d)
 {
-	while (timer_heap_due(&d->timers) <= d->now_ms) {
-		struct lined_timer *timer = d->timers.entries[0].timer;
+	uint64_t due;
 
-		/* Re-armed before the call: the handler may stop or free it. */
-		if (timer->interval_ms > 0)
-			timer_heap_set(&d->timers, timer,
-				       d->now_ms + timer->interval_ms);
+	while ((due = first_due(d)) <= d->now_ms)
+		if (due == timer_heap_due(&d->timers))
+			fire_timer(d);
 		else
-			timer_heap_remove(&d->timers, timer);
-		begin_calling(d, (uintptr_t)timer->handler);
-		timer->handler(timer);
-		end_calling(d);
-	}
+			fire_deadline(d);
 }
 
 /* ---- messages --------------------------------------------------------- */
@@ -618,7 +657,7 @@ static bool is_data_buffered(struct lined_dispatcher *d)
 
 static int wait_ms(struct lined_dispatcher *d, int timeout_ms)
 {
-	uint64_t due = timer_heap_due(&d->timers), left;
+	uint64_t due = first_due(d), left;
 
 	if (is_pending(d) || is_data_buffered(d))
 		return 0;

@@ -47,8 +47,9 @@ struct lined_dispatcher {
 	struct lined_delegate wakeup;
 	/* Waiting for a message phase, and those of the one that runs. */
 	struct message_queue deferred, due;
-	struct resolver *resolver; /* NULL until a name is asked for */
-	struct timer_heap timers;
+	struct resolver *resolver;   /* NULL until a name is asked for */
+	struct timer_heap timers;    /* lined_timer.slot */
+	struct timer_heap deadlines; /* lined_socket.deadline */
 	uint64_t now_ms, now_ns;
 	uint64_t woken_ns; /* when the turn began; 0: counted */
 	struct turn_stats turns;
@@ -90,6 +91,11 @@ struct lined_dispatcher {
 
 /* The turn's time; outside of a turn it may be old and is read anew. */
 uint64_t dispatcher_clock(struct lined_dispatcher *d);
+
+/* Sets, or moves, the deadline of a socket, as lined_timer_start() a timer: a
+ * slot is all that an idle one has of it. -1/ENOMEM. */
+int dispatcher_set_deadline(struct lined_dispatcher *d, uint32_t *slot,
+			    uint64_t delay_ms);
 
 /* Puts a delegate under the poller; len is the caller's. -1 and errno. */
 int dispatcher_attach(struct lined_dispatcher *d,

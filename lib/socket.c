@@ -157,7 +157,7 @@ lined_socket_new_owned(const struct lined_socket_handlers *handlers, void *arg,
 	sock->arg = arg;
 	sock->delegate.fd = -1;
 	sock->delegate.handlers = table_for(sock->handlers);
-	sock->timer.slot = TIMER_UNARMED;
+	sock->deadline = TIMER_UNARMED;
 	sock->framer.framing = framing;
 	list_init(&sock->ready_link);
 	list_init(&sock->dirty_link);
@@ -339,7 +339,6 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 		errno = d->ending ? ESHUTDOWN : EEXIST;
 		return NULL;
 	}
-	lined_timer_init(&sock->timer, d, NULL);
 	sock->dispatcher = d;
 	if (sock->group == NULL)
 		lined_socket_set_group(sock, NULL);
@@ -378,7 +377,7 @@ int socket_unregister(struct lined_socket *sock, struct lined_dispatcher *d)
 		dispatcher_detach(d, &sock->delegate);
 	list_remove(&sock->ready_link);
 	list_remove(&sock->dirty_link);
-	lined_timer_stop(&sock->timer);
+	timer_heap_remove(&d->deadlines, &sock->deadline);
 	sock->rested = sock->slowed = sock->blocked = false;
 	sock->dispatcher = NULL;
 	if (sock->group == &d->group)
@@ -466,7 +465,7 @@ void socket_connected(struct lined_socket *sock)
 }
 
 /* The smaller of left and what is left of `after_ms` since `since`; of a very
- * long time the timer is set to a part. */
+ * long time the deadline is set to a part. */
 static int32_t sooner(int32_t left, uint32_t now, uint32_t since,
 		      uint32_t after_ms)
 {
@@ -541,10 +540,8 @@ static void resume_in_time(struct lined_socket *sock, uint32_t now)
 		socket_update_mode(sock);
 }
 
-static void timer_fired(struct lined_timer *timer)
+void socket_deadline(struct lined_socket *sock)
 {
-	struct lined_socket *sock =
-		lined_container_of(timer, struct lined_socket, timer);
 	uint32_t now = socket_now(sock);
 
 	resume_in_time(sock, now);
@@ -570,8 +567,8 @@ static void timer_fired(struct lined_timer *timer)
 }
 
 /*
- * The timer is only ever moved forward in time; what a busy client pushes back
- * with each line is looked at when it fires.
+ * The one that is set is only ever moved nearer; what a busy client pushes back
+ * with each line is looked at when that comes.
  */
 void socket_arm(struct lined_socket *sock)
 {
@@ -585,12 +582,11 @@ void socket_arm(struct lined_socket *sock)
 		return;
 	if (left < 0)
 		left = 0;
-	if (lined_timer_is_armed(&sock->timer) &&
-	    timer_heap_due_of(&d->timers, &sock->timer) <=
+	if (sock->deadline != TIMER_UNARMED &&
+	    timer_heap_due_of(&d->deadlines, sock->deadline) <=
 		    d->now_ms + (uint64_t)left)
 		return;
-	sock->timer.handler = timer_fired;
-	if (lined_timer_start(&sock->timer, (uint64_t)left, 0) == 0)
+	if (dispatcher_set_deadline(d, &sock->deadline, (uint64_t)left) == 0)
 		return;
 	if (sock->state != LINED_SOCKET_LISTENING) {
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
@@ -639,7 +635,7 @@ void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
 	}
 	if (sock->delegate.dispatcher != NULL)
 		dispatcher_detach(d, &sock->delegate);
-	lined_timer_stop(&sock->timer);
+	timer_heap_remove(&d->deadlines, &sock->deadline);
 	d->len--;
 	list_remove(&sock->ready_link);
 	list_append(&d->closed, &sock->ready_link);

@@ -62,7 +62,6 @@ struct lined_socket {
 		struct udp *udp;             /* of a datagram socket */
 		uint64_t rate_due_us;        /* else: of the line rate */
 	};
-	struct lined_timer timer; /* the earliest of its deadlines */
 
 	/* lined_socket_traffic(). What a connection cannot outgrow: 250 TB,
 	 * and with started_at 8,900 years. */
@@ -78,6 +77,7 @@ struct lined_socket {
 	uint32_t stalled_at; /* the peer has taken nothing since */
 	uint32_t resume_at;  /* a rested listener or a slowed reader goes on */
 	uint32_t end_at;     /* a close after flush gives up */
+	uint32_t deadline;   /* the slot of the first in dispatcher.deadlines */
 
 	uint32_t dropped;   /* sends, by the overflow policy */
 	uint16_t budget;    /* lines left in this call of handle_read */
@@ -177,8 +177,10 @@ void socket_connected(struct lined_socket *sock);
 void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
 		int error);
 
-/* A deadline may have come nearer: the timer is moved if it is too late. */
+/* A deadline may have come nearer: what is set is moved if it is too late. */
 void socket_arm(struct lined_socket *sock);
+/* One may have passed. */
+void socket_deadline(struct lined_socket *sock);
 
 /* What the poller should watch now. */
 void socket_update_mode(struct lined_socket *sock);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The heap of armed timers. Only orders them; the dispatcher fires them.
+ * The heap of what is due some time. Only orders it; the dispatcher fires it.
  */
 #include "config.h"
 
@@ -13,6 +13,10 @@
 
 void timer_heap_fini(struct timer_heap *heap)
 {
+	uint32_t i;
+
+	for (i = 0; i < heap->count; i++)
+		*heap->entries[i].slot = TIMER_UNARMED;
 	free(heap->entries);
 	heap->entries = NULL;
 	heap->count = heap->room = 0;
@@ -22,7 +26,7 @@ static void place(struct timer_heap *heap, uint32_t slot,
 		  struct timer_entry entry)
 {
 	heap->entries[slot] = entry;
-	entry.timer->slot = slot;
+	*entry.slot = slot;
 }
 
 static void sift_up(struct timer_heap *heap, uint32_t slot,
@@ -82,13 +86,12 @@ static int grow(struct timer_heap *heap)
 	return 0;
 }
 
-int timer_heap_set(struct timer_heap *heap, struct lined_timer *timer,
-		   uint64_t due_ms)
+int timer_heap_set(struct timer_heap *heap, uint32_t *slot, uint64_t due_ms)
 {
-	struct timer_entry entry = {due_ms, timer};
+	struct timer_entry entry = {due_ms, slot};
 
-	if (timer->slot != TIMER_UNARMED) {
-		settle(heap, timer->slot, entry);
+	if (*slot != TIMER_UNARMED) {
+		settle(heap, *slot, entry);
 		return 0;
 	}
 	if (heap->count == heap->room && grow(heap) < 0)
@@ -98,23 +101,22 @@ int timer_heap_set(struct timer_heap *heap, struct lined_timer *timer,
 	return 0;
 }
 
-void timer_heap_remove(struct timer_heap *heap, struct lined_timer *timer)
+void timer_heap_remove(struct timer_heap *heap, uint32_t *slot)
 {
-	uint32_t slot = timer->slot;
+	uint32_t hole = *slot;
 	struct timer_entry last;
 
-	if (slot == TIMER_UNARMED)
+	if (hole == TIMER_UNARMED)
 		return;
-	timer->slot = TIMER_UNARMED;
+	*slot = TIMER_UNARMED;
 	last = heap->entries[--heap->count];
-	if (slot < heap->count)
-		settle(heap, slot, last);
+	if (hole < heap->count)
+		settle(heap, hole, last);
 }
 
-uint64_t timer_heap_due_of(const struct timer_heap *heap,
-			   const struct lined_timer *timer)
+uint64_t timer_heap_due_of(const struct timer_heap *heap, uint32_t slot)
 {
-	return heap->entries[timer->slot].due_ms;
+	return heap->entries[slot].due_ms;
 }
 
 uint64_t timer_heap_due(const struct timer_heap *heap)

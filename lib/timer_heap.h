@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The armed timers of a dispatcher: a 4-ary heap by due time. An entry holds
- * its due time beside the pointer, so that sifting compares without touching
- * the timers.
+ * A 4-ary heap by due time, of what each keeps its place in the heap in a slot
+ * of its own: all that the heap knows of it. An entry holds its due time beside
+ * the pointer, so that sifting compares without touching the owners.
  */
 #ifndef TIMER_HEAP_H
 #define TIMER_HEAP_H
@@ -11,14 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <lined/timer.h>
-
-/* lined_timer.slot of a timer that is not armed. */
+/* A slot that is not in the heap. */
 #define TIMER_UNARMED UINT32_MAX
 
 struct timer_entry {
 	uint64_t due_ms;
-	struct lined_timer *timer;
+	uint32_t *slot;
 };
 
 struct timer_heap {
@@ -29,15 +27,14 @@ struct timer_heap {
 void timer_heap_fini(struct timer_heap *heap);
 
 /* Inserts, or moves where it is in. -1/ENOMEM on insertion. */
-int timer_heap_set(struct timer_heap *heap, struct lined_timer *timer,
-		   uint64_t due_ms);
-void timer_heap_remove(struct timer_heap *heap, struct lined_timer *timer);
+int timer_heap_set(struct timer_heap *heap, uint32_t *slot, uint64_t due_ms);
+/* Does nothing where it is not in. */
+void timer_heap_remove(struct timer_heap *heap, uint32_t *slot);
 
-/* When this armed timer is due. */
-uint64_t timer_heap_due_of(const struct timer_heap *heap,
-			   const struct lined_timer *timer);
+/* When this one, which is in, is due. */
+uint64_t timer_heap_due_of(const struct timer_heap *heap, uint32_t slot);
 
-/* When the first timer is due; UINT64_MAX where none is armed. */
+/* When the first is due, entries[0]; UINT64_MAX where there is none. */
 uint64_t timer_heap_due(const struct timer_heap *heap);
 
 #endif
