@@ -11,43 +11,64 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lined/timer.h>
+
 /* Up to this a rest is copied to the shared buffer for each read. */
 #define SMALL (16 * 1024)
 #define MAX   ((uint32_t)1 << 30)
 
-void input_clear(struct input *input)
+/* Memory of an input's own knows its room: who has none keeps no number. */
+struct own {
+	uint32_t room; /* without the byte in reserve */
+	char data[];
+};
+
+/* NULL: it has none. */
+static struct own *own_of(const struct input *input, const char *shared)
 {
-	if (input->room > 0)
-		free(input->data);
+	if (input->data == NULL || input->data == shared)
+		return NULL;
+	return lined_container_of(input->data, struct own, data);
+}
+
+/* With what is in there; own may be NULL. NULL/ENOMEM. */
+static struct own *own_resize(struct own *own, size_t room)
+{
+	own = realloc(own, sizeof(*own) + room + 1);
+	if (own != NULL)
+		own->room = (uint32_t)room;
+	return own;
+}
+
+void input_clear(struct input *input, const char *shared)
+{
+	free(own_of(input, shared));
 	input->data = NULL;
-	input->off = input->end = input->room = 0;
+	input->off = input->end = 0;
 }
 
 /* Behind a big rest: its own memory, at least half as much again. */
-static char *grow(struct input *input, size_t *size)
+static char *grow(struct input *input, const char *shared, size_t *size)
 {
+	struct own *own = own_of(input, shared);
 	size_t len = input_len(input);
-	uint32_t room = input->room;
-	char *data;
 
 	if (input->off > 0) {
 		memmove(input->data, input->data + input->off, len);
 		input->off = 0;
 		input->end = (uint32_t)len;
 	}
-	if (room - len < SMALL) {
+	if (own->room - len < SMALL) {
 		if (len > MAX / 2) {
 			errno = ENOMEM;
 			return NULL;
 		}
-		room = (uint32_t)(len + len / 2 + SMALL);
-		data = realloc(input->data, (size_t)room + 1);
-		if (data == NULL)
+		own = own_resize(own, len + len / 2 + SMALL);
+		if (own == NULL)
 			return NULL;
-		input->data = data;
-		input->room = room;
+		input->data = own->data;
 	}
-	*size = room - len;
+	*size = own->room - len;
 	return input->data + len;
 }
 
@@ -57,10 +78,10 @@ char *input_reserve(struct input *input, char *shared, size_t shared_size,
 	size_t len = input_len(input);
 
 	if (len > SMALL)
-		return grow(input, size);
+		return grow(input, shared, size);
 	if (len > 0)
 		memcpy(shared, input->data + input->off, len);
-	input_clear(input);
+	input_clear(input, shared);
 	input->data = shared;
 	input->end = (uint32_t)len;
 	*size = shared_size - len;
@@ -72,26 +93,26 @@ void input_received(struct input *input, size_t len)
 	input->end += (uint32_t)len;
 }
 
-int input_settle(struct input *input)
+int input_settle(struct input *input, const char *shared)
 {
+	struct own *own = own_of(input, shared);
 	size_t len = input_len(input);
-	char *data;
 
 	if (len == 0) {
-		input_clear(input);
+		input_clear(input, shared);
 		return 0;
 	}
 	/* Memory of its own that is well filled stays as it is. */
-	if (input->room > 0 && input->room <= 2 * len + SMALL)
+	if (own != NULL && own->room <= 2 * len + SMALL)
 		return 0;
-	data = malloc(len + 1);
-	if (data == NULL) {
-		input_clear(input);
+	own = own_resize(NULL, len);
+	if (own == NULL) {
+		input_clear(input, shared);
 		return -1;
 	}
-	memcpy(data, input->data + input->off, len);
-	input_clear(input);
-	input->data = data;
-	input->end = input->room = (uint32_t)len;
+	memcpy(own->data, input->data + input->off, len);
+	input_clear(input, shared);
+	input->data = own->data;
+	input->end = (uint32_t)len;
 	return 0;
 }

@@ -4,6 +4,8 @@
  * runs the bytes usually lie in the dispatcher's read buffer, borrowed; what
  * is left afterwards moves to memory of the socket's own, which is freed when
  * used up, so that an idle socket holds none (DESIGN 2.2).
+ *
+ * `shared` is always the same buffer for an input, NULL where it has none now.
  */
 #ifndef INPUT_H
 #define INPUT_H
@@ -13,10 +15,8 @@
 #include <stdint.h>
 
 struct input {
-	char *data;
+	char *data;        /* the shared buffer, its own memory, or NULL */
 	uint32_t off, end; /* what is left is data[off .. end) */
-	uint32_t room;     /* of memory of its own, without the byte in
-			      reserve; 0: borrowed, or none */
 };
 
 static inline size_t input_len(const struct input *input)
@@ -38,9 +38,9 @@ void input_received(struct input *input, size_t len);
 
 /* Returns the shared buffer: what is left moves to memory of its own.
  * -1/ENOMEM: it is lost. */
-int input_settle(struct input *input);
+int input_settle(struct input *input, const char *shared);
 
 /* Forgets all. */
-void input_clear(struct input *input);
+void input_clear(struct input *input, const char *shared);
 
 #endif

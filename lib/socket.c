@@ -669,7 +669,7 @@ void socket_free(struct lined_socket *sock)
 					     ? &sock->dispatcher->pool
 					     : &none);
 	send_pool_fini(&none);
-	input_clear(&sock->in);
+	input_clear(&sock->in, socket_read_buffer(sock));
 	if (sock->delegate.fd >= 0)
 		close(sock->delegate.fd);
 	free(sock);

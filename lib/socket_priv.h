@@ -154,6 +154,12 @@ static inline void socket_end_serving(struct lined_dispatcher *d)
 	__atomic_store_n(&d->serving, NULL, __ATOMIC_RELAXED);
 }
 
+/* What its input may have borrowed; NULL where it is not registered. */
+static inline char *socket_read_buffer(const struct lined_socket *sock)
+{
+	return sock->dispatcher != NULL ? sock->dispatcher->read_buffer : NULL;
+}
+
 /* The socket that a delegate belongs to; NULL for other delegates. */
 struct lined_socket *socket_of_delegate(struct lined_delegate *delegate);
 

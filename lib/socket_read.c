@@ -127,10 +127,10 @@ void socket_serve(struct lined_socket *sock)
 	sock->in_read = false;
 	socket_release_hold(sock);
 	if (sock->state == LINED_SOCKET_CLOSED) {
-		input_clear(&sock->in);
+		input_clear(&sock->in, socket_read_buffer(sock));
 		return;
 	}
-	if (input_settle(&sock->in) < 0) {
+	if (input_settle(&sock->in, socket_read_buffer(sock)) < 0) {
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 		return;
 	}
@@ -159,7 +159,7 @@ void socket_readable(struct lined_socket *sock)
 		return;
 	if (fill(sock))
 		socket_serve(sock);
-	else if (input_settle(&sock->in) < 0)
+	else if (input_settle(&sock->in, socket_read_buffer(sock)) < 0)
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 }
 
@@ -303,7 +303,7 @@ static enum lined_line_status need_more(struct lined_socket *sock)
 		return report_end(sock);
 	/* Within handle_read it is settled afterwards. */
 	if (!sock->in_read && input_len(&sock->in) == 0)
-		input_clear(&sock->in);
+		input_clear(&sock->in, socket_read_buffer(sock));
 	sock->starved = true;
 	return LINED_LINE_PARTIAL;
 }

@@ -224,7 +224,7 @@ static void finish_datagram(struct lined_socket *sock)
 {
 	struct udp *udp = sock->udp;
 
-	input_clear(&sock->in);
+	input_clear(&sock->in, socket_read_buffer(sock));
 	framer_restart(&sock->framer);
 	udp->reading = false;
 	if (!udp->answered)
@@ -266,7 +266,6 @@ static bool receive(struct lined_socket *sock)
 	sock->in.data = sock->dispatcher->read_buffer;
 	sock->in.off = 0;
 	sock->in.end = (uint32_t)n;
-	sock->in.room = 0;
 	udp->reading = true;
 	udp->began = false;
 	sock->starved = false;
@@ -286,12 +285,12 @@ void udp_serve(struct lined_socket *sock)
 	sock->in_read = false;
 	socket_release_hold(sock);
 	if (sock->state == LINED_SOCKET_CLOSED) {
-		input_clear(&sock->in);
+		input_clear(&sock->in, socket_read_buffer(sock));
 		return;
 	}
 	if (sock->starved || (sock->udp->began && input_len(&sock->in) == 0)) {
 		finish_datagram(sock);
-	} else if (input_settle(&sock->in) < 0) {
+	} else if (input_settle(&sock->in, socket_read_buffer(sock)) < 0) {
 		count_drop(sock);
 		finish_datagram(sock);
 	} else if (!list_is_linked(&sock->ready_link) &&

@@ -181,7 +181,7 @@ static bool feed_framer(struct framer *framer, struct input *in,
 			return false;
 		ck_assert_uint_le(input_len(in),
 				  (size_t)framer->framing.line_length + 1);
-		ck_assert_int_eq(input_settle(in), 0);
+		ck_assert_int_eq(input_settle(in, shared), 0);
 		memset(shared, '#', room); /* what was lent is gone */
 	}
 	return true;
@@ -226,7 +226,7 @@ static void split_by_framer(const struct lined_framing *f, const char *data,
 		more = feed_framer(&framer, &in, data + at, cuts[i] - at, out);
 	if (more)
 		finish_framer(&framer, &in, out);
-	input_clear(&in);
+	input_clear(&in, shared);
 }
 
 /* ---- the socket ------------------------------------------------------ */

@@ -134,7 +134,7 @@ static struct digest split(const struct lined_framing *framing,
 		require(!more || input_len(&in) <=
 					 (size_t)framing->line_length + 1,
 			"more is kept than the limit");
-		require(input_settle(&in) == 0, "out of memory");
+		require(input_settle(&in, shared) == 0, "out of memory");
 		memset(to, '#',
 		       n < SHARED_SIZE && to >= shared &&
 				       to < shared + SHARED_SIZE
@@ -143,7 +143,7 @@ static struct digest split(const struct lined_framing *framing,
 	}
 	if (more)
 		finish(&framer, &in, &digest);
-	input_clear(&in);
+	input_clear(&in, shared);
 	return digest;
 }
 
