@@ -334,14 +334,16 @@ class Daemon:
             self.reader = threading.Thread(target=self._read, daemon=True)
             self.reader.start()
         # As a service manager does, it hears whatever is said at once.
-        threading.Thread(target=self._hear, daemon=True).start()
+        self.ear = threading.Thread(target=self._hear, daemon=True)
+        self.ear.start()
 
     def _hear(self):
         while True:
             try:
+                ended = self.process.returncode is not None
                 told = self.notify.recv(65536)
             except socket.timeout:
-                if self.process.returncode is None:
+                if not ended:
                     continue
                 return
             except OSError:
@@ -393,24 +395,39 @@ class Daemon:
 
     # ---- systemd -------------------------------------------------------
 
+    def _told(self, wanted):
+        """A line told to systemd that the pattern matches, if there is one;
+        what came before it is gone."""
+        while self.notified:
+            line = self.notified.pop(0)
+            if re.match(wanted, line):
+                return line
+        return None
+
     def wait_notify(self, wanted, timeout=PATIENCE):
         """Waits for a line told to systemd that the pattern matches; what
         came before it is gone."""
         deadline = time.monotonic() + timeout
         while True:
             with self.news:
-                while self.notified:
-                    line = self.notified.pop(0)
-                    if re.match(wanted, line):
-                        return line
-                self.news.wait(0.05)
-                heard = bool(self.notified)
-            if not heard and self.process.poll() is not None:
+                line = self._told(wanted)
+                if line is None:
+                    self.news.wait(0.05)
+                    line = self._told(wanted)
+            if line is not None:
+                return line
+            if self.process.poll() is not None:
+                # What it said last may be on its way to us still.
+                self.ear.join(PATIENCE)
                 self._join()
+                with self.news:
+                    line = self._told(wanted)
+                if line is not None:
+                    return line
                 raise AssertionError(
                     "exit %d before it said %s:\n%s"
                     % (self.process.returncode, wanted, self.log_text()))
-            if not heard and time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise AssertionError("it never said %s:\n%s"
                                      % (wanted, self.log_text()))
 
@@ -471,6 +488,13 @@ class Daemon:
         with open("/proc/%d/status" % self.pid) as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
+    def own_kib(self):
+        """What it has allocated, wherever the system keeps it. Pages of files
+        are not in it: they come and go as the system has memory for them."""
+        with open("/proc/%d/status" % self.pid) as f:
+            return sum(int(kib) for kib in re.findall(
+                r"(?:RssAnon|VmSwap):\s+(\d+)", f.read()))
+
     def cpu_seconds(self):
         with open("/proc/%d/stat" % self.pid) as f:
             fields = f.read().rsplit(")", 1)[1].split()
@@ -494,6 +518,10 @@ class Daemon:
         return "libasan" in maps or "libtsan" in maps
 
 
+class Late(AssertionError):
+    """A test has missed the moment that it is about."""
+
+
 class DaemonTest(unittest.TestCase):
     """A test with a directory of its own and daemons that end with it."""
 
@@ -502,7 +530,7 @@ class DaemonTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
         self.config = os.path.join(self.dir, "lined.conf")
         self.modules = MODULES
-        self.starts = 0
+        self.daemons = []
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -527,14 +555,14 @@ class DaemonTest(unittest.TestCase):
     def launch(self, argv, prefix=(), env=None, capture=True, inherit=()):
         """Starts it and does not wait; ended by the test or after it. It
         keeps the sockets to inherit."""
-        self.starts += 1
-        path = self.path("notify-%d" % self.starts)
+        path = self.path("notify-%d" % len(self.daemons))
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(path)
         os.chmod(path, 0o777)
         notify.settimeout(0.05)
         env = dict(env or {}, NOTIFY_SOCKET=path)
         daemon = Daemon(list(prefix) + argv, notify, env, capture, inherit)
+        self.daemons.append(daemon)
         self.addCleanup(notify.close)
         self.addCleanup(daemon.process.stderr.close)
         self.addCleanup(daemon.kill)
@@ -626,14 +654,40 @@ class DaemonTest(unittest.TestCase):
             time.sleep(0.02)
 
     @contextlib.contextmanager
-    def takes(self, least, most):
+    def takes(self, least, most=PATIENCE):
         """The block lasts so many seconds. The upper bound is generous: it
-        tells apart from never, not from a busy machine."""
+        tells apart from never, not from a busy machine. What the daemon's
+        clock runs from happens in the block, or it may end too soon."""
         begin = time.monotonic()
         yield
         took = time.monotonic() - begin
         self.assertGreaterEqual(took, least)
         self.assertLessEqual(took, most)
+
+    @contextlib.contextmanager
+    def within(self, seconds):
+        """The block is about what holds for so many seconds only. Where it
+        fails and has taken longer, that says nothing of the daemon: Late."""
+        begin = time.monotonic()
+        try:
+            yield
+        except (AssertionError, OSError) as error:
+            if time.monotonic() - begin < seconds:
+                raise
+            raise Late("it took longer than %g s" % seconds) from error
+
+    def at_any_pace(self, attempt, *seconds):
+        """Calls it with the first of these times for the daemon, and where
+        this machine was too slow for that, with the next, anew."""
+        for number, time_given in enumerate(seconds, 1):
+            begun = len(self.daemons)
+            try:
+                return attempt(time_given)
+            except Late:
+                if number == len(seconds):
+                    raise
+            for daemon in self.daemons[begun:]:
+                daemon.kill()
 
 
 def tally(items):
