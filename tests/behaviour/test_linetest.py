@@ -448,7 +448,7 @@ class Faults(Linetest):
 
 
 class Watchdog(Linetest):
-    def daemons(self):
+    def of_this_test(self):
         """Processes of which this test's directory is in the arguments."""
         found = []
         for path in glob.glob("/proc/[0-9]*/cmdline"):
@@ -467,26 +467,26 @@ class Watchdog(Linetest):
             self.fails("protocol echo\na> x\na< x\nwait 5m\n",
                        "a.lt:4: the time for all of it is over (1 s)",
                        args=("--timeout", "1s"))
-        self.assertEqual(self.daemons(), [])
+        self.assertEqual(self.of_this_test(), [])
 
     def test_ended_from_outside_it_leaves_nothing(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             name = self.transcript("protocol echo\na> x\na< x\nwait 5m\n")
             process = self.launch_linetest("--fragment", name, name)
-            self.eventually(self.daemons, "a daemon")
+            self.eventually(self.of_this_test, "a daemon")
             process.send_signal(number)
             out, _ = process.communicate(timeout=PATIENCE)
             self.assertEqual(process.returncode, 1, out)
             self.assertIn(b"interrupted", out)
             self.assertEqual(os.listdir(self.tmp), [])
-            self.assertEqual(self.daemons(), [])
+            self.assertEqual(self.of_this_test(), [])
 
     def test_killed_it_takes_the_daemon_along(self):
         name = self.transcript("protocol echo\na> x\na< x\nwait 5m\n")
         process = self.launch_linetest(name)
-        self.eventually(self.daemons, "a daemon")
+        self.eventually(self.of_this_test, "a daemon")
         process.kill()
-        self.eventually(lambda: not self.daemons(), "the daemon's end")
+        self.eventually(lambda: not self.of_this_test(), "the daemon's end")
 
     def test_directories_may_be_kept(self):
         name = self.transcript("protocol echo\na> x\na< y\n")
