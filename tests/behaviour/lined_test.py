@@ -6,15 +6,18 @@ nothing of any protocol, and it touches only processes that it started.
 LINED is the daemon under test, LINED_MODULES the directory of its modules;
 LINED_WORKERS the number of workers where a test does not fix it.
 """
+import atexit
 import collections
 import contextlib
 import faulthandler
+import glob
 import os
 import random
 import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -26,8 +29,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 LINED = os.path.abspath(os.environ.get("LINED")
                         or os.path.join(TOP, "build", "lined"))
-MODULES = os.path.abspath(os.environ.get("LINED_MODULES")
-                          or os.path.join(os.path.dirname(LINED), ".libs"))
 WORKERS = int(os.environ.get("LINED_WORKERS") or 1)
 
 # How long anything may take that should take no time at all.
@@ -44,6 +45,29 @@ def environment(extra=None):
     env["LC_ALL"] = "C"
     env.update(extra or {})
     return env
+
+
+def _where_others_get(directory):
+    """The directory, or a copy of its modules where only root gets to it, as
+    to what is built in root's home: the daemon is no longer root when it is
+    told to load another module."""
+    at = directory
+    while os.stat(at).st_mode & stat.S_IXOTH:
+        if at == "/":
+            return directory
+        at = os.path.dirname(at)
+    copy = tempfile.mkdtemp(prefix="lined-test-modules-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    os.chmod(copy, 0o755)
+    for name in glob.glob(os.path.join(directory, "*.so")):
+        shutil.copy(name, copy)
+    return copy
+
+
+MODULES = os.path.abspath(os.environ.get("LINED_MODULES")
+                          or os.path.join(os.path.dirname(LINED), ".libs"))
+if os.geteuid() == 0:
+    MODULES = _where_others_get(MODULES)
 
 
 def free_port():
