@@ -108,8 +108,9 @@ struct lined_socket {
 	bool ending : 1;    /* the write side ends when flushed */
 	bool ended : 1;     /* it has ended */
 	bool got_line : 1;
-	bool in_line : 1;  /* line_at holds */
-	bool accepted : 1; /* accept was called in this handle_accept */
+	bool line_begun : 1; /* line_at holds */
+	bool in_line : 1;    /* and the reader waits for more of it */
+	bool accepted : 1;   /* accept was called in this handle_accept */
 };
 
 /* ---- socket.c ---- */

@@ -95,18 +95,28 @@ static void finish_reading(struct lined_socket *sock)
 		socket_end(sock, LINED_CLOSE_PEER, 0);
 }
 
-/* Since when the line in the making is in the making. */
+/*
+ * Since when the line in the making is in the making. What the reader has not
+ * looked at may have ended it: then nothing runs, but unless a line is taken it
+ * is the same one that goes on later.
+ */
 static void time_line(struct lined_socket *sock)
 {
-	if (!sock->starved || sock->eof ||
+	if (sock->eof ||
 	    (input_len(&sock->in) == 0 && sock->framer.state == FRAMER_LINE)) {
-		sock->in_line = false;
-	} else if (!sock->in_line) {
-		sock->in_line = true;
-		sock->line_at = socket_now(sock);
-		if (socket_limits(sock)->line_ms > 0)
-			socket_arm(sock);
+		sock->line_begun = sock->in_line = false;
+		return;
 	}
+	if (sock->in_line && sock->starved)
+		return;
+	sock->in_line = sock->starved;
+	if (!sock->in_line)
+		return;
+	if (!sock->line_begun)
+		sock->line_at = socket_now(sock);
+	sock->line_begun = true;
+	if (socket_limits(sock)->line_ms > 0)
+		socket_arm(sock);
 }
 
 static void read_nothing(struct lined_socket *sock)
@@ -258,7 +268,7 @@ static enum lined_line_status gate(struct lined_socket *sock)
 static enum lined_line_status took(struct lined_socket *sock)
 {
 	sock->got_line = true;
-	sock->in_line = false;
+	sock->line_begun = sock->in_line = false;
 	/* An earlier look may have asked for more than this. */
 	sock->starved = false;
 	sock->active_at = socket_now(sock);

@@ -993,6 +993,96 @@ START_TEST(dripping_bytes_moves_no_deadline)
 }
 END_TEST
 
+/* Reads what came a turn later, as one does who asks elsewhere first. */
+static void read_every_other_time(struct lined_socket *sock, void *arg)
+{
+	unsigned *calls = arg;
+	struct lined_line line;
+
+	if (++*calls % 2 == 0)
+		while (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
+			;
+}
+
+static void expect_line_timeout(struct lined_socket *sock, void *arg,
+				enum lined_close_reason reason, int error)
+{
+	(void)arg;
+	(void)error;
+	ck_assert_int_eq(reason, LINED_CLOSE_TIMEOUT);
+	ck_assert_str_eq(lined_socket_missed_deadline(sock), "line");
+}
+
+static const struct lined_socket_handlers late_handlers = {
+	.handle_read = read_every_other_time,
+	.handle_close = expect_line_timeout,
+};
+
+START_TEST(line_timeout_is_not_moved_by_a_late_reader)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct lined_socket_group group = {
+		.limits = {.line_ms = 100, .send_queue = 1024},
+	};
+	uint64_t start_ms = support_now_ms();
+	unsigned calls = 0;
+	int peer;
+
+	support_pair_in_group(d, &late_handlers, &calls, &group, &peer);
+	while (group.counters.closed[LINED_CLOSE_TIMEOUT] == 0) {
+		send(peer, "x", 1, MSG_NOSIGNAL);
+		support_run_for(d, 10);
+		ck_assert_uint_lt(support_now_ms() - start_ms,
+				  SUPPORT_WATCHDOG_MS);
+	}
+	lined_dispatcher_free(d);
+	close(peer);
+}
+END_TEST
+
+static void pause_at_the_second(struct lined_socket *sock, void *arg)
+{
+	unsigned *calls = arg;
+	struct lined_line line;
+
+	if (++*calls == 2)
+		lined_socket_pause(sock);
+	else
+		while (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
+			;
+}
+
+/* It may have ended its line: nobody has looked. */
+START_TEST(line_timeout_spares_who_waits_for_the_reader)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = pause_at_the_second,
+	};
+	struct lined_dispatcher *d = support_dispatcher();
+	struct lined_socket_group group = {
+		.limits = {.line_ms = 250, .send_queue = 1024},
+	};
+	struct lined_socket *sock;
+	unsigned calls = 0;
+	int peer;
+
+	sock = support_pair_in_group(d, &handlers, &calls, &group, &peer);
+	support_puts(peer, "a");
+	support_run_until_count(d, &calls, 1);
+	support_puts(peer, "b\n");
+	support_run_until_count(d, &calls, 2);
+	support_run_for(d, 400);
+	ck_assert(lined_socket_is_connected(sock));
+	lined_socket_resume(sock);
+	support_run_until_count(d, &calls, 3);
+	ck_assert_uint_eq(group.counters.lines_in, 1);
+	support_run_for(d, 400);
+	ck_assert(lined_socket_is_connected(sock));
+	lined_dispatcher_free(d);
+	close(peer);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("read_line");
@@ -1042,6 +1132,8 @@ static Suite *make_suite(void)
 	tcase_add_test(times, line_timeout_runs_from_the_first_byte);
 	tcase_add_test(times, the_longest_deadlines_close_nobody_now);
 	tcase_add_test(times, dripping_bytes_moves_no_deadline);
+	tcase_add_test(times, line_timeout_is_not_moved_by_a_late_reader);
+	tcase_add_test(times, line_timeout_spares_who_waits_for_the_reader);
 	return suite;
 }
 
