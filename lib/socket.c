@@ -331,6 +331,18 @@ int lined_socket_bind(struct lined_socket *sock, int type,
 	return adopt(sock, fd, LINED_SOCKET_UDP_BOUND);
 }
 
+/* It is of nobody again; len is the caller's. */
+static void leave(struct lined_socket *sock, struct lined_dispatcher *d)
+{
+	list_remove(&sock->ready_link);
+	list_remove(&sock->dirty_link);
+	timer_heap_remove(&d->deadlines, &sock->deadline);
+	sock->rested = sock->slowed = sock->blocked = false;
+	sock->dispatcher = NULL;
+	if (sock->group == &d->group)
+		lined_socket_set_group(sock, NULL);
+}
+
 struct lined_delegate *
 lined_dispatcher_register_socket(struct lined_dispatcher *d,
 				 struct lined_socket *sock)
@@ -346,8 +358,7 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 	if (sock->delegate.fd >= 0 && sock->state != LINED_SOCKET_IDLE &&
 	    sock->state != LINED_SOCKET_CONNECTING &&
 	    adopt(sock, sock->delegate.fd, sock->state) < 0) {
-		list_remove(&sock->ready_link);
-		sock->dispatcher = NULL;
+		leave(sock, d);
 		return NULL;
 	}
 	d->len++;
@@ -375,13 +386,7 @@ int socket_unregister(struct lined_socket *sock, struct lined_dispatcher *d)
 	}
 	if (sock->delegate.dispatcher != NULL)
 		dispatcher_detach(d, &sock->delegate);
-	list_remove(&sock->ready_link);
-	list_remove(&sock->dirty_link);
-	timer_heap_remove(&d->deadlines, &sock->deadline);
-	sock->rested = sock->slowed = sock->blocked = false;
-	sock->dispatcher = NULL;
-	if (sock->group == &d->group)
-		lined_socket_set_group(sock, NULL);
+	leave(sock, d);
 	d->len--;
 	return 0;
 }

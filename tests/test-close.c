@@ -594,6 +594,32 @@ START_TEST(a_socket_that_connects_is_not_taken_out)
 }
 END_TEST
 
+/* Nothing of it is left there, nor anything of that with it. */
+START_TEST(a_socket_that_could_not_be_registered_is_of_nobody)
+{
+	static const struct lined_delegate_handlers nothing;
+	struct lined_delegate rival = {.handlers = &nothing};
+	struct lined_dispatcher *d = support_dispatcher();
+	struct lined_socket *sock = support_socket(NULL, NULL);
+	int fds[2];
+
+	support_tcp_fds(fds);
+	rival.fd = fds[0];
+	ck_assert_int_eq(lined_dispatcher_register(d, &rival), 0);
+	d->group.limits.idle_ms = 1;
+	ck_assert_int_eq(
+		lined_socket_wrap(sock, fds[0], LINED_SOCKET_CONNECTED), 0);
+	ck_assert_ptr_null(lined_dispatcher_register_socket(d, sock));
+	ck_assert_int_eq(errno, EEXIST);
+	ck_assert_ptr_null(lined_socket_group(sock));
+	support_run_for(d, 20);
+	ck_assert(lined_socket_is_connected(sock));
+	lined_dispatcher_free(d);
+	lined_socket_close(sock);
+	close(fds[1]);
+}
+END_TEST
+
 static void try_to_take_out(struct lined_socket *sock, void *arg)
 {
 	struct ending *ending = arg;
@@ -844,6 +870,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_socket_that_was_taken_out_may_be_closed);
 	tcase_add_test(tcase, a_socket_that_connects_is_not_taken_out);
 	tcase_add_test(tcase, a_socket_is_not_taken_out_in_its_own_handler);
+	tcase_add_test(tcase,
+		       a_socket_that_could_not_be_registered_is_of_nobody);
 
 	tcase = support_case(suite, "dispatcher");
 	tcase_add_test(tcase, the_end_of_the_dispatcher_is_SHUTDOWN_for_all);
