@@ -346,7 +346,8 @@ static void close_clients(struct lined_service *service, bool all)
 
 		if (all)
 			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
-		else if (lined_socket_is_quiet(sock) && !is_newcomer(sock))
+		else if (!lined_socket_is_closed(sock) &&
+			 lined_socket_is_quiet(sock) && !is_newcomer(sock))
 			drain_client(service, sock);
 	}
 }

@@ -37,6 +37,42 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
+# The first client that may go takes all the others with it.
+PANIC = r"""
+#include <lined/protocol.h>
+
+static void panic_line(struct lined_socket *client,
+		       const struct lined_line *line)
+{
+	lined_socket_send_line(client, line);
+}
+
+static void close_one(struct lined_socket *client, void *arg)
+{
+	(void)arg;
+	lined_socket_close_for(client, LINED_CLOSE_KICKED, 0);
+}
+
+static void panic_drain(struct lined_socket *client)
+{
+	struct lined_service *service = lined_client_service(client);
+
+	lined_service_log(service, LINED_LOG_NOTICE, "drained a client%s",
+			  lined_socket_is_closed(client) ? " too late" : "");
+	lined_service_each_client(service, close_one, NULL);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "panic",
+	.summary = "closes all where one is to be closed",
+	.flags = LINED_ONE_WORKER,
+	.handle_line = panic_line,
+	.handle_drain = panic_drain,
+};
+"""
+
 
 class Stop(DaemonTest):
     def setUp(self):
@@ -209,6 +245,19 @@ class Stop(DaemonTest):
             with self.takes(0, 5):
                 daemon.signal(signal.SIGTERM)
                 self.assertGreaterEqual(daemon.wait(), 0)
+
+    def test_a_closed_client_is_not_asked_to_end(self):
+        self.build_module("panic", PANIC)
+        daemon = self.start(service(
+            "ship", "tcp://127.0.0.1:%d" % self.port, protocol="panic"))
+        with Client(self.address) as a, Client(self.address) as b, \
+                Client(self.address) as c:
+            for client in (a, b, c):
+                self.assertTrue(client.echoes())
+            daemon.signal(signal.SIGTERM)
+            self.assertEqual(daemon.wait(), 0)
+        self.assertTrue(daemon.logged("drained a client$"))
+        self.assertFalse(daemon.logged("drained a client too late"))
 
     def test_a_reload_does_not_wait_for_a_stuck_worker(self):
         self.build_module("tar", TAR)
