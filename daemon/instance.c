@@ -21,6 +21,7 @@
 #include "log.h"
 #include "password.h"
 #include "question.h"
+#include "socket_hold.h"
 
 /* How often a draining instance looks for clients that have nothing pending,
  * and how long what was closed has to be told so. */
@@ -336,6 +337,14 @@ static void drain_client(struct lined_service *service,
 	worker_leave(service->worker);
 }
 
+/* What it said may have been taken and not been answered yet. A question is
+ * not waited for: it may be waiting for this drain. */
+static bool is_answered(const struct lined_socket *sock)
+{
+	return lined_socket_is_quiet(sock) && !is_newcomer(sock) &&
+	       !socket_is_held(sock, CLIENT_HOLD_CLAIM | CLIENT_HOLD_PASSWORD);
+}
+
 /* Every client once what it sent has been answered; all when time is up. */
 static void close_clients(struct lined_service *service, bool all)
 {
@@ -346,8 +355,7 @@ static void close_clients(struct lined_service *service, bool all)
 
 		if (all)
 			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
-		else if (!lined_socket_is_closed(sock) &&
-			 lined_socket_is_quiet(sock) && !is_newcomer(sock))
+		else if (!lined_socket_is_closed(sock) && is_answered(sock))
 			drain_client(service, sock);
 	}
 }

@@ -7,6 +7,8 @@
 #ifndef SOCKET_HOLD_H
 #define SOCKET_HOLD_H
 
+#include <stdbool.h>
+
 #include <lined/socket.h>
 
 /*
@@ -16,5 +18,7 @@
  */
 void socket_hold(struct lined_socket *sock, unsigned reason);
 void socket_unhold(struct lined_socket *sock, unsigned reason);
+/* For one of these reasons at least. */
+bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
 
 #endif

@@ -507,3 +507,8 @@ void socket_unhold(struct lined_socket *sock, unsigned reason)
 	if (sock->withheld == 0)
 		go_on(sock);
 }
+
+bool socket_is_held(const struct lined_socket *sock, unsigned reasons)
+{
+	return (sock->withheld & reasons) != 0;
+}

@@ -169,9 +169,9 @@ struct lined_protocol {
 	uint32_t client_size;
 
 	/* The service drains, and the client has said nothing that was not
-	 * read, and got all that was sent: close it, soon. Called again and
-	 * again until it is closed, as it is after drain-timeout. NULL: it is
-	 * closed at once. */
+	 * read, waits for no claim and no password, and got all that was sent:
+	 * close it, soon. Called again and again until it is closed, as it is
+	 * after drain-timeout. NULL: it is closed at once. */
 	void (*handle_drain)(struct lined_socket *client);
 	/* No worker has a client of the service any more: end what the
 	 * protocol opened itself. False: it has not ended yet; called again

@@ -8,6 +8,7 @@ import itertools
 import os
 import random
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -544,6 +545,18 @@ class Options(Chat):
         alice.says("/join board")
         alice.hears("* alice joined board")
         self.assertTrue(alice.hears_line().endswith("] <bob> hello"))
+
+    def test_an_answer_is_awaited_when_it_stops(self):
+        alice = self.arrive("alice")
+        # Verifying takes longer than a drain's step; it does not begin before
+        # the signal is there.
+        self.daemon.signal(signal.SIGSTOP)
+        alice.says("/oper root " + PASSWORD)
+        self.daemon.signal(signal.SIGTERM)
+        self.daemon.signal(signal.SIGCONT)
+        alice.hears("* you are now an operator")
+        self.assertEqual(alice.rest(), b"")
+        self.assertEqual(self.daemon.wait(), 0)
 
     def test_operators_and_their_passwords(self):
         alice = self.arrive("alice")
