@@ -354,6 +354,7 @@ static void stop(struct daemon *daemon)
 	/* The second time nobody waits for clients any more. */
 	if (daemon->server.stopping) {
 		log_notice("stopping at once");
+		server_abandon(&daemon->server);
 		daemon->stopped = true;
 		return;
 	}

@@ -586,3 +586,11 @@ void server_stop(struct server *server)
 	drain_all(server, false);
 	check_stopped(server);
 }
+
+void server_abandon(struct server *server)
+{
+	struct service *service;
+
+	list_for_each(service, &server->services, link)
+		service_close_listeners(service);
+}

@@ -77,6 +77,10 @@ void server_drain(struct server *server, struct service *service);
 /* Drains all services, then calls `stopped`. */
 void server_stop(struct server *server);
 
+/* A stop that waits for nobody any more: what is still open to look on closes,
+ * that no path is left behind. */
+void server_abandon(struct server *server);
+
 /* Every service has ended. */
 bool server_is_empty(const struct server *server);
 

@@ -608,18 +608,24 @@ void service_reload(struct service *service, struct generation *generation,
 	generation_unref(before);
 }
 
-void service_drain(struct service *service, uint32_t timeout_ms)
+void service_close_listeners(struct service *service)
 {
 	struct listener *listener;
+
+	list_for_each(listener, &service->listeners, link)
+		listener_close(listener, service->server->stopping &&
+						 listener_is_stored(listener));
+}
+
+void service_drain(struct service *service, uint32_t timeout_ms)
+{
 	size_t i;
 
 	if (service->draining)
 		return;
 	service->draining = true;
 	service->occupied = service->instance_count;
-	list_for_each(listener, &service->listeners, link)
-		listener_close(listener, service->server->stopping &&
-						 listener_is_stored(listener));
+	service_close_listeners(service);
 	for (i = 0; i < service->instance_count; i++) {
 		struct service_end *end = &service->ends[i];
 

@@ -72,6 +72,9 @@ void service_unlisten(struct service *service, struct listener *listener,
 void service_reload(struct service *service, struct generation *generation,
 		    const struct conf_service *conf);
 
+/* Stops listening altogether. */
+void service_close_listeners(struct service *service);
+
 /*
  * Stops listening, says goodbye to the clients; server_service_ended() is
  * called when the last instance has ended.

@@ -246,6 +246,22 @@ class Stop(DaemonTest):
                 daemon.signal(signal.SIGTERM)
                 self.assertGreaterEqual(daemon.wait(), 0)
 
+    def test_a_second_signal_leaves_no_socket_behind(self):
+        control = self.path("control.sock")
+        daemon = self.start('drain-timeout = 60s\n'
+                            'control { socket = "%s" }\n' % control
+                            + self.text)
+        self.assertTrue(os.path.lexists(control))
+        with self.stuck():
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_notify("STOPPING=1")
+            # Who looks on can still do so.
+            self.assertTrue(os.path.lexists(control))
+            daemon.signal(signal.SIGTERM)
+            self.assertGreaterEqual(daemon.wait(), 0)
+        self.assertFalse(os.path.lexists(control))
+        self.assertFalse(os.path.lexists(self.unix))
+
     def test_a_closed_client_is_not_asked_to_end(self):
         self.build_module("panic", PANIC)
         daemon = self.start(service(
