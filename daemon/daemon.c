@@ -535,6 +535,7 @@ enum exit_code daemon_run(const struct options *options)
 	static struct daemon daemon;
 	enum exit_code code = EXIT_NOT_STARTED;
 
+	signals_hold();
 	daemon.options = options;
 	daemon.modules = modules_new();
 	if (options->detach && detach() < 0) {

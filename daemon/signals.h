@@ -15,6 +15,9 @@ struct signals {
 	void (*handle)(struct signals *signals, int number);
 };
 
+/* Until signals_start SIGHUP and SIGUSR1 wait: they would end a process that is
+ * only about to begin. SIGTERM and SIGINT do end it. */
+void signals_hold(void);
 /* Catches SIGTERM, SIGINT, SIGHUP and SIGUSR1, and ignores SIGPIPE. -1 and
  * errno. */
 int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -56,6 +57,22 @@ static int catch (void (*handler)(int))
 	return sigaction(SIGPIPE, &action, NULL);
 }
 
+/* Of what is told to a daemon that runs. */
+static void mask(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(how, &set, NULL);
+}
+
+void signals_hold(void)
+{
+	mask(SIG_BLOCK);
+}
+
 int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 		  void (*handle)(struct signals *signals, int number))
 {
@@ -71,8 +88,10 @@ int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 	signals->handle = handle;
 	pipe_in = fds[1];
 	if (catch (on_signal) == 0 &&
-	    lined_dispatcher_register(dispatcher, &signals->delegate) == 0)
+	    lined_dispatcher_register(dispatcher, &signals->delegate) == 0) {
+		mask(SIG_UNBLOCK);
 		return 0;
+	}
 	signals_stop(signals);
 	return -1;
 }

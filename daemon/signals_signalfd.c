@@ -46,6 +46,16 @@ static int block(sigset_t *set)
 	return sigaction(SIGPIPE, &ignore, NULL);
 }
 
+void signals_hold(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 		  void (*handle)(struct signals *signals, int number))
 {

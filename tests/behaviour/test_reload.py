@@ -83,6 +83,36 @@ const struct lined_protocol lined_protocol = {
 """
 
 
+# Takes its time to be loaded.
+SLOW = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <unistd.h>
+#include <lined/protocol.h>
+
+__attribute__((constructor)) static void load(void)
+{
+	close(open("%(begun)s", O_CREAT | O_WRONLY, 0600));
+	while (access("%(go)s", F_OK) < 0)
+		usleep(10000);
+}
+
+static void slow_line(struct lined_socket *client,
+		      const struct lined_line *line)
+{
+	lined_socket_send_line(client, line);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "slow",
+	.summary = "takes its time to be loaded",
+	.handle_line = slow_line,
+};
+"""
+
+
 def inode_of(port):
     """The inode of the one socket that listens on the port, 127.0.0.1."""
     with open("/proc/net/tcp") as f:
@@ -99,6 +129,22 @@ class Reload(DaemonTest):
         self.port = free_port()
         self.address = ("127.0.0.1", self.port)
         self.tcp = "tcp://127.0.0.1:%d" % self.port
+
+    def test_a_reload_asked_for_before_it_serves_comes_after(self):
+        begun, go = self.path("begun"), self.path("go")
+        self.build_module("slow", SLOW % {"begun": begun, "go": go})
+        self.write(service("slow", self.tcp, protocol="slow"))
+        daemon = self.launch(self.arguments())
+        self.eventually(lambda: os.path.exists(begun), "its load")
+        daemon.signal(signal.SIGHUP)
+        daemon.signal(signal.SIGUSR1)
+        open(go, "w").close()
+        daemon.wait_notify("READY=1")
+        daemon.wait_notify("RELOADING=1")
+        daemon.wait_notify("READY=1")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        daemon.stop()
 
     def test_an_unchanged_service_keeps_sockets_and_clients(self):
         unix = self.path("echo.sock")
