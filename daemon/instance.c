@@ -28,6 +28,9 @@
 #define DRAIN_STEP_MS 10
 #define NEWCOMER_MS   250
 
+/* Datagrams never end: how long those that had come have to be served. */
+#define DATAGRAMS_MS 250
+
 #define DATAGRAM_PORT_MIN 1024
 
 #define TASK_LATE_MS 2
@@ -360,6 +363,19 @@ static void close_clients(struct lined_service *service, bool all)
 	}
 }
 
+/* An address is left once what had come there is answered. */
+static void close_datagrams(struct lined_service *service, bool all)
+{
+	struct client *client, *next;
+
+	list_for_each_safe(client, next, &service->datagrams, link) {
+		struct lined_socket *sock = client_socket(client);
+
+		if (all || lined_socket_is_quiet(sock))
+			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
+	}
+}
+
 /* Whether the protocol has nothing more to do: for clients, here and on other
  * workers, or with what it opened itself. */
 static bool is_finished(struct lined_service *service, bool late)
@@ -383,8 +399,6 @@ static bool is_finished(struct lined_service *service, bool late)
 
 static void stop(struct lined_service *service)
 {
-	struct client *client;
-
 	service->ending = true;
 	lined_timer_stop(&service->task);
 	worker_enter(service->worker, service);
@@ -392,9 +406,6 @@ static void stop(struct lined_service *service)
 		service->protocol->stop(service);
 	worker_leave(service->worker);
 	leave(service);
-	list_for_each(client, &service->datagrams, link)
-		lined_socket_close_for(client_socket(client),
-				       LINED_CLOSE_SHUTDOWN, 0);
 }
 
 /* True: it has ended. The protocol is stopped when the last client is gone;
@@ -402,7 +413,8 @@ static void stop(struct lined_service *service)
  * has come, too. */
 static bool end(struct lined_service *service, bool late)
 {
-	if (!list_is_empty(&service->clients))
+	if (!list_is_empty(&service->clients) ||
+	    !list_is_empty(&service->datagrams))
 		return false;
 	if (!service->ending) {
 		if (is_finished(service, late))
@@ -423,6 +435,7 @@ static void drain_fired(struct lined_timer *timer)
 	bool late = now_ms >= service->drain_end_ms;
 
 	close_clients(service, late);
+	close_datagrams(service, late || now_ms >= service->datagrams_end_ms);
 	if (!end(service, late))
 		lined_timer_start(timer, DRAIN_STEP_MS, 0);
 }
@@ -439,6 +452,7 @@ void instance_drain(struct lined_service *service, uint32_t timeout_ms)
 		service->protocol->drain(service);
 	worker_leave(service->worker);
 	service->drain_end_ms = lined_dispatcher_now_ms(d) + timeout_ms;
+	service->datagrams_end_ms = lined_dispatcher_now_ms(d) + DATAGRAMS_MS;
 	/* A turn at least goes by first: what has arrived is served in it. */
 	lined_timer_start(&service->drain, 1, 0);
 }

@@ -50,7 +50,7 @@ struct lined_service {
 	struct instance_counter counters[INSTANCE_COUNTERS_MAX];
 
 	struct lined_timer drain;
-	uint64_t drain_end_ms;
+	uint64_t drain_end_ms, datagrams_end_ms;
 	/* Its last client has gone; all instances' have; it has stopped. */
 	bool draining, emptied, finishing, ending;
 

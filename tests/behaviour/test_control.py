@@ -899,6 +899,40 @@ class Change(ControlTest):
                 self.assertEqual(len(control.answer()), 1)
                 self.assertEqual(len(second.answer()), 1)
 
+    def is_gone(self):
+        """Nobody has the datagram address."""
+        with Datagram(self.address, timeout=0.05) as d:
+            try:
+                d.send(b"anybody?\n")
+                d.receive()
+            except ConnectionRefusedError:
+                return True
+            except socket.timeout:
+                pass
+        return False
+
+    def test_what_drains_leaves_its_addresses_at_once(self):
+        text = "drain-timeout = 60s\n" + service(
+            "echo", "tcp://127.0.0.1:%d" % self.port,
+            "udp://127.0.0.1:%d" % self.port)
+        daemon = self.start(text)
+        with Client(self.address, rcvbuf=4096) as c, \
+                Control(self.socket) as control:
+            c.fill(b"x" * 1000 + b"\n")
+            control.send("drain echo")
+            daemon.wait_log("service echo: draining")
+            self.eventually(self.is_gone, "the datagram socket's end")
+            # It begins again, beside who still drains.
+            self.ask("reload")
+            with Client(self.address) as again, \
+                    Datagram(self.address) as datagram:
+                self.assertTrue(again.echoes())
+                datagram.send(b"again\n")
+                self.assertEqual(datagram.receive(), b"again\n")
+                states = sorted(v["state"]
+                                for _, v in self.ask("services echo"))
+                self.assertEqual(states, ["draining", "open"])
+
     def test_drain_goes_on_without_who_asked(self):
         daemon = self.start("drain-timeout = 1s\n" + self.echo)
         with Client(self.address, rcvbuf=4096) as c:

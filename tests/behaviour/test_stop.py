@@ -146,6 +146,19 @@ class Stop(DaemonTest):
             self.assertEqual(udp.receive(), b"datagram\n")
         self.assertEqual(daemon.wait(), 0)
 
+    def test_pending_datagrams_are_answered(self):
+        daemon = self.start(service(
+            "echo", "udp://127.0.0.1:%d" % self.port))
+        with Datagram(self.address) as udp:
+            daemon.signal(signal.SIGSTOP)
+            for i in range(100):
+                udp.send(b"%d\n" % i)
+            daemon.signal(signal.SIGTERM)
+            daemon.signal(signal.SIGCONT)
+            for i in range(100):
+                self.assertEqual(udp.receive(), b"%d\n" % i)
+        self.assertEqual(daemon.wait(), 0)
+
     def test_a_slow_reader_gets_its_whole_queue(self):
         daemon = self.start("drain-timeout = 15s\n" + self.text)
         line = b"x" * 99 + b"\n"
