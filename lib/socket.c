@@ -402,7 +402,7 @@ static unsigned wanted_mode(const struct lined_socket *sock)
 		return sock->rested || socket_is_paused(sock) ? 0
 							      : LINED_MODE_READ;
 	case LINED_SOCKET_UDP_BOUND:
-		if (!socket_is_paused(sock))
+		if (socket_may_read(sock))
 			mode |= LINED_MODE_READ;
 		break;
 	case LINED_SOCKET_CONNECTED:
@@ -699,7 +699,8 @@ void lined_socket_close_after_flush(struct lined_socket *sock,
 		return;
 	if (sock->dispatcher == NULL ||
 	    (sock->state != LINED_SOCKET_CONNECTED &&
-	     sock->state != LINED_SOCKET_CONNECTING)) {
+	     sock->state != LINED_SOCKET_CONNECTING &&
+	     sock->state != LINED_SOCKET_UDP_BOUND)) {
 		socket_end(sock, reason, 0);
 		return;
 	}

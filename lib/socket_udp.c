@@ -178,7 +178,8 @@ int udp_answer(struct lined_socket *sock, const struct iovec *pieces,
 	return 0;
 }
 
-void udp_flush(struct lined_socket *sock)
+/* Sends until there is nothing more or the kernel takes no more. */
+static void send_queued(struct lined_socket *sock)
 {
 	struct udp *udp = sock->udp;
 	struct datagram *datagram;
@@ -209,7 +210,6 @@ void udp_flush(struct lined_socket *sock)
 			udp->last = &udp->first;
 		free(datagram);
 	}
-	socket_update_mode(sock);
 }
 
 /* ---- reading ---------------------------------------------------------- */
@@ -235,6 +235,20 @@ static void finish_datagram(struct lined_socket *sock)
 	udp->answer = NULL;
 	udp->answer_len = udp->answer_room = 0;
 	udp->answered = false;
+}
+
+void udp_flush(struct lined_socket *sock)
+{
+	struct udp *udp = sock->udp;
+
+	/* No more of it is read: its answer is whole. */
+	if (sock->closing && udp->reading)
+		finish_datagram(sock);
+	send_queued(sock);
+	if (sock->closing && udp->first == NULL)
+		socket_end(sock, sock->reason, sock->error);
+	else
+		socket_update_mode(sock);
 }
 
 /* The next datagram, into the read buffer. False: none that counts. */
@@ -274,7 +288,7 @@ static bool receive(struct lined_socket *sock)
 
 void udp_serve(struct lined_socket *sock)
 {
-	if (socket_is_paused(sock))
+	if (!socket_may_read(sock))
 		return;
 	sock->budget = LINES_A_TURN;
 	sock->in_read = true;
@@ -288,7 +302,8 @@ void udp_serve(struct lined_socket *sock)
 		input_clear(&sock->in, socket_read_buffer(sock));
 		return;
 	}
-	if (sock->starved || (sock->udp->began && input_len(&sock->in) == 0)) {
+	if (sock->starved || sock->closing ||
+	    (sock->udp->began && input_len(&sock->in) == 0)) {
 		finish_datagram(sock);
 	} else if (input_settle(&sock->in, socket_read_buffer(sock)) < 0) {
 		count_drop(sock);
@@ -301,7 +316,7 @@ void udp_serve(struct lined_socket *sock)
 
 void udp_readable(struct lined_socket *sock)
 {
-	if (socket_is_paused(sock)) {
+	if (!socket_may_read(sock)) {
 		socket_update_mode(sock);
 		return;
 	}
@@ -313,7 +328,7 @@ void udp_readable(struct lined_socket *sock)
 
 static enum lined_line_status gate(struct lined_socket *sock)
 {
-	if (sock->state == LINED_SOCKET_CLOSED)
+	if (sock->state == LINED_SOCKET_CLOSED || sock->closing)
 		return LINED_LINE_CLOSED;
 	if (!sock->udp->reading || sock->starved || socket_is_paused(sock) ||
 	    (sock->in_read && sock->budget == 0))

@@ -616,12 +616,103 @@ START_TEST(truncated_datagram_is_counted_and_never_half_used)
 }
 END_TEST
 
+/* Answers a line, and wants to see no more. */
+static void last_read(struct lined_socket *sock, void *arg)
+{
+	struct recorder *recorder = arg;
+	struct lined_line line;
+
+	recorder->reads++;
+	ck_assert_int_eq(lined_socket_read_line(sock, &line), LINED_LINE_READY);
+	lined_socket_send_line(sock, &line);
+	lined_socket_close_after_flush(sock, LINED_CLOSE_LIMIT, 0);
+	ck_assert_int_eq(lined_socket_read_line(sock, &line),
+			 LINED_LINE_CLOSED);
+	lined_socket_send(sock, "bye\n", 4);
+}
+
+static void last_close(struct lined_socket *sock, void *arg,
+		       enum lined_close_reason reason, int error)
+{
+	recorder_handlers.handle_close(sock, arg, reason, error);
+}
+
+START_TEST(close_after_flush_sends_what_was_answered)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = last_read,
+		.handle_close = last_close,
+	};
+	struct udp_case c;
+
+	open_case(&c);
+	lined_socket_set_handlers(c.sock, &handlers, &c.recorder);
+	PUT(&c, "one\ntwo\n");
+	PUT(&c, "three\n");
+	EXPECT(&c, "one\nbye\n");
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_LIMIT);
+	ck_assert_uint_eq(c.recorder.reads, 1);
+	ck_assert_uint_eq(c.group.counters.queued, 0);
+	close_case(&c);
+}
+END_TEST
+
+/* Of a datagram that it has looked away from it answers nothing more. */
+START_TEST(close_after_flush_ends_a_datagram_half_read)
+{
+	struct udp_case c;
+
+	open_case(&c);
+	c.recorder.stop_after = 1;
+	PUT(&c, "one\ntwo\n");
+	support_run_until_count(c.d, &c.recorder.lines, 1);
+	lined_socket_close_after_flush(c.sock, LINED_CLOSE_LIMIT, 0);
+	EXPECT(&c, "one\n");
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_uint_eq(c.recorder.lines, 1);
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(close_after_flush_waits_until_its_time_is_up)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct recorder recorder = {0};
+	struct lined_socket_group group = {.limits = {.send_queue = 1 << 20}};
+	struct lined_socket *sock;
+	socklen_t len;
+	struct sockaddr_un address = abstract_address(&len);
+	int receiver = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	ck_assert_int_ge(receiver, 0);
+	ck_assert_int_eq(bind(receiver, (struct sockaddr *)&address, len), 0);
+	sock = wrap_datagram(d, &recorder, &group,
+			     socket(AF_UNIX, SOCK_DGRAM, 0));
+	for (int i = 0; i < 3000; i++)
+		ck_assert_int_eq(
+			lined_socket_send_to(sock, "x", 1,
+					     (struct sockaddr *)&address, len),
+			0);
+	lined_socket_close_after_flush(sock, LINED_CLOSE_LIMIT, 50);
+	support_run_turns(d, 2);
+	ck_assert_uint_eq(recorder.closes, 0);
+	support_run_until_count(d, &recorder.closes, 1);
+	ck_assert_int_eq(recorder.reason, LINED_CLOSE_LIMIT);
+	ck_assert_uint_eq(group.counters.queued, 0);
+	lined_dispatcher_free(d);
+	recorder_fini(&recorder);
+	close(receiver);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("udp");
 	TCase *lines = support_case(suite, "lines");
 	TCase *addresses = support_case(suite, "addresses");
 	TCase *drops = support_case(suite, "drops");
+	TCase *ends = support_case(suite, "ends");
 
 	tcase_add_test(lines, bound_socket_knows_what_it_is);
 	tcase_add_test(lines, lines_of_a_datagram_are_answered_as_one);
@@ -644,6 +735,9 @@ static Suite *make_suite(void)
 		       send_over_the_queues_limit_is_dropped_and_counted);
 	tcase_add_test(drops,
 		       truncated_datagram_is_counted_and_never_half_used);
+	tcase_add_test(ends, close_after_flush_sends_what_was_answered);
+	tcase_add_test(ends, close_after_flush_ends_a_datagram_half_read);
+	tcase_add_test(ends, close_after_flush_waits_until_its_time_is_up);
 	return suite;
 }
 
