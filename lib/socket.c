@@ -650,7 +650,7 @@ void socket_deliver_close(struct lined_socket *sock)
 {
 	enum lined_close_reason reason = sock->reason;
 
-	if (sock->group != NULL)
+	if (sock->group != NULL && !sock->datagram)
 		counter_add(&sock->group->counters.closed[reason], 1);
 	if (sock->handlers->handle_close != NULL)
 		sock->handlers->handle_close(sock, sock->arg, reason,

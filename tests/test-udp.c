@@ -658,6 +658,20 @@ START_TEST(close_after_flush_sends_what_was_answered)
 }
 END_TEST
 
+/* Who counts connections in and out is to come to the same. */
+START_TEST(its_end_counts_as_no_connections)
+{
+	struct udp_case c;
+
+	open_case(&c);
+	lined_socket_close_for(c.sock, LINED_CLOSE_SHUTDOWN, 0);
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	for (int i = 0; i < LINED_CLOSE_REASONS; i++)
+		ck_assert_uint_eq(c.group.counters.closed[i], 0);
+	close_case(&c);
+}
+END_TEST
+
 /* Of a datagram that it has looked away from it answers nothing more. */
 START_TEST(close_after_flush_ends_a_datagram_half_read)
 {
@@ -735,6 +749,7 @@ static Suite *make_suite(void)
 		       send_over_the_queues_limit_is_dropped_and_counted);
 	tcase_add_test(drops,
 		       truncated_datagram_is_counted_and_never_half_used);
+	tcase_add_test(ends, its_end_counts_as_no_connections);
 	tcase_add_test(ends, close_after_flush_sends_what_was_answered);
 	tcase_add_test(ends, close_after_flush_ends_a_datagram_half_read);
 	tcase_add_test(ends, close_after_flush_waits_until_its_time_is_up);

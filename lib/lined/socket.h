@@ -118,7 +118,7 @@ struct lined_counters {
 	uint64_t datagrams_out;
 	uint64_t datagrams_dropped; /* truncated, or with no room to answer */
 	uint64_t rate_slowed;       /* times a socket met its line rate */
-	uint64_t closed[LINED_CLOSE_REASONS];
+	uint64_t closed[LINED_CLOSE_REASONS]; /* no datagram sockets */
 	/* The bytes queued for sending now, which go up and down, and the most
 	 * that a single socket has had queued. */
 	uint64_t queued;
