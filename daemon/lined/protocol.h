@@ -115,7 +115,8 @@ struct lined_option {
  *
  * A datagram address of a service is one socket for all senders: it is given
  * to handle_accept once when the service starts, and lined_socket_send()
- * answers the sender of the datagram being read.
+ * answers the sender of the datagram being read. It closes when a reload takes
+ * the address away, and when the service drains, before finish() and stop().
  */
 struct lined_protocol {
 	uint32_t abi;        /* LINED_ABI */
