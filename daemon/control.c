@@ -34,10 +34,19 @@ void control_answer(struct question *question, struct answer *answer)
 void control_no_service(struct control *control, const char *name,
 			struct answer *answer)
 {
+	const struct conf_service *drained;
 	char names[1024] = "";
-	size_t len = 0;
+	size_t len = 0, at = 0;
 	struct service *service;
 
+	while ((drained = survey_drained(control, &at)) != NULL)
+		if (strcmp(drained->name, name) == 0) {
+			answer_refuse(answer,
+				      "service \"%s\" was drained; the next "
+				      "reload begins it again",
+				      name);
+			return;
+		}
 	list_for_each(service, &control->server->services, link) {
 		if (service->conf->internal || len + 70 > sizeof(names))
 			continue;

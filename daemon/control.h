@@ -57,7 +57,7 @@ void control_answer(struct question *question, struct answer *answer);
 void control_service_drains(struct control *control, struct service *service);
 void control_service_ended(struct control *control, struct service *service);
 
-/* Refuses: there is no service of this name. */
+/* Refuses: there is no service of this name, or none any more. */
 void control_no_service(struct control *control, const char *name,
 			struct answer *answer);
 
@@ -70,6 +70,9 @@ void control_messages(struct answer *answer, const struct conf_errors *errors);
 void survey_daemon(struct control *control, struct answer *answer);
 bool survey_services(struct control *control, const char *name,
 		     struct answer *answer);
+/* Of the services in the config that a drain has ended the next one, from the
+ * *at-th of them all on, which is moved behind it; NULL: there is no more. */
+const struct conf_service *survey_drained(struct control *control, size_t *at);
 
 /* census.c: LINED_ASK_CLIENTS, DO_KICK; answers by itself. */
 void census_take(struct control *control, struct question *question);

@@ -178,8 +178,10 @@ void ruling_give(struct control *control, const char *text,
 		 struct answer *answer)
 {
 	struct server *server = control->server;
+	const struct conf_service *drained;
 	struct sockaddr_storage address;
 	struct service *service;
+	size_t at = 0;
 
 	if (parse_address(text, &address) < 0) {
 		answer_refuse(answer,
@@ -195,4 +197,7 @@ void ruling_give(struct control *control, const char *text,
 		if (!service->conf->internal)
 			add_ruling(answer, service->conf, false, "drain",
 				   "the service is draining");
+	while ((drained = survey_drained(control, &at)) != NULL)
+		add_ruling(answer, drained, false, "drain",
+			   "it was drained; the next reload begins it again");
 }

@@ -284,14 +284,30 @@ static bool is_among(struct list *services, const char *name)
 	return false;
 }
 
+const struct conf_service *survey_drained(struct control *control, size_t *at)
+{
+	struct server *server = control->server;
+	const struct conf *conf = server->generation->conf;
+
+	while (*at < conf->service_count) {
+		const struct conf_service *service = &conf->services[(*at)++];
+
+		if (!service->internal &&
+		    !is_among(&server->services, service->name) &&
+		    !is_among(&server->draining, service->name))
+			return service;
+	}
+	return NULL;
+}
+
 /* Those of the config that have been drained are told of, too. */
 bool survey_services(struct control *control, const char *name,
 		     struct answer *answer)
 {
 	struct server *server = control->server;
-	const struct conf *conf = server->generation->conf;
+	const struct conf_service *drained;
 	struct service *service;
-	size_t before = answer->count, i;
+	size_t before = answer->count, at = 0;
 
 	list_for_each(service, &server->services, link)
 		if (is_wanted(service->conf, name))
@@ -299,10 +315,8 @@ bool survey_services(struct control *control, const char *name,
 	list_for_each(service, &server->draining, link)
 		if (is_wanted(service->conf, name))
 			add_service(service, answer);
-	for (i = 0; i < conf->service_count; i++)
-		if (is_wanted(&conf->services[i], name) &&
-		    !is_among(&server->services, conf->services[i].name) &&
-		    !is_among(&server->draining, conf->services[i].name))
-			begin_service(&conf->services[i], "drained", answer);
+	while ((drained = survey_drained(control, &at)) != NULL)
+		if (is_wanted(drained, name))
+			begin_service(drained, "drained", answer);
 	return name[0] == '\0' || answer->count > before;
 }

@@ -725,7 +725,7 @@ class Tap(ControlTest):
             self.first_line(tap, c)
             self.ask("drain echo")
             self.assertEqual(tap.record()[0], "ok")
-        self.assertIn("no service", self.refused("tap echo"))
+        self.assertIn("was drained", self.refused("tap echo"))
 
     def test_who_does_not_read_holds_up_nobody(self):
         daemon = self.start()

@@ -201,6 +201,13 @@ class Answers(LinectlTest):
                              r"\Aservice echo was drained")
             self.assertEqual(c.ended(), b"")
         self.assertRegex(self.good("services"), r"(?m)^echo +echo +drained ")
+        for command in ("drain", "tap", "clients"):
+            self.assertIn('"echo" was drained; the next reload',
+                          self.bad(REFUSED, command, "echo"))
+        told, = self.json("why", "127.0.0.1")["rulings"]
+        self.assertEqual((told["service"], told["accepted"], told["by"]),
+                         ("echo", False, "drain"))
+        self.assertIn("was drained", told["rule"])
         self.good("reload")
         self.assertEqual(self.json("drain", "echo")["drained"]["service"],
                          "echo")
@@ -299,7 +306,7 @@ class Answers(LinectlTest):
             self.good("drain", "echo")
         self.assertEqual(tap.wait(PATIENCE), DONE)
         tap.stdout.close()
-        self.assertIn("no service", self.bad(REFUSED, "tap", "echo"))
+        self.assertIn("was drained", self.bad(REFUSED, "tap", "echo"))
         daemon.stop()
 
 
