@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <lined/socket.h>
@@ -150,8 +151,20 @@ static void timed_out(struct lined_timer *timer)
 
 /* ---- opening ----------------------------------------------------------- */
 
+/* What is no socket refuses like one that nobody listens on. */
+static bool is_other(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISSOCK(st.st_mode);
+}
+
 static char *explain(const char *path, int error)
 {
+	if (error == ECONNREFUSED && is_other(path))
+		return memory_format("%s: this is no socket; -s names the "
+				     "control socket of lined",
+				     path);
 	switch (error) {
 	case ENOENT:
 		return memory_format(
@@ -191,8 +204,8 @@ static int make_socket(struct channel *channel, const char *path)
 	};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		errno = ENAMETOOLONG;
+	if (path[0] == '\0' || strlen(path) >= sizeof(address.sun_path)) {
+		errno = path[0] == '\0' ? ENOENT : ENAMETOOLONG;
 		return -1;
 	}
 	strcpy(address.sun_path, path);

@@ -342,11 +342,19 @@ class Failures(LinectlTest):
     def test_a_file_and_a_long_path_are_no_sockets(self):
         with open(self.path("file"), "w"):
             pass
-        self.assertEqual(
-            self.run_linectl("status", where=self.path("file"))[0], NO_DAEMON)
+        for where in (self.path("file"), self.path(".")):
+            code, _, err = self.run_linectl("status", where=where)
+            self.assertEqual(code, NO_DAEMON)
+            self.assertIn(where + ": this is no socket", err)
         code, _, err = self.run_linectl("status", where="/" + "x" * 200)
         self.assertEqual(code, NO_DAEMON)
         self.assertIn("too long", err)
+        done = subprocess.run([LINECTL, "-s", "", "status"],
+                              stdin=subprocess.DEVNULL, env=environment(),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=PATIENCE)
+        self.assertEqual(done.returncode, NO_DAEMON)
+        self.assertIn(b"no such socket", done.stderr)
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can be others")
     def test_permission_denied_says_who_may(self):
