@@ -42,18 +42,32 @@ void screen_init(void)
 static void put(int y, int x, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Text, as far as the line goes. */
+/* How many bytes of a text fit into so many places, one a character. */
+static int fitting(const char *text, int places)
+{
+	int len = 0;
+
+	while (text[len] != '\0' && places > 0) {
+		len++;
+		while ((text[len] & 0xc0) == 0x80)
+			len++;
+		places--;
+	}
+	return len;
+}
+
+/* Text, as far as the line goes: curses would go on in the next one. */
 static void put(int y, int x, const char *format, ...)
 {
 	char text[512];
 	va_list arguments;
 
-	if (y < 0 || y >= LINES || x >= COLS)
+	if (y < 0 || y >= LINES || x < 0 || x >= COLS)
 		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	mvaddnstr(y, x, text, -1);
+	mvaddnstr(y, x, text, fitting(text, COLS - x));
 }
 
 static void put_right(int y, int x, int width, char *text)
@@ -114,15 +128,18 @@ static void draw_daemon(const struct samples *samples)
 	time_t now = time(NULL);
 	struct tm tm;
 
-	attron(A_BOLD);
-	put(0, 0, "lined %s", samples->version);
-	attroff(A_BOLD);
-	printw("  %s %s  clients %s  services %" PRIu64 "  log %s",
-	       samples->state, age, clients, samples->service_total,
-	       samples->log_level);
-	if (localtime_r(&now, &tm) != NULL)
+	put(0, 0, "lined %s  %s %s  clients %s  services %" PRIu64 "  log %s",
+	    samples->version, samples->state, age, clients,
+	    samples->service_total, samples->log_level);
+	/* The time has its place where the rest has left one. */
+	if (getcury(stdscr) == 0 && getcurx(stdscr) < COLS - 9 &&
+	    localtime_r(&now, &tm) != NULL) {
 		strftime(when, sizeof(when), "%H:%M:%S", &tm);
-	put(0, COLS - 8, "%s", when);
+		put(0, COLS - 8, "%s", when);
+	}
+	if (COLS > 0)
+		mvchgat(0, 0, 6 + (int)strlen(samples->version), A_BOLD, 0,
+			NULL);
 	free(age);
 	free(clients);
 }
@@ -262,9 +279,10 @@ static void draw_foot(const struct screen *screen)
 		attroff(A_BOLD);
 		return;
 	}
-	put(LINES - 1, 0, "%s", keys);
 	if (screen->filter[0] != '\0' && !screen->shows_clients)
-		printw("  [filter: %s]", screen->filter);
+		put(LINES - 1, 0, "%s  [filter: %s]", keys, screen->filter);
+	else
+		put(LINES - 1, 0, "%s", keys);
 }
 
 /* The selected row is always among those that are seen. */

@@ -508,9 +508,10 @@ class Terminal:
     def __init__(self, argv, rows=24, columns=80, term="xterm"):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            self.fd = 0
+            self.resize(rows, columns)
             env = environment({"TERM": term, "LC_ALL": "C.UTF-8"})
             os.execve(argv[0], argv, env)
-        self.resize(rows, columns)
         self.shown = b""
 
     def resize(self, rows, columns):
@@ -625,6 +626,17 @@ class Top(LinectlTest):
                 top.wait_for(rb"serving", place)
         top.type(b"q")
         self.assertEqual(top.end(), DONE)
+
+    def test_what_is_too_wide_is_cut(self):
+        self.start()
+        top = self.top(rows=12, columns=40)
+        top.wait_for(rb"serving")
+        place = top.type(b"\r")
+        top.wait_for(rb"\(no clients\)", place)
+        top.type(b"q")
+        self.assertEqual(top.end(), DONE)
+        for wide in (b"QUEUE", b"CONNECTED", b"services 1", b"delay"):
+            self.assertNotIn(wide, top.shown)
 
     def test_it_ends_with_the_daemon_and_says_so(self):
         daemon = self.start()
