@@ -29,7 +29,7 @@
 #define NEWCOMER_MS   250
 
 /* Datagrams never end: how long those that had come have to be served. */
-#define DATAGRAMS_MS 250
+#define DATAGRAMS_MS 1000
 
 #define DATAGRAM_PORT_MIN 1024
 
