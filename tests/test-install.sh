@@ -33,6 +33,7 @@ value()
 		>"$tmp/value.mk"
 	$MAKE -s --no-print-directory -f "$tmp/value.mk" value-of
 }
+prefix=$(value prefix)
 bindir=$(value bindir)
 sbindir=$(value sbindir)
 pkglibdir=$(value pkglibdir)
@@ -77,6 +78,15 @@ fi
 	check "the user" test -f "$root$sysusersdir/lined.conf"
 [ "$tmpfilesdir" = no ] ||
 	check "its directory" test -f "$root$tmpfilesdir/lined.conf"
+
+# A prefix of one's own is not left, unless configure was told to.
+case $prefix:$(./config.status --config) in
+/usr:* | /usr/local:* | /opt:* | /opt/* | *dir=*) ;;
+*)
+	check "nothing left the prefix" \
+		sh -c '! find "$1" -type f | grep -v "^$1$2/"' - "$root" "$prefix"
+	;;
+esac
 
 check "the config is good" \
 	"$root$sbindir/lined" -t -c "$root$sysconfdir/lined/lined.conf" \
