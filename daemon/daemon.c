@@ -474,11 +474,14 @@ static int start(struct daemon *daemon, struct conf *conf)
 static bool serve(struct daemon *daemon)
 {
 	const struct conf *conf = daemon->server.generation->conf;
+	size_t services = conf->service_count;
+	size_t workers = daemon->server.worker_count;
 
 	reserve_hold();
 	tell_unserved(conf, tell_log);
-	log_notice("lined %s: %zu services, %zu workers, %s", PACKAGE_VERSION,
-		   conf->service_count, daemon->server.worker_count,
+	log_notice("lined %s: %zu service%s, %zu worker%s, %s", PACKAGE_VERSION,
+		   services, services == 1 ? "" : "s", workers,
+		   workers == 1 ? "" : "s",
 		   lined_dispatcher_poller(daemon->dispatcher));
 	log_copy_errors(false);
 	manager_ready(&daemon->manager);
