@@ -22,10 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "fd_store.h"
+#include "leavers.h"
 #include "notify.h"
-
-#define BACKLOG 4096
 
 #define BIND_TRIES   20
 #define BIND_STEP_MS 10
@@ -153,8 +153,32 @@ static int bind_endpoint(int fd, const struct listen_endpoint *endpoint,
 	return -1;
 }
 
+/* Beside those that leave, and only while this takes. */
+static int bind_beside(int fd, const struct listen_endpoint *endpoint,
+		       bool datagram, const struct leavers *leavers)
+{
+	const struct sockaddr *address =
+		(const struct sockaddr *)&endpoint->address;
+	uint16_t port = address_port(address);
+	int on = 1, off = 0, result = -1, error = EADDRINUSE;
+
+	if (leavers_share_port(leavers, port, true)) {
+		if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ==
+			    0 &&
+		    bind(fd, address, endpoint->len) == 0 &&
+		    (datagram || listen(fd, LISTENER_BACKLOG) == 0))
+			result = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off,
+					    sizeof(off));
+		error = errno;
+		leavers_share_port(leavers, port, false);
+	}
+	errno = error;
+	return result;
+}
+
 static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram,
-			 const struct inherited *inherited)
+			 const struct inherited *inherited,
+			 const struct leavers *leavers)
 {
 	const struct sockaddr *address =
 		(const struct sockaddr *)&endpoint->address;
@@ -167,10 +191,14 @@ static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram,
 	fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	if (set_options(fd, address, datagram) == 0 &&
-	    bind_endpoint(fd, endpoint, type, inherited) == 0 &&
-	    (datagram || listen(fd, BACKLOG) == 0))
-		return fd;
+	if (set_options(fd, address, datagram) == 0) {
+		if (bind_endpoint(fd, endpoint, type, inherited) == 0 &&
+		    (datagram || listen(fd, LISTENER_BACKLOG) == 0))
+			return fd;
+		if (errno == EADDRINUSE &&
+		    bind_beside(fd, endpoint, datagram, leavers) == 0)
+			return fd;
+	}
 	error = errno;
 	close(fd);
 	errno = error;
@@ -178,8 +206,8 @@ static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram,
 }
 
 static int open_inet(struct listener *listener,
-		     const struct inherited *inherited, char *error,
-		     size_t size)
+		     const struct inherited *inherited,
+		     const struct leavers *leavers, char *error, size_t size)
 {
 	const struct listen_address *address = &listener->address;
 	bool datagram = address->kind == LISTEN_UDP;
@@ -187,7 +215,7 @@ static int open_inet(struct listener *listener,
 
 	for (i = 0; i < address->endpoint_count; i++) {
 		int fd = open_endpoint(&address->endpoints[i], datagram,
-				       inherited);
+				       inherited, leavers);
 
 		if (fd >= 0) {
 			add(listener, fd, datagram);
@@ -389,7 +417,7 @@ static int take_path(struct listener *listener,
 	note_path(listener);
 	if (listener_set_mode(listener, mode, error, size) < 0)
 		return -1;
-	if (listen(fd, BACKLOG) < 0) {
+	if (listen(fd, LISTENER_BACKLOG) < 0) {
 		snprintf(error, size, "%s", strerror(errno));
 		return -1;
 	}
@@ -500,7 +528,8 @@ static int open_inherited(struct listener *listener,
 
 struct listener *listener_open(const struct listen_address *address,
 			       const struct listener_mode *mode,
-			       const struct inherited *inherited, char *error,
+			       const struct inherited *inherited,
+			       const struct leavers *leavers, char *error,
 			       size_t size)
 {
 	struct listener *listener = listener_new(address, error, size);
@@ -513,7 +542,7 @@ struct listener *listener_open(const struct listen_address *address,
 	else if (address->name != NULL)
 		result = open_inherited(listener, inherited, error, size);
 	else
-		result = open_inet(listener, inherited, error, size);
+		result = open_inet(listener, inherited, leavers, error, size);
 	listener->open = true;
 	if (result == 0)
 		return listener;

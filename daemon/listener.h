@@ -18,9 +18,11 @@
 #include "listen_address.h"
 
 struct inherited;
+struct leavers;
 struct service;
 
 #define LISTENER_SOCKETS_MAX 16
+#define LISTENER_BACKLOG     4096
 
 struct listener_socket {
 	int fd; /* of a stream the socket's, once started; -1: lost */
@@ -53,12 +55,13 @@ struct listener_mode {
 
 /*
  * Opens the address, or takes it from `inherited`: what the lined before has
- * left open, and systemd names. NULL and why in error ("Address already in
- * use").
+ * left open, and systemd names; where it is taken, beside the leavers. NULL and
+ * why in error ("Address already in use").
  */
 struct listener *listener_open(const struct listen_address *address,
 			       const struct listener_mode *mode,
-			       const struct inherited *inherited, char *error,
+			       const struct inherited *inherited,
+			       const struct leavers *leavers, char *error,
 			       size_t size);
 
 /*

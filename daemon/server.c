@@ -15,6 +15,7 @@
 #include "bus.h"
 #include "cache_line.h"
 #include "control.h"
+#include "leavers.h"
 #include "log.h"
 #include "memory.h"
 #include "service.h"
@@ -196,6 +197,63 @@ static struct listener *find_listener(struct server *server,
 	return NULL;
 }
 
+/* How many services a config has, the internal ones among them. */
+static size_t count_services(const struct conf *conf)
+{
+	return conf->service_count + conf->internal_count;
+}
+
+static const struct conf_service *service_at(const struct conf *conf, size_t i)
+{
+	return i < conf->service_count
+		       ? &conf->services[i]
+		       : &conf->internal[i - conf->service_count];
+}
+
+static bool is_wanted(const struct conf_service *conf,
+		      const struct listen_address *address)
+{
+	size_t i;
+
+	for (i = 0; i < conf->listen_count; i++)
+		if (listen_address_equal(&conf->listen[i], address))
+			return true;
+	return false;
+}
+
+static bool is_wanted_by_any(const struct conf *conf,
+			     const struct listen_address *address)
+{
+	size_t i;
+
+	for (i = 0; i < count_services(conf); i++)
+		if (is_wanted(service_at(conf, i), address))
+			return true;
+	return false;
+}
+
+/* What this config closes. -1: no memory. */
+static int find_leavers(struct server *server, const struct conf *conf,
+			struct leavers *leavers)
+{
+	struct service *service;
+	struct listener *listener;
+	size_t i;
+
+	list_for_each(service, &server->services, link) {
+		list_for_each(listener, &service->listeners, link) {
+			if (!listener->open ||
+			    is_wanted_by_any(conf, &listener->address))
+				continue;
+			for (i = 0; i < listener->count; i++)
+				if (leavers_add(leavers,
+						listener->sockets[i].fd) < 0)
+					return -1;
+		}
+	}
+	return 0;
+}
+
 static struct listener_mode mode_of(const struct conf_service *conf)
 {
 	return (struct listener_mode){
@@ -228,11 +286,10 @@ static const char *unfit(const struct listener *listener,
 }
 
 /* NULL and why, in error. */
-static struct listener *open_listener(struct server *server,
-				      const struct conf_service *conf,
-				      const struct listen_address *address,
-				      struct listener *other, char *error,
-				      size_t size)
+static struct listener *
+open_listener(struct server *server, const struct conf_service *conf,
+	      const struct listen_address *address, struct listener *other,
+	      const struct leavers *leavers, char *error, size_t size)
 {
 	struct listener_mode mode = mode_of(conf);
 	struct listener *listener;
@@ -241,7 +298,7 @@ static struct listener *open_listener(struct server *server,
 	listener = other != NULL
 			   ? listener_dup(other, error, size)
 			   : listener_open(address, &mode, server->inherited,
-					   error, size);
+					   leavers, error, size);
 	why = listener != NULL ? unfit(listener, conf) : NULL;
 	if (why == NULL)
 		return listener;
@@ -253,7 +310,8 @@ static struct listener *open_listener(struct server *server,
 
 /* Opens what the plan needs and nobody of this service has open; names all
  * that cannot be opened. */
-static int open_listeners(struct server *server, struct plan *plan)
+static int open_listeners(struct server *server, struct plan *plan,
+			  const struct leavers *leavers)
 {
 	const struct conf_service *conf = plan->conf;
 	struct listener_mode mode = mode_of(conf);
@@ -281,7 +339,7 @@ static int open_listeners(struct server *server, struct plan *plan)
 		if (good && !kept) {
 			plan->opened[i] =
 				open_listener(server, conf, address, other,
-					      error, sizeof(error));
+					      leavers, error, sizeof(error));
 			good = plan->opened[i] != NULL;
 		}
 		if (!good) {
@@ -294,7 +352,8 @@ static int open_listeners(struct server *server, struct plan *plan)
 }
 
 static int prepare(struct server *server, struct plan *plan,
-		   const struct conf_service *conf)
+		   const struct conf_service *conf,
+		   const struct leavers *leavers)
 {
 	struct service *service = find_service(server, conf);
 
@@ -302,7 +361,7 @@ static int prepare(struct server *server, struct plan *plan,
 	/* The protocol's table is the same as long as its module is. */
 	if (service != NULL && service->conf->module == conf->module)
 		plan->service = service;
-	return open_listeners(server, plan);
+	return open_listeners(server, plan, leavers);
 }
 
 static int make_service(struct server *server, struct generation *generation,
@@ -315,30 +374,23 @@ static int make_service(struct server *server, struct generation *generation,
 	return plan->fresh ? 0 : -1;
 }
 
-/* How many services a config has, the internal ones among them. */
-static size_t count_services(const struct conf *conf)
-{
-	return conf->service_count + conf->internal_count;
-}
-
-static const struct conf_service *service_at(const struct conf *conf, size_t i)
-{
-	return i < conf->service_count
-		       ? &conf->services[i]
-		       : &conf->internal[i - conf->service_count];
-}
-
 /* Every address that cannot be had is told of before any service is made. */
 static int prepare_all(struct server *server, struct generation *generation,
 		       struct plan *plans, size_t count)
 {
+	struct leavers leavers;
 	size_t i;
-	int result = 0;
+	int result;
 
+	leavers_init(&leavers);
+	result = find_leavers(server, generation->conf, &leavers);
+	if (result < 0)
+		log_err("config: %s", strerror(errno));
 	for (i = 0; i < count; i++)
-		if (prepare(server, &plans[i],
-			    service_at(generation->conf, i)) < 0)
+		if (prepare(server, &plans[i], service_at(generation->conf, i),
+			    &leavers) < 0)
 			result = -1;
+	leavers_fini(&leavers);
 	for (i = 0; result == 0 && i < count; i++)
 		result = make_service(server, generation, &plans[i]);
 	return result;
@@ -392,17 +444,6 @@ void server_drain(struct server *server, struct service *service)
 }
 
 /* ---- carrying it out -------------------------------------------------- */
-
-static bool is_wanted(const struct conf_service *conf,
-		      const struct listen_address *address)
-{
-	size_t i;
-
-	for (i = 0; i < conf->listen_count; i++)
-		if (listen_address_equal(&conf->listen[i], address))
-			return true;
-	return false;
-}
 
 /* Whether another service of the plan has taken the address over. */
 static bool is_taken_over(const struct plan *plans, size_t count,

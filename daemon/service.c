@@ -181,9 +181,9 @@ static void note_accept_error(struct listener *listener, int error)
 	listener->failing = failing;
 }
 
-static void on_accept(struct lined_socket *sock, void *arg)
+/* True: more may be waiting. */
+static bool accept_some(struct listener *listener, struct lined_socket *sock)
 {
-	struct listener *listener = arg;
 	struct service *service = listener->service;
 	struct client_arrival arrival = {.listen = listener->text};
 	enum admission_verdict verdict;
@@ -211,6 +211,26 @@ static void on_accept(struct lined_socket *sock, void *arg)
 		place(service, choose_worker(service), &arrival);
 	}
 	note_accept_error(listener, arrival.fd < 0 ? errno : 0);
+	return arrival.fd >= 0;
+}
+
+static void on_accept(struct lined_socket *sock, void *arg)
+{
+	accept_some(arg, sock);
+}
+
+/* Who came before the address went stays like the others who came by it. */
+static void accept_last(struct listener *listener)
+{
+	size_t i;
+	int turns;
+
+	for (i = 0; i < listener->count; i++)
+		for (turns = 0; listener->sockets[i].sock != NULL &&
+				turns < LISTENER_BACKLOG / ACCEPTS_A_TURN;
+		     turns++)
+			if (!accept_some(listener, listener->sockets[i].sock))
+				break;
 }
 
 static void on_listener_close(struct lined_socket *sock, void *arg,
@@ -591,6 +611,8 @@ void service_unlisten(struct service *service, struct listener *listener,
 
 	if (listener->open && listener_has_datagrams(listener))
 		call_all(service, &call);
+	if (!keep_path)
+		accept_last(listener);
 	listener_close(listener, keep_path);
 }
 

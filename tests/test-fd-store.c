@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "leavers.h"
 #include "listener.h"
 #include "notify.h"
 #include "port.h"
@@ -160,6 +161,8 @@ static struct inherited *restart(void)
 
 /* ---- listeners --------------------------------------------------------- */
 
+static const struct leavers no_leavers;
+
 static struct listener *open_listener(const char *text,
 				      const struct inherited *inherited)
 {
@@ -169,8 +172,8 @@ static struct listener *open_listener(const char *text,
 
 	ck_assert_int_eq(
 		listen_address_parse(text, &address, error, sizeof(error)), 0);
-	listener =
-		listener_open(&address, &mode, inherited, error, sizeof(error));
+	listener = listener_open(&address, &mode, inherited, &no_leavers, error,
+				 sizeof(error));
 	ck_assert_msg(listener != NULL, "%s: %s", text, error);
 	return listener;
 }

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """SIGHUP: what a new configuration changes, for whom, and what it leaves
 alone. What a bad one gets is in test_config_errors.py."""
+import contextlib
+import errno
 import os
 import signal
 import socket
@@ -257,6 +259,79 @@ class Reload(DaemonTest):
         for port in (self.port, other):
             with Client(("127.0.0.1", port)) as c:
                 self.assertTrue(c.echoes())
+
+    def is_shared(self, kind=socket.SOCK_STREAM):
+        """Whether others get in at the port."""
+        with socket.socket(socket.AF_INET, kind) as s:
+            if kind == socket.SOCK_STREAM:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(self.address)
+            except OSError as e:
+                self.assertEqual(e.errno, errno.EADDRINUSE)
+                return False
+            return True
+
+    def test_an_address_becomes_narrower_and_wider(self):
+        """What overlaps is opened before the other is closed."""
+        at = [scheme + "://%s:" + str(self.port) for scheme in ("tcp", "udp")]
+
+        def text(host):
+            return service("echo", *[a % host for a in at])
+
+        daemon = self.start(text("*"))
+        was = Client(self.address)
+        self.addCleanup(was.close)
+        self.assertTrue(was.echoes())
+        for host in ("127.0.0.1", "localhost", "*", "localhost", "127.0.0.1",
+                     "*"):
+            self.write(text(host))
+            place = daemon.reload()
+            self.assertTrue(daemon.logged("reload: done", place), host)
+            self.assertTrue(was.echoes())
+            with Client(self.address) as c, Datagram(self.address) as d:
+                self.assertTrue(c.echoes(), host)
+                d.send(b"ping\n")
+                self.assertEqual(d.receive(), b"ping\n", host)
+            with self.subTest(host):
+                if host == "*":
+                    with Client(("127.0.0.2", self.port)) as c:
+                        self.assertTrue(c.echoes())
+                else:
+                    with self.assertRaises(ConnectionRefusedError):
+                        Client(("127.0.0.2", self.port))
+            self.assertFalse(self.is_shared(), host)
+            self.assertFalse(self.is_shared(socket.SOCK_DGRAM), host)
+
+    def test_a_refused_reload_leaves_the_wider_address_alone(self):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken = "tcp://127.0.0.1:%d" % other.getsockname()[1]
+            daemon = self.start(service("echo", "tcp://*:%d" % self.port))
+            self.write(service("echo", self.tcp) + service("taken", taken))
+            place = daemon.reload()
+            self.assertEqual(len(daemon.logged(
+                "listen .*: Address already in use", place)), 1)
+            for host in ("127.0.0.1", "127.0.0.2"):
+                with Client((host, self.port)) as c:
+                    self.assertTrue(c.echoes())
+            self.assertFalse(self.is_shared())
+
+    def test_who_came_before_the_address_went_is_served(self):
+        """More than are accepted in one turn."""
+        unix = "unix://" + self.path("echo.sock")
+        limits = ("limits { clients-per-address = 0 "
+                  "connect-rate-per-address = 0 }")
+        daemon = self.start(service("echo", self.tcp, unix, extra=limits))
+        os.kill(daemon.pid, signal.SIGSTOP)
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(self.address))
+                       for _ in range(300)]
+            self.write(service("echo", unix, extra=limits))
+            daemon.signal(signal.SIGHUP)
+            daemon.signal(signal.SIGCONT)
+            for c in clients:
+                self.assertTrue(c.echoes())
+        daemon.wait_log("reload: done")
 
     def test_changed_limits_apply_to_clients_already_there(self):
         daemon = self.start(service("echo", self.tcp))
