@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dispatcher: delegates, timers and the phases of a turn
- * (lined/dispatcher.h). Of sockets it knows only the lists in which they wait
- * for a phase; what happens to them there is in the socket's files.
+ * The dispatcher: timers, messages and the phases of a turn
+ * (lined/dispatcher.h). What is registered is kept by delegate.c. Of sockets it
+ * knows only the lists in which they wait for a phase; what happens to them
+ * there is in the socket's files.
  */
 #include "config.h"
 
@@ -11,7 +12,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "cache_line.h"
@@ -73,7 +73,7 @@ static int init_wakeup(struct lined_dispatcher *d)
 	d->wakeup.mode = LINED_MODE_READ;
 	d->wakeup.handlers = &wakeup_handlers;
 	d->wakeup.flags = DELEGATE_INTERNAL;
-	if (dispatcher_attach(d, &d->wakeup) < 0) {
+	if (delegate_attach(d, &d->wakeup) < 0) {
 		int error = errno;
 
 		mailbox_fini(&d->mailbox);
@@ -162,7 +162,7 @@ void lined_dispatcher_free(struct lined_dispatcher *d)
 	deliver_deferred(d, true);
 	timer_heap_fini(&d->timers);
 	timer_heap_fini(&d->deadlines);
-	dispatcher_detach(d, &d->wakeup);
+	delegate_detach(d, &d->wakeup);
 	mailbox_fini(&d->mailbox);
 	d->ops->free(d->poller);
 	send_pool_fini(&d->pool);
@@ -213,215 +213,6 @@ struct resolver *dispatcher_resolver(struct lined_dispatcher *d)
 	if (d->resolver == NULL)
 		d->resolver = resolver_new(&d->mailbox);
 	return d->resolver;
-}
-
-/* ---- delegates -------------------------------------------------------- */
-
-static int reserve_fd(struct lined_dispatcher *d, int fd)
-{
-	size_t room = d->by_fd_room > 0 ? d->by_fd_room : 64;
-	struct lined_delegate **table;
-
-	while (room <= (size_t)fd)
-		room *= 2;
-	if (room == d->by_fd_room)
-		return 0;
-	table = realloc(d->by_fd, room * sizeof(*table));
-	if (table == NULL)
-		return -1;
-	memset(table + d->by_fd_room, 0,
-	       (room - d->by_fd_room) * sizeof(*table));
-	d->by_fd = table;
-	d->by_fd_room = room;
-	return 0;
-}
-
-static int add_regular(struct lined_dispatcher *d,
-		       struct lined_delegate *delegate)
-{
-	if (d->regular_count == d->regular_room) {
-		size_t room = d->regular_room > 0 ? d->regular_room * 2 : 8;
-		struct lined_delegate **table;
-
-		table = realloc(d->regulars, room * sizeof(*table));
-		if (table == NULL)
-			return -1;
-		d->regulars = table;
-		d->regular_room = room;
-	}
-	d->regulars[d->regular_count++] = delegate;
-	delegate->flags |= DELEGATE_REGULAR;
-	return 0;
-}
-
-static void remove_regular(struct lined_dispatcher *d,
-			   struct lined_delegate *delegate)
-{
-	size_t i;
-
-	/* A hole: the turn may be walking the table. */
-	for (i = 0; i < d->regular_count; i++)
-		if (d->regulars[i] == delegate)
-			d->regulars[i] = NULL;
-	delegate->flags &= (uint8_t)~DELEGATE_REGULAR;
-}
-
-static void close_holes(struct lined_dispatcher *d)
-{
-	size_t from, to = 0;
-
-	for (from = 0; from < d->regular_count; from++)
-		if (d->regulars[from] != NULL)
-			d->regulars[to++] = d->regulars[from];
-	d->regular_count = to;
-}
-
-static bool is_regular(const struct lined_delegate *delegate)
-{
-	return delegate->handlers->task != NULL ||
-	       delegate->handlers->has_data_buffered != NULL;
-}
-
-int dispatcher_attach(struct lined_dispatcher *d,
-		      struct lined_delegate *delegate)
-{
-	if (delegate->fd < 0) {
-		errno = EBADF;
-		return -1;
-	}
-	if (reserve_fd(d, delegate->fd) < 0)
-		return -1;
-	if (d->by_fd[delegate->fd] != NULL) {
-		errno = EEXIST;
-		return -1;
-	}
-	if (is_regular(delegate) && add_regular(d, delegate) < 0)
-		return -1;
-	if (d->ops->add(d->poller, delegate, delegate->mode) < 0) {
-		int error = errno;
-
-		if (delegate->flags & DELEGATE_REGULAR)
-			remove_regular(d, delegate);
-		errno = error;
-		return -1;
-	}
-	delegate->interest = delegate->mode;
-	delegate->flags |= DELEGATE_WATCHED;
-	delegate->dispatcher = d;
-	delegate->open = true;
-	d->by_fd[delegate->fd] = delegate;
-	return 0;
-}
-
-/* Events that were read for it but not delivered are forgotten. */
-static void forget_events(struct lined_dispatcher *d,
-			  const struct lined_delegate *delegate)
-{
-	int i;
-
-	for (i = d->event; i < d->event_count; i++)
-		if (d->events[i].delegate == delegate)
-			d->events[i].delegate = NULL;
-}
-
-static void unwatch(struct lined_dispatcher *d, struct lined_delegate *delegate)
-{
-	if (!(delegate->flags & DELEGATE_WATCHED))
-		return;
-	d->ops->remove(d->poller, delegate);
-	delegate->flags &= (uint8_t)~DELEGATE_WATCHED;
-	delegate->interest = 0;
-}
-
-void dispatcher_detach(struct lined_dispatcher *d,
-		       struct lined_delegate *delegate)
-{
-	unwatch(d, delegate);
-	if (delegate->flags & DELEGATE_REGULAR)
-		remove_regular(d, delegate);
-	forget_events(d, delegate);
-	d->by_fd[delegate->fd] = NULL;
-	if (d->running == delegate)
-		d->running = NULL;
-	delegate->dispatcher = NULL;
-	delegate->open = false;
-}
-
-int dispatcher_set_handlers(struct lined_dispatcher *d,
-			    struct lined_delegate *delegate,
-			    const struct lined_delegate_handlers *handlers)
-{
-	bool was = delegate->flags & DELEGATE_REGULAR;
-
-	delegate->handlers = handlers;
-	if (is_regular(delegate) && !was)
-		return add_regular(d, delegate);
-	if (!is_regular(delegate) && was)
-		remove_regular(d, delegate);
-	return 0;
-}
-
-int lined_dispatcher_register(struct lined_dispatcher *d,
-			      struct lined_delegate *delegate)
-{
-	if (delegate->handlers == NULL) {
-		errno = EINVAL;
-		return -1;
-	}
-	if (delegate->dispatcher != NULL) {
-		errno = EEXIST;
-		return -1;
-	}
-	delegate->flags = 0;
-	if (dispatcher_attach(d, delegate) < 0)
-		return -1;
-	d->len++;
-	return 0;
-}
-
-int lined_dispatcher_unregister(struct lined_dispatcher *d,
-				struct lined_delegate *delegate)
-{
-	struct lined_socket *sock = socket_of_delegate(delegate);
-
-	if (sock != NULL)
-		return socket_unregister(sock, d);
-	if (delegate->dispatcher != d ||
-	    (delegate->flags & DELEGATE_INTERNAL)) {
-		errno = ENOENT;
-		return -1;
-	}
-	dispatcher_detach(d, delegate);
-	d->len--;
-	return 0;
-}
-
-/*
- * Interest is added at once but taken back only when an event comes that
- * nobody wants: a socket that stops reading for a moment costs no system call.
- */
-int lined_delegate_set_mode(struct lined_delegate *delegate, unsigned mode)
-{
-	struct lined_dispatcher *d = delegate->dispatcher;
-
-	if (d == NULL) {
-		delegate->mode = (uint8_t)mode;
-		return 0;
-	}
-	if (!(delegate->flags & DELEGATE_WATCHED)) {
-		if (mode != 0) {
-			if (d->ops->add(d->poller, delegate, mode) < 0)
-				return -1;
-			delegate->flags |= DELEGATE_WATCHED;
-			delegate->interest = (uint8_t)mode;
-		}
-	} else if (mode & ~(unsigned)delegate->interest) {
-		if (d->ops->change(d->poller, delegate, mode) < 0)
-			return -1;
-		delegate->interest = (uint8_t)mode;
-	}
-	delegate->mode = (uint8_t)mode;
-	return 0;
 }
 
 /* ---- timers ----------------------------------------------------------- */
@@ -719,7 +510,7 @@ static bool deliver_trouble(struct lined_dispatcher *d,
 	if (*ready & POLL_READY_ERROR && handlers->handle_error == NULL)
 		lined_dispatcher_unregister(d, delegate);
 	else
-		unwatch(d, delegate); /* until its mode is set again */
+		delegate_unwatch(d, delegate); /* until its mode is set again */
 	return false;
 }
 
@@ -791,7 +582,7 @@ static void task_phase(struct lined_dispatcher *d, size_t count)
 		if (delegate != NULL && delegate->handlers->task != NULL)
 			call(d, delegate, delegate->handlers->task);
 	}
-	close_holes(d);
+	delegates_close_holes(d);
 }
 
 static void close_phase(struct lined_dispatcher *d)

@@ -97,18 +97,27 @@ uint64_t dispatcher_clock(struct lined_dispatcher *d);
 int dispatcher_set_deadline(struct lined_dispatcher *d, uint32_t *slot,
 			    uint64_t delay_ms);
 
-/* Puts a delegate under the poller; len is the caller's. -1 and errno. */
-int dispatcher_attach(struct lined_dispatcher *d,
-		      struct lined_delegate *delegate);
-void dispatcher_detach(struct lined_dispatcher *d,
-		       struct lined_delegate *delegate);
-
-/* Exchanges the table of an attached delegate. -1/ENOMEM. */
-int dispatcher_set_handlers(struct lined_dispatcher *d,
-			    struct lined_delegate *delegate,
-			    const struct lined_delegate_handlers *handlers);
-
 /* The resolver, made by the first call. NULL and errno. */
 struct resolver *dispatcher_resolver(struct lined_dispatcher *d);
+
+/* ---- delegate.c ---- */
+
+/* Puts a delegate under the poller; len is the caller's. -1 and errno. */
+int delegate_attach(struct lined_dispatcher *d,
+		    struct lined_delegate *delegate);
+void delegate_detach(struct lined_dispatcher *d,
+		     struct lined_delegate *delegate);
+
+/* Exchanges the table of an attached delegate. -1/ENOMEM. */
+int delegate_set_handlers(struct lined_dispatcher *d,
+			  struct lined_delegate *delegate,
+			  const struct lined_delegate_handlers *handlers);
+
+/* The poller forgets it until its mode is set again. */
+void delegate_unwatch(struct lined_dispatcher *d,
+		      struct lined_delegate *delegate);
+
+/* Nobody walks dispatcher.regulars: what has left it leaves no hole. */
+void delegates_close_holes(struct lined_dispatcher *d);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A socket's life: making, registering, deadlines, closing. What it reads,
- * sends, accepts and connects to is in the files beside this one
+ * A socket's life: making and registering, and what can be asked of it. What
+ * it does meanwhile, and its end, are in the files beside this one
  * (socket_priv.h lists them).
  */
 #include "config.h"
@@ -15,14 +15,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "socket_priv.h"
-
-/* How long a peer that still sends may overtake our last answer. */
-#define LINGER_MS        2000
-#define CLOSE_MS_DEFAULT 30000
 
 const struct lined_limits socket_default_limits = {
 	.send_stall_ms = LINED_SEND_STALL_DEFAULT_MS,
@@ -192,8 +187,8 @@ void lined_socket_set_handlers(struct lined_socket *sock,
 	if (sock->delegate.dispatcher == NULL)
 		sock->delegate.handlers = table;
 	else if (table != sock->delegate.handlers &&
-		 dispatcher_set_handlers(sock->dispatcher, &sock->delegate,
-					 table) < 0)
+		 delegate_set_handlers(sock->dispatcher, &sock->delegate,
+				       table) < 0)
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 }
 
@@ -385,7 +380,7 @@ int socket_unregister(struct lined_socket *sock, struct lined_dispatcher *d)
 		return -1;
 	}
 	if (sock->delegate.dispatcher != NULL)
-		dispatcher_detach(d, &sock->delegate);
+		delegate_detach(d, &sock->delegate);
 	leave(sock, d);
 	d->len--;
 	return 0;
@@ -437,7 +432,7 @@ int socket_attach(struct lined_socket *sock, int fd)
 	if (sock->dispatcher == NULL)
 		return 0;
 	sock->delegate.mode = (uint8_t)wanted_mode(sock);
-	if (dispatcher_attach(sock->dispatcher, &sock->delegate) < 0) {
+	if (delegate_attach(sock->dispatcher, &sock->delegate) < 0) {
 		sock->delegate.fd = before;
 		return -1;
 	}
@@ -450,366 +445,11 @@ int socket_detach(struct lined_socket *sock)
 	int fd = sock->delegate.fd;
 
 	if (sock->delegate.dispatcher != NULL) {
-		dispatcher_detach(sock->dispatcher, &sock->delegate);
+		delegate_detach(sock->dispatcher, &sock->delegate);
 		list_append(&sock->dispatcher->unattached, &sock->ready_link);
 	}
 	sock->delegate.fd = -1;
 	return fd;
-}
-
-/* ---- deadlines -------------------------------------------------------- */
-
-void socket_connected(struct lined_socket *sock)
-{
-	if (sock->dispatcher == NULL)
-		return;
-	sock->active_at = sock->started_at = socket_now(sock);
-	sock->started_high = (sock->dispatcher->now_ms >> 32) & UINT16_MAX;
-	sock->rate_due_us = 0;
-	socket_arm(sock);
-}
-
-/* The smaller of left and what is left of `after_ms` since `since`; of a very
- * long time the deadline is set to a part. */
-static int32_t sooner(int32_t left, uint32_t now, uint32_t since,
-		      uint32_t after_ms)
-{
-	uint32_t gone_ms = now - since;
-	uint32_t mine = gone_ms < after_ms ? after_ms - gone_ms : 0;
-
-	if (mine >= INT32_MAX)
-		mine = INT32_MAX - 1;
-	return (int32_t)mine < left ? (int32_t)mine : left;
-}
-
-/* Which deadlines run now; INT32_MAX: none. */
-static int32_t time_left(const struct lined_socket *sock, uint32_t now)
-{
-	const struct lined_limits *limits = socket_limits(sock);
-	int32_t left = INT32_MAX;
-
-	if (sock->rested || sock->slowed)
-		left = (int32_t)(sock->resume_at - now);
-	if (sock->closing || sock->lingering) {
-		int32_t end = (int32_t)(sock->end_at - now);
-
-		return end < left ? end : left;
-	}
-	if (sock->state != LINED_SOCKET_CONNECTED)
-		return left;
-	if (limits->idle_ms > 0)
-		left = sooner(left, now, sock->active_at, limits->idle_ms);
-	if (limits->first_line_ms > 0 && !sock->got_line)
-		left = sooner(left, now, sock->started_at,
-			      limits->first_line_ms);
-	if (limits->line_ms > 0 && sock->in_line)
-		left = sooner(left, now, sock->line_at, limits->line_ms);
-	if (limits->send_stall_ms > 0 && sock->blocked)
-		left = sooner(left, now, sock->stalled_at,
-			      limits->send_stall_ms);
-	return left;
-}
-
-static bool is_over(uint32_t now, uint32_t since, uint32_t after_ms)
-{
-	return after_ms > 0 && now - since >= after_ms;
-}
-
-/* The deadline of a connected socket that has passed. */
-static enum deadline missed(const struct lined_socket *sock, uint32_t now)
-{
-	const struct lined_limits *limits = socket_limits(sock);
-
-	if (sock->blocked &&
-	    is_over(now, sock->stalled_at, limits->send_stall_ms))
-		return DEADLINE_STALL;
-	if (!sock->got_line &&
-	    is_over(now, sock->started_at, limits->first_line_ms))
-		return DEADLINE_FIRST_LINE;
-	if (sock->in_line && is_over(now, sock->line_at, limits->line_ms))
-		return DEADLINE_LINE;
-	if (is_over(now, sock->active_at, limits->idle_ms))
-		return DEADLINE_IDLE;
-	return DEADLINE_NONE;
-}
-
-static void resume_in_time(struct lined_socket *sock, uint32_t now)
-{
-	if (!(sock->rested || sock->slowed) ||
-	    (int32_t)(now - sock->resume_at) < 0)
-		return;
-	sock->rested = sock->slowed = false;
-	if (sock->state == LINED_SOCKET_CONNECTED)
-		socket_read_on(sock);
-	else
-		socket_update_mode(sock);
-}
-
-void socket_deadline(struct lined_socket *sock)
-{
-	uint32_t now = socket_now(sock);
-
-	resume_in_time(sock, now);
-	if (sock->closing || sock->lingering) {
-		if ((int32_t)(now - sock->end_at) >= 0) {
-			if (!sock->lingering)
-				sock->missed = DEADLINE_FLUSH;
-			socket_end(sock, sock->reason, sock->error);
-			return;
-		}
-	} else if (sock->state == LINED_SOCKET_CONNECTED) {
-		sock->missed = (uint8_t)missed(sock, now);
-		if (sock->missed == DEADLINE_STALL) {
-			socket_end(sock, LINED_CLOSE_SLOW, ETIMEDOUT);
-			return;
-		}
-		if (sock->missed != DEADLINE_NONE) {
-			socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
-			return;
-		}
-	}
-	socket_arm(sock);
-}
-
-/*
- * The one that is set is only ever moved nearer; what a busy client pushes back
- * with each line is looked at when that comes.
- */
-void socket_arm(struct lined_socket *sock)
-{
-	struct lined_dispatcher *d = sock->dispatcher;
-	int32_t left;
-
-	if (d == NULL || sock->state == LINED_SOCKET_CLOSED)
-		return;
-	left = time_left(sock, socket_now(sock));
-	if (left == INT32_MAX)
-		return;
-	if (left < 0)
-		left = 0;
-	if (sock->deadline != TIMER_UNARMED &&
-	    timer_heap_due_of(&d->deadlines, sock->deadline) <=
-		    d->now_ms + (uint64_t)left)
-		return;
-	if (dispatcher_set_deadline(d, &sock->deadline, (uint64_t)left) == 0)
-		return;
-	if (sock->state != LINED_SOCKET_LISTENING) {
-		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
-		return;
-	}
-	/* Better a listener that does not rest than none. */
-	sock->rested = false;
-	socket_update_mode(sock);
-}
-
-const char *lined_socket_missed_deadline(const struct lined_socket *sock)
-{
-	static const char *const names[] = {
-		[DEADLINE_NONE] = "",
-		[DEADLINE_IDLE] = "idle",
-		[DEADLINE_FIRST_LINE] = "first line",
-		[DEADLINE_LINE] = "line",
-		[DEADLINE_STALL] = "send stall",
-		[DEADLINE_FLUSH] = "flush",
-		[DEADLINE_CONNECT] = "connect",
-	};
-
-	return names[sock->missed];
-}
-
-/* ---- closing ---------------------------------------------------------- */
-
-void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
-		int error)
-{
-	struct lined_dispatcher *d = sock->dispatcher;
-
-	if (sock->state == LINED_SOCKET_CLOSED)
-		return;
-	if (sock->state == LINED_SOCKET_CONNECTING) {
-		connector_free(sock->connector);
-		sock->connector = NULL;
-	}
-	sock->state = LINED_SOCKET_CLOSED;
-	sock->reason = (uint8_t)reason;
-	sock->error = (int16_t)error;
-	if (d == NULL) {
-		socket_deliver_close(sock);
-		socket_free(sock);
-		return;
-	}
-	if (sock->delegate.dispatcher != NULL)
-		dispatcher_detach(d, &sock->delegate);
-	timer_heap_remove(&d->deadlines, &sock->deadline);
-	d->len--;
-	list_remove(&sock->ready_link);
-	list_append(&d->closed, &sock->ready_link);
-}
-
-void socket_deliver_close(struct lined_socket *sock)
-{
-	enum lined_close_reason reason = sock->reason;
-
-	if (sock->group != NULL && !sock->datagram)
-		counter_add(&sock->group->counters.closed[reason], 1);
-	if (sock->handlers->handle_close != NULL)
-		sock->handlers->handle_close(sock, sock->arg, reason,
-					     sock->error);
-	if (sock->group == NULL)
-		return;
-	/* The queue goes with the socket, which may outlive the group. */
-	counter_add(&sock->group->counters.queued, -lined_socket_queued(sock));
-	if (sock->group->closed != NULL)
-		sock->group->closed(sock, reason, sock->error);
-}
-
-void socket_free(struct lined_socket *sock)
-{
-	struct send_pool none = {0};
-
-	if (sock->datagram)
-		udp_free(sock);
-	list_remove(&sock->dirty_link);
-	send_queue_clear(&sock->out, sock->dispatcher != NULL
-					     ? &sock->dispatcher->pool
-					     : &none);
-	send_pool_fini(&none);
-	input_clear(&sock->in, socket_read_buffer(sock));
-	if (sock->delegate.fd >= 0)
-		close(sock->delegate.fd);
-	free(sock);
-}
-
-void lined_socket_close_for(struct lined_socket *sock,
-			    enum lined_close_reason reason, int error)
-{
-	socket_end(sock, reason, error);
-}
-
-void lined_socket_close(struct lined_socket *sock)
-{
-	socket_end(sock, LINED_CLOSE_LOCAL, 0);
-}
-
-void lined_socket_close_after_flush(struct lined_socket *sock,
-				    enum lined_close_reason reason,
-				    uint32_t timeout_ms)
-{
-	if (sock->state == LINED_SOCKET_CLOSED || sock->closing)
-		return;
-	if (sock->dispatcher == NULL ||
-	    (sock->state != LINED_SOCKET_CONNECTED &&
-	     sock->state != LINED_SOCKET_CONNECTING &&
-	     sock->state != LINED_SOCKET_UDP_BOUND)) {
-		socket_end(sock, reason, 0);
-		return;
-	}
-	sock->closing = true;
-	sock->reason = (uint8_t)reason;
-	sock->error = 0;
-	if (timeout_ms == 0)
-		timeout_ms = CLOSE_MS_DEFAULT;
-	if (timeout_ms >= INT32_MAX)
-		timeout_ms = INT32_MAX - 1;
-	sock->end_at = socket_now(sock) + timeout_ms;
-	socket_arm(sock);
-	socket_update_mode(sock);
-	socket_mark_dirty(sock);
-}
-
-void lined_socket_shutdown_write(struct lined_socket *sock)
-{
-	if (sock->state == LINED_SOCKET_CLOSED || sock->datagram)
-		return;
-	sock->ending = true;
-	socket_update_mode(sock);
-	socket_mark_dirty(sock);
-}
-
-void lined_socket_allow_half_close(struct lined_socket *sock, bool allow)
-{
-	sock->half_close = allow;
-}
-
-static bool is_unread(int fd)
-{
-	int bytes = 0;
-
-	return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
-}
-
-/* A reset would destroy what we have sent: not all of it has arrived. Over UNIX
- * sockets all has. */
-static bool is_under_way(int fd)
-{
-	struct sockaddr_storage own;
-	socklen_t len = sizeof(own);
-	int bytes = 0;
-
-	return ioctl(fd, TIOCOUTQ, &bytes) == 0 && bytes > 0 &&
-	       getsockname(fd, (struct sockaddr *)&own, &len) == 0 &&
-	       own.ss_family != AF_UNIX;
-}
-
-/* The peer still sends, or has not got all and may do so meanwhile. */
-static bool may_be_reset(const struct lined_socket *sock)
-{
-	int fd = sock->delegate.fd;
-
-	if (sock->eof)
-		return false;
-	return sock->reason == LINED_CLOSE_TOO_LONG || is_unread(fd) ||
-	       is_under_way(fd);
-}
-
-/*
- * All is flushed. Closing a socket with input unread, or that gets some later,
- * makes the system send a reset, which destroys what is still on its way: so
- * the write side ends first and the input is discarded for a while.
- */
-static void finish_closing(struct lined_socket *sock)
-{
-	if (!may_be_reset(sock) ||
-	    (!sock->ended && shutdown(sock->delegate.fd, SHUT_WR) < 0)) {
-		socket_end(sock, sock->reason, sock->error);
-		return;
-	}
-	sock->ended = true;
-	sock->lingering = true;
-	sock->end_at = socket_now(sock) + LINGER_MS;
-	socket_arm(sock);
-	socket_update_mode(sock);
-}
-
-void socket_flushed(struct lined_socket *sock)
-{
-	if (sock->ending && !sock->ended) {
-		shutdown(sock->delegate.fd, SHUT_WR);
-		sock->ended = true;
-		sock->ending = false;
-	}
-	if (sock->closing && !sock->lingering)
-		finish_closing(sock);
-	else if (sock->ended && sock->told_end && !sock->lingering)
-		socket_end(sock, LINED_CLOSE_PEER, 0);
-}
-
-const char *lined_close_reason_text(enum lined_close_reason reason)
-{
-	static const char *const texts[LINED_CLOSE_REASONS] = {
-		[LINED_CLOSE_LOCAL] = "closed",
-		[LINED_CLOSE_PEER] = "peer",
-		[LINED_CLOSE_ERROR] = "error",
-		[LINED_CLOSE_TIMEOUT] = "timeout",
-		[LINED_CLOSE_TOO_LONG] = "too-long",
-		[LINED_CLOSE_SLOW] = "slow",
-		[LINED_CLOSE_LIMIT] = "limit",
-		[LINED_CLOSE_SHUTDOWN] = "shutdown",
-		[LINED_CLOSE_KICKED] = "kicked",
-	};
-
-	return (unsigned)reason < LINED_CLOSE_REASONS ? texts[reason]
-						      : "unknown";
 }
 
 /* ---- asking ----------------------------------------------------------- */
@@ -849,16 +489,6 @@ bool lined_socket_is_writeable(const struct lined_socket *sock)
 bool lined_socket_is_datagram(const struct lined_socket *sock)
 {
 	return sock->datagram;
-}
-
-bool lined_socket_is_quiet(const struct lined_socket *sock)
-{
-	int fd = sock->delegate.fd;
-
-	if (lined_socket_queued(sock) > 0 ||
-	    (!sock->starved && input_len(&sock->in) > 0))
-		return false;
-	return fd < 0 || (!is_unread(fd) && (sock->eof || !is_under_way(fd)));
 }
 
 int lined_socket_fd(const struct lined_socket *sock)

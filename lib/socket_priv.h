@@ -3,12 +3,14 @@
  * The inside of a socket, shared by the socket's files and, for its phases,
  * by the dispatcher:
  *
- *	socket.c	 making, asking, deadlines, closing
- *	socket_accept.c	 listening
- *	socket_connect.c connecting
- *	socket_read.c	 input: fill, then serve the handler
- *	socket_send.c	 output: queue, then flush
- *	socket_udp.c	 datagrams
+ *	socket.c	  making, registering, asking
+ *	socket_accept.c	  listening
+ *	socket_close.c	  the end
+ *	socket_connect.c  connecting
+ *	socket_deadline.c when time is up
+ *	socket_read.c	  input: fill, then serve the handler
+ *	socket_send.c	  output: queue, then flush
+ *	socket_udp.c	  datagrams
  *
  * "Fill this socket's input" (socket_read.c) and "flush this socket's queue"
  * (socket_flush()) are the only places that read and write; another transport
@@ -177,21 +179,23 @@ int socket_attach(struct lined_socket *sock, int fd);
 /* Takes the descriptor away; the caller closes it. */
 int socket_detach(struct lined_socket *sock);
 
+/* What the poller should watch now. */
+void socket_update_mode(struct lined_socket *sock);
+
+/* ---- socket_deadline.c ---- */
+
 /* Now connected: the deadlines begin. */
 void socket_connected(struct lined_socket *sock);
-
-/* The end: no handler but handle_close runs any more. Idempotent. */
-void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
-		int error);
-
 /* A deadline may have come nearer: what is set is moved if it is too late. */
 void socket_arm(struct lined_socket *sock);
 /* One may have passed. */
 void socket_deadline(struct lined_socket *sock);
 
-/* What the poller should watch now. */
-void socket_update_mode(struct lined_socket *sock);
+/* ---- socket_close.c ---- */
 
+/* The end: no handler but handle_close runs any more. Idempotent. */
+void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
+		int error);
 /* The queue is empty: what waited for that happens. */
 void socket_flushed(struct lined_socket *sock);
 

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The end of a socket: at once, or behind what is queued, and the end of its
+ * write side.
+ */
+#include "config.h"
+
+#include <lined/socket.h>
+
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "socket_priv.h"
+
+/* How long a peer that still sends may overtake our last answer. */
+#define LINGER_MS        2000
+#define CLOSE_MS_DEFAULT 30000
+
+void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
+		int error)
+{
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	if (sock->state == LINED_SOCKET_CLOSED)
+		return;
+	if (sock->state == LINED_SOCKET_CONNECTING) {
+		connector_free(sock->connector);
+		sock->connector = NULL;
+	}
+	sock->state = LINED_SOCKET_CLOSED;
+	sock->reason = (uint8_t)reason;
+	sock->error = (int16_t)error;
+	if (d == NULL) {
+		socket_deliver_close(sock);
+		socket_free(sock);
+		return;
+	}
+	if (sock->delegate.dispatcher != NULL)
+		delegate_detach(d, &sock->delegate);
+	timer_heap_remove(&d->deadlines, &sock->deadline);
+	d->len--;
+	list_remove(&sock->ready_link);
+	list_append(&d->closed, &sock->ready_link);
+}
+
+void socket_deliver_close(struct lined_socket *sock)
+{
+	enum lined_close_reason reason = sock->reason;
+
+	if (sock->group != NULL && !sock->datagram)
+		counter_add(&sock->group->counters.closed[reason], 1);
+	if (sock->handlers->handle_close != NULL)
+		sock->handlers->handle_close(sock, sock->arg, reason,
+					     sock->error);
+	if (sock->group == NULL)
+		return;
+	/* The queue goes with the socket, which may outlive the group. */
+	counter_add(&sock->group->counters.queued, -lined_socket_queued(sock));
+	if (sock->group->closed != NULL)
+		sock->group->closed(sock, reason, sock->error);
+}
+
+void socket_free(struct lined_socket *sock)
+{
+	struct send_pool none = {0};
+
+	if (sock->datagram)
+		udp_free(sock);
+	list_remove(&sock->dirty_link);
+	send_queue_clear(&sock->out, sock->dispatcher != NULL
+					     ? &sock->dispatcher->pool
+					     : &none);
+	send_pool_fini(&none);
+	input_clear(&sock->in, socket_read_buffer(sock));
+	if (sock->delegate.fd >= 0)
+		close(sock->delegate.fd);
+	free(sock);
+}
+
+void lined_socket_close_for(struct lined_socket *sock,
+			    enum lined_close_reason reason, int error)
+{
+	socket_end(sock, reason, error);
+}
+
+void lined_socket_close(struct lined_socket *sock)
+{
+	socket_end(sock, LINED_CLOSE_LOCAL, 0);
+}
+
+void lined_socket_close_after_flush(struct lined_socket *sock,
+				    enum lined_close_reason reason,
+				    uint32_t timeout_ms)
+{
+	if (sock->state == LINED_SOCKET_CLOSED || sock->closing)
+		return;
+	if (sock->dispatcher == NULL ||
+	    (sock->state != LINED_SOCKET_CONNECTED &&
+	     sock->state != LINED_SOCKET_CONNECTING &&
+	     sock->state != LINED_SOCKET_UDP_BOUND)) {
+		socket_end(sock, reason, 0);
+		return;
+	}
+	sock->closing = true;
+	sock->reason = (uint8_t)reason;
+	sock->error = 0;
+	if (timeout_ms == 0)
+		timeout_ms = CLOSE_MS_DEFAULT;
+	if (timeout_ms >= INT32_MAX)
+		timeout_ms = INT32_MAX - 1;
+	sock->end_at = socket_now(sock) + timeout_ms;
+	socket_arm(sock);
+	socket_update_mode(sock);
+	socket_mark_dirty(sock);
+}
+
+void lined_socket_shutdown_write(struct lined_socket *sock)
+{
+	if (sock->state == LINED_SOCKET_CLOSED || sock->datagram)
+		return;
+	sock->ending = true;
+	socket_update_mode(sock);
+	socket_mark_dirty(sock);
+}
+
+void lined_socket_allow_half_close(struct lined_socket *sock, bool allow)
+{
+	sock->half_close = allow;
+}
+
+static bool is_unread(int fd)
+{
+	int bytes = 0;
+
+	return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+/* A reset would destroy what we have sent: not all of it has arrived. Over UNIX
+ * sockets all has. */
+static bool is_under_way(int fd)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+	int bytes = 0;
+
+	return ioctl(fd, TIOCOUTQ, &bytes) == 0 && bytes > 0 &&
+	       getsockname(fd, (struct sockaddr *)&own, &len) == 0 &&
+	       own.ss_family != AF_UNIX;
+}
+
+/* The peer still sends, or has not got all and may do so meanwhile. */
+static bool may_be_reset(const struct lined_socket *sock)
+{
+	int fd = sock->delegate.fd;
+
+	if (sock->eof)
+		return false;
+	return sock->reason == LINED_CLOSE_TOO_LONG || is_unread(fd) ||
+	       is_under_way(fd);
+}
+
+bool lined_socket_is_quiet(const struct lined_socket *sock)
+{
+	int fd = sock->delegate.fd;
+
+	if (lined_socket_queued(sock) > 0 ||
+	    (!sock->starved && input_len(&sock->in) > 0))
+		return false;
+	return fd < 0 || (!is_unread(fd) && (sock->eof || !is_under_way(fd)));
+}
+
+/*
+ * All is flushed. Closing a socket with input unread, or that gets some later,
+ * makes the system send a reset, which destroys what is still on its way: so
+ * the write side ends first and the input is discarded for a while.
+ */
+static void finish_closing(struct lined_socket *sock)
+{
+	if (!may_be_reset(sock) ||
+	    (!sock->ended && shutdown(sock->delegate.fd, SHUT_WR) < 0)) {
+		socket_end(sock, sock->reason, sock->error);
+		return;
+	}
+	sock->ended = true;
+	sock->lingering = true;
+	sock->end_at = socket_now(sock) + LINGER_MS;
+	socket_arm(sock);
+	socket_update_mode(sock);
+}
+
+void socket_flushed(struct lined_socket *sock)
+{
+	if (sock->ending && !sock->ended) {
+		shutdown(sock->delegate.fd, SHUT_WR);
+		sock->ended = true;
+		sock->ending = false;
+	}
+	if (sock->closing && !sock->lingering)
+		finish_closing(sock);
+	else if (sock->ended && sock->told_end && !sock->lingering)
+		socket_end(sock, LINED_CLOSE_PEER, 0);
+}
+
+const char *lined_close_reason_text(enum lined_close_reason reason)
+{
+	static const char *const texts[LINED_CLOSE_REASONS] = {
+		[LINED_CLOSE_LOCAL] = "closed",
+		[LINED_CLOSE_PEER] = "peer",
+		[LINED_CLOSE_ERROR] = "error",
+		[LINED_CLOSE_TIMEOUT] = "timeout",
+		[LINED_CLOSE_TOO_LONG] = "too-long",
+		[LINED_CLOSE_SLOW] = "slow",
+		[LINED_CLOSE_LIMIT] = "limit",
+		[LINED_CLOSE_SHUTDOWN] = "shutdown",
+		[LINED_CLOSE_KICKED] = "kicked",
+	};
+
+	return (unsigned)reason < LINED_CLOSE_REASONS ? texts[reason]
+						      : "unknown";
+}

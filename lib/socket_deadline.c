@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The deadlines of a socket: one slot for the nearest of those that run.
+ */
+#include "config.h"
+
+#include <lined/socket.h>
+
+#include <errno.h>
+#include <stdint.h>
+
+#include "socket_priv.h"
+
+void socket_connected(struct lined_socket *sock)
+{
+	if (sock->dispatcher == NULL)
+		return;
+	sock->active_at = sock->started_at = socket_now(sock);
+	sock->started_high = (sock->dispatcher->now_ms >> 32) & UINT16_MAX;
+	sock->rate_due_us = 0;
+	socket_arm(sock);
+}
+
+/* The smaller of left and what is left of `after_ms` since `since`; of a very
+ * long time the deadline is set to a part. */
+static int32_t sooner(int32_t left, uint32_t now, uint32_t since,
+		      uint32_t after_ms)
+{
+	uint32_t gone_ms = now - since;
+	uint32_t mine = gone_ms < after_ms ? after_ms - gone_ms : 0;
+
+	if (mine >= INT32_MAX)
+		mine = INT32_MAX - 1;
+	return (int32_t)mine < left ? (int32_t)mine : left;
+}
+
+/* Which deadlines run now; INT32_MAX: none. */
+static int32_t time_left(const struct lined_socket *sock, uint32_t now)
+{
+	const struct lined_limits *limits = socket_limits(sock);
+	int32_t left = INT32_MAX;
+
+	if (sock->rested || sock->slowed)
+		left = (int32_t)(sock->resume_at - now);
+	if (sock->closing || sock->lingering) {
+		int32_t end = (int32_t)(sock->end_at - now);
+
+		return end < left ? end : left;
+	}
+	if (sock->state != LINED_SOCKET_CONNECTED)
+		return left;
+	if (limits->idle_ms > 0)
+		left = sooner(left, now, sock->active_at, limits->idle_ms);
+	if (limits->first_line_ms > 0 && !sock->got_line)
+		left = sooner(left, now, sock->started_at,
+			      limits->first_line_ms);
+	if (limits->line_ms > 0 && sock->in_line)
+		left = sooner(left, now, sock->line_at, limits->line_ms);
+	if (limits->send_stall_ms > 0 && sock->blocked)
+		left = sooner(left, now, sock->stalled_at,
+			      limits->send_stall_ms);
+	return left;
+}
+
+static bool is_over(uint32_t now, uint32_t since, uint32_t after_ms)
+{
+	return after_ms > 0 && now - since >= after_ms;
+}
+
+/* The deadline of a connected socket that has passed. */
+static enum deadline missed(const struct lined_socket *sock, uint32_t now)
+{
+	const struct lined_limits *limits = socket_limits(sock);
+
+	if (sock->blocked &&
+	    is_over(now, sock->stalled_at, limits->send_stall_ms))
+		return DEADLINE_STALL;
+	if (!sock->got_line &&
+	    is_over(now, sock->started_at, limits->first_line_ms))
+		return DEADLINE_FIRST_LINE;
+	if (sock->in_line && is_over(now, sock->line_at, limits->line_ms))
+		return DEADLINE_LINE;
+	if (is_over(now, sock->active_at, limits->idle_ms))
+		return DEADLINE_IDLE;
+	return DEADLINE_NONE;
+}
+
+static void resume_in_time(struct lined_socket *sock, uint32_t now)
+{
+	if (!(sock->rested || sock->slowed) ||
+	    (int32_t)(now - sock->resume_at) < 0)
+		return;
+	sock->rested = sock->slowed = false;
+	if (sock->state == LINED_SOCKET_CONNECTED)
+		socket_read_on(sock);
+	else
+		socket_update_mode(sock);
+}
+
+void socket_deadline(struct lined_socket *sock)
+{
+	uint32_t now = socket_now(sock);
+
+	resume_in_time(sock, now);
+	if (sock->closing || sock->lingering) {
+		if ((int32_t)(now - sock->end_at) >= 0) {
+			if (!sock->lingering)
+				sock->missed = DEADLINE_FLUSH;
+			socket_end(sock, sock->reason, sock->error);
+			return;
+		}
+	} else if (sock->state == LINED_SOCKET_CONNECTED) {
+		sock->missed = (uint8_t)missed(sock, now);
+		if (sock->missed == DEADLINE_STALL) {
+			socket_end(sock, LINED_CLOSE_SLOW, ETIMEDOUT);
+			return;
+		}
+		if (sock->missed != DEADLINE_NONE) {
+			socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+			return;
+		}
+	}
+	socket_arm(sock);
+}
+
+/*
+ * The one that is set is only ever moved nearer; what a busy client pushes back
+ * with each line is looked at when that comes.
+ */
+void socket_arm(struct lined_socket *sock)
+{
+	struct lined_dispatcher *d = sock->dispatcher;
+	int32_t left;
+
+	if (d == NULL || sock->state == LINED_SOCKET_CLOSED)
+		return;
+	left = time_left(sock, socket_now(sock));
+	if (left == INT32_MAX)
+		return;
+	if (left < 0)
+		left = 0;
+	if (sock->deadline != TIMER_UNARMED &&
+	    timer_heap_due_of(&d->deadlines, sock->deadline) <=
+		    d->now_ms + (uint64_t)left)
+		return;
+	if (dispatcher_set_deadline(d, &sock->deadline, (uint64_t)left) == 0)
+		return;
+	if (sock->state != LINED_SOCKET_LISTENING) {
+		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
+		return;
+	}
+	/* Better a listener that does not rest than none. */
+	sock->rested = false;
+	socket_update_mode(sock);
+}
+
+const char *lined_socket_missed_deadline(const struct lined_socket *sock)
+{
+	static const char *const names[] = {
+		[DEADLINE_NONE] = "",
+		[DEADLINE_IDLE] = "idle",
+		[DEADLINE_FIRST_LINE] = "first line",
+		[DEADLINE_LINE] = "line",
+		[DEADLINE_STALL] = "send stall",
+		[DEADLINE_FLUSH] = "flush",
+		[DEADLINE_CONNECT] = "connect",
+	};
+
+	return names[sock->missed];
+}
