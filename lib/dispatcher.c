@@ -347,6 +347,17 @@ int lined_dispatcher_post(struct lined_dispatcher *d,
 	return mailbox_post(&d->mailbox, message, false);
 }
 
+static void deliver_message(struct lined_dispatcher *d,
+			    struct lined_message *message, bool cancel)
+{
+	begin_calling(d, (uintptr_t)message->handler);
+	if (!cancel)
+		message->handler(message);
+	else if (message->cancel != NULL)
+		message->cancel(message);
+	end_calling(d);
+}
+
 static void deliver_mail(struct lined_dispatcher *d, bool cancel)
 {
 	struct lined_message *message, *next;
@@ -355,12 +366,7 @@ static void deliver_mail(struct lined_dispatcher *d, bool cancel)
 	for (message = mailbox_take(&d->mailbox); message != NULL;
 	     message = next) {
 		next = message->next;
-		begin_calling(d, (uintptr_t)message->handler);
-		if (!cancel)
-			message->handler(message);
-		else if (message->cancel != NULL)
-			message->cancel(message);
-		end_calling(d);
+		deliver_message(d, message, cancel);
 	}
 }
 
@@ -408,12 +414,7 @@ static void deliver_deferred(struct lined_dispatcher *d, bool cancel)
 		d->due.first = message->next;
 		if (d->due.first == NULL)
 			d->due.last = &d->due.first;
-		begin_calling(d, (uintptr_t)message->handler);
-		if (!cancel)
-			message->handler(message);
-		else if (message->cancel != NULL)
-			message->cancel(message);
-		end_calling(d);
+		deliver_message(d, message, cancel);
 	}
 }
 

@@ -314,16 +314,6 @@ static void print_json(const struct result *results, unsigned count,
 	printf("]}\n");
 }
 
-static unsigned number(const char *text, unsigned max)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (*text == '\0' || *end != '\0' || value < 1 || value > max)
-		fail("%s: not a number from 1 to %u", text, max);
-	return (unsigned)value;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -344,11 +334,11 @@ int main(int argc, char **argv)
 		if (option == 'j')
 			json = true;
 		else if (option == 'r')
-			rounds = number(optarg, ROUNDS);
+			rounds = option_number(optarg, 1, ROUNDS);
 		else if (option == 'm')
-			round_ms = number(optarg, 60000);
+			round_ms = option_number(optarg, 1, 60000);
 		else if (option == 'n')
-			readers = number(optarg, READERS_MAX);
+			readers = option_number(optarg, 1, READERS_MAX);
 		else
 			return 2;
 	}

@@ -412,16 +412,6 @@ static void many_readers(const char *path, unsigned workers, unsigned count)
 /* ---- both -----------------------------------------------------------------
  */
 
-static unsigned number(const char *text, unsigned min, unsigned max)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (*text == '\0' || *end != '\0' || value < min || value > max)
-		fail("%s: not a number from %u to %u", text, min, max);
-	return (unsigned)value;
-}
-
 /* A sanitizer is slow, and what it finds it finds with fewer. */
 static bool is_sanitized(const char *path)
 {
@@ -450,13 +440,13 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		fewer = false;
 		if (option == 'w')
-			workers = number(optarg, 1, 64);
+			workers = option_number(optarg, 1, 64);
 		else if (option == 'c')
-			clients = number(optarg, 2, 4000);
+			clients = option_number(optarg, 2, 4000);
 		else if (option == 'l')
-			lines = number(optarg, 1, 100000);
+			lines = option_number(optarg, 1, 100000);
 		else if (option == 'r')
-			readers = number(optarg, NEVER + 1, 15000);
+			readers = option_number(optarg, NEVER + 1, 15000);
 		else
 			return 2;
 	}

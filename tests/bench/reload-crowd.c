@@ -511,16 +511,6 @@ static void run(struct crowd *crowd, const char *path, uint16_t port)
 /* ---- the command line -----------------------------------------------------
  */
 
-static unsigned number(const char *text, unsigned min, unsigned max)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (*text == '\0' || *end != '\0' || value < min || value > max)
-		fail("%s: not a number from %u to %u", text, min, max);
-	return (unsigned)value;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -537,11 +527,11 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		fewer = false;
 		if (option == 'w')
-			crowd.workers = number(optarg, 1, 64);
+			crowd.workers = option_number(optarg, 1, 64);
 		else if (option == 'c')
-			crowd.clients = number(optarg, 2 * HUB, 8000);
+			crowd.clients = option_number(optarg, 2 * HUB, 8000);
 		else if (option == 'r')
-			crowd.reloads = number(optarg, 1, 1000);
+			crowd.reloads = option_number(optarg, 1, 1000);
 		else
 			return 2;
 	}

@@ -333,16 +333,6 @@ static void print_json(const struct cost *costs, unsigned cost_count,
 	printf("]}\n");
 }
 
-static unsigned number(const char *text, unsigned max)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (*text == '\0' || *end != '\0' || value < 1 || value > max)
-		fail("%s: not a number from 1 to %u", text, max);
-	return (unsigned)value;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -368,9 +358,9 @@ int main(int argc, char **argv)
 		if (option == 'j')
 			json = true;
 		else if (option == 'r')
-			rounds = number(optarg, ROUNDS);
+			rounds = option_number(optarg, 1, ROUNDS);
 		else if (option == 'm')
-			round_ms = number(optarg, 60000);
+			round_ms = option_number(optarg, 1, 60000);
 		else
 			return 2;
 	}

@@ -45,6 +45,16 @@ noreturn void fail(const char *format, ...)
 	exit(EXIT_FAILURE);
 }
 
+unsigned option_number(const char *text, unsigned min, unsigned max)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0' || value < min || value > max)
+		fail("%s: not a number from %u to %u", text, min, max);
+	return (unsigned)value;
+}
+
 uint64_t now_ns(void)
 {
 	struct timespec now;

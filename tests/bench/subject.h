@@ -24,6 +24,9 @@ struct subject {
 noreturn void fail(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
+/* An option's argument; fails where it is none from min to max. */
+unsigned option_number(const char *text, unsigned min, unsigned max);
+
 /*
  * Starts the daemon `path` (NULL: LINED in the environment, else "lined") and
  * waits until it serves. LINED_MODULES is its module directory, where set.
