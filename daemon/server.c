@@ -232,7 +232,8 @@ static bool is_wanted_by_any(const struct conf *conf,
 	return false;
 }
 
-/* What this config closes. -1: no memory. */
+/* What this config closes, and is then closed: systemd keeps what it opened
+ * itself. -1: no memory. */
 static int find_leavers(struct server *server, const struct conf *conf,
 			struct leavers *leavers)
 {
@@ -242,7 +243,7 @@ static int find_leavers(struct server *server, const struct conf *conf,
 
 	list_for_each(service, &server->services, link) {
 		list_for_each(listener, &service->listeners, link) {
-			if (!listener->open ||
+			if (!listener->open || listener->address.name != NULL ||
 			    is_wanted_by_any(conf, &listener->address))
 				continue;
 			for (i = 0; i < listener->count; i++)

@@ -229,6 +229,16 @@ class Activation(DaemonTest):
             daemon.wait_log("^<3>.*systemd:else: no socket", place)
             self.assertTrue(c.echoes())
 
+    def test_the_address_of_one_that_is_passed_on_stays_its_own(self):
+        """Whoever passed it on keeps it, and lets clients in there."""
+        address = self.tcp("echo")
+        daemon = self.activated(service("it", "systemd:echo"))
+        self.write(service("it", "tcp://127.0.0.1:%d" % address[1]))
+        place = daemon.reload()
+        daemon.wait_log("^<3>.*: Address already in use", place)
+        with Client(address) as c:
+            self.assertTrue(c.echoes())
+
     def test_a_socket_of_the_wrong_kind_is_refused(self):
         self.build_module("who", WHO)
         self.udp("datagrams")
