@@ -470,9 +470,13 @@ static void close_unwanted(struct service *service,
 	list_for_each_safe(listener, next, &service->listeners, link) {
 		bool taken = is_taken_over(plans, count, &listener->address);
 
-		if (listener->open && (conf == NULL || taken ||
-				       !is_wanted(conf, &listener->address)))
-			service_unlisten(service, listener, taken);
+		if (!listener->open || (conf != NULL && !taken &&
+					is_wanted(conf, &listener->address)))
+			continue;
+		service_unlisten(service, listener, taken);
+		if (!taken)
+			log_notice("service %s: stopped listening on %s",
+				   service->name, listener->text);
 	}
 }
 

@@ -244,8 +244,10 @@ class Reload(DaemonTest):
                 self.assertTrue(c.echoes())
             self.assertEqual(inode_of(self.port), inode)
             self.write(service("echo", self.tcp))
-            daemon.reload()
+            place = daemon.reload()
             self.assertFalse(os.path.lexists(unix))
+            daemon.wait_log("service echo: stopped listening on unix://%s$"
+                            % unix, place)
             self.assertTrue(held.echoes())
 
     def test_an_address_moves_from_one_service_to_another(self):
