@@ -235,7 +235,7 @@ static bool apply_again(struct daemon *daemon)
 	warn_restart(before, conf);
 	/* Every worker is waited for: with this one no signal would be heard
 	 * any more. */
-	if (heartbeat_is_stuck(&daemon->server.heartbeat)) {
+	if (heartbeat_find_stuck(&daemon->server.heartbeat) != NULL) {
 		log_err("reload: a worker is stuck");
 		conf_free(conf);
 		return false;
@@ -487,6 +487,7 @@ static bool serve(struct daemon *daemon)
 	manager_ready(&daemon->manager);
 	detach_done(EXIT_STOPPED);
 	while (!daemon->stopped) {
+		worker_turn(daemon->server.own_worker);
 		if (lined_dispatcher_poll(daemon->dispatcher, -1) < 0) {
 			log_err("poll: %s", strerror(errno));
 			return false;

@@ -3,7 +3,9 @@
  * Watches over the workers' threads: every few seconds the main thread wakes
  * each of them and looks whether the one before made it turn. One that did not
  * is named in the log, once, with what it is in, and once more when it goes
- * on. Main thread.
+ * on. A worker that is the main thread itself is watched from a thread that
+ * does nothing else; it is not woken, but must not be in the same handler for
+ * all that time. Main thread.
  */
 #ifndef HEARTBEAT_H
 #define HEARTBEAT_H
@@ -12,6 +14,8 @@
 #include <stdint.h>
 
 #include <lined/timer.h>
+
+#include "worker.h"
 
 struct server;
 
@@ -22,9 +26,12 @@ struct heartbeat {
 	struct server *server;
 	struct lined_timer timer;
 	uint32_t every_ms;
+	/* Whose thread the timer is on, where the main one is watched. */
+	struct worker watcher;
+	struct worker_call begin;
 };
 
-/* For a server with workers on threads of their own. -1/ENOMEM. */
+/* -1 and errno. */
 int heartbeat_start(struct heartbeat *heartbeat, struct server *server);
 void heartbeat_stop(struct heartbeat *heartbeat);
 
@@ -32,7 +39,9 @@ void heartbeat_stop(struct heartbeat *heartbeat);
  * worker. */
 void heartbeat_look(struct heartbeat *heartbeat);
 
-/* Whether some worker stands still; also where it was never started. */
-bool heartbeat_is_stuck(const struct heartbeat *heartbeat);
+/* Whether a worker stands still; the main thread, which asks, does not. */
+bool heartbeat_missed(const struct worker *worker);
+/* The first that does. NULL: none, or it was never started. */
+const struct worker *heartbeat_find_stuck(const struct heartbeat *heartbeat);
 
 #endif

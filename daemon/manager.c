@@ -31,23 +31,12 @@ static const char *plural(size_t n)
 	return n == 1 ? "" : "s";
 }
 
-/* The first worker that stands still. */
-static const struct worker *stuck_worker(const struct server *server)
-{
-	size_t i;
-
-	for (i = 0; i < server->worker_count; i++)
-		if (server->workers[i].stuck)
-			return &server->workers[i];
-	return NULL;
-}
-
 void manager_describe(const struct manager *manager,
 		      char text[MANAGER_STATUS_MAX])
 {
 	const struct server *server = manager->server;
 	size_t clients = server->clients, services;
-	const struct worker *stuck = stuck_worker(server);
+	const struct worker *stuck = heartbeat_find_stuck(&server->heartbeat);
 	size_t len;
 
 	if (server->stopping) {
@@ -111,7 +100,7 @@ static void watchdog_due(struct lined_timer *timer)
 	struct manager *manager =
 		lined_container_of(timer, struct manager, watchdog);
 
-	if (stuck_worker(manager->server) == NULL)
+	if (heartbeat_find_stuck(&manager->server->heartbeat) == NULL)
 		notify_watchdog();
 }
 

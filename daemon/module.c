@@ -279,7 +279,7 @@ static struct module *load(struct modules *modules, char *path,
 		return NULL;
 	}
 	module->next = modules->first;
-	modules->first = module;
+	__atomic_store_n(&modules->first, module, __ATOMIC_RELEASE);
 	return module;
 }
 
@@ -358,7 +358,8 @@ const struct lined_protocol *module_of_code(const struct modules *modules,
 
 	if (modules == NULL || address == 0)
 		return NULL;
-	for (module = modules->first; module != NULL; module = module->next)
+	for (module = __atomic_load_n(&modules->first, __ATOMIC_ACQUIRE);
+	     module != NULL; module = module->next)
 		if (address >= module->begin && address < module->end)
 			return module->protocol;
 	return NULL;

@@ -34,6 +34,13 @@ static const struct lined_service *find_in(const struct list *services,
 	return NULL;
 }
 
+bool running_anything(const struct worker *worker)
+{
+	return dispatcher_calling(worker->dispatcher) != 0 ||
+	       dispatcher_serving(worker->dispatcher) != NULL ||
+	       __atomic_load_n(&worker->inside, __ATOMIC_RELAXED) != NULL;
+}
+
 bool running_find(const struct server *server, const struct worker *worker,
 		  struct running *running)
 {

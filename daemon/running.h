@@ -17,7 +17,11 @@ struct running {
 	const char *service; /* NULL: a timer's, a message's: of any service */
 };
 
-/* False: nobody's but lined's own. Main thread; in a signal's handler any. */
+/* Whether a handler runs, or a protocol's code beside one. MT-safe. */
+bool running_anything(const struct worker *worker);
+
+/* False: nobody's but lined's own. Main thread, or with server.lists held; in a
+ * signal's handler any. */
 bool running_find(const struct server *server, const struct worker *worker,
 		  struct running *running);
 

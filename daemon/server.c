@@ -103,6 +103,7 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 	server->stopped = stopped;
 	list_init(&server->services);
 	list_init(&server->draining);
+	pthread_mutex_init(&server->lists, NULL);
 	lined_timer_init(&server->trim, dispatcher, trim_fired);
 	server->workers = cache_line_calloc(workers * sizeof(*server->workers));
 	if (server->workers == NULL)
@@ -117,11 +118,11 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 	if (server->bus == NULL || growth_start(&server->growth, server) < 0)
 		return -1;
 	server->own_worker = &server->workers[0];
-	if (workers == 1)
-		return 0;
-	if (make_main_worker(server) < 0)
-		return -1;
-	lined_dispatcher_open_mailbox(dispatcher);
+	if (workers > 1) {
+		if (make_main_worker(server) < 0)
+			return -1;
+		lined_dispatcher_open_mailbox(dispatcher);
+	}
 	return heartbeat_start(&server->heartbeat, server);
 }
 
@@ -131,8 +132,7 @@ void server_fini(struct server *server)
 
 	lined_timer_stop(&server->trim);
 	growth_stop(&server->growth);
-	if (server->worker_count > 1)
-		heartbeat_stop(&server->heartbeat);
+	heartbeat_stop(&server->heartbeat);
 	for (i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
 	for (i = 0; i < server->worker_count; i++)
@@ -141,6 +141,7 @@ void server_fini(struct server *server)
 	bus_free(server->main_bus);
 	lined_dispatcher_close_mailbox(server->dispatcher);
 	generation_unref(server->generation);
+	pthread_mutex_destroy(&server->lists);
 	free(server->workers);
 }
 
@@ -422,11 +423,21 @@ static void undo(struct server *server, struct plan *plans, size_t count)
 
 /* ---- draining --------------------------------------------------------- */
 
+/* To one of the server's lists; NULL: to none. */
+static void move(struct server *server, struct service *service,
+		 struct list *list)
+{
+	pthread_mutex_lock(&server->lists);
+	list_remove(&service->link);
+	if (list != NULL)
+		list_append(list, &service->link);
+	pthread_mutex_unlock(&server->lists);
+}
+
 static void begin_drain(struct server *server, struct service *service,
 			uint32_t timeout_ms)
 {
-	list_remove(&service->link);
-	list_append(&server->draining, &service->link);
+	move(server, service, &server->draining);
 	control_service_drains(server->control, service);
 	service_drain(service, timeout_ms);
 }
@@ -541,7 +552,7 @@ static void commit(struct server *server, struct generation *generation,
 
 		plan->service->begun = true;
 		if (plan->fresh) {
-			list_append(&server->services, &plan->service->link);
+			move(server, plan->service, &server->services);
 		} else {
 			close_unwanted(plan->service, plan->conf, plans, count);
 			service_reload(plan->service, generation, plan->conf);
@@ -616,7 +627,7 @@ static void check_stopped(struct server *server)
 
 void server_service_ended(struct server *server, struct service *service)
 {
-	list_remove(&service->link);
+	move(server, service, NULL);
 	if (service->begun && !service->conf->internal)
 		service_log_counters(service);
 	if (service->begun)

@@ -7,6 +7,7 @@
 #ifndef SERVER_H
 #define SERVER_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,9 @@ struct server {
 	struct growth growth;
 	struct list services; /* open */
 	struct list draining; /* on their way out */
+	/* The two lists change under this lock: a watcher may look at them from
+	 * a thread of its own (heartbeat.c). */
+	pthread_mutex_t lists;
 	struct generation *generation;
 	const struct inherited *inherited;
 	const struct modules *modules; /* whose code runs: running.c */

@@ -40,9 +40,9 @@ struct service_end {
 struct lined_service *service_instance_on(const struct service *service,
 					  const struct worker *worker)
 {
-	/* An internal one has a single instance, whatever its worker's number
-	 * is. */
-	size_t at = service->conf->internal ? 0 : worker->index;
+	/* The single instance of an internal one is on a worker of whatever
+	 * number. */
+	size_t at = service->instance_count == 1 ? 0 : worker->index;
 	struct lined_service *instance = service->instances[at];
 
 	return instance->worker == worker ? instance : NULL;

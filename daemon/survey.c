@@ -69,7 +69,7 @@ static void add_worker(const struct worker *worker, const char *name,
 	answer_record(answer, "worker");
 	answer_text(answer, "name", name);
 	answer_number(answer, "clients", worker->load);
-	answer_flag(answer, "stuck", worker->stuck);
+	answer_flag(answer, "stuck", heartbeat_missed(worker));
 	add_turns(dispatcher_turns(worker->dispatcher), answer);
 }
 

@@ -23,8 +23,7 @@ static void *run(void *arg)
 
 	crash_thread_begin(&stack);
 	while (!worker->stopping) {
-		__atomic_store_n(&worker->turns, worker->turns + 1,
-				 __ATOMIC_RELAXED);
+		worker_turn(worker);
 		if (lined_dispatcher_poll(worker->dispatcher, -1) < 0) {
 			log_err("worker %u: poll: %s", worker->index,
 				strerror(errno));

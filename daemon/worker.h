@@ -34,7 +34,8 @@ struct worker {
 	/* The main thread's: the clients given to it and not yet gone. */
 	_Alignas(CACHE_LINE) uint32_t load;
 
-	/* What the main thread knows of its turns (heartbeat.c). */
+	/* What is known of its turns on the thread that watches over it, which
+	 * is the main one's, where that is not it (heartbeat.c). */
 	uint32_t turns_seen;
 	uint64_t turned_ms;
 	bool stuck;
@@ -67,6 +68,12 @@ void worker_post(struct worker *worker, struct worker_call *call);
  * meanwhile(arg) is called once a second. */
 void worker_post_wait(struct worker *worker, struct worker_call *call,
 		      void (*meanwhile)(void *arg), void *arg);
+
+/* A turn begins. Its own thread. */
+static inline void worker_turn(struct worker *worker)
+{
+	__atomic_store_n(&worker->turns, worker->turns + 1, __ATOMIC_RELAXED);
+}
 
 /*
  * Around the calls into a service's protocol: what a stuck worker is in. What

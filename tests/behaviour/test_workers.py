@@ -746,6 +746,25 @@ class Workers(DaemonTest):
                         "both going on")
         self.assertEqual(len(daemon.logged("stuck")), 2)
 
+    def test_the_only_worker_that_stands_still_is_named_too(self):
+        self.build_module("long", NAP.replace("NAME", '"long"')
+                          .replace("FULL_DOOR", "1"))
+        self.port = free_port()
+        text = service("first", "tcp://127.0.0.1:%d" % self.port,
+                       protocol="long")
+        daemon = self.start(text, workers=1)
+        client = self.client()
+        self.assertTrue(client.echoes(b"0\n"))
+        client.send(b"13\n")
+        daemon.wait_log(r"^<4>worker 0: stuck for \d+ s: in protocol long, "
+                        "service first$")
+        self.assertEqual(client.line(), b"13\n")
+        daemon.wait_log(r"^<5>worker 0: goes on after \d+ s$")
+        self.assertEqual(len(daemon.logged("stuck")), 1)
+        # Nobody says afterwards that it was.
+        daemon.reload()
+        self.assertTrue(client.echoes(b"0\n"))
+
     def test_a_reload_that_waits_for_one_that_stands_still_names_it(self):
         self.build_module("long", NAP.replace("NAME", '"long"')
                           .replace("FULL_DOOR", "1"))
