@@ -158,6 +158,25 @@ printf 'protocol shout\nalice> hello\nalice< hello\nalice< !\n' >"$tmp/shout.lt"
 check "and linetest plays it" env -u LINED -u LINED_MODULES \
 	"$root$bindir/linetest" --fragment -m "$root$pkglibdir" "$tmp/shout.lt"
 
+# LINED_OPTION takes no member but one that its option can be stored in.
+option_module()
+{
+	printf '#include <lined/protocol.h>\n' >"$tmp/$1.c"
+	printf 'struct options { %s value; };\n' "$2" >>"$tmp/$1.c"
+	printf 'extern const struct lined_option table[];\n' >>"$tmp/$1.c"
+	printf 'const struct lined_option table[] = {{%s}};\n' \
+		'LINED_OPTION("value", INTEGER, struct options, value)' \
+		>>"$tmp/$1.c"
+	build_module "$1"
+}
+refuses_option_module()
+{
+	! option_module "$@"
+}
+check "an option of the right type is taken" option_module right int64_t
+check "of another it is not" refuses_option_module wrong int
+rm -f "$root$pkglibdir/right.so"
+
 # A module that uses all there is: it loads only where each function is found.
 # shellcheck disable=SC2046 # words
 "$top/tests/public-functions.sh" $(pkg-config --cflags lined) \

@@ -104,6 +104,26 @@ struct lined_option {
 };
 
 /*
+ * What every entry has, the others behind it:
+ *
+ *	{LINED_OPTION("wait", DURATION, struct options, wait_ms), .max = 9000},
+ *
+ * A member that is not of the option's C type does not compile.
+ */
+#define LINED_OPTION(NAME, TYPE, STRUCT, MEMBER)                               \
+	.name = NAME, .type = LINED_OPTION_##TYPE,                             \
+	.offset = _Generic(((STRUCT *)0)->MEMBER, LINED_STORED_##TYPE          \
+			   : offsetof(STRUCT, MEMBER))
+
+#define LINED_STORED_INTEGER  int64_t
+#define LINED_STORED_BOOLEAN  bool
+#define LINED_STORED_STRING   const char *
+#define LINED_STORED_DURATION int64_t
+#define LINED_STORED_SIZE     int64_t
+#define LINED_STORED_LIST     struct lined_option_list
+#define LINED_STORED_SECTION  struct lined_option_sections
+
+/*
  * What a module exports. Every callback may be NULL, but not handle_accept,
  * handle_line and handle_task at once.
  *

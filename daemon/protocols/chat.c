@@ -23,63 +23,42 @@
 
 /* ---- options ------------------------------------------------------------ */
 
-#define ROOM_OPTION(NAME, TYPE, MEMBER)                                        \
-	{                                                                      \
-		.name = NAME, .type = TYPE,                                    \
-		.offset = offsetof(struct chat_room_options, MEMBER)           \
-	}
+#define ROOM(NAME, TYPE, MEMBER)                                               \
+	LINED_OPTION(NAME, TYPE, struct chat_room_options, MEMBER)
 
 static const struct lined_option room_table[] = {
-	ROOM_OPTION("topic", LINED_OPTION_STRING, topic),
-	ROOM_OPTION("key", LINED_OPTION_STRING, key),
-	ROOM_OPTION("read-only", LINED_OPTION_BOOLEAN, read_only),
+	{ROOM("topic", STRING, topic)},
+	{ROOM("key", STRING, key)},
+	{ROOM("read-only", BOOLEAN, read_only)},
 	{.name = NULL},
 };
+
+#define OPERATOR(NAME, TYPE, MEMBER)                                           \
+	LINED_OPTION(NAME, TYPE, struct chat_operator_options, MEMBER)
 
 static const struct lined_option operator_table[] = {
-	{
-		.name = "hash",
-		.type = LINED_OPTION_STRING,
-		.offset = offsetof(struct chat_operator_options, hash),
-	},
-	{
-		.name = "from",
-		.type = LINED_OPTION_LIST,
-		.offset = offsetof(struct chat_operator_options, from),
-	},
+	{OPERATOR("hash", STRING, hash)},
+	{OPERATOR("from", LIST, from)},
 	{.name = NULL},
 };
 
-#define OPTION(NAME, TYPE, FALLBACK, MIN, MAX, MEMBER)                         \
-	{                                                                      \
-		.name = NAME, .type = TYPE, .fallback = FALLBACK, .min = MIN,  \
-		.max = MAX, .offset = offsetof(struct chat_options, MEMBER)    \
-	}
+#define OPTION(NAME, TYPE, MEMBER)                                             \
+	LINED_OPTION(NAME, TYPE, struct chat_options, MEMBER)
 
 static const struct lined_option chat_table[] = {
-	OPTION("motd", LINED_OPTION_STRING, "Welcome.", 0, 0, motd),
-	OPTION("history", LINED_OPTION_INTEGER, "0", 0, 100000, history),
-	OPTION("echo", LINED_OPTION_BOOLEAN, "false", 0, 0, echo),
-	OPTION("default-room", LINED_OPTION_STRING, "lobby", 0, 0,
-	       default_room),
-	OPTION("password", LINED_OPTION_STRING, "", 0, 0, password),
-	OPTION("flood-rate", LINED_OPTION_INTEGER, "5", 0, 1000000, flood_rate),
-	OPTION("flood-burst", LINED_OPTION_INTEGER, "20", 1, 1000000,
-	       flood_burst),
-	{
-		.name = "room",
-		.type = LINED_OPTION_SECTION,
-		.offset = offsetof(struct chat_options, rooms),
-		.section = room_table,
-		.section_size = sizeof(struct chat_room_options),
-	},
-	{
-		.name = "operator",
-		.type = LINED_OPTION_SECTION,
-		.offset = offsetof(struct chat_options, operators),
-		.section = operator_table,
-		.section_size = sizeof(struct chat_operator_options),
-	},
+	{OPTION("motd", STRING, motd), .fallback = "Welcome."},
+	{OPTION("history", INTEGER, history), .max = 100000},
+	{OPTION("echo", BOOLEAN, echo)},
+	{OPTION("default-room", STRING, default_room), .fallback = "lobby"},
+	{OPTION("password", STRING, password)},
+	{OPTION("flood-rate", INTEGER, flood_rate), .fallback = "5",
+	 .max = 1000000},
+	{OPTION("flood-burst", INTEGER, flood_burst), .fallback = "20",
+	 .min = 1, .max = 1000000},
+	{OPTION("room", SECTION, rooms), .section = room_table,
+	 .section_size = sizeof(struct chat_room_options)},
+	{OPTION("operator", SECTION, operators), .section = operator_table,
+	 .section_size = sizeof(struct chat_operator_options)},
 	{.name = NULL},
 };
 

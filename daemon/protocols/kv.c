@@ -279,15 +279,11 @@ static void handle_line(struct lined_socket *client,
 		say(&r, error);
 }
 
-#define OPTION(NAME, FALLBACK, MAX, MEMBER)                                    \
-	{                                                                      \
-		.name = NAME, .type = LINED_OPTION_SIZE, .fallback = FALLBACK, \
-		.max = MAX, .offset = offsetof(struct options, MEMBER)         \
-	}
-
 static const struct lined_option option_table[] = {
-	OPTION("memory", "64M", INT64_MAX, memory),
-	OPTION("value-size", "512k", 128 * 1024 * 1024, value_size),
+	{LINED_OPTION("memory", SIZE, struct options, memory),
+	 .fallback = "64M"},
+	{LINED_OPTION("value-size", SIZE, struct options, value_size),
+	 .fallback = "512k", .max = 128 * 1024 * 1024},
 	{.name = NULL},
 };
 

@@ -135,19 +135,16 @@ static int check(const void *values, char *error, size_t size)
 	return -1;
 }
 
-#define OPTION(NAME, TYPE, FALLBACK, MEMBER)                                   \
-	{                                                                      \
-		.name = NAME, .type = TYPE, .fallback = FALLBACK,              \
-		.offset = offsetof(struct options, MEMBER)                     \
-	}
+#define OPTION(NAME, TYPE, MEMBER)                                             \
+	LINED_OPTION(NAME, TYPE, struct options, MEMBER)
 
 static const struct lined_option option_table[] = {
-	OPTION("delay", LINED_OPTION_DURATION, "1m", delay),
-	OPTION("retry", LINED_OPTION_DURATION, "48h", retry),
-	OPTION("lifetime", LINED_OPTION_DURATION, "840h", lifetime),
-	OPTION("memory", LINED_OPTION_SIZE, "16M", memory),
-	OPTION("action", LINED_OPTION_STRING,
-	       "defer_if_permit Service temporarily unavailable", action),
+	{OPTION("delay", DURATION, delay), .fallback = "1m"},
+	{OPTION("retry", DURATION, retry), .fallback = "48h"},
+	{OPTION("lifetime", DURATION, lifetime), .fallback = "840h"},
+	{OPTION("memory", SIZE, memory), .fallback = "16M"},
+	{OPTION("action", STRING, action),
+	 .fallback = "defer_if_permit Service temporarily unavailable"},
 	{.name = NULL},
 };
 

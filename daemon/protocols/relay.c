@@ -28,43 +28,31 @@ static const char *const booleans[] = {"true", "false", "yes", "no",
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 
 #define OPTION(NAME, TYPE, MEMBER)                                             \
-	{                                                                      \
-		.name = NAME, .type = LINED_OPTION_##TYPE,                     \
-		.offset = offsetof(struct relay_options, MEMBER)               \
-	}
-#define CHOICE(NAME, CHOICES, FALLBACK, MEMBER)                                \
-	{                                                                      \
-		.name = NAME, .type = LINED_OPTION_STRING,                     \
-		.fallback = FALLBACK, .choices = CHOICES,                      \
-		.offset = offsetof(struct relay_options, MEMBER)               \
-	}
-#define NUMBER(NAME, TYPE, FALLBACK, MIN, MAX, MEMBER)                         \
-	{                                                                      \
-		.name = NAME, .type = LINED_OPTION_##TYPE,                     \
-		.fallback = FALLBACK, .min = MIN, .max = MAX,                  \
-		.offset = offsetof(struct relay_options, MEMBER)               \
-	}
+	LINED_OPTION(NAME, TYPE, struct relay_options, MEMBER)
 
 static const struct lined_option relay_table[] = {
-	CHOICE("mode", modes, "hub", mode),
-	OPTION("loopback", BOOLEAN, loopback),
-	OPTION("upstream", LIST, upstream),
-	OPTION("upstream-ca", STRING, upstream_ca),
-	OPTION("upstream-name", STRING, upstream_name),
-	NUMBER("retry-min", DURATION, "1s", 1, DAY_MS, retry_min_ms),
-	NUMBER("retry-max", DURATION, "60s", 1, DAY_MS, retry_max_ms),
-	NUMBER("stale-timeout", DURATION, "0", 0, DAY_MS, stale_timeout_ms),
-	OPTION("preamble", LIST, preamble),
-	CHOICE("subscribe-only", booleans, NULL, subscribe_only),
-	OPTION("publish-only", BOOLEAN, publish_only),
-	OPTION("topic", STRING, topic),
-	OPTION("filter", LIST, filter),
-	NUMBER("dedupe", DURATION, "0", 0, DAY_MS, dedupe_ms),
-	OPTION("tag", BOOLEAN, tag),
-	NUMBER("history", INTEGER, "0", 0, 100000, history),
-	CHOICE("slow", slow_ways, "disconnect", slow),
-	OPTION("gap-notice", STRING, gap_notice),
-	NUMBER("hold", SIZE, "0", 0, INT64_C(1) << 40, hold),
+	{OPTION("mode", STRING, mode), .fallback = "hub", .choices = modes},
+	{OPTION("loopback", BOOLEAN, loopback)},
+	{OPTION("upstream", LIST, upstream)},
+	{OPTION("upstream-ca", STRING, upstream_ca)},
+	{OPTION("upstream-name", STRING, upstream_name)},
+	{OPTION("retry-min", DURATION, retry_min_ms), .fallback = "1s",
+	 .min = 1, .max = DAY_MS},
+	{OPTION("retry-max", DURATION, retry_max_ms), .fallback = "60s",
+	 .min = 1, .max = DAY_MS},
+	{OPTION("stale-timeout", DURATION, stale_timeout_ms), .max = DAY_MS},
+	{OPTION("preamble", LIST, preamble)},
+	{OPTION("subscribe-only", STRING, subscribe_only), .choices = booleans},
+	{OPTION("publish-only", BOOLEAN, publish_only)},
+	{OPTION("topic", STRING, topic)},
+	{OPTION("filter", LIST, filter)},
+	{OPTION("dedupe", DURATION, dedupe_ms), .max = DAY_MS},
+	{OPTION("tag", BOOLEAN, tag)},
+	{OPTION("history", INTEGER, history), .max = 100000},
+	{OPTION("slow", STRING, slow), .fallback = "disconnect",
+	 .choices = slow_ways},
+	{OPTION("gap-notice", STRING, gap_notice)},
+	{OPTION("hold", SIZE, hold), .max = INT64_C(1) << 40},
 	{.name = NULL},
 };
 

@@ -19,17 +19,9 @@ struct time_options {
 };
 
 static const struct lined_option option_table[] = {
-	{
-		.name = "format",
-		.type = LINED_OPTION_STRING,
-		.fallback = "%Y-%m-%dT%H:%M:%SZ",
-		.offset = offsetof(struct time_options, format),
-	},
-	{
-		.name = "local",
-		.type = LINED_OPTION_BOOLEAN,
-		.offset = offsetof(struct time_options, local),
-	},
+	{LINED_OPTION("format", STRING, struct time_options, format),
+	 .fallback = "%Y-%m-%dT%H:%M:%SZ"},
+	{LINED_OPTION("local", BOOLEAN, struct time_options, local)},
 	{.name = NULL},
 };
 

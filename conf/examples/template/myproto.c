@@ -11,12 +11,8 @@ struct options {
 };
 
 static const struct lined_option option_table[] = {
-	{
-		.name = "greeting",
-		.type = LINED_OPTION_STRING,
-		.fallback = "Hello",
-		.offset = offsetof(struct options, greeting),
-	},
+	{LINED_OPTION("greeting", STRING, struct options, greeting),
+	 .fallback = "Hello"},
 	{.name = NULL},
 };
 
