@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The heartbeat: a timer that wakes the workers and counts their turns, on the
- * main thread or, where that is the worker, beside it.
+ * main thread or, where that is the worker, on the log's.
  */
 #include "config.h"
 
 #include "heartbeat.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <string.h>
 #include <time.h>
 
 #include "log.h"
@@ -96,17 +94,27 @@ static bool is_any_stuck(const struct server *server)
 	return false;
 }
 
-static void look(struct lined_timer *timer)
+/* After how many ms the next look is due. */
+static uint32_t look(struct heartbeat *heartbeat)
+{
+	heartbeat_look(heartbeat);
+	return is_any_stuck(heartbeat->server) && heartbeat->every_ms > STUCK_MS
+		       ? STUCK_MS
+		       : heartbeat->every_ms;
+}
+
+static void fired(struct lined_timer *timer)
 {
 	struct heartbeat *heartbeat =
 		lined_container_of(timer, struct heartbeat, timer);
-	uint32_t after_ms = heartbeat->every_ms;
 
-	heartbeat_look(heartbeat);
-	if (is_any_stuck(heartbeat->server) && after_ms > STUCK_MS)
-		after_ms = STUCK_MS;
 	/* The slot of a timer that has just fired is free: this cannot fail. */
-	lined_timer_start(timer, after_ms, 0);
+	lined_timer_start(timer, look(heartbeat), 0);
+}
+
+static uint32_t ticked(void *arg)
+{
+	return look(arg);
 }
 
 /* A worker that stands still is found, and named, in two of these; then the
@@ -120,34 +128,6 @@ static uint32_t interval_ms(void)
 	return watchdog_ms / 4 > 0 ? (uint32_t)(watchdog_ms / 4) : 1;
 }
 
-static int begin(struct heartbeat *heartbeat, struct lined_dispatcher *d)
-{
-	lined_timer_init(&heartbeat->timer, d, look);
-	return lined_timer_start(&heartbeat->timer, heartbeat->every_ms, 0);
-}
-
-static void run_begin(struct worker_call *call)
-{
-	struct heartbeat *heartbeat =
-		lined_container_of(call, struct heartbeat, begin);
-
-	if (begin(heartbeat, heartbeat->watcher.dispatcher) < 0)
-		log_err("heartbeat: %s", strerror(errno));
-}
-
-/* The main thread is watched, and cannot do it itself. */
-static int begin_beside(struct heartbeat *heartbeat)
-{
-	struct worker *watcher = &heartbeat->watcher;
-
-	if (worker_start(watcher, 0, true, NULL) < 0)
-		return -1;
-	pthread_setname_np(watcher->thread, "lined/watch");
-	heartbeat->begin.run = run_begin;
-	worker_post(watcher, &heartbeat->begin);
-	return 0;
-}
-
 int heartbeat_start(struct heartbeat *heartbeat, struct server *server)
 {
 	size_t i;
@@ -156,19 +136,20 @@ int heartbeat_start(struct heartbeat *heartbeat, struct server *server)
 	for (i = 0; i < server->worker_count; i++)
 		server->workers[i].turned_ms = clock_ms();
 	heartbeat->every_ms = interval_ms();
-	return server->workers[0].threaded
-		       ? begin(heartbeat, server->dispatcher)
-		       : begin_beside(heartbeat);
+	lined_timer_init(&heartbeat->timer, server->dispatcher, fired);
+	if (server->workers[0].threaded)
+		return lined_timer_start(&heartbeat->timer, heartbeat->every_ms,
+					 0);
+	log_tick(heartbeat->every_ms, ticked, heartbeat);
+	return 0;
 }
 
 void heartbeat_stop(struct heartbeat *heartbeat)
 {
 	if (heartbeat->server == NULL)
 		return;
-	worker_stop(&heartbeat->watcher);
-	if (heartbeat->timer.dispatcher != NULL)
-		lined_timer_stop(&heartbeat->timer);
-	worker_fini(&heartbeat->watcher);
+	lined_timer_stop(&heartbeat->timer);
+	log_tick(0, NULL, NULL);
 }
 
 bool heartbeat_missed(const struct worker *worker)

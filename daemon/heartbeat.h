@@ -3,8 +3,8 @@
  * Watches over the workers' threads: every few seconds the main thread wakes
  * each of them and looks whether the one before made it turn. One that did not
  * is named in the log, once, with what it is in, and once more when it goes
- * on. A worker that is the main thread itself is watched from a thread that
- * does nothing else; it is not woken, but must not be in the same handler for
+ * on. A worker that is the main thread itself is watched from the log's thread,
+ * the only other one; it is not woken, but must not be in the same handler for
  * all that time. Main thread.
  */
 #ifndef HEARTBEAT_H
@@ -15,9 +15,8 @@
 
 #include <lined/timer.h>
 
-#include "worker.h"
-
 struct server;
+struct worker;
 
 /* Between two looks; less where a watchdog would be there first. */
 #define HEARTBEAT_MS 5000
@@ -26,9 +25,6 @@ struct heartbeat {
 	struct server *server;
 	struct lined_timer timer;
 	uint32_t every_ms;
-	/* Whose thread the timer is on, where the main one is watched. */
-	struct worker watcher;
-	struct worker_call begin;
 };
 
 /* -1 and errno. */

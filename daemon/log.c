@@ -124,6 +124,14 @@ void log_close(void)
 	errno = saved;
 }
 
+void log_tick(uint32_t after_ms, uint32_t (*tick)(void *arg), void *arg)
+{
+	pthread_rwlock_rdlock(&the_lock);
+	if (the_writer != NULL)
+		log_writer_tick(the_writer, after_ms, tick, arg);
+	pthread_rwlock_unlock(&the_lock);
+}
+
 /* ---- levels ---------------------------------------------------------- */
 
 void log_set_level(enum lined_log_level level)

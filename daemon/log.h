@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <lined/service.h>
 
@@ -62,6 +63,14 @@ struct log_listener {
 
 /* From now on that of this thread, NULL: nobody; the one before. */
 struct log_listener *log_listen(struct log_listener *listener);
+
+/*
+ * Calls tick(arg) in after_ms, and again after as many ms as it returns, on the
+ * thread that writes the log: for who watches over all others. NULL: no more,
+ * and it has returned. Not called while that thread stands in a write, or where
+ * there is none. Main thread, while the log is open.
+ */
+void log_tick(uint32_t after_ms, uint32_t (*tick)(void *arg), void *arg);
 
 /* Messages above this level are not logged. Default: info. */
 void log_set_level(enum lined_log_level level);

@@ -43,7 +43,7 @@ struct batch {
 struct log_writer {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;  /* for the thread */
-	pthread_cond_t finished; /* for the owner */
+	pthread_cond_t finished; /* for the owner: the thread, or a tick */
 	pthread_t thread;
 	bool threadless;
 	/* Under lock. */
@@ -51,6 +51,10 @@ struct log_writer {
 	struct log_sink sink;
 	struct batch filling;
 	bool stopping, done, abandoned;
+	uint32_t (*tick)(void *arg);
+	void *tick_arg;
+	uint64_t tick_ms; /* when it is due; UINT64_MAX: none, or it runs */
+	bool ticking;
 	/* The thread's (threadless: under lock). */
 	struct batch writing;
 	struct log_sink current;
@@ -227,16 +231,18 @@ static bool take(struct log_writer *w)
 	return true;
 }
 
-/* Waits, under lock, until something happens or a report is due. */
+/* Waits, under lock, until something happens, or a report or a tick is due. */
 static void wait_for_work(struct log_writer *w)
 {
+	uint64_t due_ms =
+		w->limit.due_ms < w->tick_ms ? w->limit.due_ms : w->tick_ms;
 	struct timespec until;
 
-	if (w->limit.due_ms == UINT64_MAX) {
+	if (due_ms == UINT64_MAX) {
 		pthread_cond_wait(&w->changed, &w->lock);
 		return;
 	}
-	until = at_ms(w->limit.due_ms);
+	until = at_ms(due_ms);
 	pthread_cond_timedwait(&w->changed, &w->lock, &until);
 }
 
@@ -263,6 +269,27 @@ static bool work(struct log_writer *w)
 	return true;
 }
 
+/* Under lock; false where none is due. */
+static bool run_tick(struct log_writer *w)
+{
+	uint32_t (*due)(void *arg) = w->tick;
+	void *arg = w->tick_arg;
+	uint32_t after_ms;
+
+	if (w->tick_ms == UINT64_MAX || w->tick_ms > now_ms())
+		return false;
+	w->tick_ms = UINT64_MAX;
+	w->ticking = true;
+	pthread_mutex_unlock(&w->lock);
+	after_ms = due(arg);
+	pthread_mutex_lock(&w->lock);
+	w->ticking = false;
+	if (w->tick != NULL)
+		w->tick_ms = now_ms() + after_ms;
+	pthread_cond_signal(&w->finished);
+	return true;
+}
+
 static void *run(void *arg)
 {
 	struct log_writer *w = arg;
@@ -270,7 +297,7 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->abandoned) {
-		if (work(w))
+		if (work(w) || run_tick(w))
 			continue;
 		if (w->stopping)
 			break;
@@ -317,6 +344,7 @@ struct log_writer *log_writer_start(const struct log_sink *sink)
 	init_cond(&w->changed);
 	init_cond(&w->finished);
 	log_limit_init(&w->limit);
+	w->tick_ms = UINT64_MAX;
 	w->sink = *sink;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -365,6 +393,20 @@ int log_writer_stop(struct log_writer *w, int timeout_ms)
 		pthread_join(w->thread, NULL);
 	destroy(w);
 	return 0;
+}
+
+void log_writer_tick(struct log_writer *w, uint32_t after_ms,
+		     uint32_t (*tick)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&w->lock);
+	w->tick = NULL;
+	while (w->ticking)
+		pthread_cond_wait(&w->finished, &w->lock);
+	w->tick = tick;
+	w->tick_arg = arg;
+	w->tick_ms = tick != NULL ? now_ms() + after_ms : UINT64_MAX;
+	pthread_cond_signal(&w->changed);
+	pthread_mutex_unlock(&w->lock);
 }
 
 void log_writer_set_sink(struct log_writer *w, const struct log_sink *sink)

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Bytes of messages that may wait to be written. */
 #define LOG_WRITER_BYTES ((size_t)256 * 1024)
@@ -43,6 +44,14 @@ struct log_writer *log_writer_start(const struct log_sink *sink);
  * stands in a write and will free the writer should it come back.
  */
 int log_writer_stop(struct log_writer *writer, int timeout_ms);
+
+/*
+ * Calls tick(arg) on the thread in after_ms, then again after as many as it
+ * returns; NULL: no more, and it has returned. Nothing without a thread, or
+ * while that stands in a write.
+ */
+void log_writer_tick(struct log_writer *writer, uint32_t after_ms,
+		     uint32_t (*tick)(void *arg), void *arg);
 
 /* What is put from now on, or is still waiting, goes there. */
 void log_writer_set_sink(struct log_writer *writer,

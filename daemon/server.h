@@ -44,8 +44,8 @@ struct server {
 	struct growth growth;
 	struct list services; /* open */
 	struct list draining; /* on their way out */
-	/* The two lists change under this lock: a watcher may look at them from
-	 * a thread of its own (heartbeat.c). */
+	/* The two lists change under this lock: the heartbeat may look at them
+	 * from the log's thread. */
 	pthread_mutex_t lists;
 	struct generation *generation;
 	const struct inherited *inherited;

@@ -14,13 +14,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log_writer.h"
@@ -626,6 +629,82 @@ START_TEST(lines_of_many_threads_stay_whole_and_in_order)
 }
 END_TEST
 
+struct ticks {
+	unsigned count; /* so far */
+	unsigned soon;  /* how many of them come at once */
+	pthread_t thread;
+};
+
+static uint32_t count_tick(void *arg)
+{
+	struct ticks *ticks = arg;
+
+	ticks->thread = pthread_self();
+	ticks->count++;
+	log_info("tick %u", ticks->count);
+	return ticks->count < ticks->soon ? 1 : 3600 * 1000;
+}
+
+START_TEST(ticks_come_on_another_thread_until_they_are_taken_back)
+{
+	struct ticks ticks = {.soon = 3};
+
+	use_pipe();
+	open_stderr();
+	log_tick(0, count_tick, &ticks);
+	ck_assert_str_eq(read_until("tick 3\n"),
+			 "<6>tick 1\n<6>tick 2\n<6>tick 3\n");
+	log_tick(0, NULL, NULL);
+	ck_assert_uint_eq(ticks.count, 3);
+	ck_assert(!pthread_equal(ticks.thread, pthread_self()));
+	log_info("others go on");
+	read_until("<6>others go on\n");
+	log_tick(0, count_tick, &ticks);
+	read_until("<6>tick 4\n");
+	log_close();
+	read_all();
+}
+END_TEST
+
+struct nap {
+	atomic_uint count;
+	atomic_bool inside;
+};
+
+static uint32_t take_a_nap(void *arg)
+{
+	const struct timespec millisecond = {0, 1000000};
+	struct nap *nap = arg;
+
+	atomic_store(&nap->inside, true);
+	atomic_fetch_add(&nap->count, 1);
+	nanosleep(&millisecond, NULL);
+	atomic_store(&nap->inside, false);
+	return 0;
+}
+
+START_TEST(a_tick_that_was_taken_back_is_over)
+{
+	struct nap nap = {0};
+	unsigned i, count;
+
+	use_pipe();
+	open_stderr();
+	for (i = 0; i < 50; i++) {
+		log_tick(0, take_a_nap, &nap);
+		while (atomic_load(&nap.count) <= i)
+			sched_yield();
+		log_tick(0, NULL, NULL);
+		ck_assert(!atomic_load(&nap.inside));
+		count = atomic_load(&nap.count);
+		ck_assert_uint_gt(count, i);
+		atomic_store(&nap.count, i + 1);
+	}
+	log_close();
+	read_all();
+}
+END_TEST
+
 /* What the notices in the text say was dropped, and what is there. */
 static unsigned long long accounted_for(const char *text)
 {
@@ -835,6 +914,9 @@ static Suite *log_suite(void)
 
 	tc = support_case(suite, "readers");
 	tcase_add_test(tc, lines_of_many_threads_stay_whole_and_in_order);
+	tcase_add_test(tc,
+		       ticks_come_on_another_thread_until_they_are_taken_back);
+	tcase_add_test(tc, a_tick_that_was_taken_back_is_over);
 	tcase_add_test(tc, what_is_dropped_is_counted);
 	tcase_add_test(tc, clients_do_not_crowd_out_what_is_wrong);
 	tcase_add_test(tc, a_reader_that_never_reads_holds_nobody_up);
