@@ -401,9 +401,21 @@ static void loop(struct top *top)
 	}
 }
 
-static void open_screen(void)
+/*
+ * initscr() would end the program where it does not know the terminal, which
+ * is a common thing over ssh.
+ */
+static bool open_screen(void)
 {
-	initscr();
+	const char *cursor;
+
+	if (newterm(NULL, stdout, stdin) == NULL)
+		return false;
+	cursor = tigetstr("cup");
+	if (cursor == NULL || cursor == (const char *)-1) {
+		endwin();
+		return false;
+	}
 	cbreak();
 	noecho();
 	nonl();
@@ -412,6 +424,7 @@ static void open_screen(void)
 	set_escdelay(50);
 	curs_set(0);
 	screen_init();
+	return true;
 }
 
 static void top_fini(struct top *top)
@@ -441,7 +454,15 @@ enum linectl_status top_run(const struct command_call *call)
 		      stderr);
 		return LINECTL_USAGE;
 	}
-	open_screen();
+	if (!open_screen()) {
+		const char *term = getenv("TERM");
+
+		fprintf(stderr,
+			"linectl: top: cannot draw on a terminal \"%s\"; try "
+			"TERM=xterm linectl top\n",
+			term != NULL ? term : "");
+		return LINECTL_USAGE;
+	}
 	lined_dispatcher_register(channel_dispatcher(call->channel), &input);
 	loop(&top);
 	lined_dispatcher_unregister(channel_dispatcher(call->channel), &input);

@@ -638,6 +638,14 @@ class Top(LinectlTest):
         for wide in (b"QUEUE", b"CONNECTED", b"services 1", b"delay"):
             self.assertNotIn(wide, top.shown)
 
+    def test_a_terminal_that_cannot_be_drawn_on_is_named(self):
+        self.start()
+        for term in ("nosuch", "dumb"):
+            top = self.top(term=term)
+            self.assertEqual(top.end(), USAGE)
+            self.assertRegex(top.shown, rb"\A\r?linectl: top: .*\"%s\".*TERM"
+                             % term.encode())
+
     def test_it_ends_with_the_daemon_and_says_so(self):
         daemon = self.start()
         top = self.top()
