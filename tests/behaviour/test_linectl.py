@@ -719,8 +719,17 @@ class Completion(LinectlTest):
             ident = self.complete("linectl", "-s", self.socket, "kick", "")
             self.assertEqual(ident, [str(self.json("clients")["clients"][0]
                                          ["id"])])
+            # Readline takes an equals sign for a word.
+            self.assertEqual(
+                self.complete("linectl", "--socket", "=", self.socket,
+                              "--lines", "=", "3", "tap", ""),
+                ["echo", "other"])
         self.assertEqual(self.complete("linectl", "plan", self.config[:-2]),
                          [self.config])
+        for before in (["-s"], ["--socket", "="]):
+            self.assertEqual(
+                self.complete("linectl", *before, self.socket[:-2]),
+                [self.socket])
 
 
 class Answers3(Answers):
