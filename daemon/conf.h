@@ -226,6 +226,10 @@ bool conf_options_equal(const struct conf_service *a,
 bool conf_service_same_listen(const struct conf_service *a,
 			      const struct conf_service *b);
 
+/* The same socket-mode, -owner, -group. */
+bool conf_service_same_mode(const struct conf_service *a,
+			    const struct conf_service *b);
+
 bool conf_tls_equal(const struct conf_tls *a, const struct conf_tls *b);
 
 #endif

@@ -106,16 +106,21 @@ bool conf_options_equal(const struct conf_service *a,
 	       text_equal(a->options_text, b->options_text);
 }
 
+bool conf_service_same_mode(const struct conf_service *a,
+			    const struct conf_service *b)
+{
+	return a->socket_mode == b->socket_mode &&
+	       text_equal(a->socket_owner, b->socket_owner) &&
+	       text_equal(a->socket_group, b->socket_group);
+}
+
 /* No address is in a service twice, so equal counts make it symmetrical. */
 bool conf_service_same_listen(const struct conf_service *a,
 			      const struct conf_service *b)
 {
 	size_t i, j;
 
-	if (a->listen_count != b->listen_count ||
-	    a->socket_mode != b->socket_mode ||
-	    !text_equal(a->socket_owner, b->socket_owner) ||
-	    !text_equal(a->socket_group, b->socket_group))
+	if (a->listen_count != b->listen_count || !conf_service_same_mode(a, b))
 		return false;
 	for (i = 0; i < a->listen_count; i++) {
 		for (j = 0; j < b->listen_count; j++)

@@ -315,6 +315,36 @@ int listener_mode_check(const struct listener_mode *mode, char *error,
 	return find_owners(mode, &uid, &gid, error, size);
 }
 
+static void directory_of(const char *path, char *directory, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+
+	snprintf(directory, size, "%.*s/", (int)(slash - path), path);
+}
+
+/*
+ * Who would own the path if it were made now, where nobody is meant; -1 where
+ * that is who owns it already.
+ */
+static int take_back(const char *path, uid_t *uid, gid_t *gid)
+{
+	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct stat now, parent;
+	uid_t own = geteuid();
+	gid_t group = getegid();
+
+	directory_of(path, directory, sizeof(directory));
+	if (stat(path, &now) < 0 || stat(directory, &parent) < 0)
+		return -1;
+	if (parent.st_mode & S_ISGID)
+		group = parent.st_gid;
+	if (*uid == (uid_t)-1 && now.st_uid != own)
+		*uid = own;
+	if (*gid == (gid_t)-1 && now.st_gid != group)
+		*gid = group;
+	return 0;
+}
+
 int listener_set_mode(const struct listener *listener,
 		      const struct listener_mode *mode, char *error,
 		      size_t size)
@@ -327,6 +357,10 @@ int listener_set_mode(const struct listener *listener,
 		return 0;
 	if (find_owners(mode, &uid, &gid, error, size) < 0)
 		return -1;
+	if (mode->again && take_back(path, &uid, &gid) < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		return -1;
+	}
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) &&
 	    chown(path, uid, gid) < 0) {
 		snprintf(error, size, "chown: %s%s", strerror(errno),
@@ -352,11 +386,9 @@ static int lock_directory(const char *path)
 {
 	const struct timespec pause = {0, LOCK_STEP_NS};
 	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	const char *slash = strrchr(path, '/');
 	int fd, tries;
 
-	snprintf(directory, sizeof(directory), "%.*s/", (int)(slash - path),
-		 path);
+	directory_of(path, directory, sizeof(directory));
 	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;

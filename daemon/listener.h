@@ -51,6 +51,7 @@ struct listener {
 struct listener_mode {
 	mode_t mode;
 	const char *owner, *group; /* NULL: as they come */
+	bool again; /* it may have had others: NULL is as a new one comes */
 };
 
 /*

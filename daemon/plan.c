@@ -188,9 +188,7 @@ static void plan_changes(struct planner *planner, const struct service *service,
 		if (mask & changes[i].change)
 			step(planner, "change", conf->name, changes[i].what,
 			     "%s", changes[i].text);
-	if (mask & CONF_CHANGE_LISTEN &&
-	    (conf->socket_mode != service->conf->socket_mode ||
-	     conf->socket_gid != service->conf->socket_gid))
+	if (!conf_service_same_mode(service->conf, conf))
 		step(planner, "change", conf->name, "socket-mode",
 		     "mode or owner of its UNIX sockets change");
 	plan_opening(planner, conf);

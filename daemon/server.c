@@ -498,6 +498,7 @@ static void apply_modes(struct service *service,
 	struct listener *listener;
 	char error[256];
 
+	mode.again = true;
 	list_for_each(listener, &service->listeners, link)
 		if (listener->open && listener_set_mode(listener, &mode, error,
 							sizeof(error)) < 0)

@@ -346,6 +346,29 @@ class Unix(DaemonTest):
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             self.assertEqual(b"in" in done.stdout, works, user)
 
+    @unittest.skipIf(os.geteuid() != 0, "only root gives sockets away")
+    def test_a_reload_takes_a_socket_back(self):
+        os.chmod(self.dir, 0o755)
+        plain = (os.geteuid(), os.getegid())
+        other = (pwd.getpwnam("daemon").pw_uid, grp.getgrnam("nogroup").gr_gid)
+        daemon = self.start(self.local())
+        self.assertEqual(self.owner(), plain)
+        for keys, owner in (("socket-owner = daemon socket-group = nogroup",
+                             other),
+                            ("socket-group = nogroup", (plain[0], other[1])),
+                            ("", plain)):
+            self.write(self.local(keys))
+            daemon.reload()
+            self.assertEqual(self.owner(), owner, keys)
+        # What the directory gives is nobody's to take.
+        daemon.stop()
+        os.chown(self.dir, -1, other[1])
+        os.chmod(self.dir, 0o2755)
+        daemon = self.start(self.local())
+        given = self.owner()
+        daemon.reload()
+        self.assertEqual(self.owner(), given)
+
     def test_nobody_by_that_name_is_an_error_that_names_it(self):
         for key, what in (("socket-owner", "user"), ("socket-group", "group")):
             log = self.start_fails(

@@ -1013,6 +1013,15 @@ class Plan(ControlTest):
         with Client(("127.0.0.1", port)) as c:
             self.assertTrue(c.echoes())
 
+    def test_owners_of_sockets(self):
+        local = "unix://" + self.path("o")
+        self.start(service("echo", local))
+        for key in ("socket-owner = root", "socket-group = daemon",
+                    "socket-mode = 0600"):
+            self.assertEqual(
+                self.steps(self.conf(service("echo", local, extra=key))),
+                [("change", "echo", "socket-mode")], key)
+
     def test_another_protocol_disconnects(self):
         self.start()
         with Client(self.address) as c:
