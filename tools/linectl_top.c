@@ -18,6 +18,7 @@
 #include "linectl_memory.h"
 #include "linectl_samples.h"
 #include "linectl_screen.h"
+#include "linectl_terminal.h"
 
 #define PERIOD_MS   1000
 #define PATIENCE_MS 15000
@@ -401,21 +402,9 @@ static void loop(struct top *top)
 	}
 }
 
-/*
- * initscr() would end the program where it does not know the terminal, which
- * is a common thing over ssh.
- */
-static bool open_screen(void)
+static void open_screen(void)
 {
-	const char *cursor;
-
-	if (newterm(NULL, stdout, stdin) == NULL)
-		return false;
-	cursor = tigetstr("cup");
-	if (cursor == NULL || cursor == (const char *)-1) {
-		endwin();
-		return false;
-	}
+	initscr();
 	cbreak();
 	noecho();
 	nonl();
@@ -424,7 +413,6 @@ static bool open_screen(void)
 	set_escdelay(50);
 	curs_set(0);
 	screen_init();
-	return true;
 }
 
 static void top_fini(struct top *top)
@@ -454,7 +442,7 @@ enum linectl_status top_run(const struct command_call *call)
 		      stderr);
 		return LINECTL_USAGE;
 	}
-	if (!open_screen()) {
+	if (!terminal_can_draw()) {
 		const char *term = getenv("TERM");
 
 		fprintf(stderr,
@@ -463,6 +451,7 @@ enum linectl_status top_run(const struct command_call *call)
 			term != NULL ? term : "");
 		return LINECTL_USAGE;
 	}
+	open_screen();
 	lined_dispatcher_register(channel_dispatcher(call->channel), &input);
 	loop(&top);
 	lined_dispatcher_unregister(channel_dispatcher(call->channel), &input);
