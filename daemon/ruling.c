@@ -35,7 +35,8 @@ static int parse_ip(const char *text, struct sockaddr_storage *address)
 static int parse_address(const char *text, struct sockaddr_storage *address)
 {
 	char host[ADDRESS_TEXT_MAX];
-	const char *end = text + strlen(text), *begin = text;
+	const char *begin = text, *end = strchr(text, ':'), *port;
+	uint16_t any;
 
 	if (strcmp(text, "unix") == 0) {
 		memset(address, 0, sizeof(*address));
@@ -45,12 +46,17 @@ static int parse_address(const char *text, struct sockaddr_storage *address)
 	if (text[0] == '[') {
 		begin = text + 1;
 		end = strchr(text, ']');
-		if (end == NULL || (end[1] != '\0' && end[1] != ':'))
+		if (end == NULL)
 			return -1;
-	} else if (strchr(text, ':') == strrchr(text, ':') &&
-		   strchr(text, ':') != NULL) {
-		end = strchr(text, ':');
+		port = end + 1;
+	} else {
+		if (end == NULL || end != strrchr(text, ':'))
+			end = text + strlen(text);
+		port = end;
 	}
+	if (*port != '\0' &&
+	    (*port != ':' || address_parse_port(port + 1, &any) < 0))
+		return -1;
 	if ((size_t)(end - begin) >= sizeof(host))
 		return -1;
 	memcpy(host, begin, (size_t)(end - begin));

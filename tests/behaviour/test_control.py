@@ -630,7 +630,9 @@ class Why(ControlTest):
     def test_what_is_no_address(self):
         self.start()
         for text in ("foo", "1.2.3", "1.2.3.4.5", "[::1", "::1]", "[::1]x",
-                     "300.1.1.1", "1.2.3.4/8", "unix:///run/x"):
+                     "300.1.1.1", "1.2.3.4/8", "unix:///run/x", "1.2.3.4:",
+                     "1.2.3.4:65536", "1.2.3.4:x", "1.2.3.4:-1", "[::1]:",
+                     "[::1]:0", "[::1]:99999"):
             self.assertIn("is no address", self.refused("why " + text), text)
 
 
