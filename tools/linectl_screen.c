@@ -28,8 +28,10 @@ static bool has_blocks;
 
 void screen_init(void)
 {
+	const char *no_color = getenv("NO_COLOR");
+
 	has_blocks = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-	if (!has_colors())
+	if (!has_colors() || (no_color != NULL && no_color[0] != '\0'))
 		return;
 	start_color();
 	use_default_colors();

@@ -505,12 +505,14 @@ class Terminal:
     """A terminal with linectl top on it. What it shows is kept as bytes; only
     words are looked for in them."""
 
-    def __init__(self, argv, rows=24, columns=80, term="xterm"):
+    def __init__(self, argv, rows=24, columns=80, term="xterm",
+                 **variables):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             self.fd = 0
             self.resize(rows, columns)
-            env = environment({"TERM": term, "LC_ALL": "C.UTF-8"})
+            env = environment({"TERM": term, "LC_ALL": "C.UTF-8",
+                               **variables})
             os.execve(argv[0], argv, env)
         self.shown = b""
 
@@ -645,6 +647,21 @@ class Top(LinectlTest):
             self.assertEqual(top.end(), USAGE)
             self.assertRegex(top.shown, rb"\A\r?linectl: top: .*\"%s\".*TERM"
                              % term.encode())
+
+    def test_colors_are_for_who_wants_them(self):
+        self.start()
+        cyan = rb"\x1b\[[0-9;]*36m"
+        for unasked in ({}, {"NO_COLOR": ""}):
+            top = self.top(**unasked)
+            top.wait_for(cyan)
+            top.type(b"q")
+            self.assertEqual(top.end(), DONE)
+        top = self.top(NO_COLOR="1")
+        top.wait_for(rb"LINES/S")
+        top.wait_for(rb"echo")
+        top.type(b"q")
+        self.assertEqual(top.end(), DONE)
+        self.assertNotRegex(top.shown, cyan)
 
     def test_it_ends_with_the_daemon_and_says_so(self):
         daemon = self.start()
