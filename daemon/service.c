@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Services on the main thread: accept, admit, place on a worker. The calls
- * that carry clients to their instance and news back are here, too.
+ * The life of a service on the main thread: making its instances, listening,
+ * reload and drain, with the calls that go to the instances and the news that
+ * comes back. Who is let in is in service_accept.c, what has been counted in
+ * service_counters.c.
  */
 #include "config.h"
 
@@ -9,20 +11,14 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "address.h"
 #include "admission.h"
 #include "fd_store.h"
 #include "log.h"
 #include "server.h"
-
-/* Accepted in one go; who is left comes in the next turn. */
-#define ACCEPTS_A_TURN 64
+#include "service_accept.h"
 
 /*
  * What passes between an instance and its service again and again, made
@@ -54,201 +50,6 @@ struct service *service_of(const struct lined_service *instance)
 
 	return end->service;
 }
-
-/* ---- who comes -------------------------------------------------------- */
-
-struct arrival_call {
-	struct worker_call call;
-	struct lined_service *instance;
-	struct client_arrival arrival;
-};
-
-static void arrive(struct lined_service *instance,
-		   const struct client_arrival *arrival)
-{
-	if (!instance->draining && client_start(instance, arrival) == 0)
-		return;
-	if (instance->draining)
-		close(arrival->fd);
-	else
-		log_warning("service %s: client lost: %s", instance->name,
-			    strerror(errno));
-	if (!arrival->datagram)
-		instance->ops->client_gone(instance, arrival->entry);
-}
-
-static void run_arrival(struct worker_call *call)
-{
-	struct arrival_call *arrival =
-		lined_container_of(call, struct arrival_call, call);
-
-	arrive(arrival->instance, &arrival->arrival);
-	free(arrival);
-}
-
-/* The least loaded worker, beginning with another each time. */
-static size_t choose_worker(struct service *service)
-{
-	struct server *server = service->server;
-	size_t count = service->instance_count, best, i;
-
-	if (count == 1)
-		return 0;
-	if (service->conf->module->flags & LINED_ONE_WORKER)
-		return service_primary(service->name, count);
-	best = service->turn++ % count;
-	for (i = 0; i < count; i++)
-		if (server->workers[i].load < server->workers[best].load)
-			best = i;
-	return best;
-}
-
-static void client_left(struct service *service, struct worker *worker,
-			struct admission_entry *entry)
-{
-	worker->load--;
-	if (!service->conf->internal)
-		server_clients_left(service->server, 1);
-	admission_leave(service->admission, entry);
-}
-
-static void place(struct service *service, size_t worker,
-		  const struct client_arrival *arrival)
-{
-	struct lined_service *instance = service->instances[worker];
-	struct arrival_call *call;
-
-	if (!arrival->datagram)
-		instance->worker->load++;
-	if (!instance->worker->threaded) {
-		arrive(instance, arrival);
-		return;
-	}
-	call = malloc(sizeof(*call));
-	if (call == NULL) {
-		log_warning("service %s: client lost: %s", service->name,
-			    strerror(ENOMEM));
-		close(arrival->fd);
-		if (arrival->datagram)
-			return;
-		client_left(service, instance->worker, arrival->entry);
-		return;
-	}
-	call->call.run = run_arrival;
-	call->instance = instance;
-	call->arrival = *arrival;
-	worker_post(instance->worker, &call->call);
-}
-
-static void log_refusal(struct service *service, const struct sockaddr *address,
-			enum admission_verdict verdict)
-{
-	char text[ADDRESS_TEXT_MAX];
-
-	log_at(conf_clients_level(service->conf), "service %s: refused %s: %s",
-	       service->name, address_format(address, text, sizeof(text)),
-	       admission_verdict_text(verdict));
-}
-
-static enum admission_verdict admit(struct service *service,
-				    struct client_arrival *arrival)
-{
-	const struct sockaddr *address =
-		(const struct sockaddr *)&arrival->address;
-	struct lined_dispatcher *d = service->server->dispatcher;
-
-	if (!access_rules_allow(&service->conf->access, address)) {
-		admission_refuse(service->admission, ADMISSION_DENIED);
-		return ADMISSION_DENIED;
-	}
-	return admission_enter(service->admission, address,
-			       lined_dispatcher_now_ms(d), &arrival->entry);
-}
-
-/* The listener asks again by itself: one line when it begins, one when it is
- * over. */
-static void note_accept_error(struct listener *listener, int error)
-{
-	const char *name = listener->service->name;
-	bool failing = error != 0 && error != EAGAIN && error != EWOULDBLOCK;
-
-	if (failing && !listener->failing)
-		log_warning("service %s: accept on %s: %s", name,
-			    listener->text, strerror(error));
-	else if (!failing && listener->failing)
-		log_notice("service %s: accepting on %s again", name,
-			   listener->text);
-	listener->failing = failing;
-}
-
-/* True: more may be waiting. */
-static bool accept_some(struct listener *listener, struct lined_socket *sock)
-{
-	struct service *service = listener->service;
-	struct client_arrival arrival = {.listen = listener->text};
-	enum admission_verdict verdict;
-	socklen_t len;
-	int i;
-
-	for (i = 0; i < ACCEPTS_A_TURN; i++) {
-		arrival.fd =
-			lined_socket_accept_fd(sock, &arrival.address, &len);
-		if (arrival.fd < 0)
-			break;
-		if (len == 0)
-			arrival.address.ss_family = AF_UNIX;
-		verdict = admit(service, &arrival);
-		if (verdict != ADMISSION_OK) {
-			log_refusal(service,
-				    (struct sockaddr *)&arrival.address,
-				    verdict);
-			close(arrival.fd);
-			continue;
-		}
-		if (!service->conf->internal)
-			server_client_came(service->server);
-		arrival.id = ++service->server->last_client_id;
-		place(service, choose_worker(service), &arrival);
-	}
-	note_accept_error(listener, arrival.fd < 0 ? errno : 0);
-	return arrival.fd >= 0;
-}
-
-static void on_accept(struct lined_socket *sock, void *arg)
-{
-	accept_some(arg, sock);
-}
-
-/* Who came before the address went stays like the others who came by it. */
-static void accept_last(struct listener *listener)
-{
-	size_t i;
-	int turns;
-
-	for (i = 0; i < listener->count; i++)
-		for (turns = 0; listener->sockets[i].sock != NULL &&
-				turns < LISTENER_BACKLOG / ACCEPTS_A_TURN;
-		     turns++)
-			if (!accept_some(listener, listener->sockets[i].sock))
-				break;
-}
-
-static void on_listener_close(struct lined_socket *sock, void *arg,
-			      enum lined_close_reason reason, int error)
-{
-	struct listener *listener = arg;
-
-	if (reason != LINED_CLOSE_ERROR)
-		return;
-	log_err("service %s: listen %s: lost: %s", listener->service->name,
-		listener->text, strerror(error));
-	listener_lost(listener, sock);
-}
-
-static const struct lined_socket_handlers listening = {
-	.handle_accept = on_accept,
-	.handle_close = on_listener_close,
-};
 
 /* ---- news from the instances ------------------------------------------ */
 
@@ -323,7 +124,7 @@ static void on_client_gone(struct lined_service *instance,
 	struct service_end *end = instance->owner;
 
 	if (!instance->worker->threaded) {
-		client_left(end->service, instance->worker, entry);
+		service_client_left(end->service, instance->worker, entry);
 		return;
 	}
 	admission_depart(end->service->admission, entry);
@@ -573,8 +374,8 @@ int service_listen(struct service *service, struct listener *listener)
 	listener->service = service;
 	list_append(&service->listeners, &listener->link);
 	fd_store_add(listener);
-	if (listener_start(listener, service->server->dispatcher, &listening,
-			   listener) < 0)
+	if (listener_start(listener, service->server->dispatcher,
+			   &service_accept_handlers, listener) < 0)
 		return -1;
 	for (i = 0; i < listener->count; i++) {
 		if (!listener->sockets[i].datagram)
@@ -584,9 +385,10 @@ int service_listen(struct service *service, struct listener *listener)
 			return -1;
 		arrival.id = ++service->server->last_client_id;
 		arrival.listen = listener->text;
-		place(service,
-		      service_primary(service->name, service->instance_count),
-		      &arrival);
+		service_place(
+			service,
+			service_primary(service->name, service->instance_count),
+			&arrival);
 	}
 	return 0;
 }
@@ -612,7 +414,7 @@ void service_unlisten(struct service *service, struct listener *listener,
 	if (listener->open && listener_has_datagrams(listener))
 		call_all(service, &call);
 	if (!keep_path)
-		accept_last(listener);
+		service_accept_last(listener);
 	listener_close(listener, keep_path);
 }
 
@@ -654,108 +456,6 @@ void service_drain(struct service *service, uint32_t timeout_ms)
 		end->drain_ms = timeout_ms;
 		worker_post(end->instance->worker, &end->drain);
 	}
-}
-
-/* ---- counters --------------------------------------------------------- */
-
-#define REPORT_MAX 1024
-
-struct report {
-	char text[REPORT_MAX];
-	size_t len;
-};
-
-static void report(struct report *to, const char *name, uint64_t n)
-{
-	int len;
-
-	if (n == 0)
-		return;
-	len = snprintf(to->text + to->len, REPORT_MAX - to->len, ", %s %llu",
-		       name, (unsigned long long)n);
-	if (len > 0 && to->len + (size_t)len < REPORT_MAX)
-		to->len += (size_t)len;
-	else
-		to->text[to->len] = '\0';
-}
-
-/* The sum over the workers of the counter at this place. */
-static uint64_t sum(const struct service *service, size_t offset)
-{
-	uint64_t total = 0;
-	size_t i;
-
-	for (i = 0; i < service->instance_count; i++) {
-		const char *counters =
-			(const char *)&service->instances[i]->group.counters;
-
-		total += __atomic_load_n(
-			(const uint64_t *)(const void *)(counters + offset),
-			__ATOMIC_RELAXED);
-	}
-	return total;
-}
-
-#define SUM(service, member)                                                   \
-	sum(service, offsetof(struct lined_counters, member))
-
-static void report_protocol(struct report *to, const struct service *service)
-{
-	size_t i, k;
-
-	for (i = 0; i < service->instance_count; i++)
-		for (k = 0; k < INSTANCE_COUNTERS_MAX; k++) {
-			const struct instance_counter *counter =
-				&service->instances[i]->counters[k];
-			const char *name = __atomic_load_n(&counter->name,
-							   __ATOMIC_ACQUIRE);
-
-			if (name != NULL)
-				report(to, name,
-				       __atomic_load_n(&counter->value,
-						       __ATOMIC_RELAXED));
-		}
-}
-
-void service_log_counters(const struct service *service)
-{
-	struct report to = {.len = 0};
-	char name[64];
-	int i;
-
-	report(&to, "datagrams in", SUM(service, datagrams_in));
-	report(&to, "datagrams dropped", SUM(service, datagrams_dropped));
-	report(&to, "too long", SUM(service, too_long));
-	report(&to, "bare LF", SUM(service, bare_lf));
-	report(&to, "unterminated", SUM(service, unterminated));
-	report(&to, "sends dropped", SUM(service, sends_dropped));
-	report(&to, "rate slowed", SUM(service, rate_slowed));
-	for (i = ADMISSION_OK + 1; i < ADMISSION_VERDICTS; i++) {
-		snprintf(name, sizeof(name), "refused by %s",
-			 admission_verdict_text(i));
-		report(&to, name, admission_refused(service->admission, i));
-	}
-	for (i = 0; i < LINED_CLOSE_REASONS; i++) {
-		snprintf(name, sizeof(name), "closed %s",
-			 lined_close_reason_text(i));
-		report(&to, name,
-		       sum(service, offsetof(struct lined_counters, closed) +
-					    (size_t)i * sizeof(uint64_t)));
-	}
-	report_protocol(&to, service);
-	/* Asked for, and by each service: not to be left out as a repeat. */
-	log_each(LINED_LOG_NOTICE,
-		 "service %s: %u clients, lines in %llu, bytes in %llu, "
-		 "bytes out %llu%s",
-		 service->name, admission_clients(service->admission),
-		 (unsigned long long)SUM(service, lines_in),
-		 (unsigned long long)SUM(service, bytes_in),
-		 (unsigned long long)SUM(service, bytes_out), to.text);
-}
-
-uint64_t service_lines(const struct service *service)
-{
-	return SUM(service, lines_in) + SUM(service, datagrams_in);
 }
 
 void service_free(struct service *service)
