@@ -91,7 +91,19 @@ bool server_is_empty(const struct server *server);
 /* Logs what each service has done so far. */
 void server_log_counters(struct server *server);
 
+/* For server_apply.c. */
+
+/* Puts a service into one of the server's lists; NULL: into none. */
+void server_move(struct server *server, struct service *service,
+		 struct list *list);
+/* Whoever looks on is told, and the service drains; it is freed when it has
+ * ended. */
+void server_begin_drain(struct server *server, struct service *service,
+			uint32_t timeout_ms);
+
 /* For services. */
+
+/* The config that a service goes by is freed with the last that does. */
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation);
 /* Drains a service that is in no list and never had a client. */
