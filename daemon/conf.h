@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The configuration: what the files say, checked, in one structure that never
- * changes once it is loaded (DESIGN 3.2). Reads files and asks for protocols;
+ * changes once it is loaded. Reads files and asks for protocols;
  * opens no socket, applies nothing and logs nothing.
  *
  * Thread: load and free on the main thread only (the parser behind is not
@@ -196,6 +196,19 @@ void conf_free(struct conf *conf);
 
 const struct conf_service *conf_find_service(const struct conf *conf,
 					     const char *name);
+
+/* All services, the internal ones last: how many, and the i-th of them. */
+size_t conf_count_all(const struct conf *conf);
+const struct conf_service *conf_service_at(const struct conf *conf, size_t i);
+
+/* Whether the service is to listen on the address. */
+bool conf_service_listens(const struct conf_service *service,
+			  const struct listen_address *address);
+
+/* The service that is to listen on the address; NULL: none. */
+const struct conf_service *
+conf_find_listening(const struct conf *conf,
+		    const struct listen_address *address);
 
 /* At what level the clients of a service come, go and are refused in the log:
  * who looks at the daemon every few seconds is no news. */

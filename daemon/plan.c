@@ -43,36 +43,9 @@ static void step(struct planner *planner, const char *action,
 	answer_text(planner->answer, "text", text);
 }
 
-/* ---- addresses --------------------------------------------------------------
- */
+/* ---- addresses --------------------------------------------------------- */
 
-static bool has_address(const struct conf_service *conf,
-			const struct listen_address *listen)
-{
-	size_t i;
-
-	for (i = 0; i < conf->listen_count; i++)
-		if (listen_address_equal(&conf->listen[i], listen))
-			return true;
-	return false;
-}
-
-/* The service that will have the address; NULL: none. */
-static const struct conf_service *taker(const struct conf *after,
-					const struct listen_address *listen)
-{
-	size_t i;
-
-	for (i = 0; i < after->service_count; i++)
-		if (has_address(&after->services[i], listen))
-			return &after->services[i];
-	for (i = 0; i < after->internal_count; i++)
-		if (has_address(&after->internal[i], listen))
-			return &after->internal[i];
-	return NULL;
-}
-
-/* The service that has it open now; NULL: none. */
+/* The service that has the address open now; NULL: none. */
 static struct service *owner(struct planner *planner,
 			     const struct listen_address *listen)
 {
@@ -111,7 +84,8 @@ static void plan_closing(struct planner *planner, const struct service *service)
 
 	list_for_each(listener, &service->listeners, link)
 		if (listener->open &&
-		    taker(planner->after, &listener->address) == NULL)
+		    conf_find_listening(planner->after, &listener->address) ==
+			    NULL)
 			step(planner, "close", service->name, listener->text,
 			     "closes %s", listener->text);
 }
@@ -256,10 +230,8 @@ static void plan(struct planner *planner)
 	struct service *service;
 	size_t i;
 
-	for (i = 0; i < planner->after->service_count; i++)
-		plan_service(planner, &planner->after->services[i]);
-	for (i = 0; i < planner->after->internal_count; i++)
-		plan_service(planner, &planner->after->internal[i]);
+	for (i = 0; i < conf_count_all(planner->after); i++)
+		plan_service(planner, conf_service_at(planner->after, i));
 	list_for_each(service, &planner->server->services, link)
 		if (find_after(planner->after, service) == NULL)
 			plan_end(planner, service);

@@ -81,41 +81,6 @@ static struct listener *find_listener(struct server *server,
 	return NULL;
 }
 
-/* How many services a config has, the internal ones among them. */
-static size_t count_services(const struct conf *conf)
-{
-	return conf->service_count + conf->internal_count;
-}
-
-static const struct conf_service *service_at(const struct conf *conf, size_t i)
-{
-	return i < conf->service_count
-		       ? &conf->services[i]
-		       : &conf->internal[i - conf->service_count];
-}
-
-static bool is_wanted(const struct conf_service *conf,
-		      const struct listen_address *address)
-{
-	size_t i;
-
-	for (i = 0; i < conf->listen_count; i++)
-		if (listen_address_equal(&conf->listen[i], address))
-			return true;
-	return false;
-}
-
-static bool is_wanted_by_any(const struct conf *conf,
-			     const struct listen_address *address)
-{
-	size_t i;
-
-	for (i = 0; i < count_services(conf); i++)
-		if (is_wanted(service_at(conf, i), address))
-			return true;
-	return false;
-}
-
 /* What this config closes, and is then closed: systemd keeps what it opened
  * itself. -1: no memory. */
 static int find_leavers(struct server *server, const struct conf *conf,
@@ -128,7 +93,8 @@ static int find_leavers(struct server *server, const struct conf *conf,
 	list_for_each(service, &server->services, link) {
 		list_for_each(listener, &service->listeners, link) {
 			if (!listener->open || listener->address.name != NULL ||
-			    is_wanted_by_any(conf, &listener->address))
+			    conf_find_listening(conf, &listener->address) !=
+				    NULL)
 				continue;
 			for (i = 0; i < listener->count; i++)
 				if (leavers_add(leavers,
@@ -272,8 +238,8 @@ static int prepare_all(struct server *server, struct generation *generation,
 	if (result < 0)
 		log_err("config: %s", strerror(errno));
 	for (i = 0; i < count; i++)
-		if (prepare(server, &plans[i], service_at(generation->conf, i),
-			    &leavers) < 0)
+		if (prepare(server, &plans[i],
+			    conf_service_at(generation->conf, i), &leavers) < 0)
 			result = -1;
 	leavers_fini(&leavers);
 	for (i = 0; result == 0 && i < count; i++)
@@ -330,8 +296,9 @@ static void close_unwanted(struct service *service,
 	list_for_each_safe(listener, next, &service->listeners, link) {
 		bool taken = is_taken_over(plans, count, &listener->address);
 
-		if (!listener->open || (conf != NULL && !taken &&
-					is_wanted(conf, &listener->address)))
+		if (!listener->open ||
+		    (conf != NULL && !taken &&
+		     conf_service_listens(conf, &listener->address)))
 			continue;
 		service_unlisten(service, listener, taken);
 		if (!taken)
@@ -417,7 +384,7 @@ static void commit(struct server *server, struct generation *generation,
 int server_apply(struct server *server, struct conf *conf)
 {
 	struct generation *generation = generation_new(conf);
-	size_t count = count_services(conf), i;
+	size_t count = conf_count_all(conf), i;
 	struct plan *plans = calloc(count + 1, sizeof(*plans));
 	int result;
 
