@@ -56,7 +56,8 @@ static const struct lined_protocol *find_protocol(void *arg,
 			   name, error, size);
 }
 
-/* For a plan, which must not run code from wherever a config points to. */
+/* Once lined runs: its module directory is that of the start. A plan, too, must
+ * not run code from wherever a config points to. */
 static const struct lined_protocol *find_protocol_here(void *arg,
 						       const char *module_dir,
 						       const char *name,
@@ -65,8 +66,21 @@ static const struct lined_protocol *find_protocol_here(void *arg,
 	const struct daemon *daemon = arg;
 
 	(void)module_dir;
-	module_dir = daemon->server.generation->conf->module_dir;
+	module_dir = daemon->server.first->conf->module_dir;
 	return find_protocol(daemon->modules, module_dir, name, error, size);
+}
+
+static struct conf *load_again(struct daemon *daemon,
+			       struct conf_errors *errors)
+{
+	const struct conf_env env = {
+		.module_dir = daemon->options->module_dir,
+		.find_protocol = find_protocol_here,
+		.arg = daemon,
+	};
+
+	conf_errors_init(errors);
+	return conf_load(daemon->options->config, &env, errors);
 }
 
 static struct conf *load(const struct options *options, struct modules *modules,
@@ -224,15 +238,14 @@ static void warn_restart(const struct conf *before, const struct conf *after)
 
 static bool apply_again(struct daemon *daemon)
 {
-	const struct conf *before = daemon->server.generation->conf;
 	struct conf_errors errors;
-	struct conf *conf = load(daemon->options, daemon->modules, &errors);
+	struct conf *conf = load_again(daemon, &errors);
 
 	log_messages(&errors);
 	conf_errors_fini(&errors);
 	if (conf == NULL)
 		return false;
-	warn_restart(before, conf);
+	warn_restart(daemon->server.first->conf, conf);
 	/* Every worker is waited for: with this one no signal would be heard
 	 * any more. */
 	if (heartbeat_find_stuck(&daemon->server.heartbeat) != NULL) {

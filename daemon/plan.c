@@ -201,17 +201,18 @@ static bool differ(const char *a, const char *b)
 
 static void plan_rest(struct planner *planner)
 {
+	const struct conf *first = planner->server->first->conf;
 	const struct conf *before = planner->server->generation->conf;
 	const struct conf *after = planner->after;
 
-	if (before->workers != after->workers)
+	if (first->workers != after->workers)
 		step(planner, "ignore", "", "workers",
 		     "workers: a change needs a restart");
-	if (differ(before->user, after->user) ||
-	    differ(before->group, after->group))
+	if (differ(first->user, after->user) ||
+	    differ(first->group, after->group))
 		step(planner, "ignore", "", "user",
 		     "user: a change needs a restart");
-	if (differ(before->module_dir, after->module_dir))
+	if (differ(first->module_dir, after->module_dir))
 		step(planner, "ignore", "", "module-dir",
 		     "module-dir: a change needs a restart");
 	if (before->log.target != after->log.target ||

@@ -112,6 +112,7 @@ void server_fini(struct server *server)
 	bus_free(server->main_bus);
 	lined_dispatcher_close_mailbox(server->dispatcher);
 	generation_unref(server->generation);
+	generation_unref(server->first);
 	pthread_mutex_destroy(&server->lists);
 	free(server->workers);
 }

@@ -48,6 +48,7 @@ struct server {
 	 * from the log's thread. */
 	pthread_mutex_t lists;
 	struct generation *generation;
+	struct generation *first; /* what is taken at the start only */
 	const struct inherited *inherited;
 	const struct modules *modules; /* whose code runs: running.c */
 	struct control *control;       /* who is told of services that end */

@@ -401,6 +401,8 @@ int server_apply(struct server *server, struct conf *conf)
 		commit(server, generation, plans, count);
 		generation_unref(server->generation);
 		server->generation = generation;
+		if (server->first == NULL)
+			server->first = generation_ref(generation);
 	} else {
 		undo(server, plans, count);
 	}

@@ -1057,6 +1057,16 @@ class Plan(ControlTest):
                                             ("ignore", "", "user"),
                                             ("change", "", "log")])
 
+    def test_what_waits_for_a_restart_is_not_what_runs(self):
+        self.start()
+        with open(self.config) as file:
+            now = file.read()
+        later = now + "user = nobody\n"
+        self.write(later)
+        self.ask("reload")
+        self.assertEqual(self.steps(later), [("ignore", "", "user")])
+        self.assertEqual(self.steps(now), [])
+
     def test_control_and_metrics_are_planned_too(self):
         self.start()
         page = "tcp://127.0.0.1:%d" % free_port()

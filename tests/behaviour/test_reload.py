@@ -477,15 +477,46 @@ class Reload(DaemonTest):
         daemon = self.launch([LINED, "-c", self.config, "-L", "stderr"])
         daemon.wait_notify("READY=1")
         self.addCleanup(daemon.stop)
-        for key, value in (("workers", "2"), ("user", '"daemon"'),
-                           ("module-dir", '"%s"' % elsewhere)):
-            with self.subTest(key):
-                keys[key] = value
-                self.write(text())
-                place = daemon.reload()
-                daemon.wait_log("^<4>.*%s.*restart" % key, place)
-                with Client(self.address) as c:
+        with Client(self.address) as c:
+            for key, value in (("workers", "2"), ("user", '"daemon"'),
+                               ("module-dir", '"%s"' % elsewhere)):
+                with self.subTest(key):
+                    before = keys.get(key)
+                    keys[key] = value
+                    # As long as it is not what lined runs with.
+                    for _ in range(2):
+                        self.write(text())
+                        place = daemon.reload()
+                        daemon.wait_log("^<4>.*%s.*restart" % key, place)
+                        self.assertTrue(c.echoes())
+                    keys[key] = before
+                    if before is None:
+                        del keys[key]
+                    self.write(text())
+                    place = daemon.reload()
                     self.assertTrue(c.echoes())
+                    self.assertEqual(daemon.logged("restart", place), [])
+
+    def test_protocols_come_from_where_they_came_at_the_start(self):
+        mine = self.own_modules()
+        other = os.path.join(mine, "other")
+        os.mkdir(other)
+        os.chmod(other, 0o755)
+        os.rename(self.copy_module("time"), os.path.join(other, "time.so"))
+        conf = service("echo", self.tcp)
+        self.write('module-dir = "%s"\n' % mine + conf)
+        daemon = self.launch([LINED, "-c", self.config, "-L", "stderr"])
+        daemon.wait_notify("READY=1")
+        self.addCleanup(daemon.stop)
+        self.write('module-dir = "%s"\n' % other +
+                   service("echo", self.tcp, protocol="time"))
+        place = daemon.mark()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("refused, nothing was changed", place)
+        self.assertEqual(len(daemon.logged(mine + "/time.so: No such file",
+                                           place)), 1)
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
 
     def test_nothing_is_warned_of_where_nothing_changed(self):
         daemon = self.start(service("echo", self.tcp))
