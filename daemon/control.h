@@ -31,6 +31,8 @@ struct control_ops {
 			     const char *text, size_t len,
 			     bool (*may_read)(void *arg, int fd), void *arg,
 			     struct conf_errors *errors);
+	/* Whether the log would be another one with this config. */
+	bool (*log_changes)(struct control *control, const struct conf *conf);
 	/* Adds what only the daemon knows to its record. */
 	void (*describe)(struct control *control, struct answer *answer);
 };

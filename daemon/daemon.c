@@ -186,7 +186,8 @@ static void log_messages(const struct conf_errors *errors)
 /* ---- log -------------------------------------------------------------- */
 
 /* By the command line, then the config (NULL: not read yet). */
-static int open_log(const struct options *options, const struct conf *conf)
+static struct log_settings log_settings(const struct options *options,
+					const struct conf *conf)
 {
 	struct log_settings settings = {
 		.target = LOG_TARGET_AUTO,
@@ -213,6 +214,13 @@ static int open_log(const struct options *options, const struct conf *conf)
 		settings.target = LOG_TARGET_SYSLOG;
 	if (options->log_level_given)
 		settings.level = options->log_level;
+	return settings;
+}
+
+static int open_log(const struct options *options, const struct conf *conf)
+{
+	struct log_settings settings = log_settings(options, conf);
+
 	return log_open(&settings);
 }
 
@@ -354,9 +362,26 @@ static void control_describe(struct control *control, struct answer *answer)
 	answer_number(answer, "reloads.refused", daemon->refusals);
 }
 
+/* What the command line decides stays as it is; the level may be one that was
+ * set by hand. */
+static bool control_log_changes(struct control *control,
+				const struct conf *conf)
+{
+	const struct daemon *daemon =
+		lined_container_of(control, struct daemon, control);
+	const struct conf *now = daemon->server.generation->conf;
+	struct log_settings a = log_settings(daemon->options, now);
+	struct log_settings b = log_settings(daemon->options, conf);
+
+	return a.target != b.target || a.facility != b.facility ||
+	       a.access != b.access || differ(a.ident, b.ident) ||
+	       b.level != log_level();
+}
+
 static const struct control_ops control_ops = {
 	.reload = control_reload,
 	.load = control_load,
+	.log_changes = control_log_changes,
 	.describe = control_describe,
 };
 

@@ -201,6 +201,7 @@ static bool differ(const char *a, const char *b)
 
 static void plan_rest(struct planner *planner)
 {
+	struct control *control = planner->server->control;
 	const struct conf *first = planner->server->first->conf;
 	const struct conf *before = planner->server->generation->conf;
 	const struct conf *after = planner->after;
@@ -215,11 +216,7 @@ static void plan_rest(struct planner *planner)
 	if (differ(first->module_dir, after->module_dir))
 		step(planner, "ignore", "", "module-dir",
 		     "module-dir: a change needs a restart");
-	if (before->log.target != after->log.target ||
-	    before->log.facility != after->log.facility ||
-	    before->log.level != after->log.level ||
-	    before->log.access != after->log.access ||
-	    differ(before->log.ident, after->log.ident))
+	if (control->ops->log_changes(control, after))
 		step(planner, "change", "", "log", "log changes");
 	if (before->drain_timeout_ms != after->drain_timeout_ms)
 		step(planner, "change", "", "drain-timeout",

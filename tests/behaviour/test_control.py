@@ -1050,12 +1050,28 @@ class Plan(ControlTest):
             ("open", "echo", "tcp://127.0.0.1:%d" % self.port)])
 
     def test_what_needs_a_restart(self):
-        self.start()
+        self.start(level=None)
         text = (self.control + self.echo + "workers = %d\nuser = nobody\n"
                 % (self.WORKERS + 1) + "log { level = debug }\n")
         self.assertEqual(self.steps(text), [("ignore", "", "workers"),
                                             ("ignore", "", "user"),
                                             ("change", "", "log")])
+
+    def test_a_level_that_was_set_by_hand_goes(self):
+        self.start(level=None)
+        text = self.conf(self.echo)
+        self.ask("log err")
+        self.assertEqual(self.steps(text), [("change", "", "log")])
+        self.assertEqual(self.steps(text + "log { level = err }\n"), [])
+        self.ask("reload")
+        self.assertEqual(self.steps(text), [])
+
+    def test_the_command_line_wins_over_the_log_section(self):
+        self.start(level="info")
+        text = self.conf(self.echo)
+        self.assertEqual(self.steps(text + "log { level = debug }\n"), [])
+        self.assertEqual(self.steps(text + "log { access = false }\n"),
+                         [("change", "", "log")])
 
     def test_what_waits_for_a_restart_is_not_what_runs(self):
         self.start()
