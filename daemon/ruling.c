@@ -69,6 +69,8 @@ static bool is_reachable(const struct listen_address *listen, int family)
 {
 	size_t i;
 
+	if (listen_address_is_tls(listen))
+		return false; /* not served yet: nobody listens there */
 	if (listen->name != NULL)
 		return true; /* whatever was passed on */
 	if (listen->path != NULL)
