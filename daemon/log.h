@@ -124,7 +124,8 @@ void log_last_words(const char *text, size_t len);
 #define log_info(...)    log_at(LINED_LOG_INFO, __VA_ARGS__)
 #define log_debug(...)   log_at(LINED_LOG_DEBUG, __VA_ARGS__)
 
-/* For lists, such as the errors of a config: each one is logged. */
+/* For lists, such as the errors of a config or what is listened on: each one is
+ * logged. */
 #define log_each(level, ...) log_msg_of(NULL, level, __VA_ARGS__)
 
 /* ---- text ------------------------------------------------------------ */

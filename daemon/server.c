@@ -162,7 +162,7 @@ static uint32_t drain_timeout_ms(const struct server *server)
 
 void server_drain(struct server *server, struct service *service)
 {
-	log_notice("service %s: draining", service->name);
+	log_each(LINED_LOG_NOTICE, "service %s: draining", service->name);
 	server_begin_drain(server, service, drain_timeout_ms(server));
 }
 
@@ -203,7 +203,8 @@ void server_service_ended(struct server *server, struct service *service)
 	if (service->begun && !service->conf->internal)
 		service_log_counters(service);
 	if (service->begun)
-		log_notice("service %s: stopped", service->name);
+		log_each(LINED_LOG_NOTICE, "service %s: stopped",
+			 service->name);
 	control_service_ended(server->control, service);
 	service_free(service);
 	check_stopped(server);

@@ -302,8 +302,9 @@ static void close_unwanted(struct service *service,
 			continue;
 		service_unlisten(service, listener, taken);
 		if (!taken)
-			log_notice("service %s: stopped listening on %s",
-				   service->name, listener->text);
+			log_each(LINED_LOG_NOTICE,
+				 "service %s: stopped listening on %s",
+				 service->name, listener->text);
 	}
 }
 
@@ -334,8 +335,9 @@ static void begin_listening(struct plan *plan)
 				plan->service->name, plan->opened[i]->text,
 				strerror(errno));
 		else
-			log_notice("service %s: listening on %s",
-				   plan->service->name, plan->opened[i]->text);
+			log_each(LINED_LOG_NOTICE,
+				 "service %s: listening on %s",
+				 plan->service->name, plan->opened[i]->text);
 	}
 }
 
@@ -361,7 +363,8 @@ static void commit(struct server *server, struct generation *generation,
 		if (is_kept(plans, count, service))
 			continue;
 		close_unwanted(service, NULL, plans, count);
-		log_notice("service %s: removed", service->name);
+		log_each(LINED_LOG_NOTICE, "service %s: removed",
+			 service->name);
 		server_begin_drain(server, service, drain_ms);
 	}
 	for (i = 0; i < count; i++) {

@@ -133,6 +133,17 @@ class Log(DaemonTest):
         daemon.wait_log(r"\d+ .*suppressed|suppressed.* \d+", place)
         self.assertLess(len(daemon.log) - place, 500)
 
+    def test_what_many_services_do_is_no_repeat(self):
+        names = ["s%d" % i for i in range(30)]
+        text = "".join(service(name, "unix://" + self.path(name))
+                       for name in names)
+        daemon = self.start(text)
+        daemon.stop()
+        for name in names:
+            self.assertEqual(len(daemon.logged(
+                "^<5>service %s: (listening on|stopped$)" % name)), 2, name)
+        self.assertEqual(daemon.logged("suppressed"), [])
+
     def test_what_is_not_served_yet_says_so(self):
         daemon = self.start(service(
             "echo", "tcp://127.0.0.1:%d" % self.port,
