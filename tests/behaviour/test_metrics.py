@@ -3,6 +3,7 @@
 """The metrics as Prometheus meets them: what the page says, what its own
 tools think of it, what stands on it in the examples; and HTTP from those who
 do it badly, slowly, or all at once."""
+import contextlib
 import json
 import os
 import re
@@ -366,6 +367,14 @@ class Http(MetricsTest):
             self.assertEqual(self.answer(slow)[0], 408)
             self.assertGreaterEqual(time.monotonic() - begin, 9)
             self.assertEqual(slow.ended(), b"")
+
+    def test_a_crowd_that_says_nothing_keeps_nobody_out(self):
+        self.start()
+        with contextlib.ExitStack() as crowd:
+            for i in range(500):
+                c = crowd.enter_context(Client(self.page_address))
+                c.send((b"", b"GET /met")[i % 2])
+            self.assertEqual(self.ask(GET)[0], 200)
 
     def test_many_at_once_are_all_answered(self):
         self.start()
