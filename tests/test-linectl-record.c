@@ -157,6 +157,9 @@ START_TEST(records_become_objects_and_groups_objects_in_them)
 		    "{\"a\":1,\"closed\":{\"peer\":2,\"too-long\":3},\"b\":4,"
 		    "\"bus\":{\"x\":5}}");
 	expect_json("ok", "{}");
+	/* What is not UTF-8 would be no JSON. */
+	expect_json("a b=\"\303\244\377\303\" c=[\"\355\240\200\200\"]",
+		    "{\"b\":\"\303\244??\",\"c\":[\"????\"]}");
 }
 END_TEST
 

@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@ struct options {
 	const char *socket;
 	bool json;
 	unsigned long lines;
+	const char *lines_text; /* as it was given */
+	bool wrong;             /* getopt_long() has said why */
 };
 
 static const struct option longs[] = {
@@ -45,22 +48,36 @@ static void show_help(void)
 	command_list(stdout);
 }
 
-static void advise(void)
+static void misuse(const struct options *options, const char *format, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+
+static void misuse(const struct options *options, const char *format, ...)
 {
+	va_list arguments;
+	char text[512];
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (options->json)
+		json_error(stdout, text);
+	if (!options->wrong)
+		fprintf(stderr, "linectl: %s\n", text);
 	fputs("linectl -h shows the commands and options\n", stderr);
+	exit(LINECTL_USAGE);
 }
 
-static void take_lines(struct options *options, const char *text)
+static void take_lines(struct options *options)
 {
+	const char *text = options->lines_text;
 	char *end;
 
+	if (text == NULL)
+		return;
 	errno = 0;
 	options->lines = strtoul(text, &end, 10);
-	if (text[0] >= '1' && text[0] <= '9' && *end == '\0' && errno == 0)
-		return;
-	fprintf(stderr, "linectl: -n: \"%s\" is no number of lines\n", text);
-	advise();
-	exit(LINECTL_USAGE);
+	if (text[0] < '1' || text[0] > '9' || *end != '\0' || errno != 0)
+		misuse(options, "-n: \"%s\" is no number of lines", text);
 }
 
 static void take_options(struct options *options, int argc, char **argv)
@@ -77,7 +94,7 @@ static void take_options(struct options *options, int argc, char **argv)
 			options->json = true;
 			break;
 		case 'n':
-			take_lines(options, optarg);
+			options->lines_text = optarg;
 			break;
 		case 'V':
 			puts("linectl " PACKAGE_VERSION);
@@ -86,35 +103,32 @@ static void take_options(struct options *options, int argc, char **argv)
 			show_help();
 			exit(LINECTL_DONE);
 		default:
-			advise();
-			exit(LINECTL_USAGE);
+			options->wrong = true;
+			break;
 		}
 	}
+	/* Now it is known how to say so. */
+	if (options->wrong)
+		misuse(options, "an option is unknown or without its value");
+	take_lines(options);
 }
 
 /* The command that is named, with what it needs; or the end. */
-static const struct command *take_command(int argc, char **argv)
+static const struct command *take_command(const struct options *options,
+					  int argc, char **argv)
 {
 	const struct command *command;
 	const char *wrong;
 
-	if (argc == 0) {
-		fputs("linectl: no command is named\n", stderr);
-		advise();
-		exit(LINECTL_USAGE);
-	}
+	if (argc == 0)
+		misuse(options, "no command is named");
 	command = command_find(argv[0]);
-	if (command == NULL) {
-		fprintf(stderr, "linectl: unknown command \"%s\"\n", argv[0]);
-		advise();
-		exit(LINECTL_USAGE);
-	}
+	if (command == NULL)
+		misuse(options, "unknown command \"%s\"", argv[0]);
 	wrong = command_misused(command, argc - 1);
-	if (wrong != NULL) {
-		fprintf(stderr, "linectl: %s: %s (usage: linectl %s)\n",
-			argv[0], wrong, command_usage(command));
-		exit(LINECTL_USAGE);
-	}
+	if (wrong != NULL)
+		misuse(options, "%s: %s (usage: linectl %s)", argv[0], wrong,
+		       command_usage(command));
 	return command;
 }
 
@@ -139,7 +153,7 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
 	take_options(&options, argc, argv);
-	call.command = take_command(argc - optind, argv + optind);
+	call.command = take_command(&options, argc - optind, argv + optind);
 	if (argc - optind > 1)
 		call.argument = argv[optind + 1];
 	call.json = options.json;

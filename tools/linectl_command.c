@@ -242,9 +242,12 @@ enum linectl_status command_run(const struct command_call *call)
 	char *request;
 
 	if (strchr(call->argument, '\n') != NULL) {
-		fputs("linectl: an argument with a line break in it names "
-		      "nothing\n",
-		      stderr);
+		static const char error[] =
+			"an argument with a line break in it names nothing";
+
+		if (call->json)
+			json_error(stdout, error);
+		fprintf(stderr, "linectl: %s\n", error);
 		return LINECTL_USAGE;
 	}
 	if (call->command->run != NULL)

@@ -7,13 +7,20 @@
 
 #include "linectl_json.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "linectl_memory.h"
+#include "linectl_utf8.h"
 
 void json_string(FILE *out, const char *text)
 {
+	char *copy = memory_copy(text, strlen(text)), *at;
+
+	utf8_mend(copy, strlen(copy));
 	fputc('"', out);
-	for (; *text != '\0'; text++) {
-		unsigned char byte = (unsigned char)*text;
+	for (at = copy; *at != '\0'; at++) {
+		unsigned char byte = (unsigned char)*at;
 
 		if (byte == '"' || byte == '\\')
 			fprintf(out, "\\%c", byte);
@@ -23,6 +30,7 @@ void json_string(FILE *out, const char *text)
 			fputc(byte, out);
 	}
 	fputc('"', out);
+	free(copy);
 }
 
 /* How long the group of a name is; 0: it has none. */

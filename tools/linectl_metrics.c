@@ -6,6 +6,7 @@
 
 #include "linectl_metrics.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "linectl_answer.h"
@@ -49,6 +50,14 @@ static const char *write_labels(FILE *out, const char *at)
 	return at + 1;
 }
 
+/* Infinities are numbers to Prometheus, and not to JSON. */
+static bool is_number(const char *text)
+{
+	size_t len = strspn(text, "0123456789.e+-");
+
+	return text[0] >= '0' && text[0] <= '9' && text[len] == '\0';
+}
+
 bool metrics_write_sample(FILE *out, const char *line)
 {
 	size_t len = strcspn(line, "{ ");
@@ -59,24 +68,39 @@ bool metrics_write_sample(FILE *out, const char *line)
 	fprintf(out, "{\"name\":\"%.*s\",\"labels\":{", (int)len, line);
 	if (*at == '{')
 		at = write_labels(out, at + 1);
-	if (at == NULL || *at != ' ')
+	if (at == NULL || *at != ' ' || !is_number(at + 1))
 		return false;
 	fprintf(out, "},\"value\":%s}", at + 1);
 	return true;
 }
 
+/* NULL: the line is none. */
+static char *sample_of(const char *line)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	bool is_one = out != NULL && metrics_write_sample(out, line);
+
+	if (out != NULL && fclose(out) == 0 && is_one)
+		return text;
+	free(text);
+	return NULL;
+}
+
 static void write_json(const struct answer *answer)
 {
 	size_t written = 0, i;
+	char *sample;
 
 	fputs("{\"metrics\":[", stdout);
 	for (i = 0; i < answer->count; i++) {
 		const char *line = record_text(&answer->records[i], "line");
 
-		if (line[0] == '#')
-			continue;
-		fputs(written++ > 0 ? ",\n" : "", stdout);
-		metrics_write_sample(stdout, line);
+		sample = sample_of(line);
+		if (sample != NULL)
+			printf("%s%s", written++ > 0 ? ",\n" : "", sample);
+		free(sample);
 	}
 	fputs("]}\n", stdout);
 }

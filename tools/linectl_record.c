@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "linectl_memory.h"
+#include "linectl_utf8.h"
 
 /* What is being read: `at` moves on. Decoded texts go to `out`, behind which
  * as much room is left as there is still to be read, and more. */
@@ -236,6 +237,7 @@ int record_parse(struct record *record, const char *line, size_t len)
 	 * as it is and decoded, neither of which is longer, each with a NUL. */
 	record->memory = memory_new(len + 1, 6);
 	memcpy(record->memory, line, len);
+	utf8_mend(record->memory, len);
 	r.at = record->memory;
 	r.out = record->memory + len + 1;
 	record->kind = take_word(&r, "abcdefghijklmnopqrstuvwxyz");

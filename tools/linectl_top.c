@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "linectl_answer.h"
+#include "linectl_json.h"
 #include "linectl_memory.h"
 #include "linectl_samples.h"
 #include "linectl_screen.h"
@@ -437,9 +438,13 @@ enum linectl_status top_run(const struct command_call *call)
 	enum linectl_status status = LINECTL_DONE;
 
 	if (call->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-		fputs("linectl: top draws on a terminal; for programs there "
-		      "are status, services and --json\n",
-		      stderr);
+		static const char error[] =
+			"top draws on a terminal; for programs there are "
+			"status, services and --json";
+
+		if (call->json)
+			json_error(stdout, error);
+		fprintf(stderr, "linectl: %s\n", error);
 		return LINECTL_USAGE;
 	}
 	if (!terminal_can_draw()) {

@@ -55,7 +55,7 @@ class LinectlTest(DaemonTest):
             stdout=stdout, stderr=subprocess.PIPE, env=environment(),
             timeout=PATIENCE)
         return (done.returncode, (done.stdout or b"").decode(),
-                done.stderr.decode())
+                done.stderr.decode(errors="replace"))
 
     def good(self, *args):
         code, out, err = self.run_linectl(*args)
@@ -326,6 +326,28 @@ class Failures(LinectlTest):
         code, _, err = self.run_linectl("--bogus", "status")
         self.assertEqual(code, USAGE)
         self.assertIn("linectl -h", err)
+
+    def test_wrong_usage_is_told_as_json_too(self):
+        self.start()
+        for args in ((), ("bogus",), ("kick",), ("status", "x"),
+                     ("--bogus", "status"), ("-n", "0", "tap", "echo"),
+                     ("why", "a\nb"), ("top",)):
+            for asks in (("--json",) + args, args + ("--json",)):
+                code, out, err = self.run_linectl(*asks)
+                self.assertEqual(code, USAGE, asks)
+                self.assertTrue(json.loads(out)["error"], asks)
+                self.assertTrue(err, asks)
+
+    def test_json_is_utf_8_whatever_is_named(self):
+        self.start()
+        name = os.fsdecode(b"/nowhere/\xff\xc3")
+        for args in (("plan", name), ("why", name), (name,)):
+            code, out, _ = self.run_linectl("--json", *args)
+            self.assertNotEqual(code, DONE)
+            self.assertTrue(json.loads(out)["error"], args)
+        code, out, _ = self.run_linectl("--json", "status", where=name)
+        self.assertEqual(code, NO_DAEMON)
+        self.assertIn("/nowhere/??: ", json.loads(out)["error"])
 
     def test_no_daemon_says_what_to_do(self):
         err = self.bad(NO_DAEMON, "status")
