@@ -19,6 +19,11 @@
 
 #define CONNECT_MS 5000
 
+/* What an answer may take, and what each record of it does beside its text.
+ * Half a million clients need less. */
+#define ANSWER_MAX  (256 << 20)
+#define RECORD_COST 256
+
 struct channel {
 	struct lined_dispatcher *dispatcher;
 	struct lined_socket_group group; /* no limits: requests may be long */
@@ -26,7 +31,8 @@ struct channel {
 	struct lined_timer timer;
 	unsigned timeout_ms;
 	bool connected;
-	int error; /* why it is lost */
+	int error;    /* why it is lost */
+	size_t taken; /* bytes of the answer */
 
 	/* The request. */
 	const struct channel_handlers *handlers; /* NULL: none */
@@ -86,7 +92,10 @@ static void take_line(struct channel *channel, const struct lined_line *line)
 	if (channel->handlers == NULL)
 		return;
 	restart_timer(channel);
-	if (line->len == 2 && memcmp(line->text, "ok", 2) == 0) {
+	channel->taken += line->len + RECORD_COST;
+	if (channel->taken > ANSWER_MAX && !channel->handlers->endless)
+		lose(channel, "the answer has no end");
+	else if (line->len == 2 && memcmp(line->text, "ok", 2) == 0) {
 		end(channel, CHANNEL_OK, "");
 	} else if (line->len > 6 && memcmp(line->text, "error ", 6) == 0) {
 		take_error(channel, line->text + 6, line->len - 6);
@@ -268,6 +277,7 @@ void channel_ask(struct channel *channel, const char *request, size_t len,
 	channel->handlers = how;
 	channel->arg = arg;
 	channel->timeout_ms = timeout_ms;
+	channel->taken = 0;
 	restart_timer(channel);
 	if (channel->sock == NULL ||
 	    lined_socket_send(channel->sock, request, len) < 0)

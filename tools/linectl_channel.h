@@ -27,6 +27,7 @@ struct channel_handlers {
 	void (*record)(void *arg, struct record *record);
 	/* Nothing follows; text is "" for CHANNEL_OK. */
 	void (*ended)(void *arg, enum channel_end end, const char *text);
+	bool endless; /* records are not kept: there may be any number */
 };
 
 /*

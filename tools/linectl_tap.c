@@ -91,6 +91,7 @@ static void on_end(void *arg, enum channel_end end, const char *text)
 static const struct channel_handlers handlers = {
 	.record = on_record,
 	.ended = on_end,
+	.endless = true,
 };
 
 static void wait_for_end(struct tap *tap)

@@ -483,6 +483,12 @@ class Fuzz(LinectlTest):
             if "--json" in args:
                 json.loads(out)
 
+    def test_an_answer_without_an_end_is_given_up(self):
+        for args in (("status",), ("--json", "clients"), ("reload",)):
+            code, _, err = self.answer_with(b"a\n" * (2 << 20), *args)
+            self.assertEqual(code, NO_DAEMON)
+            self.assertIn("has no end", err)
+
     def test_no_escape_of_a_client_reaches_the_terminal(self):
         self.start()
         with Client(self.address) as c:
