@@ -19,6 +19,9 @@
 #include "log.h"
 #include "socket_hold.h"
 
+/* Of a line in the log, its NUL among it. */
+#define LINE_SHOWN_MAX 1000
+
 /* Where the protocol's part of what a socket owns begins. */
 #define DATA_OFFSET                                                            \
 	((sizeof(struct client) + _Alignof(max_align_t) - 1) &                 \
@@ -171,6 +174,25 @@ static void log_arrival(struct lined_socket *sock)
 	       "%s: service %s: connected to %s",
 	       client_label(sock, label, sizeof(label)), service->name,
 	       client->listen);
+}
+
+static void log_line(struct lined_socket *sock, const struct lined_line *line)
+{
+	char label[ADDRESS_TEXT_MAX + 32], text[LINE_SHOWN_MAX];
+
+	log_escape(text, sizeof(text), line->text, line->len);
+	log_debug("%s: line: %s", client_label(sock, label, sizeof(label)),
+		  text);
+}
+
+void client_line_came(struct lined_socket *sock, const struct lined_line *line)
+{
+	const struct lined_service *service = lined_client_service(sock);
+
+	if (log_enabled(LINED_LOG_DEBUG))
+		log_line(sock, line);
+	if (service->tapped != NULL)
+		service->tapped(sock, line);
 }
 
 static struct lined_socket *make_socket(const struct lined_protocol *protocol,

@@ -63,6 +63,9 @@ int client_start(struct lined_service *service,
 /* "client 42 10.0.0.7:5123", for log lines. */
 const char *client_label(struct lined_socket *sock, char *text, size_t size);
 
+/* A line of a client's is about to be read: the tap of the group of clients. */
+void client_line_came(struct lined_socket *sock, const struct lined_line *line);
+
 struct client *client_of(struct lined_socket *sock);
 struct lined_socket *client_socket(struct client *client);
 /* Whose group its socket is in. */

@@ -40,6 +40,9 @@ struct lined_service {
 	struct lined_socket_group group, own_group;
 	struct list clients, datagrams;
 	struct list taps;
+	/* Who is shown the lines of its clients; NULL: nobody. */
+	void (*tapped)(struct lined_socket *sock,
+		       const struct lined_line *line);
 	size_t client_count;
 	struct bus_member bus;
 	struct registry_member registry;

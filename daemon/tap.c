@@ -113,7 +113,7 @@ static void set_hooks(struct lined_service *instance)
 {
 	bool on = !list_is_empty(&instance->taps);
 
-	instance->group.tap = on ? on_line : NULL;
+	instance->tapped = on ? on_line : NULL;
 	instance->own_group.tap = on ? on_opened_line : NULL;
 }
 

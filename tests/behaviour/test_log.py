@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 
-from lined_test import LINED, PATIENCE, Client, DaemonTest
+from lined_test import LINED, PATIENCE, Client, Datagram, DaemonTest
 from lined_test import environment, free_port, main, service
 
 EVIL = b"\x1b[31mred\x1b]0;title\x07\x08\x7f\x9b2J\xff\0<0>fake\rmore"
@@ -113,6 +113,36 @@ class Log(DaemonTest):
         daemon.stop()
         self.assert_clean(daemon)
         self.assertFalse(daemon.logged("^<0>"))
+        self.assertEqual(len(daemon.logged(
+            r"^<7>client \d+ 127\.0\.0\.1:\d+: line: 100%s%n%n%d$")), 1)
+        self.assertEqual(len(daemon.logged("^<7>client .*: line: ")), 2)
+
+    def test_datagrams_and_long_lines_are_lines_too(self):
+        udp = free_port()
+        daemon = self.start(
+            self.text + service("udp", "udp://127.0.0.1:%d" % udp),
+            level="debug")
+        with Datagram(("127.0.0.1", udp)) as d:
+            d.send(b"a\nb\n")
+            self.assertEqual(d.receive(), b"a\nb\n")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes(b"x" * 8000 + b"\n"))
+        daemon.stop()
+        for text in ("a$", "b$", r"x{500,1000}\.\.\.$"):
+            self.assertEqual(len(daemon.logged("^<7>.*: line: " + text)), 1)
+
+    def test_lines_are_logged_by_a_reload(self):
+        log = 'log { level = "%s" }\n'
+        daemon = self.start(log % "info" + self.text, level=None)
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes(b"one\n"))
+            for level in ("debug", "info"):
+                self.write(log % level + self.text)
+                daemon.reload()
+                self.assertTrue(c.echoes(level.encode() + b"\n"))
+        daemon.stop()
+        self.assertEqual(len(daemon.logged(": line: ")), 1)
+        self.assertEqual(len(daemon.logged(": line: debug$")), 1)
 
     def test_bytes_of_the_config_are_escaped(self):
         with open(self.config, "wb") as f:
