@@ -550,8 +550,10 @@ void lined_service_log(const struct lined_service *service,
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	/* The module's format is the kind, or one noisy message would have
-	 * those of all modules suppressed. */
-	log_msg_of(format, level, "service %s: %s", service->name, text);
+	 * those of all modules suppressed. Who has changed what, which is what
+	 * control tells of, is never a repeat. */
+	log_msg_of(service->conf->internal ? NULL : format, level,
+		   "service %s: %s", service->name, text);
 }
 
 void lined_service_count(struct lined_service *service, const char *name,

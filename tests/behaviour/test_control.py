@@ -529,6 +529,15 @@ class Verbs(ControlTest):
             lambda: self.one("services", "service")["closed.kicked"] == 1,
             "the kick is counted")
 
+    def test_every_change_is_logged(self):
+        daemon = self.start()
+        for i in range(1, 41):
+            self.refused("kick %d" % (1000 + i))
+        daemon.stop()
+        self.assertEqual(len(daemon.logged(
+            r"^<5>service control: uid \d+, pid \d+: kick 10\d\d$")), 40)
+        self.assertEqual(daemon.logged("suppressed"), [])
+
     def test_kick_of_what_is_no_id(self):
         self.start()
         for text in ("x", "-1", "0", "1x", "99999999999999999999", "0x10"):
