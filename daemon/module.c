@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <link.h>
 #include <stdarg.h>
@@ -145,6 +146,48 @@ static int check_file(char *path, const char *dir, struct stat *st,
 	return rc;
 }
 
+/* Whether a file has all that it says is to be in memory. What is no shared
+ * object is none of our business: the loader says so. */
+static bool is_whole(int fd, uint64_t size)
+{
+	ElfW(Ehdr) head;
+	ElfW(Phdr) part;
+	unsigned i;
+
+	if (pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+	    memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    head.e_phentsize != sizeof(part))
+		return true;
+	for (i = 0; i < head.e_phnum; i++) {
+		if (pread(fd, &part, sizeof(part),
+			  (off_t)(head.e_phoff + i * sizeof(part))) !=
+		    (ssize_t)sizeof(part))
+			return false;
+		if (part.p_type == PT_LOAD &&
+		    (part.p_offset > size ||
+		     part.p_filesz > size - part.p_offset))
+			return false;
+	}
+	return true;
+}
+
+/* The loader takes a file at its word, and we would die of what is missing. */
+static int check_whole(const char *path, const struct stat *st,
+		       const struct report *report)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool whole;
+
+	if (fd < 0)
+		return refuse(report, "%s", strerror(errno));
+	whole = is_whole(fd, (uint64_t)st->st_size);
+	close(fd);
+	if (!whole)
+		return refuse(report, "it is cut off after %llu bytes",
+			      (unsigned long long)st->st_size);
+	return 0;
+}
+
 static bool is_same_inode(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
@@ -273,7 +316,8 @@ static struct module *load(struct modules *modules, char *path,
 	}
 	module->path = path;
 	module->file = *st;
-	if (open_handle(module, modules, report) < 0 ||
+	if (check_whole(path, st, report) < 0 ||
+	    open_handle(module, modules, report) < 0 ||
 	    take_protocol(module, name, report) < 0) {
 		module_free(module);
 		return NULL;

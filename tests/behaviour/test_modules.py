@@ -258,6 +258,8 @@ class Modules(DaemonTest):
         with open(os.path.join(self.modules, "text.so"), "w") as f:
             f.write("this is no shared object\n")
         os.chmod(os.path.join(self.modules, "text.so"), 0o644)
+        cut = self.plain("cut")
+        os.truncate(cut, os.path.getsize(cut) // 2)
         os.mkdir(os.path.join(self.modules, "folder.so"))
         return {
             "oldabi": r"built for ABI \d+, this lined has ABI \d+$",
@@ -268,6 +270,7 @@ class Modules(DaemonTest):
             "world": r"is world-writable$",
             "empty": r"it exports no lined_protocol$",
             "text": r"(invalid ELF header|file too short)$",
+            "cut": r"it is cut off after \d+ bytes$",
             "folder": r"not a regular file$",
             "missing": r"No such file or directory$",
         }
