@@ -14,7 +14,8 @@
 
 struct server;
 
-#define GROWTH_LOOK_MS 30000
+/* Often enough to be ahead of what ends a daemon that takes too much. */
+#define GROWTH_LOOK_MS 2000
 
 struct growth {
 	struct server *server;
