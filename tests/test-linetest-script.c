@@ -232,6 +232,34 @@ START_TEST(every_sign_of_a_client)
 }
 END_TEST
 
+START_TEST(who_is_to_hear_comes_before_it_is_said)
+{
+	/* As a person writes it down; the third hears it as well. */
+	steps_of("protocol relay\n"
+		 "a> x\na> y\nb< x\nb< y\nc< ...\nc< y\nd! 10ms\n",
+		 "start, a connect unix:relay, b connect unix:relay, "
+		 "c connect unix:relay, d connect unix:relay, a >, a >, b <, "
+		 "b <, c ..., c <, d ! 10");
+	/* What two say one after the other. */
+	steps_of("protocol relay\na> x\nb>> y\nc<< x\n",
+		 "start, a connect unix:relay, c connect unix:relay, a >, "
+		 "b connect unix:relay, b >>, c <<");
+	/* Not past what was seen meanwhile, nor past what is done. */
+	steps_of("protocol chat\na> x\na< x\nb< x\n",
+		 "start, a connect unix:chat, a >, a <, b connect unix:chat, "
+		 "b <");
+	steps_of("protocol chat\na> x\nb< x\na> y\nb< y\nc< y\n",
+		 "start, a connect unix:chat, b connect unix:chat, a >, b <, "
+		 "a >, b <, c connect unix:chat, c <");
+	steps_of("protocol chat\na> x\nwait 1ms\nb< x\n",
+		 "start, a connect unix:chat, a >, wait 1, "
+		 "b connect unix:chat, b <");
+	steps_of("protocol chat\na> x\nb: connect\nb< x\nc> y\n",
+		 "start, a connect unix:chat, a >, b connect unix:chat, b <, "
+		 "c connect unix:chat, c >");
+}
+END_TEST
+
 START_TEST(every_action_of_a_client)
 {
 	steps_of("protocol echo\n"
@@ -596,6 +624,7 @@ static Suite *suite(void)
 	tcase_add_test(good, the_smallest_transcript_is_three_lines);
 	tcase_add_test(good, a_head_has_a_config_and_no_step);
 	tcase_add_test(good, every_sign_of_a_client);
+	tcase_add_test(good, who_is_to_hear_comes_before_it_is_said);
 	tcase_add_test(good, every_action_of_a_client);
 	tcase_add_test(good, every_statement);
 	tcase_add_test(good, line_ends_are_those_of_the_place);

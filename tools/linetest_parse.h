@@ -34,6 +34,7 @@ struct parse_actor {
 	enum line_end end;
 	bool ended;   /* its connection, by the other side */
 	bool listens; /* it plays a server */
+	size_t heard; /* the speech it came for; 0: none */
 };
 
 struct parser {
@@ -50,6 +51,9 @@ struct parser {
 	enum { PARSE_IDLE, PARSE_RUNNING, PARSE_STOPPED } daemon;
 	struct parse_actor *actors; /* as many as the script's */
 	size_t actor_count;
+	/* What was said last, by one or by several in turn: its first step, and
+	 * how often somebody has begun to speak. */
+	size_t speech, speeches;
 	struct captures known; /* the values do not matter */
 };
 

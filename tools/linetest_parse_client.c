@@ -11,8 +11,52 @@
 #include "linetest_match.h"
 #include "linetest_parse.h"
 
+/* ---- where it is connected ---------------------------------------------- */
+
+static bool is_said(const struct step *step)
+{
+	return step->kind == STEP_SEND || step->kind == STEP_SEND_RAW;
+}
+
+/* Something that is seen by one who came for what was said last. */
+static bool is_heard(struct parser *parser, const struct step *step)
+{
+	switch (step->kind) {
+	case STEP_LINE:
+	case STEP_RAW:
+	case STEP_SKIP:
+	case STEP_SILENCE:
+		return step->actor != STEP_NO_ACTOR &&
+		       parse_actor(parser, step->actor)->heard ==
+			       parser->speeches;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Who is named first by what it is to see is there to see it: what others say
+ * right above is said when it has come, though it stands before its name.
+ */
+static void bring_forward(struct parser *parser, size_t actor)
+{
+	struct script *script = parser->script;
+	struct step *steps = script->steps, step;
+	size_t last = script->step_count - 1, i = last;
+
+	while (i > 0 && is_heard(parser, &steps[i - 1]))
+		i--;
+	if (i == 0 || !is_said(&steps[i - 1]))
+		return;
+	step = steps[last];
+	memmove(&steps[parser->speech + 1], &steps[parser->speech],
+		(last - parser->speech) * sizeof(*steps));
+	steps[parser->speech++] = step;
+	parse_actor(parser, actor)->heard = parser->speeches;
+}
+
 /* It is connected from here on: by a step of its own at its first use. */
-static bool use(struct parser *parser, size_t actor)
+static bool use(struct parser *parser, size_t actor, bool to_hear)
 {
 	const struct parse_actor *known = parse_actor(parser, actor);
 	const char *name = parser->script->actors[actor];
@@ -38,7 +82,11 @@ static bool use(struct parser *parser, size_t actor)
 	parse_start(parser);
 	step = parse_step(parser, STEP_CONNECT, actor);
 	parse_actor(parser, actor)->state = PARSE_CONNECTED;
-	return parse_destination(parser, step, none);
+	if (!parse_destination(parser, step, none))
+		return false;
+	if (to_hear)
+		bring_forward(parser, actor);
+	return true;
 }
 
 /* ---- what is said ------------------------------------------------------- */
@@ -58,15 +106,22 @@ static void parse_send(struct parser *parser, size_t actor, enum step_kind kind,
 		       const char *text)
 {
 	const struct parse_actor *known;
+	const struct script *script = parser->script;
 	struct template template;
 	struct step *step;
+	bool goes_on = script->step_count > 0 &&
+		       is_said(&script->steps[script->step_count - 1]);
 
 	if (!parse_template(parser, &template, text, false))
 		return;
 	check_known(parser, &template);
-	if (!use(parser, actor)) {
+	if (!use(parser, actor, false)) {
 		template_fini(&template);
 		return;
+	}
+	if (!goes_on) {
+		parser->speech = script->step_count;
+		parser->speeches++;
 	}
 	known = parse_actor(parser, actor);
 	step = parse_step(parser, kind, actor);
@@ -105,7 +160,7 @@ static void parse_expect(struct parser *parser, size_t actor,
 		if (template.count == 0)
 			parse_error(parser, "no bytes: nothing to wait for");
 	}
-	if (actor != STEP_NO_ACTOR && !use(parser, actor)) {
+	if (actor != STEP_NO_ACTOR && !use(parser, actor, true)) {
 		template_fini(&template);
 		return;
 	}
@@ -140,7 +195,7 @@ static void parse_seen(struct parser *parser, size_t actor, const char *at)
 	}
 	at += *at == ' ';
 	if (kind == STEP_LINE && at == begin + 1 && strcmp(at, "...") == 0) {
-		if (use(parser, actor))
+		if (use(parser, actor, true))
 			parse_step(parser, STEP_SKIP, actor);
 		return;
 	}
@@ -158,7 +213,7 @@ void parse_silence(struct parser *parser, size_t actor, char *text)
 		parse_error(parser, "usage: NAME! [DURATION]");
 		return;
 	}
-	if (actor != STEP_NO_ACTOR && !use(parser, actor))
+	if (actor != STEP_NO_ACTOR && !use(parser, actor, true))
 		return;
 	if (actor == STEP_NO_ACTOR)
 		parse_begin(parser);
@@ -202,7 +257,7 @@ static void act(struct parser *parser, size_t actor, enum step_kind kind,
 {
 	struct parse_actor *known;
 
-	if (!use(parser, actor))
+	if (!use(parser, actor, false))
 		return;
 	parse_step(parser, kind, actor);
 	known = parse_actor(parser, actor);

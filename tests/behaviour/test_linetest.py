@@ -101,6 +101,20 @@ class Passing(Linetest):
         self.assertEqual(out, "ok   a.lt (1 run)\n"
                               "1 transcript, 0 failed; 1 run, 0 failed\n")
 
+    def test_who_is_to_hear_is_there(self):
+        """Nobody has to be connected by hand to hear what is said."""
+        text = ("protocol relay\n"
+                "alice> hello\nalice> again\n"
+                "bob< hello\nbob< again\ncarol< ...\ncarol< again\n")
+        for _ in range(5):
+            self.passes(text)
+        self.passes(text, "--fragment", "--workers", "2")
+        self.passes("protocol chat\nalice> hello\nbob< ...\n"
+                    "bob< [lobby] <guest1> hello\nalice< ...\n")
+        self.fails("protocol relay\nalice> hello\nbob! 5s\n",
+                   "a.lt:3: bob was to get nothing for 5000 ms\n"
+                   "  got:      hello\\n\n")
+
     def test_all_signs_and_actions(self):
         self.passes(
             "protocol echo\n"
