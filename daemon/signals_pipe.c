@@ -32,11 +32,12 @@ static void on_readable(struct lined_delegate *delegate)
 {
 	struct signals *signals =
 		lined_container_of(delegate, struct signals, delegate);
-	unsigned char bytes[64];
-	ssize_t n = read(delegate->fd, bytes, sizeof(bytes)), i;
+	unsigned char number;
 
-	for (i = 0; i < n; i++)
-		signals->handle(signals, bytes[i]);
+	/* One a turn: what a reload closes is closed when the turn ends, and
+	 * may be what the next one opens. */
+	if (read(delegate->fd, &number, 1) == 1)
+		signals->handle(signals, number);
 }
 
 static const struct lined_delegate_handlers handlers = {

@@ -19,7 +19,9 @@ static void on_readable(struct lined_delegate *delegate)
 		lined_container_of(delegate, struct signals, delegate);
 	struct signalfd_siginfo info;
 
-	while (read(delegate->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+	/* One a turn: what a reload closes is closed when the turn ends, and
+	 * may be what the next one opens. */
+	if (read(delegate->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		signals->handle(signals, (int)info.ssi_signo);
 }
 

@@ -217,6 +217,29 @@ class Reload(DaemonTest):
             with Client(("127.0.0.1", other)) as c:
                 self.assertTrue(c.echoes())
 
+    def test_a_reload_right_after_opens_what_the_last_one_closed(self):
+        begun, go = self.path("begun"), self.path("go")
+        self.build_module("slow", SLOW % {"begun": begun, "go": go})
+        slow = service("slow", "unix://" + self.path("slow.sock"),
+                       protocol="slow")
+        comes = service("comes", self.tcp, "udp://127.0.0.1:%d" % self.port)
+        daemon = self.start(comes)
+        self.write(slow)
+        daemon.signal(signal.SIGHUP)
+        self.eventually(lambda: os.path.exists(begun), "its load")
+        # The one has read the file and is not done when the next is asked for.
+        daemon.signal(signal.SIGHUP)
+        self.write(slow + comes)
+        open(go, "w").close()
+        for _ in range(2):
+            daemon.wait_notify("RELOADING=1")
+            daemon.wait_notify("READY=1")
+        with Client(self.address) as c, Datagram(self.address) as udp:
+            self.assertTrue(c.echoes())
+            udp.send(b"datagram\n")
+            self.assertEqual(udp.receive(), b"datagram\n")
+        self.assertFalse(daemon.logged("refused"))
+
     def test_a_removed_service_answers_what_is_pending(self):
         other = free_port()
         keep = service("keep", "tcp://127.0.0.1:%d" % other)
