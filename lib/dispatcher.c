@@ -433,17 +433,29 @@ static bool is_open(const struct lined_dispatcher *d)
 	       is_pending(d);
 }
 
+/*
+ * Whether a regular has data buffered that it may be given now: one that does
+ * not read, or has nothing to read with, would be asked for ever. Asking may
+ * have unregistered it.
+ */
+static bool has_data(struct lined_dispatcher *d, size_t i)
+{
+	struct lined_delegate *delegate = d->regulars[i];
+
+	return delegate != NULL && delegate->mode & LINED_MODE_READ &&
+	       delegate->handlers->handle_read != NULL &&
+	       delegate->handlers->has_data_buffered != NULL &&
+	       delegate->handlers->has_data_buffered(delegate) &&
+	       d->regulars[i] == delegate;
+}
+
 static bool is_data_buffered(struct lined_dispatcher *d)
 {
 	size_t i;
 
-	for (i = 0; i < d->regular_count; i++) {
-		struct lined_delegate *delegate = d->regulars[i];
-
-		if (delegate != NULL && delegate->handlers->has_data_buffered &&
-		    delegate->handlers->has_data_buffered(delegate))
+	for (i = 0; i < d->regular_count; i++)
+		if (has_data(d, i))
 			return true;
-	}
 	return false;
 }
 
@@ -553,14 +565,10 @@ static void io_phase(struct lined_dispatcher *d)
 			deliver(d, event.delegate, event.ready);
 	}
 	d->event_count = 0;
-	for (i = 0; i < regulars; i++) {
-		struct lined_delegate *delegate = d->regulars[i];
-
-		if (delegate != NULL && delegate->handlers->has_data_buffered &&
-		    delegate->handlers->handle_read != NULL &&
-		    delegate->handlers->has_data_buffered(delegate))
-			call(d, delegate, delegate->handlers->handle_read);
-	}
+	for (i = 0; i < regulars; i++)
+		if (has_data(d, i))
+			call(d, d->regulars[i],
+			     d->regulars[i]->handlers->handle_read);
 	while (!list_is_empty(&leftover)) {
 		struct lined_socket *sock = list_entry(
 			leftover.next, struct lined_socket, ready_link);

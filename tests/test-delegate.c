@@ -327,6 +327,86 @@ START_TEST(buffered_data_is_served_each_turn_without_waiting)
 }
 END_TEST
 
+/* Who does not read now is not made to, and the loop sleeps meanwhile. */
+START_TEST(buffered_data_waits_for_the_mode)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_with_buffer);
+
+	watch->buffered = true;
+	lined_delegate_set_mode(&watch->delegate, 0);
+	ck_assert_uint_le(support_run_for(d, 50), 5);
+	ck_assert_uint_eq(watch->reads, 0);
+	lined_delegate_set_mode(&watch->delegate, LINED_MODE_READ);
+	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
+	ck_assert_uint_eq(watch->reads, 1);
+	watch_remove(watch);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(buffered_data_makes_no_reader_of_a_writer)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct watch *watch =
+		watch_add(d, LINED_MODE_WRITE, &watch_with_buffer);
+
+	watch->buffered = true;
+	support_run_turns(d, 3);
+	ck_assert_uint_eq(watch->reads, 0);
+	watch_remove(watch);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+static bool always(struct lined_delegate *delegate)
+{
+	(void)delegate;
+	return true;
+}
+
+START_TEST(buffered_data_that_nobody_reads_does_not_spin_the_loop)
+{
+	static const struct lined_delegate_handlers unread = {
+		.has_data_buffered = always,
+	};
+	struct lined_dispatcher *d = support_dispatcher();
+	struct watch *watch = watch_add(d, LINED_MODE_READ, &unread);
+
+	ck_assert_uint_le(support_run_for(d, 50), 5);
+	watch_remove(watch);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+/* Not before the wait but in the turn; and says yes all the same. */
+static bool vanish(struct lined_delegate *delegate)
+{
+	struct watch *watch = watch_of(delegate);
+
+	if (!watch->buffered) {
+		watch->buffered = true;
+		return false;
+	}
+	watch_remove(watch);
+	return true;
+}
+
+START_TEST(a_delegate_may_free_itself_when_it_is_asked_for_data)
+{
+	static const struct lined_delegate_handlers vanishing = {
+		.handle_read = watch_count_read,
+		.has_data_buffered = vanish,
+	};
+	struct lined_dispatcher *d = support_dispatcher();
+
+	watch_add(d, LINED_MODE_READ, &vanishing);
+	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 0);
+	ck_assert_uint_eq(lined_dispatcher_len(d), 0);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
 START_TEST(a_task_runs_once_in_every_turn)
 {
 	struct lined_dispatcher *d = support_dispatcher();
@@ -734,6 +814,12 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, an_error_that_nobody_takes_unregisters);
 	tcase_add_test(tcase,
 		       buffered_data_is_served_each_turn_without_waiting);
+	tcase_add_test(tcase, buffered_data_waits_for_the_mode);
+	tcase_add_test(tcase, buffered_data_makes_no_reader_of_a_writer);
+	tcase_add_test(tcase,
+		       buffered_data_that_nobody_reads_does_not_spin_the_loop);
+	tcase_add_test(tcase,
+		       a_delegate_may_free_itself_when_it_is_asked_for_data);
 	tcase_add_test(tcase, a_task_runs_once_in_every_turn);
 	tcase_add_test(tcase, only_delegates_with_a_task_cost_a_turn);
 	tcase_add_test(tcase,

@@ -54,7 +54,8 @@ struct lined_delegate_handlers {
 	void (*handle_error)(struct lined_delegate *delegate);
 	/*
 	 * Whether data waits outside the kernel: then handle_read runs each
-	 * turn without waiting for fd. Asked before the turn waits and in it.
+	 * turn without waiting for fd. Asked before the turn waits and in it;
+	 * only under LINED_MODE_READ.
 	 */
 	bool (*has_data_buffered)(struct lined_delegate *delegate);
 	/* Run once in every turn. */
