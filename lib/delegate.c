@@ -161,10 +161,17 @@ int delegate_set_handlers(struct lined_dispatcher *d,
 int lined_dispatcher_register(struct lined_dispatcher *d,
 			      struct lined_delegate *delegate)
 {
+	struct lined_socket *sock;
+
 	if (delegate->handlers == NULL) {
 		errno = EINVAL;
 		return -1;
 	}
+	/* One that was taken out comes back with its socket. */
+	sock = socket_of_delegate(delegate);
+	if (sock != NULL)
+		return lined_dispatcher_register_socket(d, sock) != NULL ? 0
+									 : -1;
 	if (delegate->dispatcher != NULL) {
 		errno = EEXIST;
 		return -1;

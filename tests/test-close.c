@@ -558,6 +558,32 @@ START_TEST(a_socket_moves_to_another_dispatcher)
 }
 END_TEST
 
+/* The delegate is all that a caller of both may have kept. */
+START_TEST(a_socket_comes_back_by_its_delegate)
+{
+	struct lined_delegate *delegate;
+	struct ending ending;
+
+	ending_begin(&ending);
+	delegate = &ending.sock->delegate;
+	ck_assert_int_eq(lined_dispatcher_register(ending.dispatcher, delegate),
+			 -1);
+	ck_assert_int_eq(errno, EEXIST);
+	ck_assert_int_eq(
+		lined_dispatcher_unregister(ending.dispatcher, delegate), 0);
+	ck_assert_int_eq(lined_dispatcher_register(ending.dispatcher, delegate),
+			 0);
+	ck_assert_ptr_eq(lined_socket_dispatcher(ending.sock),
+			 ending.dispatcher);
+	ck_assert_uint_eq(lined_dispatcher_len(ending.dispatcher), 1);
+	support_puts(ending.peer, "one\n");
+	support_run_until_count(ending.dispatcher, &ending.lines, 1);
+	lined_socket_close(ending.sock);
+	ending_wait(&ending);
+	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+}
+END_TEST
+
 START_TEST(a_socket_that_was_taken_out_may_be_closed)
 {
 	struct ending ending;
@@ -867,6 +893,7 @@ static Suite *make_suite(void)
 
 	tcase = support_case(suite, "unregistering");
 	tcase_add_test(tcase, a_socket_moves_to_another_dispatcher);
+	tcase_add_test(tcase, a_socket_comes_back_by_its_delegate);
 	tcase_add_test(tcase, a_socket_that_was_taken_out_may_be_closed);
 	tcase_add_test(tcase, a_socket_that_connects_is_not_taken_out);
 	tcase_add_test(tcase, a_socket_is_not_taken_out_in_its_own_handler);

@@ -113,7 +113,7 @@ lined_dispatcher_poller(const struct lined_dispatcher *dispatcher);
  * Registers a delegate: from the next turn on its handlers are called. Legal
  * in every callback. -1 with errno: EEXIST (this delegate, or another with
  * this descriptor, is registered), EINVAL, EBADF, EPERM (the poller cannot
- * watch such a descriptor), ENOMEM.
+ * watch such a descriptor), ENOMEM. A socket's delegate brings back the socket.
  */
 LINED_API int lined_dispatcher_register(struct lined_dispatcher *dispatcher,
 					struct lined_delegate *delegate);
