@@ -131,6 +131,8 @@ static enum framer_result exceed(struct framer *framer, struct input *input)
 		return FRAMER_NEED_MORE;
 	case LINED_TOO_LONG_SKIP:
 		framer->state = FRAMER_SKIP;
+		framer->skip_terminator = framer->framing.terminator;
+		framer->skip_byte = framer->framing.byte;
 		input->off = input->end;
 		return FRAMER_TOO_LONG;
 	default:
@@ -164,10 +166,13 @@ static bool skip(struct framer *framer, struct input *input, uint64_t *bare_lf)
 {
 	char *begin = input->data + input->off;
 	char *end = input->data + input->end;
+	struct framer of_line = *framer;
 	char *at = NULL;
 
+	of_line.framing.terminator = framer->skip_terminator;
+	of_line.framing.byte = framer->skip_byte;
 	if (begin < end)
-		at = find(framer, begin, begin, end, bare_lf);
+		at = find(&of_line, begin, begin, end, bare_lf);
 	if (at != NULL) {
 		start_line(framer, input, at + 1);
 		return true;

@@ -26,6 +26,8 @@ struct framer {
 	uint32_t scanned; /* bytes of the input known to hold no end */
 	uint8_t state;    /* enum framer_state */
 	bool cr;          /* the last byte discarded was a CR */
+	/* FRAMER_SKIP: what ends the rest, as when the line was met. */
+	uint8_t skip_terminator, skip_byte;
 };
 
 enum framer_result {
@@ -37,7 +39,11 @@ enum framer_result {
 /* Forgets all about the line in the making, whose bytes are gone. */
 void framer_restart(struct framer *framer);
 
-/* Other rules from here on; bytes of a line already discarded stay so. */
+/*
+ * Other rules from here on; bytes of a line already discarded stay so. A rest
+ * that is being skipped still ends where its own line does: whether all of it
+ * has come yet is a matter of packets.
+ */
 void framer_set(struct framer *framer, const struct lined_framing *framing);
 
 /*

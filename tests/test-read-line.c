@@ -653,6 +653,57 @@ START_TEST(framing_switched_in_mid_stream_loses_nothing)
 }
 END_TEST
 
+/* The report that a line is too long switches the framing. */
+static void scolded_read(struct lined_socket *sock, void *arg)
+{
+	struct switcher *s = arg;
+	enum lined_line_status status;
+	struct lined_line line;
+
+	for (;;) {
+		status = lined_socket_read_line(sock, &line);
+		if (status == LINED_LINE_TOO_LONG) {
+			lined_socket_set_framing(sock, &s->second);
+			s->log[s->len++] = '!';
+			continue;
+		}
+		if (status != LINED_LINE_READY)
+			return;
+		memcpy(s->log + s->len, line.text, line.len);
+		s->len += line.len;
+		s->log[s->len++] = '|';
+	}
+}
+
+START_TEST(skipped_rest_ends_where_its_line_does)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = scolded_read,
+	};
+	static const char data[] = "too long;this is\nin;out;";
+	const struct lined_framing first =
+		framing_of(LF, 4, LINED_TOO_LONG_SKIP, DROP);
+
+	for (size_t cut = 0; cut < sizeof(data); cut++) {
+		struct switcher s = {.second = LINED_FRAMING_DEFAULT};
+		struct lined_dispatcher *d = support_dispatcher();
+		int peer;
+
+		s.second.terminator = LINED_TERMINATOR_BYTE;
+		s.second.byte = ';';
+		lined_socket_set_framing(support_pair(d, &handlers, &s, &peer),
+					 &first);
+		support_write(peer, data, cut);
+		support_run_turns(d, 2);
+		support_puts(peer, data + cut);
+		support_run_turns(d, 2);
+		ck_assert_str_eq(s.log, "!in|out|");
+		lined_dispatcher_free(d);
+		close(peer);
+	}
+}
+END_TEST
+
 START_TEST(lowered_limit_holds_for_a_line_begun)
 {
 	struct lined_framing f =
@@ -1120,6 +1171,7 @@ static Suite *make_suite(void)
 	tcase_add_test(blocks, lines_and_blocks_alternate_at_any_cut);
 	tcase_add_test(blocks, block_over_the_callers_bound_is_refused);
 	tcase_add_test(blocks, framing_switched_in_mid_stream_loses_nothing);
+	tcase_add_test(blocks, skipped_rest_ends_where_its_line_does);
 	tcase_add_test(blocks, lowered_limit_holds_for_a_line_begun);
 	tcase_add_test(blocks, raw_read_takes_what_is_there);
 	tcase_add_test(blocks, what_was_saved_is_freed_when_it_is_used_up);
