@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +172,7 @@ static bool fits(const struct lined_socket *sock, size_t len)
 {
 	uint32_t limit = socket_limits(sock)->send_queue;
 
-	return limit == 0 || sock->out.bytes + len <= limit;
+	return limit == 0 || (len <= limit && sock->out.bytes <= limit - len);
 }
 
 static void count_dropped(struct lined_socket *sock, unsigned n)
@@ -250,8 +251,13 @@ int lined_socket_sendv(struct lined_socket *sock, const struct iovec *pieces,
 {
 	size_t total = 0, i;
 
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		if (pieces[i].iov_len > SIZE_MAX - total) {
+			errno = EMSGSIZE;
+			return -1;
+		}
 		total += pieces[i].iov_len;
+	}
 	if (sock->datagram)
 		return udp_answer(sock, pieces, count, total);
 	if (may_send(sock) < 0)

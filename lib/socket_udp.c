@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,9 +104,13 @@ int lined_socket_send_to(struct lined_socket *sock, const void *data,
 		return -1;
 	}
 	limit = socket_limits(sock)->send_queue;
-	if (limit > 0 && udp->queued + len > limit) {
+	if (limit > 0 && (len > limit || udp->queued > limit - len)) {
 		count_drop(sock);
 		errno = ENOBUFS;
+		return -1;
+	}
+	if (len > SIZE_MAX - sizeof(*datagram)) {
+		errno = EMSGSIZE;
 		return -1;
 	}
 	datagram = malloc(sizeof(*datagram) + len);
@@ -161,7 +166,7 @@ int udp_answer(struct lined_socket *sock, const struct iovec *pieces,
 		errno = EDESTADDRREQ;
 		return -1;
 	}
-	if (udp->answer_len + total > ANSWER_MAX) {
+	if (total > ANSWER_MAX - udp->answer_len) {
 		count_drop(sock);
 		errno = EMSGSIZE;
 		return -1;

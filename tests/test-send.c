@@ -124,6 +124,28 @@ START_TEST(a_formatted_text_is_one_send_of_any_length)
 }
 END_TEST
 
+/* Nothing is that long: a length went below zero somewhere. */
+START_TEST(size_that_no_send_has_is_refused)
+{
+	static char byte;
+	const struct iovec pieces[] = {{&byte, SIZE_MAX - 10}, {&byte, 20}};
+	struct send_case c;
+
+	for (uint32_t limit = 0; limit <= 1000; limit += 1000) {
+		open_case(&c, limit);
+		lined_socket_set_overflow(c.sock, LINED_OVERFLOW_DROP_NEWEST);
+		ck_assert_int_eq(lined_socket_send(c.sock, "kept", 4), 0);
+		ck_assert_int_eq(lined_socket_sendv(c.sock, pieces, 2), -1);
+		ck_assert_int_eq(errno, EMSGSIZE);
+		ck_assert_int_eq(lined_socket_send(c.sock, &byte, SIZE_MAX - 2),
+				 -1);
+		ck_assert_int_eq(errno, limit > 0 ? ENOBUFS : EMSGSIZE);
+		support_expect(c.d, c.peer, "kept");
+		close_case(&c);
+	}
+}
+END_TEST
+
 START_TEST(part_outside_of_a_buffer_is_refused)
 {
 	struct lined_buffer *buffer = lined_buffer_new("abc", 3);
@@ -908,6 +930,7 @@ static Suite *make_suite(void)
 	tcase_add_test(order, all_kinds_of_sends_keep_their_order);
 	tcase_add_test(order, sent_bytes_are_copied);
 	tcase_add_test(order, a_formatted_text_is_one_send_of_any_length);
+	tcase_add_test(order, size_that_no_send_has_is_refused);
 	tcase_add_test(order, part_outside_of_a_buffer_is_refused);
 	tcase_add_test(order, shared_buffer_is_released_when_the_last_has_sent);
 	tcase_add_test(order, shared_buffer_is_released_by_a_close);

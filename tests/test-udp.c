@@ -331,6 +331,29 @@ START_TEST(sender_is_known_and_reached_by_send_to)
 }
 END_TEST
 
+/* Nothing is that long: a length went below zero somewhere. */
+START_TEST(size_that_no_datagram_has_is_refused)
+{
+	const struct sockaddr_in to = support_loopback(9);
+	struct udp_case c;
+
+	open_case(&c);
+	ck_assert_int_eq(lined_socket_send_to(c.sock, "x", SIZE_MAX - 20,
+					      (const struct sockaddr *)&to,
+					      sizeof(to)),
+			 -1);
+	ck_assert_int_eq(errno, ENOBUFS);
+	c.group.limits.send_queue = 0;
+	ck_assert_int_eq(lined_socket_send_to(c.sock, "x", SIZE_MAX - 20,
+					      (const struct sockaddr *)&to,
+					      sizeof(to)),
+			 -1);
+	ck_assert_int_eq(errno, EMSGSIZE);
+	ck_assert_uint_eq(lined_socket_queued(c.sock), 0);
+	close_case(&c);
+}
+END_TEST
+
 static bool have_ipv6(void)
 {
 	struct sockaddr_in6 address = {.sin6_family = AF_INET6,
@@ -740,6 +763,7 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, datagrams_share_nothing_of_the_framing);
 	tcase_add_test(addresses, each_sender_gets_its_own_answer);
 	tcase_add_test(addresses, sender_is_known_and_reached_by_send_to);
+	tcase_add_test(addresses, size_that_no_datagram_has_is_refused);
 	tcase_add_test(addresses, ipv6_works_the_same);
 	tcase_add_test(addresses, sender_that_is_gone_closes_nothing);
 	tcase_add_test(drops, datagram_not_admitted_is_dropped_and_counted);
