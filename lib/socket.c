@@ -361,7 +361,7 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 		socket_mark_dirty(sock);
 	if (sock->state == LINED_SOCKET_CONNECTING)
 		socket_connect_begin(sock);
-	else if (input_len(&sock->in) > 0 || sock->eof)
+	else
 		socket_read_on(sock);
 	return &sock->delegate;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "recorder.h"
+#include "socket_priv.h"
 #include "support.h"
 
 struct udp_case {
@@ -328,6 +329,48 @@ static void expect_sender_known(int family)
 START_TEST(sender_is_known_and_reached_by_send_to)
 {
 	expect_sender_known(AF_INET);
+}
+END_TEST
+
+struct reluctant {
+	unsigned reads, lines;
+};
+
+/* Not now. */
+static void reluctant_read(struct lined_socket *sock, void *arg)
+{
+	struct reluctant *late = arg;
+	struct lined_line line;
+
+	if (late->reads++ == 0) {
+		lined_socket_pause(sock);
+		return;
+	}
+	while (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
+		late->lines++;
+}
+
+/* It holds a datagram, though not one byte. */
+START_TEST(empty_datagram_moves_with_its_socket)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = reluctant_read,
+	};
+	struct reluctant late = {.reads = 0};
+	struct udp_case c;
+
+	open_case(&c);
+	lined_socket_set_handlers(c.sock, &handlers, &late);
+	put(c.peer, "", 0);
+	support_run_until_count(c.d, &late.reads, 1);
+	ck_assert_int_eq(lined_dispatcher_unregister(c.d, &c.sock->delegate),
+			 0);
+	lined_socket_resume(c.sock);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c.d, c.sock));
+	support_run_until_count(c.d, &late.lines, 1);
+	put(c.peer, "next", 4);
+	support_run_until_count(c.d, &late.lines, 2);
+	close_case(&c);
 }
 END_TEST
 
@@ -764,6 +807,7 @@ static Suite *make_suite(void)
 	tcase_add_test(addresses, each_sender_gets_its_own_answer);
 	tcase_add_test(addresses, sender_is_known_and_reached_by_send_to);
 	tcase_add_test(addresses, size_that_no_datagram_has_is_refused);
+	tcase_add_test(addresses, empty_datagram_moves_with_its_socket);
 	tcase_add_test(addresses, ipv6_works_the_same);
 	tcase_add_test(addresses, sender_that_is_gone_closes_nothing);
 	tcase_add_test(drops, datagram_not_admitted_is_dropped_and_counted);
