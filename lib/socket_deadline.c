@@ -8,8 +8,12 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 
 #include "socket_priv.h"
+
+/* How often a peer that takes nothing is looked at until it is closed. */
+#define LOOKS 4
 
 void socket_connected(struct lined_socket *sock)
 {
@@ -34,6 +38,47 @@ static int32_t sooner(int32_t left, uint32_t now, uint32_t since,
 	return (int32_t)mine < left ? (int32_t)mine : left;
 }
 
+/* How long after `since` a peer is looked at that is to take something, so that
+ * it is known to a part of the time when it last did. */
+static uint32_t look_after(uint32_t now, uint32_t since, uint32_t after_ms)
+{
+	uint32_t step = after_ms / LOOKS + 1;
+	uint64_t next = ((uint64_t)(now - since) / step + 1) * step;
+
+	return next < after_ms ? (uint32_t)next : after_ms;
+}
+
+/* Of what was sent, all that the peer has not taken yet. */
+static uint32_t untaken(const struct lined_socket *sock)
+{
+	int bytes = 0;
+
+	return ioctl(sock->delegate.fd, TIOCOUTQ, &bytes) == 0 && bytes > 0
+		       ? (uint32_t)bytes
+		       : 0;
+}
+
+void socket_stalls(struct lined_socket *sock)
+{
+	sock->stalled_at = socket_now(sock);
+	if (!sock->closing && !sock->lingering)
+		sock->untaken = untaken(sock);
+	socket_arm(sock);
+}
+
+/*
+ * The system lets us write again only when a good part of its buffer is empty,
+ * which may be megabytes: of a slow peer that takes longer than any deadline.
+ */
+static void look_for_progress(struct lined_socket *sock, uint32_t now)
+{
+	uint32_t left = untaken(sock);
+
+	if (left < sock->untaken)
+		sock->active_at = sock->stalled_at = now;
+	sock->untaken = left;
+}
+
 /* Which deadlines run now; INT32_MAX: none. */
 static int32_t time_left(const struct lined_socket *sock, uint32_t now)
 {
@@ -50,7 +95,10 @@ static int32_t time_left(const struct lined_socket *sock, uint32_t now)
 	if (sock->state != LINED_SOCKET_CONNECTED)
 		return left;
 	if (limits->idle_ms > 0)
-		left = sooner(left, now, sock->active_at, limits->idle_ms);
+		left = sooner(left, now, sock->active_at,
+			      sock->blocked ? look_after(now, sock->active_at,
+							 limits->idle_ms)
+					    : limits->idle_ms);
 	if (limits->first_line_ms > 0 && !sock->got_line)
 		left = sooner(left, now, sock->started_at,
 			      limits->first_line_ms);
@@ -58,7 +106,8 @@ static int32_t time_left(const struct lined_socket *sock, uint32_t now)
 		left = sooner(left, now, sock->line_at, limits->line_ms);
 	if (limits->send_stall_ms > 0 && sock->blocked)
 		left = sooner(left, now, sock->stalled_at,
-			      limits->send_stall_ms);
+			      look_after(now, sock->stalled_at,
+					 limits->send_stall_ms));
 	return left;
 }
 
@@ -110,6 +159,8 @@ void socket_deadline(struct lined_socket *sock)
 			return;
 		}
 	} else if (sock->state == LINED_SOCKET_CONNECTED) {
+		if (sock->blocked)
+			look_for_progress(sock, now);
 		sock->missed = (uint8_t)missed(sock, now);
 		if (sock->missed == DEADLINE_STALL) {
 			socket_end(sock, LINED_CLOSE_SLOW, ETIMEDOUT);

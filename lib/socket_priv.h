@@ -78,8 +78,11 @@ struct lined_socket {
 	uint32_t line_at;    /* the first byte of the line in the making */
 	uint32_t stalled_at; /* the peer has taken nothing since */
 	uint32_t resume_at;  /* a rested listener or a slowed reader goes on */
-	uint32_t end_at;     /* a close after flush gives up */
-	uint32_t deadline;   /* the slot of the first in dispatcher.deadlines */
+	union {
+		uint32_t end_at;  /* a close after flush gives up */
+		uint32_t untaken; /* else: what it had to take when looked at */
+	};
+	uint32_t deadline; /* the slot of the first in dispatcher.deadlines */
 
 	uint32_t dropped;   /* sends, by the overflow policy */
 	uint16_t budget;    /* lines left in this call of handle_read */
@@ -186,6 +189,8 @@ void socket_update_mode(struct lined_socket *sock);
 
 /* Now connected: the deadlines begin. */
 void socket_connected(struct lined_socket *sock);
+/* Now blocked. */
+void socket_stalls(struct lined_socket *sock);
 /* A deadline may have come nearer: what is set is moved if it is too late. */
 void socket_arm(struct lined_socket *sock);
 /* One may have passed. */

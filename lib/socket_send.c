@@ -109,10 +109,8 @@ static int write_queue(struct lined_socket *sock)
 			break;
 		}
 	}
-	if (sock->blocked) {
-		sock->stalled_at = socket_now(sock);
-		socket_arm(sock);
-	}
+	if (sock->blocked)
+		socket_stalls(sock);
 	return 0;
 }
 

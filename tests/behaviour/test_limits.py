@@ -277,6 +277,21 @@ class Deadlines(Limits):
                     time.sleep(0.1 * seconds)
             self.assertGreater(time.monotonic() - begin, 2 * seconds)
 
+    def test_taking_a_little_of_a_full_buffer_is_neither(self):
+        # The system says nothing of it until a good part of it has gone.
+        self.at_any_pace(self.slow_to_empty, 1, 3, 9)
+
+    def slow_to_empty(self, seconds):
+        self.serve("idle-timeout = %ds send-stall = %ds"
+                   % (seconds, seconds))
+        with self.client(rcvbuf=16384) as c:
+            c.fill(b"x" * 999 + b"\n", quiet=0.2)
+            begin = time.monotonic()
+            while time.monotonic() - begin < 3 * seconds:
+                with self.within(0.6 * seconds):
+                    c.exactly(1 << 13)
+                    time.sleep(0.1 * seconds)
+
     def test_first_line_timeout(self):
         self.at_any_pace(self.first_line_timeout, 700, 3000, 9000)
 
