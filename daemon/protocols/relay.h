@@ -125,9 +125,10 @@ bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer);
 uint32_t relay_message_line_len(const struct relay_message *message,
 				uint32_t line);
-/* A copy for somebody else, which is the caller's. NULL/ENOMEM. */
-struct lined_buffer *relay_message_readdress(struct lined_buffer *buffer,
-					     uint64_t to);
+/* A copy from line `first` on, for somebody else, which is the caller's.
+ * NULL/ENOMEM. */
+struct lined_buffer *relay_message_rest(const struct relay_message *message,
+					uint32_t first, uint64_t to);
 
 /* ---- relay.c ---------------------------------------------------------- */
 
@@ -223,7 +224,7 @@ int relay_hold_reload(struct relay *relay);
 /* Who gets the feed here is not the same: the keeper must know. */
 void relay_hold_members_changed(struct relay *relay);
 /* Publishes a block to the feed, by the keeper where there is one. */
-void relay_hold_publish(struct relay *relay, struct lined_buffer *message,
+void relay_hold_publish(struct relay *relay, struct lined_buffer *buffer,
 			uint32_t lines);
 /* Which client here gets a block that the keeper gave to one instance; NULL:
  * none, and where it was this instance the keeper has it back. */

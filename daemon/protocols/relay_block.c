@@ -148,17 +148,27 @@ uint32_t relay_message_line_len(const struct relay_message *message,
 	return len;
 }
 
-struct lined_buffer *relay_message_readdress(struct lined_buffer *buffer,
-					     uint64_t to)
+struct lined_buffer *relay_message_rest(const struct relay_message *message,
+					uint32_t first, uint64_t to)
 {
-	size_t len = lined_buffer_len(buffer);
+	struct head head = {message->sender, to, message->count - first,
+			    message->tag_len};
+	const char *data = lined_buffer_data(message->buffer);
+	size_t skipped = 0, bytes, table;
 	struct lined_buffer *copy;
-	char *bytes;
+	char *out;
+	uint32_t i;
 
-	copy = lined_buffer_alloc(len, &bytes);
+	for (i = 0; i < first; i++)
+		skipped += relay_message_line_len(message, i);
+	bytes = message->bytes - skipped;
+	table = head.count * sizeof(uint32_t);
+	copy = lined_buffer_alloc(sizeof(head) + bytes + table, &out);
 	if (copy == NULL)
 		return NULL;
-	memcpy(bytes, lined_buffer_data(buffer), len);
-	memcpy(bytes + offsetof(struct head, to), &to, sizeof(to));
+	memcpy(out, &head, sizeof(head));
+	memcpy(out + sizeof(head), data + message->bytes_at + skipped, bytes);
+	memcpy(out + sizeof(head) + bytes,
+	       data + message->lens_at + first * sizeof(uint32_t), table);
 	return copy;
 }

@@ -37,11 +37,12 @@ struct crowd {
 	uint32_t count;
 };
 
+/* A block, of which the first lines may have gone. */
 struct kept {
 	struct kept *next;
-	struct lined_buffer *message;
-	uint64_t sender;
-	uint32_t lines;
+	struct relay_message message;
+	uint32_t gone;
+	size_t bytes; /* of the rest, with its head and table */
 };
 
 struct shelf {
@@ -71,20 +72,25 @@ static void shelf_init(struct shelf *shelf)
 	shelf->bytes = 0;
 }
 
-static int shelf_add(struct shelf *shelf, struct lined_buffer *message,
-		     uint64_t sender, uint32_t lines)
+static void shelf_put(struct shelf *shelf, struct kept *kept)
+{
+	kept->next = NULL;
+	*shelf->last = kept;
+	shelf->last = &kept->next;
+	shelf->bytes += kept->bytes;
+}
+
+static int shelf_add(struct shelf *shelf, const struct relay_message *message)
 {
 	struct kept *kept = malloc(sizeof(*kept));
 
 	if (kept == NULL)
 		return -1;
-	kept->next = NULL;
-	kept->message = lined_buffer_ref(message);
-	kept->sender = sender;
-	kept->lines = lines;
-	*shelf->last = kept;
-	shelf->last = &kept->next;
-	shelf->bytes += lined_buffer_len(message);
+	kept->message = *message;
+	lined_buffer_ref(message->buffer);
+	kept->gone = 0;
+	kept->bytes = lined_buffer_len(message->buffer);
+	shelf_put(shelf, kept);
 	return 0;
 }
 
@@ -97,13 +103,18 @@ static struct kept *shelf_take(struct shelf *shelf)
 	shelf->first = kept->next;
 	if (shelf->first == NULL)
 		shelf->last = &shelf->first;
-	shelf->bytes -= lined_buffer_len(kept->message);
+	shelf->bytes -= kept->bytes;
 	return kept;
+}
+
+static uint32_t kept_lines(const struct kept *kept)
+{
+	return kept->message.count - kept->gone;
 }
 
 static void kept_free(struct kept *kept)
 {
-	lined_buffer_unref(kept->message);
+	lined_buffer_unref(kept->message.buffer);
 	free(kept);
 }
 
@@ -119,8 +130,8 @@ static void shelf_drop(struct relay_hold *hold, struct shelf *shelf)
 	uint64_t lines = 0;
 
 	while ((kept = shelf_take(shelf)) != NULL) {
-		lines += kept->lines;
-		count_lines(hold, "held_lines_dropped", kept->lines);
+		lines += kept_lines(kept);
+		count_lines(hold, "held_lines_dropped", kept_lines(kept));
 		kept_free(kept);
 	}
 	if (lines > 0)
@@ -178,61 +189,76 @@ static bool keeps(const struct relay_hold *hold)
 	return hold->keeper == hold->id;
 }
 
-/* To whom: an instance, or 0 for everybody. */
+/* To whom: an instance, or 0 for everybody. Without the lines that are gone. */
 static void pass_on(struct relay_hold *hold, enum relay_channel channel,
-		    struct lined_buffer *message, uint64_t to, uint32_t lines)
+		    const struct relay_message *message, uint32_t gone,
+		    uint64_t to)
 {
-	struct lined_buffer *copy = relay_message_readdress(message, to);
+	struct lined_buffer *copy = relay_message_rest(message, gone, to);
 
 	if (copy == NULL || relay_publish(hold->relay, channel, copy) < 0)
-		count_lines(hold, "lines_not_relayed", lines);
+		count_lines(hold, "lines_not_relayed", message->count - gone);
 	lined_buffer_unref(copy);
 }
 
-static void to_keeper(struct relay_hold *hold, struct lined_buffer *message,
-		      uint32_t lines)
+static void to_keeper(struct relay_hold *hold,
+		      const struct relay_message *message, uint32_t gone)
 {
 	if (hold->keeper != 0)
-		pass_on(hold, RELAY_KEPT, message, hold->keeper, lines);
+		pass_on(hold, RELAY_KEPT, message, gone, hold->keeper);
 	else
-		pass_on(hold, RELAY_FEED, message, 0, lines);
+		pass_on(hold, RELAY_FEED, message, gone, 0);
 }
 
-void relay_hold_publish(struct relay *relay, struct lined_buffer *message,
+void relay_hold_publish(struct relay *relay, struct lined_buffer *buffer,
 			uint32_t lines)
 {
 	struct relay_hold *hold = relay->hold;
+	struct relay_message message;
 	bool waits =
 		hold != NULL && hold->keeper == 0 && relay->options->hold > 0;
 
-	if (waits) {
-		/* The keeper is about to begin. */
-		if (shelf_add(&hold->pending, message, 0, lines) < 0)
+	if (hold == NULL || (hold->keeper == 0 && !waits)) {
+		if (relay_publish(relay, RELAY_FEED, buffer) < 0)
+			lined_service_count(relay->service, "lines_not_relayed",
+					    lines);
+	} else if (relay_message_read(&message, buffer)) {
+		/* It waits where the keeper is about to begin. */
+		if (!waits)
+			to_keeper(hold, &message, 0);
+		else if (shelf_add(&hold->pending, &message) < 0)
 			count_lines(hold, "lines_not_relayed", lines);
-	} else if (hold != NULL && hold->keeper != 0) {
-		to_keeper(hold, message, lines);
-	} else if (relay_publish(relay, RELAY_FEED, message) < 0) {
-		lined_service_count(relay->service, "lines_not_relayed", lines);
 	}
 }
 
-/* The oldest go where the newest have no room. */
+/* The oldest line; with the last one its block. */
+static void drop_line(struct relay_hold *hold, struct shelf *shelf)
+{
+	struct kept *oldest = shelf->first;
+	size_t len = relay_message_line_len(&oldest->message, oldest->gone) +
+		     sizeof(uint32_t);
+
+	count_lines(hold, "held_lines_dropped", 1);
+	oldest->gone++;
+	oldest->bytes -= len;
+	shelf->bytes -= len;
+	if (kept_lines(oldest) == 0)
+		kept_free(shelf_take(shelf));
+}
+
+/* The oldest go where the newest have no room, of this block, too: one that
+ * came in one go may be more than all the room there is. */
 static void keep(struct relay_hold *hold, const struct relay_message *message)
 {
 	size_t size = (size_t)hold->relay->options->hold;
-	size_t len = lined_buffer_len(message->buffer);
 
-	while (hold->kept.first != NULL && hold->kept.bytes + len > size) {
-		struct kept *oldest = shelf_take(&hold->kept);
-
-		count_lines(hold, "held_lines_dropped", oldest->lines);
-		kept_free(oldest);
-	}
-	if (len > size || shelf_add(&hold->kept, message->buffer,
-				    message->sender, message->count) < 0)
+	if (shelf_add(&hold->kept, message) < 0) {
 		count_lines(hold, "held_lines_dropped", message->count);
-	else
-		count_lines(hold, "lines_held", message->count);
+		return;
+	}
+	count_lines(hold, "lines_held", message->count);
+	while (hold->kept.bytes > size)
+		drop_line(hold, &hold->kept);
 }
 
 /* Somebody is there, and not just who sent it. */
@@ -260,9 +286,9 @@ static void take_block(void *arg, struct lined_buffer *buffer)
 		return;
 	/* It may have been on its way when this instance ceased to keep. */
 	if (!keeps(hold))
-		to_keeper(hold, buffer, message.count);
+		to_keeper(hold, &message, 0);
 	else if (has_reader(hold, message.sender))
-		pass_on(hold, RELAY_FEED, buffer, 0, message.count);
+		pass_on(hold, RELAY_FEED, &message, 0, 0);
 	else
 		keep(hold, &message);
 }
@@ -276,15 +302,12 @@ static void give(struct relay_hold *hold, const struct crowd *crowd)
 
 	shelf_init(&own);
 	while ((kept = shelf_take(&hold->kept)) != NULL) {
-		if (kept->sender == crowd->client && !loopback) {
-			if (shelf_add(&own, kept->message, kept->sender,
-				      kept->lines) < 0)
-				count_lines(hold, "held_lines_dropped",
-					    kept->lines);
-		} else {
-			pass_on(hold, RELAY_FEED, kept->message,
-				crowd->instance, kept->lines);
+		if (kept->message.sender == crowd->client && !loopback) {
+			shelf_put(&own, kept);
+			continue;
 		}
+		pass_on(hold, RELAY_FEED, &kept->message, kept->gone,
+			crowd->instance);
 		kept_free(kept);
 	}
 	hold->kept = own;
@@ -304,7 +327,7 @@ struct relay_client *relay_hold_reader(struct relay *relay,
 	       !relay->options->loopback)
 		client = client->next;
 	if (client == NULL)
-		to_keeper(hold, message->buffer, message->count);
+		to_keeper(hold, message, 0);
 	return client;
 }
 
@@ -356,7 +379,7 @@ static void keeper_known(struct relay_hold *hold)
 	struct kept *kept;
 
 	while ((kept = shelf_take(&hold->pending)) != NULL) {
-		to_keeper(hold, kept->message, kept->lines);
+		to_keeper(hold, &kept->message, kept->gone);
 		kept_free(kept);
 	}
 }
@@ -386,7 +409,7 @@ static void heard_keeper(struct relay_hold *hold, uint64_t other)
 	hold->keeper = other;
 	keeper_known(hold);
 	while (kept && (block = shelf_take(&hold->kept)) != NULL) {
-		to_keeper(hold, block->message, block->lines);
+		to_keeper(hold, &block->message, block->gone);
 		kept_free(block);
 	}
 }

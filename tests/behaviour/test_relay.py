@@ -385,6 +385,26 @@ class Hold(RelayTest):
         self.assertEqual(numbers, list(range(numbers[0], 100)))
         self.assertLessEqual(len(numbers), 41)
 
+    def test_the_newest_of_what_came_in_one_go_are_kept(self):
+        text, address = self.hub(hold="4k")
+        self.serve(text)
+        a = self.client(address)
+        for turn in range(3):
+            a.send(b"".join(b"%d %03d %s\n" % (turn, i, b"x" * 93)
+                            for i in range(100)))
+        a.half_close()
+        self.assertEqual(a.rest(), b"")
+        b = self.client(address)
+        numbers = [int(b.line()[2:5])]
+        while numbers[-1] != 99:
+            line = b.line()
+            self.assertEqual(line[:2], b"2 ")
+            numbers.append(int(line[2:5]))
+        self.assertEqual(numbers, list(range(numbers[0], 100)))
+        self.assertLessEqual(len(numbers), 41)
+        self.assertGreater(len(numbers), 30)
+        self.assertTrue(b.is_silent(0.1))
+
 
 class Slow(RelayTest):
     LINES = 20000
