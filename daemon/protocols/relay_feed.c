@@ -124,22 +124,24 @@ static void send_lines(struct relay_client *client, const struct run *run)
 {
 	const struct relay_message *message = run->message;
 	size_t offset = run->offset;
-	bool waits = client->lost > 0 &&
-		     strcmp(client->relay->options->slow, "drop-newest") == 0;
+	const struct relay_options *options = client->relay->options;
+	bool waits = strcmp(options->slow, "drop-newest") == 0 &&
+		     options->gap_notice[0] != '\0';
 	uint32_t i;
 
-	if (waits) {
-		lose(client, run->count);
-		return;
-	}
 	for (i = 0; i < run->count; i++) {
 		size_t len = relay_message_line_len(message, run->first + i);
 
+		if (waits && client->lost > 0) {
+			/* A shorter one might have room in front of it. */
+			lose(client, run->count - i);
+			return;
+		}
 		lined_socket_send_shared(client->sock, message->buffer, offset,
 					 len);
 		offset += len;
+		lose(client, lined_socket_take_dropped(client->sock));
 	}
-	lose(client, lined_socket_take_dropped(client->sock));
 }
 
 static void send_run(struct relay_client *client, const struct run *run)

@@ -409,8 +409,11 @@ class Hold(RelayTest):
 class Slow(RelayTest):
     LINES = 20000
 
+    def text(self, i):
+        return b"%06d %s\n" % (i, b"x" * 200)
+
     def lines(self):
-        return [b"%06d %s\n" % (i, b"x" * 200) for i in range(self.LINES)]
+        return [self.text(i) for i in range(self.LINES)]
 
     def flood(self, writer, other):
         """Sends the lines as fast as another reader gets them."""
@@ -457,8 +460,7 @@ class Slow(RelayTest):
             if notice:
                 lost += int(notice.group(1))
             elif line != b"end\n":
-                self.assertEqual(line, b"%06d %s\n"
-                                 % (int(line[:6]), b"x" * 200))
+                self.assertEqual(line, self.text(int(line[:6])))
                 numbers.append(int(line[:6]))
         self.assertEqual(numbers, sorted(set(numbers)))
         self.assertGreater(lost, 0)
@@ -477,6 +479,10 @@ class Slow(RelayTest):
                 self.assertEqual(int(line[:6]), expected)
                 expected += 1
         self.assertEqual(numbers[0], 0)
+
+    def test_a_shorter_line_does_not_overtake_the_notice(self):
+        self.text = lambda i: b"%06d %s\n" % (i, b"x" * (i * 37 % 400))
+        self.test_drop_newest_tells_of_the_gap_where_it_is()
 
     def test_drop_oldest_keeps_the_newest(self):
         _, writer, other, slow = self.start_slow(
