@@ -30,20 +30,27 @@ static void nap(void)
 	nanosleep(&step, NULL);
 }
 
+/* On a UNIX socket the system says when the daemon has read what was written;
+ * elsewhere it says only that it has arrived. */
+static bool is_read(const struct actor *actor)
+{
+	int left = 1;
+
+	return ioctl(lined_socket_fd(actor->sock), TIOCOUTQ, &left) < 0 ||
+	       left == 0;
+}
+
 /*
- * Gives the daemon time to read what was written. On a UNIX socket the system
- * says when it has; elsewhere it says only that it has arrived. False where
- * the daemon does not read: then it is not waited for again.
+ * Gives the daemon time to read what was written. False where it does not read:
+ * then it is not waited for again.
  */
 static bool pace(const struct actor *actor)
 {
-	int left = 1;
 	unsigned i;
 
 	for (i = 0; i < PACE_STEPS && actor->sock != NULL; i++) {
 		nap();
-		if (ioctl(lined_socket_fd(actor->sock), TIOCOUTQ, &left) < 0 ||
-		    left == 0)
+		if (is_read(actor))
 			return true;
 	}
 	return false;
@@ -111,12 +118,40 @@ static void wait_until_taken(struct player *player, struct actor *actor,
 	deadline_stop(&deadline);
 }
 
+static bool all_is_read(const struct player *player)
+{
+	size_t i;
+
+	for (i = 0; i < player->script->actor_count; i++) {
+		const struct actor *actor = &player->actors[i];
+
+		if (actor->sock != NULL && actor->connected &&
+		    !actor->is_datagram && !is_read(actor))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Who comes after something was said is not to hear it. With one worker, which
+ * looks for new clients when it has handled what it read, that is certain.
+ */
+static void wait_until_read(struct player *player)
+{
+	struct deadline deadline;
+
+	deadline_start(&deadline, player->dispatcher, TAKEN_MS);
+	while (!all_is_read(player) && player_turn(player, &deadline))
+		;
+	deadline_stop(&deadline);
+}
+
 bool act_connect(struct player *player, struct actor *actor,
 		 const struct step *step)
 {
 	struct net_address address;
 	struct deadline deadline;
-	size_t before = subject_arrivals(&player->subject);
+	size_t before;
 	char *error = NULL;
 
 	if (step->address == NULL) {
@@ -126,6 +161,8 @@ bool act_connect(struct player *player, struct actor *actor,
 		free(error);
 		return false;
 	}
+	wait_until_read(player);
+	before = subject_arrivals(&player->subject);
 	deadline_start(&deadline, player->dispatcher, PLAYER_DAEMON_MS);
 	do {
 		actor_connect(actor, &address);

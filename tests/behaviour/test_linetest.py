@@ -115,6 +115,11 @@ class Passing(Linetest):
                    "a.lt:3: bob was to get nothing for 5000 ms\n"
                    "  got:      hello\\n\n")
 
+    def test_who_comes_later_does_not_hear_it(self):
+        text = "protocol relay\nalice> hello\nbob: connect\nbob! 20ms\n"
+        for _ in range(10):
+            self.passes(text)
+
     def test_all_signs_and_actions(self):
         self.passes(
             "protocol echo\n"
