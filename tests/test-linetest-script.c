@@ -203,6 +203,20 @@ START_TEST(a_head_has_a_config_and_no_step)
 }
 END_TEST
 
+START_TEST(a_byte_order_mark_is_no_part_of_a_file)
+{
+	struct script *script;
+
+	write_file("x.conf", "\xef\xbb\xbf{unix}\n");
+	script = good("\xef\xbb\xbf"
+		      "config x.conf\na> x\n");
+	has_steps(script, "start, a connect unix:, a >");
+	ck_assert_str_eq(script->config, "{unix}\n");
+	script_free(script);
+	script_free(good("\xef\xbb\xbf"));
+}
+END_TEST
+
 START_TEST(every_sign_of_a_client)
 {
 	steps_of("protocol echo\r\n"
@@ -623,6 +637,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(good, make_dir, remove_dir);
 	tcase_add_test(good, the_smallest_transcript_is_three_lines);
 	tcase_add_test(good, a_head_has_a_config_and_no_step);
+	tcase_add_test(good, a_byte_order_mark_is_no_part_of_a_file);
 	tcase_add_test(good, every_sign_of_a_client);
 	tcase_add_test(good, who_is_to_hear_comes_before_it_is_said);
 	tcase_add_test(good, every_action_of_a_client);

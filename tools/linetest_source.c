@@ -31,6 +31,18 @@ static unsigned line_at(const struct source *source, size_t offset)
 	return line;
 }
 
+/* Some editors begin a file with the byte order mark, which UTF-8 needs not. */
+static void drop_mark(struct bytes *text)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	size_t len = sizeof(mark) - 1;
+
+	if (text->len < len || memcmp(text->data, mark, len) != 0)
+		return;
+	text->len -= len;
+	memmove(text->data, text->data + len, text->len + 1);
+}
+
 int source_open(struct source *source, const char *path, char **error)
 {
 	const char *nul;
@@ -59,6 +71,8 @@ int source_open(struct source *source, const char *path, char **error)
 	}
 	if (result < 0)
 		source_close(source);
+	else
+		drop_mark(&source->text);
 	return result;
 }
 
