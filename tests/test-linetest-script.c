@@ -475,7 +475,7 @@ static const struct {
 	const char *text, *error;
 } faults[] = {
 	{"a> x\n", "1: no \"protocol\" or \"config\" above says what the "
-		   "daemon is to serve\n"},
+		   "daemon is to serve (such as \"protocol echo\")\n"},
 	{"helo\n", "1: \"helo\" is no statement (a client's line is NAME> TEXT "
 		   "or NAME< TEXT)\n"},
 	{ECHO "a>x\n", "2: a blank is missing before \"x\"\n"},
@@ -542,7 +542,10 @@ static const struct {
 	 "2: the config has no {tcp} to connect to\n"},
 	{"config { {unix:x} }\na: connect to y\n",
 	 "2: the config has no {unix:y} to connect to\n"},
-	{"config { }\na> x\n", "2: the config has no {unix} to connect to\n"},
+	{"config { }\na> x\n",
+	 "2: the config has no {unix} to connect to (an address in it is "
+	 "\"{unix}\", \"{tcp}\" and so on; \"NAME: connect ADDRESS\" goes to "
+	 "any)\n"},
 	{"config nowhere.conf\n", "1: config: nowhere.conf: No such file or "
 				  "directory\n"},
 	{"config\n", "1: usage: config FILE, or config {\n"},

@@ -73,7 +73,8 @@ void parse_start(struct parser *parser)
 		if (!parser->has_config && parser->service_count == 0)
 			parse_error(parser,
 				    "no \"protocol\" or \"config\" above says "
-				    "what the daemon is to serve");
+				    "what the daemon is to serve (such as "
+				    "\"protocol echo\")");
 		parse_step(parser, STEP_START, STEP_NO_ACTOR);
 	}
 	parser->daemon = PARSE_RUNNING;

@@ -273,10 +273,15 @@ static bool find_in_config(struct parser *parser, struct step *step,
 			return true;
 		}
 	}
-	parse_error(parser, "the config has no {%s%s%s} to connect to",
+	/* Who gave none knows of none. */
+	parse_error(parser, "the config has no {%s%s%s} to connect to%s",
 		    transport >= 0 ? transport_names[transport] : "unix",
 		    name != NULL && *name != '\0' ? ":" : "",
-		    name != NULL ? name : "");
+		    name != NULL ? name : "",
+		    script->place_count > 0
+			    ? ""
+			    : " (an address in it is \"{unix}\", \"{tcp}\" and "
+			      "so on; \"NAME: connect ADDRESS\" goes to any)");
 	return false;
 }
 
