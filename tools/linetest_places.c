@@ -14,16 +14,34 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define DIR_LEN_MAX 60
 
-static char *make_dir(char **error)
+/* Room for the longest name of a socket in it, and for what a config adds. */
+static size_t parent_len_max(const struct script *script)
+{
+	struct sockaddr_un sun;
+	size_t room = sizeof(sun.sun_path) - sizeof("/linetest-XXXXXX/.sock"),
+	       i, len, most = DIR_LEN_MAX;
+
+	for (i = 0; i < script->place_count; i++) {
+		len = strlen(script->places[i].name);
+		if (script->places[i].transport == TRANSPORT_UNIX &&
+		    room < len + most)
+			most = room > len ? room - len : 0;
+	}
+	return most;
+}
+
+static char *make_dir(const struct script *script, char **error)
 {
 	const char *parent = getenv("TMPDIR");
 	char *dir;
 
-	if (parent == NULL || *parent != '/' || strlen(parent) > DIR_LEN_MAX)
+	if (parent == NULL || *parent != '/' ||
+	    strlen(parent) > parent_len_max(script))
 		parent = "/tmp";
 	dir = memory_format("%s/linetest-XXXXXX", parent);
 	if (mkdtemp(dir) != NULL)
@@ -64,7 +82,7 @@ int places_open(struct places *places, const struct script *script,
 
 	memset(places, 0, sizeof(*places));
 	places->script = script;
-	places->dir = make_dir(error);
+	places->dir = make_dir(script, error);
 	if (places->dir == NULL)
 		return -1;
 	places->addresses = memory_get((script->place_count + 1) *

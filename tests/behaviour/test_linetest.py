@@ -215,6 +215,12 @@ class Passing(Linetest):
         self.transcript("a> included\na< included\n", "sub/more.lt")
         self.passes("include sub/echo.lt\na> x\na< x\n")
 
+    def test_a_long_name_has_room_below_a_long_directory(self):
+        parent = self.tmp
+        self.tmp = os.path.join(parent, "t" * max(1, 58 - len(parent)))
+        os.mkdir(self.tmp)
+        self.passes("protocol echo %s\na> x\na< x\n" % ("s" * 64))
+
     def test_several_files_are_counted(self):
         good = self.transcript("protocol echo\na> x\na< x\n")
         bad = self.transcript("protocol echo\na> x\na< y\n", "b.lt")
