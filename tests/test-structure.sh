@@ -153,8 +153,7 @@ for header in lib/lined/*.h daemon/lined/*.h; do
 			$CC -x c++ -fsyntax-only "$tmp/try.cc" 2>/dev/null ||
 				continue
 		fi
-		printf "#include <%s>\ntypedef int not_empty;\n" "$name" \
-			>"$tmp/alone.h.c"
+		echo "#include <$name>" >"$tmp/alone.h.c"
 		$CC -x $language -std=$standard -Wall -Wextra -Wpedantic \
 			-Werror -fsyntax-only -I"$top/lib" -I"$top/daemon" \
 			"$tmp/alone.h.c" >"$tmp/out" 2>&1 || :

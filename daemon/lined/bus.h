@@ -49,7 +49,7 @@ LINED_API int lined_bus_publish_shared(struct lined_service *service,
  * for none that a worker published before, however late it comes. The message
  * is this worker's: it may be sent with lined_socket_send_shared() and kept
  * with lined_buffer_ref(). The handler may publish, subscribe and unsubscribe.
- * NULL and errno.
+ * NULL with errno: EINVAL (topic), ENOMEM, ESHUTDOWN (after stop).
  */
 LINED_API struct lined_subscription *
 lined_bus_subscribe(struct lined_service *service, const char *topic,

@@ -165,7 +165,9 @@ struct lined_protocol {
 	 * and why in error. */
 	int (*check)(const void *options, char *error, size_t size);
 
-	/* An instance begins (-1: it cannot, and has logged why) and ends. */
+	/* An instance begins, and ends. -1: it cannot, and has logged why and
+	 * given back what it had; stop does not follow. The service begins on
+	 * no worker then. */
 	int (*start)(struct lined_service *service);
 	void (*stop)(struct lined_service *service);
 	/* The config was read again: lined_service_options() are new. */

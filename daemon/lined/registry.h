@@ -69,7 +69,8 @@ LINED_API bool lined_registry_find(struct lined_service *service,
 
 /*
  * Calls changed for each entry under the prefix that comes (`here`) or goes
- * from now on, on this worker, in the common order. NULL/ENOMEM.
+ * from now on, on this worker, in the common order. NULL with errno: ENOMEM,
+ * ESHUTDOWN (after stop).
  */
 LINED_API struct lined_registry_watch *
 lined_registry_watch(struct lined_service *service, const char *prefix,

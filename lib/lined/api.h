@@ -12,6 +12,9 @@
 #define LINED_API
 #endif
 
+/* This header alone makes a whole source file, which must declare something. */
+struct lined_socket;
+
 #ifdef __cplusplus
 #define LINED_BEGIN_DECLS extern "C" {
 #define LINED_END_DECLS   }

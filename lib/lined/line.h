@@ -35,7 +35,8 @@ enum lined_line_status {
 	 * flushes what is queued and closes, unless half-close is allowed.
 	 */
 	LINED_LINE_CLOSED,
-	/* The connection failed; errno says how. handle_close follows. */
+	/* The connection failed; errno says how. handle_close follows. Or, of
+	 * lined_socket_read_block(), more was asked for than may be. */
 	LINED_LINE_ERROR,
 };
 

@@ -336,7 +336,8 @@ lined_socket_read_line(struct lined_socket *sock, struct lined_line *line);
  * blocks may alternate: what was buffered is never lost by the switch. A rest
  * shorter than len at the end of the stream follows the unterminated policy.
  * -> LINED_LINE_ERROR/EMSGSIZE where len is over max_len, the bound the caller
- * sets on what a peer may ask for.
+ * sets on what a peer may ask for. Nothing is taken then, and it is the caller
+ * who closes the socket: with input left handle_read comes again in each turn.
  */
 LINED_API enum lined_line_status
 lined_socket_read_block(struct lined_socket *sock, size_t len, size_t max_len,
@@ -371,7 +372,8 @@ LINED_API bool lined_socket_is_paused(const struct lined_socket *sock);
  * as one. 0; -1 with errno: EPIPE (closed, or the writing side was ended),
  * ENOBUFS (dropped, or the socket is being closed, by the overflow policy),
  * EDESTADDRREQ (a datagram socket outside of handle_read), ENOTCONN (not
- * registered, or listening), EMSGSIZE (more than a send, or an answer, can be),
+ * registered, or listening), EMSGSIZE (more than a send, or a
+ * datagram, can be),
  * ENOMEM.
  */
 LINED_API int lined_socket_send(struct lined_socket *sock, const void *data,
@@ -390,12 +392,16 @@ LINED_API int lined_socket_printf(struct lined_socket *sock, const char *format,
 LINED_API int lined_socket_send_line(struct lined_socket *sock,
 				     const struct lined_line *line);
 
-/* Part of a shared buffer, not copied: a reference is held until it is sent. */
+/* Part of a shared buffer, not copied: a reference is held until it is sent.
+ * Same errors; EINVAL where the buffer has no such part. */
 LINED_API int lined_socket_send_shared(struct lined_socket *sock,
 				       struct lined_buffer *buffer,
 				       size_t offset, size_t len);
 
-/* A datagram to an address, from a bound datagram socket. */
+/* A datagram to an address, from a bound datagram socket. -1 with errno:
+ * ENOBUFS (the queue is full: it was dropped, counted), ENOTCONN (not bound,
+ * not registered, or closed), EOPNOTSUPP (a stream), ENOMEM. One that the
+ * system does not take later is counted only. */
 LINED_API int lined_socket_send_to(struct lined_socket *sock, const void *data,
 				   size_t len, const struct sockaddr *address,
 				   socklen_t address_len);
