@@ -5,9 +5,7 @@
  * all that is wrong. This file has the load itself and the sections that stand
  * once; other files have the others.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf.h"
 

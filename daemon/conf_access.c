@@ -2,9 +2,7 @@
 /*
  * Lists of networks: the `access` section of a service and its `proxy-from`.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_build.h"
 

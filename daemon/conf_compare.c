@@ -3,9 +3,7 @@
  * What changed between two services, for a reload to decide who may stay.
  * Compares what was read, not how it was written.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf.h"
 

@@ -3,9 +3,7 @@
  * The sections `control` and `metrics`, and what becomes of them: services
  * like any other, but for their names, their limits and who serves them.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_build.h"
 

@@ -4,9 +4,7 @@
  * lie at a path, and works off include() as a queue: libconfuse's own neither
  * globs nor nests deeper than ten.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_file.h"
 

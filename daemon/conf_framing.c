@@ -3,9 +3,7 @@
  * The `framing` section of a service, above what its protocol wants and within
  * what its protocol lets be changed.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_build.h"
 

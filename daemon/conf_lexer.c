@@ -5,9 +5,7 @@
  * the next file would be read as the inside of a string. It never meets such a
  * file, because this one refuses it first. Interprets no escape.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_lexer.h"
 

@@ -3,9 +3,7 @@
  * The `limits` sections. A value is, from the weakest to the strongest: the
  * daemon's default, the protocol's, that of `defaults`, the service's own.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_build.h"
 

@@ -3,9 +3,7 @@
  * Collects what a load has to say. Prints nothing: whoever asked for the load
  * knows where its messages belong.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_message.h"
 

@@ -4,9 +4,7 @@
  * its choices, and stored at its offset. What nobody asked for is unknown, and
  * the nearest name that would be known is offered.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_options.h"
 

@@ -5,9 +5,7 @@
  * unknown key: what a key means, and whether it exists, is decided by whoever
  * reads the tree. Values are taken from its callbacks while it parses.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_parse.h"
 

@@ -4,9 +4,7 @@
  * are never given back singly, which is what makes every error path of the
  * configuration free of leaks.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_pool.h"
 

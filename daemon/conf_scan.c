@@ -3,9 +3,7 @@
  * Follows the brackets of a config file and notes its names: one pass, before
  * libconfuse makes the one that counts. Interprets neither names nor values.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_scan.h"
 

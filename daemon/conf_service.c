@@ -3,9 +3,7 @@
  * The `service "name"` sections: their own keys, their addresses and their
  * protocol's options. The sections within are read by other files.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_build.h"
 

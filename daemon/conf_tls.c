@@ -3,9 +3,7 @@
  * The `tls "name"` sections. That their files can be read is checked here;
  * whether a certificate is one, only the TLS transport can tell.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_build.h"
 

@@ -3,9 +3,7 @@
  * Reads single values. Strict: what is not wholly understood is refused, since
  * a limit that was misread is worse than one that was not accepted.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_value.h"
 

@@ -3,9 +3,7 @@
  * Reads listen addresses and compares them. Opening them is the listener's
  * work; whether a protocol may be spoken there is the configuration's.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "listen_address.h"
 

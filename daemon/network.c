@@ -3,9 +3,7 @@
  * Matches addresses against networks. Linear: a config's rules are a handful,
  * and they are asked once a connection.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "network.h"
 

@@ -4,9 +4,7 @@
  * address, so that logs, tools and protocols all show the same form. Does no
  * I/O and resolves no names.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "address.h"
 

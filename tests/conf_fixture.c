@@ -3,9 +3,7 @@
  * Config files for the suites, and protocols without code. Messages are shown
  * without the directory, so that tests can spell them out whole.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_fixture.h"
 

@@ -3,9 +3,7 @@
  * The chat's pure parts: cleaning text, names, networks of operators, and the
  * answer to floods.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "chat_text.h"
 

@@ -3,9 +3,7 @@
  * A protocol's options: every type of them read into the protocol's struct,
  * refused with their place, and compared.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_fixture.h"
 

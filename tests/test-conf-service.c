@@ -3,9 +3,7 @@
  * The service sections of a configuration: their keys and what is refused,
  * limits, framing and access, and what a reload sees as changed.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_fixture.h"
 

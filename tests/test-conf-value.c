@@ -2,9 +2,7 @@
 /*
  * Single values: what is a number, a duration, a size, a boolean, a mode.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_value.h"
 

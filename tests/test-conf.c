@@ -3,9 +3,7 @@
  * Config files as such: which are read at all, their syntax, includes, and the
  * sections that stand once. Every message is spelled out, line and all.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "conf_fixture.h"
 

@@ -2,9 +2,7 @@
 /*
  * Listen addresses as the config writes them, and socket addresses as text.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "listen_address.h"
 

@@ -3,9 +3,7 @@
  * Networks and access rules: what is one, what is in one, and which of two
  * rules wins.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "network.h"
 

@@ -3,9 +3,7 @@
  * Addresses of upstreams as text, and the times between tries. Connecting is
  * seen in tests/behaviour, but for what is left to chance there.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include "relay.h"
 

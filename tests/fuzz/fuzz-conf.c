@@ -5,9 +5,7 @@
  * with their place, and that a bad file does not spoil the good one after it.
  * A libFuzzer target; with FUZZ_MAIN a program of its own that mutates files.
  */
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include <stdbool.h>
 #include <stdint.h>
