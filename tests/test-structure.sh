@@ -57,11 +57,11 @@ only()
 }
 
 only '#[[:space:]]*include[[:space:]]*[<"]confuse\.h' \
-	'daemon/conf_parse\.c' lib daemon
+	'daemon/conf_parse\.c' lib daemon tools
 case_is "only conf_parse.c includes confuse.h"
 
 only '#[[:space:]]*include[[:space:]]*[<"]openssl/' \
-	'lib/(transport_)?tls[a-z_]*\.[ch]' lib daemon
+	'lib/(transport_)?tls[a-z_]*\.[ch]' lib daemon tools
 case_is "only the TLS transport includes OpenSSL"
 
 only '(^|[^a-z_>.])(exit|_exit|_Exit|quick_exit|err|errx|verr|verrx)[[:space:]]*\(' \
@@ -75,14 +75,14 @@ only '(^|[^a-z_>.])(abort|assert)[[:space:]]*\(' '-' lib
 case_is "lib/ never aborts"
 
 only '(^|[^a-z_>.])(pthread_create|thrd_create)[[:space:]]*\(' \
-	'daemon/worker\.c|daemon/log_writer\.c|daemon/password\.c|lib/resolver\.c' lib daemon
+	'daemon/worker\.c|daemon/log_writer\.c|daemon/password\.c|lib/resolver\.c' lib daemon tools
 case_is "only workers, the resolver, log writer and verifier make threads"
 
 only '(^|[^a-z_>.])(v?syslog|openlog|perror|v?f?printf|puts|fputs)[[:space:]]*\(' \
 	'-' lib
 case_is "lib/ never logs"
 
-only '(^|[^a-z_])select[[:space:]]*\(|FD_SET' '-' lib daemon
+only '(^|[^a-z_])select[[:space:]]*\(|FD_SET' '-' lib daemon tools
 case_is "nothing uses select"
 
 # ---- the direction of includes --------------------------------------------
@@ -97,7 +97,7 @@ find lib -name '*.[ch]' \
 	>>"$tmp/out" || :
 case_is "lib/ includes nothing of the daemon"
 
-grep -nE '#[[:space:]]*include' daemon/protocols/*.c |
+grep -nE '#[[:space:]]*include' daemon/protocols/*.[ch] |
 	grep -vE '<lined/(api|buffer|dispatcher|line|socket|table|timer|word|protocol|service|bus|registry|control)\.h>' |
 	grep -E '"|<lined/' |
 	while IFS= read -r hit; do
@@ -106,6 +106,15 @@ grep -nE '#[[:space:]]*include' daemon/protocols/*.c |
 		[ -e "daemon/protocols/$name" ] || echo "$hit"
 	done >"$tmp/out"
 case_is "protocols include public headers only"
+
+find daemon -maxdepth 1 -name '*.[ch]' \
+	-exec grep -nE '#[[:space:]]*include[[:space:]]*"' {} + |
+	while IFS= read -r hit; do
+		name=$(echo "$hit" | sed -E 's/.*"([^"]*)".*/\1/')
+		[ "$name" = config.h ] || [ -e "lib/$name" ] ||
+			[ -e "daemon/$name" ] || echo "$hit"
+	done >"$tmp/out"
+case_is "the daemon includes lib/ and itself only, no protocol"
 
 if [ -d tools ]; then
 	find tools -name '*.[ch]' \
