@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients: made of an accepted descriptor, given to their protocol by one of
- * its two doors, logged when they come and go.
+ * Clients: made of an accepted descriptor, given to their protocol's handlers,
+ * logged when they come and go. For protocols with a handle_line the loop that
+ * reads lines is here.
  */
 #include "config.h"
 
@@ -105,9 +106,9 @@ const char *client_label(struct lined_socket *sock, char *text, size_t size)
 	return text;
 }
 
-/* ---- the short door --------------------------------------------------- */
+/* ---- protocols with a handle_line ------------------------------------- */
 
-static const struct lined_socket_handlers short_door;
+static const struct lined_socket_handlers line_handlers;
 
 /* A line, or a block, whose length is in the socket's argument: what is there
  * already costs an idle client nothing. */
@@ -121,11 +122,11 @@ static enum lined_line_status read_next(struct lined_socket *sock,
 		return lined_socket_read_line(sock, line);
 	status = lined_socket_read_block(sock, len, len, line);
 	if (status == LINED_LINE_READY)
-		lined_socket_set_handlers(sock, &short_door, NULL);
+		lined_socket_set_handlers(sock, &line_handlers, NULL);
 	return status;
 }
 
-static void door_read(struct lined_socket *sock, void *arg)
+static void read_lines(struct lined_socket *sock, void *arg)
 {
 	const struct lined_protocol *protocol =
 		client_service(client_of(sock))->protocol;
@@ -144,8 +145,8 @@ static void door_read(struct lined_socket *sock, void *arg)
 	}
 }
 
-static void door_close(struct lined_socket *sock, void *arg,
-		       enum lined_close_reason reason, int error)
+static void tell_closed(struct lined_socket *sock, void *arg,
+			enum lined_close_reason reason, int error)
 {
 	const struct lined_protocol *protocol =
 		client_service(client_of(sock))->protocol;
@@ -155,9 +156,9 @@ static void door_close(struct lined_socket *sock, void *arg,
 		protocol->handle_close(sock, reason, error);
 }
 
-static const struct lined_socket_handlers short_door = {
-	.handle_read = door_read,
-	.handle_close = door_close,
+static const struct lined_socket_handlers line_handlers = {
+	.handle_read = read_lines,
+	.handle_close = tell_closed,
 };
 
 /* ---- coming ----------------------------------------------------------- */
@@ -257,7 +258,7 @@ int client_start(struct lined_service *service,
 		socket_hold(sock, CLIENT_HOLD_BUS);
 	log_arrival(sock);
 	if (protocol->handle_line != NULL)
-		lined_socket_set_handlers(sock, &short_door, NULL);
+		lined_socket_set_handlers(sock, &line_handlers, NULL);
 	if (protocol->handle_accept != NULL) {
 		worker_enter(service->worker, service);
 		protocol->handle_accept(service, sock);
@@ -307,6 +308,7 @@ int lined_client_expect_block(struct lined_socket *client, size_t len)
 		errno = EINVAL;
 		return -1;
 	}
-	lined_socket_set_handlers(client, &short_door, (void *)(uintptr_t)len);
+	lined_socket_set_handlers(client, &line_handlers,
+				  (void *)(uintptr_t)len);
 	return 0;
 }

@@ -74,8 +74,7 @@ void control_messages(struct answer *answer, const struct conf_errors *errors)
 	}
 }
 
-/* ---- what is done ---------------------------------------------------------
- */
+/* ---- what is done ------------------------------------------------------- */
 
 static void set_log_level(const char *text, struct answer *answer)
 {
@@ -90,8 +89,7 @@ static void set_log_level(const char *text, struct answer *answer)
 		log_set_level((enum lined_log_level)level);
 }
 
-/* ---- draining -------------------------------------------------------------
- */
+/* ---- draining ----------------------------------------------------------- */
 
 static struct service *find_service(struct list *services, const char *name)
 {
@@ -156,8 +154,7 @@ void control_service_ended(struct control *control, struct service *service)
 			service_gone(question, service);
 }
 
-/* ---- questions --------------------------------------------------------------
- */
+/* ---- questions ---------------------------------------------------------- */
 
 /* What is answered on the spot. */
 static void answer_now(struct control *control, struct question *question,

@@ -160,7 +160,7 @@ static void on_crash(int number, siginfo_t *info, void *context)
 	errno = saved;
 }
 
-/* ---- the door ----------------------------------------------------------- */
+/* ---- begin and end ------------------------------------------------------ */
 
 void crash_thread_begin(struct crash_stack *stack)
 {

@@ -327,7 +327,7 @@ static struct module *load(struct modules *modules, char *path,
 	return module;
 }
 
-/* ---- the door -------------------------------------------------------- */
+/* ---- by name --------------------------------------------------------- */
 
 static bool is_name(const char *name)
 {

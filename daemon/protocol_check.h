@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a module says of itself, looked at before anything believes it: ABI,
- * size, name, doors, bits, the table of options. Calls nothing of it, and
+ * size, name, callbacks, bits, the table of options. Calls nothing of it, and
  * knows no files.
  */
 #ifndef PROTOCOL_CHECK_H
@@ -11,7 +11,7 @@
 
 #include <lined/protocol.h>
 
-/* The members that every module of this ABI was built with: both doors. */
+/* The members that every module of this ABI was built with. */
 #define PROTOCOL_SIZE_MIN offsetof(struct lined_protocol, options)
 
 /*

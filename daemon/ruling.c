@@ -81,7 +81,7 @@ static bool is_reachable(const struct listen_address *listen, int family)
 	return false;
 }
 
-static bool has_door(const struct conf_service *conf, int family)
+static bool listens_for(const struct conf_service *conf, int family)
 {
 	size_t i;
 
@@ -91,8 +91,7 @@ static bool has_door(const struct conf_service *conf, int family)
 	return false;
 }
 
-/* ---- rulings ---------------------------------------------------------------
- */
+/* ---- rulings ------------------------------------------------------------ */
 
 static void describe_access(const struct conf_service *conf,
 			    const struct access_ruling *ruling, int family,
@@ -163,7 +162,7 @@ static void rule(const struct service *service,
 		      lined_dispatcher_now_ms(service->server->dispatcher),
 		      &limits);
 	describe_access(conf, &access, from->ss_family, text, sizeof(text));
-	if (!has_door(conf, from->ss_family)) {
+	if (!listens_for(conf, from->ss_family)) {
 		add_ruling(answer, conf, false, "listen",
 			   "it listens on no address of this family");
 	} else if (!access.allowed) {

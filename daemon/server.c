@@ -18,11 +18,12 @@
 #include "memory.h"
 #include "service.h"
 
-/* ---- a crowd ---------------------------------------------------------- */
+/* ---- memory of clients that have gone --------------------------------- */
 
-/* What is worth giving memory back for, and how long after it has gone. */
-#define CROWD   1024
-#define TRIM_MS 500
+/* From how many clients on it is worth giving their memory back to the system
+ * when most of them have gone, and how long after that. */
+#define TRIM_CLIENTS 1024
+#define TRIM_MS      500
 
 static void trim_fired(struct lined_timer *timer)
 {
@@ -41,7 +42,7 @@ void server_client_came(struct server *server)
 void server_clients_left(struct server *server, size_t count)
 {
 	server->clients -= count;
-	if (server->most_clients >= CROWD &&
+	if (server->most_clients >= TRIM_CLIENTS &&
 	    server->clients < server->most_clients / 4 &&
 	    !lined_timer_is_armed(&server->trim))
 		lined_timer_start(&server->trim, TRIM_MS, 0);

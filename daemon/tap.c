@@ -41,8 +41,7 @@ struct tap {
 	struct part parts[];
 };
 
-/* ---- on the worker ---------------------------------------------------------
- */
+/* ---- on the worker ------------------------------------------------------ */
 
 static void add_line(struct answer *answer, uint64_t client,
 		     const char *address, const struct lined_line *line)
@@ -138,8 +137,7 @@ static void run_off(struct worker_call *call)
 	worker_answer(instance->worker, instance->main, call);
 }
 
-/* ---- on the main thread ----------------------------------------------------
- */
+/* ---- on the main thread ------------------------------------------------- */
 
 /* No line is sent any more: what was has been posted before this. */
 static void part_is_off(struct worker_call *call)

@@ -125,7 +125,7 @@ static struct cell *cell_new(struct lined_table *table, const void *key,
 	return cell;
 }
 
-/* ---- the door -------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------- */
 
 struct lined_table *lined_table_new(struct lined_dispatcher *dispatcher,
 				    size_t max_bytes)

@@ -155,7 +155,7 @@ START_TEST(its_name_must_be_the_files)
 }
 END_TEST
 
-START_TEST(it_must_have_a_door)
+START_TEST(it_must_have_a_callback)
 {
 	protocol.handle_accept = NULL;
 	refused("it has none of handle_accept, handle_line and handle_task");
@@ -167,7 +167,7 @@ static void do_nothing(struct lined_service *service)
 	(void)service;
 }
 
-START_TEST(a_task_is_a_door_and_has_its_time)
+START_TEST(a_task_is_enough_and_has_its_time)
 {
 	protocol.handle_accept = NULL;
 	protocol.handle_task = do_nothing;
@@ -306,8 +306,8 @@ static Suite *protocol_check_suite(void)
 	tcase_add_test(tc, a_sound_protocol_is_taken);
 	tcase_add_test(tc, another_abi_is_refused_and_both_are_named);
 	tcase_add_test(tc, its_name_must_be_the_files);
-	tcase_add_test(tc, it_must_have_a_door);
-	tcase_add_test(tc, a_task_is_a_door_and_has_its_time);
+	tcase_add_test(tc, it_must_have_a_callback);
+	tcase_add_test(tc, a_task_is_enough_and_has_its_time);
 	tcase_add_test(tc, clients_do_not_cost_more_than_they_may);
 	tcase_add_test(tc, unknown_bits_are_refused);
 	tcase_add_test(tc, its_framing_must_be_known);

@@ -43,8 +43,7 @@ static const char closed[] =
 	"the daemon closed the connection: it has stopped, or its control "
 	"section was changed";
 
-/* ---- answers ---------------------------------------------------------------
- */
+/* ---- answers ------------------------------------------------------------ */
 
 static void end(struct channel *channel, enum channel_end how, const char *text)
 {
@@ -107,8 +106,7 @@ static void take_line(struct channel *channel, const struct lined_line *line)
 	}
 }
 
-/* ---- the socket -------------------------------------------------------------
- */
+/* ---- the socket --------------------------------------------------------- */
 
 static void on_connect(struct lined_socket *sock, void *arg)
 {

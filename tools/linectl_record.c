@@ -138,8 +138,7 @@ static const char *take_string(struct reader *r)
 	return text;
 }
 
-/* ---- values ---------------------------------------------------------------
- */
+/* ---- values ------------------------------------------------------------- */
 
 static int take_list(struct reader *r, struct value *value)
 {
@@ -222,8 +221,7 @@ static int take_value(struct reader *r, struct value *value)
 	return 0;
 }
 
-/* ---- records ---------------------------------------------------------------
- */
+/* ---- records ------------------------------------------------------------ */
 
 int record_parse(struct record *record, const char *line, size_t len)
 {

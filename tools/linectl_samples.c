@@ -33,8 +33,7 @@ static uint64_t grown(uint64_t *before, uint64_t now)
 	return by;
 }
 
-/* ---- services ---------------------------------------------------------------
- */
+/* ---- services ----------------------------------------------------------- */
 
 static struct service_sample *service_of(struct samples *samples,
 					 const char *name, bool *fresh)

@@ -14,8 +14,7 @@
 #include "linectl_memory.h"
 #include "linectl_table.h"
 
-/* ---- cells ------------------------------------------------------------------
- */
+/* ---- cells -------------------------------------------------------------- */
 
 static void add_count(struct table *table, uint64_t n)
 {

@@ -127,11 +127,11 @@ struct lined_option {
  * What a module exports. Every callback may be NULL, but not handle_accept,
  * handle_line and handle_task at once.
  *
- * Two doors. The full one: handle_accept sets the client's handlers with
- * lined_socket_set_handlers(), and handle_read loops over
- * lined_socket_read_line(). The short one: handle_line and its friends here;
- * the daemon runs the loop. A protocol with a handle_line may have a
- * handle_accept too, to greet.
+ * There are two ways to read clients. The short one: the daemon runs the loop
+ * and calls handle_line, handle_too_long and handle_close below. The full one:
+ * handle_accept sets the client's handlers with lined_socket_set_handlers(),
+ * and handle_read loops over lined_socket_read_line(). A protocol with a
+ * handle_line may have a handle_accept too, to greet.
  *
  * A datagram address of a service is one socket for all senders: it is given
  * to handle_accept once when the service starts, and lined_socket_send()

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * chat: rooms, nicknames and private messages for people on nc and telnet and
- * for small bots. This file is the module's door: its options, and how an
+ * for small bots. This file is what lined calls: the options, and how an
  * instance begins and ends.
  */
 #include "chat.h"

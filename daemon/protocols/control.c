@@ -90,8 +90,7 @@ static const struct verb verbs[] = {
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
-/* ---- answering -------------------------------------------------------------
- */
+/* ---- answering ---------------------------------------------------------- */
 
 /* A text that could not be put together says so, where it is the last. */
 static void send_text(struct session *session, struct text *text)
@@ -208,8 +207,7 @@ static void tapped(struct lined_socket *client, void *arg,
 	lined_socket_resume(client);
 }
 
-/* ---- asking -----------------------------------------------------------------
- */
+/* ---- asking ------------------------------------------------------------- */
 
 static void ask(struct session *session, const struct verb *verb,
 		const char *argument, const char *text, size_t len)
@@ -329,8 +327,7 @@ static void help(struct session *session, const char *argument)
 	send_text(session, &text);
 }
 
-/* ---- plan: a file follows ---------------------------------------------------
- */
+/* ---- plan: a file follows ----------------------------------------------- */
 
 static void finish_plan(struct session *session, const char *text, size_t len)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * relay: whole lines from each client to all others, from one upstream to all
- * clients, or through a connection of each client's own. This file is the
- * module's door: its options, its clients and what they send.
+ * clients, or through a connection of each client's own. This file is what
+ * lined calls: the options, the clients and what they send.
  */
 #include "relay.h"
 

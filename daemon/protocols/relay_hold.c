@@ -32,8 +32,8 @@ struct note {
 };
 
 /* An instance as its last note has it; counts are 0, 1, and 2 for more. */
-struct crowd {
-	uint64_t instance, group, client;
+struct instance {
+	uint64_t id, group, client;
 	uint32_t count;
 };
 
@@ -57,8 +57,8 @@ struct relay_hold {
 	struct lined_subscription *notes, *blocks;
 	uint32_t told; /* members, as this instance told last */
 	uint64_t told_client;
-	struct crowd *crowds;
-	size_t crowd_count;
+	struct instance *instances;
+	size_t instance_count;
 	struct shelf kept;    /* of the keeper */
 	struct shelf pending; /* published before the keeper was known */
 };
@@ -267,11 +267,12 @@ static bool has_reader(const struct relay_hold *hold, uint64_t sender)
 	bool loopback = hold->relay->options->loopback;
 	size_t i;
 
-	for (i = 0; i < hold->crowd_count; i++) {
-		const struct crowd *crowd = &hold->crowds[i];
+	for (i = 0; i < hold->instance_count; i++) {
+		const struct instance *instance = &hold->instances[i];
 
-		if (crowd->count > 1 || (crowd->count == 1 &&
-					 (loopback || crowd->client != sender)))
+		if (instance->count > 1 ||
+		    (instance->count == 1 &&
+		     (loopback || instance->client != sender)))
 			return true;
 	}
 	return false;
@@ -294,7 +295,7 @@ static void take_block(void *arg, struct lined_buffer *buffer)
 }
 
 /* What is kept goes to where somebody came, but not to who sent it. */
-static void give(struct relay_hold *hold, const struct crowd *crowd)
+static void give(struct relay_hold *hold, const struct instance *instance)
 {
 	bool loopback = hold->relay->options->loopback;
 	struct shelf own;
@@ -302,12 +303,12 @@ static void give(struct relay_hold *hold, const struct crowd *crowd)
 
 	shelf_init(&own);
 	while ((kept = shelf_take(&hold->kept)) != NULL) {
-		if (kept->message.sender == crowd->client && !loopback) {
+		if (kept->message.sender == instance->client && !loopback) {
 			shelf_put(&own, kept);
 			continue;
 		}
 		pass_on(hold, RELAY_FEED, &kept->message, kept->gone,
-			crowd->instance);
+			instance->id);
 		kept_free(kept);
 	}
 	hold->kept = own;
@@ -333,34 +334,35 @@ struct relay_client *relay_hold_reader(struct relay *relay,
 
 /* ---- who keeps ---------------------------------------------------------- */
 
-static struct crowd *find_crowd(struct relay_hold *hold, uint64_t instance)
+static struct instance *find_instance(struct relay_hold *hold, uint64_t id)
 {
 	size_t i;
 
-	for (i = 0; i < hold->crowd_count; i++)
-		if (hold->crowds[i].instance == instance)
-			return &hold->crowds[i];
+	for (i = 0; i < hold->instance_count; i++)
+		if (hold->instances[i].id == id)
+			return &hold->instances[i];
 	return NULL;
 }
 
-static struct crowd *add_crowd(struct relay_hold *hold, uint64_t instance)
+static struct instance *add_instance(struct relay_hold *hold, uint64_t id)
 {
-	struct crowd *crowds = realloc(hold->crowds, (hold->crowd_count + 1) *
-							     sizeof(*crowds));
+	struct instance *instances =
+		realloc(hold->instances,
+			(hold->instance_count + 1) * sizeof(*instances));
 
-	if (crowds == NULL)
+	if (instances == NULL)
 		return NULL;
-	hold->crowds = crowds;
-	crowds[hold->crowd_count] = (struct crowd){.instance = instance};
-	return &crowds[hold->crowd_count++];
+	hold->instances = instances;
+	instances[hold->instance_count] = (struct instance){.id = id};
+	return &instances[hold->instance_count++];
 }
 
-static void remove_crowd(struct relay_hold *hold, uint64_t instance)
+static void remove_instance(struct relay_hold *hold, uint64_t id)
 {
-	struct crowd *crowd = find_crowd(hold, instance);
+	struct instance *instance = find_instance(hold, id);
 
-	if (crowd != NULL)
-		*crowd = hold->crowds[--hold->crowd_count];
+	if (instance != NULL)
+		*instance = hold->instances[--hold->instance_count];
 }
 
 /* Of this service's instances all have said who is there. */
@@ -369,8 +371,8 @@ static bool knows_all(const struct relay_hold *hold)
 	unsigned heard = 0;
 	size_t i;
 
-	for (i = 0; i < hold->crowd_count; i++)
-		heard += hold->crowds[i].group == hold->group;
+	for (i = 0; i < hold->instance_count; i++)
+		heard += hold->instances[i].group == hold->group;
 	return heard >= lined_service_workers(hold->relay->service);
 }
 
@@ -416,18 +418,18 @@ static void heard_keeper(struct relay_hold *hold, uint64_t other)
 
 static void heard_members(struct relay_hold *hold, const struct note *note)
 {
-	struct crowd *crowd = find_crowd(hold, note->from);
+	struct instance *instance = find_instance(hold, note->from);
 
-	if (crowd == NULL)
-		crowd = add_crowd(hold, note->from);
-	if (crowd == NULL)
+	if (instance == NULL)
+		instance = add_instance(hold, note->from);
+	if (instance == NULL)
 		return;
-	crowd->group = note->group;
-	crowd->client = note->client;
-	crowd->count = note->count;
+	instance->group = note->group;
+	instance->client = note->client;
+	instance->count = note->count;
 	maybe_begin(hold);
-	if (keeps(hold) && crowd->count > 0)
-		give(hold, crowd);
+	if (keeps(hold) && instance->count > 0)
+		give(hold, instance);
 }
 
 static void take_note(void *arg, struct lined_buffer *message)
@@ -451,7 +453,7 @@ static void take_note(void *arg, struct lined_buffer *message)
 		heard_keeper(hold, note.from);
 		break;
 	case NOTE_GONE:
-		remove_crowd(hold, note.from);
+		remove_instance(hold, note.from);
 		/* fall through */
 	case NOTE_ENDS:
 		if (hold->keeper == note.from) {
@@ -516,7 +518,7 @@ void relay_hold_stop(struct relay *relay)
 	lined_bus_unsubscribe(hold->blocks);
 	shelf_drop(hold, &hold->kept);
 	shelf_drop(hold, &hold->pending);
-	free(hold->crowds);
+	free(hold->instances);
 	free(hold);
 	relay->hold = NULL;
 }

@@ -372,9 +372,8 @@ LINED_API bool lined_socket_is_paused(const struct lined_socket *sock);
  * as one. 0; -1 with errno: EPIPE (closed, or the writing side was ended),
  * ENOBUFS (dropped, or the socket is being closed, by the overflow policy),
  * EDESTADDRREQ (a datagram socket outside of handle_read), ENOTCONN (not
- * registered, or listening), EMSGSIZE (more than a send, or a
- * datagram, can be),
- * ENOMEM.
+ * registered, or listening), EMSGSIZE (more than a send, or a datagram, can
+ * be), ENOMEM.
  */
 LINED_API int lined_socket_send(struct lined_socket *sock, const void *data,
 				size_t len);
