@@ -169,21 +169,38 @@ static bool is_in_room(struct chat *chat, const char *room, uint64_t id)
 	return lined_registry_find(chat->service, entry, &found);
 }
 
-void chat_oper_kick(struct chat_member *member, char *args)
+/* Whom NICK [REASON] means, in the member's current room. */
+struct target {
+	const char *room;
+	const struct chat_person *person;
+	char *reason;
+};
+
+/* False: the member has been told why not. */
+static bool find_target(struct chat_member *member, char *args,
+			struct target *target)
 {
-	char *reason, *nickname = chat_command_word(args, &reason);
-	struct chat_seat *seat = chat_command_seat(member);
-	struct chat_person *person;
+	char *nickname = chat_command_word(args, &target->reason);
+	const struct chat_seat *seat = chat_command_seat(member);
 
 	if (seat == NULL)
+		return false;
+	target->room = seat->room->name;
+	target->person = chat_command_person(member, nickname);
+	return target->person != NULL;
+}
+
+void chat_oper_kick(struct chat_member *member, char *args)
+{
+	struct target target;
+
+	if (!find_target(member, args, &target))
 		return;
-	person = chat_command_person(member, nickname);
-	if (person == NULL)
-		return;
-	if (is_in_room(member->chat, seat->room->name, person->id))
-		ask_to_kick(member, seat->room->name, person->id, reason);
+	if (is_in_room(member->chat, target.room, target.person->id))
+		ask_to_kick(member, target.room, target.person->id,
+			    target.reason);
 	else
-		chat_member_tell(member, "! not in %s", seat->room->name);
+		chat_member_tell(member, "! not in %s", target.room);
 }
 
 static int set_ban(struct chat_member *member, const char *room,
@@ -203,18 +220,15 @@ static int set_ban(struct chat_member *member, const char *room,
 
 void chat_oper_ban(struct chat_member *member, char *args)
 {
-	char *reason, *nickname = chat_command_word(args, &reason);
-	struct chat_seat *seat = chat_command_seat(member);
-	struct chat_person *person;
+	struct target target;
 
-	if (seat == NULL)
+	if (!find_target(member, args, &target))
 		return;
-	person = chat_command_person(member, nickname);
-	if (person == NULL)
-		return;
-	set_ban(member, seat->room->name, person->nickname, person->id, true);
-	if (is_in_room(member->chat, seat->room->name, person->id))
-		ask_to_kick(member, seat->room->name, person->id, reason);
+	set_ban(member, target.room, target.person->nickname, target.person->id,
+		true);
+	if (is_in_room(member->chat, target.room, target.person->id))
+		ask_to_kick(member, target.room, target.person->id,
+			    target.reason);
 }
 
 /* By the nickname that was banned, or the one that its owner has now. */
