@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handler of the signals that a fault makes. All in it may be called from
- * a signal's handler: it asks nobody for memory, takes no lock, and formats by
- * itself. A fault within it ends the process at once, the signal being blocked.
+ * The handlers of the signals that a fault makes, and of an exit(3) that is not
+ * lined's own. All in the former may be called from a signal's handler: it asks
+ * nobody for memory, takes no lock, and formats by itself. A fault within it
+ * ends the process at once, the signal being blocked.
  */
 #include "config.h"
 
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +38,8 @@ static const struct {
 static struct sigaction before[COUNT(watched)];
 static const struct server *the_server;
 static _Thread_local const char *doing;
+static pid_t the_process;
+static atomic_bool exit_is_due, exit_is_told;
 
 /* ---- text -------------------------------------------------------------- */
 
@@ -98,26 +102,33 @@ static void add_running(struct text *text, const struct running *running)
 	add(text, running->service);
 }
 
-static void tell(const char *signal_name)
+/* What happened to this thread, and whose code it ran. */
+static void add_own(struct text *text, const char *what)
 {
 	const struct server *server = the_server;
 	const struct worker *worker = find_worker(server);
-	struct text text = {.len = 0};
 	struct running running;
 
 	if (worker != NULL) {
-		add_worker(&text, worker, signal_name);
+		add_worker(text, worker, what);
 	} else {
-		add(&text, "main thread: ");
-		add(&text, signal_name);
+		add(text, "main thread: ");
+		add(text, what);
 	}
 	if (doing != NULL) {
-		add(&text, " in ");
-		add(&text, doing);
+		add(text, " in ");
+		add(text, doing);
 	} else if (worker != NULL &&
 		   running_find_own(server, worker, &running)) {
-		add_running(&text, &running);
+		add_running(text, &running);
 	}
+}
+
+static void tell(const char *signal_name)
+{
+	struct text text = {.len = 0};
+
+	add_own(&text, signal_name);
 	log_last_words(text.bytes, text.len);
 }
 
@@ -160,6 +171,29 @@ static void on_crash(int number, siginfo_t *info, void *context)
 	errno = saved;
 }
 
+/* ---- exit --------------------------------------------------------------- */
+
+/*
+ * Only main() exits, and says so before. Anybody else has ended all services,
+ * and its status may well say that this was to be: whoever starts lined again
+ * would leave it down. What is no signal's handler may wait for the log. A
+ * process that a module has forked may end as it likes.
+ */
+static void on_exit_called(void)
+{
+	struct text text = {.len = 0};
+
+	if (atomic_load(&exit_is_due) || getpid() != the_process)
+		return;
+	while (atomic_exchange(&exit_is_told, true))
+		pause();
+	add_own(&text, "exit() called");
+	log_each(LINED_LOG_ERR, "%s", text.bytes);
+	log_close();
+	signal(SIGABRT, SIG_DFL);
+	abort();
+}
+
 /* ---- begin and end ------------------------------------------------------ */
 
 void crash_thread_begin(struct crash_stack *stack)
@@ -177,6 +211,8 @@ void crash_thread_begin(struct crash_stack *stack)
 		if (watched[i].number != SIGABRT)
 			sigaddset(&faults, watched[i].number);
 	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+	/* Several may exit at once, and each handler is called by one. */
+	atexit(on_exit_called);
 }
 
 void crash_thread_end(struct crash_stack *stack)
@@ -196,10 +232,16 @@ void crash_watch(const struct server *server)
 	size_t i;
 
 	the_server = server;
+	the_process = getpid();
 	sigemptyset(&action.sa_mask);
 	crash_thread_begin(&stack);
 	for (i = 0; i < COUNT(watched); i++)
 		sigaction(watched[i].number, &action, &before[i]);
+}
+
+void crash_watch_end(void)
+{
+	atomic_store(&exit_is_due, true);
 }
 
 void crash_doing(const char *what)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "crash.h"
 #include "daemon.h"
 #include "options.h"
 
@@ -27,6 +28,7 @@ static void fill_standard_fds(void)
 int main(int argc, char **argv)
 {
 	struct options options;
+	enum exit_code code;
 
 	fill_standard_fds();
 	switch (options_parse(&options, argc, argv)) {
@@ -37,5 +39,7 @@ int main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
-	exit(options.check ? daemon_check(&options) : daemon_run(&options));
+	code = options.check ? daemon_check(&options) : daemon_run(&options);
+	crash_watch_end();
+	exit(code);
 }

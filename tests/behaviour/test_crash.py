@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """A module that crashes takes the daemon with it, and is named in the log,
-whatever of it ran; the signal does what it would have done. One that leaks is
-named when there is much more memory than before."""
+whatever of it ran; the signal does what it would have done. One that calls
+exit(3) does not make it look like a stop. One that leaks is named when there is
+much more memory than before."""
 import signal
 import time
 
@@ -16,6 +17,7 @@ FAULTY = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <lined/protocol.h>
 
@@ -32,6 +34,22 @@ static volatile int zero;
 static void poke(void)
 {
 	*nowhere = 1;
+}
+
+static void early(const char *moment)
+{
+	if (strcmp(EARLY, moment) == 0)
+		%(how)s;
+}
+
+/* What a helper does that a module has forked. */
+static void end_child(void)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		exit(0);
+	waitpid(child, NULL, 0);
 }
 
 static void by_timer(struct lined_timer *timer)
@@ -73,6 +91,12 @@ static void line(struct lined_socket *client, const struct lined_line *line)
 		raise(SIGBUS);
 	if (strcmp(line->text, "sink") == 0)
 		zero = sink(&top);
+	if (strcmp(line->text, "exit") == 0) {
+		lined_service_log(service, LINED_LOG_NOTICE, "farewell");
+		exit(0);
+	}
+	if (strcmp(line->text, "child") == 0)
+		end_child();
 	if (strcmp(line->text, "sleep") == 0)
 		while (write(STDERR_FILENO, "asleep\n", 7) == 7)
 			pause();
@@ -94,14 +118,12 @@ static void gone(struct lined_socket *client, enum lined_close_reason reason,
 	(void)client;
 	(void)reason;
 	(void)error;
-	if (strcmp(EARLY, "close") == 0)
-		poke();
+	early("close");
 }
 
 static int start(struct lined_service *service)
 {
-	if (strcmp(EARLY, "start") == 0)
-		poke();
+	early("start");
 	lined_service_set_data(service, calloc(1, sizeof(struct moment)));
 	return 0;
 }
@@ -109,6 +131,7 @@ static int start(struct lined_service *service)
 static void stop(struct lined_service *service)
 {
 	free(lined_service_data(service));
+	early("stop");
 }
 
 static int check(const void *options, char *error, size_t size)
@@ -116,15 +139,13 @@ static int check(const void *options, char *error, size_t size)
 	(void)options;
 	(void)error;
 	(void)size;
-	if (strcmp(EARLY, "check") == 0)
-		poke();
+	early("check");
 	return 0;
 }
 
 __attribute__((constructor)) static void load(void)
 {
-	if (strcmp(EARLY, "load") == 0)
-		poke();
+	early("load");
 }
 
 const struct lined_protocol lined_protocol = {
@@ -150,8 +171,8 @@ class Crash(DaemonTest):
                      + service("trouble", "tcp://127.0.0.1:%d"
                                % self.address[1], protocol="faulty"))
 
-    def build(self, early=""):
-        self.build_module("faulty", FAULTY % {"early": early})
+    def build(self, early="", how="poke()"):
+        self.build_module("faulty", FAULTY % {"early": early, "how": how})
 
     def serve(self, workers, env=None):
         self.write(self.text, workers=workers)
@@ -221,6 +242,53 @@ class Crash(DaemonTest):
         code, out = self.check()
         self.assertNotEqual(code, 0)
         self.assertRegex(out, r"main thread: SIGSEGV in \S+/faulty\.so")
+
+    def test_an_exit_is_no_stop(self):
+        self.build()
+        for workers in (1, 3):
+            with self.subTest(workers=workers):
+                daemon = self.serve(workers)
+                with Client(self.address) as c:
+                    c.send(b"exit\n")
+                    self.expect(daemon, signal.SIGABRT,
+                                r"exit\(\) called in protocol faulty, "
+                                "service trouble")
+                # What was logged before is not lost.
+                self.assertTrue(daemon.logged("service trouble: farewell$"))
+        for early, words in (
+                ("start", "in protocol faulty, service trouble"),
+                ("check", "in protocol faulty, checking its options"),
+                ("load", r"in \S+/faulty\.so")):
+            with self.subTest(early):
+                self.build(early, "exit(0)")
+                self.write(self.text, workers=2)
+                daemon = self.launch(self.arguments())
+                self.expect(daemon, signal.SIGABRT,
+                            r"exit\(\) called " + words)
+        # Nor is it a good configuration.
+        code, out = self.check()
+        self.assertNotEqual(code, 0)
+        self.assertRegex(out, r"main thread: exit\(\) called in "
+                              r"\S+/faulty\.so")
+
+    def test_an_exit_while_it_stops_is_told_too(self):
+        self.build("stop", "exit(0)")
+        for workers in (1, 3):
+            with self.subTest(workers=workers):
+                daemon = self.serve(workers)
+                daemon.signal(signal.SIGTERM)
+                self.expect(daemon, signal.SIGABRT,
+                            r"exit\(\) called in protocol faulty, "
+                            "service trouble")
+
+    def test_a_child_of_a_module_may_exit(self):
+        self.build()
+        daemon = self.serve(2)
+        with Client(self.address) as c:
+            c.send(b"child\n")
+            self.assertEqual(c.line(), b"child\n")
+        daemon.stop()
+        self.assertFalse(daemon.logged(r"exit\(\) called"))
 
     def test_a_fault_of_nobodys_names_nobody(self):
         self.build()
@@ -308,7 +376,7 @@ class Growth(DaemonTest):
 
 class Watchdog(DaemonTest):
     def test_it_is_not_fed_while_a_worker_stands_still(self):
-        self.build_module("faulty", FAULTY % {"early": ""})
+        self.build_module("faulty", FAULTY % {"early": "", "how": "poke()"})
         address = ("127.0.0.1", free_port())
         text = service("trouble", "tcp://127.0.0.1:%d" % address[1],
                        protocol="faulty")
