@@ -241,12 +241,26 @@ static void reload(struct lined_service *service)
 	chat_rooms_reload(lined_service_data(service));
 }
 
-/* Everybody is about to go: nobody needs to hear of each. */
+static void say_goodbye(struct lined_socket *client, void *arg)
+{
+	struct chat_member *member = lined_socket_arg(client);
+
+	(void)arg;
+	if (member != NULL && member->nickname[0] != '\0')
+		chat_member_goodbye(member);
+}
+
+/*
+ * Everybody is about to go: nobody needs to hear of each. The busy are told
+ * together with the idle, while they can still finish; who has no nickname yet
+ * hears of it behind the greeting.
+ */
 static void drain(struct lined_service *service)
 {
 	struct chat *chat = lined_service_data(service);
 
 	chat->draining = true;
+	lined_service_each_client(service, say_goodbye, NULL);
 }
 
 static void check_waiting(struct lined_service *service)

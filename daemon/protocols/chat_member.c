@@ -56,6 +56,11 @@ void chat_member_tell(struct chat_member *member, const char *format, ...)
 	lined_buffer_unref(buffer);
 }
 
+void chat_member_goodbye(struct chat_member *member)
+{
+	chat_member_tell(member, "* announcement: this service is closing");
+}
+
 void chat_member_end(struct chat_member *member, enum lined_close_reason reason)
 {
 	if (member->socket != NULL)

@@ -62,6 +62,9 @@ struct chat_member *chat_member_find(struct chat *chat, uint64_t id);
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Tells it that the service drains: once, when it has a nickname. */
+void chat_member_goodbye(struct chat_member *member);
+
 /* Nothing is read between the two, which nest. */
 void chat_member_hold(struct chat_member *member);
 void chat_member_release(struct chat_member *member);

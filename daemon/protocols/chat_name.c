@@ -69,6 +69,8 @@ static void greet(struct chat_member *member)
 
 	chat_member_tell(member, "* %s%sYou are %s. /help lists the commands.",
 			 motd, motd[0] != '\0' ? " " : "", member->nickname);
+	if (member->chat->draining)
+		chat_member_goodbye(member);
 	if (options->default_room[0] != '\0')
 		chat_seat_ask(member, options->default_room, "");
 }

@@ -18,6 +18,7 @@ from lined_test import Client, DaemonTest, TOP
 from lined_test import free_port, main, service
 
 HELP = ". /help lists the commands."
+GOODBYE = "* announcement: this service is closing"
 PASSWORD = "open sesame"
 
 
@@ -554,7 +555,9 @@ class Options(Chat):
         alice.says("/oper root " + PASSWORD)
         self.daemon.signal(signal.SIGTERM)
         self.daemon.signal(signal.SIGCONT)
-        alice.hears("* you are now an operator")
+        # The signal and the line were there at once.
+        self.assertEqual({alice.hears_line(), alice.hears_line()},
+                         {"* you are now an operator", GOODBYE})
         self.assertEqual(alice.rest(), b"")
         self.assertEqual(self.daemon.wait(), 0)
 
@@ -775,6 +778,77 @@ class Password(Chat):
         alice.says(PASSWORD, "/ping")
         alice.hears("* Welcome. You are guest1" + HELP,
                     "* guest1 joined lobby", "* pong")
+
+    def test_only_members_are_told_that_it_closes(self):
+        asks = "* a password is needed: send it now"
+        self.write(self.text("password = '%s'" % make_hash()),
+                   workers=self.workers)
+        self.daemon.reload()
+        alice, bob, carol = self.connect(), self.connect(), self.connect()
+        for person in (alice, bob, carol):
+            person.hears(asks)
+        alice.says(PASSWORD)
+        alice.greeted()
+        self.daemon.signal(signal.SIGSTOP)
+        bob.says(PASSWORD)
+        self.daemon.signal(signal.SIGTERM)
+        self.daemon.signal(signal.SIGCONT)
+        # Whoever is let in meanwhile hears of it, too.
+        said = [bob.hears_line() for _ in range(3)]
+        self.assertRegex(said[0], "^. Welcome")
+        self.assertEqual(said.count(GOODBYE), 1, said)
+        self.assertEqual(bob.rest(), b"")
+        self.assertIn(GOODBYE, alice.rest().decode().splitlines())
+        self.assertEqual(carol.rest(), b"")
+        self.assertEqual(self.daemon.wait(), 0)
+
+
+# ---- the end ----------------------------------------------------------------
+
+class End(Chat):
+    def leaves(self, *people):
+        """They are told once, and nothing else."""
+        for person in people:
+            person.hears(GOODBYE)
+            self.assertEqual(person.rest(), b"")
+
+    def test_a_stop_is_told(self):
+        alice, bob = self.arrive("alice", "bob")
+        # In no room.
+        alice.asks("/part", "* alice left lobby")
+        bob.hears("* alice left lobby")
+        self.daemon.signal(signal.SIGTERM)
+        self.leaves(alice, bob)
+        self.assertEqual(self.daemon.wait(), 0)
+
+    def test_the_end_of_the_service_is_told(self):
+        alice, bob = self.arrive("alice", "bob")
+        self.write(service("other", "tcp://127.0.0.1:%d" % free_port()),
+                   workers=self.workers)
+        self.daemon.reload()
+        self.leaves(alice, bob)
+
+    def test_who_is_busy_is_told_at_once(self):
+        alice, bob = self.arrive("alice", "bob")
+        self.daemon.signal(signal.SIGSTOP)
+        # More than is taken of one at a time.
+        bob.says(*["/ping"] * 24)
+        self.daemon.signal(signal.SIGTERM)
+        self.daemon.signal(signal.SIGCONT)
+        self.leaves(alice)
+        said = bob.rest().decode().splitlines()
+        self.assertEqual(said.count(GOODBYE), 1, said)
+        self.assertEqual(said.count("* pong"), 24, said)
+        self.assertEqual(said[-1], "* pong")
+        self.assertEqual(self.daemon.wait(), 0)
+
+    def test_a_reload_is_not_told(self):
+        alice, bob = self.arrive("alice", "bob")
+        self.write(self.text(self.options + " motd = 'Hi.'"),
+                   workers=self.workers)
+        self.daemon.reload()
+        alice.has_heard_nothing()
+        bob.has_heard_nothing()
 
 
 # ---- abuse ------------------------------------------------------------------
@@ -1157,7 +1231,7 @@ def load_tests(loader, standard, _pattern):
     suite = unittest.TestSuite()
     counts = [int(n) for n in
               (os.environ.get("LINED_CHAT_WORKERS") or "1,2,4").split(",")]
-    for case in (Text, Options, Password, Abuse, Flood):
+    for case in (Text, Options, Password, End, Abuse, Flood):
         for count in counts:
             made = type("%s%d" % (case.__name__, count), (case,),
                         {"workers": count, "__module__": "__main__"})
