@@ -4,8 +4,11 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "crash.h"
@@ -25,6 +28,15 @@ static void fill_standard_fds(void)
 		close(fd);
 }
 
+/* What was printed has to have arrived: a full disk is no success. */
+static enum exit_code flush_shown(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_STOPPED;
+	fprintf(stderr, "lined: standard output: %s\n", strerror(errno));
+	return EXIT_NOT_STARTED;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -33,7 +45,7 @@ int main(int argc, char **argv)
 	fill_standard_fds();
 	switch (options_parse(&options, argc, argv)) {
 	case OPTIONS_SHOWN:
-		exit(EXIT_STOPPED);
+		exit(flush_shown());
 	case OPTIONS_WRONG:
 		exit(EXIT_BAD_USAGE);
 	case OPTIONS_RUN:

@@ -48,6 +48,17 @@ static void show_help(void)
 	command_list(stdout);
 }
 
+/* What was printed has to have arrived: a full disk is no success. */
+static enum linectl_status flush(enum linectl_status status)
+{
+	if (fflush(stdout) == EOF || ferror(stdout)) {
+		fprintf(stderr, "linectl: standard output: %s\n",
+			strerror(errno));
+		return LINECTL_REFUSED;
+	}
+	return status;
+}
+
 static void misuse(const struct options *options, const char *format, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 
@@ -98,10 +109,10 @@ static void take_options(struct options *options, int argc, char **argv)
 			break;
 		case 'V':
 			puts("linectl " PACKAGE_VERSION);
-			exit(LINECTL_DONE);
+			exit(flush(LINECTL_DONE));
 		case 'h':
 			show_help();
-			exit(LINECTL_DONE);
+			exit(flush(LINECTL_DONE));
 		default:
 			options->wrong = true;
 			break;
@@ -130,17 +141,6 @@ static const struct command *take_command(const struct options *options,
 		misuse(options, "%s: %s (usage: linectl %s)", argv[0], wrong,
 		       command_usage(command));
 	return command;
-}
-
-/* What was printed has to have arrived: a full disk is no success. */
-static enum linectl_status flush(enum linectl_status status)
-{
-	if (fflush(stdout) == EOF || ferror(stdout)) {
-		fprintf(stderr, "linectl: standard output: %s\n",
-			strerror(errno));
-		return LINECTL_REFUSED;
-	}
-	return status;
 }
 
 int main(int argc, char **argv)

@@ -275,6 +275,15 @@ static void catch_signals(void)
 		sigaction(numbers[i], &action, NULL);
 }
 
+/* Results that nobody could read are no success. */
+static enum exit_code flush(enum exit_code code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "linetest: standard output: %s\n", strerror(errno));
+	return code == EXIT_PASSED ? EXIT_FAILED : code;
+}
+
 /* What is to be played has something to play. */
 static struct script *read_script(const struct linetest_options *options,
 				  const char *path, struct bytes *errors)
@@ -298,7 +307,7 @@ int main(int argc, char **argv)
 
 	switch (linetest_options_read(&options, argc, argv)) {
 	case LINETEST_SHOWN:
-		return EXIT_PASSED;
+		return flush(EXIT_PASSED);
 	case LINETEST_WRONG:
 		return EXIT_WRONG;
 	case LINETEST_RUN:
@@ -320,5 +329,5 @@ int main(int argc, char **argv)
 		script_free(scripts[i]);
 	free(scripts);
 	bytes_fini(&errors);
-	return code;
+	return flush(code);
 }

@@ -614,14 +614,14 @@ class DaemonTest(unittest.TestCase):
         self.assertEqual(got, code, daemon.log_text())
         return daemon.log_text()
 
-    def run_lined(self, *args, timeout=PATIENCE):
+    def run_lined(self, *args, timeout=PATIENCE, stdout=subprocess.PIPE):
         """A run that ends by itself: (exit code, stdout, stderr)."""
         done = subprocess.run(["setpriv", "--pdeathsig", "KILL", LINED]
                               + list(args),
                               stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              stdout=stdout, stderr=subprocess.PIPE,
                               env=environment(), timeout=timeout)
-        return (done.returncode, done.stdout.decode("latin-1"),
+        return (done.returncode, (done.stdout or b"").decode("latin-1"),
                 done.stderr.decode("latin-1"))
 
     def check(self, text=None, workers=None):

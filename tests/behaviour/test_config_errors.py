@@ -390,6 +390,15 @@ class Usage(DaemonTest):
                 self.assertIn("lined", out)
                 self.assertEqual(err, "")
 
+    def test_what_cannot_be_printed_is_told(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        for args in (["-V"], ["-h"]):
+            with self.subTest(args), open("/dev/full", "w") as full:
+                code, _, err = self.run_lined(*args, stdout=full)
+                self.assertEqual(code, 3, err)
+                self.assertIn("standard output: No space left", err)
+
     def test_the_help_names_every_option(self):
         _, out, _ = self.run_lined("--help")
         for option in ("--config", "--check", "--daemon", "--log-level",

@@ -407,10 +407,11 @@ class Failures(LinectlTest):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full")
         self.start()
-        with open("/dev/full", "w") as full:
-            code, _, err = self.run_linectl("status", stdout=full)
-        self.assertEqual(code, REFUSED)
-        self.assertIn("No space left", err)
+        for what in ("status", "-h", "-V"):
+            with self.subTest(what), open("/dev/full", "w") as full:
+                code, _, err = self.run_linectl(what, stdout=full)
+                self.assertEqual(code, REFUSED)
+                self.assertIn("No space left", err)
 
     def test_a_daemon_that_ends_meanwhile(self):
         daemon = self.start("drain-timeout = 30s\n" + self.echo)

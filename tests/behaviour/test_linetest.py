@@ -101,6 +101,19 @@ class Passing(Linetest):
         self.assertEqual(out, "ok   a.lt (1 run)\n"
                               "1 transcript, 0 failed; 1 run, 0 failed\n")
 
+    def test_results_that_cannot_be_printed_are_no_success(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        name = self.transcript("protocol echo\nalice> hello\nalice< hello\n")
+        for args in ([name], ["--tap", name], ["-V"], ["-h"]):
+            with self.subTest(args), open("/dev/full", "w") as full:
+                done = subprocess.run(
+                    [LINETEST] + args, stdin=subprocess.DEVNULL, stdout=full,
+                    stderr=subprocess.PIPE, env=self.environment(),
+                    cwd=self.dir, timeout=4 * PATIENCE)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn(b"standard output: No space left", done.stderr)
+
     def test_who_is_to_hear_is_there(self):
         """Nobody has to be connected by hand to hear what is said."""
         text = ("protocol relay\n"
