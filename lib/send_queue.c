@@ -194,18 +194,22 @@ unsigned send_queue_drop_oldest(struct send_queue *queue,
 				struct send_pool *pool, size_t bytes)
 {
 	struct segment *kept = NULL, *segment;
+	size_t begun = 0;
 	unsigned dropped = 0;
 
 	/* What is begun ends where the next send starts. */
 	if (queue->begun) {
 		kept = queue->first;
-		while (kept->next != NULL && !kept->next->starts)
+		begun = kept->len;
+		while (kept->next != NULL && !kept->next->starts) {
 			kept = kept->next;
+			begun += kept->len;
+		}
 	}
+	if (begun > bytes)
+		return 0;
 	while (queue->bytes > bytes) {
 		segment = kept != NULL ? kept->next : queue->first;
-		if (segment == NULL)
-			break;
 		if (kept != NULL)
 			kept->next = segment->next;
 		else

@@ -55,7 +55,7 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 
 /*
  * Drops whole sends from the front, none that is begun, until `bytes` or fewer
- * are queued or no more can go; how many sends were dropped.
+ * are queued; none at all where what is begun is more. How many were dropped.
  */
 unsigned send_queue_drop_oldest(struct send_queue *queue,
 				struct send_pool *pool, size_t bytes);

@@ -464,6 +464,43 @@ START_TEST(drop_oldest_drops_the_new_one_where_nothing_else_can_go)
 }
 END_TEST
 
+/* Nothing is given up in vain: what waits behind it stays. */
+START_TEST(drop_oldest_drops_nothing_where_that_makes_no_room)
+{
+	static char big[100000], got[100050];
+	struct send_case c;
+	size_t rest, have = 0;
+	ssize_t n;
+
+	open_case(&c, sizeof(big));
+	lined_socket_set_overflow(c.sock, LINED_OVERFLOW_DROP_OLDEST);
+	ck_assert_int_eq(lined_socket_send(c.sock, big, sizeof(big)), 0);
+	support_run_turns(c.d, 3);
+	rest = lined_socket_queued(c.sock);
+	ck_assert_uint_gt(rest, 200);
+	ck_assert_uint_lt(rest, sizeof(big) - 50);
+	ck_assert_int_eq(lined_socket_send(c.sock, "waits", 5), 0);
+	ck_assert_int_eq(lined_socket_send(c.sock, big, sizeof(big) - rest + 1),
+			 -1);
+	ck_assert_int_eq(errno, ENOBUFS);
+	ck_assert_uint_eq(lined_socket_take_dropped(c.sock), 1);
+	ck_assert_uint_eq(lined_socket_queued(c.sock), rest + 5);
+	/* It goes where that does help. */
+	ck_assert_int_eq(lined_socket_send(c.sock, "too", 3), 0);
+	ck_assert_int_eq(lined_socket_send(c.sock, big, sizeof(big) - rest - 3),
+			 0);
+	ck_assert_uint_eq(lined_socket_take_dropped(c.sock), 1);
+	lined_socket_close_after_flush(c.sock, LINED_CLOSE_LOCAL, 0);
+	while ((n = recv(c.peer, got, sizeof(got), MSG_DONTWAIT)) != 0) {
+		ck_assert(n > 0 || errno == EAGAIN);
+		have += n > 0 ? (size_t)n : 0;
+		support_run_turns(c.d, 1);
+	}
+	ck_assert_uint_eq(have, sizeof(big) + 3 + sizeof(big) - rest - 3);
+	close_case(&c);
+}
+END_TEST
+
 START_TEST(send_over_the_limit_is_dropped_alone)
 {
 	static char big[10000];
@@ -941,6 +978,8 @@ static Suite *make_suite(void)
 	tcase_add_test(overflow, drop_oldest_never_cuts_one_already_begun);
 	tcase_add_test(overflow,
 		       drop_oldest_drops_the_new_one_where_nothing_else_can_go);
+	tcase_add_test(overflow,
+		       drop_oldest_drops_nothing_where_that_makes_no_room);
 	tcase_add_test(overflow, send_over_the_limit_is_dropped_alone);
 	tcase_add_test(pressure,
 		       peer_that_never_reads_is_not_read_until_it_does);
