@@ -55,7 +55,9 @@ void mailbox_seen(struct mailbox *mailbox)
 	wakeup_clear(&mailbox->wakeup);
 	__atomic_store_n(&mailbox->wakeups, mailbox->wakeups + 1,
 			 __ATOMIC_RELAXED);
-	atomic_store(&mailbox->signalled, false);
+	/* Exchanged, not stored: who found it set has made no system call, and
+	 * what that thread wrote before is to be seen from here on. */
+	atomic_exchange(&mailbox->signalled, false);
 }
 
 int mailbox_post(struct mailbox *mailbox, struct lined_message *message,

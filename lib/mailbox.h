@@ -41,7 +41,8 @@ int mailbox_post(struct mailbox *mailbox, struct lined_message *message,
 /* Wakes the dispatcher, once until it has seen it. MT-safe. */
 void mailbox_wake(struct mailbox *mailbox);
 
-/* The wakeup was seen: the next one is needed again. */
+/* The wakeup was seen: the next one is needed again. What was written before
+ * any mailbox_wake() that it answers is visible afterwards. */
 void mailbox_seen(struct mailbox *mailbox);
 
 /* All that is there, oldest first; the mailbox is empty then. */

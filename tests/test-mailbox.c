@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -345,6 +346,43 @@ START_TEST(closing_while_threads_post_loses_nothing)
 }
 END_TEST
 
+struct waker {
+	struct lined_dispatcher *dispatcher;
+	int told; /* no atomic: the wakeup is all that orders it */
+	atomic_bool woke;
+};
+
+static void *tell_and_wake(void *arg)
+{
+	struct waker *waker = arg;
+
+	waker->told = 1;
+	lined_dispatcher_wake(waker->dispatcher);
+	atomic_store_explicit(&waker->woke, true, memory_order_relaxed);
+	return NULL;
+}
+
+/* A thread sanitizer would see that a wakeup on its way already, of which the
+ * second needs no system call, left the flag behind. */
+START_TEST(what_was_written_before_any_wake_is_seen_by_the_turn)
+{
+	struct waker waker = {.dispatcher = support_dispatcher()};
+	pthread_t thread;
+
+	lined_dispatcher_open_mailbox(waker.dispatcher);
+	lined_dispatcher_wake(waker.dispatcher);
+	ck_assert_int_eq(pthread_create(&thread, NULL, tell_and_wake, &waker),
+			 0);
+	while (!atomic_load_explicit(&waker.woke, memory_order_relaxed))
+		sched_yield();
+	ck_assert_int_eq(lined_dispatcher_poll(waker.dispatcher, 0), 1);
+	ck_assert_uint_eq(dispatcher_wakeups(waker.dispatcher), 1);
+	ck_assert_int_eq(waker.told, 1);
+	pthread_join(thread, NULL);
+	lined_dispatcher_free(waker.dispatcher);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("mailbox");
@@ -353,6 +391,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, posts_of_many_threads_arrive_all_and_in_order);
 	tcase_add_test(tcase, wakeups_are_counted_as_they_are_seen);
 	tcase_add_test(tcase, memory_of_a_thread_is_on_lines_of_its_own);
+	tcase_add_test(tcase,
+		       what_was_written_before_any_wake_is_seen_by_the_turn);
 	tcase_add_test(tcase, a_full_mailbox_wakes_once);
 	tcase_add_test(tcase, a_batch_is_one_turn);
 	tcase_add_test(tcase, a_handler_may_post_again);

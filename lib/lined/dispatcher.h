@@ -155,7 +155,12 @@ LINED_API int lined_dispatcher_poll(struct lined_dispatcher *dispatcher,
 /* Monotonic milliseconds, read once a turn. */
 LINED_API uint64_t lined_dispatcher_now_ms(const struct lined_dispatcher *d);
 
-/* Makes a waiting poll return soon. MT-safe. */
+/*
+ * Makes a waiting poll return soon. What the caller wrote before, a flag of its
+ * own for instance, is visible to the messages, timers and tasks of the turn
+ * that is woken, and when poll returns: a release and an acquire, whether or
+ * not an earlier wakeup was still on its way. MT-safe.
+ */
 LINED_API void lined_dispatcher_wake(struct lined_dispatcher *dispatcher);
 
 /*
