@@ -2,7 +2,9 @@
 /*
  * Connecting: a name becomes addresses off the loop, each is tried in turn,
  * one deadline stands over all. An address that does not answer gets its share
- * of the time that is left, so that it cannot use up what the next one needs.
+ * of the time that is left, so that it cannot use up what the next one needs. A
+ * UNIX listener whose backlog is full says so at once and tells nobody when it
+ * has room again: it is asked again, ever less often, while there is time.
  */
 #include "config.h"
 
@@ -20,6 +22,10 @@
 #define CONNECT_MS_DEFAULT 30000
 #define ADDRESSES_MAX      16
 
+/* Between two tries at a listener that is full: twice as long each time. */
+#define FULL_MS_MIN 10
+#define FULL_MS_MAX 250
+
 struct address {
 	socklen_t len;
 	union {
@@ -34,6 +40,7 @@ struct connector {
 	struct lined_timer timer;         /* of the address, or of the whole */
 	uint64_t end_ms;
 	uint32_t timeout_ms;
+	uint32_t full_ms; /* how long it is waited for room; 0: it is not */
 	int last_error;
 	unsigned count, next;
 	struct address addresses[ADDRESSES_MAX];
@@ -92,7 +99,13 @@ static int open_for(struct lined_socket *sock, int family)
 	return fd;
 }
 
-/* 0: under way, to be reported by the poller. -1/errno. */
+static bool is_full(const struct address *address, int error)
+{
+	return address->any.sa_family == AF_UNIX && error == EAGAIN;
+}
+
+/* 0: under way, to be reported by the poller. -1/errno; where the listener is
+ * full the socket keeps its descriptor, to try again. */
 static int try_address(struct connector *connector,
 		       const struct address *address)
 {
@@ -106,14 +119,39 @@ static int try_address(struct connector *connector,
 	    socket_attach(sock, fd) == 0)
 		return 0;
 	error = errno;
-	close(fd);
+	if (is_full(address, error))
+		sock->delegate.fd = fd;
+	else
+		close(fd);
 	errno = error;
 	return -1;
 }
 
+static uint64_t time_left(const struct connector *connector)
+{
+	uint64_t now_ms = connector->sock->dispatcher->now_ms;
+
+	return connector->end_ms > now_ms ? connector->end_ms - now_ms : 0;
+}
+
+/* Tries the same address again in a while. */
+static int wait_for_room(struct connector *connector)
+{
+	uint64_t left = time_left(connector);
+	uint32_t wait_ms = connector->full_ms * 2;
+
+	if (wait_ms == 0)
+		wait_ms = FULL_MS_MIN;
+	if (wait_ms > FULL_MS_MAX)
+		wait_ms = FULL_MS_MAX;
+	connector->full_ms = wait_ms;
+	connector->next--;
+	return lined_timer_start(&connector->timer,
+				 left < wait_ms ? left : wait_ms, 0);
+}
+
 static void try_next(struct connector *connector)
 {
-	struct lined_dispatcher *d = connector->sock->dispatcher;
 	uint64_t left;
 
 	while (connector->next < connector->count) {
@@ -122,11 +160,15 @@ static void try_next(struct connector *connector)
 
 		if (try_address(connector, address) < 0) {
 			connector->last_error = errno;
-			continue;
+			if (!is_full(address, errno))
+				continue;
+			if (wait_for_room(connector) == 0)
+				return;
+			connector->last_error = errno;
+			break;
 		}
-		left = connector->end_ms > d->now_ms
-			       ? connector->end_ms - d->now_ms
-			       : 0;
+		connector->full_ms = 0;
+		left = time_left(connector);
 		left /= connector->count - connector->next + 1;
 		if (lined_timer_start(&connector->timer, left, 0) == 0)
 			return;
@@ -141,7 +183,15 @@ static void timer_fired(struct lined_timer *timer)
 	struct connector *connector =
 		lined_container_of(timer, struct connector, timer);
 
+	if (connector->full_ms > 0 && time_left(connector) > 0) {
+		try_next(connector);
+		return;
+	}
 	connector->last_error = ETIMEDOUT;
+	if (connector->full_ms > 0) {
+		give_up(connector);
+		return;
+	}
 	if (connector->sock->delegate.fd >= 0)
 		close(socket_detach(connector->sock));
 	/* While the name is still being looked up there is no address. */

@@ -375,6 +375,147 @@ START_TEST(an_address_that_never_answers_meets_the_deadline)
 }
 END_TEST
 
+/* A UNIX listener with nothing accepted and no room for one more. */
+struct full_listener {
+	struct sockaddr_un address;
+	socklen_t len;
+	int fd;
+	int fillers[8];
+	unsigned count;
+};
+
+static void full_listener_open(struct full_listener *full)
+{
+	full->len = unix_address(&full->address);
+	full->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(
+		bind(full->fd, (struct sockaddr *)&full->address, full->len),
+		0);
+	ck_assert_int_eq(listen(full->fd, 1), 0);
+	for (full->count = 0; full->count < 8; full->count++) {
+		int fd = socket(AF_UNIX,
+				SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		full->fillers[full->count] = fd;
+		if (connect(fd, (struct sockaddr *)&full->address, full->len) <
+		    0) {
+			ck_assert_int_eq(errno, EAGAIN);
+			close(fd);
+			return;
+		}
+	}
+	ck_abort_msg("a backlog of 1 has room for all");
+}
+
+/* Those that have come so far leave. */
+static void full_listener_empty(struct full_listener *full)
+{
+	while (full->count > 0) {
+		close(accept(full->fd, NULL, NULL));
+		close(full->fillers[--full->count]);
+	}
+}
+
+static void full_listener_close(struct full_listener *full)
+{
+	full_listener_empty(full);
+	close(full->fd);
+	unlink(full->address.sun_path);
+}
+
+static void connect_to_full(struct attempt *attempt,
+			    const struct full_listener *full,
+			    uint32_t timeout_ms)
+{
+	ck_assert_int_eq(
+		lined_socket_connect_to(attempt->sock,
+					(const struct sockaddr *)&full->address,
+					full->len, timeout_ms),
+		0);
+}
+
+START_TEST(a_full_unix_listener_is_tried_until_it_has_room)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct full_listener full;
+	struct attempt attempt;
+	int fd;
+
+	full_listener_open(&full);
+	attempt_init(&attempt, d);
+	attempt_register(&attempt);
+	connect_to_full(&attempt, &full, 0);
+	fd = lined_socket_fd(attempt.sock);
+	/* Without spinning. */
+	ck_assert_uint_le(support_run_for(d, 200), 15);
+	ck_assert_uint_eq(attempt.connects + attempt.closes, 0);
+	ck_assert(lined_socket_is_connecting(attempt.sock));
+	full_listener_empty(&full);
+	decide(&attempt);
+	assert_connected(&attempt);
+	/* What was set on the descriptor holds. */
+	ck_assert_int_eq(lined_socket_fd(attempt.sock), fd);
+	assert_echoes(&attempt, full.fd);
+	full_listener_close(&full);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_unix_listener_that_stays_full_meets_the_deadline)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct full_listener full;
+	struct attempt attempt;
+	uint64_t start_ms;
+
+	full_listener_open(&full);
+	attempt_init(&attempt, d);
+	connect_to_full(&attempt, &full, 150);
+	start_ms = support_now_ms();
+	attempt_register(&attempt);
+	decide(&attempt);
+	ck_assert_uint_ge(support_now_ms() - start_ms + 2, 150);
+	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+	full_listener_close(&full);
+	lined_dispatcher_free(d);
+}
+END_TEST
+
+START_TEST(a_connect_to_a_full_unix_listener_may_be_ended)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct full_listener full;
+	struct attempt closed, left, gone;
+
+	full_listener_open(&full);
+	attempt_init(&closed, d);
+	attempt_register(&closed);
+	connect_to_full(&closed, &full, 0);
+	support_run_turns(d, 2);
+	lined_socket_close(closed.sock);
+	assert_failed(&closed, LINED_CLOSE_LOCAL, 0);
+	/* Nobody listens there any more. */
+	attempt_init(&gone, d);
+	attempt_register(&gone);
+	connect_to_full(&gone, &full, 0);
+	support_run_turns(d, 2);
+	unlink(full.address.sun_path);
+	decide(&gone);
+	assert_failed(&gone, LINED_CLOSE_ERROR, ENOENT);
+	full_listener_close(&full);
+	/* And the dispatcher goes. */
+	full_listener_open(&full);
+	attempt_init(&left, d);
+	attempt_register(&left);
+	connect_to_full(&left, &full, 0);
+	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 1);
+	lined_dispatcher_free(d);
+	ck_assert_uint_eq(left.closes, 1);
+	ck_assert_int_eq(left.reason, LINED_CLOSE_SHUTDOWN);
+	full_listener_close(&full);
+}
+END_TEST
+
 START_TEST(a_pending_connect_keeps_the_dispatcher_open)
 {
 	struct lined_dispatcher *d = support_dispatcher();
@@ -1087,6 +1228,10 @@ static Suite *make_suite(void)
 	tcase = support_case(suite, "failures");
 	tcase_add_test(tcase, a_refused_connect_never_connects);
 	tcase_add_test(tcase, an_address_that_never_answers_meets_the_deadline);
+	tcase_add_test(tcase, a_full_unix_listener_is_tried_until_it_has_room);
+	tcase_add_test(tcase,
+		       a_unix_listener_that_stays_full_meets_the_deadline);
+	tcase_add_test(tcase, a_connect_to_a_full_unix_listener_may_be_ended);
 	tcase_add_test(tcase, a_pending_connect_keeps_the_dispatcher_open);
 
 	tcase = support_case(suite, "descriptors");

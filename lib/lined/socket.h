@@ -223,7 +223,8 @@ LINED_API int lined_socket_accept_fd(struct lined_socket *listener,
 LINED_API int lined_socket_connect(struct lined_socket *sock, const char *host,
 				   uint16_t port, uint32_t timeout_ms);
 
-/* The same to one address, UNIX paths among them. */
+/* The same to one address, UNIX paths among them: there, a listener whose
+ * backlog is full is tried again until timeout_ms have passed. */
 LINED_API int lined_socket_connect_to(struct lined_socket *sock,
 				      const struct sockaddr *address,
 				      socklen_t len, uint32_t timeout_ms);
