@@ -562,5 +562,10 @@ struct lined_socket_group *lined_socket_group(const struct lined_socket *sock)
 
 void lined_socket_limits_changed(struct lined_socket *sock)
 {
+	/* Whether it is over the rate that holds now is seen when it reads. */
+	if (sock->slowed) {
+		sock->slowed = false;
+		socket_read_on(sock);
+	}
 	socket_arm(sock);
 }

@@ -212,7 +212,8 @@ static void hold(struct lined_socket *sock)
 
 /*
  * The line rate, as a time at which the next line would be due: it moves on
- * with each line and may run ahead of the clock by the burst.
+ * with each line and may run ahead of the clock by the burst. Who has run
+ * further had other limits then, and owes no more than these allow.
  */
 static bool is_within_rate(struct lined_socket *sock)
 {
@@ -227,6 +228,8 @@ static bool is_within_rate(struct lined_socket *sock)
 	if (step_us == 0)
 		step_us = 1;
 	ahead_us = (burst - 1) * step_us;
+	if (sock->rate_due_us > now_us + ahead_us + step_us)
+		sock->rate_due_us = now_us + ahead_us + step_us;
 	if (sock->rate_due_us <= now_us + ahead_us)
 		return true;
 	sock->slowed = true;

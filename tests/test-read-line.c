@@ -919,6 +919,36 @@ START_TEST(line_rate_slows_and_never_closes)
 }
 END_TEST
 
+/* By the old limits the rest would take a minute, and what is owed a quarter of
+ * an hour. */
+static void expect_free_under(uint32_t rate, uint32_t burst)
+{
+	struct stream_case c;
+
+	open_stream(&c, NULL);
+	c.group.limits.line_rate = 1;
+	c.group.limits.line_burst = 1000;
+	for (unsigned i = 0; i < 1050; i++)
+		support_puts(c.peer, "x\n");
+	while (c.group.counters.rate_slowed == 0)
+		support_run_turns(c.d, 1);
+	ck_assert_uint_ge(c.recorder.lines, 1000);
+	c.group.limits.line_rate = rate;
+	c.group.limits.line_burst = burst;
+	lined_socket_limits_changed(c.sock);
+	support_run_until_count(c.d, &c.recorder.lines, 1050);
+	ck_assert_uint_eq(c.recorder.closes, 0);
+	close_stream(&c);
+}
+
+START_TEST(changed_rate_holds_at_once_for_who_was_slowed)
+{
+	expect_free_under(1000, 1000); /* a higher rate */
+	expect_free_under(100, 1);     /* and a lower burst */
+	expect_free_under(0, 0);       /* no rate */
+}
+END_TEST
+
 /* Slowed input must not be polled for, nor lost at the peer's end. */
 START_TEST(slowed_lines_survive_the_peers_end)
 {
@@ -1178,6 +1208,7 @@ static Suite *make_suite(void)
 	tcase_add_test(blocks, what_is_left_behind_a_partial_block_is_served);
 	tcase_add_test(blocks, what_nobody_read_leaves_no_trace);
 	tcase_add_test(times, line_rate_slows_and_never_closes);
+	tcase_add_test(times, changed_rate_holds_at_once_for_who_was_slowed);
 	tcase_add_test(times, slowed_lines_survive_the_peers_end);
 	tcase_add_test(times, idle_timeout_closes);
 	tcase_add_test(times, first_line_timeout_closes_who_says_nothing);

@@ -371,6 +371,18 @@ class Rate(Limits):
             with self.takes(0):
                 self.assertTrue(c.echoes(b"x\n" * 90))
 
+    def test_a_reload_frees_who_was_slowed_by_the_limits_before(self):
+        before = "line-rate = 1 line-burst = 1000"
+        daemon = self.serve(before)
+        text = open(self.path("lined.conf")).read()
+        with self.client() as c:
+            self.assertTrue(c.echoes(b"x\n" * 1000))
+            # Of the old burst it owes a quarter of an hour.
+            self.write(text.replace(before, "line-rate = 10 line-burst = 2"),
+                       workers=None)
+            daemon.reload()
+            self.assertTrue(c.echoes(b"y\n" * 5))
+
     def test_half_close_of_a_slowed_client_loses_nothing(self):
         self.serve("line-rate = 50 line-burst = 10")
         said = b"".join(b"line %d\n" % i for i in range(60))
