@@ -116,6 +116,11 @@ static int check_lines(const struct relay_options *options, char *error,
 		snprintf(error, size, "gap-notice is more than one line");
 		return -1;
 	}
+	if (strlen(options->gap_notice) > RELAY_NOTICE_MAX) {
+		snprintf(error, size, "gap-notice is longer than %d bytes",
+			 RELAY_NOTICE_MAX);
+		return -1;
+	}
 	for (i = 0; i < options->preamble.count; i++) {
 		if (is_one_line(options->preamble.items[i]))
 			continue;

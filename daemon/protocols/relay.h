@@ -19,6 +19,9 @@
 #include <lined/bus.h>
 #include <lined/protocol.h>
 
+/* So long a gap-notice, with its count, fits into the smallest send queue. */
+#define RELAY_NOTICE_MAX 1000
+
 enum relay_mode {
 	RELAY_HUB,
 	RELAY_UPSTREAM,

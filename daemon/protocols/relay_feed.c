@@ -153,6 +153,9 @@ static void send_run(struct relay_client *client, const struct run *run)
 					 run->offset, run->len);
 }
 
+/* In place of "{count}", and the newline. */
+#define COUNT_ROOM sizeof("18446744073709551615\n")
+
 /* "# lost {count} lines" with its newline. */
 static size_t write_notice(const char *form, uint64_t count, char *text,
 			   size_t size)
@@ -171,7 +174,7 @@ static size_t write_notice(const char *form, uint64_t count, char *text,
 
 void relay_feed_tell_gap(struct relay *relay, struct relay_client *client)
 {
-	char text[1024];
+	char text[RELAY_NOTICE_MAX + COUNT_ROOM];
 	size_t len = write_notice(relay->options->gap_notice, client->lost,
 				  text, sizeof(text));
 

@@ -491,6 +491,14 @@ class Slow(RelayTest):
         self.assertEqual(numbers[0], 0)
         self.assertEqual(numbers[-1], self.LINES - 1)
 
+    def test_the_longest_notice_is_told(self):
+        words = "x" * (1000 - len("{count}"))
+        _, writer, other, slow = self.start_slow(
+            slow='"drop-newest"', gap_notice='"{count}%s"' % words)
+        self.flood(writer, other)
+        while not slow.line().endswith(words.encode() + b"\n"):
+            pass
+
     def test_without_a_notice_nothing_but_lines(self):
         _, writer, other, slow = self.start_slow(slow='"drop-oldest"')
         self.flood(writer, other)
@@ -600,6 +608,8 @@ class Errors(RelayTest):
         self.refused("filter", filter="{ 'refuse x' }")
         self.refused("nothing", publish_only="true", subscribe_only="true")
         self.refused("gap-notice", gap_notice='"a\\nb"')
+        self.refused("gap-notice is longer than 1000 bytes",
+                     gap_notice='"%s"' % ("x" * 1001))
         self.refused("slow", slow='"sometimes"')
         self.refused("subscribe-only", subscribe_only="maybe")
         self.refused("history", history="-1")
