@@ -212,7 +212,8 @@ void relay_feed_publish(struct relay *relay, uint64_t sender);
 /* A newcomer: history, then the feed, unless clients only publish. */
 void relay_feed_join(struct relay *relay, struct relay_client *client);
 void relay_feed_leave(struct relay *relay, struct relay_client *client);
-/* The client takes more again: it is told of its gap. */
+/* The client takes more again: it is told of its gap, unless the notice might
+ * be dropped where it stood. Then that is for the next time. */
 void relay_feed_tell_gap(struct relay *relay, struct relay_client *client);
 
 /* ---- relay_hold.c ----------------------------------------------------- */

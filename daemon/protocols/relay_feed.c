@@ -101,6 +101,11 @@ static bool drops(const struct relay *relay)
 	return strcmp(relay->options->slow, "disconnect") != 0;
 }
 
+static bool drops_oldest(const struct relay *relay)
+{
+	return strcmp(relay->options->slow, "drop-oldest") == 0;
+}
+
 static void lose(struct relay_client *client, uint64_t lines)
 {
 	struct relay *relay = client->relay;
@@ -118,7 +123,7 @@ static void lose(struct relay_client *client, uint64_t lines)
 /*
  * What has lost lines loses all that come until it has caught up so far that
  * it can be told: the notice stands where the gap is. A queue that drops its
- * oldest goes on, and has the notice behind what it kept.
+ * oldest goes on, and the notice comes when it has sent what it kept.
  */
 static void send_lines(struct relay_client *client, const struct run *run)
 {
@@ -178,9 +183,20 @@ void relay_feed_tell_gap(struct relay *relay, struct relay_client *client)
 	size_t len = write_notice(relay->options->gap_notice, client->lost,
 				  text, sizeof(text));
 
+	/*
+	 * Behind what waits the notice would be the oldest one day, and be
+	 * dropped. In an empty queue it is begun by the turn's flush.
+	 */
+	if (client->lost > 0 && drops_oldest(relay) &&
+	    lined_socket_is_send_data_buffered(client->sock))
+		return;
+	if (client->lost > 0 && len > 1 &&
+	    lined_socket_send(client->sock, text, len) < 0) {
+		/* No room yet; and it is no line that was lost. */
+		lined_socket_take_dropped(client->sock);
+		return;
+	}
 	lined_socket_want_write(client->sock, false);
-	if (client->lost > 0 && len > 1)
-		lined_socket_send(client->sock, text, len);
 	client->lost = 0;
 }
 
@@ -295,7 +311,7 @@ static void set_overflow(const struct relay *relay, struct lined_socket *sock)
 {
 	enum lined_overflow overflow = LINED_OVERFLOW_CLOSE;
 
-	if (strcmp(relay->options->slow, "drop-oldest") == 0)
+	if (drops_oldest(relay))
 		overflow = LINED_OVERFLOW_DROP_OLDEST;
 	else if (strcmp(relay->options->slow, "drop-newest") == 0)
 		overflow = LINED_OVERFLOW_DROP_NEWEST;

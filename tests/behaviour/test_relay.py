@@ -6,11 +6,14 @@ of their own."""
 import random
 import re
 import socket
+import sys
 import threading
 import time
+import unittest
 
 from lined_test import PATIENCE, Client, Datagram, DaemonTest
 from lined_test import free_port, main, service
+from test_activation import PASS_ON, has_systemd
 
 SEED = 20261123
 
@@ -490,6 +493,57 @@ class Slow(RelayTest):
         numbers, _ = self.check_gaps(slow, writer, other)
         self.assertEqual(numbers[0], 0)
         self.assertEqual(numbers[-1], self.LINES - 1)
+
+    def start_small(self, **values):
+        """The system takes little of what lined sends."""
+        listener = socket.socket()
+        self.addCleanup(listener.close)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address = listener.getsockname()
+        self.start(service(
+            "feed", "systemd:feed", protocol="relay",
+            extra="\tlimits { send-queue = 64k send-stall = 0 }\n" +
+            options(**values)), workers=self.WORKERS, inherit=[listener],
+            prefix=[sys.executable, "-c", PASS_ON, "feed",
+                    str(listener.fileno())])
+        writer, other = self.pair(address)
+        return writer, other, self.member(address, writer, rcvbuf=4096)
+
+    @unittest.skipUnless(has_systemd(), "built without libsystemd")
+    def test_no_notice_is_lost_when_the_reader_stalls_again(self):
+        """It reads up to some lines before the newest: now and then there
+        is, or would be, a notice on its way when it is flooded again."""
+        writer, other, slow = self.start_small(
+            slow='"drop-oldest"', gap_notice='"# lost {count} lines"')
+        numbers, lost = [], 0
+
+        def read_to(last):
+            nonlocal lost
+            while not numbers or numbers[-1] < last:
+                line = slow.line()
+                if line.startswith(b"#"):
+                    lost += int(line.split()[2])
+                else:
+                    numbers.append(int(line[:6]))
+
+        first = 0
+        for back in range(0, 80, 4):
+            lines = [self.text(i) for i in range(first, first + 600)]
+            first += len(lines)
+            writer.send(b"".join(lines))
+            while other.line() != lines[-1]:
+                pass
+            read_to(first - 1 - back)
+        read_to(first - 1)
+        while len(numbers) + lost < first:
+            line = slow.line()
+            self.assertTrue(line.startswith(b"# lost "), line)
+            lost += int(line.split()[2])
+        self.assertEqual(numbers, sorted(set(numbers)))
+        self.assertEqual(len(numbers) + lost, first)
+        self.assertTrue(slow.is_silent(0.1))
 
     def test_the_longest_notice_is_told(self):
         words = "x" * (1000 - len("{count}"))
