@@ -56,9 +56,42 @@ START_TEST(escapes_are_those_of_json)
 		parse("line text=\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9"
 		      "\\u20ac\\ud83d\303\244\"");
 
-	ck_assert_str_eq(record_text(&record, "text"),
+	ck_assert_str_eq(record_exact(&record, "text"),
 			 "\"\\/\b\f\n\r\tA\303\251\342\202\254\357\277\275"
 			 "\303\244");
+	record_fini(&record);
+}
+END_TEST
+
+START_TEST(what_would_command_a_terminal_is_shown_as_escapes)
+{
+	struct record record = parse(
+		"line text=\"\\u001b[31m\\n\\t\\u007f\\u009b\\u202e\177\302\233"
+		"\303\244\\\\x\" list=[\"\\u0007\",\"b\"]");
+	const struct value *list = record_find(&record, "list");
+
+	ck_assert_str_eq(record_text(&record, "text"),
+			 "\\x1b[31m\\n\\t\\x7f\\xc2\\x9b\\xe2\\x80\\xae\\x7f"
+			 "\\xc2\\x9b\303\244\\x");
+	ck_assert_str_eq(list->items[0], "\\x07");
+	ck_assert_str_eq(list->items[1], "b");
+	record_fini(&record);
+}
+END_TEST
+
+/* Nothing is written behind what was taken for it: for sanitizers. */
+START_TEST(there_is_room_for_every_escape)
+{
+	char line[4096];
+	struct record record;
+	size_t len = 0, i;
+
+	len = (size_t)sprintf(line, "a");
+	for (i = 0; i < 300; i++)
+		len += (size_t)sprintf(line + len, " b=\"\\b\177\"");
+	ck_assert_int_eq(record_parse(&record, line, len), 0);
+	for (i = 0; i < 300; i++)
+		ck_assert_str_eq(record.values[i].text, "\\x08\\x7f");
 	record_fini(&record);
 }
 END_TEST
@@ -206,6 +239,9 @@ START_TEST(samples_become_objects)
 	expect_sample("x_total{service=\"a\",reason=\"b\\\"\\\\c\"} 1.5",
 		      "{\"name\":\"x_total\",\"labels\":{\"service\":\"a\","
 		      "\"reason\":\"b\\\"\\\\c\"},\"value\":1.5}");
+	expect_sample("x{a=\"1\\n2\\t\033\"} 1",
+		      "{\"name\":\"x\",\"labels\":{"
+		      "\"a\":\"1\\u000a2\\\\t\\u001b\"},\"value\":1}");
 	expect_sample("# HELP x y", NULL);
 	expect_sample("", NULL);
 	expect_sample("name", NULL);
@@ -222,6 +258,9 @@ static Suite *make(void)
 
 	tcase_add_test(tcase, values_are_read_by_their_types);
 	tcase_add_test(tcase, escapes_are_those_of_json);
+	tcase_add_test(tcase,
+		       what_would_command_a_terminal_is_shown_as_escapes);
+	tcase_add_test(tcase, there_is_room_for_every_escape);
 	tcase_add_test(tcase, groups_are_summed);
 	tcase_add_test(tcase, kind_alone_is_a_record);
 	tcase_add_test(tcase, what_is_no_record_is_refused);

@@ -16,6 +16,7 @@
 
 #include "linectl_channel.h"
 #include "linectl_command.h"
+#include "linectl_complaint.h"
 #include "linectl_json.h"
 
 struct options {
@@ -73,7 +74,7 @@ static void misuse(const struct options *options, const char *format, ...)
 	if (options->json)
 		json_error(stdout, text);
 	if (!options->wrong)
-		fprintf(stderr, "linectl: %s\n", text);
+		complain(text);
 	fputs("linectl -h shows the commands and options\n", stderr);
 	exit(LINECTL_USAGE);
 }
@@ -162,7 +163,7 @@ int main(int argc, char **argv)
 	if (call.channel == NULL) {
 		if (options.json)
 			json_error(stdout, error);
-		fprintf(stderr, "linectl: %s\n", error);
+		complain(error);
 		free(error);
 		return LINECTL_NO_DAEMON;
 	}

@@ -78,7 +78,7 @@ static void take_error(struct channel *channel, const char *json, size_t len)
 	if (record_parse(&record, line, strlen(line)) < 0) {
 		lose(channel, "the answer is none of lined's");
 	} else {
-		end(channel, CHANNEL_REFUSED, record_text(&record, "text"));
+		end(channel, CHANNEL_REFUSED, record_exact(&record, "text"));
 		record_fini(&record);
 	}
 	free(line);

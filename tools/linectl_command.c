@@ -16,12 +16,14 @@
 #include <unistd.h>
 
 #include "linectl_answer.h"
+#include "linectl_complaint.h"
 #include "linectl_json.h"
 #include "linectl_memory.h"
 #include "linectl_metrics.h"
 #include "linectl_show.h"
 #include "linectl_tap.h"
 #include "linectl_top.h"
+#include "linectl_utf8.h"
 
 /* The daemon itself waits five seconds for a worker. */
 #define PATIENCE_MS 15000
@@ -204,21 +206,27 @@ static void write_json(const struct command *command,
 	fputs("}\n", stdout);
 }
 
+static void show(const struct command_call *call, const struct answer *answer)
+{
+	char *argument = utf8_shown(call->argument);
+
+	show_messages(answer);
+	if (answer->end == CHANNEL_OK || answer->count > 0)
+		call->command->show(answer, argument, stdout);
+	free(argument);
+}
+
 static enum linectl_status finish(const struct command_call *call,
 				  const struct answer *answer)
 {
-	const struct command *command = call->command;
 
-	if (call->json) {
-		write_json(command, answer);
-	} else {
-		show_messages(answer);
-		if (answer->end == CHANNEL_OK || answer->count > 0)
-			command->show(answer, call->argument, stdout);
-	}
+	if (call->json)
+		write_json(call->command, answer);
+	else
+		show(call, answer);
 	if (answer->end == CHANNEL_OK)
 		return LINECTL_DONE;
-	fprintf(stderr, "linectl: %s\n", answer->error);
+	complain(answer->error);
 	return answer->end == CHANNEL_REFUSED ? LINECTL_REFUSED
 					      : LINECTL_NO_DAEMON;
 }
@@ -247,7 +255,7 @@ enum linectl_status command_run(const struct command_call *call)
 
 		if (call->json)
 			json_error(stdout, error);
-		fprintf(stderr, "linectl: %s\n", error);
+		complain(error);
 		return LINECTL_USAGE;
 	}
 	if (call->command->run != NULL)
@@ -307,7 +315,7 @@ static enum linectl_status run_plan(const struct command_call *call)
 		head = memory_format("%s: %s", call->argument, strerror(errno));
 		if (call->json)
 			json_error(stdout, head);
-		fprintf(stderr, "linectl: %s\n", head);
+		complain(head);
 		free(head);
 		free(path);
 		return LINECTL_REFUSED;

@@ -10,25 +10,41 @@
 #include <string.h>
 
 #include "linectl_answer.h"
+#include "linectl_complaint.h"
 #include "linectl_json.h"
+#include "linectl_memory.h"
 #include "linectl_show.h"
 
 #define PATIENCE_MS 15000
 
-/* A label's value, from behind its first quote: its escapes are also JSON's.
- * Behind its last one; NULL: it has none. */
+static void write_string(FILE *out, const char *text, size_t len)
+{
+	char *copy = memory_copy(text, len);
+
+	json_string(out, copy);
+	free(copy);
+}
+
+/* A label's value, from behind its first quote. Behind its last one; NULL: it
+ * has none. */
 static const char *write_label(FILE *out, const char *at)
 {
-	fputc('"', out);
-	for (; *at != '"'; at++) {
-		if (*at == '\0')
-			return NULL;
-		if (*at == '\\' && at[1] != '\0')
-			fputc(*at++, out);
-		fputc(*at, out);
+	char *value = memory_new(strlen(at) + 1, 1), *to = value;
+
+	for (; *at != '"' && *at != '\0'; at++) {
+		if (strncmp(at, "\\n", 2) == 0) {
+			*to++ = '\n';
+			at++;
+			continue;
+		}
+		/* A backslash or a quote; there are no other escapes. */
+		if (*at == '\\' && (at[1] == '\\' || at[1] == '"'))
+			at++;
+		*to++ = *at;
 	}
-	fputc('"', out);
-	return at + 1;
+	write_string(out, value, (size_t)(to - value));
+	free(value);
+	return *at == '"' ? at + 1 : NULL;
 }
 
 static const char *write_labels(FILE *out, const char *at)
@@ -40,7 +56,9 @@ static const char *write_labels(FILE *out, const char *at)
 
 		if (strncmp(at + len, "=\"", 2) != 0)
 			return NULL;
-		fprintf(out, "%s\"%.*s\":", before, (int)len, at);
+		fputs(before, out);
+		write_string(out, at, len);
+		fputc(':', out);
 		at = write_label(out, at + len + 2);
 		if (at == NULL)
 			return NULL;
@@ -65,7 +83,9 @@ bool metrics_write_sample(FILE *out, const char *line)
 
 	if (line[0] == '#' || len == 0 || *at == '\0')
 		return false;
-	fprintf(out, "{\"name\":\"%.*s\",\"labels\":{", (int)len, line);
+	fputs("{\"name\":", out);
+	write_string(out, line, len);
+	fputs(",\"labels\":{", out);
 	if (*at == '{')
 		at = write_labels(out, at + 1);
 	if (at == NULL || *at != ' ' || !is_number(at + 1))
@@ -95,7 +115,7 @@ static void write_json(const struct answer *answer)
 
 	fputs("{\"metrics\":[", stdout);
 	for (i = 0; i < answer->count; i++) {
-		const char *line = record_text(&answer->records[i], "line");
+		const char *line = record_exact(&answer->records[i], "line");
 
 		sample = sample_of(line);
 		if (sample != NULL)
@@ -114,7 +134,7 @@ enum linectl_status metrics_run(const struct command_call *call)
 	if (answer.end != CHANNEL_OK) {
 		if (call->json)
 			json_error(stdout, answer.error);
-		fprintf(stderr, "linectl: %s\n", answer.error);
+		complain(answer.error);
 		status = answer.end == CHANNEL_REFUSED ? LINECTL_REFUSED
 						       : LINECTL_NO_DAEMON;
 	} else if (call->json) {

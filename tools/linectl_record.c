@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads records. A line is copied once; names and decoded texts are made in
- * place, which is possible since no text is longer than what it is written as.
+ * Reads records. A line is copied once; names and texts are made behind it,
+ * with room for as much as they may become.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 #include "linectl_utf8.h"
 
 /* What is being read: `at` moves on. Decoded texts go to `out`, behind which
- * as much room is left as there is still to be read, and more. */
+ * there is room for all that is still to be read. */
 struct reader {
 	const char *at;
 	char *out;
@@ -138,6 +138,18 @@ static const char *take_string(struct reader *r)
 	return text;
 }
 
+/* The text as it may be shown: nearly always itself. */
+static const char *show(struct reader *r, const char *text)
+{
+	char *shown = r->out;
+	size_t len = utf8_show(shown, text);
+
+	if (strcmp(shown, text) == 0)
+		return text;
+	r->out += len + 1;
+	return shown;
+}
+
 /* ---- values ------------------------------------------------------------- */
 
 static int take_list(struct reader *r, struct value *value)
@@ -156,7 +168,7 @@ static int take_list(struct reader *r, struct value *value)
 			return -1;
 		value->items = memory_grow(value->items, value->count, &room,
 					   sizeof(*value->items));
-		value->items[value->count++] = item;
+		value->items[value->count++] = show(r, item);
 	}
 	r->at++;
 	return 0;
@@ -193,8 +205,11 @@ static int take_json(struct reader *r, struct value *value)
 	switch (*r->at) {
 	case '"':
 		value->type = VALUE_TEXT;
-		value->text = take_string(r);
-		return value->text != NULL ? 0 : -1;
+		value->exact = take_string(r);
+		if (value->exact == NULL)
+			return -1;
+		value->text = show(r, value->exact);
+		return 0;
 	case '[':
 		return take_list(r, value);
 	case 't':
@@ -221,6 +236,17 @@ static int take_value(struct reader *r, struct value *value)
 	return 0;
 }
 
+/* Whether every text in it is shown as it stands. */
+static bool is_plain(const char *line, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (line[i] == '\\' || (unsigned char)line[i] >= 0x7f)
+			return false;
+	return true;
+}
+
 /* ---- records ------------------------------------------------------------ */
 
 int record_parse(struct record *record, const char *line, size_t len)
@@ -232,8 +258,11 @@ int record_parse(struct record *record, const char *line, size_t len)
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
 	/* The line, and behind it whatever it may become: a value is kept both
-	 * as it is and decoded, neither of which is longer, each with a NUL. */
-	record->memory = memory_new(len + 1, 6);
+	 * as it is and decoded, neither of which is longer, each with a NUL;
+	 * and as it is shown, which is longer only where there are escapes or
+	 * bytes that do not print. */
+	record->memory =
+		memory_new(len + 1, is_plain(line, len) ? 6 : 6 + UTF8_SHOWN);
 	memcpy(record->memory, line, len);
 	utf8_mend(record->memory, len);
 	r.at = record->memory;
@@ -286,6 +315,13 @@ const char *record_text(const struct record *record, const char *name)
 	const struct value *value = record_find(record, name);
 
 	return value != NULL && value->type == VALUE_TEXT ? value->text : "";
+}
+
+const char *record_exact(const struct record *record, const char *name)
+{
+	const struct value *value = record_find(record, name);
+
+	return value != NULL && value->type == VALUE_TEXT ? value->exact : "";
 }
 
 uint64_t record_number(const struct record *record, const char *name)

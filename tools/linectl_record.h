@@ -4,7 +4,8 @@
  *
  *	client id=42 service="echo" address="192.0.2.7:5123" ...
  *
- * Values are written as in JSON. Trusts nothing of the line.
+ * Values are written as in JSON. Trusts nothing of the line: its texts are
+ * given as a terminal may be given them (linectl_utf8.h).
  */
 #ifndef LINECTL_RECORD_H
 #define LINECTL_RECORD_H
@@ -25,6 +26,7 @@ struct value {
 	enum value_type type;
 	const char *json; /* as it was written */
 	const char *text;
+	const char *exact;  /* the text with all that is not shown */
 	uint64_t number;    /* of a flag: 0, 1 */
 	const char **items; /* of a list */
 	size_t count;
@@ -48,6 +50,8 @@ const struct value *record_find(const struct record *record, const char *name);
 
 /* "", 0 and false where there is none of this name and type. */
 const char *record_text(const struct record *record, const char *name);
+/* For who does not show it. */
+const char *record_exact(const struct record *record, const char *name);
 uint64_t record_number(const struct record *record, const char *name);
 
 /* The sum of all numbers "group.NAME". */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "linectl_complaint.h"
 #include "linectl_json.h"
 #include "linectl_memory.h"
 
@@ -130,7 +131,7 @@ enum linectl_status tap_run(const struct command_call *call)
 	if (call->json)
 		fputs("}\n", stdout);
 	if (tap.end != CHANNEL_OK) {
-		fprintf(stderr, "linectl: %s\n", tap.error);
+		complain(tap.error);
 		status = tap.end == CHANNEL_REFUSED ? LINECTL_REFUSED
 						    : LINECTL_NO_DAEMON;
 	}

@@ -15,11 +15,13 @@
 #include <unistd.h>
 
 #include "linectl_answer.h"
+#include "linectl_complaint.h"
 #include "linectl_json.h"
 #include "linectl_memory.h"
 #include "linectl_samples.h"
 #include "linectl_screen.h"
 #include "linectl_terminal.h"
+#include "linectl_utf8.h"
 
 #define PERIOD_MS   1000
 #define PATIENCE_MS 15000
@@ -167,7 +169,7 @@ static void ended(void *arg, enum channel_end end, const char *text)
 	if (end == CHANNEL_BROKEN) {
 		top->lost = memory_format("%s", text);
 	} else if (end == CHANNEL_REFUSED) {
-		say(top, memory_format("%s", text));
+		say(top, utf8_shown(text));
 		/* A service that is gone has no clients to show. */
 		if (asked == REQUEST_CLIENTS)
 			top->screen.shows_clients = false;
@@ -444,7 +446,7 @@ enum linectl_status top_run(const struct command_call *call)
 
 		if (call->json)
 			json_error(stdout, error);
-		fprintf(stderr, "linectl: %s\n", error);
+		complain(error);
 		return LINECTL_USAGE;
 	}
 	if (!terminal_can_draw()) {
@@ -462,7 +464,7 @@ enum linectl_status top_run(const struct command_call *call)
 	lined_dispatcher_unregister(channel_dispatcher(call->channel), &input);
 	endwin();
 	if (top.lost != NULL) {
-		fprintf(stderr, "linectl: %s\n", top.lost);
+		complain(top.lost);
 		status = LINECTL_NO_DAEMON;
 	}
 	top_fini(&top);

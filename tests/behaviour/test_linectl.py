@@ -467,6 +467,9 @@ class Fuzz(LinectlTest):
                   b'"why"\n', b' listen=["a","b"]', b"\xff\xfe", b"\0", b'"',
                   b" turns=10", b" turns_us.100=4", b" closed.peer=3", b"=",
                   b' text="\\u00e9\\n"', b"line", b"step", b"message",
+                  b' text="\\u001b[31m\\u009b\x7f\xc2\x9b"',
+                  b'"\\u001b]0;x\\u0007\\r"\n', b' level="warning"',
+                  b' listen=["\\u001bc","\\b"]', b' line="\\u001b[2J"',
                   b"x" * 5000, b" queued=99999999999999999999999"]
         commands = [("status",), ("services",), ("services", "a"),
                     ("clients",), ("why", "unix"), ("kick", "1"), ("reload",),
@@ -483,6 +486,46 @@ class Fuzz(LinectlTest):
             self.assertNotRegex(err, "Sanitizer|runtime error")
             if "--json" in args:
                 json.loads(out)
+                self.assertNotIn("\x1b", out)
+            else:
+                self.assertNotRegex(out, self.COMMANDING)
+            self.assertNotRegex(err, self.COMMANDING)
+
+    # What a terminal may be told to do something by; "\ufffd" is what was no
+    # UTF-8. Tables and texts end lines themselves.
+    COMMANDING = "[\0-\x09\x0b-\x1f\x7f-\x9f\ufffd]"
+
+    def test_no_escape_of_an_answer_reaches_the_terminal(self):
+        raw = r'"\u001b[31m\n\u009b\r" '
+        shown = r"\x1b[31m\n\xc2\x9b\r"
+        for command, record in (
+                ("reload", 'message level="err" text=%s'),
+                ("status", "daemon version=%s"),
+                ("services", "service name=%s"),
+                ("services", 'service name="a" listen=["b",%s]'),
+                ("services a", 'service name="a" listen=[%s]'),
+                ("services a", 'service state=%s'),
+                ("clients", "client id=1 address=%s"),
+                ("why unix", "ruling rule=%s"),
+                ("plan /dev/null", "step service=%s"),
+                ("kick 1", "client id=1 address=%s"),
+                ("tap a", 'line client=1 address="x" text=%s'),
+                ("tap a", "line client=1 address=%s"),
+                ("metrics", "text line=%s"),
+                ("drain a", "error %s")):
+            line = (record % raw.strip() + "\nok\n").encode()
+            code, out, err = self.answer_with(line, *command.split())
+            self.assertIn(code, (DONE, REFUSED), (record, err))
+            self.assertNotRegex(out + err, self.COMMANDING)
+            self.assertIn(shown, out + err)
+        # Of the argument, too.
+        code, out, _ = self.answer_with(b"ok\n", "drain", "\x1b[31m")
+        self.assertEqual(code, DONE)
+        self.assertIn(r"service \x1b[31m was", out)
+        # What a program reads is what came.
+        _, out, _ = self.answer_with(('error %s\n' % raw.strip()).encode(),
+                                     "--json", "drain", "a")
+        self.assertEqual(json.loads(out)["error"], "\x1b[31m\n\x9b\r")
 
     def test_an_answer_without_an_end_is_given_up(self):
         for args in (("status",), ("--json", "clients"), ("reload",)):
