@@ -210,8 +210,8 @@ const struct conf_service *
 conf_find_listening(const struct conf *conf,
 		    const struct listen_address *address);
 
-/* At what level the clients of a service come, go and are refused in the log:
- * who looks at the daemon every few seconds is no news. */
+/* At what level the clients of a service come and go in the log: who looks at
+ * the daemon every few seconds is no news. */
 enum lined_log_level conf_clients_level(const struct conf_service *service);
 
 /* ---- comparing, for a reload ----------------------------------------- */

@@ -105,14 +105,16 @@ void service_place(struct service *service, size_t worker,
 	worker_post(instance->worker, &call->call);
 }
 
+/* Of internal services, too, whose clients come and go unseen: nothing else
+ * tells who is kept out why. */
 static void log_refusal(struct service *service, const struct sockaddr *address,
 			enum admission_verdict verdict)
 {
 	char text[ADDRESS_TEXT_MAX];
 
-	log_at(conf_clients_level(service->conf), "service %s: refused %s: %s",
-	       service->name, address_format(address, text, sizeof(text)),
-	       admission_verdict_text(verdict));
+	log_info("service %s: refused %s: %s", service->name,
+		 address_format(address, text, sizeof(text)),
+		 admission_verdict_text(verdict));
 }
 
 static enum admission_verdict admit(struct service *service,

@@ -2,6 +2,7 @@
 """The control socket: who may open it, who may ask what, and what is answered
 to each verb. linectl, which speaks the same protocol, has tests of its own.
 """
+import contextlib
 import grp
 import json
 import os
@@ -317,6 +318,17 @@ class Path(ControlTest):
         self.assertEqual(self.ask("reload"), [])
         self.eventually(lambda: not os.path.lexists(self.socket),
                         "the socket is gone")
+
+    def test_who_finds_no_place_is_logged_and_nobody_else_is(self):
+        daemon = self.start()
+        with contextlib.ExitStack() as crowd:
+            for _ in range(100):
+                crowd.enter_context(Client(self.socket))
+            with Client(self.socket) as c:
+                self.assertEqual(c.ended(), b"")
+            daemon.wait_log("<6>service control: refused unix: clients$")
+        daemon.stop()
+        self.assertFalse(daemon.logged("<[0-6]>client "))
 
     def test_it_may_have_the_name_of_a_service(self):
         self.start(service("control", "tcp://127.0.0.1:%d" % self.port))
