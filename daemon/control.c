@@ -14,6 +14,11 @@
 #include "server.h"
 #include "service.h"
 
+/* Of the list of names in a text: the longest of them and what is before it;
+ * what is said of those that are left out. */
+#define NAME_PLACE 66
+#define MORE_PLACE 40
+
 void control_init(struct control *control, struct server *server,
 		  const struct control_ops *ops)
 {
@@ -31,13 +36,33 @@ void control_answer(struct question *question, struct answer *answer)
 			true);
 }
 
+/* Those that there are, as many as fit; how many do not is said behind them. */
+static void list_names(struct control *control, char *names, size_t size)
+{
+	size_t len = 0, more = 0;
+	struct service *service;
+
+	names[0] = '\0';
+	list_for_each(service, &control->server->services, link) {
+		if (service->conf->internal)
+			continue;
+		if (len + NAME_PLACE + MORE_PLACE > size) {
+			more++;
+			continue;
+		}
+		len += (size_t)snprintf(names + len, size - len, "%s%s",
+					len > 0 ? ", " : "", service->name);
+	}
+	if (more > 0)
+		snprintf(names + len, size - len, ", ... and %zu more", more);
+}
+
 void control_no_service(struct control *control, const char *name,
 			struct answer *answer)
 {
 	const struct conf_service *drained;
-	char names[1024] = "";
-	size_t len = 0, at = 0;
-	struct service *service;
+	char names[1024];
+	size_t at = 0;
 
 	while ((drained = survey_drained(control, &at)) != NULL)
 		if (strcmp(drained->name, name) == 0) {
@@ -47,15 +72,9 @@ void control_no_service(struct control *control, const char *name,
 				      name);
 			return;
 		}
-	list_for_each(service, &control->server->services, link) {
-		if (service->conf->internal || len + 70 > sizeof(names))
-			continue;
-		len += (size_t)snprintf(names + len, sizeof(names) - len,
-					"%s%s", len > 0 ? ", " : "",
-					service->name);
-	}
+	list_names(control, names, sizeof(names));
 	answer_refuse(answer, "there is no service \"%s\" (there %s%s)", name,
-		      len > 0 ? "are: " : "is none", names);
+		      names[0] != '\0' ? "are: " : "is none", names);
 }
 
 void control_messages(struct answer *answer, const struct conf_errors *errors)

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "admission.h"
@@ -234,12 +235,17 @@ static void add_registry(const struct service *service, struct answer *answer)
 
 static void add_listen(const struct conf_service *conf, struct answer *answer)
 {
-	const char *texts[64];
-	size_t count = 0, i;
+	const char **texts = calloc(conf->listen_count + 1, sizeof(*texts));
+	size_t i;
 
-	for (i = 0; i < conf->listen_count && count < 64; i++)
-		texts[count++] = conf->listen[i].text;
-	answer_list(answer, "listen", texts, count);
+	if (texts == NULL) {
+		answer->oom = true;
+		return;
+	}
+	for (i = 0; i < conf->listen_count; i++)
+		texts[i] = conf->listen[i].text;
+	answer_list(answer, "listen", texts, conf->listen_count);
+	free(texts);
 }
 
 static void begin_service(const struct conf_service *conf, const char *state,

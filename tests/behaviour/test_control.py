@@ -463,6 +463,22 @@ class Verbs(ControlTest):
             turns = [v for n, v in w.items() if n.startswith("turns_us.")]
             self.assertEqual(sum(turns), w["turns"])
 
+    def test_what_is_long_is_whole_or_says_what_is_left_out(self):
+        names = ["%02d-%s" % (i, "x" * 61) for i in range(30)]
+        listen = ["unix://" + self.path("l%d" % i) for i in range(100)]
+        many = 'service "many" { protocol = "echo"\nlisten = { %s } }\n' % (
+            ", ".join('"%s"' % address for address in listen))
+        self.start(many + "".join(
+            service(name, "unix://" + self.path(name[:2])) for name in names))
+        self.assertEqual(self.one("services many", "service")["listen"],
+                         listen)
+        told = self.refused("clients none")
+        shown = [name for name in names if name in told]
+        self.assertGreater(len(shown), 10)
+        self.assertTrue(told.endswith(", ... and %d more)"
+                                      % (len(names) - len(shown))), told)
+        self.assertIn("there are: many, " + names[0], told)
+
     def test_services_and_what_they_count(self):
         self.start(self.echo + service("other", "unix://" + self.path("o")))
         with Client(self.address) as a, Client(self.address) as b:
