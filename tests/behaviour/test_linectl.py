@@ -797,6 +797,23 @@ class Completion(LinectlTest):
         self.assertEqual(self.complete("linectl", "-s", "/x", "log", "e"),
                          ["err"])
 
+    def test_nothing_follows_a_whole_command(self):
+        self.start()
+        here = ("linectl", "-s", self.socket)
+        for command in (("log", "debug"), ("services", "echo"),
+                        ("clients", "echo"), ("tap", "echo"),
+                        ("drain", "echo"), ("kick", "1"), ("why", "unix"),
+                        ("plan", self.config), ("status",), ("reload",),
+                        ("metrics",), ("top",)):
+            self.assertEqual(self.complete(*here, *command, ""), [], command)
+        # But for options, which may stand anywhere.
+        self.assertEqual(self.complete(*here, "log", "debug", "--js"),
+                         ["--json"])
+        self.assertEqual(self.complete("linectl", "tap", "-s", self.socket,
+                                       "-n", "3", ""), ["echo"])
+        self.assertEqual(self.complete("linectl", "tap", "echo", "-s",
+                                       self.socket[:-2]), [self.socket])
+
     def test_services_clients_and_files(self):
         self.start(self.echo + service("other", "unix://" + self.path("o")))
         with Client(self.address) as c:
