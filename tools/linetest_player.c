@@ -238,6 +238,26 @@ static bool all_are_over(const struct player *player)
 }
 
 /*
+ * What chat tells its members as the daemon is stopped is the end's own, and
+ * nothing that a transcript would have to say; of one that stops the daemon
+ * itself it is asked for like any line.
+ */
+static void drop_goodbye(struct actor *actor)
+{
+	static const char goodbye[] =
+		"* announcement: this service is closing\n";
+	size_t len = sizeof(goodbye) - 1, left = actor_unread(actor);
+	struct bytes *seen = &actor->seen;
+
+	if (left < len ||
+	    memcmp(seen->data + seen->len - len, goodbye, len) != 0 ||
+	    (left > len && seen->data[seen->len - len - 1] != '\n'))
+		return;
+	seen->len -= len;
+	seen->data[seen->len] = '\0';
+}
+
+/*
  * The daemon is stopped with the clients still there. It then answers what it
  * has, and ends the connections: so everything that it had to say has been
  * seen, without waiting for silence.
@@ -247,7 +267,7 @@ static bool play_end(struct player *player)
 	struct step end = {.file = player->script->path,
 			   .line = player->script->last_line};
 	struct deadline deadline;
-	bool good = !has_died(player);
+	bool good = !has_died(player), by_itself = player->is_stopping;
 	char *error;
 	size_t i;
 
@@ -258,6 +278,8 @@ static bool play_end(struct player *player)
 	while (!all_are_over(player) && player_turn(player, &deadline))
 		;
 	deadline_stop(&deadline);
+	for (i = 0; !by_itself && i < player->script->actor_count; i++)
+		drop_goodbye(&player->actors[i]);
 	for (i = 0; good && i < player->script->actor_count; i++)
 		good = expect_nothing_left(player, &player->actors[i], &end);
 	for (i = 0; i < player->script->actor_count; i++) {

@@ -128,6 +128,15 @@ class Passing(Linetest):
                    "a.lt:3: bob was to get nothing for 5000 ms\n"
                    "  got:      hello\\n\n")
 
+    def test_the_leave_that_chat_takes_is_of_the_end(self):
+        come = "protocol chat\nalice< ...\nalice< * guest1 joined lobby\n"
+        goodbye = "alice< * announcement: this service is closing\n"
+        self.passes(come)
+        self.passes(come + "stop\n" + goodbye + "alice: eof\n")
+        self.fails(come + "alice> /ping\n",
+                   "alice got more than was expected")
+        self.fails(come + "stop\n", "alice got more than was expected")
+
     def test_who_comes_later_does_not_hear_it(self):
         text = "protocol relay\nalice> hello\nbob: connect\nbob! 20ms\n"
         for _ in range(10):
