@@ -9,6 +9,8 @@
 
 #include "conf.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -50,6 +52,36 @@ const char *conf_build_text(struct conf_build *build, const char *context,
 		conf_error(&build->report, &key->place, "%s%s%s is empty",
 			   context, conf_options_colon(context), name);
 	return NULL;
+}
+
+/* It may well be known where the configuration is going to be used. */
+static void warn_unknown(struct conf_build *build, const char *context,
+			 const struct conf_node *node, const char *name,
+			 const char *text, const char *what)
+{
+	const struct conf_key *key = conf_options_key(node, name);
+	char quoted[CONF_QUOTED_MAX];
+
+	conf_warning(&build->report, key != NULL ? &key->place : &node->place,
+		     "%s%s%s \"%s\": no such %s on this machine", context,
+		     conf_options_colon(context), name,
+		     conf_quoted(text, quoted), what);
+}
+
+void conf_build_check_user(struct conf_build *build, const char *context,
+			   const struct conf_node *node, const char *name,
+			   const char *user)
+{
+	if (build->env->check_names && user != NULL && getpwnam(user) == NULL)
+		warn_unknown(build, context, node, name, user, "user");
+}
+
+void conf_build_check_group(struct conf_build *build, const char *context,
+			    const struct conf_node *node, const char *name,
+			    const char *group)
+{
+	if (build->env->check_names && group != NULL && getgrnam(group) == NULL)
+		warn_unknown(build, context, node, name, group, "group");
 }
 
 void conf_build_use(struct conf_build *build,
@@ -278,6 +310,8 @@ static void read_top(struct conf_build *build)
 	build->conf->user = conf_build_text(build, "", root, "user", top.user);
 	build->conf->group =
 		conf_build_text(build, "", root, "group", top.group);
+	conf_build_check_user(build, "", root, "user", build->conf->user);
+	conf_build_check_group(build, "", root, "group", build->conf->group);
 	read_workers(build, top.workers);
 	read_module_dir(build, top.module_dir);
 	conf_control_read(build, control, metrics);

@@ -183,6 +183,9 @@ struct conf_env {
 	/* Whether an opened file may be read; NULL: all may. */
 	bool (*may_read)(void *arg, int fd);
 	void *may_read_arg;
+	/* Warn of users and groups that this machine does not know: for a load
+	 * that only looks. Whoever uses the conf finds out anyhow. */
+	bool check_names;
 };
 
 /*

@@ -57,6 +57,15 @@ const char *conf_build_text(struct conf_build *build, const char *context,
 			    const struct conf_node *node, const char *name,
 			    const char *text);
 
+/* A user or a group that a key names; NULL: none. Where the load is to tell of
+ * it, one that this machine does not know is a warning. */
+void conf_build_check_user(struct conf_build *build, const char *context,
+			   const struct conf_node *node, const char *name,
+			   const char *user);
+void conf_build_check_group(struct conf_build *build, const char *context,
+			    const struct conf_node *node, const char *name,
+			    const char *group);
+
 /* Notes an address; conf_build_check_uses() compares them all. */
 void conf_build_use(struct conf_build *build,
 		    const struct listen_address *listen,

@@ -117,6 +117,7 @@ static void read_control(struct conf_build *build, struct conf_node *node)
 		conf_build_text(build, "control", node, "socket", read.socket);
 	control->group =
 		conf_build_text(build, "control", node, "group", read.group);
+	conf_build_check_group(build, "control", node, "group", control->group);
 	key = conf_options_key(node, "socket");
 	if (control->socket != NULL && key != NULL)
 		serve_control(build, &key->place);

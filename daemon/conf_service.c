@@ -388,6 +388,10 @@ static void read_keys(struct conf_build *build, const char *context,
 		build, context, node, "socket-owner", keys->socket_owner);
 	service->socket_group = conf_build_text(
 		build, context, node, "socket-group", keys->socket_group);
+	conf_build_check_user(build, context, node, "socket-owner",
+			      service->socket_owner);
+	conf_build_check_group(build, context, node, "socket-group",
+			       service->socket_group);
 	conf_service_find_group(service);
 	service->proxy_from = conf_access_networks(
 		build, conf_options_key(node, "proxy-from"), context,

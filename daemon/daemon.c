@@ -84,12 +84,13 @@ static struct conf *load_again(struct daemon *daemon,
 }
 
 static struct conf *load(const struct options *options, struct modules *modules,
-			 struct conf_errors *errors)
+			 bool check_names, struct conf_errors *errors)
 {
 	const struct conf_env env = {
 		.module_dir = options->module_dir,
 		.find_protocol = find_protocol,
 		.arg = modules,
+		.check_names = check_names,
 	};
 
 	conf_errors_init(errors);
@@ -157,7 +158,7 @@ enum exit_code daemon_check(const struct options *options)
 		fprintf(stderr, "lined: %s\n", strerror(ENOMEM));
 		return EXIT_NOT_STARTED;
 	}
-	conf = load(options, modules, &errors);
+	conf = load(options, modules, true, &errors);
 	print_messages(&errors.errors, LINED_LOG_ERR, "");
 	print_messages(&errors.warnings, LINED_LOG_WARNING, "warning: ");
 	if (conf != NULL) {
@@ -341,6 +342,7 @@ static struct conf *control_load(struct control *control, const char *path,
 		.text_len = len,
 		.may_read = may_read,
 		.may_read_arg = arg,
+		.check_names = true,
 	};
 
 	return conf_load(path, &env, errors);
@@ -551,7 +553,8 @@ static void clean_up(struct daemon *daemon)
 static enum exit_code run(struct daemon *daemon)
 {
 	struct conf_errors errors;
-	struct conf *conf = load(daemon->options, daemon->modules, &errors);
+	struct conf *conf =
+		load(daemon->options, daemon->modules, false, &errors);
 
 	log_messages(&errors);
 	conf_errors_fini(&errors);

@@ -247,9 +247,11 @@ class Examples(Case):
         for path in found:
             code, _, err = self.run_lined("-t", "-c", path, "-m", MODULES)
             self.assertEqual(code, 0, err)
-            # Nothing but what is parsed and not served yet.
+            # Nothing but what is parsed and not served yet, and whom this
+            # machine may not know.
             for line in err.splitlines():
-                self.assertRegex(line, "not served yet|is good$")
+                self.assertRegex(line, "not served yet|is good$|"
+                                 "no such (user|group) on this machine$")
 
 
 class OneGo(Case):
@@ -320,6 +322,33 @@ class Check(Case):
         code, out = self.check(self.fill(GOOD))
         self.assertEqual(code, 0, out)
         self.assertIn(self.config, out)
+
+    def test_unknown_users_and_groups_are_warnings(self):
+        # It may be meant for another machine.
+        code, out = self.check(self.fill(
+            ['user = "no-such"', 'group = "no-such"',
+             'control { socket = "DIR/control.sock"', 'group = "no-such" }']
+            + GOOD[:3] + ['socket-owner = "no-such"',
+                          'socket-group = "no-such"'] + GOOD[3:]))
+        self.assertEqual(code, 0, out)
+        self.assertEqual(re.findall("warning: .*", out), [
+            "warning: %s:%d: %s" % (self.config, line, text)
+            for line, text in (
+                (1, 'user "no-such": no such user on this machine'),
+                (2, 'group "no-such": no such group on this machine'),
+                (4, 'control: group "no-such": no such group on this '
+                    'machine'),
+                (8, 'service "one": socket-owner "no-such": no such user on '
+                    'this machine'),
+                (9, 'service "one": socket-group "no-such": no such group on '
+                    'this machine'))])
+
+    def test_known_users_and_groups_are_nothing_to_tell(self):
+        code, out = self.check(self.fill(
+            ['user = "root"', 'group = "root"'] + GOOD[:3]
+            + ['socket-owner = "root"', 'socket-group = "root"'] + GOOD[3:]))
+        self.assertEqual(code, 0, out)
+        self.assertNotIn("warning", out)
 
     def test_it_opens_nothing(self):
         path = self.path("echo.sock")

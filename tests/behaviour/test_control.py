@@ -1074,6 +1074,18 @@ class Plan(ControlTest):
                 self.steps(self.conf(service("echo", local, extra=key))),
                 [("change", "echo", "socket-mode")], key)
 
+    def test_an_owner_that_nobody_knows_is_a_warning(self):
+        self.start()
+        text = self.conf(service("echo", "unix://" + self.path("o"),
+                                 extra="socket-owner = no-such"))
+        with Control(self.socket) as c:
+            messages = [(v["level"], v["text"].split(": ", 1)[1])
+                        for k, v in c.plan(text, self.config)
+                        if k == "message"]
+        self.assertEqual(messages, [
+            ("warning", 'service "echo": socket-owner "no-such": no such '
+                        'user on this machine')])
+
     def test_another_protocol_disconnects(self):
         self.start()
         with Client(self.address) as c:
