@@ -290,15 +290,12 @@ struct relay_link {
 	bool delivered; /* a line at least */
 };
 
-/* Begins to connect; the link is the handlers' argument. The group outlives
- * it. -1 and errno. */
+/* Begins to connect; the link is the handlers' argument. -1 and errno. */
 int relay_link_open(struct relay_link *link, const struct relay *relay,
 		    const struct relay_address *address,
-		    struct lined_socket_group *group,
 		    const struct lined_socket_handlers *handlers);
-/* Gives the group the limits of the config. */
-void relay_link_limit(struct lined_socket_group *group,
-		      const struct lined_limits *limits);
+/* Makes the limits that the config has just given the group those of links. */
+void relay_link_limit(struct lined_socket_group *group);
 /* Closes it without a word: none of its handlers is called any more. */
 void relay_link_drop(struct relay_link *link);
 /* It was closed. */

@@ -11,14 +11,12 @@
 
 int relay_link_open(struct relay_link *link, const struct relay *relay,
 		    const struct relay_address *address,
-		    struct lined_socket_group *group,
 		    const struct lined_socket_handlers *handlers)
 {
 	link->stands = link->delivered = false;
 	link->sock = relay_address_connect(relay, address, handlers, link);
 	if (link->sock == NULL)
 		return -1;
-	lined_socket_set_group(link->sock, group);
 	/* More than fits is dropped; closing would stop the feed. */
 	lined_socket_set_overflow(link->sock, LINED_OVERFLOW_DROP_NEWEST);
 	return 0;
@@ -66,15 +64,13 @@ int relay_link_send_preamble(const struct relay_link *link,
 /* Above its high mark the core stops reading: there would be no feed for who
  * does not listen. So that is the limit here, and as much as the config says.
  */
-void relay_link_limit(struct lined_socket_group *group,
-		      const struct lined_limits *limits)
+void relay_link_limit(struct lined_socket_group *group)
 {
+	struct lined_limits *limits = &group->limits;
 	uint32_t queue = limits->send_queue > 0 ? limits->send_queue
 						: LINED_SEND_QUEUE_DEFAULT;
 
-	group->limits.send_stall_ms = limits->send_stall_ms;
-	group->limits.send_queue =
-		queue < UINT32_MAX / 4 ? queue * 4 : UINT32_MAX;
+	limits->send_queue = queue < UINT32_MAX / 4 ? queue * 4 : UINT32_MAX;
 }
 
 static size_t room_of(const struct lined_socket *sock)

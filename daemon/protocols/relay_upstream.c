@@ -32,7 +32,6 @@ struct relay_upstream {
 	size_t count;
 	uint64_t retry_min_ms, retry_max_ms, stale_ms;
 
-	struct lined_socket_group group; /* of both */
 	struct relay_link feed;
 	struct relay_link first; /* the first address, while a backup feeds */
 	char tag[260];
@@ -101,8 +100,7 @@ static int open_link(struct relay_link *link, size_t address,
 
 	link->address = address;
 	return relay_link_open(link, upstream->relay,
-			       &upstream->addresses[address], &upstream->group,
-			       handlers);
+			       &upstream->addresses[address], handlers);
 }
 
 static const char *why_closed(const struct relay_link *link,
@@ -409,7 +407,8 @@ static void link_stands(struct lined_socket *sock, void *arg)
 static void read_feed(struct lined_socket *sock, void *arg)
 {
 	struct relay_upstream *upstream = ((struct relay_link *)arg)->upstream;
-	const struct lined_counters *counters = &upstream->group.counters;
+	const struct lined_counters *counters =
+		&lined_service_group(upstream->relay->service)->counters;
 	uint64_t too_long = counters->too_long;
 	uint64_t lines = counters->lines_in - too_long;
 	enum lined_line_status status;
@@ -520,9 +519,7 @@ static bool take_times(struct relay_upstream *upstream)
 	upstream->retry_min_ms = (uint64_t)options->retry_min_ms;
 	upstream->retry_max_ms = (uint64_t)options->retry_max_ms;
 	upstream->stale_ms = (uint64_t)options->stale_timeout_ms;
-	relay_link_limit(
-		&upstream->group,
-		&lined_service_group(upstream->relay->service)->limits);
+	relay_link_limit(lined_service_group(upstream->relay->service));
 	return !same;
 }
 

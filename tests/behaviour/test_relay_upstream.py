@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from lined_test import TOP, Client, Datagram, DaemonTest, Server
+from lined_test import PATIENCE, TOP, Client, Datagram, DaemonTest, Server
 from lined_test import free_port, main, service
 
 SEED = 20261123
@@ -121,6 +121,36 @@ class Feed(UpstreamTest):
         for c in clients:
             self.expect(c, b"lf\n", b"crlf\r\n", b"\n", b"nul\0in it\n",
                         b"in parts\r\n")
+
+    def test_what_it_says_is_tapped_and_counted(self):
+        server = self.server()
+        path = self.path("control.sock")
+        self.daemon = self.start('control { socket = "%s" }\n' % path
+                                 + self.text(server), workers=self.WORKERS)
+        up = self.accept(server)
+        c = self.fed(up)[0]
+        with Client(path) as control:
+            control.send(b"services feed\n")
+            told = control.line()
+            self.assertEqual(control.line(), b"ok\n")
+            lines = int(re.search(rb"opened\.lines_in=(\d+)", told)[1])
+            self.assertGreater(lines, 0)
+            self.assertIn(b" upstream_lines=%d" % lines,
+                          told.replace(b" count.", b" "))
+            control.send(b"tap feed\n")
+            control.sock.settimeout(0.05)
+            # It is there when it shows something.
+            while not control.buffer:
+                up.send(b"shown\n")
+                try:
+                    control._more()
+                except socket.timeout:
+                    pass
+            control.sock.settimeout(PATIENCE)
+            self.assertRegex(control.line(),
+                             rb'^line client=0 address="127\.0\.0\.1:%d" '
+                             rb'len=5 text="shown"\n$' % server.port)
+        self.expect(c, b"shown\n")
 
     def test_there_is_one_connection_whatever_the_workers(self):
         server = self.server()
