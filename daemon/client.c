@@ -177,23 +177,57 @@ static void log_arrival(struct lined_socket *sock)
 	       client->listen);
 }
 
-static void log_line(struct lined_socket *sock, const struct lined_line *line)
+static void log_line(const char *subject, const struct lined_line *line)
 {
-	char label[ADDRESS_TEXT_MAX + 32], text[LINE_SHOWN_MAX];
+	char text[LINE_SHOWN_MAX];
 
 	log_escape(text, sizeof(text), line->text, line->len);
-	log_debug("%s: line: %s", client_label(sock, label, sizeof(label)),
-		  text);
+	log_debug("%s: line: %s", subject, text);
 }
 
 void client_line_came(struct lined_socket *sock, const struct lined_line *line)
 {
 	const struct lined_service *service = lined_client_service(sock);
+	char label[ADDRESS_TEXT_MAX + 32];
 
 	if (log_enabled(LINED_LOG_DEBUG))
-		log_line(sock, line);
+		log_line(client_label(sock, label, sizeof(label)), line);
 	if (service->tapped != NULL)
 		service->tapped(sock, line);
+}
+
+/* ---- sockets that a protocol opens ------------------------------------- */
+
+struct lined_service *client_opened_by(struct lined_socket *sock)
+{
+	return lined_container_of(lined_socket_group(sock),
+				  struct lined_service, own_group);
+}
+
+const char *client_opened_peer(struct lined_socket *sock, char *text,
+			       size_t size)
+{
+	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+	socklen_t len;
+
+	lined_socket_peer(sock, &peer, &len);
+	return address_format((struct sockaddr *)&peer, text, size);
+}
+
+void client_opened_line_came(struct lined_socket *sock,
+			     const struct lined_line *line)
+{
+	const struct lined_service *service = client_opened_by(sock);
+	char peer[ADDRESS_TEXT_MAX], label[ADDRESS_TEXT_MAX + 128];
+
+	if (log_enabled(LINED_LOG_DEBUG)) {
+		snprintf(label, sizeof(label), "service %s: peer %s",
+			 service->name,
+			 client_opened_peer(sock, peer, sizeof(peer)));
+		log_line(label, line);
+	}
+	if (service->opened_tapped != NULL)
+		service->opened_tapped(sock, line);
 }
 
 static struct lined_socket *make_socket(const struct lined_protocol *protocol,

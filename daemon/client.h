@@ -66,6 +66,14 @@ const char *client_label(struct lined_socket *sock, char *text, size_t size);
 /* A line of a client's is about to be read: the tap of the group of clients. */
 void client_line_came(struct lined_socket *sock, const struct lined_line *line);
 
+/* The same for sockets that a protocol has opened itself, which are nobody's
+ * clients: the tap of own_group; whose they are; with whom they speak. */
+void client_opened_line_came(struct lined_socket *sock,
+			     const struct lined_line *line);
+struct lined_service *client_opened_by(struct lined_socket *sock);
+const char *client_opened_peer(struct lined_socket *sock, char *text,
+			       size_t size);
+
 struct client *client_of(struct lined_socket *sock);
 struct lined_socket *client_socket(struct client *client);
 /* Whose group its socket is in. */

@@ -231,8 +231,10 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	service->owner = owner;
 	service->group.closed = client_closed;
 	service->group.admit = datagram_admitted;
-	if (!conf->internal)
+	if (!conf->internal) {
 		service->group.tap = client_line_came;
+		service->own_group.tap = client_opened_line_came;
+	}
 	list_init(&service->clients);
 	list_init(&service->datagrams);
 	list_init(&service->taps);

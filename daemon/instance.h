@@ -40,9 +40,12 @@ struct lined_service {
 	struct lined_socket_group group, own_group;
 	struct list clients, datagrams;
 	struct list taps;
-	/* Who is shown the lines of its clients; NULL: nobody. */
+	/* Who is shown the lines of its clients, and of those other sockets;
+	 * NULL: nobody. */
 	void (*tapped)(struct lined_socket *sock,
 		       const struct lined_line *line);
+	void (*opened_tapped)(struct lined_socket *sock,
+			      const struct lined_line *line);
 	size_t client_count;
 	struct bus_member bus;
 	struct registry_member registry;

@@ -95,15 +95,11 @@ static void on_line(struct lined_socket *sock, const struct lined_line *line)
 static void on_opened_line(struct lined_socket *sock,
 			   const struct lined_line *line)
 {
-	struct lined_service *instance = lined_container_of(
-		lined_socket_group(sock), struct lined_service, own_group);
-	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+	struct lined_service *instance = client_opened_by(sock);
 	char text[ADDRESS_TEXT_MAX];
-	socklen_t len;
 	struct part *part;
 
-	lined_socket_peer(sock, &peer, &len);
-	address_format((struct sockaddr *)&peer, text, sizeof(text));
+	client_opened_peer(sock, text, sizeof(text));
 	list_for_each(part, &instance->taps, link)
 		show(part, 0, text, line);
 }
@@ -113,7 +109,7 @@ static void set_hooks(struct lined_service *instance)
 	bool on = !list_is_empty(&instance->taps);
 
 	instance->tapped = on ? on_line : NULL;
-	instance->own_group.tap = on ? on_opened_line : NULL;
+	instance->opened_tapped = on ? on_opened_line : NULL;
 }
 
 static void run_on(struct worker_call *call)

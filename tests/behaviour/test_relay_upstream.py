@@ -152,6 +152,23 @@ class Feed(UpstreamTest):
                              rb'len=5 text="shown"\n$' % server.port)
         self.expect(c, b"shown\n")
 
+    def test_what_it_says_is_logged_at_the_level_debug(self):
+        server = self.server()
+        self.daemon = self.start(self.text(server), level=None,
+                                 workers=self.WORKERS)
+        up = self.accept(server)
+        c = self.fed(up)[0]
+        for level in ("debug", "info"):
+            self.write('log { level = "%s" }\n' % level + self.text(server),
+                       workers=self.WORKERS)
+            self.daemon.reload()
+            up.send(b"%s\x1b[31m\n" % level.encode())
+            self.expect(c, b"%s\x1b[31m\n" % level.encode())
+        self.daemon.stop()
+        self.assertEqual(self.daemon.logged(": line: .*31m"),
+                         [r"<7>service feed: peer 127.0.0.1:%d: line: "
+                          r"debug\x1b[31m" % server.port])
+
     def test_there_is_one_connection_whatever_the_workers(self):
         server = self.server()
         self.serve(server)
