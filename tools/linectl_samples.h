@@ -12,7 +12,8 @@
 
 #include "linectl_answer.h"
 
-#define SAMPLES_HISTORY 120
+/* As wide as terminals are. */
+#define SAMPLES_HISTORY 400
 
 /* The newest is the last; those that are not there yet are 0. */
 struct history {

@@ -72,11 +72,22 @@ static void put(int y, int x, const char *format, ...)
 	mvaddnstr(y, x, text, fitting(text, COLS - x));
 }
 
+/* A name in so many places; of a longer one, as much and a plus. */
+static void put_cut(int y, int x, int width, const char *text)
+{
+	if ((int)table_width(text) <= width)
+		put(y, x, "%s", text);
+	else
+		put(y, x, "%.*s+", fitting(text, width - 1), text);
+}
+
+/* A number is there or not: a part of it would be another one. */
 static void put_right(int y, int x, int width, char *text)
 {
 	int pad = width - (int)table_width(text);
 
-	put(y, x + (pad > 0 ? pad : 0), "%s", text);
+	if (x + width <= COLS)
+		put(y, x + (pad > 0 ? pad : 0), "%s", text);
 	free(text);
 }
 
@@ -166,6 +177,9 @@ static int draw_workers(const struct samples *samples)
 	size_t room = LINES > 14 ? WORKERS_MAX : 1, i;
 	int y = 1;
 
+	/* The last one takes no more room than words about it. */
+	if (samples->worker_count == room + 1)
+		room++;
 	for (i = 0; i < samples->worker_count && i < room; i++)
 		draw_worker(y++, &samples->workers[i]);
 	if (i < samples->worker_count)
@@ -187,82 +201,144 @@ static const struct {
 	[SORT_DROPS] = {"DROPS", 56, 6},
 };
 
-#define GRAPH_X 64
+#define GRAPH_X   64
+#define GRAPH_MIN 36
 
-static void draw_service_head(int y, enum sort_key sort)
+/* How much wider the first column can and need be than it is: a graph of some
+ * length goes first. */
+static int stretch_names(const struct screen *screen)
 {
-	unsigned i;
+	int longest = columns[SORT_NAME].width, room;
+	size_t i;
+
+	for (i = 0; i < screen->order_count; i++) {
+		int width = (int)table_width(screen->order[i]->name);
+
+		if (width > longest)
+			longest = width;
+	}
+	longest -= columns[SORT_NAME].width;
+	room = COLS - GRAPH_X - GRAPH_MIN;
+	return longest < room ? longest : room > 0 ? room : 0;
+}
+
+static void draw_service_head(int y, enum sort_key sort, int stretch)
+{
+	int graph = COLS - GRAPH_X - stretch, i;
 
 	put_head(y, "");
 	for (i = 0; i < SORT_KEYS; i++) {
 		int len = (int)strlen(columns[i].title);
 		int x = columns[i].x +
-			(i == SORT_NAME ? 0 : columns[i].width - len);
+			(i == SORT_NAME ? 0 : stretch + columns[i].width - len);
 
-		attron(A_REVERSE | (i == sort ? A_BOLD | A_UNDERLINE : 0));
+		if (x + len > COLS)
+			break;
+		attron(A_REVERSE | (i == (int)sort ? A_BOLD | A_UNDERLINE : 0));
 		put(y, x, "%s", columns[i].title);
 		attroff(A_REVERSE | A_BOLD | A_UNDERLINE);
 	}
 	attron(A_REVERSE);
-	put(y, GRAPH_X, "LINES/S, %d s", COLS > GRAPH_X ? COLS - GRAPH_X : 0);
+	put(y, GRAPH_X + stretch, "LINES/S, %d s",
+	    graph < SAMPLES_HISTORY ? graph : SAMPLES_HISTORY);
 	attroff(A_REVERSE);
 }
 
-static void draw_service(int y, const struct service_sample *service)
+static void put_number(int y, enum sort_key column, int stretch, double n)
+{
+	put_right(y, columns[column].x + stretch, columns[column].width,
+		  human_short(n));
+}
+
+static void draw_service(int y, const struct service_sample *service,
+			 int stretch)
 {
 	bool is_open = strcmp(service->state, "open") == 0;
 
-	put(y, 0, "%.*s", columns[SORT_NAME].width, service->name);
+	put_cut(y, 0, columns[SORT_NAME].width + stretch, service->name);
 	if (!is_open) {
-		put(y, columns[SORT_CLIENTS].x, "%s", service->state);
+		put(y, columns[SORT_CLIENTS].x + stretch, "%s", service->state);
 		return;
 	}
-	put_right(y, columns[SORT_CLIENTS].x, columns[SORT_CLIENTS].width,
-		  human_short((double)service->clients));
-	put_right(y, columns[SORT_LINES].x, columns[SORT_LINES].width,
-		  human_short(service->lines));
-	put_right(y, columns[SORT_IN].x, columns[SORT_IN].width,
-		  human_short(service->in));
-	put_right(y, columns[SORT_OUT].x, columns[SORT_OUT].width,
-		  human_short(service->out));
-	put_right(y, columns[SORT_QUEUE].x, columns[SORT_QUEUE].width,
-		  human_short((double)service->queued));
+	put_number(y, SORT_CLIENTS, stretch, (double)service->clients);
+	put_number(y, SORT_LINES, stretch, service->lines);
+	put_number(y, SORT_IN, stretch, service->in);
+	put_number(y, SORT_OUT, stretch, service->out);
+	put_number(y, SORT_QUEUE, stretch, (double)service->queued);
 	if (service->drops > 0)
 		attron(COLOR_PAIR(COLOR_ALARM));
-	put_right(y, columns[SORT_DROPS].x, columns[SORT_DROPS].width,
-		  human_short((double)service->drops));
+	put_number(y, SORT_DROPS, stretch, (double)service->drops);
 	attroff(COLOR_PAIR(COLOR_ALARM));
-	put_graph(y, GRAPH_X, COLS - GRAPH_X, &service->history, 0);
+	put_graph(y, GRAPH_X + stretch, COLS - GRAPH_X - stretch,
+		  &service->history, 0);
 }
 
 /* ---- clients ----------------------------------------------------------- */
 
-static void draw_client_head(int y, const struct screen *screen)
+#define ADDRESS_WIDTH 24
+/* What the columns take at their narrowest, with the name of a service. */
+#define CLIENTS_WIDTH 80
+
+/* As stretch_names(), for addresses. */
+static int stretch_addresses(const struct screen *screen)
 {
+	int longest = ADDRESS_WIDTH, room = COLS - CLIENTS_WIDTH;
+	size_t i;
+
+	for (i = 0; i < screen->client_count; i++) {
+		int width = (int)table_width(
+			record_text(screen->clients[i], "address"));
+
+		if (width > longest)
+			longest = width;
+	}
+	longest -= ADDRESS_WIDTH;
+	return longest < room ? longest : room > 0 ? room : 0;
+}
+
+static void draw_client_head(int y, const struct screen *screen, int stretch)
+{
+	static const struct {
+		const char *title;
+		int end;
+	} titles[] = {
+		{"ID", 10}, {"CONNECTED", 47}, {"LINES", 55},
+		{"IN", 62}, {"OUT", 69},       {"QUEUE", 76},
+	};
+	size_t i;
+
 	put_head(y, "");
 	attron(A_REVERSE);
-	put(y, 0, "%10s  %-24s", "ID", "ADDRESS");
-	put(y, 38, "%9s %7s %6s %6s %6s  %s", "CONNECTED", "LINES", "IN", "OUT",
-	    "QUEUE", screen->service[0] != '\0' ? "" : "SERVICE");
+	put(y, 12, "ADDRESS");
+	for (i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
+		int end = titles[i].end + (i > 0 ? stretch : 0);
+
+		if (end <= COLS)
+			put(y, end - (int)strlen(titles[i].title), "%s",
+			    titles[i].title);
+	}
+	if (screen->service[0] == '\0')
+		put(y, 78 + stretch, "SERVICE");
 	attroff(A_REVERSE);
 }
 
 static void draw_client(int y, const struct record *client,
-			const struct screen *screen)
+			const struct screen *screen, int stretch)
 {
-	put(y, 0, "%10" PRIu64 "  %-24.24s", record_number(client, "id"),
-	    record_text(client, "address"));
-	put_right(y, 38, 9, human_time(record_number(client, "connected_ms")));
-	put_right(y, 48, 7,
+	put(y, 0, "%10" PRIu64, record_number(client, "id"));
+	put_cut(y, 12, ADDRESS_WIDTH + stretch, record_text(client, "address"));
+	put_right(y, 38 + stretch, 9,
+		  human_time(record_number(client, "connected_ms")));
+	put_right(y, 48 + stretch, 7,
 		  human_short((double)record_number(client, "lines_in")));
-	put_right(y, 56, 6,
+	put_right(y, 56 + stretch, 6,
 		  human_short((double)record_number(client, "bytes_in")));
-	put_right(y, 63, 6,
+	put_right(y, 63 + stretch, 6,
 		  human_short((double)record_number(client, "bytes_out")));
-	put_right(y, 70, 6,
+	put_right(y, 70 + stretch, 6,
 		  human_short((double)record_number(client, "queued")));
 	if (screen->service[0] == '\0')
-		put(y, 78, "%s", record_text(client, "service"));
+		put(y, 78 + stretch, "%s", record_text(client, "service"));
 }
 
 /* ---- the screen -------------------------------------------------------- */
@@ -303,7 +379,7 @@ static void scroll_to_selected(struct screen *screen, size_t count,
 		screen->first = count > height ? count - height : 0;
 }
 
-static void draw_rows(struct screen *screen, int top)
+static void draw_rows(struct screen *screen, int top, int stretch)
 {
 	size_t count = screen->shows_clients ? screen->client_count
 					     : screen->order_count;
@@ -316,9 +392,9 @@ static void draw_rows(struct screen *screen, int top)
 		if (i == screen->selected)
 			attron(A_BOLD);
 		if (screen->shows_clients)
-			draw_client(y, screen->clients[i], screen);
+			draw_client(y, screen->clients[i], screen, stretch);
 		else
-			draw_service(y, screen->order[i]);
+			draw_service(y, screen->order[i], stretch);
 		attroff(A_BOLD);
 		if (i == screen->selected)
 			mvchgat(y, 0, -1, A_BOLD | A_STANDOUT, 0, NULL);
@@ -330,7 +406,7 @@ static void draw_rows(struct screen *screen, int top)
 
 void screen_draw(struct screen *screen)
 {
-	int y;
+	int y, stretch;
 
 	erase();
 	if (screen->samples->taken_ms == 0) {
@@ -342,11 +418,13 @@ void screen_draw(struct screen *screen)
 			put(y - 1, 0, "clients of %s",
 			    screen->service[0] != '\0' ? screen->service
 						       : "all services");
-			draw_client_head(y, screen);
+			stretch = stretch_addresses(screen);
+			draw_client_head(y, screen, stretch);
 		} else {
-			draw_service_head(y, screen->sort);
+			stretch = stretch_names(screen);
+			draw_service_head(y, screen->sort, stretch);
 		}
-		draw_rows(screen, y + 1);
+		draw_rows(screen, y + 1, stretch);
 	}
 	draw_foot(screen);
 	refresh();

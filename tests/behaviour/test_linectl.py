@@ -712,6 +712,31 @@ class Top(LinectlTest):
         for wide in (b"QUEUE", b"CONNECTED", b"services 1", b"delay"):
             self.assertNotIn(wide, top.shown)
 
+    def test_a_cut_name_is_marked_and_a_wide_terminal_has_it_whole(self):
+        name = "a-long-name.of_a-service.1234567"
+        self.start(self.echo + service(name, "unix://" + self.path("o")))
+        for columns, shown, seconds in ((80, name[:17] + "+ ", 16),
+                                        (120, name + " ", 42),
+                                        (500, name + " ", 400)):
+            top = self.top(columns=columns, term="vt100")
+            top.wait_for(re.escape(shown).encode())
+            top.wait_for(b"LINES/S, %d s " % seconds)
+            top.type(b"q")
+            self.assertEqual(top.end(), DONE)
+
+    def test_a_column_that_does_not_fit_is_left_out(self):
+        self.start()
+        top = self.top(columns=60)
+        top.wait_for(rb"QUEUE")
+        top.wait_for(rb"echo")
+        place = top.type(b"\r")
+        top.wait_for(rb"LINES", place)
+        top.wait_for(rb"\(no clients\)", place)
+        top.type(b"q")
+        self.assertEqual(top.end(), DONE)
+        self.assertNotIn(b"DRO", top.shown)
+        self.assertNotIn(b"OU", top.shown[place:])
+
     def test_a_terminal_that_cannot_be_drawn_on_is_named(self):
         self.start()
         for term in ("nosuch", "dumb"):
