@@ -357,6 +357,16 @@ uint32_t lined_socket_take_dropped(struct lined_socket *sock)
 	return dropped;
 }
 
+size_t lined_socket_room(const struct lined_socket *sock)
+{
+	uint32_t limit = socket_limits(sock)->send_queue;
+	size_t bytes = lined_socket_queued(sock);
+
+	if (limit == 0)
+		return SIZE_MAX;
+	return bytes < limit ? limit - bytes : 0;
+}
+
 bool lined_socket_is_send_data_buffered(const struct lined_socket *sock)
 {
 	return lined_socket_queued(sock) > 0;

@@ -74,6 +74,12 @@ START_TEST(all_kinds_of_sends_keep_their_order)
 	ck_assert_int_eq(lined_socket_send_line(c.sock, &line), 0);
 	ck_assert_int_eq(lined_socket_send_shared(c.sock, buffer, 0, 1), 0);
 	ck_assert_uint_eq(lined_socket_queued(c.sock), 4 + 8 + 7 + 6 + 1);
+	ck_assert_uint_eq(lined_socket_room(c.sock), SIZE_MAX);
+	c.group.limits.send_queue = 100;
+	ck_assert_uint_eq(lined_socket_room(c.sock), 100 - 26);
+	c.group.limits.send_queue = 20; /* reloaded */
+	ck_assert_uint_eq(lined_socket_room(c.sock), 0);
+	c.group.limits.send_queue = 0;
 	ck_assert(lined_socket_is_send_data_buffered(c.sock));
 	support_expect(c.d, c.peer, "one;23456789pieces;line\r\n0");
 	ck_assert(!lined_socket_is_send_data_buffered(c.sock));

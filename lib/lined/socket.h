@@ -287,6 +287,9 @@ LINED_API bool lined_socket_is_datagram(const struct lined_socket *sock);
  * way: closing now loses nothing. Asks the system. */
 LINED_API bool lined_socket_is_quiet(const struct lined_socket *sock);
 LINED_API size_t lined_socket_queued(const struct lined_socket *sock);
+/* How many bytes more the send queue takes, whatever the peer does, before the
+ * overflow policy may act; SIZE_MAX where it is unlimited. */
+LINED_API size_t lined_socket_room(const struct lined_socket *sock);
 
 /* What a stream socket has done since it was connected. */
 struct lined_traffic {
