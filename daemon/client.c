@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,18 +127,76 @@ static enum lined_line_status read_next(struct lined_socket *sock,
 	return status;
 }
 
+/* A copy, its text and terminator behind it. NULL: no memory. */
+static struct lined_line *line_copy(const struct lined_line *line)
+{
+	size_t size = line->len + 1 + line->terminator_len;
+	struct lined_line *copy = malloc(sizeof(*copy) + size);
+	char *text = (char *)(copy + 1);
+
+	if (copy == NULL)
+		return NULL;
+	*copy = *line;
+	copy->text = memcpy(text, line->text, line->len);
+	text += line->len;
+	*text++ = '\0';
+	copy->terminator = text;
+	if (line->terminator_len > 0)
+		memcpy(text, line->terminator, line->terminator_len);
+	return copy;
+}
+
+static void forget_asked(struct lined_socket *sock)
+{
+	free(client_of(sock)->asked);
+	client_of(sock)->asked = NULL;
+}
+
+/* The line that asked for a block is kept until no more are asked for. */
+static void serve_line(struct lined_socket *sock,
+		       const struct lined_protocol *protocol,
+		       const struct lined_line *line)
+{
+	struct client *client = client_of(sock);
+
+	protocol->handle_line(sock, line);
+	if (protocol->handle_block == NULL || lined_socket_arg(sock) == NULL ||
+	    lined_socket_is_closed(sock))
+		return;
+	client->asked = line_copy(line);
+	if (client->asked == NULL)
+		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ENOMEM);
+}
+
+static void serve_block(struct lined_socket *sock,
+			const struct lined_protocol *protocol,
+			const struct lined_line *block)
+{
+	static const struct lined_line none = {.text = "", .terminator = ""};
+	const struct lined_line *asked = client_of(sock)->asked;
+
+	protocol->handle_block(sock, asked != NULL ? asked : &none, block);
+	if (lined_socket_arg(sock) == NULL)
+		forget_asked(sock);
+}
+
 static void read_lines(struct lined_socket *sock, void *arg)
 {
 	const struct lined_protocol *protocol =
 		client_service(client_of(sock))->protocol;
 	struct lined_line line;
 	enum lined_line_status status;
+	bool block;
 
 	(void)arg;
 	for (;;) {
+		block = protocol->handle_block != NULL &&
+			lined_socket_arg(sock) != NULL;
 		status = read_next(sock, &line);
-		if (status == LINED_LINE_READY)
-			protocol->handle_line(sock, &line);
+		if (status == LINED_LINE_READY && block)
+			serve_block(sock, protocol, &line);
+		else if (status == LINED_LINE_READY)
+			serve_line(sock, protocol, &line);
 		else if (status != LINED_LINE_TOO_LONG)
 			return;
 		else if (protocol->handle_too_long != NULL)
@@ -152,6 +211,7 @@ static void tell_closed(struct lined_socket *sock, void *arg,
 		client_service(client_of(sock))->protocol;
 
 	(void)arg;
+	forget_asked(sock);
 	if (protocol->handle_close != NULL)
 		protocol->handle_close(sock, reason, error);
 }

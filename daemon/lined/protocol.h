@@ -149,7 +149,7 @@ struct lined_protocol {
 	/* A client of the service has arrived. */
 	void (*handle_accept)(struct lined_service *service,
 			      struct lined_socket *client);
-	/* A line of a client. Answer with lined_socket_send(). */
+	/* A line of a client, or a block. Answer with lined_socket_send(). */
 	void (*handle_line)(struct lined_socket *client,
 			    const struct lined_line *line);
 	/* A line over the limit; what is sent now still arrives. */
@@ -200,6 +200,15 @@ struct lined_protocol {
 	 * protocol opened itself. False: it has not ended yet; called again
 	 * and again until true or drain-timeout, before stop(). */
 	bool (*finish)(struct lined_service *service);
+
+	/* What lined_client_expect_block() asked for, and the line that asked,
+	 * so that nothing of it need be remembered; an empty one where
+	 * handle_accept asked. Both are borrowed. May ask for another block,
+	 * with which that line comes again. NULL: handle_line gets the block.
+	 */
+	void (*handle_block)(struct lined_socket *client,
+			     const struct lined_line *line,
+			     const struct lined_line *block);
 };
 
 /* What a module defines; the daemon looks the name up. */

@@ -120,12 +120,13 @@ lined_client_service(const struct lined_socket *client);
 LINED_API void *lined_client_data(struct lined_socket *client);
 
 /*
- * For protocols with a handle_line: the next call brings exactly len bytes,
- * whatever they are, as a line without a terminator; then there are lines
- * again. To be asked for in handle_accept and handle_line. A rest shorter than
- * that at the end of the stream follows the unterminated policy. -1/EINVAL: len
- * is 0 or over LINED_LINE_LENGTH_MAX, or this is a datagram socket, or one of a
- * protocol without handle_line.
+ * For protocols with a handle_line: the next call, of handle_block where there
+ * is one, brings exactly len bytes, whatever they are, as a line without a
+ * terminator; then there are lines again. To be asked for in handle_accept,
+ * handle_line and handle_block. A rest shorter than that at the end of the
+ * stream follows the unterminated policy. -1/EINVAL: len is 0 or over
+ * LINED_LINE_LENGTH_MAX, or this is a datagram socket, or one of a protocol
+ * without handle_line.
  */
 LINED_API int lined_client_expect_block(struct lined_socket *client,
 					size_t len);

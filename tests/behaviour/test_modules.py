@@ -228,6 +228,19 @@ const struct lined_protocol lined_protocol = {
 };
 """
 
+# The same with a handle_block, whose blocks can ask, too.
+ASKED = COUNTED.replace("const struct lined_protocol", r"""
+static void block(struct lined_socket *client, const struct lined_line *asked,
+		  const struct lined_line *came)
+{
+	lined_socket_printf(client, "for <%s>%zu: ", asked->text,
+			    asked->terminator_len);
+	line(client, came);
+}
+
+const struct lined_protocol""").replace(
+    ".handle_line = line,", ".handle_line = line,\n\t.handle_block = block,")
+
 
 class Modules(DaemonTest):
     def setUp(self):
@@ -561,6 +574,29 @@ class Counted(Modules):
             c.half_close()
             self.assertEqual(c.rest(), b"1 4 0 <abcd>\n2 2 0 <10>\n"
                              b"3 5 rest 0 <12345>\n")
+
+
+class BlocksWithTheirLine(Modules):
+    def setUp(self):
+        super().setUp()
+        self.build_module("counted", ASKED)
+        self.start(service("it", self.tcp, protocol="counted"))
+
+    def test_a_block_comes_with_the_line_that_asked(self):
+        sent = b"abcd3\r\nx\nyplain\n2\n04a\n\0d5\n1234"
+        said = (b"for <>0: 1 4 0 <abcd>\n"
+                b"2 1 0 <3>\nfor <3>2: 3 3 0 <x\ny>\n"
+                b"4 5 0 <plain>\n"
+                b"5 1 0 <2>\nfor <2>1: 6 2 0 <04>\n"
+                b"for <2>1: 7 4 0 <a\n\0d>\n"
+                b"8 1 0 <5>\nfor <5>1: 9 4 rest 0 <1234>\n")
+        for size in (len(sent), 1, 3):
+            with self.subTest(size), Client(self.address) as c:
+                c.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for at in range(0, len(sent), size):
+                    c.send(sent[at:at + size])
+                c.half_close()
+                self.assertEqual(c.rest(), said)
 
 
 if __name__ == "__main__":
