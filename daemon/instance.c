@@ -218,7 +218,10 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	if (service == NULL)
 		return NULL;
 	service->name = strdup(conf->name);
-	if (service->name == NULL) {
+	service->table = lined_table_new(worker->dispatcher, 0);
+	if (service->name == NULL || service->table == NULL) {
+		lined_table_free(service->table);
+		free(service->name);
 		free(service);
 		return NULL;
 	}
@@ -252,6 +255,7 @@ void instance_free(struct lined_service *service)
 		return;
 	bus_member_fini(&service->bus);
 	registry_member_fini(&service->registry);
+	lined_table_free(service->table);
 	free(service->name);
 	free(service);
 }
@@ -274,8 +278,7 @@ int instance_start(struct lined_service *service)
 		worker_leave(service->worker);
 		if (result < 0) {
 			leave(service);
-			lined_table_free(service->table);
-			service->table = NULL;
+			lined_table_set_max(service->table, 0);
 			return -1;
 		}
 	}
@@ -425,8 +428,7 @@ static bool end(struct lined_service *service, bool late)
 			stop(service);
 		return false;
 	}
-	lined_table_free(service->table);
-	service->table = NULL;
+	lined_table_set_max(service->table, 0);
 	service->ops->ended(service);
 	return true;
 }
@@ -492,11 +494,7 @@ void *lined_service_data(const struct lined_service *service)
 struct lined_table *lined_service_table(struct lined_service *service,
 					size_t max_bytes)
 {
-	if (service->table == NULL)
-		service->table =
-			lined_table_new(service->worker->dispatcher, max_bytes);
-	else
-		lined_table_set_max(service->table, max_bytes);
+	lined_table_set_max(service->table, max_bytes);
 	return service->table;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tables: a balanced tree of libc's by key, which no choice of keys makes slow,
- * a list by last use, and a timer for each value that ends.
+ * a list by last use, and a timer for each entry that ends.
  */
 #include "config.h"
 
@@ -26,10 +26,9 @@ struct key {
 struct cell {
 	struct key key;
 	struct lined_table *table;
-	struct lined_buffer *value;
+	struct lined_table_entry entry;
 	struct list by_use;
 	struct lined_timer timer;
-	uint64_t expires_ms;
 	char bytes[];
 };
 
@@ -52,14 +51,16 @@ static int compare(const void *a, const void *b)
 
 static size_t cost(const struct cell *cell)
 {
-	return sizeof(*cell) + cell->key.len + lined_buffer_len(cell->value) +
-	       OVERHEAD;
+	const struct lined_buffer *value = cell->entry.value;
+
+	return sizeof(*cell) + cell->key.len + OVERHEAD +
+	       (value != NULL ? lined_buffer_len(value) : 0);
 }
 
 static void cell_free(struct cell *cell)
 {
 	lined_timer_stop(&cell->timer);
-	lined_buffer_unref(cell->value);
+	lined_buffer_unref(cell->entry.value);
 	free(cell);
 }
 
@@ -98,8 +99,9 @@ static struct cell *look_up(struct lined_table *table, const void *key,
 	struct cell *cell = found != NULL ? *found : NULL;
 
 	/* Its timer is due in this turn. */
-	if (cell != NULL && cell->expires_ms != 0 &&
-	    cell->expires_ms <= lined_dispatcher_now_ms(table->dispatcher)) {
+	if (cell != NULL && cell->entry.expires_ms != 0 &&
+	    cell->entry.expires_ms <=
+		    lined_dispatcher_now_ms(table->dispatcher)) {
 		drop(cell);
 		return NULL;
 	}
@@ -107,8 +109,8 @@ static struct cell *look_up(struct lined_table *table, const void *key,
 }
 
 static struct cell *cell_new(struct lined_table *table, const void *key,
-			     size_t key_len, struct lined_buffer *value,
-			     uint64_t expires_ms)
+			     size_t key_len,
+			     const struct lined_table_entry *entry)
 {
 	struct cell *cell = malloc(sizeof(*cell) + key_len);
 
@@ -118,8 +120,9 @@ static struct cell *cell_new(struct lined_table *table, const void *key,
 		memcpy(cell->bytes, key, key_len);
 	cell->key = (struct key){cell->bytes, key_len};
 	cell->table = table;
-	cell->value = lined_buffer_ref(value);
-	cell->expires_ms = expires_ms;
+	cell->entry = *entry;
+	if (entry->value != NULL)
+		lined_buffer_ref(entry->value);
 	list_init(&cell->by_use);
 	lined_timer_init(&cell->timer, table->dispatcher, expired);
 	return cell;
@@ -156,11 +159,12 @@ void lined_table_set_max(struct lined_table *table, size_t max_bytes)
 }
 
 int lined_table_put(struct lined_table *table, const void *key, size_t key_len,
-		    struct lined_buffer *value, uint64_t expires_ms)
+		    const struct lined_table_entry *entry)
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(table->dispatcher);
-	/* First: the key may be that of the old one, and the value its own. */
-	struct cell *cell = cell_new(table, key, key_len, value, expires_ms);
+	uint64_t expires_ms = entry->expires_ms;
+	/* First: the key and the entry may be in the old one. */
+	struct cell *cell = cell_new(table, key, key_len, entry);
 	struct cell *old = look_up(table, key, key_len);
 
 	if (old != NULL)
@@ -188,9 +192,8 @@ int lined_table_put(struct lined_table *table, const void *key, size_t key_len,
 	return 0;
 }
 
-struct lined_buffer *lined_table_find(struct lined_table *table,
-				      const void *key, size_t key_len,
-				      uint64_t *expires_ms)
+const struct lined_table_entry *
+lined_table_find(struct lined_table *table, const void *key, size_t key_len)
 {
 	struct cell *cell = look_up(table, key, key_len);
 
@@ -198,9 +201,7 @@ struct lined_buffer *lined_table_find(struct lined_table *table,
 		return NULL;
 	list_remove(&cell->by_use);
 	list_append(&table->by_use, &cell->by_use);
-	if (expires_ms != NULL)
-		*expires_ms = cell->expires_ms;
-	return cell->value;
+	return &cell->entry;
 }
 
 int lined_table_remove(struct lined_table *table, const void *key,

@@ -35,34 +35,41 @@ static uint64_t in_ms(uint64_t ms)
 	return lined_dispatcher_now_ms(d) + ms;
 }
 
+static int put_entry(const char *key, struct lined_buffer *value, uint64_t tag,
+		     uint64_t expires_ms)
+{
+	const struct lined_table_entry entry = {value, tag, expires_ms};
+
+	return lined_table_put(table, key, strlen(key), &entry);
+}
+
 static int put(const char *key, const char *value, uint64_t expires_ms)
 {
 	struct lined_buffer *buffer = lined_buffer_new(value, strlen(value));
 	int rc;
 
 	ck_assert_ptr_nonnull(buffer);
-	rc = lined_table_put(table, key, strlen(key), buffer, expires_ms);
+	rc = put_entry(key, buffer, 0, expires_ms);
 	lined_buffer_unref(buffer);
 	return rc;
 }
 
-static bool has(const char *key)
+static const struct lined_table_entry *find(const char *key)
 {
-	return lined_table_find(table, key, strlen(key), NULL) != NULL;
+	return lined_table_find(table, key, strlen(key));
 }
 
 static void expect(const char *key, const char *want)
 {
-	struct lined_buffer *value =
-		lined_table_find(table, key, strlen(key), NULL);
+	const struct lined_table_entry *entry = find(key);
 
 	if (want == NULL) {
-		ck_assert_ptr_null(value);
+		ck_assert_ptr_null(entry);
 		return;
 	}
-	ck_assert_ptr_nonnull(value);
-	ck_assert_uint_eq(lined_buffer_len(value), strlen(want));
-	ck_assert_mem_eq(lined_buffer_data(value), want, strlen(want));
+	ck_assert_ptr_nonnull(entry);
+	ck_assert_uint_eq(lined_buffer_len(entry->value), strlen(want));
+	ck_assert_mem_eq(lined_buffer_data(entry->value), want, strlen(want));
 }
 
 START_TEST(what_is_put_is_found_and_removed)
@@ -91,31 +98,53 @@ END_TEST
 
 START_TEST(keys_are_bytes)
 {
-	struct lined_buffer *value = lined_buffer_new("v", 1);
+	const struct lined_table_entry entry = {.tag = 7};
 
-	ck_assert_int_eq(lined_table_put(table, "a\0b", 3, value, 0), 0);
-	ck_assert_ptr_null(lined_table_find(table, "a\0c", 3, NULL));
-	ck_assert_ptr_null(lined_table_find(table, "a", 1, NULL));
-	ck_assert_ptr_eq(lined_table_find(table, "a\0b", 3, NULL), value);
+	ck_assert_int_eq(lined_table_put(table, "a\0b", 3, &entry), 0);
+	ck_assert_ptr_null(lined_table_find(table, "a\0c", 3));
+	ck_assert_ptr_null(lined_table_find(table, "a", 1));
+	ck_assert_ptr_nonnull(lined_table_find(table, "a\0b", 3));
+}
+END_TEST
+
+START_TEST(an_entry_is_a_value_a_number_or_both)
+{
+	struct lined_buffer *value = lined_buffer_new("v", 1);
+	const struct lined_table_entry *entry;
+
+	ck_assert_int_eq(put_entry("number", NULL, UINT64_MAX, 0), 0);
+	ck_assert_int_eq(put_entry("both", value, 7, in_ms(60000)), 0);
+	entry = find("number");
+	ck_assert_ptr_nonnull(entry);
+	ck_assert_ptr_null(entry->value);
+	ck_assert_uint_eq(entry->tag, UINT64_MAX);
+	ck_assert_uint_eq(entry->expires_ms, 0);
+	entry = find("both");
+	ck_assert_ptr_nonnull(entry);
+	ck_assert_ptr_eq(entry->value, value);
+	ck_assert_uint_eq(entry->tag, 7);
+	ck_assert_uint_eq(entry->expires_ms, in_ms(60000));
+	/* A number is kept within the bound, too. */
+	lined_table_set_max(table, 0);
+	ck_assert_int_eq(put_entry("number", NULL, 1, 0), -1);
+	ck_assert_int_eq(errno, ENOBUFS);
 	lined_buffer_unref(value);
 }
 END_TEST
 
-START_TEST(a_value_may_be_put_again_from_itself)
+START_TEST(an_entry_may_be_put_again_from_itself)
 {
-	struct lined_buffer *value;
-	uint64_t expires_ms = 1;
+	const struct lined_table_entry *entry;
 
-	ck_assert_int_eq(put("a", "one", 0), 0);
-	value = lined_table_find(table, "a", 1, &expires_ms);
-	ck_assert_uint_eq(expires_ms, 0);
-	ck_assert_int_eq(lined_table_put(table, lined_buffer_data(value), 3,
-					 value, in_ms(60000)),
+	ck_assert_int_eq(put("a", "one", in_ms(60000)), 0);
+	entry = find("a");
+	ck_assert_int_eq(lined_table_put(table, lined_buffer_data(entry->value),
+					 3, entry),
 			 0);
-	ck_assert_int_eq(lined_table_put(table, "a", 1, value, in_ms(60000)),
-			 0);
+	ck_assert_int_eq(lined_table_put(table, "a", 1, find("a")), 0);
 	expect("one", "one");
 	expect("a", "one");
+	ck_assert_uint_eq(find("a")->expires_ms, in_ms(60000));
 }
 END_TEST
 
@@ -129,14 +158,13 @@ static bool is_empty(void *arg)
 
 START_TEST(a_value_goes_by_itself_and_not_before_its_time)
 {
-	uint64_t start_ms = support_now_ms(), expires_ms = 0, until;
+	uint64_t start_ms = support_now_ms(), until;
 
 	/* The clock of a dispatcher that has not run is old. */
 	lined_dispatcher_poll(d, 0);
 	until = in_ms(40);
 	ck_assert_int_eq(put("a", "one", until), 0);
-	ck_assert_ptr_nonnull(lined_table_find(table, "a", 1, &expires_ms));
-	ck_assert_uint_eq(expires_ms, until);
+	ck_assert_uint_eq(find("a")->expires_ms, until);
 	support_run_until(d, is_empty, NULL);
 	ck_assert_uint_ge(support_now_ms() - start_ms, 40);
 	expect("a", NULL);
@@ -149,7 +177,7 @@ START_TEST(a_value_put_anew_has_its_new_time)
 	ck_assert_int_eq(put("a", "two", 0), 0);
 	ck_assert_int_eq(put("b", "three", 0), 0);
 	ck_assert_int_eq(put("b", "four", in_ms(1)), 0);
-	while (has("b"))
+	while (find("b") != NULL)
 		lined_dispatcher_poll(d, 10);
 	support_run_for(d, 30);
 	expect("a", "two");
@@ -277,7 +305,8 @@ static Suite *table_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, what_is_put_is_found_and_removed);
 	tcase_add_test(tcase, keys_are_bytes);
-	tcase_add_test(tcase, a_value_may_be_put_again_from_itself);
+	tcase_add_test(tcase, an_entry_is_a_value_a_number_or_both);
+	tcase_add_test(tcase, an_entry_may_be_put_again_from_itself);
 	tcase_add_test(tcase, a_value_goes_by_itself_and_not_before_its_time);
 	tcase_add_test(tcase, a_value_put_anew_has_its_new_time);
 	tcase_add_test(tcase, what_has_expired_already_is_not_found);

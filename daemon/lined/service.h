@@ -37,9 +37,8 @@ LINED_API void lined_service_set_data(struct lined_service *service,
 LINED_API void *lined_service_data(const struct lined_service *service);
 
 /*
- * A table of the service's own: made by the first call, freed after stop. It
- * may take max_bytes from this call on, so that the option behind them can be
- * reloaded. NULL/ENOMEM.
+ * A table of the service's own, emptied after stop; never NULL. It may take
+ * max_bytes from this call on, so that the option behind them can be reloaded.
  */
 LINED_API struct lined_table *lined_service_table(struct lined_service *service,
 						  size_t max_bytes);

@@ -2,13 +2,10 @@
 /*
  * kv: what caches use of memcached's text protocol: get, set, delete, incr,
  * decr, version, quit, answered as memcached does. The example of lines and
- * counted blocks in one stream. An item in the table is its flags, the value
- * and CRLF, so that get sends it as it is.
+ * counted blocks in one stream. The tag of an entry is its flags.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,7 +13,6 @@
 
 #define KEY_MAX   250
 #define WORDS_MAX 1024
-#define FLAGS_LEN sizeof(uint32_t)
 #define MONTH_S   ((int64_t)60 * 60 * 24 * 30)
 #define FAR_S     (MONTH_S * 12 * 10000)
 
@@ -29,18 +25,11 @@ struct options {
 struct request {
 	struct lined_socket *client;
 	struct lined_table *table;
-	struct lined_word *words, *key;
+	const struct lined_word *words, *key;
 	size_t count;
-	bool quiet; /* noreply */
-};
-
-/* A set whose value is on its way: a client's own. */
-struct set {
-	bool waits, quiet;
-	uint32_t flags;
-	uint64_t expires_ms;
-	struct lined_word key;
-	char text[KEY_MAX];
+	bool quiet;                     /* noreply */
+	const struct lined_line *block; /* of a set, once it has come */
+	char number[24];                /* what incr answers */
 };
 
 static void say(const struct request *r, const char *text)
@@ -49,66 +38,57 @@ static void say(const struct request *r, const char *text)
 		lined_socket_printf(r->client, "%s\r\n", text);
 }
 
-static int keep(const struct request *r, uint32_t flags, const char *value,
-		size_t len, uint64_t expires_ms)
+static const struct lined_table_entry *find(const struct request *r)
 {
-	char *to;
-	struct lined_buffer *item = lined_buffer_alloc(FLAGS_LEN + len, &to);
-	int rc;
+	return lined_table_find(r->table, r->key->text, r->key->len);
+}
 
-	if (item == NULL)
-		return -1;
-	memcpy(to, &flags, FLAGS_LEN);
-	memcpy(to + FLAGS_LEN, value, len);
-	rc = lined_table_put(r->table, r->key->text, r->key->len, item,
-			     expires_ms);
-	lined_buffer_unref(item);
+static int keep(const struct request *r, const char *value, size_t len,
+		uint64_t flags, uint64_t expires_ms)
+{
+	const struct lined_table_entry entry = {lined_buffer_new(value, len),
+						flags, expires_ms};
+	int rc = -1;
+
+	if (entry.value != NULL)
+		rc = lined_table_put(r->table, r->key->text, r->key->len,
+				     &entry);
+	lined_buffer_unref(entry.value);
 	lined_service_count(lined_client_service(r->client), "evictions",
 			    lined_table_take_evicted(r->table));
 	return rc;
 }
 
-static uint32_t flags_of(const struct lined_buffer *item)
-{
-	uint32_t flags;
-
-	memcpy(&flags, lined_buffer_data(item), FLAGS_LEN);
-	return flags;
-}
-
-/* ---- commands -------------------------------------------------------- */
+/* ---- commands: what they answer, if anything -------------------------- */
 
 /* An answer that is more than may wait to be sent would close the client. */
-static void get(struct request *r)
+static const char *get(struct request *r)
 {
-	size_t most = lined_socket_group(r->client)->limits.send_queue, len;
-	struct lined_buffer *item;
+	const struct lined_table_entry *item;
+	size_t len;
 
 	for (; r->key < r->words + r->count; r->key++) {
-		item = lined_table_find(r->table, r->key->text, r->key->len,
-					NULL);
+		item = find(r);
 		if (item == NULL)
 			continue;
-		len = lined_buffer_len(item) - FLAGS_LEN;
-		if (most > 0 &&
-		    lined_socket_queued(r->client) + len > most - 2 * KEY_MAX) {
-			say(r, "SERVER_ERROR out of memory writing get "
-			       "response");
-			return;
-		}
-		lined_socket_printf(r->client, "VALUE %.*s %" PRIu32 " %zu\r\n",
-				    (int)r->key->len, r->key->text,
-				    flags_of(item), len - 2);
-		lined_socket_send_shared(r->client, item, FLAGS_LEN, len);
+		len = lined_buffer_len(item->value);
+		if (lined_socket_room(r->client) < len + 2 * KEY_MAX)
+			return "SERVER_ERROR out of memory writing get "
+			       "response";
+		lined_socket_printf(r->client, "VALUE %.*s %" PRIu64 " %zu\r\n",
+				    (int)r->key->len, r->key->text, item->tag,
+				    len);
+		lined_socket_send_shared(r->client, item->value, 0, len);
+		lined_socket_send(r->client, "\r\n", 2);
 	}
-	say(r, "END");
+	return "END";
 }
 
 /* Seconds from now, or from 1970 where they are more than a month. */
-static uint64_t expiry(struct lined_socket *client, int64_t seconds)
+static uint64_t expiry(const struct request *r, int64_t seconds)
 {
 	uint64_t now_ms =
-		lined_dispatcher_now_ms(lined_socket_dispatcher(client));
+		lined_dispatcher_now_ms(lined_socket_dispatcher(r->client));
 
 	if (seconds == 0)
 		return 0;
@@ -117,108 +97,94 @@ static uint64_t expiry(struct lined_socket *client, int64_t seconds)
 	return seconds > 0 ? now_ms + (uint64_t)seconds * 1000 : 1;
 }
 
-/* The value comes next, as a block; what is too large is not even read. */
-static void set(struct request *r)
+static const char *quit(struct request *r)
+{
+	lined_socket_close_after_flush(r->client, LINED_CLOSE_LOCAL, 0);
+	return NULL;
+}
+
+static const char *store(const struct request *r, uint64_t flags,
+			 uint64_t expires_ms)
+{
+	size_t len = r->block->len - 2;
+
+	if (memcmp(r->block->text + len, "\r\n", 2) != 0)
+		return "CLIENT_ERROR bad data chunk";
+	if (keep(r, r->block->text, len, flags, expires_ms) < 0)
+		return "SERVER_ERROR out of memory storing object";
+	return "STORED";
+}
+
+/* The value comes next, as a block, and this is called again with it. What is
+ * too large is not even read. */
+static const char *set(struct request *r)
 {
 	const struct options *options =
 		lined_service_options(lined_client_service(r->client));
-	struct set *set = lined_client_data(r->client);
 	uint64_t flags, len;
 	int64_t seconds;
 
 	if (!lined_word_unsigned(&r->words[2], UINT32_MAX, &flags) ||
 	    !lined_word_signed(&r->words[3], -FAR_S, FAR_S, &seconds) ||
-	    !lined_word_unsigned(&r->words[4], INT32_MAX, &len)) {
-		say(r, BAD_FORMAT);
-	} else if (len > (uint64_t)options->value_size) {
+	    !lined_word_unsigned(&r->words[4], INT32_MAX, &len))
+		return BAD_FORMAT;
+	if (r->block != NULL)
+		return store(r, flags, expiry(r, seconds));
+	if (len > (uint64_t)options->value_size) {
 		/* Nobody shall take the old one for it. */
 		lined_table_remove(r->table, r->key->text, r->key->len);
 		say(r, "SERVER_ERROR object too large for cache");
-		lined_socket_close_after_flush(r->client, LINED_CLOSE_LOCAL, 0);
-	} else {
-		memcpy(set->text, r->key->text, r->key->len);
-		set->key = (struct lined_word){set->text, r->key->len};
-		set->flags = (uint32_t)flags;
-		set->expires_ms = expiry(r->client, seconds);
-		set->quiet = r->quiet;
-		set->waits = true;
-		lined_client_expect_block(r->client, len + 2);
+		return quit(r);
 	}
+	lined_client_expect_block(r->client, len + 2);
+	return NULL;
 }
 
-static void store(struct request *r, struct set *set,
-		  const struct lined_line *block)
+static const char *drop(struct request *r)
 {
-	set->waits = false;
-	r->quiet = set->quiet;
-	r->key = &set->key;
-	if (memcmp(block->text + block->len - 2, "\r\n", 2) != 0)
-		say(r, "CLIENT_ERROR bad data chunk");
-	else if (keep(r, set->flags, block->text, block->len, set->expires_ms) <
-		 0)
-		say(r, "SERVER_ERROR out of memory storing object");
-	else
-		say(r, "STORED");
-}
-
-static void drop(struct request *r)
-{
-	if (lined_table_remove(r->table, r->key->text, r->key->len) == 0)
-		say(r, "DELETED");
-	else
-		say(r, "NOT_FOUND");
+	return lined_table_remove(r->table, r->key->text, r->key->len) == 0
+		       ? "DELETED"
+		       : "NOT_FOUND";
 }
 
 /* Up wraps, down ends at 0. */
-static void incr(struct request *r)
+static const char *incr(struct request *r)
 {
-	uint64_t delta, number, expires_ms;
-	struct lined_buffer *item = lined_table_find(r->table, r->key->text,
-						     r->key->len, &expires_ms);
+	const struct lined_table_entry *item = find(r);
+	uint64_t delta, number;
 	struct lined_word value;
-	char text[32];
 
-	if (!lined_word_unsigned(&r->words[2], UINT64_MAX, &delta)) {
-		say(r, "CLIENT_ERROR invalid numeric delta argument");
-		return;
-	}
-	if (item == NULL) {
-		say(r, "NOT_FOUND");
-		return;
-	}
-	value.text = lined_buffer_data(item) + FLAGS_LEN;
-	value.len = lined_buffer_len(item) - FLAGS_LEN - 2;
-	if (!lined_word_unsigned(&value, UINT64_MAX, &number)) {
-		say(r, "CLIENT_ERROR cannot increment or decrement "
-		       "non-numeric value");
-		return;
-	}
+	if (!lined_word_unsigned(&r->words[2], UINT64_MAX, &delta))
+		return "CLIENT_ERROR invalid numeric delta argument";
+	if (item == NULL)
+		return "NOT_FOUND";
+	value.text = lined_buffer_data(item->value);
+	value.len = lined_buffer_len(item->value);
+	if (!lined_word_unsigned(&value, UINT64_MAX, &number))
+		return "CLIENT_ERROR cannot increment or decrement "
+		       "non-numeric value";
 	if (lined_word_is(&r->words[0], "incr"))
 		number += delta;
 	else
 		number -= delta < number ? delta : number;
-	snprintf(text, sizeof(text), "%" PRIu64 "\r\n", number);
-	if (keep(r, flags_of(item), text, strlen(text), expires_ms) < 0)
-		say(r, "SERVER_ERROR out of memory in incr");
-	else if (!r->quiet)
-		lined_socket_send(r->client, text, strlen(text));
+	snprintf(r->number, sizeof(r->number), "%" PRIu64, number);
+	if (keep(r, r->number, strlen(r->number), item->tag, item->expires_ms) <
+	    0)
+		return "SERVER_ERROR out of memory in incr";
+	return r->number;
 }
 
-static void version(struct request *r)
+static const char *version(struct request *r)
 {
-	say(r, "VERSION 1.6.0-lined");
-}
-
-static void quit(struct request *r)
-{
-	lined_socket_close_after_flush(r->client, LINED_CLOSE_LOCAL, 0);
+	(void)r;
+	return "VERSION 1.6.0-lined";
 }
 
 static const struct command {
 	const char *name;
 	size_t least, most; /* words */
 	bool may_be_quiet;
-	void (*run)(struct request *r);
+	const char *(*run)(struct request *r);
 } commands[] = {
 	{"get", 2, WORDS_MAX, false, get},
 	{"set", 5, 6, true, set},
@@ -227,6 +193,7 @@ static const struct command {
 	{"decr", 3, 4, true, incr},
 	{"version", 1, WORDS_MAX, false, version},
 	{"quit", 1, WORDS_MAX, false, quit},
+	{NULL, 0, 0, false, NULL},
 };
 
 static const char *run(struct request *r)
@@ -234,26 +201,24 @@ static const char *run(struct request *r)
 	const struct command *c = commands;
 	size_t i;
 
-	while (r->count == 0 || !lined_word_is(&r->words[0], c->name))
-		if (++c == commands + sizeof(commands) / sizeof(commands[0]))
-			return "ERROR";
-	if (r->count < c->least || r->count > c->most)
+	while (c->name != NULL && (r->count < c->least || r->count > c->most ||
+				   !lined_word_is(&r->words[0], c->name)))
+		c++;
+	if (c->name == NULL)
 		return "ERROR";
 	r->quiet = c->may_be_quiet &&
 		   lined_word_is(&r->words[r->count - 1], "noreply");
 	for (i = 1; i < r->count; i++)
 		if (r->words[i].len > KEY_MAX)
 			return BAD_FORMAT;
-	c->run(r);
-	return NULL;
+	return c->run(r);
 }
 
 /* ---- the service ------------------------------------------------------ */
 
-static void handle_line(struct lined_socket *client,
-			const struct lined_line *line)
+static void serve(struct lined_socket *client, const struct lined_line *line,
+		  const struct lined_line *block)
 {
-	struct set *set = lined_client_data(client);
 	struct lined_service *service = lined_client_service(client);
 	const struct options *options = lined_service_options(service);
 	struct lined_word words[WORDS_MAX];
@@ -262,21 +227,19 @@ static void handle_line(struct lined_socket *client,
 		.table = lined_service_table(service, (size_t)options->memory),
 		.words = words,
 		.key = words + 1,
+		.count = lined_line_words(line, words, WORDS_MAX),
+		.block = block,
 	};
-	const char *error;
+	const char *answer = run(&r);
 
-	if (r.table == NULL) {
-		lined_socket_close_for(client, LINED_CLOSE_ERROR, ENOMEM);
-		return;
-	}
-	if (set->waits) {
-		store(&r, set, line);
-		return;
-	}
-	r.count = lined_line_words(line, words, WORDS_MAX);
-	error = run(&r);
-	if (error != NULL)
-		say(&r, error);
+	if (answer != NULL)
+		say(&r, answer);
+}
+
+static void handle_line(struct lined_socket *client,
+			const struct lined_line *line)
+{
+	serve(client, line, NULL);
 }
 
 static const struct lined_option option_table[] = {
@@ -294,10 +257,10 @@ const struct lined_protocol lined_protocol = {
 	.summary = "keys and values in memory, as memcached has them",
 	.flags = LINED_ONE_WORKER,
 	.handle_line = handle_line,
+	.handle_block = serve,
 	.options = option_table,
 	.options_size = sizeof(struct options),
 	.framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_TOO_LONG |
 			 LINED_FRAMING_UNTERMINATED,
 	.framing = {.line_length = 16 * 1024},
-	.client_size = sizeof(struct set),
 };

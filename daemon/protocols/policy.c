@@ -25,37 +25,33 @@ struct request {
 	char sender[VALUE_MAX], recipient[VALUE_MAX];
 };
 
-/* Whether these three have let the delay pass. The table knows until when they
- * were to wait: as long as one may come again, then as long as one is known. */
+/*
+ * Whether these three have let the delay pass. An entry's tag is when it has:
+ * it stays for as long as they may come again, then for as long as they are
+ * known. Who cannot be remembered would wait for ever.
+ */
 static bool has_waited(struct lined_service *service, const char *key)
 {
 	const struct options *options = lined_service_options(service);
 	struct lined_table *table =
 		lined_service_table(service, (size_t)options->memory);
+	const struct lined_table_entry *known =
+		lined_table_find(table, key, strlen(key));
 	uint64_t now_ms =
 		lined_dispatcher_now_ms(lined_service_dispatcher(service));
-	uint64_t until_ms = now_ms + (uint64_t)options->delay;
-	struct lined_buffer *known;
-	int rc = -1;
+	struct lined_table_entry entry = {
+		.tag = known != NULL ? known->tag
+				     : now_ms + (uint64_t)options->delay,
+	};
 
-	/* Who cannot be remembered would wait for ever. */
-	if (table == NULL)
-		return true;
-	known = lined_table_find(table, key, strlen(key), NULL);
-	if (known != NULL) {
-		memcpy(&until_ms, lined_buffer_data(known), sizeof(until_ms));
-		if (until_ms > now_ms)
-			return false;
-		lined_table_put(table, key, strlen(key), known,
-				now_ms + (uint64_t)options->lifetime);
-		return true;
-	}
-	known = lined_buffer_new(&until_ms, sizeof(until_ms));
-	if (known != NULL)
-		rc = lined_table_put(table, key, strlen(key), known,
-				     until_ms + (uint64_t)options->retry);
-	lined_buffer_unref(known);
-	return rc < 0 || until_ms == now_ms;
+	if (known == NULL)
+		entry.expires_ms = entry.tag + (uint64_t)options->retry;
+	else if (known->tag <= now_ms)
+		entry.expires_ms = now_ms + (uint64_t)options->lifetime;
+	else
+		return false;
+	return lined_table_put(table, key, strlen(key), &entry) < 0 ||
+	       entry.tag <= now_ms;
 }
 
 static void answer(struct lined_socket *client, const struct request *request)

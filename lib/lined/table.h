@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A table: values under keys, in memory, each for a time, all within a bound of
- * bytes. What a protocol remembers, a cache or who was here, goes by itself
+ * A table: entries under keys, in memory, each for a time, all within a bound
+ * of bytes. What a protocol remembers, a cache or who was here, goes by itself
  * then, and a flood of it costs no more than the bound.
  *
- * Keys are any bytes; values are shared buffers, so that one can be sent as it
- * is. Every call takes O(log n). Thread: the dispatcher's.
+ * Keys are any bytes. Under each is an entry: a shared buffer, so that it can
+ * be sent as it is, a number, or both. Every call takes O(log n). Thread: the
+ * dispatcher's.
  */
 #ifndef LINED_TABLE_H
 #define LINED_TABLE_H
@@ -21,6 +22,13 @@ LINED_BEGIN_DECLS
 
 struct lined_table;
 
+struct lined_table_entry {
+	struct lined_buffer *value; /* may be NULL */
+	uint64_t tag;               /* whatever the caller wants */
+	/* When it goes, on lined_dispatcher_now_ms()'s clock; 0: never. */
+	uint64_t expires_ms;
+};
+
 /* An empty table, which may take max_bytes. NULL/ENOMEM. */
 LINED_API struct lined_table *
 lined_table_new(struct lined_dispatcher *dispatcher, size_t max_bytes);
@@ -32,29 +40,26 @@ LINED_API void lined_table_free(struct lined_table *table);
 LINED_API void lined_table_set_max(struct lined_table *table, size_t max_bytes);
 
 /*
- * Puts a value under a key, in place of what was there, until the dispatcher's
- * clock, lined_dispatcher_now_ms(), says expires_ms; 0: for ever. A reference
- * is taken. For its room others go: first what was neither put nor found for
- * longest. -1 with errno, and then the key has no value: ENOBUFS (the bound is
- * less than this alone takes), ENOMEM.
+ * Puts a copy of an entry under a key, in place of what was there; it may be
+ * one that was found here. A reference to its value is taken. For its room
+ * others go: first what was neither put nor found for longest. -1 with errno,
+ * and then there is nothing under the key: ENOBUFS (the bound is less than this
+ * alone takes), ENOMEM.
  */
 LINED_API int lined_table_put(struct lined_table *table, const void *key,
-			      size_t key_len, struct lined_buffer *value,
-			      uint64_t expires_ms);
+			      size_t key_len,
+			      const struct lined_table_entry *entry);
 
-/*
- * The value under a key, borrowed until the next call on the table, and where
- * expires_ms is not NULL, until when it stays. NULL: there is none.
- */
-LINED_API struct lined_buffer *lined_table_find(struct lined_table *table,
-						const void *key, size_t key_len,
-						uint64_t *expires_ms);
+/* The entry under a key, borrowed until the next call on the table or until the
+ * handler returns. NULL: there is none. */
+LINED_API const struct lined_table_entry *
+lined_table_find(struct lined_table *table, const void *key, size_t key_len);
 
-/* Removes a value. -1/ENOENT: there is none. */
+/* Removes an entry. -1/ENOENT: there is none. */
 LINED_API int lined_table_remove(struct lined_table *table, const void *key,
 				 size_t key_len);
 
-/* How many values there are. */
+/* How many entries there are. */
 LINED_API size_t lined_table_len(const struct lined_table *table);
 
 /* How many went for others' room since last asked. */
