@@ -111,73 +111,90 @@ const char *client_label(struct lined_socket *sock, char *text, size_t size)
 
 static const struct lined_socket_handlers line_handlers;
 
-/* A line, or a block, whose length is in the socket's argument: what is there
- * already costs an idle client nothing. */
-static enum lined_line_status read_next(struct lined_socket *sock,
-					struct lined_line *line)
-{
-	size_t len = (uintptr_t)lined_socket_arg(sock);
-	enum lined_line_status status;
+/*
+ * A block that is to come, the socket's argument until it has: an idle client
+ * has none. With a handle_block, the line that asked for it is kept in it.
+ */
+struct awaited {
+	size_t len; /* 0: it has come */
+	struct lined_line line;
+	char bytes[]; /* the line's text and terminator, each with a NUL */
+};
 
-	if (len == 0)
-		return lined_socket_read_line(sock, line);
-	status = lined_socket_read_block(sock, len, len, line);
-	if (status == LINED_LINE_READY)
-		lined_socket_set_handlers(sock, &line_handlers, NULL);
-	return status;
+/* A protocol may have put handlers of its own in place of ours. */
+static bool is_ours(const struct lined_socket *sock)
+{
+	return lined_socket_handlers(sock) == &line_handlers;
 }
 
-/* A copy, its text and terminator behind it. NULL: no memory. */
-static struct lined_line *line_copy(const struct lined_line *line)
+static struct awaited *awaited_of(const struct lined_socket *sock)
 {
-	size_t size = line->len + 1 + line->terminator_len;
-	struct lined_line *copy = malloc(sizeof(*copy) + size);
-	char *text = (char *)(copy + 1);
+	return is_ours(sock) ? lined_socket_arg(sock) : NULL;
+}
 
-	if (copy == NULL)
+/* With room for a line of so many bytes. NULL: no memory, all is as it was. */
+static struct awaited *await(struct lined_socket *sock, size_t len,
+			     size_t line_bytes)
+{
+	struct awaited *awaited =
+		realloc(awaited_of(sock), sizeof(*awaited) + line_bytes + 2);
+
+	if (awaited == NULL)
 		return NULL;
-	*copy = *line;
-	copy->text = memcpy(text, line->text, line->len);
+	awaited->len = len;
+	lined_socket_set_handlers(sock, &line_handlers, awaited);
+	return awaited;
+}
+
+/* The line is borrowed, and comes again with the block. */
+static void keep_line(struct lined_socket *sock, const struct lined_line *line)
+{
+	struct awaited *awaited = await(sock, awaited_of(sock)->len,
+					line->len + line->terminator_len);
+	char *text;
+
+	if (awaited == NULL) {
+		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ENOMEM);
+		return;
+	}
+	text = awaited->bytes;
+	awaited->line = *line;
+	awaited->line.text = text;
+	memcpy(text, line->text, line->len);
 	text += line->len;
 	*text++ = '\0';
-	copy->terminator = text;
+	awaited->line.terminator = text;
 	if (line->terminator_len > 0)
 		memcpy(text, line->terminator, line->terminator_len);
-	return copy;
+	text[line->terminator_len] = '\0';
 }
 
-static void forget_asked(struct lined_socket *sock)
-{
-	free(client_of(sock)->asked);
-	client_of(sock)->asked = NULL;
-}
-
-/* The line that asked for a block is kept until no more are asked for. */
 static void serve_line(struct lined_socket *sock,
 		       const struct lined_protocol *protocol,
 		       const struct lined_line *line)
 {
-	struct client *client = client_of(sock);
-
 	protocol->handle_line(sock, line);
-	if (protocol->handle_block == NULL || lined_socket_arg(sock) == NULL ||
-	    lined_socket_is_closed(sock))
-		return;
-	client->asked = line_copy(line);
-	if (client->asked == NULL)
-		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ENOMEM);
+	if (protocol->handle_block != NULL && awaited_of(sock) != NULL &&
+	    !lined_socket_is_closed(sock))
+		keep_line(sock, line);
 }
 
+/* The handler may ask for another one. */
 static void serve_block(struct lined_socket *sock,
 			const struct lined_protocol *protocol,
-			const struct lined_line *block)
+			struct awaited *awaited, const struct lined_line *block)
 {
-	static const struct lined_line none = {.text = "", .terminator = ""};
-	const struct lined_line *asked = client_of(sock)->asked;
-
-	protocol->handle_block(sock, asked != NULL ? asked : &none, block);
-	if (lined_socket_arg(sock) == NULL)
-		forget_asked(sock);
+	awaited->len = 0;
+	if (protocol->handle_block != NULL)
+		protocol->handle_block(sock, &awaited->line, block);
+	else
+		protocol->handle_line(sock, block);
+	if (is_ours(sock)) {
+		if (awaited->len > 0)
+			return;
+		lined_socket_set_handlers(sock, &line_handlers, NULL);
+	}
+	free(awaited);
 }
 
 static void read_lines(struct lined_socket *sock, void *arg)
@@ -186,17 +203,20 @@ static void read_lines(struct lined_socket *sock, void *arg)
 		client_service(client_of(sock))->protocol;
 	struct lined_line line;
 	enum lined_line_status status;
-	bool block;
+	struct awaited *awaited;
 
 	(void)arg;
-	for (;;) {
-		block = protocol->handle_block != NULL &&
-			lined_socket_arg(sock) != NULL;
-		status = read_next(sock, &line);
-		if (status == LINED_LINE_READY && block)
-			serve_block(sock, protocol, &line);
-		else if (status == LINED_LINE_READY)
+	while (is_ours(sock)) {
+		awaited = awaited_of(sock);
+		if (awaited == NULL)
+			status = lined_socket_read_line(sock, &line);
+		else
+			status = lined_socket_read_block(sock, awaited->len,
+							 awaited->len, &line);
+		if (status == LINED_LINE_READY && awaited == NULL)
 			serve_line(sock, protocol, &line);
+		else if (status == LINED_LINE_READY)
+			serve_block(sock, protocol, awaited, &line);
 		else if (status != LINED_LINE_TOO_LONG)
 			return;
 		else if (protocol->handle_too_long != NULL)
@@ -210,8 +230,7 @@ static void tell_closed(struct lined_socket *sock, void *arg,
 	const struct lined_protocol *protocol =
 		client_service(client_of(sock))->protocol;
 
-	(void)arg;
-	forget_asked(sock);
+	free(arg);
 	if (protocol->handle_close != NULL)
 		protocol->handle_close(sock, reason, error);
 }
@@ -396,13 +415,23 @@ void *lined_client_data(struct lined_socket *client)
 
 int lined_client_expect_block(struct lined_socket *client, size_t len)
 {
+	struct awaited *awaited;
+
 	if (len == 0 || len > LINED_LINE_LENGTH_MAX ||
 	    lined_socket_is_datagram(client) ||
 	    lined_client_service(client)->protocol->handle_line == NULL) {
 		errno = EINVAL;
 		return -1;
 	}
-	lined_socket_set_handlers(client, &line_handlers,
-				  (void *)(uintptr_t)len);
+	/* One that has just come, with the line that asked, is asked anew. */
+	awaited = awaited_of(client);
+	if (awaited != NULL) {
+		awaited->len = len;
+		return 0;
+	}
+	awaited = await(client, len, 0);
+	if (awaited == NULL)
+		return -1;
+	awaited->line = (struct lined_line){.text = "", .terminator = ""};
 	return 0;
 }

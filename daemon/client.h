@@ -40,7 +40,6 @@ struct client {
 	const char *listen; /* the listener's text, which outlives it */
 	struct admission_entry *entry;
 	struct registry_claim *claims; /* names it has or asks for */
-	struct lined_line *asked; /* for the block that comes, or NULL */
 	struct client_address peer; /* of a datagram socket: its own address */
 };
 

@@ -192,6 +192,12 @@ void lined_socket_set_handlers(struct lined_socket *sock,
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 }
 
+const struct lined_socket_handlers *
+lined_socket_handlers(const struct lined_socket *sock)
+{
+	return sock->handlers;
+}
+
 void *lined_socket_arg(const struct lined_socket *sock)
 {
 	return sock->arg;

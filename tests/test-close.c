@@ -674,6 +674,7 @@ START_TEST(a_socket_is_not_taken_out_in_its_own_handler)
 
 	ending_begin(&ending);
 	lined_socket_set_handlers(ending.sock, &handlers, &ending);
+	ck_assert_ptr_eq(lined_socket_handlers(ending.sock), &handlers);
 	lined_socket_want_write(ending.sock, true);
 	support_puts(ending.peer, "one\ntwo\n"); /* read, and left over */
 	support_run_until_count(ending.dispatcher, &ending.lines, 2);

@@ -111,9 +111,10 @@ START_TEST(an_entry_is_a_value_a_number_or_both)
 {
 	struct lined_buffer *value = lined_buffer_new("v", 1);
 	const struct lined_table_entry *entry;
+	uint64_t expires_ms = in_ms(60000);
 
 	ck_assert_int_eq(put_entry("number", NULL, UINT64_MAX, 0), 0);
-	ck_assert_int_eq(put_entry("both", value, 7, in_ms(60000)), 0);
+	ck_assert_int_eq(put_entry("both", value, 7, expires_ms), 0);
 	entry = find("number");
 	ck_assert_ptr_nonnull(entry);
 	ck_assert_ptr_null(entry->value);
@@ -123,7 +124,7 @@ START_TEST(an_entry_is_a_value_a_number_or_both)
 	ck_assert_ptr_nonnull(entry);
 	ck_assert_ptr_eq(entry->value, value);
 	ck_assert_uint_eq(entry->tag, 7);
-	ck_assert_uint_eq(entry->expires_ms, in_ms(60000));
+	ck_assert_uint_eq(entry->expires_ms, expires_ms);
 	/* A number is kept within the bound, too. */
 	lined_table_set_max(table, 0);
 	ck_assert_int_eq(put_entry("number", NULL, 1, 0), -1);
@@ -135,8 +136,9 @@ END_TEST
 START_TEST(an_entry_may_be_put_again_from_itself)
 {
 	const struct lined_table_entry *entry;
+	uint64_t expires_ms = in_ms(60000);
 
-	ck_assert_int_eq(put("a", "one", in_ms(60000)), 0);
+	ck_assert_int_eq(put("a", "one", expires_ms), 0);
 	entry = find("a");
 	ck_assert_int_eq(lined_table_put(table, lined_buffer_data(entry->value),
 					 3, entry),
@@ -144,7 +146,7 @@ START_TEST(an_entry_may_be_put_again_from_itself)
 	ck_assert_int_eq(lined_table_put(table, "a", 1, find("a")), 0);
 	expect("one", "one");
 	expect("a", "one");
-	ck_assert_uint_eq(find("a")->expires_ms, in_ms(60000));
+	ck_assert_uint_eq(find("a")->expires_ms, expires_ms);
 }
 END_TEST
 

@@ -123,9 +123,10 @@ LINED_API void *lined_client_data(struct lined_socket *client);
  * is one, brings exactly len bytes, whatever they are, as a line without a
  * terminator; then there are lines again. To be asked for in handle_accept,
  * handle_line and handle_block. A rest shorter than that at the end of the
- * stream follows the unterminated policy. -1/EINVAL: len is 0 or over
+ * stream follows the unterminated policy. No handlers of the protocol's own may
+ * be set until it has come. -1 with errno: EINVAL (len is 0 or over
  * LINED_LINE_LENGTH_MAX, or this is a datagram socket, or one of a protocol
- * without handle_line.
+ * without handle_line), ENOMEM.
  */
 LINED_API int lined_client_expect_block(struct lined_socket *client,
 					size_t len);

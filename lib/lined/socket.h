@@ -162,11 +162,14 @@ lined_socket_new_owned(const struct lined_socket_handlers *handlers, void *arg,
 LINED_API void *lined_socket_owner(struct lined_socket *sock);
 LINED_API struct lined_socket *lined_socket_of_owner(void *owner);
 
-/* Replaces the table and the argument; legal at any time. */
+/* Replaces the table and the argument, legal at any time; and the table that is
+ * in force, never NULL. */
 LINED_API void
 lined_socket_set_handlers(struct lined_socket *sock,
 			  const struct lined_socket_handlers *handlers,
 			  void *arg);
+LINED_API const struct lined_socket_handlers *
+lined_socket_handlers(const struct lined_socket *sock);
 LINED_API void *lined_socket_arg(const struct lined_socket *sock);
 
 /*

@@ -370,9 +370,9 @@ class Growth(DaemonTest):
                 self.assertTrue(bad.echoes())
             daemon.wait_log(
                 r"^<5>memory: \d+ MiB, \d+ MiB more than \d+ s ago; since "
-                r"then: protocol leaky, service trouble: %d lines, 1 clients "
-                r"now; protocol echo, service fine: 1 lines, 1 clients now$"
-                % lines, timeout=60)
+                r"then: protocol leaky, service trouble: \d+ lines, 1 clients "
+                r"now; protocol echo, service fine: 1 lines, 1 clients now$",
+                timeout=60)
 
 
 class Watchdog(DaemonTest):

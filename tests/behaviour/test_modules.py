@@ -241,6 +241,49 @@ static void block(struct lined_socket *client, const struct lined_line *asked,
 const struct lined_protocol""").replace(
     ".handle_line = line,", ".handle_line = line,\n\t.handle_block = block,")
 
+# From a line or a block on, the client has handlers of the protocol's own.
+TAKEN_OVER = r"""
+#include <string.h>
+#include <lined/protocol.h>
+
+static void own_read(struct lined_socket *client, void *arg)
+{
+	struct lined_line line;
+
+	while (lined_socket_read_line(client, &line) == LINED_LINE_READY)
+		lined_socket_printf(client, "%s %s\n", (const char *)arg,
+				    line.text);
+}
+
+static const struct lined_socket_handlers own = {.handle_read = own_read};
+
+static void line(struct lined_socket *client, const struct lined_line *line)
+{
+	if (strcmp(line->text, "own") == 0)
+		lined_socket_set_handlers(client, &own, "own");
+	else if (strcmp(line->text, "block") == 0)
+		lined_client_expect_block(client, 4);
+	else
+		lined_socket_printf(client, "line %s\n", line->text);
+}
+
+static void block(struct lined_socket *client, const struct lined_line *asked,
+		  const struct lined_line *came)
+{
+	(void)asked;
+	lined_socket_printf(client, "block %s\n", came->text);
+	lined_socket_set_handlers(client, &own, "block's own");
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "taken",
+	.handle_line = line,
+	.handle_block = block,
+};
+"""
+
 
 class Modules(DaemonTest):
     def setUp(self):
@@ -597,6 +640,23 @@ class BlocksWithTheirLine(Modules):
                     c.send(sent[at:at + size])
                 c.half_close()
                 self.assertEqual(c.rest(), said)
+
+
+class TakenOver(Modules):
+    def test_handlers_of_its_own_get_the_rest(self):
+        self.build_module("taken", TAKEN_OVER)
+        self.start(service("it", self.tcp, protocol="taken"))
+        for sent, said in (
+                (b"a\nown\nb\nblock\n", b"line a\nown b\nown block\n"),
+                (b"a\nblock\n1234b\nown\n",
+                 b"line a\nblock 1234\nblock's own b\nblock's own own\n")):
+            for size in (len(sent), 1):
+                with self.subTest(sent=sent, size=size), \
+                        Client(self.address) as c:
+                    for at in range(0, len(sent), size):
+                        c.send(sent[at:at + size])
+                    c.half_close()
+                    self.assertEqual(c.rest(), said)
 
 
 if __name__ == "__main__":
