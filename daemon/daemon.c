@@ -16,20 +16,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conf.h"
-#include "control.h"
-#include "crash.h"
-#include "detach.h"
-#include "fd_store.h"
-#include "log.h"
-#include "manager.h"
-#include "module.h"
-#include "notify.h"
-#include "options.h"
-#include "privileges.h"
-#include "reserve.h"
-#include "server.h"
-#include "signals.h"
+#include "config/conf.h"
+#include "control/requests.h"
+#include "system/crash.h"
+#include "system/detach.h"
+#include "net/fd_store.h"
+#include "log/log.h"
+#include "watch/systemd_status.h"
+#include "module/module.h"
+#include "system/sd_notify.h"
+#include "cmdline.h"
+#include "system/privileges.h"
+#include "system/spare_fds.h"
+#include "serve/server.h"
+#include "system/signals.h"
 
 struct daemon {
 	const struct options *options;

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "crash.h"
+#include "system/crash.h"
 #include "daemon.h"
-#include "options.h"
+#include "cmdline.h"
 
 /* Started without standard descriptors, a client's socket would become one of
  * them, and be sent the log. */

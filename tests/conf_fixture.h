@@ -9,7 +9,7 @@
 
 #include <check.h>
 
-#include "conf.h"
+#include "config/conf.h"
 
 /* The options of the protocol "relay". */
 struct fake_room {

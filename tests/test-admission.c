@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "admission.h"
+#include "net/admission.h"
 #include "support.h"
 
 #define NOW_MS 1000000

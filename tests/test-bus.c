@@ -14,9 +14,9 @@
 
 #include <lined/bus.h>
 
-#include "bus.h"
+#include "threads/bus.h"
 #include "dispatcher_priv.h"
-#include "instance.h"
+#include "serve/instance.h"
 #include "support.h"
 #include "worker_fixture.h"
 

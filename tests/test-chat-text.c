@@ -5,14 +5,14 @@
  */
 #include "config.h"
 
-#include "chat_text.h"
+#include "chat/text.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "chat_flood.h"
-#include "chat_peer.h"
+#include "chat/flood.h"
+#include "chat/peer.h"
 #include "support.h"
 
 /* ---- cleaning ----------------------------------------------------------- */

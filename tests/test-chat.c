@@ -13,8 +13,8 @@
 
 #include <lined/bus.h>
 
-#include "chat.h"
-#include "chat_event.h"
+#include "chat/chat.h"
+#include "chat/event.h"
 #include "support.h"
 #include "worker_fixture.h"
 

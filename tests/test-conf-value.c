@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "conf_value.h"
+#include "config/conf_value.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "detach.h"
+#include "system/detach.h"
 
 #include <check.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "fd_store.h"
+#include "net/fd_store.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -20,9 +20,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "leavers.h"
-#include "listener.h"
-#include "notify.h"
+#include "net/leavers.h"
+#include "net/listener.h"
+#include "system/sd_notify.h"
 #include "port.h"
 #include "support.h"
 

@@ -4,14 +4,14 @@
  */
 #include "config.h"
 
-#include "linectl_record.h"
+#include "linectl/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl_json.h"
-#include "linectl_metrics.h"
+#include "linectl/json.h"
+#include "linectl/metrics.h"
 #include "support.h"
 
 static struct record parse(const char *line)

@@ -5,16 +5,16 @@
  */
 #include "config.h"
 
-#include "linectl_samples.h"
+#include "linectl/samples.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl_human.h"
-#include "linectl_memory.h"
-#include "linectl_show.h"
-#include "linectl_table.h"
+#include "linectl/human.h"
+#include "linectl/memory.h"
+#include "linectl/show.h"
+#include "linectl/table.h"
 #include "support.h"
 
 /* Takes an answer made of these lines. */

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "linetest_cut.h"
+#include "linetest/cut.h"
 
 #include <check.h>
 #include <stdlib.h>

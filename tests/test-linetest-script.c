@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "linetest_script.h"
+#include "linetest/script.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -5,14 +5,14 @@
  */
 #include "config.h"
 
-#include "linetest_text.h"
+#include "linetest/text.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "linetest_match.h"
-#include "linetest_template.h"
+#include "linetest/match.h"
+#include "linetest/template.h"
 #include "support.h"
 
 static struct captures captures;

@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "listen_address.h"
+#include "net/listen_address.h"
 
 #include <check.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
 
 #include <check.h>
 
-#include "log_journal.h"
+#include "log/log_journal.h"
 #include "support.h"
 
 /* "A=1 B=2", or the fields are others. */

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "log.h"
+#include "log/log.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "log_writer.h"
+#include "log/log_writer.h"
 #include "support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
+#include "control/response.h"
 #include "support.h"
 
 /* The page of an answer, NUL-terminated; freed by the caller. */

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "module.h"
+#include "module/module.h"
 
 #include <check.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "protocol_check.h"
+#include "module/protocol_check.h"
 #include "support.h"
 
 static char dir[] = "/tmp/lined-test-module-XXXXXX";

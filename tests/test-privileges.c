@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "privileges.h"
+#include "system/privileges.h"
 
 #include <check.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "protocol_check.h"
+#include "module/protocol_check.h"
 
 #include <check.h>
 #include <stdio.h>

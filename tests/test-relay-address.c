@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "relay.h"
+#include "relay/relay.h"
 
 #include <check.h>
 #include <errno.h>

@@ -57,7 +57,7 @@ only()
 }
 
 only '#[[:space:]]*include[[:space:]]*[<"]confuse\.h' \
-	'daemon/conf_parse\.c' lib daemon tools
+	'daemon/config/conf_parse\.c' lib daemon tools
 case_is "only conf_parse.c includes confuse.h"
 
 only '#[[:space:]]*include[[:space:]]*[<"]openssl/' \
@@ -67,7 +67,7 @@ case_is "only the TLS transport includes OpenSSL"
 only '(^|[^a-z_>.])(exit|_exit|_Exit|quick_exit|err|errx|verr|verrx)[[:space:]]*\(' \
 	'daemon/main\.c' lib daemon
 # Detaching ends the processes that fork() leaves behind, not the daemon.
-grep -vE '^daemon/detach\.c:.*_exit' "$tmp/out" >"$tmp/out2" || :
+grep -vE '^daemon/system/detach\.c:.*_exit' "$tmp/out" >"$tmp/out2" || :
 mv "$tmp/out2" "$tmp/out"
 case_is "only main.c exits"
 
@@ -75,7 +75,7 @@ only '(^|[^a-z_>.])(abort|assert)[[:space:]]*\(' '-' lib
 case_is "lib/ never aborts"
 
 only '(^|[^a-z_>.])(pthread_create|thrd_create)[[:space:]]*\(' \
-	'daemon/worker\.c|daemon/log_writer\.c|daemon/password\.c|lib/resolver\.c' lib daemon tools
+	'daemon/threads/worker\.c|daemon/log/log_writer\.c|daemon/threads/verifier\.c|lib/resolver\.c' lib daemon tools
 case_is "only workers, the resolver, log writer and verifier make threads"
 
 only '(^|[^a-z_>.])(v?syslog|openlog|perror|v?f?printf|puts|fputs)[[:space:]]*\(' \
@@ -97,7 +97,7 @@ find lib -name '*.[ch]' \
 	>>"$tmp/out" || :
 case_is "lib/ includes nothing of the daemon"
 
-grep -nE '#[[:space:]]*include' daemon/protocols/*.[ch] |
+find daemon/protocols -name '*.[ch]' -exec grep -nE '#[[:space:]]*include' {} + |
 	grep -vE '<lined/(api|buffer|dispatcher|line|socket|table|timer|word|protocol|service|bus|registry|control)\.h>' |
 	grep -E '"|<lined/' |
 	while IFS= read -r hit; do
@@ -107,7 +107,7 @@ grep -nE '#[[:space:]]*include' daemon/protocols/*.[ch] |
 	done >"$tmp/out"
 case_is "protocols include public headers only"
 
-find daemon -maxdepth 1 -name '*.[ch]' \
+find daemon -name '*.[ch]' ! -path '*/protocols/*' ! -path '*/lined/*' \
 	-exec grep -nE '#[[:space:]]*include[[:space:]]*"' {} + |
 	while IFS= read -r hit; do
 		name=$(echo "$hit" | sed -E 's/.*"([^"]*)".*/\1/')
@@ -171,11 +171,12 @@ for header in lib/lined/*.h daemon/lined/*.h; do
 done
 
 # Private headers compile alone too.
-for header in lib/*.h daemon/*.h tools/*.h; do
+for header in lib/*.h daemon/*.h daemon/*/*.h daemon/protocols/*/*.h \
+	tools/*/*.h; do
 	echo "#include \"$top/$header\"" >"$tmp/alone.h.c"
 	$CC -x c -std=gnu11 -D_GNU_SOURCE -Wall -Werror -fsyntax-only \
 		-I"$top/lib" -I"$top/daemon" -I"$top/tools" \
-		${CONFUSE_CFLAGS-} "$tmp/alone.h.c" 2>&1 | grep error
+		-I"$top/daemon/protocols" ${CONFUSE_CFLAGS-} "$tmp/alone.h.c" 2>&1 | grep error
 done >"$tmp/out" || :
 case_is "every header of the tree compiles alone"
 

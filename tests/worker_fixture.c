@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bus.h"
-#include "instance.h"
-#include "registry.h"
+#include "threads/bus.h"
+#include "serve/instance.h"
+#include "threads/registry.h"
 #include "support.h"
 
 _Noreturn void must_fail(const char *file, int line, const char *condition)

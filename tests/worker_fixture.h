@@ -13,8 +13,8 @@
 
 #include <lined/protocol.h>
 
-#include "conf.h"
-#include "worker.h"
+#include "config/conf.h"
+#include "threads/worker.h"
 
 enum { HALL_WORKERS = 4, HALL_SERVICES = 2 };
 

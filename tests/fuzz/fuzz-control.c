@@ -16,10 +16,10 @@
 #include <string.h>
 
 #include "http_request.h"
-#include "linectl_json.h"
-#include "linectl_metrics.h"
-#include "linectl_record.h"
-#include "linectl_utf8.h"
+#include "linectl/json.h"
+#include "linectl/metrics.h"
+#include "linectl/record.h"
+#include "linectl/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

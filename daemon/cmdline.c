@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line, by getopt_long(3).
+ */
+#include "config.h"
+
+#include "cmdline.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+	"usage: lined [-c FILE] [-t] [-d] [-l LEVEL] [-L auto|stderr|syslog]\n"
+	"             [-m MODULE_DIR] [-V] [-h]\n"
+	"\n"
+	"  -c, --config FILE       the configuration (" CONFIG_FILE ")\n"
+	"  -t, --check             check the configuration, then exit: 0 it "
+	"is\n"
+	"                          good, 1 it is not\n"
+	"  -d, --daemon            go to the background once started\n"
+	"  -l, --log-level LEVEL   err, warning, notice, info or debug\n"
+	"  -L, --log TARGET        auto (stderr on a terminal, else syslog),\n"
+	"                          stderr or syslog\n"
+	"  -m, --module-dir DIR    where the protocols are (" MODULE_DIR ")\n"
+	"  -V, --version           the version, and what was built in\n"
+	"  -h, --help              this\n"
+	"\n"
+	"Signals: TERM and INT stop (a second one at once), HUP reloads, USR1\n"
+	"logs the counters. See lined(8) and lined.conf(5).\n";
+
+static const struct option longs[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"check", no_argument, NULL, 't'},
+	{"daemon", no_argument, NULL, 'd'},
+	{"log-level", required_argument, NULL, 'l'},
+	{"log", required_argument, NULL, 'L'},
+	{"module-dir", required_argument, NULL, 'm'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static void print_version(void)
+{
+	printf("lined %s\n", PACKAGE_VERSION);
+#ifdef HAVE_EPOLL
+	printf("pollers: epoll poll\n");
+#else
+	printf("pollers: poll\n");
+#endif
+#ifdef HAVE_LIBSYSTEMD
+	printf("systemd: yes\n");
+#else
+	printf("systemd: no\n");
+#endif
+	printf("modules: %s\n", MODULE_DIR);
+}
+
+static int wrong(const char *what, const char *value, const char *choices)
+{
+	fprintf(stderr, "lined: %s: \"%s\" is not one of %s\n", what, value,
+		choices);
+	return -1;
+}
+
+static int set_level(struct options *options, const char *text)
+{
+	int level = log_level_from_text(text);
+
+	if (level < 0)
+		return wrong("log level", text,
+			     "err, warning, notice, info, debug");
+	options->log_level = (enum lined_log_level)level;
+	options->log_level_given = true;
+	return 0;
+}
+
+static int set_target(struct options *options, const char *text)
+{
+	int target = log_target_from_text(text);
+
+	if (target < 0)
+		return wrong("log target", text, "auto, stderr, syslog");
+	options->log_target = (enum log_target)target;
+	options->log_target_given = true;
+	return 0;
+}
+
+/* -1: wrong, and said so (getopt has, for '?'). */
+static int take(struct options *options, int option)
+{
+	switch (option) {
+	case 'c':
+		options->config = optarg;
+		return 0;
+	case 't':
+		options->check = true;
+		return 0;
+	case 'd':
+		options->detach = true;
+		return 0;
+	case 'l':
+		return set_level(options, optarg);
+	case 'L':
+		return set_target(options, optarg);
+	case 'm':
+		options->module_dir = optarg;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+enum options_result options_parse(struct options *options, int argc,
+				  char **argv)
+{
+	int option;
+
+	memset(options, 0, sizeof(*options));
+	options->config = CONFIG_FILE;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "c:tdl:L:m:Vh", longs,
+				     NULL)) != -1) {
+		if (option == 'V') {
+			print_version();
+			return OPTIONS_SHOWN;
+		}
+		if (option == 'h') {
+			fputs(help, stdout);
+			return OPTIONS_SHOWN;
+		}
+		if (take(options, option) < 0)
+			goto usage;
+	}
+	if (optind == argc)
+		return OPTIONS_RUN;
+	fprintf(stderr, "lined: \"%s\": no such operand\n", argv[optind]);
+usage:
+	fputs("lined -h shows the options\n", stderr);
+	return OPTIONS_WRONG;
+}

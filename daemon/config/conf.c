@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A configuration's life: the files are read into a tree, the tree is checked
+ * into a struct conf, and everything either holds together or is refused with
+ * all that is wrong. This file has the load itself and the sections that stand
+ * once; other files have the others.
+ */
+#include "config.h"
+
+#include "config/conf.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "config/conf_build.h"
+#include "config/conf_file.h"
+#include "config/conf_value.h"
+
+#define WORKERS_MAX       1024
+#define DRAIN_TIMEOUT_MAX (24 * 3600 * 1000)
+
+/* ---- what the parts share -------------------------------------------- */
+
+void conf_build_oom(struct conf_build *build)
+{
+	build->report.oom = true;
+}
+
+struct conf_options conf_build_options(struct conf_build *build,
+				       const char *context)
+{
+	struct conf_options options = {.report = &build->report,
+				       .pool = build->conf->pool,
+				       .context = context};
+
+	return options;
+}
+
+const char *conf_build_text(struct conf_build *build, const char *context,
+			    const struct conf_node *node, const char *name,
+			    const char *text)
+{
+	const struct conf_key *key =
+		node != NULL ? conf_options_key(node, name) : NULL;
+
+	if (text != NULL && text[0] != '\0')
+		return text;
+	if (key != NULL && text != NULL)
+		conf_error(&build->report, &key->place, "%s%s%s is empty",
+			   context, conf_options_colon(context), name);
+	return NULL;
+}
+
+/* It may well be known where the configuration is going to be used. */
+static void warn_unknown(struct conf_build *build, const char *context,
+			 const struct conf_node *node, const char *name,
+			 const char *text, const char *what)
+{
+	const struct conf_key *key = conf_options_key(node, name);
+	char quoted[CONF_QUOTED_MAX];
+
+	conf_warning(&build->report, key != NULL ? &key->place : &node->place,
+		     "%s%s%s \"%s\": no such %s on this machine", context,
+		     conf_options_colon(context), name,
+		     conf_quoted(text, quoted), what);
+}
+
+void conf_build_check_user(struct conf_build *build, const char *context,
+			   const struct conf_node *node, const char *name,
+			   const char *user)
+{
+	if (build->env->check_names && user != NULL && getpwnam(user) == NULL)
+		warn_unknown(build, context, node, name, user, "user");
+}
+
+void conf_build_check_group(struct conf_build *build, const char *context,
+			    const struct conf_node *node, const char *name,
+			    const char *group)
+{
+	if (build->env->check_names && group != NULL && getgrnam(group) == NULL)
+		warn_unknown(build, context, node, name, group, "group");
+}
+
+void conf_build_use(struct conf_build *build,
+		    const struct listen_address *listen,
+		    const struct conf_place *place, const char *owner)
+{
+	struct conf_use *use = conf_pool_alloc(build->tree.pool, sizeof(*use));
+
+	if (use == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	use->listen = listen;
+	use->place = *place;
+	use->owner = owner;
+	*build->uses_end = use;
+	build->uses_end = &use->next;
+}
+
+static void report_collision(struct conf_build *build,
+			     const struct conf_use *use,
+			     const struct conf_use *first)
+{
+	const char *text = first->listen->text;
+	bool same = strcmp(use->listen->text, text) == 0;
+
+	conf_error(&build->report, &use->place,
+		   "%s: listen %s: %s%salready used by %s at %s:%u", use->owner,
+		   use->listen->text, same ? "" : text, same ? "" : " is ",
+		   first->owner, first->place.file, first->place.line);
+}
+
+/* One message an address: against the first that it collides with. */
+void conf_build_check_uses(struct conf_build *build)
+{
+	const struct conf_use *use, *other;
+
+	for (use = build->uses; use != NULL; use = use->next) {
+		for (other = build->uses; other != use; other = other->next)
+			if (listen_address_overlap(use->listen, other->listen))
+				break;
+		if (other != use)
+			report_collision(build, use, other);
+	}
+}
+
+/* ---- log ------------------------------------------------------------- */
+
+struct log {
+	const char *target, *facility, *level, *ident;
+	bool access;
+};
+
+static const char *const targets[] = {"auto", "stderr", "syslog", NULL};
+
+static const char *const facilities[] = {
+	"daemon", "auth",   "authpriv", "cron",   "ftp",    "lpr",    "mail",
+	"news",   "syslog", "user",     "uucp",   "local0", "local1", "local2",
+	"local3", "local4", "local5",   "local6", "local7", NULL};
+
+static const int facility_values[] = {
+	LOG_DAEMON, LOG_AUTH,   LOG_AUTHPRIV, LOG_CRON,   LOG_FTP,
+	LOG_LPR,    LOG_MAIL,   LOG_NEWS,     LOG_SYSLOG, LOG_USER,
+	LOG_UUCP,   LOG_LOCAL0, LOG_LOCAL1,   LOG_LOCAL2, LOG_LOCAL3,
+	LOG_LOCAL4, LOG_LOCAL5, LOG_LOCAL6,   LOG_LOCAL7};
+
+static const char *const levels[] = {"info",   "err",   "warning",
+				     "notice", "debug", NULL};
+static const int level_values[] = {LOG_INFO, LOG_ERR, LOG_WARNING, LOG_NOTICE,
+				   LOG_DEBUG};
+
+static const struct lined_option log_table[] = {
+	{.name = "target",
+	 .type = LINED_OPTION_STRING,
+	 .fallback = "auto",
+	 .offset = offsetof(struct log, target),
+	 .choices = targets},
+	{.name = "facility",
+	 .type = LINED_OPTION_STRING,
+	 .fallback = "daemon",
+	 .offset = offsetof(struct log, facility),
+	 .choices = facilities},
+	{.name = "level",
+	 .type = LINED_OPTION_STRING,
+	 .fallback = "info",
+	 .offset = offsetof(struct log, level),
+	 .choices = levels},
+	{.name = "ident",
+	 .type = LINED_OPTION_STRING,
+	 .fallback = "lined",
+	 .offset = offsetof(struct log, ident)},
+	{.name = "access",
+	 .type = LINED_OPTION_BOOLEAN,
+	 .fallback = "true",
+	 .offset = offsetof(struct log, access)},
+	{.name = NULL},
+};
+
+static void read_log(struct conf_build *build, struct conf_node *node)
+{
+	struct conf_options options = conf_build_options(build, "log");
+	struct log read = {"auto", "daemon", "info", "lined", true};
+	struct conf_log *log = &build->conf->log;
+
+	conf_options_fill(&options, node, log_table, &read);
+	log->target =
+		(enum conf_log_target)conf_value_choice(read.target, targets);
+	log->facility =
+		facility_values[conf_value_choice(read.facility, facilities)];
+	log->level = level_values[conf_value_choice(read.level, levels)];
+	log->access = read.access;
+	log->ident = conf_build_text(build, "log", node, "ident", read.ident);
+}
+
+/* ---- the top --------------------------------------------------------- */
+
+struct top {
+	const char *workers, *user, *group, *module_dir;
+	int64_t drain_timeout_ms;
+};
+
+static const struct lined_option top_table[] = {
+	{.name = "workers",
+	 .type = LINED_OPTION_STRING,
+	 .fallback = "auto",
+	 .offset = offsetof(struct top, workers)},
+	{.name = "user",
+	 .type = LINED_OPTION_STRING,
+	 .offset = offsetof(struct top, user)},
+	{.name = "group",
+	 .type = LINED_OPTION_STRING,
+	 .offset = offsetof(struct top, group)},
+	{.name = "module-dir",
+	 .type = LINED_OPTION_STRING,
+	 .offset = offsetof(struct top, module_dir)},
+	{.name = "drain-timeout",
+	 .type = LINED_OPTION_DURATION,
+	 .fallback = "10s",
+	 .min = 1,
+	 .max = DRAIN_TIMEOUT_MAX,
+	 .offset = offsetof(struct top, drain_timeout_ms)},
+	{.name = NULL},
+};
+
+static void read_workers(struct conf_build *build, const char *text)
+{
+	const struct conf_key *key =
+		conf_options_key(&build->tree.root, "workers");
+	const char *why = "is out of range";
+	char quoted[CONF_QUOTED_MAX];
+	int64_t number = 0;
+
+	if (key == NULL || strcmp(text, "auto") == 0)
+		return;
+	if (conf_value_integer(text, &number) == CONF_VALUE_BAD)
+		why = "is not a whole number";
+	else if (conf_value_has_leading_zero(text))
+		why = "has a leading zero";
+	else if (number >= 1 && number <= WORKERS_MAX)
+		why = NULL;
+	if (why == NULL)
+		build->conf->workers = (unsigned)number;
+	else
+		conf_error(&build->report, &key->place,
+			   "workers: \"%s\" %s (auto, or 1 to %d)",
+			   conf_quoted(text, quoted), why, WORKERS_MAX);
+}
+
+static void read_module_dir(struct conf_build *build, const char *text)
+{
+	struct conf_node *root = &build->tree.root;
+	const struct conf_key *key = conf_options_key(root, "module-dir");
+	struct conf_pool *pool = build->conf->pool;
+
+	text = conf_build_text(build, "", root, "module-dir", text);
+	if (build->env->module_dir != NULL)
+		text = conf_pool_strdup(pool, build->env->module_dir);
+	else if (text != NULL && key != NULL)
+		text = conf_file_path(text, &key->place, pool);
+	else
+		return;
+	if (text == NULL)
+		conf_build_oom(build);
+	build->conf->module_dir = text;
+}
+
+static void read_defaults(struct conf_build *build, struct conf_node *node)
+{
+	static const struct lined_option none[] = {{.name = NULL}};
+	static const char *const sections[] = {"limits", NULL};
+	struct conf_options options = conf_build_options(build, "defaults");
+	struct conf_node *limits = NULL;
+
+	options.sections = sections;
+	if (node != NULL) {
+		limits = conf_options_section(&options, node, "limits");
+		conf_options_fill(&options, node, none, NULL);
+	}
+	conf_limits_read_defaults(build, limits);
+}
+
+/*
+ * What stands once, and above all what services need: the modules' directory,
+ * the tls sections, the defaults.
+ */
+static void read_top(struct conf_build *build)
+{
+	static const char *const sections[] = {"log",     "control",  "metrics",
+					       "tls",     "defaults", "service",
+					       "include", NULL};
+	struct conf_options options = conf_build_options(build, "");
+	struct conf_node *root = &build->tree.root, *control, *metrics;
+	struct top top = {.workers = "auto", .drain_timeout_ms = 10000};
+
+	options.sections = sections;
+	read_log(build, conf_options_section(&options, root, "log"));
+	control = conf_options_section(&options, root, "control");
+	metrics = conf_options_section(&options, root, "metrics");
+	read_defaults(build, conf_options_section(&options, root, "defaults"));
+	conf_tls_read(build);
+	/* Services are read later; here they only are nothing unknown. */
+	for (struct conf_node *n = root->children; n != NULL; n = n->next)
+		n->used |= strcmp(n->name, "service") == 0;
+	conf_options_fill(&options, root, top_table, &top);
+	build->conf->drain_timeout_ms = (uint32_t)top.drain_timeout_ms;
+	build->conf->user = conf_build_text(build, "", root, "user", top.user);
+	build->conf->group =
+		conf_build_text(build, "", root, "group", top.group);
+	conf_build_check_user(build, "", root, "user", build->conf->user);
+	conf_build_check_group(build, "", root, "group", build->conf->group);
+	read_workers(build, top.workers);
+	read_module_dir(build, top.module_dir);
+	conf_control_read(build, control, metrics);
+}
+
+static void check(struct conf_build *build, const char *path)
+{
+	const struct conf_place file = {path, 0, 0};
+
+	read_top(build);
+	conf_services_read(build);
+	conf_build_check_uses(build);
+	if (build->conf->service_count == 0)
+		conf_warning(&build->report, &file, "there is no service");
+}
+
+/* ---- loading --------------------------------------------------------- */
+
+static struct conf *conf_new(void)
+{
+	struct conf *conf = calloc(1, sizeof(*conf));
+
+	if (conf == NULL)
+		return NULL;
+	conf->pool = conf_pool_new();
+	if (conf->pool == NULL) {
+		free(conf);
+		return NULL;
+	}
+	return conf;
+}
+
+struct conf *conf_load(const char *path, const struct conf_env *env,
+		       struct conf_errors *errors)
+{
+	struct conf_build build = {
+		.conf = conf_new(), .env = env, .report = {.errors = errors}};
+
+	build.uses_end = &build.uses;
+	build.tree.pool = conf_pool_new();
+	if (build.conf == NULL || build.tree.pool == NULL)
+		conf_build_oom(&build);
+	else if (conf_file_read(path, env, build.conf->pool, &build.tree,
+				&build.report) == 0)
+		check(&build, path);
+	conf_pool_free(build.tree.pool);
+	conf_report_finish(&build.report);
+	if (errors->errors.count == 0 && !build.report.oom)
+		return build.conf;
+	conf_free(build.conf);
+	return NULL;
+}
+
+void conf_free(struct conf *conf)
+{
+	if (conf == NULL)
+		return;
+	conf_pool_free(conf->pool);
+	free(conf);
+}
+
+const struct conf_service *conf_find_service(const struct conf *conf,
+					     const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < conf->service_count; i++)
+		if (strcmp(conf->services[i].name, name) == 0)
+			return &conf->services[i];
+	return NULL;
+}
+
+size_t conf_count_all(const struct conf *conf)
+{
+	return conf->service_count + conf->internal_count;
+}
+
+const struct conf_service *conf_service_at(const struct conf *conf, size_t i)
+{
+	return i < conf->service_count
+		       ? &conf->services[i]
+		       : &conf->internal[i - conf->service_count];
+}
+
+bool conf_service_listens(const struct conf_service *service,
+			  const struct listen_address *address)
+{
+	size_t i;
+
+	for (i = 0; i < service->listen_count; i++)
+		if (listen_address_equal(&service->listen[i], address))
+			return true;
+	return false;
+}
+
+const struct conf_service *
+conf_find_listening(const struct conf *conf,
+		    const struct listen_address *address)
+{
+	size_t i;
+
+	for (i = 0; i < conf_count_all(conf); i++)
+		if (conf_service_listens(conf_service_at(conf, i), address))
+			return conf_service_at(conf, i);
+	return NULL;
+}
+
+enum lined_log_level conf_clients_level(const struct conf_service *service)
+{
+	return service->internal ? LINED_LOG_DEBUG : LINED_LOG_INFO;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lists of networks: the `access` section of a service and its `proxy-from`.
+ */
+#include "config.h"
+
+#include "config/conf_build.h"
+
+struct access {
+	struct lined_option_list allow, deny;
+};
+
+static const struct lined_option access_table[] = {
+	{.name = "allow",
+	 .type = LINED_OPTION_LIST,
+	 .offset = offsetof(struct access, allow)},
+	{.name = "deny",
+	 .type = LINED_OPTION_LIST,
+	 .offset = offsetof(struct access, deny)},
+	{.name = NULL},
+};
+
+const struct network *conf_access_networks(struct conf_build *build,
+					   const struct conf_key *key,
+					   const char *context, size_t *count)
+{
+	const struct conf_value *value;
+	struct network *networks;
+	char quoted[CONF_QUOTED_MAX];
+
+	*count = 0;
+	if (key == NULL)
+		return NULL;
+	networks = conf_pool_array(build->conf->pool, key->count,
+				   sizeof(*networks));
+	if (networks == NULL) {
+		conf_build_oom(build);
+		return NULL;
+	}
+	for (value = key->values; value != NULL; value = value->next) {
+		switch (network_parse(value->text, &networks[*count])) {
+		case NETWORK_BAD:
+			conf_error(&build->report, &value->place,
+				   "%s: %s: \"%s\" is not a network "
+				   "(192.0.2.0/24, 2001:db8::/32)",
+				   context, key->name,
+				   conf_quoted(value->text, quoted));
+			continue;
+		case NETWORK_HOST_BITS:
+			conf_warning(&build->report, &value->place,
+				     "%s: %s: %s has bits past its prefix, "
+				     "which do not count",
+				     context, key->name, value->text);
+			break;
+		case NETWORK_OK:
+			break;
+		}
+		(*count)++;
+	}
+	return networks;
+}
+
+void conf_access_read(struct conf_build *build, struct conf_node *node,
+		      const char *context, struct conf_service *service)
+{
+	struct conf_options options = conf_build_options(build, context);
+	struct access_rules *access = &service->access;
+	struct access unused;
+	struct conf_key *allow;
+
+	if (node == NULL)
+		return;
+	/* The lists are made of the keys, whose values have places. */
+	conf_options_fill(&options, node, access_table, &unused);
+	allow = conf_options_key(node, "allow");
+	access->has_allow = allow != NULL;
+	access->allow = conf_access_networks(build, allow, context,
+					     &access->allow_count);
+	access->deny =
+		conf_access_networks(build, conf_options_key(node, "deny"),
+				     context, &access->deny_count);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of a load share while the tree of texts becomes a struct
+ * conf: one reader a kind of section. For conf*.c only.
+ */
+#ifndef CONF_BUILD_H
+#define CONF_BUILD_H
+
+#include "config/conf_message.h"
+#include "config/conf_options.h"
+#include "config/conf_pool.h"
+#include "config/conf_tree.h"
+
+/* A `limits` section, as wide as its values are read; -1: not set. */
+struct conf_limits {
+	int64_t clients;
+	int64_t clients_per_address;
+	int64_t connect_rate_per_address;
+	int64_t line_rate;
+	int64_t line_burst;
+	int64_t idle_ms;
+	int64_t first_line_ms;
+	int64_t line_ms;
+	int64_t send_queue;
+	int64_t send_stall_ms;
+};
+
+/* An address that somebody listens on, to find those used twice. */
+struct conf_use {
+	struct conf_use *next;
+	const struct listen_address *listen;
+	struct conf_place place;
+	const char *owner; /* `service "echo"` */
+};
+
+struct conf_build {
+	struct conf *conf;
+	const struct conf_env *env;
+	struct conf_report report;
+	struct conf_tree tree;
+	struct conf_limits defaults;
+	struct conf_use *uses, **uses_end;
+};
+
+/* Options of a section with this context, everything else as it is here. */
+struct conf_options conf_build_options(struct conf_build *build,
+				       const char *context);
+
+/* Notes that memory ran out. */
+void conf_build_oom(struct conf_build *build);
+
+/*
+ * A text that is either set or NULL: where its key is written it may not be
+ * empty.
+ */
+const char *conf_build_text(struct conf_build *build, const char *context,
+			    const struct conf_node *node, const char *name,
+			    const char *text);
+
+/* A user or a group that a key names; NULL: none. Where the load is to tell of
+ * it, one that this machine does not know is a warning. */
+void conf_build_check_user(struct conf_build *build, const char *context,
+			   const struct conf_node *node, const char *name,
+			   const char *user);
+void conf_build_check_group(struct conf_build *build, const char *context,
+			    const struct conf_node *node, const char *name,
+			    const char *group);
+
+/* Notes an address; conf_build_check_uses() compares them all. */
+void conf_build_use(struct conf_build *build,
+		    const struct listen_address *listen,
+		    const struct conf_place *place, const char *owner);
+void conf_build_check_uses(struct conf_build *build);
+
+/* conf_limits.c */
+void conf_limits_read_defaults(struct conf_build *build,
+			       struct conf_node *node);
+void conf_limits_read(struct conf_build *build, struct conf_node *node,
+		      const char *context, struct conf_service *service);
+
+/* conf_framing.c */
+void conf_framing_read(struct conf_build *build, struct conf_node *node,
+		       const char *context, struct conf_service *service);
+
+/* conf_access.c */
+void conf_access_read(struct conf_build *build, struct conf_node *node,
+		      const char *context, struct conf_service *service);
+const struct network *conf_access_networks(struct conf_build *build,
+					   const struct conf_key *key,
+					   const char *context, size_t *count);
+
+/* conf_tls.c: all `tls "name"` sections, and the list of a service. */
+void conf_tls_read(struct conf_build *build);
+void conf_tls_select(struct conf_build *build, const struct conf_key *key,
+		     const char *context, struct conf_service *service);
+
+/* conf_service.c: all `service "name"` sections. */
+void conf_services_read(struct conf_build *build);
+/* The protocol of service->protocol, which stands at this place, and what it
+ * has by default: its options and its framing. */
+void conf_service_module(struct conf_build *build, const char *context,
+			 const struct conf_place *place,
+			 struct conf_service *service);
+/* Who service->socket_group is. */
+void conf_service_find_group(struct conf_service *service);
+
+/* conf_control.c: `control` and `metrics`, which are NULL where they do not
+ * stand, and the services they make. */
+void conf_control_read(struct conf_build *build, struct conf_node *control,
+		       struct conf_node *metrics);
+
+#endif

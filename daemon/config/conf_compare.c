@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What changed between two services, for a reload to decide who may stay.
+ * Compares what was read, not how it was written.
+ */
+#include "config.h"
+
+#include "config/conf.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/conf_options.h"
+
+/* ---- options as text ------------------------------------------------- */
+
+/* With its length before it, so that no text can look like two. */
+static void write_text(FILE *file, const char *text)
+{
+	fprintf(file, "%zu:%s ", strlen(text), text);
+}
+
+static void write_list(FILE *file, const struct lined_option_list *list)
+{
+	size_t i;
+
+	fprintf(file, "[%zu] ", list->count);
+	for (i = 0; i < list->count; i++)
+		write_text(file, list->items[i]);
+}
+
+static void write_values(FILE *file, const struct lined_option *table,
+			 const char *values);
+
+static void write_sections(FILE *file, const struct lined_option *option,
+			   const struct lined_option_sections *sections)
+{
+	const char *item = sections->items;
+	size_t i;
+
+	fprintf(file, "{%zu} ", sections->count);
+	for (i = 0; i < sections->count; i++) {
+		write_text(file, *(const char *const *)(const void *)item);
+		write_values(file, option->section, item);
+		item += option->section_size;
+	}
+}
+
+static void write_values(FILE *file, const struct lined_option *table,
+			 const char *values)
+{
+	for (; table->name != NULL; table++) {
+		const void *value = values + table->offset;
+
+		fprintf(file, "%s=", table->name);
+		switch (table->type) {
+		case LINED_OPTION_STRING:
+			write_text(file, *(const char *const *)value);
+			break;
+		case LINED_OPTION_BOOLEAN:
+			fprintf(file, "%d ", *(const bool *)value);
+			break;
+		case LINED_OPTION_LIST:
+			write_list(file, value);
+			break;
+		case LINED_OPTION_SECTION:
+			write_sections(file, table, value);
+			break;
+		default:
+			fprintf(file, "%" PRId64 " ", *(const int64_t *)value);
+		}
+	}
+}
+
+char *conf_options_text(const struct lined_option *table, const void *values,
+			struct conf_pool *pool)
+{
+	char *text = NULL, *copy = NULL;
+	size_t len = 0;
+	FILE *file = open_memstream(&text, &len);
+
+	if (file == NULL)
+		return NULL;
+	write_values(file, table, values);
+	if (fclose(file) == 0)
+		copy = conf_pool_strndup(pool, text, len);
+	free(text);
+	return copy;
+}
+
+/* ---- services -------------------------------------------------------- */
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool conf_options_equal(const struct conf_service *a,
+			const struct conf_service *b)
+{
+	return a->module == b->module && text_equal(a->protocol, b->protocol) &&
+	       text_equal(a->options_text, b->options_text);
+}
+
+bool conf_service_same_mode(const struct conf_service *a,
+			    const struct conf_service *b)
+{
+	return a->socket_mode == b->socket_mode &&
+	       text_equal(a->socket_owner, b->socket_owner) &&
+	       text_equal(a->socket_group, b->socket_group);
+}
+
+/* No address is in a service twice, so equal counts make it symmetrical. */
+bool conf_service_same_listen(const struct conf_service *a,
+			      const struct conf_service *b)
+{
+	size_t i, j;
+
+	if (a->listen_count != b->listen_count || !conf_service_same_mode(a, b))
+		return false;
+	for (i = 0; i < a->listen_count; i++) {
+		for (j = 0; j < b->listen_count; j++)
+			if (listen_address_equal(&a->listen[i], &b->listen[j]))
+				break;
+		if (j == b->listen_count)
+			return false;
+	}
+	return true;
+}
+
+bool conf_tls_equal(const struct conf_tls *a, const struct conf_tls *b)
+{
+	return text_equal(a->name, b->name) &&
+	       text_equal(a->certificate, b->certificate) &&
+	       text_equal(a->key, b->key) &&
+	       text_equal(a->client_ca, b->client_ca) &&
+	       text_equal(a->crl, b->crl) && a->client_cert == b->client_cert &&
+	       a->min_version == b->min_version;
+}
+
+static bool tls_lists_equal(const struct conf_service *a,
+			    const struct conf_service *b)
+{
+	size_t i;
+
+	if (a->tls_count != b->tls_count)
+		return false;
+	for (i = 0; i < a->tls_count; i++)
+		if (!conf_tls_equal(a->tls[i], b->tls[i]))
+			return false;
+	return true;
+}
+
+static bool limits_equal(const struct conf_service *a,
+			 const struct conf_service *b)
+{
+	const struct lined_limits *x = &a->limits, *y = &b->limits;
+
+	return x->idle_ms == y->idle_ms &&
+	       x->first_line_ms == y->first_line_ms &&
+	       x->line_ms == y->line_ms &&
+	       x->send_stall_ms == y->send_stall_ms &&
+	       x->line_rate == y->line_rate && x->line_burst == y->line_burst &&
+	       x->send_queue == y->send_queue && a->clients == b->clients &&
+	       a->clients_per_address == b->clients_per_address &&
+	       a->connect_rate_per_address == b->connect_rate_per_address;
+}
+
+static bool framing_equal(const struct lined_framing *a,
+			  const struct lined_framing *b)
+{
+	return a->line_length == b->line_length &&
+	       a->terminator == b->terminator && a->byte == b->byte &&
+	       a->too_long == b->too_long && a->unterminated == b->unterminated;
+}
+
+static bool networks_equal(const struct network *a, size_t a_count,
+			   const struct network *b, size_t b_count)
+{
+	size_t i;
+
+	if (a_count != b_count)
+		return false;
+	for (i = 0; i < a_count; i++)
+		if (!network_equal(&a[i], &b[i]))
+			return false;
+	return true;
+}
+
+static bool access_equal(const struct conf_service *a,
+			 const struct conf_service *b)
+{
+	const struct access_rules *x = &a->access, *y = &b->access;
+
+	return x->has_allow == y->has_allow &&
+	       networks_equal(x->allow, x->allow_count, y->allow,
+			      y->allow_count) &&
+	       networks_equal(x->deny, x->deny_count, y->deny, y->deny_count) &&
+	       networks_equal(a->proxy_from, a->proxy_from_count, b->proxy_from,
+			      b->proxy_from_count);
+}
+
+unsigned conf_service_changes(const struct conf_service *a,
+			      const struct conf_service *b)
+{
+	unsigned changes = 0;
+
+	if (a->module != b->module || !text_equal(a->protocol, b->protocol))
+		changes |= CONF_CHANGE_PROTOCOL;
+	if (!conf_service_same_listen(a, b))
+		changes |= CONF_CHANGE_LISTEN;
+	if (!limits_equal(a, b))
+		changes |= CONF_CHANGE_LIMITS;
+	if (!framing_equal(&a->framing, &b->framing))
+		changes |= CONF_CHANGE_FRAMING;
+	if (!access_equal(a, b))
+		changes |= CONF_CHANGE_ACCESS;
+	if (!tls_lists_equal(a, b))
+		changes |= CONF_CHANGE_TLS;
+	if (!conf_options_equal(a, b))
+		changes |= CONF_CHANGE_OPTIONS;
+	return changes;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lexical rules of libconfuse 3.3, without their traps: its lexer keeps
+ * its start condition when a string stays open or an escape is bad, so that
+ * the next file would be read as the inside of a string. It never meets such a
+ * file, because this one refuses it first. Interprets no escape.
+ */
+#include "config.h"
+
+#include "config/conf_lexer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum conf_token conf_lexer_fail(struct conf_lexer *lexer, unsigned line,
+				const char *format, ...)
+{
+	struct conf_place place = *lexer->file;
+	char text[512];
+	va_list ap;
+
+	place.line = line;
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	conf_error(lexer->report, &place, "%s", text);
+	return lexer->token = CONF_TOKEN_ERROR;
+}
+
+int conf_lexer_check_text(const char *text, size_t len,
+			  const struct conf_place *file,
+			  struct conf_report *report)
+{
+	struct conf_place place = *file;
+	size_t i;
+
+	place.line = 1;
+	for (i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '\n') {
+			place.line++;
+		} else if ((c < ' ' && c != '\t' && c != '\r') || c == 0x7f) {
+			conf_error(report, &place,
+				   "byte 0x%02x: this is not a text file", c);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static void copy(struct conf_lexer *lexer, size_t n)
+{
+	memcpy(lexer->out, lexer->at, n);
+	lexer->out += n;
+	lexer->at += n;
+}
+
+/* Passes over one character of a comment. */
+static void blank(struct conf_lexer *lexer)
+{
+	if (*lexer->at == '\n')
+		lexer->line++;
+	*lexer->out++ = *lexer->at++ == '\n' ? '\n' : ' ';
+}
+
+static void skip_line(struct conf_lexer *lexer)
+{
+	while (*lexer->at != '\0' && *lexer->at != '\n')
+		blank(lexer);
+}
+
+static int skip_comment(struct conf_lexer *lexer)
+{
+	unsigned opened = lexer->line;
+
+	blank(lexer);
+	blank(lexer);
+	while (*lexer->at != '\0') {
+		if (lexer->at[0] == '*' && lexer->at[1] == '/') {
+			blank(lexer);
+			blank(lexer);
+			return 0;
+		}
+		blank(lexer);
+	}
+	conf_lexer_fail(lexer, opened, "this comment is never closed");
+	return -1;
+}
+
+/* White space and comments. */
+static int skip(struct conf_lexer *lexer)
+{
+	const char *at;
+
+	for (;;) {
+		at = lexer->at;
+		if (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n')
+			blank(lexer);
+		else if (*at == '#' || (at[0] == '/' && at[1] == '/'))
+			skip_line(lexer);
+		else if (at[0] != '/' || at[1] != '*')
+			return 0;
+		else if (skip_comment(lexer) < 0)
+			return -1;
+	}
+}
+
+/* The length of the number behind a backslash, 0 for none; -1: out of range. */
+static int escape_length(const char *at)
+{
+	size_t digits = strspn(at, "0123456789");
+	size_t octal = strspn(at, "01234567");
+	unsigned value = 0;
+	size_t i;
+
+	if (*at == 'x') {
+		digits = strspn(at + 1, "0123456789abcdefABCDEF");
+		if (digits == 0)
+			return 0;
+		if (at[1] == '0' && (digits == 1 || at[2] == '0'))
+			return -1;
+		return digits == 1 ? 2 : 3;
+	}
+	if (digits == 0)
+		return 0;
+	for (i = 0; i < octal && i < 3; i++)
+		value = value * 8 + (unsigned)(at[i] - '0');
+	return digits > 3 || octal != digits || value == 0 || value > 0xff
+		       ? -1
+		       : (int)digits;
+}
+
+static enum conf_token escape(struct conf_lexer *lexer)
+{
+	int len = escape_length(lexer->at + 1);
+
+	if (len < 0)
+		return conf_lexer_fail(lexer, lexer->line,
+				       "bad number after \\ in a string (\\1 "
+				       "to \\377, \\x01 to \\xff)");
+	if (lexer->at[1] == '\0') {
+		copy(lexer, 1);
+		return CONF_TOKEN_STRING;
+	}
+	if (lexer->at[1] == '\n')
+		lexer->line++;
+	copy(lexer, len == 0 ? 2 : (size_t)len + 1);
+	return CONF_TOKEN_STRING;
+}
+
+/* ${NAME} or ${NAME:-text}; libconfuse would look for its } in later lines. */
+static enum conf_token variable(struct conf_lexer *lexer)
+{
+	size_t len = strcspn(lexer->at, "}\"\n");
+
+	if (lexer->at[len] != '}')
+		return conf_lexer_fail(lexer, lexer->line,
+				       "${ without its } on the same line");
+	copy(lexer, len + 1);
+	return CONF_TOKEN_VARIABLE;
+}
+
+static enum conf_token string(struct conf_lexer *lexer, char quote)
+{
+	unsigned opened = lexer->line;
+	enum conf_token status = CONF_TOKEN_STRING;
+
+	copy(lexer, 1);
+	while (status != CONF_TOKEN_ERROR) {
+		if (*lexer->at == quote) {
+			copy(lexer, 1);
+			return CONF_TOKEN_STRING;
+		}
+		if (*lexer->at == '\0' || *lexer->at == '\n')
+			return conf_lexer_fail(
+				lexer, opened,
+				"this string is not closed on its line");
+		if (quote == '"' && *lexer->at == '\\')
+			status = escape(lexer);
+		else if (quote == '"' && strncmp(lexer->at, "${", 2) == 0)
+			status = variable(lexer);
+		else if (*lexer->at == '\\' && lexer->at[1] == '\n')
+			lexer->line++, copy(lexer, 2);
+		else
+			copy(lexer, *lexer->at == '\\' && lexer->at[1] ? 2 : 1);
+	}
+	return CONF_TOKEN_ERROR;
+}
+
+static enum conf_token read_token(struct conf_lexer *lexer)
+{
+	size_t word = strcspn(lexer->at, " #\"'\t\n\r={}()+,*");
+	char c = *lexer->at;
+
+	if (c == '\0')
+		return CONF_TOKEN_END;
+	if (c == '"' || c == '\'')
+		return string(lexer, c);
+	if (c == '$' && lexer->at[1] == '{')
+		return variable(lexer);
+	if (word > 0) {
+		copy(lexer, word);
+		return CONF_TOKEN_WORD;
+	}
+	if (c == '+' && lexer->at[1] == '=')
+		return conf_lexer_fail(
+			lexer, lexer->line,
+			"+= is not known here: write the whole list");
+	if (c == '+' || c == '*')
+		return conf_lexer_fail(
+			lexer, lexer->line,
+			"unexpected \"%c\": does it belong in quotes?", c);
+	copy(lexer, 1);
+	return CONF_TOKEN_PUNCT;
+}
+
+enum conf_token conf_lexer_next(struct conf_lexer *lexer)
+{
+	if (skip(lexer) < 0)
+		return CONF_TOKEN_ERROR;
+	lexer->start = lexer->at;
+	lexer->token_line = lexer->line;
+	lexer->token = read_token(lexer);
+	lexer->len = (size_t)(lexer->at - lexer->start);
+	return lexer->token;
+}
+
+bool conf_lexer_is(const struct conf_lexer *lexer, char punct)
+{
+	return lexer->token == CONF_TOKEN_PUNCT && *lexer->start == punct;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cuts a config file into the tokens that libconfuse 3.3 would see, with their
+ * lines, and writes the same text again with blanks for comments. Reports what
+ * libconfuse swallows in silence or stumbles over: open strings and comments,
+ * escapes out of range, stray characters, bytes that are no text.
+ */
+#ifndef CONF_LEXER_H
+#define CONF_LEXER_H
+
+#include "config/conf_message.h"
+
+enum conf_token {
+	CONF_TOKEN_ERROR, /* reported */
+	CONF_TOKEN_END,
+	CONF_TOKEN_WORD,     /* unquoted */
+	CONF_TOKEN_STRING,   /* quoted */
+	CONF_TOKEN_VARIABLE, /* ${...} */
+	CONF_TOKEN_PUNCT,    /* one of { } ( ) = , */
+};
+
+struct conf_lexer {
+	const char *at; /* NUL-terminated */
+	char *out;      /* the text again; the caller gives enough room */
+	unsigned line;
+	const struct conf_place *file;
+	struct conf_report *report;
+	/* The last token: as written, quotes and all. */
+	enum conf_token token;
+	const char *start;
+	size_t len;
+	unsigned token_line;
+};
+
+/* The first byte that cannot be in a text file is reported: -1. */
+int conf_lexer_check_text(const char *text, size_t len,
+			  const struct conf_place *file,
+			  struct conf_report *report);
+
+/* Reads the next token, into lexer->token too. */
+enum conf_token conf_lexer_next(struct conf_lexer *lexer);
+
+/* Whether the last token is this punctuation. */
+bool conf_lexer_is(const struct conf_lexer *lexer, char punct);
+
+/* Reports an error at a line; always CONF_TOKEN_ERROR. */
+enum conf_token conf_lexer_fail(struct conf_lexer *lexer, unsigned line,
+				const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

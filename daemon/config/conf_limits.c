@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The `limits` sections. A value is, from the weakest to the strongest: the
+ * daemon's default, the protocol's, that of `defaults`, the service's own.
+ */
+#include "config.h"
+
+#include "config/conf_build.h"
+
+#include <string.h>
+
+#define COUNT_MAX    10000000
+#define RATE_MAX     1000000
+#define TIMEOUT_MAX  (1000 * 3600 * INT64_C(1000)) /* 1000h, in 32 bits */
+#define QUEUE_MIN    1024
+#define QUEUE_MAX    (1024 * 1024 * 1024)
+#define LIMIT(field) offsetof(struct conf_limits, field)
+
+static const struct lined_option limits_table[] = {
+	{.name = "clients",
+	 .type = LINED_OPTION_INTEGER,
+	 .fallback = "10000",
+	 .min = 1,
+	 .max = COUNT_MAX,
+	 .offset = LIMIT(clients)},
+	{.name = "clients-per-address",
+	 .type = LINED_OPTION_INTEGER,
+	 .fallback = "100",
+	 .max = COUNT_MAX,
+	 .offset = LIMIT(clients_per_address)},
+	{.name = "connect-rate-per-address",
+	 .type = LINED_OPTION_INTEGER,
+	 .fallback = "100",
+	 .max = RATE_MAX,
+	 .offset = LIMIT(connect_rate_per_address)},
+	{.name = "line-rate",
+	 .type = LINED_OPTION_INTEGER,
+	 .max = RATE_MAX,
+	 .offset = LIMIT(line_rate)},
+	{.name = "line-burst", /* not set: as line-rate */
+	 .type = LINED_OPTION_INTEGER,
+	 .min = 1,
+	 .max = RATE_MAX,
+	 .offset = LIMIT(line_burst)},
+	{.name = "idle-timeout",
+	 .type = LINED_OPTION_DURATION,
+	 .fallback = "10m",
+	 .max = TIMEOUT_MAX,
+	 .offset = LIMIT(idle_ms)},
+	{.name = "first-line-timeout",
+	 .type = LINED_OPTION_DURATION,
+	 .max = TIMEOUT_MAX,
+	 .offset = LIMIT(first_line_ms)},
+	{.name = "line-timeout",
+	 .type = LINED_OPTION_DURATION,
+	 .max = TIMEOUT_MAX,
+	 .offset = LIMIT(line_ms)},
+	{.name = "send-queue",
+	 .type = LINED_OPTION_SIZE,
+	 .fallback = "1M",
+	 .min = QUEUE_MIN,
+	 .max = QUEUE_MAX,
+	 .offset = LIMIT(send_queue)},
+	{.name = "send-stall",
+	 .type = LINED_OPTION_DURATION,
+	 .fallback = "30s",
+	 .max = TIMEOUT_MAX,
+	 .offset = LIMIT(send_stall_ms)},
+	{.name = NULL},
+};
+
+static int64_t *value(struct conf_limits *limits,
+		      const struct lined_option *option)
+{
+	return (int64_t *)(void *)((char *)limits + option->offset);
+}
+
+static void read_section(struct conf_build *build, struct conf_node *node,
+			 const char *context, struct conf_limits *limits,
+			 bool keep)
+{
+	struct conf_options options = conf_build_options(build, context);
+
+	options.keep = keep;
+	conf_options_fill(&options, node, limits_table, limits);
+}
+
+/* Leaves at -1 what the section does not set. */
+void conf_limits_read_defaults(struct conf_build *build, struct conf_node *node)
+{
+	const struct lined_option *option;
+
+	for (option = limits_table; option->name != NULL; option++)
+		*value(&build->defaults, option) = -1;
+	if (node != NULL)
+		read_section(build, node, "defaults: limits", &build->defaults,
+			     true);
+}
+
+static void overlay(struct conf_limits *limits, struct conf_limits *stronger)
+{
+	const struct lined_option *option;
+
+	for (option = limits_table; option->name != NULL; option++)
+		if (*value(stronger, option) >= 0)
+			*value(limits, option) = *value(stronger, option);
+}
+
+/* Every value is within its range, which is within 32 bits. */
+static void store(const struct conf_limits *limits,
+		  struct conf_service *service)
+{
+	service->clients = (uint32_t)limits->clients;
+	service->clients_per_address = (uint32_t)limits->clients_per_address;
+	service->connect_rate_per_address =
+		(uint32_t)limits->connect_rate_per_address;
+	service->limits.idle_ms = (uint32_t)limits->idle_ms;
+	service->limits.first_line_ms = (uint32_t)limits->first_line_ms;
+	service->limits.line_ms = (uint32_t)limits->line_ms;
+	service->limits.send_stall_ms = (uint32_t)limits->send_stall_ms;
+	service->limits.line_rate = (uint32_t)limits->line_rate;
+	service->limits.line_burst = (uint32_t)limits->line_burst;
+	service->limits.send_queue = (uint32_t)limits->send_queue;
+}
+
+void conf_limits_read(struct conf_build *build, struct conf_node *node,
+		      const char *context, struct conf_service *service)
+{
+	struct conf_key *burst = NULL;
+	struct conf_limits limits;
+
+	read_section(build, NULL, context, &limits, false);
+	if (service->module != NULL &&
+	    (service->module->flags & LINED_NO_IDLE_TIMEOUT) != 0)
+		limits.idle_ms = 0;
+	overlay(&limits, &build->defaults);
+	if (node != NULL) {
+		read_section(build, node, context, &limits, true);
+		burst = conf_options_key(node, "line-burst");
+	}
+	if (burst != NULL && limits.line_rate == 0)
+		conf_warning(&build->report, &burst->place,
+			     "%s: line-burst does nothing without line-rate",
+			     context);
+	if (limits.line_rate == 0)
+		limits.line_burst = 0;
+	else if (limits.line_burst == 0)
+		limits.line_burst = limits.line_rate;
+	store(&limits, service);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Collects what a load has to say. Prints nothing: whoever asked for the load
+ * knows where its messages belong.
+ */
+#include "config.h"
+
+#include "config/conf_message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void conf_errors_init(struct conf_errors *errors)
+{
+	memset(errors, 0, sizeof(*errors));
+}
+
+static void messages_fini(struct conf_messages *messages)
+{
+	size_t i;
+
+	for (i = 0; i < messages->count; i++)
+		free(messages->items[i].text);
+	free(messages->items);
+	memset(messages, 0, sizeof(*messages));
+}
+
+void conf_errors_fini(struct conf_errors *errors)
+{
+	messages_fini(&errors->errors);
+	messages_fini(&errors->warnings);
+}
+
+static int messages_room(struct conf_messages *messages)
+{
+	size_t room = messages->room == 0 ? 8 : messages->room * 2;
+	struct conf_message *items;
+
+	if (messages->count < messages->room)
+		return 0;
+	items = realloc(messages->items, room * sizeof(*items));
+	if (items == NULL)
+		return -1;
+	messages->items = items;
+	messages->room = room;
+	return 0;
+}
+
+/* "file:line: " before what the format says; NULL without memory. */
+static char *compose(const struct conf_place *place, const char *format,
+		     va_list ap)
+{
+	va_list again;
+	char *text;
+	int head, body;
+
+	va_copy(again, ap);
+	body = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+	if (place->line > 0)
+		head = snprintf(NULL, 0, "%s:%u: ", place->file, place->line);
+	else
+		head = snprintf(NULL, 0, "%s: ", place->file);
+	if (head < 0 || body < 0)
+		return NULL;
+	text = malloc((size_t)head + (size_t)body + 1);
+	if (text == NULL)
+		return NULL;
+	if (place->line > 0)
+		sprintf(text, "%s:%u: ", place->file, place->line);
+	else
+		sprintf(text, "%s: ", place->file);
+	vsnprintf(text + head, (size_t)body + 1, format, ap);
+	return text;
+}
+
+static void add(struct conf_report *report, struct conf_messages *messages,
+		const struct conf_place *place, const char *format, va_list ap)
+{
+	struct conf_message *message;
+	char *text = compose(place, format, ap);
+
+	if (text == NULL || messages_room(messages) < 0) {
+		free(text);
+		report->oom = true;
+		return;
+	}
+	message = &messages->items[messages->count++];
+	message->text = text;
+	message->file_number = place->file_number;
+	message->line = place->line;
+}
+
+void conf_error(struct conf_report *report, const struct conf_place *place,
+		const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	add(report, &report->errors->errors, place, format, ap);
+	va_end(ap);
+}
+
+void conf_warning(struct conf_report *report, const struct conf_place *place,
+		  const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	add(report, &report->errors->warnings, place, format, ap);
+	va_end(ap);
+}
+
+static bool comes_after(const struct conf_message *a,
+			const struct conf_message *b)
+{
+	if (a->file_number != b->file_number)
+		return a->file_number > b->file_number;
+	return a->line > b->line;
+}
+
+/*
+ * Stable, and nearly sorted is what it is given: checking walks the files from
+ * top to bottom.
+ */
+static void sort(struct conf_messages *messages)
+{
+	struct conf_message held;
+	size_t i, j;
+
+	for (i = 1; i < messages->count; i++) {
+		held = messages->items[i];
+		for (j = i;
+		     j > 0 && comes_after(&messages->items[j - 1], &held); j--)
+			messages->items[j] = messages->items[j - 1];
+		messages->items[j] = held;
+	}
+}
+
+void conf_report_finish(struct conf_report *report)
+{
+	static const struct conf_place nowhere = {"configuration", 0, 0};
+
+	sort(&report->errors->errors);
+	sort(&report->errors->warnings);
+	if (report->oom)
+		conf_error(report, &nowhere, "out of memory");
+}
+
+const char *conf_quoted(const char *text, char buf[CONF_QUOTED_MAX])
+{
+	size_t used = 0;
+
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (used + 8 > CONF_QUOTED_MAX) {
+			memcpy(buf + used, "...", 4);
+			return buf;
+		}
+		if (c < ' ' || c == 0x7f)
+			used += (size_t)sprintf(buf + used, "\\x%02x", c);
+		else
+			buf[used++] = (char)c;
+	}
+	buf[used] = '\0';
+	return buf;
+}

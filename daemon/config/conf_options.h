@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fills a struct from a section by a table of struct lined_option (DESIGN 3.1).
+ * Protocols' sections and the daemon's own are read by the same rules. What a
+ * value means beyond its form and range is its reader's business.
+ */
+#ifndef CONF_OPTIONS_H
+#define CONF_OPTIONS_H
+
+#include <lined/protocol.h>
+
+#include "config/conf_message.h"
+#include "config/conf_pool.h"
+#include "config/conf_tree.h"
+
+struct conf_options {
+	struct conf_report *report;
+	struct conf_pool *pool; /* of strings, lists, sections */
+	/* What messages begin with: `service "echo": limits`; "": nothing. */
+	const char *context;
+	/* The sections that may stand here too, for guesses; NULL: none. */
+	const char *const *sections;
+	/* Values stay where no key sets them, instead of their defaults. */
+	bool keep;
+};
+
+/*
+ * Fills out, as the table says, from node (NULL: there is no section, only
+ * defaults). Every key and section of the node that nobody has used is reported
+ * as unknown. The number of errors found.
+ */
+unsigned conf_options_fill(const struct conf_options *options,
+			   struct conf_node *node,
+			   const struct lined_option *table, void *out);
+
+/*
+ * The values of a filled struct as one text: two structs of a table are alike
+ * exactly when their texts are. NULL: no memory.
+ */
+char *conf_options_text(const struct lined_option *table, const void *values,
+			struct conf_pool *pool);
+
+/*
+ * The only section of this name in node, marked as used: NULL where there is
+ * none. Another one, or a title, is reported.
+ */
+struct conf_node *conf_options_section(const struct conf_options *options,
+				       struct conf_node *node,
+				       const char *name);
+
+/*
+ * Marks a titled section as used; whether it has a title that no section of
+ * its name before it in parent has. Where not, that is reported.
+ */
+bool conf_options_titled(const struct conf_options *options,
+			 const struct conf_node *parent,
+			 struct conf_node *node);
+
+/* The first key of this name; NULL: not set. */
+struct conf_key *conf_options_key(const struct conf_node *node,
+				  const char *name);
+
+/* ": " behind a context, nothing behind none. */
+const char *conf_options_colon(const char *context);
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The only file that knows libconfuse. It is told to expect exactly the names
+ * that the file uses, all as lists of text, so that it never stops at an
+ * unknown key: what a key means, and whether it exists, is decided by whoever
+ * reads the tree. Values are taken from its callbacks while it parses.
+ */
+#include "config.h"
+
+#include "config/conf_parse.h"
+
+#include <confuse.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/conf_pool.h"
+
+/* A name that no file can use: the scan refuses it. */
+#define OPEN_NAME ":open"
+
+struct parse {
+	const struct conf_scan *scan;
+	const struct conf_place *place;
+	struct conf_tree *tree;
+	struct conf_report *report;
+	/* The sections that are open, and the next of the scan's marks. */
+	struct conf_node *nodes[CONF_DEPTH_MAX + 1];
+	unsigned depth;
+	size_t next_mark;
+	struct conf_key *key; /* the one being read */
+	struct conf_value **values_end;
+	bool failed;
+};
+
+/*
+ * libconfuse's callbacks carry no argument and its lexer is global, so a parse
+ * is alone in the process anyway: see the thread rule in conf.h.
+ */
+static struct parse *current;
+
+static int out_of_memory(struct parse *p)
+{
+	p->report->oom = true;
+	p->failed = true;
+	return -1;
+}
+
+static struct conf_place place_at(const struct parse *p, int line)
+{
+	struct conf_place place = *p->place;
+
+	place.line = line > 0 ? (unsigned)line : 0;
+	return place;
+}
+
+static void on_error(cfg_t *cfg, const char *format, va_list ap)
+{
+	struct conf_place place = place_at(current, cfg->line);
+	char text[512];
+
+	vsnprintf(text, sizeof(text), format, ap);
+	conf_error(current->report, &place, "%s", text);
+	current->failed = true;
+}
+
+/* The scan and libconfuse walk the same file: their steps must agree. */
+static const struct conf_mark *take_mark(struct parse *p, const char *name,
+					 int line)
+{
+	const struct conf_mark *mark = &p->scan->marks[p->next_mark];
+	struct conf_place place = place_at(p, line);
+
+	if (p->next_mark < p->scan->mark_count &&
+	    strcmp(mark->name, name) == 0) {
+		p->next_mark++;
+		return mark;
+	}
+	conf_error(p->report, &place, "cannot make sense of \"%s\" here", name);
+	p->failed = true;
+	return NULL;
+}
+
+static int add_key(struct parse *p, const struct conf_mark *mark)
+{
+	struct conf_node *node = p->nodes[p->depth];
+	struct conf_key *key = conf_pool_alloc(p->tree->pool, sizeof(*key));
+
+	if (key == NULL)
+		return out_of_memory(p);
+	key->name = conf_pool_strdup(p->tree->pool, mark->name);
+	if (key->name == NULL)
+		return out_of_memory(p);
+	key->place = place_at(p, (int)mark->line);
+	*node->keys_end = key;
+	node->keys_end = &key->next;
+	p->key = key;
+	p->values_end = &key->values;
+	return 0;
+}
+
+static int add_value(struct parse *p, const char *text, int line)
+{
+	struct conf_value *value =
+		conf_pool_alloc(p->tree->pool, sizeof(*value));
+
+	if (value == NULL)
+		return out_of_memory(p);
+	value->text = conf_pool_strdup(p->tree->pool, text);
+	if (value->text == NULL)
+		return out_of_memory(p);
+	value->place = place_at(p, line);
+	*p->values_end = value;
+	p->values_end = &value->next;
+	p->key->count++;
+	return 0;
+}
+
+/* A value; with the first of an assignment libconfuse begins a new list. */
+static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+{
+	const struct conf_mark *mark;
+	struct parse *p = current;
+
+	if (p->failed)
+		return -1;
+	*(const char **)result = text;
+	if (opt->nvalues != 1)
+		return add_value(p, text, cfg->line);
+	mark = take_mark(p, opt->name, cfg->line);
+	if (mark == NULL || add_key(p, mark) < 0)
+		return -1;
+	return mark->empty_list ? 0 : add_value(p, text, cfg->line);
+}
+
+static int add_node(struct parse *p, const struct conf_mark *mark,
+		    const char *title)
+{
+	struct conf_node *parent = p->nodes[p->depth];
+	struct conf_node *node = conf_pool_alloc(p->tree->pool, sizeof(*node));
+
+	if (node == NULL)
+		return out_of_memory(p);
+	conf_node_init(node);
+	node->name = conf_pool_strdup(p->tree->pool, mark->name);
+	if (node->name == NULL)
+		return out_of_memory(p);
+	if (title != NULL) {
+		node->title = conf_pool_strdup(p->tree->pool, title);
+		if (node->title == NULL)
+			return out_of_memory(p);
+	}
+	node->place = place_at(p, (int)mark->line);
+	*parent->children_end = node;
+	parent->children_end = &node->next;
+	p->nodes[++p->depth] = node;
+	return 0;
+}
+
+/*
+ * A section begins: libconfuse has no callback for that, but it gives each new
+ * section the defaults of its keys, by their callbacks; OPEN_NAME is a key for
+ * the sake of its default. Where this fails libconfuse would abort(), so a
+ * failure waits for the next callback.
+ */
+static int on_open(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+{
+	const struct conf_mark *mark;
+
+	(void)opt;
+	*(const char **)result = text;
+	if (current->failed)
+		return 0;
+	mark = take_mark(current, cfg->name, cfg->line);
+	if (mark != NULL)
+		add_node(current, mark, cfg->title);
+	return 0;
+}
+
+static int on_close(cfg_t *cfg, cfg_opt_t *opt)
+{
+	(void)cfg, (void)opt;
+	if (current->failed)
+		return -1;
+	current->depth--;
+	return 0;
+}
+
+static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+	struct conf_tree *tree = current->tree;
+	struct conf_include *include;
+
+	(void)opt;
+	if (current->failed || argc != 1)
+		return -1;
+	include = conf_pool_alloc(tree->pool, sizeof(*include));
+	if (include == NULL)
+		return out_of_memory(current);
+	include->pattern = conf_pool_strdup(tree->pool, argv[0]);
+	if (include->pattern == NULL)
+		return out_of_memory(current);
+	include->place = place_at(current, cfg->line);
+	*tree->includes_end = include;
+	tree->includes_end = &include->next;
+	return 0;
+}
+
+/* The table for a kind of section, and those within; NULL: no memory. */
+static cfg_opt_t *make_table(const struct conf_outline *outline,
+			     struct conf_pool *pool)
+{
+	static char open_default[] = "{x}";
+	const cfg_opt_t open =
+		CFG_STR_LIST_CB(OPEN_NAME, open_default, CFGF_NONE, on_open);
+	const struct conf_outline *child;
+	cfg_opt_t *table, *opt;
+
+	/* One for each name, one of our own, and the zeroed end. */
+	table = conf_pool_array(pool, outline->count + 2u, sizeof(*table));
+	if (table == NULL)
+		return NULL;
+	table[0] = open;
+	opt = table + 1;
+	for (child = outline->children; child != NULL; child = child->next) {
+		opt->name = child->name;
+		if (child->shape == CONF_SHAPE_KEY) {
+			opt->type = CFGT_STR;
+			opt->flags = CFGF_LIST;
+			opt->parsecb = on_value;
+		} else {
+			opt->type = CFGT_SEC;
+			opt->flags = CFGF_MULTI;
+			if (child->shape == CONF_SHAPE_TITLED)
+				opt->flags |= CFGF_TITLE;
+			opt->validcb = on_close;
+			opt->subopts = make_table(child, pool);
+			if (opt->subopts == NULL)
+				return NULL;
+		}
+		opt++;
+	}
+	return table;
+}
+
+static int run(struct parse *p, cfg_opt_t *table)
+{
+	cfg_t *cfg = cfg_init(table, CFGF_NONE);
+	FILE *file = NULL;
+	int status = -1;
+
+	if (cfg == NULL)
+		return out_of_memory(p);
+	cfg_set_error_function(cfg, on_error);
+	cfg->filename = strdup(p->place->file);
+	if (cfg->filename != NULL)
+		file = fmemopen(p->scan->text, p->scan->len, "r");
+	if (file == NULL) {
+		out_of_memory(p);
+	} else {
+		status = cfg_parse_fp(cfg, file) == CFG_SUCCESS ? 0 : -1;
+		fclose(file);
+	}
+	cfg_free(cfg);
+	return status;
+}
+
+int conf_parse(const struct conf_scan *scan, const struct conf_place *place,
+	       struct conf_tree *tree, struct conf_report *report)
+{
+	static const cfg_opt_t include = CFG_FUNC("include", on_include);
+	struct parse p = {.scan = scan,
+			  .place = place,
+			  .tree = tree,
+			  .report = report,
+			  .nodes = {&tree->root}};
+	cfg_opt_t *table = make_table(&scan->root, tree->pool);
+	int status;
+
+	if (table == NULL)
+		return out_of_memory(&p);
+	/* The file itself is opened by no bracket: its entry is free. */
+	table[0] = include;
+	current = &p;
+	status = run(&p, table);
+	current = NULL;
+	if (status == 0 && p.next_mark == scan->mark_count && !p.failed)
+		return 0;
+	if (!p.failed)
+		conf_error(report, place, "libconfuse cannot read this file");
+	return -1;
+}
+
+void conf_node_init(struct conf_node *node)
+{
+	memset(node, 0, sizeof(*node));
+	node->keys_end = &node->keys;
+	node->children_end = &node->children;
+}

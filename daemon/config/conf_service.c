@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The `service "name"` sections: their own keys, their addresses and their
+ * protocol's options. The sections within are read by other files.
+ */
+#include "config.h"
+
+#include "config/conf_build.h"
+
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/conf_value.h"
+#include "system/crash.h"
+
+struct keys {
+	const char *protocol;
+	struct lined_option_list listen, tls, proxy_from;
+	const char *socket_mode, *socket_owner, *socket_group;
+};
+
+static const struct lined_option service_table[] = {
+	{.name = "protocol",
+	 .type = LINED_OPTION_STRING,
+	 .offset = offsetof(struct keys, protocol)},
+	{.name = "listen",
+	 .type = LINED_OPTION_LIST,
+	 .offset = offsetof(struct keys, listen)},
+	{.name = "tls",
+	 .type = LINED_OPTION_LIST,
+	 .offset = offsetof(struct keys, tls)},
+	{.name = "proxy-from",
+	 .type = LINED_OPTION_LIST,
+	 .offset = offsetof(struct keys, proxy_from)},
+	{.name = "socket-mode",
+	 .type = LINED_OPTION_STRING,
+	 .fallback = "0660",
+	 .offset = offsetof(struct keys, socket_mode)},
+	{.name = "socket-owner",
+	 .type = LINED_OPTION_STRING,
+	 .offset = offsetof(struct keys, socket_owner)},
+	{.name = "socket-group",
+	 .type = LINED_OPTION_STRING,
+	 .offset = offsetof(struct keys, socket_group)},
+	{.name = NULL},
+};
+
+#define NAME_MAX_LEN 64
+
+/*
+ * A service's name is a word of linectl's commands, a label of the metrics and
+ * a part of log lines.
+ */
+static bool is_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len <= NAME_MAX_LEN &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz"
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == len;
+}
+
+/* As lined/protocol.h has it; it becomes part of a path. */
+static bool is_protocol_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len <= NAME_MAX_LEN &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
+}
+
+static void load_module(struct conf_build *build, const char *context,
+			const struct conf_place *place,
+			struct conf_service *service)
+{
+	char error[512] = "not found";
+
+	service->module = build->env->find_protocol(
+		build->env->arg, build->conf->module_dir, service->protocol,
+		error, sizeof(error));
+	if (service->module == NULL)
+		conf_error(&build->report, place, "%s: protocol %s: %s",
+			   context, service->protocol, error);
+}
+
+static void find_protocol(struct conf_build *build, const char *context,
+			  const struct conf_node *node,
+			  struct conf_service *service)
+{
+	const struct conf_key *key = conf_options_key(node, "protocol");
+	char quoted[CONF_QUOTED_MAX];
+
+	if (key == NULL) {
+		conf_error(&build->report, &node->place,
+			   "%s: protocol is missing", context);
+		return;
+	}
+	if (service->protocol == NULL)
+		return;
+	if (!is_protocol_name(service->protocol)) {
+		conf_error(&build->report, &key->place,
+			   "%s: protocol: \"%s\" is not a name (a-z 0-9 _ -)",
+			   context, conf_quoted(service->protocol, quoted));
+		return;
+	}
+	load_module(build, context, &key->place, service);
+}
+
+/* ---- the protocol's options ------------------------------------------ */
+
+static void check_options(struct conf_build *build, const char *context,
+			  const struct conf_place *place,
+			  const struct conf_service *service)
+{
+	char error[512] = "the options are refused", doing[128];
+	int result;
+
+	if (service->module->check == NULL)
+		return;
+	snprintf(doing, sizeof(doing), "protocol %s, checking its options",
+		 service->protocol);
+	crash_doing(doing);
+	result = service->module->check(service->options, error, sizeof(error));
+	crash_doing(NULL);
+	if (result == 0)
+		return;
+	conf_error(&build->report, place, "%s: %s", context, error);
+}
+
+static void read_options(struct conf_build *build, struct conf_node *node,
+			 const char *context, struct conf_service *service)
+{
+	static const struct lined_option none[] = {{.name = NULL}};
+	const struct lined_protocol *module = service->module;
+	const struct lined_option *table = module->options;
+	struct conf_options options = conf_build_options(build, context);
+	void *values = NULL;
+	unsigned errors;
+
+	if (table == NULL || module->options_size == 0)
+		table = none;
+	if (module->options_size > 0) {
+		values = conf_pool_alloc(build->conf->pool,
+					 module->options_size);
+		if (values == NULL) {
+			conf_build_oom(build);
+			return;
+		}
+	}
+	errors = conf_options_fill(&options, node, table, values);
+	service->options = values;
+	if (errors > 0)
+		return;
+	service->options_text =
+		conf_options_text(table, values, build->conf->pool);
+	if (service->options_text == NULL)
+		conf_build_oom(build);
+	else
+		check_options(build, context,
+			      node ? &node->place : &service->place, service);
+}
+
+void conf_service_module(struct conf_build *build, const char *context,
+			 const struct conf_place *place,
+			 struct conf_service *service)
+{
+	service->options_text = "";
+	load_module(build, context, place, service);
+	if (service->module == NULL)
+		return;
+	read_options(build, NULL, context, service);
+	conf_framing_read(build, NULL, context, service);
+}
+
+/* ---- addresses ------------------------------------------------------- */
+
+/* What the protocol cannot do, or what TLS would need. NULL: it may be. */
+static const char *unfit(const struct listen_address *listen,
+			 const struct conf_service *service,
+			 const struct conf_node *node)
+{
+	uint32_t transports = LINED_TRANSPORT_STREAM;
+
+	const struct conf_key *tls = conf_options_key(node, "tls");
+
+	if (listen_address_is_tls(listen) && (tls == NULL || tls->count == 0))
+		return "needs tls = { \"NAME\" }";
+	if (service->module == NULL || listen->kind == LISTEN_SYSTEMD)
+		return NULL;
+	if (service->module->transports != 0)
+		transports = service->module->transports;
+	if (listen->kind == LISTEN_UDP)
+		return (transports & LINED_TRANSPORT_DATAGRAM) != 0
+			       ? NULL
+			       : "the protocol does not speak over datagrams";
+	return (transports & LINED_TRANSPORT_STREAM) != 0
+		       ? NULL
+		       : "the protocol speaks over datagrams only";
+}
+
+static void read_address(struct conf_build *build, const char *context,
+			 const struct conf_node *node,
+			 const struct conf_value *value,
+			 struct listen_address *listen,
+			 struct conf_service *service)
+{
+	char error[200], quoted[CONF_QUOTED_MAX];
+	const char *why = error;
+	char *text = conf_pool_strdup(build->conf->pool, value->text);
+
+	if (text == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	if (listen_address_parse(text, listen, error, sizeof(error)) == 0)
+		why = unfit(listen, service, node);
+	if (why != NULL) {
+		conf_error(&build->report, &value->place, "%s: listen %s: %s",
+			   context, conf_quoted(text, quoted), why);
+		return;
+	}
+	service->listen_count++;
+	conf_build_use(build, listen, &value->place, context);
+}
+
+static void read_listen(struct conf_build *build, const char *context,
+			const struct conf_node *node,
+			struct conf_service *service)
+{
+	const struct conf_key *key = conf_options_key(node, "listen");
+	const struct conf_value *value;
+	struct listen_address *listen;
+	bool tls = false;
+
+	if (key == NULL || key->count == 0) {
+		conf_error(&build->report, key ? &key->place : &node->place,
+			   "%s: listen %s", context,
+			   key ? "is empty" : "is missing");
+		return;
+	}
+	listen =
+		conf_pool_array(build->conf->pool, key->count, sizeof(*listen));
+	if (listen == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	service->listen = listen;
+	for (value = key->values; value != NULL; value = value->next) {
+		read_address(build, context, node, value,
+			     &listen[service->listen_count], service);
+		tls |= strncmp(value->text, "tls:", 4) == 0 ||
+		       strncmp(value->text, "systemd+tls:", 12) == 0;
+	}
+	key = conf_options_key(node, "tls");
+	if (key != NULL && !tls)
+		conf_warning(&build->report, &key->place,
+			     "%s: tls does nothing: no address is tls://",
+			     context);
+}
+
+/* ---- one service ----------------------------------------------------- */
+
+static void read_mode(struct conf_build *build, const char *context,
+		      const struct conf_node *node, const char *text,
+		      struct conf_service *service)
+{
+	const struct conf_key *key = conf_options_key(node, "socket-mode");
+	char quoted[CONF_QUOTED_MAX];
+	unsigned mode = 0660;
+
+	if (key != NULL && text != NULL &&
+	    conf_value_mode(text, &mode) != CONF_VALUE_OK)
+		conf_error(&build->report, &key->place,
+			   "%s: socket-mode: \"%s\" is not an octal mode "
+			   "(0 to 0777)",
+			   context, conf_quoted(text, quoted));
+	service->socket_mode = mode & 0777;
+}
+
+/*
+ * The sections that are not one of the known ones: the protocol's, or one that
+ * has no business here. Those that look like a slip of the pen are left to be
+ * reported as unknown.
+ */
+static struct conf_node *take_sections(struct conf_options *options,
+				       struct conf_node *node,
+				       const struct conf_service *service)
+{
+	struct conf_node *child;
+	size_t i;
+
+	for (child = node->children; child != NULL; child = child->next) {
+		bool near = false;
+
+		for (i = 0; options->sections[i] != NULL; i++)
+			near |= conf_value_distance(child->name,
+						    options->sections[i]) < 3;
+		for (i = 0; service_table[i].name != NULL; i++)
+			near |= strcmp(child->name, service_table[i].name) == 0;
+		if (near || child->used || service->protocol == NULL)
+			continue;
+		child->used = true;
+		conf_error(options->report, &child->place,
+			   "%s: section \"%s\" is not that of protocol %s",
+			   options->context, child->name, service->protocol);
+	}
+	return service->protocol == NULL
+		       ? NULL
+		       : conf_options_section(options, node, service->protocol);
+}
+
+static const char *inner_context(struct conf_build *build, const char *context,
+				 const char *name)
+{
+	const char *inner =
+		conf_pool_printf(build->conf->pool, "%s: %s", context, name);
+
+	if (inner == NULL)
+		conf_build_oom(build);
+	return inner != NULL ? inner : context;
+}
+
+/* The longest line, with a CRLF, has to fit into an empty queue. */
+static void check_queue(struct conf_build *build, const char *context,
+			struct conf_node *limits, struct conf_node *framing,
+			const struct conf_service *service)
+{
+	const struct conf_key *key = NULL;
+	uint32_t length = service->framing.line_length;
+	const char *section = "framing";
+
+	if (service->limits.send_queue == 0 ||
+	    service->limits.send_queue >= length + 2)
+		return;
+	if (framing != NULL)
+		key = conf_options_key(framing, "line-length");
+	if (key == NULL)
+		section = "limits";
+	if (key == NULL && limits != NULL)
+		key = conf_options_key(limits, "send-queue");
+	conf_warning(&build->report, key ? &key->place : &service->place,
+		     "%s: %s: send-queue (%u) is too small for a line of "
+		     "line-length (%u): it can never be sent",
+		     context, section, (unsigned)service->limits.send_queue,
+		     (unsigned)length);
+}
+
+/* The sections within a service, whose module is known by now. */
+static void read_sections(struct conf_build *build, struct conf_options *within,
+			  struct conf_node *node, struct conf_service *service)
+{
+	struct conf_node *limits, *framing, *access, *protocol;
+	const char *context = within->context;
+
+	limits = conf_options_section(within, node, "limits");
+	framing = conf_options_section(within, node, "framing");
+	access = conf_options_section(within, node, "access");
+	protocol = take_sections(within, node, service);
+	conf_limits_read(build, limits, inner_context(build, context, "limits"),
+			 service);
+	conf_framing_read(build, framing,
+			  inner_context(build, context, "framing"), service);
+	check_queue(build, context, limits, framing, service);
+	conf_access_read(build, access, inner_context(build, context, "access"),
+			 service);
+	if (service->module != NULL)
+		read_options(build, protocol,
+			     inner_context(build, context, service->protocol),
+			     service);
+}
+
+void conf_service_find_group(struct conf_service *service)
+{
+	const struct group *group = NULL;
+
+	if (service->socket_group != NULL)
+		group = getgrnam(service->socket_group);
+	service->socket_gid = group != NULL ? group->gr_gid : (gid_t)-1;
+}
+
+static void read_keys(struct conf_build *build, const char *context,
+		      struct conf_node *node, const struct keys *keys,
+		      struct conf_service *service)
+{
+	read_mode(build, context, node, keys->socket_mode, service);
+	service->socket_owner = conf_build_text(
+		build, context, node, "socket-owner", keys->socket_owner);
+	service->socket_group = conf_build_text(
+		build, context, node, "socket-group", keys->socket_group);
+	conf_build_check_user(build, context, node, "socket-owner",
+			      service->socket_owner);
+	conf_build_check_group(build, context, node, "socket-group",
+			       service->socket_group);
+	conf_service_find_group(service);
+	service->proxy_from = conf_access_networks(
+		build, conf_options_key(node, "proxy-from"), context,
+		&service->proxy_from_count);
+	conf_tls_select(build, conf_options_key(node, "tls"), context, service);
+}
+
+static void read_service(struct conf_build *build, struct conf_node *node,
+			 struct conf_service *service)
+{
+	const char *sections[] = {"limits", "framing", "access", NULL, NULL};
+	const char *context = conf_pool_printf(build->conf->pool,
+					       "service \"%s\"", node->title);
+	const struct conf_key *key = conf_options_key(node, "protocol");
+	struct keys keys = {.protocol = NULL};
+	struct conf_options options;
+
+	service->place = node->place;
+	service->options_text = "";
+	service->name = conf_pool_strdup(build->conf->pool, node->title);
+	if (context == NULL || service->name == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	if (!is_name(node->title))
+		conf_error(&build->report, &node->place,
+			   "%s: a service's name is 1 to %d of A-Z a-z 0-9 _ . "
+			   "-",
+			   context, NAME_MAX_LEN);
+	options = conf_build_options(build, context);
+	if (key != NULL && key->count == 1)
+		service->protocol = sections[3] =
+			conf_pool_strdup(build->conf->pool, key->values->text);
+	options.sections = sections;
+	find_protocol(build, context, node, service);
+	read_sections(build, &options, node, service);
+	conf_options_fill(&options, node, service_table, &keys);
+	read_keys(build, context, node, &keys, service);
+	read_listen(build, context, node, service);
+}
+
+void conf_services_read(struct conf_build *build)
+{
+	struct conf_options options = conf_build_options(build, "");
+	struct conf_node *root = &build->tree.root;
+	struct conf_service *services;
+	struct conf_node *node;
+	size_t count = 0;
+
+	for (node = root->children; node != NULL; node = node->next)
+		count += strcmp(node->name, "service") == 0;
+	services = conf_pool_array(build->conf->pool, count, sizeof(*services));
+	if (services == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	build->conf->services = services;
+	for (node = root->children; node != NULL; node = node->next) {
+		struct conf_use **uses_end = build->uses_end;
+		bool titled;
+
+		if (strcmp(node->name, "service") != 0)
+			continue;
+		titled = conf_options_titled(&options, root, node);
+		if (node->title == NULL)
+			continue;
+		read_service(build, node,
+			     &services[build->conf->service_count++]);
+		/* The addresses of a service's double are no news. */
+		if (!titled)
+			build->uses_end = uses_end, *uses_end = NULL;
+	}
+}

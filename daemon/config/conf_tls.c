@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The `tls "name"` sections. That their files can be read is checked here;
+ * whether a certificate is one, only the TLS transport can tell.
+ */
+#include "config.h"
+
+#include "config/conf_build.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/conf_file.h"
+#include "config/conf_value.h"
+
+struct tls {
+	const char *certificate, *key, *client_ca, *crl;
+	const char *client_cert, *min_version;
+};
+
+/* In the order of enum conf_client_cert and enum conf_tls_version. */
+static const char *const client_certs[] = {"none", "optional", "required",
+					   NULL};
+static const char *const versions[] = {"1.2", "1.3", NULL};
+
+static const struct lined_option tls_table[] = {
+	{.name = "certificate",
+	 .type = LINED_OPTION_STRING,
+	 .offset = offsetof(struct tls, certificate)},
+	{.name = "key",
+	 .type = LINED_OPTION_STRING,
+	 .offset = offsetof(struct tls, key)},
+	{.name = "client-ca",
+	 .type = LINED_OPTION_STRING,
+	 .offset = offsetof(struct tls, client_ca)},
+	{.name = "client-cert",
+	 .type = LINED_OPTION_STRING,
+	 .fallback = "none",
+	 .offset = offsetof(struct tls, client_cert),
+	 .choices = client_certs},
+	{.name = "crl",
+	 .type = LINED_OPTION_STRING,
+	 .offset = offsetof(struct tls, crl)},
+	{.name = "min-version",
+	 .type = LINED_OPTION_STRING,
+	 .fallback = "1.2",
+	 .offset = offsetof(struct tls, min_version),
+	 .choices = versions},
+	{.name = NULL},
+};
+
+/* 0 where the file can be read, else an errno. */
+static int try_to_read(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	int error = 0;
+
+	if (fd < 0)
+		return errno;
+	if (fstat(fd, &st) < 0)
+		error = errno;
+	else if (S_ISDIR(st.st_mode))
+		error = EISDIR;
+	close(fd);
+	return error;
+}
+
+#define CREDENTIAL "credential:"
+
+/* systemd's own rule: the name of a file in one directory. */
+static bool is_credential_name(const char *name)
+{
+	return name[0] != '\0' && strlen(name) <= 255 &&
+	       strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&
+	       strcmp(name, "..") != 0;
+}
+
+/*
+ * The file of a credential that the service manager has passed:
+ * systemd.exec(5). Who checks the config by hand is not passed any: they are
+ * warned, and the path stays as it is written. NULL: it was refused, or there
+ * is no memory.
+ */
+static const char *credential_path(struct conf_build *build,
+				   const char *context,
+				   const struct conf_key *key, const char *text)
+{
+	const char *name = text + strlen(CREDENTIAL);
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	char quoted[CONF_QUOTED_MAX];
+	const char *path = text;
+
+	if (!is_credential_name(name)) {
+		conf_error(&build->report, &key->place,
+			   "%s: %s: \"%s\" is not the name of a credential",
+			   context, key->name, conf_quoted(name, quoted));
+		return NULL;
+	}
+	if (directory == NULL) {
+		conf_warning(&build->report, &key->place,
+			     "%s: %s: %s: only lined's own service has its "
+			     "credentials, so this was not checked",
+			     context, key->name, text);
+		return text;
+	}
+	/* systemd keeps them from the command that checks before a reload; the
+	 * daemon itself has them. */
+	if (access(directory, X_OK) < 0 && errno == EACCES)
+		return text;
+	path = conf_pool_printf(build->conf->pool, "%s/%s", directory, name);
+	if (path == NULL)
+		conf_build_oom(build);
+	return path;
+}
+
+/* The file of a key, where that is set, with a path that can be opened. */
+static const char *read_file(struct conf_build *build, const char *context,
+			     const struct conf_node *node, const char *name,
+			     const char *text)
+{
+	const struct conf_key *key = conf_options_key(node, name);
+	const char *path;
+	int error;
+
+	text = conf_build_text(build, context, node, name, text);
+	if (text == NULL || key == NULL)
+		return NULL;
+	if (strncmp(text, CREDENTIAL, strlen(CREDENTIAL)) == 0) {
+		path = credential_path(build, context, key, text);
+		if (path == NULL || path == text)
+			return path;
+	} else {
+		path = conf_file_path(text, &key->place, build->conf->pool);
+		if (path == NULL) {
+			conf_build_oom(build);
+			return NULL;
+		}
+	}
+	error = try_to_read(path);
+	if (error != 0)
+		conf_error(&build->report, &key->place, "%s: %s: %s: %s",
+			   context, name, path, strerror(error));
+	return path;
+}
+
+static void check(struct conf_build *build, const char *context,
+		  const struct conf_node *node, const struct conf_tls *tls)
+{
+	struct conf_report *report = &build->report;
+
+	if (conf_options_key(node, "certificate") == NULL)
+		conf_error(report, &node->place, "%s: certificate is missing",
+			   context);
+	if (conf_options_key(node, "key") == NULL)
+		conf_error(report, &node->place, "%s: key is missing", context);
+	if (tls->client_cert != CONF_CLIENT_CERT_NONE && !tls->client_ca)
+		conf_error(report, &node->place,
+			   "%s: client-cert needs client-ca", context);
+	if (tls->client_cert == CONF_CLIENT_CERT_NONE &&
+	    (tls->client_ca != NULL || tls->crl != NULL))
+		conf_warning(report, &node->place,
+			     "%s: client-ca and crl do nothing while "
+			     "client-cert is none",
+			     context);
+}
+
+static void read_section(struct conf_build *build, struct conf_node *node,
+			 struct conf_tls *tls)
+{
+	struct conf_options options;
+	struct tls read = {.client_cert = "none", .min_version = "1.2"};
+	const char *context =
+		conf_pool_printf(build->conf->pool, "tls \"%s\"", node->title);
+
+	tls->name = conf_pool_strdup(build->conf->pool, node->title);
+	if (context == NULL || tls->name == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	tls->place = node->place;
+	options = conf_build_options(build, context);
+	conf_options_fill(&options, node, tls_table, &read);
+	tls->certificate = read_file(build, context, node, "certificate",
+				     read.certificate);
+	tls->key = read_file(build, context, node, "key", read.key);
+	tls->client_ca =
+		read_file(build, context, node, "client-ca", read.client_ca);
+	tls->crl = read_file(build, context, node, "crl", read.crl);
+	/* A word that was refused has left the default. */
+	tls->client_cert = (enum conf_client_cert)conf_value_choice(
+		read.client_cert, client_certs);
+	tls->min_version = (enum conf_tls_version)conf_value_choice(
+		read.min_version, versions);
+	check(build, context, node, tls);
+}
+
+void conf_tls_read(struct conf_build *build)
+{
+	struct conf_options options = conf_build_options(build, "");
+	struct conf_node *node;
+	struct conf_tls *all;
+	size_t count = 0;
+
+	for (node = build->tree.root.children; node != NULL; node = node->next)
+		count += strcmp(node->name, "tls") == 0;
+	all = conf_pool_array(build->conf->pool, count, sizeof(*all));
+	if (all == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	build->conf->tls = all;
+	for (node = build->tree.root.children; node != NULL;
+	     node = node->next) {
+		if (strcmp(node->name, "tls") != 0)
+			continue;
+		conf_options_titled(&options, &build->tree.root, node);
+		if (node->title != NULL)
+			read_section(build, node,
+				     &all[build->conf->tls_count++]);
+	}
+}
+
+static const struct conf_tls *find(const struct conf *conf, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < conf->tls_count; i++)
+		if (conf->tls[i].name != NULL &&
+		    strcmp(conf->tls[i].name, name) == 0)
+			return &conf->tls[i];
+	return NULL;
+}
+
+void conf_tls_select(struct conf_build *build, const struct conf_key *key,
+		     const char *context, struct conf_service *service)
+{
+	const struct conf_tls **selected;
+	const struct conf_value *value;
+	char quoted[CONF_QUOTED_MAX];
+
+	if (key == NULL)
+		return;
+	selected = conf_pool_array(build->conf->pool, key->count,
+				   sizeof(*selected));
+	if (selected == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	service->tls = selected;
+	for (value = key->values; value != NULL; value = value->next) {
+		selected[service->tls_count] = find(build->conf, value->text);
+		if (selected[service->tls_count] != NULL)
+			service->tls_count++;
+		else
+			conf_error(&build->report, &value->place,
+				   "%s: tls: there is no section tls \"%s\"",
+				   context, conf_quoted(value->text, quoted));
+	}
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads single values. Strict: what is not wholly understood is refused, since
+ * a limit that was misread is worse than one that was not accepted.
+ */
+#include "config.h"
+
+#include "config/conf_value.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct unit {
+	const char *name;
+	int64_t factor;
+};
+
+/* The largest first; the one without a name is no text's unit by name. */
+static const struct unit duration_units[] = {
+	{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0},
+};
+
+static const struct unit size_units[] = {
+	{"G", 1024 * 1024 * 1024},
+	{"M", 1024 * 1024},
+	{"k", 1024},
+	{NULL, 0},
+};
+
+/* Digits at text; *end is behind them. Saturates, and then says RANGE. */
+static enum conf_value_status read_digits(const char *text, const char **end,
+					  int64_t *value)
+{
+	enum conf_value_status status = CONF_VALUE_OK;
+	const char *p;
+
+	*value = 0;
+	for (p = text; *p >= '0' && *p <= '9'; p++) {
+		if (*value > (INT64_MAX - (*p - '0')) / 10)
+			status = CONF_VALUE_RANGE;
+		else
+			*value = *value * 10 + (*p - '0');
+	}
+	*end = p;
+	return p == text ? CONF_VALUE_BAD : status;
+}
+
+enum conf_value_status conf_value_integer(const char *text, int64_t *value)
+{
+	bool negative = *text == '-';
+	const char *end;
+	enum conf_value_status status =
+		read_digits(text + negative, &end, value);
+
+	if (*end != '\0')
+		return CONF_VALUE_BAD;
+	if (negative)
+		*value = -*value;
+	return status;
+}
+
+bool conf_value_has_leading_zero(const char *text)
+{
+	text += text[0] == '-';
+	return text[0] == '0' && text[1] >= '0' && text[1] <= '9';
+}
+
+static enum conf_value_status read_unit(const char *text,
+					const struct unit *units, int64_t bare,
+					int64_t *value)
+{
+	const char *end;
+	enum conf_value_status status = read_digits(text, &end, value);
+	int64_t factor = *end == '\0' ? bare : 0;
+
+	for (; factor == 0 && units->name != NULL; units++)
+		if (strcmp(end, units->name) == 0)
+			factor = units->factor;
+	if (status == CONF_VALUE_BAD || factor == 0)
+		return CONF_VALUE_BAD;
+	if (status == CONF_VALUE_RANGE || *value > INT64_MAX / factor)
+		return CONF_VALUE_RANGE;
+	*value *= factor;
+	return CONF_VALUE_OK;
+}
+
+enum conf_value_status conf_value_duration(const char *text, int64_t *value)
+{
+	return read_unit(text, duration_units, 1000, value);
+}
+
+enum conf_value_status conf_value_size(const char *text, int64_t *value)
+{
+	return read_unit(text, size_units, 1, value);
+}
+
+enum conf_value_status conf_value_boolean(const char *text, bool *value)
+{
+	static const char *const words[] = {"true", "false", "yes", "no",
+					    "on",   "off",   NULL};
+	int i;
+
+	for (i = 0; words[i] != NULL; i++) {
+		if (strcasecmp(text, words[i]) == 0) {
+			*value = i % 2 == 0;
+			return CONF_VALUE_OK;
+		}
+	}
+	return CONF_VALUE_BAD;
+}
+
+enum conf_value_status conf_value_mode(const char *text, unsigned *mode)
+{
+	size_t len = strspn(text, "01234567");
+	const char *p;
+
+	if (len == 0 || text[len] != '\0')
+		return CONF_VALUE_BAD;
+	*mode = 0;
+	for (p = text; *p != '\0'; p++) {
+		*mode = *mode * 8 + (unsigned)(*p - '0');
+		if (*mode > 0777)
+			return CONF_VALUE_RANGE;
+	}
+	return CONF_VALUE_OK;
+}
+
+int conf_value_choice(const char *text, const char *const *choices)
+{
+	int i;
+
+	for (i = 0; choices[i] != NULL; i++)
+		if (strcmp(text, choices[i]) == 0)
+			return i;
+	return -1;
+}
+
+static const char *unit_text(int64_t value, const struct unit *units,
+			     const char *bare, char buf[CONF_VALUE_TEXT_MAX])
+{
+	for (; units->name != NULL; units++)
+		if (value != 0 && value % units->factor == 0)
+			break;
+	snprintf(buf, CONF_VALUE_TEXT_MAX, "%" PRId64 "%s",
+		 units->name != NULL ? value / units->factor : value,
+		 units->name != NULL ? units->name : bare);
+	return buf;
+}
+
+const char *conf_value_duration_text(int64_t ms, char buf[CONF_VALUE_TEXT_MAX])
+{
+	return unit_text(ms, duration_units, "", buf);
+}
+
+const char *conf_value_size_text(int64_t size, char buf[CONF_VALUE_TEXT_MAX])
+{
+	return unit_text(size, size_units, "", buf);
+}
+
+#define DISTANCE_MAX 32
+
+static unsigned least(unsigned a, unsigned b, unsigned c)
+{
+	if (b < a)
+		a = b;
+	return c < a ? c : a;
+}
+
+unsigned conf_value_distance(const char *a, const char *b)
+{
+	size_t a_len = strlen(a), b_len = strlen(b);
+	unsigned row[DISTANCE_MAX + 1];
+	unsigned diagonal, above;
+	size_t i, j;
+
+	if (a_len > DISTANCE_MAX || b_len > DISTANCE_MAX)
+		return DISTANCE_MAX;
+	for (j = 0; j <= b_len; j++)
+		row[j] = (unsigned)j;
+	for (i = 1; i <= a_len; i++) {
+		diagonal = row[0];
+		row[0] = (unsigned)i;
+		for (j = 1; j <= b_len; j++) {
+			above = row[j];
+			row[j] = least(above + 1, row[j - 1] + 1,
+				       diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[b_len];
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each service would say to a connection from an address, and which rule
+ * or limit it goes by. Asks, and counts nothing.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "address.h"
+#include "net/admission.h"
+#include "control/requests.h"
+#include "serve/server.h"
+#include "serve/service.h"
+
+/* ---- addresses ----------------------------------------------------------- */
+
+/* A mapped one as it would arrive: as IPv4. */
+static int parse_ip(const char *text, struct sockaddr_storage *address)
+{
+	struct sockaddr *any = (struct sockaddr *)address;
+	char host[ADDRESS_TEXT_MAX];
+	socklen_t len;
+
+	if (address_parse(text, 0, address, &len) < 0)
+		return -1;
+	if (!address_is_mapped(any))
+		return 0;
+	address_format_host(any, host, sizeof(host));
+	return address_parse(host, 0, address, &len);
+}
+
+/* 192.0.2.7, 2001:db8::1, [2001:db8::1], with a port or without, or unix. */
+static int parse_address(const char *text, struct sockaddr_storage *address)
+{
+	char host[ADDRESS_TEXT_MAX];
+	const char *begin = text, *end = strchr(text, ':'), *port;
+	uint16_t any;
+
+	if (strcmp(text, "unix") == 0) {
+		memset(address, 0, sizeof(*address));
+		address->ss_family = AF_UNIX;
+		return 0;
+	}
+	if (text[0] == '[') {
+		begin = text + 1;
+		end = strchr(text, ']');
+		if (end == NULL)
+			return -1;
+		port = end + 1;
+	} else {
+		if (end == NULL || end != strrchr(text, ':'))
+			end = text + strlen(text);
+		port = end;
+	}
+	if (*port != '\0' &&
+	    (*port != ':' || address_parse_port(port + 1, &any) < 0))
+		return -1;
+	if ((size_t)(end - begin) >= sizeof(host))
+		return -1;
+	memcpy(host, begin, (size_t)(end - begin));
+	host[end - begin] = '\0';
+	return parse_ip(host, address);
+}
+
+/* Whether a client of this family can come by the address at all. */
+static bool is_reachable(const struct listen_address *listen, int family)
+{
+	size_t i;
+
+	if (listen_address_is_tls(listen))
+		return false; /* not served yet: nobody listens there */
+	if (listen->name != NULL)
+		return true; /* whatever was passed on */
+	if (listen->path != NULL)
+		return family == AF_UNIX;
+	for (i = 0; i < listen->endpoint_count; i++)
+		if (listen->endpoints[i].address.ss_family == family)
+			return true;
+	return false;
+}
+
+static bool listens_for(const struct conf_service *conf, int family)
+{
+	size_t i;
+
+	for (i = 0; i < conf->listen_count; i++)
+		if (is_reachable(&conf->listen[i], family))
+			return true;
+	return false;
+}
+
+/* ---- rulings ------------------------------------------------------------ */
+
+static void describe_access(const struct conf_service *conf,
+			    const struct access_ruling *ruling, int family,
+			    char *text, size_t size)
+{
+	char network[NETWORK_TEXT_MAX];
+
+	if (family == AF_UNIX)
+		snprintf(text, size, "UNIX clients are exempt from access");
+	else if (ruling->network != NULL)
+		snprintf(text, size, "%s %s",
+			 ruling->allowed ? "allow" : "deny",
+			 network_format(ruling->network, network,
+					sizeof(network)));
+	else if (!ruling->allowed)
+		snprintf(text, size, "no entry of allow contains it");
+	else if (conf->access.deny_count > 0)
+		snprintf(text, size, "no entry of deny contains it");
+	else
+		snprintf(text, size, "access is open");
+}
+
+static void add_ruling(struct answer *answer, const struct conf_service *conf,
+		       bool accepted, const char *by, const char *rule)
+{
+	answer_record(answer, "ruling");
+	answer_text(answer, "service", conf->name);
+	answer_flag(answer, "accepted", accepted);
+	answer_text(answer, "by", by);
+	answer_text(answer, "rule", rule);
+}
+
+static void describe_limit(const struct service *service,
+			   const struct admission_ruling *ruling, char *text,
+			   size_t size)
+{
+	const struct conf_service *conf = service->conf;
+
+	switch (ruling->verdict) {
+	case ADMISSION_CLIENTS:
+		snprintf(text, size, "the service has %u of %u clients",
+			 admission_clients(service->admission), conf->clients);
+		break;
+	case ADMISSION_ADDRESS:
+		snprintf(text, size, "the address has %u of %u clients",
+			 ruling->clients, conf->clients_per_address);
+		break;
+	case ADMISSION_RATE:
+		snprintf(text, size,
+			 "the address connects faster than %u times a second",
+			 conf->connect_rate_per_address);
+		break;
+	default:
+		break;
+	}
+}
+
+static void rule(const struct service *service,
+		 const struct sockaddr_storage *from, struct answer *answer)
+{
+	const struct sockaddr *address = (const struct sockaddr *)from;
+	const struct conf_service *conf = service->conf;
+	struct access_ruling access = access_rules_rule(&conf->access, address);
+	struct admission_ruling limits;
+	char text[128];
+
+	admission_ask(service->admission, address,
+		      lined_dispatcher_now_ms(service->server->dispatcher),
+		      &limits);
+	describe_access(conf, &access, from->ss_family, text, sizeof(text));
+	if (!listens_for(conf, from->ss_family)) {
+		add_ruling(answer, conf, false, "listen",
+			   "it listens on no address of this family");
+	} else if (!access.allowed) {
+		add_ruling(answer, conf, false, "access", text);
+	} else if (limits.verdict != ADMISSION_OK) {
+		describe_limit(service, &limits, text, sizeof(text));
+		add_ruling(answer, conf, false,
+			   admission_verdict_text(limits.verdict), text);
+	} else {
+		add_ruling(answer, conf, true, "access", text);
+	}
+	answer_number(answer, "clients", admission_clients(service->admission));
+	answer_number(answer, "clients_limit", conf->clients);
+	answer_number(answer, "address_clients", limits.clients);
+	answer_number(answer, "address_limit",
+		      limits.counted ? conf->clients_per_address : 0);
+}
+
+void ruling_give(struct control *control, const char *text,
+		 struct answer *answer)
+{
+	struct server *server = control->server;
+	const struct conf_service *drained;
+	struct sockaddr_storage address;
+	struct service *service;
+	size_t at = 0;
+
+	if (parse_address(text, &address) < 0) {
+		answer_refuse(answer,
+			      "\"%s\" is no address (192.0.2.7, 2001:db8::1, "
+			      "with a port or without, or unix)",
+			      text);
+		return;
+	}
+	list_for_each(service, &server->services, link)
+		if (!service->conf->internal)
+			rule(service, &address, answer);
+	list_for_each(service, &server->draining, link)
+		if (!service->conf->internal)
+			add_ruling(answer, service->conf, false, "drain",
+				   "the service is draining");
+	while ((drained = survey_drained(control, &at)) != NULL)
+		add_ruling(answer, drained, false, "drain",
+			   "it was drained; the next reload begins it again");
+}

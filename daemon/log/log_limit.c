@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rate limit of the log: a small table of kinds of messages, each with the
+ * window it is counted in. Sixty-four places are searched one by one; there
+ * are seldom more than a few, and a message costs a good deal more than that.
+ */
+#include "config.h"
+
+#include "log/log_limit.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "log/log.h"
+
+void log_limit_init(struct log_limit *limit)
+{
+	memset(limit, 0, sizeof(*limit));
+	limit->due_ms = UINT64_MAX;
+}
+
+/* Its place, or one it may have: a free one, or one whose window is over. */
+static struct log_kind *find_place(struct log_limit *limit, const void *kind,
+				   uint64_t now_ms)
+{
+	struct log_kind *place = NULL, *k;
+	size_t i;
+
+	for (i = 0; i < LOG_LIMIT_KINDS; i++) {
+		k = &limit->kinds[i];
+		if (k->kind == kind)
+			return k;
+		if (place == NULL && k->suppressed == 0 &&
+		    (k->kind == NULL || now_ms >= k->end_ms))
+			place = k;
+	}
+	if (place != NULL) {
+		place->kind = kind;
+		place->end_ms = now_ms;
+	}
+	return place;
+}
+
+enum log_verdict log_limit_check(struct log_limit *limit, const void *kind,
+				 int level, uint32_t burst, uint64_t now_ms)
+{
+	struct log_kind *k = find_place(limit, kind, now_ms);
+
+	if (k == NULL)
+		return LOG_PASS;
+	if (now_ms >= k->end_ms) {
+		k->end_ms = now_ms + LOG_LIMIT_WINDOW_MS;
+		k->passed = 0;
+	}
+	if (k->passed < burst) {
+		k->passed++;
+		return LOG_PASS;
+	}
+	if (k->suppressed < UINT32_MAX)
+		k->suppressed++;
+	if (k->suppressed > 1)
+		return LOG_SUPPRESS;
+	k->due_ms = k->end_ms;
+	k->level = level;
+	k->sample[0] = '\0';
+	if (k->due_ms < limit->due_ms)
+		limit->due_ms = k->due_ms;
+	return LOG_SUPPRESS_FIRST;
+}
+
+void log_limit_sample(struct log_limit *limit, const void *kind,
+		      const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < LOG_LIMIT_KINDS; i++) {
+		struct log_kind *k = &limit->kinds[i];
+
+		/* Gone where it was reported meanwhile. */
+		if (k->kind == kind && k->suppressed > 0)
+			log_clean(k->sample, sizeof(k->sample), text,
+				  strlen(text));
+	}
+}
+
+/* The next report's time, after one has been taken. */
+static uint64_t earliest(const struct log_limit *limit)
+{
+	uint64_t due_ms = UINT64_MAX;
+	size_t i;
+
+	for (i = 0; i < LOG_LIMIT_KINDS; i++)
+		if (limit->kinds[i].suppressed > 0 &&
+		    limit->kinds[i].due_ms < due_ms)
+			due_ms = limit->kinds[i].due_ms;
+	return due_ms;
+}
+
+bool log_limit_take(struct log_limit *limit, uint64_t now_ms,
+		    struct log_report *report)
+{
+	size_t i;
+
+	if (limit->due_ms == UINT64_MAX || now_ms < limit->due_ms)
+		return false;
+	for (i = 0; i < LOG_LIMIT_KINDS; i++) {
+		struct log_kind *k = &limit->kinds[i];
+
+		if (k->suppressed == 0 || k->due_ms > now_ms)
+			continue;
+		report->suppressed = k->suppressed;
+		report->level = k->level;
+		memcpy(report->sample, k->sample, sizeof(report->sample));
+		k->suppressed = 0;
+		limit->due_ms = earliest(limit);
+		return true;
+	}
+	return false;
+}

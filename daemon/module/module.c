@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Modules as files: who may have written one, whether it is the one we have,
+ * dlopen(3). What a module says of itself is checked in protocol_check.c.
+ */
+#include "config.h"
+
+#include "module/module.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "system/crash.h"
+#include "log/log.h"
+#include "module/protocol_check.h"
+
+#define NAME_MAX_LEN 32
+#define NAME_BYTES   "abcdefghijklmnopqrstuvwxyz0123456789_-"
+#define SYMBOL       "lined_protocol"
+
+struct module {
+	struct module *next;
+	char *path; /* without symbolic links */
+	struct stat file;
+	void *handle;
+	uintptr_t begin, end; /* where it lies in memory */
+	/* The module's own, or padded, where it was built without all members.
+	 */
+	const struct lined_protocol *protocol;
+	struct lined_protocol padded;
+};
+
+struct modules {
+	struct module *first; /* the newest */
+};
+
+/* Where an error goes, and what it is about. */
+struct report {
+	char *text;
+	size_t size;
+	const char *file;
+};
+
+static int refuse(const struct report *report, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int refuse(const struct report *report, const char *format, ...)
+{
+	char why[512], whole[PATH_MAX + sizeof(why)];
+	va_list arguments;
+	int n;
+
+	va_start(arguments, format);
+	vsnprintf(why, sizeof(why), format, arguments);
+	va_end(arguments);
+	n = snprintf(whole, sizeof(whole), "%s: %s", report->file, why);
+	log_clean(report->text, report->size, whole,
+		  (size_t)n < sizeof(whole) ? (size_t)n : sizeof(whole) - 1);
+	return -1;
+}
+
+struct modules *modules_new(void)
+{
+	return calloc(1, sizeof(struct modules));
+}
+
+static void module_free(struct module *module)
+{
+	if (module->handle != NULL)
+		dlclose(module->handle);
+	free(module->path);
+	free(module);
+}
+
+void modules_free(struct modules *modules)
+{
+	struct module *module;
+
+	if (modules == NULL)
+		return;
+	while ((module = modules->first) != NULL) {
+		modules->first = module->next;
+		module_free(module);
+	}
+	free(modules);
+}
+
+/* ---- the file -------------------------------------------------------- */
+
+/* What lets others than root and us decide what we run; NULL: nothing. */
+static const char *who_may_write(const struct stat *st)
+{
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return "belongs to neither root nor the user lined runs as";
+	if ((st->st_mode & S_IWGRP) != 0)
+		return "is group-writable";
+	if ((st->st_mode & S_IWOTH) != 0)
+		return "is world-writable";
+	return NULL;
+}
+
+static int check_directory(const char *dir, const struct report *report)
+{
+	const char *fault;
+	struct stat st;
+
+	if (stat(dir, &st) < 0)
+		return refuse(report, "its directory %s: %s", dir,
+			      strerror(errno));
+	fault = who_may_write(&st);
+	if (fault != NULL)
+		return refuse(report, "its directory %s %s", dir, fault);
+	return 0;
+}
+
+/* The file itself; path is the real one, in memory that may be written. */
+static int check_file(char *path, const char *dir, struct stat *st,
+		      const struct report *report)
+{
+	char *slash = strrchr(path, '/');
+	const char *fault;
+	int rc;
+
+	if (stat(path, st) < 0)
+		return refuse(report, "%s", strerror(errno));
+	if (!S_ISREG(st->st_mode))
+		return refuse(report, "not a regular file");
+	fault = who_may_write(st);
+	if (fault != NULL)
+		return refuse(report, "%s", fault);
+	if (check_directory(dir, report) < 0)
+		return -1;
+	/* Where a link leads, and it is the link's directory otherwise. */
+	*slash = '\0';
+	rc = check_directory(slash == path ? "/" : path, report);
+	*slash = '/';
+	return rc;
+}
+
+/* Whether a file has all that it says is to be in memory. What is no shared
+ * object is none of our business: the loader says so. */
+static bool is_whole(int fd, uint64_t size)
+{
+	ElfW(Ehdr) head;
+	ElfW(Phdr) part;
+	unsigned i;
+
+	if (pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+	    memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    head.e_phentsize != sizeof(part))
+		return true;
+	for (i = 0; i < head.e_phnum; i++) {
+		if (pread(fd, &part, sizeof(part),
+			  (off_t)(head.e_phoff + i * sizeof(part))) !=
+		    (ssize_t)sizeof(part))
+			return false;
+		if (part.p_type == PT_LOAD &&
+		    (part.p_offset > size ||
+		     part.p_filesz > size - part.p_offset))
+			return false;
+	}
+	return true;
+}
+
+/* The loader takes a file at its word, and we would die of what is missing. */
+static int check_whole(const char *path, const struct stat *st,
+		       const struct report *report)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool whole;
+
+	if (fd < 0)
+		return refuse(report, "%s", strerror(errno));
+	whole = is_whole(fd, (uint64_t)st->st_size);
+	close(fd);
+	if (!whole)
+		return refuse(report, "it is cut off after %llu bytes",
+			      (unsigned long long)st->st_size);
+	return 0;
+}
+
+static bool is_same_inode(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static bool is_unchanged(const struct stat *a, const struct stat *b)
+{
+	return a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* ---- the loader ------------------------------------------------------ */
+
+/*
+ * What to ask the loader for. It goes by the spelling of a path before it
+ * looks at the file, and would hand out what was replaced; each further file
+ * of a path gets a spelling of its own.
+ */
+static char *spelling(const struct modules *modules, const char *path)
+{
+	const char *base = strrchr(path, '/') + 1;
+	const struct module *other;
+	size_t dots = 0, i;
+	char *text, *at;
+
+	for (other = modules->first; other != NULL; other = other->next)
+		dots += strcmp(other->path, path) == 0;
+	text = malloc(strlen(path) + 2 * dots + 1);
+	if (text == NULL)
+		return NULL;
+	memcpy(text, path, (size_t)(base - path));
+	at = text + (base - path);
+	for (i = 0; i < dots; i++, at += 2)
+		memcpy(at, "./", 2);
+	memcpy(at, base, strlen(base) + 1);
+	return text;
+}
+
+static int find_place(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct module *module = arg;
+	uintptr_t inside = (uintptr_t)module->protocol, begin, end;
+	bool found = false;
+	ElfW(Half) i;
+
+	(void)size;
+	module->begin = UINTPTR_MAX;
+	module->end = 0;
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		if (part->p_type != PT_LOAD)
+			continue;
+		begin = (uintptr_t)(info->dlpi_addr + part->p_vaddr);
+		end = begin + part->p_memsz;
+		found |= inside >= begin && inside < end;
+		if (begin < module->begin)
+			module->begin = begin;
+		if (end > module->end)
+			module->end = end;
+	}
+	return found;
+}
+
+static int open_handle(struct module *module, const struct modules *modules,
+		       const struct report *report)
+{
+	char *text = spelling(modules, module->path);
+	const char *why;
+	size_t len;
+
+	if (text == NULL)
+		return refuse(report, "%s", strerror(errno));
+	/* It may have a constructor. */
+	crash_doing(report->file);
+	module->handle = dlopen(text, RTLD_NOW | RTLD_LOCAL);
+	crash_doing(NULL);
+	if (module->handle == NULL) {
+		why = dlerror();
+		len = strlen(text);
+		/* Most of them begin with the file: so do ours. */
+		if (strncmp(why, text, len) == 0 &&
+		    strncmp(why + len, ": ", 2) == 0)
+			why += len + 2;
+		refuse(report, "%s", why);
+	}
+	free(text);
+	return module->handle == NULL ? -1 : 0;
+}
+
+static int take_protocol(struct module *module, const char *name,
+			 const struct report *report)
+{
+	const struct lined_protocol *protocol = dlsym(module->handle, SYMBOL);
+	char why[512];
+
+	if (protocol == NULL)
+		return refuse(report, "it exports no " SYMBOL);
+	if (protocol_check_abi(protocol, why, sizeof(why)) < 0)
+		return refuse(report, "%s", why);
+	module->protocol = protocol;
+	if (dl_iterate_phdr(find_place, module) == 0)
+		module->begin = module->end = 0;
+	if (protocol->size < sizeof(module->padded)) {
+		memcpy(&module->padded, protocol, protocol->size);
+		protocol = &module->padded;
+	}
+	if (protocol_check(protocol, name, why, sizeof(why)) < 0)
+		return refuse(report, "%s", why);
+	module->protocol = protocol;
+	return 0;
+}
+
+/* Loads what is known to be a good file; path becomes the module's. */
+static struct module *load(struct modules *modules, char *path,
+			   const struct stat *st, const char *name,
+			   const struct report *report)
+{
+	struct module *module = calloc(1, sizeof(*module));
+
+	if (module == NULL) {
+		refuse(report, "%s", strerror(errno));
+		free(path);
+		return NULL;
+	}
+	module->path = path;
+	module->file = *st;
+	if (check_whole(path, st, report) < 0 ||
+	    open_handle(module, modules, report) < 0 ||
+	    take_protocol(module, name, report) < 0) {
+		module_free(module);
+		return NULL;
+	}
+	module->next = modules->first;
+	__atomic_store_n(&modules->first, module, __ATOMIC_RELEASE);
+	return module;
+}
+
+/* ---- by name --------------------------------------------------------- */
+
+static bool is_name(const char *name)
+{
+	size_t len = strspn(name, NAME_BYTES);
+
+	return len > 0 && len <= NAME_MAX_LEN && name[len] == '\0';
+}
+
+/* The module that was loaded from this file; *changed: not as it is now. */
+static struct module *find(const struct modules *modules, const struct stat *st,
+			   bool *changed)
+{
+	struct module *module;
+
+	for (module = modules->first; module != NULL; module = module->next) {
+		if (!is_same_inode(&module->file, st))
+			continue;
+		*changed = !is_unchanged(&module->file, st);
+		return module;
+	}
+	return NULL;
+}
+
+const struct lined_protocol *module_load(struct modules *modules,
+					 const char *dir, const char *name,
+					 char *error, size_t size)
+{
+	char file[PATH_MAX], why[512];
+	const struct report report = {error, size, file};
+	struct module *module;
+	bool changed = false;
+	struct stat st;
+	char *path;
+	int n;
+
+	n = snprintf(file, sizeof(file), "%s/%s.so", dir, name);
+	if (!is_name(name)) {
+		refuse(&report, "not the name of a protocol");
+		return NULL;
+	}
+	path = (size_t)n < sizeof(file) ? realpath(file, NULL) : NULL;
+	if (path == NULL) {
+		refuse(&report, "%s",
+		       strerror((size_t)n < sizeof(file) ? errno
+							 : ENAMETOOLONG));
+		return NULL;
+	}
+	if (check_file(path, dir, &st, &report) < 0) {
+		free(path);
+		return NULL;
+	}
+	module = find(modules, &st, &changed);
+	if (module == NULL) {
+		module = load(modules, path, &st, name, &report);
+		return module != NULL ? module->protocol : NULL;
+	}
+	free(path);
+	if (changed)
+		refuse(&report, "it was changed in place since it was loaded: "
+				"restart lined, or install it as a new file");
+	else if (protocol_check(module->protocol, name, why, sizeof(why)) < 0)
+		refuse(&report, "%s", why);
+	else
+		return module->protocol;
+	return NULL;
+}
+
+const struct lined_protocol *module_of_code(const struct modules *modules,
+					    uintptr_t address)
+{
+	const struct module *module;
+
+	if (modules == NULL || address == 0)
+		return NULL;
+	for (module = __atomic_load_n(&modules->first, __ATOMIC_ACQUIRE);
+	     module != NULL; module = module->next)
+		if (address >= module->begin && address < module->end)
+			return module->protocol;
+	return NULL;
+}

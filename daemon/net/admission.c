@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of addresses. An entry lives while its address has clients or owes
+ * time to its rate; who is due to go is swept when the table is about to grow,
+ * so that a flood of addresses costs memory only for as long as it lasts.
+ * Hashing is seeded: nobody outside can make chains long.
+ */
+#include "config.h"
+
+#include "net/admission.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define BUCKETS_MIN 64
+
+struct admission_entry {
+	struct admission_entry *next;
+	unsigned char key[8]; /* an IPv6 /64, or a mapped IPv4 address */
+	uint32_t clients;
+	atomic_uint departed; /* of them; not collected yet */
+	struct admission_entry *next_departed;
+	uint64_t connect_due_us; /* see admit_rate() */
+	uint64_t datagram_due_us;
+};
+
+struct admission {
+	struct admission_limits limits;
+	uint64_t seed;
+	uint32_t clients;
+	struct admission_entry **buckets;
+	size_t bucket_count, entries;
+	struct admission_entry local; /* of all who have no address */
+	_Atomic(struct admission_entry *) departed;
+	/* Of ADMISSION_OK: how many were admitted. */
+	uint64_t counts[ADMISSION_VERDICTS];
+};
+
+struct admission *admission_new(const struct admission_limits *limits)
+{
+	struct admission *admission = calloc(1, sizeof(*admission));
+
+	if (admission == NULL)
+		return NULL;
+	admission->limits = *limits;
+	admission->bucket_count = BUCKETS_MIN;
+	admission->buckets =
+		calloc(BUCKETS_MIN, sizeof(struct admission_entry *));
+	if (admission->buckets == NULL ||
+	    getrandom(&admission->seed, sizeof(admission->seed), 0) !=
+		    (ssize_t)sizeof(admission->seed)) {
+		admission_free(admission);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return admission;
+}
+
+void admission_free(struct admission *admission)
+{
+	size_t i;
+
+	if (admission == NULL)
+		return;
+	for (i = 0; admission->buckets != NULL && i < admission->bucket_count;
+	     i++) {
+		struct admission_entry *entry;
+
+		while ((entry = admission->buckets[i]) != NULL) {
+			admission->buckets[i] = entry->next;
+			free(entry);
+		}
+	}
+	free(admission->buckets);
+	free(admission);
+}
+
+void admission_set_limits(struct admission *admission,
+			  const struct admission_limits *limits)
+{
+	admission->limits = *limits;
+}
+
+/* ---- the table -------------------------------------------------------- */
+
+static void key_of_v4(const void *bytes, unsigned char key[8])
+{
+	/* 0000:0000:... is no /64 that clients come from. */
+	memset(key, 0, 4);
+	memcpy(key + 4, bytes, 4);
+}
+
+/* False for addresses that are not counted. */
+static int key_of(const struct sockaddr *address, unsigned char key[8])
+{
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 =
+			(const struct sockaddr_in *)(const void *)address;
+
+		key_of_v4(&v4->sin_addr, key);
+		return 1;
+	}
+	if (address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 =
+			(const struct sockaddr_in6 *)(const void *)address;
+
+		/* A socket of systemd's may be for both families. */
+		if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+			key_of_v4(v6->sin6_addr.s6_addr + 12, key);
+			return 1;
+		}
+		memcpy(key, &v6->sin6_addr, 8);
+		if (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr))
+			key[7] = 1; /* not 0.0.0.0 */
+		return 1;
+	}
+	return 0;
+}
+
+static size_t bucket_of(const struct admission *admission,
+			const unsigned char key[8])
+{
+	uint64_t hash;
+
+	/* splitmix64's finish, over the seed. */
+	memcpy(&hash, key, sizeof(hash));
+	hash ^= admission->seed;
+	hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
+	hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebu;
+	return (size_t)(hash ^ (hash >> 31)) & (admission->bucket_count - 1);
+}
+
+static int is_due(const struct admission_entry *entry, uint64_t now_us)
+{
+	return entry->clients == 0 && entry->connect_due_us <= now_us &&
+	       entry->datagram_due_us <= now_us;
+}
+
+static void sweep(struct admission *admission, uint64_t now_us)
+{
+	size_t i;
+
+	for (i = 0; i < admission->bucket_count; i++) {
+		struct admission_entry **at = &admission->buckets[i];
+
+		while (*at != NULL) {
+			struct admission_entry *entry = *at;
+
+			if (is_due(entry, now_us)) {
+				*at = entry->next;
+				free(entry);
+				admission->entries--;
+			} else {
+				at = &entry->next;
+			}
+		}
+	}
+}
+
+/* Doubles the table; without memory it stays as it is, and is slower. */
+static void grow(struct admission *admission)
+{
+	size_t count = admission->bucket_count, i;
+	struct admission_entry **old = admission->buckets, **buckets;
+
+	buckets = calloc(count * 2, sizeof(struct admission_entry *));
+	if (buckets == NULL)
+		return;
+	admission->buckets = buckets;
+	admission->bucket_count = count * 2;
+	for (i = 0; i < count; i++) {
+		while (old[i] != NULL) {
+			struct admission_entry *entry = old[i];
+			size_t to = bucket_of(admission, entry->key);
+
+			old[i] = entry->next;
+			entry->next = buckets[to];
+			buckets[to] = entry;
+		}
+	}
+	free(old);
+}
+
+static struct admission_entry *find(const struct admission *admission,
+				    const unsigned char key[8])
+{
+	struct admission_entry *entry =
+		admission->buckets[bucket_of(admission, key)];
+
+	while (entry != NULL && memcmp(entry->key, key, 8) != 0)
+		entry = entry->next;
+	return entry;
+}
+
+static struct admission_entry *find_or_add(struct admission *admission,
+					   const unsigned char key[8],
+					   uint64_t now_us)
+{
+	struct admission_entry *entry = find(admission, key);
+	size_t to;
+
+	if (entry != NULL)
+		return entry;
+	if (admission->entries >= admission->bucket_count) {
+		sweep(admission, now_us);
+		if (admission->entries >= admission->bucket_count / 2)
+			grow(admission);
+	}
+	entry = calloc(1, sizeof(*entry));
+	if (entry == NULL)
+		return NULL;
+	memcpy(entry->key, key, 8);
+	to = bucket_of(admission, key);
+	entry->next = admission->buckets[to];
+	admission->buckets[to] = entry;
+	admission->entries++;
+	return entry;
+}
+
+/* ---- verdicts --------------------------------------------------------- */
+
+/*
+ * *due_us is when the next one would be due, were they evenly spaced; it may
+ * run ahead of the clock by a burst.
+ */
+static int admit_rate(uint64_t *due_us, uint32_t rate, uint32_t burst,
+		      uint64_t now_us)
+{
+	uint64_t step_us;
+
+	if (rate == 0)
+		return 1;
+	step_us = rate < 1000000 ? 1000000 / rate : 1;
+	if (*due_us < now_us)
+		*due_us = now_us;
+	if (*due_us - now_us > (uint64_t)(burst > 0 ? burst - 1 : 0) * step_us)
+		return 0;
+	*due_us += step_us;
+	return 1;
+}
+
+static enum admission_verdict decide(struct admission *admission,
+				     enum admission_verdict verdict)
+{
+	__atomic_store_n(&admission->counts[verdict],
+			 admission->counts[verdict] + 1, __ATOMIC_RELAXED);
+	return verdict;
+}
+
+enum admission_verdict admission_enter(struct admission *admission,
+				       const struct sockaddr *address,
+				       uint64_t now_ms,
+				       struct admission_entry **entry)
+{
+	const struct admission_limits *limits = &admission->limits;
+	struct admission_entry *found = &admission->local;
+	unsigned char key[8];
+
+	*entry = NULL;
+	if (limits->clients > 0 && admission->clients >= limits->clients)
+		return decide(admission, ADMISSION_CLIENTS);
+	if (key_of(address, key)) {
+		found = find_or_add(admission, key, now_ms * 1000);
+		if (found == NULL)
+			return decide(admission, ADMISSION_CLIENTS);
+		if (!admit_rate(&found->connect_due_us,
+				limits->connect_rate_per_address,
+				limits->connect_rate_per_address,
+				now_ms * 1000))
+			return decide(admission, ADMISSION_RATE);
+		if (limits->clients_per_address > 0 &&
+		    found->clients >= limits->clients_per_address)
+			return decide(admission, ADMISSION_ADDRESS);
+	}
+	found->clients++;
+	admission->clients++;
+	*entry = found;
+	return decide(admission, ADMISSION_OK);
+}
+
+void admission_ask(const struct admission *admission,
+		   const struct sockaddr *address, uint64_t now_ms,
+		   struct admission_ruling *ruling)
+{
+	const struct admission_limits *limits = &admission->limits;
+	const struct admission_entry *entry = NULL;
+	unsigned char key[8];
+	uint64_t due_us;
+
+	memset(ruling, 0, sizeof(*ruling));
+	ruling->counted = key_of(address, key);
+	if (ruling->counted)
+		entry = find(admission, key);
+	ruling->clients = entry != NULL ? entry->clients : 0;
+	due_us = entry != NULL ? entry->connect_due_us : 0;
+	if (limits->clients > 0 && admission->clients >= limits->clients)
+		ruling->verdict = ADMISSION_CLIENTS;
+	else if (!ruling->counted)
+		ruling->verdict = ADMISSION_OK;
+	else if (!admit_rate(&due_us, limits->connect_rate_per_address,
+			     limits->connect_rate_per_address, now_ms * 1000))
+		ruling->verdict = ADMISSION_RATE;
+	else if (limits->clients_per_address > 0 &&
+		 ruling->clients >= limits->clients_per_address)
+		ruling->verdict = ADMISSION_ADDRESS;
+}
+
+void admission_leave(struct admission *admission, struct admission_entry *entry)
+{
+	admission->clients--;
+	entry->clients--;
+}
+
+/* An entry with departures is in the list once: who counts the first puts it
+ * there. It stays, since these clients are still counted. */
+void admission_depart(struct admission *admission,
+		      struct admission_entry *entry)
+{
+	struct admission_entry *first;
+
+	if (atomic_fetch_add(&entry->departed, 1) > 0)
+		return;
+	first = atomic_load(&admission->departed);
+	do
+		entry->next_departed = first;
+	while (!atomic_compare_exchange_weak(&admission->departed, &first,
+					     entry));
+}
+
+void admission_collect(struct admission *admission)
+{
+	struct admission_entry *entry, *next;
+
+	for (entry = atomic_exchange(&admission->departed, NULL); entry != NULL;
+	     entry = next) {
+		uint32_t gone;
+
+		/* First: with its count at 0 it may be put there again. */
+		next = entry->next_departed;
+		gone = atomic_exchange(&entry->departed, 0);
+		admission->clients -= gone;
+		entry->clients -= gone;
+	}
+}
+
+enum admission_verdict admission_datagram(struct admission *admission,
+					  const struct sockaddr *address,
+					  uint64_t now_ms)
+{
+	const struct admission_limits *limits = &admission->limits;
+	struct admission_entry *entry;
+	unsigned char key[8];
+
+	if (limits->datagram_rate == 0 || !key_of(address, key))
+		return ADMISSION_OK;
+	entry = find_or_add(admission, key, now_ms * 1000);
+	if (entry == NULL ||
+	    !admit_rate(&entry->datagram_due_us, limits->datagram_rate,
+			limits->datagram_burst > 0 ? limits->datagram_burst
+						   : limits->datagram_rate,
+			now_ms * 1000))
+		return decide(admission, ADMISSION_RATE);
+	return ADMISSION_OK;
+}
+
+void admission_refuse(struct admission *admission,
+		      enum admission_verdict verdict)
+{
+	decide(admission, verdict);
+}
+
+uint64_t admission_refused(const struct admission *admission,
+			   enum admission_verdict verdict)
+{
+	return __atomic_load_n(&admission->counts[verdict], __ATOMIC_RELAXED);
+}
+
+uint64_t admission_admitted(const struct admission *admission)
+{
+	return admission_refused(admission, ADMISSION_OK);
+}
+
+uint32_t admission_clients(const struct admission *admission)
+{
+	return admission->clients;
+}
+
+size_t admission_addresses(const struct admission *admission)
+{
+	return admission->entries;
+}
+
+const char *admission_verdict_text(enum admission_verdict verdict)
+{
+	static const char *const texts[ADMISSION_VERDICTS] = {
+		[ADMISSION_OK] = "admitted",
+		[ADMISSION_CLIENTS] = "clients",
+		[ADMISSION_ADDRESS] = "clients-per-address",
+		[ADMISSION_RATE] = "connect-rate-per-address",
+		[ADMISSION_DENIED] = "access",
+	};
+
+	return texts[verdict];
+}

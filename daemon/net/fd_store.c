@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The names of stored sockets, and finding them again. A name says where the
+ * socket is bound, so it holds whatever the config calls the place.
+ */
+#include "config.h"
+
+#include "net/fd_store.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "net/listener.h"
+#include "system/sd_notify.h"
+
+/* No name that a config can write has a space in it. */
+#define PREFIX "lined "
+
+/* The manager takes printable ASCII but for the colon. */
+static int append_escaped(char name[FD_STORE_NAME_MAX], const char *text)
+{
+	size_t len = strlen(name);
+
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (len + 4 > FD_STORE_NAME_MAX)
+			return -1;
+		if (c > ' ' && c < 127 && c != ':' && c != '%')
+			name[len++] = (char)c;
+		else
+			len += (size_t)sprintf(name + len, "%%%02X", c);
+	}
+	name[len] = '\0';
+	return 0;
+}
+
+/* A path that was removed, or is another socket's by now, is not the one that
+ * clients find. */
+static int name_unix(const struct sockaddr_un *address,
+		     char name[FD_STORE_NAME_MAX])
+{
+	struct stat status;
+
+	if (address->sun_path[0] != '/' ||
+	    lstat(address->sun_path, &status) < 0 || !S_ISSOCK(status.st_mode))
+		return -1;
+	snprintf(name, FD_STORE_NAME_MAX, PREFIX "unix %llu.%llu ",
+		 (unsigned long long)status.st_dev,
+		 (unsigned long long)status.st_ino);
+	return append_escaped(name, address->sun_path);
+}
+
+int fd_store_name(const struct sockaddr *address, int type,
+		  char name[FD_STORE_NAME_MAX])
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	if (address->sa_family == AF_UNIX)
+		return type != SOCK_STREAM
+			       ? -1
+			       : name_unix((const struct sockaddr_un *)address,
+					   name);
+	if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
+		return -1;
+	snprintf(name, FD_STORE_NAME_MAX, PREFIX "%s ",
+		 type == SOCK_DGRAM ? "udp" : "tcp");
+	address_format(address, text, sizeof(text));
+	return append_escaped(name, text);
+}
+
+static int name_socket(const struct listener_socket *sock,
+		       char name[FD_STORE_NAME_MAX])
+{
+	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(address);
+
+	if (getsockname(sock->fd, (struct sockaddr *)&address, &len) < 0)
+		return -1;
+	return fd_store_name((struct sockaddr *)&address,
+			     sock->datagram ? SOCK_DGRAM : SOCK_STREAM, name);
+}
+
+void fd_store_add(struct listener *listener)
+{
+	char name[FD_STORE_NAME_MAX];
+	size_t i;
+
+	if (listener->address.name != NULL || !notify_can_store())
+		return;
+	for (i = 0; i < listener->count; i++) {
+		struct listener_socket *sock = &listener->sockets[i];
+
+		/* Taken over from another service: it is there. */
+		if (sock->stored != NULL || name_socket(sock, name) < 0)
+			continue;
+		sock->stored = strdup(name);
+		if (sock->stored != NULL)
+			notify_store(name, sock->fd);
+	}
+}
+
+void fd_store_remove(struct listener *listener)
+{
+	size_t i;
+
+	for (i = 0; i < listener->count; i++) {
+		const struct listener_socket *sock = &listener->sockets[i];
+
+		if (sock->stored == NULL)
+			continue;
+		/* Until the manager has read this its copy would let clients
+		 * in, whom nobody would serve. */
+		if (!sock->datagram && sock->fd >= 0)
+			shutdown(sock->fd, SHUT_RDWR);
+		notify_unstore(sock->stored);
+	}
+}
+
+/* ---- after a restart -------------------------------------------------- */
+
+static bool is_stored(const struct inherited_socket *item)
+{
+	return item->fd >= 0 &&
+	       strncmp(item->name, PREFIX, strlen(PREFIX)) == 0;
+}
+
+int fd_store_take(const struct inherited *inherited,
+		  const struct sockaddr *address, int type)
+{
+	char name[FD_STORE_NAME_MAX];
+	size_t i;
+
+	if (inherited == NULL || fd_store_name(address, type, name) < 0)
+		return -1;
+	for (i = 0; i < inherited->count; i++) {
+		struct inherited_socket *item = &inherited->items[i];
+		int fd = item->fd;
+
+		if (!is_stored(item) || strcmp(item->name, name) != 0)
+			continue;
+		item->fd = -1;
+		item->taken = true;
+		return fd;
+	}
+	return -1;
+}
+
+size_t fd_store_taken(const struct inherited *inherited)
+{
+	size_t count = 0, i;
+
+	for (i = 0; inherited != NULL && i < inherited->count; i++)
+		count += inherited->items[i].taken;
+	return count;
+}
+
+static void drop(struct inherited_socket *item)
+{
+	notify_unstore(item->name);
+	close(item->fd);
+	item->fd = -1;
+}
+
+static bool is_rival(int fd, const struct sockaddr *address, int type)
+{
+	struct sockaddr_storage kept = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(kept), type_len = sizeof(int);
+	int kept_type;
+
+	return getsockname(fd, (struct sockaddr *)&kept, &len) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &kept_type, &type_len) ==
+		       0 &&
+	       kept_type == type && kept.ss_family == address->sa_family &&
+	       address_port((struct sockaddr *)&kept) == address_port(address);
+}
+
+void fd_store_drop_rivals(const struct inherited *inherited,
+			  const struct sockaddr *address, int type)
+{
+	size_t i;
+
+	for (i = 0; inherited != NULL && i < inherited->count; i++) {
+		struct inherited_socket *item = &inherited->items[i];
+
+		if (is_stored(item) && is_rival(item->fd, address, type))
+			drop(item);
+	}
+}
+
+void fd_store_drop(const struct inherited *inherited)
+{
+	size_t i;
+
+	for (i = 0; inherited != NULL && i < inherited->count; i++)
+		if (is_stored(&inherited->items[i]))
+			drop(&inherited->items[i]);
+}

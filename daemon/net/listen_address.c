@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads listen addresses and compares them. Opening them is the listener's
+ * work; whether a protocol may be spoken there is the configuration's.
+ */
+#include "config.h"
+
+#include "net/listen_address.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "address.h"
+
+static const struct {
+	const char *prefix;
+	enum listen_kind kind;
+} kinds[] = {
+	{"tcp://", LISTEN_TCP},       {"tls://", LISTEN_TLS},
+	{"udp://", LISTEN_UDP},       {"unix://", LISTEN_UNIX},
+	{"systemd:", LISTEN_SYSTEMD}, {"systemd+tls:", LISTEN_SYSTEMD_TLS},
+};
+
+#define HOST_MAX 64
+
+static int refuse(char *error, size_t size, const char *why)
+{
+	snprintf(error, size, "%s", why);
+	return -1;
+}
+
+/* systemd's own rule for the names of descriptors. */
+static int parse_systemd(const char *name, struct listen_address *listen,
+			 char *error, size_t size)
+{
+	const char *p;
+
+	if (*name == '\0')
+		return refuse(error, size, "the name is missing");
+	if (strlen(name) > 255)
+		return refuse(error, size, "the name is too long");
+	for (p = name; *p != '\0'; p++)
+		if (*p <= ' ' || *p > '~' || *p == ':')
+			return refuse(error, size,
+				      "a name has neither spaces nor colons");
+	listen->name = name;
+	return 0;
+}
+
+static int parse_unix(const char *path, struct listen_address *listen,
+		      char *error, size_t size)
+{
+	size_t len = strlen(path);
+
+	if (path[0] != '/')
+		return refuse(error, size,
+			      "the path is not absolute (unix:///path)");
+	if (path[len - 1] == '/')
+		return refuse(error, size, "the path is a directory");
+	if (len >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+		snprintf(error, size, "the path is longer than %zu bytes",
+			 sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+		return -1;
+	}
+	listen->path = path;
+	return 0;
+}
+
+/* Cuts "HOST:PORT" in two; brackets are taken off, and noted. */
+static int split(const char *text, char *host, const char **port,
+		 bool *bracketed, char *error, size_t size)
+{
+	const char *end;
+
+	*bracketed = text[0] == '[';
+	if (*bracketed) {
+		end = strchr(text, ']');
+		if (end == NULL)
+			return refuse(error, size, "the ] is missing");
+		text++;
+		*port = end + 1;
+	} else {
+		end = strrchr(text, ':');
+		if (end != NULL && memchr(text, ':', (size_t)(end - text)))
+			return refuse(error, size,
+				      "write IPv6 in brackets: [ADDRESS]:PORT");
+		*port = end;
+	}
+	if (*port == NULL || **port != ':')
+		return refuse(error, size, "the port is missing");
+	(*port)++;
+	if (end == text)
+		return refuse(error, size,
+			      "the host is missing (* for every address)");
+	if ((size_t)(end - text) >= HOST_MAX)
+		return refuse(error, size, "the host is too long");
+	memcpy(host, text, (size_t)(end - text));
+	host[end - text] = '\0';
+	return 0;
+}
+
+static int add_endpoint(struct listen_address *listen, const char *host,
+			uint16_t port, bool optional)
+{
+	struct listen_endpoint *endpoint =
+		&listen->endpoints[listen->endpoint_count];
+
+	if (address_parse(host, port, &endpoint->address, &endpoint->len) < 0)
+		return -1;
+	endpoint->optional = optional;
+	listen->endpoint_count++;
+	return 0;
+}
+
+static int add_both(struct listen_address *listen, const char *v4,
+		    const char *v6, uint16_t port)
+{
+	return add_endpoint(listen, v4, port, false) < 0
+		       ? -1
+		       : add_endpoint(listen, v6, port, true);
+}
+
+static int parse_numeric(const char *host, bool bracketed, uint16_t port,
+			 struct listen_address *listen, char *error,
+			 size_t size)
+{
+	const struct sockaddr *address;
+
+	if (add_endpoint(listen, host, port, false) < 0)
+		return refuse(error, size,
+			      errno == ENODEV
+				      ? "no such network interface"
+				      : "the host is not a numeric address, "
+					"localhost or *");
+	address = (const struct sockaddr *)&listen->endpoints[0].address;
+	if (bracketed != (address->sa_family == AF_INET6))
+		return refuse(error, size, "brackets are for IPv6");
+	if (address_is_mapped(address))
+		return refuse(error, size, "write an IPv4 address as IPv4");
+	return 0;
+}
+
+static int parse_inet(const char *text, struct listen_address *listen,
+		      char *error, size_t size)
+{
+	char host[HOST_MAX];
+	const char *port_text;
+	bool bracketed;
+	uint16_t port;
+
+	if (split(text, host, &port_text, &bracketed, error, size) < 0)
+		return -1;
+	if (address_parse_port(port_text, &port) < 0)
+		return refuse(error, size,
+			      port_text[0] == '0' && port_text[1] != '\0'
+				      ? "the port has a leading zero: numbers "
+					"are decimal"
+				      : "the port is not 1 to 65535");
+	if (!bracketed && strcmp(host, "*") == 0)
+		return add_both(listen, "0.0.0.0", "::", port);
+	if (!bracketed && strcmp(host, "localhost") == 0)
+		return add_both(listen, "127.0.0.1", "::1", port);
+	return parse_numeric(host, bracketed, port, listen, error, size);
+}
+
+int listen_address_parse(const char *text, struct listen_address *listen,
+			 char *error, size_t size)
+{
+	size_t i, len;
+
+	memset(listen, 0, sizeof(*listen));
+	listen->text = text;
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		len = strlen(kinds[i].prefix);
+		if (strncmp(text, kinds[i].prefix, len) != 0)
+			continue;
+		listen->kind = kinds[i].kind;
+		switch (listen->kind) {
+		case LISTEN_UNIX:
+			return parse_unix(text + len, listen, error, size);
+		case LISTEN_SYSTEMD:
+		case LISTEN_SYSTEMD_TLS:
+			return parse_systemd(text + len, listen, error, size);
+		default:
+			return parse_inet(text + len, listen, error, size);
+		}
+	}
+	return refuse(error, size,
+		      "an address begins with tcp://, tls://, udp://, unix://, "
+		      "systemd: or systemd+tls:");
+}
+
+bool listen_address_is_tls(const struct listen_address *listen)
+{
+	return listen->kind == LISTEN_TLS || listen->kind == LISTEN_SYSTEMD_TLS;
+}
+
+static const struct sockaddr *endpoint(const struct listen_address *listen,
+				       size_t i)
+{
+	return (const struct sockaddr *)&listen->endpoints[i].address;
+}
+
+bool listen_address_equal(const struct listen_address *a,
+			  const struct listen_address *b)
+{
+	size_t i;
+
+	if (a->kind != b->kind || a->endpoint_count != b->endpoint_count)
+		return false;
+	if (a->path != NULL)
+		return strcmp(a->path, b->path) == 0;
+	if (a->name != NULL)
+		return strcmp(a->name, b->name) == 0;
+	for (i = 0; i < a->endpoint_count; i++)
+		if (!address_equal(endpoint(a, i), endpoint(b, i)))
+			return false;
+	return true;
+}
+
+static bool endpoints_overlap(const struct sockaddr *a,
+			      const struct sockaddr *b)
+{
+	return address_equal(a, b) ||
+	       (a->sa_family == b->sa_family &&
+		address_port(a) == address_port(b) &&
+		(address_is_any(a) || address_is_any(b)));
+}
+
+bool listen_address_overlap(const struct listen_address *a,
+			    const struct listen_address *b)
+{
+	size_t i, j;
+
+	if (a->path != NULL && b->path != NULL)
+		return strcmp(a->path, b->path) == 0;
+	if (a->name != NULL && b->name != NULL)
+		return strcmp(a->name, b->name) == 0;
+	if ((a->kind == LISTEN_UDP) != (b->kind == LISTEN_UDP))
+		return false;
+	for (i = 0; i < a->endpoint_count; i++)
+		for (j = 0; j < b->endpoint_count; j++)
+			if (endpoints_overlap(endpoint(a, i), endpoint(b, j)))
+				return true;
+	return false;
+}

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening and closing the addresses that services listen on; UNIX paths are
+ * in listener_unix.c.
+ */
+#include "config.h"
+
+#include "net/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "net/fd_store.h"
+#include "net/leavers.h"
+#include "net/listener_priv.h"
+#include "system/sd_notify.h"
+
+#define BIND_TRIES   20
+#define BIND_STEP_MS 10
+
+static struct listener *listener_new(const struct listen_address *address,
+				     char *error, size_t size)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+
+	if (listener != NULL)
+		listener->text = strdup(address->text);
+	if (listener == NULL || listener->text == NULL ||
+	    listen_address_parse(listener->text, &listener->address, error,
+				 size) < 0) {
+		snprintf(error, size, "%s", strerror(ENOMEM));
+		listener_free(listener);
+		return NULL;
+	}
+	return listener;
+}
+
+void listener_add(struct listener *listener, int fd, bool datagram)
+{
+	struct listener_socket *to = &listener->sockets[listener->count++];
+
+	to->fd = fd;
+	to->datagram = datagram;
+}
+
+static bool has(const struct listener *listener, bool datagram)
+{
+	size_t i;
+
+	for (i = 0; i < listener->count; i++)
+		if (listener->sockets[i].datagram == datagram)
+			return true;
+	return false;
+}
+
+bool listener_has_datagrams(const struct listener *listener)
+{
+	return has(listener, true);
+}
+
+bool listener_has_streams(const struct listener *listener)
+{
+	return has(listener, false);
+}
+
+/* ---- internet addresses ----------------------------------------------- */
+
+/* Accepted sockets inherit it all: not one system call a client. */
+static int set_tcp_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} tcp[] = {
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_NODELAY, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, 60},
+		{IPPROTO_TCP, TCP_KEEPINTVL, 10},
+		{IPPROTO_TCP, TCP_KEEPCNT, 6},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(tcp) / sizeof(tcp[0]); i++)
+		if (setsockopt(fd, tcp[i].level, tcp[i].name, &tcp[i].value,
+			       sizeof(tcp[i].value)) < 0)
+			return -1;
+	return 0;
+}
+
+static int set_options(int fd, const struct sockaddr *address, bool datagram)
+{
+	int on = 1;
+
+	if (address->sa_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -1;
+	if (datagram)
+		return 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -1;
+	return set_tcp_options(fd);
+}
+
+/* Whether what was in the way has gone: a socket that is kept for us is open
+ * until the service manager has closed it, too. */
+static int bind_again(int fd, const struct listen_endpoint *endpoint)
+{
+	int tries;
+
+	if (!notify_settle())
+		return -1;
+	for (tries = 0; tries < BIND_TRIES; tries++) {
+		if (bind(fd, (const struct sockaddr *)&endpoint->address,
+			 endpoint->len) == 0)
+			return 0;
+		if (errno != EADDRINUSE)
+			return -1;
+		poll(NULL, 0, BIND_STEP_MS);
+	}
+	return -1;
+}
+
+static int bind_endpoint(int fd, const struct listen_endpoint *endpoint,
+			 int type, const struct inherited *inherited)
+{
+	const struct sockaddr *address =
+		(const struct sockaddr *)&endpoint->address;
+	int error;
+
+	if (bind(fd, address, endpoint->len) == 0)
+		return 0;
+	error = errno;
+	if (error == EADDRINUSE) {
+		fd_store_drop_rivals(inherited, address, type);
+		if (bind_again(fd, endpoint) == 0)
+			return 0;
+	}
+	errno = error;
+	return -1;
+}
+
+/* Beside those that leave, and only while this takes. */
+static int bind_beside(int fd, const struct listen_endpoint *endpoint,
+		       bool datagram, const struct leavers *leavers)
+{
+	const struct sockaddr *address =
+		(const struct sockaddr *)&endpoint->address;
+	uint16_t port = address_port(address);
+	int on = 1, off = 0, result = -1, error = EADDRINUSE;
+
+	if (leavers_share_port(leavers, port, true)) {
+		if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ==
+			    0 &&
+		    bind(fd, address, endpoint->len) == 0 &&
+		    (datagram || listen(fd, LISTENER_BACKLOG) == 0))
+			result = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off,
+					    sizeof(off));
+		error = errno;
+		leavers_share_port(leavers, port, false);
+	}
+	errno = error;
+	return result;
+}
+
+static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram,
+			 const struct inherited *inherited,
+			 const struct leavers *leavers)
+{
+	const struct sockaddr *address =
+		(const struct sockaddr *)&endpoint->address;
+	int type = datagram ? SOCK_DGRAM : SOCK_STREAM;
+	int fd, error;
+
+	fd = fd_store_take(inherited, address, type);
+	if (fd >= 0)
+		return fd;
+	fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	if (set_options(fd, address, datagram) == 0) {
+		if (bind_endpoint(fd, endpoint, type, inherited) == 0 &&
+		    (datagram || listen(fd, LISTENER_BACKLOG) == 0))
+			return fd;
+		if (errno == EADDRINUSE &&
+		    bind_beside(fd, endpoint, datagram, leavers) == 0)
+			return fd;
+	}
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+static int open_inet(struct listener *listener,
+		     const struct inherited *inherited,
+		     const struct leavers *leavers, char *error, size_t size)
+{
+	const struct listen_address *address = &listener->address;
+	bool datagram = address->kind == LISTEN_UDP;
+	size_t i;
+
+	for (i = 0; i < address->endpoint_count; i++) {
+		int fd = open_endpoint(&address->endpoints[i], datagram,
+				       inherited, leavers);
+
+		if (fd >= 0) {
+			listener_add(listener, fd, datagram);
+		} else if (!address->endpoints[i].optional ||
+			   (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
+			snprintf(error, size, "%s", strerror(errno));
+			return -1;
+		}
+	}
+	if (listener->count > 0)
+		return 0;
+	snprintf(error, size, "%s", strerror(EADDRNOTAVAIL));
+	return -1;
+}
+
+/* ---- inherited descriptors -------------------------------------------- */
+
+static int socket_option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
+}
+
+static bool is_tcp(int fd)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+
+	return getsockname(fd, (struct sockaddr *)&own, &len) == 0 &&
+	       (own.ss_family == AF_INET || own.ss_family == AF_INET6);
+}
+
+/* Datagrams, or a stream that listens; what a socket of ours would have. */
+static int add_inherited(struct listener *listener, int inherited, char *error,
+			 size_t size)
+{
+	int type = socket_option(inherited, SO_TYPE), fd;
+
+	if (type != SOCK_DGRAM &&
+	    (type != SOCK_STREAM ||
+	     socket_option(inherited, SO_ACCEPTCONN) != 1)) {
+		snprintf(error, size,
+			 "descriptor %d is neither a listening stream nor a "
+			 "datagram socket",
+			 inherited);
+		return -1;
+	}
+	fd = fcntl(inherited, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		return -1;
+	}
+	listener_add(listener, fd, type == SOCK_DGRAM);
+	if (type == SOCK_STREAM && is_tcp(fd) && set_tcp_options(fd) < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static int open_inherited(struct listener *listener,
+			  const struct inherited *inherited, char *error,
+			  size_t size)
+{
+	const char *name = listener->address.name;
+	size_t i;
+
+	for (i = 0; inherited != NULL && i < inherited->count; i++) {
+		if (strcmp(inherited->items[i].name, name) != 0)
+			continue;
+		if (listener->count == LISTENER_SOCKETS_MAX) {
+			snprintf(error, size,
+				 "more than %d sockets of that name",
+				 LISTENER_SOCKETS_MAX);
+			return -1;
+		}
+		if (add_inherited(listener, inherited->items[i].fd, error,
+				  size) < 0)
+			return -1;
+	}
+	if (listener->count > 0)
+		return 0;
+	snprintf(error, size, "no socket of that name was passed on");
+	return -1;
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+struct listener *listener_open(const struct listen_address *address,
+			       const struct listener_mode *mode,
+			       const struct inherited *inherited,
+			       const struct leavers *leavers, char *error,
+			       size_t size)
+{
+	struct listener *listener = listener_new(address, error, size);
+	int result;
+
+	if (listener == NULL)
+		return NULL;
+	if (address->path != NULL)
+		result = listener_open_unix(listener, mode, inherited, error,
+					    size);
+	else if (address->name != NULL)
+		result = open_inherited(listener, inherited, error, size);
+	else
+		result = open_inet(listener, inherited, leavers, error, size);
+	listener->open = true;
+	if (result == 0)
+		return listener;
+	listener_close(listener, false);
+	listener_free(listener);
+	return NULL;
+}
+
+struct listener *listener_dup(struct listener *from, char *error, size_t size)
+{
+	struct listener *listener = listener_new(&from->address, error, size);
+	size_t i;
+
+	if (listener == NULL)
+		return NULL;
+	listener->open = true;
+	for (i = 0; i < from->count; i++) {
+		int fd = fcntl(from->sockets[i].fd, F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0) {
+			snprintf(error, size, "%s", strerror(errno));
+			listener_close(listener, true);
+			listener_free(listener);
+			return NULL;
+		}
+		listener_add(listener, fd, from->sockets[i].datagram);
+		if (from->sockets[i].stored != NULL)
+			listener->sockets[i].stored =
+				strdup(from->sockets[i].stored);
+	}
+	listener->owns_path = from->owns_path;
+	listener->path_device = from->path_device;
+	listener->path_inode = from->path_inode;
+	return listener;
+}
+
+int listener_start(struct listener *listener, struct lined_dispatcher *d,
+		   const struct lined_socket_handlers *handlers, void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < listener->count; i++) {
+		struct lined_socket *sock;
+
+		if (listener->sockets[i].datagram)
+			continue;
+		sock = lined_socket_new(handlers, arg);
+		if (sock == NULL)
+			return -1;
+		if (lined_socket_wrap(sock, listener->sockets[i].fd,
+				      LINED_SOCKET_LISTENING) < 0) {
+			int error = errno;
+
+			lined_socket_set_handlers(sock, NULL, NULL);
+			lined_socket_close(sock);
+			errno = error;
+			return -1;
+		}
+		listener->sockets[i].sock = sock;
+		if (lined_dispatcher_register_socket(d, sock) == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+int listener_take_fd(struct listener *listener, size_t i)
+{
+	/* A second descriptor: ours stays for a service that may take over. */
+	return fcntl(listener->sockets[i].fd, F_DUPFD_CLOEXEC, 0);
+}
+
+void listener_lost(struct listener *listener, const struct lined_socket *sock)
+{
+	size_t i;
+
+	for (i = 0; i < listener->count; i++) {
+		if (listener->sockets[i].sock != sock)
+			continue;
+		listener->sockets[i].sock = NULL;
+		listener->sockets[i].fd = -1; /* the socket closes it */
+	}
+	listener_close(listener, false);
+}
+
+void listener_close(struct listener *listener, bool keep)
+{
+	size_t i;
+
+	if (!listener->open)
+		return;
+	listener->open = false;
+	if (!keep)
+		fd_store_remove(listener);
+	if (listener->owns_path && !keep)
+		listener_remove_path(listener);
+	for (i = 0; i < listener->count; i++) {
+		struct listener_socket *at = &listener->sockets[i];
+
+		if (at->sock != NULL)
+			lined_socket_close_for(at->sock, LINED_CLOSE_SHUTDOWN,
+					       0);
+		else if (at->fd >= 0)
+			close(at->fd);
+		at->sock = NULL;
+		at->fd = -1;
+	}
+}
+
+bool listener_is_stored(const struct listener *listener)
+{
+	size_t i;
+
+	for (i = 0; i < listener->count; i++)
+		if (listener->sockets[i].stored == NULL)
+			return false;
+	return listener->count > 0;
+}
+
+void listener_free(struct listener *listener)
+{
+	size_t i;
+
+	if (listener == NULL)
+		return;
+	listener_close(listener, false);
+	for (i = 0; i < listener->count; i++)
+		free(listener->sockets[i].stored);
+	free(listener->text);
+	free(listener);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keeps the messages' own buffers: a line that was said to a thousand members
+ * is in memory once, and stays there for as long as the history has it.
+ */
+#include "chat/history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "chat/member.h"
+
+/* " 12:04" */
+#define CLOCK_LEN 6
+
+struct chat_line {
+	uint64_t stamp, from;
+	struct lined_buffer *buffer;
+	size_t offset, len;
+};
+
+static struct chat_line line_of(const struct chat_event *event)
+{
+	return (struct chat_line){
+		.stamp = event->stamp,
+		.from = event->from,
+		.buffer = event->buffer,
+		.offset = event->offset,
+		.len = event->len,
+	};
+}
+
+static bool is_later(const struct chat_line *line,
+		     const struct chat_event *event)
+{
+	return line->stamp > event->stamp ||
+	       (line->stamp == event->stamp && line->from > event->from);
+}
+
+void chat_history_trim(struct chat_history *history, size_t limit)
+{
+	size_t excess, i;
+
+	if (history->count <= limit)
+		return;
+	excess = history->count - limit;
+	for (i = 0; i < excess; i++)
+		lined_buffer_unref(history->lines[i].buffer);
+	history->count = limit;
+	memmove(history->lines, history->lines + excess,
+		limit * sizeof(*history->lines));
+}
+
+static int reserve(struct chat_history *history)
+{
+	size_t room = history->room > 0 ? history->room * 2 : 16;
+	struct chat_line *lines;
+
+	if (history->count < history->room)
+		return 0;
+	lines = realloc(history->lines, room * sizeof(*lines));
+	if (lines == NULL)
+		return -1;
+	history->lines = lines;
+	history->room = room;
+	return 0;
+}
+
+void chat_history_add(struct chat_history *history,
+		      const struct chat_event *event, size_t limit)
+{
+	size_t at = history->count;
+
+	if (limit == 0 || reserve(history) < 0)
+		return;
+	while (at > 0 && is_later(&history->lines[at - 1], event))
+		at--;
+	memmove(&history->lines[at + 1], &history->lines[at],
+		(history->count - at) * sizeof(*history->lines));
+	history->lines[at] = line_of(event);
+	lined_buffer_ref(event->buffer);
+	history->count++;
+	chat_history_trim(history, limit);
+}
+
+/* "[den] <alice> text" becomes "[den 12:04] <alice> text". */
+static void tell_line(const struct chat_line *line, const char *room,
+		      struct chat_member *member)
+{
+	const char *text = lined_buffer_data(line->buffer) + line->offset;
+	size_t skip = strlen("[") + strlen(room);
+	time_t seconds = (time_t)(line->stamp / 1000000);
+	struct tm tm;
+
+	if (line->len <= skip || gmtime_r(&seconds, &tm) == NULL)
+		return;
+	chat_member_tell(member, "[%s %02d:%02d%.*s", room, tm.tm_hour,
+			 tm.tm_min, (int)(line->len - skip - 1), text + skip);
+}
+
+/* What a member may have on its way besides what is said meanwhile. */
+static size_t budget(const struct chat_member *member)
+{
+	size_t limit = lined_socket_group(member->socket)->limits.send_queue;
+	size_t queued = lined_socket_queued(member->socket);
+
+	if (limit == 0)
+		return SIZE_MAX;
+	return limit / 2 > queued ? limit / 2 - queued : 0;
+}
+
+static bool is_told(const struct chat_line *line,
+		    const struct chat_member *member)
+{
+	return !chat_member_ignores(member, line->from);
+}
+
+void chat_history_tell(const struct chat_history *history, const char *room,
+		       struct chat_member *member, size_t count)
+{
+	size_t first = history->count, left, i;
+
+	if (member->socket == NULL)
+		return;
+	left = budget(member);
+	while (first > 0 && count > 0) {
+		const struct chat_line *line = &history->lines[first - 1];
+		size_t len = is_told(line, member) ? line->len + CLOCK_LEN : 0;
+
+		if (len > left)
+			break;
+		left -= len;
+		first--;
+		count--;
+	}
+	for (i = first; i < history->count; i++)
+		if (is_told(&history->lines[i], member))
+			tell_line(&history->lines[i], room, member);
+}
+
+void chat_history_tell_late(const struct chat_event *event,
+			    struct chat_member *member)
+{
+	const struct chat_line line = line_of(event);
+
+	if (is_told(&line, member))
+		tell_line(&line, event->rooms, member);
+}
+
+void chat_history_fini(struct chat_history *history)
+{
+	chat_history_trim(history, 0);
+	free(history->lines);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A member: a client of this worker, from its arrival until the last of its
+ * entries has gone from the registry. Then those who shared a room with it
+ * hear that it quit.
+ */
+#ifndef CHAT_MEMBER_H
+#define CHAT_MEMBER_H
+
+#include "chat/chat.h"
+#include "chat/event.h"
+#include "chat/flood.h"
+#include "chat/people.h"
+#include "chat/text.h"
+
+struct chat_seat;
+
+struct chat_member {
+	uint64_t id; /* lined_client_id(); first, see chat_find() */
+	struct chat *chat;
+	struct lined_socket *socket; /* NULL: it has gone */
+	/* "" until it has a name, and then what it may do is what it is sent.
+	 */
+	char nickname[CHAT_NAME_MAX + 1];
+	char wanted[CHAT_NAME_MAX + 1]; /* the name or room being claimed */
+	/* Of the registry: the nickname's, and the spelling's or "". */
+	char entry[CHAT_PEOPLE_ENTRY_MAX], spelling[CHAT_PEOPLE_SPELLING_MAX];
+	unsigned spellings;
+	size_t entries; /* in the registry, as the watches show them */
+	uint64_t guest; /* the number that is its own beyond doubt */
+
+	struct chat_seat *seats; /* the current room first */
+	size_t seat_count;
+	uint64_t mark; /* chat.mark: has this event already */
+
+	uint64_t phase; /* what it has sent is looked at after this; 0: none */
+	/* Answers that it waits for: nothing is read before they are there. */
+	unsigned busy;
+	uint64_t answer_until_ms; /* of a request to another worker; 0: none */
+	struct chat_flood flood;
+	struct lined_timer slow; /* armed: nothing is read until it fires */
+
+	bool is_operator;
+	bool knows_password;
+	unsigned failures; /* wrong passwords */
+	uint64_t muted_until_ms;
+	uint64_t *ignored; /* ids, the oldest first */
+	size_t ignored_count;
+
+	char *reason; /* of its quit */
+	char *rooms;  /* that it was in when it went */
+};
+
+/* A client has come. */
+void chat_member_accept(struct lined_service *service,
+			struct lined_socket *client);
+
+/* Of this worker; NULL. */
+struct chat_member *chat_member_find(struct chat *chat, uint64_t id);
+
+/* Sends one line; the newline is added. */
+void chat_member_tell(struct chat_member *member, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Tells it that the service drains: once, when it has a nickname. */
+void chat_member_goodbye(struct chat_member *member);
+
+/* Nothing is read between the two, which nest. */
+void chat_member_hold(struct chat_member *member);
+void chat_member_release(struct chat_member *member);
+
+/* The same, while another worker does what the member asked for: until the
+ * answer comes, and not for ever. */
+void chat_member_await(struct chat_member *member);
+void chat_member_answered(struct chat_member *member);
+/* Lets those go on who have waited for too long. */
+void chat_member_check_waiting(struct chat *chat);
+
+/* The handler of chat.phase_message. */
+void chat_member_phase(struct lined_message *message);
+
+/* Ends it: what was sent to it still leaves. */
+void chat_member_end(struct chat_member *member,
+		     enum lined_close_reason reason);
+
+/* An entry of the registry has come or gone; it may be the member's end. */
+void chat_member_entry_changed(struct chat *chat, uint64_t owner, bool here);
+
+/* Its rooms with commas. */
+void chat_member_rooms(const struct chat_member *member,
+		       char rooms[CHAT_EVENT_ROOMS_MAX]);
+
+bool chat_member_ignores(const struct chat_member *member, uint64_t id);
+/* Begins to ignore, or stops. */
+void chat_member_ignore(struct chat_member *member, uint64_t id);
+
+bool chat_member_is_muted(const struct chat_member *member);
+void chat_member_mute(struct chat_member *member, int64_t seconds);
+
+/* When the instance ends. */
+void chat_members_free(struct chat *chat);
+
+#endif

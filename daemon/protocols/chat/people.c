@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nicknames as this worker knows them, made of what the registry's watch
+ * tells. Claims nothing itself.
+ */
+#include "chat/people.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat/member.h"
+#include "chat/name.h"
+
+struct chat_person *chat_people_find(struct chat *chat, uint64_t id)
+{
+	return chat_find(&chat->people, &id, chat_compare_ids);
+}
+
+struct chat_person *chat_people_find_name(struct chat *chat,
+					  const char *nickname)
+{
+	char lower[CHAT_NAME_MAX + 1], name[CHAT_PEOPLE_ENTRY_MAX];
+	struct lined_registry_entry entry;
+
+	if (!chat_text_is_nickname(nickname))
+		return NULL;
+	chat_text_lower(lower, nickname);
+	snprintf(name, sizeof(name), CHAT_PEOPLE_PREFIX "%s", lower);
+	if (!lined_registry_find(chat->service, name, &entry))
+		return NULL;
+	return chat_people_find(chat, entry.owner);
+}
+
+uint64_t chat_people_guest(const char *entry)
+{
+	const char *name = entry + strlen(CHAT_PEOPLE_PREFIX);
+
+	return chat_text_is_guest(name) ? strtoull(name + 5, NULL, 10) : 0;
+}
+
+static void come(struct chat *chat, const struct lined_registry_entry *entry)
+{
+	struct chat_person *person = chat_people_find(chat, entry->owner);
+
+	if (person == NULL) {
+		person = calloc(1, sizeof(*person));
+		if (person == NULL)
+			return;
+		person->id = entry->owner;
+		if (tsearch(person, &chat->people, chat_compare_ids) == NULL) {
+			free(person);
+			return;
+		}
+	}
+	snprintf(person->entry, sizeof(person->entry), "%s", entry->name);
+	snprintf(person->nickname, sizeof(person->nickname), "%.*s",
+		 (int)entry->value_len, entry->value);
+}
+
+static void drop(struct chat *chat, struct chat_person *person)
+{
+	tdelete(person, &chat->people, chat_compare_ids);
+	free(person->away);
+	free(person);
+}
+
+void chat_people_changed(const struct lined_registry_entry *entry, bool here,
+			 void *arg)
+{
+	struct chat *chat = arg;
+	struct chat_person *person;
+
+	if (here)
+		come(chat, entry);
+	else if ((person = chat_people_find(chat, entry->owner)) != NULL &&
+		 strcmp(person->entry, entry->name) == 0)
+		drop(chat, person);
+	if (here)
+		chat_name_came(chat, entry);
+	chat_member_entry_changed(chat, entry->owner, here);
+}
+
+void chat_people_set_away(struct chat *chat, uint64_t id, const char *text,
+			  size_t len)
+{
+	struct chat_person *person = chat_people_find(chat, id);
+
+	if (person == NULL)
+		return;
+	free(person->away);
+	person->away = text != NULL ? chat_text_copy(text, len) : NULL;
+}
+
+void chat_people_free(struct chat *chat)
+{
+	while (chat->people != NULL)
+		drop(chat, *(struct chat_person **)chat->people);
+}

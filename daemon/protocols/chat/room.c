@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rooms, kept in step with the registry's watch. What two workers change
+ * at once is settled by the stamps: the later one wins on all of them.
+ */
+#include "chat/room.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "chat/member.h"
+#include "chat/seat.h"
+
+struct chat_ban {
+	struct chat_ban *next;
+	char nickname[CHAT_NAME_MAX + 1];
+	uint64_t id; /* of who had it then: another name does not help */
+	uint64_t stamp;
+	bool lifted;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+struct chat_room *chat_room_find(struct chat *chat, const char *name)
+{
+	return chat_find(&chat->rooms, name, compare_names);
+}
+
+struct chat_room *chat_room_get(struct chat *chat, const char *name)
+{
+	struct chat_room *room = chat_room_find(chat, name);
+
+	if (room != NULL)
+		return room;
+	room = calloc(1, sizeof(*room));
+	if (room == NULL)
+		return NULL;
+	snprintf(room->name, sizeof(room->name), "%s", name);
+	if (tsearch(room, &chat->rooms, compare_names) == NULL) {
+		free(room);
+		return NULL;
+	}
+	room->next = chat->first_room;
+	if (room->next != NULL)
+		room->next->prev = room;
+	chat->first_room = room;
+	return room;
+}
+
+static void room_free(struct chat *chat, struct chat_room *room)
+{
+	struct chat_ban *ban;
+
+	tdelete(room, &chat->rooms, compare_names);
+	if (room->next != NULL)
+		room->next->prev = room->prev;
+	if (room->prev != NULL)
+		room->prev->next = room->next;
+	else
+		chat->first_room = room->next;
+	while ((ban = room->bans) != NULL) {
+		room->bans = ban->next;
+		free(ban);
+	}
+	chat_history_fini(&room->history);
+	free(room->topic);
+	free(room);
+}
+
+bool chat_room_is_permanent(const struct chat *chat, const char *name)
+{
+	return strcmp(chat_options(chat)->default_room, name) == 0 ||
+	       chat_room_options(chat, name) != NULL;
+}
+
+static void free_if_over(struct chat *chat, struct chat_room *room)
+{
+	if (room->count == 0 && room->seats == NULL &&
+	    !chat_room_is_permanent(chat, room->name))
+		room_free(chat, room);
+}
+
+/* m/den/42 */
+static struct chat_room *room_of_entry(struct chat *chat, const char *entry,
+				       bool here)
+{
+	const char *name = entry + strlen(CHAT_SEAT_PREFIX);
+	char room[CHAT_NAME_MAX + 1];
+
+	snprintf(room, sizeof(room), "%.*s", (int)strcspn(name, "/"), name);
+	return here ? chat_room_get(chat, room) : chat_room_find(chat, room);
+}
+
+void chat_room_changed(const struct lined_registry_entry *entry, bool here,
+		       void *arg)
+{
+	struct chat *chat = arg;
+	struct chat_room *room = room_of_entry(chat, entry->name, here);
+	uint64_t owner = entry->owner;
+
+	if (room != NULL && here) {
+		room->count++;
+	} else if (room != NULL && room->count > 0) {
+		room->count--;
+		chat_seat_gone(chat, room, owner);
+		free_if_over(chat, room);
+	}
+	chat_member_entry_changed(chat, owner, here);
+}
+
+/* ---- topic and history ------------------------------------------------- */
+
+void chat_room_set_topic(struct chat *chat, const struct chat_event *event)
+{
+	struct chat_room *room = chat_room_find(chat, event->rooms);
+	const char *line = lined_buffer_data(event->buffer) + event->offset;
+	/* "* alice set the topic of den: text" and its newline */
+	size_t skip = strlen("*  set the topic of : ") + strlen(event->name) +
+		      strlen(event->rooms);
+	char *topic;
+
+	if (room == NULL || event->len <= skip ||
+	    event->stamp < room->topic_stamp ||
+	    (event->stamp == room->topic_stamp &&
+	     event->from < room->topic_from))
+		return;
+	topic = chat_text_copy(line + skip, event->len - skip - 1);
+	if (topic == NULL)
+		return;
+	free(room->topic);
+	room->topic = topic;
+	room->topic_stamp = event->stamp;
+	room->topic_from = event->from;
+}
+
+void chat_room_tell_topic(struct chat *chat, const struct chat_room *room,
+			  struct chat_member *member)
+{
+	const struct chat_room_options *options =
+		chat_room_options(chat, room->name);
+	const char *topic = room->topic;
+
+	if (topic == NULL && options != NULL && options->topic[0] != '\0')
+		topic = options->topic;
+	if (topic != NULL)
+		chat_member_tell(member, "* topic of %s: %s", room->name,
+				 topic);
+}
+
+void chat_room_remember(struct chat *chat, const struct chat_event *event)
+{
+	struct chat_room *room = chat_room_find(chat, event->rooms);
+
+	if (room != NULL)
+		chat_history_add(&room->history, event,
+				 (size_t)chat_options(chat)->history);
+}
+
+/* ---- bans -------------------------------------------------------------- */
+
+static struct chat_ban *find_ban(const struct chat_room *room,
+				 const char *nickname)
+{
+	struct chat_ban *ban = room->bans;
+
+	while (ban != NULL && strcasecmp(ban->nickname, nickname) != 0)
+		ban = ban->next;
+	return ban;
+}
+
+/* Those of other nicknames that this client had. */
+static void lift_others(struct chat_room *room, const struct chat_event *event)
+{
+	struct chat_ban *ban;
+
+	for (ban = room->bans; ban != NULL; ban = ban->next)
+		if (event->to != 0 && ban->id == event->to &&
+		    ban->stamp <= event->stamp)
+			ban->lifted = true;
+}
+
+void chat_room_ban(struct chat *chat, const struct chat_event *event)
+{
+	struct chat_room *room = chat_room_find(chat, event->rooms);
+	struct chat_ban *ban;
+
+	if (room == NULL)
+		return;
+	if (event->number == 0)
+		lift_others(room, event);
+	ban = find_ban(room, event->name);
+	if (ban == NULL) {
+		ban = calloc(1, sizeof(*ban));
+		if (ban == NULL)
+			return;
+		snprintf(ban->nickname, sizeof(ban->nickname), "%s",
+			 event->name);
+		ban->next = room->bans;
+		room->bans = ban;
+	}
+	if (event->stamp < ban->stamp)
+		return;
+	ban->stamp = event->stamp;
+	ban->id = event->to;
+	ban->lifted = event->number == 0;
+}
+
+bool chat_room_is_banned(const struct chat_room *room, uint64_t id,
+			 const char *nickname)
+{
+	const struct chat_ban *ban = room != NULL ? room->bans : NULL;
+
+	for (; ban != NULL; ban = ban->next)
+		if (!ban->lifted && (strcasecmp(ban->nickname, nickname) == 0 ||
+				     (id != 0 && ban->id == id)))
+			return true;
+	return false;
+}
+
+/* ---- all of them ------------------------------------------------------- */
+
+void chat_rooms_reload(struct chat *chat)
+{
+	size_t limit = (size_t)chat_options(chat)->history;
+	struct chat_room *room, *next;
+
+	for (room = chat->first_room; room != NULL; room = next) {
+		next = room->next;
+		chat_history_trim(&room->history, limit);
+		free_if_over(chat, room);
+	}
+}
+
+void chat_rooms_free(struct chat *chat)
+{
+	while (chat->first_room != NULL)
+		room_free(chat, chat->first_room);
+}

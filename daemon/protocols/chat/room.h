@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rooms as a worker knows them: how many are in there on all workers, who of
+ * this worker, the topic, the history, the bans. A room is there while it has
+ * members; one that the config names stays.
+ */
+#ifndef CHAT_ROOM_H
+#define CHAT_ROOM_H
+
+#include "chat/chat.h"
+#include "chat/event.h"
+#include "chat/history.h"
+#include "chat/text.h"
+
+struct chat_ban;
+struct chat_member;
+struct chat_seat;
+
+struct chat_room {
+	char name[CHAT_NAME_MAX + 1]; /* first, see chat_find() */
+	struct chat_room *next, *prev;
+	size_t count;            /* entries in the registry */
+	struct chat_seat *seats; /* of this worker's members */
+	char *topic;             /* NULL: none but the config's */
+	uint64_t topic_stamp, topic_from;
+	struct chat_history history;
+	struct chat_ban *bans;
+};
+
+/* NULL where there is none; _get makes it. */
+struct chat_room *chat_room_find(struct chat *chat, const char *name);
+struct chat_room *chat_room_get(struct chat *chat, const char *name);
+
+/* The config names it: it stays without members. */
+bool chat_room_is_permanent(const struct chat *chat, const char *name);
+
+/* The handler of the watch on CHAT_SEAT_PREFIX. */
+void chat_room_changed(const struct lined_registry_entry *entry, bool here,
+		       void *chat);
+
+void chat_room_set_topic(struct chat *chat, const struct chat_event *event);
+void chat_room_tell_topic(struct chat *chat, const struct chat_room *room,
+			  struct chat_member *member);
+
+/* Keeps a message in its room's history. */
+void chat_room_remember(struct chat *chat, const struct chat_event *event);
+
+/* By a CHAT_EVENT_BAN. */
+void chat_room_ban(struct chat *chat, const struct chat_event *event);
+/* NULL is fine. id 0: by nickname only. */
+bool chat_room_is_banned(const struct chat_room *room, uint64_t id,
+			 const char *nickname);
+
+/* The options are new. */
+void chat_rooms_reload(struct chat *chat);
+void chat_rooms_free(struct chat *chat);
+
+#endif

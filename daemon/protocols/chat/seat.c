@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Coming into rooms and leaving them. Both are told to the others after the
+ * registry has them, so that whoever hears of it and asks finds it true.
+ */
+#include "chat/seat.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat/history.h"
+
+#define ENTRY_MAX 80
+
+struct chat_seat *chat_seat_find(const struct chat_member *member,
+				 const char *room)
+{
+	struct chat_seat *seat = member->seats;
+
+	while (seat != NULL && strcmp(seat->room->name, room) != 0)
+		seat = seat->below;
+	return seat;
+}
+
+static void entry_of(char entry[ENTRY_MAX], const char *room, uint64_t id)
+{
+	snprintf(entry, ENTRY_MAX, CHAT_SEAT_PREFIX "%s/%" PRIu64, room, id);
+}
+
+/* ---- the lists --------------------------------------------------------- */
+
+static void unlink_from_member(struct chat_seat *seat)
+{
+	struct chat_seat **at = &seat->member->seats;
+
+	while (*at != seat)
+		at = &(*at)->below;
+	*at = seat->below;
+}
+
+static void make_current(struct chat_seat *seat)
+{
+	unlink_from_member(seat);
+	seat->below = seat->member->seats;
+	seat->member->seats = seat;
+}
+
+static struct chat_seat *seat_new(struct chat_member *member,
+				  struct chat_room *room)
+{
+	struct chat_seat *seat = calloc(1, sizeof(*seat));
+
+	if (seat == NULL)
+		return NULL;
+	seat->member = member;
+	seat->room = room;
+	seat->mark = lined_bus_mark(member->chat->service);
+	seat->below = member->seats;
+	member->seats = seat;
+	member->seat_count++;
+	seat->next = room->seats;
+	if (seat->next != NULL)
+		seat->next->prev = seat;
+	room->seats = seat;
+	return seat;
+}
+
+void chat_seat_free(struct chat_seat *seat)
+{
+	unlink_from_member(seat);
+	seat->member->seat_count--;
+	if (seat->next != NULL)
+		seat->next->prev = seat->prev;
+	if (seat->prev != NULL)
+		seat->prev->next = seat->next;
+	else
+		seat->room->seats = seat->next;
+	free(seat->kicked);
+	free(seat);
+}
+
+/* ---- joining ----------------------------------------------------------- */
+
+static void sit_down(struct chat_member *member)
+{
+	struct chat *chat = member->chat;
+	struct chat_event event = {
+		.kind = CHAT_EVENT_NOTICE,
+		.from = member->id,
+		.rooms = member->wanted,
+	};
+	struct chat_room *room = chat_room_get(chat, member->wanted);
+	char entry[ENTRY_MAX];
+
+	if (room == NULL || seat_new(member, room) == NULL) {
+		entry_of(entry, member->wanted, member->id);
+		lined_registry_release(chat->service, member->socket, entry);
+		return;
+	}
+	chat_event_send(chat, &event, "* %s joined %s", member->nickname,
+			room->name);
+	chat_room_tell_topic(chat, room, member);
+	chat_history_tell(&room->history, room->name, member, SIZE_MAX);
+}
+
+static void seat_claimed(struct lined_socket *client, void *arg, bool won)
+{
+	struct chat_member *member = arg;
+
+	(void)client;
+	if (won)
+		sit_down(member);
+	chat_member_release(member);
+}
+
+static bool has_key(const struct chat_room_options *options, const char *key)
+{
+	return options == NULL || options->key[0] == '\0' ||
+	       strcmp(options->key, key) == 0;
+}
+
+/* Says so where something stands against it. */
+static bool is_refused(struct chat_member *member, const char *room,
+		       const char *key)
+{
+	struct chat *chat = member->chat;
+
+	if (chat_room_is_banned(chat_room_find(chat, room), member->id,
+				member->nickname))
+		chat_member_tell(member, "! you are banned from %s", room);
+	else if (!has_key(chat_room_options(chat, room), key))
+		chat_member_tell(member, "! %s needs a key", room);
+	else if (member->seat_count >= CHAT_SEATS_MAX)
+		chat_member_tell(member, "! too many rooms: %s", room);
+	else
+		return false;
+	return true;
+}
+
+void chat_seat_ask(struct chat_member *member, const char *room,
+		   const char *key)
+{
+	struct chat_seat *seat = chat_seat_find(member, room);
+	char entry[ENTRY_MAX];
+
+	if (!chat_text_is_room(room)) {
+		chat_member_tell(member, "! bad room name: %s", room);
+		return;
+	}
+	if (seat != NULL) {
+		make_current(seat);
+		return;
+	}
+	if (is_refused(member, room, key))
+		return;
+	entry_of(entry, room, member->id);
+	strcpy(member->wanted, room);
+	if (lined_registry_claim(member->chat->service, member->socket, entry,
+				 "", 0, seat_claimed, member) == 0)
+		chat_member_hold(member);
+}
+
+/* ---- leaving ----------------------------------------------------------- */
+
+void chat_seat_leave(struct chat_seat *seat)
+{
+	struct chat_member *member = seat->member;
+	char entry[ENTRY_MAX];
+
+	if (seat->leaving)
+		return;
+	seat->leaving = true;
+	entry_of(entry, seat->room->name, member->id);
+	chat_member_hold(member);
+	lined_registry_release(member->chat->service, member->socket, entry);
+}
+
+void chat_seat_kick(struct chat_seat *seat, uint64_t kicker, const char *kicked,
+		    size_t len)
+{
+	if (seat->leaving)
+		return;
+	seat->kicked = chat_text_copy(kicked, len);
+	seat->kicker = kicker;
+	chat_seat_leave(seat);
+}
+
+void chat_seat_gone(struct chat *chat, const struct chat_room *room,
+		    uint64_t id)
+{
+	struct chat_member *member = chat_member_find(chat, id);
+	struct chat_seat *seat;
+	struct chat_event event = {
+		.kind = CHAT_EVENT_NOTICE,
+		.from = id,
+		.rooms = room->name,
+	};
+
+	seat = member != NULL ? chat_seat_find(member, room->name) : NULL;
+	if (seat == NULL || !seat->leaving)
+		return; /* it goes altogether */
+	event.to = seat->kicker;
+	if (seat->kicked != NULL)
+		chat_event_send(chat, &event, "* %s %s", member->nickname,
+				seat->kicked);
+	else
+		chat_event_send(chat, &event, "* %s left %s", member->nickname,
+				room->name);
+	chat_seat_free(seat);
+	chat_member_release(member);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who is there: the answers to /who and /rooms, sorted.
+ */
+#ifndef CHAT_WHO_H
+#define CHAT_WHO_H
+
+#include "chat/member.h"
+
+/* "* den: alice bob" */
+void chat_who(struct chat_member *member, const char *room);
+
+/* "* rooms: den (2) lobby (5)" */
+void chat_who_rooms(struct chat_member *member);
+
+#endif

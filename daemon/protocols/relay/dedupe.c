@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lines seen lately, by a 128-bit hash of their bytes: a table for looking up
+ * and, in the order they came, a ring for forgetting. Memory follows the rate
+ * of lines and the window; a flood is bounded by RING_MAX, the oldest being
+ * forgotten early.
+ */
+#include "relay/relay.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define RING_MIN 256
+#define RING_MAX (1u << 20)
+
+struct seen {
+	uint64_t a, b;
+	uint64_t at_ms;
+	uint32_t next; /* in its bucket: index + 1; 0: none */
+};
+
+struct relay_dedupe {
+	uint64_t seed[2];
+	uint32_t window_ms;
+	uint32_t room, first, count; /* of the ring */
+	struct seen *ring;
+	uint32_t *buckets; /* `room` of them: index + 1; 0: none */
+};
+
+struct relay_dedupe *relay_dedupe_new(uint32_t window_ms)
+{
+	struct relay_dedupe *dedupe = calloc(1, sizeof(*dedupe));
+
+	if (dedupe == NULL)
+		return NULL;
+	if (getrandom(dedupe->seed, sizeof(dedupe->seed), 0) !=
+	    (ssize_t)sizeof(dedupe->seed)) {
+		free(dedupe);
+		return NULL;
+	}
+	dedupe->window_ms = window_ms;
+	dedupe->room = RING_MIN;
+	dedupe->ring = calloc(RING_MIN, sizeof(*dedupe->ring));
+	dedupe->buckets = calloc(RING_MIN, sizeof(*dedupe->buckets));
+	if (dedupe->ring != NULL && dedupe->buckets != NULL)
+		return dedupe;
+	relay_dedupe_free(dedupe);
+	return NULL;
+}
+
+void relay_dedupe_set_window(struct relay_dedupe *dedupe, uint32_t window_ms)
+{
+	dedupe->window_ms = window_ms;
+}
+
+void relay_dedupe_free(struct relay_dedupe *dedupe)
+{
+	if (dedupe == NULL)
+		return;
+	free(dedupe->ring);
+	free(dedupe->buckets);
+	free(dedupe);
+}
+
+/* Two multiplicative hashes, seeded: nobody can make a line that is taken for
+ * another's. */
+static void hash_line(const struct relay_dedupe *dedupe, const char *text,
+		      size_t len, struct seen *seen)
+{
+	uint64_t a = dedupe->seed[0] ^ len, b = dedupe->seed[1] + len;
+	uint64_t word;
+
+	while (len > 0) {
+		size_t n = len < sizeof(word) ? len : sizeof(word);
+
+		word = 0;
+		memcpy(&word, text, n);
+		a = (a ^ word) * 0xff51afd7ed558ccdu;
+		a ^= a >> 32;
+		b = (b + word) * 0xc4ceb9fe1a85ec53u;
+		b ^= b >> 29;
+		text += n;
+		len -= n;
+	}
+	seen->a = a;
+	seen->b = b;
+}
+
+static void link_in(struct relay_dedupe *dedupe, uint32_t index)
+{
+	struct seen *seen = &dedupe->ring[index];
+	uint32_t *bucket = &dedupe->buckets[seen->a & (dedupe->room - 1)];
+
+	seen->next = *bucket;
+	*bucket = index + 1;
+}
+
+static void forget_oldest(struct relay_dedupe *dedupe)
+{
+	uint32_t index = dedupe->first;
+	struct seen *seen = &dedupe->ring[index];
+	uint32_t *at = &dedupe->buckets[seen->a & (dedupe->room - 1)];
+
+	while (*at != index + 1)
+		at = &dedupe->ring[*at - 1].next;
+	*at = seen->next;
+	dedupe->first = (dedupe->first + 1) & (dedupe->room - 1);
+	dedupe->count--;
+}
+
+static bool grow(struct relay_dedupe *dedupe)
+{
+	uint32_t room = dedupe->room * 2, i;
+	struct seen *ring;
+	uint32_t *buckets;
+
+	if (dedupe->room >= RING_MAX)
+		return false;
+	ring = calloc(room, sizeof(*ring));
+	buckets = calloc(room, sizeof(*buckets));
+	if (ring == NULL || buckets == NULL) {
+		free(ring);
+		free(buckets);
+		return false;
+	}
+	for (i = 0; i < dedupe->count; i++)
+		ring[i] =
+			dedupe->ring[(dedupe->first + i) & (dedupe->room - 1)];
+	free(dedupe->ring);
+	free(dedupe->buckets);
+	dedupe->ring = ring;
+	dedupe->buckets = buckets;
+	dedupe->room = room;
+	dedupe->first = 0;
+	for (i = 0; i < dedupe->count; i++)
+		link_in(dedupe, i);
+	return true;
+}
+
+static bool is_in(const struct relay_dedupe *dedupe, const struct seen *seen)
+{
+	uint32_t at = dedupe->buckets[seen->a & (dedupe->room - 1)];
+
+	while (at != 0) {
+		const struct seen *other = &dedupe->ring[at - 1];
+
+		if (other->a == seen->a && other->b == seen->b)
+			return true;
+		at = other->next;
+	}
+	return false;
+}
+
+bool relay_dedupe_seen(struct relay_dedupe *dedupe, const char *text,
+		       size_t len, uint64_t now_ms)
+{
+	struct seen seen = {.at_ms = now_ms};
+	uint32_t index;
+
+	while (dedupe->count > 0 &&
+	       now_ms - dedupe->ring[dedupe->first].at_ms >= dedupe->window_ms)
+		forget_oldest(dedupe);
+	hash_line(dedupe, text, len, &seen);
+	if (is_in(dedupe, &seen))
+		return true;
+	if (dedupe->count == dedupe->room && !grow(dedupe))
+		forget_oldest(dedupe);
+	index = (dedupe->first + dedupe->count) & (dedupe->room - 1);
+	dedupe->ring[index] = seen;
+	dedupe->count++;
+	link_in(dedupe, index);
+	return false;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The relay's filter: rules in order, the first that matches decides, no match
+ * allows. POSIX extended expressions, by regcomp(3).
+ */
+#include "relay/relay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct rule {
+	bool allow;
+	regex_t expression;
+};
+
+struct relay_filter {
+	size_t count;
+	struct rule rules[];
+};
+
+void relay_filter_free(struct relay_filter *filter)
+{
+	size_t i;
+
+	if (filter == NULL)
+		return;
+	for (i = 0; i < filter->count; i++)
+		regfree(&filter->rules[i].expression);
+	free(filter);
+}
+
+static int compile(struct rule *rule, const char *text, char *error,
+		   size_t size)
+{
+	const char *expression;
+	char why[128];
+	int code;
+
+	if (strncmp(text, "allow ", 6) == 0) {
+		rule->allow = true;
+		expression = text + 6;
+	} else if (strncmp(text, "deny ", 5) == 0) {
+		rule->allow = false;
+		expression = text + 5;
+	} else {
+		snprintf(error, size,
+			 "filter: \"%s\" begins with neither \"allow \" nor "
+			 "\"deny \"",
+			 text);
+		return -1;
+	}
+	code = regcomp(&rule->expression, expression, REG_EXTENDED | REG_NOSUB);
+	if (code == 0)
+		return 0;
+	regerror(code, &rule->expression, why, sizeof(why));
+	snprintf(error, size, "filter: \"%s\": %s", text, why);
+	return -1;
+}
+
+struct relay_filter *relay_filter_new(const struct lined_option_list *rules,
+				      char *error, size_t size)
+{
+	struct relay_filter *filter;
+	size_t i;
+
+	error[0] = '\0';
+	if (rules->count == 0)
+		return NULL;
+	filter =
+		calloc(1, sizeof(*filter) + rules->count * sizeof(struct rule));
+	if (filter == NULL) {
+		snprintf(error, size, "filter: out of memory");
+		return NULL;
+	}
+	for (i = 0; i < rules->count; i++) {
+		if (compile(&filter->rules[i], rules->items[i], error, size) <
+		    0) {
+			relay_filter_free(filter);
+			return NULL;
+		}
+		filter->count++;
+	}
+	return filter;
+}
+
+bool relay_filter_allows(const struct relay_filter *filter, const char *text,
+			 size_t len)
+{
+	size_t i;
+
+	if (filter == NULL)
+		return true;
+	for (i = 0; i < filter->count; i++) {
+		/* By length: NUL bytes are data. */
+		regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)len};
+
+		if (regexec(&filter->rules[i].expression, text, 1, &range,
+			    REG_STARTEND) == 0)
+			return filter->rules[i].allow;
+	}
+	return true;
+}

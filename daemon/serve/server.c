@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server's life: its workers and their helpers, draining and stopping.
+ * server_apply.c makes the services what a config says; what a service does by
+ * itself is in service.c.
+ */
+#include "config.h"
+
+#include "serve/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "threads/bus.h"
+#include "cache_line.h"
+#include "control/requests.h"
+#include "log/log.h"
+#include "system/malloc_trim.h"
+#include "serve/service.h"
+
+/* ---- memory of clients that have gone --------------------------------- */
+
+/* From how many clients on it is worth giving their memory back to the system
+ * when most of them have gone, and how long after that. */
+#define TRIM_CLIENTS 1024
+#define TRIM_MS      500
+
+static void trim_fired(struct lined_timer *timer)
+{
+	struct server *server = lined_container_of(timer, struct server, trim);
+
+	server->most_clients = server->clients;
+	memory_trim();
+}
+
+void server_client_came(struct server *server)
+{
+	if (++server->clients > server->most_clients)
+		server->most_clients = server->clients;
+}
+
+void server_clients_left(struct server *server, size_t count)
+{
+	server->clients -= count;
+	if (server->most_clients >= TRIM_CLIENTS &&
+	    server->clients < server->most_clients / 4 &&
+	    !lined_timer_is_armed(&server->trim))
+		lined_timer_start(&server->trim, TRIM_MS, 0);
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+/* Its bus is its own: nobody else is on it, and what the workers publish does
+ * not come by here. */
+static int make_main_worker(struct server *server)
+{
+	struct worker *worker = &server->main_worker;
+
+	if (worker_start(worker, 0, false, server->dispatcher) < 0)
+		return -1;
+	server->own_worker = worker;
+	server->main_bus = bus_new(worker, 1);
+	return server->main_bus != NULL ? 0 : -1;
+}
+
+int server_init(struct server *server, struct lined_dispatcher *dispatcher,
+		size_t workers, const struct inherited *inherited,
+		void (*stopped)(struct server *server))
+{
+	size_t i;
+
+	memset(server, 0, sizeof(*server));
+	server->dispatcher = dispatcher;
+	server->inherited = inherited;
+	server->stopped = stopped;
+	list_init(&server->services);
+	list_init(&server->draining);
+	pthread_mutex_init(&server->lists, NULL);
+	lined_timer_init(&server->trim, dispatcher, trim_fired);
+	server->workers = cache_line_calloc(workers * sizeof(*server->workers));
+	if (server->workers == NULL)
+		return -1;
+	for (i = 0; i < workers; i++) {
+		if (worker_start(&server->workers[i], (unsigned)i, workers > 1,
+				 dispatcher) < 0)
+			return -1;
+		server->worker_count++;
+	}
+	server->bus = bus_new(server->workers, workers);
+	if (server->bus == NULL || growth_start(&server->growth, server) < 0)
+		return -1;
+	server->own_worker = &server->workers[0];
+	if (workers > 1) {
+		if (make_main_worker(server) < 0)
+			return -1;
+		lined_dispatcher_open_mailbox(dispatcher);
+	}
+	return heartbeat_start(&server->heartbeat, server);
+}
+
+void server_fini(struct server *server)
+{
+	size_t i;
+
+	lined_timer_stop(&server->trim);
+	growth_stop(&server->growth);
+	heartbeat_stop(&server->heartbeat);
+	for (i = 0; i < server->worker_count; i++)
+		worker_stop(&server->workers[i]);
+	for (i = 0; i < server->worker_count; i++)
+		worker_fini(&server->workers[i]);
+	bus_free(server->bus);
+	bus_free(server->main_bus);
+	lined_dispatcher_close_mailbox(server->dispatcher);
+	generation_unref(server->generation);
+	generation_unref(server->first);
+	pthread_mutex_destroy(&server->lists);
+	free(server->workers);
+}
+
+bool server_is_empty(const struct server *server)
+{
+	return list_is_empty(&server->services) &&
+	       list_is_empty(&server->draining);
+}
+
+void server_log_counters(struct server *server)
+{
+	struct service *service;
+
+	list_for_each(service, &server->services, link)
+		if (!service->conf->internal)
+			service_log_counters(service);
+	bus_log_counters(server->bus);
+}
+
+/* ---- draining --------------------------------------------------------- */
+
+void server_move(struct server *server, struct service *service,
+		 struct list *list)
+{
+	pthread_mutex_lock(&server->lists);
+	list_remove(&service->link);
+	if (list != NULL)
+		list_append(list, &service->link);
+	pthread_mutex_unlock(&server->lists);
+}
+
+void server_begin_drain(struct server *server, struct service *service,
+			uint32_t timeout_ms)
+{
+	server_move(server, service, &server->draining);
+	control_service_drains(server->control, service);
+	service_drain(service, timeout_ms);
+}
+
+static uint32_t drain_timeout_ms(const struct server *server)
+{
+	return server->generation != NULL
+		       ? server->generation->conf->drain_timeout_ms
+		       : 0;
+}
+
+void server_drain(struct server *server, struct service *service)
+{
+	log_each(LINED_LOG_NOTICE, "service %s: draining", service->name);
+	server_begin_drain(server, service, drain_timeout_ms(server));
+}
+
+/* ---- ending ----------------------------------------------------------- */
+
+void server_retire(struct server *server, struct service *service)
+{
+	server_begin_drain(server, service, 0);
+}
+
+/* All that are open, either the operator's or the internal ones. */
+static void drain_all(struct server *server, bool internal)
+{
+	struct service *service, *next;
+
+	list_for_each_safe(service, next, &server->services, link)
+		if (service->conf->internal == internal)
+			server_begin_drain(server, service,
+					   drain_timeout_ms(server));
+}
+
+/* A stop can be watched until all that it is about have ended. */
+static void check_stopped(struct server *server)
+{
+	if (!server->stopping || !list_is_empty(&server->draining))
+		return;
+	if (!server->internal_stopping) {
+		server->internal_stopping = true;
+		drain_all(server, true);
+	}
+	if (server_is_empty(server))
+		server->stopped(server);
+}
+
+void server_service_ended(struct server *server, struct service *service)
+{
+	server_move(server, service, NULL);
+	if (service->begun && !service->conf->internal)
+		service_log_counters(service);
+	if (service->begun)
+		log_each(LINED_LOG_NOTICE, "service %s: stopped",
+			 service->name);
+	control_service_ended(server->control, service);
+	service_free(service);
+	check_stopped(server);
+}
+
+void server_stop(struct server *server)
+{
+	server->stopping = true;
+	drain_all(server, false);
+	check_stopped(server);
+}
+
+void server_abandon(struct server *server)
+{
+	struct service *service;
+
+	list_for_each(service, &server->services, link)
+		service_close_listeners(service);
+}

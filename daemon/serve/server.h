@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server: the workers, the services and the config they were made of. A
+ * reload is a transaction on it: everything new is opened and started first,
+ * and if any of that fails nothing has changed (DESIGN 3.2). Main thread.
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/conf.h"
+#include "watch/memory_watch.h"
+#include "watch/heartbeat.h"
+#include "list.h"
+#include "threads/worker.h"
+
+struct bus;
+struct control;
+struct inherited;
+struct modules;
+struct service;
+
+/* A config and how many services still go by it. */
+struct generation {
+	struct conf *conf;
+	size_t refs;
+};
+
+struct server {
+	struct lined_dispatcher *dispatcher;
+	struct worker *workers;
+	size_t worker_count;
+	struct bus *bus;
+	/* Around the main thread, for internal services: control answers while
+	 * a worker stands still. With one worker it is that one. */
+	struct worker *own_worker;
+	struct worker main_worker;
+	struct bus *main_bus;
+	struct heartbeat heartbeat;
+	struct growth growth;
+	struct list services; /* open */
+	struct list draining; /* on their way out */
+	/* The two lists change under this lock: the heartbeat may look at them
+	 * from the log's thread. */
+	pthread_mutex_t lists;
+	struct generation *generation;
+	struct generation *first; /* what is taken at the start only */
+	const struct inherited *inherited;
+	const struct modules *modules; /* whose code runs: running.c */
+	struct control *control;       /* who is told of services that end */
+	uint64_t last_client_id, last_service_id;
+	/* Clients of all services, and the most there were since memory was
+	 * last given back. */
+	size_t clients, most_clients;
+	struct lined_timer trim;
+	bool stopping;
+	bool internal_stopping; /* they end when the others have */
+	void (*stopped)(struct server *server);
+};
+
+/* Starts the workers. -1 and errno. `stopped` is told after server_stop(). */
+int server_init(struct server *server, struct lined_dispatcher *dispatcher,
+		size_t workers, const struct inherited *inherited,
+		void (*stopped)(struct server *server));
+/* After `stopped`, or where nothing was applied. */
+void server_fini(struct server *server);
+
+/*
+ * Makes the services what conf says. -1: nothing has changed, the reasons are
+ * logged. conf is the server's in either case, and freed when no service goes
+ * by it any more.
+ */
+int server_apply(struct server *server, struct conf *conf);
+
+/* Drains one of the services, within the drain-timeout of the config. */
+void server_drain(struct server *server, struct service *service);
+
+/* Drains all services, then calls `stopped`. */
+void server_stop(struct server *server);
+
+/* A stop that waits for nobody any more: what is still open to look on closes,
+ * that no path is left behind. */
+void server_abandon(struct server *server);
+
+/* Every service has ended. */
+bool server_is_empty(const struct server *server);
+
+/* Logs what each service has done so far. */
+void server_log_counters(struct server *server);
+
+/* For server_apply.c. */
+
+/* Puts a service into one of the server's lists; NULL: into none. */
+void server_move(struct server *server, struct service *service,
+		 struct list *list);
+/* Whoever looks on is told, and the service drains; it is freed when it has
+ * ended. */
+void server_begin_drain(struct server *server, struct service *service,
+			uint32_t timeout_ms);
+
+/* For services. */
+
+/* The config that a service goes by is freed with the last that does. */
+struct generation *generation_ref(struct generation *generation);
+void generation_unref(struct generation *generation);
+/* Drains a service that is in no list and never had a client. */
+void server_retire(struct server *server, struct service *service);
+/* Clients of services that are not internal: one was admitted, some have gone.
+ */
+void server_client_came(struct server *server);
+void server_clients_left(struct server *server, size_t count);
+void server_service_ended(struct server *server, struct service *service);
+
+#endif

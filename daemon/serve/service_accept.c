@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How clients come to a service (service_accept.h): accept, admit or refuse,
+ * choose a worker, hand over.
+ */
+#include "config.h"
+
+#include "serve/service_accept.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "net/admission.h"
+#include "serve/client.h"
+#include "log/log.h"
+#include "serve/server.h"
+#include "serve/service.h"
+
+/* Accepted in one go; who is left comes in the next turn. */
+#define ACCEPTS_A_TURN 64
+
+struct arrival_call {
+	struct worker_call call;
+	struct lined_service *instance;
+	struct client_arrival arrival;
+};
+
+static void arrive(struct lined_service *instance,
+		   const struct client_arrival *arrival)
+{
+	if (!instance->draining && client_start(instance, arrival) == 0)
+		return;
+	if (instance->draining)
+		close(arrival->fd);
+	else
+		log_warning("service %s: client lost: %s", instance->name,
+			    strerror(errno));
+	if (!arrival->datagram)
+		instance->ops->client_gone(instance, arrival->entry);
+}
+
+static void run_arrival(struct worker_call *call)
+{
+	struct arrival_call *arrival =
+		lined_container_of(call, struct arrival_call, call);
+
+	arrive(arrival->instance, &arrival->arrival);
+	free(arrival);
+}
+
+/* The least loaded worker, beginning with another each time. */
+static size_t choose_worker(struct service *service)
+{
+	struct server *server = service->server;
+	size_t count = service->instance_count, best, i;
+
+	if (count == 1)
+		return 0;
+	if (service->conf->module->flags & LINED_ONE_WORKER)
+		return service_primary(service->name, count);
+	best = service->turn++ % count;
+	for (i = 0; i < count; i++)
+		if (server->workers[i].load < server->workers[best].load)
+			best = i;
+	return best;
+}
+
+void service_client_left(struct service *service, struct worker *worker,
+			 struct admission_entry *entry)
+{
+	worker->load--;
+	if (!service->conf->internal)
+		server_clients_left(service->server, 1);
+	admission_leave(service->admission, entry);
+}
+
+void service_place(struct service *service, size_t worker,
+		   const struct client_arrival *arrival)
+{
+	struct lined_service *instance = service->instances[worker];
+	struct arrival_call *call;
+
+	if (!arrival->datagram)
+		instance->worker->load++;
+	if (!instance->worker->threaded) {
+		arrive(instance, arrival);
+		return;
+	}
+	call = malloc(sizeof(*call));
+	if (call == NULL) {
+		log_warning("service %s: client lost: %s", service->name,
+			    strerror(ENOMEM));
+		close(arrival->fd);
+		if (arrival->datagram)
+			return;
+		service_client_left(service, instance->worker, arrival->entry);
+		return;
+	}
+	call->call.run = run_arrival;
+	call->instance = instance;
+	call->arrival = *arrival;
+	worker_post(instance->worker, &call->call);
+}
+
+/* Of internal services, too, whose clients come and go unseen: nothing else
+ * tells who is kept out why. */
+static void log_refusal(struct service *service, const struct sockaddr *address,
+			enum admission_verdict verdict)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	log_info("service %s: refused %s: %s", service->name,
+		 address_format(address, text, sizeof(text)),
+		 admission_verdict_text(verdict));
+}
+
+static enum admission_verdict admit(struct service *service,
+				    struct client_arrival *arrival)
+{
+	const struct sockaddr *address =
+		(const struct sockaddr *)&arrival->address;
+	struct lined_dispatcher *d = service->server->dispatcher;
+
+	if (!access_rules_allow(&service->conf->access, address)) {
+		admission_refuse(service->admission, ADMISSION_DENIED);
+		return ADMISSION_DENIED;
+	}
+	return admission_enter(service->admission, address,
+			       lined_dispatcher_now_ms(d), &arrival->entry);
+}
+
+/* The listener asks again by itself: one line when it begins, one when it is
+ * over. */
+static void note_accept_error(struct listener *listener, int error)
+{
+	const char *name = listener->service->name;
+	bool failing = error != 0 && error != EAGAIN && error != EWOULDBLOCK;
+
+	if (failing && !listener->failing)
+		log_warning("service %s: accept on %s: %s", name,
+			    listener->text, strerror(error));
+	else if (!failing && listener->failing)
+		log_notice("service %s: accepting on %s again", name,
+			   listener->text);
+	listener->failing = failing;
+}
+
+/* True: more may be waiting. */
+static bool accept_some(struct listener *listener, struct lined_socket *sock)
+{
+	struct service *service = listener->service;
+	struct client_arrival arrival = {.listen = listener->text};
+	enum admission_verdict verdict;
+	socklen_t len;
+	int i;
+
+	for (i = 0; i < ACCEPTS_A_TURN; i++) {
+		arrival.fd =
+			lined_socket_accept_fd(sock, &arrival.address, &len);
+		if (arrival.fd < 0)
+			break;
+		if (len == 0)
+			arrival.address.ss_family = AF_UNIX;
+		verdict = admit(service, &arrival);
+		if (verdict != ADMISSION_OK) {
+			log_refusal(service,
+				    (struct sockaddr *)&arrival.address,
+				    verdict);
+			close(arrival.fd);
+			continue;
+		}
+		if (!service->conf->internal)
+			server_client_came(service->server);
+		arrival.id = ++service->server->last_client_id;
+		service_place(service, choose_worker(service), &arrival);
+	}
+	note_accept_error(listener, arrival.fd < 0 ? errno : 0);
+	return arrival.fd >= 0;
+}
+
+static void on_accept(struct lined_socket *sock, void *arg)
+{
+	accept_some(arg, sock);
+}
+
+/* Who came before the address went stays like the others who came by it. */
+void service_accept_last(struct listener *listener)
+{
+	size_t i;
+	int turns;
+
+	for (i = 0; i < listener->count; i++)
+		for (turns = 0; listener->sockets[i].sock != NULL &&
+				turns < LISTENER_BACKLOG / ACCEPTS_A_TURN;
+		     turns++)
+			if (!accept_some(listener, listener->sockets[i].sock))
+				break;
+}
+
+static void on_listener_close(struct lined_socket *sock, void *arg,
+			      enum lined_close_reason reason, int error)
+{
+	struct listener *listener = arg;
+
+	if (reason != LINED_CLOSE_ERROR)
+		return;
+	log_err("service %s: listen %s: lost: %s", listener->service->name,
+		listener->text, strerror(error));
+	listener_lost(listener, sock);
+}
+
+const struct lined_socket_handlers service_accept_handlers = {
+	.handle_accept = on_accept,
+	.handle_close = on_listener_close,
+};

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The old way to become a daemon: fork, setsid, fork, with a pipe over which
+ * the exit code of the start goes back.
+ */
+#include "config.h"
+
+#include "system/detach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DIED_AT_START 3
+
+static int result_fd = -1;
+
+/* What the first process becomes. */
+static void wait_for_result(int fd)
+{
+	unsigned char code = DIED_AT_START;
+	ssize_t n;
+
+	do
+		n = read(fd, &code, 1);
+	while (n < 0 && errno == EINTR);
+	/* Without its clean-up: all that is the daemon's now. */
+	_exit(n == 1 ? code : DIED_AT_START);
+}
+
+static int to_null(int fd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), result;
+
+	if (null < 0)
+		return -1;
+	result = dup2(null, fd);
+	close(null);
+	return result < 0 ? -1 : 0;
+}
+
+static int fork_twice(int fds[2])
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -1;
+	if (pid > 0) {
+		close(fds[1]);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		wait_for_result(fds[0]);
+	}
+	if (setsid() < 0)
+		_exit(DIED_AT_START);
+	pid = fork();
+	if (pid < 0)
+		_exit(DIED_AT_START);
+	if (pid > 0)
+		_exit(0);
+	return 0;
+}
+
+int detach(void)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -1;
+	if (fork_twice(fds) < 0) {
+		int error = errno;
+
+		close(fds[0]);
+		close(fds[1]);
+		errno = error;
+		return -1;
+	}
+	close(fds[0]);
+	result_fd = fds[1];
+	if (to_null(STDIN_FILENO) < 0 || to_null(STDOUT_FILENO) < 0)
+		return -1;
+	return 0;
+}
+
+void detach_done(int code)
+{
+	unsigned char byte = (unsigned char)code;
+
+	if (result_fd < 0)
+		return;
+	to_null(STDERR_FILENO);
+	while (write(result_fd, &byte, 1) < 0 && errno == EINTR)
+		;
+	close(result_fd);
+	result_fd = -1;
+}

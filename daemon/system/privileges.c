@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open files and the user. What is kept of root's rights differs by system
+ * and is in the files beside this one.
+ */
+#include "config.h"
+
+#include "system/privileges.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+int privileges_raise_nofile(uint64_t *before, uint64_t *limit)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -1;
+	*before = files.rlim_cur;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -1;
+	*limit = files.rlim_cur;
+	return 0;
+}
+
+struct identity {
+	uid_t uid;
+	gid_t gid;
+	const char *user; /* NULL: only the group */
+};
+
+static int find(const char *user, const char *group, struct identity *identity,
+		char *error, size_t size)
+{
+	const struct passwd *passwd;
+	const struct group *entry;
+
+	identity->uid = geteuid();
+	identity->gid = getegid();
+	identity->user = user;
+	errno = 0;
+	if (user != NULL) {
+		passwd = getpwnam(user);
+		if (passwd == NULL) {
+			snprintf(error, size, "user \"%s\": %s", user,
+				 errno != 0 ? strerror(errno) : "no such user");
+			return -1;
+		}
+		identity->uid = passwd->pw_uid;
+		identity->gid = passwd->pw_gid;
+	}
+	if (group == NULL)
+		return 0;
+	entry = getgrnam(group);
+	if (entry == NULL) {
+		snprintf(error, size, "group \"%s\": %s", group,
+			 errno != 0 ? strerror(errno) : "no such group");
+		return -1;
+	}
+	identity->gid = entry->gr_gid;
+	return 0;
+}
+
+static int become(const struct identity *identity)
+{
+	if (identity->user != NULL) {
+		if (initgroups(identity->user, identity->gid) < 0)
+			return -1;
+	} else if (setgroups(1, &identity->gid) < 0) {
+		return -1;
+	}
+	if (setgid(identity->gid) < 0)
+		return -1;
+	if (identity->user == NULL || identity->uid == 0)
+		return 0;
+	if (privileges_keep_begin() < 0 || setuid(identity->uid) < 0 ||
+	    privileges_keep_end() < 0)
+		return -1;
+	/* Root that can be had back was not dropped. */
+	if (setuid(0) == 0) {
+		errno = EPERM;
+		return -1;
+	}
+	return 0;
+}
+
+int privileges_drop(const char *user, const char *group, char *error,
+		    size_t size)
+{
+	struct identity identity;
+
+	if (find(user, group, &identity, error, size) < 0)
+		return -1;
+	if (geteuid() == identity.uid && getegid() == identity.gid &&
+	    geteuid() != 0)
+		return 0;
+	if (become(&identity) == 0)
+		return 0;
+	if (user != NULL)
+		snprintf(error, size, "user \"%s\": cannot become: %s", user,
+			 strerror(errno));
+	else
+		snprintf(error, size, "group \"%s\": cannot become: %s", group,
+			 strerror(errno));
+	return -1;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Linux capabilities over the change of user: CAP_NET_BIND_SERVICE stays, so
+ * that a reload can open a port below 1024; no_new_privs, since nothing is
+ * ever executed. Capabilities are of the calling thread: others lose all.
+ */
+#include "config.h"
+
+#include "system/privileges.h"
+
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int privileges_keep_begin(void)
+{
+	return prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L);
+}
+
+int privileges_keep_end(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -1;
+	/* A container may never have had it; then it cannot be kept. */
+	data[0].permitted &= 1u << CAP_NET_BIND_SERVICE;
+	data[0].effective = data[0].permitted;
+	data[0].inheritable = 0;
+	data[1] = (struct __user_cap_data_struct){0};
+	if (syscall(SYS_capset, &header, data) < 0 ||
+	    prctl(PR_SET_KEEPCAPS, 0L, 0L, 0L, 0L) < 0)
+		return -1;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * signals.h by a pipe between signal handlers and the main dispatcher.
+ */
+#include "config.h"
+
+#include "system/signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+static const int caught[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+/* A handler has no argument to find it by. */
+static int pipe_in = -1;
+
+static void on_signal(int number)
+{
+	unsigned char byte = (unsigned char)number;
+	int error = errno;
+
+	/* A full pipe holds more signals than matter. */
+	if (write(pipe_in, &byte, 1) < 0)
+		errno = error;
+	errno = error;
+}
+
+static void on_readable(struct lined_delegate *delegate)
+{
+	struct signals *signals =
+		lined_container_of(delegate, struct signals, delegate);
+	unsigned char number;
+
+	/* One a turn: what a reload closes is closed when the turn ends, and
+	 * may be what the next one opens. */
+	if (read(delegate->fd, &number, 1) == 1)
+		signals->handle(signals, number);
+}
+
+static const struct lined_delegate_handlers handlers = {
+	.handle_read = on_readable,
+};
+
+static int catch (void (*handler)(int))
+{
+	struct sigaction action = {.sa_handler = handler,
+				   .sa_flags = SA_RESTART};
+	size_t i;
+
+	sigfillset(&action.sa_mask);
+	for (i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+		if (sigaction(caught[i], &action, NULL) < 0)
+			return -1;
+	action.sa_handler = SIG_IGN;
+	return sigaction(SIGPIPE, &action, NULL);
+}
+
+/* Of what is told to a daemon that runs. */
+static void mask(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(how, &set, NULL);
+}
+
+void signals_hold(void)
+{
+	mask(SIG_BLOCK);
+}
+
+int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
+		  void (*handle)(struct signals *signals, int number))
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -1;
+	signals->delegate = (struct lined_delegate){
+		.fd = fds[0],
+		.mode = LINED_MODE_READ,
+		.handlers = &handlers,
+	};
+	signals->handle = handle;
+	pipe_in = fds[1];
+	if (catch (on_signal) == 0 &&
+	    lined_dispatcher_register(dispatcher, &signals->delegate) == 0) {
+		mask(SIG_UNBLOCK);
+		return 0;
+	}
+	signals_stop(signals);
+	return -1;
+}
+
+void signals_stop(struct signals *signals)
+{
+	catch (SIG_IGN);
+	if (signals->delegate.dispatcher != NULL)
+		lined_dispatcher_unregister(signals->delegate.dispatcher,
+					    &signals->delegate);
+	close(signals->delegate.fd);
+	close(pipe_in);
+	pipe_in = -1;
+}

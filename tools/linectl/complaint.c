@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "linectl/complaint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "linectl/utf8.h"
+
+void complain(const char *text)
+{
+	char *shown = utf8_shown(text);
+
+	fprintf(stderr, "linectl: %s\n", shown);
+	free(shown);
+}

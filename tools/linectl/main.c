@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linectl(1): asks a running lined(8) and shows what it answers. Reads the
+ * command line, connects, and exits.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linectl/channel.h"
+#include "linectl/command.h"
+#include "linectl/complaint.h"
+#include "linectl/json.h"
+
+struct options {
+	const char *socket;
+	bool json;
+	unsigned long lines;
+	const char *lines_text; /* as it was given */
+	bool wrong;             /* getopt_long() has said why */
+};
+
+static const struct option longs[] = {
+	{"socket", required_argument, NULL, 's'},
+	{"json", no_argument, NULL, 'j'},
+	{"lines", required_argument, NULL, 'n'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static void show_help(void)
+{
+	puts("usage: linectl [-s SOCKET] [--json] COMMAND [ARGUMENT]\n"
+	     "\n"
+	     "  -s, --socket SOCKET  the control socket "
+	     "(" CONTROL_SOCKET ")\n"
+	     "  -j, --json           print one JSON document\n"
+	     "  -n, --lines N        of tap: end after N lines\n"
+	     "  -V, --version        print the version\n"
+	     "  -h, --help           print this\n");
+	command_list(stdout);
+}
+
+/* What was printed has to have arrived: a full disk is no success. */
+static enum linectl_status flush(enum linectl_status status)
+{
+	if (fflush(stdout) == EOF || ferror(stdout)) {
+		fprintf(stderr, "linectl: standard output: %s\n",
+			strerror(errno));
+		return LINECTL_REFUSED;
+	}
+	return status;
+}
+
+static void misuse(const struct options *options, const char *format, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+
+static void misuse(const struct options *options, const char *format, ...)
+{
+	va_list arguments;
+	char text[512];
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (options->json)
+		json_error(stdout, text);
+	if (!options->wrong)
+		complain(text);
+	fputs("linectl -h shows the commands and options\n", stderr);
+	exit(LINECTL_USAGE);
+}
+
+static void take_lines(struct options *options)
+{
+	const char *text = options->lines_text;
+	char *end;
+
+	if (text == NULL)
+		return;
+	errno = 0;
+	options->lines = strtoul(text, &end, 10);
+	if (text[0] < '1' || text[0] > '9' || *end != '\0' || errno != 0)
+		misuse(options, "-n: \"%s\" is no number of lines", text);
+}
+
+static void take_options(struct options *options, int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, "s:jn:Vh", longs, NULL)) !=
+	       -1) {
+		switch (option) {
+		case 's':
+			options->socket = optarg;
+			break;
+		case 'j':
+			options->json = true;
+			break;
+		case 'n':
+			options->lines_text = optarg;
+			break;
+		case 'V':
+			puts("linectl " PACKAGE_VERSION);
+			exit(flush(LINECTL_DONE));
+		case 'h':
+			show_help();
+			exit(flush(LINECTL_DONE));
+		default:
+			options->wrong = true;
+			break;
+		}
+	}
+	/* Now it is known how to say so. */
+	if (options->wrong)
+		misuse(options, "an option is unknown or without its value");
+	take_lines(options);
+}
+
+/* The command that is named, with what it needs; or the end. */
+static const struct command *take_command(const struct options *options,
+					  int argc, char **argv)
+{
+	const struct command *command;
+	const char *wrong;
+
+	if (argc == 0)
+		misuse(options, "no command is named");
+	command = command_find(argv[0]);
+	if (command == NULL)
+		misuse(options, "unknown command \"%s\"", argv[0]);
+	wrong = command_misused(command, argc - 1);
+	if (wrong != NULL)
+		misuse(options, "%s: %s (usage: linectl %s)", argv[0], wrong,
+		       command_usage(command));
+	return command;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.socket = CONTROL_SOCKET};
+	struct command_call call = {.argument = ""};
+	enum linectl_status status;
+	char *error;
+
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN);
+	take_options(&options, argc, argv);
+	call.command = take_command(&options, argc - optind, argv + optind);
+	if (argc - optind > 1)
+		call.argument = argv[optind + 1];
+	call.json = options.json;
+	call.lines = options.lines;
+	call.channel = channel_open(options.socket, &error);
+	if (call.channel == NULL) {
+		if (options.json)
+			json_error(stdout, error);
+		complain(error);
+		free(error);
+		return LINECTL_NO_DAEMON;
+	}
+	status = command_run(&call);
+	channel_close(call.channel);
+	return flush(status);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads as much of Prometheus' text format as lined writes.
+ */
+#include "config.h"
+
+#include "linectl/metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "linectl/answer.h"
+#include "linectl/complaint.h"
+#include "linectl/json.h"
+#include "linectl/memory.h"
+#include "linectl/show.h"
+
+#define PATIENCE_MS 15000
+
+static void write_string(FILE *out, const char *text, size_t len)
+{
+	char *copy = memory_copy(text, len);
+
+	json_string(out, copy);
+	free(copy);
+}
+
+/* A label's value, from behind its first quote. Behind its last one; NULL: it
+ * has none. */
+static const char *write_label(FILE *out, const char *at)
+{
+	char *value = memory_new(strlen(at) + 1, 1), *to = value;
+
+	for (; *at != '"' && *at != '\0'; at++) {
+		if (strncmp(at, "\\n", 2) == 0) {
+			*to++ = '\n';
+			at++;
+			continue;
+		}
+		/* A backslash or a quote; there are no other escapes. */
+		if (*at == '\\' && (at[1] == '\\' || at[1] == '"'))
+			at++;
+		*to++ = *at;
+	}
+	write_string(out, value, (size_t)(to - value));
+	free(value);
+	return *at == '"' ? at + 1 : NULL;
+}
+
+static const char *write_labels(FILE *out, const char *at)
+{
+	const char *before = "";
+
+	while (*at != '}') {
+		size_t len = strcspn(at, "=");
+
+		if (strncmp(at + len, "=\"", 2) != 0)
+			return NULL;
+		fputs(before, out);
+		write_string(out, at, len);
+		fputc(':', out);
+		at = write_label(out, at + len + 2);
+		if (at == NULL)
+			return NULL;
+		before = ",";
+		at += *at == ',';
+	}
+	return at + 1;
+}
+
+/* Infinities are numbers to Prometheus, and not to JSON. */
+static bool is_number(const char *text)
+{
+	size_t len = strspn(text, "0123456789.e+-");
+
+	return text[0] >= '0' && text[0] <= '9' && text[len] == '\0';
+}
+
+bool metrics_write_sample(FILE *out, const char *line)
+{
+	size_t len = strcspn(line, "{ ");
+	const char *at = line + len;
+
+	if (line[0] == '#' || len == 0 || *at == '\0')
+		return false;
+	fputs("{\"name\":", out);
+	write_string(out, line, len);
+	fputs(",\"labels\":{", out);
+	if (*at == '{')
+		at = write_labels(out, at + 1);
+	if (at == NULL || *at != ' ' || !is_number(at + 1))
+		return false;
+	fprintf(out, "},\"value\":%s}", at + 1);
+	return true;
+}
+
+/* NULL: the line is none. */
+static char *sample_of(const char *line)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	bool is_one = out != NULL && metrics_write_sample(out, line);
+
+	if (out != NULL && fclose(out) == 0 && is_one)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static void write_json(const struct answer *answer)
+{
+	size_t written = 0, i;
+	char *sample;
+
+	fputs("{\"metrics\":[", stdout);
+	for (i = 0; i < answer->count; i++) {
+		const char *line = record_exact(&answer->records[i], "line");
+
+		sample = sample_of(line);
+		if (sample != NULL)
+			printf("%s%s", written++ > 0 ? ",\n" : "", sample);
+		free(sample);
+	}
+	fputs("]}\n", stdout);
+}
+
+enum linectl_status metrics_run(const struct command_call *call)
+{
+	struct answer answer;
+	enum linectl_status status = LINECTL_DONE;
+
+	answer_get(&answer, call->channel, "metrics\n", 8, PATIENCE_MS);
+	if (answer.end != CHANNEL_OK) {
+		if (call->json)
+			json_error(stdout, answer.error);
+		complain(answer.error);
+		status = answer.end == CHANNEL_REFUSED ? LINECTL_REFUSED
+						       : LINECTL_NO_DAEMON;
+	} else if (call->json) {
+		write_json(&answer);
+	} else {
+		show_metrics(&answer, "", stdout);
+	}
+	answer_fini(&answer);
+	return status;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linectl metrics: the page as it is, or its samples as JSON.
+ */
+#ifndef LINECTL_METRICS_H
+#define LINECTL_METRICS_H
+
+#include <stdio.h>
+
+#include "linectl/command.h"
+
+enum linectl_status metrics_run(const struct command_call *call);
+
+/* A sample of Prometheus' text as a JSON object; false: the line is none. */
+bool metrics_write_sample(FILE *out, const char *line);
+
+#endif

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads records. A line is copied once; names and texts are made behind it,
+ * with room for as much as they may become.
+ */
+#include "config.h"
+
+#include "linectl/record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linectl/memory.h"
+#include "linectl/utf8.h"
+
+/* What is being read: `at` moves on. Decoded texts go to `out`, behind which
+ * there is room for all that is still to be read. */
+struct reader {
+	const char *at;
+	char *out;
+};
+
+/* ---- words --------------------------------------------------------------- */
+
+/* So many of these bytes as a string; NULL: none. */
+static const char *take_word(struct reader *r, const char *bytes)
+{
+	size_t len = strspn(r->at, bytes);
+	char *word = r->out;
+
+	if (len == 0)
+		return NULL;
+	memcpy(word, r->at, len);
+	word[len] = '\0';
+	r->out += len + 1;
+	r->at += len;
+	return word;
+}
+
+/* What was read since begin, as it stands. */
+static const char *keep_json(struct reader *r, const char *begin)
+{
+	size_t len = (size_t)(r->at - begin);
+	char *json = r->out;
+
+	memcpy(json, begin, len);
+	json[len] = '\0';
+	r->out += len + 1;
+	return json;
+}
+
+/* ---- strings ------------------------------------------------------------- */
+
+static int hex_digit(char c)
+{
+	const char *digits = "0123456789abcdef0123456789ABCDEF";
+	const char *at = c != '\0' ? strchr(digits, c) : NULL;
+
+	return at != NULL ? (int)(at - digits) % 16 : -1;
+}
+
+/* The four digits of \uXXXX; -1: they are not there. */
+static long take_unit(struct reader *r)
+{
+	long unit = 0;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		int digit = hex_digit(*r->at);
+
+		if (digit < 0)
+			return -1;
+		unit = unit * 16 + digit;
+		r->at++;
+	}
+	return unit;
+}
+
+static void put_utf8(struct reader *r, unsigned long point)
+{
+	if (point < 0x80) {
+		*r->out++ = (char)point;
+	} else if (point < 0x800) {
+		*r->out++ = (char)(0xc0 | point >> 6);
+		*r->out++ = (char)(0x80 | (point & 0x3f));
+	} else {
+		*r->out++ = (char)(0xe0 | point >> 12);
+		*r->out++ = (char)(0x80 | (point >> 6 & 0x3f));
+		*r->out++ = (char)(0x80 | (point & 0x3f));
+	}
+}
+
+/* Behind a backslash. Halves of a pair are shown as what cannot be shown: the
+ * daemon writes none. */
+static int take_escape(struct reader *r)
+{
+	static const char names[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
+	const char *at;
+	long unit;
+
+	if (*r->at == 'u') {
+		r->at++;
+		unit = take_unit(r);
+		if (unit <= 0)
+			return -1;
+		put_utf8(r, unit >= 0xd800 && unit < 0xe000
+				    ? 0xfffd
+				    : (unsigned long)unit);
+		return 0;
+	}
+	at = *r->at != '\0' ? strchr(names, *r->at) : NULL;
+	if (at == NULL)
+		return -1;
+	*r->out++ = bytes[at - names];
+	r->at++;
+	return 0;
+}
+
+static const char *take_string(struct reader *r)
+{
+	char *text = r->out;
+
+	r->at++;
+	while (*r->at != '"') {
+		if ((unsigned char)*r->at < 0x20)
+			return NULL;
+		if (*r->at != '\\') {
+			*r->out++ = *r->at++;
+			continue;
+		}
+		r->at++;
+		if (take_escape(r) < 0)
+			return NULL;
+	}
+	r->at++;
+	*r->out++ = '\0';
+	return text;
+}
+
+/* The text as it may be shown: nearly always itself. */
+static const char *show(struct reader *r, const char *text)
+{
+	char *shown = r->out;
+	size_t len = utf8_show(shown, text);
+
+	if (strcmp(shown, text) == 0)
+		return text;
+	r->out += len + 1;
+	return shown;
+}
+
+/* ---- values ------------------------------------------------------------- */
+
+static int take_list(struct reader *r, struct value *value)
+{
+	size_t room = 0;
+
+	value->type = VALUE_LIST;
+	r->at++;
+	while (*r->at != ']') {
+		const char *item;
+
+		if (value->count > 0 && *r->at++ != ',')
+			return -1;
+		item = *r->at == '"' ? take_string(r) : NULL;
+		if (item == NULL)
+			return -1;
+		value->items = memory_grow(value->items, value->count, &room,
+					   sizeof(*value->items));
+		value->items[value->count++] = show(r, item);
+	}
+	r->at++;
+	return 0;
+}
+
+static int take_number(struct reader *r, struct value *value)
+{
+	char *end;
+
+	if (*r->at < '0' || *r->at > '9')
+		return -1;
+	value->type = VALUE_NUMBER;
+	errno = 0;
+	value->number = strtoull(r->at, &end, 10);
+	r->at = end;
+	return errno == 0 ? 0 : -1;
+}
+
+static int take_flag(struct reader *r, struct value *value)
+{
+	value->type = VALUE_FLAG;
+	value->number = *r->at == 't';
+	if (strncmp(r->at, "true", 4) == 0)
+		r->at += 4;
+	else if (strncmp(r->at, "false", 5) == 0)
+		r->at += 5;
+	else
+		return -1;
+	return 0;
+}
+
+static int take_json(struct reader *r, struct value *value)
+{
+	switch (*r->at) {
+	case '"':
+		value->type = VALUE_TEXT;
+		value->exact = take_string(r);
+		if (value->exact == NULL)
+			return -1;
+		value->text = show(r, value->exact);
+		return 0;
+	case '[':
+		return take_list(r, value);
+	case 't':
+	case 'f':
+		return take_flag(r, value);
+	default:
+		return take_number(r, value);
+	}
+}
+
+static int take_value(struct reader *r, struct value *value)
+{
+	const char *begin;
+
+	memset(value, 0, sizeof(*value));
+	value->name = take_word(r, "abcdefghijklmnopqrstuvwxyz"
+				   "0123456789_.-");
+	if (value->name == NULL || *r->at++ != '=')
+		return -1;
+	begin = r->at;
+	if (take_json(r, value) < 0)
+		return -1;
+	value->json = keep_json(r, begin);
+	return 0;
+}
+
+/* Whether every text in it is shown as it stands. */
+static bool is_plain(const char *line, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (line[i] == '\\' || (unsigned char)line[i] >= 0x7f)
+			return false;
+	return true;
+}
+
+/* ---- records ------------------------------------------------------------ */
+
+int record_parse(struct record *record, const char *line, size_t len)
+{
+	struct reader r;
+	size_t room = 0;
+
+	memset(record, 0, sizeof(*record));
+	if (memchr(line, '\0', len) != NULL)
+		return -1;
+	/* The line, and behind it whatever it may become: a value is kept both
+	 * as it is and decoded, neither of which is longer, each with a NUL;
+	 * and as it is shown, which is longer only where there are escapes or
+	 * bytes that do not print. */
+	record->memory =
+		memory_new(len + 1, is_plain(line, len) ? 6 : 6 + UTF8_SHOWN);
+	memcpy(record->memory, line, len);
+	utf8_mend(record->memory, len);
+	r.at = record->memory;
+	r.out = record->memory + len + 1;
+	record->kind = take_word(&r, "abcdefghijklmnopqrstuvwxyz");
+	if (record->kind == NULL)
+		goto wrong;
+	while (*r.at == ' ') {
+		r.at++;
+		record->values = memory_grow(record->values, record->count,
+					     &room, sizeof(*record->values));
+		if (take_value(&r, &record->values[record->count++]) < 0)
+			goto wrong;
+	}
+	if (*r.at == '\0')
+		return 0;
+wrong:
+	record_fini(record);
+	return -1;
+}
+
+void record_fini(struct record *record)
+{
+	size_t i;
+
+	for (i = 0; i < record->count; i++)
+		free(record->values[i].items);
+	free(record->values);
+	free(record->memory);
+	memset(record, 0, sizeof(*record));
+}
+
+bool record_is(const struct record *record, const char *kind)
+{
+	return strcmp(record->kind, kind) == 0;
+}
+
+const struct value *record_find(const struct record *record, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < record->count; i++)
+		if (strcmp(record->values[i].name, name) == 0)
+			return &record->values[i];
+	return NULL;
+}
+
+const char *record_text(const struct record *record, const char *name)
+{
+	const struct value *value = record_find(record, name);
+
+	return value != NULL && value->type == VALUE_TEXT ? value->text : "";
+}
+
+const char *record_exact(const struct record *record, const char *name)
+{
+	const struct value *value = record_find(record, name);
+
+	return value != NULL && value->type == VALUE_TEXT ? value->exact : "";
+}
+
+uint64_t record_number(const struct record *record, const char *name)
+{
+	const struct value *value = record_find(record, name);
+
+	return value != NULL ? value->number : 0;
+}
+
+uint64_t record_sum(const struct record *record, const char *group)
+{
+	size_t len = strlen(group), i;
+	uint64_t sum = 0;
+
+	for (i = 0; i < record->count; i++) {
+		const char *name = record->values[i].name;
+
+		if (strncmp(name, group, len) == 0 && name[len] == '.')
+			sum += record->values[i].number;
+	}
+	return sum;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Differences of counters, by name: a service that began anew counts from 0.
+ */
+#include "config.h"
+
+#include "linectl/samples.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "linectl/memory.h"
+
+static void replace(char **to, const char *text)
+{
+	free(*to);
+	*to = memory_copy(text, strlen(text));
+}
+
+static void push(struct history *history, double value)
+{
+	memmove(history->values, history->values + 1,
+		(SAMPLES_HISTORY - 1) * sizeof(history->values[0]));
+	history->values[SAMPLES_HISTORY - 1] = value;
+}
+
+/* How much a counter has grown; one that was begun anew has grown by all. */
+static uint64_t grown(uint64_t *before, uint64_t now)
+{
+	uint64_t by = now >= *before ? now - *before : now;
+
+	*before = now;
+	return by;
+}
+
+/* ---- services ----------------------------------------------------------- */
+
+static struct service_sample *service_of(struct samples *samples,
+					 const char *name, bool *fresh)
+{
+	struct service_sample *service;
+	size_t i;
+
+	*fresh = false;
+	for (i = 0; i < samples->service_count; i++)
+		if (strcmp(samples->services[i].name, name) == 0)
+			return &samples->services[i];
+	*fresh = true;
+	samples->services =
+		memory_grow(samples->services, samples->service_count,
+			    &samples->service_room, sizeof(*service));
+	service = &samples->services[samples->service_count++];
+	memset(service, 0, sizeof(*service));
+	replace(&service->name, name);
+	return service;
+}
+
+/* Without a sample before there is no rate. */
+static double rate(uint64_t *before, uint64_t now, uint64_t ms, bool fresh)
+{
+	uint64_t by = grown(before, now);
+
+	return fresh || ms == 0 ? 0 : (double)by * 1000 / (double)ms;
+}
+
+static void take_service(struct samples *samples, const struct record *record,
+			 uint64_t ms)
+{
+	bool fresh;
+	struct service_sample *service =
+		service_of(samples, record_text(record, "name"), &fresh);
+	uint64_t lines = record_number(record, "lines_in") +
+			 record_number(record, "opened.lines_in");
+	uint64_t in = record_number(record, "bytes_in") +
+		      record_number(record, "opened.bytes_in");
+	uint64_t out = record_number(record, "bytes_out") +
+		       record_number(record, "opened.bytes_out");
+
+	/* One that drains beside its successor has the same name. */
+	if (service->seen)
+		return;
+	service->seen = true;
+	replace(&service->protocol, record_text(record, "protocol"));
+	replace(&service->state, record_text(record, "state"));
+	service->clients = record_number(record, "clients");
+	service->clients_limit = record_number(record, "clients_limit");
+	service->queued = record_number(record, "queued");
+	service->drops = record_number(record, "sends_dropped") +
+			 record_number(record, "datagrams_dropped");
+	service->refusals = record_sum(record, "refused");
+	service->lines = rate(&service->lines_before, lines, ms, fresh);
+	service->in = rate(&service->in_before, in, ms, fresh);
+	service->out = rate(&service->out_before, out, ms, fresh);
+	push(&service->history, service->lines);
+}
+
+static void service_fini(struct service_sample *service)
+{
+	free(service->name);
+	free(service->protocol);
+	free(service->state);
+}
+
+static void drop_services(struct samples *samples)
+{
+	size_t from, to = 0;
+
+	for (from = 0; from < samples->service_count; from++) {
+		if (samples->services[from].seen)
+			samples->services[to++] = samples->services[from];
+		else
+			service_fini(&samples->services[from]);
+	}
+	samples->service_count = to;
+}
+
+/* ---- workers ----------------------------------------------------------- */
+
+static struct worker_sample *worker_of(struct samples *samples,
+				       const char *name, bool *fresh)
+{
+	struct worker_sample *worker;
+	size_t i;
+
+	*fresh = false;
+	for (i = 0; i < samples->worker_count; i++)
+		if (strcmp(samples->workers[i].name, name) == 0)
+			return &samples->workers[i];
+	*fresh = true;
+	samples->workers = memory_grow(samples->workers, samples->worker_count,
+				       &samples->worker_room, sizeof(*worker));
+	worker = &samples->workers[samples->worker_count++];
+	memset(worker, 0, sizeof(*worker));
+	replace(&worker->name, name);
+	return worker;
+}
+
+/* What 99 of 100 turns since the sample before kept. */
+static double delay_ms(struct worker_sample *worker,
+		       const struct record *record)
+{
+	static const char group[] = "turns_us.";
+	uint64_t turns =
+		grown(&worker->turns_before, record_number(record, "turns"));
+	uint64_t seen = 0;
+	double delay = 0;
+	bool found = false;
+	size_t i;
+
+	if (worker->lasted_before == NULL)
+		worker->lasted_before =
+			memory_new(record->count, sizeof(uint64_t));
+	else if (worker->lasted_count != record->count)
+		return 0;
+	worker->lasted_count = record->count;
+	for (i = 0; i < record->count; i++) {
+		const struct value *value = &record->values[i];
+		const char *us = value->name + sizeof(group) - 1;
+
+		if (strncmp(value->name, group, sizeof(group) - 1) != 0)
+			continue;
+		seen += grown(&worker->lasted_before[i], value->number);
+		if (found)
+			continue;
+		if (strcmp(us, "more") != 0)
+			delay = strtod(us, NULL) / 1000;
+		found = seen >= turns - turns / 100;
+	}
+	return turns > 0 ? delay : 0;
+}
+
+static void take_worker(struct samples *samples, const struct record *record,
+			uint64_t ms)
+{
+	bool fresh;
+	struct worker_sample *worker =
+		worker_of(samples, record_text(record, "name"), &fresh);
+	uint64_t busy_us =
+		grown(&worker->busy_before, record_number(record, "busy_us"));
+	double delay = delay_ms(worker, record);
+
+	worker->seen = true;
+	worker->clients = record_number(record, "clients");
+	worker->stuck = record_number(record, "stuck") != 0;
+	worker->load =
+		fresh || ms == 0 ? 0 : (double)busy_us / 1000 / (double)ms;
+	if (worker->load > 1)
+		worker->load = 1; /* a long turn is counted at its end */
+	worker->delay_ms = fresh ? 0 : delay;
+	push(&worker->loads, worker->load);
+	push(&worker->delays, worker->delay_ms);
+}
+
+static void worker_fini(struct worker_sample *worker)
+{
+	free(worker->name);
+	free(worker->lasted_before);
+}
+
+static void drop_workers(struct samples *samples)
+{
+	size_t from, to = 0;
+
+	for (from = 0; from < samples->worker_count; from++) {
+		if (samples->workers[from].seen)
+			samples->workers[to++] = samples->workers[from];
+		else
+			worker_fini(&samples->workers[from]);
+	}
+	samples->worker_count = to;
+}
+
+/* ---- samples ----------------------------------------------------------- */
+
+static void take_daemon(struct samples *samples, const struct record *record)
+{
+	replace(&samples->version, record_text(record, "version"));
+	replace(&samples->state, record_text(record, "state"));
+	replace(&samples->log_level, record_text(record, "log_level"));
+	samples->uptime_s = record_number(record, "uptime_s");
+	samples->clients = record_number(record, "clients");
+	samples->service_total = record_number(record, "services");
+}
+
+void samples_take(struct samples *samples, const struct answer *answer,
+		  uint64_t now_ms)
+{
+	uint64_t ms = samples->taken_ms > 0 ? now_ms - samples->taken_ms : 0;
+	size_t i;
+
+	for (i = 0; i < samples->service_count; i++)
+		samples->services[i].seen = false;
+	for (i = 0; i < samples->worker_count; i++)
+		samples->workers[i].seen = false;
+	for (i = 0; i < answer->count; i++) {
+		const struct record *record = &answer->records[i];
+
+		if (record_is(record, "daemon"))
+			take_daemon(samples, record);
+		else if (record_is(record, "service"))
+			take_service(samples, record, ms);
+		else if (record_is(record, "worker"))
+			take_worker(samples, record, ms);
+	}
+	drop_services(samples);
+	drop_workers(samples);
+	samples->taken_ms = now_ms > 0 ? now_ms : 1;
+}
+
+void samples_fini(struct samples *samples)
+{
+	size_t i;
+
+	for (i = 0; i < samples->service_count; i++)
+		service_fini(&samples->services[i]);
+	for (i = 0; i < samples->worker_count; i++)
+		worker_fini(&samples->workers[i]);
+	free(samples->services);
+	free(samples->workers);
+	free(samples->version);
+	free(samples->state);
+	free(samples->log_level);
+	memset(samples, 0, sizeof(*samples));
+}
+
+/* ---- order ------------------------------------------------------------- */
+
+static double key_of(const struct service_sample *service, enum sort_key key)
+{
+	switch (key) {
+	case SORT_CLIENTS:
+		return (double)service->clients;
+	case SORT_LINES:
+		return service->lines;
+	case SORT_IN:
+		return service->in;
+	case SORT_OUT:
+		return service->out;
+	case SORT_QUEUE:
+		return (double)service->queued;
+	case SORT_DROPS:
+		return (double)service->drops;
+	default:
+		return 0;
+	}
+}
+
+/* The largest first; by name where they are alike. */
+static bool is_before(const struct service_sample *a,
+		      const struct service_sample *b, enum sort_key key)
+{
+	double left = key_of(a, key), right = key_of(b, key);
+
+	if (left != right)
+		return left > right;
+	return strcmp(a->name, b->name) < 0;
+}
+
+static bool fits(const struct service_sample *service, const char *filter)
+{
+	return strstr(service->name, filter) != NULL ||
+	       strstr(service->protocol, filter) != NULL;
+}
+
+size_t samples_order(const struct samples *samples, const char *filter,
+		     enum sort_key key, const struct service_sample **order)
+{
+	size_t count = 0, i, at;
+
+	for (i = 0; i < samples->service_count; i++) {
+		const struct service_sample *service = &samples->services[i];
+
+		if (!fits(service, filter))
+			continue;
+		for (at = count;
+		     at > 0 && is_before(service, order[at - 1], key); at--)
+			order[at] = order[at - 1];
+		order[at] = service;
+		count++;
+	}
+	return count;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linectl tap: the lines of a service while they come, until so many have come,
+ * the service ends, or the user interrupts it.
+ */
+#ifndef LINECTL_TAP_H
+#define LINECTL_TAP_H
+
+#include "linectl/command.h"
+
+enum linectl_status tap_run(const struct command_call *call);
+
+#endif

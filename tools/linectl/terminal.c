@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "linectl/terminal.h"
+
+#include <curses.h>
+#include <term.h>
+#include <unistd.h>
+
+bool terminal_can_draw(void)
+{
+	const char *cursor;
+	int error;
+
+	if (setupterm(NULL, STDOUT_FILENO, &error) == ERR)
+		return false;
+	cursor = tigetstr("cup");
+	del_curterm(cur_term);
+	return cursor != NULL && cursor != (const char *)-1;
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop of `linectl top`: asks once a second, takes keys at once. What is
+ * asked for meanwhile, the clients of a service or that one be closed, waits
+ * for its turn on the one connection.
+ */
+#include "config.h"
+
+#include "linectl/top.h"
+
+#include <curses.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "linectl/answer.h"
+#include "linectl/complaint.h"
+#include "linectl/json.h"
+#include "linectl/memory.h"
+#include "linectl/samples.h"
+#include "linectl/screen.h"
+#include "linectl/terminal.h"
+#include "linectl/utf8.h"
+
+#define PERIOD_MS   1000
+#define PATIENCE_MS 15000
+#define INPUT_MAX   64
+
+enum request { REQUEST_NONE, REQUEST_ALL, REQUEST_CLIENTS, REQUEST_KICK };
+
+/* What is being typed. */
+enum input { INPUT_NONE, INPUT_FILTER, INPUT_KICK, INPUT_CONFIRM };
+
+struct top {
+	struct channel *channel;
+	struct samples samples;
+	struct screen screen;
+
+	enum request asked;  /* being answered */
+	bool wants_clients;  /* to be asked next */
+	uint64_t wants_kick; /* likewise: an id */
+	uint64_t next_ms;    /* when to ask for all again */
+	struct answer answer;
+	struct answer clients; /* what the list is of */
+
+	enum input input;
+	char typed[INPUT_MAX + 1];
+	char filter[INPUT_MAX + 1];
+	char service[INPUT_MAX + 1];
+	uint64_t kick; /* to be confirmed */
+	char *prompt;
+	bool quit;
+	char *lost; /* why the connection is */
+};
+
+/* ---- what is shown ----------------------------------------------------- */
+
+static void say(struct top *top, char *text)
+{
+	free(top->prompt);
+	top->prompt = text;
+}
+
+static void order(struct top *top)
+{
+	struct screen *screen = &top->screen;
+
+	free(screen->order);
+	screen->order =
+		memory_new(top->samples.service_count, sizeof(*screen->order));
+	screen->order_count = samples_order(&top->samples, top->filter,
+					    screen->sort, screen->order);
+}
+
+static void draw(struct top *top)
+{
+	order(top);
+	top->screen.samples = &top->samples;
+	top->screen.filter = top->filter;
+	top->screen.service = top->service;
+	top->screen.prompt = top->prompt != NULL ? top->prompt : "";
+	screen_draw(&top->screen);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	uint64_t left = record_number(*(const struct record *const *)a, "id");
+	uint64_t right = record_number(*(const struct record *const *)b, "id");
+
+	return left < right ? -1 : left > right;
+}
+
+static void take_clients(struct top *top)
+{
+	struct screen *screen = &top->screen;
+	size_t i;
+
+	answer_fini(&top->clients);
+	top->clients = top->answer;
+	memset(&top->answer, 0, sizeof(top->answer));
+	free(screen->clients);
+	screen->clients =
+		memory_new(top->clients.count, sizeof(*screen->clients));
+	screen->client_count = 0;
+	for (i = 0; i < top->clients.count; i++)
+		if (record_is(&top->clients.records[i], "client"))
+			screen->clients[screen->client_count++] =
+				&top->clients.records[i];
+	qsort(screen->clients, screen->client_count, sizeof(*screen->clients),
+	      by_id);
+}
+
+/* ---- asking ------------------------------------------------------------ */
+
+static void took_record(void *arg, struct record *record)
+{
+	struct top *top = arg;
+
+	answer_handlers.record(&top->answer, record);
+}
+
+static void ended(void *arg, enum channel_end end, const char *text);
+
+static const struct channel_handlers handlers = {
+	.record = took_record,
+	.ended = ended,
+};
+
+static void ask(struct top *top, enum request what, char *request)
+{
+	top->asked = what;
+	channel_ask(top->channel, request, strlen(request), PATIENCE_MS,
+		    &handlers, top);
+	free(request);
+}
+
+static uint64_t now_ms(struct top *top)
+{
+	return lined_dispatcher_now_ms(channel_dispatcher(top->channel));
+}
+
+/* What is due, where nothing is being answered. */
+static void ask_next(struct top *top)
+{
+	if (top->asked != REQUEST_NONE || top->lost != NULL)
+		return;
+	if (top->wants_kick > 0) {
+		ask(top, REQUEST_KICK,
+		    memory_format("kick %" PRIu64 "\n", top->wants_kick));
+		top->wants_kick = 0;
+	} else if (top->wants_clients) {
+		top->wants_clients = false;
+		ask(top, REQUEST_CLIENTS,
+		    memory_format("clients %s\n", top->service));
+	} else if (now_ms(top) >= top->next_ms) {
+		top->next_ms = now_ms(top) + PERIOD_MS;
+		top->wants_clients = top->screen.shows_clients;
+		ask(top, REQUEST_ALL, memory_copy("all\n", 4));
+	}
+}
+
+static void ended(void *arg, enum channel_end end, const char *text)
+{
+	struct top *top = arg;
+	enum request asked = top->asked;
+
+	top->asked = REQUEST_NONE;
+	if (end == CHANNEL_BROKEN) {
+		top->lost = memory_format("%s", text);
+	} else if (end == CHANNEL_REFUSED) {
+		say(top, utf8_shown(text));
+		/* A service that is gone has no clients to show. */
+		if (asked == REQUEST_CLIENTS)
+			top->screen.shows_clients = false;
+	} else if (asked == REQUEST_ALL) {
+		samples_take(&top->samples, &top->answer, now_ms(top));
+	} else if (asked == REQUEST_CLIENTS) {
+		take_clients(top);
+	} else if (asked == REQUEST_KICK) {
+		say(top, memory_format("the client was closed"));
+		top->wants_clients = top->screen.shows_clients;
+	}
+	answer_fini(&top->answer);
+}
+
+/* ---- keys -------------------------------------------------------------- */
+
+static void begin_input(struct top *top, enum input input, const char *prompt)
+{
+	top->input = input;
+	top->typed[0] = '\0';
+	say(top, memory_format("%s", prompt));
+}
+
+static void confirm_kick(struct top *top, uint64_t id, const char *address)
+{
+	top->kick = id;
+	top->input = INPUT_CONFIRM;
+	say(top,
+	    memory_format("close client %" PRIu64 " %s? (y/n)", id, address));
+}
+
+static void finish_input(struct top *top)
+{
+	enum input input = top->input;
+	char *end;
+	uint64_t id;
+
+	top->input = INPUT_NONE;
+	say(top, NULL);
+	if (input == INPUT_FILTER) {
+		memcpy(top->filter, top->typed, sizeof(top->filter));
+	} else if (input == INPUT_KICK && top->typed[0] != '\0') {
+		id = strtoull(top->typed, &end, 10);
+		if (id == 0 || *end != '\0')
+			say(top, memory_format("\"%s\" is no client's id",
+					       top->typed));
+		else
+			confirm_kick(top, id, "");
+	}
+}
+
+static void show_typed(struct top *top)
+{
+	say(top, memory_format("%s%s",
+			       top->input == INPUT_FILTER ? "filter: "
+							  : "kick client: ",
+			       top->typed));
+}
+
+static void type(struct top *top, int key)
+{
+	size_t len = strlen(top->typed);
+
+	if (key == 27) {
+		top->input = INPUT_NONE;
+		say(top, NULL);
+		return;
+	}
+	if (key == '\n') {
+		finish_input(top);
+		return;
+	}
+	if ((key == KEY_BACKSPACE || key == 127 || key == 8) && len > 0)
+		top->typed[len - 1] = '\0';
+	else if (key > 32 && key < 127 && len < INPUT_MAX)
+		snprintf(top->typed + len, 2, "%c", key);
+	show_typed(top);
+}
+
+static void select_row(struct top *top, int key)
+{
+	struct screen *screen = &top->screen;
+	size_t count = screen->shows_clients ? screen->client_count
+					     : screen->order_count;
+	size_t page = LINES > 8 ? (size_t)LINES - 8 : 1;
+
+	switch (key) {
+	case KEY_UP:
+		screen->selected -= screen->selected > 0;
+		break;
+	case KEY_DOWN:
+		screen->selected += screen->selected + 1 < count;
+		break;
+	case KEY_PPAGE:
+		screen->selected -=
+			screen->selected < page ? screen->selected : page;
+		break;
+	case KEY_NPAGE:
+		screen->selected += page;
+		if (screen->selected >= count)
+			screen->selected = count > 0 ? count - 1 : 0;
+		break;
+	case KEY_HOME:
+		screen->selected = 0;
+		break;
+	default:
+		screen->selected = count > 0 ? count - 1 : 0;
+		break;
+	}
+}
+
+static void show_clients(struct top *top)
+{
+	struct screen *screen = &top->screen;
+
+	if (screen->shows_clients || screen->selected >= screen->order_count)
+		return;
+	snprintf(top->service, sizeof(top->service), "%s",
+		 screen->order[screen->selected]->name);
+	screen->shows_clients = true;
+	screen->client_count = 0;
+	screen->selected = screen->first = 0;
+	top->wants_clients = true;
+}
+
+static void show_services(struct top *top)
+{
+	top->screen.shows_clients = false;
+	top->screen.selected = top->screen.first = 0;
+	top->wants_clients = false;
+}
+
+static void kick(struct top *top)
+{
+	struct screen *screen = &top->screen;
+	const struct record *client;
+
+	if (!screen->shows_clients) {
+		begin_input(top, INPUT_KICK, "kick client: ");
+	} else if (screen->selected < screen->client_count) {
+		client = screen->clients[screen->selected];
+		confirm_kick(top, record_number(client, "id"),
+			     record_text(client, "address"));
+	}
+}
+
+static void command(struct top *top, int key)
+{
+	switch (key) {
+	case 'q':
+	case 'Q':
+		top->quit = true;
+		break;
+	case 's':
+	case 'S':
+		top->screen.sort = (top->screen.sort + 1) % SORT_KEYS;
+		break;
+	case '/':
+		begin_input(top, INPUT_FILTER, "filter: ");
+		break;
+	case 'k':
+	case 'K':
+		kick(top);
+		break;
+	case 'r':
+	case 'R':
+		top->next_ms = 0;
+		break;
+	case '\n':
+		show_clients(top);
+		break;
+	case 27:
+		show_services(top);
+		break;
+	case KEY_UP:
+	case KEY_DOWN:
+	case KEY_PPAGE:
+	case KEY_NPAGE:
+	case KEY_HOME:
+	case KEY_END:
+		select_row(top, key);
+		break;
+	default:
+		break;
+	}
+}
+
+static void take_key(struct top *top, int key)
+{
+	if (key == KEY_RESIZE)
+		return; /* drawn anew in any case */
+	if (key == '\r' || key == KEY_ENTER)
+		key = '\n';
+	if (top->input == INPUT_CONFIRM) {
+		if (key == 'y' || key == 'Y')
+			top->wants_kick = top->kick;
+		top->input = INPUT_NONE;
+		say(top, NULL);
+	} else if (top->input != INPUT_NONE) {
+		type(top, key);
+	} else {
+		say(top, NULL);
+		command(top, key);
+	}
+}
+
+/* ---- the loop ---------------------------------------------------------- */
+
+static void keyboard_ready(struct lined_delegate *delegate)
+{
+	(void)delegate; /* keys are taken after each turn */
+}
+
+static const struct lined_delegate_handlers keyboard = {
+	.handle_read = keyboard_ready,
+};
+
+static void loop(struct top *top)
+{
+	struct lined_dispatcher *d = channel_dispatcher(top->channel);
+	int key;
+
+	while (!top->quit && top->lost == NULL) {
+		ask_next(top);
+		draw(top);
+		/* A resize ends the wait, too. */
+		lined_dispatcher_poll(d, PERIOD_MS / 4);
+		while (!top->quit && (key = getch()) != ERR)
+			take_key(top, key);
+		/* A terminal that is gone is readable for ever. */
+		if (!isatty(STDIN_FILENO))
+			top->quit = true;
+	}
+}
+
+static void open_screen(void)
+{
+	initscr();
+	cbreak();
+	noecho();
+	nonl();
+	keypad(stdscr, TRUE);
+	nodelay(stdscr, TRUE);
+	set_escdelay(50);
+	curs_set(0);
+	screen_init();
+}
+
+static void top_fini(struct top *top)
+{
+	samples_fini(&top->samples);
+	answer_fini(&top->answer);
+	answer_fini(&top->clients);
+	free(top->screen.order);
+	free(top->screen.clients);
+	free(top->prompt);
+	free(top->lost);
+}
+
+enum linectl_status top_run(const struct command_call *call)
+{
+	struct lined_delegate input = {
+		.fd = STDIN_FILENO,
+		.mode = LINED_MODE_READ,
+		.handlers = &keyboard,
+	};
+	struct top top = {.channel = call->channel};
+	enum linectl_status status = LINECTL_DONE;
+
+	if (call->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+		static const char error[] =
+			"top draws on a terminal; for programs there are "
+			"status, services and --json";
+
+		if (call->json)
+			json_error(stdout, error);
+		complain(error);
+		return LINECTL_USAGE;
+	}
+	if (!terminal_can_draw()) {
+		const char *term = getenv("TERM");
+
+		fprintf(stderr,
+			"linectl: top: cannot draw on a terminal \"%s\"; try "
+			"TERM=xterm linectl top\n",
+			term != NULL ? term : "");
+		return LINECTL_USAGE;
+	}
+	open_screen();
+	lined_dispatcher_register(channel_dispatcher(call->channel), &input);
+	loop(&top);
+	lined_dispatcher_unregister(channel_dispatcher(call->channel), &input);
+	endwin();
+	if (top.lost != NULL) {
+		complain(top.lost);
+		status = LINECTL_NO_DAEMON;
+	}
+	top_fini(&top);
+	return status;
+}

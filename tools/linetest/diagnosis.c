@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes down a failure for a person. Everything that came over a connection
+ * is escaped; what is long is cut, and says so.
+ */
+#include "config.h"
+
+#include "linetest/diagnosis.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "linetest/text.h"
+
+#define COLUMNS_MAX 300
+#define LOG_MAX     40
+#define INDENT      "      "
+
+/* ---- one line ----------------------------------------------------------- */
+
+/* Where a character begins, at or before len. */
+static size_t whole_characters(const char *text, size_t len)
+{
+	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	return len;
+}
+
+static void add_cut(struct bytes *out, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len <= COLUMNS_MAX) {
+		bytes_add(out, text, len);
+		return;
+	}
+	bytes_add(out, text, whole_characters(text, COLUMNS_MAX));
+	bytes_add_format(out, "... (%zu in all)", text_columns(text, len));
+}
+
+static void add_shown(struct bytes *out, const char *data, size_t len)
+{
+	struct bytes shown = {0};
+
+	text_show(&shown, data, len);
+	add_cut(out, bytes_text(&shown));
+	bytes_fini(&shown);
+}
+
+void diagnosis_head(struct bytes *out, const struct step *step,
+		    const char *message)
+{
+	bytes_add_format(out, "%s:%u: %s\n", step->file, step->line, message);
+}
+
+void diagnosis_item(struct bytes *out, const char *label, const char *text)
+{
+	size_t len = strlen(label);
+
+	bytes_add_format(out, "  %s:%*s", label, len < 9 ? (int)(9 - len) : 1,
+			 "");
+	add_cut(out, text);
+	bytes_add_byte(out, '\n');
+}
+
+void diagnosis_difference(struct bytes *out, const char *expected,
+			  const char *got)
+{
+	struct bytes a = {0}, b = {0};
+	size_t same = 0, from = 0;
+
+	while (expected[same] != '\0' && expected[same] == got[same])
+		same++;
+	same = whole_characters(expected, same);
+	if (same > COLUMNS_MAX / 2) {
+		from = whole_characters(expected, same - COLUMNS_MAX / 4);
+		bytes_add_text(&a, "...");
+		bytes_add_text(&b, "...");
+		same += 3;
+	}
+	bytes_add_text(&a, expected + from);
+	bytes_add_text(&b, got + from);
+	diagnosis_item(out, "expected", bytes_text(&a));
+	diagnosis_item(out, "got", bytes_text(&b));
+	bytes_add_format(out, "  %*s^\n",
+			 (int)(10 + text_columns(a.data, same - from)), "");
+	bytes_fini(&a);
+	bytes_fini(&b);
+}
+
+/* ---- what a client saw -------------------------------------------------- */
+
+/* All rows of a client, of which the last are shown. */
+struct rows {
+	char **items;
+	size_t count;
+};
+
+static struct bytes *begin_row(struct bytes *row, bool is_unread)
+{
+	bytes_clear(row);
+	bytes_add_text(row, is_unread ? "    ? " : INDENT);
+	return row;
+}
+
+static void end_row(struct rows *rows, const struct bytes *row)
+{
+	rows->items = memory_resize(rows->items, rows->count + 1,
+				    sizeof(*rows->items));
+	rows->items[rows->count++] = memory_copy(row->data, row->len);
+}
+
+/* Bytes by lines, each with the client's name and the sign of its direction,
+ * doubled where the line has no end. */
+static void add_lines(struct rows *rows, const struct actor *actor, char sign,
+		      const char *data, size_t len, size_t read)
+{
+	struct bytes row = {0};
+	size_t at = 0, size;
+
+	while (at < len) {
+		const char *begin = data + at;
+		const char *lf = memchr(begin, '\n', len - at);
+
+		size = lf != NULL ? (size_t)(lf - begin) : len - at;
+		at += size + (lf != NULL);
+		begin_row(&row, at > read);
+		bytes_add_format(&row, "%s%c%s ", actor->name, sign,
+				 lf != NULL    ? ""
+				 : sign == '>' ? ">"
+					       : "<");
+		if (lf != NULL && size > 0 && begin[size - 1] == '\r')
+			size--;
+		add_shown(&row, begin, size);
+		end_row(rows, &row);
+	}
+	bytes_fini(&row);
+}
+
+static void add_event(struct rows *rows, const struct actor *actor,
+		      const struct actor_event *event)
+{
+	struct bytes row = {0};
+	size_t read = 0;
+
+	switch (event->kind) {
+	case ACTOR_SAID:
+		add_lines(rows, actor, '>', actor->said.data + event->offset,
+			  event->len, SIZE_MAX);
+		break;
+	case ACTOR_SAW:
+		if (actor->read > event->offset)
+			read = actor->read - event->offset;
+		add_lines(rows, actor, '<', actor->seen.data + event->offset,
+			  event->len, read);
+		break;
+	default:
+		bytes_add_format(begin_row(&row, false), "%s: %s", actor->name,
+				 event->note);
+		end_row(rows, &row);
+		bytes_fini(&row);
+		break;
+	}
+}
+
+void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most)
+{
+	struct rows rows = {0};
+	size_t i, from = 0;
+
+	for (i = 0; i < actor->event_count; i++)
+		add_event(&rows, actor, &actor->events[i]);
+	if (rows.count > most)
+		from = rows.count - most;
+	bytes_add_format(out, "  %s%s\n", actor->name,
+			 rows.count == 0 ? ": nothing yet" : ":");
+	if (from > 0)
+		bytes_add_format(out, INDENT "(%zu lines before)\n", from);
+	for (i = 0; i < rows.count; i++) {
+		if (i >= from)
+			bytes_add_format(out, "%s\n", rows.items[i]);
+		free(rows.items[i]);
+	}
+	free(rows.items);
+}
+
+/* ---- the daemon --------------------------------------------------------- */
+
+/* The log has its escapes already; what is none is some library's word. */
+static void add_printable(struct bytes *out, const char *text)
+{
+	size_t size;
+
+	for (; *text != '\0'; text += size > 0 ? size : 1) {
+		size = text_character(text, strlen(text));
+		if (size > 0 || *text == '\t')
+			bytes_add(out, text, size > 0 ? size : 1);
+		else
+			bytes_add_format(out, "\\x%02x", (unsigned char)*text);
+	}
+}
+
+void diagnosis_log(struct bytes *out, const struct subject *subject)
+{
+	size_t from = 0, i;
+
+	if (subject->log_count > LOG_MAX)
+		from = subject->log_count - LOG_MAX;
+	bytes_add_format(out, "  the daemon's log%s\n",
+			 subject->log_count > 0 ? ":" : ": nothing");
+	if (from > 0)
+		bytes_add_format(out, INDENT "(%zu lines before)\n", from);
+	for (i = from; i < subject->log_count; i++) {
+		bytes_add_text(out, INDENT);
+		add_printable(out, subject->log[i]);
+		bytes_add_byte(out, '\n');
+	}
+}
+
+void diagnosis_config(struct bytes *out, const char *config)
+{
+	unsigned line = 1;
+
+	bytes_add_text(out, "  the config:\n");
+	for (; *config != '\0'; line++) {
+		size_t len = strcspn(config, "\n");
+
+		bytes_add_format(out, "  %4u  %.*s\n", line, (int)len, config);
+		config += len + (config[len] == '\n');
+	}
+}

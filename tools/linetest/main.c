@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linetest(1): reads transcripts and plays each as often as the command line
+ * asks, with every cut and every number of workers. What a run is, the player
+ * knows.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "linetest/deadline.h"
+#include "linetest/options.h"
+#include "linetest/player.h"
+#include "linetest/recorder.h"
+#include "linetest/report.h"
+#include "linetest/script.h"
+
+#define TIMEOUT_MS 120000
+
+enum exit_code { EXIT_PASSED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
+
+/* ---- the daemon and its modules ----------------------------------------- */
+
+static char *own_directory(const char *self)
+{
+	char *whole = realpath("/proc/self/exe", NULL), *slash;
+
+	if (whole == NULL && strchr(self, '/') != NULL)
+		whole = realpath(self, NULL);
+	slash = whole != NULL ? strrchr(whole, '/') : NULL;
+	if (slash != NULL)
+		*slash = '\0';
+	return whole;
+}
+
+static char *try_file(const char *dir, const char *name, int mode)
+{
+	char *path = memory_format("%s/%s", dir, name);
+
+	if (access(path, mode) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+/* The lined that was asked for, the one beside this program (of one build), or
+ * the one that was installed with it. */
+static char *find_lined(const struct linetest_options *options,
+			const char *self)
+{
+	const char *asked = options->lined;
+	char *dir, *found = NULL;
+
+	if (asked == NULL)
+		asked = getenv("LINED");
+	if (asked != NULL && *asked != '\0')
+		return memory_copy(asked, strlen(asked));
+	dir = own_directory(self);
+	if (dir != NULL)
+		found = try_file(dir, "lined", X_OK);
+	if (dir != NULL && found == NULL)
+		found = try_file(dir, "../sbin/lined", X_OK);
+	free(dir);
+	if (found == NULL)
+		found = try_file(SBINDIR, "lined", X_OK);
+	return found != NULL ? found : memory_copy("lined", 5);
+}
+
+/* Modules of the build that lined is of; an installed one knows its own. */
+static char *find_modules(const struct linetest_options *options,
+			  const char *lined)
+{
+	const char *asked = options->module_dir;
+	const char *slash = strrchr(lined, '/');
+	char *dir, *found;
+
+	if (asked == NULL)
+		asked = getenv("LINED_MODULES");
+	if (asked != NULL && *asked != '\0')
+		return memory_copy(asked, strlen(asked));
+	if (slash == NULL)
+		return NULL;
+	dir = memory_copy(lined, (size_t)(slash - lined));
+	found = try_file(dir, ".libs", R_OK | X_OK);
+	free(dir);
+	return found;
+}
+
+/* ---- runs --------------------------------------------------------------- */
+
+struct session {
+	const struct linetest_options *options;
+	struct player_settings settings;
+	struct report report;
+	uint64_t seed;
+};
+
+/* True where there is more to be run of this transcript. */
+static bool run(struct session *session, const struct script *script,
+		enum cut_mode mode, uint64_t seed)
+{
+	struct bytes failure = {0}, log = {0};
+	char *cut, *about;
+	bool passed;
+
+	cut_init(&session->settings.cut, mode, seed);
+	cut = cut_text(&session->settings.cut);
+	if (session->settings.workers == 0)
+		about = memory_format("%s", cut);
+	else
+		about = memory_format(
+			"%s, %u %s", cut, session->settings.workers,
+			session->settings.workers == 1 ? "worker" : "workers");
+	passed = player_run(script, &session->settings, &failure, &log);
+	report_run(&session->report, script->path, about, &failure, &log);
+	free(cut);
+	free(about);
+	bytes_fini(&failure);
+	bytes_fini(&log);
+	return (passed || session->options->keep_going) &&
+	       !deadline_all_are_over();
+}
+
+static bool run_cuts(struct session *session, const struct script *script)
+{
+	static const enum cut_mode modes[] = {CUT_BYTES, CUT_SPLIT, CUT_JOINED};
+	unsigned i;
+
+	if (!run(session, script, CUT_WHOLE, 0))
+		return false;
+	if (!session->options->fragment || script->is_whole)
+		return true;
+	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		if (!run(session, script, modes[i], 0))
+			return false;
+	for (i = 0; i < session->options->random_cuts; i++)
+		if (!run(session, script, CUT_RANDOM, session->seed + i))
+			return false;
+	return true;
+}
+
+static void run_script(struct session *session, const struct script *script)
+{
+	unsigned most = session->options->workers, workers;
+
+	if (script->fixes_workers || script->workers > 0 || most == 0) {
+		session->settings.workers = script->workers;
+		if (script->workers == 0 && !script->fixes_workers)
+			session->settings.workers = 1;
+		run_cuts(session, script);
+	} else {
+		/* 1, 2, 4 and so on, and the number asked for at last. */
+		for (workers = 1;; workers *= 2) {
+			if (workers > most)
+				workers = most;
+			session->settings.workers = workers;
+			if (!run_cuts(session, script) || workers == most)
+				break;
+		}
+	}
+	report_file(&session->report, script->path);
+}
+
+static uint64_t new_seed(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return ((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000) %
+	       1000000000;
+}
+
+static enum exit_code run_all(const struct linetest_options *options,
+			      struct script **scripts, const char *self)
+{
+	char *lined = find_lined(options, self);
+	char *modules = find_modules(options, lined);
+	struct session session = {
+		.options = options,
+		.settings = {.subject = {lined, modules},
+			     .patience_ms = options->patience_ms,
+			     .timeout_ms = options->timeout_ms > 0
+						   ? options->timeout_ms
+						   : TIMEOUT_MS,
+			     .keep = options->keep},
+		.report = {.tap = options->tap, .verbose = options->verbose},
+		.seed = options->seed_given ? options->seed : new_seed(),
+	};
+	int i;
+
+	for (i = 0; i < options->file_count && !deadline_all_are_over(); i++)
+		run_script(&session, scripts[i]);
+	report_end(&session.report);
+	free(lined);
+	free(modules);
+	return session.report.failed_runs > 0 ? EXIT_FAILED : EXIT_PASSED;
+}
+
+/* ---- recording ---------------------------------------------------------- */
+
+static bool is_head(const struct script *script)
+{
+	size_t i;
+
+	for (i = 0; i < script->step_count; i++) {
+		if (script->steps[i].kind == STEP_START)
+			continue;
+		fprintf(stderr,
+			"%s:%u: a FILE to --record with says what is served, "
+			"and does nothing\n",
+			script->steps[i].file, script->steps[i].line);
+		return false;
+	}
+	if (script->config != NULL)
+		return true;
+	fprintf(stderr, "%s: it does not say what is served\n", script->path);
+	return false;
+}
+
+static enum exit_code record(const struct linetest_options *options,
+			     struct script **scripts, const char *self)
+{
+	const struct script *head = options->file_count > 0 ? scripts[0] : NULL;
+	struct recorder_settings settings = {
+		.file = options->record,
+		.head = head,
+		.listen = options->listen,
+		.connect = options->connect,
+		.timeout_ms = options->timeout_ms,
+	};
+	char *lined, *modules;
+	int result;
+
+	if (head != NULL && !is_head(head))
+		return EXIT_WRONG;
+	settings.workers = options->workers > 0 ? options->workers : 1;
+	if (head != NULL && head->workers > 0)
+		settings.workers = head->workers;
+	lined = find_lined(options, self);
+	modules = find_modules(options, lined);
+	settings.subject.lined = lined;
+	settings.subject.modules = modules;
+	result = recorder_run(&settings);
+	free(lined);
+	free(modules);
+	return result < 0 ? EXIT_FAILED : EXIT_PASSED;
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+/* Ended from outside it still takes its daemon and its directory along. */
+static void interrupt(int number)
+{
+	(void)number;
+	deadline_end_all();
+}
+
+static void catch_signals(void)
+{
+	static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+	struct sigaction action;
+	size_t i;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = interrupt;
+	sigemptyset(&action.sa_mask);
+	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		sigaction(numbers[i], &action, NULL);
+}
+
+/* Results that nobody could read are no success. */
+static enum exit_code flush(enum exit_code code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "linetest: standard output: %s\n", strerror(errno));
+	return code == EXIT_PASSED ? EXIT_FAILED : code;
+}
+
+/* What is to be played has something to play. */
+static struct script *read_script(const struct linetest_options *options,
+				  const char *path, struct bytes *errors)
+{
+	struct script *script = script_read(path, errors);
+
+	if (script != NULL && script->step_count == 0 &&
+	    options->record == NULL)
+		bytes_add_format(errors, "%s: there is nothing to do in it\n",
+				 path);
+	return script;
+}
+
+int main(int argc, char **argv)
+{
+	struct linetest_options options;
+	struct script **scripts;
+	struct bytes errors = {0};
+	enum exit_code code = EXIT_PASSED;
+	int i;
+
+	switch (linetest_options_read(&options, argc, argv)) {
+	case LINETEST_SHOWN:
+		return flush(EXIT_PASSED);
+	case LINETEST_WRONG:
+		return EXIT_WRONG;
+	case LINETEST_RUN:
+		break;
+	}
+	scripts = memory_get((size_t)options.file_count * sizeof(*scripts));
+	for (i = 0; i < options.file_count; i++)
+		scripts[i] = read_script(&options, options.files[i], &errors);
+	if (errors.len > 0) {
+		fputs(bytes_text(&errors), stderr);
+		code = EXIT_WRONG;
+	} else if (!options.check) {
+		catch_signals();
+		code = options.record != NULL
+			       ? record(&options, scripts, argv[0])
+			       : run_all(&options, scripts, argv[0]);
+	}
+	for (i = 0; i < options.file_count; i++)
+		script_free(scripts[i]);
+	free(scripts);
+	bytes_fini(&errors);
+	return flush(code);
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Matching by regcomp(3), POSIX extended. A template without open names is
+ * compared byte by byte instead: most lines of most transcripts.
+ */
+#include "config.h"
+
+#include "linetest/match.h"
+
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linetest/bytes.h"
+
+#ifdef REG_STARTEND
+#define FLAG_STARTEND REG_STARTEND
+#else
+#define FLAG_STARTEND 0
+#endif
+
+#define WORD "[^ \t]+"
+
+/* The expression a template makes, and which of its groups are names. */
+struct expression {
+	struct bytes source;
+	size_t groups; /* so far */
+	struct group {
+		const char *name;
+		size_t index;
+	} * names;
+	size_t name_count;
+	bool has_nul;
+	regex_t regex;
+};
+
+/* Behind the bracket expression whose [ is at p. */
+static const char *skip_bracket(const char *p, const char *end)
+{
+	const char *close;
+	char mark[3];
+
+	p++;
+	if (p < end && *p == '^')
+		p++;
+	if (p < end && *p == ']')
+		p++;
+	while (p < end && *p != ']') {
+		if (*p == '[' && p + 1 < end && strchr(":.=", p[1]) != NULL) {
+			mark[0] = p[1];
+			mark[1] = ']';
+			mark[2] = '\0';
+			close = strstr(p + 2, mark);
+			p = close != NULL && close < end ? close + 2 : end;
+		} else {
+			p++;
+		}
+	}
+	return p < end ? p + 1 : end;
+}
+
+static size_t count_groups(const char *p, size_t len)
+{
+	const char *end = p + len;
+	size_t groups = 0;
+
+	while (p < end) {
+		if (*p == '\\' && p + 1 < end) {
+			p += 2;
+		} else if (*p == '[') {
+			p = skip_bracket(p, end);
+		} else {
+			groups += *p == '(';
+			p++;
+		}
+	}
+	return groups;
+}
+
+static void add_literal(struct expression *e, const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (text[i] == '\0')
+			e->has_nul = true;
+		else if (strchr("\\.[]{}()*+?|^$", text[i]) != NULL)
+			bytes_add_byte(&e->source, '\\');
+		bytes_add_byte(&e->source, text[i]);
+	}
+}
+
+static void add_open_name(struct expression *e,
+			  const struct template_part *part)
+{
+	const char *pattern = part->text != NULL ? part->text : WORD;
+
+	bytes_add_format(&e->source, "(%s)", pattern);
+	e->names =
+		memory_resize(e->names, e->name_count + 1, sizeof(*e->names));
+	e->names[e->name_count].name = part->name;
+	e->names[e->name_count++].index = ++e->groups;
+	e->groups += count_groups(pattern, strlen(pattern));
+}
+
+static void add_part(struct expression *e, const struct template *template,
+		     const struct template_part *part,
+		     const struct captures *captures)
+{
+	const struct capture *capture = NULL;
+
+	if (part->name == NULL && template->is_pattern) {
+		e->has_nul |= memchr(part->text, '\0', part->len) != NULL;
+		bytes_add(&e->source, part->text, part->len);
+		e->groups += count_groups(part->text, part->len);
+		return;
+	}
+	if (part->name == NULL) {
+		add_literal(e, part->text, part->len);
+		return;
+	}
+	if (part->text == NULL)
+		capture = captures_find(captures, part->name);
+	if (capture != NULL)
+		add_literal(e, capture->value, capture->len);
+	else
+		add_open_name(e, part);
+}
+
+static void expression_fini(struct expression *e)
+{
+	bytes_fini(&e->source);
+	free(e->names);
+}
+
+/* NULL, or what is wrong with it; the expression needs its fini in any case,
+ * and regfree() where it is good. */
+static char *expression_init(struct expression *e,
+			     const struct template *template,
+			     const struct captures *captures)
+{
+	char message[256];
+	size_t i;
+	int code;
+
+	memset(e, 0, sizeof(*e));
+	for (i = 0; i < template->count; i++)
+		add_part(e, template, &template->parts[i], captures);
+	if (e->has_nul)
+		return memory_format("a NUL byte cannot stand in a pattern, "
+				     "nor beside a name");
+	code = regcomp(&e->regex, bytes_text(&e->source), REG_EXTENDED);
+	if (code == 0)
+		return NULL;
+	regerror(code, &e->regex, message, sizeof(message));
+	return memory_format("%s", message);
+}
+
+char *match_check(const struct template *template)
+{
+	const struct captures none = {0};
+	struct expression e;
+	char *error;
+
+	if (!template->is_pattern && template_unknown(template, &none) == NULL)
+		return NULL;
+	error = expression_init(&e, template, &none);
+	if (error == NULL)
+		regfree(&e.regex);
+	expression_fini(&e);
+	return error;
+}
+
+/*
+ * The match is the leftmost and then the longest: where all of the line can be
+ * met, it is. Lines may hold NUL bytes, which an expression cannot name; only
+ * some libraries can be told where a text ends.
+ */
+static bool run(const regex_t *regex, const char *line, size_t len,
+		regmatch_t *found, size_t groups)
+{
+	if (FLAG_STARTEND == 0 && memchr(line, '\0', len) != NULL)
+		return false;
+	found[0].rm_so = 0;
+	found[0].rm_eo = (regoff_t)len;
+	return regexec(regex, line, groups, found, FLAG_STARTEND) == 0 &&
+	       found[0].rm_so == 0 && found[0].rm_eo == (regoff_t)len;
+}
+
+/* Every group of one name has met the same. */
+static bool is_consistent(const struct expression *e, const char *line,
+			  const regmatch_t *found)
+{
+	size_t i, j;
+
+	for (i = 0; i < e->name_count; i++) {
+		const regmatch_t *a = &found[e->names[i].index];
+
+		if (a->rm_so < 0)
+			return false;
+		for (j = 0; j < i; j++) {
+			const regmatch_t *b = &found[e->names[j].index];
+
+			if (strcmp(e->names[i].name, e->names[j].name) == 0 &&
+			    (a->rm_eo - a->rm_so != b->rm_eo - b->rm_so ||
+			     memcmp(line + a->rm_so, line + b->rm_so,
+				    (size_t)(a->rm_eo - a->rm_so)) != 0))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool run_and_capture(const struct expression *e,
+			    struct captures *captures, const char *line,
+			    size_t len)
+{
+	regmatch_t *found = memory_get((e->groups + 1) * sizeof(*found));
+	bool matched = run(&e->regex, line, len, found, e->groups + 1) &&
+		       is_consistent(e, line, found);
+	size_t i;
+
+	for (i = 0; matched && i < e->name_count; i++) {
+		const regmatch_t *group = &found[e->names[i].index];
+
+		captures_set(captures, e->names[i].name, line + group->rm_so,
+			     (size_t)(group->rm_eo - group->rm_so));
+	}
+	free(found);
+	return matched;
+}
+
+static bool equals(const struct template *template,
+		   const struct captures *captures, const char *line,
+		   size_t len)
+{
+	struct bytes wanted = {0};
+	bool same;
+
+	template_expand(template, captures, &wanted);
+	same = wanted.len == len &&
+	       (len == 0 || memcmp(wanted.data, line, len) == 0);
+	bytes_fini(&wanted);
+	return same;
+}
+
+bool match_line(const struct template *template, struct captures *captures,
+		const char *line, size_t len)
+{
+	struct expression e;
+	char *error;
+	bool matched;
+
+	if (!template->is_pattern &&
+	    template_unknown(template, captures) == NULL)
+		return equals(template, captures, line, len);
+	error = expression_init(&e, template, captures);
+	matched = error == NULL && run_and_capture(&e, captures, line, len);
+	if (error == NULL)
+		regfree(&e.regex);
+	free(error);
+	expression_fini(&e);
+	return matched;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Addresses from and to text. Free ports are looked for below those that the
+ * system gives to clients, so that no client takes one before the daemon does.
+ */
+#include "config.h"
+
+#include "linetest/net_address.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "linetest/bytes.h"
+
+#define PORT_FIRST 10000
+#define PORT_LAST  32767
+#define PORT_TRIES 1000
+
+int net_address_unix(struct net_address *address, const char *path)
+{
+	struct sockaddr_un *sun = (struct sockaddr_un *)&address->storage;
+
+	memset(address, 0, sizeof(*address));
+	if (strlen(path) >= sizeof(sun->sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	sun->sun_family = AF_UNIX;
+	strcpy(sun->sun_path, path);
+	address->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+				   strlen(path) + 1);
+	return 0;
+}
+
+/* HOST:PORT, IPv6 in brackets. -1 and errno. */
+static int read_inet(struct net_address *address, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	uint16_t port;
+	size_t len;
+	char *host;
+	int result;
+
+	if (colon == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (address_parse_port(colon + 1, &port) < 0)
+		return -1;
+	len = (size_t)(colon - text);
+	if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	} else if (memchr(text, ':', len) != NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	host = memory_copy(text, len);
+	result = address_parse(strcmp(host, "localhost") == 0 ? "127.0.0.1"
+							      : host,
+			       port, &address->storage, &address->len);
+	free(host);
+	return result;
+}
+
+int net_address_read(struct net_address *address, const char *url, char **error)
+{
+	int result;
+
+	memset(address, 0, sizeof(*address));
+	if (strncmp(url, "unix://", 7) == 0) {
+		result = net_address_unix(address, url + 7);
+		if (result == 0 && url[7] != '/') {
+			errno = EINVAL;
+			result = -1;
+		}
+	} else if (strncmp(url, "tcp://", 6) == 0 ||
+		   strncmp(url, "udp://", 6) == 0) {
+		result = read_inet(address, url + 6);
+		address->datagram = *url == 'u';
+	} else {
+		errno = EINVAL;
+		result = -1;
+	}
+	if (result < 0)
+		*error = memory_format("\"%s\" is no address (tcp://HOST:PORT, "
+				       "udp://HOST:PORT, unix:///PATH): %s",
+				       url, strerror(errno));
+	return result;
+}
+
+char *net_address_url(const struct net_address *address)
+{
+	const struct sockaddr *any = (const struct sockaddr *)&address->storage;
+	const struct sockaddr_un *sun =
+		(const struct sockaddr_un *)&address->storage;
+	char text[ADDRESS_TEXT_MAX];
+
+	if (any->sa_family == AF_UNIX)
+		return memory_format("unix://%s", sun->sun_path);
+	return memory_format("%s://%s", address->datagram ? "udp" : "tcp",
+			     address_format(any, text, sizeof(text)));
+}
+
+/* ---- free ports --------------------------------------------------------- */
+
+/* Different from run to run and from process to process; nothing more. */
+static unsigned draw(void)
+{
+	static uint64_t state;
+	struct timespec now;
+
+	if (state == 0) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		state = (uint64_t)now.tv_nsec << 20 ^ (uint64_t)getpid() << 40 ^
+			(uint64_t)now.tv_sec ^ 1;
+	}
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(state >> 33);
+}
+
+/* Where the system begins to give ports to clients, if it says so. */
+static unsigned client_ports(void)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	unsigned low = PORT_LAST + 1;
+
+	if (file == NULL)
+		return low;
+	if (fscanf(file, "%u", &low) != 1 || low < 2048)
+		low = PORT_LAST + 1;
+	fclose(file);
+	return low;
+}
+
+static int set_loopback(struct net_address *address, int family, uint16_t port)
+{
+	return address_parse(family == AF_INET6 ? "::1" : "127.0.0.1", port,
+			     &address->storage, &address->len);
+}
+
+static int try_bind(const struct net_address *address, int family, int type)
+{
+	int fd = socket(family, type | SOCK_CLOEXEC, 0), on = 1, error;
+
+	if (fd < 0)
+		return -1;
+	if (type == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	error = bind(fd, (const struct sockaddr *)&address->storage,
+		     address->len) < 0
+			? errno
+			: 0;
+	close(fd);
+	errno = error;
+	return error == 0 ? 0 : -1;
+}
+
+int net_address_free(struct net_address *address, int family, int type)
+{
+	unsigned end = client_ports(), first = PORT_FIRST, i;
+
+	if (end > PORT_LAST + 1)
+		end = PORT_LAST + 1;
+	if (end <= first + PORT_TRIES)
+		first = end / 2;
+	for (i = 0; i < PORT_TRIES; i++) {
+		memset(address, 0, sizeof(*address));
+		address->datagram = type == SOCK_DGRAM;
+		if (set_loopback(address, family,
+				 (uint16_t)(first + draw() % (end - first))) <
+		    0)
+			return -1;
+		if (try_bind(address, family, type) == 0)
+			return 0;
+		if (errno != EADDRINUSE && errno != EACCES)
+			return -1;
+	}
+	errno = EADDRINUSE;
+	return -1;
+}

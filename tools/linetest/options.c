@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line, by getopt_long(3).
+ */
+#include "config.h"
+
+#include "linetest/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RANDOM_CUTS     4
+#define RANDOM_CUTS_MAX 10000
+#define WORKERS_MAX     1024
+#define PATIENCE_MS     10000
+#define TIMEOUT_MS      120000
+
+/* Options that have no letter. */
+enum {
+	OPTION_CONNECT = 256,
+	OPTION_FRAGMENT,
+	OPTION_KEEP,
+	OPTION_LINED,
+	OPTION_LISTEN,
+	OPTION_PATIENCE,
+	OPTION_RECORD,
+	OPTION_SEED,
+	OPTION_TAP,
+	OPTION_TIMEOUT,
+	OPTION_WORKERS,
+};
+
+static const char help[] =
+	"usage: linetest [-ktv] [-m DIR] [--fragment[=N]] [--workers N] "
+	"FILE...\n"
+	"       linetest --record NEW [--listen ADDRESS] [--connect ADDRESS] "
+	"[FILE]\n"
+	"\n"
+	"  -m, --module-dir DIR    where lined finds its protocols\n"
+	"      --fragment[=N]      again with 1-byte writes, split CRLF, "
+	"joined\n"
+	"                          writes and N (4) random cuts\n"
+	"      --seed SEED         the seed of the first random cuts\n"
+	"      --workers N         again with 1, 2, 4... up to N workers\n"
+	"      --patience TIME     how long to wait for one thing (10s)\n"
+	"      --timeout TIME      how long a run may take in all (2m)\n"
+	"      --lined PROGRAM     the daemon to run\n"
+	"      --tap               the Test Anything Protocol\n"
+	"  -k, --keep-going        go on with a transcript after a failure\n"
+	"      --keep              leave the directories of the runs\n"
+	"  -t, --check             read the transcripts, run nothing\n"
+	"  -v, --verbose           tell of every run, and show the logs\n"
+	"      --record NEW        write a transcript of what clients do\n"
+	"      --listen ADDRESS    where they come (a free port)\n"
+	"      --connect ADDRESS   the daemon to record (one of its own, by "
+	"FILE)\n"
+	"  -V, --version           the version\n"
+	"  -h, --help              this\n"
+	"\n"
+	"TIME is 200ms, 2s or 1m. Exits 0 where all is as expected, 1 where it "
+	"is\n"
+	"not, 2 where something is wrong with a transcript or the command "
+	"line.\n"
+	"See linetest(1).\n";
+
+static const struct option longs[] = {
+	{"connect", required_argument, NULL, OPTION_CONNECT},
+	{"listen", required_argument, NULL, OPTION_LISTEN},
+	{"record", required_argument, NULL, OPTION_RECORD},
+	{"module-dir", required_argument, NULL, 'm'},
+	{"fragment", optional_argument, NULL, OPTION_FRAGMENT},
+	{"seed", required_argument, NULL, OPTION_SEED},
+	{"workers", required_argument, NULL, OPTION_WORKERS},
+	{"patience", required_argument, NULL, OPTION_PATIENCE},
+	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
+	{"lined", required_argument, NULL, OPTION_LINED},
+	{"tap", no_argument, NULL, OPTION_TAP},
+	{"keep-going", no_argument, NULL, 'k'},
+	{"keep", no_argument, NULL, OPTION_KEEP},
+	{"check", no_argument, NULL, 't'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static int wrong(const char *option, const char *value, const char *wanted)
+{
+	fprintf(stderr, "linetest: %s \"%s\": %s is wanted\n", option, value,
+		wanted);
+	return -1;
+}
+
+static int take_count(const char *option, unsigned max, unsigned *count)
+{
+	char *end;
+	unsigned long value;
+	char wanted[64];
+
+	errno = 0;
+	value = strtoul(optarg, &end, 10);
+	if (*optarg >= '0' && *optarg <= '9' && *end == '\0' && errno == 0 &&
+	    value >= 1 && value <= max) {
+		*count = (unsigned)value;
+		return 0;
+	}
+	snprintf(wanted, sizeof(wanted), "a number from 1 to %u", max);
+	return wrong(option, optarg, wanted);
+}
+
+static int take_seed(struct linetest_options *options)
+{
+	char *end;
+
+	errno = 0;
+	options->seed = strtoull(optarg, &end, 10);
+	options->seed_given = true;
+	if (*optarg >= '0' && *optarg <= '9' && *end == '\0' && errno == 0)
+		return 0;
+	return wrong("--seed", optarg, "a number");
+}
+
+static int take_time(const char *option, uint32_t *ms)
+{
+	static const struct {
+		const char *name;
+		unsigned long ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60000}};
+	unsigned long value;
+	char *end;
+	size_t i;
+
+	errno = 0;
+	value = strtoul(optarg, &end, 10);
+	for (i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (strcmp(end, units[i].name) == 0)
+			break;
+	if (*optarg < '0' || *optarg > '9' || errno != 0 ||
+	    i == sizeof(units) / sizeof(*units) || value < 1 ||
+	    value > 24 * 3600 * 1000 / units[i].ms)
+		return wrong(option, optarg, "a time such as 200ms, 2s or 1m");
+	*ms = (uint32_t)(value * units[i].ms);
+	return 0;
+}
+
+/* -1: wrong, and said so (getopt has, for '?'). */
+static int take(struct linetest_options *options, int option)
+{
+	switch (option) {
+	case 'm':
+		options->module_dir = optarg;
+		return 0;
+	case OPTION_FRAGMENT:
+		options->fragment = true;
+		return optarg == NULL
+			       ? 0
+			       : take_count("--fragment", RANDOM_CUTS_MAX,
+					    &options->random_cuts);
+	case OPTION_SEED:
+		return take_seed(options);
+	case OPTION_WORKERS:
+		return take_count("--workers", WORKERS_MAX, &options->workers);
+	case OPTION_PATIENCE:
+		return take_time("--patience", &options->patience_ms);
+	case OPTION_TIMEOUT:
+		return take_time("--timeout", &options->timeout_ms);
+	case OPTION_LINED:
+		options->lined = optarg;
+		return 0;
+	case OPTION_RECORD:
+		options->record = optarg;
+		return 0;
+	case OPTION_LISTEN:
+		options->listen = optarg;
+		return 0;
+	case OPTION_CONNECT:
+		options->connect = optarg;
+		return 0;
+	case OPTION_TAP:
+		options->tap = true;
+		return 0;
+	case OPTION_KEEP:
+		options->keep = true;
+		return 0;
+	case 'k':
+		options->keep_going = true;
+		return 0;
+	case 't':
+		options->check = true;
+		return 0;
+	case 'v':
+		options->verbose = true;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int check_operands(const struct linetest_options *options)
+{
+	const char *message = NULL;
+
+	if (options->record == NULL && options->file_count == 0)
+		message = "no FILE is named";
+	else if (options->record == NULL &&
+		 (options->listen != NULL || options->connect != NULL))
+		message = "--listen and --connect go with --record";
+	else if (options->record != NULL && options->file_count > 1)
+		message = "--record takes one FILE, which says what is served";
+	else if (options->record != NULL && options->file_count == 0 &&
+		 options->connect == NULL)
+		message = "--record needs a FILE that says what is served, or "
+			  "--connect";
+	if (message == NULL)
+		return 0;
+	fprintf(stderr, "linetest: %s\n", message);
+	return -1;
+}
+
+enum linetest_result linetest_options_read(struct linetest_options *options,
+					   int argc, char **argv)
+{
+	int option;
+
+	memset(options, 0, sizeof(*options));
+	options->random_cuts = RANDOM_CUTS;
+	options->patience_ms = PATIENCE_MS;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "km:tvVh", longs, NULL)) !=
+	       -1) {
+		if (option == 'V') {
+			printf("linetest %s\n", PACKAGE_VERSION);
+			return LINETEST_SHOWN;
+		}
+		if (option == 'h') {
+			fputs(help, stdout);
+			return LINETEST_SHOWN;
+		}
+		if (take(options, option) < 0)
+			goto usage;
+	}
+	options->files = argv + optind;
+	options->file_count = argc - optind;
+	if (check_operands(options) == 0)
+		return LINETEST_RUN;
+usage:
+	fputs("linetest -h shows the options\n", stderr);
+	return LINETEST_WRONG;
+}

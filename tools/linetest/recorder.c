@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The recorder: a listener, and for each client that comes a connection to the
+ * daemon. Bytes are passed on at once; the tape cuts them into lines. Streams
+ * only.
+ */
+#include "config.h"
+
+#include "linetest/recorder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lined/socket.h>
+
+#include "linetest/net_address.h"
+#include "linetest/deadline.h"
+#include "linetest/places.h"
+#include "linetest/source.h"
+#include "linetest/tape.h"
+#include "list.h"
+
+#define BACKLOG    64
+#define CONNECT_MS 10000
+#define START_MS   30000
+#define FOREVER_MS UINT32_MAX
+
+/* So much may wait for a side that does not read. */
+#define QUEUE_MAX (256 * 1024)
+
+struct recorder {
+	const struct recorder_settings *settings;
+	struct lined_dispatcher *dispatcher;
+	struct tape tape;
+	struct places places;
+	struct subject subject;
+	struct net_address here, daemon;
+	const char *how; /* "connect", as the transcript has it */
+	struct lined_socket *listener;
+	struct list links;
+	unsigned count; /* of clients */
+};
+
+/* A client and its connection to the daemon. */
+struct link {
+	struct recorder *recorder;
+	struct list node;
+	struct tape_client tape;
+	struct side {
+		struct link *link;
+		struct side *other;
+		struct lined_socket *sock; /* NULL: gone */
+		bool eof;
+	} client, daemon;
+};
+
+static int wrong(const char *what)
+{
+	fprintf(stderr, "linetest: %s: %s\n", what, strerror(errno));
+	return -1;
+}
+
+/* ---- passing on --------------------------------------------------------- */
+
+static bool is_client(const struct side *side)
+{
+	return side == &side->link->client;
+}
+
+static void act(struct link *link, const char *action)
+{
+	tape_act(&link->recorder->tape, &link->tape, action);
+}
+
+/* The last callback of each socket must not meet a link that is gone. */
+static void drop_side(struct side *side)
+{
+	if (side->sock == NULL)
+		return;
+	lined_socket_set_handlers(side->sock, NULL, NULL);
+	lined_socket_close_after_flush(side->sock, LINED_CLOSE_LOCAL, 1000);
+	side->sock = NULL;
+}
+
+static void link_free(struct link *link)
+{
+	tape_client_fini(&link->recorder->tape, &link->tape);
+	drop_side(&link->client);
+	drop_side(&link->daemon);
+	list_remove(&link->node);
+	free(link);
+}
+
+static void pass_on(struct side *side, const struct lined_line *data)
+{
+	struct link *link = side->link;
+	struct tape *tape = &link->recorder->tape;
+
+	if (is_client(side))
+		tape_said(tape, &link->tape, data->text, data->len);
+	else
+		tape_seen(tape, &link->tape, data->text, data->len);
+	if (side->other->sock == NULL)
+		return;
+	lined_socket_send(side->other->sock, data->text, data->len);
+	if (lined_socket_queued(side->other->sock) > QUEUE_MAX) {
+		lined_socket_pause(side->sock);
+		lined_socket_want_write(side->other->sock, true);
+	}
+}
+
+/* The other side is told, and goes on until it has said all it has to say. */
+static void handle_end(struct side *side)
+{
+	struct link *link = side->link;
+
+	side->eof = true;
+	act(link, is_client(side) ? "half-close" : "eof");
+	if (side->other->sock != NULL)
+		lined_socket_shutdown_write(side->other->sock);
+	if (side->other->eof || side->other->sock == NULL)
+		link_free(link);
+}
+
+static void handle_read(struct lined_socket *sock, void *arg)
+{
+	struct side *side = arg;
+	enum lined_line_status status;
+	struct lined_line data;
+
+	while ((status = lined_socket_read(sock, &data)) == LINED_LINE_READY)
+		pass_on(side, &data);
+	if (status == LINED_LINE_CLOSED && !side->eof)
+		handle_end(side);
+}
+
+/* What had waited is on its way: the other side may say more. */
+static void handle_write(struct lined_socket *sock, void *arg)
+{
+	struct side *side = arg;
+
+	lined_socket_want_write(sock, false);
+	if (side->other->sock != NULL)
+		lined_socket_resume(side->other->sock);
+}
+
+static void handle_close(struct lined_socket *sock, void *arg,
+			 enum lined_close_reason reason, int error)
+{
+	struct side *side = arg;
+
+	(void)sock;
+	(void)reason;
+	side->sock = NULL;
+	if (!side->eof && is_client(side)) {
+		act(side->link, "reset");
+	} else if (!side->eof) {
+		act(side->link, "gone");
+		fprintf(stderr, "linetest: %s: the daemon: %s\n",
+			side->link->tape.name, strerror(error));
+	}
+	link_free(side->link);
+}
+
+static const struct lined_socket_handlers handlers = {
+	.handle_read = handle_read,
+	.handle_write = handle_write,
+	.handle_close = handle_close,
+};
+
+/* ---- who comes ---------------------------------------------------------- */
+
+/* Nothing is dropped and nobody is hurried: what waits is bounded here. */
+static struct lined_socket_group patient;
+
+static struct lined_socket *side_init(struct side *side, struct link *link,
+				      struct side *other)
+{
+	side->link = link;
+	side->other = other;
+	side->sock = lined_socket_new(&handlers, side);
+	if (side->sock == NULL)
+		return NULL;
+	lined_socket_set_group(side->sock, &patient);
+	lined_socket_allow_half_close(side->sock, true);
+	return side->sock;
+}
+
+static struct link *link_new(struct recorder *recorder)
+{
+	struct link *link = memory_get(sizeof(*link));
+
+	link->recorder = recorder;
+	list_append(&recorder->links, &link->node);
+	snprintf(link->tape.name, sizeof(link->tape.name), "client%u",
+		 ++recorder->count);
+	if (side_init(&link->client, link, &link->daemon) != NULL &&
+	    side_init(&link->daemon, link, &link->client) != NULL)
+		return link;
+	link_free(link);
+	return NULL;
+}
+
+static void handle_accept(struct lined_socket *listener, void *arg)
+{
+	struct recorder *recorder = arg;
+	struct link *link = link_new(recorder);
+	const struct net_address *daemon = &recorder->daemon;
+
+	if (link == NULL)
+		return;
+	if (lined_socket_accept(listener, link->client.sock) < 0) {
+		recorder->count--;
+		link_free(link);
+		return;
+	}
+	act(link, recorder->how);
+	if (lined_socket_connect_to(link->daemon.sock,
+				    (const struct sockaddr *)&daemon->storage,
+				    daemon->len, CONNECT_MS) < 0 ||
+	    lined_dispatcher_register_socket(recorder->dispatcher,
+					     link->daemon.sock) == NULL) {
+		wrong(link->tape.name);
+		link_free(link);
+	}
+}
+
+static const struct lined_socket_handlers listener_handlers = {
+	.handle_accept = handle_accept,
+};
+
+static int start_listening(struct recorder *recorder)
+{
+	struct lined_socket *sock =
+		lined_socket_new(&listener_handlers, recorder);
+	const struct net_address *here = &recorder->here;
+	char *url = net_address_url(here);
+	int result = -1;
+
+	if (sock == NULL ||
+	    lined_socket_bind(sock, SOCK_STREAM,
+			      (const struct sockaddr *)&here->storage,
+			      here->len) < 0 ||
+	    lined_socket_listen(sock, BACKLOG) < 0 ||
+	    lined_dispatcher_register_socket(recorder->dispatcher, sock) ==
+		    NULL) {
+		wrong(url);
+		if (sock != NULL)
+			lined_socket_close(sock);
+	} else {
+		recorder->listener = sock;
+		result = 0;
+	}
+	free(url);
+	return result;
+}
+
+/* ---- the daemon --------------------------------------------------------- */
+
+/* A daemon of its own, by the head's config, on its first address that is no
+ * datagram's. */
+static int start_daemon(struct recorder *recorder)
+{
+	const struct recorder_settings *settings = recorder->settings;
+	const struct script *head = settings->head;
+	char *config, *path, *error = NULL;
+	size_t i;
+	int result = -1;
+
+	for (i = 0; i < head->place_count; i++)
+		if (head->places[i].transport <= TRANSPORT_TCP6)
+			break;
+	if (i == head->place_count) {
+		fprintf(stderr, "linetest: %s: no stream to record\n",
+			head->path);
+		return -1;
+	}
+	if (places_open(&recorder->places, head, &error) < 0)
+		goto fail;
+	recorder->daemon = recorder->places.addresses[i];
+	config = places_fill(&recorder->places, head->config);
+	path = places_write(&recorder->places, config,
+			    head->fixes_workers ? 0 : settings->workers,
+			    &error);
+	if (path != NULL)
+		result = subject_start(&recorder->subject, &settings->subject,
+				       path, START_MS, &error);
+	free(config);
+	free(path);
+	if (result == 0)
+		return 0;
+	for (i = 0; i < recorder->subject.log_count; i++)
+		fprintf(stderr, "%s\n", recorder->subject.log[i]);
+fail:
+	fprintf(stderr, "linetest: %s: %s\n", head->path, error);
+	free(error);
+	return -1;
+}
+
+static int read_address(struct net_address *address, const char *url)
+{
+	char *error = NULL;
+
+	if (net_address_read(address, url, &error) == 0) {
+		if (!address->datagram)
+			return 0;
+		error = memory_format("\"%s\": only streams can be recorded",
+				      url);
+	}
+	fprintf(stderr, "linetest: %s\n", error);
+	free(error);
+	return -1;
+}
+
+/* The address of a daemon that is there, and how clients of the transcript
+ * come to theirs. */
+static int find_daemon(struct recorder *recorder)
+{
+	static const char *const ways[] = {"connect", "connect tcp",
+					   "connect tcp6"};
+	const char *asked = recorder->settings->connect;
+	const struct sockaddr *any =
+		(const struct sockaddr *)&recorder->daemon.storage;
+
+	recorder->how = ways[0];
+	if (asked == NULL)
+		return start_daemon(recorder);
+	if (read_address(&recorder->daemon, asked) < 0)
+		return -1;
+	if (any->sa_family == AF_INET)
+		recorder->how = ways[1];
+	else if (any->sa_family == AF_INET6)
+		recorder->how = ways[2];
+	return 0;
+}
+
+static int find_here(struct recorder *recorder)
+{
+	const char *asked = recorder->settings->listen;
+
+	if (asked != NULL)
+		return read_address(&recorder->here, asked);
+	if (net_address_free(&recorder->here, AF_INET, SOCK_STREAM) < 0)
+		return wrong("no free port");
+	return 0;
+}
+
+/* ---- the file ----------------------------------------------------------- */
+
+/* What the head says is served is the beginning of the transcript. */
+static void write_head(struct recorder *recorder)
+{
+	const struct script *head = recorder->settings->head;
+	struct tape *tape = &recorder->tape;
+	struct source source;
+	char *error;
+
+	if (head == NULL) {
+		tape_write(tape, "# What is served (protocol NAME, or config "
+				 "FILE) is to be said here.");
+	} else if (source_open(&source, head->path, &error) < 0) {
+		fprintf(stderr, "linetest: %s\n", error);
+		free(error);
+		tape->failed = true;
+	} else {
+		while (source_next(&source))
+			tape_write(tape, source.row);
+		source_close(&source);
+	}
+	tape_write(tape, "");
+}
+
+static int open_file(struct recorder *recorder)
+{
+	const char *name = recorder->settings->file;
+
+	if (strcmp(name, "-") == 0)
+		recorder->tape.file = stdout;
+	else
+		recorder->tape.file = fopen(name, "wxe");
+	if (recorder->tape.file == NULL)
+		return wrong(name);
+	write_head(recorder);
+	return recorder->tape.failed ? -1 : 0;
+}
+
+static int close_file(struct recorder *recorder)
+{
+	struct tape *tape = &recorder->tape;
+
+	if (tape->file != NULL && tape->file != stdout &&
+	    fclose(tape->file) != 0)
+		tape->failed = true;
+	return tape->failed ? wrong(recorder->settings->file) : 0;
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+static bool has_died(struct recorder *recorder)
+{
+	char *end;
+
+	if (recorder->settings->connect != NULL ||
+	    recorder->subject.error != NULL ||
+	    !subject_has_ended(&recorder->subject))
+		return false;
+	end = subject_end_text(&recorder->subject);
+	fprintf(stderr, "linetest: the daemon is gone: %s\n", end);
+	free(end);
+	return true;
+}
+
+static int record(struct recorder *recorder)
+{
+	uint32_t timeout_ms = recorder->settings->timeout_ms;
+	struct deadline deadline;
+	bool died;
+
+	deadline_start(&deadline, recorder->dispatcher,
+		       timeout_ms > 0 ? timeout_ms : FOREVER_MS);
+	do
+		died = has_died(recorder);
+	while (!died && !recorder->tape.failed && deadline_turn(&deadline));
+	deadline_stop(&deadline);
+	return died ? -1 : 0;
+}
+
+static int run(struct recorder *recorder)
+{
+	char *url;
+
+	if (find_here(recorder) < 0 || find_daemon(recorder) < 0 ||
+	    start_listening(recorder) < 0 || open_file(recorder) < 0)
+		return -1;
+	url = net_address_url(&recorder->here);
+	fprintf(recorder->tape.file == stdout ? stderr : stdout,
+		"listening on %s\n", url);
+	fflush(stdout);
+	free(url);
+	return record(recorder);
+}
+
+int recorder_run(const struct recorder_settings *settings)
+{
+	struct recorder recorder = {.settings = settings};
+	struct link *link, *next;
+	int result;
+
+	recorder.dispatcher = lined_dispatcher_new();
+	if (recorder.dispatcher == NULL)
+		return wrong("dispatcher");
+	list_init(&recorder.links);
+	subject_init(&recorder.subject, recorder.dispatcher);
+	result = run(&recorder);
+	list_for_each_safe(link, next, &recorder.links, node)
+		link_free(link);
+	if (close_file(&recorder) < 0)
+		result = -1;
+	subject_fini(&recorder.subject);
+	lined_dispatcher_free(recorder.dispatcher);
+	places_close(&recorder.places, false);
+	return result;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A transcript, read: what the daemon is to serve, and the steps that clients
+ * take. linetest(1) has the grammar. A script is made by script_read() and
+ * never changes: many runs play it.
+ */
+#ifndef LINETEST_SCRIPT_H
+#define LINETEST_SCRIPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "linetest/bytes.h"
+#include "linetest/template.h"
+
+/* How a client reaches the daemon. */
+enum transport {
+	TRANSPORT_UNIX,
+	TRANSPORT_TCP,
+	TRANSPORT_TCP6,
+	TRANSPORT_UDP,
+	TRANSPORT_UDP6,
+	TRANSPORTS,
+};
+
+extern const char *const transport_names[TRANSPORTS];
+
+/* What `NAME>` ends its lines with. */
+enum line_end {
+	LINE_END_ANY, /* LF; CRLF where that is being tried */
+	LINE_END_LF,
+	LINE_END_CRLF,
+};
+
+enum step_kind {
+	/* A client's. */
+	STEP_CONNECT,
+	STEP_SEND,     /* > a line */
+	STEP_SEND_RAW, /* >> bytes */
+	STEP_LINE,     /* < this line comes next */
+	STEP_RAW,      /* << these bytes come next */
+	STEP_SKIP,     /* < ... */
+	STEP_SILENCE,  /* ! nothing comes; every client's without an actor */
+	STEP_EOF,      /* eof: the peer has ended the stream */
+	STEP_GONE,     /* gone: it has, or has dropped the connection */
+	STEP_CLOSE,    /* close */
+	STEP_HALF_CLOSE,
+	STEP_RESET, /* close so that the peer sees an error */
+	/* Of a server that the script plays. */
+	STEP_LISTEN,
+	STEP_ACCEPT,
+	STEP_DEAF, /* listen no more */
+	/* The daemon's. */
+	STEP_START,
+	STEP_STOP,
+	STEP_RELOAD,
+	STEP_LOG, /* a line of the log, sooner or later */
+	/* Everybody's. */
+	STEP_WAIT,
+};
+
+#define STEP_NO_ACTOR SIZE_MAX
+
+struct step {
+	enum step_kind kind;
+	size_t actor; /* whose; STEP_NO_ACTOR */
+	const char *file;
+	unsigned line;
+	char *source; /* the statement as written */
+	/* What is sent or expected. */
+	struct template text;
+	enum line_end end;
+	bool any_order; /* with its neighbours of the same kind and client */
+	uint32_t ms;    /* STEP_WAIT, STEP_SILENCE */
+	/* STEP_CONNECT, STEP_LISTEN: where. address is a URL, else place is an
+	 * index into the script's places. */
+	char *address;
+	size_t place;
+	/* STEP_RELOAD: the new config, NULL: as it was. */
+	char *config;
+};
+
+/* An address of the daemon, or of a server that the script plays: a name, and
+ * for each run something private to listen on. */
+struct script_place {
+	enum transport transport;
+	char *name;
+};
+
+struct script {
+	char *path;   /* as given */
+	char *here;   /* its directory, absolute */
+	char *config; /* with placeholders such as {tcp:NAME} */
+	struct step *steps;
+	size_t step_count;
+	char **actors;
+	size_t actor_count;
+	struct script_place *places;
+	size_t place_count;
+	unsigned workers;     /* 0: whatever is asked for */
+	bool fixes_workers;   /* the config has a number of its own */
+	uint32_t patience_ms; /* 0: as the command line has it */
+	bool is_whole;        /* writes are not to be cut */
+	/* The files it came from; steps point here. */
+	char **files;
+	size_t file_count;
+	unsigned last_line; /* of the file at path */
+};
+
+/*
+ * Reads a transcript and what it includes. NULL where it has errors: each is
+ * added to *errors as a line "FILE:LINE: MESSAGE\n".
+ */
+struct script *script_read(const char *path, struct bytes *errors);
+
+/* NULL is fine. */
+void script_free(struct script *script);
+
+/* The index of an actor or of a place, made where it is not there. */
+size_t script_actor(struct script *script, const char *name, size_t len);
+size_t script_place(struct script *script, enum transport transport,
+		    const char *name, size_t len);
+
+/* The same without making it: SIZE_MAX where it is not there. */
+size_t script_find_actor(const struct script *script, const char *name,
+			 size_t len);
+size_t script_find_place(const struct script *script, enum transport transport,
+			 const char *name, size_t len);
+
+/*
+ * A placeholder of a config, {unix}, {tcp:NAME}, {dir}, {here} and so on, at
+ * its opening brace: its length, 0 where it is none. *transport is TRANSPORTS
+ * for {dir} and TRANSPORTS + 1 for {here}; *name is not terminated.
+ */
+size_t script_placeholder(const char *text, unsigned *transport,
+			  const char **name, size_t *name_len);
+
+#endif

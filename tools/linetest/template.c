@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads the text of a step into parts, and puts them together again. Matching
+ * is the business of linetest_match.c.
+ */
+#include "config.h"
+
+#include "linetest/template.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "linetest/text.h"
+
+struct reader {
+	struct template *template;
+	struct bytes bytes; /* the bytes read since the last name */
+	const char *at, *end;
+	char **error;
+};
+
+static void add_part(struct template *template, char *text, size_t len,
+		     char *name)
+{
+	struct template_part *part;
+
+	template->parts = memory_resize(template->parts, template->count + 1,
+					sizeof(*template->parts));
+	part = &template->parts[template->count++];
+	part->text = text;
+	part->len = len;
+	part->name = name;
+}
+
+static void end_bytes(struct reader *reader)
+{
+	size_t len = reader->bytes.len;
+
+	if (len > 0)
+		add_part(reader->template, bytes_take(&reader->bytes), len,
+			 NULL);
+}
+
+static int fail(struct reader *reader, char *message)
+{
+	*reader->error = message;
+	return -1;
+}
+
+static int read_literal_escape(struct reader *reader)
+{
+	const char *begin = reader->at++;
+	int byte = text_read_escape(&reader->at, reader->end);
+
+	if (byte < 0 && reader->at == reader->end)
+		return fail(reader, memory_format("a \\ at the end stands for "
+						  "nothing; write \\\\"));
+	if (byte < 0)
+		return fail(reader, memory_format("unknown escape \"%.2s\"; "
+						  "a \\ is written \\\\",
+						  begin));
+	bytes_add_byte(&reader->bytes, (char)byte);
+	return 0;
+}
+
+/* An expression has escapes of its own; only what they lack is read here. */
+static int read_pattern_escape(struct reader *reader)
+{
+	const char *p = reader->at + 1;
+	int byte;
+
+	if (p == reader->end)
+		return fail(reader, memory_format("a \\ at the end stands for "
+						  "nothing; write \\\\"));
+	if (strchr("xefnrt", *p) == NULL || *p == '\0') {
+		bytes_add(&reader->bytes, reader->at, 2);
+		reader->at += 2;
+		return 0;
+	}
+	byte = text_read_escape(&p, reader->end);
+	if (byte < 0)
+		return fail(reader, memory_format("\\x takes two hexadecimal "
+						  "digits"));
+	if (byte != 0 && strchr("\\.[]{}()*+?|^$", byte) != NULL)
+		bytes_add_byte(&reader->bytes, '\\');
+	bytes_add_byte(&reader->bytes, (char)byte);
+	reader->at = p;
+	return 0;
+}
+
+/* {x*COUNT}: 1 it was, 0 it is something else, -1 it is wrong. */
+static int read_repeat(struct reader *reader)
+{
+	const char *p = reader->at + 1;
+	unsigned long count = 0;
+	size_t size, i;
+	char byte[4];
+	int escaped;
+
+	size = text_character(p, (size_t)(reader->end - p));
+	if (size == 0)
+		return 0;
+	if (*p == '\\') {
+		p++;
+		escaped = text_read_escape(&p, reader->end);
+		if (escaped < 0)
+			return 0;
+		byte[0] = (char)escaped;
+		size = 1;
+	} else {
+		memcpy(byte, p, size);
+		p += size;
+	}
+	if (p == reader->end || *p++ != '*' || p == reader->end || *p < '0' ||
+	    *p > '9')
+		return 0;
+	for (; p < reader->end && *p >= '0' && *p <= '9'; p++) {
+		count = count * 10 + (unsigned long)(*p - '0');
+		if (count > TEMPLATE_REPEAT_MAX)
+			return fail(reader,
+				    memory_format("{...*COUNT}: at most %u "
+						  "times",
+						  TEMPLATE_REPEAT_MAX));
+	}
+	if (p == reader->end || *p != '}')
+		return 0;
+	for (i = 0; i < count; i++)
+		bytes_add(&reader->bytes, byte, size);
+	reader->at = p + 1;
+	return 1;
+}
+
+/* The end of a pattern in braces: the brace that closes it. */
+static const char *pattern_end(const char *p, const char *end)
+{
+	int depth = 0;
+
+	for (; p < end; p++) {
+		if (*p == '\\' && p + 1 < end)
+			p++;
+		else if (*p == '{')
+			depth++;
+		else if (*p == '}' && depth-- == 0)
+			return p;
+	}
+	return NULL;
+}
+
+/* {name} or {name:PATTERN}; the same results. */
+static int read_name(struct reader *reader)
+{
+	const char *name = reader->at + 1, *p, *close;
+	size_t len = text_name(name, reader->end);
+
+	p = name + len;
+	if (len == 0 || p == reader->end)
+		return 0;
+	if (*p == '}') {
+		end_bytes(reader);
+		add_part(reader->template, NULL, 0, memory_copy(name, len));
+		reader->at = p + 1;
+		return 1;
+	}
+	if (*p++ != ':')
+		return 0;
+	close = pattern_end(p, reader->end);
+	if (close == NULL || close == p)
+		return 0;
+	end_bytes(reader);
+	add_part(reader->template, memory_copy(p, (size_t)(close - p)),
+		 (size_t)(close - p), memory_copy(name, len));
+	reader->at = close + 1;
+	return 1;
+}
+
+static int read_brace(struct reader *reader)
+{
+	int result = reader->template->is_pattern ? 0 : read_repeat(reader);
+
+	if (result == 0)
+		result = read_name(reader);
+	if (result == 0)
+		bytes_add_byte(&reader->bytes, *reader->at++);
+	return result < 0 ? -1 : 0;
+}
+
+static int read_all(struct reader *reader)
+{
+	while (reader->at < reader->end) {
+		if (*reader->at == '\\') {
+			if ((reader->template->is_pattern
+				     ? read_pattern_escape(reader)
+				     : read_literal_escape(reader)) < 0)
+				return -1;
+		} else if (*reader->at == '{') {
+			if (read_brace(reader) < 0)
+				return -1;
+		} else {
+			bytes_add_byte(&reader->bytes, *reader->at++);
+		}
+	}
+	return 0;
+}
+
+int template_read(struct template *template, const char *text, size_t len,
+		  bool is_pattern, char **error)
+{
+	struct reader reader = {template, {0}, text, text + len, error};
+	int result;
+
+	memset(template, 0, sizeof(*template));
+	template->is_pattern = is_pattern;
+	result = read_all(&reader);
+	end_bytes(&reader);
+	bytes_fini(&reader.bytes);
+	if (result < 0)
+		template_fini(template);
+	return result;
+}
+
+void template_fini(struct template *template)
+{
+	size_t i;
+
+	for (i = 0; i < template->count; i++) {
+		free(template->parts[i].text);
+		free(template->parts[i].name);
+	}
+	free(template->parts);
+	memset(template, 0, sizeof(*template));
+}
+
+const char *template_unknown(const struct template *template,
+			     const struct captures *captures)
+{
+	size_t i;
+
+	for (i = 0; i < template->count; i++) {
+		const struct template_part *part = &template->parts[i];
+
+		if (part->name != NULL &&
+		    (part->text != NULL ||
+		     captures_find(captures, part->name) == NULL))
+			return part->name;
+	}
+	return NULL;
+}
+
+void template_expand(const struct template *template,
+		     const struct captures *captures, struct bytes *out)
+{
+	const struct capture *capture;
+	size_t i;
+
+	for (i = 0; i < template->count; i++) {
+		const struct template_part *part = &template->parts[i];
+
+		if (part->name == NULL) {
+			bytes_add(out, part->text, part->len);
+			continue;
+		}
+		capture = captures_find(captures, part->name);
+		if (capture != NULL)
+			bytes_add(out, capture->value, capture->len);
+	}
+}
+
+void template_show(const struct template *template,
+		   const struct captures *captures, struct bytes *out)
+{
+	const struct capture *capture;
+	struct bytes known = {0};
+	size_t i;
+
+	/* What is known is shown in one piece: the end of it is special. */
+	for (i = 0; i < template->count; i++) {
+		const struct template_part *part = &template->parts[i];
+
+		if (part->name == NULL) {
+			bytes_add(&known, part->text, part->len);
+			continue;
+		}
+		capture = part->text == NULL
+				  ? captures_find(captures, part->name)
+				  : NULL;
+		if (capture != NULL) {
+			bytes_add(&known, capture->value, capture->len);
+			continue;
+		}
+		text_show_part(out, bytes_text(&known), known.len);
+		bytes_clear(&known);
+		bytes_add_format(out, part->text != NULL ? "{%s:%s}" : "{%s}",
+				 part->name, part->text);
+	}
+	text_show(out, bytes_text(&known), known.len);
+	bytes_fini(&known);
+}

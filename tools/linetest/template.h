@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The text of a step, read: bytes, and names in braces that stand for captured
+ * values. A template is made once, by the parser, and never changes; what it
+ * stands for depends on the captures of a run.
+ */
+#ifndef LINETEST_TEMPLATE_H
+#define LINETEST_TEMPLATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "linetest/bytes.h"
+#include "linetest/captures.h"
+
+struct template_part {
+	char *text; /* the bytes; of a name with a pattern, the pattern */
+	size_t len;
+	char *name; /* NULL: bytes */
+};
+
+/* Embedded by value. */
+struct template
+{
+	struct template_part *parts;
+	size_t count;
+	/* The bytes are pieces of a regular expression. */
+	bool is_pattern;
+};
+
+/* The longest line that {x*COUNT} makes. */
+#define TEMPLATE_REPEAT_MAX (64u * 1024 * 1024)
+
+/*
+ * Reads len bytes of text. Literal text has escapes and {x*COUNT}; a pattern
+ * keeps its own backslashes but for \xNN, \e, \f, \n, \r and \t. Both have
+ * {name} and {name:PATTERN}. -1 and a message (to be freed) in *error; the
+ * template is empty then.
+ */
+int template_read(struct template *template, const char *text, size_t len,
+		  bool is_pattern, char **error);
+
+void template_fini(struct template *template);
+
+/* The first name in it that has no value, or that asks for a pattern; NULL
+ * where it can be expanded. */
+const char *template_unknown(const struct template *template,
+			     const struct captures *captures);
+
+/* Adds the bytes it stands for; every name has a value. */
+void template_expand(const struct template *template,
+		     const struct captures *captures, struct bytes *out);
+
+/* Adds it as a transcript has it, values in place of the names that have
+ * one. Not for patterns. */
+void template_show(const struct template *template,
+		   const struct captures *captures, struct bytes *out);
+
+#endif

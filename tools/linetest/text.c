@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Escapes, both ways. Knows ASCII and the shape of UTF-8; asks no locale, so
+ * that a transcript reads the same everywhere.
+ */
+#include "config.h"
+
+#include "linetest/text.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static const char escape_names[] = "abefnrtv0\\\"{}.";
+static const char escape_bytes[] = "\a\b\033\f\n\r\t\v\0\\\"{}.";
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+int text_read_escape(const char **at, const char *end)
+{
+	const char *p = *at, *name;
+	int high, low;
+
+	if (p == end)
+		return -1;
+	if (*p == 'x') {
+		if (end - p < 3)
+			return -1;
+		high = hex_digit(p[1]);
+		low = hex_digit(p[2]);
+		if (high < 0 || low < 0)
+			return -1;
+		*at = p + 3;
+		return high * 16 + low;
+	}
+	name = *p != '\0' ? strchr(escape_names, *p) : NULL;
+	if (name == NULL)
+		return -1;
+	*at = p + 1;
+	return (unsigned char)escape_bytes[name - escape_names];
+}
+
+static bool is_name_byte(char c, bool first)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (!first && ((c >= '0' && c <= '9') || c == '_' || c == '-'));
+}
+
+size_t text_name(const char *text, const char *end)
+{
+	const char *p = text;
+
+	while (p < end && is_name_byte(*p, p == text))
+		p++;
+	return (size_t)(p - text);
+}
+
+size_t text_character(const char *data, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)data;
+	uint32_t code;
+	size_t size, i;
+
+	if (len == 0)
+		return 0;
+	if (p[0] < 0x80)
+		return p[0] >= 0x20 && p[0] != 0x7f ? 1 : 0;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	size = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (size > len)
+		return 0;
+	code = p[0] & (0x7fu >> size);
+	for (i = 1; i < size; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3fu);
+	}
+	/* Too long a form, surrogates, past the end, C1 controls. */
+	if ((size == 3 && code < 0x800) || (size == 4 && code < 0x10000) ||
+	    (code >= 0xd800 && code < 0xe000) || code > 0x10ffff || code < 0xa0)
+		return 0;
+	return size;
+}
+
+size_t text_columns(const char *text, size_t len)
+{
+	size_t columns = 0, i;
+
+	for (i = 0; i < len; i++)
+		columns += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return columns;
+}
+
+static void show_byte(struct bytes *out, char byte)
+{
+	const char *found;
+
+	if (byte == '\0') {
+		bytes_add_text(out, "\\0");
+		return;
+	}
+	found = strchr("\a\b\033\f\n\r\t\v", byte);
+	if (found != NULL)
+		bytes_add_format(out, "\\%c",
+				 escape_names[strchr(escape_bytes, byte) -
+					      escape_bytes]);
+	else
+		bytes_add_format(out, "\\x%02x", (unsigned char)byte);
+}
+
+/* Would a brace here begin something? Letters, and "x*3" with any x. */
+static bool opens(const char *data, size_t len)
+{
+	return len > 1 && data[0] == '{' &&
+	       (is_name_byte(data[1], true) || (len > 2 && data[2] == '*') ||
+		data[1] == '\\' || (unsigned char)data[1] >= 0x80);
+}
+
+void text_show_part(struct bytes *out, const char *data, size_t len)
+{
+	size_t i = 0, size;
+
+	while (i < len) {
+		size = text_character(data + i, len - i);
+		if (size == 0) {
+			show_byte(out, data[i++]);
+			continue;
+		}
+		if (data[i] == '\\' || opens(data + i, len - i))
+			bytes_add_byte(out, '\\');
+		bytes_add(out, data + i, size);
+		i += size;
+	}
+}
+
+void text_show(struct bytes *out, const char *data, size_t len)
+{
+	if (len == 3 && memcmp(data, "...", 3) == 0) {
+		bytes_add_text(out, "\\...");
+	} else if (len > 0 && data[len - 1] == ' ') {
+		text_show_part(out, data, len - 1);
+		show_byte(out, ' ');
+	} else {
+		text_show_part(out, data, len);
+	}
+}
