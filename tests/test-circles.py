@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The shape of the tree: which file may call and include which, and how static
+functions are named.
+
+A circle is a set of object files that call each other in a loop, as nm shows
+it: to read one of them is to read them all. Runs in the build directory.
+"""
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+# From the top down: a file includes what stands in its folder or below.
+FOLDERS = ['.', 'watch', 'control', 'module', 'serve', 'threads', 'config',
+           'net', 'system', 'log']
+# The objects of each program or library, and the largest circle it may have.
+# A socket is one object in several files, hence lib's.
+GROUPS = {
+    'lib': (['lib/*.o'], 5),
+    'daemon': (['daemon/*.o', 'daemon/*/*.o'], 1),
+    'chat': (['daemon/protocols/chat/.libs/*.o'], 1),
+    'relay': (['daemon/protocols/relay/.libs/*.o'], 1),
+}
+
+
+def symbols(path):
+    """What an object file defines for others, and what it asks of them."""
+    out = subprocess.run(['nm', '-P', str(path)], capture_output=True,
+                         text=True, check=True).stdout
+    rows = [line.split() for line in out.splitlines()]
+    return ({row[0] for row in rows if row[1].isupper() and row[1] != 'U'},
+            {row[0] for row in rows if row[1] == 'U'})
+
+
+def circles(calls):
+    """Strongly connected components of {file: files}, by Tarjan."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in calls[node]:
+            if other not in index:
+                visit(other)
+            if other in stack:
+                low[node] = min(low[node], low[other])
+        if low[node] == index[node]:
+            at = stack.index(node)
+            found.append(sorted(stack[at:]))
+            del stack[at:]
+
+    for node in calls:
+        if node not in index:
+            visit(node)
+    return found
+
+
+def check_circles():
+    for name, (patterns, most) in GROUPS.items():
+        objects = [path for pattern in patterns
+                   for path in sorted(pathlib.Path('.').glob(pattern))]
+        if not objects:
+            yield f'{name}: no object files in {pathlib.Path.cwd()}'
+        seen = {path: symbols(path) for path in objects}
+        owner = {symbol: path for path in seen for symbol in seen[path][0]}
+        calls = {path: {owner[symbol] for symbol in seen[path][1]
+                        if owner.get(symbol, path) != path} for path in seen}
+        for circle in circles(calls):
+            if len(circle) > most:
+                stems = [path.stem.split('-')[-1] for path in circle]
+                yield (f'{name}: {len(circle)} files call each other in a '
+                       f'circle: {" ".join(stems)}')
+
+
+def check_includes():
+    for path in sorted((TOP / 'daemon').glob('**/*.[ch]')):
+        place = path.relative_to(TOP / 'daemon')
+        folder = place.parent.as_posix()
+        if folder not in FOLDERS:
+            continue  # protocols and public headers: test-structure.sh
+        for name in re.findall(r'^#include "([^"]+)"', path.read_text(),
+                               re.M):
+            if not (TOP / 'daemon' / name).exists():
+                continue
+            target = pathlib.PurePath(name).parent.as_posix()
+            if target in FOLDERS and \
+                    FOLDERS.index(target) < FOLDERS.index(folder):
+                yield f'daemon/{place} includes "{name}", which stands above'
+
+
+def static_functions():
+    """{name: files} over lib, daemon and tools."""
+    found = collections.defaultdict(set)
+    for room in 'lib', 'daemon', 'tools':
+        for path in sorted((TOP / room).glob('**/*.c')):
+            for name in re.findall(
+                    r'^static [^;={}()]*?\b(\w+)\([^;{}]*\)\n\{',
+                    path.read_text(), re.M):
+                found[name].add(path.relative_to(TOP).as_posix())
+    return found
+
+
+def check_static_names():
+    found = static_functions()
+    if len(found) < 500:
+        yield f'only {len(found)} static functions were found'
+    for name, files in sorted(found.items()):
+        if '_' not in name:
+            yield f'{name}() in {" ".join(sorted(files))}: bears no noun'
+    total = sum(len(files) for files in found.values())
+    shared = {name: files for name, files in found.items() if len(files) > 1}
+    count = sum(len(files) for files in shared.values())
+    if count * 20 > total:
+        yield (f'{count} of {total} static functions share their name with '
+               f'another file: {" ".join(sorted(shared))}')
+
+
+def main():
+    faults = 0
+    checks = check_circles, check_includes, check_static_names
+    for check in checks:
+        found = list(check())
+        print('FAIL' if found else 'PASS', check.__doc__ or check.__name__)
+        for fault in found:
+            print('   ', fault)
+        faults += bool(found)
+    print(f'Checks: {len(checks)}, Failures: {faults}')
+    return faults > 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
