@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line of lined (DESIGN 3.4). Reads it and prints help; exits
- * never.
+ * The command line of lined, lined(8). Reads it and prints help; never exits.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H

@@ -8,7 +8,7 @@
 
 struct options;
 
-/* Exit codes (DESIGN 3.4). */
+/* Exit codes, lined(8). */
 enum exit_code {
 	EXIT_STOPPED = 0,
 	EXIT_BAD_CONFIG = 1,

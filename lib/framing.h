@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cuts a stream into lines (DESIGN 2.3): a small machine that looks at each
+ * Cuts a stream into lines: a small machine that looks at each
  * byte once, whatever packets it came in. Works on an input's bytes; knows no
  * sockets, and decides nothing about closing them.
  */

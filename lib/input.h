@@ -3,7 +3,7 @@
  * What a socket has received and nobody has taken yet. While its handle_read
  * runs the bytes usually lie in the dispatcher's read buffer, borrowed; what
  * is left afterwards moves to memory of the socket's own, which is freed when
- * used up, so that an idle socket holds none (DESIGN 2.2).
+ * used up, so that an idle socket holds none.
  *
  * `shared` is always the same buffer for an input, NULL where it has none now.
  */

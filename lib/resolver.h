@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Names to addresses, off the loop: one thread a dispatcher, started by the
- * first name (DESIGN 2.2). getaddrinfo(3) may take as long as it likes; a
+ * first name. getaddrinfo(3) may take as long as it likes; a
  * dispatcher that ends meanwhile does not wait for it.
  */
 #ifndef RESOLVER_H

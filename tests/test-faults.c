@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The faults of the module that this core descends from (DESIGN 2.6): one
+ * The faults of the asyncio module of Nim, from which this core descends: one
  * test each, named after the fault, that fails when the fault is put back.
  * What the core promises beyond that is in the other suites.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fills a struct from a section by a table of struct lined_option (DESIGN 3.1).
+ * Fills a struct from a section by a table of struct lined_option.
  * Protocols' sections and the daemon's own are read by the same rules. What a
  * value means beyond its form and range is its reader's business.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The bus: what crosses between the workers of the daemon and, with another
- * backend, between machines (DESIGN 3.3). A protocol that sends only through
+ * backend, between machines. A protocol that sends only through
  * the bus need not know where its other clients are.
  *
  * For each publisher and topic the order is kept; every subscription of every

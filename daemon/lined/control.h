@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Looking at the whole daemon and changing it, for protocols that show or
- * steer it, as `control` and `metrics` do (DESIGN 6).
+ * steer it, as `control` and `metrics` do.
  *
  * A protocol asks in the name of a client; the daemon answers later, with
  * records: named values, the same for whoever shows them. What a record may

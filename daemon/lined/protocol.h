@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A protocol module: a shared object that exports one constant named
- * lined_protocol (DESIGN 3.1). This header is what such a module needs.
+ * lined_protocol. This header is what such a module needs.
  *
  * A module has no writable globals. The daemon makes an instance of a service
  * on each worker, `struct lined_service`; all calls for an instance come on

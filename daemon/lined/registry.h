@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The registry: names that are known on every worker, each with an owner (a
- * client) and a small value: "this nickname is taken", "who is here" (DESIGN
- * 3.3). Each service has its own. Names die with their owner.
+ * client) and a small value: "this nickname is taken", "who is here".
+ * Each service has its own. Names die with their owner.
  *
  * One order for all: every worker sees the same claims win and the same
  * changes in the same order. What the owner's worker publishes on the bus when

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a protocol may ask of its service and of its clients (DESIGN 3.1). A
+ * What a protocol may ask of its service and of its clients. A
  * struct lined_service is one service's instance on one worker; a client is
  * its struct lined_socket. Thread: the instance's worker.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's log (DESIGN 3.5): syslog(3), or lines on stderr. A message is
+ * The daemon's log (lined(8), LOG): syslog(3), or lines on stderr. A message is
  * "subject: what: cause", one line, without a full stop.
  *
  * Thread: everything here but log_open() and log_close() is MT-safe and never

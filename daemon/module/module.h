@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads protocol modules (DESIGN 3.1, last paragraph): looks at the file before
+ * Loads protocol modules: looks at the file before
  * the system's loader does, then at what the module says of itself. Runs
  * nothing of a protocol. Main thread only.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Networks (192.0.2.0/24, 2001:db8::/32, a single address) and the access
- * rules made of them (DESIGN 3.2). Pure: knows neither clients nor config
+ * rules made of them (lined.conf(5), access). Knows neither clients nor config
  * files.
  */
 #ifndef NETWORK_H

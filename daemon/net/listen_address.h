@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An address to listen on, as the config writes it (DESIGN 3.2):
+ * An address to listen on, as the config writes it (lined.conf(5)):
  *
  *	tcp://HOST:PORT  tls://HOST:PORT  udp://HOST:PORT  unix:///path
  *	systemd:NAME  systemd+tls:NAME

@@ -2,7 +2,7 @@
 /*
  * The server: the workers, the services and the config they were made of. A
  * reload is a transaction on it: everything new is opened and started first,
- * and if any of that fails nothing has changed (DESIGN 3.2). Main thread.
+ * and if any of that fails nothing has changed. Main thread.
  */
 #ifndef SERVER_H
 #define SERVER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker: a dispatcher that serves clients, on a thread of its own, or on
- * the main thread when it is the only one (DESIGN 3.3). The main thread tells
+ * the main thread when it is the only one. The main thread tells
  * a worker what to do by calls; they run on the worker's thread, in order, and
  * at once where that is the caller's own.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reference-counted, immutable bytes: one line sent to 10,000 sockets is one
- * buffer and 10,000 references (DESIGN 2.2, send_shared).
+ * buffer and 10,000 references, lined_socket_send_shared().
  *
  * Thread: a buffer belongs to the thread of the dispatcher whose sockets hold
  * it; its counter is a plain integer. What crosses threads carries an atomic

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The dispatcher: one thread's event loop, and the delegates registered with
- * it (DESIGN 2.1). It is a whole program already:
+ * it. It is a whole program already:
  *
  *	while (lined_dispatcher_poll(d, 500) > 0)
  *		;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines: how a stream is cut into them and what a reader gets (DESIGN 2.3).
+ * Lines: how a stream is cut into them and what a reader gets.
  * The result never depends on how the bytes were cut into packets.
  */
 #ifndef LINED_LINE_H

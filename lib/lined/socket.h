@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The asynchronous socket: TCP, UDP and UNIX streams on a dispatcher, with
- * lines in and a send queue out (DESIGN 2.2 and 2.3).
+ * lines in and a send queue out.
  *
  * Ownership: a socket is its maker's until it is registered, then the
  * dispatcher's. lined_socket_close() ends it: handle_close is called once,
@@ -49,7 +49,7 @@ enum lined_close_reason {
 	LINED_CLOSE_REASONS
 };
 
-/* What a full send queue does (DESIGN 2.2); whole sends only. */
+/* What a full send queue does; whole sends only. */
 enum lined_overflow {
 	LINED_OVERFLOW_CLOSE, /* close with LINED_CLOSE_SLOW */
 	LINED_OVERFLOW_DROP_NEWEST,

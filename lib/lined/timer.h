@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Timers of a dispatcher: one-shot or periodic, on the monotonic clock,
- * O(log n) to start and to stop (DESIGN 2.1).
+ * O(log n) to start and to stop.
  *
  * A timer is open: it lives inside the structure it serves, and its handler
  * finds that structure by lined_container_of(). Thread: the dispatcher's.
