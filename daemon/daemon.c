@@ -300,28 +300,28 @@ static bool reload(struct daemon *daemon, struct log_listener *listener)
 
 struct reload_listener {
 	struct log_listener listener;
-	struct answer *answer;
+	struct response *response;
 };
 
 static void reload_heard(struct log_listener *listener,
 			 enum lined_log_level level, const char *text)
 {
-	struct answer *answer =
+	struct response *response =
 		lined_container_of(listener, struct reload_listener, listener)
-			->answer;
+			->response;
 
-	answer_record(answer, "message");
-	answer_text(answer, "level", log_level_text(level));
-	answer_text(answer, "text", text);
+	response_record(response, "message");
+	response_text(response, "level", log_level_text(level));
+	response_text(response, "text", text);
 }
 
-static bool control_reload(struct control *control, struct answer *answer)
+static bool control_reload(struct control *control, struct response *response)
 {
 	struct daemon *daemon =
 		lined_container_of(control, struct daemon, control);
 	struct reload_listener listener = {
 		.listener.heard = reload_heard,
-		.answer = answer,
+		.response = response,
 	};
 
 	return reload(daemon, &listener.listener);
@@ -348,20 +348,21 @@ static struct conf *control_load(struct control *control, const char *path,
 	return conf_load(path, &env, errors);
 }
 
-static void control_describe(struct control *control, struct answer *answer)
+static void control_describe(struct control *control, struct response *response)
 {
 	const struct daemon *daemon =
 		lined_container_of(control, struct daemon, control);
 	time_t now = time(NULL);
 
-	answer_number(answer, "pid", (uint64_t)getpid());
-	answer_text(answer, "config", daemon->options->config);
-	answer_text(answer, "log_level", log_level_text(log_level()));
-	answer_number(answer, "started_s", (uint64_t)daemon->started);
-	answer_number(answer, "uptime_s", (uint64_t)(now - daemon->started));
-	answer_number(answer, "config_read_s", (uint64_t)daemon->read);
-	answer_number(answer, "reloads.done", daemon->reloads);
-	answer_number(answer, "reloads.refused", daemon->refusals);
+	response_number(response, "pid", (uint64_t)getpid());
+	response_text(response, "config", daemon->options->config);
+	response_text(response, "log_level", log_level_text(log_level()));
+	response_number(response, "started_s", (uint64_t)daemon->started);
+	response_number(response, "uptime_s",
+			(uint64_t)(now - daemon->started));
+	response_number(response, "config_read_s", (uint64_t)daemon->read);
+	response_number(response, "reloads.done", daemon->reloads);
+	response_number(response, "reloads.refused", daemon->refusals);
 }
 
 /* What the command line decides stays as it is; the level may be one that was

@@ -14,16 +14,16 @@
 #include "support.h"
 
 /* The page of an answer, NUL-terminated; freed by the caller. */
-static char *page_of(struct answer *answer)
+static char *page_of(struct response *response)
 {
 	struct text text = {.len = 0};
-	struct lined_answer view;
+	struct lined_response view;
 
-	answer_view(answer, true, &view);
+	response_view(response, true, &view);
 	metrics_text_write(&text, &view);
 	text_add(&text, "", 1);
 	ck_assert(!text.oom);
-	answer_fini(answer);
+	response_fini(response);
 	return text.data;
 }
 
@@ -37,28 +37,28 @@ static void expect_line(const char *page, const char *line)
 	ck_assert_msg(at != NULL, "no line \"%s\" in\n%s", line, page);
 }
 
-static void add_service(struct answer *answer, const char *name,
+static void add_service(struct response *response, const char *name,
 			const char *state, uint64_t lines)
 {
-	answer_record(answer, "service");
-	answer_text(answer, "name", name);
-	answer_text(answer, "protocol", "echo");
-	answer_text(answer, "state", state);
-	answer_number(answer, "clients", 3);
-	answer_number(answer, "lines_in", lines);
-	answer_count(answer, "refused", "access", 5);
-	answer_count(answer, "refused", "clients-per-address", 6);
-	answer_count(answer, "count", "reflections_refused", 7);
+	response_record(response, "service");
+	response_text(response, "name", name);
+	response_text(response, "protocol", "echo");
+	response_text(response, "state", state);
+	response_number(response, "clients", 3);
+	response_number(response, "lines_in", lines);
+	response_count(response, "refused", "access", 5);
+	response_count(response, "refused", "clients-per-address", 6);
+	response_count(response, "count", "reflections_refused", 7);
 }
 
 START_TEST(services_are_labelled)
 {
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 	char *page;
 
-	add_service(&answer, "echo", "open", 42);
-	add_service(&answer, "feed", "draining", 43);
-	page = page_of(&answer);
+	add_service(&response, "echo", "open", 42);
+	add_service(&response, "feed", "draining", 43);
+	page = page_of(&response);
 	expect_line(page, "# TYPE lined_lines_in_total counter");
 	expect_line(page, "lined_lines_in_total{service=\"echo\"} 42");
 	expect_line(page, "lined_lines_in_total{service=\"feed\"} 43");
@@ -78,12 +78,12 @@ END_TEST
 
 START_TEST(service_that_drains_beside_its_successor_is_left_out)
 {
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 	char *page;
 
-	add_service(&answer, "echo", "open", 1);
-	add_service(&answer, "echo", "draining", 1000);
-	page = page_of(&answer);
+	add_service(&response, "echo", "open", 1);
+	add_service(&response, "echo", "draining", 1000);
+	page = page_of(&response);
 	expect_line(page, "lined_lines_in_total{service=\"echo\"} 1");
 	ck_assert_ptr_null(strstr(page, "1000"));
 	ck_assert_ptr_null(strstr(page, "} 0"));
@@ -93,17 +93,17 @@ END_TEST
 
 START_TEST(histogram_is_cumulative_and_in_seconds)
 {
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 	char *page;
 
-	answer_record(&answer, "worker");
-	answer_text(&answer, "name", "0");
-	answer_number(&answer, "turns", 16);
-	answer_number(&answer, "busy_us", 12000345);
-	answer_number(&answer, "turns_us.100", 10);
-	answer_number(&answer, "turns_us.5000000", 5);
-	answer_number(&answer, "turns_us.more", 1);
-	page = page_of(&answer);
+	response_record(&response, "worker");
+	response_text(&response, "name", "0");
+	response_number(&response, "turns", 16);
+	response_number(&response, "busy_us", 12000345);
+	response_number(&response, "turns_us.100", 10);
+	response_number(&response, "turns_us.5000000", 5);
+	response_number(&response, "turns_us.more", 1);
+	page = page_of(&response);
 	expect_line(page, "# TYPE lined_worker_loop_delay_seconds histogram");
 	expect_line(page, "lined_worker_loop_delay_seconds_bucket"
 			  "{worker=\"0\",le=\"0.0001\"} 10");
@@ -123,16 +123,16 @@ END_TEST
 
 START_TEST(daemon_has_its_build_and_no_labels)
 {
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 	char *page;
 
-	answer_record(&answer, "daemon");
-	answer_text(&answer, "version", "1.2\"\\3");
-	answer_text(&answer, "poller", "epoll");
-	answer_number(&answer, "started_s", 1700000000);
-	answer_count(&answer, "reloads", "done", 4);
-	answer_count(&answer, "bus", "published", 9);
-	page = page_of(&answer);
+	response_record(&response, "daemon");
+	response_text(&response, "version", "1.2\"\\3");
+	response_text(&response, "poller", "epoll");
+	response_number(&response, "started_s", 1700000000);
+	response_count(&response, "reloads", "done", 4);
+	response_count(&response, "bus", "published", 9);
+	page = page_of(&response);
 	expect_line(page, "lined_build_info{version=\"1.2\\\"\\\\3\","
 			  "poller=\"epoll\"} 1");
 	expect_line(page, "lined_start_time_seconds 1700000000");
@@ -145,13 +145,13 @@ END_TEST
 /* Each line is a comment or a sample; families stand together, once. */
 START_TEST(every_family_is_described_once_and_before_its_samples)
 {
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 	char *page, *line, *rest, *seen[256];
 	size_t families = 0, i;
 
-	answer_record(&answer, "daemon");
-	add_service(&answer, "echo", "open", 1);
-	page = page_of(&answer);
+	response_record(&response, "daemon");
+	add_service(&response, "echo", "open", 1);
+	page = page_of(&response);
 	for (line = strtok_r(page, "\n", &rest); line != NULL;
 	     line = strtok_r(NULL, "\n", &rest)) {
 		char *name = line;

@@ -16,13 +16,13 @@
 #include "support.h"
 
 /* All records as the control protocol writes them. */
-static void expect(struct answer *answer, const char *lines)
+static void expect(struct response *response, const char *lines)
 {
 	struct text text = {.len = 0};
-	struct lined_answer view;
+	struct lined_response view;
 	size_t i;
 
-	answer_view(answer, true, &view);
+	response_view(response, true, &view);
 	for (i = 0; i < view.count; i++)
 		control_record_write(&text, &view.records[i]);
 	text_add(&text, "", 1);
@@ -34,53 +34,54 @@ static void expect(struct answer *answer, const char *lines)
 START_TEST(records_keep_their_values_in_order)
 {
 	static const char *const items[] = {"one", "two \"2\""};
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 
-	answer_record(&answer, "first");
-	answer_text(&answer, "name", "echo");
-	answer_number(&answer, "big", UINT64_MAX);
-	answer_flag(&answer, "yes", true);
-	answer_flag(&answer, "no", false);
-	answer_record(&answer, "empty");
-	answer_record(&answer, "last");
-	answer_list(&answer, "items", items, 2);
-	answer_list(&answer, "none", items, 0);
-	answer_count(&answer, "closed", "too-long", 7);
-	answer_count(&answer, "count", "Odd name=\n", 8);
-	expect(&answer, "first name=\"echo\" big=18446744073709551615 yes=true "
-			"no=false\n"
-			"empty\n"
-			"last items=[\"one\",\"two \\\"2\\\"\"] none=[] "
-			"closed.too-long=7 count._dd_name__=8\n");
-	answer_fini(&answer);
+	response_record(&response, "first");
+	response_text(&response, "name", "echo");
+	response_number(&response, "big", UINT64_MAX);
+	response_flag(&response, "yes", true);
+	response_flag(&response, "no", false);
+	response_record(&response, "empty");
+	response_record(&response, "last");
+	response_list(&response, "items", items, 2);
+	response_list(&response, "none", items, 0);
+	response_count(&response, "closed", "too-long", 7);
+	response_count(&response, "count", "Odd name=\n", 8);
+	expect(&response,
+	       "first name=\"echo\" big=18446744073709551615 yes=true "
+	       "no=false\n"
+	       "empty\n"
+	       "last items=[\"one\",\"two \\\"2\\\"\"] none=[] "
+	       "closed.too-long=7 count._dd_name__=8\n");
+	response_fini(&response);
 }
 END_TEST
 
 START_TEST(texts_become_printable)
 {
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 
-	answer_record(&answer, "line");
-	answer_text(&answer, "text", "a\033[31m\n\"\\");
-	answer_bytes(&answer, "bytes", "\0\xff\\ \303\244", 6);
-	expect(&answer, "line text=\"a\\\\x1b[31m\\\\n\\\"\\\\\" "
-			"bytes=\"\\\\x00\\\\xff\\\\\\\\ \303\244\"\n");
-	answer_fini(&answer);
+	response_record(&response, "line");
+	response_text(&response, "text", "a\033[31m\n\"\\");
+	response_bytes(&response, "bytes", "\0\xff\\ \303\244", 6);
+	expect(&response, "line text=\"a\\\\x1b[31m\\\\n\\\"\\\\\" "
+			  "bytes=\"\\\\x00\\\\xff\\\\\\\\ \303\244\"\n");
+	response_fini(&response);
 }
 END_TEST
 
 START_TEST(many_records_stay_where_they_are)
 {
-	struct answer answer = {.oom = false};
-	struct lined_answer view;
+	struct response response = {.oom = false};
+	struct lined_response view;
 	unsigned i;
 
 	for (i = 0; i < 5000; i++) {
-		answer_record(&answer, "client");
-		answer_number(&answer, "id", i);
-		answer_text(&answer, "service", "echo");
+		response_record(&response, "client");
+		response_number(&response, "id", i);
+		response_text(&response, "service", "echo");
 	}
-	answer_view(&answer, false, &view);
+	response_view(&response, false, &view);
 	ck_assert(!view.last);
 	ck_assert_uint_eq(view.count, 5000);
 	for (i = 0; i < 5000; i++) {
@@ -88,35 +89,35 @@ START_TEST(many_records_stay_where_they_are)
 		ck_assert_uint_eq(view.records[i].values[0].number, i);
 		ck_assert_str_eq(view.records[i].values[1].text, "echo");
 	}
-	answer_fini(&answer);
+	response_fini(&response);
 }
 END_TEST
 
 START_TEST(refusal_stands_in_the_last_answer_only)
 {
-	struct answer answer = {.oom = false};
-	struct lined_answer view;
+	struct response response = {.oom = false};
+	struct lined_response view;
 
-	answer_refuse(&answer, "there is no \"%s\"", "x\n");
-	answer_view(&answer, false, &view);
+	response_refuse(&response, "there is no \"%s\"", "x\n");
+	response_view(&response, false, &view);
 	ck_assert_ptr_null(view.error);
-	answer_view(&answer, true, &view);
+	response_view(&response, true, &view);
 	ck_assert_str_eq(view.error, "there is no \"x\\n\"");
-	answer_fini(&answer);
+	response_fini(&response);
 }
 END_TEST
 
 START_TEST(memory_that_ran_out_is_told_at_the_end)
 {
-	struct answer answer = {.oom = true};
-	struct lined_answer view;
+	struct response response = {.oom = true};
+	struct lined_response view;
 
-	answer_record(&answer, "daemon");
-	answer_text(&answer, "name", "x");
-	answer_view(&answer, true, &view);
+	response_record(&response, "daemon");
+	response_text(&response, "name", "x");
+	response_view(&response, true, &view);
 	ck_assert_uint_eq(view.count, 0);
 	ck_assert_str_eq(view.error, "out of memory");
-	answer_fini(&answer);
+	response_fini(&response);
 }
 END_TEST
 
@@ -159,8 +160,8 @@ END_TEST
 
 static Suite *make(void)
 {
-	Suite *suite = suite_create("answer");
-	TCase *tcase = support_case(suite, "answer");
+	Suite *suite = suite_create("response");
+	TCase *tcase = support_case(suite, "response");
 
 	tcase_add_test(tcase, records_keep_their_values_in_order);
 	tcase_add_test(tcase, texts_become_printable);

@@ -25,15 +25,15 @@ struct part {
 	struct worker_call call;
 	struct census *census;
 	struct worker *worker;
-	struct answer answer;
+	struct response response;
 	bool found; /* whom to kick */
 	bool done;
 };
 
 struct census {
 	struct control *control;
-	struct question *question; /* NULL: answered */
-	uint64_t kick;             /* an id; 0: list them */
+	struct request *request; /* NULL: answered */
+	uint64_t kick;           /* an id; 0: list them */
 	struct lined_timer timer;
 	struct service **services; /* held */
 	size_t service_count;
@@ -45,25 +45,25 @@ struct census {
 
 static void list_client(struct lined_socket *sock, void *arg)
 {
-	struct answer *answer = arg;
+	struct response *response = arg;
 	struct lined_service *instance = lined_client_service(sock);
 	struct lined_traffic traffic;
 
 	if (lined_socket_is_closed(sock))
 		return;
 	lined_socket_traffic(sock, &traffic);
-	answer_record(answer, "client");
-	answer_number(answer, "id", lined_client_id(sock));
-	answer_text(answer, "service", instance->name);
-	answer_text(answer, "address", lined_client_peer(sock));
-	answer_text(answer, "listen", lined_client_listen(sock));
-	answer_number(answer, "worker", instance->worker->index);
-	answer_number(answer, "connected_ms", traffic.connected_ms);
-	answer_number(answer, "silent_ms", traffic.silent_ms);
-	answer_number(answer, "lines_in", traffic.lines_in);
-	answer_number(answer, "bytes_in", traffic.bytes_in);
-	answer_number(answer, "bytes_out", traffic.bytes_out);
-	answer_number(answer, "queued", lined_socket_queued(sock));
+	response_record(response, "client");
+	response_number(response, "id", lined_client_id(sock));
+	response_text(response, "service", instance->name);
+	response_text(response, "address", lined_client_peer(sock));
+	response_text(response, "listen", lined_client_listen(sock));
+	response_number(response, "worker", instance->worker->index);
+	response_number(response, "connected_ms", traffic.connected_ms);
+	response_number(response, "silent_ms", traffic.silent_ms);
+	response_number(response, "lines_in", traffic.lines_in);
+	response_number(response, "bytes_in", traffic.bytes_in);
+	response_number(response, "bytes_out", traffic.bytes_out);
+	response_number(response, "queued", lined_socket_queued(sock));
 }
 
 static void kick_client(struct lined_socket *sock, void *arg)
@@ -73,7 +73,7 @@ static void kick_client(struct lined_socket *sock, void *arg)
 	if (lined_client_id(sock) != part->census->kick ||
 	    lined_socket_is_closed(sock))
 		return;
-	list_client(sock, &part->answer);
+	list_client(sock, &part->response);
 	lined_socket_close_for(sock, LINED_CLOSE_KICKED, 0);
 	part->found = true;
 }
@@ -95,7 +95,7 @@ static void run_part(struct worker_call *call)
 			lined_service_each_client(instance, kick_client, part);
 		else
 			lined_service_each_client(instance, list_client,
-						  &part->answer);
+						  &part->response);
 	}
 	call->run = part_came;
 	worker_answer(part->worker, main, call);
@@ -111,29 +111,29 @@ static void census_free(struct census *census)
 	for (i = 0; i < census->service_count; i++)
 		service_release(census->services[i]);
 	for (i = 0; i < census->part_count; i++)
-		answer_fini(&census->parts[i].answer);
+		response_fini(&census->parts[i].response);
 	free(census->services);
 	free(census->parts);
 	free(census);
 }
 
 /* The parts that have come, each as an answer of its own, and the last one. */
-static void give_answer(struct census *census, struct answer *last)
+static void give_answer(struct census *census, struct response *last)
 {
 	struct lined_dispatcher *main = census->control->server->dispatcher;
-	struct question *question = census->question;
+	struct request *request = census->request;
 	bool dropped = false;
 	size_t i;
 
-	census->question = NULL;
+	census->request = NULL;
 	for (i = 0; i < census->part_count; i++)
 		if (census->parts[i].done &&
-		    question_answer(question, main, &census->parts[i].answer,
+		    request_respond(request, main, &census->parts[i].response,
 				    false) < 0)
 			dropped = true;
 	if (dropped && last->error == NULL)
-		answer_refuse(last, "%s", strerror(ENOMEM));
-	control_answer(question, last);
+		response_refuse(last, "%s", strerror(ENOMEM));
+	control_respond(request, last);
 }
 
 static bool has_found(const struct census *census)
@@ -146,22 +146,22 @@ static bool has_found(const struct census *census)
 	return false;
 }
 
-static void refuse_kick(const struct census *census, struct answer *last)
+static void refuse_kick(const struct census *census, struct response *last)
 {
-	answer_refuse(last, "there is no client %llu (any more)",
-		      (unsigned long long)census->kick);
+	response_refuse(last, "there is no client %llu (any more)",
+			(unsigned long long)census->kick);
 }
 
 static void part_came(struct worker_call *call)
 {
 	struct part *part = lined_container_of(call, struct part, call);
 	struct census *census = part->census;
-	struct answer last = {.oom = false};
+	struct response last = {.oom = false};
 
 	part->done = true;
 	if (--census->open > 0)
 		return;
-	if (census->question != NULL) {
+	if (census->request != NULL) {
 		if (census->kick != 0 && !has_found(census))
 			refuse_kick(census, &last);
 		give_answer(census, &last);
@@ -172,15 +172,15 @@ static void part_came(struct worker_call *call)
 static void patience_ended(struct lined_timer *timer)
 {
 	struct census *census = lined_container_of(timer, struct census, timer);
-	struct answer last = {.oom = false};
+	struct response last = {.oom = false};
 	size_t i;
 
 	for (i = 0; i < census->part_count && census->parts[i].done; i++)
 		;
-	answer_refuse(&last,
-		      "worker %u does not answer: it is stuck, the log says "
-		      "in what",
-		      census->parts[i].worker->index);
+	response_refuse(&last,
+			"worker %u does not answer: it is stuck, the log says "
+			"in what",
+			census->parts[i].worker->index);
 	give_answer(census, &last);
 }
 
@@ -217,7 +217,7 @@ static size_t count_services(struct server *server)
 }
 
 static struct census *census_new(struct control *control,
-				 struct question *question)
+				 struct request *request)
 {
 	struct server *server = control->server;
 	struct census *census = calloc(1, sizeof(*census));
@@ -225,7 +225,7 @@ static struct census *census_new(struct control *control,
 	if (census == NULL)
 		return NULL;
 	census->control = control;
-	census->question = question;
+	census->request = request;
 	lined_timer_init(&census->timer, server->dispatcher, patience_ended);
 	census->services =
 		calloc(count_services(server) + 1, sizeof(struct service *));
@@ -269,20 +269,20 @@ static uint64_t parse_id(const char *text)
 	return errno == 0 && *end == '\0' ? id : 0;
 }
 
-void census_take(struct control *control, struct question *question)
+void census_take(struct control *control, struct request *request)
 {
-	bool kick = question->kind == LINED_DO_KICK;
-	const char *name = kick ? "" : question->argument;
-	struct census *census = census_new(control, question);
-	struct answer last = {.oom = false};
+	bool kick = request->kind == LINED_REQUEST_KICK;
+	const char *name = kick ? "" : request->argument;
+	struct census *census = census_new(control, request);
+	struct response last = {.oom = false};
 
 	if (census == NULL) {
-		answer_refuse(&last, "%s", strerror(ENOMEM));
-	} else if (kick && (census->kick = parse_id(question->argument)) == 0) {
-		answer_refuse(
+		response_refuse(&last, "%s", strerror(ENOMEM));
+	} else if (kick && (census->kick = parse_id(request->argument)) == 0) {
+		response_refuse(
 			&last,
 			"\"%s\" is no client's id (a number; see clients)",
-			question->argument);
+			request->argument);
 	} else if (!choose_services(census, name)) {
 		control_no_service(control, name, &last);
 	} else if (census->service_count > 0) {
@@ -293,5 +293,5 @@ void census_take(struct control *control, struct question *question)
 	}
 	if (census != NULL)
 		census_free(census);
-	control_answer(question, &last);
+	control_respond(request, &last);
 }

@@ -19,7 +19,7 @@
 
 struct planner {
 	struct server *server;
-	struct answer *answer;
+	struct response *response;
 	const struct conf *after;
 };
 
@@ -36,11 +36,11 @@ static void step(struct planner *planner, const char *action,
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	answer_record(planner->answer, "step");
-	answer_text(planner->answer, "action", action);
-	answer_text(planner->answer, "service", service);
-	answer_text(planner->answer, "what", what);
-	answer_text(planner->answer, "text", text);
+	response_record(planner->response, "step");
+	response_text(planner->response, "action", action);
+	response_text(planner->response, "service", service);
+	response_text(planner->response, "what", what);
+	response_text(planner->response, "text", text);
 }
 
 /* ---- addresses --------------------------------------------------------- */
@@ -128,7 +128,7 @@ static void plan_disconnecting(struct planner *planner,
 		return;
 	step(planner, "disconnect", service->name, "clients",
 	     "disconnects %u client%s", clients, clients == 1 ? "" : "s");
-	answer_number(planner->answer, "clients", clients);
+	response_number(planner->response, "clients", clients);
 }
 
 static void plan_end(struct planner *planner, const struct service *service)
@@ -244,11 +244,11 @@ static void plan(struct planner *planner)
  */
 static bool may_read(void *arg, int fd)
 {
-	const struct question *question = arg;
-	const struct credentials *by = &question->by;
+	const struct request *request = arg;
+	const struct credentials *by = &request->by;
 	struct stat st;
 
-	if (!question->known || fstat(fd, &st) < 0)
+	if (!request->known || fstat(fd, &st) < 0)
 		return false;
 	if (by->uid == 0 || by->uid == geteuid())
 		return true;
@@ -259,24 +259,26 @@ static bool may_read(void *arg, int fd)
 	return st.st_mode & S_IROTH;
 }
 
-void plan_make(struct control *control, const struct question *question,
-	       struct answer *answer)
+void plan_make(struct control *control, const struct request *request,
+	       struct response *response)
 {
-	struct planner planner = {.server = control->server, .answer = answer};
+	struct planner planner = {.server = control->server,
+				  .response = response};
 	struct conf_errors errors;
 	struct conf *conf;
 
 	conf_errors_init(&errors);
-	conf = control->ops->load(control, question->argument, question->text,
-				  question->text_len, may_read,
-				  (void *)(uintptr_t)question, &errors);
-	control_messages(answer, &errors);
+	conf = control->ops->load(control, request->argument, request->text,
+				  request->text_len, may_read,
+				  (void *)(uintptr_t)request, &errors);
+	control_messages(response, &errors);
 	if (conf != NULL) {
 		planner.after = conf;
 		plan(&planner);
 	} else {
-		answer_refuse(answer, "a reload would refuse it, and change "
-				      "nothing");
+		response_refuse(response,
+				"a reload would refuse it, and change "
+				"nothing");
 	}
 	conf_errors_fini(&errors);
 	conf_free(conf);

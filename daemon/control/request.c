@@ -22,7 +22,7 @@
 
 /* Tells the main thread that nobody waits any more. Made with the question,
  * since there must be one. */
-struct question_stop {
+struct request_stop {
 	struct lined_message message;
 	struct control *control;
 	uint64_t id;
@@ -40,20 +40,20 @@ static void carry(struct lined_dispatcher *from, struct lined_dispatcher *to,
 		message->cancel(message);
 }
 
-static void question_free(struct question *question)
+static void request_free(struct request *request)
 {
-	answer_fini(&question->last.answer);
-	free(question->stop);
-	free(question->memory);
-	free(question);
+	response_fini(&request->last.response);
+	free(request->stop);
+	free(request->memory);
+	free(request);
 }
 
 /* ---- stopping ----------------------------------------------------------- */
 
 static void stop_came(struct lined_message *message)
 {
-	struct question_stop *stop =
-		lined_container_of(message, struct question_stop, message);
+	struct request_stop *stop =
+		lined_container_of(message, struct request_stop, message);
 
 	control_stop(stop->control, stop->id);
 	free(stop);
@@ -61,222 +61,221 @@ static void stop_came(struct lined_message *message)
 
 static void stop_cancelled(struct lined_message *message)
 {
-	free(lined_container_of(message, struct question_stop, message));
+	free(lined_container_of(message, struct request_stop, message));
 }
 
-static void send_stop(struct question *question)
+static void send_stop(struct request *request)
 {
-	struct question_stop *stop = question->stop;
+	struct request_stop *stop = request->stop;
 
 	if (stop == NULL)
 		return;
-	question->stop = NULL;
-	carry(question->asker, question->control->server->dispatcher,
+	request->stop = NULL;
+	carry(request->asker, request->control->server->dispatcher,
 	      &stop->message);
 }
 
-void question_client_gone(struct client *client)
+void request_client_gone(struct client *client)
 {
-	struct question *question, *next;
+	struct request *request, *next;
 
 	if (asked.next == NULL)
 		return;
-	list_for_each_safe(question, next, &asked, asked) {
-		if (question->client != client)
+	list_for_each_safe(request, next, &asked, asked) {
+		if (request->client != client)
 			continue;
-		question->client = NULL;
-		list_remove(&question->asked);
-		send_stop(question);
+		request->client = NULL;
+		list_remove(&request->asked);
+		send_stop(request);
 	}
 }
 
 void lined_control_stop(struct lined_socket *sock)
 {
-	struct question *question;
+	struct request *request;
 
 	if (asked.next == NULL)
 		return;
-	list_for_each(question, &asked, asked) {
-		if (question->client != client_of(sock) ||
-		    question->kind != LINED_ASK_TAP)
+	list_for_each(request, &asked, asked) {
+		if (request->client != client_of(sock) ||
+		    request->kind != LINED_REQUEST_TAP)
 			continue;
-		question->stopped = true;
-		send_stop(question);
+		request->stopped = true;
+		send_stop(request);
 	}
 }
 
 /* ---- asking ------------------------------------------------------------- */
 
-static void question_came(struct lined_message *message)
+static void request_came(struct lined_message *message)
 {
-	struct question *question =
-		lined_container_of(message, struct question, coming);
+	struct request *request =
+		lined_container_of(message, struct request, coming);
 
-	control_asked(question->control, question);
+	control_asked(request->control, request);
 }
 
-static void question_cancelled(struct lined_message *message)
+static void request_cancelled(struct lined_message *message)
 {
-	struct question *question =
-		lined_container_of(message, struct question, coming);
+	struct request *request =
+		lined_container_of(message, struct request, coming);
 
-	if (question->client != NULL)
-		list_remove(&question->asked);
-	question_free(question);
+	if (request->client != NULL)
+		list_remove(&request->asked);
+	request_free(request);
 }
 
 /* Argument and text, each with a NUL behind. */
-static int copy_texts(struct question *question,
-		      const struct lined_question *from)
+static int copy_texts(struct request *request, const struct lined_request *from)
 {
 	size_t len = strlen(from->argument);
 
-	question->memory = malloc(len + 1 + from->text_len + 1);
-	if (question->memory == NULL)
+	request->memory = malloc(len + 1 + from->text_len + 1);
+	if (request->memory == NULL)
 		return -1;
-	memcpy(question->memory, from->argument, len + 1);
+	memcpy(request->memory, from->argument, len + 1);
 	if (from->text_len > 0)
-		memcpy(question->memory + len + 1, from->text, from->text_len);
-	question->memory[len + 1 + from->text_len] = '\0';
-	question->argument = question->memory;
-	question->text = question->memory + len + 1;
-	question->text_len = from->text_len;
+		memcpy(request->memory + len + 1, from->text, from->text_len);
+	request->memory[len + 1 + from->text_len] = '\0';
+	request->argument = request->memory;
+	request->text = request->memory + len + 1;
+	request->text_len = from->text_len;
 	return 0;
 }
 
-static struct question *question_new(struct control *control,
-				     const struct lined_question *from)
+static struct request *request_new(struct control *control,
+				   const struct lined_request *from)
 {
-	struct question *question = calloc(1, sizeof(*question));
+	struct request *request = calloc(1, sizeof(*request));
 
-	if (question == NULL)
+	if (request == NULL)
 		return NULL;
-	question->stop = calloc(1, sizeof(*question->stop));
-	if (question->stop == NULL || copy_texts(question, from) < 0) {
-		question_free(question);
+	request->stop = calloc(1, sizeof(*request->stop));
+	if (request->stop == NULL || copy_texts(request, from) < 0) {
+		request_free(request);
 		return NULL;
 	}
-	question->control = control;
-	question->id = atomic_fetch_add(&control->questions, 1) + 1;
-	question->kind = from->kind;
-	question->coming.handler = question_came;
-	question->coming.cancel = question_cancelled;
-	question->stop->message.handler = stop_came;
-	question->stop->message.cancel = stop_cancelled;
-	question->stop->control = control;
-	question->stop->id = question->id;
-	list_init(&question->open);
-	atomic_init(&question->waiting, 0);
-	atomic_init(&question->lost, 0);
-	return question;
+	request->control = control;
+	request->id = atomic_fetch_add(&control->last_request, 1) + 1;
+	request->kind = from->kind;
+	request->coming.handler = request_came;
+	request->coming.cancel = request_cancelled;
+	request->stop->message.handler = stop_came;
+	request->stop->message.cancel = stop_cancelled;
+	request->stop->control = control;
+	request->stop->id = request->id;
+	list_init(&request->open);
+	atomic_init(&request->waiting, 0);
+	atomic_init(&request->lost, 0);
+	return request;
 }
 
-int lined_control_ask(struct lined_socket *sock,
-		      const struct lined_question *from,
-		      void (*answered)(struct lined_socket *client, void *arg,
-				       const struct lined_answer *answer),
-		      void *arg)
+int lined_control_request(
+	struct lined_socket *sock, const struct lined_request *from,
+	void (*answered)(struct lined_socket *client, void *arg,
+			 const struct lined_response *response),
+	void *arg)
 {
 	struct client *client = client_of(sock);
 	struct lined_service *instance = client_service(client);
 	struct control *control = service_of(instance)->server->control;
-	struct question *question = question_new(control, from);
+	struct request *request = request_new(control, from);
 
-	if (question == NULL)
+	if (request == NULL)
 		return -1;
-	question->client = client;
-	question->asker = instance->worker->dispatcher;
-	question->answered = answered;
-	question->arg = arg;
-	question->known =
-		credentials_get(lined_socket_fd(sock), &question->by) == 0;
+	request->client = client;
+	request->asker = instance->worker->dispatcher;
+	request->answered = answered;
+	request->arg = arg;
+	request->known =
+		credentials_get(lined_socket_fd(sock), &request->by) == 0;
 	if (asked.next == NULL)
 		list_init(&asked);
-	list_append(&asked, &question->asked);
-	if (question->kind != LINED_ASK_TAP)
-		socket_hold(sock, CLIENT_HOLD_QUESTION);
-	carry(question->asker, control->server->dispatcher, &question->coming);
+	list_append(&asked, &request->asked);
+	if (request->kind != LINED_REQUEST_TAP)
+		socket_hold(sock, CLIENT_HOLD_REQUEST);
+	carry(request->asker, control->server->dispatcher, &request->coming);
 	return 0;
 }
 
 /* ---- answering ---------------------------------------------------------- */
 
-static void tell_client(struct question_delivery *delivery)
+static void tell_client(struct request_delivery *delivery)
 {
-	struct question *question = delivery->question;
-	struct lined_service *instance = client_service(question->client);
-	struct lined_socket *sock = client_socket(question->client);
-	struct lined_answer view;
+	struct request *request = delivery->request;
+	struct lined_service *instance = client_service(request->client);
+	struct lined_socket *sock = client_socket(request->client);
+	struct lined_response view;
 
-	answer_view(&delivery->answer, delivery->last, &view);
+	response_view(&delivery->response, delivery->last, &view);
 	if (delivery->last) {
-		question->client = NULL;
-		list_remove(&question->asked);
-		if (question->kind != LINED_ASK_TAP)
-			socket_unhold(sock, CLIENT_HOLD_QUESTION);
+		request->client = NULL;
+		list_remove(&request->asked);
+		if (request->kind != LINED_REQUEST_TAP)
+			socket_unhold(sock, CLIENT_HOLD_REQUEST);
 	}
 	worker_enter(instance->worker, instance);
-	question->answered(sock, question->arg, &view);
+	request->answered(sock, request->arg, &view);
 	worker_leave(instance->worker);
 }
 
-static void delivery_free(struct question_delivery *delivery)
+static void delivery_free(struct request_delivery *delivery)
 {
 	if (delivery->last) {
-		question_free(delivery->question);
+		request_free(delivery->request);
 		return;
 	}
-	answer_fini(&delivery->answer);
+	response_fini(&delivery->response);
 	free(delivery);
 }
 
 static void delivery_came(struct lined_message *message)
 {
-	struct question_delivery *delivery =
-		lined_container_of(message, struct question_delivery, message);
-	struct question *question = delivery->question;
+	struct request_delivery *delivery =
+		lined_container_of(message, struct request_delivery, message);
+	struct request *request = delivery->request;
 
 	if (!delivery->last)
-		atomic_fetch_sub_explicit(&question->waiting, 1,
+		atomic_fetch_sub_explicit(&request->waiting, 1,
 					  memory_order_relaxed);
 	/* Lines that were on their way when the tap was stopped are not
 	 * wanted any more. */
-	if (question->client != NULL && (delivery->last || !question->stopped))
+	if (request->client != NULL && (delivery->last || !request->stopped))
 		tell_client(delivery);
 	delivery_free(delivery);
 }
 
 static void delivery_cancelled(struct lined_message *message)
 {
-	struct question_delivery *delivery =
-		lined_container_of(message, struct question_delivery, message);
+	struct request_delivery *delivery =
+		lined_container_of(message, struct request_delivery, message);
 
-	if (delivery->last && delivery->question->client != NULL)
-		list_remove(&delivery->question->asked);
+	if (delivery->last && delivery->request->client != NULL)
+		list_remove(&delivery->request->asked);
 	delivery_free(delivery);
 }
 
-int question_answer(struct question *question, struct lined_dispatcher *from,
-		    struct answer *answer, bool last)
+int request_respond(struct request *request, struct lined_dispatcher *from,
+		    struct response *response, bool last)
 {
-	struct question_delivery *delivery = &question->last;
+	struct request_delivery *delivery = &request->last;
 
 	if (!last) {
 		delivery = calloc(1, sizeof(*delivery));
 		if (delivery == NULL) {
-			answer_fini(answer);
+			response_fini(response);
 			return -1;
 		}
-		atomic_fetch_add_explicit(&question->waiting, 1,
+		atomic_fetch_add_explicit(&request->waiting, 1,
 					  memory_order_relaxed);
 	}
 	delivery->message.handler = delivery_came;
 	delivery->message.cancel = delivery_cancelled;
-	delivery->question = question;
-	delivery->answer = *answer;
+	delivery->request = request;
+	delivery->response = *response;
 	delivery->last = last;
-	memset(answer, 0, sizeof(*answer));
-	carry(from, question->asker, &delivery->message);
+	memset(response, 0, sizeof(*response));
+	carry(from, request->asker, &delivery->message);
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  * way from the client's thread to the main one, and the answers on their way
  * back. Who answers what is control.c's business.
  *
- * A question is the main thread's until question_answer() with `last`; it goes
+ * A question is the main thread's until request_respond() with `last`; it goes
  * when that answer has been delivered, or found nobody any more.
  */
 #ifndef QUESTION_H
@@ -23,21 +23,21 @@
 
 struct client;
 struct control;
-struct question_stop;
+struct request_stop;
 
 /* An answer on its way to the asker. */
-struct question_delivery {
+struct request_delivery {
 	struct lined_message message;
-	struct question *question;
-	struct answer answer;
+	struct request *request;
+	struct response response;
 	bool last;
 };
 
-struct question {
+struct request {
 	/* Constant: */
 	struct control *control;
-	uint64_t id; /* no other question has it */
-	enum lined_question_kind kind;
+	uint64_t id; /* no other request has it */
+	enum lined_request_kind kind;
 	const char *argument, *text;
 	size_t text_len;
 	struct credentials by; /* who asks, where `known` */
@@ -48,16 +48,16 @@ struct question {
 	struct list asked;
 	struct client *client; /* NULL: gone, or answered */
 	void (*answered)(struct lined_socket *client, void *arg,
-			 const struct lined_answer *answer);
+			 const struct lined_response *response);
 	void *arg;
-	struct question_stop *stop; /* NULL: sent */
-	bool stopped;               /* by lined_control_stop() */
+	struct request_stop *stop; /* NULL: sent */
+	bool stopped;              /* by lined_control_stop() */
 
 	/* The main thread's: */
 	struct list open; /* control.open */
 	void *matter;     /* of who works at it */
 	struct lined_message coming;
-	struct question_delivery last;
+	struct request_delivery last;
 	char *memory;
 
 	/* Of a tap, any thread: deliveries on their way, lines passed over. */
@@ -70,10 +70,10 @@ struct question {
  * dispatcher is `from`; on the main thread the last, which never fails. -1: no
  * memory, it was dropped.
  */
-int question_answer(struct question *question, struct lined_dispatcher *from,
-		    struct answer *answer, bool last);
+int request_respond(struct request *request, struct lined_dispatcher *from,
+		    struct response *response, bool last);
 
 /* The client is gone: nobody is told any more. Its thread. */
-void question_client_gone(struct client *client);
+void request_client_gone(struct client *client);
 
 #endif

@@ -25,14 +25,14 @@ void control_init(struct control *control, struct server *server,
 	control->server = server;
 	control->ops = ops;
 	list_init(&control->open);
-	atomic_init(&control->questions, 0);
+	atomic_init(&control->last_request, 0);
 	server->control = control;
 }
 
-void control_answer(struct question *question, struct answer *answer)
+void control_respond(struct request *request, struct response *response)
 {
-	list_remove(&question->open);
-	question_answer(question, question->control->server->dispatcher, answer,
+	list_remove(&request->open);
+	request_respond(request, request->control->server->dispatcher, response,
 			true);
 }
 
@@ -58,7 +58,7 @@ static void list_names(struct control *control, char *names, size_t size)
 }
 
 void control_no_service(struct control *control, const char *name,
-			struct answer *answer)
+			struct response *response)
 {
 	const struct conf_service *drained;
 	char names[1024];
@@ -66,44 +66,46 @@ void control_no_service(struct control *control, const char *name,
 
 	while ((drained = survey_drained(control, &at)) != NULL)
 		if (strcmp(drained->name, name) == 0) {
-			answer_refuse(answer,
-				      "service \"%s\" was drained; the next "
-				      "reload begins it again",
-				      name);
+			response_refuse(response,
+					"service \"%s\" was drained; the next "
+					"reload begins it again",
+					name);
 			return;
 		}
 	list_names(control, names, sizeof(names));
-	answer_refuse(answer, "there is no service \"%s\" (there %s%s)", name,
-		      names[0] != '\0' ? "are: " : "is none", names);
+	response_refuse(response, "there is no service \"%s\" (there %s%s)",
+			name, names[0] != '\0' ? "are: " : "is none", names);
 }
 
-void control_messages(struct answer *answer, const struct conf_errors *errors)
+void control_messages(struct response *response,
+		      const struct conf_errors *errors)
 {
 	size_t i;
 
 	for (i = 0; i < errors->errors.count; i++) {
-		answer_record(answer, "message");
-		answer_text(answer, "level", "err");
-		answer_text(answer, "text", errors->errors.items[i].text);
+		response_record(response, "message");
+		response_text(response, "level", "err");
+		response_text(response, "text", errors->errors.items[i].text);
 	}
 	for (i = 0; i < errors->warnings.count; i++) {
-		answer_record(answer, "message");
-		answer_text(answer, "level", "warning");
-		answer_text(answer, "text", errors->warnings.items[i].text);
+		response_record(response, "message");
+		response_text(response, "level", "warning");
+		response_text(response, "text", errors->warnings.items[i].text);
 	}
 }
 
 /* ---- what is done ------------------------------------------------------- */
 
-static void set_log_level(const char *text, struct answer *answer)
+static void set_log_level(const char *text, struct response *response)
 {
 	int level = log_level_from_text(text);
 
 	if (level < 0)
-		answer_refuse(answer,
-			      "\"%s\" is no level (err, warning, notice, info, "
-			      "debug)",
-			      text);
+		response_refuse(
+			response,
+			"\"%s\" is no level (err, warning, notice, info, "
+			"debug)",
+			text);
 	else
 		log_set_level((enum lined_log_level)level);
 }
@@ -123,114 +125,114 @@ static struct service *find_service(struct list *services, const char *name)
 
 /* Answered when the service has ended. One that drains already is waited for,
  * too. */
-static void drain(struct control *control, struct question *question)
+static void drain(struct control *control, struct request *request)
 {
 	struct server *server = control->server;
-	const char *name = question->argument;
+	const char *name = request->argument;
 	struct service *service = find_service(&server->services, name);
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 
 	if (service == NULL)
 		service = find_service(&server->draining, name);
 	if (service == NULL) {
-		control_no_service(control, name, &answer);
-		control_answer(question, &answer);
+		control_no_service(control, name, &response);
+		control_respond(request, &response);
 		return;
 	}
-	question->matter = service;
+	request->matter = service;
 	if (!service->draining)
 		server_drain(server, service);
 }
 
-static void service_gone(struct question *question,
-			 const struct service *service)
+static void service_gone(struct request *request, const struct service *service)
 {
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 
-	answer_record(&answer, "drained");
-	answer_text(&answer, "service", service->name);
-	answer_number(&answer, "accepted",
-		      admission_admitted(service->admission));
-	control_answer(question, &answer);
+	response_record(&response, "drained");
+	response_text(&response, "service", service->name);
+	response_number(&response, "accepted",
+			admission_admitted(service->admission));
+	control_respond(request, &response);
 }
 
 void control_service_drains(struct control *control, struct service *service)
 {
-	struct question *question, *next;
+	struct request *request, *next;
 
-	list_for_each_safe(question, next, &control->open, open)
-		if (question->kind == LINED_ASK_TAP)
-			tap_service_drains(control, question, service);
+	list_for_each_safe(request, next, &control->open, open)
+		if (request->kind == LINED_REQUEST_TAP)
+			tap_service_drains(control, request, service);
 }
 
 void control_service_ended(struct control *control, struct service *service)
 {
-	struct question *question, *next;
+	struct request *request, *next;
 
-	list_for_each_safe(question, next, &control->open, open)
-		if (question->kind == LINED_DO_DRAIN &&
-		    question->matter == service)
-			service_gone(question, service);
+	list_for_each_safe(request, next, &control->open, open)
+		if (request->kind == LINED_REQUEST_DRAIN &&
+		    request->matter == service)
+			service_gone(request, service);
 }
 
 /* ---- questions ---------------------------------------------------------- */
 
 /* What is answered on the spot. */
-static void answer_now(struct control *control, struct question *question,
-		       struct answer *answer)
+static void answer_now(struct control *control, struct request *request,
+		       struct response *response)
 {
-	const char *argument = question->argument;
+	const char *argument = request->argument;
 
-	switch (question->kind) {
-	case LINED_ASK_ALL:
-	case LINED_ASK_STATUS:
-		survey_daemon(control, answer);
-		if (question->kind == LINED_ASK_ALL)
-			survey_services(control, "", answer);
+	switch (request->kind) {
+	case LINED_REQUEST_ALL:
+	case LINED_REQUEST_STATUS:
+		survey_daemon(control, response);
+		if (request->kind == LINED_REQUEST_ALL)
+			survey_services(control, "", response);
 		break;
-	case LINED_ASK_SERVICES:
-		if (!survey_services(control, argument, answer))
-			control_no_service(control, argument, answer);
+	case LINED_REQUEST_SERVICES:
+		if (!survey_services(control, argument, response))
+			control_no_service(control, argument, response);
 		break;
-	case LINED_ASK_WHY:
-		ruling_give(control, argument, answer);
+	case LINED_REQUEST_WHY:
+		ruling_give(control, argument, response);
 		break;
-	case LINED_ASK_PLAN:
-		plan_make(control, question, answer);
+	case LINED_REQUEST_PLAN:
+		plan_make(control, request, response);
 		break;
-	case LINED_DO_RELOAD:
-		if (!control->ops->reload(control, answer))
-			answer_refuse(answer, "reload: refused, nothing was "
-					      "changed");
+	case LINED_REQUEST_RELOAD:
+		if (!control->ops->reload(control, response))
+			response_refuse(response,
+					"reload: refused, nothing was "
+					"changed");
 		break;
-	case LINED_DO_LOG:
-		set_log_level(argument, answer);
+	case LINED_REQUEST_LOG:
+		set_log_level(argument, response);
 		break;
 	default:
-		answer_refuse(answer, "this question is not known here");
+		response_refuse(response, "this request is not known here");
 		break;
 	}
 }
 
-void control_asked(struct control *control, struct question *question)
+void control_asked(struct control *control, struct request *request)
 {
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 
-	list_append(&control->open, &question->open);
-	switch (question->kind) {
-	case LINED_ASK_CLIENTS:
-	case LINED_DO_KICK:
-		census_take(control, question);
+	list_append(&control->open, &request->open);
+	switch (request->kind) {
+	case LINED_REQUEST_CLIENTS:
+	case LINED_REQUEST_KICK:
+		census_take(control, request);
 		break;
-	case LINED_ASK_TAP:
-		tap_begin(control, question);
+	case LINED_REQUEST_TAP:
+		tap_begin(control, request);
 		break;
-	case LINED_DO_DRAIN:
-		drain(control, question);
+	case LINED_REQUEST_DRAIN:
+		drain(control, request);
 		break;
 	default:
-		answer_now(control, question, &answer);
-		control_answer(question, &answer);
+		answer_now(control, request, &response);
+		control_respond(request, &response);
 		break;
 	}
 }
@@ -238,13 +240,13 @@ void control_asked(struct control *control, struct question *question)
 /* A drain goes on without whom it was begun by, and so does the rest. */
 void control_stop(struct control *control, uint64_t id)
 {
-	struct question *question;
+	struct request *request;
 
-	list_for_each(question, &control->open, open) {
-		if (question->id != id)
+	list_for_each(request, &control->open, open) {
+		if (request->id != id)
 			continue;
-		if (question->kind == LINED_ASK_TAP)
-			tap_end(control, question);
+		if (request->kind == LINED_REQUEST_TAP)
+			tap_end(control, request);
 		return;
 	}
 }

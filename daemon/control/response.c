@@ -18,25 +18,25 @@
 /* Longer texts are cut. */
 #define TEXT_MAX 4096
 
-void answer_fini(struct answer *answer)
+void response_fini(struct response *response)
 {
-	conf_pool_free(answer->pool);
-	free(answer->records);
-	free(answer->values);
-	memset(answer, 0, sizeof(*answer));
+	conf_pool_free(response->pool);
+	free(response->records);
+	free(response->values);
+	memset(response, 0, sizeof(*response));
 }
 
-static struct conf_pool *pool_of(struct answer *answer)
+static struct conf_pool *pool_of(struct response *response)
 {
-	if (answer->pool == NULL)
-		answer->pool = conf_pool_new();
-	if (answer->pool == NULL)
-		answer->oom = true;
-	return answer->pool;
+	if (response->pool == NULL)
+		response->pool = conf_pool_new();
+	if (response->pool == NULL)
+		response->oom = true;
+	return response->pool;
 }
 
 /* One more place in an array, zeroed; NULL: none. */
-static void *grow(struct answer *answer, void **array, size_t *count,
+static void *grow(struct response *response, void **array, size_t *count,
 		  size_t *room, size_t size)
 {
 	char *place;
@@ -46,7 +46,7 @@ static void *grow(struct answer *answer, void **array, size_t *count,
 		void *bigger = realloc(*array, more * size);
 
 		if (bigger == NULL) {
-			answer->oom = true;
+			response->oom = true;
 			return NULL;
 		}
 		*array = bigger;
@@ -57,52 +57,53 @@ static void *grow(struct answer *answer, void **array, size_t *count,
 	return place;
 }
 
-static void finish_record(struct answer *answer)
+static void finish_record(struct response *response)
 {
 	struct lined_record *record;
 	struct lined_value *values;
 
-	if (answer->value_count == 0 || answer->count == 0)
+	if (response->value_count == 0 || response->count == 0)
 		return;
-	record = &answer->records[answer->count - 1];
-	values = conf_pool_array(pool_of(answer), answer->value_count,
+	record = &response->records[response->count - 1];
+	values = conf_pool_array(pool_of(response), response->value_count,
 				 sizeof(*values));
 	if (values == NULL) {
-		answer->oom = true;
+		response->oom = true;
 		return;
 	}
-	memcpy(values, answer->values, answer->value_count * sizeof(*values));
+	memcpy(values, response->values,
+	       response->value_count * sizeof(*values));
 	record->values = values;
-	record->count = answer->value_count;
-	answer->value_count = 0;
+	record->count = response->value_count;
+	response->value_count = 0;
 }
 
-void answer_record(struct answer *answer, const char *kind)
+void response_record(struct response *response, const char *kind)
 {
 	struct lined_record *record;
-	void *records = answer->records;
+	void *records = response->records;
 
-	if (pool_of(answer) == NULL)
+	if (pool_of(response) == NULL)
 		return;
-	finish_record(answer);
-	record = grow(answer, &records, &answer->count, &answer->room,
+	finish_record(response);
+	record = grow(response, &records, &response->count, &response->room,
 		      sizeof(*record));
-	answer->records = records;
+	response->records = records;
 	if (record != NULL)
 		record->kind = kind;
 }
 
-static struct lined_value *add(struct answer *answer, const char *name,
+static struct lined_value *add(struct response *response, const char *name,
 			       enum lined_value_type type)
 {
-	void *values = answer->values;
+	void *values = response->values;
 	struct lined_value *value;
 
-	if (answer->oom)
+	if (response->oom)
 		return NULL;
-	value = grow(answer, &values, &answer->value_count, &answer->value_room,
-		     sizeof(*value));
-	answer->values = values;
+	value = grow(response, &values, &response->value_count,
+		     &response->value_room, sizeof(*value));
+	response->values = values;
 	if (value == NULL)
 		return NULL;
 	value->name = name;
@@ -110,7 +111,7 @@ static struct lined_value *add(struct answer *answer, const char *name,
 	return value;
 }
 
-static const char *printable(struct answer *answer, const char *bytes,
+static const char *printable(struct response *response, const char *bytes,
 			     size_t len, bool escape)
 {
 	char text[TEXT_MAX];
@@ -120,108 +121,111 @@ static const char *printable(struct answer *answer, const char *bytes,
 		log_escape(text, sizeof(text), bytes, len);
 	else
 		log_clean(text, sizeof(text), bytes, len);
-	copy = conf_pool_strdup(answer->pool, text);
+	copy = conf_pool_strdup(response->pool, text);
 	if (copy == NULL)
-		answer->oom = true;
+		response->oom = true;
 	return copy;
 }
 
-void answer_text(struct answer *answer, const char *name, const char *text)
+void response_text(struct response *response, const char *name,
+		   const char *text)
 {
-	struct lined_value *value = add(answer, name, LINED_VALUE_TEXT);
+	struct lined_value *value = add(response, name, LINED_VALUE_TEXT);
 
 	if (value != NULL)
-		value->text = printable(answer, text, strlen(text), false);
+		value->text = printable(response, text, strlen(text), false);
 }
 
-void answer_bytes(struct answer *answer, const char *name, const char *bytes,
-		  size_t len)
+void response_bytes(struct response *response, const char *name,
+		    const char *bytes, size_t len)
 {
-	struct lined_value *value = add(answer, name, LINED_VALUE_TEXT);
+	struct lined_value *value = add(response, name, LINED_VALUE_TEXT);
 
 	if (value != NULL)
-		value->text = printable(answer, bytes, len, true);
+		value->text = printable(response, bytes, len, true);
 }
 
-void answer_number(struct answer *answer, const char *name, uint64_t number)
+void response_number(struct response *response, const char *name,
+		     uint64_t number)
 {
-	struct lined_value *value = add(answer, name, LINED_VALUE_NUMBER);
+	struct lined_value *value = add(response, name, LINED_VALUE_NUMBER);
 
 	if (value != NULL)
 		value->number = number;
 }
 
-void answer_flag(struct answer *answer, const char *name, bool flag)
+void response_flag(struct response *response, const char *name, bool flag)
 {
-	struct lined_value *value = add(answer, name, LINED_VALUE_FLAG);
+	struct lined_value *value = add(response, name, LINED_VALUE_FLAG);
 
 	if (value != NULL)
 		value->number = flag;
 }
 
-void answer_list(struct answer *answer, const char *name,
-		 const char *const *items, size_t count)
+void response_list(struct response *response, const char *name,
+		   const char *const *items, size_t count)
 {
-	struct lined_value *value = add(answer, name, LINED_VALUE_LIST);
+	struct lined_value *value = add(response, name, LINED_VALUE_LIST);
 	const char **copies;
 	size_t i;
 
 	if (value == NULL)
 		return;
-	copies = conf_pool_array(answer->pool, count, sizeof(*copies));
+	copies = conf_pool_array(response->pool, count, sizeof(*copies));
 	if (copies == NULL) {
-		answer->oom = true;
+		response->oom = true;
 		return;
 	}
 	for (i = 0; i < count; i++)
 		copies[i] =
-			printable(answer, items[i], strlen(items[i]), false);
+			printable(response, items[i], strlen(items[i]), false);
 	value->items = copies;
 	value->number = count;
 }
 
-void answer_count(struct answer *answer, const char *group, const char *name,
-		  uint64_t number)
+void response_count(struct response *response, const char *group,
+		    const char *name, uint64_t number)
 {
 	char *whole, *at;
 
-	if (answer->oom)
+	if (response->oom)
 		return;
-	whole = conf_pool_printf(answer->pool, "%s.%s", group, name);
+	whole = conf_pool_printf(response->pool, "%s.%s", group, name);
 	if (whole == NULL) {
-		answer->oom = true;
+		response->oom = true;
 		return;
 	}
 	for (at = whole + strlen(group) + 1; *at != '\0'; at++)
 		if (strchr("abcdefghijklmnopqrstuvwxyz0123456789_-", *at) ==
 		    NULL)
 			*at = '_';
-	answer_number(answer, whole, number);
+	response_number(response, whole, number);
 }
 
-void answer_refuse(struct answer *answer, const char *format, ...)
+void response_refuse(struct response *response, const char *format, ...)
 {
 	char text[TEXT_MAX];
 	va_list arguments;
 
-	if (pool_of(answer) == NULL)
+	if (pool_of(response) == NULL)
 		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	answer->error = printable(answer, text, strlen(text), false);
+	response->error = printable(response, text, strlen(text), false);
 }
 
-void answer_view(struct answer *answer, bool last, struct lined_answer *view)
+void response_view(struct response *response, bool last,
+		   struct lined_response *view)
 {
-	finish_record(answer);
+	finish_record(response);
 	memset(view, 0, sizeof(*view));
 	view->last = last;
-	if (answer->oom) {
+	if (response->oom) {
 		view->error = last ? "out of memory" : NULL;
 		return;
 	}
-	view->count = answer->count;
-	view->records = answer->records;
-	view->error = last ? answer->error : NULL;
+	view->count = response->count;
+	view->records = response->records;
+	view->error = last ? response->error : NULL;
 }

@@ -18,7 +18,7 @@
 
 struct conf_pool;
 
-struct answer {
+struct response {
 	struct conf_pool *pool;
 	struct lined_record *records;
 	size_t count, room;
@@ -30,30 +30,33 @@ struct answer {
 };
 
 /* Zeroed memory is an empty answer. */
-void answer_fini(struct answer *answer);
+void response_fini(struct response *response);
 
 /* Begins a record; what is added from now on is its. kind is a literal. */
-void answer_record(struct answer *answer, const char *kind);
+void response_record(struct response *response, const char *kind);
 
 /* Names are literals. A text is copied, and made printable. */
-void answer_text(struct answer *answer, const char *name, const char *text);
-void answer_bytes(struct answer *answer, const char *name, const char *bytes,
-		  size_t len);
-void answer_number(struct answer *answer, const char *name, uint64_t number);
-void answer_flag(struct answer *answer, const char *name, bool flag);
-void answer_list(struct answer *answer, const char *name,
-		 const char *const *items, size_t count);
+void response_text(struct response *response, const char *name,
+		   const char *text);
+void response_bytes(struct response *response, const char *name,
+		    const char *bytes, size_t len);
+void response_number(struct response *response, const char *name,
+		     uint64_t number);
+void response_flag(struct response *response, const char *name, bool flag);
+void response_list(struct response *response, const char *name,
+		   const char *const *items, size_t count);
 
 /* "group.name"; the name may be anything printable, and is copied. What a name
  * may not hold becomes "_". */
-void answer_count(struct answer *answer, const char *group, const char *name,
-		  uint64_t number);
+void response_count(struct response *response, const char *group,
+		    const char *name, uint64_t number);
 
 /* Why what was asked cannot be done: printf(3). */
-void answer_refuse(struct answer *answer, const char *format, ...)
+void response_refuse(struct response *response, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* What a protocol sees of it, as long as the answer is not changed. */
-void answer_view(struct answer *answer, bool last, struct lined_answer *view);
+void response_view(struct response *response, bool last,
+		   struct lined_response *view);
 
 #endif

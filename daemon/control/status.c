@@ -36,18 +36,18 @@ static size_t count_services(struct server *server)
 	return count;
 }
 
-static void add_bus(const struct bus *bus, struct answer *answer)
+static void add_bus(const struct bus *bus, struct response *response)
 {
 	struct bus_counters counters;
 
 	bus_count(bus, &counters);
-	answer_number(answer, "bus.published", counters.published);
-	answer_number(answer, "bus.posted", counters.posts);
-	answer_number(answer, "bus.refused", counters.refused);
-	answer_number(answer, "bus.pauses", counters.pauses);
+	response_number(response, "bus.published", counters.published);
+	response_number(response, "bus.posted", counters.posts);
+	response_number(response, "bus.refused", counters.refused);
+	response_number(response, "bus.pauses", counters.pauses);
 }
 
-static void add_turns(const struct turn_stats *stats, struct answer *answer)
+static void add_turns(const struct turn_stats *stats, struct response *response)
 {
 	/* Of a constant table: up to so many microseconds. */
 	static const char *const names[TURN_STATS_BOUNDS + 1] = {
@@ -58,44 +58,45 @@ static void add_turns(const struct turn_stats *stats, struct answer *answer)
 	};
 	unsigned i;
 
-	answer_number(answer, "turns", counted(&stats->turns));
-	answer_number(answer, "busy_us", counted(&stats->busy_ns) / 1000);
+	response_number(response, "turns", counted(&stats->turns));
+	response_number(response, "busy_us", counted(&stats->busy_ns) / 1000);
 	for (i = 0; i <= TURN_STATS_BOUNDS; i++)
-		answer_number(answer, names[i], counted(&stats->lasted[i]));
+		response_number(response, names[i], counted(&stats->lasted[i]));
 }
 
 static void add_worker(const struct worker *worker, const char *name,
-		       struct answer *answer)
+		       struct response *response)
 {
-	answer_record(answer, "worker");
-	answer_text(answer, "name", name);
-	answer_number(answer, "clients", worker->load);
-	answer_flag(answer, "stuck", heartbeat_missed(worker));
-	add_turns(dispatcher_turns(worker->dispatcher), answer);
+	response_record(response, "worker");
+	response_text(response, "name", name);
+	response_number(response, "clients", worker->load);
+	response_flag(response, "stuck", heartbeat_missed(worker));
+	add_turns(dispatcher_turns(worker->dispatcher), response);
 }
 
-void survey_daemon(struct control *control, struct answer *answer)
+void survey_daemon(struct control *control, struct response *response)
 {
 	struct server *server = control->server;
 	char name[16];
 	size_t i;
 
-	answer_record(answer, "daemon");
-	answer_text(answer, "version", PACKAGE_VERSION);
-	answer_text(answer, "state", server->stopping ? "stopping" : "serving");
-	control->ops->describe(control, answer);
-	answer_text(answer, "poller",
-		    lined_dispatcher_poller(server->dispatcher));
-	answer_number(answer, "workers", server->worker_count);
-	answer_number(answer, "services", count_services(server));
-	answer_number(answer, "clients", server->clients);
-	add_bus(server->bus, answer);
+	response_record(response, "daemon");
+	response_text(response, "version", PACKAGE_VERSION);
+	response_text(response, "state",
+		      server->stopping ? "stopping" : "serving");
+	control->ops->describe(control, response);
+	response_text(response, "poller",
+		      lined_dispatcher_poller(server->dispatcher));
+	response_number(response, "workers", server->worker_count);
+	response_number(response, "services", count_services(server));
+	response_number(response, "clients", server->clients);
+	add_bus(server->bus, response);
 	for (i = 0; i < server->worker_count; i++) {
 		snprintf(name, sizeof(name), "%u", server->workers[i].index);
-		add_worker(&server->workers[i], name, answer);
+		add_worker(&server->workers[i], name, response);
 	}
 	if (server->own_worker == &server->main_worker)
-		add_worker(&server->main_worker, "main", answer);
+		add_worker(&server->main_worker, "main", response);
 }
 
 /* ---- services ------------------------------------------------------------ */
@@ -120,7 +121,8 @@ static uint64_t sum(const struct service *service, size_t group, size_t counter)
 #define OPENED          offsetof(struct lined_service, own_group.counters)
 #define COUNTER(member) #member, offsetof(struct lined_counters, member)
 
-static void add_counters(const struct service *service, struct answer *answer)
+static void add_counters(const struct service *service,
+			 struct response *response)
 {
 	static const struct {
 		const char *name;
@@ -137,21 +139,22 @@ static void add_counters(const struct service *service, struct answer *answer)
 	size_t i;
 
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-		answer_number(answer, counters[i].name,
-			      sum(service, CLIENTS, counters[i].offset));
-	answer_number(answer, "opened.lines_in",
-		      sum(service, OPENED,
-			  offsetof(struct lined_counters, lines_in)));
-	answer_number(answer, "opened.bytes_in",
-		      sum(service, OPENED,
-			  offsetof(struct lined_counters, bytes_in)));
-	answer_number(answer, "opened.bytes_out",
-		      sum(service, OPENED,
-			  offsetof(struct lined_counters, bytes_out)));
+		response_number(response, counters[i].name,
+				sum(service, CLIENTS, counters[i].offset));
+	response_number(response, "opened.lines_in",
+			sum(service, OPENED,
+			    offsetof(struct lined_counters, lines_in)));
+	response_number(response, "opened.bytes_in",
+			sum(service, OPENED,
+			    offsetof(struct lined_counters, bytes_in)));
+	response_number(response, "opened.bytes_out",
+			sum(service, OPENED,
+			    offsetof(struct lined_counters, bytes_out)));
 }
 
 /* The longest queue that a client of any worker has had. */
-static void add_queue_most(const struct service *service, struct answer *answer)
+static void add_queue_most(const struct service *service,
+			   struct response *response)
 {
 	uint64_t most = 0;
 	size_t i;
@@ -163,24 +166,25 @@ static void add_queue_most(const struct service *service, struct answer *answer)
 		if (mine > most)
 			most = mine;
 	}
-	answer_number(answer, "queue_most", most);
+	response_number(response, "queue_most", most);
 }
 
-static void add_reasons(const struct service *service, struct answer *answer)
+static void add_reasons(const struct service *service,
+			struct response *response)
 {
 	int i;
 
 	for (i = ADMISSION_OK + 1; i < ADMISSION_VERDICTS; i++)
-		answer_count(answer, "refused", admission_verdict_text(i),
-			     admission_refused(service->admission, i));
-	answer_count(
-		answer, "refused", "line-rate",
+		response_count(response, "refused", admission_verdict_text(i),
+			       admission_refused(service->admission, i));
+	response_count(
+		response, "refused", "line-rate",
 		admission_refused(service->datagram_admission, ADMISSION_RATE));
 	for (i = 0; i < LINED_CLOSE_REASONS; i++)
-		answer_count(answer, "closed", lined_close_reason_text(i),
-			     sum(service, CLIENTS,
-				 offsetof(struct lined_counters, closed) +
-					 (size_t)i * sizeof(uint64_t)));
+		response_count(response, "closed", lined_close_reason_text(i),
+			       sum(service, CLIENTS,
+				   offsetof(struct lined_counters, closed) +
+					   (size_t)i * sizeof(uint64_t)));
 }
 
 /* The place of the protocol's counter among the first `count`, or behind. */
@@ -196,7 +200,8 @@ static size_t find_counter(const struct instance_counter *counters,
 }
 
 /* A counter has the same name on all workers, not the same place. */
-static void add_protocol(const struct service *service, struct answer *answer)
+static void add_protocol(const struct service *service,
+			 struct response *response)
 {
 	struct instance_counter sums[INSTANCE_COUNTERS_MAX];
 	size_t count = 0, i, k, at;
@@ -219,58 +224,62 @@ static void add_protocol(const struct service *service, struct answer *answer)
 			sums[at].value += counted(&counter->value);
 		}
 	for (i = 0; i < count; i++)
-		answer_count(answer, "count", sums[i].name, sums[i].value);
+		response_count(response, "count", sums[i].name, sums[i].value);
 }
 
-static void add_registry(const struct service *service, struct answer *answer)
+static void add_registry(const struct service *service,
+			 struct response *response)
 {
 	struct registry_counters counters;
 
 	registry_count(service->registry, &counters);
-	answer_number(answer, "registry.names", counters.names);
-	answer_number(answer, "registry.claims", counters.claims);
-	answer_number(answer, "registry.won", counters.won);
-	answer_number(answer, "registry.lost", counters.lost);
+	response_number(response, "registry.names", counters.names);
+	response_number(response, "registry.claims", counters.claims);
+	response_number(response, "registry.won", counters.won);
+	response_number(response, "registry.lost", counters.lost);
 }
 
-static void add_listen(const struct conf_service *conf, struct answer *answer)
+static void add_listen(const struct conf_service *conf,
+		       struct response *response)
 {
 	const char **texts = calloc(conf->listen_count + 1, sizeof(*texts));
 	size_t i;
 
 	if (texts == NULL) {
-		answer->oom = true;
+		response->oom = true;
 		return;
 	}
 	for (i = 0; i < conf->listen_count; i++)
 		texts[i] = conf->listen[i].text;
-	answer_list(answer, "listen", texts, conf->listen_count);
+	response_list(response, "listen", texts, conf->listen_count);
 	free(texts);
 }
 
 static void begin_service(const struct conf_service *conf, const char *state,
-			  struct answer *answer)
+			  struct response *response)
 {
-	answer_record(answer, "service");
-	answer_text(answer, "name", conf->name);
-	answer_text(answer, "protocol", conf->protocol);
-	answer_text(answer, "state", state);
-	add_listen(conf, answer);
+	response_record(response, "service");
+	response_text(response, "name", conf->name);
+	response_text(response, "protocol", conf->protocol);
+	response_text(response, "state", state);
+	add_listen(conf, response);
 }
 
-static void add_service(const struct service *service, struct answer *answer)
+static void add_service(const struct service *service,
+			struct response *response)
 {
 	begin_service(service->conf, service->draining ? "draining" : "open",
-		      answer);
-	answer_number(answer, "clients", admission_clients(service->admission));
-	answer_number(answer, "clients_limit", service->conf->clients);
-	answer_number(answer, "accepted",
-		      admission_admitted(service->admission));
-	add_counters(service, answer);
-	add_queue_most(service, answer);
-	add_reasons(service, answer);
-	add_registry(service, answer);
-	add_protocol(service, answer);
+		      response);
+	response_number(response, "clients",
+			admission_clients(service->admission));
+	response_number(response, "clients_limit", service->conf->clients);
+	response_number(response, "accepted",
+			admission_admitted(service->admission));
+	add_counters(service, response);
+	add_queue_most(service, response);
+	add_reasons(service, response);
+	add_registry(service, response);
+	add_protocol(service, response);
 }
 
 static bool is_wanted(const struct conf_service *conf, const char *name)
@@ -308,21 +317,21 @@ const struct conf_service *survey_drained(struct control *control, size_t *at)
 
 /* Those of the config that have been drained are told of, too. */
 bool survey_services(struct control *control, const char *name,
-		     struct answer *answer)
+		     struct response *response)
 {
 	struct server *server = control->server;
 	const struct conf_service *drained;
 	struct service *service;
-	size_t before = answer->count, at = 0;
+	size_t before = response->count, at = 0;
 
 	list_for_each(service, &server->services, link)
 		if (is_wanted(service->conf, name))
-			add_service(service, answer);
+			add_service(service, response);
 	list_for_each(service, &server->draining, link)
 		if (is_wanted(service->conf, name))
-			add_service(service, answer);
+			add_service(service, response);
 	while ((drained = survey_drained(control, &at)) != NULL)
 		if (is_wanted(drained, name))
-			begin_service(drained, "drained", answer);
-	return name[0] == '\0' || answer->count > before;
+			begin_service(drained, "drained", response);
+	return name[0] == '\0' || response->count > before;
 }

@@ -33,7 +33,7 @@ struct part {
 
 struct tap {
 	struct control *control;
-	struct question *question;
+	struct request *request;
 	struct service *service; /* held */
 	bool ending;
 	size_t open; /* parts that have not been taken off */
@@ -43,41 +43,41 @@ struct tap {
 
 /* ---- on the worker ------------------------------------------------------ */
 
-static void add_line(struct answer *answer, uint64_t client,
+static void add_line(struct response *response, uint64_t client,
 		     const char *address, const struct lined_line *line)
 {
 	size_t shown = line->len < SHOWN_MAX ? line->len : SHOWN_MAX;
 
-	answer_record(answer, "line");
-	answer_number(answer, "client", client);
-	answer_text(answer, "address", address);
-	answer_number(answer, "len", line->len);
-	answer_bytes(answer, "text", line->text, shown);
+	response_record(response, "line");
+	response_number(response, "client", client);
+	response_text(response, "address", address);
+	response_number(response, "len", line->len);
+	response_bytes(response, "text", line->text, shown);
 }
 
 static void show(struct part *part, uint64_t client, const char *address,
 		 const struct lined_line *line)
 {
-	struct question *question = part->tap->question;
+	struct request *request = part->tap->request;
 	struct lined_dispatcher *own = part->instance->worker->dispatcher;
-	struct answer answer = {.oom = false};
+	struct response response = {.oom = false};
 	unsigned long long lost;
 
-	if (atomic_load_explicit(&question->waiting, memory_order_relaxed) >=
+	if (atomic_load_explicit(&request->waiting, memory_order_relaxed) >=
 	    WAITING_MAX) {
-		atomic_fetch_add_explicit(&question->lost, 1,
+		atomic_fetch_add_explicit(&request->lost, 1,
 					  memory_order_relaxed);
 		return;
 	}
-	lost = atomic_exchange_explicit(&question->lost, 0,
+	lost = atomic_exchange_explicit(&request->lost, 0,
 					memory_order_relaxed);
 	if (lost > 0) {
-		answer_record(&answer, "lost");
-		answer_number(&answer, "lines", lost);
+		response_record(&response, "lost");
+		response_number(&response, "lines", lost);
 	}
-	add_line(&answer, client, address, line);
-	if (question_answer(question, own, &answer, false) < 0)
-		atomic_fetch_add_explicit(&question->lost, lost + 1,
+	add_line(&response, client, address, line);
+	if (request_respond(request, own, &response, false) < 0)
+		atomic_fetch_add_explicit(&request->lost, lost + 1,
 					  memory_order_relaxed);
 }
 
@@ -140,11 +140,11 @@ static void part_is_off(struct worker_call *call)
 {
 	struct part *part = lined_container_of(call, struct part, off);
 	struct tap *tap = part->tap;
-	struct answer last = {.oom = false};
+	struct response last = {.oom = false};
 
 	if (--tap->open > 0)
 		return;
-	control_answer(tap->question, &last);
+	control_respond(tap->request, &last);
 	service_release(tap->service);
 	free(tap);
 }
@@ -160,7 +160,7 @@ static struct service *find_service(struct server *server, const char *name)
 	return NULL;
 }
 
-static struct tap *tap_new(struct control *control, struct question *question,
+static struct tap *tap_new(struct control *control, struct request *request,
 			   struct service *service)
 {
 	size_t count = service->instance_count, i;
@@ -170,7 +170,7 @@ static struct tap *tap_new(struct control *control, struct question *question,
 	if (tap == NULL)
 		return NULL;
 	tap->control = control;
-	tap->question = question;
+	tap->request = request;
 	tap->service = service;
 	tap->open = tap->part_count = count;
 	for (i = 0; i < count; i++) {
@@ -184,31 +184,31 @@ static struct tap *tap_new(struct control *control, struct question *question,
 	return tap;
 }
 
-void tap_begin(struct control *control, struct question *question)
+void tap_begin(struct control *control, struct request *request)
 {
 	struct service *service =
-		find_service(control->server, question->argument);
-	struct answer last = {.oom = false};
+		find_service(control->server, request->argument);
+	struct response last = {.oom = false};
 	struct tap *tap = NULL;
 	size_t i;
 
 	if (service == NULL)
-		control_no_service(control, question->argument, &last);
+		control_no_service(control, request->argument, &last);
 	else
-		tap = tap_new(control, question, service);
+		tap = tap_new(control, request, service);
 	if (tap == NULL) {
 		last.oom |= service != NULL;
-		control_answer(question, &last);
+		control_respond(request, &last);
 		return;
 	}
-	question->matter = tap;
+	request->matter = tap;
 	for (i = 0; i < tap->part_count; i++)
 		worker_post(tap->parts[i].instance->worker, &tap->parts[i].on);
 }
 
-void tap_end(struct control *control, struct question *question)
+void tap_end(struct control *control, struct request *request)
 {
-	struct tap *tap = question->matter;
+	struct tap *tap = request->matter;
 	size_t count, i;
 
 	(void)control;
@@ -221,11 +221,11 @@ void tap_end(struct control *control, struct question *question)
 		worker_post(tap->parts[i].instance->worker, &tap->parts[i].off);
 }
 
-void tap_service_drains(struct control *control, struct question *question,
+void tap_service_drains(struct control *control, struct request *request,
 			const struct service *service)
 {
-	const struct tap *tap = question->matter;
+	const struct tap *tap = request->matter;
 
 	if (tap->service == service)
-		tap_end(control, question);
+		tap_end(control, request);
 }

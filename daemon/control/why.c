@@ -114,14 +114,15 @@ static void describe_access(const struct conf_service *conf,
 		snprintf(text, size, "access is open");
 }
 
-static void add_ruling(struct answer *answer, const struct conf_service *conf,
-		       bool accepted, const char *by, const char *rule)
+static void add_ruling(struct response *response,
+		       const struct conf_service *conf, bool accepted,
+		       const char *by, const char *rule)
 {
-	answer_record(answer, "ruling");
-	answer_text(answer, "service", conf->name);
-	answer_flag(answer, "accepted", accepted);
-	answer_text(answer, "by", by);
-	answer_text(answer, "rule", rule);
+	response_record(response, "ruling");
+	response_text(response, "service", conf->name);
+	response_flag(response, "accepted", accepted);
+	response_text(response, "by", by);
+	response_text(response, "rule", rule);
 }
 
 static void describe_limit(const struct service *service,
@@ -150,7 +151,7 @@ static void describe_limit(const struct service *service,
 }
 
 static void rule(const struct service *service,
-		 const struct sockaddr_storage *from, struct answer *answer)
+		 const struct sockaddr_storage *from, struct response *response)
 {
 	const struct sockaddr *address = (const struct sockaddr *)from;
 	const struct conf_service *conf = service->conf;
@@ -163,26 +164,27 @@ static void rule(const struct service *service,
 		      &limits);
 	describe_access(conf, &access, from->ss_family, text, sizeof(text));
 	if (!listens_for(conf, from->ss_family)) {
-		add_ruling(answer, conf, false, "listen",
+		add_ruling(response, conf, false, "listen",
 			   "it listens on no address of this family");
 	} else if (!access.allowed) {
-		add_ruling(answer, conf, false, "access", text);
+		add_ruling(response, conf, false, "access", text);
 	} else if (limits.verdict != ADMISSION_OK) {
 		describe_limit(service, &limits, text, sizeof(text));
-		add_ruling(answer, conf, false,
+		add_ruling(response, conf, false,
 			   admission_verdict_text(limits.verdict), text);
 	} else {
-		add_ruling(answer, conf, true, "access", text);
+		add_ruling(response, conf, true, "access", text);
 	}
-	answer_number(answer, "clients", admission_clients(service->admission));
-	answer_number(answer, "clients_limit", conf->clients);
-	answer_number(answer, "address_clients", limits.clients);
-	answer_number(answer, "address_limit",
-		      limits.counted ? conf->clients_per_address : 0);
+	response_number(response, "clients",
+			admission_clients(service->admission));
+	response_number(response, "clients_limit", conf->clients);
+	response_number(response, "address_clients", limits.clients);
+	response_number(response, "address_limit",
+			limits.counted ? conf->clients_per_address : 0);
 }
 
 void ruling_give(struct control *control, const char *text,
-		 struct answer *answer)
+		 struct response *response)
 {
 	struct server *server = control->server;
 	const struct conf_service *drained;
@@ -191,20 +193,20 @@ void ruling_give(struct control *control, const char *text,
 	size_t at = 0;
 
 	if (parse_address(text, &address) < 0) {
-		answer_refuse(answer,
-			      "\"%s\" is no address (192.0.2.7, 2001:db8::1, "
-			      "with a port or without, or unix)",
-			      text);
+		response_refuse(response,
+				"\"%s\" is no address (192.0.2.7, 2001:db8::1, "
+				"with a port or without, or unix)",
+				text);
 		return;
 	}
 	list_for_each(service, &server->services, link)
 		if (!service->conf->internal)
-			rule(service, &address, answer);
+			rule(service, &address, response);
 	list_for_each(service, &server->draining, link)
 		if (!service->conf->internal)
-			add_ruling(answer, service->conf, false, "drain",
+			add_ruling(response, service->conf, false, "drain",
 				   "the service is draining");
 	while ((drained = survey_drained(control, &at)) != NULL)
-		add_ruling(answer, drained, false, "drain",
+		add_ruling(response, drained, false, "drain",
 			   "it was drained; the next reload begins it again");
 }

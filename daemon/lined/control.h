@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking at the whole daemon and changing it, for protocols that show or
- * steer it, as `control` and `metrics` do.
+ * Requests to the daemon as a whole, for protocols that show or change it, as
+ * `control` and `metrics` do.
  *
- * A protocol asks in the name of a client; the daemon answers later, with
- * records: named values, the same for whoever shows them. What a record may
- * hold is in linectl(1); values may be added to it. Thread: the client's.
+ * A protocol sends a request in the name of a client. The daemon responds
+ * later with records: lists of named values. linectl(1) says which values a
+ * record has; more may be added to it. Thread: the client's.
  */
 #ifndef LINED_CONTROL_H
 #define LINED_CONTROL_H
@@ -19,7 +19,7 @@
 
 LINED_BEGIN_DECLS
 
-/* ---- who may ----------------------------------------------------------- */
+/* ---- rights --------------------------------------------------------- */
 
 enum lined_right {
 	LINED_RIGHT_NONE,
@@ -28,10 +28,10 @@ enum lined_right {
 };
 
 /*
- * What the process at the other end of a UNIX socket may do, by the user and
- * groups that the system says it had when it connected: root and the daemon's
- * own user may change, members of the service's socket-group may look. Other
- * clients have no right.
+ * The right of the process at the other end of a UNIX socket, by the user and
+ * groups it had when it connected: root and the daemon's own user may change,
+ * members of the service's socket-group may look. Every other client has
+ * none.
  */
 LINED_API enum lined_right
 lined_client_right(const struct lined_socket *client);
@@ -40,7 +40,7 @@ lined_client_right(const struct lined_socket *client);
  * Valid until the next call on this thread. */
 LINED_API const char *lined_client_identity(const struct lined_socket *client);
 
-/* ---- what is answered -------------------------------------------------- */
+/* ---- responses ------------------------------------------------------ */
 
 enum lined_value_type {
 	LINED_VALUE_TEXT,   /* printable, and UTF-8 */
@@ -49,8 +49,8 @@ enum lined_value_type {
 	LINED_VALUE_LIST,   /* number texts, at items */
 };
 
-/* A name is made of [a-z0-9_.-]; values whose names have the same beginning up
- * to a dot are of one kind, and stand together. */
+/* The name consists of [a-z0-9_.-]. "GROUP.NAME" is a member of a group; the
+ * members of a group follow each other. */
 struct lined_value {
 	const char *name;
 	enum lined_value_type type;
@@ -65,72 +65,71 @@ struct lined_record {
 	const struct lined_value *values;
 };
 
-/* Borrowed for the call. */
-struct lined_answer {
+/* Valid until the handler returns. */
+struct lined_response {
 	size_t count;
 	const struct lined_record *records;
-	/* Nothing follows this one. */
-	bool last;
-	/* With the last: what was asked could not be done, and why; NULL: it
-	 * was. */
+	bool last; /* no other response to this request follows */
+	/* Why the request failed, in the last response; NULL: it did not. */
 	const char *error;
 };
 
-/* ---- asking ------------------------------------------------------------ */
+/* ---- requests ------------------------------------------------------- */
 
-enum lined_question_kind {
-	/* One `daemon`, and a `worker` for each of its threads. */
-	LINED_ASK_STATUS,
-	/* A `service` for each of them, or for the one that is named. */
-	LINED_ASK_SERVICES,
-	/* Both of the above. */
-	LINED_ASK_ALL,
-	/* A `client` for each, or for those of the service that is named. */
-	LINED_ASK_CLIENTS,
-	/* Address: a `ruling` of each service on a connection from there. */
-	LINED_ASK_WHY,
-	/* File: a `step` for each thing that a reload of it would do, and a
-	 * `message` for each error and warning. `text` is what is in it; its
-	 * includes are read where the client might read them itself. */
-	LINED_ASK_PLAN,
-	/* Service: a `line` for each that a client of it sends, from now on,
-	 * and `lost` where some were passed over. It ends with the service, or
+/* In capitals: the argument. */
+enum lined_request_kind {
+	/* One `daemon`, and a `worker` for each thread. */
+	LINED_REQUEST_STATUS,
+	/* [SERVICE]: a `service` for it, or for each service. */
+	LINED_REQUEST_SERVICES,
+	/* The records of STATUS, then those of SERVICES. */
+	LINED_REQUEST_ALL,
+	/* [SERVICE]: a `client` for each of its clients, or for all. */
+	LINED_REQUEST_CLIENTS,
+	/* ADDRESS: a `ruling` of each service on a connection from there. */
+	LINED_REQUEST_WHY,
+	/* FILE: a `step` for each thing that a reload of it would do, and a
+	 * `message` for each error and warning. `text` is the file's content;
+	 * a file that it includes is read if the client's user may read it. */
+	LINED_REQUEST_PLAN,
+	/* SERVICE: a `line` for each line that a client of it sends from now
+	 * on, and `lost` where some were left out. Ends with the service or
 	 * with lined_control_stop(). */
-	LINED_ASK_TAP,
+	LINED_REQUEST_TAP,
 
-	/* Id: closes the client. */
-	LINED_DO_KICK,
-	/* Service: closes its listeners and its clients, within drain-timeout;
-	 * answered when it has ended. It begins again with the next reload. */
-	LINED_DO_DRAIN,
-	/* As SIGHUP: `message` for each error and warning. */
-	LINED_DO_RELOAD,
-	/* Level: err ... debug, until the next reload. */
-	LINED_DO_LOG,
+	/* ID: closes the client. */
+	LINED_REQUEST_KICK,
+	/* SERVICE: closes its listeners and its clients within drain-timeout.
+	 * The response comes when the service has ended. The next reload
+	 * begins it again. */
+	LINED_REQUEST_DRAIN,
+	/* As SIGHUP: a `message` for each error and warning. */
+	LINED_REQUEST_RELOAD,
+	/* LEVEL: err ... debug, until the next reload. */
+	LINED_REQUEST_LOG,
 };
 
-struct lined_question {
-	enum lined_question_kind kind;
+struct lined_request {
+	enum lined_request_kind kind;
 	const char *argument; /* "" where there is none */
-	const char *text;     /* LINED_ASK_PLAN */
+	const char *text;     /* LINED_REQUEST_PLAN */
 	size_t text_len;
 };
 
 /*
- * Asks: answered() is called later, never within this call, once with `last`
- * set and, before, as often as there is something to tell. The question is
- * copied. But for a tap the client is not read until the last answer. A client
- * that goes away gets no answer. Whether it may ask is the caller's to check.
- * -1/ENOMEM, and then no answer comes.
+ * Sends a request, which is copied. handle_response() is called later, never
+ * within this call, as often as there are records, and once more or at the
+ * same time with `last`. Until then the client is not read, except during a
+ * tap. A client that closes gets no response. The caller checks whether the
+ * client may send this request. -1/ENOMEM: no response follows.
  */
-LINED_API int
-lined_control_ask(struct lined_socket *client,
-		  const struct lined_question *question,
-		  void (*answered)(struct lined_socket *client, void *arg,
-				   const struct lined_answer *answer),
-		  void *arg);
+LINED_API int lined_control_request(
+	struct lined_socket *client, const struct lined_request *request,
+	void (*handle_response)(struct lined_socket *client, void *arg,
+				const struct lined_response *response),
+	void *arg);
 
-/* Ends the client's tap, where it has one: the last answer is on its way. */
+/* Ends the client's tap, if it has one; the last response follows. */
 LINED_API void lined_control_stop(struct lined_socket *client);
 
 LINED_END_DECLS

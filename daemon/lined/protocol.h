@@ -33,7 +33,7 @@ LINED_BEGIN_DECLS
  * built before goes on, and one that uses what is new asks for a lined that
  * has it.
  */
-#define LINED_ABI 1u
+#define LINED_ABI 2u
 
 /* struct lined_protocol.flags */
 enum lined_protocol_flag {

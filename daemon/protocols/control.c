@@ -44,48 +44,49 @@ struct verb {
 	const char *summary;
 	enum argument argument;
 	enum lined_right right;
-	enum lined_question_kind question;
+	enum lined_request_kind request;
 	/* In place of asking. */
 	void (*obey)(struct session *session, const char *argument);
 	/* In place of writing records. */
-	void (*write)(struct text *text, const struct lined_answer *answer);
+	void (*write)(struct text *text, const struct lined_response *response);
 };
 
 static void help(struct session *session, const char *argument);
 static void begin_plan(struct session *session, const char *argument);
-static void write_metrics(struct text *text, const struct lined_answer *answer);
+static void write_metrics(struct text *text,
+			  const struct lined_response *response);
 
 #define LOOK   LINED_RIGHT_LOOK
 #define CHANGE LINED_RIGHT_CHANGE
 
 static const struct verb verbs[] = {
 	{"status", "", "the daemon and its workers", ARGUMENT_NONE, LOOK,
-	 LINED_ASK_STATUS, NULL, NULL},
+	 LINED_REQUEST_STATUS, NULL, NULL},
 	{"services", " [SERVICE]", "the services", ARGUMENT_MAY_BE, LOOK,
-	 LINED_ASK_SERVICES, NULL, NULL},
-	{"all", "", "both of these", ARGUMENT_NONE, LOOK, LINED_ASK_ALL, NULL,
-	 NULL},
+	 LINED_REQUEST_SERVICES, NULL, NULL},
+	{"all", "", "both of these", ARGUMENT_NONE, LOOK, LINED_REQUEST_ALL,
+	 NULL, NULL},
 	{"clients", " [SERVICE]", "the clients", ARGUMENT_MAY_BE, LOOK,
-	 LINED_ASK_CLIENTS, NULL, NULL},
+	 LINED_REQUEST_CLIENTS, NULL, NULL},
 	{"why", " ADDRESS", "what decides on a client from there",
-	 ARGUMENT_MUST_BE, LOOK, LINED_ASK_WHY, NULL, NULL},
+	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_WHY, NULL, NULL},
 	{"plan", " LENGTH FILE",
 	 "what a reload of the file would do, whose LENGTH bytes follow",
-	 ARGUMENT_MUST_BE, LOOK, LINED_ASK_PLAN, begin_plan, NULL},
+	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_PLAN, begin_plan, NULL},
 	{"tap", " SERVICE", "its lines, until another line is sent",
-	 ARGUMENT_MUST_BE, LOOK, LINED_ASK_TAP, NULL, NULL},
+	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_TAP, NULL, NULL},
 	{"metrics", "", "the counters as Prometheus reads them", ARGUMENT_NONE,
-	 LOOK, LINED_ASK_ALL, NULL, write_metrics},
+	 LOOK, LINED_REQUEST_ALL, NULL, write_metrics},
 	{"kick", " ID", "closes a client", ARGUMENT_MUST_BE, CHANGE,
-	 LINED_DO_KICK, NULL, NULL},
+	 LINED_REQUEST_KICK, NULL, NULL},
 	{"drain", " SERVICE", "ends a service, until the next reload",
-	 ARGUMENT_MUST_BE, CHANGE, LINED_DO_DRAIN, NULL, NULL},
+	 ARGUMENT_MUST_BE, CHANGE, LINED_REQUEST_DRAIN, NULL, NULL},
 	{"reload", "", "reads the configuration again", ARGUMENT_NONE, CHANGE,
-	 LINED_DO_RELOAD, NULL, NULL},
+	 LINED_REQUEST_RELOAD, NULL, NULL},
 	{"log", " LEVEL", "logs from this level on, until the next reload",
-	 ARGUMENT_MUST_BE, CHANGE, LINED_DO_LOG, NULL, NULL},
-	{"help", "", "these verbs", ARGUMENT_NONE, LOOK, LINED_ASK_STATUS, help,
-	 NULL},
+	 ARGUMENT_MUST_BE, CHANGE, LINED_REQUEST_LOG, NULL, NULL},
+	{"help", "", "these verbs", ARGUMENT_NONE, LOOK, LINED_REQUEST_STATUS,
+	 help, NULL},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -122,24 +123,25 @@ static void refuse(struct session *session, const char *format, ...)
 	send_text(session, &text);
 }
 
-static void write_end(struct text *text, const struct lined_answer *answer)
+static void write_end(struct text *text, const struct lined_response *response)
 {
-	if (answer->error == NULL) {
+	if (response->error == NULL) {
 		text_puts(text, "ok\n");
 		return;
 	}
 	text_puts(text, "error ");
-	text_quote(text, answer->error);
+	text_quote(text, response->error);
 	text_puts(text, "\n");
 }
 
 /* As a record, so that it reads like one: a line of it each. */
-static void write_metrics(struct text *text, const struct lined_answer *answer)
+static void write_metrics(struct text *text,
+			  const struct lined_response *response)
 {
 	struct text page = {.len = 0};
 	size_t begin, end;
 
-	metrics_text_write(&page, answer);
+	metrics_text_write(&page, response);
 	for (begin = 0; begin < page.len; begin = end + 1) {
 		for (end = begin; page.data[end] != '\n'; end++)
 			;
@@ -153,31 +155,31 @@ static void write_metrics(struct text *text, const struct lined_answer *answer)
 }
 
 static void answered(struct lined_socket *client, void *arg,
-		     const struct lined_answer *answer)
+		     const struct lined_response *response)
 {
 	struct session *session = arg;
 	struct text text = {.len = 0};
 	size_t i;
 
 	(void)client;
-	if (session->verb->write != NULL && answer->count > 0)
-		session->verb->write(&text, answer);
-	for (i = 0; session->verb->write == NULL && i < answer->count; i++)
-		control_record_write(&text, &answer->records[i]);
-	if (answer->last)
-		write_end(&text, answer);
+	if (session->verb->write != NULL && response->count > 0)
+		session->verb->write(&text, response);
+	for (i = 0; session->verb->write == NULL && i < response->count; i++)
+		control_record_write(&text, &response->records[i]);
+	if (response->last)
+		write_end(&text, response);
 	send_text(session, &text);
 }
 
 /* The lines that an answer stands for, those it says were lost among them. */
-static uint64_t count_lines(const struct lined_answer *answer)
+static uint64_t count_lines(const struct lined_response *response)
 {
 	uint64_t lines = 0;
 	size_t i;
 
-	for (i = 0; i < answer->count; i++)
-		lines += strcmp(answer->records[i].kind, "lost") == 0
-				 ? answer->records[i].values[0].number
+	for (i = 0; i < response->count; i++)
+		lines += strcmp(response->records[i].kind, "lost") == 0
+				 ? response->records[i].values[0].number
 				 : 1;
 	return lines;
 }
@@ -185,13 +187,13 @@ static uint64_t count_lines(const struct lined_answer *answer)
 /* Lines come whether the client reads them or not: it is told how many it has
  * missed once it does. */
 static void tapped(struct lined_socket *client, void *arg,
-		   const struct lined_answer *answer)
+		   const struct lined_response *response)
 {
 	struct session *session = arg;
 	struct text text = {.len = 0};
 
-	if (!answer->last && !lined_socket_is_writeable(client)) {
-		session->lost += count_lines(answer);
+	if (!response->last && !lined_socket_is_writeable(client)) {
+		session->lost += count_lines(response);
 		return;
 	}
 	if (session->lost > 0)
@@ -200,8 +202,8 @@ static void tapped(struct lined_socket *client, void *arg,
 	session->lost = 0;
 	if (text.len > 0)
 		send_text(session, &text);
-	answered(client, session, answer);
-	if (!answer->last)
+	answered(client, session, response);
+	if (!response->last)
 		return;
 	session->tapping = false;
 	lined_socket_resume(client);
@@ -212,18 +214,18 @@ static void tapped(struct lined_socket *client, void *arg,
 static void ask(struct session *session, const struct verb *verb,
 		const char *argument, const char *text, size_t len)
 {
-	const struct lined_question question = {
-		.kind = verb->question,
+	const struct lined_request request = {
+		.kind = verb->request,
 		.argument = argument,
 		.text = text,
 		.text_len = len,
 	};
 
 	session->verb = verb;
-	session->tapping = verb->question == LINED_ASK_TAP;
-	if (lined_control_ask(session->client, &question,
-			      session->tapping ? tapped : answered,
-			      session) == 0)
+	session->tapping = verb->request == LINED_REQUEST_TAP;
+	if (lined_control_request(session->client, &request,
+				  session->tapping ? tapped : answered,
+				  session) == 0)
 		return;
 	session->tapping = false;
 	refuse(session, "%s", strerror(errno));

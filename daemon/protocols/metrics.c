@@ -90,23 +90,23 @@ static void answer_page(struct session *session, const struct server *server)
 
 static void answer_error(struct session *session, enum http_status status)
 {
-	struct text answer = {.len = 0}, body = {.len = 0};
+	struct text response = {.len = 0}, body = {.len = 0};
 
 	text_printf(&body, "%s%s\n", http_status_text(status),
 		    status == HTTP_NOT_FOUND ? ": there is " PATH : "");
-	write_head(&answer, session, status, ERROR_TYPE, body.len);
+	write_head(&response, session, status, ERROR_TYPE, body.len);
 	if (!session->request.head)
-		text_add(&answer, body.data, body.len);
-	answer.oom |= body.oom;
+		text_add(&response, body.data, body.len);
+	response.oom |= body.oom;
 	text_fini(&body);
-	send_text(session, &answer);
+	send_text(session, &response);
 	finish(session);
 }
 
 /* ---- the page ---------------------------------------------------------- */
 
 static void answered(struct lined_socket *client, void *arg,
-		     const struct lined_answer *answer)
+		     const struct lined_response *response)
 {
 	struct session *session = arg;
 	struct lined_service *service = lined_client_service(client);
@@ -114,10 +114,10 @@ static void answered(struct lined_socket *client, void *arg,
 	struct text page = {.len = 0};
 	struct lined_buffer *buffer = NULL;
 
-	if (!answer->last)
+	if (!response->last)
 		return; /* all of it comes at once, in the last */
-	if (answer->error == NULL)
-		metrics_text_write(&page, answer);
+	if (response->error == NULL)
+		metrics_text_write(&page, response);
 	if (page.len > 0 && !page.oom)
 		buffer = lined_buffer_new(page.data, page.len);
 	text_fini(&page);
@@ -135,8 +135,8 @@ static void answered(struct lined_socket *client, void *arg,
 
 static void ask(struct session *session)
 {
-	static const struct lined_question question = {
-		.kind = LINED_ASK_ALL,
+	static const struct lined_request question = {
+		.kind = LINED_REQUEST_ALL,
 		.argument = "",
 		.text = "",
 	};
@@ -147,8 +147,8 @@ static void ask(struct session *session)
 
 	if (server->page != NULL && now_ms - server->made_ms < PAGE_AGE_MS) {
 		answer_page(session, server);
-	} else if (lined_control_ask(session->client, &question, answered,
-				     session) < 0) {
+	} else if (lined_control_request(session->client, &question, answered,
+					 session) < 0) {
 		session->request.keep = false;
 		answer_error(session, HTTP_UNAVAILABLE);
 	}

@@ -151,14 +151,15 @@ static bool is_kind(const struct lined_record *record, const char *kind)
  * A service that was begun anew while the old one drains has two records; a
  * series must not come twice. The open one is the first.
  */
-static bool is_double(const struct lined_answer *answer, size_t at)
+static bool is_double(const struct lined_response *response, size_t at)
 {
-	const char *name = text_of(&answer->records[at], "name");
+	const char *name = text_of(&response->records[at], "name");
 	size_t i;
 
 	for (i = 0; i < at; i++)
-		if (is_kind(&answer->records[i], answer->records[at].kind) &&
-		    strcmp(text_of(&answer->records[i], "name"), name) == 0)
+		if (is_kind(&response->records[i],
+			    response->records[at].kind) &&
+		    strcmp(text_of(&response->records[i], "name"), name) == 0)
 			return true;
 	return false;
 }
@@ -250,27 +251,28 @@ static void write_samples(struct text *text, const struct family *family,
 }
 
 static void write_family(struct text *text, const struct family *family,
-			 const struct lined_answer *answer)
+			 const struct lined_response *response)
 {
 	size_t i;
 
 	write_head(text, family->name, family->type, family->help);
-	for (i = 0; i < answer->count; i++)
-		if (is_kind(&answer->records[i], family->record) &&
-		    !is_double(answer, i))
-			write_samples(text, family, &answer->records[i]);
+	for (i = 0; i < response->count; i++)
+		if (is_kind(&response->records[i], family->record) &&
+		    !is_double(response, i))
+			write_samples(text, family, &response->records[i]);
 }
 
 /* ---- what is not a number of a record ---------------------------------- */
 
-static void write_build(struct text *text, const struct lined_answer *answer)
+static void write_build(struct text *text,
+			const struct lined_response *response)
 {
 	size_t i;
 
 	write_head(text, "lined_build_info", "gauge",
 		   "The version that runs, and how it waits for events.");
-	for (i = 0; i < answer->count; i++) {
-		const struct lined_record *record = &answer->records[i];
+	for (i = 0; i < response->count; i++) {
+		const struct lined_record *record = &response->records[i];
 
 		if (!is_kind(record, "daemon"))
 			continue;
@@ -281,16 +283,16 @@ static void write_build(struct text *text, const struct lined_answer *answer)
 	}
 }
 
-static void write_open(struct text *text, const struct lined_answer *answer)
+static void write_open(struct text *text, const struct lined_response *response)
 {
 	size_t i;
 
 	write_head(text, "lined_service_open", "gauge",
 		   "Whether the service takes clients.");
-	for (i = 0; i < answer->count; i++) {
-		const struct lined_record *record = &answer->records[i];
+	for (i = 0; i < response->count; i++) {
+		const struct lined_record *record = &response->records[i];
 
-		if (!is_kind(record, "service") || is_double(answer, i))
+		if (!is_kind(record, "service") || is_double(response, i))
 			continue;
 		text_puts(text, "lined_service_open");
 		write_labels(text, record, "protocol",
@@ -335,25 +337,27 @@ static void write_delays_of(struct text *text,
 	text_printf(text, "%llu\n", (unsigned long long)total);
 }
 
-static void write_delays(struct text *text, const struct lined_answer *answer)
+static void write_delays(struct text *text,
+			 const struct lined_response *response)
 {
 	size_t i;
 
 	write_head(text, "lined_worker_loop_delay_seconds", "histogram",
 		   "How long turns of its loop lasted: what an event that came "
 		   "meanwhile had to wait.");
-	for (i = 0; i < answer->count; i++)
-		if (is_kind(&answer->records[i], "worker"))
-			write_delays_of(text, &answer->records[i]);
+	for (i = 0; i < response->count; i++)
+		if (is_kind(&response->records[i], "worker"))
+			write_delays_of(text, &response->records[i]);
 }
 
-void metrics_text_write(struct text *text, const struct lined_answer *answer)
+void metrics_text_write(struct text *text,
+			const struct lined_response *response)
 {
 	size_t i;
 
-	write_build(text, answer);
+	write_build(text, response);
 	for (i = 0; i < FAMILIES; i++)
-		write_family(text, &families[i], answer);
-	write_delays(text, answer);
-	write_open(text, answer);
+		write_family(text, &families[i], response);
+	write_delays(text, response);
+	write_open(text, response);
 }

@@ -31,7 +31,7 @@ enum client_hold {
 	CLIENT_HOLD_BUS = 1, /* its worker publishes faster than others read */
 	CLIENT_HOLD_CLAIM = 2,    /* it waits for the answer to a claim */
 	CLIENT_HOLD_PASSWORD = 4, /* its password is being verified */
-	CLIENT_HOLD_QUESTION = 8, /* it has asked, lined/control.h */
+	CLIENT_HOLD_REQUEST = 8,  /* until the response, lined/control.h */
 };
 
 struct client {

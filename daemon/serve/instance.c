@@ -116,7 +116,7 @@ static void client_closed(struct lined_socket *sock,
 	list_remove(&client->link);
 	registry_client_gone(client);
 	password_client_gone(client);
-	question_client_gone(client);
+	request_client_gone(client);
 	if (lined_socket_is_datagram(sock)) {
 		if (reason != LINED_CLOSE_SHUTDOWN)
 			log_err("service %s: %s: lost: %s", service->name,
