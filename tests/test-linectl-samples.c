@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl/human.h"
+#include "linectl/format.h"
 #include "linectl/memory.h"
 #include "linectl/show.h"
 #include "linectl/table.h"
@@ -183,28 +183,28 @@ static void expect(char *text, const char *wanted)
 
 START_TEST(numbers_are_readable)
 {
-	expect(human_count(0), "0");
-	expect(human_count(999), "999");
-	expect(human_count(1000), "1,000");
-	expect(human_count(1234567), "1,234,567");
-	expect(human_short(0), "0");
-	expect(human_short(0.25), "0.2");
-	expect(human_short(42), "42");
-	expect(human_short(999.4), "999");
-	expect(human_short(999.6), "1.00k");
-	expect(human_short(12345), "12.3k");
-	expect(human_short(999999), "1.00M");
-	expect(human_bytes(0), "0 B");
-	expect(human_bytes(999), "999 B");
-	expect(human_bytes(1500), "1.5 kB");
-	expect(human_bytes(12345678), "12 MB");
-	expect(human_time(12), "12 ms");
-	expect(human_time(3456), "3.4 s");
-	expect(human_time(59999), "59 s");
-	expect(human_time(61000), "1 m 1 s");
-	expect(human_time(7 * 3600000 + 8 * 60000), "7 h 8 m");
-	expect(human_time(UINT64_C(9) * 86400000 + 10 * 3600000), "9 d 10 h");
-	expect(human_date(0), "-");
+	expect(format_count(0), "0");
+	expect(format_count(999), "999");
+	expect(format_count(1000), "1,000");
+	expect(format_count(1234567), "1,234,567");
+	expect(format_short(0), "0");
+	expect(format_short(0.25), "0.2");
+	expect(format_short(42), "42");
+	expect(format_short(999.4), "999");
+	expect(format_short(999.6), "1.00k");
+	expect(format_short(12345), "12.3k");
+	expect(format_short(999999), "1.00M");
+	expect(format_bytes(0), "0 B");
+	expect(format_bytes(999), "999 B");
+	expect(format_bytes(1500), "1.5 kB");
+	expect(format_bytes(12345678), "12 MB");
+	expect(format_time(12), "12 ms");
+	expect(format_time(3456), "3.4 s");
+	expect(format_time(59999), "59 s");
+	expect(format_time(61000), "1 m 1 s");
+	expect(format_time(7 * 3600000 + 8 * 60000), "7 h 8 m");
+	expect(format_time(UINT64_C(9) * 86400000 + 10 * 3600000), "9 d 10 h");
+	expect(format_date(0), "-");
 }
 END_TEST
 

@@ -132,14 +132,16 @@ static void has_steps(const struct script *script, const char *wanted)
 		if (step->kind == STEP_CONNECT || step->kind == STEP_LISTEN)
 			bytes_add_format(
 				&out, " %s:%s",
-				step->address != NULL
-					? step->address
+				step->url != NULL
+					? step->url
 					: transport_names
-						  [script->places[step->place]
-							   .transport],
-				step->address != NULL
+						  [script->addresses
+							   [step->address]
+								   .transport],
+				step->url != NULL
 					? ""
-					: script->places[step->place].name);
+					: script->addresses[step->address]
+						  .name);
 		if (step->text.is_pattern)
 			bytes_add_byte(&out, '~');
 		if (step->any_order)
@@ -162,7 +164,7 @@ static void steps_of(const char *text, const char *wanted)
 
 static void sends(const struct script *script, size_t step, const char *wanted)
 {
-	struct captures none = {0};
+	struct values none = {0};
 	struct bytes out = {0};
 
 	template_expand(&script->steps[step].text, &none, &out);

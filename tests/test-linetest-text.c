@@ -15,16 +15,16 @@
 #include "linetest/template.h"
 #include "support.h"
 
-static struct captures captures;
+static struct values values;
 
 static void forget(void)
 {
-	captures_fini(&captures);
+	values_fini(&values);
 }
 
 static void know(const char *name, const char *value)
 {
-	captures_set(&captures, name, value, strlen(value));
+	values_set(&values, name, value, strlen(value));
 }
 
 /* ---- escapes ------------------------------------------------------------ */
@@ -46,8 +46,8 @@ static void reads_as(const char *text, const char *wanted, size_t len)
 
 	ck_assert_int_eq(
 		template_read(&template, text, strlen(text), false, &error), 0);
-	ck_assert_ptr_null(template_unknown(&template, &captures));
-	template_expand(&template, &captures, &out);
+	ck_assert_ptr_null(template_unknown(&template, &values));
+	template_expand(&template, &values, &out);
 	ck_assert_uint_eq(out.len, len);
 	if (len > 0)
 		ck_assert_mem_eq(out.data, wanted, len);
@@ -172,7 +172,7 @@ static bool matches_bytes(const char *text, bool is_pattern, const char *line,
 		      "%s", error);
 	error = match_check(&template);
 	ck_assert_msg(error == NULL, "%s", error);
-	matched = match_line(&template, &captures, line, len);
+	matched = match_line(&template, &values, line, len);
 	template_fini(&template);
 	return matched;
 }
@@ -189,10 +189,10 @@ static bool pattern_meets(const char *text, const char *line)
 
 static void is_known(const char *name, const char *value)
 {
-	const struct capture *capture = captures_find(&captures, name);
+	const struct value *found = values_find(&values, name);
 
-	ck_assert_msg(capture != NULL, "%s has no value", name);
-	ck_assert_str_eq(capture->value, value);
+	ck_assert_msg(found != NULL, "%s has no value", name);
+	ck_assert_str_eq(found->text, value);
 }
 
 START_TEST(a_text_is_all_of_the_line)
@@ -230,7 +230,7 @@ START_TEST(a_name_stands_for_a_word)
 	is_known("who", "guest1");
 	is_known("room", "lobby");
 	ck_assert(!meets("* {other} joined", "* two words joined"));
-	ck_assert_ptr_null(captures_find(&captures, "other"));
+	ck_assert_ptr_null(values_find(&values, "other"));
 	ck_assert(meets("You are {who}.", "You are guest1."));
 	ck_assert(!meets("You are {who}.", "You are guest2."));
 	is_known("who", "guest1");
@@ -259,7 +259,7 @@ END_TEST
 START_TEST(a_name_twice_in_a_line_is_one_value)
 {
 	ck_assert(!meets("{a} {a}", "x y"));
-	ck_assert_ptr_null(captures_find(&captures, "a"));
+	ck_assert_ptr_null(values_find(&values, "a"));
 	ck_assert(meets("{a} {a}", "x x"));
 	is_known("a", "x");
 }
@@ -284,13 +284,13 @@ START_TEST(open_names_are_found)
 	know("a", "one");
 	ck_assert_int_eq(template_read(&template, "{a} {b}", 7, false, &error),
 			 0);
-	ck_assert_str_eq(template_unknown(&template, &captures), "b");
-	template_show(&template, &captures, &out);
+	ck_assert_str_eq(template_unknown(&template, &values), "b");
+	template_show(&template, &values, &out);
 	ck_assert_str_eq(bytes_text(&out), "one {b}");
 	know("b", "t o ");
-	ck_assert_ptr_null(template_unknown(&template, &captures));
+	ck_assert_ptr_null(template_unknown(&template, &values));
 	bytes_clear(&out);
-	template_show(&template, &captures, &out);
+	template_show(&template, &values, &out);
 	ck_assert_str_eq(bytes_text(&out), "one t o\\x20");
 	bytes_fini(&out);
 	template_fini(&template);

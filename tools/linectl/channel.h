@@ -26,7 +26,7 @@ struct channel_handlers {
 	/* A record of the answer, which may be taken: it is finished else. */
 	void (*record)(void *arg, struct record *record);
 	/* Nothing follows; text is "" for CHANNEL_OK. It is as the daemon gave
-	 * it: complain() and utf8_shown() make it fit for a terminal. */
+	 * it: error_print() and utf8_shown() make it fit for a terminal. */
 	void (*ended)(void *arg, enum channel_end end, const char *text);
 	bool endless; /* records are not kept: there may be any number */
 };

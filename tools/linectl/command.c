@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "linectl/answer.h"
-#include "linectl/complaint.h"
+#include "linectl/error.h"
 #include "linectl/json.h"
 #include "linectl/memory.h"
 #include "linectl/metrics.h"
@@ -226,7 +226,7 @@ static enum linectl_status finish(const struct command_call *call,
 		show(call, answer);
 	if (answer->end == CHANNEL_OK)
 		return LINECTL_DONE;
-	complain(answer->error);
+	error_print(answer->error);
 	return answer->end == CHANNEL_REFUSED ? LINECTL_REFUSED
 					      : LINECTL_NO_DAEMON;
 }
@@ -255,7 +255,7 @@ enum linectl_status command_run(const struct command_call *call)
 
 		if (call->json)
 			json_error(stdout, error);
-		complain(error);
+		error_print(error);
 		return LINECTL_USAGE;
 	}
 	if (call->command->run != NULL)
@@ -315,7 +315,7 @@ static enum linectl_status run_plan(const struct command_call *call)
 		head = memory_format("%s: %s", call->argument, strerror(errno));
 		if (call->json)
 			json_error(stdout, head);
-		complain(head);
+		error_print(head);
 		free(head);
 		free(path);
 		return LINECTL_REFUSED;

@@ -16,7 +16,7 @@
 
 #include "linectl/channel.h"
 #include "linectl/command.h"
-#include "linectl/complaint.h"
+#include "linectl/error.h"
 #include "linectl/json.h"
 
 struct options {
@@ -74,7 +74,7 @@ static void misuse(const struct options *options, const char *format, ...)
 	if (options->json)
 		json_error(stdout, text);
 	if (!options->wrong)
-		complain(text);
+		error_print(text);
 	fputs("linectl -h shows the commands and options\n", stderr);
 	exit(LINECTL_USAGE);
 }
@@ -163,7 +163,7 @@ int main(int argc, char **argv)
 	if (call.channel == NULL) {
 		if (options.json)
 			json_error(stdout, error);
-		complain(error);
+		error_print(error);
 		free(error);
 		return LINECTL_NO_DAEMON;
 	}

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "linectl/answer.h"
-#include "linectl/complaint.h"
+#include "linectl/error.h"
 #include "linectl/json.h"
 #include "linectl/memory.h"
 #include "linectl/show.h"
@@ -134,7 +134,7 @@ enum linectl_status metrics_run(const struct command_call *call)
 	if (answer.end != CHANNEL_OK) {
 		if (call->json)
 			json_error(stdout, answer.error);
-		complain(answer.error);
+		error_print(answer.error);
 		status = answer.end == CHANNEL_REFUSED ? LINECTL_REFUSED
 						       : LINECTL_NO_DAEMON;
 	} else if (call->json) {

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "linectl/human.h"
+#include "linectl/format.h"
 #include "linectl/table.h"
 
 #define GRAPH_WORKER 18
@@ -135,8 +135,8 @@ static void put_head(int y, const char *text)
 
 static void draw_daemon(const struct samples *samples)
 {
-	char *age = human_time(samples->uptime_s * 1000);
-	char *clients = human_count(samples->clients);
+	char *age = format_time(samples->uptime_s * 1000);
+	char *clients = format_count(samples->clients);
 	char when[16] = "";
 	time_t now = time(NULL);
 	struct tm tm;
@@ -247,7 +247,7 @@ static void draw_service_head(int y, enum sort_key sort, int stretch)
 static void put_number(int y, enum sort_key column, int stretch, double n)
 {
 	put_right(y, columns[column].x + stretch, columns[column].width,
-		  human_short(n));
+		  format_short(n));
 }
 
 static void draw_service(int y, const struct service_sample *service,
@@ -328,15 +328,15 @@ static void draw_client(int y, const struct record *client,
 	put(y, 0, "%10" PRIu64, record_number(client, "id"));
 	put_cut(y, 12, ADDRESS_WIDTH + stretch, record_text(client, "address"));
 	put_right(y, 38 + stretch, 9,
-		  human_time(record_number(client, "connected_ms")));
+		  format_time(record_number(client, "connected_ms")));
 	put_right(y, 48 + stretch, 7,
-		  human_short((double)record_number(client, "lines_in")));
+		  format_short((double)record_number(client, "lines_in")));
 	put_right(y, 56 + stretch, 6,
-		  human_short((double)record_number(client, "bytes_in")));
+		  format_short((double)record_number(client, "bytes_in")));
 	put_right(y, 63 + stretch, 6,
-		  human_short((double)record_number(client, "bytes_out")));
+		  format_short((double)record_number(client, "bytes_out")));
 	put_right(y, 70 + stretch, 6,
-		  human_short((double)record_number(client, "queued")));
+		  format_short((double)record_number(client, "queued")));
 	if (screen->service[0] == '\0')
 		put(y, 78 + stretch, "%s", record_text(client, "service"));
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl/human.h"
+#include "linectl/format.h"
 #include "linectl/memory.h"
 #include "linectl/table.h"
 
@@ -18,7 +18,7 @@
 
 static void add_count(struct table *table, uint64_t n)
 {
-	table_add(table, human_count(n));
+	table_add(table, format_count(n));
 }
 
 /* "3/100", or "3" where there is no limit. */
@@ -56,12 +56,12 @@ static void show_line(FILE *out, const char *name, char *text)
 
 static void show_daemon(const struct record *daemon, FILE *out)
 {
-	char *since = human_date(record_number(daemon, "started_s"));
-	char *age = human_time(record_number(daemon, "uptime_s") * 1000);
-	char *read = human_date(record_number(daemon, "config_read_s"));
-	char *clients = human_count(record_number(daemon, "clients"));
-	char *published = human_count(record_number(daemon, "bus.published"));
-	char *posted = human_count(record_number(daemon, "bus.posted"));
+	char *since = format_date(record_number(daemon, "started_s"));
+	char *age = format_time(record_number(daemon, "uptime_s") * 1000);
+	char *read = format_date(record_number(daemon, "config_read_s"));
+	char *clients = format_count(record_number(daemon, "clients"));
+	char *published = format_count(record_number(daemon, "bus.published"));
+	char *posted = format_count(record_number(daemon, "bus.posted"));
 	uint64_t services = record_number(daemon, "services");
 
 	fprintf(out, "lined %s, pid %" PRIu64 ", %s since %s (%s)\n",
@@ -194,9 +194,9 @@ static void add_service(struct table *table, const struct record *service)
 	add_of(table, record_number(service, "clients"),
 	       record_number(service, "clients_limit"));
 	add_count(table, record_number(service, "lines_in"));
-	table_add(table, human_bytes(record_number(service, "bytes_in")));
-	table_add(table, human_bytes(record_number(service, "bytes_out")));
-	table_add(table, human_bytes(record_number(service, "queued")));
+	table_add(table, format_bytes(record_number(service, "bytes_in")));
+	table_add(table, format_bytes(record_number(service, "bytes_out")));
+	table_add(table, format_bytes(record_number(service, "queued")));
 	add_count(table, record_number(service, "sends_dropped") +
 				 record_number(service, "datagrams_dropped"));
 	add_count(table, record_sum(service, "refused"));
@@ -232,7 +232,7 @@ static void show_service(const struct record *service, FILE *out)
 		char *text = value->type == VALUE_LIST ? list_text(value)
 			     : value->type == VALUE_TEXT
 				     ? memory_format("%s", value->text)
-				     : human_count(value->number);
+				     : format_count(value->number);
 
 		fprintf(out, "%-34s %s\n", value->name, text);
 		free(text);
@@ -287,12 +287,12 @@ static void add_client(struct table *table, const struct record *client)
 		  memory_format("%" PRIu64, record_number(client, "id")));
 	table_add_text(table, record_text(client, "service"));
 	table_add_text(table, record_text(client, "address"));
-	table_add(table, human_time(record_number(client, "connected_ms")));
-	table_add(table, human_time(record_number(client, "silent_ms")));
+	table_add(table, format_time(record_number(client, "connected_ms")));
+	table_add(table, format_time(record_number(client, "silent_ms")));
 	add_count(table, record_number(client, "lines_in"));
-	table_add(table, human_bytes(record_number(client, "bytes_in")));
-	table_add(table, human_bytes(record_number(client, "bytes_out")));
-	table_add(table, human_bytes(record_number(client, "queued")));
+	table_add(table, format_bytes(record_number(client, "bytes_in")));
+	table_add(table, format_bytes(record_number(client, "bytes_out")));
+	table_add(table, format_bytes(record_number(client, "queued")));
 	table_add(table,
 		  memory_format("%" PRIu64, record_number(client, "worker")));
 }

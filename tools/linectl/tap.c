@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "linectl/complaint.h"
+#include "linectl/error.h"
 #include "linectl/json.h"
 #include "linectl/memory.h"
 
@@ -131,7 +131,7 @@ enum linectl_status tap_run(const struct command_call *call)
 	if (call->json)
 		fputs("}\n", stdout);
 	if (tap.end != CHANNEL_OK) {
-		complain(tap.error);
+		error_print(tap.error);
 		status = tap.end == CHANNEL_REFUSED ? LINECTL_REFUSED
 						    : LINECTL_NO_DAEMON;
 	}

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "linectl/answer.h"
-#include "linectl/complaint.h"
+#include "linectl/error.h"
 #include "linectl/json.h"
 #include "linectl/memory.h"
 #include "linectl/samples.h"
@@ -446,7 +446,7 @@ enum linectl_status top_run(const struct command_call *call)
 
 		if (call->json)
 			json_error(stdout, error);
-		complain(error);
+		error_print(error);
 		return LINECTL_USAGE;
 	}
 	if (!terminal_can_draw()) {
@@ -464,7 +464,7 @@ enum linectl_status top_run(const struct command_call *call)
 	lined_dispatcher_unregister(channel_dispatcher(call->channel), &input);
 	endwin();
 	if (top.lost != NULL) {
-		complain(top.lost);
+		error_print(top.lost);
 		status = LINECTL_NO_DAEMON;
 	}
 	top_fini(&top);

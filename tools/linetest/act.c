@@ -87,7 +87,7 @@ bool act_send(struct player *player, struct actor *actor,
 		    (step->end == LINE_END_ANY &&
 		     player->cut.mode == CUT_SPLIT && !actor->is_datagram);
 
-	template_expand(&step->text, &player->captures, &actor->pending);
+	template_expand(&step->text, &player->values, &actor->pending);
 	if (step->kind == STEP_SEND)
 		bytes_add_text(&actor->pending, crlf ? "\r\n" : "\n");
 	if (next < script->steps + script->step_count &&
@@ -112,7 +112,7 @@ static void wait_until_taken(struct player *player, struct actor *actor,
 	struct deadline deadline;
 
 	deadline_start(&deadline, player->dispatcher, TAKEN_MS);
-	while (subject_arrivals(&player->subject) == before &&
+	while (daemon_process_arrivals(&player->process) == before &&
 	       !actor_is_over(actor) && player_turn(player, &deadline))
 		;
 	deadline_stop(&deadline);
@@ -154,15 +154,15 @@ bool act_connect(struct player *player, struct actor *actor,
 	size_t before;
 	char *error = NULL;
 
-	if (step->address == NULL) {
-		address = player->places.addresses[step->place];
-	} else if (net_address_read(&address, step->address, &error) < 0) {
+	if (step->url == NULL) {
+		address = player->dir.addresses[step->address];
+	} else if (net_address_read(&address, step->url, &error) < 0) {
 		player_fail(player, step, "%s", error);
 		free(error);
 		return false;
 	}
 	wait_until_read(player);
-	before = subject_arrivals(&player->subject);
+	before = daemon_process_arrivals(&player->process);
 	deadline_start(&deadline, player->dispatcher, PLAYER_DAEMON_MS);
 	do {
 		actor_connect(actor, &address);
@@ -173,7 +173,7 @@ bool act_connect(struct player *player, struct actor *actor,
 	} while (!actor->connected && actor->error == EAGAIN &&
 		 player_turn(player, &deadline));
 	deadline_stop(&deadline);
-	if (actor->connected && !actor->is_datagram && step->address == NULL)
+	if (actor->connected && !actor->is_datagram && step->url == NULL)
 		wait_until_taken(player, actor, before);
 	if (actor->connected)
 		return true;
@@ -188,7 +188,7 @@ bool act_listen(struct player *player, struct actor *actor,
 		const struct step *step)
 {
 	const struct net_address *address =
-		&player->places.addresses[step->place];
+		&player->dir.addresses[step->address];
 	char *url;
 
 	if (actor_listen(actor, address) == 0)

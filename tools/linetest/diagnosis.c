@@ -200,19 +200,19 @@ static void add_printable(struct bytes *out, const char *text)
 	}
 }
 
-void diagnosis_log(struct bytes *out, const struct subject *subject)
+void diagnosis_log(struct bytes *out, const struct daemon_process *process)
 {
 	size_t from = 0, i;
 
-	if (subject->log_count > LOG_MAX)
-		from = subject->log_count - LOG_MAX;
+	if (process->log_count > LOG_MAX)
+		from = process->log_count - LOG_MAX;
 	bytes_add_format(out, "  the daemon's log%s\n",
-			 subject->log_count > 0 ? ":" : ": nothing");
+			 process->log_count > 0 ? ":" : ": nothing");
 	if (from > 0)
 		bytes_add_format(out, INDENT "(%zu lines before)\n", from);
-	for (i = from; i < subject->log_count; i++) {
+	for (i = from; i < process->log_count; i++) {
 		bytes_add_text(out, INDENT);
-		add_printable(out, subject->log[i]);
+		add_printable(out, process->log[i]);
 		bytes_add_byte(out, '\n');
 	}
 }

@@ -9,7 +9,7 @@
 #include "linetest/actor.h"
 #include "linetest/bytes.h"
 #include "linetest/script.h"
-#include "linetest/subject.h"
+#include "linetest/daemon_process.h"
 
 /* "FILE:LINE: WHO WHAT", and the statement where it helps. */
 void diagnosis_head(struct bytes *out, const struct step *step,
@@ -25,7 +25,7 @@ void diagnosis_difference(struct bytes *out, const char *expected,
 /* What a client said and saw, as a transcript has it: the last `most` lines. */
 void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most);
 
-void diagnosis_log(struct bytes *out, const struct subject *subject);
+void diagnosis_log(struct bytes *out, const struct daemon_process *process);
 
 /* A config with its lines numbered. */
 void diagnosis_config(struct bytes *out, const char *config);

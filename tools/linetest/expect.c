@@ -20,7 +20,7 @@ static char *expected_text(const struct player *player, const struct step *step)
 	struct bytes out = {0};
 
 	if (!step->text.is_pattern) {
-		template_show(&step->text, &player->captures, &out);
+		template_show(&step->text, &player->values, &out);
 		return bytes_take(&out);
 	}
 	tilde = strchr(step->source, '~');
@@ -111,8 +111,8 @@ static size_t find_match(struct player *player, const struct step *steps,
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if (!met[i] && match_line(&steps[i].text, &player->captures,
-					  text, line->len))
+		if (!met[i] && match_line(&steps[i].text, &player->values, text,
+					  line->len))
 			break;
 	free(text);
 	return i;
@@ -238,7 +238,7 @@ bool expect_raw(struct player *player, struct actor *actor,
 	struct bytes wanted = {0};
 	bool result;
 
-	template_expand(&step->text, &player->captures, &wanted);
+	template_expand(&step->text, &player->values, &wanted);
 	result = run_raw(player, actor, step, &wanted);
 	bytes_fini(&wanted);
 	return result;
@@ -356,12 +356,12 @@ bool expect_end(struct player *player, struct actor *actor,
 
 static bool find_in_log(struct player *player, const struct step *step)
 {
-	struct subject *subject = &player->subject;
+	struct daemon_process *process = &player->process;
 
-	while (subject->log_read < subject->log_count) {
-		const char *line = subject->log[subject->log_read++];
+	while (process->log_read < process->log_count) {
+		const char *line = process->log[process->log_read++];
 
-		if (match_line(&step->text, &player->captures, line,
+		if (match_line(&step->text, &player->values, line,
 			       strlen(line)))
 			return true;
 	}
@@ -370,7 +370,7 @@ static bool find_in_log(struct player *player, const struct step *step)
 
 bool expect_log(struct player *player, const struct step *step)
 {
-	size_t begin = player->subject.log_read;
+	size_t begin = player->process.log_read;
 	struct deadline deadline;
 	char *expected, *excuse;
 	bool found;

@@ -184,7 +184,7 @@ static enum exit_code run_all(const struct linetest_options *options,
 	char *modules = find_modules(options, lined);
 	struct session session = {
 		.options = options,
-		.settings = {.subject = {lined, modules},
+		.settings = {.daemon = {lined, modules},
 			     .patience_ms = options->patience_ms,
 			     .timeout_ms = options->timeout_ms > 0
 						   ? options->timeout_ms
@@ -245,8 +245,8 @@ static enum exit_code record(const struct linetest_options *options,
 		settings.workers = head->workers;
 	lined = find_lined(options, self);
 	modules = find_modules(options, lined);
-	settings.subject.lined = lined;
-	settings.subject.modules = modules;
+	settings.daemon.lined = lined;
+	settings.daemon.modules = modules;
 	result = recorder_run(&settings);
 	free(lined);
 	free(modules);

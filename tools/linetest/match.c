@@ -105,9 +105,9 @@ static void add_open_name(struct expression *e,
 
 static void add_part(struct expression *e, const struct template *template,
 		     const struct template_part *part,
-		     const struct captures *captures)
+		     const struct values *values)
 {
-	const struct capture *capture = NULL;
+	const struct value *value = NULL;
 
 	if (part->name == NULL && template->is_pattern) {
 		e->has_nul |= memchr(part->text, '\0', part->len) != NULL;
@@ -120,9 +120,9 @@ static void add_part(struct expression *e, const struct template *template,
 		return;
 	}
 	if (part->text == NULL)
-		capture = captures_find(captures, part->name);
-	if (capture != NULL)
-		add_literal(e, capture->value, capture->len);
+		value = values_find(values, part->name);
+	if (value != NULL)
+		add_literal(e, value->text, value->len);
 	else
 		add_open_name(e, part);
 }
@@ -137,7 +137,7 @@ static void expression_fini(struct expression *e)
  * and regfree() where it is good. */
 static char *expression_init(struct expression *e,
 			     const struct template *template,
-			     const struct captures *captures)
+			     const struct values *values)
 {
 	char message[256];
 	size_t i;
@@ -145,7 +145,7 @@ static char *expression_init(struct expression *e,
 
 	memset(e, 0, sizeof(*e));
 	for (i = 0; i < template->count; i++)
-		add_part(e, template, &template->parts[i], captures);
+		add_part(e, template, &template->parts[i], values);
 	if (e->has_nul)
 		return memory_format("a NUL byte cannot stand in a pattern, "
 				     "nor beside a name");
@@ -158,7 +158,7 @@ static char *expression_init(struct expression *e,
 
 char *match_check(const struct template *template)
 {
-	const struct captures none = {0};
+	const struct values none = {0};
 	struct expression e;
 	char *error;
 
@@ -211,9 +211,9 @@ static bool is_consistent(const struct expression *e, const char *line,
 	return true;
 }
 
-static bool run_and_capture(const struct expression *e,
-			    struct captures *captures, const char *line,
-			    size_t len)
+static bool run_and_set_values(const struct expression *e,
+			       struct values *values, const char *line,
+			       size_t len)
 {
 	regmatch_t *found = memory_get((e->groups + 1) * sizeof(*found));
 	bool matched = run(&e->regex, line, len, found, e->groups + 1) &&
@@ -223,39 +223,37 @@ static bool run_and_capture(const struct expression *e,
 	for (i = 0; matched && i < e->name_count; i++) {
 		const regmatch_t *group = &found[e->names[i].index];
 
-		captures_set(captures, e->names[i].name, line + group->rm_so,
-			     (size_t)(group->rm_eo - group->rm_so));
+		values_set(values, e->names[i].name, line + group->rm_so,
+			   (size_t)(group->rm_eo - group->rm_so));
 	}
 	free(found);
 	return matched;
 }
 
-static bool equals(const struct template *template,
-		   const struct captures *captures, const char *line,
-		   size_t len)
+static bool equals(const struct template *template, const struct values *values,
+		   const char *line, size_t len)
 {
 	struct bytes wanted = {0};
 	bool same;
 
-	template_expand(template, captures, &wanted);
+	template_expand(template, values, &wanted);
 	same = wanted.len == len &&
 	       (len == 0 || memcmp(wanted.data, line, len) == 0);
 	bytes_fini(&wanted);
 	return same;
 }
 
-bool match_line(const struct template *template, struct captures *captures,
+bool match_line(const struct template *template, struct values *values,
 		const char *line, size_t len)
 {
 	struct expression e;
 	char *error;
 	bool matched;
 
-	if (!template->is_pattern &&
-	    template_unknown(template, captures) == NULL)
-		return equals(template, captures, line, len);
-	error = expression_init(&e, template, captures);
-	matched = error == NULL && run_and_capture(&e, captures, line, len);
+	if (!template->is_pattern && template_unknown(template, values) == NULL)
+		return equals(template, values, line, len);
+	error = expression_init(&e, template, values);
+	matched = error == NULL && run_and_set_values(&e, values, line, len);
 	if (error == NULL)
 		regfree(&e.regex);
 	free(error);

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "linetest/captures.h"
+#include "linetest/values.h"
 #include "linetest/template.h"
 
 /*
@@ -19,7 +19,7 @@
  * then on, else captures are as before. A name met twice in a line must have
  * met the same.
  */
-bool match_line(const struct template *template, struct captures *captures,
+bool match_line(const struct template *template, struct values *values,
 		const char *line, size_t len);
 
 /* Whether that can be asked: NULL, or what regcomp(3) has to say against it,

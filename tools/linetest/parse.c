@@ -43,7 +43,7 @@ struct step *parse_step(struct parser *parser, enum step_kind kind,
 	memset(step, 0, sizeof(*step));
 	step->kind = kind;
 	step->actor = actor;
-	step->place = SIZE_MAX;
+	step->address = SIZE_MAX;
 	step->file = source->path;
 	step->line = source->line;
 	row += strspn(row, " \t");
@@ -444,7 +444,7 @@ static void parser_fini(struct parser *parser)
 	}
 	free(parser->services);
 	free(parser->actors);
-	captures_fini(&parser->known);
+	values_fini(&parser->known);
 }
 
 struct script *script_read(const char *path, struct bytes *errors)

@@ -9,7 +9,7 @@
 #ifndef LINETEST_PARSE_H
 #define LINETEST_PARSE_H
 
-#include "linetest/captures.h"
+#include "linetest/values.h"
 #include "linetest/script.h"
 #include "linetest/source.h"
 
@@ -54,7 +54,7 @@ struct parser {
 	/* What was said last, by one or by several in turn: its first step, and
 	 * how often somebody has begun to speak. */
 	size_t speech, speeches;
-	struct captures known; /* the values do not matter */
+	struct values known; /* the values do not matter */
 };
 
 /* Adds an error at the line that is read. */
@@ -97,7 +97,7 @@ void parse_config(struct parser *parser, char *at);
 void parse_reload(struct parser *parser, char *at);
 
 /* Where an actor connects to, from the words that are left; false: an error.
- * -> step->place or step->address. */
+ * -> step->address or step->url. */
 bool parse_destination(struct parser *parser, struct step *step, char *at);
 
 /* Makes the config, when all has been read. */

@@ -137,8 +137,8 @@ static void learn(struct parser *parser, const struct template *template)
 
 	for (i = 0; i < template->count; i++)
 		if (template->parts[i].name != NULL)
-			captures_set(&parser->known, template->parts[i].name,
-				     "", 0);
+			values_set(&parser->known, template->parts[i].name, "",
+				   0);
 }
 
 static void parse_expect(struct parser *parser, size_t actor,
@@ -332,8 +332,8 @@ static void act_listen(struct parser *parser, size_t actor, char *at)
 		parse_error(parser, "%s is a client above", name);
 	parse_actor(parser, actor)->listens = true;
 	step = parse_step(parser, STEP_LISTEN, actor);
-	step->place =
-		script_place(parser->script, transport, name, strlen(name));
+	step->address =
+		script_address(parser->script, transport, name, strlen(name));
 }
 
 static bool must_listen(struct parser *parser, size_t actor)

@@ -135,7 +135,7 @@ static const char *next_placeholder(const char *text, unsigned *transport,
 	return NULL;
 }
 
-static void add_places(struct script *script, const char *text)
+static void add_addresses(struct script *script, const char *text)
 {
 	unsigned transport;
 	const char *name;
@@ -144,8 +144,8 @@ static void add_places(struct script *script, const char *text)
 	while ((text = next_placeholder(text, &transport, &name, &name_len,
 					&len)) != NULL) {
 		if (transport < TRANSPORTS)
-			script_place(script, (enum transport)transport, name,
-				     name_len);
+			script_address(script, (enum transport)transport, name,
+				       name_len);
 		text += len;
 	}
 }
@@ -201,7 +201,7 @@ void parse_config(struct parser *parser, char *at)
 		parser->has_config = true;
 		parser->script->config = block;
 		parser->script->fixes_workers = sets_workers(block);
-		add_places(parser->script, block);
+		add_addresses(parser->script, block);
 		return;
 	}
 	free(block);
@@ -236,9 +236,9 @@ void parse_reload(struct parser *parser, char *at)
 		step = parse_step(parser, STEP_RELOAD, STEP_NO_ACTOR);
 		step->config = block;
 		if (service != NULL)
-			step->place = (size_t)(service - parser->services);
+			step->address = (size_t)(service - parser->services);
 		else if (block != NULL)
-			add_places(parser->script, block);
+			add_addresses(parser->script, block);
 		return;
 	}
 	free(block);
@@ -246,7 +246,7 @@ void parse_reload(struct parser *parser, char *at)
 
 /* ---- where a client goes ------------------------------------------------ */
 
-/* The place that a config has for what was asked; a word left out is the
+/* The address that a config has for what was asked; a word left out is the
  * first that fits. */
 static bool find_in_config(struct parser *parser, struct step *step,
 			   int transport, const char *name)
@@ -258,18 +258,19 @@ static bool find_in_config(struct parser *parser, struct step *step,
 	/* Without a transport of its own the step goes by the default, and
 	 * where the config has none such, by what there is. */
 	for (pass = 0; pass < 2; pass++) {
-		for (i = 0; i < script->place_count; i++) {
-			const struct script_place *place = &script->places[i];
+		for (i = 0; i < script->address_count; i++) {
+			const struct script_address *address =
+				&script->addresses[i];
 			int wanted = transport;
 
 			if (first == NULL)
-				first = place->name;
+				first = address->name;
 			if (wanted < 0 && pass == 0 && parser->transport_given)
 				wanted = (int)parser->transport;
-			if (strcmp(place->name, first) != 0 ||
-			    (wanted >= 0 && (int)place->transport != wanted))
+			if (strcmp(address->name, first) != 0 ||
+			    (wanted >= 0 && (int)address->transport != wanted))
 				continue;
-			step->place = i;
+			step->address = i;
 			return true;
 		}
 	}
@@ -278,15 +279,15 @@ static bool find_in_config(struct parser *parser, struct step *step,
 		    transport >= 0 ? transport_names[transport] : "unix",
 		    name != NULL && *name != '\0' ? ":" : "",
 		    name != NULL ? name : "",
-		    script->place_count > 0
+		    script->address_count > 0
 			    ? ""
 			    : " (an address in it is \"{unix}\", \"{tcp}\" and "
 			      "so on; \"NAME: connect ADDRESS\" goes to any)");
 	return false;
 }
 
-static bool find_service_place(struct parser *parser, struct step *step,
-			       int transport, const char *name)
+static bool find_service_address(struct parser *parser, struct step *step,
+				 int transport, const char *name)
 {
 	struct parse_service *service = NULL;
 
@@ -303,8 +304,9 @@ static bool find_service_place(struct parser *parser, struct step *step,
 		return false;
 	}
 	service->transports |= 1u << transport;
-	step->place = script_place(parser->script, (enum transport)transport,
-				   service->name, strlen(service->name));
+	step->address =
+		script_address(parser->script, (enum transport)transport,
+			       service->name, strlen(service->name));
 	return true;
 }
 
@@ -322,7 +324,7 @@ bool parse_destination(struct parser *parser, struct step *step, char *at)
 	unsigned i;
 
 	if (word != NULL && strstr(word, "://") != NULL) {
-		step->address = memory_copy(word, strlen(word));
+		step->url = memory_copy(word, strlen(word));
 		return parse_word(&at) == NULL || wrong_destination(parser);
 	}
 	for (i = 0; word != NULL && i < TRANSPORTS; i++)
@@ -338,7 +340,7 @@ bool parse_destination(struct parser *parser, struct step *step, char *at)
 	}
 	return parser->has_config
 		       ? find_in_config(parser, step, transport, name)
-		       : find_service_place(parser, step, transport, name);
+		       : find_service_address(parser, step, transport, name);
 }
 
 /* ---- when all has been read --------------------------------------------- */
@@ -357,8 +359,8 @@ static void use_placeholders(struct parser *parser, const char *text)
 		text += len;
 		if (transport >= TRANSPORTS)
 			continue;
-		script_place(parser->script, (enum transport)transport, name,
-			     name_len);
+		script_address(parser->script, (enum transport)transport, name,
+			       name_len);
 		service = find_service(parser, name, name_len);
 		actor = script_find_actor(parser->script, name, name_len);
 		if (service != NULL)
@@ -419,9 +421,9 @@ void parse_finish_config(struct parser *parser)
 			service->transports = 1u << TRANSPORT_UNIX;
 		for (unsigned j = 0; j < TRANSPORTS; j++)
 			if (service->transports & 1u << j)
-				script_place(script, (enum transport)j,
-					     service->name,
-					     strlen(service->name));
+				script_address(script, (enum transport)j,
+					       service->name,
+					       strlen(service->name));
 	}
 	script->config = make_config(parser);
 	for (step = script->steps; step < script->steps + script->step_count;
@@ -430,7 +432,7 @@ void parse_finish_config(struct parser *parser)
 
 		if (step->kind != STEP_RELOAD || step->config == NULL)
 			continue;
-		service = &parser->services[step->place];
+		service = &parser->services[step->address];
 		free(service->block);
 		service->block = step->config;
 		step->config = make_config(parser);

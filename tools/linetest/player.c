@@ -48,9 +48,9 @@ bool player_fail(struct player *player, const struct step *step,
 
 static bool has_died(struct player *player)
 {
-	return !player->is_stopping && player->subject.error == NULL &&
-	       player->subject.log_count > 0 &&
-	       subject_has_ended(&player->subject);
+	return !player->is_stopping && player->process.error == NULL &&
+	       player->process.log_count > 0 &&
+	       daemon_process_has_ended(&player->process);
 }
 
 bool player_turn(struct player *player, struct deadline *deadline)
@@ -78,7 +78,7 @@ char *player_excuse(struct player *player, const struct actor *actor)
 	if (actor != NULL && actor_is_over(actor))
 		look_around(player);
 	if (has_died(player)) {
-		end = subject_end_text(&player->subject);
+		end = daemon_process_end_text(&player->process);
 		text = memory_format("the daemon is gone, %s", end);
 		free(end);
 		return text;
@@ -118,7 +118,7 @@ static bool daemon_step(struct player *player, const struct step *step)
 		return serve_start(player);
 	case STEP_STOP:
 		player->is_stopping = true;
-		subject_stop(&player->subject);
+		daemon_process_stop(&player->process);
 		return true;
 	case STEP_RELOAD:
 		return serve_reload(player, step);
@@ -271,8 +271,8 @@ static bool play_end(struct player *player)
 	char *error;
 	size_t i;
 
-	if (player->subject.pid != 0 && !player->is_stopping)
-		subject_stop(&player->subject);
+	if (player->process.pid != 0 && !player->is_stopping)
+		daemon_process_stop(&player->process);
 	player->is_stopping = true;
 	deadline_start(&deadline, player->dispatcher, LEAVE_MS);
 	while (!all_are_over(player) && player_turn(player, &deadline))
@@ -286,7 +286,8 @@ static bool play_end(struct player *player)
 		actor_close(&player->actors[i]);
 		actor_deaf(&player->actors[i]);
 	}
-	if (subject_wait(&player->subject, PLAYER_DAEMON_MS, &error) < 0) {
+	if (daemon_process_wait(&player->process, PLAYER_DAEMON_MS, &error) <
+	    0) {
 		if (player->failure->len == 0)
 			player_fail(player, &end, "%s", error);
 		free(error);
@@ -306,10 +307,10 @@ static void tell_all(struct player *player)
 		if (&player->actors[i] != player->about)
 			diagnosis_actor(player->failure, &player->actors[i],
 					ROWS);
-	diagnosis_log(player->failure, &player->subject);
+	diagnosis_log(player->failure, &player->process);
 	if (player->settings->keep)
 		bytes_add_format(player->failure, "  all of it is in %s\n",
-				 player->places.dir);
+				 player->dir.path);
 }
 
 static void player_init(struct player *player)
@@ -321,7 +322,7 @@ static void player_init(struct player *player)
 				      ? script->patience_ms
 				      : player->settings->patience_ms;
 	player->cut = player->settings->cut;
-	subject_init(&player->subject, player->dispatcher);
+	daemon_process_init(&player->process, player->dispatcher);
 	player->actors =
 		memory_get((script->actor_count + 1) * sizeof(*player->actors));
 	for (i = 0; i < script->actor_count; i++)
@@ -337,21 +338,21 @@ static void player_fini(struct player *player)
 
 	for (i = 0; i < player->script->actor_count; i++)
 		actor_fini(&player->actors[i]);
-	subject_fini(&player->subject);
+	daemon_process_fini(&player->process);
 	deadline_stop(&player->run);
 	free(player->actors);
 	free(player->config);
-	captures_fini(&player->captures);
+	values_fini(&player->values);
 	lined_dispatcher_free(player->dispatcher);
-	places_close(&player->places, player->settings->keep);
+	run_dir_close(&player->dir, player->settings->keep);
 }
 
-static void copy_log(const struct subject *subject, struct bytes *log)
+static void copy_log(const struct daemon_process *process, struct bytes *log)
 {
 	size_t i;
 
-	for (i = 0; i < subject->log_count; i++)
-		bytes_add_format(log, "%s\n", subject->log[i]);
+	for (i = 0; i < process->log_count; i++)
+		bytes_add_format(log, "%s\n", process->log[i]);
 }
 
 bool player_run(const struct script *script,
@@ -363,7 +364,7 @@ bool player_run(const struct script *script,
 	char *error;
 	bool good;
 
-	if (places_open(&player.places, script, &error) < 0) {
+	if (run_dir_open(&player.dir, script, &error) < 0) {
 		bytes_add_format(failure, "%s: %s\n", script->path, error);
 		free(error);
 		return false;
@@ -372,7 +373,7 @@ bool player_run(const struct script *script,
 	if (player.dispatcher == NULL) {
 		bytes_add_format(failure, "%s: %s\n", script->path,
 				 strerror(errno));
-		places_close(&player.places, false);
+		run_dir_close(&player.dir, false);
 		return false;
 	}
 	player_init(&player);
@@ -382,7 +383,7 @@ bool player_run(const struct script *script,
 		good = play_end(&player);
 	if (!good)
 		tell_all(&player);
-	copy_log(&player.subject, log);
+	copy_log(&player.process, log);
 	player_fini(&player);
 	alarm(0);
 	return good;

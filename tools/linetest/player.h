@@ -12,11 +12,11 @@
 #include "linetest/bytes.h"
 #include "linetest/cut.h"
 #include "linetest/script.h"
-#include "linetest/subject.h"
+#include "linetest/daemon_process.h"
 
 /* How to run it. */
 struct player_settings {
-	struct subject_settings subject;
+	struct daemon_settings daemon;
 	uint32_t patience_ms; /* for one thing to happen */
 	uint32_t timeout_ms;  /* for all of it */
 	unsigned workers;

@@ -8,9 +8,9 @@
 #define LINETEST_PLAYER_PRIV_H
 
 #include "linetest/actor.h"
-#include "linetest/captures.h"
+#include "linetest/values.h"
 #include "linetest/deadline.h"
-#include "linetest/places.h"
+#include "linetest/run_dir.h"
 #include "linetest/player.h"
 
 /* For what has nothing to do with the script: the daemon's start and end, a
@@ -21,10 +21,10 @@ struct player {
 	const struct script *script;
 	const struct player_settings *settings;
 	struct lined_dispatcher *dispatcher;
-	struct places places;
-	struct subject subject;
+	struct run_dir dir;
+	struct daemon_process process;
 	struct actor *actors; /* as many as the script's */
-	struct captures captures;
+	struct values values;
 	struct cut cut;
 	uint32_t patience_ms;
 	struct deadline run; /* the watchdog over all of it */

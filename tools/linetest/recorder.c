@@ -17,9 +17,9 @@
 
 #include "linetest/net_address.h"
 #include "linetest/deadline.h"
-#include "linetest/places.h"
+#include "linetest/run_dir.h"
 #include "linetest/source.h"
-#include "linetest/tape.h"
+#include "linetest/transcript_writer.h"
 #include "list.h"
 
 #define BACKLOG    64
@@ -33,9 +33,9 @@
 struct recorder {
 	const struct recorder_settings *settings;
 	struct lined_dispatcher *dispatcher;
-	struct tape tape;
-	struct places places;
-	struct subject subject;
+	struct transcript_writer writer;
+	struct run_dir dir;
+	struct daemon_process process;
 	struct net_address here, daemon;
 	const char *how; /* "connect", as the transcript has it */
 	struct lined_socket *listener;
@@ -47,7 +47,7 @@ struct recorder {
 struct link {
 	struct recorder *recorder;
 	struct list node;
-	struct tape_client tape;
+	struct transcript_client transcript;
 	struct side {
 		struct link *link;
 		struct side *other;
@@ -71,7 +71,7 @@ static bool is_client(const struct side *side)
 
 static void act(struct link *link, const char *action)
 {
-	tape_act(&link->recorder->tape, &link->tape, action);
+	transcript_act(&link->recorder->writer, &link->transcript, action);
 }
 
 /* The last callback of each socket must not meet a link that is gone. */
@@ -86,7 +86,7 @@ static void drop_side(struct side *side)
 
 static void link_free(struct link *link)
 {
-	tape_client_fini(&link->recorder->tape, &link->tape);
+	transcript_client_fini(&link->recorder->writer, &link->transcript);
 	drop_side(&link->client);
 	drop_side(&link->daemon);
 	list_remove(&link->node);
@@ -96,12 +96,14 @@ static void link_free(struct link *link)
 static void pass_on(struct side *side, const struct lined_line *data)
 {
 	struct link *link = side->link;
-	struct tape *tape = &link->recorder->tape;
+	struct transcript_writer *writer = &link->recorder->writer;
 
 	if (is_client(side))
-		tape_said(tape, &link->tape, data->text, data->len);
+		transcript_said(writer, &link->transcript, data->text,
+				data->len);
 	else
-		tape_seen(tape, &link->tape, data->text, data->len);
+		transcript_seen(writer, &link->transcript, data->text,
+				data->len);
 	if (side->other->sock == NULL)
 		return;
 	lined_socket_send(side->other->sock, data->text, data->len);
@@ -159,7 +161,7 @@ static void handle_close(struct lined_socket *sock, void *arg,
 	} else if (!side->eof) {
 		act(side->link, "gone");
 		fprintf(stderr, "linetest: %s: the daemon: %s\n",
-			side->link->tape.name, strerror(error));
+			side->link->transcript.name, strerror(error));
 	}
 	link_free(side->link);
 }
@@ -194,8 +196,8 @@ static struct link *link_new(struct recorder *recorder)
 
 	link->recorder = recorder;
 	list_append(&recorder->links, &link->node);
-	snprintf(link->tape.name, sizeof(link->tape.name), "client%u",
-		 ++recorder->count);
+	snprintf(link->transcript.name, sizeof(link->transcript.name),
+		 "client%u", ++recorder->count);
 	if (side_init(&link->client, link, &link->daemon) != NULL &&
 	    side_init(&link->daemon, link, &link->client) != NULL)
 		return link;
@@ -222,7 +224,7 @@ static void handle_accept(struct lined_socket *listener, void *arg)
 				    daemon->len, CONNECT_MS) < 0 ||
 	    lined_dispatcher_register_socket(recorder->dispatcher,
 					     link->daemon.sock) == NULL) {
-		wrong(link->tape.name);
+		wrong(link->transcript.name);
 		link_free(link);
 	}
 }
@@ -269,30 +271,31 @@ static int start_daemon(struct recorder *recorder)
 	size_t i;
 	int result = -1;
 
-	for (i = 0; i < head->place_count; i++)
-		if (head->places[i].transport <= TRANSPORT_TCP6)
+	for (i = 0; i < head->address_count; i++)
+		if (head->addresses[i].transport <= TRANSPORT_TCP6)
 			break;
-	if (i == head->place_count) {
+	if (i == head->address_count) {
 		fprintf(stderr, "linetest: %s: no stream to record\n",
 			head->path);
 		return -1;
 	}
-	if (places_open(&recorder->places, head, &error) < 0)
+	if (run_dir_open(&recorder->dir, head, &error) < 0)
 		goto fail;
-	recorder->daemon = recorder->places.addresses[i];
-	config = places_fill(&recorder->places, head->config);
-	path = places_write(&recorder->places, config,
-			    head->fixes_workers ? 0 : settings->workers,
-			    &error);
+	recorder->daemon = recorder->dir.addresses[i];
+	config = run_dir_fill(&recorder->dir, head->config);
+	path = run_dir_write_config(&recorder->dir, config,
+				    head->fixes_workers ? 0 : settings->workers,
+				    &error);
 	if (path != NULL)
-		result = subject_start(&recorder->subject, &settings->subject,
-				       path, START_MS, &error);
+		result = daemon_process_start(&recorder->process,
+					      &settings->daemon, path, START_MS,
+					      &error);
 	free(config);
 	free(path);
 	if (result == 0)
 		return 0;
-	for (i = 0; i < recorder->subject.log_count; i++)
-		fprintf(stderr, "%s\n", recorder->subject.log[i]);
+	for (i = 0; i < recorder->process.log_count; i++)
+		fprintf(stderr, "%s\n", recorder->process.log[i]);
 fail:
 	fprintf(stderr, "linetest: %s: %s\n", head->path, error);
 	free(error);
@@ -353,23 +356,24 @@ static int find_here(struct recorder *recorder)
 static void write_head(struct recorder *recorder)
 {
 	const struct script *head = recorder->settings->head;
-	struct tape *tape = &recorder->tape;
+	struct transcript_writer *writer = &recorder->writer;
 	struct source source;
 	char *error;
 
 	if (head == NULL) {
-		tape_write(tape, "# What is served (protocol NAME, or config "
+		transcript_write(writer,
+				 "# What is served (protocol NAME, or config "
 				 "FILE) is to be said here.");
 	} else if (source_open(&source, head->path, &error) < 0) {
 		fprintf(stderr, "linetest: %s\n", error);
 		free(error);
-		tape->failed = true;
+		writer->failed = true;
 	} else {
 		while (source_next(&source))
-			tape_write(tape, source.row);
+			transcript_write(writer, source.row);
 		source_close(&source);
 	}
-	tape_write(tape, "");
+	transcript_write(writer, "");
 }
 
 static int open_file(struct recorder *recorder)
@@ -377,23 +381,23 @@ static int open_file(struct recorder *recorder)
 	const char *name = recorder->settings->file;
 
 	if (strcmp(name, "-") == 0)
-		recorder->tape.file = stdout;
+		recorder->writer.file = stdout;
 	else
-		recorder->tape.file = fopen(name, "wxe");
-	if (recorder->tape.file == NULL)
+		recorder->writer.file = fopen(name, "wxe");
+	if (recorder->writer.file == NULL)
 		return wrong(name);
 	write_head(recorder);
-	return recorder->tape.failed ? -1 : 0;
+	return recorder->writer.failed ? -1 : 0;
 }
 
 static int close_file(struct recorder *recorder)
 {
-	struct tape *tape = &recorder->tape;
+	struct transcript_writer *writer = &recorder->writer;
 
-	if (tape->file != NULL && tape->file != stdout &&
-	    fclose(tape->file) != 0)
-		tape->failed = true;
-	return tape->failed ? wrong(recorder->settings->file) : 0;
+	if (writer->file != NULL && writer->file != stdout &&
+	    fclose(writer->file) != 0)
+		writer->failed = true;
+	return writer->failed ? wrong(recorder->settings->file) : 0;
 }
 
 /* ---- all of it ---------------------------------------------------------- */
@@ -403,10 +407,10 @@ static bool has_died(struct recorder *recorder)
 	char *end;
 
 	if (recorder->settings->connect != NULL ||
-	    recorder->subject.error != NULL ||
-	    !subject_has_ended(&recorder->subject))
+	    recorder->process.error != NULL ||
+	    !daemon_process_has_ended(&recorder->process))
 		return false;
-	end = subject_end_text(&recorder->subject);
+	end = daemon_process_end_text(&recorder->process);
 	fprintf(stderr, "linetest: the daemon is gone: %s\n", end);
 	free(end);
 	return true;
@@ -422,7 +426,7 @@ static int record(struct recorder *recorder)
 		       timeout_ms > 0 ? timeout_ms : FOREVER_MS);
 	do
 		died = has_died(recorder);
-	while (!died && !recorder->tape.failed && deadline_turn(&deadline));
+	while (!died && !recorder->writer.failed && deadline_turn(&deadline));
 	deadline_stop(&deadline);
 	return died ? -1 : 0;
 }
@@ -435,7 +439,7 @@ static int run(struct recorder *recorder)
 	    start_listening(recorder) < 0 || open_file(recorder) < 0)
 		return -1;
 	url = net_address_url(&recorder->here);
-	fprintf(recorder->tape.file == stdout ? stderr : stdout,
+	fprintf(recorder->writer.file == stdout ? stderr : stdout,
 		"listening on %s\n", url);
 	fflush(stdout);
 	free(url);
@@ -452,14 +456,14 @@ int recorder_run(const struct recorder_settings *settings)
 	if (recorder.dispatcher == NULL)
 		return wrong("dispatcher");
 	list_init(&recorder.links);
-	subject_init(&recorder.subject, recorder.dispatcher);
+	daemon_process_init(&recorder.process, recorder.dispatcher);
 	result = run(&recorder);
 	list_for_each_safe(link, next, &recorder.links, node)
 		link_free(link);
 	if (close_file(&recorder) < 0)
 		result = -1;
-	subject_fini(&recorder.subject);
+	daemon_process_fini(&recorder.process);
 	lined_dispatcher_free(recorder.dispatcher);
-	places_close(&recorder.places, false);
+	run_dir_close(&recorder.dir, false);
 	return result;
 }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "linetest/script.h"
-#include "linetest/subject.h"
+#include "linetest/daemon_process.h"
 
 struct recorder_settings {
 	const char *file; /* must not be there yet; "-": standard output */
@@ -20,7 +20,7 @@ struct recorder_settings {
 	const struct script *head;
 	const char *listen;  /* NULL: a free port on loopback */
 	const char *connect; /* NULL: a daemon of its own, by the head */
-	struct subject_settings subject;
+	struct daemon_settings daemon;
 	unsigned workers;
 	uint32_t timeout_ms; /* 0: until it is told to end */
 };

@@ -26,18 +26,18 @@ void script_free(struct script *script)
 
 		template_fini(&step->text);
 		free(step->source);
-		free(step->address);
+		free(step->url);
 		free(step->config);
 	}
 	for (i = 0; i < script->actor_count; i++)
 		free(script->actors[i]);
-	for (i = 0; i < script->place_count; i++)
-		free(script->places[i].name);
+	for (i = 0; i < script->address_count; i++)
+		free(script->addresses[i].name);
 	for (i = 0; i < script->file_count; i++)
 		free(script->files[i]);
 	free(script->steps);
 	free(script->actors);
-	free(script->places);
+	free(script->addresses);
 	free(script->files);
 	free(script->config);
 	free(script->here);
@@ -73,30 +73,32 @@ size_t script_actor(struct script *script, const char *name, size_t len)
 	return script->actor_count++;
 }
 
-size_t script_find_place(const struct script *script, enum transport transport,
-			 const char *name, size_t len)
+size_t script_find_address(const struct script *script,
+			   enum transport transport, const char *name,
+			   size_t len)
 {
 	size_t i;
 
-	for (i = 0; i < script->place_count; i++)
-		if (script->places[i].transport == transport &&
-		    is_text(script->places[i].name, name, len))
+	for (i = 0; i < script->address_count; i++)
+		if (script->addresses[i].transport == transport &&
+		    is_text(script->addresses[i].name, name, len))
 			return i;
 	return SIZE_MAX;
 }
 
-size_t script_place(struct script *script, enum transport transport,
-		    const char *name, size_t len)
+size_t script_address(struct script *script, enum transport transport,
+		      const char *name, size_t len)
 {
-	size_t found = script_find_place(script, transport, name, len);
+	size_t found = script_find_address(script, transport, name, len);
 
 	if (found != SIZE_MAX)
 		return found;
-	script->places = memory_resize(script->places, script->place_count + 1,
-				       sizeof(*script->places));
-	script->places[script->place_count].transport = transport;
-	script->places[script->place_count].name = memory_copy(name, len);
-	return script->place_count++;
+	script->addresses =
+		memory_resize(script->addresses, script->address_count + 1,
+			      sizeof(*script->addresses));
+	script->addresses[script->address_count].transport = transport;
+	script->addresses[script->address_count].name = memory_copy(name, len);
+	return script->address_count++;
 }
 
 size_t script_placeholder(const char *text, unsigned *transport,

@@ -73,17 +73,17 @@ struct step {
 	enum line_end end;
 	bool any_order; /* with its neighbours of the same kind and client */
 	uint32_t ms;    /* STEP_WAIT, STEP_SILENCE */
-	/* STEP_CONNECT, STEP_LISTEN: where. address is a URL, else place is an
-	 * index into the script's places. */
-	char *address;
-	size_t place;
+	/* STEP_CONNECT, STEP_LISTEN: where. A URL, or NULL and an
+	 * index into the script's addresses. */
+	char *url;
+	size_t address;
 	/* STEP_RELOAD: the new config, NULL: as it was. */
 	char *config;
 };
 
 /* An address of the daemon, or of a server that the script plays: a name, and
  * for each run something private to listen on. */
-struct script_place {
+struct script_address {
 	enum transport transport;
 	char *name;
 };
@@ -96,8 +96,8 @@ struct script {
 	size_t step_count;
 	char **actors;
 	size_t actor_count;
-	struct script_place *places;
-	size_t place_count;
+	struct script_address *addresses;
+	size_t address_count;
 	unsigned workers;     /* 0: whatever is asked for */
 	bool fixes_workers;   /* the config has a number of its own */
 	uint32_t patience_ms; /* 0: as the command line has it */
@@ -117,16 +117,17 @@ struct script *script_read(const char *path, struct bytes *errors);
 /* NULL is fine. */
 void script_free(struct script *script);
 
-/* The index of an actor or of a place, made where it is not there. */
+/* The index of an actor or of an address, made if it does not exist. */
 size_t script_actor(struct script *script, const char *name, size_t len);
-size_t script_place(struct script *script, enum transport transport,
-		    const char *name, size_t len);
+size_t script_address(struct script *script, enum transport transport,
+		      const char *name, size_t len);
 
 /* The same without making it: SIZE_MAX where it is not there. */
 size_t script_find_actor(const struct script *script, const char *name,
 			 size_t len);
-size_t script_find_place(const struct script *script, enum transport transport,
-			 const char *name, size_t len);
+size_t script_find_address(const struct script *script,
+			   enum transport transport, const char *name,
+			   size_t len);
 
 /*
  * A placeholder of a config, {unix}, {tcp:NAME}, {dir}, {here} and so on, at

@@ -20,17 +20,17 @@
 static char *write_config(struct player *player, const char *text, char **error)
 {
 	free(player->config);
-	player->config = places_fill(&player->places, text);
-	return places_write(&player->places, player->config,
-			    player->settings->workers, error);
+	player->config = run_dir_fill(&player->dir, text);
+	return run_dir_write_config(&player->dir, player->config,
+				    player->settings->workers, error);
 }
 
-static bool is_address_taken(const struct subject *subject, size_t from)
+static bool is_address_taken(const struct daemon_process *process, size_t from)
 {
 	size_t i;
 
-	for (i = from; i < subject->log_count; i++)
-		if (strstr(subject->log[i], strerror(EADDRINUSE)) != NULL)
+	for (i = from; i < process->log_count; i++)
+		if (strstr(process->log[i], strerror(EADDRINUSE)) != NULL)
 			return true;
 	return false;
 }
@@ -48,18 +48,18 @@ static bool listens(const struct player *player)
 /* Other addresses than before; not when one of them is known already. */
 static bool move_on(struct player *player, size_t from, unsigned try)
 {
-	struct places other;
+	struct run_dir other;
 	char *error;
 
 	if (try == START_TRIES || listens(player) ||
-	    !is_address_taken(&player->subject, from))
+	    !is_address_taken(&player->process, from))
 		return false;
-	if (places_open(&other, player->script, &error) < 0) {
+	if (run_dir_open(&other, player->script, &error) < 0) {
 		free(error);
 		return false;
 	}
-	places_close(&player->places, false);
-	player->places = other;
+	run_dir_close(&player->dir, false);
+	player->dir = other;
 	return true;
 }
 
@@ -70,8 +70,9 @@ static int start_once(struct player *player, char **error)
 
 	if (path == NULL)
 		return -1;
-	result = subject_start(&player->subject, &player->settings->subject,
-			       path, PLAYER_DAEMON_MS, error);
+	result = daemon_process_start(&player->process,
+				      &player->settings->daemon, path,
+				      PLAYER_DAEMON_MS, error);
 	free(path);
 	return result;
 }
@@ -92,18 +93,18 @@ bool serve_start(struct player *player)
 	char *error = NULL;
 	size_t from;
 
-	if (subject_wait(&player->subject, PLAYER_DAEMON_MS, &error) < 0)
+	if (daemon_process_wait(&player->process, PLAYER_DAEMON_MS, &error) < 0)
 		return fail(player, player->step, error);
 	for (;;) {
-		from = player->subject.log_count;
+		from = player->process.log_count;
 		player->is_stopping = false;
 		if (start_once(player, &error) == 0)
 			return true;
 		if (!move_on(player, from, try++))
 			return fail(player, player->step, error);
 		free(error);
-		subject_fini(&player->subject);
-		subject_init(&player->subject, player->dispatcher);
+		daemon_process_fini(&player->process);
+		daemon_process_init(&player->process, player->dispatcher);
 	}
 }
 
@@ -117,7 +118,8 @@ bool serve_reload(struct player *player, const struct step *step)
 			return fail(player, step, error);
 		free(path);
 	}
-	if (subject_reload(&player->subject, PLAYER_DAEMON_MS, &error) < 0)
+	if (daemon_process_reload(&player->process, PLAYER_DAEMON_MS, &error) <
+	    0)
 		return fail(player, step, error);
 	return true;
 }

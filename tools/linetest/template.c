@@ -231,7 +231,7 @@ void template_fini(struct template *template)
 }
 
 const char *template_unknown(const struct template *template,
-			     const struct captures *captures)
+			     const struct values *values)
 {
 	size_t i;
 
@@ -240,16 +240,16 @@ const char *template_unknown(const struct template *template,
 
 		if (part->name != NULL &&
 		    (part->text != NULL ||
-		     captures_find(captures, part->name) == NULL))
+		     values_find(values, part->name) == NULL))
 			return part->name;
 	}
 	return NULL;
 }
 
 void template_expand(const struct template *template,
-		     const struct captures *captures, struct bytes *out)
+		     const struct values *values, struct bytes *out)
 {
-	const struct capture *capture;
+	const struct value *value;
 	size_t i;
 
 	for (i = 0; i < template->count; i++) {
@@ -259,16 +259,16 @@ void template_expand(const struct template *template,
 			bytes_add(out, part->text, part->len);
 			continue;
 		}
-		capture = captures_find(captures, part->name);
-		if (capture != NULL)
-			bytes_add(out, capture->value, capture->len);
+		value = values_find(values, part->name);
+		if (value != NULL)
+			bytes_add(out, value->text, value->len);
 	}
 }
 
-void template_show(const struct template *template,
-		   const struct captures *captures, struct bytes *out)
+void template_show(const struct template *template, const struct values *values,
+		   struct bytes *out)
 {
-	const struct capture *capture;
+	const struct value *value;
 	struct bytes known = {0};
 	size_t i;
 
@@ -280,11 +280,10 @@ void template_show(const struct template *template,
 			bytes_add(&known, part->text, part->len);
 			continue;
 		}
-		capture = part->text == NULL
-				  ? captures_find(captures, part->name)
-				  : NULL;
-		if (capture != NULL) {
-			bytes_add(&known, capture->value, capture->len);
+		value = part->text == NULL ? values_find(values, part->name)
+					   : NULL;
+		if (value != NULL) {
+			bytes_add(&known, value->text, value->len);
 			continue;
 		}
 		text_show_part(out, bytes_text(&known), known.len);

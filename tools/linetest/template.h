@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #include "linetest/bytes.h"
-#include "linetest/captures.h"
+#include "linetest/values.h"
 
 struct template_part {
 	char *text; /* the bytes; of a name with a pattern, the pattern */
@@ -45,15 +45,15 @@ void template_fini(struct template *template);
 /* The first name in it that has no value, or that asks for a pattern; NULL
  * where it can be expanded. */
 const char *template_unknown(const struct template *template,
-			     const struct captures *captures);
+			     const struct values *values);
 
 /* Adds the bytes it stands for; every name has a value. */
 void template_expand(const struct template *template,
-		     const struct captures *captures, struct bytes *out);
+		     const struct values *values, struct bytes *out);
 
 /* Adds it as a transcript has it, values in place of the names that have
  * one. Not for patterns. */
-void template_show(const struct template *template,
-		   const struct captures *captures, struct bytes *out);
+void template_show(const struct template *template, const struct values *values,
+		   struct bytes *out);
 
 #endif

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "linetest/places.h"
+#include "linetest/run_dir.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -26,9 +26,9 @@ static size_t parent_len_max(const struct script *script)
 	size_t room = sizeof(sun.sun_path) - sizeof("/linetest-XXXXXX/.sock"),
 	       i, len, most = DIR_LEN_MAX;
 
-	for (i = 0; i < script->place_count; i++) {
-		len = strlen(script->places[i].name);
-		if (script->places[i].transport == TRANSPORT_UNIX &&
+	for (i = 0; i < script->address_count; i++) {
+		len = strlen(script->addresses[i].name);
+		if (script->addresses[i].transport == TRANSPORT_UNIX &&
 		    room < len + most)
 			most = room > len ? room - len : 0;
 	}
@@ -52,12 +52,12 @@ static char *make_dir(const struct script *script, char **error)
 }
 
 static int find_address(struct net_address *address,
-			const struct script_place *place, const char *dir)
+			const struct script_address *wanted, const char *dir)
 {
 	char *path;
 	int result;
 
-	switch (place->transport) {
+	switch (wanted->transport) {
 	case TRANSPORT_TCP:
 		return net_address_free(address, AF_INET, SOCK_STREAM);
 	case TRANSPORT_TCP6:
@@ -68,75 +68,74 @@ static int find_address(struct net_address *address,
 		return net_address_free(address, AF_INET6, SOCK_DGRAM);
 	default:
 		path = memory_format("%s/%s.sock", dir,
-				     *place->name != '\0' ? place->name : "_");
+				     *wanted->name != '\0' ? wanted->name
+							   : "_");
 		result = net_address_unix(address, path);
 		free(path);
 		return result;
 	}
 }
 
-int places_open(struct places *places, const struct script *script,
-		char **error)
+int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
 {
 	size_t i;
 
-	memset(places, 0, sizeof(*places));
-	places->script = script;
-	places->dir = make_dir(script, error);
-	if (places->dir == NULL)
+	memset(dir, 0, sizeof(*dir));
+	dir->script = script;
+	dir->path = make_dir(script, error);
+	if (dir->path == NULL)
 		return -1;
-	places->addresses = memory_get((script->place_count + 1) *
-				       sizeof(*places->addresses));
-	for (i = 0; i < script->place_count; i++) {
-		const struct script_place *place = &script->places[i];
+	dir->addresses = memory_get((script->address_count + 1) *
+				    sizeof(*dir->addresses));
+	for (i = 0; i < script->address_count; i++) {
+		const struct script_address *wanted = &script->addresses[i];
 
-		if (find_address(&places->addresses[i], place, places->dir) ==
-		    0)
+		if (find_address(&dir->addresses[i], wanted, dir->path) == 0)
 			continue;
 		*error = memory_format("no address for {%s:%s}: %s",
-				       transport_names[place->transport],
-				       place->name, strerror(errno));
-		places_close(places, false);
+				       transport_names[wanted->transport],
+				       wanted->name, strerror(errno));
+		run_dir_close(dir, false);
 		return -1;
 	}
 	return 0;
 }
 
 static int remove_one(const char *path, const struct stat *about, int type,
-		      struct FTW *place)
+		      struct FTW *where)
 {
 	(void)about;
 	(void)type;
-	(void)place;
+	(void)where;
 	remove(path);
 	return 0;
 }
 
-void places_close(struct places *places, bool keep)
+void run_dir_close(struct run_dir *dir, bool keep)
 {
-	if (places->dir != NULL && !keep)
-		nftw(places->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	free(places->dir);
-	free(places->addresses);
-	memset(places, 0, sizeof(*places));
+	if (dir->path != NULL && !keep)
+		nftw(dir->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(dir->path);
+	free(dir->addresses);
+	memset(dir, 0, sizeof(*dir));
 }
 
-static void fill_place(const struct places *places, struct bytes *out,
-		       enum transport transport, const char *name,
-		       size_t name_len)
+static void fill_address(const struct run_dir *dir, struct bytes *out,
+			 enum transport transport, const char *name,
+			 size_t name_len)
 {
 	size_t found =
-		script_find_place(places->script, transport, name, name_len);
+		script_find_address(dir->script, transport, name, name_len);
 	char *url;
 
 	if (found == SIZE_MAX)
 		return;
-	url = net_address_url(&places->addresses[found]);
+	url = net_address_url(&dir->addresses[found]);
 	bytes_add_text(out, url);
 	free(url);
 }
 
-char *places_fill(const struct places *places, const char *config)
+char *run_dir_fill(const struct run_dir *dir, const char *config)
 {
 	struct bytes out = {0};
 	unsigned transport;
@@ -148,21 +147,21 @@ char *places_fill(const struct places *places, const char *config)
 		if (len == 0)
 			bytes_add_byte(&out, *config++);
 		else if (transport == TRANSPORTS)
-			bytes_add_text(&out, places->dir);
+			bytes_add_text(&out, dir->path);
 		else if (transport > TRANSPORTS)
-			bytes_add_text(&out, places->script->here);
+			bytes_add_text(&out, dir->script->here);
 		else
-			fill_place(places, &out, (enum transport)transport,
-				   name, name_len);
+			fill_address(dir, &out, (enum transport)transport, name,
+				     name_len);
 		config += len;
 	}
 	return bytes_take(&out);
 }
 
-char *places_write(const struct places *places, const char *config,
-		   unsigned workers, char **error)
+char *run_dir_write_config(const struct run_dir *dir, const char *config,
+			   unsigned workers, char **error)
 {
-	char *path = memory_format("%s/lined.conf", places->dir);
+	char *path = memory_format("%s/lined.conf", dir->path);
 	FILE *file = fopen(path, "we");
 	bool good = file != NULL;
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "linectl/complaint.h"
+#include "linectl/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "linectl/utf8.h"
 
-void complain(const char *text)
+void error_print(const char *text)
 {
 	char *shown = utf8_shown(text);
 

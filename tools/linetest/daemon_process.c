@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "linetest/subject.h"
+#include "linetest/daemon_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +53,8 @@ static void end_with_parent(void)
 
 /* ---- its log ------------------------------------------------------------ */
 
-static void add_line(struct subject *subject, const struct lined_line *line)
+static void add_line(struct daemon_process *process,
+		     const struct lined_line *line)
 {
 	const char *text = line->text;
 	size_t len = line->len;
@@ -62,12 +63,12 @@ static void add_line(struct subject *subject, const struct lined_line *line)
 		text += 3;
 		len -= 3;
 	}
-	subject->log = memory_resize(subject->log, subject->log_count + 1,
-				     sizeof(*subject->log));
-	subject->log[subject->log_count] = memory_copy(text, len);
-	text = subject->log[subject->log_count++];
+	process->log = memory_resize(process->log, process->log_count + 1,
+				     sizeof(*process->log));
+	process->log[process->log_count] = memory_copy(text, len);
+	text = process->log[process->log_count++];
 	if (strstr(text, TAKEN) != NULL || strstr(text, UNTAKEN) != NULL)
-		subject->arrivals++;
+		process->arrivals++;
 }
 
 static void read_log(struct lined_socket *sock, void *arg)
@@ -81,12 +82,12 @@ static void read_log(struct lined_socket *sock, void *arg)
 static void log_closed(struct lined_socket *sock, void *arg,
 		       enum lined_close_reason reason, int error)
 {
-	struct subject *subject = arg;
+	struct daemon_process *process = arg;
 
 	(void)sock;
 	(void)reason;
 	(void)error;
-	subject->error = NULL;
+	process->error = NULL;
 }
 
 static const struct lined_socket_handlers log_handlers = {
@@ -102,46 +103,47 @@ static const struct lined_framing log_framing = {
 };
 
 /* The first line that begins so, from a line on; NULL where there is none. */
-static const char *find_line(const struct subject *subject, size_t from,
+static const char *find_line(const struct daemon_process *process, size_t from,
 			     const char *begin)
 {
 	size_t i;
 
-	for (i = from; i < subject->log_count; i++)
-		if (strncmp(subject->log[i], begin, strlen(begin)) == 0)
-			return subject->log[i];
+	for (i = from; i < process->log_count; i++)
+		if (strncmp(process->log[i], begin, strlen(begin)) == 0)
+			return process->log[i];
 	return NULL;
 }
 
 /* ---- its process -------------------------------------------------------- */
 
-void subject_init(struct subject *subject, struct lined_dispatcher *d)
+void daemon_process_init(struct daemon_process *process,
+			 struct lined_dispatcher *d)
 {
-	memset(subject, 0, sizeof(*subject));
-	subject->dispatcher = d;
+	memset(process, 0, sizeof(*process));
+	process->dispatcher = d;
 }
 
-void subject_fini(struct subject *subject)
+void daemon_process_fini(struct daemon_process *process)
 {
 	size_t i;
 
-	if (subject->pid > 0) {
-		kill(subject->pid, SIGKILL);
-		while (waitpid(subject->pid, NULL, 0) < 0 && errno == EINTR)
+	if (process->pid > 0) {
+		kill(process->pid, SIGKILL);
+		while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
-	if (subject->error != NULL) {
-		lined_socket_set_handlers(subject->error, NULL, NULL);
-		lined_socket_close(subject->error);
+	if (process->error != NULL) {
+		lined_socket_set_handlers(process->error, NULL, NULL);
+		lined_socket_close(process->error);
 	}
-	for (i = 0; i < subject->log_count; i++)
-		free(subject->log[i]);
-	free(subject->log);
-	memset(subject, 0, sizeof(*subject));
+	for (i = 0; i < process->log_count; i++)
+		free(process->log[i]);
+	free(process->log);
+	memset(process, 0, sizeof(*process));
 }
 
 /* In the child: becomes lined, or says on standard error why not. */
-static void become(const struct subject_settings *settings, const char *config,
+static void become(const struct daemon_settings *settings, const char *config,
 		   int error)
 {
 	const char *argv[10];
@@ -175,67 +177,67 @@ static void become(const struct subject_settings *settings, const char *config,
 	_exit(127);
 }
 
-static int open_log(struct subject *subject, int fd)
+static int open_log(struct daemon_process *process, int fd)
 {
-	struct lined_socket *sock = lined_socket_new(&log_handlers, subject);
+	struct lined_socket *sock = lined_socket_new(&log_handlers, process);
 
 	if (sock == NULL)
 		return -1;
 	lined_socket_set_framing(sock, &log_framing);
 	if (lined_socket_wrap(sock, fd, LINED_SOCKET_CONNECTED) < 0 ||
-	    lined_dispatcher_register_socket(subject->dispatcher, sock) ==
+	    lined_dispatcher_register_socket(process->dispatcher, sock) ==
 		    NULL) {
 		lined_socket_close(sock);
 		return -1;
 	}
-	subject->error = sock;
+	process->error = sock;
 	return 0;
 }
 
-static int spawn(struct subject *subject,
-		 const struct subject_settings *settings, const char *config)
+static int spawn(struct daemon_process *process,
+		 const struct daemon_settings *settings, const char *config)
 {
 	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -1;
 	fflush(NULL);
-	subject->pid = fork();
-	if (subject->pid == 0)
+	process->pid = fork();
+	if (process->pid == 0)
 		become(settings, config, fds[1]);
 	close(fds[1]);
-	if (subject->pid < 0) {
-		subject->pid = 0;
+	if (process->pid < 0) {
+		process->pid = 0;
 		close(fds[0]);
 		return -1;
 	}
-	return open_log(subject, fds[0]);
+	return open_log(process, fds[0]);
 }
 
-bool subject_has_ended(struct subject *subject)
+bool daemon_process_has_ended(struct daemon_process *process)
 {
 	struct deadline rest;
 	pid_t pid;
 
-	if (subject->pid == 0)
+	if (process->pid == 0)
 		return true;
 	do
-		pid = waitpid(subject->pid, &subject->status, WNOHANG);
+		pid = waitpid(process->pid, &process->status, WNOHANG);
 	while (pid < 0 && errno == EINTR);
 	if (pid == 0)
 		return false;
-	subject->pid = 0;
+	process->pid = 0;
 	/* What it said last; somebody else may hold the other end open. */
-	deadline_start(&rest, subject->dispatcher, 1000);
-	while (subject->error != NULL && deadline_turn(&rest))
+	deadline_start(&rest, process->dispatcher, 1000);
+	while (process->error != NULL && deadline_turn(&rest))
 		;
 	deadline_stop(&rest);
 	return true;
 }
 
-char *subject_end_text(const struct subject *subject)
+char *daemon_process_end_text(const struct daemon_process *process)
 {
-	int status = subject->status;
+	int status = process->status;
 
 	if (WIFSIGNALED(status))
 		return memory_format("killed by signal %d (%s)",
@@ -246,96 +248,99 @@ char *subject_end_text(const struct subject *subject)
 
 /* ---- starting, reloading and stopping it -------------------------------- */
 
-static int failed(struct subject *subject, const char *what, char **error)
+static int failed(struct daemon_process *process, const char *what,
+		  char **error)
 {
 	char *end;
 
-	if (subject->pid != 0) {
+	if (process->pid != 0) {
 		*error = memory_format(deadline_all_are_over()
 					       ? "%s: interrupted"
 					       : "%s in time",
 				       what);
 		return -1;
 	}
-	end = subject_end_text(subject);
+	end = daemon_process_end_text(process);
 	*error = memory_format("%s: %s", what, end);
 	free(end);
 	return -1;
 }
 
-int subject_start(struct subject *subject,
-		  const struct subject_settings *settings, const char *config,
-		  uint32_t timeout_ms, char **error)
+int daemon_process_start(struct daemon_process *process,
+			 const struct daemon_settings *settings,
+			 const char *config, uint32_t timeout_ms, char **error)
 {
-	size_t from = subject->log_count;
+	size_t from = process->log_count;
 	struct deadline deadline;
 
-	if (spawn(subject, settings, config) < 0) {
+	if (spawn(process, settings, config) < 0) {
 		*error = memory_format("%s: %s", settings->lined,
 				       strerror(errno));
 		return -1;
 	}
-	deadline_start(&deadline, subject->dispatcher, timeout_ms);
-	while (find_line(subject, from, SERVES) == NULL &&
-	       !(subject->error == NULL && subject_has_ended(subject)) &&
+	deadline_start(&deadline, process->dispatcher, timeout_ms);
+	while (find_line(process, from, SERVES) == NULL &&
+	       !(process->error == NULL && daemon_process_has_ended(process)) &&
 	       deadline_turn(&deadline))
 		;
 	deadline_stop(&deadline);
-	if (find_line(subject, from, SERVES) != NULL)
+	if (find_line(process, from, SERVES) != NULL)
 		return 0;
-	subject_has_ended(subject);
-	return failed(subject, "the daemon did not start", error);
+	daemon_process_has_ended(process);
+	return failed(process, "the daemon did not start", error);
 }
 
-int subject_reload(struct subject *subject, uint32_t timeout_ms, char **error)
+int daemon_process_reload(struct daemon_process *process, uint32_t timeout_ms,
+			  char **error)
 {
-	size_t from = subject->log_count;
+	size_t from = process->log_count;
 	struct deadline deadline;
 
-	if (subject->pid == 0)
-		return failed(subject, "the daemon had ended", error);
-	kill(subject->pid, SIGHUP);
-	deadline_start(&deadline, subject->dispatcher, timeout_ms);
-	while (find_line(subject, from, RELOADED) == NULL &&
-	       find_line(subject, from, REFUSED) == NULL &&
-	       subject->error != NULL && deadline_turn(&deadline))
+	if (process->pid == 0)
+		return failed(process, "the daemon had ended", error);
+	kill(process->pid, SIGHUP);
+	deadline_start(&deadline, process->dispatcher, timeout_ms);
+	while (find_line(process, from, RELOADED) == NULL &&
+	       find_line(process, from, REFUSED) == NULL &&
+	       process->error != NULL && deadline_turn(&deadline))
 		;
 	deadline_stop(&deadline);
-	if (find_line(subject, from, RELOADED) != NULL)
+	if (find_line(process, from, RELOADED) != NULL)
 		return 0;
-	if (find_line(subject, from, REFUSED) != NULL) {
+	if (find_line(process, from, REFUSED) != NULL) {
 		*error = memory_format("the daemon refused the new config");
 		return -1;
 	}
-	subject_has_ended(subject);
-	return failed(subject, "the daemon did not reload", error);
+	daemon_process_has_ended(process);
+	return failed(process, "the daemon did not reload", error);
 }
 
-size_t subject_arrivals(const struct subject *subject)
+size_t daemon_process_arrivals(const struct daemon_process *process)
 {
-	return subject->arrivals;
+	return process->arrivals;
 }
 
-void subject_stop(struct subject *subject)
+void daemon_process_stop(struct daemon_process *process)
 {
-	if (subject->pid > 0)
-		kill(subject->pid, SIGTERM);
+	if (process->pid > 0)
+		kill(process->pid, SIGTERM);
 }
 
-int subject_wait(struct subject *subject, uint32_t timeout_ms, char **error)
+int daemon_process_wait(struct daemon_process *process, uint32_t timeout_ms,
+			char **error)
 {
 	struct deadline deadline;
 
-	deadline_start(&deadline, subject->dispatcher, timeout_ms);
-	while (!(subject->error == NULL && subject_has_ended(subject)) &&
+	deadline_start(&deadline, process->dispatcher, timeout_ms);
+	while (!(process->error == NULL && daemon_process_has_ended(process)) &&
 	       deadline_turn(&deadline))
 		;
 	deadline_stop(&deadline);
-	if (subject->pid != 0 && !subject_has_ended(subject)) {
-		kill(subject->pid, SIGKILL);
-		return failed(subject, "the daemon did not stop", error);
+	if (process->pid != 0 && !daemon_process_has_ended(process)) {
+		kill(process->pid, SIGKILL);
+		return failed(process, "the daemon did not stop", error);
 	}
-	if (WIFEXITED(subject->status) && WEXITSTATUS(subject->status) == 0)
+	if (WIFEXITED(process->status) && WEXITSTATUS(process->status) == 0)
 		return 0;
-	return failed(subject, "the daemon ended badly", error);
+	return failed(process, "the daemon ended badly", error);
 }

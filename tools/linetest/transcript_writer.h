@@ -4,21 +4,21 @@
  * the file when they are whole, or when something follows that may be the
  * answer to what there is.
  */
-#ifndef LINETEST_TAPE_H
-#define LINETEST_TAPE_H
+#ifndef LINETEST_TRANSCRIPT_WRITER_H
+#define LINETEST_TRANSCRIPT_WRITER_H
 
 #include <stdbool.h>
 #include <stdio.h>
 
 #include "linetest/bytes.h"
 
-struct tape {
+struct transcript_writer {
 	FILE *file;
 	bool failed; /* something could not be written; errno told why */
 };
 
 /* One client of it. */
-struct tape_client {
+struct transcript_client {
 	char name[32];
 	bool crlf;         /* what ends its lines, so far */
 	struct bytes said; /* not in the file yet: no whole line */
@@ -26,19 +26,22 @@ struct tape_client {
 };
 
 /* A comment, or a statement, as it is. */
-void tape_write(struct tape *tape, const char *text);
+void transcript_write(struct transcript_writer *writer, const char *text);
 
 /* The client, or the daemon, says more. */
-void tape_said(struct tape *tape, struct tape_client *client, const char *data,
-	       size_t len);
-void tape_seen(struct tape *tape, struct tape_client *client, const char *data,
-	       size_t len);
+void transcript_said(struct transcript_writer *writer,
+		     struct transcript_client *client, const char *data,
+		     size_t len);
+void transcript_seen(struct transcript_writer *writer,
+		     struct transcript_client *client, const char *data,
+		     size_t len);
 
 /* "NAME: ACTION", behind all that was said and seen. */
-void tape_act(struct tape *tape, struct tape_client *client,
-	      const char *action);
+void transcript_act(struct transcript_writer *writer,
+		    struct transcript_client *client, const char *action);
 
 /* Writes what is left of lines, and forgets the client. */
-void tape_client_fini(struct tape *tape, struct tape_client *client);
+void transcript_client_fini(struct transcript_writer *writer,
+			    struct transcript_client *client);
 
 #endif

@@ -2,11 +2,11 @@
 /*
  * What is wrong, told on standard error.
  */
-#ifndef LINECTL_COMPLAINT_H
-#define LINECTL_COMPLAINT_H
+#ifndef LINECTL_ERROR_H
+#define LINECTL_ERROR_H
 
 /* "linectl: TEXT", as a terminal may be given it: a text of the daemon's, or
  * with a name in it, is any bytes. */
-void complain(const char *text);
+void error_print(const char *text);
 
 #endif

@@ -2,24 +2,24 @@
 /*
  * Numbers as people read them. Each returns a text that the caller frees.
  */
-#ifndef LINECTL_HUMAN_H
-#define LINECTL_HUMAN_H
+#ifndef LINECTL_FORMAT_H
+#define LINECTL_FORMAT_H
 
 #include <stdint.h>
 
 /* "1,234,567" */
-char *human_count(uint64_t n);
+char *format_count(uint64_t n);
 
 /* "987", "12.3k", "4.56M": four places at most, and a letter. */
-char *human_short(double n);
+char *format_short(double n);
 
 /* "0 B", "1.5 kB", "12 MB"; by 1000. */
-char *human_bytes(uint64_t bytes);
+char *format_bytes(uint64_t bytes);
 
 /* "12 ms", "3.4 s", "5 m 6 s", "7 h 8 m", "9 d 10 h" */
-char *human_time(uint64_t ms);
+char *format_time(uint64_t ms);
 
 /* "2026-11-23 07:43:49", local time; "-" for 0. */
-char *human_date(uint64_t seconds);
+char *format_date(uint64_t seconds);
 
 #endif

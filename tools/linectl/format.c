@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "linectl/human.h"
+#include "linectl/format.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #include "linectl/memory.h"
 
-char *human_count(uint64_t n)
+char *format_count(uint64_t n)
 {
 	char digits[32], text[48];
 	int len = snprintf(digits, sizeof(digits), "%" PRIu64, n), i;
@@ -26,7 +26,7 @@ char *human_count(uint64_t n)
 	return memory_copy(text, (size_t)(to - text));
 }
 
-char *human_short(double n)
+char *format_short(double n)
 {
 	static const char units[] = " kMGTPE";
 	unsigned unit = 0;
@@ -46,7 +46,7 @@ char *human_short(double n)
 			     n, units[unit]);
 }
 
-char *human_bytes(uint64_t bytes)
+char *format_bytes(uint64_t bytes)
 {
 	static const char *const units[] = {"B",  "kB", "MB", "GB",
 					    "TB", "PB", "EB"};
@@ -61,7 +61,7 @@ char *human_bytes(uint64_t bytes)
 			     units[unit]);
 }
 
-char *human_time(uint64_t ms)
+char *format_time(uint64_t ms)
 {
 	uint64_t s = ms / 1000;
 
@@ -82,7 +82,7 @@ char *human_time(uint64_t ms)
 			     s % 86400 / 3600);
 }
 
-char *human_date(uint64_t seconds)
+char *format_date(uint64_t seconds)
 {
 	time_t when = (time_t)seconds;
 	char text[64];

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The directory of one run of a transcript, and an address, in it or on
+ * loopback, for each that the script names.
+ */
+#ifndef LINETEST_RUN_DIR_H
+#define LINETEST_RUN_DIR_H
+
+#include "linetest/net_address.h"
+#include "linetest/script.h"
+
+struct run_dir {
+	const struct script *script;
+	char *path;                    /* 0700, absolute */
+	struct net_address *addresses; /* as many as the script has */
+};
+
+/* Makes the directory and finds addresses. -1 and a message, to be freed. */
+int run_dir_open(struct run_dir *dir, const struct script *script,
+		 char **error);
+
+/* Removes the directory with all that is in it, unless it is to be kept. */
+void run_dir_close(struct run_dir *dir, bool keep);
+
+/*
+ * Writes a filled config into the directory: the path, to be freed, or NULL
+ * and a message. The number of workers (0: the config has its own) goes before
+ * the first line, so that the lines keep their numbers.
+ */
+char *run_dir_write_config(const struct run_dir *dir, const char *config,
+			   unsigned workers, char **error);
+
+/* The config with the placeholders filled in; to be freed. */
+char *run_dir_fill(const struct run_dir *dir, const char *config);
+
+#endif
