@@ -9,8 +9,6 @@
 
 #include "config/conf.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -21,112 +19,6 @@
 
 #define WORKERS_MAX       1024
 #define DRAIN_TIMEOUT_MAX (24 * 3600 * 1000)
-
-/* ---- what the parts share -------------------------------------------- */
-
-void conf_build_oom(struct conf_build *build)
-{
-	build->report.oom = true;
-}
-
-struct conf_options conf_build_options(struct conf_build *build,
-				       const char *context)
-{
-	struct conf_options options = {.report = &build->report,
-				       .pool = build->conf->pool,
-				       .context = context};
-
-	return options;
-}
-
-const char *conf_build_text(struct conf_build *build, const char *context,
-			    const struct conf_node *node, const char *name,
-			    const char *text)
-{
-	const struct conf_key *key =
-		node != NULL ? conf_options_key(node, name) : NULL;
-
-	if (text != NULL && text[0] != '\0')
-		return text;
-	if (key != NULL && text != NULL)
-		conf_error(&build->report, &key->place, "%s%s%s is empty",
-			   context, conf_options_colon(context), name);
-	return NULL;
-}
-
-/* It may well be known where the configuration is going to be used. */
-static void warn_unknown(struct conf_build *build, const char *context,
-			 const struct conf_node *node, const char *name,
-			 const char *text, const char *what)
-{
-	const struct conf_key *key = conf_options_key(node, name);
-	char quoted[CONF_QUOTED_MAX];
-
-	conf_warning(&build->report, key != NULL ? &key->place : &node->place,
-		     "%s%s%s \"%s\": no such %s on this machine", context,
-		     conf_options_colon(context), name,
-		     conf_quoted(text, quoted), what);
-}
-
-void conf_build_check_user(struct conf_build *build, const char *context,
-			   const struct conf_node *node, const char *name,
-			   const char *user)
-{
-	if (build->env->check_names && user != NULL && getpwnam(user) == NULL)
-		warn_unknown(build, context, node, name, user, "user");
-}
-
-void conf_build_check_group(struct conf_build *build, const char *context,
-			    const struct conf_node *node, const char *name,
-			    const char *group)
-{
-	if (build->env->check_names && group != NULL && getgrnam(group) == NULL)
-		warn_unknown(build, context, node, name, group, "group");
-}
-
-void conf_build_use(struct conf_build *build,
-		    const struct listen_address *listen,
-		    const struct conf_place *place, const char *owner)
-{
-	struct conf_use *use = conf_pool_alloc(build->tree.pool, sizeof(*use));
-
-	if (use == NULL) {
-		conf_build_oom(build);
-		return;
-	}
-	use->listen = listen;
-	use->place = *place;
-	use->owner = owner;
-	*build->uses_end = use;
-	build->uses_end = &use->next;
-}
-
-static void report_collision(struct conf_build *build,
-			     const struct conf_use *use,
-			     const struct conf_use *first)
-{
-	const char *text = first->listen->text;
-	bool same = strcmp(use->listen->text, text) == 0;
-
-	conf_error(&build->report, &use->place,
-		   "%s: listen %s: %s%salready used by %s at %s:%u", use->owner,
-		   use->listen->text, same ? "" : text, same ? "" : " is ",
-		   first->owner, first->place.file, first->place.line);
-}
-
-/* One message an address: against the first that it collides with. */
-void conf_build_check_uses(struct conf_build *build)
-{
-	const struct conf_use *use, *other;
-
-	for (use = build->uses; use != NULL; use = use->next) {
-		for (other = build->uses; other != use; other = other->next)
-			if (listen_address_overlap(use->listen, other->listen))
-				break;
-		if (other != use)
-			report_collision(build, use, other);
-	}
-}
 
 /* ---- log ------------------------------------------------------------- */
 
