@@ -30,7 +30,7 @@ static char dir[] = "/tmp/lined-test-fd-store-XXXXXX";
 static char manager_path[64], unix_path[64];
 static int manager = -1;
 static uint16_t port;
-static const struct listener_mode mode = {.mode = 0600};
+static const struct unix_path_mode mode = {.mode = 0600};
 
 static void open_manager(void)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening and closing the addresses that services listen on; UNIX paths are
- * in listener_unix.c.
+ * Opening and closing the addresses that services listen on.
  */
 #include "config.h"
 
@@ -20,7 +19,6 @@
 #include "address.h"
 #include "net/fd_store.h"
 #include "net/leavers.h"
-#include "net/listener_priv.h"
 #include "system/sd_notify.h"
 
 #define BIND_TRIES   20
@@ -43,7 +41,7 @@ static struct listener *listener_new(const struct listen_address *address,
 	return listener;
 }
 
-void listener_add(struct listener *listener, int fd, bool datagram)
+static void listener_add(struct listener *listener, int fd, bool datagram)
 {
 	struct listener_socket *to = &listener->sockets[listener->count++];
 
@@ -224,6 +222,31 @@ static int open_inet(struct listener *listener,
 	return -1;
 }
 
+/* ---- UNIX paths ------------------------------------------------------- */
+
+static int listener_open_unix(struct listener *listener,
+			      const struct unix_path_mode *mode,
+			      const struct inherited *inherited, char *error,
+			      size_t size)
+{
+	int fd = unix_path_open(listener->address.path, mode, LISTENER_BACKLOG,
+				inherited, &listener->file, error, size);
+
+	if (fd < 0)
+		return -1;
+	listener_add(listener, fd, false);
+	return 0;
+}
+
+int listener_set_mode(const struct listener *listener,
+		      const struct unix_path_mode *mode, char *error,
+		      size_t size)
+{
+	const char *path = listener->address.path;
+
+	return path == NULL ? 0 : unix_path_set_mode(path, mode, error, size);
+}
+
 /* ---- inherited descriptors -------------------------------------------- */
 
 static int socket_option(int fd, int name)
@@ -300,7 +323,7 @@ static int open_inherited(struct listener *listener,
 /* ---- life ------------------------------------------------------------- */
 
 struct listener *listener_open(const struct listen_address *address,
-			       const struct listener_mode *mode,
+			       const struct unix_path_mode *mode,
 			       const struct inherited *inherited,
 			       const struct leavers *leavers, char *error,
 			       size_t size)
@@ -347,9 +370,7 @@ struct listener *listener_dup(struct listener *from, char *error, size_t size)
 			listener->sockets[i].stored =
 				strdup(from->sockets[i].stored);
 	}
-	listener->owns_path = from->owns_path;
-	listener->path_device = from->path_device;
-	listener->path_inode = from->path_inode;
+	listener->file = from->file;
 	return listener;
 }
 
@@ -408,10 +429,10 @@ void listener_close(struct listener *listener, bool keep)
 	if (!listener->open)
 		return;
 	listener->open = false;
-	if (!keep)
+	if (!keep) {
 		fd_store_remove(listener);
-	if (listener->owns_path && !keep)
-		listener_remove_path(listener);
+		unix_path_remove(listener->address.path, &listener->file);
+	}
 	for (i = 0; i < listener->count; i++) {
 		struct listener_socket *at = &listener->sockets[i];
 

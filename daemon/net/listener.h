@@ -2,7 +2,7 @@
 /*
  * A listener: one address of a service, open on one socket; for `*` and
  * localhost on two, for a name of systemd's on as many as it was given. Opens,
- * hands on to another service, closes and cleans up UNIX paths; who comes is
+ * hands on to another service and closes; who comes is
  * the service's business. Main thread.
  */
 #ifndef LISTENER_H
@@ -10,12 +10,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #include <lined/socket.h>
 
 #include "list.h"
 #include "net/listen_address.h"
+#include "net/unix_path.h"
 
 struct inherited;
 struct leavers;
@@ -41,17 +41,8 @@ struct listener {
 	struct listener_socket sockets[LISTENER_SOCKETS_MAX];
 	size_t count;
 	bool open;
-	bool failing;   /* accepting fails, which has been logged */
-	bool owns_path; /* unlinks it when it closes, where it is still ours: */
-	dev_t path_device;
-	ino_t path_inode;
-};
-
-/* How UNIX sockets are made. */
-struct listener_mode {
-	mode_t mode;
-	const char *owner, *group; /* NULL: as they come */
-	bool again; /* it may have had others: NULL is as a new one comes */
+	bool failing;               /* accepting fails, which has been logged */
+	struct unix_path_file file; /* of a UNIX path; closing unlinks it */
 };
 
 /*
@@ -60,7 +51,7 @@ struct listener_mode {
  * why in error ("Address already in use").
  */
 struct listener *listener_open(const struct listen_address *address,
-			       const struct listener_mode *mode,
+			       const struct unix_path_mode *mode,
 			       const struct inherited *inherited,
 			       const struct leavers *leavers, char *error,
 			       size_t size);
@@ -71,13 +62,10 @@ struct listener *listener_open(const struct listen_address *address,
  */
 struct listener *listener_dup(struct listener *from, char *error, size_t size);
 
-/* Whether its owners exist. -1 and which does not. */
-int listener_mode_check(const struct listener_mode *mode, char *error,
-			size_t size);
-
-/* Applies mode and owners to a UNIX path that is open. -1 and why. */
+/* Applies mode and owners to the path of an open listener, if it has one. -1
+ * and why. */
 int listener_set_mode(const struct listener *listener,
-		      const struct listener_mode *mode, char *error,
+		      const struct unix_path_mode *mode, char *error,
 		      size_t size);
 
 /* Whether any of its sockets is for datagrams. */

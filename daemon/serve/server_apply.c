@@ -105,9 +105,9 @@ static int find_leavers(struct server *server, const struct conf *conf,
 	return 0;
 }
 
-static struct listener_mode mode_of(const struct conf_service *conf)
+static struct unix_path_mode mode_of(const struct conf_service *conf)
 {
-	return (struct listener_mode){
+	return (struct unix_path_mode){
 		.mode = conf->socket_mode,
 		.owner = conf->socket_owner,
 		.group = conf->socket_group,
@@ -142,7 +142,7 @@ open_listener(struct server *server, const struct conf_service *conf,
 	      const struct listen_address *address, struct listener *other,
 	      const struct leavers *leavers, char *error, size_t size)
 {
-	struct listener_mode mode = mode_of(conf);
+	struct unix_path_mode mode = mode_of(conf);
 	struct listener *listener;
 	const char *why;
 
@@ -165,7 +165,7 @@ static int open_listeners(struct server *server, struct plan *plan,
 			  const struct leavers *leavers)
 {
 	const struct conf_service *conf = plan->conf;
-	struct listener_mode mode = mode_of(conf);
+	struct unix_path_mode mode = mode_of(conf);
 	char error[256];
 	size_t i;
 	int result = 0;
@@ -185,8 +185,8 @@ static int open_listeners(struct server *server, struct plan *plan,
 		if (!is_served(address))
 			continue;
 		if (address->path != NULL)
-			good = listener_mode_check(&mode, error,
-						   sizeof(error)) == 0;
+			good = unix_path_check_mode(&mode, error,
+						    sizeof(error)) == 0;
 		if (good && !kept) {
 			plan->opened[i] =
 				open_listener(server, conf, address, other,
@@ -311,7 +311,7 @@ static void close_unwanted(struct service *service,
 static void apply_modes(struct service *service,
 			const struct conf_service *conf)
 {
-	struct listener_mode mode = mode_of(conf);
+	struct unix_path_mode mode = mode_of(conf);
 	struct listener *listener;
 	char error[256];
 

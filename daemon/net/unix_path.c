@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Taking the path of a UNIX socket. Between the look at a path and the bind
+ * another daemon may do the same: the directory is locked meanwhile.
+ */
+#include "config.h"
+
+#include "net/unix_path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "net/fd_store.h"
+
+#define LOCK_TRIES   25
+#define LOCK_STEP_NS 20000000
+
+/* ---- owners ------------------------------------------------------------ */
+
+/* (uid_t)-1 and (gid_t)-1 where the mode names none. */
+static int unix_path_find_owners(const struct unix_path_mode *mode, uid_t *uid,
+				 gid_t *gid, char *error, size_t size)
+{
+	const struct passwd *user;
+	const struct group *group;
+
+	*uid = (uid_t)-1;
+	*gid = (gid_t)-1;
+	if (mode->owner != NULL) {
+		user = getpwnam(mode->owner);
+		if (user == NULL) {
+			snprintf(error, size,
+				 "socket-owner \"%s\": no such user",
+				 mode->owner);
+			return -1;
+		}
+		*uid = user->pw_uid;
+	}
+	if (mode->group != NULL) {
+		group = getgrnam(mode->group);
+		if (group == NULL) {
+			snprintf(error, size,
+				 "socket-group \"%s\": no such group",
+				 mode->group);
+			return -1;
+		}
+		*gid = group->gr_gid;
+	}
+	return 0;
+}
+
+int unix_path_check_mode(const struct unix_path_mode *mode, char *error,
+			 size_t size)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return unix_path_find_owners(mode, &uid, &gid, error, size);
+}
+
+static void unix_path_directory(const char *path, char *directory, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+
+	snprintf(directory, size, "%.*s/", (int)(slash - path), path);
+}
+
+/* Replaces -1 by the owners that a new socket at the path would have, where
+ * those of the present one differ. */
+static int unix_path_reset_owners(const char *path, uid_t *uid, gid_t *gid)
+{
+	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct stat now, parent;
+	uid_t own = geteuid();
+	gid_t group = getegid();
+
+	unix_path_directory(path, directory, sizeof(directory));
+	if (stat(path, &now) < 0 || stat(directory, &parent) < 0)
+		return -1;
+	if (parent.st_mode & S_ISGID)
+		group = parent.st_gid;
+	if (*uid == (uid_t)-1 && now.st_uid != own)
+		*uid = own;
+	if (*gid == (gid_t)-1 && now.st_gid != group)
+		*gid = group;
+	return 0;
+}
+
+int unix_path_set_mode(const char *path, const struct unix_path_mode *mode,
+		       char *error, size_t size)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (unix_path_find_owners(mode, &uid, &gid, error, size) < 0)
+		return -1;
+	if (mode->again && unix_path_reset_owners(path, &uid, &gid) < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		return -1;
+	}
+	if ((uid != (uid_t)-1 || gid != (gid_t)-1) &&
+	    chown(path, uid, gid) < 0) {
+		snprintf(error, size, "chown: %s%s", strerror(errno),
+			 errno == EPERM ? " (lined's user must be a member of "
+					  "the group)"
+					: "");
+		return -1;
+	}
+	if (chmod(path, mode->mode) < 0) {
+		snprintf(error, size, "chmod: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- the file at the path ---------------------------------------------- */
+
+static void unix_path_identify(const char *path, struct unix_path_file *file)
+{
+	struct stat status;
+
+	if (lstat(path, &status) < 0)
+		return;
+	file->known = true;
+	file->device = status.st_dev;
+	file->inode = status.st_ino;
+}
+
+void unix_path_remove(const char *path, const struct unix_path_file *file)
+{
+	struct stat status;
+
+	if (file->known && lstat(path, &status) == 0 &&
+	    status.st_dev == file->device && status.st_ino == file->inode)
+		unlink(path);
+}
+
+/* Whether a process answers at the path. */
+static bool unix_path_is_live(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool live;
+
+	if (fd < 0)
+		return true;
+	live = connect(fd, (const struct sockaddr *)address,
+		       sizeof(*address)) == 0 ||
+	       errno != ECONNREFUSED;
+	close(fd);
+	return live;
+}
+
+/* A daemon that was killed leaves its socket behind. Anything else at the path
+ * is not ours to remove. */
+static int unix_path_remove_stale(const struct sockaddr_un *address)
+{
+	struct stat status;
+
+	if (lstat(address->sun_path, &status) < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (!S_ISSOCK(status.st_mode)) {
+		errno = EEXIST;
+		return -1;
+	}
+	if (unix_path_is_live(address)) {
+		errno = EADDRINUSE;
+		return -1;
+	}
+	return unlink(address->sun_path);
+}
+
+/* ---- opening ----------------------------------------------------------- */
+
+/*
+ * Of two daemons that find a path stale at the same time, the second would
+ * remove the socket that the first has just made: hence a lock on the
+ * directory. Any process that may read the directory can hold the lock for
+ * ever, so this waits half a second at most. -1: no lock.
+ */
+static int unix_path_lock_directory(const char *path)
+{
+	const struct timespec pause = {0, LOCK_STEP_NS};
+	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int fd, tries;
+
+	unix_path_directory(path, directory, sizeof(directory));
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return fd;
+		nanosleep(&pause, NULL);
+	}
+	close(fd);
+	return -1;
+}
+
+static int unix_path_bind(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error;
+
+	if (fd < 0)
+		return -1;
+	/* On Linux the path gets the mode of the socket: without it the umask
+	 * alone would decide who can connect between bind() and chmod(). On
+	 * other systems nobody can before listen(). */
+	fchmod(fd, S_IRUSR | S_IWUSR);
+	if (unix_path_remove_stale(address) == 0 &&
+	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+int unix_path_open(const char *path, const struct unix_path_mode *mode,
+		   int backlog, const struct inherited *inherited,
+		   struct unix_path_file *file, char *error, size_t size)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	bool listening = true;
+	int fd, lock = -1;
+
+	file->known = false;
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		snprintf(error, size, "%s", strerror(ENAMETOOLONG));
+		return -1;
+	}
+	strcpy(address.sun_path, path);
+	fd = fd_store_take(inherited, (struct sockaddr *)&address, SOCK_STREAM);
+	if (fd < 0) {
+		listening = false;
+		lock = unix_path_lock_directory(path);
+		fd = unix_path_bind(&address);
+	}
+	if (fd < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		goto unlock;
+	}
+	unix_path_identify(path, file);
+	if (unix_path_set_mode(path, mode, error, size) < 0)
+		goto fail;
+	if (!listening && listen(fd, backlog) < 0) {
+		snprintf(error, size, "%s", strerror(errno));
+		goto fail;
+	}
+	goto unlock;
+
+fail:
+	unix_path_remove(path, file);
+	close(fd);
+	fd = -1;
+unlock:
+	if (lock >= 0)
+		close(lock);
+	return fd;
+}

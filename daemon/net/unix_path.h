@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The paths of UNIX sockets: taking one, with its mode and owners, and
+ * removing it, beside other daemons that may want the same path. Knows nothing
+ * of services. Main thread.
+ */
+#ifndef UNIX_PATH_H
+#define UNIX_PATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct inherited;
+
+/* The mode and the owners of a path. */
+struct unix_path_mode {
+	mode_t mode;
+	/* NULL: those of a new socket. */
+	const char *owner, *group;
+	/* The path may have had other owners before: NULL resets them. */
+	bool again;
+};
+
+/* Which file a path was when it was opened. */
+struct unix_path_file {
+	bool known;
+	dev_t device;
+	ino_t inode;
+};
+
+/*
+ * A socket that listens on the path: taken from `inherited` or bound anew. A
+ * socket at the path that nobody answers at is replaced. The descriptor is the
+ * caller's, and file is filled in; -1 and why in error, the path is gone.
+ */
+int unix_path_open(const char *path, const struct unix_path_mode *mode,
+		   int backlog, const struct inherited *inherited,
+		   struct unix_path_file *file, char *error, size_t size);
+
+/* Whether the owners exist. -1 and which does not. */
+int unix_path_check_mode(const struct unix_path_mode *mode, char *error,
+			 size_t size);
+
+/* Applies mode and owners to a path that is open. -1 and why in error. */
+int unix_path_set_mode(const char *path, const struct unix_path_mode *mode,
+		       char *error, size_t size);
+
+/* Unlinks the path where it still is this file: another daemon may have put
+ * its own socket there. */
+void unix_path_remove(const char *path, const struct unix_path_file *file);
+
+#endif
