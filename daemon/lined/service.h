@@ -157,6 +157,10 @@ LINED_API int lined_service_verify_password(
  * errno: EINVAL, ENOSYS. */
 LINED_API int lined_password_check_hash(const char *hash);
 
+/* Whether two secrets that are not hashed are the same, in a time that does not
+ * tell where they differ. */
+LINED_API bool lined_password_equal(const char *a, const char *b);
+
 LINED_END_DECLS
 
 #endif

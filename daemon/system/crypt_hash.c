@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hashes by crypt(3), of all kinds that the system's library knows.
+ * By libcrypt's crypt_r(3).
  */
 #include "config.h"
 
-#include "threads/verifier.h"
+#include "system/crypt_hash.h"
 
 #include <crypt.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the oldest kind, which anything can be taken for. */
+/* A hash of the oldest kind, DES, has no prefix, and any text would pass. */
 #define DES_LEN 13
 
-int password_check_hash(const char *hash)
+int crypt_hash_check(const char *hash)
 {
 	if (hash[0] != '$' && hash[0] != '_' && strlen(hash) != DES_LEN) {
 		errno = EINVAL;
@@ -34,20 +34,7 @@ int password_check_hash(const char *hash)
 #endif
 }
 
-/* The same time for every wrong one. */
-static bool is_same(const char *a, const char *b)
-{
-	size_t len = strlen(a), i;
-	unsigned differs = 0;
-
-	if (strlen(b) != len)
-		return false;
-	for (i = 0; i < len; i++)
-		differs |= (unsigned char)(a[i] ^ b[i]);
-	return differs == 0;
-}
-
-bool password_matches(const char *password, const char *hash)
+bool crypt_hash_matches(const char *password, const char *hash)
 {
 	struct crypt_data *data = calloc(1, sizeof(*data));
 	const char *made;
@@ -56,7 +43,7 @@ bool password_matches(const char *password, const char *hash)
 	if (data == NULL)
 		return false;
 	made = crypt_r(password, hash, data);
-	same = made != NULL && made[0] != '*' && is_same(made, hash);
+	same = made != NULL && made[0] != '*' && crypt_hash_equal(made, hash);
 	explicit_bzero(data, sizeof(*data));
 	free(data);
 	return same;

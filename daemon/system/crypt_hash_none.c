@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No crypt(3) in this build: no hash is good, no password is right.
+ * A build without crypt(3): no hash is good, no password matches.
  */
 #include "config.h"
 
-#include "threads/verifier.h"
+#include "system/crypt_hash.h"
 
 #include <errno.h>
 
-int password_check_hash(const char *hash)
+int crypt_hash_check(const char *hash)
 {
 	(void)hash;
 	errno = ENOSYS;
 	return -1;
 }
 
-bool password_matches(const char *password, const char *hash)
+bool crypt_hash_matches(const char *password, const char *hash)
 {
 	(void)password;
 	(void)hash;

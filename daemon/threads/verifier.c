@@ -17,6 +17,7 @@
 #include "serve/instance.h"
 #include "list.h"
 #include "socket_hold.h"
+#include "system/crypt_hash.h"
 
 enum job_state {
 	JOB_QUEUED,
@@ -81,7 +82,7 @@ static void *run(void *arg)
 	for (;;) {
 		struct job *job = take_job();
 
-		job->good = password_matches(job->password, job->hash);
+		job->good = crypt_hash_matches(job->password, job->hash);
 		/* Under the lock, or the client, and with it the dispatcher,
 		 * might go before the post is done. */
 		pthread_mutex_lock(&verifier.lock);
@@ -194,7 +195,7 @@ int lined_service_verify_password(struct lined_service *service,
 {
 	struct job *job;
 
-	if (password_check_hash(hash) < 0)
+	if (crypt_hash_check(hash) < 0)
 		return -1;
 	job = job_new(password, hash);
 	if (job == NULL)
@@ -219,7 +220,12 @@ int lined_service_verify_password(struct lined_service *service,
 
 int lined_password_check_hash(const char *hash)
 {
-	return password_check_hash(hash);
+	return crypt_hash_check(hash);
+}
+
+bool lined_password_equal(const char *a, const char *b)
+{
+	return crypt_hash_equal(a, b);
 }
 
 static void forget(struct job *job)

@@ -42,19 +42,6 @@ verify(struct chat_member *member, const char *password, const char *hash,
 	fail(member);
 }
 
-/* Takes as long for one wrong byte as for many. */
-static bool is_same(const char *a, const char *b)
-{
-	size_t len = strlen(a), i;
-	unsigned differs = 0;
-
-	if (strlen(b) != len)
-		return false;
-	for (i = 0; i < len; i++)
-		differs |= (unsigned char)(a[i] ^ b[i]);
-	return differs == 0;
-}
-
 static void let_in(struct chat_member *member, bool good)
 {
 	if (!good) {
@@ -82,7 +69,8 @@ void chat_oper_password(struct chat_member *member, const char *line)
 	if (password[0] == '$')
 		verify(member, line, password, password_verified);
 	else
-		let_in(member, password[0] == '\0' || is_same(password, line));
+		let_in(member, password[0] == '\0' ||
+				       lined_password_equal(password, line));
 }
 
 static void login_verified(struct lined_socket *client, void *arg, bool good)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Passwords against hashes of crypt(3), of all kinds that the system's library
+ * knows. MT-safe.
+ */
+#ifndef CRYPT_HASH_H
+#define CRYPT_HASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Whether passwords can be verified against the hash. -1 with errno: EINVAL
+ * (the library does not know its kind), ENOSYS (a build without crypt(3)). */
+int crypt_hash_check(const char *hash);
+
+/* Whether the password has this hash: takes milliseconds to seconds. */
+bool crypt_hash_matches(const char *password, const char *hash);
+
+/* Whether two secrets are the same. The time tells their lengths at most, not
+ * where they differ. */
+static inline bool crypt_hash_equal(const char *a, const char *b)
+{
+	size_t len = strlen(a), i;
+	unsigned differs = 0;
+
+	if (strlen(b) != len)
+		return false;
+	for (i = 0; i < len; i++)
+		differs |= (unsigned char)(a[i] ^ b[i]);
+	return differs == 0;
+}
+
+#endif
