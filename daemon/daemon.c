@@ -22,6 +22,9 @@
 #include "system/detach.h"
 #include "net/fd_store.h"
 #include "log/log.h"
+#include "watch/current_code.h"
+#include "watch/heartbeat.h"
+#include "watch/memory_watch.h"
 #include "watch/systemd_status.h"
 #include "module/module.h"
 #include "system/sd_notify.h"
@@ -38,7 +41,10 @@ struct daemon {
 	struct lined_dispatcher *dispatcher;
 	struct signals signals;
 	struct server server;
-	struct manager manager;
+	struct current_code code;
+	struct heartbeat heartbeat;
+	struct memory_watch memory_watch;
+	struct systemd_status systemd_status;
 	struct control control;
 	time_t started, read; /* when the config that holds was read */
 	unsigned long reloads, refusals;
@@ -146,14 +152,12 @@ static void print_messages(const struct conf_messages *messages,
 
 enum exit_code daemon_check(const struct options *options)
 {
-	static const struct server none;
 	struct modules *modules = modules_new();
 	struct conf_errors errors;
 	struct conf *conf;
 	enum exit_code code = EXIT_BAD_CONFIG;
 
-	crash_watch(&none);
-
+	crash_watch(NULL);
 	if (modules == NULL) {
 		fprintf(stderr, "lined: %s\n", strerror(ENOMEM));
 		return EXIT_NOT_STARTED;
@@ -257,7 +261,7 @@ static bool apply_again(struct daemon *daemon)
 	warn_restart(daemon->server.first->conf, conf);
 	/* Every worker is waited for: with this one no signal would be heard
 	 * any more. */
-	if (heartbeat_find_stuck(&daemon->server.heartbeat) != NULL) {
+	if (heartbeat_find_stuck(&daemon->heartbeat) != NULL) {
 		log_err("reload: a worker is stuck");
 		conf_free(conf);
 		return false;
@@ -277,7 +281,7 @@ static bool reload(struct daemon *daemon, struct log_listener *listener)
 
 	if (daemon->server.stopping)
 		return false;
-	manager_reloading(&daemon->manager);
+	systemd_status_reloading(&daemon->systemd_status);
 	log_notice("reload: reading %s", daemon->options->config);
 	reserve_release();
 	log_listen(listener);
@@ -292,7 +296,7 @@ static bool reload(struct daemon *daemon, struct log_listener *listener)
 		daemon->refusals++;
 	}
 	reserve_hold();
-	manager_reloaded(&daemon->manager, done);
+	systemd_status_reloaded(&daemon->systemd_status, done);
 	return done;
 }
 
@@ -401,8 +405,9 @@ static void stop(struct daemon *daemon)
 	}
 	log_notice("stopping");
 	server_stop(&daemon->server);
-	manager_stopping(&daemon->manager,
-			 daemon->server.generation->conf->drain_timeout_ms);
+	systemd_status_stopping(
+		&daemon->systemd_status,
+		daemon->server.generation->conf->drain_timeout_ms);
 }
 
 static void on_signal(struct signals *signals, int number)
@@ -423,10 +428,41 @@ static void on_signal(struct signals *signals, int number)
 	}
 }
 
-static void on_stopped(struct server *server)
+/* ---- what the server reports ------------------------------------------ */
+
+static struct daemon *daemon_of_server(struct server *server)
 {
-	lined_container_of(server, struct daemon, server)->stopped = true;
+	return lined_container_of(server, struct daemon, server);
 }
+
+static void server_drains(struct server *server, struct service *service)
+{
+	control_service_drains(&daemon_of_server(server)->control, service);
+}
+
+static void server_ended(struct server *server, struct service *service)
+{
+	control_service_ended(&daemon_of_server(server)->control, service);
+}
+
+/* A worker that is stuck keeps the main thread waiting, and is to be logged all
+ * the same. */
+static void server_waiting(struct server *server)
+{
+	heartbeat_check(&daemon_of_server(server)->heartbeat);
+}
+
+static void server_stopped(struct server *server)
+{
+	daemon_of_server(server)->stopped = true;
+}
+
+static const struct server_events server_events = {
+	.drains = server_drains,
+	.ended = server_ended,
+	.waiting = server_waiting,
+	.stopped = server_stopped,
+};
 
 /* ---- start and end ---------------------------------------------------- */
 
@@ -495,13 +531,16 @@ static int start(struct daemon *daemon, struct conf *conf)
 	    signals_start(&daemon->signals, daemon->dispatcher, on_signal) <
 		    0 ||
 	    server_init(&daemon->server, daemon->dispatcher, workers_of(conf),
-			daemon->inherited, on_stopped) < 0 ||
-	    manager_start(&daemon->manager, &daemon->server) < 0) {
+			daemon->inherited, &server_events) < 0 ||
+	    memory_watch_start(&daemon->memory_watch, &daemon->server) < 0 ||
+	    heartbeat_start(&daemon->heartbeat, &daemon->server,
+			    &daemon->code) < 0 ||
+	    systemd_status_start(&daemon->systemd_status, &daemon->server,
+				 &daemon->heartbeat) < 0) {
 		log_err("start: %s", strerror(errno));
 		conf_free(conf);
 		return -1;
 	}
-	daemon->server.modules = daemon->modules;
 	control_init(&daemon->control, &daemon->server, &control_ops);
 	daemon->started = daemon->read = time(NULL);
 	if (server_apply(&daemon->server, conf) < 0)
@@ -525,7 +564,7 @@ static bool serve(struct daemon *daemon)
 		   workers == 1 ? "" : "s",
 		   lined_dispatcher_poller(daemon->dispatcher));
 	log_copy_errors(false);
-	manager_ready(&daemon->manager);
+	systemd_status_ready(&daemon->systemd_status);
 	detach_done(EXIT_STOPPED);
 	while (!daemon->stopped) {
 		worker_turn(daemon->server.own_worker);
@@ -543,7 +582,9 @@ static void clean_up(struct daemon *daemon)
 	if (!server_is_empty(&daemon->server))
 		return;
 	reserve_release();
-	manager_stop(&daemon->manager);
+	systemd_status_stop(&daemon->systemd_status);
+	heartbeat_stop(&daemon->heartbeat);
+	memory_watch_stop(&daemon->memory_watch);
 	server_fini(&daemon->server);
 	signals_stop(&daemon->signals);
 	lined_dispatcher_free(daemon->dispatcher);
@@ -590,7 +631,8 @@ enum exit_code daemon_run(const struct options *options)
 	}
 	if (daemon.modules != NULL && open_log(options, NULL) == 0) {
 		log_copy_errors(true);
-		crash_watch(&daemon.server);
+		current_code_init(&daemon.code, &daemon.server, daemon.modules);
+		crash_watch(&daemon.code.reporter);
 		code = run(&daemon);
 	}
 	log_close();

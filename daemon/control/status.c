@@ -70,7 +70,7 @@ static void add_worker(const struct worker *worker, const char *name,
 	response_record(response, "worker");
 	response_text(response, "name", name);
 	response_number(response, "clients", worker->load);
-	response_flag(response, "stuck", heartbeat_missed(worker));
+	response_flag(response, "stuck", worker_is_stuck(worker));
 	add_turns(dispatcher_turns(worker->dispatcher), response);
 }
 

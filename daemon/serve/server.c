@@ -13,7 +13,6 @@
 
 #include "threads/bus.h"
 #include "cache_line.h"
-#include "control/requests.h"
 #include "log/log.h"
 #include "system/malloc_trim.h"
 #include "serve/service.h"
@@ -65,14 +64,14 @@ static int make_main_worker(struct server *server)
 
 int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		size_t workers, const struct inherited *inherited,
-		void (*stopped)(struct server *server))
+		const struct server_events *events)
 {
 	size_t i;
 
 	memset(server, 0, sizeof(*server));
 	server->dispatcher = dispatcher;
 	server->inherited = inherited;
-	server->stopped = stopped;
+	server->events = events;
 	list_init(&server->services);
 	list_init(&server->draining);
 	pthread_mutex_init(&server->lists, NULL);
@@ -87,7 +86,7 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		server->worker_count++;
 	}
 	server->bus = bus_new(server->workers, workers);
-	if (server->bus == NULL || growth_start(&server->growth, server) < 0)
+	if (server->bus == NULL)
 		return -1;
 	server->own_worker = &server->workers[0];
 	if (workers > 1) {
@@ -95,7 +94,7 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 			return -1;
 		lined_dispatcher_open_mailbox(dispatcher);
 	}
-	return heartbeat_start(&server->heartbeat, server);
+	return 0;
 }
 
 void server_fini(struct server *server)
@@ -103,8 +102,6 @@ void server_fini(struct server *server)
 	size_t i;
 
 	lined_timer_stop(&server->trim);
-	growth_stop(&server->growth);
-	heartbeat_stop(&server->heartbeat);
 	for (i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
 	for (i = 0; i < server->worker_count; i++)
@@ -150,7 +147,7 @@ void server_begin_drain(struct server *server, struct service *service,
 			uint32_t timeout_ms)
 {
 	server_move(server, service, &server->draining);
-	control_service_drains(server->control, service);
+	server->events->drains(server, service);
 	service_drain(service, timeout_ms);
 }
 
@@ -195,7 +192,7 @@ static void check_stopped(struct server *server)
 		drain_all(server, true);
 	}
 	if (server_is_empty(server))
-		server->stopped(server);
+		server->events->stopped(server);
 }
 
 void server_service_ended(struct server *server, struct service *service)
@@ -206,7 +203,7 @@ void server_service_ended(struct server *server, struct service *service)
 	if (service->begun)
 		log_each(LINED_LOG_NOTICE, "service %s: stopped",
 			 service->name);
-	control_service_ended(server->control, service);
+	server->events->ended(server, service);
 	service_free(service);
 	check_stopped(server);
 }

@@ -13,15 +13,12 @@
 #include <stdint.h>
 
 #include "config/conf.h"
-#include "watch/memory_watch.h"
-#include "watch/heartbeat.h"
 #include "list.h"
 #include "threads/worker.h"
 
 struct bus;
 struct control;
 struct inherited;
-struct modules;
 struct service;
 
 /* A config and how many services still go by it. */
@@ -40,8 +37,6 @@ struct server {
 	struct worker *own_worker;
 	struct worker main_worker;
 	struct bus *main_bus;
-	struct heartbeat heartbeat;
-	struct growth growth;
 	struct list services; /* open */
 	struct list draining; /* on their way out */
 	/* The two lists change under this lock: the heartbeat may look at them
@@ -50,8 +45,7 @@ struct server {
 	struct generation *generation;
 	struct generation *first; /* what is taken at the start only */
 	const struct inherited *inherited;
-	const struct modules *modules; /* whose code runs: running.c */
-	struct control *control;       /* who is told of services that end */
+	struct control *control; /* for requests of clients */
 	uint64_t last_client_id, last_service_id;
 	/* Clients of all services, and the most there were since memory was
 	 * last given back. */
@@ -59,14 +53,26 @@ struct server {
 	struct lined_timer trim;
 	bool stopping;
 	bool internal_stopping; /* they end when the others have */
+	const struct server_events *events;
+};
+
+/* What the server reports to the daemon, on the main thread. */
+struct server_events {
+	/* A service begins to drain. */
+	void (*drains)(struct server *server, struct service *service);
+	/* A service has ended, and is freed after the call. */
+	void (*ended)(struct server *server, struct service *service);
+	/* The main thread still waits for a worker; once a second. */
+	void (*waiting)(struct server *server);
+	/* After server_stop(): every service has ended. */
 	void (*stopped)(struct server *server);
 };
 
-/* Starts the workers. -1 and errno. `stopped` is told after server_stop(). */
+/* Starts the workers. -1 and errno. */
 int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		size_t workers, const struct inherited *inherited,
-		void (*stopped)(struct server *server));
-/* After `stopped`, or where nothing was applied. */
+		const struct server_events *events);
+/* After events->stopped, or where nothing was applied. */
 void server_fini(struct server *server);
 
 /*
@@ -79,7 +85,7 @@ int server_apply(struct server *server, struct conf *conf);
 /* Drains one of the services, within the drain-timeout of the config. */
 void server_drain(struct server *server, struct service *service);
 
-/* Drains all services, then calls `stopped`. */
+/* Drains all services; events->stopped follows. */
 void server_stop(struct server *server);
 
 /* A stop that waits for nobody any more: what is still open to look on closes,

@@ -232,13 +232,11 @@ static void run_close_datagrams(struct worker_call *call)
 	instance_close_datagrams(close_call->instance, close_call->listen);
 }
 
-/* A worker that stands still keeps us waiting: it is to be named all the
- * same. */
-static void look_meanwhile(void *arg)
+static void report_waiting(void *arg)
 {
 	struct server *server = arg;
 
-	heartbeat_look(&server->heartbeat);
+	server->events->waiting(server);
 }
 
 /* Runs it for each instance and waits. -1: one of them said so. */
@@ -250,7 +248,7 @@ static int call_all(struct service *service, struct instance_call *call)
 		call->instance = service->instances[i];
 		call->result = 0;
 		worker_post_wait(call->instance->worker, &call->call,
-				 look_meanwhile, service->server);
+				 report_waiting, service->server);
 		if (call->result < 0)
 			return -1;
 	}

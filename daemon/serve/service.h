@@ -37,7 +37,7 @@ struct service {
 	size_t occupied; /* instances, while it drains: they have clients */
 	unsigned holds;  /* by who is with the workers about it */
 	unsigned turn;   /* where the search for a worker begins */
-	uint64_t lines_told, busy; /* growth.c */
+	uint64_t lines_logged, busy; /* memory_watch.c */
 	bool begun; /* it was a part of the server, not of a plan only */
 	bool draining;
 };

@@ -1,32 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handlers of the signals that a fault makes, and of an exit(3) that is not
- * lined's own. All in the former may be called from a signal's handler: it asks
- * nobody for memory, takes no lock, and formats by itself. A fault within it
- * ends the process at once, the signal being blocked.
+ * The signal handler for faults, and the exit handler for an exit(3) that is
+ * not lined's own. The signal handler allocates nothing, takes no lock and
+ * formats by itself. A second fault inside it ends the process at once, because
+ * the signal is blocked then.
  */
 #include "config.h"
 
 #include "system/crash.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "log/log.h"
-#include "watch/current_code.h"
-#include "serve/server.h"
 
-#define STACK_MIN ((size_t)64 * 1024)
-#define TEXT_MAX  512
+#define STACK_MIN      ((size_t)64 * 1024)
+#define LINE_MAX_BYTES 512
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The last two are not blocked where a worker runs: what is sent to the process
- * comes to the main thread. abort(3) unblocks its own. */
 static const struct {
 	int number;
 	const char *name;
@@ -36,26 +31,26 @@ static const struct {
 };
 
 static struct sigaction before[COUNT(watched)];
-static const struct server *the_server;
+static const struct crash_reporter *reporter;
 static _Thread_local const char *doing;
 static pid_t the_process;
-static atomic_bool exit_is_due, exit_is_told;
+static atomic_bool exit_is_due, exit_is_reported;
 
-/* ---- text -------------------------------------------------------------- */
+/* ---- one line of the report -------------------------------------------- */
 
-struct text {
-	char bytes[TEXT_MAX];
+struct crash_line {
+	char bytes[LINE_MAX_BYTES];
 	size_t len;
 };
 
-static void add(struct text *text, const char *more)
+static void crash_add(struct crash_line *line, const char *text)
 {
-	while (*more != '\0' && text->len + 1 < sizeof(text->bytes))
-		text->bytes[text->len++] = *more++;
-	text->bytes[text->len] = '\0';
+	while (*text != '\0' && line->len + 1 < sizeof(line->bytes))
+		line->bytes[line->len++] = *text++;
+	line->bytes[line->len] = '\0';
 }
 
-static void add_number(struct text *text, unsigned n)
+static void crash_add_number(struct crash_line *line, unsigned n)
 {
 	char digits[16], *at = digits + sizeof(digits) - 1;
 
@@ -63,108 +58,82 @@ static void add_number(struct text *text, unsigned n)
 	do
 		*--at = (char)('0' + n % 10);
 	while ((n /= 10) > 0);
-	add(text, at);
+	crash_add(line, at);
 }
 
-/* ---- who --------------------------------------------------------------- */
-
-/* The worker whose thread this is; NULL: none. */
-static const struct worker *find_worker(const struct server *server)
+/* "worker 2: SIGSEGV in protocol x, service y" */
+static void crash_format(struct crash_line *line, const char *what,
+			 const struct crash_thread *thread)
 {
-	size_t i;
-
-	for (i = 0; i < server->worker_count; i++) {
-		const struct worker *worker = &server->workers[i];
-
-		if (!worker->threaded ||
-		    pthread_equal(worker->thread, pthread_self()))
-			return worker;
-	}
-	return NULL;
-}
-
-static void add_worker(struct text *text, const struct worker *worker,
-		       const char *what)
-{
-	add(text, "worker ");
-	add_number(text, worker->index);
-	add(text, ": ");
-	add(text, what);
-}
-
-static void add_running(struct text *text, const struct running *running)
-{
-	add(text, " in protocol ");
-	add(text, running->protocol);
-	if (running->service == NULL)
-		return;
-	add(text, ", service ");
-	add(text, running->service);
-}
-
-/* What happened to this thread, and whose code it ran. */
-static void add_own(struct text *text, const char *what)
-{
-	const struct server *server = the_server;
-	const struct worker *worker = find_worker(server);
-	struct running running;
-
-	if (worker != NULL) {
-		add_worker(text, worker, what);
+	if (thread->worker != CRASH_NO_WORKER) {
+		crash_add(line, "worker ");
+		crash_add_number(line, (unsigned)thread->worker);
+		crash_add(line, ": ");
 	} else {
-		add(text, "main thread: ");
-		add(text, what);
+		crash_add(line, "main thread: ");
 	}
+	crash_add(line, what);
+	if (thread->protocol == NULL)
+		return;
+	crash_add(line, " in protocol ");
+	crash_add(line, thread->protocol);
+	if (thread->service == NULL)
+		return;
+	crash_add(line, ", service ");
+	crash_add(line, thread->service);
+}
+
+static void crash_format_this(struct crash_line *line, const char *what)
+{
+	struct crash_thread thread = {.worker = CRASH_NO_WORKER};
+
+	if (reporter != NULL)
+		reporter->this_thread(reporter, &thread);
+	if (doing != NULL)
+		thread.protocol = NULL;
+	crash_format(line, what, &thread);
 	if (doing != NULL) {
-		add(text, " in ");
-		add(text, doing);
-	} else if (worker != NULL &&
-		   running_find_own(server, worker, &running)) {
-		add_running(text, &running);
+		crash_add(line, " in ");
+		crash_add(line, doing);
 	}
 }
 
-static void tell(const char *signal_name)
-{
-	struct text text = {.len = 0};
+/* ---- signals ------------------------------------------------------------ */
 
-	add_own(&text, signal_name);
-	log_last_words(text.bytes, text.len);
-}
-
-/* Somebody has had enough of us, a watchdog: what do the workers do? */
-static void tell_workers(void)
+/* The signal came from outside, e.g. from a watchdog: a worker that hangs may
+ * be the reason. */
+static void crash_log_others(void)
 {
-	const struct server *server = the_server;
-	struct running running;
+	struct crash_thread thread;
 	size_t i;
 
-	for (i = 0; i < server->worker_count; i++) {
-		const struct worker *worker = &server->workers[i];
-		struct text text = {.len = 0};
+	if (reporter == NULL)
+		return;
+	for (i = 0; reporter->others(reporter, i, &thread); i++) {
+		struct crash_line line = {.len = 0};
 
-		if (!worker->threaded ||
-		    !running_find(server, worker, &running))
+		if (thread.protocol == NULL)
 			continue;
-		add_worker(&text, worker, "busy");
-		add_running(&text, &running);
-		log_last_words(text.bytes, text.len);
+		crash_format(&line, "busy", &thread);
+		log_last_words(line.bytes, line.len);
 	}
 }
 
-static void on_crash(int number, siginfo_t *info, void *context)
+static void crash_signalled(int number, siginfo_t *info, void *context)
 {
+	struct crash_line line = {.len = 0};
 	int saved = errno;
 	size_t i = 0;
 
 	(void)context;
 	while (watched[i].number != number)
 		i++;
-	tell(watched[i].name);
+	crash_format_this(&line, watched[i].name);
+	log_last_words(line.bytes, line.len);
 	if (info->si_code == SI_USER)
-		tell_workers();
-	/* A fault comes again as soon as this returns, and does then what it
-	 * would have done; what was sent has to be sent again. */
+		crash_log_others();
+	/* A fault repeats as soon as this returns, and then has its usual
+	 * effect. A signal that was sent must be sent again. */
 	sigaction(number, &before[i], NULL);
 	if (info->si_code <= 0)
 		raise(number);
@@ -174,21 +143,21 @@ static void on_crash(int number, siginfo_t *info, void *context)
 /* ---- exit --------------------------------------------------------------- */
 
 /*
- * Only main() exits, and says so before. Anybody else has ended all services,
- * and its status may well say that this was to be: whoever starts lined again
- * would leave it down. What is no signal's handler may wait for the log. A
- * process that a module has forked may end as it likes.
+ * Only main() exits, and calls crash_watch_end() first. An exit by a module
+ * with status 0 would look like a clean stop, after which a service manager
+ * does not start lined again: hence abort(). This is no signal handler, so the
+ * log may be waited for. A child process that a module has forked may exit.
  */
-static void on_exit_called(void)
+static void crash_exit_called(void)
 {
-	struct text text = {.len = 0};
+	struct crash_line line = {.len = 0};
 
 	if (atomic_load(&exit_is_due) || getpid() != the_process)
 		return;
-	while (atomic_exchange(&exit_is_told, true))
+	while (atomic_exchange(&exit_is_reported, true))
 		pause();
-	add_own(&text, "exit() called");
-	log_each(LINED_LOG_ERR, "%s", text.bytes);
+	crash_format_this(&line, "exit() called");
+	log_each(LINED_LOG_ERR, "%s", line.bytes);
 	log_close();
 	signal(SIGABRT, SIG_DFL);
 	abort();
@@ -206,13 +175,16 @@ void crash_thread_begin(struct crash_stack *stack)
 	stack->memory = mine.ss_sp = malloc(size);
 	if (stack->memory != NULL)
 		sigaltstack(&mine, &stack->before);
+	/* A SIGABRT that is sent to the process is the main thread's; abort(3)
+	 * unblocks its own. */
 	sigemptyset(&faults);
 	for (size_t i = 0; i < COUNT(watched); i++)
 		if (watched[i].number != SIGABRT)
 			sigaddset(&faults, watched[i].number);
 	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
-	/* Several may exit at once, and each handler is called by one. */
-	atexit(on_exit_called);
+	/* Several threads may exit at once, and each registration is called
+	 * by one of them only: one registration for each thread. */
+	atexit(crash_exit_called);
 }
 
 void crash_thread_end(struct crash_stack *stack)
@@ -222,16 +194,16 @@ void crash_thread_end(struct crash_stack *stack)
 	free(stack->memory);
 }
 
-void crash_watch(const struct server *server)
+void crash_watch(const struct crash_reporter *given)
 {
 	static struct crash_stack stack;
 	struct sigaction action = {
-		.sa_sigaction = on_crash,
+		.sa_sigaction = crash_signalled,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK,
 	};
 	size_t i;
 
-	the_server = server;
+	reporter = given;
 	the_process = getpid();
 	sigemptyset(&action.sa_mask);
 	crash_thread_begin(&stack);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's last words. A fault of a module ends the daemon, and whoever
- * looks for the cause afterwards should not need a core dump to know which
- * protocol it was: one line in the log names it. The signal goes on to do what
- * it would have done. So it is with a module that calls exit(3): the process
- * ends by SIGABRT then, which nobody takes for a clean stop.
+ * Reports a crash. A fault in a module ends the daemon; one line in the log
+ * names the protocol, so that no core dump is needed to find it. The signal
+ * then has its usual effect. A module that calls exit(3) is reported in the
+ * same way, and the process ends by SIGABRT, which cannot be taken for a clean
+ * stop.
  */
 #ifndef CRASH_H
 #define CRASH_H
@@ -13,33 +13,55 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct server;
+#define CRASH_NO_WORKER (-1)
+
+/* A thread and the code that it runs. */
+struct crash_thread {
+	int worker;           /* its number, or CRASH_NO_WORKER */
+	const char *protocol; /* NULL: lined's own code */
+	const char *service;  /* NULL: not known */
+};
 
 /*
- * From now on SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT and exit(3) are
- * told, once the process is the one that serves: after detaching. The server
- * may still be all zero. Main thread; its own stack for the signals is never
- * given back. A failure is not worth to stop for, and not told.
+ * Finds out what threads are running. Both functions may be called in a signal
+ * handler, on any thread: they take no lock and allocate nothing.
  */
-void crash_watch(const struct server *server);
+struct crash_reporter {
+	/* Describes the calling thread. */
+	void (*this_thread)(const struct crash_reporter *reporter,
+			    struct crash_thread *thread);
+	/* Describes the thread of the worker `at`, from 0 up. False: there are
+	 * no more workers with a thread of their own. */
+	bool (*others)(const struct crash_reporter *reporter, size_t at,
+		       struct crash_thread *thread);
+};
+
+/*
+ * Reports SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT and exit(3) from
+ * now on. To be called in the process that serves, after detaching. reporter
+ * is not copied; NULL: there are no workers. Main thread, whose signal stack is
+ * never freed. Errors are ignored: lined runs without reports, too.
+ */
+void crash_watch(const struct crash_reporter *reporter);
 
 /* The next exit(3) is lined's own. Main thread. */
 void crash_watch_end(void);
 
-/* A stack for the signals of a thread, for as long as it runs; from its
- * beginning the thread's exit(3) is told, too. */
+/* The signal stack of a thread, from its begin to its end. */
 struct crash_stack {
 	stack_t before;
 	void *memory;
 };
 
-/* On the thread itself, which may have blocked all signals. */
+/* Called by the thread itself, which may have blocked all signals. Between the
+ * two its exit(3) is reported as well. */
 void crash_thread_begin(struct crash_stack *stack);
 void crash_thread_end(struct crash_stack *stack);
 
 /*
- * What this thread does that no worker's notes say, as "protocol x: checking
- * its options"; NULL: nothing. Must stay until the next call.
+ * Says what this thread is about to run that no reporter knows of, for example
+ * "protocol x: checking its options"; NULL: it is done. The text must remain
+ * valid until the next call.
  */
 void crash_doing(const char *what);
 

@@ -34,12 +34,19 @@ struct worker {
 	/* The main thread's: the clients given to it and not yet gone. */
 	_Alignas(CACHE_LINE) uint32_t load;
 
-	/* What is known of its turns on the thread that watches over it, which
-	 * is the main one's, where that is not it (heartbeat.c). */
+	/* What the heartbeat knows of its turns. The main thread's; the log's
+	 * if this worker is the main thread. */
 	uint32_t turns_seen;
 	uint64_t turned_ms;
 	bool stuck;
 };
+
+/* Whether the heartbeat finds it stuck. False for a worker that is the main
+ * thread, which cannot ask while it is. Main thread. */
+static inline bool worker_is_stuck(const struct worker *worker)
+{
+	return worker->threaded && worker->stuck;
+}
 
 /* Something to be done on another thread, embedded in what it needs. */
 struct worker_call {

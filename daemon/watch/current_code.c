@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The services' instances and the modules' code, compared with the pointers
- * that a worker leaves while it calls somebody.
+ * Compares the services' instances and the modules' code with the pointers that
+ * a worker keeps while it calls a protocol.
  */
 #include "config.h"
 
 #include "watch/current_code.h"
+
+#include <pthread.h>
 
 #include "module/module.h"
 #include "serve/server.h"
 #include "serve/service.h"
 #include "serving.h"
 
-static const struct lined_service *find_in(const struct list *services,
-					   const struct worker *worker)
+static const struct lined_service *
+current_code_instance(const struct list *services, const struct worker *worker)
 {
 	const struct lined_service *inside =
 		__atomic_load_n(&worker->inside, __ATOMIC_RELAXED);
@@ -34,42 +36,107 @@ static const struct lined_service *find_in(const struct list *services,
 	return NULL;
 }
 
-bool running_anything(const struct worker *worker)
+bool current_code_is_handler(const struct worker *worker)
 {
 	return dispatcher_calling(worker->dispatcher) != 0 ||
 	       dispatcher_serving(worker->dispatcher) != NULL ||
 	       __atomic_load_n(&worker->inside, __ATOMIC_RELAXED) != NULL;
 }
 
-bool running_find(const struct server *server, const struct worker *worker,
-		  struct running *running)
+bool current_code_find(const struct current_code *code,
+		       const struct worker *worker, struct code_owner *owner)
 {
 	const struct lined_service *instance =
-		find_in(&server->services, worker);
+		current_code_instance(&code->server->services, worker);
 	const struct lined_protocol *protocol;
 
 	if (instance == NULL)
-		instance = find_in(&server->draining, worker);
+		instance =
+			current_code_instance(&code->server->draining, worker);
 	if (instance != NULL) {
-		running->protocol = instance->protocol->name;
-		running->service = instance->name;
+		owner->protocol = instance->protocol->name;
+		owner->service = instance->name;
 		return true;
 	}
-	protocol = module_of_code(server->modules,
+	protocol = module_of_code(code->modules,
 				  dispatcher_calling(worker->dispatcher));
 	if (protocol == NULL)
 		return false;
-	running->protocol = protocol->name;
-	running->service = NULL;
+	owner->protocol = protocol->name;
+	owner->service = NULL;
 	return true;
 }
 
-bool running_find_own(const struct server *server, const struct worker *worker,
-		      struct running *running)
+/* ---- for the report of a crash ------------------------------------------ */
+
+/* The worker whose thread this is; NULL: none. */
+static const struct worker *current_worker(const struct server *server)
 {
-	if (worker->inside == NULL)
-		return running_find(server, worker, running);
-	running->protocol = worker->inside->protocol->name;
-	running->service = worker->inside->name;
+	size_t i;
+
+	for (i = 0; i < server->worker_count; i++) {
+		const struct worker *worker = &server->workers[i];
+
+		if (!worker->threaded ||
+		    pthread_equal(worker->thread, pthread_self()))
+			return worker;
+	}
+	return NULL;
+}
+
+static void current_code_this_thread(const struct crash_reporter *reporter,
+				     struct crash_thread *thread)
+{
+	const struct current_code *code =
+		lined_container_of(reporter, struct current_code, reporter);
+	const struct worker *worker = current_worker(code->server);
+	const struct lined_service *inside;
+	struct code_owner owner = {NULL, NULL};
+
+	if (worker == NULL)
+		return;
+	/* Its own thread may follow the pointer, and so knows services, too,
+	 * that are not yet or no longer among the server's. */
+	inside = worker->inside;
+	if (inside != NULL) {
+		owner.protocol = inside->protocol->name;
+		owner.service = inside->name;
+	} else {
+		current_code_find(code, worker, &owner);
+	}
+	thread->worker = (int)worker->index;
+	thread->protocol = owner.protocol;
+	thread->service = owner.service;
+}
+
+static bool current_code_others(const struct crash_reporter *reporter,
+				size_t at, struct crash_thread *thread)
+{
+	const struct current_code *code =
+		lined_container_of(reporter, struct current_code, reporter);
+	struct code_owner owner = {NULL, NULL};
+	const struct worker *worker;
+
+	if (at >= code->server->worker_count ||
+	    !code->server->workers[at].threaded)
+		return false;
+	worker = &code->server->workers[at];
+	current_code_find(code, worker, &owner);
+	*thread = (struct crash_thread){
+		.worker = (int)worker->index,
+		.protocol = owner.protocol,
+		.service = owner.service,
+	};
 	return true;
+}
+
+void current_code_init(struct current_code *code, const struct server *server,
+		       const struct modules *modules)
+{
+	code->server = server;
+	code->modules = modules;
+	code->reporter = (struct crash_reporter){
+		.this_thread = current_code_this_thread,
+		.others = current_code_others,
+	};
 }

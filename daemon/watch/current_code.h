@@ -1,33 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose code a worker runs now: for whoever watches over it, the heartbeat and
- * the last words of a crash. Compares what the worker has noted with what there
- * is, and follows no pointer of another thread's.
+ * Finds out whose code a worker is running: for the heartbeat and for the
+ * report of a crash. Compares what the worker has noted with the services and
+ * modules that exist, and dereferences no pointer of another thread.
  */
-#ifndef RUNNING_H
-#define RUNNING_H
+#ifndef CURRENT_CODE_H
+#define CURRENT_CODE_H
 
 #include <stdbool.h>
 
+#include "system/crash.h"
+
+struct modules;
 struct server;
 struct worker;
 
-struct running {
-	const char *protocol;
-	const char *service; /* NULL: a timer's, a message's: of any service */
+/* Where to look for the owner of code. */
+struct current_code {
+	const struct server *server;
+	const struct modules *modules;
+	struct crash_reporter reporter; /* for crash_watch() */
 };
 
-/* Whether a handler runs, or a protocol's code beside one. MT-safe. */
-bool running_anything(const struct worker *worker);
+struct code_owner {
+	const char *protocol;
+	const char *service; /* NULL: in a timer or a message, of any service */
+};
 
-/* False: nobody's but lined's own. Main thread, or with server.lists held; in a
- * signal's handler any. */
-bool running_find(const struct server *server, const struct worker *worker,
-		  struct running *running);
+/* Both may still be all zero; they are not copied. */
+void current_code_init(struct current_code *code, const struct server *server,
+		       const struct modules *modules);
 
-/* The same on the worker's thread, which knows of services, too, that are not
- * yet or no more among the server's. */
-bool running_find_own(const struct server *server, const struct worker *worker,
-		      struct running *running);
+/* Whether the worker runs a handler, or other code of a protocol. MT-safe. */
+bool current_code_is_handler(const struct worker *worker);
+
+/* False: the worker runs lined's own code. Main thread, or with server.lists
+ * held; in a signal handler any thread. */
+bool current_code_find(const struct current_code *code,
+		       const struct worker *worker, struct code_owner *owner);
 
 #endif

@@ -1,53 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The heartbeat: a timer that wakes the workers and counts their turns, on the
- * main thread or, where that is the worker, on the log's.
+ * The heartbeat: a timer that wakes the workers and compares their turn
+ * counters, on the main thread or, if that is the worker, on the log's.
  */
 #include "config.h"
 
 #include "watch/heartbeat.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <time.h>
 
 #include "log/log.h"
+#include "serve/server.h"
 #include "system/sd_notify.h"
 #include "watch/current_code.h"
-#include "serve/server.h"
 
-/* While one is stuck: that it goes on is not to be told late. */
-#define STUCK_MS 1000
+/* Between two checks while a worker is stuck, so that its recovery is reported
+ * soon. */
+#define HEARTBEAT_STUCK_MS 1000
 
-static void tell_stuck(struct server *server, struct worker *worker,
-		       uint64_t now_ms)
+static void heartbeat_log_stuck(struct heartbeat *heartbeat,
+				const struct worker *worker, uint64_t now_ms)
 {
 	unsigned seconds =
 		(unsigned)((now_ms - worker->turned_ms + 999) / 1000);
-	struct running running;
+	struct code_owner owner;
 
-	pthread_mutex_lock(&server->lists);
-	if (!running_find(server, worker, &running))
+	pthread_mutex_lock(&heartbeat->server->lists);
+	if (!current_code_find(heartbeat->code, worker, &owner))
 		log_warning("worker %u: stuck for %u s", worker->index,
 			    seconds);
-	else if (running.service == NULL)
+	else if (owner.service == NULL)
 		log_warning("worker %u: stuck for %u s: in protocol %s",
-			    worker->index, seconds, running.protocol);
+			    worker->index, seconds, owner.protocol);
 	else
 		log_warning("worker %u: stuck for %u s: in protocol %s, "
 			    "service %s",
-			    worker->index, seconds, running.protocol,
-			    running.service);
-	pthread_mutex_unlock(&server->lists);
+			    worker->index, seconds, owner.protocol,
+			    owner.service);
+	pthread_mutex_unlock(&heartbeat->server->lists);
 }
 
-/* What was woken the last time has turned since, or is stuck. */
-static void look_at(struct server *server, struct worker *worker,
-		    uint64_t now_ms)
+static void heartbeat_check_worker(struct heartbeat *heartbeat,
+				   struct worker *worker, uint64_t now_ms)
 {
 	uint32_t turns = __atomic_load_n(&worker->turns, __ATOMIC_RELAXED);
 
 	if (turns != worker->turns_seen ||
-	    (!worker->threaded && !running_anything(worker))) {
+	    (!worker->threaded && !current_code_is_handler(worker))) {
 		if (worker->stuck)
 			log_notice("worker %u: goes on after %u s",
 				   worker->index,
@@ -59,14 +60,14 @@ static void look_at(struct server *server, struct worker *worker,
 		if (worker->threaded)
 			lined_dispatcher_wake(worker->dispatcher);
 	} else if (!worker->stuck &&
-		   now_ms - worker->turned_ms >= server->heartbeat.every_ms) {
+		   now_ms - worker->turned_ms >= heartbeat->every_ms) {
 		worker->stuck = true;
-		tell_stuck(server, worker, now_ms);
+		heartbeat_log_stuck(heartbeat, worker, now_ms);
 	}
 }
 
-/* Not the dispatcher's idea of now, which is as old as the turn. */
-static uint64_t clock_ms(void)
+/* Not lined_dispatcher_now_ms(), which is as old as the turn. */
+static uint64_t heartbeat_now_ms(void)
 {
 	struct timespec now;
 
@@ -74,52 +75,43 @@ static uint64_t clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void heartbeat_look(struct heartbeat *heartbeat)
+void heartbeat_check(struct heartbeat *heartbeat)
 {
 	struct server *server = heartbeat->server;
-	uint64_t now_ms = clock_ms();
+	uint64_t now_ms = heartbeat_now_ms();
 	size_t i;
 
 	for (i = 0; server != NULL && i < server->worker_count; i++)
-		look_at(server, &server->workers[i], now_ms);
+		heartbeat_check_worker(heartbeat, &server->workers[i], now_ms);
 }
 
-static bool is_any_stuck(const struct server *server)
+/* Returns the ms until the next check. */
+static uint32_t heartbeat_tick(void *arg)
 {
+	struct heartbeat *heartbeat = arg;
+	const struct server *server = heartbeat->server;
 	size_t i;
 
+	heartbeat_check(heartbeat);
 	for (i = 0; i < server->worker_count; i++)
-		if (server->workers[i].stuck)
-			return true;
-	return false;
+		if (server->workers[i].stuck &&
+		    heartbeat->every_ms > HEARTBEAT_STUCK_MS)
+			return HEARTBEAT_STUCK_MS;
+	return heartbeat->every_ms;
 }
 
-/* After how many ms the next look is due. */
-static uint32_t look(struct heartbeat *heartbeat)
-{
-	heartbeat_look(heartbeat);
-	return is_any_stuck(heartbeat->server) && heartbeat->every_ms > STUCK_MS
-		       ? STUCK_MS
-		       : heartbeat->every_ms;
-}
-
-static void fired(struct lined_timer *timer)
+static void heartbeat_fired(struct lined_timer *timer)
 {
 	struct heartbeat *heartbeat =
 		lined_container_of(timer, struct heartbeat, timer);
 
-	/* The slot of a timer that has just fired is free: this cannot fail. */
-	lined_timer_start(timer, look(heartbeat), 0);
+	/* A timer that has just fired has its slot: this cannot fail. */
+	lined_timer_start(timer, heartbeat_tick(heartbeat), 0);
 }
 
-static uint32_t ticked(void *arg)
-{
-	return look(arg);
-}
-
-/* A worker that stands still is found, and named, in two of these; then the
- * watchdog has the rest of its time to run out. */
-static uint32_t interval_ms(void)
+/* A stuck worker is found and logged within two checks; this leaves the other
+ * half of the watchdog's time until it ends the daemon. */
+static uint32_t heartbeat_interval_ms(void)
 {
 	uint64_t watchdog_ms = notify_watchdog_ms();
 
@@ -128,19 +120,22 @@ static uint32_t interval_ms(void)
 	return watchdog_ms / 4 > 0 ? (uint32_t)(watchdog_ms / 4) : 1;
 }
 
-int heartbeat_start(struct heartbeat *heartbeat, struct server *server)
+int heartbeat_start(struct heartbeat *heartbeat, struct server *server,
+		    const struct current_code *code)
 {
 	size_t i;
 
 	heartbeat->server = server;
+	heartbeat->code = code;
 	for (i = 0; i < server->worker_count; i++)
-		server->workers[i].turned_ms = clock_ms();
-	heartbeat->every_ms = interval_ms();
-	lined_timer_init(&heartbeat->timer, server->dispatcher, fired);
+		server->workers[i].turned_ms = heartbeat_now_ms();
+	heartbeat->every_ms = heartbeat_interval_ms();
+	lined_timer_init(&heartbeat->timer, server->dispatcher,
+			 heartbeat_fired);
 	if (server->workers[0].threaded)
 		return lined_timer_start(&heartbeat->timer, heartbeat->every_ms,
 					 0);
-	log_tick(heartbeat->every_ms, ticked, heartbeat);
+	log_tick(heartbeat->every_ms, heartbeat_tick, heartbeat);
 	return 0;
 }
 
@@ -152,18 +147,13 @@ void heartbeat_stop(struct heartbeat *heartbeat)
 	log_tick(0, NULL, NULL);
 }
 
-bool heartbeat_missed(const struct worker *worker)
-{
-	return worker->threaded && worker->stuck;
-}
-
 const struct worker *heartbeat_find_stuck(const struct heartbeat *heartbeat)
 {
 	const struct server *server = heartbeat->server;
 	size_t i;
 
 	for (i = 0; server != NULL && i < server->worker_count; i++)
-		if (heartbeat_missed(&server->workers[i]))
+		if (worker_is_stuck(&server->workers[i]))
 			return &server->workers[i];
 	return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A timer that looks at the most memory the process has had, and a message
- * each time that has doubled.
+ * A timer that reads the peak size of the process, and a message each time it
+ * has doubled.
  */
 #include "config.h"
 
@@ -10,16 +10,16 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "net/admission.h"
 #include "log/log.h"
+#include "net/admission.h"
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* What is not worth a word. */
-#define LEAST_KIB ((uint64_t)64 * 1024)
-#define SHOWN     4
+/* Growth by less than this is not logged. */
+#define MEMORY_LEAST_KIB ((uint64_t)64 * 1024)
+#define MEMORY_SHOWN     4 /* services */
 
-static uint64_t peak_kib(void)
+static uint64_t memory_peak_kib(void)
 {
 	struct rusage usage;
 
@@ -27,21 +27,22 @@ static uint64_t peak_kib(void)
 						   : 0;
 }
 
-/* What each service has done since it was told the last time. */
-static void measure(struct server *server)
+/* The lines that each service has handled since the last report. */
+static void memory_count_lines(struct server *server)
 {
 	struct service *service;
 
 	list_for_each(service, &server->services, link) {
 		uint64_t lines = service_lines(service);
 
-		service->busy = lines - service->lines_told;
-		service->lines_told = lines;
+		service->busy = lines - service->lines_logged;
+		service->lines_logged = lines;
 	}
 }
 
-/* And is not so any more. NULL: none was. */
-static struct service *take_busiest(struct server *server, uint64_t *lines)
+/* The busiest service, once each; NULL: no other handled any line. */
+static struct service *memory_take_busiest(struct server *server,
+					   uint64_t *lines)
 {
 	struct service *service, *found = NULL;
 
@@ -55,16 +56,17 @@ static struct service *take_busiest(struct server *server, uint64_t *lines)
 	return found;
 }
 
-static void tell(struct growth *growth, uint64_t now_kib, uint64_t now_ms)
+static void memory_log(struct memory_watch *watch, uint64_t now_kib,
+		       uint64_t now_ms)
 {
 	char text[1024] = "";
 	size_t len = 0, shown;
 	struct service *service;
 	uint64_t lines;
 
-	measure(growth->server);
-	for (shown = 0; shown < SHOWN; shown++) {
-		service = take_busiest(growth->server, &lines);
+	memory_count_lines(watch->server);
+	for (shown = 0; shown < MEMORY_SHOWN; shown++) {
+		service = memory_take_busiest(watch->server, &lines);
 		if (service == NULL)
 			break;
 		len += (size_t)snprintf(text + len, sizeof(text) - len,
@@ -80,36 +82,38 @@ static void tell(struct growth *growth, uint64_t now_kib, uint64_t now_ms)
 	log_notice("memory: %llu MiB, %llu MiB more than %llu s ago; since "
 		   "then:%s",
 		   (unsigned long long)(now_kib / 1024),
-		   (unsigned long long)((now_kib - growth->told_kib) / 1024),
-		   (unsigned long long)((now_ms - growth->told_ms) / 1000),
+		   (unsigned long long)((now_kib - watch->logged_kib) / 1024),
+		   (unsigned long long)((now_ms - watch->logged_ms) / 1000),
 		   text[0] != '\0' ? text : " nothing");
 }
 
-static void look(struct lined_timer *timer)
+static void memory_watch_fired(struct lined_timer *timer)
 {
-	struct growth *growth = lined_container_of(timer, struct growth, timer);
-	uint64_t now_ms = lined_dispatcher_now_ms(growth->server->dispatcher);
-	uint64_t now_kib = peak_kib();
+	struct memory_watch *watch =
+		lined_container_of(timer, struct memory_watch, timer);
+	uint64_t now_ms = lined_dispatcher_now_ms(watch->server->dispatcher);
+	uint64_t now_kib = memory_peak_kib();
 
-	if (now_kib < growth->told_kib + LEAST_KIB ||
-	    now_kib < 2 * growth->told_kib)
+	if (now_kib < watch->logged_kib + MEMORY_LEAST_KIB ||
+	    now_kib < 2 * watch->logged_kib)
 		return;
-	tell(growth, now_kib, now_ms);
-	growth->told_kib = now_kib;
-	growth->told_ms = now_ms;
+	memory_log(watch, now_kib, now_ms);
+	watch->logged_kib = now_kib;
+	watch->logged_ms = now_ms;
 }
 
-int growth_start(struct growth *growth, struct server *server)
+int memory_watch_start(struct memory_watch *watch, struct server *server)
 {
-	growth->server = server;
-	growth->told_kib = peak_kib();
-	growth->told_ms = lined_dispatcher_now_ms(server->dispatcher);
-	lined_timer_init(&growth->timer, server->dispatcher, look);
-	return lined_timer_start(&growth->timer, GROWTH_LOOK_MS,
-				 GROWTH_LOOK_MS);
+	watch->server = server;
+	watch->logged_kib = memory_peak_kib();
+	watch->logged_ms = lined_dispatcher_now_ms(server->dispatcher);
+	lined_timer_init(&watch->timer, server->dispatcher, memory_watch_fired);
+	return lined_timer_start(&watch->timer, MEMORY_WATCH_MS,
+				 MEMORY_WATCH_MS);
 }
 
-void growth_stop(struct growth *growth)
+void memory_watch_stop(struct memory_watch *watch)
 {
-	lined_timer_stop(&growth->timer);
+	if (watch->server != NULL)
+		lined_timer_stop(&watch->timer);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches the daemon's memory. Whose it is cannot be told from the outside: a
- * module allocates as lined does. When there is much more of it than before,
- * the log says so, and names the services by what they did meanwhile: a module
- * that leaks is among those that did most. Main thread.
+ * Watches the daemon's memory. The allocator does not tell which module has
+ * allocated it. When the daemon has grown much, the log says so and names the
+ * services that handled most lines meanwhile: a module that leaks is likely
+ * among them. Main thread.
  */
-#ifndef GROWTH_H
-#define GROWTH_H
+#ifndef MEMORY_WATCH_H
+#define MEMORY_WATCH_H
 
 #include <stdint.h>
 
@@ -14,17 +14,18 @@
 
 struct server;
 
-/* Often enough to be ahead of what ends a daemon that takes too much. */
-#define GROWTH_LOOK_MS 2000
+/* Often enough to report before a limit of the system ends the daemon. */
+#define MEMORY_WATCH_MS 2000
 
-struct growth {
+struct memory_watch {
 	struct server *server;
 	struct lined_timer timer;
-	uint64_t told_kib, told_ms; /* what it was, and when */
+	uint64_t logged_kib, logged_ms; /* the last report: size and time */
 };
 
-/* -1/ENOMEM. */
-int growth_start(struct growth *growth, struct server *server);
-void growth_stop(struct growth *growth);
+/* -1/ENOMEM. The server lives longer. */
+int memory_watch_start(struct memory_watch *watch, struct server *server);
+/* Legal where it was never started. */
+void memory_watch_stop(struct memory_watch *watch);
 
 #endif

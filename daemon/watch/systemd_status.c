@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When the service manager is told what. The watchdog is fed by the main
- * thread, so a main thread that stands still feeds nobody; the heartbeat
- * answers for the workers.
+ * When the service manager is sent what. The main thread sends WATCHDOG=1, so a
+ * main thread that is stuck sends none; for the workers the heartbeat answers.
  */
 #include "config.h"
 
@@ -11,159 +10,166 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "watch/heartbeat.h"
-#include "system/sd_notify.h"
 #include "serve/server.h"
+#include "system/sd_notify.h"
+#include "watch/heartbeat.h"
 
 #define STATUS_MS 2000
 #define FLUSH_MS  20
 
-/* More often than twice a minute, whatever the watchdog would bear. */
-#define FOOD_MS 20000u
+/* At most this long between two WATCHDOG=1, however long the watchdog waits. */
+#define WATCHDOG_MS_MAX 20000u
 
-/* What the end takes beyond the drain. */
+/* Added to the drain-timeout when stopping. */
 #define STOP_SLACK_MS 10000
 
 /* ---- status ----------------------------------------------------------- */
 
-static const char *plural(size_t n)
+static const char *systemd_status_plural(size_t n)
 {
 	return n == 1 ? "" : "s";
 }
 
-void manager_describe(const struct manager *manager,
-		      char text[MANAGER_STATUS_MAX])
+static void systemd_status_describe(const struct systemd_status *status,
+				    char text[SYSTEMD_STATUS_MAX])
 {
-	const struct server *server = manager->server;
+	const struct server *server = status->server;
 	size_t clients = server->clients, services;
-	const struct worker *stuck = heartbeat_find_stuck(&server->heartbeat);
+	const struct worker *stuck = heartbeat_find_stuck(status->heartbeat);
 	size_t len;
 
 	if (server->stopping) {
-		snprintf(text, MANAGER_STATUS_MAX,
+		snprintf(text, SYSTEMD_STATUS_MAX,
 			 "Stopping: %zu client%s left", clients,
-			 plural(clients));
+			 systemd_status_plural(clients));
 		return;
 	}
 	services = server->generation->conf->service_count;
-	snprintf(text, MANAGER_STATUS_MAX,
+	snprintf(text, SYSTEMD_STATUS_MAX,
 		 "Serving %zu service%s on %zu worker%s: %zu client%s",
-		 services, plural(services), server->worker_count,
-		 plural(server->worker_count), clients, plural(clients));
+		 services, systemd_status_plural(services),
+		 server->worker_count,
+		 systemd_status_plural(server->worker_count), clients,
+		 systemd_status_plural(clients));
 	len = strlen(text);
 	if (stuck != NULL)
-		snprintf(text + len, MANAGER_STATUS_MAX - len,
+		snprintf(text + len, SYSTEMD_STATUS_MAX - len,
 			 "; worker %u is stuck", stuck->index);
 	len = strlen(text);
-	if (manager->refused)
-		snprintf(text + len, MANAGER_STATUS_MAX - len,
+	if (status->refused)
+		snprintf(text + len, SYSTEMD_STATUS_MAX - len,
 			 "; the last reload was refused");
 }
 
-static void tell_status(struct manager *manager)
+static void systemd_status_send(struct systemd_status *status)
 {
-	char text[MANAGER_STATUS_MAX];
+	char text[SYSTEMD_STATUS_MAX];
 
-	manager_describe(manager, text);
-	if (strcmp(text, manager->told) == 0)
+	systemd_status_describe(status, text);
+	if (strcmp(text, status->sent) == 0)
 		return;
-	strcpy(manager->told, text);
+	strcpy(status->sent, text);
 	notify_status("%s", text);
 }
 
 /* ---- timers ----------------------------------------------------------- */
 
-/* The slot of a timer that is not armed is not to be had for certain: without
- * it what waits is sent with the next status. */
-static void flush(struct manager *manager)
+/* If no timer can be armed, the rest is sent with the next status. */
+static void systemd_status_flush(struct systemd_status *status)
 {
-	if (!notify_flush() && !lined_timer_is_armed(&manager->flush))
-		lined_timer_start(&manager->flush, FLUSH_MS, 0);
+	if (!notify_flush() && !lined_timer_is_armed(&status->flush))
+		lined_timer_start(&status->flush, FLUSH_MS, 0);
 }
 
-static void flush_due(struct lined_timer *timer)
+static void systemd_flush_fired(struct lined_timer *timer)
 {
-	flush(lined_container_of(timer, struct manager, flush));
+	systemd_status_flush(
+		lined_container_of(timer, struct systemd_status, flush));
 }
 
-static void status_due(struct lined_timer *timer)
+static void systemd_status_fired(struct lined_timer *timer)
 {
-	struct manager *manager =
-		lined_container_of(timer, struct manager, status);
+	struct systemd_status *status =
+		lined_container_of(timer, struct systemd_status, update);
 
-	tell_status(manager);
-	flush(manager);
+	systemd_status_send(status);
+	systemd_status_flush(status);
 }
 
-static void watchdog_due(struct lined_timer *timer)
+static void systemd_watchdog_fired(struct lined_timer *timer)
 {
-	struct manager *manager =
-		lined_container_of(timer, struct manager, watchdog);
+	struct systemd_status *status =
+		lined_container_of(timer, struct systemd_status, watchdog);
 
-	if (heartbeat_find_stuck(&manager->server->heartbeat) == NULL)
+	if (heartbeat_find_stuck(status->heartbeat) == NULL)
 		notify_watchdog();
 }
 
-/* Three times in each of its intervals: one may come late. */
-static uint32_t food_ms(uint64_t watchdog_ms)
+/* Three times in each interval of the watchdog: one may be late. */
+static uint32_t systemd_watchdog_ms(uint64_t watchdog_ms)
 {
 	uint64_t every = watchdog_ms / 3;
 
 	if (every == 0)
 		return 1;
-	return every < FOOD_MS ? (uint32_t)every : FOOD_MS;
+	return every < WATCHDOG_MS_MAX ? (uint32_t)every : WATCHDOG_MS_MAX;
 }
 
-int manager_start(struct manager *manager, struct server *server)
+int systemd_status_start(struct systemd_status *status,
+			 const struct server *server,
+			 const struct heartbeat *heartbeat)
 {
 	struct lined_dispatcher *dispatcher = server->dispatcher;
 	uint64_t watchdog_ms = notify_watchdog_ms();
-	uint32_t every = food_ms(watchdog_ms);
+	uint32_t every = systemd_watchdog_ms(watchdog_ms);
 
-	manager->server = server;
-	lined_timer_init(&manager->status, dispatcher, status_due);
-	lined_timer_init(&manager->watchdog, dispatcher, watchdog_due);
-	lined_timer_init(&manager->flush, dispatcher, flush_due);
+	status->server = server;
+	status->heartbeat = heartbeat;
+	lined_timer_init(&status->update, dispatcher, systemd_status_fired);
+	lined_timer_init(&status->watchdog, dispatcher, systemd_watchdog_fired);
+	lined_timer_init(&status->flush, dispatcher, systemd_flush_fired);
 	if (!notify_is_wanted())
 		return 0;
-	if (lined_timer_start(&manager->status, STATUS_MS, STATUS_MS) < 0)
+	if (lined_timer_start(&status->update, STATUS_MS, STATUS_MS) < 0)
 		return -1;
 	if (watchdog_ms == 0)
 		return 0;
-	return lined_timer_start(&manager->watchdog, every, every);
+	return lined_timer_start(&status->watchdog, every, every);
 }
 
-void manager_stop(struct manager *manager)
+void systemd_status_stop(struct systemd_status *status)
 {
-	lined_timer_stop(&manager->status);
-	lined_timer_stop(&manager->watchdog);
-	lined_timer_stop(&manager->flush);
+	if (status->server == NULL)
+		return;
+	lined_timer_stop(&status->update);
+	lined_timer_stop(&status->watchdog);
+	lined_timer_stop(&status->flush);
 }
 
 /* ---- life ------------------------------------------------------------- */
 
-void manager_ready(struct manager *manager)
+void systemd_status_ready(struct systemd_status *status)
 {
 	notify_ready();
-	tell_status(manager);
-	flush(manager);
+	systemd_status_send(status);
+	systemd_status_flush(status);
 }
 
-void manager_reloading(struct manager *manager)
+void systemd_status_reloading(struct systemd_status *status)
 {
 	notify_reloading();
-	flush(manager);
+	systemd_status_flush(status);
 }
 
-void manager_reloaded(struct manager *manager, bool done)
+void systemd_status_reloaded(struct systemd_status *status, bool applied)
 {
-	manager->refused = !done;
-	manager_ready(manager);
+	status->refused = !applied;
+	systemd_status_ready(status);
 }
 
-void manager_stopping(struct manager *manager, uint32_t at_most_ms)
+void systemd_status_stopping(struct systemd_status *status, uint32_t at_most_ms)
 {
 	notify_stopping((uint64_t)at_most_ms + STOP_SLACK_MS);
-	tell_status(manager);
-	flush(manager);
+	systemd_status_send(status);
+	systemd_status_flush(status);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the service manager hears of the daemon while it lives: that it is
- * ready, reloads or stops, a line for `systemctl status`, and food for the
- * watchdog as long as every worker is alive. How that is sent is notify.h's
- * affair. Main thread.
+ * Reports the daemon's state to the service manager: ready, reloading or
+ * stopping, a line for `systemctl status`, and WATCHDOG=1 as long as no worker
+ * is stuck. sd_notify.h sends it. Main thread.
  */
-#ifndef MANAGER_H
-#define MANAGER_H
+#ifndef SYSTEMD_STATUS_H
+#define SYSTEMD_STATUS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,32 +13,34 @@
 
 #include <lined/timer.h>
 
+struct heartbeat;
 struct server;
 
 /* Room for the line about the daemon. */
-#define MANAGER_STATUS_MAX 256
+#define SYSTEMD_STATUS_MAX 256
 
-struct manager {
-	struct server *server;
-	struct lined_timer status, watchdog, flush;
+struct systemd_status {
+	const struct server *server;
+	const struct heartbeat *heartbeat;
+	struct lined_timer update, watchdog, flush;
 	bool refused; /* the last reload was */
-	char told[MANAGER_STATUS_MAX];
+	char sent[SYSTEMD_STATUS_MAX];
 };
 
-/* -1/ENOMEM. The server lives longer. */
-int manager_start(struct manager *manager, struct server *server);
-void manager_stop(struct manager *manager);
+/* -1/ENOMEM. Server and heartbeat live longer. */
+int systemd_status_start(struct systemd_status *status,
+			 const struct server *server,
+			 const struct heartbeat *heartbeat);
+/* Legal where it was never started. */
+void systemd_status_stop(struct systemd_status *status);
 
 /* Everything is open and served. */
-void manager_ready(struct manager *manager);
-/* A reload begins, and has ended. */
-void manager_reloading(struct manager *manager);
-void manager_reloaded(struct manager *manager, bool done);
-/* The end begins, and takes no longer than this. */
-void manager_stopping(struct manager *manager, uint32_t at_most_ms);
-
-/* What `systemctl status` shows. */
-void manager_describe(const struct manager *manager,
-		      char text[MANAGER_STATUS_MAX]);
+void systemd_status_ready(struct systemd_status *status);
+/* A reload begins; it has ended, and was applied or refused. */
+void systemd_status_reloading(struct systemd_status *status);
+void systemd_status_reloaded(struct systemd_status *status, bool applied);
+/* The daemon begins to stop, which takes at most this long. */
+void systemd_status_stopping(struct systemd_status *status,
+			     uint32_t at_most_ms);
 
 #endif
