@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "dispatcher_priv.h"
-#include "socket_priv.h"
 
 static int reserve_fd(struct lined_dispatcher *d, int fd)
 {
@@ -161,17 +160,14 @@ int delegate_set_handlers(struct lined_dispatcher *d,
 int lined_dispatcher_register(struct lined_dispatcher *d,
 			      struct lined_delegate *delegate)
 {
-	struct lined_socket *sock;
-
 	if (delegate->handlers == NULL) {
 		errno = EINVAL;
 		return -1;
 	}
 	/* One that was taken out comes back with its socket. */
-	sock = socket_of_delegate(delegate);
-	if (sock != NULL)
-		return lined_dispatcher_register_socket(d, sock) != NULL ? 0
-									 : -1;
+	if (delegate->handlers->socket_ops != NULL)
+		return delegate->handlers->socket_ops->register_delegate(
+			d, delegate);
 	if (delegate->dispatcher != NULL) {
 		errno = EEXIST;
 		return -1;
@@ -186,10 +182,10 @@ int lined_dispatcher_register(struct lined_dispatcher *d,
 int lined_dispatcher_unregister(struct lined_dispatcher *d,
 				struct lined_delegate *delegate)
 {
-	struct lined_socket *sock = socket_of_delegate(delegate);
-
-	if (sock != NULL)
-		return socket_unregister(sock, d);
+	if (delegate->handlers != NULL &&
+	    delegate->handlers->socket_ops != NULL)
+		return delegate->handlers->socket_ops->unregister_delegate(
+			d, delegate);
 	if (delegate->dispatcher != d ||
 	    (delegate->flags & DELEGATE_INTERNAL)) {
 		errno = ENOENT;

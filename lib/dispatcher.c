@@ -18,7 +18,6 @@
 #include "dispatcher_priv.h"
 #include "resolver.h"
 #include "serving.h"
-#include "socket_priv.h"
 
 static void read_clock(struct lined_dispatcher *d)
 {
@@ -97,7 +96,6 @@ struct lined_dispatcher *lined_dispatcher_new(void)
 	list_init(&d->unattached);
 	message_queue_init(&d->deferred);
 	message_queue_init(&d->due);
-	d->group.limits = socket_default_limits;
 	read_clock(d);
 	d->read_buffer = malloc(READ_SIZE + 1);
 	if (d->read_buffer == NULL || init_poller(d) < 0)
@@ -119,35 +117,49 @@ fail:
 
 static void deliver_mail(struct lined_dispatcher *d, bool cancel);
 static void deliver_deferred(struct lined_dispatcher *d, bool cancel);
-static void close_phase(struct lined_dispatcher *d);
-static void free_phase(struct lined_dispatcher *d);
+
+/* Works off a list. What joins it meanwhile stays for the next time. */
+static void work_off(struct list *waiting, void (*work)(struct list *link))
+{
+	struct list now;
+
+	list_init(&now);
+	list_splice(&now, waiting);
+	while (!list_is_empty(&now)) {
+		struct list *link = now.next;
+
+		list_remove(link);
+		work(link);
+	}
+}
+
+static void shut_down(struct lined_dispatcher *d,
+		      struct lined_delegate *delegate)
+{
+	if (delegate->handlers->socket_ops != NULL)
+		delegate->handlers->socket_ops->shut_down(delegate);
+	else
+		lined_dispatcher_unregister(d, delegate);
+}
 
 /* What handle_close opens anew is closed as well; who never has enough of it is
  * refused in the end. */
 static void close_everything(struct lined_dispatcher *d)
 {
-	struct lined_socket *sock, *next;
+	const struct lined_socket_ops *ops = d->socket_ops;
 	unsigned rounds = 0;
 	size_t fd;
 
 	while (d->len > 0 || !list_is_empty(&d->closed)) {
 		d->ending = ++rounds == ENDING_ROUNDS;
-		for (fd = 0; fd < d->by_fd_room; fd++) {
-			struct lined_delegate *delegate = d->by_fd[fd];
-
-			if (delegate == NULL || delegate == &d->wakeup)
-				continue;
-			sock = socket_of_delegate(delegate);
-			if (sock != NULL)
-				lined_socket_close_for(sock,
-						       LINED_CLOSE_SHUTDOWN, 0);
-			else
-				lined_dispatcher_unregister(d, delegate);
-		}
-		list_for_each_safe(sock, next, &d->unattached, ready_link)
-			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
-		close_phase(d);
-		free_phase(d);
+		for (fd = 0; fd < d->by_fd_room; fd++)
+			if (d->by_fd[fd] != NULL && d->by_fd[fd] != &d->wakeup)
+				shut_down(d, d->by_fd[fd]);
+		if (ops == NULL)
+			continue;
+		work_off(&d->unattached, ops->shut_down_unattached);
+		work_off(&d->closed, ops->deliver_close);
+		work_off(&d->dead, ops->free);
 	}
 }
 
@@ -289,9 +301,8 @@ static void fire_deadline(struct lined_dispatcher *d)
 	uint32_t *slot = d->deadlines.entries[0].slot;
 
 	timer_heap_remove(&d->deadlines, slot);
-	begin_calling(d, (uintptr_t)socket_deadline);
-	socket_deadline(
-		lined_container_of(slot, struct lined_socket, deadline));
+	begin_calling(d, (uintptr_t)d->socket_ops->expire);
+	d->socket_ops->expire(slot);
 	end_calling(d);
 }
 
@@ -569,15 +580,8 @@ static void io_phase(struct lined_dispatcher *d)
 		if (has_data(d, i))
 			call(d, d->regulars[i],
 			     d->regulars[i]->handlers->handle_read);
-	while (!list_is_empty(&leftover)) {
-		struct lined_socket *sock = list_entry(
-			leftover.next, struct lined_socket, ready_link);
-
-		list_remove(&sock->ready_link);
-		socket_begin_serving(d, sock);
-		socket_serve_leftover(sock);
-		socket_end_serving(d);
-	}
+	if (!list_is_empty(&leftover))
+		work_off(&leftover, d->socket_ops->serve_leftover);
 }
 
 /* Of the first `count`: what this turn registered has its task in the next. */
@@ -594,47 +598,12 @@ static void task_phase(struct lined_dispatcher *d, size_t count)
 	delegates_close_holes(d);
 }
 
-static void close_phase(struct lined_dispatcher *d)
+/* handle_close, then the flush, then freeing. */
+static void socket_phases(struct lined_dispatcher *d)
 {
-	struct list closed;
-
-	list_init(&closed);
-	list_splice(&closed, &d->closed);
-	while (!list_is_empty(&closed)) {
-		struct lined_socket *sock = list_entry(
-			closed.next, struct lined_socket, ready_link);
-
-		list_remove(&sock->ready_link);
-		list_append(&d->dead, &sock->ready_link);
-		socket_begin_serving(d, sock);
-		socket_deliver_close(sock);
-		socket_end_serving(d);
-	}
-}
-
-static void flush_phase(struct lined_dispatcher *d)
-{
-	struct list dirty;
-
-	list_init(&dirty);
-	list_splice(&dirty, &d->dirty);
-	while (!list_is_empty(&dirty)) {
-		struct lined_socket *sock =
-			list_entry(dirty.next, struct lined_socket, dirty_link);
-
-		list_remove(&sock->dirty_link);
-		socket_flush(sock);
-	}
-}
-
-static void free_phase(struct lined_dispatcher *d)
-{
-	struct lined_socket *sock, *next;
-
-	list_for_each_safe(sock, next, &d->dead, ready_link) {
-		list_remove(&sock->ready_link);
-		socket_free(sock);
-	}
+	work_off(&d->closed, d->socket_ops->deliver_close);
+	work_off(&d->dirty, d->socket_ops->flush);
+	work_off(&d->dead, d->socket_ops->free);
 }
 
 /*
@@ -681,9 +650,8 @@ int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 	deliver_deferred(d, false);
 	fire_timers(d);
 	task_phase(d, regulars);
-	close_phase(d);
-	flush_phase(d);
-	free_phase(d);
+	if (d->socket_ops != NULL)
+		socket_phases(d);
 	d->in_turn = false;
 	return is_open(d) ? 1 : 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inside of a dispatcher, for the socket's files: the lists that a turn
- * works off, and the memory that all its sockets share.
+ * works off, and the memory that all its sockets share. A dispatcher knows its
+ * sockets by struct lined_socket_ops only.
  */
 #ifndef DISPATCHER_PRIV_H
 #define DISPATCHER_PRIV_H
@@ -33,6 +34,31 @@ enum delegate_flag {
 	DELEGATE_WATCHED = 1,  /* the poller knows it */
 	DELEGATE_REGULAR = 2,  /* is in dispatcher.regulars */
 	DELEGATE_INTERNAL = 4, /* the wakeup: does not count */
+};
+
+/*
+ * What a dispatcher does with a socket, of which it knows the delegate, the
+ * links in its lists and the deadline's slot.
+ * lined_dispatcher_register_socket() sets it with the first socket.
+ */
+struct lined_socket_ops {
+	/* The phases of a turn, in their order. The link is out of its list. */
+	void (*serve_leftover)(struct list *ready_link);
+	void (*expire)(uint32_t *deadline);
+	void (*deliver_close)(struct list *ready_link);
+	void (*flush)(struct list *dirty_link);
+	void (*free)(struct list *ready_link);
+
+	/* lined_dispatcher_free(): of one that has a descriptor, or has none.
+	 */
+	void (*shut_down)(struct lined_delegate *delegate);
+	void (*shut_down_unattached)(struct list *ready_link);
+
+	/* As lined_dispatcher_register() and lined_dispatcher_unregister(). */
+	int (*register_delegate)(struct lined_dispatcher *d,
+				 struct lined_delegate *delegate);
+	int (*unregister_delegate)(struct lined_dispatcher *d,
+				   struct lined_delegate *delegate);
 };
 
 /* Messages to the own thread, first in, first out. */
@@ -68,6 +94,7 @@ struct lined_dispatcher {
 	/* The delegate whose handler runs; NULL once it unregistered. */
 	struct lined_delegate *running;
 
+	const struct lined_socket_ops *socket_ops; /* NULL: none yet */
 	/* Sockets, by what a turn still has to do for them. */
 	struct list ready;      /* input is left over: ready_link */
 	struct list closed;     /* handle_close is due: ready_link */

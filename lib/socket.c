@@ -19,7 +19,8 @@
 
 #include "socket_priv.h"
 
-const struct lined_limits socket_default_limits = {
+/* Of sockets without a group of their own. */
+static const struct lined_limits default_limits = {
 	.send_stall_ms = LINED_SEND_STALL_DEFAULT_MS,
 	.send_queue = LINED_SEND_QUEUE_DEFAULT,
 };
@@ -102,10 +103,13 @@ static void on_task(struct lined_delegate *delegate)
 	socket_end_serving(sock->dispatcher);
 }
 
+static const struct lined_socket_ops socket_ops;
+
 static const struct lined_delegate_handlers plain = {
 	.handle_read = on_readable,
 	.handle_write = on_writable,
 	.handle_error = on_error,
+	.socket_ops = &socket_ops,
 };
 
 static const struct lined_delegate_handlers with_task = {
@@ -113,14 +117,8 @@ static const struct lined_delegate_handlers with_task = {
 	.handle_write = on_writable,
 	.handle_error = on_error,
 	.task = on_task,
+	.socket_ops = &socket_ops,
 };
-
-struct lined_socket *socket_of_delegate(struct lined_delegate *delegate)
-{
-	return delegate->handlers == &plain || delegate->handlers == &with_task
-		       ? of(delegate)
-		       : NULL;
-}
 
 static const struct lined_delegate_handlers *
 table_for(const struct lined_socket_handlers *handlers)
@@ -353,6 +351,10 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 		return NULL;
 	}
 	sock->dispatcher = d;
+	if (d->socket_ops == NULL) {
+		d->socket_ops = &socket_ops;
+		d->group.limits = default_limits;
+	}
 	if (sock->group == NULL)
 		lined_socket_set_group(sock, NULL);
 	list_append(&d->unattached, &sock->ready_link);
@@ -372,7 +374,8 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 	return &sock->delegate;
 }
 
-int socket_unregister(struct lined_socket *sock, struct lined_dispatcher *d)
+static int unregister_socket(struct lined_dispatcher *d,
+			     struct lined_socket *sock)
 {
 	if (sock->dispatcher != d || sock->state == LINED_SOCKET_CLOSED) {
 		errno = ENOENT;
@@ -391,6 +394,86 @@ int socket_unregister(struct lined_socket *sock, struct lined_dispatcher *d)
 	d->len--;
 	return 0;
 }
+
+static int register_delegate(struct lined_dispatcher *d,
+			     struct lined_delegate *delegate)
+{
+	return lined_dispatcher_register_socket(d, of(delegate)) != NULL ? 0
+									 : -1;
+}
+
+static int unregister_delegate(struct lined_dispatcher *d,
+			       struct lined_delegate *delegate)
+{
+	return unregister_socket(d, of(delegate));
+}
+
+/* ---- the phases of a turn --------------------------------------------- */
+
+static void phase_serve_leftover(struct list *ready_link)
+{
+	struct lined_socket *sock =
+		list_entry(ready_link, struct lined_socket, ready_link);
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	socket_begin_serving(d, sock);
+	socket_serve_leftover(sock);
+	socket_end_serving(d);
+}
+
+static void phase_expire(uint32_t *deadline)
+{
+	socket_deadline(
+		lined_container_of(deadline, struct lined_socket, deadline));
+}
+
+static void phase_deliver_close(struct list *ready_link)
+{
+	struct lined_socket *sock =
+		list_entry(ready_link, struct lined_socket, ready_link);
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	list_append(&d->dead, ready_link);
+	socket_begin_serving(d, sock);
+	socket_deliver_close(sock);
+	socket_end_serving(d);
+}
+
+static void phase_flush(struct list *dirty_link)
+{
+	socket_flush(list_entry(dirty_link, struct lined_socket, dirty_link));
+}
+
+static void phase_free(struct list *ready_link)
+{
+	socket_free(list_entry(ready_link, struct lined_socket, ready_link));
+}
+
+static void shut_down(struct lined_delegate *delegate)
+{
+	lined_socket_close_for(of(delegate), LINED_CLOSE_SHUTDOWN, 0);
+}
+
+static void shut_down_unattached(struct list *ready_link)
+{
+	lined_socket_close_for(
+		list_entry(ready_link, struct lined_socket, ready_link),
+		LINED_CLOSE_SHUTDOWN, 0);
+}
+
+static const struct lined_socket_ops socket_ops = {
+	.serve_leftover = phase_serve_leftover,
+	.expire = phase_expire,
+	.deliver_close = phase_deliver_close,
+	.flush = phase_flush,
+	.free = phase_free,
+	.shut_down = shut_down,
+	.shut_down_unattached = shut_down_unattached,
+	.register_delegate = register_delegate,
+	.unregister_delegate = unregister_delegate,
+};
+
+/* ---- what the poller watches ------------------------------------------ */
 
 static unsigned wanted_mode(const struct lined_socket *sock)
 {

@@ -120,8 +120,6 @@ struct lined_socket {
 
 /* ---- socket.c ---- */
 
-extern const struct lined_limits socket_default_limits;
-
 static inline const struct lined_limits *
 socket_limits(const struct lined_socket *sock)
 {
@@ -166,16 +164,10 @@ static inline char *socket_read_buffer(const struct lined_socket *sock)
 	return sock->dispatcher != NULL ? sock->dispatcher->read_buffer : NULL;
 }
 
-/* The socket that a delegate belongs to; NULL for other delegates. */
-struct lined_socket *socket_of_delegate(struct lined_delegate *delegate);
-
 static inline uint32_t socket_now(const struct lined_socket *sock)
 {
 	return (uint32_t)sock->dispatcher->now_ms;
 }
-
-/* Takes it out of its dispatcher. -1: ENOENT, EBUSY. */
-int socket_unregister(struct lined_socket *sock, struct lined_dispatcher *d);
 
 /* Sets fd and puts it under the dispatcher, where there is one already. */
 int socket_attach(struct lined_socket *sock, int fd);

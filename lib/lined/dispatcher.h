@@ -29,6 +29,7 @@ LINED_BEGIN_DECLS
 struct lined_dispatcher;
 struct lined_delegate;
 struct lined_socket;
+struct lined_socket_ops;
 
 /* What a delegate waits for; a bit mask. */
 enum lined_mode {
@@ -60,6 +61,8 @@ struct lined_delegate_handlers {
 	bool (*has_data_buffered)(struct lined_delegate *delegate);
 	/* Run once in every turn. */
 	void (*task)(struct lined_delegate *delegate);
+	/* Private: NULL but in a socket's delegate. */
+	const struct lined_socket_ops *socket_ops;
 };
 
 /*
