@@ -72,7 +72,7 @@ static const struct lined_protocol *find_protocol_here(void *arg,
 	const struct daemon *daemon = arg;
 
 	(void)module_dir;
-	module_dir = daemon->server.first->conf->module_dir;
+	module_dir = daemon->server.start_conf->module_dir;
 	return find_protocol(daemon->modules, module_dir, name, error, size);
 }
 
@@ -172,7 +172,7 @@ enum exit_code daemon_check(const struct options *options)
 		code = EXIT_STOPPED;
 	}
 	conf_errors_fini(&errors);
-	conf_free(conf);
+	conf_unref(conf);
 	modules_free(modules);
 	return code;
 }
@@ -258,17 +258,17 @@ static bool apply_again(struct daemon *daemon)
 	conf_errors_fini(&errors);
 	if (conf == NULL)
 		return false;
-	warn_restart(daemon->server.first->conf, conf);
+	warn_restart(daemon->server.start_conf, conf);
 	/* Every worker is waited for: with this one no signal would be heard
 	 * any more. */
 	if (heartbeat_find_stuck(&daemon->heartbeat) != NULL) {
 		log_err("reload: a worker is stuck");
-		conf_free(conf);
+		conf_unref(conf);
 		return false;
 	}
 	if (server_apply(&daemon->server, conf) < 0)
 		return false;
-	conf = daemon->server.generation->conf;
+	conf = daemon->server.conf;
 	open_log(daemon->options, conf);
 	tell_unserved(conf, tell_log);
 	return true;
@@ -376,7 +376,7 @@ static bool control_log_changes(struct control *control,
 {
 	const struct daemon *daemon =
 		lined_container_of(control, struct daemon, control);
-	const struct conf *now = daemon->server.generation->conf;
+	const struct conf *now = daemon->server.conf;
 	struct log_settings a = log_settings(daemon->options, now);
 	struct log_settings b = log_settings(daemon->options, conf);
 
@@ -405,9 +405,8 @@ static void stop(struct daemon *daemon)
 	}
 	log_notice("stopping");
 	server_stop(&daemon->server);
-	systemd_status_stopping(
-		&daemon->systemd_status,
-		daemon->server.generation->conf->drain_timeout_ms);
+	systemd_status_stopping(&daemon->systemd_status,
+				daemon->server.conf->drain_timeout_ms);
 }
 
 static void on_signal(struct signals *signals, int number)
@@ -523,7 +522,7 @@ static int start(struct daemon *daemon, struct conf *conf)
 	raise_files();
 	daemon->inherited = inherited_take();
 	if (drop_root(conf) < 0) {
-		conf_free(conf);
+		conf_unref(conf);
 		return -1;
 	}
 	daemon->dispatcher = lined_dispatcher_new();
@@ -538,7 +537,7 @@ static int start(struct daemon *daemon, struct conf *conf)
 	    systemd_status_start(&daemon->systemd_status, &daemon->server,
 				 &daemon->heartbeat) < 0) {
 		log_err("start: %s", strerror(errno));
-		conf_free(conf);
+		conf_unref(conf);
 		return -1;
 	}
 	control_init(&daemon->control, &daemon->server, &control_ops);
@@ -553,7 +552,7 @@ static int start(struct daemon *daemon, struct conf *conf)
 /* False: it could not go on. */
 static bool serve(struct daemon *daemon)
 {
-	const struct conf *conf = daemon->server.generation->conf;
+	const struct conf *conf = daemon->server.conf;
 	size_t services = conf->service_count;
 	size_t workers = daemon->server.worker_count;
 
@@ -603,7 +602,7 @@ static enum exit_code run(struct daemon *daemon)
 	if (conf == NULL)
 		return EXIT_BAD_CONFIG;
 	if (open_log(daemon->options, conf) < 0) {
-		conf_free(conf);
+		conf_unref(conf);
 		return EXIT_NOT_STARTED;
 	}
 	if (start(daemon, conf) < 0)

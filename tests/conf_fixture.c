@@ -155,7 +155,7 @@ static int remove_entry(const char *path, const struct stat *st, int type,
 void fixture_teardown(void)
 {
 	while (load_count > 0)
-		conf_free(loads[--load_count]);
+		conf_unref(loads[--load_count]);
 	conf_errors_fini(&last);
 	nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }

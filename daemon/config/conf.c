@@ -233,6 +233,7 @@ static struct conf *conf_new(void)
 		free(conf);
 		return NULL;
 	}
+	atomic_init(&conf->refs, 1);
 	return conf;
 }
 
@@ -253,13 +254,20 @@ struct conf *conf_load(const char *path, const struct conf_env *env,
 	conf_report_finish(&build.report);
 	if (errors->errors.count == 0 && !build.report.oom)
 		return build.conf;
-	conf_free(build.conf);
+	conf_unref(build.conf);
 	return NULL;
 }
 
-void conf_free(struct conf *conf)
+struct conf *conf_ref(struct conf *conf)
 {
-	if (conf == NULL)
+	atomic_fetch_add_explicit(&conf->refs, 1, memory_order_relaxed);
+	return conf;
+}
+
+void conf_unref(struct conf *conf)
+{
+	if (conf == NULL ||
+	    atomic_fetch_sub_explicit(&conf->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	conf_pool_free(conf->pool);
 	free(conf);

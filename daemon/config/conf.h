@@ -10,6 +10,7 @@
 #ifndef CONF_H
 #define CONF_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -144,6 +145,7 @@ struct conf_service {
 #define CONF_INTERNAL_MAX 2
 
 struct conf {
+	atomic_uint refs;
 	unsigned workers; /* 0: auto */
 	const char *user, *group;
 	const char *module_dir; /* NULL: the built-in one */
@@ -195,7 +197,11 @@ struct conf_env {
  */
 struct conf *conf_load(const char *path, const struct conf_env *env,
 		       struct conf_errors *errors);
-void conf_free(struct conf *conf);
+
+/* A conf is freed with its last reference; conf_load() returns the first. NULL
+ * is fine for conf_unref(). MT-safe. */
+struct conf *conf_ref(struct conf *conf);
+void conf_unref(struct conf *conf);
 
 const struct conf_service *conf_find_service(const struct conf *conf,
 					     const char *name);

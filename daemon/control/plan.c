@@ -202,8 +202,8 @@ static bool differ(const char *a, const char *b)
 static void plan_rest(struct planner *planner)
 {
 	struct control *control = planner->server->control;
-	const struct conf *first = planner->server->first->conf;
-	const struct conf *before = planner->server->generation->conf;
+	const struct conf *first = planner->server->start_conf;
+	const struct conf *before = planner->server->conf;
 	const struct conf *after = planner->after;
 
 	if (first->workers != after->workers)
@@ -281,5 +281,5 @@ void plan_make(struct control *control, const struct request *request,
 				"nothing");
 	}
 	conf_errors_fini(&errors);
-	conf_free(conf);
+	conf_unref(conf);
 }

@@ -302,7 +302,7 @@ static bool is_among(struct list *services, const char *name)
 const struct conf_service *survey_drained(struct control *control, size_t *at)
 {
 	struct server *server = control->server;
-	const struct conf *conf = server->generation->conf;
+	const struct conf *conf = server->conf;
 
 	while (*at < conf->service_count) {
 		const struct conf_service *service = &conf->services[(*at)++];

@@ -109,8 +109,8 @@ void server_fini(struct server *server)
 	bus_free(server->bus);
 	bus_free(server->main_bus);
 	lined_dispatcher_close_mailbox(server->dispatcher);
-	generation_unref(server->generation);
-	generation_unref(server->first);
+	conf_unref(server->conf);
+	conf_unref(server->start_conf);
 	pthread_mutex_destroy(&server->lists);
 	free(server->workers);
 }
@@ -153,9 +153,7 @@ void server_begin_drain(struct server *server, struct service *service,
 
 static uint32_t drain_timeout_ms(const struct server *server)
 {
-	return server->generation != NULL
-		       ? server->generation->conf->drain_timeout_ms
-		       : 0;
+	return server->conf != NULL ? server->conf->drain_timeout_ms : 0;
 }
 
 void server_drain(struct server *server, struct service *service)

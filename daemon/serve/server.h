@@ -21,12 +21,6 @@ struct control;
 struct inherited;
 struct service;
 
-/* A config and how many services still go by it. */
-struct generation {
-	struct conf *conf;
-	size_t refs;
-};
-
 struct server {
 	struct lined_dispatcher *dispatcher;
 	struct worker *workers;
@@ -42,8 +36,8 @@ struct server {
 	/* The two lists change under this lock: the heartbeat may look at them
 	 * from the log's thread. */
 	pthread_mutex_t lists;
-	struct generation *generation;
-	struct generation *first; /* what is taken at the start only */
+	struct conf *conf;
+	struct conf *start_conf; /* keys that take effect at the start only */
 	const struct inherited *inherited;
 	struct control *control; /* for requests of clients */
 	uint64_t last_client_id, last_service_id;
@@ -77,8 +71,7 @@ void server_fini(struct server *server);
 
 /*
  * Makes the services what conf says. -1: nothing has changed, the reasons are
- * logged. conf is the server's in either case, and freed when no service goes
- * by it any more.
+ * logged. Takes over the reference to conf in either case.
  */
 int server_apply(struct server *server, struct conf *conf);
 
@@ -110,9 +103,6 @@ void server_begin_drain(struct server *server, struct service *service,
 
 /* For services. */
 
-/* The config that a service goes by is freed with the last that does. */
-struct generation *generation_ref(struct generation *generation);
-void generation_unref(struct generation *generation);
 /* Drains a service that is in no list and never had a client. */
 void server_retire(struct server *server, struct service *service);
 /* Clients of services that are not internal: one was admitted, some have gone.

@@ -17,33 +17,6 @@
 #include "log/log.h"
 #include "serve/service.h"
 
-/* ---- generations ------------------------------------------------------ */
-
-static struct generation *generation_new(struct conf *conf)
-{
-	struct generation *generation = malloc(sizeof(*generation));
-
-	if (generation == NULL)
-		return NULL;
-	generation->conf = conf;
-	generation->refs = 1;
-	return generation;
-}
-
-struct generation *generation_ref(struct generation *generation)
-{
-	generation->refs++;
-	return generation;
-}
-
-void generation_unref(struct generation *generation)
-{
-	if (generation == NULL || --generation->refs > 0)
-		return;
-	conf_free(generation->conf);
-	free(generation);
-}
-
 /* ---- a plan ----------------------------------------------------------- */
 
 /* What becomes of one service of the new config. */
@@ -215,18 +188,18 @@ static int prepare(struct server *server, struct plan *plan,
 	return open_listeners(server, plan, leavers);
 }
 
-static int make_service(struct server *server, struct generation *generation,
+static int make_service(struct server *server, struct conf *conf,
 			struct plan *plan)
 {
 	if (plan->service != NULL)
 		return 0;
-	plan->service = service_new(server, generation, plan->conf);
+	plan->service = service_new(server, conf, plan->conf);
 	plan->fresh = plan->service != NULL;
 	return plan->fresh ? 0 : -1;
 }
 
 /* Every address that cannot be had is told of before any service is made. */
-static int prepare_all(struct server *server, struct generation *generation,
+static int prepare_all(struct server *server, struct conf *conf,
 		       struct plan *plans, size_t count)
 {
 	struct leavers leavers;
@@ -234,16 +207,16 @@ static int prepare_all(struct server *server, struct generation *generation,
 	int result;
 
 	leavers_init(&leavers);
-	result = find_leavers(server, generation->conf, &leavers);
+	result = find_leavers(server, conf, &leavers);
 	if (result < 0)
 		log_err("config: %s", strerror(errno));
 	for (i = 0; i < count; i++)
-		if (prepare(server, &plans[i],
-			    conf_service_at(generation->conf, i), &leavers) < 0)
+		if (prepare(server, &plans[i], conf_service_at(conf, i),
+			    &leavers) < 0)
 			result = -1;
 	leavers_fini(&leavers);
 	for (i = 0; result == 0 && i < count; i++)
-		result = make_service(server, generation, &plans[i]);
+		result = make_service(server, conf, &plans[i]);
 	return result;
 }
 
@@ -352,10 +325,10 @@ static bool is_kept(const struct plan *plans, size_t count,
 	return false;
 }
 
-static void commit(struct server *server, struct generation *generation,
-		   struct plan *plans, size_t count)
+static void commit(struct server *server, struct conf *conf, struct plan *plans,
+		   size_t count)
 {
-	uint32_t drain_ms = generation->conf->drain_timeout_ms;
+	uint32_t drain_ms = conf->drain_timeout_ms;
 	struct service *service, *next;
 	size_t i;
 
@@ -375,7 +348,7 @@ static void commit(struct server *server, struct generation *generation,
 			server_move(server, plan->service, &server->services);
 		} else {
 			close_unwanted(plan->service, plan->conf, plans, count);
-			service_reload(plan->service, generation, plan->conf);
+			service_reload(plan->service, conf, plan->conf);
 		}
 	}
 	for (i = 0; i < count; i++) {
@@ -386,26 +359,22 @@ static void commit(struct server *server, struct generation *generation,
 
 int server_apply(struct server *server, struct conf *conf)
 {
-	struct generation *generation = generation_new(conf);
 	size_t count = conf_count_all(conf), i;
 	struct plan *plans = calloc(count + 1, sizeof(*plans));
 	int result;
 
-	if (generation == NULL || plans == NULL) {
+	if (plans == NULL) {
 		log_err("config: %s", strerror(ENOMEM));
-		if (generation == NULL)
-			conf_free(conf);
-		generation_unref(generation);
-		free(plans);
+		conf_unref(conf);
 		return -1;
 	}
-	result = prepare_all(server, generation, plans, count);
+	result = prepare_all(server, conf, plans, count);
 	if (result == 0) {
-		commit(server, generation, plans, count);
-		generation_unref(server->generation);
-		server->generation = generation;
-		if (server->first == NULL)
-			server->first = generation_ref(generation);
+		commit(server, conf, plans, count);
+		conf_unref(server->conf);
+		server->conf = conf;
+		if (server->start_conf == NULL)
+			server->start_conf = conf_ref(conf);
 	} else {
 		undo(server, plans, count);
 	}
@@ -413,6 +382,6 @@ int server_apply(struct server *server, struct conf *conf)
 		free(plans[i].opened);
 	free(plans);
 	if (result < 0)
-		generation_unref(generation);
+		conf_unref(conf);
 	return result;
 }

@@ -317,8 +317,7 @@ static int make_instances(struct service *service)
 	return 0;
 }
 
-static struct service *make(struct server *server,
-			    struct generation *generation,
+static struct service *make(struct server *server, struct conf *whole,
 			    const struct conf_service *conf)
 {
 	struct admission_limits limits = limits_of(conf);
@@ -331,7 +330,7 @@ static struct service *make(struct server *server,
 	service->server = server;
 	service->id = ++server->last_service_id;
 	service->conf = conf;
-	service->generation = generation_ref(generation);
+	service->whole = conf_ref(whole);
 	service->name = strdup(conf->name);
 	service->admission = admission_new(&limits);
 	service->datagram_admission = admission_new(&limits);
@@ -344,12 +343,11 @@ static struct service *make(struct server *server,
 	return NULL;
 }
 
-struct service *service_new(struct server *server,
-			    struct generation *generation,
+struct service *service_new(struct server *server, struct conf *whole,
 			    const struct conf_service *conf)
 {
 	struct instance_call start = {.call.run = run_start};
-	struct service *service = make(server, generation, conf);
+	struct service *service = make(server, whole, conf);
 
 	if (service == NULL) {
 		log_err("service %s: %s", conf->name, strerror(errno));
@@ -416,18 +414,18 @@ void service_unlisten(struct service *service, struct listener *listener,
 	listener_close(listener, keep_path);
 }
 
-void service_reload(struct service *service, struct generation *generation,
+void service_reload(struct service *service, struct conf *whole,
 		    const struct conf_service *conf)
 {
 	struct instance_call call = {.call.run = run_reload, .conf = conf};
 	struct admission_limits limits = limits_of(conf);
-	struct generation *before = service->generation;
+	struct conf *before = service->whole;
 
 	service->conf = conf;
-	service->generation = generation_ref(generation);
+	service->whole = conf_ref(whole);
 	admission_set_limits(service->admission, &limits);
 	call_all(service, &call);
-	generation_unref(before);
+	conf_unref(before);
 }
 
 void service_close_listeners(struct service *service)
@@ -472,7 +470,7 @@ void service_free(struct service *service)
 	registry_unref(service->registry);
 	admission_free(service->admission);
 	admission_free(service->datagram_admission);
-	generation_unref(service->generation);
+	conf_unref(service->whole);
 	free(service->name);
 	free(service);
 }

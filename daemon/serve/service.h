@@ -15,7 +15,6 @@
 #include "list.h"
 #include "net/listener.h"
 
-struct generation;
 struct server;
 struct service_end;
 
@@ -24,7 +23,7 @@ struct service {
 	struct server *server;
 	uint64_t id; /* no other service has had or will have it */
 	const struct conf_service *conf;
-	struct generation *generation; /* what conf is part of */
+	struct conf *whole; /* what conf is part of: a reference */
 	char *name;
 	struct admission *admission;
 	/* Of datagrams: used by the primary worker only. */
@@ -53,8 +52,7 @@ struct lined_service *service_instance_on(const struct service *service,
 struct service *service_of(const struct lined_service *instance);
 
 /* A service that listens nowhere yet, its instances started. NULL: logged. */
-struct service *service_new(struct server *server,
-			    struct generation *generation,
+struct service *service_new(struct server *server, struct conf *whole,
 			    const struct conf_service *conf);
 
 /* Takes a listener over and begins to accept. -1: logged. */
@@ -69,7 +67,7 @@ void service_unlisten(struct service *service, struct listener *listener,
 		      bool keep_path);
 
 /* Takes the new config, also to the instances. */
-void service_reload(struct service *service, struct generation *generation,
+void service_reload(struct service *service, struct conf *whole,
 		    const struct conf_service *conf);
 
 /* Stops listening altogether. */

@@ -44,7 +44,7 @@ static void systemd_status_describe(const struct systemd_status *status,
 			 systemd_status_plural(clients));
 		return;
 	}
-	services = server->generation->conf->service_count;
+	services = server->conf->service_count;
 	snprintf(text, SYSTEMD_STATUS_MAX,
 		 "Serving %zu service%s on %zu worker%s: %zu client%s",
 		 services, systemd_status_plural(services),

@@ -69,7 +69,7 @@ static bool load(const void *data, size_t size)
 		require(conf_service_changes(&conf->services[i],
 					     &conf->services[i]) == 0,
 			"a service differs from itself");
-	conf_free(conf);
+	conf_unref(conf);
 	conf_errors_fini(&errors);
 	close(fd);
 	return conf != NULL;
