@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linetest/text.h"
+
 #define RANDOM_CUTS     4
 #define RANDOM_CUTS_MAX 10000
 #define WORKERS_MAX     1024
@@ -88,14 +90,15 @@ static const struct option longs[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static int wrong(const char *option, const char *value, const char *wanted)
+static int option_wrong(const char *option, const char *value,
+			const char *wanted)
 {
 	fprintf(stderr, "linetest: %s \"%s\": %s is wanted\n", option, value,
 		wanted);
 	return -1;
 }
 
-static int take_count(const char *option, unsigned max, unsigned *count)
+static int option_count(const char *option, unsigned max, unsigned *count)
 {
 	char *end;
 	unsigned long value;
@@ -109,10 +112,10 @@ static int take_count(const char *option, unsigned max, unsigned *count)
 		return 0;
 	}
 	snprintf(wanted, sizeof(wanted), "a number from 1 to %u", max);
-	return wrong(option, optarg, wanted);
+	return option_wrong(option, optarg, wanted);
 }
 
-static int take_seed(struct linetest_options *options)
+static int option_seed(struct linetest_options *options)
 {
 	char *end;
 
@@ -121,34 +124,18 @@ static int take_seed(struct linetest_options *options)
 	options->seed_given = true;
 	if (*optarg >= '0' && *optarg <= '9' && *end == '\0' && errno == 0)
 		return 0;
-	return wrong("--seed", optarg, "a number");
+	return option_wrong("--seed", optarg, "a number");
 }
 
-static int take_time(const char *option, uint32_t *ms)
+static int option_time(const char *option, uint32_t *ms)
 {
-	static const struct {
-		const char *name;
-		unsigned long ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60000}};
-	unsigned long value;
-	char *end;
-	size_t i;
-
-	errno = 0;
-	value = strtoul(optarg, &end, 10);
-	for (i = 0; i < sizeof(units) / sizeof(*units); i++)
-		if (strcmp(end, units[i].name) == 0)
-			break;
-	if (*optarg < '0' || *optarg > '9' || errno != 0 ||
-	    i == sizeof(units) / sizeof(*units) || value < 1 ||
-	    value > 24 * 3600 * 1000 / units[i].ms)
-		return wrong(option, optarg, "a time such as 200ms, 2s or 1m");
-	*ms = (uint32_t)(value * units[i].ms);
-	return 0;
+	if (text_duration(optarg, ms) && *ms > 0)
+		return 0;
+	return option_wrong(option, optarg, "a time such as 200ms, 2s or 1m");
 }
 
 /* -1: wrong, and said so (getopt has, for '?'). */
-static int take(struct linetest_options *options, int option)
+static int options_take(struct linetest_options *options, int option)
 {
 	switch (option) {
 	case 'm':
@@ -158,16 +145,17 @@ static int take(struct linetest_options *options, int option)
 		options->fragment = true;
 		return optarg == NULL
 			       ? 0
-			       : take_count("--fragment", RANDOM_CUTS_MAX,
-					    &options->random_cuts);
+			       : option_count("--fragment", RANDOM_CUTS_MAX,
+					      &options->random_cuts);
 	case OPTION_SEED:
-		return take_seed(options);
+		return option_seed(options);
 	case OPTION_WORKERS:
-		return take_count("--workers", WORKERS_MAX, &options->workers);
+		return option_count("--workers", WORKERS_MAX,
+				    &options->workers);
 	case OPTION_PATIENCE:
-		return take_time("--patience", &options->patience_ms);
+		return option_time("--patience", &options->patience_ms);
 	case OPTION_TIMEOUT:
-		return take_time("--timeout", &options->timeout_ms);
+		return option_time("--timeout", &options->timeout_ms);
 	case OPTION_LINED:
 		options->lined = optarg;
 		return 0;
@@ -200,7 +188,7 @@ static int take(struct linetest_options *options, int option)
 	}
 }
 
-static int check_operands(const struct linetest_options *options)
+static int options_check_files(const struct linetest_options *options)
 {
 	const char *message = NULL;
 
@@ -240,12 +228,12 @@ enum linetest_result linetest_options_read(struct linetest_options *options,
 			fputs(help, stdout);
 			return LINETEST_SHOWN;
 		}
-		if (take(options, option) < 0)
+		if (options_take(options, option) < 0)
 			goto usage;
 	}
 	options->files = argv + optind;
 	options->file_count = argc - optind;
-	if (check_operands(options) == 0)
+	if (options_check_files(options) == 0)
 		return LINETEST_RUN;
 usage:
 	fputs("linetest -h shows the options\n", stderr);

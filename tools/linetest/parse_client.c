@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines of a transcript that begin with a client's name: what it says,
- * sees and does.
+ * The lines of a transcript that begin with a client's name: what it sends,
+ * gets and does.
  */
 #include "config.h"
+
+#include "linetest/parse.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "linetest/match.h"
-#include "linetest/parse.h"
 
-/* ---- where it is connected ---------------------------------------------- */
+/* Of `!` without a time. */
+#define SILENCE_MS 100u
 
-static bool is_said(const struct step *step)
+/* ---- connecting --------------------------------------------------------- */
+
+static bool step_is_send(const struct step *step)
 {
 	return step->kind == STEP_SEND || step->kind == STEP_SEND_RAW;
 }
 
-/* Something that is seen by one who came for what was said last. */
-static bool is_heard(struct parser *parser, const struct step *step)
+/* Whether a step expects something of a client that came for the last sends. */
+static bool step_is_heard(struct parser *parser, const struct step *step)
 {
 	switch (step->kind) {
 	case STEP_LINE:
@@ -27,111 +31,132 @@ static bool is_heard(struct parser *parser, const struct step *step)
 	case STEP_SKIP:
 	case STEP_SILENCE:
 		return step->actor != STEP_NO_ACTOR &&
-		       parse_actor(parser, step->actor)->heard ==
-			       parser->speeches;
+		       parser_actor(parser, step->actor)->came_for ==
+			       parser->sends_serial;
 	default:
 		return false;
 	}
 }
 
 /*
- * Who is named first by what it is to see is there to see it: what others say
- * right above is said when it has come, though it stands before its name.
+ * A client whose first line is an expectation has to be connected before the
+ * others send what it expects: its connect, the last step, is moved before the
+ * sends right above.
  */
-static void bring_forward(struct parser *parser, size_t actor)
+static void connect_before_sends(struct parser *parser, size_t actor)
 {
 	struct script *script = parser->script;
 	struct step *steps = script->steps, step;
 	size_t last = script->step_count - 1, i = last;
 
-	while (i > 0 && is_heard(parser, &steps[i - 1]))
+	while (i > 0 && step_is_heard(parser, &steps[i - 1]))
 		i--;
-	if (i == 0 || !is_said(&steps[i - 1]))
+	if (i == 0 || !step_is_send(&steps[i - 1]))
 		return;
 	step = steps[last];
-	memmove(&steps[parser->speech + 1], &steps[parser->speech],
-		(last - parser->speech) * sizeof(*steps));
-	steps[parser->speech++] = step;
-	parse_actor(parser, actor)->heard = parser->speeches;
+	memmove(&steps[parser->sends + 1], &steps[parser->sends],
+		(last - parser->sends) * sizeof(*steps));
+	steps[parser->sends++] = step;
+	parser_actor(parser, actor)->came_for = parser->sends_serial;
 }
 
-/* It is connected from here on: by a step of its own at its first use. */
-static bool use(struct parser *parser, size_t actor, bool to_hear)
+/* Connects an actor at its first use. False and an error if it cannot be. */
+static bool connect_at_first(struct parser *parser, size_t actor,
+			     bool is_expecting)
 {
-	const struct parse_actor *known = parse_actor(parser, actor);
+	const struct parser_actor *known = parser_actor(parser, actor);
 	const char *name = parser->script->actors[actor];
 	struct step *step;
-	char none[] = "";
+	char no_words[] = "";
 
-	if (known->state == PARSE_CONNECTED)
+	if (known->state == PARSER_CONNECTED)
 		return true;
 	if (known->listens) {
-		parse_error(parser,
-			    "%s has accepted nobody yet (\"%s: "
-			    "accept\")",
-			    name, name);
+		parser_error(parser,
+			     "%s has accepted nobody yet (\"%s: accept\")",
+			     name, name);
 		return false;
 	}
-	if (known->state == PARSE_CLOSED) {
-		parse_error(parser,
-			    "%s was closed at line %u; \"%s: connect\" "
-			    "connects it again",
-			    name, known->closed_line, name);
+	if (known->state == PARSER_CLOSED) {
+		parser_error(parser,
+			     "%s was closed at line %u; \"%s: connect\" "
+			     "connects it again",
+			     name, known->closed_line, name);
 		return false;
 	}
-	parse_start(parser);
-	step = parse_step(parser, STEP_CONNECT, actor);
-	parse_actor(parser, actor)->state = PARSE_CONNECTED;
-	if (!parse_destination(parser, step, none))
+	parser_start(parser);
+	step = parser_add_step(parser, STEP_CONNECT, actor);
+	parser_actor(parser, actor)->state = PARSER_CONNECTED;
+	if (!parse_destination(parser, step, no_words))
 		return false;
-	if (to_hear)
-		bring_forward(parser, actor);
+	if (is_expecting)
+		connect_before_sends(parser, actor);
 	return true;
 }
 
-/* ---- what is said ------------------------------------------------------- */
+/* ---- what it sends ------------------------------------------------------ */
 
-static void check_known(struct parser *parser, const struct template *template)
+static void check_names_known(struct parser *parser,
+			      const struct template *template)
 {
 	const char *name = template_unknown(template, &parser->known);
 
 	if (name != NULL)
-		parse_error(parser,
-			    "nothing above gives {%s} a value (\\{%s} sends "
-			    "it as it is)",
-			    name, name);
+		parser_error(parser,
+			     "nothing above gives {%s} a value (\\{%s} sends "
+			     "it as it is)",
+			     name, name);
 }
 
-static void parse_send(struct parser *parser, size_t actor, enum step_kind kind,
-		       const char *text)
+/* Text begins one blank behind the sign. */
+static bool parse_sign_end(struct parser *parser, const char **at)
 {
-	const struct parse_actor *known;
+	if (**at != ' ' && **at != '\0') {
+		parser_error(parser, "a blank is missing before \"%s\"", *at);
+		return false;
+	}
+	*at += **at == ' ';
+	return true;
+}
+
+/* at is behind "NAME>". */
+static void parse_send(struct parser *parser, size_t actor, const char *at)
+{
 	const struct script *script = parser->script;
+	enum step_kind kind = STEP_SEND;
+	const struct parser_actor *known;
 	struct template template;
 	struct step *step;
-	bool goes_on = script->step_count > 0 &&
-		       is_said(&script->steps[script->step_count - 1]);
+	bool follows_send =
+		script->step_count > 0 &&
+		step_is_send(&script->steps[script->step_count - 1]);
 
-	if (!parse_template(parser, &template, text, false))
+	if (*at == '>') {
+		kind = STEP_SEND_RAW;
+		at++;
+	}
+	if (!parse_sign_end(parser, &at) ||
+	    !parser_template(parser, &template, at, false))
 		return;
-	check_known(parser, &template);
-	if (!use(parser, actor, false)) {
+	check_names_known(parser, &template);
+	if (!connect_at_first(parser, actor, false)) {
 		template_fini(&template);
 		return;
 	}
-	if (!goes_on) {
-		parser->speech = script->step_count;
-		parser->speeches++;
+	if (!follows_send) {
+		parser->sends = script->step_count;
+		parser->sends_serial++;
 	}
-	known = parse_actor(parser, actor);
-	step = parse_step(parser, kind, actor);
+	known = parser_actor(parser, actor);
+	step = parser_add_step(parser, kind, actor);
 	step->text = template;
 	step->end = known->end_given ? known->end : parser->end;
 }
 
-/* ---- what is seen ------------------------------------------------------- */
+/* ---- what it gets ------------------------------------------------------- */
 
-static void learn(struct parser *parser, const struct template *template)
+static void add_known_names(struct parser *parser,
+			    const struct template *template)
 {
 	size_t i;
 
@@ -141,41 +166,39 @@ static void learn(struct parser *parser, const struct template *template)
 				   0);
 }
 
-static void parse_expect(struct parser *parser, size_t actor,
-			 enum step_kind kind, const char *text, bool is_pattern,
-			 bool any_order)
+static void parse_expected(struct parser *parser, size_t actor,
+			   enum step_kind kind, const char *text,
+			   bool is_pattern, bool any_order)
 {
 	struct template template;
 	struct step *step;
 	char *error;
 
-	if (!parse_template(parser, &template, text, is_pattern))
+	if (!parser_template(parser, &template, text, is_pattern))
 		return;
-	error = kind != STEP_RAW ? match_check(&template) : NULL;
-	if (error != NULL)
-		parse_error(parser, "%s", error);
-	free(error);
 	if (kind == STEP_RAW) {
-		check_known(parser, &template);
+		check_names_known(parser, &template);
 		if (template.count == 0)
-			parse_error(parser, "no bytes: nothing to wait for");
+			parser_error(parser, "no bytes: nothing to wait for");
+	} else if ((error = match_check(&template)) != NULL) {
+		parser_error(parser, "%s", error);
+		free(error);
 	}
-	if (actor != STEP_NO_ACTOR && !use(parser, actor, true)) {
+	if (actor != STEP_NO_ACTOR && !connect_at_first(parser, actor, true)) {
 		template_fini(&template);
 		return;
 	}
-	learn(parser, &template);
-	step = parse_step(parser, kind, actor);
+	add_known_names(parser, &template);
+	step = parser_add_step(parser, kind, actor);
 	step->text = template;
 	step->any_order = any_order;
 }
 
 /* at is behind "NAME<"; actor is STEP_NO_ACTOR for the log. */
-static void parse_seen(struct parser *parser, size_t actor, const char *at)
+static void parse_expect(struct parser *parser, size_t actor, const char *at)
 {
 	enum step_kind kind = actor == STEP_NO_ACTOR ? STEP_LOG : STEP_LINE;
 	bool is_pattern = false, any_order = false;
-	const char *begin = at;
 
 	if (*at == '<' && kind == STEP_LINE) {
 		kind = STEP_RAW;
@@ -189,239 +212,212 @@ static void parse_seen(struct parser *parser, size_t actor, const char *at)
 		else
 			break;
 	}
-	if (*at != ' ' && *at != '\0') {
-		parse_error(parser, "a blank is missing before \"%s\"", at);
+	if (!parse_sign_end(parser, &at))
 		return;
-	}
-	at += *at == ' ';
-	if (kind == STEP_LINE && at == begin + 1 && strcmp(at, "...") == 0) {
-		if (use(parser, actor, true))
-			parse_step(parser, STEP_SKIP, actor);
-		return;
-	}
-	parse_expect(parser, actor, kind, at, is_pattern, any_order);
+	if (kind != STEP_LINE || is_pattern || any_order ||
+	    strcmp(at, "...") != 0)
+		parse_expected(parser, actor, kind, at, is_pattern, any_order);
+	else if (connect_at_first(parser, actor, true))
+		parser_add_step(parser, STEP_SKIP, actor);
 }
 
 void parse_silence(struct parser *parser, size_t actor, char *text)
 {
-	uint32_t ms = PARSE_SILENCE_MS;
-	char *word = parse_word(&text);
+	uint32_t ms = SILENCE_MS;
+	char *word = parser_word(&text);
 
-	if (word != NULL && !parse_duration(parser, word, &ms))
+	if (word != NULL && !parser_duration(parser, word, &ms))
 		return;
-	if (parse_word(&text) != NULL) {
-		parse_error(parser, "usage: NAME! [DURATION]");
+	if (parser_word(&text) != NULL) {
+		parser_error(parser, "usage: NAME! [DURATION]");
 		return;
 	}
-	if (actor != STEP_NO_ACTOR && !use(parser, actor, true))
-		return;
 	if (actor == STEP_NO_ACTOR)
-		parse_begin(parser);
-	parse_step(parser, STEP_SILENCE, actor)->ms = ms;
+		parser_start_once(parser);
+	else if (!connect_at_first(parser, actor, true))
+		return;
+	parser_add_step(parser, STEP_SILENCE, actor)->ms = ms;
 }
 
-/* ---- what is done ------------------------------------------------------- */
+/* ---- what it does ------------------------------------------------------- */
 
-static bool is_busy(const struct parse_actor *known)
+static bool actor_is_connected(const struct parser_actor *known)
 {
-	return known->state == PARSE_CONNECTED && !known->ended;
+	return known->state == PARSER_CONNECTED && !known->ended;
 }
 
-/* A connection, where there was none or one that had ended. */
-static void begin(struct parser *parser, size_t actor)
+static void set_connected(struct parser *parser, size_t actor)
 {
-	struct parse_actor *known = parse_actor(parser, actor);
+	struct parser_actor *known = parser_actor(parser, actor);
 
-	known->state = PARSE_CONNECTED;
+	known->state = PARSER_CONNECTED;
 	known->ended = false;
 }
 
-static void act_connect(struct parser *parser, size_t actor, char *at)
+static void parse_connect(struct parser *parser, size_t actor, char *at)
 {
+	const struct parser_actor *known = parser_actor(parser, actor);
 	const char *name = parser->script->actors[actor];
-	struct step *step;
 
-	if (parse_actor(parser, actor)->listens)
-		parse_error(parser, "%s listens, it does not connect", name);
-	else if (is_busy(parse_actor(parser, actor)))
-		parse_error(parser, "%s is connected already", name);
-	parse_start(parser);
-	step = parse_step(parser, STEP_CONNECT, actor);
-	parse_destination(parser, step, at);
-	begin(parser, actor);
+	if (known->listens)
+		parser_error(parser, "%s listens, it does not connect", name);
+	else if (actor_is_connected(known))
+		parser_error(parser, "%s is connected already", name);
+	parser_start(parser);
+	parse_destination(parser, parser_add_step(parser, STEP_CONNECT, actor),
+			  at);
+	set_connected(parser, actor);
 }
 
-/* Steps without words that need a connection; some are its end. */
-static void act(struct parser *parser, size_t actor, enum step_kind kind,
-		bool ends)
+static void parse_actor_terminator(struct parser *parser, size_t actor,
+				   char *at)
 {
-	struct parse_actor *known;
+	struct parser_actor *known = parser_actor(parser, actor);
 
-	if (!use(parser, actor, false))
+	if (!parser_line_end(parser_word(&at), &known->end))
+		parser_error(parser, "usage: NAME: terminator lf|crlf");
+	known->end_given = true;
+}
+
+static void parse_listen(struct parser *parser, size_t actor, char *at)
+{
+	struct parser_actor *known = parser_actor(parser, actor);
+	const char *name = parser->script->actors[actor];
+	const char *word = parser_word(&at);
+	enum transport transport = TRANSPORT_TCP;
+
+	if (word != NULL)
+		transport = transport_find(word, strlen(word));
+	if (transport > TRANSPORT_TCP6) {
+		parser_error(parser, "usage: NAME: listen [tcp|tcp6|unix]");
 		return;
-	parse_step(parser, kind, actor);
-	known = parse_actor(parser, actor);
-	if (ends) {
-		known->state = PARSE_CLOSED;
+	}
+	if (known->listens)
+		parser_error(parser, "%s listens already", name);
+	else if (known->state != PARSER_NEW)
+		parser_error(parser, "%s is a client above", name);
+	known->listens = true;
+	parser_add_step(parser, STEP_LISTEN, actor)->address =
+		script_address(parser->script, transport, name, strlen(name));
+}
+
+static bool check_listens(struct parser *parser, size_t actor)
+{
+	if (parser_actor(parser, actor)->listens)
+		return true;
+	parser_error(parser, "%s does not listen",
+		     parser->script->actors[actor]);
+	return false;
+}
+
+static void parse_accept(struct parser *parser, size_t actor, char *at)
+{
+	(void)at;
+	if (!check_listens(parser, actor))
+		return;
+	if (actor_is_connected(parser_actor(parser, actor)))
+		parser_error(parser, "%s has a connection; \"close\" ends it",
+			     parser->script->actors[actor]);
+	parser_start(parser);
+	parser_add_step(parser, STEP_ACCEPT, actor);
+	set_connected(parser, actor);
+}
+
+static void parse_deaf(struct parser *parser, size_t actor, char *at)
+{
+	(void)at;
+	if (check_listens(parser, actor))
+		parser_add_step(parser, STEP_DEAF, actor);
+}
+
+struct action {
+	const char *name;
+	bool takes_words;
+	void (*parse)(struct parser *parser, size_t actor, char *at);
+	/* Without parse: a step that needs a connection, and what becomes of
+	 * that. */
+	enum step_kind kind;
+	bool closes; /* the actor's side */
+	bool ends;   /* the other side */
+};
+
+static const struct action actions[] = {
+	{"connect", true, .parse = parse_connect},
+	{"close", false, .kind = STEP_CLOSE, .closes = true},
+	{"half-close", false, .kind = STEP_HALF_CLOSE},
+	{"reset", false, .kind = STEP_RESET, .closes = true},
+	{"eof", false, .kind = STEP_EOF, .ends = true},
+	{"gone", false, .kind = STEP_GONE, .ends = true},
+	{"terminator", true, .parse = parse_actor_terminator},
+	{"listen", true, .parse = parse_listen},
+	{"accept", false, .parse = parse_accept},
+	{"deaf", false, .parse = parse_deaf},
+};
+
+static const struct action *action_find(const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(actions) / sizeof(*actions); i++)
+		if (word != NULL && strcmp(word, actions[i].name) == 0)
+			return &actions[i];
+	return NULL;
+}
+
+static void parse_simple_action(struct parser *parser, size_t actor,
+				const struct action *action)
+{
+	struct parser_actor *known;
+	bool connected = connect_at_first(parser, actor, false);
+
+	known = parser_actor(parser, actor);
+	known->ended |= action->ends;
+	if (!connected)
+		return;
+	parser_add_step(parser, action->kind, actor);
+	if (action->closes) {
+		known->state = PARSER_CLOSED;
 		known->closed_line = parser->source->line;
 	}
 }
 
-static void act_close(struct parser *parser, size_t actor, char *at)
-{
-	(void)at;
-	act(parser, actor, STEP_CLOSE, true);
-}
-
-static void act_half_close(struct parser *parser, size_t actor, char *at)
-{
-	(void)at;
-	act(parser, actor, STEP_HALF_CLOSE, false);
-}
-
-static void act_reset(struct parser *parser, size_t actor, char *at)
-{
-	(void)at;
-	act(parser, actor, STEP_RESET, true);
-}
-
-static void act_eof(struct parser *parser, size_t actor, char *at)
-{
-	(void)at;
-	act(parser, actor, STEP_EOF, false);
-	parse_actor(parser, actor)->ended = true;
-}
-
-static void act_gone(struct parser *parser, size_t actor, char *at)
-{
-	(void)at;
-	act(parser, actor, STEP_GONE, false);
-	parse_actor(parser, actor)->ended = true;
-}
-
-static void act_terminator(struct parser *parser, size_t actor, char *at)
-{
-	const char *word = parse_word(&at);
-	struct parse_actor *known = parse_actor(parser, actor);
-
-	if (word != NULL && strcmp(word, "lf") == 0)
-		known->end = LINE_END_LF;
-	else if (word != NULL && strcmp(word, "crlf") == 0)
-		known->end = LINE_END_CRLF;
-	else
-		parse_error(parser, "usage: NAME: terminator lf|crlf");
-	known->end_given = true;
-}
-
-static void act_listen(struct parser *parser, size_t actor, char *at)
-{
-	const char *name = parser->script->actors[actor];
-	const char *word = parse_word(&at);
-	enum transport transport = TRANSPORT_TCP;
-	struct step *step;
-
-	if (word != NULL && strcmp(word, "unix") == 0)
-		transport = TRANSPORT_UNIX;
-	else if (word != NULL && strcmp(word, "tcp6") == 0)
-		transport = TRANSPORT_TCP6;
-	else if (word != NULL && strcmp(word, "tcp") != 0)
-		parse_error(parser, "usage: NAME: listen [tcp|tcp6|unix]");
-	if (parse_actor(parser, actor)->listens)
-		parse_error(parser, "%s listens already", name);
-	else if (parse_actor(parser, actor)->state != PARSE_NEW)
-		parse_error(parser, "%s is a client above", name);
-	parse_actor(parser, actor)->listens = true;
-	step = parse_step(parser, STEP_LISTEN, actor);
-	step->address =
-		script_address(parser->script, transport, name, strlen(name));
-}
-
-static bool must_listen(struct parser *parser, size_t actor)
-{
-	if (parse_actor(parser, actor)->listens)
-		return true;
-	parse_error(parser, "%s does not listen",
-		    parser->script->actors[actor]);
-	return false;
-}
-
-static void act_accept(struct parser *parser, size_t actor, char *at)
-{
-	(void)at;
-	if (!must_listen(parser, actor))
-		return;
-	if (is_busy(parse_actor(parser, actor)))
-		parse_error(parser, "%s has a connection; \"close\" ends it",
-			    parser->script->actors[actor]);
-	parse_start(parser);
-	parse_step(parser, STEP_ACCEPT, actor);
-	begin(parser, actor);
-}
-
-static void act_deaf(struct parser *parser, size_t actor, char *at)
-{
-	(void)at;
-	if (!must_listen(parser, actor))
-		return;
-	parse_step(parser, STEP_DEAF, actor);
-}
-
-static const struct {
-	const char *name;
-	void (*act)(struct parser *parser, size_t actor, char *at);
-	bool takes_words;
-} actions[] = {
-	{"connect", act_connect, true},
-	{"close", act_close, false},
-	{"half-close", act_half_close, false},
-	{"reset", act_reset, false},
-	{"eof", act_eof, false},
-	{"gone", act_gone, false},
-	{"terminator", act_terminator, true},
-	{"listen", act_listen, true},
-	{"accept", act_accept, false},
-	{"deaf", act_deaf, false},
-};
-
+/* at is behind "NAME:", and is cut into words. */
 static void parse_action(struct parser *parser, size_t actor, char *at)
 {
-	char *word = parse_word(&at), *rest = at;
-	size_t i;
+	char *word = parser_word(&at), *rest = at;
+	const struct action *action = action_find(word);
 
-	for (i = 0; word != NULL && i < sizeof(actions) / sizeof(*actions);
-	     i++) {
-		if (strcmp(word, actions[i].name) != 0)
-			continue;
-		if (!actions[i].takes_words && parse_word(&rest) != NULL)
-			parse_error(parser, "usage: NAME: %s", word);
-		else
-			actions[i].act(parser, actor, at);
-		return;
-	}
-	parse_error(parser,
-		    "\"%s\" is nothing that a client does (connect, close, "
-		    "half-close, reset, eof, gone, terminator; listen, "
-		    "accept, deaf)",
-		    word != NULL ? word : "");
+	if (action == NULL)
+		parser_error(parser,
+			     "\"%s\" is nothing that a client does (connect, "
+			     "close, half-close, reset, eof, gone, terminator; "
+			     "listen, accept, deaf)",
+			     word != NULL ? word : "");
+	else if (!action->takes_words && parser_word(&rest) != NULL)
+		parser_error(parser, "usage: NAME: %s", word);
+	else if (action->parse != NULL)
+		action->parse(parser, actor, at);
+	else
+		parse_simple_action(parser, actor, action);
 }
 
-/* ---- all of it ---------------------------------------------------------- */
+/* ---- all lines of a client ---------------------------------------------- */
 
-static void parse_log(struct parser *parser, char *at)
+static void parse_log(struct parser *parser, const char *at)
 {
 	if (*at != '<') {
-		parse_error(parser, "\"log\" is the daemon's log: it can be "
-				    "read, log< or log<~");
+		parser_error(parser, "\"log\" is the daemon's log: it can be "
+				     "read, log< or log<~");
 		return;
 	}
-	parse_begin(parser);
-	parse_seen(parser, STEP_NO_ACTOR, at + 1);
+	parser_start_once(parser);
+	parse_expect(parser, STEP_NO_ACTOR, at + 1);
 }
 
 void parse_client(struct parser *parser, char *row, size_t name_len)
 {
-	char *at = row + name_len, *copy;
-	enum step_kind kind = STEP_SEND;
+	const char *at = row + name_len;
+	char *words;
 	size_t actor;
 
 	if (name_len == 3 && memcmp(row, "log", 3) == 0) {
@@ -430,24 +426,16 @@ void parse_client(struct parser *parser, char *row, size_t name_len)
 	}
 	actor = script_actor(parser->script, row, name_len);
 	if (*at == '<') {
-		parse_seen(parser, actor, at + 1);
+		parse_expect(parser, actor, at + 1);
 	} else if (*at == '>') {
-		at++;
-		if (*at == '>') {
-			kind = STEP_SEND_RAW;
-			at++;
-		}
-		if (*at != ' ' && *at != '\0')
-			parse_error(parser, "a blank is missing before \"%s\"",
-				    at);
-		else
-			parse_send(parser, actor, kind, at + (*at == ' '));
+		parse_send(parser, actor, at + 1);
 	} else {
-		copy = memory_copy(at + 1, strlen(at + 1));
+		/* A step keeps the row as it was written. */
+		words = memory_copy(at + 1, strlen(at + 1));
 		if (*at == '!')
-			parse_silence(parser, actor, copy);
+			parse_silence(parser, actor, words);
 		else
-			parse_action(parser, actor, copy);
-		free(copy);
+			parse_action(parser, actor, words);
+		free(words);
 	}
 }

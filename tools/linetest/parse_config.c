@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the daemon is to serve: `protocol`, `config` and `reload`, the addresses
- * in them, and where a client goes. Puts the config together; reads nothing of
- * it but the placeholders, lined itself knows the rest.
+ * What the daemon is to serve: the statements `protocol`, `config` and
+ * `reload`, the addresses in them, and which of those a client connects to.
+ * Makes the config, but reads only the placeholders in it; the rest is checked
+ * by lined itself.
  */
 #include "config.h"
+
+#include "linetest/parse.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "linetest/parse.h"
 #include "linetest/text.h"
 
 /* ---- blocks ------------------------------------------------------------- */
 
 /*
- * The block that a statement may end with: behind a { at its end the lines up
- * to the }, or what stands in { } on the line itself. 1 and *block (to be
- * freed), 0 where there is none, -1 and an error. What stands before it is
- * left in at.
+ * Reads the block that a statement may end with: the lines between a { at its
+ * end and the }, or the text in { } on the line itself. 1 and *block (to be
+ * freed), 0 without a block, -1 and an error. at keeps the text before it.
  */
-static int read_block(struct parser *parser, char *at, char **block)
+static int parse_block(struct parser *parser, char *at, char **block)
 {
 	char *open = strchr(at, '{'), *comment = strchr(at, '#');
 	size_t len;
@@ -37,34 +38,34 @@ static int read_block(struct parser *parser, char *at, char **block)
 		return 1;
 	}
 	if (len > 0 && open[strspn(open, " \t")] != '#') {
-		parse_error(parser, "a block begins behind its { on the next "
-				    "line, or ends with a } on the same");
+		parser_error(parser, "a block begins behind its { on the next "
+				     "line, or ends with a } on the same");
 		return -1;
 	}
 	*block = source_block(parser->source);
 	if (*block != NULL)
 		return 1;
-	parse_error(parser, "the { is never closed: a line with } alone, "
-			    "indented no deeper, is missing");
-	/* All that is left of the file was meant to be in it. */
+	parser_error(parser, "the { is never closed: a line with } alone, "
+			     "indented no deeper, is missing");
+	/* The rest of the file would be read as statements: one error each. */
 	while (source_next(parser->source))
 		;
 	return -1;
 }
 
-static bool may_configure(struct parser *parser)
+static bool check_not_started(struct parser *parser)
 {
-	if (parser->daemon == PARSE_IDLE)
+	if (parser->daemon == PARSER_IDLE)
 		return true;
-	parse_error(parser, "what the daemon serves is said before the first "
-			    "client; \"reload\" changes it");
+	parser_error(parser, "what the daemon serves is said before the first "
+			     "client; \"reload\" changes it");
 	return false;
 }
 
 /* ---- protocol ----------------------------------------------------------- */
 
-static struct parse_service *find_service(struct parser *parser,
-					  const char *name, size_t len)
+static struct parser_service *parser_find_service(struct parser *parser,
+						  const char *name, size_t len)
 {
 	size_t i;
 
@@ -75,16 +76,16 @@ static struct parse_service *find_service(struct parser *parser,
 	return NULL;
 }
 
-static bool is_name(const char *text)
+static bool is_service_name(const char *text)
 {
 	return text != NULL && text_name(text, text + strlen(text)) > 0 &&
 	       text[text_name(text, text + strlen(text))] == '\0';
 }
 
-static void add_service(struct parser *parser, const char *protocol,
-			const char *name, char *block)
+static void parser_add_service(struct parser *parser, const char *protocol,
+			       const char *name, char *block)
 {
-	struct parse_service *service;
+	struct parser_service *service;
 
 	parser->services =
 		memory_resize(parser->services, parser->service_count + 1,
@@ -100,20 +101,21 @@ void parse_protocol(struct parser *parser, char *at)
 {
 	char *block, *protocol, *name;
 
-	if (read_block(parser, at, &block) < 0)
+	if (parse_block(parser, at, &block) < 0)
 		return;
-	protocol = parse_word(&at);
-	name = protocol != NULL ? parse_word(&at) : NULL;
+	protocol = parser_word(&at);
+	name = protocol != NULL ? parser_word(&at) : NULL;
 	if (name == NULL)
 		name = protocol;
-	if (!is_name(protocol) || !is_name(name) || parse_word(&at) != NULL)
-		parse_error(parser, "usage: protocol PROTOCOL [SERVICE] [{]");
+	if (!is_service_name(protocol) || !is_service_name(name) ||
+	    parser_word(&at) != NULL)
+		parser_error(parser, "usage: protocol PROTOCOL [SERVICE] [{]");
 	else if (parser->has_config)
-		parse_error(parser, "\"config\" above says what is served");
-	else if (find_service(parser, name, strlen(name)) != NULL)
-		parse_error(parser, "there is a service %s already", name);
-	else if (may_configure(parser)) {
-		add_service(parser, protocol, name, block);
+		parser_error(parser, "\"config\" above says what is served");
+	else if (parser_find_service(parser, name, strlen(name)) != NULL)
+		parser_error(parser, "there is a service %s already", name);
+	else if (check_not_started(parser)) {
+		parser_add_service(parser, protocol, name, block);
 		return;
 	}
 	free(block);
@@ -121,8 +123,8 @@ void parse_protocol(struct parser *parser, char *at)
 
 /* ---- config ------------------------------------------------------------- */
 
-/* The first placeholder at or behind text; NULL where there is none. */
-static const char *next_placeholder(const char *text, unsigned *transport,
+/* The first placeholder in text, of *len bytes; NULL if there is none. */
+static const char *find_placeholder(const char *text, unsigned *transport,
 				    const char **name, size_t *name_len,
 				    size_t *len)
 {
@@ -135,13 +137,13 @@ static const char *next_placeholder(const char *text, unsigned *transport,
 	return NULL;
 }
 
-static void add_addresses(struct script *script, const char *text)
+static void add_placeholders(struct script *script, const char *text)
 {
 	unsigned transport;
 	const char *name;
 	size_t name_len, len;
 
-	while ((text = next_placeholder(text, &transport, &name, &name_len,
+	while ((text = find_placeholder(text, &transport, &name, &name_len,
 					&len)) != NULL) {
 		if (transport < TRANSPORTS)
 			script_address(script, (enum transport)transport, name,
@@ -157,7 +159,7 @@ static char *read_config_file(struct parser *parser, const char *name)
 	struct source source;
 
 	if (source_open(&source, path, &error) < 0) {
-		parse_error(parser, "config: %s", error);
+		parser_error(parser, "config: %s", error);
 		free(error);
 	} else {
 		text = bytes_take(&source.text);
@@ -167,8 +169,8 @@ static char *read_config_file(struct parser *parser, const char *name)
 	return text;
 }
 
-/* Whether a config has a number of workers of its own. */
-static bool sets_workers(const char *text)
+/* Whether a config sets the number of workers. */
+static bool config_sets_workers(const char *text)
 {
 	while (*text != '\0') {
 		text += strspn(text, " \t");
@@ -184,24 +186,24 @@ static bool sets_workers(const char *text)
 void parse_config(struct parser *parser, char *at)
 {
 	char *block, *name;
-	int found = read_block(parser, at, &block);
+	int found = parse_block(parser, at, &block);
 
 	if (found < 0)
 		return;
-	name = parse_word(&at);
-	if ((found == 0) == (name == NULL) || parse_word(&at) != NULL) {
-		parse_error(parser, "usage: config FILE, or config {");
+	name = parser_word(&at);
+	if ((found == 0) == (name == NULL) || parser_word(&at) != NULL) {
+		parser_error(parser, "usage: config FILE, or config {");
 	} else if (parser->has_config || parser->service_count > 0) {
-		parse_error(parser, "what is served was said above");
-	} else if (may_configure(parser)) {
+		parser_error(parser, "what is served was said above");
+	} else if (check_not_started(parser)) {
 		if (found == 0)
 			block = read_config_file(parser, name);
 		if (block == NULL)
 			return;
 		parser->has_config = true;
 		parser->script->config = block;
-		parser->script->fixes_workers = sets_workers(block);
-		add_addresses(parser->script, block);
+		parser->script->fixes_workers = config_sets_workers(block);
+		add_placeholders(parser->script, block);
 		return;
 	}
 	free(block);
@@ -209,54 +211,54 @@ void parse_config(struct parser *parser, char *at)
 
 /* ---- reload ------------------------------------------------------------- */
 
-/* A new block is kept in the step, with the service it is for, until all
- * services are known. */
+/* The step keeps the new block and the index of its service, until all services
+ * are known and parse_finish_config() makes a config of it. */
 void parse_reload(struct parser *parser, char *at)
 {
-	struct parse_service *service = NULL;
+	struct parser_service *service = NULL;
 	struct step *step;
 	char *block, *name;
-	int found = read_block(parser, at, &block);
+	int found = parse_block(parser, at, &block);
 
 	if (found < 0)
 		return;
-	name = parse_word(&at);
+	name = parser_word(&at);
 	if (found == 1 && name != NULL && parser->service_count > 0)
-		service = find_service(parser, name, strlen(name));
+		service = parser_find_service(parser, name, strlen(name));
 	if (name == NULL && parser->service_count > 0)
 		service = parser->services;
-	if (parser->daemon != PARSE_RUNNING) {
-		parse_error(parser, "the daemon does not run here");
-	} else if (parse_word(&at) != NULL || (name != NULL && found == 0)) {
-		parse_error(parser, "usage: reload, or reload [SERVICE] {");
+	if (parser->daemon != PARSER_RUNNING) {
+		parser_error(parser, "the daemon does not run here");
+	} else if (parser_word(&at) != NULL || (name != NULL && found == 0)) {
+		parser_error(parser, "usage: reload, or reload [SERVICE] {");
 	} else if (service == NULL && (name != NULL || !parser->has_config)) {
-		parse_error(parser, "there is no service \"%s\"",
-			    name != NULL ? name : "");
+		parser_error(parser, "there is no service \"%s\"",
+			     name != NULL ? name : "");
 	} else {
-		step = parse_step(parser, STEP_RELOAD, STEP_NO_ACTOR);
+		step = parser_add_step(parser, STEP_RELOAD, STEP_NO_ACTOR);
 		step->config = block;
 		if (service != NULL)
 			step->address = (size_t)(service - parser->services);
 		else if (block != NULL)
-			add_addresses(parser->script, block);
+			add_placeholders(parser->script, block);
 		return;
 	}
 	free(block);
 }
 
-/* ---- where a client goes ------------------------------------------------ */
+/* ---- what a client connects to ------------------------------------------ */
 
-/* The address that a config has for what was asked; a word left out is the
- * first that fits. */
-static bool find_in_config(struct parser *parser, struct step *step,
-			   int transport, const char *name)
+/* Finds an address of a `config`. transport -1 or name NULL: the first that
+ * fits the other. */
+static bool find_config_address(struct parser *parser, struct step *step,
+				int transport, const char *name)
 {
 	const struct script *script = parser->script;
 	const char *first = name;
 	size_t i, pass;
 
-	/* Without a transport of its own the step goes by the default, and
-	 * where the config has none such, by what there is. */
+	/* A step without a transport takes the default one; in the second pass
+	 * any, for a config that does not have the default. */
 	for (pass = 0; pass < 2; pass++) {
 		for (i = 0; i < script->address_count; i++) {
 			const struct script_address *address =
@@ -274,33 +276,35 @@ static bool find_in_config(struct parser *parser, struct step *step,
 			return true;
 		}
 	}
-	/* Who gave none knows of none. */
-	parse_error(parser, "the config has no {%s%s%s} to connect to%s",
-		    transport >= 0 ? transport_names[transport] : "unix",
-		    name != NULL && *name != '\0' ? ":" : "",
-		    name != NULL ? name : "",
-		    script->address_count > 0
-			    ? ""
-			    : " (an address in it is \"{unix}\", \"{tcp}\" and "
-			      "so on; \"NAME: connect ADDRESS\" goes to any)");
+	/* Explain placeholders to somebody who has used none. */
+	parser_error(
+		parser, "the config has no {%s%s%s} to connect to%s",
+		transport >= 0 ? transport_names[transport] : "unix",
+		name != NULL && *name != '\0' ? ":" : "",
+		name != NULL ? name : "",
+		script->address_count > 0
+			? ""
+			: " (an address in it is \"{unix}\", \"{tcp}\" and "
+			  "so on; \"NAME: connect ADDRESS\" goes to any)");
 	return false;
 }
 
 static bool find_service_address(struct parser *parser, struct step *step,
 				 int transport, const char *name)
 {
-	struct parse_service *service = NULL;
+	struct parser_service *service = NULL;
 
 	if (transport < 0)
 		transport = (int)parser->transport;
 	if (name == NULL && parser->service_count > 0)
 		service = parser->services;
 	else if (name != NULL)
-		service = find_service(parser, name, strlen(name));
+		service = parser_find_service(parser, name, strlen(name));
 	if (service == NULL) {
-		/* Without any, parse_start() has said so. */
+		/* Without any service, parser_start() has reported that. */
 		if (name != NULL)
-			parse_error(parser, "there is no service \"%s\"", name);
+			parser_error(parser, "there is no service \"%s\"",
+				     name);
 		return false;
 	}
 	service->transports |= 1u << transport;
@@ -310,79 +314,77 @@ static bool find_service_address(struct parser *parser, struct step *step,
 	return true;
 }
 
-static bool wrong_destination(struct parser *parser)
+static bool destination_error(struct parser *parser)
 {
-	parse_error(parser, "usage: NAME: connect [unix|tcp|tcp6|udp|udp6] "
-			    "[to SERVICE], or NAME: connect ADDRESS");
+	parser_error(parser, "usage: NAME: connect [unix|tcp|tcp6|udp|udp6] "
+			     "[to SERVICE], or NAME: connect ADDRESS");
 	return false;
 }
 
 bool parse_destination(struct parser *parser, struct step *step, char *at)
 {
-	char *word = parse_word(&at), *name = NULL;
+	char *word = parser_word(&at), *name = NULL;
 	int transport = -1;
-	unsigned i;
 
 	if (word != NULL && strstr(word, "://") != NULL) {
 		step->url = memory_copy(word, strlen(word));
-		return parse_word(&at) == NULL || wrong_destination(parser);
+		return parser_word(&at) == NULL || destination_error(parser);
 	}
-	for (i = 0; word != NULL && i < TRANSPORTS; i++)
-		if (strcmp(word, transport_names[i]) == 0)
-			transport = (int)i;
-	if (transport >= 0)
-		word = parse_word(&at);
+	if (word != NULL && transport_find(word, strlen(word)) != TRANSPORTS) {
+		transport = (int)transport_find(word, strlen(word));
+		word = parser_word(&at);
+	}
 	if (word != NULL) {
-		name = parse_word(&at);
+		name = parser_word(&at);
 		if (strcmp(word, "to") != 0 || name == NULL ||
-		    parse_word(&at) != NULL)
-			return wrong_destination(parser);
+		    parser_word(&at) != NULL)
+			return destination_error(parser);
 	}
 	return parser->has_config
-		       ? find_in_config(parser, step, transport, name)
+		       ? find_config_address(parser, step, transport, name)
 		       : find_service_address(parser, step, transport, name);
 }
 
-/* ---- when all has been read --------------------------------------------- */
+/* ---- the config of `protocol` statements -------------------------------- */
 
-/* Addresses that a block asks for are listened on, by the service of that name
- * or by the script. */
-static void use_placeholders(struct parser *parser, const char *text)
+/* An address in a block must have a listener: the service of that name, or an
+ * actor that plays a server. */
+static void listen_on_placeholders(struct parser *parser, const char *text)
 {
-	struct parse_service *service;
+	struct parser_service *service;
 	unsigned transport;
 	const char *name;
 	size_t name_len, len, actor;
 
-	while ((text = next_placeholder(text, &transport, &name, &name_len,
+	while ((text = find_placeholder(text, &transport, &name, &name_len,
 					&len)) != NULL) {
 		text += len;
 		if (transport >= TRANSPORTS)
 			continue;
 		script_address(parser->script, (enum transport)transport, name,
 			       name_len);
-		service = find_service(parser, name, name_len);
+		service = parser_find_service(parser, name, name_len);
 		actor = script_find_actor(parser->script, name, name_len);
 		if (service != NULL)
 			service->transports |= 1u << transport;
 		else if (actor == SIZE_MAX ||
-			 !parse_actor(parser, actor)->listens)
-			parse_error(parser,
-				    "{%s:%.*s}: there is no such service, and "
-				    "no \"%.*s: listen\"",
-				    transport_names[transport], (int)name_len,
-				    name, (int)name_len, name);
+			 !parser_actor(parser, actor)->listens)
+			parser_error(parser,
+				     "{%s:%.*s}: there is no such service, and "
+				     "no \"%.*s: listen\"",
+				     transport_names[transport], (int)name_len,
+				     name, (int)name_len, name);
 	}
 }
 
-static char *make_config(const struct parser *parser)
+static char *make_services_config(const struct parser *parser)
 {
 	struct bytes text = {0};
 	size_t i;
 	unsigned j;
 
 	for (i = 0; i < parser->service_count; i++) {
-		const struct parse_service *service = &parser->services[i];
+		const struct parser_service *service = &parser->services[i];
 		const char *comma = "";
 
 		bytes_add_format(&text, "service \"%s\" {\n", service->name);
@@ -409,13 +411,13 @@ void parse_finish_config(struct parser *parser)
 	if (parser->has_config || parser->service_count == 0)
 		return;
 	for (i = 0; i < parser->service_count; i++)
-		use_placeholders(parser, parser->services[i].block);
+		listen_on_placeholders(parser, parser->services[i].block);
 	for (step = script->steps; step < script->steps + script->step_count;
 	     step++)
 		if (step->kind == STEP_RELOAD && step->config != NULL)
-			use_placeholders(parser, step->config);
+			listen_on_placeholders(parser, step->config);
 	for (i = 0; i < parser->service_count; i++) {
-		struct parse_service *service = &parser->services[i];
+		struct parser_service *service = &parser->services[i];
 
 		if (service->transports == 0)
 			service->transports = 1u << TRANSPORT_UNIX;
@@ -425,16 +427,16 @@ void parse_finish_config(struct parser *parser)
 					       service->name,
 					       strlen(service->name));
 	}
-	script->config = make_config(parser);
+	script->config = make_services_config(parser);
 	for (step = script->steps; step < script->steps + script->step_count;
 	     step++) {
-		struct parse_service *service;
+		struct parser_service *service;
 
 		if (step->kind != STEP_RELOAD || step->config == NULL)
 			continue;
 		service = &parser->services[step->address];
 		free(service->block);
 		service->block = step->config;
-		step->config = make_config(parser);
+		step->config = make_services_config(parser);
 	}
 }

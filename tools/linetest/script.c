@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a script holds and how it is let go of. Reading it is the parser's
- * business, playing it the player's.
+ * The memory of a script, and the names in it. parse.c reads it, player.c plays
+ * it.
  */
 #include "config.h"
 
@@ -14,6 +14,21 @@
 
 const char *const transport_names[TRANSPORTS] = {"unix", "tcp", "tcp6", "udp",
 						 "udp6"};
+
+static bool name_equals(const char *text, const char *other, size_t len)
+{
+	return strlen(text) == len && memcmp(text, other, len) == 0;
+}
+
+enum transport transport_find(const char *name, size_t len)
+{
+	unsigned i;
+
+	for (i = 0; i < TRANSPORTS; i++)
+		if (name_equals(transport_names[i], name, len))
+			break;
+	return (enum transport)i;
+}
 
 void script_free(struct script *script)
 {
@@ -45,18 +60,13 @@ void script_free(struct script *script)
 	free(script);
 }
 
-static bool is_text(const char *text, const char *other, size_t len)
-{
-	return strlen(text) == len && memcmp(text, other, len) == 0;
-}
-
 size_t script_find_actor(const struct script *script, const char *name,
 			 size_t len)
 {
 	size_t i;
 
 	for (i = 0; i < script->actor_count; i++)
-		if (is_text(script->actors[i], name, len))
+		if (name_equals(script->actors[i], name, len))
 			return i;
 	return SIZE_MAX;
 }
@@ -81,7 +91,7 @@ size_t script_find_address(const struct script *script,
 
 	for (i = 0; i < script->address_count; i++)
 		if (script->addresses[i].transport == transport &&
-		    is_text(script->addresses[i].name, name, len))
+		    name_equals(script->addresses[i].name, name, len))
 			return i;
 	return SIZE_MAX;
 }
@@ -111,12 +121,10 @@ size_t script_placeholder(const char *text, unsigned *transport,
 	if (*text != '{')
 		return 0;
 	len = text_name(p, end);
-	for (i = 0; i < TRANSPORTS; i++)
-		if (is_text(transport_names[i], p, len))
-			break;
-	if (i == TRANSPORTS && is_text("here", p, len))
+	i = transport_find(p, len);
+	if (i == TRANSPORTS && name_equals("here", p, len))
 		i++;
-	else if (i == TRANSPORTS && !is_text("dir", p, len))
+	else if (i == TRANSPORTS && !name_equals("dir", p, len))
 		return 0;
 	*transport = i;
 	p += len;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A transcript, read: what the daemon is to serve, and the steps that clients
- * take. linetest(1) has the grammar. A script is made by script_read() and
+ * take. The grammar is in linetest(1). A script is made by script_read() and
  * never changes: many runs play it.
  */
 #ifndef LINETEST_SCRIPT_H
@@ -25,6 +25,9 @@ enum transport {
 };
 
 extern const char *const transport_names[TRANSPORTS];
+
+/* TRANSPORTS: the name, of len bytes, is none of them. */
+enum transport transport_find(const char *name, size_t len);
 
 /* What `NAME>` ends its lines with. */
 enum line_end {

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define DURATION_MAX_MS (24u * 3600 * 1000)
+
 static const char escape_names[] = "abefnrtv0\\\"{}.";
 static const char escape_bytes[] = "\a\b\033\f\n\r\t\v\0\\\"{}.";
 
@@ -61,6 +63,28 @@ size_t text_name(const char *text, const char *end)
 	while (p < end && is_name_byte(*p, p == text))
 		p++;
 	return (size_t)(p - text);
+}
+
+bool text_duration(const char *text, uint32_t *ms)
+{
+	static const struct {
+		const char *name;
+		uint32_t ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60 * 1000}};
+	uint64_t value = 0;
+	const char *p = text;
+	size_t i;
+
+	for (; *p >= '0' && *p <= '9' && value < UINT32_MAX; p++)
+		value = value * 10 + (uint64_t)(*p - '0');
+	for (i = 0; p > text && i < sizeof(units) / sizeof(*units); i++) {
+		if (strcmp(p, units[i].name) != 0)
+			continue;
+		value *= units[i].ms;
+		*ms = (uint32_t)value;
+		return value <= DURATION_MAX_MS;
+	}
+	return false;
 }
 
 size_t text_character(const char *data, size_t len)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "linetest/bytes.h"
 
@@ -35,8 +36,12 @@ size_t text_character(const char *data, size_t len);
 /* How many columns shown text takes: its characters. */
 size_t text_columns(const char *text, size_t len);
 
-/* Whether a name is one of a client or of a captured value: a letter, then
- * letters, digits, _ and -. Returns its length, 0 where there is none. */
+/* The length of the name of a client or a value that text begins with: a
+ * letter, then letters, digits, _ and -. 0: there is none. */
 size_t text_name(const char *text, const char *end);
+
+/* Reads "100ms", "2s", "1m" or bare seconds, a day at most. False: it is
+ * something else. */
+bool text_duration(const char *text, uint32_t *ms);
 
 #endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Errors, steps and words. Knows no statement.
+ */
+#include "config.h"
+
+#include "linetest/parser.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linetest/text.h"
+
+void parser_error(struct parser *parser, const char *format, ...)
+{
+	char message[512];
+	va_list args;
+
+	parser->error_count++;
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	bytes_add_format(parser->errors, "%s:%u: %s\n", parser->source->path,
+			 parser->source->line, message);
+}
+
+struct step *parser_add_step(struct parser *parser, enum step_kind kind,
+			     size_t actor)
+{
+	struct script *script = parser->script;
+	const struct source *source = parser->source;
+	const char *row = source->row;
+	struct step *step;
+
+	script->steps = memory_resize(script->steps, script->step_count + 1,
+				      sizeof(*script->steps));
+	step = &script->steps[script->step_count++];
+	memset(step, 0, sizeof(*step));
+	step->kind = kind;
+	step->actor = actor;
+	step->address = SIZE_MAX;
+	step->file = source->path;
+	step->line = source->line;
+	row += strspn(row, " \t");
+	step->source = memory_copy(row, strlen(row));
+	return step;
+}
+
+struct parser_actor *parser_actor(struct parser *parser, size_t actor)
+{
+	if (actor >= parser->actor_count) {
+		parser->actors = memory_resize(parser->actors, actor + 1,
+					       sizeof(*parser->actors));
+		memset(parser->actors + parser->actor_count, 0,
+		       (actor + 1 - parser->actor_count) *
+			       sizeof(*parser->actors));
+		parser->actor_count = actor + 1;
+	}
+	return &parser->actors[actor];
+}
+
+void parser_start(struct parser *parser)
+{
+	if (parser->daemon == PARSER_STOPPED) {
+		parser_error(parser, "the daemon was stopped above; \"start\" "
+				     "starts it again");
+	} else if (parser->daemon == PARSER_IDLE) {
+		if (!parser->has_config && parser->service_count == 0)
+			parser_error(parser,
+				     "no \"protocol\" or \"config\" above says "
+				     "what the daemon is to serve (such as "
+				     "\"protocol echo\")");
+		parser_add_step(parser, STEP_START, STEP_NO_ACTOR);
+	}
+	parser->daemon = PARSER_RUNNING;
+}
+
+void parser_start_once(struct parser *parser)
+{
+	if (parser->daemon == PARSER_IDLE)
+		parser_start(parser);
+}
+
+bool parser_template(struct parser *parser, struct template *template,
+		     const char *text, bool is_pattern)
+{
+	char *error = NULL;
+
+	if (template_read(template, text, strlen(text), is_pattern, &error) ==
+	    0)
+		return true;
+	parser_error(parser, "%s", error);
+	free(error);
+	return false;
+}
+
+bool parser_duration(struct parser *parser, const char *text, uint32_t *ms)
+{
+	if (text_duration(text, ms))
+		return true;
+	parser_error(parser, "\"%s\" is no duration (such as 200ms, 2s, 1m)",
+		     text);
+	return false;
+}
+
+bool parser_line_end(const char *word, enum line_end *end)
+{
+	if (word != NULL && strcmp(word, "lf") == 0)
+		*end = LINE_END_LF;
+	else if (word != NULL && strcmp(word, "crlf") == 0)
+		*end = LINE_END_CRLF;
+	else
+		return false;
+	return true;
+}
+
+char *parser_word(char **at)
+{
+	char *word = *at + strspn(*at, " \t"), *end;
+
+	if (*word == '\0' || *word == '#')
+		return NULL;
+	end = word + strcspn(word, " \t");
+	*at = end;
+	if (*end != '\0') {
+		*end = '\0';
+		*at = end + 1;
+	}
+	return word;
+}
