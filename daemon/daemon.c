@@ -436,12 +436,12 @@ static struct daemon *daemon_of_server(struct server *server)
 
 static void server_drains(struct server *server, struct service *service)
 {
-	control_service_drains(&daemon_of_server(server)->control, service);
+	requests_service_drains(&daemon_of_server(server)->control, service);
 }
 
 static void server_ended(struct server *server, struct service *service)
 {
-	control_service_ended(&daemon_of_server(server)->control, service);
+	requests_service_ended(&daemon_of_server(server)->control, service);
 }
 
 /* A worker that is stuck keeps the main thread waiting, and is to be logged all
@@ -540,7 +540,7 @@ static int start(struct daemon *daemon, struct conf *conf)
 		conf_unref(conf);
 		return -1;
 	}
-	control_init(&daemon->control, &daemon->server, &control_ops);
+	requests_init(&daemon->control, &daemon->server, &control_ops);
 	daemon->started = daemon->read = time(NULL);
 	if (server_apply(&daemon->server, conf) < 0)
 		return -1;

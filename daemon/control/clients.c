@@ -1,49 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Goes round all workers to list the clients, or to close one of them: only
- * their own thread may touch them. Each worker fills in its part and sends it
- * back; one that stands still is not waited for.
+ * Lists the clients, or closes one. Only its own thread may touch a client, so
+ * each worker is asked for its part. After some seconds the request fails and
+ * names a worker that has not responded.
  */
 #include "config.h"
+
+#include "control/verbs.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/reply.h"
 #include "serve/client.h"
-#include "control/requests.h"
 #include "serve/instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
 
-#define PATIENCE_MS 5000
+#define CLIENTS_TIMEOUT_MS 5000
 
-struct census;
+struct clients;
 
-/* What one worker is asked. */
-struct part {
+/* The part of one worker. */
+struct clients_part {
 	struct worker_call call;
-	struct census *census;
+	struct clients *clients;
 	struct worker *worker;
 	struct response response;
-	bool found; /* whom to kick */
+	bool found; /* the client to kick */
 	bool done;
 };
 
-struct census {
+struct clients {
 	struct control *control;
-	struct request *request; /* NULL: answered */
+	struct request *request; /* NULL: it has its last response */
 	uint64_t kick;           /* an id; 0: list them */
 	struct lined_timer timer;
 	struct service **services; /* held */
 	size_t service_count;
-	struct part *parts;
+	struct clients_part *parts;
 	size_t part_count, open;
 };
 
 /* ---- on the worker ------------------------------------------------------- */
 
-static void list_client(struct lined_socket *sock, void *arg)
+static void clients_list_one(struct lined_socket *sock, void *arg)
 {
 	struct response *response = arg;
 	struct lined_service *instance = lined_client_service(sock);
@@ -66,128 +68,133 @@ static void list_client(struct lined_socket *sock, void *arg)
 	response_number(response, "queued", lined_socket_queued(sock));
 }
 
-static void kick_client(struct lined_socket *sock, void *arg)
+static void clients_kick_one(struct lined_socket *sock, void *arg)
 {
-	struct part *part = arg;
+	struct clients_part *part = arg;
 
-	if (lined_client_id(sock) != part->census->kick ||
+	if (lined_client_id(sock) != part->clients->kick ||
 	    lined_socket_is_closed(sock))
 		return;
-	list_client(sock, &part->response);
+	clients_list_one(sock, &part->response);
 	lined_socket_close_for(sock, LINED_CLOSE_KICKED, 0);
 	part->found = true;
 }
 
-static void part_came(struct worker_call *call);
+static void clients_part_came(struct worker_call *call);
 
-static void run_part(struct worker_call *call)
+static void clients_part_run(struct worker_call *call)
 {
-	struct part *part = lined_container_of(call, struct part, call);
-	const struct census *census = part->census;
-	struct lined_dispatcher *main = census->control->server->dispatcher;
+	struct clients_part *part =
+		lined_container_of(call, struct clients_part, call);
+	const struct clients *clients = part->clients;
+	struct lined_dispatcher *main = clients->control->server->dispatcher;
 	size_t i;
 
-	for (i = 0; i < census->service_count; i++) {
+	for (i = 0; i < clients->service_count; i++) {
 		struct lined_service *instance =
-			census->services[i]->instances[part->worker->index];
+			clients->services[i]->instances[part->worker->index];
 
-		if (census->kick != 0)
-			lined_service_each_client(instance, kick_client, part);
+		if (clients->kick != 0)
+			lined_service_each_client(instance, clients_kick_one,
+						  part);
 		else
-			lined_service_each_client(instance, list_client,
+			lined_service_each_client(instance, clients_list_one,
 						  &part->response);
 	}
-	call->run = part_came;
+	call->run = clients_part_came;
 	worker_answer(part->worker, main, call);
 }
 
 /* ---- on the main thread -------------------------------------------------- */
 
-static void census_free(struct census *census)
+static void clients_free(struct clients *clients)
 {
 	size_t i;
 
-	lined_timer_stop(&census->timer);
-	for (i = 0; i < census->service_count; i++)
-		service_release(census->services[i]);
-	for (i = 0; i < census->part_count; i++)
-		response_fini(&census->parts[i].response);
-	free(census->services);
-	free(census->parts);
-	free(census);
+	lined_timer_stop(&clients->timer);
+	for (i = 0; i < clients->service_count; i++)
+		service_release(clients->services[i]);
+	for (i = 0; i < clients->part_count; i++)
+		response_fini(&clients->parts[i].response);
+	free(clients->services);
+	free(clients->parts);
+	free(clients);
 }
 
-/* The parts that have come, each as an answer of its own, and the last one. */
-static void give_answer(struct census *census, struct response *last)
+/* Each part that has come is a response of its own; then the last one. */
+static void clients_respond(struct clients *clients, struct response *last)
 {
-	struct lined_dispatcher *main = census->control->server->dispatcher;
-	struct request *request = census->request;
+	struct lined_dispatcher *main = clients->control->server->dispatcher;
+	struct request *request = clients->request;
 	bool dropped = false;
 	size_t i;
 
-	census->request = NULL;
-	for (i = 0; i < census->part_count; i++)
-		if (census->parts[i].done &&
-		    request_respond(request, main, &census->parts[i].response,
+	clients->request = NULL;
+	for (i = 0; i < clients->part_count; i++)
+		if (clients->parts[i].done &&
+		    request_respond(request, main, &clients->parts[i].response,
 				    false) < 0)
 			dropped = true;
 	if (dropped && last->error == NULL)
 		response_refuse(last, "%s", strerror(ENOMEM));
-	control_respond(request, last);
+	reply_last(clients->control, request, last);
 }
 
-static bool has_found(const struct census *census)
+static bool clients_found(const struct clients *clients)
 {
 	size_t i;
 
-	for (i = 0; i < census->part_count; i++)
-		if (census->parts[i].done && census->parts[i].found)
+	for (i = 0; i < clients->part_count; i++)
+		if (clients->parts[i].done && clients->parts[i].found)
 			return true;
 	return false;
 }
 
-static void refuse_kick(const struct census *census, struct response *last)
+static void clients_refuse_kick(const struct clients *clients,
+				struct response *last)
 {
 	response_refuse(last, "there is no client %llu (any more)",
-			(unsigned long long)census->kick);
+			(unsigned long long)clients->kick);
 }
 
-static void part_came(struct worker_call *call)
+static void clients_part_came(struct worker_call *call)
 {
-	struct part *part = lined_container_of(call, struct part, call);
-	struct census *census = part->census;
+	struct clients_part *part =
+		lined_container_of(call, struct clients_part, call);
+	struct clients *clients = part->clients;
 	struct response last = {.oom = false};
 
 	part->done = true;
-	if (--census->open > 0)
+	if (--clients->open > 0)
 		return;
-	if (census->request != NULL) {
-		if (census->kick != 0 && !has_found(census))
-			refuse_kick(census, &last);
-		give_answer(census, &last);
+	if (clients->request != NULL) {
+		if (clients->kick != 0 && !clients_found(clients))
+			clients_refuse_kick(clients, &last);
+		clients_respond(clients, &last);
 	}
-	census_free(census);
+	clients_free(clients);
 }
 
-static void patience_ended(struct lined_timer *timer)
+static void clients_timed_out(struct lined_timer *timer)
 {
-	struct census *census = lined_container_of(timer, struct census, timer);
+	struct clients *clients =
+		lined_container_of(timer, struct clients, timer);
 	struct response last = {.oom = false};
 	size_t i;
 
-	for (i = 0; i < census->part_count && census->parts[i].done; i++)
+	for (i = 0; i < clients->part_count && clients->parts[i].done; i++)
 		;
 	response_refuse(&last,
 			"worker %u does not answer: it is stuck, the log says "
 			"in what",
-			census->parts[i].worker->index);
-	give_answer(census, &last);
+			clients->parts[i].worker->index);
+	clients_respond(clients, &last);
 }
 
-/* The services to go by; false: there is none of this name. */
-static bool choose_services(struct census *census, const char *name)
+/* Collects the services to ask for; false: there is none of this name. */
+static bool clients_choose_services(struct clients *clients, const char *name)
 {
-	struct server *server = census->control->server;
+	struct server *server = clients->control->server;
 	struct list *const lists[] = {&server->services, &server->draining};
 	struct service *service;
 	size_t i;
@@ -199,12 +206,12 @@ static bool choose_services(struct census *census, const char *name)
 			     strcmp(service->name, name) != 0))
 				continue;
 			service_hold(service);
-			census->services[census->service_count++] = service;
+			clients->services[clients->service_count++] = service;
 		}
-	return name[0] == '\0' || census->service_count > 0;
+	return name[0] == '\0' || clients->service_count > 0;
 }
 
-static size_t count_services(struct server *server)
+static size_t clients_count_services(struct server *server)
 {
 	struct service *service;
 	size_t count = 0;
@@ -216,48 +223,49 @@ static size_t count_services(struct server *server)
 	return count;
 }
 
-static struct census *census_new(struct control *control,
-				 struct request *request)
+static struct clients *clients_new(struct control *control,
+				   struct request *request)
 {
 	struct server *server = control->server;
-	struct census *census = calloc(1, sizeof(*census));
+	struct clients *clients = calloc(1, sizeof(*clients));
 
-	if (census == NULL)
+	if (clients == NULL)
 		return NULL;
-	census->control = control;
-	census->request = request;
-	lined_timer_init(&census->timer, server->dispatcher, patience_ended);
-	census->services =
-		calloc(count_services(server) + 1, sizeof(struct service *));
-	census->parts = calloc(server->worker_count, sizeof(*census->parts));
-	if (census->services != NULL && census->parts != NULL &&
-	    lined_timer_start(&census->timer, PATIENCE_MS, 0) == 0)
-		return census;
-	census_free(census);
+	clients->control = control;
+	clients->request = request;
+	lined_timer_init(&clients->timer, server->dispatcher,
+			 clients_timed_out);
+	clients->services = calloc(clients_count_services(server) + 1,
+				   sizeof(struct service *));
+	clients->parts = calloc(server->worker_count, sizeof(*clients->parts));
+	if (clients->services != NULL && clients->parts != NULL &&
+	    lined_timer_start(&clients->timer, CLIENTS_TIMEOUT_MS, 0) == 0)
+		return clients;
+	clients_free(clients);
 	return NULL;
 }
 
-static void ask_workers(struct census *census)
+static void clients_ask_workers(struct clients *clients)
 {
-	struct server *server = census->control->server;
+	struct server *server = clients->control->server;
 	size_t count = server->worker_count, i;
 
-	census->part_count = census->open = count;
+	clients->part_count = clients->open = count;
 	for (i = 0; i < count; i++) {
-		struct part *part = &census->parts[i];
+		struct clients_part *part = &clients->parts[i];
 
-		part->call.run = run_part;
-		part->census = census;
+		part->call.run = clients_part_run;
+		part->clients = clients;
 		part->worker = &server->workers[i];
 	}
-	/* The last one to come back frees it all: a single worker on this
-	 * thread, within the call. */
+	/* The last part that comes back frees `clients`: within the call, if
+	 * this thread is the only worker. */
 	for (i = 0; i < count; i++)
-		worker_post(&server->workers[i], &census->parts[i].call);
+		worker_post(&server->workers[i], &clients->parts[i].call);
 }
 
-/* A client's id, all of the text; 0: it is none. */
-static uint64_t parse_id(const char *text)
+/* A client's id; 0: the text is none. */
+static uint64_t clients_parse_id(const char *text)
 {
 	unsigned long long id;
 	char *end;
@@ -269,29 +277,53 @@ static uint64_t parse_id(const char *text)
 	return errno == 0 && *end == '\0' ? id : 0;
 }
 
-void census_take(struct control *control, struct request *request)
+/* Asks the workers for the clients of this service; "": of all. */
+static void clients_begin(struct control *control, struct clients *clients,
+			  const char *name)
 {
-	bool kick = request->kind == LINED_REQUEST_KICK;
-	const char *name = kick ? "" : request->argument;
-	struct census *census = census_new(control, request);
 	struct response last = {.oom = false};
 
-	if (census == NULL) {
-		response_refuse(&last, "%s", strerror(ENOMEM));
-	} else if (kick && (census->kick = parse_id(request->argument)) == 0) {
+	if (!clients_choose_services(clients, name)) {
+		reply_no_service(control, name, &last);
+	} else if (clients->service_count > 0) {
+		clients_ask_workers(clients);
+		return;
+	} else if (clients->kick != 0) {
+		clients_refuse_kick(clients, &last);
+	}
+	clients_respond(clients, &last);
+	clients_free(clients);
+}
+
+void clients_run(struct control *control, struct request *request)
+{
+	struct clients *clients = clients_new(control, request);
+
+	if (clients == NULL)
+		reply_no_memory(control, request);
+	else
+		clients_begin(control, clients, request->argument);
+}
+
+void kick_run(struct control *control, struct request *request)
+{
+	struct response last = {.oom = false};
+	uint64_t id = clients_parse_id(request->argument);
+	struct clients *clients;
+
+	if (id == 0) {
 		response_refuse(
 			&last,
 			"\"%s\" is no client's id (a number; see clients)",
 			request->argument);
-	} else if (!choose_services(census, name)) {
-		control_no_service(control, name, &last);
-	} else if (census->service_count > 0) {
-		ask_workers(census);
+		reply_last(control, request, &last);
 		return;
-	} else if (kick) {
-		refuse_kick(census, &last);
 	}
-	if (census != NULL)
-		census_free(census);
-	control_respond(request, &last);
+	clients = clients_new(control, request);
+	if (clients == NULL) {
+		reply_no_memory(control, request);
+		return;
+	}
+	clients->kick = id;
+	clients_begin(control, clients, "");
 }

@@ -6,18 +6,21 @@
  */
 #include "config.h"
 
+#include "control/verbs.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/reply.h"
 #include "net/admission.h"
-#include "control/requests.h"
 #include "serve/server.h"
 #include "serve/service.h"
 
 struct planner {
+	struct control *control;
 	struct server *server;
 	struct response *response;
 	const struct conf *after;
@@ -201,7 +204,7 @@ static bool differ(const char *a, const char *b)
 
 static void plan_rest(struct planner *planner)
 {
-	struct control *control = planner->server->control;
+	struct control *control = planner->control;
 	const struct conf *first = planner->server->start_conf;
 	const struct conf *before = planner->server->conf;
 	const struct conf *after = planner->after;
@@ -259,27 +262,28 @@ static bool may_read(void *arg, int fd)
 	return st.st_mode & S_IROTH;
 }
 
-void plan_make(struct control *control, const struct request *request,
-	       struct response *response)
+void plan_run(struct control *control, struct request *request)
 {
-	struct planner planner = {.server = control->server,
-				  .response = response};
+	struct response response = {.oom = false};
+	struct planner planner = {.control = control,
+				  .server = control->server,
+				  .response = &response};
 	struct conf_errors errors;
 	struct conf *conf;
 
 	conf_errors_init(&errors);
 	conf = control->ops->load(control, request->argument, request->text,
-				  request->text_len, may_read,
-				  (void *)(uintptr_t)request, &errors);
-	control_messages(response, &errors);
+				  request->text_len, may_read, request,
+				  &errors);
+	reply_messages(&response, &errors);
 	if (conf != NULL) {
 		planner.after = conf;
 		plan(&planner);
 	} else {
-		response_refuse(response,
-				"a reload would refuse it, and change "
-				"nothing");
+		response_refuse(&response, "a reload would refuse it, and "
+					   "change nothing");
 	}
 	conf_errors_fini(&errors);
 	conf_unref(conf);
+	reply_last(control, request, &response);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Carries questions and answers between the client's thread and the main one,
- * and knows which clients wait. Where both are one thread what is sent is
- * deferred, so that nothing is answered within the call that asked.
+ * Carries requests and responses between the client's thread and the main one,
+ * and knows which clients wait. If both are one thread, messages are deferred,
+ * so that no response comes within the call that sent the request.
  */
 #include "config.h"
 
@@ -14,25 +14,25 @@
 #include <unistd.h>
 
 #include "serve/client.h"
-#include "control/requests.h"
 #include "serve/instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
 #include "socket_hold.h"
 
-/* Tells the main thread that nobody waits any more. Made with the question,
- * since there must be one. */
+/* Tells the main thread to end a tap. Allocated with the request: sending it
+ * must not fail. */
 struct request_stop {
 	struct lined_message message;
-	struct control *control;
+	struct request_port *port;
 	uint64_t id;
 };
 
-/* Of this thread's clients. */
-static _Thread_local struct list asked;
+/* Requests of this thread's clients. */
+static _Thread_local struct list sent;
 
-static void carry(struct lined_dispatcher *from, struct lined_dispatcher *to,
-		  struct lined_message *message)
+static void request_carry(struct lined_dispatcher *from,
+			  struct lined_dispatcher *to,
+			  struct lined_message *message)
 {
 	if (from == to)
 		lined_dispatcher_defer(to, message);
@@ -50,43 +50,43 @@ static void request_free(struct request *request)
 
 /* ---- stopping ----------------------------------------------------------- */
 
-static void stop_came(struct lined_message *message)
+static void request_stop_came(struct lined_message *message)
 {
 	struct request_stop *stop =
 		lined_container_of(message, struct request_stop, message);
 
-	control_stop(stop->control, stop->id);
+	stop->port->stop(stop->port, stop->id);
 	free(stop);
 }
 
-static void stop_cancelled(struct lined_message *message)
+static void request_stop_cancelled(struct lined_message *message)
 {
 	free(lined_container_of(message, struct request_stop, message));
 }
 
-static void send_stop(struct request *request)
+static void request_send_stop(struct request *request)
 {
 	struct request_stop *stop = request->stop;
 
 	if (stop == NULL)
 		return;
 	request->stop = NULL;
-	carry(request->asker, request->control->server->dispatcher,
-	      &stop->message);
+	request_carry(request->dispatcher, request->port->dispatcher,
+		      &stop->message);
 }
 
 void request_client_gone(struct client *client)
 {
 	struct request *request, *next;
 
-	if (asked.next == NULL)
+	if (sent.next == NULL)
 		return;
-	list_for_each_safe(request, next, &asked, asked) {
+	list_for_each_safe(request, next, &sent, sent) {
 		if (request->client != client)
 			continue;
 		request->client = NULL;
-		list_remove(&request->asked);
-		send_stop(request);
+		list_remove(&request->sent);
+		request_send_stop(request);
 	}
 }
 
@@ -94,25 +94,25 @@ void lined_control_stop(struct lined_socket *sock)
 {
 	struct request *request;
 
-	if (asked.next == NULL)
+	if (sent.next == NULL)
 		return;
-	list_for_each(request, &asked, asked) {
+	list_for_each(request, &sent, sent) {
 		if (request->client != client_of(sock) ||
 		    request->kind != LINED_REQUEST_TAP)
 			continue;
 		request->stopped = true;
-		send_stop(request);
+		request_send_stop(request);
 	}
 }
 
-/* ---- asking ------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------ */
 
 static void request_came(struct lined_message *message)
 {
 	struct request *request =
 		lined_container_of(message, struct request, coming);
 
-	control_asked(request->control, request);
+	request->port->asked(request->port, request);
 }
 
 static void request_cancelled(struct lined_message *message)
@@ -121,12 +121,13 @@ static void request_cancelled(struct lined_message *message)
 		lined_container_of(message, struct request, coming);
 
 	if (request->client != NULL)
-		list_remove(&request->asked);
+		list_remove(&request->sent);
 	request_free(request);
 }
 
 /* Argument and text, each with a NUL behind. */
-static int copy_texts(struct request *request, const struct lined_request *from)
+static int request_copy_texts(struct request *request,
+			      const struct lined_request *from)
 {
 	size_t len = strlen(from->argument);
 
@@ -143,7 +144,7 @@ static int copy_texts(struct request *request, const struct lined_request *from)
 	return 0;
 }
 
-static struct request *request_new(struct control *control,
+static struct request *request_new(struct request_port *port,
 				   const struct lined_request *from)
 {
 	struct request *request = calloc(1, sizeof(*request));
@@ -151,18 +152,18 @@ static struct request *request_new(struct control *control,
 	if (request == NULL)
 		return NULL;
 	request->stop = calloc(1, sizeof(*request->stop));
-	if (request->stop == NULL || copy_texts(request, from) < 0) {
+	if (request->stop == NULL || request_copy_texts(request, from) < 0) {
 		request_free(request);
 		return NULL;
 	}
-	request->control = control;
-	request->id = atomic_fetch_add(&control->last_request, 1) + 1;
+	request->port = port;
+	request->id = atomic_fetch_add(&port->last_id, 1) + 1;
 	request->kind = from->kind;
 	request->coming.handler = request_came;
 	request->coming.cancel = request_cancelled;
-	request->stop->message.handler = stop_came;
-	request->stop->message.cancel = stop_cancelled;
-	request->stop->control = control;
+	request->stop->message.handler = request_stop_came;
+	request->stop->message.cancel = request_stop_cancelled;
+	request->stop->port = port;
 	request->stop->id = request->id;
 	list_init(&request->open);
 	atomic_init(&request->waiting, 0);
@@ -172,35 +173,35 @@ static struct request *request_new(struct control *control,
 
 int lined_control_request(
 	struct lined_socket *sock, const struct lined_request *from,
-	void (*answered)(struct lined_socket *client, void *arg,
-			 const struct lined_response *response),
+	void (*handle_response)(struct lined_socket *client, void *arg,
+				const struct lined_response *response),
 	void *arg)
 {
 	struct client *client = client_of(sock);
 	struct lined_service *instance = client_service(client);
-	struct control *control = service_of(instance)->server->control;
-	struct request *request = request_new(control, from);
+	struct request_port *port = service_of(instance)->server->requests;
+	struct request *request = request_new(port, from);
 
 	if (request == NULL)
 		return -1;
 	request->client = client;
-	request->asker = instance->worker->dispatcher;
-	request->answered = answered;
+	request->dispatcher = instance->worker->dispatcher;
+	request->handle_response = handle_response;
 	request->arg = arg;
 	request->known =
 		credentials_get(lined_socket_fd(sock), &request->by) == 0;
-	if (asked.next == NULL)
-		list_init(&asked);
-	list_append(&asked, &request->asked);
+	if (sent.next == NULL)
+		list_init(&sent);
+	list_append(&sent, &request->sent);
 	if (request->kind != LINED_REQUEST_TAP)
 		socket_hold(sock, CLIENT_HOLD_REQUEST);
-	carry(request->asker, control->server->dispatcher, &request->coming);
+	request_carry(request->dispatcher, port->dispatcher, &request->coming);
 	return 0;
 }
 
-/* ---- answering ---------------------------------------------------------- */
+/* ---- responding --------------------------------------------------------- */
 
-static void tell_client(struct request_delivery *delivery)
+static void request_deliver(struct request_delivery *delivery)
 {
 	struct request *request = delivery->request;
 	struct lined_service *instance = client_service(request->client);
@@ -210,16 +211,16 @@ static void tell_client(struct request_delivery *delivery)
 	response_view(&delivery->response, delivery->last, &view);
 	if (delivery->last) {
 		request->client = NULL;
-		list_remove(&request->asked);
+		list_remove(&request->sent);
 		if (request->kind != LINED_REQUEST_TAP)
 			socket_unhold(sock, CLIENT_HOLD_REQUEST);
 	}
 	worker_enter(instance->worker, instance);
-	request->answered(sock, request->arg, &view);
+	request->handle_response(sock, request->arg, &view);
 	worker_leave(instance->worker);
 }
 
-static void delivery_free(struct request_delivery *delivery)
+static void request_delivery_free(struct request_delivery *delivery)
 {
 	if (delivery->last) {
 		request_free(delivery->request);
@@ -229,7 +230,7 @@ static void delivery_free(struct request_delivery *delivery)
 	free(delivery);
 }
 
-static void delivery_came(struct lined_message *message)
+static void request_delivery_came(struct lined_message *message)
 {
 	struct request_delivery *delivery =
 		lined_container_of(message, struct request_delivery, message);
@@ -238,21 +239,20 @@ static void delivery_came(struct lined_message *message)
 	if (!delivery->last)
 		atomic_fetch_sub_explicit(&request->waiting, 1,
 					  memory_order_relaxed);
-	/* Lines that were on their way when the tap was stopped are not
-	 * wanted any more. */
+	/* Drop the lines that were on their way when the tap was stopped. */
 	if (request->client != NULL && (delivery->last || !request->stopped))
-		tell_client(delivery);
-	delivery_free(delivery);
+		request_deliver(delivery);
+	request_delivery_free(delivery);
 }
 
-static void delivery_cancelled(struct lined_message *message)
+static void request_delivery_cancelled(struct lined_message *message)
 {
 	struct request_delivery *delivery =
 		lined_container_of(message, struct request_delivery, message);
 
 	if (delivery->last && delivery->request->client != NULL)
-		list_remove(&delivery->request->asked);
-	delivery_free(delivery);
+		list_remove(&delivery->request->sent);
+	request_delivery_free(delivery);
 }
 
 int request_respond(struct request *request, struct lined_dispatcher *from,
@@ -269,13 +269,13 @@ int request_respond(struct request *request, struct lined_dispatcher *from,
 		atomic_fetch_add_explicit(&request->waiting, 1,
 					  memory_order_relaxed);
 	}
-	delivery->message.handler = delivery_came;
-	delivery->message.cancel = delivery_cancelled;
+	delivery->message.handler = request_delivery_came;
+	delivery->message.cancel = request_delivery_cancelled;
 	delivery->request = request;
 	delivery->response = *response;
 	delivery->last = last;
 	memset(response, 0, sizeof(*response));
-	carry(from, request->asker, &delivery->message);
+	request_carry(from, request->dispatcher, &delivery->message);
 	return 0;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a client has asked the daemon by its protocol (lined/control.h), on its
- * way from the client's thread to the main one, and the answers on their way
- * back. Who answers what is control.c's business.
+ * A request of a client (lined/control.h) on its way from the client's thread
+ * to the main thread, and its responses on their way back. What a request
+ * means is not known here: the port says who takes it.
  *
- * A question is the main thread's until request_respond() with `last`; it goes
- * when that answer has been delivered, or found nobody any more.
+ * A request belongs to the main thread until request_respond() with `last`. It
+ * is freed when that response has been delivered or dropped.
  */
-#ifndef QUESTION_H
-#define QUESTION_H
+#ifndef REQUEST_H
+#define REQUEST_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,14 +18,24 @@
 #include <lined/control.h>
 
 #include "control/response.h"
-#include "system/peercred.h"
 #include "list.h"
+#include "system/peercred.h"
 
 struct client;
-struct control;
+struct request;
 struct request_stop;
 
-/* An answer on its way to the asker. */
+/* Takes the requests of all clients; on the main thread. */
+struct request_port {
+	void (*asked)(struct request_port *port, struct request *request);
+	/* A tap is to end: its client said so, or closed. The request of this
+	 * id may have got its last response already. */
+	void (*stop)(struct request_port *port, uint64_t id);
+	struct lined_dispatcher *dispatcher; /* the main thread's */
+	atomic_ullong last_id;
+};
+
+/* A response on its way to the client. */
 struct request_delivery {
 	struct lined_message message;
 	struct request *request;
@@ -35,45 +45,45 @@ struct request_delivery {
 
 struct request {
 	/* Constant: */
-	struct control *control;
-	uint64_t id; /* no other request has it */
+	struct request_port *port;
+	uint64_t id; /* unique */
 	enum lined_request_kind kind;
 	const char *argument, *text;
 	size_t text_len;
-	struct credentials by; /* who asks, where `known` */
+	struct credentials by; /* the client's, where `known` */
 	bool known;
-	struct lined_dispatcher *asker; /* the client's dispatcher */
+	struct lined_dispatcher *dispatcher; /* the client's */
 
 	/* The client's thread's: */
-	struct list asked;
-	struct client *client; /* NULL: gone, or answered */
-	void (*answered)(struct lined_socket *client, void *arg,
-			 const struct lined_response *response);
+	struct list sent;
+	struct client *client; /* NULL: gone, or the last response came */
+	void (*handle_response)(struct lined_socket *client, void *arg,
+				const struct lined_response *response);
 	void *arg;
 	struct request_stop *stop; /* NULL: sent */
 	bool stopped;              /* by lined_control_stop() */
 
 	/* The main thread's: */
 	struct list open; /* control.open */
-	void *matter;     /* of who works at it */
+	void *subject;    /* what the verb works on */
 	struct lined_message coming;
 	struct request_delivery last;
 	char *memory;
 
-	/* Of a tap, any thread: deliveries on their way, lines passed over. */
+	/* Any thread's, for a tap: deliveries on their way, lines left out. */
 	atomic_uint waiting;
 	atomic_ullong lost;
 };
 
 /*
- * Gives an answer, which is taken over and emptied, from the thread whose
- * dispatcher is `from`; on the main thread the last, which never fails. -1: no
- * memory, it was dropped.
+ * Sends a response, whose content is taken over, from the thread that runs the
+ * dispatcher `from`. The last one is sent on the main thread and never fails.
+ * -1: no memory, it was dropped.
  */
 int request_respond(struct request *request, struct lined_dispatcher *from,
 		    struct response *response, bool last);
 
-/* The client is gone: nobody is told any more. Its thread. */
+/* The client has closed: nothing is delivered any more. Its thread. */
 void request_client_gone(struct client *client);
 
 #endif

@@ -1,32 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The records of the daemon, its threads and its services. All of it is the
- * main thread's own or is counted where it may be read from here: no worker is
- * asked.
+ * The records of the daemon, its threads and its services. All values belong
+ * to the main thread or are counters that any thread may read: no worker has
+ * to be asked.
  */
 #include "config.h"
+
+#include "control/verbs.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/reply.h"
 #include "net/admission.h"
-#include "threads/bus.h"
-#include "control/requests.h"
-#include "threads/registry.h"
 #include "serve/server.h"
 #include "serve/service.h"
+#include "threads/bus.h"
+#include "threads/registry.h"
 #include "turn_stats.h"
 
-static uint64_t counted(const uint64_t *counter)
+static uint64_t status_load(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 /* ---- the daemon and its threads ----------------------------------------- */
 
-static size_t count_services(struct server *server)
+static size_t status_count_services(struct server *server)
 {
 	struct service *service;
 	size_t count = 0;
@@ -36,7 +38,7 @@ static size_t count_services(struct server *server)
 	return count;
 }
 
-static void add_bus(const struct bus *bus, struct response *response)
+static void status_add_bus(const struct bus *bus, struct response *response)
 {
 	struct bus_counters counters;
 
@@ -47,9 +49,10 @@ static void add_bus(const struct bus *bus, struct response *response)
 	response_number(response, "bus.pauses", counters.pauses);
 }
 
-static void add_turns(const struct turn_stats *stats, struct response *response)
+static void status_add_turns(const struct turn_stats *stats,
+			     struct response *response)
 {
-	/* Of a constant table: up to so many microseconds. */
+	/* Turns that took up to so many microseconds. */
 	static const char *const names[TURN_STATS_BOUNDS + 1] = {
 		"turns_us.100",     "turns_us.500",    "turns_us.1000",
 		"turns_us.5000",    "turns_us.10000",  "turns_us.50000",
@@ -58,23 +61,25 @@ static void add_turns(const struct turn_stats *stats, struct response *response)
 	};
 	unsigned i;
 
-	response_number(response, "turns", counted(&stats->turns));
-	response_number(response, "busy_us", counted(&stats->busy_ns) / 1000);
+	response_number(response, "turns", status_load(&stats->turns));
+	response_number(response, "busy_us",
+			status_load(&stats->busy_ns) / 1000);
 	for (i = 0; i <= TURN_STATS_BOUNDS; i++)
-		response_number(response, names[i], counted(&stats->lasted[i]));
+		response_number(response, names[i],
+				status_load(&stats->lasted[i]));
 }
 
-static void add_worker(const struct worker *worker, const char *name,
-		       struct response *response)
+static void status_add_worker(const struct worker *worker, const char *name,
+			      struct response *response)
 {
 	response_record(response, "worker");
 	response_text(response, "name", name);
 	response_number(response, "clients", worker->load);
 	response_flag(response, "stuck", worker_is_stuck(worker));
-	add_turns(dispatcher_turns(worker->dispatcher), response);
+	status_add_turns(dispatcher_turns(worker->dispatcher), response);
 }
 
-void survey_daemon(struct control *control, struct response *response)
+static void status_daemon(struct control *control, struct response *response)
 {
 	struct server *server = control->server;
 	char name[16];
@@ -88,21 +93,22 @@ void survey_daemon(struct control *control, struct response *response)
 	response_text(response, "poller",
 		      lined_dispatcher_poller(server->dispatcher));
 	response_number(response, "workers", server->worker_count);
-	response_number(response, "services", count_services(server));
+	response_number(response, "services", status_count_services(server));
 	response_number(response, "clients", server->clients);
-	add_bus(server->bus, response);
+	status_add_bus(server->bus, response);
 	for (i = 0; i < server->worker_count; i++) {
 		snprintf(name, sizeof(name), "%u", server->workers[i].index);
-		add_worker(&server->workers[i], name, response);
+		status_add_worker(&server->workers[i], name, response);
 	}
 	if (server->own_worker == &server->main_worker)
-		add_worker(&server->main_worker, "main", response);
+		status_add_worker(&server->main_worker, "main", response);
 }
 
 /* ---- services ------------------------------------------------------------ */
 
-/* The sum over the workers of the counter at this place of a group. */
-static uint64_t sum(const struct service *service, size_t group, size_t counter)
+/* The sum over the workers of the counter at this offset in a group. */
+static uint64_t status_sum(const struct service *service, size_t group,
+			   size_t counter)
 {
 	uint64_t total = 0;
 	size_t i;
@@ -110,9 +116,9 @@ static uint64_t sum(const struct service *service, size_t group, size_t counter)
 	for (i = 0; i < service->instance_count; i++) {
 		const char *instance = (const char *)service->instances[i];
 
-		total += counted((const uint64_t *)(const void *)(instance +
-								  group +
-								  counter));
+		total += status_load((const uint64_t *)(const void *)(instance +
+								      group +
+								      counter));
 	}
 	return total;
 }
@@ -121,8 +127,8 @@ static uint64_t sum(const struct service *service, size_t group, size_t counter)
 #define OPENED          offsetof(struct lined_service, own_group.counters)
 #define COUNTER(member) #member, offsetof(struct lined_counters, member)
 
-static void add_counters(const struct service *service,
-			 struct response *response)
+static void status_add_counters(const struct service *service,
+				struct response *response)
 {
 	static const struct {
 		const char *name;
@@ -139,28 +145,29 @@ static void add_counters(const struct service *service,
 	size_t i;
 
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-		response_number(response, counters[i].name,
-				sum(service, CLIENTS, counters[i].offset));
+		response_number(
+			response, counters[i].name,
+			status_sum(service, CLIENTS, counters[i].offset));
 	response_number(response, "opened.lines_in",
-			sum(service, OPENED,
-			    offsetof(struct lined_counters, lines_in)));
+			status_sum(service, OPENED,
+				   offsetof(struct lined_counters, lines_in)));
 	response_number(response, "opened.bytes_in",
-			sum(service, OPENED,
-			    offsetof(struct lined_counters, bytes_in)));
+			status_sum(service, OPENED,
+				   offsetof(struct lined_counters, bytes_in)));
 	response_number(response, "opened.bytes_out",
-			sum(service, OPENED,
-			    offsetof(struct lined_counters, bytes_out)));
+			status_sum(service, OPENED,
+				   offsetof(struct lined_counters, bytes_out)));
 }
 
-/* The longest queue that a client of any worker has had. */
-static void add_queue_most(const struct service *service,
-			   struct response *response)
+/* The longest queue that any client has had. */
+static void status_add_queue_most(const struct service *service,
+				  struct response *response)
 {
 	uint64_t most = 0;
 	size_t i;
 
 	for (i = 0; i < service->instance_count; i++) {
-		uint64_t mine = counted(
+		uint64_t mine = status_load(
 			&service->instances[i]->group.counters.queue_most);
 
 		if (mine > most)
@@ -169,8 +176,8 @@ static void add_queue_most(const struct service *service,
 	response_number(response, "queue_most", most);
 }
 
-static void add_reasons(const struct service *service,
-			struct response *response)
+static void status_add_reasons(const struct service *service,
+			       struct response *response)
 {
 	int i;
 
@@ -181,15 +188,16 @@ static void add_reasons(const struct service *service,
 		response, "refused", "line-rate",
 		admission_refused(service->datagram_admission, ADMISSION_RATE));
 	for (i = 0; i < LINED_CLOSE_REASONS; i++)
-		response_count(response, "closed", lined_close_reason_text(i),
-			       sum(service, CLIENTS,
+		response_count(
+			response, "closed", lined_close_reason_text(i),
+			status_sum(service, CLIENTS,
 				   offsetof(struct lined_counters, closed) +
 					   (size_t)i * sizeof(uint64_t)));
 }
 
-/* The place of the protocol's counter among the first `count`, or behind. */
-static size_t find_counter(const struct instance_counter *counters,
-			   size_t count, const char *name)
+/* The index of the protocol's counter; count: it is not there. */
+static size_t status_find_counter(const struct instance_counter *counters,
+				  size_t count, const char *name)
 {
 	size_t i;
 
@@ -199,9 +207,9 @@ static size_t find_counter(const struct instance_counter *counters,
 	return i;
 }
 
-/* A counter has the same name on all workers, not the same place. */
-static void add_protocol(const struct service *service,
-			 struct response *response)
+/* A counter has the same name on all workers, but not the same index. */
+static void status_add_protocol(const struct service *service,
+				struct response *response)
 {
 	struct instance_counter sums[INSTANCE_COUNTERS_MAX];
 	size_t count = 0, i, k, at;
@@ -215,20 +223,20 @@ static void add_protocol(const struct service *service,
 
 			if (name == NULL)
 				break;
-			at = find_counter(sums, count, name);
+			at = status_find_counter(sums, count, name);
 			if (at == INSTANCE_COUNTERS_MAX)
 				continue;
 			if (at == count)
 				sums[count++] =
 					(struct instance_counter){name, 0};
-			sums[at].value += counted(&counter->value);
+			sums[at].value += status_load(&counter->value);
 		}
 	for (i = 0; i < count; i++)
 		response_count(response, "count", sums[i].name, sums[i].value);
 }
 
-static void add_registry(const struct service *service,
-			 struct response *response)
+static void status_add_registry(const struct service *service,
+				struct response *response)
 {
 	struct registry_counters counters;
 
@@ -239,8 +247,8 @@ static void add_registry(const struct service *service,
 	response_number(response, "registry.lost", counters.lost);
 }
 
-static void add_listen(const struct conf_service *conf,
-		       struct response *response)
+static void status_add_listen(const struct conf_service *conf,
+			      struct response *response)
 {
 	const char **texts = calloc(conf->listen_count + 1, sizeof(*texts));
 	size_t i;
@@ -255,69 +263,42 @@ static void add_listen(const struct conf_service *conf,
 	free(texts);
 }
 
-static void begin_service(const struct conf_service *conf, const char *state,
-			  struct response *response)
+static void status_begin_service(const struct conf_service *conf,
+				 const char *state, struct response *response)
 {
 	response_record(response, "service");
 	response_text(response, "name", conf->name);
 	response_text(response, "protocol", conf->protocol);
 	response_text(response, "state", state);
-	add_listen(conf, response);
+	status_add_listen(conf, response);
 }
 
-static void add_service(const struct service *service,
-			struct response *response)
+static void status_add_service(const struct service *service,
+			       struct response *response)
 {
-	begin_service(service->conf, service->draining ? "draining" : "open",
-		      response);
+	status_begin_service(service->conf,
+			     service->draining ? "draining" : "open", response);
 	response_number(response, "clients",
 			admission_clients(service->admission));
 	response_number(response, "clients_limit", service->conf->clients);
 	response_number(response, "accepted",
 			admission_admitted(service->admission));
-	add_counters(service, response);
-	add_queue_most(service, response);
-	add_reasons(service, response);
-	add_registry(service, response);
-	add_protocol(service, response);
+	status_add_counters(service, response);
+	status_add_queue_most(service, response);
+	status_add_reasons(service, response);
+	status_add_registry(service, response);
+	status_add_protocol(service, response);
 }
 
-static bool is_wanted(const struct conf_service *conf, const char *name)
+static bool status_wants(const struct conf_service *conf, const char *name)
 {
 	return !conf->internal &&
 	       (name[0] == '\0' || strcmp(conf->name, name) == 0);
 }
 
-static bool is_among(struct list *services, const char *name)
-{
-	struct service *service;
-
-	list_for_each(service, services, link)
-		if (!service->conf->internal &&
-		    strcmp(service->name, name) == 0)
-			return true;
-	return false;
-}
-
-const struct conf_service *survey_drained(struct control *control, size_t *at)
-{
-	struct server *server = control->server;
-	const struct conf *conf = server->conf;
-
-	while (*at < conf->service_count) {
-		const struct conf_service *service = &conf->services[(*at)++];
-
-		if (!service->internal &&
-		    !is_among(&server->services, service->name) &&
-		    !is_among(&server->draining, service->name))
-			return service;
-	}
-	return NULL;
-}
-
-/* Those of the config that have been drained are told of, too. */
-bool survey_services(struct control *control, const char *name,
-		     struct response *response)
+/* False: there is no service of this name, not even a drained one. */
+static bool status_services(struct control *control, const char *name,
+			    struct response *response)
 {
 	struct server *server = control->server;
 	const struct conf_service *drained;
@@ -325,13 +306,41 @@ bool survey_services(struct control *control, const char *name,
 	size_t before = response->count, at = 0;
 
 	list_for_each(service, &server->services, link)
-		if (is_wanted(service->conf, name))
-			add_service(service, response);
+		if (status_wants(service->conf, name))
+			status_add_service(service, response);
 	list_for_each(service, &server->draining, link)
-		if (is_wanted(service->conf, name))
-			add_service(service, response);
-	while ((drained = survey_drained(control, &at)) != NULL)
-		if (is_wanted(drained, name))
-			begin_service(drained, "drained", response);
+		if (status_wants(service->conf, name))
+			status_add_service(service, response);
+	while ((drained = reply_next_drained(control, &at)) != NULL)
+		if (status_wants(drained, name))
+			status_begin_service(drained, "drained", response);
 	return name[0] == '\0' || response->count > before;
+}
+
+/* ---- the verbs ----------------------------------------------------------- */
+
+void status_run(struct control *control, struct request *request)
+{
+	struct response response = {.oom = false};
+
+	status_daemon(control, &response);
+	reply_last(control, request, &response);
+}
+
+void services_run(struct control *control, struct request *request)
+{
+	struct response response = {.oom = false};
+
+	if (!status_services(control, request->argument, &response))
+		reply_no_service(control, request->argument, &response);
+	reply_last(control, request, &response);
+}
+
+void all_run(struct control *control, struct request *request)
+{
+	struct response response = {.oom = false};
+
+	status_daemon(control, &response);
+	status_services(control, "", &response);
+	reply_last(control, request, &response);
 }

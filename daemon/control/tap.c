@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shows the lines of a service to who asks for them, while they come. Each
- * worker sends its own to the asker's thread; what comes faster than it is
- * taken there is passed over, and counted: a tap holds nobody up.
+ * Copies the lines of a service to the client of a request as they come. Each
+ * worker sends its own to that client's thread. Lines that come faster than
+ * they are taken there are left out and counted: a tap slows no service down.
  */
 #include "config.h"
+
+#include "control/verbs.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "address.h"
+#include "control/reply.h"
 #include "serve/client.h"
-#include "control/requests.h"
 #include "serve/instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* Lines on their way to one asker. */
-#define WAITING_MAX 1024
-/* Of a line, so many bytes. */
-#define SHOWN_MAX 1000
+/* Lines on their way to the client. */
+#define TAP_WAITING_MAX 1024
+/* Bytes shown of a line. */
+#define TAP_SHOWN_MAX 1000
 
 struct tap;
 
 /* On one worker. */
-struct part {
+struct tap_part {
 	struct worker_call on, off;
 	struct tap *tap;
 	struct lined_service *instance;
@@ -36,17 +38,17 @@ struct tap {
 	struct request *request;
 	struct service *service; /* held */
 	bool ending;
-	size_t open; /* parts that have not been taken off */
+	size_t open; /* parts that are not off yet */
 	size_t part_count;
-	struct part parts[];
+	struct tap_part parts[];
 };
 
 /* ---- on the worker ------------------------------------------------------ */
 
-static void add_line(struct response *response, uint64_t client,
-		     const char *address, const struct lined_line *line)
+static void tap_add_line(struct response *response, uint64_t client,
+			 const char *address, const struct lined_line *line)
 {
-	size_t shown = line->len < SHOWN_MAX ? line->len : SHOWN_MAX;
+	size_t shown = line->len < TAP_SHOWN_MAX ? line->len : TAP_SHOWN_MAX;
 
 	response_record(response, "line");
 	response_number(response, "client", client);
@@ -55,8 +57,8 @@ static void add_line(struct response *response, uint64_t client,
 	response_bytes(response, "text", line->text, shown);
 }
 
-static void show(struct part *part, uint64_t client, const char *address,
-		 const struct lined_line *line)
+static void tap_show(struct tap_part *part, uint64_t client,
+		     const char *address, const struct lined_line *line)
 {
 	struct request *request = part->tap->request;
 	struct lined_dispatcher *own = part->instance->worker->dispatcher;
@@ -64,7 +66,7 @@ static void show(struct part *part, uint64_t client, const char *address,
 	unsigned long long lost;
 
 	if (atomic_load_explicit(&request->waiting, memory_order_relaxed) >=
-	    WAITING_MAX) {
+	    TAP_WAITING_MAX) {
 		atomic_fetch_add_explicit(&request->lost, 1,
 					  memory_order_relaxed);
 		return;
@@ -75,89 +77,79 @@ static void show(struct part *part, uint64_t client, const char *address,
 		response_record(&response, "lost");
 		response_number(&response, "lines", lost);
 	}
-	add_line(&response, client, address, line);
+	tap_add_line(&response, client, address, line);
 	if (request_respond(request, own, &response, false) < 0)
 		atomic_fetch_add_explicit(&request->lost, lost + 1,
 					  memory_order_relaxed);
 }
 
-static void on_line(struct lined_socket *sock, const struct lined_line *line)
+static void tap_on_line(struct lined_socket *sock,
+			const struct lined_line *line)
 {
 	struct lined_service *instance = lined_client_service(sock);
-	struct part *part;
+	struct tap_part *part;
 
 	list_for_each(part, &instance->taps, link)
-		show(part, lined_client_id(sock), lined_client_peer(sock),
-		     line);
+		tap_show(part, lined_client_id(sock), lined_client_peer(sock),
+			 line);
 }
 
-/* Of a socket that the protocol has opened itself. */
-static void on_opened_line(struct lined_socket *sock,
-			   const struct lined_line *line)
+/* A line on a socket that the protocol has opened itself. */
+static void tap_on_opened_line(struct lined_socket *sock,
+			       const struct lined_line *line)
 {
 	struct lined_service *instance = client_opened_by(sock);
 	char text[ADDRESS_TEXT_MAX];
-	struct part *part;
+	struct tap_part *part;
 
 	client_opened_peer(sock, text, sizeof(text));
 	list_for_each(part, &instance->taps, link)
-		show(part, 0, text, line);
+		tap_show(part, 0, text, line);
 }
 
-static void set_hooks(struct lined_service *instance)
+static void tap_set_hooks(struct lined_service *instance)
 {
 	bool on = !list_is_empty(&instance->taps);
 
-	instance->tapped = on ? on_line : NULL;
-	instance->opened_tapped = on ? on_opened_line : NULL;
+	instance->tapped = on ? tap_on_line : NULL;
+	instance->opened_tapped = on ? tap_on_opened_line : NULL;
 }
 
-static void run_on(struct worker_call *call)
+static void tap_part_on(struct worker_call *call)
 {
-	struct part *part = lined_container_of(call, struct part, on);
+	struct tap_part *part = lined_container_of(call, struct tap_part, on);
 
 	list_append(&part->instance->taps, &part->link);
-	set_hooks(part->instance);
+	tap_set_hooks(part->instance);
 }
 
-static void part_is_off(struct worker_call *call);
+static void tap_part_is_off(struct worker_call *call);
 
-static void run_off(struct worker_call *call)
+static void tap_part_off(struct worker_call *call)
 {
-	struct part *part = lined_container_of(call, struct part, off);
+	struct tap_part *part = lined_container_of(call, struct tap_part, off);
 	struct lined_service *instance = part->instance;
 
 	list_remove(&part->link);
-	set_hooks(instance);
-	call->run = part_is_off;
+	tap_set_hooks(instance);
+	call->run = tap_part_is_off;
 	worker_answer(instance->worker, instance->main, call);
 }
 
 /* ---- on the main thread ------------------------------------------------- */
 
-/* No line is sent any more: what was has been posted before this. */
-static void part_is_off(struct worker_call *call)
+/* This worker sends no more lines: each was posted before this call. */
+static void tap_part_is_off(struct worker_call *call)
 {
-	struct part *part = lined_container_of(call, struct part, off);
+	struct tap_part *part = lined_container_of(call, struct tap_part, off);
 	struct tap *tap = part->tap;
 	struct response last = {.oom = false};
 
 	if (--tap->open > 0)
 		return;
-	control_respond(tap->request, &last);
+	reply_last(tap->control, tap->request, &last);
 	service_release(tap->service);
 	free(tap);
-}
-
-static struct service *find_service(struct server *server, const char *name)
-{
-	struct service *service;
-
-	list_for_each(service, &server->services, link)
-		if (!service->conf->internal &&
-		    strcmp(service->name, name) == 0)
-			return service;
-	return NULL;
 }
 
 static struct tap *tap_new(struct control *control, struct request *request,
@@ -174,8 +166,8 @@ static struct tap *tap_new(struct control *control, struct request *request,
 	tap->service = service;
 	tap->open = tap->part_count = count;
 	for (i = 0; i < count; i++) {
-		tap->parts[i].on.run = run_on;
-		tap->parts[i].off.run = run_off;
+		tap->parts[i].on.run = tap_part_on;
+		tap->parts[i].off.run = tap_part_off;
 		tap->parts[i].tap = tap;
 		tap->parts[i].instance = service->instances[i];
 		list_init(&tap->parts[i].link);
@@ -184,48 +176,46 @@ static struct tap *tap_new(struct control *control, struct request *request,
 	return tap;
 }
 
-void tap_begin(struct control *control, struct request *request)
+void tap_run(struct control *control, struct request *request)
 {
-	struct service *service =
-		find_service(control->server, request->argument);
+	const char *name = request->argument;
+	struct service *service = reply_find_service(control, name, false);
 	struct response last = {.oom = false};
-	struct tap *tap = NULL;
+	struct tap *tap;
 	size_t i;
 
-	if (service == NULL)
-		control_no_service(control, request->argument, &last);
-	else
-		tap = tap_new(control, request, service);
-	if (tap == NULL) {
-		last.oom |= service != NULL;
-		control_respond(request, &last);
+	if (service == NULL) {
+		reply_no_service(control, name, &last);
+		reply_last(control, request, &last);
 		return;
 	}
-	request->matter = tap;
+	tap = tap_new(control, request, service);
+	if (tap == NULL) {
+		reply_no_memory(control, request);
+		return;
+	}
+	request->subject = tap;
 	for (i = 0; i < tap->part_count; i++)
 		worker_post(tap->parts[i].instance->worker, &tap->parts[i].on);
 }
 
-void tap_end(struct control *control, struct request *request)
+void tap_end(struct request *request)
 {
-	struct tap *tap = request->matter;
-	size_t count, i;
+	struct tap *tap = request->subject;
+	size_t count = tap->part_count, i;
 
-	(void)control;
 	if (tap->ending)
 		return;
 	tap->ending = true;
-	/* The last part may come off within the call. */
-	count = tap->part_count;
+	/* The last part frees the tap, maybe within the call. */
 	for (i = 0; i < count; i++)
 		worker_post(tap->parts[i].instance->worker, &tap->parts[i].off);
 }
 
-void tap_service_drains(struct control *control, struct request *request,
-			const struct service *service)
+void tap_service_drains(struct request *request, const struct service *service)
 {
-	const struct tap *tap = request->matter;
+	const struct tap *tap = request->subject;
 
 	if (tap->service == service)
-		tap_end(control, request);
+		tap_end(request);
 }

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each service would say to a connection from an address, and which rule
- * or limit it goes by. Asks, and counts nothing.
+ * Whether each service would accept a connection from an address, and which
+ * rule or limit decides. Changes no counter.
  */
 #include "config.h"
+
+#include "control/verbs.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "address.h"
+#include "control/reply.h"
 #include "net/admission.h"
-#include "control/requests.h"
 #include "serve/server.h"
 #include "serve/service.h"
 
 /* ---- addresses ----------------------------------------------------------- */
 
-/* A mapped one as it would arrive: as IPv4. */
-static int parse_ip(const char *text, struct sockaddr_storage *address)
+/* An IPv4-mapped address becomes IPv4, as it does when it connects. */
+static int why_parse_ip(const char *text, struct sockaddr_storage *address)
 {
 	struct sockaddr *any = (struct sockaddr *)address;
 	char host[ADDRESS_TEXT_MAX];
@@ -32,7 +34,7 @@ static int parse_ip(const char *text, struct sockaddr_storage *address)
 }
 
 /* 192.0.2.7, 2001:db8::1, [2001:db8::1], with a port or without, or unix. */
-static int parse_address(const char *text, struct sockaddr_storage *address)
+static int why_parse_address(const char *text, struct sockaddr_storage *address)
 {
 	char host[ADDRESS_TEXT_MAX];
 	const char *begin = text, *end = strchr(text, ':'), *port;
@@ -61,18 +63,18 @@ static int parse_address(const char *text, struct sockaddr_storage *address)
 		return -1;
 	memcpy(host, begin, (size_t)(end - begin));
 	host[end - begin] = '\0';
-	return parse_ip(host, address);
+	return why_parse_ip(host, address);
 }
 
-/* Whether a client of this family can come by the address at all. */
-static bool is_reachable(const struct listen_address *listen, int family)
+/* Whether a client of this family can connect to the address at all. */
+static bool why_is_reachable(const struct listen_address *listen, int family)
 {
 	size_t i;
 
 	if (listen_address_is_tls(listen))
-		return false; /* not served yet: nobody listens there */
+		return false; /* not served yet */
 	if (listen->name != NULL)
-		return true; /* whatever was passed on */
+		return true; /* passed by systemd: any family */
 	if (listen->path != NULL)
 		return family == AF_UNIX;
 	for (i = 0; i < listen->endpoint_count; i++)
@@ -81,21 +83,21 @@ static bool is_reachable(const struct listen_address *listen, int family)
 	return false;
 }
 
-static bool listens_for(const struct conf_service *conf, int family)
+static bool why_listens_for(const struct conf_service *conf, int family)
 {
 	size_t i;
 
 	for (i = 0; i < conf->listen_count; i++)
-		if (is_reachable(&conf->listen[i], family))
+		if (why_is_reachable(&conf->listen[i], family))
 			return true;
 	return false;
 }
 
-/* ---- rulings ------------------------------------------------------------ */
+/* ---- why ------------------------------------------------------------ */
 
-static void describe_access(const struct conf_service *conf,
-			    const struct access_ruling *ruling, int family,
-			    char *text, size_t size)
+static void why_describe_access(const struct conf_service *conf,
+				const struct access_ruling *ruling, int family,
+				char *text, size_t size)
 {
 	char network[NETWORK_TEXT_MAX];
 
@@ -114,9 +116,8 @@ static void describe_access(const struct conf_service *conf,
 		snprintf(text, size, "access is open");
 }
 
-static void add_ruling(struct response *response,
-		       const struct conf_service *conf, bool accepted,
-		       const char *by, const char *rule)
+static void why_add(struct response *response, const struct conf_service *conf,
+		    bool accepted, const char *by, const char *rule)
 {
 	response_record(response, "ruling");
 	response_text(response, "service", conf->name);
@@ -125,9 +126,9 @@ static void add_ruling(struct response *response,
 	response_text(response, "rule", rule);
 }
 
-static void describe_limit(const struct service *service,
-			   const struct admission_ruling *ruling, char *text,
-			   size_t size)
+static void why_describe_limit(const struct service *service,
+			       const struct admission_ruling *ruling,
+			       char *text, size_t size)
 {
 	const struct conf_service *conf = service->conf;
 
@@ -150,8 +151,9 @@ static void describe_limit(const struct service *service,
 	}
 }
 
-static void rule(const struct service *service,
-		 const struct sockaddr_storage *from, struct response *response)
+static void why_add_service(const struct service *service,
+			    const struct sockaddr_storage *from,
+			    struct response *response)
 {
 	const struct sockaddr *address = (const struct sockaddr *)from;
 	const struct conf_service *conf = service->conf;
@@ -162,18 +164,18 @@ static void rule(const struct service *service,
 	admission_ask(service->admission, address,
 		      lined_dispatcher_now_ms(service->server->dispatcher),
 		      &limits);
-	describe_access(conf, &access, from->ss_family, text, sizeof(text));
-	if (!listens_for(conf, from->ss_family)) {
-		add_ruling(response, conf, false, "listen",
-			   "it listens on no address of this family");
+	why_describe_access(conf, &access, from->ss_family, text, sizeof(text));
+	if (!why_listens_for(conf, from->ss_family)) {
+		why_add(response, conf, false, "listen",
+			"it listens on no address of this family");
 	} else if (!access.allowed) {
-		add_ruling(response, conf, false, "access", text);
+		why_add(response, conf, false, "access", text);
 	} else if (limits.verdict != ADMISSION_OK) {
-		describe_limit(service, &limits, text, sizeof(text));
-		add_ruling(response, conf, false,
-			   admission_verdict_text(limits.verdict), text);
+		why_describe_limit(service, &limits, text, sizeof(text));
+		why_add(response, conf, false,
+			admission_verdict_text(limits.verdict), text);
 	} else {
-		add_ruling(response, conf, true, "access", text);
+		why_add(response, conf, true, "access", text);
 	}
 	response_number(response, "clients",
 			admission_clients(service->admission));
@@ -183,30 +185,38 @@ static void rule(const struct service *service,
 			limits.counted ? conf->clients_per_address : 0);
 }
 
-void ruling_give(struct control *control, const char *text,
-		 struct response *response)
+static void why_add_all(struct control *control,
+			const struct sockaddr_storage *address,
+			struct response *response)
 {
 	struct server *server = control->server;
 	const struct conf_service *drained;
-	struct sockaddr_storage address;
 	struct service *service;
 	size_t at = 0;
 
-	if (parse_address(text, &address) < 0) {
-		response_refuse(response,
-				"\"%s\" is no address (192.0.2.7, 2001:db8::1, "
-				"with a port or without, or unix)",
-				text);
-		return;
-	}
 	list_for_each(service, &server->services, link)
 		if (!service->conf->internal)
-			rule(service, &address, response);
+			why_add_service(service, address, response);
 	list_for_each(service, &server->draining, link)
 		if (!service->conf->internal)
-			add_ruling(response, service->conf, false, "drain",
-				   "the service is draining");
-	while ((drained = survey_drained(control, &at)) != NULL)
-		add_ruling(response, drained, false, "drain",
-			   "it was drained; the next reload begins it again");
+			why_add(response, service->conf, false, "drain",
+				"the service is draining");
+	while ((drained = reply_next_drained(control, &at)) != NULL)
+		why_add(response, drained, false, "drain",
+			"it was drained; the next reload begins it again");
+}
+
+void why_run(struct control *control, struct request *request)
+{
+	struct response response = {.oom = false};
+	struct sockaddr_storage address;
+
+	if (why_parse_address(request->argument, &address) == 0)
+		why_add_all(control, &address, &response);
+	else
+		response_refuse(&response,
+				"\"%s\" is no address (192.0.2.7, "
+				"2001:db8::1, with a port or without, or unix)",
+				request->argument);
+	reply_last(control, request, &response);
 }

@@ -17,8 +17,8 @@
 #include "threads/worker.h"
 
 struct bus;
-struct control;
 struct inherited;
+struct request_port;
 struct service;
 
 struct server {
@@ -39,7 +39,7 @@ struct server {
 	struct conf *conf;
 	struct conf *start_conf; /* keys that take effect at the start only */
 	const struct inherited *inherited;
-	struct control *control; /* for requests of clients */
+	struct request_port *requests; /* takes the requests of clients */
 	uint64_t last_client_id, last_service_id;
 	/* Clients of all services, and the most there were since memory was
 	 * last given back. */

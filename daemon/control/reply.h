@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the verbs share: the daemon that they ask, finding a service by its
+ * name, and the last response. Main thread.
+ */
+#ifndef REPLY_H
+#define REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/conf.h"
+#include "control/request.h"
+#include "control/response.h"
+#include "list.h"
+
+struct control;
+struct server;
+struct service;
+
+/* What only the daemon can do. */
+struct control_ops {
+	/* Reads the config again, as on SIGHUP, and adds a `message` for each
+	 * error and warning. False: nothing was changed. */
+	bool (*reload)(struct control *control, struct response *response);
+	/* Reads a config from this text; NULL: see errors. may_read decides on
+	 * each file that it includes. */
+	struct conf *(*load)(struct control *control, const char *path,
+			     const char *text, size_t len,
+			     bool (*may_read)(void *arg, int fd), void *arg,
+			     struct conf_errors *errors);
+	/* Whether this config would change the log. */
+	bool (*log_changes)(struct control *control, const struct conf *conf);
+	/* Adds what only the daemon knows to the record `daemon`. */
+	void (*describe)(struct control *control, struct response *response);
+};
+
+struct control {
+	struct request_port port;
+	struct server *server;
+	const struct control_ops *ops;
+	struct list open; /* requests without their last response */
+};
+
+/* Gives the request its last response, which is taken over. */
+void reply_last(struct control *control, struct request *request,
+		struct response *response);
+
+/* Gives the last response: there was no memory for any other. */
+void reply_no_memory(struct control *control, struct request *request);
+
+/* Refuses: there is no service of this name, or it was drained. */
+void reply_no_service(struct control *control, const char *name,
+		      struct response *response);
+
+/* Adds a `message` for each error and warning. */
+void reply_messages(struct response *response,
+		    const struct conf_errors *errors);
+
+/* A service that is open, or (draining) on its way out; none of the internal
+ * ones. NULL: there is none. */
+struct service *reply_find_service(struct control *control, const char *name,
+				   bool draining);
+
+/* The next service of the config that a drain has ended, beginning at place
+ * *at, which is moved behind it; NULL: no more. */
+const struct conf_service *reply_next_drained(struct control *control,
+					      size_t *at);
+
+#endif

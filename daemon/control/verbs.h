@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs: each works on a request of its kind, in the file of its name, and
+ * gives the last response itself, at once or later. Main thread.
+ */
+#ifndef VERBS_H
+#define VERBS_H
+
+struct control;
+struct request;
+struct service;
+
+/* status.c: LINED_REQUEST_STATUS, SERVICES, ALL */
+void status_run(struct control *control, struct request *request);
+void services_run(struct control *control, struct request *request);
+void all_run(struct control *control, struct request *request);
+
+/* clients.c: CLIENTS, KICK */
+void clients_run(struct control *control, struct request *request);
+void kick_run(struct control *control, struct request *request);
+
+/* why.c */
+void why_run(struct control *control, struct request *request);
+
+/* plan.c */
+void plan_run(struct control *control, struct request *request);
+
+/* tap.c. A tap ends by tap_end(), or when its service begins to drain. */
+void tap_run(struct control *control, struct request *request);
+void tap_end(struct request *request);
+void tap_service_drains(struct request *request, const struct service *service);
+
+/* drain.c. The response comes with drain_service_ended(). */
+void drain_run(struct control *control, struct request *request);
+void drain_service_ended(struct control *control, struct request *request,
+			 const struct service *service);
+
+#endif
