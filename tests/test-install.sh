@@ -41,10 +41,19 @@ sysconfdir=$(value sysconfdir)
 pkgconfigdir=$(value pkgconfigdir)
 examplesdir=$(value examplesdir)
 mandir=$(value mandir)
+docdir=$(value docdir)
 datadir=$(value datadir)
 unitdir=$(value systemdsystemunitdir)
 sysusersdir=$(value sysusersdir)
 tmpfilesdir=$(value tmpfilesdir)
+
+# only_own_places DIRECTORY...: no text there names a place that is not one of
+# this build.
+only_own_places()
+{
+	! grep -rnoE '[a-z/]*/(etc|lib|share/doc)/lined[a-z./-]*' "$@" |
+		grep -vE ":($sysconfdir/lined|$pkglibdir|$docdir|/var/lib/lined)([./]|\$)"
+}
 
 umask 002
 check "make install" $MAKE install DESTDIR="$root"
@@ -57,6 +66,13 @@ check "no .la files" \
 check "the config" test -f "$root$sysconfdir/lined/lined.conf"
 check "lined(8)" test -f "$root$mandir/man8/lined.8"
 check "lined-module(3)" test -f "$root$mandir/man3/lined-module.3"
+check "a function leads to its page" grep -qx '.so man3/lined-socket.3' \
+	"$root$mandir/man3/lined_socket_send.3"
+check "the manual names the config of this build" \
+	grep -q "^.It Pa $sysconfdir/lined/lined.conf" \
+	"$root$mandir/man8/lined.8"
+check "and no document another one's" \
+	only_own_places "$root$docdir" "$root$mandir"
 check "lined.conf(5)" test -f "$root$mandir/man5/lined.conf.5"
 check "linetest" test -x "$root$bindir/linetest"
 check "linetest(1)" test -f "$root$mandir/man1/linetest.1"
