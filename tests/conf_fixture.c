@@ -25,60 +25,36 @@ static char errors_text[16384], warnings_text[16384];
 /* ---- protocols ------------------------------------------------------- */
 
 static const char *const relay_modes[] = {"hub", "upstream", "proxy", NULL};
+static const char *const relay_paces[] = {"walk", "trot", NULL};
 static const char *const relay_orders[] = {"filter", "dedupe", "tag", NULL};
 
 static const struct lined_option room_options[] = {
-	{.name = "topic",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "none",
-	 .offset = offsetof(struct fake_room, topic)},
-	{.name = "size",
-	 .type = LINED_OPTION_SIZE,
-	 .fallback = "2k",
-	 .offset = offsetof(struct fake_room, size)},
-	{.name = "open",
-	 .type = LINED_OPTION_BOOLEAN,
-	 .fallback = "yes",
-	 .offset = offsetof(struct fake_room, open)},
+	{LINED_OPTION("topic", STRING, struct fake_room, topic),
+	 .fallback = "none"},
+	{LINED_OPTION("size", SIZE, struct fake_room, size), .fallback = "2k"},
+	{LINED_OPTION("open", BOOLEAN, struct fake_room, open),
+	 .fallback = "yes"},
 	{.name = NULL},
 };
 
 static const struct lined_option relay_options[] = {
-	{.name = "mode",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "hub",
-	 .offset = offsetof(struct fake_relay, mode),
-	 .choices = relay_modes},
-	{.name = "filter",
-	 .type = LINED_OPTION_LIST,
-	 .offset = offsetof(struct fake_relay, filter)},
-	{.name = "order",
-	 .type = LINED_OPTION_LIST,
-	 .offset = offsetof(struct fake_relay, order),
+	{LINED_OPTION("mode", CHOICE, struct fake_relay, mode),
+	 .fallback = "hub", .choices = relay_modes},
+	{LINED_OPTION("pace", CHOICE, struct fake_relay, pace),
+	 .choices = relay_paces},
+	{LINED_OPTION("style", STRING, struct fake_relay, style),
+	 .choices = relay_paces},
+	{LINED_OPTION("filter", LIST, struct fake_relay, filter)},
+	{LINED_OPTION("order", LIST, struct fake_relay, order),
 	 .choices = relay_orders},
-	{.name = "retry-min",
-	 .type = LINED_OPTION_DURATION,
-	 .fallback = "1s",
-	 .min = 100,
-	 .max = 60000,
-	 .offset = offsetof(struct fake_relay, retry_ms)},
-	{.name = "hold",
-	 .type = LINED_OPTION_SIZE,
-	 .offset = offsetof(struct fake_relay, hold)},
-	{.name = "level",
-	 .type = LINED_OPTION_INTEGER,
-	 .fallback = "-3",
-	 .min = -5,
-	 .max = 20,
-	 .offset = offsetof(struct fake_relay, level)},
-	{.name = "loopback",
-	 .type = LINED_OPTION_BOOLEAN,
-	 .offset = offsetof(struct fake_relay, loopback)},
-	{.name = "room",
-	 .type = LINED_OPTION_SECTION,
-	 .offset = offsetof(struct fake_relay, rooms),
-	 .section = room_options,
-	 .section_size = sizeof(struct fake_room)},
+	{LINED_OPTION("retry-min", DURATION, struct fake_relay, retry_ms),
+	 .fallback = "1s", .min = 100, .max = 60000},
+	{LINED_OPTION("hold", SIZE, struct fake_relay, hold)},
+	{LINED_OPTION("level", INTEGER, struct fake_relay, level),
+	 .fallback = "-3", .min = -5, .max = 20},
+	{LINED_OPTION("loopback", BOOLEAN, struct fake_relay, loopback)},
+	{LINED_OPTION("room", SECTION, struct fake_relay, rooms),
+	 .section = room_options, .section_size = sizeof(struct fake_room)},
 	{.name = NULL},
 };
 
@@ -92,8 +68,15 @@ static int relay_check(const void *options, char *error, size_t size)
 	return -1;
 }
 
+struct faulty {
+	int64_t size;
+	int pace;
+};
+
 static const struct lined_option faulty_options[] = {
-	{.name = "size", .type = LINED_OPTION_SIZE, .fallback = "much"},
+	{LINED_OPTION("size", SIZE, struct faulty, size), .fallback = "much"},
+	{LINED_OPTION("pace", CHOICE, struct faulty, pace), .fallback = "fly",
+	 .choices = relay_paces},
 	{.name = NULL},
 };
 
@@ -116,7 +99,7 @@ static const struct lined_protocol protocols[] = {
 	{.name = "metrics"},
 	{.name = "faulty",
 	 .options = faulty_options,
-	 .options_size = sizeof(int64_t)},
+	 .options_size = sizeof(struct faulty)},
 };
 
 static const struct lined_protocol *find_protocol(void *arg,

@@ -19,8 +19,16 @@ struct fake_room {
 	bool open;
 };
 
+enum fake_mode {
+	FAKE_HUB,
+	FAKE_UPSTREAM,
+	FAKE_PROXY,
+};
+
 struct fake_relay {
-	const char *mode;
+	enum fake_mode mode;
+	int pace; /* no default */
+	const char *style;
 	struct lined_option_list filter;
 	struct lined_option_list order;
 	int64_t retry_ms;
@@ -34,7 +42,7 @@ struct fake_relay {
  * Protocols: "echo" (stream and datagram, no options), "relay" (stream, the
  * options above, no idle timeout; check refuses level = 13), "fixed" (framing
  * of its own, terminator and line-length fixed), "beacon" (datagram only),
- * "faulty" (a default that cannot be read).
+ * "faulty" (defaults that cannot be read).
  */
 extern const struct conf_env fixture_env;
 

@@ -27,7 +27,9 @@ static const struct fake_relay *relay(const char *section)
 
 static void check_defaults(const struct fake_relay *r)
 {
-	ck_assert_str_eq(r->mode, "hub");
+	ck_assert_int_eq(r->mode, FAKE_HUB);
+	ck_assert_int_eq(r->pace, -1);
+	ck_assert_str_eq(r->style, "");
 	ck_assert_uint_eq(r->filter.count, 0);
 	ck_assert_uint_eq(r->order.count, 0);
 	ck_assert_int_eq(r->retry_ms, 1000);
@@ -46,12 +48,15 @@ END_TEST
 
 START_TEST(every_type_is_stored)
 {
-	const struct fake_relay *r = relay(
-		"relay { mode = upstream filter = { 'deny ^!\\d', \"\" }\n"
-		"order = tag retry-min = 250ms hold = 1G level = -5\n"
-		"loopback = on }");
+	const struct fake_relay *r =
+		relay("relay { mode = upstream pace = 'walk' style = trot\n"
+		      "filter = { 'deny ^!\\d', \"\" }\n"
+		      "order = tag retry-min = 250ms hold = 1G level = -5\n"
+		      "loopback = on }");
 
-	ck_assert_str_eq(r->mode, "upstream");
+	ck_assert_int_eq(r->mode, FAKE_UPSTREAM);
+	ck_assert_int_eq(r->pace, 0);
+	ck_assert_str_eq(r->style, "trot");
 	ck_assert_uint_eq(r->filter.count, 2);
 	ck_assert_str_eq(r->filter.items[0], "deny ^!\\d");
 	ck_assert_str_eq(r->filter.items[1], "");
@@ -87,7 +92,9 @@ START_TEST(everything_wrong_has_its_line)
 	fixture_bad(
 		RELAY("relay {\nmode = \"hubb\"\norder = { filter,\n tga }\n"
 		      "retry-min = 99ms\nhold = -1\nlevel = 21\n"
-		      "loopback = maybe\nlopback = no\nroom = 1\n}"),
+		      "loopback = maybe\nlopback = no\npace = \"\"\nstyle = "
+		      "run\n"
+		      "room = 1\n}"),
 		"3: service \"s\": relay: mode: \"hubb\" is not one of hub, "
 		"upstream, proxy\n"
 		"5: service \"s\": relay: order: \"tga\" is not one of filter, "
@@ -102,7 +109,11 @@ START_TEST(everything_wrong_has_its_line)
 		"false\n"
 		"10: service \"s\": relay: unknown key \"lopback\" (did you "
 		"mean \"loopback\"?)\n"
-		"11: service \"s\": relay: \"room\" is a section, not a key\n");
+		"11: service \"s\": relay: pace: \"\" is not one of walk, "
+		"trot\n"
+		"12: service \"s\": relay: style: \"run\" is not one of walk, "
+		"trot\n"
+		"13: service \"s\": relay: \"room\" is a section, not a key\n");
 }
 END_TEST
 
@@ -152,7 +163,9 @@ START_TEST(a_default_that_cannot_be_read_is_the_protocols_fault)
 		    "\"unix:///s\" }\n",
 		    "protocol: service \"s\": faulty: size: the built-in "
 		    "default \"much\" is not a size (a number and k, M or "
-		    "G)\n");
+		    "G)\n"
+		    "protocol: service \"s\": faulty: pace: the built-in "
+		    "default \"fly\" is not one of its choices\n");
 }
 END_TEST
 
@@ -171,6 +184,8 @@ static bool same(const char *a, const char *b)
 START_TEST(options_are_compared_by_value)
 {
 	ck_assert(same("", "relay { mode = hub hold = 0 loopback = off }"));
+	ck_assert(!same("", "relay { mode = proxy }"));
+	ck_assert(!same("", "relay { pace = walk }"));
 	ck_assert(same("relay { retry-min = 2 filter = x }",
 		       "relay { filter = { \"x\" } retry-min = 2000ms }"));
 	ck_assert(!same("relay { filter = { a, bc } }",

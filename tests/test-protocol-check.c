@@ -132,7 +132,7 @@ START_TEST(another_abi_is_refused_and_both_are_named)
 	protocol.abi = LINED_ABI + 6;
 	ck_assert_int_eq(protocol_check_abi(&protocol, error, sizeof(error)),
 			 -1);
-	ck_assert_str_eq(error, "built for ABI 8, this lined has ABI 2");
+	ck_assert_str_eq(error, "built for ABI 9, this lined has ABI 3");
 	protocol.abi = LINED_ABI;
 	protocol.size = PROTOCOL_SIZE_MIN - 1;
 	ck_assert_int_eq(protocol_check_abi(&protocol, error, sizeof(error)),
@@ -261,7 +261,15 @@ START_TEST(an_option_must_make_sense)
 	refused("option number: its min is over its max");
 	sound();
 	options[0].choices = (const char *const[]){"a", NULL};
-	refused("option number: choices, but not a string");
+	refused("option number: choices, but not a choice or a string");
+	sound();
+	options[1].type = LINED_OPTION_CHOICE;
+	refused("option word: a choice without choices");
+	options[1].choices = (const char *const[]){NULL};
+	refused("option word: a choice without choices");
+	options[1].choices = (const char *const[]){"a", "b", NULL};
+	options[1].fallback = "c";
+	refused("option word: its default is not one of its choices");
 }
 END_TEST
 

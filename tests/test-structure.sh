@@ -170,6 +170,38 @@ for header in lib/lined/*.h daemon/lined/*.h; do
 	done
 done
 
+# A module in C++ has the same table of options; a member of another type than
+# the option's does not compile.
+cat >"$tmp/options.cc" <<'EOF'
+#include <lined/protocol.h>
+enum pace { WALK, TROT };
+struct options {
+	int64_t size;
+	pace way;
+	int other;
+	const char *word;
+};
+static const char *const words[] = {"walk", "trot", nullptr};
+extern const lined_option table[];
+const lined_option table[] = {
+	{LINED_OPTION("size", SIZE, struct options, size), .max = 9},
+	{LINED_OPTION("way", CHOICE, struct options, way), .choices = words},
+	{LINED_OPTION("other", CHOICE, options, other), .choices = words},
+	{LINED_OPTION("word", STRING, options, word), .fallback = "x"},
+	{},
+};
+EOF
+if $CC -x c++ -std=c++20 -fsyntax-only "$tmp/try.cc" 2>/dev/null; then
+	compile="$CC -x c++ -std=c++20 -Wall -Werror -I$top/lib -I$top/daemon"
+	$compile -fsyntax-only "$tmp/options.cc" \
+		>"$tmp/out" 2>&1 || :
+	case_is "LINED_OPTION compiles as C++"
+	sed 's/int64_t size/bool size/' "$tmp/options.cc" >"$tmp/wrong.cc"
+	$compile -fsyntax-only "$tmp/wrong.cc" 2>/dev/null &&
+		echo "a bool stands for a size" >"$tmp/out"
+	case_is "LINED_OPTION refuses a member of another type in C++"
+fi
+
 # Private headers compile alone too.
 for header in lib/*.h daemon/*.h daemon/*/*.h daemon/protocols/*/*.h \
 	tools/*/*.h; do

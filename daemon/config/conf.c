@@ -23,7 +23,9 @@
 /* ---- log ------------------------------------------------------------- */
 
 struct log {
-	const char *target, *facility, *level, *ident;
+	enum conf_log_target target;
+	int facility, level;
+	const char *ident;
 	bool access;
 };
 
@@ -46,44 +48,28 @@ static const int level_values[] = {LOG_INFO, LOG_ERR, LOG_WARNING, LOG_NOTICE,
 				   LOG_DEBUG};
 
 static const struct lined_option log_table[] = {
-	{.name = "target",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "auto",
-	 .offset = offsetof(struct log, target),
+	{LINED_OPTION("target", CHOICE, struct log, target), .fallback = "auto",
 	 .choices = targets},
-	{.name = "facility",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "daemon",
-	 .offset = offsetof(struct log, facility),
-	 .choices = facilities},
-	{.name = "level",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "info",
-	 .offset = offsetof(struct log, level),
+	{LINED_OPTION("facility", CHOICE, struct log, facility),
+	 .fallback = "daemon", .choices = facilities},
+	{LINED_OPTION("level", CHOICE, struct log, level), .fallback = "info",
 	 .choices = levels},
-	{.name = "ident",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "lined",
-	 .offset = offsetof(struct log, ident)},
-	{.name = "access",
-	 .type = LINED_OPTION_BOOLEAN,
-	 .fallback = "true",
-	 .offset = offsetof(struct log, access)},
+	{LINED_OPTION("ident", STRING, struct log, ident), .fallback = "lined"},
+	{LINED_OPTION("access", BOOLEAN, struct log, access),
+	 .fallback = "true"},
 	{.name = NULL},
 };
 
 static void read_log(struct conf_build *build, struct conf_node *node)
 {
 	struct conf_options options = conf_build_options(build, "log");
-	struct log read = {"auto", "daemon", "info", "lined", true};
+	struct log read;
 	struct conf_log *log = &build->conf->log;
 
 	conf_options_fill(&options, node, log_table, &read);
-	log->target =
-		(enum conf_log_target)conf_value_choice(read.target, targets);
-	log->facility =
-		facility_values[conf_value_choice(read.facility, facilities)];
-	log->level = level_values[conf_value_choice(read.level, levels)];
+	log->target = read.target;
+	log->facility = facility_values[read.facility];
+	log->level = level_values[read.level];
 	log->access = read.access;
 	log->ident = conf_build_text(build, "log", node, "ident", read.ident);
 }
@@ -96,25 +82,13 @@ struct top {
 };
 
 static const struct lined_option top_table[] = {
-	{.name = "workers",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "auto",
-	 .offset = offsetof(struct top, workers)},
-	{.name = "user",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct top, user)},
-	{.name = "group",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct top, group)},
-	{.name = "module-dir",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct top, module_dir)},
-	{.name = "drain-timeout",
-	 .type = LINED_OPTION_DURATION,
-	 .fallback = "10s",
-	 .min = 1,
-	 .max = DRAIN_TIMEOUT_MAX,
-	 .offset = offsetof(struct top, drain_timeout_ms)},
+	{LINED_OPTION("workers", STRING, struct top, workers),
+	 .fallback = "auto"},
+	{LINED_OPTION("user", STRING, struct top, user)},
+	{LINED_OPTION("group", STRING, struct top, group)},
+	{LINED_OPTION("module-dir", STRING, struct top, module_dir)},
+	{LINED_OPTION("drain-timeout", DURATION, struct top, drain_timeout_ms),
+	 .fallback = "10s", .min = 1, .max = DRAIN_TIMEOUT_MAX},
 	{.name = NULL},
 };
 
@@ -186,7 +160,7 @@ static void read_top(struct conf_build *build)
 					       "include", NULL};
 	struct conf_options options = conf_build_options(build, "");
 	struct conf_node *root = &build->tree.root, *control, *metrics;
-	struct top top = {.workers = "auto", .drain_timeout_ms = 10000};
+	struct top top;
 
 	options.sections = sections;
 	read_log(build, conf_options_section(&options, root, "log"));

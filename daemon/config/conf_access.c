@@ -11,12 +11,8 @@ struct access {
 };
 
 static const struct lined_option access_table[] = {
-	{.name = "allow",
-	 .type = LINED_OPTION_LIST,
-	 .offset = offsetof(struct access, allow)},
-	{.name = "deny",
-	 .type = LINED_OPTION_LIST,
-	 .offset = offsetof(struct access, deny)},
+	{LINED_OPTION("allow", LIST, struct access, allow)},
+	{LINED_OPTION("deny", LIST, struct access, deny)},
 	{.name = NULL},
 };
 

@@ -59,6 +59,9 @@ static void write_values(FILE *file, const struct lined_option *table,
 		case LINED_OPTION_STRING:
 			write_text(file, *(const char *const *)value);
 			break;
+		case LINED_OPTION_CHOICE:
+			fprintf(file, "%d ", *(const int *)value);
+			break;
 		case LINED_OPTION_BOOLEAN:
 			fprintf(file, "%d ", *(const bool *)value);
 			break;

@@ -70,12 +70,8 @@ struct control {
 };
 
 static const struct lined_option control_table[] = {
-	{.name = "socket",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct control, socket)},
-	{.name = "group",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct control, group)},
+	{LINED_OPTION("socket", STRING, struct control, socket)},
+	{LINED_OPTION("group", STRING, struct control, group)},
 	{.name = NULL},
 };
 
@@ -106,7 +102,7 @@ static void read_control(struct conf_build *build, struct conf_node *node)
 {
 	struct conf_options options = conf_build_options(build, "control");
 	struct conf_control *control = &build->conf->control;
-	struct control read = {NULL, NULL};
+	struct control read;
 	const struct conf_key *key;
 
 	if (node == NULL)

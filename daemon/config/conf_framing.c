@@ -7,13 +7,11 @@
 
 #include "config/conf_build.h"
 
-#include "config/conf_value.h"
-
 struct framing {
-	const char *terminator;
+	int terminator;
 	int64_t line_length;
-	const char *too_long;
-	const char *unterminated;
+	int too_long;
+	int unterminated;
 };
 
 /* In the order of the enums of lined/line.h. */
@@ -22,22 +20,13 @@ static const char *const too_longs[] = {"close", "skip", "truncate", NULL};
 static const char *const unterminateds[] = {"drop", "deliver", NULL};
 
 static const struct lined_option framing_table[] = {
-	{.name = "terminator",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct framing, terminator),
+	{LINED_OPTION("terminator", CHOICE, struct framing, terminator),
 	 .choices = terminators},
-	{.name = "line-length",
-	 .type = LINED_OPTION_SIZE,
-	 .min = 1,
-	 .max = LINED_LINE_LENGTH_MAX,
-	 .offset = offsetof(struct framing, line_length)},
-	{.name = "too-long",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct framing, too_long),
+	{LINED_OPTION("line-length", SIZE, struct framing, line_length),
+	 .min = 1, .max = LINED_LINE_LENGTH_MAX},
+	{LINED_OPTION("too-long", CHOICE, struct framing, too_long),
 	 .choices = too_longs},
-	{.name = "unterminated",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct framing, unterminated),
+	{LINED_OPTION("unterminated", CHOICE, struct framing, unterminated),
 	 .choices = unterminateds},
 	{.name = NULL},
 };
@@ -61,38 +50,32 @@ static void check_fixed(struct conf_build *build, const struct conf_node *node,
 	}
 }
 
-/* What was not set, or was refused, stays as it is. */
-static void store(const struct framing *read, struct lined_framing *framing)
-{
-	framing->line_length = (uint32_t)read->line_length;
-	if (read->terminator != NULL)
-		framing->terminator = (uint8_t)conf_value_choice(
-			read->terminator, terminators);
-	if (read->too_long != NULL)
-		framing->too_long =
-			(uint8_t)conf_value_choice(read->too_long, too_longs);
-	if (read->unterminated != NULL)
-		framing->unterminated = (uint8_t)conf_value_choice(
-			read->unterminated, unterminateds);
-}
-
 void conf_framing_read(struct conf_build *build, struct conf_node *node,
 		       const char *context, struct conf_service *service)
 {
 	static const struct lined_framing builtin = LINED_FRAMING_DEFAULT;
 	struct conf_options options = conf_build_options(build, context);
 	const struct lined_protocol *module = service->module;
-	struct framing read = {NULL, 0, NULL, NULL};
+	struct lined_framing *framing = &service->framing;
+	struct framing read;
 
-	service->framing = builtin;
+	*framing = builtin;
 	if (module != NULL && module->framing.line_length != 0)
-		service->framing = module->framing;
+		*framing = module->framing;
 	if (node == NULL)
 		return;
-	read.line_length = service->framing.line_length;
+	read = (struct framing){
+		.terminator = framing->terminator,
+		.line_length = framing->line_length,
+		.too_long = framing->too_long,
+		.unterminated = framing->unterminated,
+	};
 	options.keep = true;
 	conf_options_fill(&options, node, framing_table, &read);
 	if (module != NULL)
 		check_fixed(build, node, context, service);
-	store(&read, &service->framing);
+	framing->terminator = (uint8_t)read.terminator;
+	framing->line_length = (uint32_t)read.line_length;
+	framing->too_long = (uint8_t)read.too_long;
+	framing->unterminated = (uint8_t)read.unterminated;
 }

@@ -96,6 +96,7 @@ static const char *const forms[] = {
 	[LINED_OPTION_DURATION] =
 		"is not a duration (a number and ms, s, m or h)",
 	[LINED_OPTION_SIZE] = "is not a size (a number and k, M or G)",
+	[LINED_OPTION_CHOICE] = "is not one of its choices",
 };
 
 static enum conf_value_status read_number(const struct lined_option *option,
@@ -131,22 +132,39 @@ static unsigned fill_number(const struct conf_options *options,
 	return 0;
 }
 
-static unsigned fill_text(const struct conf_options *options,
-			  const struct lined_option *option,
-			  const struct conf_value *value, const char **out)
+static unsigned refuse_choice(const struct conf_options *options,
+			      const struct lined_option *option,
+			      const struct conf_value *value)
 {
 	char words[256] = "";
 	size_t i, used = 0;
 
+	for (i = 0; option->choices[i] != NULL && used < sizeof(words); i++)
+		used += (size_t)snprintf(words + used, sizeof(words) - used,
+					 "%s%s", i > 0 ? ", " : "",
+					 option->choices[i]);
+	return refuse(options, option, value, "is not one of ", words);
+}
+
+static unsigned fill_choice(const struct conf_options *options,
+			    const struct lined_option *option,
+			    const struct conf_value *value, int *out)
+{
+	int choice = conf_value_choice(value->text, option->choices);
+
+	if (choice < 0)
+		return refuse_choice(options, option, value);
+	*out = choice;
+	return 0;
+}
+
+static unsigned fill_text(const struct conf_options *options,
+			  const struct lined_option *option,
+			  const struct conf_value *value, const char **out)
+{
 	if (option->choices != NULL &&
-	    conf_value_choice(value->text, option->choices) < 0) {
-		for (i = 0; option->choices[i] != NULL && used < sizeof(words);
-		     i++)
-			used += (size_t)snprintf(
-				words + used, sizeof(words) - used, "%s%s",
-				i > 0 ? ", " : "", option->choices[i]);
-		return refuse(options, option, value, "is not one of ", words);
-	}
+	    conf_value_choice(value->text, option->choices) < 0)
+		return refuse_choice(options, option, value);
 	*out = conf_pool_strdup(options->pool, value->text);
 	return *out == NULL ? out_of_memory(options) : 0;
 }
@@ -183,38 +201,51 @@ static unsigned fill_scalar(const struct conf_options *options,
 		return 0;
 	case LINED_OPTION_STRING:
 		return fill_text(options, option, value, out);
+	case LINED_OPTION_CHOICE:
+		return fill_choice(options, option, value, out);
 	default:
 		return fill_number(options, option, value, out);
 	}
 }
 
-/* The default, as the table has it; it may lie outside of the range. */
+/* Stores the default, which may lie outside of the range. */
 static unsigned fill_default(const struct conf_options *options,
 			     const struct lined_option *option, void *out)
 {
-	enum conf_value_status status = CONF_VALUE_OK;
 	static const struct conf_place nowhere = {"protocol", 0, 0};
+	const char *text = option->fallback;
+	bool good = true;
 
-	if (option->type == LINED_OPTION_STRING)
-		*(const char **)out =
-			option->fallback != NULL ? option->fallback : "";
-	else if (option->type == LINED_OPTION_LIST)
+	switch (option->type) {
+	case LINED_OPTION_STRING:
+		*(const char **)out = text != NULL ? text : "";
+		break;
+	case LINED_OPTION_LIST:
 		*(struct lined_option_list *)out =
 			(struct lined_option_list){0, NULL};
-	else if (option->type == LINED_OPTION_BOOLEAN && !option->fallback)
+		break;
+	case LINED_OPTION_BOOLEAN:
 		*(bool *)out = false;
-	else if (option->type == LINED_OPTION_BOOLEAN)
-		status = conf_value_boolean(option->fallback, out);
-	else if (option->fallback == NULL)
+		if (text != NULL)
+			good = conf_value_boolean(text, out) == CONF_VALUE_OK;
+		break;
+	case LINED_OPTION_CHOICE:
+		*(int *)out = -1;
+		if (text != NULL)
+			*(int *)out = conf_value_choice(text, option->choices);
+		good = text == NULL || *(int *)out >= 0;
+		break;
+	default:
 		*(int64_t *)out = 0;
-	else
-		status = read_number(option, option->fallback, out);
-	if (status == CONF_VALUE_OK)
+		if (text != NULL)
+			good = read_number(option, text, out) == CONF_VALUE_OK;
+	}
+	if (good)
 		return 0;
 	conf_error(options->report, &nowhere,
 		   "%s%s%s: the built-in default \"%s\" %s", options->context,
-		   conf_options_colon(options->context), option->name,
-		   option->fallback, forms[option->type]);
+		   conf_options_colon(options->context), option->name, text,
+		   forms[option->type]);
 	return 1;
 }
 
@@ -251,10 +282,10 @@ static unsigned fill_option(const struct conf_options *options,
 
 	if (node != NULL)
 		key = take_key(options, node, option->name, &errors);
-	if (key == NULL && options->keep)
-		return errors;
+	if (!options->keep)
+		errors += fill_default(options, option, out);
 	if (key == NULL)
-		return errors + fill_default(options, option, out);
+		return errors;
 	if (option->type == LINED_OPTION_LIST)
 		return errors + fill_list(options, option, key, out);
 	if (key->count == 1)

@@ -26,8 +26,9 @@ struct conf_options {
 
 /*
  * Fills out, as the table says, from node (NULL: there is no section, only
- * defaults). Every key and section of the node that nobody has used is reported
- * as unknown. The number of errors found.
+ * defaults). An option whose value is refused has its default. Every key and
+ * section of the node that is not marked as used is reported as unknown. The
+ * number of errors found.
  */
 unsigned conf_options_fill(const struct conf_options *options,
 			   struct conf_node *node,

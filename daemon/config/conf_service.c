@@ -21,28 +21,14 @@ struct keys {
 };
 
 static const struct lined_option service_table[] = {
-	{.name = "protocol",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct keys, protocol)},
-	{.name = "listen",
-	 .type = LINED_OPTION_LIST,
-	 .offset = offsetof(struct keys, listen)},
-	{.name = "tls",
-	 .type = LINED_OPTION_LIST,
-	 .offset = offsetof(struct keys, tls)},
-	{.name = "proxy-from",
-	 .type = LINED_OPTION_LIST,
-	 .offset = offsetof(struct keys, proxy_from)},
-	{.name = "socket-mode",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "0660",
-	 .offset = offsetof(struct keys, socket_mode)},
-	{.name = "socket-owner",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct keys, socket_owner)},
-	{.name = "socket-group",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct keys, socket_group)},
+	{LINED_OPTION("protocol", STRING, struct keys, protocol)},
+	{LINED_OPTION("listen", LIST, struct keys, listen)},
+	{LINED_OPTION("tls", LIST, struct keys, tls)},
+	{LINED_OPTION("proxy-from", LIST, struct keys, proxy_from)},
+	{LINED_OPTION("socket-mode", STRING, struct keys, socket_mode),
+	 .fallback = "0660"},
+	{LINED_OPTION("socket-owner", STRING, struct keys, socket_owner)},
+	{LINED_OPTION("socket-group", STRING, struct keys, socket_group)},
 	{.name = NULL},
 };
 
@@ -406,7 +392,7 @@ static void read_service(struct conf_build *build, struct conf_node *node,
 	const char *context = conf_pool_printf(build->conf->pool,
 					       "service \"%s\"", node->title);
 	const struct conf_key *key = conf_options_key(node, "protocol");
-	struct keys keys = {.protocol = NULL};
+	struct keys keys;
 	struct conf_options options;
 
 	service->place = node->place;

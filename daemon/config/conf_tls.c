@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #include "config/conf_file.h"
-#include "config/conf_value.h"
 
 struct tls {
 	const char *certificate, *key, *client_ca, *crl;
-	const char *client_cert, *min_version;
+	enum conf_client_cert client_cert;
+	enum conf_tls_version min_version;
 };
 
 /* In the order of enum conf_client_cert and enum conf_tls_version. */
@@ -29,28 +29,14 @@ static const char *const client_certs[] = {"none", "optional", "required",
 static const char *const versions[] = {"1.2", "1.3", NULL};
 
 static const struct lined_option tls_table[] = {
-	{.name = "certificate",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct tls, certificate)},
-	{.name = "key",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct tls, key)},
-	{.name = "client-ca",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct tls, client_ca)},
-	{.name = "client-cert",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "none",
-	 .offset = offsetof(struct tls, client_cert),
-	 .choices = client_certs},
-	{.name = "crl",
-	 .type = LINED_OPTION_STRING,
-	 .offset = offsetof(struct tls, crl)},
-	{.name = "min-version",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "1.2",
-	 .offset = offsetof(struct tls, min_version),
-	 .choices = versions},
+	{LINED_OPTION("certificate", STRING, struct tls, certificate)},
+	{LINED_OPTION("key", STRING, struct tls, key)},
+	{LINED_OPTION("client-ca", STRING, struct tls, client_ca)},
+	{LINED_OPTION("client-cert", CHOICE, struct tls, client_cert),
+	 .fallback = "none", .choices = client_certs},
+	{LINED_OPTION("crl", STRING, struct tls, crl)},
+	{LINED_OPTION("min-version", CHOICE, struct tls, min_version),
+	 .fallback = "1.2", .choices = versions},
 	{.name = NULL},
 };
 
@@ -174,7 +160,7 @@ static void read_section(struct conf_build *build, struct conf_node *node,
 			 struct conf_tls *tls)
 {
 	struct conf_options options;
-	struct tls read = {.client_cert = "none", .min_version = "1.2"};
+	struct tls read;
 	const char *context =
 		conf_pool_printf(build->conf->pool, "tls \"%s\"", node->title);
 
@@ -192,11 +178,8 @@ static void read_section(struct conf_build *build, struct conf_node *node,
 	tls->client_ca =
 		read_file(build, context, node, "client-ca", read.client_ca);
 	tls->crl = read_file(build, context, node, "crl", read.crl);
-	/* A word that was refused has left the default. */
-	tls->client_cert = (enum conf_client_cert)conf_value_choice(
-		read.client_cert, client_certs);
-	tls->min_version = (enum conf_tls_version)conf_value_choice(
-		read.min_version, versions);
+	tls->client_cert = read.client_cert;
+	tls->min_version = read.min_version;
 	check(build, context, node, tls);
 }
 

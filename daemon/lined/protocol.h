@@ -33,7 +33,7 @@ LINED_BEGIN_DECLS
  * built before goes on, and one that uses what is new asks for a lined that
  * has it.
  */
-#define LINED_ABI 2u
+#define LINED_ABI 3u
 
 /* struct lined_protocol.flags */
 enum lined_protocol_flag {
@@ -73,6 +73,7 @@ enum lined_option_type {
 	LINED_OPTION_SIZE,     /* int64_t bytes; k M G */
 	LINED_OPTION_LIST,     /* struct lined_option_list of strings */
 	LINED_OPTION_SECTION,  /* struct lined_option_sections, titled */
+	LINED_OPTION_CHOICE,   /* int or an enum: which of choices, from 0 */
 };
 
 struct lined_option_list {
@@ -90,15 +91,17 @@ struct lined_option_sections {
 /*
  * One option of a protocol. A table of them ends with a zeroed entry. The
  * defaults are written as they would be in the config; a list or a section is
- * empty by default.
+ * empty by default. A choice that neither the config nor a default sets is -1.
  */
 struct lined_option {
 	const char *name;
 	enum lined_option_type type;
-	const char *fallback; /* the default, as text; NULL: "", 0, false */
-	int64_t min, max;     /* numbers; both 0: 0 to the type's largest */
 	size_t offset;        /* where in the module's struct */
-	const char *const *choices; /* strings: NULL-ended, or NULL for any */
+	const char *fallback; /* the default, as text; NULL: "", 0, false, -1 */
+	int64_t min, max;     /* numbers; both 0: 0 to the type's largest */
+	/* NULL-ended: the words of a choice, or those that a string is
+	 * limited to. */
+	const char *const *choices;
 	const struct lined_option *section; /* of LINED_OPTION_SECTION */
 	size_t section_size;
 };
@@ -110,10 +113,35 @@ struct lined_option {
  *
  * A member that is not of the option's C type does not compile.
  */
+#ifndef __cplusplus
 #define LINED_OPTION(NAME, TYPE, STRUCT, MEMBER)                               \
 	.name = NAME, .type = LINED_OPTION_##TYPE,                             \
-	.offset = _Generic(((STRUCT *)0)->MEMBER, LINED_STORED_##TYPE          \
-			   : offsetof(STRUCT, MEMBER))
+	.offset = offsetof(STRUCT, MEMBER) +                                   \
+		  _Generic(((STRUCT *)0)->MEMBER, LINED_STORED_##TYPE : 0)
+/* Without negative constants an enum is unsigned. */
+#define LINED_STORED_CHOICE int : 0, unsigned
+#else
+#define LINED_OPTION(NAME, TYPE, STRUCT, MEMBER)                               \
+	.name = NAME, .type = LINED_OPTION_##TYPE,                             \
+	.offset =                                                              \
+		offsetof(STRUCT, MEMBER) +                                     \
+		lined_option_stored<LINED_STORED_##TYPE,                       \
+				    decltype(((STRUCT *)0)->MEMBER)>::matches
+#define LINED_STORED_CHOICE lined_option_choice
+extern "C++" {
+template <typename Stored, typename Member> struct lined_option_stored;
+template <typename Stored> struct lined_option_stored<Stored, Stored> {
+	enum { matches = 0 };
+};
+struct lined_option_choice;
+template <typename Member>
+struct lined_option_stored<lined_option_choice, Member> {
+	static_assert(Member(1) && sizeof(Member) == sizeof(int),
+		      "a choice is stored in an int or an enum");
+	enum { matches = 0 };
+};
+}
+#endif
 
 #define LINED_STORED_INTEGER  int64_t
 #define LINED_STORED_BOOLEAN  bool

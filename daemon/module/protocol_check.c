@@ -94,6 +94,7 @@ static const struct place places[] = {
 			       _Alignof(struct lined_option_list)},
 	[LINED_OPTION_SECTION] = {sizeof(struct lined_option_sections),
 				  _Alignof(struct lined_option_sections)},
+	[LINED_OPTION_CHOICE] = {sizeof(int), _Alignof(int)},
 };
 
 static bool is_key(const char *name)
@@ -101,6 +102,32 @@ static bool is_key(const char *name)
 	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_");
 
 	return len > 0 && len <= NAME_SHOWN && name[len] == '\0';
+}
+
+static int check_choices(const struct lined_option *option,
+			 const struct report *report)
+{
+	const char *const *word = option->choices;
+
+	if (option->type != LINED_OPTION_CHOICE) {
+		if (word == NULL || option->type == LINED_OPTION_STRING)
+			return 0;
+		return refuse(
+			report,
+			"option %s: choices, but not a choice or a string",
+			option->name);
+	}
+	if (word == NULL || *word == NULL)
+		return refuse(report, "option %s: a choice without choices",
+			      option->name);
+	if (option->fallback == NULL)
+		return 0;
+	for (; *word != NULL; word++)
+		if (strcmp(*word, option->fallback) == 0)
+			return 0;
+	return refuse(report,
+		      "option %s: its default is not one of its choices",
+		      option->name);
 }
 
 /* first: how many bytes of the struct are taken before the options. */
@@ -128,10 +155,7 @@ static int check_option(const struct lined_option *option, size_t first,
 	if (option->min > option->max)
 		return refuse(report, "option %s: its min is over its max",
 			      option->name);
-	if (option->choices != NULL && option->type != LINED_OPTION_STRING)
-		return refuse(report, "option %s: choices, but not a string",
-			      option->name);
-	return 0;
+	return check_choices(option, report);
 }
 
 /* How many options a table has; OPTIONS_MAX where it does not end before. */

@@ -25,43 +25,23 @@ struct options {
 };
 
 static const struct lined_option room_options[] = {
-	{.name = "open",
-	 .type = LINED_OPTION_BOOLEAN,
-	 .offset = offsetof(struct room, open)},
+	{LINED_OPTION("open", BOOLEAN, struct room, open)},
 	{0},
 };
 
 static const char *const words[] = {"one", "two", NULL};
 
 static const struct lined_option options[] = {
-	{.name = "count",
-	 .type = LINED_OPTION_INTEGER,
-	 .fallback = "3",
-	 .min = 1,
-	 .max = 9,
-	 .offset = offsetof(struct options, count)},
-	{.name = "wait",
-	 .type = LINED_OPTION_DURATION,
-	 .offset = offsetof(struct options, wait_ms)},
-	{.name = "bytes",
-	 .type = LINED_OPTION_SIZE,
-	 .offset = offsetof(struct options, bytes)},
-	{.name = "flag",
-	 .type = LINED_OPTION_BOOLEAN,
-	 .offset = offsetof(struct options, flag)},
-	{.name = "word",
-	 .type = LINED_OPTION_STRING,
-	 .fallback = "one",
-	 .choices = words,
-	 .offset = offsetof(struct options, word)},
-	{.name = "list",
-	 .type = LINED_OPTION_LIST,
-	 .offset = offsetof(struct options, list)},
-	{.name = "room",
-	 .type = LINED_OPTION_SECTION,
-	 .section = room_options,
-	 .section_size = sizeof(struct room),
-	 .offset = offsetof(struct options, rooms)},
+	{LINED_OPTION("count", INTEGER, struct options, count), .fallback = "3",
+	 .min = 1, .max = 9},
+	{LINED_OPTION("wait", DURATION, struct options, wait_ms)},
+	{LINED_OPTION("bytes", SIZE, struct options, bytes)},
+	{LINED_OPTION("flag", BOOLEAN, struct options, flag)},
+	{LINED_OPTION("word", STRING, struct options, word), .fallback = "one",
+	 .choices = words},
+	{LINED_OPTION("list", LIST, struct options, list)},
+	{LINED_OPTION("room", SECTION, struct options, rooms),
+	 .section = room_options, .section_size = sizeof(struct room)},
 	{0},
 };
 
