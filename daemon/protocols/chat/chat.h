@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The chat's instance on one worker, and its options. Every worker has the
+ * The chat's instance on one worker. Every worker has the
  * same view of who is there: names and seats are entries of the registry,
  * watched; what is said travels as events on one topic of the bus, which keeps
  * each sender's order across rooms and private messages.
@@ -13,31 +13,12 @@
 #include <stdint.h>
 
 #include <lined/bus.h>
-#include <lined/protocol.h>
 #include <lined/registry.h>
+#include <lined/service.h>
+
+#include "chat/options.h"
 
 struct chat_room;
-
-/* room "title" { } */
-struct chat_room_options {
-	const char *title, *topic, *key;
-	bool read_only;
-};
-
-/* operator "title" { } */
-struct chat_operator_options {
-	const char *title, *hash;
-	struct lined_option_list from;
-};
-
-struct chat_options {
-	const char *motd;
-	int64_t history;
-	bool echo;
-	const char *default_room, *password;
-	int64_t flood_rate, flood_burst;
-	struct lined_option_sections rooms, operators;
-};
 
 struct chat {
 	struct lined_service *service;
@@ -65,9 +46,11 @@ static inline const struct chat_options *chat_options(const struct chat *chat)
 	return lined_service_options(chat->service);
 }
 
-/* The section of a permanent room; NULL where it is none. */
-const struct chat_room_options *chat_room_options(const struct chat *chat,
-						  const char *room);
+static inline const struct chat_room_options *
+chat_room_options(const struct chat *chat, const char *room)
+{
+	return chat_options_room(chat_options(chat), room);
+}
 
 /* What begins with its id can be found by it, chat_find(). */
 int chat_compare_ids(const void *a, const void *b);

@@ -11,7 +11,6 @@
 
 #include "chat/command.h"
 #include "chat/name.h"
-#include "chat/peer.h"
 #include "chat/seat.h"
 
 #define FAILURES_MAX 3
@@ -93,22 +92,6 @@ static void login_verified(struct lined_socket *client, void *arg, bool good)
 	chat_member_release(member);
 }
 
-static const struct chat_operator_options *
-find_operator(const struct chat_member *member, const char *name)
-{
-	const struct lined_option_sections *sections =
-		&chat_options(member->chat)->operators;
-	const struct chat_operator_options *item = sections->items;
-	size_t i;
-
-	for (i = 0; i < sections->count; i++)
-		if (strcmp(item[i].title, name) == 0 &&
-		    chat_peer_is_in_list(lined_client_peer(member->socket),
-					 &item[i].from))
-			return &item[i];
-	return NULL;
-}
-
 void chat_oper_login(struct chat_member *member, char *args)
 {
 	char *password, *name = chat_command_word(args, &password);
@@ -118,7 +101,8 @@ void chat_oper_login(struct chat_member *member, char *args)
 		chat_command_usage(member, "oper");
 		return;
 	}
-	found = find_operator(member, name);
+	found = chat_options_operator(chat_options(member->chat), name,
+				      lined_client_peer(member->socket));
 	if (found == NULL)
 		fail(member);
 	else

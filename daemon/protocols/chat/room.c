@@ -72,16 +72,10 @@ static void room_free(struct chat *chat, struct chat_room *room)
 	free(room);
 }
 
-bool chat_room_is_permanent(const struct chat *chat, const char *name)
-{
-	return strcmp(chat_options(chat)->default_room, name) == 0 ||
-	       chat_room_options(chat, name) != NULL;
-}
-
 static void free_if_over(struct chat *chat, struct chat_room *room)
 {
 	if (room->count == 0 && room->seats == NULL &&
-	    !chat_room_is_permanent(chat, room->name))
+	    !chat_options_keep_room(chat_options(chat), room->name))
 		room_free(chat, room);
 }
 

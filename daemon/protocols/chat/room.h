@@ -31,9 +31,6 @@ struct chat_room {
 struct chat_room *chat_room_find(struct chat *chat, const char *name);
 struct chat_room *chat_room_get(struct chat *chat, const char *name);
 
-/* The config names it: it stays without members. */
-bool chat_room_is_permanent(const struct chat *chat, const char *name);
-
 /* The handler of the watch on CHAT_SEAT_PREFIX. */
 void chat_room_changed(const struct lined_registry_entry *entry, bool here,
 		       void *chat);

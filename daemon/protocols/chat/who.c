@@ -87,8 +87,9 @@ void chat_who(struct chat_member *member, const char *room)
 	char prefix[CHAT_NAME_MAX + 8];
 	char *text;
 
-	if (!chat_text_is_room(room) || (chat_room_find(chat, room) == NULL &&
-					 !chat_room_is_permanent(chat, room))) {
+	if (!chat_text_is_room(room) ||
+	    (chat_room_find(chat, room) == NULL &&
+	     !chat_options_keep_room(chat_options(chat), room))) {
 		chat_member_tell(member, "! no such room: %s", room);
 		return;
 	}

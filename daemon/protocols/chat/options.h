@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The options of a chat service, as the config sets them. They are constant;
+ * a reload replaces them, so ask for them again rather than keep a pointer.
+ */
+#ifndef CHAT_OPTIONS_H
+#define CHAT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lined/protocol.h>
+
+/* room "title" { } */
+struct chat_room_options {
+	const char *title, *topic, *key;
+	bool read_only;
+};
+
+/* operator "title" { } */
+struct chat_operator_options {
+	const char *title, *hash;
+	struct lined_option_list from;
+};
+
+struct chat_options {
+	const char *motd;
+	int64_t history;
+	bool echo;
+	const char *default_room, *password;
+	int64_t flood_rate, flood_burst;
+	struct lined_option_sections rooms, operators;
+};
+
+/* For struct lined_protocol: what the config may set, and its check. */
+extern const struct lined_option chat_options_table[];
+int chat_options_check(const void *options, char *error, size_t size);
+
+/* The section of a room; NULL: it has none. */
+const struct chat_room_options *
+chat_options_room(const struct chat_options *options, const char *room);
+
+/* The operator section of that title which a client with this address may
+ * use; NULL: there is none. peer as lined_client_peer() writes it. */
+const struct chat_operator_options *
+chat_options_operator(const struct chat_options *options, const char *title,
+		      const char *peer);
+
+/* True if the config names the room: it stays without members. */
+bool chat_options_keep_room(const struct chat_options *options,
+			    const char *room);
+
+#endif
