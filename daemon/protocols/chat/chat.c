@@ -7,16 +7,16 @@
 #include "chat/chat.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include <lined/protocol.h>
 
+#include "chat/deliver.h"
 #include "chat/event.h"
 #include "chat/member.h"
 #include "chat/options.h"
 #include "chat/people.h"
 #include "chat/room.h"
-#include "chat/seat.h"
+#include "chat/watch.h"
 
 #define CHECK_MS 500
 
@@ -37,9 +37,8 @@ static void stop(struct lined_service *service)
 		return;
 	lined_dispatcher_undefer(lined_service_dispatcher(service),
 				 &chat->phase_message);
-	lined_bus_unsubscribe(chat->events);
-	lined_registry_unwatch(chat->name_watch);
-	lined_registry_unwatch(chat->seat_watch);
+	chat_events_close(chat);
+	chat_watch_close(chat);
 	chat_members_free(chat);
 	chat_people_free(chat);
 	chat_rooms_free(chat);
@@ -57,17 +56,8 @@ static int start(struct lined_service *service)
 	chat->phase_message.handler = chat_member_phase;
 	chat->phase_message.cancel = chat_member_phase;
 	lined_service_set_data(service, chat);
-	if (getrandom(&chat->origin, sizeof(chat->origin), 0) !=
-	    (ssize_t)sizeof(chat->origin))
-		goto fail;
-	chat->events = lined_bus_subscribe(service, CHAT_EVENTS,
-					   chat_event_received, chat);
-	chat->name_watch = lined_registry_watch(service, CHAT_PEOPLE_PREFIX,
-						chat_people_changed, chat);
-	chat->seat_watch = lined_registry_watch(service, CHAT_SEAT_PREFIX,
-						chat_room_changed, chat);
-	if (chat->events != NULL && chat->name_watch != NULL &&
-	    chat->seat_watch != NULL)
+	if (chat_events_open(chat, chat_deliver) == 0 &&
+	    chat_watch_open(chat) == 0)
 		return 0;
 fail:
 	lined_service_log(service, LINED_LOG_ERR, "out of memory");

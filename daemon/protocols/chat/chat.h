@@ -18,11 +18,13 @@
 
 #include "chat/options.h"
 
+struct chat_event;
 struct chat_room;
 
 struct chat {
 	struct lined_service *service;
 	struct lined_subscription *events;
+	void (*handle_event)(struct chat *chat, const struct chat_event *event);
 	struct lined_registry_watch *name_watch, *seat_watch;
 	void *members; /* of this worker, tsearch(3) by id */
 	void *people;  /* of all workers, by id */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing, publishing and reading events. An event of this worker is done at
- * once, and passed over when the bus brings it back: so everything that a
- * client sees of what it did itself comes before the answer to its next line.
+ * Encodes, publishes and decodes events. The handler gets an event of this
+ * worker at once, and the bus's copy of it is ignored: so a client sees what it
+ * did itself before the answer to its next line.
  */
 #include "chat/event.h"
 
@@ -10,17 +10,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
-#include "chat/deliver.h"
+#include <lined/bus.h>
+
+/* The bus's topic of all events: one, so that their order is kept. */
+#define EVENT_TOPIC "chat"
 
 #define HEADER_MAX (CHAT_EVENT_ROOMS_MAX + 256)
 
-/* No name of anything, and no part of one. */
+/* Stands for an empty word; no name contains it. */
 #define NOTHING "."
 
 /* Grows with every event of this worker, whatever the clock does. */
-static uint64_t next_stamp(struct chat *chat)
+static uint64_t event_next_stamp(struct chat *chat)
 {
 	struct timespec now;
 	uint64_t stamp;
@@ -33,14 +37,14 @@ static uint64_t next_stamp(struct chat *chat)
 	return stamp;
 }
 
-static const char *or_nothing(const char *text)
+static const char *event_word(const char *text)
 {
 	return text != NULL && text[0] != '\0' ? text : NOTHING;
 }
 
-static struct lined_buffer *encode(const struct chat *chat,
-				   const struct chat_event *event,
-				   const char *format, va_list args)
+static struct lined_buffer *event_encode(const struct chat *chat,
+					 const struct chat_event *event,
+					 const char *format, va_list args)
 {
 	char header[HEADER_MAX];
 	struct lined_buffer *buffer;
@@ -54,7 +58,7 @@ static struct lined_buffer *encode(const struct chat *chat,
 			 " %" PRId64 " %s %s\n",
 			 (char)event->kind, chat->origin, event->stamp,
 			 event->from, event->to, event->number,
-			 or_nothing(event->rooms), or_nothing(event->name));
+			 event_word(event->rooms), event_word(event->name));
 	va_copy(again, args);
 	len = vsnprintf(NULL, 0, format, again);
 	va_end(again);
@@ -71,15 +75,15 @@ static struct lined_buffer *encode(const struct chat *chat,
 }
 
 /* The words of an event's header, in what the caller keeps. */
-struct header {
+struct event_header {
 	char kind;
 	uint64_t origin;
 	char rooms[CHAT_EVENT_ROOMS_MAX];
 	char name[64];
 };
 
-static int decode(struct lined_buffer *buffer, struct header *header,
-		  struct chat_event *event)
+static int event_decode(struct lined_buffer *buffer,
+			struct event_header *header, struct chat_event *event)
 {
 	const char *data = lined_buffer_data(buffer);
 	size_t len = lined_buffer_len(buffer);
@@ -110,37 +114,55 @@ int chat_event_send(struct chat *chat, const struct chat_event *event,
 		    const char *format, ...)
 {
 	struct chat_event own = *event;
-	struct header header;
+	struct event_header header;
 	va_list args;
 	int result;
 
-	own.stamp = next_stamp(chat);
+	own.stamp = event_next_stamp(chat);
 	va_start(args, format);
-	own.buffer = encode(chat, &own, format, args);
+	own.buffer = event_encode(chat, &own, format, args);
 	va_end(args);
 	if (own.buffer == NULL)
 		return -1;
-	result = lined_bus_publish(chat->service, CHAT_EVENTS, own.buffer);
-	if (result == 0 && decode(own.buffer, &header, &own) == 0)
-		chat_deliver(chat, &own);
+	result = lined_bus_publish(chat->service, EVENT_TOPIC, own.buffer);
+	if (result == 0 && event_decode(own.buffer, &header, &own) == 0)
+		chat->handle_event(chat, &own);
 	else
 		lined_service_count(chat->service, "events_dropped", 1);
 	lined_buffer_unref(own.buffer);
 	return result;
 }
 
-void chat_event_received(void *arg, struct lined_buffer *message)
+static void event_received(void *arg, struct lined_buffer *message)
 {
 	struct chat *chat = arg;
 	struct chat_event event;
-	struct header header;
+	struct event_header header;
 
-	if (decode(message, &header, &event) < 0) {
+	if (event_decode(message, &header, &event) < 0) {
 		lined_service_count(chat->service, "events_bad", 1);
 		return;
 	}
 	if (header.origin == chat->origin)
 		return;
 	event.received = true;
-	chat_deliver(chat, &event);
+	chat->handle_event(chat, &event);
+}
+
+int chat_events_open(struct chat *chat,
+		     void (*handler)(struct chat *chat,
+				     const struct chat_event *event))
+{
+	if (getrandom(&chat->origin, sizeof(chat->origin), 0) !=
+	    (ssize_t)sizeof(chat->origin))
+		return -1;
+	chat->handle_event = handler;
+	chat->events = lined_bus_subscribe(chat->service, EVENT_TOPIC,
+					   event_received, chat);
+	return chat->events != NULL ? 0 : -1;
+}
+
+void chat_events_close(struct chat *chat)
+{
+	lined_bus_unsubscribe(chat->events);
 }

@@ -25,9 +25,6 @@ enum chat_event_kind {
 	CHAT_EVENT_BAN = 'b',      /* name and `to` banned (number 1) or not */
 };
 
-/* The bus's topic of all events. */
-#define CHAT_EVENTS "chat"
-
 /* A member's rooms, with commas. */
 #define CHAT_EVENT_ROOMS_MAX 2560
 
@@ -46,14 +43,21 @@ struct chat_event {
 };
 
 /*
- * Tells all workers, this one within the call. The text is formatted and gets
- * its newline. -1 and errno: nobody was told.
+ * Subscribes to the events of all workers. handler is called for each of them:
+ * for this worker's own within chat_event_send(), for the others' by the bus;
+ * it may send events itself. -1 with errno.
+ */
+int chat_events_open(struct chat *chat,
+		     void (*handler)(struct chat *chat,
+				     const struct chat_event *event));
+void chat_events_close(struct chat *chat);
+
+/*
+ * Publishes an event to all workers and calls the handler of this one. The
+ * text is formatted and gets a newline. -1 with errno: nothing was published.
  */
 int chat_event_send(struct chat *chat, const struct chat_event *event,
 		    const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-
-/* The bus's handler. */
-void chat_event_received(void *chat, struct lined_buffer *message);
 
 #endif

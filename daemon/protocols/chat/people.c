@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nicknames as this worker knows them, made of what the registry's watch
- * tells. Claims nothing itself.
+ * The nicknames as this worker knows them from the registry's entries. Claims
+ * nothing itself.
  */
 #include "chat/people.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "chat/member.h"
-#include "chat/name.h"
 
 struct chat_person *chat_people_find(struct chat *chat, uint64_t id)
 {
@@ -39,7 +36,15 @@ uint64_t chat_people_guest(const char *entry)
 	return chat_text_is_guest(name) ? strtoull(name + 5, NULL, 10) : 0;
 }
 
-static void come(struct chat *chat, const struct lined_registry_entry *entry)
+static void person_free(struct chat *chat, struct chat_person *person)
+{
+	tdelete(person, &chat->people, chat_compare_ids);
+	free(person->away);
+	free(person);
+}
+
+void chat_people_came(struct chat *chat,
+		      const struct lined_registry_entry *entry)
 {
 	struct chat_person *person = chat_people_find(chat, entry->owner);
 
@@ -58,27 +63,14 @@ static void come(struct chat *chat, const struct lined_registry_entry *entry)
 		 (int)entry->value_len, entry->value);
 }
 
-static void drop(struct chat *chat, struct chat_person *person)
+void chat_people_gone(struct chat *chat,
+		      const struct lined_registry_entry *entry)
 {
-	tdelete(person, &chat->people, chat_compare_ids);
-	free(person->away);
-	free(person);
-}
+	struct chat_person *person = chat_people_find(chat, entry->owner);
 
-void chat_people_changed(const struct lined_registry_entry *entry, bool here,
-			 void *arg)
-{
-	struct chat *chat = arg;
-	struct chat_person *person;
-
-	if (here)
-		come(chat, entry);
-	else if ((person = chat_people_find(chat, entry->owner)) != NULL &&
-		 strcmp(person->entry, entry->name) == 0)
-		drop(chat, person);
-	if (here)
-		chat_name_came(chat, entry);
-	chat_member_entry_changed(chat, entry->owner, here);
+	/* After a new nickname the entry of the old one goes. */
+	if (person != NULL && strcmp(person->entry, entry->name) == 0)
+		person_free(chat, person);
 }
 
 void chat_people_set_away(struct chat *chat, uint64_t id, const char *text,
@@ -95,5 +87,5 @@ void chat_people_set_away(struct chat *chat, uint64_t id, const char *text,
 void chat_people_free(struct chat *chat)
 {
 	while (chat->people != NULL)
-		drop(chat, *(struct chat_person **)chat->people);
+		person_free(chat, *(struct chat_person **)chat->people);
 }

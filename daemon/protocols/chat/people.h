@@ -32,9 +32,11 @@ struct chat_person *chat_people_find_name(struct chat *chat,
 /* The guest number of a name's entry; 0: it is no guest's. */
 uint64_t chat_people_guest(const char *entry);
 
-/* The handler of the watch on CHAT_PEOPLE_PREFIX. */
-void chat_people_changed(const struct lined_registry_entry *entry, bool here,
-			 void *chat);
+/* An entry of CHAT_PEOPLE_PREFIX has come, or gone. */
+void chat_people_came(struct chat *chat,
+		      const struct lined_registry_entry *entry);
+void chat_people_gone(struct chat *chat,
+		      const struct lined_registry_entry *entry);
 
 /* text of len bytes; NULL: is back. */
 void chat_people_set_away(struct chat *chat, uint64_t id, const char *text,

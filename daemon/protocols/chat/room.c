@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rooms, kept in step with the registry's watch. What two workers change
- * at once is settled by the stamps: the later one wins on all of them.
+ * The rooms. If two workers change a topic or a ban at once, the later stamp
+ * wins on all of them.
  */
 #include "chat/room.h"
 
@@ -11,7 +11,6 @@
 #include <strings.h>
 
 #include "chat/member.h"
-#include "chat/seat.h"
 
 struct chat_ban {
 	struct chat_ban *next;
@@ -72,39 +71,11 @@ static void room_free(struct chat *chat, struct chat_room *room)
 	free(room);
 }
 
-static void free_if_over(struct chat *chat, struct chat_room *room)
+void chat_room_free_unused(struct chat *chat, struct chat_room *room)
 {
 	if (room->count == 0 && room->seats == NULL &&
 	    !chat_options_keep_room(chat_options(chat), room->name))
 		room_free(chat, room);
-}
-
-/* m/den/42 */
-static struct chat_room *room_of_entry(struct chat *chat, const char *entry,
-				       bool here)
-{
-	const char *name = entry + strlen(CHAT_SEAT_PREFIX);
-	char room[CHAT_NAME_MAX + 1];
-
-	snprintf(room, sizeof(room), "%.*s", (int)strcspn(name, "/"), name);
-	return here ? chat_room_get(chat, room) : chat_room_find(chat, room);
-}
-
-void chat_room_changed(const struct lined_registry_entry *entry, bool here,
-		       void *arg)
-{
-	struct chat *chat = arg;
-	struct chat_room *room = room_of_entry(chat, entry->name, here);
-	uint64_t owner = entry->owner;
-
-	if (room != NULL && here) {
-		room->count++;
-	} else if (room != NULL && room->count > 0) {
-		room->count--;
-		chat_seat_gone(chat, room, owner);
-		free_if_over(chat, room);
-	}
-	chat_member_entry_changed(chat, owner, here);
 }
 
 /* ---- topic and history ------------------------------------------------- */
@@ -226,7 +197,7 @@ void chat_rooms_reload(struct chat *chat)
 	for (room = chat->first_room; room != NULL; room = next) {
 		next = room->next;
 		chat_history_trim(&room->history, limit);
-		free_if_over(chat, room);
+		chat_room_free_unused(chat, room);
 	}
 }
 

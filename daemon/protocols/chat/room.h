@@ -31,9 +31,8 @@ struct chat_room {
 struct chat_room *chat_room_find(struct chat *chat, const char *name);
 struct chat_room *chat_room_get(struct chat *chat, const char *name);
 
-/* The handler of the watch on CHAT_SEAT_PREFIX. */
-void chat_room_changed(const struct lined_registry_entry *entry, bool here,
-		       void *chat);
+/* Frees a room that has no members, unless the config names it. */
+void chat_room_free_unused(struct chat *chat, struct chat_room *room);
 
 void chat_room_set_topic(struct chat *chat, const struct chat_event *event);
 void chat_room_tell_topic(struct chat *chat, const struct chat_room *room,
