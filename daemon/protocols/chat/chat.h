@@ -54,10 +54,15 @@ chat_room_options(const struct chat *chat, const char *room)
 	return chat_options_room(chat_options(chat), room);
 }
 
-/* What begins with its id can be found by it, chat_find(). */
-int chat_compare_ids(const void *a, const void *b);
+/* For tsearch(3), in a tree of structs that begin with their id. */
+static inline int chat_compare_ids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
-/* What is in a tree of tsearch(3); NULL. */
+	return (x > y) - (x < y);
+}
+
+/* Finds a struct in a tree of tsearch(3) by what it begins with; NULL. */
 static inline void *chat_find(void *const *root, const void *key,
 			      int (*compare)(const void *, const void *))
 {

@@ -1,293 +1,153 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands that everybody has, and the table of all. Operators' commands
- * are done in chat_oper.c.
+ * The table of all commands, and those of them that take a few lines.
  */
 #include "chat/command.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "chat/name.h"
-#include "chat/oper.h"
+#include "chat/args.h"
+#include "chat/history.h"
+#include "chat/nick.h"
+#include "chat/operator.h"
+#include "chat/say.h"
 #include "chat/seat.h"
 #include "chat/who.h"
 
 struct command {
 	const char *name;
 	const char *synopsis; /* words in brackets may be left out */
-	void (*run)(struct chat_member *member, char *args);
+	void (*run)(struct chat_member *member, struct chat_args *args);
 	bool for_operators;
 };
 
-char *chat_command_word(char *text, char **rest)
-{
-	char *end = text + strcspn(text, " ");
-
-	*rest = end + strspn(end, " ");
-	*end = '\0';
-	return text;
-}
-
-struct chat_person *chat_command_person(struct chat_member *member,
-					const char *nickname)
-{
-	struct chat_person *person =
-		chat_people_find_name(member->chat, nickname);
-
-	if (person == NULL)
-		chat_member_tell(member, "! no such nickname: %s", nickname);
-	return person;
-}
-
-struct chat_seat *chat_command_seat(struct chat_member *member)
-{
-	if (member->seats == NULL)
-		chat_member_tell(member, "! you are in no room");
-	return member->seats;
-}
-
-/* ---- saying something --------------------------------------------------- */
-
-static void send_event(struct chat_member *member,
-		       const struct chat_event *event, const char *before,
-		       const char *text)
-{
-	if (chat_event_send(member->chat, event, "%s%s", before, text) < 0)
-		chat_member_tell(member, "! slow down");
-}
-
-static bool is_muted(struct chat_member *member)
-{
-	bool muted = chat_member_is_muted(member);
-
-	if (muted)
-		chat_member_tell(member, "! you are muted");
-	return muted;
-}
-
-/* The current seat where the member may speak; NULL: it has been told. */
-static struct chat_seat *speaking_seat(struct chat_member *member)
-{
-	struct chat_seat *seat = chat_command_seat(member);
-	const struct chat_room_options *options;
-
-	if (seat == NULL || is_muted(member))
-		return NULL;
-	options = chat_room_options(member->chat, seat->room->name);
-	if (options == NULL || !options->read_only || member->is_operator)
-		return seat;
-	chat_member_tell(member, "! %s is read-only", seat->room->name);
-	return NULL;
-}
-
-static void say(struct chat_member *member, const char *text, bool action)
-{
-	struct chat_seat *seat = speaking_seat(member);
-	struct chat_event event = {
-		.kind = CHAT_EVENT_MESSAGE,
-		.from = member->id,
-		.name = member->nickname,
-	};
-	char before[2 * CHAT_NAME_MAX + 16];
-
-	if (seat == NULL)
-		return;
-	event.rooms = seat->room->name;
-	snprintf(before, sizeof(before), action ? "[%s] * %s " : "[%s] <%s> ",
-		 seat->room->name, member->nickname);
-	send_event(member, &event, before, text);
-}
-
-static void run_me(struct chat_member *member, char *args)
-{
-	say(member, args, true);
-}
-
-static void run_msg(struct chat_member *member, char *args)
-{
-	char *text, *nickname = chat_command_word(args, &text);
-	struct chat_event event = {
-		.kind = CHAT_EVENT_PRIVATE,
-		.from = member->id,
-		.name = member->nickname,
-	};
-	struct chat_person *person;
-	char before[CHAT_NAME_MAX + 8];
-
-	if (text[0] == '\0') {
-		chat_command_usage(member, "msg");
-		return;
-	}
-	if (is_muted(member))
-		return;
-	person = chat_command_person(member, nickname);
-	if (person == NULL)
-		return;
-	event.to = person->id;
-	snprintf(before, sizeof(before), "(%s) ", member->nickname);
-	send_event(member, &event, before, text);
-	if (person->away != NULL)
-		chat_member_tell(member, "* %s is away: %s", person->nickname,
-				 person->away);
-}
-
-static void run_topic(struct chat_member *member, char *args)
-{
-	struct chat_seat *seat;
-	struct chat_event event = {
-		.kind = CHAT_EVENT_TOPIC,
-		.from = member->id,
-		.name = member->nickname,
-	};
-	char before[2 * CHAT_NAME_MAX + 32];
-
-	seat = args[0] == '\0' ? chat_command_seat(member)
-			       : speaking_seat(member);
-	if (seat == NULL)
-		return;
-	if (args[0] == '\0') {
-		chat_room_tell_topic(member->chat, seat->room, member);
-		return;
-	}
-	event.rooms = seat->room->name;
-	snprintf(before, sizeof(before),
-		 "* %s set the topic of %s: ", member->nickname,
-		 seat->room->name);
-	send_event(member, &event, before, args);
-}
-
 /* ---- rooms -------------------------------------------------------------- */
 
-static void run_nick(struct chat_member *member, char *args)
+static void command_join(struct chat_member *member, struct chat_args *args)
 {
-	chat_name_ask(member, args);
+	const char *room = chat_args_word(args);
+
+	chat_seat_ask(member, room, args->rest);
 }
 
-static void run_join(struct chat_member *member, char *args)
+static void command_part(struct chat_member *member, struct chat_args *args)
 {
-	char *key, *room = chat_command_word(args, &key);
-
-	chat_seat_ask(member, room, key);
-}
-
-static void run_part(struct chat_member *member, char *args)
-{
+	const char *room = args->rest;
 	struct chat_seat *seat;
 
-	if (args[0] == '\0') {
-		seat = chat_command_seat(member);
+	if (room[0] == '\0') {
+		seat = chat_args_seat(member);
 	} else {
-		seat = chat_seat_find(member, args);
+		seat = chat_seat_find(member, room);
 		if (seat == NULL)
-			chat_member_tell(member, "! not in %s", args);
+			chat_member_tell(member, "! not in %s", room);
 	}
 	if (seat != NULL)
 		chat_seat_leave(seat);
 }
 
-static void run_rooms(struct chat_member *member, char *args)
+static void command_rooms(struct chat_member *member, struct chat_args *args)
 {
 	(void)args;
 	chat_who_rooms(member);
 }
 
-static void run_who(struct chat_member *member, char *args)
+static void command_who(struct chat_member *member, struct chat_args *args)
 {
-	struct chat_seat *seat;
+	const struct chat_seat *seat;
 
-	if (args[0] != '\0') {
-		chat_who(member, args);
+	if (args->rest[0] != '\0') {
+		chat_who(member, args->rest);
 		return;
 	}
-	seat = chat_command_seat(member);
+	seat = chat_args_seat(member);
 	if (seat != NULL)
 		chat_who(member, seat->room->name);
 }
 
-static void run_history(struct chat_member *member, char *args)
+static void command_history(struct chat_member *member, struct chat_args *args)
 {
-	struct chat_seat *seat;
+	const struct chat_seat *seat;
 	unsigned long count = SIZE_MAX;
 
-	if (args[0] != '\0' && !chat_text_number(args, 1000000, &count)) {
-		chat_command_usage(member, "history");
+	if (args->rest[0] != '\0' &&
+	    !chat_text_number(args->rest, 1000000, &count)) {
+		chat_args_usage(member, args);
 		return;
 	}
-	seat = chat_command_seat(member);
+	seat = chat_args_seat(member);
 	if (seat != NULL)
 		chat_history_tell(&seat->room->history, seat->room->name,
 				  member, count);
 }
 
-/* ---- oneself ------------------------------------------------------------ */
+/* ---- the member itself -------------------------------------------------- */
 
-static void run_ignore(struct chat_member *member, char *args)
+static void command_nick(struct chat_member *member, struct chat_args *args)
 {
-	struct chat_person *person = chat_command_person(member, args);
+	chat_nick_ask(member, args->rest);
+}
+
+static void command_me(struct chat_member *member, struct chat_args *args)
+{
+	chat_say(member, args->rest, true);
+}
+
+static void command_ignore(struct chat_member *member, struct chat_args *args)
+{
+	const struct chat_person *person = chat_args_person(member, args->rest);
 
 	if (person != NULL)
 		chat_member_ignore(member, person->id);
 }
 
-static void run_away(struct chat_member *member, char *args)
-{
-	struct chat_event event = {
-		.kind = CHAT_EVENT_AWAY,
-		.from = member->id,
-		.number = args[0] != '\0',
-	};
-
-	send_event(member, &event, "", args);
-}
-
-static void run_ping(struct chat_member *member, char *args)
+static void command_ping(struct chat_member *member, struct chat_args *args)
 {
 	(void)args;
 	chat_member_tell(member, "* pong");
 }
 
-static void run_quit(struct chat_member *member, char *args)
+static void command_quit(struct chat_member *member, struct chat_args *args)
 {
-	/* It is said to everybody. */
-	if (args[0] != '\0' && !chat_member_is_muted(member))
-		member->reason = strdup(args);
+	/* The reason is told to everybody, as a message would be. */
+	if (args->rest[0] != '\0' && !chat_member_is_muted(member))
+		member->reason = strdup(args->rest);
 	chat_member_end(member, LINED_CLOSE_PEER);
 }
 
 /* ---- the table ---------------------------------------------------------- */
 
-static void run_help(struct chat_member *member, char *args);
+static void command_help(struct chat_member *member, struct chat_args *args);
 
 static const struct command commands[] = {
-	{"help", "", run_help, false},
-	{"nick", "NAME", run_nick, false},
-	{"join", "ROOM [KEY]", run_join, false},
-	{"part", "[ROOM]", run_part, false},
-	{"rooms", "", run_rooms, false},
-	{"who", "[ROOM]", run_who, false},
-	{"msg", "NICK TEXT", run_msg, false},
-	{"me", "TEXT", run_me, false},
-	{"topic", "[TEXT]", run_topic, false},
-	{"history", "[N]", run_history, false},
-	{"ignore", "NICK", run_ignore, false},
-	{"away", "[TEXT]", run_away, false},
-	{"ping", "", run_ping, false},
-	{"quit", "[REASON]", run_quit, false},
-	{"oper", "NAME PASSWORD", chat_oper_login, false},
-	{"kick", "NICK [REASON]", chat_oper_kick, true},
-	{"ban", "NICK [REASON]", chat_oper_ban, true},
-	{"unban", "NICK", chat_oper_unban, true},
-	{"mute", "NICK SECONDS", chat_oper_mute, true},
-	{"announce", "TEXT", chat_oper_announce, true},
+	{"help", "", command_help, false},
+	{"nick", "NAME", command_nick, false},
+	{"join", "ROOM [KEY]", command_join, false},
+	{"part", "[ROOM]", command_part, false},
+	{"rooms", "", command_rooms, false},
+	{"who", "[ROOM]", command_who, false},
+	{"msg", "NICK TEXT", chat_say_private, false},
+	{"me", "TEXT", command_me, false},
+	{"topic", "[TEXT]", chat_say_topic, false},
+	{"history", "[N]", command_history, false},
+	{"ignore", "NICK", command_ignore, false},
+	{"away", "[TEXT]", chat_say_away, false},
+	{"ping", "", command_ping, false},
+	{"quit", "[REASON]", command_quit, false},
+	{"oper", "NAME PASSWORD", chat_operator_login, false},
+	{"kick", "NICK [REASON]", chat_operator_kick, true},
+	{"ban", "NICK [REASON]", chat_operator_ban, true},
+	{"unban", "NICK", chat_operator_unban, true},
+	{"mute", "NICK SECONDS", chat_operator_mute, true},
+	{"announce", "TEXT", chat_operator_announce, true},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static void help(struct chat_member *member, const char *what,
-		 bool for_operators)
+static void command_list(struct chat_member *member, const char *heading,
+			 bool for_operators)
 {
 	char text[512];
 	size_t i, used = 0;
@@ -299,18 +159,18 @@ static void help(struct chat_member *member, const char *what,
 				commands[i].name,
 				commands[i].synopsis[0] != '\0' ? " " : "",
 				commands[i].synopsis);
-	chat_member_tell(member, "* %s:%s", what, text);
+	chat_member_tell(member, "* %s:%s", heading, text);
 }
 
-static void run_help(struct chat_member *member, char *args)
+static void command_help(struct chat_member *member, struct chat_args *args)
 {
 	(void)args;
-	help(member, "commands", false);
+	command_list(member, "commands", false);
 	if (member->is_operator)
-		help(member, "for operators", true);
+		command_list(member, "for operators", true);
 }
 
-static const struct command *find(const char *name)
+static const struct command *command_find(const char *name)
 {
 	size_t i;
 
@@ -320,17 +180,10 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-void chat_command_usage(struct chat_member *member, const char *name)
-{
-	const struct command *command = find(name);
+/* ---- running ------------------------------------------------------------ */
 
-	chat_member_tell(member, "! usage: /%s%s%s", name,
-			 command->synopsis[0] != '\0' ? " " : "",
-			 command->synopsis);
-}
-
-/* Spaces at the end belong to no name and are seen by nobody. */
-static void trim(char *text)
+/* A name or a text that ends in spaces looks like another one. */
+static void command_trim(char *text)
 {
 	size_t len = strlen(text);
 
@@ -338,22 +191,29 @@ static void trim(char *text)
 		text[--len] = '\0';
 }
 
-static void run(struct chat_member *member, char *text)
+static void command_run(struct chat_member *member, char *text)
 {
-	char *args, *name = chat_command_word(text, &args);
-	const struct command *command = find(name);
+	struct chat_args args = {.rest = text};
+	const char *name = chat_args_word(&args);
+	const struct command *command = command_find(name);
 
-	trim(args);
-	if (command == NULL)
+	if (command == NULL) {
 		chat_member_tell(member, "! unknown command: /%s (try /help)",
 				 name);
-	else if (command->for_operators && !member->is_operator)
+		return;
+	}
+	if (command->for_operators && !member->is_operator) {
 		chat_member_tell(member, "! operators only");
-	else if (args[0] == '\0' && command->synopsis[0] != '\0' &&
-		 command->synopsis[0] != '[')
-		chat_command_usage(member, command->name);
+		return;
+	}
+	command_trim(args.rest);
+	args.command = command->name;
+	args.synopsis = command->synopsis;
+	if (args.rest[0] == '\0' && command->synopsis[0] != '\0' &&
+	    command->synopsis[0] != '[')
+		chat_args_usage(member, &args);
 	else
-		command->run(member, args);
+		command->run(member, &args);
 }
 
 void chat_command(struct chat_member *member, char *text)
@@ -361,7 +221,7 @@ void chat_command(struct chat_member *member, char *text)
 	if (text[0] == '\0')
 		return;
 	if (text[0] == '/' && text[1] != '/')
-		run(member, text + 1);
+		command_run(member, text + 1);
 	else
-		say(member, text + (text[0] == '/'), false);
+		chat_say(member, text + (text[0] == '/'), false);
 }

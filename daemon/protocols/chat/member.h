@@ -51,40 +51,52 @@ struct chat_member {
 	char *rooms;  /* that it was in when it went */
 };
 
-/* A client has come. */
-void chat_member_accept(struct lined_service *service,
-			struct lined_socket *client);
+/* A member for a client of this worker; NULL: no memory. */
+struct chat_member *chat_member_new(struct chat *chat,
+				    struct lined_socket *client);
+/* It must have no seats. */
+void chat_member_free(struct chat_member *member);
+
+/* The client has gone, and its seats have been freed. */
+void chat_member_gone(struct chat_member *member);
+
+/* An entry of the registry has come, or gone; a member whose client has gone
+ * ends with its last entry. */
+void chat_member_entry_changed(struct chat *chat, uint64_t owner, bool here);
 
 /* Of this worker; NULL. */
 struct chat_member *chat_member_find(struct chat *chat, uint64_t id);
+
+/* Its dispatcher's clock. */
+uint64_t chat_member_now_ms(const struct chat_member *member);
 
 /* Sends one line; the newline is added. */
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Tells it that the service drains: once, when it has a nickname. */
-void chat_member_goodbye(struct chat_member *member);
+void chat_member_tell_closing(struct chat_member *member);
+
+/* Closes its client; what was sent to it still leaves. */
+void chat_member_end(struct chat_member *member,
+		     enum lined_close_reason reason);
 
 /* Nothing is read between the two, which nest. */
 void chat_member_hold(struct chat_member *member);
 void chat_member_release(struct chat_member *member);
 
-/* The same, while another worker does what the member asked for: until the
- * answer comes, and not for ever. */
+/* The same while another worker does what the member asked for: until it has
+ * answered, and for two seconds at most. */
 void chat_member_await(struct chat_member *member);
 void chat_member_answered(struct chat_member *member);
-/* Lets those go on who have waited for too long. */
-void chat_member_check_waiting(struct chat *chat);
+/* Ends a wait that has lasted for too long. */
+void chat_member_check_answer(struct chat_member *member);
 
-/* The handler of chat.phase_message. */
-void chat_member_phase(struct lined_message *message);
+/* Reads nothing for that long. */
+void chat_member_slow(struct chat_member *member, uint64_t wait_ms);
 
-/* Ends it: what was sent to it still leaves. */
-void chat_member_end(struct chat_member *member,
-		     enum lined_close_reason reason);
-
-/* An entry of the registry has come or gone; it may be the member's end. */
-void chat_member_entry_changed(struct chat *chat, uint64_t owner, bool here);
+/* Whether the next line may be read. False: its client is paused until then. */
+bool chat_member_may_be_read(struct chat_member *member);
 
 /* Its rooms with commas. */
 void chat_member_rooms(const struct chat_member *member,
@@ -96,8 +108,5 @@ void chat_member_ignore(struct chat_member *member, uint64_t id);
 
 bool chat_member_is_muted(const struct chat_member *member);
 void chat_member_mute(struct chat_member *member, int64_t seconds);
-
-/* When the instance ends. */
-void chat_members_free(struct chat *chat);
 
 #endif

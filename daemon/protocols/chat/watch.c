@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "chat/member.h"
-#include "chat/name.h"
+#include "chat/nick.h"
 #include "chat/people.h"
 #include "chat/room.h"
 #include "chat/seat.h"
@@ -21,7 +21,7 @@ static void watch_nickname(const struct lined_registry_entry *entry, bool here,
 
 	if (here) {
 		chat_people_came(chat, entry);
-		chat_name_came(chat, entry);
+		chat_nick_came(chat, entry);
 	} else {
 		chat_people_gone(chat, entry);
 	}

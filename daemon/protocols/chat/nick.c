@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Claiming names. Guests are numbered by the registry itself: the workers
- * follow the highest number there ever was and claim the next one; who is
- * second to it tries a higher one.
+ * Claims nicknames. The registry itself numbers the guests: each worker follows
+ * the highest number there ever was and claims the next one; the claim that
+ * comes second is lost, and repeated with a higher number.
  */
-#include "chat/name.h"
+#include "chat/nick.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,9 +14,9 @@
 
 #include "chat/seat.h"
 
-static void claim(struct chat_member *member, const char *entry,
-		  void (*claimed)(struct lined_socket *client, void *arg,
-				  bool won))
+static void nick_claim(struct chat_member *member, const char *entry,
+		       void (*claimed)(struct lined_socket *client, void *arg,
+				       bool won))
 {
 	if (lined_registry_claim(member->chat->service, member->socket, entry,
 				 member->wanted, strlen(member->wanted),
@@ -31,7 +31,7 @@ static void claim(struct chat_member *member, const char *entry,
 	chat_member_hold(member);
 }
 
-static void release(struct chat_member *member, char *entry)
+static void nick_release(struct chat_member *member, char *entry)
 {
 	if (entry[0] == '\0')
 		return;
@@ -39,7 +39,7 @@ static void release(struct chat_member *member, char *entry)
 	entry[0] = '\0';
 }
 
-static void entry_of(char entry[CHAT_PEOPLE_ENTRY_MAX], const char *name)
+static void nick_entry(char entry[CHAT_PEOPLE_ENTRY_MAX], const char *name)
 {
 	char lower[CHAT_NAME_MAX + 1];
 
@@ -49,7 +49,7 @@ static void entry_of(char entry[CHAT_PEOPLE_ENTRY_MAX], const char *name)
 
 /* ---- guests ------------------------------------------------------------ */
 
-void chat_name_came(struct chat *chat, const struct lined_registry_entry *entry)
+void chat_nick_came(struct chat *chat, const struct lined_registry_entry *entry)
 {
 	uint64_t number = chat_people_guest(entry->name);
 	struct chat_member *member;
@@ -62,7 +62,7 @@ void chat_name_came(struct chat *chat, const struct lined_registry_entry *entry)
 		member->guest = number;
 }
 
-static void greet(struct chat_member *member)
+static void nick_greet(struct chat_member *member)
 {
 	const struct chat_options *options = chat_options(member->chat);
 	const char *motd = options->motd;
@@ -70,16 +70,16 @@ static void greet(struct chat_member *member)
 	chat_member_tell(member, "* %s%sYou are %s. /help lists the commands.",
 			 motd, motd[0] != '\0' ? " " : "", member->nickname);
 	if (member->chat->draining)
-		chat_member_goodbye(member);
+		chat_member_tell_closing(member);
 	if (options->default_room[0] != '\0')
 		chat_seat_ask(member, options->default_room, "");
 }
 
 /*
- * A number may be free because its owner has come and gone before this claim
- * was heard: then it has been used and is given back.
+ * A claim also wins a number that its owner released shortly before. That one
+ * has been used, so it is given back: no two clients get the same.
  */
-static void guest_claimed(struct lined_socket *client, void *arg, bool won)
+static void nick_guest_claimed(struct lined_socket *client, void *arg, bool won)
 {
 	struct chat_member *member = arg;
 	char entry[CHAT_PEOPLE_ENTRY_MAX];
@@ -87,21 +87,21 @@ static void guest_claimed(struct lined_socket *client, void *arg, bool won)
 
 	(void)client;
 	chat_member_release(member);
-	entry_of(entry, member->wanted);
+	nick_entry(entry, member->wanted);
 	number = chat_people_guest(entry);
 	if (won &&
 	    (member->guest == number || number > member->chat->guest_high)) {
 		strcpy(member->entry, entry);
 		strcpy(member->nickname, member->wanted);
-		greet(member);
+		nick_greet(member);
 		return;
 	}
 	if (won)
-		release(member, entry);
-	chat_name_guest(member);
+		nick_release(member, entry);
+	chat_nick_guest(member);
 }
 
-void chat_name_guest(struct chat_member *member)
+void chat_nick_guest(struct chat_member *member)
 {
 	struct chat *chat = member->chat;
 	char entry[CHAT_PEOPLE_ENTRY_MAX];
@@ -111,13 +111,13 @@ void chat_name_guest(struct chat_member *member)
 	chat->guest_asked++;
 	snprintf(member->wanted, sizeof(member->wanted), "guest%" PRIu64,
 		 chat->guest_asked);
-	entry_of(entry, member->wanted);
-	claim(member, entry, guest_claimed);
+	nick_entry(entry, member->wanted);
+	nick_claim(member, entry, nick_guest_claimed);
 }
 
 /* ---- /nick ------------------------------------------------------------- */
 
-static void rename_to(struct chat_member *member, const char *name)
+static void nick_change(struct chat_member *member, const char *name)
 {
 	char rooms[CHAT_EVENT_ROOMS_MAX];
 	char before[CHAT_NAME_MAX + 1];
@@ -135,7 +135,7 @@ static void rename_to(struct chat_member *member, const char *name)
 			member->nickname);
 }
 
-static void nickname_claimed(struct lined_socket *client, void *arg, bool won)
+static void nick_claimed(struct lined_socket *client, void *arg, bool won)
 {
 	struct chat_member *member = arg;
 
@@ -143,39 +143,40 @@ static void nickname_claimed(struct lined_socket *client, void *arg, bool won)
 	if (!won) {
 		chat_member_tell(member, "! %s is taken", member->wanted);
 	} else {
-		release(member, member->spelling);
-		release(member, member->entry);
-		entry_of(member->entry, member->wanted);
-		rename_to(member, member->wanted);
+		nick_release(member, member->spelling);
+		nick_release(member, member->entry);
+		nick_entry(member->entry, member->wanted);
+		nick_change(member, member->wanted);
 	}
 	chat_member_release(member);
 }
 
-/* The name stays its own, only its spelling is another one now. */
-static void spelling_claimed(struct lined_socket *client, void *arg, bool won)
+/* The member keeps its name; only the case of letters changes. */
+static void nick_spelling_claimed(struct lined_socket *client, void *arg,
+				  bool won)
 {
 	struct chat_member *member = arg;
 
 	(void)client;
 	if (won) {
-		release(member, member->spelling);
+		nick_release(member, member->spelling);
 		snprintf(member->spelling, sizeof(member->spelling), "%s/%u",
 			 member->entry, member->spellings);
-		rename_to(member, member->wanted);
+		nick_change(member, member->wanted);
 	}
 	chat_member_release(member);
 }
 
-static void ask_spelling(struct chat_member *member)
+static void nick_ask_spelling(struct chat_member *member)
 {
 	char entry[CHAT_PEOPLE_SPELLING_MAX];
 
 	snprintf(entry, sizeof(entry), "%s/%u", member->entry,
 		 ++member->spellings);
-	claim(member, entry, spelling_claimed);
+	nick_claim(member, entry, nick_spelling_claimed);
 }
 
-void chat_name_ask(struct chat_member *member, const char *name)
+void chat_nick_ask(struct chat_member *member, const char *name)
 {
 	char entry[CHAT_PEOPLE_ENTRY_MAX];
 
@@ -189,9 +190,9 @@ void chat_name_ask(struct chat_member *member, const char *name)
 	}
 	strcpy(member->wanted, name);
 	if (strcasecmp(name, member->nickname) == 0) {
-		ask_spelling(member);
+		nick_ask_spelling(member);
 		return;
 	}
-	entry_of(entry, name);
-	claim(member, entry, nickname_claimed);
+	nick_entry(entry, name);
+	nick_claim(member, entry, nick_claimed);
 }

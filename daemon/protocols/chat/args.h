@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arguments of a command: words, and what they name. If a word names
+ * nothing, the member is told and NULL returned.
+ */
+#ifndef CHAT_ARGS_H
+#define CHAT_ARGS_H
+
+#include "chat/member.h"
+#include "chat/people.h"
+#include "chat/seat.h"
+
+struct chat_args {
+	const char *command;  /* without its slash */
+	const char *synopsis; /* words in brackets may be left out */
+	char *rest;           /* what no chat_args_word() has taken yet */
+};
+
+/* The next word; "" where there is none. */
+char *chat_args_word(struct chat_args *args);
+
+/* Tells how the command is written. */
+void chat_args_usage(struct chat_member *member, const struct chat_args *args);
+
+/* The person of that nickname. */
+struct chat_person *chat_args_person(struct chat_member *member,
+				     const char *nickname);
+
+/* The member's seat in its current room. */
+struct chat_seat *chat_args_seat(struct chat_member *member);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operators: how a member becomes one, and the commands that only they have.
+ */
+#ifndef CHAT_OPERATOR_H
+#define CHAT_OPERATOR_H
+
+#include "chat/args.h"
+#include "chat/member.h"
+
+void chat_operator_login(struct chat_member *member, struct chat_args *args);
+void chat_operator_kick(struct chat_member *member, struct chat_args *args);
+void chat_operator_ban(struct chat_member *member, struct chat_args *args);
+void chat_operator_unban(struct chat_member *member, struct chat_args *args);
+void chat_operator_mute(struct chat_member *member, struct chat_args *args);
+void chat_operator_announce(struct chat_member *member, struct chat_args *args);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decides when a client is read, and whether its line counts: not while it
+ * waits for an answer, not when it floods. command.c knows what a line means.
+ */
+#include "chat/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat/command.h"
+#include "chat/member.h"
+#include "chat/nick.h"
+#include "chat/password.h"
+#include "chat/seat.h"
+
+/* ---- reading ------------------------------------------------------------ */
+
+static void session_phase(struct lined_message *message)
+{
+	struct chat *chat =
+		lined_container_of(message, struct chat, phase_message);
+
+	chat->phase_due = false;
+	chat->phase++;
+}
+
+/*
+ * False: this input is to wait until the turn's messages have been handled. A
+ * client that has heard of something by a client of another worker, and asks
+ * about it, must find it here; so what the workers have posted by now comes
+ * first. The input is served in the next turn, which follows at once.
+ */
+static bool session_is_due(struct chat_member *member)
+{
+	struct chat *chat = member->chat;
+
+	if (member->phase == 0) {
+		member->phase = chat->phase + 1;
+		if (!chat->phase_due)
+			lined_dispatcher_defer(
+				lined_service_dispatcher(chat->service),
+				&chat->phase_message);
+		chat->phase_due = true;
+	}
+	if (chat->phase < member->phase)
+		return false;
+	member->phase = 0;
+	return true;
+}
+
+/* Whether a line that has come counts. */
+static bool session_is_no_flood(struct chat_member *member)
+{
+	const struct chat_options *options = chat_options(member->chat);
+	uint64_t wait_ms;
+	enum chat_flood_verdict verdict = chat_flood_take(
+		&member->flood, options->flood_rate, options->flood_burst,
+		chat_member_now_ms(member), &wait_ms);
+
+	if (verdict == CHAT_FLOOD_SLOW)
+		chat_member_tell(member, "! slow down");
+	else if (verdict == CHAT_FLOOD_MUTE)
+		chat_member_tell(member, "! you are muted");
+	if (verdict == CHAT_FLOOD_CLOSE) {
+		lined_service_count(member->chat->service, "floods_closed", 1);
+		chat_member_end(member, LINED_CLOSE_LIMIT);
+		return false;
+	}
+	if (wait_ms > 0)
+		chat_member_slow(member, wait_ms);
+	return verdict <= CHAT_FLOOD_SLOW;
+}
+
+static void session_take_line(struct chat_member *member,
+			      const struct lined_line *line)
+{
+	char *text = malloc(CHAT_TEXT_ROOM(line->len));
+
+	if (text == NULL)
+		return;
+	chat_text_clean(line->text, line->len, text);
+	if (!member->knows_password)
+		chat_password_take(member, text);
+	else
+		chat_command(member, text);
+	free(text);
+}
+
+static void session_read(struct lined_socket *client, void *arg)
+{
+	struct chat_member *member = arg;
+	struct lined_line line;
+
+	if (!session_is_due(member))
+		return;
+	while (chat_member_may_be_read(member)) {
+		switch (lined_socket_read_line(client, &line)) {
+		case LINED_LINE_READY:
+			if (session_is_no_flood(member))
+				session_take_line(member, &line);
+			break;
+		case LINED_LINE_TOO_LONG:
+			if (session_is_no_flood(member))
+				chat_member_tell(member, "! line too long");
+			break;
+		default:
+			return;
+		}
+	}
+}
+
+/* ---- coming and going --------------------------------------------------- */
+
+static void session_close(struct lined_socket *client, void *arg,
+			  enum lined_close_reason reason, int error)
+{
+	struct chat_member *member = arg;
+	char rooms[CHAT_EVENT_ROOMS_MAX];
+
+	(void)client;
+	(void)reason;
+	(void)error;
+	chat_member_rooms(member, rooms);
+	if (rooms[0] != '\0')
+		member->rooms = strdup(rooms);
+	while (member->seats != NULL)
+		chat_seat_free(member->seats);
+	chat_member_gone(member);
+}
+
+static const struct lined_socket_handlers session_handlers = {
+	.handle_read = session_read,
+	.handle_close = session_close,
+};
+
+void chat_session_accept(struct lined_service *service,
+			 struct lined_socket *client)
+{
+	struct chat *chat = lined_service_data(service);
+	struct chat_member *member = chat_member_new(chat, client);
+
+	if (member == NULL) {
+		lined_socket_close_for(client, LINED_CLOSE_LIMIT, 0);
+		return;
+	}
+	lined_socket_set_handlers(client, &session_handlers, member);
+	if (chat_options(chat)->password[0] != '\0') {
+		chat_member_tell(member, "* a password is needed: send it now");
+		return;
+	}
+	member->knows_password = true;
+	chat_nick_guest(member);
+}
+
+/* ---- all of them -------------------------------------------------------- */
+
+void chat_sessions_init(struct chat *chat)
+{
+	chat->phase_message.handler = session_phase;
+	chat->phase_message.cancel = session_phase;
+}
+
+void chat_sessions_fini(struct chat *chat)
+{
+	lined_dispatcher_undefer(lined_service_dispatcher(chat->service),
+				 &chat->phase_message);
+	while (chat->members != NULL) {
+		struct chat_member *member =
+			*(struct chat_member **)chat->members;
+
+		while (member->seats != NULL)
+			chat_seat_free(member->seats);
+		chat_member_free(member);
+	}
+}
+
+static void session_drain(struct lined_socket *client, void *arg)
+{
+	struct chat_member *member = lined_socket_arg(client);
+
+	(void)arg;
+	/* Without a nickname: it is told behind the greeting. */
+	if (member != NULL && member->nickname[0] != '\0')
+		chat_member_tell_closing(member);
+}
+
+void chat_sessions_drain(struct chat *chat)
+{
+	lined_service_each_client(chat->service, session_drain, NULL);
+}
+
+static void session_check(struct lined_socket *client, void *arg)
+{
+	struct chat_member *member = lined_socket_arg(client);
+
+	(void)arg;
+	if (member != NULL)
+		chat_member_check_answer(member);
+}
+
+void chat_sessions_check(struct chat *chat)
+{
+	if (chat->waiting > 0)
+		lined_service_each_client(chat->service, session_check, NULL);
+}

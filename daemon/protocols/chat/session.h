@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client's session: it is accepted, asked for the password, read line by
+ * line and closed. What it is in the chat is its struct chat_member.
+ */
+#ifndef CHAT_SESSION_H
+#define CHAT_SESSION_H
+
+#include "chat/chat.h"
+
+/* Before the first client, and after the last. */
+void chat_sessions_init(struct chat *chat);
+void chat_sessions_fini(struct chat *chat);
+
+/* struct lined_protocol.handle_accept */
+void chat_session_accept(struct lined_service *service,
+			 struct lined_socket *client);
+
+/* Tells every member that the service is closing. */
+void chat_sessions_drain(struct chat *chat);
+
+/* Reads again those whose request another worker has not answered in time;
+ * called every half second. */
+void chat_sessions_check(struct chat *chat);
+
+#endif
