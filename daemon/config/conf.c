@@ -120,11 +120,11 @@ static void read_module_dir(struct conf_build *build, const char *text)
 {
 	struct conf_node *root = &build->tree.root;
 	const struct conf_key *key = conf_options_key(root, "module-dir");
-	struct conf_pool *pool = build->conf->pool;
+	struct pool *pool = build->conf->pool;
 
 	text = conf_build_text(build, "", root, "module-dir", text);
 	if (build->env->module_dir != NULL)
-		text = conf_pool_strdup(pool, build->env->module_dir);
+		text = pool_strdup(pool, build->env->module_dir);
 	else if (text != NULL && key != NULL)
 		text = conf_file_path(text, &key->place, pool);
 	else
@@ -202,7 +202,7 @@ static struct conf *conf_new(void)
 
 	if (conf == NULL)
 		return NULL;
-	conf->pool = conf_pool_new();
+	conf->pool = pool_new();
 	if (conf->pool == NULL) {
 		free(conf);
 		return NULL;
@@ -218,13 +218,13 @@ struct conf *conf_load(const char *path, const struct conf_env *env,
 		.conf = conf_new(), .env = env, .report = {.errors = errors}};
 
 	build.uses_end = &build.uses;
-	build.tree.pool = conf_pool_new();
+	build.tree.pool = pool_new();
 	if (build.conf == NULL || build.tree.pool == NULL)
 		conf_build_oom(&build);
 	else if (conf_file_read(path, env, build.conf->pool, &build.tree,
 				&build.report) == 0)
 		check(&build, path);
-	conf_pool_free(build.tree.pool);
+	pool_free(build.tree.pool);
 	conf_report_finish(&build.report);
 	if (errors->errors.count == 0 && !build.report.oom)
 		return build.conf;
@@ -243,7 +243,7 @@ void conf_unref(struct conf *conf)
 	if (conf == NULL ||
 	    atomic_fetch_sub_explicit(&conf->refs, 1, memory_order_acq_rel) > 1)
 		return;
-	conf_pool_free(conf->pool);
+	pool_free(conf->pool);
 	free(conf);
 }
 

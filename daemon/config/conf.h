@@ -161,7 +161,7 @@ struct conf {
 	struct conf_service internal[CONF_INTERNAL_MAX];
 	size_t internal_count;
 	/* All memory of the above. */
-	struct conf_pool *pool;
+	struct pool *pool;
 };
 
 /* ---- loading --------------------------------------------------------- */

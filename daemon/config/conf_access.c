@@ -27,8 +27,7 @@ const struct network *conf_access_networks(struct conf_build *build,
 	*count = 0;
 	if (key == NULL)
 		return NULL;
-	networks = conf_pool_array(build->conf->pool, key->count,
-				   sizeof(*networks));
+	networks = pool_array(build->conf->pool, key->count, sizeof(*networks));
 	if (networks == NULL) {
 		conf_build_oom(build);
 		return NULL;

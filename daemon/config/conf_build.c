@@ -75,7 +75,7 @@ void conf_build_use(struct conf_build *build,
 		    const struct listen_address *listen,
 		    const struct conf_place *place, const char *owner)
 {
-	struct conf_use *use = conf_pool_alloc(build->tree.pool, sizeof(*use));
+	struct conf_use *use = pool_alloc(build->tree.pool, sizeof(*use));
 
 	if (use == NULL) {
 		conf_build_oom(build);

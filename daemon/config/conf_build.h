@@ -8,7 +8,7 @@
 
 #include "config/conf_message.h"
 #include "config/conf_options.h"
-#include "config/conf_pool.h"
+#include "pool.h"
 #include "config/conf_tree.h"
 
 /* A `limits` section, as wide as its values are read; -1: not set. */

@@ -78,7 +78,7 @@ static void write_values(FILE *file, const struct lined_option *table,
 }
 
 char *conf_options_text(const struct lined_option *table, const void *values,
-			struct conf_pool *pool)
+			struct pool *pool)
 {
 	char *text = NULL, *copy = NULL;
 	size_t len = 0;
@@ -88,7 +88,7 @@ char *conf_options_text(const struct lined_option *table, const void *values,
 		return NULL;
 	write_values(file, table, values);
 	if (fclose(file) == 0)
-		copy = conf_pool_strndup(pool, text, len);
+		copy = pool_strndup(pool, text, len);
 	free(text);
 	return copy;
 }

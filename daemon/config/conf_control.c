@@ -80,9 +80,9 @@ static void serve_control(struct conf_build *build,
 			  const struct conf_place *place)
 {
 	const struct conf_control *control = &build->conf->control;
-	struct conf_pool *pool = build->conf->pool;
-	struct listen_address *listen = conf_pool_alloc(pool, sizeof(*listen));
-	const char *text = conf_pool_printf(pool, "unix://%s", control->socket);
+	struct pool *pool = build->conf->pool;
+	struct listen_address *listen = pool_alloc(pool, sizeof(*listen));
+	const char *text = pool_printf(pool, "unix://%s", control->socket);
 	char error[200];
 
 	if (listen == NULL || text == NULL) {

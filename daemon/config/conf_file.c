@@ -31,7 +31,7 @@ struct seen {
 
 struct reader {
 	const struct conf_env *env;
-	struct conf_pool *names;
+	struct pool *names;
 	struct conf_tree *tree;
 	struct conf_report *report;
 	struct seen *seen;
@@ -45,20 +45,20 @@ static int out_of_memory(struct reader *r)
 }
 
 const char *conf_file_path(const char *path, const struct conf_place *place,
-			   struct conf_pool *pool)
+			   struct pool *pool)
 {
 	const char *slash = strrchr(place->file, '/');
 
 	if (path[0] == '/' || slash == NULL)
-		return conf_pool_strdup(pool, path);
-	return conf_pool_printf(pool, "%.*s/%s", (int)(slash - place->file),
-				place->file, path);
+		return pool_strdup(pool, path);
+	return pool_printf(pool, "%.*s/%s", (int)(slash - place->file),
+			   place->file, path);
 }
 
 /* Whole, with a NUL behind; NULL and errno. The pool's. */
 static char *read_all(struct reader *r, int fd, size_t size, size_t *len)
 {
-	char *text = conf_pool_alloc(r->tree->pool, size + 1);
+	char *text = pool_alloc(r->tree->pool, size + 1);
 	ssize_t got;
 
 	if (text == NULL)
@@ -105,7 +105,7 @@ static const struct seen *find_seen(const struct reader *r,
 static int note_seen(struct reader *r, const struct stat *st,
 		     const struct conf_place *from)
 {
-	struct seen *seen = conf_pool_alloc(r->tree->pool, sizeof(*seen));
+	struct seen *seen = pool_alloc(r->tree->pool, sizeof(*seen));
 
 	if (seen == NULL)
 		return out_of_memory(r);
@@ -174,7 +174,7 @@ static int read_file(struct reader *r, const char *path,
 	size_t len = 0;
 	int status = 0;
 
-	path = conf_pool_strdup(r->names, path);
+	path = pool_strdup(r->names, path);
 	if (path == NULL) {
 		status = out_of_memory(r);
 	} else if (fd < 0 || fstat(fd, &st) < 0) {
@@ -199,7 +199,7 @@ static int read_given(struct reader *r, const char *path)
 {
 	struct stat st;
 
-	path = conf_pool_strdup(r->names, path);
+	path = pool_strdup(r->names, path);
 	if (path == NULL)
 		return out_of_memory(r);
 	if (stat(path, &st) == 0 && note_seen(r, &st, NULL) < 0)
@@ -266,7 +266,7 @@ static int read_include(struct reader *r, const struct conf_include *include)
 }
 
 int conf_file_read(const char *path, const struct conf_env *env,
-		   struct conf_pool *names, struct conf_tree *tree,
+		   struct pool *names, struct conf_tree *tree,
 		   struct conf_report *report)
 {
 	struct reader r = {

@@ -7,7 +7,7 @@
 #define CONF_FILE_H
 
 #include "config/conf_message.h"
-#include "config/conf_pool.h"
+#include "pool.h"
 #include "config/conf_tree.h"
 
 /*
@@ -17,7 +17,7 @@
  * where that is given, and what may be read.
  */
 int conf_file_read(const char *path, const struct conf_env *env,
-		   struct conf_pool *names, struct conf_tree *tree,
+		   struct pool *names, struct conf_tree *tree,
 		   struct conf_report *report);
 
 /*
@@ -25,6 +25,6 @@ int conf_file_read(const char *path, const struct conf_env *env,
  * file's directory. NULL: no memory.
  */
 const char *conf_file_path(const char *path, const struct conf_place *place,
-			   struct conf_pool *pool);
+			   struct pool *pool);
 
 #endif

@@ -9,11 +9,11 @@
 
 #include <string.h>
 
-#define COUNT_MAX    10000000
-#define RATE_MAX     1000000
-#define TIMEOUT_MAX  (1000 * 3600 * INT64_C(1000)) /* 1000h, in 32 bits */
-#define QUEUE_MIN    1024
-#define QUEUE_MAX    (1024 * 1024 * 1024)
+#define COUNT_MAX   10000000
+#define RATE_MAX    1000000
+#define TIMEOUT_MAX (1000 * 3600 * INT64_C(1000)) /* 1000h, in 32 bits */
+#define QUEUE_MIN   1024
+#define QUEUE_MAX   (1024 * 1024 * 1024)
 
 static const struct lined_option limits_table[] = {
 	{LINED_OPTION("clients", INTEGER, struct conf_limits, clients),

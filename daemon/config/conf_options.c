@@ -165,7 +165,7 @@ static unsigned fill_text(const struct conf_options *options,
 	if (option->choices != NULL &&
 	    conf_value_choice(value->text, option->choices) < 0)
 		return refuse_choice(options, option, value);
-	*out = conf_pool_strdup(options->pool, value->text);
+	*out = pool_strdup(options->pool, value->text);
 	return *out == NULL ? out_of_memory(options) : 0;
 }
 
@@ -175,7 +175,7 @@ static unsigned fill_list(const struct conf_options *options,
 			  struct lined_option_list *out)
 {
 	const char **items =
-		conf_pool_array(options->pool, key->count, sizeof(*items));
+		pool_array(options->pool, key->count, sizeof(*items));
 	const struct conf_value *value;
 	unsigned errors = 0;
 	size_t i = 0;
@@ -344,10 +344,10 @@ static unsigned fill_section(const struct conf_options *options,
 
 	inner.sections = NULL;
 	inner.keep = false;
-	inner.context = conf_pool_printf(
+	inner.context = pool_printf(
 		options->pool, "%s%s%s \"%s\"", options->context,
 		conf_options_colon(options->context), node->name, node->title);
-	*(const char **)out = conf_pool_strdup(options->pool, node->title);
+	*(const char **)out = pool_strdup(options->pool, node->title);
 	if (inner.context == NULL || *(const char **)out == NULL)
 		return out_of_memory(options);
 	return fill(&inner, node, option->section, out);
@@ -365,7 +365,7 @@ static unsigned fill_sections(const struct conf_options *options,
 
 	for (node = first; node != NULL; node = node->next)
 		count += strcmp(node->name, option->name) == 0;
-	items = conf_pool_array(options->pool, count, option->section_size);
+	items = pool_array(options->pool, count, option->section_size);
 	if (items == NULL)
 		return out_of_memory(options);
 	out->items = items;

@@ -10,12 +10,12 @@
 #include <lined/protocol.h>
 
 #include "config/conf_message.h"
-#include "config/conf_pool.h"
+#include "pool.h"
 #include "config/conf_tree.h"
 
 struct conf_options {
 	struct conf_report *report;
-	struct conf_pool *pool; /* of strings, lists, sections */
+	struct pool *pool; /* of strings, lists, sections */
 	/* What messages begin with: `service "echo": limits`; "": nothing. */
 	const char *context;
 	/* The sections that may stand here too, for guesses; NULL: none. */
@@ -39,7 +39,7 @@ unsigned conf_options_fill(const struct conf_options *options,
  * exactly when their texts are. NULL: no memory.
  */
 char *conf_options_text(const struct lined_option *table, const void *values,
-			struct conf_pool *pool);
+			struct pool *pool);
 
 /*
  * The only section of this name in node, marked as used: NULL where there is

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/conf_pool.h"
+#include "pool.h"
 
 /* A name that no file can use: the scan refuses it. */
 #define OPEN_NAME ":open"
@@ -85,11 +85,11 @@ static const struct conf_mark *take_mark(struct parse *p, const char *name,
 static int add_key(struct parse *p, const struct conf_mark *mark)
 {
 	struct conf_node *node = p->nodes[p->depth];
-	struct conf_key *key = conf_pool_alloc(p->tree->pool, sizeof(*key));
+	struct conf_key *key = pool_alloc(p->tree->pool, sizeof(*key));
 
 	if (key == NULL)
 		return out_of_memory(p);
-	key->name = conf_pool_strdup(p->tree->pool, mark->name);
+	key->name = pool_strdup(p->tree->pool, mark->name);
 	if (key->name == NULL)
 		return out_of_memory(p);
 	key->place = place_at(p, (int)mark->line);
@@ -102,12 +102,11 @@ static int add_key(struct parse *p, const struct conf_mark *mark)
 
 static int add_value(struct parse *p, const char *text, int line)
 {
-	struct conf_value *value =
-		conf_pool_alloc(p->tree->pool, sizeof(*value));
+	struct conf_value *value = pool_alloc(p->tree->pool, sizeof(*value));
 
 	if (value == NULL)
 		return out_of_memory(p);
-	value->text = conf_pool_strdup(p->tree->pool, text);
+	value->text = pool_strdup(p->tree->pool, text);
 	if (value->text == NULL)
 		return out_of_memory(p);
 	value->place = place_at(p, line);
@@ -138,16 +137,16 @@ static int add_node(struct parse *p, const struct conf_mark *mark,
 		    const char *title)
 {
 	struct conf_node *parent = p->nodes[p->depth];
-	struct conf_node *node = conf_pool_alloc(p->tree->pool, sizeof(*node));
+	struct conf_node *node = pool_alloc(p->tree->pool, sizeof(*node));
 
 	if (node == NULL)
 		return out_of_memory(p);
 	conf_node_init(node);
-	node->name = conf_pool_strdup(p->tree->pool, mark->name);
+	node->name = pool_strdup(p->tree->pool, mark->name);
 	if (node->name == NULL)
 		return out_of_memory(p);
 	if (title != NULL) {
-		node->title = conf_pool_strdup(p->tree->pool, title);
+		node->title = pool_strdup(p->tree->pool, title);
 		if (node->title == NULL)
 			return out_of_memory(p);
 	}
@@ -195,10 +194,10 @@ static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 	(void)opt;
 	if (current->failed || argc != 1)
 		return -1;
-	include = conf_pool_alloc(tree->pool, sizeof(*include));
+	include = pool_alloc(tree->pool, sizeof(*include));
 	if (include == NULL)
 		return out_of_memory(current);
-	include->pattern = conf_pool_strdup(tree->pool, argv[0]);
+	include->pattern = pool_strdup(tree->pool, argv[0]);
 	if (include->pattern == NULL)
 		return out_of_memory(current);
 	include->place = place_at(current, cfg->line);
@@ -209,7 +208,7 @@ static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 
 /* The table for a kind of section, and those within; NULL: no memory. */
 static cfg_opt_t *make_table(const struct conf_outline *outline,
-			     struct conf_pool *pool)
+			     struct pool *pool)
 {
 	static char open_default[] = "{x}";
 	const cfg_opt_t open =
@@ -218,7 +217,7 @@ static cfg_opt_t *make_table(const struct conf_outline *outline,
 	cfg_opt_t *table, *opt;
 
 	/* One for each name, one of our own, and the zeroed end. */
-	table = conf_pool_array(pool, outline->count + 2u, sizeof(*table));
+	table = pool_array(pool, outline->count + 2u, sizeof(*table));
 	if (table == NULL)
 		return NULL;
 	table[0] = open;

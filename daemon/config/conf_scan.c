@@ -22,7 +22,7 @@ struct frame {
 
 struct scanner {
 	struct conf_lexer lexer;
-	struct conf_pool *pool;
+	struct pool *pool;
 	struct conf_scan *scan;
 	struct frame frames[CONF_DEPTH_MAX + 1]; /* [0] is the file */
 	unsigned depth;
@@ -101,7 +101,7 @@ static struct conf_outline *outline(struct scanner *s, const char *name,
 		fail_at(s, line, "too many different names in one section");
 		return NULL;
 	}
-	*end = conf_pool_alloc(s->pool, sizeof(**end));
+	*end = pool_alloc(s->pool, sizeof(**end));
 	if (*end == NULL) {
 		fail_memory(s);
 		return NULL;
@@ -242,7 +242,7 @@ static int scan_item(struct scanner *s)
 	unsigned line = lexer->token_line;
 	const char *name;
 
-	name = conf_pool_strndup(s->pool, lexer->start, lexer->len);
+	name = pool_strndup(s->pool, lexer->start, lexer->len);
 	if (name == NULL)
 		return fail_memory(s);
 	conf_lexer_next(lexer);
@@ -309,7 +309,7 @@ static int scan_items(struct scanner *s)
 }
 
 int conf_scan(const char *text, size_t len, const struct conf_place *place,
-	      struct conf_pool *pool, struct conf_report *report,
+	      struct pool *pool, struct conf_report *report,
 	      struct conf_scan *scan)
 {
 	struct scanner s = {.lexer = {.at = text,
@@ -325,8 +325,8 @@ int conf_scan(const char *text, size_t len, const struct conf_place *place,
 	for (i = 0; i < len; i++)
 		marks += text[i] == '=' || text[i] == '{';
 	memset(scan, 0, sizeof(*scan));
-	scan->marks = conf_pool_array(pool, marks, sizeof(*scan->marks));
-	scan->text = conf_pool_array(pool, len + 1, 2);
+	scan->marks = pool_array(pool, marks, sizeof(*scan->marks));
+	scan->text = pool_array(pool, len + 1, 2);
 	if (scan->marks == NULL || scan->text == NULL)
 		return fail_memory(&s);
 	s.lexer.out = scan->text;

@@ -10,7 +10,7 @@
 #define CONF_SCAN_H
 
 #include "config/conf_message.h"
-#include "config/conf_pool.h"
+#include "pool.h"
 
 /* How deep sections may nest. */
 #define CONF_DEPTH_MAX 16
@@ -60,7 +60,7 @@ struct conf_scan {
  * when the file's form is wrong; place is the file.
  */
 int conf_scan(const char *text, size_t len, const struct conf_place *place,
-	      struct conf_pool *pool, struct conf_report *report,
+	      struct pool *pool, struct conf_report *report,
 	      struct conf_scan *scan);
 
 #endif

@@ -127,8 +127,7 @@ static void read_options(struct conf_build *build, struct conf_node *node,
 	if (table == NULL || module->options_size == 0)
 		table = none;
 	if (module->options_size > 0) {
-		values = conf_pool_alloc(build->conf->pool,
-					 module->options_size);
+		values = pool_alloc(build->conf->pool, module->options_size);
 		if (values == NULL) {
 			conf_build_oom(build);
 			return;
@@ -193,7 +192,7 @@ static void read_address(struct conf_build *build, const char *context,
 {
 	char error[200], quoted[CONF_QUOTED_MAX];
 	const char *why = error;
-	char *text = conf_pool_strdup(build->conf->pool, value->text);
+	char *text = pool_strdup(build->conf->pool, value->text);
 
 	if (text == NULL) {
 		conf_build_oom(build);
@@ -225,8 +224,7 @@ static void read_listen(struct conf_build *build, const char *context,
 			   key ? "is empty" : "is missing");
 		return;
 	}
-	listen =
-		conf_pool_array(build->conf->pool, key->count, sizeof(*listen));
+	listen = pool_array(build->conf->pool, key->count, sizeof(*listen));
 	if (listen == NULL) {
 		conf_build_oom(build);
 		return;
@@ -300,7 +298,7 @@ static const char *inner_context(struct conf_build *build, const char *context,
 				 const char *name)
 {
 	const char *inner =
-		conf_pool_printf(build->conf->pool, "%s: %s", context, name);
+		pool_printf(build->conf->pool, "%s: %s", context, name);
 
 	if (inner == NULL)
 		conf_build_oom(build);
@@ -389,15 +387,15 @@ static void read_service(struct conf_build *build, struct conf_node *node,
 			 struct conf_service *service)
 {
 	const char *sections[] = {"limits", "framing", "access", NULL, NULL};
-	const char *context = conf_pool_printf(build->conf->pool,
-					       "service \"%s\"", node->title);
+	const char *context =
+		pool_printf(build->conf->pool, "service \"%s\"", node->title);
 	const struct conf_key *key = conf_options_key(node, "protocol");
 	struct keys keys;
 	struct conf_options options;
 
 	service->place = node->place;
 	service->options_text = "";
-	service->name = conf_pool_strdup(build->conf->pool, node->title);
+	service->name = pool_strdup(build->conf->pool, node->title);
 	if (context == NULL || service->name == NULL) {
 		conf_build_oom(build);
 		return;
@@ -410,7 +408,7 @@ static void read_service(struct conf_build *build, struct conf_node *node,
 	options = conf_build_options(build, context);
 	if (key != NULL && key->count == 1)
 		service->protocol = sections[3] =
-			conf_pool_strdup(build->conf->pool, key->values->text);
+			pool_strdup(build->conf->pool, key->values->text);
 	options.sections = sections;
 	find_protocol(build, context, node, service);
 	read_sections(build, &options, node, service);
@@ -429,7 +427,7 @@ void conf_services_read(struct conf_build *build)
 
 	for (node = root->children; node != NULL; node = node->next)
 		count += strcmp(node->name, "service") == 0;
-	services = conf_pool_array(build->conf->pool, count, sizeof(*services));
+	services = pool_array(build->conf->pool, count, sizeof(*services));
 	if (services == NULL) {
 		conf_build_oom(build);
 		return;

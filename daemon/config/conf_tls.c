@@ -99,7 +99,7 @@ static const char *credential_path(struct conf_build *build,
 	 * daemon itself has them. */
 	if (access(directory, X_OK) < 0 && errno == EACCES)
 		return text;
-	path = conf_pool_printf(build->conf->pool, "%s/%s", directory, name);
+	path = pool_printf(build->conf->pool, "%s/%s", directory, name);
 	if (path == NULL)
 		conf_build_oom(build);
 	return path;
@@ -162,9 +162,9 @@ static void read_section(struct conf_build *build, struct conf_node *node,
 	struct conf_options options;
 	struct tls read;
 	const char *context =
-		conf_pool_printf(build->conf->pool, "tls \"%s\"", node->title);
+		pool_printf(build->conf->pool, "tls \"%s\"", node->title);
 
-	tls->name = conf_pool_strdup(build->conf->pool, node->title);
+	tls->name = pool_strdup(build->conf->pool, node->title);
 	if (context == NULL || tls->name == NULL) {
 		conf_build_oom(build);
 		return;
@@ -192,7 +192,7 @@ void conf_tls_read(struct conf_build *build)
 
 	for (node = build->tree.root.children; node != NULL; node = node->next)
 		count += strcmp(node->name, "tls") == 0;
-	all = conf_pool_array(build->conf->pool, count, sizeof(*all));
+	all = pool_array(build->conf->pool, count, sizeof(*all));
 	if (all == NULL) {
 		conf_build_oom(build);
 		return;
@@ -229,8 +229,7 @@ void conf_tls_select(struct conf_build *build, const struct conf_key *key,
 
 	if (key == NULL)
 		return;
-	selected = conf_pool_array(build->conf->pool, key->count,
-				   sizeof(*selected));
+	selected = pool_array(build->conf->pool, key->count, sizeof(*selected));
 	if (selected == NULL) {
 		conf_build_oom(build);
 		return;

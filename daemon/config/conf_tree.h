@@ -44,7 +44,7 @@ struct conf_include {
 };
 
 struct conf_tree {
-	struct conf_pool *pool; /* of nodes and texts */
+	struct pool *pool; /* of nodes and texts */
 	struct conf_node root;
 	/* Not yet read, in file order. */
 	struct conf_include *includes, **includes_end;

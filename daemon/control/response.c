@@ -12,24 +12,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/conf_pool.h"
 #include "log/log.h"
+#include "pool.h"
 
 /* Longer texts are cut. */
 #define TEXT_MAX 4096
 
 void response_fini(struct response *response)
 {
-	conf_pool_free(response->pool);
+	pool_free(response->pool);
 	free(response->records);
 	free(response->values);
 	memset(response, 0, sizeof(*response));
 }
 
-static struct conf_pool *pool_of(struct response *response)
+static struct pool *pool_of(struct response *response)
 {
 	if (response->pool == NULL)
-		response->pool = conf_pool_new();
+		response->pool = pool_new();
 	if (response->pool == NULL)
 		response->oom = true;
 	return response->pool;
@@ -65,8 +65,8 @@ static void finish_record(struct response *response)
 	if (response->value_count == 0 || response->count == 0)
 		return;
 	record = &response->records[response->count - 1];
-	values = conf_pool_array(pool_of(response), response->value_count,
-				 sizeof(*values));
+	values = pool_array(pool_of(response), response->value_count,
+			    sizeof(*values));
 	if (values == NULL) {
 		response->oom = true;
 		return;
@@ -121,7 +121,7 @@ static const char *printable(struct response *response, const char *bytes,
 		log_escape(text, sizeof(text), bytes, len);
 	else
 		log_clean(text, sizeof(text), bytes, len);
-	copy = conf_pool_strdup(response->pool, text);
+	copy = pool_strdup(response->pool, text);
 	if (copy == NULL)
 		response->oom = true;
 	return copy;
@@ -171,7 +171,7 @@ void response_list(struct response *response, const char *name,
 
 	if (value == NULL)
 		return;
-	copies = conf_pool_array(response->pool, count, sizeof(*copies));
+	copies = pool_array(response->pool, count, sizeof(*copies));
 	if (copies == NULL) {
 		response->oom = true;
 		return;
@@ -190,7 +190,7 @@ void response_count(struct response *response, const char *group,
 
 	if (response->oom)
 		return;
-	whole = conf_pool_printf(response->pool, "%s.%s", group, name);
+	whole = pool_printf(response->pool, "%s.%s", group, name);
 	if (whole == NULL) {
 		response->oom = true;
 		return;

@@ -16,10 +16,10 @@
 
 #include <lined/control.h>
 
-struct conf_pool;
+struct pool;
 
 struct response {
-	struct conf_pool *pool;
+	struct pool *pool;
 	struct lined_record *records;
 	size_t count, room;
 	/* Of the last record, until the next begins. */

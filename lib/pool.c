@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunks that grow with what is asked of them, freed together. Allocations
- * are never given back singly, which is what makes every error path of the
- * configuration free of leaks.
+ * Chunks of memory, freed together. No allocation is freed alone, so no error
+ * path of a pool's user can leak.
  */
 #include "config.h"
 
-#include "config/conf_pool.h"
+#include "pool.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -17,24 +16,24 @@
 
 #define CHUNK_SIZE 8192
 
-struct chunk {
-	struct chunk *next;
+struct pool_chunk {
+	struct pool_chunk *next;
 	size_t used, size;
 	max_align_t data[];
 };
 
-struct conf_pool {
-	struct chunk *chunks;
+struct pool {
+	struct pool_chunk *chunks;
 };
 
-struct conf_pool *conf_pool_new(void)
+struct pool *pool_new(void)
 {
-	return calloc(1, sizeof(struct conf_pool));
+	return calloc(1, sizeof(struct pool));
 }
 
-void conf_pool_free(struct conf_pool *pool)
+void pool_free(struct pool *pool)
 {
-	struct chunk *chunk;
+	struct pool_chunk *chunk;
 
 	if (pool == NULL)
 		return;
@@ -45,9 +44,9 @@ void conf_pool_free(struct conf_pool *pool)
 	free(pool);
 }
 
-static struct chunk *add_chunk(struct conf_pool *pool, size_t size)
+static struct pool_chunk *pool_add_chunk(struct pool *pool, size_t size)
 {
-	struct chunk *chunk;
+	struct pool_chunk *chunk;
 
 	if (size < CHUNK_SIZE)
 		size = CHUNK_SIZE;
@@ -60,9 +59,9 @@ static struct chunk *add_chunk(struct conf_pool *pool, size_t size)
 	return chunk;
 }
 
-void *conf_pool_alloc(struct conf_pool *pool, size_t size)
+void *pool_alloc(struct pool *pool, size_t size)
 {
-	struct chunk *chunk = pool->chunks;
+	struct pool_chunk *chunk = pool->chunks;
 	void *memory;
 
 	if (size > SIZE_MAX / 2) {
@@ -73,7 +72,7 @@ void *conf_pool_alloc(struct conf_pool *pool, size_t size)
 	size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) *
 	       sizeof(max_align_t);
 	if (chunk == NULL || chunk->size - chunk->used < size) {
-		chunk = add_chunk(pool, size);
+		chunk = pool_add_chunk(pool, size);
 		if (chunk == NULL)
 			return NULL;
 	}
@@ -82,30 +81,30 @@ void *conf_pool_alloc(struct conf_pool *pool, size_t size)
 	return memory;
 }
 
-void *conf_pool_array(struct conf_pool *pool, size_t count, size_t size)
+void *pool_array(struct pool *pool, size_t count, size_t size)
 {
 	if (size != 0 && count > SIZE_MAX / 2 / size) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	return conf_pool_alloc(pool, count * size);
+	return pool_alloc(pool, count * size);
 }
 
-char *conf_pool_strndup(struct conf_pool *pool, const char *text, size_t len)
+char *pool_strndup(struct pool *pool, const char *text, size_t len)
 {
-	char *copy = conf_pool_alloc(pool, len + 1);
+	char *copy = pool_alloc(pool, len + 1);
 
 	if (copy != NULL)
 		memcpy(copy, text, len);
 	return copy;
 }
 
-char *conf_pool_strdup(struct conf_pool *pool, const char *text)
+char *pool_strdup(struct pool *pool, const char *text)
 {
-	return conf_pool_strndup(pool, text, strlen(text));
+	return pool_strndup(pool, text, strlen(text));
 }
 
-char *conf_pool_printf(struct conf_pool *pool, const char *format, ...)
+char *pool_printf(struct pool *pool, const char *format, ...)
 {
 	va_list ap;
 	char *text;
@@ -116,7 +115,7 @@ char *conf_pool_printf(struct conf_pool *pool, const char *format, ...)
 	va_end(ap);
 	if (len < 0)
 		return NULL;
-	text = conf_pool_alloc(pool, (size_t)len + 1);
+	text = pool_alloc(pool, (size_t)len + 1);
 	if (text == NULL)
 		return NULL;
 	va_start(ap, format);
