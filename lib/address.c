@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Socket addresses as text and back. The one place that writes a peer's
- * address, so that logs, tools and protocols all show the same form. Does no
- * I/O and resolves no names.
+ * Socket addresses as text and back, and "HOST:PORT". Everything that reads or
+ * writes an address goes through here, so that logs, tools and protocols have
+ * one form. Does no I/O and resolves no names.
  */
 #include "config.h"
 
-#include "address.h"
+#include <lined/address.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,35 +15,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
-static const struct sockaddr_in *as_in(const struct sockaddr *address)
+#define DIGITS "0123456789"
+#define LETTERS                                                                \
+	"abcdefghijklmnopqrstuvwxyz"                                           \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+static const struct sockaddr_in *address_in(const struct sockaddr *address)
 {
 	return (const struct sockaddr_in *)(const void *)address;
 }
 
-static const struct sockaddr_in6 *as_in6(const struct sockaddr *address)
+static const struct sockaddr_in6 *address_in6(const struct sockaddr *address)
 {
 	return (const struct sockaddr_in6 *)(const void *)address;
 }
 
-bool address_is_mapped(const struct sockaddr *address)
+bool lined_address_is_mapped(const struct sockaddr *address)
 {
 	return address->sa_family == AF_INET6 &&
-	       IN6_IS_ADDR_V4MAPPED(&as_in6(address)->sin6_addr);
+	       IN6_IS_ADDR_V4MAPPED(&address_in6(address)->sin6_addr);
 }
 
-/* The host of an IP address; false for any other family. */
-static bool format_ip(const struct sockaddr *address, char *text, size_t size)
+/* False, and nothing written, for other families than IP. */
+static bool address_format_ip(const struct sockaddr *address, char *text,
+			      size_t size)
 {
-	const struct sockaddr_in6 *in6 = as_in6(address);
+	const struct sockaddr_in6 *in6 = address_in6(address);
 	size_t used;
 
 	if (address->sa_family == AF_INET)
-		return inet_ntop(AF_INET, &as_in(address)->sin_addr, text,
+		return inet_ntop(AF_INET, &address_in(address)->sin_addr, text,
 				 (socklen_t)size) != NULL;
 	if (address->sa_family != AF_INET6)
 		return false;
-	if (address_is_mapped(address))
+	if (lined_address_is_mapped(address))
 		return inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], text,
 				 (socklen_t)size) != NULL;
 	if (inet_ntop(AF_INET6, &in6->sin6_addr, text, (socklen_t)size) == NULL)
@@ -56,31 +63,32 @@ static bool format_ip(const struct sockaddr *address, char *text, size_t size)
 	return true;
 }
 
-char *address_format_host(const struct sockaddr *address, char *text,
-			  size_t size)
+char *lined_address_format_host(const struct sockaddr *address, char *text,
+				size_t size)
 {
-	if (!format_ip(address, text, size))
+	if (!address_format_ip(address, text, size))
 		snprintf(text, size, "%s",
 			 address->sa_family == AF_UNIX ? "unix" : "unknown");
 	return text;
 }
 
-char *address_format(const struct sockaddr *address, char *text, size_t size)
+char *lined_address_format(const struct sockaddr *address, char *text,
+			   size_t size)
 {
-	char host[ADDRESS_TEXT_MAX];
+	char host[LINED_ADDRESS_TEXT_MAX];
 	bool brackets;
 
-	if (!format_ip(address, host, sizeof(host)))
-		return address_format_host(address, text, size);
-	brackets =
-		address->sa_family == AF_INET6 && !address_is_mapped(address);
+	if (!address_format_ip(address, host, sizeof(host)))
+		return lined_address_format_host(address, text, size);
+	brackets = address->sa_family == AF_INET6 &&
+		   !lined_address_is_mapped(address);
 	snprintf(text, size, brackets ? "[%s]:%u" : "%s:%u", host,
-		 (unsigned)address_port(address));
+		 (unsigned)lined_address_port(address));
 	return text;
 }
 
-/* The interface behind a %, by name or by number. */
-static int parse_scope(const char *scope, uint32_t *id)
+/* The interface behind a %, by name or by number. -1/ENODEV. */
+static int address_read_scope(const char *scope, uint32_t *id)
 {
 	unsigned long number;
 	char *end;
@@ -99,97 +107,196 @@ static int parse_scope(const char *scope, uint32_t *id)
 	return -1;
 }
 
-static int parse_in6(const char *host, struct sockaddr_in6 *in6)
+/* Without brackets. *scope is what stands behind the %, or NULL. */
+static bool address_read_ipv6(const char *host, struct in6_addr *ipv6,
+			      const char **scope)
 {
-	const char *percent = strchr(host, '%');
-	size_t len = percent != NULL ? (size_t)(percent - host) : strlen(host);
+	size_t len = strcspn(host, "%");
 	char bare[INET6_ADDRSTRLEN];
 
-	if (len >= sizeof(bare)) {
-		errno = EINVAL;
-		return -1;
-	}
+	*scope = host[len] == '%' ? host + len + 1 : NULL;
+	if (len >= sizeof(bare) ||
+	    (*scope != NULL &&
+	     (**scope == '\0' ||
+	      (*scope)[strspn(*scope, DIGITS LETTERS "._-")] != '\0')))
+		return false;
 	memcpy(bare, host, len);
 	bare[len] = '\0';
-	if (inet_pton(AF_INET6, bare, &in6->sin6_addr) != 1) {
-		errno = EINVAL;
-		return -1;
-	}
-	return percent != NULL ? parse_scope(percent + 1, &in6->sin6_scope_id)
-			       : 0;
+	return inet_pton(AF_INET6, bare, ipv6) == 1;
 }
 
-int address_parse(const char *host, uint16_t port,
-		  struct sockaddr_storage *address, socklen_t *len)
+int lined_address_set(struct lined_address *address, const char *host,
+		      uint16_t port)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+	struct sockaddr_in *in = (struct sockaddr_in *)&address->storage;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&address->storage;
+	const char *scope;
 
 	memset(address, 0, sizeof(*address));
-	if (inet_pton(AF_INET, host, &in.sin_addr) == 1) {
-		in.sin_port = htons(port);
-		memcpy(address, &in, sizeof(in));
-		*len = sizeof(in);
+	if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		address->len = sizeof(*in);
 		return 0;
 	}
-	if (parse_in6(host, &in6) < 0)
-		return -1;
-	in6.sin6_port = htons(port);
-	memcpy(address, &in6, sizeof(in6));
-	*len = sizeof(in6);
-	return 0;
-}
-
-int address_parse_port(const char *text, uint16_t *port)
-{
-	unsigned long value = 0;
-	const char *p;
-
-	if (*text == '\0' || (text[0] == '0' && text[1] != '\0')) {
+	if (!address_read_ipv6(host, &in6->sin6_addr, &scope)) {
 		errno = EINVAL;
 		return -1;
 	}
-	for (p = text; *p != '\0'; p++) {
-		if (*p < '0' || *p > '9') {
-			errno = EINVAL;
-			return -1;
-		}
-		if (value <= UINT16_MAX)
-			value = value * 10 + (unsigned long)(*p - '0');
-	}
-	if (value == 0 || value > UINT16_MAX) {
-		errno = ERANGE;
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(port);
+	address->len = sizeof(*in6);
+	return scope != NULL ? address_read_scope(scope, &in6->sin6_scope_id)
+			     : 0;
+}
+
+int lined_address_set_unix(struct lined_address *address, const char *path)
+{
+	struct sockaddr_un *un = (struct sockaddr_un *)&address->storage;
+	size_t len = strlen(path);
+
+	memset(address, 0, sizeof(*address));
+	if (len == 0 || len >= sizeof(un->sun_path)) {
+		errno = len == 0 ? ENOENT : ENAMETOOLONG;
 		return -1;
 	}
-	*port = (uint16_t)value;
+	un->sun_family = AF_UNIX;
+	memcpy(un->sun_path, path, len + 1);
+	address->len =
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
 	return 0;
 }
 
-uint16_t address_port(const struct sockaddr *address)
+/* ---- hosts and ports -------------------------------------------------- */
+
+static const char *host_port_read_port(struct lined_host_port *to,
+				       const char *text)
+{
+	unsigned long port = strtoul(text, NULL, 10);
+
+	if (text[0] == '0' && text[1] != '\0')
+		return "the port has a leading zero: numbers are decimal";
+	if (text[0] == '\0' || strlen(text) > 5 ||
+	    text[strspn(text, DIGITS)] != '\0' || port > UINT16_MAX)
+		return "the port is not 1 to 65535";
+	to->port = (uint16_t)port;
+	return NULL;
+}
+
+static const char *host_port_check_host(struct lined_host_port *to,
+					bool bracketed)
+{
+	struct in6_addr ipv6;
+	struct in_addr ipv4;
+	const char *scope;
+
+	if (bracketed) {
+		to->kind = LINED_HOST_IPV6;
+		return address_read_ipv6(to->host, &ipv6, &scope)
+			       ? NULL
+			       : "brackets are for IPv6";
+	}
+	if (strcmp(to->host, "*") == 0) {
+		to->kind = LINED_HOST_ANY;
+		return NULL;
+	}
+	/* A resolver would take 127.1 and 010.0.0.1 for addresses, too. */
+	if (to->host[strspn(to->host, DIGITS ".")] == '\0') {
+		to->kind = LINED_HOST_IPV4;
+		return inet_pton(AF_INET, to->host, &ipv4) == 1
+			       ? NULL
+			       : "the host is not an IPv4 address";
+	}
+	to->kind = LINED_HOST_NAME;
+	if (to->host[strspn(to->host, DIGITS LETTERS "._-")] != '\0')
+		return "the host is neither a name nor an address";
+	return NULL;
+}
+
+/* With has_port the port must be there. */
+static const char *host_port_read(struct lined_host_port *to, const char *text,
+				  bool has_port)
+{
+	bool bracketed = text[0] == '[';
+	const char *host = text + bracketed, *why;
+	size_t len = strcspn(host, bracketed ? "]" : ":");
+	const char *port = host + len + bracketed;
+
+	memset(to, 0, sizeof(*to));
+	if (bracketed && host[len] == '\0')
+		return "the ] is missing";
+	if (*port != ':' && (has_port || *port != '\0'))
+		return "the port is missing";
+	if (*port == ':' && strchr(port + 1, ':') != NULL)
+		return "write IPv6 in brackets: [ADDRESS]:PORT";
+	if (len == 0)
+		return "the host is missing";
+	if (len >= sizeof(to->host))
+		return "the host is too long";
+	memcpy(to->host, host, len);
+	why = host_port_check_host(to, bracketed);
+	if (why != NULL || *port == '\0')
+		return why;
+	return host_port_read_port(to, port + 1);
+}
+
+const char *lined_host_port_parse(struct lined_host_port *to, const char *text)
+{
+	const char *why = host_port_read(to, text, true);
+
+	return why == NULL && to->port == 0 ? "the port is not 1 to 65535"
+					    : why;
+}
+
+int lined_address_parse(struct lined_address *address, const char *text)
+{
+	struct lined_host_port parts;
+
+	if (strcmp(text, "unix") == 0) {
+		memset(address, 0, sizeof(*address));
+		address->any.sa_family = AF_UNIX;
+		address->len = sizeof(sa_family_t);
+		return 0;
+	}
+	/* IPv6 without brackets, whose colons are no port's. */
+	if (text[0] != '[' && strchr(text, ':') != strrchr(text, ':'))
+		return lined_address_set(address, text, 0);
+	if (host_port_read(&parts, text, false) == NULL)
+		return lined_address_set(address, parts.host, parts.port);
+	errno = EINVAL;
+	return -1;
+}
+
+/* ---- comparing -------------------------------------------------------- */
+
+uint16_t lined_address_port(const struct sockaddr *address)
 {
 	if (address->sa_family == AF_INET)
-		return ntohs(as_in(address)->sin_port);
+		return ntohs(address_in(address)->sin_port);
 	if (address->sa_family == AF_INET6)
-		return ntohs(as_in6(address)->sin6_port);
+		return ntohs(address_in6(address)->sin6_port);
 	return 0;
 }
 
-bool address_is_any(const struct sockaddr *address)
+bool lined_address_is_any(const struct sockaddr *address)
 {
 	if (address->sa_family == AF_INET)
-		return as_in(address)->sin_addr.s_addr == htonl(INADDR_ANY);
+		return address_in(address)->sin_addr.s_addr ==
+		       htonl(INADDR_ANY);
 	return address->sa_family == AF_INET6 &&
-	       IN6_IS_ADDR_UNSPECIFIED(&as_in6(address)->sin6_addr);
+	       IN6_IS_ADDR_UNSPECIFIED(&address_in6(address)->sin6_addr);
 }
 
-bool address_equal(const struct sockaddr *a, const struct sockaddr *b)
+bool lined_address_equal(const struct sockaddr *a, const struct sockaddr *b)
 {
-	if (a->sa_family != b->sa_family || address_port(a) != address_port(b))
+	if (a->sa_family != b->sa_family ||
+	    lined_address_port(a) != lined_address_port(b))
 		return false;
 	if (a->sa_family == AF_INET)
-		return as_in(a)->sin_addr.s_addr == as_in(b)->sin_addr.s_addr;
+		return address_in(a)->sin_addr.s_addr ==
+		       address_in(b)->sin_addr.s_addr;
 	return a->sa_family == AF_INET6 &&
-	       as_in6(a)->sin6_scope_id == as_in6(b)->sin6_scope_id &&
-	       memcmp(&as_in6(a)->sin6_addr, &as_in6(b)->sin6_addr,
+	       address_in6(a)->sin6_scope_id == address_in6(b)->sin6_scope_id &&
+	       memcmp(&address_in6(a)->sin6_addr, &address_in6(b)->sin6_addr,
 		      sizeof(struct in6_addr)) == 0;
 }

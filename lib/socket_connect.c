@@ -8,13 +8,14 @@
  */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <lined/address.h>
 
 #include "resolver.h"
 #include "socket_priv.h"
@@ -26,14 +27,6 @@
 #define FULL_MS_MIN 10
 #define FULL_MS_MAX 250
 
-struct address {
-	socklen_t len;
-	union {
-		struct sockaddr any;
-		struct sockaddr_storage storage;
-	};
-};
-
 struct connector {
 	struct lined_socket *sock;
 	struct resolver_request *request; /* while it is looked up */
@@ -43,7 +36,7 @@ struct connector {
 	uint32_t full_ms; /* how long it is waited for room; 0: it is not */
 	int last_error;
 	unsigned count, next;
-	struct address addresses[ADDRESSES_MAX];
+	struct lined_address addresses[ADDRESSES_MAX];
 	uint16_t port;
 	char *host; /* NULL: the address was given */
 };
@@ -99,7 +92,7 @@ static int open_for(struct lined_socket *sock, int family)
 	return fd;
 }
 
-static bool is_full(const struct address *address, int error)
+static bool is_full(const struct lined_address *address, int error)
 {
 	return address->any.sa_family == AF_UNIX && error == EAGAIN;
 }
@@ -107,7 +100,7 @@ static bool is_full(const struct address *address, int error)
 /* 0: under way, to be reported by the poller. -1/errno; where the listener is
  * full the socket keeps its descriptor, to try again. */
 static int try_address(struct connector *connector,
-		       const struct address *address)
+		       const struct lined_address *address)
 {
 	struct lined_socket *sock = connector->sock;
 	int fd = open_for(sock, address->any.sa_family), error;
@@ -155,7 +148,7 @@ static void try_next(struct connector *connector)
 	uint64_t left;
 
 	while (connector->next < connector->count) {
-		const struct address *address =
+		const struct lined_address *address =
 			&connector->addresses[connector->next++];
 
 		if (try_address(connector, address) < 0) {
@@ -230,7 +223,7 @@ void socket_connect_writable(struct lined_socket *sock)
 static void add_address(struct connector *connector,
 			const struct sockaddr *address, socklen_t len)
 {
-	struct address *to;
+	struct lined_address *to;
 
 	if (connector->count == ADDRESSES_MAX ||
 	    len > sizeof(struct sockaddr_storage))
@@ -268,20 +261,11 @@ static void answered(void *arg, int error, const struct addrinfo *result)
 /* A numeric host needs no thread. */
 static bool add_numeric(struct connector *connector)
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-
-	if (inet_pton(AF_INET, connector->host, &v4.sin_addr) == 1) {
-		v4.sin_port = htons(connector->port);
-		add_address(connector, (struct sockaddr *)&v4, sizeof(v4));
-		return true;
-	}
-	if (inet_pton(AF_INET6, connector->host, &v6.sin6_addr) == 1) {
-		v6.sin6_port = htons(connector->port);
-		add_address(connector, (struct sockaddr *)&v6, sizeof(v6));
-		return true;
-	}
-	return false;
+	if (lined_address_set(&connector->addresses[0], connector->host,
+			      connector->port) < 0)
+		return false;
+	connector->count = 1;
+	return true;
 }
 
 static void look_up(struct connector *connector)

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "address.h"
+#include <lined/address.h>
 
 #define TWO(first, second)                                                     \
 	"service \"a\" { protocol = echo\n listen = { " first " } }\n"         \

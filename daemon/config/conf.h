@@ -133,7 +133,7 @@ struct conf_service {
 	/* In the order written: the first is the default. */
 	const struct conf_tls *const *tls;
 	size_t tls_count;
-	const struct network *proxy_from;
+	const struct lined_network *proxy_from;
 	size_t proxy_from_count;
 	struct access_rules access;
 	struct conf_place place;

@@ -16,12 +16,13 @@ static const struct lined_option access_table[] = {
 	{.name = NULL},
 };
 
-const struct network *conf_access_networks(struct conf_build *build,
-					   const struct conf_key *key,
-					   const char *context, size_t *count)
+const struct lined_network *conf_access_networks(struct conf_build *build,
+						 const struct conf_key *key,
+						 const char *context,
+						 size_t *count)
 {
 	const struct conf_value *value;
-	struct network *networks;
+	struct lined_network *networks;
 	char quoted[CONF_QUOTED_MAX];
 
 	*count = 0;
@@ -33,21 +34,21 @@ const struct network *conf_access_networks(struct conf_build *build,
 		return NULL;
 	}
 	for (value = key->values; value != NULL; value = value->next) {
-		switch (network_parse(value->text, &networks[*count])) {
-		case NETWORK_BAD:
+		switch (lined_network_parse(&networks[*count], value->text)) {
+		case LINED_NETWORK_BAD:
 			conf_error(&build->report, &value->place,
 				   "%s: %s: \"%s\" is not a network "
 				   "(192.0.2.0/24, 2001:db8::/32)",
 				   context, key->name,
 				   conf_quoted(value->text, quoted));
 			continue;
-		case NETWORK_HOST_BITS:
+		case LINED_NETWORK_HOST_BITS:
 			conf_warning(&build->report, &value->place,
 				     "%s: %s: %s has bits past its prefix, "
 				     "which do not count",
 				     context, key->name, value->text);
 			break;
-		case NETWORK_OK:
+		case LINED_NETWORK_OK:
 			break;
 		}
 		(*count)++;

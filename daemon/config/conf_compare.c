@@ -179,15 +179,15 @@ static bool framing_equal(const struct lined_framing *a,
 	       a->too_long == b->too_long && a->unterminated == b->unterminated;
 }
 
-static bool networks_equal(const struct network *a, size_t a_count,
-			   const struct network *b, size_t b_count)
+static bool networks_equal(const struct lined_network *a, size_t a_count,
+			   const struct lined_network *b, size_t b_count)
 {
 	size_t i;
 
 	if (a_count != b_count)
 		return false;
 	for (i = 0; i < a_count; i++)
-		if (!network_equal(&a[i], &b[i]))
+		if (!lined_network_equal(&a[i], &b[i]))
 			return false;
 	return true;
 }

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "address.h"
+#include <lined/address.h>
+
 #include "control/reply.h"
 #include "serve/client.h"
 #include "serve/instance.h"
@@ -99,7 +100,7 @@ static void tap_on_opened_line(struct lined_socket *sock,
 			       const struct lined_line *line)
 {
 	struct lined_service *instance = client_opened_by(sock);
-	char text[ADDRESS_TEXT_MAX];
+	char text[LINED_ADDRESS_TEXT_MAX];
 	struct tap_part *part;
 
 	client_opened_peer(sock, text, sizeof(text));

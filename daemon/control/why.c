@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "address.h"
+#include <lined/address.h>
+
 #include "control/reply.h"
 #include "net/admission.h"
 #include "serve/server.h"
@@ -19,51 +20,16 @@
 /* ---- addresses ----------------------------------------------------------- */
 
 /* An IPv4-mapped address becomes IPv4, as it does when it connects. */
-static int why_parse_ip(const char *text, struct sockaddr_storage *address)
+static int why_parse_address(const char *text, struct lined_address *address)
 {
-	struct sockaddr *any = (struct sockaddr *)address;
-	char host[ADDRESS_TEXT_MAX];
-	socklen_t len;
+	char host[LINED_ADDRESS_TEXT_MAX];
 
-	if (address_parse(text, 0, address, &len) < 0)
+	if (lined_address_parse(address, text) < 0)
 		return -1;
-	if (!address_is_mapped(any))
+	if (!lined_address_is_mapped(&address->any))
 		return 0;
-	address_format_host(any, host, sizeof(host));
-	return address_parse(host, 0, address, &len);
-}
-
-/* 192.0.2.7, 2001:db8::1, [2001:db8::1], with a port or without, or unix. */
-static int why_parse_address(const char *text, struct sockaddr_storage *address)
-{
-	char host[ADDRESS_TEXT_MAX];
-	const char *begin = text, *end = strchr(text, ':'), *port;
-	uint16_t any;
-
-	if (strcmp(text, "unix") == 0) {
-		memset(address, 0, sizeof(*address));
-		address->ss_family = AF_UNIX;
-		return 0;
-	}
-	if (text[0] == '[') {
-		begin = text + 1;
-		end = strchr(text, ']');
-		if (end == NULL)
-			return -1;
-		port = end + 1;
-	} else {
-		if (end == NULL || end != strrchr(text, ':'))
-			end = text + strlen(text);
-		port = end;
-	}
-	if (*port != '\0' &&
-	    (*port != ':' || address_parse_port(port + 1, &any) < 0))
-		return -1;
-	if ((size_t)(end - begin) >= sizeof(host))
-		return -1;
-	memcpy(host, begin, (size_t)(end - begin));
-	host[end - begin] = '\0';
-	return why_parse_ip(host, address);
+	lined_address_format_host(&address->any, host, sizeof(host));
+	return lined_address_set(address, host, 0);
 }
 
 /* Whether a client of this family can connect to the address at all. */
@@ -78,7 +44,7 @@ static bool why_is_reachable(const struct listen_address *listen, int family)
 	if (listen->path != NULL)
 		return family == AF_UNIX;
 	for (i = 0; i < listen->endpoint_count; i++)
-		if (listen->endpoints[i].address.ss_family == family)
+		if (listen->endpoints[i].address.any.sa_family == family)
 			return true;
 	return false;
 }
@@ -99,15 +65,15 @@ static void why_describe_access(const struct conf_service *conf,
 				const struct access_ruling *ruling, int family,
 				char *text, size_t size)
 {
-	char network[NETWORK_TEXT_MAX];
+	char network[LINED_NETWORK_TEXT_MAX];
 
 	if (family == AF_UNIX)
 		snprintf(text, size, "UNIX clients are exempt from access");
 	else if (ruling->network != NULL)
 		snprintf(text, size, "%s %s",
 			 ruling->allowed ? "allow" : "deny",
-			 network_format(ruling->network, network,
-					sizeof(network)));
+			 lined_network_format(ruling->network, network,
+					      sizeof(network)));
 	else if (!ruling->allowed)
 		snprintf(text, size, "no entry of allow contains it");
 	else if (conf->access.deny_count > 0)
@@ -152,10 +118,10 @@ static void why_describe_limit(const struct service *service,
 }
 
 static void why_add_service(const struct service *service,
-			    const struct sockaddr_storage *from,
+			    const struct lined_address *from,
 			    struct response *response)
 {
-	const struct sockaddr *address = (const struct sockaddr *)from;
+	const struct sockaddr *address = &from->any;
 	const struct conf_service *conf = service->conf;
 	struct access_ruling access = access_rules_rule(&conf->access, address);
 	struct admission_ruling limits;
@@ -164,8 +130,9 @@ static void why_add_service(const struct service *service,
 	admission_ask(service->admission, address,
 		      lined_dispatcher_now_ms(service->server->dispatcher),
 		      &limits);
-	why_describe_access(conf, &access, from->ss_family, text, sizeof(text));
-	if (!why_listens_for(conf, from->ss_family)) {
+	why_describe_access(conf, &access, address->sa_family, text,
+			    sizeof(text));
+	if (!why_listens_for(conf, address->sa_family)) {
 		why_add(response, conf, false, "listen",
 			"it listens on no address of this family");
 	} else if (!access.allowed) {
@@ -186,7 +153,7 @@ static void why_add_service(const struct service *service,
 }
 
 static void why_add_all(struct control *control,
-			const struct sockaddr_storage *address,
+			const struct lined_address *address,
 			struct response *response)
 {
 	struct server *server = control->server;
@@ -209,7 +176,7 @@ static void why_add_all(struct control *control,
 void why_run(struct control *control, struct request *request)
 {
 	struct response response = {.oom = false};
-	struct sockaddr_storage address;
+	struct lined_address address;
 
 	if (why_parse_address(request->argument, &address) == 0)
 		why_add_all(control, &address, &response);

@@ -10,17 +10,18 @@
 #include "net/admission.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include <lined/address.h>
+
 #define BUCKETS_MIN 64
 
 struct admission_entry {
 	struct admission_entry *next;
-	unsigned char key[8]; /* an IPv6 /64, or a mapped IPv4 address */
+	unsigned char key[8]; /* an IPv6 /64, or an IPv4 address */
 	uint32_t clients;
 	atomic_uint departed; /* of them; not collected yet */
 	struct admission_entry *next_departed;
@@ -87,38 +88,20 @@ void admission_set_limits(struct admission *admission,
 
 /* ---- the table -------------------------------------------------------- */
 
-static void key_of_v4(const void *bytes, unsigned char key[8])
-{
-	/* 0000:0000:... is no /64 that clients come from. */
-	memset(key, 0, 4);
-	memcpy(key + 4, bytes, 4);
-}
-
 /* False for addresses that are not counted. */
 static int key_of(const struct sockaddr *address, unsigned char key[8])
 {
-	if (address->sa_family == AF_INET) {
-		const struct sockaddr_in *v4 =
-			(const struct sockaddr_in *)(const void *)address;
+	struct lined_network network;
 
-		key_of_v4(&v4->sin_addr, key);
-		return 1;
+	if (!lined_network_of(&network, address, 32, 64))
+		return 0;
+	memcpy(key, network.bytes, 8);
+	if (network.family == AF_INET) {
+		/* No IPv6 client comes from 0:ff00::/32. */
+		memcpy(key, "\0\0\xff\0", 4);
+		memcpy(key + 4, network.bytes, 4);
 	}
-	if (address->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *v6 =
-			(const struct sockaddr_in6 *)(const void *)address;
-
-		/* A socket of systemd's may be for both families. */
-		if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-			key_of_v4(v6->sin6_addr.s6_addr + 12, key);
-			return 1;
-		}
-		memcpy(key, &v6->sin6_addr, 8);
-		if (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr))
-			key[7] = 1; /* not 0.0.0.0 */
-		return 1;
-	}
-	return 0;
+	return 1;
 }
 
 static size_t bucket_of(const struct admission *admission,

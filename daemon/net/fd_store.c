@@ -13,7 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "address.h"
+#include <lined/address.h>
+
 #include "net/listener.h"
 #include "system/sd_notify.h"
 
@@ -58,7 +59,7 @@ static int name_unix(const struct sockaddr_un *address,
 int fd_store_name(const struct sockaddr *address, int type,
 		  char name[FD_STORE_NAME_MAX])
 {
-	char text[ADDRESS_TEXT_MAX];
+	char text[LINED_ADDRESS_TEXT_MAX];
 
 	if (address->sa_family == AF_UNIX)
 		return type != SOCK_STREAM
@@ -69,7 +70,7 @@ int fd_store_name(const struct sockaddr *address, int type,
 		return -1;
 	snprintf(name, FD_STORE_NAME_MAX, PREFIX "%s ",
 		 type == SOCK_DGRAM ? "udp" : "tcp");
-	address_format(address, text, sizeof(text));
+	lined_address_format(address, text, sizeof(text));
 	return append_escaped(name, text);
 }
 
@@ -176,7 +177,8 @@ static bool is_rival(int fd, const struct sockaddr *address, int type)
 	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &kept_type, &type_len) ==
 		       0 &&
 	       kept_type == type && kept.ss_family == address->sa_family &&
-	       address_port((struct sockaddr *)&kept) == address_port(address);
+	       lined_address_port((struct sockaddr *)&kept) ==
+		       lined_address_port(address);
 }
 
 void fd_store_drop_rivals(const struct inherited *inherited,

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "address.h"
+#include <lined/address.h>
 
 void leavers_init(struct leavers *leavers)
 {
@@ -40,7 +40,7 @@ static bool is_at(int fd, uint16_t port)
 
 	return getsockname(fd, (struct sockaddr *)&own, &len) == 0 &&
 	       own.ss_family != AF_UNIX &&
-	       address_port((struct sockaddr *)&own) == port;
+	       lined_address_port((struct sockaddr *)&own) == port;
 }
 
 bool leavers_share_port(const struct leavers *leavers, uint16_t port,

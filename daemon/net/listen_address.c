@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "address.h"
+#include <lined/address.h>
 
 static const struct {
 	const char *prefix;
@@ -22,8 +22,6 @@ static const struct {
 	{"udp://", LISTEN_UDP},       {"unix://", LISTEN_UNIX},
 	{"systemd:", LISTEN_SYSTEMD}, {"systemd+tls:", LISTEN_SYSTEMD_TLS},
 };
-
-#define HOST_MAX 64
 
 static int refuse(char *error, size_t size, const char *why)
 {
@@ -68,46 +66,13 @@ static int parse_unix(const char *path, struct listen_address *listen,
 	return 0;
 }
 
-/* Cuts "HOST:PORT" in two; brackets are taken off, and noted. */
-static int split(const char *text, char *host, const char **port,
-		 bool *bracketed, char *error, size_t size)
-{
-	const char *end;
-
-	*bracketed = text[0] == '[';
-	if (*bracketed) {
-		end = strchr(text, ']');
-		if (end == NULL)
-			return refuse(error, size, "the ] is missing");
-		text++;
-		*port = end + 1;
-	} else {
-		end = strrchr(text, ':');
-		if (end != NULL && memchr(text, ':', (size_t)(end - text)))
-			return refuse(error, size,
-				      "write IPv6 in brackets: [ADDRESS]:PORT");
-		*port = end;
-	}
-	if (*port == NULL || **port != ':')
-		return refuse(error, size, "the port is missing");
-	(*port)++;
-	if (end == text)
-		return refuse(error, size,
-			      "the host is missing (* for every address)");
-	if ((size_t)(end - text) >= HOST_MAX)
-		return refuse(error, size, "the host is too long");
-	memcpy(host, text, (size_t)(end - text));
-	host[end - text] = '\0';
-	return 0;
-}
-
 static int add_endpoint(struct listen_address *listen, const char *host,
 			uint16_t port, bool optional)
 {
 	struct listen_endpoint *endpoint =
 		&listen->endpoints[listen->endpoint_count];
 
-	if (address_parse(host, port, &endpoint->address, &endpoint->len) < 0)
+	if (lined_address_set(&endpoint->address, host, port) < 0)
 		return -1;
 	endpoint->optional = optional;
 	listen->endpoint_count++;
@@ -122,47 +87,27 @@ static int add_both(struct listen_address *listen, const char *v4,
 		       : add_endpoint(listen, v6, port, true);
 }
 
-static int parse_numeric(const char *host, bool bracketed, uint16_t port,
-			 struct listen_address *listen, char *error,
-			 size_t size)
+static int parse_inet(const char *text, struct listen_address *listen,
+		      char *error, size_t size)
 {
-	const struct sockaddr *address;
+	struct lined_host_port to;
+	const char *why = lined_host_port_parse(&to, text);
 
-	if (add_endpoint(listen, host, port, false) < 0)
+	if (why != NULL)
+		return refuse(error, size, why);
+	if (to.kind == LINED_HOST_ANY)
+		return add_both(listen, "0.0.0.0", "::", to.port);
+	if (strcmp(to.host, "localhost") == 0)
+		return add_both(listen, "127.0.0.1", "::1", to.port);
+	if (add_endpoint(listen, to.host, to.port, false) < 0)
 		return refuse(error, size,
 			      errno == ENODEV
 				      ? "no such network interface"
 				      : "the host is not a numeric address, "
 					"localhost or *");
-	address = (const struct sockaddr *)&listen->endpoints[0].address;
-	if (bracketed != (address->sa_family == AF_INET6))
-		return refuse(error, size, "brackets are for IPv6");
-	if (address_is_mapped(address))
+	if (lined_address_is_mapped(&listen->endpoints[0].address.any))
 		return refuse(error, size, "write an IPv4 address as IPv4");
 	return 0;
-}
-
-static int parse_inet(const char *text, struct listen_address *listen,
-		      char *error, size_t size)
-{
-	char host[HOST_MAX];
-	const char *port_text;
-	bool bracketed;
-	uint16_t port;
-
-	if (split(text, host, &port_text, &bracketed, error, size) < 0)
-		return -1;
-	if (address_parse_port(port_text, &port) < 0)
-		return refuse(error, size,
-			      port_text[0] == '0' && port_text[1] != '\0'
-				      ? "the port has a leading zero: numbers "
-					"are decimal"
-				      : "the port is not 1 to 65535");
-	if (!bracketed && strcmp(host, "*") == 0)
-		return add_both(listen, "0.0.0.0", "::", port);
-	if (!bracketed && strcmp(host, "localhost") == 0)
-		return add_both(listen, "127.0.0.1", "::1", port);
-	return parse_numeric(host, bracketed, port, listen, error, size);
 }
 
 int listen_address_parse(const char *text, struct listen_address *listen,
@@ -200,7 +145,7 @@ bool listen_address_is_tls(const struct listen_address *listen)
 static const struct sockaddr *endpoint(const struct listen_address *listen,
 				       size_t i)
 {
-	return (const struct sockaddr *)&listen->endpoints[i].address;
+	return &listen->endpoints[i].address.any;
 }
 
 bool listen_address_equal(const struct listen_address *a,
@@ -215,7 +160,7 @@ bool listen_address_equal(const struct listen_address *a,
 	if (a->name != NULL)
 		return strcmp(a->name, b->name) == 0;
 	for (i = 0; i < a->endpoint_count; i++)
-		if (!address_equal(endpoint(a, i), endpoint(b, i)))
+		if (!lined_address_equal(endpoint(a, i), endpoint(b, i)))
 			return false;
 	return true;
 }
@@ -223,10 +168,10 @@ bool listen_address_equal(const struct listen_address *a,
 static bool endpoints_overlap(const struct sockaddr *a,
 			      const struct sockaddr *b)
 {
-	return address_equal(a, b) ||
+	return lined_address_equal(a, b) ||
 	       (a->sa_family == b->sa_family &&
-		address_port(a) == address_port(b) &&
-		(address_is_any(a) || address_is_any(b)));
+		lined_address_port(a) == lined_address_port(b) &&
+		(lined_address_is_any(a) || lined_address_is_any(b)));
 }
 
 bool listen_address_overlap(const struct listen_address *a,

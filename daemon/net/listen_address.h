@@ -13,7 +13,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/socket.h>
+
+#include <lined/address.h>
 
 enum listen_kind {
 	LISTEN_TCP,
@@ -25,8 +26,7 @@ enum listen_kind {
 };
 
 struct listen_endpoint {
-	struct sockaddr_storage address;
-	socklen_t len;
+	struct lined_address address;
 	/* The IPv6 half of localhost and *: its absence is no failure where
 	 * the host has no IPv6 (EAFNOSUPPORT, EADDRNOTAVAIL). */
 	bool optional;

@@ -16,7 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "address.h"
+#include <lined/address.h>
+
 #include "net/fd_store.h"
 #include "net/leavers.h"
 #include "system/sd_notify.h"
@@ -74,22 +75,11 @@ bool listener_has_streams(const struct listener *listener)
 /* Accepted sockets inherit it all: not one system call a client. */
 static int set_tcp_options(int fd)
 {
-	static const struct {
-		int level, name, value;
-	} tcp[] = {
-		{SOL_SOCKET, SO_KEEPALIVE, 1},
-		{IPPROTO_TCP, TCP_NODELAY, 1},
-		{IPPROTO_TCP, TCP_KEEPIDLE, 60},
-		{IPPROTO_TCP, TCP_KEEPINTVL, 10},
-		{IPPROTO_TCP, TCP_KEEPCNT, 6},
-	};
-	size_t i;
+	int on = 1;
 
-	for (i = 0; i < sizeof(tcp) / sizeof(tcp[0]); i++)
-		if (setsockopt(fd, tcp[i].level, tcp[i].name, &tcp[i].value,
-			       sizeof(tcp[i].value)) < 0)
-			return -1;
-	return 0;
+	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0
+		       ? -1
+		       : lined_tcp_keepalive(fd);
 }
 
 static int set_options(int fd, const struct sockaddr *address, bool datagram)
@@ -115,8 +105,8 @@ static int bind_again(int fd, const struct listen_endpoint *endpoint)
 	if (!notify_settle())
 		return -1;
 	for (tries = 0; tries < BIND_TRIES; tries++) {
-		if (bind(fd, (const struct sockaddr *)&endpoint->address,
-			 endpoint->len) == 0)
+		if (bind(fd, &endpoint->address.any, endpoint->address.len) ==
+		    0)
 			return 0;
 		if (errno != EADDRINUSE)
 			return -1;
@@ -128,11 +118,10 @@ static int bind_again(int fd, const struct listen_endpoint *endpoint)
 static int bind_endpoint(int fd, const struct listen_endpoint *endpoint,
 			 int type, const struct inherited *inherited)
 {
-	const struct sockaddr *address =
-		(const struct sockaddr *)&endpoint->address;
+	const struct sockaddr *address = &endpoint->address.any;
 	int error;
 
-	if (bind(fd, address, endpoint->len) == 0)
+	if (bind(fd, address, endpoint->address.len) == 0)
 		return 0;
 	error = errno;
 	if (error == EADDRINUSE) {
@@ -148,15 +137,14 @@ static int bind_endpoint(int fd, const struct listen_endpoint *endpoint,
 static int bind_beside(int fd, const struct listen_endpoint *endpoint,
 		       bool datagram, const struct leavers *leavers)
 {
-	const struct sockaddr *address =
-		(const struct sockaddr *)&endpoint->address;
-	uint16_t port = address_port(address);
+	const struct sockaddr *address = &endpoint->address.any;
+	uint16_t port = lined_address_port(address);
 	int on = 1, off = 0, result = -1, error = EADDRINUSE;
 
 	if (leavers_share_port(leavers, port, true)) {
 		if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ==
 			    0 &&
-		    bind(fd, address, endpoint->len) == 0 &&
+		    bind(fd, address, endpoint->address.len) == 0 &&
 		    (datagram || listen(fd, LISTENER_BACKLOG) == 0))
 			result = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off,
 					    sizeof(off));
@@ -171,8 +159,7 @@ static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram,
 			 const struct inherited *inherited,
 			 const struct leavers *leavers)
 {
-	const struct sockaddr *address =
-		(const struct sockaddr *)&endpoint->address;
+	const struct sockaddr *address = &endpoint->address.any;
 	int type = datagram ? SOCK_DGRAM : SOCK_STREAM;
 	int fd, error;
 

@@ -16,7 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "address.h"
+#include <lined/address.h>
+
 #include "serve/instance.h"
 #include "log/log.h"
 #include "socket_hold.h"
@@ -94,12 +95,12 @@ static const char *peer_text(struct lined_socket *sock, char *text, size_t size)
 		unpack(&address, &client_of(sock)->peer);
 	else if (lined_socket_peer(sock, &address, &len) < 0)
 		return "udp";
-	return address_format((struct sockaddr *)&address, text, size);
+	return lined_address_format((struct sockaddr *)&address, text, size);
 }
 
 const char *client_label(struct lined_socket *sock, char *text, size_t size)
 {
-	char peer[ADDRESS_TEXT_MAX];
+	char peer[LINED_ADDRESS_TEXT_MAX];
 
 	snprintf(text, size, "client %llu %s",
 		 (unsigned long long)client_of(sock)->id,
@@ -246,7 +247,7 @@ static void log_arrival(struct lined_socket *sock)
 {
 	struct client *client = client_of(sock);
 	const struct lined_service *service = client_service(client);
-	char label[ADDRESS_TEXT_MAX + 32];
+	char label[LINED_ADDRESS_TEXT_MAX + 32];
 
 	if (lined_socket_is_datagram(sock))
 		return;
@@ -267,7 +268,7 @@ static void log_line(const char *subject, const struct lined_line *line)
 void client_line_came(struct lined_socket *sock, const struct lined_line *line)
 {
 	const struct lined_service *service = lined_client_service(sock);
-	char label[ADDRESS_TEXT_MAX + 32];
+	char label[LINED_ADDRESS_TEXT_MAX + 32];
 
 	if (log_enabled(LINED_LOG_DEBUG))
 		log_line(client_label(sock, label, sizeof(label)), line);
@@ -290,14 +291,14 @@ const char *client_opened_peer(struct lined_socket *sock, char *text,
 	socklen_t len;
 
 	lined_socket_peer(sock, &peer, &len);
-	return address_format((struct sockaddr *)&peer, text, size);
+	return lined_address_format((struct sockaddr *)&peer, text, size);
 }
 
 void client_opened_line_came(struct lined_socket *sock,
 			     const struct lined_line *line)
 {
 	const struct lined_service *service = client_opened_by(sock);
-	char peer[ADDRESS_TEXT_MAX], label[ADDRESS_TEXT_MAX + 128];
+	char peer[LINED_ADDRESS_TEXT_MAX], label[LINED_ADDRESS_TEXT_MAX + 128];
 
 	if (log_enabled(LINED_LOG_DEBUG)) {
 		snprintf(label, sizeof(label), "service %s: peer %s",
@@ -389,7 +390,7 @@ uint64_t lined_client_id(const struct lined_socket *client)
 
 const char *lined_client_peer(const struct lined_socket *client)
 {
-	static _Thread_local char text[ADDRESS_TEXT_MAX];
+	static _Thread_local char text[LINED_ADDRESS_TEXT_MAX];
 
 	return peer_text((struct lined_socket *)(uintptr_t)client, text,
 			 sizeof(text));

@@ -16,7 +16,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "address.h"
+#include <lined/address.h>
+
 #include "cache_line.h"
 #include "log/log.h"
 #include "threads/verifier.h"
@@ -44,7 +45,7 @@ static void log_departure(struct lined_socket *sock,
 	const struct lined_limits *limits = &lined_socket_group(sock)->limits;
 	enum lined_log_level level =
 		conf_clients_level(client_service(client_of(sock))->conf);
-	char label[ADDRESS_TEXT_MAX + 32];
+	char label[LINED_ADDRESS_TEXT_MAX + 32];
 
 	if (!log_enabled(level))
 		return;
@@ -83,7 +84,7 @@ static void log_access_line(struct lined_socket *sock,
 	const struct lined_service *service = client_service(client_of(sock));
 	const char *missed = lined_socket_missed_deadline(sock);
 	enum lined_log_level level = conf_clients_level(service->conf);
-	char label[ADDRESS_TEXT_MAX + 32], listen[128], limit[32];
+	char label[LINED_ADDRESS_TEXT_MAX + 32], listen[128], limit[32];
 	struct lined_traffic traffic;
 
 	if (!log_access() || !log_enabled(level))
@@ -133,7 +134,7 @@ static void client_closed(struct lined_socket *sock,
 static bool is_reflection(struct lined_socket *sock,
 			  const struct sockaddr *from)
 {
-	uint16_t port = address_port(from);
+	uint16_t port = lined_address_port(from);
 
 	return port < DATAGRAM_PORT_MIN ||
 	       port == ntohs(client_of(sock)->peer.port);
@@ -149,7 +150,7 @@ static bool datagram_admitted(struct lined_socket *sock,
 	    is_reflection(sock, from)) {
 		lined_service_count(service, "reflections_refused", 1);
 		log_debug("service %s: datagram from port %u dropped",
-			  service->name, (unsigned)address_port(from));
+			  service->name, (unsigned)lined_address_port(from));
 		return false;
 	}
 	return service->ops->admit(service, from);

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "address.h"
+#include <lined/address.h>
+
 #include "net/admission.h"
 #include "serve/client.h"
 #include "log/log.h"
@@ -110,10 +111,10 @@ void service_place(struct service *service, size_t worker,
 static void log_refusal(struct service *service, const struct sockaddr *address,
 			enum admission_verdict verdict)
 {
-	char text[ADDRESS_TEXT_MAX];
+	char text[LINED_ADDRESS_TEXT_MAX];
 
 	log_info("service %s: refused %s: %s", service->name,
-		 address_format(address, text, sizeof(text)),
+		 lined_address_format(address, text, sizeof(text)),
 		 admission_verdict_text(verdict));
 }
 

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
+#include <lined/address.h>
 #include <lined/socket.h>
 
 #include "linectl/memory.h"
@@ -209,13 +209,10 @@ static int make_socket(struct channel *channel, const char *path)
 		.terminator = LINED_TERMINATOR_LF,
 		.too_long = LINED_TOO_LONG_CLOSE,
 	};
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct lined_address address;
 
-	if (path[0] == '\0' || strlen(path) >= sizeof(address.sun_path)) {
-		errno = path[0] == '\0' ? ENOENT : ENAMETOOLONG;
+	if (lined_address_set_unix(&address, path) < 0)
 		return -1;
-	}
-	strcpy(address.sun_path, path);
 	channel->sock = lined_socket_new(&handlers, channel);
 	if (channel->sock == NULL)
 		return -1;
@@ -226,8 +223,8 @@ static int make_socket(struct channel *channel, const char *path)
 		lined_socket_close(channel->sock);
 		return -1;
 	}
-	if (lined_socket_connect_to(channel->sock, (struct sockaddr *)&address,
-				    sizeof(address), CONNECT_MS) < 0)
+	if (lined_socket_connect_to(channel->sock, &address.any, address.len,
+				    CONNECT_MS) < 0)
 		return -1;
 	while (channel->sock != NULL && !channel->connected)
 		if (lined_dispatcher_poll(channel->dispatcher, -1) < 0)

@@ -172,13 +172,12 @@ static bool renew(struct actor *actor)
 
 static int open_datagram(struct actor *actor)
 {
-	const struct sockaddr *peer =
-		(const struct sockaddr *)&actor->peer.storage;
+	const struct sockaddr *peer = &actor->peer.to.any;
 	struct net_address own;
 
 	if (net_address_free(&own, peer->sa_family, SOCK_DGRAM) < 0 ||
-	    lined_socket_bind(actor->sock, SOCK_DGRAM,
-			      (struct sockaddr *)&own.storage, own.len) < 0)
+	    lined_socket_bind(actor->sock, SOCK_DGRAM, &own.to.any,
+			      own.to.len) < 0)
 		return -1;
 	actor->connected = true;
 	return 0;
@@ -194,12 +193,10 @@ void actor_connect(struct actor *actor, const struct net_address *address)
 	actor->is_datagram = address->datagram;
 	if (!renew(actor))
 		return;
-	if ((address->datagram
-		     ? open_datagram(actor)
-		     : lined_socket_connect_to(
-			       actor->sock,
-			       (const struct sockaddr *)&address->storage,
-			       address->len, CONNECT_MS)) < 0 ||
+	if ((address->datagram ? open_datagram(actor)
+			       : lined_socket_connect_to(
+					 actor->sock, &address->to.any,
+					 address->to.len, CONNECT_MS)) < 0 ||
 	    lined_dispatcher_register_socket(actor->dispatcher, actor->sock) ==
 		    NULL)
 		fail(actor, errno);
@@ -243,9 +240,8 @@ int actor_listen(struct actor *actor, const struct net_address *address)
 
 	if (sock == NULL)
 		return -1;
-	if (lined_socket_bind(sock, SOCK_STREAM,
-			      (const struct sockaddr *)&address->storage,
-			      address->len) < 0 ||
+	if (lined_socket_bind(sock, SOCK_STREAM, &address->to.any,
+			      address->to.len) < 0 ||
 	    lined_socket_listen(sock, BACKLOG) < 0 ||
 	    lined_dispatcher_register_socket(actor->dispatcher, sock) == NULL) {
 		error = errno;
@@ -302,10 +298,8 @@ void actor_write(struct actor *actor, const char *data, size_t len)
 	if (actor->sock == NULL)
 		return;
 	if (actor->is_datagram)
-		lined_socket_send_to(
-			actor->sock, data, len,
-			(const struct sockaddr *)&actor->peer.storage,
-			actor->peer.len);
+		lined_socket_send_to(actor->sock, data, len,
+				     &actor->peer.to.any, actor->peer.to.len);
 	else
 		lined_socket_send(actor->sock, data, len);
 	lined_dispatcher_poll(actor->dispatcher, 0);

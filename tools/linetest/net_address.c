@@ -18,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "address.h"
+#include <lined/address.h>
+
 #include "linetest/bytes.h"
 
 #define PORT_FIRST 10000
@@ -27,88 +28,56 @@
 
 int net_address_unix(struct net_address *address, const char *path)
 {
-	struct sockaddr_un *sun = (struct sockaddr_un *)&address->storage;
-
 	memset(address, 0, sizeof(*address));
-	if (strlen(path) >= sizeof(sun->sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	sun->sun_family = AF_UNIX;
-	strcpy(sun->sun_path, path);
-	address->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-				   strlen(path) + 1);
-	return 0;
+	return lined_address_set_unix(&address->to, path);
 }
 
-/* HOST:PORT, IPv6 in brackets. -1 and errno. */
-static int read_inet(struct net_address *address, const char *text)
+/* HOST:PORT, IPv6 in brackets. NULL, or what is wrong. */
+static const char *read_inet(struct net_address *address, const char *text)
 {
-	const char *colon = strrchr(text, ':');
-	uint16_t port;
-	size_t len;
-	char *host;
-	int result;
+	struct lined_host_port to;
+	const char *why = lined_host_port_parse(&to, text);
 
-	if (colon == NULL) {
-		errno = EINVAL;
-		return -1;
-	}
-	if (address_parse_port(colon + 1, &port) < 0)
-		return -1;
-	len = (size_t)(colon - text);
-	if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
-		text++;
-		len -= 2;
-	} else if (memchr(text, ':', len) != NULL) {
-		errno = EINVAL;
-		return -1;
-	}
-	host = memory_copy(text, len);
-	result = address_parse(strcmp(host, "localhost") == 0 ? "127.0.0.1"
-							      : host,
-			       port, &address->storage, &address->len);
-	free(host);
-	return result;
+	if (why == NULL &&
+	    lined_address_set(&address->to,
+			      strcmp(to.host, "localhost") == 0 ? "127.0.0.1"
+								: to.host,
+			      to.port) < 0)
+		why = strerror(errno);
+	return why;
 }
 
 int net_address_read(struct net_address *address, const char *url, char **error)
 {
-	int result;
+	const char *why = NULL;
 
 	memset(address, 0, sizeof(*address));
-	if (strncmp(url, "unix://", 7) == 0) {
-		result = net_address_unix(address, url + 7);
-		if (result == 0 && url[7] != '/') {
-			errno = EINVAL;
-			result = -1;
-		}
-	} else if (strncmp(url, "tcp://", 6) == 0 ||
-		   strncmp(url, "udp://", 6) == 0) {
-		result = read_inet(address, url + 6);
-		address->datagram = *url == 'u';
-	} else {
-		errno = EINVAL;
-		result = -1;
-	}
-	if (result < 0)
-		*error = memory_format("\"%s\" is no address (tcp://HOST:PORT, "
-				       "udp://HOST:PORT, unix:///PATH): %s",
-				       url, strerror(errno));
-	return result;
+	address->datagram = strncmp(url, "udp://", 6) == 0;
+	if (address->datagram || strncmp(url, "tcp://", 6) == 0)
+		why = read_inet(address, url + 6);
+	else if (strncmp(url, "unix:///", 8) != 0)
+		why = strerror(EINVAL);
+	else if (net_address_unix(address, url + 7) < 0)
+		why = strerror(errno);
+	if (why == NULL)
+		return 0;
+	*error = memory_format("\"%s\" is no address (tcp://HOST:PORT, "
+			       "udp://HOST:PORT, unix:///PATH): %s",
+			       url, why);
+	return -1;
 }
 
 char *net_address_url(const struct net_address *address)
 {
-	const struct sockaddr *any = (const struct sockaddr *)&address->storage;
+	const struct sockaddr *any = &address->to.any;
 	const struct sockaddr_un *sun =
-		(const struct sockaddr_un *)&address->storage;
-	char text[ADDRESS_TEXT_MAX];
+		(const struct sockaddr_un *)&address->to.storage;
+	char text[LINED_ADDRESS_TEXT_MAX];
 
 	if (any->sa_family == AF_UNIX)
 		return memory_format("unix://%s", sun->sun_path);
 	return memory_format("%s://%s", address->datagram ? "udp" : "tcp",
-			     address_format(any, text, sizeof(text)));
+			     lined_address_format(any, text, sizeof(text)));
 }
 
 /* ---- free ports --------------------------------------------------------- */
@@ -144,8 +113,8 @@ static unsigned client_ports(void)
 
 static int set_loopback(struct net_address *address, int family, uint16_t port)
 {
-	return address_parse(family == AF_INET6 ? "::1" : "127.0.0.1", port,
-			     &address->storage, &address->len);
+	return lined_address_set(
+		&address->to, family == AF_INET6 ? "::1" : "127.0.0.1", port);
 }
 
 static int try_bind(const struct net_address *address, int family, int type)
@@ -156,10 +125,7 @@ static int try_bind(const struct net_address *address, int family, int type)
 		return -1;
 	if (type == SOCK_STREAM)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	error = bind(fd, (const struct sockaddr *)&address->storage,
-		     address->len) < 0
-			? errno
-			: 0;
+	error = bind(fd, &address->to.any, address->to.len) < 0 ? errno : 0;
 	close(fd);
 	errno = error;
 	return error == 0 ? 0 : -1;

@@ -8,11 +8,11 @@
 #define LINETEST_ADDRESS_H
 
 #include <stdbool.h>
-#include <sys/socket.h>
+
+#include <lined/address.h>
 
 struct net_address {
-	struct sockaddr_storage storage;
-	socklen_t len;
+	struct lined_address to;
 	bool datagram;
 };
 

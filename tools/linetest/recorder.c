@@ -219,9 +219,8 @@ static void handle_accept(struct lined_socket *listener, void *arg)
 		return;
 	}
 	act(link, recorder->how);
-	if (lined_socket_connect_to(link->daemon.sock,
-				    (const struct sockaddr *)&daemon->storage,
-				    daemon->len, CONNECT_MS) < 0 ||
+	if (lined_socket_connect_to(link->daemon.sock, &daemon->to.any,
+				    daemon->to.len, CONNECT_MS) < 0 ||
 	    lined_dispatcher_register_socket(recorder->dispatcher,
 					     link->daemon.sock) == NULL) {
 		wrong(link->transcript.name);
@@ -242,9 +241,8 @@ static int start_listening(struct recorder *recorder)
 	int result = -1;
 
 	if (sock == NULL ||
-	    lined_socket_bind(sock, SOCK_STREAM,
-			      (const struct sockaddr *)&here->storage,
-			      here->len) < 0 ||
+	    lined_socket_bind(sock, SOCK_STREAM, &here->to.any, here->to.len) <
+		    0 ||
 	    lined_socket_listen(sock, BACKLOG) < 0 ||
 	    lined_dispatcher_register_socket(recorder->dispatcher, sock) ==
 		    NULL) {
@@ -324,8 +322,7 @@ static int find_daemon(struct recorder *recorder)
 	static const char *const ways[] = {"connect", "connect tcp",
 					   "connect tcp6"};
 	const char *asked = recorder->settings->connect;
-	const struct sockaddr *any =
-		(const struct sockaddr *)&recorder->daemon.storage;
+	const struct sockaddr *any = &recorder->daemon.to.any;
 
 	recorder->how = ways[0];
 	if (asked == NULL)

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <lined/address.h>
 #include <lined/bus.h>
 #include <lined/protocol.h>
 
@@ -239,8 +240,7 @@ struct relay_client *relay_hold_reader(struct relay *relay,
 
 struct relay_address {
 	bool tls;
-	char host[256]; /* a name, or an address without brackets */
-	uint16_t port;
+	struct lined_host_port to;
 	char text[280]; /* as the config writes it */
 };
 

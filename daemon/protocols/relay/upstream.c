@@ -245,7 +245,7 @@ static void feed_begins(struct relay_upstream *upstream)
 
 	upstream->tag_len =
 		(size_t)snprintf(upstream->tag, sizeof(upstream->tag), "%s ",
-				 upstream->addresses[feed->address].host);
+				 upstream->addresses[feed->address].to.host);
 	watch_staleness(upstream);
 	if (feed->address > 0)
 		start_timer(upstream, &upstream->probe, upstream->retry_max_ms);
