@@ -412,7 +412,7 @@ START_TEST(an_instance_that_ends_has_no_subscriptions)
 	subscribe(hall.instances[0][0], &inbox);
 	subscribe(hall.instances[0][0], &kept);
 	publish_text(hall.instances[0][0], "t", "1");
-	bus_leave(hall.instances[0][0]);
+	bus_member_leave(&hall.instances[0][0]->bus);
 	turn(&hall);
 	ck_assert_str_eq(inbox.text, "");
 	unsubscribe(&inbox); /* still legal */

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "threads/bus.h"
+#include "threads/bus_threads.h"
 #include "serve/instance.h"
 #include "threads/registry.h"
 #include "support.h"
@@ -157,6 +157,10 @@ void hall_open(struct hall *hall, unsigned workers,
 				 0);
 	hall->bus = bus_new(hall->workers, workers);
 	ck_assert_ptr_nonnull(hall->bus);
+	if (workers > 1) {
+		hall->bus_threads = bus_threads_new(hall->workers, workers);
+		ck_assert_ptr_nonnull(hall->bus_threads);
+	}
 	lined_dispatcher_open_mailbox(hall->main);
 	for (s = 0; s < HALL_SERVICES; s++)
 		open_service(hall, s, protocol, arg);
@@ -167,6 +171,7 @@ void hall_open(struct hall *hall, unsigned workers,
 
 void hall_close(struct hall *hall)
 {
+	struct bus_counters counters;
 	unsigned s, w, before = hall->ended, left = 0;
 
 	for (s = 0; s < HALL_SERVICES; s++)
@@ -183,10 +188,12 @@ void hall_close(struct hall *hall)
 	}
 	for (w = 0; w < hall->count; w++)
 		worker_stop(&hall->workers[w]);
+	bus_count(hall->bus, &counters);
+	hall->posts = counters.posts;
 	for (w = 0; w < hall->count; w++)
 		worker_fini(&hall->workers[w]);
-	hall->posts = bus_posts(hall->bus);
 	bus_free(hall->bus);
+	bus_threads_free(hall->bus_threads);
 	lined_dispatcher_free(hall->main);
 }
 

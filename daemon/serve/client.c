@@ -368,7 +368,7 @@ int client_start(struct lined_service *service,
 		list_append(&service->clients, &client_of(sock)->link);
 		service->client_count++;
 	}
-	if (bus_is_held(&service->bus))
+	if (bus_member_is_held(&service->bus))
 		socket_hold(sock, CLIENT_HOLD_BUS);
 	log_arrival(sock);
 	if (protocol->handle_line != NULL)

@@ -205,6 +205,21 @@ static void task_fired(struct lined_timer *timer)
 	worker_leave(service->worker);
 }
 
+/* The bus is overloaded: the clients, which cause it, are not read. */
+static void instance_hold(struct bus_member *member, bool on)
+{
+	struct lined_service *service =
+		lined_container_of(member, struct lined_service, bus);
+	void (*set)(struct lined_socket * sock, unsigned reason) =
+		on ? socket_hold : socket_unhold;
+	struct client *client;
+
+	list_for_each(client, &service->clients, link)
+		set(client_socket(client), CLIENT_HOLD_BUS);
+	list_for_each(client, &service->datagrams, link)
+		set(client_socket(client), CLIENT_HOLD_BUS);
+}
+
 static void drain_fired(struct lined_timer *timer);
 
 struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
@@ -242,7 +257,7 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	list_init(&service->clients);
 	list_init(&service->datagrams);
 	list_init(&service->taps);
-	bus_member_init(&service->bus, id);
+	bus_member_init(&service->bus, worker, service, id, instance_hold);
 	registry_member_init(&service->registry);
 	lined_timer_init(&service->task, worker->dispatcher, task_fired);
 	lined_timer_init(&service->drain, worker->dispatcher, drain_fired);
@@ -263,7 +278,7 @@ void instance_free(struct lined_service *service)
 
 static void leave(struct lined_service *service)
 {
-	bus_leave(service);
+	bus_member_leave(&service->bus);
 	registry_leave(service);
 }
 
@@ -300,18 +315,6 @@ void instance_reload(struct lined_service *service,
 	worker_enter(service->worker, service);
 	service->protocol->reload(service);
 	worker_leave(service->worker);
-}
-
-void instance_each_socket(struct lined_service *service,
-			  void (*visit)(struct lined_socket *sock, void *arg),
-			  void *arg)
-{
-	struct client *client;
-
-	list_for_each(client, &service->clients, link)
-		visit(client_socket(client), arg);
-	list_for_each(client, &service->datagrams, link)
-		visit(client_socket(client), arg);
 }
 
 void instance_close_datagrams(struct lined_service *service, const char *listen)

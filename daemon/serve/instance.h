@@ -100,11 +100,6 @@ void instance_reload(struct lined_service *service,
 void instance_close_datagrams(struct lined_service *service,
 			      const char *listen);
 
-/* Calls visit for each client and datagram socket; it closes none. */
-void instance_each_socket(struct lined_service *service,
-			  void (*visit)(struct lined_socket *sock, void *arg),
-			  void *arg);
-
 /*
  * Says goodbye and closes each client once it has nothing pending, all within
  * timeout_ms; ops->emptied follows, later.

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "threads/bus.h"
+#include "threads/bus_threads.h"
 #include "cache_line.h"
 #include "log/log.h"
 #include "system/malloc_trim.h"
@@ -90,7 +91,8 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		return -1;
 	server->own_worker = &server->workers[0];
 	if (workers > 1) {
-		if (make_main_worker(server) < 0)
+		server->bus_threads = bus_threads_new(server->workers, workers);
+		if (server->bus_threads == NULL || make_main_worker(server) < 0)
 			return -1;
 		lined_dispatcher_open_mailbox(dispatcher);
 	}
@@ -107,6 +109,7 @@ void server_fini(struct server *server)
 	for (i = 0; i < server->worker_count; i++)
 		worker_fini(&server->workers[i]);
 	bus_free(server->bus);
+	bus_threads_free(server->bus_threads);
 	bus_free(server->main_bus);
 	lined_dispatcher_close_mailbox(server->dispatcher);
 	conf_unref(server->conf);

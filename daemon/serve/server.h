@@ -17,6 +17,7 @@
 #include "threads/worker.h"
 
 struct bus;
+struct bus_threads;
 struct inherited;
 struct request_port;
 struct service;
@@ -26,6 +27,7 @@ struct server {
 	struct worker *workers;
 	size_t worker_count;
 	struct bus *bus;
+	struct bus_threads *bus_threads; /* NULL: one worker */
 	/* Around the main thread, for internal services: control answers while
 	 * a worker stands still. With one worker it is that one. */
 	struct worker *own_worker;

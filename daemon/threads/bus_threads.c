@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks and batches. A block is one message, counted atomically, with a
- * reference for each other worker; a batch is the chain of a turn's blocks,
- * which nobody changes once it has been posted. Knows nothing of topics but
- * that they have a name.
+ * Envelopes and batches. An envelope is one message with a reference for each
+ * of the other workers; a batch is the chain of a turn's envelopes, constant
+ * once it has been posted; a parcel is a batch on its way to one worker. Knows
+ * only the names of topics.
  */
 #include "config.h"
 
@@ -15,9 +15,9 @@
 
 #include "cache_line.h"
 
-/* The topic's text and its NUL are behind it, and then the message. */
-struct block {
-	struct block *next;
+/* The topic's text with its NUL follows, and then the message. */
+struct envelope {
+	struct envelope *next;
 	atomic_uint refs;
 	struct bus_topic_name topic;
 	uint64_t stamp;
@@ -36,17 +36,17 @@ struct parcel {
 struct batch {
 	atomic_uint refs;
 	size_t bytes;
-	struct block *first, **last;
+	struct envelope *first, **last;
 	struct parcel parcels[];
 };
 
 struct thread_end {
-	/* Of its worker's thread. */
+	/* Its worker's thread's: */
 	_Alignas(CACHE_LINE) struct bus_threads *threads;
 	struct bus_end *bus;
 	struct lined_dispatcher *dispatcher;
 	struct batch *batch; /* of this turn; NULL: nothing published */
-	uint64_t posts;      /* read by others, too */
+	uint64_t posts;      /* read by the main thread, too */
 	/* Bytes posted to it and not yet handled. */
 	_Alignas(CACHE_LINE) atomic_size_t backlog;
 };
@@ -56,54 +56,56 @@ struct bus_threads {
 	struct thread_end *ends;
 };
 
-static void block_unref(void *arg)
+static void envelope_unref(void *arg)
 {
-	struct block *block = arg;
+	struct envelope *envelope = arg;
 
-	if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) ==
-	    1)
-		free(block);
+	if (atomic_fetch_sub_explicit(&envelope->refs, 1,
+				      memory_order_acq_rel) == 1)
+		free(envelope);
 }
 
-static void batch_unref(struct batch *batch)
+static void bus_batch_unref(struct batch *batch)
 {
 	if (atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) ==
 	    1)
 		free(batch);
 }
 
-static size_t cost(const struct block *block)
+static size_t envelope_cost(const struct envelope *envelope)
 {
-	return sizeof(*block) + block->topic.len + 1 + block->len;
+	return sizeof(*envelope) + envelope->topic.len + 1 + envelope->len;
 }
 
 /* ---- publishing ------------------------------------------------------- */
 
-static struct block *block_new(const struct bus_topic_name *topic,
-			       uint64_t stamp, struct lined_buffer *message,
-			       unsigned refs)
+static struct envelope *envelope_new(const struct bus_topic_name *topic,
+				     uint64_t stamp,
+				     struct lined_buffer *message,
+				     unsigned refs)
 {
 	size_t len = lined_buffer_len(message);
-	struct block *block = malloc(sizeof(*block) + topic->len + 1 + len);
-	char *bytes = (char *)(block + 1);
+	struct envelope *envelope =
+		malloc(sizeof(*envelope) + topic->len + 1 + len);
+	char *bytes = (char *)(envelope + 1);
 
-	if (block == NULL)
+	if (envelope == NULL)
 		return NULL;
 	memcpy(bytes, topic->text, topic->len + 1);
 	memcpy(bytes + topic->len + 1, lined_buffer_data(message), len);
-	block->next = NULL;
-	atomic_init(&block->refs, refs);
-	block->topic = *topic;
-	block->topic.text = bytes;
-	block->stamp = stamp;
-	block->len = len;
-	return block;
+	envelope->next = NULL;
+	atomic_init(&envelope->refs, refs);
+	envelope->topic = *topic;
+	envelope->topic.text = bytes;
+	envelope->stamp = stamp;
+	envelope->len = len;
+	return envelope;
 }
 
 static void parcel_arrived(struct lined_message *message);
 static void parcel_cancelled(struct lined_message *message);
 
-static struct batch *batch_new(struct thread_end *from)
+static struct batch *bus_batch_new(struct thread_end *from)
 {
 	struct bus_threads *threads = from->threads;
 	unsigned others = (unsigned)threads->count - 1;
@@ -130,27 +132,27 @@ static struct batch *batch_new(struct thread_end *from)
 	return batch;
 }
 
-static int publish(void *link, const struct bus_topic_name *topic,
-		   uint64_t stamp, struct lined_buffer *message)
+static int bus_threads_publish(void *link, const struct bus_topic_name *topic,
+			       uint64_t stamp, struct lined_buffer *message)
 {
 	struct thread_end *end = link;
-	struct block *block;
+	struct envelope *envelope;
 
 	if (end->batch == NULL)
-		end->batch = batch_new(end);
+		end->batch = bus_batch_new(end);
 	if (end->batch == NULL)
 		return -1;
-	block = block_new(topic, stamp, message,
-			  (unsigned)end->threads->count - 1);
-	if (block == NULL)
-		return -1; /* an empty batch harms nobody */
-	*end->batch->last = block;
-	end->batch->last = &block->next;
-	end->batch->bytes += cost(block);
+	envelope = envelope_new(topic, stamp, message,
+				(unsigned)end->threads->count - 1);
+	if (envelope == NULL)
+		return -1; /* an empty batch does no harm */
+	*end->batch->last = envelope;
+	end->batch->last = &envelope->next;
+	end->batch->bytes += envelope_cost(envelope);
 	return 0;
 }
 
-static void flush(void *link)
+static void bus_threads_flush(void *link)
 {
 	struct thread_end *end = link;
 	struct batch *batch = end->batch;
@@ -161,7 +163,7 @@ static void flush(void *link)
 	end->batch = NULL;
 	bytes = batch->bytes;
 	__atomic_store_n(&end->posts, end->posts + others, __ATOMIC_RELAXED);
-	/* With the last post the batch may be gone. */
+	/* After the last post the batch may have been freed. */
 	for (i = 0; i < others; i++) {
 		struct parcel *parcel = &batch->parcels[i];
 		struct lined_dispatcher *to = parcel->to->dispatcher;
@@ -173,7 +175,7 @@ static void flush(void *link)
 	}
 }
 
-static size_t backlog(const void *link)
+static size_t bus_threads_backlog(const void *link)
 {
 	const struct thread_end *end = link;
 	size_t most = 0, i;
@@ -188,10 +190,18 @@ static size_t backlog(const void *link)
 	return most + (end->batch != NULL ? end->batch->bytes : 0);
 }
 
-static const struct bus_backend backend = {
-	.publish = publish,
-	.flush = flush,
-	.backlog = backlog,
+static uint64_t bus_threads_posts(const void *link)
+{
+	const struct thread_end *end = link;
+
+	return __atomic_load_n(&end->posts, __ATOMIC_RELAXED);
+}
+
+static const struct bus_backend bus_threads_backend = {
+	.publish = bus_threads_publish,
+	.flush = bus_threads_flush,
+	.backlog = bus_threads_backlog,
+	.posts = bus_threads_posts,
 };
 
 /* ---- arriving --------------------------------------------------------- */
@@ -200,22 +210,25 @@ static void parcel_done(struct parcel *parcel)
 {
 	atomic_fetch_sub_explicit(&parcel->to->backlog, parcel->batch->bytes,
 				  memory_order_relaxed);
-	batch_unref(parcel->batch);
+	bus_batch_unref(parcel->batch);
 }
 
 static void parcel_arrived(struct lined_message *message)
 {
 	struct parcel *parcel =
 		lined_container_of(message, struct parcel, message);
-	struct block *block, *next;
+	struct envelope *envelope, *next;
 
-	for (block = parcel->batch->first; block != NULL; block = next) {
-		const char *data = block->topic.text + block->topic.len + 1;
+	for (envelope = parcel->batch->first; envelope != NULL;
+	     envelope = next) {
+		const char *data =
+			envelope->topic.text + envelope->topic.len + 1;
 
-		next = block->next; /* ours only until it is let go */
-		if (!bus_arrived(parcel->to->bus, &block->topic, block->stamp,
-				 data, block->len, block_unref, block))
-			block_unref(block);
+		next = envelope->next; /* before it may be freed */
+		if (!bus_end_deliver(parcel->to->bus, &envelope->topic,
+				     envelope->stamp, data, envelope->len,
+				     envelope_unref, envelope))
+			envelope_unref(envelope);
 	}
 	parcel_done(parcel);
 }
@@ -224,19 +237,19 @@ static void parcel_cancelled(struct lined_message *message)
 {
 	struct parcel *parcel =
 		lined_container_of(message, struct parcel, message);
-	struct block *block, *next;
+	struct envelope *envelope, *next;
 
-	for (block = parcel->batch->first; block != NULL; block = next) {
-		next = block->next;
-		block_unref(block);
+	for (envelope = parcel->batch->first; envelope != NULL;
+	     envelope = next) {
+		next = envelope->next;
+		envelope_unref(envelope);
 	}
 	parcel_done(parcel);
 }
 
 /* ---- life ------------------------------------------------------------- */
 
-struct bus_threads *bus_threads_new(struct worker *workers,
-				    struct bus_end *const *ends, size_t count)
+struct bus_threads *bus_threads_new(struct worker *workers, size_t count)
 {
 	struct bus_threads *threads = malloc(sizeof(*threads));
 	size_t i;
@@ -253,25 +266,25 @@ struct bus_threads *bus_threads_new(struct worker *workers,
 		struct thread_end *end = &threads->ends[i];
 
 		end->threads = threads;
-		end->bus = ends[i];
+		end->bus = workers[i].bus;
 		end->dispatcher = workers[i].dispatcher;
 		atomic_init(&end->backlog, 0);
-		bus_end_attach(ends[i], &backend, end);
+		bus_end_attach(workers[i].bus, &bus_threads_backend, end);
 	}
 	return threads;
 }
 
-/* A batch that was never flushed goes to nobody. */
-static void drop_batch(struct thread_end *end)
+/* A batch that was never flushed has no other reference. */
+static void bus_batch_free(struct thread_end *end)
 {
 	struct batch *batch = end->batch;
-	struct block *block, *next;
+	struct envelope *envelope, *next;
 
 	if (batch == NULL)
 		return;
-	for (block = batch->first; block != NULL; block = next) {
-		next = block->next;
-		free(block);
+	for (envelope = batch->first; envelope != NULL; envelope = next) {
+		next = envelope->next;
+		free(envelope);
 	}
 	free(batch);
 }
@@ -283,18 +296,7 @@ void bus_threads_free(struct bus_threads *threads)
 	if (threads == NULL)
 		return;
 	for (i = 0; i < threads->count; i++)
-		drop_batch(&threads->ends[i]);
+		bus_batch_free(&threads->ends[i]);
 	free(threads->ends);
 	free(threads);
-}
-
-uint64_t bus_threads_posts(const struct bus_threads *threads)
-{
-	uint64_t posts = 0;
-	size_t i;
-
-	for (i = 0; i < threads->count; i++)
-		posts += __atomic_load_n(&threads->ends[i].posts,
-					 __ATOMIC_RELAXED);
-	return posts;
 }

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's end of the bus: publishing, the queue in which messages of this
+ * worker wait for the message phase, delivery, and back-pressure.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "log/log.h"
+#include "threads/bus_priv.h"
+
+/* How often an end that holds clients checks the backlog. */
+#define HOLD_CHECK_MS 2
+
+#define BUS_QUEUE_MIN 64
+
+static void bus_end_count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+/* ---- marks ------------------------------------------------------------ */
+
+/*
+ * Relaxed: if anybody could tell whether a message was published before a mark,
+ * something else has ordered the two, and a single variable keeps that order.
+ */
+static uint64_t bus_end_stamp(const struct bus_end *end)
+{
+	return __atomic_load_n(&end->bus->marks, __ATOMIC_RELAXED);
+}
+
+uint64_t bus_mark(const struct bus_member *member)
+{
+	return __atomic_add_fetch(&member->end->bus->marks, 1,
+				  __ATOMIC_RELAXED);
+}
+
+bool bus_is_before(const struct bus_member *member, uint64_t mark)
+{
+	return member->end->serving != NULL && member->end->stamp < mark;
+}
+
+/* ---- delivery --------------------------------------------------------- */
+
+void bus_end_release(struct bus_end *end, struct bus_topic *topic)
+{
+	if (list_is_empty(&topic->subscriptions) && topic->queued == 0 &&
+	    topic != end->serving)
+		bus_topic_free(&end->topics, topic);
+}
+
+/* A handler may publish, subscribe, and end any subscription. A message that it
+ * publishes waits for the next message phase. */
+static void bus_end_serve(struct bus_end *end, struct bus_topic *topic,
+			  struct lined_buffer *message, uint64_t stamp)
+{
+	struct list *head = &topic->subscriptions;
+
+	end->serving = topic;
+	end->stamp = stamp;
+	end->cursor = head->next;
+	while (end->cursor != head) {
+		struct lined_subscription *subscription = list_entry(
+			end->cursor, struct lined_subscription, link);
+
+		end->cursor = end->cursor->next;
+		if (stamp < subscription->mark)
+			continue;
+		worker_enter(end->worker, subscription->member->instance);
+		subscription->handler(subscription->arg, message);
+	}
+	worker_leave(end->worker);
+	end->serving = NULL;
+	end->cursor = NULL;
+	bus_end_release(end, topic);
+}
+
+bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *name,
+		     uint64_t stamp, const void *data, size_t len,
+		     void (*release)(void *arg), void *arg)
+{
+	struct bus_topic *topic = bus_topic_find(&end->topics, name);
+	struct lined_buffer *message;
+
+	if (topic == NULL)
+		return false;
+	message = lined_buffer_wrap(data, len, release, arg);
+	if (message == NULL) {
+		log_err("worker %u: a message was lost: %s", end->worker->index,
+			strerror(errno));
+		return false;
+	}
+	bus_end_serve(end, topic, message, stamp);
+	lined_buffer_unref(message);
+	return true;
+}
+
+/* ---- the message phase ------------------------------------------------- */
+
+static void bus_end_turn(struct lined_message *message)
+{
+	struct bus_end *end = lined_container_of(message, struct bus_end, turn);
+	struct bus_queue queue = end->queue;
+	size_t i;
+
+	end->turn_due = false;
+	end->queue = end->served;
+	end->served = queue;
+	end->queued_bytes = 0;
+	/* First, so that the other workers can begin. */
+	if (end->backend != NULL)
+		end->backend->flush(end->backend_link);
+	for (i = 0; i < queue.count; i++) {
+		struct bus_waiting *item = &queue.items[i];
+
+		item->topic->queued--;
+		bus_end_serve(end, item->topic, item->message, item->stamp);
+		lined_buffer_unref(item->message);
+	}
+	end->served.count = 0;
+}
+
+static void bus_end_turn_cancelled(struct lined_message *message)
+{
+	lined_container_of(message, struct bus_end, turn)->turn_due = false;
+}
+
+static void bus_end_want_turn(struct bus_end *end)
+{
+	if (end->turn_due)
+		return;
+	end->turn_due = true;
+	lined_dispatcher_defer(end->worker->dispatcher, &end->turn);
+}
+
+/* ---- back-pressure ---------------------------------------------------- */
+
+static void bus_end_hold(struct bus_end *end, struct bus_member *member)
+{
+	/* Without a timer nothing would end the hold. */
+	if (bus_member_is_held(member) || member->left ||
+	    (!lined_timer_is_armed(&end->hold_check) &&
+	     lined_timer_start(&end->hold_check, HOLD_CHECK_MS, HOLD_CHECK_MS) <
+		     0))
+		return;
+	bus_end_count(&end->pauses);
+	list_append(&end->held, &member->held_link);
+	member->hold(member, true);
+}
+
+void bus_end_unhold(struct bus_end *end, struct bus_member *member)
+{
+	if (!bus_member_is_held(member))
+		return;
+	list_remove(&member->held_link);
+	if (list_is_empty(&end->held))
+		lined_timer_stop(&end->hold_check);
+	member->hold(member, false);
+}
+
+static void bus_end_check_hold(struct lined_timer *timer)
+{
+	struct bus_end *end =
+		lined_container_of(timer, struct bus_end, hold_check);
+	struct bus_member *member, *next;
+
+	if (end->backend->backlog(end->backend_link) > BUS_BACKLOG_LOW)
+		return;
+	list_for_each_safe(member, next, &end->held, held_link)
+		bus_end_unhold(end, member);
+}
+
+/* ---- publishing ------------------------------------------------------- */
+
+static int bus_queue_reserve(struct bus_queue *queue)
+{
+	size_t room = queue->room > 0 ? queue->room * 2 : BUS_QUEUE_MIN;
+	struct bus_waiting *items;
+
+	if (queue->count < queue->room)
+		return 0;
+	items = realloc(queue->items, room * sizeof(*items));
+	if (items == NULL)
+		return -1;
+	queue->items = items;
+	queue->room = room;
+	return 0;
+}
+
+static int bus_end_refuse(struct bus_end *end)
+{
+	bus_end_count(&end->refused);
+	errno = ENOBUFS;
+	return -1;
+}
+
+static int bus_end_publish_to_others(struct bus_end *end,
+				     struct bus_member *member,
+				     const struct bus_topic_name *name,
+				     uint64_t stamp,
+				     struct lined_buffer *message)
+{
+	size_t backlog = end->backend->backlog(end->backend_link) +
+			 lined_buffer_len(message);
+
+	if (backlog > BUS_BACKLOG_MAX)
+		return bus_end_refuse(end);
+	if (end->backend->publish(end->backend_link, name, stamp, message) < 0)
+		return -1;
+	if (backlog > BUS_BACKLOG_HIGH)
+		bus_end_hold(end, member);
+	bus_end_want_turn(end);
+	return 0;
+}
+
+int bus_publish(struct bus_member *member, uint64_t scope, const char *text,
+		struct lined_buffer *message)
+{
+	struct bus_end *end = member->end;
+	size_t len = lined_buffer_len(message);
+	uint64_t stamp = bus_end_stamp(end);
+	struct bus_topic_name name;
+	struct bus_topic *topic;
+
+	if (bus_topic_name(&end->topics, &name, scope, text) < 0)
+		return -1;
+	topic = bus_topic_find(&end->topics, &name);
+	if (topic != NULL && end->queued_bytes + len > BUS_BACKLOG_MAX)
+		return bus_end_refuse(end);
+	if (topic != NULL && bus_queue_reserve(&end->queue) < 0)
+		return -1;
+	if (end->backend != NULL &&
+	    bus_end_publish_to_others(end, member, &name, stamp, message) < 0)
+		return -1;
+	bus_end_count(&end->published);
+	if (topic == NULL)
+		return 0;
+	topic->queued++;
+	end->queued_bytes += len;
+	end->queue.items[end->queue.count++] = (struct bus_waiting){
+		.topic = topic,
+		.message = lined_buffer_ref(message),
+		.stamp = stamp,
+	};
+	bus_end_want_turn(end);
+	return 0;
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
+		    void *link)
+{
+	end->backend = backend;
+	end->backend_link = link;
+}
+
+struct bus_end *bus_end_new(struct bus *bus, struct worker *worker,
+			    uint64_t seed)
+{
+	struct bus_end *end = cache_line_calloc(sizeof(*end));
+
+	if (end == NULL)
+		return NULL;
+	if (bus_topics_init(&end->topics, seed) < 0) {
+		free(end);
+		return NULL;
+	}
+	end->worker = worker;
+	end->bus = bus;
+	end->turn.handler = bus_end_turn;
+	end->turn.cancel = bus_end_turn_cancelled;
+	list_init(&end->held);
+	lined_timer_init(&end->hold_check, worker->dispatcher,
+			 bus_end_check_hold);
+	return end;
+}
+
+void bus_end_free(struct bus_end *end)
+{
+	size_t i;
+
+	if (end->turn_due)
+		lined_dispatcher_undefer(end->worker->dispatcher, &end->turn);
+	for (i = 0; i < end->queue.count; i++) {
+		struct bus_waiting *item = &end->queue.items[i];
+
+		item->topic->queued--;
+		bus_end_release(end, item->topic);
+		lined_buffer_unref(item->message);
+	}
+	free(end->queue.items);
+	free(end->served.items);
+	bus_topics_fini(&end->topics);
+	free(end);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the bus share: bus.c has the bus as a whole, bus_end.c a
+ * worker's end with its queue, bus_member.c an instance's subscriptions.
+ */
+#ifndef BUS_PRIV_H
+#define BUS_PRIV_H
+
+#include "cache_line.h"
+#include "threads/bus.h"
+
+struct lined_subscription {
+	struct list link;        /* bus_topic.subscriptions */
+	struct list member_link; /* bus_member.subscriptions */
+	struct bus_topic *topic; /* NULL: the member has left */
+	struct bus_member *member;
+	uint64_t mark; /* gets only what was published after it */
+	void (*handler)(void *arg, struct lined_buffer *message);
+	void *arg;
+};
+
+/* A message of this end that waits for the message phase. */
+struct bus_waiting {
+	struct bus_topic *topic;
+	struct lined_buffer *message;
+	uint64_t stamp;
+};
+
+struct bus_queue {
+	struct bus_waiting *items;
+	size_t count, room;
+};
+
+struct bus_end {
+	struct worker *worker;
+	struct bus *bus;
+	const struct bus_backend *backend; /* NULL: there is no other end */
+	void *backend_link;
+	struct bus_topics topics;
+
+	/* Publishing fills `queue`; the message phase swaps it with `served`,
+	 * so that both keep their memory. */
+	struct bus_queue queue, served;
+	size_t queued_bytes;
+	struct lined_message turn;
+	bool turn_due;
+
+	/* While a message is delivered: its topic and stamp, and the
+	 * subscription that is next. */
+	struct bus_topic *serving;
+	struct list *cursor;
+	uint64_t stamp;
+
+	struct list held; /* bus_member.held_link */
+	struct lined_timer hold_check;
+
+	/* Read by the main thread, too. */
+	uint64_t published, refused, pauses;
+};
+
+struct bus {
+	struct bus_end **ends;
+	size_t count;
+	/*
+	 * How many marks there are. A message bears as its stamp how many
+	 * there were when it was published: those marks come before it. Every
+	 * message reads it and only a new mark writes it, so that all workers
+	 * keep the cache line.
+	 */
+	_Alignas(CACHE_LINE) uint64_t marks;
+};
+
+struct bus_end *bus_end_new(struct bus *bus, struct worker *worker,
+			    uint64_t seed);
+void bus_end_free(struct bus_end *end);
+
+/* Frees the topic if nothing needs it any more. */
+void bus_end_release(struct bus_end *end, struct bus_topic *topic);
+
+/* Resumes reading the member's clients where they are held. */
+void bus_end_unhold(struct bus_end *end, struct bus_member *member);
+
+#endif

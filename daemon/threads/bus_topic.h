@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The topics of one end of the bus, in a hash table. Thread: the end's worker.
+ */
+#ifndef BUS_TOPIC_H
+#define BUS_TOPIC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "list.h"
+
+/* A topic's name as it travels between ends. */
+struct bus_topic_name {
+	uint64_t scope;
+	uint32_t hash; /* the same on every end of a bus */
+	uint32_t len;
+	const char *text; /* NUL-terminated */
+};
+
+/* A topic that has subscriptions, or had when messages were queued for it. */
+struct bus_topic {
+	struct bus_topic *next; /* in its bucket */
+	struct list subscriptions;
+	size_t queued; /* messages in the end's queue */
+	struct bus_topic_name name;
+	char text[];
+};
+
+struct bus_topics {
+	struct bus_topic **buckets;
+	size_t bucket_count, count;
+	uint64_t seed;
+};
+
+/* The seed keeps clients, who choose names, from choosing equal hashes; all
+ * ends of a bus have the same. -1/ENOMEM. */
+int bus_topics_init(struct bus_topics *topics, uint64_t seed);
+/* When no topic is left. */
+void bus_topics_fini(struct bus_topics *topics);
+
+/* Fills in a name; text is borrowed. -1/EINVAL: it is too long. */
+int bus_topic_name(const struct bus_topics *topics, struct bus_topic_name *name,
+		   uint64_t scope, const char *text);
+
+/* NULL: there is no such topic. */
+struct bus_topic *bus_topic_find(const struct bus_topics *topics,
+				 const struct bus_topic_name *name);
+/* The same, but makes the topic where there is none. NULL/ENOMEM. */
+struct bus_topic *bus_topic_get(struct bus_topics *topics,
+				const struct bus_topic_name *name);
+void bus_topic_free(struct bus_topics *topics, struct bus_topic *topic);
+
+#endif
