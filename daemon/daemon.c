@@ -21,7 +21,7 @@
 #include "system/crash.h"
 #include "system/detach.h"
 #include "net/fd_store.h"
-#include "log/log.h"
+#include "log/report.h"
 #include "watch/current_code.h"
 #include "watch/heartbeat.h"
 #include "watch/memory_watch.h"
@@ -177,15 +177,16 @@ enum exit_code daemon_check(const struct options *options)
 	return code;
 }
 
-static void log_messages(const struct conf_errors *errors)
+static void report_conf(struct report *report, const struct conf_errors *errors)
 {
 	size_t i;
 
 	for (i = 0; i < errors->errors.count; i++)
-		log_each(LINED_LOG_ERR, "%s", errors->errors.items[i].text);
+		report_add(report, LINED_LOG_ERR, "%s",
+			   errors->errors.items[i].text);
 	for (i = 0; i < errors->warnings.count; i++)
-		log_each(LINED_LOG_WARNING, "%s",
-			 errors->warnings.items[i].text);
+		report_add(report, LINED_LOG_WARNING, "%s",
+			   errors->warnings.items[i].text);
 }
 
 /* ---- log -------------------------------------------------------------- */
@@ -238,35 +239,39 @@ static bool differ(const char *a, const char *b)
 	return strcmp(a, b) != 0;
 }
 
-static void warn_restart(const struct conf *before, const struct conf *after)
+static void warn_restart(const struct conf *before, const struct conf *after,
+			 struct report *report)
 {
 	if (before->workers != after->workers)
-		log_warning("reload: workers: a change needs a restart");
+		report_add(report, LINED_LOG_WARNING,
+			   "reload: workers: a change needs a restart");
 	if (differ(before->user, after->user) ||
 	    differ(before->group, after->group))
-		log_warning("reload: user: a change needs a restart");
+		report_add(report, LINED_LOG_WARNING,
+			   "reload: user: a change needs a restart");
 	if (differ(before->module_dir, after->module_dir))
-		log_warning("reload: module-dir: a change needs a restart");
+		report_add(report, LINED_LOG_WARNING,
+			   "reload: module-dir: a change needs a restart");
 }
 
-static bool apply_again(struct daemon *daemon)
+static bool apply_again(struct daemon *daemon, struct report *report)
 {
 	struct conf_errors errors;
 	struct conf *conf = load_again(daemon, &errors);
 
-	log_messages(&errors);
+	report_conf(report, &errors);
 	conf_errors_fini(&errors);
 	if (conf == NULL)
 		return false;
-	warn_restart(daemon->server.start_conf, conf);
+	warn_restart(daemon->server.start_conf, conf, report);
 	/* Every worker is waited for: with this one no signal would be heard
 	 * any more. */
 	if (heartbeat_find_stuck(&daemon->heartbeat) != NULL) {
-		log_err("reload: a worker is stuck");
+		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
 		conf_unref(conf);
 		return false;
 	}
-	if (server_apply(&daemon->server, conf) < 0)
+	if (server_apply(&daemon->server, conf, report) < 0)
 		return false;
 	conf = daemon->server.conf;
 	open_log(daemon->options, conf);
@@ -274,8 +279,8 @@ static bool apply_again(struct daemon *daemon)
 	return true;
 }
 
-/* What is wrong is told to the listener, where there is one, too. */
-static bool reload(struct daemon *daemon, struct log_listener *listener)
+/* Errors and warnings go to the report, unless that is NULL. */
+static bool reload(struct daemon *daemon, struct report *report)
 {
 	bool done;
 
@@ -284,9 +289,7 @@ static bool reload(struct daemon *daemon, struct log_listener *listener)
 	systemd_status_reloading(&daemon->systemd_status);
 	log_notice("reload: reading %s", daemon->options->config);
 	reserve_release();
-	log_listen(listener);
-	done = apply_again(daemon);
-	log_listen(NULL);
+	done = apply_again(daemon, report);
 	if (done) {
 		log_notice("reload: done");
 		daemon->read = time(NULL);
@@ -302,33 +305,10 @@ static bool reload(struct daemon *daemon, struct log_listener *listener)
 
 /* ---- control ---------------------------------------------------------- */
 
-struct reload_listener {
-	struct log_listener listener;
-	struct response *response;
-};
-
-static void reload_heard(struct log_listener *listener,
-			 enum lined_log_level level, const char *text)
+static bool control_reload(struct control *control, struct report *report)
 {
-	struct response *response =
-		lined_container_of(listener, struct reload_listener, listener)
-			->response;
-
-	response_record(response, "message");
-	response_text(response, "level", log_level_text(level));
-	response_text(response, "text", text);
-}
-
-static bool control_reload(struct control *control, struct response *response)
-{
-	struct daemon *daemon =
-		lined_container_of(control, struct daemon, control);
-	struct reload_listener listener = {
-		.listener.heard = reload_heard,
-		.response = response,
-	};
-
-	return reload(daemon, &listener.listener);
+	return reload(lined_container_of(control, struct daemon, control),
+		      report);
 }
 
 static struct conf *control_load(struct control *control, const char *path,
@@ -542,7 +522,7 @@ static int start(struct daemon *daemon, struct conf *conf)
 	}
 	requests_init(&daemon->control, &daemon->server, &control_ops);
 	daemon->started = daemon->read = time(NULL);
-	if (server_apply(&daemon->server, conf) < 0)
+	if (server_apply(&daemon->server, conf, NULL) < 0)
 		return -1;
 	tell_kept(fd_store_taken(daemon->inherited));
 	fd_store_drop(daemon->inherited);
@@ -597,7 +577,7 @@ static enum exit_code run(struct daemon *daemon)
 	struct conf *conf =
 		load(daemon->options, daemon->modules, false, &errors);
 
-	log_messages(&errors);
+	report_conf(NULL, &errors);
 	conf_errors_fini(&errors);
 	if (conf == NULL)
 		return EXIT_BAD_CONFIG;

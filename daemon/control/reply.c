@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "log/log.h"
 #include "serve/server.h"
 #include "serve/service.h"
 
@@ -112,18 +113,22 @@ void reply_no_service(struct control *control, const char *name,
 
 /* ---- messages ----------------------------------------------------------- */
 
+void reply_message(struct response *response, enum lined_log_level level,
+		   const char *text)
+{
+	response_record(response, "message");
+	response_text(response, "level", log_level_text(level));
+	response_text(response, "text", text);
+}
+
 void reply_messages(struct response *response, const struct conf_errors *errors)
 {
 	size_t i;
 
-	for (i = 0; i < errors->errors.count; i++) {
-		response_record(response, "message");
-		response_text(response, "level", "err");
-		response_text(response, "text", errors->errors.items[i].text);
-	}
-	for (i = 0; i < errors->warnings.count; i++) {
-		response_record(response, "message");
-		response_text(response, "level", "warning");
-		response_text(response, "text", errors->warnings.items[i].text);
-	}
+	for (i = 0; i < errors->errors.count; i++)
+		reply_message(response, LINED_LOG_ERR,
+			      errors->errors.items[i].text);
+	for (i = 0; i < errors->warnings.count; i++)
+		reply_message(response, LINED_LOG_WARNING,
+			      errors->warnings.items[i].text);
 }

@@ -15,14 +15,14 @@
 #include "list.h"
 
 struct control;
+struct report;
 struct server;
 struct service;
 
 /* What only the daemon can do. */
 struct control_ops {
-	/* Reads the config again, as on SIGHUP, and adds a `message` for each
-	 * error and warning. False: nothing was changed. */
-	bool (*reload)(struct control *control, struct response *response);
+	/* Reads the config again, as on SIGHUP. False: nothing was changed. */
+	bool (*reload)(struct control *control, struct report *report);
 	/* Reads a config from this text; NULL: see errors. may_read decides on
 	 * each file that it includes. */
 	struct conf *(*load)(struct control *control, const char *path,
@@ -53,6 +53,9 @@ void reply_no_memory(struct control *control, struct request *request);
 void reply_no_service(struct control *control, const char *name,
 		      struct response *response);
 
+/* Adds a `message`. */
+void reply_message(struct response *response, enum lined_log_level level,
+		   const char *text);
 /* Adds a `message` for each error and warning. */
 void reply_messages(struct response *response,
 		    const struct conf_errors *errors);

@@ -7,7 +7,7 @@
 #include "control/requests.h"
 
 #include "control/verbs.h"
-#include "log/log.h"
+#include "log/report.h"
 #include "serve/server.h"
 
 /* ---- verbs without a file of their own ---------------------------------- */
@@ -15,8 +15,15 @@
 static void requests_reload(struct control *control, struct request *request)
 {
 	struct response response = {.oom = false};
+	struct report report = {.count = 0};
+	bool done = control->ops->reload(control, &report);
+	size_t i;
 
-	if (!control->ops->reload(control, &response))
+	for (i = 0; i < report.count; i++)
+		reply_message(&response, report.messages[i].level,
+			      report.messages[i].text);
+	report_fini(&report);
+	if (!done)
 		response_refuse(&response,
 				"reload: refused, nothing was changed");
 	reply_last(control, request, &response);

@@ -216,35 +216,11 @@ static void put(struct log_writer *writer, const void *kind,
 				 true);
 }
 
-static _Thread_local struct log_listener *the_listener;
-
-struct log_listener *log_listen(struct log_listener *listener)
-{
-	struct log_listener *before = the_listener;
-
-	the_listener = listener;
-	return before;
-}
-
-static void tell_listener(enum lined_log_level level, const char *format,
-			  va_list arguments)
-{
-	char text[LOG_TEXT_MAX];
-	va_list copy;
-
-	va_copy(copy, arguments);
-	format_text(text, format, copy);
-	va_end(copy);
-	the_listener->heard(the_listener, level, text);
-}
-
 static void message(const void *kind, enum lined_log_level level,
 		    const char *format, va_list arguments)
 {
 	int saved = errno;
 
-	if (the_listener != NULL && level <= LINED_LOG_WARNING)
-		tell_listener(level, format, arguments);
 	if (!log_enabled(level))
 		return;
 	pthread_rwlock_rdlock(&the_lock);

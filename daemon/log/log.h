@@ -53,18 +53,6 @@ int log_open(const struct log_settings *settings);
 void log_close(void);
 
 /*
- * Who hears what a thread says is wrong, errors and warnings, besides the log:
- * somebody who waits for what it is doing. heard() gets the printable text.
- */
-struct log_listener {
-	void (*heard)(struct log_listener *listener, enum lined_log_level level,
-		      const char *text);
-};
-
-/* From now on that of this thread, NULL: nobody; the one before. */
-struct log_listener *log_listen(struct log_listener *listener);
-
-/*
  * Calls tick(arg) in after_ms, and again after as many ms as it returns, on the
  * thread that writes the log: for who watches over all others. NULL: no more,
  * and it has returned. Not called while that thread stands in a write, or where

@@ -19,7 +19,7 @@
 #include <lined/address.h>
 
 #include "cache_line.h"
-#include "log/log.h"
+#include "log/report.h"
 #include "threads/verifier.h"
 #include "control/request.h"
 #include "socket_hold.h"
@@ -545,10 +545,10 @@ void lined_service_timer(struct lined_service *service,
 void lined_service_log(const struct lined_service *service,
 		       enum lined_log_level level, const char *format, ...)
 {
-	char text[1024];
+	char text[1024], line[1200];
 	va_list args;
 
-	if (!log_enabled((int)level))
+	if (!log_enabled((int)level) && service->report == NULL)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
@@ -556,8 +556,9 @@ void lined_service_log(const struct lined_service *service,
 	/* The module's format is the kind, or one noisy message would have
 	 * those of all modules suppressed. Who has changed what, which is what
 	 * control tells of, is never a repeat. */
-	log_msg_of(service->conf->internal ? NULL : format, level,
-		   "service %s: %s", service->name, text);
+	snprintf(line, sizeof(line), "service %s: %s", service->name, text);
+	log_msg_of(service->conf->internal ? NULL : format, level, "%s", line);
+	report_keep(service->report, level, line);
 }
 
 void lined_service_count(struct lined_service *service, const char *name,

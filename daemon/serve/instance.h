@@ -20,6 +20,8 @@
 #include "threads/registry.h"
 #include "threads/worker.h"
 
+struct report;
+
 #define INSTANCE_COUNTERS_MAX 32
 
 struct instance_counter {
@@ -53,6 +55,8 @@ struct lined_service {
 	struct lined_table *table;
 	bool started;
 	struct lined_timer task;
+	/* Of what asked for start() or reload(), while that runs; else NULL. */
+	struct report *report;
 	struct instance_counter counters[INSTANCE_COUNTERS_MAX];
 
 	struct lined_timer drain;

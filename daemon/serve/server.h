@@ -19,6 +19,7 @@
 struct bus;
 struct bus_threads;
 struct inherited;
+struct report;
 struct request_port;
 struct service;
 
@@ -73,9 +74,10 @@ void server_fini(struct server *server);
 
 /*
  * Makes the services what conf says. -1: nothing has changed, the reasons are
- * logged. Takes over the reference to conf in either case.
+ * reported. Takes over the reference to conf in either case.
  */
-int server_apply(struct server *server, struct conf *conf);
+int server_apply(struct server *server, struct conf *conf,
+		 struct report *report);
 
 /* Drains one of the services, within the drain-timeout of the config. */
 void server_drain(struct server *server, struct service *service);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "net/leavers.h"
-#include "log/log.h"
+#include "log/report.h"
 #include "serve/service.h"
 
 /* ---- a plan ----------------------------------------------------------- */
@@ -135,7 +135,7 @@ open_listener(struct server *server, const struct conf_service *conf,
 /* Opens what the plan needs and nobody of this service has open; names all
  * that cannot be opened. */
 static int open_listeners(struct server *server, struct plan *plan,
-			  const struct leavers *leavers)
+			  const struct leavers *leavers, struct report *report)
 {
 	const struct conf_service *conf = plan->conf;
 	struct unix_path_mode mode = mode_of(conf);
@@ -145,7 +145,8 @@ static int open_listeners(struct server *server, struct plan *plan,
 
 	plan->opened = calloc(conf->listen_count + 1, sizeof(*plan->opened));
 	if (plan->opened == NULL) {
-		log_err("service %s: %s", conf->name, strerror(ENOMEM));
+		report_add(report, LINED_LOG_ERR, "service %s: %s", conf->name,
+			   strerror(ENOMEM));
 		return -1;
 	}
 	for (i = 0; i < conf->listen_count; i++) {
@@ -167,8 +168,9 @@ static int open_listeners(struct server *server, struct plan *plan,
 			good = plan->opened[i] != NULL;
 		}
 		if (!good) {
-			log_each(LINED_LOG_ERR, "service %s: listen %s: %s",
-				 conf->name, address->text, error);
+			report_add(report, LINED_LOG_ERR,
+				   "service %s: listen %s: %s", conf->name,
+				   address->text, error);
 			result = -1;
 		}
 	}
@@ -177,7 +179,7 @@ static int open_listeners(struct server *server, struct plan *plan,
 
 static int prepare(struct server *server, struct plan *plan,
 		   const struct conf_service *conf,
-		   const struct leavers *leavers)
+		   const struct leavers *leavers, struct report *report)
 {
 	struct service *service = find_service(server, conf);
 
@@ -185,22 +187,22 @@ static int prepare(struct server *server, struct plan *plan,
 	/* The protocol's table is the same as long as its module is. */
 	if (service != NULL && service->conf->module == conf->module)
 		plan->service = service;
-	return open_listeners(server, plan, leavers);
+	return open_listeners(server, plan, leavers, report);
 }
 
 static int make_service(struct server *server, struct conf *conf,
-			struct plan *plan)
+			struct plan *plan, struct report *report)
 {
 	if (plan->service != NULL)
 		return 0;
-	plan->service = service_new(server, conf, plan->conf);
+	plan->service = service_new(server, conf, plan->conf, report);
 	plan->fresh = plan->service != NULL;
 	return plan->fresh ? 0 : -1;
 }
 
 /* Every address that cannot be had is told of before any service is made. */
 static int prepare_all(struct server *server, struct conf *conf,
-		       struct plan *plans, size_t count)
+		       struct plan *plans, size_t count, struct report *report)
 {
 	struct leavers leavers;
 	size_t i;
@@ -209,14 +211,15 @@ static int prepare_all(struct server *server, struct conf *conf,
 	leavers_init(&leavers);
 	result = find_leavers(server, conf, &leavers);
 	if (result < 0)
-		log_err("config: %s", strerror(errno));
+		report_add(report, LINED_LOG_ERR, "config: %s",
+			   strerror(errno));
 	for (i = 0; i < count; i++)
 		if (prepare(server, &plans[i], conf_service_at(conf, i),
-			    &leavers) < 0)
+			    &leavers, report) < 0)
 			result = -1;
 	leavers_fini(&leavers);
 	for (i = 0; result == 0 && i < count; i++)
-		result = make_service(server, conf, &plans[i]);
+		result = make_service(server, conf, &plans[i], report);
 	return result;
 }
 
@@ -282,7 +285,7 @@ static void close_unwanted(struct service *service,
 }
 
 static void apply_modes(struct service *service,
-			const struct conf_service *conf)
+			const struct conf_service *conf, struct report *report)
 {
 	struct unix_path_mode mode = mode_of(conf);
 	struct listener *listener;
@@ -292,11 +295,12 @@ static void apply_modes(struct service *service,
 	list_for_each(listener, &service->listeners, link)
 		if (listener->open && listener_set_mode(listener, &mode, error,
 							sizeof(error)) < 0)
-			log_warning("service %s: listen %s: %s", service->name,
-				    listener->text, error);
+			report_add(report, LINED_LOG_WARNING,
+				   "service %s: listen %s: %s", service->name,
+				   listener->text, error);
 }
 
-static void begin_listening(struct plan *plan)
+static void begin_listening(struct plan *plan, struct report *report)
 {
 	size_t i;
 
@@ -304,9 +308,10 @@ static void begin_listening(struct plan *plan)
 		if (plan->opened[i] == NULL)
 			continue;
 		if (service_listen(plan->service, plan->opened[i]) < 0)
-			log_err("service %s: listen %s: %s",
-				plan->service->name, plan->opened[i]->text,
-				strerror(errno));
+			report_add(report, LINED_LOG_ERR,
+				   "service %s: listen %s: %s",
+				   plan->service->name, plan->opened[i]->text,
+				   strerror(errno));
 		else
 			log_each(LINED_LOG_NOTICE,
 				 "service %s: listening on %s",
@@ -326,7 +331,7 @@ static bool is_kept(const struct plan *plans, size_t count,
 }
 
 static void commit(struct server *server, struct conf *conf, struct plan *plans,
-		   size_t count)
+		   size_t count, struct report *report)
 {
 	uint32_t drain_ms = conf->drain_timeout_ms;
 	struct service *service, *next;
@@ -348,29 +353,31 @@ static void commit(struct server *server, struct conf *conf, struct plan *plans,
 			server_move(server, plan->service, &server->services);
 		} else {
 			close_unwanted(plan->service, plan->conf, plans, count);
-			service_reload(plan->service, conf, plan->conf);
+			service_reload(plan->service, conf, plan->conf, report);
 		}
 	}
 	for (i = 0; i < count; i++) {
-		begin_listening(&plans[i]);
-		apply_modes(plans[i].service, plans[i].conf);
+		begin_listening(&plans[i], report);
+		apply_modes(plans[i].service, plans[i].conf, report);
 	}
 }
 
-int server_apply(struct server *server, struct conf *conf)
+int server_apply(struct server *server, struct conf *conf,
+		 struct report *report)
 {
 	size_t count = conf_count_all(conf), i;
 	struct plan *plans = calloc(count + 1, sizeof(*plans));
 	int result;
 
 	if (plans == NULL) {
-		log_err("config: %s", strerror(ENOMEM));
+		report_add(report, LINED_LOG_ERR, "config: %s",
+			   strerror(ENOMEM));
 		conf_unref(conf);
 		return -1;
 	}
-	result = prepare_all(server, conf, plans, count);
+	result = prepare_all(server, conf, plans, count, report);
 	if (result == 0) {
-		commit(server, conf, plans, count);
+		commit(server, conf, plans, count, report);
 		conf_unref(server->conf);
 		server->conf = conf;
 		if (server->start_conf == NULL)

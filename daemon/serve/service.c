@@ -16,7 +16,7 @@
 
 #include "net/admission.h"
 #include "net/fd_store.h"
-#include "log/log.h"
+#include "log/report.h"
 #include "serve/server.h"
 #include "serve/service_accept.h"
 
@@ -191,6 +191,7 @@ struct instance_call {
 	struct lined_service *instance;
 	const struct conf_service *conf;
 	const char *listen;
+	struct report *report;
 	int result;
 };
 
@@ -199,7 +200,9 @@ static void run_start(struct worker_call *call)
 	struct instance_call *start =
 		lined_container_of(call, struct instance_call, call);
 
+	start->instance->report = start->report;
 	start->result = instance_start(start->instance);
+	start->instance->report = NULL;
 }
 
 static void run_reload(struct worker_call *call)
@@ -207,7 +210,9 @@ static void run_reload(struct worker_call *call)
 	struct instance_call *reload =
 		lined_container_of(call, struct instance_call, call);
 
+	reload->instance->report = reload->report;
 	instance_reload(reload->instance, reload->conf);
+	reload->instance->report = NULL;
 	if (reload->instance->primary) {
 		const struct service_end *end = reload->instance->owner;
 		struct admission_limits limits = limits_of(reload->conf);
@@ -344,20 +349,23 @@ static struct service *make(struct server *server, struct conf *whole,
 }
 
 struct service *service_new(struct server *server, struct conf *whole,
-			    const struct conf_service *conf)
+			    const struct conf_service *conf,
+			    struct report *report)
 {
-	struct instance_call start = {.call.run = run_start};
+	struct instance_call start = {.call.run = run_start, .report = report};
 	struct service *service = make(server, whole, conf);
 
 	if (service == NULL) {
-		log_err("service %s: %s", conf->name, strerror(errno));
+		report_add(report, LINED_LOG_ERR, "service %s: %s", conf->name,
+			   strerror(errno));
 		return NULL;
 	}
 	service->running = service->instance_count;
 	if (call_all(service, &start) == 0)
 		return service;
-	log_err("service %s: protocol %s could not start", conf->name,
-		conf->protocol);
+	report_add(report, LINED_LOG_ERR,
+		   "service %s: protocol %s could not start", conf->name,
+		   conf->protocol);
 	server_retire(server, service);
 	return NULL;
 }
@@ -415,9 +423,10 @@ void service_unlisten(struct service *service, struct listener *listener,
 }
 
 void service_reload(struct service *service, struct conf *whole,
-		    const struct conf_service *conf)
+		    const struct conf_service *conf, struct report *report)
 {
-	struct instance_call call = {.call.run = run_reload, .conf = conf};
+	struct instance_call call = {
+		.call.run = run_reload, .conf = conf, .report = report};
 	struct admission_limits limits = limits_of(conf);
 	struct conf *before = service->whole;
 

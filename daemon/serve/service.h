@@ -15,6 +15,7 @@
 #include "list.h"
 #include "net/listener.h"
 
+struct report;
 struct server;
 struct service_end;
 
@@ -51,9 +52,10 @@ struct lined_service *service_instance_on(const struct service *service,
 /* Whose instance it is. MT-safe. */
 struct service *service_of(const struct lined_service *instance);
 
-/* A service that listens nowhere yet, its instances started. NULL: logged. */
+/* A service that listens nowhere yet, its instances started. NULL: reported. */
 struct service *service_new(struct server *server, struct conf *whole,
-			    const struct conf_service *conf);
+			    const struct conf_service *conf,
+			    struct report *report);
 
 /* Takes a listener over and begins to accept. -1: logged. */
 int service_listen(struct service *service, struct listener *listener);
@@ -66,9 +68,10 @@ struct listener *service_find_listener(struct service *service,
 void service_unlisten(struct service *service, struct listener *listener,
 		      bool keep_path);
 
-/* Takes the new config, also to the instances. */
+/* Takes the new config, also to the instances. Errors and warnings of the
+ * protocol are reported. */
 void service_reload(struct service *service, struct conf *whole,
-		    const struct conf_service *conf);
+		    const struct conf_service *conf, struct report *report);
 
 /* Stops listening altogether. */
 void service_close_listeners(struct service *service);

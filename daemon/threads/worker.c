@@ -118,8 +118,6 @@ void worker_answer(struct worker *worker, struct lined_dispatcher *main,
 struct waiting_call {
 	struct worker_call call;
 	struct worker_call *inner;
-	/* The caller's, lent: it hears what goes wrong here. */
-	struct log_listener *listener;
 	pthread_mutex_t lock;
 	pthread_cond_t done_changed;
 	bool done;
@@ -129,10 +127,8 @@ static void run_waiting(struct worker_call *call)
 {
 	struct waiting_call *waiting =
 		lined_container_of(call, struct waiting_call, call);
-	struct log_listener *own = log_listen(waiting->listener);
 
 	waiting->inner->run(waiting->inner);
-	log_listen(own);
 	pthread_mutex_lock(&waiting->lock);
 	waiting->done = true;
 	pthread_cond_signal(&waiting->done_changed);
@@ -177,11 +173,9 @@ void worker_post_wait(struct worker *worker, struct worker_call *call,
 		return;
 	}
 	wait_init(&waiting);
-	waiting.listener = log_listen(NULL);
 	worker_post(worker, &waiting.call);
 	while (!wait_a_second(&waiting))
 		meanwhile(arg);
-	log_listen(waiting.listener);
 	pthread_cond_destroy(&waiting.done_changed);
 	pthread_mutex_destroy(&waiting.lock);
 }
