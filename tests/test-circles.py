@@ -23,6 +23,8 @@ GROUPS = {
     'daemon': (['daemon/*.o', 'daemon/*/*.o'], 1),
     'chat': (['daemon/protocols/chat/.libs/*.o'], 1),
     'relay': (['daemon/protocols/relay/.libs/*.o'], 1),
+    'linectl': (['tools/linectl/*.o'], 1),
+    'linetest': (['tools/linetest/*.o'], 1),
 }
 
 

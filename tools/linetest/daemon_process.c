@@ -315,11 +315,6 @@ int daemon_process_reload(struct daemon_process *process, uint32_t timeout_ms,
 	return failed(process, "the daemon did not reload", error);
 }
 
-size_t daemon_process_arrivals(const struct daemon_process *process)
-{
-	return process->arrivals;
-}
-
 void daemon_process_stop(struct daemon_process *process)
 {
 	if (process->pid > 0)

@@ -50,9 +50,6 @@ int daemon_process_start(struct daemon_process *process,
 int daemon_process_reload(struct daemon_process *process, uint32_t timeout_ms,
 			  char **error);
 
-/* How many clients it has taken, or refused, by its log. */
-size_t daemon_process_arrivals(const struct daemon_process *process);
-
 /* SIGTERM; it goes on with what it has to finish. */
 void daemon_process_stop(struct daemon_process *process);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes down a failure for a person. Everything that came over a connection
- * is escaped; what is long is cut, and says so.
+ * Everything that came over a connection is escaped; long text is cut, with its
+ * whole length behind it.
  */
 #include "config.h"
 
@@ -18,15 +18,15 @@
 
 /* ---- one line ----------------------------------------------------------- */
 
-/* Where a character begins, at or before len. */
-static size_t whole_characters(const char *text, size_t len)
+/* The end of the last whole character in the first len bytes. */
+static size_t cut_at_character(const char *text, size_t len)
 {
 	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
 		len--;
 	return len;
 }
 
-static void add_cut(struct bytes *out, const char *text)
+static void diagnosis_add_cut(struct bytes *out, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -34,16 +34,16 @@ static void add_cut(struct bytes *out, const char *text)
 		bytes_add(out, text, len);
 		return;
 	}
-	bytes_add(out, text, whole_characters(text, COLUMNS_MAX));
+	bytes_add(out, text, cut_at_character(text, COLUMNS_MAX));
 	bytes_add_format(out, "... (%zu in all)", text_columns(text, len));
 }
 
-static void add_shown(struct bytes *out, const char *data, size_t len)
+static void diagnosis_add_shown(struct bytes *out, const char *data, size_t len)
 {
 	struct bytes shown = {0};
 
 	text_show(&shown, data, len);
-	add_cut(out, bytes_text(&shown));
+	diagnosis_add_cut(out, bytes_text(&shown));
 	bytes_fini(&shown);
 }
 
@@ -59,21 +59,34 @@ void diagnosis_item(struct bytes *out, const char *label, const char *text)
 
 	bytes_add_format(out, "  %s:%*s", label, len < 9 ? (int)(9 - len) : 1,
 			 "");
-	add_cut(out, text);
+	diagnosis_add_cut(out, text);
 	bytes_add_byte(out, '\n');
 }
 
-void diagnosis_difference(struct bytes *out, const char *expected,
-			  const char *got)
+void diagnosis_bytes(struct bytes *out, const char *label, const char *data,
+		     size_t len)
 {
-	struct bytes a = {0}, b = {0};
+	struct bytes shown = {0};
+
+	text_show(&shown, data, len);
+	diagnosis_item(out, label, bytes_text(&shown));
+	bytes_fini(&shown);
+}
+
+void diagnosis_difference(struct bytes *out, const char *expected,
+			  const char *data, size_t len)
+{
+	struct bytes shown = {0}, a = {0}, b = {0};
+	const char *got;
 	size_t same = 0, from = 0;
 
+	text_show(&shown, data, len);
+	got = bytes_text(&shown);
 	while (expected[same] != '\0' && expected[same] == got[same])
 		same++;
-	same = whole_characters(expected, same);
+	same = cut_at_character(expected, same);
 	if (same > COLUMNS_MAX / 2) {
-		from = whole_characters(expected, same - COLUMNS_MAX / 4);
+		from = cut_at_character(expected, same - COLUMNS_MAX / 4);
 		bytes_add_text(&a, "...");
 		bytes_add_text(&b, "...");
 		same += 3;
@@ -84,26 +97,27 @@ void diagnosis_difference(struct bytes *out, const char *expected,
 	diagnosis_item(out, "got", bytes_text(&b));
 	bytes_add_format(out, "  %*s^\n",
 			 (int)(10 + text_columns(a.data, same - from)), "");
+	bytes_fini(&shown);
 	bytes_fini(&a);
 	bytes_fini(&b);
 }
 
-/* ---- what a client saw -------------------------------------------------- */
+/* ---- what a client sent and got ----------------------------------------- */
 
-/* All rows of a client, of which the last are shown. */
+/* All rows of a client; the last are shown. */
 struct rows {
 	char **items;
 	size_t count;
 };
 
-static struct bytes *begin_row(struct bytes *row, bool is_unread)
+static struct bytes *row_begin(struct bytes *row, bool is_unread)
 {
 	bytes_clear(row);
 	bytes_add_text(row, is_unread ? "    ? " : INDENT);
 	return row;
 }
 
-static void end_row(struct rows *rows, const struct bytes *row)
+static void rows_add(struct rows *rows, const struct bytes *row)
 {
 	rows->items = memory_resize(rows->items, rows->count + 1,
 				    sizeof(*rows->items));
@@ -111,9 +125,9 @@ static void end_row(struct rows *rows, const struct bytes *row)
 }
 
 /* Bytes by lines, each with the client's name and the sign of its direction,
- * doubled where the line has no end. */
-static void add_lines(struct rows *rows, const struct actor *actor, char sign,
-		      const char *data, size_t len, size_t read)
+ * doubled if the line has no end. The first `read` bytes were expected. */
+static void rows_add_lines(struct rows *rows, const struct actor *actor,
+			   char sign, const char *data, size_t len, size_t read)
 {
 	struct bytes row = {0};
 	size_t at = 0, size;
@@ -124,40 +138,42 @@ static void add_lines(struct rows *rows, const struct actor *actor, char sign,
 
 		size = lf != NULL ? (size_t)(lf - begin) : len - at;
 		at += size + (lf != NULL);
-		begin_row(&row, at > read);
+		row_begin(&row, at > read);
 		bytes_add_format(&row, "%s%c%s ", actor->name, sign,
 				 lf != NULL    ? ""
 				 : sign == '>' ? ">"
 					       : "<");
 		if (lf != NULL && size > 0 && begin[size - 1] == '\r')
 			size--;
-		add_shown(&row, begin, size);
-		end_row(rows, &row);
+		diagnosis_add_shown(&row, begin, size);
+		rows_add(rows, &row);
 	}
 	bytes_fini(&row);
 }
 
-static void add_event(struct rows *rows, const struct actor *actor,
-		      const struct actor_event *event)
+static void rows_add_event(struct rows *rows, const struct actor *actor,
+			   const struct actor_event *event)
 {
 	struct bytes row = {0};
 	size_t read = 0;
 
 	switch (event->kind) {
 	case ACTOR_SAID:
-		add_lines(rows, actor, '>', actor->said.data + event->offset,
-			  event->len, SIZE_MAX);
+		rows_add_lines(rows, actor, '>',
+			       actor->said.data + event->offset, event->len,
+			       SIZE_MAX);
 		break;
 	case ACTOR_SAW:
 		if (actor->read > event->offset)
 			read = actor->read - event->offset;
-		add_lines(rows, actor, '<', actor->seen.data + event->offset,
-			  event->len, read);
+		rows_add_lines(rows, actor, '<',
+			       actor->seen.data + event->offset, event->len,
+			       read);
 		break;
 	default:
-		bytes_add_format(begin_row(&row, false), "%s: %s", actor->name,
+		bytes_add_format(row_begin(&row, false), "%s: %s", actor->name,
 				 event->note);
-		end_row(rows, &row);
+		rows_add(rows, &row);
 		bytes_fini(&row);
 		break;
 	}
@@ -169,7 +185,7 @@ void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most)
 	size_t i, from = 0;
 
 	for (i = 0; i < actor->event_count; i++)
-		add_event(&rows, actor, &actor->events[i]);
+		rows_add_event(&rows, actor, &actor->events[i]);
 	if (rows.count > most)
 		from = rows.count - most;
 	bytes_add_format(out, "  %s%s\n", actor->name,
@@ -186,8 +202,9 @@ void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most)
 
 /* ---- the daemon --------------------------------------------------------- */
 
-/* The log has its escapes already; what is none is some library's word. */
-static void add_printable(struct bytes *out, const char *text)
+/* The log is escaped by the daemon; other bytes on its standard error, a
+ * library's for instance, are not. */
+static void diagnosis_add_printable(struct bytes *out, const char *text)
 {
 	size_t size;
 
@@ -212,7 +229,7 @@ void diagnosis_log(struct bytes *out, const struct daemon_process *process)
 		bytes_add_format(out, INDENT "(%zu lines before)\n", from);
 	for (i = from; i < process->log_count; i++) {
 		bytes_add_text(out, INDENT);
-		add_printable(out, process->log[i]);
+		diagnosis_add_printable(out, process->log[i]);
 		bytes_add_byte(out, '\n');
 	}
 }

@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The text of a failure: where, what was expected, what came, what each client
- * saw, and the daemon's log. It says what is there; it looks for no causes.
+ * Adds to the text of a failure: where it is, what was expected, what came,
+ * what each client sent and got, and the daemon's log.
  */
 #ifndef LINETEST_DIAGNOSIS_H
 #define LINETEST_DIAGNOSIS_H
 
 #include "linetest/actor.h"
 #include "linetest/bytes.h"
-#include "linetest/script.h"
 #include "linetest/daemon_process.h"
+#include "linetest/script.h"
 
-/* "FILE:LINE: WHO WHAT", and the statement where it helps. */
+/* "FILE:LINE: MESSAGE" */
 void diagnosis_head(struct bytes *out, const struct step *step,
 		    const char *message);
 
-/* "  expected: TEXT"; text is shown already, of any length. */
+/* "  expected: TEXT"; text is escaped already, of any length. */
 void diagnosis_item(struct bytes *out, const char *label, const char *text);
 
-/* Both, with a mark below at the first difference. */
-void diagnosis_difference(struct bytes *out, const char *expected,
-			  const char *got);
+/* The same of bytes that came, escaped. */
+void diagnosis_bytes(struct bytes *out, const char *label, const char *data,
+		     size_t len);
 
-/* What a client said and saw, as a transcript has it: the last `most` lines. */
+/* What was expected, which is shown already, and the bytes that came, with a
+ * mark below at the first difference. */
+void diagnosis_difference(struct bytes *out, const char *expected,
+			  const char *data, size_t len);
+
+/* What a client sent and got, as a transcript has it: the last `most` lines. */
 void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most);
 
 void diagnosis_log(struct bytes *out, const struct daemon_process *process);

@@ -97,7 +97,7 @@ static char *find_modules(const struct linetest_options *options,
 
 struct session {
 	const struct linetest_options *options;
-	struct player_settings settings;
+	struct run_settings settings;
 	struct report report;
 	uint64_t seed;
 };

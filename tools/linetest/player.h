@@ -1,35 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One run of a transcript: a daemon, the clients, the steps one after another,
- * and the end, at which nothing may be left that nobody expected.
+ * Plays a script: starts a run, plays its steps one after another, and stops
+ * the daemon at the end, when nothing may be left that nobody expected.
  */
 #ifndef LINETEST_PLAYER_H
 #define LINETEST_PLAYER_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "linetest/bytes.h"
-#include "linetest/cut.h"
-#include "linetest/script.h"
-#include "linetest/daemon_process.h"
-
-/* How to run it. */
-struct player_settings {
-	struct daemon_settings daemon;
-	uint32_t patience_ms; /* for one thing to happen */
-	uint32_t timeout_ms;  /* for all of it */
-	unsigned workers;
-	bool keep; /* the directory, for a person to look into */
-	struct cut cut;
-};
+#include "linetest/run.h"
 
 /*
- * Plays the script. True where all of it went as it says; else *failure has
- * the text of the failure, and *log in any case the daemon's log.
+ * True if the script passed; else *failure is the text of the failure. *log is
+ * the daemon's log in any case.
  */
 bool player_run(const struct script *script,
-		const struct player_settings *settings, struct bytes *failure,
+		const struct run_settings *settings, struct bytes *failure,
 		struct bytes *log);
 
 #endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state of a run, and waiting: everything that linetest waits for, it waits
+ * for in run_turn().
+ */
+#include "config.h"
+
+#include "linetest/run.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linetest/diagnosis.h"
+
+#define SETTLE_MS 50
+
+bool run_init(struct run *run, const struct script *script,
+	      const struct run_settings *settings, struct bytes *failure)
+{
+	char *error;
+	size_t i;
+
+	memset(run, 0, sizeof(*run));
+	run->script = script;
+	run->settings = settings;
+	run->failure = failure;
+	if (run_dir_open(&run->dir, script, &error) < 0) {
+		bytes_add_format(failure, "%s: %s\n", script->path, error);
+		free(error);
+		return false;
+	}
+	run->dispatcher = lined_dispatcher_new();
+	if (run->dispatcher == NULL) {
+		bytes_add_format(failure, "%s: %s\n", script->path,
+				 strerror(errno));
+		run_dir_close(&run->dir, false);
+		return false;
+	}
+	run->patience_ms = script->patience_ms > 0 ? script->patience_ms
+						   : settings->patience_ms;
+	run->cut = settings->cut;
+	daemon_process_init(&run->process, run->dispatcher);
+	run->actors =
+		memory_get((script->actor_count + 1) * sizeof(*run->actors));
+	for (i = 0; i < script->actor_count; i++)
+		actor_init(&run->actors[i], script->actors[i], run->dispatcher);
+	deadline_start(&run->timeout, run->dispatcher, settings->timeout_ms);
+	return true;
+}
+
+void run_fini(struct run *run)
+{
+	size_t i;
+
+	for (i = 0; i < run->script->actor_count; i++)
+		actor_fini(&run->actors[i]);
+	daemon_process_fini(&run->process);
+	deadline_stop(&run->timeout);
+	free(run->actors);
+	free(run->config);
+	values_fini(&run->values);
+	lined_dispatcher_free(run->dispatcher);
+	run_dir_close(&run->dir, run->settings->keep);
+}
+
+struct actor *run_actor(struct run *run, const struct step *step)
+{
+	return &run->actors[step->actor];
+}
+
+/* ---- waiting ------------------------------------------------------------ */
+
+bool run_daemon_has_died(struct run *run)
+{
+	return !run->is_stopping && run->process.error == NULL &&
+	       run->process.log_count > 0 &&
+	       daemon_process_has_ended(&run->process);
+}
+
+bool run_turn(struct run *run, struct deadline *deadline)
+{
+	return !run->timeout.passed && !run_daemon_has_died(run) &&
+	       deadline_turn(deadline);
+}
+
+void run_settle(struct run *run)
+{
+	struct deadline deadline;
+
+	deadline_start(&deadline, run->dispatcher, SETTLE_MS);
+	while (!run_daemon_has_died(run) && deadline_turn(&deadline))
+		;
+	deadline_stop(&deadline);
+}
+
+/* ---- failing ------------------------------------------------------------ */
+
+char *run_reason(struct run *run, const struct actor *actor)
+{
+	char *end, *text;
+
+	/* A daemon that dies closes its connections first: see which it is. */
+	if (actor != NULL && actor_is_over(actor))
+		run_settle(run);
+	if (run_daemon_has_died(run)) {
+		end = daemon_process_end_text(&run->process);
+		text = memory_format("the daemon is gone, %s", end);
+		free(end);
+		return text;
+	}
+	if (actor != NULL && actor->sock == NULL && actor->error != 0)
+		return memory_format("the connection is gone (%s)",
+				     strerror(actor->error));
+	if (actor != NULL && actor_is_over(actor))
+		return memory_format("the connection has ended");
+	if (deadline_all_are_over())
+		return memory_format("interrupted");
+	if (run->timeout.passed)
+		return memory_format("the time for all of it is over (%g s)",
+				     run->settings->timeout_ms / 1000.0);
+	return memory_format("nothing more came within %g s",
+			     run->patience_ms / 1000.0);
+}
+
+bool run_fail(struct run *run, const struct step *step, const char *format, ...)
+{
+	char message[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	diagnosis_head(run->failure, step, message);
+	return false;
+}
+
+bool run_fail_waiting(struct run *run, const struct step *step,
+		      const struct actor *actor, const char *format, ...)
+{
+	char message[256], *reason = run_reason(run, actor);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	run_fail(run, step, "%s: %s", message, reason);
+	free(reason);
+	return false;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run of a transcript: its daemon, its clients and how far it is. player.c
+ * makes it and plays the steps; the files step_*.c are the steps.
+ */
+#ifndef LINETEST_RUN_H
+#define LINETEST_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "linetest/actor.h"
+#include "linetest/bytes.h"
+#include "linetest/cut.h"
+#include "linetest/daemon_process.h"
+#include "linetest/deadline.h"
+#include "linetest/run_dir.h"
+#include "linetest/script.h"
+#include "linetest/values.h"
+
+/* For what does not depend on the script: the daemon starts or ends, a
+ * connection on this machine is made. */
+#define RUN_DAEMON_MS 30000
+
+struct run_settings {
+	struct daemon_settings daemon;
+	uint32_t patience_ms; /* for one thing to happen */
+	uint32_t timeout_ms;  /* for the whole run */
+	unsigned workers;     /* 0: the config says */
+	bool keep;            /* do not remove the directory */
+	struct cut cut;
+};
+
+/* Embedded by value. */
+struct run {
+	const struct script *script;
+	const struct run_settings *settings;
+	struct lined_dispatcher *dispatcher;
+	struct run_dir dir;
+	struct daemon_process process;
+	struct actor *actors; /* as many as the script's */
+	struct values values;
+	struct cut cut;
+	uint32_t patience_ms;
+	struct deadline timeout;
+	size_t next;               /* the step to play after this one */
+	const struct actor *about; /* of whom a failure tells first, or NULL */
+	bool is_stopping;          /* SIGTERM was sent to the daemon */
+	char *config;              /* as it was written */
+	struct bytes *failure;     /* the caller's; empty until run_fail() */
+};
+
+/* Makes the directory and the clients. False, and a failure without a step. */
+bool run_init(struct run *run, const struct script *script,
+	      const struct run_settings *settings, struct bytes *failure);
+
+/* Kills the daemon if it still runs. */
+void run_fini(struct run *run);
+
+/* The actor of a step that has one. */
+struct actor *run_actor(struct run *run, const struct step *step);
+
+/*
+ * One turn of waiting. False if waiting is over: the deadline or the time of
+ * the run has passed, the daemon has died, or linetest is to end.
+ */
+bool run_turn(struct run *run, struct deadline *deadline);
+
+/* Whether the daemon ended by itself. */
+bool run_daemon_has_died(struct run *run);
+
+/* Keeps receiving for a moment what is already on its way: the log, which the
+ * daemon writes behind, and other clients' lines. */
+void run_settle(struct run *run);
+
+/* Why waiting was in vain: "nothing more came within 10 s", or how the daemon
+ * or the actor's connection ended. actor may be NULL. To be freed. */
+char *run_reason(struct run *run, const struct actor *actor);
+
+/* Begin the text of a failure at a step; the second ends the message with
+ * run_reason(). Both return false. */
+bool run_fail(struct run *run, const struct step *step, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+bool run_fail_waiting(struct run *run, const struct step *step,
+		      const struct actor *actor, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each kind of step does: player.c has the table. Every function plays one
+ * step; false and the text of a failure (run_fail()) if it cannot, or if what
+ * it expects does not come.
+ */
+#ifndef LINETEST_STEP_H
+#define LINETEST_STEP_H
+
+#include "linetest/run.h"
+
+/* ---- step_client.c: what clients, and servers that are played, do ------- */
+
+bool step_connect(struct run *run, const struct step *step);
+/* Bytes of which the next step is to be in the same write stay pending. */
+bool step_send(struct run *run, const struct step *step);
+/* STEP_CLOSE, STEP_RESET. */
+bool step_close(struct run *run, const struct step *step);
+bool step_half_close(struct run *run, const struct step *step);
+bool step_listen(struct run *run, const struct step *step);
+bool step_accept(struct run *run, const struct step *step);
+bool step_deaf(struct run *run, const struct step *step);
+
+/* ---- step_expect.c: what is expected ------------------------------------ */
+
+/* Plays all steps from this one on that may come in any order. */
+bool step_line(struct run *run, const struct step *step);
+bool step_raw(struct run *run, const struct step *step);
+bool step_skip(struct run *run, const struct step *step);
+bool step_silence(struct run *run, const struct step *step);
+/* STEP_EOF, STEP_GONE. */
+bool step_end(struct run *run, const struct step *step);
+bool step_log(struct run *run, const struct step *step);
+
+/* No step of its own: nothing that the actor got is left that nobody expected,
+ * unless it is to be skipped. */
+bool step_nothing_left(struct run *run, struct actor *actor,
+		       const struct step *step);
+
+/* ---- step_daemon.c: what the daemon does, and waiting ------------------- */
+
+bool step_start(struct run *run, const struct step *step);
+bool step_stop(struct run *run, const struct step *step);
+bool step_reload(struct run *run, const struct step *step);
+bool step_wait(struct run *run, const struct step *step);
+
+#endif

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps that expect something: lines, bytes, silence, the end of a
+ * connection, a line of the log. Each waits until it has come and moves behind
+ * it, or reports the difference.
+ */
+#include "config.h"
+
+#include "linetest/step.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "linetest/diagnosis.h"
+#include "linetest/match.h"
+#include "linetest/text.h"
+
+/* What a step expects, as the transcript has it; to be freed. */
+static char *step_text(const struct run *run, const struct step *step)
+{
+	const char *tilde;
+	struct bytes out = {0};
+
+	if (!step->text.is_pattern) {
+		template_show(&step->text, &run->values, &out);
+		return bytes_take(&out);
+	}
+	tilde = strchr(step->source, '~');
+	tilde += strcspn(tilde, " ");
+	return memory_format("(a match of)%s", tilde);
+}
+
+static const char *actor_unread_data(const struct actor *actor)
+{
+	return bytes_text(&actor->seen) + actor->read;
+}
+
+/* ---- lines -------------------------------------------------------------- */
+
+/* Steps that may come in any order, and which of them have come. */
+struct expected_lines {
+	const struct step *steps;
+	size_t count;
+	bool *met;
+};
+
+static void add_expected_lines(struct run *run, const struct expected_lines *e)
+{
+	const char *label = "expected";
+	size_t i;
+
+	for (i = 0; i < e->count; i++) {
+		char *text;
+
+		if (e->met[i])
+			continue;
+		text = step_text(run, &e->steps[i]);
+		diagnosis_item(run->failure, label, text);
+		free(text);
+		label = "or";
+	}
+}
+
+static void fail_at_line(struct run *run, const struct actor *actor,
+			 const struct expected_lines *e,
+			 const struct actor_line *line)
+{
+	char *expected;
+
+	run_fail(run, e->steps, "%s got another line than was expected",
+		 actor->name);
+	if (e->count == 1 && !e->steps->text.is_pattern) {
+		expected = step_text(run, e->steps);
+		diagnosis_difference(run->failure, expected, line->text,
+				     line->len);
+		free(expected);
+	} else {
+		add_expected_lines(run, e);
+		diagnosis_bytes(run->failure, "got", line->text, line->len);
+	}
+}
+
+static void fail_without_line(struct run *run, struct actor *actor,
+			      const struct expected_lines *e)
+{
+	run_fail_waiting(run, e->steps, actor,
+			 "%s did not get what was expected", actor->name);
+	add_expected_lines(run, e);
+	if (actor_unread(actor) > 0) {
+		diagnosis_bytes(run->failure, "got", actor_unread_data(actor),
+				actor_unread(actor));
+		bytes_add_text(run->failure, "            (without the end "
+					     "of a line)\n");
+	} else {
+		diagnosis_item(run->failure, "got",
+			       actor->skipping
+				       ? "nothing of the kind (see below)"
+				       : "nothing");
+	}
+}
+
+/* Which of the steps a line matches; count if none. */
+static size_t find_expected_line(struct run *run,
+				 const struct expected_lines *e,
+				 const struct actor_line *line)
+{
+	/* match_line() needs a NUL behind the line. */
+	char *text = memory_copy(line->text, line->len);
+	size_t i;
+
+	for (i = 0; i < e->count; i++)
+		if (!e->met[i] && match_line(&e->steps[i].text, &run->values,
+					     text, line->len))
+			break;
+	free(text);
+	return i;
+}
+
+static bool expect_lines(struct run *run, struct actor *actor,
+			 const struct expected_lines *e)
+{
+	struct deadline deadline;
+	struct actor_line line;
+	size_t left = e->count, found;
+	bool good = true;
+
+	deadline_start(&deadline, run->dispatcher, run->patience_ms);
+	while (good && left > 0) {
+		if (!actor_line(actor, &line)) {
+			good = !actor_is_over(actor) &&
+			       run_turn(run, &deadline);
+			if (!good)
+				fail_without_line(run, actor, e);
+			continue;
+		}
+		found = find_expected_line(run, e, &line);
+		if (found < e->count) {
+			e->met[found] = true;
+			left--;
+		} else if (!actor->skipping) {
+			fail_at_line(run, actor, e, &line);
+			good = false;
+		}
+		if (good)
+			actor_take(actor, line.whole);
+	}
+	deadline_stop(&deadline);
+	return good;
+}
+
+/* How many steps from this one on may come in any order. */
+static size_t count_any_order(const struct script *script,
+			      const struct step *first)
+{
+	const struct step *end = script->steps + script->step_count;
+	const struct step *step = first + 1;
+
+	while (first->any_order && step < end && step->kind == STEP_LINE &&
+	       step->any_order && step->actor == first->actor)
+		step++;
+	return (size_t)(step - first);
+}
+
+bool step_line(struct run *run, const struct step *step)
+{
+	struct actor *actor = run_actor(run, step);
+	struct expected_lines e = {
+		.steps = step,
+		.count = count_any_order(run->script, step),
+	};
+	bool good;
+
+	e.met = memory_get(e.count * sizeof(*e.met));
+	good = expect_lines(run, actor, &e);
+	free(e.met);
+	run->next += e.count - 1;
+	if (good)
+		actor->skipping = false;
+	return good;
+}
+
+bool step_skip(struct run *run, const struct step *step)
+{
+	run_actor(run, step)->skipping = true;
+	return true;
+}
+
+/* ---- bytes -------------------------------------------------------------- */
+
+/* How many of the wanted bytes have come; *have of the unread ones were
+ * compared. */
+static size_t count_same_bytes(const struct actor *actor,
+			       const struct bytes *wanted, size_t *have)
+{
+	const char *data = actor_unread_data(actor);
+	size_t same;
+
+	*have = actor_unread(actor);
+	if (*have > wanted->len)
+		*have = wanted->len;
+	for (same = 0; same < *have && data[same] == wanted->data[same]; same++)
+		;
+	return same;
+}
+
+static bool fail_at_bytes(struct run *run, struct actor *actor,
+			  const struct step *step, const struct bytes *wanted,
+			  size_t same)
+{
+	size_t left = actor_unread(actor);
+	struct bytes expected = {0};
+
+	if (left > same)
+		run_fail(run, step, "%s got other bytes than were expected",
+			 actor->name);
+	else
+		run_fail_waiting(run, step, actor,
+				 "%s did not get what was expected",
+				 actor->name);
+	if (left > wanted->len)
+		left = wanted->len;
+	text_show(&expected, wanted->data, wanted->len);
+	if (left > 0) {
+		diagnosis_difference(run->failure, bytes_text(&expected),
+				     actor_unread_data(actor), left);
+	} else {
+		diagnosis_item(run->failure, "expected", bytes_text(&expected));
+		diagnosis_item(run->failure, "got", "nothing");
+	}
+	bytes_fini(&expected);
+	return false;
+}
+
+static bool expect_bytes(struct run *run, struct actor *actor,
+			 const struct step *step, const struct bytes *wanted)
+{
+	struct deadline deadline;
+	size_t have, same;
+
+	deadline_start(&deadline, run->dispatcher, run->patience_ms);
+	do
+		same = count_same_bytes(actor, wanted, &have);
+	while (same < wanted->len && same == have && !actor_is_over(actor) &&
+	       run_turn(run, &deadline));
+	deadline_stop(&deadline);
+	if (same < wanted->len)
+		return fail_at_bytes(run, actor, step, wanted, same);
+	actor_take(actor, wanted->len);
+	return true;
+}
+
+bool step_raw(struct run *run, const struct step *step)
+{
+	struct bytes wanted = {0};
+	bool good;
+
+	template_expand(&step->text, &run->values, &wanted);
+	good = expect_bytes(run, run_actor(run, step), step, &wanted);
+	bytes_fini(&wanted);
+	return good;
+}
+
+/* ---- silence and ends --------------------------------------------------- */
+
+static bool fail_at_noise(struct run *run, const struct actor *actor,
+			  const struct step *step)
+{
+	run->about = actor;
+	run_fail(run, step, "%s was to get nothing for %u ms", actor->name,
+		 (unsigned)step->ms);
+	if (actor_unread(actor) > 0)
+		diagnosis_bytes(run->failure, "got", actor_unread_data(actor),
+				actor_unread(actor));
+	else
+		diagnosis_item(run->failure, "got",
+			       "the end of the connection");
+	return false;
+}
+
+/* An actor that got something during a silence; only: NULL, or the one that the
+ * silence is about. The end of a connection counts unless it was over before.
+ */
+static struct actor *find_noisy_actor(struct run *run, const struct actor *only,
+				      const bool *was_over)
+{
+	size_t i;
+
+	for (i = 0; i < run->script->actor_count; i++) {
+		struct actor *actor = &run->actors[i];
+
+		if ((only == NULL || actor == only) && actor->connected &&
+		    (actor_unread(actor) > 0 ||
+		     (actor_is_over(actor) && !was_over[i])))
+			return actor;
+	}
+	return NULL;
+}
+
+bool step_silence(struct run *run, const struct step *step)
+{
+	struct actor *only =
+		step->actor == STEP_NO_ACTOR ? NULL : run_actor(run, step);
+	size_t count = run->script->actor_count, i;
+	bool *was_over = memory_get((count + 1) * sizeof(*was_over));
+	struct actor *noisy;
+	struct deadline deadline;
+
+	for (i = 0; i < count; i++)
+		was_over[i] = actor_is_over(&run->actors[i]);
+	deadline_start(&deadline, run->dispatcher, step->ms);
+	do
+		noisy = find_noisy_actor(run, only, was_over);
+	while (noisy == NULL && run_turn(run, &deadline));
+	/* The last turn may have brought something. */
+	if (noisy == NULL)
+		noisy = find_noisy_actor(run, only, was_over);
+	deadline_stop(&deadline);
+	free(was_over);
+	return noisy == NULL || fail_at_noise(run, noisy, step);
+}
+
+bool step_nothing_left(struct run *run, struct actor *actor,
+		       const struct step *step)
+{
+	if (actor_unread(actor) == 0 || actor->skipping)
+		return true;
+	run->about = actor;
+	run_fail(run, step, "%s got more than was expected", actor->name);
+	diagnosis_bytes(run->failure, "got", actor_unread_data(actor),
+			actor_unread(actor));
+	return false;
+}
+
+bool step_end(struct run *run, const struct step *step)
+{
+	struct actor *actor = run_actor(run, step);
+	struct deadline deadline;
+
+	deadline_start(&deadline, run->dispatcher, run->patience_ms);
+	while (!actor_is_over(actor) &&
+	       (actor->skipping || actor_unread(actor) == 0) &&
+	       run_turn(run, &deadline))
+		;
+	deadline_stop(&deadline);
+	if (actor->skipping)
+		actor_take(actor, actor_unread(actor));
+	actor->skipping = false;
+	if (!step_nothing_left(run, actor, step))
+		return false;
+	return actor->eof ||
+	       (actor_is_over(actor) && step->kind == STEP_GONE) ||
+	       run_fail_waiting(run, step, actor, "%s was to see the end",
+				actor->name);
+}
+
+/* ---- the log ------------------------------------------------------------ */
+
+static bool find_log_line(struct run *run, const struct step *step)
+{
+	struct daemon_process *process = &run->process;
+
+	while (process->log_read < process->log_count) {
+		const char *line = process->log[process->log_read++];
+
+		if (match_line(&step->text, &run->values, line, strlen(line)))
+			return true;
+	}
+	return false;
+}
+
+bool step_log(struct run *run, const struct step *step)
+{
+	size_t begin = run->process.log_read;
+	struct deadline deadline;
+	char *expected;
+	bool found;
+
+	deadline_start(&deadline, run->dispatcher, run->patience_ms);
+	do
+		found = find_log_line(run, step);
+	while (!found && run_turn(run, &deadline));
+	deadline_stop(&deadline);
+	if (found)
+		return true;
+	run_fail_waiting(run, step, NULL,
+			 "the log has no such line, from its line %zu on",
+			 begin + 1);
+	expected = step_text(run, step);
+	diagnosis_item(run->failure, "expected", expected);
+	free(expected);
+	return false;
+}
