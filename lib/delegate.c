@@ -74,6 +74,9 @@ void delegates_close_holes(struct lined_dispatcher *d)
 
 static bool is_regular(const struct lined_delegate *delegate)
 {
+	/* A socket's table serves those with a task and those without. */
+	if (delegate->handlers->socket_ops != NULL)
+		return delegate->flags & DELEGATE_TASK;
 	return delegate->handlers->task != NULL ||
 	       delegate->handlers->has_data_buffered != NULL;
 }
@@ -143,17 +146,19 @@ void delegate_detach(struct lined_dispatcher *d,
 	delegate->open = false;
 }
 
-int delegate_set_handlers(struct lined_dispatcher *d,
-			  struct lined_delegate *delegate,
-			  const struct lined_delegate_handlers *handlers)
+int delegate_set_task(struct lined_delegate *delegate, bool task)
 {
-	bool was = delegate->flags & DELEGATE_REGULAR;
+	struct lined_dispatcher *d = delegate->dispatcher;
 
-	delegate->handlers = handlers;
-	if (is_regular(delegate) && !was)
+	if (task)
+		delegate->flags |= DELEGATE_TASK;
+	else
+		delegate->flags &= (uint8_t)~DELEGATE_TASK;
+	if (d == NULL || task == !!(delegate->flags & DELEGATE_REGULAR))
+		return 0;
+	if (task)
 		return add_regular(d, delegate);
-	if (!is_regular(delegate) && was)
-		remove_regular(d, delegate);
+	remove_regular(d, delegate);
 	return 0;
 }
 

@@ -34,6 +34,7 @@ enum delegate_flag {
 	DELEGATE_WATCHED = 1,  /* the poller knows it */
 	DELEGATE_REGULAR = 2,  /* is in dispatcher.regulars */
 	DELEGATE_INTERNAL = 4, /* the wakeup: does not count */
+	DELEGATE_TASK = 8,     /* of a socket: it has a task */
 };
 
 /*
@@ -135,10 +136,8 @@ int delegate_attach(struct lined_dispatcher *d,
 void delegate_detach(struct lined_dispatcher *d,
 		     struct lined_delegate *delegate);
 
-/* Exchanges the table of an attached delegate. -1/ENOMEM. */
-int delegate_set_handlers(struct lined_dispatcher *d,
-			  struct lined_delegate *delegate,
-			  const struct lined_delegate_handlers *handlers);
+/* Whether a socket's delegate has a task, attached or not. -1/ENOMEM. */
+int delegate_set_task(struct lined_delegate *delegate, bool task);
 
 /* The poller forgets it until its mode is set again. */
 void delegate_unwatch(struct lined_dispatcher *d,

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A socket's life: making and registering, and what can be asked of it. What
- * it does meanwhile, and its end, are in the files beside this one
- * (socket_priv.h lists them).
+ * A socket on its dispatcher: registering it, its events and phases, and what
+ * can be asked of it. How it begins, what it does meanwhile and its end are in
+ * the files beside this one (socket_priv.h lists them).
  */
 #include "config.h"
 
 #include <lined/socket.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "socket_priv.h"
 
@@ -25,168 +19,16 @@ static const struct lined_limits default_limits = {
 	.send_queue = LINED_SEND_QUEUE_DEFAULT,
 };
 
-/* ---- the delegate ----------------------------------------------------- */
-
-static struct lined_socket *of(struct lined_delegate *delegate)
-{
-	return lined_container_of(delegate, struct lined_socket, delegate);
-}
-
-static void on_readable(struct lined_delegate *delegate)
-{
-	struct lined_socket *sock = of(delegate);
-	struct lined_dispatcher *d = sock->dispatcher;
-
-	socket_begin_serving(d, sock);
-	if (sock->state == LINED_SOCKET_LISTENING)
-		socket_acceptable(sock);
-	else if (sock->datagram)
-		udp_readable(sock);
-	else
-		socket_readable(sock);
-	socket_end_serving(d);
-}
-
-/* Who has ended the write side can write no more. */
-static bool wants_write(const struct lined_socket *sock)
-{
-	return sock->want_write && !sock->closing && !sock->ending &&
-	       !sock->ended;
-}
-
-static void on_writable(struct lined_delegate *delegate)
-{
-	struct lined_socket *sock = of(delegate);
-
-	if (sock->state == LINED_SOCKET_CONNECTING) {
-		socket_connect_writable(sock);
-		return;
-	}
-	if (sock->blocked) {
-		sock->blocked = false;
-		socket_mark_dirty(sock);
-	}
-	if (wants_write(sock) && socket_is_low(sock) &&
-	    sock->handlers->handle_write != NULL) {
-		socket_begin_serving(sock->dispatcher, sock);
-		sock->handlers->handle_write(sock, sock->arg);
-		socket_end_serving(sock->dispatcher);
-	}
-}
-
-/*
- * Only while nothing is read: who reads finds the error. A writer may have
- * nothing to write, and then would not.
- */
-static void on_error(struct lined_delegate *delegate)
-{
-	struct lined_socket *sock = of(delegate);
-	socklen_t len = sizeof(int);
-	int error = 0;
-
-	if (delegate->mode & LINED_MODE_READ || sock->datagram ||
-	    sock->state == LINED_SOCKET_CONNECTING)
-		return;
-	if (getsockopt(delegate->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 &&
-	    error != 0)
-		socket_end(sock, LINED_CLOSE_ERROR, error);
-}
-
-static void on_task(struct lined_delegate *delegate)
-{
-	struct lined_socket *sock = of(delegate);
-
-	if (sock->handlers->handle_task == NULL)
-		return;
-	socket_begin_serving(sock->dispatcher, sock);
-	sock->handlers->handle_task(sock, sock->arg);
-	socket_end_serving(sock->dispatcher);
-}
-
-static const struct lined_socket_ops socket_ops;
-
-static const struct lined_delegate_handlers plain = {
-	.handle_read = on_readable,
-	.handle_write = on_writable,
-	.handle_error = on_error,
-	.socket_ops = &socket_ops,
-};
-
-static const struct lined_delegate_handlers with_task = {
-	.handle_read = on_readable,
-	.handle_write = on_writable,
-	.handle_error = on_error,
-	.task = on_task,
-	.socket_ops = &socket_ops,
-};
-
-static const struct lined_delegate_handlers *
-table_for(const struct lined_socket_handlers *handlers)
-{
-	return handlers->handle_task != NULL ? &with_task : &plain;
-}
-
-/* ---- making ----------------------------------------------------------- */
-
 static const struct lined_socket_handlers no_handlers;
-
-/* The owner's bytes begin at an address good for any type. */
-#define OWNER_OFFSET                                                           \
-	((sizeof(struct lined_socket) + _Alignof(max_align_t) - 1) /           \
-	 _Alignof(max_align_t) * _Alignof(max_align_t))
-
-struct lined_socket *
-lined_socket_new_owned(const struct lined_socket_handlers *handlers, void *arg,
-		       size_t owner_size)
-{
-	const struct lined_framing framing = LINED_FRAMING_DEFAULT;
-	struct lined_socket *sock;
-
-	sock = calloc(1, owner_size > 0 ? OWNER_OFFSET + owner_size
-					: sizeof(*sock));
-	if (sock == NULL)
-		return NULL;
-	sock->handlers = handlers != NULL ? handlers : &no_handlers;
-	sock->arg = arg;
-	sock->delegate.fd = -1;
-	sock->delegate.handlers = table_for(sock->handlers);
-	sock->deadline = TIMER_UNARMED;
-	sock->framer.framing = framing;
-	list_init(&sock->ready_link);
-	list_init(&sock->dirty_link);
-	return sock;
-}
-
-struct lined_socket *
-lined_socket_new(const struct lined_socket_handlers *handlers, void *arg)
-{
-	return lined_socket_new_owned(handlers, arg, 0);
-}
-
-void *lined_socket_owner(struct lined_socket *sock)
-{
-	return (char *)sock + OWNER_OFFSET;
-}
-
-struct lined_socket *lined_socket_of_owner(void *owner)
-{
-	return (struct lined_socket *)(void *)((char *)owner - OWNER_OFFSET);
-}
 
 void lined_socket_set_handlers(struct lined_socket *sock,
 			       const struct lined_socket_handlers *handlers,
 			       void *arg)
 {
-	const struct lined_delegate_handlers *table;
-
 	sock->handlers = handlers != NULL ? handlers : &no_handlers;
 	sock->arg = arg;
-	table = table_for(sock->handlers);
-	if (sock->delegate.dispatcher == NULL)
-		sock->delegate.handlers = table;
-	else if (table != sock->delegate.handlers &&
-		 delegate_set_handlers(sock->dispatcher, &sock->delegate,
-				       table) < 0)
+	if (delegate_set_task(&sock->delegate,
+			      sock->handlers->handle_task != NULL) < 0)
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 }
 
@@ -201,7 +43,85 @@ void *lined_socket_arg(const struct lined_socket *sock)
 	return sock->arg;
 }
 
-static int adopt(struct lined_socket *sock, int fd,
+/* ---- events ----------------------------------------------------------- */
+
+void socket_on_readable(struct lined_delegate *delegate)
+{
+	struct lined_socket *sock = socket_of_delegate(delegate);
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	socket_begin_serving(d, sock);
+	socket_transport(sock)->readable(sock);
+	socket_end_serving(d);
+}
+
+void socket_on_writable(struct lined_delegate *delegate)
+{
+	struct lined_socket *sock = socket_of_delegate(delegate);
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	socket_begin_serving(d, sock);
+	socket_transport(sock)->writable(sock);
+	socket_end_serving(d);
+}
+
+void socket_on_error(struct lined_delegate *delegate)
+{
+	struct lined_socket *sock = socket_of_delegate(delegate);
+
+	socket_transport(sock)->failed(sock);
+}
+
+void socket_on_task(struct lined_delegate *delegate)
+{
+	struct lined_socket *sock = socket_of_delegate(delegate);
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	if (sock->handlers->handle_task == NULL)
+		return;
+	socket_begin_serving(d, sock);
+	sock->handlers->handle_task(sock, sock->arg);
+	socket_end_serving(d);
+}
+
+/* Who has ended the write side can write no more. */
+static bool wants_write(const struct lined_socket *sock)
+{
+	return sock->want_write && !sock->closing && !sock->ending &&
+	       !sock->ended;
+}
+
+void socket_writable(struct lined_socket *sock)
+{
+	if (sock->blocked) {
+		sock->blocked = false;
+		socket_mark_dirty(sock);
+	}
+	if (wants_write(sock) && socket_is_low(sock) &&
+	    sock->handlers->handle_write != NULL)
+		sock->handlers->handle_write(sock, sock->arg);
+}
+
+/*
+ * Only while nothing is read: who reads finds the error. A writer may have
+ * nothing to write, and then would not.
+ */
+void stream_failed(struct lined_socket *sock)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (sock->delegate.mode & LINED_MODE_READ)
+		return;
+	if (getsockopt(sock->delegate.fd, SOL_SOCKET, SO_ERROR, &error, &len) ==
+		    0 &&
+	    error != 0)
+		socket_end(sock, LINED_CLOSE_ERROR, error);
+}
+
+/* ---- registering ------------------------------------------------------ */
+
+int socket_adopt(struct lined_socket *sock, int fd,
 		 enum lined_socket_state state)
 {
 	enum lined_socket_state before = sock->state;
@@ -216,118 +136,18 @@ static int adopt(struct lined_socket *sock, int fd,
 	return 0;
 }
 
-int lined_socket_open(struct lined_socket *sock, int family, int type)
+void socket_established(struct lined_socket *sock,
+			const struct transport *transport)
 {
-	int fd, error;
-
-	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE) {
-		errno = EISCONN;
-		return -1;
-	}
-	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -1;
-	sock->datagram = type == SOCK_DGRAM;
-	/* Kept out of the poller until it is bound or connected: an idle
-	 * stream socket would be reported as hung up. */
-	if (!sock->datagram || udp_init(sock) == 0) {
-		sock->delegate.fd = fd;
-		return 0;
-	}
-	error = errno;
-	sock->datagram = false;
-	close(fd);
-	errno = error;
-	return -1;
-}
-
-static int make_nonblocking(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0)
-		return -1;
-	if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -1;
-	return 0;
-}
-
-static bool is_datagram_fd(int fd)
-{
-	int type = SOCK_STREAM;
-	socklen_t len = sizeof(type);
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	       type == SOCK_DGRAM;
-}
-
-static int take_over(struct lined_socket *sock, int fd,
-		     enum lined_socket_state state)
-{
-	switch (state) {
-	case LINED_SOCKET_IDLE: /* kept out of the poller, as above */
-		sock->delegate.fd = fd;
-		return 0;
-	case LINED_SOCKET_CONNECTING:
-		return socket_connect_adopt(sock, fd);
-	default:
-		return adopt(sock, fd, state);
-	}
-}
-
-int lined_socket_wrap(struct lined_socket *sock, int fd,
-		      enum lined_socket_state state)
-{
-	int error;
-
-	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE) {
-		errno = EISCONN;
-		return -1;
-	}
-	if (state == LINED_SOCKET_CLOSED) {
-		errno = EINVAL;
-		return -1;
-	}
-	if (make_nonblocking(fd) < 0)
-		return -1;
-	sock->datagram = state == LINED_SOCKET_UDP_BOUND ||
-			 (state == LINED_SOCKET_IDLE && is_datagram_fd(fd));
-	if ((!sock->datagram || udp_init(sock) == 0) &&
-	    take_over(sock, fd, state) == 0)
-		return 0;
-	error = errno;
-	if (sock->datagram)
-		udp_free(sock);
-	sock->datagram = false;
-	errno = error;
-	return -1;
-}
-
-int lined_socket_bind(struct lined_socket *sock, int type,
-		      const struct sockaddr *address, socklen_t len)
-{
-	int on = 1, fd;
-
-	if (sock->state != LINED_SOCKET_IDLE) {
-		errno = EINVAL;
-		return -1;
-	}
-	if (sock->delegate.fd < 0 &&
-	    lined_socket_open(sock, address->sa_family, type) < 0)
-		return -1;
-	fd = sock->delegate.fd;
-	if (address->sa_family == AF_INET6 &&
-	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
-		return -1;
-	if (type == SOCK_STREAM && address->sa_family != AF_UNIX &&
-	    (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0))
-		return -1;
-	if (bind(fd, address, len) < 0)
-		return -1;
-	if (!sock->datagram)
-		return 0;
-	return adopt(sock, fd, LINED_SOCKET_UDP_BOUND);
+	socket_set_transport(sock, transport);
+	sock->state = LINED_SOCKET_CONNECTED;
+	socket_connected(sock);
+	if (!send_queue_is_empty(&sock->out) || sock->closing || sock->ending)
+		socket_mark_dirty(sock);
+	socket_update_mode(sock);
+	if (sock->state == LINED_SOCKET_CONNECTED && !sock->closing &&
+	    sock->handlers->handle_connect != NULL)
+		sock->handlers->handle_connect(sock, sock->arg);
 }
 
 /* It is of nobody again; len is the caller's. */
@@ -360,17 +180,19 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 	list_append(&d->unattached, &sock->ready_link);
 	if (sock->delegate.fd >= 0 && sock->state != LINED_SOCKET_IDLE &&
 	    sock->state != LINED_SOCKET_CONNECTING &&
-	    adopt(sock, sock->delegate.fd, sock->state) < 0) {
+	    socket_adopt(sock, sock->delegate.fd, sock->state) < 0) {
 		leave(sock, d);
 		return NULL;
 	}
 	d->len++;
 	if (sock->ending || lined_socket_queued(sock) > 0)
 		socket_mark_dirty(sock);
-	if (sock->state == LINED_SOCKET_CONNECTING)
-		socket_connect_begin(sock);
-	else
+	if (sock->state == LINED_SOCKET_CONNECTING) {
+		if (socket_transport(sock)->begin != NULL)
+			socket_transport(sock)->begin(sock);
+	} else {
 		socket_read_on(sock);
+	}
 	return &sock->delegate;
 }
 
@@ -398,14 +220,16 @@ static int unregister_socket(struct lined_dispatcher *d,
 static int register_delegate(struct lined_dispatcher *d,
 			     struct lined_delegate *delegate)
 {
-	return lined_dispatcher_register_socket(d, of(delegate)) != NULL ? 0
-									 : -1;
+	return lined_dispatcher_register_socket(
+		       d, socket_of_delegate(delegate)) != NULL
+		       ? 0
+		       : -1;
 }
 
 static int unregister_delegate(struct lined_dispatcher *d,
 			       struct lined_delegate *delegate)
 {
-	return unregister_socket(d, of(delegate));
+	return unregister_socket(d, socket_of_delegate(delegate));
 }
 
 /* ---- the phases of a turn --------------------------------------------- */
@@ -417,7 +241,7 @@ static void phase_serve_leftover(struct list *ready_link)
 	struct lined_dispatcher *d = sock->dispatcher;
 
 	socket_begin_serving(d, sock);
-	socket_serve_leftover(sock);
+	socket_transport(sock)->serve(sock);
 	socket_end_serving(d);
 }
 
@@ -441,7 +265,11 @@ static void phase_deliver_close(struct list *ready_link)
 
 static void phase_flush(struct list *dirty_link)
 {
-	socket_flush(list_entry(dirty_link, struct lined_socket, dirty_link));
+	struct lined_socket *sock =
+		list_entry(dirty_link, struct lined_socket, dirty_link);
+
+	if (sock->state != LINED_SOCKET_CLOSED)
+		socket_transport(sock)->flush(sock);
 }
 
 static void phase_free(struct list *ready_link)
@@ -451,7 +279,8 @@ static void phase_free(struct list *ready_link)
 
 static void shut_down(struct lined_delegate *delegate)
 {
-	lined_socket_close_for(of(delegate), LINED_CLOSE_SHUTDOWN, 0);
+	lined_socket_close_for(socket_of_delegate(delegate),
+			       LINED_CLOSE_SHUTDOWN, 0);
 }
 
 static void shut_down_unattached(struct list *ready_link)
@@ -461,7 +290,7 @@ static void shut_down_unattached(struct list *ready_link)
 		LINED_CLOSE_SHUTDOWN, 0);
 }
 
-static const struct lined_socket_ops socket_ops = {
+const struct lined_socket_ops socket_ops = {
 	.serve_leftover = phase_serve_leftover,
 	.expire = phase_expire,
 	.deliver_close = phase_deliver_close,
@@ -481,7 +310,8 @@ static unsigned wanted_mode(const struct lined_socket *sock)
 
 	switch ((enum lined_socket_state)sock->state) {
 	case LINED_SOCKET_CONNECTING:
-		return LINED_MODE_WRITE;
+		mode = socket_transport(sock)->handshake_mode;
+		return sock->blocked ? mode | LINED_MODE_WRITE : mode;
 	case LINED_SOCKET_LISTENING:
 		return sock->rested || socket_is_paused(sock) ? 0
 							      : LINED_MODE_READ;
@@ -577,7 +407,7 @@ bool lined_socket_is_writeable(const struct lined_socket *sock)
 
 bool lined_socket_is_datagram(const struct lined_socket *sock)
 {
-	return sock->datagram;
+	return socket_transport(sock)->is_datagram;
 }
 
 int lined_socket_fd(const struct lined_socket *sock)
@@ -591,17 +421,21 @@ lined_socket_dispatcher(const struct lined_socket *sock)
 	return sock->dispatcher;
 }
 
-int lined_socket_peer(const struct lined_socket *sock,
-		      struct sockaddr_storage *address, socklen_t *len)
+int stream_peer(const struct lined_socket *sock,
+		struct sockaddr_storage *address, socklen_t *len)
 {
-	if (sock->datagram)
-		return udp_peer(sock, address, len);
 	if (sock->delegate.fd < 0) {
 		errno = ENOTCONN;
 		return -1;
 	}
 	*len = sizeof(*address);
 	return getpeername(sock->delegate.fd, (struct sockaddr *)address, len);
+}
+
+int lined_socket_peer(const struct lined_socket *sock,
+		      struct sockaddr_storage *address, socklen_t *len)
+{
+	return socket_transport(sock)->peer(sock, address, len);
 }
 
 int lined_socket_local(const struct lined_socket *sock,
@@ -621,7 +455,7 @@ void lined_socket_traffic(const struct lined_socket *sock,
 	traffic->lines_in = sock->lines_in;
 	traffic->bytes_in = sock->bytes_in;
 	traffic->bytes_out = sock->bytes_out;
-	if (sock->dispatcher == NULL || sock->datagram)
+	if (sock->dispatcher == NULL || socket_transport(sock)->is_datagram)
 		return;
 	traffic->connected_ms = sock->dispatcher->now_ms - started_ms;
 	traffic->silent_ms = socket_now(sock) - sock->active_at;

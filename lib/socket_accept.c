@@ -16,6 +16,8 @@
 
 int lined_socket_listen(struct lined_socket *sock, int backlog)
 {
+	const struct transport *before = socket_transport(sock);
+
 	if (sock->delegate.fd < 0 || sock->state != LINED_SOCKET_IDLE) {
 		errno = EINVAL;
 		return -1;
@@ -23,9 +25,11 @@ int lined_socket_listen(struct lined_socket *sock, int backlog)
 	if (listen(sock->delegate.fd, backlog) < 0)
 		return -1;
 	sock->state = LINED_SOCKET_LISTENING;
+	socket_set_transport(sock, &transport_listener);
 	if (sock->dispatcher != NULL &&
 	    socket_attach(sock, sock->delegate.fd) < 0) {
 		sock->state = LINED_SOCKET_IDLE;
+		socket_set_transport(sock, before);
 		return -1;
 	}
 	return 0;
@@ -117,7 +121,7 @@ int lined_socket_accept(struct lined_socket *listener,
 	return -1;
 }
 
-void socket_acceptable(struct lined_socket *sock)
+static void listener_readable(struct lined_socket *sock)
 {
 	sock->accepted = false;
 	if (sock->handlers->handle_accept != NULL)
@@ -126,3 +130,16 @@ void socket_acceptable(struct lined_socket *sock)
 	    !socket_is_paused(sock))
 		rest(sock);
 }
+
+static void listener_writable(struct lined_socket *sock)
+{
+	(void)sock; /* not watched */
+}
+
+const struct transport transport_listener = {
+	.delegate = TRANSPORT_DELEGATE,
+	TRANSPORT_STREAM_IO,
+	.readable = listener_readable,
+	.writable = listener_writable,
+	.failed = stream_failed,
+};

@@ -25,10 +25,8 @@ void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
 
 	if (sock->state == LINED_SOCKET_CLOSED)
 		return;
-	if (sock->state == LINED_SOCKET_CONNECTING) {
-		connector_free(sock->connector);
-		sock->connector = NULL;
-	}
+	if (socket_transport(sock)->stop != NULL)
+		socket_transport(sock)->stop(sock);
 	sock->state = LINED_SOCKET_CLOSED;
 	sock->reason = (uint8_t)reason;
 	sock->error = (int16_t)error;
@@ -49,7 +47,7 @@ void socket_deliver_close(struct lined_socket *sock)
 {
 	enum lined_close_reason reason = sock->reason;
 
-	if (sock->group != NULL && !sock->datagram)
+	if (sock->group != NULL && !socket_transport(sock)->is_datagram)
 		counter_add(&sock->group->counters.closed[reason], 1);
 	if (sock->handlers->handle_close != NULL)
 		sock->handlers->handle_close(sock, sock->arg, reason,
@@ -66,8 +64,8 @@ void socket_free(struct lined_socket *sock)
 {
 	struct send_pool none = {0};
 
-	if (sock->datagram)
-		udp_free(sock);
+	if (socket_transport(sock)->free != NULL)
+		socket_transport(sock)->free(sock);
 	list_remove(&sock->dirty_link);
 	send_queue_clear(&sock->out, sock->dispatcher != NULL
 					     ? &sock->dispatcher->pool
@@ -118,7 +116,8 @@ void lined_socket_close_after_flush(struct lined_socket *sock,
 
 void lined_socket_shutdown_write(struct lined_socket *sock)
 {
-	if (sock->state == LINED_SOCKET_CLOSED || sock->datagram)
+	if (sock->state == LINED_SOCKET_CLOSED ||
+	    socket_transport(sock)->is_datagram)
 		return;
 	sock->ending = true;
 	socket_update_mode(sock);
@@ -192,6 +191,13 @@ static void finish_closing(struct lined_socket *sock)
 
 void socket_flushed(struct lined_socket *sock)
 {
+	const struct transport *transport = socket_transport(sock);
+
+	if ((sock->ending || sock->closing) && !sock->ended &&
+	    transport->end_output != NULL && transport->end_output(sock)) {
+		socket_mark_dirty(sock);
+		return;
+	}
 	if (sock->ending && !sock->ended) {
 		shutdown(sock->delegate.fd, SHUT_WR);
 		sock->ended = true;

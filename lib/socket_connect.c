@@ -29,6 +29,7 @@
 
 struct connector {
 	struct lined_socket *sock;
+	const struct transport *then;     /* of the socket once it connected */
 	struct resolver_request *request; /* while it is looked up */
 	struct lined_timer timer;         /* of the address, or of the whole */
 	uint64_t end_ms;
@@ -41,7 +42,7 @@ struct connector {
 	char *host; /* NULL: the address was given */
 };
 
-void connector_free(struct connector *connector)
+static void connector_free(struct connector *connector)
 {
 	if (connector == NULL)
 		return;
@@ -51,6 +52,12 @@ void connector_free(struct connector *connector)
 		lined_timer_stop(&connector->timer);
 	free(connector->host);
 	free(connector);
+}
+
+static void connector_stop(struct lined_socket *sock)
+{
+	connector_free(sock->connector);
+	sock->connector = NULL;
 }
 
 /* ---- one address after another ---------------------------------------- */
@@ -191,9 +198,10 @@ static void timer_fired(struct lined_timer *timer)
 	try_next(connector);
 }
 
-void socket_connect_writable(struct lined_socket *sock)
+static void connector_ready(struct lined_socket *sock)
 {
 	struct connector *connector = sock->connector;
+	const struct transport *then;
 	socklen_t len = sizeof(int);
 	int error = 0;
 
@@ -206,16 +214,9 @@ void socket_connect_writable(struct lined_socket *sock)
 		try_next(connector);
 		return;
 	}
-	connector_free(connector);
-	sock->connector = NULL;
-	sock->state = LINED_SOCKET_CONNECTED;
-	socket_connected(sock);
-	if (!send_queue_is_empty(&sock->out) || sock->closing || sock->ending)
-		socket_mark_dirty(sock);
-	socket_update_mode(sock);
-	if (sock->state == LINED_SOCKET_CONNECTED && !sock->closing &&
-	    sock->handlers->handle_connect != NULL)
-		sock->handlers->handle_connect(sock, sock->arg);
+	then = connector->then;
+	connector_stop(sock);
+	socket_established(sock, then);
 }
 
 /* ---- names ------------------------------------------------------------ */
@@ -296,7 +297,7 @@ static void watch_adopted(struct connector *connector)
 	give_up(connector);
 }
 
-void socket_connect_begin(struct lined_socket *sock)
+static void connector_begin(struct lined_socket *sock)
 {
 	struct connector *connector = sock->connector;
 	struct lined_dispatcher *d = sock->dispatcher;
@@ -318,7 +319,8 @@ static struct connector *connector_new(struct lined_socket *sock,
 {
 	struct connector *connector;
 
-	if (sock->state != LINED_SOCKET_IDLE || sock->datagram) {
+	if (sock->state != LINED_SOCKET_IDLE ||
+	    socket_transport(sock)->is_datagram) {
 		errno = sock->state == LINED_SOCKET_CONNECTING  ? EALREADY
 			: sock->state == LINED_SOCKET_CONNECTED ? EISCONN
 								: EINVAL;
@@ -333,12 +335,32 @@ static struct connector *connector_new(struct lined_socket *sock,
 	return connector;
 }
 
-static int begin(struct lined_socket *sock, struct connector *connector)
+/* Not reported by the poller, which watches for writing. */
+static void connector_failed(struct lined_socket *sock)
+{
+	(void)sock;
+}
+
+static const struct transport transport_connecting = {
+	.delegate = TRANSPORT_DELEGATE,
+	TRANSPORT_STREAM_IO,
+	.handshake_mode = LINED_MODE_WRITE,
+	.begin = connector_begin,
+	.readable = connector_ready,
+	.writable = connector_ready,
+	.failed = connector_failed,
+	.stop = connector_stop,
+};
+
+static int connector_start(struct lined_socket *sock,
+			   struct connector *connector)
 {
 	sock->connector = connector;
 	sock->state = LINED_SOCKET_CONNECTING;
+	connector->then = socket_transport(sock);
+	socket_set_transport(sock, &transport_connecting);
 	if (sock->dispatcher != NULL)
-		socket_connect_begin(sock);
+		connector_begin(sock);
 	return 0;
 }
 
@@ -349,7 +371,7 @@ int socket_connect_adopt(struct lined_socket *sock, int fd)
 	if (connector == NULL)
 		return -1;
 	sock->delegate.fd = fd;
-	return begin(sock, connector);
+	return connector_start(sock, connector);
 }
 
 int lined_socket_connect(struct lined_socket *sock, const char *host,
@@ -366,7 +388,7 @@ int lined_socket_connect(struct lined_socket *sock, const char *host,
 		errno = ENOMEM;
 		return -1;
 	}
-	return begin(sock, connector);
+	return connector_start(sock, connector);
 }
 
 int lined_socket_connect_to(struct lined_socket *sock,
@@ -384,5 +406,5 @@ int lined_socket_connect_to(struct lined_socket *sock,
 	if (connector == NULL)
 		return -1;
 	add_address(connector, address, len);
-	return begin(sock, connector);
+	return connector_start(sock, connector);
 }

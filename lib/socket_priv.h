@@ -3,18 +3,19 @@
  * The inside of a socket, shared by the socket's files and, for its phases,
  * by the dispatcher:
  *
- *	socket.c	  making, registering, asking
+ *	socket_open.c	  making: memory, descriptor, transport
  *	socket_accept.c	  listening
- *	socket_close.c	  the end
  *	socket_connect.c  connecting
- *	socket_deadline.c when time is up
+ *	transport_*.c	  how bytes get over the descriptor (transport.h)
+ *
+ *	socket.c	  registering, events, asking
  *	socket_read.c	  input: fill, then serve the handler
  *	socket_send.c	  output: queue, then flush
- *	socket_udp.c	  datagrams
+ *	socket_deadline.c when time is up
+ *	socket_close.c	  the end
  *
- * "Fill this socket's input" (socket_read.c) and "flush this socket's queue"
- * (socket_flush()) are the only places that read and write; another transport
- * or an engine that completes reads goes there.
+ * The last five are one object and call each other; they call none of the
+ * others but through the transport's table.
  */
 #ifndef SOCKET_PRIV_H
 #define SOCKET_PRIV_H
@@ -29,9 +30,10 @@
 #include "input.h"
 #include "list.h"
 #include "send_queue.h"
+#include "transport.h"
 
 struct connector;
-struct udp;
+struct datagrams;
 
 /* lined_socket_missed_deadline() */
 enum deadline {
@@ -61,7 +63,7 @@ struct lined_socket {
 	struct send_queue out;
 	union {
 		struct connector *connector; /* while CONNECTING */
-		struct udp *udp;             /* of a datagram socket */
+		struct datagrams *datagrams; /* of a datagram socket */
 		uint64_t rate_due_us;        /* else: of the line rate */
 	};
 
@@ -95,7 +97,6 @@ struct lined_socket {
 	uint8_t withheld;   /* reasons of socket_hold() */
 	char held;          /* the byte that a NUL stands on, while `holds` */
 
-	bool datagram : 1;
 	bool in_read : 1;    /* handle_read is running */
 	bool starved : 1;    /* the reader needs more than there is */
 	bool eof : 1;        /* the peer has ended */
@@ -117,6 +118,44 @@ struct lined_socket {
 	bool in_line : 1;    /* and the reader waits for more of it */
 	bool accepted : 1;   /* accept was called in this handle_accept */
 };
+
+/* ---- the transport ---- */
+
+static inline const struct transport *
+socket_transport(const struct lined_socket *sock)
+{
+	return lined_container_of(sock->delegate.handlers,
+				  const struct transport, delegate);
+}
+
+static inline void socket_set_transport(struct lined_socket *sock,
+					const struct transport *transport)
+{
+	sock->delegate.handlers = &transport->delegate;
+}
+
+/* The first member of every transport. */
+#define TRANSPORT_DELEGATE                                                     \
+	{                                                                      \
+		.handle_read = socket_on_readable,                             \
+		.handle_write = socket_on_writable,                            \
+		.handle_error = socket_on_error, .task = socket_on_task,       \
+		.socket_ops = &socket_ops                                      \
+	}
+
+void socket_on_readable(struct lined_delegate *delegate);
+void socket_on_writable(struct lined_delegate *delegate);
+void socket_on_error(struct lined_delegate *delegate);
+void socket_on_task(struct lined_delegate *delegate);
+extern const struct lined_socket_ops socket_ops;
+
+/* What all streams share, connected or not yet. */
+#define TRANSPORT_STREAM_IO                                                    \
+	.serve = stream_serve, .is_unserved = stream_is_unserved,              \
+	.read_line = stream_read_line, .read_block = stream_read_block,        \
+	.read = stream_read, .sendv = stream_sendv,                            \
+	.send_shared = stream_send_shared, .flush = stream_flush,              \
+	.queued = stream_queued, .peer = stream_peer
 
 /* ---- socket.c ---- */
 
@@ -164,10 +203,29 @@ static inline char *socket_read_buffer(const struct lined_socket *sock)
 	return sock->dispatcher != NULL ? sock->dispatcher->read_buffer : NULL;
 }
 
+static inline struct lined_socket *
+socket_of_delegate(struct lined_delegate *delegate)
+{
+	return lined_container_of(delegate, struct lined_socket, delegate);
+}
+
 static inline uint32_t socket_now(const struct lined_socket *sock)
 {
 	return (uint32_t)sock->dispatcher->now_ms;
 }
+
+/* The descriptor, in its state, is the socket's. -1 and errno: it is not. */
+int socket_adopt(struct lined_socket *sock, int fd,
+		 enum lined_socket_state state);
+/* The handshake is over: the socket is CONNECTED over this transport, and
+ * handle_connect is called. */
+void socket_established(struct lined_socket *sock,
+			const struct transport *transport);
+/* Of a transport whose writable() has nothing else to do. */
+void socket_writable(struct lined_socket *sock);
+void stream_failed(struct lined_socket *sock);
+int stream_peer(const struct lined_socket *sock,
+		struct sockaddr_storage *address, socklen_t *len);
 
 /* Sets fd and puts it under the dispatcher, where there is one already. */
 int socket_attach(struct lined_socket *sock, int fd);
@@ -202,8 +260,16 @@ void socket_free(struct lined_socket *sock);
 
 /* ---- socket_read.c ---- */
 
-void socket_readable(struct lined_socket *sock);
-void socket_serve_leftover(struct lined_socket *sock);
+void stream_readable(struct lined_socket *sock);
+void stream_serve(struct lined_socket *sock);
+bool stream_is_unserved(const struct lined_socket *sock);
+enum lined_line_status stream_read_line(struct lined_socket *sock,
+					struct lined_line *line);
+enum lined_line_status stream_read_block(struct lined_socket *sock, size_t len,
+					 size_t max_len,
+					 struct lined_line *line);
+enum lined_line_status stream_read(struct lined_socket *sock,
+				   struct lined_line *data);
 /* Paused by hand, or held. */
 static inline bool socket_is_paused(const struct lined_socket *sock)
 {
@@ -214,48 +280,25 @@ static inline bool socket_is_paused(const struct lined_socket *sock)
 bool socket_may_read(const struct lined_socket *sock);
 /* Something that held reading back is over. */
 void socket_read_on(struct lined_socket *sock);
-/* Runs handle_read over what is there, then settles the rest. */
-void socket_serve(struct lined_socket *sock);
-/* Puts back the byte under a block's NUL. */
-void socket_release_hold(struct lined_socket *sock);
+/* Runs handle_read over what is there; without a handler drops it. False: the
+ * socket was closed meanwhile. */
+bool socket_run_reader(struct lined_socket *sock);
 
 /* ---- socket_send.c ---- */
 
 void socket_mark_dirty(struct lined_socket *sock);
-void socket_flush(struct lined_socket *sock);
+int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,
+		 size_t count, size_t total);
+int stream_send_shared(struct lined_socket *sock, struct lined_buffer *buffer,
+		       size_t offset, size_t len);
+void stream_flush(struct lined_socket *sock);
+size_t stream_queued(const struct lined_socket *sock);
 /* At or below the low mark. */
 bool socket_is_low(const struct lined_socket *sock);
-
-/* ---- socket_accept.c ---- */
-
-void socket_acceptable(struct lined_socket *sock);
 
 /* ---- socket_connect.c ---- */
 
 /* The socket's descriptor is connecting already. -1/ENOMEM. */
 int socket_connect_adopt(struct lined_socket *sock, int fd);
-/* Starts what connect asked for before the socket was registered. */
-void socket_connect_begin(struct lined_socket *sock);
-void socket_connect_writable(struct lined_socket *sock);
-void connector_free(struct connector *connector);
-
-/* ---- socket_udp.c ---- */
-
-int udp_init(struct lined_socket *sock);
-void udp_free(struct lined_socket *sock);
-void udp_readable(struct lined_socket *sock);
-enum lined_line_status udp_read_line(struct lined_socket *sock,
-				     struct lined_line *line);
-enum lined_line_status udp_read(struct lined_socket *sock,
-				struct lined_line *data);
-/* Runs handle_read over the datagram that is there. */
-void udp_serve(struct lined_socket *sock);
-/* A datagram is there that the reader has not seen to its end. */
-bool udp_is_unserved(const struct lined_socket *sock);
-int udp_answer(struct lined_socket *sock, const struct iovec *pieces,
-	       size_t count, size_t total);
-void udp_flush(struct lined_socket *sock);
-int udp_peer(const struct lined_socket *sock, struct sockaddr_storage *address,
-	     socklen_t *len);
 
 #endif

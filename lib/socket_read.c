@@ -20,15 +20,22 @@ bool socket_may_read(const struct lined_socket *sock)
 	       !sock->closing;
 }
 
-/* Something that is not a matter of more bytes is left for the reader. */
-static bool is_unserved(const struct lined_socket *sock)
+/* The transport has more than what it gave. */
+static bool holds_input(const struct lined_socket *sock)
 {
-	if (sock->datagram)
-		return udp_is_unserved(sock);
+	const struct transport *transport = socket_transport(sock);
+
+	return transport->holds_input != NULL && transport->holds_input(sock);
+}
+
+/* Something that is not a matter of more bytes is left for the reader. */
+bool stream_is_unserved(const struct lined_socket *sock)
+{
 	if (sock->told_end)
 		return !sock->half_close && !sock->closing;
 	return sock->eof || sock->error != 0 ||
-	       (!sock->starved && input_len(&sock->in) > 0);
+	       (!sock->starved && input_len(&sock->in) > 0) ||
+	       holds_input(sock);
 }
 
 void socket_read_on(struct lined_socket *sock)
@@ -36,7 +43,8 @@ void socket_read_on(struct lined_socket *sock)
 	if (sock->state != LINED_SOCKET_CONNECTED &&
 	    sock->state != LINED_SOCKET_UDP_BOUND)
 		return;
-	if (socket_may_read(sock) && is_unserved(sock) && !sock->in_read &&
+	if (socket_may_read(sock) && !sock->in_read &&
+	    socket_transport(sock)->is_unserved(sock) &&
 	    !list_is_linked(&sock->ready_link))
 		list_append(&sock->dispatcher->ready, &sock->ready_link);
 	socket_update_mode(sock);
@@ -54,7 +62,7 @@ static bool fill(struct lined_socket *sock)
 		sock->error = ENOMEM;
 		return true;
 	}
-	n = recv(sock->delegate.fd, to, size, 0);
+	n = socket_transport(sock)->recv(sock, to, size);
 	if (n > 0) {
 		input_received(&sock->in, (size_t)n);
 		counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
@@ -123,10 +131,21 @@ static void read_nothing(struct lined_socket *sock)
 {
 	sock->in.off = sock->in.end;
 	framer_restart(&sock->framer);
+	sock->starved = true;
 	sock->told_end = sock->eof || sock->error != 0;
 }
 
-void socket_serve(struct lined_socket *sock)
+/* Puts back the byte under a block's NUL. */
+static void release_hold(struct lined_socket *sock)
+{
+	if (!sock->holds)
+		return;
+	sock->holds = false;
+	if (sock->in.data != NULL)
+		sock->in.data[sock->in.off] = sock->held;
+}
+
+bool socket_run_reader(struct lined_socket *sock)
 {
 	sock->budget = LINES_A_TURN;
 	sock->in_read = true;
@@ -135,11 +154,18 @@ void socket_serve(struct lined_socket *sock)
 	else
 		read_nothing(sock);
 	sock->in_read = false;
-	socket_release_hold(sock);
-	if (sock->state == LINED_SOCKET_CLOSED) {
-		input_clear(&sock->in, socket_read_buffer(sock));
+	release_hold(sock);
+	if (sock->state != LINED_SOCKET_CLOSED)
+		return true;
+	input_clear(&sock->in, socket_read_buffer(sock));
+	return false;
+}
+
+/* Runs the reader, then settles what it has left. */
+static void serve(struct lined_socket *sock)
+{
+	if (!socket_run_reader(sock))
 		return;
-	}
 	if (input_settle(&sock->in, socket_read_buffer(sock)) < 0) {
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 		return;
@@ -153,7 +179,7 @@ void socket_serve(struct lined_socket *sock)
 	socket_read_on(sock);
 }
 
-void socket_readable(struct lined_socket *sock)
+void stream_readable(struct lined_socket *sock)
 {
 	if (sock->lingering) {
 		discard(sock);
@@ -168,35 +194,22 @@ void socket_readable(struct lined_socket *sock)
 	if (list_is_linked(&sock->ready_link))
 		return;
 	if (fill(sock))
-		socket_serve(sock);
+		serve(sock);
 	else if (input_settle(&sock->in, socket_read_buffer(sock)) < 0)
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 }
 
-void socket_serve_leftover(struct lined_socket *sock)
+void stream_serve(struct lined_socket *sock)
 {
-	if (sock->datagram) {
-		udp_serve(sock);
-		return;
-	}
 	if (!socket_may_read(sock))
 		return;
 	if (sock->told_end)
 		finish_reading(sock);
-	else
-		socket_serve(sock);
+	else if (!sock->starved || !holds_input(sock) || fill(sock))
+		serve(sock);
 }
 
 /* ---- what the handler calls ------------------------------------------- */
-
-void socket_release_hold(struct lined_socket *sock)
-{
-	if (!sock->holds)
-		return;
-	sock->holds = false;
-	if (sock->in.data != NULL)
-		sock->in.data[sock->in.off] = sock->held;
-}
 
 /* A NUL behind what was just taken, over a byte that is still to be read. */
 static void hold(struct lined_socket *sock)
@@ -221,7 +234,7 @@ static bool is_within_rate(struct lined_socket *sock)
 	uint64_t now_us = sock->dispatcher->now_ms * 1000;
 	uint64_t ahead_us, step_us, burst;
 
-	if (limits->line_rate == 0 || sock->datagram)
+	if (limits->line_rate == 0)
 		return true;
 	burst = limits->line_burst > 0 ? limits->line_burst : limits->line_rate;
 	step_us = 1000000 / limits->line_rate;
@@ -245,7 +258,7 @@ static void charge_rate(struct lined_socket *sock)
 	uint32_t rate = socket_limits(sock)->line_rate;
 	uint64_t now_us;
 
-	if (rate == 0 || sock->datagram)
+	if (rate == 0)
 		return;
 	now_us = sock->dispatcher->now_ms * 1000;
 	if (sock->rate_due_us < now_us)
@@ -256,7 +269,7 @@ static void charge_rate(struct lined_socket *sock)
 /* Whether there may be something to read; READY: look. */
 static enum lined_line_status gate(struct lined_socket *sock)
 {
-	socket_release_hold(sock);
+	release_hold(sock);
 	if (sock->state == LINED_SOCKET_CLOSED || sock->closing ||
 	    sock->told_end)
 		return LINED_LINE_CLOSED;
@@ -287,8 +300,7 @@ static enum lined_line_status report_too_long(struct lined_socket *sock)
 {
 	took(sock);
 	counter_add(&sock->group->counters.too_long, 1);
-	if (sock->framer.framing.too_long == LINED_TOO_LONG_CLOSE &&
-	    !sock->datagram)
+	if (sock->framer.framing.too_long == LINED_TOO_LONG_CLOSE)
 		lined_socket_close_after_flush(sock, LINED_CLOSE_TOO_LONG, 0);
 	return LINED_LINE_TOO_LONG;
 }
@@ -341,8 +353,8 @@ static enum lined_line_status read_rest(struct lined_socket *sock,
 	return report_end(sock);
 }
 
-static enum lined_line_status stream_read_line(struct lined_socket *sock,
-					       struct lined_line *line)
+enum lined_line_status stream_read_line(struct lined_socket *sock,
+					struct lined_line *line)
 {
 	enum lined_line_status status = gate(sock);
 	enum framer_result result = FRAMER_NEED_MORE;
@@ -362,18 +374,6 @@ static enum lined_line_status stream_read_line(struct lined_socket *sock,
 	if (is_over(sock))
 		return read_rest(sock, line);
 	return need_more(sock);
-}
-
-enum lined_line_status lined_socket_read_line(struct lined_socket *sock,
-					      struct lined_line *line)
-{
-	enum lined_line_status status;
-
-	status = sock->datagram ? udp_read_line(sock, line)
-				: stream_read_line(sock, line);
-	if (status == LINED_LINE_READY)
-		socket_tap(sock, line);
-	return status;
 }
 
 /* Hands out the next len bytes as they are. */
@@ -401,17 +401,17 @@ static bool is_between_lines(struct lined_socket *sock)
 	return framer_finish(&sock->framer, &sock->in, &bare_lf);
 }
 
-enum lined_line_status lined_socket_read_block(struct lined_socket *sock,
-					       size_t len, size_t max_len,
-					       struct lined_line *line)
+enum lined_line_status stream_read_block(struct lined_socket *sock, size_t len,
+					 size_t max_len,
+					 struct lined_line *line)
 {
 	enum lined_line_status status = gate(sock);
 	size_t have;
 
 	if (status != LINED_LINE_READY)
 		return status;
-	if (len == 0 || len > max_len || sock->datagram) {
-		errno = len == 0 || sock->datagram ? EINVAL : EMSGSIZE;
+	if (len == 0 || len > max_len) {
+		errno = len == 0 ? EINVAL : EMSGSIZE;
 		return LINED_LINE_ERROR;
 	}
 	if (!is_between_lines(sock))
@@ -431,18 +431,40 @@ enum lined_line_status lined_socket_read_block(struct lined_socket *sock,
 	return LINED_LINE_READY;
 }
 
-enum lined_line_status lined_socket_read(struct lined_socket *sock,
-					 struct lined_line *data)
+enum lined_line_status stream_read(struct lined_socket *sock,
+				   struct lined_line *data)
 {
 	enum lined_line_status status = gate(sock);
 
 	if (status != LINED_LINE_READY)
 		return status;
-	if (sock->datagram)
-		return udp_read(sock, data);
 	if (!is_between_lines(sock) || input_len(&sock->in) == 0)
 		return need_more(sock);
 	return take(sock, input_len(&sock->in), data);
+}
+
+enum lined_line_status lined_socket_read_line(struct lined_socket *sock,
+					      struct lined_line *line)
+{
+	enum lined_line_status status;
+
+	status = socket_transport(sock)->read_line(sock, line);
+	if (status == LINED_LINE_READY)
+		socket_tap(sock, line);
+	return status;
+}
+
+enum lined_line_status lined_socket_read_block(struct lined_socket *sock,
+					       size_t len, size_t max_len,
+					       struct lined_line *line)
+{
+	return socket_transport(sock)->read_block(sock, len, max_len, line);
+}
+
+enum lined_line_status lined_socket_read(struct lined_socket *sock,
+					 struct lined_line *data)
+{
+	return socket_transport(sock)->read(sock, data);
 }
 
 bool lined_socket_is_within_line(const struct lined_socket *sock)

@@ -39,22 +39,27 @@ bool socket_is_low(const struct lined_socket *sock)
 	return lined_socket_queued(sock) <= mark_base(sock) / 8;
 }
 
+size_t stream_queued(const struct lined_socket *sock)
+{
+	return sock->out.bytes;
+}
+
+size_t lined_socket_queued(const struct lined_socket *sock)
+{
+	return socket_transport(sock)->queued(sock);
+}
+
 /* ---- flushing --------------------------------------------------------- */
 
 static ssize_t write_out(struct lined_socket *sock, size_t *wanted)
 {
 	struct iovec vector[VECTOR];
-	struct msghdr message = {.msg_iov = vector};
 	int n = send_queue_peek(&sock->out, vector, VECTOR), i;
 
 	*wanted = 0;
 	for (i = 0; i < n; i++)
 		*wanted += vector[i].iov_len;
-	if (n == 1)
-		return send(sock->delegate.fd, vector[0].iov_base,
-			    vector[0].iov_len, MSG_NOSIGNAL);
-	message.msg_iovlen = (size_t)n;
-	return sendmsg(sock->delegate.fd, &message, MSG_NOSIGNAL);
+	return socket_transport(sock)->send(sock, vector, n);
 }
 
 static void note_progress(struct lined_socket *sock, size_t bytes)
@@ -85,6 +90,14 @@ static void send_failed(struct lined_socket *sock, int error)
 	socket_read_on(sock);
 }
 
+/* The transport has taken what the kernel has not. */
+static bool holds_output(const struct lined_socket *sock)
+{
+	const struct transport *transport = socket_transport(sock);
+
+	return transport->holds_output != NULL && transport->holds_output(sock);
+}
+
 /* Writes until the queue is empty or the kernel takes no more. -1: it never
  * will again. */
 static int write_queue(struct lined_socket *sock)
@@ -93,7 +106,7 @@ static int write_queue(struct lined_socket *sock)
 	ssize_t n;
 
 	sock->blocked = false;
-	while (!send_queue_is_empty(&sock->out)) {
+	while (!send_queue_is_empty(&sock->out) || holds_output(sock)) {
 		n = write_out(sock, &wanted);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -104,7 +117,7 @@ static int write_queue(struct lined_socket *sock)
 		if (n > 0)
 			note_progress(sock, (size_t)n);
 		/* A short write says as much as EAGAIN would. */
-		if (n < 0 || (size_t)n < wanted) {
+		if (n < 0 || (size_t)n < wanted || holds_output(sock)) {
 			sock->blocked = true;
 			break;
 		}
@@ -114,16 +127,10 @@ static int write_queue(struct lined_socket *sock)
 	return 0;
 }
 
-void socket_flush(struct lined_socket *sock)
+void stream_flush(struct lined_socket *sock)
 {
 	bool release;
 
-	if (sock->state == LINED_SOCKET_CLOSED)
-		return;
-	if (sock->datagram) {
-		udp_flush(sock);
-		return;
-	}
 	if (sock->state != LINED_SOCKET_CONNECTED)
 		return;
 	if (!sock->blocked && write_queue(sock) < 0)
@@ -136,7 +143,7 @@ void socket_flush(struct lined_socket *sock)
 		socket_update_mode(sock);
 	}
 	if (sock->state == LINED_SOCKET_CONNECTED &&
-	    send_queue_is_empty(&sock->out))
+	    send_queue_is_empty(&sock->out) && !holds_output(sock))
 		socket_flushed(sock);
 }
 
@@ -244,6 +251,38 @@ static void queued(struct lined_socket *sock, size_t len)
 		socket_mark_dirty(sock);
 }
 
+int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,
+		 size_t count, size_t total)
+{
+	if (may_send(sock) < 0)
+		return -1;
+	if (total == 0)
+		return 0;
+	if (make_room(sock, total) < 0)
+		return -1;
+	if (send_queue_push(&sock->out, &sock->dispatcher->pool, pieces, count,
+			    total, may_join(sock)) < 0)
+		return -1;
+	queued(sock, total);
+	return 0;
+}
+
+int stream_send_shared(struct lined_socket *sock, struct lined_buffer *buffer,
+		       size_t offset, size_t len)
+{
+	if (may_send(sock) < 0)
+		return -1;
+	if (len == 0)
+		return 0;
+	if (make_room(sock, len) < 0)
+		return -1;
+	if (send_queue_push_shared(&sock->out, &sock->dispatcher->pool, buffer,
+				   offset, len, may_join(sock)) < 0)
+		return -1;
+	queued(sock, len);
+	return 0;
+}
+
 int lined_socket_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		       size_t count)
 {
@@ -256,19 +295,7 @@ int lined_socket_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		}
 		total += pieces[i].iov_len;
 	}
-	if (sock->datagram)
-		return udp_answer(sock, pieces, count, total);
-	if (may_send(sock) < 0)
-		return -1;
-	if (total == 0)
-		return 0;
-	if (make_room(sock, total) < 0)
-		return -1;
-	if (send_queue_push(&sock->out, &sock->dispatcher->pool, pieces, count,
-			    total, may_join(sock)) < 0)
-		return -1;
-	queued(sock, total);
-	return 0;
+	return socket_transport(sock)->sendv(sock, pieces, count, total);
 }
 
 int lined_socket_send(struct lined_socket *sock, const void *data, size_t len)
@@ -321,20 +348,7 @@ int lined_socket_send_shared(struct lined_socket *sock,
 		errno = EINVAL;
 		return -1;
 	}
-	if (sock->datagram)
-		return lined_socket_send(
-			sock, lined_buffer_data(buffer) + offset, len);
-	if (may_send(sock) < 0)
-		return -1;
-	if (len == 0)
-		return 0;
-	if (make_room(sock, len) < 0)
-		return -1;
-	if (send_queue_push_shared(&sock->out, &sock->dispatcher->pool, buffer,
-				   offset, len, may_join(sock)) < 0)
-		return -1;
-	queued(sock, len);
-	return 0;
+	return socket_transport(sock)->send_shared(sock, buffer, offset, len);
 }
 
 void lined_socket_want_write(struct lined_socket *sock, bool want)

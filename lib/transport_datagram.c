@@ -14,7 +14,6 @@
 
 #include "socket_priv.h"
 
-#define LINES_A_TURN  1024
 #define ANSWER_MAX    65507
 #define DATAGRAM_ROOM 512
 
@@ -26,7 +25,7 @@ struct datagram {
 	char data[];
 };
 
-struct udp {
+struct datagrams {
 	/* The datagram being read, and what it is answered. */
 	struct sockaddr_storage from;
 	socklen_t from_len;
@@ -40,46 +39,34 @@ struct udp {
 	size_t queued;
 };
 
-int udp_init(struct lined_socket *sock)
+static void datagram_free(struct lined_socket *sock)
 {
-	sock->udp = calloc(1, sizeof(*sock->udp));
-	if (sock->udp == NULL)
-		return -1;
-	sock->udp->last = &sock->udp->first;
-	return 0;
-}
-
-void udp_free(struct lined_socket *sock)
-{
-	struct udp *udp = sock->udp;
+	struct datagrams *datagrams = sock->datagrams;
 	struct datagram *datagram;
 
-	if (udp == NULL)
-		return;
-	while ((datagram = udp->first) != NULL) {
-		udp->first = datagram->next;
+	while ((datagram = datagrams->first) != NULL) {
+		datagrams->first = datagram->next;
 		free(datagram);
 	}
-	free(udp->answer);
-	free(udp);
-	sock->udp = NULL;
+	free(datagrams->answer);
+	free(datagrams);
+	sock->datagrams = NULL;
 }
 
-size_t lined_socket_queued(const struct lined_socket *sock)
+static size_t datagram_queued(const struct lined_socket *sock)
 {
-	return sock->datagram && sock->udp != NULL ? sock->udp->queued
-						   : sock->out.bytes;
+	return sock->datagrams->queued;
 }
 
-int udp_peer(const struct lined_socket *sock, struct sockaddr_storage *address,
-	     socklen_t *len)
+static int datagram_peer(const struct lined_socket *sock,
+			 struct sockaddr_storage *address, socklen_t *len)
 {
-	if (sock->udp == NULL || !sock->udp->reading) {
+	if (!sock->datagrams->reading) {
 		errno = ENOTCONN;
 		return -1;
 	}
-	*address = sock->udp->from;
-	*len = sock->udp->from_len;
+	*address = sock->datagrams->from;
+	*len = sock->datagrams->from_len;
 	return 0;
 }
 
@@ -94,17 +81,21 @@ int lined_socket_send_to(struct lined_socket *sock, const void *data,
 			 size_t len, const struct sockaddr *address,
 			 socklen_t address_len)
 {
-	struct udp *udp = sock->udp;
+	struct datagrams *datagrams = sock->datagrams;
 	struct datagram *datagram;
 	uint32_t limit;
 
-	if (!sock->datagram || sock->state != LINED_SOCKET_UDP_BOUND ||
-	    sock->dispatcher == NULL || address_len > sizeof(datagram->to)) {
-		errno = sock->datagram ? ENOTCONN : EOPNOTSUPP;
+	if (!socket_transport(sock)->is_datagram) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	if (sock->state != LINED_SOCKET_UDP_BOUND || sock->dispatcher == NULL ||
+	    address_len > sizeof(datagram->to)) {
+		errno = ENOTCONN;
 		return -1;
 	}
 	limit = socket_limits(sock)->send_queue;
-	if (limit > 0 && (len > limit || udp->queued > limit - len)) {
+	if (limit > 0 && (len > limit || datagrams->queued > limit - len)) {
 		count_drop(sock);
 		errno = ENOBUFS;
 		return -1;
@@ -122,75 +113,75 @@ int lined_socket_send_to(struct lined_socket *sock, const void *data,
 	datagram->len = len;
 	if (len > 0)
 		memcpy(datagram->data, data, len);
-	*udp->last = datagram;
-	udp->last = &datagram->next;
-	udp->queued += len;
+	*datagrams->last = datagram;
+	datagrams->last = &datagram->next;
+	datagrams->queued += len;
 	counter_add(&sock->group->counters.sends, 1);
 	counter_add(&sock->group->counters.queued, len);
-	counter_most(&sock->group->counters.queue_most, udp->queued);
+	counter_most(&sock->group->counters.queue_most, datagrams->queued);
 	if (!sock->blocked)
 		socket_mark_dirty(sock);
 	return 0;
 }
 
-static int reserve_answer(struct udp *udp, size_t total)
+static int reserve_answer(struct datagrams *datagrams, size_t total)
 {
-	size_t room = udp->answer_len + total;
+	size_t room = datagrams->answer_len + total;
 	char *answer;
 
-	if (room <= udp->answer_room)
+	if (room <= datagrams->answer_room)
 		return 0;
 	if (room < DATAGRAM_ROOM)
 		room = DATAGRAM_ROOM;
 	else
 		room += room / 2;
-	answer = realloc(udp->answer, room);
+	answer = realloc(datagrams->answer, room);
 	if (answer == NULL)
 		return -1;
-	udp->answer = answer;
-	udp->answer_room = room;
+	datagrams->answer = answer;
+	datagrams->answer_room = room;
 	return 0;
 }
 
-int udp_answer(struct lined_socket *sock, const struct iovec *pieces,
-	       size_t count, size_t total)
+static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
+			  size_t count, size_t total)
 {
-	struct udp *udp = sock->udp;
+	struct datagrams *datagrams = sock->datagrams;
 	size_t i;
 
 	if (sock->state == LINED_SOCKET_CLOSED) {
 		errno = EPIPE;
 		return -1;
 	}
-	if (udp == NULL || !udp->reading) {
+	if (!datagrams->reading) {
 		errno = EDESTADDRREQ;
 		return -1;
 	}
-	if (total > ANSWER_MAX - udp->answer_len) {
+	if (total > ANSWER_MAX - datagrams->answer_len) {
 		count_drop(sock);
 		errno = EMSGSIZE;
 		return -1;
 	}
-	if (reserve_answer(udp, total) < 0)
+	if (reserve_answer(datagrams, total) < 0)
 		return -1;
 	for (i = 0; i < count; i++) {
 		if (pieces[i].iov_len > 0)
-			memcpy(udp->answer + udp->answer_len,
+			memcpy(datagrams->answer + datagrams->answer_len,
 			       pieces[i].iov_base, pieces[i].iov_len);
-		udp->answer_len += pieces[i].iov_len;
+		datagrams->answer_len += pieces[i].iov_len;
 	}
-	udp->answered = true;
+	datagrams->answered = true;
 	return 0;
 }
 
 /* Sends until there is nothing more or the kernel takes no more. */
 static void send_queued(struct lined_socket *sock)
 {
-	struct udp *udp = sock->udp;
+	struct datagrams *datagrams = sock->datagrams;
 	struct datagram *datagram;
 	ssize_t n;
 
-	while ((datagram = udp->first) != NULL && !sock->blocked) {
+	while ((datagram = datagrams->first) != NULL && !sock->blocked) {
 		n = sendto(sock->delegate.fd, datagram->data, datagram->len,
 			   MSG_NOSIGNAL, (struct sockaddr *)&datagram->to,
 			   datagram->to_len);
@@ -208,49 +199,50 @@ static void send_queued(struct lined_socket *sock)
 			counter_add(&sock->group->counters.bytes_out,
 				    (uint64_t)n);
 		}
-		udp->queued -= datagram->len;
+		datagrams->queued -= datagram->len;
 		counter_add(&sock->group->counters.queued, -datagram->len);
-		udp->first = datagram->next;
-		if (udp->first == NULL)
-			udp->last = &udp->first;
+		datagrams->first = datagram->next;
+		if (datagrams->first == NULL)
+			datagrams->last = &datagrams->first;
 		free(datagram);
 	}
 }
 
 /* ---- reading ---------------------------------------------------------- */
 
-bool udp_is_unserved(const struct lined_socket *sock)
+static bool datagram_is_unserved(const struct lined_socket *sock)
 {
-	return sock->udp->reading && !sock->starved;
+	return sock->datagrams->reading && !sock->starved;
 }
 
 /* It is done with: its answer is queued. */
 static void finish_datagram(struct lined_socket *sock)
 {
-	struct udp *udp = sock->udp;
+	struct datagrams *datagrams = sock->datagrams;
 
 	input_clear(&sock->in, socket_read_buffer(sock));
 	framer_restart(&sock->framer);
-	udp->reading = false;
-	if (!udp->answered)
+	datagrams->reading = false;
+	if (!datagrams->answered)
 		return;
-	lined_socket_send_to(sock, udp->answer, udp->answer_len,
-			     (struct sockaddr *)&udp->from, udp->from_len);
-	free(udp->answer);
-	udp->answer = NULL;
-	udp->answer_len = udp->answer_room = 0;
-	udp->answered = false;
+	lined_socket_send_to(sock, datagrams->answer, datagrams->answer_len,
+			     (struct sockaddr *)&datagrams->from,
+			     datagrams->from_len);
+	free(datagrams->answer);
+	datagrams->answer = NULL;
+	datagrams->answer_len = datagrams->answer_room = 0;
+	datagrams->answered = false;
 }
 
-void udp_flush(struct lined_socket *sock)
+static void datagram_flush(struct lined_socket *sock)
 {
-	struct udp *udp = sock->udp;
+	struct datagrams *datagrams = sock->datagrams;
 
 	/* No more of it is read: its answer is whole. */
-	if (sock->closing && udp->reading)
+	if (sock->closing && datagrams->reading)
 		finish_datagram(sock);
 	send_queued(sock);
-	if (sock->closing && udp->first == NULL)
+	if (sock->closing && datagrams->first == NULL)
 		socket_end(sock, sock->reason, sock->error);
 	else
 		socket_update_mode(sock);
@@ -259,11 +251,11 @@ void udp_flush(struct lined_socket *sock)
 /* The next datagram, into the read buffer. False: none that counts. */
 static bool receive(struct lined_socket *sock)
 {
-	struct udp *udp = sock->udp;
+	struct datagrams *datagrams = sock->datagrams;
 	struct iovec room = {sock->dispatcher->read_buffer, READ_SIZE};
 	struct msghdr message = {
-		.msg_name = &udp->from,
-		.msg_namelen = sizeof(udp->from),
+		.msg_name = &datagrams->from,
+		.msg_namelen = sizeof(datagrams->from),
 		.msg_iov = &room,
 		.msg_iovlen = 1,
 	};
@@ -271,13 +263,13 @@ static bool receive(struct lined_socket *sock)
 
 	if (n < 0)
 		return false;
-	udp->from_len = message.msg_namelen;
+	datagrams->from_len = message.msg_namelen;
 	counter_add(&sock->group->counters.datagrams_in, 1);
 	counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
 	if (message.msg_flags & MSG_TRUNC ||
 	    (sock->group->admit != NULL &&
-	     !sock->group->admit(sock, (struct sockaddr *)&udp->from,
-				 udp->from_len))) {
+	     !sock->group->admit(sock, (struct sockaddr *)&datagrams->from,
+				 datagrams->from_len))) {
 		if (sock->state != LINED_SOCKET_CLOSED)
 			count_drop(sock);
 		return false;
@@ -285,30 +277,20 @@ static bool receive(struct lined_socket *sock)
 	sock->in.data = sock->dispatcher->read_buffer;
 	sock->in.off = 0;
 	sock->in.end = (uint32_t)n;
-	udp->reading = true;
-	udp->began = false;
+	datagrams->reading = true;
+	datagrams->began = false;
 	sock->starved = false;
 	return true;
 }
 
-void udp_serve(struct lined_socket *sock)
+static void datagram_serve(struct lined_socket *sock)
 {
 	if (!socket_may_read(sock))
 		return;
-	sock->budget = LINES_A_TURN;
-	sock->in_read = true;
-	if (sock->handlers->handle_read != NULL)
-		sock->handlers->handle_read(sock, sock->arg);
-	else
-		sock->starved = true;
-	sock->in_read = false;
-	socket_release_hold(sock);
-	if (sock->state == LINED_SOCKET_CLOSED) {
-		input_clear(&sock->in, socket_read_buffer(sock));
+	if (!socket_run_reader(sock))
 		return;
-	}
 	if (sock->starved || sock->closing ||
-	    (sock->udp->began && input_len(&sock->in) == 0)) {
+	    (sock->datagrams->began && input_len(&sock->in) == 0)) {
 		finish_datagram(sock);
 	} else if (input_settle(&sock->in, socket_read_buffer(sock)) < 0) {
 		count_drop(sock);
@@ -319,23 +301,24 @@ void udp_serve(struct lined_socket *sock)
 	}
 }
 
-void udp_readable(struct lined_socket *sock)
+static void datagram_readable(struct lined_socket *sock)
 {
 	if (!socket_may_read(sock)) {
 		socket_update_mode(sock);
 		return;
 	}
-	if (sock->udp->reading) /* its place in the turn comes */
+	if (sock->datagrams->reading) /* its place in the turn comes */
 		return;
 	if (receive(sock))
-		udp_serve(sock);
+		datagram_serve(sock);
 }
 
 static enum lined_line_status gate(struct lined_socket *sock)
 {
 	if (sock->state == LINED_SOCKET_CLOSED || sock->closing)
 		return LINED_LINE_CLOSED;
-	if (!sock->udp->reading || sock->starved || socket_is_paused(sock) ||
+	if (sock->dispatcher == NULL || !sock->datagrams->reading ||
+	    sock->starved || socket_is_paused(sock) ||
 	    (sock->in_read && sock->budget == 0))
 		return LINED_LINE_PARTIAL;
 	return LINED_LINE_READY;
@@ -344,7 +327,7 @@ static enum lined_line_status gate(struct lined_socket *sock)
 static enum lined_line_status took(struct lined_socket *sock,
 				   enum lined_line_status status)
 {
-	sock->udp->began = true;
+	sock->datagrams->began = true;
 	if (sock->budget > 0)
 		sock->budget--;
 	counter_add(&sock->group->counters.lines_in, 1);
@@ -369,8 +352,8 @@ static enum lined_line_status empty(struct lined_socket *sock,
 	return took(sock, LINED_LINE_READY);
 }
 
-enum lined_line_status udp_read_line(struct lined_socket *sock,
-				     struct lined_line *line)
+static enum lined_line_status datagram_read_line(struct lined_socket *sock,
+						 struct lined_line *line)
 {
 	enum lined_line_status status = gate(sock);
 	enum framer_result result;
@@ -379,7 +362,7 @@ enum lined_line_status udp_read_line(struct lined_socket *sock,
 	if (status != LINED_LINE_READY)
 		return status;
 	/* A datagram without a byte is an empty line. */
-	if (!sock->udp->began && input_len(&sock->in) == 0)
+	if (!sock->datagrams->began && input_len(&sock->in) == 0)
 		return empty(sock, line);
 	if (input_len(&sock->in) > 0) {
 		result = framer_next(&sock->framer, &sock->in, line, &bare_lf);
@@ -407,11 +390,13 @@ enum lined_line_status udp_read_line(struct lined_socket *sock,
 	return LINED_LINE_PARTIAL;
 }
 
-enum lined_line_status udp_read(struct lined_socket *sock,
-				struct lined_line *data)
+static enum lined_line_status datagram_read(struct lined_socket *sock,
+					    struct lined_line *data)
 {
-	if (!sock->udp->reading || sock->starved)
-		return LINED_LINE_PARTIAL;
+	enum lined_line_status status = gate(sock);
+
+	if (status != LINED_LINE_READY)
+		return status;
 	if (sock->in.data != NULL)
 		sock->in.data[sock->in.end] = '\0';
 	data->text = sock->in.data != NULL ? sock->in.data + sock->in.off : "";
@@ -422,4 +407,67 @@ enum lined_line_status udp_read(struct lined_socket *sock,
 	sock->in.off = sock->in.end;
 	sock->starved = true;
 	return took(sock, LINED_LINE_READY);
+}
+
+/* A datagram's end is its own: there are no blocks in it. */
+static enum lined_line_status datagram_read_block(struct lined_socket *sock,
+						  size_t len, size_t max_len,
+						  struct lined_line *line)
+{
+	enum lined_line_status status = gate(sock);
+
+	(void)len;
+	(void)max_len;
+	(void)line;
+	if (status != LINED_LINE_READY)
+		return status;
+	errno = EINVAL;
+	return LINED_LINE_ERROR;
+}
+
+static int datagram_send_shared(struct lined_socket *sock,
+				struct lined_buffer *buffer, size_t offset,
+				size_t len)
+{
+	const char *data = lined_buffer_data(buffer) + offset;
+	const struct iovec piece = {(void *)(uintptr_t)data, len};
+
+	return datagram_sendv(sock, &piece, 1, len);
+}
+
+/* An address that cannot be reached is not the socket's error. */
+static void datagram_failed(struct lined_socket *sock)
+{
+	(void)sock;
+}
+
+static const struct transport transport_datagram = {
+	.delegate = TRANSPORT_DELEGATE,
+	.is_datagram = true,
+	.readable = datagram_readable,
+	.writable = socket_writable,
+	.failed = datagram_failed,
+	.serve = datagram_serve,
+	.is_unserved = datagram_is_unserved,
+	.read_line = datagram_read_line,
+	.read_block = datagram_read_block,
+	.read = datagram_read,
+	.sendv = datagram_sendv,
+	.send_shared = datagram_send_shared,
+	.flush = datagram_flush,
+	.queued = datagram_queued,
+	.peer = datagram_peer,
+	.free = datagram_free,
+};
+
+int transport_datagram_init(struct lined_socket *sock)
+{
+	struct datagrams *datagrams = calloc(1, sizeof(*datagrams));
+
+	if (datagrams == NULL)
+		return -1;
+	datagrams->last = &datagrams->first;
+	sock->datagrams = datagrams;
+	socket_set_transport(sock, &transport_datagram);
+	return 0;
 }

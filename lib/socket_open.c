@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a socket begins: its memory, its descriptor, its transport. Registering
+ * it is for socket.c; listening and connecting have files of their own.
+ */
+#include "config.h"
+
+#include <lined/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "socket_priv.h"
+
+/* The owner's bytes begin at an address good for any type. */
+#define OWNER_OFFSET                                                           \
+	((sizeof(struct lined_socket) + _Alignof(max_align_t) - 1) /           \
+	 _Alignof(max_align_t) * _Alignof(max_align_t))
+
+struct lined_socket *
+lined_socket_new_owned(const struct lined_socket_handlers *handlers, void *arg,
+		       size_t owner_size)
+{
+	const struct lined_framing framing = LINED_FRAMING_DEFAULT;
+	struct lined_socket *sock;
+
+	sock = calloc(1, owner_size > 0 ? OWNER_OFFSET + owner_size
+					: sizeof(*sock));
+	if (sock == NULL)
+		return NULL;
+	sock->delegate.fd = -1;
+	socket_set_transport(sock, &transport_stream);
+	lined_socket_set_handlers(sock, handlers, arg);
+	sock->deadline = TIMER_UNARMED;
+	sock->framer.framing = framing;
+	list_init(&sock->ready_link);
+	list_init(&sock->dirty_link);
+	return sock;
+}
+
+struct lined_socket *
+lined_socket_new(const struct lined_socket_handlers *handlers, void *arg)
+{
+	return lined_socket_new_owned(handlers, arg, 0);
+}
+
+void *lined_socket_owner(struct lined_socket *sock)
+{
+	return (char *)sock + OWNER_OFFSET;
+}
+
+struct lined_socket *lined_socket_of_owner(void *owner)
+{
+	return (struct lined_socket *)(void *)((char *)owner - OWNER_OFFSET);
+}
+
+/* ---- a descriptor ----------------------------------------------------- */
+
+int lined_socket_open(struct lined_socket *sock, int family, int type)
+{
+	int fd, error;
+
+	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE) {
+		errno = EISCONN;
+		return -1;
+	}
+	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	/* Kept out of the poller until it is bound or connected: an idle
+	 * stream socket would be reported as hung up. */
+	if (type != SOCK_DGRAM || transport_datagram_init(sock) == 0) {
+		sock->delegate.fd = fd;
+		return 0;
+	}
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+static int fd_make_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -1;
+	if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -1;
+	return 0;
+}
+
+static bool fd_is_datagram(int fd)
+{
+	int type = SOCK_STREAM;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == SOCK_DGRAM;
+}
+
+static int socket_wrap_in_state(struct lined_socket *sock, int fd,
+				enum lined_socket_state state)
+{
+	switch (state) {
+	case LINED_SOCKET_IDLE: /* kept out of the poller, as above */
+		sock->delegate.fd = fd;
+		return 0;
+	case LINED_SOCKET_CONNECTING:
+		return socket_connect_adopt(sock, fd);
+	case LINED_SOCKET_LISTENING:
+		socket_set_transport(sock, &transport_listener);
+		break;
+	default:
+		break;
+	}
+	return socket_adopt(sock, fd, state);
+}
+
+int lined_socket_wrap(struct lined_socket *sock, int fd,
+		      enum lined_socket_state state)
+{
+	const struct transport *before = socket_transport(sock);
+	int error;
+
+	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE) {
+		errno = EISCONN;
+		return -1;
+	}
+	if (state == LINED_SOCKET_CLOSED) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (fd_make_nonblocking(fd) < 0)
+		return -1;
+	if ((state == LINED_SOCKET_UDP_BOUND ||
+	     (state == LINED_SOCKET_IDLE && fd_is_datagram(fd))) &&
+	    transport_datagram_init(sock) < 0)
+		return -1;
+	if (socket_wrap_in_state(sock, fd, state) == 0)
+		return 0;
+	error = errno;
+	if (socket_transport(sock)->free != NULL)
+		socket_transport(sock)->free(sock);
+	socket_set_transport(sock, before);
+	errno = error;
+	return -1;
+}
+
+int lined_socket_bind(struct lined_socket *sock, int type,
+		      const struct sockaddr *address, socklen_t len)
+{
+	int on = 1, fd;
+
+	if (sock->state != LINED_SOCKET_IDLE) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (sock->delegate.fd < 0 &&
+	    lined_socket_open(sock, address->sa_family, type) < 0)
+		return -1;
+	fd = sock->delegate.fd;
+	if (address->sa_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -1;
+	if (type == SOCK_STREAM && address->sa_family != AF_UNIX &&
+	    (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0))
+		return -1;
+	if (bind(fd, address, len) < 0)
+		return -1;
+	if (!socket_transport(sock)->is_datagram)
+		return 0;
+	return socket_adopt(sock, fd, LINED_SOCKET_UDP_BOUND);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plain stream: what is sent is what leaves, over TCP and UNIX sockets.
+ * Only moves the bytes; when, and from where to where, is for socket_read.c and
+ * socket_send.c.
+ */
+#include "config.h"
+
+#include "transport.h"
+
+#include <sys/socket.h>
+
+#include "socket_priv.h"
+
+static ssize_t transport_stream_recv(struct lined_socket *sock, char *to,
+				     size_t size)
+{
+	return recv(sock->delegate.fd, to, size, 0);
+}
+
+static ssize_t transport_stream_send(struct lined_socket *sock,
+				     const struct iovec *vector, int count)
+{
+	struct msghdr message = {
+		.msg_iov = (struct iovec *)(uintptr_t)vector,
+		.msg_iovlen = (size_t)count,
+	};
+
+	if (count == 1)
+		return send(sock->delegate.fd, vector[0].iov_base,
+			    vector[0].iov_len, MSG_NOSIGNAL);
+	return sendmsg(sock->delegate.fd, &message, MSG_NOSIGNAL);
+}
+
+const struct transport transport_stream = {
+	.delegate = TRANSPORT_DELEGATE,
+	TRANSPORT_STREAM_IO,
+	.readable = stream_readable,
+	.writable = socket_writable,
+	.failed = stream_failed,
+	.recv = transport_stream_recv,
+	.send = transport_stream_send,
+};
