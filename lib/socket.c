@@ -84,20 +84,13 @@ void socket_on_task(struct lined_delegate *delegate)
 	socket_end_serving(d);
 }
 
-/* Who has ended the write side can write no more. */
-static bool wants_write(const struct lined_socket *sock)
-{
-	return sock->want_write && !sock->closing && !sock->ending &&
-	       !sock->ended;
-}
-
 void socket_writable(struct lined_socket *sock)
 {
 	if (sock->blocked) {
 		sock->blocked = false;
 		socket_mark_dirty(sock);
 	}
-	if (wants_write(sock) && socket_is_low(sock) &&
+	if (socket_wants_write(sock) && socket_is_low(sock) &&
 	    sock->handlers->handle_write != NULL)
 		sock->handlers->handle_write(sock, sock->arg);
 }
@@ -304,40 +297,13 @@ const struct lined_socket_ops socket_ops = {
 
 /* ---- what the poller watches ------------------------------------------ */
 
-static unsigned wanted_mode(const struct lined_socket *sock)
-{
-	unsigned mode = 0;
-
-	switch ((enum lined_socket_state)sock->state) {
-	case LINED_SOCKET_CONNECTING:
-		mode = socket_transport(sock)->handshake_mode;
-		return sock->blocked ? mode | LINED_MODE_WRITE : mode;
-	case LINED_SOCKET_LISTENING:
-		return sock->rested || socket_is_paused(sock) ? 0
-							      : LINED_MODE_READ;
-	case LINED_SOCKET_UDP_BOUND:
-		if (socket_may_read(sock))
-			mode |= LINED_MODE_READ;
-		break;
-	case LINED_SOCKET_CONNECTED:
-		if (sock->lingering || (socket_may_read(sock) && !sock->eof))
-			mode |= LINED_MODE_READ;
-		break;
-	default:
-		return 0;
-	}
-	if (sock->blocked || wants_write(sock))
-		mode |= LINED_MODE_WRITE;
-	return mode;
-}
-
 void socket_update_mode(struct lined_socket *sock)
 {
 	unsigned mode;
 
 	if (sock->delegate.dispatcher == NULL)
 		return;
-	mode = wanted_mode(sock);
+	mode = socket_wanted_mode(sock);
 	if (mode != sock->delegate.mode &&
 	    lined_delegate_set_mode(&sock->delegate, mode) < 0)
 		socket_end(sock, LINED_CLOSE_ERROR, errno);
@@ -350,7 +316,7 @@ int socket_attach(struct lined_socket *sock, int fd)
 	sock->delegate.fd = fd;
 	if (sock->dispatcher == NULL)
 		return 0;
-	sock->delegate.mode = (uint8_t)wanted_mode(sock);
+	sock->delegate.mode = (uint8_t)socket_wanted_mode(sock);
 	if (delegate_attach(sock->dispatcher, &sock->delegate) < 0) {
 		sock->delegate.fd = before;
 		return -1;

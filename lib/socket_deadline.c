@@ -15,6 +15,9 @@
 /* How often a peer that takes nothing is looked at until it is closed. */
 #define LOOKS 4
 
+/* Those that run to sock->end_at, and in place of others. */
+#define ENDINGS (DEADLINE_BIT(DEADLINE_FLUSH) | DEADLINE_BIT(DEADLINE_LINGER))
+
 void socket_connected(struct lined_socket *sock)
 {
 	if (sock->dispatcher == NULL)
@@ -79,32 +82,43 @@ static void look_for_progress(struct lined_socket *sock, uint32_t now)
 	sock->untaken = left;
 }
 
-/* Which deadlines run now; INT32_MAX: none. */
+static bool is_resuming(const struct lined_socket *sock)
+{
+	return sock->rested || sock->slowed;
+}
+
+static int32_t earlier(int32_t left, uint32_t now, uint32_t at)
+{
+	int32_t mine = (int32_t)(at - now);
+
+	return mine < left ? mine : left;
+}
+
+/* Until the nearest deadline that runs; INT32_MAX: none. */
 static int32_t time_left(const struct lined_socket *sock, uint32_t now)
 {
 	const struct lined_limits *limits = socket_limits(sock);
+	unsigned deadlines = socket_deadlines(sock);
 	int32_t left = INT32_MAX;
 
-	if (sock->rested || sock->slowed)
-		left = (int32_t)(sock->resume_at - now);
-	if (sock->closing || sock->lingering) {
-		int32_t end = (int32_t)(sock->end_at - now);
-
-		return end < left ? end : left;
-	}
-	if (sock->state != LINED_SOCKET_CONNECTED)
-		return left;
-	if (limits->idle_ms > 0)
+	if (deadlines & DEADLINE_BIT(DEADLINE_RESUME) && is_resuming(sock))
+		left = earlier(left, now, sock->resume_at);
+	if (deadlines & ENDINGS)
+		left = earlier(left, now, sock->end_at);
+	if (deadlines & DEADLINE_BIT(DEADLINE_IDLE) && limits->idle_ms > 0)
 		left = sooner(left, now, sock->active_at,
 			      sock->blocked ? look_after(now, sock->active_at,
 							 limits->idle_ms)
 					    : limits->idle_ms);
-	if (limits->first_line_ms > 0 && !sock->got_line)
+	if (deadlines & DEADLINE_BIT(DEADLINE_FIRST_LINE) &&
+	    limits->first_line_ms > 0 && !sock->got_line)
 		left = sooner(left, now, sock->started_at,
 			      limits->first_line_ms);
-	if (limits->line_ms > 0 && sock->in_line)
+	if (deadlines & DEADLINE_BIT(DEADLINE_LINE) && limits->line_ms > 0 &&
+	    sock->in_line)
 		left = sooner(left, now, sock->line_at, limits->line_ms);
-	if (limits->send_stall_ms > 0 && sock->blocked)
+	if (deadlines & DEADLINE_BIT(DEADLINE_STALL) &&
+	    limits->send_stall_ms > 0 && sock->blocked)
 		left = sooner(left, now, sock->stalled_at,
 			      look_after(now, sock->stalled_at,
 					 limits->send_stall_ms));
@@ -136,8 +150,7 @@ static enum deadline missed(const struct lined_socket *sock, uint32_t now)
 
 static void resume_in_time(struct lined_socket *sock, uint32_t now)
 {
-	if (!(sock->rested || sock->slowed) ||
-	    (int32_t)(now - sock->resume_at) < 0)
+	if (!is_resuming(sock) || (int32_t)(now - sock->resume_at) < 0)
 		return;
 	sock->rested = sock->slowed = false;
 	if (sock->state == LINED_SOCKET_CONNECTED)
@@ -149,16 +162,19 @@ static void resume_in_time(struct lined_socket *sock, uint32_t now)
 void socket_deadline(struct lined_socket *sock)
 {
 	uint32_t now = socket_now(sock);
+	unsigned deadlines;
 
-	resume_in_time(sock, now);
-	if (sock->closing || sock->lingering) {
+	if (socket_deadlines(sock) & DEADLINE_BIT(DEADLINE_RESUME))
+		resume_in_time(sock, now);
+	deadlines = socket_deadlines(sock);
+	if (deadlines & ENDINGS) {
 		if ((int32_t)(now - sock->end_at) >= 0) {
-			if (!sock->lingering)
+			if (deadlines & DEADLINE_BIT(DEADLINE_FLUSH))
 				sock->missed = DEADLINE_FLUSH;
 			socket_end(sock, sock->reason, sock->error);
 			return;
 		}
-	} else if (sock->state == LINED_SOCKET_CONNECTED) {
+	} else if (deadlines & DEADLINE_BIT(DEADLINE_IDLE)) {
 		if (sock->blocked)
 			look_for_progress(sock, now);
 		sock->missed = (uint8_t)missed(sock, now);
@@ -215,6 +231,8 @@ const char *lined_socket_missed_deadline(const struct lined_socket *sock)
 		[DEADLINE_STALL] = "send stall",
 		[DEADLINE_FLUSH] = "flush",
 		[DEADLINE_CONNECT] = "connect",
+		[DEADLINE_RESUME] = "",
+		[DEADLINE_LINGER] = "",
 	};
 
 	return names[sock->missed];

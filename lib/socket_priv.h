@@ -11,11 +11,13 @@
  *	socket.c	  registering, events, asking
  *	socket_read.c	  input: fill, then serve the handler
  *	socket_send.c	  output: queue, then flush
+ *	socket_state.c	  the states: what is read, written and timed in each
  *	socket_deadline.c when time is up
  *	socket_close.c	  the end
  *
- * The last five are one object and call each other; they call none of the
- * others but through the transport's table.
+ * socket.c, socket_read.c, socket_send.c, socket_deadline.c and socket_close.c
+ * are one object and call each other. They know nothing of the files above
+ * them but the transport's table.
  */
 #ifndef SOCKET_PRIV_H
 #define SOCKET_PRIV_H
@@ -35,7 +37,8 @@
 struct connector;
 struct datagrams;
 
-/* lined_socket_missed_deadline() */
+/* A socket's deadlines: those that lined_socket_missed_deadline() names, and
+ * two that close nothing before its time. */
 enum deadline {
 	DEADLINE_NONE,
 	DEADLINE_IDLE,
@@ -44,7 +47,11 @@ enum deadline {
 	DEADLINE_STALL,
 	DEADLINE_FLUSH,
 	DEADLINE_CONNECT,
+	DEADLINE_RESUME, /* reading or accepting goes on */
+	DEADLINE_LINGER, /* input has been discarded for long enough */
 };
+
+#define DEADLINE_BIT(deadline) (1u << (deadline))
 
 struct lined_socket {
 	struct lined_delegate delegate;
@@ -232,8 +239,26 @@ int socket_attach(struct lined_socket *sock, int fd);
 /* Takes the descriptor away; the caller closes it. */
 int socket_detach(struct lined_socket *sock);
 
-/* What the poller should watch now. */
+/* Tells the poller what it should watch now. */
 void socket_update_mode(struct lined_socket *sock);
+
+/* ---- socket_state.c ---- */
+
+/* Paused by hand, or held. */
+static inline bool socket_is_paused(const struct lined_socket *sock)
+{
+	return sock->paused || sock->withheld != 0;
+}
+
+/* Nothing holds the reader back: it may have what there is. */
+bool socket_may_read(const struct lined_socket *sock);
+/* The protocol wants handle_write, and could write. */
+bool socket_wants_write(const struct lined_socket *sock);
+/* What the poller should watch now, enum lined_mode. */
+unsigned socket_wanted_mode(const struct lined_socket *sock);
+/* Which deadlines may run in this state, as DEADLINE_BIT()s; limits and flags
+ * say which of them do. */
+unsigned socket_deadlines(const struct lined_socket *sock);
 
 /* ---- socket_deadline.c ---- */
 
@@ -270,14 +295,6 @@ enum lined_line_status stream_read_block(struct lined_socket *sock, size_t len,
 					 struct lined_line *line);
 enum lined_line_status stream_read(struct lined_socket *sock,
 				   struct lined_line *data);
-/* Paused by hand, or held. */
-static inline bool socket_is_paused(const struct lined_socket *sock)
-{
-	return sock->paused || sock->withheld != 0;
-}
-
-/* Whether the reader may have what there is. */
-bool socket_may_read(const struct lined_socket *sock);
 /* Something that held reading back is over. */
 void socket_read_on(struct lined_socket *sock);
 /* Runs handle_read over what is there; without a handler drops it. False: the

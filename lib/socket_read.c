@@ -14,12 +14,6 @@
 /* Lines in one call of handle_read; a read is the bound in bytes. */
 #define LINES_A_TURN 1024
 
-bool socket_may_read(const struct lined_socket *sock)
-{
-	return !socket_is_paused(sock) && !sock->throttled && !sock->slowed &&
-	       !sock->closing;
-}
-
 /* The transport has more than what it gave. */
 static bool holds_input(const struct lined_socket *sock)
 {

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a socket does in which state, as one table: what is read and written,
+ * and which deadlines run. Only says so; calls nothing.
+ */
+#include "config.h"
+
+#include "socket_priv.h"
+
+/* Whether the poller watches for input. */
+enum read_rule {
+	READ_NEVER,
+	READ_HANDSHAKE, /* as the transport says */
+	READ_CLIENTS,   /* unless paused, or short of descriptors */
+	READ_INPUT,     /* unless the reader is held back, or it has ended */
+	READ_DISCARD,   /* always: to notice the end */
+};
+
+/* Whether it watches for room to write. */
+enum write_rule {
+	WRITE_NEVER,
+	WRITE_REST,   /* while the kernel has not taken all */
+	WRITE_WANTED, /* the same, or while the protocol wants to write */
+};
+
+/* How far a close has come. */
+enum stage {
+	STAGE_OPEN,
+	STAGE_FLUSHING,  /* `closing`: it ends behind what is queued */
+	STAGE_LINGERING, /* flushed; input is discarded for a while */
+	STAGES
+};
+
+struct rules {
+	uint8_t read, write;
+	uint16_t deadlines; /* bits, DEADLINE_BIT() */
+};
+
+#define BIT(deadline) DEADLINE_BIT(DEADLINE_##deadline)
+
+/* What is not here (IDLE, CLOSED) does nothing. The deadline of a connect is a
+ * timer of socket_connect.c. */
+static const struct rules rules[LINED_SOCKET_UDP_BOUND + 1][STAGES] = {
+	[LINED_SOCKET_CONNECTING] =
+		{
+			[STAGE_OPEN] = {READ_HANDSHAKE, WRITE_REST, 0},
+			[STAGE_FLUSHING] = {READ_HANDSHAKE, WRITE_REST,
+					    BIT(FLUSH)},
+		},
+	[LINED_SOCKET_CONNECTED] =
+		{
+			[STAGE_OPEN] = {READ_INPUT, WRITE_WANTED,
+					BIT(IDLE) | BIT(FIRST_LINE) |
+						BIT(LINE) | BIT(STALL) |
+						BIT(RESUME)},
+			[STAGE_FLUSHING] = {READ_NEVER, WRITE_REST, BIT(FLUSH)},
+			[STAGE_LINGERING] = {READ_DISCARD, WRITE_NEVER,
+					     BIT(LINGER)},
+		},
+	[LINED_SOCKET_LISTENING] =
+		{
+			[STAGE_OPEN] = {READ_CLIENTS, WRITE_NEVER, BIT(RESUME)},
+		},
+	[LINED_SOCKET_UDP_BOUND] =
+		{
+			[STAGE_OPEN] = {READ_INPUT, WRITE_WANTED, 0},
+			[STAGE_FLUSHING] = {READ_NEVER, WRITE_REST, BIT(FLUSH)},
+		},
+};
+
+static const struct rules *rules_of(const struct lined_socket *sock)
+{
+	enum stage stage = sock->lingering ? STAGE_LINGERING
+			   : sock->closing ? STAGE_FLUSHING
+					   : STAGE_OPEN;
+
+	return &rules[sock->state][stage];
+}
+
+bool socket_may_read(const struct lined_socket *sock)
+{
+	return !socket_is_paused(sock) && !sock->throttled && !sock->slowed &&
+	       !sock->closing;
+}
+
+bool socket_wants_write(const struct lined_socket *sock)
+{
+	return sock->want_write && !sock->closing && !sock->ending &&
+	       !sock->ended;
+}
+
+static bool rules_read(const struct rules *r, const struct lined_socket *sock)
+{
+	switch ((enum read_rule)r->read) {
+	case READ_HANDSHAKE:
+		return socket_transport(sock)->handshake_mode & LINED_MODE_READ;
+	case READ_CLIENTS:
+		return !sock->rested && !socket_is_paused(sock);
+	case READ_INPUT:
+		return socket_may_read(sock) && !sock->eof;
+	case READ_DISCARD:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool rules_write(const struct rules *r, const struct lined_socket *sock)
+{
+	if (r->read == READ_HANDSHAKE &&
+	    socket_transport(sock)->handshake_mode & LINED_MODE_WRITE)
+		return true;
+	if (r->write == WRITE_NEVER)
+		return false;
+	return sock->blocked ||
+	       (r->write == WRITE_WANTED && socket_wants_write(sock));
+}
+
+unsigned socket_wanted_mode(const struct lined_socket *sock)
+{
+	const struct rules *r = rules_of(sock);
+
+	return (rules_read(r, sock) ? LINED_MODE_READ : 0) |
+	       (rules_write(r, sock) ? LINED_MODE_WRITE : 0);
+}
+
+unsigned socket_deadlines(const struct lined_socket *sock)
+{
+	return rules_of(sock)->deadlines;
+}
