@@ -57,7 +57,7 @@ only()
 }
 
 only '#[[:space:]]*include[[:space:]]*[<"]confuse\.h' \
-	'daemon/config/conf_parse\.c' lib daemon tools
+	'daemon/config/parse/conf_parse\.c' lib daemon tools
 case_is "only conf_parse.c includes confuse.h"
 
 only '#[[:space:]]*include[[:space:]]*[<"]openssl/' \
@@ -203,7 +203,7 @@ if $CC -x c++ -std=c++20 -fsyntax-only "$tmp/try.cc" 2>/dev/null; then
 fi
 
 # Private headers compile alone too.
-for header in lib/*.h daemon/*.h daemon/*/*.h daemon/protocols/*/*.h \
+for header in lib/*.h daemon/*.h daemon/*/*.h daemon/*/*/*.h \
 	tools/*/*.h; do
 	echo "#include \"$top/$header\"" >"$tmp/alone.h.c"
 	$CC -x c -std=gnu11 -D_GNU_SOURCE -Wall -Werror -fsyntax-only \

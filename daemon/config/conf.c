@@ -218,7 +218,7 @@ struct conf *conf_load(const char *path, const struct conf_env *env,
 		.conf = conf_new(), .env = env, .report = {.errors = errors}};
 
 	build.uses_end = &build.uses;
-	build.tree.pool = pool_new();
+	conf_tree_init(&build.tree, pool_new());
 	if (build.conf == NULL || build.tree.pool == NULL)
 		conf_build_oom(&build);
 	else if (conf_file_read(path, env, build.conf->pool, &build.tree,

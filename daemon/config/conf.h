@@ -20,40 +20,9 @@
 #include <lined/protocol.h>
 #include <lined/socket.h>
 
-#include "net/listen_address.h"
+#include "config/parse/conf_message.h"
 #include "net/access.h"
-
-/* Where something stands; line 0: the file as a whole. */
-struct conf_place {
-	const char *file;
-	unsigned line;
-	unsigned file_number; /* in the order the files were read */
-};
-
-/* ---- messages -------------------------------------------------------- */
-
-/* "file:line: what", whole. */
-struct conf_message {
-	char *text;
-	unsigned file_number, line; /* the order of messages */
-};
-
-struct conf_messages {
-	struct conf_message *items;
-	size_t count, room;
-};
-
-/*
- * What a load had to say. Errors refuse the configuration; warnings do not.
- * Both are in the order of the files and lines after a load.
- */
-struct conf_errors {
-	struct conf_messages errors;
-	struct conf_messages warnings;
-};
-
-void conf_errors_init(struct conf_errors *errors);
-void conf_errors_fini(struct conf_errors *errors);
+#include "net/listen_address.h"
 
 /* ---- the structure --------------------------------------------------- */
 

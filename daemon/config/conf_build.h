@@ -6,10 +6,11 @@
 #ifndef CONF_BUILD_H
 #define CONF_BUILD_H
 
-#include "config/conf_message.h"
+#include "config/parse/conf_message.h"
+#include "config/conf.h"
 #include "config/conf_options.h"
 #include "pool.h"
-#include "config/conf_tree.h"
+#include "config/parse/conf_tree.h"
 
 /* A `limits` section, as wide as its values are read; -1: not set. */
 struct conf_limits {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opens config files with care, since a reload must survive anything that may
- * lie at a path, and works off include() as a queue: libconfuse's own neither
- * globs nor nests deeper than ten.
+ * Opens config files with care: a reload must survive whatever is at a path, a
+ * FIFO, a directory, a device. include() is a queue of patterns here:
+ * libconfuse's own does not glob, and nests ten deep at most.
  */
 #include "config.h"
 
@@ -15,30 +15,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/conf_parse.h"
-#include "config/conf_scan.h"
+#include "config/parse/conf_parse.h"
+#include "pool.h"
 
 #define FILES_MAX 1024u
 #define TOO_LARGE "is larger than 1 MiB: not a config file"
 
-/* A file that was read, to refuse it a second time. */
-struct seen {
-	struct seen *next;
+/* A file that was read; it is refused a second time. */
+struct file_seen {
+	struct file_seen *next;
 	dev_t device;
 	ino_t inode;
 	const struct conf_place *from; /* the include; NULL: the first file */
 };
 
-struct reader {
+struct file_reader {
 	const struct conf_env *env;
 	struct pool *names;
 	struct conf_tree *tree;
 	struct conf_report *report;
-	struct seen *seen;
+	struct file_seen *seen;
 	unsigned files;
 };
 
-static int out_of_memory(struct reader *r)
+static int file_oom(struct file_reader *r)
 {
 	r->report->oom = true;
 	return -1;
@@ -56,7 +56,8 @@ const char *conf_file_path(const char *path, const struct conf_place *place,
 }
 
 /* Whole, with a NUL behind; NULL and errno. The pool's. */
-static char *read_all(struct reader *r, int fd, size_t size, size_t *len)
+static char *file_read_all(struct file_reader *r, int fd, size_t size,
+			   size_t *len)
 {
 	char *text = pool_alloc(r->tree->pool, size + 1);
 	ssize_t got;
@@ -75,8 +76,9 @@ static char *read_all(struct reader *r, int fd, size_t size, size_t *len)
 	return text;
 }
 
-/* Why a file that could be opened is not to be read; NULL: it may be. */
-static const char *unfit(const struct reader *r, int fd, const struct stat *st)
+/* Why an open file is not to be read; NULL: it may be. */
+static const char *file_unfit(const struct file_reader *r, int fd,
+			      const struct stat *st)
 {
 	const struct conf_env *env = r->env;
 
@@ -91,10 +93,10 @@ static const char *unfit(const struct reader *r, int fd, const struct stat *st)
 	return NULL;
 }
 
-static const struct seen *find_seen(const struct reader *r,
-				    const struct stat *st)
+static const struct file_seen *file_find_seen(const struct file_reader *r,
+					      const struct stat *st)
 {
-	const struct seen *seen;
+	const struct file_seen *seen;
 
 	for (seen = r->seen; seen != NULL; seen = seen->next)
 		if (seen->device == st->st_dev && seen->inode == st->st_ino)
@@ -102,13 +104,13 @@ static const struct seen *find_seen(const struct reader *r,
 	return NULL;
 }
 
-static int note_seen(struct reader *r, const struct stat *st,
-		     const struct conf_place *from)
+static int file_note_seen(struct file_reader *r, const struct stat *st,
+			  const struct conf_place *from)
 {
-	struct seen *seen = pool_alloc(r->tree->pool, sizeof(*seen));
+	struct file_seen *seen = pool_alloc(r->tree->pool, sizeof(*seen));
 
 	if (seen == NULL)
-		return out_of_memory(r);
+		return file_oom(r);
 	seen->device = st->st_dev;
 	seen->inode = st->st_ino;
 	seen->from = from;
@@ -117,8 +119,8 @@ static int note_seen(struct reader *r, const struct stat *st,
 	return 0;
 }
 
-/* A file that cannot be read: at the include that names it, or as itself. */
-static void report_file(struct reader *r, const char *path,
+/* An error of a file, at the include that names it where there is one. */
+static void file_report(struct file_reader *r, const char *path,
 			const struct conf_place *from, const char *why)
 {
 	const struct conf_place itself = {path, 0, 0};
@@ -129,14 +131,14 @@ static void report_file(struct reader *r, const char *path,
 		conf_error(r->report, from, "include \"%s\": %s", path, why);
 }
 
-/* Refuses what was read before: an include that goes round, or two alike. */
-static int check_seen(struct reader *r, const char *path, const struct stat *st,
-		      const struct conf_place *from)
+/* Refuses a file that was read before, by a circle of includes or twice. */
+static int file_check_seen(struct file_reader *r, const char *path,
+			   const struct stat *st, const struct conf_place *from)
 {
-	const struct seen *seen = find_seen(r, st);
+	const struct file_seen *seen = file_find_seen(r, st);
 
 	if (seen == NULL)
-		return note_seen(r, st, from);
+		return file_note_seen(r, st, from);
 	if (seen->from == NULL)
 		conf_error(r->report, from,
 			   "include \"%s\": this is the file that reading "
@@ -150,23 +152,20 @@ static int check_seen(struct reader *r, const char *path, const struct stat *st,
 	return 1;
 }
 
-/* Scans and parses. -1: reading ends. */
-static int take_text(struct reader *r, const char *path, const char *text,
-		     size_t len)
+/* -1: reading ends. */
+static int file_take_text(struct file_reader *r, const char *path,
+			  const char *text, size_t len)
 {
 	struct conf_place place = {path, 0, r->files++};
-	struct conf_scan scan;
 
-	if (conf_scan(text, len, &place, r->tree->pool, r->report, &scan) < 0)
-		return -1;
-	return conf_parse(&scan, &place, r->tree, r->report);
+	return conf_parse_text(text, len, &place, r->tree, r->report);
 }
 
-/* Reads one file. -1: reading ends; 0 where it is only passed over. */
-static int read_file(struct reader *r, const char *path,
+/* -1: reading ends; 0 also where the file was reported and skipped. */
+static int file_read(struct file_reader *r, const char *path,
 		     const struct conf_place *from)
 {
-	/* A FIFO must not hold up the daemon. */
+	/* Opening a FIFO must not block the daemon. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	const char *why = NULL;
 	char *text = NULL;
@@ -176,80 +175,83 @@ static int read_file(struct reader *r, const char *path,
 
 	path = pool_strdup(r->names, path);
 	if (path == NULL) {
-		status = out_of_memory(r);
+		status = file_oom(r);
 	} else if (fd < 0 || fstat(fd, &st) < 0) {
 		why = strerror(errno);
-	} else if ((why = unfit(r, fd, &st)) == NULL &&
-		   (status = check_seen(r, path, &st, from)) == 0) {
-		text = read_all(r, fd, (size_t)st.st_size, &len);
+	} else if ((why = file_unfit(r, fd, &st)) == NULL &&
+		   (status = file_check_seen(r, path, &st, from)) == 0) {
+		text = file_read_all(r, fd, (size_t)st.st_size, &len);
 		if (text == NULL)
 			why = strerror(errno);
 	}
 	if (fd >= 0)
 		close(fd);
 	if (why != NULL)
-		report_file(r, path, from, why);
+		file_report(r, path, from, why);
 	if (text != NULL)
-		status = take_text(r, path, text, len);
+		status = file_take_text(r, path, text, len);
 	return status < 0 || (why != NULL && from == NULL) ? -1 : 0;
 }
 
-/* The first file where its text is given; it may be nowhere else. */
-static int read_given(struct reader *r, const char *path)
+/* The first file, where env has its text: the path need not exist. */
+static int file_read_given(struct file_reader *r, const char *path)
 {
 	struct stat st;
 
 	path = pool_strdup(r->names, path);
 	if (path == NULL)
-		return out_of_memory(r);
-	if (stat(path, &st) == 0 && note_seen(r, &st, NULL) < 0)
+		return file_oom(r);
+	if (stat(path, &st) == 0 && file_note_seen(r, &st, NULL) < 0)
 		return -1;
 	if (r->env->text_len > CONF_FILE_MAX) {
-		report_file(r, path, NULL, TOO_LARGE);
+		file_report(r, path, NULL, TOO_LARGE);
 		return -1;
 	}
-	return take_text(r, path, r->env->text, r->env->text_len);
+	return file_take_text(r, path, r->env->text, r->env->text_len);
 }
 
-/* A directory that is not there matches nothing; one that is shut is told. */
-static int on_glob_error(const char *path, int error)
+/* A directory that does not exist matches nothing; one that cannot be read is
+ * an error. */
+static int file_glob_error(const char *path, int error)
 {
 	(void)path;
 	return error != ENOENT && error != ENOTDIR;
 }
 
-static int read_matches(struct reader *r, const struct conf_include *include,
-			const char *pattern)
+static int file_read_matches(struct file_reader *r,
+			     const struct conf_include *include,
+			     const char *pattern)
 {
 	glob_t found = {0};
 	int status = 0;
 	size_t i;
 
-	switch (glob(pattern, 0, on_glob_error, &found)) {
+	switch (glob(pattern, 0, file_glob_error, &found)) {
 	case 0:
 		for (i = 0; i < found.gl_pathc && status == 0; i++)
-			status = read_file(r, found.gl_pathv[i],
+			status = file_read(r, found.gl_pathv[i],
 					   &include->place);
 		break;
 	case GLOB_NOMATCH:
 		break;
 	case GLOB_NOSPACE:
-		status = out_of_memory(r);
+		status = file_oom(r);
 		break;
 	default:
-		report_file(r, pattern, &include->place, strerror(errno));
+		file_report(r, pattern, &include->place, strerror(errno));
 	}
 	globfree(&found);
 	return status;
 }
 
-static int read_include(struct reader *r, const struct conf_include *include)
+static int file_read_include(struct file_reader *r,
+			     const struct conf_include *include)
 {
 	const char *pattern = conf_file_path(include->pattern, &include->place,
 					     r->tree->pool);
 
 	if (pattern == NULL)
-		return out_of_memory(r);
+		return file_oom(r);
 	if (r->files >= FILES_MAX) {
 		conf_error(r->report, &include->place,
 			   "more than %u files are included", FILES_MAX);
@@ -261,27 +263,24 @@ static int read_include(struct reader *r, const struct conf_include *include)
 		return 0;
 	}
 	if (strpbrk(include->pattern, "*?[") == NULL)
-		return read_file(r, pattern, &include->place);
-	return read_matches(r, include, pattern);
+		return file_read(r, pattern, &include->place);
+	return file_read_matches(r, include, pattern);
 }
 
 int conf_file_read(const char *path, const struct conf_env *env,
 		   struct pool *names, struct conf_tree *tree,
 		   struct conf_report *report)
 {
-	struct reader r = {
+	struct file_reader r = {
 		.env = env, .names = names, .tree = tree, .report = report};
 	struct conf_include *include;
 
-	conf_node_init(&tree->root);
-	tree->includes = NULL;
-	tree->includes_end = &tree->includes;
-	if ((env->text != NULL ? read_given(&r, path)
-			       : read_file(&r, path, NULL)) < 0)
+	if ((env->text != NULL ? file_read_given(&r, path)
+			       : file_read(&r, path, NULL)) < 0)
 		return -1;
-	/* Those that the included files name are added behind. */
+	/* Included files append theirs. */
 	for (include = tree->includes; include != NULL; include = include->next)
-		if (read_include(&r, include) < 0)
+		if (file_read_include(&r, include) < 0)
 			return -1;
 	return 0;
 }

@@ -9,9 +9,9 @@
 
 #include <lined/protocol.h>
 
-#include "config/conf_message.h"
+#include "config/parse/conf_message.h"
 #include "pool.h"
-#include "config/conf_tree.h"
+#include "config/parse/conf_tree.h"
 
 struct conf_options {
 	struct conf_report *report;

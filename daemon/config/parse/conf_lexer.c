@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lexical rules of libconfuse 3.3, without their traps: its lexer keeps
- * its start condition when a string stays open or an escape is bad, so that
- * the next file would be read as the inside of a string. It never meets such a
- * file, because this one refuses it first. Interprets no escape.
+ * The lexical rules of libconfuse 3.3. Its own lexer keeps its start condition
+ * after an open string or a bad escape, and would read the next file as the
+ * inside of a string: here such a file is refused first. Interprets no escape.
  */
 #include "config.h"
 
-#include "config/conf_lexer.h"
+#include "config/parse/conf_lexer.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,65 +49,65 @@ int conf_lexer_check_text(const char *text, size_t len,
 	return 0;
 }
 
-static void copy(struct conf_lexer *lexer, size_t n)
+static void lexer_copy(struct conf_lexer *lexer, size_t n)
 {
 	memcpy(lexer->out, lexer->at, n);
 	lexer->out += n;
 	lexer->at += n;
 }
 
-/* Passes over one character of a comment. */
-static void blank(struct conf_lexer *lexer)
+/* Skips one character of a comment. */
+static void lexer_blank(struct conf_lexer *lexer)
 {
 	if (*lexer->at == '\n')
 		lexer->line++;
 	*lexer->out++ = *lexer->at++ == '\n' ? '\n' : ' ';
 }
 
-static void skip_line(struct conf_lexer *lexer)
+static void lexer_skip_line(struct conf_lexer *lexer)
 {
 	while (*lexer->at != '\0' && *lexer->at != '\n')
-		blank(lexer);
+		lexer_blank(lexer);
 }
 
-static int skip_comment(struct conf_lexer *lexer)
+static int lexer_skip_comment(struct conf_lexer *lexer)
 {
 	unsigned opened = lexer->line;
 
-	blank(lexer);
-	blank(lexer);
+	lexer_blank(lexer);
+	lexer_blank(lexer);
 	while (*lexer->at != '\0') {
 		if (lexer->at[0] == '*' && lexer->at[1] == '/') {
-			blank(lexer);
-			blank(lexer);
+			lexer_blank(lexer);
+			lexer_blank(lexer);
 			return 0;
 		}
-		blank(lexer);
+		lexer_blank(lexer);
 	}
 	conf_lexer_fail(lexer, opened, "this comment is never closed");
 	return -1;
 }
 
 /* White space and comments. */
-static int skip(struct conf_lexer *lexer)
+static int lexer_skip(struct conf_lexer *lexer)
 {
 	const char *at;
 
 	for (;;) {
 		at = lexer->at;
 		if (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n')
-			blank(lexer);
+			lexer_blank(lexer);
 		else if (*at == '#' || (at[0] == '/' && at[1] == '/'))
-			skip_line(lexer);
+			lexer_skip_line(lexer);
 		else if (at[0] != '/' || at[1] != '*')
 			return 0;
-		else if (skip_comment(lexer) < 0)
+		else if (lexer_skip_comment(lexer) < 0)
 			return -1;
 	}
 }
 
 /* The length of the number behind a backslash, 0 for none; -1: out of range. */
-static int escape_length(const char *at)
+static int lexer_escape_length(const char *at)
 {
 	size_t digits = strspn(at, "0123456789");
 	size_t octal = strspn(at, "01234567");
@@ -132,45 +131,45 @@ static int escape_length(const char *at)
 		       : (int)digits;
 }
 
-static enum conf_token escape(struct conf_lexer *lexer)
+static enum conf_token lexer_escape(struct conf_lexer *lexer)
 {
-	int len = escape_length(lexer->at + 1);
+	int len = lexer_escape_length(lexer->at + 1);
 
 	if (len < 0)
 		return conf_lexer_fail(lexer, lexer->line,
 				       "bad number after \\ in a string (\\1 "
 				       "to \\377, \\x01 to \\xff)");
 	if (lexer->at[1] == '\0') {
-		copy(lexer, 1);
+		lexer_copy(lexer, 1);
 		return CONF_TOKEN_STRING;
 	}
 	if (lexer->at[1] == '\n')
 		lexer->line++;
-	copy(lexer, len == 0 ? 2 : (size_t)len + 1);
+	lexer_copy(lexer, len == 0 ? 2 : (size_t)len + 1);
 	return CONF_TOKEN_STRING;
 }
 
 /* ${NAME} or ${NAME:-text}; libconfuse would look for its } in later lines. */
-static enum conf_token variable(struct conf_lexer *lexer)
+static enum conf_token lexer_variable(struct conf_lexer *lexer)
 {
 	size_t len = strcspn(lexer->at, "}\"\n");
 
 	if (lexer->at[len] != '}')
 		return conf_lexer_fail(lexer, lexer->line,
 				       "${ without its } on the same line");
-	copy(lexer, len + 1);
+	lexer_copy(lexer, len + 1);
 	return CONF_TOKEN_VARIABLE;
 }
 
-static enum conf_token string(struct conf_lexer *lexer, char quote)
+static enum conf_token lexer_string(struct conf_lexer *lexer, char quote)
 {
 	unsigned opened = lexer->line;
 	enum conf_token status = CONF_TOKEN_STRING;
 
-	copy(lexer, 1);
+	lexer_copy(lexer, 1);
 	while (status != CONF_TOKEN_ERROR) {
 		if (*lexer->at == quote) {
-			copy(lexer, 1);
+			lexer_copy(lexer, 1);
 			return CONF_TOKEN_STRING;
 		}
 		if (*lexer->at == '\0' || *lexer->at == '\n')
@@ -178,18 +177,19 @@ static enum conf_token string(struct conf_lexer *lexer, char quote)
 				lexer, opened,
 				"this string is not closed on its line");
 		if (quote == '"' && *lexer->at == '\\')
-			status = escape(lexer);
+			status = lexer_escape(lexer);
 		else if (quote == '"' && strncmp(lexer->at, "${", 2) == 0)
-			status = variable(lexer);
+			status = lexer_variable(lexer);
 		else if (*lexer->at == '\\' && lexer->at[1] == '\n')
-			lexer->line++, copy(lexer, 2);
+			lexer->line++, lexer_copy(lexer, 2);
 		else
-			copy(lexer, *lexer->at == '\\' && lexer->at[1] ? 2 : 1);
+			lexer_copy(lexer,
+				   *lexer->at == '\\' && lexer->at[1] ? 2 : 1);
 	}
 	return CONF_TOKEN_ERROR;
 }
 
-static enum conf_token read_token(struct conf_lexer *lexer)
+static enum conf_token lexer_read(struct conf_lexer *lexer)
 {
 	size_t word = strcspn(lexer->at, " #\"'\t\n\r={}()+,*");
 	char c = *lexer->at;
@@ -197,11 +197,11 @@ static enum conf_token read_token(struct conf_lexer *lexer)
 	if (c == '\0')
 		return CONF_TOKEN_END;
 	if (c == '"' || c == '\'')
-		return string(lexer, c);
+		return lexer_string(lexer, c);
 	if (c == '$' && lexer->at[1] == '{')
-		return variable(lexer);
+		return lexer_variable(lexer);
 	if (word > 0) {
-		copy(lexer, word);
+		lexer_copy(lexer, word);
 		return CONF_TOKEN_WORD;
 	}
 	if (c == '+' && lexer->at[1] == '=')
@@ -212,17 +212,17 @@ static enum conf_token read_token(struct conf_lexer *lexer)
 		return conf_lexer_fail(
 			lexer, lexer->line,
 			"unexpected \"%c\": does it belong in quotes?", c);
-	copy(lexer, 1);
+	lexer_copy(lexer, 1);
 	return CONF_TOKEN_PUNCT;
 }
 
 enum conf_token conf_lexer_next(struct conf_lexer *lexer)
 {
-	if (skip(lexer) < 0)
+	if (lexer_skip(lexer) < 0)
 		return CONF_TOKEN_ERROR;
 	lexer->start = lexer->at;
 	lexer->token_line = lexer->line;
-	lexer->token = read_token(lexer);
+	lexer->token = lexer_read(lexer);
 	lexer->len = (size_t)(lexer->at - lexer->start);
 	return lexer->token;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files say before anyone has asked what it means: sections, keys
- * and values as text, in file order, with their places. Made by conf_parse.c,
- * read by what checks it. Lives in a pool that goes when the load is over.
+ * What the files say, not yet interpreted: sections, keys and values as text,
+ * in file order, with their places. Lives in a pool that is freed at the end of
+ * the load.
  */
 #ifndef CONF_TREE_H
 #define CONF_TREE_H
 
-#include "config/conf.h"
+#include "config/parse/conf_message.h"
+
+struct pool;
 
 struct conf_value {
 	struct conf_value *next;
@@ -22,7 +24,7 @@ struct conf_key {
 	struct conf_place place;
 	struct conf_value *values;
 	size_t count; /* 0: an empty list was written */
-	bool used;    /* somebody knows this key */
+	bool used;    /* a reader knows this key */
 };
 
 /* One `name { ... }` or `name "title" { ... }`. The root has neither. */
@@ -51,5 +53,8 @@ struct conf_tree {
 };
 
 void conf_node_init(struct conf_node *node);
+
+/* An empty tree in a pool that outlives it. */
+void conf_tree_init(struct conf_tree *tree, struct pool *pool);
 
 #endif

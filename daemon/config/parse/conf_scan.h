@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looks at a config file before libconfuse does, by the same lexical rules,
- * for what libconfuse 3.3 cannot do: say where an unclosed section or string
- * began, count lines past a comment, take a comment in a list, tell that a
- * list is empty, name a key it was not told of. Understands no key and no
- * value; libconfuse reads those.
+ * Scans a config file by the lexical rules of libconfuse 3.3, before it does,
+ * for what it cannot do: say where an unclosed section or string began, count
+ * lines past a comment, take a comment in a list, tell that a list is empty,
+ * accept a key that it was not told of. Interprets no key and no value.
  */
 #ifndef CONF_SCAN_H
 #define CONF_SCAN_H
 
-#include "config/conf_message.h"
+#include "config/parse/conf_message.h"
 #include "pool.h"
 
 /* How deep sections may nest. */
 #define CONF_DEPTH_MAX 16
-/* Bounds on one file, against files that would eat the memory. */
-#define CONF_FILE_MAX     (1024u * 1024)
+/* Bounds on one file, against files that would fill the memory. */
 #define CONF_SECTIONS_MAX 8192u
 #define CONF_NAMES_MAX    64u /* different names in one kind of section */
 
@@ -26,14 +24,14 @@ enum conf_shape {
 };
 
 /*
- * The names that a file uses in a kind of section, all sections of that kind
- * taken together: what libconfuse has to be told to expect.
+ * The names that a file uses in a kind of section, over all sections of that
+ * kind: libconfuse must be told to expect them.
  */
 struct conf_outline {
 	struct conf_outline *next;
 	const char *name;
 	enum conf_shape shape;
-	unsigned line; /* where it is first so used */
+	unsigned line; /* of the first use */
 	struct conf_outline *children;
 	unsigned count; /* of children */
 };
@@ -46,8 +44,8 @@ struct conf_mark {
 };
 
 struct conf_scan {
-	/* What libconfuse is to read: the file with its comments blanked and
-	 * something in its empty lists. */
+	/* For libconfuse: the file with blanks for its comments and with a
+	 * value in its empty lists. */
 	char *text;
 	size_t len;
 	struct conf_outline root;
@@ -56,8 +54,9 @@ struct conf_scan {
 };
 
 /*
- * Scans the len bytes at text, all memory from pool. -1 with an error reported
- * when the file's form is wrong; place is the file.
+ * Scans the len bytes of text, with a NUL behind them; all memory is the
+ * pool's. -1 with an error reported where the form of the file, place, is
+ * wrong.
  */
 int conf_scan(const char *text, size_t len, const struct conf_place *place,
 	      struct pool *pool, struct conf_report *report,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Collects what a load has to say. Prints nothing: whoever asked for the load
+ * Collects the messages of a load. Prints nothing: the caller of the load
  * knows where its messages belong.
  */
 #include "config.h"
 
-#include "config/conf_message.h"
+#include "config/parse/conf_message.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ void conf_errors_fini(struct conf_errors *errors)
 	messages_fini(&errors->warnings);
 }
 
-static int messages_room(struct conf_messages *messages)
+static int messages_grow(struct conf_messages *messages)
 {
 	size_t room = messages->room == 0 ? 8 : messages->room * 2;
 	struct conf_message *items;
@@ -49,8 +49,8 @@ static int messages_room(struct conf_messages *messages)
 }
 
 /* "file:line: " before what the format says; NULL without memory. */
-static char *compose(const struct conf_place *place, const char *format,
-		     va_list ap)
+static char *message_text(const struct conf_place *place, const char *format,
+			  va_list ap)
 {
 	va_list again;
 	char *text;
@@ -76,13 +76,15 @@ static char *compose(const struct conf_place *place, const char *format,
 	return text;
 }
 
-static void add(struct conf_report *report, struct conf_messages *messages,
-		const struct conf_place *place, const char *format, va_list ap)
+static void messages_add(struct conf_report *report,
+			 struct conf_messages *messages,
+			 const struct conf_place *place, const char *format,
+			 va_list ap)
 {
 	struct conf_message *message;
-	char *text = compose(place, format, ap);
+	char *text = message_text(place, format, ap);
 
-	if (text == NULL || messages_room(messages) < 0) {
+	if (text == NULL || messages_grow(messages) < 0) {
 		free(text);
 		report->oom = true;
 		return;
@@ -99,7 +101,7 @@ void conf_error(struct conf_report *report, const struct conf_place *place,
 	va_list ap;
 
 	va_start(ap, format);
-	add(report, &report->errors->errors, place, format, ap);
+	messages_add(report, &report->errors->errors, place, format, ap);
 	va_end(ap);
 }
 
@@ -109,12 +111,12 @@ void conf_warning(struct conf_report *report, const struct conf_place *place,
 	va_list ap;
 
 	va_start(ap, format);
-	add(report, &report->errors->warnings, place, format, ap);
+	messages_add(report, &report->errors->warnings, place, format, ap);
 	va_end(ap);
 }
 
-static bool comes_after(const struct conf_message *a,
-			const struct conf_message *b)
+static bool message_is_after(const struct conf_message *a,
+			     const struct conf_message *b)
 {
 	if (a->file_number != b->file_number)
 		return a->file_number > b->file_number;
@@ -122,10 +124,10 @@ static bool comes_after(const struct conf_message *a,
 }
 
 /*
- * Stable, and nearly sorted is what it is given: checking walks the files from
- * top to bottom.
+ * Stable, and fast on a list that is nearly sorted, as this one is: the checks
+ * go through the files from top to bottom.
  */
-static void sort(struct conf_messages *messages)
+static void messages_sort(struct conf_messages *messages)
 {
 	struct conf_message held;
 	size_t i, j;
@@ -133,7 +135,8 @@ static void sort(struct conf_messages *messages)
 	for (i = 1; i < messages->count; i++) {
 		held = messages->items[i];
 		for (j = i;
-		     j > 0 && comes_after(&messages->items[j - 1], &held); j--)
+		     j > 0 && message_is_after(&messages->items[j - 1], &held);
+		     j--)
 			messages->items[j] = messages->items[j - 1];
 		messages->items[j] = held;
 	}
@@ -143,8 +146,8 @@ void conf_report_finish(struct conf_report *report)
 {
 	static const struct conf_place nowhere = {"configuration", 0, 0};
 
-	sort(&report->errors->errors);
-	sort(&report->errors->warnings);
+	messages_sort(&report->errors->errors);
+	messages_sort(&report->errors->warnings);
 	if (report->oom)
 		conf_error(report, &nowhere, "out of memory");
 }

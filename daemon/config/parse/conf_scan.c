@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Follows the brackets of a config file and notes its names: one pass, before
- * libconfuse makes the one that counts. Interprets neither names nor values.
+ * Follows the brackets of a config file and notes its names, in one pass.
  */
 #include "config.h"
 
-#include "config/conf_scan.h"
+#include "config/parse/conf_scan.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "config/conf_lexer.h"
+#include "config/parse/conf_lexer.h"
 
-/* A section that is open. */
-struct frame {
+/* An open section. */
+struct scan_frame {
 	struct conf_outline *outline;
 	unsigned line;
 	const char *title; /* as written; NULL: none */
@@ -24,25 +23,25 @@ struct scanner {
 	struct conf_lexer lexer;
 	struct pool *pool;
 	struct conf_scan *scan;
-	struct frame frames[CONF_DEPTH_MAX + 1]; /* [0] is the file */
+	struct scan_frame frames[CONF_DEPTH_MAX + 1]; /* [0] is the file */
 	unsigned depth;
 	unsigned sections;
 };
 
-static int fail_at(struct scanner *s, unsigned line, const char *what)
+static int scan_fail(struct scanner *s, unsigned line, const char *what)
 {
 	conf_lexer_fail(&s->lexer, line, "%s", what);
 	return -1;
 }
 
-static int fail_memory(struct scanner *s)
+static int scan_oom(struct scanner *s)
 {
 	s->lexer.report->oom = true;
 	return -1;
 }
 
-/* "expected X after NAME, found Y"; a token that is an error has said so. */
-static int fail_expected(struct scanner *s, const char *what, const char *name)
+/* "expected X after NAME, found Y"; an error token has been reported. */
+static int scan_expected(struct scanner *s, const char *what, const char *name)
 {
 	const struct conf_lexer *lexer = &s->lexer;
 	char found[CONF_QUOTED_MAX / 2];
@@ -62,11 +61,9 @@ static int fail_expected(struct scanner *s, const char *what, const char *name)
 	return -1;
 }
 
-/*
- * What may name a key or section. libconfuse itself reads a | in a name as a
- * path.
- */
-static bool is_name(const char *text, size_t len)
+/* Whether it may name a key or a section. libconfuse would read a | in a name
+ * as a path. */
+static bool scan_is_name(const char *text, size_t len)
 {
 	return len <= 64 &&
 	       strspn(text, "abcdefghijklmnopqrstuvwxyz"
@@ -79,9 +76,9 @@ static const char *const shape_text[] = {
 	[CONF_SHAPE_TITLED] = "a section with a title",
 };
 
-/* The entry of a name in the section that is open; NULL: reported. */
-static struct conf_outline *outline(struct scanner *s, const char *name,
-				    enum conf_shape shape, unsigned line)
+/* The entry of a name in the open section; NULL: reported. */
+static struct conf_outline *scan_outline(struct scanner *s, const char *name,
+					 enum conf_shape shape, unsigned line)
 {
 	struct conf_outline *parent = s->frames[s->depth].outline;
 	struct conf_outline **end = &parent->children;
@@ -98,12 +95,12 @@ static struct conf_outline *outline(struct scanner *s, const char *name,
 		return NULL;
 	}
 	if (parent->count == CONF_NAMES_MAX) {
-		fail_at(s, line, "too many different names in one section");
+		scan_fail(s, line, "too many different names in one section");
 		return NULL;
 	}
 	*end = pool_alloc(s->pool, sizeof(**end));
 	if (*end == NULL) {
-		fail_memory(s);
+		scan_oom(s);
 		return NULL;
 	}
 	parent->count++;
@@ -113,8 +110,8 @@ static struct conf_outline *outline(struct scanner *s, const char *name,
 	return *end;
 }
 
-static struct conf_mark *mark(struct scanner *s, const char *name,
-			      unsigned line)
+static struct conf_mark *scan_mark(struct scanner *s, const char *name,
+				   unsigned line)
 {
 	struct conf_mark *entry = &s->scan->marks[s->scan->mark_count++];
 
@@ -123,23 +120,23 @@ static struct conf_mark *mark(struct scanner *s, const char *name,
 	return entry;
 }
 
-static int open_section(struct scanner *s, const char *name, unsigned line,
+static int scan_section(struct scanner *s, const char *name, unsigned line,
 			const char *title, size_t title_len)
 {
-	struct conf_outline *entry = outline(
+	struct conf_outline *entry = scan_outline(
 		s, name, title ? CONF_SHAPE_TITLED : CONF_SHAPE_PLAIN, line);
 
 	if (entry == NULL)
 		return -1;
-	/* libconfuse takes a section of this name for the whole file when it
-	 * frees one, and its lexer with it. */
+	/* libconfuse frees its lexer with a section of this name, which it
+	 * takes for the file. */
 	if (strcmp(name, "root") == 0)
-		return fail_at(s, line, "unknown section \"root\"");
+		return scan_fail(s, line, "unknown section \"root\"");
 	if (s->depth == CONF_DEPTH_MAX)
-		return fail_at(s, line, "sections are nested too deeply");
+		return scan_fail(s, line, "sections are nested too deeply");
 	if (++s->sections > CONF_SECTIONS_MAX)
-		return fail_at(s, line, "too many sections in one file");
-	mark(s, name, line);
+		return scan_fail(s, line, "too many sections in one file");
+	scan_mark(s, name, line);
 	s->depth++;
 	s->frames[s->depth].outline = entry;
 	s->frames[s->depth].line = line;
@@ -148,21 +145,21 @@ static int open_section(struct scanner *s, const char *name, unsigned line,
 	return 0;
 }
 
-static bool is_value(enum conf_token token)
+static bool scan_is_value(enum conf_token token)
 {
 	return token == CONF_TOKEN_WORD || token == CONF_TOKEN_STRING ||
 	       token == CONF_TOKEN_VARIABLE;
 }
 
-/* libconfuse calls nobody back for an empty list: put something in. */
-static int fill_empty(struct scanner *s)
+/* libconfuse has no callback for an empty list: give it an empty value. */
+static int scan_fill_empty(struct scanner *s)
 {
 	memcpy(s->lexer.out - 1, "''}", 3);
 	s->lexer.out += 2;
 	return 0;
 }
 
-/* Behind the { of a list, to its }. */
+/* From behind the { of a list to its }. */
 static int scan_list(struct scanner *s, const char *name,
 		     struct conf_mark *entry)
 {
@@ -180,11 +177,11 @@ static int scan_list(struct scanner *s, const char *name,
 			return -1;
 		}
 		if (conf_lexer_is(lexer, '}'))
-			return entry->empty_list ? fill_empty(s) : 0;
-		if (separated && !is_value(lexer->token))
-			return fail_expected(s, "a value in the list", name);
+			return entry->empty_list ? scan_fill_empty(s) : 0;
+		if (separated && !scan_is_value(lexer->token))
+			return scan_expected(s, "a value in the list", name);
 		if (!separated && !conf_lexer_is(lexer, ','))
-			return fail_expected(s, "\",\" or \"}\"", name);
+			return scan_expected(s, "\",\" or \"}\"", name);
 		if (separated)
 			entry->empty_list = false;
 		separated = !separated;
@@ -195,44 +192,45 @@ static int scan_assignment(struct scanner *s, const char *name, unsigned line)
 {
 	struct conf_mark *entry;
 
-	if (outline(s, name, CONF_SHAPE_KEY, line) == NULL)
+	if (scan_outline(s, name, CONF_SHAPE_KEY, line) == NULL)
 		return -1;
-	entry = mark(s, name, line);
+	entry = scan_mark(s, name, line);
 	conf_lexer_next(&s->lexer);
 	if (conf_lexer_is(&s->lexer, '{'))
 		return scan_list(s, name, entry);
-	return is_value(s->lexer.token) ? 0 : fail_expected(s, "a value", "=");
+	return scan_is_value(s->lexer.token) ? 0
+					     : scan_expected(s, "a value", "=");
 }
 
-/* Behind name and (. */
+/* From behind name and ( to the ). */
 static int scan_call(struct scanner *s, const char *name, unsigned line)
 {
 	if (strcmp(name, "include") != 0)
-		return fail_expected(s, "\"=\" or \"{\"", name);
+		return scan_expected(s, "\"=\" or \"{\"", name);
 	if (s->depth > 0)
-		return fail_at(s, line,
-			       "include() stands outside of any section");
-	if (!is_value(conf_lexer_next(&s->lexer)))
-		return fail_expected(s, "one pattern", "include(");
+		return scan_fail(s, line,
+				 "include() stands outside of any section");
+	if (!scan_is_value(conf_lexer_next(&s->lexer)))
+		return scan_expected(s, "one pattern", "include(");
 	conf_lexer_next(&s->lexer);
 	return conf_lexer_is(&s->lexer, ')')
 		       ? 0
-		       : fail_expected(s, "\")\"", "include(\"...\"");
+		       : scan_expected(s, "\")\"", "include(\"...\"");
 }
 
-/* Behind name and what may be its title. */
+/* From behind name and what may be its title. */
 static int scan_titled(struct scanner *s, const char *name, unsigned line)
 {
 	struct conf_lexer title = s->lexer;
 
 	conf_lexer_next(&s->lexer);
 	if (conf_lexer_is(&s->lexer, '{'))
-		return open_section(s, name, line, title.start, title.len);
+		return scan_section(s, name, line, title.start, title.len);
 	if (title.token == CONF_TOKEN_STRING)
-		return fail_expected(s, "\"{\" and the section's keys", name);
+		return scan_expected(s, "\"{\" and the section's keys", name);
 	if (s->lexer.token != CONF_TOKEN_ERROR)
 		s->lexer = title;
-	return fail_expected(s, "\"=\" or \"{\"", name);
+	return scan_expected(s, "\"=\" or \"{\"", name);
 }
 
 /* From a name to the end of its value, or into its section. */
@@ -244,19 +242,19 @@ static int scan_item(struct scanner *s)
 
 	name = pool_strndup(s->pool, lexer->start, lexer->len);
 	if (name == NULL)
-		return fail_memory(s);
+		return scan_oom(s);
 	conf_lexer_next(lexer);
 	if (conf_lexer_is(lexer, '('))
 		return scan_call(s, name, line);
 	if (s->depth == 0 && strcmp(name, "include") == 0)
-		return fail_expected(s, "(\"PATTERN\")", name);
+		return scan_expected(s, "(\"PATTERN\")", name);
 	if (conf_lexer_is(lexer, '='))
 		return scan_assignment(s, name, line);
 	if (conf_lexer_is(lexer, '{'))
-		return open_section(s, name, line, NULL, 0);
-	if (is_value(lexer->token))
+		return scan_section(s, name, line, NULL, 0);
+	if (scan_is_value(lexer->token))
 		return scan_titled(s, name, line);
-	return fail_expected(s, "\"=\" or \"{\"", name);
+	return scan_expected(s, "\"=\" or \"{\"", name);
 }
 
 /* Every section that is still open at the end, the outermost first. */
@@ -265,7 +263,7 @@ static int scan_end(struct scanner *s)
 	unsigned i;
 
 	for (i = 1; i <= s->depth; i++) {
-		const struct frame *frame = &s->frames[i];
+		const struct scan_frame *frame = &s->frames[i];
 
 		conf_lexer_fail(
 			&s->lexer, frame->line,
@@ -288,11 +286,12 @@ static int scan_items(struct scanner *s)
 			return scan_end(s);
 		if (conf_lexer_is(lexer, '}')) {
 			if (s->depth == 0)
-				return fail_at(s, lexer->token_line,
-					       "} without a section to close");
+				return scan_fail(
+					s, lexer->token_line,
+					"} without a section to close");
 			s->depth--;
 		} else if (lexer->token != CONF_TOKEN_WORD ||
-			   !is_name(lexer->start, lexer->len)) {
+			   !scan_is_name(lexer->start, lexer->len)) {
 			if (lexer->token != CONF_TOKEN_ERROR)
 				conf_lexer_fail(lexer, lexer->token_line,
 						"expected the name of a key or "
@@ -328,7 +327,7 @@ int conf_scan(const char *text, size_t len, const struct conf_place *place,
 	scan->marks = pool_array(pool, marks, sizeof(*scan->marks));
 	scan->text = pool_array(pool, len + 1, 2);
 	if (scan->marks == NULL || scan->text == NULL)
-		return fail_memory(&s);
+		return scan_oom(&s);
 	s.lexer.out = scan->text;
 	s.frames[0].outline = &scan->root;
 	if (strncmp(text, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */

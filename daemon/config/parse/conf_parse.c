@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only file that knows libconfuse. It is told to expect exactly the names
- * that the file uses, all as lists of text, so that it never stops at an
- * unknown key: what a key means, and whether it exists, is decided by whoever
- * reads the tree. Values are taken from its callbacks while it parses.
+ * The only file that knows libconfuse. The scan finds the names that a text
+ * uses, and libconfuse is told to expect exactly those, all as lists of text:
+ * it never stops at an unknown key. Its callbacks give the values, while it
+ * parses.
  */
 #include "config.h"
 
-#include "config/conf_parse.h"
+#include "config/parse/conf_parse.h"
 
 #include <confuse.h>
 #include <stdarg.h>
@@ -15,9 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/parse/conf_scan.h"
 #include "pool.h"
 
-/* A name that no file can use: the scan refuses it. */
+/* A name that the scan refuses in a file. */
 #define OPEN_NAME ":open"
 
 struct parse {
@@ -25,11 +26,11 @@ struct parse {
 	const struct conf_place *place;
 	struct conf_tree *tree;
 	struct conf_report *report;
-	/* The sections that are open, and the next of the scan's marks. */
+	/* The open sections, and the next of the scan's marks. */
 	struct conf_node *nodes[CONF_DEPTH_MAX + 1];
 	unsigned depth;
 	size_t next_mark;
-	struct conf_key *key; /* the one being read */
+	struct conf_key *key; /* the last one */
 	struct conf_value **values_end;
 	bool failed;
 };
@@ -40,14 +41,14 @@ struct parse {
  */
 static struct parse *current;
 
-static int out_of_memory(struct parse *p)
+static int parse_oom(struct parse *p)
 {
 	p->report->oom = true;
 	p->failed = true;
 	return -1;
 }
 
-static struct conf_place place_at(const struct parse *p, int line)
+static struct conf_place parse_place(const struct parse *p, int line)
 {
 	struct conf_place place = *p->place;
 
@@ -55,9 +56,9 @@ static struct conf_place place_at(const struct parse *p, int line)
 	return place;
 }
 
-static void on_error(cfg_t *cfg, const char *format, va_list ap)
+static void parse_error(cfg_t *cfg, const char *format, va_list ap)
 {
-	struct conf_place place = place_at(current, cfg->line);
+	struct conf_place place = parse_place(current, cfg->line);
 	char text[512];
 
 	vsnprintf(text, sizeof(text), format, ap);
@@ -65,12 +66,12 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
 	current->failed = true;
 }
 
-/* The scan and libconfuse walk the same file: their steps must agree. */
-static const struct conf_mark *take_mark(struct parse *p, const char *name,
-					 int line)
+/* The scan and libconfuse read the same text and must find the same names. */
+static const struct conf_mark *parse_take_mark(struct parse *p,
+					       const char *name, int line)
 {
 	const struct conf_mark *mark = &p->scan->marks[p->next_mark];
-	struct conf_place place = place_at(p, line);
+	struct conf_place place = parse_place(p, line);
 
 	if (p->next_mark < p->scan->mark_count &&
 	    strcmp(mark->name, name) == 0) {
@@ -82,17 +83,17 @@ static const struct conf_mark *take_mark(struct parse *p, const char *name,
 	return NULL;
 }
 
-static int add_key(struct parse *p, const struct conf_mark *mark)
+static int parse_add_key(struct parse *p, const struct conf_mark *mark)
 {
 	struct conf_node *node = p->nodes[p->depth];
 	struct conf_key *key = pool_alloc(p->tree->pool, sizeof(*key));
 
 	if (key == NULL)
-		return out_of_memory(p);
+		return parse_oom(p);
 	key->name = pool_strdup(p->tree->pool, mark->name);
 	if (key->name == NULL)
-		return out_of_memory(p);
-	key->place = place_at(p, (int)mark->line);
+		return parse_oom(p);
+	key->place = parse_place(p, (int)mark->line);
 	*node->keys_end = key;
 	node->keys_end = &key->next;
 	p->key = key;
@@ -100,24 +101,25 @@ static int add_key(struct parse *p, const struct conf_mark *mark)
 	return 0;
 }
 
-static int add_value(struct parse *p, const char *text, int line)
+static int parse_add_value(struct parse *p, const char *text, int line)
 {
 	struct conf_value *value = pool_alloc(p->tree->pool, sizeof(*value));
 
 	if (value == NULL)
-		return out_of_memory(p);
+		return parse_oom(p);
 	value->text = pool_strdup(p->tree->pool, text);
 	if (value->text == NULL)
-		return out_of_memory(p);
-	value->place = place_at(p, line);
+		return parse_oom(p);
+	value->place = parse_place(p, line);
 	*p->values_end = value;
 	p->values_end = &value->next;
 	p->key->count++;
 	return 0;
 }
 
-/* A value; with the first of an assignment libconfuse begins a new list. */
-static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+/* The first value of an assignment begins a new list in libconfuse: a key. */
+static int parse_value(cfg_t *cfg, cfg_opt_t *opt, const char *text,
+		       void *result)
 {
 	const struct conf_mark *mark;
 	struct parse *p = current;
@@ -126,31 +128,31 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
 		return -1;
 	*(const char **)result = text;
 	if (opt->nvalues != 1)
-		return add_value(p, text, cfg->line);
-	mark = take_mark(p, opt->name, cfg->line);
-	if (mark == NULL || add_key(p, mark) < 0)
+		return parse_add_value(p, text, cfg->line);
+	mark = parse_take_mark(p, opt->name, cfg->line);
+	if (mark == NULL || parse_add_key(p, mark) < 0)
 		return -1;
-	return mark->empty_list ? 0 : add_value(p, text, cfg->line);
+	return mark->empty_list ? 0 : parse_add_value(p, text, cfg->line);
 }
 
-static int add_node(struct parse *p, const struct conf_mark *mark,
-		    const char *title)
+static int parse_add_node(struct parse *p, const struct conf_mark *mark,
+			  const char *title)
 {
 	struct conf_node *parent = p->nodes[p->depth];
 	struct conf_node *node = pool_alloc(p->tree->pool, sizeof(*node));
 
 	if (node == NULL)
-		return out_of_memory(p);
+		return parse_oom(p);
 	conf_node_init(node);
 	node->name = pool_strdup(p->tree->pool, mark->name);
 	if (node->name == NULL)
-		return out_of_memory(p);
+		return parse_oom(p);
 	if (title != NULL) {
 		node->title = pool_strdup(p->tree->pool, title);
 		if (node->title == NULL)
-			return out_of_memory(p);
+			return parse_oom(p);
 	}
-	node->place = place_at(p, (int)mark->line);
+	node->place = parse_place(p, (int)mark->line);
 	*parent->children_end = node;
 	parent->children_end = &node->next;
 	p->nodes[++p->depth] = node;
@@ -158,12 +160,13 @@ static int add_node(struct parse *p, const struct conf_mark *mark,
 }
 
 /*
- * A section begins: libconfuse has no callback for that, but it gives each new
- * section the defaults of its keys, by their callbacks; OPEN_NAME is a key for
- * the sake of its default. Where this fails libconfuse would abort(), so a
- * failure waits for the next callback.
+ * A section begins. libconfuse has no callback for that, but it sets the
+ * defaults of the keys of each new section, by the keys' callbacks: OPEN_NAME
+ * is a key with a default and no other use. libconfuse abort()s if this
+ * callback fails, so a failure is returned by the next one.
  */
-static int on_open(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+static int parse_open(cfg_t *cfg, cfg_opt_t *opt, const char *text,
+		      void *result)
 {
 	const struct conf_mark *mark;
 
@@ -171,13 +174,13 @@ static int on_open(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
 	*(const char **)result = text;
 	if (current->failed)
 		return 0;
-	mark = take_mark(current, cfg->name, cfg->line);
+	mark = parse_take_mark(current, cfg->name, cfg->line);
 	if (mark != NULL)
-		add_node(current, mark, cfg->title);
+		parse_add_node(current, mark, cfg->title);
 	return 0;
 }
 
-static int on_close(cfg_t *cfg, cfg_opt_t *opt)
+static int parse_close(cfg_t *cfg, cfg_opt_t *opt)
 {
 	(void)cfg, (void)opt;
 	if (current->failed)
@@ -186,7 +189,8 @@ static int on_close(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
-static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+static int parse_include(cfg_t *cfg, cfg_opt_t *opt, int argc,
+			 const char **argv)
 {
 	struct conf_tree *tree = current->tree;
 	struct conf_include *include;
@@ -196,23 +200,24 @@ static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 		return -1;
 	include = pool_alloc(tree->pool, sizeof(*include));
 	if (include == NULL)
-		return out_of_memory(current);
+		return parse_oom(current);
 	include->pattern = pool_strdup(tree->pool, argv[0]);
 	if (include->pattern == NULL)
-		return out_of_memory(current);
-	include->place = place_at(current, cfg->line);
+		return parse_oom(current);
+	include->place = parse_place(current, cfg->line);
 	*tree->includes_end = include;
 	tree->includes_end = &include->next;
 	return 0;
 }
 
-/* The table for a kind of section, and those within; NULL: no memory. */
-static cfg_opt_t *make_table(const struct conf_outline *outline,
-			     struct pool *pool)
+/* What libconfuse is to expect in a kind of section, and in the sections in
+ * it. NULL: no memory. */
+static cfg_opt_t *parse_make_table(const struct conf_outline *outline,
+				   struct pool *pool)
 {
 	static char open_default[] = "{x}";
 	const cfg_opt_t open =
-		CFG_STR_LIST_CB(OPEN_NAME, open_default, CFGF_NONE, on_open);
+		CFG_STR_LIST_CB(OPEN_NAME, open_default, CFGF_NONE, parse_open);
 	const struct conf_outline *child;
 	cfg_opt_t *table, *opt;
 
@@ -227,14 +232,14 @@ static cfg_opt_t *make_table(const struct conf_outline *outline,
 		if (child->shape == CONF_SHAPE_KEY) {
 			opt->type = CFGT_STR;
 			opt->flags = CFGF_LIST;
-			opt->parsecb = on_value;
+			opt->parsecb = parse_value;
 		} else {
 			opt->type = CFGT_SEC;
 			opt->flags = CFGF_MULTI;
 			if (child->shape == CONF_SHAPE_TITLED)
 				opt->flags |= CFGF_TITLE;
-			opt->validcb = on_close;
-			opt->subopts = make_table(child, pool);
+			opt->validcb = parse_close;
+			opt->subopts = parse_make_table(child, pool);
 			if (opt->subopts == NULL)
 				return NULL;
 		}
@@ -243,20 +248,20 @@ static cfg_opt_t *make_table(const struct conf_outline *outline,
 	return table;
 }
 
-static int run(struct parse *p, cfg_opt_t *table)
+static int parse_run(struct parse *p, cfg_opt_t *table)
 {
 	cfg_t *cfg = cfg_init(table, CFGF_NONE);
 	FILE *file = NULL;
 	int status = -1;
 
 	if (cfg == NULL)
-		return out_of_memory(p);
-	cfg_set_error_function(cfg, on_error);
+		return parse_oom(p);
+	cfg_set_error_function(cfg, parse_error);
 	cfg->filename = strdup(p->place->file);
 	if (cfg->filename != NULL)
 		file = fmemopen(p->scan->text, p->scan->len, "r");
 	if (file == NULL) {
-		out_of_memory(p);
+		parse_oom(p);
 	} else {
 		status = cfg_parse_fp(cfg, file) == CFG_SUCCESS ? 0 : -1;
 		fclose(file);
@@ -265,26 +270,31 @@ static int run(struct parse *p, cfg_opt_t *table)
 	return status;
 }
 
-int conf_parse(const struct conf_scan *scan, const struct conf_place *place,
-	       struct conf_tree *tree, struct conf_report *report)
+int conf_parse_text(const char *text, size_t len,
+		    const struct conf_place *place, struct conf_tree *tree,
+		    struct conf_report *report)
 {
-	static const cfg_opt_t include = CFG_FUNC("include", on_include);
-	struct parse p = {.scan = scan,
+	static const cfg_opt_t include = CFG_FUNC("include", parse_include);
+	struct conf_scan scan;
+	struct parse p = {.scan = &scan,
 			  .place = place,
 			  .tree = tree,
 			  .report = report,
 			  .nodes = {&tree->root}};
-	cfg_opt_t *table = make_table(&scan->root, tree->pool);
+	cfg_opt_t *table;
 	int status;
 
+	if (conf_scan(text, len, place, tree->pool, report, &scan) < 0)
+		return -1;
+	table = parse_make_table(&scan.root, tree->pool);
 	if (table == NULL)
-		return out_of_memory(&p);
-	/* The file itself is opened by no bracket: its entry is free. */
+		return parse_oom(&p);
+	/* No bracket opens the file, so OPEN_NAME's entry is free. */
 	table[0] = include;
 	current = &p;
-	status = run(&p, table);
+	status = parse_run(&p, table);
 	current = NULL;
-	if (status == 0 && p.next_mark == scan->mark_count && !p.failed)
+	if (status == 0 && p.next_mark == scan.mark_count && !p.failed)
 		return 0;
 	if (!p.failed)
 		conf_error(report, place, "libconfuse cannot read this file");
@@ -296,4 +306,12 @@ void conf_node_init(struct conf_node *node)
 	memset(node, 0, sizeof(*node));
 	node->keys_end = &node->keys;
 	node->children_end = &node->children;
+}
+
+void conf_tree_init(struct conf_tree *tree, struct pool *pool)
+{
+	memset(tree, 0, sizeof(*tree));
+	tree->pool = pool;
+	conf_node_init(&tree->root);
+	tree->includes_end = &tree->includes;
 }

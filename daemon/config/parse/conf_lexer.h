@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cuts a config file into the tokens that libconfuse 3.3 would see, with their
- * lines, and writes the same text again with blanks for comments. Reports what
- * libconfuse swallows in silence or stumbles over: open strings and comments,
- * escapes out of range, stray characters, bytes that are no text.
+ * Cuts a config file into the tokens that libconfuse 3.3 sees, with their
+ * lines, and copies the text with blanks for comments. Reports what libconfuse
+ * accepts in silence or fails on: open strings and comments, escapes out of
+ * range, stray characters, bytes that are not text.
  */
 #ifndef CONF_LEXER_H
 #define CONF_LEXER_H
 
-#include "config/conf_message.h"
+#include "config/parse/conf_message.h"
 
 enum conf_token {
 	CONF_TOKEN_ERROR, /* reported */
@@ -21,18 +21,18 @@ enum conf_token {
 
 struct conf_lexer {
 	const char *at; /* NUL-terminated */
-	char *out;      /* the text again; the caller gives enough room */
+	char *out;      /* the copy; the caller gives enough room */
 	unsigned line;
 	const struct conf_place *file;
 	struct conf_report *report;
-	/* The last token: as written, quotes and all. */
+	/* The last token: as written, with its quotes. */
 	enum conf_token token;
 	const char *start;
 	size_t len;
 	unsigned token_line;
 };
 
-/* The first byte that cannot be in a text file is reported: -1. */
+/* -1: a byte that cannot be in a text file was reported. */
 int conf_lexer_check_text(const char *text, size_t len,
 			  const struct conf_place *file,
 			  struct conf_report *report);

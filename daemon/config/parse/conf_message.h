@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The messages of a load, "file:line: what": added while the files are read
+ * and checked, and put in the order of the files at the end.
+ */
+#ifndef CONF_MESSAGE_H
+#define CONF_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Where something is written; line 0: the file as a whole. */
+struct conf_place {
+	const char *file;
+	unsigned line;
+	unsigned file_number; /* in the order the files were read */
+};
+
+/* ---- for the caller of a load ------------------------------------------ */
+
+struct conf_message {
+	char *text; /* "file:line: what" */
+	unsigned file_number, line;
+};
+
+struct conf_messages {
+	struct conf_message *items;
+	size_t count, room;
+};
+
+/* Errors refuse the configuration; warnings do not. In the order of files and
+ * lines after a load. */
+struct conf_errors {
+	struct conf_messages errors;
+	struct conf_messages warnings;
+};
+
+void conf_errors_init(struct conf_errors *errors);
+void conf_errors_fini(struct conf_errors *errors);
+
+/* ---- for the load ------------------------------------------------------ */
+
+/*
+ * Shared by all parts of a load. The lists in errors are the caller's; oom is
+ * set when a message or anything else found no memory, and refuses the
+ * configuration as an error does.
+ */
+struct conf_report {
+	struct conf_errors *errors;
+	bool oom;
+};
+
+void conf_error(struct conf_report *report, const struct conf_place *place,
+		const char *format, ...) __attribute__((format(printf, 3, 4)));
+void conf_warning(struct conf_report *report, const struct conf_place *place,
+		  const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Sorts both lists, and adds an error where memory ran out. */
+void conf_report_finish(struct conf_report *report);
+
+/* A text for the quotes of a message: cut, without control characters. */
+#define CONF_QUOTED_MAX 100
+const char *conf_quoted(const char *text, char buf[CONF_QUOTED_MAX]);
+
+#endif
