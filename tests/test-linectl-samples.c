@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "linectl/format.h"
-#include "linectl/memory.h"
+#include "common/memory.h"
 #include "linectl/show.h"
 #include "linectl/table.h"
 #include "support.h"

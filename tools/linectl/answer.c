@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl/memory.h"
+#include "common/memory.h"
 
 static void take(void *arg, struct record *record)
 {

@@ -15,7 +15,7 @@
 #include <lined/address.h>
 #include <lined/socket.h>
 
-#include "linectl/memory.h"
+#include "common/memory.h"
 
 #define CONNECT_MS 5000
 

@@ -18,7 +18,7 @@
 #include "linectl/answer.h"
 #include "linectl/error.h"
 #include "linectl/json.h"
-#include "linectl/memory.h"
+#include "common/memory.h"
 #include "linectl/metrics.h"
 #include "linectl/show.h"
 #include "linectl/tap.h"

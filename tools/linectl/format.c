@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "linectl/memory.h"
+#include "common/memory.h"
 
 char *format_count(uint64_t n)
 {

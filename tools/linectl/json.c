@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl/memory.h"
+#include "common/memory.h"
 #include "linectl/utf8.h"
 
 void json_string(FILE *out, const char *text)

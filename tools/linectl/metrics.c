@@ -12,7 +12,7 @@
 #include "linectl/answer.h"
 #include "linectl/error.h"
 #include "linectl/json.h"
-#include "linectl/memory.h"
+#include "common/memory.h"
 #include "linectl/show.h"
 
 #define PATIENCE_MS 15000

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl/memory.h"
+#include "common/memory.h"
 #include "linectl/utf8.h"
 
 /* What is being read: `at` moves on. Decoded texts go to `out`, behind which

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "linectl/format.h"
-#include "linectl/memory.h"
+#include "common/memory.h"
 #include "linectl/table.h"
 
 /* ---- cells -------------------------------------------------------------- */

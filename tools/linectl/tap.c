@@ -14,7 +14,7 @@
 
 #include "linectl/error.h"
 #include "linectl/json.h"
-#include "linectl/memory.h"
+#include "common/memory.h"
 
 /* An interrupt that comes just before a wait is seen after it. */
 #define STEP_MS 200

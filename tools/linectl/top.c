@@ -17,7 +17,7 @@
 #include "linectl/answer.h"
 #include "linectl/error.h"
 #include "linectl/json.h"
-#include "linectl/memory.h"
+#include "common/memory.h"
 #include "linectl/samples.h"
 #include "linectl/screen.h"
 #include "linectl/terminal.h"

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "linectl/memory.h"
+#include "common/memory.h"
 
 /* How many bytes the character has that begins here; 0: it is none. */
 static size_t character(const unsigned char *at, size_t left)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A growing run of bytes, and memory that is there or ends linetest: it holds
- * scripts and what clients said, and knows nothing of either.
+ * A growing array of bytes.
  */
 #ifndef LINETEST_BYTES_H
 #define LINETEST_BYTES_H
 
-#include <stdbool.h>
 #include <stddef.h>
+
+#include "common/memory.h"
 
 /* Embedded by value; zeroed memory is an empty one. */
 struct bytes {
@@ -15,16 +15,6 @@ struct bytes {
 	size_t len;
 	size_t room;
 };
-
-/*
- * malloc(3) and its kin; without memory they say so and exit 2. What linetest
- * holds is a script and a short conversation: there is nothing to go on with.
- */
-void *memory_get(size_t size); /* zeroed */
-void *memory_resize(void *old, size_t count, size_t size);
-char *memory_copy(const char *text, size_t len); /* and a NUL */
-char *memory_format(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
 
 void bytes_fini(struct bytes *bytes);
 void bytes_clear(struct bytes *bytes);
@@ -34,10 +24,10 @@ void bytes_add_text(struct bytes *bytes, const char *text);
 void bytes_add_format(struct bytes *bytes, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Gives away the data, "" where there is none; the caller frees it. */
+/* Takes the data out, "" if there is none; the caller frees it. */
 char *bytes_take(struct bytes *bytes);
 
-/* The data as text; "" where there is none. Valid until the next change. */
+/* The data as text, "" if there is none. Valid until the next change. */
 const char *bytes_text(const struct bytes *bytes);
 
 #endif

@@ -313,7 +313,7 @@ int main(int argc, char **argv)
 	case LINETEST_RUN:
 		break;
 	}
-	scripts = memory_get((size_t)options.file_count * sizeof(*scripts));
+	scripts = memory_new((size_t)options.file_count, sizeof(*scripts));
 	for (i = 0; i < options.file_count; i++)
 		scripts[i] = read_script(&options, options.files[i], &errors);
 	if (errors.len > 0) {

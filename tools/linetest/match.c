@@ -215,7 +215,7 @@ static bool run_and_set_values(const struct expression *e,
 			       struct values *values, const char *line,
 			       size_t len)
 {
-	regmatch_t *found = memory_get((e->groups + 1) * sizeof(*found));
+	regmatch_t *found = memory_new(e->groups + 1, sizeof(*found));
 	bool matched = run(&e->regex, line, len, found, e->groups + 1) &&
 		       is_consistent(e, line, found);
 	size_t i;

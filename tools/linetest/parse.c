@@ -333,7 +333,7 @@ static void parser_fini(struct parser *parser)
 
 struct script *script_read(const char *path, struct bytes *errors)
 {
-	struct script *script = memory_get(sizeof(*script));
+	struct script *script = memory_new(1, sizeof(*script));
 	struct parser parser = {.script = script, .errors = errors};
 
 	script->path = memory_copy(path, strlen(path));

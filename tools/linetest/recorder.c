@@ -192,7 +192,7 @@ static struct lined_socket *side_init(struct side *side, struct link *link,
 
 static struct link *link_new(struct recorder *recorder)
 {
-	struct link *link = memory_get(sizeof(*link));
+	struct link *link = memory_new(1, sizeof(*link));
 
 	link->recorder = recorder;
 	list_append(&recorder->links, &link->node);

@@ -43,8 +43,7 @@ bool run_init(struct run *run, const struct script *script,
 						   : settings->patience_ms;
 	run->cut = settings->cut;
 	daemon_process_init(&run->process, run->dispatcher);
-	run->actors =
-		memory_get((script->actor_count + 1) * sizeof(*run->actors));
+	run->actors = memory_new(script->actor_count + 1, sizeof(*run->actors));
 	for (i = 0; i < script->actor_count; i++)
 		actor_init(&run->actors[i], script->actors[i], run->dispatcher);
 	deadline_start(&run->timeout, run->dispatcher, settings->timeout_ms);

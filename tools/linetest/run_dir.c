@@ -85,8 +85,8 @@ int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
 	dir->path = make_dir(script, error);
 	if (dir->path == NULL)
 		return -1;
-	dir->addresses = memory_get((script->address_count + 1) *
-				    sizeof(*dir->addresses));
+	dir->addresses =
+		memory_new(script->address_count + 1, sizeof(*dir->addresses));
 	for (i = 0; i < script->address_count; i++) {
 		const struct script_address *wanted = &script->addresses[i];
 

@@ -170,7 +170,7 @@ bool step_line(struct run *run, const struct step *step)
 	};
 	bool good;
 
-	e.met = memory_get(e.count * sizeof(*e.met));
+	e.met = memory_new(e.count, sizeof(*e.met));
 	good = expect_lines(run, actor, &e);
 	free(e.met);
 	run->next += e.count - 1;
@@ -301,7 +301,7 @@ bool step_silence(struct run *run, const struct step *step)
 	struct actor *only =
 		step->actor == STEP_NO_ACTOR ? NULL : run_actor(run, step);
 	size_t count = run->script->actor_count, i;
-	bool *was_over = memory_get((count + 1) * sizeof(*was_over));
+	bool *was_over = memory_new(count + 1, sizeof(*was_over));
 	struct actor *noisy;
 	struct deadline deadline;
 

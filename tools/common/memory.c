@@ -1,27 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * malloc(3) and its like, or the end.
+ * malloc(3) and the like, or the end of the program.
  */
 #include "config.h"
 
-#include "linectl/memory.h"
+#include "common/memory.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void *there(void *memory)
+static void *memory_check(void *memory)
 {
 	if (memory != NULL)
 		return memory;
-	fputs("linectl: out of memory\n", stderr);
+	fputs("out of memory\n", stderr);
 	exit(EXIT_FAILURE);
 }
 
 void *memory_new(size_t count, size_t size)
 {
-	return there(calloc(count > 0 ? count : 1, size));
+	return memory_check(calloc(count > 0 ? count : 1, size));
+}
+
+void *memory_resize(void *array, size_t count, size_t size)
+{
+	return memory_check(reallocarray(array, count, size));
 }
 
 void *memory_grow(void *array, size_t count, size_t *room, size_t size)
@@ -29,15 +34,15 @@ void *memory_grow(void *array, size_t count, size_t *room, size_t size)
 	if (count < *room)
 		return array;
 	*room = *room > 0 ? *room * 2 : 16;
-	return there(reallocarray(array, *room, size));
+	return memory_resize(array, *room, size);
 }
 
 char *memory_copy(const char *text, size_t len)
 {
-	char *copy = there(malloc(len + 1));
+	char *copy = memory_new(len + 1, 1);
 
-	memcpy(copy, text, len);
-	copy[len] = '\0';
+	if (len > 0)
+		memcpy(copy, text, len);
 	return copy;
 }
 
@@ -50,5 +55,5 @@ char *memory_format(const char *format, ...)
 	va_start(arguments, format);
 	len = vasprintf(&text, format, arguments);
 	va_end(arguments);
-	return there(len < 0 ? NULL : text);
+	return memory_check(len < 0 ? NULL : text);
 }

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for linectl and linetest. Without memory they cannot do what they were
+ * asked to: these functions say so and exit 1, so that no caller has to check.
+ */
+#ifndef TOOLS_MEMORY_H
+#define TOOLS_MEMORY_H
+
+#include <stddef.h>
+
+/* Zeroed. */
+void *memory_new(size_t count, size_t size);
+
+void *memory_resize(void *array, size_t count, size_t size);
+
+/* An array with room for one more than count items; *room is kept for it. */
+void *memory_grow(void *array, size_t count, size_t *room, size_t size);
+
+/* len bytes and a NUL. text may be NULL if len is 0. */
+char *memory_copy(const char *text, size_t len);
+
+char *memory_format(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
+#endif
