@@ -147,9 +147,14 @@ void lined_table_free(struct lined_table *table)
 {
 	if (table == NULL)
 		return;
+	lined_table_clear(table);
+	free(table);
+}
+
+void lined_table_clear(struct lined_table *table)
+{
 	while (!list_is_empty(&table->by_use))
 		drop(list_entry(table->by_use.next, struct cell, by_use));
-	free(table);
 }
 
 void lined_table_set_max(struct lined_table *table, size_t max_bytes)
@@ -220,6 +225,11 @@ int lined_table_remove(struct lined_table *table, const void *key,
 size_t lined_table_len(const struct lined_table *table)
 {
 	return table->count;
+}
+
+size_t lined_table_bytes(const struct lined_table *table)
+{
+	return table->bytes;
 }
 
 uint64_t lined_table_take_evicted(struct lined_table *table)

@@ -96,6 +96,23 @@ START_TEST(what_is_put_is_found_and_removed)
 }
 END_TEST
 
+START_TEST(clear_removes_all_and_gives_the_room_back)
+{
+	ck_assert_uint_eq(lined_table_bytes(table), 0);
+	ck_assert_int_eq(put("a", "one", 0), 0);
+	ck_assert_uint_gt(lined_table_bytes(table), 0);
+	ck_assert_int_eq(put("b", "two", lined_dispatcher_now_ms(d) + 1000), 0);
+	lined_table_clear(table);
+	expect("a", NULL);
+	expect("b", NULL);
+	ck_assert_uint_eq(lined_table_len(table), 0);
+	ck_assert_uint_eq(lined_table_bytes(table), 0);
+	ck_assert_uint_eq(lined_table_take_evicted(table), 0);
+	ck_assert_int_eq(put("a", "three", 0), 0);
+	expect("a", "three");
+}
+END_TEST
+
 START_TEST(keys_are_bytes)
 {
 	const struct lined_table_entry entry = {.tag = 7};
@@ -306,6 +323,7 @@ static Suite *table_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, what_is_put_is_found_and_removed);
+	tcase_add_test(tcase, clear_removes_all_and_gives_the_room_back);
 	tcase_add_test(tcase, keys_are_bytes);
 	tcase_add_test(tcase, an_entry_is_a_value_a_number_or_both);
 	tcase_add_test(tcase, an_entry_may_be_put_again_from_itself);

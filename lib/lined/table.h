@@ -59,8 +59,12 @@ lined_table_find(struct lined_table *table, const void *key, size_t key_len);
 LINED_API int lined_table_remove(struct lined_table *table, const void *key,
 				 size_t key_len);
 
-/* How many entries there are. */
+/* Removes all entries; they do not count as evicted. */
+LINED_API void lined_table_clear(struct lined_table *table);
+
+/* How many entries there are, and what they take of max_bytes. */
 LINED_API size_t lined_table_len(const struct lined_table *table);
+LINED_API size_t lined_table_bytes(const struct lined_table *table);
 
 /* How many went for others' room since last asked. */
 LINED_API uint64_t lined_table_take_evicted(struct lined_table *table);
