@@ -107,6 +107,11 @@ esac
 check "the config is good" \
 	"$root$sbindir/lined" -t -c "$root$sysconfdir/lined/lined.conf" \
 	-m "$root$pkglibdir"
+# What is commented out can be switched on.
+sed -E 's/^#([[:lower:]	}])/\1/' "$root$sysconfdir/lined/lined.conf" \
+	>"$tmp/switched-on.conf"
+check "with all of it switched on, too" \
+	"$root$sbindir/lined" -t -c "$tmp/switched-on.conf" -m "$root$pkglibdir"
 
 # ---- what a protocol's author gets -----------------------------------------
 

@@ -1,11 +1,10 @@
 /*
- * myproto: greets whoever says who he is. Copy this directory, call it what
- * your protocol is called, and change everything. lined-module(3) is the
- * reference.
+ * myproto: greets a client by its name. Copy this directory, rename it after your
+ * protocol, and change everything. lined-module(3) is the reference.
  */
 #include <lined/protocol.h>
 
-/* What `myproto { ... }` in the config fills in, and how. */
+/* The options, as `myproto { ... }` in the config sets them. */
 struct options {
 	const char *greeting;
 };
@@ -16,7 +15,7 @@ static const struct lined_option option_table[] = {
 	{.name = NULL},
 };
 
-/* A line is not a string: it has a length, and may hold any byte. */
+/* A line is not a string: it has a length, and may contain any byte. */
 static void handle_line(struct lined_socket *client,
 			const struct lined_line *line)
 {
@@ -41,7 +40,7 @@ const struct lined_protocol lined_protocol = {
 	.abi = LINED_ABI,
 	.size = sizeof(struct lined_protocol),
 	.name = "myproto",
-	.summary = "greets whoever says who he is",
+	.summary = "greets a client by its name",
 	.handle_line = handle_line,
 	.options = option_table,
 	.options_size = sizeof(struct options),
