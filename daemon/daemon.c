@@ -546,7 +546,7 @@ static bool serve(struct daemon *daemon)
 	systemd_status_ready(&daemon->systemd_status);
 	detach_done(EXIT_STOPPED);
 	while (!daemon->stopped) {
-		worker_turn(daemon->server.own_worker);
+		worker_turn(daemon->server.env.main_worker);
 		if (lined_dispatcher_poll(daemon->dispatcher, -1) < 0) {
 			log_err("poll: %s", strerror(errno));
 			return false;

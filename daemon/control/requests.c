@@ -107,7 +107,7 @@ void requests_init(struct control *control, struct server *server,
 	control->server = server;
 	control->ops = ops;
 	list_init(&control->open);
-	server->requests = &control->port;
+	server->env.requests = &control->port;
 }
 
 /* ---- services that end -------------------------------------------------- */

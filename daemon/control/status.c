@@ -100,7 +100,7 @@ static void status_daemon(struct control *control, struct response *response)
 		snprintf(name, sizeof(name), "%u", server->workers[i].index);
 		status_add_worker(&server->workers[i], name, response);
 	}
-	if (server->own_worker == &server->main_worker)
+	if (server->env.main_worker == &server->main_worker)
 		status_add_worker(&server->main_worker, "main", response);
 }
 

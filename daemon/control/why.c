@@ -128,7 +128,7 @@ static void why_add_service(const struct service *service,
 	char text[128];
 
 	admission_ask(service->admission, address,
-		      lined_dispatcher_now_ms(service->server->dispatcher),
+		      lined_dispatcher_now_ms(service->env->dispatcher),
 		      &limits);
 	why_describe_access(conf, &access, address->sa_family, text,
 			    sizeof(text));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server's life: its workers and their helpers, draining and stopping.
- * server_apply.c makes the services what a config says; what a service does by
- * itself is in service.c.
+ * The server's life: starting the workers, draining services, stopping.
+ * server_apply.c makes the services what a config says; service.c has what a
+ * service does by itself.
  */
 #include "config.h"
 
@@ -20,12 +20,12 @@
 
 /* ---- memory of clients that have gone --------------------------------- */
 
-/* From how many clients on it is worth giving their memory back to the system
- * when most of them have gone, and how long after that. */
+/* After a peak of so many clients, when most of them have gone, free memory is
+ * returned to the system; this much later, because more may be leaving. */
 #define TRIM_CLIENTS 1024
 #define TRIM_MS      500
 
-static void trim_fired(struct lined_timer *timer)
+static void server_trim_fired(struct lined_timer *timer)
 {
 	struct server *server = lined_container_of(timer, struct server, trim);
 
@@ -33,14 +33,23 @@ static void trim_fired(struct lined_timer *timer)
 	memory_trim();
 }
 
-void server_client_came(struct server *server)
+static struct server *server_of_env(struct service_env *env)
 {
+	return lined_container_of(env, struct server, env);
+}
+
+static void server_client_came(struct service_env *env)
+{
+	struct server *server = server_of_env(env);
+
 	if (++server->clients > server->most_clients)
 		server->most_clients = server->clients;
 }
 
-void server_clients_left(struct server *server, size_t count)
+static void server_clients_left(struct service_env *env, size_t count)
 {
+	struct server *server = server_of_env(env);
+
 	server->clients -= count;
 	if (server->most_clients >= TRIM_CLIENTS &&
 	    server->clients < server->most_clients / 4 &&
@@ -48,17 +57,116 @@ void server_clients_left(struct server *server, size_t count)
 		lined_timer_start(&server->trim, TRIM_MS, 0);
 }
 
+/* ---- draining --------------------------------------------------------- */
+
+void server_move(struct server *server, struct service *service,
+		 struct list *list)
+{
+	pthread_mutex_lock(&server->lists);
+	list_remove(&service->link);
+	if (list != NULL)
+		list_append(list, &service->link);
+	pthread_mutex_unlock(&server->lists);
+}
+
+void server_begin_drain(struct server *server, struct service *service,
+			uint32_t timeout_ms)
+{
+	server_move(server, service, &server->draining);
+	server->events->drains(server, service);
+	service_drain(service, timeout_ms, server->stopping);
+}
+
+static uint32_t server_drain_timeout_ms(const struct server *server)
+{
+	return server->conf != NULL ? server->conf->drain_timeout_ms : 0;
+}
+
+void server_drain(struct server *server, struct service *service)
+{
+	log_each(LINED_LOG_NOTICE, "service %s: draining", service->name);
+	server_begin_drain(server, service, server_drain_timeout_ms(server));
+}
+
+/* ---- stopping --------------------------------------------------------- */
+
+/* All that are open: either the internal ones or the others. */
+static void server_drain_all(struct server *server, bool internal)
+{
+	struct service *service, *next;
+
+	list_for_each_safe(service, next, &server->services, link)
+		if (service->conf->internal == internal)
+			server_begin_drain(server, service,
+					   server_drain_timeout_ms(server));
+}
+
+/* The internal services end last, so that control shows the others stopping. */
+static void server_check_stopped(struct server *server)
+{
+	if (!server->stopping || !list_is_empty(&server->draining))
+		return;
+	if (!server->internal_stopping) {
+		server->internal_stopping = true;
+		server_drain_all(server, true);
+	}
+	if (server_is_empty(server))
+		server->events->stopped(server);
+}
+
+static void server_service_ended(struct service *service)
+{
+	struct server *server = server_of_env(service->env);
+
+	server_move(server, service, NULL);
+	if (service->begun && !service->conf->internal)
+		service_log_counters(service);
+	if (service->begun)
+		log_each(LINED_LOG_NOTICE, "service %s: stopped",
+			 service->name);
+	server->events->ended(server, service);
+	service_free(service);
+	server_check_stopped(server);
+}
+
+void server_stop(struct server *server)
+{
+	server->stopping = true;
+	server_drain_all(server, false);
+	server_check_stopped(server);
+}
+
+void server_abandon(struct server *server)
+{
+	struct service *service;
+
+	list_for_each(service, &server->services, link)
+		service_close_listeners(service, server->stopping);
+}
+
+static void server_waits(struct service_env *env)
+{
+	struct server *server = server_of_env(env);
+
+	server->events->waiting(server);
+}
+
+static const struct service_owner_ops server_owner_ops = {
+	.client_came = server_client_came,
+	.clients_left = server_clients_left,
+	.ended = server_service_ended,
+	.waiting = server_waits,
+};
+
 /* ---- life ------------------------------------------------------------- */
 
-/* Its bus is its own: nobody else is on it, and what the workers publish does
- * not come by here. */
-static int make_main_worker(struct server *server)
+static int server_make_main_worker(struct server *server)
 {
 	struct worker *worker = &server->main_worker;
 
 	if (worker_start(worker, 0, false, server->dispatcher) < 0)
 		return -1;
-	server->own_worker = worker;
+	server->env.main_worker = worker;
 	server->main_bus = bus_new(worker, 1);
 	return server->main_bus != NULL ? 0 : -1;
 }
@@ -76,7 +184,7 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 	list_init(&server->services);
 	list_init(&server->draining);
 	pthread_mutex_init(&server->lists, NULL);
-	lined_timer_init(&server->trim, dispatcher, trim_fired);
+	lined_timer_init(&server->trim, dispatcher, server_trim_fired);
 	server->workers = cache_line_calloc(workers * sizeof(*server->workers));
 	if (server->workers == NULL)
 		return -1;
@@ -89,10 +197,17 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 	server->bus = bus_new(server->workers, workers);
 	if (server->bus == NULL)
 		return -1;
-	server->own_worker = &server->workers[0];
+	server->env = (struct service_env){
+		.dispatcher = dispatcher,
+		.workers = server->workers,
+		.worker_count = workers,
+		.main_worker = &server->workers[0],
+		.ops = &server_owner_ops,
+	};
 	if (workers > 1) {
 		server->bus_threads = bus_threads_new(server->workers, workers);
-		if (server->bus_threads == NULL || make_main_worker(server) < 0)
+		if (server->bus_threads == NULL ||
+		    server_make_main_worker(server) < 0)
 			return -1;
 		lined_dispatcher_open_mailbox(dispatcher);
 	}
@@ -132,94 +247,4 @@ void server_log_counters(struct server *server)
 		if (!service->conf->internal)
 			service_log_counters(service);
 	bus_log_counters(server->bus);
-}
-
-/* ---- draining --------------------------------------------------------- */
-
-void server_move(struct server *server, struct service *service,
-		 struct list *list)
-{
-	pthread_mutex_lock(&server->lists);
-	list_remove(&service->link);
-	if (list != NULL)
-		list_append(list, &service->link);
-	pthread_mutex_unlock(&server->lists);
-}
-
-void server_begin_drain(struct server *server, struct service *service,
-			uint32_t timeout_ms)
-{
-	server_move(server, service, &server->draining);
-	server->events->drains(server, service);
-	service_drain(service, timeout_ms);
-}
-
-static uint32_t drain_timeout_ms(const struct server *server)
-{
-	return server->conf != NULL ? server->conf->drain_timeout_ms : 0;
-}
-
-void server_drain(struct server *server, struct service *service)
-{
-	log_each(LINED_LOG_NOTICE, "service %s: draining", service->name);
-	server_begin_drain(server, service, drain_timeout_ms(server));
-}
-
-/* ---- ending ----------------------------------------------------------- */
-
-void server_retire(struct server *server, struct service *service)
-{
-	server_begin_drain(server, service, 0);
-}
-
-/* All that are open, either the operator's or the internal ones. */
-static void drain_all(struct server *server, bool internal)
-{
-	struct service *service, *next;
-
-	list_for_each_safe(service, next, &server->services, link)
-		if (service->conf->internal == internal)
-			server_begin_drain(server, service,
-					   drain_timeout_ms(server));
-}
-
-/* A stop can be watched until all that it is about have ended. */
-static void check_stopped(struct server *server)
-{
-	if (!server->stopping || !list_is_empty(&server->draining))
-		return;
-	if (!server->internal_stopping) {
-		server->internal_stopping = true;
-		drain_all(server, true);
-	}
-	if (server_is_empty(server))
-		server->events->stopped(server);
-}
-
-void server_service_ended(struct server *server, struct service *service)
-{
-	server_move(server, service, NULL);
-	if (service->begun && !service->conf->internal)
-		service_log_counters(service);
-	if (service->begun)
-		log_each(LINED_LOG_NOTICE, "service %s: stopped",
-			 service->name);
-	server->events->ended(server, service);
-	service_free(service);
-	check_stopped(server);
-}
-
-void server_stop(struct server *server)
-{
-	server->stopping = true;
-	drain_all(server, false);
-	check_stopped(server);
-}
-
-void server_abandon(struct server *server)
-{
-	struct service *service;
-
-	list_for_each(service, &server->services, link)
-		service_close_listeners(service);
 }

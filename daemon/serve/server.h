@@ -14,14 +14,13 @@
 
 #include "config/conf.h"
 #include "list.h"
+#include "serve/service.h"
 #include "threads/worker.h"
 
 struct bus;
 struct bus_threads;
 struct inherited;
 struct report;
-struct request_port;
-struct service;
 
 struct server {
 	struct lined_dispatcher *dispatcher;
@@ -29,9 +28,9 @@ struct server {
 	size_t worker_count;
 	struct bus *bus;
 	struct bus_threads *bus_threads; /* NULL: one worker */
-	/* Around the main thread, for internal services: control answers while
-	 * a worker stands still. With one worker it is that one. */
-	struct worker *own_worker;
+	/* With more than one worker: the main thread as a worker, for internal
+	 * services, so that control answers while a worker is stuck. It has a
+	 * bus of its own, which carries nothing that the workers publish. */
 	struct worker main_worker;
 	struct bus *main_bus;
 	struct list services; /* open */
@@ -42,8 +41,7 @@ struct server {
 	struct conf *conf;
 	struct conf *start_conf; /* keys that take effect at the start only */
 	const struct inherited *inherited;
-	struct request_port *requests; /* takes the requests of clients */
-	uint64_t last_client_id, last_service_id;
+	struct service_env env;
 	/* Clients of all services, and the most there were since memory was
 	 * last given back. */
 	size_t clients, most_clients;
@@ -100,19 +98,9 @@ void server_log_counters(struct server *server);
 /* Puts a service into one of the server's lists; NULL: into none. */
 void server_move(struct server *server, struct service *service,
 		 struct list *list);
-/* Whoever looks on is told, and the service drains; it is freed when it has
- * ended. */
+/* Drains a service that is in one of the lists or in none; it is freed when it
+ * has ended. */
 void server_begin_drain(struct server *server, struct service *service,
 			uint32_t timeout_ms);
-
-/* For services. */
-
-/* Drains a service that is in no list and never had a client. */
-void server_retire(struct server *server, struct service *service);
-/* Clients of services that are not internal: one was admitted, some have gone.
- */
-void server_client_came(struct server *server);
-void server_clients_left(struct server *server, size_t count);
-void server_service_ended(struct server *server, struct service *service);
 
 #endif

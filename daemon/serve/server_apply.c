@@ -195,9 +195,9 @@ static int make_service(struct server *server, struct conf *conf,
 {
 	if (plan->service != NULL)
 		return 0;
-	plan->service = service_new(server, conf, plan->conf, report);
+	plan->service = service_new(&server->env, conf, plan->conf, report);
 	plan->fresh = plan->service != NULL;
-	return plan->fresh ? 0 : -1;
+	return plan->fresh ? service_start(plan->service, report) : -1;
 }
 
 /* Every address that cannot be had is told of before any service is made. */
@@ -242,7 +242,7 @@ static void undo(struct server *server, struct plan *plans, size_t count)
 			listener_free(listener);
 		}
 		if (plans[i].fresh)
-			server_retire(server, plans[i].service);
+			server_begin_drain(server, plans[i].service, 0);
 	}
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A service as the main thread sees it: its listeners, who is admitted, and
- * its instances, one a worker. Accepts, decides, and hands on; nothing of a
- * client is touched here once it has arrived at its instance.
+ * A service on the main thread: its listeners, the admission of clients, and
+ * its instances, one on each worker. Accepts, admits or refuses, and hands
+ * over; a client belongs to its instance from then on.
  */
 #ifndef SERVICE_H
 #define SERVICE_H
@@ -16,55 +16,82 @@
 #include "net/listener.h"
 
 struct report;
-struct server;
-struct service_end;
+struct request_port;
+struct service;
+struct service_part;
+
+/* What services share, given by their owner, the server. Main thread. */
+struct service_env {
+	struct lined_dispatcher *dispatcher; /* the main thread's */
+	struct worker *workers;
+	size_t worker_count;
+	struct worker *main_worker; /* serves the internal services */
+	struct request_port *requests;
+	uint64_t last_client_id, last_service_id;
+	const struct service_owner_ops *ops;
+};
+
+struct service_owner_ops {
+	/* A client was admitted; so many have left. Internal services do not
+	 * report theirs. */
+	void (*client_came)(struct service_env *env);
+	void (*clients_left)(struct service_env *env, size_t count);
+	/* The last instance has ended; the owner frees the service. */
+	void (*ended)(struct service *service);
+	/* The main thread still waits for a worker; once a second. */
+	void (*waiting)(struct service_env *env);
+};
 
 struct service {
 	struct list link; /* server.services or server.draining */
-	struct server *server;
-	uint64_t id; /* no other service has had or will have it */
+	struct service_env *env;
+	uint64_t id; /* never used again */
 	const struct conf_service *conf;
 	struct conf *whole; /* what conf is part of: a reference */
 	char *name;
 	struct admission *admission;
-	/* Of datagrams: used by the primary worker only. */
+	/* For datagrams: used by the primary worker only. */
 	struct admission *datagram_admission;
 	struct registry *registry;
 	struct list listeners;
 	struct lined_service **instances; /* one a worker */
-	struct service_end *ends;         /* likewise */
+	struct service_part *parts;       /* likewise */
 	size_t instance_count, running;
-	size_t occupied; /* instances, while it drains: they have clients */
-	unsigned holds;  /* by who is with the workers about it */
+	size_t occupied; /* instances with clients, while it drains */
+	unsigned holds;  /* by service_hold() */
 	unsigned turn;   /* where the search for a worker begins */
 	uint64_t lines_logged, busy; /* memory_watch.c */
-	bool begun; /* it was a part of the server, not of a plan only */
+	bool begun; /* it was part of the server, not only of a plan */
 	bool draining;
 };
 
-/* Which worker the single things of a service live on. */
-size_t service_primary(const char *name, size_t workers);
-
-/* Its instance there; NULL: it has none. MT-safe. */
+/* Its instance on the worker; NULL: it has none there. MT-safe. */
 struct lined_service *service_instance_on(const struct service *service,
 					  const struct worker *worker);
 
-/* Whose instance it is. MT-safe. */
+/* The service of an instance. MT-safe. */
 struct service *service_of(const struct lined_service *instance);
 
-/* A service that listens nowhere yet, its instances started. NULL: reported. */
-struct service *service_new(struct server *server, struct conf *whole,
+/*
+ * A service that listens nowhere yet. conf is a part of `whole`, of which the
+ * service takes a reference. NULL: reported.
+ */
+struct service *service_new(struct service_env *env, struct conf *whole,
 			    const struct conf_service *conf,
 			    struct report *report);
 
-/* Takes a listener over and begins to accept. -1: logged. */
+/* Starts the instances and waits for them. -1: reported, and the service is to
+ * be drained. */
+int service_start(struct service *service, struct report *report);
+
+/* Takes the listener over and begins to accept. -1 and errno. */
 int service_listen(struct service *service, struct listener *listener);
 
 /* The listener that is open on this address; NULL: none. */
 struct listener *service_find_listener(struct service *service,
 				       const struct listen_address *address);
 
-/* Stops listening on it. */
+/* Stops listening on it; keep_path: another listener has its path. */
 void service_unlisten(struct service *service, struct listener *listener,
 		      bool keep_path);
 
@@ -73,23 +100,23 @@ void service_unlisten(struct service *service, struct listener *listener,
 void service_reload(struct service *service, struct conf *whole,
 		    const struct conf_service *conf, struct report *report);
 
-/* Stops listening altogether. */
-void service_close_listeners(struct service *service);
+/* Stops listening. keep_stored: the paths remain of those sockets that the
+ * service manager keeps over a restart. */
+void service_close_listeners(struct service *service, bool keep_stored);
 
-/*
- * Stops listening, says goodbye to the clients; server_service_ended() is
- * called when the last instance has ended.
- */
-void service_drain(struct service *service, uint32_t timeout_ms);
+/* Stops listening and drains the instances; ops->ended follows when the last
+ * of them has ended. */
+void service_drain(struct service *service, uint32_t timeout_ms,
+		   bool keep_stored);
 
-/* Logs, in one NOTICE, what it has done since it began: traffic, and each kind
+/* Logs, in one NOTICE, what it has done since its start: traffic, and each kind
  * of refusal, drop and close that has happened. */
 void service_log_counters(const struct service *service);
 
-/* Lines and datagrams that it has got so far. */
+/* Lines and datagrams received so far. */
 uint64_t service_lines(const struct service *service);
 
-/* While it is held it may end, but server_service_ended() is not called. */
+/* While it is held it may end, but ops->ended waits for the release. */
 void service_hold(struct service *service);
 void service_release(struct service *service);
 

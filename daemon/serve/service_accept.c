@@ -17,7 +17,6 @@
 #include "net/admission.h"
 #include "serve/client.h"
 #include "log/log.h"
-#include "serve/server.h"
 #include "serve/service.h"
 
 /* Accepted in one go; who is left comes in the next turn. */
@@ -55,16 +54,16 @@ static void run_arrival(struct worker_call *call)
 /* The least loaded worker, beginning with another each time. */
 static size_t choose_worker(struct service *service)
 {
-	struct server *server = service->server;
+	const struct worker *workers = service->env->workers;
 	size_t count = service->instance_count, best, i;
 
 	if (count == 1)
 		return 0;
 	if (service->conf->module->flags & LINED_ONE_WORKER)
-		return service_primary(service->name, count);
+		return worker_for_name(service->name, count);
 	best = service->turn++ % count;
 	for (i = 0; i < count; i++)
-		if (server->workers[i].load < server->workers[best].load)
+		if (workers[i].load < workers[best].load)
 			best = i;
 	return best;
 }
@@ -74,7 +73,7 @@ void service_client_left(struct service *service, struct worker *worker,
 {
 	worker->load--;
 	if (!service->conf->internal)
-		server_clients_left(service->server, 1);
+		service->env->ops->clients_left(service->env, 1);
 	admission_leave(service->admission, entry);
 }
 
@@ -123,7 +122,7 @@ static enum admission_verdict admit(struct service *service,
 {
 	const struct sockaddr *address =
 		(const struct sockaddr *)&arrival->address;
-	struct lined_dispatcher *d = service->server->dispatcher;
+	struct lined_dispatcher *d = service->env->dispatcher;
 
 	if (!access_rules_allow(&service->conf->access, address)) {
 		admission_refuse(service->admission, ADMISSION_DENIED);
@@ -174,8 +173,8 @@ static bool accept_some(struct listener *listener, struct lined_socket *sock)
 			continue;
 		}
 		if (!service->conf->internal)
-			server_client_came(service->server);
-		arrival.id = ++service->server->last_client_id;
+			service->env->ops->client_came(service->env);
+		arrival.id = ++service->env->last_client_id;
 		service_place(service, choose_worker(service), &arrival);
 	}
 	note_accept_error(listener, arrival.fd < 0 ? errno : 0);

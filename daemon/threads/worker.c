@@ -80,6 +80,15 @@ int worker_start(struct worker *worker, unsigned index, bool threaded,
 	return 0;
 }
 
+size_t worker_for_name(const char *name, size_t workers)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u;
+	return hash % workers;
+}
+
 static void run_call(struct lined_message *message)
 {
 	struct worker_call *call =

@@ -68,6 +68,10 @@ int worker_start(struct worker *worker, unsigned index, bool threaded,
 void worker_stop(struct worker *worker);
 void worker_fini(struct worker *worker);
 
+/* Which of so many workers single things of this name live on: always the same.
+ */
+size_t worker_for_name(const char *name, size_t workers);
+
 /* Runs call->run on the worker's thread. Main thread. */
 void worker_post(struct worker *worker, struct worker_call *call);
 

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes the instances of a service, one on each of its workers; calls them, and
+ * takes what they report back: clients that have left, and their end.
+ */
+#include "config.h"
+
+#include "serve/service_instances.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "net/admission.h"
+#include "serve/service_accept.h"
+
+/* An instance, and the calls between it and its service. They are allocated
+ * with it: without memory clients must still be able to leave, and a drain to
+ * be posted while a worker is stuck. */
+struct service_part {
+	struct service *service;
+	struct lined_service *instance;
+	struct worker_call departures, drain, emptied, finish, ended;
+	atomic_uint departed; /* clients; above 0 `departures` is posted */
+	uint32_t drain_ms;
+};
+
+struct lined_service *service_instance_on(const struct service *service,
+					  const struct worker *worker)
+{
+	/* The only instance of an internal service is the first. */
+	size_t at = service->instance_count == 1 ? 0 : worker->index;
+	struct lined_service *instance = service->instances[at];
+
+	return instance->worker == worker ? instance : NULL;
+}
+
+struct service *service_of(const struct lined_service *instance)
+{
+	const struct service_part *part = instance->owner;
+
+	return part->service;
+}
+
+/* ---- reports of the instances ------------------------------------------ */
+
+static void service_run_departures(struct worker_call *call)
+{
+	struct service_part *part =
+		lined_container_of(call, struct service_part, departures);
+	struct service_env *env = part->service->env;
+	unsigned gone = atomic_exchange(&part->departed, 0);
+
+	part->instance->worker->load -= gone;
+	if (!part->service->conf->internal)
+		env->ops->clients_left(env, gone);
+	admission_collect(part->service->admission);
+}
+
+static void service_check_ended(struct service *service)
+{
+	if (service->running == 0 && service->holds == 0)
+		service->env->ops->ended(service);
+}
+
+void service_hold(struct service *service)
+{
+	service->holds++;
+}
+
+void service_release(struct service *service)
+{
+	service->holds--;
+	service_check_ended(service);
+}
+
+static void service_run_finish(struct worker_call *call)
+{
+	instance_finish(lined_container_of(call, struct service_part, finish)
+				->instance);
+}
+
+/*
+ * Sockets that a protocol has opened itself may live on one worker and serve
+ * the clients of all: they end after the last client of any worker. What that
+ * client has published comes to each worker before the call does.
+ */
+static void service_run_emptied(struct worker_call *call)
+{
+	struct service *service =
+		lined_container_of(call, struct service_part, emptied)->service;
+	size_t i;
+
+	if (--service->occupied > 0)
+		return;
+	for (i = 0; i < service->instance_count; i++)
+		worker_post(service->instances[i]->worker,
+			    &service->parts[i].finish);
+}
+
+static void service_run_ended(struct worker_call *call)
+{
+	struct service *service =
+		lined_container_of(call, struct service_part, ended)->service;
+
+	service->running--;
+	service_check_ended(service);
+}
+
+static void service_instance_client_gone(struct lined_service *instance,
+					 struct admission_entry *entry)
+{
+	struct service_part *part = instance->owner;
+
+	if (!instance->worker->threaded) {
+		service_client_left(part->service, instance->worker, entry);
+		return;
+	}
+	admission_depart(part->service->admission, entry);
+	if (atomic_fetch_add(&part->departed, 1) == 0)
+		worker_answer(instance->worker, instance->main,
+			      &part->departures);
+}
+
+static void service_instance_emptied(struct lined_service *instance)
+{
+	struct service_part *part = instance->owner;
+
+	worker_answer(instance->worker, instance->main, &part->emptied);
+}
+
+static void service_instance_ended(struct lined_service *instance)
+{
+	struct service_part *part = instance->owner;
+
+	worker_answer(instance->worker, instance->main, &part->ended);
+}
+
+/* Datagram sockets live on one worker. Their access rules change only while a
+ * reload waits for it, and no other thread uses their table. */
+static bool service_admit_datagram(struct lined_service *instance,
+				   const struct sockaddr *from)
+{
+	const struct service_part *part = instance->owner;
+	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
+
+	if (!access_rules_allow(&instance->conf->access, from)) {
+		lined_service_count(instance, "datagrams_denied", 1);
+		return false;
+	}
+	return admission_datagram(part->service->datagram_admission, from,
+				  now_ms) == ADMISSION_OK;
+}
+
+static const struct instance_owner_ops service_instance_ops = {
+	.client_gone = service_instance_client_gone,
+	.emptied = service_instance_emptied,
+	.ended = service_instance_ended,
+	.admit = service_admit_datagram,
+};
+
+/* ---- calls to the instances -------------------------------------------- */
+
+struct instance_call {
+	struct worker_call call;
+	struct lined_service *instance;
+	const struct conf_service *conf;
+	const char *listen;
+	struct report *report;
+	int result;
+};
+
+static void service_run_start(struct worker_call *call)
+{
+	struct instance_call *start =
+		lined_container_of(call, struct instance_call, call);
+
+	start->instance->report = start->report;
+	start->result = instance_start(start->instance);
+	start->instance->report = NULL;
+}
+
+static void service_run_reload(struct worker_call *call)
+{
+	struct instance_call *reload =
+		lined_container_of(call, struct instance_call, call);
+
+	reload->instance->report = reload->report;
+	instance_reload(reload->instance, reload->conf);
+	reload->instance->report = NULL;
+	if (reload->instance->primary) {
+		const struct service_part *part = reload->instance->owner;
+		struct admission_limits limits = service_limits(reload->conf);
+
+		admission_set_limits(part->service->datagram_admission,
+				     &limits);
+	}
+}
+
+static void service_run_drain(struct worker_call *call)
+{
+	struct service_part *part =
+		lined_container_of(call, struct service_part, drain);
+
+	instance_drain(part->instance, part->drain_ms);
+}
+
+static void service_run_close_datagrams(struct worker_call *call)
+{
+	struct instance_call *close_call =
+		lined_container_of(call, struct instance_call, call);
+
+	instance_close_datagrams(close_call->instance, close_call->listen);
+}
+
+static void service_report_waiting(void *arg)
+{
+	struct service_env *env = arg;
+
+	env->ops->waiting(env);
+}
+
+/* Runs the call for each instance and waits. -1: the result of one is. */
+static int service_call_all(struct service *service, struct instance_call *call)
+{
+	size_t i;
+
+	for (i = 0; i < service->instance_count; i++) {
+		call->instance = service->instances[i];
+		call->result = 0;
+		worker_post_wait(call->instance->worker, &call->call,
+				 service_report_waiting, service->env);
+		if (call->result < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int service_instances_start(struct service *service, struct report *report)
+{
+	struct instance_call call = {.call.run = service_run_start,
+				     .report = report};
+
+	service->running = service->instance_count;
+	return service_call_all(service, &call);
+}
+
+void service_instances_reload(struct service *service,
+			      const struct conf_service *conf,
+			      struct report *report)
+{
+	struct instance_call call = {
+		.call.run = service_run_reload,
+		.conf = conf,
+		.report = report,
+	};
+
+	service_call_all(service, &call);
+}
+
+void service_instances_close_datagrams(struct service *service,
+				       const char *listen)
+{
+	struct instance_call call = {
+		.call.run = service_run_close_datagrams,
+		.listen = listen,
+	};
+
+	service_call_all(service, &call);
+}
+
+void service_instances_drain(struct service *service, uint32_t timeout_ms)
+{
+	size_t i;
+
+	service->occupied = service->instance_count;
+	for (i = 0; i < service->instance_count; i++) {
+		struct service_part *part = &service->parts[i];
+
+		part->drain_ms = timeout_ms;
+		worker_post(part->instance->worker, &part->drain);
+	}
+}
+
+/* ---- making them -------------------------------------------------------- */
+
+struct admission_limits service_limits(const struct conf_service *conf)
+{
+	return (struct admission_limits){
+		.clients = conf->clients,
+		.clients_per_address = conf->clients_per_address,
+		.connect_rate_per_address = conf->connect_rate_per_address,
+		.datagram_rate = conf->limits.line_rate,
+		.datagram_burst = conf->limits.line_burst,
+	};
+}
+
+struct worker *service_workers(const struct service *service, size_t *count)
+{
+	const struct service_env *env = service->env;
+
+	*count = service->conf->internal ? 1 : env->worker_count;
+	return service->conf->internal ? env->main_worker : env->workers;
+}
+
+int service_instances_make(struct service *service)
+{
+	size_t count, primary, i;
+	struct worker *workers = service_workers(service, &count);
+
+	primary = worker_for_name(service->name, count);
+	service->instances = calloc(count, sizeof(struct lined_service *));
+	service->parts = calloc(count, sizeof(*service->parts));
+	if (service->instances == NULL || service->parts == NULL)
+		return -1;
+	for (i = 0; i < count; i++) {
+		struct service_part *part = &service->parts[i];
+
+		service->instances[i] =
+			instance_new(service->conf, service->id, &workers[i],
+				     service->env->dispatcher, (unsigned)count,
+				     i == primary, &service_instance_ops, part);
+		if (service->instances[i] == NULL)
+			return -1;
+		part->service = service;
+		part->instance = service->instances[i];
+		part->departures.run = service_run_departures;
+		part->drain.run = service_run_drain;
+		part->emptied.run = service_run_emptied;
+		part->finish.run = service_run_finish;
+		part->ended.run = service_run_ended;
+		registry_join(service->registry, i, service->instances[i]);
+		service->instance_count++;
+	}
+	return 0;
+}
+
+void service_instances_free(struct service *service)
+{
+	size_t i;
+
+	for (i = 0; i < service->instance_count; i++)
+		instance_free(service->instances[i]);
+	free(service->instances);
+	free(service->parts);
+}
