@@ -11,7 +11,7 @@
 
 #include "common/memory.h"
 
-static void take(void *arg, struct record *record)
+static void answer_take_record(void *arg, struct record *record)
 {
 	struct answer *answer = arg;
 
@@ -21,7 +21,7 @@ static void take(void *arg, struct record *record)
 	memset(record, 0, sizeof(*record));
 }
 
-static void ended(void *arg, enum channel_end end, const char *text)
+static void answer_ended(void *arg, enum answer_end end, const char *text)
 {
 	struct answer *answer = arg;
 
@@ -29,18 +29,18 @@ static void ended(void *arg, enum channel_end end, const char *text)
 	answer->error = memory_copy(text, strlen(text));
 }
 
-const struct channel_handlers answer_handlers = {
-	.record = take,
-	.ended = ended,
+const struct answer_handlers answer_handlers = {
+	.record = answer_take_record,
+	.ended = answer_ended,
 };
 
-void answer_get(struct answer *answer, struct channel *channel,
+void answer_get(struct answer *answer, struct control_socket *control,
 		const char *request, size_t len, unsigned timeout_ms)
 {
 	memset(answer, 0, sizeof(*answer));
-	channel_ask(channel, request, len, timeout_ms, &answer_handlers,
-		    answer);
-	while (channel_poll(channel, -1))
+	control_socket_ask(control, request, len, timeout_ms, &answer_handlers,
+			   answer);
+	while (control_socket_poll(control, -1))
 		;
 }
 

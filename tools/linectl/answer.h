@@ -7,23 +7,23 @@
 
 #include <stddef.h>
 
-#include "linectl/channel.h"
+#include "linectl/control_socket.h"
 #include "linectl/record.h"
 
 struct answer {
 	struct record *records;
 	size_t count, room;
-	enum channel_end end;
-	char *error; /* "" for CHANNEL_OK */
+	enum answer_end end;
+	char *error; /* "" for ANSWER_OK */
 };
 
 /* Sends the request and waits for the whole answer. */
-void answer_get(struct answer *answer, struct channel *channel,
+void answer_get(struct answer *answer, struct control_socket *control,
 		const char *request, size_t len, unsigned timeout_ms);
 
 /* The same for an answer that is gathered while others are waited for: these,
  * with the answer as their argument. */
-extern const struct channel_handlers answer_handlers;
+extern const struct answer_handlers answer_handlers;
 
 void answer_fini(struct answer *answer);
 

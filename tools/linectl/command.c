@@ -193,7 +193,7 @@ static void write_json(const struct command *command,
 	size_t i;
 
 	fputs("{", stdout);
-	if (answer->end != CHANNEL_OK) {
+	if (answer->end != ANSWER_OK) {
 		fputs("\"error\":", stdout);
 		json_string(stdout, answer->error);
 		first = false;
@@ -211,7 +211,7 @@ static void show(const struct command_call *call, const struct answer *answer)
 	char *argument = utf8_shown(call->argument);
 
 	show_messages(answer);
-	if (answer->end == CHANNEL_OK || answer->count > 0)
+	if (answer->end == ANSWER_OK || answer->count > 0)
 		call->command->show(answer, argument, stdout);
 	free(argument);
 }
@@ -224,11 +224,11 @@ static enum linectl_status finish(const struct command_call *call,
 		write_json(call->command, answer);
 	else
 		show(call, answer);
-	if (answer->end == CHANNEL_OK)
+	if (answer->end == ANSWER_OK)
 		return LINECTL_DONE;
 	error_print(answer->error);
-	return answer->end == CHANNEL_REFUSED ? LINECTL_REFUSED
-					      : LINECTL_NO_DAEMON;
+	return answer->end == ANSWER_REFUSED ? LINECTL_REFUSED
+					     : LINECTL_NO_DAEMON;
 }
 
 static enum linectl_status ask(const struct command_call *call,
@@ -237,7 +237,7 @@ static enum linectl_status ask(const struct command_call *call,
 	enum linectl_status status;
 	struct answer answer;
 
-	answer_get(&answer, call->channel, request, len,
+	answer_get(&answer, call->control, request, len,
 		   call->command->timeout_ms);
 	status = finish(call, &answer);
 	answer_fini(&answer);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "linectl/channel.h"
+#include "linectl/control_socket.h"
 
 /* Exit statuses of linectl(1). */
 enum linectl_status {
@@ -21,7 +21,7 @@ enum linectl_status {
 
 struct command_call {
 	const struct command *command;
-	struct channel *channel;
+	struct control_socket *control;
 	const char *argument; /* "" where there is none */
 	bool json;
 	unsigned long lines; /* tap: how many; 0: until it is interrupted */

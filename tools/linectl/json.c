@@ -41,7 +41,7 @@ static size_t group_len(const char *name)
 	return dot != NULL ? (size_t)(dot - name) : 0;
 }
 
-static bool same_group(const char *a, const char *b)
+static bool group_equals(const char *a, const char *b)
 {
 	size_t len = group_len(a);
 
@@ -49,14 +49,15 @@ static bool same_group(const char *a, const char *b)
 }
 
 /* Those of one group from `at` on; how many. */
-static size_t write_group(FILE *out, const struct record *record, size_t at)
+static size_t json_group(FILE *out, const struct record *record, size_t at)
 {
 	const char *name = record->values[at].name;
 	size_t len = group_len(name), i;
 
 	fprintf(out, "\"%.*s\":{", (int)len, name);
 	for (i = at;
-	     i < record->count && same_group(name, record->values[i].name); i++)
+	     i < record->count && group_equals(name, record->values[i].name);
+	     i++)
 		fprintf(out, "%s\"%s\":%s", i > at ? "," : "",
 			record->values[i].name + len + 1,
 			record->values[i].json);
@@ -75,7 +76,7 @@ void json_record(FILE *out, const struct record *record)
 		if (i > 0)
 			fputc(',', out);
 		if (group_len(value->name) > 0) {
-			i += write_group(out, record, i);
+			i += json_group(out, record, i);
 		} else {
 			fprintf(out, "\"%s\":%s", value->name, value->json);
 			i++;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl/channel.h"
+#include "linectl/control_socket.h"
 #include "linectl/command.h"
 #include "linectl/error.h"
 #include "linectl/json.h"
@@ -159,8 +159,8 @@ int main(int argc, char **argv)
 		call.argument = argv[optind + 1];
 	call.json = options.json;
 	call.lines = options.lines;
-	call.channel = channel_open(options.socket, &error);
-	if (call.channel == NULL) {
+	call.control = control_socket_open(options.socket, &error);
+	if (call.control == NULL) {
 		if (options.json)
 			json_error(stdout, error);
 		error_print(error);
@@ -168,6 +168,6 @@ int main(int argc, char **argv)
 		return LINECTL_NO_DAEMON;
 	}
 	status = command_run(&call);
-	channel_close(call.channel);
+	control_socket_close(call.control);
 	return flush(status);
 }

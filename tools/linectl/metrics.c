@@ -17,7 +17,7 @@
 
 #define PATIENCE_MS 15000
 
-static void write_string(FILE *out, const char *text, size_t len)
+static void sample_write_string(FILE *out, const char *text, size_t len)
 {
 	char *copy = memory_copy(text, len);
 
@@ -27,7 +27,7 @@ static void write_string(FILE *out, const char *text, size_t len)
 
 /* A label's value, from behind its first quote. Behind its last one; NULL: it
  * has none. */
-static const char *write_label(FILE *out, const char *at)
+static const char *sample_write_label(FILE *out, const char *at)
 {
 	char *value = memory_new(strlen(at) + 1, 1), *to = value;
 
@@ -42,12 +42,12 @@ static const char *write_label(FILE *out, const char *at)
 			at++;
 		*to++ = *at;
 	}
-	write_string(out, value, (size_t)(to - value));
+	sample_write_string(out, value, (size_t)(to - value));
 	free(value);
 	return *at == '"' ? at + 1 : NULL;
 }
 
-static const char *write_labels(FILE *out, const char *at)
+static const char *sample_write_labels(FILE *out, const char *at)
 {
 	const char *before = "";
 
@@ -57,9 +57,9 @@ static const char *write_labels(FILE *out, const char *at)
 		if (strncmp(at + len, "=\"", 2) != 0)
 			return NULL;
 		fputs(before, out);
-		write_string(out, at, len);
+		sample_write_string(out, at, len);
 		fputc(':', out);
-		at = write_label(out, at + len + 2);
+		at = sample_write_label(out, at + len + 2);
 		if (at == NULL)
 			return NULL;
 		before = ",";
@@ -69,7 +69,7 @@ static const char *write_labels(FILE *out, const char *at)
 }
 
 /* Infinities are numbers to Prometheus, and not to JSON. */
-static bool is_number(const char *text)
+static bool sample_is_number(const char *text)
 {
 	size_t len = strspn(text, "0123456789.e+-");
 
@@ -84,18 +84,18 @@ bool metrics_write_sample(FILE *out, const char *line)
 	if (line[0] == '#' || len == 0 || *at == '\0')
 		return false;
 	fputs("{\"name\":", out);
-	write_string(out, line, len);
+	sample_write_string(out, line, len);
 	fputs(",\"labels\":{", out);
 	if (*at == '{')
-		at = write_labels(out, at + 1);
-	if (at == NULL || *at != ' ' || !is_number(at + 1))
+		at = sample_write_labels(out, at + 1);
+	if (at == NULL || *at != ' ' || !sample_is_number(at + 1))
 		return false;
 	fprintf(out, "},\"value\":%s}", at + 1);
 	return true;
 }
 
 /* NULL: the line is none. */
-static char *sample_of(const char *line)
+static char *sample_read(const char *line)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -108,7 +108,7 @@ static char *sample_of(const char *line)
 	return NULL;
 }
 
-static void write_json(const struct answer *answer)
+static void metrics_write_json(const struct answer *answer)
 {
 	size_t written = 0, i;
 	char *sample;
@@ -117,7 +117,7 @@ static void write_json(const struct answer *answer)
 	for (i = 0; i < answer->count; i++) {
 		const char *line = record_exact(&answer->records[i], "line");
 
-		sample = sample_of(line);
+		sample = sample_read(line);
 		if (sample != NULL)
 			printf("%s%s", written++ > 0 ? ",\n" : "", sample);
 		free(sample);
@@ -130,15 +130,15 @@ enum linectl_status metrics_run(const struct command_call *call)
 	struct answer answer;
 	enum linectl_status status = LINECTL_DONE;
 
-	answer_get(&answer, call->channel, "metrics\n", 8, PATIENCE_MS);
-	if (answer.end != CHANNEL_OK) {
+	answer_get(&answer, call->control, "metrics\n", 8, PATIENCE_MS);
+	if (answer.end != ANSWER_OK) {
 		if (call->json)
 			json_error(stdout, answer.error);
 		error_print(answer.error);
-		status = answer.end == CHANNEL_REFUSED ? LINECTL_REFUSED
-						       : LINECTL_NO_DAEMON;
+		status = answer.end == ANSWER_REFUSED ? LINECTL_REFUSED
+						      : LINECTL_NO_DAEMON;
 	} else if (call->json) {
-		write_json(&answer);
+		metrics_write_json(&answer);
 	} else {
 		show_metrics(&answer, "", stdout);
 	}

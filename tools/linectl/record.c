@@ -24,7 +24,7 @@ struct reader {
 /* ---- words --------------------------------------------------------------- */
 
 /* So many of these bytes as a string; NULL: none. */
-static const char *take_word(struct reader *r, const char *bytes)
+static const char *reader_take_word(struct reader *r, const char *bytes)
 {
 	size_t len = strspn(r->at, bytes);
 	char *word = r->out;
@@ -39,7 +39,7 @@ static const char *take_word(struct reader *r, const char *bytes)
 }
 
 /* What was read since begin, as it stands. */
-static const char *keep_json(struct reader *r, const char *begin)
+static const char *reader_keep_json(struct reader *r, const char *begin)
 {
 	size_t len = (size_t)(r->at - begin);
 	char *json = r->out;
@@ -52,7 +52,7 @@ static const char *keep_json(struct reader *r, const char *begin)
 
 /* ---- strings ------------------------------------------------------------- */
 
-static int hex_digit(char c)
+static int json_hex_digit(char c)
 {
 	const char *digits = "0123456789abcdef0123456789ABCDEF";
 	const char *at = c != '\0' ? strchr(digits, c) : NULL;
@@ -61,13 +61,13 @@ static int hex_digit(char c)
 }
 
 /* The four digits of \uXXXX; -1: they are not there. */
-static long take_unit(struct reader *r)
+static long reader_take_unit(struct reader *r)
 {
 	long unit = 0;
 	int i;
 
 	for (i = 0; i < 4; i++) {
-		int digit = hex_digit(*r->at);
+		int digit = json_hex_digit(*r->at);
 
 		if (digit < 0)
 			return -1;
@@ -77,7 +77,7 @@ static long take_unit(struct reader *r)
 	return unit;
 }
 
-static void put_utf8(struct reader *r, unsigned long point)
+static void reader_put_utf8(struct reader *r, unsigned long point)
 {
 	if (point < 0x80) {
 		*r->out++ = (char)point;
@@ -93,7 +93,7 @@ static void put_utf8(struct reader *r, unsigned long point)
 
 /* Behind a backslash. Halves of a pair are shown as what cannot be shown: the
  * daemon writes none. */
-static int take_escape(struct reader *r)
+static int reader_take_escape(struct reader *r)
 {
 	static const char names[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
 	const char *at;
@@ -101,12 +101,12 @@ static int take_escape(struct reader *r)
 
 	if (*r->at == 'u') {
 		r->at++;
-		unit = take_unit(r);
+		unit = reader_take_unit(r);
 		if (unit <= 0)
 			return -1;
-		put_utf8(r, unit >= 0xd800 && unit < 0xe000
-				    ? 0xfffd
-				    : (unsigned long)unit);
+		reader_put_utf8(r, unit >= 0xd800 && unit < 0xe000
+					   ? 0xfffd
+					   : (unsigned long)unit);
 		return 0;
 	}
 	at = *r->at != '\0' ? strchr(names, *r->at) : NULL;
@@ -117,7 +117,7 @@ static int take_escape(struct reader *r)
 	return 0;
 }
 
-static const char *take_string(struct reader *r)
+static const char *reader_take_string(struct reader *r)
 {
 	char *text = r->out;
 
@@ -130,7 +130,7 @@ static const char *take_string(struct reader *r)
 			continue;
 		}
 		r->at++;
-		if (take_escape(r) < 0)
+		if (reader_take_escape(r) < 0)
 			return NULL;
 	}
 	r->at++;
@@ -139,7 +139,7 @@ static const char *take_string(struct reader *r)
 }
 
 /* The text as it may be shown: nearly always itself. */
-static const char *show(struct reader *r, const char *text)
+static const char *reader_show(struct reader *r, const char *text)
 {
 	char *shown = r->out;
 	size_t len = utf8_show(shown, text);
@@ -152,7 +152,7 @@ static const char *show(struct reader *r, const char *text)
 
 /* ---- values ------------------------------------------------------------- */
 
-static int take_list(struct reader *r, struct value *value)
+static int reader_take_list(struct reader *r, struct value *value)
 {
 	size_t room = 0;
 
@@ -163,18 +163,18 @@ static int take_list(struct reader *r, struct value *value)
 
 		if (value->count > 0 && *r->at++ != ',')
 			return -1;
-		item = *r->at == '"' ? take_string(r) : NULL;
+		item = *r->at == '"' ? reader_take_string(r) : NULL;
 		if (item == NULL)
 			return -1;
 		value->items = memory_grow(value->items, value->count, &room,
 					   sizeof(*value->items));
-		value->items[value->count++] = show(r, item);
+		value->items[value->count++] = reader_show(r, item);
 	}
 	r->at++;
 	return 0;
 }
 
-static int take_number(struct reader *r, struct value *value)
+static int reader_take_number(struct reader *r, struct value *value)
 {
 	char *end;
 
@@ -187,7 +187,7 @@ static int take_number(struct reader *r, struct value *value)
 	return errno == 0 ? 0 : -1;
 }
 
-static int take_flag(struct reader *r, struct value *value)
+static int reader_take_flag(struct reader *r, struct value *value)
 {
 	value->type = VALUE_FLAG;
 	value->number = *r->at == 't';
@@ -200,44 +200,44 @@ static int take_flag(struct reader *r, struct value *value)
 	return 0;
 }
 
-static int take_json(struct reader *r, struct value *value)
+static int reader_take_json(struct reader *r, struct value *value)
 {
 	switch (*r->at) {
 	case '"':
 		value->type = VALUE_TEXT;
-		value->exact = take_string(r);
+		value->exact = reader_take_string(r);
 		if (value->exact == NULL)
 			return -1;
-		value->text = show(r, value->exact);
+		value->text = reader_show(r, value->exact);
 		return 0;
 	case '[':
-		return take_list(r, value);
+		return reader_take_list(r, value);
 	case 't':
 	case 'f':
-		return take_flag(r, value);
+		return reader_take_flag(r, value);
 	default:
-		return take_number(r, value);
+		return reader_take_number(r, value);
 	}
 }
 
-static int take_value(struct reader *r, struct value *value)
+static int reader_take_value(struct reader *r, struct value *value)
 {
 	const char *begin;
 
 	memset(value, 0, sizeof(*value));
-	value->name = take_word(r, "abcdefghijklmnopqrstuvwxyz"
-				   "0123456789_.-");
+	value->name = reader_take_word(r, "abcdefghijklmnopqrstuvwxyz"
+					  "0123456789_.-");
 	if (value->name == NULL || *r->at++ != '=')
 		return -1;
 	begin = r->at;
-	if (take_json(r, value) < 0)
+	if (reader_take_json(r, value) < 0)
 		return -1;
-	value->json = keep_json(r, begin);
+	value->json = reader_keep_json(r, begin);
 	return 0;
 }
 
 /* Whether every text in it is shown as it stands. */
-static bool is_plain(const char *line, size_t len)
+static bool record_is_plain(const char *line, size_t len)
 {
 	size_t i;
 
@@ -261,20 +261,20 @@ int record_parse(struct record *record, const char *line, size_t len)
 	 * as it is and decoded, neither of which is longer, each with a NUL;
 	 * and as it is shown, which is longer only where there are escapes or
 	 * bytes that do not print. */
-	record->memory =
-		memory_new(len + 1, is_plain(line, len) ? 6 : 6 + UTF8_SHOWN);
+	record->memory = memory_new(
+		len + 1, record_is_plain(line, len) ? 6 : 6 + UTF8_SHOWN);
 	memcpy(record->memory, line, len);
 	utf8_mend(record->memory, len);
 	r.at = record->memory;
 	r.out = record->memory + len + 1;
-	record->kind = take_word(&r, "abcdefghijklmnopqrstuvwxyz");
+	record->kind = reader_take_word(&r, "abcdefghijklmnopqrstuvwxyz");
 	if (record->kind == NULL)
 		goto wrong;
 	while (*r.at == ' ') {
 		r.at++;
 		record->values = memory_grow(record->values, record->count,
 					     &room, sizeof(*record->values));
-		if (take_value(&r, &record->values[record->count++]) < 0)
+		if (reader_take_value(&r, &record->values[record->count++]) < 0)
 			goto wrong;
 	}
 	if (*r.at == '\0')

@@ -368,7 +368,7 @@ void show_plan(const struct answer *answer, const char *argument, FILE *out)
 			fprintf(out, "service %s: ", service);
 		fprintf(out, "%s\n", record_text(step, "text"));
 	}
-	if (steps == 0 && answer->end == CHANNEL_OK)
+	if (steps == 0 && answer->end == ANSWER_OK)
 		fputs("a reload would change nothing\n", out);
 }
 
@@ -388,7 +388,7 @@ void show_kick(const struct answer *answer, const char *argument, FILE *out)
 
 void show_drain(const struct answer *answer, const char *argument, FILE *out)
 {
-	if (answer->end == CHANNEL_OK)
+	if (answer->end == ANSWER_OK)
 		fprintf(out,
 			"service %s was drained; the next reload begins it "
 			"again, if it is still in the configuration\n",
@@ -398,13 +398,13 @@ void show_drain(const struct answer *answer, const char *argument, FILE *out)
 void show_reload(const struct answer *answer, const char *argument, FILE *out)
 {
 	(void)argument;
-	if (answer->end == CHANNEL_OK)
+	if (answer->end == ANSWER_OK)
 		fputs("reloaded\n", out);
 }
 
 void show_log(const struct answer *answer, const char *argument, FILE *out)
 {
-	if (answer->end == CHANNEL_OK)
+	if (answer->end == ANSWER_OK)
 		fprintf(out, "logging from %s on, until the next reload\n",
 			argument);
 }

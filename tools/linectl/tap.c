@@ -24,7 +24,7 @@ struct tap {
 	unsigned long lines; /* shown */
 	unsigned long records;
 	bool stopping;
-	enum channel_end end;
+	enum answer_end end;
 	char *error;
 };
 
@@ -41,7 +41,7 @@ static void stop(struct tap *tap)
 	if (tap->stopping)
 		return;
 	tap->stopping = true;
-	channel_send(tap->call->channel, "stop\n", 5);
+	control_socket_send(tap->call->control, "stop\n", 5);
 }
 
 static void print_text(const struct record *record)
@@ -81,7 +81,7 @@ static void on_record(void *arg, struct record *record)
 		stop(tap);
 }
 
-static void on_end(void *arg, enum channel_end end, const char *text)
+static void on_end(void *arg, enum answer_end end, const char *text)
 {
 	struct tap *tap = arg;
 
@@ -89,7 +89,7 @@ static void on_end(void *arg, enum channel_end end, const char *text)
 	tap->error = memory_copy(text, strlen(text));
 }
 
-static const struct channel_handlers handlers = {
+static const struct answer_handlers handlers = {
 	.record = on_record,
 	.ended = on_end,
 	.endless = true,
@@ -104,9 +104,9 @@ static void wait_for_end(struct tap *tap)
 	action.sa_flags = (int)SA_RESETHAND;
 	sigaction(SIGINT, &action, &before);
 	sigaction(SIGTERM, &action, &term);
-	channel_ask(tap->call->channel, request, strlen(request), 0, &handlers,
-		    tap);
-	while (channel_poll(tap->call->channel, STEP_MS))
+	control_socket_ask(tap->call->control, request, strlen(request), 0,
+			   &handlers, tap);
+	while (control_socket_poll(tap->call->control, STEP_MS))
 		if (interrupted)
 			stop(tap);
 	sigaction(SIGINT, &before, NULL);
@@ -124,16 +124,16 @@ enum linectl_status tap_run(const struct command_call *call)
 	wait_for_end(&tap);
 	if (call->json)
 		fputs("]", stdout);
-	if (tap.end != CHANNEL_OK && call->json) {
+	if (tap.end != ANSWER_OK && call->json) {
 		fputs(",\"error\":", stdout);
 		json_string(stdout, tap.error);
 	}
 	if (call->json)
 		fputs("}\n", stdout);
-	if (tap.end != CHANNEL_OK) {
+	if (tap.end != ANSWER_OK) {
 		error_print(tap.error);
-		status = tap.end == CHANNEL_REFUSED ? LINECTL_REFUSED
-						    : LINECTL_NO_DAEMON;
+		status = tap.end == ANSWER_REFUSED ? LINECTL_REFUSED
+						   : LINECTL_NO_DAEMON;
 	}
 	free(tap.error);
 	return status;

@@ -33,7 +33,7 @@ enum request { REQUEST_NONE, REQUEST_ALL, REQUEST_CLIENTS, REQUEST_KICK };
 enum input { INPUT_NONE, INPUT_FILTER, INPUT_KICK, INPUT_CONFIRM };
 
 struct top {
-	struct channel *channel;
+	struct control_socket *control;
 	struct samples samples;
 	struct screen screen;
 
@@ -120,9 +120,9 @@ static void took_record(void *arg, struct record *record)
 	answer_handlers.record(&top->answer, record);
 }
 
-static void ended(void *arg, enum channel_end end, const char *text);
+static void ended(void *arg, enum answer_end end, const char *text);
 
-static const struct channel_handlers handlers = {
+static const struct answer_handlers handlers = {
 	.record = took_record,
 	.ended = ended,
 };
@@ -130,14 +130,14 @@ static const struct channel_handlers handlers = {
 static void ask(struct top *top, enum request what, char *request)
 {
 	top->asked = what;
-	channel_ask(top->channel, request, strlen(request), PATIENCE_MS,
-		    &handlers, top);
+	control_socket_ask(top->control, request, strlen(request), PATIENCE_MS,
+			   &handlers, top);
 	free(request);
 }
 
 static uint64_t now_ms(struct top *top)
 {
-	return lined_dispatcher_now_ms(channel_dispatcher(top->channel));
+	return lined_dispatcher_now_ms(control_socket_dispatcher(top->control));
 }
 
 /* What is due, where nothing is being answered. */
@@ -160,15 +160,15 @@ static void ask_next(struct top *top)
 	}
 }
 
-static void ended(void *arg, enum channel_end end, const char *text)
+static void ended(void *arg, enum answer_end end, const char *text)
 {
 	struct top *top = arg;
 	enum request asked = top->asked;
 
 	top->asked = REQUEST_NONE;
-	if (end == CHANNEL_BROKEN) {
+	if (end == ANSWER_BROKEN) {
 		top->lost = memory_format("%s", text);
-	} else if (end == CHANNEL_REFUSED) {
+	} else if (end == ANSWER_REFUSED) {
 		say(top, utf8_shown(text));
 		/* A service that is gone has no clients to show. */
 		if (asked == REQUEST_CLIENTS)
@@ -389,7 +389,7 @@ static const struct lined_delegate_handlers keyboard = {
 
 static void loop(struct top *top)
 {
-	struct lined_dispatcher *d = channel_dispatcher(top->channel);
+	struct lined_dispatcher *d = control_socket_dispatcher(top->control);
 	int key;
 
 	while (!top->quit && top->lost == NULL) {
@@ -436,7 +436,7 @@ enum linectl_status top_run(const struct command_call *call)
 		.mode = LINED_MODE_READ,
 		.handlers = &keyboard,
 	};
-	struct top top = {.channel = call->channel};
+	struct top top = {.control = call->control};
 	enum linectl_status status = LINECTL_DONE;
 
 	if (call->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
@@ -459,9 +459,11 @@ enum linectl_status top_run(const struct command_call *call)
 		return LINECTL_USAGE;
 	}
 	open_screen();
-	lined_dispatcher_register(channel_dispatcher(call->channel), &input);
+	lined_dispatcher_register(control_socket_dispatcher(call->control),
+				  &input);
 	loop(&top);
-	lined_dispatcher_unregister(channel_dispatcher(call->channel), &input);
+	lined_dispatcher_unregister(control_socket_dispatcher(call->control),
+				    &input);
 	endwin();
 	if (top.lost != NULL) {
 		error_print(top.lost);

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The connection, on a dispatcher of its own. What it is like to have none is
+ * told in a sentence that says what to do.
+ */
+#include "config.h"
+
+#include "linectl/control_socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <lined/address.h>
+#include <lined/socket.h>
+
+#include "common/memory.h"
+
+#define CONNECT_MS 5000
+
+/* What an answer may take, and what each record of it does beside its text.
+ * Half a million clients need less. */
+#define ANSWER_MAX  (256 << 20)
+#define RECORD_COST 256
+
+struct control_socket {
+	struct lined_dispatcher *dispatcher;
+	struct lined_socket_group group; /* no limits: requests may be long */
+	struct lined_socket *sock;       /* NULL: lost */
+	struct lined_timer timer;
+	unsigned timeout_ms;
+	bool connected;
+	int error;    /* why it is lost */
+	size_t taken; /* bytes of the answer */
+
+	/* The request. */
+	const struct answer_handlers *handlers; /* NULL: none */
+	void *arg;
+};
+
+static const char closed[] =
+	"the daemon closed the connection: it has stopped, or its control "
+	"section was changed";
+
+/* ---- answers ------------------------------------------------------------ */
+
+static void control_end(struct control_socket *control, enum answer_end how,
+			const char *text)
+{
+	const struct answer_handlers *handlers = control->handlers;
+
+	if (handlers == NULL)
+		return;
+	control->handlers = NULL;
+	lined_timer_stop(&control->timer);
+	handlers->ended(control->arg, how, text);
+}
+
+static void control_lose(struct control_socket *control, const char *text)
+{
+	if (control->sock != NULL)
+		lined_socket_close(control->sock);
+	control_end(control, ANSWER_BROKEN, text);
+}
+
+static void control_restart_timer(struct control_socket *control)
+{
+	if (control->timeout_ms > 0)
+		lined_timer_start(&control->timer, control->timeout_ms, 0);
+}
+
+/* `error "WHY"` is a record with a nameless value. */
+static void control_take_error(struct control_socket *control, const char *json,
+			       size_t len)
+{
+	char *line = memory_format("error text=%.*s", (int)len, json);
+	struct record record;
+
+	if (record_parse(&record, line, strlen(line)) < 0) {
+		control_lose(control, "the answer is none of lined's");
+	} else {
+		control_end(control, ANSWER_REFUSED,
+			    record_exact(&record, "text"));
+		record_fini(&record);
+	}
+	free(line);
+}
+
+static void control_take_line(struct control_socket *control,
+			      const struct lined_line *line)
+{
+	struct record record;
+
+	if (control->handlers == NULL)
+		return;
+	control_restart_timer(control);
+	control->taken += line->len + RECORD_COST;
+	if (control->taken > ANSWER_MAX && !control->handlers->endless)
+		control_lose(control, "the answer has no end");
+	else if (line->len == 2 && memcmp(line->text, "ok", 2) == 0) {
+		control_end(control, ANSWER_OK, "");
+	} else if (line->len > 6 && memcmp(line->text, "error ", 6) == 0) {
+		control_take_error(control, line->text + 6, line->len - 6);
+	} else if (record_parse(&record, line->text, line->len) < 0) {
+		control_lose(control, "the answer is none of lined's");
+	} else {
+		control->handlers->record(control->arg, &record);
+		record_fini(&record);
+	}
+}
+
+/* ---- the socket --------------------------------------------------------- */
+
+static void control_connected(struct lined_socket *sock, void *arg)
+{
+	struct control_socket *control = arg;
+
+	(void)sock;
+	control->connected = true;
+}
+
+static void control_readable(struct lined_socket *sock, void *arg)
+{
+	struct control_socket *control = arg;
+	enum lined_line_status status;
+	struct lined_line line;
+
+	while ((status = lined_socket_read_line(sock, &line)) ==
+	       LINED_LINE_READY)
+		control_take_line(control, &line);
+	if (status == LINED_LINE_TOO_LONG)
+		control_lose(control, "the answer is none of lined's");
+}
+
+static void control_closed(struct lined_socket *sock, void *arg,
+			   enum lined_close_reason reason, int error)
+{
+	struct control_socket *control = arg;
+
+	(void)sock;
+	(void)reason;
+	control->sock = NULL;
+	control->error = error;
+	control_end(control, ANSWER_BROKEN, closed);
+}
+
+static const struct lined_socket_handlers handlers = {
+	.handle_connect = control_connected,
+	.handle_read = control_readable,
+	.handle_close = control_closed,
+};
+
+static void control_timed_out(struct lined_timer *timer)
+{
+	struct control_socket *control =
+		lined_container_of(timer, struct control_socket, timer);
+
+	control_lose(control, "the daemon does not answer: its main thread is "
+			      "busy, or stuck");
+}
+
+/* ---- opening ----------------------------------------------------------- */
+
+/* What is no socket refuses like one that nobody listens on. */
+static bool path_is_no_socket(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISSOCK(st.st_mode);
+}
+
+static char *explain_no_connection(const char *path, int error)
+{
+	if (error == ECONNREFUSED && path_is_no_socket(path))
+		return memory_format("%s: this is no socket; -s names the "
+				     "control socket of lined",
+				     path);
+	switch (error) {
+	case ENOENT:
+		return memory_format(
+			"%s: there is no such socket; is lined running, and "
+			"does its configuration have control { socket = "
+			"\"%s\" }? (-s names another one)",
+			path, path);
+	case ECONNREFUSED:
+		return memory_format(
+			"%s: nobody answers; lined is not running: start it "
+			"(systemctl start lined), or name another socket by -s",
+			path);
+	case EACCES:
+	case EPERM:
+		return memory_format(
+			"%s: permission denied; ask as root or as the user "
+			"that lined runs as, or become a member of the control "
+			"group",
+			path);
+	case ETIMEDOUT:
+	case EAGAIN:
+		return memory_format(
+			"%s: the daemon does not accept connections: its main "
+			"thread is busy, or stuck",
+			path);
+	default:
+		return memory_format("%s: %s", path, strerror(error));
+	}
+}
+
+static int control_connect(struct control_socket *control, const char *path)
+{
+	const struct lined_framing framing = {
+		.line_length = 16 << 20,
+		.terminator = LINED_TERMINATOR_LF,
+		.too_long = LINED_TOO_LONG_CLOSE,
+	};
+	struct lined_address address;
+
+	if (lined_address_set_unix(&address, path) < 0)
+		return -1;
+	control->sock = lined_socket_new(&handlers, control);
+	if (control->sock == NULL)
+		return -1;
+	lined_socket_set_framing(control->sock, &framing);
+	lined_socket_set_group(control->sock, &control->group);
+	if (lined_dispatcher_register_socket(control->dispatcher,
+					     control->sock) == NULL) {
+		lined_socket_close(control->sock);
+		return -1;
+	}
+	if (lined_socket_connect_to(control->sock, &address.any, address.len,
+				    CONNECT_MS) < 0)
+		return -1;
+	while (control->sock != NULL && !control->connected)
+		if (lined_dispatcher_poll(control->dispatcher, -1) < 0)
+			return -1;
+	errno = control->error;
+	return control->connected ? 0 : -1;
+}
+
+struct control_socket *control_socket_open(const char *path, char **error)
+{
+	struct control_socket *control = memory_new(1, sizeof(*control));
+
+	control->dispatcher = lined_dispatcher_new();
+	if (control->dispatcher != NULL) {
+		lined_timer_init(&control->timer, control->dispatcher,
+				 control_timed_out);
+		if (control_connect(control, path) == 0)
+			return control;
+	}
+	*error = explain_no_connection(path, errno);
+	control_socket_close(control);
+	return NULL;
+}
+
+void control_socket_close(struct control_socket *control)
+{
+	if (control == NULL)
+		return;
+	control->handlers = NULL;
+	lined_dispatcher_free(control->dispatcher);
+	free(control);
+}
+
+struct lined_dispatcher *
+control_socket_dispatcher(struct control_socket *control)
+{
+	return control->dispatcher;
+}
+
+/* ---- asking ------------------------------------------------------------ */
+
+void control_socket_ask(struct control_socket *control, const char *request,
+			size_t len, unsigned timeout_ms,
+			const struct answer_handlers *how, void *arg)
+{
+	control->handlers = how;
+	control->arg = arg;
+	control->timeout_ms = timeout_ms;
+	control->taken = 0;
+	control_restart_timer(control);
+	if (control->sock == NULL ||
+	    lined_socket_send(control->sock, request, len) < 0)
+		control_lose(control, closed);
+}
+
+void control_socket_send(struct control_socket *control, const char *bytes,
+			 size_t len)
+{
+	if (control->sock != NULL)
+		lined_socket_send(control->sock, bytes, len);
+}
+
+bool control_socket_poll(struct control_socket *control, int timeout_ms)
+{
+	if (control->handlers != NULL &&
+	    lined_dispatcher_poll(control->dispatcher, timeout_ms) < 0)
+		control_lose(control, strerror(errno));
+	return control->handlers != NULL;
+}
