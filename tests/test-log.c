@@ -193,101 +193,7 @@ static void open_stderr(void)
 	open_to(LOG_TARGET_STDERR, LINED_LOG_INFO);
 }
 
-/* ---- text ------------------------------------------------------------ */
-
-static void expect_escape(const char *bytes, size_t len, const char *escaped)
-{
-	char text[200];
-
-	ck_assert_uint_eq(log_escape(text, sizeof(text), bytes, len),
-			  strlen(escaped));
-	ck_assert_str_eq(text, escaped);
-}
-
-START_TEST(bytes_are_escaped)
-{
-	expect_escape("", 0, "");
-	expect_escape("plain ~", 7, "plain ~");
-	expect_escape("a\nb\rc\td\\e", 9, "a\\nb\\rc\\td\\\\e");
-	expect_escape("\0\x1b[31m\x7f", 7, "\\x00\\x1b[31m\\x7f");
-	expect_escape("\x9b\xff\xfe", 3, "\\x9b\\xff\\xfe");
-}
-END_TEST
-
-START_TEST(utf8_stays_unless_it_is_malformed_or_hides)
-{
-	expect_escape("gr\xc3\xbc\xc3\x9f", 6, "gr\xc3\xbc\xc3\x9f");
-	expect_escape("\xe2\x82\xac", 3, "\xe2\x82\xac");
-	expect_escape("\xf0\x9f\x98\x80", 4, "\xf0\x9f\x98\x80");
-	/* cut off, overlong, a surrogate, beyond the last */
-	expect_escape("\xe2\x82", 2, "\\xe2\\x82");
-	expect_escape("\xc0\xaf", 2, "\\xc0\\xaf");
-	expect_escape("\xe0\x80\xaf", 3, "\\xe0\\x80\\xaf");
-	expect_escape("\xed\xa0\x80", 3, "\\xed\\xa0\\x80");
-	expect_escape("\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80");
-	/* C1 CSI, right-to-left override, line separator, byte order mark */
-	expect_escape("\xc2\x9b", 2, "\\xc2\\x9b");
-	expect_escape("\xe2\x80\xae", 3, "\\xe2\\x80\\xae");
-	expect_escape("\xe2\x80\xa8", 3, "\\xe2\\x80\\xa8");
-	expect_escape("\xef\xbb\xbf", 3, "\\xef\\xbb\\xbf");
-}
-END_TEST
-
-START_TEST(clean_leaves_the_backslash)
-{
-	char text[20];
-
-	ck_assert_uint_eq(log_clean(text, sizeof(text), "a\\x\n", 4), 5);
-	ck_assert_str_eq(text, "a\\x\\n");
-}
-END_TEST
-
-START_TEST(what_does_not_fit_is_cut_between_escapes)
-{
-	static const char *const expected[] = {
-		"",    "",    "",    "",         "...",
-		"...", "...", "...", "\\x01...", "\\x01a...",
-	};
-	static const char whole[] = "\\x01a\xc3\xbc\\n";
-	char text[16];
-	size_t size;
-
-	/* Nine bytes of text need ten. */
-	for (size = 1; size <= 11; size++) {
-		const char *want = size >= 10 ? whole : expected[size];
-
-		memset(text, '#', sizeof(text));
-		ck_assert_uint_eq(log_escape(text, size,
-					     "\x01"
-					     "a\xc3\xbc\n",
-					     5),
-				  strlen(want));
-		ck_assert_str_eq(text, want);
-		ck_assert_int_eq(text[size], '#');
-	}
-}
-END_TEST
-
-START_TEST(no_bytes_at_all_pass_a_control)
-{
-	unsigned char bytes[3];
-	char text[64];
-	unsigned i, j;
-	size_t len;
-
-	for (i = 0; i < 65536; i++) {
-		bytes[0] = (unsigned char)(i >> 8);
-		bytes[1] = (unsigned char)i;
-		bytes[2] = 0x85;
-		len = log_escape(text, sizeof(text), (char *)bytes, 3);
-		for (j = 0; j < len; j++) {
-			ck_assert_uint_ge((unsigned char)text[j], 0x20);
-			ck_assert_uint_ne((unsigned char)text[j], 0x7f);
-		}
-		ck_assert_ptr_null(strstr(text, "\xc2\x85"));
-	}
-}
-END_TEST
+/* ---- words ----------------------------------------------------------- */
 
 START_TEST(words_are_known_and_others_are_not)
 {
@@ -883,11 +789,6 @@ static Suite *log_suite(void)
 	TCase *tc;
 
 	tc = support_case(suite, "text");
-	tcase_add_test(tc, bytes_are_escaped);
-	tcase_add_test(tc, utf8_stays_unless_it_is_malformed_or_hides);
-	tcase_add_test(tc, clean_leaves_the_backslash);
-	tcase_add_test(tc, what_does_not_fit_is_cut_between_escapes);
-	tcase_add_test(tc, no_bytes_at_all_pass_a_control);
 	tcase_add_test(tc, words_are_known_and_others_are_not);
 
 	tc = support_case(suite, "targets");

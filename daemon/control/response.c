@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lined/text.h>
+
 #include "log/log.h"
 #include "pool.h"
 
@@ -118,9 +120,9 @@ static const char *printable(struct response *response, const char *bytes,
 	const char *copy;
 
 	if (escape)
-		log_escape(text, sizeof(text), bytes, len);
+		lined_text_escape(text, sizeof(text), bytes, len);
 	else
-		log_clean(text, sizeof(text), bytes, len);
+		lined_text_escape_rest(text, sizeof(text), bytes, len);
 	copy = pool_strdup(response->pool, text);
 	if (copy == NULL)
 		response->oom = true;

@@ -21,6 +21,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <lined/text.h>
+
 #include "log/log_journal.h"
 #include "log/log_writer.h"
 
@@ -179,7 +181,7 @@ static size_t format_text(char text[LOG_TEXT_MAX], const char *format,
 	/* One byte more than fits, so that the cut is marked. */
 	if ((size_t)n >= sizeof(raw))
 		n = sizeof(raw) - 1;
-	return log_clean(text, LOG_TEXT_MAX, raw, (size_t)n);
+	return lined_text_escape_rest(text, LOG_TEXT_MAX, raw, (size_t)n);
 }
 
 static void put_sync(enum lined_log_level level, const char *format,

@@ -78,7 +78,8 @@ void log_copy_errors(bool on);
 /*
  * Logs one message: printf(3). Bytes that are not printable are escaped, what
  * is longer than 2 KiB is cut, with "..." for the rest. Text from a peer goes
- * through log_escape() first, so that it cannot imitate an escape either.
+ * through lined_text_escape() first, so that it cannot imitate an escape
+ * either.
  *
  * Messages of one format are one kind. Of a kind, 20 in 5 s are logged (of
  * LINED_LOG_INFO, 100; of LINED_LOG_DEBUG, all); the rest are counted and told
@@ -117,17 +118,6 @@ void log_last_words(const char *text, size_t len);
 #define log_each(level, ...) log_msg_of(NULL, level, __VA_ARGS__)
 
 /* ---- text ------------------------------------------------------------ */
-
-/*
- * Bytes as printable text: \n \r \t \\, \xNN for other control bytes, for what
- * is not UTF-8, for C1 controls and for the characters that turn text around.
- * Other UTF-8 stays. Always ends in NUL (size 1 and up) and never within an
- * escape; what does not fit is left out, and "..." says so. The length.
- */
-size_t log_escape(char *out, size_t size, const char *bytes, size_t len);
-
-/* The same but for \\: a backslash stays as it is. */
-size_t log_clean(char *out, size_t size, const char *bytes, size_t len);
 
 /* The words of the config and the command line; -1 for others. */
 int log_level_from_text(const char *text);    /* err ... debug */

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <lined/text.h>
+
 #include "log/log.h"
 
 void log_limit_init(struct log_limit *limit)
@@ -78,8 +80,8 @@ void log_limit_sample(struct log_limit *limit, const void *kind,
 
 		/* Gone where it was reported meanwhile. */
 		if (k->kind == kind && k->suppressed > 0)
-			log_clean(k->sample, sizeof(k->sample), text,
-				  strlen(text));
+			lined_text_escape_rest(k->sample, sizeof(k->sample),
+					       text, strlen(text));
 	}
 }
 

@@ -19,6 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <lined/text.h>
+
 #include "system/crash.h"
 #include "log/log.h"
 #include "module/protocol_check.h"
@@ -63,7 +65,7 @@ static int refuse(const struct report *report, const char *format, ...)
 	vsnprintf(why, sizeof(why), format, arguments);
 	va_end(arguments);
 	n = snprintf(whole, sizeof(whole), "%s: %s", report->file, why);
-	log_clean(report->text, report->size, whole,
+	lined_text_escape_rest(report->text, report->size, whole,
 		  (size_t)n < sizeof(whole) ? (size_t)n : sizeof(whole) - 1);
 	return -1;
 }

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <lined/text.h>
+
 #include "log/log.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -54,7 +56,7 @@ struct shown {
 
 static const char *show(struct shown *shown, const char *name)
 {
-	log_escape(shown->text, sizeof(shown->text), name,
+	lined_text_escape(shown->text, sizeof(shown->text), name,
 		   strnlen(name, NAME_SHOWN));
 	return shown->text;
 }

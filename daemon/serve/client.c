@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <lined/address.h>
+#include <lined/text.h>
 
 #include "serve/instance.h"
 #include "log/log.h"
@@ -261,7 +262,7 @@ static void log_line(const char *subject, const struct lined_line *line)
 {
 	char text[LINE_SHOWN_MAX];
 
-	log_escape(text, sizeof(text), line->text, line->len);
+	lined_text_escape(text, sizeof(text), line->text, line->len);
 	log_debug("%s: line: %s", subject, text);
 }
 
