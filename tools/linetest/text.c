@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Escapes, both ways. Knows ASCII and the shape of UTF-8; asks no locale, so
- * that a transcript reads the same everywhere.
+ * Escapes, both ways. Asks no locale, so that a transcript reads the same
+ * everywhere.
  */
 #include "config.h"
 
 #include "linetest/text.h"
 
-#include <stdint.h>
 #include <string.h>
+
+#include <lined/text.h>
 
 #define DURATION_MAX_MS (24u * 3600 * 1000)
 
@@ -89,30 +90,13 @@ bool text_duration(const char *text, uint32_t *ms)
 
 size_t text_character(const char *data, size_t len)
 {
-	const unsigned char *p = (const unsigned char *)data;
 	uint32_t code;
-	size_t size, i;
+	size_t size;
 
 	if (len == 0)
 		return 0;
-	if (p[0] < 0x80)
-		return p[0] >= 0x20 && p[0] != 0x7f ? 1 : 0;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	size = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (size > len)
-		return 0;
-	code = p[0] & (0x7fu >> size);
-	for (i = 1; i < size; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (p[i] & 0x3fu);
-	}
-	/* Too long a form, surrogates, past the end, C1 controls. */
-	if ((size == 3 && code < 0x800) || (size == 4 && code < 0x10000) ||
-	    (code >= 0xd800 && code < 0xe000) || code > 0x10ffff || code < 0xa0)
-		return 0;
-	return size;
+	size = lined_text_decode(data, len, &code);
+	return lined_text_is_shown(code) ? size : 0;
 }
 
 size_t text_columns(const char *text, size_t len)
