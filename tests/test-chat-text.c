@@ -60,7 +60,13 @@ START_TEST(control_characters_are_removed)
 	       "abcde");
 	cleans("a\tb", "a b");
 	cleans("\xc2\x80\xc2\x9b\xc2\x9f!", "!");
+	/* They would turn the rest of the line around. */
+	cleans("a\xe2\x80\xae"
+	       "b\xe2\x81\xa7"
+	       "c",
+	       "abc");
 	ck_assert(!chat_text_is_clean("a\x1b"));
+	ck_assert(!chat_text_is_clean("\xe2\x80\xae"));
 	ck_assert(!chat_text_is_clean("\xc2\x9b"));
 	ck_assert(!chat_text_is_clean("\xff"));
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cleaning: first telnet's commands go, then what is left is read as UTF-8 and
- * written again character by character, so that nothing but printable text can
- * come out, whatever went in.
+ * Removes telnet's commands (RFC 854), which no client means as text, and knows
+ * what a name or a number may be.
  */
 #include "chat/text.h"
 
@@ -11,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include <lined/text.h>
 
 enum telnet {
 	TELNET_SE = 0xf0,
@@ -27,7 +28,7 @@ enum telnet {
 
 /* The length of a subnegotiation, which begins with IAC SB; one that does not
  * end in this line takes the rest of it. */
-static size_t subnegotiation_len(const unsigned char *in, size_t len)
+static size_t telnet_subnegotiation_len(const unsigned char *in, size_t len)
 {
 	size_t i;
 
@@ -42,20 +43,20 @@ static size_t subnegotiation_len(const unsigned char *in, size_t len)
 }
 
 /* The length of the command at an IAC; 0: it is none, but a byte. */
-static size_t command_len(const unsigned char *in, size_t len)
+static size_t telnet_command_len(const unsigned char *in, size_t len)
 {
 	if (len == 1)
 		return 1;
 	if (in[1] < TELNET_SE || in[1] == TELNET_IAC)
 		return 0;
 	if (in[1] == TELNET_SB)
-		return subnegotiation_len(in, len);
+		return telnet_subnegotiation_len(in, len);
 	if (in[1] >= TELNET_WILL && in[1] <= TELNET_DONT)
 		return len < 3 ? len : 3;
 	return 2;
 }
 
-static size_t strip_telnet(const unsigned char *in, size_t len,
+static size_t telnet_strip(const unsigned char *in, size_t len,
 			   unsigned char *out)
 {
 	size_t i = 0, used = 0;
@@ -64,7 +65,7 @@ static size_t strip_telnet(const unsigned char *in, size_t len,
 		size_t skip = 0;
 
 		if (in[i] == TELNET_IAC)
-			skip = command_len(in + i, len - i);
+			skip = telnet_command_len(in + i, len - i);
 		if (skip > 0) {
 			i += skip;
 			continue;
@@ -78,80 +79,12 @@ static size_t strip_telnet(const unsigned char *in, size_t len,
 	return used;
 }
 
-/* ---- UTF-8 ------------------------------------------------------------ */
-
-/* What may follow a lead byte: how many bytes, and the range of the first of
- * them, which rules out long forms, surrogates and what is past U+10FFFF. */
-static unsigned lead(unsigned char byte, unsigned char *low,
-		     unsigned char *high)
-{
-	*low = byte == 0xe0 ? 0xa0 : byte == 0xf0 ? 0x90 : 0x80;
-	*high = byte == 0xed ? 0x9f : byte == 0xf4 ? 0x8f : 0xbf;
-	if (byte >= 0xc2 && byte <= 0xdf)
-		return 1;
-	if (byte >= 0xe0 && byte <= 0xef)
-		return 2;
-	if (byte >= 0xf0 && byte <= 0xf4)
-		return 3;
-	return 0;
-}
-
-/* The length of the character at in, or of the piece that is none. */
-static size_t character_len(const unsigned char *in, size_t len, bool *good)
-{
-	unsigned char low, high;
-	unsigned more = lead(in[0], &low, &high);
-	size_t i;
-
-	*good = in[0] < 0x80;
-	if (more == 0)
-		return 1;
-	for (i = 1; i <= more; i++) {
-		if (i == len || in[i] < low || in[i] > high)
-			return i;
-		low = 0x80;
-		high = 0xbf;
-	}
-	*good = true;
-	return i;
-}
-
-static bool is_control(const unsigned char *in, size_t len)
-{
-	if (len == 1)
-		return in[0] < 0x20 || in[0] == 0x7f;
-	return len == 2 && in[0] == 0xc2 && in[1] < 0xa0;
-}
-
-static size_t write_clean(const unsigned char *in, size_t len, char *out)
-{
-	size_t i = 0, used = 0, n;
-	bool good;
-
-	for (; i < len; i += n) {
-		n = character_len(in + i, len - i, &good);
-		if (!good) {
-			memcpy(out + used, "\xef\xbf\xbd", 3);
-			used += 3;
-		} else if (in[i] == '\t') {
-			out[used++] = ' ';
-		} else if (!is_control(in + i, n)) {
-			memmove(out + used, in + i, n);
-			used += n;
-		}
-	}
-	out[used] = '\0';
-	return used;
-}
-
 size_t chat_text_clean(const char *line, size_t len, char *out)
 {
-	/* What has lost its commands waits in the last third: writing, at most
-	 * three bytes for each one read, never overtakes the reading there. */
 	unsigned char *rest = (unsigned char *)out + 2 * len;
 
-	len = strip_telnet((const unsigned char *)line, len, rest);
-	return write_clean(rest, len, out);
+	len = telnet_strip((const unsigned char *)line, len, rest);
+	return lined_text_clean(out, (const char *)rest, len);
 }
 
 char *chat_text_copy(const char *text, size_t len)
@@ -167,21 +100,12 @@ char *chat_text_copy(const char *text, size_t len)
 
 bool chat_text_is_clean(const char *text)
 {
-	size_t i = 0, n, len = strlen(text);
-	const unsigned char *in = (const unsigned char *)text;
-	bool good;
-
-	for (; i < len; i += n) {
-		n = character_len(in + i, len - i, &good);
-		if (!good || is_control(in + i, n))
-			return false;
-	}
-	return true;
+	return lined_text_is_clean(text, strlen(text));
 }
 
 /* ---- names ------------------------------------------------------------ */
 
-static bool is_name(const char *text, const char *chars)
+static bool text_is_name(const char *text, const char *chars)
 {
 	size_t len = strlen(text);
 
@@ -190,12 +114,12 @@ static bool is_name(const char *text, const char *chars)
 
 bool chat_text_is_nickname(const char *text)
 {
-	return is_name(text, UPPER_CASE NAME_CHARS);
+	return text_is_name(text, UPPER_CASE NAME_CHARS);
 }
 
 bool chat_text_is_room(const char *text)
 {
-	return is_name(text, NAME_CHARS);
+	return text_is_name(text, NAME_CHARS);
 }
 
 bool chat_text_is_guest(const char *text)

@@ -9,17 +9,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <lined/text.h>
+
 /* Longest nickname and room name. */
 #define CHAT_NAME_MAX 32
 
 /* How much room chat_text_clean() needs for a line of len bytes. */
-#define CHAT_TEXT_ROOM(len) (3 * (len) + 1)
+#define CHAT_TEXT_ROOM(len) LINED_TEXT_CLEAN_ROOM(len)
 
 /*
- * Copies a line without telnet commands (they are removed first: what they
- * split is whole again), control characters (C0, DEL, C1; a tab becomes a
- * space) and with U+FFFD for each piece of bad UTF-8. Returns the length of
- * what is in out, which is NUL-terminated.
+ * Writes a line to out without its telnet commands and then cleaned by
+ * lined_text_clean(): a character that a command split is whole again. Returns
+ * the length of out, which is NUL-terminated.
  */
 size_t chat_text_clean(const char *line, size_t len, char *out);
 
