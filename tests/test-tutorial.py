@@ -160,7 +160,7 @@ def follow(text, directory, shell, port):
 
 
 def main():
-    for program in ("nc", "bash", "pkg-config"):
+    for program in ("bash", "pkg-config"):
         if not shutil.which(program):
             print(program + " was not found")
             sys.exit(77)
