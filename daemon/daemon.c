@@ -27,6 +27,7 @@
 #include "watch/memory_watch.h"
 #include "watch/systemd_status.h"
 #include "module/module.h"
+#include "system/inherited.h"
 #include "system/sd_notify.h"
 #include "cmdline.h"
 #include "system/privileges.h"
@@ -288,7 +289,7 @@ static bool reload(struct daemon *daemon, struct report *report)
 		return false;
 	systemd_status_reloading(&daemon->systemd_status);
 	log_notice("reload: reading %s", daemon->options->config);
-	reserve_release();
+	spare_fds_release();
 	done = apply_again(daemon, report);
 	if (done) {
 		log_notice("reload: done");
@@ -298,7 +299,7 @@ static bool reload(struct daemon *daemon, struct report *report)
 		log_err("reload: refused, nothing was changed");
 		daemon->refusals++;
 	}
-	reserve_hold();
+	spare_fds_hold();
 	systemd_status_reloaded(&daemon->systemd_status, done);
 	return done;
 }
@@ -536,7 +537,7 @@ static bool serve(struct daemon *daemon)
 	size_t services = conf->service_count;
 	size_t workers = daemon->server.worker_count;
 
-	reserve_hold();
+	spare_fds_hold();
 	tell_unserved(conf, tell_log);
 	log_notice("lined %s: %zu service%s, %zu worker%s, %s", PACKAGE_VERSION,
 		   services, services == 1 ? "" : "s", workers,
@@ -560,7 +561,7 @@ static void clean_up(struct daemon *daemon)
 {
 	if (!server_is_empty(&daemon->server))
 		return;
-	reserve_release();
+	spare_fds_release();
 	systemd_status_stop(&daemon->systemd_status);
 	heartbeat_stop(&daemon->heartbeat);
 	memory_watch_stop(&daemon->memory_watch);

@@ -22,6 +22,7 @@
 
 #include "net/leavers.h"
 #include "net/listener.h"
+#include "system/inherited.h"
 #include "system/sd_notify.h"
 #include "port.h"
 #include "support.h"
@@ -52,7 +53,7 @@ static void open_manager(void)
 static void open_once(void)
 {
 	ck_assert_int_eq(setenv("NOTIFY_SOCKET", "/nowhere", 1), 0);
-	notify_ready();
+	sd_notify_ready();
 	unsetenv("NOTIFY_SOCKET");
 }
 
@@ -327,7 +328,7 @@ START_TEST(what_nobody_wants_is_dropped)
 	ck_assert_uint_eq(kept.count, 0);
 	ck_assert(!gets_in("tcp"));
 	inherited_free(passed);
-	notify_settle();
+	sd_notify_settle();
 	while (recv(manager, items, 0, MSG_DONTWAIT) >= 0)
 		;
 }

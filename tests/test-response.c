@@ -126,20 +126,19 @@ END_TEST
 
 START_TEST(the_other_end_is_who_made_it)
 {
-	struct credentials peer;
+	struct peercred peer;
 	gid_t groups[256];
 	int fds[2], count, i;
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	if (credentials_get(fds[0], &peer) == 0) {
+	if (peercred_get(fds[0], &peer) == 0) {
 		ck_assert_int_eq(peer.uid, getuid());
 		ck_assert_int_eq(peer.gid, getgid());
-		ck_assert(credentials_in_group(fds[0], &peer, getgid()));
+		ck_assert(peercred_in_group(fds[0], &peer, getgid()));
 		count = getgroups(256, groups);
 		for (i = 0; i < count; i++)
-			ck_assert(
-				credentials_in_group(fds[0], &peer, groups[i]));
-		ck_assert(!credentials_in_group(fds[0], &peer, 987654321));
+			ck_assert(peercred_in_group(fds[0], &peer, groups[i]));
+		ck_assert(!peercred_in_group(fds[0], &peer, 987654321));
 	}
 	close(fds[0]);
 	close(fds[1]);
@@ -148,11 +147,11 @@ END_TEST
 
 START_TEST(nobody_is_at_the_end_of_a_tcp_connection)
 {
-	struct credentials peer;
+	struct peercred peer;
 	int fds[2];
 
 	support_tcp_fds(fds);
-	ck_assert_int_eq(credentials_get(fds[0], &peer), -1);
+	ck_assert_int_eq(peercred_get(fds[0], &peer), -1);
 	close(fds[0]);
 	close(fds[1]);
 }

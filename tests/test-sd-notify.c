@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "system/inherited.h"
 #include "system/sd_notify.h"
 
 #include <check.h>
@@ -31,7 +32,7 @@ static int manager = -1;
 static void open_once(void)
 {
 	ck_assert_int_eq(setenv("NOTIFY_SOCKET", "/nowhere", 1), 0);
-	notify_ready();
+	sd_notify_ready();
 	unsetenv("NOTIFY_SOCKET");
 }
 
@@ -87,13 +88,13 @@ static const char *heard(void)
 START_TEST(without_a_manager_nothing_is_wanted)
 {
 	unsetenv("NOTIFY_SOCKET");
-	ck_assert(!notify_is_wanted());
-	notify_ready();
-	notify_reloading();
-	notify_status("%d clients", 3);
-	notify_watchdog();
-	notify_stopping(0);
-	ck_assert_uint_eq(notify_watchdog_ms(), 0);
+	ck_assert(!sd_notify_is_wanted());
+	sd_notify_ready();
+	sd_notify_reloading();
+	sd_notify_status("%d clients", 3);
+	sd_notify_watchdog();
+	sd_notify_stopping(0);
+	ck_assert_uint_eq(sd_notify_watchdog_ms(), 0);
 	ck_assert_ptr_null(inherited_take());
 	inherited_free(NULL);
 	ck_assert_str_eq(heard(), "");
@@ -102,11 +103,11 @@ END_TEST
 
 START_TEST(each_notice_is_heard)
 {
-	ck_assert(notify_is_wanted());
-	notify_ready();
-	notify_status("%d clients of %s", 3, "echo");
-	notify_watchdog();
-	notify_stopping(1500);
+	ck_assert(sd_notify_is_wanted());
+	sd_notify_ready();
+	sd_notify_status("%d clients of %s", 3, "echo");
+	sd_notify_watchdog();
+	sd_notify_stopping(1500);
 	ck_assert_str_eq(heard(), "READY=1\n"
 				  "STATUS=3 clients of echo\n"
 				  "WATCHDOG=1\n"
@@ -120,7 +121,7 @@ START_TEST(a_reload_says_when_it_began)
 	unsigned long long usec = 0;
 	int used = 0;
 
-	notify_reloading();
+	sd_notify_reloading();
 	after_ms = support_now_ms();
 	ck_assert_int_eq(sscanf(heard(), "RELOADING=1|MONOTONIC_USEC=%llu%n",
 				&usec, &used),
@@ -133,10 +134,10 @@ END_TEST
 START_TEST(a_manager_that_is_gone_is_no_harm)
 {
 	ck_assert_int_eq(setenv("NOTIFY_SOCKET", "/nowhere/notify", 1), 0);
-	notify_ready();
-	notify_reloading();
-	notify_status("%s", "nobody listens");
-	notify_stopping(0);
+	sd_notify_ready();
+	sd_notify_reloading();
+	sd_notify_status("%s", "nobody listens");
+	sd_notify_stopping(0);
 }
 END_TEST
 
@@ -145,11 +146,11 @@ static unsigned fill(void)
 {
 	unsigned sent = 0;
 
-	while (notify_flush() && sent < 100000) {
-		notify_ready();
+	while (sd_notify_flush() && sent < 100000) {
+		sd_notify_ready();
 		sent++;
 	}
-	ck_assert(!notify_flush());
+	ck_assert(!sd_notify_flush());
 	return sent - 1;
 }
 
@@ -167,15 +168,15 @@ START_TEST(a_manager_that_does_not_read_is_not_waited_for)
 	unsigned full = fill();
 
 	/* Told late, in order; of statuses the last, of food none. */
-	notify_status("one");
-	notify_status("two");
-	notify_watchdog();
-	notify_reloading();
-	notify_ready();
-	ck_assert(!notify_flush());
+	sd_notify_status("one");
+	sd_notify_status("two");
+	sd_notify_watchdog();
+	sd_notify_reloading();
+	sd_notify_ready();
+	ck_assert(!sd_notify_flush());
 	drain(full);
-	ck_assert(notify_flush());
-	notify_watchdog();
+	ck_assert(sd_notify_flush());
+	sd_notify_watchdog();
 	drain(1);
 	ck_assert_ptr_nonnull(strstr(heard(), "STATUS=two\nRELOADING=1|"));
 }
@@ -186,10 +187,10 @@ START_TEST(what_waits_is_sent_in_order)
 	unsigned full = fill();
 	const char *text;
 
-	notify_status("one");
-	notify_stopping(0);
+	sd_notify_status("one");
+	sd_notify_stopping(0);
 	drain(full);
-	notify_status("two");
+	sd_notify_status("two");
 	drain(1);
 	text = heard();
 	ck_assert_str_eq(text, "STATUS=one\n"
@@ -237,10 +238,10 @@ START_TEST(a_descriptor_is_given_to_be_kept)
 	int fds[2], got;
 
 	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-	notify_store("lined tcp 127.0.0.1%3A7007", fds[0]);
-	notify_unstore("another");
+	sd_notify_store("lined tcp 127.0.0.1%3A7007", fds[0]);
+	sd_notify_unstore("another");
 	drain(late);
-	ck_assert(notify_flush());
+	ck_assert(sd_notify_flush());
 	drain(late > 0);
 	got = receive(text, sizeof(text));
 	ck_assert_str_eq(text, "FDSTORE=1\n"
@@ -252,25 +253,25 @@ START_TEST(a_descriptor_is_given_to_be_kept)
 	ck_assert_str_eq(text, "FDSTOREREMOVE=1\nFDNAME=another");
 	close(fds[0]);
 	close(fds[1]);
-	ck_assert(notify_settle());
+	ck_assert(sd_notify_settle());
 	got = receive(text, sizeof(text));
 	ck_assert_str_eq(text, "BARRIER=1");
 	close(got);
 	/* Once. */
-	ck_assert(!notify_settle());
+	ck_assert(!sd_notify_settle());
 }
 END_TEST
 
 START_TEST(descriptors_are_kept_where_the_manager_says_so)
 {
 	unsetenv("FDSTORE");
-	ck_assert(!notify_can_store());
+	ck_assert(!sd_notify_can_store());
 	ck_assert_int_eq(setenv("FDSTORE", "0", 1), 0);
-	ck_assert(!notify_can_store());
+	ck_assert(!sd_notify_can_store());
 	ck_assert_int_eq(setenv("FDSTORE", "16", 1), 0);
-	ck_assert(notify_can_store());
+	ck_assert(sd_notify_can_store());
 	unsetenv("NOTIFY_SOCKET");
-	ck_assert(!notify_can_store());
+	ck_assert(!sd_notify_can_store());
 	unsetenv("FDSTORE");
 }
 END_TEST
@@ -290,7 +291,7 @@ START_TEST(an_abstract_manager_hears_too)
 		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
 				 (size_t)length)),
 		0);
-	notify_ready();
+	sd_notify_ready();
 	ck_assert_str_eq(heard(), "READY=1\n");
 	close(manager);
 	manager = path_socket;
@@ -309,8 +310,8 @@ START_TEST(it_is_told_with_all_descriptors_in_use)
 	while (count < 64 && (fds[count] = dup(manager)) >= 0)
 		count++;
 	ck_assert_int_eq(errno, EMFILE);
-	notify_watchdog();
-	notify_watchdog();
+	sd_notify_watchdog();
+	sd_notify_watchdog();
 	while (count > 0)
 		close(fds[--count]);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
@@ -325,17 +326,17 @@ START_TEST(the_watchdogs_interval_is_ours_alone)
 	char pid[32];
 
 	ck_assert_int_eq(setenv("WATCHDOG_USEC", "30000000", 1), 0);
-	ck_assert_uint_eq(notify_watchdog_ms(), 30000);
+	ck_assert_uint_eq(sd_notify_watchdog_ms(), 30000);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	ck_assert_int_eq(setenv("WATCHDOG_PID", pid, 1), 0);
-	ck_assert_uint_eq(notify_watchdog_ms(), 30000);
+	ck_assert_uint_eq(sd_notify_watchdog_ms(), 30000);
 	/* Meant for another process. */
 	snprintf(pid, sizeof(pid), "%d", (int)getpid() + 1);
 	ck_assert_int_eq(setenv("WATCHDOG_PID", pid, 1), 0);
-	ck_assert_uint_eq(notify_watchdog_ms(), 0);
+	ck_assert_uint_eq(sd_notify_watchdog_ms(), 0);
 	ck_assert_int_eq(setenv("WATCHDOG_USEC", "junk", 1), 0);
 	unsetenv("WATCHDOG_PID");
-	ck_assert_uint_eq(notify_watchdog_ms(), 0);
+	ck_assert_uint_eq(sd_notify_watchdog_ms(), 0);
 	unsetenv("WATCHDOG_USEC");
 }
 END_TEST

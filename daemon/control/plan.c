@@ -248,7 +248,7 @@ static void plan(struct planner *planner)
 static bool may_read(void *arg, int fd)
 {
 	const struct request *request = arg;
-	const struct credentials *by = &request->by;
+	const struct peercred *by = &request->by;
 	struct stat st;
 
 	if (!request->known || fstat(fd, &st) < 0)

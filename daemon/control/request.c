@@ -188,8 +188,7 @@ int lined_control_request(
 	request->dispatcher = instance->worker->dispatcher;
 	request->handle_response = handle_response;
 	request->arg = arg;
-	request->known =
-		credentials_get(lined_socket_fd(sock), &request->by) == 0;
+	request->known = peercred_get(lined_socket_fd(sock), &request->by) == 0;
 	if (sent.next == NULL)
 		list_init(&sent);
 	list_append(&sent, &request->sent);
@@ -285,14 +284,14 @@ enum lined_right lined_client_right(const struct lined_socket *client)
 {
 	struct lined_service *instance = lined_client_service(client);
 	int fd = lined_socket_fd(client);
-	struct credentials peer;
+	struct peercred peer;
 	gid_t gid = instance->conf->socket_gid;
 
-	if (credentials_get(fd, &peer) < 0)
+	if (peercred_get(fd, &peer) < 0)
 		return LINED_RIGHT_NONE;
 	if (peer.uid == 0 || peer.uid == geteuid())
 		return LINED_RIGHT_CHANGE;
-	if (gid != (gid_t)-1 && credentials_in_group(fd, &peer, gid))
+	if (gid != (gid_t)-1 && peercred_in_group(fd, &peer, gid))
 		return LINED_RIGHT_LOOK;
 	return LINED_RIGHT_NONE;
 }
@@ -300,9 +299,9 @@ enum lined_right lined_client_right(const struct lined_socket *client)
 const char *lined_client_identity(const struct lined_socket *client)
 {
 	static _Thread_local char text[64];
-	struct credentials peer;
+	struct peercred peer;
 
-	if (credentials_get(lined_socket_fd(client), &peer) < 0)
+	if (peercred_get(lined_socket_fd(client), &peer) < 0)
 		return "unknown";
 	snprintf(text, sizeof(text), "uid %ld, pid %ld", (long)peer.uid,
 		 (long)peer.pid);

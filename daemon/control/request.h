@@ -50,7 +50,7 @@ struct request {
 	enum lined_request_kind kind;
 	const char *argument, *text;
 	size_t text_len;
-	struct credentials by; /* the client's, where `known` */
+	struct peercred by; /* the client's, where `known` */
 	bool known;
 	struct lined_dispatcher *dispatcher; /* the client's */
 

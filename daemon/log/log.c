@@ -72,7 +72,7 @@ static void make_sink(struct log_sink *sink,
 		       (settings->target == LOG_TARGET_AUTO && !is_terminal);
 	/* Where a service manager has the journal listen, it is told more. */
 	sink->journal = settings->target == LOG_TARGET_AUTO && sink->syslog &&
-			stderr_is_journal() && log_journal_is_there();
+			stderr_is_journal() && log_journal_exists();
 	sink->priorities = !is_terminal;
 	sink->facility = settings->facility;
 	snprintf(sink->ident, sizeof(sink->ident), "%s", settings->ident);

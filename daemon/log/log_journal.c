@@ -21,7 +21,7 @@
 
 #define SOCKET_PATH "/run/systemd/journal/socket"
 
-bool log_journal_is_there(void)
+bool log_journal_exists(void)
 {
 	return access(SOCKET_PATH, W_OK) == 0;
 }

@@ -20,9 +20,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether the journal can be written to. */
-bool log_journal_is_there(void);
-
 /* Fields that a message can have at most. */
 #define LOG_FIELDS_MAX 16
 
@@ -37,8 +34,31 @@ struct log_fields {
 /* Those of a message; what does not fit is left out. */
 void log_fields_read(struct log_fields *fields, const char *text, size_t len);
 
+/* ---- the journal ------------------------------------------------------- */
+
+#ifdef HAVE_LIBSYSTEMD
+
+/* Whether the journal can be written to. */
+bool log_journal_exists(void);
+
 /* Writes a message. -1: the journal did not take it. */
 int log_journal_write(int level, int facility, const char *ident,
 		      const char *text, size_t len);
+
+#else
+
+static inline bool log_journal_exists(void)
+{
+	return false;
+}
+
+static inline int log_journal_write(int level, int facility, const char *ident,
+				    const char *text, size_t len)
+{
+	(void)level, (void)facility, (void)ident, (void)text, (void)len;
+	return -1;
+}
+
+#endif
 
 #endif

@@ -16,6 +16,7 @@
 #include <lined/address.h>
 
 #include "net/listener.h"
+#include "system/inherited.h"
 #include "system/sd_notify.h"
 
 /* No name that a config can write has a space in it. */
@@ -91,7 +92,7 @@ void fd_store_add(struct listener *listener)
 	char name[FD_STORE_NAME_MAX];
 	size_t i;
 
-	if (listener->address.name != NULL || !notify_can_store())
+	if (listener->address.name != NULL || !sd_notify_can_store())
 		return;
 	for (i = 0; i < listener->count; i++) {
 		struct listener_socket *sock = &listener->sockets[i];
@@ -101,7 +102,7 @@ void fd_store_add(struct listener *listener)
 			continue;
 		sock->stored = strdup(name);
 		if (sock->stored != NULL)
-			notify_store(name, sock->fd);
+			sd_notify_store(name, sock->fd);
 	}
 }
 
@@ -118,7 +119,7 @@ void fd_store_remove(struct listener *listener)
 		 * in, whom nobody would serve. */
 		if (!sock->datagram && sock->fd >= 0)
 			shutdown(sock->fd, SHUT_RDWR);
-		notify_unstore(sock->stored);
+		sd_notify_unstore(sock->stored);
 	}
 }
 
@@ -162,7 +163,7 @@ size_t fd_store_taken(const struct inherited *inherited)
 
 static void drop(struct inherited_socket *item)
 {
-	notify_unstore(item->name);
+	sd_notify_unstore(item->name);
 	close(item->fd);
 	item->fd = -1;
 }

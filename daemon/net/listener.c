@@ -20,6 +20,7 @@
 
 #include "net/fd_store.h"
 #include "net/leavers.h"
+#include "system/inherited.h"
 #include "system/sd_notify.h"
 
 #define BIND_TRIES   20
@@ -102,7 +103,7 @@ static int bind_again(int fd, const struct listen_endpoint *endpoint)
 {
 	int tries;
 
-	if (!notify_settle())
+	if (!sd_notify_settle())
 		return -1;
 	for (tries = 0; tries < BIND_TRIES; tries++) {
 		if (bind(fd, &endpoint->address.any, endpoint->address.len) ==

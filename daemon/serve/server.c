@@ -30,7 +30,7 @@ static void server_trim_fired(struct lined_timer *timer)
 	struct server *server = lined_container_of(timer, struct server, trim);
 
 	server->most_clients = server->clients;
-	memory_trim();
+	malloc_trim_all();
 }
 
 static struct server *server_of_env(struct service_env *env)

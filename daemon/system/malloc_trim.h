@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Giving memory back to the system once many clients are gone. The allocator
- * keeps what lies between blocks that are still in use unless it is asked
- * (memory_glibc.c); where it cannot be asked nothing is done (memory_none.c).
+ * Returning free memory to the system once many clients are gone: glibc keeps
+ * what lies between blocks that are in use unless it is asked.
  */
-#ifndef MEMORY_H
-#define MEMORY_H
+#ifndef MALLOC_TRIM_H
+#define MALLOC_TRIM_H
 
-/* Takes some milliseconds; other threads may wait for memory meanwhile. */
-void memory_trim(void);
+/* Takes some milliseconds, during which other threads may wait for memory. */
+#ifdef HAVE_MALLOC_TRIM
+#include <malloc.h>
+
+static inline void malloc_trim_all(void)
+{
+	malloc_trim(0);
+}
+#else
+static inline void malloc_trim_all(void)
+{
+}
+#endif
 
 #endif

@@ -1,25 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is at the other end of a UNIX socket: the process that connected, as it
- * was then. One file a system; where the system does not say, nobody is.
+ * The process at the other end of a UNIX socket, as it was when it connected.
+ * Where the system does not tell, no process has a right.
  */
-#ifndef CREDENTIALS_H
-#define CREDENTIALS_H
+#ifndef PEERCRED_H
+#define PEERCRED_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct credentials {
+struct peercred {
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
 };
 
+#ifdef HAVE_UCRED
+
 /* -1 and errno: it is not known. */
-int credentials_get(int fd, struct credentials *credentials);
+int peercred_get(int fd, struct peercred *peer);
 
 /* Whether it was in the group, by its own or by a supplementary one. */
-bool credentials_in_group(int fd, const struct credentials *credentials,
-			  gid_t gid);
+bool peercred_in_group(int fd, const struct peercred *peer, gid_t gid);
+
+#else
+
+static inline int peercred_get(int fd, struct peercred *peer)
+{
+	(void)fd, (void)peer;
+	errno = ENOSYS;
+	return -1;
+}
+
+static inline bool peercred_in_group(int fd, const struct peercred *peer,
+				     gid_t gid)
+{
+	(void)fd, (void)peer, (void)gid;
+	return false;
+}
+
+#endif
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the service manager is told: a datagram a message to NOTIFY_SOCKET, as
- * sd_notify(3) has it. That function waits where the manager does not listen;
- * clients would wait with it. What cannot be told is not worth stopping for:
- * a manager that does not hear READY=1 says so itself.
+ * Each notice is a datagram to NOTIFY_SOCKET, as sd_notify(3) sends it; but
+ * that function waits for a manager that does not read, and all clients would
+ * wait with it. Other failures are ignored: a manager that does not get READY=1
+ * logs so itself.
  */
 #include "config.h"
 
@@ -19,42 +19,46 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#ifdef HAVE_LIBSYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
 #include "system/spare_fds.h"
 
-/* Messages that wait: more than a config has listeners to be stored. */
+/* Notices that may wait: more than a config has listeners to store. */
 #define WAITING_MAX 4096
 #define SETTLE_MS   1000
 
-struct message {
-	struct message *next;
-	int fd; /* to be passed, its own; -1: none */
+struct notice {
+	struct notice *next;
+	int fd; /* to pass, the notice's own; -1: none */
 	char text[];
 };
 
-/* One socket for all: with every descriptor in use by clients the watchdog
- * would go hungry. */
-static int to_manager = -1;
-static struct message *first, **end = &first;
+/* Opened once: with all descriptors in use by clients, the watchdog could not
+ * be reset. */
+static int manager_fd = -1;
+/* Notices that wait, in order. */
+static struct notice *first, **end = &first;
 static size_t waiting;
-static bool unsettled;
+static bool unsettled; /* something was unstored since the last barrier */
 
 /* ---- sending ---------------------------------------------------------- */
 
-static int open_socket(void)
+static int notice_open_socket(void)
 {
-	if (to_manager >= 0)
+	if (manager_fd >= 0)
 		return 0;
-	reserve_release();
-	to_manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	reserve_hold();
-	return to_manager >= 0 ? 0 : -1;
+	spare_fds_release();
+	manager_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	spare_fds_hold();
+	return manager_fd >= 0 ? 0 : -1;
 }
 
 /* A path, or "@" and an abstract name. 0: neither. */
-static socklen_t manager_address(struct sockaddr_un *address)
+static socklen_t notice_address(struct sockaddr_un *address)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 	size_t len = name != NULL ? strlen(name) : 0;
@@ -72,8 +76,8 @@ static socklen_t manager_address(struct sockaddr_un *address)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
-/* The descriptor, if any, is only lent. -1: the manager's queue is full. */
-static int send_now(const char *text, int fd)
+/* -1: the manager's queue is full. The descriptor stays the caller's. */
+static int notice_send(const char *text, int fd)
 {
 	union {
 		struct cmsghdr header;
@@ -83,12 +87,12 @@ static int send_now(const char *text, int fd)
 	struct iovec part = {(char *)text, strlen(text)};
 	struct msghdr message = {
 		.msg_name = &address,
-		.msg_namelen = manager_address(&address),
+		.msg_namelen = notice_address(&address),
 		.msg_iov = &part,
 		.msg_iovlen = 1,
 	};
 
-	if (message.msg_namelen == 0 || open_socket() < 0)
+	if (message.msg_namelen == 0 || notice_open_socket() < 0)
 		return 0;
 	if (fd >= 0) {
 		memset(&control, 0, sizeof(control));
@@ -99,49 +103,49 @@ static int send_now(const char *text, int fd)
 		control.header.cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
 	}
-	if (sendmsg(to_manager, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+	if (sendmsg(manager_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return 0;
 	return errno == EAGAIN || errno == ENOBUFS ? -1 : 0;
 }
 
-/* ---- what waits ------------------------------------------------------- */
+/* ---- notices that wait ------------------------------------------------ */
 
-static void drop_first(void)
+static void notice_drop_first(void)
 {
-	struct message *message = first;
+	struct notice *notice = first;
 
-	first = message->next;
+	first = notice->next;
 	if (first == NULL)
 		end = &first;
 	waiting--;
-	if (message->fd >= 0)
-		close(message->fd);
-	free(message);
+	if (notice->fd >= 0)
+		close(notice->fd);
+	free(notice);
 }
 
-bool notify_flush(void)
+bool sd_notify_flush(void)
 {
 	while (first != NULL) {
-		if (send_now(first->text, first->fd) < 0)
+		if (notice_send(first->text, first->fd) < 0)
 			return false;
-		drop_first();
+		notice_drop_first();
 	}
 	return true;
 }
 
-static bool is_status(const char *text)
+static bool notice_is_status(const char *text)
 {
 	return strncmp(text, "STATUS=", 7) == 0;
 }
 
-/* Of statuses in a row only the last is of use. */
-static void drop_old_status(void)
+/* A status replaces one that waits at the end. */
+static void notice_drop_status(void)
 {
-	struct message **at = &first;
+	struct notice **at = &first;
 
 	while (*at != NULL && (*at)->next != NULL)
 		at = &(*at)->next;
-	if (*at == NULL || !is_status((*at)->text))
+	if (*at == NULL || !notice_is_status((*at)->text))
 		return;
 	free(*at);
 	*at = NULL;
@@ -149,59 +153,54 @@ static void drop_old_status(void)
 	waiting--;
 }
 
-static void keep(const char *text, int fd)
+static void notice_keep(const char *text, int fd)
 {
-	struct message *message;
+	struct notice *notice;
 	size_t size = strlen(text) + 1;
 
-	if (is_status(text))
-		drop_old_status();
+	if (notice_is_status(text))
+		notice_drop_status();
 	if (waiting == WAITING_MAX)
 		return;
-	message = malloc(sizeof(*message) + size);
-	if (message == NULL)
+	notice = malloc(sizeof(*notice) + size);
+	if (notice == NULL)
 		return;
-	memcpy(message->text, text, size);
-	message->next = NULL;
-	message->fd = -1;
+	memcpy(notice->text, text, size);
+	notice->next = NULL;
+	notice->fd = -1;
 	if (fd >= 0) {
-		message->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (message->fd < 0) {
-			free(message);
+		notice->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (notice->fd < 0) {
+			free(notice);
 			return;
 		}
 	}
-	*end = message;
-	end = &message->next;
+	*end = notice;
+	end = &notice->next;
 	waiting++;
 }
 
-static void tell_with(const char *text, int fd)
+static void notice_tell(const char *text, int fd)
 {
-	if (!notify_is_wanted())
+	if (!sd_notify_is_wanted())
 		return;
-	if (!notify_flush() || send_now(text, fd) < 0)
-		keep(text, fd);
+	if (!sd_notify_flush() || notice_send(text, fd) < 0)
+		notice_keep(text, fd);
 }
 
-static void tell(const char *text)
-{
-	tell_with(text, -1);
-}
-
-bool notify_is_wanted(void)
+bool sd_notify_is_wanted(void)
 {
 	return getenv("NOTIFY_SOCKET") != NULL;
 }
 
-/* ---- what is told ----------------------------------------------------- */
+/* ---- the notices ------------------------------------------------------ */
 
-void notify_ready(void)
+void sd_notify_ready(void)
 {
-	tell("READY=1");
+	notice_tell("READY=1", -1);
 }
 
-void notify_reloading(void)
+void sd_notify_reloading(void)
 {
 	struct timespec now;
 	char text[80];
@@ -210,19 +209,19 @@ void notify_reloading(void)
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
 		 (unsigned long long)now.tv_sec * 1000000 +
 			 (unsigned long long)now.tv_nsec / 1000);
-	tell(text);
+	notice_tell(text, -1);
 }
 
-void notify_stopping(uint64_t at_most_ms)
+void sd_notify_stopping(uint64_t at_most_ms)
 {
 	char text[80];
 
 	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
 		 (unsigned long long)at_most_ms * 1000);
-	tell(text);
+	notice_tell(text, -1);
 }
 
-void notify_status(const char *format, ...)
+void sd_notify_status(const char *format, ...)
 {
 	char text[256] = "STATUS=";
 	size_t used = strlen(text);
@@ -231,53 +230,62 @@ void notify_status(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text + used, sizeof(text) - used, format, args);
 	va_end(args);
-	tell(text);
+	notice_tell(text, -1);
 }
 
-void notify_watchdog(void)
+#ifdef HAVE_LIBSYSTEMD
+uint64_t sd_notify_watchdog_ms(void)
 {
-	if (notify_is_wanted() && notify_flush())
-		send_now("WATCHDOG=1", -1);
+	uint64_t usec;
+
+	return sd_watchdog_enabled(0, &usec) > 0 ? usec / 1000 : 0;
+}
+#endif
+
+void sd_notify_watchdog(void)
+{
+	if (sd_notify_is_wanted() && sd_notify_flush())
+		notice_send("WATCHDOG=1", -1);
 }
 
 /* ---- descriptors that the manager keeps ------------------------------- */
 
-bool notify_can_store(void)
+bool sd_notify_can_store(void)
 {
 	const char *most = getenv("FDSTORE");
 
-	return notify_is_wanted() && most != NULL && atoi(most) > 0;
+	return sd_notify_is_wanted() && most != NULL && atoi(most) > 0;
 }
 
-void notify_store(const char *name, int fd)
+void sd_notify_store(const char *name, int fd)
 {
 	char text[300];
 
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
-	tell_with(text, fd);
+	notice_tell(text, fd);
 }
 
-void notify_unstore(const char *name)
+void sd_notify_unstore(const char *name)
 {
 	char text[300];
 
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	tell(text);
+	notice_tell(text, -1);
 	unsettled = true;
 }
 
-/* The manager closes the descriptor when it comes to the message, which is
- * after what was said before. */
-bool notify_settle(void)
+/* The manager closes the pipe's end when it reads the barrier, and has then
+ * read all notices before it. */
+bool sd_notify_settle(void)
 {
 	int ends[2];
 	struct pollfd closed = {.events = POLLIN};
 
-	if (!unsettled || !notify_flush() || pipe2(ends, O_CLOEXEC) < 0)
+	if (!unsettled || !sd_notify_flush() || pipe2(ends, O_CLOEXEC) < 0)
 		return false;
 	unsettled = false;
 	closed.fd = ends[0];
-	send_now("BARRIER=1", ends[1]);
+	notice_send("BARRIER=1", ends[1]);
 	close(ends[1]);
 	poll(&closed, 1, SETTLE_MS);
 	close(ends[0]);

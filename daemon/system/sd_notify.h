@@ -1,76 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the service manager is told (sd_notify(3)), and its watchdog and the
- * sockets it has opened for us (sd_listen_fds(3)): these by libsystemd
- * (notify_systemd.c), or not at all (notify_none.c). Nobody is told where
- * NOTIFY_SOCKET is not set. Main thread.
+ * Notices to the service manager, as sd_notify(3) defines them; none without
+ * NOTIFY_SOCKET in the environment. Main thread.
  *
- * A manager that does not read is not waited for: what it does not take is
- * kept, up to a bound, and sent in order by notify_flush().
+ * No call waits for the manager: notices that it does not read are kept, up to
+ * a bound, and sent in order by sd_notify_flush().
  */
-#ifndef NOTIFY_H
-#define NOTIFY_H
+#ifndef SD_NOTIFY_H
+#define SD_NOTIFY_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether anybody listens. */
-bool notify_is_wanted(void);
+/* Whether there is a service manager to notify. */
+bool sd_notify_is_wanted(void);
 
-void notify_ready(void);
-/* A reload begins; notify_ready() ends it. */
-void notify_reloading(void);
-/* The end begins, and may take this long. */
-void notify_stopping(uint64_t at_most_ms);
+void sd_notify_ready(void);
+/* A reload begins; sd_notify_ready() ends it. */
+void sd_notify_reloading(void);
+/* The daemon ends, within this time. */
+void sd_notify_stopping(uint64_t at_most_ms);
 /* A line for `systemctl status`; printf(3). */
-void notify_status(const char *format, ...)
+void sd_notify_status(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
-/* How often the watchdog wants to be fed, in milliseconds; 0: not at all. */
-uint64_t notify_watchdog_ms(void);
-/* Not kept where the manager does not take it: late food is none. */
-void notify_watchdog(void);
+/* The watchdog's timeout; 0: there is none, or this build has no libsystemd. */
+#ifdef HAVE_LIBSYSTEMD
+uint64_t sd_notify_watchdog_ms(void);
+#else
+static inline uint64_t sd_notify_watchdog_ms(void)
+{
+	return 0;
+}
+#endif
+/* Resets the watchdog. Not kept where the manager does not read: a late one
+ * would hide a loop that hangs. */
+void sd_notify_watchdog(void);
 
-/* Sends what was kept. False: some of it still waits. */
-bool notify_flush(void);
+/* Sends the notices that were kept. False: some still wait. */
+bool sd_notify_flush(void);
 
 /* ---- descriptors that the manager keeps ------------------------------- */
 
-/* Whether it does: FDSTORE in the environment says how many. */
-bool notify_can_store(void);
+/* Whether it keeps any: FDSTORE in the environment says how many. */
+bool sd_notify_can_store(void);
 
-/* Gives it a descriptor to keep over a restart, by this name: printable ASCII
- * without colons, at most 255. Ours stays ours. */
-void notify_store(const char *name, int fd);
-/* It closes what it has by this name. */
-void notify_unstore(const char *name);
-
-/*
- * Where something was unstored since the last call: waits until the manager
- * has closed it, a second at most. Whether it was worth waiting for.
- */
-bool notify_settle(void);
-
-/* ---- inherited sockets ----------------------------------------------- */
-
-struct inherited_socket {
-	char *name;
-	int fd;     /* -1: somebody has taken it for good */
-	bool taken; /* from the store, to go on with it */
-};
-
-struct inherited {
-	struct inherited_socket *items;
-	size_t count;
-};
+/* Has it keep a copy of the descriptor over a restart, by this name: printable
+ * ASCII without colons, at most 255. */
+void sd_notify_store(const char *name, int fd);
+/* Has it close the descriptors of this name. */
+void sd_notify_unstore(const char *name);
 
 /*
- * The sockets that were passed on, by name; the environment that tells of them
- * is removed. Descriptors are close-on-exec and stay open until
- * inherited_free(). NULL: there are none.
+ * Waits, a second at most, until the manager has closed what was unstored since
+ * the last call. False: nothing was, or the manager was not asked.
  */
-struct inherited *inherited_take(void);
-void inherited_free(struct inherited *inherited);
+bool sd_notify_settle(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The descriptors kept back. They stand on /dev/null.
+ * Spare descriptors, all open on /dev/null.
  */
 #include "config.h"
 
@@ -10,15 +10,15 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* A config, a directory of an include, a module and a few listeners. */
-#define RESERVED 8
+/* A config, the directory of an include, a module and a few listeners. */
+#define SPARE_FDS 8
 
-static int fds[RESERVED];
+static int fds[SPARE_FDS];
 static size_t held;
 
-void reserve_hold(void)
+void spare_fds_hold(void)
 {
-	while (held < RESERVED) {
+	while (held < SPARE_FDS) {
 		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 		if (fd < 0)
@@ -27,7 +27,7 @@ void reserve_hold(void)
 	}
 }
 
-void reserve_release(void)
+void spare_fds_release(void)
 {
 	while (held > 0)
 		close(fds[--held]);

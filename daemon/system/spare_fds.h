@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A few descriptors kept back, so that a daemon whose clients have taken all
- * the others can still read its config, open a listener and feed its watchdog.
- * Main thread.
+ * Spare descriptors, so that a daemon whose clients have taken all others can
+ * still read its config, open a listener and reset its watchdog. Main thread.
  */
-#ifndef RESERVE_H
-#define RESERVE_H
+#ifndef SPARE_FDS_H
+#define SPARE_FDS_H
 
-/* Takes the descriptors that are missing, as far as there are any. */
-void reserve_hold(void);
+/* Opens the descriptors that are missing, as far as the system has any. */
+void spare_fds_hold(void);
 
-/* Gives them up for what follows; reserve_hold() afterwards. */
-void reserve_release(void);
+/* Closes them for what the caller opens next; spare_fds_hold() afterwards. */
+void spare_fds_release(void);
 
 #endif

@@ -113,7 +113,7 @@ static void heartbeat_fired(struct lined_timer *timer)
  * half of the watchdog's time until it ends the daemon. */
 static uint32_t heartbeat_interval_ms(void)
 {
-	uint64_t watchdog_ms = notify_watchdog_ms();
+	uint64_t watchdog_ms = sd_notify_watchdog_ms();
 
 	if (watchdog_ms == 0 || watchdog_ms / 4 >= HEARTBEAT_MS)
 		return HEARTBEAT_MS;

@@ -69,7 +69,7 @@ static void systemd_status_send(struct systemd_status *status)
 	if (strcmp(text, status->sent) == 0)
 		return;
 	strcpy(status->sent, text);
-	notify_status("%s", text);
+	sd_notify_status("%s", text);
 }
 
 /* ---- timers ----------------------------------------------------------- */
@@ -77,7 +77,7 @@ static void systemd_status_send(struct systemd_status *status)
 /* If no timer can be armed, the rest is sent with the next status. */
 static void systemd_status_flush(struct systemd_status *status)
 {
-	if (!notify_flush() && !lined_timer_is_armed(&status->flush))
+	if (!sd_notify_flush() && !lined_timer_is_armed(&status->flush))
 		lined_timer_start(&status->flush, FLUSH_MS, 0);
 }
 
@@ -102,7 +102,7 @@ static void systemd_watchdog_fired(struct lined_timer *timer)
 		lined_container_of(timer, struct systemd_status, watchdog);
 
 	if (heartbeat_find_stuck(status->heartbeat) == NULL)
-		notify_watchdog();
+		sd_notify_watchdog();
 }
 
 /* Three times in each interval of the watchdog: one may be late. */
@@ -120,7 +120,7 @@ int systemd_status_start(struct systemd_status *status,
 			 const struct heartbeat *heartbeat)
 {
 	struct lined_dispatcher *dispatcher = server->dispatcher;
-	uint64_t watchdog_ms = notify_watchdog_ms();
+	uint64_t watchdog_ms = sd_notify_watchdog_ms();
 	uint32_t every = systemd_watchdog_ms(watchdog_ms);
 
 	status->server = server;
@@ -128,7 +128,7 @@ int systemd_status_start(struct systemd_status *status,
 	lined_timer_init(&status->update, dispatcher, systemd_status_fired);
 	lined_timer_init(&status->watchdog, dispatcher, systemd_watchdog_fired);
 	lined_timer_init(&status->flush, dispatcher, systemd_flush_fired);
-	if (!notify_is_wanted())
+	if (!sd_notify_is_wanted())
 		return 0;
 	if (lined_timer_start(&status->update, STATUS_MS, STATUS_MS) < 0)
 		return -1;
@@ -150,14 +150,14 @@ void systemd_status_stop(struct systemd_status *status)
 
 void systemd_status_ready(struct systemd_status *status)
 {
-	notify_ready();
+	sd_notify_ready();
 	systemd_status_send(status);
 	systemd_status_flush(status);
 }
 
 void systemd_status_reloading(struct systemd_status *status)
 {
-	notify_reloading();
+	sd_notify_reloading();
 	systemd_status_flush(status);
 }
 
@@ -169,7 +169,7 @@ void systemd_status_reloaded(struct systemd_status *status, bool applied)
 
 void systemd_status_stopping(struct systemd_status *status, uint32_t at_most_ms)
 {
-	notify_stopping((uint64_t)at_most_ms + STOP_SLACK_MS);
+	sd_notify_stopping((uint64_t)at_most_ms + STOP_SLACK_MS);
 	systemd_status_send(status);
 	systemd_status_flush(status);
 }

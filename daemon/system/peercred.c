@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SO_PEERCRED and SO_PEERGROUPS: what the kernel noted at connect(2). Nothing
- * is asked of the system's databases, which might take their time.
+ * SO_PEERCRED and SO_PEERGROUPS of Linux: what the kernel noted at connect(2).
+ * The databases of users and groups are not asked: they may be remote and slow.
  */
 #include "config.h"
 
@@ -18,35 +18,35 @@
 
 #define GROUPS_MAX 65536
 
-int credentials_get(int fd, struct credentials *credentials)
+int peercred_get(int fd, struct peercred *peer)
 {
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
 	int family = 0;
 	socklen_t family_len = sizeof(family);
 
-	/* Others than UNIX sockets answer too, with nobody in it. */
+	/* Internet sockets answer too, with an empty result. */
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &family_len) < 0)
 		return -1;
 	if (family != AF_UNIX) {
 		errno = EOPNOTSUPP;
 		return -1;
 	}
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return -1;
-	credentials->uid = peer.uid;
-	credentials->gid = peer.gid;
-	credentials->pid = peer.pid;
+	peer->uid = cred.uid;
+	peer->gid = cred.gid;
+	peer->pid = cred.pid;
 	return 0;
 }
 
-/* The groups, *count of them; NULL: they are not known. */
-static gid_t *peer_groups(int fd, size_t *count)
+/* The supplementary groups, to be freed; NULL: they are not known. */
+static gid_t *peercred_groups(int fd, size_t *count)
 {
 	socklen_t len = 64 * sizeof(gid_t), before = 0;
 	gid_t *groups = NULL, *more;
 
-	/* Where it does not fit the kernel says how much would. */
+	/* On ERANGE the kernel has set len to what it needs. */
 	while (len > before && len <= GROUPS_MAX * sizeof(gid_t)) {
 		more = realloc(groups, len);
 		if (more == NULL)
@@ -65,16 +65,15 @@ static gid_t *peer_groups(int fd, size_t *count)
 	return NULL;
 }
 
-bool credentials_in_group(int fd, const struct credentials *credentials,
-			  gid_t gid)
+bool peercred_in_group(int fd, const struct peercred *peer, gid_t gid)
 {
 	size_t count = 0, i;
-	bool found = credentials->gid == gid;
+	bool found = peer->gid == gid;
 	gid_t *groups;
 
 	if (found)
 		return true;
-	groups = peer_groups(fd, &count);
+	groups = peercred_groups(fd, &count);
 	for (i = 0; i < count && !found; i++)
 		found = groups[i] == gid;
 	free(groups);

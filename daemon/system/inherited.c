@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a manager tells us, by libsystemd: its watchdog and the sockets that it
- * passes on.
+ * Inherited sockets, by sd_listen_fds_with_names(3).
  */
 #include "config.h"
 
-#include "system/sd_notify.h"
+#include "system/inherited.h"
 
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
-
-uint64_t notify_watchdog_ms(void)
-{
-	uint64_t usec;
-
-	return sd_watchdog_enabled(0, &usec) > 0 ? usec / 1000 : 0;
-}
 
 struct inherited *inherited_take(void)
 {
