@@ -32,6 +32,7 @@
 #include "cmdline.h"
 #include "system/privileges.h"
 #include "system/spare_fds.h"
+#include "serve/reload_plan.h"
 #include "serve/server.h"
 #include "system/signals.h"
 
@@ -233,51 +234,79 @@ static int open_log(const struct options *options, const struct conf *conf)
 
 /* ---- reload ----------------------------------------------------------- */
 
-static bool differ(const char *a, const char *b)
+/* What the command line decides stays as it is; the level may be one that was
+ * set by hand. */
+static bool log_changes(const struct daemon *daemon, const struct conf *conf)
 {
-	if (a == NULL || b == NULL)
-		return a != b;
-	return strcmp(a, b) != 0;
+	struct log_settings a =
+		log_settings(daemon->options, daemon->server.conf);
+	struct log_settings b = log_settings(daemon->options, conf);
+
+	return a.target != b.target || a.facility != b.facility ||
+	       a.access != b.access || strcmp(a.ident, b.ident) != 0 ||
+	       b.level != log_level();
 }
 
-static void warn_restart(const struct conf *before, const struct conf *after,
-			 struct report *report)
+static struct reload_plan *make_plan(struct daemon *daemon, struct conf *conf)
 {
-	if (before->workers != after->workers)
+	struct reload_plan *plan = reload_plan_new(&daemon->server, conf);
+
+	if (plan != NULL)
+		plan->log = log_changes(daemon, conf);
+	return plan;
+}
+
+static void warn_restart(const struct reload_plan *plan, struct report *report)
+{
+	if (plan->workers)
 		report_add(report, LINED_LOG_WARNING,
 			   "reload: workers: a change needs a restart");
-	if (differ(before->user, after->user) ||
-	    differ(before->group, after->group))
+	if (plan->user)
 		report_add(report, LINED_LOG_WARNING,
 			   "reload: user: a change needs a restart");
-	if (differ(before->module_dir, after->module_dir))
+	if (plan->module_dir)
 		report_add(report, LINED_LOG_WARNING,
 			   "reload: module-dir: a change needs a restart");
+}
+
+static bool carry_out(struct daemon *daemon, struct reload_plan *plan,
+		      struct report *report)
+{
+	warn_restart(plan, report);
+	/* Every worker is waited for: with this one no signal would be heard
+	 * any more. */
+	if (heartbeat_find_stuck(&daemon->heartbeat) != NULL) {
+		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
+		return false;
+	}
+	if (server_apply(plan, report) < 0)
+		return false;
+	if (plan->log)
+		open_log(daemon->options, plan->conf);
+	tell_unserved(plan->conf, tell_log);
+	return true;
 }
 
 static bool apply_again(struct daemon *daemon, struct report *report)
 {
 	struct conf_errors errors;
 	struct conf *conf = load_again(daemon, &errors);
+	struct reload_plan *plan = NULL;
+	bool done = false;
 
 	report_conf(report, &errors);
 	conf_errors_fini(&errors);
-	if (conf == NULL)
-		return false;
-	warn_restart(daemon->server.start_conf, conf, report);
-	/* Every worker is waited for: with this one no signal would be heard
-	 * any more. */
-	if (heartbeat_find_stuck(&daemon->heartbeat) != NULL) {
-		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
-		conf_unref(conf);
-		return false;
+	if (conf != NULL) {
+		plan = make_plan(daemon, conf);
+		if (plan == NULL)
+			report_add(report, LINED_LOG_ERR, "config: %s",
+				   strerror(errno));
 	}
-	if (server_apply(&daemon->server, conf, report) < 0)
-		return false;
-	conf = daemon->server.conf;
-	open_log(daemon->options, conf);
-	tell_unserved(conf, tell_log);
-	return true;
+	if (plan != NULL)
+		done = carry_out(daemon, plan, report);
+	reload_plan_free(plan);
+	conf_unref(conf);
+	return done;
 }
 
 /* Errors and warnings go to the report, unless that is NULL. */
@@ -312,10 +341,9 @@ static bool control_reload(struct control *control, struct report *report)
 		      report);
 }
 
-static struct conf *control_load(struct control *control, const char *path,
-				 const char *text, size_t len,
-				 bool (*may_read)(void *arg, int fd), void *arg,
-				 struct conf_errors *errors)
+static struct reload_plan *control_plan(struct control *control,
+					const struct control_text *text,
+					struct conf_errors *errors)
 {
 	struct daemon *daemon =
 		lined_container_of(control, struct daemon, control);
@@ -323,14 +351,18 @@ static struct conf *control_load(struct control *control, const char *path,
 		.module_dir = daemon->options->module_dir,
 		.find_protocol = find_protocol_here,
 		.arg = daemon,
-		.text = text,
-		.text_len = len,
-		.may_read = may_read,
-		.may_read_arg = arg,
+		.text = text->text,
+		.text_len = text->len,
+		.may_read = text->may_read,
+		.may_read_arg = text->may_read_arg,
 		.check_names = true,
 	};
+	struct conf *conf = conf_load(text->path, &env, errors);
+	struct reload_plan *plan =
+		conf != NULL ? make_plan(daemon, conf) : NULL;
 
-	return conf_load(path, &env, errors);
+	conf_unref(conf);
+	return plan;
 }
 
 static void control_describe(struct control *control, struct response *response)
@@ -350,26 +382,9 @@ static void control_describe(struct control *control, struct response *response)
 	response_number(response, "reloads.refused", daemon->refusals);
 }
 
-/* What the command line decides stays as it is; the level may be one that was
- * set by hand. */
-static bool control_log_changes(struct control *control,
-				const struct conf *conf)
-{
-	const struct daemon *daemon =
-		lined_container_of(control, struct daemon, control);
-	const struct conf *now = daemon->server.conf;
-	struct log_settings a = log_settings(daemon->options, now);
-	struct log_settings b = log_settings(daemon->options, conf);
-
-	return a.target != b.target || a.facility != b.facility ||
-	       a.access != b.access || differ(a.ident, b.ident) ||
-	       b.level != log_level();
-}
-
 static const struct control_ops control_ops = {
 	.reload = control_reload,
-	.load = control_load,
-	.log_changes = control_log_changes,
+	.plan = control_plan,
 	.describe = control_describe,
 };
 
@@ -497,6 +512,18 @@ static void tell_kept(size_t count)
 			   count);
 }
 
+static int apply_first(struct daemon *daemon, struct conf *conf)
+{
+	struct reload_plan *plan = reload_plan_new(&daemon->server, conf);
+	int result = plan != NULL ? server_apply(plan, NULL) : -1;
+
+	if (plan == NULL)
+		log_err("config: %s", strerror(errno));
+	reload_plan_free(plan);
+	conf_unref(conf);
+	return result;
+}
+
 /* From the config to the first client; conf is the server's, or freed. */
 static int start(struct daemon *daemon, struct conf *conf)
 {
@@ -523,7 +550,7 @@ static int start(struct daemon *daemon, struct conf *conf)
 	}
 	requests_init(&daemon->control, &daemon->server, &control_ops);
 	daemon->started = daemon->read = time(NULL);
-	if (server_apply(&daemon->server, conf, NULL) < 0)
+	if (apply_first(daemon, conf) < 0)
 		return -1;
 	tell_kept(fd_store_taken(daemon->inherited));
 	fd_store_drop(daemon->inherited);

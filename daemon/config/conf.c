@@ -270,29 +270,6 @@ const struct conf_service *conf_service_at(const struct conf *conf, size_t i)
 		       : &conf->internal[i - conf->service_count];
 }
 
-bool conf_service_listens(const struct conf_service *service,
-			  const struct listen_address *address)
-{
-	size_t i;
-
-	for (i = 0; i < service->listen_count; i++)
-		if (listen_address_equal(&service->listen[i], address))
-			return true;
-	return false;
-}
-
-const struct conf_service *
-conf_find_listening(const struct conf *conf,
-		    const struct listen_address *address)
-{
-	size_t i;
-
-	for (i = 0; i < conf_count_all(conf); i++)
-		if (conf_service_listens(conf_service_at(conf, i), address))
-			return conf_service_at(conf, i);
-	return NULL;
-}
-
 enum lined_log_level conf_clients_level(const struct conf_service *service)
 {
 	return service->internal ? LINED_LOG_DEBUG : LINED_LOG_INFO;

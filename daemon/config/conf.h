@@ -179,15 +179,6 @@ const struct conf_service *conf_find_service(const struct conf *conf,
 size_t conf_count_all(const struct conf *conf);
 const struct conf_service *conf_service_at(const struct conf *conf, size_t i);
 
-/* Whether the service is to listen on the address. */
-bool conf_service_listens(const struct conf_service *service,
-			  const struct listen_address *address);
-
-/* The service that is to listen on the address; NULL: none. */
-const struct conf_service *
-conf_find_listening(const struct conf *conf,
-		    const struct listen_address *address);
-
 /* At what level the clients of a service come and go in the log: who looks at
  * the daemon every few seconds is no news. */
 enum lined_log_level conf_clients_level(const struct conf_service *service);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a reload of a config would do to the services that run now, a step a
- * line. Reads and compares; opens nothing, so that an address that is in use
- * elsewhere is found by the reload itself.
+ * Prints the plan of a reload, a step a record. Whether an address can be
+ * opened, or is in use elsewhere, is found by the reload only.
  */
 #include "config.h"
 
@@ -10,28 +9,23 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "control/reply.h"
 #include "net/admission.h"
+#include "net/listener.h"
+#include "serve/reload_plan.h"
 #include "serve/server.h"
 #include "serve/service.h"
 
-struct planner {
-	struct control *control;
-	struct server *server;
-	struct response *response;
-	const struct conf *after;
-};
+static void plan_step(struct response *response, const char *action,
+		      const char *service, const char *what, const char *format,
+		      ...) __attribute__((format(printf, 5, 6)));
 
-static void step(struct planner *planner, const char *action,
-		 const char *service, const char *what, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
-
-static void step(struct planner *planner, const char *action,
-		 const char *service, const char *what, const char *format, ...)
+static void plan_step(struct response *response, const char *action,
+		      const char *service, const char *what, const char *format,
+		      ...)
 {
 	char text[512];
 	va_list arguments;
@@ -39,110 +33,63 @@ static void step(struct planner *planner, const char *action,
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	response_record(planner->response, "step");
-	response_text(planner->response, "action", action);
-	response_text(planner->response, "service", service);
-	response_text(planner->response, "what", what);
-	response_text(planner->response, "text", text);
+	response_record(response, "step");
+	response_text(response, "action", action);
+	response_text(response, "service", service);
+	response_text(response, "what", what);
+	response_text(response, "text", text);
 }
 
-/* ---- addresses --------------------------------------------------------- */
+/* ---- services ----------------------------------------------------------- */
 
-/* The service that has the address open now; NULL: none. */
-static struct service *owner(struct planner *planner,
-			     const struct listen_address *listen)
+static void plan_print_listen(struct response *response,
+			      const struct reload_service *service)
 {
-	struct service *service;
-
-	list_for_each(service, &planner->server->services, link)
-		if (service_find_listener(service, listen) != NULL)
-			return service;
-	return NULL;
-}
-
-static void plan_opening(struct planner *planner,
-			 const struct conf_service *conf)
-{
+	const char *name = service->conf->name;
 	size_t i;
 
-	for (i = 0; i < conf->listen_count; i++) {
-		const struct listen_address *listen = &conf->listen[i];
-		const struct service *has = owner(planner, listen);
+	for (i = 0; i < service->conf->listen_count; i++) {
+		const struct reload_listen *listen = &service->listen[i];
+		const char *text = listen->address->text;
 
-		if (listen_address_is_tls(listen))
-			continue;
-		if (has == NULL)
-			step(planner, "open", conf->name, listen->text,
-			     "opens %s", listen->text);
-		else if (strcmp(has->name, conf->name) != 0)
-			step(planner, "move", conf->name, listen->text,
-			     "takes %s from service %s", listen->text,
-			     has->name);
+		if (listen->action == RELOAD_LISTEN_OPEN)
+			plan_step(response, "open", name, text, "opens %s",
+				  text);
+		else if (listen->action == RELOAD_LISTEN_TAKE &&
+			 listen->from->service != service->running)
+			plan_step(response, "move", name, text,
+				  "takes %s from service %s", text,
+				  listen->from->service->name);
 	}
 }
 
-static void plan_closing(struct planner *planner, const struct service *service)
+static void plan_print_closing(struct response *response,
+			       const struct reload_plan *plan,
+			       const struct service *service)
 {
 	const struct listener *listener;
 
 	list_for_each(listener, &service->listeners, link)
 		if (listener->open &&
-		    conf_find_listening(planner->after, &listener->address) ==
-			    NULL)
-			step(planner, "close", service->name, listener->text,
-			     "closes %s", listener->text);
+		    reload_plan_next_listen(plan, listener) == NULL)
+			plan_step(response, "close", service->name,
+				  listener->text, "closes %s", listener->text);
 }
 
-/* ---- services ---------------------------------------------------------- */
-
-static const struct conf_service *find_after(const struct conf *after,
-					     const struct service *service)
-{
-	const struct conf_service *list = after->services;
-	size_t count = after->service_count, i;
-
-	if (service->conf->internal) {
-		list = after->internal;
-		count = after->internal_count;
-	}
-	for (i = 0; i < count; i++)
-		if (strcmp(list[i].name, service->name) == 0)
-			return &list[i];
-	return NULL;
-}
-
-static struct service *find_now(struct planner *planner,
-				const struct conf_service *conf)
-{
-	struct service *service;
-
-	list_for_each(service, &planner->server->services, link)
-		if (find_after(planner->after, service) == conf)
-			return service;
-	return NULL;
-}
-
-static void plan_disconnecting(struct planner *planner,
-			       const struct service *service)
+static void plan_print_disconnecting(struct response *response,
+				     const struct service *service)
 {
 	unsigned clients = admission_clients(service->admission);
 
 	if (clients == 0)
 		return;
-	step(planner, "disconnect", service->name, "clients",
-	     "disconnects %u client%s", clients, clients == 1 ? "" : "s");
-	response_number(planner->response, "clients", clients);
+	plan_step(response, "disconnect", service->name, "clients",
+		  "disconnects %u client%s", clients, clients == 1 ? "" : "s");
+	response_number(response, "clients", clients);
 }
 
-static void plan_end(struct planner *planner, const struct service *service)
-{
-	step(planner, "end", service->name, "service", "ends");
-	plan_closing(planner, service);
-	plan_disconnecting(planner, service);
-}
-
-static void plan_changes(struct planner *planner, const struct service *service,
-			 const struct conf_service *conf)
+static void plan_print_changes(struct response *response,
+			       const struct reload_service *service)
 {
 	static const struct {
 		unsigned change;
@@ -158,94 +105,89 @@ static void plan_changes(struct planner *planner, const struct service *service,
 		{CONF_CHANGE_OPTIONS, "options",
 		 "the options of the protocol change"},
 	};
-	unsigned mask = conf_service_changes(service->conf, conf);
+	const char *name = service->conf->name;
 	size_t i;
 
 	for (i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
-		if (mask & changes[i].change)
-			step(planner, "change", conf->name, changes[i].what,
-			     "%s", changes[i].text);
-	if (!conf_service_same_mode(service->conf, conf))
-		step(planner, "change", conf->name, "socket-mode",
-		     "mode or owner of its UNIX sockets change");
-	plan_opening(planner, conf);
-	plan_closing(planner, service);
+		if (service->changes & changes[i].change)
+			plan_step(response, "change", name, changes[i].what,
+				  "%s", changes[i].text);
+	if (service->mode_changes)
+		plan_step(response, "change", name, "socket-mode",
+			  "mode or owner of its UNIX sockets change");
 }
 
-static void plan_service(struct planner *planner,
-			 const struct conf_service *conf)
+static void plan_print_service(struct response *response,
+			       const struct reload_plan *plan,
+			       const struct reload_service *service)
 {
-	struct service *service = find_now(planner, conf);
+	const struct conf_service *conf = service->conf;
 
-	if (service == NULL) {
-		step(planner, "begin", conf->name, "service",
-		     "begins, with protocol %s", conf->protocol);
-		plan_opening(planner, conf);
-	} else if (service->conf->module != conf->module) {
-		step(planner, "restart", conf->name, "protocol",
-		     "begins anew, with protocol %s in place of %s",
-		     conf->protocol, service->conf->protocol);
-		plan_opening(planner, conf);
-		plan_closing(planner, service);
-		plan_disconnecting(planner, service);
-	} else {
-		plan_changes(planner, service, conf);
-	}
+	if (service->running == NULL)
+		plan_step(response, "begin", conf->name, "service",
+			  "begins, with protocol %s", conf->protocol);
+	else if (!service->kept)
+		plan_step(response, "restart", conf->name, "protocol",
+			  "begins anew, with protocol %s in place of %s",
+			  conf->protocol, service->running->conf->protocol);
+	else
+		plan_print_changes(response, service);
+	plan_print_listen(response, service);
+	if (service->running != NULL)
+		plan_print_closing(response, plan, service->running);
+	if (service->running != NULL && !service->kept)
+		plan_print_disconnecting(response, service->running);
 }
 
-/* ---- the rest ---------------------------------------------------------- */
-
-static bool differ(const char *a, const char *b)
+static void plan_print_end(struct response *response,
+			   const struct reload_plan *plan,
+			   const struct service *service)
 {
-	if (a == NULL || b == NULL)
-		return a != b;
-	return strcmp(a, b) != 0;
+	plan_step(response, "end", service->name, "service", "ends");
+	plan_print_closing(response, plan, service);
+	plan_print_disconnecting(response, service);
 }
 
-static void plan_rest(struct planner *planner)
+/* ---- the whole ---------------------------------------------------------- */
+
+static void plan_print_keys(struct response *response,
+			    const struct reload_plan *plan)
 {
-	struct control *control = planner->control;
-	const struct conf *first = planner->server->start_conf;
-	const struct conf *before = planner->server->conf;
-	const struct conf *after = planner->after;
-
-	if (first->workers != after->workers)
-		step(planner, "ignore", "", "workers",
-		     "workers: a change needs a restart");
-	if (differ(first->user, after->user) ||
-	    differ(first->group, after->group))
-		step(planner, "ignore", "", "user",
-		     "user: a change needs a restart");
-	if (differ(first->module_dir, after->module_dir))
-		step(planner, "ignore", "", "module-dir",
-		     "module-dir: a change needs a restart");
-	if (control->ops->log_changes(control, after))
-		step(planner, "change", "", "log", "log changes");
-	if (before->drain_timeout_ms != after->drain_timeout_ms)
-		step(planner, "change", "", "drain-timeout",
-		     "drain-timeout changes");
+	if (plan->workers)
+		plan_step(response, "ignore", "", "workers",
+			  "workers: a change needs a restart");
+	if (plan->user)
+		plan_step(response, "ignore", "", "user",
+			  "user: a change needs a restart");
+	if (plan->module_dir)
+		plan_step(response, "ignore", "", "module-dir",
+			  "module-dir: a change needs a restart");
+	if (plan->log)
+		plan_step(response, "change", "", "log", "log changes");
+	if (plan->drain_timeout)
+		plan_step(response, "change", "", "drain-timeout",
+			  "drain-timeout changes");
 }
 
-static void plan(struct planner *planner)
+static void plan_print(struct response *response,
+		       const struct reload_plan *plan)
 {
 	struct service *service;
 	size_t i;
 
-	for (i = 0; i < conf_count_all(planner->after); i++)
-		plan_service(planner, conf_service_at(planner->after, i));
-	list_for_each(service, &planner->server->services, link)
-		if (find_after(planner->after, service) == NULL)
-			plan_end(planner, service);
-	plan_rest(planner);
+	for (i = 0; i < plan->count; i++)
+		plan_print_service(response, plan, &plan->services[i]);
+	list_for_each(service, &plan->server->services, link)
+		if (reload_plan_next_service(plan, service) == NULL)
+			plan_print_end(response, plan, service);
+	plan_print_keys(response, plan);
 }
 
-/* ---- the config -------------------------------------------------------- */
-
 /*
- * What is in a file comes out in messages about it: an include is read for a
- * client only where it is for everybody, or for the client itself.
+ * Messages quote the files: an include is read for a client only if everybody
+ * may read it, or the client's user may.
  */
-static bool may_read(void *arg, int fd)
+static bool plan_may_read(void *arg, int fd)
 {
 	const struct request *request = arg;
 	const struct peercred *by = &request->by;
@@ -264,26 +206,26 @@ static bool may_read(void *arg, int fd)
 
 void plan_run(struct control *control, struct request *request)
 {
+	const struct control_text text = {
+		.path = request->argument,
+		.text = request->text,
+		.len = request->text_len,
+		.may_read = plan_may_read,
+		.may_read_arg = request,
+	};
 	struct response response = {.oom = false};
-	struct planner planner = {.control = control,
-				  .server = control->server,
-				  .response = &response};
 	struct conf_errors errors;
-	struct conf *conf;
+	struct reload_plan *plan;
 
 	conf_errors_init(&errors);
-	conf = control->ops->load(control, request->argument, request->text,
-				  request->text_len, may_read, request,
-				  &errors);
+	plan = control->ops->plan(control, &text, &errors);
 	reply_messages(&response, &errors);
-	if (conf != NULL) {
-		planner.after = conf;
-		plan(&planner);
-	} else {
+	conf_errors_fini(&errors);
+	if (plan != NULL)
+		plan_print(&response, plan);
+	else
 		response_refuse(&response, "a reload would refuse it, and "
 					   "change nothing");
-	}
-	conf_errors_fini(&errors);
-	conf_unref(conf);
+	reload_plan_free(plan);
 	reply_last(control, request, &response);
 }

@@ -15,22 +15,28 @@
 #include "list.h"
 
 struct control;
+struct reload_plan;
 struct report;
 struct server;
 struct service;
+
+/* A config file's content. may_read decides on each file that it includes. */
+struct control_text {
+	const char *path, *text;
+	size_t len;
+	bool (*may_read)(void *arg, int fd);
+	void *may_read_arg;
+};
 
 /* What only the daemon can do. */
 struct control_ops {
 	/* Reads the config again, as on SIGHUP. False: nothing was changed. */
 	bool (*reload)(struct control *control, struct report *report);
-	/* Reads a config from this text; NULL: see errors. may_read decides on
-	 * each file that it includes. */
-	struct conf *(*load)(struct control *control, const char *path,
-			     const char *text, size_t len,
-			     bool (*may_read)(void *arg, int fd), void *arg,
-			     struct conf_errors *errors);
-	/* Whether this config would change the log. */
-	bool (*log_changes)(struct control *control, const struct conf *conf);
+	/* What a reload of this text would do. NULL: it would be refused, see
+	 * errors. */
+	struct reload_plan *(*plan)(struct control *control,
+				    const struct control_text *text,
+				    struct conf_errors *errors);
 	/* Adds what only the daemon knows to the record `daemon`. */
 	void (*describe)(struct control *control, struct response *response);
 };

@@ -8,6 +8,7 @@
 #include "net/listen_address.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -148,21 +149,48 @@ static const struct sockaddr *endpoint(const struct listen_address *listen,
 	return &listen->endpoints[i].address.any;
 }
 
+static int endpoint_compare(const struct sockaddr *a, const struct sockaddr *b)
+{
+	const struct sockaddr_in *x = (const void *)a, *y = (const void *)b;
+	const struct sockaddr_in6 *x6 = (const void *)a, *y6 = (const void *)b;
+
+	if (a->sa_family != b->sa_family)
+		return a->sa_family < b->sa_family ? -1 : 1;
+	if (lined_address_port(a) != lined_address_port(b))
+		return lined_address_port(a) < lined_address_port(b) ? -1 : 1;
+	if (a->sa_family == AF_INET)
+		return memcmp(&x->sin_addr, &y->sin_addr, sizeof(x->sin_addr));
+	if (x6->sin6_scope_id != y6->sin6_scope_id)
+		return x6->sin6_scope_id < y6->sin6_scope_id ? -1 : 1;
+	return memcmp(&x6->sin6_addr, &y6->sin6_addr, sizeof(x6->sin6_addr));
+}
+
+int listen_address_compare(const struct listen_address *a,
+			   const struct listen_address *b)
+{
+	size_t i;
+	int order;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	if (a->path != NULL)
+		return strcmp(a->path, b->path);
+	if (a->name != NULL)
+		return strcmp(a->name, b->name);
+	if (a->endpoint_count != b->endpoint_count)
+		return a->endpoint_count < b->endpoint_count ? -1 : 1;
+	for (i = 0; i < a->endpoint_count; i++) {
+		order = endpoint_compare(endpoint(a, i), endpoint(b, i));
+		if (order != 0)
+			return order;
+	}
+	return 0;
+}
+
 bool listen_address_equal(const struct listen_address *a,
 			  const struct listen_address *b)
 {
-	size_t i;
-
-	if (a->kind != b->kind || a->endpoint_count != b->endpoint_count)
-		return false;
-	if (a->path != NULL)
-		return strcmp(a->path, b->path) == 0;
-	if (a->name != NULL)
-		return strcmp(a->name, b->name) == 0;
-	for (i = 0; i < a->endpoint_count; i++)
-		if (!lined_address_equal(endpoint(a, i), endpoint(b, i)))
-			return false;
-	return true;
+	return listen_address_compare(a, b) == 0;
 }
 
 static bool endpoints_overlap(const struct sockaddr *a,

@@ -55,7 +55,10 @@ int listen_address_parse(const char *text, struct listen_address *listen,
 /* Whether its clients speak TLS. */
 bool listen_address_is_tls(const struct listen_address *listen);
 
-/* The same kind and the same place, however written. */
+/* An order of all addresses, for sorting: below 0, 0 or above. 0: the same kind
+ * and the same place, however written. */
+int listen_address_compare(const struct listen_address *a,
+			   const struct listen_address *b);
 bool listen_address_equal(const struct listen_address *a,
 			  const struct listen_address *b);
 

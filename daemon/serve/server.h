@@ -20,6 +20,7 @@
 struct bus;
 struct bus_threads;
 struct inherited;
+struct reload_plan;
 struct report;
 
 struct server {
@@ -70,12 +71,9 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 /* After events->stopped, or where nothing was applied. */
 void server_fini(struct server *server);
 
-/*
- * Makes the services what conf says. -1: nothing has changed, the reasons are
- * reported. Takes over the reference to conf in either case.
- */
-int server_apply(struct server *server, struct conf *conf,
-		 struct report *report);
+/* Makes the services what the plan's config says. -1: nothing has changed, the
+ * reasons are reported. */
+int server_apply(struct reload_plan *plan, struct report *report);
 
 /* Drains one of the services, within the drain-timeout of the config. */
 void server_drain(struct server *server, struct service *service);

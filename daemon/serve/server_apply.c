@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Applying a config to the server as a transaction: every address is opened
- * and every new service made before anything that runs is touched; until then
- * all of it can be undone.
+ * Carries out a reload plan as a transaction: every address is opened and
+ * every new service made before anything that runs is touched; until then all
+ * of it can be undone. What is to be done was decided in reload_plan.c.
  */
 #include "config.h"
 
@@ -13,72 +13,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/leavers.h"
 #include "log/report.h"
+#include "net/leavers.h"
+#include "serve/reload_plan.h"
 #include "serve/service.h"
 
-/* ---- a plan ----------------------------------------------------------- */
+/* ---- preparing ---------------------------------------------------------- */
 
-/* What becomes of one service of the new config. */
-struct plan {
-	const struct conf_service *conf;
-	struct service *service; /* kept or, when fresh, made for the plan */
-	bool fresh;
-	struct listener **opened; /* by place in conf->listen; NULL: kept */
-};
-
-static struct service *find_service(struct server *server,
-				    const struct conf_service *conf)
+/* The sockets that this plan closes. Those that systemd opened stay open with
+ * it, and keep their addresses. -1: no memory. */
+static int apply_find_leavers(const struct reload_plan *plan,
+			      struct leavers *leavers)
 {
-	struct service *service;
+	size_t i, k;
 
-	list_for_each(service, &server->services, link)
-		if (strcmp(service->name, conf->name) == 0 &&
-		    service->conf->internal == conf->internal)
-			return service;
-	return NULL;
-}
+	for (i = 0; i < plan->address_count; i++) {
+		const struct listener *listener = plan->addresses[i].listener;
 
-static struct listener *find_listener(struct server *server,
-				      const struct listen_address *address)
-{
-	struct service *service;
-
-	list_for_each(service, &server->services, link) {
-		struct listener *listener =
-			service_find_listener(service, address);
-
-		if (listener != NULL)
-			return listener;
-	}
-	return NULL;
-}
-
-/* What this config closes, and is then closed: systemd keeps what it opened
- * itself. -1: no memory. */
-static int find_leavers(struct server *server, const struct conf *conf,
-			struct leavers *leavers)
-{
-	struct service *service;
-	struct listener *listener;
-	size_t i;
-
-	list_for_each(service, &server->services, link) {
-		list_for_each(listener, &service->listeners, link) {
-			if (!listener->open || listener->address.name != NULL ||
-			    conf_find_listening(conf, &listener->address) !=
-				    NULL)
-				continue;
-			for (i = 0; i < listener->count; i++)
-				if (leavers_add(leavers,
-						listener->sockets[i].fd) < 0)
-					return -1;
-		}
+		if (plan->addresses[i].next != NULL ||
+		    listener->address.name != NULL)
+			continue;
+		for (k = 0; k < listener->count; k++)
+			if (leavers_add(leavers, listener->sockets[k].fd) < 0)
+				return -1;
 	}
 	return 0;
 }
 
-static struct unix_path_mode mode_of(const struct conf_service *conf)
+static struct unix_path_mode apply_mode_of(const struct conf_service *conf)
 {
 	return (struct unix_path_mode){
 		.mode = conf->socket_mode,
@@ -87,14 +49,10 @@ static struct unix_path_mode mode_of(const struct conf_service *conf)
 	};
 }
 
-static bool is_served(const struct listen_address *address)
-{
-	return !listen_address_is_tls(address);
-}
-
-/* The kinds of inherited sockets are not known before. NULL: it may be. */
-static const char *unfit(const struct listener *listener,
-			 const struct conf_service *conf)
+/* Inherited sockets are of kinds that the config does not tell. NULL: the
+ * protocol can use them. */
+static const char *apply_misfit(const struct listener *listener,
+				const struct conf_service *conf)
 {
 	uint32_t transports = conf->module->transports != 0
 				      ? conf->module->transports
@@ -109,185 +67,160 @@ static const char *unfit(const struct listener *listener,
 	return NULL;
 }
 
-/* NULL and why, in error. */
-static struct listener *
-open_listener(struct server *server, const struct conf_service *conf,
-	      const struct listen_address *address, struct listener *other,
-	      const struct leavers *leavers, char *error, size_t size)
+/* NULL and why in error. */
+static struct listener *apply_open_listener(struct server *server,
+					    const struct conf_service *conf,
+					    const struct reload_listen *listen,
+					    const struct leavers *leavers,
+					    char *error, size_t size)
 {
-	struct unix_path_mode mode = mode_of(conf);
+	struct unix_path_mode mode = apply_mode_of(conf);
+	bool take = listen->action == RELOAD_LISTEN_TAKE;
 	struct listener *listener;
 	const char *why;
 
-	listener = other != NULL
-			   ? listener_dup(other, error, size)
-			   : listener_open(address, &mode, server->inherited,
-					   leavers, error, size);
-	why = listener != NULL ? unfit(listener, conf) : NULL;
+	listener =
+		take ? listener_dup(listen->from, error, size)
+		     : listener_open(listen->address, &mode, server->inherited,
+				     leavers, error, size);
+	why = listener != NULL ? apply_misfit(listener, conf) : NULL;
 	if (why == NULL)
 		return listener;
 	snprintf(error, size, "%s", why);
-	listener_close(listener, other != NULL);
+	listener_close(listener, take);
 	listener_free(listener);
 	return NULL;
 }
 
-/* Opens what the plan needs and nobody of this service has open; names all
- * that cannot be opened. */
-static int open_listeners(struct server *server, struct plan *plan,
+static int apply_open_one(struct server *server,
+			  const struct conf_service *conf,
+			  struct reload_listen *listen,
+			  const struct leavers *leavers, char *error,
+			  size_t size)
+{
+	struct unix_path_mode mode = apply_mode_of(conf);
+
+	if (listen->action == RELOAD_LISTEN_NONE)
+		return 0;
+	if (listen->address->path != NULL &&
+	    unix_path_check_mode(&mode, error, size) < 0)
+		return -1;
+	if (listen->action == RELOAD_LISTEN_KEEP)
+		return 0;
+	listen->opened =
+		apply_open_listener(server, conf, listen, leavers, error, size);
+	return listen->opened != NULL ? 0 : -1;
+}
+
+/* Opens what the plan needs; reports all that cannot be opened. */
+static int apply_open_all(struct reload_plan *plan,
 			  const struct leavers *leavers, struct report *report)
 {
-	const struct conf_service *conf = plan->conf;
-	struct unix_path_mode mode = mode_of(conf);
 	char error[256];
-	size_t i;
 	int result = 0;
+	size_t i, k;
 
-	plan->opened = calloc(conf->listen_count + 1, sizeof(*plan->opened));
-	if (plan->opened == NULL) {
-		report_add(report, LINED_LOG_ERR, "service %s: %s", conf->name,
-			   strerror(ENOMEM));
-		return -1;
-	}
-	for (i = 0; i < conf->listen_count; i++) {
-		const struct listen_address *address = &conf->listen[i];
-		struct listener *other = find_listener(server, address);
+	for (i = 0; i < plan->count; i++) {
+		const struct conf_service *conf = plan->services[i].conf;
+		struct reload_listen *listen = plan->services[i].listen;
 
-		bool kept = other != NULL && other->service == plan->service;
-		bool good = true;
-
-		if (!is_served(address))
-			continue;
-		if (address->path != NULL)
-			good = unix_path_check_mode(&mode, error,
-						    sizeof(error)) == 0;
-		if (good && !kept) {
-			plan->opened[i] =
-				open_listener(server, conf, address, other,
-					      leavers, error, sizeof(error));
-			good = plan->opened[i] != NULL;
-		}
-		if (!good) {
+		for (k = 0; k < conf->listen_count; k++) {
+			if (apply_open_one(plan->server, conf, &listen[k],
+					   leavers, error, sizeof(error)) == 0)
+				continue;
 			report_add(report, LINED_LOG_ERR,
 				   "service %s: listen %s: %s", conf->name,
-				   address->text, error);
+				   conf->listen[k].text, error);
 			result = -1;
 		}
 	}
 	return result;
 }
 
-static int prepare(struct server *server, struct plan *plan,
-		   const struct conf_service *conf,
-		   const struct leavers *leavers, struct report *report)
+static int apply_make_service(const struct reload_plan *plan,
+			      struct reload_service *service,
+			      struct report *report)
 {
-	struct service *service = find_service(server, conf);
-
-	plan->conf = conf;
-	/* The protocol's table is the same as long as its module is. */
-	if (service != NULL && service->conf->module == conf->module)
-		plan->service = service;
-	return open_listeners(server, plan, leavers, report);
-}
-
-static int make_service(struct server *server, struct conf *conf,
-			struct plan *plan, struct report *report)
-{
-	if (plan->service != NULL)
+	if (service->kept) {
+		service->service = service->running;
 		return 0;
-	plan->service = service_new(&server->env, conf, plan->conf, report);
-	plan->fresh = plan->service != NULL;
-	return plan->fresh ? service_start(plan->service, report) : -1;
+	}
+	service->service = service_new(&plan->server->env, plan->conf,
+				       service->conf, report);
+	return service->service != NULL
+		       ? service_start(service->service, report)
+		       : -1;
 }
 
-/* Every address that cannot be had is told of before any service is made. */
-static int prepare_all(struct server *server, struct conf *conf,
-		       struct plan *plans, size_t count, struct report *report)
+/* Every address that cannot be opened is reported before any service is
+ * made. */
+static int apply_prepare(struct reload_plan *plan, struct report *report)
 {
 	struct leavers leavers;
-	size_t i;
 	int result;
+	size_t i;
 
 	leavers_init(&leavers);
-	result = find_leavers(server, conf, &leavers);
+	result = apply_find_leavers(plan, &leavers);
 	if (result < 0)
 		report_add(report, LINED_LOG_ERR, "config: %s",
 			   strerror(errno));
-	for (i = 0; i < count; i++)
-		if (prepare(server, &plans[i], conf_service_at(conf, i),
-			    &leavers, report) < 0)
-			result = -1;
+	if (apply_open_all(plan, &leavers, report) < 0)
+		result = -1;
 	leavers_fini(&leavers);
-	for (i = 0; result == 0 && i < count; i++)
-		result = make_service(server, conf, &plans[i], report);
+	for (i = 0; result == 0 && i < plan->count; i++)
+		result = apply_make_service(plan, &plan->services[i], report);
 	return result;
 }
 
-static void undo(struct server *server, struct plan *plans, size_t count)
+static void apply_undo(struct reload_plan *plan)
 {
 	size_t i, k;
 
-	for (i = 0; i < count; i++) {
-		for (k = 0;
-		     plans[i].opened != NULL && k < plans[i].conf->listen_count;
-		     k++) {
-			struct listener *listener = plans[i].opened[k];
-			bool shared;
+	for (i = 0; i < plan->count; i++) {
+		struct reload_service *service = &plan->services[i];
 
-			if (listener == NULL)
+		for (k = 0; k < service->conf->listen_count; k++) {
+			struct reload_listen *listen = &service->listen[k];
+
+			if (listen->opened == NULL)
 				continue;
-			shared = find_listener(server, &listener->address) !=
-				 NULL;
-			listener_close(listener, shared);
-			listener_free(listener);
+			listener_close(listen->opened, listen->from != NULL);
+			listener_free(listen->opened);
 		}
-		if (plans[i].fresh)
-			server_begin_drain(server, plans[i].service, 0);
+		if (!service->kept && service->service != NULL)
+			server_begin_drain(plan->server, service->service, 0);
 	}
 }
 
-/* ---- carrying it out -------------------------------------------------- */
+/* ---- carrying it out ---------------------------------------------------- */
 
-/* Whether another service of the plan has taken the address over. */
-static bool is_taken_over(const struct plan *plans, size_t count,
-			  const struct listen_address *address)
-{
-	size_t i, k;
-
-	for (i = 0; i < count; i++)
-		for (k = 0; k < plans[i].conf->listen_count; k++)
-			if (plans[i].opened[k] != NULL &&
-			    listen_address_equal(&plans[i].conf->listen[k],
-						 address))
-				return true;
-	return false;
-}
-
-static void close_unwanted(struct service *service,
-			   const struct conf_service *conf,
-			   const struct plan *plans, size_t count)
+/* Closes the listeners that the service does not keep. */
+static void apply_close_listeners(const struct reload_plan *plan,
+				  struct service *service)
 {
 	struct listener *listener, *next;
 
 	list_for_each_safe(listener, next, &service->listeners, link) {
-		bool taken = is_taken_over(plans, count, &listener->address);
+		const struct reload_listen *listen =
+			listener->open ? reload_plan_next_listen(plan, listener)
+				       : NULL;
 
-		if (!listener->open ||
-		    (conf != NULL && !taken &&
-		     conf_service_listens(conf, &listener->address)))
+		if (listen != NULL && listen->action == RELOAD_LISTEN_KEEP)
 			continue;
-		service_unlisten(service, listener, taken);
-		if (!taken)
+		service_unlisten(service, listener, listen != NULL);
+		if (listen == NULL)
 			log_each(LINED_LOG_NOTICE,
 				 "service %s: stopped listening on %s",
 				 service->name, listener->text);
 	}
 }
 
-static void apply_modes(struct service *service,
-			const struct conf_service *conf, struct report *report)
+static void apply_set_modes(struct service *service,
+			    const struct conf_service *conf,
+			    struct report *report)
 {
-	struct unix_path_mode mode = mode_of(conf);
+	struct unix_path_mode mode = apply_mode_of(conf);
 	struct listener *listener;
 	char error[256];
 
@@ -300,95 +233,83 @@ static void apply_modes(struct service *service,
 				   listener->text, error);
 }
 
-static void begin_listening(struct plan *plan, struct report *report)
+static void apply_listen(struct reload_service *service, struct report *report)
 {
+	const char *name = service->conf->name;
 	size_t i;
 
-	for (i = 0; i < plan->conf->listen_count; i++) {
-		if (plan->opened[i] == NULL)
+	for (i = 0; i < service->conf->listen_count; i++) {
+		struct listener *opened = service->listen[i].opened;
+
+		if (opened == NULL)
 			continue;
-		if (service_listen(plan->service, plan->opened[i]) < 0)
+		if (service_listen(service->service, opened) < 0)
 			report_add(report, LINED_LOG_ERR,
-				   "service %s: listen %s: %s",
-				   plan->service->name, plan->opened[i]->text,
-				   strerror(errno));
+				   "service %s: listen %s: %s", name,
+				   opened->text, strerror(errno));
 		else
 			log_each(LINED_LOG_NOTICE,
-				 "service %s: listening on %s",
-				 plan->service->name, plan->opened[i]->text);
+				 "service %s: listening on %s", name,
+				 opened->text);
 	}
 }
 
-static bool is_kept(const struct plan *plans, size_t count,
-		    const struct service *service)
+static void apply_end_services(const struct reload_plan *plan)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (plans[i].service == service)
-			return true;
-	return false;
-}
-
-static void commit(struct server *server, struct conf *conf, struct plan *plans,
-		   size_t count, struct report *report)
-{
-	uint32_t drain_ms = conf->drain_timeout_ms;
+	struct server *server = plan->server;
 	struct service *service, *next;
-	size_t i;
 
 	list_for_each_safe(service, next, &server->services, link) {
-		if (is_kept(plans, count, service))
+		const struct reload_service *after =
+			reload_plan_next_service(plan, service);
+
+		if (after != NULL && after->kept)
 			continue;
-		close_unwanted(service, NULL, plans, count);
+		apply_close_listeners(plan, service);
 		log_each(LINED_LOG_NOTICE, "service %s: removed",
 			 service->name);
-		server_begin_drain(server, service, drain_ms);
-	}
-	for (i = 0; i < count; i++) {
-		struct plan *plan = &plans[i];
-
-		plan->service->begun = true;
-		if (plan->fresh) {
-			server_move(server, plan->service, &server->services);
-		} else {
-			close_unwanted(plan->service, plan->conf, plans, count);
-			service_reload(plan->service, conf, plan->conf, report);
-		}
-	}
-	for (i = 0; i < count; i++) {
-		begin_listening(&plans[i], report);
-		apply_modes(plans[i].service, plans[i].conf, report);
+		server_begin_drain(server, service,
+				   plan->conf->drain_timeout_ms);
 	}
 }
 
-int server_apply(struct server *server, struct conf *conf,
-		 struct report *report)
+static void apply_commit(struct reload_plan *plan, struct report *report)
 {
-	size_t count = conf_count_all(conf), i;
-	struct plan *plans = calloc(count + 1, sizeof(*plans));
-	int result;
+	struct server *server = plan->server;
+	size_t i;
 
-	if (plans == NULL) {
-		report_add(report, LINED_LOG_ERR, "config: %s",
-			   strerror(ENOMEM));
-		conf_unref(conf);
+	apply_end_services(plan);
+	for (i = 0; i < plan->count; i++) {
+		struct service *service = plan->services[i].service;
+
+		service->begun = true;
+		if (plan->services[i].kept) {
+			apply_close_listeners(plan, service);
+			service_reload(service, plan->conf,
+				       plan->services[i].conf, report);
+		} else {
+			server_move(server, service, &server->services);
+		}
+	}
+	for (i = 0; i < plan->count; i++) {
+		apply_listen(&plan->services[i], report);
+		apply_set_modes(plan->services[i].service,
+				plan->services[i].conf, report);
+	}
+}
+
+int server_apply(struct reload_plan *plan, struct report *report)
+{
+	struct server *server = plan->server;
+
+	if (apply_prepare(plan, report) < 0) {
+		apply_undo(plan);
 		return -1;
 	}
-	result = prepare_all(server, conf, plans, count, report);
-	if (result == 0) {
-		commit(server, conf, plans, count, report);
-		conf_unref(server->conf);
-		server->conf = conf;
-		if (server->start_conf == NULL)
-			server->start_conf = conf_ref(conf);
-	} else {
-		undo(server, plans, count);
-	}
-	for (i = 0; i < count; i++)
-		free(plans[i].opened);
-	free(plans);
-	if (result < 0)
-		conf_unref(conf);
-	return result;
+	apply_commit(plan, report);
+	conf_unref(server->conf);
+	server->conf = conf_ref(plan->conf);
+	if (server->start_conf == NULL)
+		server->start_conf = conf_ref(plan->conf);
+	return 0;
 }

@@ -97,18 +97,6 @@ int service_listen(struct service *service, struct listener *listener)
 	return 0;
 }
 
-struct listener *service_find_listener(struct service *service,
-				       const struct listen_address *address)
-{
-	struct listener *listener;
-
-	list_for_each(listener, &service->listeners, link)
-		if (listener->open &&
-		    listen_address_equal(&listener->address, address))
-			return listener;
-	return NULL;
-}
-
 void service_unlisten(struct service *service, struct listener *listener,
 		      bool keep_path)
 {

@@ -87,10 +87,6 @@ int service_start(struct service *service, struct report *report);
 /* Takes the listener over and begins to accept. -1 and errno. */
 int service_listen(struct service *service, struct listener *listener);
 
-/* The listener that is open on this address; NULL: none. */
-struct listener *service_find_listener(struct service *service,
-				       const struct listen_address *address);
-
 /* Stops listening on it; keep_path: another listener has its path. */
 void service_unlisten(struct service *service, struct listener *listener,
 		      bool keep_path);

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Compares a new config with what runs. Services are looked up by name and
+ * listeners by address in sorted arrays.
+ */
+#include "config.h"
+
+#include "serve/reload_plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/listener.h"
+#include "serve/server.h"
+#include "serve/service.h"
+
+/* ---- what runs ---------------------------------------------------------- */
+
+/* Names of internal services are apart from those of the operator's. */
+static int plan_compare_names(const struct conf_service *a, const char *a_name,
+			      const struct conf_service *b, const char *b_name)
+{
+	if (a->internal != b->internal)
+		return a->internal ? 1 : -1;
+	return strcmp(a_name, b_name);
+}
+
+static int plan_sort_running(const void *a, const void *b)
+{
+	const struct service *x = ((const struct reload_running *)a)->service;
+	const struct service *y = ((const struct reload_running *)b)->service;
+
+	return plan_compare_names(x->conf, x->name, y->conf, y->name);
+}
+
+static int plan_find_running(const void *key, const void *item)
+{
+	const struct conf_service *conf = key;
+	const struct service *service =
+		((const struct reload_running *)item)->service;
+
+	return plan_compare_names(conf, conf->name, service->conf,
+				  service->name);
+}
+
+static int plan_sort_addresses(const void *a, const void *b)
+{
+	return listen_address_compare(
+		&((const struct reload_address *)a)->listener->address,
+		&((const struct reload_address *)b)->listener->address);
+}
+
+static int plan_find_address(const void *key, const void *item)
+{
+	return listen_address_compare(
+		key, &((const struct reload_address *)item)->listener->address);
+}
+
+static struct reload_running *plan_running_of(const struct reload_plan *plan,
+					      const struct conf_service *conf)
+{
+	return bsearch(conf, plan->running, plan->running_count,
+		       sizeof(*plan->running), plan_find_running);
+}
+
+static struct reload_address *
+plan_address_of(const struct reload_plan *plan,
+		const struct listen_address *address)
+{
+	return bsearch(address, plan->addresses, plan->address_count,
+		       sizeof(*plan->addresses), plan_find_address);
+}
+
+static void plan_count_running(struct reload_plan *plan)
+{
+	struct service *service;
+	struct listener *listener;
+
+	list_for_each(service, &plan->server->services, link) {
+		plan->running_count++;
+		list_for_each(listener, &service->listeners, link)
+			plan->address_count += listener->open;
+	}
+}
+
+static void plan_list_running(struct reload_plan *plan)
+{
+	struct reload_running *running = plan->running;
+	struct reload_address *address = plan->addresses;
+	struct service *service;
+	struct listener *listener;
+
+	list_for_each(service, &plan->server->services, link) {
+		(running++)->service = service;
+		list_for_each(listener, &service->listeners, link)
+			if (listener->open)
+				(address++)->listener = listener;
+	}
+	qsort(plan->running, plan->running_count, sizeof(*plan->running),
+	      plan_sort_running);
+	qsort(plan->addresses, plan->address_count, sizeof(*plan->addresses),
+	      plan_sort_addresses);
+}
+
+/* ---- what becomes of it ------------------------------------------------- */
+
+static void plan_listen(struct reload_plan *plan,
+			const struct reload_service *service,
+			struct reload_listen *listen)
+{
+	struct reload_address *now = plan_address_of(plan, listen->address);
+
+	if (listen_address_is_tls(listen->address)) {
+		listen->action = RELOAD_LISTEN_NONE;
+	} else if (now == NULL) {
+		listen->action = RELOAD_LISTEN_OPEN;
+	} else {
+		now->next = listen;
+		listen->from = now->listener;
+		listen->action = service->kept && now->listener->service ==
+							  service->running
+					 ? RELOAD_LISTEN_KEEP
+					 : RELOAD_LISTEN_TAKE;
+	}
+}
+
+static void plan_service(struct reload_plan *plan,
+			 struct reload_service *service)
+{
+	const struct conf_service *conf = service->conf;
+	struct reload_running *now = plan_running_of(plan, conf);
+	size_t i;
+
+	if (now != NULL) {
+		const struct conf_service *before = now->service->conf;
+
+		now->next = service;
+		service->running = now->service;
+		/* The protocol's table is the same as long as its module is. */
+		service->kept = before->module == conf->module;
+		service->changes = conf_service_changes(before, conf);
+		service->mode_changes = !conf_service_same_mode(before, conf);
+	}
+	for (i = 0; i < conf->listen_count; i++) {
+		service->listen[i].address = &conf->listen[i];
+		plan_listen(plan, service, &service->listen[i]);
+	}
+}
+
+static bool plan_differs(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a != b;
+	return strcmp(a, b) != 0;
+}
+
+static void plan_keys(struct reload_plan *plan)
+{
+	const struct conf *first = plan->server->start_conf;
+	const struct conf *before = plan->server->conf;
+	const struct conf *after = plan->conf;
+
+	if (before == NULL)
+		return;
+	plan->workers = first->workers != after->workers;
+	plan->user = plan_differs(first->user, after->user) ||
+		     plan_differs(first->group, after->group);
+	plan->module_dir = plan_differs(first->module_dir, after->module_dir);
+	plan->drain_timeout =
+		before->drain_timeout_ms != after->drain_timeout_ms;
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+static int plan_allocate(struct reload_plan *plan)
+{
+	size_t listens = 0, i;
+
+	plan->count = conf_count_all(plan->conf);
+	for (i = 0; i < plan->count; i++)
+		listens += conf_service_at(plan->conf, i)->listen_count;
+	plan_count_running(plan);
+	plan->services = calloc(plan->count + 1, sizeof(*plan->services));
+	plan->listen = calloc(listens + 1, sizeof(*plan->listen));
+	plan->running = calloc(plan->running_count + 1, sizeof(*plan->running));
+	plan->addresses =
+		calloc(plan->address_count + 1, sizeof(*plan->addresses));
+	return plan->services != NULL && plan->listen != NULL &&
+			       plan->running != NULL && plan->addresses != NULL
+		       ? 0
+		       : -1;
+}
+
+struct reload_plan *reload_plan_new(struct server *server, struct conf *conf)
+{
+	struct reload_plan *plan = calloc(1, sizeof(*plan));
+	struct reload_listen *listen;
+	size_t i;
+
+	if (plan == NULL)
+		return NULL;
+	plan->server = server;
+	plan->conf = conf_ref(conf);
+	if (plan_allocate(plan) < 0) {
+		reload_plan_free(plan);
+		errno = ENOMEM;
+		return NULL;
+	}
+	plan_list_running(plan);
+	listen = plan->listen;
+	for (i = 0; i < plan->count; i++) {
+		plan->services[i].conf = conf_service_at(conf, i);
+		plan->services[i].listen = listen;
+		listen += plan->services[i].conf->listen_count;
+		plan_service(plan, &plan->services[i]);
+	}
+	plan_keys(plan);
+	return plan;
+}
+
+void reload_plan_free(struct reload_plan *plan)
+{
+	if (plan == NULL)
+		return;
+	conf_unref(plan->conf);
+	free(plan->services);
+	free(plan->listen);
+	free(plan->running);
+	free(plan->addresses);
+	free(plan);
+}
+
+const struct reload_service *
+reload_plan_next_service(const struct reload_plan *plan,
+			 const struct service *service)
+{
+	const struct reload_running *now = plan_running_of(plan, service->conf);
+
+	return now != NULL ? now->next : NULL;
+}
+
+const struct reload_listen *
+reload_plan_next_listen(const struct reload_plan *plan,
+			const struct listener *listener)
+{
+	const struct reload_address *now =
+		plan_address_of(plan, &listener->address);
+
+	return now != NULL ? now->next : NULL;
+}
