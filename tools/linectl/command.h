@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands of linectl(1): what each takes, what it asks for, how its answer
- * is shown. They print; the exit status is the caller's.
+ * The commands of linectl(1): which argument each takes, what it requests, how
+ * its answer is shown.
  */
 #ifndef LINECTL_COMMAND_H
 #define LINECTL_COMMAND_H
@@ -10,36 +10,30 @@
 #include <stdio.h>
 
 #include "linectl/control_socket.h"
+#include "linectl/error.h"
 
-/* Exit statuses of linectl(1). */
-enum linectl_status {
-	LINECTL_DONE = 0,
-	LINECTL_REFUSED = 1,
-	LINECTL_USAGE = 2,
-	LINECTL_NO_DAEMON = 3,
-};
+struct command;
 
 struct command_call {
 	const struct command *command;
 	struct control_socket *control;
-	const char *argument; /* "" where there is none */
+	const char *argument; /* "" if there is none */
 	bool json;
 	unsigned long lines; /* tap: how many; 0: until it is interrupted */
 };
 
-struct command;
-
-/* NULL: there is none of this name. */
+/* NULL: there is no command of this name. */
 const struct command *command_find(const char *name);
 
-/* What is wrong with so many arguments; NULL: nothing. */
+/* What is wrong with this number of arguments; NULL: nothing. */
 const char *command_misused(const struct command *command, int arguments);
 /* "drain SERVICE" */
 const char *command_usage(const struct command *command);
 
-/* A line for each of them, for the help. */
+/* Writes a line for each command, for the help. */
 void command_list(FILE *out);
 
+/* Runs a command, which prints its answer or an error. */
 enum linectl_status command_run(const struct command_call *call);
 
 #endif

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Messages for people, and the same as JSON.
+ */
 #include "config.h"
 
 #include "linectl/error.h"
@@ -6,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "linectl/json.h"
 #include "linectl/utf8.h"
 
 void error_print(const char *text)
@@ -14,4 +18,25 @@ void error_print(const char *text)
 
 	fprintf(stderr, "linectl: %s\n", shown);
 	free(shown);
+}
+
+enum linectl_status error_report(bool json, enum linectl_status status,
+				 const char *text)
+{
+	if (json)
+		json_error(stdout, text);
+	error_print(text);
+	return status;
+}
+
+enum linectl_status error_status(enum answer_end end)
+{
+	switch (end) {
+	case ANSWER_OK:
+		return LINECTL_DONE;
+	case ANSWER_REFUSED:
+		return LINECTL_REFUSED;
+	default:
+		return LINECTL_NO_DAEMON;
+	}
 }

@@ -1,12 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is wrong, told on standard error.
+ * Error messages, and the exit statuses of linectl(1).
  */
 #ifndef LINECTL_ERROR_H
 #define LINECTL_ERROR_H
 
-/* "linectl: TEXT", as a terminal may be given it: a text of the daemon's, or
- * with a name in it, is any bytes. */
+#include <stdbool.h>
+
+#include "linectl/control_socket.h"
+
+enum linectl_status {
+	LINECTL_DONE = 0,
+	LINECTL_REFUSED = 1,
+	LINECTL_USAGE = 2,
+	LINECTL_NO_DAEMON = 3,
+};
+
+/* Writes "linectl: TEXT" to standard error. Text of the daemon or of the
+ * command line may hold any bytes: what would command the terminal is escaped.
+ */
 void error_print(const char *text);
+
+/* The same; with json also a document {"error":TEXT} to standard output.
+ * Returns status. */
+enum linectl_status error_report(bool json, enum linectl_status status,
+				 const char *text);
+
+/* The exit status after an answer that ended so. */
+enum linectl_status error_status(enum answer_end end);
 
 #endif

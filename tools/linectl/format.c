@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rounding and units. Exact numbers are what --json is for.
+ * Rounds, and adds units. --json has the exact numbers.
  */
 #include "config.h"
 
@@ -26,24 +26,28 @@ char *format_count(uint64_t n)
 	return memory_copy(text, (size_t)(to - text));
 }
 
-char *format_short(double n)
+/* Divides by 1000 until n has three digits before the point; how often. */
+static unsigned scale_by_1000(double *n)
 {
-	static const char units[] = " kMGTPE";
 	unsigned unit = 0;
 
-	while (n >= 999.5 && unit < sizeof(units) - 2) {
-		n /= 1000;
-		unit++;
-	}
+	for (; *n >= 999.5 && unit < 6; unit++)
+		*n /= 1000;
+	return unit;
+}
+
+char *format_short(double n)
+{
+	unsigned unit = scale_by_1000(&n);
+
 	if (unit == 0)
-		return n < 9.95 && n > 0 && n != (double)(int)n
-			       ? memory_format("%.1f", n)
-			       : memory_format("%.0f", n);
+		return memory_format(
+			"%.*f", n < 9.95 && n != (double)(int)n ? 1 : 0, n);
 	return memory_format("%.*f%c",
 			     n < 9.995   ? 2
 			     : n < 99.95 ? 1
 					 : 0,
-			     n, units[unit]);
+			     n, " kMGTPE"[unit]);
 }
 
 char *format_bytes(uint64_t bytes)
@@ -51,12 +55,8 @@ char *format_bytes(uint64_t bytes)
 	static const char *const units[] = {"B",  "kB", "MB", "GB",
 					    "TB", "PB", "EB"};
 	double n = (double)bytes;
-	unsigned unit = 0;
+	unsigned unit = scale_by_1000(&n);
 
-	while (n >= 999.5 && unit < 6) {
-		n /= 1000;
-		unit++;
-	}
 	return memory_format("%.*f %s", unit > 0 && n < 9.95 ? 1 : 0, n,
 			     units[unit]);
 }

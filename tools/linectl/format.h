@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers as people read them. Each returns a text that the caller frees.
+ * Numbers as people read them. Each function returns text that the caller
+ * frees.
  */
 #ifndef LINECTL_FORMAT_H
 #define LINECTL_FORMAT_H
@@ -10,10 +11,10 @@
 /* "1,234,567" */
 char *format_count(uint64_t n);
 
-/* "987", "12.3k", "4.56M": four places at most, and a letter. */
+/* "987", "12.3k", "4.56M": at most five columns. */
 char *format_short(double n);
 
-/* "0 B", "1.5 kB", "12 MB"; by 1000. */
+/* "0 B", "1.5 kB", "12 MB"; a kB is 1000 B. */
 char *format_bytes(uint64_t bytes);
 
 /* "12 ms", "3.4 s", "5 m 6 s", "7 h 8 m", "9 d 10 h" */

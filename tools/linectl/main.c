@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linectl(1): asks a running lined(8) and shows what it answers. Reads the
- * command line, connects, and exits.
+ * linectl(1): reads the command line, connects to the control socket, runs the
+ * command and exits.
  */
 #include "config.h"
 
@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl/control_socket.h"
 #include "linectl/command.h"
+#include "linectl/control_socket.h"
 #include "linectl/error.h"
 #include "linectl/json.h"
 
@@ -24,7 +24,7 @@ struct options {
 	bool json;
 	unsigned long lines;
 	const char *lines_text; /* as it was given */
-	bool wrong;             /* getopt_long() has said why */
+	bool wrong;             /* getopt_long() has printed why */
 };
 
 static const struct option longs[] = {
@@ -36,7 +36,7 @@ static const struct option longs[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static void show_help(void)
+static void print_help(void)
 {
 	puts("usage: linectl [-s SOCKET] [--json] COMMAND [ARGUMENT]\n"
 	     "\n"
@@ -49,8 +49,8 @@ static void show_help(void)
 	command_list(stdout);
 }
 
-/* What was printed has to have arrived: a full disk is no success. */
-static enum linectl_status flush(enum linectl_status status)
+/* Output that could not be written, for a full disk, is no success. */
+static enum linectl_status flush_output(enum linectl_status status)
 {
 	if (fflush(stdout) == EOF || ferror(stdout)) {
 		fprintf(stderr, "linectl: standard output: %s\n",
@@ -60,10 +60,10 @@ static enum linectl_status flush(enum linectl_status status)
 	return status;
 }
 
-static void misuse(const struct options *options, const char *format, ...)
+static void exit_misused(const struct options *options, const char *format, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 
-static void misuse(const struct options *options, const char *format, ...)
+static void exit_misused(const struct options *options, const char *format, ...)
 {
 	va_list arguments;
 	char text[512];
@@ -79,7 +79,7 @@ static void misuse(const struct options *options, const char *format, ...)
 	exit(LINECTL_USAGE);
 }
 
-static void take_lines(struct options *options)
+static void options_take_lines(struct options *options)
 {
 	const char *text = options->lines_text;
 	char *end;
@@ -89,10 +89,10 @@ static void take_lines(struct options *options)
 	errno = 0;
 	options->lines = strtoul(text, &end, 10);
 	if (text[0] < '1' || text[0] > '9' || *end != '\0' || errno != 0)
-		misuse(options, "-n: \"%s\" is no number of lines", text);
+		exit_misused(options, "-n: \"%s\" is no number of lines", text);
 }
 
-static void take_options(struct options *options, int argc, char **argv)
+static void options_take(struct options *options, int argc, char **argv)
 {
 	int option;
 
@@ -110,37 +110,38 @@ static void take_options(struct options *options, int argc, char **argv)
 			break;
 		case 'V':
 			puts("linectl " PACKAGE_VERSION);
-			exit(flush(LINECTL_DONE));
+			exit(flush_output(LINECTL_DONE));
 		case 'h':
-			show_help();
-			exit(flush(LINECTL_DONE));
+			print_help();
+			exit(flush_output(LINECTL_DONE));
 		default:
 			options->wrong = true;
 			break;
 		}
 	}
-	/* Now it is known how to say so. */
+	/* Not before all options are read: --json decides how to print it. */
 	if (options->wrong)
-		misuse(options, "an option is unknown or without its value");
-	take_lines(options);
+		exit_misused(options,
+			     "an option is unknown or without its value");
+	options_take_lines(options);
 }
 
-/* The command that is named, with what it needs; or the end. */
-static const struct command *take_command(const struct options *options,
+/* Exits if there is no such command, or if it takes other arguments. */
+static const struct command *find_command(const struct options *options,
 					  int argc, char **argv)
 {
 	const struct command *command;
 	const char *wrong;
 
 	if (argc == 0)
-		misuse(options, "no command is named");
+		exit_misused(options, "no command is named");
 	command = command_find(argv[0]);
 	if (command == NULL)
-		misuse(options, "unknown command \"%s\"", argv[0]);
+		exit_misused(options, "unknown command \"%s\"", argv[0]);
 	wrong = command_misused(command, argc - 1);
 	if (wrong != NULL)
-		misuse(options, "%s: %s (usage: linectl %s)", argv[0], wrong,
-		       command_usage(command));
+		exit_misused(options, "%s: %s (usage: linectl %s)", argv[0],
+			     wrong, command_usage(command));
 	return command;
 }
 
@@ -153,21 +154,19 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
-	take_options(&options, argc, argv);
-	call.command = take_command(&options, argc - optind, argv + optind);
+	options_take(&options, argc, argv);
+	call.command = find_command(&options, argc - optind, argv + optind);
 	if (argc - optind > 1)
 		call.argument = argv[optind + 1];
 	call.json = options.json;
 	call.lines = options.lines;
 	call.control = control_socket_open(options.socket, &error);
 	if (call.control == NULL) {
-		if (options.json)
-			json_error(stdout, error);
-		error_print(error);
+		status = error_report(options.json, LINECTL_NO_DAEMON, error);
 		free(error);
-		return LINECTL_NO_DAEMON;
+		return status;
 	}
 	status = command_run(&call);
 	control_socket_close(call.control);
-	return flush(status);
+	return flush_output(status);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Differences of counters, by name: a service that began anew counts from 0.
+ * Rates are differences of counters, of services and workers by name. The
+ * counters of a service that was started again begin at 0.
  */
 #include "config.h"
 
@@ -11,21 +12,21 @@
 
 #include "common/memory.h"
 
-static void replace(char **to, const char *text)
+static void replace_text(char **to, const char *text)
 {
 	free(*to);
 	*to = memory_copy(text, strlen(text));
 }
 
-static void push(struct history *history, double value)
+static void history_push(struct history *history, double value)
 {
 	memmove(history->values, history->values + 1,
 		(SAMPLES_HISTORY - 1) * sizeof(history->values[0]));
 	history->values[SAMPLES_HISTORY - 1] = value;
 }
 
-/* How much a counter has grown; one that was begun anew has grown by all. */
-static uint64_t grown(uint64_t *before, uint64_t now)
+/* How much a counter has grown; one that began again, by its whole value. */
+static uint64_t counter_growth(uint64_t *before, uint64_t now)
 {
 	uint64_t by = now >= *before ? now - *before : now;
 
@@ -35,8 +36,8 @@ static uint64_t grown(uint64_t *before, uint64_t now)
 
 /* ---- services ----------------------------------------------------------- */
 
-static struct service_sample *service_of(struct samples *samples,
-					 const char *name, bool *fresh)
+static struct service_sample *samples_service(struct samples *samples,
+					      const char *name, bool *fresh)
 {
 	struct service_sample *service;
 	size_t i;
@@ -51,24 +52,25 @@ static struct service_sample *service_of(struct samples *samples,
 			    &samples->service_room, sizeof(*service));
 	service = &samples->services[samples->service_count++];
 	memset(service, 0, sizeof(*service));
-	replace(&service->name, name);
+	replace_text(&service->name, name);
 	return service;
 }
 
-/* Without a sample before there is no rate. */
-static double rate(uint64_t *before, uint64_t now, uint64_t ms, bool fresh)
+/* Events a second; 0 at the first sample. */
+static double counter_rate(uint64_t *before, uint64_t now, uint64_t ms,
+			   bool fresh)
 {
-	uint64_t by = grown(before, now);
+	uint64_t by = counter_growth(before, now);
 
 	return fresh || ms == 0 ? 0 : (double)by * 1000 / (double)ms;
 }
 
-static void take_service(struct samples *samples, const struct record *record,
-			 uint64_t ms)
+static void samples_take_service(struct samples *samples,
+				 const struct record *record, uint64_t ms)
 {
 	bool fresh;
 	struct service_sample *service =
-		service_of(samples, record_text(record, "name"), &fresh);
+		samples_service(samples, record_text(record, "name"), &fresh);
 	uint64_t lines = record_number(record, "lines_in") +
 			 record_number(record, "opened.lines_in");
 	uint64_t in = record_number(record, "bytes_in") +
@@ -76,32 +78,32 @@ static void take_service(struct samples *samples, const struct record *record,
 	uint64_t out = record_number(record, "bytes_out") +
 		       record_number(record, "opened.bytes_out");
 
-	/* One that drains beside its successor has the same name. */
+	/* A service that drains may have a successor of the same name. */
 	if (service->seen)
 		return;
 	service->seen = true;
-	replace(&service->protocol, record_text(record, "protocol"));
-	replace(&service->state, record_text(record, "state"));
+	replace_text(&service->protocol, record_text(record, "protocol"));
+	replace_text(&service->state, record_text(record, "state"));
 	service->clients = record_number(record, "clients");
 	service->clients_limit = record_number(record, "clients_limit");
 	service->queued = record_number(record, "queued");
 	service->drops = record_number(record, "sends_dropped") +
 			 record_number(record, "datagrams_dropped");
 	service->refusals = record_sum(record, "refused");
-	service->lines = rate(&service->lines_before, lines, ms, fresh);
-	service->in = rate(&service->in_before, in, ms, fresh);
-	service->out = rate(&service->out_before, out, ms, fresh);
-	push(&service->history, service->lines);
+	service->lines = counter_rate(&service->lines_before, lines, ms, fresh);
+	service->in = counter_rate(&service->in_before, in, ms, fresh);
+	service->out = counter_rate(&service->out_before, out, ms, fresh);
+	history_push(&service->history, service->lines);
 }
 
-static void service_fini(struct service_sample *service)
+static void service_sample_fini(struct service_sample *service)
 {
 	free(service->name);
 	free(service->protocol);
 	free(service->state);
 }
 
-static void drop_services(struct samples *samples)
+static void samples_drop_services(struct samples *samples)
 {
 	size_t from, to = 0;
 
@@ -109,15 +111,15 @@ static void drop_services(struct samples *samples)
 		if (samples->services[from].seen)
 			samples->services[to++] = samples->services[from];
 		else
-			service_fini(&samples->services[from]);
+			service_sample_fini(&samples->services[from]);
 	}
 	samples->service_count = to;
 }
 
 /* ---- workers ----------------------------------------------------------- */
 
-static struct worker_sample *worker_of(struct samples *samples,
-				       const char *name, bool *fresh)
+static struct worker_sample *samples_worker(struct samples *samples,
+					    const char *name, bool *fresh)
 {
 	struct worker_sample *worker;
 	size_t i;
@@ -131,17 +133,17 @@ static struct worker_sample *worker_of(struct samples *samples,
 				       &samples->worker_room, sizeof(*worker));
 	worker = &samples->workers[samples->worker_count++];
 	memset(worker, 0, sizeof(*worker));
-	replace(&worker->name, name);
+	replace_text(&worker->name, name);
 	return worker;
 }
 
-/* What 99 of 100 turns since the sample before kept. */
-static double delay_ms(struct worker_sample *worker,
-		       const struct record *record)
+/* How long 99 of 100 turns since the last sample took at most. */
+static double worker_delay_ms(struct worker_sample *worker,
+			      const struct record *record)
 {
 	static const char group[] = "turns_us.";
-	uint64_t turns =
-		grown(&worker->turns_before, record_number(record, "turns"));
+	uint64_t turns = counter_growth(&worker->turns_before,
+					record_number(record, "turns"));
 	uint64_t seen = 0;
 	double delay = 0;
 	bool found = false;
@@ -159,7 +161,8 @@ static double delay_ms(struct worker_sample *worker,
 
 		if (strncmp(value->name, group, sizeof(group) - 1) != 0)
 			continue;
-		seen += grown(&worker->lasted_before[i], value->number);
+		seen += counter_growth(&worker->lasted_before[i],
+				       value->number);
 		if (found)
 			continue;
 		if (strcmp(us, "more") != 0)
@@ -169,15 +172,15 @@ static double delay_ms(struct worker_sample *worker,
 	return turns > 0 ? delay : 0;
 }
 
-static void take_worker(struct samples *samples, const struct record *record,
-			uint64_t ms)
+static void samples_take_worker(struct samples *samples,
+				const struct record *record, uint64_t ms)
 {
 	bool fresh;
 	struct worker_sample *worker =
-		worker_of(samples, record_text(record, "name"), &fresh);
-	uint64_t busy_us =
-		grown(&worker->busy_before, record_number(record, "busy_us"));
-	double delay = delay_ms(worker, record);
+		samples_worker(samples, record_text(record, "name"), &fresh);
+	uint64_t busy_us = counter_growth(&worker->busy_before,
+					  record_number(record, "busy_us"));
+	double delay = worker_delay_ms(worker, record);
 
 	worker->seen = true;
 	worker->clients = record_number(record, "clients");
@@ -185,19 +188,19 @@ static void take_worker(struct samples *samples, const struct record *record,
 	worker->load =
 		fresh || ms == 0 ? 0 : (double)busy_us / 1000 / (double)ms;
 	if (worker->load > 1)
-		worker->load = 1; /* a long turn is counted at its end */
+		worker->load = 1; /* a turn is counted when it ends */
 	worker->delay_ms = fresh ? 0 : delay;
-	push(&worker->loads, worker->load);
-	push(&worker->delays, worker->delay_ms);
+	history_push(&worker->loads, worker->load);
+	history_push(&worker->delays, worker->delay_ms);
 }
 
-static void worker_fini(struct worker_sample *worker)
+static void worker_sample_fini(struct worker_sample *worker)
 {
 	free(worker->name);
 	free(worker->lasted_before);
 }
 
-static void drop_workers(struct samples *samples)
+static void samples_drop_workers(struct samples *samples)
 {
 	size_t from, to = 0;
 
@@ -205,18 +208,19 @@ static void drop_workers(struct samples *samples)
 		if (samples->workers[from].seen)
 			samples->workers[to++] = samples->workers[from];
 		else
-			worker_fini(&samples->workers[from]);
+			worker_sample_fini(&samples->workers[from]);
 	}
 	samples->worker_count = to;
 }
 
 /* ---- samples ----------------------------------------------------------- */
 
-static void take_daemon(struct samples *samples, const struct record *record)
+static void samples_take_daemon(struct samples *samples,
+				const struct record *record)
 {
-	replace(&samples->version, record_text(record, "version"));
-	replace(&samples->state, record_text(record, "state"));
-	replace(&samples->log_level, record_text(record, "log_level"));
+	replace_text(&samples->version, record_text(record, "version"));
+	replace_text(&samples->state, record_text(record, "state"));
+	replace_text(&samples->log_level, record_text(record, "log_level"));
 	samples->uptime_s = record_number(record, "uptime_s");
 	samples->clients = record_number(record, "clients");
 	samples->service_total = record_number(record, "services");
@@ -236,14 +240,14 @@ void samples_take(struct samples *samples, const struct answer *answer,
 		const struct record *record = &answer->records[i];
 
 		if (record_is(record, "daemon"))
-			take_daemon(samples, record);
+			samples_take_daemon(samples, record);
 		else if (record_is(record, "service"))
-			take_service(samples, record, ms);
+			samples_take_service(samples, record, ms);
 		else if (record_is(record, "worker"))
-			take_worker(samples, record, ms);
+			samples_take_worker(samples, record, ms);
 	}
-	drop_services(samples);
-	drop_workers(samples);
+	samples_drop_services(samples);
+	samples_drop_workers(samples);
 	samples->taken_ms = now_ms > 0 ? now_ms : 1;
 }
 
@@ -252,9 +256,9 @@ void samples_fini(struct samples *samples)
 	size_t i;
 
 	for (i = 0; i < samples->service_count; i++)
-		service_fini(&samples->services[i]);
+		service_sample_fini(&samples->services[i]);
 	for (i = 0; i < samples->worker_count; i++)
-		worker_fini(&samples->workers[i]);
+		worker_sample_fini(&samples->workers[i]);
 	free(samples->services);
 	free(samples->workers);
 	free(samples->version);
@@ -265,7 +269,8 @@ void samples_fini(struct samples *samples)
 
 /* ---- order ------------------------------------------------------------- */
 
-static double key_of(const struct service_sample *service, enum sort_key key)
+static double service_sort_value(const struct service_sample *service,
+				 enum sort_key key)
 {
 	switch (key) {
 	case SORT_CLIENTS:
@@ -285,18 +290,21 @@ static double key_of(const struct service_sample *service, enum sort_key key)
 	}
 }
 
-/* The largest first; by name where they are alike. */
-static bool is_before(const struct service_sample *a,
-		      const struct service_sample *b, enum sort_key key)
+/* The largest first; equal ones by name. */
+static bool service_sorts_before(const struct service_sample *a,
+				 const struct service_sample *b,
+				 enum sort_key key)
 {
-	double left = key_of(a, key), right = key_of(b, key);
+	double left = service_sort_value(a, key),
+	       right = service_sort_value(b, key);
 
 	if (left != right)
 		return left > right;
 	return strcmp(a->name, b->name) < 0;
 }
 
-static bool fits(const struct service_sample *service, const char *filter)
+static bool service_matches(const struct service_sample *service,
+			    const char *filter)
 {
 	return strstr(service->name, filter) != NULL ||
 	       strstr(service->protocol, filter) != NULL;
@@ -310,10 +318,11 @@ size_t samples_order(const struct samples *samples, const char *filter,
 	for (i = 0; i < samples->service_count; i++) {
 		const struct service_sample *service = &samples->services[i];
 
-		if (!fits(service, filter))
+		if (!service_matches(service, filter))
 			continue;
-		for (at = count;
-		     at > 0 && is_before(service, order[at - 1], key); at--)
+		for (at = count; at > 0 && service_sorts_before(
+						   service, order[at - 1], key);
+		     at--)
 			order[at] = order[at - 1];
 		order[at] = service;
 		count++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `linectl top` shows, made of one answer after another: rates, loads and
- * their history. Draws nothing.
+ * What `linectl top` shows: rates, loads and their history, computed from one
+ * answer after another. Draws nothing.
  */
 #ifndef LINECTL_SAMPLES_H
 #define LINECTL_SAMPLES_H
@@ -12,10 +12,10 @@
 
 #include "linectl/answer.h"
 
-/* As wide as terminals are. */
+/* As many samples as a wide terminal has columns. */
 #define SAMPLES_HISTORY 400
 
-/* The newest is the last; those that are not there yet are 0. */
+/* The newest is the last; 0 before the first. */
 struct history {
 	double values[SAMPLES_HISTORY];
 };
@@ -26,20 +26,20 @@ struct service_sample {
 	uint64_t drops, refusals; /* since the service began */
 	double lines, in, out;    /* a second */
 	struct history history;   /* of lines */
-	/* The counters of the sample before. */
+	/* The counters at the last sample. */
 	uint64_t lines_before, in_before, out_before;
-	bool seen; /* in the answer being taken */
+	bool seen; /* in the answer that is being taken */
 };
 
 struct worker_sample {
 	char *name;
 	uint64_t clients;
 	bool stuck;
-	double load;     /* 0 to 1, since the sample before */
-	double delay_ms; /* that 99 of 100 turns kept, likewise */
+	double load;     /* 0 to 1, since the last sample */
+	double delay_ms; /* of 99 of 100 turns at most, likewise */
 	struct history loads, delays;
 	uint64_t turns_before, busy_before;
-	uint64_t *lasted_before; /* by place in the record */
+	uint64_t *lasted_before; /* turns by duration, indexed as the record */
 	size_t lasted_count;
 	bool seen;
 };
@@ -51,7 +51,7 @@ struct samples {
 	size_t service_count, service_room;
 	struct worker_sample *workers;
 	size_t worker_count, worker_room;
-	uint64_t taken_ms; /* 0: none yet */
+	uint64_t taken_ms; /* the time of the last sample; 0: none yet */
 };
 
 enum sort_key {
@@ -65,14 +65,14 @@ enum sort_key {
 	SORT_KEYS
 };
 
-/* Takes the answer to "all" that came at that time (monotonic). */
+/* Takes the answer to "all"; now_ms is monotonic. */
 void samples_take(struct samples *samples, const struct answer *answer,
 		  uint64_t now_ms);
 void samples_fini(struct samples *samples);
 
 /*
- * The services whose name or protocol has the filter in it, in order; how many.
- * `order` has room for all.
+ * Sorts the services whose name or protocol contains the filter into `order`,
+ * which has room for all; how many.
  */
 size_t samples_order(const struct samples *samples, const char *filter,
 		     enum sort_key key, const struct service_sample **order);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drawing. Rows are cut where the terminal ends, and left out where it is too
- * low, the workers first.
+ * Rows are cut at the right edge. If the terminal has too few lines, workers
+ * are left out first.
  */
 #include "config.h"
 
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/memory.h"
 #include "linectl/format.h"
 #include "linectl/table.h"
 
@@ -41,25 +42,23 @@ void screen_init(void)
 
 /* ---- pieces ------------------------------------------------------------ */
 
-static void put(int y, int x, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* How many bytes of a text fit into so many places, one a character. */
-static int fitting(const char *text, int places)
+/* How many bytes of a text fit into so many columns, one a character. */
+static int len_of_columns(const char *text, int columns)
 {
 	int len = 0;
 
-	while (text[len] != '\0' && places > 0) {
+	while (text[len] != '\0' && columns > 0) {
 		len++;
 		while ((text[len] & 0xc0) == 0x80)
 			len++;
-		places--;
+		columns--;
 	}
 	return len;
 }
 
-/* Text, as far as the line goes: curses would go on in the next one. */
-static void put(int y, int x, const char *format, ...)
+/* Cuts text at the right edge: curses would continue it in the next line. */
+static void __attribute__((format(printf, 3, 4)))
+put_text(int y, int x, const char *format, ...)
 {
 	char text[512];
 	va_list arguments;
@@ -69,29 +68,31 @@ static void put(int y, int x, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	mvaddnstr(y, x, text, fitting(text, COLS - x));
+	mvaddnstr(y, x, text, len_of_columns(text, COLS - x));
 }
 
-/* A name in so many places; of a longer one, as much and a plus. */
-static void put_cut(int y, int x, int width, const char *text)
+/* A name of at most `width` columns; a longer one is cut and ends with +. */
+static void put_name(int y, int x, int width, const char *text)
 {
 	if ((int)table_width(text) <= width)
-		put(y, x, "%s", text);
+		put_text(y, x, "%s", text);
 	else
-		put(y, x, "%.*s+", fitting(text, width - 1), text);
+		put_text(y, x, "%.*s+", len_of_columns(text, width - 1), text);
 }
 
-/* A number is there or not: a part of it would be another one. */
-static void put_right(int y, int x, int width, char *text)
+/* Aligned to the right; frees text. Left out if it does not fit: a part of a
+ * number would be another number. */
+static void put_number_text(int y, int x, int width, char *text)
 {
 	int pad = width - (int)table_width(text);
 
 	if (x + width <= COLS)
-		put(y, x + (pad > 0 ? pad : 0), "%s", text);
+		put_text(y, x + (pad > 0 ? pad : 0), "%s", text);
 	free(text);
 }
 
-/* The last `width` values, against the largest of them, or against `full`. */
+/* The last `width` values, relative to the largest of them or, if it is more,
+ * to `full`. */
 static void put_graph(int y, int x, int width, const struct history *history,
 		      double full)
 {
@@ -118,16 +119,16 @@ static void put_graph(int y, int x, int width, const struct history *history,
 
 		if (level == 0 && values[i] > 0)
 			level = 1;
-		put(y, x + i, "%s", (has_blocks ? blocks : letters)[level]);
+		put_text(y, x + i, "%s",
+			 (has_blocks ? blocks : letters)[level]);
 	}
 	attroff(COLOR_PAIR(COLOR_GRAPH));
 }
 
-static void put_head(int y, const char *text)
+static void put_title_row(int y)
 {
 	attron(A_REVERSE);
 	mvhline(y, 0, ' ', COLS);
-	put(y, 0, "%s", text);
 	attroff(A_REVERSE);
 }
 
@@ -141,14 +142,15 @@ static void draw_daemon(const struct samples *samples)
 	time_t now = time(NULL);
 	struct tm tm;
 
-	put(0, 0, "lined %s  %s %s  clients %s  services %" PRIu64 "  log %s",
-	    samples->version, samples->state, age, clients,
-	    samples->service_total, samples->log_level);
-	/* The time has its place where the rest has left one. */
+	put_text(0, 0,
+		 "lined %s  %s %s  clients %s  services %" PRIu64 "  log %s",
+		 samples->version, samples->state, age, clients,
+		 samples->service_total, samples->log_level);
+	/* The time of day, if there is room left. */
 	if (getcury(stdscr) == 0 && getcurx(stdscr) < COLS - 9 &&
 	    localtime_r(&now, &tm) != NULL) {
 		strftime(when, sizeof(when), "%H:%M:%S", &tm);
-		put(0, COLS - 8, "%s", when);
+		put_text(0, COLS - 8, "%s", when);
 	}
 	if (COLS > 0)
 		mvchgat(0, 0, 6 + (int)strlen(samples->version), A_BOLD, 0,
@@ -159,32 +161,32 @@ static void draw_daemon(const struct samples *samples)
 
 static void draw_worker(int y, const struct worker_sample *worker)
 {
-	put(y, 0, "worker %-5s load %5.1f %%", worker->name,
-	    worker->load * 100);
+	put_text(y, 0, "worker %-5s load %5.1f %%", worker->name,
+		 worker->load * 100);
 	put_graph(y, 26, GRAPH_WORKER, &worker->loads, 1);
-	put(y, 46, "delay %4g ms", worker->delay_ms);
+	put_text(y, 46, "delay %4g ms", worker->delay_ms);
 	put_graph(y, 60, GRAPH_WORKER, &worker->delays, 1);
 	if (!worker->stuck)
 		return;
 	attron(A_BOLD | COLOR_PAIR(COLOR_ALARM));
-	put(y, 13, "STUCK: see the log   ");
+	put_text(y, 13, "STUCK: see the log   ");
 	attroff(A_BOLD | COLOR_PAIR(COLOR_ALARM));
 }
 
-/* Returns the line behind them. */
+/* Returns the next free line. */
 static int draw_workers(const struct samples *samples)
 {
 	size_t room = LINES > 14 ? WORKERS_MAX : 1, i;
 	int y = 1;
 
-	/* The last one takes no more room than words about it. */
+	/* One more worker takes the line that would say so. */
 	if (samples->worker_count == room + 1)
 		room++;
 	for (i = 0; i < samples->worker_count && i < room; i++)
 		draw_worker(y++, &samples->workers[i]);
 	if (i < samples->worker_count)
-		put(y++, 0, "(and %zu more workers)",
-		    samples->worker_count - i);
+		put_text(y++, 0, "(and %zu more workers)",
+			 samples->worker_count - i);
 	return y;
 }
 
@@ -204,11 +206,19 @@ static const struct {
 #define GRAPH_X   64
 #define GRAPH_MIN 36
 
-/* How much wider the first column can and need be than it is: a graph of some
- * length goes first. */
-static int stretch_names(const struct screen *screen)
+/* By how much to widen the column of an item so that the longest one fits, if
+ * there are columns left. */
+static int stretch_for(int longest, int width, int room)
 {
-	int longest = columns[SORT_NAME].width, room;
+	int wanted = longest > width ? longest - width : 0;
+
+	return wanted < room ? wanted : room > 0 ? room : 0;
+}
+
+/* A graph of at least GRAPH_MIN columns stays. */
+static int stretch_for_names(const struct screen *screen)
+{
+	int longest = 0;
 	size_t i;
 
 	for (i = 0; i < screen->order_count; i++) {
@@ -217,16 +227,15 @@ static int stretch_names(const struct screen *screen)
 		if (width > longest)
 			longest = width;
 	}
-	longest -= columns[SORT_NAME].width;
-	room = COLS - GRAPH_X - GRAPH_MIN;
-	return longest < room ? longest : room > 0 ? room : 0;
+	return stretch_for(longest, columns[SORT_NAME].width,
+			   COLS - GRAPH_X - GRAPH_MIN);
 }
 
 static void draw_service_head(int y, enum sort_key sort, int stretch)
 {
 	int graph = COLS - GRAPH_X - stretch, i;
 
-	put_head(y, "");
+	put_title_row(y);
 	for (i = 0; i < SORT_KEYS; i++) {
 		int len = (int)strlen(columns[i].title);
 		int x = columns[i].x +
@@ -235,19 +244,20 @@ static void draw_service_head(int y, enum sort_key sort, int stretch)
 		if (x + len > COLS)
 			break;
 		attron(A_REVERSE | (i == (int)sort ? A_BOLD | A_UNDERLINE : 0));
-		put(y, x, "%s", columns[i].title);
+		put_text(y, x, "%s", columns[i].title);
 		attroff(A_REVERSE | A_BOLD | A_UNDERLINE);
 	}
 	attron(A_REVERSE);
-	put(y, GRAPH_X + stretch, "LINES/S, %d s",
-	    graph < SAMPLES_HISTORY ? graph : SAMPLES_HISTORY);
+	put_text(y, GRAPH_X + stretch, "LINES/S, %d s",
+		 graph < SAMPLES_HISTORY ? graph : SAMPLES_HISTORY);
 	attroff(A_REVERSE);
 }
 
-static void put_number(int y, enum sort_key column, int stretch, double n)
+static void put_service_number(int y, enum sort_key column, int stretch,
+			       double n)
 {
-	put_right(y, columns[column].x + stretch, columns[column].width,
-		  format_short(n));
+	put_number_text(y, columns[column].x + stretch, columns[column].width,
+			format_short(n));
 }
 
 static void draw_service(int y, const struct service_sample *service,
@@ -255,19 +265,20 @@ static void draw_service(int y, const struct service_sample *service,
 {
 	bool is_open = strcmp(service->state, "open") == 0;
 
-	put_cut(y, 0, columns[SORT_NAME].width + stretch, service->name);
+	put_name(y, 0, columns[SORT_NAME].width + stretch, service->name);
 	if (!is_open) {
-		put(y, columns[SORT_CLIENTS].x + stretch, "%s", service->state);
+		put_text(y, columns[SORT_CLIENTS].x + stretch, "%s",
+			 service->state);
 		return;
 	}
-	put_number(y, SORT_CLIENTS, stretch, (double)service->clients);
-	put_number(y, SORT_LINES, stretch, service->lines);
-	put_number(y, SORT_IN, stretch, service->in);
-	put_number(y, SORT_OUT, stretch, service->out);
-	put_number(y, SORT_QUEUE, stretch, (double)service->queued);
+	put_service_number(y, SORT_CLIENTS, stretch, (double)service->clients);
+	put_service_number(y, SORT_LINES, stretch, service->lines);
+	put_service_number(y, SORT_IN, stretch, service->in);
+	put_service_number(y, SORT_OUT, stretch, service->out);
+	put_service_number(y, SORT_QUEUE, stretch, (double)service->queued);
 	if (service->drops > 0)
 		attron(COLOR_PAIR(COLOR_ALARM));
-	put_number(y, SORT_DROPS, stretch, (double)service->drops);
+	put_service_number(y, SORT_DROPS, stretch, (double)service->drops);
 	attroff(COLOR_PAIR(COLOR_ALARM));
 	put_graph(y, GRAPH_X + stretch, COLS - GRAPH_X - stretch,
 		  &service->history, 0);
@@ -276,13 +287,12 @@ static void draw_service(int y, const struct service_sample *service,
 /* ---- clients ----------------------------------------------------------- */
 
 #define ADDRESS_WIDTH 24
-/* What the columns take at their narrowest, with the name of a service. */
+/* All columns at their narrowest, with the name of a service. */
 #define CLIENTS_WIDTH 80
 
-/* As stretch_names(), for addresses. */
-static int stretch_addresses(const struct screen *screen)
+static int stretch_for_addresses(const struct screen *screen)
 {
-	int longest = ADDRESS_WIDTH, room = COLS - CLIENTS_WIDTH;
+	int longest = 0;
 	size_t i;
 
 	for (i = 0; i < screen->client_count; i++) {
@@ -292,53 +302,63 @@ static int stretch_addresses(const struct screen *screen)
 		if (width > longest)
 			longest = width;
 	}
-	longest -= ADDRESS_WIDTH;
-	return longest < room ? longest : room > 0 ? room : 0;
+	return stretch_for(longest, ADDRESS_WIDTH, COLS - CLIENTS_WIDTH);
 }
+
+/* The numbers, right of the address. */
+static const struct {
+	const char *title;
+	int x, width;
+	const char *value; /* of the record */
+} client_columns[] = {
+	{"CONNECTED", 38, 9, "connected_ms"},
+	{"LINES", 48, 7, "lines_in"},
+	{"IN", 56, 6, "bytes_in"},
+	{"OUT", 63, 6, "bytes_out"},
+	{"QUEUE", 70, 6, "queued"},
+};
+
+#define CLIENT_COLUMNS (sizeof(client_columns) / sizeof(client_columns[0]))
+#define ID_WIDTH       10
+#define ADDRESS_X      12
+#define SERVICE_X      78
 
 static void draw_client_head(int y, const struct screen *screen, int stretch)
 {
-	static const struct {
-		const char *title;
-		int end;
-	} titles[] = {
-		{"ID", 10}, {"CONNECTED", 47}, {"LINES", 55},
-		{"IN", 62}, {"OUT", 69},       {"QUEUE", 76},
-	};
 	size_t i;
 
-	put_head(y, "");
+	put_title_row(y);
 	attron(A_REVERSE);
-	put(y, 12, "ADDRESS");
-	for (i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
-		int end = titles[i].end + (i > 0 ? stretch : 0);
-
-		if (end <= COLS)
-			put(y, end - (int)strlen(titles[i].title), "%s",
-			    titles[i].title);
-	}
+	put_text(y, ID_WIDTH - 2, "ID");
+	put_text(y, ADDRESS_X, "ADDRESS");
+	for (i = 0; i < CLIENT_COLUMNS; i++)
+		put_number_text(y, client_columns[i].x + stretch,
+				client_columns[i].width,
+				memory_format("%s", client_columns[i].title));
 	if (screen->service[0] == '\0')
-		put(y, 78 + stretch, "SERVICE");
+		put_text(y, SERVICE_X + stretch, "SERVICE");
 	attroff(A_REVERSE);
 }
 
 static void draw_client(int y, const struct record *client,
 			const struct screen *screen, int stretch)
 {
-	put(y, 0, "%10" PRIu64, record_number(client, "id"));
-	put_cut(y, 12, ADDRESS_WIDTH + stretch, record_text(client, "address"));
-	put_right(y, 38 + stretch, 9,
-		  format_time(record_number(client, "connected_ms")));
-	put_right(y, 48 + stretch, 7,
-		  format_short((double)record_number(client, "lines_in")));
-	put_right(y, 56 + stretch, 6,
-		  format_short((double)record_number(client, "bytes_in")));
-	put_right(y, 63 + stretch, 6,
-		  format_short((double)record_number(client, "bytes_out")));
-	put_right(y, 70 + stretch, 6,
-		  format_short((double)record_number(client, "queued")));
+	size_t i;
+
+	put_text(y, 0, "%*" PRIu64, ID_WIDTH, record_number(client, "id"));
+	put_name(y, ADDRESS_X, ADDRESS_WIDTH + stretch,
+		 record_text(client, "address"));
+	for (i = 0; i < CLIENT_COLUMNS; i++) {
+		uint64_t n = record_number(client, client_columns[i].value);
+
+		put_number_text(y, client_columns[i].x + stretch,
+				client_columns[i].width,
+				i == 0 ? format_time(n)
+				       : format_short((double)n));
+	}
 	if (screen->service[0] == '\0')
-		put(y, 78 + stretch, "%s", record_text(client, "service"));
+		put_text(y, SERVICE_X + stretch, "%s",
+			 record_text(client, "service"));
 }
 
 /* ---- the screen -------------------------------------------------------- */
@@ -353,17 +373,18 @@ static void draw_foot(const struct screen *screen)
 
 	if (screen->prompt[0] != '\0') {
 		attron(A_BOLD);
-		put(LINES - 1, 0, "%s", screen->prompt);
+		put_text(LINES - 1, 0, "%s", screen->prompt);
 		attroff(A_BOLD);
 		return;
 	}
 	if (screen->filter[0] != '\0' && !screen->shows_clients)
-		put(LINES - 1, 0, "%s  [filter: %s]", keys, screen->filter);
+		put_text(LINES - 1, 0, "%s  [filter: %s]", keys,
+			 screen->filter);
 	else
-		put(LINES - 1, 0, "%s", keys);
+		put_text(LINES - 1, 0, "%s", keys);
 }
 
-/* The selected row is always among those that are seen. */
+/* Keeps the selected row visible. */
 static void scroll_to_selected(struct screen *screen, size_t count,
 			       size_t height)
 {
@@ -400,8 +421,9 @@ static void draw_rows(struct screen *screen, int top, int stretch)
 			mvchgat(y, 0, -1, A_BOLD | A_STANDOUT, 0, NULL);
 	}
 	if (count == 0 && height > 0)
-		put(top, 0, "%s",
-		    screen->shows_clients ? "(no clients)" : "(no services)");
+		put_text(top, 0, "%s",
+			 screen->shows_clients ? "(no clients)"
+					       : "(no services)");
 }
 
 void screen_draw(struct screen *screen)
@@ -410,18 +432,18 @@ void screen_draw(struct screen *screen)
 
 	erase();
 	if (screen->samples->taken_ms == 0) {
-		put(0, 0, "waiting for the daemon");
+		put_text(0, 0, "waiting for the daemon");
 	} else {
 		draw_daemon(screen->samples);
 		y = draw_workers(screen->samples) + 1;
 		if (screen->shows_clients) {
-			put(y - 1, 0, "clients of %s",
-			    screen->service[0] != '\0' ? screen->service
-						       : "all services");
-			stretch = stretch_addresses(screen);
+			put_text(y - 1, 0, "clients of %s",
+				 screen->service[0] != '\0' ? screen->service
+							    : "all services");
+			stretch = stretch_for_addresses(screen);
 			draw_client_head(y, screen, stretch);
 		} else {
-			stretch = stretch_names(screen);
+			stretch = stretch_for_names(screen);
 			draw_service_head(y, screen->sort, stretch);
 		}
 		draw_rows(screen, y + 1, stretch);

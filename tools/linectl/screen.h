@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `linectl top` draws, on the terminal that ncurses has opened: a screen
- * of services and workers, or one of clients. Decides nothing.
+ * Draws `linectl top` with ncurses: the workers, and below them the services or
+ * the clients. top.c says what.
  */
 #ifndef LINECTL_SCREEN_H
 #define LINECTL_SCREEN_H
@@ -13,13 +13,13 @@
 #include "linectl/samples.h"
 
 struct screen {
-	/* Services: those that fit the filter, in order. */
+	/* The services that match the filter, sorted. */
 	const struct samples *samples;
 	const struct service_sample **order;
 	size_t order_count;
 	enum sort_key sort;
 	const char *filter;
-	/* Clients: the records of an answer, while the list is shown. */
+	/* The clients, if they are shown: records of an answer. */
 	const struct record **clients;
 	size_t client_count;
 	const char *service; /* whose; "": of all */
@@ -27,13 +27,14 @@ struct screen {
 
 	size_t selected; /* a row of what is shown */
 	size_t first;    /* the row at the top; screen_draw() sets it */
-	/* The last line: what is asked of the user, or was told; "": keys. */
+	/* The last line: a question or a message; "": the keys. */
 	const char *prompt;
 };
 
-/* Whether blocks of eighths can be drawn, or letters have to do. */
+/* Sets colors and the characters of graphs, once ncurses is running. */
 void screen_init(void);
 
+/* Draws everything; changes only `selected` and `first`, to what exists. */
 void screen_draw(struct screen *screen);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which values of which record are shown, in which words.
+ * Which values of a record are shown, and in which words.
  */
 #include "config.h"
 
@@ -16,13 +16,13 @@
 
 /* ---- cells -------------------------------------------------------------- */
 
-static void add_count(struct table *table, uint64_t n)
+static void add_count_cell(struct table *table, uint64_t n)
 {
 	table_add(table, format_count(n));
 }
 
-/* "3/100", or "3" where there is no limit. */
-static void add_of(struct table *table, uint64_t n, uint64_t limit)
+/* "3/100", or "3" if there is no limit. */
+static void add_limited_cell(struct table *table, uint64_t n, uint64_t limit)
 {
 	table_add(table,
 		  limit > 0 ? memory_format("%" PRIu64 "/%" PRIu64, n, limit)
@@ -48,7 +48,7 @@ void show_messages(const struct answer *answer)
 
 /* ---- status ------------------------------------------------------------ */
 
-static void show_line(FILE *out, const char *name, char *text)
+static void show_status_line(FILE *out, const char *name, char *text)
 {
 	fprintf(out, "%-9s %s\n", name, text);
 	free(text);
@@ -67,24 +67,26 @@ static void show_daemon(const struct record *daemon, FILE *out)
 	fprintf(out, "lined %s, pid %" PRIu64 ", %s since %s (%s)\n",
 		record_text(daemon, "version"), record_number(daemon, "pid"),
 		record_text(daemon, "state"), since, age);
-	show_line(out, "config",
-		  memory_format("%s, read %s; reloads: %" PRIu64
-				" done, %" PRIu64 " refused",
-				record_text(daemon, "config"), read,
-				record_number(daemon, "reloads.done"),
-				record_number(daemon, "reloads.refused")));
-	show_line(out, "log",
-		  memory_format("%s", record_text(daemon, "log_level")));
-	show_line(out, "clients",
-		  memory_format("%s, in %" PRIu64 " service%s", clients,
-				services, services == 1 ? "" : "s"));
-	show_line(out, "bus",
-		  memory_format("%s published, %s batches between workers, "
-				"%" PRIu64 " refused",
-				published, posted,
-				record_number(daemon, "bus.refused")));
-	show_line(out, "poller",
-		  memory_format("%s", record_text(daemon, "poller")));
+	show_status_line(
+		out, "config",
+		memory_format("%s, read %s; reloads: %" PRIu64 " done, %" PRIu64
+			      " refused",
+			      record_text(daemon, "config"), read,
+			      record_number(daemon, "reloads.done"),
+			      record_number(daemon, "reloads.refused")));
+	show_status_line(out, "log",
+			 memory_format("%s", record_text(daemon, "log_level")));
+	show_status_line(out, "clients",
+			 memory_format("%s, in %" PRIu64 " service%s", clients,
+				       services, services == 1 ? "" : "s"));
+	show_status_line(
+		out, "bus",
+		memory_format("%s published, %s batches between workers, "
+			      "%" PRIu64 " refused",
+			      published, posted,
+			      record_number(daemon, "bus.refused")));
+	show_status_line(out, "poller",
+			 memory_format("%s", record_text(daemon, "poller")));
 	free(since);
 	free(age);
 	free(read);
@@ -112,7 +114,7 @@ uint64_t show_delay_us(const struct record *worker)
 	return 0;
 }
 
-static char *delay_text(const struct record *worker)
+static char *worker_delay_text(const struct record *worker)
 {
 	uint64_t us = show_delay_us(worker);
 
@@ -139,13 +141,13 @@ static void show_workers(const struct answer *answer, uint64_t uptime_s,
 		if (!record_is(worker, "worker"))
 			continue;
 		table_add_text(&table, record_text(worker, "name"));
-		add_count(&table, record_number(worker, "clients"));
+		add_count_cell(&table, record_number(worker, "clients"));
 		table_add(&table,
 			  memory_format("%.1f %%",
 					(double)busy_us / 10000.0 /
 						(double)(uptime_s + 1)));
-		add_count(&table, record_number(worker, "turns"));
-		table_add(&table, delay_text(worker));
+		add_count_cell(&table, record_number(worker, "turns"));
+		table_add(&table, worker_delay_text(worker));
 		table_add_text(&table, record_number(worker, "stuck")
 					       ? "STUCK: see the log"
 					       : "");
@@ -171,7 +173,7 @@ void show_status(const struct answer *answer, const char *argument, FILE *out)
 
 /* ---- services ---------------------------------------------------------- */
 
-static char *list_text(const struct value *list)
+static char *value_list_text(const struct value *list)
 {
 	char *text = memory_copy("", 0);
 	size_t i;
@@ -186,21 +188,22 @@ static char *list_text(const struct value *list)
 	return text;
 }
 
-static void add_service(struct table *table, const struct record *service)
+static void add_service_row(struct table *table, const struct record *service)
 {
 	table_add_text(table, record_text(service, "name"));
 	table_add_text(table, record_text(service, "protocol"));
 	table_add_text(table, record_text(service, "state"));
-	add_of(table, record_number(service, "clients"),
-	       record_number(service, "clients_limit"));
-	add_count(table, record_number(service, "lines_in"));
+	add_limited_cell(table, record_number(service, "clients"),
+			 record_number(service, "clients_limit"));
+	add_count_cell(table, record_number(service, "lines_in"));
 	table_add(table, format_bytes(record_number(service, "bytes_in")));
 	table_add(table, format_bytes(record_number(service, "bytes_out")));
 	table_add(table, format_bytes(record_number(service, "queued")));
-	add_count(table, record_number(service, "sends_dropped") +
-				 record_number(service, "datagrams_dropped"));
-	add_count(table, record_sum(service, "refused"));
-	table_add(table, list_text(record_find(service, "listen")));
+	add_count_cell(table,
+		       record_number(service, "sends_dropped") +
+			       record_number(service, "datagrams_dropped"));
+	add_count_cell(table, record_sum(service, "refused"));
+	table_add(table, value_list_text(record_find(service, "listen")));
 }
 
 static void show_service_table(const struct answer *answer, FILE *out)
@@ -217,19 +220,19 @@ static void show_service_table(const struct answer *answer, FILE *out)
 	table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
 	for (i = 0; i < answer->count; i++)
 		if (record_is(&answer->records[i], "service"))
-			add_service(&table, &answer->records[i]);
+			add_service_row(&table, &answer->records[i]);
 	table_write(&table, out);
 	table_fini(&table);
 }
 
-/* One service, everything there is to say of it. */
-static void show_service(const struct record *service, FILE *out)
+/* Every counter of one service. */
+static void show_whole_service(const struct record *service, FILE *out)
 {
 	size_t i;
 
 	for (i = 0; i < service->count; i++) {
 		const struct value *value = &service->values[i];
-		char *text = value->type == VALUE_LIST ? list_text(value)
+		char *text = value->type == VALUE_LIST ? value_list_text(value)
 			     : value->type == VALUE_TEXT
 				     ? memory_format("%s", value->text)
 				     : format_count(value->number);
@@ -251,13 +254,13 @@ void show_services(const struct answer *answer, const char *argument, FILE *out)
 		if (!record_is(&answer->records[i], "service"))
 			continue;
 		fputs(shown++ > 0 ? "\n" : "", out);
-		show_service(&answer->records[i], out);
+		show_whole_service(&answer->records[i], out);
 	}
 }
 
 /* ---- clients ----------------------------------------------------------- */
 
-static int by_id(const void *a, const void *b)
+static int compare_client_ids(const void *a, const void *b)
 {
 	uint64_t left = record_number(*(const struct record *const *)a, "id");
 	uint64_t right = record_number(*(const struct record *const *)b, "id");
@@ -265,9 +268,8 @@ static int by_id(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* The records of a kind, by id; *count of them, in an array to be freed. */
-static const struct record **sort_clients(const struct answer *answer,
-					  size_t *count)
+const struct record **show_sort_clients(const struct answer *answer,
+					size_t *count)
 {
 	const struct record **sorted =
 		memory_new(answer->count, sizeof(*sorted));
@@ -277,11 +279,11 @@ static const struct record **sort_clients(const struct answer *answer,
 	for (i = 0; i < answer->count; i++)
 		if (record_is(&answer->records[i], "client"))
 			sorted[(*count)++] = &answer->records[i];
-	qsort(sorted, *count, sizeof(*sorted), by_id);
+	qsort(sorted, *count, sizeof(*sorted), compare_client_ids);
 	return sorted;
 }
 
-static void add_client(struct table *table, const struct record *client)
+static void add_client_row(struct table *table, const struct record *client)
 {
 	table_add(table,
 		  memory_format("%" PRIu64, record_number(client, "id")));
@@ -289,7 +291,7 @@ static void add_client(struct table *table, const struct record *client)
 	table_add_text(table, record_text(client, "address"));
 	table_add(table, format_time(record_number(client, "connected_ms")));
 	table_add(table, format_time(record_number(client, "silent_ms")));
-	add_count(table, record_number(client, "lines_in"));
+	add_count_cell(table, record_number(client, "lines_in"));
 	table_add(table, format_bytes(record_number(client, "bytes_in")));
 	table_add(table, format_bytes(record_number(client, "bytes_out")));
 	table_add(table, format_bytes(record_number(client, "queued")));
@@ -310,10 +312,10 @@ void show_clients(const struct answer *answer, const char *argument, FILE *out)
 	size_t count, i;
 
 	(void)argument;
-	sorted = sort_clients(answer, &count);
+	sorted = show_sort_clients(answer, &count);
 	table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
 	for (i = 0; i < count; i++)
-		add_client(&table, sorted[i]);
+		add_client_row(&table, sorted[i]);
 	table_write(&table, out);
 	table_fini(&table);
 	free(sorted);
@@ -342,10 +344,11 @@ void show_why(const struct answer *answer, const char *argument, FILE *out)
 					       ? "accepted"
 					       : "refused");
 		table_add_text(&table, record_text(ruling, "by"));
-		add_of(&table, record_number(ruling, "clients"),
-		       record_number(ruling, "clients_limit"));
-		add_of(&table, record_number(ruling, "address_clients"),
-		       record_number(ruling, "address_limit"));
+		add_limited_cell(&table, record_number(ruling, "clients"),
+				 record_number(ruling, "clients_limit"));
+		add_limited_cell(&table,
+				 record_number(ruling, "address_clients"),
+				 record_number(ruling, "address_limit"));
 		table_add_text(&table, record_text(ruling, "rule"));
 	}
 	table_write(&table, out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers as people read them: one function a command, given the whole answer
- * and the command's argument ("" where there was none). Writes to `out`; what
- * the daemon warns of goes to standard error.
+ * Answers as people read them: for each command a function, which gets the
+ * whole answer and the command's argument ("" if there is none) and writes to
+ * `out`.
  */
 #ifndef LINECTL_SHOW_H
 #define LINECTL_SHOW_H
@@ -23,11 +23,16 @@ void show_reload(const struct answer *answer, const char *argument, FILE *out);
 void show_log(const struct answer *answer, const char *argument, FILE *out);
 void show_metrics(const struct answer *answer, const char *argument, FILE *out);
 
-/* Each `message` of an answer, on standard error. */
+/* Writes the errors and warnings in an answer to standard error. */
 void show_messages(const struct answer *answer);
 
-/* Of a worker's turns, how long all but one in a hundred have lasted at most,
- * in microseconds; 0: longer than can be told. */
+/* The records of clients, by id; *count of them. The array is to be freed, the
+ * records are the answer's. */
+const struct record **show_sort_clients(const struct answer *answer,
+					size_t *count);
+
+/* How long 99 of 100 turns of a worker took at most, in microseconds; 0: longer
+ * than the largest bucket that is counted. */
 uint64_t show_delay_us(const struct record *worker);
 
 #endif

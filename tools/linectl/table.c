@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lays out tables.
+ * Columns are two blanks apart.
  */
 #include "config.h"
 
@@ -52,9 +52,10 @@ size_t table_width(const char *text)
 	return width;
 }
 
-/* Blanks are written when something follows them: no line ends with one. */
-static void write_cell(const struct table *table, size_t column, size_t width,
-		       const char *text, size_t *blanks, FILE *out)
+/* Blanks before a cell are written with it, so that no line ends with one. */
+static void table_write_cell(const struct table *table, size_t column,
+			     size_t width, const char *text, size_t *blanks,
+			     FILE *out)
 {
 	size_t pad = width - table_width(text);
 
@@ -87,10 +88,10 @@ void table_write(const struct table *table, FILE *out)
 			widths[i % columns] = width;
 	}
 	for (k = 0; k < columns; k++)
-		write_cell(table, k, widths[k], table->columns[k].title,
-			   &blanks, out);
+		table_write_cell(table, k, widths[k], table->columns[k].title,
+				 &blanks, out);
 	for (i = 0; i < table->count; i++)
-		write_cell(table, i % columns, widths[i % columns],
-			   table->cells[i], &blanks, out);
+		table_write_cell(table, i % columns, widths[i % columns],
+				 table->cells[i], &blanks, out);
 	free(widths);
 }

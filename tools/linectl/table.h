@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables of text: columns as wide as what is in them, numbers to the right.
- * Knows nothing of what it shows.
+ * Tables of text, with columns as wide as their widest cell.
  */
 #ifndef LINECTL_TABLE_H
 #define LINECTL_TABLE_H
@@ -12,7 +11,7 @@
 
 struct table_column {
 	const char *title;
-	bool right; /* aligned */
+	bool right; /* align to the right */
 };
 
 struct table {
@@ -26,14 +25,14 @@ void table_init(struct table *table, const struct table_column *columns,
 		size_t count);
 void table_fini(struct table *table);
 
-/* Adds the next cell, which is the table's. */
+/* Add the next cell, row by row; the table frees it, or copies the text. */
 void table_add(struct table *table, char *cell);
 void table_add_text(struct table *table, const char *cell);
 
-/* Writes it; without rows, only its head. */
+/* Writes the titles and the rows. */
 void table_write(const struct table *table, FILE *out);
 
-/* How many places a UTF-8 text takes on a terminal; one a character. */
+/* How many columns UTF-8 text takes on a terminal, one a character. */
 size_t table_width(const char *text);
 
 #endif

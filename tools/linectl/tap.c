@@ -12,12 +12,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "linectl/error.h"
 #include "linectl/json.h"
 #include "common/memory.h"
 
-/* An interrupt that comes just before a wait is seen after it. */
-#define STEP_MS 200
+/* A signal just before a wait does not end it; look again after so long. */
+#define POLL_MS 200
 
 struct tap {
 	const struct command_call *call;
@@ -30,13 +29,13 @@ struct tap {
 
 static volatile sig_atomic_t interrupted;
 
-static void on_signal(int number)
+static void handle_interrupt(int number)
 {
 	(void)number;
 	interrupted = 1;
 }
 
-static void stop(struct tap *tap)
+static void tap_stop(struct tap *tap)
 {
 	if (tap->stopping)
 		return;
@@ -44,7 +43,7 @@ static void stop(struct tap *tap)
 	control_socket_send(tap->call->control, "stop\n", 5);
 }
 
-static void print_text(const struct record *record)
+static void tap_print_record(const struct record *record)
 {
 	char when[32] = "";
 	time_t now = time(NULL);
@@ -63,7 +62,7 @@ static void print_text(const struct record *record)
 		       record_number(record, "len") > 1000 ? "..." : "");
 }
 
-static void on_record(void *arg, struct record *record)
+static void tap_take_record(void *arg, struct record *record)
 {
 	struct tap *tap = arg;
 
@@ -73,15 +72,15 @@ static void on_record(void *arg, struct record *record)
 		fputs(tap->records++ > 0 ? ",\n" : "", stdout);
 		json_record(stdout, record);
 	} else {
-		print_text(record);
+		tap_print_record(record);
 	}
 	if (fflush(stdout) == EOF)
-		stop(tap);
+		tap_stop(tap);
 	if (record_is(record, "line") && ++tap->lines == tap->call->lines)
-		stop(tap);
+		tap_stop(tap);
 }
 
-static void on_end(void *arg, enum answer_end end, const char *text)
+static void tap_ended(void *arg, enum answer_end end, const char *text)
 {
 	struct tap *tap = arg;
 
@@ -89,26 +88,27 @@ static void on_end(void *arg, enum answer_end end, const char *text)
 	tap->error = memory_copy(text, strlen(text));
 }
 
-static const struct answer_handlers handlers = {
-	.record = on_record,
-	.ended = on_end,
+static const struct answer_handlers tap_handlers = {
+	.record = tap_take_record,
+	.ended = tap_ended,
 	.endless = true,
 };
 
-static void wait_for_end(struct tap *tap)
+static void tap_wait(struct tap *tap)
 {
-	struct sigaction action = {.sa_handler = on_signal}, before, term;
+	struct sigaction action = {.sa_handler = handle_interrupt}, before,
+			 term;
 	char *request = memory_format("tap %s\n", tap->call->argument);
 
-	/* The first ends it as it should be ended, the second at once. */
+	/* The first signal ends the tap in order, the second the program. */
 	action.sa_flags = (int)SA_RESETHAND;
 	sigaction(SIGINT, &action, &before);
 	sigaction(SIGTERM, &action, &term);
 	control_socket_ask(tap->call->control, request, strlen(request), 0,
-			   &handlers, tap);
-	while (control_socket_poll(tap->call->control, STEP_MS))
+			   &tap_handlers, tap);
+	while (control_socket_poll(tap->call->control, POLL_MS))
 		if (interrupted)
-			stop(tap);
+			tap_stop(tap);
 	sigaction(SIGINT, &before, NULL);
 	sigaction(SIGTERM, &term, NULL);
 	free(request);
@@ -117,24 +117,20 @@ static void wait_for_end(struct tap *tap)
 enum linectl_status tap_run(const struct command_call *call)
 {
 	struct tap tap = {.call = call};
-	enum linectl_status status = LINECTL_DONE;
 
 	if (call->json)
 		fputs("{\"lines\":[", stdout);
-	wait_for_end(&tap);
-	if (call->json)
+	tap_wait(&tap);
+	if (call->json) {
 		fputs("]", stdout);
-	if (tap.end != ANSWER_OK && call->json) {
-		fputs(",\"error\":", stdout);
-		json_string(stdout, tap.error);
-	}
-	if (call->json)
+		if (tap.end != ANSWER_OK) {
+			fputs(",\"error\":", stdout);
+			json_string(stdout, tap.error);
+		}
 		fputs("}\n", stdout);
-	if (tap.end != ANSWER_OK) {
-		error_print(tap.error);
-		status = tap.end == ANSWER_REFUSED ? LINECTL_REFUSED
-						   : LINECTL_NO_DAEMON;
 	}
+	if (tap.end != ANSWER_OK)
+		error_print(tap.error);
 	free(tap.error);
-	return status;
+	return error_status(tap.end);
 }

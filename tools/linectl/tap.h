@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linectl tap: the lines of a service while they come, until so many have come,
- * the service ends, or the user interrupts it.
+ * linectl tap: prints the lines of a service as they come, until so many have
+ * come, the service ends, or the user interrupts it.
  */
 #ifndef LINECTL_TAP_H
 #define LINECTL_TAP_H

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Asks terminfo.
+ */
 #include "config.h"
 
 #include "linectl/terminal.h"

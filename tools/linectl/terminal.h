@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The terminal before ncurses opens it. Apart from the rest because <term.h>
- * makes macros of words such as `lines`.
+ * The terminal before ncurses opens it. A file of its own, since <term.h>
+ * defines macros such as `lines`.
  */
 #ifndef LINECTL_TERMINAL_H
 #define LINECTL_TERMINAL_H
@@ -9,9 +9,8 @@
 #include <stdbool.h>
 
 /*
- * Whether terminfo knows $TERM, the terminal on standard output, and it can
- * move its cursor. Asked first because initscr() would end the program, and
- * newterm() keeps memory for a terminal that it refuses.
+ * Whether terminfo knows $TERM, and the terminal can move its cursor. If not,
+ * initscr() would exit, and newterm() would leak memory.
  */
 bool terminal_can_draw(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop of `linectl top`: asks once a second, takes keys at once. What is
- * asked for meanwhile, the clients of a service or that one be closed, waits
- * for its turn on the one connection.
+ * The loop of `linectl top`: sends a request each second, and handles keys at
+ * once. There is one connection: other requests, for the clients of a service
+ * or to close a client, wait until the last one is answered.
  */
 #include "config.h"
 
@@ -15,11 +15,10 @@
 #include <unistd.h>
 
 #include "linectl/answer.h"
-#include "linectl/error.h"
-#include "linectl/json.h"
 #include "common/memory.h"
 #include "linectl/samples.h"
 #include "linectl/screen.h"
+#include "linectl/show.h"
 #include "linectl/terminal.h"
 #include "linectl/utf8.h"
 
@@ -29,7 +28,7 @@
 
 enum request { REQUEST_NONE, REQUEST_ALL, REQUEST_CLIENTS, REQUEST_KICK };
 
-/* What is being typed. */
+/* What is typed into the last line. */
 enum input { INPUT_NONE, INPUT_FILTER, INPUT_KICK, INPUT_CONFIRM };
 
 struct top {
@@ -37,12 +36,12 @@ struct top {
 	struct samples samples;
 	struct screen screen;
 
-	enum request asked;  /* being answered */
-	bool wants_clients;  /* to be asked next */
+	enum request asked;  /* the request that is being answered */
+	bool wants_clients;  /* to be requested next */
 	uint64_t wants_kick; /* likewise: an id */
-	uint64_t next_ms;    /* when to ask for all again */
+	uint64_t next_ms;    /* when to request all again */
 	struct answer answer;
-	struct answer clients; /* what the list is of */
+	struct answer clients; /* the records of screen.clients */
 
 	enum input input;
 	char typed[INPUT_MAX + 1];
@@ -51,18 +50,18 @@ struct top {
 	uint64_t kick; /* to be confirmed */
 	char *prompt;
 	bool quit;
-	char *lost; /* why the connection is */
+	char *lost; /* why the connection is lost; NULL: it is not */
 };
 
 /* ---- what is shown ----------------------------------------------------- */
 
-static void say(struct top *top, char *text)
+static void top_set_prompt(struct top *top, char *text)
 {
 	free(top->prompt);
 	top->prompt = text;
 }
 
-static void order(struct top *top)
+static void top_sort_services(struct top *top)
 {
 	struct screen *screen = &top->screen;
 
@@ -73,9 +72,9 @@ static void order(struct top *top)
 					    screen->sort, screen->order);
 }
 
-static void draw(struct top *top)
+static void top_draw(struct top *top)
 {
-	order(top);
+	top_sort_services(top);
 	top->screen.samples = &top->samples;
 	top->screen.filter = top->filter;
 	top->screen.service = top->service;
@@ -83,84 +82,66 @@ static void draw(struct top *top)
 	screen_draw(&top->screen);
 }
 
-static int by_id(const void *a, const void *b)
+static void top_take_clients(struct top *top)
 {
-	uint64_t left = record_number(*(const struct record *const *)a, "id");
-	uint64_t right = record_number(*(const struct record *const *)b, "id");
-
-	return left < right ? -1 : left > right;
-}
-
-static void take_clients(struct top *top)
-{
-	struct screen *screen = &top->screen;
-	size_t i;
-
 	answer_fini(&top->clients);
 	top->clients = top->answer;
 	memset(&top->answer, 0, sizeof(top->answer));
-	free(screen->clients);
-	screen->clients =
-		memory_new(top->clients.count, sizeof(*screen->clients));
-	screen->client_count = 0;
-	for (i = 0; i < top->clients.count; i++)
-		if (record_is(&top->clients.records[i], "client"))
-			screen->clients[screen->client_count++] =
-				&top->clients.records[i];
-	qsort(screen->clients, screen->client_count, sizeof(*screen->clients),
-	      by_id);
+	free(top->screen.clients);
+	top->screen.clients =
+		show_sort_clients(&top->clients, &top->screen.client_count);
 }
 
-/* ---- asking ------------------------------------------------------------ */
+/* ---- requests ---------------------------------------------------------- */
 
-static void took_record(void *arg, struct record *record)
+static void top_take_record(void *arg, struct record *record)
 {
 	struct top *top = arg;
 
 	answer_handlers.record(&top->answer, record);
 }
 
-static void ended(void *arg, enum answer_end end, const char *text);
+static void top_answered(void *arg, enum answer_end end, const char *text);
 
-static const struct answer_handlers handlers = {
-	.record = took_record,
-	.ended = ended,
+static const struct answer_handlers top_handlers = {
+	.record = top_take_record,
+	.ended = top_answered,
 };
 
-static void ask(struct top *top, enum request what, char *request)
+static void top_ask(struct top *top, enum request what, char *request)
 {
 	top->asked = what;
 	control_socket_ask(top->control, request, strlen(request), PATIENCE_MS,
-			   &handlers, top);
+			   &top_handlers, top);
 	free(request);
 }
 
-static uint64_t now_ms(struct top *top)
+static uint64_t top_now_ms(struct top *top)
 {
 	return lined_dispatcher_now_ms(control_socket_dispatcher(top->control));
 }
 
-/* What is due, where nothing is being answered. */
-static void ask_next(struct top *top)
+/* Sends the request that is due, unless one is being answered. */
+static void top_ask_next(struct top *top)
 {
 	if (top->asked != REQUEST_NONE || top->lost != NULL)
 		return;
 	if (top->wants_kick > 0) {
-		ask(top, REQUEST_KICK,
-		    memory_format("kick %" PRIu64 "\n", top->wants_kick));
+		top_ask(top, REQUEST_KICK,
+			memory_format("kick %" PRIu64 "\n", top->wants_kick));
 		top->wants_kick = 0;
 	} else if (top->wants_clients) {
 		top->wants_clients = false;
-		ask(top, REQUEST_CLIENTS,
-		    memory_format("clients %s\n", top->service));
-	} else if (now_ms(top) >= top->next_ms) {
-		top->next_ms = now_ms(top) + PERIOD_MS;
+		top_ask(top, REQUEST_CLIENTS,
+			memory_format("clients %s\n", top->service));
+	} else if (top_now_ms(top) >= top->next_ms) {
+		top->next_ms = top_now_ms(top) + PERIOD_MS;
 		top->wants_clients = top->screen.shows_clients;
-		ask(top, REQUEST_ALL, memory_copy("all\n", 4));
+		top_ask(top, REQUEST_ALL, memory_copy("all\n", 4));
 	}
 }
 
-static void ended(void *arg, enum answer_end end, const char *text)
+static void top_answered(void *arg, enum answer_end end, const char *text)
 {
 	struct top *top = arg;
 	enum request asked = top->asked;
@@ -169,16 +150,16 @@ static void ended(void *arg, enum answer_end end, const char *text)
 	if (end == ANSWER_BROKEN) {
 		top->lost = memory_format("%s", text);
 	} else if (end == ANSWER_REFUSED) {
-		say(top, utf8_shown(text));
-		/* A service that is gone has no clients to show. */
+		top_set_prompt(top, utf8_shown(text));
+		/* The service has ended. */
 		if (asked == REQUEST_CLIENTS)
 			top->screen.shows_clients = false;
 	} else if (asked == REQUEST_ALL) {
-		samples_take(&top->samples, &top->answer, now_ms(top));
+		samples_take(&top->samples, &top->answer, top_now_ms(top));
 	} else if (asked == REQUEST_CLIENTS) {
-		take_clients(top);
+		top_take_clients(top);
 	} else if (asked == REQUEST_KICK) {
-		say(top, memory_format("the client was closed"));
+		top_set_prompt(top, memory_format("the client was closed"));
 		top->wants_clients = top->screen.shows_clients;
 	}
 	answer_fini(&top->answer);
@@ -186,70 +167,73 @@ static void ended(void *arg, enum answer_end end, const char *text)
 
 /* ---- keys -------------------------------------------------------------- */
 
-static void begin_input(struct top *top, enum input input, const char *prompt)
+static void top_begin_input(struct top *top, enum input input,
+			    const char *prompt)
 {
 	top->input = input;
 	top->typed[0] = '\0';
-	say(top, memory_format("%s", prompt));
+	top_set_prompt(top, memory_format("%s", prompt));
 }
 
-static void confirm_kick(struct top *top, uint64_t id, const char *address)
+static void top_confirm_kick(struct top *top, uint64_t id, const char *address)
 {
 	top->kick = id;
 	top->input = INPUT_CONFIRM;
-	say(top,
-	    memory_format("close client %" PRIu64 " %s? (y/n)", id, address));
+	top_set_prompt(top, memory_format("close client %" PRIu64 " %s? (y/n)",
+					  id, address));
 }
 
-static void finish_input(struct top *top)
+static void top_finish_input(struct top *top)
 {
 	enum input input = top->input;
 	char *end;
 	uint64_t id;
 
 	top->input = INPUT_NONE;
-	say(top, NULL);
+	top_set_prompt(top, NULL);
 	if (input == INPUT_FILTER) {
 		memcpy(top->filter, top->typed, sizeof(top->filter));
 	} else if (input == INPUT_KICK && top->typed[0] != '\0') {
 		id = strtoull(top->typed, &end, 10);
 		if (id == 0 || *end != '\0')
-			say(top, memory_format("\"%s\" is no client's id",
-					       top->typed));
+			top_set_prompt(top,
+				       memory_format("\"%s\" is no client's id",
+						     top->typed));
 		else
-			confirm_kick(top, id, "");
+			top_confirm_kick(top, id, "");
 	}
 }
 
-static void show_typed(struct top *top)
+static void top_show_typed(struct top *top)
 {
-	say(top, memory_format("%s%s",
-			       top->input == INPUT_FILTER ? "filter: "
-							  : "kick client: ",
-			       top->typed));
+	top_set_prompt(top, memory_format("%s%s",
+					  top->input == INPUT_FILTER
+						  ? "filter: "
+						  : "kick client: ",
+					  top->typed));
 }
 
-static void type(struct top *top, int key)
+static void top_type_key(struct top *top, int key)
 {
 	size_t len = strlen(top->typed);
 
 	if (key == 27) {
 		top->input = INPUT_NONE;
-		say(top, NULL);
+		top_set_prompt(top, NULL);
 		return;
 	}
 	if (key == '\n') {
-		finish_input(top);
+		top_finish_input(top);
 		return;
 	}
 	if ((key == KEY_BACKSPACE || key == 127 || key == 8) && len > 0)
 		top->typed[len - 1] = '\0';
 	else if (key > 32 && key < 127 && len < INPUT_MAX)
 		snprintf(top->typed + len, 2, "%c", key);
-	show_typed(top);
+	top_show_typed(top);
 }
 
-static void select_row(struct top *top, int key)
+static void top_select_row(struct top *top, int key)
 {
 	struct screen *screen = &top->screen;
 	size_t count = screen->shows_clients ? screen->client_count
@@ -281,7 +265,7 @@ static void select_row(struct top *top, int key)
 	}
 }
 
-static void show_clients(struct top *top)
+static void top_show_clients(struct top *top)
 {
 	struct screen *screen = &top->screen;
 
@@ -295,28 +279,28 @@ static void show_clients(struct top *top)
 	top->wants_clients = true;
 }
 
-static void show_services(struct top *top)
+static void top_show_services(struct top *top)
 {
 	top->screen.shows_clients = false;
 	top->screen.selected = top->screen.first = 0;
 	top->wants_clients = false;
 }
 
-static void kick(struct top *top)
+static void top_kick(struct top *top)
 {
 	struct screen *screen = &top->screen;
 	const struct record *client;
 
 	if (!screen->shows_clients) {
-		begin_input(top, INPUT_KICK, "kick client: ");
+		top_begin_input(top, INPUT_KICK, "kick client: ");
 	} else if (screen->selected < screen->client_count) {
 		client = screen->clients[screen->selected];
-		confirm_kick(top, record_number(client, "id"),
-			     record_text(client, "address"));
+		top_confirm_kick(top, record_number(client, "id"),
+				 record_text(client, "address"));
 	}
 }
 
-static void command(struct top *top, int key)
+static void top_run_key(struct top *top, int key)
 {
 	switch (key) {
 	case 'q':
@@ -328,21 +312,21 @@ static void command(struct top *top, int key)
 		top->screen.sort = (top->screen.sort + 1) % SORT_KEYS;
 		break;
 	case '/':
-		begin_input(top, INPUT_FILTER, "filter: ");
+		top_begin_input(top, INPUT_FILTER, "filter: ");
 		break;
 	case 'k':
 	case 'K':
-		kick(top);
+		top_kick(top);
 		break;
 	case 'r':
 	case 'R':
 		top->next_ms = 0;
 		break;
 	case '\n':
-		show_clients(top);
+		top_show_clients(top);
 		break;
 	case 27:
-		show_services(top);
+		top_show_services(top);
 		break;
 	case KEY_UP:
 	case KEY_DOWN:
@@ -350,29 +334,29 @@ static void command(struct top *top, int key)
 	case KEY_NPAGE:
 	case KEY_HOME:
 	case KEY_END:
-		select_row(top, key);
+		top_select_row(top, key);
 		break;
 	default:
 		break;
 	}
 }
 
-static void take_key(struct top *top, int key)
+static void top_take_key(struct top *top, int key)
 {
 	if (key == KEY_RESIZE)
-		return; /* drawn anew in any case */
+		return; /* every turn draws */
 	if (key == '\r' || key == KEY_ENTER)
 		key = '\n';
 	if (top->input == INPUT_CONFIRM) {
 		if (key == 'y' || key == 'Y')
 			top->wants_kick = top->kick;
 		top->input = INPUT_NONE;
-		say(top, NULL);
+		top_set_prompt(top, NULL);
 	} else if (top->input != INPUT_NONE) {
-		type(top, key);
+		top_type_key(top, key);
 	} else {
-		say(top, NULL);
-		command(top, key);
+		top_set_prompt(top, NULL);
+		top_run_key(top, key);
 	}
 }
 
@@ -380,32 +364,32 @@ static void take_key(struct top *top, int key)
 
 static void keyboard_ready(struct lined_delegate *delegate)
 {
-	(void)delegate; /* keys are taken after each turn */
+	(void)delegate; /* ends the turn: top_loop() reads the keys */
 }
 
 static const struct lined_delegate_handlers keyboard = {
 	.handle_read = keyboard_ready,
 };
 
-static void loop(struct top *top)
+static void top_loop(struct top *top)
 {
 	struct lined_dispatcher *d = control_socket_dispatcher(top->control);
 	int key;
 
 	while (!top->quit && top->lost == NULL) {
-		ask_next(top);
-		draw(top);
-		/* A resize ends the wait, too. */
+		top_ask_next(top);
+		top_draw(top);
+		/* SIGWINCH ends the wait, too. */
 		lined_dispatcher_poll(d, PERIOD_MS / 4);
 		while (!top->quit && (key = getch()) != ERR)
-			take_key(top, key);
-		/* A terminal that is gone is readable for ever. */
+			top_take_key(top, key);
+		/* A terminal that hung up stays readable: do not spin. */
 		if (!isatty(STDIN_FILENO))
 			top->quit = true;
 	}
 }
 
-static void open_screen(void)
+static void top_open_screen(void)
 {
 	initscr();
 	cbreak();
@@ -440,14 +424,9 @@ enum linectl_status top_run(const struct command_call *call)
 	enum linectl_status status = LINECTL_DONE;
 
 	if (call->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-		static const char error[] =
-			"top draws on a terminal; for programs there are "
-			"status, services and --json";
-
-		if (call->json)
-			json_error(stdout, error);
-		error_print(error);
-		return LINECTL_USAGE;
+		return error_report(call->json, LINECTL_USAGE,
+				    "top draws on a terminal; for programs "
+				    "there are status, services and --json");
 	}
 	if (!terminal_can_draw()) {
 		const char *term = getenv("TERM");
@@ -458,10 +437,10 @@ enum linectl_status top_run(const struct command_call *call)
 			term != NULL ? term : "");
 		return LINECTL_USAGE;
 	}
-	open_screen();
+	top_open_screen();
 	lined_dispatcher_register(control_socket_dispatcher(call->control),
 				  &input);
-	loop(&top);
+	top_loop(&top);
 	lined_dispatcher_unregister(control_socket_dispatcher(call->control),
 				    &input);
 	endwin();

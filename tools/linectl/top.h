@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linectl top: a live full-screen view.
+ * linectl top: a live view on the whole screen.
  */
 #ifndef LINECTL_TOP_H
 #define LINECTL_TOP_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For a build without ncurses.
+ * linectl top of a build without ncurses.
  */
 #include "config.h"
 
