@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a buffer, for the send queue, which appends small sends to a
- * buffer that nobody else holds. Not for anyone else.
+ * The inside of a buffer, for the files that send it: they read its bytes
+ * without a call for each.
  */
 #ifndef BUFFER_PRIV_H
 #define BUFFER_PRIV_H

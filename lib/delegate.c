@@ -13,7 +13,7 @@
 
 #include "dispatcher_priv.h"
 
-static int reserve_fd(struct lined_dispatcher *d, int fd)
+static int delegates_reserve_fd(struct lined_dispatcher *d, int fd)
 {
 	size_t room = d->by_fd_room > 0 ? d->by_fd_room : 64;
 	struct lined_delegate **table;
@@ -32,47 +32,48 @@ static int reserve_fd(struct lined_dispatcher *d, int fd)
 	return 0;
 }
 
-static int add_regular(struct lined_dispatcher *d,
-		       struct lined_delegate *delegate)
+static int delegate_add_every_turn(struct lined_dispatcher *d,
+				   struct lined_delegate *delegate)
 {
-	if (d->regular_count == d->regular_room) {
-		size_t room = d->regular_room > 0 ? d->regular_room * 2 : 8;
+	if (d->every_turn_count == d->every_turn_room) {
+		size_t room =
+			d->every_turn_room > 0 ? d->every_turn_room * 2 : 8;
 		struct lined_delegate **table;
 
-		table = realloc(d->regulars, room * sizeof(*table));
+		table = realloc(d->every_turn, room * sizeof(*table));
 		if (table == NULL)
 			return -1;
-		d->regulars = table;
-		d->regular_room = room;
+		d->every_turn = table;
+		d->every_turn_room = room;
 	}
-	d->regulars[d->regular_count++] = delegate;
-	delegate->flags |= DELEGATE_REGULAR;
+	d->every_turn[d->every_turn_count++] = delegate;
+	delegate->flags |= DELEGATE_EVERY_TURN;
 	return 0;
 }
 
-static void remove_regular(struct lined_dispatcher *d,
-			   struct lined_delegate *delegate)
+static void delegate_remove_every_turn(struct lined_dispatcher *d,
+				       struct lined_delegate *delegate)
 {
 	size_t i;
 
 	/* A hole: the turn may be walking the table. */
-	for (i = 0; i < d->regular_count; i++)
-		if (d->regulars[i] == delegate)
-			d->regulars[i] = NULL;
-	delegate->flags &= (uint8_t)~DELEGATE_REGULAR;
+	for (i = 0; i < d->every_turn_count; i++)
+		if (d->every_turn[i] == delegate)
+			d->every_turn[i] = NULL;
+	delegate->flags &= (uint8_t)~DELEGATE_EVERY_TURN;
 }
 
 void delegates_close_holes(struct lined_dispatcher *d)
 {
 	size_t from, to = 0;
 
-	for (from = 0; from < d->regular_count; from++)
-		if (d->regulars[from] != NULL)
-			d->regulars[to++] = d->regulars[from];
-	d->regular_count = to;
+	for (from = 0; from < d->every_turn_count; from++)
+		if (d->every_turn[from] != NULL)
+			d->every_turn[to++] = d->every_turn[from];
+	d->every_turn_count = to;
 }
 
-static bool is_regular(const struct lined_delegate *delegate)
+static bool delegate_is_every_turn(const struct lined_delegate *delegate)
 {
 	/* A socket's table serves those with a task and those without. */
 	if (delegate->handlers->socket_ops != NULL)
@@ -87,19 +88,20 @@ int delegate_attach(struct lined_dispatcher *d, struct lined_delegate *delegate)
 		errno = EBADF;
 		return -1;
 	}
-	if (reserve_fd(d, delegate->fd) < 0)
+	if (delegates_reserve_fd(d, delegate->fd) < 0)
 		return -1;
 	if (d->by_fd[delegate->fd] != NULL) {
 		errno = EEXIST;
 		return -1;
 	}
-	if (is_regular(delegate) && add_regular(d, delegate) < 0)
+	if (delegate_is_every_turn(delegate) &&
+	    delegate_add_every_turn(d, delegate) < 0)
 		return -1;
 	if (d->ops->add(d->poller, delegate, delegate->mode) < 0) {
 		int error = errno;
 
-		if (delegate->flags & DELEGATE_REGULAR)
-			remove_regular(d, delegate);
+		if (delegate->flags & DELEGATE_EVERY_TURN)
+			delegate_remove_every_turn(d, delegate);
 		errno = error;
 		return -1;
 	}
@@ -112,8 +114,8 @@ int delegate_attach(struct lined_dispatcher *d, struct lined_delegate *delegate)
 }
 
 /* Events that were read for it but not delivered are forgotten. */
-static void forget_events(struct lined_dispatcher *d,
-			  const struct lined_delegate *delegate)
+static void delegate_forget_events(struct lined_dispatcher *d,
+				   const struct lined_delegate *delegate)
 {
 	int i;
 
@@ -136,9 +138,9 @@ void delegate_detach(struct lined_dispatcher *d,
 		     struct lined_delegate *delegate)
 {
 	delegate_unwatch(d, delegate);
-	if (delegate->flags & DELEGATE_REGULAR)
-		remove_regular(d, delegate);
-	forget_events(d, delegate);
+	if (delegate->flags & DELEGATE_EVERY_TURN)
+		delegate_remove_every_turn(d, delegate);
+	delegate_forget_events(d, delegate);
 	d->by_fd[delegate->fd] = NULL;
 	if (d->running == delegate)
 		d->running = NULL;
@@ -154,11 +156,11 @@ int delegate_set_task(struct lined_delegate *delegate, bool task)
 		delegate->flags |= DELEGATE_TASK;
 	else
 		delegate->flags &= (uint8_t)~DELEGATE_TASK;
-	if (d == NULL || task == !!(delegate->flags & DELEGATE_REGULAR))
+	if (d == NULL || task == !!(delegate->flags & DELEGATE_EVERY_TURN))
 		return 0;
 	if (task)
-		return add_regular(d, delegate);
-	remove_regular(d, delegate);
+		return delegate_add_every_turn(d, delegate);
+	delegate_remove_every_turn(d, delegate);
 	return 0;
 }
 

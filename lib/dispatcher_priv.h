@@ -31,10 +31,10 @@ struct resolver;
 
 /* lined_delegate.flags */
 enum delegate_flag {
-	DELEGATE_WATCHED = 1,  /* the poller knows it */
-	DELEGATE_REGULAR = 2,  /* is in dispatcher.regulars */
-	DELEGATE_INTERNAL = 4, /* the wakeup: does not count */
-	DELEGATE_TASK = 8,     /* of a socket: it has a task */
+	DELEGATE_WATCHED = 1,    /* the poller knows it */
+	DELEGATE_EVERY_TURN = 2, /* is in dispatcher.every_turn */
+	DELEGATE_INTERNAL = 4,   /* the wakeup: does not count */
+	DELEGATE_TASK = 8,       /* of a socket: it has a task */
 };
 
 /*
@@ -86,8 +86,8 @@ struct lined_dispatcher {
 	size_t by_fd_room;
 	size_t len;
 	/* Delegates with a task or data buffered outside; NULL: a hole. */
-	struct lined_delegate **regulars;
-	size_t regular_count, regular_room;
+	struct lined_delegate **every_turn;
+	size_t every_turn_count, every_turn_room;
 
 	/* This turn's events, from `event` on not yet delivered. */
 	struct poll_event events[TURN_EVENTS];
@@ -117,6 +117,25 @@ struct lined_dispatcher {
 	bool mailbox_open;
 };
 
+/* The resolver, made by the first call. NULL and errno. */
+struct resolver *dispatcher_resolver(struct lined_dispatcher *d);
+
+/* Around a handler of a timer, a message or a delegate: see serving.h. */
+static inline void dispatcher_begin_call(struct lined_dispatcher *d,
+					 uintptr_t handler)
+{
+	__atomic_store_n(&d->calling, handler, __ATOMIC_RELAXED);
+}
+
+static inline void dispatcher_end_call(struct lined_dispatcher *d)
+{
+	__atomic_store_n(&d->calling, 0, __ATOMIC_RELAXED);
+}
+
+/* ---- timer.c ---- */
+
+/* Reads the clock: now_ms and now_ns. */
+void dispatcher_read_clock(struct lined_dispatcher *d);
 /* The turn's time; outside of a turn it may be old and is read anew. */
 uint64_t dispatcher_clock(struct lined_dispatcher *d);
 
@@ -125,8 +144,25 @@ uint64_t dispatcher_clock(struct lined_dispatcher *d);
 int dispatcher_set_deadline(struct lined_dispatcher *d, uint32_t *slot,
 			    uint64_t delay_ms);
 
-/* The resolver, made by the first call. NULL and errno. */
-struct resolver *dispatcher_resolver(struct lined_dispatcher *d);
+/* When the first timer or deadline is due; UINT64_MAX: none. */
+static inline uint64_t timers_due(const struct lined_dispatcher *d)
+{
+	uint64_t timer = timer_heap_due(&d->timers);
+	uint64_t deadline = timer_heap_due(&d->deadlines);
+
+	return timer < deadline ? timer : deadline;
+}
+
+/* Fires what is due. */
+void timers_fire(struct lined_dispatcher *d);
+
+/* ---- message.c ---- */
+
+void messages_init(struct lined_dispatcher *d);
+/* Calls the handlers of what was posted, then of what was deferred. */
+void messages_deliver(struct lined_dispatcher *d);
+/* Calls their `cancel` instead: the dispatcher ends. */
+void messages_cancel(struct lined_dispatcher *d);
 
 /* ---- delegate.c ---- */
 
@@ -143,7 +179,7 @@ int delegate_set_task(struct lined_delegate *delegate, bool task);
 void delegate_unwatch(struct lined_dispatcher *d,
 		      struct lined_delegate *delegate);
 
-/* Nobody walks dispatcher.regulars: what has left it leaves no hole. */
+/* Nobody walks dispatcher.every_turn: what has left it leaves no hole. */
 void delegates_close_holes(struct lined_dispatcher *d);
 
 #endif

@@ -27,15 +27,15 @@ void framer_set(struct framer *framer, const struct lined_framing *framing)
 		framer->scanned = 0;
 }
 
-static bool ends_with_cr(const struct framer *framer)
+static bool framer_ends_with_cr(const struct framer *framer)
 {
 	return framer->framing.terminator == LINED_TERMINATOR_ANY ||
 	       framer->framing.terminator == LINED_TERMINATOR_CRLF;
 }
 
 /* Where the terminator's last byte is from `from` on; NULL: not there. */
-static char *find(const struct framer *framer, char *begin, char *from,
-		  char *end, uint64_t *bare_lf)
+static char *framer_find_end(const struct framer *framer, char *begin,
+			     char *from, char *end, uint64_t *bare_lf)
 {
 	const struct lined_framing *framing = &framer->framing;
 
@@ -53,13 +53,13 @@ static char *find(const struct framer *framer, char *begin, char *from,
 	return from;
 }
 
-static void set_terminator(const struct framer *framer, struct lined_line *line,
-			   bool after_cr)
+static void framer_set_terminator(const struct framer *framer,
+				  struct lined_line *line, bool after_cr)
 {
 	if (framer->framing.terminator == LINED_TERMINATOR_BYTE) {
 		line->terminator = (const char *)&framer->framing.byte;
 		line->terminator_len = 1;
-	} else if (after_cr && ends_with_cr(framer)) {
+	} else if (after_cr && framer_ends_with_cr(framer)) {
 		line->terminator = crlf;
 		line->terminator_len = 2;
 	} else {
@@ -68,7 +68,7 @@ static void set_terminator(const struct framer *framer, struct lined_line *line,
 	}
 }
 
-static void emit(struct lined_line *line, char *text, size_t len)
+static void framer_emit(struct lined_line *line, char *text, size_t len)
 {
 	/* A byte of the terminator or of the discarded rest, or the one that
 	 * every input keeps in reserve. */
@@ -79,7 +79,8 @@ static void emit(struct lined_line *line, char *text, size_t len)
 	line->truncated = false;
 }
 
-static void start_line(struct framer *framer, struct input *input, char *from)
+static void framer_start_line(struct framer *framer, struct input *input,
+			      char *from)
 {
 	input->off = (uint32_t)(from - input->data);
 	framer->scanned = 0;
@@ -88,30 +89,30 @@ static void start_line(struct framer *framer, struct input *input, char *from)
 }
 
 /* A whole line is there, from begin to its terminator's last byte at. */
-static enum framer_result end_line(struct framer *framer, struct input *input,
-				   char *begin, char *at,
-				   struct lined_line *line)
+static enum framer_result framer_end_line(struct framer *framer,
+					  struct input *input, char *begin,
+					  char *at, struct lined_line *line)
 {
 	bool after_cr = at > begin && at[-1] == '\r';
 	size_t len = (size_t)(at - begin);
 
-	if (after_cr && ends_with_cr(framer))
+	if (after_cr && framer_ends_with_cr(framer))
 		len--;
 	if (len <= framer->framing.line_length) {
-		emit(line, begin, len);
-		set_terminator(framer, line, after_cr);
-		start_line(framer, input, at + 1);
+		framer_emit(line, begin, len);
+		framer_set_terminator(framer, line, after_cr);
+		framer_start_line(framer, input, at + 1);
 		return FRAMER_READY;
 	}
 	switch (framer->framing.too_long) {
 	case LINED_TOO_LONG_TRUNCATE:
-		emit(line, begin, framer->framing.line_length);
+		framer_emit(line, begin, framer->framing.line_length);
 		line->truncated = true;
-		set_terminator(framer, line, after_cr);
-		start_line(framer, input, at + 1);
+		framer_set_terminator(framer, line, after_cr);
+		framer_start_line(framer, input, at + 1);
 		return FRAMER_READY;
 	case LINED_TOO_LONG_SKIP:
-		start_line(framer, input, at + 1);
+		framer_start_line(framer, input, at + 1);
 		return FRAMER_TOO_LONG;
 	default:
 		framer->state = FRAMER_END;
@@ -120,7 +121,8 @@ static enum framer_result end_line(struct framer *framer, struct input *input,
 }
 
 /* No terminator yet, and the limit is passed. */
-static enum framer_result exceed(struct framer *framer, struct input *input)
+static enum framer_result framer_exceed_limit(struct framer *framer,
+					      struct input *input)
 {
 	framer->cr = input->data[input->end - 1] == '\r';
 	switch (framer->framing.too_long) {
@@ -141,8 +143,10 @@ static enum framer_result exceed(struct framer *framer, struct input *input)
 	}
 }
 
-static enum framer_result next_line(struct framer *framer, struct input *input,
-				    struct lined_line *line, uint64_t *bare_lf)
+static enum framer_result framer_next_line(struct framer *framer,
+					   struct input *input,
+					   struct lined_line *line,
+					   uint64_t *bare_lf)
 {
 	char *begin = input->data + input->off;
 	char *end = input->data + input->end;
@@ -150,19 +154,21 @@ static enum framer_result next_line(struct framer *framer, struct input *input,
 	size_t len;
 
 	if (input->end - input->off > framer->scanned)
-		at = find(framer, begin, begin + framer->scanned, end, bare_lf);
+		at = framer_find_end(framer, begin, begin + framer->scanned,
+				     end, bare_lf);
 	if (at != NULL)
-		return end_line(framer, input, begin, at, line);
+		return framer_end_line(framer, input, begin, at, line);
 	len = framer->scanned = input->end - input->off;
-	if (len > 0 && end[-1] == '\r' && ends_with_cr(framer))
+	if (len > 0 && end[-1] == '\r' && framer_ends_with_cr(framer))
 		len--; /* perhaps of a CRLF, which does not count */
 	if (len > framer->framing.line_length)
-		return exceed(framer, input);
+		return framer_exceed_limit(framer, input);
 	return FRAMER_NEED_MORE;
 }
 
 /* False: the terminator has not come yet. */
-static bool skip(struct framer *framer, struct input *input, uint64_t *bare_lf)
+static bool framer_skip_rest(struct framer *framer, struct input *input,
+			     uint64_t *bare_lf)
 {
 	char *begin = input->data + input->off;
 	char *end = input->data + input->end;
@@ -172,9 +178,9 @@ static bool skip(struct framer *framer, struct input *input, uint64_t *bare_lf)
 	of_line.framing.terminator = framer->skip_terminator;
 	of_line.framing.byte = framer->skip_byte;
 	if (begin < end)
-		at = find(&of_line, begin, begin, end, bare_lf);
+		at = framer_find_end(&of_line, begin, begin, end, bare_lf);
 	if (at != NULL) {
-		start_line(framer, input, at + 1);
+		framer_start_line(framer, input, at + 1);
 		return true;
 	}
 	if (begin < end)
@@ -183,10 +189,10 @@ static bool skip(struct framer *framer, struct input *input, uint64_t *bare_lf)
 	return false;
 }
 
-static enum framer_result truncate_line(struct framer *framer,
-					struct input *input,
-					struct lined_line *line,
-					uint64_t *bare_lf)
+static enum framer_result framer_truncate_line(struct framer *framer,
+					       struct input *input,
+					       struct lined_line *line,
+					       uint64_t *bare_lf)
 {
 	char *begin = input->data + input->off;
 	char *rest = begin + framer->scanned;
@@ -195,7 +201,7 @@ static enum framer_result truncate_line(struct framer *framer,
 	bool after_cr;
 
 	if (rest < end)
-		at = find(framer, rest, rest, end, bare_lf);
+		at = framer_find_end(framer, rest, rest, end, bare_lf);
 	if (at == NULL) {
 		if (rest < end)
 			framer->cr = end[-1] == '\r';
@@ -204,13 +210,13 @@ static enum framer_result truncate_line(struct framer *framer,
 	}
 	after_cr = at > rest ? at[-1] == '\r' : framer->cr;
 	/* The limit may have been lowered meanwhile. */
-	emit(line, begin,
-	     framer->scanned < framer->framing.line_length
-		     ? framer->scanned
-		     : framer->framing.line_length);
+	framer_emit(line, begin,
+		    framer->scanned < framer->framing.line_length
+			    ? framer->scanned
+			    : framer->framing.line_length);
 	line->truncated = true;
-	set_terminator(framer, line, after_cr);
-	start_line(framer, input, at + 1);
+	framer_set_terminator(framer, line, after_cr);
+	framer_start_line(framer, input, at + 1);
 	return FRAMER_READY;
 }
 
@@ -219,15 +225,15 @@ enum framer_result framer_next(struct framer *framer, struct input *input,
 {
 	switch (framer->state) {
 	case FRAMER_TRUNCATE:
-		return truncate_line(framer, input, line, bare_lf);
+		return framer_truncate_line(framer, input, line, bare_lf);
 	case FRAMER_SKIP:
-		if (!skip(framer, input, bare_lf))
+		if (!framer_skip_rest(framer, input, bare_lf))
 			return FRAMER_NEED_MORE;
 		break;
 	case FRAMER_END:
 		return FRAMER_NEED_MORE;
 	}
-	return next_line(framer, input, line, bare_lf);
+	return framer_next_line(framer, input, line, bare_lf);
 }
 
 bool framer_finish(struct framer *framer, struct input *input,
@@ -239,10 +245,10 @@ bool framer_finish(struct framer *framer, struct input *input,
 	case FRAMER_LINE:
 		return true;
 	case FRAMER_SKIP:
-		return skip(framer, input, bare_lf);
+		return framer_skip_rest(framer, input, bare_lf);
 	case FRAMER_TRUNCATE:
-		return truncate_line(framer, input, &truncated, bare_lf) ==
-		       FRAMER_READY;
+		return framer_truncate_line(framer, input, &truncated,
+					    bare_lf) == FRAMER_READY;
 	default:
 		return false;
 	}
@@ -267,18 +273,18 @@ enum framer_result framer_end(struct framer *framer, struct input *input,
 	/* A CR that waited for its LF is data after all. */
 	if (len > limit) {
 		if (too_long != LINED_TOO_LONG_TRUNCATE) {
-			start_line(framer, input, begin + len);
+			framer_start_line(framer, input, begin + len);
 			return FRAMER_TOO_LONG;
 		}
 		truncated = true;
 		len = limit;
 	}
-	start_line(framer, input, input->data + input->end);
+	framer_start_line(framer, input, input->data + input->end);
 	if (!deliver) {
 		(*dropped)++;
 		return FRAMER_NEED_MORE;
 	}
-	emit(line, begin, len);
+	framer_emit(line, begin, len);
 	line->terminator = "";
 	line->terminator_len = 0;
 	line->unterminated = true;

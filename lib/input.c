@@ -24,7 +24,7 @@ struct own {
 };
 
 /* NULL: it has none. */
-static struct own *own_of(const struct input *input, const char *shared)
+static struct own *input_own(const struct input *input, const char *shared)
 {
 	if (input->data == NULL || input->data == shared)
 		return NULL;
@@ -42,15 +42,16 @@ static struct own *own_resize(struct own *own, size_t room)
 
 void input_clear(struct input *input, const char *shared)
 {
-	free(own_of(input, shared));
+	free(input_own(input, shared));
 	input->data = NULL;
 	input->off = input->end = 0;
 }
 
 /* Behind a big rest: its own memory, at least half as much again. */
-static char *grow(struct input *input, const char *shared, size_t *size)
+static char *input_grow_own(struct input *input, const char *shared,
+			    size_t *size)
 {
-	struct own *own = own_of(input, shared);
+	struct own *own = input_own(input, shared);
 	size_t len = input_len(input);
 
 	if (input->off > 0) {
@@ -78,7 +79,7 @@ char *input_reserve(struct input *input, char *shared, size_t shared_size,
 	size_t len = input_len(input);
 
 	if (len > SMALL)
-		return grow(input, shared, size);
+		return input_grow_own(input, shared, size);
 	if (len > 0)
 		memcpy(shared, input->data + input->off, len);
 	input_clear(input, shared);
@@ -95,7 +96,7 @@ void input_received(struct input *input, size_t len)
 
 int input_settle(struct input *input, const char *shared)
 {
-	struct own *own = own_of(input, shared);
+	struct own *own = input_own(input, shared);
 	size_t len = input_len(input);
 
 	if (len == 0) {

@@ -44,8 +44,8 @@ static void epoll_free(struct poller *poller)
 	free(poller);
 }
 
-static int control(struct poller *poller, int op,
-		   struct lined_delegate *delegate, unsigned mode)
+static int epoll_control(struct poller *poller, int op,
+			 struct lined_delegate *delegate, unsigned mode)
 {
 	struct epoll_event event = {.data.ptr = delegate};
 
@@ -59,21 +59,21 @@ static int control(struct poller *poller, int op,
 static int epoll_add(struct poller *poller, struct lined_delegate *delegate,
 		     unsigned mode)
 {
-	return control(poller, EPOLL_CTL_ADD, delegate, mode);
+	return epoll_control(poller, EPOLL_CTL_ADD, delegate, mode);
 }
 
 static int epoll_change(struct poller *poller, struct lined_delegate *delegate,
 			unsigned mode)
 {
-	return control(poller, EPOLL_CTL_MOD, delegate, mode);
+	return epoll_control(poller, EPOLL_CTL_MOD, delegate, mode);
 }
 
 static void epoll_remove(struct poller *poller, struct lined_delegate *delegate)
 {
-	control(poller, EPOLL_CTL_DEL, delegate, 0);
+	epoll_control(poller, EPOLL_CTL_DEL, delegate, 0);
 }
 
-static unsigned ready_of(uint32_t events)
+static unsigned epoll_ready_of(uint32_t events)
 {
 	unsigned ready = 0;
 
@@ -97,7 +97,7 @@ static int epoll_wait_events(struct poller *poller, struct poll_event *events,
 		       timeout_ms);
 	for (i = 0; i < n; i++) {
 		events[i].delegate = poller->batch[i].data.ptr;
-		events[i].ready = ready_of(poller->batch[i].events);
+		events[i].ready = epoll_ready_of(poller->batch[i].events);
 	}
 	return n;
 }

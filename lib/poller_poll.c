@@ -34,7 +34,7 @@ static void poll_free(struct poller *poller)
 	free(poller);
 }
 
-static short events_of(unsigned mode)
+static short poll_events_of(unsigned mode)
 {
 	short events = 0;
 
@@ -45,7 +45,7 @@ static short events_of(unsigned mode)
 	return events;
 }
 
-static int grow(struct poller *poller)
+static int poll_grow(struct poller *poller)
 {
 	size_t room = poller->room > 0 ? poller->room * 2 : 16;
 	struct pollfd *fds;
@@ -73,11 +73,11 @@ static int poll_add(struct poller *poller, struct lined_delegate *delegate,
 		errno = EBADF;
 		return -1;
 	}
-	if (poller->count == poller->room && grow(poller) < 0)
+	if (poller->count == poller->room && poll_grow(poller) < 0)
 		return -1;
 	delegate->slot = (uint32_t)poller->count;
 	poller->fds[poller->count].fd = delegate->fd;
-	poller->fds[poller->count].events = events_of(mode);
+	poller->fds[poller->count].events = poll_events_of(mode);
 	poller->fds[poller->count].revents = 0;
 	poller->delegates[poller->count] = delegate;
 	poller->count++;
@@ -87,7 +87,7 @@ static int poll_add(struct poller *poller, struct lined_delegate *delegate,
 static int poll_change(struct poller *poller, struct lined_delegate *delegate,
 		       unsigned mode)
 {
-	poller->fds[delegate->slot].events = events_of(mode);
+	poller->fds[delegate->slot].events = poll_events_of(mode);
 	return 0;
 }
 
@@ -100,7 +100,7 @@ static void poll_remove(struct poller *poller, struct lined_delegate *delegate)
 	poller->delegates[slot]->slot = (uint32_t)slot;
 }
 
-static unsigned ready_of(short revents)
+static unsigned poll_ready_of(short revents)
 {
 	unsigned ready = 0;
 
@@ -128,7 +128,8 @@ static int poll_wait(struct poller *poller, struct poll_event *events, int max,
 	for (seen = 0; seen < poller->count && n < left && n < max; seen++) {
 		if (poller->fds[at].revents != 0) {
 			events[n].delegate = poller->delegates[at];
-			events[n].ready = ready_of(poller->fds[at].revents);
+			events[n].ready =
+				poll_ready_of(poller->fds[at].revents);
 			n++;
 		}
 		if (++at == poller->count)

@@ -34,20 +34,20 @@ static const struct resolver_lookup system_lookup = {
 	.free = freeaddrinfo,
 };
 
-static void request_free(struct resolver_request *request)
+static void resolver_request_free(struct resolver_request *request)
 {
 	if (request->result != NULL)
 		request->lookup->free(request->result);
 	free(request);
 }
 
-static void destroy(struct resolver *resolver)
+static void resolver_destroy(struct resolver *resolver)
 {
 	struct resolver_request *request;
 
 	while ((request = resolver->first) != NULL) {
 		resolver->first = request->next;
-		request_free(request);
+		resolver_request_free(request);
 	}
 	pthread_cond_destroy(&resolver->asked);
 	pthread_mutex_destroy(&resolver->lock);
@@ -80,7 +80,7 @@ void resolver_free(struct resolver *resolver)
 	pthread_cond_signal(&resolver->asked);
 	pthread_mutex_unlock(&resolver->lock);
 	if (!running)
-		destroy(resolver);
+		resolver_destroy(resolver);
 }
 
 void resolver_set_lookup(struct resolver *resolver,
@@ -90,7 +90,7 @@ void resolver_set_lookup(struct resolver *resolver,
 }
 
 /* On the dispatcher's thread. */
-static void deliver(struct lined_message *message)
+static void resolver_deliver(struct lined_message *message)
 {
 	struct resolver_request *request =
 		lined_container_of(message, struct resolver_request, message);
@@ -98,16 +98,16 @@ static void deliver(struct lined_message *message)
 	if (request->answered != NULL)
 		request->answered(request->arg, request->error,
 				  request->result);
-	request_free(request);
+	resolver_request_free(request);
 }
 
-static void forget(struct lined_message *message)
+static void resolver_forget_request(struct lined_message *message)
 {
-	request_free(
+	resolver_request_free(
 		lined_container_of(message, struct resolver_request, message));
 }
 
-static void look_up(struct resolver_request *request)
+static void resolver_look_up(struct resolver_request *request)
 {
 	const struct addrinfo hints = {
 		.ai_family = AF_UNSPEC,
@@ -121,7 +121,7 @@ static void look_up(struct resolver_request *request)
 	request->result = request->error == 0 ? result : NULL;
 }
 
-static void *run(void *arg)
+static void *resolver_run(void *arg)
 {
 	struct resolver *resolver = arg;
 	struct resolver_request *request;
@@ -137,21 +137,21 @@ static void *run(void *arg)
 		if (resolver->first == NULL)
 			resolver->last = &resolver->first;
 		pthread_mutex_unlock(&resolver->lock);
-		look_up(request);
+		resolver_look_up(request);
 		pthread_mutex_lock(&resolver->lock);
 		if (resolver->mailbox == NULL) {
-			request_free(request);
+			resolver_request_free(request);
 			break;
 		}
 		mailbox_post(resolver->mailbox, &request->message, true);
 	}
 	pthread_mutex_unlock(&resolver->lock);
-	destroy(resolver);
+	resolver_destroy(resolver);
 	return NULL;
 }
 
 /* Signals are the program's main thread's. */
-static int start_thread(struct resolver *resolver)
+static int resolver_start_thread(struct resolver *resolver)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -164,7 +164,7 @@ static int start_thread(struct resolver *resolver)
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, &attr, run, resolver);
+	error = pthread_create(&thread, &attr, resolver_run, resolver);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	return error;
@@ -185,15 +185,15 @@ struct resolver_request *resolver_ask(
 	memcpy(request->host, host, size);
 	snprintf(request->service, sizeof(request->service), "%u",
 		 (unsigned)port);
-	request->message.handler = deliver;
-	request->message.cancel = forget;
+	request->message.handler = resolver_deliver;
+	request->message.cancel = resolver_forget_request;
 	request->answered = answered;
 	request->arg = arg;
 	request->lookup = resolver->lookup;
 
 	pthread_mutex_lock(&resolver->lock);
 	if (!resolver->running) {
-		error = start_thread(resolver);
+		error = resolver_start_thread(resolver);
 		resolver->running = error == 0;
 	}
 	if (error == 0) {

@@ -30,7 +30,7 @@ struct segment {
 	char own[];
 };
 
-static void free_all(struct segment *segment)
+static void segment_free_all(struct segment *segment)
 {
 	while (segment != NULL) {
 		struct segment *next = segment->next;
@@ -42,8 +42,8 @@ static void free_all(struct segment *segment)
 
 void send_pool_fini(struct send_pool *pool)
 {
-	free_all(pool->shared);
-	free_all(pool->chunks);
+	segment_free_all(pool->shared);
+	segment_free_all(pool->chunks);
 	memset(pool, 0, sizeof(*pool));
 }
 
@@ -92,7 +92,7 @@ static void segment_free(struct send_pool *pool, struct segment *segment)
 	free(segment);
 }
 
-static void append(struct send_queue *queue, struct segment *segment)
+static void send_queue_append(struct send_queue *queue, struct segment *segment)
 {
 	if (queue->first == NULL)
 		queue->first = segment;
@@ -101,7 +101,7 @@ static void append(struct send_queue *queue, struct segment *segment)
 	queue->last = segment;
 }
 
-static struct segment *pop(struct send_queue *queue)
+static struct segment *send_queue_pop(struct send_queue *queue)
 {
 	struct segment *segment = queue->first;
 
@@ -114,13 +114,13 @@ static struct segment *pop(struct send_queue *queue)
 void send_queue_clear(struct send_queue *queue, struct send_pool *pool)
 {
 	while (queue->first != NULL)
-		segment_free(pool, pop(queue));
+		segment_free(pool, send_queue_pop(queue));
 	queue->bytes = 0;
 	queue->begun = false;
 }
 
-static void copy_in(struct segment *segment, const struct iovec *pieces,
-		    size_t count)
+static void segment_copy_in(struct segment *segment, const struct iovec *pieces,
+			    size_t count)
 {
 	char *to = segment->own + segment->offset + segment->len;
 	size_t i;
@@ -138,7 +138,8 @@ static void copy_in(struct segment *segment, const struct iovec *pieces,
  * sends would be mostly room where none may be joined, or where each comes
  * behind a part of a shared buffer.
  */
-static size_t room_for(const struct send_queue *queue, size_t total, bool join)
+static size_t segment_room_for(const struct send_queue *queue, size_t total,
+			       bool join)
 {
 	size_t room = queue->last != NULL && queue->last->buffer != NULL
 			      ? SMALL_ROOM
@@ -159,12 +160,12 @@ int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 	}
 	if (!join || last == NULL || last->buffer != NULL ||
 	    last->room - last->offset - last->len < total) {
-		last = segment_new(pool, room_for(queue, total, join));
+		last = segment_new(pool, segment_room_for(queue, total, join));
 		if (last == NULL)
 			return -1;
-		append(queue, last);
+		send_queue_append(queue, last);
 	}
-	copy_in(last, pieces, count);
+	segment_copy_in(last, pieces, count);
 	last->len += (uint32_t)total;
 	queue->bytes += total;
 	return 0;
@@ -183,7 +184,7 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 			return -1;
 		last->buffer = lined_buffer_ref(buffer);
 		last->offset = (uint32_t)offset;
-		append(queue, last);
+		send_queue_append(queue, last);
 	}
 	last->len += (uint32_t)len;
 	queue->bytes += len;
@@ -257,7 +258,7 @@ void send_queue_advance(struct send_queue *queue, struct send_pool *pool,
 			return;
 		}
 		bytes -= segment->len;
-		segment_free(pool, pop(queue));
+		segment_free(pool, send_queue_pop(queue));
 	}
 	queue->begun = queue->first != NULL && !queue->first->starts;
 }

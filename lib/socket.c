@@ -144,12 +144,12 @@ void socket_established(struct lined_socket *sock,
 }
 
 /* It is of nobody again; len is the caller's. */
-static void leave(struct lined_socket *sock, struct lined_dispatcher *d)
+static void socket_leave(struct lined_socket *sock, struct lined_dispatcher *d)
 {
 	list_remove(&sock->ready_link);
 	list_remove(&sock->dirty_link);
 	timer_heap_remove(&d->deadlines, &sock->deadline);
-	sock->rested = sock->slowed = sock->blocked = false;
+	sock->accept_paused = sock->slowed = sock->blocked = false;
 	sock->dispatcher = NULL;
 	if (sock->group == &d->group)
 		lined_socket_set_group(sock, NULL);
@@ -174,7 +174,7 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 	if (sock->delegate.fd >= 0 && sock->state != LINED_SOCKET_IDLE &&
 	    sock->state != LINED_SOCKET_CONNECTING &&
 	    socket_adopt(sock, sock->delegate.fd, sock->state) < 0) {
-		leave(sock, d);
+		socket_leave(sock, d);
 		return NULL;
 	}
 	d->len++;
@@ -189,7 +189,7 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 	return &sock->delegate;
 }
 
-static int unregister_socket(struct lined_dispatcher *d,
+static int socket_unregister(struct lined_dispatcher *d,
 			     struct lined_socket *sock)
 {
 	if (sock->dispatcher != d || sock->state == LINED_SOCKET_CLOSED) {
@@ -205,13 +205,13 @@ static int unregister_socket(struct lined_dispatcher *d,
 	}
 	if (sock->delegate.dispatcher != NULL)
 		delegate_detach(d, &sock->delegate);
-	leave(sock, d);
+	socket_leave(sock, d);
 	d->len--;
 	return 0;
 }
 
-static int register_delegate(struct lined_dispatcher *d,
-			     struct lined_delegate *delegate)
+static int socket_register_delegate(struct lined_dispatcher *d,
+				    struct lined_delegate *delegate)
 {
 	return lined_dispatcher_register_socket(
 		       d, socket_of_delegate(delegate)) != NULL
@@ -219,15 +219,15 @@ static int register_delegate(struct lined_dispatcher *d,
 		       : -1;
 }
 
-static int unregister_delegate(struct lined_dispatcher *d,
-			       struct lined_delegate *delegate)
+static int socket_unregister_delegate(struct lined_dispatcher *d,
+				      struct lined_delegate *delegate)
 {
-	return unregister_socket(d, socket_of_delegate(delegate));
+	return socket_unregister(d, socket_of_delegate(delegate));
 }
 
 /* ---- the phases of a turn --------------------------------------------- */
 
-static void phase_serve_leftover(struct list *ready_link)
+static void socket_phase_serve(struct list *ready_link)
 {
 	struct lined_socket *sock =
 		list_entry(ready_link, struct lined_socket, ready_link);
@@ -238,13 +238,13 @@ static void phase_serve_leftover(struct list *ready_link)
 	socket_end_serving(d);
 }
 
-static void phase_expire(uint32_t *deadline)
+static void socket_phase_expire(uint32_t *deadline)
 {
 	socket_deadline(
 		lined_container_of(deadline, struct lined_socket, deadline));
 }
 
-static void phase_deliver_close(struct list *ready_link)
+static void socket_phase_close(struct list *ready_link)
 {
 	struct lined_socket *sock =
 		list_entry(ready_link, struct lined_socket, ready_link);
@@ -256,7 +256,7 @@ static void phase_deliver_close(struct list *ready_link)
 	socket_end_serving(d);
 }
 
-static void phase_flush(struct list *dirty_link)
+static void socket_phase_flush(struct list *dirty_link)
 {
 	struct lined_socket *sock =
 		list_entry(dirty_link, struct lined_socket, dirty_link);
@@ -265,18 +265,18 @@ static void phase_flush(struct list *dirty_link)
 		socket_transport(sock)->flush(sock);
 }
 
-static void phase_free(struct list *ready_link)
+static void socket_phase_free(struct list *ready_link)
 {
 	socket_free(list_entry(ready_link, struct lined_socket, ready_link));
 }
 
-static void shut_down(struct lined_delegate *delegate)
+static void socket_shut_down(struct lined_delegate *delegate)
 {
 	lined_socket_close_for(socket_of_delegate(delegate),
 			       LINED_CLOSE_SHUTDOWN, 0);
 }
 
-static void shut_down_unattached(struct list *ready_link)
+static void socket_shut_down_unattached(struct list *ready_link)
 {
 	lined_socket_close_for(
 		list_entry(ready_link, struct lined_socket, ready_link),
@@ -284,15 +284,15 @@ static void shut_down_unattached(struct list *ready_link)
 }
 
 const struct lined_socket_ops socket_ops = {
-	.serve_leftover = phase_serve_leftover,
-	.expire = phase_expire,
-	.deliver_close = phase_deliver_close,
-	.flush = phase_flush,
-	.free = phase_free,
-	.shut_down = shut_down,
-	.shut_down_unattached = shut_down_unattached,
-	.register_delegate = register_delegate,
-	.unregister_delegate = unregister_delegate,
+	.serve_leftover = socket_phase_serve,
+	.expire = socket_phase_expire,
+	.deliver_close = socket_phase_close,
+	.flush = socket_phase_flush,
+	.free = socket_phase_free,
+	.shut_down = socket_shut_down,
+	.shut_down_unattached = socket_shut_down_unattached,
+	.register_delegate = socket_register_delegate,
+	.unregister_delegate = socket_unregister_delegate,
 };
 
 /* ---- what the poller watches ------------------------------------------ */

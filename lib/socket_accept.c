@@ -35,18 +35,18 @@ int lined_socket_listen(struct lined_socket *sock, int backlog)
 	return 0;
 }
 
-static void rest(struct lined_socket *listener)
+static void listener_rest(struct lined_socket *listener)
 {
 	if (listener->dispatcher == NULL)
 		return;
-	listener->rested = true;
+	listener->accept_paused = true;
 	listener->resume_at = socket_now(listener) + REST_MS;
 	socket_update_mode(listener);
 	socket_arm(listener);
 }
 
 /* Errors of the connection that would have been accepted, not of ours. */
-static bool is_gone(int error)
+static bool listener_lost_client(int error)
 {
 	switch (error) {
 	case ECONNABORTED:
@@ -78,11 +78,11 @@ int lined_socket_accept_fd(struct lined_socket *listener,
 			*len = sizeof(*address);
 		fd = accept4(listener->delegate.fd, (struct sockaddr *)address,
 			     len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	} while (fd < 0 && is_gone(errno));
+	} while (fd < 0 && listener_lost_client(errno));
 	if (fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
 		int error = errno;
 
-		rest(listener);
+		listener_rest(listener);
 		errno = error;
 	}
 	return fd;
@@ -128,7 +128,7 @@ static void listener_readable(struct lined_socket *sock)
 		sock->handlers->handle_accept(sock, sock->arg);
 	if (sock->state == LINED_SOCKET_LISTENING && !sock->accepted &&
 	    !socket_is_paused(sock))
-		rest(sock);
+		listener_rest(sock);
 }
 
 static void listener_writable(struct lined_socket *sock)

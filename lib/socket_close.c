@@ -129,7 +129,7 @@ void lined_socket_allow_half_close(struct lined_socket *sock, bool allow)
 	sock->half_close = allow;
 }
 
-static bool is_unread(int fd)
+static bool fd_has_unread(int fd)
 {
 	int bytes = 0;
 
@@ -138,7 +138,7 @@ static bool is_unread(int fd)
 
 /* A reset would destroy what we have sent: not all of it has arrived. Over UNIX
  * sockets all has. */
-static bool is_under_way(int fd)
+static bool fd_has_unacknowledged(int fd)
 {
 	struct sockaddr_storage own;
 	socklen_t len = sizeof(own);
@@ -150,14 +150,14 @@ static bool is_under_way(int fd)
 }
 
 /* The peer still sends, or has not got all and may do so meanwhile. */
-static bool may_be_reset(const struct lined_socket *sock)
+static bool socket_may_be_reset(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
 
 	if (sock->eof)
 		return false;
-	return sock->reason == LINED_CLOSE_TOO_LONG || is_unread(fd) ||
-	       is_under_way(fd);
+	return sock->reason == LINED_CLOSE_TOO_LONG || fd_has_unread(fd) ||
+	       fd_has_unacknowledged(fd);
 }
 
 bool lined_socket_is_quiet(const struct lined_socket *sock)
@@ -165,9 +165,10 @@ bool lined_socket_is_quiet(const struct lined_socket *sock)
 	int fd = sock->delegate.fd;
 
 	if (lined_socket_queued(sock) > 0 ||
-	    (!sock->starved && input_len(&sock->in) > 0))
+	    (!sock->needs_more && input_len(&sock->in) > 0))
 		return false;
-	return fd < 0 || (!is_unread(fd) && (sock->eof || !is_under_way(fd)));
+	return fd < 0 || (!fd_has_unread(fd) &&
+			  (sock->eof || !fd_has_unacknowledged(fd)));
 }
 
 /*
@@ -175,9 +176,9 @@ bool lined_socket_is_quiet(const struct lined_socket *sock)
  * makes the system send a reset, which destroys what is still on its way: so
  * the write side ends first and the input is discarded for a while.
  */
-static void finish_closing(struct lined_socket *sock)
+static void socket_finish_closing(struct lined_socket *sock)
 {
-	if (!may_be_reset(sock) ||
+	if (!socket_may_be_reset(sock) ||
 	    (!sock->ended && shutdown(sock->delegate.fd, SHUT_WR) < 0)) {
 		socket_end(sock, sock->reason, sock->error);
 		return;
@@ -191,10 +192,9 @@ static void finish_closing(struct lined_socket *sock)
 
 void socket_flushed(struct lined_socket *sock)
 {
-	const struct transport *transport = socket_transport(sock);
-
 	if ((sock->ending || sock->closing) && !sock->ended &&
-	    transport->end_output != NULL && transport->end_output(sock)) {
+	    socket_transport(sock)->end_output != NULL &&
+	    socket_transport(sock)->end_output(sock)) {
 		socket_mark_dirty(sock);
 		return;
 	}
@@ -204,8 +204,8 @@ void socket_flushed(struct lined_socket *sock)
 		sock->ending = false;
 	}
 	if (sock->closing && !sock->lingering)
-		finish_closing(sock);
-	else if (sock->ended && sock->told_end && !sock->lingering)
+		socket_finish_closing(sock);
+	else if (sock->ended && sock->end_reported && !sock->lingering)
 		socket_end(sock, LINED_CLOSE_PEER, 0);
 }
 

@@ -62,7 +62,7 @@ static void connector_stop(struct lined_socket *sock)
 
 /* ---- one address after another ---------------------------------------- */
 
-static void give_up(struct connector *connector)
+static void connector_give_up(struct connector *connector)
 {
 	struct lined_socket *sock = connector->sock;
 	int error = connector->last_error;
@@ -70,7 +70,7 @@ static void give_up(struct connector *connector)
 	if (error == 0)
 		error = EADDRNOTAVAIL;
 	if (error == ETIMEDOUT) {
-		sock->missed = DEADLINE_CONNECT;
+		sock->expired = DEADLINE_CONNECT;
 		socket_end(sock, LINED_CLOSE_TIMEOUT, error);
 	} else {
 		socket_end(sock, LINED_CLOSE_ERROR, error);
@@ -78,7 +78,7 @@ static void give_up(struct connector *connector)
 }
 
 /* The descriptor for an address; one that was opened by hand comes first. */
-static int open_for(struct lined_socket *sock, int family)
+static int connector_open_fd(struct lined_socket *sock, int family)
 {
 	struct sockaddr_storage own;
 	socklen_t len = sizeof(own);
@@ -99,18 +99,18 @@ static int open_for(struct lined_socket *sock, int family)
 	return fd;
 }
 
-static bool is_full(const struct lined_address *address, int error)
+static bool connector_is_full(const struct lined_address *address, int error)
 {
 	return address->any.sa_family == AF_UNIX && error == EAGAIN;
 }
 
 /* 0: under way, to be reported by the poller. -1/errno; where the listener is
  * full the socket keeps its descriptor, to try again. */
-static int try_address(struct connector *connector,
-		       const struct lined_address *address)
+static int connector_try_address(struct connector *connector,
+				 const struct lined_address *address)
 {
 	struct lined_socket *sock = connector->sock;
-	int fd = open_for(sock, address->any.sa_family), error;
+	int fd = connector_open_fd(sock, address->any.sa_family), error;
 
 	if (fd < 0)
 		return -1;
@@ -119,7 +119,7 @@ static int try_address(struct connector *connector,
 	    socket_attach(sock, fd) == 0)
 		return 0;
 	error = errno;
-	if (is_full(address, error))
+	if (connector_is_full(address, error))
 		sock->delegate.fd = fd;
 	else
 		close(fd);
@@ -127,7 +127,7 @@ static int try_address(struct connector *connector,
 	return -1;
 }
 
-static uint64_t time_left(const struct connector *connector)
+static uint64_t connector_time_left(const struct connector *connector)
 {
 	uint64_t now_ms = connector->sock->dispatcher->now_ms;
 
@@ -135,9 +135,9 @@ static uint64_t time_left(const struct connector *connector)
 }
 
 /* Tries the same address again in a while. */
-static int wait_for_room(struct connector *connector)
+static int connector_wait_for_room(struct connector *connector)
 {
-	uint64_t left = time_left(connector);
+	uint64_t left = connector_time_left(connector);
 	uint32_t wait_ms = connector->full_ms * 2;
 
 	if (wait_ms == 0)
@@ -150,7 +150,7 @@ static int wait_for_room(struct connector *connector)
 				 left < wait_ms ? left : wait_ms, 0);
 }
 
-static void try_next(struct connector *connector)
+static void connector_try_next(struct connector *connector)
 {
 	uint64_t left;
 
@@ -158,44 +158,44 @@ static void try_next(struct connector *connector)
 		const struct lined_address *address =
 			&connector->addresses[connector->next++];
 
-		if (try_address(connector, address) < 0) {
+		if (connector_try_address(connector, address) < 0) {
 			connector->last_error = errno;
-			if (!is_full(address, errno))
+			if (!connector_is_full(address, errno))
 				continue;
-			if (wait_for_room(connector) == 0)
+			if (connector_wait_for_room(connector) == 0)
 				return;
 			connector->last_error = errno;
 			break;
 		}
 		connector->full_ms = 0;
-		left = time_left(connector);
+		left = connector_time_left(connector);
 		left /= connector->count - connector->next + 1;
 		if (lined_timer_start(&connector->timer, left, 0) == 0)
 			return;
 		connector->last_error = errno;
 		close(socket_detach(connector->sock));
 	}
-	give_up(connector);
+	connector_give_up(connector);
 }
 
-static void timer_fired(struct lined_timer *timer)
+static void connector_timer_fired(struct lined_timer *timer)
 {
 	struct connector *connector =
 		lined_container_of(timer, struct connector, timer);
 
-	if (connector->full_ms > 0 && time_left(connector) > 0) {
-		try_next(connector);
+	if (connector->full_ms > 0 && connector_time_left(connector) > 0) {
+		connector_try_next(connector);
 		return;
 	}
 	connector->last_error = ETIMEDOUT;
 	if (connector->full_ms > 0) {
-		give_up(connector);
+		connector_give_up(connector);
 		return;
 	}
 	if (connector->sock->delegate.fd >= 0)
 		close(socket_detach(connector->sock));
 	/* While the name is still being looked up there is no address. */
-	try_next(connector);
+	connector_try_next(connector);
 }
 
 static void connector_ready(struct lined_socket *sock)
@@ -211,7 +211,7 @@ static void connector_ready(struct lined_socket *sock)
 	if (error != 0) {
 		connector->last_error = error;
 		close(socket_detach(sock));
-		try_next(connector);
+		connector_try_next(connector);
 		return;
 	}
 	then = connector->then;
@@ -221,8 +221,8 @@ static void connector_ready(struct lined_socket *sock)
 
 /* ---- names ------------------------------------------------------------ */
 
-static void add_address(struct connector *connector,
-			const struct sockaddr *address, socklen_t len)
+static void connector_add_address(struct connector *connector,
+				  const struct sockaddr *address, socklen_t len)
 {
 	struct lined_address *to;
 
@@ -234,7 +234,7 @@ static void add_address(struct connector *connector,
 	to->len = len;
 }
 
-static int error_of_lookup(int error)
+static int connector_lookup_errno(int error)
 {
 	switch (error) {
 	case EAI_MEMORY:
@@ -246,21 +246,23 @@ static int error_of_lookup(int error)
 	}
 }
 
-static void answered(void *arg, int error, const struct addrinfo *result)
+static void connector_resolved(void *arg, int error,
+			       const struct addrinfo *result)
 {
 	struct connector *connector = arg;
 
 	connector->request = NULL;
 	lined_timer_stop(&connector->timer);
 	if (error != 0)
-		connector->last_error = error_of_lookup(error);
+		connector->last_error = connector_lookup_errno(error);
 	for (; result != NULL; result = result->ai_next)
-		add_address(connector, result->ai_addr, result->ai_addrlen);
-	try_next(connector);
+		connector_add_address(connector, result->ai_addr,
+				      result->ai_addrlen);
+	connector_try_next(connector);
 }
 
 /* A numeric host needs no thread. */
-static bool add_numeric(struct connector *connector)
+static bool connector_add_numeric(struct connector *connector)
 {
 	if (lined_address_set(&connector->addresses[0], connector->host,
 			      connector->port) < 0)
@@ -269,7 +271,7 @@ static bool add_numeric(struct connector *connector)
 	return true;
 }
 
-static void look_up(struct connector *connector)
+static void connector_look_up(struct connector *connector)
 {
 	struct lined_dispatcher *d = connector->sock->dispatcher;
 	struct resolver *resolver = dispatcher_resolver(d);
@@ -277,16 +279,16 @@ static void look_up(struct connector *connector)
 	if (resolver != NULL)
 		connector->request =
 			resolver_ask(resolver, connector->host, connector->port,
-				     answered, connector);
+				     connector_resolved, connector);
 	if (connector->request != NULL &&
 	    lined_timer_start(&connector->timer, connector->timeout_ms, 0) == 0)
 		return;
 	connector->last_error = errno;
-	give_up(connector);
+	connector_give_up(connector);
 }
 
 /* Somebody else has called connect(). */
-static void watch_adopted(struct connector *connector)
+static void connector_watch_adopted(struct connector *connector)
 {
 	struct lined_socket *sock = connector->sock;
 
@@ -294,7 +296,7 @@ static void watch_adopted(struct connector *connector)
 	    lined_timer_start(&connector->timer, connector->timeout_ms, 0) == 0)
 		return;
 	connector->last_error = errno;
-	give_up(connector);
+	connector_give_up(connector);
 }
 
 static void connector_begin(struct lined_socket *sock)
@@ -302,14 +304,14 @@ static void connector_begin(struct lined_socket *sock)
 	struct connector *connector = sock->connector;
 	struct lined_dispatcher *d = sock->dispatcher;
 
-	lined_timer_init(&connector->timer, d, timer_fired);
+	lined_timer_init(&connector->timer, d, connector_timer_fired);
 	connector->end_ms = dispatcher_clock(d) + connector->timeout_ms;
 	if (connector->host == NULL && connector->count == 0)
-		watch_adopted(connector);
-	else if (connector->host == NULL || add_numeric(connector))
-		try_next(connector);
+		connector_watch_adopted(connector);
+	else if (connector->host == NULL || connector_add_numeric(connector))
+		connector_try_next(connector);
 	else
-		look_up(connector);
+		connector_look_up(connector);
 }
 
 /* ---- what is called --------------------------------------------------- */
@@ -405,6 +407,6 @@ int lined_socket_connect_to(struct lined_socket *sock,
 	connector = connector_new(sock, timeout_ms);
 	if (connector == NULL)
 		return -1;
-	add_address(connector, address, len);
+	connector_add_address(connector, address, len);
 	return connector_start(sock, connector);
 }

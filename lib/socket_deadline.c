@@ -30,8 +30,8 @@ void socket_connected(struct lined_socket *sock)
 
 /* The smaller of left and what is left of `after_ms` since `since`; of a very
  * long time the deadline is set to a part. */
-static int32_t sooner(int32_t left, uint32_t now, uint32_t since,
-		      uint32_t after_ms)
+static int32_t deadline_sooner(int32_t left, uint32_t now, uint32_t since,
+			       uint32_t after_ms)
 {
 	uint32_t gone_ms = now - since;
 	uint32_t mine = gone_ms < after_ms ? after_ms - gone_ms : 0;
@@ -43,7 +43,8 @@ static int32_t sooner(int32_t left, uint32_t now, uint32_t since,
 
 /* How long after `since` a peer is looked at that is to take something, so that
  * it is known to a part of the time when it last did. */
-static uint32_t look_after(uint32_t now, uint32_t since, uint32_t after_ms)
+static uint32_t deadline_look_after(uint32_t now, uint32_t since,
+				    uint32_t after_ms)
 {
 	uint32_t step = after_ms / LOOKS + 1;
 	uint64_t next = ((uint64_t)(now - since) / step + 1) * step;
@@ -52,7 +53,7 @@ static uint32_t look_after(uint32_t now, uint32_t since, uint32_t after_ms)
 }
 
 /* Of what was sent, all that the peer has not taken yet. */
-static uint32_t untaken(const struct lined_socket *sock)
+static uint32_t socket_kernel_unsent(const struct lined_socket *sock)
 {
 	int bytes = 0;
 
@@ -65,7 +66,7 @@ void socket_stalls(struct lined_socket *sock)
 {
 	sock->stalled_at = socket_now(sock);
 	if (!sock->closing && !sock->lingering)
-		sock->untaken = untaken(sock);
+		sock->kernel_unsent = socket_kernel_unsent(sock);
 	socket_arm(sock);
 }
 
@@ -73,21 +74,21 @@ void socket_stalls(struct lined_socket *sock)
  * The system lets us write again only when a good part of its buffer is empty,
  * which may be megabytes: of a slow peer that takes longer than any deadline.
  */
-static void look_for_progress(struct lined_socket *sock, uint32_t now)
+static void socket_look_for_progress(struct lined_socket *sock, uint32_t now)
 {
-	uint32_t left = untaken(sock);
+	uint32_t left = socket_kernel_unsent(sock);
 
-	if (left < sock->untaken)
+	if (left < sock->kernel_unsent)
 		sock->active_at = sock->stalled_at = now;
-	sock->untaken = left;
+	sock->kernel_unsent = left;
 }
 
-static bool is_resuming(const struct lined_socket *sock)
+static bool socket_is_resuming(const struct lined_socket *sock)
 {
-	return sock->rested || sock->slowed;
+	return sock->accept_paused || sock->slowed;
 }
 
-static int32_t earlier(int32_t left, uint32_t now, uint32_t at)
+static int32_t deadline_earlier(int32_t left, uint32_t now, uint32_t at)
 {
 	int32_t mine = (int32_t)(at - now);
 
@@ -95,64 +96,71 @@ static int32_t earlier(int32_t left, uint32_t now, uint32_t at)
 }
 
 /* Until the nearest deadline that runs; INT32_MAX: none. */
-static int32_t time_left(const struct lined_socket *sock, uint32_t now)
+static int32_t socket_time_left(const struct lined_socket *sock, uint32_t now)
 {
 	const struct lined_limits *limits = socket_limits(sock);
 	unsigned deadlines = socket_deadlines(sock);
 	int32_t left = INT32_MAX;
 
-	if (deadlines & DEADLINE_BIT(DEADLINE_RESUME) && is_resuming(sock))
-		left = earlier(left, now, sock->resume_at);
+	if (deadlines & DEADLINE_BIT(DEADLINE_RESUME) &&
+	    socket_is_resuming(sock))
+		left = deadline_earlier(left, now, sock->resume_at);
 	if (deadlines & ENDINGS)
-		left = earlier(left, now, sock->end_at);
+		left = deadline_earlier(left, now, sock->end_at);
 	if (deadlines & DEADLINE_BIT(DEADLINE_IDLE) && limits->idle_ms > 0)
-		left = sooner(left, now, sock->active_at,
-			      sock->blocked ? look_after(now, sock->active_at,
-							 limits->idle_ms)
-					    : limits->idle_ms);
+		left = deadline_sooner(
+			left, now, sock->active_at,
+			sock->blocked
+				? deadline_look_after(now, sock->active_at,
+						      limits->idle_ms)
+				: limits->idle_ms);
 	if (deadlines & DEADLINE_BIT(DEADLINE_FIRST_LINE) &&
 	    limits->first_line_ms > 0 && !sock->got_line)
-		left = sooner(left, now, sock->started_at,
-			      limits->first_line_ms);
+		left = deadline_sooner(left, now, sock->started_at,
+				       limits->first_line_ms);
 	if (deadlines & DEADLINE_BIT(DEADLINE_LINE) && limits->line_ms > 0 &&
 	    sock->in_line)
-		left = sooner(left, now, sock->line_at, limits->line_ms);
+		left = deadline_sooner(left, now, sock->line_at,
+				       limits->line_ms);
 	if (deadlines & DEADLINE_BIT(DEADLINE_STALL) &&
 	    limits->send_stall_ms > 0 && sock->blocked)
-		left = sooner(left, now, sock->stalled_at,
-			      look_after(now, sock->stalled_at,
-					 limits->send_stall_ms));
+		left = deadline_sooner(
+			left, now, sock->stalled_at,
+			deadline_look_after(now, sock->stalled_at,
+					    limits->send_stall_ms));
 	return left;
 }
 
-static bool is_over(uint32_t now, uint32_t since, uint32_t after_ms)
+static bool deadline_is_over(uint32_t now, uint32_t since, uint32_t after_ms)
 {
 	return after_ms > 0 && now - since >= after_ms;
 }
 
 /* The deadline of a connected socket that has passed. */
-static enum deadline missed(const struct lined_socket *sock, uint32_t now)
+static enum deadline socket_expired_deadline(const struct lined_socket *sock,
+					     uint32_t now)
 {
 	const struct lined_limits *limits = socket_limits(sock);
 
 	if (sock->blocked &&
-	    is_over(now, sock->stalled_at, limits->send_stall_ms))
+	    deadline_is_over(now, sock->stalled_at, limits->send_stall_ms))
 		return DEADLINE_STALL;
 	if (!sock->got_line &&
-	    is_over(now, sock->started_at, limits->first_line_ms))
+	    deadline_is_over(now, sock->started_at, limits->first_line_ms))
 		return DEADLINE_FIRST_LINE;
-	if (sock->in_line && is_over(now, sock->line_at, limits->line_ms))
+	if (sock->in_line &&
+	    deadline_is_over(now, sock->line_at, limits->line_ms))
 		return DEADLINE_LINE;
-	if (is_over(now, sock->active_at, limits->idle_ms))
+	if (deadline_is_over(now, sock->active_at, limits->idle_ms))
 		return DEADLINE_IDLE;
 	return DEADLINE_NONE;
 }
 
-static void resume_in_time(struct lined_socket *sock, uint32_t now)
+static void socket_resume_in_time(struct lined_socket *sock, uint32_t now)
 {
-	if (!is_resuming(sock) || (int32_t)(now - sock->resume_at) < 0)
+	if (!socket_is_resuming(sock) || (int32_t)(now - sock->resume_at) < 0)
 		return;
-	sock->rested = sock->slowed = false;
+	sock->accept_paused = sock->slowed = false;
 	if (sock->state == LINED_SOCKET_CONNECTED)
 		socket_read_on(sock);
 	else
@@ -165,24 +173,24 @@ void socket_deadline(struct lined_socket *sock)
 	unsigned deadlines;
 
 	if (socket_deadlines(sock) & DEADLINE_BIT(DEADLINE_RESUME))
-		resume_in_time(sock, now);
+		socket_resume_in_time(sock, now);
 	deadlines = socket_deadlines(sock);
 	if (deadlines & ENDINGS) {
 		if ((int32_t)(now - sock->end_at) >= 0) {
 			if (deadlines & DEADLINE_BIT(DEADLINE_FLUSH))
-				sock->missed = DEADLINE_FLUSH;
+				sock->expired = DEADLINE_FLUSH;
 			socket_end(sock, sock->reason, sock->error);
 			return;
 		}
 	} else if (deadlines & DEADLINE_BIT(DEADLINE_IDLE)) {
 		if (sock->blocked)
-			look_for_progress(sock, now);
-		sock->missed = (uint8_t)missed(sock, now);
-		if (sock->missed == DEADLINE_STALL) {
+			socket_look_for_progress(sock, now);
+		sock->expired = (uint8_t)socket_expired_deadline(sock, now);
+		if (sock->expired == DEADLINE_STALL) {
 			socket_end(sock, LINED_CLOSE_SLOW, ETIMEDOUT);
 			return;
 		}
-		if (sock->missed != DEADLINE_NONE) {
+		if (sock->expired != DEADLINE_NONE) {
 			socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
 			return;
 		}
@@ -201,7 +209,7 @@ void socket_arm(struct lined_socket *sock)
 
 	if (d == NULL || sock->state == LINED_SOCKET_CLOSED)
 		return;
-	left = time_left(sock, socket_now(sock));
+	left = socket_time_left(sock, socket_now(sock));
 	if (left == INT32_MAX)
 		return;
 	if (left < 0)
@@ -217,7 +225,7 @@ void socket_arm(struct lined_socket *sock)
 		return;
 	}
 	/* Better a listener that does not rest than none. */
-	sock->rested = false;
+	sock->accept_paused = false;
 	socket_update_mode(sock);
 }
 
@@ -235,5 +243,5 @@ const char *lined_socket_missed_deadline(const struct lined_socket *sock)
 		[DEADLINE_LINGER] = "",
 	};
 
-	return names[sock->missed];
+	return names[sock->expired];
 }

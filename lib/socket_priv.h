@@ -27,6 +27,7 @@
 
 #include <lined/socket.h>
 
+#include "counter.h"
 #include "dispatcher_priv.h"
 #include "framing.h"
 #include "input.h"
@@ -88,33 +89,34 @@ struct lined_socket {
 	uint32_t stalled_at; /* the peer has taken nothing since */
 	uint32_t resume_at;  /* a rested listener or a slowed reader goes on */
 	union {
-		uint32_t end_at;  /* a close after flush gives up */
-		uint32_t untaken; /* else: what it had to take when looked at */
+		uint32_t end_at;        /* a close after flush gives up */
+		uint32_t kernel_unsent; /* else: what it had to take when looked
+					   at */
 	};
 	uint32_t deadline; /* the slot of the first in dispatcher.deadlines */
 
-	uint32_t dropped;   /* sends, by the overflow policy */
-	uint16_t budget;    /* lines left in this call of handle_read */
-	int16_t error;      /* of reading, or that it was closed with */
-	int16_t send_error; /* what is left to be read is read first */
-	uint8_t state;      /* enum lined_socket_state */
-	uint8_t reason;     /* enum lined_close_reason */
-	uint8_t overflow;   /* enum lined_overflow */
-	uint8_t missed;     /* enum deadline: which one closed it */
-	uint8_t withheld;   /* reasons of socket_hold() */
-	char held;          /* the byte that a NUL stands on, while `holds` */
+	uint32_t dropped;     /* sends, by the overflow policy */
+	uint16_t budget;      /* lines left in this call of handle_read */
+	int16_t error;        /* of reading, or that it was closed with */
+	int16_t send_error;   /* what is left to be read is read first */
+	uint8_t state;        /* enum lined_socket_state */
+	uint8_t reason;       /* enum lined_close_reason */
+	uint8_t overflow;     /* enum lined_overflow */
+	uint8_t expired;      /* enum deadline: which one closed it */
+	uint8_t hold_reasons; /* reasons of socket_hold() */
+	char saved_byte;      /* the byte that a NUL stands on, while `holds` */
 
-	bool in_read : 1;    /* handle_read is running */
-	bool starved : 1;    /* the reader needs more than there is */
-	bool eof : 1;        /* the peer has ended */
-	bool told_end : 1;   /* the reader has seen CLOSED or ERROR */
-	bool half_close : 1; /* allowed: CLOSED does not close */
-	bool holds : 1;
-	bool paused : 1;    /* by hand */
-	bool throttled : 1; /* the queue is above its high mark */
-	bool slowed : 1;    /* over the line rate, until resume_at */
-	bool rested : 1;    /* a listener without descriptors, likewise */
-	bool blocked : 1;   /* the kernel takes no more for now */
+	bool in_read : 1;      /* handle_read is running */
+	bool needs_more : 1;   /* the reader needs more than there is */
+	bool eof : 1;          /* the peer has ended */
+	bool end_reported : 1; /* the reader has seen CLOSED or ERROR */
+	bool half_close : 1;   /* allowed: CLOSED does not close */
+	bool byte_saved : 1;
+	bool paused : 1;        /* by hand */
+	bool throttled : 1;     /* the queue is above its high mark */
+	bool slowed : 1;        /* over the line rate, until resume_at */
+	bool accept_paused : 1; /* a listener without descriptors, likewise */
+	bool blocked : 1;       /* the kernel takes no more for now */
 	bool want_write : 1;
 	bool closing : 1;   /* close when flushed, by end_at */
 	bool lingering : 1; /* flushed; discarding input until end_at */
@@ -170,18 +172,6 @@ static inline const struct lined_limits *
 socket_limits(const struct lined_socket *sock)
 {
 	return &sock->group->limits;
-}
-
-/* Another thread may be reading: written whole, without a locked cycle. */
-static inline void counter_add(uint64_t *counter, uint64_t n)
-{
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
-}
-
-static inline void counter_most(uint64_t *counter, uint64_t n)
-{
-	if (n > *counter)
-		__atomic_store_n(counter, n, __ATOMIC_RELAXED);
 }
 
 /* A line on its way to its reader. */
@@ -247,13 +237,23 @@ void socket_update_mode(struct lined_socket *sock);
 /* Paused by hand, or held. */
 static inline bool socket_is_paused(const struct lined_socket *sock)
 {
-	return sock->paused || sock->withheld != 0;
+	return sock->paused || sock->hold_reasons != 0;
 }
 
 /* Nothing holds the reader back: it may have what there is. */
-bool socket_may_read(const struct lined_socket *sock);
+static inline bool socket_may_read(const struct lined_socket *sock)
+{
+	return !sock->paused && !sock->throttled && !sock->slowed &&
+	       !sock->closing && sock->hold_reasons == 0;
+}
+
 /* The protocol wants handle_write, and could write. */
-bool socket_wants_write(const struct lined_socket *sock);
+static inline bool socket_wants_write(const struct lined_socket *sock)
+{
+	return sock->want_write && !sock->closing && !sock->ending &&
+	       !sock->ended;
+}
+
 /* What the poller should watch now, enum lined_mode. */
 unsigned socket_wanted_mode(const struct lined_socket *sock);
 /* Which deadlines may run in this state, as DEADLINE_BIT()s; limits and flags

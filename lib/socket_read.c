@@ -8,14 +8,13 @@
 
 #include <errno.h>
 
-#include "socket_hold.h"
 #include "socket_priv.h"
 
 /* Lines in one call of handle_read; a read is the bound in bytes. */
 #define LINES_A_TURN 1024
 
 /* The transport has more than what it gave. */
-static bool holds_input(const struct lined_socket *sock)
+static bool stream_holds_input(const struct lined_socket *sock)
 {
 	const struct transport *transport = socket_transport(sock);
 
@@ -25,11 +24,11 @@ static bool holds_input(const struct lined_socket *sock)
 /* Something that is not a matter of more bytes is left for the reader. */
 bool stream_is_unserved(const struct lined_socket *sock)
 {
-	if (sock->told_end)
+	if (sock->end_reported)
 		return !sock->half_close && !sock->closing;
 	return sock->eof || sock->error != 0 ||
-	       (!sock->starved && input_len(&sock->in) > 0) ||
-	       holds_input(sock);
+	       (!sock->needs_more && input_len(&sock->in) > 0) ||
+	       stream_holds_input(sock);
 }
 
 void socket_read_on(struct lined_socket *sock)
@@ -45,7 +44,7 @@ void socket_read_on(struct lined_socket *sock)
 }
 
 /* One read. False: nothing new. */
-static bool fill(struct lined_socket *sock)
+static bool stream_fill(struct lined_socket *sock)
 {
 	size_t size;
 	char *to = input_reserve(&sock->in, sock->dispatcher->read_buffer,
@@ -61,7 +60,7 @@ static bool fill(struct lined_socket *sock)
 		input_received(&sock->in, (size_t)n);
 		counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
 		sock->bytes_in += (uint64_t)n;
-		sock->starved = false;
+		sock->needs_more = false;
 		return true;
 	}
 	if (n == 0)
@@ -74,7 +73,7 @@ static bool fill(struct lined_socket *sock)
 }
 
 /* The input of who has been told goodbye. */
-static void discard(struct lined_socket *sock)
+static void stream_discard(struct lined_socket *sock)
 {
 	ssize_t n = recv(sock->delegate.fd, sock->dispatcher->read_buffer,
 			 READ_SIZE, 0);
@@ -86,7 +85,7 @@ static void discard(struct lined_socket *sock)
 }
 
 /* The stream is over and the reader knows. */
-static void finish_reading(struct lined_socket *sock)
+static void stream_finish_reading(struct lined_socket *sock)
 {
 	if (sock->error != 0 || sock->send_error != 0)
 		socket_end(sock, LINED_CLOSE_ERROR,
@@ -102,16 +101,16 @@ static void finish_reading(struct lined_socket *sock)
  * looked at may have ended it: then nothing runs, but unless a line is taken it
  * is the same one that goes on later.
  */
-static void time_line(struct lined_socket *sock)
+static void stream_time_line(struct lined_socket *sock)
 {
 	if (sock->eof ||
 	    (input_len(&sock->in) == 0 && sock->framer.state == FRAMER_LINE)) {
 		sock->line_begun = sock->in_line = false;
 		return;
 	}
-	if (sock->in_line && sock->starved)
+	if (sock->in_line && sock->needs_more)
 		return;
-	sock->in_line = sock->starved;
+	sock->in_line = sock->needs_more;
 	if (!sock->in_line)
 		return;
 	if (!sock->line_begun)
@@ -121,22 +120,22 @@ static void time_line(struct lined_socket *sock)
 		socket_arm(sock);
 }
 
-static void read_nothing(struct lined_socket *sock)
+static void socket_drop_input(struct lined_socket *sock)
 {
 	sock->in.off = sock->in.end;
 	framer_restart(&sock->framer);
-	sock->starved = true;
-	sock->told_end = sock->eof || sock->error != 0;
+	sock->needs_more = true;
+	sock->end_reported = sock->eof || sock->error != 0;
 }
 
 /* Puts back the byte under a block's NUL. */
-static void release_hold(struct lined_socket *sock)
+static void socket_restore_byte(struct lined_socket *sock)
 {
-	if (!sock->holds)
+	if (!sock->byte_saved)
 		return;
-	sock->holds = false;
+	sock->byte_saved = false;
 	if (sock->in.data != NULL)
-		sock->in.data[sock->in.off] = sock->held;
+		sock->in.data[sock->in.off] = sock->saved_byte;
 }
 
 bool socket_run_reader(struct lined_socket *sock)
@@ -146,9 +145,9 @@ bool socket_run_reader(struct lined_socket *sock)
 	if (sock->handlers->handle_read != NULL)
 		sock->handlers->handle_read(sock, sock->arg);
 	else
-		read_nothing(sock);
+		socket_drop_input(sock);
 	sock->in_read = false;
-	release_hold(sock);
+	socket_restore_byte(sock);
 	if (sock->state != LINED_SOCKET_CLOSED)
 		return true;
 	input_clear(&sock->in, socket_read_buffer(sock));
@@ -156,7 +155,7 @@ bool socket_run_reader(struct lined_socket *sock)
 }
 
 /* Runs the reader, then settles what it has left. */
-static void serve(struct lined_socket *sock)
+static void stream_serve_input(struct lined_socket *sock)
 {
 	if (!socket_run_reader(sock))
 		return;
@@ -164,19 +163,19 @@ static void serve(struct lined_socket *sock)
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 		return;
 	}
-	if (sock->told_end && !sock->closing) {
-		finish_reading(sock);
+	if (sock->end_reported && !sock->closing) {
+		stream_finish_reading(sock);
 		if (sock->state == LINED_SOCKET_CLOSED)
 			return;
 	}
-	time_line(sock);
+	stream_time_line(sock);
 	socket_read_on(sock);
 }
 
 void stream_readable(struct lined_socket *sock)
 {
 	if (sock->lingering) {
-		discard(sock);
+		stream_discard(sock);
 		return;
 	}
 	if (!socket_may_read(sock) || sock->eof) {
@@ -187,8 +186,8 @@ void stream_readable(struct lined_socket *sock)
 	 * the turn. */
 	if (list_is_linked(&sock->ready_link))
 		return;
-	if (fill(sock))
-		serve(sock);
+	if (stream_fill(sock))
+		stream_serve_input(sock);
 	else if (input_settle(&sock->in, socket_read_buffer(sock)) < 0)
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 }
@@ -197,22 +196,23 @@ void stream_serve(struct lined_socket *sock)
 {
 	if (!socket_may_read(sock))
 		return;
-	if (sock->told_end)
-		finish_reading(sock);
-	else if (!sock->starved || !holds_input(sock) || fill(sock))
-		serve(sock);
+	if (sock->end_reported)
+		stream_finish_reading(sock);
+	else if (!sock->needs_more || !stream_holds_input(sock) ||
+		 stream_fill(sock))
+		stream_serve_input(sock);
 }
 
 /* ---- what the handler calls ------------------------------------------- */
 
 /* A NUL behind what was just taken, over a byte that is still to be read. */
-static void hold(struct lined_socket *sock)
+static void socket_terminate_block(struct lined_socket *sock)
 {
 	char *at = sock->in.data + sock->in.off;
 
 	if (sock->in.off < sock->in.end) {
-		sock->held = *at;
-		sock->holds = true;
+		sock->saved_byte = *at;
+		sock->byte_saved = true;
 	}
 	*at = '\0';
 }
@@ -222,7 +222,7 @@ static void hold(struct lined_socket *sock)
  * with each line and may run ahead of the clock by the burst. Who has run
  * further had other limits then, and owes no more than these allow.
  */
-static bool is_within_rate(struct lined_socket *sock)
+static bool stream_is_within_rate(struct lined_socket *sock)
 {
 	const struct lined_limits *limits = socket_limits(sock);
 	uint64_t now_us = sock->dispatcher->now_ms * 1000;
@@ -247,7 +247,7 @@ static bool is_within_rate(struct lined_socket *sock)
 	return false;
 }
 
-static void charge_rate(struct lined_socket *sock)
+static void stream_charge_rate(struct lined_socket *sock)
 {
 	uint32_t rate = socket_limits(sock)->line_rate;
 	uint64_t now_us;
@@ -261,38 +261,38 @@ static void charge_rate(struct lined_socket *sock)
 }
 
 /* Whether there may be something to read; READY: look. */
-static enum lined_line_status gate(struct lined_socket *sock)
+static enum lined_line_status stream_read_gate(struct lined_socket *sock)
 {
-	release_hold(sock);
+	socket_restore_byte(sock);
 	if (sock->state == LINED_SOCKET_CLOSED || sock->closing ||
-	    sock->told_end)
+	    sock->end_reported)
 		return LINED_LINE_CLOSED;
 	if (sock->dispatcher == NULL || (sock->in_read && sock->budget == 0) ||
 	    !socket_may_read(sock))
 		return LINED_LINE_PARTIAL;
-	if (input_len(&sock->in) > 0 && !is_within_rate(sock))
+	if (input_len(&sock->in) > 0 && !stream_is_within_rate(sock))
 		return LINED_LINE_PARTIAL;
 	return LINED_LINE_READY;
 }
 
-static enum lined_line_status took(struct lined_socket *sock)
+static enum lined_line_status stream_took_line(struct lined_socket *sock)
 {
 	sock->got_line = true;
 	sock->line_begun = sock->in_line = false;
 	/* An earlier look may have asked for more than this. */
-	sock->starved = false;
+	sock->needs_more = false;
 	sock->active_at = socket_now(sock);
 	if (sock->budget > 0)
 		sock->budget--;
-	charge_rate(sock);
+	stream_charge_rate(sock);
 	sock->lines_in++;
 	counter_add(&sock->group->counters.lines_in, 1);
 	return LINED_LINE_READY;
 }
 
-static enum lined_line_status report_too_long(struct lined_socket *sock)
+static enum lined_line_status stream_report_too_long(struct lined_socket *sock)
 {
-	took(sock);
+	stream_took_line(sock);
 	counter_add(&sock->group->counters.too_long, 1);
 	if (sock->framer.framing.too_long == LINED_TOO_LONG_CLOSE)
 		lined_socket_close_after_flush(sock, LINED_CLOSE_TOO_LONG, 0);
@@ -300,9 +300,9 @@ static enum lined_line_status report_too_long(struct lined_socket *sock)
 }
 
 /* No more than this will ever come. */
-static enum lined_line_status report_end(struct lined_socket *sock)
+static enum lined_line_status stream_report_end(struct lined_socket *sock)
 {
-	sock->told_end = true;
+	sock->end_reported = true;
 	if (!sock->in_read)
 		socket_read_on(sock);
 	if (sock->error == 0)
@@ -311,24 +311,24 @@ static enum lined_line_status report_end(struct lined_socket *sock)
 	return LINED_LINE_ERROR;
 }
 
-static bool is_over(const struct lined_socket *sock)
+static bool stream_is_over(const struct lined_socket *sock)
 {
 	return sock->eof || sock->error != 0;
 }
 
-static enum lined_line_status need_more(struct lined_socket *sock)
+static enum lined_line_status stream_need_more(struct lined_socket *sock)
 {
-	if (is_over(sock))
-		return report_end(sock);
+	if (stream_is_over(sock))
+		return stream_report_end(sock);
 	/* Within handle_read it is settled afterwards. */
 	if (!sock->in_read && input_len(&sock->in) == 0)
 		input_clear(&sock->in, socket_read_buffer(sock));
-	sock->starved = true;
+	sock->needs_more = true;
 	return LINED_LINE_PARTIAL;
 }
 
-static enum lined_line_status read_rest(struct lined_socket *sock,
-					struct lined_line *line)
+static enum lined_line_status stream_read_rest(struct lined_socket *sock,
+					       struct lined_line *line)
 {
 	struct lined_counters *counters = &sock->group->counters;
 	bool deliver =
@@ -337,20 +337,20 @@ static enum lined_line_status read_rest(struct lined_socket *sock,
 	enum framer_result result;
 
 	if (sock->in.data == NULL)
-		return report_end(sock);
+		return stream_report_end(sock);
 	result = framer_end(&sock->framer, &sock->in, line, deliver, &dropped);
 	counter_add(&counters->unterminated, dropped);
 	if (result == FRAMER_READY)
-		return took(sock);
+		return stream_took_line(sock);
 	if (result == FRAMER_TOO_LONG)
-		return report_too_long(sock);
-	return report_end(sock);
+		return stream_report_too_long(sock);
+	return stream_report_end(sock);
 }
 
 enum lined_line_status stream_read_line(struct lined_socket *sock,
 					struct lined_line *line)
 {
-	enum lined_line_status status = gate(sock);
+	enum lined_line_status status = stream_read_gate(sock);
 	enum framer_result result = FRAMER_NEED_MORE;
 	uint64_t bare_lf = 0;
 
@@ -362,17 +362,17 @@ enum lined_line_status stream_read_line(struct lined_socket *sock,
 			counter_add(&sock->group->counters.bare_lf, bare_lf);
 	}
 	if (result == FRAMER_READY)
-		return took(sock);
+		return stream_took_line(sock);
 	if (result == FRAMER_TOO_LONG)
-		return report_too_long(sock);
-	if (is_over(sock))
-		return read_rest(sock, line);
-	return need_more(sock);
+		return stream_report_too_long(sock);
+	if (stream_is_over(sock))
+		return stream_read_rest(sock, line);
+	return stream_need_more(sock);
 }
 
 /* Hands out the next len bytes as they are. */
-static enum lined_line_status take(struct lined_socket *sock, size_t len,
-				   struct lined_line *line)
+static enum lined_line_status stream_take(struct lined_socket *sock, size_t len,
+					  struct lined_line *line)
 {
 	line->text = sock->in.data + sock->in.off;
 	line->len = len;
@@ -381,12 +381,12 @@ static enum lined_line_status take(struct lined_socket *sock, size_t len,
 	line->unterminated = line->truncated = false;
 	sock->in.off += (uint32_t)len;
 	sock->framer.scanned = 0;
-	hold(sock);
-	return took(sock);
+	socket_terminate_block(sock);
+	return stream_took_line(sock);
 }
 
 /* False: the rest of a line that was too long must go first. */
-static bool is_between_lines(struct lined_socket *sock)
+static bool stream_is_between_lines(struct lined_socket *sock)
 {
 	uint64_t bare_lf = 0;
 
@@ -399,7 +399,7 @@ enum lined_line_status stream_read_block(struct lined_socket *sock, size_t len,
 					 size_t max_len,
 					 struct lined_line *line)
 {
-	enum lined_line_status status = gate(sock);
+	enum lined_line_status status = stream_read_gate(sock);
 	size_t have;
 
 	if (status != LINED_LINE_READY)
@@ -408,19 +408,19 @@ enum lined_line_status stream_read_block(struct lined_socket *sock, size_t len,
 		errno = len == 0 ? EINVAL : EMSGSIZE;
 		return LINED_LINE_ERROR;
 	}
-	if (!is_between_lines(sock))
-		return need_more(sock);
+	if (!stream_is_between_lines(sock))
+		return stream_need_more(sock);
 	have = input_len(&sock->in);
 	if (have >= len)
-		return take(sock, len, line);
-	if (!is_over(sock) || have == 0)
-		return need_more(sock);
+		return stream_take(sock, len, line);
+	if (!stream_is_over(sock) || have == 0)
+		return stream_need_more(sock);
 	if (sock->framer.framing.unterminated == LINED_UNTERMINATED_DROP) {
 		sock->in.off = sock->in.end;
 		counter_add(&sock->group->counters.unterminated, 1);
-		return report_end(sock);
+		return stream_report_end(sock);
 	}
-	take(sock, have, line);
+	stream_take(sock, have, line);
 	line->unterminated = true;
 	return LINED_LINE_READY;
 }
@@ -428,13 +428,13 @@ enum lined_line_status stream_read_block(struct lined_socket *sock, size_t len,
 enum lined_line_status stream_read(struct lined_socket *sock,
 				   struct lined_line *data)
 {
-	enum lined_line_status status = gate(sock);
+	enum lined_line_status status = stream_read_gate(sock);
 
 	if (status != LINED_LINE_READY)
 		return status;
-	if (!is_between_lines(sock) || input_len(&sock->in) == 0)
-		return need_more(sock);
-	return take(sock, input_len(&sock->in), data);
+	if (!stream_is_between_lines(sock) || input_len(&sock->in) == 0)
+		return stream_need_more(sock);
+	return stream_take(sock, input_len(&sock->in), data);
 }
 
 enum lined_line_status lined_socket_read_line(struct lined_socket *sock,
@@ -470,7 +470,7 @@ void lined_socket_set_framing(struct lined_socket *sock,
 			      const struct lined_framing *framing)
 {
 	framer_set(&sock->framer, framing);
-	sock->starved = false;
+	sock->needs_more = false;
 	if (!sock->in_read && sock->dispatcher != NULL)
 		socket_read_on(sock);
 }
@@ -479,55 +479,4 @@ const struct lined_framing *
 lined_socket_framing(const struct lined_socket *sock)
 {
 	return &sock->framer.framing;
-}
-
-void lined_socket_pause(struct lined_socket *sock)
-{
-	sock->paused = true;
-	if (sock->state == LINED_SOCKET_LISTENING)
-		socket_update_mode(sock);
-}
-
-static void go_on(struct lined_socket *sock)
-{
-	if (sock->dispatcher == NULL)
-		return;
-	if (sock->state == LINED_SOCKET_LISTENING)
-		socket_update_mode(sock);
-	else
-		socket_read_on(sock);
-}
-
-void lined_socket_resume(struct lined_socket *sock)
-{
-	if (!sock->paused)
-		return;
-	sock->paused = false;
-	go_on(sock);
-}
-
-bool lined_socket_is_paused(const struct lined_socket *sock)
-{
-	return sock->paused;
-}
-
-void socket_hold(struct lined_socket *sock, unsigned reason)
-{
-	sock->withheld |= (uint8_t)reason;
-	if (sock->state == LINED_SOCKET_LISTENING)
-		socket_update_mode(sock);
-}
-
-void socket_unhold(struct lined_socket *sock, unsigned reason)
-{
-	if (!(sock->withheld & reason))
-		return;
-	sock->withheld &= (uint8_t)~reason;
-	if (sock->withheld == 0)
-		go_on(sock);
-}
-
-bool socket_is_held(const struct lined_socket *sock, unsigned reasons)
-{
-	return (sock->withheld & reasons) != 0;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buffer_priv.h"
 #include "socket_priv.h"
 
 #define VECTOR 64
@@ -27,7 +28,7 @@ void socket_mark_dirty(struct lined_socket *sock)
 }
 
 /* Water marks exist where the queue is unlimited, too. */
-static size_t mark_base(const struct lined_socket *sock)
+static size_t socket_mark_base(const struct lined_socket *sock)
 {
 	uint32_t limit = socket_limits(sock)->send_queue;
 
@@ -36,7 +37,7 @@ static size_t mark_base(const struct lined_socket *sock)
 
 bool socket_is_low(const struct lined_socket *sock)
 {
-	return lined_socket_queued(sock) <= mark_base(sock) / 8;
+	return lined_socket_queued(sock) <= socket_mark_base(sock) / 8;
 }
 
 size_t stream_queued(const struct lined_socket *sock)
@@ -51,7 +52,7 @@ size_t lined_socket_queued(const struct lined_socket *sock)
 
 /* ---- flushing --------------------------------------------------------- */
 
-static ssize_t write_out(struct lined_socket *sock, size_t *wanted)
+static ssize_t stream_write(struct lined_socket *sock, size_t *wanted)
 {
 	struct iovec vector[VECTOR];
 	int n = send_queue_peek(&sock->out, vector, VECTOR), i;
@@ -62,7 +63,7 @@ static ssize_t write_out(struct lined_socket *sock, size_t *wanted)
 	return socket_transport(sock)->send(sock, vector, n);
 }
 
-static void note_progress(struct lined_socket *sock, size_t bytes)
+static void stream_note_written(struct lined_socket *sock, size_t bytes)
 {
 	send_queue_advance(&sock->out, &sock->dispatcher->pool, bytes);
 	counter_add(&sock->group->counters.bytes_out, bytes);
@@ -75,10 +76,10 @@ static void note_progress(struct lined_socket *sock, size_t bytes)
  * A peer that is gone has perhaps left us something to read: that is served
  * first, by who is reading, and the end is met there.
  */
-static void send_failed(struct lined_socket *sock, int error)
+static void stream_send_failed(struct lined_socket *sock, int error)
 {
 	sock->blocked = sock->throttled = false;
-	if ((error != EPIPE && error != ECONNRESET) || sock->told_end ||
+	if ((error != EPIPE && error != ECONNRESET) || sock->end_reported ||
 	    !socket_may_read(sock)) {
 		socket_end(sock, LINED_CLOSE_ERROR, error);
 		return;
@@ -91,7 +92,7 @@ static void send_failed(struct lined_socket *sock, int error)
 }
 
 /* The transport has taken what the kernel has not. */
-static bool holds_output(const struct lined_socket *sock)
+static bool stream_holds_output(const struct lined_socket *sock)
 {
 	const struct transport *transport = socket_transport(sock);
 
@@ -100,24 +101,24 @@ static bool holds_output(const struct lined_socket *sock)
 
 /* Writes until the queue is empty or the kernel takes no more. -1: it never
  * will again. */
-static int write_queue(struct lined_socket *sock)
+static int stream_write_queue(struct lined_socket *sock)
 {
 	size_t wanted;
 	ssize_t n;
 
 	sock->blocked = false;
-	while (!send_queue_is_empty(&sock->out) || holds_output(sock)) {
-		n = write_out(sock, &wanted);
+	while (!send_queue_is_empty(&sock->out) || stream_holds_output(sock)) {
+		n = stream_write(sock, &wanted);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-			send_failed(sock, errno);
+			stream_send_failed(sock, errno);
 			return -1;
 		}
 		if (n > 0)
-			note_progress(sock, (size_t)n);
+			stream_note_written(sock, (size_t)n);
 		/* A short write says as much as EAGAIN would. */
-		if (n < 0 || (size_t)n < wanted || holds_output(sock)) {
+		if (n < 0 || (size_t)n < wanted || stream_holds_output(sock)) {
 			sock->blocked = true;
 			break;
 		}
@@ -133,7 +134,7 @@ void stream_flush(struct lined_socket *sock)
 
 	if (sock->state != LINED_SOCKET_CONNECTED)
 		return;
-	if (!sock->blocked && write_queue(sock) < 0)
+	if (!sock->blocked && stream_write_queue(sock) < 0)
 		return;
 	release = sock->throttled && socket_is_low(sock);
 	if (release) {
@@ -143,13 +144,13 @@ void stream_flush(struct lined_socket *sock)
 		socket_update_mode(sock);
 	}
 	if (sock->state == LINED_SOCKET_CONNECTED &&
-	    send_queue_is_empty(&sock->out) && !holds_output(sock))
+	    send_queue_is_empty(&sock->out) && !stream_holds_output(sock))
 		socket_flushed(sock);
 }
 
 /* ---- queueing --------------------------------------------------------- */
 
-static int may_send(struct lined_socket *sock)
+static int stream_may_send(struct lined_socket *sock)
 {
 	if (sock->dispatcher == NULL) {
 		errno = ENOTCONN;
@@ -173,52 +174,52 @@ static int may_send(struct lined_socket *sock)
 	return 0;
 }
 
-static bool fits(const struct lined_socket *sock, size_t len)
+static bool stream_fits(const struct lined_socket *sock, size_t len)
 {
 	uint32_t limit = socket_limits(sock)->send_queue;
 
 	return limit == 0 || (len <= limit && sock->out.bytes <= limit - len);
 }
 
-static void count_dropped(struct lined_socket *sock, unsigned n)
+static void stream_count_dropped(struct lined_socket *sock, unsigned n)
 {
 	sock->dropped += n;
 	counter_add(&sock->group->counters.sends_dropped, n);
 }
 
 /* Down to so many bytes, where that can be. */
-static bool drop_oldest(struct lined_socket *sock, size_t bytes)
+static bool stream_drop_oldest(struct lined_socket *sock, size_t bytes)
 {
 	size_t before = sock->out.bytes;
 
-	count_dropped(sock,
-		      send_queue_drop_oldest(&sock->out,
+	stream_count_dropped(
+		sock, send_queue_drop_oldest(&sock->out,
 					     &sock->dispatcher->pool, bytes));
 	counter_add(&sock->group->counters.queued, sock->out.bytes - before);
 	return sock->out.bytes <= bytes;
 }
 
 /* Makes room for len bytes, as the policy says. -1: there is none. */
-static int make_room(struct lined_socket *sock, size_t len)
+static int stream_make_room(struct lined_socket *sock, size_t len)
 {
 	uint32_t limit = socket_limits(sock)->send_queue;
 
-	if (fits(sock, len))
+	if (stream_fits(sock, len))
 		return 0;
 	/* Much in one turn is no slow reader yet: ask the kernel first. */
 	if (sock->state == LINED_SOCKET_CONNECTED && !sock->blocked) {
-		if (write_queue(sock) < 0) {
+		if (stream_write_queue(sock) < 0) {
 			errno = EPIPE;
 			return -1;
 		}
 		socket_mark_dirty(sock);
-		if (fits(sock, len))
+		if (stream_fits(sock, len))
 			return 0;
 	}
 	errno = ENOBUFS;
 	switch ((enum lined_overflow)sock->overflow) {
 	case LINED_OVERFLOW_DROP_OLDEST:
-		if (len <= limit && drop_oldest(sock, limit - len))
+		if (len <= limit && stream_drop_oldest(sock, limit - len))
 			return 0;
 		break;
 	case LINED_OVERFLOW_DROP_NEWEST:
@@ -228,24 +229,24 @@ static int make_room(struct lined_socket *sock, size_t len)
 		errno = ENOBUFS;
 		return -1;
 	}
-	count_dropped(sock, 1);
+	stream_count_dropped(sock, 1);
 	errno = ENOBUFS;
 	return -1;
 }
 
-static bool may_join(const struct lined_socket *sock)
+static bool stream_may_join(const struct lined_socket *sock)
 {
 	return sock->overflow != LINED_OVERFLOW_DROP_OLDEST;
 }
 
-static void queued(struct lined_socket *sock, size_t len)
+static void stream_note_queued(struct lined_socket *sock, size_t len)
 {
 	struct lined_counters *counters = &sock->group->counters;
 
 	counter_add(&counters->sends, 1);
 	counter_add(&counters->queued, len);
 	counter_most(&counters->queue_most, sock->out.bytes);
-	if (sock->out.bytes > mark_base(sock) / 4)
+	if (sock->out.bytes > socket_mark_base(sock) / 4)
 		sock->throttled = true;
 	if (!sock->blocked)
 		socket_mark_dirty(sock);
@@ -254,32 +255,32 @@ static void queued(struct lined_socket *sock, size_t len)
 int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		 size_t count, size_t total)
 {
-	if (may_send(sock) < 0)
+	if (stream_may_send(sock) < 0)
 		return -1;
 	if (total == 0)
 		return 0;
-	if (make_room(sock, total) < 0)
+	if (stream_make_room(sock, total) < 0)
 		return -1;
 	if (send_queue_push(&sock->out, &sock->dispatcher->pool, pieces, count,
-			    total, may_join(sock)) < 0)
+			    total, stream_may_join(sock)) < 0)
 		return -1;
-	queued(sock, total);
+	stream_note_queued(sock, total);
 	return 0;
 }
 
 int stream_send_shared(struct lined_socket *sock, struct lined_buffer *buffer,
 		       size_t offset, size_t len)
 {
-	if (may_send(sock) < 0)
+	if (stream_may_send(sock) < 0)
 		return -1;
 	if (len == 0)
 		return 0;
-	if (make_room(sock, len) < 0)
+	if (stream_make_room(sock, len) < 0)
 		return -1;
 	if (send_queue_push_shared(&sock->out, &sock->dispatcher->pool, buffer,
-				   offset, len, may_join(sock)) < 0)
+				   offset, len, stream_may_join(sock)) < 0)
 		return -1;
-	queued(sock, len);
+	stream_note_queued(sock, len);
 	return 0;
 }
 
@@ -343,8 +344,7 @@ int lined_socket_send_shared(struct lined_socket *sock,
 			     struct lined_buffer *buffer, size_t offset,
 			     size_t len)
 {
-	if (offset > lined_buffer_len(buffer) ||
-	    len > lined_buffer_len(buffer) - offset) {
+	if (offset > buffer->len || len > buffer->len - offset) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -68,7 +68,7 @@ static const struct rules rules[LINED_SOCKET_UDP_BOUND + 1][STAGES] = {
 		},
 };
 
-static const struct rules *rules_of(const struct lined_socket *sock)
+static const struct rules *socket_rules(const struct lined_socket *sock)
 {
 	enum stage stage = sock->lingering ? STAGE_LINGERING
 			   : sock->closing ? STAGE_FLUSHING
@@ -77,25 +77,13 @@ static const struct rules *rules_of(const struct lined_socket *sock)
 	return &rules[sock->state][stage];
 }
 
-bool socket_may_read(const struct lined_socket *sock)
-{
-	return !socket_is_paused(sock) && !sock->throttled && !sock->slowed &&
-	       !sock->closing;
-}
-
-bool socket_wants_write(const struct lined_socket *sock)
-{
-	return sock->want_write && !sock->closing && !sock->ending &&
-	       !sock->ended;
-}
-
 static bool rules_read(const struct rules *r, const struct lined_socket *sock)
 {
 	switch ((enum read_rule)r->read) {
 	case READ_HANDSHAKE:
 		return socket_transport(sock)->handshake_mode & LINED_MODE_READ;
 	case READ_CLIENTS:
-		return !sock->rested && !socket_is_paused(sock);
+		return !sock->accept_paused && !socket_is_paused(sock);
 	case READ_INPUT:
 		return socket_may_read(sock) && !sock->eof;
 	case READ_DISCARD:
@@ -118,13 +106,13 @@ static bool rules_write(const struct rules *r, const struct lined_socket *sock)
 
 unsigned socket_wanted_mode(const struct lined_socket *sock)
 {
-	const struct rules *r = rules_of(sock);
+	const struct rules *r = socket_rules(sock);
+	unsigned mode = rules_read(r, sock) ? LINED_MODE_READ : 0;
 
-	return (rules_read(r, sock) ? LINED_MODE_READ : 0) |
-	       (rules_write(r, sock) ? LINED_MODE_WRITE : 0);
+	return rules_write(r, sock) ? mode | LINED_MODE_WRITE : mode;
 }
 
 unsigned socket_deadlines(const struct lined_socket *sock)
 {
-	return rules_of(sock)->deadlines;
+	return socket_rules(sock)->deadlines;
 }

@@ -40,7 +40,7 @@ struct lined_table {
 	uint64_t evicted;
 };
 
-static int compare(const void *a, const void *b)
+static int key_compare(const void *a, const void *b)
 {
 	const struct key *x = a, *y = b;
 	size_t len = x->len < y->len ? x->len : y->len;
@@ -49,7 +49,7 @@ static int compare(const void *a, const void *b)
 	return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
 }
 
-static size_t cost(const struct cell *cell)
+static size_t cell_cost(const struct cell *cell)
 {
 	const struct lined_buffer *value = cell->entry.value;
 
@@ -64,45 +64,45 @@ static void cell_free(struct cell *cell)
 	free(cell);
 }
 
-static void drop(struct cell *cell)
+static void cell_drop(struct cell *cell)
 {
 	struct lined_table *table = cell->table;
 
-	tdelete(&cell->key, &table->root, compare);
+	tdelete(&cell->key, &table->root, key_compare);
 	list_remove(&cell->by_use);
 	table->count--;
-	table->bytes -= cost(cell);
+	table->bytes -= cell_cost(cell);
 	cell_free(cell);
 }
 
-static void expired(struct lined_timer *timer)
+static void cell_expired(struct lined_timer *timer)
 {
-	drop(lined_container_of(timer, struct cell, timer));
+	cell_drop(lined_container_of(timer, struct cell, timer));
 }
 
 /* Until so many bytes more are within the bound, or nothing is left. */
-static void make_room(struct lined_table *table, size_t bytes)
+static void table_make_room(struct lined_table *table, size_t bytes)
 {
 	while (!list_is_empty(&table->by_use) &&
 	       (bytes > table->max_bytes ||
 		table->bytes > table->max_bytes - bytes)) {
-		drop(list_entry(table->by_use.next, struct cell, by_use));
+		cell_drop(list_entry(table->by_use.next, struct cell, by_use));
 		table->evicted++;
 	}
 }
 
-static struct cell *look_up(struct lined_table *table, const void *key,
-			    size_t key_len)
+static struct cell *table_look_up(struct lined_table *table, const void *key,
+				  size_t key_len)
 {
 	const struct key wanted = {key, key_len};
-	struct cell **found = tfind(&wanted, &table->root, compare);
+	struct cell **found = tfind(&wanted, &table->root, key_compare);
 	struct cell *cell = found != NULL ? *found : NULL;
 
 	/* Its timer is due in this turn. */
 	if (cell != NULL && cell->entry.expires_ms != 0 &&
 	    cell->entry.expires_ms <=
 		    lined_dispatcher_now_ms(table->dispatcher)) {
-		drop(cell);
+		cell_drop(cell);
 		return NULL;
 	}
 	return cell;
@@ -124,7 +124,7 @@ static struct cell *cell_new(struct lined_table *table, const void *key,
 	if (entry->value != NULL)
 		lined_buffer_ref(entry->value);
 	list_init(&cell->by_use);
-	lined_timer_init(&cell->timer, table->dispatcher, expired);
+	lined_timer_init(&cell->timer, table->dispatcher, cell_expired);
 	return cell;
 }
 
@@ -154,13 +154,13 @@ void lined_table_free(struct lined_table *table)
 void lined_table_clear(struct lined_table *table)
 {
 	while (!list_is_empty(&table->by_use))
-		drop(list_entry(table->by_use.next, struct cell, by_use));
+		cell_drop(list_entry(table->by_use.next, struct cell, by_use));
 }
 
 void lined_table_set_max(struct lined_table *table, size_t max_bytes)
 {
 	table->max_bytes = max_bytes;
-	make_room(table, 0);
+	table_make_room(table, 0);
 }
 
 int lined_table_put(struct lined_table *table, const void *key, size_t key_len,
@@ -170,37 +170,37 @@ int lined_table_put(struct lined_table *table, const void *key, size_t key_len,
 	uint64_t expires_ms = entry->expires_ms;
 	/* First: the key and the entry may be in the old one. */
 	struct cell *cell = cell_new(table, key, key_len, entry);
-	struct cell *old = look_up(table, key, key_len);
+	struct cell *old = table_look_up(table, key, key_len);
 
 	if (old != NULL)
-		drop(old);
+		cell_drop(old);
 	if (cell == NULL)
 		return -1;
-	if (cost(cell) > table->max_bytes) {
+	if (cell_cost(cell) > table->max_bytes) {
 		cell_free(cell);
 		errno = ENOBUFS;
 		return -1;
 	}
-	make_room(table, cost(cell));
+	table_make_room(table, cell_cost(cell));
 	if ((expires_ms != 0 &&
 	     lined_timer_start(&cell->timer,
 			       expires_ms > now_ms ? expires_ms - now_ms : 0,
 			       0) < 0) ||
-	    tsearch(&cell->key, &table->root, compare) == NULL) {
+	    tsearch(&cell->key, &table->root, key_compare) == NULL) {
 		cell_free(cell);
 		errno = ENOMEM;
 		return -1;
 	}
 	list_append(&table->by_use, &cell->by_use);
 	table->count++;
-	table->bytes += cost(cell);
+	table->bytes += cell_cost(cell);
 	return 0;
 }
 
 const struct lined_table_entry *
 lined_table_find(struct lined_table *table, const void *key, size_t key_len)
 {
-	struct cell *cell = look_up(table, key, key_len);
+	struct cell *cell = table_look_up(table, key, key_len);
 
 	if (cell == NULL)
 		return NULL;
@@ -212,13 +212,13 @@ lined_table_find(struct lined_table *table, const void *key, size_t key_len)
 int lined_table_remove(struct lined_table *table, const void *key,
 		       size_t key_len)
 {
-	struct cell *cell = look_up(table, key, key_len);
+	struct cell *cell = table_look_up(table, key, key_len);
 
 	if (cell == NULL) {
 		errno = ENOENT;
 		return -1;
 	}
-	drop(cell);
+	cell_drop(cell);
 	return 0;
 }
 

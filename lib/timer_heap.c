@@ -22,29 +22,29 @@ void timer_heap_fini(struct timer_heap *heap)
 	heap->count = heap->room = 0;
 }
 
-static void place(struct timer_heap *heap, uint32_t slot,
-		  struct timer_entry entry)
+static void timer_heap_place(struct timer_heap *heap, uint32_t slot,
+			     struct timer_entry entry)
 {
 	heap->entries[slot] = entry;
 	*entry.slot = slot;
 }
 
-static void sift_up(struct timer_heap *heap, uint32_t slot,
-		    struct timer_entry entry)
+static void timer_heap_sift_up(struct timer_heap *heap, uint32_t slot,
+			       struct timer_entry entry)
 {
 	while (slot > 0) {
 		uint32_t parent = (slot - 1) / ARITY;
 
 		if (heap->entries[parent].due_ms <= entry.due_ms)
 			break;
-		place(heap, slot, heap->entries[parent]);
+		timer_heap_place(heap, slot, heap->entries[parent]);
 		slot = parent;
 	}
-	place(heap, slot, entry);
+	timer_heap_place(heap, slot, entry);
 }
 
-static void sift_down(struct timer_heap *heap, uint32_t slot,
-		      struct timer_entry entry)
+static void timer_heap_sift_down(struct timer_heap *heap, uint32_t slot,
+				 struct timer_entry entry)
 {
 	for (;;) {
 		uint32_t first = slot * ARITY + 1, least = first, i;
@@ -57,22 +57,22 @@ static void sift_down(struct timer_heap *heap, uint32_t slot,
 				least = i;
 		if (heap->entries[least].due_ms >= entry.due_ms)
 			break;
-		place(heap, slot, heap->entries[least]);
+		timer_heap_place(heap, slot, heap->entries[least]);
 		slot = least;
 	}
-	place(heap, slot, entry);
+	timer_heap_place(heap, slot, entry);
 }
 
-static void settle(struct timer_heap *heap, uint32_t slot,
-		   struct timer_entry entry)
+static void timer_heap_settle(struct timer_heap *heap, uint32_t slot,
+			      struct timer_entry entry)
 {
 	if (slot > 0 && heap->entries[(slot - 1) / ARITY].due_ms > entry.due_ms)
-		sift_up(heap, slot, entry);
+		timer_heap_sift_up(heap, slot, entry);
 	else
-		sift_down(heap, slot, entry);
+		timer_heap_sift_down(heap, slot, entry);
 }
 
-static int grow(struct timer_heap *heap)
+static int timer_heap_grow(struct timer_heap *heap)
 {
 	/* By half: a service with many idle clients should not pay double. */
 	uint32_t room = heap->room + heap->room / 2 + 16;
@@ -91,13 +91,13 @@ int timer_heap_set(struct timer_heap *heap, uint32_t *slot, uint64_t due_ms)
 	struct timer_entry entry = {due_ms, slot};
 
 	if (*slot != TIMER_UNARMED) {
-		settle(heap, *slot, entry);
+		timer_heap_settle(heap, *slot, entry);
 		return 0;
 	}
-	if (heap->count == heap->room && grow(heap) < 0)
+	if (heap->count == heap->room && timer_heap_grow(heap) < 0)
 		return -1;
 	heap->count++;
-	sift_up(heap, heap->count - 1, entry);
+	timer_heap_sift_up(heap, heap->count - 1, entry);
 	return 0;
 }
 
@@ -111,15 +111,10 @@ void timer_heap_remove(struct timer_heap *heap, uint32_t *slot)
 	*slot = TIMER_UNARMED;
 	last = heap->entries[--heap->count];
 	if (hole < heap->count)
-		settle(heap, hole, last);
+		timer_heap_settle(heap, hole, last);
 }
 
 uint64_t timer_heap_due_of(const struct timer_heap *heap, uint32_t slot)
 {
 	return heap->entries[slot].due_ms;
-}
-
-uint64_t timer_heap_due(const struct timer_heap *heap)
-{
-	return heap->count > 0 ? heap->entries[0].due_ms : UINT64_MAX;
 }

@@ -35,6 +35,9 @@ void timer_heap_remove(struct timer_heap *heap, uint32_t *slot);
 uint64_t timer_heap_due_of(const struct timer_heap *heap, uint32_t slot);
 
 /* When the first is due, entries[0]; UINT64_MAX where there is none. */
-uint64_t timer_heap_due(const struct timer_heap *heap);
+static inline uint64_t timer_heap_due(const struct timer_heap *heap)
+{
+	return heap->count > 0 ? heap->entries[0].due_ms : UINT64_MAX;
+}
 
 #endif

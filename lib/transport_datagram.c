@@ -72,7 +72,7 @@ static int datagram_peer(const struct lined_socket *sock,
 
 /* ---- sending ---------------------------------------------------------- */
 
-static void count_drop(struct lined_socket *sock)
+static void datagram_count_drop(struct lined_socket *sock)
 {
 	counter_add(&sock->group->counters.datagrams_dropped, 1);
 }
@@ -96,7 +96,7 @@ int lined_socket_send_to(struct lined_socket *sock, const void *data,
 	}
 	limit = socket_limits(sock)->send_queue;
 	if (limit > 0 && (len > limit || datagrams->queued > limit - len)) {
-		count_drop(sock);
+		datagram_count_drop(sock);
 		errno = ENOBUFS;
 		return -1;
 	}
@@ -124,7 +124,7 @@ int lined_socket_send_to(struct lined_socket *sock, const void *data,
 	return 0;
 }
 
-static int reserve_answer(struct datagrams *datagrams, size_t total)
+static int datagram_reserve_answer(struct datagrams *datagrams, size_t total)
 {
 	size_t room = datagrams->answer_len + total;
 	char *answer;
@@ -158,11 +158,11 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		return -1;
 	}
 	if (total > ANSWER_MAX - datagrams->answer_len) {
-		count_drop(sock);
+		datagram_count_drop(sock);
 		errno = EMSGSIZE;
 		return -1;
 	}
-	if (reserve_answer(datagrams, total) < 0)
+	if (datagram_reserve_answer(datagrams, total) < 0)
 		return -1;
 	for (i = 0; i < count; i++) {
 		if (pieces[i].iov_len > 0)
@@ -175,7 +175,7 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 }
 
 /* Sends until there is nothing more or the kernel takes no more. */
-static void send_queued(struct lined_socket *sock)
+static void datagram_send_queued(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;
 	struct datagram *datagram;
@@ -193,7 +193,7 @@ static void send_queued(struct lined_socket *sock)
 		}
 		/* An address that cannot be reached is the sender's matter. */
 		if (n < 0) {
-			count_drop(sock);
+			datagram_count_drop(sock);
 		} else {
 			counter_add(&sock->group->counters.datagrams_out, 1);
 			counter_add(&sock->group->counters.bytes_out,
@@ -212,11 +212,11 @@ static void send_queued(struct lined_socket *sock)
 
 static bool datagram_is_unserved(const struct lined_socket *sock)
 {
-	return sock->datagrams->reading && !sock->starved;
+	return sock->datagrams->reading && !sock->needs_more;
 }
 
 /* It is done with: its answer is queued. */
-static void finish_datagram(struct lined_socket *sock)
+static void datagram_finish(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;
 
@@ -240,8 +240,8 @@ static void datagram_flush(struct lined_socket *sock)
 
 	/* No more of it is read: its answer is whole. */
 	if (sock->closing && datagrams->reading)
-		finish_datagram(sock);
-	send_queued(sock);
+		datagram_finish(sock);
+	datagram_send_queued(sock);
 	if (sock->closing && datagrams->first == NULL)
 		socket_end(sock, sock->reason, sock->error);
 	else
@@ -249,7 +249,7 @@ static void datagram_flush(struct lined_socket *sock)
 }
 
 /* The next datagram, into the read buffer. False: none that counts. */
-static bool receive(struct lined_socket *sock)
+static bool datagram_receive(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;
 	struct iovec room = {sock->dispatcher->read_buffer, READ_SIZE};
@@ -271,7 +271,7 @@ static bool receive(struct lined_socket *sock)
 	     !sock->group->admit(sock, (struct sockaddr *)&datagrams->from,
 				 datagrams->from_len))) {
 		if (sock->state != LINED_SOCKET_CLOSED)
-			count_drop(sock);
+			datagram_count_drop(sock);
 		return false;
 	}
 	sock->in.data = sock->dispatcher->read_buffer;
@@ -279,7 +279,7 @@ static bool receive(struct lined_socket *sock)
 	sock->in.end = (uint32_t)n;
 	datagrams->reading = true;
 	datagrams->began = false;
-	sock->starved = false;
+	sock->needs_more = false;
 	return true;
 }
 
@@ -289,12 +289,12 @@ static void datagram_serve(struct lined_socket *sock)
 		return;
 	if (!socket_run_reader(sock))
 		return;
-	if (sock->starved || sock->closing ||
+	if (sock->needs_more || sock->closing ||
 	    (sock->datagrams->began && input_len(&sock->in) == 0)) {
-		finish_datagram(sock);
+		datagram_finish(sock);
 	} else if (input_settle(&sock->in, socket_read_buffer(sock)) < 0) {
-		count_drop(sock);
-		finish_datagram(sock);
+		datagram_count_drop(sock);
+		datagram_finish(sock);
 	} else if (!list_is_linked(&sock->ready_link) &&
 		   !socket_is_paused(sock)) {
 		list_append(&sock->dispatcher->ready, &sock->ready_link);
@@ -309,23 +309,23 @@ static void datagram_readable(struct lined_socket *sock)
 	}
 	if (sock->datagrams->reading) /* its place in the turn comes */
 		return;
-	if (receive(sock))
+	if (datagram_receive(sock))
 		datagram_serve(sock);
 }
 
-static enum lined_line_status gate(struct lined_socket *sock)
+static enum lined_line_status datagram_read_gate(struct lined_socket *sock)
 {
 	if (sock->state == LINED_SOCKET_CLOSED || sock->closing)
 		return LINED_LINE_CLOSED;
 	if (sock->dispatcher == NULL || !sock->datagrams->reading ||
-	    sock->starved || socket_is_paused(sock) ||
+	    sock->needs_more || socket_is_paused(sock) ||
 	    (sock->in_read && sock->budget == 0))
 		return LINED_LINE_PARTIAL;
 	return LINED_LINE_READY;
 }
 
-static enum lined_line_status took(struct lined_socket *sock,
-				   enum lined_line_status status)
+static enum lined_line_status datagram_took_line(struct lined_socket *sock,
+						 enum lined_line_status status)
 {
 	sock->datagrams->began = true;
 	if (sock->budget > 0)
@@ -340,8 +340,8 @@ static enum lined_line_status took(struct lined_socket *sock,
 	return status;
 }
 
-static enum lined_line_status empty(struct lined_socket *sock,
-				    struct lined_line *line)
+static enum lined_line_status datagram_empty_line(struct lined_socket *sock,
+						  struct lined_line *line)
 {
 	line->text = "";
 	line->len = 0;
@@ -349,13 +349,13 @@ static enum lined_line_status empty(struct lined_socket *sock,
 	line->terminator_len = 0;
 	line->unterminated = true;
 	line->truncated = false;
-	return took(sock, LINED_LINE_READY);
+	return datagram_took_line(sock, LINED_LINE_READY);
 }
 
 static enum lined_line_status datagram_read_line(struct lined_socket *sock,
 						 struct lined_line *line)
 {
-	enum lined_line_status status = gate(sock);
+	enum lined_line_status status = datagram_read_gate(sock);
 	enum framer_result result;
 	uint64_t bare_lf = 0, dropped = 0;
 
@@ -363,37 +363,37 @@ static enum lined_line_status datagram_read_line(struct lined_socket *sock,
 		return status;
 	/* A datagram without a byte is an empty line. */
 	if (!sock->datagrams->began && input_len(&sock->in) == 0)
-		return empty(sock, line);
+		return datagram_empty_line(sock, line);
 	if (input_len(&sock->in) > 0) {
 		result = framer_next(&sock->framer, &sock->in, line, &bare_lf);
 		if (bare_lf > 0)
 			counter_add(&sock->group->counters.bare_lf, bare_lf);
 		switch (result) {
 		case FRAMER_READY:
-			return took(sock, LINED_LINE_READY);
+			return datagram_took_line(sock, LINED_LINE_READY);
 		case FRAMER_TOO_LONG:
-			return took(sock, LINED_LINE_TOO_LONG);
+			return datagram_took_line(sock, LINED_LINE_TOO_LONG);
 		default:
 			break;
 		}
 		switch (framer_end(&sock->framer, &sock->in, line, true,
 				   &dropped)) {
 		case FRAMER_READY:
-			return took(sock, LINED_LINE_READY);
+			return datagram_took_line(sock, LINED_LINE_READY);
 		case FRAMER_TOO_LONG:
-			return took(sock, LINED_LINE_TOO_LONG);
+			return datagram_took_line(sock, LINED_LINE_TOO_LONG);
 		default:
 			break;
 		}
 	}
-	sock->starved = true;
+	sock->needs_more = true;
 	return LINED_LINE_PARTIAL;
 }
 
 static enum lined_line_status datagram_read(struct lined_socket *sock,
 					    struct lined_line *data)
 {
-	enum lined_line_status status = gate(sock);
+	enum lined_line_status status = datagram_read_gate(sock);
 
 	if (status != LINED_LINE_READY)
 		return status;
@@ -405,8 +405,8 @@ static enum lined_line_status datagram_read(struct lined_socket *sock,
 	data->terminator_len = 0;
 	data->unterminated = data->truncated = false;
 	sock->in.off = sock->in.end;
-	sock->starved = true;
-	return took(sock, LINED_LINE_READY);
+	sock->needs_more = true;
+	return datagram_took_line(sock, LINED_LINE_READY);
 }
 
 /* A datagram's end is its own: there are no blocks in it. */
@@ -414,7 +414,7 @@ static enum lined_line_status datagram_read_block(struct lined_socket *sock,
 						  size_t len, size_t max_len,
 						  struct lined_line *line)
 {
-	enum lined_line_status status = gate(sock);
+	enum lined_line_status status = datagram_read_gate(sock);
 
 	(void)len;
 	(void)max_len;

@@ -8,6 +8,7 @@
 
 #include "transport.h"
 
+#include <string.h>
 #include <sys/socket.h>
 
 #include "socket_priv.h"
@@ -21,14 +22,14 @@ static ssize_t transport_stream_recv(struct lined_socket *sock, char *to,
 static ssize_t transport_stream_send(struct lined_socket *sock,
 				     const struct iovec *vector, int count)
 {
-	struct msghdr message = {
-		.msg_iov = (struct iovec *)(uintptr_t)vector,
-		.msg_iovlen = (size_t)count,
-	};
+	struct msghdr message;
 
 	if (count == 1)
 		return send(sock->delegate.fd, vector[0].iov_base,
 			    vector[0].iov_len, MSG_NOSIGNAL);
+	memset(&message, 0, sizeof(message));
+	message.msg_iov = (struct iovec *)(uintptr_t)vector;
+	message.msg_iovlen = (size_t)count;
 	return sendmsg(sock->delegate.fd, &message, MSG_NOSIGNAL);
 }
 

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static int prepare(int fd)
+static int wakeup_prepare_fd(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
@@ -27,7 +27,7 @@ int wakeup_open(struct wakeup *wakeup)
 		return -1;
 	wakeup->read_fd = fds[0];
 	wakeup->write_fd = fds[1];
-	if (prepare(fds[0]) < 0 || prepare(fds[1]) < 0) {
+	if (wakeup_prepare_fd(fds[0]) < 0 || wakeup_prepare_fd(fds[1]) < 0) {
 		int error = errno;
 
 		wakeup_close(wakeup);

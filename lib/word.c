@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static bool is_space(char c)
+static bool word_is_space(char c)
 {
 	return c == ' ' || c == '\t';
 }
@@ -21,12 +21,12 @@ size_t lined_line_words(const struct lined_line *line, struct lined_word *words,
 	size_t count = 0;
 
 	for (;;) {
-		while (at < end && is_space(*at))
+		while (at < end && word_is_space(*at))
 			at++;
 		if (at == end)
 			return count;
 		word = at;
-		while (at < end && !is_space(*at))
+		while (at < end && !word_is_space(*at))
 			at++;
 		if (count < max) {
 			words[count].text = word;

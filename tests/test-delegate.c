@@ -434,7 +434,7 @@ START_TEST(only_delegates_with_a_task_cost_a_turn)
 	task = watch_add(d, LINED_MODE_READ, &watch_with_task);
 	support_run_turns(d, 4);
 	ck_assert_uint_eq(task->tasks, 4);
-	ck_assert_uint_eq(d->regular_count, 1);
+	ck_assert_uint_eq(d->every_turn_count, 1);
 	for (i = 0; i < 200; i++) {
 		ck_assert_uint_eq(watches[i]->tasks, 0);
 		watch_remove(watches[i]);

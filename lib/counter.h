@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counters that one thread writes and any thread may read with relaxed atomic
+ * loads: written whole, without the cost of a locked instruction.
+ */
+#ifndef COUNTER_H
+#define COUNTER_H
+
+#include <stdint.h>
+
+static inline void counter_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* Raises a high-water mark. */
+static inline void counter_most(uint64_t *counter, uint64_t n)
+{
+	if (n > *counter)
+		__atomic_store_n(counter, n, __ATOMIC_RELAXED);
+}
+
+#endif
