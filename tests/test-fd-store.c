@@ -20,7 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "net/leavers.h"
+#include "net/endpoint.h"
 #include "net/listener.h"
 #include "system/inherited.h"
 #include "system/sd_notify.h"
@@ -162,7 +162,7 @@ static struct inherited *restart(void)
 
 /* ---- listeners --------------------------------------------------------- */
 
-static const struct leavers no_leavers;
+static const struct closing_fds nothing_closes;
 
 static struct listener *open_listener(const char *text,
 				      const struct inherited *inherited)
@@ -173,8 +173,8 @@ static struct listener *open_listener(const char *text,
 
 	ck_assert_int_eq(
 		listen_address_parse(text, &address, error, sizeof(error)), 0);
-	listener = listener_open(&address, &mode, inherited, &no_leavers, error,
-				 sizeof(error));
+	listener = listener_open(&address, &mode, inherited, &nothing_closes,
+				 error, sizeof(error));
 	ck_assert_msg(listener != NULL, "%s: %s", text, error);
 	return listener;
 }

@@ -8,23 +8,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <lined/address.h>
-
+#include "net/endpoint.h"
 #include "net/fd_store.h"
-#include "net/leavers.h"
 #include "system/inherited.h"
-#include "system/sd_notify.h"
-
-#define BIND_TRIES   20
-#define BIND_STEP_MS 10
 
 static struct listener *listener_new(const struct listen_address *address,
 				     char *error, size_t size)
@@ -51,7 +42,7 @@ static void listener_add(struct listener *listener, int fd, bool datagram)
 	to->datagram = datagram;
 }
 
-static bool has(const struct listener *listener, bool datagram)
+static bool listener_has(const struct listener *listener, bool datagram)
 {
 	size_t i;
 
@@ -63,138 +54,28 @@ static bool has(const struct listener *listener, bool datagram)
 
 bool listener_has_datagrams(const struct listener *listener)
 {
-	return has(listener, true);
+	return listener_has(listener, true);
 }
 
 bool listener_has_streams(const struct listener *listener)
 {
-	return has(listener, false);
+	return listener_has(listener, false);
 }
 
 /* ---- internet addresses ----------------------------------------------- */
 
-/* Accepted sockets inherit it all: not one system call a client. */
-static int set_tcp_options(int fd)
-{
-	int on = 1;
-
-	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0
-		       ? -1
-		       : lined_tcp_keepalive(fd);
-}
-
-static int set_options(int fd, const struct sockaddr *address, bool datagram)
-{
-	int on = 1;
-
-	if (address->sa_family == AF_INET6 &&
-	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
-		return -1;
-	if (datagram)
-		return 0;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
-		return -1;
-	return set_tcp_options(fd);
-}
-
-/* Whether what was in the way has gone: a socket that is kept for us is open
- * until the service manager has closed it, too. */
-static int bind_again(int fd, const struct listen_endpoint *endpoint)
-{
-	int tries;
-
-	if (!sd_notify_settle())
-		return -1;
-	for (tries = 0; tries < BIND_TRIES; tries++) {
-		if (bind(fd, &endpoint->address.any, endpoint->address.len) ==
-		    0)
-			return 0;
-		if (errno != EADDRINUSE)
-			return -1;
-		poll(NULL, 0, BIND_STEP_MS);
-	}
-	return -1;
-}
-
-static int bind_endpoint(int fd, const struct listen_endpoint *endpoint,
-			 int type, const struct inherited *inherited)
-{
-	const struct sockaddr *address = &endpoint->address.any;
-	int error;
-
-	if (bind(fd, address, endpoint->address.len) == 0)
-		return 0;
-	error = errno;
-	if (error == EADDRINUSE) {
-		fd_store_drop_rivals(inherited, address, type);
-		if (bind_again(fd, endpoint) == 0)
-			return 0;
-	}
-	errno = error;
-	return -1;
-}
-
-/* Beside those that leave, and only while this takes. */
-static int bind_beside(int fd, const struct listen_endpoint *endpoint,
-		       bool datagram, const struct leavers *leavers)
-{
-	const struct sockaddr *address = &endpoint->address.any;
-	uint16_t port = lined_address_port(address);
-	int on = 1, off = 0, result = -1, error = EADDRINUSE;
-
-	if (leavers_share_port(leavers, port, true)) {
-		if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ==
-			    0 &&
-		    bind(fd, address, endpoint->address.len) == 0 &&
-		    (datagram || listen(fd, LISTENER_BACKLOG) == 0))
-			result = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off,
-					    sizeof(off));
-		error = errno;
-		leavers_share_port(leavers, port, false);
-	}
-	errno = error;
-	return result;
-}
-
-static int open_endpoint(const struct listen_endpoint *endpoint, bool datagram,
-			 const struct inherited *inherited,
-			 const struct leavers *leavers)
-{
-	const struct sockaddr *address = &endpoint->address.any;
-	int type = datagram ? SOCK_DGRAM : SOCK_STREAM;
-	int fd, error;
-
-	fd = fd_store_take(inherited, address, type);
-	if (fd >= 0)
-		return fd;
-	fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -1;
-	if (set_options(fd, address, datagram) == 0) {
-		if (bind_endpoint(fd, endpoint, type, inherited) == 0 &&
-		    (datagram || listen(fd, LISTENER_BACKLOG) == 0))
-			return fd;
-		if (errno == EADDRINUSE &&
-		    bind_beside(fd, endpoint, datagram, leavers) == 0)
-			return fd;
-	}
-	error = errno;
-	close(fd);
-	errno = error;
-	return -1;
-}
-
-static int open_inet(struct listener *listener,
-		     const struct inherited *inherited,
-		     const struct leavers *leavers, char *error, size_t size)
+static int listener_open_inet(struct listener *listener,
+			      const struct inherited *inherited,
+			      const struct closing_fds *closing, char *error,
+			      size_t size)
 {
 	const struct listen_address *address = &listener->address;
 	bool datagram = address->kind == LISTEN_UDP;
 	size_t i;
 
 	for (i = 0; i < address->endpoint_count; i++) {
-		int fd = open_endpoint(&address->endpoints[i], datagram,
-				       inherited, leavers);
+		int fd = endpoint_open(&address->endpoints[i], datagram,
+				       LISTENER_BACKLOG, inherited, closing);
 
 		if (fd >= 0) {
 			listener_add(listener, fd, datagram);
@@ -237,7 +118,7 @@ int listener_set_mode(const struct listener *listener,
 
 /* ---- inherited descriptors -------------------------------------------- */
 
-static int socket_option(int fd, int name)
+static int listener_socket_option(int fd, int name)
 {
 	int value = -1;
 	socklen_t len = sizeof(value);
@@ -245,7 +126,7 @@ static int socket_option(int fd, int name)
 	return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
 }
 
-static bool is_tcp(int fd)
+static bool listener_is_tcp(int fd)
 {
 	struct sockaddr_storage own;
 	socklen_t len = sizeof(own);
@@ -254,15 +135,15 @@ static bool is_tcp(int fd)
 	       (own.ss_family == AF_INET || own.ss_family == AF_INET6);
 }
 
-/* Datagrams, or a stream that listens; what a socket of ours would have. */
-static int add_inherited(struct listener *listener, int inherited, char *error,
-			 size_t size)
+/* Takes datagrams and listening streams, and sets our options. */
+static int listener_add_inherited(struct listener *listener, int inherited,
+				  char *error, size_t size)
 {
-	int type = socket_option(inherited, SO_TYPE), fd;
+	int type = listener_socket_option(inherited, SO_TYPE), fd;
 
 	if (type != SOCK_DGRAM &&
 	    (type != SOCK_STREAM ||
-	     socket_option(inherited, SO_ACCEPTCONN) != 1)) {
+	     listener_socket_option(inherited, SO_ACCEPTCONN) != 1)) {
 		snprintf(error, size,
 			 "descriptor %d is neither a listening stream nor a "
 			 "datagram socket",
@@ -275,16 +156,17 @@ static int add_inherited(struct listener *listener, int inherited, char *error,
 		return -1;
 	}
 	listener_add(listener, fd, type == SOCK_DGRAM);
-	if (type == SOCK_STREAM && is_tcp(fd) && set_tcp_options(fd) < 0) {
+	if (type == SOCK_STREAM && listener_is_tcp(fd) &&
+	    endpoint_set_tcp_options(fd) < 0) {
 		snprintf(error, size, "%s", strerror(errno));
 		return -1;
 	}
 	return 0;
 }
 
-static int open_inherited(struct listener *listener,
-			  const struct inherited *inherited, char *error,
-			  size_t size)
+static int listener_open_inherited(struct listener *listener,
+				   const struct inherited *inherited,
+				   char *error, size_t size)
 {
 	const char *name = listener->address.name;
 	size_t i;
@@ -298,8 +180,8 @@ static int open_inherited(struct listener *listener,
 				 LISTENER_SOCKETS_MAX);
 			return -1;
 		}
-		if (add_inherited(listener, inherited->items[i].fd, error,
-				  size) < 0)
+		if (listener_add_inherited(listener, inherited->items[i].fd,
+					   error, size) < 0)
 			return -1;
 	}
 	if (listener->count > 0)
@@ -313,7 +195,7 @@ static int open_inherited(struct listener *listener,
 struct listener *listener_open(const struct listen_address *address,
 			       const struct unix_path_mode *mode,
 			       const struct inherited *inherited,
-			       const struct leavers *leavers, char *error,
+			       const struct closing_fds *closing, char *error,
 			       size_t size)
 {
 	struct listener *listener = listener_new(address, error, size);
@@ -325,9 +207,11 @@ struct listener *listener_open(const struct listen_address *address,
 		result = listener_open_unix(listener, mode, inherited, error,
 					    size);
 	else if (address->name != NULL)
-		result = open_inherited(listener, inherited, error, size);
+		result = listener_open_inherited(listener, inherited, error,
+						 size);
 	else
-		result = open_inet(listener, inherited, leavers, error, size);
+		result = listener_open_inet(listener, inherited, closing, error,
+					    size);
 	listener->open = true;
 	if (result == 0)
 		return listener;
@@ -393,7 +277,7 @@ int listener_start(struct listener *listener, struct lined_dispatcher *d,
 
 int listener_take_fd(struct listener *listener, size_t i)
 {
-	/* A second descriptor: ours stays for a service that may take over. */
+	/* A second descriptor: another service may still take ours over. */
 	return fcntl(listener->sockets[i].fd, F_DUPFD_CLOEXEC, 0);
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listener: one address of a service, open on one socket; for `*` and
- * localhost on two, for a name of systemd's on as many as it was given. Opens,
- * hands on to another service and closes; who comes is
- * the service's business. Main thread.
+ * A listener: one address of a service, open on one socket; `*` and localhost
+ * on two, a name of systemd's on as many as systemd passes. Opens, hands over
+ * to another service and closes; the service accepts. Main thread.
  */
 #ifndef LISTENER_H
 #define LISTENER_H
@@ -18,25 +17,25 @@
 #include "net/unix_path.h"
 
 struct inherited;
-struct leavers;
+struct closing_fds;
 struct service;
 
 #define LISTENER_SOCKETS_MAX 16
 #define LISTENER_BACKLOG     4096
 
 struct listener_socket {
-	int fd; /* of a stream the socket's, once started; -1: lost */
+	int fd; /* once started, that of a stream is its sock's; -1: lost */
 	bool datagram;
 	struct lined_socket *sock;
-	/* The name by which it is kept over a restart (fd_store.h); NULL: it
-	 * is not. */
+	/* The name under which it is stored for the next lined (fd_store.h);
+	 * NULL: it is not. */
 	char *stored;
 };
 
 struct listener {
 	struct list link; /* service.listeners */
 	struct service *service;
-	char *text; /* of the address; clients point to it */
+	char *text; /* the address as written; clients point to it */
 	struct listen_address address;
 	struct listener_socket sockets[LISTENER_SOCKETS_MAX];
 	size_t count;
@@ -46,19 +45,19 @@ struct listener {
 };
 
 /*
- * Opens the address, or takes it from `inherited`: what the lined before has
- * left open, and systemd names; where it is taken, beside the leavers. NULL and
- * why in error ("Address already in use").
+ * Opens the address, or takes its sockets from `inherited`; where sockets that
+ * are about to be closed are in the way, beside them. NULL and why in error
+ * ("Address already in use").
  */
 struct listener *listener_open(const struct listen_address *address,
 			       const struct unix_path_mode *mode,
 			       const struct inherited *inherited,
-			       const struct leavers *leavers, char *error,
+			       const struct closing_fds *closing, char *error,
 			       size_t size);
 
 /*
- * A second listener on the descriptors of one that is open: when that one
- * closes nobody who is waiting to be accepted is lost. NULL and why.
+ * A second listener on copies of the descriptors of an open one: when that one
+ * closes, no connection in its backlog is lost. NULL and why in error.
  */
 struct listener *listener_dup(struct listener *from, char *error, size_t size);
 
@@ -80,15 +79,16 @@ int listener_start(struct listener *listener, struct lined_dispatcher *d,
 /* Another descriptor for the i-th socket, the caller's. -1 and errno. */
 int listener_take_fd(struct listener *listener, size_t i);
 
-/* The system has closed one of its sockets: an address that is not all there is
- * not kept. To be told from handle_close. */
+/* The system has closed one of its sockets, so the others are closed too: an
+ * address is open as a whole or not at all. To be called from handle_close. */
 void listener_lost(struct listener *listener, const struct lined_socket *sock);
 
-/* Stops listening; the record stays for its clients. `keep` leaves the socket
- * and its UNIX path to who took it over. */
+/* Stops listening; the structure stays for its clients. With `keep`, a second
+ * listener goes on with the socket: it stays stored, and its UNIX path stays.
+ */
 void listener_close(struct listener *listener, bool keep);
 
-/* Whether the next lined will go on with its sockets. */
+/* Whether all its sockets are stored for the next lined. */
 bool listener_is_stored(const struct listener *listener);
 void listener_free(struct listener *listener);
 

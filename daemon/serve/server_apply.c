@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "log/report.h"
-#include "net/leavers.h"
+#include "net/endpoint.h"
 #include "serve/reload_plan.h"
 #include "serve/service.h"
 
@@ -22,8 +22,8 @@
 
 /* The sockets that this plan closes. Those that systemd opened stay open with
  * it, and keep their addresses. -1: no memory. */
-static int apply_find_leavers(const struct reload_plan *plan,
-			      struct leavers *leavers)
+static int apply_find_closing(const struct reload_plan *plan,
+			      struct closing_fds *closing)
 {
 	size_t i, k;
 
@@ -34,7 +34,8 @@ static int apply_find_leavers(const struct reload_plan *plan,
 		    listener->address.name != NULL)
 			continue;
 		for (k = 0; k < listener->count; k++)
-			if (leavers_add(leavers, listener->sockets[k].fd) < 0)
+			if (closing_fds_add(closing, listener->sockets[k].fd) <
+			    0)
 				return -1;
 	}
 	return 0;
@@ -71,7 +72,7 @@ static const char *apply_misfit(const struct listener *listener,
 static struct listener *apply_open_listener(struct server *server,
 					    const struct conf_service *conf,
 					    const struct reload_listen *listen,
-					    const struct leavers *leavers,
+					    const struct closing_fds *closing,
 					    char *error, size_t size)
 {
 	struct unix_path_mode mode = apply_mode_of(conf);
@@ -82,7 +83,7 @@ static struct listener *apply_open_listener(struct server *server,
 	listener =
 		take ? listener_dup(listen->from, error, size)
 		     : listener_open(listen->address, &mode, server->inherited,
-				     leavers, error, size);
+				     closing, error, size);
 	why = listener != NULL ? apply_misfit(listener, conf) : NULL;
 	if (why == NULL)
 		return listener;
@@ -95,7 +96,7 @@ static struct listener *apply_open_listener(struct server *server,
 static int apply_open_one(struct server *server,
 			  const struct conf_service *conf,
 			  struct reload_listen *listen,
-			  const struct leavers *leavers, char *error,
+			  const struct closing_fds *closing, char *error,
 			  size_t size)
 {
 	struct unix_path_mode mode = apply_mode_of(conf);
@@ -108,13 +109,14 @@ static int apply_open_one(struct server *server,
 	if (listen->action == RELOAD_LISTEN_KEEP)
 		return 0;
 	listen->opened =
-		apply_open_listener(server, conf, listen, leavers, error, size);
+		apply_open_listener(server, conf, listen, closing, error, size);
 	return listen->opened != NULL ? 0 : -1;
 }
 
 /* Opens what the plan needs; reports all that cannot be opened. */
 static int apply_open_all(struct reload_plan *plan,
-			  const struct leavers *leavers, struct report *report)
+			  const struct closing_fds *closing,
+			  struct report *report)
 {
 	char error[256];
 	int result = 0;
@@ -126,7 +128,7 @@ static int apply_open_all(struct reload_plan *plan,
 
 		for (k = 0; k < conf->listen_count; k++) {
 			if (apply_open_one(plan->server, conf, &listen[k],
-					   leavers, error, sizeof(error)) == 0)
+					   closing, error, sizeof(error)) == 0)
 				continue;
 			report_add(report, LINED_LOG_ERR,
 				   "service %s: listen %s: %s", conf->name,
@@ -156,18 +158,17 @@ static int apply_make_service(const struct reload_plan *plan,
  * made. */
 static int apply_prepare(struct reload_plan *plan, struct report *report)
 {
-	struct leavers leavers;
+	struct closing_fds closing = {NULL, 0};
 	int result;
 	size_t i;
 
-	leavers_init(&leavers);
-	result = apply_find_leavers(plan, &leavers);
+	result = apply_find_closing(plan, &closing);
 	if (result < 0)
 		report_add(report, LINED_LOG_ERR, "config: %s",
 			   strerror(errno));
-	if (apply_open_all(plan, &leavers, report) < 0)
+	if (apply_open_all(plan, &closing, report) < 0)
 		result = -1;
-	leavers_fini(&leavers);
+	closing_fds_fini(&closing);
 	for (i = 0; result == 0 && i < plan->count; i++)
 		result = apply_make_service(plan, &plan->services[i], report);
 	return result;

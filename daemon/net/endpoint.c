@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Binding an endpoint: at once, after the service manager has closed a stored
+ * socket, or beside a socket that is about to be closed.
+ */
+#include "config.h"
+
+#include "net/endpoint.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <lined/address.h>
+
+#include "net/fd_store.h"
+#include "system/sd_notify.h"
+
+#define BIND_TRIES   20
+#define BIND_STEP_MS 10
+
+/* ---- sockets that are about to be closed ------------------------------- */
+
+int closing_fds_add(struct closing_fds *closing, int fd)
+{
+	int *fds = realloc(closing->fds, (closing->count + 1) * sizeof(*fds));
+
+	if (fds == NULL)
+		return -1;
+	closing->fds = fds;
+	fds[closing->count++] = fd;
+	return 0;
+}
+
+void closing_fds_fini(struct closing_fds *closing)
+{
+	free(closing->fds);
+}
+
+static bool closing_fd_has_port(int fd, uint16_t port)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+
+	return getsockname(fd, (struct sockaddr *)&own, &len) == 0 &&
+	       own.ss_family != AF_UNIX &&
+	       lined_address_port((struct sockaddr *)&own) == port;
+}
+
+/* Sets SO_REUSEPORT on those at the port: a socket of the same user that sets
+ * it too can be bound beside them. False: none is at the port. */
+static bool closing_fds_share_port(const struct closing_fds *closing,
+				   uint16_t port, int share)
+{
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < closing->count; i++)
+		any |= closing_fd_has_port(closing->fds[i], port) &&
+		       setsockopt(closing->fds[i], SOL_SOCKET, SO_REUSEPORT,
+				  &share, sizeof(share)) == 0;
+	return any;
+}
+
+/* ---- opening ----------------------------------------------------------- */
+
+int endpoint_set_tcp_options(int fd)
+{
+	int on = 1;
+
+	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0
+		       ? -1
+		       : lined_tcp_keepalive(fd);
+}
+
+static int endpoint_set_options(int fd, int family, bool datagram)
+{
+	int on = 1;
+
+	if (family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -1;
+	if (datagram)
+		return 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -1;
+	return endpoint_set_tcp_options(fd);
+}
+
+static int endpoint_bind(int fd, const struct listen_endpoint *endpoint,
+			 int backlog)
+{
+	if (bind(fd, &endpoint->address.any, endpoint->address.len) < 0)
+		return -1;
+	return backlog > 0 ? listen(fd, backlog) : 0;
+}
+
+/* Once the service manager has closed what it kept and we dropped. */
+static int endpoint_bind_after_drop(int fd,
+				    const struct listen_endpoint *endpoint,
+				    int backlog)
+{
+	int tries;
+
+	if (!sd_notify_settle())
+		return -1;
+	for (tries = 0; tries < BIND_TRIES; tries++) {
+		if (endpoint_bind(fd, endpoint, backlog) == 0)
+			return 0;
+		if (errno != EADDRINUSE)
+			return -1;
+		poll(NULL, 0, BIND_STEP_MS);
+	}
+	return -1;
+}
+
+/* Other processes must not be able to share the port: SO_REUSEPORT is set only
+ * meanwhile. */
+static int endpoint_bind_beside(int fd, const struct listen_endpoint *endpoint,
+				int backlog, const struct closing_fds *closing)
+{
+	uint16_t port = lined_address_port(&endpoint->address.any);
+	int on = 1, off = 0, result = -1, error = EADDRINUSE;
+
+	if (closing_fds_share_port(closing, port, true)) {
+		if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ==
+			    0 &&
+		    endpoint_bind(fd, endpoint, backlog) == 0)
+			result = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off,
+					    sizeof(off));
+		error = errno;
+		closing_fds_share_port(closing, port, false);
+	}
+	errno = error;
+	return result;
+}
+
+int endpoint_open(const struct listen_endpoint *endpoint, bool datagram,
+		  int backlog, const struct inherited *inherited,
+		  const struct closing_fds *closing)
+{
+	const struct sockaddr *address = &endpoint->address.any;
+	int type = datagram ? SOCK_DGRAM : SOCK_STREAM;
+	int fd, error;
+
+	fd = fd_store_take(inherited, address, type);
+	if (fd >= 0)
+		return fd;
+	fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	if (datagram)
+		backlog = 0;
+	if (endpoint_set_options(fd, address->sa_family, datagram) == 0) {
+		if (endpoint_bind(fd, endpoint, backlog) == 0)
+			return fd;
+		error = errno;
+		if (error == EADDRINUSE) {
+			fd_store_drop_rivals(inherited, address, type);
+			if (endpoint_bind_after_drop(fd, endpoint, backlog) ==
+				    0 ||
+			    endpoint_bind_beside(fd, endpoint, backlog,
+						 closing) == 0)
+				return fd;
+		}
+		errno = error;
+	}
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
