@@ -187,6 +187,8 @@ static void check(struct conf_build *build, const char *path)
 {
 	const struct conf_place file = {path, 0, 0};
 
+	if (conf_tree_find_doubles(&build->tree, &build->tree.root) < 0)
+		conf_build_oom(build);
 	read_top(build);
 	conf_services_read(build);
 	conf_build_check_uses(build);

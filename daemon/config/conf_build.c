@@ -9,6 +9,7 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 
 void conf_build_oom(struct conf_build *build)
@@ -84,6 +85,7 @@ void conf_build_use(struct conf_build *build,
 	use->listen = listen;
 	use->place = *place;
 	use->owner = owner;
+	use->order = build->use_count++;
 	*build->uses_end = use;
 	build->uses_end = &use->next;
 }
@@ -101,16 +103,59 @@ static void build_report_collision(struct conf_build *build,
 		   first->owner, first->place.file, first->place.line);
 }
 
+/* An order in which addresses that can collide stand together: those of one
+ * path, systemd name or port. */
+static int build_compare_places(const struct listen_address *a,
+				const struct listen_address *b)
+{
+	uint16_t port_of_a, port_of_b;
+
+	if ((a->path != NULL) != (b->path != NULL))
+		return a->path != NULL ? -1 : 1;
+	if (a->path != NULL)
+		return strcmp(a->path, b->path);
+	if ((a->name != NULL) != (b->name != NULL))
+		return a->name != NULL ? -1 : 1;
+	if (a->name != NULL)
+		return strcmp(a->name, b->name);
+	port_of_a = lined_address_port(&a->endpoints[0].address.any);
+	port_of_b = lined_address_port(&b->endpoints[0].address.any);
+	return (port_of_a > port_of_b) - (port_of_a < port_of_b);
+}
+
+static int build_compare_uses(const void *a, const void *b)
+{
+	const struct conf_use *x = *(struct conf_use *const *)a;
+	const struct conf_use *y = *(struct conf_use *const *)b;
+	int order = build_compare_places(x->listen, y->listen);
+
+	return order != 0 ? order
+			  : (x->order > y->order) - (x->order < y->order);
+}
+
 /* One message an address: the first address that it collides with. */
 void conf_build_check_uses(struct conf_build *build)
 {
-	const struct conf_use *use, *other;
+	const struct conf_use **uses, *use;
+	size_t count = 0, first = 0, i, k;
 
-	for (use = build->uses; use != NULL; use = use->next) {
-		for (other = build->uses; other != use; other = other->next)
-			if (listen_address_overlap(use->listen, other->listen))
+	uses = pool_array(build->tree.pool, build->use_count, sizeof(*uses));
+	if (uses == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	for (use = build->uses; use != NULL; use = use->next)
+		uses[count++] = use;
+	qsort(uses, count, sizeof(*uses), build_compare_uses);
+	for (i = 0; i < count; i++) {
+		if (build_compare_places(uses[first]->listen,
+					 uses[i]->listen) != 0)
+			first = i;
+		for (k = first; k < i; k++)
+			if (listen_address_overlap(uses[i]->listen,
+						   uses[k]->listen))
 				break;
-		if (other != use)
-			build_report_collision(build, use, other);
+		if (k < i)
+			build_report_collision(build, uses[i], uses[k]);
 	}
 }

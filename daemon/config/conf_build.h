@@ -32,6 +32,7 @@ struct conf_use {
 	const struct listen_address *listen;
 	struct conf_place place;
 	const char *owner; /* `service "echo"` */
+	size_t order;
 };
 
 struct conf_build {
@@ -41,6 +42,7 @@ struct conf_build {
 	struct conf_tree tree;
 	struct conf_limits defaults;
 	struct conf_use *uses, **uses_end;
+	size_t use_count;
 };
 
 /* Options of a section with this context, everything else as it is here. */

@@ -299,21 +299,9 @@ static unsigned fill_option(const struct conf_options *options,
 
 /* ---- titled sections ------------------------------------------------- */
 
-static const struct conf_node *same_title(const struct conf_node *first,
-					  const struct conf_node *node)
-{
-	for (; first != node; first = first->next)
-		if (strcmp(first->name, node->name) == 0 &&
-		    first->title != NULL &&
-		    strcmp(first->title, node->title) == 0)
-			return first;
-	return NULL;
-}
-
 bool conf_options_titled(const struct conf_options *options,
-			 const struct conf_node *parent, struct conf_node *node)
+			 struct conf_node *node)
 {
-	const struct conf_node *other;
 	char quoted[CONF_QUOTED_MAX];
 
 	node->used = true;
@@ -325,14 +313,13 @@ bool conf_options_titled(const struct conf_options *options,
 			   node->name);
 		return false;
 	}
-	other = same_title(parent->children, node);
-	if (other == NULL)
+	if (node->first == NULL)
 		return true;
 	conf_error(options->report, &node->place,
 		   "%s%s%s \"%s\" is defined already at %s:%u",
 		   options->context, conf_options_colon(options->context),
 		   node->name, conf_quoted(node->title, quoted),
-		   other->place.file, other->place.line);
+		   node->first->place.file, node->first->place.line);
 	return false;
 }
 
@@ -373,7 +360,7 @@ static unsigned fill_sections(const struct conf_options *options,
 	for (node = first; node != NULL; node = node->next) {
 		if (strcmp(node->name, option->name) != 0)
 			continue;
-		errors += !conf_options_titled(options, parent, node);
+		errors += !conf_options_titled(options, node);
 		if (node->title == NULL)
 			continue;
 		errors += fill_section(options, node, option,

@@ -51,10 +51,9 @@ struct conf_node *conf_options_section(const struct conf_options *options,
 
 /*
  * Marks a titled section as used; whether it has a title that no section of
- * its name before it in parent has. Where not, that is reported.
+ * its name before it has. Where not, that is reported.
  */
 bool conf_options_titled(const struct conf_options *options,
-			 const struct conf_node *parent,
 			 struct conf_node *node);
 
 /* The first key of this name; NULL: not set. */

@@ -439,7 +439,7 @@ void conf_services_read(struct conf_build *build)
 
 		if (strcmp(node->name, "service") != 0)
 			continue;
-		titled = conf_options_titled(&options, root, node);
+		titled = conf_options_titled(&options, node);
 		if (node->title == NULL)
 			continue;
 		read_service(build, node,

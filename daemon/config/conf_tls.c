@@ -202,7 +202,7 @@ void conf_tls_read(struct conf_build *build)
 	     node = node->next) {
 		if (strcmp(node->name, "tls") != 0)
 			continue;
-		conf_options_titled(&options, &build->tree.root, node);
+		conf_options_titled(&options, node);
 		if (node->title != NULL)
 			read_section(build, node,
 				     &all[build->conf->tls_count++]);

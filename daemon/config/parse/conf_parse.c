@@ -300,18 +300,3 @@ int conf_parse_text(const char *text, size_t len,
 		conf_error(report, place, "libconfuse cannot read this file");
 	return -1;
 }
-
-void conf_node_init(struct conf_node *node)
-{
-	memset(node, 0, sizeof(*node));
-	node->keys_end = &node->keys;
-	node->children_end = &node->children;
-}
-
-void conf_tree_init(struct conf_tree *tree, struct pool *pool)
-{
-	memset(tree, 0, sizeof(*tree));
-	tree->pool = pool;
-	conf_node_init(&tree->root);
-	tree->includes_end = &tree->includes;
-}

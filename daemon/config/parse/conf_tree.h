@@ -35,6 +35,9 @@ struct conf_node {
 	struct conf_place place;
 	struct conf_key *keys, **keys_end;
 	struct conf_node *children, **children_end;
+	/* The first section with this name and title in its parent; NULL: it is
+	 * that itself. See conf_tree_find_doubles(). */
+	const struct conf_node *first;
 	bool used;
 };
 
@@ -56,5 +59,9 @@ void conf_node_init(struct conf_node *node);
 
 /* An empty tree in a pool that outlives it. */
 void conf_tree_init(struct conf_tree *tree, struct pool *pool);
+
+/* Sets `first` in all sections within parent. -1: no memory. */
+int conf_tree_find_doubles(const struct conf_tree *tree,
+			   struct conf_node *parent);
 
 #endif
