@@ -14,7 +14,7 @@
 enum { NAMES = 2000, STEPS = 20000 };
 
 struct item {
-	struct name name;
+	struct name_node name;
 	char text[16];
 };
 
@@ -25,10 +25,10 @@ static int compare(const void *a, const void *b)
 }
 
 /* What is in the set is what is linked, sorted. */
-static void check(const struct names *names, struct item *items)
+static void check(const struct name_set *names, struct item *items)
 {
 	static struct item *sorted[NAMES];
-	const struct name *name = names_from(names, "");
+	const struct name_node *name = name_set_from(names, "");
 	size_t count = 0, i;
 
 	for (i = 0; i < NAMES; i++)
@@ -43,10 +43,10 @@ static void check(const struct names *names, struct item *items)
 START_TEST(names_come_and_go_and_stay_sorted)
 {
 	static struct item items[NAMES];
-	struct names names;
+	struct name_set names;
 	unsigned i;
 
-	names_init(&names);
+	name_set_init(&names);
 	srandom(7);
 	for (i = 0; i < NAMES; i++)
 		snprintf(items[i].text, sizeof(items[i].text), "%lx.%u",
@@ -54,38 +54,38 @@ START_TEST(names_come_and_go_and_stay_sorted)
 	for (i = 0; i < STEPS; i++) {
 		struct item *item = &items[random() % NAMES];
 
-		ck_assert_ptr_eq(names_find(&names, item->text),
+		ck_assert_ptr_eq(name_set_find(&names, item->text),
 				 item->name.linked ? &item->name : NULL);
 		if (item->name.linked)
-			names_remove(&names, &item->name);
+			name_set_remove(&names, &item->name);
 		else
-			names_add(&names, &item->name, item->text);
+			name_set_add(&names, &item->name, item->text);
 		if (i % 500 == 0)
 			check(&names, items);
 	}
 	check(&names, items);
 	for (i = 0; i < NAMES; i++)
 		if (items[i].name.linked)
-			names_remove(&names, &items[i].name);
-	for (i = 0; i < NAMES_LEVELS; i++)
+			name_set_remove(&names, &items[i].name);
+	for (i = 0; i < NAME_SET_LEVELS; i++)
 		ck_assert_ptr_null(names.first[i]);
 }
 END_TEST
 
 START_TEST(a_search_begins_where_the_text_would_stand)
 {
-	struct name b, d;
-	struct names names;
+	struct name_node b, d;
+	struct name_set names;
 
-	names_init(&names);
-	ck_assert_ptr_null(names_from(&names, ""));
-	names_add(&names, &d, "d");
-	names_add(&names, &b, "b");
-	ck_assert_ptr_eq(names_from(&names, "a"), &b);
-	ck_assert_ptr_eq(names_from(&names, "b"), &b);
-	ck_assert_ptr_eq(names_from(&names, "ba"), &d);
-	ck_assert_ptr_null(names_from(&names, "da"));
-	ck_assert_ptr_null(names_find(&names, "c"));
+	name_set_init(&names);
+	ck_assert_ptr_null(name_set_from(&names, ""));
+	name_set_add(&names, &d, "d");
+	name_set_add(&names, &b, "b");
+	ck_assert_ptr_eq(name_set_from(&names, "a"), &b);
+	ck_assert_ptr_eq(name_set_from(&names, "b"), &b);
+	ck_assert_ptr_eq(name_set_from(&names, "ba"), &d);
+	ck_assert_ptr_null(name_set_from(&names, "da"));
+	ck_assert_ptr_null(name_set_find(&names, "c"));
 }
 END_TEST
 

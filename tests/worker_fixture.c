@@ -15,7 +15,7 @@
 
 #include "threads/bus_threads.h"
 #include "serve/instance.h"
-#include "threads/registry.h"
+#include "threads/registry_order.h"
 #include "support.h"
 
 _Noreturn void must_fail(const char *file, int line, const char *condition)
@@ -132,14 +132,17 @@ static void open_service(struct hall *hall, unsigned s,
 		.framing = framing,
 		.limits.send_queue = LINED_SEND_QUEUE_DEFAULT,
 	};
-	hall->registries[s] = registry_new(hall->workers, hall->count, 0);
+	hall->registries[s] =
+		registry_new(hall->workers, hall->count, 0, &registry_order);
 	ck_assert_ptr_nonnull(hall->registries[s]);
 	for (w = 0; w < hall->count; w++) {
 		hall->instances[s][w] = instance_new(
 			&hall->conf[s], s + 1, &hall->workers[w], hall->main,
 			hall->count, w == 0, &ops, hall);
 		ck_assert_ptr_nonnull(hall->instances[s][w]);
-		registry_join(hall->registries[s], w, hall->instances[s][w]);
+		registry_join(hall->registries[s], w,
+			      &hall->instances[s][w]->registry,
+			      hall->instances[s][w]);
 	}
 }
 

@@ -17,7 +17,6 @@
 #include "serve/instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
-#include "socket_hold.h"
 
 /* Tells the main thread to end a tap. Allocated with the request: sending it
  * must not fail. */
@@ -26,9 +25,6 @@ struct request_stop {
 	struct request_port *port;
 	uint64_t id;
 };
-
-/* Requests of this thread's clients. */
-static _Thread_local struct list sent;
 
 static void request_carry(struct lined_dispatcher *from,
 			  struct lined_dispatcher *to,
@@ -75,29 +71,20 @@ static void request_send_stop(struct request *request)
 		      &stop->message);
 }
 
-void request_client_gone(struct client *client)
+static void request_client_gone(struct client_wait *wait)
 {
-	struct request *request, *next;
-
-	if (sent.next == NULL)
-		return;
-	list_for_each_safe(request, next, &sent, sent) {
-		if (request->client != client)
-			continue;
-		request->client = NULL;
-		list_remove(&request->sent);
-		request_send_stop(request);
-	}
+	request_send_stop(lined_container_of(wait, struct request, wait));
 }
 
 void lined_control_stop(struct lined_socket *sock)
 {
-	struct request *request;
+	struct client_wait *wait;
 
-	if (sent.next == NULL)
-		return;
-	list_for_each(request, &sent, sent) {
-		if (request->client != client_of(sock) ||
+	for (wait = client_of(sock)->waits; wait != NULL; wait = wait->next) {
+		struct request *request =
+			lined_container_of(wait, struct request, wait);
+
+		if (wait->gone != request_client_gone ||
 		    request->kind != LINED_REQUEST_TAP)
 			continue;
 		request->stopped = true;
@@ -120,8 +107,8 @@ static void request_cancelled(struct lined_message *message)
 	struct request *request =
 		lined_container_of(message, struct request, coming);
 
-	if (request->client != NULL)
-		list_remove(&request->sent);
+	if (client_wait_is_open(&request->wait))
+		client_wait_end(&request->wait);
 	request_free(request);
 }
 
@@ -184,16 +171,15 @@ int lined_control_request(
 
 	if (request == NULL)
 		return -1;
-	request->client = client;
+	request->instance = instance;
 	request->dispatcher = instance->worker->dispatcher;
 	request->handle_response = handle_response;
 	request->arg = arg;
 	request->known = peercred_get(lined_socket_fd(sock), &request->by) == 0;
-	if (sent.next == NULL)
-		list_init(&sent);
-	list_append(&sent, &request->sent);
-	if (request->kind != LINED_REQUEST_TAP)
-		socket_hold(sock, CLIENT_HOLD_REQUEST);
+	client_wait_begin(
+		&request->wait, &client->waits, sock,
+		request->kind != LINED_REQUEST_TAP ? CLIENT_HOLD_REQUEST : 0,
+		request_client_gone);
 	request_carry(request->dispatcher, port->dispatcher, &request->coming);
 	return 0;
 }
@@ -203,19 +189,14 @@ int lined_control_request(
 static void request_deliver(struct request_delivery *delivery)
 {
 	struct request *request = delivery->request;
-	struct lined_service *instance = client_service(request->client);
-	struct lined_socket *sock = client_socket(request->client);
+	struct lined_service *instance = request->instance;
 	struct lined_response view;
 
 	response_view(&delivery->response, delivery->last, &view);
-	if (delivery->last) {
-		request->client = NULL;
-		list_remove(&request->sent);
-		if (request->kind != LINED_REQUEST_TAP)
-			socket_unhold(sock, CLIENT_HOLD_REQUEST);
-	}
+	if (delivery->last)
+		client_wait_end(&request->wait);
 	worker_enter(instance->worker, instance);
-	request->handle_response(sock, request->arg, &view);
+	request->handle_response(request->wait.sock, request->arg, &view);
 	worker_leave(instance->worker);
 }
 
@@ -239,7 +220,8 @@ static void request_delivery_came(struct lined_message *message)
 		atomic_fetch_sub_explicit(&request->waiting, 1,
 					  memory_order_relaxed);
 	/* Drop the lines that were on their way when the tap was stopped. */
-	if (request->client != NULL && (delivery->last || !request->stopped))
+	if (client_wait_is_open(&request->wait) &&
+	    (delivery->last || !request->stopped))
 		request_deliver(delivery);
 	request_delivery_free(delivery);
 }
@@ -249,8 +231,8 @@ static void request_delivery_cancelled(struct lined_message *message)
 	struct request_delivery *delivery =
 		lined_container_of(message, struct request_delivery, message);
 
-	if (delivery->last && delivery->request->client != NULL)
-		list_remove(&delivery->request->sent);
+	if (delivery->last && client_wait_is_open(&delivery->request->wait))
+		client_wait_end(&delivery->request->wait);
 	request_delivery_free(delivery);
 }
 

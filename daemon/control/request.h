@@ -20,8 +20,8 @@
 #include "control/response.h"
 #include "list.h"
 #include "system/peercred.h"
+#include "threads/client_wait.h"
 
-struct client;
 struct request;
 struct request_stop;
 
@@ -55,8 +55,8 @@ struct request {
 	struct lined_dispatcher *dispatcher; /* the client's */
 
 	/* The client's thread's: */
-	struct list sent;
-	struct client *client; /* NULL: gone, or the last response came */
+	struct client_wait wait; /* open until the last response came */
+	struct lined_service *instance;
 	void (*handle_response)(struct lined_socket *client, void *arg,
 				const struct lined_response *response);
 	void *arg;
@@ -82,8 +82,5 @@ struct request {
  */
 int request_respond(struct request *request, struct lined_dispatcher *from,
 		    struct response *response, bool last);
-
-/* The client has closed: nothing is delivered any more. Its thread. */
-void request_client_gone(struct client *client);
 
 #endif

@@ -47,6 +47,13 @@ struct lined_service *client_service(struct client *client)
 				  struct lined_service, group);
 }
 
+void *client_data(struct client *client)
+{
+	if (client_service(client)->protocol->client_size == 0)
+		return NULL;
+	return (char *)client + DATA_OFFSET;
+}
+
 /* ---- addresses -------------------------------------------------------- */
 
 static void pack(struct client_address *to, const struct sockaddr *from)
@@ -87,7 +94,7 @@ static void unpack(struct sockaddr_storage *to,
 	}
 }
 
-static const char *peer_text(struct lined_socket *sock, char *text, size_t size)
+const char *client_peer(struct lined_socket *sock, char *text, size_t size)
 {
 	struct sockaddr_storage address;
 	socklen_t len;
@@ -105,7 +112,7 @@ const char *client_label(struct lined_socket *sock, char *text, size_t size)
 
 	snprintf(text, size, "client %llu %s",
 		 (unsigned long long)client_of(sock)->id,
-		 peer_text(sock, peer, sizeof(peer)));
+		 client_peer(sock, peer, sizeof(peer)));
 	return text;
 }
 
@@ -242,6 +249,29 @@ static const struct lined_socket_handlers line_handlers = {
 	.handle_close = tell_closed,
 };
 
+int client_expect_block(struct lined_socket *client, size_t len)
+{
+	struct awaited *awaited;
+
+	if (len == 0 || len > LINED_LINE_LENGTH_MAX ||
+	    lined_socket_is_datagram(client) ||
+	    client_service(client_of(client))->protocol->handle_line == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	/* One that has just come, with the line that asked, is asked anew. */
+	awaited = awaited_of(client);
+	if (awaited != NULL) {
+		awaited->len = len;
+		return 0;
+	}
+	awaited = await(client, len, 0);
+	if (awaited == NULL)
+		return -1;
+	awaited->line = (struct lined_line){.text = "", .terminator = ""};
+	return 0;
+}
+
 /* ---- coming ----------------------------------------------------------- */
 
 static void log_arrival(struct lined_socket *sock)
@@ -268,7 +298,7 @@ static void log_line(const char *subject, const struct lined_line *line)
 
 void client_line_came(struct lined_socket *sock, const struct lined_line *line)
 {
-	const struct lined_service *service = lined_client_service(sock);
+	const struct lined_service *service = client_service(client_of(sock));
 	char label[LINED_ADDRESS_TEXT_MAX + 32];
 
 	if (log_enabled(LINED_LOG_DEBUG))
@@ -379,61 +409,5 @@ int client_start(struct lined_service *service,
 		protocol->handle_accept(service, sock);
 		worker_leave(service->worker);
 	}
-	return 0;
-}
-
-/* ---- what protocols ask ----------------------------------------------- */
-
-uint64_t lined_client_id(const struct lined_socket *client)
-{
-	return client_of((struct lined_socket *)(uintptr_t)client)->id;
-}
-
-const char *lined_client_peer(const struct lined_socket *client)
-{
-	static _Thread_local char text[LINED_ADDRESS_TEXT_MAX];
-
-	return peer_text((struct lined_socket *)(uintptr_t)client, text,
-			 sizeof(text));
-}
-
-const char *lined_client_listen(const struct lined_socket *client)
-{
-	return client_of((struct lined_socket *)(uintptr_t)client)->listen;
-}
-
-struct lined_service *lined_client_service(const struct lined_socket *client)
-{
-	return client_service(
-		client_of((struct lined_socket *)(uintptr_t)client));
-}
-
-void *lined_client_data(struct lined_socket *client)
-{
-	if (lined_client_service(client)->protocol->client_size == 0)
-		return NULL;
-	return (char *)client_of(client) + DATA_OFFSET;
-}
-
-int lined_client_expect_block(struct lined_socket *client, size_t len)
-{
-	struct awaited *awaited;
-
-	if (len == 0 || len > LINED_LINE_LENGTH_MAX ||
-	    lined_socket_is_datagram(client) ||
-	    lined_client_service(client)->protocol->handle_line == NULL) {
-		errno = EINVAL;
-		return -1;
-	}
-	/* One that has just come, with the line that asked, is asked anew. */
-	awaited = awaited_of(client);
-	if (awaited != NULL) {
-		awaited->len = len;
-		return 0;
-	}
-	awaited = await(client, len, 0);
-	if (awaited == NULL)
-		return -1;
-	awaited->line = (struct lined_line){.text = "", .terminator = ""};
 	return 0;
 }

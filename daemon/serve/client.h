@@ -14,9 +14,9 @@
 #include <lined/service.h>
 
 #include "list.h"
+#include "threads/client_wait.h"
 
 struct admission_entry;
-struct registry_claim;
 
 /* An address without what a sockaddr wastes. */
 struct client_address {
@@ -26,20 +26,12 @@ struct client_address {
 	uint32_t scope;
 };
 
-/* Why the daemon holds a client's reading back, socket_hold(). */
-enum client_hold {
-	CLIENT_HOLD_BUS = 1, /* its worker publishes faster than others read */
-	CLIENT_HOLD_CLAIM = 2,    /* it waits for the answer to a claim */
-	CLIENT_HOLD_PASSWORD = 4, /* its password is being verified */
-	CLIENT_HOLD_REQUEST = 8,  /* until the response, lined/control.h */
-};
-
 struct client {
 	struct list link; /* lined_service.clients or .datagrams */
 	uint64_t id;
 	const char *listen; /* the listener's text, which outlives it */
 	struct admission_entry *entry;
-	struct registry_claim *claims; /* names it has or asks for */
+	struct client_wait *waits;  /* its names are among them */
 	struct client_address peer; /* of a datagram socket: its own address */
 };
 
@@ -60,6 +52,10 @@ struct client_arrival {
 int client_start(struct lined_service *service,
 		 const struct client_arrival *arrival);
 
+/* The peer's address; of a datagram socket, the sender of the datagram that is
+ * being read. */
+const char *client_peer(struct lined_socket *sock, char *text, size_t size);
+
 /* "client 42 10.0.0.7:5123", for log lines. */
 const char *client_label(struct lined_socket *sock, char *text, size_t size);
 
@@ -73,6 +69,10 @@ void client_opened_line_came(struct lined_socket *sock,
 struct lined_service *client_opened_by(struct lined_socket *sock);
 const char *client_opened_peer(struct lined_socket *sock, char *text,
 			       size_t size);
+
+/* Of the client: lined_client_data(), lined_client_expect_block(). */
+void *client_data(struct client *client);
+int client_expect_block(struct lined_socket *sock, size_t len);
 
 struct client *client_of(struct lined_socket *sock);
 struct lined_socket *client_socket(struct client *client);

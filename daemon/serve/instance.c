@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +19,6 @@
 
 #include "cache_line.h"
 #include "log/report.h"
-#include "threads/verifier.h"
-#include "control/request.h"
 #include "socket_hold.h"
 
 /* How often a draining instance looks for clients that have nothing pending,
@@ -115,9 +112,7 @@ static void client_closed(struct lined_socket *sock,
 	if (!list_is_linked(&client->link))
 		return; /* it never got as far as being a client */
 	list_remove(&client->link);
-	registry_client_gone(client);
-	password_client_gone(client);
-	request_client_gone(client);
+	client_wait_end_all(&client->waits);
 	if (lined_socket_is_datagram(sock)) {
 		if (reason != LINED_CLOSE_SHUTDOWN)
 			log_err("service %s: %s: lost: %s", service->name,
@@ -148,7 +143,7 @@ static bool datagram_admitted(struct lined_socket *sock,
 	(void)len;
 	if (service->protocol->flags & LINED_NO_REFLECTION &&
 	    is_reflection(sock, from)) {
-		lined_service_count(service, "reflections_refused", 1);
+		instance_count(service, "reflections_refused", 1);
 		log_debug("service %s: datagram from port %u dropped",
 			  service->name, (unsigned)lined_address_port(from));
 		return false;
@@ -258,7 +253,6 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	list_init(&service->datagrams);
 	list_init(&service->taps);
 	bus_member_init(&service->bus, worker, service, id, instance_hold);
-	registry_member_init(&service->registry);
 	lined_timer_init(&service->task, worker->dispatcher, task_fired);
 	lined_timer_init(&service->drain, worker->dispatcher, drain_fired);
 	take_conf(service, conf);
@@ -279,7 +273,7 @@ void instance_free(struct lined_service *service)
 static void leave(struct lined_service *service)
 {
 	bus_member_leave(&service->bus);
-	registry_leave(service);
+	registry_member_leave(&service->registry);
 }
 
 int instance_start(struct lined_service *service)
@@ -473,96 +467,9 @@ void instance_finish(struct lined_service *service)
 	lined_timer_start(&service->drain, 0, 0);
 }
 
-/* ---- what protocols ask ----------------------------------------------- */
+/* ---- counters --------------------------------------------------------- */
 
-const char *lined_service_name(const struct lined_service *service)
-{
-	return service->name;
-}
-
-const void *lined_service_options(const struct lined_service *service)
-{
-	return service->conf->options;
-}
-
-void lined_service_set_data(struct lined_service *service, void *data)
-{
-	service->data = data;
-}
-
-void *lined_service_data(const struct lined_service *service)
-{
-	return service->data;
-}
-
-struct lined_table *lined_service_table(struct lined_service *service,
-					size_t max_bytes)
-{
-	lined_table_set_max(service->table, max_bytes);
-	return service->table;
-}
-
-struct lined_dispatcher *
-lined_service_dispatcher(const struct lined_service *service)
-{
-	return service->worker->dispatcher;
-}
-
-unsigned lined_service_worker(const struct lined_service *service)
-{
-	return service->worker->index;
-}
-
-unsigned lined_service_workers(const struct lined_service *service)
-{
-	return service->workers;
-}
-
-bool lined_service_is_primary(const struct lined_service *service)
-{
-	return service->primary;
-}
-
-struct lined_socket_group *
-lined_service_group(const struct lined_service *service)
-{
-	return &((struct lined_service *)(uintptr_t)service)->own_group;
-}
-
-const struct lined_framing *
-lined_service_framing(const struct lined_service *service)
-{
-	return &service->conf->framing;
-}
-
-void lined_service_timer(struct lined_service *service,
-			 struct lined_timer *timer,
-			 void (*handler)(struct lined_timer *timer))
-{
-	lined_timer_init(timer, service->worker->dispatcher, handler);
-}
-
-void lined_service_log(const struct lined_service *service,
-		       enum lined_log_level level, const char *format, ...)
-{
-	char text[1024], line[1200];
-	va_list args;
-
-	if (!log_enabled((int)level) && service->report == NULL)
-		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	/* The module's format is the kind, or one noisy message would have
-	 * those of all modules suppressed. Who has changed what, which is what
-	 * control tells of, is never a repeat. */
-	snprintf(line, sizeof(line), "service %s: %s", service->name, text);
-	log_msg_of(service->conf->internal ? NULL : format, level, "%s", line);
-	report_keep(service->report, level, line);
-}
-
-void lined_service_count(struct lined_service *service, const char *name,
-			 uint64_t n)
+void instance_count(struct lined_service *service, const char *name, uint64_t n)
 {
 	size_t i;
 
@@ -578,20 +485,4 @@ void lined_service_count(struct lined_service *service, const char *name,
 			return;
 		}
 	}
-}
-
-void lined_service_each_client(struct lined_service *service,
-			       void (*visit)(struct lined_socket *client,
-					     void *arg),
-			       void *arg)
-{
-	struct client *client, *next;
-
-	list_for_each_safe(client, next, &service->clients, link)
-		visit(client_socket(client), arg);
-}
-
-size_t lined_service_clients(const struct lined_service *service)
-{
-	return service->client_count;
 }

@@ -117,4 +117,8 @@ void instance_drain(struct lined_service *service, uint32_t timeout_ms);
  */
 void instance_finish(struct lined_service *service);
 
+/* lined_service_count(). */
+void instance_count(struct lined_service *service, const char *name,
+		    uint64_t n);
+
 #endif

@@ -17,6 +17,7 @@
 #include "net/fd_store.h"
 #include "serve/service_accept.h"
 #include "serve/service_instances.h"
+#include "threads/registry_order.h"
 
 static int service_make_registry(struct service *service)
 {
@@ -24,7 +25,8 @@ static int service_make_registry(struct service *service)
 	struct worker *workers = service_workers(service, &count);
 
 	service->registry = registry_new(workers, count,
-					 worker_for_name(service->name, count));
+					 worker_for_name(service->name, count),
+					 &registry_order);
 	return service->registry != NULL ? 0 : -1;
 }
 

@@ -144,7 +144,7 @@ static bool service_admit_datagram(struct lined_service *instance,
 	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
 
 	if (!access_rules_allow(&instance->conf->access, from)) {
-		lined_service_count(instance, "datagrams_denied", 1);
+		instance_count(instance, "datagrams_denied", 1);
 		return false;
 	}
 	return admission_datagram(part->service->datagram_admission, from,
@@ -328,7 +328,9 @@ int service_instances_make(struct service *service)
 		part->emptied.run = service_run_emptied;
 		part->finish.run = service_run_finish;
 		part->ended.run = service_run_ended;
-		registry_join(service->registry, i, service->instances[i]);
+		registry_join(service->registry, i,
+			      &service->instances[i]->registry,
+			      service->instances[i]);
 		service->instance_count++;
 	}
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The skip list. The heights are drawn by chance, so that nobody can choose
- * names that make it slow.
+ * The skip list. The heights are random, so that no choice of names makes it
+ * slow.
  */
 #include "config.h"
 
@@ -9,35 +9,36 @@
 
 #include <string.h>
 
-void names_init(struct names *names)
+void name_set_init(struct name_set *set)
 {
-	memset(names, 0, sizeof(*names));
-	names->random = 2463534242u;
+	memset(set, 0, sizeof(*set));
+	set->random = 2463534242u;
 }
 
-static unsigned draw_height(struct names *names)
+static unsigned name_set_height(struct name_set *set)
 {
-	uint32_t bits = names->random;
+	uint32_t bits = set->random;
 	unsigned height = 1;
 
 	/* xorshift32 */
 	bits ^= bits << 13;
 	bits ^= bits >> 17;
 	bits ^= bits << 5;
-	names->random = bits;
-	for (; height < NAMES_LEVELS && (bits & 3) == 0; bits >>= 2)
+	set->random = bits;
+	for (; height < NAME_SET_LEVELS && (bits & 3) == 0; bits >>= 2)
 		height++;
 	return height;
 }
 
 /* For each level the link that leads to the first name not before text. */
-static void find_links(struct name *first[NAMES_LEVELS], const char *text,
-		       struct name **links[NAMES_LEVELS])
+static void name_set_links(struct name_node *first[NAME_SET_LEVELS],
+			   const char *text,
+			   struct name_node **links[NAME_SET_LEVELS])
 {
-	struct name **next = first;
+	struct name_node **next = first;
 	int level;
 
-	for (level = NAMES_LEVELS - 1; level >= 0; level--) {
+	for (level = NAME_SET_LEVELS - 1; level >= 0; level--) {
 		while (next[level] != NULL &&
 		       strcmp(next[level]->text, text) < 0)
 			next = next[level]->next;
@@ -45,48 +46,49 @@ static void find_links(struct name *first[NAMES_LEVELS], const char *text,
 	}
 }
 
-void names_add(struct names *names, struct name *name, const char *text)
+void name_set_add(struct name_set *set, struct name_node *node,
+		  const char *text)
 {
-	struct name **links[NAMES_LEVELS];
-	unsigned height = draw_height(names), level;
+	struct name_node **links[NAME_SET_LEVELS];
+	unsigned height = name_set_height(set), level;
 
-	memset(name->next, 0, sizeof(name->next));
-	name->text = text;
-	name->linked = true;
-	find_links(names->first, text, links);
+	memset(node->next, 0, sizeof(node->next));
+	node->text = text;
+	node->linked = true;
+	name_set_links(set->first, text, links);
 	for (level = 0; level < height; level++) {
-		name->next[level] = *links[level];
-		*links[level] = name;
+		node->next[level] = *links[level];
+		*links[level] = node;
 	}
 }
 
-void names_remove(struct names *names, struct name *name)
+void name_set_remove(struct name_set *set, struct name_node *node)
 {
-	struct name **links[NAMES_LEVELS];
+	struct name_node **links[NAME_SET_LEVELS];
 	unsigned level;
 
-	find_links(names->first, name->text, links);
-	for (level = 0; level < NAMES_LEVELS; level++)
-		if (*links[level] == name)
-			*links[level] = name->next[level];
-	name->linked = false;
+	name_set_links(set->first, node->text, links);
+	for (level = 0; level < NAME_SET_LEVELS; level++)
+		if (*links[level] == node)
+			*links[level] = node->next[level];
+	node->linked = false;
 }
 
-struct name *names_from(const struct names *names, const char *text)
+struct name_node *name_set_from(const struct name_set *set, const char *text)
 {
-	struct name *const *next = names->first;
+	struct name_node *const *next = set->first;
 	int level;
 
-	for (level = NAMES_LEVELS - 1; level >= 0; level--)
+	for (level = NAME_SET_LEVELS - 1; level >= 0; level--)
 		while (next[level] != NULL &&
 		       strcmp(next[level]->text, text) < 0)
 			next = next[level]->next;
 	return next[0];
 }
 
-struct name *names_find(const struct names *names, const char *text)
+struct name_node *name_set_find(const struct name_set *set, const char *text)
 {
-	struct name *name = names_from(names, text);
+	struct name_node *node = name_set_from(set, text);
 
-	return name != NULL && strcmp(name->text, text) == 0 ? name : NULL;
+	return node != NULL && strcmp(node->text, text) == 0 ? node : NULL;
 }

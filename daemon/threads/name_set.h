@@ -1,40 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sorted set of names, intrusive: a skip list. Putting a name in cannot
- * fail, which is why it is one: what all workers have agreed on must not be
+ * A sorted set of names: an intrusive skip list. Adding a name needs no memory
+ * and so cannot fail: a name that all workers have agreed on must not be
  * missing on one of them. Thread: the owner's.
  */
-#ifndef NAMES_H
-#define NAMES_H
+#ifndef NAME_SET_H
+#define NAME_SET_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* A quarter of the names of a level are on the next: good for 65,536. */
-#define NAMES_LEVELS 8
+/* A quarter of the names of each level are on the next one: enough for 65,536
+ * names. */
+#define NAME_SET_LEVELS 8
 
-struct name {
-	const char *text; /* the owner's, as long as it is in the set */
+struct name_node {
+	const char *text; /* the owner's, valid while it is in the set */
 	bool linked;
-	struct name *next[NAMES_LEVELS];
+	struct name_node *next[NAME_SET_LEVELS];
 };
 
-struct names {
-	struct name *first[NAMES_LEVELS];
+struct name_set {
+	struct name_node *first[NAME_SET_LEVELS];
 	uint32_t random;
 };
 
-void names_init(struct names *names);
+void name_set_init(struct name_set *set);
 
 /* Adds a name that is not there yet. */
-void names_add(struct names *names, struct name *name, const char *text);
-void names_remove(struct names *names, struct name *name);
+void name_set_add(struct name_set *set, struct name_node *node,
+		  const char *text);
+void name_set_remove(struct name_set *set, struct name_node *node);
 
 /* The name with this text; NULL: none. */
-struct name *names_find(const struct names *names, const char *text);
+struct name_node *name_set_find(const struct name_set *set, const char *text);
 
-/* The first that is not before text; NULL: none. Then name->next[0]. */
-struct name *names_from(const struct names *names, const char *text);
+/* The first name that is not before text; NULL: none. node->next[0] is the
+ * next one. */
+struct name_node *name_set_from(const struct name_set *set, const char *text);
 
 #endif

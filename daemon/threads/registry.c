@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replicas, watches and the claims of clients. Nothing changes within a call
- * of the protocol: changes come in by registry_come() and registry_go(), in
- * the message phase.
+ * A registry and its replicas: entries and watches. No entry changes within a
+ * call of the protocol: the backend adds and removes entries in the message
+ * phase. The claims of clients are in registry_claim.c.
  */
 #include "config.h"
 
@@ -12,30 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "serve/client.h"
-#include "serve/instance.h"
-#include "threads/registry_order.h"
-#include "socket_hold.h"
-
-/*
- * The seam to another order. An answer follows each claim: registry_come() on
- * every worker where it won, then registry_answer() on the claimant's; and
- * registry_go() on every worker after the release of one that won.
- */
-struct registry_backend {
-	void (*claim)(struct registry_claim *claim);
-	void (*release)(struct registry_claim *claim);
-};
-
-static const struct registry_backend backend = {
-	.claim = registry_order_claim,
-	.release = registry_order_release,
-};
-
 struct lined_registry_watch {
 	struct list link; /* registry_replica.watches */
 	struct registry_replica *replica;
-	struct lined_service *service;
 	uint64_t since; /* is told of later changes */
 	void (*changed)(const struct lined_registry_entry *entry, bool here,
 			void *arg);
@@ -47,7 +26,8 @@ struct lined_registry_watch {
 /* ---- life ------------------------------------------------------------- */
 
 struct registry *registry_new(struct worker *workers, size_t count,
-			      size_t primary)
+			      size_t primary,
+			      const struct registry_backend *backend)
 {
 	struct registry *registry;
 	size_t i;
@@ -57,6 +37,7 @@ struct registry *registry_new(struct worker *workers, size_t count,
 	if (registry == NULL)
 		return NULL;
 	atomic_init(&registry->refs, 1);
+	registry->backend = backend;
 	registry->count = count;
 	registry->primary = primary;
 	for (i = 0; i < count; i++) {
@@ -64,7 +45,7 @@ struct registry *registry_new(struct worker *workers, size_t count,
 
 		replica->registry = registry;
 		replica->worker = &workers[i];
-		names_init(&replica->names);
+		name_set_init(&replica->names);
 		list_init(&replica->watches);
 	}
 	return registry;
@@ -94,7 +75,7 @@ void registry_claim_unref(struct registry_claim *claim)
 	registry_unref(registry);
 }
 
-static uint64_t counted(const uint64_t *counter)
+static uint64_t registry_counter(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
@@ -109,34 +90,32 @@ void registry_count(const struct registry *registry,
 		const struct registry_counters *counters =
 			&registry->replicas[i].counters;
 
-		sum->claims += counted(&counters->claims);
-		sum->won += counted(&counters->won);
-		sum->lost += counted(&counters->lost);
+		sum->claims += registry_counter(&counters->claims);
+		sum->won += registry_counter(&counters->won);
+		sum->lost += registry_counter(&counters->lost);
 	}
-	sum->names =
-		counted(&registry->replicas[registry->primary].counters.names);
+	sum->names = registry_counter(
+		&registry->replicas[registry->primary].counters.names);
 }
 
-void registry_member_init(struct registry_member *member)
+/* ---- members ---------------------------------------------------------- */
+
+void registry_join(struct registry *registry, size_t worker,
+		   struct registry_member *member,
+		   const struct lined_service *instance)
 {
-	member->replica = NULL;
+	member->replica = &registry->replicas[worker];
+	member->replica->instance = instance;
 	member->left = false;
 	list_init(&member->dead);
 }
 
-void registry_join(struct registry *registry, size_t worker,
-		   struct lined_service *instance)
+void registry_member_leave(struct registry_member *member)
 {
-	instance->registry.replica = &registry->replicas[worker];
-}
-
-void registry_leave(struct lined_service *service)
-{
-	if (service->registry.left)
+	if (member->left)
 		return;
-	service->registry.left = true;
-	list_splice(&service->registry.dead,
-		    &service->registry.replica->watches);
+	member->left = true;
+	list_splice(&member->dead, &member->replica->watches);
 }
 
 void registry_member_fini(struct registry_member *member)
@@ -150,7 +129,8 @@ void registry_member_fini(struct registry_member *member)
 
 /* ---- changes ---------------------------------------------------------- */
 
-static struct lined_registry_entry entry_of(const struct registry_claim *claim)
+static struct lined_registry_entry
+registry_entry_of(const struct registry_claim *claim)
 {
 	return (struct lined_registry_entry){
 		.name = claim->name,
@@ -160,16 +140,17 @@ static struct lined_registry_entry entry_of(const struct registry_claim *claim)
 	};
 }
 
-static struct lined_registry_entry entry_of_name(struct name *name)
+static struct lined_registry_entry registry_entry_at(struct name_node *node)
 {
-	return entry_of(
-		lined_container_of(name, struct registry_copy, name)->claim);
+	return registry_entry_of(
+		lined_container_of(node, struct registry_copy, node)->claim);
 }
 
-static void tell(struct registry_replica *replica,
-		 const struct registry_claim *claim, bool here)
+static void registry_replica_notify(struct registry_replica *replica,
+				    const struct registry_claim *claim,
+				    bool here)
 {
-	const struct lined_registry_entry entry = entry_of(claim);
+	const struct lined_registry_entry entry = registry_entry_of(claim);
 	struct list *head = &replica->watches;
 	uint64_t change = ++replica->changes;
 
@@ -184,214 +165,80 @@ static void tell(struct registry_replica *replica,
 		if (change <= watch->since ||
 		    strncmp(entry.name, watch->prefix, watch->len) != 0)
 			continue;
-		worker_enter(replica->worker, watch->service);
+		worker_enter(replica->worker, replica->instance);
 		watch->changed(&entry, here, watch->arg);
 	}
 	worker_leave(replica->worker);
 	replica->cursor = NULL;
 }
 
-static void count(uint64_t *counter, uint64_t n)
+static void registry_count_names(struct registry_replica *replica,
+				 uint64_t change)
 {
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+	uint64_t *names = &replica->counters.names;
+
+	__atomic_store_n(names, *names + change, __ATOMIC_RELAXED);
 }
 
-void registry_come(struct registry_replica *replica, struct registry_copy *copy)
+void registry_replica_add(struct registry_replica *replica,
+			  struct registry_copy *copy)
 {
-	count(&replica->counters.names, 1);
-	names_add(&replica->names, &copy->name, copy->claim->name);
-	tell(replica, copy->claim, true);
+	registry_count_names(replica, 1);
+	name_set_add(&replica->names, &copy->node, copy->claim->name);
+	registry_replica_notify(replica, copy->claim, true);
 }
 
-void registry_go(struct registry_replica *replica, struct registry_copy *copy)
+void registry_replica_remove(struct registry_replica *replica,
+			     struct registry_copy *copy)
 {
-	count(&replica->counters.names, -(uint64_t)1);
-	names_remove(&replica->names, &copy->name);
-	tell(replica, copy->claim, false);
+	registry_count_names(replica, -(uint64_t)1);
+	name_set_remove(&replica->names, &copy->node);
+	registry_replica_notify(replica, copy->claim, false);
 	registry_claim_unref(copy->claim);
-}
-
-/* ---- claims ----------------------------------------------------------- */
-
-static bool is_waiting(const struct client *client)
-{
-	const struct registry_claim *claim;
-
-	for (claim = client->claims; claim != NULL; claim = claim->next)
-		if (!claim->answered)
-			return true;
-	return false;
-}
-
-/* Takes the claim from the client's list, and its reference. */
-static void take_out(struct registry_claim *claim)
-{
-	struct registry_claim **at = &claim->client->claims;
-
-	while (*at != claim)
-		at = &(*at)->next;
-	*at = claim->next;
-	claim->client = NULL;
-	registry_claim_unref(claim);
-}
-
-void registry_answer(struct registry_claim *claim)
-{
-	struct registry_counters *counters =
-		&claim->registry->replicas[claim->from].counters;
-	struct client *client = claim->client;
-	struct worker *worker;
-	struct lined_socket *sock;
-
-	claim->answered = true;
-	count(claim->won ? &counters->won : &counters->lost, 1);
-	if (client == NULL)
-		return;
-	if (!claim->won || claim->releasing)
-		take_out(claim);
-	sock = client_socket(client);
-	worker = client_service(client)->worker;
-	if (!is_waiting(client))
-		socket_unhold(sock, CLIENT_HOLD_CLAIM);
-	worker_enter(worker, client_service(client));
-	claim->claimed(sock, claim->arg, claim->won);
-	worker_leave(worker);
-}
-
-static struct registry_claim *claim_new(struct registry *registry, size_t from,
-					const char *name, const void *value,
-					size_t value_len)
-{
-	size_t copies = registry->count * sizeof(struct registry_copy);
-	size_t name_len = strlen(name), i;
-	struct registry_claim *claim;
-	char *bytes;
-
-	claim = calloc(1, sizeof(*claim) + copies + name_len + 1 + value_len);
-	if (claim == NULL)
-		return NULL;
-	bytes = (char *)(claim + 1) + copies;
-	memcpy(bytes, name, name_len + 1);
-	if (value_len > 0)
-		memcpy(bytes + name_len + 1, value, value_len);
-	atomic_init(&claim->refs, 1); /* the client's */
-	claim->registry = registry;
-	atomic_fetch_add_explicit(&registry->refs, 1, memory_order_relaxed);
-	claim->from = from;
-	claim->name = bytes;
-	claim->value = bytes + name_len + 1;
-	claim->value_len = value_len;
-	for (i = 0; i < registry->count; i++)
-		claim->copies[i].claim = claim;
-	return claim;
-}
-
-int lined_registry_claim(struct lined_service *service,
-			 struct lined_socket *sock, const char *name,
-			 const void *value, size_t value_len,
-			 void (*claimed)(struct lined_socket *client, void *arg,
-					 bool won),
-			 void *arg)
-{
-	size_t len = strnlen(name, LINED_REGISTRY_NAME_MAX + 1);
-	struct client *client = client_of(sock);
-	struct registry_claim *claim;
-
-	if (len == 0 || len > LINED_REGISTRY_NAME_MAX ||
-	    value_len > LINED_REGISTRY_VALUE_MAX) {
-		errno = EINVAL;
-		return -1;
-	}
-	claim = claim_new(service->registry.replica->registry,
-			  service->worker->index, name, value, value_len);
-	if (claim == NULL)
-		return -1;
-	claim->owner = client->id;
-	claim->claimed = claimed;
-	claim->arg = arg;
-	claim->client = client;
-	claim->next = client->claims;
-	client->claims = claim;
-	socket_hold(sock, CLIENT_HOLD_CLAIM);
-	count(&service->registry.replica->counters.claims, 1);
-	backend.claim(claim);
-	return 0;
-}
-
-static void release(struct registry_claim *claim)
-{
-	if (claim->releasing)
-		return;
-	claim->releasing = true;
-	backend.release(claim);
-}
-
-void lined_registry_release(struct lined_service *service,
-			    struct lined_socket *sock, const char *name)
-{
-	struct registry_claim *claim, *next;
-
-	(void)service;
-	for (claim = client_of(sock)->claims; claim != NULL; claim = next) {
-		next = claim->next;
-		if (strcmp(claim->name, name) != 0)
-			continue;
-		release(claim);
-		/* One that waits stays until its answer has been given. */
-		if (claim->answered)
-			take_out(claim);
-	}
-}
-
-void registry_client_gone(struct client *client)
-{
-	while (client->claims != NULL) {
-		release(client->claims);
-		take_out(client->claims);
-	}
 }
 
 /* ---- looking ---------------------------------------------------------- */
 
-void lined_registry_list(struct lined_service *service, const char *prefix,
-			 void (*visit)(const struct lined_registry_entry *entry,
-				       void *arg),
-			 void *arg)
+void registry_list(struct registry_member *member, const char *prefix,
+		   void (*visit)(const struct lined_registry_entry *entry,
+				 void *arg),
+		   void *arg)
 {
 	size_t len = strlen(prefix);
-	struct name *name;
+	struct name_node *node;
 
-	for (name = names_from(&service->registry.replica->names, prefix);
-	     name != NULL && strncmp(name->text, prefix, len) == 0;
-	     name = name->next[0]) {
-		const struct lined_registry_entry entry = entry_of_name(name);
+	for (node = name_set_from(&member->replica->names, prefix);
+	     node != NULL && strncmp(node->text, prefix, len) == 0;
+	     node = node->next[0]) {
+		const struct lined_registry_entry entry =
+			registry_entry_at(node);
 
 		visit(&entry, arg);
 	}
 }
 
-bool lined_registry_find(struct lined_service *service, const char *text,
-			 struct lined_registry_entry *entry)
+bool registry_find(const struct registry_member *member, const char *name,
+		   struct lined_registry_entry *entry)
 {
-	struct name *name = names_find(&service->registry.replica->names, text);
+	struct name_node *node = name_set_find(&member->replica->names, name);
 
-	if (name == NULL)
+	if (node == NULL)
 		return false;
-	*entry = entry_of_name(name);
+	*entry = registry_entry_at(node);
 	return true;
 }
 
 struct lined_registry_watch *
-lined_registry_watch(struct lined_service *service, const char *prefix,
-		     void (*changed)(const struct lined_registry_entry *entry,
-				     bool here, void *arg),
-		     void *arg)
+registry_watch(struct registry_member *member, const char *prefix,
+	       void (*changed)(const struct lined_registry_entry *entry,
+			       bool here, void *arg),
+	       void *arg)
 {
-	struct registry_replica *replica = service->registry.replica;
+	struct registry_replica *replica = member->replica;
 	size_t len = strlen(prefix);
 	struct lined_registry_watch *watch;
 
-	if (service->registry.left) {
+	if (member->left) {
 		errno = ESHUTDOWN;
 		return NULL;
 	}
@@ -399,7 +246,6 @@ lined_registry_watch(struct lined_service *service, const char *prefix,
 	if (watch == NULL)
 		return NULL;
 	watch->replica = replica;
-	watch->service = service;
 	watch->since = replica->changes;
 	watch->changed = changed;
 	watch->arg = arg;
@@ -409,7 +255,7 @@ lined_registry_watch(struct lined_service *service, const char *prefix,
 	return watch;
 }
 
-void lined_registry_unwatch(struct lined_registry_watch *watch)
+void registry_unwatch(struct lined_registry_watch *watch)
 {
 	if (watch == NULL)
 		return;

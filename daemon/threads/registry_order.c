@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A claim goes to the service's primary worker, whose replica is the truth;
- * from there it goes to all replicas, the claimant's answer with it. Messages
- * of one worker to another keep their order, so all replicas change alike.
+ * A claim is sent to the service's primary worker, whose replica decides; from
+ * there it is sent to all replicas, with the answer to the claimant. Messages
+ * from one worker to another keep their order, so all replicas change alike.
  *
- * The cancel functions run when the daemon ends, after all threads have: they
- * only give back memory, of whichever worker.
+ * The cancel functions run when the daemon ends, after all threads: they only
+ * free memory, of any worker.
  */
 #include "config.h"
 
 #include "threads/registry_order.h"
 
-static void deliver(struct registry *registry, size_t from, size_t to,
-		    struct lined_message *message)
+static void order_deliver(struct registry *registry, size_t from, size_t to,
+			  struct lined_message *message)
 {
 	struct lined_dispatcher *d = registry->replicas[to].worker->dispatcher;
 
@@ -22,7 +22,7 @@ static void deliver(struct registry *registry, size_t from, size_t to,
 		message->cancel(message);
 }
 
-static struct registry_replica *replica_of(struct registry_copy *copy)
+static struct registry_replica *order_replica(struct registry_copy *copy)
 {
 	struct registry_claim *claim = copy->claim;
 
@@ -31,69 +31,69 @@ static struct registry_replica *replica_of(struct registry_copy *copy)
 
 /* ---- at a replica ------------------------------------------------------ */
 
-static void come(struct lined_message *message)
+static void order_add(struct lined_message *message)
 {
 	struct registry_copy *copy =
-		lined_container_of(message, struct registry_copy, come);
+		lined_container_of(message, struct registry_copy, add);
 	struct registry_claim *claim = copy->claim;
 
-	registry_claim_ref(claim); /* a watcher may cause its release */
-	registry_come(replica_of(copy), copy);
+	registry_claim_ref(claim); /* a watch may cause its release */
+	registry_replica_add(order_replica(copy), copy);
 	if (copy == &claim->copies[claim->from])
-		registry_answer(claim);
+		registry_claim_answered(claim);
 	registry_claim_unref(claim);
 }
 
-static void cancel_come(struct lined_message *message)
+static void order_add_cancelled(struct lined_message *message)
 {
 	registry_claim_unref(
-		lined_container_of(message, struct registry_copy, come)->claim);
+		lined_container_of(message, struct registry_copy, add)->claim);
 }
 
-static void lost(struct lined_message *message)
+static void order_lost(struct lined_message *message)
 {
 	struct registry_claim *claim =
-		lined_container_of(message, struct registry_copy, come)->claim;
+		lined_container_of(message, struct registry_copy, add)->claim;
 
-	registry_answer(claim);
+	registry_claim_answered(claim);
 	registry_claim_unref(claim);
 }
 
-static void go(struct lined_message *message)
+static void order_remove(struct lined_message *message)
 {
 	struct registry_copy *copy =
-		lined_container_of(message, struct registry_copy, go);
+		lined_container_of(message, struct registry_copy, remove);
 	struct registry_claim *claim = copy->claim;
 
-	registry_go(replica_of(copy), copy);
+	registry_replica_remove(order_replica(copy), copy);
 	registry_claim_unref(claim);
 }
 
-static void forget(struct registry_copy *copy)
+static void order_forget(struct registry_copy *copy)
 {
-	if (!copy->name.linked)
+	if (!copy->node.linked)
 		return;
-	names_remove(&replica_of(copy)->names, &copy->name);
+	name_set_remove(&order_replica(copy)->names, &copy->node);
 	registry_claim_unref(copy->claim);
 }
 
-static void cancel_go(struct lined_message *message)
+static void order_remove_cancelled(struct lined_message *message)
 {
 	struct registry_copy *copy =
-		lined_container_of(message, struct registry_copy, go);
+		lined_container_of(message, struct registry_copy, remove);
 	struct registry_claim *claim = copy->claim;
 
-	forget(copy);
+	order_forget(copy);
 	registry_claim_unref(claim);
 }
 
 /* ---- at the primary worker --------------------------------------------- */
 
 /*
- * To all other workers, the claimant's last: what it does about it, and tells
- * the others on the bus, then comes to them behind the change itself.
+ * To all other workers, the claimant's last: what that one then publishes on
+ * the bus comes to the others after the change itself.
  */
-static void deliver_to_others(struct registry_claim *claim, bool here)
+static void order_deliver_to_others(struct registry_claim *claim, bool added)
 {
 	struct registry *registry = claim->registry;
 	size_t primary = registry->primary, k, i;
@@ -106,11 +106,12 @@ static void deliver_to_others(struct registry_claim *claim, bool here)
 			continue;
 		copy = &claim->copies[i];
 		registry_claim_ref(claim);
-		deliver(registry, primary, i, here ? &copy->come : &copy->go);
+		order_deliver(registry, primary, i,
+			      added ? &copy->add : &copy->remove);
 	}
 }
 
-static void decide_claim(struct lined_message *message)
+static void order_decide_claim(struct lined_message *message)
 {
 	struct registry_claim *claim =
 		lined_container_of(message, struct registry_claim, claim);
@@ -118,78 +119,85 @@ static void decide_claim(struct lined_message *message)
 	struct registry_copy *answer = &claim->copies[claim->from];
 	size_t primary = registry->primary;
 
-	claim->won = names_find(&registry->replicas[primary].names,
-				claim->name) == NULL;
+	claim->won = name_set_find(&registry->replicas[primary].names,
+				   claim->name) == NULL;
 	if (!claim->won) {
-		answer->come.handler = lost;
+		answer->add.handler = order_lost;
 		if (claim->from == primary)
-			lost(&answer->come);
+			order_lost(&answer->add);
 		else
-			deliver(registry, primary, claim->from, &answer->come);
+			order_deliver(registry, primary, claim->from,
+				      &answer->add);
 		return; /* the reference went with the answer */
 	}
-	/* Ours last: what its watchers do then finds the others told. */
-	deliver_to_others(claim, true);
+	/* The primary's own last, for the same reason. */
+	order_deliver_to_others(claim, true);
 	registry_claim_ref(claim);
-	come(&claim->copies[primary].come);
+	order_add(&claim->copies[primary].add);
 	registry_claim_unref(claim);
 }
 
-static void decide_release(struct lined_message *message)
+static void order_decide_release(struct lined_message *message)
 {
 	struct registry_claim *claim =
 		lined_container_of(message, struct registry_claim, release);
 
 	if (claim->won) {
-		deliver_to_others(claim, false);
+		order_deliver_to_others(claim, false);
 		registry_claim_ref(claim);
-		go(&claim->copies[claim->registry->primary].go);
+		order_remove(&claim->copies[claim->registry->primary].remove);
 	}
 	registry_claim_unref(claim);
 }
 
-static void cancel_claim(struct lined_message *message)
+static void order_claim_cancelled(struct lined_message *message)
 {
 	registry_claim_unref(
 		lined_container_of(message, struct registry_claim, claim));
 }
 
-static void cancel_release(struct lined_message *message)
+static void order_release_cancelled(struct lined_message *message)
 {
 	struct registry_claim *claim =
 		lined_container_of(message, struct registry_claim, release);
 	size_t i;
 
 	for (i = 0; i < claim->registry->count; i++)
-		forget(&claim->copies[i]);
+		order_forget(&claim->copies[i]);
 	registry_claim_unref(claim);
 }
 
 /* ---- at the claimant's worker ------------------------------------------ */
 
-void registry_order_claim(struct registry_claim *claim)
+static void order_claim(struct registry_claim *claim)
 {
 	struct registry *registry = claim->registry;
 	size_t i;
 
-	claim->claim.handler = decide_claim;
-	claim->claim.cancel = cancel_claim;
-	claim->release.handler = decide_release;
-	claim->release.cancel = cancel_release;
+	claim->claim.handler = order_decide_claim;
+	claim->claim.cancel = order_claim_cancelled;
+	claim->release.handler = order_decide_release;
+	claim->release.cancel = order_release_cancelled;
 	for (i = 0; i < registry->count; i++) {
-		claim->copies[i].come.handler = come;
-		claim->copies[i].come.cancel = cancel_come;
-		claim->copies[i].go.handler = go;
-		claim->copies[i].go.cancel = cancel_go;
+		claim->copies[i].add.handler = order_add;
+		claim->copies[i].add.cancel = order_add_cancelled;
+		claim->copies[i].remove.handler = order_remove;
+		claim->copies[i].remove.cancel = order_remove_cancelled;
 	}
 	registry_claim_ref(claim);
-	deliver(registry, claim->from, registry->primary, &claim->claim);
+	order_deliver(registry, claim->from, registry->primary, &claim->claim);
 }
 
-void registry_order_release(struct registry_claim *claim)
+static void order_release(struct registry_claim *claim)
 {
 	struct registry *registry = claim->registry;
 
 	registry_claim_ref(claim);
-	deliver(registry, claim->from, registry->primary, &claim->release);
+	order_deliver(registry, claim->from, registry->primary,
+		      &claim->release);
 }
+
+const struct registry_backend registry_order = {
+	.claim = order_claim,
+	.release = order_release,
+};

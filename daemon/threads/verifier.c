@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The verifier: a queue of jobs and a thread that takes them one by one. It
- * never touches a client; a job whose client has gone is answered to nobody.
+ * A queue of jobs and the thread that takes them one by one. The thread never
+ * touches a client; the answer to a job is posted to the client's worker. If
+ * the client has gone by then, the job is only freed.
  */
 #include "config.h"
 
@@ -13,30 +14,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "serve/client.h"
-#include "serve/instance.h"
 #include "list.h"
-#include "socket_hold.h"
 #include "system/crypt_hash.h"
 
 enum job_state {
 	JOB_QUEUED,
 	JOB_RUNNING,
-	JOB_FORGOTTEN, /* and the verifier's to free */
-	JOB_POSTED,    /* the dispatcher's, which frees it */
-	JOB_LOST,      /* the dispatcher takes nothing any more */
+	JOB_FORGOTTEN, /* to be freed by the verifier */
+	JOB_POSTED,    /* to be freed by the dispatcher */
+	JOB_LOST,      /* the dispatcher was closed */
 };
 
-struct job {
+struct verifier_job {
 	struct lined_message message;
-	struct list link;      /* verifier.queue */
-	struct list asked;     /* on the client's thread */
-	struct client *client; /* NULL: gone. The client's thread only */
-	struct lined_dispatcher *dispatcher;
+	struct list link;        /* verifier.queue */
+	struct client_wait wait; /* the client's thread's */
+	struct worker *worker;
+	const struct lined_service *instance;
 	void (*verified)(struct lined_socket *client, void *arg, bool good);
 	void *arg;
-	enum job_state state; /* under lock */
-	bool good;            /* read once it was posted */
+	enum job_state state; /* under the lock */
+	bool good;            /* read after it was posted */
 	char *hash;           /* behind the password */
 	char password[];
 };
@@ -51,10 +49,7 @@ static struct {
 	.queue_changed = PTHREAD_COND_INITIALIZER,
 };
 
-/* Of this thread's clients. */
-static _Thread_local struct list asked;
-
-static void job_free(struct job *job)
+static void job_free(struct verifier_job *job)
 {
 	explicit_bzero(job->password, strlen(job->password));
 	free(job);
@@ -62,34 +57,34 @@ static void job_free(struct job *job)
 
 /* ---- the verifier's thread --------------------------------------------- */
 
-static struct job *take_job(void)
+static struct verifier_job *verifier_take_job(void)
 {
-	struct job *job;
+	struct verifier_job *job;
 
 	pthread_mutex_lock(&verifier.lock);
 	while (list_is_empty(&verifier.queue))
 		pthread_cond_wait(&verifier.queue_changed, &verifier.lock);
-	job = list_entry(verifier.queue.next, struct job, link);
+	job = list_entry(verifier.queue.next, struct verifier_job, link);
 	list_remove(&job->link);
 	job->state = JOB_RUNNING;
 	pthread_mutex_unlock(&verifier.lock);
 	return job;
 }
 
-static void *run(void *arg)
+static void *verifier_run(void *arg)
 {
 	(void)arg;
 	for (;;) {
-		struct job *job = take_job();
+		struct verifier_job *job = verifier_take_job();
 
 		job->good = crypt_hash_matches(job->password, job->hash);
-		/* Under the lock, or the client, and with it the dispatcher,
-		 * might go before the post is done. */
+		/* Under the lock: otherwise the client, and then the
+		 * dispatcher, could go before the post is done. */
 		pthread_mutex_lock(&verifier.lock);
 		if (job->state == JOB_FORGOTTEN)
 			job_free(job);
-		else if (lined_dispatcher_post(job->dispatcher, &job->message) <
-			 0)
+		else if (lined_dispatcher_post(job->worker->dispatcher,
+					       &job->message) < 0)
 			job->state = JOB_LOST;
 		else
 			job->state = JOB_POSTED;
@@ -99,7 +94,7 @@ static void *run(void *arg)
 }
 
 /* Under the lock. */
-static int start(void)
+static int verifier_start(void)
 {
 	pthread_t thread;
 	sigset_t all, before;
@@ -110,7 +105,7 @@ static int start(void)
 	list_init(&verifier.queue);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, NULL, run, NULL);
+	error = pthread_create(&thread, NULL, verifier_run, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error != 0) {
 		errno = error;
@@ -124,117 +119,41 @@ static int start(void)
 
 /* ---- the client's thread ----------------------------------------------- */
 
-static void answer(struct lined_message *message)
+static void job_answered(struct lined_message *message)
 {
-	struct job *job = lined_container_of(message, struct job, message);
-	struct client *client = job->client;
+	struct verifier_job *job =
+		lined_container_of(message, struct verifier_job, message);
 
-	/* The poster holds the lock until it has let go of the job. */
+	/* The verifier holds the lock until it has let go of the job. */
 	pthread_mutex_lock(&verifier.lock);
 	pthread_mutex_unlock(&verifier.lock);
-	if (client != NULL) {
-		struct lined_socket *sock = client_socket(client);
-		struct worker *worker = client_service(client)->worker;
-
-		list_remove(&job->asked);
-		socket_unhold(sock, CLIENT_HOLD_PASSWORD);
-		worker_enter(worker, client_service(client));
-		job->verified(sock, job->arg, job->good);
-		worker_leave(worker);
+	if (client_wait_is_open(&job->wait)) {
+		client_wait_end(&job->wait);
+		worker_enter(job->worker, job->instance);
+		job->verified(job->wait.sock, job->arg, job->good);
+		worker_leave(job->worker);
 	}
 	job_free(job);
 }
 
-static void cancel(struct lined_message *message)
+static void job_cancelled(struct lined_message *message)
 {
-	struct job *job = lined_container_of(message, struct job, message);
+	struct verifier_job *job =
+		lined_container_of(message, struct verifier_job, message);
 
-	if (job->client != NULL)
-		list_remove(&job->asked);
+	if (client_wait_is_open(&job->wait))
+		client_wait_end(&job->wait);
 	job_free(job);
 }
 
-static struct job *job_new(const char *password, const char *hash)
+/* The job is freed by whoever has it. */
+static void job_client_gone(struct client_wait *wait)
 {
-	size_t password_len = strlen(password), hash_len = strlen(hash);
-	struct job *job =
-		calloc(1, sizeof(*job) + password_len + 1 + hash_len + 1);
-
-	if (job == NULL)
-		return NULL;
-	memcpy(job->password, password, password_len + 1);
-	job->hash = job->password + password_len + 1;
-	memcpy(job->hash, hash, hash_len + 1);
-	job->message.handler = answer;
-	job->message.cancel = cancel;
-	list_init(&job->link);
-	list_init(&job->asked);
-	return job;
-}
-
-static int enqueue(struct job *job)
-{
-	int result;
-
-	pthread_mutex_lock(&verifier.lock);
-	result = start();
-	if (result == 0) {
-		list_append(&verifier.queue, &job->link);
-		pthread_cond_signal(&verifier.queue_changed);
-	}
-	pthread_mutex_unlock(&verifier.lock);
-	return result;
-}
-
-int lined_service_verify_password(struct lined_service *service,
-				  struct lined_socket *sock,
-				  const char *password, const char *hash,
-				  void (*verified)(struct lined_socket *client,
-						   void *arg, bool good),
-				  void *arg)
-{
-	struct job *job;
-
-	if (crypt_hash_check(hash) < 0)
-		return -1;
-	job = job_new(password, hash);
-	if (job == NULL)
-		return -1;
-	job->client = client_of(sock);
-	job->dispatcher = service->worker->dispatcher;
-	job->verified = verified;
-	job->arg = arg;
-	if (asked.next == NULL)
-		list_init(&asked);
-	list_append(&asked, &job->asked);
-	/* With one worker nobody else has opened it. */
-	lined_dispatcher_open_mailbox(job->dispatcher);
-	if (enqueue(job) < 0) {
-		list_remove(&job->asked);
-		job_free(job);
-		return -1;
-	}
-	socket_hold(sock, CLIENT_HOLD_PASSWORD);
-	return 0;
-}
-
-int lined_password_check_hash(const char *hash)
-{
-	return crypt_hash_check(hash);
-}
-
-bool lined_password_equal(const char *a, const char *b)
-{
-	return crypt_hash_equal(a, b);
-}
-
-static void forget(struct job *job)
-{
+	struct verifier_job *job =
+		lined_container_of(wait, struct verifier_job, wait);
 	bool mine = false;
 
-	list_remove(&job->asked);
 	pthread_mutex_lock(&verifier.lock);
-	job->client = NULL;
 	if (job->state == JOB_QUEUED || job->state == JOB_LOST) {
 		list_remove(&job->link);
 		mine = true;
@@ -246,13 +165,63 @@ static void forget(struct job *job)
 		job_free(job);
 }
 
-void password_client_gone(struct client *client)
+static struct verifier_job *job_new(const char *password, const char *hash)
 {
-	struct job *job, *next;
+	size_t password_len = strlen(password), hash_len = strlen(hash);
+	struct verifier_job *job =
+		calloc(1, sizeof(*job) + password_len + 1 + hash_len + 1);
 
-	if (asked.next == NULL)
-		return;
-	list_for_each_safe(job, next, &asked, asked)
-		if (job->client == client)
-			forget(job);
+	if (job == NULL)
+		return NULL;
+	memcpy(job->password, password, password_len + 1);
+	job->hash = job->password + password_len + 1;
+	memcpy(job->hash, hash, hash_len + 1);
+	job->message.handler = job_answered;
+	job->message.cancel = job_cancelled;
+	list_init(&job->link);
+	return job;
+}
+
+static int verifier_enqueue(struct verifier_job *job)
+{
+	int result;
+
+	pthread_mutex_lock(&verifier.lock);
+	result = verifier_start();
+	if (result == 0) {
+		list_append(&verifier.queue, &job->link);
+		pthread_cond_signal(&verifier.queue_changed);
+	}
+	pthread_mutex_unlock(&verifier.lock);
+	return result;
+}
+
+int verifier_verify(struct worker *worker, const struct lined_service *instance,
+		    struct lined_socket *client, struct client_wait **waits,
+		    const char *password, const char *hash,
+		    void (*verified)(struct lined_socket *client, void *arg,
+				     bool good),
+		    void *arg)
+{
+	struct verifier_job *job;
+
+	if (crypt_hash_check(hash) < 0)
+		return -1;
+	job = job_new(password, hash);
+	if (job == NULL)
+		return -1;
+	job->worker = worker;
+	job->instance = instance;
+	job->verified = verified;
+	job->arg = arg;
+	/* With one worker nothing else opens it. */
+	lined_dispatcher_open_mailbox(worker->dispatcher);
+	if (verifier_enqueue(job) < 0) {
+		job_free(job);
+		return -1;
+	}
+	/* The answer comes to this thread, and so after this. */
+	client_wait_begin(&job->wait, waits, client, CLIENT_HOLD_PASSWORD,
+			  job_client_gone);
+	return 0;
 }

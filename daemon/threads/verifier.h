@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Passwords of clients, verified off the loops by one thread, which is made
- * when it is first needed: crypt(3) takes as long as it does on purpose.
+ * Verifies the passwords of clients on a thread of its own, which is started
+ * when it is first needed: crypt(3) is slow on purpose, and would delay the
+ * other clients of a worker.
  */
-#ifndef PASSWORD_H
-#define PASSWORD_H
+#ifndef VERIFIER_H
+#define VERIFIER_H
 
-#include <lined/service.h>
+#include "threads/client_wait.h"
+#include "threads/worker.h"
 
-struct client;
-
-/* A client is gone: it gets no answer. Its worker's thread. */
-void password_client_gone(struct client *client);
+/*
+ * As lined_service_verify_password(), for a client of the instance on the
+ * worker, whose waits begin at *waits. Thread: the worker's.
+ */
+int verifier_verify(struct worker *worker, const struct lined_service *instance,
+		    struct lined_socket *client, struct client_wait **waits,
+		    const char *password, const char *hash,
+		    void (*verified)(struct lined_socket *client, void *arg,
+				     bool good),
+		    void *arg);
 
 #endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of lined/service.h.
+ */
+#include "config.h"
+
+#include <lined/service.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <lined/address.h>
+
+#include "log/report.h"
+#include "serve/client.h"
+#include "serve/instance.h"
+#include "system/crypt_hash.h"
+#include "threads/verifier.h"
+
+/* ---- the instance ------------------------------------------------------- */
+
+const char *lined_service_name(const struct lined_service *instance)
+{
+	return instance->name;
+}
+
+const void *lined_service_options(const struct lined_service *instance)
+{
+	return instance->conf->options;
+}
+
+void lined_service_set_data(struct lined_service *instance, void *data)
+{
+	instance->data = data;
+}
+
+void *lined_service_data(const struct lined_service *instance)
+{
+	return instance->data;
+}
+
+struct lined_table *lined_service_table(struct lined_service *instance,
+					size_t max_bytes)
+{
+	lined_table_set_max(instance->table, max_bytes);
+	return instance->table;
+}
+
+struct lined_dispatcher *
+lined_service_dispatcher(const struct lined_service *instance)
+{
+	return instance->worker->dispatcher;
+}
+
+unsigned lined_service_worker(const struct lined_service *instance)
+{
+	return instance->worker->index;
+}
+
+unsigned lined_service_workers(const struct lined_service *instance)
+{
+	return instance->workers;
+}
+
+bool lined_service_is_primary(const struct lined_service *instance)
+{
+	return instance->primary;
+}
+
+struct lined_socket_group *
+lined_service_group(const struct lined_service *instance)
+{
+	return &((struct lined_service *)(uintptr_t)instance)->own_group;
+}
+
+const struct lined_framing *
+lined_service_framing(const struct lined_service *instance)
+{
+	return &instance->conf->framing;
+}
+
+void lined_service_timer(struct lined_service *instance,
+			 struct lined_timer *timer,
+			 void (*handler)(struct lined_timer *timer))
+{
+	lined_timer_init(timer, instance->worker->dispatcher, handler);
+}
+
+void lined_service_log(const struct lined_service *instance,
+		       enum lined_log_level level, const char *format, ...)
+{
+	char text[1024], line[1200];
+	va_list args;
+
+	if (!log_enabled((int)level) && instance->report == NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	/* The module's format is the kind, or one noisy message would have
+	 * those of all modules suppressed. Who has changed what, which is what
+	 * control tells of, is never a repeat. */
+	snprintf(line, sizeof(line), "service %s: %s", instance->name, text);
+	log_msg_of(instance->conf->internal ? NULL : format, level, "%s", line);
+	report_keep(instance->report, level, line);
+}
+
+void lined_service_count(struct lined_service *instance, const char *name,
+			 uint64_t n)
+{
+	instance_count(instance, name, n);
+}
+
+void lined_service_each_client(struct lined_service *instance,
+			       void (*visit)(struct lined_socket *client,
+					     void *arg),
+			       void *arg)
+{
+	struct client *client, *next;
+
+	list_for_each_safe(client, next, &instance->clients, link)
+		visit(client_socket(client), arg);
+}
+
+size_t lined_service_clients(const struct lined_service *instance)
+{
+	return instance->client_count;
+}
+
+/* ---- clients ------------------------------------------------------------ */
+
+/* A client's socket owns what these functions read; none of them changes it. */
+static struct lined_socket *api_socket(const struct lined_socket *client)
+{
+	return (struct lined_socket *)(uintptr_t)client;
+}
+
+uint64_t lined_client_id(const struct lined_socket *client)
+{
+	return client_of(api_socket(client))->id;
+}
+
+const char *lined_client_peer(const struct lined_socket *client)
+{
+	static _Thread_local char text[LINED_ADDRESS_TEXT_MAX];
+
+	return client_peer(api_socket(client), text, sizeof(text));
+}
+
+const char *lined_client_listen(const struct lined_socket *client)
+{
+	return client_of(api_socket(client))->listen;
+}
+
+struct lined_service *lined_client_service(const struct lined_socket *client)
+{
+	return client_service(client_of(api_socket(client)));
+}
+
+void *lined_client_data(struct lined_socket *client)
+{
+	return client_data(client_of(client));
+}
+
+int lined_client_expect_block(struct lined_socket *client, size_t len)
+{
+	return client_expect_block(client, len);
+}
+
+/* ---- passwords ---------------------------------------------------------- */
+
+int lined_service_verify_password(struct lined_service *instance,
+				  struct lined_socket *client,
+				  const char *password, const char *hash,
+				  void (*verified)(struct lined_socket *client,
+						   void *arg, bool good),
+				  void *arg)
+{
+	return verifier_verify(instance->worker, instance, client,
+			       &client_of(client)->waits, password, hash,
+			       verified, arg);
+}
+
+int lined_password_check_hash(const char *hash)
+{
+	return crypt_hash_check(hash);
+}
+
+bool lined_password_equal(const char *a, const char *b)
+{
+	return crypt_hash_equal(a, b);
+}

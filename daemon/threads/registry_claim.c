@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The claims of clients: a claim is made, answered, and released. Once it has
+ * won it stays with the client, which owns the name until it releases it or
+ * goes.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "threads/registry.h"
+
+static void registry_claim_count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+static struct registry_claim *registry_claim_new(struct registry *registry,
+						 size_t from, const char *name,
+						 const void *value,
+						 size_t value_len)
+{
+	size_t copies = registry->count * sizeof(struct registry_copy);
+	size_t name_len = strlen(name), i;
+	struct registry_claim *claim;
+	char *bytes;
+
+	claim = calloc(1, sizeof(*claim) + copies + name_len + 1 + value_len);
+	if (claim == NULL)
+		return NULL;
+	bytes = (char *)(claim + 1) + copies;
+	memcpy(bytes, name, name_len + 1);
+	if (value_len > 0)
+		memcpy(bytes + name_len + 1, value, value_len);
+	atomic_init(&claim->refs, 1); /* the client's */
+	claim->registry = registry;
+	atomic_fetch_add_explicit(&registry->refs, 1, memory_order_relaxed);
+	claim->from = from;
+	claim->name = bytes;
+	claim->value = bytes + name_len + 1;
+	claim->value_len = value_len;
+	for (i = 0; i < registry->count; i++)
+		claim->copies[i].claim = claim;
+	return claim;
+}
+
+/* Gives the client's reference back. */
+static void registry_claim_part(struct registry_claim *claim)
+{
+	client_wait_end(&claim->wait);
+	registry_claim_unref(claim);
+}
+
+static void registry_claim_release(struct registry_claim *claim)
+{
+	if (claim->releasing)
+		return;
+	claim->releasing = true;
+	claim->registry->backend->release(claim);
+}
+
+static void registry_claim_client_gone(struct client_wait *wait)
+{
+	struct registry_claim *claim =
+		lined_container_of(wait, struct registry_claim, wait);
+
+	registry_claim_release(claim);
+	registry_claim_unref(claim);
+}
+
+int registry_claim(struct registry_member *member, struct lined_socket *client,
+		   struct client_wait **waits, uint64_t owner, const char *name,
+		   const void *value, size_t value_len,
+		   void (*claimed)(struct lined_socket *client, void *arg,
+				   bool won),
+		   void *arg)
+{
+	struct registry_replica *replica = member->replica;
+	size_t len = strnlen(name, LINED_REGISTRY_NAME_MAX + 1);
+	struct registry_claim *claim;
+
+	if (len == 0 || len > LINED_REGISTRY_NAME_MAX ||
+	    value_len > LINED_REGISTRY_VALUE_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	claim = registry_claim_new(replica->registry, replica->worker->index,
+				   name, value, value_len);
+	if (claim == NULL)
+		return -1;
+	claim->owner = owner;
+	claim->claimed = claimed;
+	claim->arg = arg;
+	client_wait_begin(&claim->wait, waits, client, CLIENT_HOLD_CLAIM,
+			  registry_claim_client_gone);
+	registry_claim_count(&replica->counters.claims);
+	replica->registry->backend->claim(claim);
+	return 0;
+}
+
+void registry_claim_answered(struct registry_claim *claim)
+{
+	struct registry_replica *replica =
+		&claim->registry->replicas[claim->from];
+	struct registry_counters *counters = &replica->counters;
+
+	registry_claim_count(claim->won ? &counters->won : &counters->lost);
+	if (!client_wait_is_open(&claim->wait))
+		return;
+	if (!claim->won || claim->releasing)
+		registry_claim_part(claim); /* the caller has a reference */
+	else
+		client_wait_answered(&claim->wait);
+	worker_enter(replica->worker, replica->instance);
+	claim->claimed(claim->wait.sock, claim->arg, claim->won);
+	worker_leave(replica->worker);
+}
+
+void registry_release(struct client_wait *waits, const char *name)
+{
+	struct client_wait *wait, *next;
+
+	for (wait = waits; wait != NULL; wait = next) {
+		struct registry_claim *claim =
+			lined_container_of(wait, struct registry_claim, wait);
+
+		next = wait->next;
+		if (wait->gone != registry_claim_client_gone ||
+		    strcmp(claim->name, name) != 0)
+			continue;
+		registry_claim_release(claim);
+		/* A claim that still waits stays until it is answered. */
+		if (wait->hold == 0)
+			registry_claim_part(claim);
+	}
+}
