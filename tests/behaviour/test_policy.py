@@ -2,8 +2,14 @@
 # SPDX-License-Identifier: MIT
 """policy: the exchange that Postfix documents, greylisting by it, and what a
 client gets that does not keep to it."""
-from lined_test import Client, DaemonTest
-from lined_test import main, service
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from lined_test import Client, DaemonTest, PATIENCE
+from lined_test import free_port, main, service
 
 # All that Postfix 3.7 sends, as its SMTPD_POLICY_README has it.
 REQUEST = """\
@@ -85,7 +91,7 @@ class Policy(DaemonTest):
         c = self.connect()
         self.assertEqual(self.ask(c), DEFER)
         self.assertEqual(self.ask(c), DEFER)
-        self.assertEqual(self.ask(c, address="192.0.2.2"), DEFER)
+        self.assertEqual(self.ask(c, address="192.0.3.2"), DEFER)
         self.assertEqual(self.ask(c, sender=""), DEFER)
 
     def test_each_of_the_three_counts_and_case_does_not(self):
@@ -97,9 +103,94 @@ class Policy(DaemonTest):
         daemon.reload()
         self.assertEqual(self.ask(c), DUNNO)
         self.assertEqual(self.ask(c, recipient="B@EXAMPLE.net"), DUNNO)
-        for other in ({"address": "192.0.2.2"}, {"sender": "x@example.org"},
+        for other in ({"address": "192.0.3.1"}, {"sender": "x@example.org"},
                       {"recipient": "x@example.net"}, {"sender": ""}):
             self.assertEqual(self.ask(c, **other), DEFER, other)
+
+    def passing(self, options, known, asked):
+        """Which of these are answered dunno when `known` is known."""
+        daemon = self.serve("delay = 0 " + options)
+        c = self.connect()
+        self.assertEqual(self.ask(c, **known), DUNNO)
+        self.write(self.text("delay = 10m " + options))
+        daemon.reload()
+        return [one for one in asked
+                if self.ask(c, **dict(known, **one)) == DUNNO]
+
+    def test_a_neighbour_of_the_same_network_is_known(self):
+        near = {"address": "192.0.2.200"}
+        far = {"address": "192.0.3.1"}
+        self.assertEqual(self.passing("", {"address": "192.0.2.1"},
+                                      [near, far]), [near])
+
+    def test_a_network_of_ipv6_is_a_64(self):
+        near = {"address": "2001:db8:0:1:ffff::9"}
+        far = {"address": "2001:db8:0:2::1"}
+        self.assertEqual(self.passing("", {"address": "2001:db8:0:1::1"},
+                                      [near, far]), [near])
+
+    def test_by_address_a_neighbour_is_new(self):
+        self.assertEqual(self.passing("by = address",
+                                      {"address": "192.0.2.1"},
+                                      [{"address": "192.0.2.2"}]), [])
+
+    def test_the_prefixes_are_the_operators(self):
+        near = {"address": "192.0.77.1"}
+        self.assertEqual(self.passing("ipv4-prefix = 16",
+                                      {"address": "192.0.2.1"}, [near]),
+                         [near])
+        code, out = self.check(self.text("ipv4-prefix = 33"))
+        self.assertEqual(code, 1)
+        self.assertRegex(out, r"lined\.conf:\d+: .*ipv4-prefix")
+
+    def test_a_list_that_numbers_its_mails_is_one_sender(self):
+        same = {"sender": "list-return-8-b=x.example@lists.example"}
+        other = {"sender": "list-return-8-c=x.example@lists.example"}
+        self.assertEqual(
+            self.passing("", {"sender": "list-return-7-b=x.example"
+                              "@lists.example"}, [same, other]), [same])
+
+    def test_a_forwarder_that_signs_its_mails_is_one_sender(self):
+        same = {"sender": "SRS0=Zz=9A=example.org=a@relay.example"}
+        other = {"sender": "SRS0=Zz=9A=example.org=b@relay.example"}
+        self.assertEqual(
+            self.passing("", {"sender": "SRS0=Hh=7B=example.org=a"
+                              "@relay.example"}, [same, other]), [same])
+
+    def whitelist(self, name, text):
+        with open(self.path(name), "w") as f:
+            f.write(text)
+        return self.path(name)
+
+    def test_those_on_a_whitelist_never_wait(self):
+        clients = self.whitelist("clients", "198.51.100.0/24\nmx.example\n")
+        recipients = self.whitelist("recipients", "postmaster@\n")
+        daemon = self.serve('delay = 10m whitelist-clients = "%s" '
+                            'whitelist-recipients = "%s"'
+                            % (clients, recipients), workers=3)
+        c = self.connect()
+        self.assertEqual(self.ask(c), DEFER)
+        self.assertEqual(self.ask(c, address="198.51.100.9"), DUNNO)
+        self.assertEqual(self.ask(c, recipient="postmaster@x.example"), DUNNO)
+        c.send(request().replace(b"\n\n", b"\nclient_name=a.mx.example\n\n"))
+        self.assertEqual(c.line() + c.line(), DUNNO)
+        # A changed file is taken at a reload, a wrong one is refused there.
+        self.whitelist("clients", "203.0.113.0/24\n")
+        self.assertEqual(self.ask(c, address="203.0.113.1"), DEFER)
+        daemon.reload()
+        self.assertEqual(self.ask(c, address="203.0.113.1"), DUNNO)
+        self.assertEqual(self.ask(c, address="198.51.100.9"), DEFER)
+        self.whitelist("clients", "\n/[/\n")
+        place = daemon.mark()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log(r'whitelist-clients: .*/clients:2: "/\[": ', place)
+        self.assertEqual(self.ask(c, address="203.0.113.1"), DUNNO)
+
+    def test_a_whitelist_that_is_not_there_is_an_error(self):
+        code, out = self.check(self.text('whitelist-clients = "/nowhere"'))
+        self.assertEqual(code, 1)
+        self.assertRegex(out, r"lined\.conf:\d+: .*whitelist-clients: "
+                         r"/nowhere: No such file or directory")
 
     def test_who_comes_too_late_is_new(self):
         daemon = self.serve("delay = 0 retry = 0")
@@ -181,6 +272,101 @@ class Policy(DaemonTest):
         self.assertEqual(self.ask(c, sender="s" * 8000, recipient="r" * 8000,
                                   address="a" * 8000), DEFER)
         self.assertEqual(self.ask(c, sender="\0\xff%s%n"), DEFER)
+
+
+POSTFIX_MAIN = """\
+compatibility_level = 3.6
+queue_directory = %(dir)s/spool
+data_directory = %(dir)s/data
+mail_owner = postfix
+setgid_group = postdrop
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.example
+mydestination = example.net
+mynetworks =
+local_recipient_maps =
+local_transport = discard:
+alias_maps =
+smtpd_peername_lookup = no
+smtpd_authorized_xclient_hosts = 127.0.0.1
+smtpd_recipient_restrictions = reject_unauth_destination
+    check_policy_service inet:127.0.0.1:%(policy)d
+"""
+POSTFIX_MASTER = """\
+127.0.0.1:%d inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+proxymap unix - - n - - proxymap
+"""
+
+
+@unittest.skipUnless(os.path.exists("/usr/sbin/postfix") and
+                     os.getuid() == 0, "no postfix, or not root")
+class Postfix(DaemonTest):
+    """Debian's Postfix, with an instance of its own, asks by conf/examples'
+    recipe."""
+
+    def postfix(self, *words):
+        return subprocess.run(["/usr/sbin/postfix", "-c", self.path("etc"),
+                               *words], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=PATIENCE)
+
+    def start_postfix(self, policy):
+        port = free_port()
+        # Its own user has to get there.
+        os.chmod(self.dir, 0o755)
+        for name in "etc", "spool", "data":
+            os.mkdir(self.path(name), 0o755)
+        shutil.chown(self.path("data"), "postfix")
+        for name, text in (("main.cf", POSTFIX_MAIN
+                            % {"dir": self.dir, "policy": policy}),
+                           ("master.cf", POSTFIX_MASTER % port)):
+            with open(self.path("etc/" + name), "w") as f:
+                f.write(text)
+        done = self.postfix("start")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.addCleanup(self.postfix, "stop")
+        return port
+
+    def recipient(self, port, address):
+        """What a recipient is answered when a client has this address."""
+        with Client(("127.0.0.1", port)) as smtp:
+            self.assertEqual(smtp.line()[:3], b"220")
+            for sent, wanted in ((b"XCLIENT ADDR=%s NAME=mx.example.org"
+                                  % address, b"220"), (b"EHLO x", b"250"),
+                                 (b"MAIL FROM:<a@example.org>", b"250")):
+                self.assertEqual(self.ask(smtp, sent)[:3], wanted)
+            return self.ask(smtp, b"RCPT TO:<b@example.net>")
+
+    def ask(self, smtp, sent):
+        smtp.send(sent + b"\r\n")
+        line = smtp.line()
+        while line[3:4] == b"-":
+            line = smtp.line()
+        return line
+
+    def test_a_mail_is_deferred_once(self):
+        port = free_port()
+        self.start(service("greylist", "tcp://127.0.0.1:%d" % port,
+                           protocol="policy",
+                           extra="\tpolicy { delay = 1s }"))
+        smtp = self.start_postfix(port)
+        self.assertRegex(self.recipient(smtp, b"192.0.2.1"),
+                         rb"^450 4\.7\.1 .*Service temporarily unavailable")
+        # From its other address.
+        self.eventually(lambda: self.recipient(smtp, b"192.0.2.9")
+                        .startswith(b"250"), "the end of the delay")
+        self.assertEqual(self.recipient(smtp, b"198.51.100.1")[:3], b"450")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A whitelist: clients or recipients that never wait, from a file with one
+ * entry a line, in the form of postgrey's:
+ *
+ *	192.0.2.1, 192.0.2.0/24, 2001:db8::/32	a client's address
+ *	192.0.2					the same as 192.0.2.0/24
+ *	example.org		a client of that name or below it;
+ *				a recipient in that domain or below it
+ *	postmaster@		a recipient of that name, in any domain
+ *	joe@example.org		that recipient
+ *	/PATTERN/		a client's name, a recipient: a POSIX extended
+ *				regular expression, without regard to case
+ *
+ * What follows a "#" is a comment. Thread: one at a time.
+ */
+#ifndef LINED_POLICY_WHITELIST_H
+#define LINED_POLICY_WHITELIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct whitelist {
+	size_t count;
+	struct whitelist_entry *entries;
+};
+
+/*
+ * Reads a file: a regular one of at most 1 MiB. Zeroed memory is an empty list,
+ * which "" leaves empty. -1: it cannot be read, or is wrong; error says where
+ * and why, and the list is as it was.
+ */
+int whitelist_load(struct whitelist *list, const char *path, char *error,
+		   size_t size);
+void whitelist_fini(struct whitelist *list);
+
+/* Whether a client is in it, by its address as text or by its name. */
+bool whitelist_has_client(const struct whitelist *list, const char *address,
+			  const char *name);
+
+bool whitelist_has_recipient(const struct whitelist *list,
+			     const char *recipient);
+
+#endif
