@@ -211,25 +211,31 @@ END_TEST
 START_TEST(tables_align_and_leave_no_blanks_behind)
 {
 	static const struct table_column columns[] = {
-		{"NAME", false}, {"N", true}, {"NOTE", false}};
-	struct table table;
+		{"NAME", CELL_TEXT, .value = "name"},
+		{"N", CELL_NUMBER, .value = "n"},
+		{"NOTE", CELL_TEXT, .value = "note"},
+	};
+	static const char *const lines[] = {
+		"row name=\"\303\244\303\266\" n=12345 note=\"\"",
+		"row name=\"longer\" n=1 note=\"here\"",
+	};
+	struct record records[2];
+	const struct record *rows[] = {&records[0], &records[1]};
 	char *text = NULL;
-	size_t len;
+	size_t len, i;
 	FILE *out = open_memstream(&text, &len);
 
-	table_init(&table, columns, 3);
-	table_add_text(&table, "\303\244\303\266");
-	table_add(&table, memory_format("%d", 12345));
-	table_add_text(&table, "");
-	table_add_text(&table, "longer");
-	table_add_text(&table, "1");
-	table_add_text(&table, "here");
-	table_write(&table, out);
+	for (i = 0; i < 2; i++)
+		ck_assert_int_eq(
+			record_parse(&records[i], lines[i], strlen(lines[i])),
+			0);
+	table_write(out, columns, 3, rows, 2, NULL);
 	fclose(out);
 	ck_assert_str_eq(text, "NAME        N  NOTE\n"
 			       "\303\244\303\266      12345\n"
 			       "longer      1  here\n");
-	table_fini(&table);
+	for (i = 0; i < 2; i++)
+		record_fini(&records[i]);
 	free(text);
 }
 END_TEST

@@ -14,20 +14,34 @@
 #include "common/memory.h"
 #include "linectl/table.h"
 
-/* ---- cells -------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------ */
 
-static void add_count_cell(struct table *table, uint64_t n)
+/* The records of a kind; *count of them, in an array to be freed. */
+static const struct record **select_records(const struct answer *answer,
+					    const char *kind, size_t *count)
 {
-	table_add(table, format_count(n));
+	const struct record **records =
+		memory_new(answer->count, sizeof(*records));
+	size_t i;
+
+	*count = 0;
+	for (i = 0; i < answer->count; i++)
+		if (record_is(&answer->records[i], kind))
+			records[(*count)++] = &answer->records[i];
+	return records;
 }
 
-/* "3/100", or "3" if there is no limit. */
-static void add_limited_cell(struct table *table, uint64_t n, uint64_t limit)
+static void show_table(FILE *out, const struct answer *answer, const char *kind,
+		       const struct table_column *columns, size_t column_count)
 {
-	table_add(table,
-		  limit > 0 ? memory_format("%" PRIu64 "/%" PRIu64, n, limit)
-			    : memory_format("%" PRIu64, n));
+	size_t count;
+	const struct record **records = select_records(answer, kind, &count);
+
+	table_write(out, columns, column_count, records, count, answer);
+	free(records);
 }
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 void show_messages(const struct answer *answer)
 {
@@ -114,47 +128,43 @@ uint64_t show_delay_us(const struct record *worker)
 	return 0;
 }
 
-static char *worker_delay_text(const struct record *worker)
+static char *busy_cell(const struct record *worker, const struct answer *answer)
+{
+	uint64_t uptime_s =
+		record_number(answer_find(answer, "daemon"), "uptime_s");
+
+	return memory_format("%.1f %%",
+			     (double)record_number(worker, "busy_us") / 10000 /
+				     (double)(uptime_s + 1));
+}
+
+static char *delay_cell(const struct record *worker,
+			const struct answer *answer)
 {
 	uint64_t us = show_delay_us(worker);
 
-	if (us == 0)
-		return memory_format("more");
-	return memory_format("%g ms", (double)us / 1000);
+	(void)answer;
+	return us == 0 ? memory_format("more")
+		       : memory_format("%g ms", (double)us / 1000);
 }
 
-static void show_workers(const struct answer *answer, uint64_t uptime_s,
-			 FILE *out)
+static char *stuck_cell(const struct record *worker,
+			const struct answer *answer)
 {
-	static const struct table_column columns[] = {
-		{"WORKER", false}, {"CLIENTS", true}, {"BUSY", true},
-		{"TURNS", true},   {"DELAY", true},   {"", false},
-	};
-	struct table table;
-	size_t i;
-
-	table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
-	for (i = 0; i < answer->count; i++) {
-		const struct record *worker = &answer->records[i];
-		uint64_t busy_us = record_number(worker, "busy_us");
-
-		if (!record_is(worker, "worker"))
-			continue;
-		table_add_text(&table, record_text(worker, "name"));
-		add_count_cell(&table, record_number(worker, "clients"));
-		table_add(&table,
-			  memory_format("%.1f %%",
-					(double)busy_us / 10000.0 /
-						(double)(uptime_s + 1)));
-		add_count_cell(&table, record_number(worker, "turns"));
-		table_add(&table, worker_delay_text(worker));
-		table_add_text(&table, record_number(worker, "stuck")
-					       ? "STUCK: see the log"
-					       : "");
-	}
-	table_write(&table, out);
-	table_fini(&table);
+	(void)answer;
+	return memory_format("%s", record_number(worker, "stuck")
+					   ? "STUCK: see the log"
+					   : "");
 }
+
+static const struct table_column worker_columns[] = {
+	{"WORKER", CELL_TEXT, .value = "name"},
+	{"CLIENTS", CELL_COUNT, .value = "clients"},
+	{"BUSY", CELL_NUMBER, .cell = busy_cell},
+	{"TURNS", CELL_COUNT, .value = "turns"},
+	{"DELAY", CELL_NUMBER, .cell = delay_cell},
+	{"", CELL_TEXT, .cell = stuck_cell},
+};
 
 void show_status(const struct answer *answer, const char *argument, FILE *out)
 {
@@ -165,7 +175,8 @@ void show_status(const struct answer *answer, const char *argument, FILE *out)
 		return;
 	show_daemon(daemon, out);
 	fputs("\n", out);
-	show_workers(answer, record_number(daemon, "uptime_s"), out);
+	show_table(out, answer, "worker", worker_columns,
+		   COUNT_OF(worker_columns));
 	fputs("\nBUSY is since the start; 99 of 100 turns took no longer than "
 	      "DELAY.\n",
 	      out);
@@ -173,57 +184,20 @@ void show_status(const struct answer *answer, const char *argument, FILE *out)
 
 /* ---- services ---------------------------------------------------------- */
 
-static char *value_list_text(const struct value *list)
-{
-	char *text = memory_copy("", 0);
-	size_t i;
-
-	for (i = 0; list != NULL && i < list->count; i++) {
-		char *longer = memory_format("%s%s%s", text, i > 0 ? " " : "",
-					     list->items[i]);
-
-		free(text);
-		text = longer;
-	}
-	return text;
-}
-
-static void add_service_row(struct table *table, const struct record *service)
-{
-	table_add_text(table, record_text(service, "name"));
-	table_add_text(table, record_text(service, "protocol"));
-	table_add_text(table, record_text(service, "state"));
-	add_limited_cell(table, record_number(service, "clients"),
-			 record_number(service, "clients_limit"));
-	add_count_cell(table, record_number(service, "lines_in"));
-	table_add(table, format_bytes(record_number(service, "bytes_in")));
-	table_add(table, format_bytes(record_number(service, "bytes_out")));
-	table_add(table, format_bytes(record_number(service, "queued")));
-	add_count_cell(table,
-		       record_number(service, "sends_dropped") +
-			       record_number(service, "datagrams_dropped"));
-	add_count_cell(table, record_sum(service, "refused"));
-	table_add(table, value_list_text(record_find(service, "listen")));
-}
-
-static void show_service_table(const struct answer *answer, FILE *out)
-{
-	static const struct table_column columns[] = {
-		{"SERVICE", false}, {"PROTOCOL", false}, {"STATE", false},
-		{"CLIENTS", true},  {"LINES IN", true},  {"IN", true},
-		{"OUT", true},      {"QUEUED", true},    {"DROPPED", true},
-		{"REFUSED", true},  {"LISTEN", false},
-	};
-	struct table table;
-	size_t i;
-
-	table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
-	for (i = 0; i < answer->count; i++)
-		if (record_is(&answer->records[i], "service"))
-			add_service_row(&table, &answer->records[i]);
-	table_write(&table, out);
-	table_fini(&table);
-}
+static const struct table_column service_columns[] = {
+	{"SERVICE", CELL_TEXT, .value = "name"},
+	{"PROTOCOL", CELL_TEXT, .value = "protocol"},
+	{"STATE", CELL_TEXT, .value = "state"},
+	{"CLIENTS", CELL_OF, .value = "clients", .second = "clients_limit"},
+	{"LINES IN", CELL_COUNT, .value = "lines_in"},
+	{"IN", CELL_BYTES, .value = "bytes_in"},
+	{"OUT", CELL_BYTES, .value = "bytes_out"},
+	{"QUEUED", CELL_BYTES, .value = "queued"},
+	{"DROPPED", CELL_COUNT, .value = "sends_dropped",
+	 .second = "datagrams_dropped"},
+	{"REFUSED", CELL_SUM, .value = "refused"},
+	{"LISTEN", CELL_LIST, .value = "listen"},
+};
 
 /* Every counter of one service. */
 static void show_whole_service(const struct record *service, FILE *out)
@@ -232,7 +206,7 @@ static void show_whole_service(const struct record *service, FILE *out)
 
 	for (i = 0; i < service->count; i++) {
 		const struct value *value = &service->values[i];
-		char *text = value->type == VALUE_LIST ? value_list_text(value)
+		char *text = value->type == VALUE_LIST ? table_list_text(value)
 			     : value->type == VALUE_TEXT
 				     ? memory_format("%s", value->text)
 				     : format_count(value->number);
@@ -247,7 +221,8 @@ void show_services(const struct answer *answer, const char *argument, FILE *out)
 	size_t i, shown = 0;
 
 	if (argument[0] == '\0') {
-		show_service_table(answer, out);
+		show_table(out, answer, "service", service_columns,
+			   COUNT_OF(service_columns));
 		return;
 	}
 	for (i = 0; i < answer->count; i++) {
@@ -271,88 +246,61 @@ static int compare_client_ids(const void *a, const void *b)
 const struct record **show_sort_clients(const struct answer *answer,
 					size_t *count)
 {
-	const struct record **sorted =
-		memory_new(answer->count, sizeof(*sorted));
-	size_t i;
+	const struct record **sorted = select_records(answer, "client", count);
 
-	*count = 0;
-	for (i = 0; i < answer->count; i++)
-		if (record_is(&answer->records[i], "client"))
-			sorted[(*count)++] = &answer->records[i];
 	qsort(sorted, *count, sizeof(*sorted), compare_client_ids);
 	return sorted;
-}
-
-static void add_client_row(struct table *table, const struct record *client)
-{
-	table_add(table,
-		  memory_format("%" PRIu64, record_number(client, "id")));
-	table_add_text(table, record_text(client, "service"));
-	table_add_text(table, record_text(client, "address"));
-	table_add(table, format_time(record_number(client, "connected_ms")));
-	table_add(table, format_time(record_number(client, "silent_ms")));
-	add_count_cell(table, record_number(client, "lines_in"));
-	table_add(table, format_bytes(record_number(client, "bytes_in")));
-	table_add(table, format_bytes(record_number(client, "bytes_out")));
-	table_add(table, format_bytes(record_number(client, "queued")));
-	table_add(table,
-		  memory_format("%" PRIu64, record_number(client, "worker")));
 }
 
 void show_clients(const struct answer *answer, const char *argument, FILE *out)
 {
 	static const struct table_column columns[] = {
-		{"ID", true},        {"SERVICE", false}, {"ADDRESS", false},
-		{"CONNECTED", true}, {"SILENT", true},   {"LINES IN", true},
-		{"IN", true},        {"OUT", true},      {"QUEUED", true},
-		{"WORKER", true},
+		{"ID", CELL_NUMBER, .value = "id"},
+		{"SERVICE", CELL_TEXT, .value = "service"},
+		{"ADDRESS", CELL_TEXT, .value = "address"},
+		{"CONNECTED", CELL_TIME, .value = "connected_ms"},
+		{"SILENT", CELL_TIME, .value = "silent_ms"},
+		{"LINES IN", CELL_COUNT, .value = "lines_in"},
+		{"IN", CELL_BYTES, .value = "bytes_in"},
+		{"OUT", CELL_BYTES, .value = "bytes_out"},
+		{"QUEUED", CELL_BYTES, .value = "queued"},
+		{"WORKER", CELL_NUMBER, .value = "worker"},
 	};
 	const struct record **sorted;
-	struct table table;
-	size_t count, i;
+	size_t count;
 
 	(void)argument;
 	sorted = show_sort_clients(answer, &count);
-	table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
-	for (i = 0; i < count; i++)
-		add_client_row(&table, sorted[i]);
-	table_write(&table, out);
-	table_fini(&table);
+	table_write(out, columns, COUNT_OF(columns), sorted, count, answer);
 	free(sorted);
 }
 
 /* ---- why, plan --------------------------------------------------------- */
 
+static char *verdict_cell(const struct record *ruling,
+			  const struct answer *answer)
+{
+	(void)answer;
+	return memory_format("%s", record_number(ruling, "accepted")
+					   ? "accepted"
+					   : "refused");
+}
+
 void show_why(const struct answer *answer, const char *argument, FILE *out)
 {
 	static const struct table_column columns[] = {
-		{"SERVICE", false}, {"VERDICT", false},   {"BY", false},
-		{"CLIENTS", true},  {"OF ADDRESS", true}, {"RULE", false},
+		{"SERVICE", CELL_TEXT, .value = "service"},
+		{"VERDICT", CELL_TEXT, .cell = verdict_cell},
+		{"BY", CELL_TEXT, .value = "by"},
+		{"CLIENTS", CELL_OF, .value = "clients",
+		 .second = "clients_limit"},
+		{"OF ADDRESS", CELL_OF, .value = "address_clients",
+		 .second = "address_limit"},
+		{"RULE", CELL_TEXT, .value = "rule"},
 	};
-	struct table table;
-	size_t i;
 
 	(void)argument;
-	table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
-	for (i = 0; i < answer->count; i++) {
-		const struct record *ruling = &answer->records[i];
-
-		if (!record_is(ruling, "ruling"))
-			continue;
-		table_add_text(&table, record_text(ruling, "service"));
-		table_add_text(&table, record_number(ruling, "accepted")
-					       ? "accepted"
-					       : "refused");
-		table_add_text(&table, record_text(ruling, "by"));
-		add_limited_cell(&table, record_number(ruling, "clients"),
-				 record_number(ruling, "clients_limit"));
-		add_limited_cell(&table,
-				 record_number(ruling, "address_clients"),
-				 record_number(ruling, "address_limit"));
-		table_add_text(&table, record_text(ruling, "rule"));
-	}
-	table_write(&table, out);
-	table_fini(&table);
+	show_table(out, answer, "ruling", columns, COUNT_OF(columns));
 }
 
 void show_plan(const struct answer *answer, const char *argument, FILE *out)

@@ -1,36 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables of text, with columns as wide as their widest cell.
+ * Tables of records, a row each, with columns as wide as their widest cell.
  */
 #ifndef LINECTL_TABLE_H
 #define LINECTL_TABLE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
+#include "linectl/answer.h"
+
+/* The last ones are aligned to the right. */
+enum cell_format {
+	CELL_TEXT,
+	CELL_LIST,   /* of texts */
+	CELL_NUMBER, /* 1234567 */
+	CELL_OF,     /* 3/100, of a value and its limit `second` */
+	CELL_COUNT,  /* 1,234,567, of the value and `second`, if there is one */
+	CELL_SUM,    /* 1,234,567, of all values of a group */
+	CELL_BYTES,  /* 1.2 MB */
+	CELL_TIME,   /* of ms: 20 m 34 s */
+};
+
 struct table_column {
 	const char *title;
-	bool right; /* align to the right */
+	enum cell_format format;
+	const char *value, *second; /* names of the record's values */
+	/* Unless NULL, makes the cell; to be freed. */
+	char *(*cell)(const struct record *record, const struct answer *answer);
 };
 
-struct table {
-	const struct table_column *columns;
-	size_t column_count;
-	char **cells; /* row by row */
-	size_t count, room;
-};
+/* Writes the titles and the records; answer is given to the cells. */
+void table_write(FILE *out, const struct table_column *columns,
+		 size_t column_count, const struct record *const *records,
+		 size_t record_count, const struct answer *answer);
 
-void table_init(struct table *table, const struct table_column *columns,
-		size_t count);
-void table_fini(struct table *table);
-
-/* Add the next cell, row by row; the table frees it, or copies the text. */
-void table_add(struct table *table, char *cell);
-void table_add_text(struct table *table, const char *cell);
-
-/* Writes the titles and the rows. */
-void table_write(const struct table *table, FILE *out);
+/* The texts of a list with blanks between them, to be freed. "" for NULL. */
+char *table_list_text(const struct value *list);
 
 /* How many columns UTF-8 text takes on a terminal, one a character. */
 size_t table_width(const char *text);
