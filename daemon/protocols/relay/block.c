@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks: the lines that one sender sent in one turn, as one message of the
- * bus: a head, the lines as they go to the clients, one behind the other, and
- * the table of their lengths. A line is copied here, and nowhere after.
+ * The layout of a block: a head, the lines one after the other, as they are
+ * sent to clients, and the table of their lengths. This is the one place that
+ * copies a line.
  */
-#include "relay/relay.h"
+#include "relay/block.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #define ROOM_MIN 1024
 
-struct head {
+struct block_head {
 	uint64_t sender;
 	uint64_t to;
 	uint32_t count, tag_len;
@@ -25,13 +25,13 @@ void relay_block_fini(struct relay_block *block)
 	memset(block, 0, sizeof(*block));
 }
 
-/* Room for a line, and for the table of lengths behind the last. */
-static int reserve(struct relay_block *block, size_t len)
+/* Makes room for a line, and for the table of lengths after the last. */
+static int block_reserve(struct relay_block *block, size_t len)
 {
 	size_t wanted, room = block->room > 0 ? block->room : ROOM_MIN;
 
 	if (block->len == 0)
-		block->len = sizeof(struct head);
+		block->len = sizeof(struct block_head);
 	wanted = block->len + len + (block->count + 1) * sizeof(uint32_t);
 	while (room < wanted)
 		room *= 2;
@@ -56,7 +56,8 @@ static int reserve(struct relay_block *block, size_t len)
 	return 0;
 }
 
-static void append(struct relay_block *block, const char *bytes, size_t len)
+static void block_append(struct relay_block *block, const char *bytes,
+			 size_t len)
 {
 	memcpy(block->bytes + block->len, bytes, len);
 	block->len += len;
@@ -65,42 +66,42 @@ static void append(struct relay_block *block, const char *bytes, size_t len)
 int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
 		    const struct lined_line *line)
 {
-	/* What ended without a terminator must not run into the next line. */
+	/* A line without terminator must not run into the next one. */
 	const char *terminator =
 		line->terminator_len > 0 ? line->terminator : "\n";
 	size_t terminator_len =
 		line->terminator_len > 0 ? line->terminator_len : 1;
 	size_t len = tag_len + line->len + terminator_len;
 
-	if (reserve(block, len) < 0)
+	if (block_reserve(block, len) < 0)
 		return -1;
 	block->tag_len = (uint32_t)tag_len;
 	if (tag_len > 0)
-		append(block, tag, tag_len);
-	append(block, line->text, line->len);
-	append(block, terminator, terminator_len);
+		block_append(block, tag, tag_len);
+	block_append(block, line->text, line->len);
+	block_append(block, terminator, terminator_len);
 	block->lens[block->count++] = (uint32_t)len;
 	return 0;
 }
 
 size_t relay_block_bytes(const struct relay_block *block)
 {
-	return block->count > 0 ? block->len - sizeof(struct head) : 0;
+	return block->count > 0 ? block->len - sizeof(struct block_head) : 0;
 }
 
 struct lined_buffer *relay_block_seal(struct relay_block *block,
 				      uint64_t sender)
 {
-	struct head head = {sender, 0, block->count, block->tag_len};
+	struct block_head head = {sender, 0, block->count, block->tag_len};
 	struct lined_buffer *buffer;
 	char *bytes;
 	size_t len;
 
 	memcpy(block->bytes, &head, sizeof(head));
-	append(block, (const char *)block->lens,
-	       block->count * sizeof(uint32_t));
+	block_append(block, (const char *)block->lens,
+		     block->count * sizeof(uint32_t));
 	len = block->len;
-	/* Histories keep blocks: not more than what is in them. */
+	/* Histories keep blocks for long: give the spare room back. */
 	bytes = realloc(block->bytes, len);
 	if (bytes == NULL)
 		bytes = block->bytes;
@@ -117,7 +118,7 @@ bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer)
 {
 	size_t len = lined_buffer_len(buffer), table;
-	struct head head;
+	struct block_head head;
 
 	if (len < sizeof(head))
 		return false;
@@ -151,8 +152,8 @@ uint32_t relay_message_line_len(const struct relay_message *message,
 struct lined_buffer *relay_message_rest(const struct relay_message *message,
 					uint32_t first, uint64_t to)
 {
-	struct head head = {message->sender, to, message->count - first,
-			    message->tag_len};
+	struct block_head head = {message->sender, to, message->count - first,
+				  message->tag_len};
 	const char *data = lined_buffer_data(message->buffer);
 	size_t skipped = 0, bytes, table;
 	struct lined_buffer *copy;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines seen lately, by a 128-bit hash of their bytes: a table for looking up
- * and, in the order they came, a ring for forgetting. Memory follows the rate
- * of lines and the window; a flood is bounded by RING_MAX, the oldest being
- * forgotten early.
+ * Remembers lines by a 128-bit hash of their bytes: in a hash table for looking
+ * up, and in a ring, in the order they came, for forgetting. The memory grows
+ * with the lines in a window up to RING_MAX, where the oldest are forgotten
+ * early.
  */
-#include "relay/relay.h"
+#include "relay/dedupe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #define RING_MIN 256
 #define RING_MAX (1u << 20)
 
-struct seen {
+struct dedupe_line {
 	uint64_t a, b;
 	uint64_t at_ms;
 	uint32_t next; /* in its bucket: index + 1; 0: none */
@@ -24,7 +24,7 @@ struct relay_dedupe {
 	uint64_t seed[2];
 	uint32_t window_ms;
 	uint32_t room, first, count; /* of the ring */
-	struct seen *ring;
+	struct dedupe_line *ring;
 	uint32_t *buckets; /* `room` of them: index + 1; 0: none */
 };
 
@@ -63,10 +63,10 @@ void relay_dedupe_free(struct relay_dedupe *dedupe)
 	free(dedupe);
 }
 
-/* Two multiplicative hashes, seeded: nobody can make a line that is taken for
- * another's. */
-static void hash_line(const struct relay_dedupe *dedupe, const char *text,
-		      size_t len, struct seen *seen)
+/* Two multiplicative hashes with random seeds, so that no client can make a
+ * line that collides with another's. */
+static void dedupe_hash(const struct relay_dedupe *dedupe, const char *text,
+			size_t len, struct dedupe_line *seen)
 {
 	uint64_t a = dedupe->seed[0] ^ len, b = dedupe->seed[1] + len;
 	uint64_t word;
@@ -87,19 +87,19 @@ static void hash_line(const struct relay_dedupe *dedupe, const char *text,
 	seen->b = b;
 }
 
-static void link_in(struct relay_dedupe *dedupe, uint32_t index)
+static void dedupe_link(struct relay_dedupe *dedupe, uint32_t index)
 {
-	struct seen *seen = &dedupe->ring[index];
+	struct dedupe_line *seen = &dedupe->ring[index];
 	uint32_t *bucket = &dedupe->buckets[seen->a & (dedupe->room - 1)];
 
 	seen->next = *bucket;
 	*bucket = index + 1;
 }
 
-static void forget_oldest(struct relay_dedupe *dedupe)
+static void dedupe_forget_oldest(struct relay_dedupe *dedupe)
 {
 	uint32_t index = dedupe->first;
-	struct seen *seen = &dedupe->ring[index];
+	struct dedupe_line *seen = &dedupe->ring[index];
 	uint32_t *at = &dedupe->buckets[seen->a & (dedupe->room - 1)];
 
 	while (*at != index + 1)
@@ -109,10 +109,10 @@ static void forget_oldest(struct relay_dedupe *dedupe)
 	dedupe->count--;
 }
 
-static bool grow(struct relay_dedupe *dedupe)
+static bool dedupe_grow(struct relay_dedupe *dedupe)
 {
 	uint32_t room = dedupe->room * 2, i;
-	struct seen *ring;
+	struct dedupe_line *ring;
 	uint32_t *buckets;
 
 	if (dedupe->room >= RING_MAX)
@@ -134,16 +134,17 @@ static bool grow(struct relay_dedupe *dedupe)
 	dedupe->room = room;
 	dedupe->first = 0;
 	for (i = 0; i < dedupe->count; i++)
-		link_in(dedupe, i);
+		dedupe_link(dedupe, i);
 	return true;
 }
 
-static bool is_in(const struct relay_dedupe *dedupe, const struct seen *seen)
+static bool dedupe_has(const struct relay_dedupe *dedupe,
+		       const struct dedupe_line *seen)
 {
 	uint32_t at = dedupe->buckets[seen->a & (dedupe->room - 1)];
 
 	while (at != 0) {
-		const struct seen *other = &dedupe->ring[at - 1];
+		const struct dedupe_line *other = &dedupe->ring[at - 1];
 
 		if (other->a == seen->a && other->b == seen->b)
 			return true;
@@ -155,20 +156,20 @@ static bool is_in(const struct relay_dedupe *dedupe, const struct seen *seen)
 bool relay_dedupe_seen(struct relay_dedupe *dedupe, const char *text,
 		       size_t len, uint64_t now_ms)
 {
-	struct seen seen = {.at_ms = now_ms};
+	struct dedupe_line seen = {.at_ms = now_ms};
 	uint32_t index;
 
 	while (dedupe->count > 0 &&
 	       now_ms - dedupe->ring[dedupe->first].at_ms >= dedupe->window_ms)
-		forget_oldest(dedupe);
-	hash_line(dedupe, text, len, &seen);
-	if (is_in(dedupe, &seen))
+		dedupe_forget_oldest(dedupe);
+	dedupe_hash(dedupe, text, len, &seen);
+	if (dedupe_has(dedupe, &seen))
 		return true;
-	if (dedupe->count == dedupe->room && !grow(dedupe))
-		forget_oldest(dedupe);
+	if (dedupe->count == dedupe->room && !dedupe_grow(dedupe))
+		dedupe_forget_oldest(dedupe);
 	index = (dedupe->first + dedupe->count) & (dedupe->room - 1);
 	dedupe->ring[index] = seen;
 	dedupe->count++;
-	link_in(dedupe, index);
+	dedupe_link(dedupe, index);
 	return false;
 }

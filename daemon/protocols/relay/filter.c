@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The relay's filter: rules in order, the first that matches decides, no match
- * allows. POSIX extended expressions, by regcomp(3).
+ * Filters lines by POSIX extended expressions, with regcomp(3).
  */
-#include "relay/relay.h"
+#include "relay/filter.h"
 
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct rule {
+struct filter_rule {
 	bool allow;
 	regex_t expression;
 };
 
 struct relay_filter {
 	size_t count;
-	struct rule rules[];
+	struct filter_rule rules[];
 };
 
 void relay_filter_free(struct relay_filter *filter)
@@ -30,8 +30,8 @@ void relay_filter_free(struct relay_filter *filter)
 	free(filter);
 }
 
-static int compile(struct rule *rule, const char *text, char *error,
-		   size_t size)
+static int filter_compile(struct filter_rule *rule, const char *text,
+			  char *error, size_t size)
 {
 	const char *expression;
 	char why[128];
@@ -67,15 +67,15 @@ struct relay_filter *relay_filter_new(const struct lined_option_list *rules,
 	error[0] = '\0';
 	if (rules->count == 0)
 		return NULL;
-	filter =
-		calloc(1, sizeof(*filter) + rules->count * sizeof(struct rule));
+	filter = calloc(1, sizeof(*filter) +
+				   rules->count * sizeof(struct filter_rule));
 	if (filter == NULL) {
 		snprintf(error, size, "filter: out of memory");
 		return NULL;
 	}
 	for (i = 0; i < rules->count; i++) {
-		if (compile(&filter->rules[i], rules->items[i], error, size) <
-		    0) {
+		if (filter_compile(&filter->rules[i], rules->items[i], error,
+				   size) < 0) {
 			relay_filter_free(filter);
 			return NULL;
 		}
@@ -92,7 +92,7 @@ bool relay_filter_allows(const struct relay_filter *filter, const char *text,
 	if (filter == NULL)
 		return true;
 	for (i = 0; i < filter->count; i++) {
-		/* By length: NUL bytes are data. */
+		/* REG_STARTEND takes a length: NUL bytes are data. */
 		regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)len};
 
 		if (regexec(&filter->rules[i].expression, text, 1, &range,

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last lines that a worker has delivered, for newcomers: a ring of parts
- * of the buffers they came in.
+ * Keeps the last lines that a worker has delivered: a ring of parts of the
+ * buffers they came in.
  */
-#include "relay/relay.h"
+#include "relay/history.h"
 
 #include <stdlib.h>
 
-struct part {
+struct history_part {
 	struct lined_buffer *buffer;
 	size_t offset, len;
 };
 
 struct relay_history {
 	size_t room, count, first;
-	struct part parts[];
+	struct history_part parts[];
 };
 
-static const struct part *part_at(const struct relay_history *history, size_t i)
+static const struct history_part *
+history_part(const struct relay_history *history, size_t i)
 {
 	return &history->parts[(history->first + i) % history->room];
 }
@@ -28,7 +29,8 @@ struct relay_history *relay_history_new(size_t lines,
 	struct relay_history *history;
 	size_t i = 0;
 
-	history = calloc(1, sizeof(*history) + lines * sizeof(struct part));
+	history = calloc(1, sizeof(*history) +
+				    lines * sizeof(struct history_part));
 	if (history == NULL)
 		return NULL;
 	history->room = lines;
@@ -37,7 +39,7 @@ struct relay_history *relay_history_new(size_t lines,
 	if (before->count > lines)
 		i = before->count - lines;
 	for (; i < before->count; i++) {
-		const struct part *part = part_at(before, i);
+		const struct history_part *part = history_part(before, i);
 
 		relay_history_add(history, part->buffer, part->offset,
 				  part->len);
@@ -60,7 +62,7 @@ void relay_history_add(struct relay_history *history,
 		       struct lined_buffer *buffer, size_t offset, size_t len)
 {
 	size_t at = (history->first + history->count) % history->room;
-	struct part *part = &history->parts[at];
+	struct history_part *part = &history->parts[at];
 
 	lined_buffer_unref(part->buffer);
 	part->buffer = lined_buffer_ref(buffer);
@@ -77,10 +79,10 @@ void relay_history_send(const struct relay_history *history,
 {
 	size_t i = history->count, bytes = 0;
 
-	while (i > 0 && bytes + part_at(history, i - 1)->len <= max_bytes)
-		bytes += part_at(history, --i)->len;
+	while (i > 0 && bytes + history_part(history, i - 1)->len <= max_bytes)
+		bytes += history_part(history, --i)->len;
 	for (; i < history->count; i++) {
-		const struct part *part = part_at(history, i);
+		const struct history_part *part = history_part(history, i);
 
 		lined_socket_send_shared(client, part->buffer, part->offset,
 					 part->len);

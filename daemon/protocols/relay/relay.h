@@ -12,13 +12,17 @@
 #ifndef RELAY_H
 #define RELAY_H
 
-#include <regex.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <lined/address.h>
 #include <lined/bus.h>
 #include <lined/protocol.h>
+
+#include "relay/block.h"
+#include "relay/dedupe.h"
+#include "relay/filter.h"
+#include "relay/history.h"
 
 /* So long a gap-notice, with its count, fits into the smallest send queue. */
 #define RELAY_NOTICE_MAX 1000
@@ -49,90 +53,6 @@ struct relay_options {
 };
 
 enum relay_mode relay_mode(const struct relay_options *options);
-
-/* ---- relay_filter.c --------------------------------------------------- */
-
-struct relay_filter;
-
-/* Compiles 'allow EXPRESSION' and 'deny EXPRESSION'. NULL, and why in error
- * (EINVAL). An empty list allows everything, and is NULL with error "". */
-struct relay_filter *relay_filter_new(const struct lined_option_list *rules,
-				      char *error, size_t size);
-void relay_filter_free(struct relay_filter *filter);
-/* NULL allows everything. */
-bool relay_filter_allows(const struct relay_filter *filter, const char *text,
-			 size_t len);
-
-/* ---- relay_dedupe.c --------------------------------------------------- */
-
-struct relay_dedupe;
-
-/* Remembers lines for window_ms. NULL and errno. */
-struct relay_dedupe *relay_dedupe_new(uint32_t window_ms);
-void relay_dedupe_set_window(struct relay_dedupe *dedupe, uint32_t window_ms);
-void relay_dedupe_free(struct relay_dedupe *dedupe);
-/* True where the line was seen within the window; else it is seen now. */
-bool relay_dedupe_seen(struct relay_dedupe *dedupe, const char *text,
-		       size_t len, uint64_t now_ms);
-
-/* ---- relay_history.c -------------------------------------------------- */
-
-struct relay_history;
-
-/* Keeps the last `lines` lines (1 and up), beginning with what `before` (may
- * be NULL) has of them. NULL/ENOMEM. */
-struct relay_history *relay_history_new(size_t lines,
-					const struct relay_history *before);
-void relay_history_free(struct relay_history *history);
-/* Takes part of a buffer in, with a reference. */
-void relay_history_add(struct relay_history *history,
-		       struct lined_buffer *buffer, size_t offset, size_t len);
-/* Sends it, oldest first: the newest lines that max_bytes have room for. */
-void relay_history_send(const struct relay_history *history,
-			struct lined_socket *client, size_t max_bytes);
-
-/* ---- relay_block.c ---------------------------------------------------- */
-
-/* Lines of one sender on their way to the bus. */
-struct relay_block {
-	char *bytes; /* the message as it grows */
-	size_t len, room;
-	uint32_t *lens; /* of each line, its tag included */
-	uint32_t count, lens_room;
-	uint32_t tag_len; /* of each line's tag */
-};
-
-void relay_block_fini(struct relay_block *block);
-/* -1/ENOMEM. All lines of a block have tags of one length. */
-int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
-		    const struct lined_line *line);
-/* Of all lines so far. */
-size_t relay_block_bytes(const struct relay_block *block);
-/* The block, which is not empty, as a message to everybody, which is the
- * caller's; the block is empty then. NULL/ENOMEM. */
-struct lined_buffer *relay_block_seal(struct relay_block *block,
-				      uint64_t sender);
-
-/* A message, read back. */
-struct relay_message {
-	struct lined_buffer *buffer;
-	uint64_t sender; /* the client; 0: the upstream */
-	uint64_t to;     /* 0: everybody; else one instance, relay_hold.c */
-	uint32_t count, tag_len;
-	size_t lens_at;  /* where the table of lengths is */
-	size_t bytes_at; /* where the first line is */
-	size_t bytes;    /* of all lines */
-};
-
-/* False: it is no block. */
-bool relay_message_read(struct relay_message *message,
-			struct lined_buffer *buffer);
-uint32_t relay_message_line_len(const struct relay_message *message,
-				uint32_t line);
-/* A copy from line `first` on, for somebody else, which is the caller's.
- * NULL/ENOMEM. */
-struct lined_buffer *relay_message_rest(const struct relay_message *message,
-					uint32_t first, uint64_t to);
 
 /* ---- relay.c ---------------------------------------------------------- */
 

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Blocks: the lines that one sender sends in one turn, which cross the bus as
+ * one message.
+ */
+#ifndef RELAY_BLOCK_H
+#define RELAY_BLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lined/buffer.h>
+#include <lined/line.h>
+
+/* A block while lines are added. All zero is an empty one. */
+struct relay_block {
+	char *bytes; /* the message as it grows */
+	size_t len, room;
+	uint32_t *lens; /* of each line, its tag included */
+	uint32_t count, lens_room;
+	uint32_t tag_len; /* of each line's tag */
+};
+
+void relay_block_fini(struct relay_block *block);
+
+/* Copies a line, behind a tag. All lines of a block have tags of one length.
+ * -1/ENOMEM. */
+int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
+		    const struct lined_line *line);
+
+/* The bytes of all lines so far. */
+size_t relay_block_bytes(const struct relay_block *block);
+
+/* Makes the block, which is not empty, a message to everybody, which is the
+ * caller's. The block is empty then. NULL/ENOMEM. */
+struct lined_buffer *relay_block_seal(struct relay_block *block,
+				      uint64_t sender);
+
+/* A message, read back. Borrows the buffer. */
+struct relay_message {
+	struct lined_buffer *buffer;
+	uint64_t sender; /* id of the client; 0: an upstream */
+	uint64_t to;     /* 0: everybody; else an instance, see hold.h */
+	uint32_t count, tag_len;
+	size_t lens_at;  /* where the table of lengths is */
+	size_t bytes_at; /* where the first line is */
+	size_t bytes;    /* of all lines */
+};
+
+/* False: the buffer is not a block. */
+bool relay_message_read(struct relay_message *message,
+			struct lined_buffer *buffer);
+
+/* The length of a line, tag and terminator included. */
+uint32_t relay_message_line_len(const struct relay_message *message,
+				uint32_t line);
+
+/* A copy from line `first` on, addressed to `to`, which is the caller's.
+ * NULL/ENOMEM. */
+struct lined_buffer *relay_message_rest(const struct relay_message *message,
+					uint32_t first, uint64_t to);
+
+#endif
