@@ -5,7 +5,8 @@
  */
 #include "config.h"
 
-#include "relay/relay.h"
+#include "relay/address.h"
+#include "relay/backoff.h"
 
 #include <check.h>
 #include <errno.h>
@@ -95,10 +96,10 @@ START_TEST(the_first_retry_is_after_just_retry_min)
 
 	for (random = 0; random < 1000; random++) {
 		ck_assert_uint_eq(
-			relay_address_retry_ms(1000, 60000, 0, random << 22),
+			relay_backoff_ms_by(1000, 60000, 0, random << 22),
 			1000);
 		ck_assert_uint_eq(
-			relay_address_retry_ms(700, 700, 0, random << 22), 700);
+			relay_backoff_ms_by(700, 700, 0, random << 22), 700);
 	}
 }
 END_TEST
@@ -125,9 +126,9 @@ START_TEST(retries_double_up_to_retry_max)
 		uint64_t low = UINT64_MAX, high = 0, random;
 
 		for (random = 0; random <= UINT32_MAX; random += 16777213) {
-			uint64_t ms = relay_address_retry_ms(1000, 60000,
-							     steps[i].failures,
-							     (uint32_t)random);
+			uint64_t ms = relay_backoff_ms_by(1000, 60000,
+							  steps[i].failures,
+							  (uint32_t)random);
 
 			ck_assert_uint_ge(ms, steps[i].least);
 			ck_assert_uint_le(ms, steps[i].most);
@@ -155,7 +156,7 @@ START_TEST(retries_stay_within_odd_bounds)
 
 	for (i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
 		for (failures = 0; failures < 70; failures++) {
-			uint64_t ms = relay_address_retry_ms(
+			uint64_t ms = relay_backoff_ms_by(
 				bounds[i].min, bounds[i].max, failures,
 				failures * 2654435761u);
 
@@ -168,14 +169,14 @@ END_TEST
 /* ---- why ---------------------------------------------------------------- */
 
 static const char *why(const char *text, enum lined_close_reason reason,
-		       int error, bool stood)
+		       int error, bool connected)
 {
 	struct relay_address address;
 	char unused[100];
 
 	ck_assert_int_eq(
 		relay_address_parse(text, &address, unused, sizeof(unused)), 0);
-	return relay_address_why(&address, reason, error, stood);
+	return relay_address_close_text(&address, reason, error, connected);
 }
 
 START_TEST(a_failure_has_words)
@@ -211,7 +212,7 @@ START_TEST(a_failure_has_words)
 }
 END_TEST
 
-/* ---- standing ----------------------------------------------------------- */
+/* ---- connected ---------------------------------------------------------- */
 
 /* A socket of the dispatcher's around a connected descriptor. */
 static struct lined_socket *wrap(struct lined_dispatcher *d, int fd)
@@ -250,7 +251,7 @@ START_TEST(a_connection_to_itself_is_none)
 	ck_assert_int_eq(
 		connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	sock = wrap(d, fd);
-	ck_assert(!relay_address_reached(sock));
+	ck_assert(!relay_address_connected(sock));
 	ck_assert(lined_socket_is_closed(sock));
 	lined_dispatcher_free(d);
 }
@@ -266,7 +267,7 @@ START_TEST(a_connection_to_somebody_is_watched)
 	ck_assert_int_eq(listen(listener, 1), 0);
 	ck_assert_int_eq(
 		connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert(relay_address_reached(wrap(d, fd)));
+	ck_assert(relay_address_connected(wrap(d, fd)));
 	ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len),
 			 0);
 	ck_assert_int_ne(on, 0);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The feed: from the bus through dedupe and history to the members of this
- * worker. A run of lines goes to each member as one part of the message's
- * buffer; where slow readers lose lines rather than their connection, each
- * line is a send of its own, so that whole lines are lost.
+ * Delivers blocks to the members. A run of lines goes to each member as one
+ * part of the message's buffer. Where slow readers lose lines rather than their
+ * connection, each line is a send of its own, so that whole lines are lost.
  */
-#include "relay/relay.h"
+#include "relay/feed.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,100 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- channels ----------------------------------------------------------- */
-
-static const char *const channel_names[] = {
-	[RELAY_FEED] = "feed",
-	[RELAY_KEPT] = "kept",
-	[RELAY_HOLD] = "hold",
-	[RELAY_UP] = "up",
-};
-
-/* The upstream is a service's own, whoever shares its feed. */
-static bool is_shared(const struct relay *relay, enum relay_channel channel)
-{
-	return relay->topic[0] != '\0' && channel != RELAY_UP;
-}
-
-static void name_channel(const struct relay *relay, enum relay_channel channel,
-			 char *name, size_t size)
-{
-	if (is_shared(relay, channel))
-		snprintf(name, size, "relay %s %s", channel_names[channel],
-			 relay->topic);
-	else
-		snprintf(name, size, "%s", channel_names[channel]);
-}
-
-struct lined_subscription *
-relay_subscribe(struct relay *relay, enum relay_channel channel,
-		void (*handler)(void *arg, struct lined_buffer *message),
-		void *arg)
-{
-	struct lined_subscription *subscription;
-	char name[LINED_TOPIC_MAX + 1];
-
-	name_channel(relay, channel, name, sizeof(name));
-	if (is_shared(relay, channel))
-		subscription = lined_bus_subscribe_shared(relay->service, name,
-							  handler, arg);
-	else
-		subscription =
-			lined_bus_subscribe(relay->service, name, handler, arg);
-	if (subscription == NULL)
-		lined_service_log(relay->service, LINED_LOG_ERR,
-				  "cannot subscribe: %s", strerror(errno));
-	return subscription;
-}
-
-int relay_publish(struct relay *relay, enum relay_channel channel,
-		  struct lined_buffer *message)
-{
-	char name[LINED_TOPIC_MAX + 1];
-
-	name_channel(relay, channel, name, sizeof(name));
-	if (is_shared(relay, channel))
-		return lined_bus_publish_shared(relay->service, name, message);
-	return lined_bus_publish(relay->service, name, message);
-}
-
-void relay_feed_publish(struct relay *relay, uint64_t sender)
-{
-	struct lined_buffer *message;
-	uint32_t lines = relay->block.count;
-
-	if (lines == 0)
-		return;
-	message = relay_block_seal(&relay->block, sender);
-	if (message == NULL)
-		lined_service_count(relay->service, "lines_not_relayed", lines);
-	else if (relay->mode != RELAY_UPSTREAM || sender == 0)
-		relay_hold_publish(relay, message, lines);
-	else if (relay_publish(relay, RELAY_UP, message) < 0)
-		lined_service_count(relay->service, "lines_not_relayed", lines);
-	lined_buffer_unref(message);
-}
+#include "relay/channel.h"
+#include "relay/dedupe.h"
+#include "relay/history.h"
+#include "relay/hold.h"
+#include "relay/relay.h"
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* Part of a message: lines that follow one another. */
-struct run {
+/* Lines of a message that follow one another. */
+struct feed_run {
 	const struct relay_message *message;
 	uint32_t first, count;
 	size_t offset, len;
 };
 
-static bool drops(const struct relay *relay)
-{
-	return strcmp(relay->options->slow, "disconnect") != 0;
-}
-
-static bool drops_oldest(const struct relay *relay)
-{
-	return strcmp(relay->options->slow, "drop-oldest") == 0;
-}
-
-static void lose(struct relay_client *client, uint64_t lines)
+static void feed_count_lost(struct relay_client *client, uint64_t lines)
 {
 	struct relay *relay = client->relay;
 
@@ -121,49 +42,52 @@ static void lose(struct relay_client *client, uint64_t lines)
 }
 
 /*
- * What has lost lines loses all that come until it has caught up so far that
- * it can be told: the notice stands where the gap is. A queue that drops its
- * oldest goes on, and the notice comes when it has sent what it kept.
+ * With drop-newest a client that has lost lines loses all lines until it has
+ * caught up and the notice fits: the notice stands where the gap is. With
+ * drop-oldest it goes on, and the notice comes when what was kept is sent.
  */
-static void send_lines(struct relay_client *client, const struct run *run)
+static void feed_send_lines(struct relay_client *client,
+			    const struct feed_run *run)
 {
 	const struct relay_message *message = run->message;
-	size_t offset = run->offset;
 	const struct relay_options *options = client->relay->options;
-	bool waits = strcmp(options->slow, "drop-newest") == 0 &&
+	bool waits = options->slow == RELAY_SLOW_DROP_NEWEST &&
 		     options->gap_notice[0] != '\0';
+	size_t offset = run->offset;
 	uint32_t i;
 
 	for (i = 0; i < run->count; i++) {
 		size_t len = relay_message_line_len(message, run->first + i);
 
 		if (waits && client->lost > 0) {
-			/* A shorter one might have room in front of it. */
-			lose(client, run->count - i);
+			/* A shorter line might have room before the notice. */
+			feed_count_lost(client, run->count - i);
 			return;
 		}
 		lined_socket_send_shared(client->sock, message->buffer, offset,
 					 len);
 		offset += len;
-		lose(client, lined_socket_take_dropped(client->sock));
+		feed_count_lost(client,
+				lined_socket_take_dropped(client->sock));
 	}
 }
 
-static void send_run(struct relay_client *client, const struct run *run)
+static void feed_send_run(struct relay_client *client,
+			  const struct feed_run *run)
 {
-	if (drops(client->relay))
-		send_lines(client, run);
+	if (client->relay->options->slow != RELAY_SLOW_DISCONNECT)
+		feed_send_lines(client, run);
 	else
 		lined_socket_send_shared(client->sock, run->message->buffer,
 					 run->offset, run->len);
 }
 
-/* In place of "{count}", and the newline. */
+/* What a count takes in place of "{count}", and a newline. */
 #define COUNT_ROOM sizeof("18446744073709551615\n")
 
-/* "# lost {count} lines" with its newline. */
-static size_t write_notice(const char *form, uint64_t count, char *text,
-			   size_t size)
+/* "# lost {count} lines" with its newline; returns the length. */
+static size_t feed_write_notice(const char *form, uint64_t count, char *text,
+				size_t size)
 {
 	const char *place = strstr(form, "{count}");
 	int len;
@@ -177,22 +101,21 @@ static size_t write_notice(const char *form, uint64_t count, char *text,
 	return len > 0 && (size_t)len < size ? (size_t)len : 0;
 }
 
-void relay_feed_tell_gap(struct relay *relay, struct relay_client *client)
+void relay_feed_send_notice(struct relay_client *client)
 {
+	const struct relay_options *options = client->relay->options;
 	char text[RELAY_NOTICE_MAX + COUNT_ROOM];
-	size_t len = write_notice(relay->options->gap_notice, client->lost,
-				  text, sizeof(text));
+	size_t len = feed_write_notice(options->gap_notice, client->lost, text,
+				       sizeof(text));
 
-	/*
-	 * Behind what waits the notice would be the oldest one day, and be
-	 * dropped. In an empty queue it is begun by the turn's flush.
-	 */
-	if (client->lost > 0 && drops_oldest(relay) &&
+	/* Behind other lines the notice would become the oldest, and be
+	 * dropped. In an empty queue it is begun by the turn's flush. */
+	if (client->lost > 0 && options->slow == RELAY_SLOW_DROP_OLDEST &&
 	    lined_socket_is_send_data_buffered(client->sock))
 		return;
 	if (client->lost > 0 && len > 1 &&
 	    lined_socket_send(client->sock, text, len) < 0) {
-		/* No room yet; and it is no line that was lost. */
+		/* No room yet. The notice itself is not a lost line. */
 		lined_socket_take_dropped(client->sock);
 		return;
 	}
@@ -202,7 +125,7 @@ void relay_feed_tell_gap(struct relay *relay, struct relay_client *client)
 
 /* ---- receiving ---------------------------------------------------------- */
 
-static void keep_history(struct relay *relay, const struct run *run)
+static void feed_keep_history(struct relay *relay, const struct feed_run *run)
 {
 	size_t offset = run->offset;
 	uint32_t i;
@@ -217,8 +140,8 @@ static void keep_history(struct relay *relay, const struct run *run)
 	}
 }
 
-static void deliver_run(struct relay *relay, const struct run *run,
-			struct relay_client *only)
+static void feed_deliver_run(struct relay *relay, const struct feed_run *run,
+			     struct relay_client *only)
 {
 	uint64_t skipped = relay->options->loopback ? 0 : run->message->sender;
 	struct relay_client *client;
@@ -226,21 +149,22 @@ static void deliver_run(struct relay *relay, const struct run *run,
 	if (run->count == 0)
 		return;
 	if (only != NULL) {
-		send_run(only, run);
+		feed_send_run(only, run);
 	} else {
 		for (client = relay->clients; client != NULL;
 		     client = client->next)
 			if (skipped == 0 || client->id != skipped)
-				send_run(client, run);
+				feed_send_run(client, run);
 	}
 	if (relay->history != NULL)
-		keep_history(relay, run);
+		feed_keep_history(relay, run);
 }
 
-/* Its bytes without tag and terminator: the same line may come from two
- * senders, or with two terminators. */
-static bool is_repeat(struct relay *relay, const struct relay_message *message,
-		      size_t offset, size_t len, uint64_t now_ms)
+/* Compares without tag and terminator: the same line may come from two senders,
+ * or with two terminators. */
+static bool feed_is_repeat(struct relay *relay,
+			   const struct relay_message *message, size_t offset,
+			   size_t len, uint64_t now_ms)
 {
 	const char *text = lined_buffer_data(message->buffer) + offset;
 
@@ -253,14 +177,14 @@ static bool is_repeat(struct relay *relay, const struct relay_message *message,
 	return relay_dedupe_seen(relay->dedupe, text, len, now_ms);
 }
 
-/* The runs between the repeats. */
-static void deliver_once(struct relay *relay,
-			 const struct relay_message *message,
-			 struct relay_client *only)
+/* Delivers the runs between the repeats. */
+static void feed_deliver_once(struct relay *relay,
+			      const struct relay_message *message,
+			      struct relay_client *only)
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(
 		lined_service_dispatcher(relay->service));
-	struct run run = {message, 0, 0, message->bytes_at, 0};
+	struct feed_run run = {message, 0, 0, message->bytes_at, 0};
 	uint64_t repeats = 0;
 	uint32_t i;
 
@@ -268,26 +192,26 @@ static void deliver_once(struct relay *relay,
 		size_t offset = run.offset + run.len;
 		size_t len = relay_message_line_len(message, i);
 
-		if (!is_repeat(relay, message, offset, len, now_ms)) {
+		if (!feed_is_repeat(relay, message, offset, len, now_ms)) {
 			run.count++;
 			run.len += len;
 			continue;
 		}
 		repeats++;
-		deliver_run(relay, &run, only);
-		run = (struct run){message, i + 1, 0, offset + len, 0};
+		feed_deliver_run(relay, &run, only);
+		run = (struct feed_run){message, i + 1, 0, offset + len, 0};
 	}
-	deliver_run(relay, &run, only);
+	feed_deliver_run(relay, &run, only);
 	if (repeats > 0)
 		lined_service_count(relay->service, "lines_repeated", repeats);
 }
 
-static void deliver(void *arg, struct lined_buffer *buffer)
+static void feed_on_block(void *arg, struct lined_buffer *buffer)
 {
 	struct relay *relay = arg;
 	struct relay_message message;
 	struct relay_client *only = NULL;
-	struct run run;
+	struct feed_run run;
 
 	if (!relay_message_read(&message, buffer))
 		return;
@@ -297,29 +221,30 @@ static void deliver(void *arg, struct lined_buffer *buffer)
 			return;
 	}
 	if (relay->dedupe != NULL) {
-		deliver_once(relay, &message, only);
+		feed_deliver_once(relay, &message, only);
 		return;
 	}
-	run = (struct run){&message, 0, message.count, message.bytes_at,
-			   message.bytes};
-	deliver_run(relay, &run, only);
+	run = (struct feed_run){&message, 0, message.count, message.bytes_at,
+				message.bytes};
+	feed_deliver_run(relay, &run, only);
 }
 
 /* ---- members ------------------------------------------------------------ */
 
-static void set_overflow(const struct relay *relay, struct lined_socket *sock)
+static void feed_set_overflow(const struct relay *relay,
+			      struct lined_socket *sock)
 {
-	enum lined_overflow overflow = LINED_OVERFLOW_CLOSE;
+	static const enum lined_overflow overflows[] = {
+		[RELAY_SLOW_DISCONNECT] = LINED_OVERFLOW_CLOSE,
+		[RELAY_SLOW_DROP_OLDEST] = LINED_OVERFLOW_DROP_OLDEST,
+		[RELAY_SLOW_DROP_NEWEST] = LINED_OVERFLOW_DROP_NEWEST,
+	};
 
-	if (drops_oldest(relay))
-		overflow = LINED_OVERFLOW_DROP_OLDEST;
-	else if (strcmp(relay->options->slow, "drop-newest") == 0)
-		overflow = LINED_OVERFLOW_DROP_NEWEST;
-	lined_socket_set_overflow(sock, overflow);
+	lined_socket_set_overflow(sock, overflows[relay->options->slow]);
 }
 
-/* Half a queue: a newcomer must not be too slow for what was before it. */
-static void send_history(struct relay *relay, struct relay_client *client)
+/* Half a queue, so that the history does not make a new client a slow one. */
+static void feed_send_history(struct relay *relay, struct relay_client *client)
 {
 	uint32_t queue = lined_socket_group(client->sock)->limits.send_queue;
 
@@ -330,9 +255,9 @@ static void send_history(struct relay *relay, struct relay_client *client)
 
 void relay_feed_join(struct relay *relay, struct relay_client *client)
 {
-	set_overflow(relay, client->sock);
-	if (!relay->publish_only)
-		send_history(relay, client);
+	feed_set_overflow(relay, client->sock);
+	if (!relay->options->publish_only)
+		feed_send_history(relay, client);
 	client->prev = NULL;
 	client->next = relay->clients;
 	if (relay->clients != NULL)
@@ -354,7 +279,7 @@ void relay_feed_leave(struct relay *relay, struct relay_client *client)
 
 /* ---- life --------------------------------------------------------------- */
 
-static int take_history(struct relay *relay)
+static int feed_set_history(struct relay *relay)
 {
 	struct relay_history *history = NULL;
 
@@ -369,7 +294,7 @@ static int take_history(struct relay *relay)
 	return 0;
 }
 
-static int take_dedupe(struct relay *relay)
+static int feed_set_dedupe(struct relay *relay)
 {
 	uint32_t window_ms = (uint32_t)relay->options->dedupe_ms;
 
@@ -386,17 +311,18 @@ static int take_dedupe(struct relay *relay)
 	return 0;
 }
 
-static int take_memory(struct relay *relay)
+static int feed_set_memory(struct relay *relay)
 {
-	if (take_history(relay) == 0 && take_dedupe(relay) == 0)
+	if (feed_set_history(relay) == 0 && feed_set_dedupe(relay) == 0)
 		return 0;
 	lined_service_log(relay->service, LINED_LOG_ERR,
 			  "history and dedupe: %s", strerror(errno));
 	return -1;
 }
 
-/* The feed that the options name; the one before goes on where this fails. */
-static int take_feed(struct relay *relay)
+/* Subscribes to the feed that the options name. On failure the one before goes
+ * on. */
+static int feed_subscribe(struct relay *relay)
 {
 	struct lined_subscription *feed = NULL;
 	char before[sizeof(relay->topic)];
@@ -404,9 +330,10 @@ static int take_feed(struct relay *relay)
 	memcpy(before, relay->topic, sizeof(before));
 	snprintf(relay->topic, sizeof(relay->topic), "%s",
 		 relay->options->topic);
-	if (!relay->publish_only)
-		feed = relay_subscribe(relay, RELAY_FEED, deliver, relay);
-	if (feed == NULL && !relay->publish_only) {
+	if (!relay->options->publish_only)
+		feed = relay_channel_subscribe(relay, RELAY_FEED, feed_on_block,
+					       relay);
+	if (feed == NULL && !relay->options->publish_only) {
 		memcpy(relay->topic, before, sizeof(before));
 		return -1;
 	}
@@ -417,18 +344,18 @@ static int take_feed(struct relay *relay)
 
 int relay_feed_start(struct relay *relay)
 {
-	if (take_memory(relay) < 0 || take_feed(relay) < 0)
+	if (feed_set_memory(relay) < 0 || feed_subscribe(relay) < 0)
 		return -1;
 	return relay_hold_start(relay);
 }
 
-static void retake_clients(struct relay *relay)
+static void feed_update_clients(struct relay *relay)
 {
 	struct relay_client *client;
 
 	for (client = relay->clients; client != NULL; client = client->next) {
-		set_overflow(relay, client->sock);
-		if (!drops(relay))
+		feed_set_overflow(relay, client->sock);
+		if (relay->options->slow == RELAY_SLOW_DISCONNECT)
 			client->lost = 0;
 	}
 }
@@ -436,14 +363,14 @@ static void retake_clients(struct relay *relay)
 int relay_feed_reload(struct relay *relay)
 {
 	bool moved = strcmp(relay->topic, relay->options->topic) != 0;
-	bool turned = relay->publish_only != (relay->feed == NULL);
-	int result = take_memory(relay);
+	bool turned = relay->options->publish_only != (relay->feed == NULL);
+	int result = feed_set_memory(relay);
 
-	retake_clients(relay);
+	feed_update_clients(relay);
 	if (!moved && !turned)
 		return relay_hold_reload(relay) < 0 ? -1 : result;
 	relay_hold_stop(relay);
-	if (take_feed(relay) < 0 || relay_hold_start(relay) < 0)
+	if (feed_subscribe(relay) < 0 || relay_hold_start(relay) < 0)
 		result = -1;
 	return result;
 }

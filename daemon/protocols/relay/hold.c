@@ -7,13 +7,16 @@
  *
  * A feed without hold has no keeper and none of this.
  */
-#include "relay/relay.h"
+#include "relay/hold.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+
+#include "relay/channel.h"
+#include "relay/relay.h"
 
 enum note_kind {
 	NOTE_ASK,     /* an instance has begun: who is there, who keeps? */
@@ -23,7 +26,7 @@ enum note_kind {
 	NOTE_GONE,    /* `from` has ended */
 };
 
-/* What goes over the channel RELAY_HOLD. */
+/* What goes over the channel RELAY_NOTES. */
 struct note {
 	uint64_t from;
 	uint64_t group; /* of all instances of one service */
@@ -154,7 +157,7 @@ static void tell(struct relay_hold *hold, enum note_kind kind)
 	struct lined_buffer *message = lined_buffer_new(&note, sizeof(note));
 
 	if (message == NULL ||
-	    relay_publish(hold->relay, RELAY_HOLD, message) < 0)
+	    relay_channel_publish(hold->relay, RELAY_NOTES, message) < 0)
 		lined_service_log(hold->relay->service, LINED_LOG_WARNING,
 				  "hold: %s", strerror(errno));
 	lined_buffer_unref(message);
@@ -165,7 +168,7 @@ static bool look_at_members(struct relay_hold *hold)
 {
 	const struct relay *relay = hold->relay;
 	const struct relay_client *newest =
-		relay->publish_only ? NULL : relay->clients;
+		relay->options->publish_only ? NULL : relay->clients;
 	uint64_t client = newest != NULL ? newest->id : 0;
 	uint32_t count = newest == NULL ? 0 : newest->next == NULL ? 1 : 2;
 	bool same = count == hold->told &&
@@ -196,7 +199,8 @@ static void pass_on(struct relay_hold *hold, enum relay_channel channel,
 {
 	struct lined_buffer *copy = relay_message_rest(message, gone, to);
 
-	if (copy == NULL || relay_publish(hold->relay, channel, copy) < 0)
+	if (copy == NULL ||
+	    relay_channel_publish(hold->relay, channel, copy) < 0)
 		count_lines(hold, "lines_not_relayed", message->count - gone);
 	lined_buffer_unref(copy);
 }
@@ -205,7 +209,7 @@ static void to_keeper(struct relay_hold *hold,
 		      const struct relay_message *message, uint32_t gone)
 {
 	if (hold->keeper != 0)
-		pass_on(hold, RELAY_KEPT, message, gone, hold->keeper);
+		pass_on(hold, RELAY_HOLDER, message, gone, hold->keeper);
 	else
 		pass_on(hold, RELAY_FEED, message, gone, 0);
 }
@@ -219,7 +223,7 @@ void relay_hold_publish(struct relay *relay, struct lined_buffer *buffer,
 		hold != NULL && hold->keeper == 0 && relay->options->hold > 0;
 
 	if (hold == NULL || (hold->keeper == 0 && !waits)) {
-		if (relay_publish(relay, RELAY_FEED, buffer) < 0)
+		if (relay_channel_publish(relay, RELAY_FEED, buffer) < 0)
 			lined_service_count(relay->service, "lines_not_relayed",
 					    lines);
 	} else if (relay_message_read(&message, buffer)) {
@@ -493,8 +497,10 @@ int relay_hold_start(struct relay *relay)
 	    (ssize_t)sizeof(hold->id))
 		goto fail;
 	hold->id |= 1; /* 0 is nobody */
-	hold->notes = relay_subscribe(relay, RELAY_HOLD, take_note, hold);
-	hold->blocks = relay_subscribe(relay, RELAY_KEPT, take_block, hold);
+	hold->notes =
+		relay_channel_subscribe(relay, RELAY_NOTES, take_note, hold);
+	hold->blocks =
+		relay_channel_subscribe(relay, RELAY_HOLDER, take_block, hold);
 	if (hold->notes == NULL || hold->blocks == NULL)
 		goto fail;
 	look_at_members(hold);

@@ -4,17 +4,20 @@
  * what clients say, as far as it takes it. When there is to be one, and to
  * where, is the upstream's business.
  */
-#include "relay/relay.h"
+#include "relay/link.h"
 
 #include <errno.h>
 #include <string.h>
+
+#include "relay/relay.h"
 
 int relay_link_open(struct relay_link *link, const struct relay *relay,
 		    const struct relay_address *address,
 		    const struct lined_socket_handlers *handlers)
 {
 	link->stands = link->delivered = false;
-	link->sock = relay_address_connect(relay, address, handlers, link);
+	link->sock =
+		relay_address_connect(relay->service, address, handlers, link);
 	if (link->sock == NULL)
 		return -1;
 	/* More than fits is dropped; closing would stop the feed. */

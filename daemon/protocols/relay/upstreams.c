@@ -5,13 +5,18 @@
  * made again, and moved from a backup back to the first address. What happens
  * to a line is the feed's business.
  */
-#include "relay/relay.h"
+#include "relay/upstreams.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+
+#include "relay/backoff.h"
+#include "relay/channel.h"
+#include "relay/intake.h"
+#include "relay/link.h"
+#include "relay/relay.h"
 
 /* How long a backup may take to end its line, or to take what it is sent,
  * once the first address stands. */
@@ -26,7 +31,7 @@
 
 #define NONE SIZE_MAX
 
-struct relay_upstream {
+struct relay_upstreams {
 	struct relay *relay;
 	struct relay_address *addresses; /* those that are served */
 	size_t count;
@@ -47,6 +52,7 @@ struct relay_upstream {
 	struct lined_timer lag;
 	uint64_t line_ms; /* when the last one came */
 	bool finishing;
+	struct lined_subscription *upward; /* what clients say */
 };
 
 static void link_stands(struct lined_socket *sock, void *arg);
@@ -68,24 +74,24 @@ static const struct lined_socket_handlers first_handlers = {
 	.handle_close = first_closed,
 };
 
-static uint64_t now_of(const struct relay_upstream *upstream)
+static uint64_t now_of(const struct relay_upstreams *upstream)
 {
 	return lined_dispatcher_now_ms(
 		lined_service_dispatcher(upstream->relay->service));
 }
 
-static const char *text_of(const struct relay_upstream *upstream, size_t i)
+static const char *text_of(const struct relay_upstreams *upstream, size_t i)
 {
 	return upstream->addresses[i].text;
 }
 
-static void count(const struct relay_upstream *upstream, const char *name,
+static void count(const struct relay_upstreams *upstream, const char *name,
 		  uint64_t n)
 {
 	lined_service_count(upstream->relay->service, name, n);
 }
 
-static void start_timer(struct relay_upstream *upstream,
+static void start_timer(struct relay_upstreams *upstream,
 			struct lined_timer *timer, uint64_t delay_ms)
 {
 	if (lined_timer_start(timer, delay_ms, 0) < 0)
@@ -96,7 +102,7 @@ static void start_timer(struct relay_upstream *upstream,
 static int open_link(struct relay_link *link, size_t address,
 		     const struct lined_socket_handlers *handlers)
 {
-	struct relay_upstream *upstream = link->upstream;
+	struct relay_upstreams *upstream = link->upstream;
 
 	link->address = address;
 	return relay_link_open(link, upstream->relay,
@@ -106,30 +112,20 @@ static int open_link(struct relay_link *link, size_t address,
 static const char *why_closed(const struct relay_link *link,
 			      enum lined_close_reason reason, int error)
 {
-	return relay_address_why(&link->upstream->addresses[link->address],
-				 reason, error, link->stands);
+	return relay_address_close_text(
+		&link->upstream->addresses[link->address], reason, error,
+		link->stands);
 }
 
 /* ---- rounds ------------------------------------------------------------- */
 
-static uint32_t draw(void)
-{
-	uint32_t random;
-
-	/* Without it all who lost this upstream come back at once. */
-	return getrandom(&random, sizeof(random), GRND_NONBLOCK) ==
-			       (ssize_t)sizeof(random)
-		       ? random
-		       : UINT32_MAX;
-}
-
-static void begin_round(struct relay_upstream *upstream, size_t left_out)
+static void begin_round(struct relay_upstreams *upstream, size_t left_out)
 {
 	upstream->next = 0;
 	upstream->left_out = left_out;
 }
 
-static size_t next_address(struct relay_upstream *upstream)
+static size_t next_address(struct relay_upstreams *upstream)
 {
 	if (upstream->next == upstream->left_out)
 		upstream->next++;
@@ -137,11 +133,11 @@ static size_t next_address(struct relay_upstream *upstream)
 }
 
 /* Every address has had its chance. */
-static uint64_t wait_for_round(struct relay_upstream *upstream)
+static uint64_t wait_for_round(struct relay_upstreams *upstream)
 {
-	uint64_t delay_ms = relay_address_retry_ms(upstream->retry_min_ms,
-						   upstream->retry_max_ms,
-						   upstream->failures, draw());
+	uint64_t delay_ms =
+		relay_backoff_ms(upstream->retry_min_ms, upstream->retry_max_ms,
+				 upstream->failures);
 
 	upstream->failures++;
 	begin_round(upstream, NONE);
@@ -150,7 +146,7 @@ static uint64_t wait_for_round(struct relay_upstream *upstream)
 }
 
 /* An address failed as `how` says: on to the next, or to a pause. */
-static void go_on(struct relay_upstream *upstream, size_t failed,
+static void go_on(struct relay_upstreams *upstream, size_t failed,
 		  const char *how, const char *why)
 {
 	struct lined_service *service = upstream->relay->service;
@@ -176,7 +172,7 @@ static void go_on(struct relay_upstream *upstream, size_t failed,
 			  (double)delay_ms / 1000, why);
 }
 
-static void start_round(struct relay_upstream *upstream)
+static void start_round(struct relay_upstreams *upstream)
 {
 	size_t next;
 
@@ -190,12 +186,12 @@ static void start_round(struct relay_upstream *upstream)
 
 static void retry_fired(struct lined_timer *timer)
 {
-	start_round(lined_container_of(timer, struct relay_upstream, retry));
+	start_round(lined_container_of(timer, struct relay_upstreams, retry));
 }
 
 /* ---- the feed ----------------------------------------------------------- */
 
-static void watch_staleness(struct relay_upstream *upstream)
+static void watch_staleness(struct relay_upstreams *upstream)
 {
 	upstream->line_ms = now_of(upstream);
 	if (upstream->stale_ms > 0 && upstream->feed.stands)
@@ -206,8 +202,8 @@ static void watch_staleness(struct relay_upstream *upstream)
 
 static void stale_fired(struct lined_timer *timer)
 {
-	struct relay_upstream *upstream =
-		lined_container_of(timer, struct relay_upstream, stale);
+	struct relay_upstreams *upstream =
+		lined_container_of(timer, struct relay_upstreams, stale);
 	uint64_t due_ms = upstream->line_ms + upstream->stale_ms;
 	uint64_t now_ms = now_of(upstream);
 
@@ -222,8 +218,8 @@ static void stale_fired(struct lined_timer *timer)
 
 static void lag_fired(struct lined_timer *timer)
 {
-	struct relay_upstream *upstream =
-		lined_container_of(timer, struct relay_upstream, lag);
+	struct relay_upstreams *upstream =
+		lined_container_of(timer, struct relay_upstreams, lag);
 
 	if (lined_bus_is_lagging(upstream->relay->service))
 		start_timer(upstream, timer, LAG_MS);
@@ -232,14 +228,14 @@ static void lag_fired(struct lined_timer *timer)
 }
 
 /* As the clients are not read while a worker lags. */
-static void wait_for_workers(struct relay_upstream *upstream)
+static void wait_for_workers(struct relay_upstreams *upstream)
 {
 	if (lined_bus_is_lagging(upstream->relay->service) &&
 	    lined_timer_start(&upstream->lag, LAG_MS, 0) == 0)
 		lined_socket_pause(upstream->feed.sock);
 }
 
-static void feed_begins(struct relay_upstream *upstream)
+static void feed_begins(struct relay_upstreams *upstream)
 {
 	const struct relay_link *feed = &upstream->feed;
 
@@ -251,20 +247,20 @@ static void feed_begins(struct relay_upstream *upstream)
 		start_timer(upstream, &upstream->probe, upstream->retry_max_ms);
 }
 
-static void stop_feed_timers(struct relay_upstream *upstream)
+static void stop_feed_timers(struct relay_upstreams *upstream)
 {
 	lined_timer_stop(&upstream->stale);
 	lined_timer_stop(&upstream->lag);
 	lined_timer_stop(&upstream->probe);
 }
 
-static void feed_ends(struct relay_upstream *upstream)
+static void feed_ends(struct relay_upstreams *upstream)
 {
 	stop_feed_timers(upstream);
 	relay_link_gone(&upstream->feed);
 }
 
-static void delivered(struct relay_upstream *upstream, uint64_t lines)
+static void delivered(struct relay_upstreams *upstream, uint64_t lines)
 {
 	count(upstream, "upstream_lines", lines);
 	upstream->feed.delivered = true;
@@ -272,7 +268,7 @@ static void delivered(struct relay_upstream *upstream, uint64_t lines)
 	upstream->line_ms = now_of(upstream);
 }
 
-static size_t tag_len(const struct relay_upstream *upstream)
+static size_t tag_len(const struct relay_upstreams *upstream)
 {
 	return upstream->relay->options->tag ? upstream->tag_len : 0;
 }
@@ -290,7 +286,7 @@ static bool is_alive(const struct lined_socket *sock)
 }
 
 /* The feed is the first address's. False: that has gone again. */
-static bool take_back(struct relay_upstream *upstream)
+static bool take_back(struct relay_upstreams *upstream)
 {
 	struct relay_link *first = &upstream->first;
 	size_t backup = upstream->feed.address;
@@ -316,7 +312,7 @@ static bool take_back(struct relay_upstream *upstream)
 }
 
 /* The first address stands: the backup ends its line. */
-static void await_line_end(struct relay_upstream *upstream)
+static void await_line_end(struct relay_upstreams *upstream)
 {
 	const struct lined_socket *sock = upstream->feed.sock;
 
@@ -327,7 +323,7 @@ static void await_line_end(struct relay_upstream *upstream)
 }
 
 /* True where the backup has been left at the end of its line. */
-static bool ended_line(struct relay_upstream *upstream)
+static bool ended_line(struct relay_upstreams *upstream)
 {
 	struct relay *relay = upstream->relay;
 	struct lined_socket *sock = upstream->feed.sock;
@@ -338,9 +334,9 @@ static bool ended_line(struct relay_upstream *upstream)
 		status = lined_socket_read_line(sock, &line);
 	while (status == LINED_LINE_TOO_LONG);
 	if (status == LINED_LINE_READY) {
-		relay_take_line(relay, upstream->tag, tag_len(upstream), 0,
-				&line);
-		relay_feed_publish(relay, 0);
+		relay_intake_line(relay, upstream->tag, tag_len(upstream), 0,
+				  &line);
+		relay_intake_publish(relay, 0);
 		delivered(upstream, 1);
 	} else if (status != LINED_LINE_PARTIAL ||
 		   lined_socket_is_within_line(sock)) {
@@ -351,8 +347,8 @@ static bool ended_line(struct relay_upstream *upstream)
 
 static void probe_fired(struct lined_timer *timer)
 {
-	struct relay_upstream *upstream =
-		lined_container_of(timer, struct relay_upstream, probe);
+	struct relay_upstreams *upstream =
+		lined_container_of(timer, struct relay_upstreams, probe);
 
 	if (upstream->first.stands)
 		take_back(upstream);
@@ -364,7 +360,7 @@ static void first_closed(struct lined_socket *sock, void *arg,
 			 enum lined_close_reason reason, int error)
 {
 	struct relay_link *link = arg;
-	struct relay_upstream *upstream = link->upstream;
+	struct relay_upstreams *upstream = link->upstream;
 
 	(void)sock;
 	lined_service_log(upstream->relay->service, LINED_LOG_INFO,
@@ -381,9 +377,9 @@ static void first_closed(struct lined_socket *sock, void *arg,
 static void link_stands(struct lined_socket *sock, void *arg)
 {
 	struct relay_link *link = arg;
-	struct relay_upstream *upstream = link->upstream;
+	struct relay_upstreams *upstream = link->upstream;
 
-	if (!relay_address_reached(sock))
+	if (!relay_address_connected(sock))
 		return;
 	link->stands = true;
 	link->stood_ms = now_of(upstream);
@@ -406,7 +402,7 @@ static void link_stands(struct lined_socket *sock, void *arg)
 
 static void read_feed(struct lined_socket *sock, void *arg)
 {
-	struct relay_upstream *upstream = ((struct relay_link *)arg)->upstream;
+	struct relay_upstreams *upstream = ((struct relay_link *)arg)->upstream;
 	const struct lined_counters *counters =
 		&lined_service_group(upstream->relay->service)->counters;
 	uint64_t too_long = counters->too_long;
@@ -416,8 +412,8 @@ static void read_feed(struct lined_socket *sock, void *arg)
 	if (upstream->first.stands && lined_socket_queued(sock) == 0 &&
 	    ended_line(upstream))
 		return;
-	status = relay_take_lines(upstream->relay, sock, upstream->tag,
-				  tag_len(upstream), 0);
+	status = relay_intake_read(upstream->relay, sock, upstream->tag,
+				   tag_len(upstream), 0);
 	lines = counters->lines_in - counters->too_long - lines;
 	if (lines > 0)
 		delivered(upstream, lines);
@@ -441,7 +437,7 @@ static void feed_closed(struct lined_socket *sock, void *arg,
 			enum lined_close_reason reason, int error)
 {
 	struct relay_link *link = arg;
-	struct relay_upstream *upstream = link->upstream;
+	struct relay_upstreams *upstream = link->upstream;
 	bool stood = link->stands;
 	bool was_good = stood && link->delivered;
 	uint64_t stood_ms = now_of(upstream) - link->stood_ms;
@@ -467,7 +463,7 @@ static void feed_closed(struct lined_socket *sock, void *arg,
 
 static void take_up(void *arg, struct lined_buffer *buffer)
 {
-	struct relay_upstream *upstream = arg;
+	struct relay_upstreams *upstream = arg;
 	struct relay_link *feed = &upstream->feed;
 	struct relay_message message;
 	uint32_t sent;
@@ -510,7 +506,7 @@ static int read_addresses(const struct relay *relay,
 }
 
 /* True where they are others than before. */
-static bool take_times(struct relay_upstream *upstream)
+static bool take_times(struct relay_upstreams *upstream)
 {
 	const struct relay_options *options = upstream->relay->options;
 	bool same = upstream->retry_min_ms == (uint64_t)options->retry_min_ms &&
@@ -532,11 +528,11 @@ static int fail(struct relay *relay)
 
 static int begin(struct relay *relay)
 {
-	struct relay_upstream *upstream = calloc(1, sizeof(*upstream));
+	struct relay_upstreams *upstream = calloc(1, sizeof(*upstream));
 
 	if (upstream == NULL)
 		return fail(relay);
-	relay->upstream = upstream;
+	relay->upstreams = upstream;
 	upstream->relay = relay;
 	upstream->feed.upstream = upstream->first.upstream = upstream;
 	lined_service_timer(relay->service, &upstream->retry, retry_fired);
@@ -546,36 +542,36 @@ static int begin(struct relay *relay)
 	take_times(upstream);
 	if (read_addresses(relay, &upstream->addresses, &upstream->count) < 0)
 		return fail(relay);
-	relay->upward = relay_subscribe(relay, RELAY_UP, take_up, upstream);
-	if (relay->upward == NULL)
+	upstream->upward =
+		relay_channel_subscribe(relay, RELAY_UP, take_up, upstream);
+	if (upstream->upward == NULL)
 		return -1;
 	start_round(upstream);
 	return 0;
 }
 
-int relay_upstream_start(struct relay *relay)
+int relay_upstreams_start(struct relay *relay)
 {
 	if (!lined_service_is_primary(relay->service))
 		return 0;
-	relay_address_tell_unserved(relay);
-	return relay->mode == RELAY_UPSTREAM ? begin(relay) : 0;
+	relay_address_log_unserved(relay->service, &relay->options->upstream);
+	return relay->options->mode == RELAY_UPSTREAM ? begin(relay) : 0;
 }
 
-void relay_upstream_stop(struct relay *relay)
+void relay_upstreams_stop(struct relay *relay)
 {
-	struct relay_upstream *upstream = relay->upstream;
+	struct relay_upstreams *upstream = relay->upstreams;
 
 	if (upstream == NULL)
 		return;
-	lined_bus_unsubscribe(relay->upward);
-	relay->upward = NULL;
+	lined_bus_unsubscribe(upstream->upward);
 	relay_link_drop(&upstream->feed);
 	relay_link_drop(&upstream->first);
 	feed_ends(upstream);
 	lined_timer_stop(&upstream->retry);
 	free(upstream->addresses);
 	free(upstream);
-	relay->upstream = NULL;
+	relay->upstreams = NULL;
 }
 
 static void feed_finished(struct lined_socket *sock, void *arg,
@@ -594,9 +590,9 @@ static const struct lined_socket_handlers finishing_handlers = {
 	.handle_close = feed_finished,
 };
 
-bool relay_upstream_finish(struct relay *relay)
+bool relay_upstreams_finish(struct relay *relay)
 {
-	struct relay_upstream *upstream = relay->upstream;
+	struct relay_upstreams *upstream = relay->upstreams;
 	struct relay_link *feed;
 
 	if (upstream == NULL)
@@ -629,7 +625,7 @@ static size_t find_address(const struct relay_address *addresses, size_t count,
 	return NONE;
 }
 
-static bool are_equal(const struct relay_upstream *upstream,
+static bool are_equal(const struct relay_upstreams *upstream,
 		      const struct relay_address *addresses, size_t count)
 {
 	size_t i;
@@ -641,7 +637,7 @@ static bool are_equal(const struct relay_upstream *upstream,
 }
 
 /* The feed stays where its address did; else there is a new one. */
-static void take_addresses(struct relay_upstream *upstream,
+static void take_addresses(struct relay_upstreams *upstream,
 			   struct relay_address *addresses, size_t count)
 {
 	struct relay_link *feed = &upstream->feed;
@@ -674,7 +670,7 @@ static void take_addresses(struct relay_upstream *upstream,
 		start_timer(upstream, &upstream->probe, 0);
 }
 
-static void change(struct relay_upstream *upstream)
+static void change(struct relay_upstreams *upstream)
 {
 	bool other_times = take_times(upstream);
 	struct relay_address *addresses;
@@ -698,15 +694,15 @@ static void change(struct relay_upstream *upstream)
 	watch_staleness(upstream);
 }
 
-void relay_upstream_reload(struct relay *relay)
+void relay_upstreams_reload(struct relay *relay)
 {
 	if (!lined_service_is_primary(relay->service))
 		return;
-	relay_address_tell_unserved(relay);
-	if (relay->mode != RELAY_UPSTREAM)
-		relay_upstream_stop(relay);
-	else if (relay->upstream != NULL)
-		change(relay->upstream);
+	relay_address_log_unserved(relay->service, &relay->options->upstream);
+	if (relay->options->mode != RELAY_UPSTREAM)
+		relay_upstreams_stop(relay);
+	else if (relay->upstreams != NULL)
+		change(relay->upstreams);
 	else if (begin(relay) < 0)
-		relay_upstream_stop(relay);
+		relay_upstreams_stop(relay);
 }

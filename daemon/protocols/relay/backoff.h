@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The time between attempts to connect.
+ */
+#ifndef RELAY_BACKOFF_H
+#define RELAY_BACKOFF_H
+
+#include <stdint.h>
+
+/*
+ * The delay before the next attempt, after so many failures (0 and up): first
+ * exactly min_ms, then doubling up to max_ms, less up to a half of it at
+ * random.
+ */
+uint64_t relay_backoff_ms(uint64_t min_ms, uint64_t max_ms, unsigned failures);
+
+/* The same for a given random number. */
+uint64_t relay_backoff_ms_by(uint64_t min_ms, uint64_t max_ms,
+			     unsigned failures, uint32_t random);
+
+#endif

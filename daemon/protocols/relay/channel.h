@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The topics of the bus that a relay service uses.
+ */
+#ifndef RELAY_CHANNEL_H
+#define RELAY_CHANNEL_H
+
+#include <lined/buffer.h>
+#include <lined/bus.h>
+
+struct relay;
+
+/* All services with one topic share its channels, but for RELAY_UP, which is
+ * each service's own. */
+enum relay_channel {
+	RELAY_FEED,   /* blocks for every member */
+	RELAY_HOLDER, /* blocks for the holder, which passes them on */
+	RELAY_NOTES,  /* who holds, who has members: hold.c */
+	RELAY_UP,     /* blocks for the upstream */
+};
+
+/* NULL: cannot, logged. */
+struct lined_subscription *relay_channel_subscribe(
+	struct relay *relay, enum relay_channel channel,
+	void (*handler)(void *arg, struct lined_buffer *message), void *arg);
+
+/* -1 and errno, as lined_bus_publish(). */
+int relay_channel_publish(struct relay *relay, enum relay_channel channel,
+			  struct lined_buffer *message);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Takes lines in from clients and upstreams alike.
+ */
+#include "relay/intake.h"
+
+#include "relay/channel.h"
+#include "relay/filter.h"
+#include "relay/hold.h"
+#include "relay/relay.h"
+
+/* A block is published before it becomes longer, for readers with small queues;
+ * a longer line is a block of its own. */
+#define BLOCK_MAX 16384
+
+void relay_intake_publish(struct relay *relay, uint64_t sender)
+{
+	struct lined_buffer *message;
+	uint32_t lines = relay->block.count;
+
+	if (lines == 0)
+		return;
+	message = relay_block_seal(&relay->block, sender);
+	if (message == NULL)
+		lined_service_count(relay->service, "lines_not_relayed", lines);
+	else if (relay->options->mode != RELAY_UPSTREAM || sender == 0)
+		relay_hold_publish(relay, message, lines);
+	else if (relay_channel_publish(relay, RELAY_UP, message) < 0)
+		lined_service_count(relay->service, "lines_not_relayed", lines);
+	lined_buffer_unref(message);
+}
+
+void relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
+		       uint64_t sender, const struct lined_line *line)
+{
+	size_t len = line->len + tag_len;
+
+	if (!relay_filter_allows(relay->filter, line->text, line->len)) {
+		lined_service_count(relay->service, "lines_filtered", 1);
+		return;
+	}
+	if (relay->block.count > 0 &&
+	    (relay_block_bytes(&relay->block) + len > BLOCK_MAX ||
+	     relay->block.tag_len != tag_len))
+		relay_intake_publish(relay, sender);
+	if (relay_block_add(&relay->block, tag, tag_len, line) < 0)
+		lined_service_count(relay->service, "lines_not_relayed", 1);
+}
+
+enum lined_line_status relay_intake_read(struct relay *relay,
+					 struct lined_socket *sock,
+					 const char *tag, size_t tag_len,
+					 uint64_t sender)
+{
+	enum lined_line_status status;
+	struct lined_line line;
+
+	do {
+		status = lined_socket_read_line(sock, &line);
+		if (status == LINED_LINE_READY)
+			relay_intake_line(relay, tag, tag_len, sender, &line);
+	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
+	relay_intake_publish(relay, sender);
+	return status;
+}
+
+enum lined_line_status relay_intake_discard(struct relay *relay,
+					    struct lined_socket *sock)
+{
+	enum lined_line_status status;
+	struct lined_line line;
+	uint64_t lines = 0;
+
+	do {
+		status = lined_socket_read_line(sock, &line);
+		lines += status == LINED_LINE_READY;
+	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
+	if (lines > 0)
+		lined_service_count(relay->service, "lines_discarded", lines);
+	return status;
+}

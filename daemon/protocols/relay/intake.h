@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way of a line from a socket to the bus: through the filter, with a tag,
+ * into a block.
+ */
+#ifndef RELAY_INTAKE_H
+#define RELAY_INTAKE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lined/line.h>
+#include <lined/socket.h>
+
+struct relay;
+
+/* Adds a line to the block of this turn. `sender` is the id of a client, or 0
+ * for an upstream. */
+void relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
+		       uint64_t sender, const struct lined_line *line);
+
+/* Publishes the block: to the feed, or from a client of a service with upstream
+ * to that. */
+void relay_intake_publish(struct relay *relay, uint64_t sender);
+
+/* Reads all lines that the socket has, and publishes them. Returns the status
+ * that ended the loop: neither READY nor TOO_LONG. */
+enum lined_line_status relay_intake_read(struct relay *relay,
+					 struct lined_socket *sock,
+					 const char *tag, size_t tag_len,
+					 uint64_t sender);
+
+/* Reads all lines, and only counts them. Returns as relay_intake_read(). */
+enum lined_line_status relay_intake_discard(struct relay *relay,
+					    struct lined_socket *sock);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The options of the relay protocol, as lined.conf(5) describes them.
+ */
+#ifndef RELAY_OPTIONS_H
+#define RELAY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lined/protocol.h>
+
+/* A gap-notice of this length, with its count, fits into the smallest send
+ * queue. */
+#define RELAY_NOTICE_MAX 1000
+
+#define RELAY_TOPIC_MAX 100
+
+enum relay_mode {
+	RELAY_HUB,
+	RELAY_UPSTREAM,
+	RELAY_PROXY,
+};
+
+/* What happens to a client whose send queue is full. */
+enum relay_slow {
+	RELAY_SLOW_DISCONNECT,
+	RELAY_SLOW_DROP_OLDEST,
+	RELAY_SLOW_DROP_NEWEST,
+};
+
+struct relay_options {
+	enum relay_mode mode;
+	bool loopback;
+	struct lined_option_list upstream;
+	const char *upstream_ca, *upstream_name;
+	int64_t retry_min_ms, retry_max_ms, stale_timeout_ms;
+	struct lined_option_list preamble;
+	int subscribe_only; /* see relay_options_subscribe_only() */
+	bool publish_only;
+	const char *topic; /* "": of this service alone */
+	struct lined_option_list filter;
+	int64_t dedupe_ms;
+	bool tag;
+	int64_t history;
+	enum relay_slow slow;
+	const char *gap_notice;
+	int64_t hold;
+};
+
+extern const struct lined_option relay_option_table[];
+
+/* struct lined_protocol.check. */
+int relay_options_check(const void *arg, char *error, size_t size);
+
+/* As configured, or by the mode where it is not. */
+bool relay_options_subscribe_only(const struct relay_options *options);
+
+#endif

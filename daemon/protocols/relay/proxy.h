@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mode proxy: each client has an upstream connection of its own.
+ */
+#ifndef RELAY_PROXY_H
+#define RELAY_PROXY_H
+
+#include <stdbool.h>
+
+#include <lined/socket.h>
+
+struct relay;
+struct relay_pair;
+
+void relay_proxy_accept(struct relay *relay, struct lined_socket *client);
+
+/* The service drains: the upstream gets the client's end, and the client is
+ * closed once the upstream has ended, too. */
+void relay_proxy_drain(struct relay_pair *pair);
+
+/* No client is left. Whether the upstreams have taken all that was said. */
+bool relay_proxy_finish(const struct relay *relay);
+
+/* Closes every connection at once. */
+void relay_proxy_stop(struct relay *relay);
+
+#endif
