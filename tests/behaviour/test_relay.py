@@ -322,7 +322,7 @@ class Hub(RelayTest):
 
 class Hold(RelayTest):
     def held(self, daemon):
-        """How many lines the keepers have taken so far."""
+        """How many lines the holders have taken so far."""
         mark = daemon.mark()
         daemon.signal(signal.SIGUSR1)
         told = daemon.wait_log("^<5>service feed: .*lines in", mark)
@@ -365,7 +365,7 @@ class Hold(RelayTest):
             place = daemon.mark()
             b.close()
             daemon.wait_log("closed", place)
-            time.sleep(0.05)  # the keeper hears of it
+            time.sleep(0.05)  # the holder hears of it
 
     def test_the_sender_alone_is_no_reader(self):
         text, address = self.hub(hold="64k")
