@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The generic cell rate algorithm: a bucket is one point in time, and needs no
+ * timer to fill.
+ */
+#include "config.h"
+
+#include <lined/rate.h>
+
+/* How long one token takes to come. */
+static uint64_t rate_step_us(uint32_t per_second)
+{
+	return per_second < 1000000 ? 1000000 / per_second : 1;
+}
+
+uint64_t lined_rate_wait_ms(struct lined_rate *rate, uint32_t per_second,
+			    uint32_t burst, uint64_t now_ms)
+{
+	uint64_t step_us, ready_us;
+
+	if (per_second == 0)
+		return 0;
+	step_us = rate_step_us(per_second);
+	/* The bucket has a token when all the others are still to come. */
+	ready_us = now_ms * 1000 +
+		   ((burst > 0 ? burst : per_second) - 1) * step_us;
+	/* More is owed only by what was taken at another rate. */
+	if (rate->full_us > ready_us + step_us)
+		rate->full_us = ready_us + step_us;
+	return rate->full_us > ready_us
+		       ? (rate->full_us - ready_us + 999) / 1000
+		       : 0;
+}
+
+void lined_rate_take(struct lined_rate *rate, uint32_t per_second,
+		     uint64_t now_ms)
+{
+	if (per_second == 0)
+		return;
+	if (lined_rate_is_full(rate, now_ms))
+		rate->full_us = now_ms * 1000;
+	rate->full_us += rate_step_us(per_second);
+}
+
+bool lined_rate_is_full(const struct lined_rate *rate, uint64_t now_ms)
+{
+	return rate->full_us <= now_ms * 1000;
+}
