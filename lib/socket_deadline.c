@@ -24,7 +24,7 @@ void socket_connected(struct lined_socket *sock)
 		return;
 	sock->active_at = sock->started_at = socket_now(sock);
 	sock->started_high = (sock->dispatcher->now_ms >> 32) & UINT16_MAX;
-	sock->rate_due_us = 0;
+	sock->rate = (struct lined_rate){0};
 	socket_arm(sock);
 }
 

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <lined/rate.h>
 #include <lined/socket.h>
 
 #include "counter.h"
@@ -72,7 +73,7 @@ struct lined_socket {
 	union {
 		struct connector *connector; /* while CONNECTING */
 		struct datagrams *datagrams; /* of a datagram socket */
-		uint64_t rate_due_us;        /* else: of the line rate */
+		struct lined_rate rate;      /* else: of its lines */
 	};
 
 	/* lined_socket_traffic(). What a connection cannot outgrow: 250 TB,

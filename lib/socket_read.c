@@ -217,47 +217,20 @@ static void socket_terminate_block(struct lined_socket *sock)
 	*at = '\0';
 }
 
-/*
- * The line rate, as a time at which the next line would be due: it moves on
- * with each line and may run ahead of the clock by the burst. Who has run
- * further had other limits then, and owes no more than these allow.
- */
 static bool stream_is_within_rate(struct lined_socket *sock)
 {
 	const struct lined_limits *limits = socket_limits(sock);
-	uint64_t now_us = sock->dispatcher->now_ms * 1000;
-	uint64_t ahead_us, step_us, burst;
+	uint64_t now_ms = sock->dispatcher->now_ms;
+	uint64_t wait_ms = lined_rate_wait_ms(&sock->rate, limits->line_rate,
+					      limits->line_burst, now_ms);
 
-	if (limits->line_rate == 0)
-		return true;
-	burst = limits->line_burst > 0 ? limits->line_burst : limits->line_rate;
-	step_us = 1000000 / limits->line_rate;
-	if (step_us == 0)
-		step_us = 1;
-	ahead_us = (burst - 1) * step_us;
-	if (sock->rate_due_us > now_us + ahead_us + step_us)
-		sock->rate_due_us = now_us + ahead_us + step_us;
-	if (sock->rate_due_us <= now_us + ahead_us)
+	if (wait_ms == 0)
 		return true;
 	sock->slowed = true;
-	sock->resume_at =
-		(uint32_t)((sock->rate_due_us - ahead_us + 999) / 1000);
+	sock->resume_at = (uint32_t)(now_ms + wait_ms);
 	counter_add(&sock->group->counters.rate_slowed, 1);
 	socket_arm(sock);
 	return false;
-}
-
-static void stream_charge_rate(struct lined_socket *sock)
-{
-	uint32_t rate = socket_limits(sock)->line_rate;
-	uint64_t now_us;
-
-	if (rate == 0)
-		return;
-	now_us = sock->dispatcher->now_ms * 1000;
-	if (sock->rate_due_us < now_us)
-		sock->rate_due_us = now_us;
-	sock->rate_due_us += rate < 1000000 ? 1000000 / rate : 1;
 }
 
 /* Whether there may be something to read; READY: look. */
@@ -284,7 +257,8 @@ static enum lined_line_status stream_took_line(struct lined_socket *sock)
 	sock->active_at = socket_now(sock);
 	if (sock->budget > 0)
 		sock->budget--;
-	stream_charge_rate(sock);
+	lined_rate_take(&sock->rate, socket_limits(sock)->line_rate,
+			sock->dispatcher->now_ms);
 	sock->lines_in++;
 	counter_add(&sock->group->counters.lines_in, 1);
 	return LINED_LINE_READY;
