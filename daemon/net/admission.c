@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include <lined/address.h>
+#include <lined/rate.h>
 
 #define BUCKETS_MIN 64
 
@@ -25,8 +26,7 @@ struct admission_entry {
 	uint32_t clients;
 	atomic_uint departed; /* of them; not collected yet */
 	struct admission_entry *next_departed;
-	uint64_t connect_due_us; /* see admit_rate() */
-	uint64_t datagram_due_us;
+	struct lined_rate connects, datagrams;
 };
 
 struct admission {
@@ -117,13 +117,14 @@ static size_t bucket_of(const struct admission *admission,
 	return (size_t)(hash ^ (hash >> 31)) & (admission->bucket_count - 1);
 }
 
-static int is_due(const struct admission_entry *entry, uint64_t now_us)
+static int is_due(const struct admission_entry *entry, uint64_t now_ms)
 {
-	return entry->clients == 0 && entry->connect_due_us <= now_us &&
-	       entry->datagram_due_us <= now_us;
+	return entry->clients == 0 &&
+	       lined_rate_is_full(&entry->connects, now_ms) &&
+	       lined_rate_is_full(&entry->datagrams, now_ms);
 }
 
-static void sweep(struct admission *admission, uint64_t now_us)
+static void sweep(struct admission *admission, uint64_t now_ms)
 {
 	size_t i;
 
@@ -133,7 +134,7 @@ static void sweep(struct admission *admission, uint64_t now_us)
 		while (*at != NULL) {
 			struct admission_entry *entry = *at;
 
-			if (is_due(entry, now_us)) {
+			if (is_due(entry, now_ms)) {
 				*at = entry->next;
 				free(entry);
 				admission->entries--;
@@ -181,7 +182,7 @@ static struct admission_entry *find(const struct admission *admission,
 
 static struct admission_entry *find_or_add(struct admission *admission,
 					   const unsigned char key[8],
-					   uint64_t now_us)
+					   uint64_t now_ms)
 {
 	struct admission_entry *entry = find(admission, key);
 	size_t to;
@@ -189,7 +190,7 @@ static struct admission_entry *find_or_add(struct admission *admission,
 	if (entry != NULL)
 		return entry;
 	if (admission->entries >= admission->bucket_count) {
-		sweep(admission, now_us);
+		sweep(admission, now_ms);
 		if (admission->entries >= admission->bucket_count / 2)
 			grow(admission);
 	}
@@ -206,24 +207,14 @@ static struct admission_entry *find_or_add(struct admission *admission,
 
 /* ---- verdicts --------------------------------------------------------- */
 
-/*
- * *due_us is when the next one would be due, were they evenly spaced; it may
- * run ahead of the clock by a burst.
- */
-static int admit_rate(uint64_t *due_us, uint32_t rate, uint32_t burst,
-		      uint64_t now_us)
+/* Takes one where there is one. */
+static bool admission_take(struct lined_rate *rate, uint32_t per_second,
+			   uint32_t burst, uint64_t now_ms)
 {
-	uint64_t step_us;
-
-	if (rate == 0)
-		return 1;
-	step_us = rate < 1000000 ? 1000000 / rate : 1;
-	if (*due_us < now_us)
-		*due_us = now_us;
-	if (*due_us - now_us > (uint64_t)(burst > 0 ? burst - 1 : 0) * step_us)
-		return 0;
-	*due_us += step_us;
-	return 1;
+	if (lined_rate_wait_ms(rate, per_second, burst, now_ms) > 0)
+		return false;
+	lined_rate_take(rate, per_second, now_ms);
+	return true;
 }
 
 static enum admission_verdict decide(struct admission *admission,
@@ -247,13 +238,12 @@ enum admission_verdict admission_enter(struct admission *admission,
 	if (limits->clients > 0 && admission->clients >= limits->clients)
 		return decide(admission, ADMISSION_CLIENTS);
 	if (key_of(address, key)) {
-		found = find_or_add(admission, key, now_ms * 1000);
+		found = find_or_add(admission, key, now_ms);
 		if (found == NULL)
 			return decide(admission, ADMISSION_CLIENTS);
-		if (!admit_rate(&found->connect_due_us,
-				limits->connect_rate_per_address,
-				limits->connect_rate_per_address,
-				now_ms * 1000))
+		if (!admission_take(&found->connects,
+				    limits->connect_rate_per_address, 0,
+				    now_ms))
 			return decide(admission, ADMISSION_RATE);
 		if (limits->clients_per_address > 0 &&
 		    found->clients >= limits->clients_per_address)
@@ -272,20 +262,21 @@ void admission_ask(const struct admission *admission,
 	const struct admission_limits *limits = &admission->limits;
 	const struct admission_entry *entry = NULL;
 	unsigned char key[8];
-	uint64_t due_us;
+	struct lined_rate connects = {0};
 
 	memset(ruling, 0, sizeof(*ruling));
 	ruling->counted = key_of(address, key);
 	if (ruling->counted)
 		entry = find(admission, key);
 	ruling->clients = entry != NULL ? entry->clients : 0;
-	due_us = entry != NULL ? entry->connect_due_us : 0;
+	if (entry != NULL)
+		connects = entry->connects;
 	if (limits->clients > 0 && admission->clients >= limits->clients)
 		ruling->verdict = ADMISSION_CLIENTS;
 	else if (!ruling->counted)
 		ruling->verdict = ADMISSION_OK;
-	else if (!admit_rate(&due_us, limits->connect_rate_per_address,
-			     limits->connect_rate_per_address, now_ms * 1000))
+	else if (lined_rate_wait_ms(&connects, limits->connect_rate_per_address,
+				    0, now_ms) > 0)
 		ruling->verdict = ADMISSION_RATE;
 	else if (limits->clients_per_address > 0 &&
 		 ruling->clients >= limits->clients_per_address)
@@ -340,12 +331,10 @@ enum admission_verdict admission_datagram(struct admission *admission,
 
 	if (limits->datagram_rate == 0 || !key_of(address, key))
 		return ADMISSION_OK;
-	entry = find_or_add(admission, key, now_ms * 1000);
+	entry = find_or_add(admission, key, now_ms);
 	if (entry == NULL ||
-	    !admit_rate(&entry->datagram_due_us, limits->datagram_rate,
-			limits->datagram_burst > 0 ? limits->datagram_burst
-						   : limits->datagram_rate,
-			now_ms * 1000))
+	    !admission_take(&entry->datagrams, limits->datagram_rate,
+			    limits->datagram_burst, now_ms))
 		return decide(admission, ADMISSION_RATE);
 	return ADMISSION_OK;
 }
