@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <lined/rate.h>
+
 /* How long a flooding client stays muted. */
 #define CHAT_FLOOD_MUTE_MS 10000
 
@@ -20,21 +22,20 @@ enum chat_flood_verdict {
 	CHAT_FLOOD_CLOSE,
 };
 
+/* Zeroed memory: a client that has sent nothing. */
 struct chat_flood {
-	int64_t credit; /* thousandths of a line */
-	uint64_t at_ms, muted_until_ms;
-	int64_t over; /* lines beyond the credit, in a row */
-	bool told;    /* to slow down */
+	struct lined_rate lines;
+	uint64_t muted_until_ms;
+	uint32_t over; /* lines beyond the rate, or while muted, in a row */
+	bool told;     /* to slow down */
 };
-
-void chat_flood_init(struct chat_flood *flood, int64_t burst, uint64_t now_ms);
 
 /*
  * A line has come. rate is in lines a second (0: no limit), burst how many may
- * come at once. The next line is to be read in *wait_ms.
+ * come at once, 1 and up. The next line is to be read in *wait_ms.
  */
-enum chat_flood_verdict chat_flood_take(struct chat_flood *flood, int64_t rate,
-					int64_t burst, uint64_t now_ms,
+enum chat_flood_verdict chat_flood_take(struct chat_flood *flood, uint32_t rate,
+					uint32_t burst, uint64_t now_ms,
 					uint64_t *wait_ms);
 
 #endif

@@ -155,8 +155,6 @@ struct chat_member *chat_member_new(struct chat *chat,
 	member->chat = chat;
 	member->socket = client;
 	lined_service_timer(chat->service, &member->slow, member_slow_over);
-	chat_flood_init(&member->flood, chat_options(chat)->flood_burst,
-			chat_member_now_ms(member));
 	if (tsearch(member, &chat->members, chat_compare_ids) == NULL) {
 		free(member);
 		return NULL;

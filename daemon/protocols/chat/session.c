@@ -54,9 +54,10 @@ static bool session_is_no_flood(struct chat_member *member)
 {
 	const struct chat_options *options = chat_options(member->chat);
 	uint64_t wait_ms;
-	enum chat_flood_verdict verdict = chat_flood_take(
-		&member->flood, options->flood_rate, options->flood_burst,
-		chat_member_now_ms(member), &wait_ms);
+	enum chat_flood_verdict verdict =
+		chat_flood_take(&member->flood, (uint32_t)options->flood_rate,
+				(uint32_t)options->flood_burst,
+				chat_member_now_ms(member), &wait_ms);
 
 	if (verdict == CHAT_FLOOD_SLOW)
 		chat_member_tell(member, "! slow down");
