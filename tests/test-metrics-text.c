@@ -7,6 +7,7 @@
 
 #include "metrics_text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -181,6 +182,40 @@ START_TEST(every_family_is_described_once_and_before_its_samples)
 }
 END_TEST
 
+/* Linked with --wrap=strcmp. */
+static size_t comparisons;
+int __real_strcmp(const char *a, const char *b);
+int __wrap_strcmp(const char *a, const char *b);
+
+int __wrap_strcmp(const char *a, const char *b)
+{
+	comparisons++;
+	return __real_strcmp(a, b);
+}
+
+static size_t comparisons_of(unsigned services)
+{
+	struct response response = {.oom = false};
+	char name[16];
+	unsigned i;
+
+	for (i = 0; i < services; i++) {
+		snprintf(name, sizeof(name), "s%05u", i);
+		add_service(&response, name, "open", 1);
+	}
+	comparisons = 0;
+	free(page_of(&response));
+	return comparisons;
+}
+
+/* Four times the services: 4 times the work, not 16. */
+START_TEST(the_cost_does_not_grow_with_the_square)
+{
+	ck_assert_uint_gt(comparisons_of(500), 500);
+	ck_assert_uint_lt(comparisons_of(2000), 6 * comparisons_of(500));
+}
+END_TEST
+
 static Suite *make(void)
 {
 	Suite *suite = suite_create("metrics_text");
@@ -193,6 +228,7 @@ static Suite *make(void)
 	tcase_add_test(tcase, daemon_has_its_build_and_no_labels);
 	tcase_add_test(tcase,
 		       every_family_is_described_once_and_before_its_samples);
+	tcase_add_test(tcase, the_cost_does_not_grow_with_the_square);
 	return suite;
 }
 

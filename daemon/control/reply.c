@@ -7,6 +7,7 @@
 #include "control/reply.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log/log.h"
@@ -54,20 +55,48 @@ struct service *reply_find_service(struct control *control, const char *name,
 			    name);
 }
 
-const struct conf_service *reply_next_drained(struct control *control,
-					      size_t *at)
+static int reply_compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names of the services in these lists, sorted. NULL: no memory. */
+static const char **reply_sort_names(struct server *server, size_t *count)
+{
+	struct list *const lists[] = {&server->services, &server->draining};
+	const char **names;
+	struct service *service;
+	size_t at = 0, i;
+
+	*count = 0;
+	for (i = 0; i < 2; i++)
+		list_for_each(service, lists[i], link)
+			(*count)++;
+	names = calloc(*count + 1, sizeof(*names));
+	for (i = 0; names != NULL && i < 2; i++)
+		list_for_each(service, lists[i], link)
+			if (!service->conf->internal)
+				names[at++] = service->name;
+	*count = at;
+	if (names != NULL)
+		qsort(names, at, sizeof(*names), reply_compare_names);
+	return names;
+}
+
+void reply_each_drained(struct control *control, struct response *response,
+			void (*add)(struct response *response,
+				    const struct conf_service *drained))
 {
 	const struct conf *conf = control->server->conf;
+	size_t count, i;
+	const char **names = reply_sort_names(control->server, &count);
 
-	while (*at < conf->service_count) {
-		const struct conf_service *service = &conf->services[(*at)++];
-
-		if (!service->internal &&
-		    !reply_find_service(control, service->name, false) &&
-		    !reply_find_service(control, service->name, true))
-			return service;
-	}
-	return NULL;
+	response->oom |= names == NULL;
+	for (i = 0; names != NULL && i < conf->service_count; i++)
+		if (bsearch(&conf->services[i].name, names, count,
+			    sizeof(*names), reply_compare_names) == NULL)
+			add(response, &conf->services[i]);
+	free(names);
 }
 
 /* As many names as fit, and how many do not. */
@@ -94,18 +123,17 @@ static void reply_list_names(struct control *control, char *names, size_t size)
 void reply_no_service(struct control *control, const char *name,
 		      struct response *response)
 {
-	const struct conf_service *drained;
 	char names[1024];
-	size_t at = 0;
 
-	while ((drained = reply_next_drained(control, &at)) != NULL)
-		if (strcmp(drained->name, name) == 0) {
-			response_refuse(response,
-					"service \"%s\" was drained; the next "
-					"reload begins it again",
-					name);
-			return;
-		}
+	if (conf_find_service(control->server->conf, name) != NULL &&
+	    reply_find_service(control, name, false) == NULL &&
+	    reply_find_service(control, name, true) == NULL) {
+		response_refuse(response,
+				"service \"%s\" was drained; the next reload "
+				"begins it again",
+				name);
+		return;
+	}
 	reply_list_names(control, names, sizeof(names));
 	response_refuse(response, "there is no service \"%s\" (there %s%s)",
 			name, names[0] != '\0' ? "are: " : "is none", names);

@@ -71,9 +71,9 @@ void reply_messages(struct response *response,
 struct service *reply_find_service(struct control *control, const char *name,
 				   bool draining);
 
-/* The next service of the config that a drain has ended, beginning at place
- * *at, which is moved behind it; NULL: no more. */
-const struct conf_service *reply_next_drained(struct control *control,
-					      size_t *at);
+/* Calls add for each service of the config that a drain has ended. */
+void reply_each_drained(struct control *control, struct response *response,
+			void (*add)(struct response *response,
+				    const struct conf_service *drained));
 
 #endif

@@ -290,31 +290,47 @@ static void status_add_service(const struct service *service,
 	status_add_protocol(service, response);
 }
 
-static bool status_wants(const struct conf_service *conf, const char *name)
+static void status_add_drained(struct response *response,
+			       const struct conf_service *drained)
 {
-	return !conf->internal &&
-	       (name[0] == '\0' || strcmp(conf->name, name) == 0);
+	status_begin_service(drained, "drained", response);
 }
 
-/* False: there is no service of this name, not even a drained one. */
-static bool status_services(struct control *control, const char *name,
-			    struct response *response)
+static void status_add_services(struct control *control,
+				struct response *response)
 {
 	struct server *server = control->server;
-	const struct conf_service *drained;
 	struct service *service;
-	size_t before = response->count, at = 0;
 
 	list_for_each(service, &server->services, link)
-		if (status_wants(service->conf, name))
+		if (!service->conf->internal)
 			status_add_service(service, response);
 	list_for_each(service, &server->draining, link)
-		if (status_wants(service->conf, name))
+		if (!service->conf->internal)
 			status_add_service(service, response);
-	while ((drained = reply_next_drained(control, &at)) != NULL)
-		if (status_wants(drained, name))
-			status_begin_service(drained, "drained", response);
-	return name[0] == '\0' || response->count > before;
+	reply_each_drained(control, response, status_add_drained);
+}
+
+/* The one that is open, and those that drain; else the drained one. */
+static void status_add_named(struct control *control, const char *name,
+			     struct response *response)
+{
+	struct server *server = control->server;
+	struct list *const lists[] = {&server->services, &server->draining};
+	const struct conf_service *drained;
+	struct service *service;
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		list_for_each(service, lists[i], link)
+			if (!service->conf->internal &&
+			    strcmp(service->name, name) == 0)
+				status_add_service(service, response);
+	drained = conf_find_service(server->conf, name);
+	if (response->count == 0 && drained != NULL)
+		status_begin_service(drained, "drained", response);
+	if (response->count == 0)
+		reply_no_service(control, name, response);
 }
 
 /* ---- the verbs ----------------------------------------------------------- */
@@ -331,8 +347,10 @@ void services_run(struct control *control, struct request *request)
 {
 	struct response response = {.oom = false};
 
-	if (!status_services(control, request->argument, &response))
-		reply_no_service(control, request->argument, &response);
+	if (request->argument[0] == '\0')
+		status_add_services(control, &response);
+	else
+		status_add_named(control, request->argument, &response);
 	reply_last(control, request, &response);
 }
 
@@ -341,6 +359,6 @@ void all_run(struct control *control, struct request *request)
 	struct response response = {.oom = false};
 
 	status_daemon(control, &response);
-	status_services(control, "", &response);
+	status_add_services(control, &response);
 	reply_last(control, request, &response);
 }

@@ -152,14 +152,19 @@ static void why_add_service(const struct service *service,
 			limits.counted ? conf->clients_per_address : 0);
 }
 
+static void why_add_drained(struct response *response,
+			    const struct conf_service *drained)
+{
+	why_add(response, drained, false, "drain",
+		"it was drained; the next reload begins it again");
+}
+
 static void why_add_all(struct control *control,
 			const struct lined_address *address,
 			struct response *response)
 {
 	struct server *server = control->server;
-	const struct conf_service *drained;
 	struct service *service;
-	size_t at = 0;
 
 	list_for_each(service, &server->services, link)
 		if (!service->conf->internal)
@@ -168,9 +173,7 @@ static void why_add_all(struct control *control,
 		if (!service->conf->internal)
 			why_add(response, service->conf, false, "drain",
 				"the service is draining");
-	while ((drained = reply_next_drained(control, &at)) != NULL)
-		why_add(response, drained, false, "drain",
-			"it was drained; the next reload begins it again");
+	reply_each_drained(control, response, why_add_drained);
 }
 
 void why_run(struct control *control, struct request *request)

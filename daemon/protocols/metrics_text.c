@@ -123,8 +123,15 @@ static const struct family families[] = {
 
 /* ---- records ----------------------------------------------------------- */
 
-static const struct lined_value *find(const struct lined_record *record,
-				      const char *name)
+/* The page in the making: the records that it shows. */
+struct metrics {
+	struct text *text;
+	const struct lined_record **records;
+	size_t count;
+};
+
+static const struct lined_value *metrics_find(const struct lined_record *record,
+					      const char *name)
 {
 	size_t i;
 
@@ -134,62 +141,106 @@ static const struct lined_value *find(const struct lined_record *record,
 	return NULL;
 }
 
-static const char *text_of(const struct lined_record *record, const char *name)
+static const char *metrics_text_of(const struct lined_record *record,
+				   const char *name)
 {
-	const struct lined_value *value = find(record, name);
+	const struct lined_value *value = metrics_find(record, name);
 
 	return value != NULL && value->type == LINED_VALUE_TEXT ? value->text
 								: "";
 }
 
-static bool is_kind(const struct lined_record *record, const char *kind)
+static bool metrics_is_kind(const struct lined_record *record, const char *kind)
 {
 	return strcmp(record->kind, kind) == 0;
 }
 
-/*
- * A service that was begun anew while the old one drains has two records; a
- * series must not come twice. The open one is the first.
- */
-static bool is_double(const struct lined_response *response, size_t at)
+static int metrics_compare_names(const struct lined_record *a,
+				 const struct lined_record *b)
 {
-	const char *name = text_of(&response->records[at], "name");
+	int order = strcmp(a->kind, b->kind);
+
+	return order != 0 ? order
+			  : strcmp(metrics_text_of(a, "name"),
+				   metrics_text_of(b, "name"));
+}
+
+static int metrics_compare_places(const void *a, const void *b)
+{
+	const struct lined_record *x = *(const struct lined_record *const *)a;
+	const struct lined_record *y = *(const struct lined_record *const *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int metrics_compare(const void *a, const void *b)
+{
+	int order =
+		metrics_compare_names(*(const struct lined_record *const *)a,
+				      *(const struct lined_record *const *)b);
+
+	return order != 0 ? order : metrics_compare_places(a, b);
+}
+
+/*
+ * Leaves out all records of a name but the first: a service that was begun
+ * anew while the old one drains has two, the open one before the other, and a
+ * series must not come twice. -1: no memory.
+ */
+static int metrics_choose(struct metrics *metrics,
+			  const struct lined_response *response)
+{
+	const struct lined_record **records;
 	size_t i;
 
-	for (i = 0; i < at; i++)
-		if (is_kind(&response->records[i],
-			    response->records[at].kind) &&
-		    strcmp(text_of(&response->records[i], "name"), name) == 0)
-			return true;
-	return false;
+	records = calloc(response->count + 1, sizeof(*records));
+	metrics->records = records;
+	if (records == NULL)
+		return -1;
+	for (i = 0; i < response->count; i++)
+		records[i] = &response->records[i];
+	qsort(records, response->count, sizeof(*records), metrics_compare);
+	for (i = 0; i < response->count; i++)
+		if (metrics->count == 0 ||
+		    metrics_compare_names(records[metrics->count - 1],
+					  records[i]) != 0)
+			records[metrics->count++] = records[i];
+	qsort(records, metrics->count, sizeof(*records),
+	      metrics_compare_places);
+	return 0;
 }
 
 /* ---- the format -------------------------------------------------------- */
 
-static void write_head(struct text *text, const char *name, const char *type,
-		       const char *help)
+static void metrics_write_head(struct text *text, const char *name,
+			       const char *type, const char *help)
 {
 	text_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name,
 		    type);
 }
 
 /* In quotes, where \ " and LF are escaped. */
-static void write_label(struct text *text, const char *before, const char *name,
-			const char *value)
+static void metrics_write_label(struct text *text, const char *before,
+				const char *name, const char *value)
 {
 	text_printf(text, "%s%s=\"", before, name);
-	for (; *value != '\0'; value++) {
-		if (*value == '\\' || *value == '"')
-			text_printf(text, "\\%c", *value);
-		else if (*value == '\n')
-			text_puts(text, "\\n");
-		else
-			text_add(text, value, 1);
+	while (*value != '\0') {
+		size_t plain = strcspn(value, "\\\"\n");
+
+		text_add(text, value, plain);
+		value += plain;
+		if (*value == '\0')
+			break;
+		text_puts(text, *value == '\n'  ? "\\n"
+				: *value == '"' ? "\\\""
+						: "\\\\");
+		value++;
 	}
 	text_puts(text, "\"");
 }
 
-static void write_number(struct text *text, uint64_t number, enum unit unit)
+static void metrics_write_number(struct text *text, uint64_t number,
+				 enum unit unit)
 {
 	if (unit == UNIT_MICROSECONDS)
 		text_printf(text, "%llu.%06llu",
@@ -200,18 +251,19 @@ static void write_number(struct text *text, uint64_t number, enum unit unit)
 }
 
 /* The labels of a record, and one more where there is one. */
-static void write_labels(struct text *text, const struct lined_record *record,
-			 const char *label, const char *value)
+static void metrics_write_labels(struct text *text,
+				 const struct lined_record *record,
+				 const char *label, const char *value)
 {
 	const char *before = "{";
 
-	if (!is_kind(record, "daemon")) {
-		write_label(text, before, record->kind,
-			    text_of(record, "name"));
+	if (!metrics_is_kind(record, "daemon")) {
+		metrics_write_label(text, before, record->kind,
+				    metrics_text_of(record, "name"));
 		before = ",";
 	}
 	if (label != NULL) {
-		write_label(text, before, label, value);
+		metrics_write_label(text, before, label, value);
 		before = ",";
 	}
 	if (before[0] == ',')
@@ -219,19 +271,21 @@ static void write_labels(struct text *text, const struct lined_record *record,
 	text_puts(text, " ");
 }
 
-static void write_sample(struct text *text, const struct family *family,
-			 const struct lined_record *record,
-			 const struct lined_value *value, const char *label)
+static void metrics_write_sample(struct text *text, const struct family *family,
+				 const struct lined_record *record,
+				 const struct lined_value *value,
+				 const char *label)
 {
 	text_puts(text, family->name);
-	write_labels(text, record, family->label, label);
-	write_number(text, value->number, family->unit);
+	metrics_write_labels(text, record, family->label, label);
+	metrics_write_number(text, value->number, family->unit);
 	text_puts(text, "\n");
 }
 
 /* What a record has for a family. */
-static void write_samples(struct text *text, const struct family *family,
-			  const struct lined_record *record)
+static void metrics_write_samples(struct text *text,
+				  const struct family *family,
+				  const struct lined_record *record)
 {
 	size_t len = strlen(family->value), i;
 
@@ -241,75 +295,81 @@ static void write_samples(struct text *text, const struct family *family,
 
 		if (family->label == NULL) {
 			if (strcmp(name, family->value) == 0)
-				write_sample(text, family, record, value, "");
+				metrics_write_sample(text, family, record,
+						     value, "");
 		} else if (strncmp(name, family->value, len) == 0 &&
 			   name[len] == '.') {
-			write_sample(text, family, record, value,
-				     name + len + 1);
+			metrics_write_sample(text, family, record, value,
+					     name + len + 1);
 		}
 	}
 }
 
-static void write_family(struct text *text, const struct family *family,
-			 const struct lined_response *response)
+static void metrics_write_family(const struct metrics *metrics,
+				 const struct family *family)
 {
+	struct text *text = metrics->text;
 	size_t i;
 
-	write_head(text, family->name, family->type, family->help);
-	for (i = 0; i < response->count; i++)
-		if (is_kind(&response->records[i], family->record) &&
-		    !is_double(response, i))
-			write_samples(text, family, &response->records[i]);
+	metrics_write_head(text, family->name, family->type, family->help);
+	for (i = 0; i < metrics->count; i++)
+		if (metrics_is_kind(metrics->records[i], family->record))
+			metrics_write_samples(text, family,
+					      metrics->records[i]);
 }
 
 /* ---- what is not a number of a record ---------------------------------- */
 
-static void write_build(struct text *text,
-			const struct lined_response *response)
+static void metrics_write_build(const struct metrics *metrics)
 {
+	struct text *text = metrics->text;
 	size_t i;
 
-	write_head(text, "lined_build_info", "gauge",
-		   "The version that runs, and how it waits for events.");
-	for (i = 0; i < response->count; i++) {
-		const struct lined_record *record = &response->records[i];
+	metrics_write_head(
+		text, "lined_build_info", "gauge",
+		"The version that runs, and how it waits for events.");
+	for (i = 0; i < metrics->count; i++) {
+		const struct lined_record *record = metrics->records[i];
 
-		if (!is_kind(record, "daemon"))
+		if (!metrics_is_kind(record, "daemon"))
 			continue;
-		write_label(text, "lined_build_info{", "version",
-			    text_of(record, "version"));
-		write_label(text, ",", "poller", text_of(record, "poller"));
+		metrics_write_label(text, "lined_build_info{", "version",
+				    metrics_text_of(record, "version"));
+		metrics_write_label(text, ",", "poller",
+				    metrics_text_of(record, "poller"));
 		text_puts(text, "} 1\n");
 	}
 }
 
-static void write_open(struct text *text, const struct lined_response *response)
+static void metrics_write_open(const struct metrics *metrics)
 {
+	struct text *text = metrics->text;
 	size_t i;
 
-	write_head(text, "lined_service_open", "gauge",
-		   "Whether the service takes clients.");
-	for (i = 0; i < response->count; i++) {
-		const struct lined_record *record = &response->records[i];
+	metrics_write_head(text, "lined_service_open", "gauge",
+			   "Whether the service takes clients.");
+	for (i = 0; i < metrics->count; i++) {
+		const struct lined_record *record = metrics->records[i];
 
-		if (!is_kind(record, "service") || is_double(response, i))
+		if (!metrics_is_kind(record, "service"))
 			continue;
 		text_puts(text, "lined_service_open");
-		write_labels(text, record, "protocol",
-			     text_of(record, "protocol"));
-		text_puts(text, strcmp(text_of(record, "state"), "open") == 0
-					? "1\n"
-					: "0\n");
+		metrics_write_labels(text, record, "protocol",
+				     metrics_text_of(record, "protocol"));
+		text_puts(text,
+			  strcmp(metrics_text_of(record, "state"), "open") == 0
+				  ? "1\n"
+				  : "0\n");
 	}
 }
 
 /* A turn's length is what an event that came in it had to wait at most. */
-static void write_delays_of(struct text *text,
-			    const struct lined_record *record)
+static void metrics_write_worker_delays(struct text *text,
+					const struct lined_record *record)
 {
 	static const char name[] = "lined_worker_loop_delay_seconds";
 	static const char group[] = "turns_us.";
-	const struct lined_value *busy = find(record, "busy_us");
+	const struct lined_value *busy = metrics_find(record, "busy_us");
 	uint64_t total = 0;
 	char bound[32];
 	size_t i;
@@ -326,38 +386,46 @@ static void write_delays_of(struct text *text,
 		else
 			snprintf(bound, sizeof(bound), "%g", atof(us) / 1e6);
 		text_printf(text, "%s_bucket", name);
-		write_labels(text, record, "le", bound);
+		metrics_write_labels(text, record, "le", bound);
 		text_printf(text, "%llu\n", (unsigned long long)total);
 	}
 	text_printf(text, "%s_sum", name);
-	write_labels(text, record, NULL, NULL);
-	write_number(text, busy != NULL ? busy->number : 0, UNIT_MICROSECONDS);
+	metrics_write_labels(text, record, NULL, NULL);
+	metrics_write_number(text, busy != NULL ? busy->number : 0,
+			     UNIT_MICROSECONDS);
 	text_printf(text, "\n%s_count", name);
-	write_labels(text, record, NULL, NULL);
+	metrics_write_labels(text, record, NULL, NULL);
 	text_printf(text, "%llu\n", (unsigned long long)total);
 }
 
-static void write_delays(struct text *text,
-			 const struct lined_response *response)
+static void metrics_write_delays(const struct metrics *metrics)
 {
+	struct text *text = metrics->text;
 	size_t i;
 
-	write_head(text, "lined_worker_loop_delay_seconds", "histogram",
-		   "How long turns of its loop lasted: what an event that came "
-		   "meanwhile had to wait.");
-	for (i = 0; i < response->count; i++)
-		if (is_kind(&response->records[i], "worker"))
-			write_delays_of(text, &response->records[i]);
+	metrics_write_head(
+		text, "lined_worker_loop_delay_seconds", "histogram",
+		"How long turns of its loop lasted: what an event that came "
+		"meanwhile had to wait.");
+	for (i = 0; i < metrics->count; i++)
+		if (metrics_is_kind(metrics->records[i], "worker"))
+			metrics_write_worker_delays(text, metrics->records[i]);
 }
 
 void metrics_text_write(struct text *text,
 			const struct lined_response *response)
 {
+	struct metrics metrics = {.text = text};
 	size_t i;
 
-	write_build(text, response);
+	if (metrics_choose(&metrics, response) < 0) {
+		text->oom = true;
+		return;
+	}
+	metrics_write_build(&metrics);
 	for (i = 0; i < FAMILIES; i++)
-		write_family(text, &families[i], response);
-	write_delays(text, response);
-	write_open(text, response);
+		metrics_write_family(&metrics, &families[i]);
+	metrics_write_delays(&metrics);
+	metrics_write_open(&metrics);
+	free(metrics.records);
 }
