@@ -165,7 +165,7 @@ int lined_control_request(
 	void *arg)
 {
 	struct client *client = client_of(sock);
-	struct lined_service *instance = client_service(client);
+	struct lined_service *instance = client_instance(sock);
 	struct request_port *port = service_of(instance)->env->requests;
 	struct request *request = request_new(port, from);
 

@@ -14,7 +14,7 @@
 #include <lined/address.h>
 
 #include "control/reply.h"
-#include "serve/client.h"
+#include "serve/client_log.h"
 #include "serve/instance.h"
 #include "serve/server.h"
 #include "serve/service.h"

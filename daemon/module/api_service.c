@@ -13,6 +13,8 @@
 
 #include "log/report.h"
 #include "serve/client.h"
+#include "serve/client_lines.h"
+#include "serve/client_log.h"
 #include "serve/instance.h"
 #include "system/crypt_hash.h"
 #include "threads/verifier.h"
@@ -154,17 +156,17 @@ const char *lined_client_listen(const struct lined_socket *client)
 
 struct lined_service *lined_client_service(const struct lined_socket *client)
 {
-	return client_service(client_of(api_socket(client)));
+	return client_instance(api_socket(client));
 }
 
 void *lined_client_data(struct lined_socket *client)
 {
-	return client_data(client_of(client));
+	return client_data(client);
 }
 
 int lined_client_expect_block(struct lined_socket *client, size_t len)
 {
-	return client_expect_block(client, len);
+	return client_lines_expect_block(client, len);
 }
 
 /* ---- passwords ---------------------------------------------------------- */

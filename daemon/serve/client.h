@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the daemon knows of a client, kept behind its socket
- * (lined_socket_owner()): who it is, whose client it is, and the place it has
- * taken. Belongs to the worker's thread.
+ * What the daemon knows of a client, in the memory that its socket owns
+ * (lined_socket_owner()), with the protocol's own bytes behind. The same for a
+ * datagram socket. Thread: the client's worker.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -14,17 +14,10 @@
 #include <lined/service.h>
 
 #include "list.h"
+#include "serve/client_address.h"
 #include "threads/client_wait.h"
 
 struct admission_entry;
-
-/* An address without what a sockaddr wastes. */
-struct client_address {
-	unsigned char host[16];
-	uint16_t port; /* network order */
-	uint16_t family;
-	uint32_t scope;
-};
 
 struct client {
 	struct list link; /* lined_service.clients or .datagrams */
@@ -45,38 +38,26 @@ struct client_arrival {
 	struct sockaddr_storage address;
 };
 
-/*
- * Takes the arrival in, on the instance's thread; the descriptor is closed
- * where that fails, -1 and errno, and the place is to be given back.
- */
-int client_start(struct lined_service *service,
+/* Makes a client of the instance. -1 and errno: the descriptor was closed, and
+ * the caller takes back what was counted. */
+int client_start(struct lined_service *instance,
 		 const struct client_arrival *arrival);
 
-/* The peer's address; of a datagram socket, the sender of the datagram that is
- * being read. */
-const char *client_peer(struct lined_socket *sock, char *text, size_t size);
+/* The `closed` hook of an instance's group. */
+void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
+		   int error);
 
-/* "client 42 10.0.0.7:5123", for log lines. */
-const char *client_label(struct lined_socket *sock, char *text, size_t size);
+/* lined_client_data(). */
+void *client_data(struct lined_socket *sock);
 
-/* A line of a client's is about to be read: the tap of the group of clients. */
-void client_line_came(struct lined_socket *sock, const struct lined_line *line);
+static inline struct client *client_of(struct lined_socket *sock)
+{
+	return lined_socket_owner(sock);
+}
 
-/* The same for sockets that a protocol has opened itself, which are nobody's
- * clients: the tap of own_group; whose they are; with whom they speak. */
-void client_opened_line_came(struct lined_socket *sock,
-			     const struct lined_line *line);
-struct lined_service *client_opened_by(struct lined_socket *sock);
-const char *client_opened_peer(struct lined_socket *sock, char *text,
-			       size_t size);
-
-/* Of the client: lined_client_data(), lined_client_expect_block(). */
-void *client_data(struct client *client);
-int client_expect_block(struct lined_socket *sock, size_t len);
-
-struct client *client_of(struct lined_socket *sock);
-struct lined_socket *client_socket(struct client *client);
-/* Whose group its socket is in. */
-struct lined_service *client_service(struct client *client);
+static inline struct lined_socket *client_socket(struct client *client)
+{
+	return lined_socket_of_owner(client);
+}
 
 #endif

@@ -18,7 +18,8 @@
 #include <lined/address.h>
 
 #include "cache_line.h"
-#include "log/report.h"
+#include "log/log.h"
+#include "serve/client_log.h"
 #include "socket_hold.h"
 
 /* How often a draining instance looks for clients that have nothing pending,
@@ -35,96 +36,6 @@
 
 /* ---- the group's hooks ------------------------------------------------ */
 
-static void log_departure(struct lined_socket *sock,
-			  enum lined_close_reason reason, int error)
-{
-	const char *missed = lined_socket_missed_deadline(sock);
-	const struct lined_limits *limits = &lined_socket_group(sock)->limits;
-	enum lined_log_level level =
-		conf_clients_level(client_service(client_of(sock))->conf);
-	char label[LINED_ADDRESS_TEXT_MAX + 32];
-
-	if (!log_enabled(level))
-		return;
-	client_label(sock, label, sizeof(label));
-	if (strcmp(missed, "idle") == 0)
-		log_at(level, "%s: closed: idle %g s", label,
-		       limits->idle_ms / 1000.0);
-	else if (missed[0] != '\0')
-		log_at(level, "%s: closed: %s: %s timeout", label,
-		       lined_close_reason_text(reason), missed);
-	else if (error != 0)
-		log_at(level, "%s: closed: %s: %s", label,
-		       lined_close_reason_text(reason), strerror(error));
-	else
-		log_at(level, "%s: closed: %s", label,
-		       lined_close_reason_text(reason));
-}
-
-/* As one word: a path and a time-out may have spaces. */
-static const char *as_word(char *out, size_t size, const char *text)
-{
-	size_t i;
-
-	snprintf(out, size, "%s", text);
-	for (i = 0; out[i] != '\0'; i++)
-		if (out[i] == ' ')
-			out[i] = '_';
-	return out;
-}
-
-/* What there is to be said of a connection that has ended, for programs. Each
- * connection is one: none is suppressed. */
-static void log_access_line(struct lined_socket *sock,
-			    enum lined_close_reason reason)
-{
-	const struct lined_service *service = client_service(client_of(sock));
-	const char *missed = lined_socket_missed_deadline(sock);
-	enum lined_log_level level = conf_clients_level(service->conf);
-	char label[LINED_ADDRESS_TEXT_MAX + 32], listen[128], limit[32];
-	struct lined_traffic traffic;
-
-	if (!log_access() || !log_enabled(level))
-		return;
-	lined_socket_traffic(sock, &traffic);
-	log_each(level,
-		 "%s: access: service=%s listen=%s duration=%llu.%03u "
-		 "lines_in=%llu bytes_in=%llu bytes_out=%llu queued=%zu "
-		 "reason=%s%s%s",
-		 client_label(sock, label, sizeof(label)), service->name,
-		 as_word(listen, sizeof(listen), client_of(sock)->listen),
-		 (unsigned long long)(traffic.connected_ms / 1000),
-		 (unsigned)(traffic.connected_ms % 1000),
-		 (unsigned long long)traffic.lines_in,
-		 (unsigned long long)traffic.bytes_in,
-		 (unsigned long long)traffic.bytes_out,
-		 lined_socket_queued(sock), lined_close_reason_text(reason),
-		 missed[0] != '\0' ? "," : "",
-		 as_word(limit, sizeof(limit), missed));
-}
-
-static void client_closed(struct lined_socket *sock,
-			  enum lined_close_reason reason, int error)
-{
-	struct client *client = client_of(sock);
-	struct lined_service *service = client_service(client);
-
-	if (!list_is_linked(&client->link))
-		return; /* it never got as far as being a client */
-	list_remove(&client->link);
-	client_wait_end_all(&client->waits);
-	if (lined_socket_is_datagram(sock)) {
-		if (reason != LINED_CLOSE_SHUTDOWN)
-			log_err("service %s: %s: lost: %s", service->name,
-				client->listen, strerror(error));
-		return;
-	}
-	log_departure(sock, reason, error);
-	log_access_line(sock, reason);
-	service->client_count--;
-	service->ops->client_gone(service, client->entry);
-}
-
 /* A port below 1024 or our own: an answer there could come back for ever. */
 static bool is_reflection(struct lined_socket *sock,
 			  const struct sockaddr *from)
@@ -138,27 +49,27 @@ static bool is_reflection(struct lined_socket *sock,
 static bool datagram_admitted(struct lined_socket *sock,
 			      const struct sockaddr *from, socklen_t len)
 {
-	struct lined_service *service = client_service(client_of(sock));
+	struct lined_service *instance = client_instance(sock);
 
 	(void)len;
-	if (service->protocol->flags & LINED_NO_REFLECTION &&
+	if (instance->protocol->flags & LINED_NO_REFLECTION &&
 	    is_reflection(sock, from)) {
-		instance_count(service, "reflections_refused", 1);
+		instance_count(instance, "reflections_refused", 1);
 		log_debug("service %s: datagram from port %u dropped",
-			  service->name, (unsigned)lined_address_port(from));
+			  instance->name, (unsigned)lined_address_port(from));
 		return false;
 	}
-	return service->ops->admit(service, from);
+	return instance->ops->admit(instance, from);
 }
 
 /* ---- life ------------------------------------------------------------- */
 
-static void take_conf(struct lined_service *service,
+static void take_conf(struct lined_service *instance,
 		      const struct conf_service *conf)
 {
-	service->conf = conf;
-	service->group.limits = conf->limits;
-	service->own_group.limits = (struct lined_limits){
+	instance->conf = conf;
+	instance->group.limits = conf->limits;
+	instance->own_group.limits = (struct lined_limits){
 		.send_stall_ms = conf->limits.send_stall_ms,
 		.send_queue = conf->limits.send_queue,
 	};
@@ -177,41 +88,41 @@ static uint64_t clock_us(clockid_t clock)
  * dispatcher's, whose own idea of now is as old as the turn. A little late
  * rather than early: the two clocks do not quite run alike.
  */
-static int start_task(struct lined_service *service)
+static int start_task(struct lined_service *instance)
 {
-	uint64_t now_ms = lined_dispatcher_now_ms(service->worker->dispatcher);
-	uint64_t task_us = (uint64_t)service->protocol->task_ms * 1000;
+	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
+	uint64_t task_us = (uint64_t)instance->protocol->task_ms * 1000;
 	uint64_t left_us = task_us - clock_us(CLOCK_REALTIME) % task_us;
 	uint64_t due_us = clock_us(CLOCK_MONOTONIC) + left_us;
 
-	return lined_timer_start(&service->task,
+	return lined_timer_start(&instance->task,
 				 due_us / 1000 + TASK_LATE_MS - now_ms, 0);
 }
 
 static void task_fired(struct lined_timer *timer)
 {
-	struct lined_service *service =
+	struct lined_service *instance =
 		lined_container_of(timer, struct lined_service, task);
 
 	/* The slot of a timer that has just fired is free: it cannot fail. */
-	start_task(service);
-	worker_enter(service->worker, service);
-	service->protocol->handle_task(service);
-	worker_leave(service->worker);
+	start_task(instance);
+	worker_enter(instance->worker, instance);
+	instance->protocol->handle_task(instance);
+	worker_leave(instance->worker);
 }
 
 /* The bus is overloaded: the clients, which cause it, are not read. */
 static void instance_hold(struct bus_member *member, bool on)
 {
-	struct lined_service *service =
+	struct lined_service *instance =
 		lined_container_of(member, struct lined_service, bus);
 	void (*set)(struct lined_socket * sock, unsigned reason) =
 		on ? socket_hold : socket_unhold;
 	struct client *client;
 
-	list_for_each(client, &service->clients, link)
+	list_for_each(client, &instance->clients, link)
 		set(client_socket(client), CLIENT_HOLD_BUS);
-	list_for_each(client, &service->datagrams, link)
+	list_for_each(client, &instance->datagrams, link)
 		set(client_socket(client), CLIENT_HOLD_BUS);
 }
 
@@ -224,98 +135,99 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 				   const struct instance_owner_ops *ops,
 				   void *owner)
 {
-	struct lined_service *service = cache_line_calloc(sizeof(*service));
+	struct lined_service *instance = cache_line_calloc(sizeof(*instance));
 
-	if (service == NULL)
+	if (instance == NULL)
 		return NULL;
-	service->name = strdup(conf->name);
-	service->table = lined_table_new(worker->dispatcher, 0);
-	if (service->name == NULL || service->table == NULL) {
-		lined_table_free(service->table);
-		free(service->name);
-		free(service);
+	instance->name = strdup(conf->name);
+	instance->table = lined_table_new(worker->dispatcher, 0);
+	if (instance->name == NULL || instance->table == NULL) {
+		lined_table_free(instance->table);
+		free(instance->name);
+		free(instance);
 		return NULL;
 	}
-	service->worker = worker;
-	service->main = main;
-	service->protocol = conf->module;
-	service->workers = workers;
-	service->primary = primary;
-	service->ops = ops;
-	service->owner = owner;
-	service->group.closed = client_closed;
-	service->group.admit = datagram_admitted;
+	instance->worker = worker;
+	instance->main = main;
+	instance->protocol = conf->module;
+	instance->workers = workers;
+	instance->primary = primary;
+	instance->ops = ops;
+	instance->owner = owner;
+	instance->group.closed = client_closed;
+	instance->group.admit = datagram_admitted;
 	if (!conf->internal) {
-		service->group.tap = client_line_came;
-		service->own_group.tap = client_opened_line_came;
+		instance->group.tap = client_tap;
+		instance->own_group.tap = client_opened_tap;
 	}
-	list_init(&service->clients);
-	list_init(&service->datagrams);
-	list_init(&service->taps);
-	bus_member_init(&service->bus, worker, service, id, instance_hold);
-	lined_timer_init(&service->task, worker->dispatcher, task_fired);
-	lined_timer_init(&service->drain, worker->dispatcher, drain_fired);
-	take_conf(service, conf);
-	return service;
+	list_init(&instance->clients);
+	list_init(&instance->datagrams);
+	list_init(&instance->taps);
+	bus_member_init(&instance->bus, worker, instance, id, instance_hold);
+	lined_timer_init(&instance->task, worker->dispatcher, task_fired);
+	lined_timer_init(&instance->drain, worker->dispatcher, drain_fired);
+	take_conf(instance, conf);
+	return instance;
 }
 
-void instance_free(struct lined_service *service)
+void instance_free(struct lined_service *instance)
 {
-	if (service == NULL)
+	if (instance == NULL)
 		return;
-	bus_member_fini(&service->bus);
-	registry_member_fini(&service->registry);
-	lined_table_free(service->table);
-	free(service->name);
-	free(service);
+	bus_member_fini(&instance->bus);
+	registry_member_fini(&instance->registry);
+	lined_table_free(instance->table);
+	free(instance->name);
+	free(instance);
 }
 
-static void leave(struct lined_service *service)
+static void leave(struct lined_service *instance)
 {
-	bus_member_leave(&service->bus);
-	registry_member_leave(&service->registry);
+	bus_member_leave(&instance->bus);
+	registry_member_leave(&instance->registry);
 }
 
-int instance_start(struct lined_service *service)
+int instance_start(struct lined_service *instance)
 {
-	const struct lined_protocol *protocol = service->protocol;
+	const struct lined_protocol *protocol = instance->protocol;
 
 	if (protocol->start != NULL) {
 		int result;
 
-		worker_enter(service->worker, service);
-		result = protocol->start(service);
-		worker_leave(service->worker);
+		worker_enter(instance->worker, instance);
+		result = protocol->start(instance);
+		worker_leave(instance->worker);
 		if (result < 0) {
-			leave(service);
-			lined_table_set_max(service->table, 0);
+			leave(instance);
+			lined_table_set_max(instance->table, 0);
 			return -1;
 		}
 	}
-	service->started = true;
-	return protocol->handle_task != NULL ? start_task(service) : 0;
+	instance->started = true;
+	return protocol->handle_task != NULL ? start_task(instance) : 0;
 }
 
-void instance_reload(struct lined_service *service,
+void instance_reload(struct lined_service *instance,
 		     const struct conf_service *conf)
 {
 	struct client *client;
 
-	take_conf(service, conf);
-	list_for_each(client, &service->clients, link)
+	take_conf(instance, conf);
+	list_for_each(client, &instance->clients, link)
 		lined_socket_limits_changed(client_socket(client));
-	if (service->protocol->reload == NULL)
+	if (instance->protocol->reload == NULL)
 		return;
-	worker_enter(service->worker, service);
-	service->protocol->reload(service);
-	worker_leave(service->worker);
+	worker_enter(instance->worker, instance);
+	instance->protocol->reload(instance);
+	worker_leave(instance->worker);
 }
 
-void instance_close_datagrams(struct lined_service *service, const char *listen)
+void instance_close_datagrams(struct lined_service *instance,
+			      const char *listen)
 {
 	struct client *client, *next;
 
-	list_for_each_safe(client, next, &service->datagrams, link)
+	list_for_each_safe(client, next, &instance->datagrams, link)
 		if (client->listen == listen)
 			lined_socket_close_for(client_socket(client),
 					       LINED_CLOSE_SHUTDOWN, 0);
@@ -333,16 +245,16 @@ static bool is_newcomer(const struct lined_socket *sock)
 	return traffic.bytes_in == 0 && traffic.connected_ms < NEWCOMER_MS;
 }
 
-static void drain_client(struct lined_service *service,
+static void drain_client(struct lined_service *instance,
 			 struct lined_socket *sock)
 {
-	if (service->protocol->handle_drain == NULL || !service->started) {
+	if (instance->protocol->handle_drain == NULL || !instance->started) {
 		lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
 		return;
 	}
-	worker_enter(service->worker, service);
-	service->protocol->handle_drain(sock);
-	worker_leave(service->worker);
+	worker_enter(instance->worker, instance);
+	instance->protocol->handle_drain(sock);
+	worker_leave(instance->worker);
 }
 
 /* What it said may have been taken and not been answered yet. A question is
@@ -354,26 +266,26 @@ static bool is_answered(const struct lined_socket *sock)
 }
 
 /* Every client once what it sent has been answered; all when time is up. */
-static void close_clients(struct lined_service *service, bool all)
+static void close_clients(struct lined_service *instance, bool all)
 {
 	struct client *client, *next;
 
-	list_for_each_safe(client, next, &service->clients, link) {
+	list_for_each_safe(client, next, &instance->clients, link) {
 		struct lined_socket *sock = client_socket(client);
 
 		if (all)
 			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
 		else if (!lined_socket_is_closed(sock) && is_answered(sock))
-			drain_client(service, sock);
+			drain_client(instance, sock);
 	}
 }
 
 /* An address is left once what had come there is answered. */
-static void close_datagrams(struct lined_service *service, bool all)
+static void close_datagrams(struct lined_service *instance, bool all)
 {
 	struct client *client, *next;
 
-	list_for_each_safe(client, next, &service->datagrams, link) {
+	list_for_each_safe(client, next, &instance->datagrams, link) {
 		struct lined_socket *sock = client_socket(client);
 
 		if (all || lined_socket_is_quiet(sock))
@@ -383,98 +295,99 @@ static void close_datagrams(struct lined_service *service, bool all)
 
 /* Whether the protocol has nothing more to do: for clients, here and on other
  * workers, or with what it opened itself. */
-static bool is_finished(struct lined_service *service, bool late)
+static bool is_finished(struct lined_service *instance, bool late)
 {
-	const struct lined_protocol *protocol = service->protocol;
+	const struct lined_protocol *protocol = instance->protocol;
 	bool finished;
 
-	if (!service->emptied) {
-		service->emptied = true;
-		service->ops->emptied(service);
+	if (!instance->emptied) {
+		instance->emptied = true;
+		instance->ops->emptied(instance);
 	}
-	if (!service->finishing)
+	if (!instance->finishing)
 		return false;
-	if (late || !service->started || protocol->finish == NULL)
+	if (late || !instance->started || protocol->finish == NULL)
 		return true;
-	worker_enter(service->worker, service);
-	finished = protocol->finish(service);
-	worker_leave(service->worker);
+	worker_enter(instance->worker, instance);
+	finished = protocol->finish(instance);
+	worker_leave(instance->worker);
 	return finished;
 }
 
-static void stop(struct lined_service *service)
+static void stop(struct lined_service *instance)
 {
-	service->ending = true;
-	lined_timer_stop(&service->task);
-	worker_enter(service->worker, service);
-	if (service->started && service->protocol->stop != NULL)
-		service->protocol->stop(service);
-	worker_leave(service->worker);
-	leave(service);
+	instance->ending = true;
+	lined_timer_stop(&instance->task);
+	worker_enter(instance->worker, instance);
+	if (instance->started && instance->protocol->stop != NULL)
+		instance->protocol->stop(instance);
+	worker_leave(instance->worker);
+	leave(instance);
 }
 
 /* True: it has ended. The protocol is stopped when the last client is gone;
  * the memory goes a step later, when the handle_close of what it closed itself
  * has come, too. */
-static bool end(struct lined_service *service, bool late)
+static bool end(struct lined_service *instance, bool late)
 {
-	if (!list_is_empty(&service->clients) ||
-	    !list_is_empty(&service->datagrams))
+	if (!list_is_empty(&instance->clients) ||
+	    !list_is_empty(&instance->datagrams))
 		return false;
-	if (!service->ending) {
-		if (is_finished(service, late))
-			stop(service);
+	if (!instance->ending) {
+		if (is_finished(instance, late))
+			stop(instance);
 		return false;
 	}
-	lined_table_set_max(service->table, 0);
-	service->ops->ended(service);
+	lined_table_set_max(instance->table, 0);
+	instance->ops->ended(instance);
 	return true;
 }
 
 static void drain_fired(struct lined_timer *timer)
 {
-	struct lined_service *service =
+	struct lined_service *instance =
 		lined_container_of(timer, struct lined_service, drain);
-	uint64_t now_ms = lined_dispatcher_now_ms(service->worker->dispatcher);
-	bool late = now_ms >= service->drain_end_ms;
+	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
+	bool late = now_ms >= instance->drain_end_ms;
 
-	close_clients(service, late);
-	close_datagrams(service, late || now_ms >= service->datagrams_end_ms);
-	if (!end(service, late))
+	close_clients(instance, late);
+	close_datagrams(instance, late || now_ms >= instance->datagrams_end_ms);
+	if (!end(instance, late))
 		lined_timer_start(timer, DRAIN_STEP_MS, 0);
 }
 
-void instance_drain(struct lined_service *service, uint32_t timeout_ms)
+void instance_drain(struct lined_service *instance, uint32_t timeout_ms)
 {
-	struct lined_dispatcher *d = service->worker->dispatcher;
+	struct lined_dispatcher *d = instance->worker->dispatcher;
 
-	if (service->draining)
+	if (instance->draining)
 		return;
-	service->draining = true;
-	worker_enter(service->worker, service);
-	if (service->started && service->protocol->drain != NULL)
-		service->protocol->drain(service);
-	worker_leave(service->worker);
-	service->drain_end_ms = lined_dispatcher_now_ms(d) + timeout_ms;
-	service->datagrams_end_ms = lined_dispatcher_now_ms(d) + DATAGRAMS_MS;
+	instance->draining = true;
+	worker_enter(instance->worker, instance);
+	if (instance->started && instance->protocol->drain != NULL)
+		instance->protocol->drain(instance);
+	worker_leave(instance->worker);
+	instance->drain_end_ms = lined_dispatcher_now_ms(d) + timeout_ms;
+	instance->datagrams_end_ms = lined_dispatcher_now_ms(d) + DATAGRAMS_MS;
 	/* A turn at least goes by first: what has arrived is served in it. */
-	lined_timer_start(&service->drain, 1, 0);
+	lined_timer_start(&instance->drain, 1, 0);
 }
 
-void instance_finish(struct lined_service *service)
+void instance_finish(struct lined_service *instance)
 {
-	service->finishing = true;
-	lined_timer_start(&service->drain, 0, 0);
+	instance->finishing = true;
+	lined_timer_start(&instance->drain, 0, 0);
 }
 
 /* ---- counters --------------------------------------------------------- */
 
-void instance_count(struct lined_service *service, const char *name, uint64_t n)
+void instance_count(struct lined_service *instance, const char *name,
+		    uint64_t n)
 {
 	size_t i;
 
 	for (i = 0; i < INSTANCE_COUNTERS_MAX; i++) {
-		struct instance_counter *counter = &service->counters[i];
+		struct instance_counter *counter = &instance->counters[i];
 
 		if (counter->name == NULL)
 			__atomic_store_n(&counter->name, name,

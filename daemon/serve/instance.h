@@ -69,16 +69,30 @@ struct lined_service {
 	void *owner;
 };
 
+/* The instance of a client. */
+static inline struct lined_service *client_instance(struct lined_socket *sock)
+{
+	return lined_container_of(lined_socket_group(sock),
+				  struct lined_service, group);
+}
+
+/* The instance whose protocol has opened this socket itself. */
+static inline struct lined_service *client_opened_by(struct lined_socket *sock)
+{
+	return lined_container_of(lined_socket_group(sock),
+				  struct lined_service, own_group);
+}
+
 struct instance_owner_ops {
-	void (*client_gone)(struct lined_service *service,
+	void (*client_gone)(struct lined_service *instance,
 			    struct admission_entry *entry);
 	/* It drains and has no clients any more: instance_finish() once this
 	 * is so on every worker. */
-	void (*emptied)(struct lined_service *service);
+	void (*emptied)(struct lined_service *instance);
 	/* It has ended; the owner frees it. */
-	void (*ended)(struct lined_service *service);
+	void (*ended)(struct lined_service *instance);
 	/* Whether a datagram may come in. */
-	bool (*admit)(struct lined_service *service,
+	bool (*admit)(struct lined_service *instance,
 		      const struct sockaddr *from);
 };
 
@@ -89,36 +103,36 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 				   unsigned workers, bool primary,
 				   const struct instance_owner_ops *ops,
 				   void *owner);
-void instance_free(struct lined_service *service);
+void instance_free(struct lined_service *instance);
 
 /* The rest on the worker's thread. */
 
 /* Calls the protocol's start(). -1: it cannot. */
-int instance_start(struct lined_service *service);
+int instance_start(struct lined_service *instance);
 
 /* The config was read again: limits for all, framing for who comes. */
-void instance_reload(struct lined_service *service,
+void instance_reload(struct lined_service *instance,
 		     const struct conf_service *conf);
 
 /* Closes the datagram sockets that came from this address (the pointer). */
-void instance_close_datagrams(struct lined_service *service,
+void instance_close_datagrams(struct lined_service *instance,
 			      const char *listen);
 
 /*
  * Says goodbye and closes each client once it has nothing pending, all within
  * timeout_ms; ops->emptied follows, later.
  */
-void instance_drain(struct lined_service *service, uint32_t timeout_ms);
+void instance_drain(struct lined_service *instance, uint32_t timeout_ms);
 
 /*
  * No instance has clients any more, and what they said has come: lets the
  * protocol finish what it opened, within what is left of the time, and stops
  * it; ops->ended follows, later.
  */
-void instance_finish(struct lined_service *service);
+void instance_finish(struct lined_service *instance);
 
 /* lined_service_count(). */
-void instance_count(struct lined_service *service, const char *name,
+void instance_count(struct lined_service *instance, const char *name,
 		    uint64_t n);
 
 #endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Formats the log lines about clients. Level and rate limits are those of the
+ * service's config and of the log.
+ */
+#include "config.h"
+
+#include "serve/client_log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <lined/address.h>
+#include <lined/text.h>
+
+#include "log/log.h"
+#include "serve/client.h"
+#include "serve/instance.h"
+
+/* Of a line in the log, with its NUL. */
+#define LINE_SHOWN_MAX 1000
+
+const char *client_peer(struct lined_socket *sock, char *text, size_t size)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	if (!lined_socket_is_datagram(sock))
+		client_address_unpack(&address, &client_of(sock)->peer);
+	else if (lined_socket_peer(sock, &address, &len) < 0)
+		return "udp";
+	return lined_address_format((struct sockaddr *)&address, text, size);
+}
+
+/* "client 42 10.0.0.7:5123" */
+static const char *client_label(struct lined_socket *sock, char *text,
+				size_t size)
+{
+	char peer[LINED_ADDRESS_TEXT_MAX];
+
+	snprintf(text, size, "client %llu %s",
+		 (unsigned long long)client_of(sock)->id,
+		 client_peer(sock, peer, sizeof(peer)));
+	return text;
+}
+
+const char *client_opened_peer(struct lined_socket *sock, char *text,
+			       size_t size)
+{
+	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+	socklen_t len;
+
+	lined_socket_peer(sock, &peer, &len);
+	return lined_address_format((struct sockaddr *)&peer, text, size);
+}
+
+/* ---- connected and closed ----------------------------------------------- */
+
+void client_log_connected(struct lined_socket *sock)
+{
+	struct client *client = client_of(sock);
+	const struct lined_service *instance = client_instance(sock);
+	char label[LINED_ADDRESS_TEXT_MAX + 32];
+
+	if (lined_socket_is_datagram(sock))
+		return;
+	log_at(conf_clients_level(instance->conf),
+	       "%s: service %s: connected to %s",
+	       client_label(sock, label, sizeof(label)), instance->name,
+	       client->listen);
+}
+
+static void client_log_reason(struct lined_socket *sock,
+			      enum lined_close_reason reason, int error)
+{
+	const char *missed = lined_socket_missed_deadline(sock);
+	const struct lined_limits *limits = &lined_socket_group(sock)->limits;
+	enum lined_log_level level =
+		conf_clients_level(client_instance(sock)->conf);
+	char label[LINED_ADDRESS_TEXT_MAX + 32];
+
+	if (!log_enabled(level))
+		return;
+	client_label(sock, label, sizeof(label));
+	if (strcmp(missed, "idle") == 0)
+		log_at(level, "%s: closed: idle %g s", label,
+		       limits->idle_ms / 1000.0);
+	else if (missed[0] != '\0')
+		log_at(level, "%s: closed: %s: %s timeout", label,
+		       lined_close_reason_text(reason), missed);
+	else if (error != 0)
+		log_at(level, "%s: closed: %s: %s", label,
+		       lined_close_reason_text(reason), strerror(error));
+	else
+		log_at(level, "%s: closed: %s", label,
+		       lined_close_reason_text(reason));
+}
+
+/* As one word: a path and the name of a timeout may have spaces. */
+static const char *client_log_word(char *out, size_t size, const char *text)
+{
+	size_t i;
+
+	snprintf(out, size, "%s", text);
+	for (i = 0; out[i] != '\0'; i++)
+		if (out[i] == ' ')
+			out[i] = '_';
+	return out;
+}
+
+/* One line a connection, for programs: none is suppressed as a repeat. */
+static void client_log_access(struct lined_socket *sock,
+			      enum lined_close_reason reason)
+{
+	const struct lined_service *instance = client_instance(sock);
+	const char *missed = lined_socket_missed_deadline(sock);
+	enum lined_log_level level = conf_clients_level(instance->conf);
+	char label[LINED_ADDRESS_TEXT_MAX + 32], listen[128], limit[32];
+	struct lined_traffic traffic;
+
+	if (!log_access() || !log_enabled(level))
+		return;
+	lined_socket_traffic(sock, &traffic);
+	log_each(level,
+		 "%s: access: service=%s listen=%s duration=%llu.%03u "
+		 "lines_in=%llu bytes_in=%llu bytes_out=%llu queued=%zu "
+		 "reason=%s%s%s",
+		 client_label(sock, label, sizeof(label)), instance->name,
+		 client_log_word(listen, sizeof(listen),
+				 client_of(sock)->listen),
+		 (unsigned long long)(traffic.connected_ms / 1000),
+		 (unsigned)(traffic.connected_ms % 1000),
+		 (unsigned long long)traffic.lines_in,
+		 (unsigned long long)traffic.bytes_in,
+		 (unsigned long long)traffic.bytes_out,
+		 lined_socket_queued(sock), lined_close_reason_text(reason),
+		 missed[0] != '\0' ? "," : "",
+		 client_log_word(limit, sizeof(limit), missed));
+}
+
+void client_log_closed(struct lined_socket *sock,
+		       enum lined_close_reason reason, int error)
+{
+	client_log_reason(sock, reason, error);
+	client_log_access(sock, reason);
+}
+
+/* ---- lines -------------------------------------------------------------- */
+
+static void client_log_line(const char *subject, const struct lined_line *line)
+{
+	char text[LINE_SHOWN_MAX];
+
+	lined_text_escape(text, sizeof(text), line->text, line->len);
+	log_debug("%s: line: %s", subject, text);
+}
+
+void client_tap(struct lined_socket *sock, const struct lined_line *line)
+{
+	const struct lined_service *instance = client_instance(sock);
+	char label[LINED_ADDRESS_TEXT_MAX + 32];
+
+	if (log_enabled(LINED_LOG_DEBUG))
+		client_log_line(client_label(sock, label, sizeof(label)), line);
+	if (instance->tapped != NULL)
+		instance->tapped(sock, line);
+}
+
+void client_opened_tap(struct lined_socket *sock, const struct lined_line *line)
+{
+	const struct lined_service *instance = client_opened_by(sock);
+	char peer[LINED_ADDRESS_TEXT_MAX], label[LINED_ADDRESS_TEXT_MAX + 128];
+
+	if (log_enabled(LINED_LOG_DEBUG)) {
+		snprintf(label, sizeof(label), "service %s: peer %s",
+			 instance->name,
+			 client_opened_peer(sock, peer, sizeof(peer)));
+		client_log_line(label, line);
+	}
+	if (instance->opened_tapped != NULL)
+		instance->opened_tapped(sock, line);
+}
