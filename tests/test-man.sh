@@ -1,19 +1,42 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The manual pages as mandoc's lint sees them, and whether what is rendered of
-# them in doc/man is current. Manuals of other projects that are not installed
-# here are ignored.
+# The documents: files that they name and link to exist. The manual pages: what
+# mandoc's lint says, but for manuals of other projects that are not installed
+# here; and whether the pages rendered in doc/man are current.
 set -eu
 
-command -v mandoc >/dev/null || {
-	echo "mandoc was not found"
-	exit 77
-}
 top=$(cd "$(dirname "$0")/.." && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 status=0
 
+cd "$top"
+texts="README.md CONTRIBUTING.md SECURITY.md doc/architecture.md
+	doc/production.md doc/writing-a-protocol.md"
+for text in $texts; do
+	# Whole paths, as `lib/socket.c`, or a program; and links, from the text's directory.
+	grep -oE '`(conf|daemon|doc|lib|man|systemd|tests|tools)/[A-Za-z0-9_./-]*`' \
+		"$text" | tr -d '`' | sed "s|^|$text names |"
+	sed -nE 's/\]\(/\n&/gp' "$text" |
+		sed -nE 's/^\]\(([^):#]+)(#[^)]*)?\).*/\1/p' |
+		sed "s|^|$text links to $(dirname "$text")/|"
+done | while read -r text verb path; do
+	[ "$verb" = names ] || path=${path#to }
+	[ -e "$path" ] || [ -e "$path.c" ] ||
+		echo "FAIL: $text $verb $path, which is not there"
+done >"$tmp/missing"
+if [ -s "$tmp/missing" ]; then
+	cat "$tmp/missing"
+	status=1
+else
+	echo "PASS: the files that the documents name are there"
+fi
+
+command -v mandoc >/dev/null || {
+	echo "mandoc was not found"
+	[ $status = 0 ] || exit 1
+	exit 77
+}
 cd "$top/man"
 out=$(mandoc -Tlint ./*.[1-9] 2>&1 |
 	grep -v -e 'outdated mandoc.db' \
