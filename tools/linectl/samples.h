@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `linectl top` shows: rates, loads and their history, computed from one
- * answer after another. Draws nothing.
+ * The numbers of `linectl top`: rates, loads and their history, computed from
+ * one answer after another. Draws nothing.
  */
 #ifndef LINECTL_SAMPLES_H
 #define LINECTL_SAMPLES_H

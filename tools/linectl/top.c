@@ -28,7 +28,7 @@
 
 enum request { REQUEST_NONE, REQUEST_ALL, REQUEST_CLIENTS, REQUEST_KICK };
 
-/* What is typed into the last line. */
+/* The kind of text that is typed into the last line. */
 enum input { INPUT_NONE, INPUT_FILTER, INPUT_KICK, INPUT_CONFIRM };
 
 struct top {

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * UTF-8, which JSON is made of: paths and arguments are any bytes. And what of
- * it a terminal may be given: whoever sits at a control socket could command it
- * otherwise.
+ * Makes text fit for JSON, which is UTF-8, and for a terminal: paths, arguments
+ * and the lines of clients may be any bytes, and could command the terminal.
  */
 #ifndef LINECTL_UTF8_H
 #define LINECTL_UTF8_H
 
 #include <stddef.h>
 
-/* What is none becomes a question mark, byte by byte. */
+/* Replaces bytes that are not UTF-8 by question marks. */
 void utf8_mend(char *text, size_t len);
 
-/* So many bytes may become of each by utf8_show(). */
+/* How many bytes utf8_show() may write for one. */
 #define UTF8_SHOWN 4
 
 /*
- * Writes the text as a terminal may be given it, and a NUL; its length. What
- * controls it or changes how the rest looks, and what is no UTF-8, is written
- * as in the daemon's log: \n, \x1b.
+ * Writes the text for a terminal, and a NUL; returns its length. Characters that
+ * control the terminal or change how the rest looks, and bytes that are not
+ * UTF-8, are escaped as in the daemon's log: \n, \x1b.
  */
 size_t utf8_show(char *to, const char *text);
 

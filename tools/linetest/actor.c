@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients on sockets of the core. Whatever comes is kept at once, so that a
- * report has all of it; lines are cut when the script asks for them.
+ * Keeps everything that comes, so that the text of a failure has all of it;
+ * lines are found when the script asks for them.
  */
 #include "config.h"
 
@@ -15,9 +15,9 @@
 #define CONNECT_MS 10000
 #define BACKLOG    16
 
-/* ---- what happened ------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------- */
 
-static struct actor_event *add_event(struct actor *actor, int kind)
+static struct actor_event *actor_add_event(struct actor *actor, int kind)
 {
 	struct actor_event *event;
 
@@ -31,19 +31,19 @@ static struct actor_event *add_event(struct actor *actor, int kind)
 
 void actor_note(struct actor *actor, char *text)
 {
-	add_event(actor, ACTOR_NOTE)->note = text;
+	actor_add_event(actor, ACTOR_NOTE)->note = text;
 }
 
-/* What follows the same is the same event. */
-static void add_bytes(struct actor *actor, int kind, struct bytes *bytes,
-		      const char *data, size_t len)
+/* Bytes that follow bytes of the same kind belong to the same event. */
+static void actor_add_bytes(struct actor *actor, int kind, struct bytes *bytes,
+			    const char *data, size_t len)
 {
 	struct actor_event *last = NULL;
 
 	if (actor->event_count > 0)
 		last = &actor->events[actor->event_count - 1];
 	if (last == NULL || (int)last->kind != kind) {
-		last = add_event(actor, kind);
+		last = actor_add_event(actor, kind);
 		last->offset = bytes->len;
 	}
 	bytes_add(bytes, data, len);
@@ -52,7 +52,7 @@ static void add_bytes(struct actor *actor, int kind, struct bytes *bytes,
 
 /* ---- its connection ----------------------------------------------------- */
 
-static void end_datagram(struct actor *actor)
+static void actor_end_datagram(struct actor *actor)
 {
 	if (actor->seen.len > 0 &&
 	    actor->seen.data[actor->seen.len - 1] == '\n')
@@ -62,7 +62,7 @@ static void end_datagram(struct actor *actor)
 	actor->ends[actor->end_count++] = actor->seen.len;
 }
 
-static void handle_connect(struct lined_socket *sock, void *arg)
+static void actor_connected(struct lined_socket *sock, void *arg)
 {
 	struct actor *actor = arg;
 
@@ -70,16 +70,17 @@ static void handle_connect(struct lined_socket *sock, void *arg)
 	actor->connected = true;
 }
 
-static void handle_read(struct lined_socket *sock, void *arg)
+static void actor_readable(struct lined_socket *sock, void *arg)
 {
 	struct actor *actor = arg;
 	struct lined_line data;
 	enum lined_line_status status;
 
 	while ((status = lined_socket_read(sock, &data)) == LINED_LINE_READY) {
-		add_bytes(actor, ACTOR_SAW, &actor->seen, data.text, data.len);
+		actor_add_bytes(actor, ACTOR_SAW, &actor->seen, data.text,
+				data.len);
 		if (actor->is_datagram)
-			end_datagram(actor);
+			actor_end_datagram(actor);
 	}
 	if (status == LINED_LINE_CLOSED && !actor->eof) {
 		actor->eof = true;
@@ -87,7 +88,7 @@ static void handle_read(struct lined_socket *sock, void *arg)
 	}
 }
 
-static void handle_close(struct lined_socket *sock, void *arg,
+static void actor_closed(struct lined_socket *sock, void *arg,
 			 enum lined_close_reason reason, int error)
 {
 	struct actor *actor = arg;
@@ -104,9 +105,9 @@ static void handle_close(struct lined_socket *sock, void *arg,
 }
 
 static const struct lined_socket_handlers handlers = {
-	.handle_connect = handle_connect,
-	.handle_read = handle_read,
-	.handle_close = handle_close,
+	.handle_connect = actor_connected,
+	.handle_read = actor_readable,
+	.handle_close = actor_closed,
 };
 
 void actor_init(struct actor *actor, const char *name,
@@ -133,8 +134,9 @@ void actor_fini(struct actor *actor)
 	bytes_fini(&actor->pending);
 }
 
-/* Its last callback comes later and must not meet a new connection. */
-static void drop(struct lined_socket **sock)
+/* Without handlers: handle_close comes later, when the actor may have a new
+ * connection. */
+static void socket_drop(struct lined_socket **sock)
 {
 	if (*sock == NULL)
 		return;
@@ -143,18 +145,19 @@ static void drop(struct lined_socket **sock)
 	*sock = NULL;
 }
 
-static void fail(struct actor *actor, int error)
+static void actor_fail(struct actor *actor, int error)
 {
 	actor->failed = true;
 	actor->error = error;
-	drop(&actor->sock);
+	socket_drop(&actor->sock);
 }
 
-/* A client that waits as long as the daemon likes and sends what it must. */
+/* No limits: a client waits for the daemon as long as it takes. */
 static struct lined_socket_group patient;
 
-/* A new connection is a new stream: what came before was looked at. */
-static bool renew(struct actor *actor)
+/* A new connection is a new stream; what is unread of the last one was checked
+ * when that ended. */
+static bool actor_renew(struct actor *actor)
 {
 	actor_close(actor);
 	actor->connected = actor->eof = actor->failed = actor->skipping = false;
@@ -162,7 +165,7 @@ static bool renew(struct actor *actor)
 	bytes_clear(&actor->pending);
 	actor->sock = lined_socket_new(&handlers, actor);
 	if (actor->sock == NULL) {
-		fail(actor, errno);
+		actor_fail(actor, errno);
 		return false;
 	}
 	lined_socket_set_group(actor->sock, &patient);
@@ -170,7 +173,7 @@ static bool renew(struct actor *actor)
 	return true;
 }
 
-static int open_datagram(struct actor *actor)
+static int actor_open_datagram(struct actor *actor)
 {
 	const struct sockaddr *peer = &actor->peer.to.any;
 	struct net_address own;
@@ -191,20 +194,20 @@ void actor_connect(struct actor *actor, const struct net_address *address)
 	free(url);
 	actor->peer = *address;
 	actor->is_datagram = address->datagram;
-	if (!renew(actor))
+	if (!actor_renew(actor))
 		return;
-	if ((address->datagram ? open_datagram(actor)
+	if ((address->datagram ? actor_open_datagram(actor)
 			       : lined_socket_connect_to(
 					 actor->sock, &address->to.any,
 					 address->to.len, CONNECT_MS)) < 0 ||
 	    lined_dispatcher_register_socket(actor->dispatcher, actor->sock) ==
 		    NULL)
-		fail(actor, errno);
+		actor_fail(actor, errno);
 }
 
 /* ---- as a server -------------------------------------------------------- */
 
-static void handle_accept(struct lined_socket *listener, void *arg)
+static void actor_acceptable(struct lined_socket *listener, void *arg)
 {
 	struct actor *actor = arg;
 	int fd;
@@ -217,8 +220,8 @@ static void handle_accept(struct lined_socket *listener, void *arg)
 	}
 }
 
-static void listener_closed(struct lined_socket *sock, void *arg,
-			    enum lined_close_reason reason, int error)
+static void actor_listener_closed(struct lined_socket *sock, void *arg,
+				  enum lined_close_reason reason, int error)
 {
 	struct actor *actor = arg;
 
@@ -229,8 +232,8 @@ static void listener_closed(struct lined_socket *sock, void *arg,
 }
 
 static const struct lined_socket_handlers listener_handlers = {
-	.handle_accept = handle_accept,
-	.handle_close = listener_closed,
+	.handle_accept = actor_acceptable,
+	.handle_close = actor_listener_closed,
 };
 
 int actor_listen(struct actor *actor, const struct net_address *address)
@@ -264,19 +267,19 @@ bool actor_accept(struct actor *actor)
 		--actor->waiting_count * sizeof(*actor->waiting));
 	actor_note(actor, memory_format("accept"));
 	actor->is_datagram = false;
-	if (!renew(actor)) {
+	if (!actor_renew(actor)) {
 		close(fd);
 		return true;
 	}
 	if (lined_socket_wrap(actor->sock, fd, LINED_SOCKET_CONNECTED) < 0) {
 		close(fd);
-		fail(actor, errno);
+		actor_fail(actor, errno);
 		return true;
 	}
 	actor->connected = true;
 	if (lined_dispatcher_register_socket(actor->dispatcher, actor->sock) ==
 	    NULL)
-		fail(actor, errno);
+		actor_fail(actor, errno);
 	return true;
 }
 
@@ -284,17 +287,17 @@ void actor_deaf(struct actor *actor)
 {
 	size_t i;
 
-	drop(&actor->listener);
+	socket_drop(&actor->listener);
 	for (i = 0; i < actor->waiting_count; i++)
 		close(actor->waiting[i]);
 	actor->waiting_count = 0;
 }
 
-/* ---- what it does ------------------------------------------------------- */
+/* ---- sending and closing ------------------------------------------------ */
 
 void actor_write(struct actor *actor, const char *data, size_t len)
 {
-	add_bytes(actor, ACTOR_SAID, &actor->said, data, len);
+	actor_add_bytes(actor, ACTOR_SAID, &actor->said, data, len);
 	if (actor->sock == NULL)
 		return;
 	if (actor->is_datagram)
@@ -318,7 +321,7 @@ void actor_close(struct actor *actor)
 	if (actor->sock == NULL)
 		return;
 	actor_note(actor, memory_format("close"));
-	drop(&actor->sock);
+	socket_drop(&actor->sock);
 	lined_dispatcher_poll(actor->dispatcher, 0);
 }
 
@@ -332,7 +335,7 @@ void actor_reset(struct actor *actor)
 	actor_close(actor);
 }
 
-/* ---- what it was sent --------------------------------------------------- */
+/* ---- what it got -------------------------------------------------------- */
 
 size_t actor_unread(const struct actor *actor)
 {
@@ -344,8 +347,8 @@ void actor_take(struct actor *actor, size_t len)
 	actor->read += len;
 }
 
-/* The end of the datagram that byte `from` is in, where it lacks a line's
- * end; SIZE_MAX where there is none. */
+/* The end of the datagram that has byte `from`, if that does not end with a
+ * line end; else SIZE_MAX. */
 static size_t datagram_end(const struct actor *actor, size_t from)
 {
 	size_t i;

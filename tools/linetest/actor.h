@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A client of a transcript, or a server that the script plays: its connection,
- * what it said, what it was sent, and how far the script has read of that.
- * Decides nothing; the player asks.
+ * what it sent, what it got, and how much of that the script has read.
  */
 #ifndef LINETEST_ACTOR_H
 #define LINETEST_ACTOR_H
@@ -16,7 +15,7 @@
 #include "linetest/net_address.h"
 #include "linetest/bytes.h"
 
-/* One thing that happened, in the order of its happening. */
+/* Something that happened, for the text of a failure. */
 struct actor_event {
 	enum { ACTOR_SAID, ACTOR_SAW, ACTOR_NOTE } kind;
 	size_t offset, len; /* ACTOR_SAID, ACTOR_SAW: in said, in seen */
@@ -30,12 +29,12 @@ struct actor {
 	bool is_datagram;
 	struct net_address peer; /* where datagrams go */
 	bool connected;
-	bool eof;    /* the peer has ended its side, or all of it */
-	bool failed; /* the connection was reset, or never stood */
-	int error;   /* the errno of that */
+	bool eof;    /* the peer has closed its side, or the connection */
+	bool failed; /* the connection was reset, or could not be made */
+	int error;   /* errno of the last connection, 0: none */
 	struct bytes said, seen, pending;
-	size_t read;  /* how much of seen the script has been through */
-	size_t *ends; /* where datagrams without a line's end end, in seen */
+	size_t read;  /* how much of seen the script has read */
+	size_t *ends; /* of datagrams without a line end, in seen */
 	size_t end_count;
 	bool skipping; /* after `...` */
 	struct actor_event *events;
@@ -46,47 +45,48 @@ struct actor {
 	size_t waiting_count;
 };
 
-/* A line that was sent to it, borrowed until it is sent more. */
+/* A line that it got, borrowed until more comes. */
 struct actor_line {
 	const char *text;
 	size_t len;
-	size_t whole; /* with what ends it */
+	size_t whole; /* with its line end */
 };
 
 void actor_init(struct actor *actor, const char *name,
 		struct lined_dispatcher *d);
 void actor_fini(struct actor *actor);
 
-/* Begins to connect: actor->connected or actor->failed becomes true. */
+/* Starts to connect: connected or failed becomes true. */
 void actor_connect(struct actor *actor, const struct net_address *address);
 
-/* Listens; -1 and errno. From then on who comes waits to be accepted. */
+/* Listens; -1 and errno. Connections wait for actor_accept(). */
 int actor_listen(struct actor *actor, const struct net_address *address);
-/* The oldest that waits becomes the connection. False: nobody does. */
+/* Takes the oldest waiting connection. False: there is none. */
 bool actor_accept(struct actor *actor);
+/* Listens no more, and drops what waits. */
 void actor_deaf(struct actor *actor);
 
-/* Writes bytes, at once as far as the system takes them: into a connection
- * that is gone they go unheard. */
+/* Sends bytes, at once as far as the system takes them. Without a connection
+ * they are only noted. */
 void actor_write(struct actor *actor, const char *data, size_t len);
 
 void actor_half_close(struct actor *actor);
 void actor_close(struct actor *actor);
 void actor_reset(struct actor *actor);
 
-/* The next line that the script has not read. False: there is no whole one. */
+/* The next line that the script has not read. False: there is no whole line. */
 bool actor_line(const struct actor *actor, struct actor_line *line);
 
-/* How many bytes there are that the script has not read. */
+/* How many bytes the script has not read. */
 size_t actor_unread(const struct actor *actor);
 
-/* Moves over bytes that the script has read. */
+/* Marks len more bytes as read. */
 void actor_take(struct actor *actor, size_t len);
 
-/* Nothing can come any more. */
+/* Whether nothing can come any more. */
 bool actor_is_over(const struct actor *actor);
 
-/* Remembers something for the report; takes over the text. */
+/* Adds an event; takes over the text. */
 void actor_note(struct actor *actor, char *text);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cuts. The same seed gives the same cuts on every machine.
+ * The same seed makes the same cuts on every machine.
  */
 #include "config.h"
 
@@ -11,11 +11,11 @@
 
 #include "linetest/bytes.h"
 
-/* Byte by byte takes its time: of something longer, the end of it. */
+/* Single bytes are slow: of something longer, only the end is sent so. */
 #define BYTES_MAX 4096
 
 /* splitmix64, by Sebastiano Vigna: any seed is a good one. */
-static uint64_t draw(struct cut *cut)
+static uint64_t cut_random(struct cut *cut)
 {
 	uint64_t z = (cut->state += 0x9e3779b97f4a7c15u);
 
@@ -30,7 +30,7 @@ void cut_init(struct cut *cut, enum cut_mode mode, uint64_t seed)
 
 	cut->mode = mode;
 	cut->seed = cut->state = seed;
-	cut->rate = mode == CUT_RANDOM ? rates[draw(cut) % 4] : 0;
+	cut->rate = mode == CUT_RANDOM ? rates[cut_random(cut) % 4] : 0;
 }
 
 char *cut_text(const struct cut *cut)
@@ -52,12 +52,12 @@ char *cut_text(const struct cut *cut)
 bool cut_joins(struct cut *cut)
 {
 	return cut->mode == CUT_JOINED ||
-	       (cut->mode == CUT_RANDOM && draw(cut) % 2 == 0);
+	       (cut->mode == CUT_RANDOM && cut_random(cut) % 2 == 0);
 }
 
-/* Up to the next LF, and the LF by itself; what stands before it may be its
- * CR. */
-static size_t split_next(const char *data, size_t len)
+/* Cuts before and behind each LF, which is between CR and LF if there is a CR.
+ */
+static size_t cut_split_next(const char *data, size_t len)
 {
 	const char *lf = memchr(data, '\n', len);
 
@@ -74,9 +74,9 @@ size_t cut_next(struct cut *cut, const char *data, size_t len)
 	case CUT_BYTES:
 		return len > BYTES_MAX ? len - BYTES_MAX : 1;
 	case CUT_SPLIT:
-		return split_next(data, len);
+		return cut_split_next(data, len);
 	case CUT_RANDOM:
-		while (size < len && draw(cut) % cut->rate != 0)
+		while (size < len && cut_random(cut) % cut->rate != 0)
 			size++;
 		return size;
 	default:

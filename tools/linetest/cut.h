@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How what a client says is cut into writes. A protocol must not notice: the
- * same transcript passes under every cut.
+ * How the bytes that a client sends are cut into writes. A transcript must pass
+ * with every cut: a stream has no packets.
  */
 #ifndef LINETEST_CUT_H
 #define LINETEST_CUT_H
@@ -20,9 +20,9 @@ enum cut_mode {
 
 struct cut {
 	enum cut_mode mode;
-	uint64_t seed; /* CUT_RANDOM: what it was begun with */
+	uint64_t seed; /* CUT_RANDOM: the first state */
 	uint64_t state;
-	unsigned rate; /* one cut in so many bytes */
+	unsigned rate; /* one cut in so many bytes, on average */
 };
 
 void cut_init(struct cut *cut, enum cut_mode mode, uint64_t seed);
@@ -30,7 +30,7 @@ void cut_init(struct cut *cut, enum cut_mode mode, uint64_t seed);
 /* "whole", "1-byte writes", "random cuts, seed 7"; to be freed. */
 char *cut_text(const struct cut *cut);
 
-/* Whether what a client says may wait for what it says next. */
+/* Whether the next line of a client is to be in the same write. */
 bool cut_joins(struct cut *cut);
 
 /* How many of the len bytes (1 and up) go into the next write. */

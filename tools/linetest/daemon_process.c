@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starts and stops lined. How far it is, its log tells, whether it was built
- * for systemd or not: log lines are what is waited for here.
+ * Starts and stops lined. Lines of its log say when it serves or has reloaded;
+ * a notification would depend on a build for systemd.
  */
 #include "config.h"
 
@@ -26,16 +26,17 @@
 #include "linetest/bytes.h"
 #include "linetest/deadline.h"
 
-/* What its log says when it serves, and when it has read its config again. */
+/* How the line begins that it logs when it serves, and after a reload. */
 #define SERVES   "lined "
 #define RELOADED "reload: done"
 #define REFUSED  "reload: refused"
 
-/* And of each client. */
-#define TAKEN   ": connected to "
-#define UNTAKEN ": refused "
+/* Parts of the line that it logs about each client. */
+#define ACCEPTED ": connected to "
+#define REFUSES  ": refused "
 
-/* The variables by which service managers speak to what they start. */
+/* A daemon that is tested must not notify the service manager of linetest, nor
+ * take its sockets. */
 static const char *const foreign[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC",
 				      "WATCHDOG_PID",  "LISTEN_FDS",
 				      "LISTEN_PID",    "LISTEN_FDNAMES"};
@@ -51,10 +52,10 @@ static void end_with_parent(void)
 }
 #endif
 
-/* ---- its log ------------------------------------------------------------ */
+/* ---- the log ------------------------------------------------------------ */
 
-static void add_line(struct daemon_process *process,
-		     const struct lined_line *line)
+static void process_add_line(struct daemon_process *process,
+			     const struct lined_line *line)
 {
 	const char *text = line->text;
 	size_t len = line->len;
@@ -67,20 +68,20 @@ static void add_line(struct daemon_process *process,
 				     sizeof(*process->log));
 	process->log[process->log_count] = memory_copy(text, len);
 	text = process->log[process->log_count++];
-	if (strstr(text, TAKEN) != NULL || strstr(text, UNTAKEN) != NULL)
+	if (strstr(text, ACCEPTED) != NULL || strstr(text, REFUSES) != NULL)
 		process->arrivals++;
 }
 
-static void read_log(struct lined_socket *sock, void *arg)
+static void process_readable(struct lined_socket *sock, void *arg)
 {
 	struct lined_line line;
 
 	while (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
-		add_line(arg, &line);
+		process_add_line(arg, &line);
 }
 
-static void log_closed(struct lined_socket *sock, void *arg,
-		       enum lined_close_reason reason, int error)
+static void process_closed(struct lined_socket *sock, void *arg,
+			   enum lined_close_reason reason, int error)
 {
 	struct daemon_process *process = arg;
 
@@ -91,8 +92,8 @@ static void log_closed(struct lined_socket *sock, void *arg,
 }
 
 static const struct lined_socket_handlers log_handlers = {
-	.handle_read = read_log,
-	.handle_close = log_closed,
+	.handle_read = process_readable,
+	.handle_close = process_closed,
 };
 
 static const struct lined_framing log_framing = {
@@ -102,9 +103,9 @@ static const struct lined_framing log_framing = {
 	.unterminated = LINED_UNTERMINATED_DELIVER,
 };
 
-/* The first line that begins so, from a line on; NULL where there is none. */
-static const char *find_line(const struct daemon_process *process, size_t from,
-			     const char *begin)
+/* The first log line, from an index on, that begins so; NULL: there is none. */
+static const char *process_find_line(const struct daemon_process *process,
+				     size_t from, const char *begin)
 {
 	size_t i;
 
@@ -114,7 +115,7 @@ static const char *find_line(const struct daemon_process *process, size_t from,
 	return NULL;
 }
 
-/* ---- its process -------------------------------------------------------- */
+/* ---- the process -------------------------------------------------------- */
 
 void daemon_process_init(struct daemon_process *process,
 			 struct lined_dispatcher *d)
@@ -142,9 +143,9 @@ void daemon_process_fini(struct daemon_process *process)
 	memset(process, 0, sizeof(*process));
 }
 
-/* In the child: becomes lined, or says on standard error why not. */
-static void become(const struct daemon_settings *settings, const char *config,
-		   int error)
+/* In the child: executes lined, or writes why it cannot to standard error. */
+static void process_exec(const struct daemon_settings *settings,
+			 const char *config, int error)
 {
 	const char *argv[10];
 	int argc = 0, null = open("/dev/null", O_RDWR);
@@ -177,7 +178,7 @@ static void become(const struct daemon_settings *settings, const char *config,
 	_exit(127);
 }
 
-static int open_log(struct daemon_process *process, int fd)
+static int process_open_log(struct daemon_process *process, int fd)
 {
 	struct lined_socket *sock = lined_socket_new(&log_handlers, process);
 
@@ -194,8 +195,9 @@ static int open_log(struct daemon_process *process, int fd)
 	return 0;
 }
 
-static int spawn(struct daemon_process *process,
-		 const struct daemon_settings *settings, const char *config)
+static int process_spawn(struct daemon_process *process,
+			 const struct daemon_settings *settings,
+			 const char *config)
 {
 	int fds[2];
 
@@ -204,14 +206,14 @@ static int spawn(struct daemon_process *process,
 	fflush(NULL);
 	process->pid = fork();
 	if (process->pid == 0)
-		become(settings, config, fds[1]);
+		process_exec(settings, config, fds[1]);
 	close(fds[1]);
 	if (process->pid < 0) {
 		process->pid = 0;
 		close(fds[0]);
 		return -1;
 	}
-	return open_log(process, fds[0]);
+	return process_open_log(process, fds[0]);
 }
 
 bool daemon_process_has_ended(struct daemon_process *process)
@@ -227,7 +229,8 @@ bool daemon_process_has_ended(struct daemon_process *process)
 	if (pid == 0)
 		return false;
 	process->pid = 0;
-	/* What it said last; somebody else may hold the other end open. */
+	/* Read the rest of the log. A child of the daemon may keep the other
+	 * end open: not for long. */
 	deadline_start(&rest, process->dispatcher, 1000);
 	while (process->error != NULL && deadline_turn(&rest))
 		;
@@ -246,10 +249,10 @@ char *daemon_process_end_text(const struct daemon_process *process)
 	return memory_format("exit status %d", WEXITSTATUS(status));
 }
 
-/* ---- starting, reloading and stopping it -------------------------------- */
+/* ---- starting, reloading and stopping ----------------------------------- */
 
-static int failed(struct daemon_process *process, const char *what,
-		  char **error)
+static int process_failed(struct daemon_process *process, const char *what,
+			  char **error)
 {
 	char *end;
 
@@ -273,21 +276,21 @@ int daemon_process_start(struct daemon_process *process,
 	size_t from = process->log_count;
 	struct deadline deadline;
 
-	if (spawn(process, settings, config) < 0) {
+	if (process_spawn(process, settings, config) < 0) {
 		*error = memory_format("%s: %s", settings->lined,
 				       strerror(errno));
 		return -1;
 	}
 	deadline_start(&deadline, process->dispatcher, timeout_ms);
-	while (find_line(process, from, SERVES) == NULL &&
+	while (process_find_line(process, from, SERVES) == NULL &&
 	       !(process->error == NULL && daemon_process_has_ended(process)) &&
 	       deadline_turn(&deadline))
 		;
 	deadline_stop(&deadline);
-	if (find_line(process, from, SERVES) != NULL)
+	if (process_find_line(process, from, SERVES) != NULL)
 		return 0;
 	daemon_process_has_ended(process);
-	return failed(process, "the daemon did not start", error);
+	return process_failed(process, "the daemon did not start", error);
 }
 
 int daemon_process_reload(struct daemon_process *process, uint32_t timeout_ms,
@@ -297,22 +300,22 @@ int daemon_process_reload(struct daemon_process *process, uint32_t timeout_ms,
 	struct deadline deadline;
 
 	if (process->pid == 0)
-		return failed(process, "the daemon had ended", error);
+		return process_failed(process, "the daemon had ended", error);
 	kill(process->pid, SIGHUP);
 	deadline_start(&deadline, process->dispatcher, timeout_ms);
-	while (find_line(process, from, RELOADED) == NULL &&
-	       find_line(process, from, REFUSED) == NULL &&
+	while (process_find_line(process, from, RELOADED) == NULL &&
+	       process_find_line(process, from, REFUSED) == NULL &&
 	       process->error != NULL && deadline_turn(&deadline))
 		;
 	deadline_stop(&deadline);
-	if (find_line(process, from, RELOADED) != NULL)
+	if (process_find_line(process, from, RELOADED) != NULL)
 		return 0;
-	if (find_line(process, from, REFUSED) != NULL) {
+	if (process_find_line(process, from, REFUSED) != NULL) {
 		*error = memory_format("the daemon refused the new config");
 		return -1;
 	}
 	daemon_process_has_ended(process);
-	return failed(process, "the daemon did not reload", error);
+	return process_failed(process, "the daemon did not reload", error);
 }
 
 void daemon_process_stop(struct daemon_process *process)
@@ -333,9 +336,10 @@ int daemon_process_wait(struct daemon_process *process, uint32_t timeout_ms,
 	deadline_stop(&deadline);
 	if (process->pid != 0 && !daemon_process_has_ended(process)) {
 		kill(process->pid, SIGKILL);
-		return failed(process, "the daemon did not stop", error);
+		return process_failed(process, "the daemon did not stop",
+				      error);
 	}
 	if (WIFEXITED(process->status) && WEXITSTATUS(process->status) == 0)
 		return 0;
-	return failed(process, "the daemon ended badly", error);
+	return process_failed(process, "the daemon ended badly", error);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlines by the dispatcher's timers. The tick is for what the dispatcher
- * does not see: the end of a process, a signal.
+ * Timers of the dispatcher. A tick ends each turn soon, for conditions that the
+ * dispatcher does not see: the end of a process, a signal.
  */
 #include "config.h"
 
@@ -15,12 +15,12 @@
 
 static volatile sig_atomic_t all_over;
 
-static void pass(struct lined_timer *timer)
+static void deadline_passed(struct lined_timer *timer)
 {
 	lined_container_of(timer, struct deadline, timer)->passed = true;
 }
 
-static void tick(struct lined_timer *timer)
+static void deadline_ticked(struct lined_timer *timer)
 {
 	(void)timer;
 }
@@ -29,8 +29,8 @@ void deadline_start(struct deadline *deadline, struct lined_dispatcher *d,
 		    uint32_t ms)
 {
 	deadline->passed = false;
-	lined_timer_init(&deadline->timer, d, pass);
-	lined_timer_init(&deadline->tick, d, tick);
+	lined_timer_init(&deadline->timer, d, deadline_passed);
+	lined_timer_init(&deadline->tick, d, deadline_ticked);
 	if (lined_timer_start(&deadline->timer, ms, 0) < 0 ||
 	    lined_timer_start(&deadline->tick, TICK_MS, TICK_MS) < 0) {
 		perror("linetest: timer");

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting for something, but not for ever: the loop that every wait of linetest
- * is.
+ * Waiting for a condition for a limited time. Every wait in linetest is this
+ * loop:
  *
  *	deadline_start(&deadline, d, ms);
- *	while (!something && deadline_turn(&deadline))
+ *	while (!condition && deadline_turn(&deadline))
  *		;
  *	deadline_stop(&deadline);
  */
@@ -22,17 +22,17 @@ struct deadline {
 	bool passed;
 };
 
-/* Armed from now on; stays where it is until deadline_stop(). */
+/* Starts the time. The deadline must not move until deadline_stop(). */
 void deadline_start(struct deadline *deadline, struct lined_dispatcher *d,
 		    uint32_t ms);
 
-/* One turn of the dispatcher, which waits, but looks up now and then. False
- * once the time is over. */
+/* One turn of the dispatcher, of a few ms at most. False once the time is
+ * over. */
 bool deadline_turn(struct deadline *deadline);
 
 void deadline_stop(struct deadline *deadline);
 
-/* Every wait is over, those to come as well: linetest is to end. For a signal's
+/* Ends every wait, now and later: linetest is to end. Safe in a signal
  * handler. */
 void deadline_end_all(void);
 bool deadline_all_are_over(void);

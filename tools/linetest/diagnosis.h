@@ -22,12 +22,13 @@ void diagnosis_item(struct bytes *out, const char *label, const char *text);
 void diagnosis_bytes(struct bytes *out, const char *label, const char *data,
 		     size_t len);
 
-/* What was expected, which is shown already, and the bytes that came, with a
- * mark below at the first difference. */
+/* The expected text, escaped already, and the bytes that came, with a mark
+ * below at the first difference. */
 void diagnosis_difference(struct bytes *out, const char *expected,
 			  const char *data, size_t len);
 
-/* What a client sent and got, as a transcript has it: the last `most` lines. */
+/* The last `most` lines that a client sent and got, as a transcript has them.
+ */
 void diagnosis_actor(struct bytes *out, const struct actor *actor, size_t most);
 
 void diagnosis_log(struct bytes *out, const struct daemon_process *process);

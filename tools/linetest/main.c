@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linetest(1): reads transcripts and plays each as often as the command line
- * asks, with every cut and every number of workers. What a run is, the player
- * knows.
+ * linetest(1): reads transcripts and plays each one with every cut and every
+ * number of workers that the command line asks for, or records one.
  */
 #include "config.h"
 
@@ -28,7 +27,7 @@ enum exit_code { EXIT_PASSED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
 /* ---- the daemon and its modules ----------------------------------------- */
 
-static char *own_directory(const char *self)
+static char *directory_of_program(const char *self)
 {
 	char *whole = realpath("/proc/self/exe", NULL), *slash;
 
@@ -40,7 +39,7 @@ static char *own_directory(const char *self)
 	return whole;
 }
 
-static char *try_file(const char *dir, const char *name, int mode)
+static char *find_file(const char *dir, const char *name, int mode)
 {
 	char *path = memory_format("%s/%s", dir, name);
 
@@ -50,8 +49,8 @@ static char *try_file(const char *dir, const char *name, int mode)
 	return NULL;
 }
 
-/* The lined that was asked for, the one beside this program (of one build), or
- * the one that was installed with it. */
+/* The lined that was asked for, the one of the same build beside this program,
+ * or the one that was installed with it. */
 static char *find_lined(const struct linetest_options *options,
 			const char *self)
 {
@@ -62,18 +61,19 @@ static char *find_lined(const struct linetest_options *options,
 		asked = getenv("LINED");
 	if (asked != NULL && *asked != '\0')
 		return memory_copy(asked, strlen(asked));
-	dir = own_directory(self);
+	dir = directory_of_program(self);
 	if (dir != NULL)
-		found = try_file(dir, "lined", X_OK);
+		found = find_file(dir, "lined", X_OK);
 	if (dir != NULL && found == NULL)
-		found = try_file(dir, "../sbin/lined", X_OK);
+		found = find_file(dir, "../sbin/lined", X_OK);
 	free(dir);
 	if (found == NULL)
-		found = try_file(SBINDIR, "lined", X_OK);
+		found = find_file(SBINDIR, "lined", X_OK);
 	return found != NULL ? found : memory_copy("lined", 5);
 }
 
-/* Modules of the build that lined is of; an installed one knows its own. */
+/* The modules of the build of lined; NULL for an installed one, which has them
+ * as its default. */
 static char *find_modules(const struct linetest_options *options,
 			  const char *lined)
 {
@@ -88,7 +88,7 @@ static char *find_modules(const struct linetest_options *options,
 	if (slash == NULL)
 		return NULL;
 	dir = memory_copy(lined, (size_t)(slash - lined));
-	found = try_file(dir, ".libs", R_OK | X_OK);
+	found = find_file(dir, ".libs", R_OK | X_OK);
 	free(dir);
 	return found;
 }
@@ -102,9 +102,9 @@ struct session {
 	uint64_t seed;
 };
 
-/* True where there is more to be run of this transcript. */
-static bool run(struct session *session, const struct script *script,
-		enum cut_mode mode, uint64_t seed)
+/* False if no other run of this transcript is to follow. */
+static bool session_run(struct session *session, const struct script *script,
+			enum cut_mode mode, uint64_t seed)
 {
 	struct bytes failure = {0}, log = {0};
 	char *cut, *about;
@@ -128,25 +128,28 @@ static bool run(struct session *session, const struct script *script,
 	       !deadline_all_are_over();
 }
 
-static bool run_cuts(struct session *session, const struct script *script)
+static bool session_run_cuts(struct session *session,
+			     const struct script *script)
 {
 	static const enum cut_mode modes[] = {CUT_BYTES, CUT_SPLIT, CUT_JOINED};
 	unsigned i;
 
-	if (!run(session, script, CUT_WHOLE, 0))
+	if (!session_run(session, script, CUT_WHOLE, 0))
 		return false;
 	if (!session->options->fragment || script->is_whole)
 		return true;
 	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++)
-		if (!run(session, script, modes[i], 0))
+		if (!session_run(session, script, modes[i], 0))
 			return false;
 	for (i = 0; i < session->options->random_cuts; i++)
-		if (!run(session, script, CUT_RANDOM, session->seed + i))
+		if (!session_run(session, script, CUT_RANDOM,
+				 session->seed + i))
 			return false;
 	return true;
 }
 
-static void run_script(struct session *session, const struct script *script)
+static void session_run_script(struct session *session,
+			       const struct script *script)
 {
 	unsigned most = session->options->workers, workers;
 
@@ -154,14 +157,15 @@ static void run_script(struct session *session, const struct script *script)
 		session->settings.workers = script->workers;
 		if (script->workers == 0 && !script->fixes_workers)
 			session->settings.workers = 1;
-		run_cuts(session, script);
+		session_run_cuts(session, script);
 	} else {
 		/* 1, 2, 4 and so on, and the number asked for at last. */
 		for (workers = 1;; workers *= 2) {
 			if (workers > most)
 				workers = most;
 			session->settings.workers = workers;
-			if (!run_cuts(session, script) || workers == most)
+			if (!session_run_cuts(session, script) ||
+			    workers == most)
 				break;
 		}
 	}
@@ -177,8 +181,8 @@ static uint64_t new_seed(void)
 	       1000000000;
 }
 
-static enum exit_code run_all(const struct linetest_options *options,
-			      struct script **scripts, const char *self)
+static enum exit_code play_scripts(const struct linetest_options *options,
+				   struct script **scripts, const char *self)
 {
 	char *lined = find_lined(options, self);
 	char *modules = find_modules(options, lined);
@@ -196,7 +200,7 @@ static enum exit_code run_all(const struct linetest_options *options,
 	int i;
 
 	for (i = 0; i < options->file_count && !deadline_all_are_over(); i++)
-		run_script(&session, scripts[i]);
+		session_run_script(&session, scripts[i]);
 	report_end(&session.report);
 	free(lined);
 	free(modules);
@@ -205,7 +209,7 @@ static enum exit_code run_all(const struct linetest_options *options,
 
 /* ---- recording ---------------------------------------------------------- */
 
-static bool is_head(const struct script *script)
+static bool script_is_head(const struct script *script)
 {
 	size_t i;
 
@@ -224,8 +228,8 @@ static bool is_head(const struct script *script)
 	return false;
 }
 
-static enum exit_code record(const struct linetest_options *options,
-			     struct script **scripts, const char *self)
+static enum exit_code record_script(const struct linetest_options *options,
+				    struct script **scripts, const char *self)
 {
 	const struct script *head = options->file_count > 0 ? scripts[0] : NULL;
 	struct recorder_settings settings = {
@@ -238,7 +242,7 @@ static enum exit_code record(const struct linetest_options *options,
 	char *lined, *modules;
 	int result;
 
-	if (head != NULL && !is_head(head))
+	if (head != NULL && !script_is_head(head))
 		return EXIT_WRONG;
 	settings.workers = options->workers > 0 ? options->workers : 1;
 	if (head != NULL && head->workers > 0)
@@ -253,30 +257,30 @@ static enum exit_code record(const struct linetest_options *options,
 	return result < 0 ? EXIT_FAILED : EXIT_PASSED;
 }
 
-/* ---- all of it ---------------------------------------------------------- */
+/* ---- main --------------------------------------------------------------- */
 
-/* Ended from outside it still takes its daemon and its directory along. */
-static void interrupt(int number)
+/* Ends all waits, so that the daemon is stopped and its directory removed. */
+static void handle_end_signal(int number)
 {
 	(void)number;
 	deadline_end_all();
 }
 
-static void catch_signals(void)
+static void catch_end_signals(void)
 {
 	static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
 	struct sigaction action;
 	size_t i;
 
 	memset(&action, 0, sizeof(action));
-	action.sa_handler = interrupt;
+	action.sa_handler = handle_end_signal;
 	sigemptyset(&action.sa_mask);
 	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
 		sigaction(numbers[i], &action, NULL);
 }
 
-/* Results that nobody could read are no success. */
-static enum exit_code flush(enum exit_code code)
+/* Results that could not be written are no success. */
+static enum exit_code flush_results(enum exit_code code)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return code;
@@ -284,7 +288,7 @@ static enum exit_code flush(enum exit_code code)
 	return code == EXIT_PASSED ? EXIT_FAILED : code;
 }
 
-/* What is to be played has something to play. */
+/* A transcript that is to be played must have a step. */
 static struct script *read_script(const struct linetest_options *options,
 				  const char *path, struct bytes *errors)
 {
@@ -307,7 +311,7 @@ int main(int argc, char **argv)
 
 	switch (linetest_options_read(&options, argc, argv)) {
 	case LINETEST_SHOWN:
-		return flush(EXIT_PASSED);
+		return flush_results(EXIT_PASSED);
 	case LINETEST_WRONG:
 		return EXIT_WRONG;
 	case LINETEST_RUN:
@@ -320,14 +324,14 @@ int main(int argc, char **argv)
 		fputs(bytes_text(&errors), stderr);
 		code = EXIT_WRONG;
 	} else if (!options.check) {
-		catch_signals();
+		catch_end_signals();
 		code = options.record != NULL
-			       ? record(&options, scripts, argv[0])
-			       : run_all(&options, scripts, argv[0]);
+			       ? record_script(&options, scripts, argv[0])
+			       : play_scripts(&options, scripts, argv[0]);
 	}
 	for (i = 0; i < options.file_count; i++)
 		script_free(scripts[i]);
 	free(scripts);
 	bytes_fini(&errors);
-	return flush(code);
+	return flush_results(code);
 }

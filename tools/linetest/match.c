@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Matching by regcomp(3), POSIX extended. A template without open names is
- * compared byte by byte instead: most lines of most transcripts.
+ * Makes a POSIX extended regular expression of a template, a group for each
+ * name. A template whose names all have a value, as most have, is compared byte
+ * by byte instead.
  */
 #include "config.h"
 
@@ -21,7 +22,7 @@
 
 #define WORD "[^ \t]+"
 
-/* The expression a template makes, and which of its groups are names. */
+/* The expression of a template, and which of its groups are names. */
 struct expression {
 	struct bytes source;
 	size_t groups; /* so far */
@@ -34,8 +35,8 @@ struct expression {
 	regex_t regex;
 };
 
-/* Behind the bracket expression whose [ is at p. */
-static const char *skip_bracket(const char *p, const char *end)
+/* The first byte behind the bracket expression whose [ is at p. */
+static const char *skip_bracket_expression(const char *p, const char *end)
 {
 	const char *close;
 	char mark[3];
@@ -68,7 +69,7 @@ static size_t count_groups(const char *p, size_t len)
 		if (*p == '\\' && p + 1 < end) {
 			p += 2;
 		} else if (*p == '[') {
-			p = skip_bracket(p, end);
+			p = skip_bracket_expression(p, end);
 		} else {
 			groups += *p == '(';
 			p++;
@@ -77,7 +78,8 @@ static size_t count_groups(const char *p, size_t len)
 	return groups;
 }
 
-static void add_literal(struct expression *e, const char *text, size_t len)
+static void expression_add_literal(struct expression *e, const char *text,
+				   size_t len)
 {
 	size_t i;
 
@@ -90,8 +92,8 @@ static void add_literal(struct expression *e, const char *text, size_t len)
 	}
 }
 
-static void add_open_name(struct expression *e,
-			  const struct template_part *part)
+static void expression_add_name(struct expression *e,
+				const struct template_part *part)
 {
 	const char *pattern = part->text != NULL ? part->text : WORD;
 
@@ -103,9 +105,10 @@ static void add_open_name(struct expression *e,
 	e->groups += count_groups(pattern, strlen(pattern));
 }
 
-static void add_part(struct expression *e, const struct template *template,
-		     const struct template_part *part,
-		     const struct values *values)
+static void expression_add_part(struct expression *e,
+				const struct template *template,
+				const struct template_part *part,
+				const struct values *values)
 {
 	const struct value *value = NULL;
 
@@ -116,15 +119,15 @@ static void add_part(struct expression *e, const struct template *template,
 		return;
 	}
 	if (part->name == NULL) {
-		add_literal(e, part->text, part->len);
+		expression_add_literal(e, part->text, part->len);
 		return;
 	}
 	if (part->text == NULL)
 		value = values_find(values, part->name);
 	if (value != NULL)
-		add_literal(e, value->text, value->len);
+		expression_add_literal(e, value->text, value->len);
 	else
-		add_open_name(e, part);
+		expression_add_name(e, part);
 }
 
 static void expression_fini(struct expression *e)
@@ -133,8 +136,8 @@ static void expression_fini(struct expression *e)
 	free(e->names);
 }
 
-/* NULL, or what is wrong with it; the expression needs its fini in any case,
- * and regfree() where it is good. */
+/* NULL, or a message. In both cases expression_fini() is to be called, and
+ * after NULL regfree(). */
 static char *expression_init(struct expression *e,
 			     const struct template *template,
 			     const struct values *values)
@@ -145,7 +148,7 @@ static char *expression_init(struct expression *e,
 
 	memset(e, 0, sizeof(*e));
 	for (i = 0; i < template->count; i++)
-		add_part(e, template, &template->parts[i], values);
+		expression_add_part(e, template, &template->parts[i], values);
 	if (e->has_nul)
 		return memory_format("a NUL byte cannot stand in a pattern, "
 				     "nor beside a name");
@@ -172,12 +175,12 @@ char *match_check(const struct template *template)
 }
 
 /*
- * The match is the leftmost and then the longest: where all of the line can be
- * met, it is. Lines may hold NUL bytes, which an expression cannot name; only
- * some libraries can be told where a text ends.
+ * regexec(3) finds the leftmost, then longest match: if the whole line can
+ * match, that is found. A line with a NUL byte needs REG_STARTEND, which not
+ * every library has.
  */
-static bool run(const regex_t *regex, const char *line, size_t len,
-		regmatch_t *found, size_t groups)
+static bool regex_matches_all(const regex_t *regex, const char *line,
+			      size_t len, regmatch_t *found, size_t groups)
 {
 	if (FLAG_STARTEND == 0 && memchr(line, '\0', len) != NULL)
 		return false;
@@ -187,9 +190,9 @@ static bool run(const regex_t *regex, const char *line, size_t len,
 	       found[0].rm_so == 0 && found[0].rm_eo == (regoff_t)len;
 }
 
-/* Every group of one name has met the same. */
-static bool is_consistent(const struct expression *e, const char *line,
-			  const regmatch_t *found)
+/* Whether all groups of one name matched the same bytes. */
+static bool expression_is_consistent(const struct expression *e,
+				     const char *line, const regmatch_t *found)
 {
 	size_t i, j;
 
@@ -211,13 +214,13 @@ static bool is_consistent(const struct expression *e, const char *line,
 	return true;
 }
 
-static bool run_and_set_values(const struct expression *e,
-			       struct values *values, const char *line,
-			       size_t len)
+static bool expression_match(const struct expression *e, struct values *values,
+			     const char *line, size_t len)
 {
 	regmatch_t *found = memory_new(e->groups + 1, sizeof(*found));
-	bool matched = run(&e->regex, line, len, found, e->groups + 1) &&
-		       is_consistent(e, line, found);
+	bool matched =
+		regex_matches_all(&e->regex, line, len, found, e->groups + 1) &&
+		expression_is_consistent(e, line, found);
 	size_t i;
 
 	for (i = 0; matched && i < e->name_count; i++) {
@@ -230,8 +233,9 @@ static bool run_and_set_values(const struct expression *e,
 	return matched;
 }
 
-static bool equals(const struct template *template, const struct values *values,
-		   const char *line, size_t len)
+static bool template_equals(const struct template *template,
+			    const struct values *values, const char *line,
+			    size_t len)
 {
 	struct bytes wanted = {0};
 	bool same;
@@ -251,9 +255,9 @@ bool match_line(const struct template *template, struct values *values,
 	bool matched;
 
 	if (!template->is_pattern && template_unknown(template, values) == NULL)
-		return equals(template, values, line, len);
+		return template_equals(template, values, line, len);
 	error = expression_init(&e, template, values);
-	matched = error == NULL && run_and_set_values(&e, values, line, len);
+	matched = error == NULL && expression_match(&e, values, line, len);
 	if (error == NULL)
 		regfree(&e.regex);
 	free(error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether a line is the one that was expected, and what its names stand for.
+ * Compares a line with the template that is expected, and gives names their
+ * values.
  */
 #ifndef LINETEST_MATCH_H
 #define LINETEST_MATCH_H
@@ -12,18 +13,16 @@
 #include "linetest/template.h"
 
 /*
- * Whether all of the line, which has a NUL behind it, is what the template
- * says. Names without a value
- * (and those with a pattern, always) stand for what they meet, one word unless
- * their pattern says otherwise; on a match they have it as their value from
- * then on, else captures are as before. A name met twice in a line must have
- * met the same.
+ * Whether the template matches the whole line, which has a NUL behind it. A
+ * name without a value matches one word; a name with a pattern, whatever that
+ * matches. If the line matches, these become the values; else values are not
+ * changed. A name that is twice in a line must match the same twice.
  */
 bool match_line(const struct template *template, struct values *values,
 		const char *line, size_t len);
 
-/* Whether that can be asked: NULL, or what regcomp(3) has to say against it,
- * to be freed. */
+/* NULL if the template can be matched, else the message of regcomp(3), to be
+ * freed. */
 char *match_check(const struct template *template);
 
 #endif

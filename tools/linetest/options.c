@@ -19,7 +19,6 @@
 #define RANDOM_CUTS_MAX 10000
 #define WORKERS_MAX     1024
 #define PATIENCE_MS     10000
-#define TIMEOUT_MS      120000
 
 /* Options that have no letter. */
 enum {
@@ -134,7 +133,7 @@ static int option_time(const char *option, uint32_t *ms)
 	return option_wrong(option, optarg, "a time such as 200ms, 2s or 1m");
 }
 
-/* -1: wrong, and said so (getopt has, for '?'). */
+/* -1: the option is wrong, and a message was printed. */
 static int options_take(struct linetest_options *options, int option)
 {
 	switch (option) {

@@ -27,8 +27,8 @@ struct linetest_options {
 
 enum linetest_result {
 	LINETEST_RUN,
-	LINETEST_SHOWN, /* the help or the version: nothing else is to do */
-	LINETEST_WRONG, /* said on standard error */
+	LINETEST_SHOWN, /* the help or the version was printed: exit */
+	LINETEST_WRONG, /* a message was printed */
 };
 
 enum linetest_result linetest_options_read(struct linetest_options *options,

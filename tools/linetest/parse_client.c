@@ -12,7 +12,7 @@
 
 #include "linetest/match.h"
 
-/* Of `!` without a time. */
+/* The time of `!` without one. */
 #define SILENCE_MS 100u
 
 /* ---- connecting --------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the daemon is to serve: the statements `protocol`, `config` and
+ * The config of the daemon: the statements `protocol`, `config` and
  * `reload`, the addresses in them, and which of those a client connects to.
  * Makes the config, but reads only the placeholders in it; the rest is checked
  * by lined itself.

@@ -57,7 +57,7 @@ void parser_error(struct parser *parser, const char *format, ...)
 struct step *parser_add_step(struct parser *parser, enum step_kind kind,
 			     size_t actor);
 
-/* What is known of an actor. Valid until an actor is added. */
+/* The state of an actor. Valid until another actor is added. */
 struct parser_actor *parser_actor(struct parser *parser, size_t actor);
 
 /* Adds a step that starts the daemon, unless it runs. An error if it was

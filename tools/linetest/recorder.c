@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The recorder: a listener, and for each client that comes a connection to the
- * daemon. Bytes are passed on at once; the tape cuts them into lines. Streams
+ * A listener, and for each client that connects a connection to the daemon.
+ * Bytes are passed on at once; transcript_writer.c makes lines of them. Streams
  * only.
  */
 #include "config.h"
@@ -27,7 +27,8 @@
 #define START_MS   30000
 #define FOREVER_MS UINT32_MAX
 
-/* So much may wait for a side that does not read. */
+/* So many bytes may wait for a side that does not read, before the other side
+ * is read no more. */
 #define QUEUE_MAX (256 * 1024)
 
 struct recorder {
@@ -37,7 +38,7 @@ struct recorder {
 	struct run_dir dir;
 	struct daemon_process process;
 	struct net_address here, daemon;
-	const char *how; /* "connect", as the transcript has it */
+	const char *connect; /* the action of clients in the transcript */
 	struct lined_socket *listener;
 	struct list links;
 	unsigned count; /* of clients */
@@ -56,7 +57,7 @@ struct link {
 	} client, daemon;
 };
 
-static int wrong(const char *what)
+static int print_errno(const char *what)
 {
 	fprintf(stderr, "linetest: %s: %s\n", what, strerror(errno));
 	return -1;
@@ -64,18 +65,18 @@ static int wrong(const char *what)
 
 /* ---- passing on --------------------------------------------------------- */
 
-static bool is_client(const struct side *side)
+static bool side_is_client(const struct side *side)
 {
 	return side == &side->link->client;
 }
 
-static void act(struct link *link, const char *action)
+static void link_write_action(struct link *link, const char *action)
 {
 	transcript_act(&link->recorder->writer, &link->transcript, action);
 }
 
-/* The last callback of each socket must not meet a link that is gone. */
-static void drop_side(struct side *side)
+/* Without handlers: handle_close comes later, when the link is freed. */
+static void side_drop(struct side *side)
 {
 	if (side->sock == NULL)
 		return;
@@ -87,18 +88,18 @@ static void drop_side(struct side *side)
 static void link_free(struct link *link)
 {
 	transcript_client_fini(&link->recorder->writer, &link->transcript);
-	drop_side(&link->client);
-	drop_side(&link->daemon);
+	side_drop(&link->client);
+	side_drop(&link->daemon);
 	list_remove(&link->node);
 	free(link);
 }
 
-static void pass_on(struct side *side, const struct lined_line *data)
+static void side_pass_on(struct side *side, const struct lined_line *data)
 {
 	struct link *link = side->link;
 	struct transcript_writer *writer = &link->recorder->writer;
 
-	if (is_client(side))
+	if (side_is_client(side))
 		transcript_said(writer, &link->transcript, data->text,
 				data->len);
 	else
@@ -113,33 +114,33 @@ static void pass_on(struct side *side, const struct lined_line *data)
 	}
 }
 
-/* The other side is told, and goes on until it has said all it has to say. */
-static void handle_end(struct side *side)
+/* Half-closes the other side, which may still send. */
+static void side_ended(struct side *side)
 {
 	struct link *link = side->link;
 
 	side->eof = true;
-	act(link, is_client(side) ? "half-close" : "eof");
+	link_write_action(link, side_is_client(side) ? "half-close" : "eof");
 	if (side->other->sock != NULL)
 		lined_socket_shutdown_write(side->other->sock);
 	if (side->other->eof || side->other->sock == NULL)
 		link_free(link);
 }
 
-static void handle_read(struct lined_socket *sock, void *arg)
+static void side_readable(struct lined_socket *sock, void *arg)
 {
 	struct side *side = arg;
 	enum lined_line_status status;
 	struct lined_line data;
 
 	while ((status = lined_socket_read(sock, &data)) == LINED_LINE_READY)
-		pass_on(side, &data);
+		side_pass_on(side, &data);
 	if (status == LINED_LINE_CLOSED && !side->eof)
-		handle_end(side);
+		side_ended(side);
 }
 
-/* What had waited is on its way: the other side may say more. */
-static void handle_write(struct lined_socket *sock, void *arg)
+/* The queue was sent: read the other side again. */
+static void side_writable(struct lined_socket *sock, void *arg)
 {
 	struct side *side = arg;
 
@@ -148,18 +149,18 @@ static void handle_write(struct lined_socket *sock, void *arg)
 		lined_socket_resume(side->other->sock);
 }
 
-static void handle_close(struct lined_socket *sock, void *arg,
-			 enum lined_close_reason reason, int error)
+static void side_closed(struct lined_socket *sock, void *arg,
+			enum lined_close_reason reason, int error)
 {
 	struct side *side = arg;
 
 	(void)sock;
 	(void)reason;
 	side->sock = NULL;
-	if (!side->eof && is_client(side)) {
-		act(side->link, "reset");
+	if (!side->eof && side_is_client(side)) {
+		link_write_action(side->link, "reset");
 	} else if (!side->eof) {
-		act(side->link, "gone");
+		link_write_action(side->link, "gone");
 		fprintf(stderr, "linetest: %s: the daemon: %s\n",
 			side->link->transcript.name, strerror(error));
 	}
@@ -167,14 +168,14 @@ static void handle_close(struct lined_socket *sock, void *arg,
 }
 
 static const struct lined_socket_handlers handlers = {
-	.handle_read = handle_read,
-	.handle_write = handle_write,
-	.handle_close = handle_close,
+	.handle_read = side_readable,
+	.handle_write = side_writable,
+	.handle_close = side_closed,
 };
 
-/* ---- who comes ---------------------------------------------------------- */
+/* ---- clients ------------------------------------------------------------ */
 
-/* Nothing is dropped and nobody is hurried: what waits is bounded here. */
+/* No limits of the library: QUEUE_MAX is the limit. */
 static struct lined_socket_group patient;
 
 static struct lined_socket *side_init(struct side *side, struct link *link,
@@ -205,7 +206,7 @@ static struct link *link_new(struct recorder *recorder)
 	return NULL;
 }
 
-static void handle_accept(struct lined_socket *listener, void *arg)
+static void recorder_acceptable(struct lined_socket *listener, void *arg)
 {
 	struct recorder *recorder = arg;
 	struct link *link = link_new(recorder);
@@ -218,21 +219,21 @@ static void handle_accept(struct lined_socket *listener, void *arg)
 		link_free(link);
 		return;
 	}
-	act(link, recorder->how);
+	link_write_action(link, recorder->connect);
 	if (lined_socket_connect_to(link->daemon.sock, &daemon->to.any,
 				    daemon->to.len, CONNECT_MS) < 0 ||
 	    lined_dispatcher_register_socket(recorder->dispatcher,
 					     link->daemon.sock) == NULL) {
-		wrong(link->transcript.name);
+		print_errno(link->transcript.name);
 		link_free(link);
 	}
 }
 
 static const struct lined_socket_handlers listener_handlers = {
-	.handle_accept = handle_accept,
+	.handle_accept = recorder_acceptable,
 };
 
-static int start_listening(struct recorder *recorder)
+static int recorder_listen(struct recorder *recorder)
 {
 	struct lined_socket *sock =
 		lined_socket_new(&listener_handlers, recorder);
@@ -246,7 +247,7 @@ static int start_listening(struct recorder *recorder)
 	    lined_socket_listen(sock, BACKLOG) < 0 ||
 	    lined_dispatcher_register_socket(recorder->dispatcher, sock) ==
 		    NULL) {
-		wrong(url);
+		print_errno(url);
 		if (sock != NULL)
 			lined_socket_close(sock);
 	} else {
@@ -259,9 +260,9 @@ static int start_listening(struct recorder *recorder)
 
 /* ---- the daemon --------------------------------------------------------- */
 
-/* A daemon of its own, by the head's config, on its first address that is no
- * datagram's. */
-static int start_daemon(struct recorder *recorder)
+/* Starts a daemon with the head's config; clients go to its first address for
+ * streams. */
+static int recorder_start_daemon(struct recorder *recorder)
 {
 	const struct recorder_settings *settings = recorder->settings;
 	const struct script *head = settings->head;
@@ -300,7 +301,7 @@ fail:
 	return -1;
 }
 
-static int read_address(struct net_address *address, const char *url)
+static int read_stream_address(struct net_address *address, const char *url)
 {
 	char *error = NULL;
 
@@ -315,42 +316,42 @@ static int read_address(struct net_address *address, const char *url)
 	return -1;
 }
 
-/* The address of a daemon that is there, and how clients of the transcript
- * come to theirs. */
-static int find_daemon(struct recorder *recorder)
+/* The address of a daemon that runs, or of a new one; and the action by which
+ * clients of the transcript connect. */
+static int recorder_find_daemon(struct recorder *recorder)
 {
 	static const char *const ways[] = {"connect", "connect tcp",
 					   "connect tcp6"};
 	const char *asked = recorder->settings->connect;
 	const struct sockaddr *any = &recorder->daemon.to.any;
 
-	recorder->how = ways[0];
+	recorder->connect = ways[0];
 	if (asked == NULL)
-		return start_daemon(recorder);
-	if (read_address(&recorder->daemon, asked) < 0)
+		return recorder_start_daemon(recorder);
+	if (read_stream_address(&recorder->daemon, asked) < 0)
 		return -1;
 	if (any->sa_family == AF_INET)
-		recorder->how = ways[1];
+		recorder->connect = ways[1];
 	else if (any->sa_family == AF_INET6)
-		recorder->how = ways[2];
+		recorder->connect = ways[2];
 	return 0;
 }
 
-static int find_here(struct recorder *recorder)
+static int recorder_find_here(struct recorder *recorder)
 {
 	const char *asked = recorder->settings->listen;
 
 	if (asked != NULL)
-		return read_address(&recorder->here, asked);
+		return read_stream_address(&recorder->here, asked);
 	if (net_address_free(&recorder->here, AF_INET, SOCK_STREAM) < 0)
-		return wrong("no free port");
+		return print_errno("no free port");
 	return 0;
 }
 
 /* ---- the file ----------------------------------------------------------- */
 
-/* What the head says is served is the beginning of the transcript. */
-static void write_head(struct recorder *recorder)
+/* The transcript begins with the head. */
+static void recorder_write_head(struct recorder *recorder)
 {
 	const struct script *head = recorder->settings->head;
 	struct transcript_writer *writer = &recorder->writer;
@@ -373,7 +374,7 @@ static void write_head(struct recorder *recorder)
 	transcript_write(writer, "");
 }
 
-static int open_file(struct recorder *recorder)
+static int recorder_open_file(struct recorder *recorder)
 {
 	const char *name = recorder->settings->file;
 
@@ -382,24 +383,24 @@ static int open_file(struct recorder *recorder)
 	else
 		recorder->writer.file = fopen(name, "wxe");
 	if (recorder->writer.file == NULL)
-		return wrong(name);
-	write_head(recorder);
+		return print_errno(name);
+	recorder_write_head(recorder);
 	return recorder->writer.failed ? -1 : 0;
 }
 
-static int close_file(struct recorder *recorder)
+static int recorder_close_file(struct recorder *recorder)
 {
 	struct transcript_writer *writer = &recorder->writer;
 
 	if (writer->file != NULL && writer->file != stdout &&
 	    fclose(writer->file) != 0)
 		writer->failed = true;
-	return writer->failed ? wrong(recorder->settings->file) : 0;
+	return writer->failed ? print_errno(recorder->settings->file) : 0;
 }
 
 /* ---- all of it ---------------------------------------------------------- */
 
-static bool has_died(struct recorder *recorder)
+static bool recorder_daemon_has_died(struct recorder *recorder)
 {
 	char *end;
 
@@ -413,7 +414,7 @@ static bool has_died(struct recorder *recorder)
 	return true;
 }
 
-static int record(struct recorder *recorder)
+static int recorder_wait(struct recorder *recorder)
 {
 	uint32_t timeout_ms = recorder->settings->timeout_ms;
 	struct deadline deadline;
@@ -422,25 +423,26 @@ static int record(struct recorder *recorder)
 	deadline_start(&deadline, recorder->dispatcher,
 		       timeout_ms > 0 ? timeout_ms : FOREVER_MS);
 	do
-		died = has_died(recorder);
+		died = recorder_daemon_has_died(recorder);
 	while (!died && !recorder->writer.failed && deadline_turn(&deadline));
 	deadline_stop(&deadline);
 	return died ? -1 : 0;
 }
 
-static int run(struct recorder *recorder)
+static int recorder_record(struct recorder *recorder)
 {
 	char *url;
 
-	if (find_here(recorder) < 0 || find_daemon(recorder) < 0 ||
-	    start_listening(recorder) < 0 || open_file(recorder) < 0)
+	if (recorder_find_here(recorder) < 0 ||
+	    recorder_find_daemon(recorder) < 0 ||
+	    recorder_listen(recorder) < 0 || recorder_open_file(recorder) < 0)
 		return -1;
 	url = net_address_url(&recorder->here);
 	fprintf(recorder->writer.file == stdout ? stderr : stdout,
 		"listening on %s\n", url);
 	fflush(stdout);
 	free(url);
-	return record(recorder);
+	return recorder_wait(recorder);
 }
 
 int recorder_run(const struct recorder_settings *settings)
@@ -451,13 +453,13 @@ int recorder_run(const struct recorder_settings *settings)
 
 	recorder.dispatcher = lined_dispatcher_new();
 	if (recorder.dispatcher == NULL)
-		return wrong("dispatcher");
+		return print_errno("dispatcher");
 	list_init(&recorder.links);
 	daemon_process_init(&recorder.process, recorder.dispatcher);
-	result = run(&recorder);
+	result = recorder_record(&recorder);
 	list_for_each_safe(link, next, &recorder.links, node)
 		link_free(link);
-	if (close_file(&recorder) < 0)
+	if (recorder_close_file(&recorder) < 0)
 		result = -1;
 	daemon_process_fini(&recorder.process);
 	lined_dispatcher_free(recorder.dispatcher);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records a transcript: stands between clients and a daemon, passes on what
- * they say to each other, and writes it down as they do. What it wrote can be
- * played against a daemon of the same config.
+ * Records a transcript: passes bytes on between clients and a daemon, and
+ * writes them down. The transcript can be played against a daemon of the same
+ * config.
  */
 #ifndef LINETEST_RECORDER_H
 #define LINETEST_RECORDER_H
@@ -14,20 +14,20 @@
 #include "linetest/daemon_process.h"
 
 struct recorder_settings {
-	const char *file; /* must not be there yet; "-": standard output */
-	/* A transcript that says what is served and does nothing; NULL: the
-	 * recording begins without. */
+	const char *file; /* must not exist; "-": standard output */
+	/* A transcript without steps, which says what is served; may be NULL
+	 * with connect. */
 	const struct script *head;
 	const char *listen;  /* NULL: a free port on loopback */
-	const char *connect; /* NULL: a daemon of its own, by the head */
+	const char *connect; /* NULL: start a daemon with the head's config */
 	struct daemon_settings daemon;
 	unsigned workers;
-	uint32_t timeout_ms; /* 0: until it is told to end */
+	uint32_t timeout_ms; /* 0: until deadline_end_all() */
 };
 
 /*
  * Records until deadline_end_all(), the timeout, or the end of the daemon. -1
- * where it could not begin, or not go on; said on standard error.
+ * if it could not begin or go on, with a message on standard error.
  */
 int recorder_run(const struct recorder_settings *settings);
 

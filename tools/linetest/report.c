@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints results as they come, on standard output.
+ * Prints each result at once, on standard output.
  */
 #include "config.h"
 

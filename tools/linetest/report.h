@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What linetest prints: a line for each transcript, or each run, the text of
- * failures, and a sum; as plain text or as TAP.
+ * Prints the results: a line for each transcript, or each run, the texts of
+ * failures, and the totals; as plain text or as TAP.
  */
 #ifndef LINETEST_REPORT_H
 #define LINETEST_REPORT_H
@@ -14,18 +14,19 @@ struct report {
 	bool tap, verbose;
 	unsigned transcripts, failed_transcripts;
 	unsigned runs, failed_runs;
-	/* Of the transcript that is being run. */
+	/* Runs of the current transcript. */
 	unsigned file_runs, file_failed;
 };
 
-/* A run has ended; about is "whole, 2 workers". log may be shown. */
+/* A run has ended; about is "whole, 2 workers". With verbose, prints the log.
+ */
 void report_run(struct report *report, const char *file, const char *about,
 		const struct bytes *failure, const struct bytes *log);
 
-/* All runs of a transcript have. */
+/* All runs of a transcript have ended. */
 void report_file(struct report *report, const char *file);
 
-/* All have. */
+/* All transcripts have ended. */
 void report_end(const struct report *report);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The directory and the addresses of a run. The path of a UNIX socket has room
- * for about a hundred bytes: where TMPDIR is too long for that, /tmp is taken.
+ * The path of a UNIX socket has room for about a hundred bytes: if TMPDIR is
+ * too long for that, /tmp is used.
  */
 #include "config.h"
 
@@ -17,10 +17,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Shorter than need be, for the names of sockets that a config makes of {dir}.
+ */
 #define DIR_LEN_MAX 60
 
-/* Room for the longest name of a socket in it, and for what a config adds. */
-static size_t parent_len_max(const struct script *script)
+/* How long the path of its parent may be, so that the longest name of a socket
+ * fits behind it. */
+static size_t run_dir_parent_max(const struct script *script)
 {
 	struct sockaddr_un sun;
 	size_t room = sizeof(sun.sun_path) - sizeof("/linetest-XXXXXX/.sock"),
@@ -35,13 +38,13 @@ static size_t parent_len_max(const struct script *script)
 	return most;
 }
 
-static char *make_dir(const struct script *script, char **error)
+static char *run_dir_make(const struct script *script, char **error)
 {
 	const char *parent = getenv("TMPDIR");
 	char *dir;
 
 	if (parent == NULL || *parent != '/' ||
-	    strlen(parent) > parent_len_max(script))
+	    strlen(parent) > run_dir_parent_max(script))
 		parent = "/tmp";
 	dir = memory_format("%s/linetest-XXXXXX", parent);
 	if (mkdtemp(dir) != NULL)
@@ -51,8 +54,9 @@ static char *make_dir(const struct script *script, char **error)
 	return NULL;
 }
 
-static int find_address(struct net_address *address,
-			const struct script_address *wanted, const char *dir)
+static int run_dir_find_address(struct net_address *address,
+				const struct script_address *wanted,
+				const char *dir)
 {
 	char *path;
 	int result;
@@ -82,7 +86,7 @@ int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
 
 	memset(dir, 0, sizeof(*dir));
 	dir->script = script;
-	dir->path = make_dir(script, error);
+	dir->path = run_dir_make(script, error);
 	if (dir->path == NULL)
 		return -1;
 	dir->addresses =
@@ -90,7 +94,8 @@ int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
 	for (i = 0; i < script->address_count; i++) {
 		const struct script_address *wanted = &script->addresses[i];
 
-		if (find_address(&dir->addresses[i], wanted, dir->path) == 0)
+		if (run_dir_find_address(&dir->addresses[i], wanted,
+					 dir->path) == 0)
 			continue;
 		*error = memory_format("no address for {%s:%s}: %s",
 				       transport_names[wanted->transport],
@@ -101,8 +106,8 @@ int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *about, int type,
-		      struct FTW *where)
+static int remove_entry(const char *path, const struct stat *about, int type,
+			struct FTW *where)
 {
 	(void)about;
 	(void)type;
@@ -114,15 +119,15 @@ static int remove_one(const char *path, const struct stat *about, int type,
 void run_dir_close(struct run_dir *dir, bool keep)
 {
 	if (dir->path != NULL && !keep)
-		nftw(dir->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+		nftw(dir->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 	free(dir->path);
 	free(dir->addresses);
 	memset(dir, 0, sizeof(*dir));
 }
 
-static void fill_address(const struct run_dir *dir, struct bytes *out,
-			 enum transport transport, const char *name,
-			 size_t name_len)
+static void run_dir_fill_address(const struct run_dir *dir, struct bytes *out,
+				 enum transport transport, const char *name,
+				 size_t name_len)
 {
 	size_t found =
 		script_find_address(dir->script, transport, name, name_len);
@@ -151,8 +156,9 @@ char *run_dir_fill(const struct run_dir *dir, const char *config)
 		else if (transport > TRANSPORTS)
 			bytes_add_text(&out, dir->script->here);
 		else
-			fill_address(dir, &out, (enum transport)transport, name,
-				     name_len);
+			run_dir_fill_address(dir, &out,
+					     (enum transport)transport, name,
+					     name_len);
 		config += len;
 	}
 	return bytes_take(&out);

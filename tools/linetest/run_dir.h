@@ -15,22 +15,23 @@ struct run_dir {
 	struct net_address *addresses; /* as many as the script has */
 };
 
-/* Makes the directory and finds addresses. -1 and a message, to be freed. */
+/* Makes the directory and finds free addresses. -1 and a message, to be freed.
+ */
 int run_dir_open(struct run_dir *dir, const struct script *script,
 		 char **error);
 
-/* Removes the directory with all that is in it, unless it is to be kept. */
+/* Removes the directory and all that is in it, unless it is to be kept. */
 void run_dir_close(struct run_dir *dir, bool keep);
 
 /*
- * Writes a filled config into the directory: the path, to be freed, or NULL
- * and a message. The number of workers (0: the config has its own) goes before
- * the first line, so that the lines keep their numbers.
+ * Writes a config into the directory: its path, to be freed, or NULL and a
+ * message. The number of workers (0: the config has its own) is put before the
+ * text of the first line, so that lines keep their numbers.
  */
 char *run_dir_write_config(const struct run_dir *dir, const char *config,
 			   unsigned workers, char **error);
 
-/* The config with the placeholders filled in; to be freed. */
+/* The config with its placeholders replaced; to be freed. */
 char *run_dir_fill(const struct run_dir *dir, const char *config);
 
 #endif

@@ -29,9 +29,9 @@ extern const char *const transport_names[TRANSPORTS];
 /* TRANSPORTS: the name, of len bytes, is none of them. */
 enum transport transport_find(const char *name, size_t len);
 
-/* What `NAME>` ends its lines with. */
+/* The end of the lines that `NAME>` sends. */
 enum line_end {
-	LINE_END_ANY, /* LF; CRLF where that is being tried */
+	LINE_END_ANY, /* LF, or CRLF in a run that tries CRLF */
 	LINE_END_LF,
 	LINE_END_CRLF,
 };
@@ -44,13 +44,13 @@ enum step_kind {
 	STEP_LINE,     /* < this line comes next */
 	STEP_RAW,      /* << these bytes come next */
 	STEP_SKIP,     /* < ... */
-	STEP_SILENCE,  /* ! nothing comes; every client's without an actor */
+	STEP_SILENCE,  /* ! nothing comes; to any client, without an actor */
 	STEP_EOF,      /* eof: the peer has ended the stream */
-	STEP_GONE,     /* gone: it has, or has dropped the connection */
+	STEP_GONE,     /* gone: the same, or the connection is broken */
 	STEP_CLOSE,    /* close */
 	STEP_HALF_CLOSE,
 	STEP_RESET, /* close so that the peer sees an error */
-	/* Of a server that the script plays. */
+	/* A server's, which the script plays. */
 	STEP_LISTEN,
 	STEP_ACCEPT,
 	STEP_DEAF, /* listen no more */
@@ -59,7 +59,7 @@ enum step_kind {
 	STEP_STOP,
 	STEP_RELOAD,
 	STEP_LOG, /* a line of the log, sooner or later */
-	/* Everybody's. */
+	/* Nobody's. */
 	STEP_WAIT,
 };
 
@@ -67,11 +67,11 @@ enum step_kind {
 
 struct step {
 	enum step_kind kind;
-	size_t actor; /* whose; STEP_NO_ACTOR */
+	size_t actor; /* an index, or STEP_NO_ACTOR */
 	const char *file;
 	unsigned line;
 	char *source; /* the statement as written */
-	/* What is sent or expected. */
+	/* The text that is sent or expected. */
 	struct template text;
 	enum line_end end;
 	bool any_order; /* with its neighbours of the same kind and client */
@@ -105,14 +105,14 @@ struct script {
 	bool fixes_workers;   /* the config has a number of its own */
 	uint32_t patience_ms; /* 0: as the command line has it */
 	bool is_whole;        /* writes are not to be cut */
-	/* The files it came from; steps point here. */
+	/* The paths of its files; steps point to these. */
 	char **files;
 	size_t file_count;
 	unsigned last_line; /* of the file at path */
 };
 
 /*
- * Reads a transcript and what it includes. NULL where it has errors: each is
+ * Reads a transcript and what it includes. NULL if it has errors: each is
  * added to *errors as a line "FILE:LINE: MESSAGE\n".
  */
 struct script *script_read(const char *path, struct bytes *errors);
@@ -125,7 +125,7 @@ size_t script_actor(struct script *script, const char *name, size_t len);
 size_t script_address(struct script *script, enum transport transport,
 		      const char *name, size_t len);
 
-/* The same without making it: SIZE_MAX where it is not there. */
+/* The same without making it: SIZE_MAX if it does not exist. */
 size_t script_find_actor(const struct script *script, const char *name,
 			 size_t len);
 size_t script_find_address(const struct script *script,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files by lines. A file is read at once; LF and CRLF both end a line, so that
- * a transcript may come from any editor.
+ * A file is read at once. Both LF and CRLF end a line, so that any editor may
+ * write a transcript.
  */
 #include "config.h"
 
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int read_all(struct source *source, FILE *file)
+static int source_read_all(struct source *source, FILE *file)
 {
 	char part[16384];
 	size_t got;
@@ -21,7 +21,7 @@ static int read_all(struct source *source, FILE *file)
 	return ferror(file) ? -1 : 0;
 }
 
-static unsigned line_at(const struct source *source, size_t offset)
+static unsigned source_line_at(const struct source *source, size_t offset)
 {
 	unsigned line = 1;
 	size_t i;
@@ -31,8 +31,8 @@ static unsigned line_at(const struct source *source, size_t offset)
 	return line;
 }
 
-/* Some editors begin a file with the byte order mark, which UTF-8 needs not. */
-static void drop_mark(struct bytes *text)
+/* Some editors write one before UTF-8, too. */
+static void drop_byte_order_mark(struct bytes *text)
 {
 	static const char mark[] = "\xef\xbb\xbf";
 	size_t len = sizeof(mark) - 1;
@@ -52,7 +52,7 @@ int source_open(struct source *source, const char *path, char **error)
 	memset(source, 0, sizeof(*source));
 	source->path = path;
 	if (file != NULL) {
-		result = read_all(source, file);
+		result = source_read_all(source, file);
 		if (result < 0 && errno == 0)
 			errno = EIO;
 	}
@@ -66,13 +66,14 @@ int source_open(struct source *source, const char *path, char **error)
 	if (result == 0 && nul != NULL) {
 		*error = memory_format(
 			"%s:%u: a NUL byte; it is written \\0", path,
-			line_at(source, (size_t)(nul - source->text.data)));
+			source_line_at(source,
+				       (size_t)(nul - source->text.data)));
 		result = -1;
 	}
 	if (result < 0)
 		source_close(source);
 	else
-		drop_mark(&source->text);
+		drop_byte_order_mark(&source->text);
 	return result;
 }
 
@@ -100,7 +101,7 @@ bool source_next(struct source *source)
 	return true;
 }
 
-static size_t indentation(const char *row)
+static size_t row_indentation(const char *row)
 {
 	size_t columns = 0;
 
@@ -109,9 +110,9 @@ static size_t indentation(const char *row)
 	return columns;
 }
 
-static bool is_end(const char *row, size_t columns)
+static bool row_ends_block(const char *row, size_t columns)
 {
-	if (indentation(row) > columns)
+	if (row_indentation(row) > columns)
 		return false;
 	row += strspn(row, " \t");
 	return *row == '}' && row[1 + strspn(row + 1, " \t")] == '\0';
@@ -119,12 +120,12 @@ static bool is_end(const char *row, size_t columns)
 
 char *source_block(struct source *source)
 {
-	size_t columns = indentation(source->row);
+	size_t columns = row_indentation(source->row);
 	unsigned line = source->line;
 	struct bytes block = {0};
 
 	while (source_next(source)) {
-		if (is_end(source->row, columns))
+		if (row_ends_block(source->row, columns))
 			return bytes_take(&block);
 		bytes_add(&block, source->row, source->len);
 		bytes_add_byte(&block, '\n');

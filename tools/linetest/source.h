@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines of one file of a transcript, and the blocks in braces among them.
- * Knows nothing of what a line says.
+ * A file of a transcript, line by line, and the blocks in braces in it. The
+ * statements are parsed elsewhere.
  */
 #ifndef LINETEST_SOURCE_H
 #define LINETEST_SOURCE_H
@@ -17,7 +17,7 @@ struct source {
 	const struct source *parent; /* the file that includes it */
 	struct bytes text;
 	size_t at;
-	/* The line read last: without its end, NUL-terminated. */
+	/* The current line, without its end, NUL-terminated. */
 	char *row;
 	size_t len;
 	unsigned line;
@@ -31,13 +31,13 @@ void source_close(struct source *source);
 bool source_next(struct source *source);
 
 /*
- * The lines from the next one on to that which is a } indented no deeper than
- * the line read last, without it; to be freed. NULL where there is no end.
+ * The lines behind the current one, up to a line that is a } indented no deeper
+ * than that; to be freed. NULL if there is no such line.
  */
 char *source_block(struct source *source);
 
-/* The path of a file that is named in a file: from the latter's directory,
- * unless it is absolute; to be freed. */
+/* The path of a file named in the file `from`, relative to the directory of
+ * that; to be freed. */
 char *source_path(const char *from, const char *name);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each kind of step does: player.c has the table. Every function plays one
- * step; false and the text of a failure (run_fail()) if it cannot, or if what
- * it expects does not come.
+ * The operation of each kind of step; player.c has the table. Every function
+ * plays one step; false and the text of a failure (run_fail()) if it cannot, or
+ * if what it expects does not come.
  */
 #ifndef LINETEST_STEP_H
 #define LINETEST_STEP_H

@@ -180,7 +180,7 @@ bool step_connect(struct run *run, const struct step *step)
 	return true;
 }
 
-/* What it sent last leaves before it closes. */
+/* Sends what is queued before it closes. */
 bool step_close(struct run *run, const struct step *step)
 {
 	struct actor *actor = run_actor(run, step);

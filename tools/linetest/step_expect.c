@@ -15,7 +15,7 @@
 #include "linetest/match.h"
 #include "linetest/text.h"
 
-/* What a step expects, as the transcript has it; to be freed. */
+/* The text that a step expects, as the transcript has it; to be freed. */
 static char *step_text(const struct run *run, const struct step *step)
 {
 	const char *tilde;

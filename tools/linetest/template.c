@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the text of a step into parts, and puts them together again. Matching
- * is the business of linetest_match.c.
+ * Reads the text of a step into parts, and puts them together again. match.c
+ * matches it.
  */
 #include "config.h"
 
@@ -19,8 +19,8 @@ struct reader {
 	char **error;
 };
 
-static void add_part(struct template *template, char *text, size_t len,
-		     char *name)
+static void template_add_part(struct template *template, char *text, size_t len,
+			      char *name)
 {
 	struct template_part *part;
 
@@ -32,46 +32,49 @@ static void add_part(struct template *template, char *text, size_t len,
 	part->name = name;
 }
 
-static void end_bytes(struct reader *reader)
+static void reader_end_bytes(struct reader *reader)
 {
 	size_t len = reader->bytes.len;
 
 	if (len > 0)
-		add_part(reader->template, bytes_take(&reader->bytes), len,
-			 NULL);
+		template_add_part(reader->template, bytes_take(&reader->bytes),
+				  len, NULL);
 }
 
-static int fail(struct reader *reader, char *message)
+static int reader_fail(struct reader *reader, char *message)
 {
 	*reader->error = message;
 	return -1;
 }
 
-static int read_literal_escape(struct reader *reader)
+static int reader_take_literal_escape(struct reader *reader)
 {
 	const char *begin = reader->at++;
 	int byte = text_read_escape(&reader->at, reader->end);
 
 	if (byte < 0 && reader->at == reader->end)
-		return fail(reader, memory_format("a \\ at the end stands for "
-						  "nothing; write \\\\"));
+		return reader_fail(reader,
+				   memory_format("a \\ at the end stands for "
+						 "nothing; write \\\\"));
 	if (byte < 0)
-		return fail(reader, memory_format("unknown escape \"%.2s\"; "
-						  "a \\ is written \\\\",
-						  begin));
+		return reader_fail(reader,
+				   memory_format("unknown escape \"%.2s\"; "
+						 "a \\ is written \\\\",
+						 begin));
 	bytes_add_byte(&reader->bytes, (char)byte);
 	return 0;
 }
 
-/* An expression has escapes of its own; only what they lack is read here. */
-static int read_pattern_escape(struct reader *reader)
+/* The escapes of expressions stay; \xNN, \e and the like become the byte. */
+static int reader_take_pattern_escape(struct reader *reader)
 {
 	const char *p = reader->at + 1;
 	int byte;
 
 	if (p == reader->end)
-		return fail(reader, memory_format("a \\ at the end stands for "
-						  "nothing; write \\\\"));
+		return reader_fail(reader,
+				   memory_format("a \\ at the end stands for "
+						 "nothing; write \\\\"));
 	if (strchr("xefnrt", *p) == NULL || *p == '\0') {
 		bytes_add(&reader->bytes, reader->at, 2);
 		reader->at += 2;
@@ -79,8 +82,9 @@ static int read_pattern_escape(struct reader *reader)
 	}
 	byte = text_read_escape(&p, reader->end);
 	if (byte < 0)
-		return fail(reader, memory_format("\\x takes two hexadecimal "
-						  "digits"));
+		return reader_fail(reader,
+				   memory_format("\\x takes two hexadecimal "
+						 "digits"));
 	if (byte != 0 && strchr("\\.[]{}()*+?|^$", byte) != NULL)
 		bytes_add_byte(&reader->bytes, '\\');
 	bytes_add_byte(&reader->bytes, (char)byte);
@@ -88,8 +92,8 @@ static int read_pattern_escape(struct reader *reader)
 	return 0;
 }
 
-/* {x*COUNT}: 1 it was, 0 it is something else, -1 it is wrong. */
-static int read_repeat(struct reader *reader)
+/* {x*COUNT}: 1 if it was read, 0 if this is something else, -1 and an error. */
+static int reader_take_repeat(struct reader *reader)
 {
 	const char *p = reader->at + 1;
 	unsigned long count = 0;
@@ -117,10 +121,10 @@ static int read_repeat(struct reader *reader)
 	for (; p < reader->end && *p >= '0' && *p <= '9'; p++) {
 		count = count * 10 + (unsigned long)(*p - '0');
 		if (count > TEMPLATE_REPEAT_MAX)
-			return fail(reader,
-				    memory_format("{...*COUNT}: at most %u "
-						  "times",
-						  TEMPLATE_REPEAT_MAX));
+			return reader_fail(
+				reader, memory_format("{...*COUNT}: at most %u "
+						      "times",
+						      TEMPLATE_REPEAT_MAX));
 	}
 	if (p == reader->end || *p != '}')
 		return 0;
@@ -130,8 +134,8 @@ static int read_repeat(struct reader *reader)
 	return 1;
 }
 
-/* The end of a pattern in braces: the brace that closes it. */
-static const char *pattern_end(const char *p, const char *end)
+/* The brace that closes a pattern in braces; NULL: there is none. */
+static const char *find_pattern_end(const char *p, const char *end)
 {
 	int depth = 0;
 
@@ -147,7 +151,7 @@ static const char *pattern_end(const char *p, const char *end)
 }
 
 /* {name} or {name:PATTERN}; the same results. */
-static int read_name(struct reader *reader)
+static int reader_take_name(struct reader *reader)
 {
 	const char *name = reader->at + 1, *p, *close;
 	size_t len = text_name(name, reader->end);
@@ -156,44 +160,46 @@ static int read_name(struct reader *reader)
 	if (len == 0 || p == reader->end)
 		return 0;
 	if (*p == '}') {
-		end_bytes(reader);
-		add_part(reader->template, NULL, 0, memory_copy(name, len));
+		reader_end_bytes(reader);
+		template_add_part(reader->template, NULL, 0,
+				  memory_copy(name, len));
 		reader->at = p + 1;
 		return 1;
 	}
 	if (*p++ != ':')
 		return 0;
-	close = pattern_end(p, reader->end);
+	close = find_pattern_end(p, reader->end);
 	if (close == NULL || close == p)
 		return 0;
-	end_bytes(reader);
-	add_part(reader->template, memory_copy(p, (size_t)(close - p)),
-		 (size_t)(close - p), memory_copy(name, len));
+	reader_end_bytes(reader);
+	template_add_part(reader->template, memory_copy(p, (size_t)(close - p)),
+			  (size_t)(close - p), memory_copy(name, len));
 	reader->at = close + 1;
 	return 1;
 }
 
-static int read_brace(struct reader *reader)
+static int reader_take_brace(struct reader *reader)
 {
-	int result = reader->template->is_pattern ? 0 : read_repeat(reader);
+	int result =
+		reader->template->is_pattern ? 0 : reader_take_repeat(reader);
 
 	if (result == 0)
-		result = read_name(reader);
+		result = reader_take_name(reader);
 	if (result == 0)
 		bytes_add_byte(&reader->bytes, *reader->at++);
 	return result < 0 ? -1 : 0;
 }
 
-static int read_all(struct reader *reader)
+static int reader_take_all(struct reader *reader)
 {
 	while (reader->at < reader->end) {
 		if (*reader->at == '\\') {
 			if ((reader->template->is_pattern
-				     ? read_pattern_escape(reader)
-				     : read_literal_escape(reader)) < 0)
+				     ? reader_take_pattern_escape(reader)
+				     : reader_take_literal_escape(reader)) < 0)
 				return -1;
 		} else if (*reader->at == '{') {
-			if (read_brace(reader) < 0)
+			if (reader_take_brace(reader) < 0)
 				return -1;
 		} else {
 			bytes_add_byte(&reader->bytes, *reader->at++);
@@ -210,8 +216,8 @@ int template_read(struct template *template, const char *text, size_t len,
 
 	memset(template, 0, sizeof(*template));
 	template->is_pattern = is_pattern;
-	result = read_all(&reader);
-	end_bytes(&reader);
+	result = reader_take_all(&reader);
+	reader_end_bytes(&reader);
 	bytes_fini(&reader.bytes);
 	if (result < 0)
 		template_fini(template);
@@ -272,7 +278,8 @@ void template_show(const struct template *template, const struct values *values,
 	struct bytes known = {0};
 	size_t i;
 
-	/* What is known is shown in one piece: the end of it is special. */
+	/* Known bytes are shown in one piece: text_show() escapes a blank at
+	 * their end. */
 	for (i = 0; i < template->count; i++) {
 		const struct template_part *part = &template->parts[i];
 

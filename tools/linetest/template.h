@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The text of a step, read: bytes, and names in braces that stand for captured
- * values. A template is made once, by the parser, and never changes; what it
- * stands for depends on the captures of a run.
+ * The text of a step: bytes, and names in braces that stand for values. The
+ * parser makes a template, which never changes; the values are those of a run.
  */
 #ifndef LINETEST_TEMPLATE_H
 #define LINETEST_TEMPLATE_H
@@ -28,7 +27,7 @@ struct template
 	bool is_pattern;
 };
 
-/* The longest line that {x*COUNT} makes. */
+/* The largest COUNT of {x*COUNT}. */
 #define TEMPLATE_REPEAT_MAX (64u * 1024 * 1024)
 
 /*
@@ -42,17 +41,17 @@ int template_read(struct template *template, const char *text, size_t len,
 
 void template_fini(struct template *template);
 
-/* The first name in it that has no value, or that asks for a pattern; NULL
- * where it can be expanded. */
+/* The first name that has no value, or that has a pattern; NULL if the template
+ * can be expanded. */
 const char *template_unknown(const struct template *template,
 			     const struct values *values);
 
-/* Adds the bytes it stands for; every name has a value. */
+/* Adds its bytes, with the values of its names; each must have one. */
 void template_expand(const struct template *template,
 		     const struct values *values, struct bytes *out);
 
-/* Adds it as a transcript has it, values in place of the names that have
- * one. Not for patterns. */
+/* Adds it as a transcript has it, with the values of those names that have one.
+ * Not for patterns. */
 void template_show(const struct template *template, const struct values *values,
 		   struct bytes *out);
 

@@ -16,7 +16,7 @@
 static const char escape_names[] = "abefnrtv0\\\"{}.";
 static const char escape_bytes[] = "\a\b\033\f\n\r\t\v\0\\\"{}.";
 
-static int hex_digit(char c)
+static int text_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -37,8 +37,8 @@ int text_read_escape(const char **at, const char *end)
 	if (*p == 'x') {
 		if (end - p < 3)
 			return -1;
-		high = hex_digit(p[1]);
-		low = hex_digit(p[2]);
+		high = text_hex_digit(p[1]);
+		low = text_hex_digit(p[2]);
 		if (high < 0 || low < 0)
 			return -1;
 		*at = p + 3;
@@ -51,7 +51,7 @@ int text_read_escape(const char **at, const char *end)
 	return (unsigned char)escape_bytes[name - escape_names];
 }
 
-static bool is_name_byte(char c, bool first)
+static bool text_is_name_byte(char c, bool first)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 	       (!first && ((c >= '0' && c <= '9') || c == '_' || c == '-'));
@@ -61,7 +61,7 @@ size_t text_name(const char *text, const char *end)
 {
 	const char *p = text;
 
-	while (p < end && is_name_byte(*p, p == text))
+	while (p < end && text_is_name_byte(*p, p == text))
 		p++;
 	return (size_t)(p - text);
 }
@@ -108,7 +108,7 @@ size_t text_columns(const char *text, size_t len)
 	return columns;
 }
 
-static void show_byte(struct bytes *out, char byte)
+static void text_show_byte(struct bytes *out, char byte)
 {
 	const char *found;
 
@@ -125,12 +125,13 @@ static void show_byte(struct bytes *out, char byte)
 		bytes_add_format(out, "\\x%02x", (unsigned char)byte);
 }
 
-/* Would a brace here begin something? Letters, and "x*3" with any x. */
-static bool opens(const char *data, size_t len)
+/* Whether a brace here would begin a name, or "x*3" with any x. */
+static bool brace_needs_escape(const char *data, size_t len)
 {
 	return len > 1 && data[0] == '{' &&
-	       (is_name_byte(data[1], true) || (len > 2 && data[2] == '*') ||
-		data[1] == '\\' || (unsigned char)data[1] >= 0x80);
+	       (text_is_name_byte(data[1], true) ||
+		(len > 2 && data[2] == '*') || data[1] == '\\' ||
+		(unsigned char)data[1] >= 0x80);
 }
 
 void text_show_part(struct bytes *out, const char *data, size_t len)
@@ -140,10 +141,10 @@ void text_show_part(struct bytes *out, const char *data, size_t len)
 	while (i < len) {
 		size = text_character(data + i, len - i);
 		if (size == 0) {
-			show_byte(out, data[i++]);
+			text_show_byte(out, data[i++]);
 			continue;
 		}
-		if (data[i] == '\\' || opens(data + i, len - i))
+		if (data[i] == '\\' || brace_needs_escape(data + i, len - i))
 			bytes_add_byte(out, '\\');
 		bytes_add(out, data + i, size);
 		i += size;
@@ -156,7 +157,7 @@ void text_show(struct bytes *out, const char *data, size_t len)
 		bytes_add_text(out, "\\...");
 	} else if (len > 0 && data[len - 1] == ' ') {
 		text_show_part(out, data, len - 1);
-		show_byte(out, ' ');
+		text_show_byte(out, ' ');
 	} else {
 		text_show_part(out, data, len);
 	}

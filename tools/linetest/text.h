@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes as a transcript writes them: what is no plain text stands as an escape
- * of C. Reading them is the template's business, which has names too.
+ * Words and bytes as a transcript writes them: names, times, and escapes as in
+ * C. template.c reads whole texts.
  */
 #ifndef LINETEST_TEXT_H
 #define LINETEST_TEXT_H
@@ -13,24 +13,24 @@
 #include "linetest/bytes.h"
 
 /*
- * Reads one escape, *at being behind its backslash and moved behind its end;
- * end is the end of the text. The byte, or -1 where it is none of
+ * Reads one escape: *at is behind its backslash, and moves behind it; end is
+ * the end of the text. The byte, or -1 if it is none of
  * \\ \a \b \e \f \n \r \t \v \0 \" \{ \} \. \xNN.
  */
 int text_read_escape(const char **at, const char *end);
 
 /*
- * Adds bytes as they would have to be written behind `>` or `<`: good UTF-8 as
- * it is, controls and all else as escapes, and so what would be read as a name
- * in braces, as three dots, or is lost to an editor, as blanks at the end are.
+ * Adds bytes as they have to be written behind `>` or `<`: UTF-8 as it is;
+ * controls and other bytes as escapes, as well as a brace that would begin a
+ * name, three dots, and a blank at the end, which an editor may remove.
  */
 void text_show(struct bytes *out, const char *data, size_t len);
 
-/* The same for what more text follows on. */
+/* The same for text that more text follows. */
 void text_show_part(struct bytes *out, const char *data, size_t len);
 
 /* The length of the good UTF-8 character at data, of at most len bytes, that
- * may be shown as it is; 0 where there is none. */
+ * may be shown as it is; 0 if there is none. */
 size_t text_character(const char *data, size_t len);
 
 /* How many columns shown text takes: its characters. */

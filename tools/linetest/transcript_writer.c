@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes transcripts, flushing each line: whatever ends the recording, the
- * file is whole up to there.
+ * Flushes each line: however the recording ends, the file is whole up to there.
  */
 #include "config.h"
 
@@ -19,9 +18,9 @@ void transcript_write(struct transcript_writer *writer, const char *text)
 		writer->failed = true;
 }
 
-static void write_text(struct transcript_writer *writer,
-		       const struct transcript_client *client, const char *sign,
-		       const char *data, size_t len)
+static void writer_write_text(struct transcript_writer *writer,
+			      const struct transcript_client *client,
+			      const char *sign, const char *data, size_t len)
 {
 	struct bytes row = {0};
 
@@ -32,10 +31,10 @@ static void write_text(struct transcript_writer *writer,
 	bytes_fini(&row);
 }
 
-/* What a client's lines end with is said where it changes. */
-static void write_said(struct transcript_writer *writer,
-		       struct transcript_client *client, const char *data,
-		       size_t len)
+/* Writes the terminator of a client's lines when it changes. */
+static void writer_write_said(struct transcript_writer *writer,
+			      struct transcript_client *client,
+			      const char *data, size_t len)
 {
 	bool crlf = len > 0 && data[len - 1] == '\r';
 
@@ -44,34 +43,35 @@ static void write_said(struct transcript_writer *writer,
 		fprintf(writer->file, "%s: terminator %s\n", client->name,
 			crlf ? "crlf" : "lf");
 	}
-	write_text(writer, client, ">", data, len - crlf);
+	writer_write_text(writer, client, ">", data, len - crlf);
 }
 
-static void write_seen(struct transcript_writer *writer,
-		       struct transcript_client *client, const char *data,
-		       size_t len)
+static void writer_write_seen(struct transcript_writer *writer,
+			      struct transcript_client *client,
+			      const char *data, size_t len)
 {
 	bool crlf = len > 0 && data[len - 1] == '\r';
 
-	write_text(writer, client, "<", data, len - crlf);
+	writer_write_text(writer, client, "<", data, len - crlf);
 }
 
-/* What has no line end yet, as bytes. */
-static void flush_rest(struct transcript_writer *writer,
-		       struct transcript_client *client, const char *sign,
-		       struct bytes *rest)
+/* Bytes that are no whole line. */
+static void writer_flush_rest(struct transcript_writer *writer,
+			      struct transcript_client *client,
+			      const char *sign, struct bytes *rest)
 {
 	if (rest->len > 0)
-		write_text(writer, client, sign, rest->data, rest->len);
+		writer_write_text(writer, client, sign, rest->data, rest->len);
 	bytes_clear(rest);
 }
 
-/* Takes the whole lines from the beginning. */
-static void take_lines(struct transcript_writer *writer,
-		       struct transcript_client *client, struct bytes *bytes,
-		       void (*write_line)(struct transcript_writer *writer,
-					  struct transcript_client *client,
-					  const char *data, size_t len))
+/* Writes the whole lines and removes them. */
+static void
+writer_take_lines(struct transcript_writer *writer,
+		  struct transcript_client *client, struct bytes *bytes,
+		  void (*write_line)(struct transcript_writer *writer,
+				     struct transcript_client *client,
+				     const char *data, size_t len))
 {
 	const char *at = bytes->data, *end = bytes->data + bytes->len, *lf;
 	size_t left;
@@ -91,25 +91,25 @@ void transcript_said(struct transcript_writer *writer,
 		     struct transcript_client *client, const char *data,
 		     size_t len)
 {
-	flush_rest(writer, client, "<<", &client->seen);
+	writer_flush_rest(writer, client, "<<", &client->seen);
 	bytes_add(&client->said, data, len);
-	take_lines(writer, client, &client->said, write_said);
+	writer_take_lines(writer, client, &client->said, writer_write_said);
 }
 
 void transcript_seen(struct transcript_writer *writer,
 		     struct transcript_client *client, const char *data,
 		     size_t len)
 {
-	flush_rest(writer, client, ">>", &client->said);
+	writer_flush_rest(writer, client, ">>", &client->said);
 	bytes_add(&client->seen, data, len);
-	take_lines(writer, client, &client->seen, write_seen);
+	writer_take_lines(writer, client, &client->seen, writer_write_seen);
 }
 
-static void flush_all(struct transcript_writer *writer,
-		      struct transcript_client *client)
+static void writer_flush_client(struct transcript_writer *writer,
+				struct transcript_client *client)
 {
-	flush_rest(writer, client, ">>", &client->said);
-	flush_rest(writer, client, "<<", &client->seen);
+	writer_flush_rest(writer, client, ">>", &client->said);
+	writer_flush_rest(writer, client, "<<", &client->seen);
 }
 
 void transcript_act(struct transcript_writer *writer,
@@ -117,7 +117,7 @@ void transcript_act(struct transcript_writer *writer,
 {
 	char *row = memory_format("%s: %s", client->name, action);
 
-	flush_all(writer, client);
+	writer_flush_client(writer, client);
 	transcript_write(writer, row);
 	free(row);
 }
@@ -125,7 +125,7 @@ void transcript_act(struct transcript_writer *writer,
 void transcript_client_fini(struct transcript_writer *writer,
 			    struct transcript_client *client)
 {
-	flush_all(writer, client);
+	writer_flush_client(writer, client);
 	bytes_fini(&client->said);
 	bytes_fini(&client->seen);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A transcript that is being written. Bytes come as they come; lines go into
- * the file when they are whole, or when something follows that may be the
- * answer to what there is.
+ * Writes a transcript while it is recorded. A line is written when it is whole;
+ * a part of one as soon as the other side sends something, which may be the
+ * answer to it.
  */
 #ifndef LINETEST_TRANSCRIPT_WRITER_H
 #define LINETEST_TRANSCRIPT_WRITER_H
@@ -14,21 +14,21 @@
 
 struct transcript_writer {
 	FILE *file;
-	bool failed; /* something could not be written; errno told why */
+	bool failed; /* a write has failed; errno was set */
 };
 
 /* One client of it. */
 struct transcript_client {
 	char name[32];
-	bool crlf;         /* what ends its lines, so far */
-	struct bytes said; /* not in the file yet: no whole line */
+	bool crlf;         /* the last line it sent ended with CRLF */
+	struct bytes said; /* not written yet: no whole line */
 	struct bytes seen;
 };
 
-/* A comment, or a statement, as it is. */
+/* Writes a comment or a statement. */
 void transcript_write(struct transcript_writer *writer, const char *text);
 
-/* The client, or the daemon, says more. */
+/* The client has sent, or got, more bytes. */
 void transcript_said(struct transcript_writer *writer,
 		     struct transcript_client *client, const char *data,
 		     size_t len);
@@ -36,11 +36,11 @@ void transcript_seen(struct transcript_writer *writer,
 		     struct transcript_client *client, const char *data,
 		     size_t len);
 
-/* "NAME: ACTION", behind all that was said and seen. */
+/* Writes "NAME: ACTION", behind all that was sent before. */
 void transcript_act(struct transcript_writer *writer,
 		    struct transcript_client *client, const char *action);
 
-/* Writes what is left of lines, and forgets the client. */
+/* Writes what is left, and frees it. */
 void transcript_client_fini(struct transcript_writer *writer,
 			    struct transcript_client *client);
 
