@@ -17,14 +17,14 @@ struct access_rules {
 	size_t allow_count;
 	const struct lined_network *deny;
 	size_t deny_count;
-	/* `allow` was written, though perhaps empty: the rest is refused. */
+	/* `allow` is in the config, perhaps empty: the rest is refused. */
 	bool has_allow;
 };
 
-/* Why an address may come in or not. */
+/* Whether an address may connect, and why. */
 struct access_ruling {
 	bool allowed;
-	/* What decided: an entry of allow or of deny; NULL: nothing matched. */
+	/* The entry of allow or deny that decided; NULL: none matched. */
 	const struct lined_network *network;
 };
 

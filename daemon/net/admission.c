@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of addresses. An entry lives while its address has clients or owes
- * time to its rate; who is due to go is swept when the table is about to grow,
- * so that a flood of addresses costs memory only for as long as it lasts.
- * Hashing is seeded: nobody outside can make chains long.
+ * A hash table of addresses. An entry is needed while its address has clients
+ * or has used up tokens of its rate; others are freed when the table is about
+ * to grow, so that a flood of addresses costs memory only while it lasts. The
+ * hash is seeded: no client can choose addresses that share a bucket.
  */
 #include "config.h"
 
@@ -24,7 +24,7 @@ struct admission_entry {
 	struct admission_entry *next;
 	unsigned char key[8]; /* an IPv6 /64, or an IPv4 address */
 	uint32_t clients;
-	atomic_uint departed; /* of them; not collected yet */
+	atomic_uint departed; /* of the clients; not collected yet */
 	struct admission_entry *next_departed;
 	struct lined_rate connects, datagrams;
 };
@@ -35,9 +35,8 @@ struct admission {
 	uint32_t clients;
 	struct admission_entry **buckets;
 	size_t bucket_count, entries;
-	struct admission_entry local; /* of all who have no address */
+	struct admission_entry local; /* of clients without an address */
 	_Atomic(struct admission_entry *) departed;
-	/* Of ADMISSION_OK: how many were admitted. */
 	uint64_t counts[ADMISSION_VERDICTS];
 };
 
@@ -88,24 +87,24 @@ void admission_set_limits(struct admission *admission,
 
 /* ---- the table -------------------------------------------------------- */
 
-/* False for addresses that are not counted. */
-static int key_of(const struct sockaddr *address, unsigned char key[8])
+/* False: clients of this address are not counted by address. */
+static bool admission_key(const struct sockaddr *address, unsigned char key[8])
 {
 	struct lined_network network;
 
 	if (!lined_network_of(&network, address, 32, 64))
-		return 0;
+		return false;
 	memcpy(key, network.bytes, 8);
 	if (network.family == AF_INET) {
-		/* No IPv6 client comes from 0:ff00::/32. */
+		/* 0:ff00::/32 is no IPv6 network, so keys do not collide. */
 		memcpy(key, "\0\0\xff\0", 4);
 		memcpy(key + 4, network.bytes, 4);
 	}
-	return 1;
+	return true;
 }
 
-static size_t bucket_of(const struct admission *admission,
-			const unsigned char key[8])
+static size_t admission_bucket(const struct admission *admission,
+			       const unsigned char key[8])
 {
 	uint64_t hash;
 
@@ -117,14 +116,15 @@ static size_t bucket_of(const struct admission *admission,
 	return (size_t)(hash ^ (hash >> 31)) & (admission->bucket_count - 1);
 }
 
-static int is_due(const struct admission_entry *entry, uint64_t now_ms)
+static bool admission_is_idle(const struct admission_entry *entry,
+			      uint64_t now_ms)
 {
 	return entry->clients == 0 &&
 	       lined_rate_is_full(&entry->connects, now_ms) &&
 	       lined_rate_is_full(&entry->datagrams, now_ms);
 }
 
-static void sweep(struct admission *admission, uint64_t now_ms)
+static void admission_sweep(struct admission *admission, uint64_t now_ms)
 {
 	size_t i;
 
@@ -134,7 +134,7 @@ static void sweep(struct admission *admission, uint64_t now_ms)
 		while (*at != NULL) {
 			struct admission_entry *entry = *at;
 
-			if (is_due(entry, now_ms)) {
+			if (admission_is_idle(entry, now_ms)) {
 				*at = entry->next;
 				free(entry);
 				admission->entries--;
@@ -145,8 +145,8 @@ static void sweep(struct admission *admission, uint64_t now_ms)
 	}
 }
 
-/* Doubles the table; without memory it stays as it is, and is slower. */
-static void grow(struct admission *admission)
+/* Doubles the table. Without memory it stays as it is and gets slower. */
+static void admission_grow(struct admission *admission)
 {
 	size_t count = admission->bucket_count, i;
 	struct admission_entry **old = admission->buckets, **buckets;
@@ -159,7 +159,7 @@ static void grow(struct admission *admission)
 	for (i = 0; i < count; i++) {
 		while (old[i] != NULL) {
 			struct admission_entry *entry = old[i];
-			size_t to = bucket_of(admission, entry->key);
+			size_t to = admission_bucket(admission, entry->key);
 
 			old[i] = entry->next;
 			entry->next = buckets[to];
@@ -169,36 +169,36 @@ static void grow(struct admission *admission)
 	free(old);
 }
 
-static struct admission_entry *find(const struct admission *admission,
-				    const unsigned char key[8])
+static struct admission_entry *admission_find(const struct admission *admission,
+					      const unsigned char key[8])
 {
 	struct admission_entry *entry =
-		admission->buckets[bucket_of(admission, key)];
+		admission->buckets[admission_bucket(admission, key)];
 
 	while (entry != NULL && memcmp(entry->key, key, 8) != 0)
 		entry = entry->next;
 	return entry;
 }
 
-static struct admission_entry *find_or_add(struct admission *admission,
-					   const unsigned char key[8],
-					   uint64_t now_ms)
+static struct admission_entry *
+admission_find_or_add(struct admission *admission, const unsigned char key[8],
+		      uint64_t now_ms)
 {
-	struct admission_entry *entry = find(admission, key);
+	struct admission_entry *entry = admission_find(admission, key);
 	size_t to;
 
 	if (entry != NULL)
 		return entry;
 	if (admission->entries >= admission->bucket_count) {
-		sweep(admission, now_ms);
+		admission_sweep(admission, now_ms);
 		if (admission->entries >= admission->bucket_count / 2)
-			grow(admission);
+			admission_grow(admission);
 	}
 	entry = calloc(1, sizeof(*entry));
 	if (entry == NULL)
 		return NULL;
 	memcpy(entry->key, key, 8);
-	to = bucket_of(admission, key);
+	to = admission_bucket(admission, key);
 	entry->next = admission->buckets[to];
 	admission->buckets[to] = entry;
 	admission->entries++;
@@ -207,7 +207,7 @@ static struct admission_entry *find_or_add(struct admission *admission,
 
 /* ---- verdicts --------------------------------------------------------- */
 
-/* Takes one where there is one. */
+/* False: no token is left. */
 static bool admission_take(struct lined_rate *rate, uint32_t per_second,
 			   uint32_t burst, uint64_t now_ms)
 {
@@ -217,8 +217,8 @@ static bool admission_take(struct lined_rate *rate, uint32_t per_second,
 	return true;
 }
 
-static enum admission_verdict decide(struct admission *admission,
-				     enum admission_verdict verdict)
+static enum admission_verdict admission_count(struct admission *admission,
+					      enum admission_verdict verdict)
 {
 	__atomic_store_n(&admission->counts[verdict],
 			 admission->counts[verdict] + 1, __ATOMIC_RELAXED);
@@ -236,23 +236,23 @@ enum admission_verdict admission_enter(struct admission *admission,
 
 	*entry = NULL;
 	if (limits->clients > 0 && admission->clients >= limits->clients)
-		return decide(admission, ADMISSION_CLIENTS);
-	if (key_of(address, key)) {
-		found = find_or_add(admission, key, now_ms);
+		return admission_count(admission, ADMISSION_CLIENTS);
+	if (admission_key(address, key)) {
+		found = admission_find_or_add(admission, key, now_ms);
 		if (found == NULL)
-			return decide(admission, ADMISSION_CLIENTS);
+			return admission_count(admission, ADMISSION_CLIENTS);
 		if (!admission_take(&found->connects,
 				    limits->connect_rate_per_address, 0,
 				    now_ms))
-			return decide(admission, ADMISSION_RATE);
+			return admission_count(admission, ADMISSION_RATE);
 		if (limits->clients_per_address > 0 &&
 		    found->clients >= limits->clients_per_address)
-			return decide(admission, ADMISSION_ADDRESS);
+			return admission_count(admission, ADMISSION_ADDRESS);
 	}
 	found->clients++;
 	admission->clients++;
 	*entry = found;
-	return decide(admission, ADMISSION_OK);
+	return admission_count(admission, ADMISSION_OK);
 }
 
 void admission_ask(const struct admission *admission,
@@ -265,9 +265,9 @@ void admission_ask(const struct admission *admission,
 	struct lined_rate connects = {0};
 
 	memset(ruling, 0, sizeof(*ruling));
-	ruling->counted = key_of(address, key);
+	ruling->counted = admission_key(address, key);
 	if (ruling->counted)
-		entry = find(admission, key);
+		entry = admission_find(admission, key);
 	ruling->clients = entry != NULL ? entry->clients : 0;
 	if (entry != NULL)
 		connects = entry->connects;
@@ -289,8 +289,8 @@ void admission_leave(struct admission *admission, struct admission_entry *entry)
 	entry->clients--;
 }
 
-/* An entry with departures is in the list once: who counts the first puts it
- * there. It stays, since these clients are still counted. */
+/* The thread that counts an entry's first departure puts it into the list, so
+ * it is there once. It is not freed: these clients are still counted. */
 void admission_depart(struct admission *admission,
 		      struct admission_entry *entry)
 {
@@ -313,7 +313,8 @@ void admission_collect(struct admission *admission)
 	     entry = next) {
 		uint32_t gone;
 
-		/* First: with its count at 0 it may be put there again. */
+		/* Read before the count is 0: then the entry may be put into
+		 * the list again. */
 		next = entry->next_departed;
 		gone = atomic_exchange(&entry->departed, 0);
 		admission->clients -= gone;
@@ -329,20 +330,20 @@ enum admission_verdict admission_datagram(struct admission *admission,
 	struct admission_entry *entry;
 	unsigned char key[8];
 
-	if (limits->datagram_rate == 0 || !key_of(address, key))
+	if (limits->datagram_rate == 0 || !admission_key(address, key))
 		return ADMISSION_OK;
-	entry = find_or_add(admission, key, now_ms);
+	entry = admission_find_or_add(admission, key, now_ms);
 	if (entry == NULL ||
 	    !admission_take(&entry->datagrams, limits->datagram_rate,
 			    limits->datagram_burst, now_ms))
-		return decide(admission, ADMISSION_RATE);
+		return admission_count(admission, ADMISSION_RATE);
 	return ADMISSION_OK;
 }
 
 void admission_refuse(struct admission *admission,
 		      enum admission_verdict verdict)
 {
-	decide(admission, verdict);
+	admission_count(admission, verdict);
 }
 
 uint64_t admission_refused(const struct admission *admission,

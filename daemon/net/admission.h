@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who may come in: a service's count of clients and, for each address that has
- * any or has lately had, how many and how fast (`clients`,
+ * Admission: whether a service's limits let one more client in (`clients`,
  * `clients-per-address`, `connect-rate-per-address`, `line-rate` of
- * datagrams). An IPv6 address counts with its /64. UNIX clients count to
- * `clients` only. Thread: the one that accepts; other threads may say that
- * somebody has left, and read counters.
+ * datagrams). Counts the clients of each address, and how fast they connect. An
+ * IPv6 address counts with its /64; UNIX clients count towards `clients` only.
+ *
+ * Thread: the one that accepts; other threads may call admission_depart() and
+ * read the counters.
  */
 #ifndef ADMISSION_H
 #define ADMISSION_H
@@ -28,23 +29,23 @@ enum admission_verdict {
 	ADMISSION_CLIENTS,
 	ADMISSION_ADDRESS,
 	ADMISSION_RATE,
-	ADMISSION_DENIED, /* by `access`; decided by the caller */
+	ADMISSION_DENIED, /* by `access`: the caller's decision */
 	ADMISSION_VERDICTS
 };
 
 struct admission;
 struct admission_entry;
 
-/* NULL and errno. The limits stay the caller's. */
+/* NULL and errno. The limits are copied. */
 struct admission *admission_new(const struct admission_limits *limits);
 void admission_free(struct admission *admission);
 void admission_set_limits(struct admission *admission,
 			  const struct admission_limits *limits);
 
 /*
- * Asks for a client from this address (AF_UNIX: any) at now_ms. On
- * ADMISSION_OK it is counted, and *entry goes to admission_leave() or
- * admission_depart() when it is gone. A refusal is counted by its verdict.
+ * Admits or refuses a client that connects from the address at now_ms. One
+ * that is admitted is counted; its *entry is for admission_leave() or
+ * admission_depart() when it is gone. Refusals are counted by verdict.
  */
 enum admission_verdict admission_enter(struct admission *admission,
 				       const struct sockaddr *address,
@@ -53,8 +54,8 @@ enum admission_verdict admission_enter(struct admission *admission,
 void admission_leave(struct admission *admission,
 		     struct admission_entry *entry);
 
-/* The same from another thread: it is taken off the counts by the next
- * admission_collect(). Needs no memory and waits for nobody. MT-safe. */
+/* The same from another thread: the client is counted until the next
+ * admission_collect(). Allocates nothing and takes no lock. MT-safe. */
 void admission_depart(struct admission *admission,
 		      struct admission_entry *entry);
 void admission_collect(struct admission *admission);
@@ -64,19 +65,18 @@ enum admission_verdict admission_datagram(struct admission *admission,
 					  const struct sockaddr *address,
 					  uint64_t now_ms);
 
-/* Counts a refusal that the caller decided. */
+/* Counts a refusal that was the caller's decision. */
 void admission_refuse(struct admission *admission,
 		      enum admission_verdict verdict);
 uint64_t admission_refused(const struct admission *admission,
 			   enum admission_verdict verdict);
 uint32_t admission_clients(const struct admission *admission);
-/* How many addresses it remembers. */
+/* How many addresses have an entry. */
 size_t admission_addresses(const struct admission *admission);
 /* How many were admitted so far. */
 uint64_t admission_admitted(const struct admission *admission);
 
-/* What an address has, and would be told, where it asked now; nothing is
- * counted. */
+/* What admission_enter() would answer to an address; nothing is counted. */
 struct admission_ruling {
 	enum admission_verdict verdict;
 	uint32_t clients; /* of the address, or of its /64 */

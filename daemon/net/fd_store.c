@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names of stored sockets, and finding them again. A name says where the
- * socket is bound, so it holds whatever the config calls the place.
+ * The names of stored sockets, and finding sockets by name. A name says where a
+ * socket is bound, not which service had it: services may be renamed.
  */
 #include "config.h"
 
@@ -19,11 +19,12 @@
 #include "system/inherited.h"
 #include "system/sd_notify.h"
 
-/* No name that a config can write has a space in it. */
+/* systemd:NAME in a config cannot have a space, so it cannot be one of these.
+ */
 #define PREFIX "lined "
 
-/* The manager takes printable ASCII but for the colon. */
-static int append_escaped(char name[FD_STORE_NAME_MAX], const char *text)
+/* The manager takes printable ASCII without the colon. -1: no room. */
+static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 {
 	size_t len = strlen(name);
 
@@ -41,10 +42,10 @@ static int append_escaped(char name[FD_STORE_NAME_MAX], const char *text)
 	return 0;
 }
 
-/* A path that was removed, or is another socket's by now, is not the one that
- * clients find. */
-static int name_unix(const struct sockaddr_un *address,
-		     char name[FD_STORE_NAME_MAX])
+/* With the file: a stored socket whose path was removed, or is another socket's
+ * by now, is not the one that clients connect to. */
+static int fd_store_name_unix(const struct sockaddr_un *address,
+			      char name[FD_STORE_NAME_MAX])
 {
 	struct stat status;
 
@@ -54,7 +55,7 @@ static int name_unix(const struct sockaddr_un *address,
 	snprintf(name, FD_STORE_NAME_MAX, PREFIX "unix %llu.%llu ",
 		 (unsigned long long)status.st_dev,
 		 (unsigned long long)status.st_ino);
-	return append_escaped(name, address->sun_path);
+	return fd_store_escape(name, address->sun_path);
 }
 
 int fd_store_name(const struct sockaddr *address, int type,
@@ -65,18 +66,19 @@ int fd_store_name(const struct sockaddr *address, int type,
 	if (address->sa_family == AF_UNIX)
 		return type != SOCK_STREAM
 			       ? -1
-			       : name_unix((const struct sockaddr_un *)address,
-					   name);
+			       : fd_store_name_unix(
+					 (const struct sockaddr_un *)address,
+					 name);
 	if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
 		return -1;
 	snprintf(name, FD_STORE_NAME_MAX, PREFIX "%s ",
 		 type == SOCK_DGRAM ? "udp" : "tcp");
 	lined_address_format(address, text, sizeof(text));
-	return append_escaped(name, text);
+	return fd_store_escape(name, text);
 }
 
-static int name_socket(const struct listener_socket *sock,
-		       char name[FD_STORE_NAME_MAX])
+static int fd_store_name_of(const struct listener_socket *sock,
+			    char name[FD_STORE_NAME_MAX])
 {
 	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(address);
@@ -97,8 +99,8 @@ void fd_store_add(struct listener *listener)
 	for (i = 0; i < listener->count; i++) {
 		struct listener_socket *sock = &listener->sockets[i];
 
-		/* Taken over from another service: it is there. */
-		if (sock->stored != NULL || name_socket(sock, name) < 0)
+		/* Stored: it was taken over from another service. */
+		if (sock->stored != NULL || fd_store_name_of(sock, name) < 0)
 			continue;
 		sock->stored = strdup(name);
 		if (sock->stored != NULL)
@@ -115,8 +117,8 @@ void fd_store_remove(struct listener *listener)
 
 		if (sock->stored == NULL)
 			continue;
-		/* Until the manager has read this its copy would let clients
-		 * in, whom nobody would serve. */
+		/* Until the manager closes its copy, that copy would accept
+		 * clients which no service serves. */
 		if (!sock->datagram && sock->fd >= 0)
 			shutdown(sock->fd, SHUT_RDWR);
 		sd_notify_unstore(sock->stored);
@@ -125,7 +127,7 @@ void fd_store_remove(struct listener *listener)
 
 /* ---- after a restart -------------------------------------------------- */
 
-static bool is_stored(const struct inherited_socket *item)
+static bool fd_store_has(const struct inherited_socket *item)
 {
 	return item->fd >= 0 &&
 	       strncmp(item->name, PREFIX, strlen(PREFIX)) == 0;
@@ -143,7 +145,7 @@ int fd_store_take(const struct inherited *inherited,
 		struct inherited_socket *item = &inherited->items[i];
 		int fd = item->fd;
 
-		if (!is_stored(item) || strcmp(item->name, name) != 0)
+		if (!fd_store_has(item) || strcmp(item->name, name) != 0)
 			continue;
 		item->fd = -1;
 		item->taken = true;
@@ -161,14 +163,14 @@ size_t fd_store_taken(const struct inherited *inherited)
 	return count;
 }
 
-static void drop(struct inherited_socket *item)
+static void fd_store_drop_item(struct inherited_socket *item)
 {
 	sd_notify_unstore(item->name);
 	close(item->fd);
 	item->fd = -1;
 }
 
-static bool is_rival(int fd, const struct sockaddr *address, int type)
+static bool fd_store_is_rival(int fd, const struct sockaddr *address, int type)
 {
 	struct sockaddr_storage kept = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(kept), type_len = sizeof(int);
@@ -190,8 +192,9 @@ void fd_store_drop_rivals(const struct inherited *inherited,
 	for (i = 0; inherited != NULL && i < inherited->count; i++) {
 		struct inherited_socket *item = &inherited->items[i];
 
-		if (is_stored(item) && is_rival(item->fd, address, type))
-			drop(item);
+		if (fd_store_has(item) &&
+		    fd_store_is_rival(item->fd, address, type))
+			fd_store_drop_item(item);
 	}
 }
 
@@ -200,6 +203,6 @@ void fd_store_drop(const struct inherited *inherited)
 	size_t i;
 
 	for (i = 0; inherited != NULL && i < inherited->count; i++)
-		if (is_stored(&inherited->items[i]))
-			drop(&inherited->items[i]);
+		if (fd_store_has(&inherited->items[i]))
+			fd_store_drop_item(&inherited->items[i]);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads listen addresses and compares them. Opening them is the listener's
- * work; whether a protocol may be spoken there is the configuration's.
+ * Reads listen addresses and compares them. listener.c opens them; whether a
+ * protocol can be served there is checked by conf_service.c.
  */
 #include "config.h"
 
@@ -24,40 +24,41 @@ static const struct {
 	{"systemd:", LISTEN_SYSTEMD}, {"systemd+tls:", LISTEN_SYSTEMD_TLS},
 };
 
-static int refuse(char *error, size_t size, const char *why)
+static int listen_refuse(char *error, size_t size, const char *why)
 {
 	snprintf(error, size, "%s", why);
 	return -1;
 }
 
-/* systemd's own rule for the names of descriptors. */
-static int parse_systemd(const char *name, struct listen_address *listen,
-			 char *error, size_t size)
+/* By systemd's rule for FileDescriptorName=. */
+static int listen_parse_systemd(const char *name, struct listen_address *listen,
+				char *error, size_t size)
 {
 	const char *p;
 
 	if (*name == '\0')
-		return refuse(error, size, "the name is missing");
+		return listen_refuse(error, size, "the name is missing");
 	if (strlen(name) > 255)
-		return refuse(error, size, "the name is too long");
+		return listen_refuse(error, size, "the name is too long");
 	for (p = name; *p != '\0'; p++)
 		if (*p <= ' ' || *p > '~' || *p == ':')
-			return refuse(error, size,
-				      "a name has neither spaces nor colons");
+			return listen_refuse(
+				error, size,
+				"a name has neither spaces nor colons");
 	listen->name = name;
 	return 0;
 }
 
-static int parse_unix(const char *path, struct listen_address *listen,
-		      char *error, size_t size)
+static int listen_parse_unix(const char *path, struct listen_address *listen,
+			     char *error, size_t size)
 {
 	size_t len = strlen(path);
 
 	if (path[0] != '/')
-		return refuse(error, size,
-			      "the path is not absolute (unix:///path)");
+		return listen_refuse(error, size,
+				     "the path is not absolute (unix:///path)");
 	if (path[len - 1] == '/')
-		return refuse(error, size, "the path is a directory");
+		return listen_refuse(error, size, "the path is a directory");
 	if (len >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
 		snprintf(error, size, "the path is longer than %zu bytes",
 			 sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
@@ -67,8 +68,8 @@ static int parse_unix(const char *path, struct listen_address *listen,
 	return 0;
 }
 
-static int add_endpoint(struct listen_address *listen, const char *host,
-			uint16_t port, bool optional)
+static int listen_add_endpoint(struct listen_address *listen, const char *host,
+			       uint16_t port, bool optional)
 {
 	struct listen_endpoint *endpoint =
 		&listen->endpoints[listen->endpoint_count];
@@ -80,34 +81,35 @@ static int add_endpoint(struct listen_address *listen, const char *host,
 	return 0;
 }
 
-static int add_both(struct listen_address *listen, const char *v4,
-		    const char *v6, uint16_t port)
+static int listen_add_both(struct listen_address *listen, const char *v4,
+			   const char *v6, uint16_t port)
 {
-	return add_endpoint(listen, v4, port, false) < 0
+	return listen_add_endpoint(listen, v4, port, false) < 0
 		       ? -1
-		       : add_endpoint(listen, v6, port, true);
+		       : listen_add_endpoint(listen, v6, port, true);
 }
 
-static int parse_inet(const char *text, struct listen_address *listen,
-		      char *error, size_t size)
+static int listen_parse_inet(const char *text, struct listen_address *listen,
+			     char *error, size_t size)
 {
 	struct lined_host_port to;
 	const char *why = lined_host_port_parse(&to, text);
 
 	if (why != NULL)
-		return refuse(error, size, why);
+		return listen_refuse(error, size, why);
 	if (to.kind == LINED_HOST_ANY)
-		return add_both(listen, "0.0.0.0", "::", to.port);
+		return listen_add_both(listen, "0.0.0.0", "::", to.port);
 	if (strcmp(to.host, "localhost") == 0)
-		return add_both(listen, "127.0.0.1", "::1", to.port);
-	if (add_endpoint(listen, to.host, to.port, false) < 0)
-		return refuse(error, size,
-			      errno == ENODEV
-				      ? "no such network interface"
-				      : "the host is not a numeric address, "
-					"localhost or *");
+		return listen_add_both(listen, "127.0.0.1", "::1", to.port);
+	if (listen_add_endpoint(listen, to.host, to.port, false) < 0)
+		return listen_refuse(
+			error, size,
+			errno == ENODEV ? "no such network interface"
+					: "the host is not a numeric address, "
+					  "localhost or *");
 	if (lined_address_is_mapped(&listen->endpoints[0].address.any))
-		return refuse(error, size, "write an IPv4 address as IPv4");
+		return listen_refuse(error, size,
+				     "write an IPv4 address as IPv4");
 	return 0;
 }
 
@@ -125,17 +127,21 @@ int listen_address_parse(const char *text, struct listen_address *listen,
 		listen->kind = kinds[i].kind;
 		switch (listen->kind) {
 		case LISTEN_UNIX:
-			return parse_unix(text + len, listen, error, size);
+			return listen_parse_unix(text + len, listen, error,
+						 size);
 		case LISTEN_SYSTEMD:
 		case LISTEN_SYSTEMD_TLS:
-			return parse_systemd(text + len, listen, error, size);
+			return listen_parse_systemd(text + len, listen, error,
+						    size);
 		default:
-			return parse_inet(text + len, listen, error, size);
+			return listen_parse_inet(text + len, listen, error,
+						 size);
 		}
 	}
-	return refuse(error, size,
-		      "an address begins with tcp://, tls://, udp://, unix://, "
-		      "systemd: or systemd+tls:");
+	return listen_refuse(
+		error, size,
+		"an address begins with tcp://, tls://, udp://, unix://, "
+		"systemd: or systemd+tls:");
 }
 
 bool listen_address_is_tls(const struct listen_address *listen)
@@ -143,8 +149,8 @@ bool listen_address_is_tls(const struct listen_address *listen)
 	return listen->kind == LISTEN_TLS || listen->kind == LISTEN_SYSTEMD_TLS;
 }
 
-static const struct sockaddr *endpoint(const struct listen_address *listen,
-				       size_t i)
+static const struct sockaddr *
+listen_endpoint_at(const struct listen_address *listen, size_t i)
 {
 	return &listen->endpoints[i].address.any;
 }
@@ -180,7 +186,8 @@ int listen_address_compare(const struct listen_address *a,
 	if (a->endpoint_count != b->endpoint_count)
 		return a->endpoint_count < b->endpoint_count ? -1 : 1;
 	for (i = 0; i < a->endpoint_count; i++) {
-		order = endpoint_compare(endpoint(a, i), endpoint(b, i));
+		order = endpoint_compare(listen_endpoint_at(a, i),
+					 listen_endpoint_at(b, i));
 		if (order != 0)
 			return order;
 	}
@@ -193,8 +200,8 @@ bool listen_address_equal(const struct listen_address *a,
 	return listen_address_compare(a, b) == 0;
 }
 
-static bool endpoints_overlap(const struct sockaddr *a,
-			      const struct sockaddr *b)
+static bool listen_endpoints_overlap(const struct sockaddr *a,
+				     const struct sockaddr *b)
 {
 	return lined_address_equal(a, b) ||
 	       (a->sa_family == b->sa_family &&
@@ -215,7 +222,8 @@ bool listen_address_overlap(const struct listen_address *a,
 		return false;
 	for (i = 0; i < a->endpoint_count; i++)
 		for (j = 0; j < b->endpoint_count; j++)
-			if (endpoints_overlap(endpoint(a, i), endpoint(b, j)))
+			if (listen_endpoints_overlap(listen_endpoint_at(a, i),
+						     listen_endpoint_at(b, j)))
 				return true;
 	return false;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An address to listen on, as the config writes it (lined.conf(5)):
+ * An address to listen on, as in the config (lined.conf(5), listen):
  *
  *	tcp://HOST:PORT  tls://HOST:PORT  udp://HOST:PORT  unix:///path
  *	systemd:NAME  systemd+tls:NAME
  *
  * HOST is numeric (IPv6 in brackets), `localhost`, or `*`; the last two mean
- * both families. Only reads text: opens nothing, owns nothing.
+ * both families. Reads text only: opens nothing, owns nothing.
  */
 #ifndef LISTEN_ADDRESS_H
 #define LISTEN_ADDRESS_H
@@ -27,8 +27,8 @@ enum listen_kind {
 
 struct listen_endpoint {
 	struct lined_address address;
-	/* The IPv6 half of localhost and *: its absence is no failure where
-	 * the host has no IPv6 (EAFNOSUPPORT, EADDRNOTAVAIL). */
+	/* The IPv6 half of localhost and *: a host without IPv6
+	 * (EAFNOSUPPORT, EADDRNOTAVAIL) may go without it. */
 	bool optional;
 };
 
@@ -46,8 +46,8 @@ struct listen_address {
 };
 
 /*
- * Reads text into *listen. -1, and what is wrong with it in error, which does
- * not repeat the text.
+ * Reads text into *listen. -1, and in error what is wrong, without the text
+ * itself.
  */
 int listen_address_parse(const char *text, struct listen_address *listen,
 			 char *error, size_t size);
@@ -56,15 +56,15 @@ int listen_address_parse(const char *text, struct listen_address *listen,
 bool listen_address_is_tls(const struct listen_address *listen);
 
 /* An order of all addresses, for sorting: below 0, 0 or above. 0: the same kind
- * and the same place, however written. */
+ * and the same address, however it is written. */
 int listen_address_compare(const struct listen_address *a,
 			   const struct listen_address *b);
 bool listen_address_equal(const struct listen_address *a,
 			  const struct listen_address *b);
 
 /*
- * Whether the two cannot both be opened: the same port on the same address, or
- * on all addresses of its family, the same path, the same systemd name.
+ * Whether the two cannot both be open: the same port on the same address or on
+ * all addresses of its family, the same path, the same systemd name.
  */
 bool listen_address_overlap(const struct listen_address *a,
 			    const struct listen_address *b);
