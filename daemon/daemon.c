@@ -204,16 +204,8 @@ static struct log_settings log_settings(const struct options *options,
 		.ident = "lined",
 	};
 
-	if (conf != NULL) {
-		settings.facility = conf->log.facility;
-		settings.level = (enum lined_log_level)conf->log.level;
-		settings.ident = conf->log.ident;
-		settings.access = conf->log.access;
-		if (conf->log.target == CONF_LOG_STDERR)
-			settings.target = LOG_TARGET_STDERR;
-		else if (conf->log.target == CONF_LOG_SYSLOG)
-			settings.target = LOG_TARGET_SYSLOG;
-	}
+	if (conf != NULL)
+		settings = conf->log;
 	if (options->log_target_given)
 		settings.target = options->log_target;
 	/* Detached there is no terminal to write to, though it still seems so

@@ -443,7 +443,7 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_ptr_null(conf->group);
 	ck_assert_ptr_null(conf->module_dir);
 	ck_assert_uint_eq(conf->drain_timeout_ms, 10000);
-	ck_assert_int_eq(conf->log.target, CONF_LOG_AUTO);
+	ck_assert_int_eq(conf->log.target, LOG_TARGET_AUTO);
 	ck_assert_int_eq(conf->log.facility, LOG_DAEMON);
 	ck_assert_int_eq(conf->log.level, LOG_INFO);
 	ck_assert_str_eq(conf->log.ident, "lined");
@@ -469,7 +469,7 @@ START_TEST(every_top_key_is_read)
 	ck_assert_str_eq(conf->group, "g");
 	ck_assert_str_eq(conf->module_dir, "/m");
 	ck_assert_uint_eq(conf->drain_timeout_ms, 120000);
-	ck_assert_int_eq(conf->log.target, CONF_LOG_SYSLOG);
+	ck_assert_int_eq(conf->log.target, LOG_TARGET_SYSLOG);
 	ck_assert_int_eq(conf->log.facility, LOG_LOCAL3);
 	ck_assert_int_eq(conf->log.level, LOG_DEBUG);
 	ck_assert_str_eq(conf->log.ident, "x");

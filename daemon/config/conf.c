@@ -11,7 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 
 #include "config/conf_build.h"
 #include "config/conf_file.h"
@@ -22,56 +21,30 @@
 
 /* ---- log ------------------------------------------------------------- */
 
-struct log {
-	enum conf_log_target target;
-	int facility, level;
-	const char *ident;
-	bool access;
-};
-
-static const char *const targets[] = {"auto", "stderr", "syslog", NULL};
-
-static const char *const facilities[] = {
-	"daemon", "auth",   "authpriv", "cron",   "ftp",    "lpr",    "mail",
-	"news",   "syslog", "user",     "uucp",   "local0", "local1", "local2",
-	"local3", "local4", "local5",   "local6", "local7", NULL};
-
-static const int facility_values[] = {
-	LOG_DAEMON, LOG_AUTH,   LOG_AUTHPRIV, LOG_CRON,   LOG_FTP,
-	LOG_LPR,    LOG_MAIL,   LOG_NEWS,     LOG_SYSLOG, LOG_USER,
-	LOG_UUCP,   LOG_LOCAL0, LOG_LOCAL1,   LOG_LOCAL2, LOG_LOCAL3,
-	LOG_LOCAL4, LOG_LOCAL5, LOG_LOCAL6,   LOG_LOCAL7};
-
-static const char *const levels[] = {"info",   "err",   "warning",
-				     "notice", "debug", NULL};
-static const int level_values[] = {LOG_INFO, LOG_ERR, LOG_WARNING, LOG_NOTICE,
-				   LOG_DEBUG};
-
 static const struct lined_option log_table[] = {
-	{LINED_OPTION("target", CHOICE, struct log, target), .fallback = "auto",
-	 .choices = targets},
-	{LINED_OPTION("facility", CHOICE, struct log, facility),
-	 .fallback = "daemon", .choices = facilities},
-	{LINED_OPTION("level", CHOICE, struct log, level), .fallback = "info",
-	 .choices = levels},
-	{LINED_OPTION("ident", STRING, struct log, ident), .fallback = "lined"},
-	{LINED_OPTION("access", BOOLEAN, struct log, access),
+	{LINED_OPTION("target", CHOICE, struct log_settings, target),
+	 .fallback = "auto", .choices = log_target_words},
+	{LINED_OPTION("facility", CHOICE, struct log_settings, facility),
+	 .fallback = "daemon", .choices = log_facility_words},
+	{LINED_OPTION("level", CHOICE, struct log_settings, level),
+	 .fallback = "info", .choices = log_level_words},
+	{LINED_OPTION("ident", STRING, struct log_settings, ident),
+	 .fallback = "lined"},
+	{LINED_OPTION("access", BOOLEAN, struct log_settings, access),
 	 .fallback = "true"},
 	{.name = NULL},
 };
 
-static void read_log(struct conf_build *build, struct conf_node *node)
+static void conf_read_log(struct conf_build *build, struct conf_node *node)
 {
 	struct conf_options options = conf_build_options(build, "log");
-	struct log read;
-	struct conf_log *log = &build->conf->log;
+	struct log_settings *log = &build->conf->log;
 
-	conf_options_fill(&options, node, log_table, &read);
-	log->target = read.target;
-	log->facility = facility_values[read.facility];
-	log->level = level_values[read.level];
-	log->access = read.access;
-	log->ident = conf_build_text(build, "log", node, "ident", read.ident);
+	conf_options_fill(&options, node, log_table, log);
+	/* Until here they are indexes of words. */
+	log->facility = log_facility_values[log->facility];
+	log->level = (enum lined_log_level)(LINED_LOG_ERR + (int)log->level);
+	log->ident = conf_build_text(build, "log", node, "ident", log->ident);
 }
 
 /* ---- the top --------------------------------------------------------- */
@@ -163,7 +136,7 @@ static void read_top(struct conf_build *build)
 	struct top top;
 
 	options.sections = sections;
-	read_log(build, conf_options_section(&options, root, "log"));
+	conf_read_log(build, conf_options_section(&options, root, "log"));
 	control = conf_options_section(&options, root, "control");
 	metrics = conf_options_section(&options, root, "metrics");
 	read_defaults(build, conf_options_section(&options, root, "defaults"));

@@ -21,24 +21,11 @@
 #include <lined/socket.h>
 
 #include "config/parse/conf_message.h"
+#include "log/log.h"
 #include "net/access.h"
 #include "net/listen_address.h"
 
 /* ---- the structure --------------------------------------------------- */
-
-enum conf_log_target {
-	CONF_LOG_AUTO,
-	CONF_LOG_STDERR,
-	CONF_LOG_SYSLOG,
-};
-
-struct conf_log {
-	enum conf_log_target target;
-	int facility; /* LOG_DAEMON and its like */
-	int level;    /* LOG_ERR to LOG_DEBUG */
-	const char *ident;
-	bool access;
-};
 
 /* socket NULL: off. */
 struct conf_control {
@@ -119,7 +106,7 @@ struct conf {
 	const char *user, *group;
 	const char *module_dir; /* NULL: the built-in one */
 	uint32_t drain_timeout_ms;
-	struct conf_log log;
+	struct log_settings log;
 	struct conf_control control;
 	struct conf_metrics metrics;
 	const struct conf_tls *tls;

@@ -117,12 +117,19 @@ void log_last_words(const char *text, size_t len);
  * logged. */
 #define log_each(level, ...) log_msg_of(NULL, level, __VA_ARGS__)
 
-/* ---- text ------------------------------------------------------------ */
+/* ---- words ------------------------------------------------------------- */
 
-/* The words of the config and the command line; -1 for others. */
-int log_level_from_text(const char *text);    /* err ... debug */
-int log_target_from_text(const char *text);   /* auto, stderr, syslog */
-int log_facility_from_text(const char *text); /* daemon, local0 ... */
+/* Those of the config and the command line, NULL-ended: the levels from
+ * LINED_LOG_ERR on, the targets in the order of enum log_target, the facilities
+ * in that of log_facility_values (LOG_DAEMON and its like). */
+extern const char *const log_level_words[];
+extern const char *const log_target_words[];
+extern const char *const log_facility_words[];
+extern const int log_facility_values[];
+
+/* -1: no such word. */
+int log_level_from_text(const char *text);
+int log_target_from_text(const char *text);
 
 const char *log_level_text(enum lined_log_level level);
 
