@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log as the rest of the daemon sees it: levels, messages, where they go.
- * It makes messages printable and hands them to the writer; it writes by
- * itself only while the log is not open.
+ * Levels and messages. Makes messages printable and passes them to the writer;
+ * while the log is not open the caller writes to stderr.
  */
 #include "config.h"
 
@@ -31,26 +30,26 @@
 #define BURST      20
 #define BURST_INFO 100
 
-/* The lock is taken for writing by log_open() and log_close() alone. */
-static pthread_rwlock_t the_lock = PTHREAD_RWLOCK_INITIALIZER;
-static struct log_writer *the_writer; /* NULL: not open */
-static bool the_target_is_syslog;
+/* Locked for writing by log_open() and log_close() alone. */
+static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
+static struct log_writer *open_writer; /* NULL: the log is not open */
+static bool target_is_syslog;
 static bool stderr_is_stuck;
 
 /* For log_last_words(), which cannot take the lock. */
 static struct {
 	bool syslog, priorities;
 	char head[128]; /* of a message to syslog, up to the process */
-} the_last;
+} last_words;
 
-static _Atomic int the_level = LINED_LOG_INFO;
+static _Atomic int current_level = LINED_LOG_INFO;
 static atomic_bool errors_are_copied;
-static atomic_bool the_access;
+static atomic_bool access_is_logged;
 
 /* ---- opening and closing --------------------------------------------- */
 
 /* Whether stderr is the stream that JOURNAL_STREAM names: systemd.exec(5). */
-static bool stderr_is_journal(void)
+static bool log_stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
@@ -62,17 +61,17 @@ static bool stderr_is_journal(void)
 	       st.st_ino == inode;
 }
 
-static void make_sink(struct log_sink *sink,
-		      const struct log_settings *settings)
+static void log_make_sink(struct log_sink_settings *sink,
+			  const struct log_settings *settings)
 {
 	bool is_terminal = isatty(STDERR_FILENO) == 1;
 
 	memset(sink, 0, sizeof(*sink));
 	sink->syslog = settings->target == LOG_TARGET_SYSLOG ||
 		       (settings->target == LOG_TARGET_AUTO && !is_terminal);
-	/* Where a service manager has the journal listen, it is told more. */
+	/* The journal takes fields, which syslog does not have. */
 	sink->journal = settings->target == LOG_TARGET_AUTO && sink->syslog &&
-			stderr_is_journal() && log_journal_exists();
+			log_stderr_is_journal() && log_journal_exists();
 	sink->priorities = !is_terminal;
 	sink->facility = settings->facility;
 	snprintf(sink->ident, sizeof(sink->ident), "%s", settings->ident);
@@ -80,29 +79,29 @@ static void make_sink(struct log_sink *sink,
 
 int log_open(const struct log_settings *settings)
 {
-	struct log_sink sink;
+	struct log_sink_settings sink;
 	struct log_writer *writer = NULL;
 	int saved = errno;
 
-	make_sink(&sink, settings);
-	pthread_rwlock_wrlock(&the_lock);
-	if (the_writer != NULL)
-		log_writer_set_sink(the_writer, &sink);
+	log_make_sink(&sink, settings);
+	pthread_rwlock_wrlock(&log_lock);
+	if (open_writer != NULL)
+		log_writer_set(open_writer, &sink);
 	else
-		the_writer = log_writer_start(&sink);
-	writer = the_writer;
-	the_target_is_syslog = sink.syslog;
-	the_last.syslog = sink.syslog;
-	the_last.priorities = sink.priorities;
-	snprintf(the_last.head, sizeof(the_last.head), "<%d>%s[",
+		open_writer = log_writer_start(&sink);
+	writer = open_writer;
+	target_is_syslog = sink.syslog;
+	last_words.syslog = sink.syslog;
+	last_words.priorities = sink.priorities;
+	snprintf(last_words.head, sizeof(last_words.head), "<%d>%s[",
 		 sink.facility | LINED_LOG_ERR, sink.ident);
-	pthread_rwlock_unlock(&the_lock);
+	pthread_rwlock_unlock(&log_lock);
 	if (writer == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
 	log_set_level(settings->level);
-	atomic_store(&the_access, settings->access);
+	atomic_store(&access_is_logged, settings->access);
 	errno = saved;
 	return 0;
 }
@@ -113,48 +112,48 @@ void log_close(void)
 	bool is_stuck;
 	int saved = errno;
 
-	pthread_rwlock_wrlock(&the_lock);
-	writer = the_writer;
-	the_writer = NULL;
-	pthread_rwlock_unlock(&the_lock);
+	pthread_rwlock_wrlock(&log_lock);
+	writer = open_writer;
+	open_writer = NULL;
+	pthread_rwlock_unlock(&log_lock);
 	if (writer == NULL)
 		return;
 	is_stuck = log_writer_stop(writer, CLOSE_TIMEOUT_MS) < 0;
-	pthread_rwlock_wrlock(&the_lock);
-	stderr_is_stuck = is_stuck && !the_target_is_syslog;
-	pthread_rwlock_unlock(&the_lock);
+	pthread_rwlock_wrlock(&log_lock);
+	stderr_is_stuck = is_stuck && !target_is_syslog;
+	pthread_rwlock_unlock(&log_lock);
 	errno = saved;
 }
 
 void log_tick(uint32_t after_ms, uint32_t (*tick)(void *arg), void *arg)
 {
-	pthread_rwlock_rdlock(&the_lock);
-	if (the_writer != NULL)
-		log_writer_tick(the_writer, after_ms, tick, arg);
-	pthread_rwlock_unlock(&the_lock);
+	pthread_rwlock_rdlock(&log_lock);
+	if (open_writer != NULL)
+		log_writer_tick(open_writer, after_ms, tick, arg);
+	pthread_rwlock_unlock(&log_lock);
 }
 
 /* ---- levels ---------------------------------------------------------- */
 
 void log_set_level(enum lined_log_level level)
 {
-	atomic_store_explicit(&the_level, (int)level, memory_order_relaxed);
+	atomic_store_explicit(&current_level, (int)level, memory_order_relaxed);
 }
 
 enum lined_log_level log_level(void)
 {
-	return atomic_load_explicit(&the_level, memory_order_relaxed);
+	return atomic_load_explicit(&current_level, memory_order_relaxed);
 }
 
 bool log_enabled(enum lined_log_level level)
 {
 	return (int)level <=
-	       atomic_load_explicit(&the_level, memory_order_relaxed);
+	       atomic_load_explicit(&current_level, memory_order_relaxed);
 }
 
 bool log_access(void)
 {
-	return atomic_load_explicit(&the_access, memory_order_relaxed);
+	return atomic_load_explicit(&access_is_logged, memory_order_relaxed);
 }
 
 void log_copy_errors(bool on)
@@ -164,14 +163,14 @@ void log_copy_errors(bool on)
 
 /* ---- messages -------------------------------------------------------- */
 
-static unsigned burst_of(enum lined_log_level level)
+static unsigned log_burst(enum lined_log_level level)
 {
 	return level == LINED_LOG_INFO ? BURST_INFO : BURST;
 }
 
-/* The message in text, printable; its length. */
-static size_t format_text(char text[LOG_TEXT_MAX], const char *format,
-			  va_list arguments)
+/* Formats the message, printable; its length. */
+static size_t log_format(char text[LOG_TEXT_MAX], const char *format,
+			 va_list arguments)
 {
 	char raw[LOG_TEXT_MAX + 1];
 	int n = vsnprintf(raw, sizeof(raw), format, arguments);
@@ -184,18 +183,18 @@ static size_t format_text(char text[LOG_TEXT_MAX], const char *format,
 	return lined_text_escape_rest(text, LOG_TEXT_MAX, raw, (size_t)n);
 }
 
-static void put_sync(enum lined_log_level level, const char *format,
-		     va_list arguments, bool wait)
+static void log_put_stderr(enum lined_log_level level, const char *format,
+			   va_list arguments, bool wait)
 {
 	char text[LOG_TEXT_MAX];
-	size_t len = format_text(text, format, arguments);
+	size_t len = log_format(text, format, arguments);
 
-	log_write_stderr((int)level, stderr_is_journal(), text, len, wait);
+	log_sink_stderr((int)level, log_stderr_is_journal(), text, len, wait);
 }
 
-static void put(struct log_writer *writer, const void *kind,
-		enum lined_log_level level, const char *format,
-		va_list arguments)
+static void log_put(struct log_writer *writer, const void *kind,
+		    enum lined_log_level level, const char *format,
+		    va_list arguments)
 {
 	bool admitted = true, sample = false;
 	char text[LOG_TEXT_MAX];
@@ -203,34 +202,34 @@ static void put(struct log_writer *writer, const void *kind,
 
 	if (kind != NULL && level < LINED_LOG_DEBUG)
 		admitted = log_writer_admits(writer, kind, (int)level,
-					     burst_of(level), &sample);
+					     log_burst(level), &sample);
 	if (!admitted && !sample)
 		return;
-	len = format_text(text, format, arguments);
+	len = log_format(text, format, arguments);
 	if (!admitted) {
 		log_writer_sample(writer, kind, text);
 		return;
 	}
 	log_writer_put(writer, (int)level, text, len);
-	if (level <= LINED_LOG_ERR && the_target_is_syslog &&
+	if (level <= LINED_LOG_ERR && target_is_syslog &&
 	    atomic_load(&errors_are_copied))
-		log_write_stderr((int)level, stderr_is_journal(), text, len,
-				 true);
+		log_sink_stderr((int)level, log_stderr_is_journal(), text, len,
+				true);
 }
 
-static void message(const void *kind, enum lined_log_level level,
-		    const char *format, va_list arguments)
+static void log_put_message(const void *kind, enum lined_log_level level,
+			    const char *format, va_list arguments)
 {
 	int saved = errno;
 
 	if (!log_enabled(level))
 		return;
-	pthread_rwlock_rdlock(&the_lock);
-	if (the_writer != NULL)
-		put(the_writer, kind, level, format, arguments);
+	pthread_rwlock_rdlock(&log_lock);
+	if (open_writer != NULL)
+		log_put(open_writer, kind, level, format, arguments);
 	else
-		put_sync(level, format, arguments, !stderr_is_stuck);
-	pthread_rwlock_unlock(&the_lock);
+		log_put_stderr(level, format, arguments, !stderr_is_stuck);
+	pthread_rwlock_unlock(&log_lock);
 	errno = saved;
 }
 
@@ -239,7 +238,7 @@ void log_msg(enum lined_log_level level, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	message(format, level, format, arguments);
+	log_put_message(format, level, format, arguments);
 	va_end(arguments);
 }
 
@@ -249,7 +248,7 @@ void log_msg_of(const void *kind, enum lined_log_level level,
 	va_list arguments;
 
 	va_start(arguments, format);
-	message(kind, level, format, arguments);
+	log_put_message(kind, level, format, arguments);
 	va_end(arguments);
 }
 
@@ -260,7 +259,7 @@ struct words {
 	size_t len;
 };
 
-static void add(struct words *words, const char *bytes, size_t len)
+static void words_add(struct words *words, const char *bytes, size_t len)
 {
 	size_t room = sizeof(words->bytes) - words->len;
 
@@ -270,7 +269,7 @@ static void add(struct words *words, const char *bytes, size_t len)
 	words->len += len;
 }
 
-static void add_pid(struct words *words)
+static void words_add_pid(struct words *words)
 {
 	char digits[24], *at = digits + sizeof(digits);
 	unsigned pid = (unsigned)getpid();
@@ -278,11 +277,11 @@ static void add_pid(struct words *words)
 	do
 		*--at = (char)('0' + pid % 10);
 	while ((pid /= 10) > 0);
-	add(words, at, (size_t)(digits + sizeof(digits) - at));
+	words_add(words, at, (size_t)(digits + sizeof(digits) - at));
 }
 
-/* As syslog(3) does it, which may not be called. */
-static int send_to_syslog(const struct words *words)
+/* As syslog(3) does it, which is not safe in a signal handler. */
+static int words_send_syslog(const struct words *words)
 {
 	const struct sockaddr_un address = {.sun_family = AF_UNIX,
 					    .sun_path = "/dev/log"};
@@ -303,20 +302,20 @@ void log_last_words(const char *text, size_t len)
 	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
 	struct words words = {.len = 0};
 
-	if (the_last.syslog) {
-		add(&words, the_last.head, strlen(the_last.head));
-		add_pid(&words);
-		add(&words, "]: ", 3);
-		add(&words, text, len);
-		if (send_to_syslog(&words) == 0)
+	if (last_words.syslog) {
+		words_add(&words, last_words.head, strlen(last_words.head));
+		words_add_pid(&words);
+		words_add(&words, "]: ", 3);
+		words_add(&words, text, len);
+		if (words_send_syslog(&words) == 0)
 			return;
 		words.len = 0;
 	}
-	if (the_last.priorities)
-		add(&words, "<3>", 3);
-	add(&words, text, len);
-	add(&words, "\n", 1);
+	if (last_words.priorities)
+		words_add(&words, "<3>", 3);
+	words_add(&words, text, len);
+	words_add(&words, "\n", 1);
 	if (poll(&pfd, 1, 0) > 0 &&
 	    write(STDERR_FILENO, words.bytes, words.len) < 0)
-		return; /* and there is nobody to tell */
+		return; /* no place is left to report it to */
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's log (lined(8), LOG): syslog(3), or lines on stderr. A message is
- * "subject: what: cause", one line, without a full stop.
+ * The daemon's log (lined(8), LOG): syslog(3), the journal, or lines on stderr.
+ * A message is "subject: what: cause", one line, without a full stop.
  *
  * Thread: everything here but log_open() and log_close() is MT-safe and never
- * waits for whoever reads the log: while the log is open, messages go through
- * a bounded buffer to a thread that writes them; those that find it full are
+ * waits for a reader of the log. While the log is open, messages go through a
+ * bounded buffer to a thread that writes them; those that find it full are
  * dropped, and their number is logged. Before log_open() and after log_close()
- * messages are written to stderr by the caller itself, so that an error of the
- * start is seen. errno is kept by all of it.
+ * the caller itself writes to stderr, so that errors of the start are seen. All
+ * functions keep errno.
  *
- * On stderr each line begins with its priority, "<3>", as sd-daemon(3) has it,
- * unless stderr is a terminal: there people read. Before log_open() it does so
- * only where JOURNAL_STREAM says that stderr is the journal.
+ * On stderr each line begins with its priority, "<3>" (sd-daemon(3)), unless
+ * stderr is a terminal; before log_open() only if JOURNAL_STREAM says that
+ * stderr is the journal.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -38,25 +38,26 @@ struct log_settings {
 };
 
 /*
- * Opens the log, or gives the open one other settings. A process that forks
- * does so before: the writing thread does not follow it. Where no thread can
- * be had the log is open all the same, and messages are written by the caller
- * itself. Fails only for want of memory: -1 and errno, nothing is changed.
+ * Opens the log, or gives the open one other settings. To be called after any
+ * fork(), which the writing thread would not survive. If the thread cannot be
+ * created, the log is open and the callers write. -1/ENOMEM: nothing is
+ * changed.
  */
 int log_open(const struct log_settings *settings);
 
 /*
- * Writes what is left and ends the thread, waiting two seconds at most: a
- * reader that is stuck costs the rest of the log, not the daemon's end. Other
- * threads should have ended. Does nothing where the log is not open.
+ * Writes what is left and ends the thread, within two seconds: if a reader of
+ * the log hangs, the rest of the log is lost. Other threads should have ended.
+ * Does nothing where the log is not open.
  */
 void log_close(void);
 
 /*
  * Calls tick(arg) in after_ms, and again after as many ms as it returns, on the
- * thread that writes the log: for who watches over all others. NULL: no more,
- * and it has returned. Not called while that thread stands in a write, or where
- * there is none. Main thread, while the log is open.
+ * thread that writes the log, the only one that no module can block: for the
+ * heartbeat. NULL: no more; a call that runs is waited for. Not called while
+ * that thread hangs in a write, nor without it. Main thread, while the log is
+ * open.
  */
 void log_tick(uint32_t after_ms, uint32_t (*tick)(void *arg), void *arg);
 
@@ -65,39 +66,37 @@ void log_set_level(enum lined_log_level level);
 enum lined_log_level log_level(void);
 bool log_enabled(enum lined_log_level level);
 
-/* Whether access lines are wanted: as log_open() was told. */
+/* The setting `access`: whether access lines are logged. */
 bool log_access(void);
 
 /*
- * While on, errors go to stderr too where the target is syslog, written by the
- * caller: for the time of the start, when somebody waits for it to succeed.
- * Off at first.
+ * While on, the callers write errors to stderr too where the target is syslog:
+ * during the start, when a person or a script waits for it. Off at first.
  */
 void log_copy_errors(bool on);
 
 /*
- * Logs one message: printf(3). Bytes that are not printable are escaped, what
- * is longer than 2 KiB is cut, with "..." for the rest. Text from a peer goes
- * through lined_text_escape() first, so that it cannot imitate an escape
- * either.
+ * Logs one message: printf(3). Bytes that are not printable are escaped, and a
+ * text over 2 KiB is cut, with "..." at its end. Text from a peer goes through
+ * lined_text_escape() first, so that it cannot imitate an escape.
  *
- * Messages of one format are one kind. Of a kind, 20 in 5 s are logged (of
- * LINED_LOG_INFO, 100; of LINED_LOG_DEBUG, all); the rest are counted and told
- * as "N similar messages suppressed: TEXT OF THE FIRST".
+ * Messages of one format are one kind. 20 of a kind are logged in 5 s (of
+ * LINED_LOG_INFO 100, of LINED_LOG_DEBUG all); the rest are counted and
+ * reported as "N similar messages suppressed: TEXT OF THE FIRST".
  */
 void log_msg(enum lined_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * The same, with `kind` in place of the format's address: for wrappers. NULL
- * is of no kind: never suppressed.
+ * The same, with `kind` in place of the format's address: for wrappers. With
+ * NULL the message is never suppressed.
  */
 void log_msg_of(const void *kind, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * Writes a printable message at level err by itself, at once, if that takes no
- * time: for the handler of a signal that ends the process.
+ * Writes a printable message at level err at once, unless that would block: for
+ * the handler of a signal that ends the process. Async-signal-safe.
  */
 void log_last_words(const char *text, size_t len);
 
@@ -113,8 +112,8 @@ void log_last_words(const char *text, size_t len);
 #define log_info(...)    log_at(LINED_LOG_INFO, __VA_ARGS__)
 #define log_debug(...)   log_at(LINED_LOG_DEBUG, __VA_ARGS__)
 
-/* For lists, such as the errors of a config or what is listened on: each one is
- * logged. */
+/* For lists, such as the errors of a config or the listen addresses: no item is
+ * suppressed. */
 #define log_each(level, ...) log_msg_of(NULL, level, __VA_ARGS__)
 
 /* ---- words ------------------------------------------------------------- */

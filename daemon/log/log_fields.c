@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fields of a message: its subject, and what an access line says. Knows
- * nothing of the journal.
+ * The fields of a message: its subject, and the keys of an access line.
  */
 #include "config.h"
 
@@ -14,11 +13,11 @@
 
 #define PREFIX "LINED_"
 
-struct words {
+struct field_words {
 	const char *at, *end;
 };
 
-static bool skip(struct words *words, const char *text)
+static bool fields_skip(struct field_words *words, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -29,10 +28,10 @@ static bool skip(struct words *words, const char *text)
 	return true;
 }
 
-/* Up to this, which is skipped; an address may have a colon, but none with a
- * space behind it. */
-static bool take(struct words *words, const char *until, const char **text,
-		 size_t *len)
+/* Takes the word before `until`, and skips both. No word has a space, so the
+ * colons of an IPv6 address, without one behind them, do not end it. */
+static bool fields_take(struct field_words *words, const char *until,
+			const char **text, size_t *len)
 {
 	size_t size = strlen(until);
 	const char *found = memmem(words->at, (size_t)(words->end - words->at),
@@ -47,8 +46,8 @@ static bool take(struct words *words, const char *until, const char **text,
 	return true;
 }
 
-static void add(struct log_fields *fields, const char *key, size_t key_len,
-		const char *value, size_t len)
+static void fields_add(struct log_fields *fields, const char *key,
+		       size_t key_len, const char *value, size_t len)
 {
 	size_t need = strlen(PREFIX) + key_len + 1 + len + 1, i;
 	char *to = fields->room + fields->used;
@@ -67,14 +66,15 @@ static void add(struct log_fields *fields, const char *key, size_t key_len,
 	to[len] = '\0';
 }
 
-static void add_named(struct log_fields *fields, const char *key,
-		      const char *value, size_t len)
+static void fields_add_named(struct log_fields *fields, const char *key,
+			     const char *value, size_t len)
 {
-	add(fields, key, strlen(key), value, len);
+	fields_add(fields, key, strlen(key), value, len);
 }
 
 /* KEY=VALUE words to the end. */
-static void read_access(struct log_fields *fields, struct words words)
+static void fields_read_access(struct log_fields *fields,
+			       struct field_words words)
 {
 	while (words.at < words.end) {
 		size_t left = (size_t)(words.end - words.at), len;
@@ -83,52 +83,58 @@ static void read_access(struct log_fields *fields, struct words words)
 		len = space != NULL ? (size_t)(space - words.at) : left;
 		equals = memchr(words.at, '=', len);
 		if (equals != NULL && equals > words.at)
-			add(fields, words.at, (size_t)(equals - words.at),
-			    equals + 1, (size_t)(words.at + len - equals) - 1);
+			fields_add(fields, words.at,
+				   (size_t)(equals - words.at), equals + 1,
+				   (size_t)(words.at + len - equals) - 1);
 		words.at += len + (space != NULL);
 	}
 }
 
 /* "service NAME: ", once. */
-static bool read_service(struct log_fields *fields, struct words *words)
+static bool fields_read_service(struct log_fields *fields,
+				struct field_words *words)
 {
 	const char *name;
 	size_t len;
 
-	if (!skip(words, "service ") || !take(words, ": ", &name, &len))
+	if (!fields_skip(words, "service ") ||
+	    !fields_take(words, ": ", &name, &len))
 		return false;
-	add_named(fields, "service", name, len);
+	fields_add_named(fields, "service", name, len);
 	return true;
 }
 
 /* "client ID PEER: ". */
-static bool read_client(struct log_fields *fields, struct words *words)
+static bool fields_read_client(struct log_fields *fields,
+			       struct field_words *words)
 {
 	const char *id, *peer;
 	size_t id_len, peer_len;
 
-	if (!skip(words, "client ") || !take(words, " ", &id, &id_len) ||
-	    !take(words, ": ", &peer, &peer_len))
+	if (!fields_skip(words, "client ") ||
+	    !fields_take(words, " ", &id, &id_len) ||
+	    !fields_take(words, ": ", &peer, &peer_len))
 		return false;
-	add_named(fields, "client", id, id_len);
-	add_named(fields, "peer", peer, peer_len);
+	fields_add_named(fields, "client", id, id_len);
+	fields_add_named(fields, "peer", peer, peer_len);
 	return true;
 }
 
 void log_fields_read(struct log_fields *fields, const char *text, size_t len)
 {
-	struct words words = {text, text + len};
+	struct field_words words = {text, text + len};
 	const char *peer;
 
 	fields->count = 0;
 	fields->used = 0;
-	if (read_client(fields, &words)) {
-		if (skip(&words, "access: "))
-			read_access(fields, words);
+	if (fields_read_client(fields, &words)) {
+		if (fields_skip(&words, "access: "))
+			fields_read_access(fields, words);
 		else
-			read_service(fields, &words);
-	} else if (read_service(fields, &words) && skip(&words, "refused ") &&
-		   take(&words, ": ", &peer, &len)) {
-		add_named(fields, "peer", peer, len);
+			fields_read_service(fields, &words);
+	} else if (fields_read_service(fields, &words) &&
+		   fields_skip(&words, "refused ") &&
+		   fields_take(&words, ": ", &peer, &len)) {
+		fields_add_named(fields, "peer", peer, len);
 	}
 }

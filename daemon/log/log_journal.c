@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The journal by libsystemd. It is asked for by name of its socket first:
- * where there is none sd_journal_sendv(3) takes messages and loses them.
+ * The journal by libsystemd. Without the journal's socket sd_journal_sendv(3)
+ * would succeed and lose the message: log_journal_exists() looks for it.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 #include <syslog.h>
 #include <systemd/sd-journal.h>
 
-#include "log/log_writer.h"
+#include "log/log_sink.h"
 
 #define SOCKET_PATH "/run/systemd/journal/socket"
 
@@ -26,7 +26,7 @@ bool log_journal_exists(void)
 	return access(SOCKET_PATH, W_OK) == 0;
 }
 
-static void add(struct iovec *item, const char *text, size_t len)
+static void journal_add(struct iovec *item, const char *text, size_t len)
 {
 	item->iov_base = (void *)(uintptr_t)text;
 	item->iov_len = len;
@@ -42,16 +42,17 @@ int log_journal_write(int level, int facility, const char *ident,
 	int n;
 
 	n = snprintf(message, sizeof(message), "MESSAGE=%.*s", (int)len, text);
-	add(&items[count++], message, (size_t)n);
+	journal_add(&items[count++], message, (size_t)n);
 	n = snprintf(priority, sizeof(priority), "PRIORITY=%d", level);
-	add(&items[count++], priority, (size_t)n);
+	journal_add(&items[count++], priority, (size_t)n);
 	n = snprintf(where, sizeof(where), "SYSLOG_FACILITY=%d",
 		     LOG_FAC(facility));
-	add(&items[count++], where, (size_t)n);
+	journal_add(&items[count++], where, (size_t)n);
 	n = snprintf(name, sizeof(name), "SYSLOG_IDENTIFIER=%s", ident);
-	add(&items[count++], name, (size_t)n);
+	journal_add(&items[count++], name, (size_t)n);
 	log_fields_read(&fields, text, len);
 	for (i = 0; i < fields.count; i++)
-		add(&items[count++], fields.texts[i], strlen(fields.texts[i]));
+		journal_add(&items[count++], fields.texts[i],
+			    strlen(fields.texts[i]));
 	return sd_journal_sendv(items, (int)count) < 0 ? -1 : 0;
 }

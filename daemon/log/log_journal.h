@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Messages to systemd's journal by its own protocol, with fields, so that it
- * can be asked for one service or one client (journalctl LINED_SERVICE=feed).
- * For the log's writer alone.
+ * can select one service or one client (journalctl LINED_SERVICE=feed).
  *
- * The fields are read off the message, which names its subject first:
+ * A message names its subject first, and the fields are read from there, on the
+ * thread that writes the log: no worker formats anything twice, and a message
+ * has its fields however it was logged.
  *
  *	service NAME: ...                   LINED_SERVICE
  *	service NAME: refused PEER: ...     and LINED_PEER
@@ -12,7 +13,7 @@
  *	client ID PEER: service NAME: ...   and LINED_SERVICE
  *	client ID PEER: access: KEY=VALUE...   and LINED_KEY for each
  *
- * What protocols and peers say comes behind that, and makes no field.
+ * The text of protocols and peers stands behind that and makes no field.
  */
 #ifndef LOG_JOURNAL_H
 #define LOG_JOURNAL_H
@@ -20,7 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Fields that a message can have at most. */
+/* The most fields that a message can have. */
 #define LOG_FIELDS_MAX 16
 
 struct log_fields {
@@ -31,7 +32,7 @@ struct log_fields {
 	char room[1024];
 };
 
-/* Those of a message; what does not fit is left out. */
+/* The fields of a message; those that do not fit are left out. */
 void log_fields_read(struct log_fields *fields, const char *text, size_t len);
 
 /* ---- the journal ------------------------------------------------------- */

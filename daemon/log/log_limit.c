@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rate limit of the log: a small table of kinds of messages, each with the
- * window it is counted in. Sixty-four places are searched one by one; there
- * are seldom more than a few, and a message costs a good deal more than that.
+ * A table of kinds of messages, each with its window. The entries are searched
+ * one by one: few are in use, and formatting a message costs much more.
  */
 #include "config.h"
 
@@ -21,9 +20,10 @@ void log_limit_init(struct log_limit *limit)
 	limit->due_ms = UINT64_MAX;
 }
 
-/* Its place, or one it may have: a free one, or one whose window is over. */
-static struct log_kind *find_place(struct log_limit *limit, const void *kind,
-				   uint64_t now_ms)
+/* The entry of the kind, or one that it can have: free, or with its window
+ * over; NULL: the table is full. */
+static struct log_kind *log_limit_find(struct log_limit *limit,
+				       const void *kind, uint64_t now_ms)
 {
 	struct log_kind *place = NULL, *k;
 	size_t i;
@@ -46,7 +46,7 @@ static struct log_kind *find_place(struct log_limit *limit, const void *kind,
 enum log_verdict log_limit_check(struct log_limit *limit, const void *kind,
 				 int level, uint32_t burst, uint64_t now_ms)
 {
-	struct log_kind *k = find_place(limit, kind, now_ms);
+	struct log_kind *k = log_limit_find(limit, kind, now_ms);
 
 	if (k == NULL)
 		return LOG_PASS;
@@ -78,7 +78,7 @@ void log_limit_sample(struct log_limit *limit, const void *kind,
 	for (i = 0; i < LOG_LIMIT_KINDS; i++) {
 		struct log_kind *k = &limit->kinds[i];
 
-		/* Gone where it was reported meanwhile. */
+		/* No entry where it was reported meanwhile. */
 		if (k->kind == kind && k->suppressed > 0)
 			lined_text_escape_rest(k->sample, sizeof(k->sample),
 					       text, strlen(text));
@@ -86,7 +86,7 @@ void log_limit_sample(struct log_limit *limit, const void *kind,
 }
 
 /* The next report's time, after one has been taken. */
-static uint64_t earliest(const struct log_limit *limit)
+static uint64_t log_limit_next_due(const struct log_limit *limit)
 {
 	uint64_t due_ms = UINT64_MAX;
 	size_t i;
@@ -114,7 +114,7 @@ bool log_limit_take(struct log_limit *limit, uint64_t now_ms,
 		report->level = k->level;
 		memcpy(report->sample, k->sample, sizeof(report->sample));
 		k->suppressed = 0;
-		limit->due_ms = earliest(limit);
+		limit->due_ms = log_limit_next_due(limit);
 		return true;
 	}
 	return false;

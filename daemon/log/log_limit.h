@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which messages of the log are too many of one kind. Bookkeeping alone: it
- * knows no clock, no lock and writes nothing; its owner has all three.
+ * The rate limit of the log, for each kind of message. Counts only: the owner
+ * has the clock and the lock, and writes the reports.
  */
 #ifndef LOG_LIMIT_H
 #define LOG_LIMIT_H
@@ -14,10 +14,10 @@
 #define LOG_LIMIT_SAMPLE    256
 
 struct log_kind {
-	const void *kind; /* NULL: the place is free */
-	uint64_t end_ms;  /* of its window */
+	const void *kind; /* NULL: the entry is free */
+	uint64_t end_ms;  /* of the window */
 	uint32_t passed;
-	/* Since the last report, which is due at due_ms where not 0. */
+	/* Since the last report; where not 0, the next is due at due_ms. */
 	uint32_t suppressed;
 	uint64_t due_ms;
 	int level;
@@ -36,7 +36,7 @@ enum log_verdict {
 	LOG_SUPPRESS_FIRST, /* its text is wanted: log_limit_sample() */
 };
 
-/* What a report says. */
+/* "N similar messages suppressed: SAMPLE". */
 struct log_report {
 	uint32_t suppressed;
 	int level;
@@ -46,20 +46,20 @@ struct log_report {
 void log_limit_init(struct log_limit *limit);
 
 /*
- * Whether one more message of this kind may pass: `burst` may in each window,
- * which begins with the first. With more kinds at once than there are places
- * the further ones all pass.
+ * Whether one more message of this kind may pass: `burst` of them may in each
+ * window, which begins with the first. When the table is full, messages of
+ * further kinds pass.
  */
 enum log_verdict log_limit_check(struct log_limit *limit, const void *kind,
 				 int level, uint32_t burst, uint64_t now_ms);
 
-/* The text of the first that was suppressed. */
+/* The text of the first message that was suppressed. */
 void log_limit_sample(struct log_limit *limit, const void *kind,
 		      const char *text);
 
 /*
- * Takes one report that is due at now_ms (UINT64_MAX: any that there is);
- * false where there is none.
+ * Takes one report that is due at now_ms (UINT64_MAX: any report); false: there
+ * is none.
  */
 bool log_limit_take(struct log_limit *limit, uint64_t now_ms,
 		    struct log_report *report);

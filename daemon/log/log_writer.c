@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread that writes the log. Messages are put into one buffer while it
- * writes out the other; both have a fixed size, so a reader that stands still
- * costs messages, never memory and never anybody's time. The thread and its
- * owner share `struct log_writer`; who leaves last frees it, since a write to
- * a pipe that nobody reads cannot be called back.
+ * Two buffers of a fixed size: messages are put into one while the thread
+ * writes the other. A reader of the log that hangs costs messages, but no
+ * memory, and no thread waits. The thread and its owner share `struct
+ * log_writer`, and the last one frees it: a write to a pipe that is not read
+ * cannot be interrupted.
  */
 #include "config.h"
 
 #include "log/log_writer.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,24 +19,19 @@
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "log/log_journal.h"
 #include "log/log_limit.h"
 
-/* Lines are gathered to this size for one write: a pipe takes it whole. */
-#define CHUNK 4096
-
 /* Before each message in a buffer. */
-struct record {
+struct log_record {
 	uint16_t len;
 	uint16_t level;
 };
 
-struct batch {
+struct log_batch {
 	char *data;
 	size_t len;
-	uint64_t dropped; /* what came when it was full */
+	uint64_t dropped; /* messages that found it full */
 };
 
 struct log_writer {
@@ -48,21 +42,19 @@ struct log_writer {
 	bool threadless;
 	/* Under lock. */
 	struct log_limit limit;
-	struct log_sink sink;
-	struct batch filling;
+	struct log_sink_settings settings;
+	struct log_batch filling;
 	bool stopping, done, abandoned;
 	uint32_t (*tick)(void *arg);
 	void *tick_arg;
 	uint64_t tick_ms; /* when it is due; UINT64_MAX: none, or it runs */
 	bool ticking;
-	/* The thread's (threadless: under lock). */
-	struct batch writing;
-	struct log_sink current;
-	char chunk[CHUNK];
-	size_t chunk_len;
+	/* Of the thread; threadless: under lock. */
+	struct log_batch writing;
+	struct log_sink sink;
 };
 
-static uint64_t now_ms(void)
+static uint64_t log_writer_now_ms(void)
 {
 	struct timespec now;
 
@@ -70,7 +62,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static struct timespec at_ms(uint64_t ms)
+static struct timespec log_writer_timespec(uint64_t ms)
 {
 	struct timespec at = {
 		.tv_sec = (time_t)(ms / 1000),
@@ -82,79 +74,9 @@ static struct timespec at_ms(uint64_t ms)
 
 /* ---- writing --------------------------------------------------------- */
 
-/*
- * All of it, or as much as stderr takes before it fails: a log that cannot be
- * written has nowhere to be complained about. stderr may be non-blocking,
- * since it may be shared with whoever made it so.
- */
-static void write_all(const char *data, size_t len, bool wait)
+static void log_writer_write_batch(struct log_writer *w)
 {
-	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
-	ssize_t n;
-
-	while (len > 0) {
-		if (!wait && poll(&pfd, 1, 0) <= 0)
-			return;
-		n = write(STDERR_FILENO, data, len);
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		} else if (n < 0 && errno == EAGAIN) {
-			if (!wait || (poll(&pfd, 1, -1) < 0 && errno != EINTR))
-				return;
-		} else if (n == 0 || errno != EINTR) {
-			return;
-		}
-	}
-}
-
-static size_t format_line(char *line, size_t size, int level, bool priorities,
-			  const char *text, size_t len)
-{
-	int n = priorities ? snprintf(line, size, "<%d>%.*s\n", level, (int)len,
-				      text)
-			   : snprintf(line, size, "%.*s\n", (int)len, text);
-
-	return n < 0 ? 0 : (size_t)n;
-}
-
-void log_write_stderr(int level, bool priorities, const char *text, size_t len,
-		      bool wait)
-{
-	char line[LOG_TEXT_MAX + 16];
-
-	write_all(line,
-		  format_line(line, sizeof(line), level, priorities, text, len),
-		  wait);
-}
-
-static void flush_chunk(struct log_writer *w)
-{
-	write_all(w->chunk, w->chunk_len, true);
-	w->chunk_len = 0;
-}
-
-static void write_text(struct log_writer *w, int level, const char *text,
-		       size_t len)
-{
-	if (w->current.journal &&
-	    log_journal_write(level, w->current.facility, w->current.ident,
-			      text, len) == 0)
-		return;
-	if (w->current.syslog) {
-		syslog(level | w->current.facility, "%.*s", (int)len, text);
-		return;
-	}
-	if (w->chunk_len + len + 16 > sizeof(w->chunk))
-		flush_chunk(w);
-	w->chunk_len += format_line(w->chunk + w->chunk_len,
-				    sizeof(w->chunk) - w->chunk_len, level,
-				    w->current.priorities, text, len);
-}
-
-static void write_batch(struct log_writer *w)
-{
-	struct record record;
+	struct log_record record;
 	char text[64];
 	size_t at = 0;
 	int n;
@@ -162,20 +84,22 @@ static void write_batch(struct log_writer *w)
 	while (at < w->writing.len) {
 		memcpy(&record, w->writing.data + at, sizeof(record));
 		at += sizeof(record);
-		write_text(w, record.level, w->writing.data + at, record.len);
+		log_sink_write(&w->sink, record.level, w->writing.data + at,
+			       record.len);
 		at += record.len;
 	}
 	if (w->writing.dropped > 0) {
 		n = snprintf(text, sizeof(text), "log: %llu messages dropped",
 			     (unsigned long long)w->writing.dropped);
-		write_text(w, LOG_WARNING, text, (size_t)n);
+		log_sink_write(&w->sink, LOG_WARNING, text, (size_t)n);
 	}
-	flush_chunk(w);
+	log_sink_flush(&w->sink);
 	w->writing.len = 0;
 	w->writing.dropped = 0;
 }
 
-static void write_report(struct log_writer *w, const struct log_report *report)
+static void log_writer_write_report(struct log_writer *w,
+				    const struct log_report *report)
 {
 	char text[LOG_LIMIT_SAMPLE + 64];
 	int n = snprintf(text, sizeof(text),
@@ -183,34 +107,15 @@ static void write_report(struct log_writer *w, const struct log_report *report)
 			 (unsigned long)report->suppressed,
 			 report->sample[0] != '\0' ? ": " : "", report->sample);
 
-	write_text(w, report->level, text, (size_t)n);
-	flush_chunk(w);
-}
-
-/* syslog(3) keeps the pointer to the name: it is to that of w->current. */
-static void use_sink(struct log_writer *w, const struct log_sink *sink)
-{
-	if (w->current.syslog)
-		closelog();
-	w->current = *sink;
-	if (w->current.syslog)
-		openlog(w->current.ident, LOG_PID | LOG_NDELAY,
-			w->current.facility);
-}
-
-static bool same_sink(const struct log_sink *a, const struct log_sink *b)
-{
-	return a->syslog == b->syslog && a->journal == b->journal &&
-	       a->priorities == b->priorities && a->facility == b->facility &&
-	       strcmp(a->ident, b->ident) == 0;
+	log_sink_write(&w->sink, report->level, text, (size_t)n);
+	log_sink_flush(&w->sink);
 }
 
 /* ---- the thread ------------------------------------------------------ */
 
-static void destroy(struct log_writer *w)
+static void log_writer_destroy(struct log_writer *w)
 {
-	if (w->current.syslog)
-		closelog();
+	log_sink_close(&w->sink);
 	pthread_cond_destroy(&w->changed);
 	pthread_cond_destroy(&w->finished);
 	pthread_mutex_destroy(&w->lock);
@@ -219,10 +124,10 @@ static void destroy(struct log_writer *w)
 	free(w);
 }
 
-/* Takes what is to be written, under lock; false where there is nothing. */
-static bool take(struct log_writer *w)
+/* Swaps the buffers, under lock; false where there is nothing to write. */
+static bool log_writer_take_batch(struct log_writer *w)
 {
-	struct batch empty = w->writing;
+	struct log_batch empty = w->writing;
 
 	if (w->filling.len == 0 && w->filling.dropped == 0)
 		return false;
@@ -231,8 +136,8 @@ static bool take(struct log_writer *w)
 	return true;
 }
 
-/* Waits, under lock, until something happens, or a report or a tick is due. */
-static void wait_for_work(struct log_writer *w)
+/* Waits, under lock, for a change, or until a report or a tick is due. */
+static void log_writer_wait(struct log_writer *w)
 {
 	uint64_t due_ms =
 		w->limit.due_ms < w->tick_ms ? w->limit.due_ms : w->tick_ms;
@@ -242,41 +147,43 @@ static void wait_for_work(struct log_writer *w)
 		pthread_cond_wait(&w->changed, &w->lock);
 		return;
 	}
-	until = at_ms(due_ms);
+	until = log_writer_timespec(due_ms);
 	pthread_cond_timedwait(&w->changed, &w->lock, &until);
 }
 
 /* One round of writing; false where there was nothing to write. */
-static bool work(struct log_writer *w)
+static bool log_writer_round(struct log_writer *w)
 {
-	struct log_sink sink = w->sink;
+	struct log_sink_settings settings = w->settings;
 	struct log_report report;
-	bool has_report, has_batch;
+	bool has_report, has_batch, same;
 
-	has_batch = take(w);
+	same = log_sink_settings_equal(&settings, &w->sink.settings);
+	has_batch = log_writer_take_batch(w);
 	has_report = log_limit_take(
-		&w->limit, w->stopping ? UINT64_MAX : now_ms(), &report);
-	if (!has_batch && !has_report && same_sink(&sink, &w->current))
+		&w->limit, w->stopping ? UINT64_MAX : log_writer_now_ms(),
+		&report);
+	if (!has_batch && !has_report && same)
 		return false;
 	pthread_mutex_unlock(&w->lock);
-	if (!same_sink(&sink, &w->current))
-		use_sink(w, &sink);
+	if (!same)
+		log_sink_open(&w->sink, &settings);
 	if (has_batch)
-		write_batch(w);
+		log_writer_write_batch(w);
 	if (has_report)
-		write_report(w, &report);
+		log_writer_write_report(w, &report);
 	pthread_mutex_lock(&w->lock);
 	return true;
 }
 
-/* Under lock; false where none is due. */
-static bool run_tick(struct log_writer *w)
+/* Under lock, which it releases meanwhile; false where none is due. */
+static bool log_writer_run_tick(struct log_writer *w)
 {
 	uint32_t (*due)(void *arg) = w->tick;
 	void *arg = w->tick_arg;
 	uint32_t after_ms;
 
-	if (w->tick_ms == UINT64_MAX || w->tick_ms > now_ms())
+	if (w->tick_ms == UINT64_MAX || w->tick_ms > log_writer_now_ms())
 		return false;
 	w->tick_ms = UINT64_MAX;
 	w->ticking = true;
@@ -285,36 +192,36 @@ static bool run_tick(struct log_writer *w)
 	pthread_mutex_lock(&w->lock);
 	w->ticking = false;
 	if (w->tick != NULL)
-		w->tick_ms = now_ms() + after_ms;
+		w->tick_ms = log_writer_now_ms() + after_ms;
 	pthread_cond_signal(&w->finished);
 	return true;
 }
 
-static void *run(void *arg)
+static void *log_writer_run(void *arg)
 {
 	struct log_writer *w = arg;
 	bool abandoned;
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->abandoned) {
-		if (work(w) || run_tick(w))
+		if (log_writer_round(w) || log_writer_run_tick(w))
 			continue;
 		if (w->stopping)
 			break;
-		wait_for_work(w);
+		log_writer_wait(w);
 	}
 	abandoned = w->abandoned;
 	w->done = true;
 	pthread_cond_signal(&w->finished);
 	pthread_mutex_unlock(&w->lock);
 	if (abandoned)
-		destroy(w);
+		log_writer_destroy(w);
 	return NULL;
 }
 
 /* ---- the owner ------------------------------------------------------- */
 
-static void init_cond(pthread_cond_t *cond)
+static void log_writer_init_cond(pthread_cond_t *cond)
 {
 	pthread_condattr_t attr;
 
@@ -324,7 +231,7 @@ static void init_cond(pthread_cond_t *cond)
 	pthread_condattr_destroy(&attr);
 }
 
-struct log_writer *log_writer_start(const struct log_sink *sink)
+struct log_writer *log_writer_start(const struct log_sink_settings *settings)
 {
 	struct log_writer *w = calloc(1, sizeof(*w));
 	sigset_t all, before;
@@ -341,42 +248,45 @@ struct log_writer *log_writer_start(const struct log_sink *sink)
 		return NULL;
 	}
 	pthread_mutex_init(&w->lock, NULL);
-	init_cond(&w->changed);
-	init_cond(&w->finished);
+	log_writer_init_cond(&w->changed);
+	log_writer_init_cond(&w->finished);
 	log_limit_init(&w->limit);
 	w->tick_ms = UINT64_MAX;
-	w->sink = *sink;
+	w->settings = *settings;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	w->threadless = pthread_create(&w->thread, NULL, run, w) != 0;
+	w->threadless =
+		pthread_create(&w->thread, NULL, log_writer_run, w) != 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (w->threadless)
-		use_sink(w, sink);
+		log_sink_open(&w->sink, settings);
 	return w;
 }
 
-/* Without a thread its work is done here, by whoever has the lock. */
-static void work_here(struct log_writer *w)
+/* Without a thread: its work, done by the caller, under lock. */
+static void log_writer_work_here(struct log_writer *w)
 {
 	struct log_report report;
 
-	while (log_limit_take(&w->limit, w->stopping ? UINT64_MAX : now_ms(),
+	while (log_limit_take(&w->limit,
+			      w->stopping ? UINT64_MAX : log_writer_now_ms(),
 			      &report))
-		write_report(w, &report);
-	if (take(w))
-		write_batch(w);
+		log_writer_write_report(w, &report);
+	if (log_writer_take_batch(w))
+		log_writer_write_batch(w);
 }
 
 int log_writer_stop(struct log_writer *w, int timeout_ms)
 {
-	struct timespec until = at_ms(now_ms() + (uint64_t)timeout_ms);
+	struct timespec until =
+		log_writer_timespec(log_writer_now_ms() + (uint64_t)timeout_ms);
 	int rc = 0;
 
 	pthread_mutex_lock(&w->lock);
 	w->stopping = true;
 	pthread_cond_signal(&w->changed);
 	if (w->threadless) {
-		work_here(w);
+		log_writer_work_here(w);
 		w->done = true;
 	}
 	while (!w->done && rc == 0)
@@ -391,7 +301,7 @@ int log_writer_stop(struct log_writer *w, int timeout_ms)
 	pthread_mutex_unlock(&w->lock);
 	if (!w->threadless)
 		pthread_join(w->thread, NULL);
-	destroy(w);
+	log_writer_destroy(w);
 	return 0;
 }
 
@@ -404,17 +314,18 @@ void log_writer_tick(struct log_writer *w, uint32_t after_ms,
 		pthread_cond_wait(&w->finished, &w->lock);
 	w->tick = tick;
 	w->tick_arg = arg;
-	w->tick_ms = tick != NULL ? now_ms() + after_ms : UINT64_MAX;
+	w->tick_ms = tick != NULL ? log_writer_now_ms() + after_ms : UINT64_MAX;
 	pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
 }
 
-void log_writer_set_sink(struct log_writer *w, const struct log_sink *sink)
+void log_writer_set(struct log_writer *w,
+		    const struct log_sink_settings *settings)
 {
 	pthread_mutex_lock(&w->lock);
-	w->sink = *sink;
+	w->settings = *settings;
 	if (w->threadless)
-		use_sink(w, sink);
+		log_sink_open(&w->sink, settings);
 	else
 		pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
@@ -428,8 +339,9 @@ bool log_writer_admits(struct log_writer *w, const void *kind, int level,
 	enum log_verdict verdict;
 
 	pthread_mutex_lock(&w->lock);
-	verdict = log_limit_check(&w->limit, kind, level, burst, now_ms());
-	/* It has a report to wait for now. */
+	verdict = log_limit_check(&w->limit, kind, level, burst,
+				  log_writer_now_ms());
+	/* The thread has a report to wait for now. */
 	if (verdict == LOG_SUPPRESS_FIRST)
 		pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
@@ -447,9 +359,9 @@ void log_writer_sample(struct log_writer *w, const void *kind, const char *text)
 void log_writer_put(struct log_writer *w, int level, const char *text,
 		    size_t len)
 {
-	struct record record = {(uint16_t)len, (uint16_t)level};
-	struct batch *batch = &w->filling;
-	/* Clients who come and go shall not crowd out what is wrong. */
+	struct log_record record = {(uint16_t)len, (uint16_t)level};
+	struct log_batch *batch = &w->filling;
+	/* Messages about clients may not leave no room for errors. */
 	size_t room =
 		level < LOG_INFO ? LOG_WRITER_BYTES : LOG_WRITER_BYTES / 2;
 	bool was_empty;
@@ -465,7 +377,7 @@ void log_writer_put(struct log_writer *w, int level, const char *text,
 		batch->len += len;
 	}
 	if (w->threadless)
-		work_here(w);
+		log_writer_work_here(w);
 	else if (was_empty)
 		pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The log's writer: a thread that takes messages out of a bounded buffer and
- * writes them to stderr or syslog(3), so that nobody else waits for a reader
- * of the log. For log.c alone; formats nothing, knows no levels but to pass
- * them on.
+ * writes them to the sink, so that no other thread waits for a reader of the
+ * log. For log.c alone; formats nothing.
  *
  * Thread: log_writer_start() and log_writer_stop() are the owner's, the rest
  * is MT-safe.
@@ -15,51 +14,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "log/log_sink.h"
+
 /* Bytes of messages that may wait to be written. */
 #define LOG_WRITER_BYTES ((size_t)256 * 1024)
 
-/* A message's longest text, its NUL included. */
-#define LOG_TEXT_MAX 2048
-
 struct log_writer;
 
-/* Where messages go. */
-struct log_sink {
-	bool syslog;     /* else stderr */
-	bool journal;    /* the journal itself, in place of syslog */
-	bool priorities; /* on stderr: "<N>" before each line */
-	int facility;
-	char ident[64];
-};
-
 /*
- * Starts a writer, whose thread has all signals blocked. Where no thread can
- * be had log_writer_put() writes by itself. NULL/ENOMEM.
+ * Starts a writer, whose thread has all signals blocked. If the thread cannot
+ * be created, log_writer_put() writes by itself. NULL/ENOMEM.
  */
-struct log_writer *log_writer_start(const struct log_sink *sink);
+struct log_writer *log_writer_start(const struct log_sink_settings *settings);
 
 /*
- * Ends the thread when it has written what there is, and frees the writer;
- * after timeout_ms, -1/ETIMEDOUT, it leaves both to themselves: the thread
- * stands in a write and will free the writer should it come back.
+ * Ends the thread when it has written all messages, and frees the writer.
+ * -1/ETIMEDOUT after timeout_ms: the thread hangs in a write, and frees the
+ * writer if that ever returns.
  */
 int log_writer_stop(struct log_writer *writer, int timeout_ms);
 
 /*
  * Calls tick(arg) on the thread in after_ms, then again after as many as it
- * returns; NULL: no more, and it has returned. Nothing without a thread, or
- * while that stands in a write.
+ * returns. NULL: no more; a call that runs is waited for. Not called without a
+ * thread, nor while it hangs in a write.
  */
 void log_writer_tick(struct log_writer *writer, uint32_t after_ms,
 		     uint32_t (*tick)(void *arg), void *arg);
 
-/* What is put from now on, or is still waiting, goes there. */
-void log_writer_set_sink(struct log_writer *writer,
-			 const struct log_sink *sink);
+/* Other settings for messages from now on and those that still wait. */
+void log_writer_set(struct log_writer *writer,
+		    const struct log_sink_settings *settings);
 
 /*
- * Whether a message of this kind should be put (log_limit.h). *sample is set
- * where it should not, but its text is wanted: log_writer_sample().
+ * Whether a message of this kind may be put (log_limit.h). *sample: it may not,
+ * but its text is wanted for log_writer_sample().
  */
 bool log_writer_admits(struct log_writer *writer, const void *kind, int level,
 		       unsigned burst, bool *sample);
@@ -69,12 +58,5 @@ void log_writer_sample(struct log_writer *writer, const void *kind,
 /* Queues a printable text of at most LOG_TEXT_MAX, or drops and counts it. */
 void log_writer_put(struct log_writer *writer, int level, const char *text,
 		    size_t len);
-
-/*
- * Writes a line to stderr at once, by the calling thread. Where wait is false
- * it is given up if that would take time.
- */
-void log_write_stderr(int level, bool priorities, const char *text, size_t len,
-		      bool wait);
 
 #endif
