@@ -352,6 +352,32 @@ class Hold(RelayTest):
         self.assertEqual(reader.line(), b"live\n")
         self.assertEqual(second.line(), b"live\n")
 
+    def test_two_services_that_hold_agree_on_one(self):
+        texts, places = zip(*(self.hub(name=name, topic='"log"',
+                                       publish_only="true", hold="64k")
+                              for name in ("one", "two")))
+        feed, of = self.hub(name="feed", topic='"log"', subscribe_only="true")
+        daemon = self.serve(feed, *texts)
+        for turn, places in enumerate((places * 2, places[1:])):
+            for i, to in enumerate(places):
+                writer = self.client(to)
+                writer.send(b"".join(b"%d %d %d\n" % (turn, i, n)
+                                     for n in range(10)))
+                writer.half_close()
+                self.assertEqual(writer.rest(), b"")
+            reader = self.client(of)
+            seen = [0] * len(places)
+            while sum(seen) < 10 * len(places):
+                at, i, n = map(int, reader.line().split())
+                self.assertEqual((at, n), (turn, seen[i]))
+                seen[i] += 1
+            self.assertTrue(reader.is_silent(0.1))
+            reader.close()
+            # Perhaps the holder's: the other one takes over.
+            self.write(feed + texts[1], workers=self.WORKERS)
+            daemon.reload()
+            time.sleep(0.1)
+
     def test_held_again_when_the_last_reader_is_gone(self):
         text, address = self.hub(hold="64k")
         daemon = self.serve(text)
