@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * time: a line a second, with the time, to whoever listens. What is sent to it
- * is not read. The periodic task as an example: each worker makes the line once
- * and shares it among its clients.
+ * time: sends every client a line a second with the time, and discards what
+ * clients send. The example of a periodic task: each worker makes the line
+ * once, and its clients share it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,15 +18,16 @@ struct time_options {
 	bool local;
 };
 
-static const struct lined_option option_table[] = {
+static const struct lined_option time_options[] = {
 	{LINED_OPTION("format", STRING, struct time_options, format),
 	 .fallback = "%Y-%m-%dT%H:%M:%SZ"},
 	{LINED_OPTION("local", BOOLEAN, struct time_options, local)},
 	{.name = NULL},
 };
 
-/* The line of this moment; 0: it is empty, or too long. */
-static size_t make_line(char text[TEXT_MAX], const struct time_options *options)
+/* Writes the line for this moment. 0: it is empty, or too long. */
+static size_t time_make_line(char text[TEXT_MAX],
+			     const struct time_options *options)
 {
 	struct timespec now;
 	struct tm tm;
@@ -44,10 +45,10 @@ static size_t make_line(char text[TEXT_MAX], const struct time_options *options)
 	return len;
 }
 
-static int check(const void *values, char *error, size_t size)
+static int time_check(const void *values, char *error, size_t size)
 {
 	char text[TEXT_MAX];
-	size_t len = make_line(text, values);
+	size_t len = time_make_line(text, values);
 
 	if (len > 0 && memchr(text, '\n', len) == text + len - 1)
 		return 0;
@@ -57,21 +58,21 @@ static int check(const void *values, char *error, size_t size)
 	return -1;
 }
 
-static void send_to(struct lined_socket *client, void *line)
+static void time_send(struct lined_socket *client, void *line)
 {
 	lined_socket_send_shared(client, line, 0, lined_buffer_len(line));
 }
 
-static void tell(struct lined_service *service)
+static void time_task(struct lined_service *service)
 {
 	char text[TEXT_MAX];
-	size_t len = make_line(text, lined_service_options(service));
+	size_t len = time_make_line(text, lined_service_options(service));
 	struct lined_buffer *line = lined_buffer_new(text, len);
 
-	/* There will be another second. */
+	/* Out of memory: a second is left out. */
 	if (line == NULL)
 		return;
-	lined_service_each_client(service, send_to, line);
+	lined_service_each_client(service, time_send, line);
 	lined_buffer_unref(line);
 }
 
@@ -80,9 +81,9 @@ const struct lined_protocol lined_protocol = {
 	.size = sizeof(struct lined_protocol),
 	.name = "time",
 	.summary = "a line a second, with the time",
-	.handle_task = tell,
+	.handle_task = time_task,
 	.task_ms = 1000,
-	.options = option_table,
+	.options = time_options,
 	.options_size = sizeof(struct time_options),
-	.check = check,
+	.check = time_check,
 };
