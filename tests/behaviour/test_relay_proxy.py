@@ -48,11 +48,11 @@ class ProxyTest(DaemonTest):
         return c
 
     def pair(self, server, **how):
-        """A client and its far side."""
+        """A client and the upstream's end of its connection."""
         c = self.client(**how)
-        far = server.accept()
-        self.addCleanup(far.close)
-        return c, far
+        upstream = server.accept()
+        self.addCleanup(upstream.close)
+        return c, upstream
 
     def size(self, mebibytes):
         return (mebibytes // 5 if self.daemon.is_sanitized()
@@ -121,77 +121,77 @@ class Bytes(ProxyTest):
         # Lines are no matter here.
         self.serve(server, extra="\tframing { line-length = 16 "
                    "terminator = crlf }\n")
-        c, far = self.pair(server)
+        c, upstream = self.pair(server)
         for said in (b"no end of line", b"\n\r\n\0\xff", noise(300000),
                      b"x" * 100000, b"\n"):
             c.send(said)
-            self.assertTrue(far.exactly(len(said)) == said)
-            far.send(said[::-1])
+            self.assertTrue(upstream.exactly(len(said)) == said)
+            upstream.send(said[::-1])
             self.assertTrue(c.exactly(len(said)) == said[::-1])
 
     def test_each_client_has_its_own_connection(self):
         server = self.server()
         self.serve(server)
         pairs = [self.pair(server) for _ in range(20)]
-        for i, (c, far) in enumerate(pairs):
+        for i, (c, upstream) in enumerate(pairs):
             c.send(b"up %d" % i)
-        for i, (c, far) in enumerate(pairs):
-            self.assertEqual(far.exactly(4), b"up %d" % i if i < 10
+        for i, (c, upstream) in enumerate(pairs):
+            self.assertEqual(upstream.exactly(4), b"up %d" % i if i < 10
                              else b"up %d" % (i // 10))
-            far.send(b"down")
+            upstream.send(b"down")
             self.assertEqual(c.exactly(4), b"down")
 
     def test_what_is_said_at_once_arrives(self):
-        """Before there is a far side, and though the client is gone."""
+        """Before the upstream is connected, and though the client is gone."""
         server = self.server()
         self.serve(server)
         said = noise(3 << 20)
         with self.client() as c:
             c.send(said)
-        with server.accept() as far:
-            self.assertTrue(far.rest() == said)
+        with server.accept() as upstream:
+            self.assertTrue(upstream.rest() == said)
 
     def test_half_close_by_the_client(self):
         server = self.server()
         self.serve(server)
-        c, far = self.pair(server)
+        c, upstream = self.pair(server)
         c.send(b"question")
         c.half_close()
-        self.assertEqual(far.rest(), b"question")
+        self.assertEqual(upstream.rest(), b"question")
         self.assertTrue(c.is_silent(0.3))
         for _ in range(3):
-            far.send(b"answer")
+            upstream.send(b"answer")
             self.assertEqual(c.exactly(6), b"answer")
-        far.close()
+        upstream.close()
         self.assertEqual(c.rest(), b"")
         self.daemon.wait_log("client 1 .* closed: peer")
 
     def test_half_close_by_the_upstream(self):
         server = self.server()
         self.serve(server)
-        c, far = self.pair(server)
-        far.send(b"greeting")
-        far.half_close()
+        c, upstream = self.pair(server)
+        upstream.send(b"greeting")
+        upstream.half_close()
         self.assertEqual(c.rest(), b"greeting")
-        self.assertTrue(far.is_silent(0.3))
+        self.assertTrue(upstream.is_silent(0.3))
         for _ in range(3):
             c.send(b"word")
-            self.assertEqual(far.exactly(4), b"word")
+            self.assertEqual(upstream.exactly(4), b"word")
         c.half_close()
-        self.assertEqual(far.rest(), b"")
+        self.assertEqual(upstream.rest(), b"")
         self.daemon.wait_log("client 1 .* closed: peer")
 
     def test_half_close_behind_much_that_waits(self):
         """The end comes behind what a slow side has still to take."""
         server = self.server(rcvbuf=4096)
         self.serve(server, limits="send-queue = 64k")
-        c, far = self.pair(server, rcvbuf=4096)
+        c, upstream = self.pair(server, rcvbuf=4096)
         up, down = noise(1 << 20), noise(1 << 20, 1)
-        for who, said in ((c, up), (far, down)):
+        for who, said in ((c, up), (upstream, down)):
             threading.Thread(target=lambda who=who, said=said: (
                 who.send(said), who.half_close())).start()
         time.sleep(0.3)
-        self.assertTrue(far.rest() == up)
+        self.assertTrue(upstream.rest() == up)
         self.assertTrue(c.rest() == down)
         self.daemon.wait_log("client 1 .* closed: peer")
 
@@ -200,11 +200,11 @@ class Bytes(ProxyTest):
         that says as much at the same time: more than the system takes."""
         server = self.server()
         self.serve(server, limits="send-queue = 64k")
-        c, far = self.pair(server)
+        c, upstream = self.pair(server)
         size = 48 << 20
-        down = Sender(far, size)
+        down = Sender(upstream, size)
         up = Sender(c, size)
-        heard = Receiver(far)
+        heard = Receiver(upstream)
         up.join()
         heard.join()
         self.assertIsNone(up.fault)
@@ -218,9 +218,9 @@ class Bytes(ProxyTest):
     def test_small_queues_are_enough(self):
         server = self.server()
         self.serve(server, limits="send-queue = 1k")
-        c, far = self.pair(server)
-        up, down = Sender(c, 1 << 20), Sender(far, 1 << 20)
-        heard = [Receiver(far), Receiver(c)]
+        c, upstream = self.pair(server)
+        up, down = Sender(c, 1 << 20), Sender(upstream, 1 << 20)
+        heard = [Receiver(upstream), Receiver(c)]
         for thread in [up, down] + heard:
             thread.join()
         self.assertEqual(heard[0].digest.digest(), up.digest.digest())
@@ -233,10 +233,10 @@ class Memory(ProxyTest):
         never has more than its queues."""
         server = self.server()
         self.serve(server)
-        c, far = self.pair(server)
+        c, upstream = self.pair(server)
         size = self.size(100)
         before = most = self.daemon.rss_kib()
-        giver, taker = (far, c) if backwards else (c, far)
+        giver, taker = (upstream, c) if backwards else (c, upstream)
         sender = Sender(giver, size)
         receiver = Receiver(taker, pause=0.01)
         while receiver.is_alive():
@@ -264,23 +264,23 @@ class Memory(ProxyTest):
         self.serve(server, limits="send-stall = 0")
         pairs = [self.pair(server, rcvbuf=4096) for _ in range(20)]
         before = self.daemon.rss_kib()
-        for _, far in pairs:
-            far.fill(Sender.BLOCK, quiet=0.1)
+        for _, upstream in pairs:
+            upstream.fill(Sender.BLOCK, quiet=0.1)
         # A quarter of the queue, and at most one read.
         if not self.daemon.is_sanitized():
             self.assertLess(self.daemon.rss_kib() - before,
                             20 * (256 + 64) + 2048)
-        for c, far in pairs:
+        for c, upstream in pairs:
             c.send(b"still heard")
-            self.assertEqual(far.exactly(11), b"still heard")
+            self.assertEqual(upstream.exactly(11), b"still heard")
 
     def test_a_client_that_never_reads_is_closed_after_send_stall(self):
         server = self.server()
         self.serve(server, limits="send-stall = 1s")
-        c, far = self.pair(server, rcvbuf=4096)
-        far.fill(Sender.BLOCK, quiet=0.3)
+        c, upstream = self.pair(server, rcvbuf=4096)
+        upstream.fill(Sender.BLOCK, quiet=0.3)
         self.daemon.wait_log("client 1 .* closed: slow: send stall timeout")
-        far.ended()
+        upstream.ended()
 
     def test_waiting_costs_no_time(self):
         """Whatever a pair waits for: nobody looks again and again."""
@@ -314,8 +314,8 @@ class Memory(ProxyTest):
         for _ in range(many):
             c = self.client()
             pairs.append((c, server.accept()))
-        for i, (c, far) in enumerate(pairs):
-            far.send(b"%d\n" % i)
+        for i, (c, upstream) in enumerate(pairs):
+            upstream.send(b"%d\n" % i)
         # Connections are accepted in the order in which the workers make
         # them: who is with whom is found by asking.
         faces = {}
@@ -324,22 +324,22 @@ class Memory(ProxyTest):
         self.assertEqual(sorted(faces), list(range(many)))
         print("%.1f KiB a client ... "
               % ((self.daemon.rss_kib() - before) / many), end="", flush=True)
-        for i, (_, far) in enumerate(pairs):
+        for i, (_, upstream) in enumerate(pairs):
             faces[i].send(b"from %d\n" % i)
-        for i, (_, far) in enumerate(pairs):
-            self.assertEqual(far.line(), b"from %d\n" % i)
-            far.send(b"x" * 100000)
-        for i, (_, far) in enumerate(pairs):
+        for i, (_, upstream) in enumerate(pairs):
+            self.assertEqual(upstream.line(), b"from %d\n" % i)
+            upstream.send(b"x" * 100000)
+        for i, (_, upstream) in enumerate(pairs):
             self.assertEqual(faces[i].exactly(100000), b"x" * 100000)
-        for i, (_, far) in enumerate(pairs):
+        for i, (_, upstream) in enumerate(pairs):
             if i % 3:
-                far.close()
+                upstream.close()
                 self.assertEqual(faces[i].rest(), b"")
                 faces[i].close()
             else:
                 faces[i].close()
-                self.assertEqual(far.rest(), b"")
-                far.close()
+                self.assertEqual(upstream.rest(), b"")
+                upstream.close()
         self.eventually(lambda: self.daemon.descriptors() == descriptors,
                         "all descriptors closed")
 
@@ -357,9 +357,9 @@ class Failure(ProxyTest):
             "Connection refused" % re.escape(server.url))
         self.daemon.wait_log("client 1 .* closed: error: Connection refused")
         server.open()
-        c, far = self.pair(server)
+        c, upstream = self.pair(server)
         c.send(b"again\n")
-        self.assertEqual(far.line(), b"again\n")
+        self.assertEqual(upstream.line(), b"again\n")
         self.daemon.stop()
         self.assertTrue(self.daemon.logged("upstream_failures 1"))
 
@@ -373,9 +373,9 @@ class Failure(ProxyTest):
                              "tls://feed.example.org:443: TLS is not served")
         c = self.client()
         c.send(b"said before\n")
-        far = server.accept()
-        self.assertEqual(far.line(), b"said before\n")
-        far.send(b"answer\n")
+        upstream = server.accept()
+        self.assertEqual(upstream.line(), b"said before\n")
+        upstream.send(b"answer\n")
         self.assertEqual(c.line(), b"answer\n")
 
     def test_tls_alone_serves_nobody(self):
@@ -387,10 +387,10 @@ class Failure(ProxyTest):
     def test_a_reset_by_the_upstream_ends_the_client(self):
         server = self.server()
         self.serve(server)
-        c, far = self.pair(server)
-        far.send(b"last words")
+        c, upstream = self.pair(server)
+        upstream.send(b"last words")
         self.assertEqual(c.exactly(10), b"last words")
-        far.reset()
+        upstream.reset()
         self.assertEqual(c.ended(), b"")
         self.daemon.wait_log(r"<5>service proxy: client 1 127\.0\.0\.1:\d+: "
                              "upstream: Connection reset by peer")
@@ -399,11 +399,11 @@ class Failure(ProxyTest):
     def test_a_reset_by_the_client_ends_the_upstream(self):
         server = self.server()
         self.serve(server)
-        c, far = self.pair(server)
+        c, upstream = self.pair(server)
         c.send(b"last words")
-        self.assertEqual(far.exactly(10), b"last words")
+        self.assertEqual(upstream.exactly(10), b"last words")
         c.reset()
-        self.assertEqual(far.ended(), b"")
+        self.assertEqual(upstream.ended(), b"")
         self.daemon.wait_log("client 1 .* closed: error: "
                              "Connection reset by peer")
 
@@ -413,16 +413,16 @@ class Failure(ProxyTest):
         self.serve(server)
         descriptors = self.daemon.descriptors()
         for _ in range(5):
-            c, far = self.pair(server, rcvbuf=4096)
-            far.fill(Sender.BLOCK, quiet=0.1)
+            c, upstream = self.pair(server, rcvbuf=4096)
+            upstream.fill(Sender.BLOCK, quiet=0.1)
             c.fill(Sender.BLOCK, quiet=0.1)
             c.reset()
-            far.ended()
-            far.close()
-            c, far = self.pair(server, rcvbuf=4096)
+            upstream.ended()
+            upstream.close()
+            c, upstream = self.pair(server, rcvbuf=4096)
             c.fill(Sender.BLOCK, quiet=0.1)
-            far.fill(Sender.BLOCK, quiet=0.1)
-            far.reset()
+            upstream.fill(Sender.BLOCK, quiet=0.1)
+            upstream.reset()
             c.ended()
             c.close()
         self.eventually(lambda: self.daemon.descriptors() == descriptors,
@@ -433,12 +433,12 @@ class Failure(ProxyTest):
         gets the answer."""
         server = self.server()
         self.serve(server)
-        c, far = self.pair(server, rcvbuf=4096)
+        c, upstream = self.pair(server, rcvbuf=4096)
         answer = noise(600000)
         c.send(b"question\n")
-        self.assertEqual(far.line(), b"question\n")
-        far.send(answer)
-        far.close()
+        self.assertEqual(upstream.line(), b"question\n")
+        upstream.send(answer)
+        upstream.close()
         time.sleep(0.2)
         c.send(b"one more\n")
         self.daemon.wait_log("client 1 .* closed: ")
@@ -478,25 +478,25 @@ class Failure(ProxyTest):
     def test_the_end_comes_orderly_in_every_state(self):
         server = self.server(rcvbuf=4096)
         hanging = self.hanging()
-        for upstream, prepare in (
-                (server, lambda c, far: None),
-                (server, lambda c, far: c.half_close()),
-                (server, lambda c, far: far.half_close()),
-                (server, lambda c, far: c.fill(Sender.BLOCK, quiet=0.1)),
-                (server, lambda c, far: far.fill(Sender.BLOCK, quiet=0.1)),
-                (hanging, lambda c, far: time.sleep(0.1))):
+        for place, prepare in (
+                (server, lambda c, up: None),
+                (server, lambda c, up: c.half_close()),
+                (server, lambda c, up: up.half_close()),
+                (server, lambda c, up: c.fill(Sender.BLOCK, quiet=0.1)),
+                (server, lambda c, up: up.fill(Sender.BLOCK, quiet=0.1)),
+                (hanging, lambda c, up: time.sleep(0.1))):
             with self.subTest():
                 daemon = self.start("drain-timeout = 300ms\n"
-                                    + self.text(upstream),
+                                    + self.text(place),
                                     workers=self.WORKERS)
                 c = self.client(rcvbuf=4096)
-                far = server.accept() if upstream is server else None
-                prepare(c, far)
+                upstream = server.accept() if place is server else None
+                prepare(c, upstream)
                 daemon.stop()
                 c.ended()
-                if far:
-                    far.ended()
-                    far.close()
+                if upstream:
+                    upstream.ended()
+                    upstream.close()
 
 
 class Stop(ProxyTest):
@@ -504,19 +504,19 @@ class Stop(ProxyTest):
         server = self.server()
         daemon = self.serve(server)
         pairs = [self.pair(server) for _ in range(4)]
-        for c, far in pairs:
+        for c, upstream in pairs:
             c.send(b"question\n")
-            self.assertEqual(far.line(), b"question\n")
+            self.assertEqual(upstream.line(), b"question\n")
         daemon.signal(signal.SIGTERM)
-        for c, far in pairs:
+        for c, upstream in pairs:
             # It is told that this was all, and takes its time.
-            self.assertEqual(far.rest(), b"")
+            self.assertEqual(upstream.rest(), b"")
             self.assertTrue(c.is_silent(0.3))
-            far.send(b"answer\n")
+            upstream.send(b"answer\n")
             self.assertEqual(c.line(), b"answer\n")
             c.send(b"too late\n")
-            far.send(b"goodbye\n")
-            far.close()
+            upstream.send(b"goodbye\n")
+            upstream.close()
             self.assertEqual(c.rest(), b"goodbye\n")
         self.assertEqual(daemon.wait(), 0)
 
@@ -527,27 +527,27 @@ class Stop(ProxyTest):
         pairs = [self.pair(server) for _ in range(4)]
         with self.takes(0, 10):
             daemon.signal(signal.SIGTERM)
-            for c, far in pairs:
-                self.assertEqual(far.rest(), b"")
-                far.close()
+            for c, upstream in pairs:
+                self.assertEqual(upstream.rest(), b"")
+                upstream.close()
                 self.assertEqual(c.rest(), b"")
             self.assertEqual(daemon.wait(), 0)
 
     def test_a_slow_upstream_gets_all_that_was_said(self):
         server = self.server(rcvbuf=4096)
         daemon = self.serve(server)
-        c, far = self.pair(server)
+        c, upstream = self.pair(server)
         said = noise(2 << 20)
         sender = threading.Thread(target=c.send, args=(said,))
         sender.start()
         time.sleep(0.2)
         daemon.signal(signal.SIGTERM)
         daemon.wait_notify("STOPPING=1")
-        got = far.rest()
+        got = upstream.rest()
         sender.join()
         self.assertEqual(len(got), len(said))
         self.assertEqual(got, said)
-        far.close()
+        upstream.close()
         self.assertEqual(c.rest(), b"")
         self.assertEqual(daemon.wait(), 0)
 
@@ -555,12 +555,12 @@ class Stop(ProxyTest):
         server = self.server()
         daemon = self.start("drain-timeout = 1s\n" + self.text(server),
                             workers=self.WORKERS)
-        c, far = self.pair(server)
+        c, upstream = self.pair(server)
         with self.takes(0.8, 8):
             daemon.signal(signal.SIGTERM)
             self.assertEqual(daemon.wait(), 0)
         self.assertEqual(c.ended(), b"")
-        far.ended()
+        upstream.ended()
 
 
 class Reload(ProxyTest):
@@ -571,10 +571,10 @@ class Reload(ProxyTest):
     def test_who_is_there_stays_and_newcomers_go_elsewhere(self):
         a, b = self.server(), self.server()
         self.serve(a)
-        c, far = self.pair(a)
+        c, upstream = self.pair(a)
         self.again(b)
         other, other_far = self.pair(b)
-        for one, two in ((c, far), (other, other_far)):
+        for one, two in ((c, upstream), (other, other_far)):
             one.send(b"hello\n")
             self.assertEqual(two.line(), b"hello\n")
             two.send(b"answer\n")
@@ -583,7 +583,7 @@ class Reload(ProxyTest):
     def test_the_mode_may_change(self):
         server = self.server()
         self.serve(server)
-        c, far = self.pair(server)
+        c, upstream = self.pair(server)
         text = self.text(server)
         hub = re.sub(r"\t\tmode.*\n\t\tupstream.*\n", '\t\tmode = "hub"\n',
                      text)
@@ -594,7 +594,7 @@ class Reload(ProxyTest):
             a.send(b"hub\n")
         self.assertEqual(b.line(), b"hub\n")
         c.send(b"proxied\n")
-        self.assertEqual(far.line(), b"proxied\n")
+        self.assertEqual(upstream.line(), b"proxied\n")
         self.again(server)
         other, other_far = self.pair(server)
         other.send(b"proxied too\n")

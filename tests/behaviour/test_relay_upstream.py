@@ -281,8 +281,8 @@ class Feed(UpstreamTest):
                 daemon.stop()
 
 
-# A worker that stands, and which one it is.
-STANDING = r"""
+# Blocks its worker for as long as a client asks, and tells which one it is.
+BLOCKING = r"""
 #define _GNU_SOURCE
 #include <lined/protocol.h>
 #include <stdio.h>
@@ -298,7 +298,7 @@ static void accepted(struct lined_service *service, struct lined_socket *client)
 	lined_socket_send(client, text, strlen(text));
 }
 
-static void stand(struct lined_socket *client, const struct lined_line *line)
+static void block(struct lined_socket *client, const struct lined_line *line)
 {
 	usleep((useconds_t)atoi(line->text) * 1000);
 	lined_socket_send_line(client, line);
@@ -306,8 +306,8 @@ static void stand(struct lined_socket *client, const struct lined_line *line)
 
 const struct lined_protocol lined_protocol = {
 	.abi = LINED_ABI, .size = sizeof(struct lined_protocol),
-	.name = "standing", .summary = "stands", .handle_accept = accepted,
-	.handle_line = stand,
+	.name = "blocking", .summary = "blocks its worker", .handle_accept = accepted,
+	.handle_line = block,
 };
 """
 
@@ -315,16 +315,16 @@ const struct lined_protocol lined_protocol = {
 class Lag(UpstreamTest):
     WORKERS = 2
 
-    def test_the_upstream_waits_for_a_worker_that_stands(self):
+    def test_the_upstream_waits_for_a_worker_that_is_blocked(self):
         """What it sends meanwhile is more than the bus would take."""
         server = self.server()
         port = free_port()
-        self.build_module("standing", STANDING)
+        self.build_module("blocking", BLOCKING)
         self.copy_module("relay")
         self.daemon = self.start(
             self.text(server, extra="send-queue = 1G send-stall = 0")
-            + service("standing", "tcp://127.0.0.1:%d" % port,
-                      protocol="standing"), workers=self.WORKERS)
+            + service("blocking", "tcp://127.0.0.1:%d" % port,
+                      protocol="blocking"), workers=self.WORKERS)
         up = self.accept(server)
         up.sock.settimeout(100)
         clients = self.fed(up, 4)
