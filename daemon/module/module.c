@@ -46,16 +46,17 @@ struct modules {
 };
 
 /* Where an error goes, and what it is about. */
-struct report {
+struct module_error {
 	char *text;
 	size_t size;
 	const char *file;
 };
 
-static int refuse(const struct report *report, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+static int module_refuse(const struct module_error *error, const char *format,
+			 ...) __attribute__((format(printf, 2, 3)));
 
-static int refuse(const struct report *report, const char *format, ...)
+static int module_refuse(const struct module_error *error, const char *format,
+			 ...)
 {
 	char why[512], whole[PATH_MAX + sizeof(why)];
 	va_list arguments;
@@ -64,9 +65,10 @@ static int refuse(const struct report *report, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(why, sizeof(why), format, arguments);
 	va_end(arguments);
-	n = snprintf(whole, sizeof(whole), "%s: %s", report->file, why);
-	lined_text_escape_rest(report->text, report->size, whole,
-		  (size_t)n < sizeof(whole) ? (size_t)n : sizeof(whole) - 1);
+	n = snprintf(whole, sizeof(whole), "%s: %s", error->file, why);
+	lined_text_escape_rest(error->text, error->size, whole,
+			       (size_t)n < sizeof(whole) ? (size_t)n
+							 : sizeof(whole) - 1);
 	return -1;
 }
 
@@ -99,7 +101,7 @@ void modules_free(struct modules *modules)
 /* ---- the file -------------------------------------------------------- */
 
 /* What lets others than root and us decide what we run; NULL: nothing. */
-static const char *who_may_write(const struct stat *st)
+static const char *module_owner_fault(const struct stat *st)
 {
 	if (st->st_uid != 0 && st->st_uid != geteuid())
 		return "belongs to neither root nor the user lined runs as";
@@ -110,47 +112,48 @@ static const char *who_may_write(const struct stat *st)
 	return NULL;
 }
 
-static int check_directory(const char *dir, const struct report *report)
+static int module_check_directory(const char *dir,
+				  const struct module_error *error)
 {
 	const char *fault;
 	struct stat st;
 
 	if (stat(dir, &st) < 0)
-		return refuse(report, "its directory %s: %s", dir,
-			      strerror(errno));
-	fault = who_may_write(&st);
+		return module_refuse(error, "its directory %s: %s", dir,
+				     strerror(errno));
+	fault = module_owner_fault(&st);
 	if (fault != NULL)
-		return refuse(report, "its directory %s %s", dir, fault);
+		return module_refuse(error, "its directory %s %s", dir, fault);
 	return 0;
 }
 
 /* The file itself; path is the real one, in memory that may be written. */
-static int check_file(char *path, const char *dir, struct stat *st,
-		      const struct report *report)
+static int module_check_file(char *path, const char *dir, struct stat *st,
+			     const struct module_error *error)
 {
 	char *slash = strrchr(path, '/');
 	const char *fault;
 	int rc;
 
 	if (stat(path, st) < 0)
-		return refuse(report, "%s", strerror(errno));
+		return module_refuse(error, "%s", strerror(errno));
 	if (!S_ISREG(st->st_mode))
-		return refuse(report, "not a regular file");
-	fault = who_may_write(st);
+		return module_refuse(error, "not a regular file");
+	fault = module_owner_fault(st);
 	if (fault != NULL)
-		return refuse(report, "%s", fault);
-	if (check_directory(dir, report) < 0)
+		return module_refuse(error, "%s", fault);
+	if (module_check_directory(dir, error) < 0)
 		return -1;
 	/* Where a link leads, and it is the link's directory otherwise. */
 	*slash = '\0';
-	rc = check_directory(slash == path ? "/" : path, report);
+	rc = module_check_directory(slash == path ? "/" : path, error);
 	*slash = '/';
 	return rc;
 }
 
 /* Whether a file has all that it says is to be in memory. What is no shared
  * object is none of our business: the loader says so. */
-static bool is_whole(int fd, uint64_t size)
+static bool module_is_whole(int fd, uint64_t size)
 {
 	ElfW(Ehdr) head;
 	ElfW(Phdr) part;
@@ -174,28 +177,28 @@ static bool is_whole(int fd, uint64_t size)
 }
 
 /* The loader takes a file at its word, and we would die of what is missing. */
-static int check_whole(const char *path, const struct stat *st,
-		       const struct report *report)
+static int module_check_whole(const char *path, const struct stat *st,
+			      const struct module_error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	bool whole;
 
 	if (fd < 0)
-		return refuse(report, "%s", strerror(errno));
-	whole = is_whole(fd, (uint64_t)st->st_size);
+		return module_refuse(error, "%s", strerror(errno));
+	whole = module_is_whole(fd, (uint64_t)st->st_size);
 	close(fd);
 	if (!whole)
-		return refuse(report, "it is cut off after %llu bytes",
-			      (unsigned long long)st->st_size);
+		return module_refuse(error, "it is cut off after %llu bytes",
+				     (unsigned long long)st->st_size);
 	return 0;
 }
 
-static bool is_same_inode(const struct stat *a, const struct stat *b)
+static bool module_is_same_inode(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-static bool is_unchanged(const struct stat *a, const struct stat *b)
+static bool module_is_unchanged(const struct stat *a, const struct stat *b)
 {
 	return a->st_size == b->st_size &&
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
@@ -209,7 +212,7 @@ static bool is_unchanged(const struct stat *a, const struct stat *b)
  * looks at the file, and would hand out what was replaced; each further file
  * of a path gets a spelling of its own.
  */
-static char *spelling(const struct modules *modules, const char *path)
+static char *module_spelling(const struct modules *modules, const char *path)
 {
 	const char *base = strrchr(path, '/') + 1;
 	const struct module *other;
@@ -229,7 +232,7 @@ static char *spelling(const struct modules *modules, const char *path)
 	return text;
 }
 
-static int find_place(struct dl_phdr_info *info, size_t size, void *arg)
+static int module_find_code(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	struct module *module = arg;
 	uintptr_t inside = (uintptr_t)module->protocol, begin, end;
@@ -255,17 +258,17 @@ static int find_place(struct dl_phdr_info *info, size_t size, void *arg)
 	return found;
 }
 
-static int open_handle(struct module *module, const struct modules *modules,
-		       const struct report *report)
+static int module_open(struct module *module, const struct modules *modules,
+		       const struct module_error *error)
 {
-	char *text = spelling(modules, module->path);
+	char *text = module_spelling(modules, module->path);
 	const char *why;
 	size_t len;
 
 	if (text == NULL)
-		return refuse(report, "%s", strerror(errno));
+		return module_refuse(error, "%s", strerror(errno));
 	/* It may have a constructor. */
-	crash_doing(report->file);
+	crash_doing(error->file);
 	module->handle = dlopen(text, RTLD_NOW | RTLD_LOCAL);
 	crash_doing(NULL);
 	if (module->handle == NULL) {
@@ -275,52 +278,52 @@ static int open_handle(struct module *module, const struct modules *modules,
 		if (strncmp(why, text, len) == 0 &&
 		    strncmp(why + len, ": ", 2) == 0)
 			why += len + 2;
-		refuse(report, "%s", why);
+		module_refuse(error, "%s", why);
 	}
 	free(text);
 	return module->handle == NULL ? -1 : 0;
 }
 
-static int take_protocol(struct module *module, const char *name,
-			 const struct report *report)
+static int module_take_protocol(struct module *module, const char *name,
+				const struct module_error *error)
 {
 	const struct lined_protocol *protocol = dlsym(module->handle, SYMBOL);
 	char why[512];
 
 	if (protocol == NULL)
-		return refuse(report, "it exports no " SYMBOL);
+		return module_refuse(error, "it exports no " SYMBOL);
 	if (protocol_check_abi(protocol, why, sizeof(why)) < 0)
-		return refuse(report, "%s", why);
+		return module_refuse(error, "%s", why);
 	module->protocol = protocol;
-	if (dl_iterate_phdr(find_place, module) == 0)
+	if (dl_iterate_phdr(module_find_code, module) == 0)
 		module->begin = module->end = 0;
 	if (protocol->size < sizeof(module->padded)) {
 		memcpy(&module->padded, protocol, protocol->size);
 		protocol = &module->padded;
 	}
 	if (protocol_check(protocol, name, why, sizeof(why)) < 0)
-		return refuse(report, "%s", why);
+		return module_refuse(error, "%s", why);
 	module->protocol = protocol;
 	return 0;
 }
 
 /* Loads what is known to be a good file; path becomes the module's. */
-static struct module *load(struct modules *modules, char *path,
-			   const struct stat *st, const char *name,
-			   const struct report *report)
+static struct module *module_load_file(struct modules *modules, char *path,
+				       const struct stat *st, const char *name,
+				       const struct module_error *error)
 {
 	struct module *module = calloc(1, sizeof(*module));
 
 	if (module == NULL) {
-		refuse(report, "%s", strerror(errno));
+		module_refuse(error, "%s", strerror(errno));
 		free(path);
 		return NULL;
 	}
 	module->path = path;
 	module->file = *st;
-	if (check_whole(path, st, report) < 0 ||
-	    open_handle(module, modules, report) < 0 ||
-	    take_protocol(module, name, report) < 0) {
+	if (module_check_whole(path, st, error) < 0 ||
+	    module_open(module, modules, error) < 0 ||
+	    module_take_protocol(module, name, error) < 0) {
 		module_free(module);
 		return NULL;
 	}
@@ -331,7 +334,7 @@ static struct module *load(struct modules *modules, char *path,
 
 /* ---- by name --------------------------------------------------------- */
 
-static bool is_name(const char *name)
+static bool module_is_name(const char *name)
 {
 	size_t len = strspn(name, NAME_BYTES);
 
@@ -339,15 +342,15 @@ static bool is_name(const char *name)
 }
 
 /* The module that was loaded from this file; *changed: not as it is now. */
-static struct module *find(const struct modules *modules, const struct stat *st,
-			   bool *changed)
+static struct module *module_find(const struct modules *modules,
+				  const struct stat *st, bool *changed)
 {
 	struct module *module;
 
 	for (module = modules->first; module != NULL; module = module->next) {
-		if (!is_same_inode(&module->file, st))
+		if (!module_is_same_inode(&module->file, st))
 			continue;
-		*changed = !is_unchanged(&module->file, st);
+		*changed = !module_is_unchanged(&module->file, st);
 		return module;
 	}
 	return NULL;
@@ -358,7 +361,7 @@ const struct lined_protocol *module_load(struct modules *modules,
 					 char *error, size_t size)
 {
 	char file[PATH_MAX], why[512];
-	const struct report report = {error, size, file};
+	const struct module_error report = {error, size, file};
 	struct module *module;
 	bool changed = false;
 	struct stat st;
@@ -366,32 +369,34 @@ const struct lined_protocol *module_load(struct modules *modules,
 	int n;
 
 	n = snprintf(file, sizeof(file), "%s/%s.so", dir, name);
-	if (!is_name(name)) {
-		refuse(&report, "not the name of a protocol");
+	if (!module_is_name(name)) {
+		module_refuse(&report, "not the name of a protocol");
 		return NULL;
 	}
 	path = (size_t)n < sizeof(file) ? realpath(file, NULL) : NULL;
 	if (path == NULL) {
-		refuse(&report, "%s",
-		       strerror((size_t)n < sizeof(file) ? errno
-							 : ENAMETOOLONG));
+		module_refuse(&report, "%s",
+			      strerror((size_t)n < sizeof(file)
+					       ? errno
+					       : ENAMETOOLONG));
 		return NULL;
 	}
-	if (check_file(path, dir, &st, &report) < 0) {
+	if (module_check_file(path, dir, &st, &report) < 0) {
 		free(path);
 		return NULL;
 	}
-	module = find(modules, &st, &changed);
+	module = module_find(modules, &st, &changed);
 	if (module == NULL) {
-		module = load(modules, path, &st, name, &report);
+		module = module_load_file(modules, path, &st, name, &report);
 		return module != NULL ? module->protocol : NULL;
 	}
 	free(path);
 	if (changed)
-		refuse(&report, "it was changed in place since it was loaded: "
-				"restart lined, or install it as a new file");
+		module_refuse(&report,
+			      "it was changed in place since it was loaded: "
+			      "restart lined, or install it as a new file");
 	else if (protocol_check(module->protocol, name, why, sizeof(why)) < 0)
-		refuse(&report, "%s", why);
+		module_refuse(&report, "%s", why);
 	else
 		return module->protocol;
 	return NULL;

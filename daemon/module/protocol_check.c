@@ -31,15 +31,16 @@
 	 LINED_FRAMING_TOO_LONG | LINED_FRAMING_UNTERMINATED)
 
 /* Where an error goes. */
-struct report {
+struct check_error {
 	char *text;
 	size_t size;
 };
 
-static int refuse(const struct report *report, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+static int check_refuse(const struct check_error *report, const char *format,
+			...) __attribute__((format(printf, 2, 3)));
 
-static int refuse(const struct report *report, const char *format, ...)
+static int check_refuse(const struct check_error *report, const char *format,
+			...)
 {
 	va_list arguments;
 
@@ -54,28 +55,29 @@ struct shown {
 	char text[4 * NAME_SHOWN + 1];
 };
 
-static const char *show(struct shown *shown, const char *name)
+static const char *check_shown(struct shown *shown, const char *name)
 {
 	lined_text_escape(shown->text, sizeof(shown->text), name,
-		   strnlen(name, NAME_SHOWN));
+			  strnlen(name, NAME_SHOWN));
 	return shown->text;
 }
 
 int protocol_check_abi(const struct lined_protocol *protocol, char *error,
 		       size_t size)
 {
-	const struct report report = {error, size};
+	const struct check_error report = {error, size};
 
 	if (protocol->abi != LINED_ABI)
-		return refuse(&report,
-			      "built for ABI %" PRIu32
-			      ", this lined has ABI %u",
-			      protocol->abi, LINED_ABI);
+		return check_refuse(&report,
+				    "built for ABI %" PRIu32
+				    ", this lined has ABI %u",
+				    protocol->abi, LINED_ABI);
 	if (protocol->size < PROTOCOL_SIZE_MIN)
-		return refuse(&report,
-			      "its lined_protocol says a size of %" PRIu32
-			      ", ABI %u has at least %zu",
-			      protocol->size, LINED_ABI, PROTOCOL_SIZE_MIN);
+		return check_refuse(&report,
+				    "its lined_protocol says a size of %" PRIu32
+				    ", ABI %u has at least %zu",
+				    protocol->size, LINED_ABI,
+				    PROTOCOL_SIZE_MIN);
 	return 0;
 }
 
@@ -99,7 +101,7 @@ static const struct place places[] = {
 	[LINED_OPTION_CHOICE] = {sizeof(int), _Alignof(int)},
 };
 
-static bool is_key(const char *name)
+static bool check_is_key(const char *name)
 {
 	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_");
 
@@ -107,61 +109,64 @@ static bool is_key(const char *name)
 }
 
 static int check_choices(const struct lined_option *option,
-			 const struct report *report)
+			 const struct check_error *report)
 {
 	const char *const *word = option->choices;
 
 	if (option->type != LINED_OPTION_CHOICE) {
 		if (word == NULL || option->type == LINED_OPTION_STRING)
 			return 0;
-		return refuse(
+		return check_refuse(
 			report,
 			"option %s: choices, but not a choice or a string",
 			option->name);
 	}
 	if (word == NULL || *word == NULL)
-		return refuse(report, "option %s: a choice without choices",
-			      option->name);
+		return check_refuse(report,
+				    "option %s: a choice without choices",
+				    option->name);
 	if (option->fallback == NULL)
 		return 0;
 	for (; *word != NULL; word++)
 		if (strcmp(*word, option->fallback) == 0)
 			return 0;
-	return refuse(report,
-		      "option %s: its default is not one of its choices",
-		      option->name);
+	return check_refuse(report,
+			    "option %s: its default is not one of its choices",
+			    option->name);
 }
 
 /* first: how many bytes of the struct are taken before the options. */
 static int check_option(const struct lined_option *option, size_t first,
-			size_t struct_size, const struct report *report)
+			size_t struct_size, const struct check_error *report)
 {
 	const struct place *place;
 	struct shown shown;
 
 	if (option->name == NULL)
-		return refuse(report, "an option has no name");
-	if (!is_key(option->name))
-		return refuse(report, "option \"%s\": not a key",
-			      show(&shown, option->name));
+		return check_refuse(report, "an option has no name");
+	if (!check_is_key(option->name))
+		return check_refuse(report, "option \"%s\": not a key",
+				    check_shown(&shown, option->name));
 	if ((size_t)option->type >= COUNT(places))
-		return refuse(report, "option %s: unknown type %d",
-			      option->name, (int)option->type);
+		return check_refuse(report, "option %s: unknown type %d",
+				    option->name, (int)option->type);
 	place = &places[option->type];
 	if (option->offset < first || option->offset > struct_size ||
 	    struct_size - option->offset < place->size ||
 	    option->offset % place->align != 0)
-		return refuse(report,
-			      "option %s: no place for it at offset %zu of %zu",
-			      option->name, option->offset, struct_size);
+		return check_refuse(
+			report,
+			"option %s: no place for it at offset %zu of %zu",
+			option->name, option->offset, struct_size);
 	if (option->min > option->max)
-		return refuse(report, "option %s: its min is over its max",
-			      option->name);
+		return check_refuse(report,
+				    "option %s: its min is over its max",
+				    option->name);
 	return check_choices(option, report);
 }
 
 /* How many options a table has; OPTIONS_MAX where it does not end before. */
-static size_t count_options(const struct lined_option *options)
+static size_t check_count_options(const struct lined_option *options)
 {
 	size_t count = 0;
 
@@ -170,7 +175,7 @@ static size_t count_options(const struct lined_option *options)
 	return count;
 }
 
-static bool is_double(const struct lined_option *options, size_t at)
+static bool check_is_double(const struct lined_option *options, size_t at)
 {
 	size_t i;
 
@@ -182,32 +187,32 @@ static bool is_double(const struct lined_option *options, size_t at)
 
 static int check_options(const struct lined_option *options, size_t first,
 			 size_t struct_size, bool is_section,
-			 const struct report *report)
+			 const struct check_error *report)
 {
-	size_t count = count_options(options), i;
+	size_t count = check_count_options(options), i;
 	const struct lined_option *option;
 
 	if (count == OPTIONS_MAX)
-		return refuse(report, "its table of options has no end");
+		return check_refuse(report, "its table of options has no end");
 	for (i = 0; i < count; i++) {
 		option = &options[i];
 		if (check_option(option, first, struct_size, report) < 0)
 			return -1;
-		if (is_double(options, i))
-			return refuse(report, "option %s: there are two",
-				      option->name);
+		if (check_is_double(options, i))
+			return check_refuse(report, "option %s: there are two",
+					    option->name);
 		if (option->type != LINED_OPTION_SECTION)
 			continue;
 		if (is_section)
-			return refuse(report,
-				      "option %s: a section within a section",
-				      option->name);
+			return check_refuse(
+				report, "option %s: a section within a section",
+				option->name);
 		if (option->section == NULL ||
 		    option->section_size < sizeof(const char *) ||
 		    option->section_size > OPTIONS_SIZE_MAX)
-			return refuse(report,
-				      "option %s: a section of no struct",
-				      option->name);
+			return check_refuse(report,
+					    "option %s: a section of no struct",
+					    option->name);
 		/* Its struct begins with the title. */
 		if (check_options(option->section, sizeof(const char *),
 				  option->section_size, true, report) < 0)
@@ -219,64 +224,68 @@ static int check_options(const struct lined_option *options, size_t first,
 /* ---- the rest -------------------------------------------------------- */
 
 static int check_framing(const struct lined_protocol *protocol,
-			 const struct report *report)
+			 const struct check_error *report)
 {
 	const struct lined_framing *framing = &protocol->framing;
 
 	if ((protocol->framing_fixed & ~(uint32_t)FRAMING_KEYS) != 0)
-		return refuse(report,
-			      "unknown bits in framing_fixed: 0x%" PRIx32,
-			      protocol->framing_fixed);
+		return check_refuse(report,
+				    "unknown bits in framing_fixed: 0x%" PRIx32,
+				    protocol->framing_fixed);
 	/* The daemon's defaults. */
 	if (framing->line_length == 0)
 		return 0;
 	if (framing->line_length > LINED_LINE_LENGTH_MAX)
-		return refuse(report, "framing: line_length is over %u",
-			      LINED_LINE_LENGTH_MAX);
+		return check_refuse(report, "framing: line_length is over %u",
+				    LINED_LINE_LENGTH_MAX);
 	if (framing->terminator > LINED_TERMINATOR_BYTE ||
 	    framing->too_long > LINED_TOO_LONG_TRUNCATE ||
 	    framing->unterminated > LINED_UNTERMINATED_DELIVER)
-		return refuse(report, "framing: an unknown value");
+		return check_refuse(report, "framing: an unknown value");
 	return 0;
 }
 
 int protocol_check(const struct lined_protocol *protocol, const char *name,
 		   char *error, size_t size)
 {
-	const struct report report = {error, size};
+	const struct check_error report = {error, size};
 	struct shown shown;
 
 	if (protocol->name == NULL)
-		return refuse(&report, "it has no name");
+		return check_refuse(&report, "it has no name");
 	if (strcmp(protocol->name, name) != 0)
-		return refuse(&report, "it claims to be \"%s\"",
-			      show(&shown, protocol->name));
+		return check_refuse(&report, "it claims to be \"%s\"",
+				    check_shown(&shown, protocol->name));
 	if (protocol->handle_accept == NULL && protocol->handle_line == NULL &&
 	    protocol->handle_task == NULL)
-		return refuse(&report, "it has none of handle_accept, "
-				       "handle_line and handle_task");
+		return check_refuse(&report, "it has none of handle_accept, "
+					     "handle_line and handle_task");
 	if (protocol->handle_task != NULL && protocol->task_ms == 0)
-		return refuse(&report, "it has a handle_task, but no task_ms");
+		return check_refuse(&report,
+				    "it has a handle_task, but no task_ms");
 	/* A bit we do not know asks for something we would not do. */
 	if ((protocol->flags & ~(uint32_t)FLAGS) != 0)
-		return refuse(&report, "unknown bits in flags: 0x%" PRIx32,
-			      protocol->flags);
+		return check_refuse(&report,
+				    "unknown bits in flags: 0x%" PRIx32,
+				    protocol->flags);
 	if ((protocol->transports & ~(uint32_t)TRANSPORTS) != 0)
-		return refuse(&report, "unknown bits in transports: 0x%" PRIx32,
-			      protocol->transports);
+		return check_refuse(&report,
+				    "unknown bits in transports: 0x%" PRIx32,
+				    protocol->transports);
 	if (protocol->options_size > OPTIONS_SIZE_MAX)
-		return refuse(&report, "its options_size is over %zu",
-			      OPTIONS_SIZE_MAX);
+		return check_refuse(&report, "its options_size is over %zu",
+				    OPTIONS_SIZE_MAX);
 	if (protocol->client_size > CLIENT_SIZE_MAX)
-		return refuse(&report, "its client_size is over %u",
-			      CLIENT_SIZE_MAX);
+		return check_refuse(&report, "its client_size is over %u",
+				    CLIENT_SIZE_MAX);
 	if (check_framing(protocol, &report) < 0)
 		return -1;
 	if (protocol->options == NULL)
 		return 0;
 	if (protocol->options_size == 0 &&
 	    protocol->options->type != LINED_OPTION_END)
-		return refuse(&report, "it has options, but no options_size");
+		return check_refuse(&report,
+				    "it has options, but no options_size");
 	return check_options(protocol->options, 0, protocol->options_size,
 			     false, &report);
 }

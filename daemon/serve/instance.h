@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An instance: one service on one worker, the struct lined_service that a
- * protocol sees. Owns the clients there, the protocol's state and the group
- * that carries their limits and counters. All of it belongs to the worker's
- * thread; the service on the main thread speaks to it by calls.
+ * An instance: one service on one worker, the struct lined_service of the
+ * public headers. It owns the clients there, the protocol's data, and the group
+ * with their limits and counters. Thread: the worker's; the service on the main
+ * thread calls it by worker_post().
  */
 #ifndef INSTANCE_H
 #define INSTANCE_H
@@ -31,19 +31,19 @@ struct instance_counter {
 
 struct lined_service {
 	struct worker *worker;
-	struct lined_dispatcher *main;
+	struct lined_dispatcher *main; /* the main thread's */
 	const struct lined_protocol *protocol;
 	const struct conf_service *conf;
 	char *name; /* outlives every conf */
 	unsigned workers;
 	bool primary;
 
-	/* Of its clients, and of sockets that the protocol opens itself. */
+	/* For clients, and for sockets that the protocol opens itself. */
 	struct lined_socket_group group, own_group;
 	struct list clients, datagrams;
-	struct list taps;
-	/* Who is shown the lines of its clients, and of those other sockets;
-	 * NULL: nobody. */
+	struct list taps; /* control/tap.c */
+	/* Called for each line of a client, or of such another socket; NULL:
+	 * there is no tap. */
 	void (*tapped)(struct lined_socket *sock,
 		       const struct lined_line *line);
 	void (*opened_tapped)(struct lined_socket *sock,
@@ -55,16 +55,17 @@ struct lined_service {
 	struct lined_table *table;
 	bool started;
 	struct lined_timer task;
-	/* Of what asked for start() or reload(), while that runs; else NULL. */
+	/* While start() or reload() runs: where to report to. Else NULL. */
 	struct report *report;
 	struct instance_counter counters[INSTANCE_COUNTERS_MAX];
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;
-	/* Its last client has gone; all instances' have; it has stopped. */
+	/* The states of its end, one after the other: it drains, has no client
+	 * left, no other instance has one, the protocol was stopped. */
 	bool draining, emptied, finishing, ending;
 
-	/* Given by the owner, called on the worker's thread. */
+	/* The owner's, called on the worker's thread. */
 	const struct instance_owner_ops *ops;
 	void *owner;
 };
@@ -84,19 +85,20 @@ static inline struct lined_service *client_opened_by(struct lined_socket *sock)
 }
 
 struct instance_owner_ops {
+	/* A client has gone; the owner counts it no longer. */
 	void (*client_gone)(struct lined_service *instance,
 			    struct admission_entry *entry);
-	/* It drains and has no clients any more: instance_finish() once this
-	 * is so on every worker. */
+	/* It drains and has no client left. The owner calls instance_finish()
+	 * when this is so on every worker. */
 	void (*emptied)(struct lined_service *instance);
 	/* It has ended; the owner frees it. */
 	void (*ended)(struct lined_service *instance);
-	/* Whether a datagram may come in. */
+	/* Whether a datagram is let in. */
 	bool (*admit)(struct lined_service *instance,
 		      const struct sockaddr *from);
 };
 
-/* id: the service's, no other has had it; not 0. */
+/* id: the service's, never used before; not 0. NULL/ENOMEM. */
 struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 				   struct worker *worker,
 				   struct lined_dispatcher *main,
@@ -105,31 +107,36 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 				   void *owner);
 void instance_free(struct lined_service *instance);
 
-/* The rest on the worker's thread. */
+/* ---- on the worker's thread --------------------------------------------- */
 
-/* Calls the protocol's start(). -1: it cannot. */
+/* Calls the protocol's start(). -1: it failed, or no memory. */
 int instance_start(struct lined_service *instance);
 
-/* The config was read again: limits for all, framing for who comes. */
+/* Takes a new config: its limits for all clients, its framing for new ones.
+ * Calls the protocol's reload(). */
 void instance_reload(struct lined_service *instance,
 		     const struct conf_service *conf);
 
-/* Closes the datagram sockets that came from this address (the pointer). */
+/* Closes the datagram sockets of a listener, by its text (the pointer). */
 void instance_close_datagrams(struct lined_service *instance,
 			      const char *listen);
 
 /*
- * Says goodbye and closes each client once it has nothing pending, all within
- * timeout_ms; ops->emptied follows, later.
+ * Calls the protocol's drain(), and closes each client when it has nothing
+ * pending, all within timeout_ms. ops->emptied follows, after the call.
  */
 void instance_drain(struct lined_service *instance, uint32_t timeout_ms);
 
 /*
- * No instance has clients any more, and what they said has come: lets the
- * protocol finish what it opened, within what is left of the time, and stops
- * it; ops->ended follows, later.
+ * No instance has clients any more, and what they have published has arrived.
+ * Calls the protocol's finish() until it has finished or the time of the drain
+ * is up, then stop(). ops->ended follows, after the call.
  */
 void instance_finish(struct lined_service *instance);
+
+/* The protocol has stopped, or could not start: bus and registry call none of
+ * its handlers any more. */
+void instance_leave(struct lined_service *instance);
 
 /* lined_service_count(). */
 void instance_count(struct lined_service *instance, const char *name,

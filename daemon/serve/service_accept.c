@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How clients come to a service (service_accept.h): accept, admit or refuse,
- * choose a worker, hand over.
+ * Accepting: each connection is admitted or refused, a worker is chosen, and
+ * the connection is handed over.
  */
 #include "config.h"
 
@@ -19,7 +19,7 @@
 #include "log/log.h"
 #include "serve/service.h"
 
-/* Accepted in one go; who is left comes in the next turn. */
+/* Accepted at once by a listener; the rest waits for the next turn. */
 #define ACCEPTS_A_TURN 64
 
 struct arrival_call {
@@ -28,8 +28,8 @@ struct arrival_call {
 	struct client_arrival arrival;
 };
 
-static void arrive(struct lined_service *instance,
-		   const struct client_arrival *arrival)
+static void accept_arrived(struct lined_service *instance,
+			   const struct client_arrival *arrival)
 {
 	if (!instance->draining && client_start(instance, arrival) == 0)
 		return;
@@ -42,17 +42,17 @@ static void arrive(struct lined_service *instance,
 		instance->ops->client_gone(instance, arrival->entry);
 }
 
-static void run_arrival(struct worker_call *call)
+static void accept_run_arrival(struct worker_call *call)
 {
 	struct arrival_call *arrival =
 		lined_container_of(call, struct arrival_call, call);
 
-	arrive(arrival->instance, &arrival->arrival);
+	accept_arrived(arrival->instance, &arrival->arrival);
 	free(arrival);
 }
 
-/* The least loaded worker, beginning with another each time. */
-static size_t choose_worker(struct service *service)
+/* The least loaded worker; the search begins with another one each time. */
+static size_t accept_choose_worker(struct service *service)
 {
 	const struct worker *workers = service->env->workers;
 	size_t count = service->instance_count, best, i;
@@ -86,7 +86,7 @@ void service_place(struct service *service, size_t worker,
 	if (!arrival->datagram)
 		instance->worker->load++;
 	if (!instance->worker->threaded) {
-		arrive(instance, arrival);
+		accept_arrived(instance, arrival);
 		return;
 	}
 	call = malloc(sizeof(*call));
@@ -99,16 +99,16 @@ void service_place(struct service *service, size_t worker,
 		service_client_left(service, instance->worker, arrival->entry);
 		return;
 	}
-	call->call.run = run_arrival;
+	call->call.run = accept_run_arrival;
 	call->instance = instance;
 	call->arrival = *arrival;
 	worker_post(instance->worker, &call->call);
 }
 
-/* Of internal services, too, whose clients come and go unseen: nothing else
- * tells who is kept out why. */
-static void log_refusal(struct service *service, const struct sockaddr *address,
-			enum admission_verdict verdict)
+/* For internal services, too, which log nothing else about their clients. */
+static void accept_log_refusal(struct service *service,
+			       const struct sockaddr *address,
+			       enum admission_verdict verdict)
 {
 	char text[LINED_ADDRESS_TEXT_MAX];
 
@@ -117,8 +117,8 @@ static void log_refusal(struct service *service, const struct sockaddr *address,
 		 admission_verdict_text(verdict));
 }
 
-static enum admission_verdict admit(struct service *service,
-				    struct client_arrival *arrival)
+static enum admission_verdict accept_admit(struct service *service,
+					   struct client_arrival *arrival)
 {
 	const struct sockaddr *address =
 		(const struct sockaddr *)&arrival->address;
@@ -132,9 +132,9 @@ static enum admission_verdict admit(struct service *service,
 			       lined_dispatcher_now_ms(d), &arrival->entry);
 }
 
-/* The listener asks again by itself: one line when it begins, one when it is
- * over. */
-static void note_accept_error(struct listener *listener, int error)
+/* The listener tries again by itself: one line when accepting begins to fail,
+ * one when it works again. */
+static void accept_log_error(struct listener *listener, int error)
 {
 	const char *name = listener->service->name;
 	bool failing = error != 0 && error != EAGAIN && error != EWOULDBLOCK;
@@ -148,7 +148,7 @@ static void note_accept_error(struct listener *listener, int error)
 	listener->failing = failing;
 }
 
-/* True: more may be waiting. */
+/* True: more connections may be waiting. */
 static bool accept_some(struct listener *listener, struct lined_socket *sock)
 {
 	struct service *service = listener->service;
@@ -164,29 +164,28 @@ static bool accept_some(struct listener *listener, struct lined_socket *sock)
 			break;
 		if (len == 0)
 			arrival.address.ss_family = AF_UNIX;
-		verdict = admit(service, &arrival);
+		verdict = accept_admit(service, &arrival);
 		if (verdict != ADMISSION_OK) {
-			log_refusal(service,
-				    (struct sockaddr *)&arrival.address,
-				    verdict);
+			accept_log_refusal(service,
+					   (struct sockaddr *)&arrival.address,
+					   verdict);
 			close(arrival.fd);
 			continue;
 		}
 		if (!service->conf->internal)
 			service->env->ops->client_came(service->env);
 		arrival.id = ++service->env->last_client_id;
-		service_place(service, choose_worker(service), &arrival);
+		service_place(service, accept_choose_worker(service), &arrival);
 	}
-	note_accept_error(listener, arrival.fd < 0 ? errno : 0);
+	accept_log_error(listener, arrival.fd < 0 ? errno : 0);
 	return arrival.fd >= 0;
 }
 
-static void on_accept(struct lined_socket *sock, void *arg)
+static void accept_ready(struct lined_socket *sock, void *arg)
 {
 	accept_some(arg, sock);
 }
 
-/* Who came before the address went stays like the others who came by it. */
 void service_accept_last(struct listener *listener)
 {
 	size_t i;
@@ -200,8 +199,8 @@ void service_accept_last(struct listener *listener)
 				break;
 }
 
-static void on_listener_close(struct lined_socket *sock, void *arg,
-			      enum lined_close_reason reason, int error)
+static void accept_listener_closed(struct lined_socket *sock, void *arg,
+				   enum lined_close_reason reason, int error)
 {
 	struct listener *listener = arg;
 
@@ -213,6 +212,6 @@ static void on_listener_close(struct lined_socket *sock, void *arg,
 }
 
 const struct lined_socket_handlers service_accept_handlers = {
-	.handle_accept = on_accept,
-	.handle_close = on_listener_close,
+	.handle_accept = accept_ready,
+	.handle_close = accept_listener_closed,
 };

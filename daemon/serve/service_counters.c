@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a service has done so far, summed over its instances, and the NOTICE
- * that says so. The workers write the counters; reading them takes no lock.
+ * The counters of a service, summed over its instances, and the log line with
+ * them. The workers write them; reading takes no lock.
  */
 #include "config.h"
 
@@ -13,29 +13,29 @@
 #include "net/admission.h"
 #include "log/log.h"
 
-#define REPORT_MAX 1024
+#define COUNTER_LINE_MAX 1024
 
-struct report {
-	char text[REPORT_MAX];
+struct counter_line {
+	char text[COUNTER_LINE_MAX];
 	size_t len;
 };
 
-static void report(struct report *to, const char *name, uint64_t n)
+static void counters_add(struct counter_line *to, const char *name, uint64_t n)
 {
 	int len;
 
 	if (n == 0)
 		return;
-	len = snprintf(to->text + to->len, REPORT_MAX - to->len, ", %s %llu",
-		       name, (unsigned long long)n);
-	if (len > 0 && to->len + (size_t)len < REPORT_MAX)
+	len = snprintf(to->text + to->len, COUNTER_LINE_MAX - to->len,
+		       ", %s %llu", name, (unsigned long long)n);
+	if (len > 0 && to->len + (size_t)len < COUNTER_LINE_MAX)
 		to->len += (size_t)len;
 	else
 		to->text[to->len] = '\0';
 }
 
-/* The sum over the workers of the counter at this place. */
-static uint64_t sum(const struct service *service, size_t offset)
+/* The sum over the instances of the counter at this offset. */
+static uint64_t counters_sum(const struct service *service, size_t offset)
 {
 	uint64_t total = 0;
 	size_t i;
@@ -52,9 +52,10 @@ static uint64_t sum(const struct service *service, size_t offset)
 }
 
 #define SUM(service, member)                                                   \
-	sum(service, offsetof(struct lined_counters, member))
+	counters_sum(service, offsetof(struct lined_counters, member))
 
-static void report_protocol(struct report *to, const struct service *service)
+static void counters_add_protocol(struct counter_line *to,
+				  const struct service *service)
 {
 	size_t i, k;
 
@@ -66,39 +67,42 @@ static void report_protocol(struct report *to, const struct service *service)
 							   __ATOMIC_ACQUIRE);
 
 			if (name != NULL)
-				report(to, name,
-				       __atomic_load_n(&counter->value,
-						       __ATOMIC_RELAXED));
+				counters_add(to, name,
+					     __atomic_load_n(&counter->value,
+							     __ATOMIC_RELAXED));
 		}
 }
 
 void service_log_counters(const struct service *service)
 {
-	struct report to = {.len = 0};
+	struct counter_line to = {.len = 0};
 	char name[64];
 	int i;
 
-	report(&to, "datagrams in", SUM(service, datagrams_in));
-	report(&to, "datagrams dropped", SUM(service, datagrams_dropped));
-	report(&to, "too long", SUM(service, too_long));
-	report(&to, "bare LF", SUM(service, bare_lf));
-	report(&to, "unterminated", SUM(service, unterminated));
-	report(&to, "sends dropped", SUM(service, sends_dropped));
-	report(&to, "rate slowed", SUM(service, rate_slowed));
+	counters_add(&to, "datagrams in", SUM(service, datagrams_in));
+	counters_add(&to, "datagrams dropped", SUM(service, datagrams_dropped));
+	counters_add(&to, "too long", SUM(service, too_long));
+	counters_add(&to, "bare LF", SUM(service, bare_lf));
+	counters_add(&to, "unterminated", SUM(service, unterminated));
+	counters_add(&to, "sends dropped", SUM(service, sends_dropped));
+	counters_add(&to, "rate slowed", SUM(service, rate_slowed));
 	for (i = ADMISSION_OK + 1; i < ADMISSION_VERDICTS; i++) {
 		snprintf(name, sizeof(name), "refused by %s",
 			 admission_verdict_text(i));
-		report(&to, name, admission_refused(service->admission, i));
+		counters_add(&to, name,
+			     admission_refused(service->admission, i));
 	}
 	for (i = 0; i < LINED_CLOSE_REASONS; i++) {
 		snprintf(name, sizeof(name), "closed %s",
 			 lined_close_reason_text(i));
-		report(&to, name,
-		       sum(service, offsetof(struct lined_counters, closed) +
-					    (size_t)i * sizeof(uint64_t)));
+		counters_add(
+			&to, name,
+			counters_sum(service,
+				     offsetof(struct lined_counters, closed) +
+					     (size_t)i * sizeof(uint64_t)));
 	}
-	report_protocol(&to, service);
-	/* Asked for, and by each service: not to be left out as a repeat. */
+	counters_add_protocol(&to, service);
+	/* Asked for, once by each service: never suppressed as a repeat. */
 	log_each(LINED_LOG_NOTICE,
 		 "service %s: %u clients, lines in %llu, bytes in %llu, "
 		 "bytes out %llu%s",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers and the calls that cross between their threads and the main one.
- * What the calls do is the services' business.
+ * Starts and stops workers, and carries calls between their threads and the
+ * main one. What a call does is up to its caller.
  */
 #include "config.h"
 
@@ -16,7 +16,7 @@
 #include "system/crash.h"
 #include "log/log.h"
 
-static void *run(void *arg)
+static void *worker_run(void *arg)
 {
 	struct worker *worker = arg;
 	struct crash_stack stack;
@@ -34,8 +34,9 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Signals are the main thread's, but those of one's own faults. */
-static int start_thread(struct worker *worker)
+/* Blocks all signals: they are for the main thread. crash_thread_begin()
+ * unblocks those of faults. */
+static int worker_start_thread(struct worker *worker)
 {
 	sigset_t all, before;
 	char name[16];
@@ -43,7 +44,7 @@ static int start_thread(struct worker *worker)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&worker->thread, NULL, run, worker);
+	error = pthread_create(&worker->thread, NULL, worker_run, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error != 0) {
 		errno = error;
@@ -69,7 +70,7 @@ int worker_start(struct worker *worker, unsigned index, bool threaded,
 	if (worker->dispatcher == NULL)
 		return -1;
 	lined_dispatcher_open_mailbox(worker->dispatcher);
-	if (start_thread(worker) < 0) {
+	if (worker_start_thread(worker) < 0) {
 		int error = errno;
 
 		lined_dispatcher_free(worker->dispatcher);
@@ -89,7 +90,7 @@ size_t worker_for_name(const char *name, size_t workers)
 	return hash % workers;
 }
 
-static void run_call(struct lined_message *message)
+static void worker_run_call(struct lined_message *message)
 {
 	struct worker_call *call =
 		lined_container_of(message, struct worker_call, message);
@@ -97,29 +98,29 @@ static void run_call(struct lined_message *message)
 	call->run(call);
 }
 
-static void post(struct lined_dispatcher *to, bool other_thread,
-		 struct worker_call *call)
+static void worker_carry(struct lined_dispatcher *to, bool other_thread,
+			 struct worker_call *call)
 {
 	if (!other_thread) {
 		call->run(call);
 		return;
 	}
-	/* A mailbox is closed only when the daemon ends: what is posted then
-	 * is run at once, or would never be freed. */
-	call->message.handler = run_call;
-	call->message.cancel = run_call;
+	/* A mailbox is closed when the daemon ends. A call that is cancelled
+	 * then is run all the same, so that it frees its memory. */
+	call->message.handler = worker_run_call;
+	call->message.cancel = worker_run_call;
 	lined_dispatcher_post(to, &call->message);
 }
 
 void worker_post(struct worker *worker, struct worker_call *call)
 {
-	post(worker->dispatcher, worker->threaded, call);
+	worker_carry(worker->dispatcher, worker->threaded, call);
 }
 
 void worker_answer(struct worker *worker, struct lined_dispatcher *main,
 		   struct worker_call *call)
 {
-	post(main, worker->threaded, call);
+	worker_carry(main, worker->threaded, call);
 }
 
 /* ---- waiting ---------------------------------------------------------- */
@@ -132,7 +133,7 @@ struct waiting_call {
 	bool done;
 };
 
-static void run_waiting(struct worker_call *call)
+static void worker_run_waiting(struct worker_call *call)
 {
 	struct waiting_call *waiting =
 		lined_container_of(call, struct waiting_call, call);
@@ -144,7 +145,7 @@ static void run_waiting(struct worker_call *call)
 	pthread_mutex_unlock(&waiting->lock);
 }
 
-static void wait_init(struct waiting_call *waiting)
+static void waiting_call_init(struct waiting_call *waiting)
 {
 	pthread_condattr_t attributes;
 
@@ -155,7 +156,7 @@ static void wait_init(struct waiting_call *waiting)
 	pthread_condattr_destroy(&attributes);
 }
 
-static bool wait_a_second(struct waiting_call *waiting)
+static bool waiting_call_wait(struct waiting_call *waiting)
 {
 	struct timespec until;
 	int error = 0;
@@ -175,15 +176,16 @@ static bool wait_a_second(struct waiting_call *waiting)
 void worker_post_wait(struct worker *worker, struct worker_call *call,
 		      void (*meanwhile)(void *arg), void *arg)
 {
-	struct waiting_call waiting = {.call.run = run_waiting, .inner = call};
+	struct waiting_call waiting = {.call.run = worker_run_waiting,
+				       .inner = call};
 
 	if (!worker->threaded) {
 		call->run(call);
 		return;
 	}
-	wait_init(&waiting);
+	waiting_call_init(&waiting);
 	worker_post(worker, &waiting.call);
-	while (!wait_a_second(&waiting))
+	while (!waiting_call_wait(&waiting))
 		meanwhile(arg);
 	pthread_cond_destroy(&waiting.done_changed);
 	pthread_mutex_destroy(&waiting.lock);
@@ -196,7 +198,7 @@ struct stop_call {
 	struct worker *worker;
 };
 
-static void run_stop(struct worker_call *call)
+static void worker_run_stop(struct worker_call *call)
 {
 	struct stop_call *stop =
 		lined_container_of(call, struct stop_call, call);
@@ -206,7 +208,7 @@ static void run_stop(struct worker_call *call)
 
 void worker_stop(struct worker *worker)
 {
-	struct stop_call stop = {.call.run = run_stop, .worker = worker};
+	struct stop_call stop = {.call.run = worker_run_stop, .worker = worker};
 
 	if (!worker->threaded)
 		return;

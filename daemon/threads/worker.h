@@ -24,14 +24,14 @@ struct worker {
 	struct lined_dispatcher *dispatcher;
 	bool threaded;
 	pthread_t thread;
-	bool stopping; /* on its own thread */
+	bool stopping; /* its own thread's */
 	struct bus_end *bus;
 
 	/* Written by its own thread, read by the main one: */
 	uint32_t turns;
-	const struct lined_service *inside; /* whose protocol's code runs */
+	const struct lined_service *inside; /* while its protocol runs */
 
-	/* The main thread's: the clients given to it and not yet gone. */
+	/* The main thread's: clients placed on it that have not gone. */
 	_Alignas(CACHE_LINE) uint32_t load;
 
 	/* What the heartbeat knows of its turns. The main thread's; the log's
@@ -48,22 +48,23 @@ static inline bool worker_is_stuck(const struct worker *worker)
 	return worker->threaded && worker->stuck;
 }
 
-/* Something to be done on another thread, embedded in what it needs. */
+/* A call to another thread, embedded in a structure with its arguments. */
 struct worker_call {
 	struct lined_message message;
 	void (*run)(struct worker_call *call);
 };
 
 /*
- * Starts worker `index`: on a thread of its own, or (threaded false) around
- * the main dispatcher, which stays the caller's. -1 and errno.
+ * Starts the worker `index` on a thread of its own; not threaded: around the
+ * main dispatcher, which remains the caller's. -1 and errno.
  */
 int worker_start(struct worker *worker, unsigned index, bool threaded,
 		 struct lined_dispatcher *main_dispatcher);
 
 /*
- * Ends its thread, after the calls posted before; then, when all workers have
- * been stopped and none can post to another, what is left of it. Main thread.
+ * Ends its thread, after the calls that were posted before. When all workers
+ * have been stopped, so that none posts to another, worker_fini() frees its
+ * dispatcher. Main thread.
  */
 void worker_stop(struct worker *worker);
 void worker_fini(struct worker *worker);
@@ -75,25 +76,26 @@ size_t worker_for_name(const char *name, size_t workers);
 /* Runs call->run on the worker's thread. Main thread. */
 void worker_post(struct worker *worker, struct worker_call *call);
 
-/* The same, and waits until it has run; while that takes its time
- * meanwhile(arg) is called once a second. */
+/* The same, and waits until the call has run; meanwhile(arg) is called once a
+ * second until then. */
 void worker_post_wait(struct worker *worker, struct worker_call *call,
 		      void (*meanwhile)(void *arg), void *arg);
 
-/* A turn begins. Its own thread. */
+/* A turn begins, for the heartbeat. Its own thread. */
 static inline void worker_turn(struct worker *worker)
 {
 	__atomic_store_n(&worker->turns, worker->turns + 1, __ATOMIC_RELAXED);
 }
 
 /*
- * Around the calls into a service's protocol: what a stuck worker is in. What
- * sockets call the dispatcher notes by itself. Its own thread.
+ * Around calls of an instance's protocol, so that a stuck worker or a crash can
+ * be attributed. For handlers of sockets the dispatcher does the same by
+ * itself. Its own thread.
  */
 static inline void worker_enter(struct worker *worker,
-				const struct lined_service *service)
+				const struct lined_service *instance)
 {
-	__atomic_store_n(&worker->inside, service, __ATOMIC_RELAXED);
+	__atomic_store_n(&worker->inside, instance, __ATOMIC_RELAXED);
 }
 
 static inline void worker_leave(struct worker *worker)
@@ -101,7 +103,7 @@ static inline void worker_leave(struct worker *worker)
 	__atomic_store_n(&worker->inside, NULL, __ATOMIC_RELAXED);
 }
 
-/* From a worker back to the main thread. */
+/* Runs call->run on the main thread. The worker's thread. */
 void worker_answer(struct worker *worker, struct lined_dispatcher *main,
 		   struct worker_call *call);
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How an instance ends: its clients are closed when they have their answers,
+ * then the protocol finishes what it has opened itself, and is stopped.
+ */
+#include "config.h"
+
+#include "serve/instance.h"
+#include "socket_hold.h"
+
+/* Between two checks of the clients of a draining instance. */
+#define DRAIN_STEP_MS 10
+
+/* For how long a client without input counts as new. */
+#define NEWCOMER_MS 250
+
+/* Datagrams never end: those received by then are answered. */
+#define DATAGRAMS_MS 1000
+
+/* A client that has just connected is about to send its first line. Without
+ * this a restart would accept it and close it unread. */
+static bool instance_is_newcomer(const struct lined_socket *sock)
+{
+	struct lined_traffic traffic;
+
+	lined_socket_traffic(sock, &traffic);
+	return traffic.bytes_in == 0 && traffic.connected_ms < NEWCOMER_MS;
+}
+
+static void instance_drain_client(struct lined_service *instance,
+				  struct lined_socket *sock)
+{
+	if (instance->protocol->handle_drain == NULL || !instance->started) {
+		lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
+		return;
+	}
+	worker_enter(instance->worker, instance);
+	instance->protocol->handle_drain(sock);
+	worker_leave(instance->worker);
+}
+
+/* A line may have been read and not been answered yet. The response to a
+ * request is not waited for: the request may be waiting for this drain. */
+static bool instance_is_answered(const struct lined_socket *sock)
+{
+	return lined_socket_is_quiet(sock) && !instance_is_newcomer(sock) &&
+	       !socket_is_held(sock, CLIENT_HOLD_CLAIM | CLIENT_HOLD_PASSWORD);
+}
+
+/* Each client when its lines have been answered; all when time is up. */
+static void instance_drain_clients(struct lined_service *instance, bool all)
+{
+	struct client *client, *next;
+
+	list_for_each_safe(client, next, &instance->clients, link) {
+		struct lined_socket *sock = client_socket(client);
+
+		if (all)
+			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
+		else if (!lined_socket_is_closed(sock) &&
+			 instance_is_answered(sock))
+			instance_drain_client(instance, sock);
+	}
+}
+
+/* A datagram socket when what it has received is answered. */
+static void instance_drain_datagrams(struct lined_service *instance, bool all)
+{
+	struct client *client, *next;
+
+	list_for_each_safe(client, next, &instance->datagrams, link) {
+		struct lined_socket *sock = client_socket(client);
+
+		if (all || lined_socket_is_quiet(sock))
+			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
+	}
+}
+
+/* Whether the protocol has nothing left to do, for clients on any worker or
+ * with the sockets that it has opened itself. */
+static bool instance_is_finished(struct lined_service *instance, bool late)
+{
+	const struct lined_protocol *protocol = instance->protocol;
+	bool finished;
+
+	if (!instance->emptied) {
+		instance->emptied = true;
+		instance->ops->emptied(instance);
+	}
+	if (!instance->finishing)
+		return false;
+	if (late || !instance->started || protocol->finish == NULL)
+		return true;
+	worker_enter(instance->worker, instance);
+	finished = protocol->finish(instance);
+	worker_leave(instance->worker);
+	return finished;
+}
+
+static void instance_stop(struct lined_service *instance)
+{
+	instance->ending = true;
+	lined_timer_stop(&instance->task);
+	worker_enter(instance->worker, instance);
+	if (instance->started && instance->protocol->stop != NULL)
+		instance->protocol->stop(instance);
+	worker_leave(instance->worker);
+	instance_leave(instance);
+}
+
+/* True: it has ended. That is one step after stop(), so that handle_close is
+ * called before for the sockets that stop() has closed. */
+static bool instance_end(struct lined_service *instance, bool late)
+{
+	if (!list_is_empty(&instance->clients) ||
+	    !list_is_empty(&instance->datagrams))
+		return false;
+	if (!instance->ending) {
+		if (instance_is_finished(instance, late))
+			instance_stop(instance);
+		return false;
+	}
+	lined_table_set_max(instance->table, 0);
+	instance->ops->ended(instance);
+	return true;
+}
+
+static void instance_drain_fired(struct lined_timer *timer)
+{
+	struct lined_service *instance =
+		lined_container_of(timer, struct lined_service, drain);
+	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
+	bool late = now_ms >= instance->drain_end_ms;
+
+	instance_drain_clients(instance, late);
+	instance_drain_datagrams(instance,
+				 late || now_ms >= instance->datagrams_end_ms);
+	if (!instance_end(instance, late))
+		lined_timer_start(timer, DRAIN_STEP_MS, 0);
+}
+
+void instance_drain(struct lined_service *instance, uint32_t timeout_ms)
+{
+	struct lined_dispatcher *d = instance->worker->dispatcher;
+
+	if (instance->draining)
+		return;
+	instance->draining = true;
+	worker_enter(instance->worker, instance);
+	if (instance->started && instance->protocol->drain != NULL)
+		instance->protocol->drain(instance);
+	worker_leave(instance->worker);
+	lined_timer_init(&instance->drain, d, instance_drain_fired);
+	instance->drain_end_ms = lined_dispatcher_now_ms(d) + timeout_ms;
+	instance->datagrams_end_ms = lined_dispatcher_now_ms(d) + DATAGRAMS_MS;
+	/* Not at once: lines that have arrived are handled in this turn. */
+	lined_timer_start(&instance->drain, 1, 0);
+}
+
+void instance_finish(struct lined_service *instance)
+{
+	instance->finishing = true;
+	lined_timer_start(&instance->drain, 0, 0);
+}
