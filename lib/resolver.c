@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The resolver thread. It shares `struct resolver` with its dispatcher; who
- * leaves last frees it, since getaddrinfo cannot be interrupted and nobody
- * shall wait for it.
+ * Looks names up on threads of its own, of which there are none until a name is
+ * asked for: getaddrinfo(3) blocks and cannot be interrupted. A few of them, so
+ * that a name server that does not answer for one name delays the others as
+ * little as possible. `struct resolver` is shared by the dispatcher and these
+ * threads; the last to leave frees it.
  */
 #include "config.h"
 
@@ -19,14 +21,33 @@
 
 #include "mailbox.h"
 
+/*
+ * A name that is looked up, for all who asked for it. Queued, then with a
+ * thread, then a message on its way to the dispatcher; its requests are the
+ * dispatcher's throughout.
+ */
+struct resolver_query {
+	struct lined_message message;
+	struct list link; /* resolver.queued, resolver.running; unlinked:
+			     answered */
+	struct list requests;
+	bool queued;
+	struct resolver *resolver;
+	const struct resolver_lookup *lookup;
+	int error;
+	struct addrinfo *result;
+	char service[8];
+	char host[];
+};
+
 struct resolver {
 	const struct resolver_lookup *lookup;
 	pthread_mutex_t lock;
 	pthread_cond_t asked;
-	/* Under lock. */
-	struct resolver_request *first, **last;
+	/* Under lock: */
+	struct list queued, running;
 	struct mailbox *mailbox; /* NULL: the dispatcher has gone */
-	bool running;            /* the thread exists */
+	unsigned threads, idle;
 };
 
 static const struct resolver_lookup system_lookup = {
@@ -34,21 +55,23 @@ static const struct resolver_lookup system_lookup = {
 	.free = freeaddrinfo,
 };
 
-static void resolver_request_free(struct resolver_request *request)
+static void resolver_query_free(struct resolver_query *query)
 {
-	if (request->result != NULL)
-		request->lookup->free(request->result);
-	free(request);
+	struct resolver_request *request, *next;
+
+	list_for_each_safe(request, next, &query->requests, link)
+		free(request);
+	if (query->result != NULL)
+		query->lookup->free(query->result);
+	free(query);
 }
 
 static void resolver_destroy(struct resolver *resolver)
 {
-	struct resolver_request *request;
+	struct resolver_query *query, *next;
 
-	while ((request = resolver->first) != NULL) {
-		resolver->first = request->next;
-		resolver_request_free(request);
-	}
+	list_for_each_safe(query, next, &resolver->queued, link)
+		resolver_query_free(query);
 	pthread_cond_destroy(&resolver->asked);
 	pthread_mutex_destroy(&resolver->lock);
 	free(resolver);
@@ -62,24 +85,25 @@ struct resolver *resolver_new(struct mailbox *mailbox)
 		return NULL;
 	pthread_mutex_init(&resolver->lock, NULL);
 	pthread_cond_init(&resolver->asked, NULL);
+	list_init(&resolver->queued);
+	list_init(&resolver->running);
 	resolver->lookup = &system_lookup;
-	resolver->last = &resolver->first;
 	resolver->mailbox = mailbox;
 	return resolver;
 }
 
 void resolver_free(struct resolver *resolver)
 {
-	bool running;
+	unsigned threads;
 
 	if (resolver == NULL)
 		return;
 	pthread_mutex_lock(&resolver->lock);
 	resolver->mailbox = NULL;
-	running = resolver->running;
-	pthread_cond_signal(&resolver->asked);
+	threads = resolver->threads;
+	pthread_cond_broadcast(&resolver->asked);
 	pthread_mutex_unlock(&resolver->lock);
-	if (!running)
+	if (threads == 0)
 		resolver_destroy(resolver);
 }
 
@@ -89,25 +113,32 @@ void resolver_set_lookup(struct resolver *resolver,
 	resolver->lookup = lookup;
 }
 
-/* On the dispatcher's thread. */
+/* On the dispatcher's thread. A handler may cancel the requests behind it. */
 static void resolver_deliver(struct lined_message *message)
 {
-	struct resolver_request *request =
-		lined_container_of(message, struct resolver_request, message);
+	struct resolver_query *query =
+		lined_container_of(message, struct resolver_query, message);
+	struct resolver_request *request;
 
-	if (request->answered != NULL)
-		request->answered(request->arg, request->error,
-				  request->result);
-	resolver_request_free(request);
+	while (!list_is_empty(&query->requests)) {
+		request = list_entry(query->requests.next,
+				     struct resolver_request, link);
+		list_remove(&request->link);
+		request->answered(request->arg, query->error, query->result);
+		free(request);
+	}
+	resolver_query_free(query);
 }
 
-static void resolver_forget_request(struct lined_message *message)
+static void resolver_forget(struct lined_message *message)
 {
-	resolver_request_free(
-		lined_container_of(message, struct resolver_request, message));
+	resolver_query_free(
+		lined_container_of(message, struct resolver_query, message));
 }
 
-static void resolver_look_up(struct resolver_request *request)
+/* ---- the threads ------------------------------------------------------ */
+
+static void resolver_look_up(struct resolver_query *query)
 {
 	const struct addrinfo hints = {
 		.ai_family = AF_UNSPEC,
@@ -116,41 +147,53 @@ static void resolver_look_up(struct resolver_request *request)
 	};
 	struct addrinfo *result = NULL;
 
-	request->error = request->lookup->lookup(
-		request->host, request->service, &hints, &result);
-	request->result = request->error == 0 ? result : NULL;
+	query->error = query->lookup->lookup(query->host, query->service,
+					     &hints, &result);
+	query->result = query->error == 0 ? result : NULL;
+}
+
+/* With the lock held, which is given up for the lookup. */
+static void resolver_answer_next(struct resolver *resolver)
+{
+	struct resolver_query *query =
+		list_entry(resolver->queued.next, struct resolver_query, link);
+
+	list_remove(&query->link);
+	list_append(&resolver->running, &query->link);
+	query->queued = false;
+	pthread_mutex_unlock(&resolver->lock);
+	resolver_look_up(query);
+	pthread_mutex_lock(&resolver->lock);
+	list_remove(&query->link);
+	if (resolver->mailbox != NULL)
+		mailbox_post(resolver->mailbox, &query->message, true);
+	else
+		resolver_query_free(query);
 }
 
 static void *resolver_run(void *arg)
 {
 	struct resolver *resolver = arg;
-	struct resolver_request *request;
+	bool last;
 
 	pthread_mutex_lock(&resolver->lock);
 	while (resolver->mailbox != NULL) {
-		request = resolver->first;
-		if (request == NULL) {
-			pthread_cond_wait(&resolver->asked, &resolver->lock);
+		if (!list_is_empty(&resolver->queued)) {
+			resolver_answer_next(resolver);
 			continue;
 		}
-		resolver->first = request->next;
-		if (resolver->first == NULL)
-			resolver->last = &resolver->first;
-		pthread_mutex_unlock(&resolver->lock);
-		resolver_look_up(request);
-		pthread_mutex_lock(&resolver->lock);
-		if (resolver->mailbox == NULL) {
-			resolver_request_free(request);
-			break;
-		}
-		mailbox_post(resolver->mailbox, &request->message, true);
+		resolver->idle++;
+		pthread_cond_wait(&resolver->asked, &resolver->lock);
+		resolver->idle--;
 	}
+	last = --resolver->threads == 0;
 	pthread_mutex_unlock(&resolver->lock);
-	resolver_destroy(resolver);
+	if (last)
+		resolver_destroy(resolver);
 	return NULL;
 }
 
-/* Signals are the program's main thread's. */
+/* Blocks all signals in the thread: they are the program's main thread's. */
 static int resolver_start_thread(struct resolver *resolver)
 {
 	pthread_attr_t attr;
@@ -170,47 +213,111 @@ static int resolver_start_thread(struct resolver *resolver)
 	return error;
 }
 
+/* ---- asking ----------------------------------------------------------- */
+
+static struct resolver_query *resolver_query_new(struct resolver *resolver,
+						 const char *host,
+						 const char *service)
+{
+	size_t size = strlen(host) + 1;
+	struct resolver_query *query = calloc(1, sizeof(*query) + size);
+
+	if (query == NULL)
+		return NULL;
+	memcpy(query->host, host, size);
+	snprintf(query->service, sizeof(query->service), "%s", service);
+	query->message.handler = resolver_deliver;
+	query->message.cancel = resolver_forget;
+	query->resolver = resolver;
+	query->lookup = resolver->lookup;
+	query->queued = true;
+	list_init(&query->requests);
+	return query;
+}
+
+static struct resolver_query *
+resolver_find(const struct list *queries, const char *host, const char *service)
+{
+	struct resolver_query *query;
+
+	list_for_each(query, queries, link)
+		if (strcmp(query->host, host) == 0 &&
+		    strcmp(query->service, service) == 0)
+			return query;
+	return NULL;
+}
+
+/* With the lock held. The query for a name, which is under way already or is
+ * queued now, with a thread more for it if there may be one. NULL and errno. */
+static struct resolver_query *
+resolver_join(struct resolver *resolver, const char *host, const char *service)
+{
+	struct resolver_query *query;
+	int error = 0;
+
+	query = resolver_find(&resolver->running, host, service);
+	if (query == NULL)
+		query = resolver_find(&resolver->queued, host, service);
+	if (query != NULL)
+		return query;
+	query = resolver_query_new(resolver, host, service);
+	if (query == NULL)
+		return NULL;
+	if (resolver->idle == 0 && resolver->threads < RESOLVER_THREADS) {
+		error = resolver_start_thread(resolver);
+		resolver->threads += error == 0;
+	}
+	/* Those that are there do it later. */
+	if (resolver->threads == 0) {
+		resolver_query_free(query);
+		errno = error;
+		return NULL;
+	}
+	list_append(&resolver->queued, &query->link);
+	pthread_cond_signal(&resolver->asked);
+	return query;
+}
+
 struct resolver_request *resolver_ask(
 	struct resolver *resolver, const char *host, uint16_t port,
 	void (*answered)(void *arg, int error, const struct addrinfo *result),
 	void *arg)
 {
-	size_t size = strlen(host) + 1;
-	struct resolver_request *request;
-	int error = 0;
+	struct resolver_request *request = calloc(1, sizeof(*request));
+	char service[8];
 
-	request = calloc(1, sizeof(*request) + size);
 	if (request == NULL)
 		return NULL;
-	memcpy(request->host, host, size);
-	snprintf(request->service, sizeof(request->service), "%u",
-		 (unsigned)port);
-	request->message.handler = resolver_deliver;
-	request->message.cancel = resolver_forget_request;
+	snprintf(service, sizeof(service), "%u", (unsigned)port);
 	request->answered = answered;
 	request->arg = arg;
-	request->lookup = resolver->lookup;
-
 	pthread_mutex_lock(&resolver->lock);
-	if (!resolver->running) {
-		error = resolver_start_thread(resolver);
-		resolver->running = error == 0;
-	}
-	if (error == 0) {
-		*resolver->last = request;
-		resolver->last = &request->next;
-		pthread_cond_signal(&resolver->asked);
-	}
+	request->query = resolver_join(resolver, host, service);
 	pthread_mutex_unlock(&resolver->lock);
-	if (error != 0) {
+	if (request->query == NULL) {
 		free(request);
-		errno = error;
 		return NULL;
 	}
+	list_append(&request->query->requests, &request->link);
 	return request;
 }
 
 void resolver_cancel(struct resolver_request *request)
 {
-	request->answered = NULL;
+	struct resolver_query *query = request->query;
+	struct resolver *resolver = query->resolver;
+	bool abandoned = false;
+
+	list_remove(&request->link);
+	free(request);
+	if (!list_is_empty(&query->requests))
+		return;
+	pthread_mutex_lock(&resolver->lock);
+	if (query->queued) {
+		list_remove(&query->link);
+		abandoned = true;
+	}
+	pthread_mutex_unlock(&resolver->lock);
+	if (abandoned)
+		resolver_query_free(query);
 }

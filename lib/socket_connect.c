@@ -70,7 +70,8 @@ static void connector_give_up(struct connector *connector)
 	if (error == 0)
 		error = EADDRNOTAVAIL;
 	if (error == ETIMEDOUT) {
-		sock->expired = DEADLINE_CONNECT;
+		sock->expired = connector->request != NULL ? DEADLINE_LOOKUP
+							   : DEADLINE_CONNECT;
 		socket_end(sock, LINED_CLOSE_TIMEOUT, error);
 	} else {
 		socket_end(sock, LINED_CLOSE_ERROR, error);

@@ -239,6 +239,7 @@ const char *lined_socket_missed_deadline(const struct lined_socket *sock)
 		[DEADLINE_STALL] = "send stall",
 		[DEADLINE_FLUSH] = "flush",
 		[DEADLINE_CONNECT] = "connect",
+		[DEADLINE_LOOKUP] = "name lookup",
 		[DEADLINE_RESUME] = "",
 		[DEADLINE_LINGER] = "",
 	};

@@ -49,6 +49,7 @@ enum deadline {
 	DEADLINE_STALL,
 	DEADLINE_FLUSH,
 	DEADLINE_CONNECT,
+	DEADLINE_LOOKUP, /* of a connect, while its name is looked up */
 	DEADLINE_RESUME, /* reading or accepting goes on */
 	DEADLINE_LINGER, /* input has been discarded for long enough */
 };

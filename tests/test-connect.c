@@ -942,7 +942,7 @@ START_TEST(a_slow_lookup_does_not_block_the_loop)
 }
 END_TEST
 
-/* Answers come in order: with the second here the first has been, too. */
+/* Lets the answer of a lookup that nobody waits for come, beside another. */
 static void take_late_answer(struct lined_dispatcher *d)
 {
 	struct attempt second;

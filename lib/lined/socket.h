@@ -269,8 +269,8 @@ LINED_API void lined_socket_allow_half_close(struct lined_socket *sock,
 LINED_API const char *lined_close_reason_text(enum lined_close_reason reason);
 
 /* Which deadline a socket closed with LINED_CLOSE_TIMEOUT or LINED_CLOSE_SLOW
- * missed: "idle", "first line", "line", "send stall", "flush", "connect";
- * "" where it was none. */
+ * missed: "idle", "first line", "line", "send stall", "flush", "connect",
+ * "name lookup"; "" where it was none. */
 LINED_API const char *
 lined_socket_missed_deadline(const struct lined_socket *sock);
 

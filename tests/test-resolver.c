@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Looking names up: several at a time, equal ones once, and none that nobody
+ * waits for. Lookups of names that begin with "slow" wait until they are let
+ * go.
+ */
+#include "config.h"
+
+#include "resolver.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher_priv.h"
+#include "support.h"
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool held;
+	unsigned begun, running, most;
+} names = {.lock = PTHREAD_MUTEX_INITIALIZER,
+	   .changed = PTHREAD_COND_INITIALIZER};
+
+static int name_look_up(const char *host, const char *service,
+			const struct addrinfo *hints, struct addrinfo **result)
+{
+	(void)service;
+	(void)hints;
+	pthread_mutex_lock(&names.lock);
+	names.begun++;
+	names.running++;
+	if (names.running > names.most)
+		names.most = names.running;
+	pthread_cond_broadcast(&names.changed);
+	while (names.held && strncmp(host, "slow", 4) == 0)
+		pthread_cond_wait(&names.changed, &names.lock);
+	names.running--;
+	pthread_mutex_unlock(&names.lock);
+	*result = NULL;
+	return strcmp(host, "none") == 0 ? EAI_NONAME : 0;
+}
+
+static void name_free(struct addrinfo *result)
+{
+	(void)result;
+}
+
+static const struct resolver_lookup name_table = {name_look_up, name_free};
+
+static void names_hold(bool held)
+{
+	pthread_mutex_lock(&names.lock);
+	names.held = held;
+	pthread_cond_broadcast(&names.changed);
+	pthread_mutex_unlock(&names.lock);
+}
+
+static void names_wait_begun(unsigned count)
+{
+	pthread_mutex_lock(&names.lock);
+	while (names.begun < count)
+		pthread_cond_wait(&names.changed, &names.lock);
+	pthread_mutex_unlock(&names.lock);
+}
+
+/* ---- a dispatcher with a resolver -------------------------------------- */
+
+static struct lined_dispatcher *d;
+static struct resolver *resolver;
+
+struct asked {
+	unsigned answers;
+	int error;
+	struct resolver_request *cancels; /* when it is answered */
+};
+
+static void setup(void)
+{
+	d = support_dispatcher();
+	resolver = dispatcher_resolver(d);
+	ck_assert_ptr_nonnull(resolver);
+	resolver_set_lookup(resolver, &name_table);
+	/* Nothing else keeps it open. */
+	lined_dispatcher_open_mailbox(d);
+	names.begun = names.running = names.most = 0;
+	names_hold(true);
+}
+
+static void teardown(void)
+{
+	names_hold(false);
+	lined_dispatcher_free(d);
+}
+
+static void name_answered(void *arg, int error, const struct addrinfo *result)
+{
+	struct asked *asked = arg;
+
+	(void)result;
+	asked->answers++;
+	asked->error = error;
+	if (asked->cancels != NULL)
+		resolver_cancel(asked->cancels);
+	asked->cancels = NULL;
+}
+
+static struct resolver_request *ask(const char *host, struct asked *asked)
+{
+	struct resolver_request *request;
+
+	*asked = (struct asked){0};
+	request = resolver_ask(resolver, host, 7, name_answered, asked);
+	ck_assert_ptr_nonnull(request);
+	return request;
+}
+
+static void ask_slow(unsigned count, struct asked *asked)
+{
+	char host[32];
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		snprintf(host, sizeof(host), "slow%u", i);
+		ask(host, &asked[i]);
+	}
+}
+
+START_TEST(a_name_that_is_slow_does_not_delay_others)
+{
+	struct asked slow[RESOLVER_THREADS - 1], quick[20];
+	unsigned i;
+
+	ask_slow(RESOLVER_THREADS - 1, slow);
+	for (i = 0; i < 20; i++)
+		ask(i % 2 == 0 ? "quick" : "none", &quick[i]);
+	for (i = 0; i < 20; i++) {
+		support_run_until_count(d, &quick[i].answers, 1);
+		ck_assert_int_eq(quick[i].error, i % 2 == 0 ? 0 : EAI_NONAME);
+	}
+	for (i = 0; i < RESOLVER_THREADS - 1; i++)
+		ck_assert_uint_eq(slow[i].answers, 0);
+	names_hold(false);
+	for (i = 0; i < RESOLVER_THREADS - 1; i++)
+		support_run_until_count(d, &slow[i].answers, 1);
+}
+END_TEST
+
+START_TEST(so_many_are_looked_up_at_a_time_and_no_more)
+{
+	struct asked slow[RESOLVER_THREADS * 3];
+	unsigned i;
+
+	ask_slow(RESOLVER_THREADS * 3, slow);
+	names_wait_begun(RESOLVER_THREADS);
+	names_hold(false);
+	for (i = 0; i < RESOLVER_THREADS * 3; i++)
+		support_run_until_count(d, &slow[i].answers, 1);
+	ck_assert_uint_eq(names.begun, RESOLVER_THREADS * 3);
+	ck_assert_uint_eq(names.most, RESOLVER_THREADS);
+}
+END_TEST
+
+START_TEST(equal_names_are_looked_up_once)
+{
+	struct asked same[10], other;
+	unsigned i;
+
+	for (i = 0; i < 10; i++) {
+		ask("slow", &same[i]);
+		if (i == 4)
+			names_wait_begun(1);
+	}
+	other = (struct asked){0};
+	ck_assert_ptr_nonnull(
+		resolver_ask(resolver, "slow", 8, name_answered, &other));
+	names_wait_begun(2);
+	names_hold(false);
+	for (i = 0; i < 10; i++)
+		support_run_until_count(d, &same[i].answers, 1);
+	support_run_until_count(d, &other.answers, 1);
+	ck_assert_uint_eq(names.begun, 2);
+}
+END_TEST
+
+START_TEST(a_name_nobody_waits_for_is_not_looked_up)
+{
+	struct asked slow[RESOLVER_THREADS], gone[20], last;
+	struct resolver_request *requests[20];
+	unsigned i;
+
+	ask_slow(RESOLVER_THREADS, slow);
+	names_wait_begun(RESOLVER_THREADS);
+	for (i = 0; i < 20; i++) {
+		char host[32];
+
+		snprintf(host, sizeof(host), "gone%u", i / 2);
+		requests[i] = ask(host, &gone[i]);
+	}
+	for (i = 0; i < 20; i++)
+		resolver_cancel(requests[i]);
+	ask("last", &last);
+	names_hold(false);
+	support_run_until_count(d, &last.answers, 1);
+	for (i = 0; i < RESOLVER_THREADS; i++)
+		support_run_until_count(d, &slow[i].answers, 1);
+	for (i = 0; i < 20; i++)
+		ck_assert_uint_eq(gone[i].answers, 0);
+	ck_assert_uint_eq(names.begun, RESOLVER_THREADS + 1);
+}
+END_TEST
+
+START_TEST(a_cancelled_one_of_several_is_not_answered)
+{
+	struct asked first, second, third;
+	struct resolver_request *request;
+
+	ask("slow", &first);
+	request = ask("slow", &second);
+	ask("slow", &third);
+	resolver_cancel(request);
+	names_hold(false);
+	support_run_until_count(d, &third.answers, 1);
+	ck_assert_uint_eq(first.answers, 1);
+	ck_assert_uint_eq(second.answers, 0);
+}
+END_TEST
+
+START_TEST(an_answer_may_cancel_the_next_one)
+{
+	struct asked first, second, third;
+
+	ask("slow", &first);
+	first.cancels = ask("slow", &second);
+	ask("slow", &third);
+	names_hold(false);
+	support_run_until_count(d, &third.answers, 1);
+	ck_assert_uint_eq(first.answers, 1);
+	ck_assert_uint_eq(second.answers, 0);
+}
+END_TEST
+
+START_TEST(an_end_does_not_wait_for_names)
+{
+	struct asked slow[RESOLVER_THREADS * 2];
+
+	ask_slow(RESOLVER_THREADS * 2, slow);
+	names_wait_begun(RESOLVER_THREADS);
+	lined_dispatcher_free(d);
+	ck_assert_uint_eq(slow[0].answers, 0);
+	names_hold(false);
+	d = NULL;
+}
+END_TEST
+
+static Suite *make(void)
+{
+	Suite *suite = suite_create("resolver");
+	TCase *tcase = tcase_create("resolver");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, a_name_that_is_slow_does_not_delay_others);
+	tcase_add_test(tcase, so_many_are_looked_up_at_a_time_and_no_more);
+	tcase_add_test(tcase, equal_names_are_looked_up_once);
+	tcase_add_test(tcase, a_name_nobody_waits_for_is_not_looked_up);
+	tcase_add_test(tcase, a_cancelled_one_of_several_is_not_answered);
+	tcase_add_test(tcase, an_answer_may_cancel_the_next_one);
+	tcase_add_test(tcase, an_end_does_not_wait_for_names);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main(make);
+}
