@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A reader for the suites: a table of handlers that writes down, as text, what
- * read_line returned and how the socket ended, so that a test compares one
- * string. It answers nothing unless asked to.
+ * Handlers for the suites that write down, as text, what read_line returned and
+ * how the socket ended, so that a test compares one string. They answer nothing
+ * unless asked to.
  *
- *	<hello\n>   a line and its terminator      <hello>      unterminated
- *	<hel...\n>  a truncated one                ! LINED_LINE_TOO_LONG $
- *LINED_LINE_CLOSED              E104         LINED_LINE_ERROR #peer
- *handle_close and its reason
+ * <hello\n>    a line and its terminator; <hello> without one
+ * <hel...\n>   a truncated line
+ * !            LINED_LINE_TOO_LONG
+ * $            LINED_LINE_CLOSED
+ * E104         LINED_LINE_ERROR and errno
+ * #peer        handle_close and its reason
  */
 #ifndef RECORDER_H
 #define RECORDER_H

@@ -1,10 +1,42 @@
 # SPDX-License-Identifier: MIT
-"""What the behaviour tests share: a daemon in a directory of its own, clients
-that never wait for ever, and a watchdog over the whole script. It knows
-nothing of any protocol, and it touches only processes that it started.
+"""For tests of the daemon from outside: starts it in a directory of its own,
+connects clients whose reads time out, and stops it. Knows no protocol; kills
+only processes that it started. A whole test script, executable:
 
-LINED is the daemon under test, LINED_MODULES the directory of its modules;
-LINED_WORKERS the number of workers where a test does not fix it.
+    #!/usr/bin/python3
+    # SPDX-License-Identifier: MIT
+    from lined_test import Client, DaemonTest, free_port, main, service
+
+
+    class Echo(DaemonTest):
+        def test_line_comes_back(self):
+            port = free_port()
+            daemon = self.start(service("echo", "tcp://127.0.0.1:%d" % port))
+            with Client(("127.0.0.1", port)) as client:
+                client.send(b"hello\\n")
+                self.assertEqual(client.line(), b"hello\\n")
+            daemon.wait_log("client 1 .*: closed: peer")
+
+
+    if __name__ == "__main__":
+        main()
+
+It is added to `behaviour` in Makefile.am. Run it by `make -C build check
+TESTS=tests/behaviour/test_NAME.py`, or by itself, the whole or one case:
+`tests/behaviour/test_NAME.py Echo.test_line_comes_back`.
+
+- DaemonTest: start() starts the daemon with a config; after the test it is
+  stopped, and must exit 0. start_fails() is for configs with errors, check()
+  for lined -t; write() and path() for files; build_module() for modules;
+  eventually() and takes() for waiting.
+- Daemon, which start() returns: wait_log(), logged(), reload(), signal(),
+  stop(), wait(), kill().
+- Client, Datagram, Server: the other side of a stream, of UDP, and of a
+  connection that the daemon makes.
+
+Environment: LINED is the daemon (build/lined), LINED_MODULES the directory of
+its modules, LINED_WORKERS the number of workers if a test does not set it,
+LINED_PATIENCE how many seconds anything may take (20).
 """
 import atexit
 import collections
@@ -31,7 +63,7 @@ LINED = os.path.abspath(os.environ.get("LINED")
                         or os.path.join(TOP, "build", "lined"))
 WORKERS = int(os.environ.get("LINED_WORKERS") or 1)
 
-# How long anything may take that should take no time at all.
+# How many seconds anything may take that should happen at once.
 PATIENCE = float(os.environ.get("LINED_PATIENCE") or 20)
 
 _daemons = set()
@@ -47,10 +79,10 @@ def environment(extra=None):
     return env
 
 
-def _where_others_get(directory):
-    """The directory, or a copy of its modules where only root gets to it, as
-    to what is built in root's home: the daemon is no longer root when it is
-    told to load another module."""
+def _readable_by_others(directory):
+    """The directory; or, if only root can enter it (root's home), a copy of its
+    modules that everybody can read. The daemon is no longer root when a reload
+    makes it load another module."""
     at = directory
     while os.stat(at).st_mode & stat.S_IXOTH:
         if at == "/":
@@ -67,14 +99,14 @@ def _where_others_get(directory):
 MODULES = os.path.abspath(os.environ.get("LINED_MODULES")
                           or os.path.join(os.path.dirname(LINED), ".libs"))
 if os.geteuid() == 0:
-    MODULES = _where_others_get(MODULES)
+    MODULES = _readable_by_others(MODULES)
 
 
 def free_port():
-    """A port free for TCP and UDP on both families, and this process's own.
+    """A port that is free for TCP and UDP over IPv4 and IPv6.
 
-    It lies outside of the range from which the kernel takes the ports of
-    clients, and an abstract socket's name keeps other scripts off it.
+    It is outside of the range from which the kernel takes the ports of
+    clients, and an abstract socket reserves it among scripts.
     """
     with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
         low = int(f.read().split()[0])
@@ -102,13 +134,13 @@ def free_port():
 
 
 def service(name, *listen, protocol="echo", extra=""):
-    """The text of one service."""
+    """The config of one service; extra is put into its section."""
     return ('service "%s" {\n\tprotocol = "%s"\n\tlisten = { %s }\n%s\n}\n'
             % (name, protocol, ", ".join('"%s"' % a for a in listen), extra))
 
 
 class Client:
-    """A stream client: TCP by (host, port), UNIX by path."""
+    """A stream client of (host, port), or of the path of a UNIX socket."""
 
     def __init__(self, address, source=None, rcvbuf=None, sndbuf=None,
                  timeout=PATIENCE):
@@ -135,7 +167,7 @@ class Client:
 
     @classmethod
     def adopt(cls, sock, timeout=PATIENCE):
-        """The same around a socket that is connected."""
+        """A client of a socket that is connected."""
         client = cls.__new__(cls)
         client.sock = sock
         client.sock.settimeout(timeout)
@@ -152,7 +184,7 @@ class Client:
         self.sock.close()
 
     def reset(self):
-        """Ends the connection with a RST."""
+        """Closes the connection with a RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                              b"\1\0\0\0\0\0\0\0")
         self.sock.close()
@@ -164,9 +196,9 @@ class Client:
         self.sock.sendall(data)
 
     def fill(self, data, quiet=0.5):
-        """Sends data again and again until nothing has been taken for the
-        quiet time, or the daemon closes; returns how many bytes went. Whole
-        repetitions are not promised."""
+        """Sends data again and again until the daemon has not read for
+        `quiet` seconds, or closes. Returns the number of bytes that were
+        sent; the last repetition may be cut."""
         total = 0
         timeout = self.sock.gettimeout()
         self.sock.settimeout(quiet)
@@ -215,7 +247,7 @@ class Client:
         return data
 
     def is_silent(self, seconds):
-        """True where nothing comes, not even the end, for so long."""
+        """True if nothing comes for so long, not even the end."""
         if self.buffer:
             return False
         timeout = self.sock.gettimeout()
@@ -232,7 +264,7 @@ class Client:
         return False
 
     def ended(self):
-        """Waits for the end; what came before it. A reset is an end too."""
+        """Waits for the end or a reset; returns what came before it."""
         try:
             return self.rest()
         except ConnectionError:
@@ -241,7 +273,7 @@ class Client:
             return data
 
     def echoes(self, text=b"ping\n"):
-        """True where the line comes back, false where the end comes."""
+        """True if the line comes back, false if the connection ends."""
         try:
             self.send(text)
             return self.exactly(len(text)) == text
@@ -250,8 +282,8 @@ class Client:
 
 
 class Server:
-    """What the daemon connects to: a listener on a port of its own, which may
-    be closed and opened again."""
+    """A listener that the daemon connects to; it may be closed and opened
+    again on the same port."""
 
     def __init__(self, port=None, rcvbuf=None):
         self.port = port or free_port()
@@ -290,7 +322,7 @@ class Server:
         return Client.adopt(sock)
 
     def is_left_alone(self, seconds):
-        """True where nobody connects for so long."""
+        """True if nobody connects for so long."""
         try:
             self.accept(seconds).close()
         except socket.timeout:
@@ -336,7 +368,7 @@ class Datagram:
 
 
 class Daemon:
-    """One run of lined: its process, its log and what it told systemd."""
+    """A process of lined, its log and its notifications (sd_notify)."""
 
     def __init__(self, argv, notify, env=None, capture=True, inherit=()):
         self.level = argv[argv.index("-l") + 1] if "-l" in argv else None
@@ -345,7 +377,7 @@ class Daemon:
         self.log = []
         self.news = threading.Condition()
         self.stopped = False
-        # setpriv: should this script be killed, the daemon goes with it.
+        # setpriv: if this script is killed, so is the daemon.
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL"] + argv,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -357,7 +389,7 @@ class Daemon:
         if capture:
             self.reader = threading.Thread(target=self._read, daemon=True)
             self.reader.start()
-        # As a service manager does, it hears whatever is said at once.
+        # Like a service manager, read notifications at once.
         self.ear = threading.Thread(target=self._hear, daemon=True)
         self.ear.start()
 
@@ -386,12 +418,12 @@ class Daemon:
     # ---- the log -------------------------------------------------------
 
     def mark(self):
-        """A place in the log, for wait_log() to look behind it."""
+        """The current end of the log, for `since` of wait_log()."""
         with self.news:
             return len(self.log)
 
     def wait_log(self, pattern, since=0, timeout=PATIENCE):
-        """Waits for a line of the log that the pattern is found in."""
+        """Waits for a log line in which the pattern is found."""
         deadline = time.monotonic() + timeout
         with self.news:
             seen = since
@@ -408,7 +440,7 @@ class Daemon:
                 self.news.wait(left)
 
     def logged(self, pattern, since=0):
-        """The lines so far in which the pattern is found."""
+        """The log lines so far in which the pattern is found."""
         with self.news:
             return [line for line in self.log[since:]
                     if re.search(pattern, line)]
@@ -420,8 +452,8 @@ class Daemon:
     # ---- systemd -------------------------------------------------------
 
     def _told(self, wanted):
-        """A line told to systemd that the pattern matches, if there is one;
-        what came before it is gone."""
+        """The first notification that the pattern matches; it and those
+        before it are removed. None: there is none."""
         while self.notified:
             line = self.notified.pop(0)
             if re.match(wanted, line):
@@ -429,8 +461,8 @@ class Daemon:
         return None
 
     def wait_notify(self, wanted, timeout=PATIENCE):
-        """Waits for a line told to systemd that the pattern matches; what
-        came before it is gone."""
+        """Waits for a notification that the pattern matches; those before it
+        are removed."""
         deadline = time.monotonic() + timeout
         while True:
             with self.news:
@@ -441,7 +473,7 @@ class Daemon:
             if line is not None:
                 return line
             if self.process.poll() is not None:
-                # What it said last may be on its way to us still.
+                # Its last notification may not have been read yet.
                 self.ear.join(PATIENCE)
                 self._join()
                 with self.news:
@@ -465,7 +497,7 @@ class Daemon:
             self.reader.join(PATIENCE)
 
     def wait(self, timeout=PATIENCE):
-        """Waits until it ends; the exit code, negative for a signal."""
+        """Waits until it ends; its exit code, negative for a signal."""
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -478,7 +510,7 @@ class Daemon:
         return code
 
     def stop(self, timeout=PATIENCE):
-        """SIGTERM, and it must end as it should; harmless when it has."""
+        """Sends SIGTERM, unless it has ended; it must exit 0."""
         if self.stopped:
             return
         self.signal(signal.SIGTERM)
@@ -496,8 +528,8 @@ class Daemon:
         _daemons.discard(self)
 
     def reload(self):
-        """SIGHUP, and waits until systemd has been told that it is done, and
-        until the log, which is written behind, has it too."""
+        """Sends SIGHUP and waits until the reload is done, by notification
+        and, since it is written later, by the log."""
         place = self.mark()
         self.signal(signal.SIGHUP)
         self.wait_notify("RELOADING=1")
@@ -506,15 +538,15 @@ class Daemon:
             self.wait_log("reload: (done|refused)", place)
         return place
 
-    # ---- looking at it -------------------------------------------------
+    # ---- measuring -----------------------------------------------------
 
     def rss_kib(self):
         with open("/proc/%d/status" % self.pid) as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
     def own_kib(self):
-        """What it has allocated, wherever the system keeps it. Pages of files
-        are not in it: they come and go as the system has memory for them."""
+        """The memory that it has allocated, in RAM and swap. Pages of files
+        do not count: the system drops and reads them as it likes."""
         with open("/proc/%d/status" % self.pid) as f:
             return sum(int(kib) for kib in re.findall(
                 r"(?:RssAnon|VmSwap):\s+(\d+)", f.read()))
@@ -526,8 +558,8 @@ class Daemon:
                 / os.sysconf("SC_CLK_TCK"))
 
     def descriptors(self):
-        """How many are open, once it is the same for a while: what is open
-        for a moment only, to tell systemd for instance, is not meant."""
+        """How many are open, once the number has been the same for a while:
+        some are open for a moment only, for a notification for instance."""
         same, count = 0, -1
         while same < 5:
             now = len(os.listdir("/proc/%d/fd" % self.pid))
@@ -543,11 +575,12 @@ class Daemon:
 
 
 class Late(AssertionError):
-    """A test has missed the moment that it is about."""
+    """A test was too slow for the moment that it is about."""
 
 
 class DaemonTest(unittest.TestCase):
-    """A test with a directory of its own and daemons that end with it."""
+    """A test with a directory of its own, whose daemons are stopped after it.
+    """
 
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="lined-test-")
@@ -560,8 +593,8 @@ class DaemonTest(unittest.TestCase):
         return os.path.join(self.dir, name)
 
     def write(self, text, name="lined.conf", workers=WORKERS):
-        """Writes a config; a number of workers is put on its last line, so
-        that line numbers are the test's."""
+        """Writes a config and returns its path. The number of workers is put
+        on the last line: the other lines keep their numbers."""
         if workers and "workers" not in text:
             text += "workers = %d\n" % workers
         with open(self.path(name), "w") as f:
@@ -577,8 +610,8 @@ class DaemonTest(unittest.TestCase):
         return argv
 
     def launch(self, argv, prefix=(), env=None, capture=True, inherit=()):
-        """Starts it and does not wait; ended by the test or after it. It
-        keeps the sockets to inherit."""
+        """Starts a daemon and does not wait; it is killed after the test.
+        It inherits the sockets of `inherit`."""
         path = self.path("notify-%d" % len(self.daemons))
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(path)
@@ -594,8 +627,8 @@ class DaemonTest(unittest.TestCase):
 
     def start(self, text, level="info", prefix=(), env=None, options=(),
               capture=True, workers=WORKERS, inherit=()):
-        """A daemon with this config, ready to serve. After the test it is
-        stopped and must exit 0."""
+        """Starts a daemon with this config and waits until it serves. After
+        the test it is stopped and must exit 0."""
         self.write(text, workers=workers)
         daemon = self.launch(self.arguments(level=level) + list(options),
                              prefix, env, capture, inherit)
@@ -607,7 +640,7 @@ class DaemonTest(unittest.TestCase):
 
     def start_fails(self, text, code, workers=WORKERS, prefix=(),
                     options=()):
-        """A start that must fail with this exit code; its log."""
+        """Starts a daemon that must exit with this code; returns its log."""
         self.write(text, workers=workers)
         daemon = self.launch(self.arguments() + list(options), prefix)
         got = daemon.wait()
@@ -615,7 +648,7 @@ class DaemonTest(unittest.TestCase):
         return daemon.log_text()
 
     def run_lined(self, *args, timeout=PATIENCE, stdout=subprocess.PIPE):
-        """A run that ends by itself: (exit code, stdout, stderr)."""
+        """Runs lined until it exits: (exit code, stdout, stderr)."""
         done = subprocess.run(["setpriv", "--pdeathsig", "KILL", LINED]
                               + list(args),
                               stdin=subprocess.DEVNULL,
@@ -625,7 +658,7 @@ class DaemonTest(unittest.TestCase):
                 done.stderr.decode("latin-1"))
 
     def check(self, text=None, workers=None):
-        """lined -t: (exit code, what it printed on stderr)."""
+        """Runs lined -t: (exit code, standard error)."""
         if text is not None:
             self.write(text, workers=workers)
         code, _, err = self.run_lined("-t", "-c", self.config,
@@ -635,8 +668,8 @@ class DaemonTest(unittest.TestCase):
     # ---- modules -------------------------------------------------------
 
     def own_modules(self):
-        """From now on modules come from a directory of this test, which has
-        echo in it."""
+        """Has daemons load modules from a directory of this test, which
+        begins with echo in it."""
         if self.modules == MODULES:
             self.modules = self.path("modules")
             os.mkdir(self.modules)
@@ -670,7 +703,7 @@ class DaemonTest(unittest.TestCase):
     # ---- waiting -------------------------------------------------------
 
     def eventually(self, condition, what, timeout=PATIENCE):
-        """Waits for what has no event to wait for, in /proc for instance."""
+        """Polls a condition that has no event, in /proc for instance."""
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
@@ -679,9 +712,9 @@ class DaemonTest(unittest.TestCase):
 
     @contextlib.contextmanager
     def takes(self, least, most=PATIENCE):
-        """The block lasts so many seconds. The upper bound is generous: it
-        tells apart from never, not from a busy machine. What the daemon's
-        clock runs from happens in the block, or it may end too soon."""
+        """Checks how many seconds the block takes. The upper bound is
+        generous: a busy machine is slow. The event that starts the time must
+        be in the block, else it may take less than `least`."""
         begin = time.monotonic()
         yield
         took = time.monotonic() - begin
@@ -690,8 +723,8 @@ class DaemonTest(unittest.TestCase):
 
     @contextlib.contextmanager
     def within(self, seconds):
-        """The block is about what holds for so many seconds only. Where it
-        fails and has taken longer, that says nothing of the daemon: Late."""
+        """For a block that checks what is true for so many seconds only. A
+        failure after more time says nothing about the daemon: Late."""
         begin = time.monotonic()
         try:
             yield
@@ -701,8 +734,8 @@ class DaemonTest(unittest.TestCase):
             raise Late("it took longer than %g s" % seconds) from error
 
     def at_any_pace(self, attempt, *seconds):
-        """Calls it with the first of these times for the daemon, and where
-        this machine was too slow for that, with the next, anew."""
+        """Calls attempt with the first of these times; if it raises Late, this
+        machine was too slow: kills its daemons and tries the next time."""
         for number, time_given in enumerate(seconds, 1):
             begun = len(self.daemons)
             try:
@@ -728,8 +761,8 @@ def _expired(_signal, _frame):
 
 
 def main(seconds=120):
-    """Runs the script's tests under a watchdog. Exit 77, as automake has it,
-    where every test was skipped."""
+    """Runs the tests of the script; after so many seconds it is killed. Exits
+    77, which automake takes for skipped, if all tests were skipped."""
     if not os.access(LINED, os.X_OK):
         sys.exit("%s: no daemon there, set LINED" % LINED)
     signal.signal(signal.SIGALRM, _expired)
