@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line, by getopt_long(3).
+ * Reads the command line by getopt_long(3).
  */
 #include "config.h"
 
@@ -29,7 +29,7 @@ static const char help[] =
 	"Signals: TERM and INT stop (a second one at once), HUP reloads, USR1\n"
 	"logs the counters. See lined(8) and lined.conf(5).\n";
 
-static const struct option longs[] = {
+static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"check", no_argument, NULL, 't'},
 	{"daemon", no_argument, NULL, 'd'},
@@ -41,7 +41,7 @@ static const struct option longs[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static void print_version(void)
+static void cmdline_print_version(void)
 {
 	printf("lined %s\n", PACKAGE_VERSION);
 #ifdef HAVE_EPOLL
@@ -57,86 +57,88 @@ static void print_version(void)
 	printf("modules: %s\n", MODULE_DIR);
 }
 
-static int wrong(const char *what, const char *value, const char *choices)
+static int cmdline_refuse(const char *what, const char *value,
+			  const char *choices)
 {
 	fprintf(stderr, "lined: %s: \"%s\" is not one of %s\n", what, value,
 		choices);
 	return -1;
 }
 
-static int set_level(struct options *options, const char *text)
+static int cmdline_set_level(struct cmdline *cmdline, const char *text)
 {
 	int level = log_level_from_text(text);
 
 	if (level < 0)
-		return wrong("log level", text,
-			     "err, warning, notice, info, debug");
-	options->log_level = (enum lined_log_level)level;
-	options->log_level_given = true;
+		return cmdline_refuse("log level", text,
+				      "err, warning, notice, info, debug");
+	cmdline->log_level = (enum lined_log_level)level;
+	cmdline->log_level_given = true;
 	return 0;
 }
 
-static int set_target(struct options *options, const char *text)
+static int cmdline_set_target(struct cmdline *cmdline, const char *text)
 {
 	int target = log_target_from_text(text);
 
 	if (target < 0)
-		return wrong("log target", text, "auto, stderr, syslog");
-	options->log_target = (enum log_target)target;
-	options->log_target_given = true;
+		return cmdline_refuse("log target", text,
+				      "auto, stderr, syslog");
+	cmdline->log_target = (enum log_target)target;
+	cmdline->log_target_given = true;
 	return 0;
 }
 
-/* -1: wrong, and said so (getopt has, for '?'). */
-static int take(struct options *options, int option)
+/* -1: wrong; the error has been printed (for '?' by getopt). */
+static int cmdline_take(struct cmdline *cmdline, int option)
 {
 	switch (option) {
 	case 'c':
-		options->config = optarg;
+		cmdline->config = optarg;
 		return 0;
 	case 't':
-		options->check = true;
+		cmdline->check = true;
 		return 0;
 	case 'd':
-		options->detach = true;
+		cmdline->detach = true;
 		return 0;
 	case 'l':
-		return set_level(options, optarg);
+		return cmdline_set_level(cmdline, optarg);
 	case 'L':
-		return set_target(options, optarg);
+		return cmdline_set_target(cmdline, optarg);
 	case 'm':
-		options->module_dir = optarg;
+		cmdline->module_dir = optarg;
 		return 0;
 	default:
 		return -1;
 	}
 }
 
-enum options_result options_parse(struct options *options, int argc,
+enum cmdline_result cmdline_parse(struct cmdline *cmdline, int argc,
 				  char **argv)
 {
 	int option;
 
-	memset(options, 0, sizeof(*options));
-	options->config = CONFIG_FILE;
+	memset(cmdline, 0, sizeof(*cmdline));
+	cmdline->config = CONFIG_FILE;
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "c:tdl:L:m:Vh", longs,
+	while ((option = getopt_long(argc, argv, "c:tdl:L:m:Vh", long_options,
 				     NULL)) != -1) {
 		if (option == 'V') {
-			print_version();
-			return OPTIONS_SHOWN;
+			cmdline_print_version();
+			return CMDLINE_SHOWN;
 		}
 		if (option == 'h') {
 			fputs(help, stdout);
-			return OPTIONS_SHOWN;
+			return CMDLINE_SHOWN;
 		}
-		if (take(options, option) < 0)
+		if (cmdline_take(cmdline, option) < 0)
 			goto usage;
 	}
 	if (optind == argc)
-		return OPTIONS_RUN;
+		return CMDLINE_RUN;
 	fprintf(stderr, "lined: \"%s\": no such operand\n", argv[optind]);
 usage:
 	fputs("lined -h shows the options\n", stderr);
-	return OPTIONS_WRONG;
+	return CMDLINE_WRONG;
 }

@@ -2,14 +2,14 @@
 /*
  * The command line of lined, lined(8). Reads it and prints help; never exits.
  */
-#ifndef OPTIONS_H
-#define OPTIONS_H
+#ifndef CMDLINE_H
+#define CMDLINE_H
 
 #include <stdbool.h>
 
 #include "log/log.h"
 
-struct options {
+struct cmdline {
 	const char *config;     /* never NULL */
 	const char *module_dir; /* NULL: not given */
 	bool check;
@@ -19,14 +19,14 @@ struct options {
 	enum log_target log_target;
 };
 
-enum options_result {
-	OPTIONS_RUN,   /* options is filled */
-	OPTIONS_SHOWN, /* help or version was printed: that was all */
-	OPTIONS_WRONG, /* what is wrong was said on stderr */
+enum cmdline_result {
+	CMDLINE_RUN,   /* the structure is filled */
+	CMDLINE_SHOWN, /* help or version was printed: exit */
+	CMDLINE_WRONG, /* the error was printed on stderr */
 };
 
-/* The strings of options are argv's. */
-enum options_result options_parse(struct options *options, int argc,
+/* The strings are argv's. */
+enum cmdline_result cmdline_parse(struct cmdline *cmdline, int argc,
 				  char **argv);
 
 #endif

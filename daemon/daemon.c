@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's life: config, log, server, privileges; then signals until it is
- * told to stop. Each step that fails says why and leaves the exit code.
+ * The daemon's life: config, log, server, privileges; then signals until it
+ * stops. A step that fails logs why and sets the exit code.
  */
 #include "config.h"
 
@@ -12,32 +12,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cmdline.h"
 #include "config/conf.h"
 #include "control/requests.h"
+#include "log/report.h"
+#include "module/module.h"
+#include "net/fd_store.h"
+#include "reload.h"
+#include "serve/server.h"
 #include "system/crash.h"
 #include "system/detach.h"
-#include "net/fd_store.h"
-#include "log/report.h"
+#include "system/inherited.h"
+#include "system/privileges.h"
+#include "system/signals.h"
+#include "system/spare_fds.h"
 #include "watch/current_code.h"
 #include "watch/heartbeat.h"
 #include "watch/memory_watch.h"
 #include "watch/systemd_status.h"
-#include "module/module.h"
-#include "system/inherited.h"
-#include "system/sd_notify.h"
-#include "cmdline.h"
-#include "system/privileges.h"
-#include "system/spare_fds.h"
-#include "serve/reload_plan.h"
-#include "serve/server.h"
-#include "system/signals.h"
 
 struct daemon {
-	const struct options *options;
 	struct modules *modules;
 	struct inherited *inherited;
 	struct lined_dispatcher *dispatcher;
@@ -48,103 +45,23 @@ struct daemon {
 	struct memory_watch memory_watch;
 	struct systemd_status systemd_status;
 	struct control control;
-	time_t started, read; /* when the config that holds was read */
-	unsigned long reloads, refusals;
+	struct reload reload;
+	time_t started;
 	bool stopped;
 };
 
-/* ---- config ----------------------------------------------------------- */
+/* ---- checking --------------------------------------------------------- */
 
-static const struct lined_protocol *find_protocol(void *arg,
-						  const char *module_dir,
-						  const char *name, char *error,
-						  size_t size)
-{
-	return module_load(arg, module_dir != NULL ? module_dir : MODULE_DIR,
-			   name, error, size);
-}
-
-/* Once lined runs: its module directory is that of the start. A plan, too, must
- * not run code from wherever a config points to. */
-static const struct lined_protocol *find_protocol_here(void *arg,
-						       const char *module_dir,
-						       const char *name,
-						       char *error, size_t size)
-{
-	const struct daemon *daemon = arg;
-
-	(void)module_dir;
-	module_dir = daemon->server.start_conf->module_dir;
-	return find_protocol(daemon->modules, module_dir, name, error, size);
-}
-
-static struct conf *load_again(struct daemon *daemon,
-			       struct conf_errors *errors)
-{
-	const struct conf_env env = {
-		.module_dir = daemon->options->module_dir,
-		.find_protocol = find_protocol_here,
-		.arg = daemon,
-	};
-
-	conf_errors_init(errors);
-	return conf_load(daemon->options->config, &env, errors);
-}
-
-static struct conf *load(const struct options *options, struct modules *modules,
-			 bool check_names, struct conf_errors *errors)
-{
-	const struct conf_env env = {
-		.module_dir = options->module_dir,
-		.find_protocol = find_protocol,
-		.arg = modules,
-		.check_names = check_names,
-	};
-
-	conf_errors_init(errors);
-	return conf_load(options->config, &env, errors);
-}
-
-/* What the config says and this version does not serve. */
-static void tell_unserved(const struct conf *conf,
-			  void (*tell)(const char *text))
-{
-	char text[512];
-	size_t i, k;
-
-	for (i = 0; i < conf->service_count; i++) {
-		const struct conf_service *service = &conf->services[i];
-
-		if (service->proxy_from_count > 0) {
-			snprintf(text, sizeof(text),
-				 "service %s: proxy-from: not served yet",
-				 service->name);
-			tell(text);
-		}
-		for (k = 0; k < service->listen_count; k++) {
-			if (!listen_address_is_tls(&service->listen[k]))
-				continue;
-			snprintf(text, sizeof(text),
-				 "service %s: listen %s: TLS is not served yet",
-				 service->name, service->listen[k].text);
-			tell(text);
-		}
-	}
-}
-
-static void tell_stderr(const char *text)
+static void daemon_print_unserved(const char *text)
 {
 	fprintf(stderr, "lined: %s\n", text);
 }
 
-static void tell_log(const char *text)
-{
-	log_notice("%s", text);
-}
-
-/* The log is not open: to stderr, for the journal with its priority. */
-static void print_messages(const struct conf_messages *messages,
-			   enum lined_log_level level, const char *prefix)
+/* The log is not open yet: they go to stderr, with priorities if that is the
+ * journal. */
+static void daemon_print_messages(const struct conf_messages *messages,
+				  enum lined_log_level level,
+				  const char *prefix)
 {
 	size_t i;
 
@@ -152,9 +69,12 @@ static void print_messages(const struct conf_messages *messages,
 		log_each(level, "%s%s", prefix, messages->items[i].text);
 }
 
-enum exit_code daemon_check(const struct options *options)
+enum exit_code daemon_check(const struct cmdline *cmdline)
 {
+	static struct server none;
 	struct modules *modules = modules_new();
+	const struct reload reload = {
+		.cmdline = cmdline, .modules = modules, .server = &none};
 	struct conf_errors errors;
 	struct conf *conf;
 	enum exit_code code = EXIT_BAD_CONFIG;
@@ -164,13 +84,13 @@ enum exit_code daemon_check(const struct options *options)
 		fprintf(stderr, "lined: %s\n", strerror(ENOMEM));
 		return EXIT_NOT_STARTED;
 	}
-	conf = load(options, modules, true, &errors);
-	print_messages(&errors.errors, LINED_LOG_ERR, "");
-	print_messages(&errors.warnings, LINED_LOG_WARNING, "warning: ");
+	conf = reload_read(&reload, true, &errors);
+	daemon_print_messages(&errors.errors, LINED_LOG_ERR, "");
+	daemon_print_messages(&errors.warnings, LINED_LOG_WARNING, "warning: ");
 	if (conf != NULL) {
-		tell_unserved(conf, tell_stderr);
+		reload_each_unserved(conf, daemon_print_unserved);
 		fprintf(stderr, "%s: the configuration is good\n",
-			options->config);
+			cmdline->config);
 		code = EXIT_STOPPED;
 	}
 	conf_errors_fini(&errors);
@@ -179,147 +99,23 @@ enum exit_code daemon_check(const struct options *options)
 	return code;
 }
 
-static void report_conf(struct report *report, const struct conf_errors *errors)
-{
-	size_t i;
-
-	for (i = 0; i < errors->errors.count; i++)
-		report_add(report, LINED_LOG_ERR, "%s",
-			   errors->errors.items[i].text);
-	for (i = 0; i < errors->warnings.count; i++)
-		report_add(report, LINED_LOG_WARNING, "%s",
-			   errors->warnings.items[i].text);
-}
-
-/* ---- log -------------------------------------------------------------- */
-
-/* By the command line, then the config (NULL: not read yet). */
-static struct log_settings log_settings(const struct options *options,
-					const struct conf *conf)
-{
-	struct log_settings settings = {
-		.target = LOG_TARGET_AUTO,
-		.facility = LOG_DAEMON,
-		.level = LINED_LOG_INFO,
-		.ident = "lined",
-	};
-
-	if (conf != NULL)
-		settings = conf->log;
-	if (options->log_target_given)
-		settings.target = options->log_target;
-	/* Detached there is no terminal to write to, though it still seems so
-	 * until the start is over. */
-	if (options->detach && settings.target == LOG_TARGET_AUTO)
-		settings.target = LOG_TARGET_SYSLOG;
-	if (options->log_level_given)
-		settings.level = options->log_level;
-	return settings;
-}
-
-static int open_log(const struct options *options, const struct conf *conf)
-{
-	struct log_settings settings = log_settings(options, conf);
-
-	return log_open(&settings);
-}
-
 /* ---- reload ----------------------------------------------------------- */
 
-/* What the command line decides stays as it is; the level may be one that was
- * set by hand. */
-static bool log_changes(const struct daemon *daemon, const struct conf *conf)
-{
-	struct log_settings a =
-		log_settings(daemon->options, daemon->server.conf);
-	struct log_settings b = log_settings(daemon->options, conf);
-
-	return a.target != b.target || a.facility != b.facility ||
-	       a.access != b.access || strcmp(a.ident, b.ident) != 0 ||
-	       b.level != log_level();
-}
-
-static struct reload_plan *make_plan(struct daemon *daemon, struct conf *conf)
-{
-	struct reload_plan *plan = reload_plan_new(&daemon->server, conf);
-
-	if (plan != NULL)
-		plan->log = log_changes(daemon, conf);
-	return plan;
-}
-
-static void warn_restart(const struct reload_plan *plan, struct report *report)
-{
-	if (plan->workers)
-		report_add(report, LINED_LOG_WARNING,
-			   "reload: workers: a change needs a restart");
-	if (plan->user)
-		report_add(report, LINED_LOG_WARNING,
-			   "reload: user: a change needs a restart");
-	if (plan->module_dir)
-		report_add(report, LINED_LOG_WARNING,
-			   "reload: module-dir: a change needs a restart");
-}
-
-static bool carry_out(struct daemon *daemon, struct reload_plan *plan,
-		      struct report *report)
-{
-	warn_restart(plan, report);
-	/* Every worker is waited for: with this one no signal would be heard
-	 * any more. */
-	if (heartbeat_find_stuck(&daemon->heartbeat) != NULL) {
-		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
-		return false;
-	}
-	if (server_apply(plan, report) < 0)
-		return false;
-	if (plan->log)
-		open_log(daemon->options, plan->conf);
-	tell_unserved(plan->conf, tell_log);
-	return true;
-}
-
-static bool apply_again(struct daemon *daemon, struct report *report)
-{
-	struct conf_errors errors;
-	struct conf *conf = load_again(daemon, &errors);
-	struct reload_plan *plan = NULL;
-	bool done = false;
-
-	report_conf(report, &errors);
-	conf_errors_fini(&errors);
-	if (conf != NULL) {
-		plan = make_plan(daemon, conf);
-		if (plan == NULL)
-			report_add(report, LINED_LOG_ERR, "config: %s",
-				   strerror(errno));
-	}
-	if (plan != NULL)
-		done = carry_out(daemon, plan, report);
-	reload_plan_free(plan);
-	conf_unref(conf);
-	return done;
-}
-
-/* Errors and warnings go to the report, unless that is NULL. */
-static bool reload(struct daemon *daemon, struct report *report)
+/* report NULL: errors and warnings are only logged. */
+static bool daemon_reload(struct daemon *daemon, struct report *report)
 {
 	bool done;
 
 	if (daemon->server.stopping)
 		return false;
 	systemd_status_reloading(&daemon->systemd_status);
-	log_notice("reload: reading %s", daemon->options->config);
+	log_notice("reload: reading %s", daemon->reload.cmdline->config);
 	spare_fds_release();
-	done = apply_again(daemon, report);
-	if (done) {
+	done = reload_run(&daemon->reload, report);
+	if (done)
 		log_notice("reload: done");
-		daemon->read = time(NULL);
-		daemon->reloads++;
-	} else {
+	else
 		log_err("reload: refused, nothing was changed");
-		daemon->refusals++;
-	}
 	spare_fds_hold();
 	systemd_status_reloaded(&daemon->systemd_status, done);
 	return done;
@@ -327,64 +123,52 @@ static bool reload(struct daemon *daemon, struct report *report)
 
 /* ---- control ---------------------------------------------------------- */
 
-static bool control_reload(struct control *control, struct report *report)
+static bool daemon_control_reload(struct control *control,
+				  struct report *report)
 {
-	return reload(lined_container_of(control, struct daemon, control),
-		      report);
+	return daemon_reload(
+		lined_container_of(control, struct daemon, control), report);
 }
 
-static struct reload_plan *control_plan(struct control *control,
-					const struct control_text *text,
-					struct conf_errors *errors)
+static struct reload_plan *daemon_plan(struct control *control,
+				       const struct control_text *text,
+				       struct conf_errors *errors)
 {
-	struct daemon *daemon =
+	const struct daemon *daemon =
 		lined_container_of(control, struct daemon, control);
-	const struct conf_env env = {
-		.module_dir = daemon->options->module_dir,
-		.find_protocol = find_protocol_here,
-		.arg = daemon,
-		.text = text->text,
-		.text_len = text->len,
-		.may_read = text->may_read,
-		.may_read_arg = text->may_read_arg,
-		.check_names = true,
-	};
-	struct conf *conf = conf_load(text->path, &env, errors);
-	struct reload_plan *plan =
-		conf != NULL ? make_plan(daemon, conf) : NULL;
 
-	conf_unref(conf);
-	return plan;
+	return reload_plan_text(&daemon->reload, text, errors);
 }
 
-static void control_describe(struct control *control, struct response *response)
+static void daemon_describe(struct control *control, struct response *response)
 {
 	const struct daemon *daemon =
 		lined_container_of(control, struct daemon, control);
 	time_t now = time(NULL);
 
 	response_number(response, "pid", (uint64_t)getpid());
-	response_text(response, "config", daemon->options->config);
+	response_text(response, "config", daemon->reload.cmdline->config);
 	response_text(response, "log_level", log_level_text(log_level()));
 	response_number(response, "started_s", (uint64_t)daemon->started);
 	response_number(response, "uptime_s",
 			(uint64_t)(now - daemon->started));
-	response_number(response, "config_read_s", (uint64_t)daemon->read);
-	response_number(response, "reloads.done", daemon->reloads);
-	response_number(response, "reloads.refused", daemon->refusals);
+	response_number(response, "config_read_s",
+			(uint64_t)daemon->reload.read);
+	response_number(response, "reloads.done", daemon->reload.done);
+	response_number(response, "reloads.refused", daemon->reload.refused);
 }
 
-static const struct control_ops control_ops = {
-	.reload = control_reload,
-	.plan = control_plan,
-	.describe = control_describe,
+static const struct control_ops daemon_control_ops = {
+	.reload = daemon_control_reload,
+	.plan = daemon_plan,
+	.describe = daemon_describe,
 };
 
-/* ---- signals and timers ----------------------------------------------- */
+/* ---- signals ------------------------------------------------------ */
 
-static void stop(struct daemon *daemon)
+static void daemon_stop(struct daemon *daemon)
 {
-	/* The second time nobody waits for clients any more. */
+	/* A second signal: clients are not waited for. */
 	if (daemon->server.stopping) {
 		log_notice("stopping at once");
 		server_abandon(&daemon->server);
@@ -397,20 +181,20 @@ static void stop(struct daemon *daemon)
 				daemon->server.conf->drain_timeout_ms);
 }
 
-static void on_signal(struct signals *signals, int number)
+static void daemon_on_signal(struct signals *signals, int number)
 {
 	struct daemon *daemon =
 		lined_container_of(signals, struct daemon, signals);
 
 	switch (number) {
 	case SIGHUP:
-		reload(daemon, NULL);
+		daemon_reload(daemon, NULL);
 		break;
 	case SIGUSR1:
 		server_log_counters(&daemon->server);
 		break;
 	default:
-		stop(daemon);
+		daemon_stop(daemon);
 		break;
 	}
 }
@@ -422,38 +206,39 @@ static struct daemon *daemon_of_server(struct server *server)
 	return lined_container_of(server, struct daemon, server);
 }
 
-static void server_drains(struct server *server, struct service *service)
+static void daemon_service_drains(struct server *server,
+				  struct service *service)
 {
 	requests_service_drains(&daemon_of_server(server)->control, service);
 }
 
-static void server_ended(struct server *server, struct service *service)
+static void daemon_service_ended(struct server *server, struct service *service)
 {
 	requests_service_ended(&daemon_of_server(server)->control, service);
 }
 
-/* A worker that is stuck keeps the main thread waiting, and is to be logged all
- * the same. */
-static void server_waiting(struct server *server)
+/* The main thread waits for a worker: if that is stuck, no timer would log
+ * it. */
+static void daemon_waits(struct server *server)
 {
 	heartbeat_check(&daemon_of_server(server)->heartbeat);
 }
 
-static void server_stopped(struct server *server)
+static void daemon_server_stopped(struct server *server)
 {
 	daemon_of_server(server)->stopped = true;
 }
 
-static const struct server_events server_events = {
-	.drains = server_drains,
-	.ended = server_ended,
-	.waiting = server_waiting,
-	.stopped = server_stopped,
+static const struct server_events daemon_server_events = {
+	.drains = daemon_service_drains,
+	.ended = daemon_service_ended,
+	.waiting = daemon_waits,
+	.stopped = daemon_server_stopped,
 };
 
 /* ---- start and end ---------------------------------------------------- */
 
-static size_t workers_of(const struct conf *conf)
+static size_t daemon_count_workers(const struct conf *conf)
 {
 	long cpus;
 
@@ -463,7 +248,7 @@ static size_t workers_of(const struct conf *conf)
 	return cpus > 0 ? (size_t)cpus : 1;
 }
 
-static int drop_root(const struct conf *conf)
+static int daemon_drop_root(const struct conf *conf)
 {
 	char error[256];
 
@@ -484,11 +269,11 @@ static int drop_root(const struct conf *conf)
 	return 0;
 }
 
-static void raise_files(void)
+static void daemon_raise_files(void)
 {
 	uint64_t before, limit;
 
-	/* Where it may not be asked for, whoever forbids it has set it. */
+	/* EPERM: the limit was set from outside, and is meant. */
 	if (privileges_raise_nofile(&before, &limit) < 0)
 		log_at(errno == EPERM ? LINED_LOG_INFO : LINED_LOG_WARNING,
 		       "open files: %s", strerror(errno));
@@ -497,67 +282,52 @@ static void raise_files(void)
 			 (unsigned long long)limit, (unsigned long long)before);
 }
 
-static void tell_kept(size_t count)
+static void daemon_log_kept(size_t count)
 {
 	if (count > 0)
 		log_notice("listening sockets kept over the restart: %zu",
 			   count);
 }
 
-static int apply_first(struct daemon *daemon, struct conf *conf)
+/* From the config to the first client. */
+static int daemon_start(struct daemon *daemon, struct conf *conf)
 {
-	struct reload_plan *plan = reload_plan_new(&daemon->server, conf);
-	int result = plan != NULL ? server_apply(plan, NULL) : -1;
-
-	if (plan == NULL)
-		log_err("config: %s", strerror(errno));
-	reload_plan_free(plan);
-	conf_unref(conf);
-	return result;
-}
-
-/* From the config to the first client; conf is the server's, or freed. */
-static int start(struct daemon *daemon, struct conf *conf)
-{
-	raise_files();
+	daemon_raise_files();
 	daemon->inherited = inherited_take();
-	if (drop_root(conf) < 0) {
-		conf_unref(conf);
+	if (daemon_drop_root(conf) < 0)
 		return -1;
-	}
 	daemon->dispatcher = lined_dispatcher_new();
 	if (daemon->dispatcher == NULL ||
-	    signals_start(&daemon->signals, daemon->dispatcher, on_signal) <
-		    0 ||
-	    server_init(&daemon->server, daemon->dispatcher, workers_of(conf),
-			daemon->inherited, &server_events) < 0 ||
+	    signals_start(&daemon->signals, daemon->dispatcher,
+			  daemon_on_signal) < 0 ||
+	    server_init(&daemon->server, daemon->dispatcher,
+			daemon_count_workers(conf), daemon->inherited,
+			&daemon_server_events) < 0 ||
 	    memory_watch_start(&daemon->memory_watch, &daemon->server) < 0 ||
 	    heartbeat_start(&daemon->heartbeat, &daemon->server,
 			    &daemon->code) < 0 ||
 	    systemd_status_start(&daemon->systemd_status, &daemon->server,
 				 &daemon->heartbeat) < 0) {
 		log_err("start: %s", strerror(errno));
-		conf_unref(conf);
 		return -1;
 	}
-	requests_init(&daemon->control, &daemon->server, &control_ops);
-	daemon->started = daemon->read = time(NULL);
-	if (apply_first(daemon, conf) < 0)
+	requests_init(&daemon->control, &daemon->server, &daemon_control_ops);
+	daemon->started = time(NULL);
+	if (reload_start(&daemon->reload, conf) < 0)
 		return -1;
-	tell_kept(fd_store_taken(daemon->inherited));
+	daemon_log_kept(fd_store_taken(daemon->inherited));
 	fd_store_drop(daemon->inherited);
 	return 0;
 }
 
-/* False: it could not go on. */
-static bool serve(struct daemon *daemon)
+/* Until the daemon stops. False: by an error, which is logged. */
+static bool daemon_serve(struct daemon *daemon)
 {
 	const struct conf *conf = daemon->server.conf;
 	size_t services = conf->service_count;
 	size_t workers = daemon->server.worker_count;
 
 	spare_fds_hold();
-	tell_unserved(conf, tell_log);
 	log_notice("lined %s: %zu service%s, %zu worker%s, %s", PACKAGE_VERSION,
 		   services, services == 1 ? "" : "s", workers,
 		   workers == 1 ? "" : "s",
@@ -575,8 +345,8 @@ static bool serve(struct daemon *daemon)
 	return true;
 }
 
-/* What a clean stop gives back; one that was hurried leaves it all to exit. */
-static void clean_up(struct daemon *daemon)
+/* Frees everything after a clean stop; a hurried one leaves that to exit(). */
+static void daemon_clean_up(struct daemon *daemon)
 {
 	if (!server_is_empty(&daemon->server))
 		return;
@@ -591,48 +361,49 @@ static void clean_up(struct daemon *daemon)
 	modules_free(daemon->modules);
 }
 
-static enum exit_code run(struct daemon *daemon)
+static enum exit_code daemon_run_config(struct daemon *daemon)
 {
 	struct conf_errors errors;
-	struct conf *conf =
-		load(daemon->options, daemon->modules, false, &errors);
+	struct conf *conf = reload_read(&daemon->reload, false, &errors);
+	enum exit_code code = EXIT_NOT_STARTED;
 
-	report_conf(NULL, &errors);
+	reload_add_errors(NULL, &errors);
 	conf_errors_fini(&errors);
 	if (conf == NULL)
 		return EXIT_BAD_CONFIG;
-	if (open_log(daemon->options, conf) < 0) {
-		conf_unref(conf);
-		return EXIT_NOT_STARTED;
+	if (reload_open_log(daemon->reload.cmdline, conf) == 0 &&
+	    daemon_start(daemon, conf) == 0 && daemon_serve(daemon)) {
+		log_notice("stopped");
+		daemon_clean_up(daemon);
+		code = EXIT_STOPPED;
 	}
-	if (start(daemon, conf) < 0)
-		return EXIT_NOT_STARTED;
-	if (!serve(daemon))
-		return EXIT_NOT_STARTED;
-	log_notice("stopped");
-	clean_up(daemon);
-	return EXIT_STOPPED;
+	conf_unref(conf);
+	return code;
 }
 
-enum exit_code daemon_run(const struct options *options)
+enum exit_code daemon_run(const struct cmdline *cmdline)
 {
-	/* Static: whoever looks for leaks after a hurried stop still sees it
-	 * all. */
+	/* Static: after a hurried stop a leak checker still reaches it all. */
 	static struct daemon daemon;
 	enum exit_code code = EXIT_NOT_STARTED;
 
 	signals_hold();
-	daemon.options = options;
 	daemon.modules = modules_new();
-	if (options->detach && detach() < 0) {
+	daemon.reload = (struct reload){
+		.cmdline = cmdline,
+		.modules = daemon.modules,
+		.server = &daemon.server,
+		.heartbeat = &daemon.heartbeat,
+	};
+	if (cmdline->detach && detach() < 0) {
 		fprintf(stderr, "lined: detach: %s\n", strerror(errno));
 		return EXIT_NOT_STARTED;
 	}
-	if (daemon.modules != NULL && open_log(options, NULL) == 0) {
+	if (daemon.modules != NULL && reload_open_log(cmdline, NULL) == 0) {
 		log_copy_errors(true);
 		current_code_init(&daemon.code, &daemon.server, daemon.modules);
 		crash_watch(&daemon.code.reporter);
-		code = run(&daemon);
+		code = daemon_run_config(&daemon);
 	}
 	log_close();
 	detach_done(code);

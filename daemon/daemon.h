@@ -6,7 +6,7 @@
 #ifndef DAEMON_H
 #define DAEMON_H
 
-struct options;
+struct cmdline;
 
 /* Exit codes, lined(8). */
 enum exit_code {
@@ -17,9 +17,9 @@ enum exit_code {
 };
 
 /* lined -t: loads the config and its modules, says what it found on stderr. */
-enum exit_code daemon_check(const struct options *options);
+enum exit_code daemon_check(const struct cmdline *cmdline);
 
 /* Runs until it is told to stop. */
-enum exit_code daemon_run(const struct options *options);
+enum exit_code daemon_run(const struct cmdline *cmdline);
 
 #endif

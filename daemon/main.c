@@ -39,19 +39,19 @@ static enum exit_code flush_shown(void)
 
 int main(int argc, char **argv)
 {
-	struct options options;
+	struct cmdline cmdline;
 	enum exit_code code;
 
 	fill_standard_fds();
-	switch (options_parse(&options, argc, argv)) {
-	case OPTIONS_SHOWN:
+	switch (cmdline_parse(&cmdline, argc, argv)) {
+	case CMDLINE_SHOWN:
 		exit(flush_shown());
-	case OPTIONS_WRONG:
+	case CMDLINE_WRONG:
 		exit(EXIT_BAD_USAGE);
-	case OPTIONS_RUN:
+	case CMDLINE_RUN:
 		break;
 	}
-	code = options.check ? daemon_check(&options) : daemon_run(&options);
+	code = cmdline.check ? daemon_check(&cmdline) : daemon_run(&cmdline);
 	crash_watch_end();
 	exit(code);
 }

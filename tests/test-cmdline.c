@@ -17,7 +17,7 @@
 
 #define ARGUMENTS 12
 
-static struct options options;
+static struct cmdline cmdline;
 static char out[8192], err[8192];
 
 /* ---- running it with stdout and stderr caught ------------------------ */
@@ -46,11 +46,11 @@ static void restore(int fd, int kept, FILE *file, char *text, size_t size)
 }
 
 /* The words are those behind "lined", divided by single spaces. */
-static enum options_result parse(const char *words)
+static enum cmdline_result parse(const char *words)
 {
 	static char line[1024], name[] = "lined";
 	char *argv[ARGUMENTS] = {name}, *rest = line;
-	enum options_result result;
+	enum cmdline_result result;
 	int argc = 1, kept_out, kept_err;
 	FILE *file_out, *file_err;
 
@@ -60,7 +60,7 @@ static enum options_result parse(const char *words)
 	fflush(stdout);
 	file_out = divert(STDOUT_FILENO, &kept_out);
 	file_err = divert(STDERR_FILENO, &kept_err);
-	result = options_parse(&options, argc, argv);
+	result = cmdline_parse(&cmdline, argc, argv);
 	fflush(stdout);
 	fflush(stderr);
 	restore(STDOUT_FILENO, kept_out, file_out, out, sizeof(out));
@@ -70,7 +70,7 @@ static enum options_result parse(const char *words)
 
 static void runs(const char *words)
 {
-	ck_assert_int_eq(parse(words), OPTIONS_RUN);
+	ck_assert_int_eq(parse(words), CMDLINE_RUN);
 	ck_assert_str_eq(out, "");
 	ck_assert_str_eq(err, "");
 }
@@ -80,12 +80,12 @@ static void runs(const char *words)
 START_TEST(nothing_given_is_the_defaults)
 {
 	runs("");
-	ck_assert_ptr_nonnull(strstr(options.config, "/lined/lined.conf"));
-	ck_assert_ptr_null(options.module_dir);
-	ck_assert(!options.check);
-	ck_assert(!options.detach);
-	ck_assert(!options.log_level_given);
-	ck_assert(!options.log_target_given);
+	ck_assert_ptr_nonnull(strstr(cmdline.config, "/lined/lined.conf"));
+	ck_assert_ptr_null(cmdline.module_dir);
+	ck_assert(!cmdline.check);
+	ck_assert(!cmdline.detach);
+	ck_assert(!cmdline.log_level_given);
+	ck_assert(!cmdline.log_target_given);
 }
 END_TEST
 
@@ -101,14 +101,14 @@ static const char *const spellings[] = {
 START_TEST(every_option_is_taken_in_both_spellings)
 {
 	runs(spellings[_i]);
-	ck_assert_str_eq(options.config, "a.conf");
-	ck_assert_str_eq(options.module_dir, "mods");
-	ck_assert(options.check);
-	ck_assert(options.detach);
-	ck_assert(options.log_level_given);
-	ck_assert_int_eq(options.log_level, LINED_LOG_WARNING);
-	ck_assert(options.log_target_given);
-	ck_assert_int_eq(options.log_target, LOG_TARGET_SYSLOG);
+	ck_assert_str_eq(cmdline.config, "a.conf");
+	ck_assert_str_eq(cmdline.module_dir, "mods");
+	ck_assert(cmdline.check);
+	ck_assert(cmdline.detach);
+	ck_assert(cmdline.log_level_given);
+	ck_assert_int_eq(cmdline.log_level, LINED_LOG_WARNING);
+	ck_assert(cmdline.log_target_given);
+	ck_assert_int_eq(cmdline.log_target, LOG_TARGET_SYSLOG);
 }
 END_TEST
 
@@ -116,18 +116,18 @@ START_TEST(a_second_run_starts_anew)
 {
 	runs("-t -l debug -m mods");
 	runs("-c b.conf");
-	ck_assert_str_eq(options.config, "b.conf");
-	ck_assert(!options.check);
-	ck_assert(!options.log_level_given);
-	ck_assert_ptr_null(options.module_dir);
+	ck_assert_str_eq(cmdline.config, "b.conf");
+	ck_assert(!cmdline.check);
+	ck_assert(!cmdline.log_level_given);
+	ck_assert_ptr_null(cmdline.module_dir);
 }
 END_TEST
 
 START_TEST(the_last_of_two_counts)
 {
 	runs("-L stderr -c a.conf -L auto -c b.conf");
-	ck_assert_int_eq(options.log_target, LOG_TARGET_AUTO);
-	ck_assert_str_eq(options.config, "b.conf");
+	ck_assert_int_eq(cmdline.log_target, LOG_TARGET_AUTO);
+	ck_assert_str_eq(cmdline.config, "b.conf");
 }
 END_TEST
 
@@ -149,7 +149,7 @@ static const char *const wrong[][2] = {
 
 START_TEST(what_is_wrong_is_named_on_stderr)
 {
-	ck_assert_int_eq(parse(wrong[_i][0]), OPTIONS_WRONG);
+	ck_assert_int_eq(parse(wrong[_i][0]), CMDLINE_WRONG);
 	ck_assert_str_eq(out, "");
 	ck_assert_ptr_nonnull(strstr(err, "lined: "));
 	ck_assert_ptr_nonnull(strstr(err, wrong[_i][1]));
@@ -171,7 +171,7 @@ START_TEST(help_is_on_stdout_and_has_every_option)
 	};
 	size_t i;
 
-	ck_assert_int_eq(parse(_i == 0 ? "-h" : "--help"), OPTIONS_SHOWN);
+	ck_assert_int_eq(parse(_i == 0 ? "-h" : "--help"), CMDLINE_SHOWN);
 	ck_assert_str_eq(err, "");
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		ck_assert_msg(strstr(out, words[i]) != NULL, "no %s in:\n%s",
@@ -181,7 +181,7 @@ END_TEST
 
 START_TEST(version_is_on_stdout_with_what_was_built_in)
 {
-	ck_assert_int_eq(parse(_i == 0 ? "-V" : "--version"), OPTIONS_SHOWN);
+	ck_assert_int_eq(parse(_i == 0 ? "-V" : "--version"), CMDLINE_SHOWN);
 	ck_assert_str_eq(err, "");
 	ck_assert_int_eq(strncmp(out, "lined " PACKAGE_VERSION "\n",
 				 strlen("lined " PACKAGE_VERSION "\n")),
@@ -198,10 +198,10 @@ START_TEST(version_is_on_stdout_with_what_was_built_in)
 }
 END_TEST
 
-static Suite *options_suite(void)
+static Suite *make(void)
 {
-	Suite *suite = suite_create("options");
-	TCase *tc = support_case(suite, "options");
+	Suite *suite = suite_create("cmdline");
+	TCase *tc = support_case(suite, "cmdline");
 
 	tcase_add_test(tc, nothing_given_is_the_defaults);
 	tcase_add_loop_test(tc, every_option_is_taken_in_both_spellings, 0,
@@ -218,5 +218,5 @@ static Suite *options_suite(void)
 
 int main(void)
 {
-	return support_main_once(options_suite);
+	return support_main_once(make);
 }

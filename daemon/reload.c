@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads the config file and applies it. A reload and a plan are made by the
+ * same calls.
+ */
+#include "config.h"
+
+#include "reload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "cmdline.h"
+#include "control/reply.h"
+#include "log/report.h"
+#include "module/module.h"
+#include "serve/reload_plan.h"
+#include "serve/server.h"
+#include "watch/heartbeat.h"
+
+/* ---- reading ------------------------------------------------------------ */
+
+static const struct lined_protocol *
+reload_find_protocol(void *arg, const char *module_dir, const char *name,
+		     char *error, size_t size)
+{
+	const struct reload *reload = arg;
+	const struct conf *first = reload->server->start_conf;
+
+	/* Once lined runs, modules come from the directory of the start. A plan
+	 * must not run code from wherever its text points to. */
+	if (first != NULL)
+		module_dir = first->module_dir;
+	return module_load(reload->modules,
+			   module_dir != NULL ? module_dir : MODULE_DIR, name,
+			   error, size);
+}
+
+static struct conf_env reload_env(const struct reload *reload)
+{
+	return (struct conf_env){
+		.module_dir = reload->cmdline->module_dir,
+		.find_protocol = reload_find_protocol,
+		.arg = (void *)(uintptr_t)reload,
+	};
+}
+
+struct conf *reload_read(const struct reload *reload, bool check_names,
+			 struct conf_errors *errors)
+{
+	struct conf_env env = reload_env(reload);
+
+	env.check_names = check_names;
+	conf_errors_init(errors);
+	return conf_load(reload->cmdline->config, &env, errors);
+}
+
+void reload_add_errors(struct report *report, const struct conf_errors *errors)
+{
+	size_t i;
+
+	for (i = 0; i < errors->errors.count; i++)
+		report_add(report, LINED_LOG_ERR, "%s",
+			   errors->errors.items[i].text);
+	for (i = 0; i < errors->warnings.count; i++)
+		report_add(report, LINED_LOG_WARNING, "%s",
+			   errors->warnings.items[i].text);
+}
+
+void reload_each_unserved(const struct conf *conf,
+			  void (*tell)(const char *text))
+{
+	char text[512];
+	size_t i, k;
+
+	for (i = 0; i < conf->service_count; i++) {
+		const struct conf_service *service = &conf->services[i];
+
+		if (service->proxy_from_count > 0) {
+			snprintf(text, sizeof(text),
+				 "service %s: proxy-from: not served yet",
+				 service->name);
+			tell(text);
+		}
+		for (k = 0; k < service->listen_count; k++) {
+			if (!listen_address_is_tls(&service->listen[k]))
+				continue;
+			snprintf(text, sizeof(text),
+				 "service %s: listen %s: TLS is not served yet",
+				 service->name, service->listen[k].text);
+			tell(text);
+		}
+	}
+}
+
+/* ---- the log ------------------------------------------------------------ */
+
+/* By the command line, then the config (NULL: not read yet). */
+static struct log_settings reload_log_settings(const struct cmdline *cmdline,
+					       const struct conf *conf)
+{
+	struct log_settings settings = {
+		.target = LOG_TARGET_AUTO,
+		.facility = LOG_DAEMON,
+		.level = LINED_LOG_INFO,
+		.ident = "lined",
+	};
+
+	if (conf != NULL)
+		settings = conf->log;
+	if (cmdline->log_target_given)
+		settings.target = cmdline->log_target;
+	/* A detached daemon has no terminal, though stderr still is one until
+	 * the start is over. */
+	if (cmdline->detach && settings.target == LOG_TARGET_AUTO)
+		settings.target = LOG_TARGET_SYSLOG;
+	if (cmdline->log_level_given)
+		settings.level = cmdline->log_level;
+	return settings;
+}
+
+int reload_open_log(const struct cmdline *cmdline, const struct conf *conf)
+{
+	struct log_settings settings = reload_log_settings(cmdline, conf);
+
+	return log_open(&settings);
+}
+
+/* What the command line sets does not change. The level may be one that was
+ * set by linectl. */
+static bool reload_changes_log(const struct reload *reload,
+			       const struct conf *conf)
+{
+	struct log_settings a =
+		reload_log_settings(reload->cmdline, reload->server->conf);
+	struct log_settings b = reload_log_settings(reload->cmdline, conf);
+
+	return a.target != b.target || a.facility != b.facility ||
+	       a.access != b.access || strcmp(a.ident, b.ident) != 0 ||
+	       b.level != log_level();
+}
+
+/* ---- plans -------------------------------------------------------------- */
+
+/* Takes the reference to conf; NULL: it is none, or there is no memory. */
+static struct reload_plan *reload_make_plan(const struct reload *reload,
+					    struct conf *conf)
+{
+	struct reload_plan *plan = NULL;
+
+	if (conf != NULL)
+		plan = reload_plan_new(reload->server, conf);
+	if (plan != NULL)
+		plan->log = reload_changes_log(reload, conf);
+	conf_unref(conf);
+	return plan;
+}
+
+struct reload_plan *reload_plan_text(const struct reload *reload,
+				     const struct control_text *text,
+				     struct conf_errors *errors)
+{
+	struct conf_env env = reload_env(reload);
+
+	env.text = text->text;
+	env.text_len = text->len;
+	env.may_read = text->may_read;
+	env.may_read_arg = text->may_read_arg;
+	env.check_names = true;
+	return reload_make_plan(reload, conf_load(text->path, &env, errors));
+}
+
+/* ---- applying ----------------------------------------------------------- */
+
+static void reload_log_unserved(const char *text)
+{
+	log_notice("%s", text);
+}
+
+int reload_start(struct reload *reload, struct conf *conf)
+{
+	struct reload_plan *plan = reload_plan_new(reload->server, conf);
+	int result = -1;
+
+	if (plan == NULL)
+		log_err("config: %s", strerror(errno));
+	else
+		result = server_apply(plan, NULL);
+	reload_plan_free(plan);
+	if (result == 0)
+		reload_each_unserved(conf, reload_log_unserved);
+	reload->read = time(NULL);
+	return result;
+}
+
+static void reload_warn_restart(const struct reload_plan *plan,
+				struct report *report)
+{
+	if (plan->workers)
+		report_add(report, LINED_LOG_WARNING,
+			   "reload: workers: a change needs a restart");
+	if (plan->user)
+		report_add(report, LINED_LOG_WARNING,
+			   "reload: user: a change needs a restart");
+	if (plan->module_dir)
+		report_add(report, LINED_LOG_WARNING,
+			   "reload: module-dir: a change needs a restart");
+}
+
+static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
+			 struct report *report)
+{
+	reload_warn_restart(plan, report);
+	/* A reload waits for every worker. Waiting for one that is stuck, the
+	 * main thread would see no signal any more. */
+	if (heartbeat_find_stuck(reload->heartbeat) != NULL) {
+		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
+		return false;
+	}
+	if (server_apply(plan, report) < 0)
+		return false;
+	if (plan->log)
+		reload_open_log(reload->cmdline, plan->conf);
+	reload_each_unserved(plan->conf, reload_log_unserved);
+	return true;
+}
+
+bool reload_run(struct reload *reload, struct report *report)
+{
+	struct conf_errors errors;
+	struct conf *conf = reload_read(reload, false, &errors);
+	bool good = conf != NULL, done = false;
+	struct reload_plan *plan;
+
+	reload_add_errors(report, &errors);
+	conf_errors_fini(&errors);
+	plan = reload_make_plan(reload, conf);
+	if (plan != NULL)
+		done = reload_apply(reload, plan, report);
+	else if (good)
+		report_add(report, LINED_LOG_ERR, "config: %s",
+			   strerror(ENOMEM));
+	reload_plan_free(plan);
+	if (done) {
+		reload->read = time(NULL);
+		reload->done++;
+	} else {
+		reload->refused++;
+	}
+	return done;
+}
