@@ -20,7 +20,7 @@
 
 #define CHECK_MS 500
 
-static void instance_stop(struct lined_service *service)
+static void chat_stop(struct lined_service *service)
 {
 	struct chat *chat = lined_service_data(service);
 
@@ -35,7 +35,7 @@ static void instance_stop(struct lined_service *service)
 	lined_service_set_data(service, NULL);
 }
 
-static int instance_start(struct lined_service *service)
+static int chat_start(struct lined_service *service)
 {
 	struct chat *chat = calloc(1, sizeof(*chat));
 
@@ -49,16 +49,16 @@ static int instance_start(struct lined_service *service)
 		return 0;
 fail:
 	lined_service_log(service, LINED_LOG_ERR, "out of memory");
-	instance_stop(service);
+	chat_stop(service);
 	return -1;
 }
 
-static void instance_reload(struct lined_service *service)
+static void chat_reload(struct lined_service *service)
 {
 	chat_rooms_reload(lined_service_data(service));
 }
 
-static void instance_drain(struct lined_service *service)
+static void chat_drain(struct lined_service *service)
 {
 	struct chat *chat = lined_service_data(service);
 
@@ -67,7 +67,7 @@ static void instance_drain(struct lined_service *service)
 	chat_sessions_drain(chat);
 }
 
-static void instance_check(struct lined_service *service)
+static void chat_check(struct lined_service *service)
 {
 	chat_sessions_check(lined_service_data(service));
 }
@@ -83,10 +83,10 @@ const struct lined_protocol lined_protocol = {
 	.options = chat_options_table,
 	.options_size = sizeof(struct chat_options),
 	.check = chat_options_check,
-	.start = instance_start,
-	.stop = instance_stop,
-	.reload = instance_reload,
-	.drain = instance_drain,
-	.handle_task = instance_check,
+	.start = chat_start,
+	.stop = chat_stop,
+	.reload = chat_reload,
+	.drain = chat_drain,
+	.handle_task = chat_check,
 	.task_ms = CHECK_MS,
 };

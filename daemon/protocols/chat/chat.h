@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The chat's instance on one worker. Every worker has the
- * same view of who is there: names and seats are entries of the registry,
- * watched; what is said travels as events on one topic of the bus, which keeps
- * each sender's order across rooms and private messages.
+ * An instance of the chat, on one worker. All workers know the same nicknames
+ * and rooms, since these are entries of the registry, which watch.c follows.
+ * What is said travels as events on one topic of the bus, which keeps each
+ * sender's order across rooms and private messages.
  */
 #ifndef CHAT_H
 #define CHAT_H
@@ -25,18 +25,22 @@ struct chat {
 	struct lined_service *service;
 	struct lined_subscription *events;
 	void (*handle_event)(struct chat *chat, const struct chat_event *event);
-	struct lined_registry_watch *name_watch, *seat_watch;
-	void *members; /* of this worker, tsearch(3) by id */
-	void *people;  /* of all workers, by id */
+	uint64_t origin;     /* a random number that its own events carry */
+	uint64_t last_stamp; /* of its own events */
+
+	/* Trees of tsearch(3). */
+	void *members; /* the clients of this worker, by id */
+	void *people;  /* the nicknames of all workers, by id */
 	void *rooms;   /* by name */
 	struct chat_room *first_room;
-	uint64_t origin;      /* marks the events of this instance */
-	uint64_t last_stamp;  /* of its events */
-	uint64_t mark;        /* of the delivery under way */
-	uint64_t guest_high;  /* the highest guest number seen */
-	uint64_t guest_asked; /* and the highest asked for here */
-	size_t waiting;       /* members that wait for an answer */
-	/* Counts message phases, those that a member waits for. */
+
+	struct lined_registry_watch *name_watch, *seat_watch;
+	uint64_t guest_high;  /* the highest guest number in the registry */
+	uint64_t guest_asked; /* and the highest that was claimed here */
+
+	uint64_t mark;  /* the number of the delivery under way */
+	size_t waiting; /* members that wait for another worker's answer */
+	/* Turns whose messages have been handled, see session.c. */
 	struct lined_message phase_message;
 	uint64_t phase;
 	bool phase_due;
@@ -46,12 +50,6 @@ struct chat {
 static inline const struct chat_options *chat_options(const struct chat *chat)
 {
 	return lined_service_options(chat->service);
-}
-
-static inline const struct chat_room_options *
-chat_room_options(const struct chat *chat, const char *room)
-{
-	return chat_options_room(chat_options(chat), room);
 }
 
 /* For tsearch(3), in a tree of structs that begin with their id. */

@@ -29,7 +29,7 @@ static void command_join(struct chat_member *member, struct chat_args *args)
 {
 	const char *room = chat_args_word(args);
 
-	chat_seat_ask(member, room, args->rest);
+	chat_seat_join(member, room, args->rest);
 }
 
 static void command_part(struct chat_member *member, struct chat_args *args)
@@ -45,7 +45,7 @@ static void command_part(struct chat_member *member, struct chat_args *args)
 			chat_member_tell(member, "! not in %s", room);
 	}
 	if (seat != NULL)
-		chat_seat_leave(seat);
+		chat_seat_part(seat);
 }
 
 static void command_rooms(struct chat_member *member, struct chat_args *args)
@@ -87,7 +87,7 @@ static void command_history(struct chat_member *member, struct chat_args *args)
 
 static void command_nick(struct chat_member *member, struct chat_args *args)
 {
-	chat_nick_ask(member, args->rest);
+	chat_nick_change(member, args->rest);
 }
 
 static void command_me(struct chat_member *member, struct chat_args *args)
@@ -114,7 +114,7 @@ static void command_quit(struct chat_member *member, struct chat_args *args)
 	/* The reason is told to everybody, as a message would be. */
 	if (args->rest[0] != '\0' && !chat_member_is_muted(member))
 		member->reason = strdup(args->rest);
-	chat_member_end(member, LINED_CLOSE_PEER);
+	chat_member_close(member, LINED_CLOSE_PEER);
 }
 
 /* ---- the table ---------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delivery. A line goes to each member once, in however many of the event's
- * rooms it is, and shares one buffer with all others.
+ * A line is sent to each member once, even if the member is in several of the
+ * event's rooms. All send queues share the event's buffer.
  */
 #include "chat/deliver.h"
 
@@ -13,16 +13,18 @@
 #include "chat/room.h"
 #include "chat/seat.h"
 
-static void send_to(const struct chat_event *event, struct chat_member *member)
+static void deliver_to(const struct chat_event *event,
+		       struct chat_member *member)
 {
 	if (member->socket != NULL)
 		lined_socket_send_shared(member->socket, event->buffer,
 					 event->offset, event->len);
 }
 
-/* Who said it sees it only where that is wanted; who ignores it never. */
-static bool is_for(struct chat *chat, const struct chat_event *event,
-		   const struct chat_member *member)
+/* A sender gets its own message only with `echo`; a member that ignores the
+ * sender never does. */
+static bool deliver_is_wanted(struct chat *chat, const struct chat_event *event,
+			      const struct chat_member *member)
 {
 	if (event->kind != CHAT_EVENT_MESSAGE)
 		return true;
@@ -31,17 +33,18 @@ static bool is_for(struct chat *chat, const struct chat_event *event,
 	return !chat_member_ignores(member, event->from);
 }
 
-/* Sent before the member came, and here only now. */
-static bool is_late(const struct chat *chat, const struct chat_event *event,
-		    const struct chat_seat *seat)
+/* Whether the event was sent before the member joined, but arrives after. */
+static bool deliver_is_late(const struct chat *chat,
+			    const struct chat_event *event,
+			    const struct chat_seat *seat)
 {
 	return event->received &&
 	       lined_bus_is_before(chat->service, seat->mark);
 }
 
-/* What the member would have been told when it came. */
-static void tell_late(struct chat *chat, const struct chat_event *event,
-		      const struct chat_seat *seat)
+/* Shows what joining would have shown, had the event been here then. */
+static void deliver_late(struct chat *chat, const struct chat_event *event,
+			 const struct chat_seat *seat)
 {
 	if (event->kind == CHAT_EVENT_MESSAGE &&
 	    chat_options(chat)->history > 0)
@@ -50,8 +53,8 @@ static void tell_late(struct chat *chat, const struct chat_event *event,
 		chat_room_tell_topic(chat, seat->room, seat->member);
 }
 
-static void send_to_room(struct chat *chat, const struct chat_event *event,
-			 const char *name)
+static void deliver_to_room(struct chat *chat, const struct chat_event *event,
+			    const char *name)
 {
 	struct chat_room *room = chat_room_find(chat, name);
 	struct chat_seat *seat = room != NULL ? room->seats : NULL;
@@ -61,17 +64,17 @@ static void send_to_room(struct chat *chat, const struct chat_event *event,
 
 		if (member->mark == chat->mark)
 			continue;
-		if (is_late(chat, event, seat)) {
-			tell_late(chat, event, seat);
+		if (deliver_is_late(chat, event, seat)) {
+			deliver_late(chat, event, seat);
 			continue;
 		}
 		member->mark = chat->mark;
-		if (is_for(chat, event, member))
-			send_to(event, member);
+		if (deliver_is_wanted(chat, event, member))
+			deliver_to(event, member);
 	}
 }
 
-static void send_to_rooms(struct chat *chat, const struct chat_event *event)
+static void deliver_to_rooms(struct chat *chat, const struct chat_event *event)
 {
 	char name[CHAT_NAME_MAX + 1];
 	const char *rest = event->rooms;
@@ -84,52 +87,53 @@ static void send_to_rooms(struct chat *chat, const struct chat_event *event)
 			continue;
 		memcpy(name, rest, len);
 		name[len] = '\0';
-		send_to_room(chat, event, name);
+		deliver_to_room(chat, event, name);
 	}
 }
 
-/* Also to whom it concerns, in the rooms or not: who asked for it. */
-static void notice(struct chat *chat, const struct chat_event *event)
+/* event->to gets the notice even if it is in none of the rooms: it may be the
+ * answer to its request. */
+static void deliver_notice(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);
 
-	send_to_rooms(chat, event);
+	deliver_to_rooms(chat, event);
 	if (member == NULL)
 		return;
 	if (member->mark != chat->mark)
-		send_to(event, member);
+		deliver_to(event, member);
 	chat_member_answered(member);
 }
 
-static void private_message(struct chat *chat, const struct chat_event *event)
+static void deliver_private(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);
 
 	if (member != NULL && !chat_member_ignores(member, event->from))
-		send_to(event, member);
+		deliver_to(event, member);
 }
 
-static void announce_to(struct lined_socket *client, void *event)
+static void deliver_announcement(struct lined_socket *client, void *event)
 {
 	struct chat_member *member = lined_socket_arg(client);
 
 	if (member != NULL && member->nickname[0] != '\0')
-		send_to(event, member);
+		deliver_to(event, member);
 }
 
 /* The text without its newline. */
-static const char *text_of(const struct chat_event *event, size_t *len)
+static const char *deliver_text(const struct chat_event *event, size_t *len)
 {
 	*len = event->len - 1;
 	return lined_buffer_data(event->buffer) + event->offset;
 }
 
-static void kick(struct chat *chat, const struct chat_event *event)
+static void deliver_kick(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);
 	struct chat_seat *seat = NULL;
 	size_t len;
-	const char *text = text_of(event, &len);
+	const char *text = deliver_text(event, &len);
 
 	if (member != NULL)
 		seat = chat_seat_find(member, event->rooms);
@@ -137,8 +141,8 @@ static void kick(struct chat *chat, const struct chat_event *event)
 		chat_seat_kick(seat, event->from, text, len);
 }
 
-/* Done by the worker that the member is on, which tells the others. */
-static void mute(struct chat *chat, const struct chat_event *event)
+/* Only the worker of that member mutes it, and tells the others. */
+static void deliver_mute(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);
 	char rooms[CHAT_EVENT_ROOMS_MAX];
@@ -162,10 +166,10 @@ static void mute(struct chat *chat, const struct chat_event *event)
 				 (long long)event->number);
 }
 
-static void away(struct chat *chat, const struct chat_event *event)
+static void deliver_away(struct chat *chat, const struct chat_event *event)
 {
 	size_t len;
-	const char *text = text_of(event, &len);
+	const char *text = deliver_text(event, &len);
 
 	chat_people_set_away(chat, event->from, event->number ? text : NULL,
 			     len);
@@ -176,30 +180,30 @@ void chat_deliver(struct chat *chat, const struct chat_event *event)
 	switch (event->kind) {
 	case CHAT_EVENT_MESSAGE:
 		chat_room_remember(chat, event);
-		send_to_rooms(chat, event);
+		deliver_to_rooms(chat, event);
 		break;
 	case CHAT_EVENT_TOPIC:
 		chat_room_set_topic(chat, event);
-		send_to_rooms(chat, event);
+		deliver_to_rooms(chat, event);
 		break;
 	case CHAT_EVENT_NOTICE:
-		notice(chat, event);
+		deliver_notice(chat, event);
 		break;
 	case CHAT_EVENT_PRIVATE:
-		private_message(chat, event);
+		deliver_private(chat, event);
 		break;
 	case CHAT_EVENT_ANNOUNCE:
-		lined_service_each_client(chat->service, announce_to,
+		lined_service_each_client(chat->service, deliver_announcement,
 					  (void *)(uintptr_t)event);
 		break;
 	case CHAT_EVENT_AWAY:
-		away(chat, event);
+		deliver_away(chat, event);
 		break;
 	case CHAT_EVENT_KICK:
-		kick(chat, event);
+		deliver_kick(chat, event);
 		break;
 	case CHAT_EVENT_MUTE:
-		mute(chat, event);
+		deliver_mute(chat, event);
 		break;
 	case CHAT_EVENT_BAN:
 		chat_room_ban(chat, event);

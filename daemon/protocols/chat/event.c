@@ -23,7 +23,7 @@
 /* Stands for an empty word; no name contains it. */
 #define NOTHING "."
 
-/* Grows with every event of this worker, whatever the clock does. */
+/* Grows with every event of this worker, even if the clock is set back. */
 static uint64_t event_next_stamp(struct chat *chat)
 {
 	struct timespec now;
@@ -74,7 +74,7 @@ static struct lined_buffer *event_encode(const struct chat *chat,
 	return buffer;
 }
 
-/* The words of an event's header, in what the caller keeps. */
+/* What a decoded event points to, in memory of the caller. */
 struct event_header {
 	char kind;
 	uint64_t origin;

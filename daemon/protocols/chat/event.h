@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events: what is said and done, as it travels to all workers. An event is a
- * line of header and the text, which for most kinds is the very line that
- * clients get, so that it is sent to any number of them without a copy.
+ * Events: what members say and do, as it travels to all workers. An event is a
+ * header line and a text; for most kinds the text is the line that clients get,
+ * so that it is sent to any number of them without a copy.
  */
 #ifndef CHAT_EVENT_H
 #define CHAT_EVENT_H
@@ -19,10 +19,10 @@ enum chat_event_kind {
 	CHAT_EVENT_PRIVATE = 'p',  /* to `to` */
 	CHAT_EVENT_ANNOUNCE = 'a', /* to everyone */
 	CHAT_EVENT_TOPIC = 't',    /* a notice that sets the topic */
-	CHAT_EVENT_AWAY = 'w',     /* `from` is away (number 1); text: why */
-	CHAT_EVENT_KICK = 'k',     /* `to` is to leave; text: reason */
-	CHAT_EVENT_MUTE = 'u',     /* `to` is muted for number seconds */
-	CHAT_EVENT_BAN = 'b',      /* name and `to` banned (number 1) or not */
+	CHAT_EVENT_AWAY = 'w',     /* `from` is away (number 1), or back (0) */
+	CHAT_EVENT_KICK = 'k', /* `to` must leave; told behind its nickname */
+	CHAT_EVENT_MUTE = 'u', /* `to` is muted for number seconds */
+	CHAT_EVENT_BAN = 'b',  /* name and `to`: banned (1), or not (0) */
 };
 
 /* A member's rooms, with commas. */
@@ -34,12 +34,11 @@ struct chat_event {
 	int64_t number;
 	const char *rooms; /* one, or several with commas; NULL: none */
 	const char *name;  /* the nickname of from, or as the kind says */
-	/* Of an event received: microseconds of UTC, and the text in the
-	 * buffer, a newline at its end. */
-	bool received; /* by the bus: it was sent a while ago */
-	uint64_t stamp;
-	struct lined_buffer *buffer;
-	size_t offset, len;
+	/* The handler gets these, too. */
+	bool received;  /* from the bus, where it has been for a while */
+	uint64_t stamp; /* microseconds of UTC; grows on each worker */
+	struct lined_buffer *buffer; /* has the text, with its newline, */
+	size_t offset, len;          /* here */
 };
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a client that sends too much is answered: slowed first, then muted, then
- * closed. Knows numbers and the time it is told, nothing of sockets.
+ * What a client that sends too many lines gets: it is slowed, then muted, then
+ * closed. Only decides; session.c acts.
  */
 #ifndef CHAT_FLOOD_H
 #define CHAT_FLOOD_H
@@ -18,7 +18,7 @@ enum chat_flood_verdict {
 	CHAT_FLOOD_TAKE,
 	CHAT_FLOOD_SLOW, /* take it, and tell the client to slow down */
 	CHAT_FLOOD_MUTE, /* drop it, and tell the client that it is muted */
-	CHAT_FLOOD_DROP,
+	CHAT_FLOOD_DROP, /* and tell it nothing more */
 	CHAT_FLOOD_CLOSE,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps the messages' own buffers: a line that was said to a thousand members
- * is in memory once, and stays there for as long as the history has it.
+ * Keeps references to the messages' buffers: a line that went to a thousand
+ * members is in memory once.
  */
 #include "chat/history.h"
 
@@ -21,7 +21,7 @@ struct chat_line {
 	size_t offset, len;
 };
 
-static struct chat_line line_of(const struct chat_event *event)
+static struct chat_line history_line(const struct chat_event *event)
 {
 	return (struct chat_line){
 		.stamp = event->stamp,
@@ -32,8 +32,8 @@ static struct chat_line line_of(const struct chat_event *event)
 	};
 }
 
-static bool is_later(const struct chat_line *line,
-		     const struct chat_event *event)
+static bool history_is_later(const struct chat_line *line,
+			     const struct chat_event *event)
 {
 	return line->stamp > event->stamp ||
 	       (line->stamp == event->stamp && line->from > event->from);
@@ -53,18 +53,18 @@ void chat_history_trim(struct chat_history *history, size_t limit)
 		limit * sizeof(*history->lines));
 }
 
-static int reserve(struct chat_history *history)
+static int history_grow(struct chat_history *history)
 {
-	size_t room = history->room > 0 ? history->room * 2 : 16;
+	size_t capacity = history->capacity > 0 ? history->capacity * 2 : 16;
 	struct chat_line *lines;
 
-	if (history->count < history->room)
+	if (history->count < history->capacity)
 		return 0;
-	lines = realloc(history->lines, room * sizeof(*lines));
+	lines = realloc(history->lines, capacity * sizeof(*lines));
 	if (lines == NULL)
 		return -1;
 	history->lines = lines;
-	history->room = room;
+	history->capacity = capacity;
 	return 0;
 }
 
@@ -73,21 +73,21 @@ void chat_history_add(struct chat_history *history,
 {
 	size_t at = history->count;
 
-	if (limit == 0 || reserve(history) < 0)
+	if (limit == 0 || history_grow(history) < 0)
 		return;
-	while (at > 0 && is_later(&history->lines[at - 1], event))
+	while (at > 0 && history_is_later(&history->lines[at - 1], event))
 		at--;
 	memmove(&history->lines[at + 1], &history->lines[at],
 		(history->count - at) * sizeof(*history->lines));
-	history->lines[at] = line_of(event);
+	history->lines[at] = history_line(event);
 	lined_buffer_ref(event->buffer);
 	history->count++;
 	chat_history_trim(history, limit);
 }
 
 /* "[den] <alice> text" becomes "[den 12:04] <alice> text". */
-static void tell_line(const struct chat_line *line, const char *room,
-		      struct chat_member *member)
+static void history_tell_line(const struct chat_line *line, const char *room,
+			      struct chat_member *member)
 {
 	const char *text = lined_buffer_data(line->buffer) + line->offset;
 	size_t skip = strlen("[") + strlen(room);
@@ -100,8 +100,9 @@ static void tell_line(const struct chat_line *line, const char *room,
 			 tm.tm_min, (int)(line->len - skip - 1), text + skip);
 }
 
-/* What a member may have on its way besides what is said meanwhile. */
-static size_t budget(const struct chat_member *member)
+/* How many bytes of history a member may be sent at once: the other half of its
+ * send queue is for what is said meanwhile. */
+static size_t history_budget(const struct chat_member *member)
 {
 	size_t limit = lined_socket_group(member->socket)->limits.send_queue;
 	size_t queued = lined_socket_queued(member->socket);
@@ -111,8 +112,8 @@ static size_t budget(const struct chat_member *member)
 	return limit / 2 > queued ? limit / 2 - queued : 0;
 }
 
-static bool is_told(const struct chat_line *line,
-		    const struct chat_member *member)
+static bool history_is_told(const struct chat_line *line,
+			    const struct chat_member *member)
 {
 	return !chat_member_ignores(member, line->from);
 }
@@ -124,10 +125,12 @@ void chat_history_tell(const struct chat_history *history, const char *room,
 
 	if (member->socket == NULL)
 		return;
-	left = budget(member);
+	left = history_budget(member);
 	while (first > 0 && count > 0) {
 		const struct chat_line *line = &history->lines[first - 1];
-		size_t len = is_told(line, member) ? line->len + CLOCK_LEN : 0;
+		size_t len = history_is_told(line, member)
+				     ? line->len + CLOCK_LEN
+				     : 0;
 
 		if (len > left)
 			break;
@@ -136,17 +139,17 @@ void chat_history_tell(const struct chat_history *history, const char *room,
 		count--;
 	}
 	for (i = first; i < history->count; i++)
-		if (is_told(&history->lines[i], member))
-			tell_line(&history->lines[i], room, member);
+		if (history_is_told(&history->lines[i], member))
+			history_tell_line(&history->lines[i], room, member);
 }
 
 void chat_history_tell_late(const struct chat_event *event,
 			    struct chat_member *member)
 {
-	const struct chat_line line = line_of(event);
+	const struct chat_line line = history_line(event);
 
-	if (is_told(&line, member))
-		tell_line(&line, event->rooms, member);
+	if (history_is_told(&line, member))
+		history_tell_line(&line, event->rooms, member);
 }
 
 void chat_history_fini(struct chat_history *history)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A room's history: its last messages, in the order of their stamps, which is
- * the same on every worker whatever order they arrived in.
+ * A room's history: its last messages, in the order of their stamps. That order
+ * is the same on every worker; the order of arrival is not.
  */
 #ifndef CHAT_HISTORY_H
 #define CHAT_HISTORY_H
@@ -16,23 +16,23 @@ struct chat_line;
 
 struct chat_history {
 	struct chat_line *lines; /* the oldest first */
-	size_t count, room;
+	size_t count, capacity;
 };
 
-/* Keeps a message, and at most `limit` altogether. */
+/* Keeps a message; of more than limit the oldest goes. */
 void chat_history_add(struct chat_history *history,
 		      const struct chat_event *event, size_t limit);
 
-/* Forgets what is more than that. */
+/* Forgets the oldest of more than limit. */
 void chat_history_trim(struct chat_history *history, size_t limit);
 
-/* Sends the last `count`, with their times: the newest of them where they are
- * more than half of a send queue. */
+/* Sends the last count messages with their times, or as many of them as fit
+ * into half of the send queue. */
 void chat_history_tell(const struct chat_history *history, const char *room,
 		       struct chat_member *member, size_t count);
 
-/* A line of the room that was said before the member came, and is known here
- * only now. */
+/* Sends one message with its time: it was sent before the member joined, but
+ * has arrived here after. */
 void chat_history_tell_late(const struct chat_event *event,
 			    struct chat_member *member);
 

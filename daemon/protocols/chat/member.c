@@ -59,13 +59,14 @@ void chat_member_tell_closing(struct chat_member *member)
 	chat_member_tell(member, "* announcement: this service is closing");
 }
 
-void chat_member_end(struct chat_member *member, enum lined_close_reason reason)
+void chat_member_close(struct chat_member *member,
+		       enum lined_close_reason reason)
 {
 	if (member->socket != NULL)
 		lined_socket_close_after_flush(member->socket, reason, 0);
 }
 
-/* ---- when it is read --------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 static bool member_is_ready(const struct chat_member *member)
 {
@@ -142,7 +143,7 @@ void chat_member_slow(struct chat_member *member, uint64_t wait_ms)
 	member_pause_or_resume(member);
 }
 
-/* ---- coming and going --------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 struct chat_member *chat_member_new(struct chat *chat,
 				    struct lined_socket *client)
@@ -172,7 +173,8 @@ void chat_member_free(struct chat_member *member)
 	free(member);
 }
 
-/* The registry has no entry of it left: now the others may be told. */
+/* Told only now that the registry has no entry of it left: a member that hears
+ * of it and asks /who must not find it. */
 static void member_quit(struct chat_member *member)
 {
 	const char *reason = member->reason;
@@ -210,7 +212,7 @@ void chat_member_entry_changed(struct chat *chat, uint64_t owner, bool here)
 		member_quit(member);
 }
 
-/* ---- what it is and wants ---------------------------------------------- */
+/* ---- rooms, ignoring, muting --------------------------------------------- */
 
 void chat_member_rooms(const struct chat_member *member,
 		       char rooms[CHAT_EVENT_ROOMS_MAX])

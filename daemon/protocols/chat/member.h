@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A member: a client of this worker, from its arrival until the last of its
- * entries has gone from the registry. Then those who shared a room with it
- * hear that it quit.
+ * A member: a client of this worker. It exists until the client has gone and
+ * the registry has no entry of it left; then the members who shared a room with
+ * it are told that it quit.
  */
 #ifndef CHAT_MEMBER_H
 #define CHAT_MEMBER_H
@@ -18,25 +18,23 @@ struct chat_seat;
 struct chat_member {
 	uint64_t id; /* lined_client_id(); first, see chat_find() */
 	struct chat *chat;
-	struct lined_socket *socket; /* NULL: it has gone */
-	/* "" until it has a name, and then what it may do is what it is sent.
-	 */
-	char nickname[CHAT_NAME_MAX + 1];
-	char wanted[CHAT_NAME_MAX + 1]; /* the name or room being claimed */
-	/* Of the registry: the nickname's, and the spelling's or "". */
+	struct lined_socket *socket;      /* NULL: the client has gone */
+	char nickname[CHAT_NAME_MAX + 1]; /* "": not claimed yet */
+	char wanted[CHAT_NAME_MAX + 1]; /* the nickname or room being claimed */
+	/* The nickname's entry in the registry, and that of another spelling
+	 * of it or "", see people.h. */
 	char entry[CHAT_PEOPLE_ENTRY_MAX], spelling[CHAT_PEOPLE_SPELLING_MAX];
 	unsigned spellings;
-	size_t entries; /* in the registry, as the watches show them */
-	uint64_t guest; /* the number that is its own beyond doubt */
+	size_t entries; /* how many it has in the registry */
+	uint64_t guest; /* its guest number, once the registry has it */
 
-	struct chat_seat *seats; /* the current room first */
+	struct chat_seat *seats; /* the current room's first */
 	size_t seat_count;
-	uint64_t mark; /* chat.mark: has this event already */
+	uint64_t mark; /* the last delivery that it was part of: chat.mark */
 
-	uint64_t phase; /* what it has sent is looked at after this; 0: none */
-	/* Answers that it waits for: nothing is read before they are there. */
-	unsigned busy;
-	uint64_t answer_until_ms; /* of a request to another worker; 0: none */
+	uint64_t phase; /* its input is read from this chat.phase on; 0: any */
+	unsigned busy;  /* answers that it waits for; unread meanwhile */
+	uint64_t answer_until_ms; /* waits for another worker; 0: it does not */
 	struct chat_flood flood;
 	struct lined_timer slow; /* armed: nothing is read until it fires */
 
@@ -47,8 +45,8 @@ struct chat_member {
 	uint64_t *ignored; /* ids, the oldest first */
 	size_t ignored_count;
 
-	char *reason; /* of its quit */
-	char *rooms;  /* that it was in when it went */
+	char *reason; /* of /quit */
+	char *rooms;  /* that the client was in when it went */
 };
 
 /* A member for a client of this worker; NULL: no memory. */
@@ -74,12 +72,12 @@ uint64_t chat_member_now_ms(const struct chat_member *member);
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Tells it that the service drains: once, when it has a nickname. */
+/* Tells it that the service drains. */
 void chat_member_tell_closing(struct chat_member *member);
 
 /* Closes its client; what was sent to it still leaves. */
-void chat_member_end(struct chat_member *member,
-		     enum lined_close_reason reason);
+void chat_member_close(struct chat_member *member,
+		       enum lined_close_reason reason);
 
 /* Nothing is read between the two, which nest. */
 void chat_member_hold(struct chat_member *member);

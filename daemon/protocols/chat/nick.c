@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Claims nicknames. The registry itself numbers the guests: each worker follows
- * the highest number there ever was and claims the next one; the claim that
- * comes second is lost, and repeated with a higher number.
+ * the highest number there ever was and claims the next one; of two
+ * claims the second is lost, and repeated with a higher number.
  */
 #include "chat/nick.h"
 
@@ -72,7 +72,7 @@ static void nick_greet(struct chat_member *member)
 	if (member->chat->draining)
 		chat_member_tell_closing(member);
 	if (options->default_room[0] != '\0')
-		chat_seat_ask(member, options->default_room, "");
+		chat_seat_join(member, options->default_room, "");
 }
 
 /*
@@ -117,7 +117,7 @@ void chat_nick_guest(struct chat_member *member)
 
 /* ---- /nick ------------------------------------------------------------- */
 
-static void nick_change(struct chat_member *member, const char *name)
+static void nick_tell_change(struct chat_member *member, const char *name)
 {
 	char rooms[CHAT_EVENT_ROOMS_MAX];
 	char before[CHAT_NAME_MAX + 1];
@@ -146,7 +146,7 @@ static void nick_claimed(struct lined_socket *client, void *arg, bool won)
 		nick_release(member, member->spelling);
 		nick_release(member, member->entry);
 		nick_entry(member->entry, member->wanted);
-		nick_change(member, member->wanted);
+		nick_tell_change(member, member->wanted);
 	}
 	chat_member_release(member);
 }
@@ -162,7 +162,7 @@ static void nick_spelling_claimed(struct lined_socket *client, void *arg,
 		nick_release(member, member->spelling);
 		snprintf(member->spelling, sizeof(member->spelling), "%s/%u",
 			 member->entry, member->spellings);
-		nick_change(member, member->wanted);
+		nick_tell_change(member, member->wanted);
 	}
 	chat_member_release(member);
 }
@@ -176,7 +176,7 @@ static void nick_ask_spelling(struct chat_member *member)
 	nick_claim(member, entry, nick_spelling_claimed);
 }
 
-void chat_nick_ask(struct chat_member *member, const char *name)
+void chat_nick_change(struct chat_member *member, const char *name)
 {
 	char entry[CHAT_PEOPLE_ENTRY_MAX];
 

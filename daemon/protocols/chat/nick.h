@@ -13,7 +13,7 @@
 void chat_nick_guest(struct chat_member *member);
 
 /* /nick */
-void chat_nick_ask(struct chat_member *member, const char *name);
+void chat_nick_change(struct chat_member *member, const char *name);
 
 /* A nickname's entry has come into the registry. */
 void chat_nick_came(struct chat *chat,

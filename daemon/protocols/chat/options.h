@@ -47,7 +47,7 @@ const struct chat_operator_options *
 chat_options_operator(const struct chat_options *options, const char *title,
 		      const char *peer);
 
-/* True if the config names the room: it stays without members. */
+/* Whether the config names the room, which then stays without members. */
 bool chat_options_keep_room(const struct chat_options *options,
 			    const char *room);
 

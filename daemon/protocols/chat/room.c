@@ -15,19 +15,19 @@
 struct chat_ban {
 	struct chat_ban *next;
 	char nickname[CHAT_NAME_MAX + 1];
-	uint64_t id; /* of who had it then: another name does not help */
+	uint64_t id; /* of the member: a new nickname does not evade it */
 	uint64_t stamp;
 	bool lifted;
 };
 
-static int compare_names(const void *a, const void *b)
+static int room_compare(const void *a, const void *b)
 {
 	return strcmp(a, b);
 }
 
 struct chat_room *chat_room_find(struct chat *chat, const char *name)
 {
-	return chat_find(&chat->rooms, name, compare_names);
+	return chat_find(&chat->rooms, name, room_compare);
 }
 
 struct chat_room *chat_room_get(struct chat *chat, const char *name)
@@ -40,7 +40,7 @@ struct chat_room *chat_room_get(struct chat *chat, const char *name)
 	if (room == NULL)
 		return NULL;
 	snprintf(room->name, sizeof(room->name), "%s", name);
-	if (tsearch(room, &chat->rooms, compare_names) == NULL) {
+	if (tsearch(room, &chat->rooms, room_compare) == NULL) {
 		free(room);
 		return NULL;
 	}
@@ -55,7 +55,7 @@ static void room_free(struct chat *chat, struct chat_room *room)
 {
 	struct chat_ban *ban;
 
-	tdelete(room, &chat->rooms, compare_names);
+	tdelete(room, &chat->rooms, room_compare);
 	if (room->next != NULL)
 		room->next->prev = room->prev;
 	if (room->prev != NULL)
@@ -107,7 +107,7 @@ void chat_room_tell_topic(struct chat *chat, const struct chat_room *room,
 			  struct chat_member *member)
 {
 	const struct chat_room_options *options =
-		chat_room_options(chat, room->name);
+		chat_options_room(chat_options(chat), room->name);
 	const char *topic = room->topic;
 
 	if (topic == NULL && options != NULL && options->topic[0] != '\0')
@@ -128,7 +128,7 @@ void chat_room_remember(struct chat *chat, const struct chat_event *event)
 
 /* ---- bans -------------------------------------------------------------- */
 
-static struct chat_ban *find_ban(const struct chat_room *room,
+static struct chat_ban *ban_find(const struct chat_room *room,
 				 const char *nickname)
 {
 	struct chat_ban *ban = room->bans;
@@ -138,8 +138,9 @@ static struct chat_ban *find_ban(const struct chat_room *room,
 	return ban;
 }
 
-/* Those of other nicknames that this client had. */
-static void lift_others(struct chat_room *room, const struct chat_event *event)
+/* Lifts the bans of other nicknames that the same member had. */
+static void ban_lift_others(struct chat_room *room,
+			    const struct chat_event *event)
 {
 	struct chat_ban *ban;
 
@@ -157,8 +158,8 @@ void chat_room_ban(struct chat *chat, const struct chat_event *event)
 	if (room == NULL)
 		return;
 	if (event->number == 0)
-		lift_others(room, event);
-	ban = find_ban(room, event->name);
+		ban_lift_others(room, event);
+	ban = ban_find(room, event->name);
 	if (ban == NULL) {
 		ban = calloc(1, sizeof(*ban));
 		if (ban == NULL)

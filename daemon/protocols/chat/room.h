@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rooms as a worker knows them: how many are in there on all workers, who of
- * this worker, the topic, the history, the bans. A room is there while it has
- * members; one that the config names stays.
+ * Rooms as a worker knows them: the number of members on all workers, the seats
+ * of its own members, the topic, the history, the bans. A room exists while it
+ * has members; a room that the config names always does.
  */
 #ifndef CHAT_ROOM_H
 #define CHAT_ROOM_H
@@ -19,15 +19,15 @@ struct chat_seat;
 struct chat_room {
 	char name[CHAT_NAME_MAX + 1]; /* first, see chat_find() */
 	struct chat_room *next, *prev;
-	size_t count;            /* entries in the registry */
+	size_t count;            /* members on all workers */
 	struct chat_seat *seats; /* of this worker's members */
-	char *topic;             /* NULL: none but the config's */
+	char *topic;             /* NULL: the config's, if any */
 	uint64_t topic_stamp, topic_from;
 	struct chat_history history;
 	struct chat_ban *bans;
 };
 
-/* NULL where there is none; _get makes it. */
+/* NULL: there is none; _get() makes it, NULL: no memory. */
 struct chat_room *chat_room_find(struct chat *chat, const char *name);
 struct chat_room *chat_room_get(struct chat *chat, const char *name);
 
@@ -41,13 +41,13 @@ void chat_room_tell_topic(struct chat *chat, const struct chat_room *room,
 /* Keeps a message in its room's history. */
 void chat_room_remember(struct chat *chat, const struct chat_event *event);
 
-/* By a CHAT_EVENT_BAN. */
+/* Does what a CHAT_EVENT_BAN says. */
 void chat_room_ban(struct chat *chat, const struct chat_event *event);
-/* NULL is fine. id 0: by nickname only. */
+/* By nickname or id; id 0: by nickname only. The room may be NULL. */
 bool chat_room_is_banned(const struct chat_room *room, uint64_t id,
 			 const char *nickname);
 
-/* The options are new. */
+/* The options have changed. */
 void chat_rooms_reload(struct chat *chat);
 void chat_rooms_free(struct chat *chat);
 

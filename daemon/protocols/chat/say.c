@@ -36,7 +36,8 @@ static struct chat_seat *say_seat(struct chat_member *member)
 
 	if (seat == NULL || say_is_muted(member))
 		return NULL;
-	options = chat_room_options(member->chat, seat->room->name);
+	options =
+		chat_options_room(chat_options(member->chat), seat->room->name);
 	if (options == NULL || !options->read_only || member->is_operator)
 		return seat;
 	chat_member_tell(member, "! %s is read-only", seat->room->name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Coming into rooms and leaving them. Both are told to the others after the
- * registry has them, so that whoever hears of it and asks finds it true.
+ * Joining and leaving. The others are told when the registry has it, so that a
+ * member that hears of it and asks /who gets the same answer.
  */
 #include "chat/seat.h"
 
@@ -24,14 +24,14 @@ struct chat_seat *chat_seat_find(const struct chat_member *member,
 	return seat;
 }
 
-static void entry_of(char entry[ENTRY_MAX], const char *room, uint64_t id)
+static void seat_entry(char entry[ENTRY_MAX], const char *room, uint64_t id)
 {
 	snprintf(entry, ENTRY_MAX, CHAT_SEAT_PREFIX "%s/%" PRIu64, room, id);
 }
 
-/* ---- the lists --------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
-static void unlink_from_member(struct chat_seat *seat)
+static void seat_unlink(struct chat_seat *seat)
 {
 	struct chat_seat **at = &seat->member->seats;
 
@@ -40,9 +40,9 @@ static void unlink_from_member(struct chat_seat *seat)
 	*at = seat->below;
 }
 
-static void make_current(struct chat_seat *seat)
+static void seat_make_current(struct chat_seat *seat)
 {
-	unlink_from_member(seat);
+	seat_unlink(seat);
 	seat->below = seat->member->seats;
 	seat->member->seats = seat;
 }
@@ -69,7 +69,7 @@ static struct chat_seat *seat_new(struct chat_member *member,
 
 void chat_seat_free(struct chat_seat *seat)
 {
-	unlink_from_member(seat);
+	seat_unlink(seat);
 	seat->member->seat_count--;
 	if (seat->next != NULL)
 		seat->next->prev = seat->prev;
@@ -83,7 +83,7 @@ void chat_seat_free(struct chat_seat *seat)
 
 /* ---- joining ----------------------------------------------------------- */
 
-static void sit_down(struct chat_member *member)
+static void seat_joined(struct chat_member *member)
 {
 	struct chat *chat = member->chat;
 	struct chat_event event = {
@@ -95,7 +95,7 @@ static void sit_down(struct chat_member *member)
 	char entry[ENTRY_MAX];
 
 	if (room == NULL || seat_new(member, room) == NULL) {
-		entry_of(entry, member->wanted, member->id);
+		seat_entry(entry, member->wanted, member->id);
 		lined_registry_release(chat->service, member->socket, entry);
 		return;
 	}
@@ -111,26 +111,28 @@ static void seat_claimed(struct lined_socket *client, void *arg, bool won)
 
 	(void)client;
 	if (won)
-		sit_down(member);
+		seat_joined(member);
 	chat_member_release(member);
 }
 
-static bool has_key(const struct chat_room_options *options, const char *key)
+static bool seat_has_key(const struct chat_room_options *options,
+			 const char *key)
 {
 	return options == NULL || options->key[0] == '\0' ||
 	       strcmp(options->key, key) == 0;
 }
 
-/* Says so where something stands against it. */
-static bool is_refused(struct chat_member *member, const char *room,
-		       const char *key)
+/* Tells the member why it may not join. */
+static bool seat_is_refused(struct chat_member *member, const char *room,
+			    const char *key)
 {
 	struct chat *chat = member->chat;
 
 	if (chat_room_is_banned(chat_room_find(chat, room), member->id,
 				member->nickname))
 		chat_member_tell(member, "! you are banned from %s", room);
-	else if (!has_key(chat_room_options(chat, room), key))
+	else if (!seat_has_key(chat_options_room(chat_options(chat), room),
+			       key))
 		chat_member_tell(member, "! %s needs a key", room);
 	else if (member->seat_count >= CHAT_SEATS_MAX)
 		chat_member_tell(member, "! too many rooms: %s", room);
@@ -139,8 +141,8 @@ static bool is_refused(struct chat_member *member, const char *room,
 	return true;
 }
 
-void chat_seat_ask(struct chat_member *member, const char *room,
-		   const char *key)
+void chat_seat_join(struct chat_member *member, const char *room,
+		    const char *key)
 {
 	struct chat_seat *seat = chat_seat_find(member, room);
 	char entry[ENTRY_MAX];
@@ -150,12 +152,12 @@ void chat_seat_ask(struct chat_member *member, const char *room,
 		return;
 	}
 	if (seat != NULL) {
-		make_current(seat);
+		seat_make_current(seat);
 		return;
 	}
-	if (is_refused(member, room, key))
+	if (seat_is_refused(member, room, key))
 		return;
-	entry_of(entry, room, member->id);
+	seat_entry(entry, room, member->id);
 	strcpy(member->wanted, room);
 	if (lined_registry_claim(member->chat->service, member->socket, entry,
 				 "", 0, seat_claimed, member) == 0)
@@ -164,7 +166,7 @@ void chat_seat_ask(struct chat_member *member, const char *room,
 
 /* ---- leaving ----------------------------------------------------------- */
 
-void chat_seat_leave(struct chat_seat *seat)
+void chat_seat_part(struct chat_seat *seat)
 {
 	struct chat_member *member = seat->member;
 	char entry[ENTRY_MAX];
@@ -172,7 +174,7 @@ void chat_seat_leave(struct chat_seat *seat)
 	if (seat->leaving)
 		return;
 	seat->leaving = true;
-	entry_of(entry, seat->room->name, member->id);
+	seat_entry(entry, seat->room->name, member->id);
 	chat_member_hold(member);
 	lined_registry_release(member->chat->service, member->socket, entry);
 }
@@ -184,7 +186,7 @@ void chat_seat_kick(struct chat_seat *seat, uint64_t kicker, const char *kicked,
 		return;
 	seat->kicked = chat_text_copy(kicked, len);
 	seat->kicker = kicker;
-	chat_seat_leave(seat);
+	chat_seat_part(seat);
 }
 
 void chat_seat_gone(struct chat *chat, const struct chat_room *room,
@@ -200,7 +202,7 @@ void chat_seat_gone(struct chat *chat, const struct chat_room *room,
 
 	seat = member != NULL ? chat_seat_find(member, room->name) : NULL;
 	if (seat == NULL || !seat->leaving)
-		return; /* it goes altogether */
+		return; /* the client has gone: told as a quit */
 	event.to = seat->kicker;
 	if (seat->kicked != NULL)
 		chat_event_send(chat, &event, "* %s %s", member->nickname,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A seat: a member in a room. In the registry it is the entry `m/ROOM/ID`;
- * here, on the member's own worker, it is what messages are delivered by.
+ * A seat: a member in a room. All workers know it as the entry `m/ROOM/ID` of
+ * the registry; the member's own worker has this struct and delivers by it.
  */
 #ifndef CHAT_SEAT_H
 #define CHAT_SEAT_H
@@ -11,37 +11,36 @@
 
 #define CHAT_SEAT_PREFIX "m/"
 
-/* In how many rooms a member may be. */
+/* The most rooms that a member may be in. */
 #define CHAT_SEATS_MAX 64
 
 struct chat_seat {
 	struct chat_member *member;
 	struct chat_room *room;
 	struct chat_seat *next, *prev; /* in the room, on this worker */
-	struct chat_seat *below;       /* of the member, joined before */
-	uint64_t mark;   /* the bus's: what is before it was not for this one */
-	bool leaving;    /* until the registry has let the entry go */
-	char *kicked;    /* what is told then; NULL: that it left */
-	uint64_t kicker; /* who waits for it */
+	struct chat_seat *below;       /* the member's next, current earlier */
+	uint64_t mark;   /* lined_bus_mark() when the member joined */
+	bool leaving;    /* its entry is being released */
+	char *kicked;    /* the text of CHAT_EVENT_KICK; NULL: it left */
+	uint64_t kicker; /* the operator, which waits for the notice */
 };
 
-/* NULL: it is not in the room. */
+/* NULL: the member is not in the room. */
 struct chat_seat *chat_seat_find(const struct chat_member *member,
 				 const char *room);
 
-/* /join: makes the room current, or asks for a seat. */
-void chat_seat_ask(struct chat_member *member, const char *room,
-		   const char *key);
+/* /join: makes the room current; if the member is not in it, claims a seat. */
+void chat_seat_join(struct chat_member *member, const char *room,
+		    const char *key);
 
 /* /part */
-void chat_seat_leave(struct chat_seat *seat);
+void chat_seat_part(struct chat_seat *seat);
 
-/* The same, on an operator's request; `kicked` is what is told, after the
- * nickname, without a newline. */
+/* The same for an operator; kicked is told behind the nickname. */
 void chat_seat_kick(struct chat_seat *seat, uint64_t kicker, const char *kicked,
 		    size_t len);
 
-/* The watch has told that the entry has gone. */
+/* Its entry has gone from the registry. */
 void chat_seat_gone(struct chat *chat, const struct chat_room *room,
 		    uint64_t id);
 

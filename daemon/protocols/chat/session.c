@@ -65,7 +65,7 @@ static bool session_is_no_flood(struct chat_member *member)
 		chat_member_tell(member, "! you are muted");
 	if (verdict == CHAT_FLOOD_CLOSE) {
 		lined_service_count(member->chat->service, "floods_closed", 1);
-		chat_member_end(member, LINED_CLOSE_LIMIT);
+		chat_member_close(member, LINED_CLOSE_LIMIT);
 		return false;
 	}
 	if (wait_ms > 0)
@@ -181,7 +181,7 @@ static void session_drain(struct lined_socket *client, void *arg)
 	struct chat_member *member = lined_socket_arg(client);
 
 	(void)arg;
-	/* Without a nickname: it is told behind the greeting. */
+	/* A member without a nickname is told after the greeting. */
 	if (member != NULL && member->nickname[0] != '\0')
 		chat_member_tell_closing(member);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All workers see the same entries come and go in the same order; so what is
- * done here is the same on all of them.
+ * All workers see the same entries come and go in the same order, so that they
+ * all count the same members and know the same nicknames.
  */
 #include "chat/watch.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The watch on the registry: what its entries say of nicknames and rooms is
- * passed on to people, rooms, seats and members of this worker.
+ * The watch on the registry: its entries of nicknames and seats are passed on
+ * to people, rooms, seats and members of this worker.
  */
 #ifndef CHAT_WATCH_H
 #define CHAT_WATCH_H
 
 #include "chat/chat.h"
 
-/* -1 with errno; chat_watch_close() is to be called all the same. */
+/* -1 with errno; chat_watch_close() must be called even then. */
 int chat_watch_open(struct chat *chat);
 void chat_watch_close(struct chat *chat);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists of names, made of the registry's entries as this worker has them.
+ * Makes lists of names from the registry and the rooms, as this worker knows
+ * them now.
  */
 #include "chat/who.h"
 
@@ -11,37 +12,38 @@
 
 #include "chat/seat.h"
 
-/* Pointers to names of others, and how long they are together. */
-struct names {
+/* Names that belong to others, and how many bytes they have together. */
+struct who_names {
 	struct chat *chat;
 	const char **items;
-	size_t count, room;
+	size_t count, capacity;
 	size_t bytes;
 };
 
-static void add(struct names *names, const char *name)
+static void who_add(struct who_names *names, const char *name)
 {
-	if (names->count == names->room) {
-		size_t room = names->room > 0 ? names->room * 2 : 32;
+	if (names->count == names->capacity) {
+		size_t capacity =
+			names->capacity > 0 ? names->capacity * 2 : 32;
 		const char **items =
-			realloc(names->items, room * sizeof(*items));
+			realloc(names->items, capacity * sizeof(*items));
 
 		if (items == NULL)
 			return;
 		names->items = items;
-		names->room = room;
+		names->capacity = capacity;
 	}
 	names->items[names->count++] = name;
 	names->bytes += strlen(name) + 1;
 }
 
-static int compare(const void *a, const void *b)
+static int who_compare(const void *a, const void *b)
 {
 	return strcasecmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* Sorted, each with a space before it; to be freed. NULL: no memory. */
-static char *join(struct names *names)
+static char *who_text(struct who_names *names)
 {
 	char *text = malloc(names->bytes + 1), *at = text;
 	size_t i;
@@ -49,7 +51,7 @@ static char *join(struct names *names)
 	if (text != NULL) {
 		if (names->count > 0)
 			qsort(names->items, names->count, sizeof(*names->items),
-			      compare);
+			      who_compare);
 		for (i = 0; i < names->count; i++) {
 			*at++ = ' ';
 			at = stpcpy(at, names->items[i]);
@@ -60,21 +62,21 @@ static char *join(struct names *names)
 	return text;
 }
 
-static void add_owner(const struct lined_registry_entry *entry, void *arg)
+static void who_add_owner(const struct lined_registry_entry *entry, void *arg)
 {
-	struct names *names = arg;
+	struct who_names *names = arg;
 	const struct chat_person *person =
 		chat_people_find(names->chat, entry->owner);
 
 	if (person != NULL)
-		add(names, person->nickname);
+		who_add(names, person->nickname);
 }
 
-/* Who does not know the key is not told who does. */
-static bool is_hidden(struct chat_member *member, const char *room)
+/* A room with a key is shown only to its members and operators. */
+static bool who_is_hidden(struct chat_member *member, const char *room)
 {
 	const struct chat_room_options *options =
-		chat_room_options(member->chat, room);
+		chat_options_room(chat_options(member->chat), room);
 
 	return options != NULL && options->key[0] != '\0' &&
 	       !member->is_operator && chat_seat_find(member, room) == NULL;
@@ -83,7 +85,7 @@ static bool is_hidden(struct chat_member *member, const char *room)
 void chat_who(struct chat_member *member, const char *room)
 {
 	struct chat *chat = member->chat;
-	struct names names = {.chat = chat};
+	struct who_names names = {.chat = chat};
 	char prefix[CHAT_NAME_MAX + 8];
 	char *text;
 
@@ -93,13 +95,13 @@ void chat_who(struct chat_member *member, const char *room)
 		chat_member_tell(member, "! no such room: %s", room);
 		return;
 	}
-	if (is_hidden(member, room)) {
+	if (who_is_hidden(member, room)) {
 		chat_member_tell(member, "! %s needs a key", room);
 		return;
 	}
 	snprintf(prefix, sizeof(prefix), CHAT_SEAT_PREFIX "%s/", room);
-	lined_registry_list(chat->service, prefix, add_owner, &names);
-	text = join(&names);
+	lined_registry_list(chat->service, prefix, who_add_owner, &names);
+	text = who_text(&names);
 	if (text != NULL)
 		chat_member_tell(member, "* %s:%s", room, text);
 	free(text);
@@ -108,16 +110,17 @@ void chat_who(struct chat_member *member, const char *room)
 void chat_who_rooms(struct chat_member *member)
 {
 	struct chat *chat = member->chat;
-	struct names names = {.chat = chat};
+	struct who_names names = {.chat = chat};
 	const struct chat_room *room;
 	size_t used = 0, size = 1, i;
 	char *text;
 
 	for (room = chat->first_room; room != NULL; room = room->next)
 		if (room->count > 0)
-			add(&names, room->name);
+			who_add(&names, room->name);
 	if (names.count > 0)
-		qsort(names.items, names.count, sizeof(*names.items), compare);
+		qsort(names.items, names.count, sizeof(*names.items),
+		      who_compare);
 	size += names.bytes + names.count * 24;
 	text = calloc(1, size);
 	for (i = 0; text != NULL && i < names.count; i++) {

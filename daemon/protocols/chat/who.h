@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is there: the answers to /who and /rooms, sorted.
+ * The answers to /who and /rooms, sorted by name.
  */
 #ifndef CHAT_WHO_H
 #define CHAT_WHO_H
