@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include <lined/word.h>
+
 char *chat_args_word(struct chat_args *args)
 {
 	char *word = args->rest, *end = word + strcspn(word, " ");
@@ -14,6 +16,13 @@ char *chat_args_word(struct chat_args *args)
 	args->rest = end + strspn(end, " ");
 	*end = '\0';
 	return word;
+}
+
+bool chat_args_number(const char *text, uint64_t max, uint64_t *number)
+{
+	const struct lined_word word = {.text = text, .len = strlen(text)};
+
+	return lined_word_unsigned(&word, max, number);
 }
 
 void chat_args_usage(struct chat_member *member, const struct chat_args *args)

@@ -19,6 +19,9 @@ struct chat_args {
 /* The next word; "" where there is none. */
 char *chat_args_word(struct chat_args *args);
 
+/* Whether the text is a decimal number up to max, and that number. */
+bool chat_args_number(const char *text, uint64_t max, uint64_t *number);
+
 /* Tells how the command is written. */
 void chat_args_usage(struct chat_member *member, const struct chat_args *args);
 

@@ -70,17 +70,17 @@ static void command_who(struct chat_member *member, struct chat_args *args)
 static void command_history(struct chat_member *member, struct chat_args *args)
 {
 	const struct chat_seat *seat;
-	unsigned long count = SIZE_MAX;
+	uint64_t count = SIZE_MAX;
 
 	if (args->rest[0] != '\0' &&
-	    !chat_text_number(args->rest, 1000000, &count)) {
+	    !chat_args_number(args->rest, 1000000, &count)) {
 		chat_args_usage(member, args);
 		return;
 	}
 	seat = chat_args_seat(member);
 	if (seat != NULL)
 		chat_history_tell(&seat->room->history, seat->room->name,
-				  member, count);
+				  member, (size_t)count);
 }
 
 /* ---- the member itself -------------------------------------------------- */

@@ -12,7 +12,7 @@
 #include "chat/password.h"
 #include "chat/seat.h"
 
-#define MUTE_SECONDS_MAX (365UL * 24 * 60 * 60)
+#define MUTE_SECONDS_MAX (365u * 24 * 60 * 60)
 
 static void operator_verified(struct lined_socket *client, void *arg, bool good)
 {
@@ -175,9 +175,9 @@ void chat_operator_mute(struct chat_member *member, struct chat_args *args)
 		.name = member->nickname,
 	};
 	struct chat_person *person;
-	unsigned long number;
+	uint64_t number;
 
-	if (!chat_text_number(args->rest, MUTE_SECONDS_MAX, &number)) {
+	if (!chat_args_number(args->rest, MUTE_SECONDS_MAX, &number)) {
 		chat_args_usage(member, args);
 		return;
 	}

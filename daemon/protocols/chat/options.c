@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <lined/address.h>
 #include <lined/protocol.h>
 
-#include "chat/peer.h"
 #include "chat/text.h"
 
 #define ROOM(NAME, TYPE, MEMBER)                                               \
@@ -66,6 +66,39 @@ chat_options_room(const struct chat_options *options, const char *room)
 	return NULL;
 }
 
+/* "unix" stands for all clients of UNIX sockets. */
+static bool network_is_good(const char *text)
+{
+	struct lined_network network;
+
+	return strcmp(text, "unix") == 0 ||
+	       lined_network_parse(&network, text) != LINED_NETWORK_BAD;
+}
+
+static bool network_has_peer(const char *text, const char *peer)
+{
+	struct lined_network network;
+	struct lined_address address;
+
+	if (strcmp(text, "unix") == 0)
+		return strcmp(peer, "unix") == 0;
+	return lined_address_parse(&address, peer) == 0 &&
+	       lined_network_parse(&network, text) != LINED_NETWORK_BAD &&
+	       lined_network_contains(&network, &address.any);
+}
+
+/* Without `from` any peer may. */
+static bool operator_may_be(const struct chat_operator_options *operator,
+			    const char * peer)
+{
+	size_t i;
+
+	for (i = 0; i < operator->from.count; i++)
+		if (network_has_peer(operator->from.items[i], peer))
+			return true;
+	return operator->from.count == 0;
+}
+
 const struct chat_operator_options *
 chat_options_operator(const struct chat_options *options, const char *title,
 		      const char *peer)
@@ -75,7 +108,7 @@ chat_options_operator(const struct chat_options *options, const char *title,
 
 	for (i = 0; i < options->operators.count; i++)
 		if (strcmp(section[i].title, title) == 0 &&
-		    chat_peer_is_in_list(peer, &section[i].from))
+		    operator_may_be(&section[i], peer))
 			return &section[i];
 	return NULL;
 }
@@ -130,7 +163,7 @@ static int operator_check(const struct chat_operator_options *operator,
 		return -1;
 	}
 	for (i = 0; i < operator->from.count; i++) {
-		if (chat_peer_is_network(operator->from.items[i]))
+		if (network_is_good(operator->from.items[i]))
 			continue;
 		snprintf(error, size,
 			 "operator \"%s\": from: \"%s\" is neither an "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text as the chat takes it from its clients: what may reach another terminal,
- * and what may be a name. Pure functions, no state.
+ * The text of clients: what of a line may reach another terminal, and what may
+ * be a name. Keeps nothing.
  */
 #ifndef CHAT_TEXT_H
 #define CHAT_TEXT_H
@@ -41,9 +41,5 @@ bool chat_text_is_guest(const char *text);
 
 /* The ASCII letters of a name of up to CHAT_NAME_MAX bytes in lower case. */
 void chat_text_lower(char out[CHAT_NAME_MAX + 1], const char *name);
-
-/* A decimal number from 0 to max and nothing else: true and *number. */
-bool chat_text_number(const char *text, unsigned long max,
-		      unsigned long *number);
 
 #endif
