@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A hash of the oldest kind, DES, has no prefix, and any text would pass. */
+/* A hash of the oldest kind, DES, has no prefix: any text could be one. */
 #define DES_LEN 13
 
 int crypt_hash_check(const char *hash)

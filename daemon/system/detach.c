@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The old way to become a daemon: fork, setsid, fork, with a pipe over which
- * the exit code of the start goes back.
+ * The old way to become a daemon: fork, setsid, fork, with a pipe that returns
+ * the exit code of the start.
  */
 #include "config.h"
 
@@ -16,8 +16,8 @@
 
 static int result_fd = -1;
 
-/* What the first process becomes. */
-static void wait_for_result(int fd)
+/* The rest of the first process. */
+static void detach_wait(int fd)
 {
 	unsigned char code = DIED_AT_START;
 	ssize_t n;
@@ -25,11 +25,11 @@ static void wait_for_result(int fd)
 	do
 		n = read(fd, &code, 1);
 	while (n < 0 && errno == EINTR);
-	/* Without its clean-up: all that is the daemon's now. */
+	/* No atexit() handlers: what they clean up is the daemon's now. */
 	_exit(n == 1 ? code : DIED_AT_START);
 }
 
-static int to_null(int fd)
+static int detach_to_null(int fd)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), result;
 
@@ -40,7 +40,7 @@ static int to_null(int fd)
 	return result < 0 ? -1 : 0;
 }
 
-static int fork_twice(int fds[2])
+static int detach_fork(int fds[2])
 {
 	pid_t pid = fork();
 
@@ -50,7 +50,7 @@ static int fork_twice(int fds[2])
 		close(fds[1]);
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
-		wait_for_result(fds[0]);
+		detach_wait(fds[0]);
 	}
 	if (setsid() < 0)
 		_exit(DIED_AT_START);
@@ -68,7 +68,7 @@ int detach(void)
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -1;
-	if (fork_twice(fds) < 0) {
+	if (detach_fork(fds) < 0) {
 		int error = errno;
 
 		close(fds[0]);
@@ -78,7 +78,8 @@ int detach(void)
 	}
 	close(fds[0]);
 	result_fd = fds[1];
-	if (to_null(STDIN_FILENO) < 0 || to_null(STDOUT_FILENO) < 0)
+	if (detach_to_null(STDIN_FILENO) < 0 ||
+	    detach_to_null(STDOUT_FILENO) < 0)
 		return -1;
 	return 0;
 }
@@ -89,7 +90,7 @@ void detach_done(int code)
 
 	if (result_fd < 0)
 		return;
-	to_null(STDERR_FILENO);
+	detach_to_null(STDERR_FILENO);
 	while (write(result_fd, &byte, 1) < 0 && errno == EINTR)
 		;
 	close(result_fd);

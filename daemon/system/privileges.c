@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Open files and the user. What is kept of root's rights differs by system
- * and is in the files beside this one.
+ * The limit of open files, and the user; capabilities are in
+ * privileges_linux.c.
  */
 #include "config.h"
 
@@ -35,8 +35,8 @@ struct identity {
 	const char *user; /* NULL: only the group */
 };
 
-static int find(const char *user, const char *group, struct identity *identity,
-		char *error, size_t size)
+static int identity_find(const char *user, const char *group,
+			 struct identity *identity, char *error, size_t size)
 {
 	const struct passwd *passwd;
 	const struct group *entry;
@@ -67,7 +67,7 @@ static int find(const char *user, const char *group, struct identity *identity,
 	return 0;
 }
 
-static int become(const struct identity *identity)
+static int identity_become(const struct identity *identity)
 {
 	if (identity->user != NULL) {
 		if (initgroups(identity->user, identity->gid) < 0)
@@ -82,7 +82,7 @@ static int become(const struct identity *identity)
 	if (privileges_keep_begin() < 0 || setuid(identity->uid) < 0 ||
 	    privileges_keep_end() < 0)
 		return -1;
-	/* Root that can be had back was not dropped. */
+	/* If root can be regained it was not dropped. */
 	if (setuid(0) == 0) {
 		errno = EPERM;
 		return -1;
@@ -95,12 +95,12 @@ int privileges_drop(const char *user, const char *group, char *error,
 {
 	struct identity identity;
 
-	if (find(user, group, &identity, error, size) < 0)
+	if (identity_find(user, group, &identity, error, size) < 0)
 		return -1;
 	if (geteuid() == identity.uid && getegid() == identity.gid &&
 	    geteuid() != 0)
 		return 0;
-	if (become(&identity) == 0)
+	if (identity_become(&identity) == 0)
 		return 0;
 	if (user != NULL)
 		snprintf(error, size, "user \"%s\": cannot become: %s", user,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Linux capabilities over the change of user: CAP_NET_BIND_SERVICE stays, so
- * that a reload can open a port below 1024; no_new_privs, since nothing is
- * ever executed. Capabilities are of the calling thread: others lose all.
+ * that a reload can open a port below 1024. no_new_privs is set, for the daemon
+ * executes no program. Capabilities belong to the calling thread: other threads
+ * lose all.
  */
 #include "config.h"
 
@@ -27,7 +28,7 @@ int privileges_keep_end(void)
 
 	if (syscall(SYS_capget, &header, data) < 0)
 		return -1;
-	/* A container may never have had it; then it cannot be kept. */
+	/* In a container root may not have it; then it cannot be kept. */
 	data[0].permitted &= 1u << CAP_NET_BIND_SERVICE;
 	data[0].effective = data[0].permitted;
 	data[0].inheritable = 0;

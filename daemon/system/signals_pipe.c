@@ -14,37 +14,37 @@
 
 static const int caught[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
-/* A handler has no argument to find it by. */
+/* The write end; a signal handler has no argument to pass it in. */
 static int pipe_in = -1;
 
-static void on_signal(int number)
+static void signals_note(int number)
 {
 	unsigned char byte = (unsigned char)number;
 	int error = errno;
 
-	/* A full pipe holds more signals than matter. */
+	/* A pipe that is full has more of each signal than are needed. */
 	if (write(pipe_in, &byte, 1) < 0)
 		errno = error;
 	errno = error;
 }
 
-static void on_readable(struct lined_delegate *delegate)
+static void signals_read_pipe(struct lined_delegate *delegate)
 {
 	struct signals *signals =
 		lined_container_of(delegate, struct signals, delegate);
 	unsigned char number;
 
-	/* One a turn: what a reload closes is closed when the turn ends, and
-	 * may be what the next one opens. */
+	/* One a turn: an address that a reload closes is closed when the turn
+	 * ends, and the next reload may open it again. */
 	if (read(delegate->fd, &number, 1) == 1)
 		signals->handle(signals, number);
 }
 
 static const struct lined_delegate_handlers handlers = {
-	.handle_read = on_readable,
+	.handle_read = signals_read_pipe,
 };
 
-static int catch (void (*handler)(int))
+static int signals_catch(void (*handler)(int))
 {
 	struct sigaction action = {.sa_handler = handler,
 				   .sa_flags = SA_RESTART};
@@ -58,8 +58,8 @@ static int catch (void (*handler)(int))
 	return sigaction(SIGPIPE, &action, NULL);
 }
 
-/* Of what is told to a daemon that runs. */
-static void mask(int how)
+/* Of SIGHUP and SIGUSR1, which only a running daemon handles. */
+static void signals_mask(int how)
 {
 	sigset_t set;
 
@@ -71,7 +71,7 @@ static void mask(int how)
 
 void signals_hold(void)
 {
-	mask(SIG_BLOCK);
+	signals_mask(SIG_BLOCK);
 }
 
 int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
@@ -88,9 +88,9 @@ int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 	};
 	signals->handle = handle;
 	pipe_in = fds[1];
-	if (catch (on_signal) == 0 &&
+	if (signals_catch(signals_note) == 0 &&
 	    lined_dispatcher_register(dispatcher, &signals->delegate) == 0) {
-		mask(SIG_UNBLOCK);
+		signals_mask(SIG_UNBLOCK);
 		return 0;
 	}
 	signals_stop(signals);
@@ -99,7 +99,7 @@ int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 
 void signals_stop(struct signals *signals)
 {
-	catch (SIG_IGN);
+	signals_catch(SIG_IGN);
 	if (signals->delegate.dispatcher != NULL)
 		lined_dispatcher_unregister(signals->delegate.dispatcher,
 					    &signals->delegate);

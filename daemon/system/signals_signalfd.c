@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals.h on signalfd(2): the signals are blocked, nothing is ever
- * interrupted, and they are read like any other input.
+ * signals.h by signalfd(2): the signals are blocked, interrupt no system call
+ * and are read like any other input.
  */
 #include "config.h"
 
@@ -13,24 +13,24 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static void on_readable(struct lined_delegate *delegate)
+static void signals_read_fd(struct lined_delegate *delegate)
 {
 	struct signals *signals =
 		lined_container_of(delegate, struct signals, delegate);
 	struct signalfd_siginfo info;
 
-	/* One a turn: what a reload closes is closed when the turn ends, and
-	 * may be what the next one opens. */
+	/* One a turn: an address that a reload closes is closed when the turn
+	 * ends, and the next reload may open it again. */
 	if (read(delegate->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		signals->handle(signals, (int)info.ssi_signo);
 }
 
 static const struct lined_delegate_handlers handlers = {
-	.handle_read = on_readable,
+	.handle_read = signals_read_fd,
 };
 
-/* Blocked, so that signalfd has them; SIGPIPE is of no use to anyone. */
-static int block(sigset_t *set)
+/* Blocks them, or signalfd(2) would not get them; ignores SIGPIPE. */
+static int signals_block(sigset_t *set)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	int error;
@@ -64,7 +64,7 @@ int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 	sigset_t set;
 	int error;
 
-	if (block(&set) < 0)
+	if (signals_block(&set) < 0)
 		return -1;
 	signals->handle = handle;
 	signals->delegate = (struct lined_delegate){
