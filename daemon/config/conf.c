@@ -166,7 +166,8 @@ static void check(struct conf_build *build, const char *path)
 	conf_services_read(build);
 	conf_build_check_uses(build);
 	if (build->conf->service_count == 0)
-		conf_warning(&build->report, &file, "there is no service");
+		conf_warning_in(&build->report, "", &file,
+				"there is no service");
 }
 
 /* ---- loading --------------------------------------------------------- */

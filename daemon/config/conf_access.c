@@ -36,17 +36,17 @@ const struct lined_network *conf_access_networks(struct conf_build *build,
 	for (value = key->values; value != NULL; value = value->next) {
 		switch (lined_network_parse(&networks[*count], value->text)) {
 		case LINED_NETWORK_BAD:
-			conf_error(&build->report, &value->place,
-				   "%s: %s: \"%s\" is not a network "
-				   "(192.0.2.0/24, 2001:db8::/32)",
-				   context, key->name,
-				   conf_quoted(value->text, quoted));
+			conf_error_in(&build->report, context, &value->place,
+				      "%s: \"%s\" is not a network "
+				      "(192.0.2.0/24, 2001:db8::/32)",
+				      key->name,
+				      conf_quoted(value->text, quoted));
 			continue;
 		case LINED_NETWORK_HOST_BITS:
-			conf_warning(&build->report, &value->place,
-				     "%s: %s: %s has bits past its prefix, "
-				     "which do not count",
-				     context, key->name, value->text);
+			conf_warning_in(&build->report, context, &value->place,
+					"%s: %s has bits past its prefix, "
+					"which do not count",
+					key->name, value->text);
 			break;
 		case LINED_NETWORK_OK:
 			break;

@@ -37,8 +37,8 @@ const char *conf_build_text(struct conf_build *build, const char *context,
 	if (text != NULL && text[0] != '\0')
 		return text;
 	if (key != NULL && text != NULL)
-		conf_error(&build->report, &key->place, "%s%s%s is empty",
-			   context, conf_options_colon(context), name);
+		conf_error_in(&build->report, context, &key->place,
+			      "%s is empty", name);
 	return NULL;
 }
 
@@ -50,10 +50,10 @@ static void build_warn_unknown(struct conf_build *build, const char *context,
 	const struct conf_key *key = conf_options_key(node, name);
 	char quoted[CONF_QUOTED_MAX];
 
-	conf_warning(&build->report, key != NULL ? &key->place : &node->place,
-		     "%s%s%s \"%s\": no such %s on this machine", context,
-		     conf_options_colon(context), name,
-		     conf_quoted(text, quoted), what);
+	conf_warning_in(&build->report, context,
+			key != NULL ? &key->place : &node->place,
+			"%s \"%s\": no such %s on this machine", name,
+			conf_quoted(text, quoted), what);
 }
 
 void conf_build_check_user(struct conf_build *build, const char *context,

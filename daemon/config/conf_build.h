@@ -100,13 +100,21 @@ void conf_tls_select(struct conf_build *build, const struct conf_key *key,
 
 /* conf_service.c: all `service "name"` sections. */
 void conf_services_read(struct conf_build *build);
-/* The protocol of service->protocol, which stands at this place, and what it
- * has by default: its options and its framing. */
-void conf_service_module(struct conf_build *build, const char *context,
-			 const struct conf_place *place,
-			 struct conf_service *service);
 /* Who service->socket_group is. */
 void conf_service_find_group(struct conf_service *service);
+
+/* conf_protocol.c: the module of a service's protocol key, and the options of
+ * its section (NULL: only defaults), for which the module must be known. */
+void conf_protocol_find(struct conf_build *build, const char *context,
+			const struct conf_node *node,
+			struct conf_service *service);
+void conf_protocol_read(struct conf_build *build, struct conf_node *node,
+			const char *context, struct conf_service *service);
+/* The module of service->protocol, which is named at this place, with the
+ * default options and framing. */
+void conf_protocol_use(struct conf_build *build, const char *context,
+		       const struct conf_place *place,
+		       struct conf_service *service);
 
 /* conf_control.c: `control` and `metrics`, which are NULL where they do not
  * stand, and the services they make. */

@@ -60,7 +60,7 @@ static void make_service(struct conf_build *build,
 	service->socket_mode = mode;
 	service->socket_group = group;
 	conf_service_find_group(service);
-	conf_service_module(build, service->name, place, service);
+	conf_protocol_use(build, service->name, place, service);
 }
 
 /* ---- control ----------------------------------------------------------- */

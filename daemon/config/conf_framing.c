@@ -43,10 +43,9 @@ static void check_fixed(struct conf_build *build, const struct conf_node *node,
 			continue;
 		key = conf_options_key(node, framing_table[i].name);
 		if (key != NULL)
-			conf_error(&build->report, &key->place,
-				   "%s: %s cannot be set: protocol %s fixes it",
-				   context, framing_table[i].name,
-				   service->protocol);
+			conf_error_in(&build->report, context, &key->place,
+				      "%s cannot be set: protocol %s fixes it",
+				      framing_table[i].name, service->protocol);
 	}
 }
 

@@ -114,9 +114,8 @@ void conf_limits_read(struct conf_build *build, struct conf_node *node,
 		burst = conf_options_key(node, "line-burst");
 	}
 	if (burst != NULL && limits.line_rate == 0)
-		conf_warning(&build->report, &burst->place,
-			     "%s: line-burst does nothing without line-rate",
-			     context);
+		conf_warning_in(&build->report, context, &burst->place,
+				"line-burst does nothing without line-rate");
 	if (limits.line_rate == 0)
 		limits.line_burst = 0;
 	else if (limits.line_burst == 0)

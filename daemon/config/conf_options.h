@@ -60,7 +60,20 @@ bool conf_options_titled(const struct conf_options *options,
 struct conf_key *conf_options_key(const struct conf_node *node,
 				  const char *name);
 
-/* ": " behind a context, nothing behind none. */
-const char *conf_options_colon(const char *context);
+/* ---- between the files of the options ----------------------------------- */
+
+/* conf_option.c: stores the value of a key, or the default, at out. The number
+ * of errors found. */
+unsigned conf_option_read(const struct conf_options *options,
+			  const struct lined_option *option,
+			  const struct conf_key *key, void *out);
+unsigned conf_option_default(const struct conf_options *options,
+			     const struct lined_option *option, void *out);
+
+/* conf_unknown.c: reports the keys and sections of node that are not marked as
+ * used. How many they are. */
+unsigned conf_unknown_report(const struct conf_options *options,
+			     const struct conf_node *node,
+			     const struct lined_option *table);
 
 #endif

@@ -12,23 +12,24 @@
 #include <string.h>
 
 #include "config/conf_value.h"
-#include "system/crash.h"
 
-struct keys {
+struct service_keys {
 	const char *protocol;
 	struct lined_option_list listen, tls, proxy_from;
 	const char *socket_mode, *socket_owner, *socket_group;
 };
 
 static const struct lined_option service_table[] = {
-	{LINED_OPTION("protocol", STRING, struct keys, protocol)},
-	{LINED_OPTION("listen", LIST, struct keys, listen)},
-	{LINED_OPTION("tls", LIST, struct keys, tls)},
-	{LINED_OPTION("proxy-from", LIST, struct keys, proxy_from)},
-	{LINED_OPTION("socket-mode", STRING, struct keys, socket_mode),
+	{LINED_OPTION("protocol", STRING, struct service_keys, protocol)},
+	{LINED_OPTION("listen", LIST, struct service_keys, listen)},
+	{LINED_OPTION("tls", LIST, struct service_keys, tls)},
+	{LINED_OPTION("proxy-from", LIST, struct service_keys, proxy_from)},
+	{LINED_OPTION("socket-mode", STRING, struct service_keys, socket_mode),
 	 .fallback = "0660"},
-	{LINED_OPTION("socket-owner", STRING, struct keys, socket_owner)},
-	{LINED_OPTION("socket-group", STRING, struct keys, socket_group)},
+	{LINED_OPTION("socket-owner", STRING, struct service_keys,
+		      socket_owner)},
+	{LINED_OPTION("socket-group", STRING, struct service_keys,
+		      socket_group)},
 	{.name = NULL},
 };
 
@@ -38,7 +39,7 @@ static const struct lined_option service_table[] = {
  * A service's name is a word of linectl's commands, a label of the metrics and
  * a part of log lines.
  */
-static bool is_name(const char *name)
+static bool service_is_name(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -47,123 +48,12 @@ static bool is_name(const char *name)
 			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == len;
 }
 
-/* As lined/protocol.h has it; it becomes part of a path. */
-static bool is_protocol_name(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len > 0 && len <= NAME_MAX_LEN &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
-}
-
-static void load_module(struct conf_build *build, const char *context,
-			const struct conf_place *place,
-			struct conf_service *service)
-{
-	char error[512] = "not found";
-
-	service->module = build->env->find_protocol(
-		build->env->arg, build->conf->module_dir, service->protocol,
-		error, sizeof(error));
-	if (service->module == NULL)
-		conf_error(&build->report, place, "%s: protocol %s: %s",
-			   context, service->protocol, error);
-}
-
-static void find_protocol(struct conf_build *build, const char *context,
-			  const struct conf_node *node,
-			  struct conf_service *service)
-{
-	const struct conf_key *key = conf_options_key(node, "protocol");
-	char quoted[CONF_QUOTED_MAX];
-
-	if (key == NULL) {
-		conf_error(&build->report, &node->place,
-			   "%s: protocol is missing", context);
-		return;
-	}
-	if (service->protocol == NULL)
-		return;
-	if (!is_protocol_name(service->protocol)) {
-		conf_error(&build->report, &key->place,
-			   "%s: protocol: \"%s\" is not a name (a-z 0-9 _ -)",
-			   context, conf_quoted(service->protocol, quoted));
-		return;
-	}
-	load_module(build, context, &key->place, service);
-}
-
-/* ---- the protocol's options ------------------------------------------ */
-
-static void check_options(struct conf_build *build, const char *context,
-			  const struct conf_place *place,
-			  const struct conf_service *service)
-{
-	char error[512] = "the options are refused", doing[128];
-	int result;
-
-	if (service->module->check == NULL)
-		return;
-	snprintf(doing, sizeof(doing), "protocol %s, checking its options",
-		 service->protocol);
-	crash_doing(doing);
-	result = service->module->check(service->options, error, sizeof(error));
-	crash_doing(NULL);
-	if (result == 0)
-		return;
-	conf_error(&build->report, place, "%s: %s", context, error);
-}
-
-static void read_options(struct conf_build *build, struct conf_node *node,
-			 const char *context, struct conf_service *service)
-{
-	static const struct lined_option none[] = {{.name = NULL}};
-	const struct lined_protocol *module = service->module;
-	const struct lined_option *table = module->options;
-	struct conf_options options = conf_build_options(build, context);
-	void *values = NULL;
-	unsigned errors;
-
-	if (table == NULL || module->options_size == 0)
-		table = none;
-	if (module->options_size > 0) {
-		values = pool_alloc(build->conf->pool, module->options_size);
-		if (values == NULL) {
-			conf_build_oom(build);
-			return;
-		}
-	}
-	errors = conf_options_fill(&options, node, table, values);
-	service->options = values;
-	if (errors > 0)
-		return;
-	service->options_text =
-		conf_options_text(table, values, build->conf->pool);
-	if (service->options_text == NULL)
-		conf_build_oom(build);
-	else
-		check_options(build, context,
-			      node ? &node->place : &service->place, service);
-}
-
-void conf_service_module(struct conf_build *build, const char *context,
-			 const struct conf_place *place,
-			 struct conf_service *service)
-{
-	service->options_text = "";
-	load_module(build, context, place, service);
-	if (service->module == NULL)
-		return;
-	read_options(build, NULL, context, service);
-	conf_framing_read(build, NULL, context, service);
-}
-
 /* ---- addresses ------------------------------------------------------- */
 
 /* What the protocol cannot do, or what TLS would need. NULL: it may be. */
-static const char *unfit(const struct listen_address *listen,
-			 const struct conf_service *service,
-			 const struct conf_node *node)
+static const char *service_unfit(const struct listen_address *listen,
+				 const struct conf_service *service,
+				 const struct conf_node *node)
 {
 	uint32_t transports = LINED_TRANSPORT_STREAM;
 
@@ -184,11 +74,11 @@ static const char *unfit(const struct listen_address *listen,
 		       : "the protocol speaks over datagrams only";
 }
 
-static void read_address(struct conf_build *build, const char *context,
-			 const struct conf_node *node,
-			 const struct conf_value *value,
-			 struct listen_address *listen,
-			 struct conf_service *service)
+static void service_read_address(struct conf_build *build, const char *context,
+				 const struct conf_node *node,
+				 const struct conf_value *value,
+				 struct listen_address *listen,
+				 struct conf_service *service)
 {
 	char error[200], quoted[CONF_QUOTED_MAX];
 	const char *why = error;
@@ -199,19 +89,19 @@ static void read_address(struct conf_build *build, const char *context,
 		return;
 	}
 	if (listen_address_parse(text, listen, error, sizeof(error)) == 0)
-		why = unfit(listen, service, node);
+		why = service_unfit(listen, service, node);
 	if (why != NULL) {
-		conf_error(&build->report, &value->place, "%s: listen %s: %s",
-			   context, conf_quoted(text, quoted), why);
+		conf_error_in(&build->report, context, &value->place,
+			      "listen %s: %s", conf_quoted(text, quoted), why);
 		return;
 	}
 	service->listen_count++;
 	conf_build_use(build, listen, &value->place, context);
 }
 
-static void read_listen(struct conf_build *build, const char *context,
-			const struct conf_node *node,
-			struct conf_service *service)
+static void service_read_listen(struct conf_build *build, const char *context,
+				const struct conf_node *node,
+				struct conf_service *service)
 {
 	const struct conf_key *key = conf_options_key(node, "listen");
 	const struct conf_value *value;
@@ -219,9 +109,9 @@ static void read_listen(struct conf_build *build, const char *context,
 	bool tls = false;
 
 	if (key == NULL || key->count == 0) {
-		conf_error(&build->report, key ? &key->place : &node->place,
-			   "%s: listen %s", context,
-			   key ? "is empty" : "is missing");
+		conf_error_in(&build->report, context,
+			      key ? &key->place : &node->place, "listen %s",
+			      key ? "is empty" : "is missing");
 		return;
 	}
 	listen = pool_array(build->conf->pool, key->count, sizeof(*listen));
@@ -231,23 +121,22 @@ static void read_listen(struct conf_build *build, const char *context,
 	}
 	service->listen = listen;
 	for (value = key->values; value != NULL; value = value->next) {
-		read_address(build, context, node, value,
-			     &listen[service->listen_count], service);
+		service_read_address(build, context, node, value,
+				     &listen[service->listen_count], service);
 		tls |= strncmp(value->text, "tls:", 4) == 0 ||
 		       strncmp(value->text, "systemd+tls:", 12) == 0;
 	}
 	key = conf_options_key(node, "tls");
 	if (key != NULL && !tls)
-		conf_warning(&build->report, &key->place,
-			     "%s: tls does nothing: no address is tls://",
-			     context);
+		conf_warning_in(&build->report, context, &key->place,
+				"tls does nothing: no address is tls://");
 }
 
 /* ---- one service ----------------------------------------------------- */
 
-static void read_mode(struct conf_build *build, const char *context,
-		      const struct conf_node *node, const char *text,
-		      struct conf_service *service)
+static void service_read_mode(struct conf_build *build, const char *context,
+			      const struct conf_node *node, const char *text,
+			      struct conf_service *service)
 {
 	const struct conf_key *key = conf_options_key(node, "socket-mode");
 	char quoted[CONF_QUOTED_MAX];
@@ -255,21 +144,20 @@ static void read_mode(struct conf_build *build, const char *context,
 
 	if (key != NULL && text != NULL &&
 	    conf_value_mode(text, &mode) != CONF_VALUE_OK)
-		conf_error(&build->report, &key->place,
-			   "%s: socket-mode: \"%s\" is not an octal mode "
-			   "(0 to 0777)",
-			   context, conf_quoted(text, quoted));
+		conf_error_in(&build->report, context, &key->place,
+			      "socket-mode: \"%s\" is not an octal mode "
+			      "(0 to 0777)",
+			      conf_quoted(text, quoted));
 	service->socket_mode = mode & 0777;
 }
 
 /*
- * The sections that are not one of the known ones: the protocol's, or one that
- * has no business here. Those that look like a slip of the pen are left to be
- * reported as unknown.
+ * The protocol's section; NULL: none. Other sections are refused, but those
+ * whose name looks like a typing error are left to be reported as unknown.
  */
-static struct conf_node *take_sections(struct conf_options *options,
-				       struct conf_node *node,
-				       const struct conf_service *service)
+static struct conf_node *
+service_protocol_section(struct conf_options *options, struct conf_node *node,
+			 const struct conf_service *service)
 {
 	struct conf_node *child;
 	size_t i;
@@ -285,17 +173,17 @@ static struct conf_node *take_sections(struct conf_options *options,
 		if (near || child->used || service->protocol == NULL)
 			continue;
 		child->used = true;
-		conf_error(options->report, &child->place,
-			   "%s: section \"%s\" is not that of protocol %s",
-			   options->context, child->name, service->protocol);
+		conf_error_in(options->report, options->context, &child->place,
+			      "section \"%s\" is not that of protocol %s",
+			      child->name, service->protocol);
 	}
 	return service->protocol == NULL
 		       ? NULL
 		       : conf_options_section(options, node, service->protocol);
 }
 
-static const char *inner_context(struct conf_build *build, const char *context,
-				 const char *name)
+static const char *service_inner_context(struct conf_build *build,
+					 const char *context, const char *name)
 {
 	const char *inner =
 		pool_printf(build->conf->pool, "%s: %s", context, name);
@@ -306,9 +194,10 @@ static const char *inner_context(struct conf_build *build, const char *context,
 }
 
 /* The longest line, with a CRLF, has to fit into an empty queue. */
-static void check_queue(struct conf_build *build, const char *context,
-			struct conf_node *limits, struct conf_node *framing,
-			const struct conf_service *service)
+static void service_check_queue(struct conf_build *build, const char *context,
+				struct conf_node *limits,
+				struct conf_node *framing,
+				const struct conf_service *service)
 {
 	const struct conf_key *key = NULL;
 	uint32_t length = service->framing.line_length;
@@ -323,16 +212,19 @@ static void check_queue(struct conf_build *build, const char *context,
 		section = "limits";
 	if (key == NULL && limits != NULL)
 		key = conf_options_key(limits, "send-queue");
-	conf_warning(&build->report, key ? &key->place : &service->place,
-		     "%s: %s: send-queue (%u) is too small for a line of "
-		     "line-length (%u): it can never be sent",
-		     context, section, (unsigned)service->limits.send_queue,
-		     (unsigned)length);
+	conf_warning_in(&build->report, context,
+			key ? &key->place : &service->place,
+			"%s: send-queue (%u) is too small for a line of "
+			"line-length (%u): it can never be sent",
+			section, (unsigned)service->limits.send_queue,
+			(unsigned)length);
 }
 
 /* The sections within a service, whose module is known by now. */
-static void read_sections(struct conf_build *build, struct conf_options *within,
-			  struct conf_node *node, struct conf_service *service)
+static void service_read_sections(struct conf_build *build,
+				  struct conf_options *within,
+				  struct conf_node *node,
+				  struct conf_service *service)
 {
 	struct conf_node *limits, *framing, *access, *protocol;
 	const char *context = within->context;
@@ -340,18 +232,22 @@ static void read_sections(struct conf_build *build, struct conf_options *within,
 	limits = conf_options_section(within, node, "limits");
 	framing = conf_options_section(within, node, "framing");
 	access = conf_options_section(within, node, "access");
-	protocol = take_sections(within, node, service);
-	conf_limits_read(build, limits, inner_context(build, context, "limits"),
+	protocol = service_protocol_section(within, node, service);
+	conf_limits_read(build, limits,
+			 service_inner_context(build, context, "limits"),
 			 service);
 	conf_framing_read(build, framing,
-			  inner_context(build, context, "framing"), service);
-	check_queue(build, context, limits, framing, service);
-	conf_access_read(build, access, inner_context(build, context, "access"),
+			  service_inner_context(build, context, "framing"),
+			  service);
+	service_check_queue(build, context, limits, framing, service);
+	conf_access_read(build, access,
+			 service_inner_context(build, context, "access"),
 			 service);
 	if (service->module != NULL)
-		read_options(build, protocol,
-			     inner_context(build, context, service->protocol),
-			     service);
+		conf_protocol_read(build, protocol,
+				   service_inner_context(build, context,
+							 service->protocol),
+				   service);
 }
 
 void conf_service_find_group(struct conf_service *service)
@@ -363,11 +259,12 @@ void conf_service_find_group(struct conf_service *service)
 	service->socket_gid = group != NULL ? group->gr_gid : (gid_t)-1;
 }
 
-static void read_keys(struct conf_build *build, const char *context,
-		      struct conf_node *node, const struct keys *keys,
-		      struct conf_service *service)
+static void service_read_keys(struct conf_build *build, const char *context,
+			      struct conf_node *node,
+			      const struct service_keys *keys,
+			      struct conf_service *service)
 {
-	read_mode(build, context, node, keys->socket_mode, service);
+	service_read_mode(build, context, node, keys->socket_mode, service);
 	service->socket_owner = conf_build_text(
 		build, context, node, "socket-owner", keys->socket_owner);
 	service->socket_group = conf_build_text(
@@ -383,14 +280,14 @@ static void read_keys(struct conf_build *build, const char *context,
 	conf_tls_select(build, conf_options_key(node, "tls"), context, service);
 }
 
-static void read_service(struct conf_build *build, struct conf_node *node,
+static void service_read(struct conf_build *build, struct conf_node *node,
 			 struct conf_service *service)
 {
 	const char *sections[] = {"limits", "framing", "access", NULL, NULL};
 	const char *context =
 		pool_printf(build->conf->pool, "service \"%s\"", node->title);
 	const struct conf_key *key = conf_options_key(node, "protocol");
-	struct keys keys;
+	struct service_keys keys;
 	struct conf_options options;
 
 	service->place = node->place;
@@ -400,21 +297,21 @@ static void read_service(struct conf_build *build, struct conf_node *node,
 		conf_build_oom(build);
 		return;
 	}
-	if (!is_name(node->title))
-		conf_error(&build->report, &node->place,
-			   "%s: a service's name is 1 to %d of A-Z a-z 0-9 _ . "
-			   "-",
-			   context, NAME_MAX_LEN);
+	if (!service_is_name(node->title))
+		conf_error_in(&build->report, context, &node->place,
+			      "a service's name is 1 to %d of A-Z a-z 0-9 _ . "
+			      "-",
+			      NAME_MAX_LEN);
 	options = conf_build_options(build, context);
 	if (key != NULL && key->count == 1)
 		service->protocol = sections[3] =
 			pool_strdup(build->conf->pool, key->values->text);
 	options.sections = sections;
-	find_protocol(build, context, node, service);
-	read_sections(build, &options, node, service);
+	conf_protocol_find(build, context, node, service);
+	service_read_sections(build, &options, node, service);
 	conf_options_fill(&options, node, service_table, &keys);
-	read_keys(build, context, node, &keys, service);
-	read_listen(build, context, node, service);
+	service_read_keys(build, context, node, &keys, service);
+	service_read_listen(build, context, node, service);
 }
 
 void conf_services_read(struct conf_build *build)
@@ -442,7 +339,7 @@ void conf_services_read(struct conf_build *build)
 		titled = conf_options_titled(&options, node);
 		if (node->title == NULL)
 			continue;
-		read_service(build, node,
+		service_read(build, node,
 			     &services[build->conf->service_count++]);
 		/* The addresses of a service's double are no news. */
 		if (!titled)

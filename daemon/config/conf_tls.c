@@ -83,16 +83,16 @@ static const char *credential_path(struct conf_build *build,
 	const char *path = text;
 
 	if (!is_credential_name(name)) {
-		conf_error(&build->report, &key->place,
-			   "%s: %s: \"%s\" is not the name of a credential",
-			   context, key->name, conf_quoted(name, quoted));
+		conf_error_in(&build->report, context, &key->place,
+			      "%s: \"%s\" is not the name of a credential",
+			      key->name, conf_quoted(name, quoted));
 		return NULL;
 	}
 	if (directory == NULL) {
-		conf_warning(&build->report, &key->place,
-			     "%s: %s: %s: only lined's own service has its "
-			     "credentials, so this was not checked",
-			     context, key->name, text);
+		conf_warning_in(&build->report, context, &key->place,
+				"%s: %s: only lined's own service has its "
+				"credentials, so this was not checked",
+				key->name, text);
 		return text;
 	}
 	/* systemd keeps them from the command that checks before a reload; the
@@ -130,8 +130,8 @@ static const char *read_file(struct conf_build *build, const char *context,
 	}
 	error = try_to_read(path);
 	if (error != 0)
-		conf_error(&build->report, &key->place, "%s: %s: %s: %s",
-			   context, name, path, strerror(error));
+		conf_error_in(&build->report, context, &key->place,
+			      "%s: %s: %s", name, path, strerror(error));
 	return path;
 }
 
@@ -141,19 +141,18 @@ static void check(struct conf_build *build, const char *context,
 	struct conf_report *report = &build->report;
 
 	if (conf_options_key(node, "certificate") == NULL)
-		conf_error(report, &node->place, "%s: certificate is missing",
-			   context);
+		conf_error_in(report, context, &node->place,
+			      "certificate is missing");
 	if (conf_options_key(node, "key") == NULL)
-		conf_error(report, &node->place, "%s: key is missing", context);
+		conf_error_in(report, context, &node->place, "key is missing");
 	if (tls->client_cert != CONF_CLIENT_CERT_NONE && !tls->client_ca)
-		conf_error(report, &node->place,
-			   "%s: client-cert needs client-ca", context);
+		conf_error_in(report, context, &node->place,
+			      "client-cert needs client-ca");
 	if (tls->client_cert == CONF_CLIENT_CERT_NONE &&
 	    (tls->client_ca != NULL || tls->crl != NULL))
-		conf_warning(report, &node->place,
-			     "%s: client-ca and crl do nothing while "
-			     "client-cert is none",
-			     context);
+		conf_warning_in(report, context, &node->place,
+				"client-ca and crl do nothing while "
+				"client-cert is none");
 }
 
 static void read_section(struct conf_build *build, struct conf_node *node,
@@ -240,8 +239,8 @@ void conf_tls_select(struct conf_build *build, const struct conf_key *key,
 		if (selected[service->tls_count] != NULL)
 			service->tls_count++;
 		else
-			conf_error(&build->report, &value->place,
-				   "%s: tls: there is no section tls \"%s\"",
-				   context, conf_quoted(value->text, quoted));
+			conf_error_in(&build->report, context, &value->place,
+				      "tls: there is no section tls \"%s\"",
+				      conf_quoted(value->text, quoted));
 	}
 }

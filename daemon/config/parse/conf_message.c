@@ -48,41 +48,39 @@ static int messages_grow(struct conf_messages *messages)
 	return 0;
 }
 
-/* "file:line: " before what the format says; NULL without memory. */
-static char *message_text(const struct conf_place *place, const char *format,
-			  va_list ap)
+/* "file:line: context: what"; NULL: no memory. */
+static char *message_text(const struct conf_place *place, const char *context,
+			  const char *format, va_list ap)
 {
-	va_list again;
-	char *text;
+	char line[16] = "", *text;
 	int head, body;
+	va_list again;
 
+	if (place->line > 0)
+		snprintf(line, sizeof(line), ":%u", place->line);
+	head = snprintf(NULL, 0, "%s%s: %s%s", place->file, line, context,
+			context[0] != '\0' ? ": " : "");
 	va_copy(again, ap);
 	body = vsnprintf(NULL, 0, format, again);
 	va_end(again);
-	if (place->line > 0)
-		head = snprintf(NULL, 0, "%s:%u: ", place->file, place->line);
-	else
-		head = snprintf(NULL, 0, "%s: ", place->file);
 	if (head < 0 || body < 0)
 		return NULL;
 	text = malloc((size_t)head + (size_t)body + 1);
 	if (text == NULL)
 		return NULL;
-	if (place->line > 0)
-		sprintf(text, "%s:%u: ", place->file, place->line);
-	else
-		sprintf(text, "%s: ", place->file);
+	sprintf(text, "%s%s: %s%s", place->file, line, context,
+		context[0] != '\0' ? ": " : "");
 	vsnprintf(text + head, (size_t)body + 1, format, ap);
 	return text;
 }
 
 static void messages_add(struct conf_report *report,
-			 struct conf_messages *messages,
+			 struct conf_messages *messages, const char *context,
 			 const struct conf_place *place, const char *format,
 			 va_list ap)
 {
+	char *text = message_text(place, context, format, ap);
 	struct conf_message *message;
-	char *text = message_text(place, format, ap);
 
 	if (text == NULL || messages_grow(messages) < 0) {
 		free(text);
@@ -101,17 +99,29 @@ void conf_error(struct conf_report *report, const struct conf_place *place,
 	va_list ap;
 
 	va_start(ap, format);
-	messages_add(report, &report->errors->errors, place, format, ap);
+	messages_add(report, &report->errors->errors, "", place, format, ap);
 	va_end(ap);
 }
 
-void conf_warning(struct conf_report *report, const struct conf_place *place,
-		  const char *format, ...)
+void conf_error_in(struct conf_report *report, const char *context,
+		   const struct conf_place *place, const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
-	messages_add(report, &report->errors->warnings, place, format, ap);
+	messages_add(report, &report->errors->errors, context, place, format,
+		     ap);
+	va_end(ap);
+}
+
+void conf_warning_in(struct conf_report *report, const char *context,
+		     const struct conf_place *place, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	messages_add(report, &report->errors->warnings, context, place, format,
+		     ap);
 	va_end(ap);
 }
 

@@ -52,9 +52,14 @@ struct conf_report {
 
 void conf_error(struct conf_report *report, const struct conf_place *place,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
-void conf_warning(struct conf_report *report, const struct conf_place *place,
-		  const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+
+/* "file:line: context: what"; an empty context is left out. */
+void conf_error_in(struct conf_report *report, const char *context,
+		   const struct conf_place *place, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void conf_warning_in(struct conf_report *report, const char *context,
+		     const struct conf_place *place, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* Sorts both lists, and adds an error where memory ran out. */
 void conf_report_finish(struct conf_report *report);

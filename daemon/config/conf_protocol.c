@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The protocol of a service: its module, the section of its name and its
+ * options.
+ */
+#include "config.h"
+
+#include "config/conf_build.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/conf_value.h"
+#include "system/crash.h"
+
+#define PROTOCOL_NAME_MAX 64
+
+/* As lined/protocol.h has it; it becomes part of a path. */
+static bool protocol_is_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len <= PROTOCOL_NAME_MAX &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
+}
+
+static void protocol_load(struct conf_build *build, const char *context,
+			  const struct conf_place *place,
+			  struct conf_service *service)
+{
+	char error[512] = "not found";
+
+	service->module = build->env->find_protocol(
+		build->env->arg, build->conf->module_dir, service->protocol,
+		error, sizeof(error));
+	if (service->module == NULL)
+		conf_error_in(&build->report, context, place, "protocol %s: %s",
+			      service->protocol, error);
+}
+
+void conf_protocol_find(struct conf_build *build, const char *context,
+			const struct conf_node *node,
+			struct conf_service *service)
+{
+	const struct conf_key *key = conf_options_key(node, "protocol");
+	char quoted[CONF_QUOTED_MAX];
+
+	if (key == NULL) {
+		conf_error_in(&build->report, context, &node->place,
+			      "protocol is missing");
+		return;
+	}
+	if (service->protocol == NULL)
+		return;
+	if (!protocol_is_name(service->protocol)) {
+		conf_error_in(&build->report, context, &key->place,
+			      "protocol: \"%s\" is not a name (a-z 0-9 _ -)",
+			      conf_quoted(service->protocol, quoted));
+		return;
+	}
+	protocol_load(build, context, &key->place, service);
+}
+
+/* ---- the protocol's options ------------------------------------------ */
+
+static void protocol_check_options(struct conf_build *build,
+				   const char *context,
+				   const struct conf_place *place,
+				   const struct conf_service *service)
+{
+	char error[512] = "the options are refused", doing[128];
+	int result;
+
+	if (service->module->check == NULL)
+		return;
+	snprintf(doing, sizeof(doing), "protocol %s, checking its options",
+		 service->protocol);
+	crash_doing(doing);
+	result = service->module->check(service->options, error, sizeof(error));
+	crash_doing(NULL);
+	if (result == 0)
+		return;
+	conf_error_in(&build->report, context, place, "%s", error);
+}
+
+void conf_protocol_read(struct conf_build *build, struct conf_node *node,
+			const char *context, struct conf_service *service)
+{
+	static const struct lined_option none[] = {{.name = NULL}};
+	const struct lined_protocol *module = service->module;
+	const struct lined_option *table = module->options;
+	struct conf_options options = conf_build_options(build, context);
+	void *values = NULL;
+	unsigned errors;
+
+	if (table == NULL || module->options_size == 0)
+		table = none;
+	if (module->options_size > 0) {
+		values = pool_alloc(build->conf->pool, module->options_size);
+		if (values == NULL) {
+			conf_build_oom(build);
+			return;
+		}
+	}
+	errors = conf_options_fill(&options, node, table, values);
+	service->options = values;
+	if (errors > 0)
+		return;
+	service->options_text =
+		conf_options_text(table, values, build->conf->pool);
+	if (service->options_text == NULL)
+		conf_build_oom(build);
+	else
+		protocol_check_options(build, context,
+				       node ? &node->place : &service->place,
+				       service);
+}
+
+void conf_protocol_use(struct conf_build *build, const char *context,
+		       const struct conf_place *place,
+		       struct conf_service *service)
+{
+	service->options_text = "";
+	protocol_load(build, context, place, service);
+	if (service->module == NULL)
+		return;
+	conf_protocol_read(build, NULL, context, service);
+	conf_framing_read(build, NULL, context, service);
+}
