@@ -4,8 +4,8 @@
  * lined_protocol. This header is what such a module needs.
  *
  * A module has no writable globals. The daemon makes an instance of a service
- * on each worker, `struct lined_service`; all calls for an instance come on
- * that worker's thread, so a module needs no locks.
+ * on each worker, `struct lined_service`, and calls it only on that worker's
+ * thread: a module needs no locks.
  */
 #ifndef LINED_PROTOCOL_H
 #define LINED_PROTOCOL_H
@@ -25,27 +25,27 @@
 LINED_BEGIN_DECLS
 
 /*
- * The interface's version. It changes when a structure of a public header is
- * rearranged or grows (but struct lined_protocol, which says its size and may
- * be appended to), when a constant changes its value, and when a function goes,
- * takes something else or changes its meaning. It does not when functions,
- * constants or members of struct lined_protocol are added: a module that was
- * built before goes on, and one that uses what is new asks for a lined that
- * has it.
+ * The version of this interface. It changes when a structure of a public header
+ * changes or grows (except struct lined_protocol, which has a member with its
+ * size and may be extended at its end), when a constant changes its value, and
+ * when a function is removed or changes its arguments or its meaning. It stays
+ * when functions, constants or members of struct lined_protocol are added:
+ * modules that were built before still work, and a module that uses an addition
+ * needs a lined that has it.
  */
 #define LINED_ABI 3u
 
 /* struct lined_protocol.flags */
 enum lined_protocol_flag {
-	/* All clients of a service are served by one worker: for protocols
-	 * whose state lives in memory. */
+	/* All clients of a service are served by one worker: for protocols that
+	 * keep their state in memory. */
 	LINED_ONE_WORKER = 1,
-	/* Datagrams from ports below 1024 and from the service's own address
-	 * are dropped, counted, before the protocol sees them: for protocols
-	 * that answer everything. */
+	/* Datagrams from ports below 1024 and from the service's own port are
+	 * dropped and counted: for protocols that answer every datagram, and
+	 * could be made to answer another server for ever. */
 	LINED_NO_REFLECTION = 2,
 	/* idle-timeout is 0 unless the config sets it: for protocols whose
-	 * clients may well be silent for hours. */
+	 * clients may be silent for hours. */
 	LINED_NO_IDLE_TIMEOUT = 4,
 };
 
@@ -159,12 +159,13 @@ struct lined_option_stored<lined_option_choice, Member> {
  * and calls handle_line, handle_too_long and handle_close below. The full one:
  * handle_accept sets the client's handlers with lined_socket_set_handlers(),
  * and handle_read loops over lined_socket_read_line(). A protocol with a
- * handle_line may have a handle_accept too, to greet.
+ * handle_line may have a handle_accept, too, for a greeting.
  *
- * A datagram address of a service is one socket for all senders: it is given
- * to handle_accept once when the service starts, and lined_socket_send()
- * answers the sender of the datagram being read. It closes when a reload takes
- * the address away, and when the service drains, before finish() and stop().
+ * A datagram address of a service is one socket for all senders. It is passed
+ * to handle_accept when the service starts to listen on it, and
+ * lined_socket_send() answers the sender of the datagram that is being read. It
+ * is closed when a reload removes the address, and when the service drains,
+ * before finish() and stop().
  */
 struct lined_protocol {
 	uint32_t abi;        /* LINED_ABI */
@@ -174,72 +175,77 @@ struct lined_protocol {
 	uint32_t flags;      /* enum lined_protocol_flag */
 	uint32_t transports; /* enum lined_transport; 0: stream */
 
-	/* A client of the service has arrived. */
+	/* A client has connected. */
 	void (*handle_accept)(struct lined_service *service,
 			      struct lined_socket *client);
-	/* A line of a client, or a block. Answer with lined_socket_send(). */
+	/* A line of a client, or a block without handle_block. It is answered
+	 * by lined_socket_send(). */
 	void (*handle_line)(struct lined_socket *client,
 			    const struct lined_line *line);
-	/* A line over the limit; what is sent now still arrives. */
+	/* A line was longer than line-length. What is sent now still arrives
+	 * if the client is closed for it. */
 	void (*handle_too_long)(struct lined_socket *client);
-	/* The client is gone: the last call about it. */
+	/* The client was closed: the last call about it. */
 	void (*handle_close)(struct lined_socket *client,
 			     enum lined_close_reason reason, int error);
 
 	/* The options: a table, and the size of the struct that it fills. */
 	const struct lined_option *options;
 	size_t options_size;
-	/* Refuses values (also under lined -t): -1, and a text that says which
-	 * and why in error. */
+	/* Checks the values, also for lined -t. -1: the config is refused;
+	 * error is the reason, with the name of the option. */
 	int (*check)(const void *options, char *error, size_t size);
 
-	/* An instance begins, and ends. -1: it cannot, and has logged why and
-	 * given back what it had; stop does not follow. The service begins on
-	 * no worker then. */
+	/* An instance starts, and stops. start() returns -1 if it cannot; it
+	 * has logged the reason and freed what it had, and stop() is not
+	 * called. The service is then started on no worker. */
 	int (*start)(struct lined_service *service);
 	void (*stop)(struct lined_service *service);
-	/* The config was read again: lined_service_options() are new. */
+	/* The config was read again, and lined_service_options() returns new
+	 * ones. */
 	void (*reload)(struct lined_service *service);
-	/* The service drains: say goodbye; the clients are closed next. */
+	/* The service begins to drain, before its clients are closed: the time
+	 * for a last message to them. */
 	void (*drain)(struct lined_service *service);
 	/*
-	 * Called every task_ms of an instance: whenever the clock of the day is
-	 * a multiple of it, so that 1000 is as each second begins. What was
-	 * held up is called once, and not made up for.
+	 * Called on each instance whenever the wall clock is a multiple of
+	 * task_ms; with 1000, as each second begins. Calls that were missed,
+	 * while something else took too long, are not made up for.
 	 */
 	void (*handle_task)(struct lined_service *service);
 	uint32_t task_ms;
 
-	/* Keys of `framing` that the service's config may not set, and the
-	 * values below what it sets; line_length 0: the daemon's defaults. */
+	/* Keys of `framing` that the config of a service may not set, and the
+	 * defaults for the others; line_length 0: the daemon's defaults. */
 	uint32_t framing_fixed;
 	struct lined_framing framing;
 
-	/* Bytes that the protocol has for each client, zeroed at first and
-	 * freed after handle_close: lined_client_data(). */
+	/* Bytes that the protocol has for each client, lined_client_data():
+	 * zeroed before handle_accept and freed after handle_close. */
 	uint32_t client_size;
 
-	/* The service drains, and the client has said nothing that was not
-	 * read, waits for no claim and no password, and got all that was sent:
-	 * close it, soon. Called again and again until it is closed, as it is
-	 * after drain-timeout. NULL: it is closed at once. */
+	/* The service drains, and the client is idle: all its input was read,
+	 * all output was sent, and it waits for no claim and no password.
+	 * Closes it, now or soon; called repeatedly until it is closed, which
+	 * the daemon does after drain-timeout. NULL: the daemon closes it. */
 	void (*handle_drain)(struct lined_socket *client);
-	/* No worker has a client of the service any more: end what the
-	 * protocol opened itself. False: it has not ended yet; called again
-	 * and again until true or drain-timeout, before stop(). */
+	/* The service drains, and no worker has a client of it any more: ends
+	 * what the protocol has opened itself. False: not ended yet; called
+	 * repeatedly until it is true or drain-timeout is over, before stop().
+	 */
 	bool (*finish)(struct lined_service *service);
 
-	/* What lined_client_expect_block() asked for, and the line that asked,
-	 * so that nothing of it need be remembered; an empty one where
-	 * handle_accept asked. Both are borrowed. May ask for another block,
-	 * with which that line comes again. NULL: handle_line gets the block.
-	 */
+	/* The block that lined_client_expect_block() has asked for, with the
+	 * line whose handle_line called it, so that the protocol need not keep
+	 * that line; it is empty if handle_accept called it. Both are borrowed.
+	 * May ask for another block, with which the line is passed again. NULL:
+	 * handle_line gets the block. */
 	void (*handle_block)(struct lined_socket *client,
 			     const struct lined_line *line,
 			     const struct lined_line *block);
 };
 
-/* What a module defines; the daemon looks the name up. */
+/* A module defines this constant; the daemon looks it up by its name. */
 extern LINED_API const struct lined_protocol lined_protocol;
 
 LINED_END_DECLS

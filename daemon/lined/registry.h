@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registry: names that are known on every worker, each with an owner (a
- * client) and a small value: "this nickname is taken", "who is here".
- * Each service has its own. Names die with their owner.
+ * The registry: names that all workers know, each with an owner (a client) and
+ * a small value, for example nicknames that are taken. Each service has its
+ * own. A name is released when its owner closes.
  *
- * One order for all: every worker sees the same claims win and the same
- * changes in the same order. What the owner's worker publishes on the bus when
- * it has been told of a change comes to the others behind the change. Thread:
- * the service's worker.
+ * There is one order for all: every worker sees the same claims win and the
+ * same changes in the same order. What the owner's worker publishes on the bus
+ * after it was told of a change arrives at the other workers after that change.
+ * Thread: the service's worker.
  */
 #ifndef LINED_REGISTRY_H
 #define LINED_REGISTRY_H
@@ -27,7 +27,8 @@ LINED_BEGIN_DECLS
 
 struct lined_registry_watch;
 
-/* An entry as list and watch show it; borrowed for the call. */
+/* A name that exists. Borrowed: valid until the visit or the changed callback
+ * returns; after lined_registry_find(), until the handler returns. */
 struct lined_registry_entry {
 	const char *name;
 	uint64_t owner; /* lined_client_id() */
@@ -36,12 +37,12 @@ struct lined_registry_entry {
 };
 
 /*
- * Claims a name for a client if nobody has it. The answer comes later, once:
- * claimed(client, arg, won), never within this call. Meanwhile the client's
- * reading is paused (and resumed before the answer), so that what it sends next
- * finds the answer given. A client that goes away meanwhile gets no answer and
- * its claim is released. -1 with errno: EINVAL (name, value), ENOMEM, and then
- * no answer comes.
+ * Claims a name for a client. The claim wins if no client has the name. The
+ * answer comes once, after this call: claimed(client, arg, won). The client is
+ * not read until then, so that its next line is handled after the answer. If
+ * the client closes first, there is no answer and the claim is released. The
+ * value is copied. -1 with errno, and no answer comes: EINVAL (the name is
+ * empty or too long, or the value is), ENOMEM.
  */
 LINED_API int lined_registry_claim(
 	struct lined_service *service, struct lined_socket *client,
@@ -49,34 +50,37 @@ LINED_API int lined_registry_claim(
 	void (*claimed)(struct lined_socket *client, void *arg, bool won),
 	void *arg);
 
-/* Gives a name of this client back; a name that it does not own is left alone.
+/* Releases a name of this client; nothing happens if it does not own the name.
  * Takes effect in the common order, after earlier claims of this worker. */
 LINED_API void lined_registry_release(struct lined_service *service,
 				      struct lined_socket *client,
 				      const char *name);
 
-/* Calls visit for each entry whose name begins with prefix, sorted by name, as
- * this worker knows them now. */
+/* Calls visit for each entry whose name begins with the prefix, sorted by name,
+ * as this worker knows them now. */
 LINED_API void lined_registry_list(
 	struct lined_service *service, const char *prefix,
 	void (*visit)(const struct lined_registry_entry *entry, void *arg),
 	void *arg);
 
-/* The entry of that name as this worker knows it now: true and *entry. */
+/* Fills in *entry if this worker knows an entry of that name now; else false.
+ */
 LINED_API bool lined_registry_find(struct lined_service *service,
 				   const char *name,
 				   struct lined_registry_entry *entry);
 
 /*
- * Calls changed for each entry under the prefix that comes (`here`) or goes
- * from now on, on this worker, in the common order. NULL with errno: ENOMEM,
- * ESHUTDOWN (after stop).
+ * Calls changed for each entry whose name begins with the prefix and that is
+ * added (`here`) or removed from now on, on this worker, in the common order.
+ * What is not unwatched ends with the instance. NULL with errno: ENOMEM,
+ * ESHUTDOWN (after stop()).
  */
 LINED_API struct lined_registry_watch *
 lined_registry_watch(struct lined_service *service, const char *prefix,
 		     void (*changed)(const struct lined_registry_entry *entry,
 				     bool here, void *arg),
 		     void *arg);
+/* Ends the watch. May be called by its callback. NULL is fine. */
 LINED_API void lined_registry_unwatch(struct lined_registry_watch *watch);
 
 LINED_END_DECLS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Modules as files: who may have written one, whether it is the one we have,
- * dlopen(3). What a module says of itself is checked in protocol_check.c.
+ * Modules as files: who can write them, whether one is loaded already, and
+ * dlopen(3). protocol_check.c checks the lined_protocol in them.
  */
 #include "config.h"
 
@@ -34,9 +34,8 @@ struct module {
 	char *path; /* without symbolic links */
 	struct stat file;
 	void *handle;
-	uintptr_t begin, end; /* where it lies in memory */
-	/* The module's own, or padded, where it was built without all members.
-	 */
+	uintptr_t begin, end; /* of its memory */
+	/* The module's own; `padded` if it was built without all members. */
 	const struct lined_protocol *protocol;
 	struct lined_protocol padded;
 };
@@ -45,7 +44,7 @@ struct modules {
 	struct module *first; /* the newest */
 };
 
-/* Where an error goes, and what it is about. */
+/* Where an error is written to, and the file that it is about. */
 struct module_error {
 	char *text;
 	size_t size;
@@ -100,7 +99,8 @@ void modules_free(struct modules *modules)
 
 /* ---- the file -------------------------------------------------------- */
 
-/* What lets others than root and us decide what we run; NULL: nothing. */
+/* Why others than root and lined's user can change the code that we run; NULL:
+ * they cannot. */
 static const char *module_owner_fault(const struct stat *st)
 {
 	if (st->st_uid != 0 && st->st_uid != geteuid())
@@ -127,7 +127,7 @@ static int module_check_directory(const char *dir,
 	return 0;
 }
 
-/* The file itself; path is the real one, in memory that may be written. */
+/* path is the real one, in writable memory. */
 static int module_check_file(char *path, const char *dir, struct stat *st,
 			     const struct module_error *error)
 {
@@ -144,15 +144,15 @@ static int module_check_file(char *path, const char *dir, struct stat *st,
 		return module_refuse(error, "%s", fault);
 	if (module_check_directory(dir, error) < 0)
 		return -1;
-	/* Where a link leads, and it is the link's directory otherwise. */
+	/* Behind a symbolic link this is another directory than dir. */
 	*slash = '\0';
 	rc = module_check_directory(slash == path ? "/" : path, error);
 	*slash = '/';
 	return rc;
 }
 
-/* Whether a file has all that it says is to be in memory. What is no shared
- * object is none of our business: the loader says so. */
+/* Whether the file has all segments that its headers say. True for anything but
+ * a shared object: the loader refuses it. */
 static bool module_is_whole(int fd, uint64_t size)
 {
 	ElfW(Ehdr) head;
@@ -176,7 +176,7 @@ static bool module_is_whole(int fd, uint64_t size)
 	return true;
 }
 
-/* The loader takes a file at its word, and we would die of what is missing. */
+/* The loader does not check this, and a missing page would be a SIGBUS. */
 static int module_check_whole(const char *path, const struct stat *st,
 			      const struct module_error *error)
 {
@@ -208,9 +208,9 @@ static bool module_is_unchanged(const struct stat *a, const struct stat *b)
 /* ---- the loader ------------------------------------------------------ */
 
 /*
- * What to ask the loader for. It goes by the spelling of a path before it
- * looks at the file, and would hand out what was replaced; each further file
- * of a path gets a spelling of its own.
+ * The path for dlopen(3), which compares paths before files, and would return
+ * the module that was replaced. So each further file of the same path gets
+ * another spelling of it.
  */
 static char *module_spelling(const struct modules *modules, const char *path)
 {
@@ -274,7 +274,8 @@ static int module_open(struct module *module, const struct modules *modules,
 	if (module->handle == NULL) {
 		why = dlerror();
 		len = strlen(text);
-		/* Most of them begin with the file: so do ours. */
+		/* The file's name, which most messages begin with, is added
+		 * to each. */
 		if (strncmp(why, text, len) == 0 &&
 		    strncmp(why + len, ": ", 2) == 0)
 			why += len + 2;
@@ -307,7 +308,7 @@ static int module_take_protocol(struct module *module, const char *name,
 	return 0;
 }
 
-/* Loads what is known to be a good file; path becomes the module's. */
+/* Loads a file that was checked; path becomes the module's. */
 static struct module *module_load_file(struct modules *modules, char *path,
 				       const struct stat *st, const char *name,
 				       const struct module_error *error)
@@ -341,7 +342,8 @@ static bool module_is_name(const char *name)
 	return len > 0 && len <= NAME_MAX_LEN && name[len] == '\0';
 }
 
-/* The module that was loaded from this file; *changed: not as it is now. */
+/* The module that was loaded from this file. *changed: the file has changed
+ * since then. */
 static struct module *module_find(const struct modules *modules,
 				  const struct stat *st, bool *changed)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads protocol modules: looks at the file before
- * the system's loader does, then at what the module says of itself. Runs
- * nothing of a protocol. Main thread only.
+ * Loads protocol modules: checks the file before the system's loader gets it,
+ * and the module's lined_protocol afterwards. Calls no function of a protocol.
+ * Main thread.
  */
 #ifndef MODULE_H
 #define MODULE_H
@@ -19,30 +19,28 @@ struct modules;
 struct modules *modules_new(void);
 
 /*
- * Unloads all of them: only when nothing of a module runs or is referred to
- * any more. NULL is fine.
+ * Unloads all of them. No code of a module may run any more, and no pointer to
+ * it be left. NULL is fine.
  */
 void modules_free(struct modules *modules);
 
 /*
- * The protocol of dir/NAME.so, the same pointer again as long as the file is
- * the same; valid until modules_free(). A file that was replaced is loaded
- * beside the old one, which stays: whoever uses it goes on.
+ * The protocol of dir/NAME.so: the same pointer as long as the file is the
+ * same, valid until modules_free(). A file that was replaced is loaded beside
+ * the old one, which stays loaded for the services that use it.
  *
- * NULL, and "FILE: why" in error (printable), where the file is missing, is no
- * regular file, belongs to neither root nor us, can be written by others (its
- * directory likewise), does not load, was changed in place after it was
- * loaded, or exports no good lined_protocol (protocol_check.h). Members that
- * the module was built without read as 0.
+ * NULL, and "FILE: reason" in error (printable): the file is missing, is not a
+ * regular file, belongs neither to root nor to the user lined runs as, may be
+ * written by others (the same for its directory), cannot be loaded, was changed
+ * in place after it was loaded, or exports no valid lined_protocol
+ * (protocol_check.h). Members that the module was built without read as 0.
  */
 const struct lined_protocol *module_load(struct modules *modules,
 					 const char *dir, const char *name,
 					 char *error, size_t size);
 
-/*
- * The protocol in whose module this code lies; NULL: in none. May be called in
- * a signal's handler.
- */
+/* The protocol whose module contains the address; NULL: none does. May be
+ * called in a signal handler. */
 const struct lined_protocol *module_of_code(const struct modules *modules,
 					    uintptr_t address);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checks of a protocol's constant. They find the slips of an author at the
- * load, by name, rather than by a crash while clients are served; against
- * malice they are no defence, since the module runs as we do.
+ * The checks find an author's mistakes when the module is loaded, and name
+ * them, rather than by a crash while clients are served. They are no defence
+ * against malice: the code of a module runs with all rights of lined.
  */
 #include "config.h"
 
@@ -30,7 +30,7 @@
 	(LINED_FRAMING_TERMINATOR | LINED_FRAMING_LINE_LENGTH |                \
 	 LINED_FRAMING_TOO_LONG | LINED_FRAMING_UNTERMINATED)
 
-/* Where an error goes. */
+/* Where an error is written to. */
 struct check_error {
 	char *text;
 	size_t size;
@@ -50,7 +50,7 @@ static int check_refuse(const struct check_error *report, const char *format,
 	return -1;
 }
 
-/* A name of the module's, fit to be shown. */
+/* A name from the module, made printable. */
 struct shown {
 	char text[4 * NAME_SHOWN + 1];
 };
@@ -83,7 +83,7 @@ int protocol_check_abi(const struct lined_protocol *protocol, char *error,
 
 /* ---- options --------------------------------------------------------- */
 
-/* What an option's place in the struct must hold. */
+/* The C type of an option in the module's struct. */
 struct place {
 	size_t size, align;
 };
@@ -135,7 +135,7 @@ static int check_choices(const struct lined_option *option,
 			    option->name);
 }
 
-/* first: how many bytes of the struct are taken before the options. */
+/* first: the bytes at the beginning of the struct that are not for options. */
 static int check_option(const struct lined_option *option, size_t first,
 			size_t struct_size, const struct check_error *report)
 {
@@ -165,7 +165,7 @@ static int check_option(const struct lined_option *option, size_t first,
 	return check_choices(option, report);
 }
 
-/* How many options a table has; OPTIONS_MAX where it does not end before. */
+/* The number of options; OPTIONS_MAX if the table has no end before. */
 static size_t check_count_options(const struct lined_option *options)
 {
 	size_t count = 0;
@@ -185,9 +185,9 @@ static bool check_is_double(const struct lined_option *options, size_t at)
 	return false;
 }
 
-static int check_options(const struct lined_option *options, size_t first,
-			 size_t struct_size, bool is_section,
-			 const struct check_error *report)
+static int check_option_table(const struct lined_option *options, size_t first,
+			      size_t struct_size, bool is_section,
+			      const struct check_error *report)
 {
 	size_t count = check_count_options(options), i;
 	const struct lined_option *option;
@@ -214,8 +214,8 @@ static int check_options(const struct lined_option *options, size_t first,
 					    "option %s: a section of no struct",
 					    option->name);
 		/* Its struct begins with the title. */
-		if (check_options(option->section, sizeof(const char *),
-				  option->section_size, true, report) < 0)
+		if (check_option_table(option->section, sizeof(const char *),
+				       option->section_size, true, report) < 0)
 			return -1;
 	}
 	return 0;
@@ -263,7 +263,7 @@ int protocol_check(const struct lined_protocol *protocol, const char *name,
 	if (protocol->handle_task != NULL && protocol->task_ms == 0)
 		return check_refuse(&report,
 				    "it has a handle_task, but no task_ms");
-	/* A bit we do not know asks for something we would not do. */
+	/* An unknown bit asks for something that this lined does not do. */
 	if ((protocol->flags & ~(uint32_t)FLAGS) != 0)
 		return check_refuse(&report,
 				    "unknown bits in flags: 0x%" PRIx32,
@@ -286,6 +286,6 @@ int protocol_check(const struct lined_protocol *protocol, const char *name,
 	    protocol->options->type != LINED_OPTION_END)
 		return check_refuse(&report,
 				    "it has options, but no options_size");
-	return check_options(protocol->options, 0, protocol->options_size,
-			     false, &report);
+	return check_option_table(protocol->options, 0, protocol->options_size,
+				  false, &report);
 }

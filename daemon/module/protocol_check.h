@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a module says of itself, looked at before anything believes it: ABI,
- * size, name, callbacks, bits, the table of options. Calls nothing of it, and
- * knows no files.
+ * Checks a module's lined_protocol before it is used: ABI, size, name,
+ * callbacks, flags and the table of options. Calls none of its functions.
  */
 #ifndef PROTOCOL_CHECK_H
 #define PROTOCOL_CHECK_H
@@ -11,20 +10,18 @@
 
 #include <lined/protocol.h>
 
-/* The members that every module of this ABI was built with. */
+/* The size of the members that every module of this ABI has. */
 #define PROTOCOL_SIZE_MIN offsetof(struct lined_protocol, options)
 
 /*
- * Whether the two members that every ABI begins with allow to read the rest.
- * -1, and why in error.
+ * Checks the first two members, which are the same in every ABI. -1: the others
+ * must not be read; error is the reason.
  */
 int protocol_check_abi(const struct lined_protocol *protocol, char *error,
 		       size_t size);
 
-/*
- * Whether a whole struct lined_protocol is a sound protocol of this name. -1,
- * and why in error, printable.
- */
+/* Checks all of a struct lined_protocol, which must have this name. -1: it is
+ * not valid; error is the reason, printable. */
 int protocol_check(const struct lined_protocol *protocol, const char *name,
 		   char *error, size_t size);
 

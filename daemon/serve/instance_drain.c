@@ -97,7 +97,7 @@ static bool instance_is_finished(struct lined_service *instance, bool late)
 	return finished;
 }
 
-static void instance_stop(struct lined_service *instance)
+static void instance_stop_protocol(struct lined_service *instance)
 {
 	instance->ending = true;
 	lined_timer_stop(&instance->task);
@@ -117,7 +117,7 @@ static bool instance_end(struct lined_service *instance, bool late)
 		return false;
 	if (!instance->ending) {
 		if (instance_is_finished(instance, late))
-			instance_stop(instance);
+			instance_stop_protocol(instance);
 		return false;
 	}
 	lined_table_set_max(instance->table, 0);
