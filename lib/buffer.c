@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reference-counted bytes (lined/buffer.h). Copies live behind the header, in
- * the same allocation; wrapped bytes live elsewhere. The counter is plain: a
- * buffer belongs to one thread.
+ * Reference-counted bytes (lined/buffer.h). A copy is in the same allocation,
+ * behind the header; wrapped bytes stay where they are.
  */
 #include "config.h"
 

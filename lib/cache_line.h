@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that one thread writes all the time and that lies beside another
- * thread's: each gets cache lines of its own, or the processors would take the
- * line from each other with every write.
+ * Memory on cache lines of its own. If two threads often write to the same
+ * cache line, the processors take it from each other with every write.
  */
 #ifndef CACHE_LINE_H
 #define CACHE_LINE_H
@@ -10,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Two lines: some processors fetch them in pairs. */
+/* Two of 64 bytes: some processors fetch them in pairs. */
 #define CACHE_LINE 128
 
 /* Zeroed bytes on cache lines of their own, for free(3). NULL/ENOMEM. */

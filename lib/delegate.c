@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delegates: what is registered with a dispatcher, and what the poller is told
- * of it. When their handlers run is for dispatcher.c to say.
+ * Delegates: registering them with a dispatcher and its poller. Their callbacks
+ * are called in dispatcher.c.
  */
 #include "config.h"
 
@@ -56,7 +56,7 @@ static void delegate_remove_every_turn(struct lined_dispatcher *d,
 {
 	size_t i;
 
-	/* A hole: the turn may be walking the table. */
+	/* Not closed up: the turn may be walking the table. */
 	for (i = 0; i < d->every_turn_count; i++)
 		if (d->every_turn[i] == delegate)
 			d->every_turn[i] = NULL;
@@ -75,7 +75,8 @@ void delegates_close_holes(struct lined_dispatcher *d)
 
 static bool delegate_is_every_turn(const struct lined_delegate *delegate)
 {
-	/* A socket's table serves those with a task and those without. */
+	/* All sockets have a task in their table; a flag says whether it does
+	 * anything. */
 	if (delegate->handlers->socket_ops != NULL)
 		return delegate->flags & DELEGATE_TASK;
 	return delegate->handlers->task != NULL ||
@@ -113,7 +114,7 @@ int delegate_attach(struct lined_dispatcher *d, struct lined_delegate *delegate)
 	return 0;
 }
 
-/* Events that were read for it but not delivered are forgotten. */
+/* Drops the events that were read for it but not delivered. */
 static void delegate_forget_events(struct lined_dispatcher *d,
 				   const struct lined_delegate *delegate)
 {
@@ -171,7 +172,7 @@ int lined_dispatcher_register(struct lined_dispatcher *d,
 		errno = EINVAL;
 		return -1;
 	}
-	/* One that was taken out comes back with its socket. */
+	/* A socket that was unregistered before. */
 	if (delegate->handlers->socket_ops != NULL)
 		return delegate->handlers->socket_ops->register_delegate(
 			d, delegate);
@@ -204,8 +205,9 @@ int lined_dispatcher_unregister(struct lined_dispatcher *d,
 }
 
 /*
- * Interest is added at once but taken back only when an event comes that
- * nobody wants: a socket that stops reading for a moment costs no system call.
+ * The poller is told at once of interest that is added. It is told of interest
+ * that is taken back only when an unwanted event comes, so that a socket that
+ * stops reading for a moment costs no system call.
  */
 int lined_delegate_set_mode(struct lined_delegate *delegate, unsigned mode)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dispatcher: timers, messages and the phases of a turn
- * (lined/dispatcher.h). What is registered is kept by delegate.c. Of sockets it
- * knows only the lists in which they wait for a phase; what happens to them
- * there is in the socket's files.
+ * The dispatcher: making and freeing it, and the phases of a turn
+ * (lined/dispatcher.h). It knows of sockets only the lists in which they wait
+ * for a phase; what a phase does with them is in the socket's files.
  */
 #include "config.h"
 
@@ -91,7 +90,8 @@ fail:
 
 #define ENDING_ROUNDS 8
 
-/* Works off a list. What joins it meanwhile stays for the next time. */
+/* Calls a function for each member of a list. Members that are added meanwhile
+ * stay for the next time. */
 static inline void dispatcher_work_off(struct list *waiting,
 				       void (*work)(struct list *link))
 {
@@ -118,8 +118,8 @@ static void dispatcher_shut_down(struct lined_dispatcher *d,
 		lined_dispatcher_unregister(d, delegate);
 }
 
-/* What handle_close opens anew is closed as well; who never has enough of it is
- * refused in the end. */
+/* A socket that a handle_close registers is closed as well; in the last round
+ * registering fails. */
 static void dispatcher_close_all(struct lined_dispatcher *d)
 {
 	const struct lined_socket_ops *ops = d->socket_ops;
@@ -208,9 +208,9 @@ static bool dispatcher_is_open(const struct lined_dispatcher *d)
 }
 
 /*
- * Whether a regular has data buffered that it may be given now: one that does
- * not read, or has nothing to read with, would be asked for ever. Asking may
- * have unregistered it.
+ * Whether handle_read of every_turn[i] is to be called for buffered data. If it
+ * could not be called the data would stay, and poll would never wait.
+ * has_data_buffered() may have unregistered the delegate.
  */
 static bool dispatcher_may_give_data(struct lined_dispatcher *d, size_t i)
 {
@@ -250,7 +250,7 @@ static int dispatcher_wait_ms(struct lined_dispatcher *d, int timeout_ms)
 							     : timeout_ms;
 }
 
-/* Calls one handler; false when the delegate is gone afterwards. */
+/* Calls a handler. False: the delegate is not registered any more. */
 static bool dispatcher_call(struct lined_dispatcher *d,
 			    struct lined_delegate *delegate,
 			    void (*handler)(struct lined_delegate *delegate))
@@ -270,9 +270,10 @@ static bool dispatcher_call(struct lined_dispatcher *d,
 }
 
 /*
- * Error and hang-up come whether one asks for them or not. Whoever reads or
- * writes finds them by doing so; for the rest there is handle_error. What
- * nobody takes is not reported for ever.
+ * The poller reports error and hang-up in any mode. A delegate that reads or
+ * writes finds them by its system call, another by handle_error. If neither is
+ * there, it is unregistered or no longer watched: the poller would report it in
+ * every turn.
  */
 static bool dispatcher_deliver_error(struct lined_dispatcher *d,
 				     struct lined_delegate *delegate,
@@ -299,7 +300,7 @@ static bool dispatcher_deliver_error(struct lined_dispatcher *d,
 	if (*ready & POLL_READY_ERROR && handlers->handle_error == NULL)
 		lined_dispatcher_unregister(d, delegate);
 	else
-		delegate_unwatch(d, delegate); /* until its mode is set again */
+		delegate_unwatch(d, delegate); /* until its mode is set */
 	return false;
 }
 
@@ -312,7 +313,8 @@ static void dispatcher_deliver_event(struct lined_dispatcher *d,
 	if (ready & (POLL_READY_ERROR | POLL_READY_HANGUP) &&
 	    !dispatcher_deliver_error(d, delegate, &ready))
 		return;
-	/* An event for what is not wanted any more: say so to the poller. */
+	/* lined_delegate_set_mode() has not told the poller of interest that
+	 * was taken back; an event for it does. */
 	if (delegate->interest & ~delegate->mode &&
 	    d->ops->change(d->poller, delegate, delegate->mode) == 0)
 		delegate->interest = delegate->mode;
@@ -330,8 +332,8 @@ static void dispatcher_io_phase(struct lined_dispatcher *d)
 	struct list leftover;
 	size_t i, every_turn = d->every_turn_count;
 
-	/* Only what was left over by the turn before: what becomes ready now
-	 * waits its turn. */
+	/* Only sockets that the last turn left over; those that become ready
+	 * now are for the next. */
 	list_init(&leftover);
 	list_splice(&leftover, &d->ready);
 
@@ -352,7 +354,8 @@ static void dispatcher_io_phase(struct lined_dispatcher *d)
 		dispatcher_work_off(&leftover, d->socket_ops->serve_leftover);
 }
 
-/* Of the first `count`: what this turn registered has its task in the next. */
+/* Calls the tasks of the first `count`: those that were registered in this turn
+ * are called in the next. */
 static void dispatcher_task_phase(struct lined_dispatcher *d, size_t count)
 {
 	size_t i;
@@ -366,7 +369,6 @@ static void dispatcher_task_phase(struct lined_dispatcher *d, size_t count)
 	delegates_close_holes(d);
 }
 
-/* handle_close, then the flush, then freeing. */
 static void dispatcher_socket_phases(struct lined_dispatcher *d)
 {
 	dispatcher_work_off(&d->closed, d->socket_ops->deliver_close);
@@ -375,8 +377,8 @@ static void dispatcher_socket_phases(struct lined_dispatcher *d)
 }
 
 /*
- * The turn before lasted until now: what the program does between two polls
- * keeps events waiting as well.
+ * Ends the last turn for turn_stats: the time between two polls, in which the
+ * program does other work, keeps events waiting as well.
  */
 static void dispatcher_begin_wait(struct lined_dispatcher *d)
 {

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a dispatcher, for the socket's files: the lists that a turn
- * works off, and the memory that all its sockets share. A dispatcher knows its
- * sockets by struct lined_socket_ops only.
+ * The inside of a dispatcher, shared by its files and the socket's: the lists
+ * that a turn works off, and the memory that all its sockets share. A
+ * dispatcher knows its sockets by struct lined_socket_ops only.
+ *
+ *	dispatcher.c	the turn and its phases
+ *	delegate.c	what is registered, and what the poller watches
+ *	timer.c		the clock, timers, deadlines
+ *	message.c	messages from other threads and from its own
  */
 #ifndef DISPATCHER_PRIV_H
 #define DISPATCHER_PRIV_H
@@ -23,10 +28,11 @@
 
 struct resolver;
 
-/* One read at most; a byte more so that any line can be NUL-terminated. */
+/* The most that one read takes. The buffer has a byte more, for the NUL behind
+ * a line that fills it. */
 #define READ_SIZE (64 * 1024)
 
-/* Events a turn; what is left over is reported by the next. */
+/* Events that a turn handles; the poller reports the others in the next. */
 #define TURN_EVENTS 256
 
 /* lined_delegate.flags */
@@ -38,20 +44,22 @@ enum delegate_flag {
 };
 
 /*
- * What a dispatcher does with a socket, of which it knows the delegate, the
- * links in its lists and the deadline's slot.
- * lined_dispatcher_register_socket() sets it with the first socket.
+ * The operations of a dispatcher on a socket. It knows only the delegate,
+ * the links in its lists and the slot of its deadline.
+ * lined_dispatcher_register_socket() sets the table when the first socket is
+ * registered.
  */
 struct lined_socket_ops {
-	/* The phases of a turn, in their order. The link is out of its list. */
+	/* The phases of a turn, in their order. The link was removed from its
+	 * list. */
 	void (*serve_leftover)(struct list *ready_link);
 	void (*expire)(uint32_t *deadline);
 	void (*deliver_close)(struct list *ready_link);
 	void (*flush)(struct list *dirty_link);
 	void (*free)(struct list *ready_link);
 
-	/* lined_dispatcher_free(): of one that has a descriptor, or has none.
-	 */
+	/* lined_dispatcher_free(): closes a socket with a descriptor, and one
+	 * without. */
 	void (*shut_down)(struct lined_delegate *delegate);
 	void (*shut_down_unattached)(struct list *ready_link);
 
@@ -62,7 +70,7 @@ struct lined_socket_ops {
 				   struct lined_delegate *delegate);
 };
 
-/* Messages to the own thread, first in, first out. */
+/* Deferred messages, first in, first out. */
 struct message_queue {
 	struct lined_message *first, **last;
 };
@@ -72,7 +80,8 @@ struct lined_dispatcher {
 	struct poller *poller;
 	struct mailbox mailbox;
 	struct lined_delegate wakeup;
-	/* Waiting for a message phase, and those of the one that runs. */
+	/* Deferred messages: for the next message phase, and for the one that
+	 * runs now. */
 	struct message_queue deferred, due;
 	struct resolver *resolver;   /* NULL until a name is asked for */
 	struct timer_heap timers;    /* lined_timer.slot */
@@ -81,22 +90,22 @@ struct lined_dispatcher {
 	uint64_t woken_ns; /* when the turn began; 0: counted */
 	struct turn_stats turns;
 
-	/* What is registered, by descriptor. */
+	/* The registered delegates, by descriptor. */
 	struct lined_delegate **by_fd;
 	size_t by_fd_room;
 	size_t len;
-	/* Delegates with a task or data buffered outside; NULL: a hole. */
+	/* Delegates with a task or has_data_buffered(); NULL: removed. */
 	struct lined_delegate **every_turn;
 	size_t every_turn_count, every_turn_room;
 
-	/* This turn's events, from `event` on not yet delivered. */
+	/* The events of this turn; those from `event` on are not delivered. */
 	struct poll_event events[TURN_EVENTS];
 	int event_count, event;
-	/* The delegate whose handler runs; NULL once it unregistered. */
+	/* The delegate whose handler runs; NULL after it unregistered. */
 	struct lined_delegate *running;
 
 	const struct lined_socket_ops *socket_ops; /* NULL: none yet */
-	/* Sockets, by what a turn still has to do for them. */
+	/* Sockets, by the phase they wait for. */
 	struct list ready;      /* input is left over: ready_link */
 	struct list closed;     /* handle_close is due: ready_link */
 	struct list dead;       /* to be freed: ready_link */
@@ -107,20 +116,21 @@ struct lined_dispatcher {
 	struct lined_socket_group group; /* of sockets without another */
 	struct send_pool pool;
 
-	/* Whose handler runs, dispatcher_serving(); read by other threads. */
+	/* dispatcher_serving() and dispatcher_calling(): other threads read. */
 	const struct lined_socket_group *serving;
-	uintptr_t calling; /* and which, dispatcher_calling() */
+	uintptr_t calling;
 
 	bool in_turn;
-	bool ending; /* takes no more sockets */
+	bool ending; /* registering sockets fails */
 	bool mail_seen;
 	bool mailbox_open;
 };
 
-/* The resolver, made by the first call. NULL and errno. */
+/* The resolver, which the first call makes. NULL and errno. */
 struct resolver *dispatcher_resolver(struct lined_dispatcher *d);
 
-/* Around a handler of a timer, a message or a delegate: see serving.h. */
+/* Around a handler of a timer, a message or a delegate, for
+ * dispatcher_calling(). */
 static inline void dispatcher_begin_call(struct lined_dispatcher *d,
 					 uintptr_t handler)
 {
@@ -136,11 +146,11 @@ static inline void dispatcher_end_call(struct lined_dispatcher *d)
 
 /* Reads the clock: now_ms and now_ns. */
 void dispatcher_read_clock(struct lined_dispatcher *d);
-/* The turn's time; outside of a turn it may be old and is read anew. */
+/* now_ms, read anew outside of a turn, where it may be old. */
 uint64_t dispatcher_clock(struct lined_dispatcher *d);
 
-/* Sets, or moves, the deadline of a socket, as lined_timer_start() a timer: a
- * slot is all that an idle one has of it. -1/ENOMEM. */
+/* Sets or moves the deadline of a socket, as lined_timer_start() does a timer.
+ * A deadline costs a socket only its slot. -1/ENOMEM. */
 int dispatcher_set_deadline(struct lined_dispatcher *d, uint32_t *slot,
 			    uint64_t delay_ms);
 
@@ -153,33 +163,36 @@ static inline uint64_t timers_due(const struct lined_dispatcher *d)
 	return timer < deadline ? timer : deadline;
 }
 
-/* Fires what is due. */
+/* Fires the timers and deadlines that are due, in their order. */
 void timers_fire(struct lined_dispatcher *d);
 
 /* ---- message.c ---- */
 
 void messages_init(struct lined_dispatcher *d);
-/* Calls the handlers of what was posted, then of what was deferred. */
+/* Calls the handlers of posted messages, then of deferred ones. */
 void messages_deliver(struct lined_dispatcher *d);
-/* Calls their `cancel` instead: the dispatcher ends. */
+/* Calls `cancel` of all instead: the dispatcher is being freed. */
 void messages_cancel(struct lined_dispatcher *d);
 
 /* ---- delegate.c ---- */
 
-/* Puts a delegate under the poller; len is the caller's. -1 and errno. */
+/* Has the poller watch a delegate; the caller counts it in len. -1 and errno.
+ */
 int delegate_attach(struct lined_dispatcher *d,
 		    struct lined_delegate *delegate);
 void delegate_detach(struct lined_dispatcher *d,
 		     struct lined_delegate *delegate);
 
-/* Whether a socket's delegate has a task, attached or not. -1/ENOMEM. */
+/* Says whether a socket's delegate has a task; it may be attached or not.
+ * -1/ENOMEM. */
 int delegate_set_task(struct lined_delegate *delegate, bool task);
 
-/* The poller forgets it until its mode is set again. */
+/* The poller does not watch it until its mode is set again. */
 void delegate_unwatch(struct lined_dispatcher *d,
 		      struct lined_delegate *delegate);
 
-/* Nobody walks dispatcher.every_turn: what has left it leaves no hole. */
+/* Closes the gaps that removed delegates have left in every_turn; not while it
+ * is walked. */
 void delegates_close_holes(struct lined_dispatcher *d);
 
 #endif

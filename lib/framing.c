@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The framer. A line in the making stays in the input and is searched from
- * where the last search ended; a line over the limit is noticed as soon as it
- * passes it, so that memory is bounded by the limit, not by the peer.
+ * The framer. A partial line stays in the input, and the search for its
+ * terminator continues where the last one ended. A line over the limit is
+ * noticed as soon as it passes it: the limit bounds the memory, not the peer.
  */
 #include "config.h"
 
@@ -33,7 +33,7 @@ static bool framer_ends_with_cr(const struct framer *framer)
 	       framer->framing.terminator == LINED_TERMINATOR_CRLF;
 }
 
-/* Where the terminator's last byte is from `from` on; NULL: not there. */
+/* Finds the last byte of a terminator from `from` on; NULL: none. */
 static char *framer_find_end(const struct framer *framer, char *begin,
 			     char *from, char *end, uint64_t *bare_lf)
 {
@@ -70,8 +70,8 @@ static void framer_set_terminator(const struct framer *framer,
 
 static void framer_emit(struct lined_line *line, char *text, size_t len)
 {
-	/* A byte of the terminator or of the discarded rest, or the one that
-	 * every input keeps in reserve. */
+	/* There: a byte of the terminator, of a discarded rest, or the one that
+	 * every input has in reserve. */
 	text[len] = '\0';
 	line->text = text;
 	line->len = len;
@@ -88,7 +88,8 @@ static void framer_start_line(struct framer *framer, struct input *input,
 	framer->cr = false;
 }
 
-/* A whole line is there, from begin to its terminator's last byte at. */
+/* A whole line is there: from begin to `at`, the last byte of its terminator.
+ */
 static enum framer_result framer_end_line(struct framer *framer,
 					  struct input *input, char *begin,
 					  char *at, struct lined_line *line)
@@ -120,7 +121,7 @@ static enum framer_result framer_end_line(struct framer *framer,
 	}
 }
 
-/* No terminator yet, and the limit is passed. */
+/* The limit is passed, and no terminator has come. */
 static enum framer_result framer_exceed_limit(struct framer *framer,
 					      struct input *input)
 {
@@ -270,7 +271,7 @@ enum framer_result framer_end(struct framer *framer, struct input *input,
 		input->off = input->end;
 		return FRAMER_NEED_MORE;
 	}
-	/* A CR that waited for its LF is data after all. */
+	/* A last CR, to which no LF has come, is data. */
 	if (len > limit) {
 		if (too_long != LINED_TOO_LONG_TRUNCATE) {
 			framer_start_line(framer, input, begin + len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The input of a socket: whose memory its bytes are in, and when they move.
- * Does not look at them.
+ * The input of a socket: which memory its bytes are in, and when they are
+ * moved. Does not look at them.
  */
 #include "config.h"
 
@@ -13,17 +13,18 @@
 
 #include <lined/timer.h>
 
-/* Up to this a rest is copied to the shared buffer for each read. */
+/* A rest of up to this is copied to the shared buffer for each read. */
 #define SMALL (16 * 1024)
 #define MAX   ((uint32_t)1 << 30)
 
-/* Memory of an input's own knows its room: who has none keeps no number. */
+/* The input's own memory. Its size is kept in it, not in the input, which
+ * usually has none. */
 struct own {
-	uint32_t room; /* without the byte in reserve */
+	uint32_t room; /* without the byte for a NUL */
 	char data[];
 };
 
-/* NULL: it has none. */
+/* The input's own memory; NULL: none. */
 static struct own *input_own(const struct input *input, const char *shared)
 {
 	if (input->data == NULL || input->data == shared)
@@ -31,7 +32,7 @@ static struct own *input_own(const struct input *input, const char *shared)
 	return lined_container_of(input->data, struct own, data);
 }
 
-/* With what is in there; own may be NULL. NULL/ENOMEM. */
+/* Keeps the bytes; own may be NULL. NULL/ENOMEM. */
 static struct own *own_resize(struct own *own, size_t room)
 {
 	own = realloc(own, sizeof(*own) + room + 1);
@@ -47,7 +48,7 @@ void input_clear(struct input *input, const char *shared)
 	input->off = input->end = 0;
 }
 
-/* Behind a big rest: its own memory, at least half as much again. */
+/* Makes room behind a long rest in its own memory, which grows by half. */
 static char *input_grow_own(struct input *input, const char *shared,
 			    size_t *size)
 {
@@ -103,7 +104,7 @@ int input_settle(struct input *input, const char *shared)
 		input_clear(input, shared);
 		return 0;
 	}
-	/* Memory of its own that is well filled stays as it is. */
+	/* Own memory that is well filled stays as it is. */
 	if (own != NULL && own->room <= 2 * len + SMALL)
 		return 0;
 	own = own_resize(NULL, len);

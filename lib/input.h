@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a socket has received and nobody has taken yet. While its handle_read
- * runs the bytes usually lie in the dispatcher's read buffer, borrowed; what
- * is left afterwards moves to memory of the socket's own, which is freed when
- * used up, so that an idle socket holds none.
+ * The bytes that a socket has received and its reader has not taken. While
+ * handle_read runs they usually lie in the dispatcher's read buffer, which all
+ * its sockets share. The rest is moved afterwards to memory of the input's own,
+ * which is freed when it is used up: an idle socket has no buffer.
  *
- * `shared` is always the same buffer for an input, NULL where it has none now.
+ * `shared` is that read buffer, the same in every call; NULL while the socket
+ * is not registered.
  */
 #ifndef INPUT_H
 #define INPUT_H
@@ -16,7 +17,7 @@
 
 struct input {
 	char *data;        /* the shared buffer, its own memory, or NULL */
-	uint32_t off, end; /* what is left is data[off .. end) */
+	uint32_t off, end; /* the bytes are data[off .. end) */
 };
 
 static inline size_t input_len(const struct input *input)
@@ -25,22 +26,23 @@ static inline size_t input_len(const struct input *input)
 }
 
 /*
- * Where the next read goes, *size bytes of it; what is left is before it. A
- * small rest moves to the front of the shared buffer (`shared_size` bytes and
- * one in reserve); behind a big one its own memory grows, so that a long line
- * is not copied again for each packet. NULL/ENOMEM.
+ * Returns where the next read goes, behind the bytes that are left, and room
+ * for *size bytes. A short rest is moved to the front of the shared buffer
+ * (`shared_size` bytes, and one for a NUL). A long rest stays in the input's
+ * own memory, which grows, so that a long line is not copied for each packet.
+ * NULL/ENOMEM.
  */
 char *input_reserve(struct input *input, char *shared, size_t shared_size,
 		    size_t *size);
 
-/* len bytes were read there. */
+/* len bytes were read to that place. */
 void input_received(struct input *input, size_t len);
 
-/* Returns the shared buffer: what is left moves to memory of its own.
- * -1/ENOMEM: it is lost. */
+/* Leaves the shared buffer: what is in it is moved to memory of the input's
+ * own. -1/ENOMEM: the bytes are lost. */
 int input_settle(struct input *input, const char *shared);
 
-/* Forgets all. */
+/* Drops all bytes. */
 void input_clear(struct input *input, const char *shared);
 
 #endif

@@ -21,7 +21,7 @@ struct list {
 	     &pos->member != (head);                                           \
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
 
-/* pos may be removed meanwhile, next may not. */
+/* pos may be removed within the loop, following may not. */
 #define list_for_each_safe(pos, following, head, member)                       \
 	for (pos = list_entry((head)->next, __typeof__(*pos), member),         \
 	    following =                                                        \
@@ -60,7 +60,7 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
-/* Moves all of from, which is then empty, behind what is in to. */
+/* Moves all nodes of `from` to the end of `to`; `from` is empty then. */
 static inline void list_splice(struct list *to, struct list *from)
 {
 	if (list_is_empty(from))

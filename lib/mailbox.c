@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mailbox of a dispatcher: a list under a lock, and a wakeup when it goes
- * from empty to not empty. Runs no handler itself.
+ * The mailbox of a dispatcher. Calls no handler.
  */
 #include "config.h"
 
@@ -50,13 +49,13 @@ void mailbox_wake(struct mailbox *mailbox)
 
 void mailbox_seen(struct mailbox *mailbox)
 {
-	/* Cleared first: a post between the two wakes once too often rather
-	 * than once too seldom. */
+	/* Before `signalled` is cleared: otherwise the wakeup of a post between
+	 * the two would be lost. */
 	wakeup_clear(&mailbox->wakeup);
 	__atomic_store_n(&mailbox->wakeups, mailbox->wakeups + 1,
 			 __ATOMIC_RELAXED);
-	/* Exchanged, not stored: who found it set has made no system call, and
-	 * what that thread wrote before is to be seen from here on. */
+	/* An exchange, not a store: it acquires what threads wrote that found
+	 * `signalled` set and made no system call. */
 	atomic_exchange(&mailbox->signalled, false);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where other threads leave messages for a dispatcher. One of the two places
- * in lib/ with a lock; it is never held while a handler runs.
+ * The messages that other threads have posted to a dispatcher: a list under a
+ * lock, which is never held while a handler runs. Only the mailbox and the
+ * resolver have locks in lib/.
  */
 #ifndef MAILBOX_H
 #define MAILBOX_H
@@ -20,9 +21,9 @@ struct mailbox {
 	pthread_mutex_t lock;
 	struct lined_message *first, **last; /* under lock */
 	bool open;                           /* under lock */
-	/* A wakeup was sent and not yet seen: no second one is needed. */
+	/* A wakeup was sent and not seen yet: another is not needed. */
 	atomic_bool signalled;
-	/* Wakeups seen: the dispatcher's thread counts, any may read. */
+	/* Wakeups seen. Written by the dispatcher's thread, read by any. */
 	uint64_t wakeups;
 };
 
@@ -32,20 +33,21 @@ void mailbox_fini(struct mailbox *mailbox);
 void mailbox_set_open(struct mailbox *mailbox, bool open);
 
 /*
- * Appends; wakes the dispatcher where the mailbox was empty. -1/EPIPE where
- * it is not open, unless the message is one of the core's own. MT-safe.
+ * Appends a message, and wakes the dispatcher if the mailbox was empty.
+ * -1/EPIPE: the mailbox is not open and the message is not `internal`, one of
+ * lib/'s own. MT-safe.
  */
 int mailbox_post(struct mailbox *mailbox, struct lined_message *message,
 		 bool internal);
 
-/* Wakes the dispatcher, once until it has seen it. MT-safe. */
+/* Wakes the dispatcher, unless a wakeup is pending. MT-safe. */
 void mailbox_wake(struct mailbox *mailbox);
 
-/* The wakeup was seen: the next one is needed again. What was written before
- * any mailbox_wake() that it answers is visible afterwards. */
+/* A wakeup was seen: the next mailbox_wake() sends one again. Memory that was
+ * written before the calls of mailbox_wake() so far is visible afterwards. */
 void mailbox_seen(struct mailbox *mailbox);
 
-/* All that is there, oldest first; the mailbox is empty then. */
+/* Takes all messages, oldest first, linked by `next`. */
 struct lined_message *mailbox_take(struct mailbox *mailbox);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The messages of a dispatcher: those that other threads post to its mailbox,
- * and those that its own thread defers. When they are delivered in a turn is
- * for dispatcher.c to say.
+ * and those that its own thread defers.
  */
 #include "config.h"
 
@@ -43,7 +42,7 @@ void lined_dispatcher_close_mailbox(struct lined_dispatcher *d)
 {
 	mailbox_set_open(&d->mailbox, false);
 	d->mailbox_open = false;
-	/* What was posted before has to be handled by one more turn. */
+	/* Messages that were posted before need one more turn. */
 	d->mail_seen = true;
 }
 
@@ -108,7 +107,7 @@ void lined_dispatcher_undefer(struct lined_dispatcher *d,
 	message_queue_remove(&d->due, message);
 }
 
-/* What is deferred meanwhile is for the next phase. */
+/* Messages that are deferred meanwhile are for the next phase. */
 static void messages_deliver_deferred(struct lined_dispatcher *d, bool cancel)
 {
 	struct lined_message *message;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a poller is: a small table of functions that watch descriptors for the
- * dispatcher. A kqueue engine is one more file with one more table, and one
- * more line in poller.c. Knows delegates by their descriptor, mode and slot
- * only; calls no handler.
+ * A poller: a table of functions that watch descriptors for the dispatcher. A
+ * kqueue poller would be one more file with such a table, and one more line in
+ * poller.c. A poller uses the descriptor, mode and slot of a delegate only, and
+ * calls no handler.
  */
 #ifndef POLLER_H
 #define POLLER_H
@@ -29,15 +29,16 @@ struct poller_ops {
 	const char *name;
 	struct poller *(*new)(void);
 	void (*free)(struct poller *poller);
-	/* Watch, for mode (enum lined_mode); slot is the poller's own. */
+	/* Watches a delegate for mode (enum lined_mode). delegate->slot is the
+	 * poller's. -1 and errno. */
 	int (*add)(struct poller *poller, struct lined_delegate *delegate,
 		   unsigned mode);
 	int (*change)(struct poller *poller, struct lined_delegate *delegate,
 		      unsigned mode);
 	void (*remove)(struct poller *poller, struct lined_delegate *delegate);
 	/*
-	 * Waits timeout_ms (-1: for ever) for at most max events; how many, or
-	 * -1 and errno (EINTR among others). Level-triggered.
+	 * Waits up to timeout_ms (-1: without end) for at most max events,
+	 * level triggered. Returns how many, or -1 and errno (also EINTR).
 	 */
 	int (*wait)(struct poller *poller, struct poll_event *events, int max,
 		    int timeout_ms);
@@ -46,7 +47,7 @@ struct poller_ops {
 extern const struct poller_ops poller_epoll;
 extern const struct poller_ops poller_poll;
 
-/* The table of that name, or the system's best for NULL; NULL/EINVAL. */
+/* The poller of that name; for NULL, the best of the system. NULL/EINVAL. */
 const struct poller_ops *poller_find(const char *name);
 
 #endif

@@ -17,7 +17,7 @@ struct poller {
 	struct pollfd *fds;
 	struct lined_delegate **delegates;
 	size_t count, room;
-	/* Where the next report begins, so that no descriptor is always last.
+	/* The place of the next report's first descriptor: none is always last.
 	 */
 	size_t next;
 };
@@ -68,7 +68,8 @@ static int poll_add(struct poller *poller, struct lined_delegate *delegate,
 {
 	struct pollfd probe = {.fd = delegate->fd};
 
-	/* What epoll would refuse at once poll reports for ever. */
+	/* epoll refuses a bad descriptor at once; poll would report it in every
+	 * turn. */
 	if (poll(&probe, 1, 0) > 0 && (probe.revents & POLLNVAL)) {
 		errno = EBADF;
 		return -1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names to addresses, off the loop: a few threads for each dispatcher, started
- * by the first names. getaddrinfo(3) may take as long as it likes; a dispatcher
- * that ends meanwhile does not wait for it.
+ * Resolves names on a few threads for each dispatcher, which the first names
+ * start: getaddrinfo(3) blocks. A dispatcher that is freed meanwhile does not
+ * wait for it.
  */
 #ifndef RESOLVER_H
 #define RESOLVER_H
@@ -15,8 +15,8 @@
 struct mailbox;
 struct resolver;
 
-/* How names are looked up; getaddrinfo(3), or what a test puts in its place.
- * Called on a thread of the resolver's. */
+/* The functions that look up a name: getaddrinfo(3) and freeaddrinfo(3), or
+ * those of a test. Called on a thread of the resolver. */
 struct resolver_lookup {
 	int (*lookup)(const char *host, const char *service,
 		      const struct addrinfo *hints, struct addrinfo **result);
@@ -29,8 +29,9 @@ struct resolver_lookup {
 struct resolver_query;
 
 /*
- * One who waits for a name. The resolver's from resolver_ask() until `answered`
- * has returned or the request was cancelled. The dispatcher's thread.
+ * A caller that waits for a name. The resolver owns it from resolver_ask()
+ * until `answered` has returned or the request is cancelled. Thread: the
+ * dispatcher's.
  */
 struct resolver_request {
 	struct list link; /* query.requests */
@@ -39,12 +40,12 @@ struct resolver_request {
 	void *arg;
 };
 
-/* Answers go to this mailbox. NULL and errno. */
+/* Makes a resolver whose answers go to this mailbox. NULL and errno. */
 struct resolver *resolver_new(struct mailbox *mailbox);
-/* No answer comes after this. Does not block. NULL is fine. */
+/* No answer comes after this. Does not block. NULL is allowed. */
 void resolver_free(struct resolver *resolver);
 
-/* Before the first question; the table stays the caller's. */
+/* To be called before the first name; the table stays the caller's. */
 void resolver_set_lookup(struct resolver *resolver,
 			 const struct resolver_lookup *lookup);
 
@@ -59,8 +60,8 @@ struct resolver_request *resolver_ask(
 	void (*answered)(void *arg, int error, const struct addrinfo *result),
 	void *arg);
 
-/* answered() is not called any more, and the request is gone; a lookup that
- * nobody waits for is not begun. */
+/* Frees a request: `answered` is not called. A lookup that no request waits for
+ * is not begun. */
 void resolver_cancel(struct resolver_request *request);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The send queue. Small sends of a turn are gathered in one chunk, parts of a
- * shared buffer that follow one another are joined: the pipelined client and
- * the fan-out both end in one short vector. Segments come from the
- * dispatcher's pool, since most queues live for less than a turn.
+ * The send queue. Small sends of a turn are gathered in one chunk, and
+ * adjoining parts of a shared buffer are joined, so that the vector of the
+ * write is short for a pipelined client and for fan-out. Most queues live for
+ * less than a turn: segments come from a pool.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 
 #include "buffer_priv.h"
 
-/* A chunk and its allocation's header fill a page. */
+/* A chunk fills a page, with the header of its allocation. */
 #define CHUNK_ROOM  (4096 - sizeof(struct segment) - 16)
 #define SMALL_ROOM  (128 - sizeof(struct segment) - 16)
 #define CHUNKS_KEPT 64
@@ -26,7 +26,7 @@ struct segment {
 	struct lined_buffer *buffer; /* NULL: the bytes are in own[] */
 	uint32_t offset, len;
 	uint32_t room; /* of own[] */
-	bool starts;   /* a whole send begins here */
+	bool starts;   /* a send begins here */
 	char own[];
 };
 
@@ -134,9 +134,9 @@ static void segment_copy_in(struct segment *segment, const struct iovec *pieces,
 }
 
 /*
- * Of a new segment: a chunk, for what may follow it. A queue of many small
- * sends would be mostly room where none may be joined, or where each comes
- * behind a part of a shared buffer.
+ * The room of a new segment: that of a chunk, so that more sends can join it.
+ * Less where sends may not be joined, or follow parts of shared buffers: a
+ * queue of many small sends would be mostly unused room.
  */
 static size_t segment_room_for(const struct send_queue *queue, size_t total,
 			       bool join)
@@ -198,7 +198,7 @@ unsigned send_queue_drop_oldest(struct send_queue *queue,
 	size_t begun = 0;
 	unsigned dropped = 0;
 
-	/* What is begun ends where the next send starts. */
+	/* The send that has begun to leave ends where the next one starts. */
 	if (queue->begun) {
 		kept = queue->first;
 		begun = kept->len;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a socket still has to send: a list of segments, each either bytes of
- * its own or part of a shared buffer. Knows whole sends, for the overflow
- * policies, and writes them in gathering writes; knows no limits and no
- * sockets. An empty queue holds no memory.
+ * The bytes that a socket has to send: a list of segments, each with bytes of
+ * its own or a part of a shared buffer. Remembers where each send begins, for
+ * the overflow policies; knows no limits and no sockets. An empty queue has no
+ * memory.
  */
 #ifndef SEND_QUEUE_H
 #define SEND_QUEUE_H
@@ -15,7 +15,7 @@
 
 #include <lined/buffer.h>
 
-/* Free segments of a dispatcher, kept for the next turn. */
+/* The free segments of a dispatcher, kept for the next turn. */
 struct send_pool {
 	struct segment *shared; /* for parts of shared buffers */
 	struct segment *chunks; /* with room for CHUNK_ROOM bytes */
@@ -25,7 +25,7 @@ struct send_pool {
 struct send_queue {
 	struct segment *first, *last;
 	size_t bytes : sizeof(size_t) * 8 - 1;
-	/* The first send has been written in part: it must be finished. */
+	/* A part of the first send was written: it cannot be dropped. */
 	size_t begun : 1;
 };
 
@@ -36,7 +36,7 @@ static inline bool send_queue_is_empty(const struct send_queue *queue)
 	return queue->first == NULL;
 }
 
-/* Drops all that is queued. */
+/* Drops everything. */
 void send_queue_clear(struct send_queue *queue, struct send_pool *pool);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose socket a dispatcher is serving, what else it is calling and how often
- * it has been woken: for whoever watches over its thread from another one.
+ * The present work of a dispatcher, for another thread that watches it: the
+ * group of the socket it serves, the handler it calls, how often it was woken.
  */
 #ifndef SERVING_H
 #define SERVING_H
@@ -11,19 +11,19 @@
 #include <lined/socket.h>
 
 /*
- * The group of the socket whose handlers run now; NULL: none. The group may be
- * gone already: to be compared, not looked into. MT-safe.
+ * The group of the socket whose handlers run now; NULL: none. It may have been
+ * freed meanwhile: compare the pointer, do not follow it. MT-safe.
  */
 const struct lined_socket_group *
 dispatcher_serving(const struct lined_dispatcher *d);
 
 /*
- * The address of the handler of a timer, a message or a delegate that runs
- * now; 0: none. MT-safe.
+ * The address of the handler that runs now, of a timer, a message or a
+ * delegate; 0: none. MT-safe.
  */
 uintptr_t dispatcher_calling(const struct lined_dispatcher *d);
 
-/* How often other threads' messages and wakes have woken it. MT-safe. */
+/* How often other threads have woken it, by messages or wakes. MT-safe. */
 uint64_t dispatcher_wakeups(const struct lined_dispatcher *d);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A socket on its dispatcher: registering it, its events and phases, and what
- * can be asked of it. How it begins, what it does meanwhile and its end are in
- * the files beside this one (socket_priv.h lists them).
+ * A socket on its dispatcher: registering it, its events, its phases in a turn,
+ * and the functions that ask about it. socket_priv.h lists the other files of a
+ * socket.
  */
 #include "config.h"
 
@@ -13,7 +13,7 @@
 
 #include "socket_priv.h"
 
-/* Of sockets without a group of their own. */
+/* The limits of sockets that are in no group. */
 static const struct lined_limits default_limits = {
 	.send_stall_ms = LINED_SEND_STALL_DEFAULT_MS,
 	.send_queue = LINED_SEND_QUEUE_DEFAULT,
@@ -96,8 +96,8 @@ void socket_writable(struct lined_socket *sock)
 }
 
 /*
- * Only while nothing is read: who reads finds the error. A writer may have
- * nothing to write, and then would not.
+ * While input is read, the read reports the error. Otherwise it is asked for
+ * here: there may be nothing to write that would report it.
  */
 void stream_failed(struct lined_socket *sock)
 {
@@ -143,7 +143,7 @@ void socket_established(struct lined_socket *sock,
 		sock->handlers->handle_connect(sock, sock->arg);
 }
 
-/* It is of nobody again; len is the caller's. */
+/* Undoes registering; the caller counts it in len. */
 static void socket_leave(struct lined_socket *sock, struct lined_dispatcher *d)
 {
 	list_remove(&sock->ready_link);
@@ -196,8 +196,8 @@ static int socket_unregister(struct lined_dispatcher *d,
 		errno = ENOENT;
 		return -1;
 	}
-	/* In its own handler it could be closed next, and be gone when the
-	 * handler returns. */
+	/* In a handler of its own, the caller could close it next, and it would
+	 * be freed when the handler returns. */
 	if (sock->state == LINED_SOCKET_CONNECTING || sock->closing ||
 	    sock->in_read || d->running == &sock->delegate) {
 		errno = EBUSY;
@@ -451,7 +451,7 @@ struct lined_socket_group *lined_socket_group(const struct lined_socket *sock)
 
 void lined_socket_limits_changed(struct lined_socket *sock)
 {
-	/* Whether it is over the rate that holds now is seen when it reads. */
+	/* The next read finds out whether it is over the new rate. */
 	if (sock->slowed) {
 		sock->slowed = false;
 		socket_read_on(sock);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listening sockets. A listener that can take no more (no descriptors, no
- * memory, whatever the system refuses, nobody who accepts) rests for a tenth
- * of a second instead of being reported in every turn, and then asks again by
- * itself.
+ * Listening sockets. A listener that cannot accept (no descriptors, no memory,
+ * no handler that accepts) is paused for 100 ms and then resumes by itself:
+ * otherwise the poller would report it in every turn.
  */
 #include "config.h"
 
@@ -45,7 +44,7 @@ static void listener_rest(struct lined_socket *listener)
 	socket_arm(listener);
 }
 
-/* Errors of the connection that would have been accepted, not of ours. */
+/* Whether the error is that of a connection which has ended meanwhile. */
 static bool listener_lost_client(int error)
 {
 	switch (error) {

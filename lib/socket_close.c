@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of a socket: at once, or behind what is queued, and the end of its
- * write side.
+ * Closing a socket, at once or when everything queued is sent, and half-close.
  */
 #include "config.h"
 
@@ -14,7 +13,7 @@
 
 #include "socket_priv.h"
 
-/* How long a peer that still sends may overtake our last answer. */
+/* How long a lingering close reads and discards input. */
 #define LINGER_MS        2000
 #define CLOSE_MS_DEFAULT 30000
 
@@ -54,7 +53,7 @@ void socket_deliver_close(struct lined_socket *sock)
 					     sock->error);
 	if (sock->group == NULL)
 		return;
-	/* The queue goes with the socket, which may outlive the group. */
+	/* Not in socket_free(): the group may be freed before. */
 	counter_add(&sock->group->counters.queued, -lined_socket_queued(sock));
 	if (sock->group->closed != NULL)
 		sock->group->closed(sock, reason, sock->error);
@@ -136,8 +135,8 @@ static bool fd_has_unread(int fd)
 	return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
-/* A reset would destroy what we have sent: not all of it has arrived. Over UNIX
- * sockets all has. */
+/* Bytes were sent that the peer has not acknowledged. UNIX sockets deliver at
+ * once. */
 static bool fd_has_unacknowledged(int fd)
 {
 	struct sockaddr_storage own;
@@ -149,7 +148,8 @@ static bool fd_has_unacknowledged(int fd)
 	       own.ss_family != AF_UNIX;
 }
 
-/* The peer still sends, or has not got all and may do so meanwhile. */
+/* Closing now might send a reset: input is unread, or may still come before the
+ * peer has acknowledged everything. */
 static bool socket_may_be_reset(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
@@ -172,9 +172,9 @@ bool lined_socket_is_quiet(const struct lined_socket *sock)
 }
 
 /*
- * All is flushed. Closing a socket with input unread, or that gets some later,
- * makes the system send a reset, which destroys what is still on its way: so
- * the write side ends first and the input is discarded for a while.
+ * Everything is sent. The kernel answers input that comes to a closed socket,
+ * or was unread, with a reset, and a reset destroys the bytes that the peer has
+ * not read: hence the lingering close.
  */
 static void socket_finish_closing(struct lined_socket *sock)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connecting: a name becomes addresses off the loop, each is tried in turn,
- * one deadline stands over all. An address that does not answer gets its share
- * of the time that is left, so that it cannot use up what the next one needs. A
- * UNIX listener whose backlog is full says so at once and tells nobody when it
- * has room again: it is asked again, ever less often, while there is time.
+ * Connecting: a name is resolved on another thread, its addresses are tried in
+ * turn, and there is one deadline for all. An address that does not answer gets
+ * its share of the time that is left, so that the next ones have some. A UNIX
+ * listener whose backlog is full refuses at once, and nothing reports when it
+ * has room: it is tried again, less and less often, until the deadline.
  */
 #include "config.h"
 
@@ -23,18 +23,18 @@
 #define CONNECT_MS_DEFAULT 30000
 #define ADDRESSES_MAX      16
 
-/* Between two tries at a listener that is full: twice as long each time. */
+/* Between two tries at a listener whose backlog is full; doubled each time. */
 #define FULL_MS_MIN 10
 #define FULL_MS_MAX 250
 
 struct connector {
 	struct lined_socket *sock;
-	const struct transport *then;     /* of the socket once it connected */
+	const struct transport *then;     /* the transport once connected */
 	struct resolver_request *request; /* while it is looked up */
 	struct lined_timer timer;         /* of the address, or of the whole */
 	uint64_t end_ms;
 	uint32_t timeout_ms;
-	uint32_t full_ms; /* how long it is waited for room; 0: it is not */
+	uint32_t full_ms; /* until the next try at a full listener; 0: none */
 	int last_error;
 	unsigned count, next;
 	struct lined_address addresses[ADDRESSES_MAX];
@@ -78,7 +78,8 @@ static void connector_give_up(struct connector *connector)
 	}
 }
 
-/* The descriptor for an address; one that was opened by hand comes first. */
+/* Opens a descriptor for an address. The one of lined_socket_open() is used if
+ * its family fits. */
 static int connector_open_fd(struct lined_socket *sock, int family)
 {
 	struct sockaddr_storage own;
@@ -93,7 +94,7 @@ static int connector_open_fd(struct lined_socket *sock, int family)
 		close(fd);
 	}
 	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* Lines leave a turn at a time already: waiting for more only delays.
+	/* A turn's output leaves in one write: Nagle's algorithm only delays.
 	 */
 	if (fd >= 0 && family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -105,8 +106,8 @@ static bool connector_is_full(const struct lined_address *address, int error)
 	return address->any.sa_family == AF_UNIX && error == EAGAIN;
 }
 
-/* 0: under way, to be reported by the poller. -1/errno; where the listener is
- * full the socket keeps its descriptor, to try again. */
+/* 0: begun, the poller reports the rest. -1 and errno; if the listener's
+ * backlog is full the socket keeps its descriptor, to try again. */
 static int connector_try_address(struct connector *connector,
 				 const struct lined_address *address)
 {
@@ -135,7 +136,7 @@ static uint64_t connector_time_left(const struct connector *connector)
 	return connector->end_ms > now_ms ? connector->end_ms - now_ms : 0;
 }
 
-/* Tries the same address again in a while. */
+/* Tries the same address again later. */
 static int connector_wait_for_room(struct connector *connector)
 {
 	uint64_t left = connector_time_left(connector);
@@ -195,7 +196,8 @@ static void connector_timer_fired(struct lined_timer *timer)
 	}
 	if (connector->sock->delegate.fd >= 0)
 		close(socket_detach(connector->sock));
-	/* While the name is still being looked up there is no address. */
+	/* If the name is still being resolved there is no address, and this
+	 * gives up. */
 	connector_try_next(connector);
 }
 
@@ -288,7 +290,7 @@ static void connector_look_up(struct connector *connector)
 	connector_give_up(connector);
 }
 
-/* Somebody else has called connect(). */
+/* connect() was called by the program that gave us the descriptor. */
 static void connector_watch_adopted(struct connector *connector)
 {
 	struct lined_socket *sock = connector->sock;
@@ -338,7 +340,7 @@ static struct connector *connector_new(struct lined_socket *sock,
 	return connector;
 }
 
-/* Not reported by the poller, which watches for writing. */
+/* handle_write finds the error of a connect. */
 static void connector_failed(struct lined_socket *sock)
 {
 	(void)sock;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deadlines of a socket: one slot for the nearest of those that run.
+ * The deadlines of a socket. One slot in the dispatcher's heap is set to the
+ * nearest of those that run.
  */
 #include "config.h"
 
@@ -12,10 +13,11 @@
 
 #include "socket_priv.h"
 
-/* How often a peer that takes nothing is looked at until it is closed. */
+/* How often the kernel's queue is checked before a peer that takes nothing is
+ * closed. */
 #define LOOKS 4
 
-/* Those that run to sock->end_at, and in place of others. */
+/* They run to sock->end_at, and no other runs beside them. */
 #define ENDINGS (DEADLINE_BIT(DEADLINE_FLUSH) | DEADLINE_BIT(DEADLINE_LINGER))
 
 void socket_connected(struct lined_socket *sock)
@@ -28,8 +30,8 @@ void socket_connected(struct lined_socket *sock)
 	socket_arm(sock);
 }
 
-/* The smaller of left and what is left of `after_ms` since `since`; of a very
- * long time the deadline is set to a part. */
+/* The smaller of `left` and the rest of after_ms since `since`; at most
+ * INT32_MAX - 1, a part of a longer time. */
 static int32_t deadline_sooner(int32_t left, uint32_t now, uint32_t since,
 			       uint32_t after_ms)
 {
@@ -41,8 +43,9 @@ static int32_t deadline_sooner(int32_t left, uint32_t now, uint32_t since,
 	return (int32_t)mine < left ? (int32_t)mine : left;
 }
 
-/* How long after `since` a peer is looked at that is to take something, so that
- * it is known to a part of the time when it last did. */
+/* How long after `since` the kernel's queue is checked next: LOOKS times in
+ * after_ms, so that the time when the peer last took something is known to that
+ * part. */
 static uint32_t deadline_look_after(uint32_t now, uint32_t since,
 				    uint32_t after_ms)
 {
@@ -52,7 +55,7 @@ static uint32_t deadline_look_after(uint32_t now, uint32_t since,
 	return next < after_ms ? (uint32_t)next : after_ms;
 }
 
-/* Of what was sent, all that the peer has not taken yet. */
+/* The bytes in the kernel that the peer has not taken. */
 static uint32_t socket_kernel_unsent(const struct lined_socket *sock)
 {
 	int bytes = 0;
@@ -71,8 +74,9 @@ void socket_stalls(struct lined_socket *sock)
 }
 
 /*
- * The system lets us write again only when a good part of its buffer is empty,
- * which may be megabytes: of a slow peer that takes longer than any deadline.
+ * The poller reports room only when a good part of the kernel's buffer is
+ * empty, which may be megabytes: with a slow peer that takes longer than any
+ * deadline, though the peer is reading.
  */
 static void socket_look_for_progress(struct lined_socket *sock, uint32_t now)
 {
@@ -95,7 +99,7 @@ static int32_t deadline_earlier(int32_t left, uint32_t now, uint32_t at)
 	return mine < left ? mine : left;
 }
 
-/* Until the nearest deadline that runs; INT32_MAX: none. */
+/* The time to the nearest deadline that runs; INT32_MAX: none. */
 static int32_t socket_time_left(const struct lined_socket *sock, uint32_t now)
 {
 	const struct lined_limits *limits = socket_limits(sock);
@@ -199,8 +203,9 @@ void socket_deadline(struct lined_socket *sock)
 }
 
 /*
- * The one that is set is only ever moved nearer; what a busy client pushes back
- * with each line is looked at when that comes.
+ * The slot is only moved to an earlier time. Each line of a busy client moves
+ * its idle deadline back, which is found out when the slot is due: setting the
+ * slot for each line would cost more.
  */
 void socket_arm(struct lined_socket *sock)
 {
@@ -224,7 +229,7 @@ void socket_arm(struct lined_socket *sock)
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 		return;
 	}
-	/* Better a listener that does not rest than none. */
+	/* Without a timer, keep accepting rather than never resume. */
 	sock->accept_paused = false;
 	socket_update_mode(sock);
 }

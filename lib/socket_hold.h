@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holding back a socket's reading for whoever runs the program, beside the
- * pause() of the protocol that uses the socket: neither undoes the other.
- * Thread: the socket's.
+ * Holding a socket: the program stops its input, for example when a service is
+ * full, independently of the protocol, which has lined_socket_pause(). Neither
+ * undoes the other. Thread: the socket's.
  */
 #ifndef SOCKET_HOLD_H
 #define SOCKET_HOLD_H
@@ -12,13 +12,13 @@
 #include <lined/socket.h>
 
 /*
- * Stops reading for a reason, a bit of the caller's choice, at the current
- * line; the same reason does not nest. Reading goes on, at the earliest in the
- * next turn or later in this, when no reason is left.
+ * Stops reading, behind the current line, for a reason: a bit that the caller
+ * chooses. Calls with the same bit do not nest. Reading resumes when no bit is
+ * left, never within socket_unhold().
  */
 void socket_hold(struct lined_socket *sock, unsigned reason);
 void socket_unhold(struct lined_socket *sock, unsigned reason);
-/* For one of these reasons at least. */
+/* Whether it is held for at least one of these reasons. */
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
 
 #endif

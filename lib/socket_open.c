@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a socket begins: its memory, its descriptor, its transport. Registering
- * it is for socket.c; listening and connecting have files of their own.
+ * Making a socket: its memory, its descriptor, its transport. Registering it is
+ * in socket.c, listening in socket_accept.c, connecting in socket_connect.c.
  */
 #include "config.h"
 
@@ -72,8 +72,8 @@ int lined_socket_open(struct lined_socket *sock, int family, int type)
 	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	/* Kept out of the poller until it is bound or connected: an idle
-	 * stream socket would be reported as hung up. */
+	/* The poller gets it when it is bound or connected: it would report an
+	 * idle stream socket as hung up. */
 	if (type != SOCK_DGRAM || transport_datagram_init(sock) == 0) {
 		sock->delegate.fd = fd;
 		return 0;
@@ -108,7 +108,7 @@ static int socket_wrap_in_state(struct lined_socket *sock, int fd,
 				enum lined_socket_state state)
 {
 	switch (state) {
-	case LINED_SOCKET_IDLE: /* kept out of the poller, as above */
+	case LINED_SOCKET_IDLE: /* not for the poller, as above */
 		sock->delegate.fd = fd;
 		return 0;
 	case LINED_SOCKET_CONNECTING:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stopping and resuming a socket's input by hand: pause() is the protocol's,
- * hold (socket_hold.h) the program's. Back-pressure and the line rate, which
- * stop it without being asked, are in socket_read.c and socket_send.c.
+ * Stopping and resuming the input of a socket: the protocol pauses it
+ * (lined/socket.h), the program holds it (socket_hold.h). Back-pressure is in
+ * socket_send.c, the line rate in socket_read.c.
  */
 #include "config.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a socket, shared by the socket's files and, for its phases,
- * by the dispatcher:
+ * The inside of a socket, shared by its files:
  *
  *	socket_open.c	  making: memory, descriptor, transport
  *	socket_accept.c	  listening
@@ -9,10 +8,10 @@
  *	transport_*.c	  how bytes get over the descriptor (transport.h)
  *
  *	socket.c	  registering, events, asking
- *	socket_read.c	  input: fill, then serve the handler
- *	socket_send.c	  output: queue, then flush
- *	socket_state.c	  the states: what is read, written and timed in each
- *	socket_deadline.c when time is up
+ *	socket_read.c	  input: one read, then handle_read
+ *	socket_send.c	  output: queue, then one write
+ *	socket_state.c	  what is read, written and timed in which state
+ *	socket_deadline.c the deadlines
  *	socket_close.c	  the end
  *
  * socket.c, socket_read.c, socket_send.c, socket_deadline.c and socket_close.c
@@ -39,8 +38,8 @@
 struct connector;
 struct datagrams;
 
-/* A socket's deadlines: those that lined_socket_missed_deadline() names, and
- * two that close nothing before its time. */
+/* The deadlines of a socket: those that lined_socket_missed_deadline() names,
+ * and two that it does not. */
 enum deadline {
 	DEADLINE_NONE,
 	DEADLINE_IDLE,
@@ -50,8 +49,8 @@ enum deadline {
 	DEADLINE_FLUSH,
 	DEADLINE_CONNECT,
 	DEADLINE_LOOKUP, /* of a connect, while its name is looked up */
-	DEADLINE_RESUME, /* reading or accepting goes on */
-	DEADLINE_LINGER, /* input has been discarded for long enough */
+	DEADLINE_RESUME, /* reading or accepting is resumed */
+	DEADLINE_LINGER, /* the lingering close ends */
 };
 
 #define DEADLINE_BIT(deadline) (1u << (deadline))
@@ -61,10 +60,11 @@ struct lined_socket {
 	const struct lined_socket_handlers *handlers;
 	void *arg;
 	struct lined_socket_group *group;
-	/* Where it is registered; the delegate's is set while it has an fd. */
+	/* The dispatcher it is registered with. delegate.dispatcher is only set
+	 * while it has a descriptor, too. */
 	struct lined_dispatcher *dispatcher;
 
-	/* dispatcher.ready, unattached, closed or dead: one at a time. */
+	/* In dispatcher.ready, unattached, closed or dead: one at a time. */
 	struct list ready_link;
 	struct list dirty_link;
 
@@ -77,56 +77,55 @@ struct lined_socket {
 		struct lined_rate rate;      /* else: of its lines */
 	};
 
-	/* lined_socket_traffic(). What a connection cannot outgrow: 250 TB,
-	 * and with started_at 8,900 years. */
+	/* lined_socket_traffic(). 48 bits of bytes are 250 TB; started_high and
+	 * started_at together are 8,900 years. */
 	uint64_t lines_in : 48;
 	uint64_t started_high : 16;
 	uint64_t bytes_in : 48;
 	uint64_t bytes_out : 48;
 
-	/* Ticks: milliseconds, cut to 32 bits. Compared by difference. */
+	/* Times: the low 32 bits of milliseconds, compared by difference. */
 	uint32_t active_at;  /* last line received or byte taken */
 	uint32_t started_at; /* connected */
-	uint32_t line_at;    /* the first byte of the line in the making */
-	uint32_t stalled_at; /* the peer has taken nothing since */
-	uint32_t resume_at;  /* a rested listener or a slowed reader goes on */
+	uint32_t line_at;    /* first byte of the current partial line */
+	uint32_t stalled_at; /* since then the peer has taken nothing */
+	uint32_t resume_at;  /* accept_paused or slowed ends */
 	union {
-		uint32_t end_at;        /* a close after flush gives up */
-		uint32_t kernel_unsent; /* else: what it had to take when looked
-					   at */
+		uint32_t end_at;        /* closing or lingering ends */
+		uint32_t kernel_unsent; /* else: when last checked */
 	};
-	uint32_t deadline; /* the slot of the first in dispatcher.deadlines */
+	uint32_t deadline; /* slot in dispatcher.deadlines */
 
-	uint32_t dropped;     /* sends, by the overflow policy */
-	uint16_t budget;      /* lines left in this call of handle_read */
-	int16_t error;        /* of reading, or that it was closed with */
-	int16_t send_error;   /* what is left to be read is read first */
+	uint32_t dropped;     /* sends that the overflow policy dropped */
+	uint16_t budget;      /* lines left for this call of handle_read */
+	int16_t error;        /* errno of reading; then of handle_close */
+	int16_t send_error;   /* errno of sending, while input is left */
 	uint8_t state;        /* enum lined_socket_state */
 	uint8_t reason;       /* enum lined_close_reason */
 	uint8_t overflow;     /* enum lined_overflow */
-	uint8_t expired;      /* enum deadline: which one closed it */
-	uint8_t hold_reasons; /* reasons of socket_hold() */
-	char saved_byte;      /* the byte that a NUL stands on, while `holds` */
+	uint8_t expired;      /* enum deadline: the one that closed it */
+	uint8_t hold_reasons; /* bits of socket_hold() */
+	char saved_byte;      /* under the NUL behind a block */
 
 	bool in_read : 1;      /* handle_read is running */
-	bool needs_more : 1;   /* the reader needs more than there is */
-	bool eof : 1;          /* the peer has ended */
-	bool end_reported : 1; /* the reader has seen CLOSED or ERROR */
-	bool half_close : 1;   /* allowed: CLOSED does not close */
+	bool needs_more : 1;   /* the reader needs more input than there is */
+	bool eof : 1;          /* the peer has ended the stream */
+	bool end_reported : 1; /* the reader got CLOSED or ERROR */
+	bool half_close : 1;   /* lined_socket_allow_half_close() */
 	bool byte_saved : 1;
-	bool paused : 1;        /* by hand */
+	bool paused : 1;        /* lined_socket_pause() */
 	bool throttled : 1;     /* the queue is above its high mark */
-	bool slowed : 1;        /* over the line rate, until resume_at */
-	bool accept_paused : 1; /* a listener without descriptors, likewise */
-	bool blocked : 1;       /* the kernel takes no more for now */
+	bool slowed : 1;        /* over the line rate until resume_at */
+	bool accept_paused : 1; /* accepts nothing until resume_at */
+	bool blocked : 1;       /* the kernel takes no more output for now */
 	bool want_write : 1;
-	bool closing : 1;   /* close when flushed, by end_at */
-	bool lingering : 1; /* flushed; discarding input until end_at */
+	bool closing : 1;   /* closes when flushed, or at end_at */
+	bool lingering : 1; /* lingering close: flushed, until end_at */
 	bool ending : 1;    /* the write side ends when flushed */
-	bool ended : 1;     /* it has ended */
+	bool ended : 1;     /* the write side has ended */
 	bool got_line : 1;
-	bool line_begun : 1; /* line_at holds */
-	bool in_line : 1;    /* and the reader waits for more of it */
+	bool line_begun : 1; /* line_at is set */
+	bool in_line : 1;    /* the reader waits for the rest of it */
 	bool accepted : 1;   /* accept was called in this handle_accept */
 };
 
@@ -160,7 +159,7 @@ void socket_on_error(struct lined_delegate *delegate);
 void socket_on_task(struct lined_delegate *delegate);
 extern const struct lined_socket_ops socket_ops;
 
-/* What all streams share, connected or not yet. */
+/* Shared by the tables of all streams, connected or not yet. */
 #define TRANSPORT_STREAM_IO                                                    \
 	.serve = stream_serve, .is_unserved = stream_is_unserved,              \
 	.read_line = stream_read_line, .read_block = stream_read_block,        \
@@ -176,7 +175,7 @@ socket_limits(const struct lined_socket *sock)
 	return &sock->group->limits;
 }
 
-/* A line on its way to its reader. */
+/* Shows a line to the group's tap. */
 static inline void socket_tap(struct lined_socket *sock,
 			      const struct lined_line *line)
 {
@@ -184,7 +183,7 @@ static inline void socket_tap(struct lined_socket *sock,
 		sock->group->tap(sock, line);
 }
 
-/* Around what may call a handler of the socket: see serving.h. */
+/* Around what may call a handler of the socket, for dispatcher_serving(). */
 static inline void socket_begin_serving(struct lined_dispatcher *d,
 					const struct lined_socket *sock)
 {
@@ -196,7 +195,7 @@ static inline void socket_end_serving(struct lined_dispatcher *d)
 	__atomic_store_n(&d->serving, NULL, __ATOMIC_RELAXED);
 }
 
-/* What its input may have borrowed; NULL where it is not registered. */
+/* The `shared` of its input (input.h); NULL while it is not registered. */
 static inline char *socket_read_buffer(const struct lined_socket *sock)
 {
 	return sock->dispatcher != NULL ? sock->dispatcher->read_buffer : NULL;
@@ -213,75 +212,77 @@ static inline uint32_t socket_now(const struct lined_socket *sock)
 	return (uint32_t)sock->dispatcher->now_ms;
 }
 
-/* The descriptor, in its state, is the socket's. -1 and errno: it is not. */
+/* Gives the socket a descriptor and its state. -1 and errno: neither. */
 int socket_adopt(struct lined_socket *sock, int fd,
 		 enum lined_socket_state state);
-/* The handshake is over: the socket is CONNECTED over this transport, and
+/* Ends a handshake: the socket is CONNECTED over this transport, and
  * handle_connect is called. */
 void socket_established(struct lined_socket *sock,
 			const struct transport *transport);
-/* Of a transport whose writable() has nothing else to do. */
+/* writable() and failed() of most transports. */
 void socket_writable(struct lined_socket *sock);
 void stream_failed(struct lined_socket *sock);
 int stream_peer(const struct lined_socket *sock,
 		struct sockaddr_storage *address, socklen_t *len);
 
-/* Sets fd and puts it under the dispatcher, where there is one already. */
+/* Sets the descriptor, and has the dispatcher's poller watch it if the socket
+ * is registered. -1 and errno. */
 int socket_attach(struct lined_socket *sock, int fd);
-/* Takes the descriptor away; the caller closes it. */
+/* Takes the descriptor out again and returns it for the caller to close. */
 int socket_detach(struct lined_socket *sock);
 
-/* Tells the poller what it should watch now. */
+/* Tells the poller what to watch now; to be called after a change of anything
+ * that socket_state.c looks at. */
 void socket_update_mode(struct lined_socket *sock);
 
 /* ---- socket_state.c ---- */
 
-/* Paused by hand, or held. */
+/* Paused by the protocol, or held by the program. */
 static inline bool socket_is_paused(const struct lined_socket *sock)
 {
 	return sock->paused || sock->hold_reasons != 0;
 }
 
-/* Nothing holds the reader back: it may have what there is. */
+/* Nothing holds the reader back. */
 static inline bool socket_may_read(const struct lined_socket *sock)
 {
 	return !sock->paused && !sock->throttled && !sock->slowed &&
 	       !sock->closing && sock->hold_reasons == 0;
 }
 
-/* The protocol wants handle_write, and could write. */
+/* The protocol wants handle_write and the write side is open. */
 static inline bool socket_wants_write(const struct lined_socket *sock)
 {
 	return sock->want_write && !sock->closing && !sock->ending &&
 	       !sock->ended;
 }
 
-/* What the poller should watch now, enum lined_mode. */
+/* The mode to be watched now, enum lined_mode. */
 unsigned socket_wanted_mode(const struct lined_socket *sock);
-/* Which deadlines may run in this state, as DEADLINE_BIT()s; limits and flags
- * say which of them do. */
+/* The deadlines that this state allows, as DEADLINE_BIT()s. Limits and flags
+ * decide which of them run. */
 unsigned socket_deadlines(const struct lined_socket *sock);
 
 /* ---- socket_deadline.c ---- */
 
-/* Now connected: the deadlines begin. */
+/* The socket is connected: the deadlines begin. */
 void socket_connected(struct lined_socket *sock);
-/* Now blocked. */
+/* The socket has become blocked. */
 void socket_stalls(struct lined_socket *sock);
-/* A deadline may have come nearer: what is set is moved if it is too late. */
+/* To be called when a deadline may have come nearer: sets it. */
 void socket_arm(struct lined_socket *sock);
-/* One may have passed. */
+/* A deadline is due, or was and has moved. */
 void socket_deadline(struct lined_socket *sock);
 
 /* ---- socket_close.c ---- */
 
-/* The end: no handler but handle_close runs any more. Idempotent. */
+/* Ends the socket: no handler but handle_close runs from now on. Idempotent. */
 void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
 		int error);
-/* The queue is empty: what waited for that happens. */
+/* The queue is empty: does what waited for that, half-close or close. */
 void socket_flushed(struct lined_socket *sock);
 
-/* Phases of a turn. */
+/* The close phase and the free phase of a turn. */
 void socket_deliver_close(struct lined_socket *sock);
 void socket_free(struct lined_socket *sock);
 
@@ -297,10 +298,10 @@ enum lined_line_status stream_read_block(struct lined_socket *sock, size_t len,
 					 struct lined_line *line);
 enum lined_line_status stream_read(struct lined_socket *sock,
 				   struct lined_line *data);
-/* Something that held reading back is over. */
+/* To be called when reading is no longer held back. */
 void socket_read_on(struct lined_socket *sock);
-/* Runs handle_read over what is there; without a handler drops it. False: the
- * socket was closed meanwhile. */
+/* Calls handle_read, or drops the input if there is none. False: the socket was
+ * closed meanwhile. */
 bool socket_run_reader(struct lined_socket *sock);
 
 /* ---- socket_send.c ---- */
@@ -312,12 +313,12 @@ int stream_send_shared(struct lined_socket *sock, struct lined_buffer *buffer,
 		       size_t offset, size_t len);
 void stream_flush(struct lined_socket *sock);
 size_t stream_queued(const struct lined_socket *sock);
-/* At or below the low mark. */
+/* The queue is at or below the low mark. */
 bool socket_is_low(const struct lined_socket *sock);
 
 /* ---- socket_connect.c ---- */
 
-/* The socket's descriptor is connecting already. -1/ENOMEM. */
+/* Gives the socket a descriptor that is connecting already. -1/ENOMEM. */
 int socket_connect_adopt(struct lined_socket *sock, int fd);
 
 #endif

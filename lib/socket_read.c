@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The input of a stream socket: filled by one read a turn, then served to
- * handle_read as lines, blocks or bytes. What the handler leaves is served
- * again in the next turn, without waiting for the kernel.
+ * The input of a stream socket: one read a turn, then handle_read, which takes
+ * lines, blocks or bytes. Input that the handler leaves is served again in the
+ * next turn, without waiting for the kernel.
  */
 #include "config.h"
 
@@ -10,10 +10,11 @@
 
 #include "socket_priv.h"
 
-/* Lines in one call of handle_read; a read is the bound in bytes. */
+/* Lines that one call of handle_read gets, so that a client that floods does
+ * not starve others. */
 #define LINES_A_TURN 1024
 
-/* The transport has more than what it gave. */
+/* The transport has decoded more than it gave. */
 static bool stream_holds_input(const struct lined_socket *sock)
 {
 	const struct transport *transport = socket_transport(sock);
@@ -21,12 +22,17 @@ static bool stream_holds_input(const struct lined_socket *sock)
 	return transport->holds_input != NULL && transport->holds_input(sock);
 }
 
-/* Something that is not a matter of more bytes is left for the reader. */
+static bool stream_is_over(const struct lined_socket *sock)
+{
+	return sock->eof || sock->error != 0;
+}
+
+/* The reader should be called although no bytes have come. */
 bool stream_is_unserved(const struct lined_socket *sock)
 {
 	if (sock->end_reported)
 		return !sock->half_close && !sock->closing;
-	return sock->eof || sock->error != 0 ||
+	return stream_is_over(sock) ||
 	       (!sock->needs_more && input_len(&sock->in) > 0) ||
 	       stream_holds_input(sock);
 }
@@ -43,7 +49,7 @@ void socket_read_on(struct lined_socket *sock)
 	socket_update_mode(sock);
 }
 
-/* One read. False: nothing new. */
+/* Reads once. False: nothing new; else bytes, the end or an error. */
 static bool stream_fill(struct lined_socket *sock)
 {
 	size_t size;
@@ -72,7 +78,7 @@ static bool stream_fill(struct lined_socket *sock)
 	return true;
 }
 
-/* The input of who has been told goodbye. */
+/* Lingering close: read and discard. */
 static void stream_discard(struct lined_socket *sock)
 {
 	ssize_t n = recv(sock->delegate.fd, sock->dispatcher->read_buffer,
@@ -84,7 +90,7 @@ static void stream_discard(struct lined_socket *sock)
 	socket_end(sock, sock->reason, 0);
 }
 
-/* The stream is over and the reader knows. */
+/* The reader got CLOSED or ERROR: closes the socket, when all is sent. */
 static void stream_finish_reading(struct lined_socket *sock)
 {
 	if (sock->error != 0 || sock->send_error != 0)
@@ -97,9 +103,9 @@ static void stream_finish_reading(struct lined_socket *sock)
 }
 
 /*
- * Since when the line in the making is in the making. What the reader has not
- * looked at may have ended it: then nothing runs, but unless a line is taken it
- * is the same one that goes on later.
+ * Sets when the current partial line began, for the line timeout. While the
+ * reader has not looked at all input the line may be complete, and its deadline
+ * does not run; it is still the same line, unless the reader takes it.
  */
 static void stream_time_line(struct lined_socket *sock)
 {
@@ -128,7 +134,7 @@ static void socket_drop_input(struct lined_socket *sock)
 	sock->end_reported = sock->eof || sock->error != 0;
 }
 
-/* Puts back the byte under a block's NUL. */
+/* Puts the byte back that the NUL behind a block has replaced. */
 static void socket_restore_byte(struct lined_socket *sock)
 {
 	if (!sock->byte_saved)
@@ -154,7 +160,7 @@ bool socket_run_reader(struct lined_socket *sock)
 	return false;
 }
 
-/* Runs the reader, then settles what it has left. */
+/* Calls the reader, then sees to what it has left. */
 static void stream_serve_input(struct lined_socket *sock)
 {
 	if (!socket_run_reader(sock))
@@ -172,6 +178,14 @@ static void stream_serve_input(struct lined_socket *sock)
 	socket_read_on(sock);
 }
 
+static void stream_read_once(struct lined_socket *sock)
+{
+	if (stream_fill(sock))
+		stream_serve_input(sock);
+	else if (input_settle(&sock->in, socket_read_buffer(sock)) < 0)
+		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
+}
+
 void stream_readable(struct lined_socket *sock)
 {
 	if (sock->lingering) {
@@ -182,14 +196,9 @@ void stream_readable(struct lined_socket *sock)
 		socket_update_mode(sock);
 		return;
 	}
-	/* What is left over comes before what is new; it has its own place in
-	 * the turn. */
-	if (list_is_linked(&sock->ready_link))
-		return;
-	if (stream_fill(sock))
-		stream_serve_input(sock);
-	else if (input_settle(&sock->in, socket_read_buffer(sock)) < 0)
-		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
+	/* Left-over input is served first, later in this turn. */
+	if (!list_is_linked(&sock->ready_link))
+		stream_read_once(sock);
 }
 
 void stream_serve(struct lined_socket *sock)
@@ -198,14 +207,17 @@ void stream_serve(struct lined_socket *sock)
 		return;
 	if (sock->end_reported)
 		stream_finish_reading(sock);
-	else if (!sock->needs_more || !stream_holds_input(sock) ||
-		 stream_fill(sock))
+	else if (sock->needs_more && !stream_is_over(sock) &&
+		 stream_holds_input(sock))
+		stream_read_once(sock);
+	else
 		stream_serve_input(sock);
 }
 
 /* ---- what the handler calls ------------------------------------------- */
 
-/* A NUL behind what was just taken, over a byte that is still to be read. */
+/* Writes a NUL behind the block that was taken. The byte there may be input
+ * still to be read, and is saved. */
 static void socket_terminate_block(struct lined_socket *sock)
 {
 	char *at = sock->in.data + sock->in.off;
@@ -233,7 +245,7 @@ static bool stream_is_within_rate(struct lined_socket *sock)
 	return false;
 }
 
-/* Whether there may be something to read; READY: look. */
+/* Whether the reader may have input now. READY: yes, if there is any. */
 static enum lined_line_status stream_read_gate(struct lined_socket *sock)
 {
 	socket_restore_byte(sock);
@@ -252,7 +264,7 @@ static enum lined_line_status stream_took_line(struct lined_socket *sock)
 {
 	sock->got_line = true;
 	sock->line_begun = sock->in_line = false;
-	/* An earlier look may have asked for more than this. */
+	/* An earlier call may have asked for a longer block. */
 	sock->needs_more = false;
 	sock->active_at = socket_now(sock);
 	if (sock->budget > 0)
@@ -273,7 +285,7 @@ static enum lined_line_status stream_report_too_long(struct lined_socket *sock)
 	return LINED_LINE_TOO_LONG;
 }
 
-/* No more than this will ever come. */
+/* Reports the end of the stream, or its error. */
 static enum lined_line_status stream_report_end(struct lined_socket *sock)
 {
 	sock->end_reported = true;
@@ -285,16 +297,11 @@ static enum lined_line_status stream_report_end(struct lined_socket *sock)
 	return LINED_LINE_ERROR;
 }
 
-static bool stream_is_over(const struct lined_socket *sock)
-{
-	return sock->eof || sock->error != 0;
-}
-
 static enum lined_line_status stream_need_more(struct lined_socket *sock)
 {
 	if (stream_is_over(sock))
 		return stream_report_end(sock);
-	/* Within handle_read it is settled afterwards. */
+	/* Within handle_read this is done when it returns. */
 	if (!sock->in_read && input_len(&sock->in) == 0)
 		input_clear(&sock->in, socket_read_buffer(sock));
 	sock->needs_more = true;
@@ -344,7 +351,7 @@ enum lined_line_status stream_read_line(struct lined_socket *sock,
 	return stream_need_more(sock);
 }
 
-/* Hands out the next len bytes as they are. */
+/* Gives the next len bytes as a block. */
 static enum lined_line_status stream_take(struct lined_socket *sock, size_t len,
 					  struct lined_line *line)
 {
@@ -359,7 +366,7 @@ static enum lined_line_status stream_take(struct lined_socket *sock, size_t len,
 	return stream_took_line(sock);
 }
 
-/* False: the rest of a line that was too long must go first. */
+/* Discards the rest of a line that was too long. False: it has not all come. */
 static bool stream_is_between_lines(struct lined_socket *sock)
 {
 	uint64_t bare_lf = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The output of a socket: sends are queued all through the turn and leave in
- * one gathering write at its end. The overflow policy and the water marks are
- * here; what a queue is made of is in send_queue.c.
+ * The output of a stream socket: sends are queued during the turn and leave at
+ * its end in one gathering write. The overflow policy and the water marks are
+ * here, the memory of a queue is in send_queue.c.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@
 
 #define VECTOR 64
 
-/* Longer texts are made in memory of their own. */
+/* On the stack; a longer text is formatted in allocated memory. */
 #define PRINTF_ROOM 1024
 
 void socket_mark_dirty(struct lined_socket *sock)
@@ -27,7 +27,7 @@ void socket_mark_dirty(struct lined_socket *sock)
 		list_append(&sock->dispatcher->dirty, &sock->dirty_link);
 }
 
-/* Water marks exist where the queue is unlimited, too. */
+/* An unlimited queue has the water marks of the default limit. */
 static size_t socket_mark_base(const struct lined_socket *sock)
 {
 	uint32_t limit = socket_limits(sock)->send_queue;
@@ -73,8 +73,8 @@ static void stream_note_written(struct lined_socket *sock, size_t bytes)
 }
 
 /*
- * A peer that is gone has perhaps left us something to read: that is served
- * first, by who is reading, and the end is met there.
+ * The peer may have sent something before it closed. The reader gets that
+ * first, and then the error.
  */
 static void stream_send_failed(struct lined_socket *sock, int error)
 {
@@ -91,7 +91,7 @@ static void stream_send_failed(struct lined_socket *sock, int error)
 	socket_read_on(sock);
 }
 
-/* The transport has taken what the kernel has not. */
+/* The transport has taken bytes that the kernel has not. */
 static bool stream_holds_output(const struct lined_socket *sock)
 {
 	const struct transport *transport = socket_transport(sock);
@@ -99,8 +99,8 @@ static bool stream_holds_output(const struct lined_socket *sock)
 	return transport->holds_output != NULL && transport->holds_output(sock);
 }
 
-/* Writes until the queue is empty or the kernel takes no more. -1: it never
- * will again. */
+/* Writes until the queue is empty or the kernel takes no more. -1: the write
+ * side has failed. */
 static int stream_write_queue(struct lined_socket *sock)
 {
 	size_t wanted;
@@ -117,7 +117,7 @@ static int stream_write_queue(struct lined_socket *sock)
 		}
 		if (n > 0)
 			stream_note_written(sock, (size_t)n);
-		/* A short write says as much as EAGAIN would. */
+		/* After a short write the next one would give EAGAIN. */
 		if (n < 0 || (size_t)n < wanted || stream_holds_output(sock)) {
 			sock->blocked = true;
 			break;
@@ -187,7 +187,8 @@ static void stream_count_dropped(struct lined_socket *sock, unsigned n)
 	counter_add(&sock->group->counters.sends_dropped, n);
 }
 
-/* Down to so many bytes, where that can be. */
+/* Drops the oldest sends until no more than `bytes` are queued. False: more
+ * than that has begun to leave. */
 static bool stream_drop_oldest(struct lined_socket *sock, size_t bytes)
 {
 	size_t before = sock->out.bytes;
@@ -199,14 +200,15 @@ static bool stream_drop_oldest(struct lined_socket *sock, size_t bytes)
 	return sock->out.bytes <= bytes;
 }
 
-/* Makes room for len bytes, as the policy says. -1: there is none. */
+/* Makes room for len bytes by the overflow policy. -1: there is none. */
 static int stream_make_room(struct lined_socket *sock, size_t len)
 {
 	uint32_t limit = socket_limits(sock)->send_queue;
 
 	if (stream_fits(sock, len))
 		return 0;
-	/* Much in one turn is no slow reader yet: ask the kernel first. */
+	/* A lot in one turn does not mean a slow reader: let the kernel take
+	 * what it can first. */
 	if (sock->state == LINED_SOCKET_CONNECTED && !sock->blocked) {
 		if (stream_write_queue(sock) < 0) {
 			errno = EPIPE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a socket does in which state, as one table: what is read and written,
- * and which deadlines run. Only says so; calls nothing.
+ * The states of a socket as one table: what is read and written in each, and
+ * which deadlines run. Calls no other file.
  */
 #include "config.h"
 
@@ -13,10 +13,10 @@ enum read_rule {
 	READ_HANDSHAKE, /* as the transport says */
 	READ_CLIENTS,   /* unless paused, or short of descriptors */
 	READ_INPUT,     /* unless the reader is held back, or it has ended */
-	READ_DISCARD,   /* always: to notice the end */
+	READ_DISCARD,   /* always: lingering close */
 };
 
-/* Whether it watches for room to write. */
+/* Whether the poller watches for room to write. */
 enum write_rule {
 	WRITE_NEVER,
 	WRITE_REST,   /* while the kernel has not taken all */
@@ -26,8 +26,8 @@ enum write_rule {
 /* How far a close has come. */
 enum stage {
 	STAGE_OPEN,
-	STAGE_FLUSHING,  /* `closing`: it ends behind what is queued */
-	STAGE_LINGERING, /* flushed; input is discarded for a while */
+	STAGE_FLUSHING,  /* sends what is queued, then closes */
+	STAGE_LINGERING, /* lingering close */
 	STAGES
 };
 
@@ -38,8 +38,8 @@ struct rules {
 
 #define BIT(deadline) DEADLINE_BIT(DEADLINE_##deadline)
 
-/* What is not here (IDLE, CLOSED) does nothing. The deadline of a connect is a
- * timer of socket_connect.c. */
+/* IDLE and CLOSED do nothing. The deadline of a connect is a timer in
+ * socket_connect.c. */
 static const struct rules rules[LINED_SOCKET_UDP_BOUND + 1][STAGES] = {
 	[LINED_SOCKET_CONNECTING] =
 		{

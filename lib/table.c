@@ -14,10 +14,10 @@
 
 #include "list.h"
 
-/* What malloc() and the tree's node take beside a cell and its bytes. */
+/* The bytes of malloc() and the tree's node for each cell. */
 #define OVERHEAD 128
 
-/* What the tree compares; a cell begins with it. */
+/* The tree compares it; a cell begins with it. */
 struct key {
 	const void *bytes;
 	size_t len;
@@ -80,7 +80,7 @@ static void cell_expired(struct lined_timer *timer)
 	cell_drop(lined_container_of(timer, struct cell, timer));
 }
 
-/* Until so many bytes more are within the bound, or nothing is left. */
+/* Evicts entries until so many bytes more fit, or none is left. */
 static void table_make_room(struct lined_table *table, size_t bytes)
 {
 	while (!list_is_empty(&table->by_use) &&
@@ -98,7 +98,7 @@ static struct cell *table_look_up(struct lined_table *table, const void *key,
 	struct cell **found = tfind(&wanted, &table->root, key_compare);
 	struct cell *cell = found != NULL ? *found : NULL;
 
-	/* Its timer is due in this turn. */
+	/* Expired, but its timer has not fired yet. */
 	if (cell != NULL && cell->entry.expires_ms != 0 &&
 	    cell->entry.expires_ms <=
 		    lined_dispatcher_now_ms(table->dispatcher)) {
@@ -168,7 +168,7 @@ int lined_table_put(struct lined_table *table, const void *key, size_t key_len,
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(table->dispatcher);
 	uint64_t expires_ms = entry->expires_ms;
-	/* First: the key and the entry may be in the old one. */
+	/* Copied first: the key and the entry may be in the old cell. */
 	struct cell *cell = cell_new(table, key, key_len, entry);
 	struct cell *old = table_look_up(table, key, key_len);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The time of a dispatcher: its clock, its timers and the deadlines of its
- * sockets. When they fire in a turn is for dispatcher.c to say.
+ * The clock of a dispatcher, its timers (lined/timer.h) and the deadlines of
+ * its sockets.
  */
 #include "config.h"
 
@@ -37,8 +37,8 @@ void lined_timer_init(struct lined_timer *timer,
 	timer->slot = TIMER_UNARMED;
 }
 
-/* The next turn at the earliest: the timer phase of this one may be running,
- * and would never end. */
+/* At least 1 ms from now within a turn: a timer that is armed with 0 in its own
+ * handler would otherwise keep the timer phase going for ever. */
 static int timer_arm(struct lined_dispatcher *d, struct timer_heap *heap,
 		     uint32_t *slot, uint64_t delay_ms)
 {
@@ -83,7 +83,7 @@ static void timer_fire(struct lined_dispatcher *d)
 	struct lined_timer *timer = lined_container_of(
 		d->timers.entries[0].slot, struct lined_timer, slot);
 
-	/* Re-armed before the call: the handler may stop or free it. */
+	/* Armed again before the call: the handler may stop or free it. */
 	if (timer->interval_ms > 0)
 		timer_heap_set(&d->timers, &timer->slot,
 			       d->now_ms + timer->interval_ms);
@@ -104,7 +104,6 @@ static void timer_fire_deadline(struct lined_dispatcher *d)
 	dispatcher_end_call(d);
 }
 
-/* Of both kinds, in the order in which they are due. */
 void timers_fire(struct lined_dispatcher *d)
 {
 	uint64_t due;

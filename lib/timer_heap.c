@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The heap of what is due some time. Only orders it; the dispatcher fires it.
+ * The heap of due times. timer.c fires the entries.
  */
 #include "config.h"
 
@@ -74,7 +74,7 @@ static void timer_heap_settle(struct timer_heap *heap, uint32_t slot,
 
 static int timer_heap_grow(struct timer_heap *heap)
 {
-	/* By half: a service with many idle clients should not pay double. */
+	/* By half, not twice: each idle client has an entry. */
 	uint32_t room = heap->room + heap->room / 2 + 16;
 	struct timer_entry *entries;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A 4-ary heap by due time, of what each keeps its place in the heap in a slot
- * of its own: all that the heap knows of it. An entry holds its due time beside
- * the pointer, so that sifting compares without touching the owners.
+ * A 4-ary heap of due times. The owner of an entry has only a slot, which is
+ * the entry's place in the heap. The due time stands in the entry, so that
+ * moving entries does not touch their owners' memory.
  */
 #ifndef TIMER_HEAP_H
 #define TIMER_HEAP_H
@@ -26,15 +26,16 @@ struct timer_heap {
 
 void timer_heap_fini(struct timer_heap *heap);
 
-/* Inserts, or moves where it is in. -1/ENOMEM on insertion. */
+/* Inserts an entry, or moves it if it is there. -1/ENOMEM, on insertion only.
+ */
 int timer_heap_set(struct timer_heap *heap, uint32_t *slot, uint64_t due_ms);
-/* Does nothing where it is not in. */
+/* Removes an entry, if it is there. */
 void timer_heap_remove(struct timer_heap *heap, uint32_t *slot);
 
-/* When this one, which is in, is due. */
+/* When the entry at this slot is due. */
 uint64_t timer_heap_due_of(const struct timer_heap *heap, uint32_t slot);
 
-/* When the first is due, entries[0]; UINT64_MAX where there is none. */
+/* When entries[0], the first, is due; UINT64_MAX: there is none. */
 static inline uint64_t timer_heap_due(const struct timer_heap *heap)
 {
 	return heap->count > 0 ? heap->entries[0].due_ms : UINT64_MAX;

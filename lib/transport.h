@@ -1,34 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a transport is: how the bytes of a socket get over its descriptor. A
- * plain stream, datagrams, TLS: one constant table each, and nothing above the
- * table (framing, limits, queues, deadlines) knows which one it is. Two tables
- * stand for a socket that has no connection yet: one that connects
- * (socket_connect.c) and one that listens (socket_accept.c).
+ * A transport: how the bytes of a socket get over its descriptor. Plain streams
+ * and datagrams are one constant table each, as TLS will be, and the files
+ * above (framing, limits, queues, deadlines) do not know which one a socket
+ * has. Two more tables are for sockets without a connection: those that connect
+ * (socket_connect.c) and those that listen (socket_accept.c).
  *
- * A socket's delegate.handlers points to the first member of its transport, so
- * a transport costs a socket no memory. What it has to keep for each socket it
- * allocates, and gives back in free().
+ * The table takes the place of the delegate's handlers, which are its first
+ * member: a socket needs no pointer for it. A transport that needs memory for
+ * each socket allocates it and frees it in free().
  *
- * Every function runs on the socket's thread. Each may end the socket
- * (socket_end()) and must not touch it behind a handler of the protocol without
- * looking at sock->state. A member that may be NULL says so.
+ * Thread: the socket's. Every function may end the socket (socket_end()), and
+ * must look at sock->state after a handler of the protocol has run. Members
+ * that may be NULL say so.
  *
- * To add a stream that is not plain (TLS, PROXY, WebSocket):
+ * Another stream (TLS, PROXY, WebSocket) needs two tables:
  *
- * - A handshake is a table of its own, in state CONNECTING: readable() and
- *   writable() move it on, handshake_mode says what the poller watches, and
- *   socket_established() puts the lasting table in its place. Sends are queued
- *   meanwhile, and the protocol sees nothing.
- * - The lasting table takes TRANSPORT_STREAM_IO and gives recv() and send().
- *   What it has decoded ahead it reports by holds_input(), what it has encoded
- *   and the kernel has not taken by holds_output(): then the socket is served
- *   again, or watched for writing, although the kernel, or the send queue, has
- *   nothing.
- * - send() gets as much of the queue as a vector holds, once a turn: it may
- *   encode all of it before it writes.
- * - A transport that encodes each send by itself, as WebSocket does, wraps
- *   sendv() and send_shared().
+ * - The handshake, in state CONNECTING: readable() and writable() advance it,
+ *   handshake_mode is what the poller watches, and socket_established()
+ * replaces the table by the next one. The protocol sees nothing before, and its
+ * sends are queued.
+ * - The connection: TRANSPORT_STREAM_IO and its own recv() and send(). Input
+ * that it has decoded ahead is reported by holds_input(), so that the socket is
+ *   served without the kernel. Output that it has encoded and the kernel has
+ * not taken is reported by holds_output(), so that the poller watches for
+ * writing. send() gets the whole queue, up to 64 pieces, in one call a turn,
+ * and may encode all of it for one write. A last message is end_output()'s.
+ * - A transport that encodes each send separately, as WebSocket does, has a
+ *   sendv() and send_shared() of its own in front of stream_sendv().
+ *
+ * The union of struct lined_socket is in use in CONNECTED, for the line rate.
  */
 #ifndef TRANSPORT_H
 #define TRANSPORT_H

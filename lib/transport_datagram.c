@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Datagram sockets. A datagram is read whole into the read buffer and served
- * as lines, the last of which needs no terminator; what handle_read sends
- * meanwhile is gathered and leaves as one datagram, to the sender. Nothing is
- * known of a sender afterwards.
+ * Datagrams. A datagram is read whole into the dispatcher's read buffer and
+ * served as lines; the last one needs no terminator. The sends of its
+ * handle_read leave as one datagram to its sender, of whom nothing is kept.
  */
 #include "config.h"
 
@@ -26,7 +25,7 @@ struct datagram {
 };
 
 struct datagrams {
-	/* The datagram being read, and what it is answered. */
+	/* The datagram that is read, and the answer to it. */
 	struct sockaddr_storage from;
 	socklen_t from_len;
 	bool reading;
@@ -34,7 +33,7 @@ struct datagrams {
 	bool answered;
 	char *answer;
 	size_t answer_len, answer_room;
-	/* What waits to be sent. */
+	/* The datagrams that wait to be sent. */
 	struct datagram *first, **last;
 	size_t queued;
 };
@@ -174,7 +173,7 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 	return 0;
 }
 
-/* Sends until there is nothing more or the kernel takes no more. */
+/* Sends until the queue is empty or the kernel takes no more. */
 static void datagram_send_queued(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;
@@ -191,7 +190,8 @@ static void datagram_send_queued(struct lined_socket *sock)
 			sock->blocked = true;
 			break;
 		}
-		/* An address that cannot be reached is the sender's matter. */
+		/* An address that cannot be reached is no error of the
+		 * socket. */
 		if (n < 0) {
 			datagram_count_drop(sock);
 		} else {
@@ -215,7 +215,7 @@ static bool datagram_is_unserved(const struct lined_socket *sock)
 	return sock->datagrams->reading && !sock->needs_more;
 }
 
-/* It is done with: its answer is queued. */
+/* Ends the datagram that was read: queues the answer. */
 static void datagram_finish(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;
@@ -238,7 +238,7 @@ static void datagram_flush(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;
 
-	/* No more of it is read: its answer is whole. */
+	/* No more of it is read: the answer is complete. */
 	if (sock->closing && datagrams->reading)
 		datagram_finish(sock);
 	datagram_send_queued(sock);
@@ -248,7 +248,7 @@ static void datagram_flush(struct lined_socket *sock)
 		socket_update_mode(sock);
 }
 
-/* The next datagram, into the read buffer. False: none that counts. */
+/* Reads the next datagram. False: there is none, or it was dropped. */
 static bool datagram_receive(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;
@@ -307,7 +307,7 @@ static void datagram_readable(struct lined_socket *sock)
 		socket_update_mode(sock);
 		return;
 	}
-	if (sock->datagrams->reading) /* its place in the turn comes */
+	if (sock->datagrams->reading) /* served later in this turn */
 		return;
 	if (datagram_receive(sock))
 		datagram_serve(sock);
@@ -333,7 +333,7 @@ static enum lined_line_status datagram_took_line(struct lined_socket *sock,
 	counter_add(&sock->group->counters.lines_in, 1);
 	if (status == LINED_LINE_TOO_LONG) {
 		counter_add(&sock->group->counters.too_long, 1);
-		/* There is no connection to close: the datagram ends here. */
+		/* There is no connection to close: drop the rest. */
 		if (sock->framer.state == FRAMER_END)
 			sock->in.off = sock->in.end;
 	}
@@ -409,7 +409,7 @@ static enum lined_line_status datagram_read(struct lined_socket *sock,
 	return datagram_took_line(sock, LINED_LINE_READY);
 }
 
-/* A datagram's end is its own: there are no blocks in it. */
+/* Blocks are for streams. */
 static enum lined_line_status datagram_read_block(struct lined_socket *sock,
 						  size_t len, size_t max_len,
 						  struct lined_line *line)
@@ -435,7 +435,7 @@ static int datagram_send_shared(struct lined_socket *sock,
 	return datagram_sendv(sock, &piece, 1, len);
 }
 
-/* An address that cannot be reached is not the socket's error. */
+/* The error of a datagram that was sent does not concern the socket. */
 static void datagram_failed(struct lined_socket *sock)
 {
 	(void)sock;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts turns. When a turn begins and ends is the dispatcher's to know.
+ * Counts the turns of a dispatcher.
  */
 #include "config.h"
 
@@ -16,7 +16,7 @@ void turn_stats_count(struct turn_stats *stats, uint64_t busy_ns)
 {
 	unsigned i = 0;
 
-	/* Nearly all end at the first. */
+	/* Almost all turns are within the first bound. */
 	while (i < TURN_STATS_BOUNDS &&
 	       busy_ns > turn_stats_bounds_us[i] * UINT64_C(1000))
 		i++;

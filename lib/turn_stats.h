@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How busy a dispatcher is: its turns, how long it worked in them, and how
- * many lasted how long, which is what an event that came meanwhile had to wait.
- * What it cost to wait for events is not in it.
+ * How busy a dispatcher is: the number of its turns, the time that it worked in
+ * them, and a histogram of how long they lasted, which is how long an event had
+ * to wait. The time it waited for events is not included.
  */
 #ifndef TURN_STATS_H
 #define TURN_STATS_H
@@ -13,22 +13,22 @@
 
 #define TURN_STATS_BOUNDS 10
 
-/* Only grows. Written by the dispatcher's thread; another may read it at any
- * time with relaxed atomic loads. */
+/* Only grows. The dispatcher's thread writes it; any other may read it with
+ * relaxed atomic loads. */
 struct turn_stats {
 	uint64_t turns;
 	uint64_t busy_ns;
-	/* Turns that lasted at most bounds[i], and longer than the one before;
-	 * the last: longer than all of them. */
+	/* Turns that lasted at most bounds[i], and longer than bounds[i - 1];
+	 * in the last place, longer than all bounds. */
 	uint64_t lasted[TURN_STATS_BOUNDS + 1];
 };
 
 extern const uint32_t turn_stats_bounds_us[TURN_STATS_BOUNDS];
 
-/* A turn is over. */
+/* Counts a turn that worked for busy_ns. */
 void turn_stats_count(struct turn_stats *stats, uint64_t busy_ns);
 
-/* Valid as long as the dispatcher is. MT-safe. */
+/* Valid until the dispatcher is freed. MT-safe. */
 const struct turn_stats *dispatcher_turns(const struct lined_dispatcher *d);
 
 #endif

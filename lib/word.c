@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Words of a line, and the numbers that they may be. Works on the bytes alone:
- * no locale, no errno, NUL is a byte as any other.
+ * The words of a line, and numbers in them. Works on bytes: no locale, no
+ * errno; a NUL is a byte like any other.
  */
 #include "config.h"
 
@@ -76,7 +76,7 @@ bool lined_word_signed(const struct lined_word *word, int64_t min, int64_t max,
 	if (!lined_word_unsigned(&digits, (uint64_t)INT64_MAX + negative,
 				 &size))
 		return false;
-	/* The least of all has no positive counterpart. */
+	/* INT64_MIN has no positive counterpart. */
 	if (negative)
 		value = size == 0 ? 0 : -(int64_t)(size - 1) - 1;
 	else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every public header of lined begins with: the visibility of a
- * public function and the C++ guard. Nothing here is meant to be called.
+ * Included by every public header of lined: the visibility of public functions
+ * and the C++ guard. Nothing here is to be called.
  */
 #ifndef LINED_API_H
 #define LINED_API_H
@@ -12,7 +12,7 @@
 #define LINED_API
 #endif
 
-/* This header alone makes a whole source file, which must declare something. */
+/* So that this header compiles alone: a source file must declare something. */
 struct lined_socket;
 
 #ifdef __cplusplus

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dispatcher: one thread's event loop, and the delegates registered with
- * it. It is a whole program already:
+ * The dispatcher: the event loop of one thread, and the delegates registered
+ * with it. This runs a program until nothing is left to wait for:
  *
  *	while (lined_dispatcher_poll(d, 500) > 0)
  *		;
  *
- * A turn runs in this order: ready I/O and sockets with data still buffered,
- * messages posted by other threads and then those deferred, due timers, tasks,
- * handle_close of what was closed, the flush of what the turn queued (one write
- * a socket), freeing.
+ * One call of it is a turn, in these phases: ready I/O, and sockets with input
+ * left over; messages posted by other threads, then deferred ones; due timers;
+ * tasks; handle_close of the sockets that were closed; one write for each
+ * socket that has output; freeing.
  *
- * Thread: a dispatcher and all that is registered with it belong to the one
- * thread that polls it. Functions marked MT-safe may be called by any thread.
+ * Thread: a dispatcher and everything registered with it belong to the thread
+ * that polls it. Functions marked MT-safe may be called by any thread.
  */
 #ifndef LINED_DISPATCHER_H
 #define LINED_DISPATCHER_H
@@ -31,57 +31,57 @@ struct lined_delegate;
 struct lined_socket;
 struct lined_socket_ops;
 
-/* What a delegate waits for; a bit mask. */
+/* The events that a delegate waits for: bits that may be combined. */
 enum lined_mode {
 	LINED_MODE_READ = 1,
 	LINED_MODE_WRITE = 2,
 };
 
 /*
- * What a delegate does; one constant table for all delegates of a kind. Every
- * member may be NULL. Each may unregister, and then free, any delegate, its
- * own too.
+ * The callbacks of a delegate: one constant table for all delegates of a kind.
+ * Any member may be NULL. Each callback may unregister, and then free, any
+ * delegate, also its own.
  */
 struct lined_delegate_handlers {
-	/* fd can be read, or its peer is gone; only under LINED_MODE_READ. */
+	/* fd can be read, or its peer has ended; needs LINED_MODE_READ. */
 	void (*handle_read)(struct lined_delegate *delegate);
-	/* fd can be written; only under LINED_MODE_WRITE. */
+	/* fd can be written; needs LINED_MODE_WRITE. */
 	void (*handle_write)(struct lined_delegate *delegate);
 	/*
-	 * fd is in error. Where it is NULL the handlers of the mode run, to
-	 * find the error by their own call; where there are none, the delegate
-	 * is unregistered rather than reported for ever.
+	 * fd is in error. Without this callback the handler of the mode runs,
+	 * and finds the error by its own system call. A delegate that has
+	 * neither is unregistered: it would be reported in every turn.
 	 */
 	void (*handle_error)(struct lined_delegate *delegate);
 	/*
-	 * Whether data waits outside the kernel: then handle_read runs each
-	 * turn without waiting for fd. Asked before the turn waits and in it;
-	 * only under LINED_MODE_READ.
+	 * Whether data waits outside the kernel: if so, handle_read runs in
+	 * each turn whether or not fd is readable. Called before the turn waits
+	 * and again in it; needs LINED_MODE_READ.
 	 */
 	bool (*has_data_buffered)(struct lined_delegate *delegate);
-	/* Run once in every turn. */
+	/* Called once in every turn. */
 	void (*task)(struct lined_delegate *delegate);
-	/* Private: NULL but in a socket's delegate. */
+	/* Private: NULL except in a socket's delegate. */
 	const struct lined_socket_ops *socket_ops;
 };
 
 /*
- * Wraps any pollable descriptor: pipe, signalfd, timerfd, inotify, a foreign
- * library's socket. The caller owns the memory and the descriptor, fills the
- * first four members (the rest zero), and keeps both until it has been
+ * Wraps any pollable descriptor: a pipe, signalfd, timerfd, inotify, the socket
+ * of another library. The caller owns the memory and the descriptor, sets fd,
+ * mode and handlers (all else zero) and keeps both until the delegate is
  * unregistered.
  */
 struct lined_delegate {
 	int fd;
-	/* enum lined_mode; lined_delegate_set_mode() once registered. */
+	/* enum lined_mode; changed by lined_delegate_set_mode() later. */
 	uint8_t mode;
 	/*
-	 * True while registered. A handler that sets it to false has the
-	 * delegate unregistered when it returns.
+	 * True while registered. If a callback sets it to false, the delegate
+	 * is unregistered when that callback returns.
 	 */
 	bool open;
 	const struct lined_delegate_handlers *handlers;
-	/* The seed's deleVal: the owner's, untouched here. */
+	/* The caller's; not used here. */
 	void *value;
 	/* Private. */
 	uint8_t interest;
@@ -91,85 +91,89 @@ struct lined_delegate {
 };
 
 /*
- * A dispatcher with the system's best poller; LINED_POLLER=epoll|poll in the
- * environment chooses (an unknown name is EINVAL). NULL and errno on failure.
+ * Makes a dispatcher with the best poller of the system, or with the one that
+ * LINED_POLLER in the environment names: "epoll" or "poll". The caller frees
+ * it. NULL with errno: EINVAL (no such poller), ENOMEM, EMFILE, ENFILE.
  */
 LINED_API struct lined_dispatcher *lined_dispatcher_new(void);
 
 /*
- * Ends a dispatcher, outside of any turn: every socket still registered is
- * closed with LINED_CLOSE_SHUTDOWN and gets its handle_close; delegates are
- * unregistered, timers forgotten, posted messages handed to their `cancel`.
- * What handle_close registers anew is closed as well, up to some rounds: then
- * it is refused (ESHUTDOWN). NULL is fine.
+ * Frees a dispatcher; not within a turn. Each socket that is still registered
+ * is closed with LINED_CLOSE_SHUTDOWN and gets its handle_close, delegates are
+ * unregistered, timers disarmed, and messages get their `cancel`. A socket that
+ * a handle_close registers is closed as well; after eight rounds registering
+ * fails with ESHUTDOWN. NULL is allowed.
  */
 LINED_API void lined_dispatcher_free(struct lined_dispatcher *dispatcher);
 
-/* How many delegates, those of sockets among them, are registered. */
+/* The number of registered delegates and sockets. */
 LINED_API size_t lined_dispatcher_len(const struct lined_dispatcher *d);
 
-/* The name of its poller: "epoll", "poll". */
+/* The name of its poller: "epoll" or "poll". */
 LINED_API const char *
 lined_dispatcher_poller(const struct lined_dispatcher *dispatcher);
 
 /*
- * Registers a delegate: from the next turn on its handlers are called. Legal
- * in every callback. -1 with errno: EEXIST (this delegate, or another with
- * this descriptor, is registered), EINVAL, EBADF, EPERM (the poller cannot
- * watch such a descriptor), ENOMEM. A socket's delegate brings back the socket.
+ * Registers a delegate: its callbacks run from the next turn on. Legal in every
+ * callback. The delegate of a socket that was unregistered registers the socket
+ * again. -1 with errno: EEXIST (this delegate, or another with this descriptor,
+ * is registered), EINVAL (no handlers), EBADF, EPERM (the poller cannot watch
+ * such a descriptor), ENOMEM.
  */
 LINED_API int lined_dispatcher_register(struct lined_dispatcher *dispatcher,
 					struct lined_delegate *delegate);
 
 /*
- * Takes it out at once: none of its handlers is called again, events already
- * read for it are forgotten, its memory is the caller's. -1/ENOENT where it is
- * not registered here. Legal in every callback, on the running delegate too. A
- * socket's delegate takes out the socket, which is its maker's again, with what
- * it holds, to be registered anew or closed; -1/EBUSY where it connects, closes
- * after its flush, or a handler of its own is running.
+ * Unregisters a delegate at once: none of its callbacks runs again, events that
+ * were read for it are dropped, and its memory may be freed. Legal in every
+ * callback, also in its own. The delegate of a socket unregisters the socket,
+ * which then belongs to the caller with everything it has buffered, to be
+ * registered again or closed. -1 with errno: ENOENT (not registered here),
+ * EBUSY (a socket that is connecting or closing, or whose handler is running).
  */
 LINED_API int lined_dispatcher_unregister(struct lined_dispatcher *dispatcher,
 					  struct lined_delegate *delegate);
 
-/* Changes what a registered delegate waits for. -1 and errno on failure. */
+/* Changes what a registered delegate waits for, enum lined_mode. -1 with errno:
+ * ENOMEM, or of epoll_ctl(2). */
 LINED_API int lined_delegate_set_mode(struct lined_delegate *delegate,
 				      unsigned mode);
 
 /*
- * Registers a socket and returns its delegate, which stays the socket's. A
- * connect that was asked for before starts now. NULL with errno: EEXIST where
- * it is registered already (accepted sockets are), ESHUTDOWN, else as above.
+ * Registers a socket, which then belongs to the dispatcher, and returns its
+ * delegate. A connect that was called before begins now. NULL with errno:
+ * EEXIST (it is registered; accepted sockets are), ESHUTDOWN (the dispatcher is
+ * being freed), or of lined_dispatcher_register().
  */
 LINED_API struct lined_delegate *
 lined_dispatcher_register_socket(struct lined_dispatcher *dispatcher,
 				 struct lined_socket *sock);
 
 /*
- * One turn. Waits at most timeout_ms (-1: until an event, a timer or a wakeup)
- * and not at all while something is left to do. Returns 1 while something is
- * open (a registered delegate, an armed timer, a pending connect, an open
- * mailbox), 0 when nothing is left, -1 with errno when waiting failed
- * (EDEADLK: called from within a turn).
+ * Runs one turn. Waits at most timeout_ms (-1: until there is an event, a timer
+ * or a wakeup), and not at all if there is work left. Returns 1 while something
+ * is open (a delegate, a socket, an armed timer, the mailbox), 0 when nothing
+ * is. -1 with errno: EDEADLK (called within a turn), or of epoll_wait(2).
  */
 LINED_API int lined_dispatcher_poll(struct lined_dispatcher *dispatcher,
 				    int timeout_ms);
 
-/* Monotonic milliseconds, read once a turn. */
+/* The monotonic clock in milliseconds, as read once in each turn. */
 LINED_API uint64_t lined_dispatcher_now_ms(const struct lined_dispatcher *d);
 
 /*
- * Makes a waiting poll return soon. What the caller wrote before, a flag of its
- * own for instance, is visible to the messages, timers and tasks of the turn
- * that is woken, and when poll returns: a release and an acquire, whether or
- * not an earlier wakeup was still on its way. MT-safe.
+ * Wakes a poll that waits, or the next one. Memory that the caller wrote before
+ * is visible to the messages, timers and tasks of the turn that it wakes (a
+ * release here, an acquire there), also if an earlier wakeup was pending.
+ * MT-safe.
  */
 LINED_API void lined_dispatcher_wake(struct lined_dispatcher *dispatcher);
 
 /*
- * A message, from another thread or for later, embedded in what it carries.
- * The memory is the dispatcher's from the post until handler (or, where the
- * dispatcher ends first, cancel) is called with it, on the dispatcher's thread.
+ * A message to the dispatcher's thread, embedded in the structure that it
+ * carries. The dispatcher owns the memory until it calls handler with it, or
+ * cancel if the dispatcher is freed first; either may free it. cancel may be
+ * NULL.
  */
 struct lined_message {
 	void (*handler)(struct lined_message *message);
@@ -179,32 +183,33 @@ struct lined_message {
 };
 
 /*
- * Opens the mailbox: from now on lined_dispatcher_post() is taken, and the
- * dispatcher counts as open until the mailbox is closed. Closing drops
- * nothing: what was posted before is still handled, a post after it fails.
+ * Opens the mailbox, so that lined_dispatcher_post() succeeds; poll returns 1
+ * until it is closed. Closing drops nothing: messages that were posted before
+ * are still handled, later posts fail.
  */
 LINED_API void lined_dispatcher_open_mailbox(struct lined_dispatcher *d);
 LINED_API void lined_dispatcher_close_mailbox(struct lined_dispatcher *d);
 
 /*
- * Posts a message; posts of one thread are handled in order. The dispatcher is
- * woken by the first message in an empty mailbox only. -1/EPIPE where the
- * mailbox is not open, and then the message stays the caller's. MT-safe.
+ * Posts a message. Those of one thread are handled in their order. Only the
+ * first message in an empty mailbox costs a system call, to wake the
+ * dispatcher. -1/EPIPE: the mailbox is not open, and the message is still the
+ * caller's. MT-safe.
  */
 LINED_API int lined_dispatcher_post(struct lined_dispatcher *dispatcher,
 				    struct lined_message *message);
 
 /*
- * A message to one's own thread, at no system call and no lock: it is handled
- * behind the posted ones in the message phase of this turn, or of the next,
- * which then does not wait, where that phase has begun. Messages are handled
- * in the order they were deferred in. The mailbox need not be open.
+ * Defers a message of the dispatcher's own thread, without a system call or a
+ * lock, to the next message phase: in this turn, or in the next, which then
+ * does not wait, if that of this turn has begun. Deferred messages are handled
+ * behind posted ones, in their order. The mailbox need not be open.
  */
 LINED_API void lined_dispatcher_defer(struct lined_dispatcher *dispatcher,
 				      struct lined_message *message);
 
-/* Takes back a deferred message, which is the caller's again; does nothing
- * where it is not one, or has been handled. */
+/* Takes back a deferred message, which is then the caller's again. Does nothing
+ * if it was not deferred, or has been handled. */
 LINED_API void lined_dispatcher_undefer(struct lined_dispatcher *dispatcher,
 					struct lined_message *message);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines: how a stream is cut into them and what a reader gets.
+ * Lines: how a stream is cut into them, and what a reader gets.
  * The result never depends on how the bytes were cut into packets.
  */
 #ifndef LINED_LINE_H
@@ -14,43 +14,43 @@
 
 LINED_BEGIN_DECLS
 
-/* What lined_socket_read_line() and lined_socket_read_block() return. */
+/* The results of lined_socket_read_line() and its like. */
 enum lined_line_status {
 	/* A line or a block is in *line. */
 	LINED_LINE_READY,
 	/*
-	 * Nothing more now: no full line yet, the turn's budget is spent, the
-	 * send queue is above its high mark, the socket is paused or over its
-	 * line rate. What there is stays saved; return, handle_read comes
-	 * again.
+	 * Nothing more for now: no complete line is there, this turn has
+	 * served enough of them, the send queue is above its high mark, or the
+	 * socket is paused or over its line rate. The input is kept: return,
+	 * handle_read is called again.
 	 */
 	LINED_LINE_PARTIAL,
 	/*
-	 * The line passed the limit. Reported once a line, before the policy
-	 * acts; what is sent now is still flushed.
+	 * A line is over the limit. Reported once for each such line, before
+	 * the policy acts; a reply that is sent now still leaves.
 	 */
 	LINED_LINE_TOO_LONG,
 	/*
-	 * The peer is done, or the socket was closed. Afterwards the core
-	 * flushes what is queued and closes, unless half-close is allowed.
+	 * The peer has ended the stream, or the socket was closed. It is
+	 * closed when everything queued is sent, unless half-close is allowed.
 	 */
 	LINED_LINE_CLOSED,
-	/* The connection failed; errno says how. handle_close follows. Or, of
-	 * lined_socket_read_block(), more was asked for than may be. */
+	/* The connection failed with errno; handle_close follows. Or the
+	 * arguments of lined_socket_read_block() are not allowed. */
 	LINED_LINE_ERROR,
 };
 
 /*
- * A line, borrowed: valid until the next call on the socket or until the
- * handler returns. text is NUL-terminated too, but len counts: NUL bytes are
- * data.
+ * A line, borrowed from the socket: valid until the next read function is
+ * called on it or the handler returns. A NUL follows the text, but NUL bytes
+ * are data: use len.
  */
 struct lined_line {
 	const char *text;
 	size_t len; /* without the terminator */
 	const char *terminator;
 	size_t terminator_len;
-	/* The peer ended, or the datagram did, before a terminator came. */
+	/* The stream or the datagram ended before a terminator came. */
 	bool unterminated;
 	/* The line was longer; the rest was discarded (LINED_TRUNCATE). */
 	bool truncated;
@@ -59,18 +59,18 @@ struct lined_line {
 enum lined_terminator {
 	LINED_TERMINATOR_ANY,  /* LF or CRLF; a lone CR is data */
 	LINED_TERMINATOR_LF,   /* LF; a CR before it is data */
-	LINED_TERMINATOR_CRLF, /* CRLF; a bare LF is data, and counted */
-	LINED_TERMINATOR_BYTE, /* framing.byte, NUL for instance */
+	LINED_TERMINATOR_CRLF, /* CRLF; an LF without CR is data, counted */
+	LINED_TERMINATOR_BYTE, /* framing.byte, for example NUL */
 };
 
-/* What happens to a line over the limit. */
+/* The policy for a line over the limit. */
 enum lined_too_long {
-	LINED_TOO_LONG_CLOSE,    /* report, then close after the flush */
-	LINED_TOO_LONG_SKIP,     /* report, discard to the terminator */
-	LINED_TOO_LONG_TRUNCATE, /* deliver what fits, at its terminator */
+	LINED_TOO_LONG_CLOSE,    /* report it, close behind what is queued */
+	LINED_TOO_LONG_SKIP,     /* report it, discard to the terminator */
+	LINED_TOO_LONG_TRUNCATE, /* deliver what fits, discard the rest */
 };
 
-/* What happens to a rest without terminator at the end of the stream. */
+/* The policy for a last line that has no terminator. */
 enum lined_unterminated {
 	LINED_UNTERMINATED_DROP,
 	LINED_UNTERMINATED_DELIVER,
@@ -79,9 +79,9 @@ enum lined_unterminated {
 #define LINED_LINE_LENGTH_DEFAULT 8192u
 #define LINED_LINE_LENGTH_MAX     (256u * 1024 * 1024)
 
-/* How one socket's input is cut; copied into the socket. */
+/* How the input of a socket is cut into lines. */
 struct lined_framing {
-	/* Longest line, in bytes, without its terminator; 1 and up. */
+	/* The longest line, in bytes without its terminator; at least 1. */
 	uint32_t line_length;
 	uint8_t terminator;   /* enum lined_terminator */
 	uint8_t byte;         /* for LINED_TERMINATOR_BYTE */
@@ -89,7 +89,7 @@ struct lined_framing {
 	uint8_t unterminated; /* enum lined_unterminated */
 };
 
-/* The defaults: any, 8192, close, drop. */
+/* LF or CRLF, 8192 bytes, close, drop. */
 #define LINED_FRAMING_DEFAULT                                                  \
 	{                                                                      \
 		LINED_LINE_LENGTH_DEFAULT, LINED_TERMINATOR_ANY, 0,            \

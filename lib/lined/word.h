@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Words: what most line protocols cut a line into, for those that do so at
- * spaces. Quotes and escapes are a protocol's own business.
+ * The words of a line, for protocols that separate them by blanks. Knows no
+ * quotes and no escapes. Thread: any; nothing is kept between calls.
  */
 #ifndef LINED_WORD_H
 #define LINED_WORD_H
@@ -18,23 +18,22 @@ LINED_BEGIN_DECLS
 /* A word of a line, borrowed as the line is; not NUL-terminated. */
 struct lined_word {
 	const char *text;
-	size_t len; /* 1 and up */
+	size_t len; /* at least 1 */
 };
 
 /*
- * The words of a line: what stands between spaces and tabs. The first max of
- * them are put in words; the result is how many the line has, which may be
- * more than that.
+ * Cuts a line at spaces and tabs and stores its first max words. Returns how
+ * many words the line has, which may be more than max.
  */
 LINED_API size_t lined_line_words(const struct lined_line *line,
 				  struct lined_word *words, size_t max);
 
-/* Whether it is this text, to the letter. */
+/* Whether a word is this text; case matters. */
 LINED_API bool lined_word_is(const struct lined_word *word, const char *text);
 
 /*
- * Whether it is a decimal number within the bounds, and that number: digits
- * alone, for signed ones perhaps after a minus. Otherwise *number stays.
+ * Whether a word is a decimal number within the bounds, which is then stored in
+ * *number: digits alone, or a minus and digits for a signed one.
  */
 LINED_API bool lined_word_signed(const struct lined_word *word, int64_t min,
 				 int64_t max, int64_t *number);
