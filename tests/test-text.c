@@ -256,20 +256,21 @@ START_TEST(no_bytes_at_all_pass_a_control)
 {
 	unsigned char bytes[3];
 	char text[64];
-	unsigned i, j;
+	unsigned i, j, controls = 0;
 	size_t len;
 
+	/* An assertion for each byte would take longer than a test may. */
 	for (i = 0; i < 65536; i++) {
 		bytes[0] = (unsigned char)(i >> 8);
 		bytes[1] = (unsigned char)i;
 		bytes[2] = 0x85;
 		len = lined_text_escape(text, sizeof(text), (char *)bytes, 3);
-		for (j = 0; j < len; j++) {
-			ck_assert_uint_ge((unsigned char)text[j], 0x20);
-			ck_assert_uint_ne((unsigned char)text[j], 0x7f);
-		}
-		ck_assert_ptr_null(strstr(text, "\xc2\x85"));
+		for (j = 0; j < len; j++)
+			controls += (unsigned char)text[j] < 0x20 ||
+				    text[j] == 0x7f;
+		controls += strstr(text, "\xc2\x85") != NULL;
 	}
+	ck_assert_uint_eq(controls, 0);
 }
 END_TEST
 
