@@ -69,7 +69,8 @@ void socket_on_error(struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = socket_of_delegate(delegate);
 
-	socket_transport(sock)->failed(sock);
+	if (socket_transport(sock)->failed != NULL)
+		socket_transport(sock)->failed(sock);
 }
 
 void socket_on_task(struct lined_delegate *delegate)
@@ -190,8 +191,10 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 }
 
 static int socket_unregister(struct lined_dispatcher *d,
-			     struct lined_socket *sock)
+			     struct lined_delegate *delegate)
 {
+	struct lined_socket *sock = socket_of_delegate(delegate);
+
 	if (sock->dispatcher != d || sock->state == LINED_SOCKET_CLOSED) {
 		errno = ENOENT;
 		return -1;
@@ -210,8 +213,8 @@ static int socket_unregister(struct lined_dispatcher *d,
 	return 0;
 }
 
-static int socket_register_delegate(struct lined_dispatcher *d,
-				    struct lined_delegate *delegate)
+static int socket_register(struct lined_dispatcher *d,
+			   struct lined_delegate *delegate)
 {
 	return lined_dispatcher_register_socket(
 		       d, socket_of_delegate(delegate)) != NULL
@@ -219,18 +222,16 @@ static int socket_register_delegate(struct lined_dispatcher *d,
 		       : -1;
 }
 
-static int socket_unregister_delegate(struct lined_dispatcher *d,
-				      struct lined_delegate *delegate)
-{
-	return socket_unregister(d, socket_of_delegate(delegate));
-}
-
 /* ---- the phases of a turn --------------------------------------------- */
+
+static struct lined_socket *socket_of_ready(struct list *ready_link)
+{
+	return list_entry(ready_link, struct lined_socket, ready_link);
+}
 
 static void socket_phase_serve(struct list *ready_link)
 {
-	struct lined_socket *sock =
-		list_entry(ready_link, struct lined_socket, ready_link);
+	struct lined_socket *sock = socket_of_ready(ready_link);
 	struct lined_dispatcher *d = sock->dispatcher;
 
 	socket_begin_serving(d, sock);
@@ -246,8 +247,7 @@ static void socket_phase_expire(uint32_t *deadline)
 
 static void socket_phase_close(struct list *ready_link)
 {
-	struct lined_socket *sock =
-		list_entry(ready_link, struct lined_socket, ready_link);
+	struct lined_socket *sock = socket_of_ready(ready_link);
 	struct lined_dispatcher *d = sock->dispatcher;
 
 	list_append(&d->dead, ready_link);
@@ -267,7 +267,7 @@ static void socket_phase_flush(struct list *dirty_link)
 
 static void socket_phase_free(struct list *ready_link)
 {
-	socket_free(list_entry(ready_link, struct lined_socket, ready_link));
+	socket_free(socket_of_ready(ready_link));
 }
 
 static void socket_shut_down(struct lined_delegate *delegate)
@@ -278,9 +278,8 @@ static void socket_shut_down(struct lined_delegate *delegate)
 
 static void socket_shut_down_unattached(struct list *ready_link)
 {
-	lined_socket_close_for(
-		list_entry(ready_link, struct lined_socket, ready_link),
-		LINED_CLOSE_SHUTDOWN, 0);
+	lined_socket_close_for(socket_of_ready(ready_link),
+			       LINED_CLOSE_SHUTDOWN, 0);
 }
 
 const struct lined_socket_ops socket_ops = {
@@ -291,8 +290,8 @@ const struct lined_socket_ops socket_ops = {
 	.free = socket_phase_free,
 	.shut_down = socket_shut_down,
 	.shut_down_unattached = socket_shut_down_unattached,
-	.register_delegate = socket_register_delegate,
-	.unregister_delegate = socket_unregister_delegate,
+	.register_delegate = socket_register,
+	.unregister_delegate = socket_unregister,
 };
 
 /* ---- what the poller watches ------------------------------------------ */

@@ -130,15 +130,10 @@ static void listener_readable(struct lined_socket *sock)
 		listener_rest(sock);
 }
 
-static void listener_writable(struct lined_socket *sock)
-{
-	(void)sock; /* not watched */
-}
-
 const struct transport transport_listener = {
 	.delegate = TRANSPORT_DELEGATE,
 	TRANSPORT_STREAM_IO,
 	.readable = listener_readable,
-	.writable = listener_writable,
+	.writable = socket_writable, /* not watched */
 	.failed = stream_failed,
 };

@@ -340,12 +340,6 @@ static struct connector *connector_new(struct lined_socket *sock,
 	return connector;
 }
 
-/* handle_write finds the error of a connect. */
-static void connector_failed(struct lined_socket *sock)
-{
-	(void)sock;
-}
-
 static const struct transport transport_connecting = {
 	.delegate = TRANSPORT_DELEGATE,
 	TRANSPORT_STREAM_IO,
@@ -353,7 +347,6 @@ static const struct transport transport_connecting = {
 	.begin = connector_begin,
 	.readable = connector_ready,
 	.writable = connector_ready,
-	.failed = connector_failed,
 	.stop = connector_stop,
 };
 

@@ -17,8 +17,7 @@
  * closed. */
 #define LOOKS 4
 
-/* They run to sock->end_at, and no other runs beside them. */
-#define ENDINGS (DEADLINE_BIT(DEADLINE_FLUSH) | DEADLINE_BIT(DEADLINE_LINGER))
+#define NEVER INT32_MAX
 
 void socket_connected(struct lined_socket *sock)
 {
@@ -30,29 +29,55 @@ void socket_connected(struct lined_socket *sock)
 	socket_arm(sock);
 }
 
-/* The smaller of `left` and the rest of after_ms since `since`; at most
- * INT32_MAX - 1, a part of a longer time. */
-static int32_t deadline_sooner(int32_t left, uint32_t now, uint32_t since,
-			       uint32_t after_ms)
+/*
+ * What is left of after_ms since `since`, NEVER where after_ms is 0. Less while
+ * the socket is blocked: the kernel's queue is checked LOOKS times meanwhile,
+ * so that the time when the peer last took something is known to that part.
+ */
+static int32_t limit_left(const struct lined_socket *sock, uint32_t now,
+			  uint32_t since, uint32_t after_ms)
 {
-	uint32_t gone_ms = now - since;
-	uint32_t mine = gone_ms < after_ms ? after_ms - gone_ms : 0;
+	uint32_t gone_ms = now - since, step_ms = after_ms / LOOKS + 1;
+	uint32_t left_ms = gone_ms < after_ms ? after_ms - gone_ms : 0;
 
-	if (mine >= INT32_MAX)
-		mine = INT32_MAX - 1;
-	return (int32_t)mine < left ? (int32_t)mine : left;
+	if (after_ms == 0)
+		return NEVER;
+	if (sock->blocked && left_ms > step_ms - gone_ms % step_ms)
+		left_ms = step_ms - gone_ms % step_ms;
+	return left_ms < NEVER ? (int32_t)left_ms : NEVER - 1;
 }
 
-/* How long after `since` the kernel's queue is checked next: LOOKS times in
- * after_ms, so that the time when the peer last took something is known to that
- * part. */
-static uint32_t deadline_look_after(uint32_t now, uint32_t since,
-				    uint32_t after_ms)
+/* The time to a deadline, 0 or less where it has passed; NEVER: it does not
+ * run. */
+static int32_t deadline_left(const struct lined_socket *sock,
+			     enum deadline deadline, uint32_t now)
 {
-	uint32_t step = after_ms / LOOKS + 1;
-	uint64_t next = ((uint64_t)(now - since) / step + 1) * step;
+	const struct lined_limits *limits = socket_limits(sock);
 
-	return next < after_ms ? (uint32_t)next : after_ms;
+	if (!(socket_deadlines(sock) & DEADLINE_BIT(deadline)))
+		return NEVER;
+	switch (deadline) {
+	case DEADLINE_STALL:
+		return !sock->blocked ? NEVER
+				      : limit_left(sock, now, sock->stalled_at,
+						   limits->send_stall_ms);
+	case DEADLINE_FIRST_LINE:
+		return sock->got_line ? NEVER
+				      : limit_left(sock, now, sock->started_at,
+						   limits->first_line_ms);
+	case DEADLINE_LINE:
+		return !sock->in_line ? NEVER
+				      : limit_left(sock, now, sock->line_at,
+						   limits->line_ms);
+	case DEADLINE_IDLE:
+		return limit_left(sock, now, sock->active_at, limits->idle_ms);
+	case DEADLINE_RESUME:
+		return sock->accept_paused || sock->slowed
+			       ? (int32_t)(sock->resume_at - now)
+			       : NEVER;
+	default: /* FLUSH, LINGER */
+		return (int32_t)(sock->end_at - now);
+	}
 }
 
 /* The bytes in the kernel that the peer has not taken. */
@@ -87,83 +112,8 @@ static void socket_look_for_progress(struct lined_socket *sock, uint32_t now)
 	sock->kernel_unsent = left;
 }
 
-static bool socket_is_resuming(const struct lined_socket *sock)
+static void socket_resume(struct lined_socket *sock)
 {
-	return sock->accept_paused || sock->slowed;
-}
-
-static int32_t deadline_earlier(int32_t left, uint32_t now, uint32_t at)
-{
-	int32_t mine = (int32_t)(at - now);
-
-	return mine < left ? mine : left;
-}
-
-/* The time to the nearest deadline that runs; INT32_MAX: none. */
-static int32_t socket_time_left(const struct lined_socket *sock, uint32_t now)
-{
-	const struct lined_limits *limits = socket_limits(sock);
-	unsigned deadlines = socket_deadlines(sock);
-	int32_t left = INT32_MAX;
-
-	if (deadlines & DEADLINE_BIT(DEADLINE_RESUME) &&
-	    socket_is_resuming(sock))
-		left = deadline_earlier(left, now, sock->resume_at);
-	if (deadlines & ENDINGS)
-		left = deadline_earlier(left, now, sock->end_at);
-	if (deadlines & DEADLINE_BIT(DEADLINE_IDLE) && limits->idle_ms > 0)
-		left = deadline_sooner(
-			left, now, sock->active_at,
-			sock->blocked
-				? deadline_look_after(now, sock->active_at,
-						      limits->idle_ms)
-				: limits->idle_ms);
-	if (deadlines & DEADLINE_BIT(DEADLINE_FIRST_LINE) &&
-	    limits->first_line_ms > 0 && !sock->got_line)
-		left = deadline_sooner(left, now, sock->started_at,
-				       limits->first_line_ms);
-	if (deadlines & DEADLINE_BIT(DEADLINE_LINE) && limits->line_ms > 0 &&
-	    sock->in_line)
-		left = deadline_sooner(left, now, sock->line_at,
-				       limits->line_ms);
-	if (deadlines & DEADLINE_BIT(DEADLINE_STALL) &&
-	    limits->send_stall_ms > 0 && sock->blocked)
-		left = deadline_sooner(
-			left, now, sock->stalled_at,
-			deadline_look_after(now, sock->stalled_at,
-					    limits->send_stall_ms));
-	return left;
-}
-
-static bool deadline_is_over(uint32_t now, uint32_t since, uint32_t after_ms)
-{
-	return after_ms > 0 && now - since >= after_ms;
-}
-
-/* The deadline of a connected socket that has passed. */
-static enum deadline socket_expired_deadline(const struct lined_socket *sock,
-					     uint32_t now)
-{
-	const struct lined_limits *limits = socket_limits(sock);
-
-	if (sock->blocked &&
-	    deadline_is_over(now, sock->stalled_at, limits->send_stall_ms))
-		return DEADLINE_STALL;
-	if (!sock->got_line &&
-	    deadline_is_over(now, sock->started_at, limits->first_line_ms))
-		return DEADLINE_FIRST_LINE;
-	if (sock->in_line &&
-	    deadline_is_over(now, sock->line_at, limits->line_ms))
-		return DEADLINE_LINE;
-	if (deadline_is_over(now, sock->active_at, limits->idle_ms))
-		return DEADLINE_IDLE;
-	return DEADLINE_NONE;
-}
-
-static void socket_resume_in_time(struct lined_socket *sock, uint32_t now)
-{
-	if (!socket_is_resuming(sock) || (int32_t)(now - sock->resume_at) < 0)
-		return;
 	sock->accept_paused = sock->slowed = false;
 	if (sock->state == LINED_SOCKET_CONNECTED)
 		socket_read_on(sock);
@@ -174,32 +124,29 @@ static void socket_resume_in_time(struct lined_socket *sock, uint32_t now)
 void socket_deadline(struct lined_socket *sock)
 {
 	uint32_t now = socket_now(sock);
-	unsigned deadlines;
+	enum deadline deadline = DEADLINE_STALL;
 
-	if (socket_deadlines(sock) & DEADLINE_BIT(DEADLINE_RESUME))
-		socket_resume_in_time(sock, now);
-	deadlines = socket_deadlines(sock);
-	if (deadlines & ENDINGS) {
-		if ((int32_t)(now - sock->end_at) >= 0) {
-			if (deadlines & DEADLINE_BIT(DEADLINE_FLUSH))
-				sock->expired = DEADLINE_FLUSH;
-			socket_end(sock, sock->reason, sock->error);
-			return;
-		}
-	} else if (deadlines & DEADLINE_BIT(DEADLINE_IDLE)) {
-		if (sock->blocked)
-			socket_look_for_progress(sock, now);
-		sock->expired = (uint8_t)socket_expired_deadline(sock, now);
-		if (sock->expired == DEADLINE_STALL) {
-			socket_end(sock, LINED_CLOSE_SLOW, ETIMEDOUT);
-			return;
-		}
-		if (sock->expired != DEADLINE_NONE) {
-			socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
-			return;
-		}
+	if (deadline_left(sock, DEADLINE_RESUME, now) <= 0)
+		socket_resume(sock);
+	if (sock->blocked &&
+	    socket_deadlines(sock) & DEADLINE_BIT(DEADLINE_STALL))
+		socket_look_for_progress(sock, now);
+	while (deadline < DEADLINE_RESUME &&
+	       deadline_left(sock, deadline, now) > 0)
+		deadline++;
+	if (deadline == DEADLINE_RESUME) {
+		socket_arm(sock);
+		return;
 	}
-	socket_arm(sock);
+	if (deadline != DEADLINE_LINGER)
+		sock->expired = (uint8_t)deadline;
+	if (deadline == DEADLINE_LINGER || deadline == DEADLINE_FLUSH)
+		socket_end(sock, sock->reason, sock->error);
+	else
+		socket_end(sock,
+			   deadline == DEADLINE_STALL ? LINED_CLOSE_SLOW
+						      : LINED_CLOSE_TIMEOUT,
+			   ETIMEDOUT);
 }
 
 /*
@@ -210,12 +157,17 @@ void socket_deadline(struct lined_socket *sock)
 void socket_arm(struct lined_socket *sock)
 {
 	struct lined_dispatcher *d = sock->dispatcher;
-	int32_t left;
+	int32_t left = NEVER, mine;
+	enum deadline i;
 
 	if (d == NULL || sock->state == LINED_SOCKET_CLOSED)
 		return;
-	left = socket_time_left(sock, socket_now(sock));
-	if (left == INT32_MAX)
+	for (i = DEADLINE_STALL; i <= DEADLINE_RESUME; i++) {
+		mine = deadline_left(sock, i, socket_now(sock));
+		if (mine < left)
+			left = mine;
+	}
+	if (left == NEVER)
 		return;
 	if (left < 0)
 		left = 0;
@@ -245,8 +197,6 @@ const char *lined_socket_missed_deadline(const struct lined_socket *sock)
 		[DEADLINE_FLUSH] = "flush",
 		[DEADLINE_CONNECT] = "connect",
 		[DEADLINE_LOOKUP] = "name lookup",
-		[DEADLINE_RESUME] = "",
-		[DEADLINE_LINGER] = "",
 	};
 
 	return names[sock->expired];

@@ -38,19 +38,19 @@
 struct connector;
 struct datagrams;
 
-/* The deadlines of a socket: those that lined_socket_missed_deadline() names,
- * and two that it does not. */
+/* The deadlines of a socket, in the order in which they are looked at. The
+ * names are those of lined_socket_missed_deadline(). */
 enum deadline {
 	DEADLINE_NONE,
-	DEADLINE_IDLE,
+	DEADLINE_CONNECT, /* a timer of socket_connect.c */
+	DEADLINE_LOOKUP,  /* the same, while the name is looked up */
+	DEADLINE_STALL,
 	DEADLINE_FIRST_LINE,
 	DEADLINE_LINE,
-	DEADLINE_STALL,
+	DEADLINE_IDLE,
 	DEADLINE_FLUSH,
-	DEADLINE_CONNECT,
-	DEADLINE_LOOKUP, /* of a connect, while its name is looked up */
-	DEADLINE_RESUME, /* reading or accepting is resumed */
-	DEADLINE_LINGER, /* the lingering close ends */
+	DEADLINE_LINGER, /* the lingering close ends; has no name */
+	DEADLINE_RESUME, /* reading or accepting is resumed; likewise */
 };
 
 #define DEADLINE_BIT(deadline) (1u << (deadline))

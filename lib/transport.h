@@ -70,7 +70,8 @@ struct transport {
 	 */
 	void (*readable)(struct lined_socket *sock);
 	void (*writable)(struct lined_socket *sock);
-	void (*failed)(struct lined_socket *sock);
+	void (*failed)(
+		struct lined_socket *sock); /* NULL: it does not matter */
 
 	/* ---- input: CONNECTED, UDP_BOUND ----------------------------- */
 

@@ -435,18 +435,11 @@ static int datagram_send_shared(struct lined_socket *sock,
 	return datagram_sendv(sock, &piece, 1, len);
 }
 
-/* The error of a datagram that was sent does not concern the socket. */
-static void datagram_failed(struct lined_socket *sock)
-{
-	(void)sock;
-}
-
 static const struct transport transport_datagram = {
 	.delegate = TRANSPORT_DELEGATE,
 	.is_datagram = true,
 	.readable = datagram_readable,
 	.writable = socket_writable,
-	.failed = datagram_failed,
 	.serve = datagram_serve,
 	.is_unserved = datagram_is_unserved,
 	.read_line = datagram_read_line,
