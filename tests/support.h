@@ -9,6 +9,7 @@
 #define SUPPORT_H
 
 #include <check.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,6 +36,14 @@ int support_main_once(Suite *(*make)(void));
  * as it began with, and is ended after 60 s.
  */
 TCase *support_case(Suite *suite, const char *name);
+
+/* Checks that a call returns -1 with this errno. */
+#define support_fails(call, error)                                             \
+	do {                                                                   \
+		errno = 0;                                                     \
+		ck_assert_int_eq(call, -1);                                    \
+		ck_assert_int_eq(errno, error);                                \
+	} while (0)
 
 /* How many descriptors this process has open. */
 size_t support_fd_count(void);

@@ -264,9 +264,7 @@ START_TEST(accept_fd_gives_the_address_and_a_tame_descriptor)
 	int peer, fd;
 
 	listener = support_listen(d, NULL, NULL, &port);
-	errno = 0;
-	ck_assert_int_eq(lined_socket_accept_fd(listener, &address, &len), -1);
-	ck_assert_int_eq(errno, EAGAIN);
+	support_fails(lined_socket_accept_fd(listener, &address, &len), EAGAIN);
 	peer = support_connect_fd(port);
 	support_wait_readable(lined_socket_fd(listener));
 	fd = lined_socket_accept_fd(listener, &address, &len);
@@ -436,9 +434,7 @@ START_TEST(listening_without_an_address_is_EINVAL)
 {
 	struct lined_socket *sock = support_socket(NULL, NULL);
 
-	errno = 0;
-	ck_assert_int_eq(lined_socket_listen(sock, 5), -1);
-	ck_assert_int_eq(errno, EINVAL);
+	support_fails(lined_socket_listen(sock, 5), EINVAL);
 	ck_assert_int_eq(lined_socket_state(sock), LINED_SOCKET_IDLE);
 	lined_socket_close(sock);
 }
@@ -566,12 +562,10 @@ START_TEST(a_closed_socket_is_not_bound_again)
 	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, sock));
 	ck_assert_int_eq(lined_socket_open(sock, AF_INET, SOCK_DGRAM), 0);
 	lined_socket_close(sock);
-	errno = 0;
-	ck_assert_int_eq(lined_socket_bind(sock, SOCK_DGRAM,
-					   (struct sockaddr *)&address,
-					   sizeof(address)),
-			 -1);
-	ck_assert_int_eq(errno, EINVAL);
+	support_fails(lined_socket_bind(sock, SOCK_DGRAM,
+					(struct sockaddr *)&address,
+					sizeof(address)),
+		      EINVAL);
 	ck_assert(lined_socket_is_closed(sock));
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
 	lined_dispatcher_free(d);
@@ -584,17 +578,13 @@ START_TEST(a_failed_wrap_leaves_the_descriptor_to_its_owner)
 	int fds[2];
 
 	support_tcp_fds(fds);
-	errno = 0;
-	ck_assert_int_eq(lined_socket_wrap(sock, fds[0], LINED_SOCKET_CLOSED),
-			 -1);
-	ck_assert_int_eq(errno, EINVAL);
+	support_fails(lined_socket_wrap(sock, fds[0], LINED_SOCKET_CLOSED),
+		      EINVAL);
 	ck_assert_int_eq(lined_socket_state(sock), LINED_SOCKET_IDLE);
 	ck_assert_int_eq(
 		lined_socket_wrap(sock, fds[0], LINED_SOCKET_CONNECTED), 0);
-	errno = 0;
-	ck_assert_int_eq(
-		lined_socket_wrap(sock, fds[1], LINED_SOCKET_CONNECTED), -1);
-	ck_assert_int_eq(errno, EISCONN);
+	support_fails(lined_socket_wrap(sock, fds[1], LINED_SOCKET_CONNECTED),
+		      EISCONN);
 	lined_socket_close(sock); /* and closes what it adopted, no more */
 	ck_assert_int_eq(fcntl(fds[0], F_GETFD), -1);
 	ck_assert_int_ge(fcntl(fds[1], F_GETFD), 0);
@@ -625,9 +615,7 @@ START_TEST(addresses_of_both_ends_can_be_asked_for)
 	ck_assert_uint_eq(((struct sockaddr_in *)&address)->sin_port,
 			  htons(server.port));
 	len = sizeof(address);
-	errno = 0;
-	ck_assert_int_eq(lined_socket_peer(idle, &address, &len), -1);
-	ck_assert_int_eq(errno, ENOTCONN);
+	support_fails(lined_socket_peer(idle, &address, &len), ENOTCONN);
 	lined_socket_close(idle);
 	close(peer);
 	lined_dispatcher_free(server.dispatcher);

@@ -40,32 +40,32 @@ struct attempt {
 
 static void on_connect(struct lined_socket *sock, void *arg)
 {
-	struct attempt *attempt = arg;
+	struct attempt *a = arg;
 
-	attempt->connects++;
-	attempt->state_in_handler = lined_socket_state(sock);
-	if (attempt->on_connect != NULL)
-		attempt->on_connect(attempt);
+	a->connects++;
+	a->state_in_handler = lined_socket_state(sock);
+	if (a->on_connect != NULL)
+		a->on_connect(a);
 }
 
 static void on_close(struct lined_socket *sock, void *arg,
 		     enum lined_close_reason reason, int error)
 {
-	struct attempt *attempt = arg;
+	struct attempt *a = arg;
 
 	ck_assert(lined_socket_is_closed(sock));
-	attempt->closes++;
-	attempt->reason = reason;
-	attempt->error = error;
-	attempt->sock = NULL;
+	a->closes++;
+	a->reason = reason;
+	a->error = error;
+	a->sock = NULL;
 }
 
 static void on_read(struct lined_socket *sock, void *arg)
 {
-	struct attempt *attempt = arg;
+	struct attempt *a = arg;
 	struct lined_line line;
 
-	attempt->reads++;
+	a->reads++;
 	while (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
 		lined_socket_send_line(sock, &line);
 }
@@ -76,57 +76,122 @@ static const struct lined_socket_handlers handlers = {
 	.handle_close = on_close,
 };
 
-static void attempt_init(struct attempt *attempt, struct lined_dispatcher *d)
+/* What each case begins with: a dispatcher, a listener, an attempt's memory. */
+static struct lined_dispatcher *d;
+static struct attempt attempt;
+static int listener;
+static uint16_t port;
+
+static void setup(void)
 {
-	memset(attempt, 0, sizeof(*attempt));
-	attempt->dispatcher = d;
-	attempt->sock = support_socket(&handlers, attempt);
+	d = support_dispatcher();
+	listener = support_listen_fd(100, &port);
 }
 
-static void attempt_register(struct attempt *attempt)
+static void free_dispatcher(void)
 {
-	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(
-		attempt->dispatcher, attempt->sock));
+	lined_dispatcher_free(d);
+	d = NULL;
+}
+
+static void teardown(void)
+{
+	free_dispatcher();
+	close(listener);
+}
+
+static TCase *connect_case(Suite *suite, const char *name)
+{
+	TCase *tcase = support_case(suite, name);
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	return tcase;
+}
+
+static void attempt_init(struct attempt *a)
+{
+	memset(a, 0, sizeof(*a));
+	a->dispatcher = d;
+	a->sock = support_socket(&handlers, a);
+}
+
+static void attempt_register(struct attempt *a)
+{
+	ck_assert_ptr_nonnull(
+		lined_dispatcher_register_socket(a->dispatcher, a->sock));
+}
+
+static void attempt_open(struct attempt *a)
+{
+	attempt_init(a);
+	attempt_register(a);
+}
+
+static void attempt_connect(struct attempt *a, const char *host, uint16_t to,
+			    uint32_t timeout_ms)
+{
+	ck_assert_int_eq(lined_socket_connect(a->sock, host, to, timeout_ms),
+			 0);
+}
+
+static void attempt_connect_to(struct attempt *a, const void *address,
+			       socklen_t len, uint32_t timeout_ms)
+{
+	ck_assert_int_eq(
+		lined_socket_connect_to(a->sock, address, len, timeout_ms), 0);
 }
 
 static bool is_decided(void *arg)
 {
-	const struct attempt *attempt = arg;
+	const struct attempt *a = arg;
 
-	return attempt->connects + attempt->closes > 0;
+	return a->connects + a->closes > 0;
 }
 
-static void decide(struct attempt *attempt)
+static void decide(struct attempt *a)
 {
-	support_run_until(attempt->dispatcher, is_decided, attempt);
+	support_run_until(a->dispatcher, is_decided, a);
 }
 
-static void assert_connected(const struct attempt *attempt)
+static void assert_connected(const struct attempt *a)
 {
-	ck_assert_uint_eq(attempt->connects, 1);
-	ck_assert_uint_eq(attempt->closes, 0);
-	ck_assert_int_eq(attempt->state_in_handler, LINED_SOCKET_CONNECTED);
-	ck_assert(lined_socket_is_connected(attempt->sock));
+	ck_assert_uint_eq(a->connects, 1);
+	ck_assert_uint_eq(a->closes, 0);
+	ck_assert_int_eq(a->state_in_handler, LINED_SOCKET_CONNECTED);
+	ck_assert(lined_socket_is_connected(a->sock));
 }
 
 /* Failed for this reason, and nothing more comes. */
-static void assert_failed(struct attempt *attempt,
-			  enum lined_close_reason reason, int error)
+static void assert_failed(struct attempt *a, enum lined_close_reason reason,
+			  int error)
 {
-	support_run_turns(attempt->dispatcher, 3);
-	ck_assert_uint_eq(attempt->connects, 0);
-	ck_assert_uint_eq(attempt->closes, 1);
-	ck_assert_int_eq(attempt->reason, reason);
-	ck_assert_int_eq(attempt->error, error);
+	support_run_turns(a->dispatcher, 3);
+	ck_assert_uint_eq(a->connects, 0);
+	ck_assert_uint_eq(a->closes, 1);
+	ck_assert_int_eq(a->reason, reason);
+	ck_assert_int_eq(a->error, error);
 }
 
-static void assert_echoes(struct attempt *attempt, int listener)
+static void assert_connects(struct attempt *a)
 {
-	int peer = accept(listener, NULL, NULL);
+	decide(a);
+	assert_connected(a);
+}
+
+static void assert_fails(struct attempt *a, enum lined_close_reason reason,
+			 int error)
+{
+	decide(a);
+	assert_failed(a, reason, error);
+}
+
+static void assert_echoes(struct attempt *a, int at)
+{
+	int peer = accept(at, NULL, NULL);
 
 	ck_assert_int_ge(peer, 0);
 	support_puts(peer, "hello\n");
-	support_expect(attempt->dispatcher, peer, "hello\n");
+	support_expect(a->dispatcher, peer, "hello\n");
 	close(peer);
 }
 
@@ -134,53 +199,36 @@ static void assert_echoes(struct attempt *attempt, int listener)
 
 START_TEST(connects_over_ipv4)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port);
-
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "127.0.0.1", port, 0);
 	ck_assert(lined_socket_is_connecting(attempt.sock));
 	ck_assert_uint_eq(attempt.connects, 0);
 	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 1);
-	decide(&attempt);
-	assert_connected(&attempt);
+	assert_connects(&attempt);
 	assert_echoes(&attempt, listener);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(connects_over_ipv6)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct sockaddr_in6 address = {.sin6_family = AF_INET6,
 				       .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	socklen_t len = sizeof(address);
-	int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct attempt attempt;
+	int server = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	/* A machine without IPv6 has nothing to check here. */
-	if (listener >= 0 &&
-	    bind(listener, (struct sockaddr *)&address, len) == 0) {
-		ck_assert_int_eq(listen(listener, 5), 0);
-		getsockname(listener, (struct sockaddr *)&address, &len);
-		attempt_init(&attempt, d);
-		attempt_register(&attempt);
-		ck_assert_int_eq(lined_socket_connect(attempt.sock, "::1",
-						      ntohs(address.sin6_port),
-						      0),
-				 0);
+	if (server >= 0 &&
+	    bind(server, (struct sockaddr *)&address, len) == 0) {
+		ck_assert_int_eq(listen(server, 5), 0);
+		getsockname(server, (struct sockaddr *)&address, &len);
+		attempt_open(&attempt);
+		attempt_connect(&attempt, "::1", ntohs(address.sin6_port), 0);
 		decide(&attempt);
 		assert_connected(&attempt);
-		assert_echoes(&attempt, listener);
+		assert_echoes(&attempt, server);
 	}
-	if (listener >= 0)
-		close(listener);
-	lined_dispatcher_free(d);
+	if (server >= 0)
+		close(server);
 }
 END_TEST
 
@@ -196,116 +244,70 @@ static socklen_t unix_address(struct sockaddr_un *address)
 
 START_TEST(connects_over_unix)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address;
 	socklen_t len = unix_address(&address);
-	struct attempt attempt;
 
-	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, len), 0);
-	ck_assert_int_eq(listen(listener, 5), 0);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect_to(attempt.sock,
-						 (struct sockaddr *)&address,
-						 len, 0),
-			 0);
-	decide(&attempt);
-	assert_connected(&attempt);
-	assert_echoes(&attempt, listener);
+	ck_assert_int_eq(bind(server, (struct sockaddr *)&address, len), 0);
+	ck_assert_int_eq(listen(server, 5), 0);
+	attempt_open(&attempt);
+	attempt_connect_to(&attempt, &address, len, 0);
+	assert_connects(&attempt);
+	assert_echoes(&attempt, server);
 	unlink(address.sun_path);
-	close(listener);
-	lined_dispatcher_free(d);
+	close(server);
 }
 END_TEST
 
 START_TEST(a_unix_path_that_is_not_there_is_ENOENT)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct sockaddr_un address;
 	socklen_t len = unix_address(&address);
-	struct attempt attempt;
 
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect_to(attempt.sock,
-						 (struct sockaddr *)&address,
-						 len, 0),
-			 0);
+	attempt_open(&attempt);
+	attempt_connect_to(&attempt, &address, len, 0);
 	/* It is known at once, but not told within the call. */
 	ck_assert_uint_eq(attempt.closes, 0);
-	decide(&attempt);
-	assert_failed(&attempt, LINED_CLOSE_ERROR, ENOENT);
-	lined_dispatcher_free(d);
+	assert_fails(&attempt, LINED_CLOSE_ERROR, ENOENT);
 }
 END_TEST
 
 START_TEST(a_connect_may_be_asked_for_before_registering)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port);
-
-	attempt_init(&attempt, d);
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	attempt_init(&attempt);
+	attempt_connect(&attempt, "127.0.0.1", port, 0);
 	ck_assert(lined_socket_is_connecting(attempt.sock));
 	attempt_register(&attempt);
-	decide(&attempt);
-	assert_connected(&attempt);
+	assert_connects(&attempt);
 	assert_echoes(&attempt, listener);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(what_is_sent_before_the_connection_stands_arrives)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port), peer;
+	int peer;
 
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "localhost", port, 0), 0);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "localhost", port, 0);
 	ck_assert_int_eq(lined_socket_send(attempt.sock, "one\n", 4), 0);
 	ck_assert_int_eq(lined_socket_send(attempt.sock, "two\n", 4), 0);
-	decide(&attempt);
-	assert_connected(&attempt);
+	assert_connects(&attempt);
 	peer = accept(listener, NULL, NULL);
 	support_expect(d, peer, "one\ntwo\n");
 	close(peer);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(a_second_connect_is_refused)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port);
-
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
-	errno = 0;
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), -1);
-	ck_assert_int_eq(errno, EALREADY);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "127.0.0.1", port, 0);
+	support_fails(lined_socket_connect(attempt.sock, "127.0.0.1", port, 0),
+		      EALREADY);
 	decide(&attempt);
-	errno = 0;
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), -1);
-	ck_assert_int_eq(errno, EISCONN);
+	support_fails(lined_socket_connect(attempt.sock, "127.0.0.1", port, 0),
+		      EISCONN);
 	assert_connected(&attempt);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
@@ -313,26 +315,18 @@ END_TEST
 
 START_TEST(a_refused_connect_never_connects)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "127.0.0.1",
-					      support_refused_port(), 0),
-			 0);
-	decide(&attempt);
-	assert_failed(&attempt, LINED_CLOSE_ERROR, ECONNREFUSED);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "127.0.0.1", support_refused_port(), 0);
+	assert_fails(&attempt, LINED_CLOSE_ERROR, ECONNREFUSED);
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 /* A listener whose backlog is full drops what comes: nobody answers. */
-static int silent_listener(uint16_t *port, int fillers[4])
+static int silent_listener(uint16_t *silent_port, int fillers[4])
 {
-	int listener = support_listen_fd(0, port), i;
-	struct sockaddr_in address = support_loopback(*port);
+	int fd = support_listen_fd(0, silent_port), i;
+	struct sockaddr_in address = support_loopback(*silent_port);
 
 	for (i = 0; i < 4; i++) {
 		fillers[i] = socket(
@@ -341,37 +335,32 @@ static int silent_listener(uint16_t *port, int fillers[4])
 		connect(fillers[i], (struct sockaddr *)&address,
 			sizeof(address));
 	}
-	return listener;
+	return fd;
 }
 
-static void silence_end(int listener, const int fillers[4])
+static void silence_end(int fd, const int fillers[4])
 {
 	int i;
 
 	for (i = 0; i < 4; i++)
 		close(fillers[i]);
-	close(listener);
+	close(fd);
 }
 
 START_TEST(an_address_that_never_answers_meets_the_deadline)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	int fillers[4], listener;
+	int fillers[4], silent;
 	uint64_t start_ms;
-	uint16_t port;
+	uint16_t silent_port;
 
-	listener = silent_listener(&port, fillers);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
+	silent = silent_listener(&silent_port, fillers);
+	attempt_open(&attempt);
 	start_ms = support_now_ms();
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 150), 0);
+	attempt_connect(&attempt, "127.0.0.1", silent_port, 150);
 	decide(&attempt);
 	ck_assert_uint_ge(support_now_ms() - start_ms + 2, 150);
 	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
-	silence_end(listener, fillers);
-	lined_dispatcher_free(d);
+	silence_end(silent, fillers);
 }
 END_TEST
 
@@ -423,27 +412,19 @@ static void full_listener_close(struct full_listener *full)
 	unlink(full->address.sun_path);
 }
 
-static void connect_to_full(struct attempt *attempt,
-			    const struct full_listener *full,
+static void connect_to_full(struct attempt *a, const struct full_listener *full,
 			    uint32_t timeout_ms)
 {
-	ck_assert_int_eq(
-		lined_socket_connect_to(attempt->sock,
-					(const struct sockaddr *)&full->address,
-					full->len, timeout_ms),
-		0);
+	attempt_connect_to(a, &full->address, full->len, timeout_ms);
 }
 
 START_TEST(a_full_unix_listener_is_tried_until_it_has_room)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct full_listener full;
-	struct attempt attempt;
 	int fd;
 
 	full_listener_open(&full);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
+	attempt_open(&attempt);
 	connect_to_full(&attempt, &full, 0);
 	fd = lined_socket_fd(attempt.sock);
 	/* Without spinning. */
@@ -451,25 +432,21 @@ START_TEST(a_full_unix_listener_is_tried_until_it_has_room)
 	ck_assert_uint_eq(attempt.connects + attempt.closes, 0);
 	ck_assert(lined_socket_is_connecting(attempt.sock));
 	full_listener_empty(&full);
-	decide(&attempt);
-	assert_connected(&attempt);
+	assert_connects(&attempt);
 	/* What was set on the descriptor holds. */
 	ck_assert_int_eq(lined_socket_fd(attempt.sock), fd);
 	assert_echoes(&attempt, full.fd);
 	full_listener_close(&full);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(a_unix_listener_that_stays_full_meets_the_deadline)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct full_listener full;
-	struct attempt attempt;
 	uint64_t start_ms;
 
 	full_listener_open(&full);
-	attempt_init(&attempt, d);
+	attempt_init(&attempt);
 	connect_to_full(&attempt, &full, 150);
 	start_ms = support_now_ms();
 	attempt_register(&attempt);
@@ -477,39 +454,33 @@ START_TEST(a_unix_listener_that_stays_full_meets_the_deadline)
 	ck_assert_uint_ge(support_now_ms() - start_ms + 2, 150);
 	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
 	full_listener_close(&full);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(a_connect_to_a_full_unix_listener_may_be_ended)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct full_listener full;
 	struct attempt closed, left, gone;
 
 	full_listener_open(&full);
-	attempt_init(&closed, d);
-	attempt_register(&closed);
+	attempt_open(&closed);
 	connect_to_full(&closed, &full, 0);
 	support_run_turns(d, 2);
 	lined_socket_close(closed.sock);
 	assert_failed(&closed, LINED_CLOSE_LOCAL, 0);
 	/* Nobody listens there any more. */
-	attempt_init(&gone, d);
-	attempt_register(&gone);
+	attempt_open(&gone);
 	connect_to_full(&gone, &full, 0);
 	support_run_turns(d, 2);
 	unlink(full.address.sun_path);
-	decide(&gone);
-	assert_failed(&gone, LINED_CLOSE_ERROR, ENOENT);
+	assert_fails(&gone, LINED_CLOSE_ERROR, ENOENT);
 	full_listener_close(&full);
 	/* And the dispatcher goes. */
 	full_listener_open(&full);
-	attempt_init(&left, d);
-	attempt_register(&left);
+	attempt_open(&left);
 	connect_to_full(&left, &full, 0);
 	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 1);
-	lined_dispatcher_free(d);
+	free_dispatcher();
 	ck_assert_uint_eq(left.closes, 1);
 	ck_assert_int_eq(left.reason, LINED_CLOSE_SHUTDOWN);
 	full_listener_close(&full);
@@ -518,31 +489,27 @@ END_TEST
 
 START_TEST(a_pending_connect_keeps_the_dispatcher_open)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	int fillers[4], listener;
-	uint16_t port;
+	int fillers[4], silent;
+	uint16_t silent_port;
 
-	listener = silent_listener(&port, fillers);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	silent = silent_listener(&silent_port, fillers);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "127.0.0.1", silent_port, 0);
 	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 1);
 	ck_assert_uint_eq(lined_dispatcher_len(d), 1);
-	lined_dispatcher_free(d);
+	free_dispatcher();
 	ck_assert_uint_eq(attempt.closes, 1);
 	ck_assert_int_eq(attempt.reason, LINED_CLOSE_SHUTDOWN);
-	silence_end(listener, fillers);
+	silence_end(silent, fillers);
 }
 END_TEST
 
 /* ---- descriptors of others ------------------------------------------- */
 
 /* A non-blocking descriptor whose connect has been asked for. */
-static int connecting_fd(uint16_t port)
+static int connecting_fd(uint16_t to)
 {
-	struct sockaddr_in address = support_loopback(port);
+	struct sockaddr_in address = support_loopback(to);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_ge(fd, 0);
@@ -552,92 +519,64 @@ static int connecting_fd(uint16_t port)
 }
 
 /* Wrapped before (0) or after (1) it is registered. */
-static void adopt_connecting(struct attempt *attempt,
-			     struct lined_dispatcher *d, int fd, int when)
+static void adopt_connecting(struct attempt *a, int fd, int when)
 {
-	attempt_init(attempt, d);
+	attempt_init(a);
 	if (when == 1)
-		attempt_register(attempt);
+		attempt_register(a);
 	ck_assert_int_eq(
-		lined_socket_wrap(attempt->sock, fd, LINED_SOCKET_CONNECTING),
-		0);
-	ck_assert(lined_socket_is_connecting(attempt->sock));
-	ck_assert_int_eq(lined_socket_fd(attempt->sock), fd);
+		lined_socket_wrap(a->sock, fd, LINED_SOCKET_CONNECTING), 0);
+	ck_assert(lined_socket_is_connecting(a->sock));
+	ck_assert_int_eq(lined_socket_fd(a->sock), fd);
 	if (when == 0)
-		attempt_register(attempt);
+		attempt_register(a);
 }
 
 START_TEST(a_connect_under_way_is_adopted)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port);
-
-	adopt_connecting(&attempt, d, connecting_fd(port), _i);
-	decide(&attempt);
-	assert_connected(&attempt);
+	adopt_connecting(&attempt, connecting_fd(port), _i);
+	assert_connects(&attempt);
 	assert_echoes(&attempt, listener);
-	lined_dispatcher_free(d);
-	close(listener);
 }
 END_TEST
 
 START_TEST(an_adopted_connect_that_is_refused_never_connects)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-
-	adopt_connecting(&attempt, d, connecting_fd(support_refused_port()),
-			 _i);
-	decide(&attempt);
-	assert_failed(&attempt, LINED_CLOSE_ERROR, ECONNREFUSED);
-	lined_dispatcher_free(d);
+	adopt_connecting(&attempt, connecting_fd(support_refused_port()), _i);
+	assert_fails(&attempt, LINED_CLOSE_ERROR, ECONNREFUSED);
 }
 END_TEST
 
 START_TEST(an_adopted_connect_may_be_closed)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	int fillers[4], listener, fd;
-	struct attempt attempt;
-	uint16_t port;
+	int fillers[4], silent, fd;
+	uint16_t silent_port;
 
-	listener = silent_listener(&port, fillers);
-	fd = connecting_fd(port);
-	adopt_connecting(&attempt, d, fd, _i);
+	silent = silent_listener(&silent_port, fillers);
+	fd = connecting_fd(silent_port);
+	adopt_connecting(&attempt, fd, _i);
 	lined_dispatcher_poll(d, 0);
 	lined_socket_close(attempt.sock);
 	assert_failed(&attempt, LINED_CLOSE_LOCAL, 0);
 	ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
-	silence_end(listener, fillers);
-	lined_dispatcher_free(d);
+	silence_end(silent, fillers);
 }
 END_TEST
 
 /* With options set on it, for instance. */
 START_TEST(an_idle_descriptor_is_adopted_and_connects)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), listener;
-	struct attempt attempt;
-	uint16_t port;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	listener = support_listen_fd(5, &port);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
+	attempt_open(&attempt);
 	ck_assert_int_eq(lined_socket_wrap(attempt.sock, fd, LINED_SOCKET_IDLE),
 			 0);
 	ck_assert_int_eq(lined_socket_fd(attempt.sock), fd);
 	support_run_turns(d, 2);
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	attempt_connect(&attempt, "127.0.0.1", port, 0);
 	ck_assert_int_eq(lined_socket_fd(attempt.sock), fd);
-	decide(&attempt);
-	assert_connected(&attempt);
+	assert_connects(&attempt);
 	assert_echoes(&attempt, listener);
-	lined_dispatcher_free(d);
-	close(listener);
 }
 END_TEST
 
@@ -656,7 +595,7 @@ static struct {
 } names = {.lock = PTHREAD_MUTEX_INITIALIZER,
 	   .changed = PTHREAD_COND_INITIALIZER};
 
-static struct addrinfo *address_info(uint16_t port)
+static struct addrinfo *address_info(uint16_t to)
 {
 	struct addrinfo *info;
 	struct sockaddr_in *address;
@@ -665,7 +604,7 @@ static struct addrinfo *address_info(uint16_t port)
 	if (info == NULL)
 		abort();
 	address = (struct sockaddr_in *)(void *)(info + 1);
-	*address = support_loopback(port);
+	*address = support_loopback(to);
 	info->ai_family = AF_INET;
 	info->ai_socktype = SOCK_STREAM;
 	info->ai_addr = (struct sockaddr *)address;
@@ -718,10 +657,9 @@ static const struct resolver_lookup test_names = {
 	.free = test_free,
 };
 
-/* A dispatcher whose names are answered by the test. */
-static struct lined_dispatcher *named_dispatcher(bool held)
+/* From here on the test answers for names, later where they are held. */
+static void answer_names(bool held)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct resolver *resolver = dispatcher_resolver(d);
 
 	ck_assert_ptr_nonnull(resolver);
@@ -731,13 +669,12 @@ static struct lined_dispatcher *named_dispatcher(bool held)
 	names.asked = names.answered = names.count = 0;
 	names.error = 0;
 	pthread_mutex_unlock(&names.lock);
-	return d;
 }
 
 /* Before the first question. */
-static void name_add(uint16_t port)
+static void name_add(uint16_t to)
 {
-	names.ports[names.count++] = port;
+	names.ports[names.count++] = to;
 }
 
 static void wait_until(const unsigned *count, unsigned n)
@@ -764,43 +701,24 @@ static void let_answers_go(void)
 
 START_TEST(localhost_is_resolved_and_connected)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port);
-
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "localhost", port, 0), 0);
-	decide(&attempt);
-	assert_connected(&attempt);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "localhost", port, 0);
+	assert_connects(&attempt);
 	assert_echoes(&attempt, listener);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(the_next_address_is_tried_when_one_refuses)
 {
-	struct lined_dispatcher *d = named_dispatcher(false);
-	struct attempt attempt;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port);
-
+	answer_names(false);
 	name_add(support_refused_port());
 	name_add(support_refused_port());
 	name_add(port);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "three", port, 0),
-			 0);
-	decide(&attempt);
-	assert_connected(&attempt);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "three", port, 0);
+	assert_connects(&attempt);
 	ck_assert(!pthread_equal(names.thread, pthread_self()));
 	assert_echoes(&attempt, listener);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
@@ -811,19 +729,16 @@ static void nothing(struct lined_timer *timer)
 
 START_TEST(the_next_address_is_tried_when_one_is_silent)
 {
-	struct lined_dispatcher *d = named_dispatcher(false);
 	struct lined_timer late;
-	struct attempt attempt;
-	uint16_t port, silent_port;
-	int listener = support_listen_fd(5, &port), silent, fillers[4];
+	uint16_t silent_port;
+	int silent, fillers[4];
 
+	answer_names(false);
 	silent = silent_listener(&silent_port, fillers);
 	name_add(silent_port);
 	name_add(port);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "two", port, 2000),
-			 0);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "two", port, 2000);
 	/* The silent one has its share of the time only. */
 	lined_timer_init(&late, d, nothing);
 	ck_assert_int_eq(lined_timer_start(&late, 1900, 0), 0);
@@ -831,101 +746,77 @@ START_TEST(the_next_address_is_tried_when_one_is_silent)
 	ck_assert(lined_timer_is_armed(&late));
 	assert_connected(&attempt);
 	silence_end(silent, fillers);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 /* The loop did something else for a while before it connects. */
 START_TEST(the_deadline_runs_from_the_call)
 {
-	struct lined_dispatcher *d = named_dispatcher(false);
-	struct attempt attempt;
-	int fillers[4], listener;
+	int fillers[4], silent;
 	uint64_t start_ms;
-	uint16_t port;
+	uint16_t silent_port;
 
-	listener = silent_listener(&port, fillers);
-	name_add(port);
-	name_add(port);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
+	answer_names(false);
+	silent = silent_listener(&silent_port, fillers);
+	name_add(silent_port);
+	name_add(silent_port);
+	attempt_open(&attempt);
 	poll(NULL, 0, 300);
 	start_ms = support_now_ms();
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "two", port, 400),
-			 0);
+	attempt_connect(&attempt, "two", silent_port, 400);
 	decide(&attempt);
 	ck_assert_uint_ge(support_now_ms() - start_ms + 2, 400);
 	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
-	silence_end(listener, fillers);
-	lined_dispatcher_free(d);
+	silence_end(silent, fillers);
 }
 END_TEST
 
 START_TEST(when_all_addresses_refuse_the_last_error_is_told)
 {
-	struct lined_dispatcher *d = named_dispatcher(false);
-	struct attempt attempt;
-
+	answer_names(false);
 	name_add(support_refused_port());
 	name_add(support_refused_port());
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "two", 1, 0), 0);
-	decide(&attempt);
-	assert_failed(&attempt, LINED_CLOSE_ERROR, ECONNREFUSED);
-	lined_dispatcher_free(d);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "two", 1, 0);
+	assert_fails(&attempt, LINED_CLOSE_ERROR, ECONNREFUSED);
 }
 END_TEST
 
 START_TEST(an_unknown_name_is_an_error)
 {
-	struct lined_dispatcher *d = named_dispatcher(false);
-	struct attempt attempt;
-
+	answer_names(false);
 	names.error = EAI_NONAME;
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "none", 1, 0), 0);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "none", 1, 0);
 	ck_assert_uint_eq(attempt.closes, 0);
-	decide(&attempt);
-	assert_failed(&attempt, LINED_CLOSE_ERROR, EHOSTUNREACH);
-	lined_dispatcher_free(d);
+	assert_fails(&attempt, LINED_CLOSE_ERROR, EHOSTUNREACH);
 }
 END_TEST
 
 START_TEST(a_name_without_addresses_is_an_error)
 {
-	struct lined_dispatcher *d = named_dispatcher(false);
-	struct attempt attempt;
-
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "empty", 1, 0), 0);
+	answer_names(false);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "empty", 1, 0);
 	decide(&attempt);
 	ck_assert_uint_eq(attempt.connects, 0);
 	ck_assert_uint_eq(attempt.closes, 1);
 	ck_assert_int_eq(attempt.reason, LINED_CLOSE_ERROR);
 	ck_assert_int_ne(attempt.error, 0);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(a_slow_lookup_does_not_block_the_loop)
 {
-	struct lined_dispatcher *d = named_dispatcher(true);
-	struct attempt attempt, other;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port), peer, i;
+	static struct attempt other; /* closed by teardown() */
+	int peer, i;
 
+	answer_names(true);
 	name_add(port);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "slow", port, 0),
-			 0);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "slow", port, 0);
 	wait_until(&names.asked, 1);
 	/* Meanwhile another socket is served. */
-	memset(&other, 0, sizeof(other));
 	other.sock = support_pair(d, &handlers, &other, &peer);
 	for (i = 0; i < 10; i++) {
 		support_puts(peer, "ping\n");
@@ -934,22 +825,18 @@ START_TEST(a_slow_lookup_does_not_block_the_loop)
 	ck_assert_uint_eq(attempt.connects + attempt.closes, 0);
 	ck_assert(lined_socket_is_connecting(attempt.sock));
 	let_answers_go();
-	decide(&attempt);
-	assert_connected(&attempt);
+	assert_connects(&attempt);
 	close(peer);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 /* Lets the answer of a lookup that nobody waits for come, beside another. */
-static void take_late_answer(struct lined_dispatcher *d)
+static void take_late_answer(void)
 {
 	struct attempt second;
 
-	attempt_init(&second, d);
-	attempt_register(&second);
-	ck_assert_int_eq(lined_socket_connect(second.sock, "second", 1, 0), 0);
+	attempt_open(&second);
+	attempt_connect(&second, "second", 1, 0);
 	let_answers_go();
 	support_run_until_count(d, &second.closes, 1);
 	ck_assert_int_eq(second.error, ECONNREFUSED);
@@ -957,38 +844,30 @@ static void take_late_answer(struct lined_dispatcher *d)
 
 START_TEST(a_lookup_counts_to_the_deadline)
 {
-	struct lined_dispatcher *d = named_dispatcher(true);
-	struct attempt attempt;
-
+	answer_names(true);
 	name_add(support_refused_port());
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "slow", 1, 50), 0);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "slow", 1, 50);
 	wait_until(&names.asked, 1);
-	decide(&attempt);
-	assert_failed(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+	assert_fails(&attempt, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
 	/* The answer comes after all, and nobody is there. */
-	take_late_answer(d);
+	take_late_answer();
 	ck_assert_uint_eq(attempt.closes, 1);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(a_close_during_the_lookup_is_final)
 {
-	struct lined_dispatcher *d = named_dispatcher(true);
-	struct attempt attempt;
-
+	answer_names(true);
 	name_add(support_refused_port());
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "slow", 1, 0), 0);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "slow", 1, 0);
 	wait_until(&names.asked, 1);
 	lined_socket_close(attempt.sock);
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
 	assert_failed(&attempt, LINED_CLOSE_LOCAL, 0);
-	take_late_answer(d);
-	lined_dispatcher_free(d);
+	take_late_answer();
+	free_dispatcher();
 	ck_assert_uint_eq(attempt.closes, 1);
 }
 END_TEST
@@ -996,15 +875,12 @@ END_TEST
 /* getaddrinfo may take for ever: the end does not wait for it. */
 START_TEST(a_dispatcher_ends_while_a_name_is_looked_up)
 {
-	struct lined_dispatcher *d = named_dispatcher(true);
-	struct attempt attempt;
-
+	answer_names(true);
 	name_add(1);
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "slow", 1, 0), 0);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "slow", 1, 0);
 	wait_until(&names.asked, 1);
-	lined_dispatcher_free(d);
+	free_dispatcher();
 	ck_assert_uint_eq(attempt.closes, 1);
 	ck_assert_int_eq(attempt.reason, LINED_CLOSE_SHUTDOWN);
 	let_answers_go();
@@ -1014,20 +890,17 @@ END_TEST
 
 START_TEST(a_dispatcher_ends_with_questions_unasked)
 {
-	struct lined_dispatcher *d = named_dispatcher(true);
 	struct attempt attempts[3];
 	int i;
 
+	answer_names(true);
 	name_add(1);
 	for (i = 0; i < 3; i++) {
-		attempt_init(&attempts[i], d);
-		attempt_register(&attempts[i]);
-		ck_assert_int_eq(
-			lined_socket_connect(attempts[i].sock, "slow", 1, 0),
-			0);
+		attempt_open(&attempts[i]);
+		attempt_connect(&attempts[i], "slow", 1, 0);
 	}
 	wait_until(&names.asked, 1);
-	lined_dispatcher_free(d);
+	free_dispatcher();
 	for (i = 0; i < 3; i++)
 		ck_assert_uint_eq(attempts[i].closes, 1);
 	let_answers_go();
@@ -1039,21 +912,19 @@ END_TEST
 /* The answer is in the mailbox, or on its way, when the end comes. */
 START_TEST(a_dispatcher_ends_while_an_answer_waits)
 {
-	struct attempt attempt;
 	int i;
 
 	for (i = 0; i < 50; i++) {
-		struct lined_dispatcher *d = named_dispatcher(false);
-
+		free_dispatcher();
+		d = support_dispatcher();
+		answer_names(false);
 		name_add(1);
-		attempt_init(&attempt, d);
-		attempt_register(&attempt);
-		ck_assert_int_eq(
-			lined_socket_connect(attempt.sock, "quick", 1, 0), 0);
+		attempt_open(&attempt);
+		attempt_connect(&attempt, "quick", 1, 0);
 		wait_until(&names.answered, 1);
 		if (i & 1)
 			sched_yield();
-		lined_dispatcher_free(d);
+		free_dispatcher();
 		ck_assert_uint_eq(attempt.closes, 1);
 	}
 }
@@ -1063,9 +934,7 @@ END_TEST
 
 START_TEST(a_close_while_idle_and_unregistered_is_told_at_once)
 {
-	struct attempt attempt;
-
-	attempt_init(&attempt, NULL);
+	attempt_init(&attempt);
 	lined_socket_close(attempt.sock);
 	ck_assert_uint_eq(attempt.closes, 1);
 	ck_assert_int_eq(attempt.reason, LINED_CLOSE_LOCAL);
@@ -1074,11 +943,8 @@ END_TEST
 
 START_TEST(a_close_after_connect_but_before_registering_is_told_at_once)
 {
-	struct attempt attempt;
-
-	attempt_init(&attempt, NULL);
-	ck_assert_int_eq(lined_socket_connect(attempt.sock, "localhost", 1, 0),
-			 0);
+	attempt_init(&attempt);
+	attempt_connect(&attempt, "localhost", 1, 0);
 	lined_socket_close(attempt.sock);
 	ck_assert_uint_eq(attempt.closes, 1);
 	ck_assert_uint_eq(attempt.connects, 0);
@@ -1087,59 +953,41 @@ END_TEST
 
 START_TEST(a_registered_idle_socket_closes_in_a_turn)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
+	attempt_open(&attempt);
 	ck_assert_uint_eq(lined_dispatcher_len(d), 1);
 	lined_socket_close(attempt.sock);
 	ck_assert_uint_eq(attempt.closes, 0);
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
 	assert_failed(&attempt, LINED_CLOSE_LOCAL, 0);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(a_close_while_connecting_is_final)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port);
-
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "127.0.0.1", port, 0);
 	/* The kernel has connected it already; it must not be told. */
 	lined_socket_close(attempt.sock);
 	ck_assert(lined_socket_is_closed(attempt.sock));
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
 	assert_failed(&attempt, LINED_CLOSE_LOCAL, 0);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
-static void close_in_handler(struct attempt *attempt)
+static void close_in_handler(struct attempt *a)
 {
-	lined_socket_close(attempt->sock);
-	ck_assert(lined_socket_is_closed(attempt->sock));
+	lined_socket_close(a->sock);
+	ck_assert(lined_socket_is_closed(a->sock));
 }
 
 START_TEST(a_close_made_in_handle_connect_stays)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port), peer;
+	int peer;
 
-	attempt_init(&attempt, d);
+	attempt_init(&attempt);
 	attempt.on_connect = close_in_handler;
 	attempt_register(&attempt);
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	attempt_connect(&attempt, "127.0.0.1", port, 0);
 	ck_assert_int_eq(lined_socket_send(attempt.sock, "dropped", 7), 0);
 	peer = accept(listener, NULL, NULL);
 	support_puts(peer, "unread\n");
@@ -1151,22 +999,15 @@ START_TEST(a_close_made_in_handle_connect_stays)
 	ck_assert_int_eq(attempt.state_in_handler, LINED_SOCKET_CONNECTED);
 	ck_assert_int_eq(attempt.reason, LINED_CLOSE_LOCAL);
 	close(peer);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(close_after_flush_while_connecting_sends_what_is_queued)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct attempt attempt;
-	uint16_t port;
-	int listener = support_listen_fd(5, &port), peer;
+	int peer;
 
-	attempt_init(&attempt, d);
-	attempt_register(&attempt);
-	ck_assert_int_eq(
-		lined_socket_connect(attempt.sock, "127.0.0.1", port, 0), 0);
+	attempt_open(&attempt);
+	attempt_connect(&attempt, "127.0.0.1", port, 0);
 	ck_assert_int_eq(lined_socket_send(attempt.sock, "last\n", 5), 0);
 	lined_socket_close_after_flush(attempt.sock, LINED_CLOSE_LOCAL, 0);
 	peer = accept(listener, NULL, NULL);
@@ -1175,27 +1016,21 @@ START_TEST(close_after_flush_while_connecting_sends_what_is_queued)
 	support_run_until_count(d, &attempt.closes, 1);
 	ck_assert_int_eq(attempt.reason, LINED_CLOSE_LOCAL);
 	close(peer);
-	close(listener);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 /* Many at once, some of them refused: each is told exactly one thing. */
 START_TEST(each_of_many_connects_is_told_exactly_once)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct attempt attempts[60];
-	uint16_t port, refused = support_refused_port();
-	int listener = support_listen_fd(100, &port), i;
+	uint16_t refused = support_refused_port();
+	int i;
 
 	for (i = 0; i < 60; i++) {
-		attempt_init(&attempts[i], d);
-		attempt_register(&attempts[i]);
-		ck_assert_int_eq(lined_socket_connect(
-					 attempts[i].sock,
-					 i % 2 == 0 ? "127.0.0.1" : "localhost",
-					 i % 3 == 0 ? refused : port, 5000),
-				 0);
+		attempt_open(&attempts[i]);
+		attempt_connect(&attempts[i],
+				i % 2 == 0 ? "127.0.0.1" : "localhost",
+				i % 3 == 0 ? refused : port, 5000);
 	}
 	for (i = 0; i < 60; i++)
 		decide(&attempts[i]);
@@ -1204,17 +1039,16 @@ START_TEST(each_of_many_connects_is_told_exactly_once)
 		ck_assert_uint_eq(attempts[i].connects, i % 3 != 0);
 		ck_assert_uint_eq(attempts[i].closes, i % 3 == 0);
 	}
-	lined_dispatcher_free(d);
+	free_dispatcher();
 	for (i = 0; i < 60; i++)
 		ck_assert_uint_eq(attempts[i].closes, 1);
-	close(listener);
 }
 END_TEST
 
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("connect");
-	TCase *tcase = support_case(suite, "families");
+	TCase *tcase = connect_case(suite, "families");
 
 	tcase_add_test(tcase, connects_over_ipv4);
 	tcase_add_test(tcase, connects_over_ipv6);
@@ -1225,7 +1059,7 @@ static Suite *make_suite(void)
 		       what_is_sent_before_the_connection_stands_arrives);
 	tcase_add_test(tcase, a_second_connect_is_refused);
 
-	tcase = support_case(suite, "failures");
+	tcase = connect_case(suite, "failures");
 	tcase_add_test(tcase, a_refused_connect_never_connects);
 	tcase_add_test(tcase, an_address_that_never_answers_meets_the_deadline);
 	tcase_add_test(tcase, a_full_unix_listener_is_tried_until_it_has_room);
@@ -1234,14 +1068,14 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_connect_to_a_full_unix_listener_may_be_ended);
 	tcase_add_test(tcase, a_pending_connect_keeps_the_dispatcher_open);
 
-	tcase = support_case(suite, "descriptors");
+	tcase = connect_case(suite, "descriptors");
 	tcase_add_loop_test(tcase, a_connect_under_way_is_adopted, 0, 2);
 	tcase_add_loop_test(
 		tcase, an_adopted_connect_that_is_refused_never_connects, 0, 2);
 	tcase_add_loop_test(tcase, an_adopted_connect_may_be_closed, 0, 2);
 	tcase_add_test(tcase, an_idle_descriptor_is_adopted_and_connects);
 
-	tcase = support_case(suite, "names");
+	tcase = connect_case(suite, "names");
 	tcase_add_test(tcase, localhost_is_resolved_and_connected);
 	tcase_add_test(tcase, the_next_address_is_tried_when_one_refuses);
 	tcase_add_test(tcase, the_next_address_is_tried_when_one_is_silent);
@@ -1256,7 +1090,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_dispatcher_ends_with_questions_unasked);
 	tcase_add_test(tcase, a_dispatcher_ends_while_an_answer_waits);
 
-	tcase = support_case(suite, "closing");
+	tcase = connect_case(suite, "closing");
 	tcase_add_test(tcase,
 		       a_close_while_idle_and_unregistered_is_told_at_once);
 	tcase_add_test(

@@ -57,12 +57,8 @@ START_TEST(double_registration_is_EEXIST)
 				      .mode = LINED_MODE_READ,
 				      .handlers = &watch_plain};
 
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), -1);
-	ck_assert_int_eq(errno, EEXIST);
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_register(d, &twin), -1);
-	ck_assert_int_eq(errno, EEXIST);
+	support_fails(lined_dispatcher_register(d, &watch->delegate), EEXIST);
+	support_fails(lined_dispatcher_register(d, &twin), EEXIST);
 	ck_assert_uint_eq(lined_dispatcher_len(d), 1);
 	watch_remove(watch);
 	lined_dispatcher_free(d);
@@ -75,18 +71,12 @@ START_TEST(unregistering_what_is_not_there_is_ENOENT)
 	struct lined_dispatcher *other = support_dispatcher();
 	struct watch *watch = watch_new(d, LINED_MODE_READ, &watch_plain);
 
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), -1);
-	ck_assert_int_eq(errno, ENOENT);
+	support_fails(lined_dispatcher_unregister(d, &watch->delegate), ENOENT);
 	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), 0);
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_unregister(other, &watch->delegate),
-			 -1);
-	ck_assert_int_eq(errno, ENOENT);
+	support_fails(lined_dispatcher_unregister(other, &watch->delegate),
+		      ENOENT);
 	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), 0);
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), -1);
-	ck_assert_int_eq(errno, ENOENT);
+	support_fails(lined_dispatcher_unregister(d, &watch->delegate), ENOENT);
 	/* And it may come back. */
 	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), 0);
 	watch_fill(watch);
@@ -104,18 +94,12 @@ START_TEST(a_bad_delegate_is_refused)
 	struct lined_delegate delegate = {
 		.fd = -1, .mode = LINED_MODE_READ, .handlers = &watch_plain};
 
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_register(d, &delegate), -1);
-	ck_assert_int_eq(errno, EBADF);
+	support_fails(lined_dispatcher_register(d, &delegate), EBADF);
 	delegate.fd = dup(0);
 	close(delegate.fd);
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_register(d, &delegate), -1);
-	ck_assert_int_eq(errno, EBADF);
+	support_fails(lined_dispatcher_register(d, &delegate), EBADF);
 	delegate.handlers = NULL;
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_register(d, &delegate), -1);
-	ck_assert_int_eq(errno, EINVAL);
+	support_fails(lined_dispatcher_register(d, &delegate), EINVAL);
 	ck_assert_uint_eq(lined_dispatcher_len(d), 0);
 	lined_dispatcher_free(d);
 }
@@ -130,9 +114,7 @@ START_TEST(epoll_cannot_watch_a_regular_file)
 	if (strcmp(lined_dispatcher_poller(d), "epoll") == 0) {
 		delegate.fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 		ck_assert_int_ge(delegate.fd, 0);
-		errno = 0;
-		ck_assert_int_eq(lined_dispatcher_register(d, &delegate), -1);
-		ck_assert_int_eq(errno, EPERM);
+		support_fails(lined_dispatcher_register(d, &delegate), EPERM);
 		ck_assert_uint_eq(lined_dispatcher_len(d), 0);
 		close(delegate.fd);
 	}
@@ -231,9 +213,7 @@ START_TEST(a_handler_that_clears_open_unregisters)
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
 	ck_assert_uint_eq(watch->reads, 1);
 	ck_assert_uint_eq(lined_dispatcher_len(d), 0);
-	errno = 0;
-	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), -1);
-	ck_assert_int_eq(errno, ENOENT);
+	support_fails(lined_dispatcher_unregister(d, &watch->delegate), ENOENT);
 	watch_free(watch);
 	lined_dispatcher_free(d);
 }
