@@ -25,11 +25,31 @@
 #include "support.h"
 #include "watch.h"
 
+/* What each case begins with. */
+static struct lined_dispatcher *d;
+
+static void setup(void)
+{
+	d = support_dispatcher();
+}
+
+static void teardown(void)
+{
+	lined_dispatcher_free(d);
+}
+
+static TCase *delegate_case(Suite *suite, const char *name)
+{
+	TCase *tcase = support_case(suite, name);
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	return tcase;
+}
+
 /* ---- registering ----------------------------------------------------- */
 
 START_TEST(len_counts_what_is_registered)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watches[100];
 	int i;
 
@@ -45,13 +65,11 @@ START_TEST(len_counts_what_is_registered)
 		watch_free(watches[i]);
 	}
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(double_registration_is_EEXIST)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 	struct lined_delegate twin = {.fd = watch->delegate.fd,
 				      .mode = LINED_MODE_READ,
@@ -61,13 +79,11 @@ START_TEST(double_registration_is_EEXIST)
 	support_fails(lined_dispatcher_register(d, &twin), EEXIST);
 	ck_assert_uint_eq(lined_dispatcher_len(d), 1);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(unregistering_what_is_not_there_is_ENOENT)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct lined_dispatcher *other = support_dispatcher();
 	struct watch *watch = watch_new(d, LINED_MODE_READ, &watch_plain);
 
@@ -84,13 +100,11 @@ START_TEST(unregistering_what_is_not_there_is_ENOENT)
 	ck_assert_uint_eq(watch->reads, 1);
 	watch_remove(watch);
 	lined_dispatcher_free(other);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(a_bad_delegate_is_refused)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct lined_delegate delegate = {
 		.fd = -1, .mode = LINED_MODE_READ, .handlers = &watch_plain};
 
@@ -101,13 +115,11 @@ START_TEST(a_bad_delegate_is_refused)
 	delegate.handlers = NULL;
 	support_fails(lined_dispatcher_register(d, &delegate), EINVAL);
 	ck_assert_uint_eq(lined_dispatcher_len(d), 0);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(epoll_cannot_watch_a_regular_file)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct lined_delegate delegate = {.mode = LINED_MODE_READ,
 					  .handlers = &watch_plain};
 
@@ -118,19 +130,18 @@ START_TEST(epoll_cannot_watch_a_regular_file)
 		ck_assert_uint_eq(lined_dispatcher_len(d), 0);
 		close(delegate.fd);
 	}
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(free_unregisters_delegates_and_forgets_timers)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_with_task);
 	struct lined_timer timer;
 
 	lined_timer_init(&timer, d, NULL);
 	ck_assert_int_eq(lined_timer_start(&timer, 100000, 0), 0);
 	lined_dispatcher_free(d);
+	d = NULL;
 	ck_assert(!watch->delegate.open);
 	ck_assert(!lined_timer_is_armed(&timer));
 	ck_assert_uint_eq(watch->reads + watch->tasks, 0);
@@ -141,7 +152,6 @@ END_TEST
 
 START_TEST(only_the_handlers_of_the_mode_run)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *reader = watch_add(d, LINED_MODE_READ, &watch_plain);
 	struct watch *writer = watch_add(d, LINED_MODE_WRITE, &watch_plain);
 
@@ -155,13 +165,11 @@ START_TEST(only_the_handlers_of_the_mode_run)
 	ck_assert_uint_eq(writer->reads, 0);
 	watch_remove(reader);
 	watch_remove(writer);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(a_changed_mode_holds_at_once)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 
 	watch_fill(watch);
@@ -175,14 +183,12 @@ START_TEST(a_changed_mode_holds_at_once)
 	support_run_turns(d, 1);
 	ck_assert_uint_eq(watch->reads, 2);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 /* With mode 0 and input waiting a poll must sleep, not spin. */
 START_TEST(a_delegate_of_no_mode_does_not_spin_the_loop)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 
 	watch_fill(watch);
@@ -194,7 +200,6 @@ START_TEST(a_delegate_of_no_mode_does_not_spin_the_loop)
 	ck_assert_uint_le(support_run_for(d, 50), 5);
 	ck_assert_uint_eq(watch->reads, 1);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
@@ -205,7 +210,6 @@ static void set_not_open(struct watch *watch)
 
 START_TEST(a_handler_that_clears_open_unregisters)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 
 	watch->act = set_not_open;
@@ -215,13 +219,11 @@ START_TEST(a_handler_that_clears_open_unregisters)
 	ck_assert_uint_eq(lined_dispatcher_len(d), 0);
 	support_fails(lined_dispatcher_unregister(d, &watch->delegate), ENOENT);
 	watch_free(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(a_hang_up_reaches_the_reader)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 	char byte;
 
@@ -231,12 +233,11 @@ START_TEST(a_hang_up_reaches_the_reader)
 	ck_assert_uint_eq(watch->reads, 1);
 	ck_assert_int_eq(read(watch->delegate.fd, &byte, 1), 0);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 /* The writing end of a pipe that nobody reads is in error. */
-static struct watch *broken_pipe(struct lined_dispatcher *d, unsigned mode,
+static struct watch *broken_pipe(unsigned mode,
 				 const struct lined_delegate_handlers *handlers)
 {
 	struct watch *watch = watch_add(d, LINED_MODE_WRITE, handlers);
@@ -249,42 +250,35 @@ static struct watch *broken_pipe(struct lined_dispatcher *d, unsigned mode,
 
 START_TEST(an_error_reaches_handle_error)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch =
-		broken_pipe(d, LINED_MODE_WRITE, &watch_with_error);
+	struct watch *watch = broken_pipe(LINED_MODE_WRITE, &watch_with_error);
 
 	watch->act = set_not_open;
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
 	ck_assert_uint_eq(watch->errors, 1);
 	ck_assert_uint_eq(watch->writes, 0);
 	watch_free(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(an_error_without_handle_error_reaches_the_mode)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = broken_pipe(d, LINED_MODE_WRITE, &watch_plain);
+	struct watch *watch = broken_pipe(LINED_MODE_WRITE, &watch_plain);
 
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
 	ck_assert_uint_eq(watch->writes, 1);
 	ck_assert_uint_eq(watch->reads, 0);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(an_error_that_nobody_takes_unregisters)
 {
 	static const struct lined_delegate_handlers none = {0};
-	struct lined_dispatcher *d = support_dispatcher();
-	struct watch *watch = broken_pipe(d, LINED_MODE_WRITE, &none);
+	struct watch *watch = broken_pipe(LINED_MODE_WRITE, &none);
 
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
 	ck_assert(!watch->delegate.open);
 	watch_free(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
@@ -292,7 +286,6 @@ END_TEST
 
 START_TEST(buffered_data_is_served_each_turn_without_waiting)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_with_buffer);
 
 	watch->buffered = true;
@@ -303,14 +296,12 @@ START_TEST(buffered_data_is_served_each_turn_without_waiting)
 	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 1);
 	ck_assert_uint_eq(watch->reads, 2);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 /* Who does not read now is not made to, and the loop sleeps meanwhile. */
 START_TEST(buffered_data_waits_for_the_mode)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_with_buffer);
 
 	watch->buffered = true;
@@ -321,13 +312,11 @@ START_TEST(buffered_data_waits_for_the_mode)
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
 	ck_assert_uint_eq(watch->reads, 1);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(buffered_data_makes_no_reader_of_a_writer)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch =
 		watch_add(d, LINED_MODE_WRITE, &watch_with_buffer);
 
@@ -335,7 +324,6 @@ START_TEST(buffered_data_makes_no_reader_of_a_writer)
 	support_run_turns(d, 3);
 	ck_assert_uint_eq(watch->reads, 0);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
@@ -350,12 +338,10 @@ START_TEST(buffered_data_that_nobody_reads_does_not_spin_the_loop)
 	static const struct lined_delegate_handlers unread = {
 		.has_data_buffered = always,
 	};
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &unread);
 
 	ck_assert_uint_le(support_run_for(d, 50), 5);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
@@ -378,18 +364,15 @@ START_TEST(a_delegate_may_free_itself_when_it_is_asked_for_data)
 		.handle_read = watch_count_read,
 		.has_data_buffered = vanish,
 	};
-	struct lined_dispatcher *d = support_dispatcher();
 
 	watch_add(d, LINED_MODE_READ, &vanishing);
 	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 0);
 	ck_assert_uint_eq(lined_dispatcher_len(d), 0);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 START_TEST(a_task_runs_once_in_every_turn)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_with_task);
 
 	support_run_turns(d, 5);
@@ -398,14 +381,12 @@ START_TEST(a_task_runs_once_in_every_turn)
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 1);
 	ck_assert_uint_eq(watch->tasks, 6);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 /* What a turn walks is as long as there are tasks, not as delegates. */
 START_TEST(only_delegates_with_a_task_cost_a_turn)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watches[200], *task;
 	int i;
 
@@ -421,14 +402,12 @@ START_TEST(only_delegates_with_a_task_cost_a_turn)
 	}
 	watch_remove(task);
 	support_run_turns(d, 1);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 /* More are ready than one turn takes: nobody is forgotten. */
 START_TEST(more_ready_delegates_than_a_turn_takes_are_all_served)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watches[400];
 	int i;
 
@@ -441,7 +420,6 @@ START_TEST(more_ready_delegates_than_a_turn_takes_are_all_served)
 		ck_assert_uint_ge(watches[i]->reads, 1);
 		watch_remove(watches[i]);
 	}
-	lined_dispatcher_free(d);
 }
 END_TEST
 
@@ -462,7 +440,6 @@ enum striker {
 enum { VICTIMS = 5 };
 
 struct strike {
-	struct lined_dispatcher *dispatcher;
 	struct watch *victims[VICTIMS];
 	struct watch *self;
 	struct lined_timer timer;
@@ -520,7 +497,6 @@ static const struct lined_delegate_handlers strike_buffered = {
 
 static struct watch *striker_new(struct strike *strike, int kind)
 {
-	struct lined_dispatcher *d = strike->dispatcher;
 	struct watch *self = NULL;
 
 	switch (kind) {
@@ -535,7 +511,7 @@ static struct watch *striker_new(struct strike *strike, int kind)
 		self = watch_add(d, LINED_MODE_READ, &strike_task);
 		break;
 	case STRIKE_ERROR:
-		self = broken_pipe(d, LINED_MODE_WRITE, &strike_error);
+		self = broken_pipe(LINED_MODE_WRITE, &strike_error);
 		break;
 	case STRIKE_BUFFERED:
 		self = watch_add(d, LINED_MODE_READ, &strike_buffered);
@@ -560,8 +536,7 @@ static struct watch *striker_new(struct strike *strike, int kind)
  * none of them is called after the strike: ASan would tell. */
 START_TEST(any_callback_may_unregister_and_free_any_delegate)
 {
-	struct strike strike = {.dispatcher = support_dispatcher()};
-	struct lined_dispatcher *d = strike.dispatcher;
+	struct strike strike = {0};
 	int i;
 
 	for (i = 0; i < VICTIMS; i++) {
@@ -577,15 +552,13 @@ START_TEST(any_callback_may_unregister_and_free_any_delegate)
 	ck_assert_uint_eq(lined_dispatcher_len(d), 0);
 	ck_assert_int_eq(lined_dispatcher_poll(d, 0), 0);
 	ck_assert_uint_eq(strike.late, 0);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 /* Whoever comes first removes all others: one call altogether. */
 START_TEST(the_first_of_many_ready_may_remove_the_others)
 {
-	struct strike strike_all = {.dispatcher = support_dispatcher()};
-	struct lined_dispatcher *d = strike_all.dispatcher;
+	struct strike strike_all = {0};
 	int i;
 
 	for (i = 0; i < VICTIMS; i++) {
@@ -597,21 +570,17 @@ START_TEST(the_first_of_many_ready_may_remove_the_others)
 	}
 	ck_assert_int_eq(lined_dispatcher_poll(d, -1), 0);
 	ck_assert_uint_eq(strike_all.strikes, 1);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
 static void register_again(struct watch *watch)
 {
-	struct lined_dispatcher *d = watch->dispatcher;
-
 	ck_assert_int_eq(lined_dispatcher_unregister(d, &watch->delegate), 0);
 	ck_assert_int_eq(lined_dispatcher_register(d, &watch->delegate), 0);
 }
 
 START_TEST(a_delegate_may_register_itself_again_in_its_handler)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_with_task);
 
 	watch->act = register_again;
@@ -620,7 +589,6 @@ START_TEST(a_delegate_may_register_itself_again_in_its_handler)
 	ck_assert_uint_eq(watch->reads, 3);
 	ck_assert_uint_eq(lined_dispatcher_len(d), 1);
 	watch_remove(watch);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
@@ -636,7 +604,6 @@ static void register_task(struct watch *watch)
 
 START_TEST(a_new_delegate_has_its_task_from_the_next_turn_on)
 {
-	struct lined_dispatcher *d = support_dispatcher();
 	struct watch *watch = watch_add(d, LINED_MODE_READ, &watch_plain);
 	struct watch *other = watch_new(d, LINED_MODE_READ, &watch_with_task);
 
@@ -650,7 +617,6 @@ START_TEST(a_new_delegate_has_its_task_from_the_next_turn_on)
 	ck_assert_uint_eq(other->tasks, 1);
 	watch_remove(watch);
 	watch_remove(other);
-	lined_dispatcher_free(d);
 }
 END_TEST
 
@@ -679,11 +645,8 @@ static const struct lined_delegate_handlers foreign_handlers = {
 	.handle_read = read_foreign,
 };
 
-static struct lined_dispatcher *foreign_register(struct foreign *foreign,
-						 int fd)
+static void foreign_register(struct foreign *foreign, int fd)
 {
-	struct lined_dispatcher *d = support_dispatcher();
-
 	ck_assert_int_ge(fd, 0);
 	memset(foreign, 0, sizeof(*foreign));
 	foreign->delegate.fd = fd;
@@ -692,25 +655,22 @@ static struct lined_dispatcher *foreign_register(struct foreign *foreign,
 	ck_assert_int_eq(lined_dispatcher_register(d, &foreign->delegate), 0);
 	support_run_turns(d, 2);
 	ck_assert(!foreign->done);
-	return d;
 }
 
-static void foreign_finish(struct lined_dispatcher *d, struct foreign *foreign)
+static void foreign_finish(struct foreign *foreign)
 {
 	support_run_until_set(d, &foreign->done);
 	close(foreign->delegate.fd);
-	lined_dispatcher_free(d);
 }
 
 START_TEST(a_delegate_wraps_an_eventfd)
 {
 	struct foreign foreign;
-	struct lined_dispatcher *d =
-		foreign_register(&foreign, eventfd(0, EFD_CLOEXEC));
 	uint64_t value = 7;
 
+	foreign_register(&foreign, eventfd(0, EFD_CLOEXEC));
 	ck_assert_int_eq(write(foreign.delegate.fd, &value, 8), 8);
-	foreign_finish(d, &foreign);
+	foreign_finish(&foreign);
 	memcpy(&value, foreign.data, 8);
 	ck_assert_uint_eq(value, 7);
 }
@@ -720,12 +680,12 @@ START_TEST(a_delegate_wraps_a_timerfd)
 {
 	const struct itimerspec soon = {.it_value.tv_nsec = 5000000};
 	struct foreign foreign;
-	struct lined_dispatcher *d = foreign_register(
-		&foreign, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
 
+	foreign_register(&foreign,
+			 timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
 	ck_assert_int_eq(timerfd_settime(foreign.delegate.fd, 0, &soon, NULL),
 			 0);
-	foreign_finish(d, &foreign);
+	foreign_finish(&foreign);
 	ck_assert_int_eq(foreign.got, 8);
 }
 END_TEST
@@ -733,16 +693,15 @@ END_TEST
 START_TEST(a_delegate_wraps_a_signalfd)
 {
 	struct signalfd_siginfo info;
-	struct lined_dispatcher *d;
 	struct foreign foreign;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	d = foreign_register(&foreign, signalfd(-1, &set, SFD_CLOEXEC));
+	foreign_register(&foreign, signalfd(-1, &set, SFD_CLOEXEC));
 	kill(getpid(), SIGUSR1);
-	foreign_finish(d, &foreign);
+	foreign_finish(&foreign);
 	memcpy(&info, foreign.data, sizeof(info));
 	ck_assert_uint_eq(info.ssi_signo, SIGUSR1);
 }
@@ -752,18 +711,17 @@ START_TEST(a_delegate_wraps_an_inotify)
 {
 	char dir[] = "/tmp/lined-test-XXXXXX", file[64];
 	struct foreign foreign;
-	struct lined_dispatcher *d;
 	int fd;
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	d = foreign_register(&foreign, inotify_init1(IN_CLOEXEC));
+	foreign_register(&foreign, inotify_init1(IN_CLOEXEC));
 	ck_assert_int_ge(inotify_add_watch(foreign.delegate.fd, dir, IN_CREATE),
 			 0);
 	snprintf(file, sizeof(file), "%s/new", dir);
 	fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);
 	close(fd);
-	foreign_finish(d, &foreign);
+	foreign_finish(&foreign);
 	ck_assert_int_ge(foreign.got, (int)sizeof(struct inotify_event));
 	unlink(file);
 	rmdir(dir);
@@ -775,7 +733,7 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("delegate");
 	TCase *tcase;
 
-	tcase = support_case(suite, "registering");
+	tcase = delegate_case(suite, "registering");
 	tcase_add_test(tcase, len_counts_what_is_registered);
 	tcase_add_test(tcase, double_registration_is_EEXIST);
 	tcase_add_test(tcase, unregistering_what_is_not_there_is_ENOENT);
@@ -783,7 +741,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, epoll_cannot_watch_a_regular_file);
 	tcase_add_test(tcase, free_unregisters_delegates_and_forgets_timers);
 
-	tcase = support_case(suite, "readiness");
+	tcase = delegate_case(suite, "readiness");
 	tcase_add_test(tcase, only_the_handlers_of_the_mode_run);
 	tcase_add_test(tcase, a_changed_mode_holds_at_once);
 	tcase_add_test(tcase, a_delegate_of_no_mode_does_not_spin_the_loop);
@@ -805,7 +763,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase,
 		       more_ready_delegates_than_a_turn_takes_are_all_served);
 
-	tcase = support_case(suite, "unregistering in a turn");
+	tcase = delegate_case(suite, "unregistering in a turn");
 	tcase_add_loop_test(tcase,
 			    any_callback_may_unregister_and_free_any_delegate,
 			    0, STRIKERS);
@@ -815,7 +773,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase,
 		       a_new_delegate_has_its_task_from_the_next_turn_on);
 
-	tcase = support_case(suite, "foreign descriptors");
+	tcase = delegate_case(suite, "foreign descriptors");
 	tcase_add_test(tcase, a_delegate_wraps_an_eventfd);
 	tcase_add_test(tcase, a_delegate_wraps_a_timerfd);
 	tcase_add_test(tcase, a_delegate_wraps_a_signalfd);
