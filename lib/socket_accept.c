@@ -11,7 +11,7 @@
 
 #include "socket_priv.h"
 
-#define REST_MS 100
+#define ACCEPT_PAUSE_MS 100
 
 int lined_socket_listen(struct lined_socket *sock, int backlog)
 {
@@ -34,12 +34,12 @@ int lined_socket_listen(struct lined_socket *sock, int backlog)
 	return 0;
 }
 
-static void listener_rest(struct lined_socket *listener)
+static void listener_pause_accept(struct lined_socket *listener)
 {
 	if (listener->dispatcher == NULL)
 		return;
 	listener->accept_paused = true;
-	listener->resume_at = socket_now(listener) + REST_MS;
+	listener->resume_at = socket_now(listener) + ACCEPT_PAUSE_MS;
 	socket_update_mode(listener);
 	socket_arm(listener);
 }
@@ -81,7 +81,7 @@ int lined_socket_accept_fd(struct lined_socket *listener,
 	if (fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
 		int error = errno;
 
-		listener_rest(listener);
+		listener_pause_accept(listener);
 		errno = error;
 	}
 	return fd;
@@ -127,7 +127,7 @@ static void listener_readable(struct lined_socket *sock)
 		sock->handlers->handle_accept(sock, sock->arg);
 	if (sock->state == LINED_SOCKET_LISTENING && !sock->accepted &&
 	    !socket_is_paused(sock))
-		listener_rest(sock);
+		listener_pause_accept(sock);
 }
 
 const struct transport transport_listener = {
