@@ -232,10 +232,12 @@ static void socket_terminate_block(struct lined_socket *sock)
 static bool stream_is_within_rate(struct lined_socket *sock)
 {
 	const struct lined_limits *limits = socket_limits(sock);
-	uint64_t now_ms = sock->dispatcher->now_ms;
-	uint64_t wait_ms = lined_rate_wait_ms(&sock->rate, limits->line_rate,
-					      limits->line_burst, now_ms);
+	uint64_t now_ms = sock->dispatcher->now_ms, wait_ms;
 
+	if (limits->line_rate == 0)
+		return true;
+	wait_ms = lined_rate_wait_ms(&sock->rate, limits->line_rate,
+				     limits->line_burst, now_ms);
 	if (wait_ms == 0)
 		return true;
 	sock->slowed = true;
@@ -269,8 +271,9 @@ static enum lined_line_status stream_took_line(struct lined_socket *sock)
 	sock->active_at = socket_now(sock);
 	if (sock->budget > 0)
 		sock->budget--;
-	lined_rate_take(&sock->rate, socket_limits(sock)->line_rate,
-			sock->dispatcher->now_ms);
+	if (socket_limits(sock)->line_rate > 0)
+		lined_rate_take(&sock->rate, socket_limits(sock)->line_rate,
+				sock->dispatcher->now_ms);
 	sock->lines_in++;
 	counter_add(&sock->group->counters.lines_in, 1);
 	return LINED_LINE_READY;
