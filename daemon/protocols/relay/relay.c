@@ -11,31 +11,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lined/address.h>
+
 #include "relay/feed.h"
 #include "relay/filter.h"
 #include "relay/intake.h"
 #include "relay/proxy.h"
 #include "relay/upstreams.h"
 
+#define CLIENT_TAG_MAX (LINED_ADDRESS_TEXT_MAX + 1)
+
 /* ---- clients ------------------------------------------------------------ */
 
 /* "ADDRESS ", without the port; returns its length. */
-static size_t client_make_tag(const struct lined_socket *sock, char *tag,
-			      size_t size)
+static size_t client_make_tag(const struct lined_socket *sock,
+			      char tag[CLIENT_TAG_MAX])
 {
-	char text[128];
-	const char *host = text;
-	size_t len;
+	const char *peer = lined_client_peer(sock);
+	char host[LINED_ADDRESS_TEXT_MAX];
+	struct lined_address address;
 
-	snprintf(text, sizeof(text), "%s", lined_client_peer(sock));
-	if (host[0] == '[') {
-		host++;
-		len = strcspn(host, "]");
-	} else {
-		len = strcspn(host, ":");
-	}
-	snprintf(tag, size, "%.*s ", (int)len, host);
-	return strlen(tag);
+	if (lined_address_parse(&address, peer) == 0)
+		peer = lined_address_format_host(&address.any, host,
+						 sizeof(host));
+	return (size_t)snprintf(tag, CLIENT_TAG_MAX, "%s ", peer);
 }
 
 static void client_on_read(struct lined_socket *sock, void *arg)
@@ -79,7 +78,7 @@ static const struct lined_socket_handlers client_handlers = {
 static void datagram_on_read(struct lined_socket *sock, void *arg)
 {
 	struct relay *relay = arg;
-	char tag[128] = "";
+	char tag[CLIENT_TAG_MAX] = "";
 	struct lined_line line;
 	enum lined_line_status status;
 	size_t tag_len;
@@ -92,9 +91,7 @@ static void datagram_on_read(struct lined_socket *sock, void *arg)
 		status = lined_socket_read_line(sock, &line);
 		if (status != LINED_LINE_READY)
 			continue;
-		tag_len = relay->options->tag
-				  ? client_make_tag(sock, tag, sizeof(tag))
-				  : 0;
+		tag_len = relay->options->tag ? client_make_tag(sock, tag) : 0;
 		relay_intake_line(relay, tag, tag_len, lined_client_id(sock),
 				  &line);
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
@@ -110,7 +107,7 @@ static void relay_on_accept(struct lined_service *service,
 {
 	struct relay *relay = lined_service_data(service);
 	struct relay_client *client;
-	char tag[128];
+	char tag[CLIENT_TAG_MAX];
 	size_t tag_len;
 
 	if (lined_socket_is_datagram(sock)) {
@@ -121,7 +118,7 @@ static void relay_on_accept(struct lined_service *service,
 		relay_proxy_accept(relay, sock);
 		return;
 	}
-	tag_len = client_make_tag(sock, tag, sizeof(tag));
+	tag_len = client_make_tag(sock, tag);
 	client = calloc(1, sizeof(*client) + tag_len);
 	if (client == NULL) {
 		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ENOMEM);
