@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses of upstreams as text, and the times between tries. Connecting is
- * seen in tests/behaviour, but for what is left to chance there.
+ * Addresses of upstreams as text, and the back-off. Connecting is tested in
+ * tests/behaviour, but for a connection to itself, which is rare there.
  */
 #include "config.h"
 
@@ -135,7 +135,7 @@ START_TEST(retries_double_up_to_retry_max)
 			low = ms < low ? ms : low;
 			high = ms > high ? ms : high;
 		}
-		/* It is spread, so that not all come back at once. */
+		/* Spread, so that not all clients return at once. */
 		ck_assert_uint_ge(high - low,
 				  (steps[i].most - steps[i].least) * 9 / 10);
 	}
@@ -184,7 +184,7 @@ START_TEST(a_failure_has_words)
 	ck_assert_str_eq(
 		why("tcp://a.b:1", LINED_CLOSE_ERROR, ECONNREFUSED, false),
 		"Connection refused");
-	/* Of a name this may be that nobody knows it. */
+	/* The resolver says this where the name does not exist. */
 	ck_assert_str_eq(
 		why("tcp://a.b:1", LINED_CLOSE_ERROR, EHOSTUNREACH, false),
 		"the name is not known, or there is no route to it");
@@ -214,7 +214,7 @@ END_TEST
 
 /* ---- connected ---------------------------------------------------------- */
 
-/* A socket of the dispatcher's around a connected descriptor. */
+/* Wraps a connected descriptor. */
 static struct lined_socket *wrap(struct lined_dispatcher *d, int fd)
 {
 	struct lined_socket *sock = lined_socket_new(NULL, NULL);
@@ -240,7 +240,7 @@ static int bind_any(struct sockaddr_in *address)
 	return fd;
 }
 
-/* As happens, by chance, to who tries a port long enough that nobody serves. */
+/* TCP connects to itself if the source port happens to be the one called. */
 START_TEST(a_connection_to_itself_is_none)
 {
 	struct lined_dispatcher *d = support_dispatcher();

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""relay as a hub: who gets which lines, what is kept for whom, and what slow
+"""relay as a hub: which client gets which lines, what is held, and what slow
 readers lose. On one, two and four workers. Upstreams and proxies have scripts
 of their own."""
 import random
@@ -27,7 +27,7 @@ def options(**values):
 
 
 class Listener(Client):
-    """Hears all but probes."""
+    """Reads all lines but probes."""
 
     def line(self):
         while True:
@@ -36,7 +36,7 @@ class Listener(Client):
                 return line
 
     def is_silent(self, seconds):
-        """Nothing but probes comes for so long."""
+        """Nothing but probes comes within this time."""
         self.sock.settimeout(seconds)
         try:
             return self.line() is None
@@ -74,8 +74,8 @@ class RelayTest(DaemonTest):
         return c
 
     def reach(self, c, sender):
-        """Sends probes until one arrives: which worker serves whom, and
-        since when, cannot be known."""
+        """Sends probes until one arrives: a client cannot know when its
+        worker has begun to serve it."""
         c.sock.settimeout(0.05)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
@@ -90,7 +90,7 @@ class RelayTest(DaemonTest):
         c.sock.settimeout(PATIENCE)
 
     def pair(self, address):
-        """Two clients that hear each other."""
+        """Two clients that get each other's lines."""
         a, b = self.client(address), self.client(address)
         self.reach(a, b)
         self.reach(b, a)
@@ -117,8 +117,8 @@ class Hub(RelayTest):
         self.assertEqual(a.line(), b"hello\n")
 
     def test_nothing_but_whole_lines(self):
-        """Bytes of two senders are never mixed, and a line that was not
-        finished goes nowhere."""
+        """Bytes of two senders are never mixed, and an unfinished line is
+        not relayed."""
         text, address = self.hub()
         self.serve(text)
         a, b = self.pair(address)
@@ -238,7 +238,7 @@ class Hub(RelayTest):
             a.send(b"line %d\n" % i)
         while b.line() != b"line 19\n":
             pass
-        # Other workers have what this one has, a moment later.
+        # The history of the other workers may lag a moment behind.
         deadline = time.monotonic() + 20
         while True:
             c = self.client(address)
@@ -322,7 +322,7 @@ class Hub(RelayTest):
 
 class Hold(RelayTest):
     def held(self, daemon):
-        """How many lines the holders have taken so far."""
+        """The number of lines held so far, over all workers."""
         mark = daemon.mark()
         daemon.signal(signal.SIGUSR1)
         told = daemon.wait_log("^<5>service feed: .*lines in", mark)
@@ -373,7 +373,7 @@ class Hold(RelayTest):
                 seen[i] += 1
             self.assertTrue(reader.is_silent(0.1))
             reader.close()
-            # Perhaps the holder's: the other one takes over.
+            # If this service was the holder, the other takes over.
             self.write(feed + texts[1], workers=self.WORKERS)
             daemon.reload()
             time.sleep(0.1)
@@ -391,7 +391,7 @@ class Hold(RelayTest):
             place = daemon.mark()
             b.close()
             daemon.wait_log("closed", place)
-            time.sleep(0.05)  # the holder hears of it
+            time.sleep(0.05)  # until the holder knows
 
     def test_the_sender_alone_is_no_reader(self):
         text, address = self.hub(hold="64k")
@@ -453,7 +453,7 @@ class Slow(RelayTest):
         return [self.text(i) for i in range(self.LINES)]
 
     def flood(self, writer, other):
-        """Sends the lines as fast as another reader gets them."""
+        """Sends each line when another reader has got the one before."""
         lines = self.lines()
         for i in range(0, len(lines), 100):
             writer.send(b"".join(lines[i:i + 100]))
@@ -529,7 +529,7 @@ class Slow(RelayTest):
         self.assertEqual(numbers[-1], self.LINES - 1)
 
     def start_small(self, **values):
-        """The system takes little of what lined sends."""
+        """Clients with small socket buffers: the kernel queues little."""
         listener = socket.socket()
         self.addCleanup(listener.close)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -547,8 +547,8 @@ class Slow(RelayTest):
 
     @unittest.skipUnless(has_systemd(), "built without libsystemd")
     def test_no_notice_is_lost_when_the_reader_stalls_again(self):
-        """It reads up to some lines before the newest: now and then there
-        is, or would be, a notice on its way when it is flooded again."""
+        """The reader stops some lines before the newest, so that at times a
+        notice is queued, or due, when the next flood comes."""
         writer, other, slow = self.start_small(
             slow='"drop-oldest"', gap_notice='"# lost {count} lines"')
         numbers, lost = [], 0
@@ -598,8 +598,7 @@ class Slow(RelayTest):
 
 class Reload(RelayTest):
     def test_changed_options_lose_nobody_and_no_line(self):
-        """Options change forty times under load; what a client gets has no
-        gap and no repeat."""
+        """Forty reloads under load: a client sees no gap and no repeat."""
         text, address = self.hub(history=10)
         daemon = self.serve(text)
         a, b = self.pair(address)

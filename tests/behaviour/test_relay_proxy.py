@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""relay as a proxy: bytes both ways, ends kept, memory bounded, whatever the
-two sides do to each other."""
+"""relay as a proxy: bytes pass both ways, half-close is passed on, and memory
+is bounded, whatever the two sides do."""
 import hashlib
 import random
 import re
@@ -64,7 +64,7 @@ def noise(size, seed=SEED):
 
 
 class Sender(threading.Thread):
-    """Sends size bytes of noise, again and again the same MiB, and ends."""
+    """Sends size bytes, one MiB of noise repeated, then half-closes."""
 
     BLOCK = noise(1 << 20)
 
@@ -89,7 +89,7 @@ class Sender(threading.Thread):
 
 
 class Receiver(threading.Thread):
-    """Reads to the end, with a pause after each so many bytes."""
+    """Reads to the end, and pauses at intervals."""
 
     def __init__(self, c, pause=0, every=1 << 20):
         super().__init__()
@@ -118,7 +118,7 @@ class Receiver(threading.Thread):
 class Bytes(ProxyTest):
     def test_bytes_go_both_ways_as_they_are(self):
         server = self.server()
-        # Lines are no matter here.
+        # Line limits do not apply to a proxy.
         self.serve(server, extra="\tframing { line-length = 16 "
                    "terminator = crlf }\n")
         c, upstream = self.pair(server)
@@ -182,7 +182,7 @@ class Bytes(ProxyTest):
         self.daemon.wait_log("client 1 .* closed: peer")
 
     def test_half_close_behind_much_that_waits(self):
-        """The end comes behind what a slow side has still to take."""
+        """The end comes after what a slow side has yet to read."""
         server = self.server(rcvbuf=4096)
         self.serve(server, limits="send-queue = 64k")
         c, upstream = self.pair(server, rcvbuf=4096)
@@ -196,8 +196,8 @@ class Bytes(ProxyTest):
         self.daemon.wait_log("client 1 .* closed: peer")
 
     def test_one_way_does_not_wait_for_the_other(self):
-        """A client that reads nothing before it has said all, an upstream
-        that says as much at the same time: more than the system takes."""
+        """Both sides send more than the kernel buffers before either
+        reads."""
         server = self.server()
         self.serve(server, limits="send-queue = 64k")
         c, upstream = self.pair(server)
@@ -229,8 +229,8 @@ class Bytes(ProxyTest):
 
 class Memory(ProxyTest):
     def through(self, backwards):
-        """100 MB with a slow receiver: all of it arrives, and the daemon
-        never has more than its queues."""
+        """100 MB to a slow receiver: all of it arrives, and the daemon never
+        buffers more than its queues."""
         server = self.server()
         self.serve(server)
         c, upstream = self.pair(server)
@@ -283,7 +283,7 @@ class Memory(ProxyTest):
         upstream.ended()
 
     def test_waiting_costs_no_time(self):
-        """Whatever a pair waits for: nobody looks again and again."""
+        """A pair that waits, for whatever reason, uses no CPU time."""
         server = self.server(rcvbuf=4096)
         self.serve(server, limits="send-stall = 0")
         pairs = [self.pair(server, rcvbuf=4096) for _ in range(6)]
@@ -300,7 +300,7 @@ class Memory(ProxyTest):
         self.assertLess(self.daemon.cpu_seconds() - before, 0.2)
 
     def test_five_hundred_clients(self):
-        # Or as many as this user may have.
+        # Or as many as the limit on open files allows.
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE,
@@ -316,8 +316,8 @@ class Memory(ProxyTest):
             pairs.append((c, server.accept()))
         for i, (c, upstream) in enumerate(pairs):
             upstream.send(b"%d\n" % i)
-        # Connections are accepted in the order in which the workers make
-        # them: who is with whom is found by asking.
+        # The workers connect in any order: lines tell which upstream
+        # connection belongs to which client.
         faces = {}
         for c, _ in pairs:
             faces[int(c.line())] = c
@@ -408,7 +408,7 @@ class Failure(ProxyTest):
                              "Connection reset by peer")
 
     def test_a_reset_while_much_is_on_its_way(self):
-        """Either side, while the other does not read."""
+        """Either side resets while the other does not read."""
         server = self.server(rcvbuf=4096)
         self.serve(server)
         descriptors = self.daemon.descriptors()
@@ -429,8 +429,8 @@ class Failure(ProxyTest):
                         "all descriptors closed")
 
     def test_a_reset_after_an_end_loses_nothing_of_the_answer(self):
-        """The upstream answers, closes, and hears more: a slow client still
-        gets the answer."""
+        """The upstream answers and closes while the client still sends: a
+        slow client gets the answer."""
         server = self.server()
         self.serve(server)
         c, upstream = self.pair(server, rcvbuf=4096)
@@ -445,7 +445,7 @@ class Failure(ProxyTest):
         self.assertTrue(c.exactly(len(answer)) == answer)
 
     def hanging(self):
-        """A server that nobody gets through to: its backlog is full."""
+        """A server that accepts no connection: its backlog is full."""
         server = socket.socket()
         self.addCleanup(server.close)
         server.bind(("127.0.0.1", 0))
@@ -509,7 +509,7 @@ class Stop(ProxyTest):
             self.assertEqual(upstream.line(), b"question\n")
         daemon.signal(signal.SIGTERM)
         for c, upstream in pairs:
-            # It is told that this was all, and takes its time.
+            # The upstream has the end of the stream, and is slow to answer.
             self.assertEqual(upstream.rest(), b"")
             self.assertTrue(c.is_silent(0.3))
             upstream.send(b"answer\n")

@@ -26,7 +26,7 @@ def options(values):
 
 
 def urls(*servers):
-    """The list of these servers, or addresses, as config text."""
+    """Servers or addresses as a list in config text."""
     return "{ %s }" % ", ".join(
         '"%s"' % (s if isinstance(s, str) else s.url) for s in servers)
 
@@ -69,14 +69,14 @@ class UpstreamTest(DaemonTest):
         return c
 
     def fed(self, up, n=1, **how):
-        """Clients that are known to get what this upstream says."""
+        """Clients that certainly get the lines of this upstream."""
         clients = [self.client(**how) for _ in range(n)]
         for c in clients:
             self.reach(up, c)
         return clients
 
     def reach(self, up, c):
-        """Waits until what up says comes to c, and no more is on its way."""
+        """Waits until lines of up reach c, and none is under way."""
         deadline = time.monotonic() + 20
         patience = c.sock.gettimeout()
         c.sock.settimeout(0.05)
@@ -102,7 +102,7 @@ class UpstreamTest(DaemonTest):
             self.assertEqual(got, line)
 
     def counted(self, name):
-        """Stops the daemon; the counter's value over all workers."""
+        """Stops the daemon; returns the counter over all workers."""
         self.daemon.stop()
         return sum(int(n) for line in self.daemon.logged("service feed: ")
                    for n in re.findall(r", %s (\d+)" % name, line))
@@ -139,7 +139,7 @@ class Feed(UpstreamTest):
                           told.replace(b" count.", b" "))
             control.send(b"tap feed\n")
             control.sock.settimeout(0.05)
-            # It is there when it shows something.
+            # It has joined when it gets a line.
             while not control.buffer:
                 up.send(b"shown\n")
                 try:
@@ -193,7 +193,7 @@ class Feed(UpstreamTest):
                    filter="{ 'allow ^[!$]', 'deny .' }")
         up = self.accept(server)
         up.send(b"!one\n")
-        # Where it comes by history or by the feed.
+        # The line comes by history or by the feed.
         clients = [self.client() for _ in range(4)]
         for c in clients:
             self.assertEqual(c.line(), b"127.0.0.1 !one\n")
@@ -236,7 +236,7 @@ class Feed(UpstreamTest):
         self.assertEqual(c.line(), b"live\n")
 
     def test_its_feed_may_be_shared(self):
-        """By a service of the same topic, whose clients say nothing to the
+        """Through a service of the same topic, whose lines do not go to the
         upstream."""
         server = self.server()
         port = free_port()
@@ -316,7 +316,7 @@ class Lag(UpstreamTest):
     WORKERS = 2
 
     def test_the_upstream_waits_for_a_worker_that_is_blocked(self):
-        """What it sends meanwhile is more than the bus would take."""
+        """The upstream sends more meanwhile than the bus would take."""
         server = self.server()
         port = free_port()
         self.build_module("blocking", BLOCKING)
@@ -352,7 +352,7 @@ class Lag(UpstreamTest):
             reader.start()
         n = 0
         for c in standing:
-            # One of the two has the upstream, the other is waited for.
+            # One worker has the upstream and waits for the other.
             c.send(b"1500\n")
             for _ in range(count):
                 up.send(b"%08d" % n + line)
@@ -397,7 +397,7 @@ class Upward(UpstreamTest):
         for talker in talkers:
             talker.join()
         self.assertTrue(up.is_silent(0.2))
-        # Nobody else has heard them.
+        # No other client has got them.
         for c in clients:
             self.reach(up, c)
 
@@ -432,7 +432,7 @@ class Upward(UpstreamTest):
         self.daemon.wait_log("lost, next try in 1.0 s: closed by the peer")
         for c in clients:
             c.send(b"to nobody\nat all\n")
-        # They have arrived when what was sent after them has.
+        # They have arrived when a later line has.
         time.sleep(0.5)
         server.open()
         up = self.accept(server)
@@ -443,7 +443,7 @@ class Upward(UpstreamTest):
         self.assertEqual(self.counted("upstream_down"), 10)
 
     def test_one_that_does_not_read_feeds_on(self):
-        """What clients say is bounded on its way up and stops nothing."""
+        """The queue to the upstream is bounded, and does not stop the feed."""
         server = self.server(rcvbuf=4096)
         self.serve(server, subscribe_only="false",
                    extra="send-queue = 64k send-stall = 0")
@@ -457,7 +457,7 @@ class Upward(UpstreamTest):
         self.reach(up, d)
         if not self.daemon.is_sanitized():
             self.assertLess(self.daemon.rss_kib() - before, 16 << 10)
-        # What went up are whole lines still.
+        # The upstream has got whole lines only.
         up.sock.settimeout(0.5)
         got = 0
         try:
@@ -492,7 +492,7 @@ class Stop(UpstreamTest):
                 up.send(b"x" * 999 + b"\n")
                 for c in clients:
                     self.expect(c, b"x" * 999 + b"\n")
-                # More than the one that reads nothing has room for.
+                # More than the queue to the upstream has room for.
                 word = b"y" * 999 + b"\n"
                 readers = [threading.Thread(
                     target=lambda c=c: self.expect(c, *[word] * 100))
@@ -625,7 +625,7 @@ class Reconnect(UpstreamTest):
         for least in (0.2, 0.2, 0.4, 0.8, 0.8):
             self.accept(server).close()
             now = time.monotonic()
-            # A hair for the clocks of two processes.
+            # The clocks of two processes may differ a little.
             self.assertGreaterEqual(now - last, least - 0.005)
             last = now
         up = self.accept(server)
@@ -641,7 +641,7 @@ class Reconnect(UpstreamTest):
 
     def test_a_rest_without_its_end_is_dropped(self):
         server = self.server()
-        # Even where clients' rests are not.
+        # Also where those of clients are delivered.
         text = self.text(server, retry_min="100ms").replace(
             "\trelay {", "\tframing { unterminated = deliver }\n\trelay {")
         self.start(text, workers=self.WORKERS)
@@ -673,13 +673,13 @@ class Reconnect(UpstreamTest):
         self.serve(server, stale_timeout="600ms", retry_min="100ms")
         up = self.accept(server)
         [c] = self.fed(up)
-        # Lines keep it, though slow.
+        # Slow lines keep the connection.
         for _ in range(6):
             time.sleep(0.3)
             up.send(b"alive\n")
             self.expect(c, b"alive\n")
         self.assertFalse(self.daemon.logged("lost"))
-        # Bytes without an end do not.
+        # Bytes without a line end do not.
         begin = time.monotonic()
         try:
             while time.monotonic() - begin < 10:
@@ -770,7 +770,7 @@ class Backup(UpstreamTest):
         up = self.accept(self.first)
         self.assertEqual(up.line(), b"hello\n")
         up.send(b"first 1\n")
-        # Nothing of the first yet: the line of the backup is not over.
+        # The first does not feed yet: the backup has begun a line.
         self.assertTrue(self.c.is_silent(0.5))
         self.spare.send(b"2\r")
         self.assertTrue(self.c.is_silent(0.2))
@@ -779,10 +779,10 @@ class Backup(UpstreamTest):
         self.daemon.wait_log("upstream %s: taken back from %s"
                              % (self.first.url, self.backup.url))
         self.assertEqual(self.spare.ended(), b"")
-        # And over again, at once.
+        # And again, at once.
         up.send(b"first 2\nunfinished")
         self.expect(self.c, b"first 2\n")
-        time.sleep(1)  # longer than retry-min: it is no mayfly
+        time.sleep(1)  # longer than retry-min: a good connection
         self.first.close()
         up.close()
         spare = self.accept(self.backup)
@@ -799,13 +799,13 @@ class Backup(UpstreamTest):
         with self.takes(0, 5):
             self.assertEqual(self.spare.ended(), b"")
         self.reach(up, self.c)
-        # No other connection is kept or tried.
+        # No other connection is open or tried.
         self.assertTrue(self.first.is_left_alone(1.5))
         self.assertTrue(self.backup.is_left_alone(0.1))
 
     def test_a_busy_backup_is_left_at_a_lines_end(self):
-        """All the while it sends, whole lines come, and none after one of
-        the first's."""
+        """The backup keeps sending: its lines are whole, and none comes after
+        a line of the first."""
         self.pair(extra="send-queue = 256M")
         done = threading.Event()
 
@@ -919,7 +919,7 @@ class Backup(UpstreamTest):
                 try:
                     with servers[i].accept(0.1) as up:
                         calls[i] += 1
-                        # One of them is even polite.
+                        # One of them sends a line before it closes.
                         if i:
                             up.send(b"busy, call again\n")
                 except (socket.timeout, ConnectionError):

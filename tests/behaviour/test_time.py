@@ -36,7 +36,7 @@ class Time(DaemonTest):
         with Client(self.address) as c:
             times = [seconds(c.line()) for _ in range(4)]
         self.assertEqual(times, sorted(set(times)))
-        # On a machine that stands still seconds may be missing, not all.
+        # On a busy machine some seconds may be missing.
         self.assertIn(1, [b - a for a, b in zip(times, times[1:])])
 
     def test_lines_come_as_the_second_begins(self):
@@ -67,7 +67,7 @@ class Time(DaemonTest):
                 pass
 
     def test_local_time(self):
-        # In it, five hours and three quarters are missing to UTC.
+        # This time zone is 5:45 hours ahead of UTC.
         self.start(self.text("local = true format = '%H:%M'"),
                    env={"TZ": "XYZ-5:45"})
         with Client(self.address) as c:
