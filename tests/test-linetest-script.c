@@ -495,7 +495,7 @@ static const struct {
 			   "1m)\n"},
 	{ECHO "a! 1s 2s\n", "2: usage: NAME! [DURATION]\n"},
 	{ECHO "a: dance\n",
-	 "2: \"dance\" is nothing that a client does (connect, close, "
+	 "2: \"dance\" is no action of a client (connect, close, "
 	 "half-close, reset, eof, gone, terminator; listen, accept, deaf)\n"},
 	{ECHO "a: close now\n", "2: usage: NAME: close\n"},
 	{ECHO "a: terminator cr\n", "2: usage: NAME: terminator lf|crlf\n"},
@@ -591,7 +591,7 @@ START_TEST(all_faults_are_told_at_once)
 	    "2: \"nonsense\" is no statement (a client's line is NAME> TEXT or "
 	    "NAME< TEXT)\n"
 	    "3: unknown escape \"\\q\"; a \\ is written \\\\\n"
-	    "5: \"dance\" is nothing that a client does (connect, close, "
+	    "5: \"dance\" is no action of a client (connect, close, "
 	    "half-close, reset, eof, gone, terminator; listen, accept, "
 	    "deaf)\n");
 }

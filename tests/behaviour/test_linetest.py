@@ -125,7 +125,7 @@ class Passing(Linetest):
         self.passes("protocol chat\nalice> hello\nbob< ...\n"
                     "bob< [lobby] <guest1> hello\nalice< ...\n")
         self.fails("protocol relay\nalice> hello\nbob! 5s\n",
-                   "a.lt:3: bob was to get nothing for 5000 ms\n"
+                   "a.lt:3: bob should have got nothing for 5000 ms\n"
                    "  got:      hello\\n\n")
 
     def test_the_leave_that_chat_takes_is_of_the_end(self):
@@ -368,16 +368,16 @@ class Failing(Linetest):
 
     def test_silence_that_is_none(self):
         self.fails("protocol echo\na> x\na! 2s\n",
-                   "a.lt:3: a was to get nothing for 2000 ms\n"
+                   "a.lt:3: a should have got nothing for 2000 ms\n"
                    "  got:      x\\n\n")
         self.fails("protocol echo\nb> x\na> x\na< x\n!\n",
-                   "a.lt:5: b was to get nothing for 100 ms\n")
+                   "a.lt:5: b should have got nothing for 100 ms\n")
         self.fails("protocol echo\na> x\na< x\na: half-close\na! 2s\n",
-                   "a.lt:5: a was to get nothing", "the end of the conn")
+                   "a.lt:5: a should have got nothing", "the end of the conn")
 
     def test_no_end(self):
         self.fails("patience 500ms\nprotocol echo\na> x\na< x\na: eof\n",
-                   "a.lt:5: a was to see the end: nothing more came")
+                   "a.lt:5: a did not see the end: nothing more came")
         self.fails("protocol echo\na> x\na: eof\n",
                    "a.lt:3: a got more than was expected")
 
@@ -416,7 +416,7 @@ class Failing(Linetest):
 
     def test_nobody_comes_to_a_server(self):
         self.fails("patience 500ms\nprotocol echo\nup: listen\nup: accept\n",
-                   "a.lt:4: nobody came to up: nothing more came within")
+                   "a.lt:4: nobody connected to up: nothing more came within")
 
     def test_nobody_to_connect_to(self):
         self.fails("protocol echo\na: connect unix:///nowhere/sock\n",
@@ -442,7 +442,7 @@ class Failing(Linetest):
         self.assertRegex(out, r"the daemon is gone, (killed by signal 6|exit "
                               r"status)")
         self.fails("protocol crash\na> x\na: gone\n",
-                   "a.lt:3: the daemon ended badly: ")
+                   "a.lt:3: the daemon failed: ")
 
     def test_no_daemon(self):
         name = self.transcript("protocol echo\na> x\n")
@@ -512,7 +512,7 @@ class Watchdog(Linetest):
     def test_a_run_has_a_timeout(self):
         with self.takes(0.9, PATIENCE):
             self.fails("protocol echo\na> x\na< x\nwait 5m\n",
-                       "a.lt:4: the time for all of it is over (1 s)",
+                       "a.lt:4: the run took longer than 1 s",
                        args=("--timeout", "1s"))
         self.assertEqual(self.of_this_test(), [])
 
@@ -539,7 +539,7 @@ class Watchdog(Linetest):
         name = self.transcript("protocol echo\na> x\na< y\n")
         process = self.launch_linetest("--keep", name)
         out, _ = process.communicate(timeout=PATIENCE)
-        kept = re.search(rb"all of it is in (\S+)", out).group(1).decode()
+        kept = re.search(rb"everything is kept in (\S+)", out).group(1).decode()
         self.assertTrue(os.path.exists(os.path.join(kept, "lined.conf")))
         shutil.rmtree(kept)
 
@@ -700,7 +700,7 @@ class Recording(Linetest):
         udp = self.transcript('config { service "e" { listen = { "{udp}" } } '
                               "}\n", "udp.lt")
         for args, code, wanted in (
-                (("new.lt", steps), 2, "steps.lt:2: a FILE to --record with"),
+                (("new.lt", steps), 2, "steps.lt:2: the FILE of --record may"),
                 (("new.lt", empty), 2, "empty.lt: it does not say what is"),
                 (("new.lt", udp), 1, "udp.lt: no stream to record"),
                 (("head.lt", head), 1, "head.lt: File exists"),

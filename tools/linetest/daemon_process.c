@@ -341,5 +341,5 @@ int daemon_process_wait(struct daemon_process *process, uint32_t timeout_ms,
 	}
 	if (WIFEXITED(process->status) && WEXITSTATUS(process->status) == 0)
 		return 0;
-	return process_failed(process, "the daemon ended badly", error);
+	return process_failed(process, "the daemon failed", error);
 }

@@ -217,8 +217,8 @@ static bool script_is_head(const struct script *script)
 		if (script->steps[i].kind == STEP_START)
 			continue;
 		fprintf(stderr,
-			"%s:%u: a FILE to --record with says what is served, "
-			"and does nothing\n",
+			"%s:%u: the FILE of --record may only say what is "
+			"served\n",
 			script->steps[i].file, script->steps[i].line);
 		return false;
 	}
@@ -296,8 +296,7 @@ static struct script *read_script(const struct linetest_options *options,
 
 	if (script != NULL && script->step_count == 0 &&
 	    options->record == NULL)
-		bytes_add_format(errors, "%s: there is nothing to do in it\n",
-				 path);
+		bytes_add_format(errors, "%s: it has nothing to play\n", path);
 	return script;
 }
 

@@ -54,7 +54,7 @@ static const char help[] =
 	"  -k, --keep-going        go on with a transcript after a failure\n"
 	"      --keep              leave the directories of the runs\n"
 	"  -t, --check             read the transcripts, run nothing\n"
-	"  -v, --verbose           tell of every run, and show the logs\n"
+	"  -v, --verbose           report every run, and show the logs\n"
 	"      --record NEW        write a transcript of what clients do\n"
 	"      --listen ADDRESS    where they come (a free port)\n"
 	"      --connect ADDRESS   the daemon to record (one of its own, by "
@@ -92,7 +92,7 @@ static const struct option longs[] = {
 static int option_wrong(const char *option, const char *value,
 			const char *wanted)
 {
-	fprintf(stderr, "linetest: %s \"%s\": %s is wanted\n", option, value,
+	fprintf(stderr, "linetest: %s \"%s\": expected %s\n", option, value,
 		wanted);
 	return -1;
 }

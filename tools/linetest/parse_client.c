@@ -389,7 +389,7 @@ static void parse_action(struct parser *parser, size_t actor, char *at)
 
 	if (action == NULL)
 		parser_error(parser,
-			     "\"%s\" is nothing that a client does (connect, "
+			     "\"%s\" is no action of a client (connect, "
 			     "close, half-close, reset, eof, gone, terminator; "
 			     "listen, accept, deaf)",
 			     word != NULL ? word : "");

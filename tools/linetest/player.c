@@ -166,7 +166,7 @@ static void add_failure_details(struct run *run)
 			diagnosis_actor(run->failure, &run->actors[i], ROWS);
 	diagnosis_log(run->failure, &run->process);
 	if (run->settings->keep)
-		bytes_add_format(run->failure, "  all of it is in %s\n",
+		bytes_add_format(run->failure, "  everything is kept in %s\n",
 				 run->dir.path);
 }
 

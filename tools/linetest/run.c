@@ -118,7 +118,7 @@ char *run_reason(struct run *run, const struct actor *actor)
 	if (deadline_all_are_over())
 		return memory_format("interrupted");
 	if (run->timeout.passed)
-		return memory_format("the time for all of it is over (%g s)",
+		return memory_format("the run took longer than %g s",
 				     run->settings->timeout_ms / 1000.0);
 	return memory_format("nothing more came within %g s",
 			     run->patience_ms / 1000.0);

@@ -229,7 +229,7 @@ bool step_accept(struct run *run, const struct step *step)
 	while (!accepted && run_turn(run, &deadline));
 	deadline_stop(&deadline);
 	return (accepted && actor->connected) ||
-	       run_fail_waiting(run, step, NULL, "nobody came to %s",
+	       run_fail_waiting(run, step, NULL, "nobody connected to %s",
 				actor->name);
 }
 

@@ -266,7 +266,7 @@ static bool fail_at_noise(struct run *run, const struct actor *actor,
 			  const struct step *step)
 {
 	run->about = actor;
-	run_fail(run, step, "%s was to get nothing for %u ms", actor->name,
+	run_fail(run, step, "%s should have got nothing for %u ms", actor->name,
 		 (unsigned)step->ms);
 	if (actor_unread(actor) > 0)
 		diagnosis_bytes(run->failure, "got", actor_unread_data(actor),
@@ -349,7 +349,7 @@ bool step_end(struct run *run, const struct step *step)
 		return false;
 	return actor->eof ||
 	       (actor_is_over(actor) && step->kind == STEP_GONE) ||
-	       run_fail_waiting(run, step, actor, "%s was to see the end",
+	       run_fail_waiting(run, step, actor, "%s did not see the end",
 				actor->name);
 }
 
