@@ -447,8 +447,7 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_int_eq(conf->log.facility, LOG_DAEMON);
 	ck_assert_int_eq(conf->log.level, LOG_INFO);
 	ck_assert_str_eq(conf->log.ident, "lined");
-	ck_assert_ptr_null(conf->control.socket);
-	ck_assert(!conf->metrics.enabled);
+	ck_assert_uint_eq(conf->internal_count, 0);
 	ck_assert_uint_eq(conf->tls_count, 0);
 }
 END_TEST
@@ -473,10 +472,10 @@ START_TEST(every_top_key_is_read)
 	ck_assert_int_eq(conf->log.facility, LOG_LOCAL3);
 	ck_assert_int_eq(conf->log.level, LOG_DEBUG);
 	ck_assert_str_eq(conf->log.ident, "x");
-	ck_assert_str_eq(conf->control.socket, "/run/c");
-	ck_assert_str_eq(conf->control.group, "adm");
-	ck_assert(conf->metrics.enabled);
-	ck_assert_int_eq(conf->metrics.listen.kind, LISTEN_TCP);
+	ck_assert_uint_eq(conf->internal_count, 2);
+	ck_assert_str_eq(conf->internal[0].listen[0].path, "/run/c");
+	ck_assert_str_eq(conf->internal[0].socket_group, "adm");
+	ck_assert_int_eq(conf->internal[1].listen[0].kind, LISTEN_TCP);
 }
 END_TEST
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A configuration's life: the files are read into a tree, the tree is checked
- * into a struct conf, and everything either holds together or is refused with
- * all that is wrong. This file has the load itself and the sections that stand
- * once; other files have the others.
+ * Loading: the files are read into a tree, and the readers of the sections,
+ * conf_*.c, check the tree and fill a struct conf; all errors are collected.
+ * Here are the load itself and the keys outside of sections, `log` and
+ * `defaults`.
  */
 #include "config.h"
 
@@ -65,7 +65,7 @@ static const struct lined_option top_table[] = {
 	{.name = NULL},
 };
 
-static void read_workers(struct conf_build *build, const char *text)
+static void conf_read_workers(struct conf_build *build, const char *text)
 {
 	const struct conf_key *key =
 		conf_options_key(&build->tree.root, "workers");
@@ -89,7 +89,7 @@ static void read_workers(struct conf_build *build, const char *text)
 			   conf_quoted(text, quoted), why, WORKERS_MAX);
 }
 
-static void read_module_dir(struct conf_build *build, const char *text)
+static void conf_read_module_dir(struct conf_build *build, const char *text)
 {
 	struct conf_node *root = &build->tree.root;
 	const struct conf_key *key = conf_options_key(root, "module-dir");
@@ -107,7 +107,7 @@ static void read_module_dir(struct conf_build *build, const char *text)
 	build->conf->module_dir = text;
 }
 
-static void read_defaults(struct conf_build *build, struct conf_node *node)
+static void conf_read_defaults(struct conf_build *build, struct conf_node *node)
 {
 	static const struct lined_option none[] = {{.name = NULL}};
 	static const char *const sections[] = {"limits", NULL};
@@ -122,11 +122,9 @@ static void read_defaults(struct conf_build *build, struct conf_node *node)
 	conf_limits_read_defaults(build, limits);
 }
 
-/*
- * What stands once, and above all what services need: the modules' directory,
- * the tls sections, the defaults.
- */
-static void read_top(struct conf_build *build)
+/* Everything but the services, which need it: the modules' directory, the tls
+ * sections, the defaults. */
+static void conf_read_top(struct conf_build *build)
 {
 	static const char *const sections[] = {"log",     "control",  "metrics",
 					       "tls",     "defaults", "service",
@@ -139,9 +137,10 @@ static void read_top(struct conf_build *build)
 	conf_read_log(build, conf_options_section(&options, root, "log"));
 	control = conf_options_section(&options, root, "control");
 	metrics = conf_options_section(&options, root, "metrics");
-	read_defaults(build, conf_options_section(&options, root, "defaults"));
+	conf_read_defaults(build,
+			   conf_options_section(&options, root, "defaults"));
 	conf_tls_read(build);
-	/* Services are read later; here they only are nothing unknown. */
+	/* Read later; marked here so that they are not reported as unknown. */
 	for (struct conf_node *n = root->children; n != NULL; n = n->next)
 		n->used |= strcmp(n->name, "service") == 0;
 	conf_options_fill(&options, root, top_table, &top);
@@ -151,18 +150,18 @@ static void read_top(struct conf_build *build)
 		conf_build_text(build, "", root, "group", top.group);
 	conf_build_check_user(build, "", root, "user", build->conf->user);
 	conf_build_check_group(build, "", root, "group", build->conf->group);
-	read_workers(build, top.workers);
-	read_module_dir(build, top.module_dir);
+	conf_read_workers(build, top.workers);
+	conf_read_module_dir(build, top.module_dir);
 	conf_control_read(build, control, metrics);
 }
 
-static void check(struct conf_build *build, const char *path)
+static void conf_check(struct conf_build *build, const char *path)
 {
 	const struct conf_place file = {path, 0, 0};
 
 	if (conf_tree_find_doubles(&build->tree, &build->tree.root) < 0)
 		conf_build_oom(build);
-	read_top(build);
+	conf_read_top(build);
 	conf_services_read(build);
 	conf_build_check_uses(build);
 	if (build->conf->service_count == 0)
@@ -199,7 +198,7 @@ struct conf *conf_load(const char *path, const struct conf_env *env,
 		conf_build_oom(&build);
 	else if (conf_file_read(path, env, build.conf->pool, &build.tree,
 				&build.report) == 0)
-		check(&build, path);
+		conf_check(&build, path);
 	pool_free(build.tree.pool);
 	conf_report_finish(&build.report);
 	if (errors->errors.count == 0 && !build.report.oom)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration: what the files say, checked, in one structure that never
- * changes once it is loaded. Reads files and asks for protocols;
- * opens no socket, applies nothing and logs nothing.
+ * The configuration: the files' contents, checked, in one structure that does
+ * not change once it is loaded. Reads files and looks up protocols; opens no
+ * socket, applies nothing and logs nothing.
  *
- * Thread: load and free on the main thread only (the parser behind is not
- * reentrant); a loaded structure may be read by every thread.
+ * Thread: conf_load() on the main thread only (libconfuse is not reentrant); a
+ * loaded structure may be read by every thread.
  */
 #ifndef CONF_H
 #define CONF_H
@@ -27,19 +27,6 @@
 
 /* ---- the structure --------------------------------------------------- */
 
-/* socket NULL: off. */
-struct conf_control {
-	const char *socket;
-	const char *group;
-	struct conf_place place;
-};
-
-struct conf_metrics {
-	bool enabled;
-	struct listen_address listen;
-	struct conf_place place;
-};
-
 enum conf_client_cert {
 	CONF_CLIENT_CERT_NONE,
 	CONF_CLIENT_CERT_OPTIONAL,
@@ -51,8 +38,8 @@ enum conf_tls_version {
 	CONF_TLS_1_3,
 };
 
-/* The files are absolute, or relative to the working directory as the config
- * file's own name is. client_ca and crl: NULL where not set. */
+/* Paths are absolute or relative to the working directory, as the config file's
+ * own path is. client_ca and crl: NULL where not set. */
 struct conf_tls {
 	const char *name;
 	const char *certificate;
@@ -70,7 +57,7 @@ struct conf_service {
 	const struct lined_protocol *module;
 	/* The module's own struct; NULL where its options_size is 0. */
 	const void *options;
-	/* All its options as one text, for comparing; never NULL. */
+	/* All its options as one text, to compare; never NULL. */
 	const char *options_text;
 
 	struct lined_limits limits;
@@ -82,8 +69,8 @@ struct conf_service {
 	const struct listen_address *listen;
 	size_t listen_count;
 	mode_t socket_mode;
-	const char *socket_owner; /* NULL: who the daemon is */
-	const char *socket_group; /* NULL: its group */
+	const char *socket_owner; /* NULL: the daemon's user */
+	const char *socket_group; /* NULL: the daemon's group */
 	gid_t socket_gid;         /* (gid_t)-1: none, or not known */
 
 	/* In the order written: the first is the default. */
@@ -93,8 +80,8 @@ struct conf_service {
 	size_t proxy_from_count;
 	struct access_rules access;
 	struct conf_place place;
-	/* Made of `control` or `metrics`: not one of the services that the
-	 * operator speaks of. Served by the main thread. */
+	/* Made by the section `control` or `metrics`; served by the main
+	 * thread. */
 	bool internal;
 };
 
@@ -107,8 +94,6 @@ struct conf {
 	const char *module_dir; /* NULL: the built-in one */
 	uint32_t drain_timeout_ms;
 	struct log_settings log;
-	struct conf_control control;
-	struct conf_metrics metrics;
 	const struct conf_tls *tls;
 	size_t tls_count;
 	/* In file order. */
@@ -135,21 +120,21 @@ struct conf_env {
 						      const char *name,
 						      char *error, size_t size);
 	void *arg;
-	/* What is in the file, which then is not read; NULL: read it. */
+	/* The text of the first file, which then is not read; NULL: read it. */
 	const char *text;
 	size_t text_len;
-	/* Whether an opened file may be read; NULL: all may. */
+	/* Whether an open file may be read; NULL: all may. */
 	bool (*may_read)(void *arg, int fd);
 	void *may_read_arg;
-	/* Warn of users and groups that this machine does not know: for a load
-	 * that only looks. Whoever uses the conf finds out anyhow. */
+	/* Warn of users and groups that this machine does not know: for
+	 * lined -t. A load that is applied fails on them anyway. */
 	bool check_names;
 };
 
 /*
- * Reads path and what it includes. NULL where there was any error; then, and
- * for the warnings of a good one, see errors, which the caller has initialised
- * and finishes. (NULL without any error: not even memory for the message.)
+ * Reads path and what it includes. NULL if there was any error. Errors and
+ * warnings are added to errors, which the caller initialises and finishes.
+ * (NULL without an error: there was no memory for its message.)
  */
 struct conf *conf_load(const char *path, const struct conf_env *env,
 		       struct conf_errors *errors);
@@ -166,19 +151,19 @@ const struct conf_service *conf_find_service(const struct conf *conf,
 size_t conf_count_all(const struct conf *conf);
 const struct conf_service *conf_service_at(const struct conf *conf, size_t i);
 
-/* At what level the clients of a service come and go in the log: who looks at
- * the daemon every few seconds is no news. */
+/* The log level of connects and disconnects of a service's clients:
+ * LINED_LOG_DEBUG for internal services, which are polled every few seconds. */
 enum lined_log_level conf_clients_level(const struct conf_service *service);
 
 /* ---- comparing, for a reload ----------------------------------------- */
 
 enum conf_change {
 	CONF_CHANGE_PROTOCOL = 1,
-	CONF_CHANGE_LISTEN = 2, /* addresses, or who may open UNIX sockets */
+	CONF_CHANGE_LISTEN = 2, /* addresses, or socket-mode, -owner, -group */
 	CONF_CHANGE_LIMITS = 4,
 	CONF_CHANGE_FRAMING = 8,
 	CONF_CHANGE_ACCESS = 16, /* access or proxy-from */
-	CONF_CHANGE_TLS = 32,    /* which sections, or what they say */
+	CONF_CHANGE_TLS = 32,    /* which sections, or their contents */
 	CONF_CHANGE_OPTIONS = 64,
 };
 
@@ -190,15 +175,8 @@ unsigned conf_service_changes(const struct conf_service *a,
 bool conf_options_equal(const struct conf_service *a,
 			const struct conf_service *b);
 
-/* The same addresses, in any order, and the same socket-mode, -owner, -group.
- */
-bool conf_service_same_listen(const struct conf_service *a,
-			      const struct conf_service *b);
-
 /* The same socket-mode, -owner, -group. */
 bool conf_service_same_mode(const struct conf_service *a,
 			    const struct conf_service *b);
-
-bool conf_tls_equal(const struct conf_tls *a, const struct conf_tls *b);
 
 #endif

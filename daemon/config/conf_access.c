@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists of networks: the `access` section of a service and its `proxy-from`.
+ * Lists of networks: `access` and `proxy-from` of a service.
  */
 #include "config.h"
 
@@ -66,7 +66,8 @@ void conf_access_read(struct conf_build *build, struct conf_node *node,
 
 	if (node == NULL)
 		return;
-	/* The lists are made of the keys, whose values have places. */
+	/* Checks the keys only: the values are read with their places, for
+	 * messages. */
 	conf_options_fill(&options, node, access_table, &unused);
 	allow = conf_options_key(node, "allow");
 	access->has_allow = allow != NULL;

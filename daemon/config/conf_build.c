@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the readers of all sections need: texts, users and groups that a key
- * names, and the addresses of all services, of which no two may collide.
+ * What the readers of sections share: texts, users and groups that a key names,
+ * and the addresses of all services, to find collisions.
  */
 #include "config.h"
 
@@ -103,7 +103,7 @@ static void build_report_collision(struct conf_build *build,
 		   first->owner, first->place.file, first->place.line);
 }
 
-/* An order in which addresses that can collide stand together: those of one
+/* An order that puts addresses which can collide side by side: those of one
  * path, systemd name or port. */
 static int build_compare_places(const struct listen_address *a,
 				const struct listen_address *b)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of a load share while the tree of texts becomes a struct
- * conf: one reader a kind of section. For conf*.c only.
+ * The load's state while the tree of texts becomes a struct conf, and the
+ * readers of the sections, one file each. For conf*.c only.
  */
 #ifndef CONF_BUILD_H
 #define CONF_BUILD_H
 
-#include "config/parse/conf_message.h"
 #include "config/conf.h"
 #include "config/conf_options.h"
-#include "pool.h"
+#include "config/parse/conf_message.h"
 #include "config/parse/conf_tree.h"
+#include "pool.h"
 
-/* A `limits` section, as wide as its values are read; -1: not set. */
+/* A `limits` section, with the types of its options; -1: not set. */
 struct conf_limits {
 	int64_t clients;
 	int64_t clients_per_address;
@@ -26,7 +26,7 @@ struct conf_limits {
 	int64_t send_stall_ms;
 };
 
-/* An address that somebody listens on, to find those used twice. */
+/* An address that a service listens on, to find collisions. */
 struct conf_use {
 	struct conf_use *next;
 	const struct listen_address *listen;
@@ -45,23 +45,21 @@ struct conf_build {
 	size_t use_count;
 };
 
-/* Options of a section with this context, everything else as it is here. */
+/* For reading a section whose messages have this context. */
 struct conf_options conf_build_options(struct conf_build *build,
 				       const char *context);
 
 /* Notes that memory ran out. */
 void conf_build_oom(struct conf_build *build);
 
-/*
- * A text that is either set or NULL: where its key is written it may not be
- * empty.
- */
+/* The text, or NULL where it is empty; if its key is in the config and empty,
+ * that is an error. */
 const char *conf_build_text(struct conf_build *build, const char *context,
 			    const struct conf_node *node, const char *name,
 			    const char *text);
 
-/* A user or a group that a key names; NULL: none. Where the load is to tell of
- * it, one that this machine does not know is a warning. */
+/* Warns of a user or a group (NULL: none) that this machine does not know, if
+ * env->check_names is set. */
 void conf_build_check_user(struct conf_build *build, const char *context,
 			   const struct conf_node *node, const char *name,
 			   const char *user);
@@ -69,7 +67,7 @@ void conf_build_check_group(struct conf_build *build, const char *context,
 			    const struct conf_node *node, const char *name,
 			    const char *group);
 
-/* Notes an address; conf_build_check_uses() compares them all. */
+/* Notes an address; conf_build_check_uses() reports those that collide. */
 void conf_build_use(struct conf_build *build,
 		    const struct listen_address *listen,
 		    const struct conf_place *place, const char *owner);
@@ -100,7 +98,7 @@ void conf_tls_select(struct conf_build *build, const struct conf_key *key,
 
 /* conf_service.c: all `service "name"` sections. */
 void conf_services_read(struct conf_build *build);
-/* Who service->socket_group is. */
+/* Sets socket_gid from socket_group. */
 void conf_service_find_group(struct conf_service *service);
 
 /* conf_protocol.c: the module of a service's protocol key, and the options of
@@ -116,8 +114,8 @@ void conf_protocol_use(struct conf_build *build, const char *context,
 		       const struct conf_place *place,
 		       struct conf_service *service);
 
-/* conf_control.c: `control` and `metrics`, which are NULL where they do not
- * stand, and the services they make. */
+/* conf_control.c: `control` and `metrics` (NULL: there is none), and the
+ * services that they make. */
 void conf_control_read(struct conf_build *build, struct conf_node *control,
 		       struct conf_node *metrics);
 

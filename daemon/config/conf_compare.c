@@ -1,101 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What changed between two services, for a reload to decide who may stay.
- * Compares what was read, not how it was written.
+ * What changed between two services, which decides what a reload does to their
+ * clients. Compares values, not how they are written.
  */
 #include "config.h"
 
 #include "config/conf.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "config/conf_options.h"
-
-/* ---- options as text ------------------------------------------------- */
-
-/* With its length before it, so that no text can look like two. */
-static void write_text(FILE *file, const char *text)
-{
-	fprintf(file, "%zu:%s ", strlen(text), text);
-}
-
-static void write_list(FILE *file, const struct lined_option_list *list)
-{
-	size_t i;
-
-	fprintf(file, "[%zu] ", list->count);
-	for (i = 0; i < list->count; i++)
-		write_text(file, list->items[i]);
-}
-
-static void write_values(FILE *file, const struct lined_option *table,
-			 const char *values);
-
-static void write_sections(FILE *file, const struct lined_option *option,
-			   const struct lined_option_sections *sections)
-{
-	const char *item = sections->items;
-	size_t i;
-
-	fprintf(file, "{%zu} ", sections->count);
-	for (i = 0; i < sections->count; i++) {
-		write_text(file, *(const char *const *)(const void *)item);
-		write_values(file, option->section, item);
-		item += option->section_size;
-	}
-}
-
-static void write_values(FILE *file, const struct lined_option *table,
-			 const char *values)
-{
-	for (; table->name != NULL; table++) {
-		const void *value = values + table->offset;
-
-		fprintf(file, "%s=", table->name);
-		switch (table->type) {
-		case LINED_OPTION_STRING:
-			write_text(file, *(const char *const *)value);
-			break;
-		case LINED_OPTION_CHOICE:
-			fprintf(file, "%d ", *(const int *)value);
-			break;
-		case LINED_OPTION_BOOLEAN:
-			fprintf(file, "%d ", *(const bool *)value);
-			break;
-		case LINED_OPTION_LIST:
-			write_list(file, value);
-			break;
-		case LINED_OPTION_SECTION:
-			write_sections(file, table, value);
-			break;
-		default:
-			fprintf(file, "%" PRId64 " ", *(const int64_t *)value);
-		}
-	}
-}
-
-char *conf_options_text(const struct lined_option *table, const void *values,
-			struct pool *pool)
-{
-	char *text = NULL, *copy = NULL;
-	size_t len = 0;
-	FILE *file = open_memstream(&text, &len);
-
-	if (file == NULL)
-		return NULL;
-	write_values(file, table, values);
-	if (fclose(file) == 0)
-		copy = pool_strndup(pool, text, len);
-	free(text);
-	return copy;
-}
-
-/* ---- services -------------------------------------------------------- */
-
-static bool text_equal(const char *a, const char *b)
+static bool texts_equal(const char *a, const char *b)
 {
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
@@ -103,21 +17,22 @@ static bool text_equal(const char *a, const char *b)
 bool conf_options_equal(const struct conf_service *a,
 			const struct conf_service *b)
 {
-	return a->module == b->module && text_equal(a->protocol, b->protocol) &&
-	       text_equal(a->options_text, b->options_text);
+	return a->module == b->module &&
+	       texts_equal(a->protocol, b->protocol) &&
+	       texts_equal(a->options_text, b->options_text);
 }
 
 bool conf_service_same_mode(const struct conf_service *a,
 			    const struct conf_service *b)
 {
 	return a->socket_mode == b->socket_mode &&
-	       text_equal(a->socket_owner, b->socket_owner) &&
-	       text_equal(a->socket_group, b->socket_group);
+	       texts_equal(a->socket_owner, b->socket_owner) &&
+	       texts_equal(a->socket_group, b->socket_group);
 }
 
 /* No address is in a service twice, so equal counts make it symmetrical. */
-bool conf_service_same_listen(const struct conf_service *a,
-			      const struct conf_service *b)
+static bool listens_equal(const struct conf_service *a,
+			  const struct conf_service *b)
 {
 	size_t i, j;
 
@@ -133,13 +48,14 @@ bool conf_service_same_listen(const struct conf_service *a,
 	return true;
 }
 
-bool conf_tls_equal(const struct conf_tls *a, const struct conf_tls *b)
+static bool tls_equal(const struct conf_tls *a, const struct conf_tls *b)
 {
-	return text_equal(a->name, b->name) &&
-	       text_equal(a->certificate, b->certificate) &&
-	       text_equal(a->key, b->key) &&
-	       text_equal(a->client_ca, b->client_ca) &&
-	       text_equal(a->crl, b->crl) && a->client_cert == b->client_cert &&
+	return texts_equal(a->name, b->name) &&
+	       texts_equal(a->certificate, b->certificate) &&
+	       texts_equal(a->key, b->key) &&
+	       texts_equal(a->client_ca, b->client_ca) &&
+	       texts_equal(a->crl, b->crl) &&
+	       a->client_cert == b->client_cert &&
 	       a->min_version == b->min_version;
 }
 
@@ -151,7 +67,7 @@ static bool tls_lists_equal(const struct conf_service *a,
 	if (a->tls_count != b->tls_count)
 		return false;
 	for (i = 0; i < a->tls_count; i++)
-		if (!conf_tls_equal(a->tls[i], b->tls[i]))
+		if (!tls_equal(a->tls[i], b->tls[i]))
 			return false;
 	return true;
 }
@@ -210,9 +126,9 @@ unsigned conf_service_changes(const struct conf_service *a,
 {
 	unsigned changes = 0;
 
-	if (a->module != b->module || !text_equal(a->protocol, b->protocol))
+	if (a->module != b->module || !texts_equal(a->protocol, b->protocol))
 		changes |= CONF_CHANGE_PROTOCOL;
-	if (!conf_service_same_listen(a, b))
+	if (!listens_equal(a, b))
 		changes |= CONF_CHANGE_LISTEN;
 	if (!limits_equal(a, b))
 		changes |= CONF_CHANGE_LIMITS;

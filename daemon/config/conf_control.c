@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sections `control` and `metrics`, and what becomes of them: services
- * like any other, but for their names, their limits and who serves them.
+ * The sections `control` and `metrics`: each makes a service like any other,
+ * but with a fixed name and fixed limits, and served by the main thread.
  */
 #include "config.h"
 
@@ -14,8 +14,8 @@
 /* ---- their limits ------------------------------------------------------ */
 
 /*
- * Operators: few, and trusted. A tap, a drain and `top` may be silent for as
- * long as they like; what they are sent is what they have asked for.
+ * For operators: few, and trusted. A tap, a drain and `top` may be silent for
+ * any time, and may be sent any amount: they have asked for it.
  */
 static const struct conf_service control_defaults = {
 	.name = "control",
@@ -25,10 +25,10 @@ static const struct conf_service control_defaults = {
 };
 
 /*
- * Whoever reaches the address: must be quick with a request, and cannot keep
- * others out from one address alone. Mostly all come from one, loopback or a
- * proxy's, and a silent one costs no more than its descriptor: there are
- * enough of both that a crowd leaves room for Prometheus.
+ * For anybody who can reach the address: a request must come soon, and one
+ * address cannot use up all clients. In most setups all clients have one
+ * address, loopback or a proxy's, so the limits are high enough that a crowd
+ * leaves room for Prometheus; a silent client costs a descriptor only.
  */
 static const struct conf_service metrics_defaults = {
 	.name = "metrics",
@@ -43,11 +43,11 @@ static const struct conf_service metrics_defaults = {
 	.connect_rate_per_address = 1000,
 };
 
-static void make_service(struct conf_build *build,
-			 const struct conf_service *defaults,
-			 const struct listen_address *listen,
-			 const struct conf_place *place, mode_t mode,
-			 const char *group)
+static void control_make_service(struct conf_build *build,
+				 const struct conf_service *defaults,
+				 const struct listen_address *listen,
+				 const struct conf_place *place, mode_t mode,
+				 const char *group)
 {
 	struct conf *conf = build->conf;
 	struct conf_service *service = &conf->internal[conf->internal_count++];
@@ -75,11 +75,11 @@ static const struct lined_option control_table[] = {
 	{.name = NULL},
 };
 
-/* As an address, so that no service takes its path. */
-static void serve_control(struct conf_build *build,
-			  const struct conf_place *place)
+/* As an address, so that no service can take its path. */
+static void control_serve(struct conf_build *build,
+			  const struct conf_place *place,
+			  const struct control *control)
 {
-	const struct conf_control *control = &build->conf->control;
 	struct pool *pool = build->conf->pool;
 	struct listen_address *listen = pool_alloc(pool, sizeof(*listen));
 	const char *text = pool_printf(pool, "unix://%s", control->socket);
@@ -94,30 +94,29 @@ static void serve_control(struct conf_build *build,
 		return;
 	}
 	conf_build_use(build, listen, place, "control");
-	make_service(build, &control_defaults, listen, place,
-		     control->group != NULL ? 0660 : 0600, control->group);
+	control_make_service(build, &control_defaults, listen, place,
+			     control->group != NULL ? 0660 : 0600,
+			     control->group);
 }
 
-static void read_control(struct conf_build *build, struct conf_node *node)
+static void control_read(struct conf_build *build, struct conf_node *node)
 {
 	struct conf_options options = conf_build_options(build, "control");
-	struct conf_control *control = &build->conf->control;
-	struct control read;
 	const struct conf_key *key;
+	struct control control;
 
 	if (node == NULL)
 		return;
-	conf_options_fill(&options, node, control_table, &read);
-	control->place = node->place;
-	control->socket =
-		conf_build_text(build, "control", node, "socket", read.socket);
-	control->group =
-		conf_build_text(build, "control", node, "group", read.group);
-	conf_build_check_group(build, "control", node, "group", control->group);
+	conf_options_fill(&options, node, control_table, &control);
+	control.socket = conf_build_text(build, "control", node, "socket",
+					 control.socket);
+	control.group =
+		conf_build_text(build, "control", node, "group", control.group);
+	conf_build_check_group(build, "control", node, "group", control.group);
 	key = conf_options_key(node, "socket");
-	if (control->socket != NULL && key != NULL)
-		serve_control(build, &key->place);
-	else if (control->group != NULL && key == NULL)
+	if (control.socket != NULL && key != NULL)
+		control_serve(build, &key->place, &control);
+	else if (control.group != NULL && key == NULL)
 		conf_error(&build->report, &node->place,
 			   "control: socket is missing");
 }
@@ -130,8 +129,9 @@ static const struct lined_option metrics_table[] = {
 };
 
 /* Why metrics cannot be served there; NULL: they can. */
-static const char *unfit(const char *text, struct listen_address *listen,
-			 char *error, size_t size)
+static const char *metrics_unfit(const char *text,
+				 struct listen_address *listen, char *error,
+				 size_t size)
 {
 	if (listen_address_parse(text, listen, error, size) < 0)
 		return error;
@@ -140,37 +140,40 @@ static const char *unfit(const char *text, struct listen_address *listen,
 	return NULL;
 }
 
-static void read_metrics(struct conf_build *build, struct conf_node *node)
+static void metrics_read(struct conf_build *build, struct conf_node *node)
 {
 	struct conf_options options = conf_build_options(build, "metrics");
-	struct conf_metrics *metrics = &build->conf->metrics;
 	char error[200], quoted[CONF_QUOTED_MAX];
-	const char *text = NULL, *why;
+	struct listen_address *listen;
+	const char *text, *why;
 	const struct conf_key *key;
 
 	if (node == NULL)
 		return;
 	conf_options_fill(&options, node, metrics_table, &text);
 	key = conf_options_key(node, "listen");
-	metrics->place = node->place;
-	if (key == NULL || text == NULL || text[0] == '\0')
+	if (key == NULL || text[0] == '\0')
 		return;
-	why = unfit(text, &metrics->listen, error, sizeof(error));
+	listen = pool_alloc(build->conf->pool, sizeof(*listen));
+	if (listen == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	why = metrics_unfit(text, listen, error, sizeof(error));
 	if (why != NULL) {
 		conf_error(&build->report, &key->place,
 			   "metrics: listen %s: %s", conf_quoted(text, quoted),
 			   why);
 		return;
 	}
-	metrics->enabled = true;
-	conf_build_use(build, &metrics->listen, &key->place, "metrics");
-	make_service(build, &metrics_defaults, &metrics->listen, &key->place,
-		     0660, NULL);
+	conf_build_use(build, listen, &key->place, "metrics");
+	control_make_service(build, &metrics_defaults, listen, &key->place,
+			     0660, NULL);
 }
 
 void conf_control_read(struct conf_build *build, struct conf_node *control,
 		       struct conf_node *metrics)
 {
-	read_control(build, control);
-	read_metrics(build, metrics);
+	control_read(build, control);
+	metrics_read(build, metrics);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `framing` section of a service, above what its protocol wants and within
- * what its protocol lets be changed.
+ * The `framing` section of a service. It overrides the defaults of the
+ * protocol, but for the keys that the protocol fixes.
  */
 #include "config.h"
 
@@ -31,9 +31,11 @@ static const struct lined_option framing_table[] = {
 	{.name = NULL},
 };
 
-/* The key behind each bit of enum lined_framing_key is its table entry. */
-static void check_fixed(struct conf_build *build, const struct conf_node *node,
-			const char *context, const struct conf_service *service)
+/* The bits of enum lined_framing_key are in the order of the table. */
+static void framing_check_fixed(struct conf_build *build,
+				const struct conf_node *node,
+				const char *context,
+				const struct conf_service *service)
 {
 	const struct conf_key *key;
 	unsigned i;
@@ -72,7 +74,7 @@ void conf_framing_read(struct conf_build *build, struct conf_node *node,
 	options.keep = true;
 	conf_options_fill(&options, node, framing_table, &read);
 	if (module != NULL)
-		check_fixed(build, node, context, service);
+		framing_check_fixed(build, node, context, service);
 	framing->terminator = (uint8_t)read.terminator;
 	framing->line_length = (uint32_t)read.line_length;
 	framing->too_long = (uint8_t)read.too_long;

@@ -44,15 +44,15 @@ static const struct lined_option limits_table[] = {
 	{.name = NULL},
 };
 
-static int64_t *value(struct conf_limits *limits,
-		      const struct lined_option *option)
+static int64_t *limits_value(struct conf_limits *limits,
+			     const struct lined_option *option)
 {
 	return (int64_t *)(void *)((char *)limits + option->offset);
 }
 
-static void read_section(struct conf_build *build, struct conf_node *node,
-			 const char *context, struct conf_limits *limits,
-			 bool keep)
+static void limits_fill(struct conf_build *build, struct conf_node *node,
+			const char *context, struct conf_limits *limits,
+			bool keep)
 {
 	struct conf_options options = conf_build_options(build, context);
 
@@ -66,24 +66,26 @@ void conf_limits_read_defaults(struct conf_build *build, struct conf_node *node)
 	const struct lined_option *option;
 
 	for (option = limits_table; option->name != NULL; option++)
-		*value(&build->defaults, option) = -1;
+		*limits_value(&build->defaults, option) = -1;
 	if (node != NULL)
-		read_section(build, node, "defaults: limits", &build->defaults,
-			     true);
+		limits_fill(build, node, "defaults: limits", &build->defaults,
+			    true);
 }
 
-static void overlay(struct conf_limits *limits, struct conf_limits *stronger)
+static void limits_overlay(struct conf_limits *limits,
+			   struct conf_limits *stronger)
 {
 	const struct lined_option *option;
 
 	for (option = limits_table; option->name != NULL; option++)
-		if (*value(stronger, option) >= 0)
-			*value(limits, option) = *value(stronger, option);
+		if (*limits_value(stronger, option) >= 0)
+			*limits_value(limits, option) =
+				*limits_value(stronger, option);
 }
 
 /* Every value is within its range, which is within 32 bits. */
-static void store(const struct conf_limits *limits,
-		  struct conf_service *service)
+static void limits_store(const struct conf_limits *limits,
+			 struct conf_service *service)
 {
 	service->clients = (uint32_t)limits->clients;
 	service->clients_per_address = (uint32_t)limits->clients_per_address;
@@ -104,13 +106,13 @@ void conf_limits_read(struct conf_build *build, struct conf_node *node,
 	struct conf_key *burst = NULL;
 	struct conf_limits limits;
 
-	read_section(build, NULL, context, &limits, false);
+	limits_fill(build, NULL, context, &limits, false);
 	if (service->module != NULL &&
 	    (service->module->flags & LINED_NO_IDLE_TIMEOUT) != 0)
 		limits.idle_ms = 0;
-	overlay(&limits, &build->defaults);
+	limits_overlay(&limits, &build->defaults);
 	if (node != NULL) {
-		read_section(build, node, context, &limits, true);
+		limits_fill(build, node, context, &limits, true);
 		burst = conf_options_key(node, "line-burst");
 	}
 	if (burst != NULL && limits.line_rate == 0)
@@ -120,5 +122,5 @@ void conf_limits_read(struct conf_build *build, struct conf_node *node,
 		limits.line_burst = 0;
 	else if (limits.line_burst == 0)
 		limits.line_burst = limits.line_rate;
-	store(&limits, service);
+	limits_store(&limits, service);
 }

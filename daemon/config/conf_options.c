@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finds the key or the sections of each option in a table; conf_option.c reads
- * the value, conf_unknown.c reports what is left.
+ * the values, conf_unknown.c reports what is left. Also writes a filled struct
+ * as one text.
  */
 #include "config.h"
 
 #include "config/conf_options.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pool.h"
@@ -176,4 +180,84 @@ unsigned conf_options_fill(const struct conf_options *options,
 	}
 	return node != NULL ? errors + conf_unknown_report(options, node, table)
 			    : errors;
+}
+
+/* ---- options as text ------------------------------------------------- */
+
+/* With its length before it, so that no text reads as two. */
+static void values_write_text(FILE *file, const char *text)
+{
+	fprintf(file, "%zu:%s ", strlen(text), text);
+}
+
+static void values_write_list(FILE *file, const struct lined_option_list *list)
+{
+	size_t i;
+
+	fprintf(file, "[%zu] ", list->count);
+	for (i = 0; i < list->count; i++)
+		values_write_text(file, list->items[i]);
+}
+
+static void values_write(FILE *file, const struct lined_option *table,
+			 const char *values);
+
+static void values_write_sections(FILE *file, const struct lined_option *option,
+				  const struct lined_option_sections *sections)
+{
+	const char *item = sections->items;
+	size_t i;
+
+	fprintf(file, "{%zu} ", sections->count);
+	for (i = 0; i < sections->count; i++) {
+		values_write_text(file,
+				  *(const char *const *)(const void *)item);
+		values_write(file, option->section, item);
+		item += option->section_size;
+	}
+}
+
+static void values_write(FILE *file, const struct lined_option *table,
+			 const char *values)
+{
+	for (; table->name != NULL; table++) {
+		const void *value = values + table->offset;
+
+		fprintf(file, "%s=", table->name);
+		switch (table->type) {
+		case LINED_OPTION_STRING:
+			values_write_text(file, *(const char *const *)value);
+			break;
+		case LINED_OPTION_CHOICE:
+			fprintf(file, "%d ", *(const int *)value);
+			break;
+		case LINED_OPTION_BOOLEAN:
+			fprintf(file, "%d ", *(const bool *)value);
+			break;
+		case LINED_OPTION_LIST:
+			values_write_list(file, value);
+			break;
+		case LINED_OPTION_SECTION:
+			values_write_sections(file, table, value);
+			break;
+		default:
+			fprintf(file, "%" PRId64 " ", *(const int64_t *)value);
+		}
+	}
+}
+
+char *conf_options_text(const struct lined_option *table, const void *values,
+			struct pool *pool)
+{
+	char *text = NULL, *copy = NULL;
+	size_t len = 0;
+	FILE *file = open_memstream(&text, &len);
+
+	if (file == NULL)
+		return NULL;
+	values_write(file, table, values);
+	if (fclose(file) == 0)
+		copy = pool_strndup(pool, text, len);
+	free(text);
+	return copy;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fills a struct from a section by a table of struct lined_option.
- * Protocols' sections and the daemon's own are read by the same rules. What a
- * value means beyond its form and range is its reader's business.
+ * Fills a struct from a section by a table of struct lined_option: the sections
+ * of protocols and the daemon's own by the same rules. Checks the form and the
+ * range of values only.
  */
 #ifndef CONF_OPTIONS_H
 #define CONF_OPTIONS_H
@@ -10,17 +10,18 @@
 #include <lined/protocol.h>
 
 #include "config/parse/conf_message.h"
-#include "pool.h"
 #include "config/parse/conf_tree.h"
+#include "pool.h"
 
 struct conf_options {
 	struct conf_report *report;
 	struct pool *pool; /* of strings, lists, sections */
-	/* What messages begin with: `service "echo": limits`; "": nothing. */
+	/* Of messages: `service "echo": limits`; "": none. */
 	const char *context;
-	/* The sections that may stand here too, for guesses; NULL: none. */
+	/* Other sections that are known here, for "did you mean"; NULL: none.
+	 */
 	const char *const *sections;
-	/* Values stay where no key sets them, instead of their defaults. */
+	/* Options that no key sets keep their values, without defaults. */
 	bool keep;
 };
 
@@ -35,23 +36,23 @@ unsigned conf_options_fill(const struct conf_options *options,
 			   const struct lined_option *table, void *out);
 
 /*
- * The values of a filled struct as one text: two structs of a table are alike
- * exactly when their texts are. NULL: no memory.
+ * The values of a filled struct as one text: the texts of two structs are equal
+ * if and only if their values are. In pool; NULL: no memory.
  */
 char *conf_options_text(const struct lined_option *table, const void *values,
 			struct pool *pool);
 
 /*
- * The only section of this name in node, marked as used: NULL where there is
- * none. Another one, or a title, is reported.
+ * The section of this name in node, marked as used; NULL: there is none. A
+ * second one, or a title, is reported.
  */
 struct conf_node *conf_options_section(const struct conf_options *options,
 				       struct conf_node *node,
 				       const char *name);
 
 /*
- * Marks a titled section as used; whether it has a title that no section of
- * its name before it has. Where not, that is reported.
+ * Marks a titled section as used. False, and reported: it has no title, or that
+ * of a section before it.
  */
 bool conf_options_titled(const struct conf_options *options,
 			 struct conf_node *node);

@@ -15,7 +15,7 @@
 
 #define PROTOCOL_NAME_MAX 64
 
-/* As lined/protocol.h has it; it becomes part of a path. */
+/* By the rule of lined/protocol.h: it becomes part of a path. */
 static bool protocol_is_name(const char *name)
 {
 	size_t len = strlen(name);

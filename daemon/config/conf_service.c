@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `service "name"` sections: their own keys, their addresses and their
- * protocol's options. The sections within are read by other files.
+ * The `service "name"` sections: their keys and addresses. Other files read the
+ * sections within.
  */
 #include "config.h"
 
@@ -33,24 +33,22 @@ static const struct lined_option service_table[] = {
 	{.name = NULL},
 };
 
-#define NAME_MAX_LEN 64
+#define SERVICE_NAME_MAX 64
 
-/*
- * A service's name is a word of linectl's commands, a label of the metrics and
- * a part of log lines.
- */
+/* It must fit into a command of linectl, a label of the metrics and a log line
+ * without quotes. */
 static bool service_is_name(const char *name)
 {
 	size_t len = strlen(name);
 
-	return len > 0 && len <= NAME_MAX_LEN &&
+	return len > 0 && len <= SERVICE_NAME_MAX &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz"
 			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == len;
 }
 
 /* ---- addresses ------------------------------------------------------- */
 
-/* What the protocol cannot do, or what TLS would need. NULL: it may be. */
+/* Why the service cannot listen there; NULL: it can. */
 static const char *service_unfit(const struct listen_address *listen,
 				 const struct conf_service *service,
 				 const struct conf_node *node)
@@ -193,7 +191,7 @@ static const char *service_inner_context(struct conf_build *build,
 	return inner != NULL ? inner : context;
 }
 
-/* The longest line, with a CRLF, has to fit into an empty queue. */
+/* A line of line-length with its CRLF must fit into an empty send queue. */
 static void service_check_queue(struct conf_build *build, const char *context,
 				struct conf_node *limits,
 				struct conf_node *framing,
@@ -220,7 +218,7 @@ static void service_check_queue(struct conf_build *build, const char *context,
 			(unsigned)length);
 }
 
-/* The sections within a service, whose module is known by now. */
+/* The sections within a service; its module has been loaded. */
 static void service_read_sections(struct conf_build *build,
 				  struct conf_options *within,
 				  struct conf_node *node,
@@ -301,7 +299,7 @@ static void service_read(struct conf_build *build, struct conf_node *node,
 		conf_error_in(&build->report, context, &node->place,
 			      "a service's name is 1 to %d of A-Z a-z 0-9 _ . "
 			      "-",
-			      NAME_MAX_LEN);
+			      SERVICE_NAME_MAX);
 	options = conf_build_options(build, context);
 	if (key != NULL && key->count == 1)
 		service->protocol = sections[3] =
@@ -341,7 +339,8 @@ void conf_services_read(struct conf_build *build)
 			continue;
 		service_read(build, node,
 			     &services[build->conf->service_count++]);
-		/* The addresses of a service's double are no news. */
+		/* A second section of the same name is reported already; its
+		 * addresses would collide too. */
 		if (!titled)
 			build->uses_end = uses_end, *uses_end = NULL;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `tls "name"` sections. That their files can be read is checked here;
- * whether a certificate is one, only the TLS transport can tell.
+ * The `tls "name"` sections. Checks that their files can be read; what is in
+ * them is for the TLS transport to check.
  */
 #include "config.h"
 
@@ -40,8 +40,8 @@ static const struct lined_option tls_table[] = {
 	{.name = NULL},
 };
 
-/* 0 where the file can be read, else an errno. */
-static int try_to_read(const char *path)
+/* 0, or the errno that reading the file would fail with. */
+static int tls_file_error(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
@@ -59,8 +59,8 @@ static int try_to_read(const char *path)
 
 #define CREDENTIAL "credential:"
 
-/* systemd's own rule: the name of a file in one directory. */
-static bool is_credential_name(const char *name)
+/* By systemd's rule: the name of a file in one directory. */
+static bool credential_is_name(const char *name)
 {
 	return name[0] != '\0' && strlen(name) <= 255 &&
 	       strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&
@@ -68,10 +68,9 @@ static bool is_credential_name(const char *name)
 }
 
 /*
- * The file of a credential that the service manager has passed:
- * systemd.exec(5). Who checks the config by hand is not passed any: they are
- * warned, and the path stays as it is written. NULL: it was refused, or there
- * is no memory.
+ * The file of a credential that the service manager passes: systemd.exec(5). A
+ * lined that an operator runs by hand (lined -t) gets none: a warning, and the
+ * text is returned as it is. NULL: it was refused, or there is no memory.
  */
 static const char *credential_path(struct conf_build *build,
 				   const char *context,
@@ -82,7 +81,7 @@ static const char *credential_path(struct conf_build *build,
 	char quoted[CONF_QUOTED_MAX];
 	const char *path = text;
 
-	if (!is_credential_name(name)) {
+	if (!credential_is_name(name)) {
 		conf_error_in(&build->report, context, &key->place,
 			      "%s: \"%s\" is not the name of a credential",
 			      key->name, conf_quoted(name, quoted));
@@ -95,8 +94,8 @@ static const char *credential_path(struct conf_build *build,
 				key->name, text);
 		return text;
 	}
-	/* systemd keeps them from the command that checks before a reload; the
-	 * daemon itself has them. */
+	/* The unit's lined -t before a reload cannot read the directory; the
+	 * daemon itself can. */
 	if (access(directory, X_OK) < 0 && errno == EACCES)
 		return text;
 	path = pool_printf(build->conf->pool, "%s/%s", directory, name);
@@ -105,10 +104,11 @@ static const char *credential_path(struct conf_build *build,
 	return path;
 }
 
-/* The file of a key, where that is set, with a path that can be opened. */
-static const char *read_file(struct conf_build *build, const char *context,
-			     const struct conf_node *node, const char *name,
-			     const char *text)
+/* The path of the file that a key names, readable or reported; NULL: not set.
+ */
+static const char *tls_read_file(struct conf_build *build, const char *context,
+				 const struct conf_node *node, const char *name,
+				 const char *text)
 {
 	const struct conf_key *key = conf_options_key(node, name);
 	const char *path;
@@ -128,15 +128,15 @@ static const char *read_file(struct conf_build *build, const char *context,
 			return NULL;
 		}
 	}
-	error = try_to_read(path);
+	error = tls_file_error(path);
 	if (error != 0)
 		conf_error_in(&build->report, context, &key->place,
 			      "%s: %s: %s", name, path, strerror(error));
 	return path;
 }
 
-static void check(struct conf_build *build, const char *context,
-		  const struct conf_node *node, const struct conf_tls *tls)
+static void tls_check(struct conf_build *build, const char *context,
+		      const struct conf_node *node, const struct conf_tls *tls)
 {
 	struct conf_report *report = &build->report;
 
@@ -155,8 +155,8 @@ static void check(struct conf_build *build, const char *context,
 				"client-cert is none");
 }
 
-static void read_section(struct conf_build *build, struct conf_node *node,
-			 struct conf_tls *tls)
+static void tls_read(struct conf_build *build, struct conf_node *node,
+		     struct conf_tls *tls)
 {
 	struct conf_options options;
 	struct tls read;
@@ -171,15 +171,15 @@ static void read_section(struct conf_build *build, struct conf_node *node,
 	tls->place = node->place;
 	options = conf_build_options(build, context);
 	conf_options_fill(&options, node, tls_table, &read);
-	tls->certificate = read_file(build, context, node, "certificate",
-				     read.certificate);
-	tls->key = read_file(build, context, node, "key", read.key);
-	tls->client_ca =
-		read_file(build, context, node, "client-ca", read.client_ca);
-	tls->crl = read_file(build, context, node, "crl", read.crl);
+	tls->certificate = tls_read_file(build, context, node, "certificate",
+					 read.certificate);
+	tls->key = tls_read_file(build, context, node, "key", read.key);
+	tls->client_ca = tls_read_file(build, context, node, "client-ca",
+				       read.client_ca);
+	tls->crl = tls_read_file(build, context, node, "crl", read.crl);
 	tls->client_cert = read.client_cert;
 	tls->min_version = read.min_version;
-	check(build, context, node, tls);
+	tls_check(build, context, node, tls);
 }
 
 void conf_tls_read(struct conf_build *build)
@@ -203,12 +203,12 @@ void conf_tls_read(struct conf_build *build)
 			continue;
 		conf_options_titled(&options, node);
 		if (node->title != NULL)
-			read_section(build, node,
-				     &all[build->conf->tls_count++]);
+			tls_read(build, node, &all[build->conf->tls_count++]);
 	}
 }
 
-static const struct conf_tls *find(const struct conf *conf, const char *name)
+static const struct conf_tls *tls_find(const struct conf *conf,
+				       const char *name)
 {
 	size_t i;
 
@@ -235,7 +235,8 @@ void conf_tls_select(struct conf_build *build, const struct conf_key *key,
 	}
 	service->tls = selected;
 	for (value = key->values; value != NULL; value = value->next) {
-		selected[service->tls_count] = find(build->conf, value->text);
+		selected[service->tls_count] =
+			tls_find(build->conf, value->text);
 		if (selected[service->tls_count] != NULL)
 			service->tls_count++;
 		else

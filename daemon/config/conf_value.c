@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads single values. Strict: what is not wholly understood is refused, since
- * a limit that was misread is worse than one that was not accepted.
+ * Reads single values. Strict: a limit that is misread does more harm than one
+ * that is refused.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@ struct unit {
 	int64_t factor;
 };
 
-/* The largest first; the one without a name is no text's unit by name. */
+/* The largest first, ended by NULL. */
 static const struct unit duration_units[] = {
 	{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0},
 };
@@ -29,9 +29,9 @@ static const struct unit size_units[] = {
 	{NULL, 0},
 };
 
-/* Digits at text; *end is behind them. Saturates, and then says RANGE. */
-static enum conf_value_status read_digits(const char *text, const char **end,
-					  int64_t *value)
+/* Reads the digits at text; *end is behind them. RANGE: too large a number. */
+static enum conf_value_status
+value_read_digits(const char *text, const char **end, int64_t *value)
 {
 	enum conf_value_status status = CONF_VALUE_OK;
 	const char *p;
@@ -52,7 +52,7 @@ enum conf_value_status conf_value_integer(const char *text, int64_t *value)
 	bool negative = *text == '-';
 	const char *end;
 	enum conf_value_status status =
-		read_digits(text + negative, &end, value);
+		value_read_digits(text + negative, &end, value);
 
 	if (*end != '\0')
 		return CONF_VALUE_BAD;
@@ -67,12 +67,12 @@ bool conf_value_has_leading_zero(const char *text)
 	return text[0] == '0' && text[1] >= '0' && text[1] <= '9';
 }
 
-static enum conf_value_status read_unit(const char *text,
-					const struct unit *units, int64_t bare,
-					int64_t *value)
+static enum conf_value_status value_read_unit(const char *text,
+					      const struct unit *units,
+					      int64_t bare, int64_t *value)
 {
 	const char *end;
-	enum conf_value_status status = read_digits(text, &end, value);
+	enum conf_value_status status = value_read_digits(text, &end, value);
 	int64_t factor = *end == '\0' ? bare : 0;
 
 	for (; factor == 0 && units->name != NULL; units++)
@@ -88,12 +88,12 @@ static enum conf_value_status read_unit(const char *text,
 
 enum conf_value_status conf_value_duration(const char *text, int64_t *value)
 {
-	return read_unit(text, duration_units, 1000, value);
+	return value_read_unit(text, duration_units, 1000, value);
 }
 
 enum conf_value_status conf_value_size(const char *text, int64_t *value)
 {
-	return read_unit(text, size_units, 1, value);
+	return value_read_unit(text, size_units, 1, value);
 }
 
 enum conf_value_status conf_value_boolean(const char *text, bool *value)
@@ -137,8 +137,9 @@ int conf_value_choice(const char *text, const char *const *choices)
 	return -1;
 }
 
-static const char *unit_text(int64_t value, const struct unit *units,
-			     const char *bare, char buf[CONF_VALUE_TEXT_MAX])
+static const char *value_unit_text(int64_t value, const struct unit *units,
+				   const char *bare,
+				   char buf[CONF_VALUE_TEXT_MAX])
 {
 	for (; units->name != NULL; units++)
 		if (value != 0 && value % units->factor == 0)
@@ -151,17 +152,17 @@ static const char *unit_text(int64_t value, const struct unit *units,
 
 const char *conf_value_duration_text(int64_t ms, char buf[CONF_VALUE_TEXT_MAX])
 {
-	return unit_text(ms, duration_units, "", buf);
+	return value_unit_text(ms, duration_units, "", buf);
 }
 
 const char *conf_value_size_text(int64_t size, char buf[CONF_VALUE_TEXT_MAX])
 {
-	return unit_text(size, size_units, "", buf);
+	return value_unit_text(size, size_units, "", buf);
 }
 
 #define DISTANCE_MAX 32
 
-static unsigned least(unsigned a, unsigned b, unsigned c)
+static unsigned value_least(unsigned a, unsigned b, unsigned c)
 {
 	if (b < a)
 		a = b;
@@ -184,8 +185,8 @@ unsigned conf_value_distance(const char *a, const char *b)
 		row[0] = (unsigned)i;
 		for (j = 1; j <= b_len; j++) {
 			above = row[j];
-			row[j] = least(above + 1, row[j - 1] + 1,
-				       diagonal + (a[i - 1] != b[j - 1]));
+			row[j] = value_least(above + 1, row[j - 1] + 1,
+					     diagonal + (a[i - 1] != b[j - 1]));
 			diagonal = above;
 		}
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values as the config writes them: numbers, durations, sizes, booleans, one
- * of several words. Pure functions of text.
+ * Values as they are written in the config: numbers, durations, sizes,
+ * booleans, one of several words. Pure functions of text.
  */
 #ifndef CONF_VALUE_H
 #define CONF_VALUE_H
@@ -19,7 +19,7 @@ enum conf_value_status {
 /* Decimal: 010 would be ten, where it is taken at all. */
 enum conf_value_status conf_value_integer(const char *text, int64_t *value);
 
-/* 010 is eight to some, ten to others: better not taken. */
+/* 010 is eight to some and ten to others: callers refuse it. */
 bool conf_value_has_leading_zero(const char *text);
 
 /* A number and ms, s, m or h; bare: seconds. Milliseconds. */
@@ -34,7 +34,7 @@ enum conf_value_status conf_value_boolean(const char *text, bool *value);
 /* Octal permission bits, to 0777. */
 enum conf_value_status conf_value_mode(const char *text, unsigned *mode);
 
-/* Which of the words; -1: none. */
+/* The index of the text among the words; -1: it is none of them. */
 int conf_value_choice(const char *text, const char *const *choices);
 
 /* Back to text, in the largest unit that needs no fraction. */
@@ -42,7 +42,7 @@ int conf_value_choice(const char *text, const char *const *choices);
 const char *conf_value_duration_text(int64_t ms, char buf[CONF_VALUE_TEXT_MAX]);
 const char *conf_value_size_text(int64_t size, char buf[CONF_VALUE_TEXT_MAX]);
 
-/* How many letters two words differ by; used to guess what was meant. */
+/* The edit distance of two words, for "did you mean". */
 unsigned conf_value_distance(const char *a, const char *b);
 
 #endif
