@@ -23,6 +23,7 @@
 #include "net/fd_store.h"
 #include "reload.h"
 #include "serve/server.h"
+#include "system/cpus.h"
 #include "system/crash.h"
 #include "system/detach.h"
 #include "system/inherited.h"
@@ -240,12 +241,7 @@ static const struct server_events daemon_server_events = {
 
 static size_t daemon_count_workers(const struct conf *conf)
 {
-	long cpus;
-
-	if (conf->workers > 0)
-		return conf->workers;
-	cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	return cpus > 0 ? (size_t)cpus : 1;
+	return conf->workers > 0 ? conf->workers : cpus_available();
 }
 
 static int daemon_drop_root(const struct conf *conf)
