@@ -25,9 +25,10 @@ static struct record parse(const char *line)
 
 START_TEST(values_are_read_by_their_types)
 {
-	struct record record =
-		parse("client id=42 big=18446744073709551615 name=\"a b\" "
-		      "yes=true no=false list=[\"x\",\"y z\"] none=[]");
+	struct record record = parse("{\"kind\":\"client\",\"id\":42,\"big\":"
+				     "18446744073709551615,\"name\":\"a "
+				     "b\",\"yes\":true,\"no\":false,\"list\":["
+				     "\"x\",\"y z\"],\"none\":[]}");
 	const struct value *list;
 
 	ck_assert(record_is(&record, "client"));
@@ -53,8 +54,8 @@ END_TEST
 START_TEST(escapes_are_those_of_json)
 {
 	struct record record =
-		parse("line text=\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9"
-		      "\\u20ac\\ud83d\303\244\"");
+		parse("{\"kind\":\"line\",\"text\":\"\\\"\\\\\\/"
+		      "\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20ac\\ud83d\303\244\"}");
 
 	ck_assert_str_eq(record_exact(&record, "text"),
 			 "\"\\/\b\f\n\r\tA\303\251\342\202\254\357\277\275"
@@ -65,9 +66,10 @@ END_TEST
 
 START_TEST(what_would_command_a_terminal_is_shown_as_escapes)
 {
-	struct record record = parse(
-		"line text=\"\\u001b[31m\\n\\t\\u007f\\u009b\\u202e\177\302\233"
-		"\303\244\\\\x\" list=[\"\\u0007\",\"b\"]");
+	struct record record =
+		parse("{\"kind\":\"line\",\"text\":\"\\u001b["
+		      "31m\\n\\t\\u007f\\u009b\\u202e\177\302\233\303\244\\\\x"
+		      "\",\"list\":[\"\\u0007\",\"b\"]}");
 	const struct value *list = record_find(&record, "list");
 
 	ck_assert_str_eq(record_text(&record, "text"),
@@ -86,9 +88,10 @@ START_TEST(there_is_room_for_every_escape)
 	struct record record;
 	size_t len = 0, i;
 
-	len = (size_t)sprintf(line, "a");
+	len = (size_t)sprintf(line, "{\"kind\":\"a\"");
 	for (i = 0; i < 300; i++)
-		len += (size_t)sprintf(line + len, " b=\"\\b\177\"");
+		len += (size_t)sprintf(line + len, ",\"b\":\"\\b\177\"");
+	len += (size_t)sprintf(line + len, "}");
 	ck_assert_int_eq(record_parse(&record, line, len), 0);
 	for (i = 0; i < 300; i++)
 		ck_assert_str_eq(record.values[i].text, "\\x08\\x7f");
@@ -99,8 +102,9 @@ END_TEST
 START_TEST(groups_are_summed)
 {
 	struct record record =
-		parse("service refused=9 refused.clients=2 refused.access=3 "
-		      "refusedx.a=7 closed.peer=1");
+		parse("{\"kind\":\"service\",\"refused\":9,\"refused\":{"
+		      "\"clients\":2,\"access\":3},\"refusedx\":{\"a\":7},"
+		      "\"closed\":{\"peer\":1}}");
 
 	ck_assert_uint_eq(record_sum(&record, "refused"), 5);
 	ck_assert_uint_eq(record_sum(&record, "closed"), 1);
@@ -111,7 +115,7 @@ END_TEST
 
 START_TEST(kind_alone_is_a_record)
 {
-	struct record record = parse("ok");
+	struct record record = parse("{\"kind\":\"ok\"}");
 
 	ck_assert_str_eq(record.kind, "ok");
 	ck_assert_uint_eq(record.count, 0);
@@ -123,36 +127,52 @@ START_TEST(what_is_no_record_is_refused)
 {
 	static const char *const lines[] = {
 		"",
-		" client",
-		"Client",
-		"client ",
-		"client id",
-		"client id=",
-		"client =1",
-		"client id=1 ",
-		"client  id=1",
-		"client id=1x",
-		"client id=-1",
-		"client id=+1",
-		"client id=1.5",
-		"client id=18446744073709551616",
-		"client id=true1",
-		"client id=tru",
-		"client id=\"",
-		"client id=\"a",
-		"client id=\"\\\"",
-		"client id=\"\\x\"",
-		"client id=\"\\u12\"",
-		"client id=\"\\u0000\"",
-		"client id=\"a\tb\"",
-		"client id=[",
-		"client id=[\"a\"",
-		"client id=[\"a\",]",
-		"client id=[,\"a\"]",
-		"client id=[1]",
-		"client id=[\"a\" \"b\"]",
-		"client\tid=1",
-		"client id=1\n",
+		"client",
+		"{}",
+		"{\"kind\":\"client\"",
+		"{\"kind\":\"client\"}x",
+		"{\"kind\":\"client\"} ",
+		" {\"kind\":\"client\"}",
+		"{\"kind\":\"Client\"}",
+		"{\"kind\":\"\"}",
+		"{\"kind\":1}",
+		"{\"id\":1}",
+		"{\"id\":1,\"kind\":\"client\"}",
+		"{\"kind\":\"client\",}",
+		"{\"kind\":\"client\",\"id\"}",
+		"{\"kind\":\"client\",\"id\":}",
+		"{\"kind\":\"client\",\"\":1}",
+		"{\"kind\":\"client\",\"i.d\":1}",
+		"{\"kind\":\"client\",\"I\":1}",
+		"{\"kind\":\"client\", \"id\":1}",
+		"{\"kind\":\"client\",\"id\": 1}",
+		"{\"kind\":\"client\",\"id\":1x}",
+		"{\"kind\":\"client\",\"id\":-1}",
+		"{\"kind\":\"client\",\"id\":+1}",
+		"{\"kind\":\"client\",\"id\":01}",
+		"{\"kind\":\"client\",\"id\":1.5}",
+		"{\"kind\":\"client\",\"id\":null}",
+		"{\"kind\":\"client\",\"id\":18446744073709551616}",
+		"{\"kind\":\"client\",\"id\":true1}",
+		"{\"kind\":\"client\",\"id\":tru}",
+		"{\"kind\":\"client\",\"id\":\"}",
+		"{\"kind\":\"client\",\"id\":\"a}",
+		"{\"kind\":\"client\",\"id\":\"\\\"}",
+		"{\"kind\":\"client\",\"id\":\"\\x\"}",
+		"{\"kind\":\"client\",\"id\":\"\\u12\"}",
+		"{\"kind\":\"client\",\"id\":\"\\u0000\"}",
+		"{\"kind\":\"client\",\"id\":\"a\tb\"}",
+		"{\"kind\":\"client\",\"id\":[}",
+		"{\"kind\":\"client\",\"id\":[\"a\"}",
+		"{\"kind\":\"client\",\"id\":[\"a\",]}",
+		"{\"kind\":\"client\",\"id\":[,\"a\"]}",
+		"{\"kind\":\"client\",\"id\":[1]}",
+		"{\"kind\":\"client\",\"id\":[\"a\" \"b\"]}",
+		"{\"kind\":\"client\",\"closed\":{}}",
+		"{\"kind\":\"client\",\"closed\":{\"a\":1}",
+		"{\"kind\":\"client\",\"closed\":{\"a\":1,}}",
+		"{\"kind\":\"client\",\"closed\":{\"a\":{\"b\":1}}}",
+		"{\"kind\":\"client\",\"id\":1}\n",
 	};
 	struct record record;
 	size_t i;
@@ -161,7 +181,7 @@ START_TEST(what_is_no_record_is_refused)
 		ck_assert_msg(
 			record_parse(&record, lines[i], strlen(lines[i])) < 0,
 			"%s", lines[i]);
-	ck_assert_int_eq(record_parse(&record, "a\0b", 3), -1);
+	ck_assert_int_eq(record_parse(&record, "{\"kind\":\"a\"}\0b", 14), -1);
 }
 END_TEST
 
@@ -183,23 +203,27 @@ static void expect_json(const char *line, const char *json)
 
 START_TEST(records_become_objects_and_groups_objects_in_them)
 {
-	expect_json("client id=1 name=\"a\\\"b\" list=[\"x\"] on=true",
+	expect_json("{\"kind\":\"client\",\"id\":1,\"name\":\"a\\\"b\","
+		    "\"list\":[\"x\"],\"on\":true}",
 		    "{\"id\":1,\"name\":\"a\\\"b\",\"list\":[\"x\"],"
 		    "\"on\":true}");
-	expect_json("service a=1 closed.peer=2 closed.too-long=3 b=4 bus.x=5",
+	expect_json("{\"kind\":\"service\",\"a\":1,\"closed\":{\"peer\":2,"
+		    "\"too-long\":3},\"b\":4,\"bus\":{\"x\":5}}",
 		    "{\"a\":1,\"closed\":{\"peer\":2,\"too-long\":3},\"b\":4,"
 		    "\"bus\":{\"x\":5}}");
-	expect_json("ok", "{}");
+	expect_json("{\"kind\":\"ok\"}", "{}");
 	/* What is not UTF-8 would be no JSON. */
-	expect_json("a b=\"\303\244\377\303\" c=[\"\355\240\200\200\"]",
+	expect_json("{\"kind\":\"a\",\"b\":\"\303\244\377\303\",\"c\":["
+		    "\"\355\240\200\200\"]}",
 		    "{\"b\":\"\303\244??\",\"c\":[\"????\"]}");
 }
 END_TEST
 
 START_TEST(members_hold_the_records_of_a_kind)
 {
-	struct record records[3] = {parse("a n=1"), parse("b n=2"),
-				    parse("a n=3")};
+	struct record records[3] = {parse("{\"kind\":\"a\",\"n\":1}"),
+				    parse("{\"kind\":\"b\",\"n\":2}"),
+				    parse("{\"kind\":\"a\",\"n\":3}")};
 	char *text = NULL;
 	bool first = true;
 	size_t len, i;

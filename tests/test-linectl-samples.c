@@ -47,10 +47,11 @@ START_TEST(rates_are_differences_by_time)
 	const struct service_sample *echo;
 
 	take(&s, 1000,
-	     "daemon version=\"1\" state=\"serving\" uptime_s=5 clients=3\n"
-	     "service name=\"echo\" state=\"open\" lines_in=100 bytes_in=1000 "
-	     "bytes_out=500 clients=3 queued=7 sends_dropped=1 "
-	     "datagrams_dropped=2\n");
+	     "{\"kind\":\"daemon\",\"version\":\"1\",\"state\":\"serving\","
+	     "\"uptime_s\":5,\"clients\":3}\n{\"kind\":\"service\",\"name\":"
+	     "\"echo\",\"state\":\"open\",\"lines_in\":100,\"bytes_in\":1000,"
+	     "\"bytes_out\":500,\"clients\":3,\"queued\":7,\"sends_dropped\":1,"
+	     "\"datagrams_dropped\":2}\n");
 	echo = &s.services[0];
 	expect_near(echo->lines, 0);
 	ck_assert_uint_eq(echo->clients, 3);
@@ -58,8 +59,8 @@ START_TEST(rates_are_differences_by_time)
 	ck_assert_uint_eq(echo->drops, 3);
 	ck_assert_uint_eq(s.clients, 3);
 	take(&s, 3000,
-	     "service name=\"echo\" state=\"open\" lines_in=150 bytes_in=1800 "
-	     "bytes_out=500\n");
+	     "{\"kind\":\"service\",\"name\":\"echo\",\"state\":\"open\","
+	     "\"lines_in\":150,\"bytes_in\":1800,\"bytes_out\":500}\n");
 	echo = &s.services[0];
 	expect_near(echo->lines, 25);
 	expect_near(echo->in, 400);
@@ -74,8 +75,12 @@ START_TEST(lines_of_upstreams_count_too)
 {
 	struct samples s = {.taken_ms = 0};
 
-	take(&s, 1000, "service name=\"feed\" lines_in=0 opened.lines_in=10\n");
-	take(&s, 2000, "service name=\"feed\" lines_in=1 opened.lines_in=30\n");
+	take(&s, 1000,
+	     "{\"kind\":\"service\",\"name\":\"feed\",\"lines_in\":0,"
+	     "\"opened\":{\"lines_in\":10}}\n");
+	take(&s, 2000,
+	     "{\"kind\":\"service\",\"name\":\"feed\",\"lines_in\":1,"
+	     "\"opened\":{\"lines_in\":30}}\n");
 	expect_near(s.services[0].lines, 21);
 	samples_fini(&s);
 }
@@ -85,8 +90,10 @@ START_TEST(service_that_began_anew_counts_from_zero)
 {
 	struct samples s = {.taken_ms = 0};
 
-	take(&s, 1000, "service name=\"echo\" lines_in=1000\n");
-	take(&s, 2000, "service name=\"echo\" lines_in=30\n");
+	take(&s, 1000,
+	     "{\"kind\":\"service\",\"name\":\"echo\",\"lines_in\":1000}\n");
+	take(&s, 2000,
+	     "{\"kind\":\"service\",\"name\":\"echo\",\"lines_in\":30}\n");
 	expect_near(s.services[0].lines, 30);
 	samples_fini(&s);
 }
@@ -96,16 +103,21 @@ START_TEST(services_come_and_go)
 {
 	struct samples s = {.taken_ms = 0};
 
-	take(&s, 1000, "service name=\"a\"\nservice name=\"b\" lines_in=5\n");
+	take(&s, 1000,
+	     "{\"kind\":\"service\",\"name\":\"a\"}\n{\"kind\":\"service\","
+	     "\"name\":\"b\",\"lines_in\":5}\n");
 	ck_assert_uint_eq(s.service_count, 2);
-	take(&s, 2000, "service name=\"b\" lines_in=6\nservice name=\"c\"\n");
+	take(&s, 2000,
+	     "{\"kind\":\"service\",\"name\":\"b\",\"lines_in\":6}\n{\"kind\":"
+	     "\"service\",\"name\":\"c\"}\n");
 	ck_assert_uint_eq(s.service_count, 2);
 	ck_assert_str_eq(s.services[0].name, "b");
 	expect_near(s.services[0].lines, 1);
 	/* One that drains has a namesake that is open, and comes first. */
 	take(&s, 3000,
-	     "service name=\"b\" state=\"open\" lines_in=7\n"
-	     "service name=\"b\" state=\"draining\" lines_in=999\n");
+	     "{\"kind\":\"service\",\"name\":\"b\",\"state\":\"open\",\"lines_"
+	     "in\":7}\n{\"kind\":\"service\",\"name\":\"b\",\"state\":"
+	     "\"draining\",\"lines_in\":999}\n");
 	ck_assert_uint_eq(s.service_count, 1);
 	ck_assert_str_eq(s.services[0].state, "open");
 	expect_near(s.services[0].lines, 1);
@@ -114,9 +126,10 @@ START_TEST(services_come_and_go)
 END_TEST
 
 #define WORKER(turns, busy, first, second, more)                               \
-	"worker name=\"0\" clients=1 stuck=false turns=" turns                 \
-	" busy_us=" busy " turns_us.100=" first " turns_us.5000=" second       \
-	" turns_us.more=" more "\n"
+	"{\"kind\":\"worker\",\"name\":\"0\",\"clients\":1,"                   \
+	"\"stuck\":false,\"turns\":" turns ",\"busy_us\":" busy                \
+	",\"turns_us\":{\"100\":" first ",\"5000\":" second ",\"more\":" more  \
+	"}}\n"
 
 START_TEST(load_and_delay_are_of_the_time_between)
 {
@@ -160,9 +173,11 @@ START_TEST(services_are_sorted_and_filtered)
 	struct samples s = {.taken_ms = 0};
 
 	take(&s, 1000,
-	     "service name=\"c\" protocol=\"echo\" clients=2 queued=1\n"
-	     "service name=\"a\" protocol=\"chat\" clients=2 queued=5\n"
-	     "service name=\"b\" protocol=\"relay\" clients=9 queued=3\n");
+	     "{\"kind\":\"service\",\"name\":\"c\",\"protocol\":\"echo\","
+	     "\"clients\":2,\"queued\":1}\n{\"kind\":\"service\",\"name\":"
+	     "\"a\",\"protocol\":\"chat\",\"clients\":2,\"queued\":5}\n{"
+	     "\"kind\":\"service\",\"name\":\"b\",\"protocol\":\"relay\","
+	     "\"clients\":9,\"queued\":3}\n");
 	expect_order(&s, "", SORT_NAME, "abc");
 	expect_order(&s, "", SORT_CLIENTS, "bac");
 	expect_order(&s, "", SORT_QUEUE, "abc");
@@ -216,8 +231,10 @@ START_TEST(tables_align_and_leave_no_blanks_behind)
 		{"NOTE", CELL_TEXT, .value = "note"},
 	};
 	static const char *const lines[] = {
-		"row name=\"\303\244\303\266\" n=12345 note=\"\"",
-		"row name=\"longer\" n=1 note=\"here\"",
+		"{\"kind\":\"row\",\"name\":\"\303\244\303\266\",\"n\":12345,"
+		"\"note\":\"\"}",
+		"{\"kind\":\"row\",\"name\":\"longer\",\"n\":1,\"note\":"
+		"\"here\"}",
 	};
 	struct record records[2];
 	const struct record *rows[] = {&records[0], &records[1]};
@@ -243,13 +260,14 @@ END_TEST
 START_TEST(delay_is_what_99_of_100_turns_kept)
 {
 	struct record record;
-	const char *line = "worker turns=1000 turns_us.100=980 "
-			   "turns_us.5000=10 turns_us.more=10";
+	const char *line = "{\"kind\":\"worker\",\"turns\":1000,\"turns_us\":{"
+			   "\"100\":980,\"5000\":10,\"more\":10}}";
 
 	ck_assert_int_eq(record_parse(&record, line, strlen(line)), 0);
 	ck_assert_uint_eq(show_delay_us(&record), 5000);
 	record_fini(&record);
-	line = "worker turns=10 turns_us.100=5 turns_us.more=5";
+	line = "{\"kind\":\"worker\",\"turns\":10,\"turns_us\":{\"100\":5,"
+	       "\"more\":5}}";
 	ck_assert_int_eq(record_parse(&record, line, strlen(line)), 0);
 	ck_assert_uint_eq(show_delay_us(&record), 0);
 	record_fini(&record);

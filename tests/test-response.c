@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers as they are put together, and as lines of the control protocol.
+ * Responses as they are built, and as lines of the control protocol.
  */
 #include "config.h"
 
@@ -48,12 +48,44 @@ START_TEST(records_keep_their_values_in_order)
 	response_count(&response, "closed", "too-long", 7);
 	response_count(&response, "count", "Odd name=\n", 8);
 	expect(&response,
-	       "first name=\"echo\" big=18446744073709551615 yes=true "
-	       "no=false\n"
-	       "empty\n"
-	       "last items=[\"one\",\"two \\\"2\\\"\"] none=[] "
-	       "closed.too-long=7 count._dd_name__=8\n");
+	       "{\"kind\":\"first\",\"name\":\"echo\","
+	       "\"big\":18446744073709551615,\"yes\":true,\"no\":false}\n"
+	       "{\"kind\":\"empty\"}\n"
+	       "{\"kind\":\"last\",\"items\":[\"one\",\"two \\\"2\\\"\"],"
+	       "\"none\":[],\"closed\":{\"too-long\":7},"
+	       "\"count\":{\"_dd_name__\":8}}\n");
 	response_fini(&response);
+}
+END_TEST
+
+START_TEST(members_of_a_group_stand_together)
+{
+	struct response response = {.oom = false};
+
+	response_record(&response, "service");
+	response_number(&response, "closed.peer", 1);
+	response_number(&response, "closed.error", 2);
+	response_number(&response, "refused.access", 3);
+	response_number(&response, "clients", 4);
+	response_number(&response, "closed.late", 5);
+	expect(&response,
+	       "{\"kind\":\"service\",\"closed\":{\"peer\":1,\"error\":2},"
+	       "\"refused\":{\"access\":3},\"clients\":4,"
+	       "\"closed\":{\"late\":5}}\n");
+	response_fini(&response);
+}
+END_TEST
+
+START_TEST(the_last_line_says_how_it_went)
+{
+	struct text text = {.len = 0};
+
+	control_record_write_end(&text, NULL);
+	control_record_write_end(&text, "no \"x\"");
+	text_add(&text, "", 1);
+	ck_assert_str_eq(text.data, "{\"kind\":\"ok\"}\n{\"kind\":\"error\","
+				    "\"error\":\"no \\\"x\\\"\"}\n");
+	text_fini(&text);
 }
 END_TEST
 
@@ -64,8 +96,9 @@ START_TEST(texts_become_printable)
 	response_record(&response, "line");
 	response_text(&response, "text", "a\033[31m\n\"\\");
 	response_bytes(&response, "bytes", "\0\xff\\ \303\244", 6);
-	expect(&response, "line text=\"a\\\\x1b[31m\\\\n\\\"\\\\\" "
-			  "bytes=\"\\\\x00\\\\xff\\\\\\\\ \303\244\"\n");
+	expect(&response,
+	       "{\"kind\":\"line\",\"text\":\"a\\\\x1b[31m\\\\n\\\"\\\\\","
+	       "\"bytes\":\"\\\\x00\\\\xff\\\\\\\\ \303\244\"}\n");
 	response_fini(&response);
 }
 END_TEST
@@ -163,6 +196,8 @@ static Suite *make(void)
 	TCase *tcase = support_case(suite, "response");
 
 	tcase_add_test(tcase, records_keep_their_values_in_order);
+	tcase_add_test(tcase, members_of_a_group_stand_together);
+	tcase_add_test(tcase, the_last_line_says_how_it_went);
 	tcase_add_test(tcase, texts_become_printable);
 	tcase_add_test(tcase, many_records_stay_where_they_are);
 	tcase_add_test(tcase, refusal_stands_in_the_last_answer_only);

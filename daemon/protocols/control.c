@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control protocol: a verb and an argument a line, answered by records, a
- * line each, and then `ok` or `error "WHY"`. Checks who may, and asks the
- * daemon (lined/control.h); knows nothing of it by itself. linectl(1) speaks
- * it, and so does nc -U.
+ * The control protocol: a line is a verb and its argument, the response is a
+ * line of JSON for each record, the last of kind "ok" or "error". Checks the
+ * client's rights and sends its requests to the daemon (lined/control.h);
+ * knows nothing of the daemon by itself. linectl(1) speaks this, and so does
+ * nc -U.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 
 #include <lined/control.h>
 #include <lined/protocol.h>
+#include <lined/text.h>
 
 #include "control_record.h"
 #include "metrics_text.h"
@@ -21,13 +23,13 @@
 /* A config file is not larger. */
 #define PLAN_MAX (1024 * 1024)
 
-/* What a client is at. */
+/* The state of a client. */
 struct session {
 	struct lined_socket *client;
-	const struct verb *verb; /* being answered */
+	const struct verb *verb; /* of the current request */
 	bool tapping;
-	uint64_t lost; /* lines of a tap that the client was too slow for */
-	/* The file that follows `plan`: how long it is, and its name. */
+	uint64_t lost; /* lines of a tap that were not sent */
+	/* The length and name of the file that follows `plan`. */
 	size_t plan_len;
 	char *plan_name;
 };
@@ -45,16 +47,16 @@ struct verb {
 	enum argument argument;
 	enum lined_right right;
 	enum lined_request_kind request;
-	/* In place of asking. */
+	/* In place of sending a request. */
 	void (*obey)(struct session *session, const char *argument);
 	/* In place of writing records. */
 	void (*write)(struct text *text, const struct lined_response *response);
 };
 
-static void help(struct session *session, const char *argument);
-static void begin_plan(struct session *session, const char *argument);
-static void write_metrics(struct text *text,
-			  const struct lined_response *response);
+static void control_help(struct session *session, const char *argument);
+static void control_begin_plan(struct session *session, const char *argument);
+static void control_write_metrics(struct text *text,
+				  const struct lined_response *response);
 
 #define LOOK   LINED_RIGHT_LOOK
 #define CHANGE LINED_RIGHT_CHANGE
@@ -72,11 +74,11 @@ static const struct verb verbs[] = {
 	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_WHY, NULL, NULL},
 	{"plan", " LENGTH FILE",
 	 "what a reload of the file would do, whose LENGTH bytes follow",
-	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_PLAN, begin_plan, NULL},
+	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_PLAN, control_begin_plan, NULL},
 	{"tap", " SERVICE", "its lines, until another line is sent",
 	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_TAP, NULL, NULL},
 	{"metrics", "", "the counters as Prometheus reads them", ARGUMENT_NONE,
-	 LOOK, LINED_REQUEST_ALL, NULL, write_metrics},
+	 LOOK, LINED_REQUEST_ALL, NULL, control_write_metrics},
 	{"kick", " ID", "closes a client", ARGUMENT_MUST_BE, CHANGE,
 	 LINED_REQUEST_KICK, NULL, NULL},
 	{"drain", " SERVICE", "ends a service, until the next reload",
@@ -86,17 +88,18 @@ static const struct verb verbs[] = {
 	{"log", " LEVEL", "logs from this level on, until the next reload",
 	 ARGUMENT_MUST_BE, CHANGE, LINED_REQUEST_LOG, NULL, NULL},
 	{"help", "", "these verbs", ARGUMENT_NONE, LOOK, LINED_REQUEST_STATUS,
-	 help, NULL},
+	 control_help, NULL},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
-/* ---- answering ---------------------------------------------------------- */
+/* ---- responses ---------------------------------------------------------- */
 
-/* A text that could not be put together says so, where it is the last. */
-static void send_text(struct session *session, struct text *text)
+/* Without memory for the text, the client gets an error. */
+static void control_send(struct session *session, struct text *text)
 {
-	static const char oom[] = "error \"out of memory\"\n";
+	static const char oom[] =
+		"{\"kind\":\"error\",\"error\":\"out of memory\"}\n";
 
 	if (!text->oom)
 		lined_socket_send(session->client, text->data, text->len);
@@ -105,10 +108,10 @@ static void send_text(struct session *session, struct text *text)
 	text_fini(text);
 }
 
-static void refuse(struct session *session, const char *format, ...)
+static void control_refuse(struct session *session, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-static void refuse(struct session *session, const char *format, ...)
+static void control_refuse(struct session *session, const char *format, ...)
 {
 	struct text text = {.len = 0};
 	va_list arguments;
@@ -117,27 +120,16 @@ static void refuse(struct session *session, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(why, sizeof(why), format, arguments);
 	va_end(arguments);
-	text_puts(&text, "error ");
-	text_quote(&text, why);
-	text_puts(&text, "\n");
-	send_text(session, &text);
+	control_record_write_end(&text, why);
+	control_send(session, &text);
 }
 
-static void write_end(struct text *text, const struct lined_response *response)
+/* Each line of the page is a record. */
+static void control_write_metrics(struct text *text,
+				  const struct lined_response *response)
 {
-	if (response->error == NULL) {
-		text_puts(text, "ok\n");
-		return;
-	}
-	text_puts(text, "error ");
-	text_quote(text, response->error);
-	text_puts(text, "\n");
-}
-
-/* As a record, so that it reads like one: a line of it each. */
-static void write_metrics(struct text *text,
-			  const struct lined_response *response)
-{
+	struct lined_value value = {.name = "line", .type = LINED_VALUE_TEXT};
+	const struct lined_record record = {"text", 1, &value};
 	struct text page = {.len = 0};
 	size_t begin, end;
 
@@ -146,16 +138,15 @@ static void write_metrics(struct text *text,
 		for (end = begin; page.data[end] != '\n'; end++)
 			;
 		page.data[end] = '\0';
-		text_puts(text, "text line=");
-		text_quote(text, page.data + begin);
-		text_puts(text, "\n");
+		value.text = page.data + begin;
+		control_record_write(text, &record);
 	}
 	text->oom |= page.oom;
 	text_fini(&page);
 }
 
-static void answered(struct lined_socket *client, void *arg,
-		     const struct lined_response *response)
+static void control_respond(struct lined_socket *client, void *arg,
+			    const struct lined_response *response)
 {
 	struct session *session = arg;
 	struct text text = {.len = 0};
@@ -167,12 +158,12 @@ static void answered(struct lined_socket *client, void *arg,
 	for (i = 0; session->verb->write == NULL && i < response->count; i++)
 		control_record_write(&text, &response->records[i]);
 	if (response->last)
-		write_end(&text, response);
-	send_text(session, &text);
+		control_record_write_end(&text, response->error);
+	control_send(session, &text);
 }
 
-/* The lines that an answer stands for, those it says were lost among them. */
-static uint64_t count_lines(const struct lined_response *response)
+/* The lines in a response, including those that it says were lost. */
+static uint64_t control_count_lines(const struct lined_response *response)
 {
 	uint64_t lines = 0;
 	size_t i;
@@ -184,35 +175,38 @@ static uint64_t count_lines(const struct lined_response *response)
 	return lines;
 }
 
-/* Lines come whether the client reads them or not: it is told how many it has
- * missed once it does. */
-static void tapped(struct lined_socket *client, void *arg,
-		   const struct lined_response *response)
+/* Lines come whether the client reads them or not. Once it reads, it gets the
+ * number of those that it missed. */
+static void control_respond_tap(struct lined_socket *client, void *arg,
+				const struct lined_response *response)
 {
 	struct session *session = arg;
 	struct text text = {.len = 0};
+	const struct lined_value value = {.name = "lines",
+					  .type = LINED_VALUE_NUMBER,
+					  .number = session->lost};
+	const struct lined_record lost = {"lost", 1, &value};
 
 	if (!response->last && !lined_socket_is_writeable(client)) {
-		session->lost += count_lines(response);
+		session->lost += control_count_lines(response);
 		return;
 	}
-	if (session->lost > 0)
-		text_printf(&text, "lost lines=%llu\n",
-			    (unsigned long long)session->lost);
-	session->lost = 0;
-	if (text.len > 0)
-		send_text(session, &text);
-	answered(client, session, response);
+	if (session->lost > 0) {
+		control_record_write(&text, &lost);
+		control_send(session, &text);
+		session->lost = 0;
+	}
+	control_respond(client, session, response);
 	if (!response->last)
 		return;
 	session->tapping = false;
 	lined_socket_resume(client);
 }
 
-/* ---- asking ------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
-static void ask(struct session *session, const struct verb *verb,
-		const char *argument, const char *text, size_t len)
+static void control_request(struct session *session, const struct verb *verb,
+			    const char *argument, const char *text, size_t len)
 {
 	const struct lined_request request = {
 		.kind = verb->request,
@@ -224,14 +218,15 @@ static void ask(struct session *session, const struct verb *verb,
 	session->verb = verb;
 	session->tapping = verb->request == LINED_REQUEST_TAP;
 	if (lined_control_request(session->client, &request,
-				  session->tapping ? tapped : answered,
+				  session->tapping ? control_respond_tap
+						   : control_respond,
 				  session) == 0)
 		return;
 	session->tapping = false;
-	refuse(session, "%s", strerror(errno));
+	control_refuse(session, "%s", strerror(errno));
 }
 
-static const struct verb *find_verb(const char *name)
+static const struct verb *control_find_verb(const char *name)
 {
 	size_t i;
 
@@ -241,27 +236,29 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-static bool may(struct session *session, const struct verb *verb)
+static bool control_may(struct session *session, const struct verb *verb)
 {
 	enum lined_right right = lined_client_right(session->client);
 
 	if (right >= verb->right)
 		return true;
 	if (right == LINED_RIGHT_LOOK)
-		refuse(session,
-		       "%s: permission denied: only root and the user that "
-		       "lined runs as may change anything",
-		       verb->name);
+		control_refuse(
+			session,
+			"%s: permission denied: only root and the user that "
+			"lined runs as may change anything",
+			verb->name);
 	else
-		refuse(session,
-		       "%s: permission denied: only root, the user that lined "
-		       "runs as and members of the control group may look",
-		       verb->name);
+		control_refuse(
+			session,
+			"%s: permission denied: only root, the user that lined "
+			"runs as and members of the control group may look",
+			verb->name);
 	return false;
 }
 
-static void note_change(struct session *session, const struct verb *verb,
-			const char *argument)
+static void control_log_change(struct session *session, const struct verb *verb,
+			       const char *argument)
 {
 	lined_service_log(lined_client_service(session->client),
 			  LINED_LOG_NOTICE, "%s: %s%s%s",
@@ -269,26 +266,27 @@ static void note_change(struct session *session, const struct verb *verb,
 			  argument[0] != '\0' ? " " : "", argument);
 }
 
-static bool is_fitting(struct session *session, const struct verb *verb,
-		       const char *argument)
+static bool control_fits(struct session *session, const struct verb *verb,
+			 const char *argument)
 {
 	bool given = argument[0] != '\0';
 
 	if (verb->argument == ARGUMENT_NONE && given)
-		refuse(session, "%s takes no argument", verb->name);
+		control_refuse(session, "%s takes no argument", verb->name);
 	else if (verb->argument == ARGUMENT_MUST_BE && !given)
-		refuse(session, "usage: %s%s", verb->name, verb->usage);
+		control_refuse(session, "usage: %s%s", verb->name, verb->usage);
 	else
 		return true;
 	return false;
 }
 
-/* Words are separated by blanks; what is behind the verb is one argument. */
-static void obey(struct session *session, char *line)
+/* Blanks separate the verb from its argument, which may have blanks in it. */
+static void control_obey(struct session *session, char *line)
 {
 	char *name = line + strspn(line, " \t");
 	char *argument = name + strcspn(name, " \t");
 	char *end = line + strlen(line);
+	char shown[68];
 	const struct verb *verb;
 
 	if (*argument != '\0')
@@ -296,53 +294,61 @@ static void obey(struct session *session, char *line)
 	argument += strspn(argument, " \t");
 	while (end > argument && (end[-1] == ' ' || end[-1] == '\t'))
 		*--end = '\0';
-	verb = find_verb(name);
+	verb = control_find_verb(name);
 	if (verb == NULL) {
-		refuse(session, "unknown command \"%.64s\" (try help)", name);
+		lined_text_escape(shown, sizeof(shown), name, strlen(name));
+		control_refuse(session, "unknown command \"%s\" (try help)",
+			       shown);
 		return;
 	}
-	if (!may(session, verb) || !is_fitting(session, verb, argument))
+	if (!control_may(session, verb) ||
+	    !control_fits(session, verb, argument))
 		return;
 	if (verb->right == LINED_RIGHT_CHANGE)
-		note_change(session, verb, argument);
+		control_log_change(session, verb, argument);
 	if (verb->obey != NULL)
 		verb->obey(session, argument);
 	else
-		ask(session, verb, argument, "", 0);
+		control_request(session, verb, argument, "", 0);
 }
 
-static void help(struct session *session, const char *argument)
+static void control_help(struct session *session, const char *argument)
 {
 	struct text text = {.len = 0};
+	char usage[64];
+	struct lined_value values[] = {
+		{.name = "usage", .type = LINED_VALUE_TEXT, .text = usage},
+		{.name = "summary", .type = LINED_VALUE_TEXT},
+	};
+	const struct lined_record record = {"verb", 2, values};
 	size_t i;
 
 	(void)argument;
 	for (i = 0; i < VERBS; i++) {
-		text_puts(&text, "verb usage=\"");
-		text_puts(&text, verbs[i].name);
-		text_puts(&text, verbs[i].usage);
-		text_puts(&text, "\" summary=");
-		text_quote(&text, verbs[i].summary);
-		text_puts(&text, "\n");
+		snprintf(usage, sizeof(usage), "%s%s", verbs[i].name,
+			 verbs[i].usage);
+		values[1].text = verbs[i].summary;
+		control_record_write(&text, &record);
 	}
-	text_puts(&text, "ok\n");
-	send_text(session, &text);
+	control_record_write_end(&text, NULL);
+	control_send(session, &text);
 }
 
 /* ---- plan: a file follows ----------------------------------------------- */
 
-static void finish_plan(struct session *session, const char *text, size_t len)
+static void control_finish_plan(struct session *session, const char *text,
+				size_t len)
 {
 	char *name = session->plan_name;
 
 	session->plan_name = NULL;
 	session->plan_len = 0;
-	ask(session, find_verb("plan"), name, text, len);
+	control_request(session, control_find_verb("plan"), name, text, len);
 	free(name);
 }
 
-/* A length that cannot be means that what follows cannot be told from verbs. */
-static void begin_plan(struct session *session, const char *argument)
+/* After a bad length the file cannot be told from further verbs: close. */
+static void control_begin_plan(struct session *session, const char *argument)
 {
 	unsigned long long len;
 	char *end;
@@ -351,49 +357,51 @@ static void begin_plan(struct session *session, const char *argument)
 	len = strtoull(argument, &end, 10);
 	if (argument[0] < '0' || argument[0] > '9' || errno != 0 ||
 	    *end != ' ' || end[1] == '\0' || len > PLAN_MAX) {
-		refuse(session,
-		       "plan: usage: plan LENGTH FILE, and then that many "
-		       "bytes, %d at most",
-		       PLAN_MAX);
+		control_refuse(
+			session,
+			"plan: usage: plan LENGTH FILE, and then that many "
+			"bytes, %d at most",
+			PLAN_MAX);
 		lined_socket_close_after_flush(session->client,
 					       LINED_CLOSE_LOCAL, 0);
 		return;
 	}
 	session->plan_name = strdup(end + 1);
 	if (session->plan_name == NULL) {
-		refuse(session, "%s", strerror(errno));
+		control_refuse(session, "%s", strerror(errno));
 		lined_socket_close_after_flush(session->client,
 					       LINED_CLOSE_LOCAL, 0);
 		return;
 	}
 	session->plan_len = (size_t)len;
 	if (len == 0)
-		finish_plan(session, "", 0);
+		control_finish_plan(session, "", 0);
 }
 
 /* ---- clients ----------------------------------------------------------- */
 
-static void take_line(struct session *session, const struct lined_line *line)
+static void control_take_line(struct session *session,
+			      const struct lined_line *line)
 {
 	char copy[LINED_LINE_LENGTH_DEFAULT + 1];
 
 	if (session->tapping) {
-		/* The next line is obeyed when the tap has ended. */
+		/* Read on when the tap has ended. */
 		lined_socket_pause(session->client);
 		lined_control_stop(session->client);
 		return;
 	}
 	if (memchr(line->text, '\0', line->len) != NULL) {
-		refuse(session, "a line with a NUL is no command");
+		control_refuse(session, "a line with a NUL is no command");
 		return;
 	}
 	memcpy(copy, line->text, line->len);
 	copy[line->len] = '\0';
 	if (copy[strspn(copy, " \t")] != '\0')
-		obey(session, copy);
+		control_obey(session, copy);
 }
 
-static void on_read(struct lined_socket *client, void *arg)
+static void control_read(struct lined_socket *client, void *arg)
 {
 	struct session *session = arg;
 	enum lined_line_status status;
@@ -404,22 +412,24 @@ static void on_read(struct lined_socket *client, void *arg)
 			status = lined_socket_read_block(
 				client, session->plan_len, PLAN_MAX, &line);
 			if (status == LINED_LINE_READY && line.unterminated)
-				refuse(session, "plan: the file is shorter "
-						"than was announced");
+				control_refuse(session,
+					       "plan: the file is shorter "
+					       "than was announced");
 			else if (status == LINED_LINE_READY)
-				finish_plan(session, line.text, line.len);
+				control_finish_plan(session, line.text,
+						    line.len);
 			continue;
 		}
 		status = lined_socket_read_line(client, &line);
 		if (status == LINED_LINE_READY)
-			take_line(session, &line);
+			control_take_line(session, &line);
 		else if (status == LINED_LINE_TOO_LONG)
-			refuse(session, "the line is too long");
+			control_refuse(session, "the line is too long");
 	} while (status == LINED_LINE_READY);
 }
 
-static void on_close(struct lined_socket *client, void *arg,
-		     enum lined_close_reason reason, int error)
+static void control_close(struct lined_socket *client, void *arg,
+			  enum lined_close_reason reason, int error)
 {
 	struct session *session = arg;
 
@@ -430,13 +440,13 @@ static void on_close(struct lined_socket *client, void *arg,
 	free(session);
 }
 
-static const struct lined_socket_handlers handlers = {
-	.handle_read = on_read,
-	.handle_close = on_close,
+static const struct lined_socket_handlers control_handlers = {
+	.handle_read = control_read,
+	.handle_close = control_close,
 };
 
-static void on_accept(struct lined_service *service,
-		      struct lined_socket *client)
+static void control_accept(struct lined_service *service,
+			   struct lined_socket *client)
 {
 	struct session *session = calloc(1, sizeof(*session));
 
@@ -446,7 +456,7 @@ static void on_accept(struct lined_service *service,
 		return;
 	}
 	session->client = client;
-	lined_socket_set_handlers(client, &handlers, session);
+	lined_socket_set_handlers(client, &control_handlers, session);
 }
 
 const struct lined_protocol lined_protocol = {
@@ -455,7 +465,7 @@ const struct lined_protocol lined_protocol = {
 	.name = "control",
 	.summary = "looks at the daemon and changes it (linectl)",
 	.flags = LINED_ONE_WORKER | LINED_NO_IDLE_TIMEOUT,
-	.handle_accept = on_accept,
+	.handle_accept = control_accept,
 	.framing_fixed = LINED_FRAMING_LINE_LENGTH | LINED_FRAMING_TOO_LONG,
 	.framing = {LINED_LINE_LENGTH_DEFAULT, LINED_TERMINATOR_ANY, 0,
 		    LINED_TOO_LONG_CLOSE, LINED_UNTERMINATED_DELIVER},

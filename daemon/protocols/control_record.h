@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records (lined/control.h) as lines of the control protocol:
+ * Records (lined/control.h) as lines of the control protocol, each a JSON
+ * object:
  *
- *	client id=42 service="echo" address="192.0.2.7:5123" ...
+ *	{"kind":"client","id":42,"service":"echo","address":"192.0.2.7:5123"}
  *
- * a kind and then name=value, where a value is written as in JSON.
+ * The members of a group are in an object of their own: "closed":{"peer":3}.
  */
 #ifndef CONTROL_RECORD_H
 #define CONTROL_RECORD_H
@@ -15,5 +16,9 @@
 
 /* Adds the record as a line. */
 void control_record_write(struct text *text, const struct lined_record *record);
+
+/* Adds the last line of a response: of kind "ok", or "error" with the reason.
+ */
+void control_record_write_end(struct text *text, const char *error);
 
 #endif

@@ -57,7 +57,7 @@ class Control:
             if kind == "ok":
                 return records
             if kind == "error":
-                refused = Control.Refused(values)
+                refused = Control.Refused(values["error"])
                 refused.records = records
                 raise refused
             records.append((kind, values))
@@ -72,16 +72,13 @@ class Control:
 
 
 def parse(line):
-    kind, _, rest = line.partition(" ")
-    if kind == "error":
-        return kind, json.loads(rest)
     values = {}
-    decoder = json.JSONDecoder()
-    while rest:
-        name, _, rest = rest.partition("=")
-        values[name], end = decoder.raw_decode(rest)
-        rest = rest[end + 1:]
-    return kind, values
+    for name, value in json.loads(line).items():
+        if isinstance(value, dict):
+            values.update(("%s.%s" % (name, n), v) for n, v in value.items())
+        else:
+            values[name] = value
+    return values.pop("kind"), values
 
 
 class ControlTest(DaemonTest):
@@ -385,8 +382,8 @@ class Rights(ControlTest):
                      "tap echo", "plan 0 x", "kick 1", "drain echo", "reload",
                      "log debug", "help"):
             out = self.ask_as(OTHER, OTHER, line)
-            self.assertRegex(out, r'\Aerror "%s: permission denied'
-                             % line.split()[0])
+            self.assertRegex(out, r'\A{"kind":"error","error":'
+                                  '"%s: permission denied' % line.split()[0])
         self.assertIn("state", self.one("status", "daemon"))
 
     def test_others_do_not_even_get_in(self):
@@ -401,12 +398,12 @@ class Rights(ControlTest):
             for line in ("status", "services", "clients", "why unix",
                          "metrics", "plan 0 x", "help"):
                 out = self.ask_as(OTHER, gid, line, groups)
-                self.assertRegex(out, r"(?m)^ok$", line)
+                self.assertTrue(out.endswith('{"kind":"ok"}\n'), line)
             for line in ("kick 1", "drain echo", "reload", "log debug"):
                 out = self.ask_as(OTHER, gid, line, groups)
                 self.assertRegex(
-                    out, r'\Aerror "%s: permission denied: only root'
-                    % line.split()[0])
+                    out, r'\A{"kind":"error","error":'
+                    '"%s: permission denied: only root' % line.split()[0])
         with Client(self.address) as c:
             self.assertTrue(c.echoes())
 
@@ -415,7 +412,8 @@ class Rights(ControlTest):
         os.chown(self.dir, OTHER, OTHER)
         daemon = self.start(prefix=("setpriv", "--reuid", str(OTHER),
                                     "--regid", str(OTHER), "--clear-groups"))
-        self.assertEqual(self.ask_as(OTHER, OTHER, "log debug"), "ok\n")
+        self.assertEqual(self.ask_as(OTHER, OTHER, "log debug"),
+                         '{"kind":"ok"}\n')
         self.assertEqual(self.ask("log info"), [])
         daemon.wait_log(r"<5>service control: uid %d, pid \d+: log debug"
                         % OTHER)
@@ -1195,6 +1193,9 @@ class Abuse(ControlTest):
     def test_unknown_commands_and_arguments(self):
         self.start()
         self.assertIn('unknown command "bogus"', self.refused("bogus"))
+        with Control(self.socket) as c:
+            c.client.send(b"\xff\xc3 x\n")
+            self.assertIn(r'unknown command "\xff\xc3"', c.record()[1]["error"])
         self.assertIn("takes no argument", self.refused("status now"))
         self.assertIn("usage: why ADDRESS", self.refused("why"))
         with Control(self.socket) as c:
@@ -1225,7 +1226,7 @@ class Abuse(ControlTest):
         self.start()
         with Control(self.socket) as c:
             c.client.send(b"x" * 100000)
-            self.assertIn(b'error "the line is too long"', c.client.ended())
+            self.assertIn(b'"error":"the line is too long"', c.client.ended())
 
     def test_many_clients_are_bounded(self):
         self.start()

@@ -462,15 +462,19 @@ class Fuzz(LinectlTest):
 
     def test_answers_that_are_none_of_lineds(self):
         rng = random.Random(int(os.environ.get("LINED_SEED") or 5))
-        pieces = [b"daemon", b"service", b"client", b" id=1", b' name="a"',
-                  b' address="x:1"', b"\n", b"\n", b"ok\n", b"error ",
-                  b'"why"\n', b' listen=["a","b"]', b"\xff\xfe", b"\0", b'"',
-                  b" turns=10", b" turns_us.100=4", b" closed.peer=3", b"=",
-                  b' text="\\u00e9\\n"', b"line", b"step", b"message",
-                  b' text="\\u001b[31m\\u009b\x7f\xc2\x9b"',
-                  b'"\\u001b]0;x\\u0007\\r"\n', b' level="warning"',
-                  b' listen=["\\u001bc","\\b"]', b' line="\\u001b[2J"',
-                  b"x" * 5000, b" queued=99999999999999999999999"]
+        pieces = [b'{"kind":"daemon"', b'{"kind":"service"',
+                  b'{"kind":"client"', b',"id":1', b',"name":"a"',
+                  b',"address":"x:1"', b"}\n", b"}\n", b"\n",
+                  b'{"kind":"ok"}\n', b'{"kind":"error"', b',"error":"why"}\n',
+                  b',"listen":["a","b"]', b"\xff\xfe", b"\0", b'"', b"{",
+                  b',"turns":10', b',"turns_us":{"100":4}',
+                  b',"closed":{"peer":3}', b":", b',"text":"\\u00e9\\n"',
+                  b'{"kind":"line"', b'{"kind":"step"', b'{"kind":"message"',
+                  b',"text":"\\u001b[31m\\u009b\x7f\xc2\x9b"',
+                  b',"error":"\\u001b]0;x\\u0007\\r"}\n',
+                  b',"level":"warning"', b',"listen":["\\u001bc","\\b"]',
+                  b',"line":"\\u001b[2J"', b"x" * 5000,
+                  b',"queued":99999999999999999999999']
         commands = [("status",), ("services",), ("services", "a"),
                     ("clients",), ("why", "unix"), ("kick", "1"), ("reload",),
                     ("metrics",), ("tap", "a"), ("drain", "a"), ("log", "info"),
@@ -499,37 +503,40 @@ class Fuzz(LinectlTest):
         raw = r'"\u001b[31m\n\u009b\r" '
         shown = r"\x1b[31m\n\xc2\x9b\r"
         for command, record in (
-                ("reload", 'message level="err" text=%s'),
-                ("status", "daemon version=%s"),
-                ("services", "service name=%s"),
-                ("services", 'service name="a" listen=["b",%s]'),
-                ("services a", 'service name="a" listen=[%s]'),
-                ("services a", 'service state=%s'),
-                ("clients", "client id=1 address=%s"),
-                ("why unix", "ruling rule=%s"),
-                ("plan /dev/null", "step service=%s"),
-                ("kick 1", "client id=1 address=%s"),
-                ("tap a", 'line client=1 address="x" text=%s'),
-                ("tap a", "line client=1 address=%s"),
-                ("metrics", "text line=%s"),
-                ("drain a", "error %s")):
-            line = (record % raw.strip() + "\nok\n").encode()
+                ("reload", '{"kind":"message","level":"err","text":%s}'),
+                ("status", '{"kind":"daemon","version":%s}'),
+                ("services", '{"kind":"service","name":%s}'),
+                ("services", '{"kind":"service","name":"a","listen":["b",%s]}'),
+                ("services a", '{"kind":"service","name":"a","listen":[%s]}'),
+                ("services a", '{"kind":"service","state":%s}'),
+                ("clients", '{"kind":"client","id":1,"address":%s}'),
+                ("why unix", '{"kind":"ruling","rule":%s}'),
+                ("plan /dev/null", '{"kind":"step","service":%s}'),
+                ("kick 1", '{"kind":"client","id":1,"address":%s}'),
+                ("tap a", '{"kind":"line","client":1,"address":"x","text":%s}'),
+                ("tap a", '{"kind":"line","client":1,"address":%s}'),
+                ("metrics", '{"kind":"text","line":%s}'),
+                ("drain a", '{"kind":"error","error":%s}')):
+            line = (record % raw.strip() + '\n{"kind":"ok"}\n').encode()
             code, out, err = self.answer_with(line, *command.split())
             self.assertIn(code, (DONE, REFUSED), (record, err))
             self.assertNotRegex(out + err, self.COMMANDING)
             self.assertIn(shown, out + err)
         # Of the argument, too.
-        code, out, _ = self.answer_with(b"ok\n", "drain", "\x1b[31m")
+        code, out, _ = self.answer_with(b'{"kind":"ok"}\n', "drain",
+                                        "\x1b[31m")
         self.assertEqual(code, DONE)
         self.assertIn(r"service \x1b[31m was", out)
         # What a program reads is what came.
-        _, out, _ = self.answer_with(('error %s\n' % raw.strip()).encode(),
-                                     "--json", "drain", "a")
+        _, out, _ = self.answer_with(
+            ('{"kind":"error","error":%s}\n' % raw.strip()).encode(),
+            "--json", "drain", "a")
         self.assertEqual(json.loads(out)["error"], "\x1b[31m\n\x9b\r")
 
     def test_an_answer_without_an_end_is_given_up(self):
         for args in (("status",), ("--json", "clients"), ("reload",)):
-            code, _, err = self.answer_with(b"a\n" * (2 << 20), *args)
+            code, _, err = self.answer_with(
+                b'{"kind":"a"}\n' * (2 << 20), *args)
             self.assertEqual(code, NO_DAEMON)
             self.assertIn("has no end", err)
 

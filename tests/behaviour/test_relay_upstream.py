@@ -3,6 +3,7 @@
 """relay with an upstream: its lines reach everyone, whatever becomes of it;
 what clients say goes up. On one, two and four workers. With --upstream this
 script is the upstream that is killed."""
+import json
 import os
 import random
 import re
@@ -132,11 +133,11 @@ class Feed(UpstreamTest):
         with Client(path) as control:
             control.send(b"services feed\n")
             told = control.line()
-            self.assertEqual(control.line(), b"ok\n")
-            lines = int(re.search(rb"opened\.lines_in=(\d+)", told)[1])
+            self.assertEqual(control.line(), b'{"kind":"ok"}\n')
+            told = json.loads(told)
+            lines = told["opened"]["lines_in"]
             self.assertGreater(lines, 0)
-            self.assertIn(b" upstream_lines=%d" % lines,
-                          told.replace(b" count.", b" "))
+            self.assertEqual(told["count"]["upstream_lines"], lines)
             control.send(b"tap feed\n")
             control.sock.settimeout(0.05)
             # It has joined when it gets a line.
@@ -147,9 +148,10 @@ class Feed(UpstreamTest):
                 except socket.timeout:
                     pass
             control.sock.settimeout(PATIENCE)
-            self.assertRegex(control.line(),
-                             rb'^line client=0 address="127\.0\.0\.1:%d" '
-                             rb'len=5 text="shown"\n$' % server.port)
+            self.assertEqual(json.loads(control.line()),
+                             {"kind": "line", "client": 0,
+                              "address": "127.0.0.1:%d" % server.port,
+                              "len": 5, "text": "shown"})
         self.expect(c, b"shown\n")
 
     def test_what_it_says_is_logged_at_the_level_debug(self):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes in at the control socket's other end, and at the metrics' door:
- * records as linectl reads them, samples as it turns them into JSON, requests
- * line by line. A record that is taken must read back as it was written.
+ * The input of linectl and of the protocol metrics: records as linectl reads
+ * them, samples as it turns them into JSON, HTTP requests line by line. A
+ * record that is taken must read back as it was.
  *
  * By tests/fuzz/run with libFuzzer; with FUZZ_MAIN, a program of its own that
  * draws its inputs.
@@ -19,7 +19,6 @@
 #include "linectl/json.h"
 #include "linectl/metrics.h"
 #include "linectl/record.h"
-#include "linectl/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,41 +30,50 @@ static void must(bool condition, const char *what)
 	abort();
 }
 
-/* Kind, names and values as they were taken make up the line again, but for
- * what is no UTF-8. */
+static char *object_of(const struct record *record)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	must(out != NULL, "no memory");
+	json_record(out, record);
+	fclose(out);
+	must(text[0] == '{' && text[len - 1] == '}', "no object");
+	return text;
+}
+
+/* A record that is written again reads as the same one. */
 static void check_record(const char *line, size_t len)
 {
-	struct record record;
-	char *again = NULL, *mended;
-	size_t again_len = 0, i;
-	FILE *out;
+	struct record record, again;
+	char *object, *text;
+	size_t size, i;
 
 	if (record_parse(&record, line, len) < 0)
 		return;
-	out = open_memstream(&again, &again_len);
-	must(out != NULL, "no memory");
-	fputs(record.kind, out);
-	for (i = 0; i < record.count; i++)
-		fprintf(out, " %s=%s", record.values[i].name,
-			record.values[i].json);
-	fclose(out);
-	mended = malloc(len + 1);
-	must(mended != NULL, "no memory");
-	memcpy(mended, line, len);
-	utf8_mend(mended, len);
-	must(again_len == len && memcmp(again, mended, len) == 0,
+	object = object_of(&record);
+	size = strlen(record.kind) + strlen(object) + 16;
+	text = malloc(size);
+	must(text != NULL, "no memory");
+	snprintf(text, size, "{\"kind\":\"%s\"%s%s", record.kind,
+		 record.count > 0 ? "," : "", object + 1);
+	must(record_parse(&again, text, strlen(text)) == 0,
 	     "a record does not read back");
-	free(mended);
-	free(again);
-	out = open_memstream(&again, &again_len);
-	must(out != NULL, "no memory");
-	json_record(out, &record);
-	fclose(out);
-	must(again[0] == '{' && again[again_len - 1] == '}', "no object");
-	free(again);
+	must(strcmp(again.kind, record.kind) == 0 &&
+		     again.count == record.count,
+	     "a record reads back as another");
+	for (i = 0; i < record.count; i++)
+		must(strcmp(again.values[i].name, record.values[i].name) == 0 &&
+			     strcmp(again.values[i].json,
+				    record.values[i].json) == 0,
+		     "a value reads back as another");
+	free(object);
+	free(text);
 	record_text(&record, "name");
 	record_sum(&record, "closed");
 	record_fini(&record);
+	record_fini(&again);
 }
 
 static void check_sample(const char *line)
@@ -133,12 +141,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifdef FUZZ_MAIN
 
 static const char *const pieces[] = {
-	"client",
-	"service",
-	" ",
-	" ",
-	"id=",
-	"name=",
+	"{\"kind\":\"client\"",
+	"{\"kind\":\"service\"",
+	",\"id\":",
+	",\"name\":",
 	"42",
 	"\"echo\"",
 	"\"\\\"",
@@ -147,13 +153,16 @@ static const char *const pieces[] = {
 	"[]",
 	"true",
 	"false",
-	"closed.peer=",
-	"=",
+	",\"closed\":{\"peer\":",
+	",\"x\":1",
+	":",
 	"\"",
 	"\\u",
 	"\\",
 	"[",
 	",",
+	"}",
+	"}}",
 	"GET ",
 	"HEAD ",
 	"/metrics",

@@ -70,21 +70,16 @@ static void control_restart_timer(struct control_socket *control)
 		lined_timer_start(&control->timer, control->timeout_ms, 0);
 }
 
-/* `error "WHY"` is a record with a nameless value. */
-static void control_take_error(struct control_socket *control, const char *json,
-			       size_t len)
+static void control_take_record(struct control_socket *control,
+				struct record *record)
 {
-	char *line = memory_format("error text=%.*s", (int)len, json);
-	struct record record;
-
-	if (record_parse(&record, line, strlen(line)) < 0) {
-		control_lose(control, "the answer is none of lined's");
-	} else {
+	if (record_is(record, "ok"))
+		control_end(control, ANSWER_OK, "");
+	else if (record_is(record, "error"))
 		control_end(control, ANSWER_REFUSED,
-			    record_exact(&record, "text"));
-		record_fini(&record);
-	}
-	free(line);
+			    record_exact(record, "error"));
+	else
+		control->handlers->record(control->arg, record);
 }
 
 static void control_take_line(struct control_socket *control,
@@ -96,16 +91,12 @@ static void control_take_line(struct control_socket *control,
 		return;
 	control_restart_timer(control);
 	control->taken += line->len + RECORD_COST;
-	if (control->taken > ANSWER_MAX && !control->handlers->endless)
+	if (control->taken > ANSWER_MAX && !control->handlers->endless) {
 		control_lose(control, "the answer has no end");
-	else if (line->len == 2 && memcmp(line->text, "ok", 2) == 0) {
-		control_end(control, ANSWER_OK, "");
-	} else if (line->len > 6 && memcmp(line->text, "error ", 6) == 0) {
-		control_take_error(control, line->text + 6, line->len - 6);
 	} else if (record_parse(&record, line->text, line->len) < 0) {
 		control_lose(control, "the answer is none of lined's");
 	} else {
-		control->handlers->record(control->arg, &record);
+		control_take_record(control, &record);
 		record_fini(&record);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads records. A line is copied once; names and texts are made behind it,
- * with room for as much as they may become.
+ * Reads records. A line is copied once; the texts are made behind it, with room
+ * for as much as they may become.
  */
 #include "config.h"
 
@@ -178,7 +178,8 @@ static int reader_take_number(struct reader *r, struct value *value)
 {
 	char *end;
 
-	if (*r->at < '0' || *r->at > '9')
+	if (*r->at < '0' || *r->at > '9' ||
+	    (r->at[0] == '0' && r->at[1] >= '0' && r->at[1] <= '9'))
 		return -1;
 	value->type = VALUE_NUMBER;
 	errno = 0;
@@ -220,22 +221,6 @@ static int reader_take_json(struct reader *r, struct value *value)
 	}
 }
 
-static int reader_take_value(struct reader *r, struct value *value)
-{
-	const char *begin;
-
-	memset(value, 0, sizeof(*value));
-	value->name = reader_take_word(r, "abcdefghijklmnopqrstuvwxyz"
-					  "0123456789_.-");
-	if (value->name == NULL || *r->at++ != '=')
-		return -1;
-	begin = r->at;
-	if (reader_take_json(r, value) < 0)
-		return -1;
-	value->json = reader_keep_json(r, begin);
-	return 0;
-}
-
 /* Whether every text in it is shown as it stands. */
 static bool record_is_plain(const char *line, size_t len)
 {
@@ -249,37 +234,87 @@ static bool record_is_plain(const char *line, size_t len)
 
 /* ---- records ------------------------------------------------------------ */
 
+/* `"name":`; NULL: none. */
+static const char *reader_take_name(struct reader *r)
+{
+	const char *name;
+
+	if (*r->at++ != '"')
+		return NULL;
+	name = reader_take_word(r, "abcdefghijklmnopqrstuvwxyz0123456789_-");
+	if (name == NULL || strncmp(r->at, "\":", 2) != 0)
+		return NULL;
+	r->at += 2;
+	return name;
+}
+
+/* A member of the record, or (group not NULL) of an object in it, which is
+ * a group. */
+static int record_take_member(struct record *record, struct reader *r,
+			      const char *group)
+{
+	const char *name = reader_take_name(r), *begin = r->at;
+	struct value *value;
+
+	if (name == NULL)
+		return -1;
+	if (*r->at == '{' && group == NULL) {
+		do {
+			r->at++;
+			if (record_take_member(record, r, name) < 0)
+				return -1;
+		} while (*r->at == ',');
+		return *r->at++ == '}' ? 0 : -1;
+	}
+	record->values = memory_grow(record->values, record->count,
+				     &record->room, sizeof(*record->values));
+	value = &record->values[record->count++];
+	memset(value, 0, sizeof(*value));
+	value->name = memory_format("%s%s%s", group != NULL ? group : "",
+				    group != NULL ? "." : "", name);
+	if (reader_take_json(r, value) < 0)
+		return -1;
+	value->json = reader_keep_json(r, begin);
+	return 0;
+}
+
+static int record_take(struct record *record, struct reader *r)
+{
+	static const char head[] = "{\"kind\":\"";
+
+	if (strncmp(r->at, head, sizeof(head) - 1) != 0)
+		return -1;
+	r->at += sizeof(head) - 1;
+	record->kind = reader_take_word(r, "abcdefghijklmnopqrstuvwxyz");
+	if (record->kind == NULL || *r->at++ != '"')
+		return -1;
+	while (*r->at == ',') {
+		r->at++;
+		if (record_take_member(record, r, NULL) < 0)
+			return -1;
+	}
+	return strcmp(r->at, "}") == 0 ? 0 : -1;
+}
+
 int record_parse(struct record *record, const char *line, size_t len)
 {
 	struct reader r;
-	size_t room = 0;
 
 	memset(record, 0, sizeof(*record));
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
-	/* The line, and behind it whatever it may become: a value is kept both
-	 * as it is and decoded, neither of which is longer, each with a NUL;
-	 * and as it is shown, which is longer only where there are escapes or
-	 * bytes that do not print. */
+	/* The line, and behind it room for whatever it may become: a value is
+	 * kept both as it is and decoded, neither of which is longer, each with
+	 * a NUL; and as it is shown, which is longer only where there are
+	 * escapes or bytes that do not print. */
 	record->memory = memory_new(
 		len + 1, record_is_plain(line, len) ? 6 : 6 + UTF8_SHOWN);
 	memcpy(record->memory, line, len);
 	utf8_mend(record->memory, len);
 	r.at = record->memory;
 	r.out = record->memory + len + 1;
-	record->kind = reader_take_word(&r, "abcdefghijklmnopqrstuvwxyz");
-	if (record->kind == NULL)
-		goto wrong;
-	while (*r.at == ' ') {
-		r.at++;
-		record->values = memory_grow(record->values, record->count,
-					     &room, sizeof(*record->values));
-		if (reader_take_value(&r, &record->values[record->count++]) < 0)
-			goto wrong;
-	}
-	if (*r.at == '\0')
+	if (record_take(record, &r) == 0)
 		return 0;
-wrong:
 	record_fini(record);
 	return -1;
 }
@@ -288,8 +323,10 @@ void record_fini(struct record *record)
 {
 	size_t i;
 
-	for (i = 0; i < record->count; i++)
+	for (i = 0; i < record->count; i++) {
+		free(record->values[i].name);
 		free(record->values[i].items);
+	}
 	free(record->values);
 	free(record->memory);
 	memset(record, 0, sizeof(*record));

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A record of the control protocol, read from its line:
+ * A record of the control protocol, read from its line of JSON:
  *
- *	client id=42 service="echo" address="192.0.2.7:5123" ...
+ *	{"kind":"client","id":42,"service":"echo","closed":{"peer":3}}
  *
- * Values are written as in JSON. Trusts nothing of the line: its texts are
- * given as a terminal may be given them (linectl_utf8.h).
+ * A member of an object in it is a value "closed.peer". Trusts nothing in the
+ * line: its texts are made fit for a terminal (linectl/utf8.h).
  */
 #ifndef LINECTL_RECORD_H
 #define LINECTL_RECORD_H
@@ -22,12 +22,12 @@ enum value_type {
 };
 
 struct value {
-	const char *name;
+	char *name;
 	enum value_type type;
-	const char *json; /* as it was written */
-	const char *text;
-	const char *exact;  /* the text with all that is not shown */
-	uint64_t number;    /* of a flag: 0, 1 */
+	const char *json;   /* as it was written */
+	const char *text;   /* fit for a terminal */
+	const char *exact;  /* the text itself */
+	uint64_t number;    /* of a flag: 0 or 1 */
 	const char **items; /* of a list */
 	size_t count;
 };
@@ -35,11 +35,11 @@ struct value {
 struct record {
 	const char *kind;
 	struct value *values;
-	size_t count;
+	size_t count, room;
 	char *memory; /* of the texts */
 };
 
-/* -1: the line is none. */
+/* -1: the line is no record. */
 int record_parse(struct record *record, const char *line, size_t len);
 void record_fini(struct record *record);
 
@@ -50,7 +50,7 @@ const struct value *record_find(const struct record *record, const char *name);
 
 /* "", 0 and false where there is none of this name and type. */
 const char *record_text(const struct record *record, const char *name);
-/* For who does not show it. */
+/* The text itself: not for a terminal. */
 const char *record_exact(const struct record *record, const char *name);
 uint64_t record_number(const struct record *record, const char *name);
 
