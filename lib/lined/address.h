@@ -97,9 +97,9 @@ struct lined_host_port {
 };
 
 /*
- * Cuts "HOST:PORT" in two, IPv6 in brackets. What looks like an IPv4 address
- * must be one; whether an interface exists is not checked. NULL, or what is
- * wrong, a constant text such as "the port is missing".
+ * Cuts "HOST:PORT" in two, IPv6 in brackets. A host of digits and dots must be
+ * an IPv4 address; whether an interface exists is not checked. Returns NULL, or
+ * what is wrong, a constant text such as "the port is missing".
  */
 LINED_API const char *lined_host_port_parse(struct lined_host_port *to,
 					    const char *text);
@@ -152,8 +152,8 @@ LINED_API char *lined_network_format(const struct lined_network *network,
 
 /*
  * TCP keepalive: a peer that is silent for 60 s is probed every 10 s, and after
- * 6 probes without an answer the connection fails with ETIMEDOUT. What a
- * listening socket accepts inherits it. -1 with errno of setsockopt(2).
+ * 6 probes without an answer the connection fails with ETIMEDOUT. Sockets that
+ * a listening one accepts inherit it. -1 with errno of setsockopt(2).
  */
 LINED_API int lined_tcp_keepalive(int fd);
 

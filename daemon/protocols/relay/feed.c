@@ -82,7 +82,7 @@ static void feed_send_run(struct relay_client *client,
 					 run->offset, run->len);
 }
 
-/* What a count takes in place of "{count}", and a newline. */
+/* Room for a count in place of "{count}", and for a newline. */
 #define COUNT_ROOM sizeof("18446744073709551615\n")
 
 /* "# lost {count} lines" with its newline; returns the length. */

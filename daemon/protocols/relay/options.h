@@ -23,7 +23,7 @@ enum relay_mode {
 	RELAY_PROXY,
 };
 
-/* What happens to a client whose send queue is full. */
+/* The treatment of a client whose send queue is full. */
 enum relay_slow {
 	RELAY_SLOW_DISCONNECT,
 	RELAY_SLOW_DROP_OLDEST,

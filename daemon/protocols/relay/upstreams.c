@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Chooses which upstream feeds: each address in turn, with back-off, and from
- * a backup back to the first. What an upstream says is not looked at here.
+ * a backup back to the first. The lines of an upstream do not pass here.
  */
 #include "relay/upstreams.h"
 
