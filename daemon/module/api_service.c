@@ -99,9 +99,10 @@ void lined_service_log(const struct lined_service *instance,
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	/* The module's format is the kind, or one noisy message would have
-	 * those of all modules suppressed. Who has changed what, which is what
-	 * control tells of, is never a repeat. */
+	/* Repeats are limited for each format of a module: with our own format
+	 * one frequent message would suppress those of all modules. What
+	 * internal services log, the changes that control makes, is never
+	 * suppressed. */
 	snprintf(line, sizeof(line), "service %s: %s", instance->name, text);
 	log_msg_of(instance->conf->internal ? NULL : format, level, "%s", line);
 	report_keep(instance->report, level, line);

@@ -16,7 +16,7 @@ struct client_address {
 	uint32_t scope;
 };
 
-/* Of a UNIX socket only the family is kept. */
+/* For a UNIX socket only the family is kept. */
 void client_address_pack(struct client_address *to,
 			 const struct sockaddr *from);
 void client_address_unpack(struct sockaddr_storage *to,

@@ -35,7 +35,8 @@ static struct client_block *client_block_of(const struct lined_socket *sock)
 	return client_lines_is_read(sock) ? lined_socket_arg(sock) : NULL;
 }
 
-/* With room for a line of so many bytes. NULL: no memory, nothing has changed.
+/* Allocates room for a line of so many bytes. NULL: no memory, nothing has
+ * changed.
  */
 static struct client_block *client_block_expect(struct lined_socket *sock,
 						size_t len, size_t line_bytes)

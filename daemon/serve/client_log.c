@@ -17,7 +17,7 @@
 #include "serve/client.h"
 #include "serve/instance.h"
 
-/* Of a line in the log, with its NUL. */
+/* The bytes of a line that the log shows, with a NUL. */
 #define LINE_SHOWN_MAX 1000
 
 const char *client_peer(struct lined_socket *sock, char *text, size_t size)

@@ -30,7 +30,7 @@
 
 /* ---- the group's hooks ------------------------------------------------ */
 
-/* From the port of a well-known service, or from the socket's own. */
+/* The sender has the port of a well-known service, or the socket's own port. */
 static bool instance_is_reflection(struct lined_socket *sock,
 				   const struct sockaddr *from)
 {

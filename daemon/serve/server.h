@@ -68,7 +68,7 @@ struct server_events {
 int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		size_t workers, const struct inherited *inherited,
 		const struct server_events *events);
-/* After events->stopped, or where nothing was applied. */
+/* After events->stopped, or if nothing was applied. */
 void server_fini(struct server *server);
 
 /* Makes the services what the plan's config says. -1: nothing has changed, the
@@ -81,14 +81,14 @@ void server_drain(struct server *server, struct service *service);
 /* Drains all services; events->stopped follows. */
 void server_stop(struct server *server);
 
-/* A stop that waits for nobody any more: what is still open to look on closes,
- * that no path is left behind. */
+/* Closes the listeners that are still open, before an exit that does not wait
+ * for clients: their UNIX paths must not remain. */
 void server_abandon(struct server *server);
 
 /* Every service has ended. */
 bool server_is_empty(const struct server *server);
 
-/* Logs what each service has done so far. */
+/* Logs the counters of each service and of the bus. */
 void server_log_counters(struct server *server);
 
 /* For server_apply.c. */

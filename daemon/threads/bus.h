@@ -61,7 +61,7 @@ void bus_log_counters(const struct bus *bus);
 /* An instance's part of the bus, embedded in it. */
 struct bus_member {
 	struct bus_end *end;
-	/* Whose handlers are called; only passed on to worker_enter(). */
+	/* The owner of the handlers, for worker_enter() only. */
 	struct lined_service *instance;
 	uint64_t scope;
 	/* Stops reading the instance's clients, or resumes it. */

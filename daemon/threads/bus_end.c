@@ -24,8 +24,8 @@ static void bus_end_count(uint64_t *counter)
 /* ---- marks ------------------------------------------------------------ */
 
 /*
- * Relaxed: if anybody could tell whether a message was published before a mark,
- * something else has ordered the two, and a single variable keeps that order.
+ * Relaxed is enough: the order of a message and a mark matters only if another
+ * synchronization has ordered them, and a single variable keeps that order.
  */
 static uint64_t bus_end_stamp(const struct bus_end *end)
 {

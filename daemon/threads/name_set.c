@@ -30,7 +30,7 @@ static unsigned name_set_height(struct name_set *set)
 	return height;
 }
 
-/* For each level the link that leads to the first name not before text. */
+/* Finds for each level the link to the first name that is not before text. */
 static void name_set_links(struct name_node *first[NAME_SET_LEVELS],
 			   const char *text,
 			   struct name_node **links[NAME_SET_LEVELS])

@@ -146,7 +146,7 @@ static void job_cancelled(struct lined_message *message)
 	job_free(job);
 }
 
-/* The job is freed by whoever has it. */
+/* Frees the job, unless the verifier or the dispatcher has it and will. */
 static void job_client_gone(struct client_wait *wait)
 {
 	struct verifier_job *job =

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker: a dispatcher that serves clients, on a thread of its own, or on
- * the main thread when it is the only one. The main thread tells
- * a worker what to do by calls; they run on the worker's thread, in order, and
- * at once where that is the caller's own.
+ * A worker: a dispatcher that serves clients, on a thread of its own, or on the
+ * main thread if it is the only one. The main thread posts calls to it, which
+ * run on its thread, in order; if that is the main thread, at once.
  */
 #ifndef WORKER_H
 #define WORKER_H
