@@ -106,23 +106,6 @@ static void status_daemon(struct control *control, struct response *response)
 
 /* ---- services ------------------------------------------------------------ */
 
-/* The sum over the workers of the counter at this offset in a group. */
-static uint64_t status_sum(const struct service *service, size_t group,
-			   size_t counter)
-{
-	uint64_t total = 0;
-	size_t i;
-
-	for (i = 0; i < service->instance_count; i++) {
-		const char *instance = (const char *)service->instances[i];
-
-		total += status_load((const uint64_t *)(const void *)(instance +
-								      group +
-								      counter));
-	}
-	return total;
-}
-
 #define CLIENTS         offsetof(struct lined_service, group.counters)
 #define OPENED          offsetof(struct lined_service, own_group.counters)
 #define COUNTER(member) #member, offsetof(struct lined_counters, member)
@@ -147,16 +130,19 @@ static void status_add_counters(const struct service *service,
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		response_number(
 			response, counters[i].name,
-			status_sum(service, CLIENTS, counters[i].offset));
-	response_number(response, "opened.lines_in",
-			status_sum(service, OPENED,
-				   offsetof(struct lined_counters, lines_in)));
-	response_number(response, "opened.bytes_in",
-			status_sum(service, OPENED,
-				   offsetof(struct lined_counters, bytes_in)));
-	response_number(response, "opened.bytes_out",
-			status_sum(service, OPENED,
-				   offsetof(struct lined_counters, bytes_out)));
+			service_sum(service, CLIENTS + counters[i].offset));
+	response_number(
+		response, "opened.lines_in",
+		service_sum(service, OPENED + offsetof(struct lined_counters,
+						       lines_in)));
+	response_number(
+		response, "opened.bytes_in",
+		service_sum(service, OPENED + offsetof(struct lined_counters,
+						       bytes_in)));
+	response_number(
+		response, "opened.bytes_out",
+		service_sum(service, OPENED + offsetof(struct lined_counters,
+						       bytes_out)));
 }
 
 /* The longest queue that any client has had. */
@@ -190,47 +176,19 @@ static void status_add_reasons(const struct service *service,
 	for (i = 0; i < LINED_CLOSE_REASONS; i++)
 		response_count(
 			response, "closed", lined_close_reason_text(i),
-			status_sum(service, CLIENTS,
-				   offsetof(struct lined_counters, closed) +
-					   (size_t)i * sizeof(uint64_t)));
+			service_sum(service,
+				    CLIENTS +
+					    offsetof(struct lined_counters,
+						     closed) +
+					    (size_t)i * sizeof(uint64_t)));
 }
 
-/* The index of the protocol's counter; count: it is not there. */
-static size_t status_find_counter(const struct instance_counter *counters,
-				  size_t count, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (strcmp(counters[i].name, name) == 0)
-			break;
-	return i;
-}
-
-/* A counter has the same name on all workers, but not the same index. */
 static void status_add_protocol(const struct service *service,
 				struct response *response)
 {
 	struct instance_counter sums[INSTANCE_COUNTERS_MAX];
-	size_t count = 0, i, k, at;
+	size_t count = service_protocol_counters(service, sums), i;
 
-	for (i = 0; i < service->instance_count; i++)
-		for (k = 0; k < INSTANCE_COUNTERS_MAX; k++) {
-			const struct instance_counter *counter =
-				&service->instances[i]->counters[k];
-			const char *name = __atomic_load_n(&counter->name,
-							   __ATOMIC_ACQUIRE);
-
-			if (name == NULL)
-				break;
-			at = status_find_counter(sums, count, name);
-			if (at == INSTANCE_COUNTERS_MAX)
-				continue;
-			if (at == count)
-				sums[count++] =
-					(struct instance_counter){name, 0};
-			sums[at].value += status_load(&counter->value);
-		}
 	for (i = 0; i < count; i++)
 		response_count(response, "count", sums[i].name, sums[i].value);
 }

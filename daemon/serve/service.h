@@ -109,6 +109,16 @@ void service_drain(struct service *service, uint32_t timeout_ms,
  * of refusal, drop and close that has happened. */
 void service_log_counters(const struct service *service);
 
+/* The sum of a uint64_t counter over the instances, at this offset in struct
+ * lined_service. */
+uint64_t service_sum(const struct service *service, size_t offset);
+
+/* The counters of the protocol, summed over the instances by their names; how
+ * many there are. */
+size_t
+service_protocol_counters(const struct service *service,
+			  struct instance_counter sums[INSTANCE_COUNTERS_MAX]);
+
 /* Lines and datagrams received so far. */
 uint64_t service_lines(const struct service *service);
 

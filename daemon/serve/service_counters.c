@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "net/admission.h"
 #include "log/log.h"
@@ -34,30 +35,34 @@ static void counters_add(struct counter_line *to, const char *name, uint64_t n)
 		to->text[to->len] = '\0';
 }
 
-/* The sum over the instances of the counter at this offset. */
-static uint64_t counters_sum(const struct service *service, size_t offset)
+static uint64_t counters_load(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+uint64_t service_sum(const struct service *service, size_t offset)
 {
 	uint64_t total = 0;
 	size_t i;
 
 	for (i = 0; i < service->instance_count; i++) {
-		const char *counters =
-			(const char *)&service->instances[i]->group.counters;
+		const char *instance = (const char *)service->instances[i];
 
-		total += __atomic_load_n(
-			(const uint64_t *)(const void *)(counters + offset),
-			__ATOMIC_RELAXED);
+		total += counters_load(
+			(const uint64_t *)(const void *)(instance + offset));
 	}
 	return total;
 }
 
-#define SUM(service, member)                                                   \
-	counters_sum(service, offsetof(struct lined_counters, member))
+#define OFFSET(member)       offsetof(struct lined_service, group.counters.member)
+#define SUM(service, member) service_sum(service, OFFSET(member))
 
-static void counters_add_protocol(struct counter_line *to,
-				  const struct service *service)
+/* A counter has the same name on all workers, but not the same index. */
+size_t
+service_protocol_counters(const struct service *service,
+			  struct instance_counter sums[INSTANCE_COUNTERS_MAX])
 {
-	size_t i, k;
+	size_t count = 0, i, k, at;
 
 	for (i = 0; i < service->instance_count; i++)
 		for (k = 0; k < INSTANCE_COUNTERS_MAX; k++) {
@@ -66,15 +71,25 @@ static void counters_add_protocol(struct counter_line *to,
 			const char *name = __atomic_load_n(&counter->name,
 							   __ATOMIC_ACQUIRE);
 
-			if (name != NULL)
-				counters_add(to, name,
-					     __atomic_load_n(&counter->value,
-							     __ATOMIC_RELAXED));
+			if (name == NULL)
+				break;
+			for (at = 0; at < count; at++)
+				if (strcmp(sums[at].name, name) == 0)
+					break;
+			if (at == INSTANCE_COUNTERS_MAX)
+				continue;
+			if (at == count)
+				sums[count++] =
+					(struct instance_counter){name, 0};
+			sums[at].value += counters_load(&counter->value);
 		}
+	return count;
 }
 
 void service_log_counters(const struct service *service)
 {
+	struct instance_counter protocol[INSTANCE_COUNTERS_MAX];
+	size_t count = service_protocol_counters(service, protocol), k;
 	struct counter_line to = {.len = 0};
 	char name[64];
 	int i;
@@ -95,13 +110,13 @@ void service_log_counters(const struct service *service)
 	for (i = 0; i < LINED_CLOSE_REASONS; i++) {
 		snprintf(name, sizeof(name), "closed %s",
 			 lined_close_reason_text(i));
-		counters_add(
-			&to, name,
-			counters_sum(service,
-				     offsetof(struct lined_counters, closed) +
-					     (size_t)i * sizeof(uint64_t)));
+		counters_add(&to, name,
+			     service_sum(service,
+					 OFFSET(closed) +
+						 (size_t)i * sizeof(uint64_t)));
 	}
-	counters_add_protocol(&to, service);
+	for (k = 0; k < count; k++)
+		counters_add(&to, protocol[k].name, protocol[k].value);
 	/* Asked for, once by each service: never suppressed as a repeat. */
 	log_each(LINED_LOG_NOTICE,
 		 "service %s: %u clients, lines in %llu, bytes in %llu, "

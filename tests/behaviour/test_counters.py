@@ -163,6 +163,18 @@ class Counters(DaemonTest):
                     datagrams_in=5, datagrams_dropped=3, datagrams_denied=1,
                     reflections_refused=1)
 
+    def test_what_a_protocol_has_counted_on_all_workers(self):
+        daemon = self.start("workers = 2\n" + service(
+            "proxy", self.tcp, protocol="relay", extra='\trelay {\n'
+            '\t\tmode = "proxy"\n\t\tupstream = { "tcp://127.0.0.1:%d" }\n\t}\n'
+            % free_port()))
+        for _ in range(4):
+            with Client(self.address) as c:
+                c.rest()
+        self.eventually(
+            lambda: self.ask(daemon, "proxy").get("upstream failures") == 4,
+            "the sum over the workers")
+
     def test_each_service_for_itself_and_once_more_at_its_end(self):
         other = free_port()
         daemon = self.start(service("echo", self.tcp) + service(
