@@ -50,7 +50,7 @@ static bool session_is_due(struct chat_member *member)
 }
 
 /* Whether a line that has come counts. */
-static bool session_is_no_flood(struct chat_member *member)
+static bool session_line_counts(struct chat_member *member)
 {
 	const struct chat_options *options = chat_options(member->chat);
 	uint64_t wait_ms;
@@ -98,11 +98,11 @@ static void session_read(struct lined_socket *client, void *arg)
 	while (chat_member_may_be_read(member)) {
 		switch (lined_socket_read_line(client, &line)) {
 		case LINED_LINE_READY:
-			if (session_is_no_flood(member))
+			if (session_line_counts(member))
 				session_take_line(member, &line);
 			break;
 		case LINED_LINE_TOO_LONG:
-			if (session_is_no_flood(member))
+			if (session_line_counts(member))
 				chat_member_tell(member, "! line too long");
 			break;
 		default:
