@@ -218,7 +218,6 @@ static int process_spawn(struct daemon_process *process,
 
 bool daemon_process_has_ended(struct daemon_process *process)
 {
-	struct deadline rest;
 	pid_t pid;
 
 	if (process->pid == 0)
@@ -231,10 +230,7 @@ bool daemon_process_has_ended(struct daemon_process *process)
 	process->pid = 0;
 	/* Read the rest of the log. A child of the daemon may keep the other
 	 * end open: not for long. */
-	deadline_start(&rest, process->dispatcher, 1000);
-	while (process->error != NULL && deadline_turn(&rest))
-		;
-	deadline_stop(&rest);
+	deadline_wait_until(process->dispatcher, 1000, process->error == NULL);
 	return true;
 }
 
@@ -247,6 +243,12 @@ char *daemon_process_end_text(const struct daemon_process *process)
 				     WTERMSIG(status),
 				     strsignal(WTERMSIG(status)));
 	return memory_format("exit status %d", WEXITSTATUS(status));
+}
+
+/* The same, asked only when its standard error is closed: cheap to poll. */
+static bool process_is_over(struct daemon_process *process)
+{
+	return process->error == NULL && daemon_process_has_ended(process);
 }
 
 /* ---- starting, reloading and stopping ----------------------------------- */
@@ -274,19 +276,15 @@ int daemon_process_start(struct daemon_process *process,
 			 const char *config, uint32_t timeout_ms, char **error)
 {
 	size_t from = process->log_count;
-	struct deadline deadline;
 
 	if (process_spawn(process, settings, config) < 0) {
 		*error = memory_format("%s: %s", settings->lined,
 				       strerror(errno));
 		return -1;
 	}
-	deadline_start(&deadline, process->dispatcher, timeout_ms);
-	while (process_find_line(process, from, SERVES) == NULL &&
-	       !(process->error == NULL && daemon_process_has_ended(process)) &&
-	       deadline_turn(&deadline))
-		;
-	deadline_stop(&deadline);
+	deadline_wait_until(process->dispatcher, timeout_ms,
+			    process_find_line(process, from, SERVES) != NULL ||
+				    process_is_over(process));
 	if (process_find_line(process, from, SERVES) != NULL)
 		return 0;
 	daemon_process_has_ended(process);
@@ -297,17 +295,15 @@ int daemon_process_reload(struct daemon_process *process, uint32_t timeout_ms,
 			  char **error)
 {
 	size_t from = process->log_count;
-	struct deadline deadline;
 
 	if (process->pid == 0)
 		return process_failed(process, "the daemon had ended", error);
 	kill(process->pid, SIGHUP);
-	deadline_start(&deadline, process->dispatcher, timeout_ms);
-	while (process_find_line(process, from, RELOADED) == NULL &&
-	       process_find_line(process, from, REFUSED) == NULL &&
-	       process->error != NULL && deadline_turn(&deadline))
-		;
-	deadline_stop(&deadline);
+	deadline_wait_until(
+		process->dispatcher, timeout_ms,
+		process_find_line(process, from, RELOADED) != NULL ||
+			process_find_line(process, from, REFUSED) != NULL ||
+			process->error == NULL);
 	if (process_find_line(process, from, RELOADED) != NULL)
 		return 0;
 	if (process_find_line(process, from, REFUSED) != NULL) {
@@ -327,13 +323,8 @@ void daemon_process_stop(struct daemon_process *process)
 int daemon_process_wait(struct daemon_process *process, uint32_t timeout_ms,
 			char **error)
 {
-	struct deadline deadline;
-
-	deadline_start(&deadline, process->dispatcher, timeout_ms);
-	while (!(process->error == NULL && daemon_process_has_ended(process)) &&
-	       deadline_turn(&deadline))
-		;
-	deadline_stop(&deadline);
+	deadline_wait_until(process->dispatcher, timeout_ms,
+			    process_is_over(process));
 	if (process->pid != 0 && !daemon_process_has_ended(process)) {
 		kill(process->pid, SIGKILL);
 		return process_failed(process, "the daemon did not stop",

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting for a condition for a limited time. Every wait in linetest is this
- * loop:
- *
- *	deadline_start(&deadline, d, ms);
- *	while (!condition && deadline_turn(&deadline))
- *		;
- *	deadline_stop(&deadline);
+ * Waiting for a condition for a limited time.
  */
 #ifndef LINETEST_DEADLINE_H
 #define LINETEST_DEADLINE_H
@@ -31,6 +25,18 @@ void deadline_start(struct deadline *deadline, struct lined_dispatcher *d,
 bool deadline_turn(struct deadline *deadline);
 
 void deadline_stop(struct deadline *deadline);
+
+/* Runs turns of a dispatcher until the condition, which is evaluated after each
+ * turn, is true; for ms at most. */
+#define deadline_wait_until(d, ms, condition)                                  \
+	do {                                                                   \
+		struct deadline deadline_;                                     \
+                                                                               \
+		deadline_start(&deadline_, d, ms);                             \
+		while (!(condition) && deadline_turn(&deadline_))              \
+			;                                                      \
+		deadline_stop(&deadline_);                                     \
+	} while (0)
 
 /* Ends every wait, now and later: linetest is to end. Safe in a signal
  * handler. */

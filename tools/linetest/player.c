@@ -125,7 +125,6 @@ static bool play_end(struct run *run)
 {
 	struct step end = {.file = run->script->path,
 			   .line = run->script->last_line};
-	struct deadline deadline;
 	bool good = !run_daemon_has_died(run), was_stopped = run->is_stopping;
 	char *error;
 	size_t count = run->script->actor_count, i;
@@ -133,10 +132,7 @@ static bool play_end(struct run *run)
 	if (run->process.pid != 0 && !was_stopped)
 		daemon_process_stop(&run->process);
 	run->is_stopping = true;
-	deadline_start(&deadline, run->dispatcher, LEAVE_MS);
-	while (!actors_are_over(run) && run_turn(run, &deadline))
-		;
-	deadline_stop(&deadline);
+	run_wait_until(run, LEAVE_MS, actors_are_over(run));
 	for (i = 0; !was_stopped && i < count; i++)
 		drop_announcement(&run->actors[i]);
 	for (i = 0; good && i < count; i++)

@@ -417,15 +417,12 @@ static bool recorder_daemon_has_died(struct recorder *recorder)
 static int recorder_wait(struct recorder *recorder)
 {
 	uint32_t timeout_ms = recorder->settings->timeout_ms;
-	struct deadline deadline;
 	bool died;
 
-	deadline_start(&deadline, recorder->dispatcher,
-		       timeout_ms > 0 ? timeout_ms : FOREVER_MS);
-	do
-		died = recorder_daemon_has_died(recorder);
-	while (!died && !recorder->writer.failed && deadline_turn(&deadline));
-	deadline_stop(&deadline);
+	deadline_wait_until(recorder->dispatcher,
+			    timeout_ms > 0 ? timeout_ms : FOREVER_MS,
+			    (died = recorder_daemon_has_died(recorder)) ||
+				    recorder->writer.failed);
 	return died ? -1 : 0;
 }
 

@@ -87,12 +87,8 @@ bool run_turn(struct run *run, struct deadline *deadline)
 
 void run_settle(struct run *run)
 {
-	struct deadline deadline;
-
-	deadline_start(&deadline, run->dispatcher, SETTLE_MS);
-	while (!run_daemon_has_died(run) && deadline_turn(&deadline))
-		;
-	deadline_stop(&deadline);
+	deadline_wait_until(run->dispatcher, SETTLE_MS,
+			    run_daemon_has_died(run));
 }
 
 /* ---- failing ------------------------------------------------------------ */

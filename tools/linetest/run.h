@@ -66,6 +66,17 @@ struct actor *run_actor(struct run *run, const struct step *step);
  */
 bool run_turn(struct run *run, struct deadline *deadline);
 
+/* deadline_wait_until() with run_turn(). */
+#define run_wait_until(run, ms, condition)                                     \
+	do {                                                                   \
+		struct deadline deadline_;                                     \
+                                                                               \
+		deadline_start(&deadline_, (run)->dispatcher, ms);             \
+		while (!(condition) && run_turn(run, &deadline_))              \
+			;                                                      \
+		deadline_stop(&deadline_);                                     \
+	} while (0)
+
 /* Whether the daemon ended by itself. */
 bool run_daemon_has_died(struct run *run);
 

@@ -98,23 +98,6 @@ bool step_half_close(struct run *run, const struct step *step)
 
 /* ---- connecting and closing --------------------------------------------- */
 
-/*
- * The system completes connections that the daemon has not accepted yet. In
- * which order clients came, and which of them gets the next line, is certain
- * only after that.
- */
-static void wait_until_accepted(struct run *run, struct actor *actor,
-				size_t arrivals_before)
-{
-	struct deadline deadline;
-
-	deadline_start(&deadline, run->dispatcher, ACCEPTED_MS);
-	while (run->process.arrivals == arrivals_before &&
-	       !actor_is_over(actor) && run_turn(run, &deadline))
-		;
-	deadline_stop(&deadline);
-}
-
 static bool all_output_is_read(const struct run *run)
 {
 	size_t i;
@@ -127,21 +110,6 @@ static bool all_output_is_read(const struct run *run)
 			return false;
 	}
 	return true;
-}
-
-/*
- * A client must not get lines that were sent before it connected. With one
- * worker, which accepts clients after it has handled what it read, that is
- * certain.
- */
-static void wait_until_output_is_read(struct run *run)
-{
-	struct deadline deadline;
-
-	deadline_start(&deadline, run->dispatcher, ACCEPTED_MS);
-	while (!all_output_is_read(run) && run_turn(run, &deadline))
-		;
-	deadline_stop(&deadline);
 }
 
 bool step_connect(struct run *run, const struct step *step)
@@ -159,7 +127,10 @@ bool step_connect(struct run *run, const struct step *step)
 		free(error);
 		return false;
 	}
-	wait_until_output_is_read(run);
+	/* A client must not get lines that were sent before it connected. With
+	 * one worker, which accepts clients after it has handled what it read,
+	 * that is certain. */
+	run_wait_until(run, ACCEPTED_MS, all_output_is_read(run));
 	arrivals_before = run->process.arrivals;
 	deadline_start(&deadline, run->dispatcher, RUN_DAEMON_MS);
 	do {
@@ -175,8 +146,13 @@ bool step_connect(struct run *run, const struct step *step)
 	if (!actor->connected)
 		return run_fail_waiting(run, step, actor,
 					"%s could not connect", actor->name);
+	/* The system completes connections that the daemon has not accepted
+	 * yet. In which order clients came, and which of them gets the next
+	 * line, is certain only after that. */
 	if (!actor->is_datagram && step->url == NULL)
-		wait_until_accepted(run, actor, arrivals_before);
+		run_wait_until(run, ACCEPTED_MS,
+			       run->process.arrivals != arrivals_before ||
+				       actor_is_over(actor));
 	return true;
 }
 
@@ -184,15 +160,12 @@ bool step_connect(struct run *run, const struct step *step)
 bool step_close(struct run *run, const struct step *step)
 {
 	struct actor *actor = run_actor(run, step);
-	struct deadline deadline;
 
 	if (!step_nothing_left(run, actor, step))
 		return false;
-	deadline_start(&deadline, run->dispatcher, RUN_DAEMON_MS);
-	while (actor->sock != NULL && lined_socket_queued(actor->sock) > 0 &&
-	       run_turn(run, &deadline))
-		;
-	deadline_stop(&deadline);
+	run_wait_until(run, RUN_DAEMON_MS,
+		       actor->sock == NULL ||
+			       lined_socket_queued(actor->sock) == 0);
 	if (step->kind == STEP_RESET)
 		actor_reset(actor);
 	else
@@ -220,14 +193,9 @@ bool step_listen(struct run *run, const struct step *step)
 bool step_accept(struct run *run, const struct step *step)
 {
 	struct actor *actor = run_actor(run, step);
-	struct deadline deadline;
 	bool accepted;
 
-	deadline_start(&deadline, run->dispatcher, run->patience_ms);
-	do
-		accepted = actor_accept(actor);
-	while (!accepted && run_turn(run, &deadline));
-	deadline_stop(&deadline);
+	run_wait_until(run, run->patience_ms, (accepted = actor_accept(actor)));
 	return (accepted && actor->connected) ||
 	       run_fail_waiting(run, step, NULL, "nobody connected to %s",
 				actor->name);

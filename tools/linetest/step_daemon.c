@@ -136,11 +136,6 @@ bool step_reload(struct run *run, const struct step *step)
 
 bool step_wait(struct run *run, const struct step *step)
 {
-	struct deadline deadline;
-
-	deadline_start(&deadline, run->dispatcher, step->ms);
-	while (run_turn(run, &deadline))
-		;
-	deadline_stop(&deadline);
+	run_wait_until(run, step->ms, false);
 	return true;
 }

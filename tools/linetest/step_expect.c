@@ -234,15 +234,12 @@ static bool fail_at_bytes(struct run *run, struct actor *actor,
 static bool expect_bytes(struct run *run, struct actor *actor,
 			 const struct step *step, const struct bytes *wanted)
 {
-	struct deadline deadline;
 	size_t have, same;
 
-	deadline_start(&deadline, run->dispatcher, run->patience_ms);
-	do
-		same = count_same_bytes(actor, wanted, &have);
-	while (same < wanted->len && same == have && !actor_is_over(actor) &&
-	       run_turn(run, &deadline));
-	deadline_stop(&deadline);
+	run_wait_until(run, run->patience_ms,
+		       (same = count_same_bytes(actor, wanted, &have)) ==
+				       wanted->len ||
+			       same < have || actor_is_over(actor));
 	if (same < wanted->len)
 		return fail_at_bytes(run, actor, step, wanted, same);
 	actor_take(actor, wanted->len);
@@ -303,18 +300,12 @@ bool step_silence(struct run *run, const struct step *step)
 	size_t count = run->script->actor_count, i;
 	bool *was_over = memory_new(count + 1, sizeof(*was_over));
 	struct actor *noisy;
-	struct deadline deadline;
 
 	for (i = 0; i < count; i++)
 		was_over[i] = actor_is_over(&run->actors[i]);
-	deadline_start(&deadline, run->dispatcher, step->ms);
-	do
-		noisy = find_noisy_actor(run, only, was_over);
-	while (noisy == NULL && run_turn(run, &deadline));
-	/* The last turn may have brought something. */
-	if (noisy == NULL)
-		noisy = find_noisy_actor(run, only, was_over);
-	deadline_stop(&deadline);
+	run_wait_until(run, step->ms,
+		       find_noisy_actor(run, only, was_over) != NULL);
+	noisy = find_noisy_actor(run, only, was_over);
 	free(was_over);
 	return noisy == NULL || fail_at_noise(run, noisy, step);
 }
@@ -334,14 +325,10 @@ bool step_nothing_left(struct run *run, struct actor *actor,
 bool step_end(struct run *run, const struct step *step)
 {
 	struct actor *actor = run_actor(run, step);
-	struct deadline deadline;
 
-	deadline_start(&deadline, run->dispatcher, run->patience_ms);
-	while (!actor_is_over(actor) &&
-	       (actor->skipping || actor_unread(actor) == 0) &&
-	       run_turn(run, &deadline))
-		;
-	deadline_stop(&deadline);
+	run_wait_until(run, run->patience_ms,
+		       actor_is_over(actor) ||
+			       (!actor->skipping && actor_unread(actor) > 0));
 	if (actor->skipping)
 		actor_take(actor, actor_unread(actor));
 	actor->skipping = false;
@@ -371,15 +358,11 @@ static bool find_log_line(struct run *run, const struct step *step)
 bool step_log(struct run *run, const struct step *step)
 {
 	size_t begin = run->process.log_read;
-	struct deadline deadline;
 	char *expected;
 	bool found;
 
-	deadline_start(&deadline, run->dispatcher, run->patience_ms);
-	do
-		found = find_log_line(run, step);
-	while (!found && run_turn(run, &deadline));
-	deadline_stop(&deadline);
+	run_wait_until(run, run->patience_ms,
+		       (found = find_log_line(run, step)));
 	if (found)
 		return true;
 	run_fail_waiting(run, step, NULL,
