@@ -517,7 +517,7 @@ static struct lined_delegate *register_again(struct ending *ending,
 	return delegate;
 }
 
-/* By its delegate, as the seed has it; what it holds it keeps. */
+/* By its delegate. The socket keeps what it holds. */
 START_TEST(a_socket_moves_to_another_dispatcher)
 {
 	struct lined_dispatcher *other = support_dispatcher();
