@@ -167,7 +167,7 @@ enum conf_change {
 	CONF_CHANGE_OPTIONS = 64,
 };
 
-/* What differs between two services, a mask of enum conf_change; 0: nothing. */
+/* The differences of two services, a mask of enum conf_change; 0: none. */
 unsigned conf_service_changes(const struct conf_service *a,
 			      const struct conf_service *b);
 

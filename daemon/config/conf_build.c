@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the readers of sections share: texts, users and groups that a key names,
- * and the addresses of all services, to find collisions.
+ * Functions that the readers of sections share: texts, users and groups that a
+ * key names, and the addresses of all services, to find collisions.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What changed between two services, which decides what a reload does to their
- * clients. Compares values, not how they are written.
+ * Compares the old and the new form of a service: the differences decide what a
+ * reload does to its clients. Compares values, not how they are written.
  */
 #include "config.h"
 

@@ -25,7 +25,7 @@ static const struct conf_service control_defaults = {
 };
 
 /*
- * For anybody who can reach the address: a request must come soon, and one
+ * For any client that can reach the address: a request must come soon, and one
  * address cannot use up all clients. In most setups all clients have one
  * address, loopback or a proxy's, so the limits are high enough that a crowd
  * leaves room for Prometheus; a silent client costs a descriptor only.

@@ -55,7 +55,7 @@ const char *conf_file_path(const char *path, const struct conf_place *place,
 			   place->file, path);
 }
 
-/* Whole, with a NUL behind; NULL and errno. The pool's. */
+/* The whole file, followed by a NUL, in the tree's pool. NULL and errno. */
 static char *file_read_all(struct file_reader *r, int fd, size_t size,
 			   size_t *len)
 {

@@ -16,7 +16,7 @@
 struct conf_options {
 	struct conf_report *report;
 	struct pool *pool; /* of strings, lists, sections */
-	/* Of messages: `service "echo": limits`; "": none. */
+	/* Begins the messages: `service "echo": limits`; "": none. */
 	const char *context;
 	/* Other sections that are known here, for "did you mean"; NULL: none.
 	 */

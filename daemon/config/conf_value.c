@@ -29,7 +29,7 @@ static const struct unit size_units[] = {
 	{NULL, 0},
 };
 
-/* Reads the digits at text; *end is behind them. RANGE: too large a number. */
+/* Reads the digits at text; *end is after them. RANGE: too large a number. */
 static enum conf_value_status
 value_read_digits(const char *text, const char **end, int64_t *value)
 {

@@ -28,8 +28,8 @@ static bool fields_skip(struct field_words *words, const char *text)
 	return true;
 }
 
-/* Takes the word before `until`, and skips both. No word has a space, so the
- * colons of an IPv6 address, without one behind them, do not end it. */
+/* Takes the word before `until`, and skips both. ": " does not occur within an
+ * IPv6 address, which has colons but no space. */
 static bool fields_take(struct field_words *words, const char *until,
 			const char **text, size_t *len)
 {

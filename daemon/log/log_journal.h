@@ -13,7 +13,7 @@
  *	client ID PEER: service NAME: ...   and LINED_SERVICE
  *	client ID PEER: access: KEY=VALUE...   and LINED_KEY for each
  *
- * The text of protocols and peers stands behind that and makes no field.
+ * The text of protocols and peers comes after that and makes no field.
  */
 #ifndef LOG_JOURNAL_H
 #define LOG_JOURNAL_H

@@ -17,7 +17,8 @@ struct log_kind {
 	const void *kind; /* NULL: the entry is free */
 	uint64_t end_ms;  /* of the window */
 	uint32_t passed;
-	/* Since the last report; where not 0, the next is due at due_ms. */
+	/* Counted from the last report on; the next is due at due_ms, unless
+	 * this is 0. */
 	uint32_t suppressed;
 	uint64_t due_ms;
 	int level;

@@ -49,7 +49,7 @@ struct log_writer {
 	void *tick_arg;
 	uint64_t tick_ms; /* when it is due; UINT64_MAX: none, or it runs */
 	bool ticking;
-	/* Of the thread; threadless: under lock. */
+	/* The thread's alone; threadless: under lock. */
 	struct log_batch writing;
 	struct log_sink sink;
 };

@@ -76,7 +76,7 @@ size_t admission_addresses(const struct admission *admission);
 /* How many were admitted so far. */
 uint64_t admission_admitted(const struct admission *admission);
 
-/* What admission_enter() would answer to an address; nothing is counted. */
+/* The answer of admission_enter() to an address, without counting anything. */
 struct admission_ruling {
 	enum admission_verdict verdict;
 	uint32_t clients; /* of the address, or of its /64 */
@@ -87,7 +87,7 @@ void admission_ask(const struct admission *admission,
 		   const struct sockaddr *address, uint64_t now_ms,
 		   struct admission_ruling *ruling);
 
-/* The config key behind a verdict: "clients-per-address". */
+/* The config key of a verdict: "clients-per-address". */
 const char *admission_verdict_text(enum admission_verdict verdict);
 
 #endif

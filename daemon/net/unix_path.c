@@ -160,8 +160,8 @@ static bool unix_path_is_live(const struct sockaddr_un *address)
 	return live;
 }
 
-/* A daemon that was killed leaves its socket behind. Anything else at the path
- * is not ours to remove. */
+/* Removes a socket that a killed daemon has left. Anything else at the path is
+ * not lined's to remove. */
 static int unix_path_remove_stale(const struct sockaddr_un *address)
 {
 	struct stat status;
@@ -182,10 +182,10 @@ static int unix_path_remove_stale(const struct sockaddr_un *address)
 /* ---- opening ----------------------------------------------------------- */
 
 /*
- * Of two daemons that find a path stale at the same time, the second would
- * remove the socket that the first has just made: hence a lock on the
- * directory. Any process that may read the directory can hold the lock for
- * ever, so this waits half a second at most. -1: no lock.
+ * If two daemons find a path stale at the same time, the second would remove
+ * the socket that the first has just made: hence a lock on the directory. Any
+ * process that may read the directory can hold the lock for ever, so this waits
+ * half a second at most. -1: no lock.
  */
 static int unix_path_lock_directory(const char *path)
 {
@@ -215,7 +215,7 @@ static int unix_path_bind(const struct sockaddr_un *address)
 		return -1;
 	/* On Linux the path gets the mode of the socket: without it the umask
 	 * alone would decide who can connect between bind() and chmod(). On
-	 * other systems nobody can before listen(). */
+	 * other systems no process can before listen(). */
 	fchmod(fd, S_IRUSR | S_IWUSR);
 	if (unix_path_remove_stale(address) == 0 &&
 	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)

@@ -31,8 +31,9 @@ struct unix_path_file {
 
 /*
  * A socket that listens on the path: taken from `inherited` or bound anew. A
- * socket at the path that nobody answers at is replaced. The descriptor is the
- * caller's, and file is filled in; -1 and why in error, the path is gone.
+ * socket at the path that no process listens on is replaced. The descriptor is
+ * the caller's, and file is filled in. -1 and why in error: the path has been
+ * removed, if it was lined's.
  */
 int unix_path_open(const char *path, const struct unix_path_mode *mode,
 		   int backlog, const struct inherited *inherited,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The process at the other end of a UNIX socket, as it was when it connected.
- * Where the system does not tell, no process has a right.
+ * On a system that does not know it, no process has a right.
  */
 #ifndef PEERCRED_H
 #define PEERCRED_H

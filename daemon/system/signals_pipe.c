@@ -58,7 +58,8 @@ static int signals_catch(void (*handler)(int))
 	return sigaction(SIGPIPE, &action, NULL);
 }
 
-/* Of SIGHUP and SIGUSR1, which only a running daemon handles. */
+/* Blocks or unblocks SIGHUP and SIGUSR1, which only a running daemon handles.
+ */
 static void signals_mask(int how)
 {
 	sigset_t set;

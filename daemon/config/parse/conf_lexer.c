@@ -106,7 +106,7 @@ static int lexer_skip(struct conf_lexer *lexer)
 	}
 }
 
-/* The length of the number behind a backslash, 0 for none; -1: out of range. */
+/* The length of the number after a backslash, 0 for none; -1: out of range. */
 static int lexer_escape_length(const char *at)
 {
 	size_t digits = strspn(at, "0123456789");

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Where something is written; line 0: the file as a whole. */
+/* A line of a file; 0: the file as a whole. */
 struct conf_place {
 	const char *file;
 	unsigned line;

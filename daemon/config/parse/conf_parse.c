@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The only file that knows libconfuse. The scan finds the names that a text
- * uses, and libconfuse is told to expect exactly those, all as lists of text:
- * it never stops at an unknown key. Its callbacks give the values, while it
+ * uses, and libconfuse gets a table of exactly those, all as lists of text: it
+ * never stops at an unknown key. Its callbacks give the values, while it
  * parses.
  */
 #include "config.h"
@@ -210,8 +210,8 @@ static int parse_include(cfg_t *cfg, cfg_opt_t *opt, int argc,
 	return 0;
 }
 
-/* What libconfuse is to expect in a kind of section, and in the sections in
- * it. NULL: no memory. */
+/* The names that libconfuse is to expect in a kind of section and in the
+ * sections in it. NULL: no memory. */
 static cfg_opt_t *parse_make_table(const struct conf_outline *outline,
 				   struct pool *pool)
 {

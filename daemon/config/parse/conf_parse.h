@@ -17,7 +17,7 @@
 #define CONF_FILE_MAX (1024u * 1024)
 
 /*
- * Appends the len bytes of text, with a NUL behind them, to the tree; place is
+ * Appends the len bytes of text, which a NUL follows, to the tree; place is
  * the file, whose name the tree keeps. -1 with an error reported.
  */
 int conf_parse_text(const char *text, size_t len,

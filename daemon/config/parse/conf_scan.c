@@ -159,7 +159,7 @@ static int scan_fill_empty(struct scanner *s)
 	return 0;
 }
 
-/* From behind the { of a list to its }. */
+/* The rest of a list, after its {. */
 static int scan_list(struct scanner *s, const char *name,
 		     struct conf_mark *entry)
 {
@@ -202,7 +202,7 @@ static int scan_assignment(struct scanner *s, const char *name, unsigned line)
 					     : scan_expected(s, "a value", "=");
 }
 
-/* From behind name and ( to the ). */
+/* The rest of a call, after name and (. */
 static int scan_call(struct scanner *s, const char *name, unsigned line)
 {
 	if (strcmp(name, "include") != 0)
@@ -218,7 +218,7 @@ static int scan_call(struct scanner *s, const char *name, unsigned line)
 		       : scan_expected(s, "\")\"", "include(\"...\"");
 }
 
-/* From behind name and what may be its title. */
+/* The rest of a section, after its name and a token that may be its title. */
 static int scan_titled(struct scanner *s, const char *name, unsigned line)
 {
 	struct conf_lexer title = s->lexer;

@@ -3,7 +3,7 @@
  * Scans a config file by the lexical rules of libconfuse 3.3, before it does,
  * for what it cannot do: say where an unclosed section or string began, count
  * lines past a comment, take a comment in a list, tell that a list is empty,
- * accept a key that it was not told of. Interprets no key and no value.
+ * accept keys that are not in its table. Interprets no key and no value.
  */
 #ifndef CONF_SCAN_H
 #define CONF_SCAN_H
@@ -25,7 +25,7 @@ enum conf_shape {
 
 /*
  * The names that a file uses in a kind of section, over all sections of that
- * kind: libconfuse must be told to expect them.
+ * kind: libconfuse needs a table of them.
  */
 struct conf_outline {
 	struct conf_outline *next;
@@ -54,7 +54,7 @@ struct conf_scan {
 };
 
 /*
- * Scans the len bytes of text, with a NUL behind them; all memory is the
+ * Scans the len bytes of text, which a NUL follows; all memory is the
  * pool's. -1 with an error reported where the form of the file, place, is
  * wrong.
  */

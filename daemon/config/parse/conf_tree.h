@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files say, not yet interpreted: sections, keys and values as text,
+ * The files' contents, not interpreted: sections, keys and values as text,
  * in file order, with their places. Lives in a pool that is freed at the end of
  * the load.
  */
