@@ -415,7 +415,8 @@ int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 	dispatcher_read_clock(d);
 	d->woken_ns = d->now_ns;
 	dispatcher_io_phase(d);
-	messages_deliver(d);
+	if (d->mail_seen || d->deferred.first != NULL)
+		messages_deliver(d);
 	if (timers_due(d) <= d->now_ms)
 		timers_fire(d);
 	dispatcher_task_phase(d, every_turn);

@@ -131,7 +131,7 @@ static void socket_drop_input(struct lined_socket *sock)
 	sock->in.off = sock->in.end;
 	framer_restart(&sock->framer);
 	sock->needs_more = true;
-	sock->end_reported = sock->eof || sock->error != 0;
+	sock->end_reported = stream_is_over(sock);
 }
 
 /* Puts the byte back that the NUL behind a block has replaced. */
@@ -160,7 +160,7 @@ bool socket_run_reader(struct lined_socket *sock)
 	return false;
 }
 
-/* Calls the reader, then sees to what it has left. */
+/* Calls the reader, then handles what it has left. */
 static void stream_serve_input(struct lined_socket *sock)
 {
 	if (!socket_run_reader(sock))
