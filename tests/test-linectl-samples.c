@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linectl/format.h"
 #include "common/memory.h"
+#include "linectl/format.h"
 #include "linectl/show.h"
 #include "linectl/table.h"
 #include "support.h"

@@ -15,7 +15,7 @@
 
 static volatile sig_atomic_t all_over;
 
-static void deadline_passed(struct lined_timer *timer)
+static void deadline_expired(struct lined_timer *timer)
 {
 	lined_container_of(timer, struct deadline, timer)->passed = true;
 }
@@ -29,7 +29,7 @@ void deadline_start(struct deadline *deadline, struct lined_dispatcher *d,
 		    uint32_t ms)
 {
 	deadline->passed = false;
-	lined_timer_init(&deadline->timer, d, deadline_passed);
+	lined_timer_init(&deadline->timer, d, deadline_expired);
 	lined_timer_init(&deadline->tick, d, deadline_ticked);
 	if (lined_timer_start(&deadline->timer, ms, 0) < 0 ||
 	    lined_timer_start(&deadline->tick, TICK_MS, TICK_MS) < 0) {

@@ -50,22 +50,21 @@ static const char help[] =
 	"      --patience TIME     how long to wait for one thing (10s)\n"
 	"      --timeout TIME      how long a run may take in all (2m)\n"
 	"      --lined PROGRAM     the daemon to run\n"
-	"      --tap               the Test Anything Protocol\n"
+	"      --tap               print the Test Anything Protocol\n"
 	"  -k, --keep-going        go on with a transcript after a failure\n"
 	"      --keep              leave the directories of the runs\n"
 	"  -t, --check             read the transcripts, run nothing\n"
 	"  -v, --verbose           report every run, and show the logs\n"
 	"      --record NEW        write a transcript of what clients do\n"
-	"      --listen ADDRESS    where they come (a free port)\n"
-	"      --connect ADDRESS   the daemon to record (one of its own, by "
-	"FILE)\n"
+	"      --listen ADDRESS    where clients connect (a free port)\n"
+	"      --connect ADDRESS   the daemon to record (else one is started, "
+	"with FILE)\n"
 	"  -V, --version           the version\n"
 	"  -h, --help              this\n"
 	"\n"
-	"TIME is 200ms, 2s or 1m. Exits 0 where all is as expected, 1 where it "
-	"is\n"
-	"not, 2 where something is wrong with a transcript or the command "
-	"line.\n"
+	"TIME is 200ms, 2s or 1m. Exits 0 if all is as expected, 1 if not, 2 "
+	"if a\n"
+	"transcript or the command line is wrong.\n"
 	"See linetest(1).\n";
 
 static const struct option longs[] = {
@@ -134,7 +133,7 @@ static int option_time(const char *option, uint32_t *ms)
 }
 
 /* -1: the option is wrong, and a message was printed. */
-static int options_take(struct linetest_options *options, int option)
+static int option_take(struct linetest_options *options, int option)
 {
 	switch (option) {
 	case 'm':
@@ -227,7 +226,7 @@ enum linetest_result linetest_options_read(struct linetest_options *options,
 			fputs(help, stdout);
 			return LINETEST_SHOWN;
 		}
-		if (options_take(options, option) < 0)
+		if (option_take(options, option) < 0)
 			goto usage;
 	}
 	options->files = argv + optind;

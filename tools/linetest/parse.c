@@ -42,7 +42,7 @@ static bool parse_no_word(struct parser *parser, char *at, const char *usage)
 	return false;
 }
 
-static void parse_include(struct parser *parser, char *at)
+static void parse_include_file(struct parser *parser, char *at)
 {
 	char *name = parse_only_word(parser, at, "include FILE"), *path;
 	const struct source *source;
@@ -181,13 +181,20 @@ static const struct {
 	const char *keyword;
 	void (*parse)(struct parser *parser, char *at);
 } statements[] = {
-	{"protocol", parse_protocol},   {"config", parse_config},
-	{"include", parse_include},     {"workers", parse_workers},
-	{"transport", parse_transport}, {"terminator", parse_terminator},
-	{"fragment", parse_fragment},   {"patience", parse_patience},
-	{"wait", parse_wait},           {"start", parse_start},
-	{"stop", parse_stop},           {"reload", parse_reload},
-	{"...", parse_skip_all},        {"!", parse_silence_all},
+	{"protocol", parse_protocol},
+	{"config", parse_config},
+	{"include", parse_include_file},
+	{"workers", parse_workers},
+	{"transport", parse_transport},
+	{"terminator", parse_terminator},
+	{"fragment", parse_fragment},
+	{"patience", parse_patience},
+	{"wait", parse_wait},
+	{"start", parse_start},
+	{"stop", parse_stop},
+	{"reload", parse_reload},
+	{"...", parse_skip_all},
+	{"!", parse_silence_all},
 };
 
 /* row is cut into words. */
