@@ -15,8 +15,8 @@
 #include "daemon.h"
 #include "cmdline.h"
 
-/* Started without standard descriptors, a client's socket would become one of
- * them, and be sent the log. */
+/* Without standard descriptors a client's socket would become one of them, and
+ * get the log. */
 static void fill_standard_fds(void)
 {
 	int fd;
@@ -28,7 +28,7 @@ static void fill_standard_fds(void)
 		close(fd);
 }
 
-/* What was printed has to have arrived: a full disk is no success. */
+/* An output that could not be written, on a full disk, is no success. */
 static enum exit_code flush_shown(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))

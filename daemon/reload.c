@@ -128,8 +128,8 @@ int reload_open_log(const struct cmdline *cmdline, const struct conf *conf)
 	return log_open(&settings);
 }
 
-/* What the command line sets does not change. The level may be one that was
- * set by linectl. */
+/* Settings of the command line do not change. The level may be one that was set
+ * by linectl. */
 static bool reload_changes_log(const struct reload *reload,
 			       const struct conf *conf)
 {

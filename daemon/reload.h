@@ -53,8 +53,8 @@ int reload_start(struct reload *reload, struct conf *conf);
  * report (NULL: only the log has it). */
 bool reload_run(struct reload *reload, struct report *report);
 
-/* What a reload of this text would do. NULL: it would be refused, see errors,
- * which the caller has initialised. */
+/* The plan of a reload of this text. NULL: the reload would be refused, see
+ * errors, which the caller has initialised. */
 struct reload_plan *reload_plan_text(const struct reload *reload,
 				     const struct control_text *text,
 				     struct conf_errors *errors);

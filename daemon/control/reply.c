@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the verbs share.
+ * Services by name, and responses that several verbs give.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the verbs share: the daemon that they ask, finding a service by its
- * name, and the last response. Main thread.
+ * The parts that verbs share: the daemon, finding a service by its name, and
+ * the last response. Main thread.
  */
 #ifndef REPLY_H
 #define REPLY_H
@@ -28,12 +28,12 @@ struct control_text {
 	void *may_read_arg;
 };
 
-/* What only the daemon can do. */
+/* The daemon's own part. */
 struct control_ops {
 	/* Reads the config again, as on SIGHUP. False: nothing was changed. */
 	bool (*reload)(struct control *control, struct report *report);
-	/* What a reload of this text would do. NULL: it would be refused, see
-	 * errors. */
+	/* The plan of a reload of this text. NULL: the reload would be refused,
+	 * see errors. */
 	struct reload_plan *(*plan)(struct control *control,
 				    const struct control_text *text,
 				    struct conf_errors *errors);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A request of a client (lined/control.h) on its way from the client's thread
- * to the main thread, and its responses on their way back. What a request
- * means is not known here: the port says who takes it.
+ * to the main thread, and its responses on their way back. The port takes the
+ * requests; nothing here knows what they mean.
  *
  * A request belongs to the main thread until request_respond() with `last`. It
  * is freed when that response has been delivered or dropped.

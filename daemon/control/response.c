@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Builds answers. The values of the record in the making are in an array that
- * grows; those of finished ones are copied to the pool, where they stay put.
+ * Builds responses. The values of the current record are in an array that
+ * grows; those of finished records are copied to the pool, where they stay.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@
 #include "pool.h"
 
 /* Longer texts are cut. */
-#define TEXT_MAX 4096
+#define RESPONSE_TEXT_MAX 4096
 
 void response_fini(struct response *response)
 {
@@ -28,7 +28,7 @@ void response_fini(struct response *response)
 	memset(response, 0, sizeof(*response));
 }
 
-static struct pool *pool_of(struct response *response)
+static struct pool *response_pool(struct response *response)
 {
 	if (response->pool == NULL)
 		response->pool = pool_new();
@@ -37,9 +37,9 @@ static struct pool *pool_of(struct response *response)
 	return response->pool;
 }
 
-/* One more place in an array, zeroed; NULL: none. */
-static void *grow(struct response *response, void **array, size_t *count,
-		  size_t *room, size_t size)
+/* Room for one more item in an array, zeroed; NULL: no memory. */
+static void *response_grow(struct response *response, void **array,
+			   size_t *count, size_t *room, size_t size)
 {
 	char *place;
 
@@ -59,7 +59,7 @@ static void *grow(struct response *response, void **array, size_t *count,
 	return place;
 }
 
-static void finish_record(struct response *response)
+static void response_finish_record(struct response *response)
 {
 	struct lined_record *record;
 	struct lined_value *values;
@@ -67,7 +67,7 @@ static void finish_record(struct response *response)
 	if (response->value_count == 0 || response->count == 0)
 		return;
 	record = &response->records[response->count - 1];
-	values = pool_array(pool_of(response), response->value_count,
+	values = pool_array(response_pool(response), response->value_count,
 			    sizeof(*values));
 	if (values == NULL) {
 		response->oom = true;
@@ -85,26 +85,27 @@ void response_record(struct response *response, const char *kind)
 	struct lined_record *record;
 	void *records = response->records;
 
-	if (pool_of(response) == NULL)
+	if (response_pool(response) == NULL)
 		return;
-	finish_record(response);
-	record = grow(response, &records, &response->count, &response->room,
-		      sizeof(*record));
+	response_finish_record(response);
+	record = response_grow(response, &records, &response->count,
+			       &response->room, sizeof(*record));
 	response->records = records;
 	if (record != NULL)
 		record->kind = kind;
 }
 
-static struct lined_value *add(struct response *response, const char *name,
-			       enum lined_value_type type)
+static struct lined_value *response_add(struct response *response,
+					const char *name,
+					enum lined_value_type type)
 {
 	void *values = response->values;
 	struct lined_value *value;
 
 	if (response->oom)
 		return NULL;
-	value = grow(response, &values, &response->value_count,
-		     &response->value_room, sizeof(*value));
+	value = response_grow(response, &values, &response->value_count,
+			      &response->value_room, sizeof(*value));
 	response->values = values;
 	if (value == NULL)
 		return NULL;
@@ -113,10 +114,11 @@ static struct lined_value *add(struct response *response, const char *name,
 	return value;
 }
 
-static const char *printable(struct response *response, const char *bytes,
-			     size_t len, bool escape)
+static const char *response_printable(struct response *response,
+				      const char *bytes, size_t len,
+				      bool escape)
 {
-	char text[TEXT_MAX];
+	char text[RESPONSE_TEXT_MAX];
 	const char *copy;
 
 	if (escape)
@@ -132,25 +134,29 @@ static const char *printable(struct response *response, const char *bytes,
 void response_text(struct response *response, const char *name,
 		   const char *text)
 {
-	struct lined_value *value = add(response, name, LINED_VALUE_TEXT);
+	struct lined_value *value =
+		response_add(response, name, LINED_VALUE_TEXT);
 
 	if (value != NULL)
-		value->text = printable(response, text, strlen(text), false);
+		value->text =
+			response_printable(response, text, strlen(text), false);
 }
 
 void response_bytes(struct response *response, const char *name,
 		    const char *bytes, size_t len)
 {
-	struct lined_value *value = add(response, name, LINED_VALUE_TEXT);
+	struct lined_value *value =
+		response_add(response, name, LINED_VALUE_TEXT);
 
 	if (value != NULL)
-		value->text = printable(response, bytes, len, true);
+		value->text = response_printable(response, bytes, len, true);
 }
 
 void response_number(struct response *response, const char *name,
 		     uint64_t number)
 {
-	struct lined_value *value = add(response, name, LINED_VALUE_NUMBER);
+	struct lined_value *value =
+		response_add(response, name, LINED_VALUE_NUMBER);
 
 	if (value != NULL)
 		value->number = number;
@@ -158,7 +164,8 @@ void response_number(struct response *response, const char *name,
 
 void response_flag(struct response *response, const char *name, bool flag)
 {
-	struct lined_value *value = add(response, name, LINED_VALUE_FLAG);
+	struct lined_value *value =
+		response_add(response, name, LINED_VALUE_FLAG);
 
 	if (value != NULL)
 		value->number = flag;
@@ -167,7 +174,8 @@ void response_flag(struct response *response, const char *name, bool flag)
 void response_list(struct response *response, const char *name,
 		   const char *const *items, size_t count)
 {
-	struct lined_value *value = add(response, name, LINED_VALUE_LIST);
+	struct lined_value *value =
+		response_add(response, name, LINED_VALUE_LIST);
 	const char **copies;
 	size_t i;
 
@@ -179,8 +187,8 @@ void response_list(struct response *response, const char *name,
 		return;
 	}
 	for (i = 0; i < count; i++)
-		copies[i] =
-			printable(response, items[i], strlen(items[i]), false);
+		copies[i] = response_printable(response, items[i],
+					       strlen(items[i]), false);
 	value->items = copies;
 	value->number = count;
 }
@@ -206,21 +214,22 @@ void response_count(struct response *response, const char *group,
 
 void response_refuse(struct response *response, const char *format, ...)
 {
-	char text[TEXT_MAX];
+	char text[RESPONSE_TEXT_MAX];
 	va_list arguments;
 
-	if (pool_of(response) == NULL)
+	if (response_pool(response) == NULL)
 		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	response->error = printable(response, text, strlen(text), false);
+	response->error =
+		response_printable(response, text, strlen(text), false);
 }
 
 void response_view(struct response *response, bool last,
 		   struct lined_response *view)
 {
-	finish_record(response);
+	response_finish_record(response);
 	memset(view, 0, sizeof(*view));
 	view->last = last;
 	if (response->oom) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads requests (RFC 9112), strictly: what is malformed is refused rather
- * than guessed at, and a request with a body ends the connection, since the
- * body is never read.
+ * Reads requests (RFC 9112) strictly: a malformed one is refused, not guessed
+ * at. A request with a body ends the connection: the body is never read.
  */
 #include "http_request.h"
 
@@ -11,7 +10,7 @@
 
 /* ---- words ------------------------------------------------------------- */
 
-static bool is_token(const char *text, size_t len)
+static bool http_is_token(const char *text, size_t len)
 {
 	size_t i;
 
@@ -24,18 +23,18 @@ static bool is_token(const char *text, size_t len)
 	return len > 0;
 }
 
-static bool is(const char *text, size_t len, const char *word)
+static bool http_is_word(const char *text, size_t len, const char *word)
 {
 	return len == strlen(word) && memcmp(text, word, len) == 0;
 }
 
-static bool is_case(const char *text, size_t len, const char *word)
+static bool http_is_name(const char *text, size_t len, const char *word)
 {
 	return len == strlen(word) && strncasecmp(text, word, len) == 0;
 }
 
 /* Whether a comma-separated list has the word. */
-static bool has_word(const char *list, size_t len, const char *word)
+static bool http_has_word(const char *list, size_t len, const char *word)
 {
 	const char *end = list + len;
 
@@ -48,15 +47,16 @@ static bool has_word(const char *list, size_t len, const char *word)
 			list++;
 		while (last > list && (last[-1] == ' ' || last[-1] == '\t'))
 			last--;
-		if (is_case(list, (size_t)(last - list), word))
+		if (http_is_name(list, (size_t)(last - list), word))
 			return true;
 		list = stop + 1;
 	}
 	return false;
 }
 
-/* Bytes that may stand in a target or in a field's value. */
-static bool is_printable(const char *text, size_t len, bool blanks)
+/* Whether all bytes are allowed in a target or, with blanks, in a field's
+ * value. */
+static bool http_is_printable(const char *text, size_t len, bool blanks)
 {
 	size_t i;
 
@@ -71,10 +71,11 @@ static bool is_printable(const char *text, size_t len, bool blanks)
 	return true;
 }
 
-/* ---- the first line ---------------------------------------------------- */
+/* ---- the request line ---------------------------------------------------- */
 
-/* The path of a target: without a query, and without http://host before it. */
-static bool is_path(const char *target, size_t len, const char *path)
+/* Whether this is the target's path: without its query, and without http://host
+ * before it. */
+static bool http_is_path(const char *target, size_t len, const char *path)
 {
 	const char *query;
 
@@ -89,18 +90,18 @@ static bool is_path(const char *target, size_t len, const char *path)
 	query = memchr(target, '?', len);
 	if (query != NULL)
 		len = (size_t)(query - target);
-	return is(target, len, path);
+	return http_is_word(target, len, path);
 }
 
-static enum http_status refuse(struct http_request *request,
-			       enum http_status status)
+static enum http_status http_refuse(struct http_request *request,
+				    enum http_status status)
 {
 	request->keep = false;
 	return status;
 }
 
-static enum http_status take_version(struct http_request *request,
-				     const char *text, size_t len)
+static enum http_status http_take_version(struct http_request *request,
+					  const char *text, size_t len)
 {
 	if (len != 8 || memcmp(text, "HTTP/", 5) != 0 || text[5] < '0' ||
 	    text[5] > '9' || text[6] != '.' || text[7] < '0' || text[7] > '9')
@@ -113,9 +114,9 @@ static enum http_status take_version(struct http_request *request,
 }
 
 /* METHOD target HTTP/1.1, a single blank between them. */
-static enum http_status take_first(struct http_request *request,
-				   const char *path, const char *text,
-				   size_t len)
+static enum http_status http_take_request_line(struct http_request *request,
+					       const char *path,
+					       const char *text, size_t len)
 {
 	const char *end = text + len;
 	const char *target = memchr(text, ' ', len);
@@ -127,28 +128,30 @@ static enum http_status take_first(struct http_request *request,
 		version = memchr(target, ' ', (size_t)(end - target));
 	}
 	if (version == NULL || version == target ||
-	    !is_token(text, (size_t)(target - 1 - text)) ||
-	    !is_printable(target, (size_t)(version - target), false))
-		return refuse(request, HTTP_BAD_REQUEST);
-	status =
-		take_version(request, version + 1, (size_t)(end - version - 1));
+	    !http_is_token(text, (size_t)(target - 1 - text)) ||
+	    !http_is_printable(target, (size_t)(version - target), false))
+		return http_refuse(request, HTTP_BAD_REQUEST);
+	status = http_take_version(request, version + 1,
+				   (size_t)(end - version - 1));
 	if (status != HTTP_MORE)
-		return refuse(request, status);
+		return http_refuse(request, status);
 	request->begun = true;
-	request->head = is(text, (size_t)(target - 1 - text), "HEAD");
-	if (!request->head && !is(text, (size_t)(target - 1 - text), "GET"))
+	request->head = http_is_word(text, (size_t)(target - 1 - text), "HEAD");
+	if (!request->head &&
+	    !http_is_word(text, (size_t)(target - 1 - text), "GET"))
 		request->status = HTTP_METHOD_NOT_ALLOWED;
-	else if (!is_path(target, (size_t)(version - target), path))
+	else if (!http_is_path(target, (size_t)(version - target), path))
 		request->status = HTTP_NOT_FOUND;
 	else
 		request->status = HTTP_OK;
 	return HTTP_MORE;
 }
 
-/* ---- the rest ---------------------------------------------------------- */
+/* ---- fields and the end
+ * ---------------------------------------------------------- */
 
-static enum http_status take_header(struct http_request *request,
-				    const char *text, size_t len)
+static enum http_status http_take_header(struct http_request *request,
+					 const char *text, size_t len)
 {
 	const char *colon = memchr(text, ':', len), *value;
 	size_t name_len, value_len;
@@ -158,21 +161,22 @@ static enum http_status take_header(struct http_request *request,
 	name_len = (size_t)(colon - text);
 	value = colon + 1;
 	value_len = len - name_len - 1;
-	/* No blank may stand before the colon, and no line be continued. */
-	if (!is_token(text, name_len) || !is_printable(value, value_len, true))
+	/* Blanks before the colon and folded lines are refused. */
+	if (!http_is_token(text, name_len) ||
+	    !http_is_printable(value, value_len, true))
 		return HTTP_BAD_REQUEST;
 	if (++request->headers > HTTP_HEADERS_MAX)
 		return HTTP_TOO_LARGE;
-	if (is_case(text, name_len, "Connection")) {
-		if (has_word(value, value_len, "close"))
+	if (http_is_name(text, name_len, "Connection")) {
+		if (http_has_word(value, value_len, "close"))
 			request->keep = false;
-	} else if (is_case(text, name_len, "Host")) {
+	} else if (http_is_name(text, name_len, "Host")) {
 		if (request->has_host)
 			return HTTP_BAD_REQUEST;
 		request->has_host = true;
-	} else if (is_case(text, name_len, "Content-Length")) {
-		request->has_body |= !has_word(value, value_len, "0");
-	} else if (is_case(text, name_len, "Transfer-Encoding")) {
+	} else if (http_is_name(text, name_len, "Content-Length")) {
+		request->has_body |= !http_has_word(value, value_len, "0");
+	} else if (http_is_name(text, name_len, "Transfer-Encoding")) {
 		request->has_body = true;
 	}
 	return HTTP_MORE;
@@ -185,18 +189,19 @@ enum http_status http_request_line(struct http_request *request,
 	enum http_status status;
 
 	if (!request->begun) {
-		/* An empty line or two before a request do not count. */
+		/* Up to two empty lines before a request are ignored. */
 		if (len == 0 && ++request->headers <= 2)
 			return HTTP_MORE;
 		request->headers = 0;
-		return take_first(request, path, text, len);
+		return http_take_request_line(request, path, text, len);
 	}
 	if (len > 0) {
-		status = take_header(request, text, len);
-		return status != HTTP_MORE ? refuse(request, status) : status;
+		status = http_take_header(request, text, len);
+		return status != HTTP_MORE ? http_refuse(request, status)
+					   : status;
 	}
 	if (!request->old && !request->has_host)
-		return refuse(request, HTTP_BAD_REQUEST);
+		return http_refuse(request, HTTP_BAD_REQUEST);
 	if (request->has_body)
 		request->keep = false;
 	return request->status;

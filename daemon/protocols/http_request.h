@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One HTTP request, put together from its lines: as much of HTTP/1.1 as it
- * takes to be asked for one page. Knows no sockets and sends nothing.
+ * One HTTP request, read line by line: as much of HTTP/1.1 as a server of one
+ * page needs. Knows no sockets and sends nothing.
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What is asked for at most; a scraper sends a handful. */
+/* Fields in a request; a scraper sends a handful. */
 #define HTTP_HEADERS_MAX 100
 
 enum http_status {
@@ -28,18 +28,18 @@ enum http_status {
 struct http_request {
 	bool begun; /* its first line has come */
 	bool head;
-	bool keep; /* the connection is wanted after the answer */
+	bool keep; /* the connection stays open after the response */
 	bool old;  /* HTTP/1.0 */
 	bool has_host;
-	bool has_body; /* something follows that nobody reads */
+	bool has_body; /* a body follows, which is not read */
 	unsigned headers;
-	enum http_status status; /* what the first line deserves */
+	enum http_status status; /* of the request line */
 };
 
 /*
- * Takes a line without its terminator: what to answer now, HTTP_MORE while
- * nothing. After any answer but HTTP_OK, HTTP_NOT_FOUND and
- * HTTP_METHOD_NOT_ALLOWED `keep` is false.
+ * Takes a line without its terminator. HTTP_MORE: there is more to come;
+ * otherwise the status of the response, and `keep` is false unless that is
+ * HTTP_OK, HTTP_NOT_FOUND or HTTP_METHOD_NOT_ALLOWED.
  */
 enum http_status http_request_line(struct http_request *request,
 				   const char *path, const char *text,

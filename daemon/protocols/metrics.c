@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The metrics protocol: the daemon's counters at /metrics, for Prometheus, over
- * as much HTTP as that takes. What the page says is in metrics_text.c, what a
- * request is in http_request.c.
+ * The metrics protocol: the daemon's counters at /metrics for Prometheus, over
+ * as much HTTP as that needs. metrics_text.c writes the page, http_request.c
+ * reads requests.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,11 +20,11 @@
 #define PAGE_TYPE  "text/plain; version=0.0.4; charset=utf-8"
 #define ERROR_TYPE "text/plain; charset=utf-8"
 #define REQUEST_MS 10000
-/* A page is good for so long: many who ask at once are told the same. */
+/* A page is sent again for so long, to all who request it. */
 #define PAGE_AGE_MS 500
 
-/* Of an instance. */
-struct server {
+/* The state of an instance. */
+struct metrics_server {
 	struct lined_buffer *page; /* NULL: none yet */
 	uint64_t made_ms;
 };
@@ -35,10 +35,10 @@ struct session {
 	struct lined_timer deadline; /* of a request that has begun */
 };
 
-/* ---- answering --------------------------------------------------------- */
+/* ---- responses --------------------------------------------------------- */
 
-/* Closes behind the answer, or waits for the next request. */
-static void finish(struct session *session)
+/* Closes after the response, or waits for the next request. */
+static void metrics_finish(struct session *session)
 {
 	bool keep = session->request.keep;
 
@@ -48,8 +48,10 @@ static void finish(struct session *session)
 					       LINED_CLOSE_LOCAL, 0);
 }
 
-static void write_head(struct text *text, const struct session *session,
-		       enum http_status status, const char *type, size_t len)
+static void metrics_write_status(struct text *text,
+				 const struct session *session,
+				 enum http_status status, const char *type,
+				 size_t len)
 {
 	time_t now = time(NULL);
 	char date[64];
@@ -66,7 +68,7 @@ static void write_head(struct text *text, const struct session *session,
 						      : "");
 }
 
-static void send_text(struct session *session, struct text *text)
+static void metrics_send(struct session *session, struct text *text)
 {
 	if (text->oom)
 		lined_socket_close_for(session->client, LINED_CLOSE_ERROR,
@@ -76,46 +78,47 @@ static void send_text(struct session *session, struct text *text)
 	text_fini(text);
 }
 
-static void answer_page(struct session *session, const struct server *server)
+static void metrics_send_page(struct session *session,
+			      const struct metrics_server *server)
 {
 	struct text head = {.len = 0};
 	size_t len = lined_buffer_len(server->page);
 
-	write_head(&head, session, HTTP_OK, PAGE_TYPE, len);
-	send_text(session, &head);
+	metrics_write_status(&head, session, HTTP_OK, PAGE_TYPE, len);
+	metrics_send(session, &head);
 	if (!session->request.head)
 		lined_socket_send_shared(session->client, server->page, 0, len);
-	finish(session);
+	metrics_finish(session);
 }
 
-static void answer_error(struct session *session, enum http_status status)
+static void metrics_send_error(struct session *session, enum http_status status)
 {
 	struct text response = {.len = 0}, body = {.len = 0};
 
 	text_printf(&body, "%s%s\n", http_status_text(status),
 		    status == HTTP_NOT_FOUND ? ": there is " PATH : "");
-	write_head(&response, session, status, ERROR_TYPE, body.len);
+	metrics_write_status(&response, session, status, ERROR_TYPE, body.len);
 	if (!session->request.head)
 		text_add(&response, body.data, body.len);
 	response.oom |= body.oom;
 	text_fini(&body);
-	send_text(session, &response);
-	finish(session);
+	metrics_send(session, &response);
+	metrics_finish(session);
 }
 
 /* ---- the page ---------------------------------------------------------- */
 
-static void answered(struct lined_socket *client, void *arg,
-		     const struct lined_response *response)
+static void metrics_respond(struct lined_socket *client, void *arg,
+			    const struct lined_response *response)
 {
 	struct session *session = arg;
 	struct lined_service *service = lined_client_service(client);
-	struct server *server = lined_service_data(service);
+	struct metrics_server *server = lined_service_data(service);
 	struct text page = {.len = 0};
 	struct lined_buffer *buffer = NULL;
 
 	if (!response->last)
-		return; /* all of it comes at once, in the last */
+		return; /* all records come in the last response */
 	if (response->error == NULL)
 		metrics_text_write(&page, response);
 	if (page.len > 0 && !page.oom)
@@ -123,53 +126,54 @@ static void answered(struct lined_socket *client, void *arg,
 	text_fini(&page);
 	if (buffer == NULL) {
 		session->request.keep = false;
-		answer_error(session, HTTP_UNAVAILABLE);
+		metrics_send_error(session, HTTP_UNAVAILABLE);
 		return;
 	}
 	lined_buffer_unref(server->page);
 	server->page = buffer;
 	server->made_ms =
 		lined_dispatcher_now_ms(lined_service_dispatcher(service));
-	answer_page(session, server);
+	metrics_send_page(session, server);
 }
 
-static void ask(struct session *session)
+static void metrics_request_page(struct session *session)
 {
-	static const struct lined_request question = {
+	static const struct lined_request request = {
 		.kind = LINED_REQUEST_ALL,
 		.argument = "",
 		.text = "",
 	};
 	struct lined_service *service = lined_client_service(session->client);
-	const struct server *server = lined_service_data(service);
+	const struct metrics_server *server = lined_service_data(service);
 	uint64_t now_ms =
 		lined_dispatcher_now_ms(lined_service_dispatcher(service));
 
 	if (server->page != NULL && now_ms - server->made_ms < PAGE_AGE_MS) {
-		answer_page(session, server);
-	} else if (lined_control_request(session->client, &question, answered,
-					 session) < 0) {
+		metrics_send_page(session, server);
+	} else if (lined_control_request(session->client, &request,
+					 metrics_respond, session) < 0) {
 		session->request.keep = false;
-		answer_error(session, HTTP_UNAVAILABLE);
+		metrics_send_error(session, HTTP_UNAVAILABLE);
 	}
 }
 
 /* ---- requests ---------------------------------------------------------- */
 
-static void deadline_passed(struct lined_timer *timer)
+static void metrics_deadline_passed(struct lined_timer *timer)
 {
 	struct session *session =
 		lined_container_of(timer, struct session, deadline);
 
 	session->request.keep = false;
-	answer_error(session, HTTP_TIMEOUT);
+	metrics_send_error(session, HTTP_TIMEOUT);
 }
 
-static void take_line(struct session *session, const struct lined_line *line)
+static void metrics_take_line(struct session *session,
+			      const struct lined_line *line)
 {
 	enum http_status status;
 
-	/* From its first line on, however slowly the others come. */
+	/* From the first line on: slow lines do not prolong it. */
 	if (!lined_timer_is_armed(&session->deadline))
 		lined_timer_start(&session->deadline, REQUEST_MS, 0);
 	status = http_request_line(&session->request, PATH, line->text,
@@ -178,12 +182,12 @@ static void take_line(struct session *session, const struct lined_line *line)
 		return;
 	lined_timer_stop(&session->deadline);
 	if (status == HTTP_OK)
-		ask(session);
+		metrics_request_page(session);
 	else
-		answer_error(session, status);
+		metrics_send_error(session, status);
 }
 
-static void on_read(struct lined_socket *client, void *arg)
+static void metrics_read(struct lined_socket *client, void *arg)
 {
 	struct session *session = arg;
 	enum lined_line_status status;
@@ -191,16 +195,16 @@ static void on_read(struct lined_socket *client, void *arg)
 
 	while ((status = lined_socket_read_line(client, &line)) ==
 	       LINED_LINE_READY)
-		take_line(session, &line);
+		metrics_take_line(session, &line);
 	if (status != LINED_LINE_TOO_LONG)
 		return;
 	session->request.keep = false;
 	lined_timer_stop(&session->deadline);
-	answer_error(session, HTTP_TOO_LARGE);
+	metrics_send_error(session, HTTP_TOO_LARGE);
 }
 
-static void on_close(struct lined_socket *client, void *arg,
-		     enum lined_close_reason reason, int error)
+static void metrics_close(struct lined_socket *client, void *arg,
+			  enum lined_close_reason reason, int error)
 {
 	struct session *session = arg;
 
@@ -211,13 +215,13 @@ static void on_close(struct lined_socket *client, void *arg,
 	free(session);
 }
 
-static const struct lined_socket_handlers handlers = {
-	.handle_read = on_read,
-	.handle_close = on_close,
+static const struct lined_socket_handlers metrics_handlers = {
+	.handle_read = metrics_read,
+	.handle_close = metrics_close,
 };
 
-static void on_accept(struct lined_service *service,
-		      struct lined_socket *client)
+static void metrics_accept(struct lined_service *service,
+			   struct lined_socket *client)
 {
 	struct session *session = calloc(1, sizeof(*session));
 
@@ -226,13 +230,14 @@ static void on_accept(struct lined_service *service,
 		return;
 	}
 	session->client = client;
-	lined_service_timer(service, &session->deadline, deadline_passed);
-	lined_socket_set_handlers(client, &handlers, session);
+	lined_service_timer(service, &session->deadline,
+			    metrics_deadline_passed);
+	lined_socket_set_handlers(client, &metrics_handlers, session);
 }
 
-static int start(struct lined_service *service)
+static int metrics_start(struct lined_service *service)
 {
-	struct server *server = calloc(1, sizeof(*server));
+	struct metrics_server *server = calloc(1, sizeof(*server));
 
 	if (server == NULL) {
 		lined_service_log(service, LINED_LOG_ERR, "out of memory");
@@ -242,9 +247,9 @@ static int start(struct lined_service *service)
 	return 0;
 }
 
-static void stop(struct lined_service *service)
+static void metrics_stop(struct lined_service *service)
 {
-	struct server *server = lined_service_data(service);
+	struct metrics_server *server = lined_service_data(service);
 
 	lined_buffer_unref(server->page);
 	free(server);
@@ -256,9 +261,9 @@ const struct lined_protocol lined_protocol = {
 	.name = "metrics",
 	.summary = "the daemon's counters for Prometheus, over HTTP",
 	.flags = LINED_ONE_WORKER,
-	.handle_accept = on_accept,
-	.start = start,
-	.stop = stop,
+	.handle_accept = metrics_accept,
+	.start = metrics_start,
+	.stop = metrics_stop,
 	.framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_LINE_LENGTH |
 			 LINED_FRAMING_TOO_LONG | LINED_FRAMING_UNTERMINATED,
 	.framing = {LINED_LINE_LENGTH_DEFAULT, LINED_TERMINATOR_ANY, 0,

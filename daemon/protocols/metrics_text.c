@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which value of which record is which metric: a table of families, each with
- * the samples of all records behind it, as the format wants it.
+ * Writes the page: a table says which value of which record is in which family.
+ * The format wants all samples of a family to follow each other.
  */
 #include "metrics_text.h"
 
@@ -18,7 +18,8 @@ struct family {
 	const char *name;
 	const char *type;
 	const char *record;
-	/* A value; or, with a label, all "value.NAME", each as label="NAME". */
+	/* The name of a value; or, with a label, of a group, whose members are
+	 * samples with label="MEMBER". */
 	const char *value;
 	const char *label;
 	const char *help;
@@ -250,7 +251,7 @@ static void metrics_write_number(struct text *text, uint64_t number,
 		text_printf(text, "%llu", (unsigned long long)number);
 }
 
-/* The labels of a record, and one more where there is one. */
+/* The labels of a record, and another one (label NULL: none). */
 static void metrics_write_labels(struct text *text,
 				 const struct lined_record *record,
 				 const char *label, const char *value)
@@ -282,7 +283,7 @@ static void metrics_write_sample(struct text *text, const struct family *family,
 	text_puts(text, "\n");
 }
 
-/* What a record has for a family. */
+/* The samples of a family in a record. */
 static void metrics_write_samples(struct text *text,
 				  const struct family *family,
 				  const struct lined_record *record)
@@ -318,7 +319,7 @@ static void metrics_write_family(const struct metrics *metrics,
 					      metrics->records[i]);
 }
 
-/* ---- what is not a number of a record ---------------------------------- */
+/* ---- families of their own form ---------------------------------- */
 
 static void metrics_write_build(const struct metrics *metrics)
 {
@@ -363,7 +364,7 @@ static void metrics_write_open(const struct metrics *metrics)
 	}
 }
 
-/* A turn's length is what an event that came in it had to wait at most. */
+/* The length of a turn is the longest that an event had to wait in it. */
 static void metrics_write_worker_delays(struct text *text,
 					const struct lined_record *record)
 {

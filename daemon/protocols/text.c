@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Texts that grow, and JSON's way to write a string.
+ * Texts that grow, and strings of JSON.
  */
 #include "text.h"
 
@@ -15,8 +15,8 @@ void text_fini(struct text *text)
 	memset(text, 0, sizeof(*text));
 }
 
-/* Room for so many bytes more; NULL: there is none. */
-static char *reserve(struct text *text, size_t len)
+/* Where len more bytes go; NULL: no memory. */
+static char *text_reserve(struct text *text, size_t len)
 {
 	size_t room = text->room > 0 ? text->room : 512;
 	char *data;
@@ -39,7 +39,7 @@ static char *reserve(struct text *text, size_t len)
 
 void text_add(struct text *text, const char *bytes, size_t len)
 {
-	char *to = reserve(text, len);
+	char *to = text_reserve(text, len);
 
 	if (to == NULL || len == 0)
 		return;
@@ -61,7 +61,7 @@ void text_printf(struct text *text, const char *format, ...)
 	va_start(arguments, format);
 	len = vsnprintf(NULL, 0, format, arguments);
 	va_end(arguments);
-	to = len < 0 ? NULL : reserve(text, (size_t)len + 1);
+	to = len < 0 ? NULL : text_reserve(text, (size_t)len + 1);
 	if (to == NULL)
 		return;
 	va_start(arguments, format);

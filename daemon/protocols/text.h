@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A text that grows, for answers that are put together before they are sent.
- * Memory that runs out is noted, and nothing is added any more.
+ * A text that grows, for responses that are built before they are sent. If
+ * memory runs out, that is noted and nothing more is added.
  */
 #ifndef TEXT_H
 #define TEXT_H

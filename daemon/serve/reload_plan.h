@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a reload does: the services that run beside those of a new config, and
- * what becomes of each service and each address. Opens and changes nothing.
- * server_apply() carries a plan out, `linectl plan` prints it.
+ * The plan of a reload: compares the services that run with those of a new
+ * config and decides what becomes of each service and each address. Opens and
+ * changes nothing. server_apply() carries a plan out, `linectl plan` prints it.
  *
  * A plan is good until the main thread's next turn. The time to make one grows
  * with the number of services and addresses, by n log n. Main thread.
@@ -41,7 +41,7 @@ struct reload_service {
 	/* The running service goes on; false with a running one: another
 	 * service takes its place, for its protocol is another. */
 	bool kept;
-	/* What changes for a kept one: a mask of enum conf_change. */
+	/* For a kept one: a mask of enum conf_change. */
 	unsigned changes;
 	bool mode_changes;            /* of UNIX sockets */
 	struct reload_listen *listen; /* one for each of conf->listen */
@@ -85,12 +85,14 @@ struct reload_plan {
 struct reload_plan *reload_plan_new(struct server *server, struct conf *conf);
 void reload_plan_free(struct reload_plan *plan);
 
-/* What takes the place of a running service; NULL: it ends. */
+/* The service that takes the place of a running one, or is that itself; NULL:
+ * it ends. */
 const struct reload_service *
 reload_plan_next_service(const struct reload_plan *plan,
 			 const struct service *service);
 
-/* What becomes of an open listener's address; NULL: it closes. */
+/* The place of an open listener's address in the new config; NULL: it
+ * closes. */
 const struct reload_listen *
 reload_plan_next_listen(const struct reload_plan *plan,
 			const struct listener *listener);

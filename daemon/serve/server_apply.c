@@ -2,7 +2,7 @@
 /*
  * Carries out a reload plan as a transaction: every address is opened and
  * every new service made before anything that runs is touched; until then all
- * of it can be undone. What is to be done was decided in reload_plan.c.
+ * of it can be undone. reload_plan.c has decided what is done.
  */
 #include "config.h"
 

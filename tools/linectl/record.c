@@ -14,8 +14,8 @@
 #include "common/memory.h"
 #include "linectl/utf8.h"
 
-/* What is being read: `at` moves on. Decoded texts go to `out`, behind which
- * there is room for all that is still to be read. */
+/* The place in the line that is read next, and where decoded texts go: behind
+ * `out` there is room for all that is left in the line. */
 struct reader {
 	const char *at;
 	char *out;
@@ -38,7 +38,7 @@ static const char *reader_take_word(struct reader *r, const char *bytes)
 	return word;
 }
 
-/* What was read since begin, as it stands. */
+/* A copy of what was read since begin. */
 static const char *reader_keep_json(struct reader *r, const char *begin)
 {
 	size_t len = (size_t)(r->at - begin);
