@@ -60,10 +60,18 @@ def circles(calls):
     return found
 
 
+def is_built(path):
+    """Whether it is of a source that is there: not left by an older build."""
+    source = path.name.split('-', 1)[-1][:-2] + '.c'
+    folder = path.parent.parent if path.parent.name == '.libs' else path.parent
+    return (TOP / folder / source).exists()
+
+
 def check_circles():
     for name, (patterns, most) in GROUPS.items():
         objects = [path for pattern in patterns
-                   for path in sorted(pathlib.Path('.').glob(pattern))]
+                   for path in sorted(pathlib.Path('.').glob(pattern))
+                   if is_built(path)]
         if not objects:
             yield f'{name}: no object files in {pathlib.Path.cwd()}'
         seen = {path: symbols(path) for path in objects}

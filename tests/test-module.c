@@ -192,7 +192,7 @@ END_TEST
 START_TEST(another_abi_is_refused)
 {
 	build("bad-abi", "bad-abi", "");
-	refused("bad-abi", "built for ABI 4711, this lined has ABI 3");
+	refused("bad-abi", "built for ABI 4711, this lined has ABI 2");
 }
 END_TEST
 

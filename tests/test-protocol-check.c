@@ -132,7 +132,7 @@ START_TEST(another_abi_is_refused_and_both_are_named)
 	protocol.abi = LINED_ABI + 6;
 	ck_assert_int_eq(protocol_check_abi(&protocol, error, sizeof(error)),
 			 -1);
-	ck_assert_str_eq(error, "built for ABI 9, this lined has ABI 3");
+	ck_assert_str_eq(error, "built for ABI 8, this lined has ABI 2");
 	protocol.abi = LINED_ABI;
 	protocol.size = PROTOCOL_SIZE_MIN - 1;
 	ck_assert_int_eq(protocol_check_abi(&protocol, error, sizeof(error)),

@@ -33,7 +33,7 @@ LINED_BEGIN_DECLS
  * modules that were built before still work, and a module that uses an addition
  * needs a lined that has it.
  */
-#define LINED_ABI 3u
+#define LINED_ABI 2u
 
 /* struct lined_protocol.flags */
 enum lined_protocol_flag {
