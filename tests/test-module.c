@@ -202,7 +202,7 @@ START_TEST(a_size_below_the_first_is_refused)
 
 	build("sized", "sized", "-DSIZE=8");
 	snprintf(want, sizeof(want),
-		 "its lined_protocol says a size of 8, ABI 3 has at least %zu",
+		 "its lined_protocol says a size of 8, ABI 2 has at least %zu",
 		 PROTOCOL_SIZE_MIN);
 	refused("sized", want);
 }

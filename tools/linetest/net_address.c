@@ -83,7 +83,7 @@ char *net_address_url(const struct net_address *address)
 /* ---- free ports --------------------------------------------------------- */
 
 /* Different from run to run and from process to process; nothing more. */
-static unsigned draw(void)
+static unsigned net_address_draw(void)
 {
 	static uint64_t state;
 	struct timespec now;
@@ -143,8 +143,8 @@ int net_address_free(struct net_address *address, int family, int type)
 		memset(address, 0, sizeof(*address));
 		address->datagram = type == SOCK_DGRAM;
 		if (set_loopback(address, family,
-				 (uint16_t)(first + draw() % (end - first))) <
-		    0)
+				 (uint16_t)(first + net_address_draw() %
+							    (end - first))) < 0)
 			return -1;
 		if (try_bind(address, family, type) == 0)
 			return 0;
