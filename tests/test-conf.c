@@ -89,6 +89,10 @@ START_TEST(other_encodings_and_line_ends_are_text)
 
 	ck_assert_uint_eq(conf->workers, 2);
 	ck_assert_str_eq(conf->log.ident, "l\xc3\xaf\xff");
+	fixture_bad("# by an old Macintosh\rcolour = 1\r",
+		    "1: a CR without LF: lines end with LF here\n");
+	fixture_bad("workers = 1\r\nuser = 'a\rb'\r\n",
+		    "2: a CR without LF: lines end with LF here\n");
 }
 END_TEST
 
@@ -197,6 +201,25 @@ START_TEST(strings_are_what_libconfuse_makes_of_them)
 	ck_assert_str_eq(conf->module_dir, "/ab");
 	conf = fixture_good("user = ${LINED_TEST}\n" SERVICE("s", "1"));
 	ck_assert_str_eq(conf->user, "from here");
+}
+END_TEST
+
+START_TEST(a_variable_that_is_not_set_is_an_error)
+{
+	ck_assert_int_eq(unsetenv("LINED_NONE"), 0);
+	fixture_bad("workers = 1\nuser = \"x${LINED_NONE}\"\n",
+		    "2: ${LINED_NONE}: the environment has no such variable "
+		    "(${LINED_NONE:-text} has a default)\n");
+	fixture_bad("user = ${LINED_NONE}\n",
+		    "1: ${LINED_NONE}: the environment has no such variable "
+		    "(${LINED_NONE:-text} has a default)\n");
+	fixture_good(
+		"user = '${LINED_NONE}' # ${LINED_NONE}\n" SERVICE("s", "1"));
+	ck_assert_int_eq(setenv("LINED_NONE", "", 1), 0);
+	ck_assert_str_eq(
+		fixture_good("user = \"x${LINED_NONE}\"\n" SERVICE("s", "1"))
+			->user,
+		"x");
 }
 END_TEST
 
@@ -694,6 +717,7 @@ static void add_syntax(Suite *suite)
 	tcase_add_test(tcase, syntax_error_ends_the_reading);
 	tcase_add_test(tcase, a_bad_string_does_not_spoil_the_next_load);
 	tcase_add_test(tcase, strings_are_what_libconfuse_makes_of_them);
+	tcase_add_test(tcase, a_variable_that_is_not_set_is_an_error);
 	tcase_add_test(tcase, comments_do_not_disturb_lines_or_lists);
 	tcase_add_test(tcase, a_key_of_many_lines_has_the_line_of_its_name);
 	tcase_add_test(tcase, nesting_is_bounded);

@@ -10,6 +10,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum conf_token conf_lexer_fail(struct conf_lexer *lexer, unsigned line,
@@ -40,6 +41,12 @@ int conf_lexer_check_text(const char *text, size_t len,
 
 		if (c == '\n') {
 			place.line++;
+		} else if (c == '\r' && text[i + 1] != '\n') {
+			/* To libconfuse all of the file would be one line, and
+			 * what follows a # a comment. */
+			conf_error(report, &place,
+				   "a CR without LF: lines end with LF here");
+			return -1;
 		} else if ((c < ' ' && c != '\t' && c != '\r') || c == 0x7f) {
 			conf_error(report, &place,
 				   "byte 0x%02x: this is not a text file", c);
@@ -149,14 +156,22 @@ static enum conf_token lexer_escape(struct conf_lexer *lexer)
 	return CONF_TOKEN_STRING;
 }
 
-/* ${NAME} or ${NAME:-text}; libconfuse would look for its } in later lines. */
+/* ${NAME} or ${NAME:-text}. libconfuse would look for its } in later lines, and
+ * take a variable that is not set for an empty text: no password, say. */
 static enum conf_token lexer_variable(struct conf_lexer *lexer)
 {
 	size_t len = strcspn(lexer->at, "}\"\n");
+	char name[128];
 
 	if (lexer->at[len] != '}')
 		return conf_lexer_fail(lexer, lexer->line,
 				       "${ without its } on the same line");
+	snprintf(name, sizeof(name), "%.*s", (int)(len - 2), lexer->at + 2);
+	if (strstr(name, ":-") == NULL && getenv(name) == NULL)
+		return conf_lexer_fail(lexer, lexer->line,
+				       "${%s}: the environment has no such "
+				       "variable (${%s:-text} has a default)",
+				       name, name);
 	lexer_copy(lexer, len + 1);
 	return CONF_TOKEN_VARIABLE;
 }
