@@ -35,16 +35,32 @@ struct kv_options {
 	int64_t memory, value_size;
 };
 
-/* What `stats` shows: counters, in this order. */
-#define KV_STATS(X)                                                            \
-	X(cmd_get)                                                             \
-	X(cmd_set) X(cmd_flush) X(cmd_touch) X(get_hits) X(get_misses)         \
-		X(delete_hits) X(delete_misses) X(incr_hits) X(incr_misses)    \
-			X(decr_hits) X(decr_misses) X(cas_hits) X(cas_misses)  \
-				X(cas_badval) X(touch_hits) X(touch_misses)    \
-					X(total_items) X(evictions)
+/* What `stats` shows of what clients did. */
+struct kv_stats {
+	uint64_t cmd_get, cmd_set, cmd_flush, cmd_touch;
+	uint64_t get_hits, get_misses, delete_hits, delete_misses;
+	uint64_t incr_hits, incr_misses, decr_hits, decr_misses;
+	uint64_t cas_hits, cas_misses, cas_badval;
+	uint64_t touch_hits, touch_misses, total_items, evictions;
+};
 
-#define KV_STAT_FIELD(NAME) uint64_t NAME;
+#define KV_STAT(NAME)                                                          \
+	{                                                                      \
+#NAME, offsetof(struct kv_stats, NAME)                         \
+	}
+
+static const struct {
+	const char *name;
+	size_t offset;
+} kv_stat_table[] = {
+	KV_STAT(cmd_get),     KV_STAT(cmd_set),       KV_STAT(cmd_flush),
+	KV_STAT(cmd_touch),   KV_STAT(get_hits),      KV_STAT(get_misses),
+	KV_STAT(delete_hits), KV_STAT(delete_misses), KV_STAT(incr_hits),
+	KV_STAT(incr_misses), KV_STAT(decr_hits),     KV_STAT(decr_misses),
+	KV_STAT(cas_hits),    KV_STAT(cas_misses),    KV_STAT(cas_badval),
+	KV_STAT(touch_hits),  KV_STAT(touch_misses),  KV_STAT(total_items),
+	KV_STAT(evictions),
+};
 
 /* Of a service, which one worker serves. */
 struct kv_cache {
@@ -52,9 +68,7 @@ struct kv_cache {
 	struct lined_timer flush; /* of flush_all with a delay */
 	time_t began;
 	uint64_t last_cas;
-	struct kv_stats {
-		KV_STATS(KV_STAT_FIELD)
-	} stats;
+	struct kv_stats stats;
 };
 
 struct kv_client {
@@ -463,12 +477,12 @@ static void kv_stat(const struct kv_request *r, const char *name,
 	lined_socket_printf(r->client, "STAT %s %" PRIu64 "\r\n", name, value);
 }
 
-#define KV_STAT_SEND(NAME) kv_stat(r, #NAME, r->cache->stats.NAME);
-
 /* stats [reset]; the other arguments name what this cache does not have. */
 static const char *kv_stats(struct kv_request *r)
 {
 	time_t now = time(NULL);
+	uint64_t value;
+	size_t i;
 
 	if (r->count > 1 && lined_word_is(&r->words[1], "reset")) {
 		memset(&r->cache->stats, 0, sizeof(r->cache->stats));
@@ -488,7 +502,12 @@ static const char *kv_stats(struct kv_request *r)
 	kv_stat(r, "pointer_size", sizeof(void *) * 8);
 	kv_stat(r, "curr_connections",
 		lined_service_clients(r->cache->service));
-	KV_STATS(KV_STAT_SEND)
+	for (i = 0; i < sizeof(kv_stat_table) / sizeof(kv_stat_table[0]); i++) {
+		memcpy(&value,
+		       (const char *)&r->cache->stats + kv_stat_table[i].offset,
+		       sizeof(value));
+		kv_stat(r, kv_stat_table[i].name, value);
+	}
 	kv_stat(r, "threads", 1);
 	kv_stat(r, "curr_items", lined_table_len(r->table));
 	kv_stat(r, "bytes", lined_table_bytes(r->table));

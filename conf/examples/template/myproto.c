@@ -1,6 +1,6 @@
 /*
- * myproto: greets a client by its name. Copy this directory, rename it after your
- * protocol, and change everything. lined-module(3) is the reference.
+ * myproto: greets a client by its name. Copy this directory, rename it after
+ * your protocol, and change everything. lined-module(3) is the reference.
  */
 #include <lined/protocol.h>
 
