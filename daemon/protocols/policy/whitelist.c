@@ -181,7 +181,7 @@ int whitelist_load(struct whitelist *list, const char *path, char *error,
 		   size_t size)
 {
 	struct whitelist fresh = {0};
-	char *bytes, *line, *rest, detail[128];
+	char *bytes, *line = NULL, *rest, detail[128];
 	const char *wrong = NULL;
 	unsigned number = 0;
 
