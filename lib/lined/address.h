@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internet addresses and networks as text and back: "192.0.2.1:5123",
- * "[2001:db8::1]:5123", "192.0.2.0/24". IPv6 is written as RFC 5952 says and
- * read in every form of RFC 4291. Numbers are decimal, without sign or leading
- * zero. Nothing here allocates, resolves a name or blocks; every function is
- * MT-safe.
+ * Reads and writes Internet addresses and networks as text: "192.0.2.1:5123",
+ * "[2001:db8::1]:5123", "192.0.2.0/24". IPv6 is written as in RFC 5952 and read
+ * in every form of RFC 4291. Numbers are decimal, without sign or leading zero.
+ * No function allocates memory, resolves a name or blocks; all are MT-safe.
  */
 #ifndef LINED_ADDRESS_H
 #define LINED_ADDRESS_H
@@ -30,33 +29,31 @@ struct lined_address {
 };
 
 /*
- * Reads a numeric address: "192.0.2.1", "192.0.2.1:5123", "2001:db8::1",
- * "[2001:db8::1]", "[fe80::1%eth0]:5123" or "unix", which is what
- * lined_client_peer() and lined_address_format() write. The port is 0 where
- * none is written. -1 with errno: EINVAL (not such an address), ENODEV (no
- * such interface behind the %).
+ * Reads a numeric address as lined_client_peer() and lined_address_format()
+ * write it, with or without a port: "192.0.2.1", "192.0.2.1:5123",
+ * "2001:db8::1", "[2001:db8::1]", "[fe80::1%eth0]:5123" or "unix". Without a
+ * port it is 0. -1 with errno: EINVAL (not such an address), ENODEV (the
+ * interface behind the % does not exist).
  */
 LINED_API int lined_address_parse(struct lined_address *address,
 				  const char *text);
 
-/*
- * The address of a numeric host, without brackets, and a port from 0 to 65535.
- * -1 with errno: EINVAL (not numeric), ENODEV (no such interface).
- */
+/* Sets an address to a numeric host, without brackets, and a port from 0 to
+ * 65535. -1 with errno: EINVAL (not numeric), ENODEV (no such interface). */
 LINED_API int lined_address_set(struct lined_address *address, const char *host,
 				uint16_t port);
 
-/* The address of a UNIX socket. -1 with errno: ENOENT (the path is empty),
+/* Sets an address to a UNIX path. -1 with errno: ENOENT (the path is empty),
  * ENAMETOOLONG. */
 LINED_API int lined_address_set_unix(struct lined_address *address,
 				     const char *path);
 
-/* Room for any text that lined_address_format() makes, with its NUL. */
+/* A size that holds every text of lined_address_format() and its NUL. */
 #define LINED_ADDRESS_TEXT_MAX 80
 
 /*
- * Writes "192.0.2.1:5123", "[2001:db8::1]:5123", "unix" or "unknown" to text,
- * which it returns. An IPv4 address mapped into IPv6 is written as IPv4. A size
+ * Writes "192.0.2.1:5123", "[2001:db8::1]:5123", "unix" or "unknown" to text
+ * and returns text. An IPv4 address mapped into IPv6 is written as IPv4. A size
  * below LINED_ADDRESS_TEXT_MAX may cut the text.
  */
 LINED_API char *lined_address_format(const struct sockaddr *address, char *text,
@@ -66,25 +63,26 @@ LINED_API char *lined_address_format(const struct sockaddr *address, char *text,
 LINED_API char *lined_address_format_host(const struct sockaddr *address,
 					  char *text, size_t size);
 
-/* 0 where the family has no ports. */
+/* The port; 0: the family has none. */
 LINED_API uint16_t lined_address_port(const struct sockaddr *address);
 
-/* Same family, host, port and interface. UNIX addresses are never equal. */
+/* Whether family, host, port and interface are the same. UNIX addresses are
+ * never equal. */
 LINED_API bool lined_address_equal(const struct sockaddr *a,
 				   const struct sockaddr *b);
 
-/* 0.0.0.0 or ::, whatever the port. */
+/* Whether the host is 0.0.0.0 or ::, with any port. */
 LINED_API bool lined_address_is_any(const struct sockaddr *address);
 
-/* An IPv4 address mapped into IPv6: ::ffff:192.0.2.1. */
+/* Whether it is an IPv4 address mapped into IPv6, such as ::ffff:192.0.2.1. */
 LINED_API bool lined_address_is_mapped(const struct sockaddr *address);
 
 /* ---- hosts and ports -------------------------------------------------- */
 
 enum lined_host_kind {
-	LINED_HOST_NAME, /* letters, digits, "._-": for a resolver */
+	LINED_HOST_NAME, /* letters, digits, "._-"; to be resolved */
 	LINED_HOST_IPV4,
-	LINED_HOST_IPV6, /* was in brackets; perhaps with %INTERFACE */
+	LINED_HOST_IPV6, /* was in brackets; may end with %INTERFACE */
 	LINED_HOST_ANY,  /* "*" */
 };
 
@@ -97,20 +95,21 @@ struct lined_host_port {
 };
 
 /*
- * Cuts "HOST:PORT" in two, IPv6 in brackets. A host of digits and dots must be
- * an IPv4 address; whether an interface exists is not checked. Returns NULL, or
- * what is wrong, a constant text such as "the port is missing".
+ * Splits "HOST:PORT" into host and port; an IPv6 host is in brackets. A host of
+ * digits and dots only must be an IPv4 address. The interface behind a % is not
+ * looked up. Returns NULL, or the fault as a constant text such as "the port is
+ * missing".
  */
 LINED_API const char *lined_host_port_parse(struct lined_host_port *to,
 					    const char *text);
 
 /* ---- networks --------------------------------------------------------- */
 
-/* IPv4 mapped into IPv6 counts as IPv4 throughout. */
+/* A network. All functions below treat IPv4 mapped into IPv6 as IPv4. */
 struct lined_network {
 	int family; /* AF_INET, AF_INET6 */
 	unsigned prefix;
-	uint8_t bytes[16]; /* 4 of them for AF_INET; no bits past the prefix */
+	uint8_t bytes[16]; /* AF_INET: the first 4; 0 past the prefix */
 };
 
 enum lined_network_status {
@@ -119,13 +118,13 @@ enum lined_network_status {
 	LINED_NETWORK_BAD,
 };
 
-/* Reads "192.0.2.0/24", "2001:db8::/32"; an address without a prefix is that
- * address alone. */
+/* Reads "192.0.2.0/24" or "2001:db8::/32". An address without a prefix is a
+ * network of that one address. */
 LINED_API enum lined_network_status
 lined_network_parse(struct lined_network *network, const char *text);
 
-/* The network of an address, such as its /24 or /64. False for UNIX and other
- * families. */
+/* Sets a network to the one that an address is in, such as its /24 or /64.
+ * False: the family is neither IPv4 nor IPv6. */
 LINED_API bool lined_network_of(struct lined_network *network,
 				const struct sockaddr *address,
 				unsigned ipv4_prefix, unsigned ipv6_prefix);
@@ -133,8 +132,8 @@ LINED_API bool lined_network_of(struct lined_network *network,
 LINED_API bool lined_network_contains(const struct lined_network *network,
 				      const struct sockaddr *address);
 
-/* The one with the longest prefix, and of equal ones the first, among those
- * that contain the address; NULL: none does. */
+/* Returns the network with the longest prefix that contains the address, the
+ * first one if prefixes are equal. NULL: none contains it. */
 LINED_API const struct lined_network *
 lined_network_longest(const struct lined_network *networks, size_t count,
 		      const struct sockaddr *address);
@@ -142,8 +141,8 @@ lined_network_longest(const struct lined_network *networks, size_t count,
 LINED_API bool lined_network_equal(const struct lined_network *a,
 				   const struct lined_network *b);
 
-/* Writes "192.0.2.0/24", of a single address that alone, to text, which it
- * returns. */
+/* Writes "192.0.2.0/24", or "192.0.2.1" for a network of one address, to text
+ * and returns text. */
 #define LINED_NETWORK_TEXT_MAX 64
 LINED_API char *lined_network_format(const struct lined_network *network,
 				     char *text, size_t size);
@@ -151,9 +150,10 @@ LINED_API char *lined_network_format(const struct lined_network *network,
 /* ---- connections ------------------------------------------------------ */
 
 /*
- * TCP keepalive: a peer that is silent for 60 s is probed every 10 s, and after
- * 6 probes without an answer the connection fails with ETIMEDOUT. Sockets that
- * a listening one accepts inherit it. -1 with errno of setsockopt(2).
+ * Enables TCP keepalive: after 60 s without data from the peer the kernel
+ * probes it every 10 s, and after 6 probes without an answer the connection
+ * fails with ETIMEDOUT. Accepted sockets inherit it from their listener. -1
+ * with errno of setsockopt(2).
  */
 LINED_API int lined_tcp_keepalive(int fd);
 

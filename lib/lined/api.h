@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Included by every public header of lined: the visibility of public functions
- * and the C++ guard. Nothing here is to be called.
+ * and the C++ guard.
  */
 #ifndef LINED_API_H
 #define LINED_API_H
@@ -12,7 +12,8 @@
 #define LINED_API
 #endif
 
-/* So that this header compiles alone: a source file must declare something. */
+/* C does not allow an empty source file: without this, the header would not
+ * compile alone. */
 struct lined_socket;
 
 #ifdef __cplusplus

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reference-counted, immutable bytes: one line sent to 10,000 sockets is one
- * buffer and 10,000 references, lined_socket_send_shared().
+ * Reference-counted, immutable bytes: a line that lined_socket_send_shared()
+ * sends to 10,000 sockets is one buffer with 10,000 references.
  *
- * Thread: a buffer is used by one thread only, that of the dispatcher whose
- * sockets hold it; its counter is not atomic. Bytes that several threads send
- * need a counter of their own, and each thread wraps them with
- * lined_buffer_wrap().
+ * Thread: only the thread of the dispatcher whose sockets hold a buffer may use
+ * it, because its counter is not atomic. To send the same bytes on several
+ * threads, count their users yourself and call lined_buffer_wrap() on each
+ * thread.
  */
 #ifndef LINED_BUFFER_H
 #define LINED_BUFFER_H
@@ -25,27 +25,30 @@ struct lined_buffer;
  */
 LINED_API struct lined_buffer *lined_buffer_new(const void *data, size_t len);
 
-/*
- * Makes a buffer of len bytes, which the caller writes at *data before anybody
- * else gets the buffer. data may be NULL. Errors as above.
- */
+/* Makes a buffer of len bytes. The caller writes them at *data before it sends
+ * the buffer. data may be NULL. Errors as above. */
 LINED_API struct lined_buffer *lined_buffer_alloc(size_t len, char **data);
 
 /*
- * Makes a buffer of bytes that stay where they are and must not change until
- * release(arg) is called, when the last reference is dropped. release may be
- * NULL. Errors as above, and then release is not called.
+ * Makes a buffer around bytes of the caller, without a copy. The bytes must
+ * stay valid and unchanged until release(arg) is called, when the last
+ * reference is dropped. release may be NULL. Errors as above; release is not
+ * called then.
  */
 LINED_API struct lined_buffer *lined_buffer_wrap(const void *data, size_t len,
 						 void (*release)(void *arg),
 						 void *arg);
 
-/* Adds a reference and returns the buffer; drops one, and with the last one the
- * buffer is freed. lined_buffer_unref(NULL) does nothing. */
+/*
+ * lined_buffer_ref() adds a reference and returns the buffer.
+ * lined_buffer_unref() drops one and frees the buffer with the last; NULL is
+ * allowed.
+ */
 LINED_API struct lined_buffer *lined_buffer_ref(struct lined_buffer *buffer);
 LINED_API void lined_buffer_unref(struct lined_buffer *buffer);
 
-/* The bytes, not NUL-terminated, which stay the buffer's, and their number. */
+/* The bytes and their number. The bytes belong to the buffer and are not
+ * NUL-terminated. */
 LINED_API const char *lined_buffer_data(const struct lined_buffer *buffer);
 LINED_API size_t lined_buffer_len(const struct lined_buffer *buffer);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines: how a stream is cut into them, and what a reader gets.
- * The result never depends on how the bytes were cut into packets.
+ * Lines: how a stream is split into lines, and the line that a reader gets. The
+ * result never depends on how the bytes were cut into packets.
  */
 #ifndef LINED_LINE_H
 #define LINED_LINE_H
@@ -19,24 +19,23 @@ enum lined_line_status {
 	/* A line or a block is in *line. */
 	LINED_LINE_READY,
 	/*
-	 * Nothing more for now: no complete line is there, this turn has
-	 * served enough of them, the send queue is above its high mark, or the
-	 * socket is paused or over its line rate. The input is kept: return,
-	 * handle_read is called again.
+	 * No line for now: none is complete, handle_read has had its share of
+	 * lines for this turn, the send queue has passed its high mark, or the
+	 * socket is paused or over its line rate. The input is kept. Return
+	 * from handle_read: it is called again.
 	 */
 	LINED_LINE_PARTIAL,
-	/*
-	 * A line is over the limit. Reported once for each such line, before
-	 * the policy acts; a reply that is sent now still leaves.
-	 */
+	/* A line is over the limit. Reported once for each such line, before
+	 * the policy acts; a reply that is sent now is still delivered. */
 	LINED_LINE_TOO_LONG,
 	/*
-	 * The peer has ended the stream, or the socket was closed. It is
-	 * closed when everything queued is sent, unless half-close is allowed.
+	 * The peer has ended the stream, or the socket was closed. After the
+	 * end of the stream the socket is closed when everything queued is
+	 * sent, unless half-close is allowed.
 	 */
 	LINED_LINE_CLOSED,
-	/* The connection failed with errno; handle_close follows. Or the
-	 * arguments of lined_socket_read_block() are not allowed. */
+	/* The connection failed with errno, and handle_close follows. Or
+	 * lined_socket_read_block() refused its arguments, also with errno. */
 	LINED_LINE_ERROR,
 };
 
@@ -65,7 +64,7 @@ enum lined_terminator {
 
 /* The policy for a line over the limit. */
 enum lined_too_long {
-	LINED_TOO_LONG_CLOSE,    /* report it, close behind what is queued */
+	LINED_TOO_LONG_CLOSE,    /* report it, close when all output is sent */
 	LINED_TOO_LONG_SKIP,     /* report it, discard to the terminator */
 	LINED_TOO_LONG_TRUNCATE, /* deliver what fits, discard the rest */
 };
@@ -79,7 +78,7 @@ enum lined_unterminated {
 #define LINED_LINE_LENGTH_DEFAULT 8192u
 #define LINED_LINE_LENGTH_MAX     (256u * 1024 * 1024)
 
-/* How the input of a socket is cut into lines. */
+/* The rules by which the input of a socket is split into lines. */
 struct lined_framing {
 	/* The longest line, in bytes without its terminator; at least 1. */
 	uint32_t line_length;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A table of entries under keys, in memory: entries expire by themselves, and
- * the table never takes more bytes than its bound, however many are put. For a
- * cache, or for what a protocol remembers about its clients.
+ * A table of keys and entries in memory, for a cache or for data that a
+ * protocol keeps about its clients. Entries expire, and the table never takes
+ * more bytes than its bound.
  *
  * A key is any bytes. An entry is a shared buffer, which can be sent as it is,
- * a number, or both. Every call takes O(log n). Thread: the dispatcher's.
+ * a number, or both. To put, find or remove an entry takes O(log n). Thread:
+ * the dispatcher's.
  */
 #ifndef LINED_TABLE_H
 #define LINED_TABLE_H
@@ -24,7 +25,8 @@ struct lined_table;
 struct lined_table_entry {
 	struct lined_buffer *value; /* may be NULL */
 	uint64_t tag;               /* the caller's */
-	/* When it is removed, by lined_dispatcher_now_ms(); 0: never. */
+	/* The time at which it is removed, by lined_dispatcher_now_ms(); 0:
+	 * never. */
 	uint64_t expires_ms;
 };
 
@@ -36,15 +38,15 @@ lined_table_new(struct lined_dispatcher *dispatcher, size_t max_bytes);
 /* Frees a table, before its dispatcher is freed. NULL is allowed. */
 LINED_API void lined_table_free(struct lined_table *table);
 
-/* Changes the bound; the entries over it are evicted at once. */
+/* Changes the bound. If the entries exceed it, some are evicted at once. */
 LINED_API void lined_table_set_max(struct lined_table *table, size_t max_bytes);
 
 /*
- * Puts a copy of an entry under a key, in place of the one that was there; the
- * entry may be one that lined_table_find() returned. The table takes a
- * reference to its value. If there is no room, the entries that were neither
- * put nor found for longest are evicted. -1 with errno, and then nothing is
- * under the key: ENOBUFS (this entry alone is over the bound), ENOMEM.
+ * Puts a copy of an entry under a key, in place of an older one. The entry may
+ * be one that lined_table_find() returned. The table takes a reference to its
+ * value. If there is no room, the least recently used entries are evicted. -1
+ * with errno, and then the key has no entry: ENOBUFS (this entry alone is over
+ * the bound), ENOMEM.
  */
 LINED_API int lined_table_put(struct lined_table *table, const void *key,
 			      size_t key_len,
@@ -62,11 +64,11 @@ LINED_API int lined_table_remove(struct lined_table *table, const void *key,
 /* Removes all entries; they do not count as evicted. */
 LINED_API void lined_table_clear(struct lined_table *table);
 
-/* How many entries there are, and what they take of max_bytes. */
+/* The number of entries, and how many of the max_bytes they take. */
 LINED_API size_t lined_table_len(const struct lined_table *table);
 LINED_API size_t lined_table_bytes(const struct lined_table *table);
 
-/* How many entries were evicted since the last call. */
+/* Returns how many entries were evicted since the last call. */
 LINED_API uint64_t lined_table_take_evicted(struct lined_table *table);
 
 LINED_END_DECLS

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text of clients: UTF-8 as RFC 3629 defines it, and which of it may be shown.
- * A terminal obeys control characters, and some characters that print nothing
- * change how the rest of a line looks; so what one client sends is cleaned
- * before another one, a log or an operator sees it.
+ * The text that clients send: UTF-8 (RFC 3629), and which characters may be
+ * shown. Control characters can change a terminal, and some invisible
+ * characters change how the rest of a line looks. Clean or escape the text of a
+ * client before another client, a log or an operator sees it.
  *
- * These functions keep nothing and ask no locale. Thread: any.
+ * No function keeps state or depends on the locale. Thread: any.
  */
 #ifndef LINED_TEXT_H
 #define LINED_TEXT_H
@@ -18,15 +18,17 @@
 
 LINED_BEGIN_DECLS
 
-/* What lined_text_decode() gives for bytes that are not UTF-8. */
+/*
+ * The code point that lined_text_decode() gives for bytes that are not UTF-8.
+ */
 #define LINED_TEXT_BAD UINT32_C(0xffffffff)
 
 /*
- * Decodes the first character of len bytes, 1 and up: returns its length, 1 to
- * 4, and puts its code point into *code. If they do not begin with a
- * character, *code is LINED_TEXT_BAD and the result is how many bytes one
- * U+FFFD stands for: as many as could begin a character, or 1. Too long forms,
- * surrogates and what is beyond U+10FFFF are not characters.
+ * Decodes the first character of len bytes (1 and up): returns its length, 1 to
+ * 4, and stores its code point in *code. If the bytes do not begin with a
+ * character, *code is LINED_TEXT_BAD, and the result is the number of bytes
+ * that one U+FFFD replaces: as many as could begin a character, or 1. Overlong
+ * forms, surrogates and code points above U+10FFFF are not characters.
  */
 LINED_API size_t lined_text_decode(const char *text, size_t len,
 				   uint32_t *code);
@@ -41,31 +43,31 @@ LINED_API bool lined_text_is_shown(uint32_t code);
 /* Whether lined_text_clean() would change nothing. */
 LINED_API bool lined_text_is_clean(const char *text, size_t len);
 
-/* How many bytes lined_text_clean() may write for a text of len bytes. */
+/* The most bytes that lined_text_clean() writes for a text of len bytes. */
 #define LINED_TEXT_CLEAN_ROOM(len) (3 * (len) + 1)
 
 /*
  * Cleans a text for the terminals of other clients: a tab becomes a space,
- * what else may not be shown is removed, and U+FFFD takes the place of bytes
- * that are not UTF-8. Writes it to out, with a NUL, and returns its length. out
- * has LINED_TEXT_CLEAN_ROOM(len) bytes; text may be at its byte 2 * len, and
- * must not overlap it otherwise.
+ * other characters that may not be shown are removed, and U+FFFD replaces bytes
+ * that are not UTF-8. Writes the result to out, with a NUL, and returns its
+ * length. out has LINED_TEXT_CLEAN_ROOM(len) bytes. text may overlap out only
+ * if it begins at out + 2 * len.
  */
 LINED_API size_t lined_text_clean(char *out, const char *text, size_t len);
 
 /*
- * Escapes a text for a log or an operator, so that its bytes can be told from
- * what is written: \n \r \t \\, and \xNN for each byte that is not UTF-8 or of
- * a character that may not be shown. Writes at most size bytes (1 and up), a
- * NUL at the end, and returns the length. What does not fit is left out, never
- * within a character or escape, and "..." is put in its place. A byte becomes
- * 4 bytes at most.
+ * Escapes a text for a log or an operator, so that a client cannot imitate what
+ * the program writes: \n \r \t \\, and \xNN for each byte that is not UTF-8 or
+ * belongs to a character that may not be shown. Writes at most size bytes (1
+ * and up), a NUL at the end, and returns the length. A text that does not fit
+ * is cut between two characters or escapes, and "..." follows. A byte becomes 4
+ * bytes at most.
  */
 LINED_API size_t lined_text_escape(char *out, size_t size, const char *text,
 				   size_t len);
 
-/* The same, but a backslash stays as it is: for a message whose parts have been
- * escaped. */
+/* The same, but a backslash stays as it is: for a message whose parts are
+ * already escaped. */
 LINED_API size_t lined_text_escape_rest(char *out, size_t size,
 					const char *text, size_t len);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers of a dispatcher: one-shot or periodic, on the monotonic clock,
- * O(log n) to start and to stop.
+ * Timers of a dispatcher, one-shot or periodic, on the monotonic clock. To
+ * start or stop one takes O(log n).
  *
- * * A timer is a member of the structure that it serves, and its handler finds
- * that structure by lined_container_of(). Thread: the dispatcher's.
+ * A timer is a member of the structure that it serves, and its handler finds
+ * that structure with lined_container_of(). Thread: the dispatcher's.
  */
 #ifndef LINED_TIMER_H
 #define LINED_TIMER_H
@@ -19,7 +19,7 @@ LINED_BEGIN_DECLS
 
 struct lined_dispatcher;
 
-/* The structure of a type in which ptr points to a member. */
+/* The structure of this type whose member ptr points to. */
 #define lined_container_of(ptr, type, member)                                  \
 	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
@@ -32,20 +32,18 @@ struct lined_timer {
 	uint32_t slot;
 };
 
-/*
- * Prepares a timer in the caller's memory, which must not be freed while the
- * timer is armed. lined_dispatcher_poll() returns 1 while one is.
- */
+/* Prepares a timer in the caller's memory, which must not be freed while the
+ * timer is armed. lined_dispatcher_poll() returns 1 while a timer is armed. */
 LINED_API void lined_timer_init(struct lined_timer *timer,
 				struct lined_dispatcher *dispatcher,
 				void (*handler)(struct lined_timer *timer));
 
 /*
- * Arms a timer, or changes one that is armed: the handler is called in delay_ms
- * from now, at the earliest in the next turn, and then, unless interval_ms is
- * 0, every interval_ms. A periodic timer that is late is called once and counts
- * on from there. Legal in every callback, also its own. -1/ENOMEM: the timer is
- * not armed.
+ * Arms a timer, or changes one that is armed. The handler is called delay_ms
+ * from now, in the next turn at the earliest, and then every interval_ms (0:
+ * only once). A periodic timer that is late is called once, and its next
+ * interval begins then. Legal in every callback, also its own. -1/ENOMEM: the
+ * timer is not armed.
  */
 LINED_API int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 				uint32_t interval_ms);
@@ -53,7 +51,7 @@ LINED_API int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 /* Disarms a timer, if it is armed. Legal in every callback. */
 LINED_API void lined_timer_stop(struct lined_timer *timer);
 
-/* Whether the handler is going to be called. */
+/* Whether a call of the handler is due. */
 LINED_API bool lined_timer_is_armed(const struct lined_timer *timer);
 
 LINED_END_DECLS

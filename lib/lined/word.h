@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The words of a line, for protocols that separate them by blanks. Knows no
- * quotes and no escapes. Thread: any; nothing is kept between calls.
+ * The words of a line, for protocols that separate them by blanks. Quotes and
+ * escapes have no meaning. Thread: any; nothing is kept between calls.
  */
 #ifndef LINED_WORD_H
 #define LINED_WORD_H
@@ -21,10 +21,8 @@ struct lined_word {
 	size_t len; /* at least 1 */
 };
 
-/*
- * Cuts a line at spaces and tabs and stores its first max words. Returns how
- * many words the line has, which may be more than max.
- */
+/* Splits a line at spaces and tabs and stores its first max words. Returns how
+ * many words the line has, which may be more than max. */
 LINED_API size_t lined_line_words(const struct lined_line *line,
 				  struct lined_word *words, size_t max);
 
@@ -32,8 +30,9 @@ LINED_API size_t lined_line_words(const struct lined_line *line,
 LINED_API bool lined_word_is(const struct lined_word *word, const char *text);
 
 /*
- * Whether a word is a decimal number within the bounds, which is then stored in
- * *number: digits alone, or a minus and digits for a signed one.
+ * Whether a word is a decimal number within the bounds; if so, stores it in
+ * *number. The word has only digits, and for a signed number perhaps a minus
+ * before them.
  */
 LINED_API bool lined_word_signed(const struct lined_word *word, int64_t min,
 				 int64_t max, int64_t *number);
