@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a buffer, for the files that send it: they read its bytes
- * without a call for each.
+ * The structure of a buffer, for the files that send it: they read its bytes
+ * without a function call.
  */
 #ifndef BUFFER_PRIV_H
 #define BUFFER_PRIV_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory on cache lines of its own. If two threads often write to the same
- * cache line, the processors take it from each other with every write.
+ * Memory on cache lines of its own. If two threads write to the same cache
+ * line, each write has to fetch it from the other processor.
  */
 #ifndef CACHE_LINE_H
 #define CACHE_LINE_H
@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Two of 64 bytes: some processors fetch them in pairs. */
+/* Two lines of 64 bytes: some processors fetch them in pairs. */
 #define CACHE_LINE 128
 
-/* Zeroed bytes on cache lines of their own, for free(3). NULL/ENOMEM. */
+/* Allocates zeroed bytes on cache lines of their own, to be freed by free(3).
+ * NULL/ENOMEM. */
 static inline void *cache_line_calloc(size_t size)
 {
 	size_t whole = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;

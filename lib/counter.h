@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Counters that one thread writes and any thread may read with relaxed atomic
- * loads: written whole, without the cost of a locked instruction.
+ * loads. A relaxed store writes the whole value without a locked instruction.
  */
 #ifndef COUNTER_H
 #define COUNTER_H

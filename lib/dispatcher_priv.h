@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a dispatcher, shared by its files and the socket's: the lists
- * that a turn works off, and the memory that all its sockets share. A
- * dispatcher knows its sockets by struct lined_socket_ops only.
+ * The structure of a dispatcher, shared by its files and the socket's: the list
+ * for each phase of a turn, and the memory that all its sockets share. The
+ * dispatcher calls its sockets only through struct lined_socket_ops.
  *
  *	dispatcher.c	the turn and its phases
  *	delegate.c	what is registered, and what the poller watches
@@ -28,38 +28,38 @@
 
 struct resolver;
 
-/* The most that one read takes. The buffer has a byte more, for the NUL behind
+/* The most bytes of one read. The buffer has one byte more, for the NUL behind
  * a line that fills it. */
 #define READ_SIZE (64 * 1024)
 
-/* Events that a turn handles; the poller reports the others in the next. */
+/* The most events of a turn; the poller reports the others in the next one. */
 #define TURN_EVENTS 256
 
 /* lined_delegate.flags */
 enum delegate_flag {
 	DELEGATE_WATCHED = 1,    /* the poller knows it */
 	DELEGATE_EVERY_TURN = 2, /* is in dispatcher.every_turn */
-	DELEGATE_INTERNAL = 4,   /* the wakeup: does not count */
-	DELEGATE_TASK = 8,       /* of a socket: it has a task */
+	DELEGATE_INTERNAL = 4,   /* the wakeup; not in dispatcher.len */
+	DELEGATE_TASK = 8,       /* a socket with a handle_task */
 };
 
 /*
- * The operations of a dispatcher on a socket. It knows only the delegate,
- * the links in its lists and the slot of its deadline.
+ * The operations of a dispatcher on a socket. The dispatcher knows only the
+ * socket's delegate, its links in the lists and the slot of its deadline.
  * lined_dispatcher_register_socket() sets the table when the first socket is
  * registered.
  */
 struct lined_socket_ops {
-	/* The phases of a turn, in their order. The link was removed from its
-	 * list. */
+	/* The phases of a turn, in their order. The link is already removed
+	 * from its list. */
 	void (*serve_leftover)(struct list *ready_link);
 	void (*expire)(uint32_t *deadline);
 	void (*deliver_close)(struct list *ready_link);
 	void (*flush)(struct list *dirty_link);
 	void (*free)(struct list *ready_link);
 
-	/* lined_dispatcher_free(): closes a socket with a descriptor, and one
-	 * without. */
+	/* For lined_dispatcher_free(): close a socket with a descriptor, and
+	 * one without. */
 	void (*shut_down)(struct lined_delegate *delegate);
 	void (*shut_down_unattached)(struct list *ready_link);
 
@@ -83,11 +83,11 @@ struct lined_dispatcher {
 	/* Deferred messages: for the next message phase, and for the one that
 	 * runs now. */
 	struct message_queue deferred, due;
-	struct resolver *resolver;   /* NULL until a name is asked for */
+	struct resolver *resolver;   /* NULL until the first lookup */
 	struct timer_heap timers;    /* lined_timer.slot */
 	struct timer_heap deadlines; /* lined_socket.deadline */
 	uint64_t now_ms, now_ns;
-	uint64_t woken_ns; /* when the turn began; 0: counted */
+	uint64_t woken_ns; /* when the turn began; 0: already counted */
 	struct turn_stats turns;
 
 	/* The registered delegates, by descriptor. */
@@ -98,7 +98,9 @@ struct lined_dispatcher {
 	struct lined_delegate **every_turn;
 	size_t every_turn_count, every_turn_room;
 
-	/* The events of this turn; those from `event` on are not delivered. */
+	/*
+	 * The events of this turn; from `event` on they are not delivered yet.
+	 */
 	struct poll_event events[TURN_EVENTS];
 	int event_count, event;
 	/* The delegate whose handler runs; NULL after it unregistered. */
@@ -116,21 +118,21 @@ struct lined_dispatcher {
 	struct lined_socket_group group; /* of sockets without another */
 	struct send_pool pool;
 
-	/* dispatcher_serving() and dispatcher_calling(): other threads read. */
+	/* Read by other threads: dispatcher_serving(), dispatcher_calling(). */
 	const struct lined_socket_group *serving;
 	uintptr_t calling;
 
 	bool in_turn;
-	bool ending; /* registering sockets fails */
+	bool ending; /* registering a socket fails */
 	bool mail_seen;
 	bool mailbox_open;
 };
 
-/* The resolver, which the first call makes. NULL and errno. */
+/* The resolver; the first call makes it. NULL and errno. */
 struct resolver *dispatcher_resolver(struct lined_dispatcher *d);
 
-/* Around a handler of a timer, a message or a delegate, for
- * dispatcher_calling(). */
+/* To be called before and after a handler of a timer, a message or a delegate,
+ * for dispatcher_calling(). */
 static inline void dispatcher_begin_call(struct lined_dispatcher *d,
 					 uintptr_t handler)
 {
@@ -144,9 +146,10 @@ static inline void dispatcher_end_call(struct lined_dispatcher *d)
 
 /* ---- timer.c ---- */
 
-/* Reads the clock: now_ms and now_ns. */
+/* Reads the clock into now_ms and now_ns. */
 void dispatcher_read_clock(struct lined_dispatcher *d);
-/* now_ms, read anew outside of a turn, where it may be old. */
+/* Returns now_ms. Reads the clock first outside of a turn, where now_ms may be
+ * old. */
 uint64_t dispatcher_clock(struct lined_dispatcher *d);
 
 /* Sets or moves the deadline of a socket, as lined_timer_start() does a timer.
@@ -154,7 +157,7 @@ uint64_t dispatcher_clock(struct lined_dispatcher *d);
 int dispatcher_set_deadline(struct lined_dispatcher *d, uint32_t *slot,
 			    uint64_t delay_ms);
 
-/* When the first timer or deadline is due; UINT64_MAX: none. */
+/* The time of the first timer or deadline; UINT64_MAX: none. */
 static inline uint64_t timers_due(const struct lined_dispatcher *d)
 {
 	uint64_t timer = timer_heap_due(&d->timers);
@@ -171,28 +174,29 @@ void timers_fire(struct lined_dispatcher *d);
 void messages_init(struct lined_dispatcher *d);
 /* Calls the handlers of posted messages, then of deferred ones. */
 void messages_deliver(struct lined_dispatcher *d);
-/* Calls `cancel` of all instead: the dispatcher is being freed. */
+/* Calls `cancel` of all messages: the dispatcher is being freed. */
 void messages_cancel(struct lined_dispatcher *d);
 
 /* ---- delegate.c ---- */
 
-/* Has the poller watch a delegate; the caller counts it in len. -1 and errno.
+/*
+ * Makes the poller watch a delegate; the caller counts it in len. -1 and errno.
  */
 int delegate_attach(struct lined_dispatcher *d,
 		    struct lined_delegate *delegate);
 void delegate_detach(struct lined_dispatcher *d,
 		     struct lined_delegate *delegate);
 
-/* Says whether a socket's delegate has a task; it may be attached or not.
+/* Sets whether a socket's delegate has a task; it may be attached or not.
  * -1/ENOMEM. */
 int delegate_set_task(struct lined_delegate *delegate, bool task);
 
-/* The poller does not watch it until its mode is set again. */
+/* Removes a delegate from the poller until its mode is set again. */
 void delegate_unwatch(struct lined_dispatcher *d,
 		      struct lined_delegate *delegate);
 
-/* Closes the gaps that removed delegates have left in every_turn; not while it
- * is walked. */
+/* Removes the holes that removed delegates have left in every_turn. Not to be
+ * called while the table is walked. */
 void delegates_close_holes(struct lined_dispatcher *d);
 
 #endif

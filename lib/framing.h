@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cuts a stream into lines: a state machine that looks at each byte once,
- * whatever packets it came in. Works on the bytes of an input; knows no sockets
- * and does not close them.
+ * Splits a stream into lines: a state machine that looks at each byte once,
+ * however the bytes were cut into packets. Works on the bytes of an input;
+ * knows no sockets.
  */
 #ifndef FRAMING_H
 #define FRAMING_H
@@ -17,7 +17,7 @@
 enum framer_state {
 	FRAMER_LINE,     /* collecting a line */
 	FRAMER_SKIP,     /* discarding to its terminator */
-	FRAMER_TRUNCATE, /* the same, but its beginning is kept */
+	FRAMER_TRUNCATE, /* the same; the line's beginning is kept */
 	FRAMER_END,      /* a line was too long: no more are read */
 };
 
@@ -42,14 +42,14 @@ void framer_restart(struct framer *framer);
 /*
  * Changes the framing from here on. Bytes that were discarded stay discarded,
  * and a line that is being skipped ends at the terminator that was in force
- * when it began: otherwise the result would depend on packets.
+ * when it began: otherwise the result would depend on how packets were cut.
  */
 void framer_set(struct framer *framer, const struct lined_framing *framing);
 
 /*
  * Gives the next line of the input. After FRAMER_NEED_MORE the input holds at
- * most the limit and a CR. Adds to *bare_lf each LF without CR under CRLF
- * framing.
+ * most line_length bytes and a CR. Adds to *bare_lf each LF without CR under
+ * CRLF framing.
  */
 enum framer_result framer_next(struct framer *framer, struct input *input,
 			       struct lined_line *line, uint64_t *bare_lf);
@@ -62,9 +62,10 @@ bool framer_finish(struct framer *framer, struct input *input,
 		   uint64_t *bare_lf);
 
 /*
- * The stream has ended: takes what is left. FRAMER_READY: an unterminated line,
- * if `deliver` is set. FRAMER_TOO_LONG: it was over the limit by its last CR.
- * FRAMER_NEED_MORE: nothing; *dropped is increased if bytes were dropped.
+ * Takes what is left when the stream has ended. FRAMER_READY: a line without a
+ * terminator, if `deliver` is set. FRAMER_TOO_LONG: its last CR makes the line
+ * longer than the limit. FRAMER_NEED_MORE: no line; *dropped is increased if
+ * bytes were dropped.
  */
 enum framer_result framer_end(struct framer *framer, struct input *input,
 			      struct lined_line *line, bool deliver,

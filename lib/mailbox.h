@@ -34,8 +34,8 @@ void mailbox_set_open(struct mailbox *mailbox, bool open);
 
 /*
  * Appends a message, and wakes the dispatcher if the mailbox was empty.
- * -1/EPIPE: the mailbox is not open and the message is not `internal`, one of
- * lib/'s own. MT-safe.
+ * -1/EPIPE: the mailbox is not open, and the message is not `internal` (posted
+ * by lib/ itself). MT-safe.
  */
 int mailbox_post(struct mailbox *mailbox, struct lined_message *message,
 		 bool internal);
@@ -43,8 +43,8 @@ int mailbox_post(struct mailbox *mailbox, struct lined_message *message,
 /* Wakes the dispatcher, unless a wakeup is pending. MT-safe. */
 void mailbox_wake(struct mailbox *mailbox);
 
-/* A wakeup was seen: the next mailbox_wake() sends one again. Memory that was
- * written before the calls of mailbox_wake() so far is visible afterwards. */
+/* Clears a wakeup: the next mailbox_wake() sends one again. Memory that was
+ * written before earlier calls of mailbox_wake() is visible afterwards. */
 void mailbox_seen(struct mailbox *mailbox);
 
 /* Takes all messages, oldest first, linked by `next`. */

@@ -2,7 +2,7 @@
 /*
  * A poller: a table of functions that watch descriptors for the dispatcher. A
  * kqueue poller would be one more file with such a table, and one more line in
- * poller.c. A poller uses the descriptor, mode and slot of a delegate only, and
+ * poller.c. A poller uses only the descriptor and the slot of a delegate, and
  * calls no handler.
  */
 #ifndef POLLER_H
@@ -36,10 +36,8 @@ struct poller_ops {
 	int (*change)(struct poller *poller, struct lined_delegate *delegate,
 		      unsigned mode);
 	void (*remove)(struct poller *poller, struct lined_delegate *delegate);
-	/*
-	 * Waits up to timeout_ms (-1: without end) for at most max events,
-	 * level triggered. Returns how many, or -1 and errno (also EINTR).
-	 */
+	/* Waits up to timeout_ms (-1: without limit) for at most max events,
+	 * level-triggered. Returns how many, or -1 and errno (also EINTR). */
 	int (*wait)(struct poller *poller, struct poll_event *events, int max,
 		    int timeout_ms);
 };
@@ -47,7 +45,9 @@ struct poller_ops {
 extern const struct poller_ops poller_epoll;
 extern const struct poller_ops poller_poll;
 
-/* The poller of that name; for NULL, the best of the system. NULL/EINVAL. */
+/*
+ * The poller with this name; for NULL, the best one of the system. NULL/EINVAL.
+ */
 const struct poller_ops *poller_find(const char *name);
 
 #endif

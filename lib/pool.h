@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pool: memory that is allocated piece by piece and freed all at once, as
- * that of a configuration is. Not for data that grows and shrinks. One thread
- * at a time.
+ * A pool: memory that is allocated piece by piece and freed all at once, for
+ * example a configuration. Not for data that grows and shrinks. Only one thread
+ * may use it at a time.
  */
 #ifndef POOL_H
 #define POOL_H
@@ -15,10 +15,13 @@ struct pool;
 struct pool *pool_new(void);
 void pool_free(struct pool *pool);
 
-/* Zeroed, aligned for any type; the pool's. NULL/ENOMEM. */
+/*
+ * Returns zeroed memory, aligned for any type, that the pool owns. NULL/ENOMEM.
+ */
 void *pool_alloc(struct pool *pool, size_t size);
 
-/* An array; NULL/ENOMEM, on overflow too. Never NULL for a count of 0. */
+/* Returns an array. NULL/ENOMEM, also if its size overflows. An array of 0
+ * members is not NULL. */
 void *pool_array(struct pool *pool, size_t count, size_t size);
 
 char *pool_strdup(struct pool *pool, const char *text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Resolves names on a few threads for each dispatcher, which the first names
- * start: getaddrinfo(3) blocks. A dispatcher that is freed meanwhile does not
- * wait for it.
+ * Resolves names on a few threads for each dispatcher, because getaddrinfo(3)
+ * blocks. The first names start the threads. Freeing the dispatcher does not
+ * wait for a lookup that is running.
  */
 #ifndef RESOLVER_H
 #define RESOLVER_H
@@ -42,18 +42,20 @@ struct resolver_request {
 
 /* Makes a resolver whose answers go to this mailbox. NULL and errno. */
 struct resolver *resolver_new(struct mailbox *mailbox);
-/* No answer comes after this. Does not block. NULL is allowed. */
+/* Frees a resolver: no `answered` is called after this. Does not block. NULL is
+ * allowed. */
 void resolver_free(struct resolver *resolver);
 
-/* To be called before the first name; the table stays the caller's. */
+/* To be called before the first resolver_ask(). The caller owns the table, and
+ * keeps it until the last lookup has ended. */
 void resolver_set_lookup(struct resolver *resolver,
 			 const struct resolver_lookup *lookup);
 
 /*
  * Asks for the stream addresses of host. answered() is called later, once, on
- * the dispatcher's thread: error is 0 or an EAI_ code, result is valid until it
- * returns. Requests for the same host and port at the same time are one lookup.
- * NULL and errno.
+ * the dispatcher's thread: error is 0 or an EAI_ code, result is valid until
+ * answered() returns. Simultaneous requests for the same host and port share
+ * one lookup. NULL and errno.
  */
 struct resolver_request *resolver_ask(
 	struct resolver *resolver, const char *host, uint16_t port,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The bytes that a socket has to send: a list of segments, each with bytes of
- * its own or a part of a shared buffer. Remembers where each send begins, for
- * the overflow policies; knows no limits and no sockets. An empty queue has no
- * memory.
+ * its own or a part of a shared buffer. Keeps sends apart if the overflow
+ * policy may drop them one by one; knows no limits and no sockets. An empty
+ * queue has no memory.
  */
 #ifndef SEND_QUEUE_H
 #define SEND_QUEUE_H
@@ -25,7 +25,7 @@ struct send_pool {
 struct send_queue {
 	struct segment *first, *last;
 	size_t bytes : sizeof(size_t) * 8 - 1;
-	/* A part of the first send was written: it cannot be dropped. */
+	/* A part of the first send was written: that send cannot be dropped. */
 	size_t begun : 1;
 };
 
@@ -40,31 +40,32 @@ static inline bool send_queue_is_empty(const struct send_queue *queue)
 void send_queue_clear(struct send_queue *queue, struct send_pool *pool);
 
 /*
- * Appends a copy of the pieces, total bytes, as one whole send. `join` allows
- * it to be joined with the send before it, when sends need not be dropped one
+ * Appends a copy of the pieces, total bytes, as one send. `join`: the send may
+ * share a segment with the one before it, because sends need not be dropped one
  * by one. -1/ENOMEM, and then nothing was appended.
  */
 int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 		    const struct iovec *pieces, size_t count, size_t total,
 		    bool join);
 
-/* Appends part of a shared buffer, taking a reference. */
+/* Appends part of a shared buffer and takes a reference. -1/ENOMEM. */
 int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 			   struct lined_buffer *buffer, size_t offset,
 			   size_t len, bool join);
 
 /*
- * Drops whole sends from the front, none that is begun, until `bytes` or fewer
- * are queued; none at all where what is begun is more. How many were dropped.
+ * Drops the oldest sends until at most `bytes` are queued, but not a send that
+ * is partly written; drops nothing if the rest of that one is longer. Returns
+ * how many were dropped.
  */
 unsigned send_queue_drop_oldest(struct send_queue *queue,
 				struct send_pool *pool, size_t bytes);
 
-/* The first at most max segments as a vector; how many. */
+/* Stores the first segments, at most max, in a vector. Returns how many. */
 int send_queue_peek(const struct send_queue *queue, struct iovec *vector,
 		    int max);
 
-/* The first `bytes` bytes were written. */
+/* Removes the first `bytes` bytes, which were written. */
 void send_queue_advance(struct send_queue *queue, struct send_pool *pool,
 			size_t bytes);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The present work of a dispatcher, for another thread that watches it: the
- * group of the socket it serves, the handler it calls, how often it was woken.
+ * group of the socket that it serves, the handler that it calls, the number of
+ * its wakeups.
  */
 #ifndef SERVING_H
 #define SERVING_H
@@ -23,7 +24,8 @@ dispatcher_serving(const struct lined_dispatcher *d);
  */
 uintptr_t dispatcher_calling(const struct lined_dispatcher *d);
 
-/* How often other threads have woken it, by messages or wakes. MT-safe. */
+/* The number of times that other threads have woken it, by messages or wakes.
+ * MT-safe. */
 uint64_t dispatcher_wakeups(const struct lined_dispatcher *d);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a socket, shared by its files:
+ * The structure of a socket, shared by its files:
  *
  *	socket_open.c	  making: memory, descriptor, transport
  *	socket_accept.c	  listening
@@ -10,13 +10,14 @@
  *	socket.c	  registering, events, asking
  *	socket_read.c	  input: one read, then handle_read
  *	socket_send.c	  output: queue, then one write
+ *	socket_pause.c	  pausing and holding the input (socket_hold.h)
  *	socket_state.c	  what is read, written and timed in which state
  *	socket_deadline.c the deadlines
- *	socket_close.c	  the end
+ *	socket_close.c	  closing and half-close
  *
  * socket.c, socket_read.c, socket_send.c, socket_deadline.c and socket_close.c
- * are one object and call each other. They know nothing of the files above
- * them but the transport's table.
+ * are one object and call each other. They call the files of the first group
+ * only through the transport's table.
  */
 #ifndef SOCKET_PRIV_H
 #define SOCKET_PRIV_H
@@ -38,8 +39,8 @@
 struct connector;
 struct datagrams;
 
-/* The deadlines of a socket, in the order in which they are looked at. The
- * names are those of lined_socket_missed_deadline(). */
+/* The deadlines of a socket, in the order in which they are checked. The names
+ * are those of lined_socket_missed_deadline(). */
 enum deadline {
 	DEADLINE_NONE,
 	DEADLINE_CONNECT, /* a timer of socket_connect.c */
@@ -60,11 +61,11 @@ struct lined_socket {
 	const struct lined_socket_handlers *handlers;
 	void *arg;
 	struct lined_socket_group *group;
-	/* The dispatcher it is registered with. delegate.dispatcher is only set
-	 * while it has a descriptor, too. */
+	/* The dispatcher with which it is registered. delegate.dispatcher is
+	 * set only while the socket has a watched descriptor, too. */
 	struct lined_dispatcher *dispatcher;
 
-	/* In dispatcher.ready, unattached, closed or dead: one at a time. */
+	/* In dispatcher.ready, unattached, closed or dead, or in no list. */
 	struct list ready_link;
 	struct list dirty_link;
 
@@ -77,22 +78,22 @@ struct lined_socket {
 		struct lined_rate rate;      /* else: of its lines */
 	};
 
-	/* lined_socket_traffic(). 48 bits of bytes are 250 TB; started_high and
-	 * started_at together are 8,900 years. */
+	/* For lined_socket_traffic(). 48 bits of bytes are 281 TB; started_high
+	 * and started_at together are 8,900 years of milliseconds. */
 	uint64_t lines_in : 48;
 	uint64_t started_high : 16;
 	uint64_t bytes_in : 48;
 	uint64_t bytes_out : 48;
 
 	/* Times: the low 32 bits of milliseconds, compared by difference. */
-	uint32_t active_at;  /* last line received or byte taken */
+	uint32_t active_at;  /* last line received, or byte taken by the peer */
 	uint32_t started_at; /* connected */
 	uint32_t line_at;    /* first byte of the current partial line */
-	uint32_t stalled_at; /* since then the peer has taken nothing */
-	uint32_t resume_at;  /* accept_paused or slowed ends */
+	uint32_t stalled_at; /* from here on the peer has taken nothing */
+	uint32_t resume_at;  /* when accept_paused or slowed ends */
 	union {
-		uint32_t end_at;        /* closing or lingering ends */
-		uint32_t kernel_unsent; /* else: when last checked */
+		uint32_t end_at;        /* when closing or lingering ends */
+		uint32_t kernel_unsent; /* else: at the last check */
 	};
 	uint32_t deadline; /* slot in dispatcher.deadlines */
 
@@ -125,7 +126,7 @@ struct lined_socket {
 	bool ended : 1;     /* the write side has ended */
 	bool got_line : 1;
 	bool line_begun : 1; /* line_at is set */
-	bool in_line : 1;    /* the reader waits for the rest of it */
+	bool in_line : 1;    /* the reader waits for the rest of the line */
 	bool accepted : 1;   /* accept was called in this handle_accept */
 };
 
@@ -183,7 +184,8 @@ static inline void socket_tap(struct lined_socket *sock,
 		sock->group->tap(sock, line);
 }
 
-/* Around what may call a handler of the socket, for dispatcher_serving(). */
+/* To be called before and after code that may call a handler of the socket, for
+ * dispatcher_serving(). */
 static inline void socket_begin_serving(struct lined_dispatcher *d,
 					const struct lined_socket *sock)
 {
@@ -195,7 +197,8 @@ static inline void socket_end_serving(struct lined_dispatcher *d)
 	__atomic_store_n(&d->serving, NULL, __ATOMIC_RELAXED);
 }
 
-/* The `shared` of its input (input.h); NULL while it is not registered. */
+/* The `shared` of the socket's input (input.h); NULL while it is not
+ * registered. */
 static inline char *socket_read_buffer(const struct lined_socket *sock)
 {
 	return sock->dispatcher != NULL ? sock->dispatcher->read_buffer : NULL;
@@ -212,27 +215,29 @@ static inline uint32_t socket_now(const struct lined_socket *sock)
 	return (uint32_t)sock->dispatcher->now_ms;
 }
 
-/* Gives the socket a descriptor and its state. -1 and errno: neither. */
+/* Gives the socket a descriptor and its state. -1 and errno: nothing has
+ * changed. */
 int socket_adopt(struct lined_socket *sock, int fd,
 		 enum lined_socket_state state);
-/* Ends a handshake: the socket is CONNECTED over this transport, and
- * handle_connect is called. */
+/* Ends a handshake: makes the socket CONNECTED over this transport, and calls
+ * handle_connect. */
 void socket_established(struct lined_socket *sock,
 			const struct transport *transport);
-/* writable() and failed() of most transports. */
+/* The writable() and failed() of most transports. */
 void socket_writable(struct lined_socket *sock);
 void stream_failed(struct lined_socket *sock);
 int stream_peer(const struct lined_socket *sock,
 		struct sockaddr_storage *address, socklen_t *len);
 
-/* Sets the descriptor, and has the dispatcher's poller watch it if the socket
- * is registered. -1 and errno. */
+/* Sets the descriptor. If the socket is registered, the poller watches it. -1
+ * and errno. */
 int socket_attach(struct lined_socket *sock, int fd);
-/* Takes the descriptor out again and returns it for the caller to close. */
+/* Takes the descriptor from the socket and the poller, and returns it for the
+ * caller to close. */
 int socket_detach(struct lined_socket *sock);
 
-/* Tells the poller what to watch now; to be called after a change of anything
- * that socket_state.c looks at. */
+/* Makes the poller watch socket_wanted_mode(). To be called after a change of
+ * anything that socket_state.c reads. */
 void socket_update_mode(struct lined_socket *sock);
 
 /* ---- socket_state.c ---- */
@@ -243,7 +248,7 @@ static inline bool socket_is_paused(const struct lined_socket *sock)
 	return sock->paused || sock->hold_reasons != 0;
 }
 
-/* Nothing holds the reader back. */
+/* The input may be read: nothing stops it. */
 static inline bool socket_may_read(const struct lined_socket *sock)
 {
 	return !sock->paused && !sock->throttled && !sock->slowed &&
@@ -257,7 +262,7 @@ static inline bool socket_wants_write(const struct lined_socket *sock)
 	       !sock->ended;
 }
 
-/* The mode to be watched now, enum lined_mode. */
+/* The enum lined_mode to be watched now. */
 unsigned socket_wanted_mode(const struct lined_socket *sock);
 /* The deadlines that this state allows, as DEADLINE_BIT()s. Limits and flags
  * decide which of them run. */
@@ -267,11 +272,13 @@ unsigned socket_deadlines(const struct lined_socket *sock);
 
 /* The socket is connected: the deadlines begin. */
 void socket_connected(struct lined_socket *sock);
-/* The socket has become blocked. */
+/* The kernel takes no more output: the send stall begins. */
 void socket_stalls(struct lined_socket *sock);
-/* To be called when a deadline may have come nearer: sets it. */
+/* Sets the slot to the nearest deadline. To be called when a deadline may have
+ * become earlier. */
 void socket_arm(struct lined_socket *sock);
-/* A deadline is due, or was and has moved. */
+/* The slot is due: acts on the deadline that has passed, or sets the slot again
+ * if that deadline has moved. */
 void socket_deadline(struct lined_socket *sock);
 
 /* ---- socket_close.c ---- */
@@ -279,7 +286,7 @@ void socket_deadline(struct lined_socket *sock);
 /* Ends the socket: no handler but handle_close runs from now on. Idempotent. */
 void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
 		int error);
-/* The queue is empty: does what waited for that, half-close or close. */
+/* The queue is empty: does the half-close or close that waited for it. */
 void socket_flushed(struct lined_socket *sock);
 
 /* The close phase and the free phase of a turn. */
@@ -298,7 +305,8 @@ enum lined_line_status stream_read_block(struct lined_socket *sock, size_t len,
 					 struct lined_line *line);
 enum lined_line_status stream_read(struct lined_socket *sock,
 				   struct lined_line *data);
-/* To be called when reading is no longer held back. */
+/* Resumes reading, and serves input that is left, unless something still stops
+ * it. */
 void socket_read_on(struct lined_socket *sock);
 /* Calls handle_read, or drops the input if there is none. False: the socket was
  * closed meanwhile. */
@@ -318,7 +326,7 @@ bool socket_is_low(const struct lined_socket *sock);
 
 /* ---- socket_connect.c ---- */
 
-/* Gives the socket a descriptor that is connecting already. -1/ENOMEM. */
+/* Gives the socket a descriptor on which connect(2) was called. -1/ENOMEM. */
 int socket_connect_adopt(struct lined_socket *sock, int fd);
 
 #endif

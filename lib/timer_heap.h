@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A 4-ary heap of due times. The owner of an entry has only a slot, which is
- * the entry's place in the heap. The due time stands in the entry, so that
- * moving entries does not touch their owners' memory.
+ * A 4-ary heap of due times. The owner of an entry has only a slot: the place
+ * of the entry in the heap. The due time is kept in the entry, so that
+ * comparing entries does not read the memory of their owners.
  */
 #ifndef TIMER_HEAP_H
 #define TIMER_HEAP_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A slot that is not in the heap. */
+/* The slot of an owner that has no entry. */
 #define TIMER_UNARMED UINT32_MAX
 
 struct timer_entry {
@@ -32,10 +32,10 @@ int timer_heap_set(struct timer_heap *heap, uint32_t *slot, uint64_t due_ms);
 /* Removes an entry, if it is there. */
 void timer_heap_remove(struct timer_heap *heap, uint32_t *slot);
 
-/* When the entry at this slot is due. */
+/* The due time of the entry at this slot. */
 uint64_t timer_heap_due_of(const struct timer_heap *heap, uint32_t slot);
 
-/* When entries[0], the first, is due; UINT64_MAX: there is none. */
+/* The due time of entries[0], the first; UINT64_MAX: there is none. */
 static inline uint64_t timer_heap_due(const struct timer_heap *heap)
 {
 	return heap->count > 0 ? heap->entries[0].due_ms : UINT64_MAX;

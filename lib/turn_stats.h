@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How busy a dispatcher is: the number of its turns, the time that it worked in
- * them, and a histogram of how long they lasted, which is how long an event had
- * to wait. The time it waited for events is not included.
+ * The load of a dispatcher: the number of its turns, the time that it worked in
+ * them, and a histogram of their length, which is how long an event may have
+ * had to wait. The time in which the dispatcher waits for events is not
+ * included.
  */
 #ifndef TURN_STATS_H
 #define TURN_STATS_H
@@ -13,8 +14,8 @@
 
 #define TURN_STATS_BOUNDS 10
 
-/* Only grows. The dispatcher's thread writes it; any other may read it with
- * relaxed atomic loads. */
+/* The numbers only grow. The dispatcher's thread writes them; any other may
+ * read them with relaxed atomic loads. */
 struct turn_stats {
 	uint64_t turns;
 	uint64_t busy_ns;
