@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The bus carries messages between the workers of the daemon. A protocol that
- * sends to other clients only through the bus need not know on which worker
- * they are.
+ * sends to other clients only through the bus need not know which worker serves
+ * them.
  *
  * A message is delivered once to each subscription of its topic, on every
- * worker. Messages that one worker publishes under one topic keep their order.
+ * worker. Messages of one worker under one topic keep their order.
  * Thread: the service's worker.
  */
 #ifndef LINED_BUS_H
@@ -27,12 +27,12 @@ struct lined_subscription;
 #define LINED_TOPIC_MAX 255
 
 /*
- * Publishes a message under a topic of this service. Takes a reference of its
- * own; the bytes must not change any more. No handler is called within this
- * call: subscriptions on this worker, too, get the message later in the turn or
- * in the next. -1 with errno, and no subscription gets it: EINVAL (the topic is
- * too long), ENOBUFS (a worker has too much to handle; this is counted),
- * ENOMEM.
+ * Publishes a message under a topic of this service. Takes a reference to the
+ * buffer; its bytes must not change any more. No handler is called within this
+ * call: a subscription on this worker also gets the message later, in this turn
+ * or the next. -1 with errno, and no subscription gets the message: EINVAL (the
+ * topic is too long), ENOBUFS (too many messages wait on a worker; this is
+ * counted), ENOMEM.
  */
 LINED_API int lined_bus_publish(struct lined_service *service,
 				const char *topic,
@@ -44,13 +44,13 @@ LINED_API int lined_bus_publish_shared(struct lined_service *service,
 				       struct lined_buffer *message);
 
 /*
- * Calls handler for each message that is published under the topic from now on,
- * by any worker, and for none that was published before, however late it
- * arrives. The message belongs to this worker: it may be sent with
+ * Calls handler for each message that any worker publishes under the topic from
+ * now on. A message that was published before is never delivered, even if it
+ * arrives later. The message belongs to this worker: it may be sent with
  * lined_socket_send_shared() and kept with lined_buffer_ref(). The handler may
- * publish, subscribe and unsubscribe. What is not unsubscribed ends with the
- * instance. NULL with errno: EINVAL (the topic is too long), ENOMEM, ESHUTDOWN
- * (after stop()).
+ * publish, subscribe and unsubscribe. The subscription ends with
+ * lined_bus_unsubscribe() or with the instance. NULL with errno: EINVAL (the
+ * topic is too long), ENOMEM, ESHUTDOWN (after stop()).
  */
 LINED_API struct lined_subscription *
 lined_bus_subscribe(struct lined_service *service, const char *topic,
@@ -61,26 +61,27 @@ LINED_API struct lined_subscription *lined_bus_subscribe_shared(
 	void (*handler)(void *arg, struct lined_buffer *message), void *arg);
 
 /*
- * Back-pressure: true while another worker has so much of this one's messages
- * to handle that the service's clients are not read here. A protocol should not
- * read sockets of its own either then.
+ * Back-pressure: true while so many messages wait on another worker that this
+ * instance's clients are not read. The protocol should then not read its own
+ * sockets either.
  */
 LINED_API bool lined_bus_is_lagging(const struct lined_service *service);
 
-/* Ends the subscription: the handler is not called any more, not even for
- * messages on their way. May be called by the handler. NULL is fine. */
+/* Ends the subscription: its handler is not called any more, not even for
+ * messages that were already published. The handler may call this. NULL is
+ * fine. */
 LINED_API void lined_bus_unsubscribe(struct lined_subscription *subscription);
 
 /*
- * Sets a mark in the order of all messages: those published before this call,
- * by any worker, are before the mark, later ones are behind it. For protocols
- * in which one subscription serves many clients: a client that has joined at
- * the mark gets only the messages behind it.
+ * Sets a mark in the order of all messages: those that any worker has published
+ * before this call are before the mark, later ones after it. For protocols in
+ * which one subscription serves many clients: a client that joins at the mark
+ * gets only the messages after it.
  */
 LINED_API uint64_t lined_bus_mark(struct lined_service *service);
 
-/* Within a subscription's handler: whether its message was published before the
- * mark. */
+/* Whether the current message was published before the mark. To be called in a
+ * subscription's handler; elsewhere false. */
 LINED_API bool lined_bus_is_before(const struct lined_service *service,
 				   uint64_t mark);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A protocol module: a shared object that exports one constant named
- * lined_protocol. This header is what such a module needs.
+ * A protocol module is a shared object that exports one constant named
+ * lined_protocol. This header declares it.
  *
- * A module has no writable globals. The daemon makes an instance of a service
- * on each worker, `struct lined_service`, and calls it only on that worker's
- * thread: a module needs no locks.
+ * The daemon makes an instance of a service, `struct lined_service`, on each
+ * worker, and calls the protocol for it only on that worker's thread. A module
+ * must have no writable globals, and so needs no locks.
  */
 #ifndef LINED_PROTOCOL_H
 #define LINED_PROTOCOL_H
@@ -25,27 +25,29 @@
 LINED_BEGIN_DECLS
 
 /*
- * The version of this interface. It changes when a structure of a public header
- * changes or grows (except struct lined_protocol, which has a member with its
- * size and may be extended at its end), when a constant changes its value, and
- * when a function is removed or changes its arguments or its meaning. It stays
- * when functions, constants or members of struct lined_protocol are added:
- * modules that were built before still work, and a module that uses an addition
- * needs a lined that has it.
+ * The version of this interface. It changes if
+ * - a structure of a public header changes or grows, except struct
+ *   lined_protocol, which has its size as a member and may grow at its end;
+ * - a constant changes its value;
+ * - a function is removed, or its arguments or its meaning change.
+ * It does not change if functions, constants or members of struct
+ * lined_protocol are added: older modules still work. A module that uses an
+ * addition needs a lined that has it.
  */
 #define LINED_ABI 2u
 
 /* struct lined_protocol.flags */
 enum lined_protocol_flag {
-	/* All clients of a service are served by one worker: for protocols that
-	 * keep their state in memory. */
+	/* One worker serves all clients of a service: for protocols whose
+	 * clients share state in memory. */
 	LINED_ONE_WORKER = 1,
 	/* Datagrams from ports below 1024 and from the service's own port are
-	 * dropped and counted: for protocols that answer every datagram, and
-	 * could be made to answer another server for ever. */
+	 * dropped and counted: for protocols that answer every datagram. With
+	 * a forged sender such a protocol and another server would answer each
+	 * other for ever. */
 	LINED_NO_REFLECTION = 2,
-	/* idle-timeout is 0 unless the config sets it: for protocols whose
-	 * clients may be silent for hours. */
+	/* The default of idle-timeout is 0: for protocols whose clients may be
+	 * silent for hours. */
 	LINED_NO_IDLE_TIMEOUT = 4,
 };
 
@@ -63,17 +65,18 @@ enum lined_framing_key {
 	LINED_FRAMING_UNTERMINATED = 8,
 };
 
-/* How an option is written in the config and stored in the module's struct. */
+/* The type of an option in the config, and its C type in the module's struct.
+ */
 enum lined_option_type {
 	LINED_OPTION_END,
 	LINED_OPTION_INTEGER,  /* int64_t */
 	LINED_OPTION_BOOLEAN,  /* bool */
 	LINED_OPTION_STRING,   /* const char *, never NULL */
-	LINED_OPTION_DURATION, /* int64_t milliseconds; ms s m h, bare: s */
-	LINED_OPTION_SIZE,     /* int64_t bytes; k M G */
+	LINED_OPTION_DURATION, /* int64_t ms; 500ms, 10s, 5m, 1h; 10 is 10s */
+	LINED_OPTION_SIZE,     /* int64_t bytes; 10k, 10M, 10G */
 	LINED_OPTION_LIST,     /* struct lined_option_list of strings */
 	LINED_OPTION_SECTION,  /* struct lined_option_sections, titled */
-	LINED_OPTION_CHOICE,   /* int or an enum: which of choices, from 0 */
+	LINED_OPTION_CHOICE,   /* int or enum: the index in choices */
 };
 
 struct lined_option_list {
@@ -81,44 +84,44 @@ struct lined_option_list {
 	const char *const *items;
 };
 
-/* items: `count` structs of the option's section_size each, whose first member
- * is `const char *title`. */
+/* items: an array of `count` structs of section_size bytes. The first member of
+ * such a struct is `const char *title`. */
 struct lined_option_sections {
 	size_t count;
 	const void *items;
 };
 
 /*
- * One option of a protocol. A table of them ends with a zeroed entry. The
- * defaults are written as they would be in the config; a list or a section is
- * empty by default. A choice that neither the config nor a default sets is -1.
+ * One option of a protocol. A table of options ends with a zeroed entry. The
+ * default is a text as in the config; lists and sections are empty by default.
+ * A choice without a value and without a default is -1.
  */
 struct lined_option {
 	const char *name;
 	enum lined_option_type type;
-	size_t offset;        /* where in the module's struct */
-	const char *fallback; /* the default, as text; NULL: "", 0, false, -1 */
-	int64_t min, max;     /* numbers; both 0: 0 to the type's largest */
-	/* NULL-ended: the words of a choice, or those that a string is
-	 * limited to. */
+	size_t offset;        /* in the module's struct */
+	const char *fallback; /* the default; NULL: "", 0, false, -1 */
+	int64_t min, max;     /* of numbers; both 0: from 0, no maximum */
+	/* NULL-terminated: the words of a choice, or the only values that a
+	 * string may have. */
 	const char *const *choices;
-	const struct lined_option *section; /* of LINED_OPTION_SECTION */
+	const struct lined_option *section; /* for LINED_OPTION_SECTION */
 	size_t section_size;
 };
 
 /*
- * What every entry has, the others behind it:
+ * Sets the members that every entry needs; others may follow:
  *
  *	{LINED_OPTION("wait", DURATION, struct options, wait_ms), .max = 9000},
  *
- * A member that is not of the option's C type does not compile.
+ * Does not compile if the struct's member does not have the option's C type.
  */
 #ifndef __cplusplus
 #define LINED_OPTION(NAME, TYPE, STRUCT, MEMBER)                               \
 	.name = NAME, .type = LINED_OPTION_##TYPE,                             \
 	.offset = offsetof(STRUCT, MEMBER) +                                   \
 		  _Generic(((STRUCT *)0)->MEMBER, LINED_STORED_##TYPE : 0)
-/* Without negative constants an enum is unsigned. */
+/* The type of an enum without negative constants is unsigned. */
 #define LINED_STORED_CHOICE int : 0, unsigned
 #else
 #define LINED_OPTION(NAME, TYPE, STRUCT, MEMBER)                               \
@@ -152,65 +155,65 @@ struct lined_option_stored<lined_option_choice, Member> {
 #define LINED_STORED_SECTION  struct lined_option_sections
 
 /*
- * What a module exports. Every callback may be NULL, but not handle_accept,
- * handle_line and handle_task at once.
+ * The constant that a module exports. Every callback may be NULL, but at least
+ * one of handle_accept, handle_line and handle_task must be set.
  *
  * There are two ways to read clients. The short one: the daemon runs the loop
  * and calls handle_line, handle_too_long and handle_close below. The full one:
  * handle_accept sets the client's handlers with lined_socket_set_handlers(),
- * and handle_read loops over lined_socket_read_line(). A protocol with a
- * handle_line may have a handle_accept, too, for a greeting.
+ * and their handle_read calls lined_socket_read_line() in a loop. A protocol
+ * with a handle_line may also have a handle_accept, for a greeting.
  *
  * A datagram address of a service is one socket for all senders. It is passed
- * to handle_accept when the service starts to listen on it, and
- * lined_socket_send() answers the sender of the datagram that is being read. It
- * is closed when a reload removes the address, and when the service drains,
- * before finish() and stop().
+ * to handle_accept when the service starts to listen on it.
+ * lined_socket_send() answers the sender of the datagram that is being read.
+ * The socket is closed when a reload removes the address, and when the service
+ * drains, before finish() and stop().
  */
 struct lined_protocol {
 	uint32_t abi;        /* LINED_ABI */
 	uint32_t size;       /* sizeof(struct lined_protocol) */
 	const char *name;    /* [a-z0-9_-]+; the module is NAME.so */
-	const char *summary; /* one line for people */
+	const char *summary; /* one line of text */
 	uint32_t flags;      /* enum lined_protocol_flag */
 	uint32_t transports; /* enum lined_transport; 0: stream */
 
 	/* A client has connected. */
 	void (*handle_accept)(struct lined_service *service,
 			      struct lined_socket *client);
-	/* A line of a client, or a block without handle_block. It is answered
-	 * by lined_socket_send(). */
+	/* A line of a client; also a block, if there is no handle_block.
+	 * lined_socket_send() answers it. */
 	void (*handle_line)(struct lined_socket *client,
 			    const struct lined_line *line);
-	/* A line was longer than line-length. What is sent now still arrives
-	 * if the client is closed for it. */
+	/* A line was longer than line-length. If `too-long` closes the client,
+	 * output that is sent in this call is flushed first. */
 	void (*handle_too_long)(struct lined_socket *client);
 	/* The client was closed: the last call about it. */
 	void (*handle_close)(struct lined_socket *client,
 			     enum lined_close_reason reason, int error);
 
-	/* The options: a table, and the size of the struct that it fills. */
+	/* The table of options, and the size of the module's struct. */
 	const struct lined_option *options;
 	size_t options_size;
-	/* Checks the values, also for lined -t. -1: the config is refused;
-	 * error is the reason, with the name of the option. */
+	/* Checks the values of the options, also for lined -t. -1: the config
+	 * is refused; error must name the option and the reason. */
 	int (*check)(const void *options, char *error, size_t size);
 
-	/* An instance starts, and stops. start() returns -1 if it cannot; it
-	 * has logged the reason and freed what it had, and stop() is not
-	 * called. The service is then started on no worker. */
+	/* An instance starts, and stops. If start() fails it logs the reason,
+	 * frees what it has allocated and returns -1; stop() is not called for
+	 * this instance. Instances on other workers are then stopped. */
 	int (*start)(struct lined_service *service);
 	void (*stop)(struct lined_service *service);
-	/* The config was read again, and lined_service_options() returns new
-	 * ones. */
+	/* The config was read again: lined_service_options() returns the new
+	 * options. */
 	void (*reload)(struct lined_service *service);
-	/* The service begins to drain, before its clients are closed: the time
-	 * for a last message to them. */
+	/* The service begins to drain. Its clients are closed later, so a last
+	 * message can be sent to them here. */
 	void (*drain)(struct lined_service *service);
 	/*
-	 * Called on each instance whenever the wall clock is a multiple of
-	 * task_ms; with 1000, as each second begins. Calls that were missed,
-	 * while something else took too long, are not made up for.
+	 * Called for each instance whenever the wall clock is a multiple of
+	 * task_ms: with 1000, at the beginning of each second. A call that is
+	 * missed because the worker is busy is not repeated.
 	 */
 	void (*handle_task)(struct lined_service *service);
 	uint32_t task_ms;
@@ -220,32 +223,33 @@ struct lined_protocol {
 	uint32_t framing_fixed;
 	struct lined_framing framing;
 
-	/* Bytes that the protocol has for each client, lined_client_data():
-	 * zeroed before handle_accept and freed after handle_close. */
+	/* The size of lined_client_data() for each client: zeroed before
+	 * handle_accept and freed after handle_close. */
 	uint32_t client_size;
 
-	/* The service drains, and the client is idle: all its input was read,
-	 * all output was sent, and it waits for no claim and no password.
-	 * Closes it, now or soon; called repeatedly until it is closed, which
-	 * the daemon does after drain-timeout. NULL: the daemon closes it. */
+	/* The service drains, and the client is idle: all its input was
+	 * handled, all output was sent, and no claim and no password is being
+	 * decided. Closes the client, now or later; called repeatedly until it
+	 * is closed. The daemon closes it after drain-timeout. NULL: the daemon
+	 * closes an idle client at once. */
 	void (*handle_drain)(struct lined_socket *client);
-	/* The service drains, and no worker has a client of it any more: ends
-	 * what the protocol has opened itself. False: not ended yet; called
-	 * repeatedly until it is true or drain-timeout is over, before stop().
-	 */
+	/* The service drains, and no worker has a client of it any more:
+	 * closes the sockets that the protocol has opened itself. False: not
+	 * finished; called repeatedly until it returns true or drain-timeout
+	 * is over, before stop(). */
 	bool (*finish)(struct lined_service *service);
 
-	/* The block that lined_client_expect_block() has asked for, with the
-	 * line whose handle_line called it, so that the protocol need not keep
-	 * that line; it is empty if handle_accept called it. Both are borrowed.
-	 * May ask for another block, with which the line is passed again. NULL:
-	 * handle_line gets the block. */
+	/* The block after lined_client_expect_block(). `line` is a copy of the
+	 * line in whose handle_line this was called; empty if it was called in
+	 * handle_accept. Both are borrowed. If handle_block asks for another
+	 * block, that comes with the same line. NULL: handle_line is called
+	 * with the block. */
 	void (*handle_block)(struct lined_socket *client,
 			     const struct lined_line *line,
 			     const struct lined_line *block);
 };
 
-/* A module defines this constant; the daemon looks it up by its name. */
+/* Defined by the module; the daemon finds it by this name. */
 extern LINED_API const struct lined_protocol lined_protocol;
 
 LINED_END_DECLS

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The registry: names that all workers know, each with an owner (a client) and
- * a small value, for example nicknames that are taken. Each service has its
- * own. A name is released when its owner closes.
+ * a small value, such as the nicknames in use. Each service has a registry of
+ * its own. A name is released when its owner closes.
  *
- * There is one order for all: every worker sees the same claims win and the
- * same changes in the same order. What the owner's worker publishes on the bus
- * after it was told of a change arrives at the other workers after that change.
+ * On every worker the same claims win, and the changes come in the same order.
+ * If the owner's worker publishes on the bus after a change has reached it, the
+ * message arrives at the other workers after that change.
  * Thread: the service's worker.
  */
 #ifndef LINED_REGISTRY_H
@@ -27,8 +27,8 @@ LINED_BEGIN_DECLS
 
 struct lined_registry_watch;
 
-/* A name that exists. Borrowed: valid until the visit or the changed callback
- * returns; after lined_registry_find(), until the handler returns. */
+/* A name that exists. Borrowed: valid until visit() or changed() returns; after
+ * lined_registry_find(), until the protocol's callback returns. */
 struct lined_registry_entry {
 	const char *name;
 	uint64_t owner; /* lined_client_id() */
@@ -38,11 +38,11 @@ struct lined_registry_entry {
 
 /*
  * Claims a name for a client. The claim wins if no client has the name. The
- * answer comes once, after this call: claimed(client, arg, won). The client is
- * not read until then, so that its next line is handled after the answer. If
- * the client closes first, there is no answer and the claim is released. The
- * value is copied. -1 with errno, and no answer comes: EINVAL (the name is
- * empty or too long, or the value is), ENOMEM.
+ * answer is one later call, never within this one: claimed(client, arg, won).
+ * Until then the client is not read, so that its next line is handled after the
+ * answer. If the client closes first, there is no answer and the claim is
+ * released. The value is copied. -1 with errno, and no answer follows: EINVAL
+ * (the name is empty or too long, or the value is too long), ENOMEM.
  */
 LINED_API int lined_registry_claim(
 	struct lined_service *service, struct lined_socket *client,
@@ -50,29 +50,28 @@ LINED_API int lined_registry_claim(
 	void (*claimed)(struct lined_socket *client, void *arg, bool won),
 	void *arg);
 
-/* Releases a name of this client; nothing happens if it does not own the name.
- * Takes effect in the common order, after earlier claims of this worker. */
+/* Releases a name of this client; does nothing if the client does not own it.
+ * The name disappears later, after the claims made earlier on this worker. */
 LINED_API void lined_registry_release(struct lined_service *service,
 				      struct lined_socket *client,
 				      const char *name);
 
-/* Calls visit for each entry whose name begins with the prefix, sorted by name,
- * as this worker knows them now. */
+/* Calls visit for each entry that this worker knows now and whose name begins
+ * with the prefix, sorted by name. */
 LINED_API void lined_registry_list(
 	struct lined_service *service, const char *prefix,
 	void (*visit)(const struct lined_registry_entry *entry, void *arg),
 	void *arg);
 
-/* Fills in *entry if this worker knows an entry of that name now; else false.
- */
+/* Fills in *entry. False: this worker knows no entry of that name now. */
 LINED_API bool lined_registry_find(struct lined_service *service,
 				   const char *name,
 				   struct lined_registry_entry *entry);
 
 /*
- * Calls changed for each entry whose name begins with the prefix and that is
- * added (`here`) or removed from now on, on this worker, in the common order.
- * What is not unwatched ends with the instance. NULL with errno: ENOMEM,
+ * From now on calls changed for each entry that is added (here) or removed (not
+ * here) on this worker and whose name begins with the prefix. The watch ends
+ * with lined_registry_unwatch() or with the instance. NULL with errno: ENOMEM,
  * ESHUTDOWN (after stop()).
  */
 LINED_API struct lined_registry_watch *
@@ -80,7 +79,7 @@ lined_registry_watch(struct lined_service *service, const char *prefix,
 		     void (*changed)(const struct lined_registry_entry *entry,
 				     bool here, void *arg),
 		     void *arg);
-/* Ends the watch. May be called by its callback. NULL is fine. */
+/* Ends the watch. Its callback may call this. NULL is fine. */
 LINED_API void lined_registry_unwatch(struct lined_registry_watch *watch);
 
 LINED_END_DECLS

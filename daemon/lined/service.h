@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a protocol can get from and do with its service and its clients. A
- * struct lined_service is the instance of a service on one worker; a client is
- * a struct lined_socket. Thread: the instance's worker.
+ * The functions of a protocol for its service and its clients. A struct
+ * lined_service is the instance of a service on one worker; a client is a
+ * struct lined_socket. Thread: the instance's worker.
  */
 #ifndef LINED_SERVICE_H
 #define LINED_SERVICE_H
@@ -25,20 +25,20 @@ struct lined_service;
 LINED_API const char *lined_service_name(const struct lined_service *service);
 
 /*
- * The module's options: its own struct, filled from the config, constant. Valid
- * until reload() is called, which must get it anew.
+ * The module's options: its own struct, filled in from the config, constant.
+ * Valid until reload() is called; reload() must call this function again.
  */
 LINED_API const void *
 lined_service_options(const struct lined_service *service);
 
-/* The protocol's own pointer for this instance; NULL until it is set. */
+/* A pointer that the protocol sets for this instance; NULL until then. */
 LINED_API void lined_service_set_data(struct lined_service *service,
 				      void *data);
 LINED_API void *lined_service_data(const struct lined_service *service);
 
 /*
- * The instance's table, never NULL; emptied after stop(). Each call sets how
- * many bytes it may take, so that an option can change it with a reload.
+ * The instance's table, never NULL; emptied after stop(). Each call sets the
+ * maximum of its bytes, so that a reload can change it.
  */
 LINED_API struct lined_table *lined_service_table(struct lined_service *service,
 						  size_t max_bytes);
@@ -47,19 +47,21 @@ LINED_API struct lined_table *lined_service_table(struct lined_service *service,
 LINED_API struct lined_dispatcher *
 lined_service_dispatcher(const struct lined_service *service);
 
-/* The worker's number, 0 and up, and how many there are. */
+/* The worker's number, from 0 up, and the number of workers. */
 LINED_API unsigned lined_service_worker(const struct lined_service *service);
 LINED_API unsigned lined_service_workers(const struct lined_service *service);
 
-/* True on exactly one worker of the service, for what must exist once. */
+/* True on exactly one worker of the service: for things that must exist only
+ * once, such as a connection to another server. */
 LINED_API bool lined_service_is_primary(const struct lined_service *service);
 
-/* The group for sockets that the protocol opens itself. Of the config's limits
- * only the send queue and the send stall timeout apply to it. */
+/* The group for sockets that the protocol opens itself. The config's limits
+ * send-queue and send-stall apply to it, and no others. */
 LINED_API struct lined_socket_group *
 lined_service_group(const struct lined_service *service);
 
-/* The framing of the service's config, for those sockets, too. */
+/* The framing of the service's config, e.g. for sockets that the protocol opens
+ * itself. */
 LINED_API const struct lined_framing *
 lined_service_framing(const struct lined_service *service);
 
@@ -71,7 +73,7 @@ LINED_API void lined_service_timer(struct lined_service *service,
 				   struct lined_timer *timer,
 				   void (*handler)(struct lined_timer *timer));
 
-/* The severity of a message; the values of syslog(3). */
+/* The severity of a log message; the values are those of syslog(3). */
 enum lined_log_level {
 	LINED_LOG_ERR = 3,
 	LINED_LOG_WARNING = 4,
@@ -82,23 +84,24 @@ enum lined_log_level {
 
 /*
  * Logs "service NAME: MESSAGE", with a printf(3) format. Never blocks. Bytes
- * that are not printable are escaped. Repeats of the same format are limited.
+ * that are not printable are escaped. Many messages with the same format within
+ * seconds are suppressed and counted.
  */
 LINED_API void lined_service_log(const struct lined_service *service,
 				 enum lined_log_level level, const char *format,
 				 ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * Adds n to the service's counter of this name, a string literal of [a-z_]. It
- * is shown with the daemon's own counters. A service has at most 32; further
- * names are ignored.
+ * Adds n to the service's counter of this name, a string literal of [a-z_]. The
+ * counter is shown with the daemon's own ones. A service has at most 32;
+ * further names are ignored.
  */
 LINED_API void lined_service_count(struct lined_service *service,
 				   const char *name, uint64_t n);
 
 /* ---- clients --------------------------------------------------------- */
 
-/* The client's number, which this daemon never uses again. */
+/* The client's number, unique while the daemon runs. */
 LINED_API uint64_t lined_client_id(const struct lined_socket *client);
 
 /*
@@ -108,31 +111,32 @@ LINED_API uint64_t lined_client_id(const struct lined_socket *client);
  */
 LINED_API const char *lined_client_peer(const struct lined_socket *client);
 
-/* The listen address that it connected to, as written in the config. */
+/* The listen address to which the client connected, as in the config. */
 LINED_API const char *lined_client_listen(const struct lined_socket *client);
 
 /* The instance that serves the client. */
 LINED_API struct lined_service *
 lined_client_service(const struct lined_socket *client);
 
-/* The client_size bytes that the protocol has for this client, aligned for any
- * type; NULL if client_size is 0. */
+/* The protocol's data of this client: client_size bytes, aligned for any type;
+ * NULL if client_size is 0. */
 LINED_API void *lined_client_data(struct lined_socket *client);
 
 /*
- * Reads the next len bytes as a block, whatever they contain: it is passed to
- * handle_block, or to handle_line if there is no handle_block, as a line
- * without a terminator. Lines follow it again. To be called in handle_accept,
- * handle_line or handle_block of a protocol with a handle_line. If the stream
- * ends within the block, the framing's `unterminated` decides about the rest.
- * The protocol must not set handlers of its own until the block was read. -1
- * with errno: EINVAL (len is 0 or over LINED_LINE_LENGTH_MAX, the socket is a
- * datagram socket, or there is no handle_line), ENOMEM.
+ * Reads the next len bytes as a block, whatever they contain, and passes it to
+ * handle_block as a line without a terminator; to handle_line if there is no
+ * handle_block. After the block, lines are read again. To be called in
+ * handle_accept, handle_line or handle_block of a protocol with a handle_line.
+ * If the stream ends within the block, the framing's `unterminated` decides
+ * whether the rest is passed. The protocol must not set handlers of its own
+ * until the block was read. -1 with errno: EINVAL (len is 0 or over
+ * LINED_LINE_LENGTH_MAX, the socket is a datagram socket, or there is no
+ * handle_line), ENOMEM.
  */
 LINED_API int lined_client_expect_block(struct lined_socket *client,
 					size_t len);
 
-/* Calls visit for each client of this instance. It may close any of them. */
+/* Calls visit for each client of this instance; visit may close any client. */
 LINED_API void
 lined_service_each_client(struct lined_service *service,
 			  void (*visit)(struct lined_socket *client, void *arg),
@@ -144,11 +148,11 @@ LINED_API size_t lined_service_clients(const struct lined_service *service);
 
 /*
  * Verifies a client's password against a hash of crypt(3), on another thread.
- * The answer comes once, after this call: verified(client, arg, good). The
- * client is not read until then; if it closes first, there is no answer. Both
- * strings are copied. -1 with errno, and no answer comes: EINVAL (not a hash
- * that the system knows), ENOSYS (built without crypt(3)), ENOMEM, EAGAIN (no
- * thread).
+ * The answer is one later call, never within this one: verified(client, arg,
+ * good). Until then the client is not read; if it closes first, there is no
+ * answer. Both strings are copied. -1 with errno, and no answer follows: EINVAL
+ * (the system does not support this hash), ENOSYS (built without crypt(3)),
+ * ENOMEM, EAGAIN (the thread cannot be created).
  */
 LINED_API int lined_service_verify_password(
 	struct lined_service *service, struct lined_socket *client,
@@ -156,12 +160,12 @@ LINED_API int lined_service_verify_password(
 	void (*verified)(struct lined_socket *client, void *arg, bool good),
 	void *arg);
 
-/* For check(): 0 if passwords can be verified against this hash. -1 with errno:
- * EINVAL, ENOSYS. */
+/* Whether passwords can be verified against this hash, for check(): 0, or -1
+ * with errno EINVAL or ENOSYS. */
 LINED_API int lined_password_check_hash(const char *hash);
 
-/* Whether two secrets without a hash are equal. The time it takes does not
- * depend on where they differ. */
+/* Whether two secrets that are not hashed are equal. The time of the call does
+ * not depend on the position of the first difference. */
 LINED_API bool lined_password_equal(const char *a, const char *b);
 
 LINED_END_DECLS
