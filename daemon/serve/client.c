@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients: made from an accepted descriptor, given to their protocol, and
- * removed when they close.
+ * Makes clients from accepted descriptors, gives them to their protocol, and
+ * removes them when they close.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@
 #include "serve/instance.h"
 #include "socket_hold.h"
 
-/* Where the protocol's own bytes of a client begin, behind struct client. */
+/* The offset of the protocol's bytes, which follow struct client. */
 #define DATA_OFFSET                                                            \
 	((sizeof(struct client) + _Alignof(max_align_t) - 1) &                 \
 	 ~(_Alignof(max_align_t) - 1))
@@ -80,7 +80,7 @@ int client_start(struct lined_service *instance,
 	if (lined_dispatcher_register_socket(instance->worker->dispatcher,
 					     sock) == NULL) {
 		error = errno;
-		lined_socket_close(sock); /* and its descriptor */
+		lined_socket_close(sock); /* closes the descriptor too */
 		errno = error;
 		return -1;
 	}
@@ -111,7 +111,7 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	struct lined_service *instance = client_instance(sock);
 
 	if (!list_is_linked(&client->link))
-		return; /* it never became a client */
+		return; /* client_start() has failed */
 	list_remove(&client->link);
 	client_wait_end_all(&client->waits);
 	if (lined_socket_is_datagram(sock)) {

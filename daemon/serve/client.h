@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the daemon knows of a client, in the memory that its socket owns
- * (lined_socket_owner()), with the protocol's own bytes behind. The same for a
- * datagram socket. Thread: the client's worker.
+ * The daemon's data of a client, followed by the protocol's bytes. The client's
+ * socket owns this memory (lined_socket_owner()). A datagram socket has the
+ * same data. Thread: the client's worker.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -22,13 +22,13 @@ struct admission_entry;
 struct client {
 	struct list link; /* lined_service.clients or .datagrams */
 	uint64_t id;
-	const char *listen; /* the listener's text, which outlives it */
+	const char *listen; /* the listener's text: it outlives the client */
 	struct admission_entry *entry;
-	struct client_wait *waits;  /* its names are among them */
-	struct client_address peer; /* of a datagram socket: its own address */
+	struct client_wait *waits;  /* and the names that it owns */
+	struct client_address peer; /* datagram socket: its own address */
 };
 
-/* A client that was accepted and counted, on its way to its worker. */
+/* A client that was accepted and counted, to be started on its worker. */
 struct client_arrival {
 	int fd;
 	uint64_t id;
@@ -38,8 +38,8 @@ struct client_arrival {
 	struct sockaddr_storage address;
 };
 
-/* Makes a client of the instance. -1 and errno: the descriptor was closed, and
- * the caller takes back what was counted. */
+/* Makes a client of the instance. -1 and errno: the descriptor was closed; the
+ * caller must decrease the counts of clients again. */
 int client_start(struct lined_service *instance,
 		 const struct client_arrival *arrival);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The address of a client's peer, in a fifth of what a sockaddr_storage takes:
- * every idle client has one.
+ * The address of a client's peer in 24 bytes: a sockaddr_storage takes five
+ * times as many, and every idle client needs one.
  */
 #ifndef CLIENT_ADDRESS_H
 #define CLIENT_ADDRESS_H
@@ -11,12 +11,12 @@
 
 struct client_address {
 	unsigned char host[16];
-	uint16_t port; /* network order */
+	uint16_t port; /* network byte order */
 	uint16_t family;
 	uint32_t scope;
 };
 
-/* For a UNIX socket only the family is kept. */
+/* Only the family of a UNIX address is kept. */
 void client_address_pack(struct client_address *to,
 			 const struct sockaddr *from);
 void client_address_unpack(struct sockaddr_storage *to,

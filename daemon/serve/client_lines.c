@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads until a client has no more lines or the protocol takes over.
+ * Reads lines and blocks until there are no more, or until the protocol sets
+ * handlers of its own.
  */
 #include "config.h"
 
@@ -14,12 +15,12 @@
 #include "serve/instance.h"
 
 /*
- * A block that the protocol expects: the socket's argument until it was read,
- * so that an idle client has none. With a handle_block, it keeps the line that
- * asked for the block.
+ * A block that the protocol expects. It is the argument of the socket's
+ * handlers until the block was read, so an idle client needs no memory for it.
+ * For a handle_block it has a copy of the line that asked for the block.
  */
 struct client_block {
-	size_t len; /* 0: it was read */
+	size_t len; /* 0: the block was read */
 	struct lined_line line;
 	char bytes[]; /* the line's text and terminator, each with a NUL */
 };
@@ -35,9 +36,8 @@ static struct client_block *client_block_of(const struct lined_socket *sock)
 	return client_lines_is_read(sock) ? lined_socket_arg(sock) : NULL;
 }
 
-/* Allocates room for a line of so many bytes. NULL: no memory, nothing has
- * changed.
- */
+/* Sets the length of the block, with room for a line of line_bytes. NULL: no
+ * memory, nothing has changed. */
 static struct client_block *client_block_expect(struct lined_socket *sock,
 						size_t len, size_t line_bytes)
 {
@@ -51,7 +51,7 @@ static struct client_block *client_block_expect(struct lined_socket *sock,
 	return block;
 }
 
-/* The line is borrowed, and is passed again with the block. */
+/* Copies the line, which is borrowed and must be passed with the block. */
 static void client_block_keep_line(struct lined_socket *sock,
 				   const struct lined_line *line)
 {
@@ -86,7 +86,7 @@ static void client_lines_serve_line(struct lined_socket *sock,
 		client_block_keep_line(sock, line);
 }
 
-/* The handler may ask for another one. */
+/* The handler may ask for another block. */
 static void client_lines_serve_block(struct lined_socket *sock,
 				     const struct lined_protocol *protocol,
 				     struct client_block *block,
@@ -156,7 +156,8 @@ int client_lines_expect_block(struct lined_socket *client, size_t len)
 		errno = EINVAL;
 		return -1;
 	}
-	/* In handle_block: the next block comes with the same line. */
+	/* Called in handle_block: the next block is passed with the same
+	 * line. */
 	block = client_block_of(client);
 	if (block != NULL) {
 		block->len = len;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients of protocols with a handle_line: the loop that reads lines and blocks
- * and calls the protocol. Thread: the client's worker.
+ * The loop that reads lines and blocks of a client and passes them to the
+ * protocol, for protocols with a handle_line. Thread: the client's worker.
  */
 #ifndef CLIENT_LINES_H
 #define CLIENT_LINES_H
@@ -10,7 +10,7 @@
 
 #include <lined/socket.h>
 
-/* The handlers of such a client; its argument begins as NULL. */
+/* The handlers of such a client; their argument is NULL at first. */
 extern const struct lined_socket_handlers client_lines_handlers;
 
 /* lined_client_expect_block(). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Formats the log lines about clients. Level and rate limits are those of the
- * service's config and of the log.
+ * Formats the log messages about clients. Their level is set in the service's
+ * config.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 #include "serve/client.h"
 #include "serve/instance.h"
 
-/* The bytes of a line that the log shows, with a NUL. */
+/* The buffer for a line as it is logged, escaped and with its NUL. */
 #define LINE_SHOWN_MAX 1000
 
 const char *client_peer(struct lined_socket *sock, char *text, size_t size)
@@ -96,7 +96,8 @@ static void client_log_reason(struct lined_socket *sock,
 		       lined_close_reason_text(reason));
 }
 
-/* As one word: a path and the name of a timeout may have spaces. */
+/* Replaces spaces, which a path or the name of a timeout may have: programs
+ * split the access line at spaces. */
 static const char *client_log_word(char *out, size_t size, const char *text)
 {
 	size_t i;
@@ -108,7 +109,8 @@ static const char *client_log_word(char *out, size_t size, const char *text)
 	return out;
 }
 
-/* One line a connection, for programs: none is suppressed as a repeat. */
+/* One line for each connection. Programs count them, so none is suppressed as a
+ * repeat. */
 static void client_log_access(struct lined_socket *sock,
 			      enum lined_close_reason reason)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the log says about clients: that they connect and close, the access line
- * for programs, and with level debug each line. Thread: the client's worker.
+ * Logs that clients connect and close, the access line for programs, and at
+ * level debug each line of a client. Thread: the client's worker.
  */
 #ifndef CLIENT_LOG_H
 #define CLIENT_LOG_H
@@ -18,12 +18,12 @@ const char *client_opened_peer(struct lined_socket *sock, char *text,
 			       size_t size);
 
 void client_log_connected(struct lined_socket *sock);
-/* With the access line, if the config asks for it. */
+/* Also logs the access line, if the config sets `access`. */
 void client_log_closed(struct lined_socket *sock,
 		       enum lined_close_reason reason, int error);
 
-/* The taps of an instance's groups: a line of a client, or of a socket that the
- * protocol has opened itself, is about to be handled. */
+/* The `tap` hooks of an instance's groups, called before each line of a client,
+ * or of a socket that the protocol has opened itself, is handled. */
 void client_tap(struct lined_socket *sock, const struct lined_line *line);
 void client_opened_tap(struct lined_socket *sock,
 		       const struct lined_line *line);

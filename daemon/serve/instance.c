@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instances: how a service starts and reloads on one worker, its datagrams, its
- * task and its counters. instance_drain.c ends it, client.c makes its clients.
+ * An instance starts and reloads, admits datagrams, runs its task and counts.
+ * instance_drain.c ends it, client.c makes its clients.
  */
 #include "config.h"
 
@@ -21,16 +21,17 @@
 #include "serve/client_log.h"
 #include "socket_hold.h"
 
-/* Answers to such ports may come back for ever: LINED_NO_REFLECTION. */
+/* Lower ports may belong to a server that answers every datagram: the two would
+ * answer each other for ever. See LINED_NO_REFLECTION. */
 #define DATAGRAM_PORT_MIN 1024
 
-/* A task's timer fires a little late rather than early: the two clocks do not
- * run alike. */
+/* Added to a task's timer. The wall clock and the timer's clock drift: if the
+ * timer fired early, the task would run twice. */
 #define TASK_LATE_MS 2
 
 /* ---- the group's hooks ------------------------------------------------ */
 
-/* The sender has the port of a well-known service, or the socket's own port. */
+/* True: the sender has a port below 1024, or the socket's own port. */
 static bool instance_is_reflection(struct lined_socket *sock,
 				   const struct sockaddr *from)
 {
@@ -77,8 +78,8 @@ static uint64_t instance_clock_us(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* At the next multiple of task_ms by the wall clock. The dispatcher's own clock
- * is as old as its turn, and a timer counts from there. */
+/* Arms the timer for the next multiple of task_ms by the wall clock. A timer
+ * counts from the dispatcher's clock, which was read when the turn began. */
 static int instance_start_task(struct lined_service *instance)
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
@@ -96,14 +97,15 @@ static void instance_task_fired(struct lined_timer *timer)
 	struct lined_service *instance =
 		lined_container_of(timer, struct lined_service, task);
 
-	/* A timer that has just fired has its slot: this cannot fail. */
+	/* Cannot fail: a timer that has just fired finds room in the heap. */
 	instance_start_task(instance);
 	worker_enter(instance->worker, instance);
 	instance->protocol->handle_task(instance);
 	worker_leave(instance->worker);
 }
 
-/* The bus is overloaded: the clients that cause it are not read. */
+/* The hold() of the bus: while other workers lag behind, this instance's
+ * clients are not read. */
 static void instance_hold(struct bus_member *member, bool on)
 {
 	struct lined_service *instance =

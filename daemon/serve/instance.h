@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An instance: one service on one worker, the struct lined_service of the
- * public headers. It owns the clients there, the protocol's data, and the group
- * with their limits and counters. Thread: the worker's; the service on the main
- * thread calls it by worker_post().
+ * public headers. It owns the clients there, the protocol's data, and the
+ * socket groups with limits and counters. Thread: the worker's; the main thread
+ * calls it by worker_post().
  */
 #ifndef INSTANCE_H
 #define INSTANCE_H
@@ -34,15 +34,15 @@ struct lined_service {
 	struct lined_dispatcher *main; /* the main thread's */
 	const struct lined_protocol *protocol;
 	const struct conf_service *conf;
-	char *name; /* outlives every conf */
+	char *name; /* a copy: conf is replaced by a reload */
 	unsigned workers;
 	bool primary;
 
-	/* For clients, and for sockets that the protocol opens itself. */
+	/* group: of clients; own_group: of sockets that the protocol opens. */
 	struct lined_socket_group group, own_group;
 	struct list clients, datagrams;
 	struct list taps; /* control/tap.c */
-	/* Called for each line of a client, or of such another socket; NULL:
+	/* Called for each line of a socket in group, and in own_group; NULL:
 	 * there is no tap. */
 	void (*tapped)(struct lined_socket *sock,
 		       const struct lined_line *line);
@@ -55,22 +55,23 @@ struct lined_service {
 	struct lined_table *table;
 	bool started;
 	struct lined_timer task;
-	/* While start() or reload() runs: where to report to. Else NULL. */
+	/* Set while start() or reload() runs: gets the protocol's errors and
+	 * warnings. Else NULL. */
 	struct report *report;
 	struct instance_counter counters[INSTANCE_COUNTERS_MAX];
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;
-	/* The states of its end, one after the other: it drains, has no client
-	 * left, no other instance has one, the protocol was stopped. */
+	/* Set in this order as the instance ends: it drains; it has no client
+	 * left; no instance has one; stop() was called. */
 	bool draining, emptied, finishing, ending;
 
-	/* The owner's, called on the worker's thread. */
+	/* Called on the worker's thread. */
 	const struct instance_owner_ops *ops;
 	void *owner;
 };
 
-/* The instance of a client. */
+/* The instance that serves the client. */
 static inline struct lined_service *client_instance(struct lined_socket *sock)
 {
 	return lined_container_of(lined_socket_group(sock),
@@ -85,20 +86,20 @@ static inline struct lined_service *client_opened_by(struct lined_socket *sock)
 }
 
 struct instance_owner_ops {
-	/* A client has gone; the owner counts it no longer. */
+	/* A client has closed; the owner no longer counts it. */
 	void (*client_gone)(struct lined_service *instance,
 			    struct admission_entry *entry);
-	/* It drains and has no client left. The owner calls instance_finish()
-	 * when this is so on every worker. */
+	/* It drains and has no client left. After all instances have called
+	 * this, the owner calls instance_finish() for each. */
 	void (*emptied)(struct lined_service *instance);
-	/* It has ended; the owner frees it. */
+	/* It has ended; the owner frees it later. */
 	void (*ended)(struct lined_service *instance);
-	/* Whether a datagram is let in. */
+	/* Whether to accept a datagram: access rules and rate. */
 	bool (*admit)(struct lined_service *instance,
 		      const struct sockaddr *from);
 };
 
-/* id: the service's, never used before; not 0. NULL/ENOMEM. */
+/* id: the service's; unique, not 0 (BUS_SHARED). NULL/ENOMEM. */
 struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 				   struct worker *worker,
 				   struct lined_dispatcher *main,
@@ -109,33 +110,36 @@ void instance_free(struct lined_service *instance);
 
 /* ---- on the worker's thread --------------------------------------------- */
 
-/* Calls the protocol's start(). -1: it failed, or no memory. */
+/* Calls the protocol's start() and starts the task. -1: start() has failed, or
+ * no memory. */
 int instance_start(struct lined_service *instance);
 
-/* Takes a new config: its limits for all clients, its framing for new ones.
- * Calls the protocol's reload(). */
+/* Uses the new config: its limits for all clients, its framing for new ones.
+ * Then calls the protocol's reload(). */
 void instance_reload(struct lined_service *instance,
 		     const struct conf_service *conf);
 
-/* Closes the datagram sockets of a listener, by its text (the pointer). */
+/* Closes the datagram sockets of the listener with this text; pointers are
+ * compared. */
 void instance_close_datagrams(struct lined_service *instance,
 			      const char *listen);
 
 /*
- * Calls the protocol's drain(), and closes each client when it has nothing
- * pending, all within timeout_ms. ops->emptied follows, after the call.
+ * Calls the protocol's drain(), then closes each client when its input is
+ * handled and its output sent, and all others after timeout_ms. ops->emptied is
+ * called later.
  */
 void instance_drain(struct lined_service *instance, uint32_t timeout_ms);
 
 /*
- * No instance has clients any more, and what they have published has arrived.
- * Calls the protocol's finish() until it has finished or the time of the drain
- * is up, then stop(). ops->ended follows, after the call.
+ * To be called when no instance has clients any more and their messages on the
+ * bus have arrived. Calls the protocol's finish() until it returns true or the
+ * drain's timeout is over, then stop(). ops->ended is called later.
  */
 void instance_finish(struct lined_service *instance);
 
-/* The protocol has stopped, or could not start: bus and registry call none of
- * its handlers any more. */
+/* Leaves bus and registry, which then call no handler of the protocol: it has
+ * stopped, or could not start. */
 void instance_leave(struct lined_service *instance);
 
 /* lined_service_count(). */

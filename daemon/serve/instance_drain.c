@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How an instance ends: its clients are closed when they have their answers,
- * then the protocol finishes what it has opened itself, and is stopped.
+ * Ends an instance: closes its clients when their lines have been answered,
+ * then calls the protocol's finish() and stop().
  */
 #include "config.h"
 
 #include "serve/instance.h"
 #include "socket_hold.h"
 
-/* Between two checks of the clients of a draining instance. */
+/* The interval of checks of a draining instance. */
 #define DRAIN_STEP_MS 10
 
-/* For how long a client without input counts as new. */
+/* A client that has connected less than this ago and has sent nothing is new.
+ */
 #define NEWCOMER_MS 250
 
-/* Datagrams never end: those received by then are answered. */
+/* A datagram socket has no end of input: it is closed after this time even if
+ * datagrams still arrive. */
 #define DATAGRAMS_MS 1000
 
-/* A client that has just connected is about to send its first line. Without
- * this a restart would accept it and close it unread. */
+/* A client that has just connected probably sends a line soon. Without this
+ * check a restart would accept the client and close it unread. */
 static bool instance_is_newcomer(const struct lined_socket *sock)
 {
 	struct lined_traffic traffic;
@@ -39,15 +41,16 @@ static void instance_drain_client(struct lined_service *instance,
 	worker_leave(instance->worker);
 }
 
-/* A line may have been read and not been answered yet. The response to a
- * request is not waited for: the request may be waiting for this drain. */
+/* Not answered: a line whose claim or password is still being decided. A
+ * request (lined/control.h) does not count: it may be waiting for this drain.
+ */
 static bool instance_is_answered(const struct lined_socket *sock)
 {
 	return lined_socket_is_quiet(sock) && !instance_is_newcomer(sock) &&
 	       !socket_is_held(sock, CLIENT_HOLD_CLAIM | CLIENT_HOLD_PASSWORD);
 }
 
-/* Each client when its lines have been answered; all when time is up. */
+/* Closes each client whose lines have been answered, or all. */
 static void instance_drain_clients(struct lined_service *instance, bool all)
 {
 	struct client *client, *next;
@@ -63,7 +66,7 @@ static void instance_drain_clients(struct lined_service *instance, bool all)
 	}
 }
 
-/* A datagram socket when what it has received is answered. */
+/* Closes each datagram socket whose input has been answered, or all. */
 static void instance_drain_datagrams(struct lined_service *instance, bool all)
 {
 	struct client *client, *next;
@@ -76,8 +79,8 @@ static void instance_drain_datagrams(struct lined_service *instance, bool all)
 	}
 }
 
-/* Whether the protocol has nothing left to do, for clients on any worker or
- * with the sockets that it has opened itself. */
+/* Whether no instance has clients and the protocol's finish() has returned
+ * true, or the timeout is over (late). */
 static bool instance_is_finished(struct lined_service *instance, bool late)
 {
 	const struct lined_protocol *protocol = instance->protocol;
@@ -108,8 +111,8 @@ static void instance_stop_protocol(struct lined_service *instance)
 	instance_leave(instance);
 }
 
-/* True: it has ended. That is one step after stop(), so that handle_close is
- * called before for the sockets that stop() has closed. */
+/* True: it has ended. This takes one step more after stop(): handle_close must
+ * be called first for the sockets that stop() has closed. */
 static bool instance_end(struct lined_service *instance, bool late)
 {
 	if (!list_is_empty(&instance->clients) ||
@@ -153,7 +156,7 @@ void instance_drain(struct lined_service *instance, uint32_t timeout_ms)
 	lined_timer_init(&instance->drain, d, instance_drain_fired);
 	instance->drain_end_ms = lined_dispatcher_now_ms(d) + timeout_ms;
 	instance->datagrams_end_ms = lined_dispatcher_now_ms(d) + DATAGRAMS_MS;
-	/* Not at once: lines that have arrived are handled in this turn. */
+	/* In the next turn: lines that have arrived are handled in this one. */
 	lined_timer_start(&instance->drain, 1, 0);
 }
 

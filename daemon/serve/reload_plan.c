@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compares a new config with what runs. Services are looked up by name and
- * listeners by address in sorted arrays.
+ * Compares a new config with the running services. Sorted arrays find a service
+ * by its name and a listener by its address.
  */
 #include "config.h"
 
@@ -15,9 +15,9 @@
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* ---- what runs ---------------------------------------------------------- */
+/* ---- the running services ----------------------------------------------- */
 
-/* Names of internal services are apart from those of the operator's. */
+/* An internal service and one of the config may have the same name. */
 static int plan_compare_names(const struct conf_service *a, const char *a_name,
 			      const struct conf_service *b, const char *b_name)
 {
@@ -103,7 +103,7 @@ static void plan_list_running(struct reload_plan *plan)
 	      plan_sort_addresses);
 }
 
-/* ---- what becomes of it ------------------------------------------------- */
+/* ---- the plan ----------------------------------------------------------- */
 
 static void plan_listen(struct reload_plan *plan,
 			const struct reload_service *service,
@@ -137,7 +137,7 @@ static void plan_service(struct reload_plan *plan,
 
 		now->next = service;
 		service->running = now->service;
-		/* The protocol's table is the same as long as its module is. */
+		/* A module that was replaced has another lined_protocol. */
 		service->kept = before->module == conf->module;
 		service->changes = conf_service_changes(before, conf);
 		service->mode_changes = !conf_service_same_mode(before, conf);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plan of a reload: compares the services that run with those of a new
- * config and decides what becomes of each service and each address. Opens and
- * changes nothing. server_apply() carries a plan out, `linectl plan` prints it.
+ * The plan of a reload: for each service and each address of the running server
+ * and of a new config, the step that the reload takes. Making a plan opens and
+ * changes nothing; it takes O(n log n) time. server_apply() carries a plan out,
+ * `linectl plan` prints it.
  *
- * A plan is good until the main thread's next turn. The time to make one grows
- * with the number of services and addresses, by n log n. Main thread.
+ * A plan is valid until the main thread's next turn. Main thread.
  */
 #ifndef RELOAD_PLAN_H
 #define RELOAD_PLAN_H
@@ -20,9 +20,9 @@ struct server;
 struct service;
 
 enum reload_listen_action {
-	RELOAD_LISTEN_KEEP, /* the service has it open and goes on */
+	RELOAD_LISTEN_KEEP, /* the service has it open and keeps it */
 	RELOAD_LISTEN_OPEN,
-	RELOAD_LISTEN_TAKE, /* from another service, or from the one before */
+	RELOAD_LISTEN_TAKE, /* from another service, or the one it replaces */
 	RELOAD_LISTEN_NONE, /* not served yet: TLS */
 };
 
@@ -31,31 +31,32 @@ struct reload_listen {
 	const struct listen_address *address;
 	enum reload_listen_action action;
 	struct listener *from;   /* KEEP, TAKE */
-	struct listener *opened; /* by server_apply(): OPEN, TAKE */
+	struct listener *opened; /* OPEN, TAKE: set by server_apply() */
 };
 
 /* A service of the new config. */
 struct reload_service {
 	const struct conf_service *conf;
-	struct service *running; /* of this name now; NULL: none */
-	/* The running service goes on; false with a running one: another
-	 * service takes its place, for its protocol is another. */
+	struct service *running; /* the one of this name; NULL: none */
+	/* The running service is kept. False: it is replaced, because its
+	 * protocol or its module has changed; or there is none. */
 	bool kept;
-	/* For a kept one: a mask of enum conf_change. */
+	/* If kept: a mask of enum conf_change. */
 	unsigned changes;
 	bool mode_changes;            /* of UNIX sockets */
 	struct reload_listen *listen; /* one for each of conf->listen */
-	/* By server_apply(): the kept service or the new one. */
+	/* Set by server_apply(): the kept service or the new one. */
 	struct service *service;
 };
 
-/* A running service, or an open listener, and its place in the new config;
- * NULL: it ends, or closes. */
+/* A running service and the one of its name in the new config; NULL: none, it
+ * ends. */
 struct reload_running {
 	struct service *service;
 	struct reload_service *next;
 };
 
+/* An open listener and its address in the new config; NULL: none, it closes. */
 struct reload_address {
 	struct listener *listener;
 	struct reload_listen *next;
@@ -69,30 +70,29 @@ struct reload_plan {
 	size_t count;
 	struct reload_listen *listen; /* of all services */
 
-	struct reload_running *running; /* by name */
+	struct reload_running *running; /* sorted by name */
 	size_t running_count;
-	struct reload_address *addresses; /* by address */
+	struct reload_address *addresses; /* sorted by address */
 	size_t address_count;
 
-	/* Keys that changed since the start and need a restart. */
+	/* Keys that differ from the start's and need a restart. */
 	bool workers, user, module_dir;
-	/* Keys that change now. The log is the daemon's to compare. */
+	/* Keys that change with this reload. reload.c compares the log. */
 	bool drain_timeout, log;
 };
 
-/* The plan for a reload that makes the server what conf says; it keeps a
- * reference to conf. NULL and ENOMEM. */
+/* Plans a reload to this config, to which the plan has a reference.
+ * NULL/ENOMEM. */
 struct reload_plan *reload_plan_new(struct server *server, struct conf *conf);
 void reload_plan_free(struct reload_plan *plan);
 
-/* The service that takes the place of a running one, or is that itself; NULL:
- * it ends. */
+/* The service in the new config that keeps or replaces a running one; NULL:
+ * none, it ends. */
 const struct reload_service *
 reload_plan_next_service(const struct reload_plan *plan,
 			 const struct service *service);
 
-/* The place of an open listener's address in the new config; NULL: it
- * closes. */
+/* The address of an open listener in the new config; NULL: none, it closes. */
 const struct reload_listen *
 reload_plan_next_listen(const struct reload_plan *plan,
 			const struct listener *listener);

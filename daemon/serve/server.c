@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server's life: starting the workers, draining services, stopping.
- * server_apply.c makes the services what a config says; service.c has what a
- * service does by itself.
+ * The server's life: starts the workers, drains services, stops.
+ * server_apply.c applies a config; service.c has a single service.
  */
 #include "config.h"
 
@@ -18,10 +17,11 @@
 #include "system/malloc_trim.h"
 #include "serve/service.h"
 
-/* ---- memory of clients that have gone --------------------------------- */
+/* ---- memory of closed clients ------------------------------------------ */
 
-/* After a peak of so many clients, when most of them have gone, free memory is
- * returned to the system; this much later, because more may be leaving. */
+/* After a peak of at least TRIM_CLIENTS, when over three quarters have closed,
+ * free memory is returned to the system; after TRIM_MS, because more may close.
+ */
 #define TRIM_CLIENTS 1024
 #define TRIM_MS      500
 
@@ -90,7 +90,7 @@ void server_drain(struct server *server, struct service *service)
 
 /* ---- stopping --------------------------------------------------------- */
 
-/* All that are open: either the internal ones or the others. */
+/* Drains all open services that are internal, or all that are not. */
 static void server_drain_all(struct server *server, bool internal)
 {
 	struct service *service, *next;
@@ -101,7 +101,7 @@ static void server_drain_all(struct server *server, bool internal)
 					   server_drain_timeout_ms(server));
 }
 
-/* The internal services end last, so that control shows the others stopping. */
+/* The internal services end last: until then control shows the others drain. */
 static void server_check_stopped(struct server *server)
 {
 	if (!server->stopping || !list_is_empty(&server->draining))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Carries out a reload plan as a transaction: every address is opened and
- * every new service made before anything that runs is touched; until then all
- * of it can be undone. reload_plan.c has decided what is done.
+ * Carries out a reload plan as a transaction: all addresses are opened and all
+ * new services started before a running service is changed. If one of these
+ * steps fails, all are undone.
  */
 #include "config.h"
 
@@ -20,8 +20,9 @@
 
 /* ---- preparing ---------------------------------------------------------- */
 
-/* The sockets that this plan closes. Those that systemd opened stay open with
- * it, and keep their addresses. -1: no memory. */
+/* Collects the sockets that this plan closes: an overlapping address may be
+ * opened beside them. Sockets from systemd are left out, because systemd keeps
+ * them open. -1: no memory. */
 static int apply_find_closing(const struct reload_plan *plan,
 			      struct closing_fds *closing)
 {
@@ -50,8 +51,8 @@ static struct unix_path_mode apply_mode_of(const struct conf_service *conf)
 	};
 }
 
-/* Inherited sockets are of kinds that the config does not tell. NULL: the
- * protocol can use them. */
+/* Returns the reason why the protocol cannot use the listener; NULL: it can.
+ * The config does not show the type of an inherited socket. */
 static const char *apply_misfit(const struct listener *listener,
 				const struct conf_service *conf)
 {
@@ -68,7 +69,7 @@ static const char *apply_misfit(const struct listener *listener,
 	return NULL;
 }
 
-/* NULL and why in error. */
+/* NULL: error has the reason. */
 static struct listener *apply_open_listener(struct server *server,
 					    const struct conf_service *conf,
 					    const struct reload_listen *listen,
@@ -113,7 +114,7 @@ static int apply_open_one(struct server *server,
 	return listen->opened != NULL ? 0 : -1;
 }
 
-/* Opens what the plan needs; reports all that cannot be opened. */
+/* Opens the addresses of the plan; reports each that cannot be opened. */
 static int apply_open_all(struct reload_plan *plan,
 			  const struct closing_fds *closing,
 			  struct report *report)
@@ -154,8 +155,8 @@ static int apply_make_service(const struct reload_plan *plan,
 		       : -1;
 }
 
-/* Every address that cannot be opened is reported before any service is
- * made. */
+/* Opens all addresses, then makes the services: so every address that cannot be
+ * opened is reported at once. */
 static int apply_prepare(struct reload_plan *plan, struct report *report)
 {
 	struct closing_fds closing = {NULL, 0};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The life of a service on the main thread: it is made, listens, reloads and
- * drains. service_instances.c speaks with its instances, service_accept.c
- * admits clients, service_counters.c counts what was done.
+ * drains. service_instances.c calls its instances, service_accept.c admits
+ * clients, service_counters.c sums the counters.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accepting: each connection is admitted or refused, a worker is chosen, and
- * the connection is handed over.
+ * Accepts connections, admits or refuses each, chooses a worker and passes the
+ * connection to its instance.
  */
 #include "config.h"
 
@@ -19,7 +19,7 @@
 #include "log/log.h"
 #include "serve/service.h"
 
-/* Accepted at once by a listener; the rest waits for the next turn. */
+/* The most connections that a listener accepts in a turn. */
 #define ACCEPTS_A_TURN 64
 
 struct arrival_call {
@@ -51,7 +51,8 @@ static void accept_run_arrival(struct worker_call *call)
 	free(arrival);
 }
 
-/* The least loaded worker; the search begins with another one each time. */
+/* The least loaded worker. The search begins with another worker each time;
+ * otherwise equal loads would all go to the first. */
 static size_t accept_choose_worker(struct service *service)
 {
 	const struct worker *workers = service->env->workers;
@@ -105,7 +106,7 @@ void service_place(struct service *service, size_t worker,
 	worker_post(instance->worker, &call->call);
 }
 
-/* For internal services, too, which log nothing else about their clients. */
+/* Refusals are logged for internal services too. */
 static void accept_log_refusal(struct service *service,
 			       const struct sockaddr *address,
 			       enum admission_verdict verdict)
@@ -132,8 +133,8 @@ static enum admission_verdict accept_admit(struct service *service,
 			       lined_dispatcher_now_ms(d), &arrival->entry);
 }
 
-/* The listener tries again by itself: one line when accepting begins to fail,
- * one when it works again. */
+/* The listener retries by itself. Logs once when accepting begins to fail, and
+ * once when it works again. */
 static void accept_log_error(struct listener *listener, int error)
 {
 	const char *name = listener->service->name;

@@ -16,21 +16,22 @@ struct listener;
 struct service;
 struct worker;
 
-/* For the sockets of a listener, which is their argument. */
+/* The handlers of a listener's sockets; their argument is the listener. */
 extern const struct lined_socket_handlers service_accept_handlers;
 
 /*
- * Hands an admitted client, or a datagram socket, over to the instance on that
- * worker, with its descriptor. Without memory it is closed, which is logged.
+ * Passes an admitted client, or a datagram socket, to the instance on that
+ * worker, which then owns the descriptor. Without memory the descriptor is
+ * closed; this is logged.
  */
 void service_place(struct service *service, size_t worker,
 		   const struct client_arrival *arrival);
 
-/* Accepts the connections that wait when the listener is about to close: they
- * stay, as its other clients do. */
+/* Accepts the connections in the queue of a listener that is about to close:
+ * otherwise the kernel would reset them. */
 void service_accept_last(struct listener *listener);
 
-/* A client that was placed has gone; it is no longer counted. */
+/* A client on that worker has closed: no longer counts it. */
 void service_client_left(struct service *service, struct worker *worker,
 			 struct admission_entry *entry);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The counters of a service, summed over its instances, and the log line with
- * them. The workers write them; reading takes no lock.
+ * Sums the counters of a service over its instances, and logs them. The workers
+ * write the counters; they are atomic, and read without a lock.
  */
 #include "config.h"
 
@@ -57,7 +57,7 @@ uint64_t service_sum(const struct service *service, size_t offset)
 #define OFFSET(member)       offsetof(struct lined_service, group.counters.member)
 #define SUM(service, member) service_sum(service, OFFSET(member))
 
-/* A counter has the same name on all workers, but not the same index. */
+/* Instances may have their counters in another order: compare the names. */
 size_t
 service_protocol_counters(const struct service *service,
 			  struct instance_counter sums[INSTANCE_COUNTERS_MAX])
@@ -117,7 +117,8 @@ void service_log_counters(const struct service *service)
 	}
 	for (k = 0; k < count; k++)
 		counters_add(&to, protocol[k].name, protocol[k].value);
-	/* Asked for, once by each service: never suppressed as a repeat. */
+	/* Each service logs one message of this format: not suppressed as a
+	 * repeat. */
 	log_each(LINED_LOG_NOTICE,
 		 "service %s: %u clients, lines in %llu, bytes in %llu, "
 		 "bytes out %llu%s",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes the instances of a service, one on each of its workers; calls them, and
- * takes what they report back: clients that have left, and their end.
+ * Makes the instances of a service, one on each of its workers, calls them, and
+ * receives their reports: clients that have closed, and their own end.
  */
 #include "config.h"
 
@@ -13,21 +13,23 @@
 #include "net/admission.h"
 #include "serve/service_accept.h"
 
-/* An instance, and the calls between it and its service. They are allocated
- * with it: without memory clients must still be able to leave, and a drain to
- * be posted while a worker is stuck. */
+/* An instance, and the calls between it and its service. The calls are
+ * allocated once: reporting a closed client and posting a drain must not fail
+ * for want of memory. */
 struct service_part {
 	struct service *service;
 	struct lined_service *instance;
 	struct worker_call departures, drain, emptied, finish, ended;
-	atomic_uint departed; /* clients; above 0 `departures` is posted */
+	/* Clients that have closed; `departures` is posted while it is > 0. */
+	atomic_uint departed;
 	uint32_t drain_ms;
 };
 
 struct lined_service *service_instance_on(const struct service *service,
 					  const struct worker *worker)
 {
-	/* The only instance of an internal service is the first. */
+	/* An internal service has one instance only: another index would be
+	 * out of bounds. */
 	size_t at = service->instance_count == 1 ? 0 : worker->index;
 	struct lined_service *instance = service->instances[at];
 
@@ -80,9 +82,9 @@ static void service_run_finish(struct worker_call *call)
 }
 
 /*
- * Sockets that a protocol has opened itself may live on one worker and serve
- * the clients of all: they end after the last client of any worker. What that
- * client has published comes to each worker before the call does.
+ * Sockets that a protocol has opened itself on one worker may serve the clients
+ * of all workers: finish() closes them, and so is called when no worker has a
+ * client. The messages that clients have published arrive before this call.
  */
 static void service_run_emptied(struct worker_call *call)
 {
@@ -135,8 +137,8 @@ static void service_instance_ended(struct lined_service *instance)
 	worker_answer(instance->worker, instance->main, &part->ended);
 }
 
-/* Datagram sockets live on one worker. Their access rules change only while a
- * reload waits for it, and no other thread uses their table. */
+/* Needs no lock: all datagram sockets of a service are on its primary worker,
+ * and a reload changes rules and limits there. */
 static bool service_admit_datagram(struct lined_service *instance,
 				   const struct sockaddr *from)
 {
@@ -219,7 +221,8 @@ static void service_report_waiting(void *arg)
 	env->ops->waiting(env);
 }
 
-/* Runs the call for each instance and waits. -1: the result of one is. */
+/* Runs the call for each instance in turn and waits for each. -1: one has
+ * failed and the rest were not called. */
 static int service_call_all(struct service *service, struct instance_call *call)
 {
 	size_t i;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instances of a service, as the main thread sees them: calls to them, and
- * what they report. For service.c.
+ * The calls between a service on the main thread and its instances. For
+ * service.c.
  */
 #ifndef SERVICE_INSTANCES_H
 #define SERVICE_INSTANCES_H
@@ -10,29 +10,31 @@
 
 #include "serve/service.h"
 
-/* One on each worker of the service; its registry is there. -1: no memory, and
- * service_instances_free() frees those that were made. */
+/* Makes an instance on each worker of the service, which has its registry
+ * already. -1: no memory; service_instances_free() frees those that were
+ * made. */
 int service_instances_make(struct service *service);
-/* After they have ended. */
+/* To be called after they have ended. */
 void service_instances_free(struct service *service);
 
-/* These wait for every instance. What the protocol logs is reported, too. -1:
- * it could not start. */
+/* These three wait for the instances. Errors and warnings that the protocol
+ * logs are reported. -1: an instance could not start. */
 int service_instances_start(struct service *service, struct report *report);
 void service_instances_reload(struct service *service,
 			      const struct conf_service *conf,
 			      struct report *report);
-/* Closes the datagram sockets of a listener, by its text (the pointer). */
+/* Closes the datagram sockets of the listener with this text; pointers are
+ * compared. */
 void service_instances_close_datagrams(struct service *service,
 				       const char *listen);
 
-/* Does not wait. */
+/* Begins to drain all instances, and does not wait. */
 void service_instances_drain(struct service *service, uint32_t timeout_ms);
 
-/* The limits that a service's config sets to admission. */
+/* The limits for admission in a service's config. */
 struct admission_limits service_limits(const struct conf_service *conf);
 
-/* The workers that serve it, *count of them. */
+/* The *count workers that serve it. */
 struct worker *service_workers(const struct service *service, size_t *count);
 
 #endif
