@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus as a whole: its ends and what they have counted. With one worker
- * there is one end and no backend: no copy and no lock.
+ * Makes the ends of a bus and sums their counters. With one worker there is one
+ * end and no backend: messages are not copied and no lock is taken.
  */
 #include "config.h"
 
@@ -54,7 +54,7 @@ void bus_free(struct bus *bus)
 	free(bus);
 }
 
-/* Written by a worker while the main thread reads it. */
+/* Atomic: a worker may write the counter at the same time. */
 static uint64_t bus_counter(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);

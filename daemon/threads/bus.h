@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The bus (lined/bus.h): topics, subscriptions, and the queues of messages that
- * wait to be delivered. Each worker has one end of the bus. A backend carries
- * messages from one end to the others: bus_threads.c between the workers of
- * this daemon; a backend between machines would be another one.
+ * wait to be delivered. Each worker has one end of the bus; each instance is a
+ * member of its worker's end. A backend carries messages from one end to the
+ * others: bus_threads.c between the workers of this daemon.
  *
  * Thread: an end and its members belong to the end's worker.
  */
@@ -21,9 +21,10 @@
 #include "threads/worker.h"
 
 /*
- * Back-pressure, by the bytes that the slowest other end has still to handle:
- * above HIGH the clients of a publisher are not read, until it is down to LOW;
- * above MAX nothing is published.
+ * Back-pressure. The backlog is the number of bytes that the slowest other end
+ * has not handled yet. Above HIGH an instance that publishes is held: its
+ * clients are not read until the backlog is at most LOW. Above MAX publishing
+ * fails.
  */
 #define BUS_BACKLOG_LOW  ((size_t)2 << 20)
 #define BUS_BACKLOG_HIGH ((size_t)4 << 20)
@@ -34,18 +35,19 @@ struct bus_end;
 
 /* ---- the bus, on the main thread -------------------------------------- */
 
-/* Gives each of the workers, which have been started, its end. NULL, errno. */
+/* Makes an end for each worker; the workers have been started. NULL/ENOMEM. */
 struct bus *bus_new(struct worker *workers, size_t count);
 
-/* When no worker runs any more, and before the main dispatcher is freed. */
+/* To be called when all workers have stopped, before the main dispatcher is
+ * freed. */
 void bus_free(struct bus *bus);
 
 struct bus_counters {
 	uint64_t published;
 	uint64_t posts;   /* batches of messages, from worker to worker */
-	uint64_t wakeups; /* of workers by other threads, the main included */
+	uint64_t wakeups; /* of workers, by other threads */
 	uint64_t refused; /* not published: above BUS_BACKLOG_MAX */
-	uint64_t pauses;  /* clients held: above BUS_BACKLOG_HIGH */
+	uint64_t pauses;  /* members held: above BUS_BACKLOG_HIGH */
 };
 
 void bus_count(const struct bus *bus, struct bus_counters *counters);
@@ -55,42 +57,43 @@ void bus_log_counters(const struct bus *bus);
 
 /* ---- members, on their worker's thread -------------------------------- */
 
-/* The topics that all services share; other scopes are a service's id. */
+/* The scope of a topic is the id of its service, or this: all services share
+ * the topic. */
 #define BUS_SHARED ((uint64_t)0)
 
-/* An instance's part of the bus, embedded in it. */
+/* The member that an instance is, embedded in it. */
 struct bus_member {
 	struct bus_end *end;
-	/* The owner of the handlers, for worker_enter() only. */
+	/* Only for worker_enter(). */
 	struct lined_service *instance;
 	uint64_t scope;
-	/* Stops reading the instance's clients, or resumes it. */
+	/* Holds the instance's clients (on), or resumes reading them. */
 	void (*hold)(struct bus_member *member, bool on);
 	struct list subscriptions;
 	struct list held_link; /* linked while its clients are held */
 	bool left;
 };
 
-/* The worker has its end. Any thread. */
+/* After bus_new(). Any thread. */
 void bus_member_init(struct bus_member *member, const struct worker *worker,
 		     struct lined_service *instance, uint64_t scope,
 		     void (*hold)(struct bus_member *member, bool on));
 
-/* The instance ends: none of its handlers is called any more. Its
- * subscriptions may still be given to bus_unsubscribe(). */
+/* The instance ends: its handlers are not called any more. Its subscriptions
+ * remain valid for bus_unsubscribe(). */
 void bus_member_leave(struct bus_member *member);
 
-/* Frees what was never unsubscribed. Any thread, after bus_member_leave(). */
+/* Frees the remaining subscriptions. Any thread, after bus_member_leave(). */
 void bus_member_fini(struct bus_member *member);
 
-/* Whether new clients must be held, too. */
+/* Whether the instance's clients are held; new ones must be held too. */
 static inline bool bus_member_is_held(const struct bus_member *member)
 {
 	return list_is_linked(&member->held_link);
 }
 
-/* As their namesakes in lined/bus.h, with the member for the service and the
- * topic's scope. */
+/* The functions of lined/bus.h, with the member in place of the service, and
+ * with the topic's scope. */
 int bus_publish(struct bus_member *member, uint64_t scope, const char *topic,
 		struct lined_buffer *message);
 struct lined_subscription *
@@ -110,21 +113,22 @@ struct bus_backend {
 	int (*publish)(void *link, const struct bus_topic_name *topic,
 		       uint64_t stamp, struct lined_buffer *message);
 	void (*flush)(void *link);
-	/* The bytes that the slowest of the other ends has still to handle,
-	 * with those not flushed yet. */
+	/* The bytes that the slowest other end has not handled yet, and those
+	 * not flushed yet. */
 	size_t (*backlog)(const void *link);
 	/* Batches that have left so far. MT-safe. */
 	uint64_t (*posts)(const void *link);
 };
 
-/* Before anything is published. Main thread. */
+/* Gives the end its backend, before anything is published. Main thread. */
 void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
 		    void *link);
 
 /*
- * Delivers a message of another end, with the stamp that it was published
- * with, to the subscriptions of this end. The bytes must stay as they are until
- * release(arg). False: there is no subscription, and release is not called.
+ * Delivers a message of another end to the subscriptions of this one. The stamp
+ * is the one of its publishing. The bytes must not change until release(arg) is
+ * called. False: there is no subscription or no memory, and release is not
+ * called.
  */
 bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *topic,
 		     uint64_t stamp, const void *data, size_t len,

@@ -11,7 +11,7 @@
 #include "log/log.h"
 #include "threads/bus_priv.h"
 
-/* How often an end that holds clients checks the backlog. */
+/* The interval of checks of the backlog while members are held. */
 #define HOLD_CHECK_MS 2
 
 #define BUS_QUEUE_MIN 64
@@ -24,8 +24,9 @@ static void bus_end_count(uint64_t *counter)
 /* ---- marks ------------------------------------------------------------ */
 
 /*
- * Relaxed is enough: the order of a message and a mark matters only if another
- * synchronization has ordered them, and a single variable keeps that order.
+ * Relaxed is enough. The order of a message and a mark matters only if
+ * something else has synchronized their threads, and all threads see the
+ * changes of a single variable in the same order.
  */
 static uint64_t bus_end_stamp(const struct bus_end *end)
 {
@@ -52,8 +53,9 @@ void bus_end_release(struct bus_end *end, struct bus_topic *topic)
 		bus_topic_free(&end->topics, topic);
 }
 
-/* A handler may publish, subscribe, and end any subscription. A message that it
- * publishes waits for the next message phase. */
+/* A handler may publish, subscribe, and end any subscription: `cursor` is moved
+ * if the next one ends. A message that a handler publishes waits for the next
+ * message phase. */
 static void bus_end_serve(struct bus_end *end, struct bus_topic *topic,
 			  struct lined_buffer *message, uint64_t stamp)
 {
@@ -110,7 +112,7 @@ static void bus_end_turn(struct lined_message *message)
 	end->queue = end->served;
 	end->served = queue;
 	end->queued_bytes = 0;
-	/* First, so that the other workers can begin. */
+	/* Before the delivery here, so that other workers begin at once. */
 	if (end->backend != NULL)
 		end->backend->flush(end->backend_link);
 	for (i = 0; i < queue.count; i++) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An instance's part of the bus: its subscriptions, from the first to the end
- * of the instance.
+ * The subscriptions of an instance. The remaining ones end with it.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the bus share: bus.c has the bus as a whole, bus_end.c a
- * worker's end with its queue, bus_member.c an instance's subscriptions.
+ * The structures that the files of the bus share. bus.c makes the bus,
+ * bus_end.c is a worker's end with its queue, bus_member.c an instance's
+ * subscriptions.
  */
 #ifndef BUS_PRIV_H
 #define BUS_PRIV_H
@@ -14,7 +15,7 @@ struct lined_subscription {
 	struct list member_link; /* bus_member.subscriptions */
 	struct bus_topic *topic; /* NULL: the member has left */
 	struct bus_member *member;
-	uint64_t mark; /* gets only what was published after it */
+	uint64_t mark; /* only messages published after it are delivered */
 	void (*handler)(void *arg, struct lined_buffer *message);
 	void *arg;
 };
@@ -45,8 +46,8 @@ struct bus_end {
 	struct lined_message turn;
 	bool turn_due;
 
-	/* While a message is delivered: its topic and stamp, and the
-	 * subscription that is next. */
+	/* While a message is delivered: its topic and stamp, and the next
+	 * subscription. */
 	struct bus_topic *serving;
 	struct list *cursor;
 	uint64_t stamp;
@@ -54,7 +55,7 @@ struct bus_end {
 	struct list held; /* bus_member.held_link */
 	struct lined_timer hold_check;
 
-	/* Read by the main thread, too. */
+	/* Atomic: the main thread reads them. */
 	uint64_t published, refused, pauses;
 };
 
@@ -62,10 +63,10 @@ struct bus {
 	struct bus_end **ends;
 	size_t count;
 	/*
-	 * How many marks there are. A message bears as its stamp how many
-	 * there were when it was published: those marks come before it. Every
-	 * message reads it and only a new mark writes it, so that all workers
-	 * keep the cache line.
+	 * The number of marks set so far; a mark is its number. The stamp of a
+	 * message is this number when it was published: the message comes
+	 * after all marks up to its stamp. Publishing only reads the number, so
+	 * the cache line stays shared by all workers.
 	 */
 	_Alignas(CACHE_LINE) uint64_t marks;
 };
@@ -74,10 +75,10 @@ struct bus_end *bus_end_new(struct bus *bus, struct worker *worker,
 			    uint64_t seed);
 void bus_end_free(struct bus_end *end);
 
-/* Frees the topic if nothing needs it any more. */
+/* Frees the topic if it has no subscription and no message. */
 void bus_end_release(struct bus_end *end, struct bus_topic *topic);
 
-/* Resumes reading the member's clients where they are held. */
+/* Resumes reading the member's clients, if they are held. */
 void bus_end_unhold(struct bus_end *end, struct bus_member *member);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Envelopes and batches. An envelope is one message with a reference for each
- * of the other workers; a batch is the chain of a turn's envelopes, constant
- * once it has been posted; a parcel is a batch on its way to one worker. Knows
- * only the names of topics.
+ * Envelopes, batches and parcels. An envelope is one message, with a reference
+ * for each other worker. A batch is the list of a turn's envelopes; it does not
+ * change once it is posted. A parcel carries a batch to one worker. The
+ * subscriptions are in bus_member.c.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 
 #include "cache_line.h"
 
-/* The topic's text with its NUL follows, and then the message. */
+/* Followed by the topic's text with its NUL, then by the message. */
 struct envelope {
 	struct envelope *next;
 	atomic_uint refs;
@@ -46,8 +46,8 @@ struct thread_end {
 	struct bus_end *bus;
 	struct lined_dispatcher *dispatcher;
 	struct batch *batch; /* of this turn; NULL: nothing published */
-	uint64_t posts;      /* read by the main thread, too */
-	/* Bytes posted to it and not yet handled. */
+	uint64_t posts;      /* atomic: the main thread reads it */
+	/* Any thread's: bytes posted to this end and not handled yet. */
 	_Alignas(CACHE_LINE) atomic_size_t backlog;
 };
 
@@ -145,7 +145,7 @@ static int bus_threads_publish(void *link, const struct bus_topic_name *topic,
 	envelope = envelope_new(topic, stamp, message,
 				(unsigned)end->threads->count - 1);
 	if (envelope == NULL)
-		return -1; /* an empty batch does no harm */
+		return -1; /* an empty batch is kept for the next message */
 	*end->batch->last = envelope;
 	end->batch->last = &envelope->next;
 	end->batch->bytes += envelope_cost(envelope);
@@ -163,7 +163,8 @@ static void bus_threads_flush(void *link)
 	end->batch = NULL;
 	bytes = batch->bytes;
 	__atomic_store_n(&end->posts, end->posts + others, __ATOMIC_RELAXED);
-	/* After the last post the batch may have been freed. */
+	/* The receivers may free the batch right after the last post: do not
+	 * read it in the loop's condition. */
 	for (i = 0; i < others; i++) {
 		struct parcel *parcel = &batch->parcels[i];
 		struct lined_dispatcher *to = parcel->to->dispatcher;
@@ -274,7 +275,7 @@ struct bus_threads *bus_threads_new(struct worker *workers, size_t count)
 	return threads;
 }
 
-/* A batch that was never flushed has no other reference. */
+/* Frees a batch that was never flushed: no other worker refers to it. */
 static void bus_batch_free(struct thread_end *end)
 {
 	struct batch *batch = end->batch;

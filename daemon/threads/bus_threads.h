@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus's backend between the workers of one daemon. All that a worker
- * publishes in a turn leaves as one batch, posted once to each of the others. A
+ * The bus's backend between the workers of one daemon. The messages that a
+ * worker publishes in a turn are one batch, posted once to each other worker. A
  * message is copied once, into memory that all workers share.
  */
 #ifndef BUS_THREADS_H
@@ -13,10 +13,12 @@
 
 struct bus_threads;
 
-/* Attaches the ends of the workers, after bus_new(). NULL and errno. */
+/* Attaches this backend to the ends of the workers, after bus_new().
+ * NULL/ENOMEM. */
 struct bus_threads *bus_threads_new(struct worker *workers, size_t count);
 
-/* When none of the threads runs any more, after bus_free(). NULL is fine. */
+/* To be called when all workers have stopped, after bus_free(). NULL is
+ * fine. */
 void bus_threads_free(struct bus_threads *threads);
 
 #endif

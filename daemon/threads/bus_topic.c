@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of topics: hashes names and keeps the buckets short.
+ * The hash table of topics. It grows, so that the buckets stay short.
  */
 #include "config.h"
 
@@ -78,7 +78,7 @@ struct bus_topic *bus_topic_find(const struct bus_topics *topics,
 	return NULL;
 }
 
-/* Without memory the table keeps its size, and is slower. */
+/* Without memory the table keeps its size and becomes slower. */
 static void bus_topics_grow(struct bus_topics *topics)
 {
 	size_t before = topics->bucket_count, i;

@@ -10,7 +10,7 @@
 
 #include "list.h"
 
-/* A topic's name as it travels between ends. */
+/* The name of a topic, also in messages from one end to another. */
 struct bus_topic_name {
 	uint64_t scope;
 	uint32_t hash; /* the same on every end of a bus */
@@ -18,7 +18,7 @@ struct bus_topic_name {
 	const char *text; /* NUL-terminated */
 };
 
-/* A topic that has subscriptions, or had when messages were queued for it. */
+/* A topic that has subscriptions, or queued messages. */
 struct bus_topic {
 	struct bus_topic *next; /* in its bucket */
 	struct list subscriptions;
@@ -33,10 +33,10 @@ struct bus_topics {
 	uint64_t seed;
 };
 
-/* The seed keeps clients, who choose names, from choosing equal hashes; all
- * ends of a bus have the same. -1/ENOMEM. */
+/* The seed is random and the same for all ends of a bus. Without it a client
+ * that chooses names could choose them all for one bucket. -1/ENOMEM. */
 int bus_topics_init(struct bus_topics *topics, uint64_t seed);
-/* When no topic is left. */
+/* To be called when no topic is left. */
 void bus_topics_fini(struct bus_topics *topics);
 
 /* Fills in a name; text is borrowed. -1/EINVAL: it is too long. */
@@ -46,7 +46,7 @@ int bus_topic_name(const struct bus_topics *topics, struct bus_topic_name *name,
 /* NULL: there is no such topic. */
 struct bus_topic *bus_topic_find(const struct bus_topics *topics,
 				 const struct bus_topic_name *name);
-/* The same, but makes the topic where there is none. NULL/ENOMEM. */
+/* The same, but makes the topic if there is none. NULL/ENOMEM. */
 struct bus_topic *bus_topic_get(struct bus_topics *topics,
 				const struct bus_topic_name *name);
 void bus_topic_free(struct bus_topics *topics, struct bus_topic *topic);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The list of a client's waits. It is single-linked, since it is short and an
- * idle client is to be small.
+ * The list of a client's waits. It is singly linked: it is short, and an idle
+ * client should need little memory.
  */
 #include "config.h"
 

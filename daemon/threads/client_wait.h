@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a client waits for, while an answer comes from another thread: that of
- * the registry, the verifier or the main thread. Its socket is held meanwhile,
- * so that what it sends next is read when the answer has been given. A wait may
- * also remain with the client afterwards, like a name that it owns, to be told
- * when the client goes.
+ * A wait of a client for an answer that comes later, from the registry, the
+ * verifier or the main thread. Until then its socket is held: without this the
+ * client's next line would be handled before the answer. A wait may stay in the
+ * client's list after the answer, such as a name that the client owns; gone()
+ * is called if the client closes.
  *
  * Thread: the client's worker.
  */
@@ -16,45 +16,45 @@
 
 #include <lined/socket.h>
 
-/* Why the daemon does not read from a client, socket_hold(). */
+/* The reasons for socket_hold(): the daemon does not read from the client. */
 enum client_hold {
 	CLIENT_HOLD_BUS = 1,      /* the bus is overloaded */
-	CLIENT_HOLD_CLAIM = 2,    /* it waits for the answer to a claim */
-	CLIENT_HOLD_PASSWORD = 4, /* its password is being verified */
-	CLIENT_HOLD_REQUEST = 8,  /* it waits for a response, lined/control.h */
+	CLIENT_HOLD_CLAIM = 2,    /* a claim was not answered yet */
+	CLIENT_HOLD_PASSWORD = 4, /* a password is being verified */
+	CLIENT_HOLD_REQUEST = 8,  /* a request, lined/control.h */
 };
 
 struct client_wait {
 	struct client_wait *next;   /* of the same client */
-	struct client_wait **first; /* the client's; NULL: none, or gone */
+	struct client_wait **first; /* the client's list; NULL: in none */
 	struct lined_socket *sock;
 	unsigned hold; /* enum client_hold; 0: reading is not held */
 	void (*gone)(struct client_wait *wait);
 };
 
 /*
- * Adds the wait to its client, whose list of waits begins at *first, and holds
- * the client's reading if hold is not 0. If the client goes away, gone() is
- * called once; the wait has been removed then.
+ * Adds the wait to the client's list, which begins at *first, and holds the
+ * client if hold is not 0. If the client closes, the wait is removed and then
+ * gone() is called, once.
  */
 void client_wait_begin(struct client_wait *wait, struct client_wait **first,
 		       struct lined_socket *sock, unsigned hold,
 		       void (*gone)(struct client_wait *wait));
 
-/* The client has its answer: reading is resumed, unless another wait holds it
- * for the same reason. The wait stays with the client. */
+/* The answer has come: resumes reading, unless another wait holds the client
+ * for the same reason. The wait stays in the list. */
 void client_wait_answered(struct client_wait *wait);
 
-/* The same, and removes the wait: gone() will not be called. */
+/* The same, and removes the wait: gone() is not called any more. */
 void client_wait_end(struct client_wait *wait);
 
-/* False: it never began, has ended, or the client has gone. */
+/* False: it never began, has ended, or the client has closed. */
 static inline bool client_wait_is_open(const struct client_wait *wait)
 {
 	return wait->first != NULL;
 }
 
-/* The client has gone. */
+/* The client closes: removes each wait and calls its gone(). */
 void client_wait_end_all(struct client_wait **first);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The skip list. The heights are random, so that no choice of names makes it
- * slow.
+ * The skip list. A node's height is random and does not depend on its name, so
+ * that a choice of names cannot make the list slow.
  */
 #include "config.h"
 

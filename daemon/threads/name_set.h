@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sorted set of names: an intrusive skip list. Adding a name needs no memory
- * and so cannot fail: a name that all workers have agreed on must not be
- * missing on one of them. Thread: the owner's.
+ * A sorted set of names: an intrusive skip list. Adding a name allocates
+ * nothing and cannot fail: otherwise a worker without memory would miss a name
+ * that exists on all others. Thread: the owner's.
  */
 #ifndef NAME_SET_H
 #define NAME_SET_H
@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A quarter of the names of each level are on the next one: enough for 65,536
- * names. */
+/* Each level has a quarter of the names of the one below: 8 levels are enough
+ * for 65,536 names. */
 #define NAME_SET_LEVELS 8
 
 struct name_node {
-	const char *text; /* the owner's, valid while it is in the set */
+	const char *text; /* borrowed while the node is in the set */
 	bool linked;
 	struct name_node *next[NAME_SET_LEVELS];
 };
@@ -28,7 +28,7 @@ struct name_set {
 
 void name_set_init(struct name_set *set);
 
-/* Adds a name that is not there yet. */
+/* Adds a name that is not in the set. */
 void name_set_add(struct name_set *set, struct name_node *node,
 		  const char *text);
 void name_set_remove(struct name_set *set, struct name_node *node);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A registry and its replicas: entries and watches. No entry changes within a
- * call of the protocol: the backend adds and removes entries in the message
- * phase. The claims of clients are in registry_claim.c.
+ * A registry and its replicas: entries and watches. The backend adds and
+ * removes entries in the message phase only, so the entries do not change
+ * within a call from the protocol. registry_claim.c has the claims of clients.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 struct lined_registry_watch {
 	struct list link; /* registry_replica.watches */
 	struct registry_replica *replica;
-	uint64_t since; /* is told of later changes */
+	uint64_t since; /* changed() is called for later changes */
 	void (*changed)(const struct lined_registry_entry *entry, bool here,
 			void *arg);
 	void *arg;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registry of a service (lined/registry.h): a replica of its names on each
- * worker, with the watches there, and the claims of clients. A backend decides
- * which claim wins, and in which order all replicas change: registry_order.c
- * among the workers of this daemon; a backend between machines would be another
- * one.
+ * The registry of a service (lined/registry.h). Each worker has a replica of
+ * the names, with its watches. A backend decides which claim wins, and in which
+ * order all replicas change: registry_order.c for the workers of this daemon.
  *
  * Thread: a replica and the claims made there belong to its worker.
  */
@@ -28,54 +26,54 @@ struct registry_backend;
 struct registry_claim;
 struct registry_replica;
 
-/* Written by a worker's thread; others may read with relaxed loads. */
+/* Written by the worker; other threads read with relaxed loads. */
 struct registry_counters {
-	uint64_t names;     /* there are now */
-	uint64_t claims;    /* made here */
-	uint64_t won, lost; /* of them */
+	uint64_t names;     /* that exist now */
+	uint64_t claims;    /* made on this worker */
+	uint64_t won, lost; /* of these claims */
 };
 
 /* ---- the service, on the main thread ---------------------------------- */
 
-/* The registry of a service on these workers; `primary` is the number of the
- * one that the backend may give a part of its own. NULL/ENOMEM. */
+/* Makes the registry of a service on these workers. `primary` is the index of
+ * the worker on which the backend decides. NULL/ENOMEM. */
 struct registry *registry_new(struct worker *workers, size_t count,
 			      size_t primary,
 			      const struct registry_backend *backend);
 
-/* The sum over all workers; of names, what the primary has. */
+/* Sums the counters of all workers; `names` is the primary worker's. */
 void registry_count(const struct registry *registry,
 		    struct registry_counters *counters);
 
-/* The service has ended; messages on their way hold the registry until they
- * arrive. NULL is fine. */
+/* Drops the service's reference. Claims have references too: the registry is
+ * freed with the last one. NULL is fine. */
 void registry_unref(struct registry *registry);
 
 /* ---- members, on their worker's thread -------------------------------- */
 
-/* An instance's part of its registry, embedded in it. */
+/* The member that an instance is, embedded in it. */
 struct registry_member {
 	struct registry_replica *replica;
-	struct list dead; /* watches that ended with the instance */
+	struct list dead; /* watches that the instance has left */
 	bool left;
 };
 
-/* Before the instance starts. `instance` is only passed on to worker_enter().
- * Any thread. */
+/* To be called before the instance starts. `instance` is only for
+ * worker_enter(). Any thread. */
 void registry_join(struct registry *registry, size_t worker,
 		   struct registry_member *member,
 		   const struct lined_service *instance);
 
-/* The instance ends: none of its handlers is called any more. Its watches may
- * still be given to registry_unwatch(). */
+/* The instance ends: its handlers are not called any more. Its watches remain
+ * valid for registry_unwatch(). */
 void registry_member_leave(struct registry_member *member);
 
-/* Frees what was never unwatched. Any thread, after registry_member_leave(). */
+/* Frees the remaining watches. Any thread, after registry_member_leave(). */
 void registry_member_fini(struct registry_member *member);
 
 /*
- * As their namesakes in lined/registry.h. `owner` is the client's id, *waits
- * the first of its waits, with which its names are released.
+ * The functions of lined/registry.h. `owner` is the client's id; `waits` is the
+ * client's list of waits, which has its claims and names.
  */
 int registry_claim(struct registry_member *member, struct lined_socket *client,
 		   struct client_wait **waits, uint64_t owner, const char *name,
@@ -100,10 +98,11 @@ void registry_unwatch(struct lined_registry_watch *watch);
 /* ---- backends ---------------------------------------------------------- */
 
 /*
- * Both are called on the claimant's worker, cannot fail, and return before
- * anything follows. After a claim: registry_replica_add() on every worker if it
- * wins, then registry_claim_answered() on the claimant's, in either case. After
- * the release of a claim that has won: registry_replica_remove() on every
+ * Both functions are called on the claimant's worker, cannot fail, and call
+ * nothing of the following themselves: it comes later. After claim(): if the
+ * claim wins, registry_replica_add() on every worker; in either case
+ * registry_claim_answered() on the claimant's worker, after the addition there.
+ * After release() of a claim that has won: registry_replica_remove() on every
  * worker.
  */
 struct registry_backend {
@@ -117,13 +116,13 @@ struct registry_replica {
 	const struct lined_service *instance;
 	struct name_set names;
 	struct list watches;
-	/* Counts changes: a watch is told of those after its beginning. */
+	/* Counts the changes: a watch begins with the change after `since`. */
 	uint64_t changes;
-	struct list *cursor; /* the watch that is told next */
+	struct list *cursor; /* the watch that is called next */
 	struct registry_counters counters;
 };
 
-/* A claim's part on one worker: the messages to it, and the entry. */
+/* A claim on one worker: the messages to that worker, and the entry. */
 struct registry_copy {
 	struct registry_claim *claim;
 	struct lined_message add, remove;
@@ -131,8 +130,8 @@ struct registry_copy {
 };
 
 /*
- * A name that a client claims or owns. Each message on its way, each replica
- * that has it as an entry, and the client have a reference.
+ * A name that a client claims or owns. The client, each message on its way and
+ * each replica with the entry have a reference.
  */
 struct registry_claim {
 	atomic_uint refs;
@@ -146,12 +145,12 @@ struct registry_claim {
 	size_t value_len;
 
 	/* The claimant's worker's: */
-	struct client_wait wait; /* held until the answer */
+	struct client_wait wait; /* holds the client until the answer */
 	void (*claimed)(struct lined_socket *client, void *arg, bool won);
 	void *arg;
 	bool releasing;
 
-	/* The backend's; `won` is read with the answer. */
+	/* The backend's; `won` is valid from the answer on. */
 	bool won;
 	struct lined_message claim, release;
 	struct registry_copy copies[]; /* one a worker */
@@ -164,14 +163,14 @@ struct registry {
 	struct registry_replica replicas[]; /* one a worker */
 };
 
-/* The claim has won: the name exists on this worker now. The replica takes over
- * a reference. */
+/* The claim has won: the name now exists on this worker. Takes over a reference
+ * to the claim. */
 void registry_replica_add(struct registry_replica *replica,
 			  struct registry_copy *copy);
-/* The name was released. */
+/* The name was released: drops that reference. */
 void registry_replica_remove(struct registry_replica *replica,
 			     struct registry_copy *copy);
-/* Tells the claimant, on its worker, after registry_replica_add() if it won. */
+/* Calls claimed() on the claimant's worker, if the client is still open. */
 void registry_claim_answered(struct registry_claim *claim);
 
 void registry_claim_ref(struct registry_claim *claim);

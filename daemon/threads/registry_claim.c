@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The claims of clients: a claim is made, answered, and released. Once it has
- * won it stays with the client, which owns the name until it releases it or
- * goes.
+ * The claims of clients: a claim is made, answered, and released. A claim that
+ * has won stays in the client's list of waits: the client owns the name until
+ * it releases the name or closes.
  */
 #include "config.h"
 
@@ -46,7 +46,7 @@ static struct registry_claim *registry_claim_new(struct registry *registry,
 	return claim;
 }
 
-/* Gives the client's reference back. */
+/* Removes the claim from its client and drops the client's reference. */
 static void registry_claim_part(struct registry_claim *claim)
 {
 	client_wait_end(&claim->wait);
@@ -131,7 +131,7 @@ void registry_release(struct client_wait *waits, const char *name)
 		    strcmp(claim->name, name) != 0)
 			continue;
 		registry_claim_release(claim);
-		/* A claim that still waits stays until it is answered. */
+		/* A claim that was not answered yet stays until it is. */
 		if (wait->hold == 0)
 			registry_claim_part(claim);
 	}

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A claim is sent to the service's primary worker, whose replica decides; from
- * there it is sent to all replicas, with the answer to the claimant. Messages
- * from one worker to another keep their order, so all replicas change alike.
+ * A claim is posted to the service's primary worker. It wins if the replica
+ * there does not have the name, and is then posted to all other workers; for
+ * the claimant's worker that is also the answer. Messages from one worker to
+ * another keep their order, so all replicas change in the same order.
  *
- * The cancel functions run when the daemon ends, after all threads: they only
- * free memory, of any worker.
+ * The cancel functions run when the daemon ends and all workers have stopped:
+ * they only free memory, and may do so for any worker.
  */
 #include "config.h"
 
@@ -90,8 +91,9 @@ static void order_remove_cancelled(struct lined_message *message)
 /* ---- at the primary worker --------------------------------------------- */
 
 /*
- * To all other workers, the claimant's last: what that one then publishes on
- * the bus comes to the others after the change itself.
+ * Posts the change to all workers but the primary, to the claimant's last. The
+ * claimant may then publish on the bus: in another order its message could
+ * arrive at a worker before the change.
  */
 static void order_deliver_to_others(struct registry_claim *claim, bool added)
 {
@@ -128,9 +130,9 @@ static void order_decide_claim(struct lined_message *message)
 		else
 			order_deliver(registry, primary, claim->from,
 				      &answer->add);
-		return; /* the reference went with the answer */
+		return; /* the answer has taken the reference */
 	}
-	/* The primary's own last, for the same reason. */
+	/* Here last, for the same reason. */
 	order_deliver_to_others(claim, true);
 	registry_claim_ref(claim);
 	order_add(&claim->copies[primary].add);

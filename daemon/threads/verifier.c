@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue of jobs and the thread that takes them one by one. The thread never
- * touches a client; the answer to a job is posted to the client's worker. If
- * the client has gone by then, the job is only freed.
+ * A queue of jobs, and the thread that runs them one by one. The thread never
+ * uses a client; it posts the answer to the client's worker. If the client has
+ * closed meanwhile, the job is only freed.
  */
 #include "config.h"
 
@@ -20,9 +20,9 @@
 enum job_state {
 	JOB_QUEUED,
 	JOB_RUNNING,
-	JOB_FORGOTTEN, /* to be freed by the verifier */
-	JOB_POSTED,    /* to be freed by the dispatcher */
-	JOB_LOST,      /* the dispatcher was closed */
+	JOB_FORGOTTEN, /* its client has closed: the verifier frees it */
+	JOB_POSTED,    /* its message's handler or cancel frees it */
+	JOB_LOST,      /* the mailbox was closed: its client frees it */
 };
 
 struct verifier_job {
@@ -34,8 +34,8 @@ struct verifier_job {
 	void (*verified)(struct lined_socket *client, void *arg, bool good);
 	void *arg;
 	enum job_state state; /* under the lock */
-	bool good;            /* read after it was posted */
-	char *hash;           /* behind the password */
+	bool good;            /* valid once it is posted */
+	char *hash;           /* after the password */
 	char password[];
 };
 
@@ -78,8 +78,8 @@ static void *verifier_run(void *arg)
 		struct verifier_job *job = verifier_take_job();
 
 		job->good = crypt_hash_matches(job->password, job->hash);
-		/* Under the lock: otherwise the client, and then the
-		 * dispatcher, could go before the post is done. */
+		/* Under the lock: otherwise the client could close and the
+		 * dispatcher be freed during the post. */
 		pthread_mutex_lock(&verifier.lock);
 		if (job->state == JOB_FORGOTTEN)
 			job_free(job);
@@ -93,7 +93,7 @@ static void *verifier_run(void *arg)
 	return NULL;
 }
 
-/* Under the lock. */
+/* To be called under the lock. */
 static int verifier_start(void)
 {
 	pthread_t thread;
@@ -124,7 +124,8 @@ static void job_answered(struct lined_message *message)
 	struct verifier_job *job =
 		lined_container_of(message, struct verifier_job, message);
 
-	/* The verifier holds the lock until it has let go of the job. */
+	/* Waits until the verifier, which has the lock during the post, no
+	 * longer uses the job. */
 	pthread_mutex_lock(&verifier.lock);
 	pthread_mutex_unlock(&verifier.lock);
 	if (client_wait_is_open(&job->wait)) {
@@ -146,7 +147,7 @@ static void job_cancelled(struct lined_message *message)
 	job_free(job);
 }
 
-/* Frees the job, unless the verifier or the dispatcher has it and will. */
+/* Frees the job, unless the verifier or the message's handler will. */
 static void job_client_gone(struct client_wait *wait)
 {
 	struct verifier_job *job =
@@ -214,13 +215,13 @@ int verifier_verify(struct worker *worker, const struct lined_service *instance,
 	job->instance = instance;
 	job->verified = verified;
 	job->arg = arg;
-	/* With one worker nothing else opens it. */
+	/* With one worker nothing else has opened it. */
 	lined_dispatcher_open_mailbox(worker->dispatcher);
 	if (verifier_enqueue(job) < 0) {
 		job_free(job);
 		return -1;
 	}
-	/* The answer comes to this thread, and so after this. */
+	/* Not too late: the answer is handled on this thread. */
 	client_wait_begin(&job->wait, waits, client, CLIENT_HOLD_PASSWORD,
 			  job_client_gone);
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Starts and stops workers, and carries calls between their threads and the
- * main one. What a call does is up to its caller.
+ * main thread.
  */
 #include "config.h"
 
@@ -34,8 +34,8 @@ static void *worker_run(void *arg)
 	return NULL;
 }
 
-/* Blocks all signals: they are for the main thread. crash_thread_begin()
- * unblocks those of faults. */
+/* The thread starts with all signals blocked: the main thread handles them.
+ * crash_thread_begin() unblocks those of faults. */
 static int worker_start_thread(struct worker *worker)
 {
 	sigset_t all, before;
@@ -105,8 +105,8 @@ static void worker_carry(struct lined_dispatcher *to, bool other_thread,
 		call->run(call);
 		return;
 	}
-	/* A mailbox is closed when the daemon ends. A call that is cancelled
-	 * then is run all the same, so that it frees its memory. */
+	/* When the daemon ends, mailboxes are closed. A call that is cancelled
+	 * then still runs: otherwise its memory would not be freed. */
 	call->message.handler = worker_run_call;
 	call->message.cancel = worker_run_call;
 	lined_dispatcher_post(to, &call->message);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker: a dispatcher that serves clients, on a thread of its own, or on the
- * main thread if it is the only one. The main thread posts calls to it, which
- * run on its thread, in order; if that is the main thread, at once.
+ * main thread if there is only one worker. The main thread posts calls to the
+ * worker, which run on its thread in order; if that is the main thread, a call
+ * runs at once.
  */
 #ifndef WORKER_H
 #define WORKER_H
@@ -23,25 +24,25 @@ struct worker {
 	struct lined_dispatcher *dispatcher;
 	bool threaded;
 	pthread_t thread;
-	bool stopping; /* its own thread's */
+	bool stopping; /* used by its own thread only */
 	struct bus_end *bus;
 
-	/* Written by its own thread, read by the main one: */
+	/* Atomic: written by its own thread, read by others. */
 	uint32_t turns;
-	const struct lined_service *inside; /* while its protocol runs */
+	const struct lined_service *inside; /* the instance in a protocol */
 
-	/* The main thread's: clients placed on it that have not gone. */
+	/* The main thread's: the clients placed on it that are open. */
 	_Alignas(CACHE_LINE) uint32_t load;
 
-	/* What the heartbeat knows of its turns. The main thread's; the log's
-	 * if this worker is the main thread. */
+	/* The heartbeat's, on the main thread; on the log's thread if this
+	 * worker is the main thread. */
 	uint32_t turns_seen;
 	uint64_t turned_ms;
 	bool stuck;
 };
 
-/* Whether the heartbeat finds it stuck. False for a worker that is the main
- * thread, which cannot ask while it is. Main thread. */
+/* Whether the heartbeat has found it stuck. False for a worker on the main
+ * thread: a caller on that thread shows that it is not. Main thread. */
 static inline bool worker_is_stuck(const struct worker *worker)
 {
 	return worker->threaded && worker->stuck;
@@ -54,22 +55,23 @@ struct worker_call {
 };
 
 /*
- * Starts the worker `index` on a thread of its own; not threaded: around the
- * main dispatcher, which remains the caller's. -1 and errno.
+ * Starts the worker `index` with a thread and a dispatcher of its own. Not
+ * threaded: with the main dispatcher, which the caller still owns. -1 and
+ * errno.
  */
 int worker_start(struct worker *worker, unsigned index, bool threaded,
 		 struct lined_dispatcher *main_dispatcher);
 
 /*
- * Ends its thread, after the calls that were posted before. When all workers
- * have been stopped, so that none posts to another, worker_fini() frees its
- * dispatcher. Main thread.
+ * Ends its thread, after the calls that were posted before. worker_fini() frees
+ * its dispatcher, and may be called only when all workers were stopped: a
+ * running one could post to it. Main thread.
  */
 void worker_stop(struct worker *worker);
 void worker_fini(struct worker *worker);
 
-/* Which of so many workers single things of this name live on: always the same.
- */
+/* The index, below `workers`, of the worker for this name: always the same for
+ * a name and a number of workers. */
 size_t worker_for_name(const char *name, size_t workers);
 
 /* Runs call->run on the worker's thread. Main thread. */
@@ -80,16 +82,16 @@ void worker_post(struct worker *worker, struct worker_call *call);
 void worker_post_wait(struct worker *worker, struct worker_call *call,
 		      void (*meanwhile)(void *arg), void *arg);
 
-/* A turn begins, for the heartbeat. Its own thread. */
+/* Counts a turn, for the heartbeat. Its own thread. */
 static inline void worker_turn(struct worker *worker)
 {
 	__atomic_store_n(&worker->turns, worker->turns + 1, __ATOMIC_RELAXED);
 }
 
 /*
- * Around calls of an instance's protocol, so that a stuck worker or a crash can
- * be attributed. For handlers of sockets the dispatcher does the same by
- * itself. Its own thread.
+ * To be called before and after a call of an instance's protocol, so that the
+ * log can name the protocol if the worker is stuck or crashes. Handlers of
+ * sockets need no such call: the dispatcher stores their group. Its own thread.
  */
 static inline void worker_enter(struct worker *worker,
 				const struct lined_service *instance)
