@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists the clients, or closes one. Only its own thread may touch a client, so
- * each worker is asked for its part. After some seconds the request fails and
- * names a worker that has not responded.
+ * Lists the clients, or closes one. A client may be used on its worker's thread
+ * only, so a call is posted to each worker. If one has not run it after some
+ * seconds, the request fails and names that worker.
  */
 #include "config.h"
 
@@ -22,7 +22,7 @@
 
 struct clients;
 
-/* The part of one worker. */
+/* The call to one worker, and its result. */
 struct clients_part {
 	struct worker_call call;
 	struct clients *clients;
@@ -34,10 +34,10 @@ struct clients_part {
 
 struct clients {
 	struct control *control;
-	struct request *request; /* NULL: it has its last response */
-	uint64_t kick;           /* an id; 0: list them */
+	struct request *request; /* NULL: its last response was sent */
+	uint64_t kick;           /* the id to close; 0: list all */
 	struct lined_timer timer;
-	struct service **services; /* held */
+	struct service **services; /* each by service_hold() */
 	size_t service_count;
 	struct clients_part *parts;
 	size_t part_count, open;
@@ -121,7 +121,7 @@ static void clients_free(struct clients *clients)
 	free(clients);
 }
 
-/* Each part that has come is a response of its own; then the last one. */
+/* Sends the response of each part that is done, then the last one. */
 static void clients_respond(struct clients *clients, struct response *last)
 {
 	struct lined_dispatcher *main = clients->control->server->dispatcher;
@@ -153,7 +153,7 @@ static bool clients_found(const struct clients *clients)
 static void clients_refuse_kick(const struct clients *clients,
 				struct response *last)
 {
-	response_refuse(last, "there is no client %llu (any more)",
+	response_refuse(last, "there is no client %llu, or it has closed",
 			(unsigned long long)clients->kick);
 }
 
@@ -191,7 +191,7 @@ static void clients_timed_out(struct lined_timer *timer)
 	clients_respond(clients, &last);
 }
 
-/* Collects the services to ask for; false: there is none of this name. */
+/* Collects the services to list, "": all. False: none has this name. */
 static bool clients_choose_services(struct clients *clients, const char *name)
 {
 	struct server *server = clients->control->server;
@@ -258,13 +258,13 @@ static void clients_ask_workers(struct clients *clients)
 		part->clients = clients;
 		part->worker = &server->workers[i];
 	}
-	/* The last part that comes back frees `clients`: within the call, if
-	 * this thread is the only worker. */
+	/* The last part that comes back frees `clients`, within worker_post()
+	 * if the main thread is the only worker: use `count` here. */
 	for (i = 0; i < count; i++)
 		worker_post(&server->workers[i], &clients->parts[i].call);
 }
 
-/* A client's id; 0: the text is none. */
+/* 0: the text is not a client's id. */
 static uint64_t clients_parse_id(const char *text)
 {
 	unsigned long long id;
@@ -277,7 +277,7 @@ static uint64_t clients_parse_id(const char *text)
 	return errno == 0 && *end == '\0' ? id : 0;
 }
 
-/* Asks the workers for the clients of this service; "": of all. */
+/* Posts the calls for the clients of this service; "": of all. */
 static void clients_begin(struct control *control, struct clients *clients,
 			  const char *name)
 {
@@ -314,7 +314,7 @@ void kick_run(struct control *control, struct request *request)
 	if (id == 0) {
 		response_refuse(
 			&last,
-			"\"%s\" is no client's id (a number; see clients)",
+			"\"%s\" is no client's id (\"clients\" shows them)",
 			request->argument);
 		reply_last(control, request, &last);
 		return;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drains a service. The response comes when the service has ended; a service
- * that drains already is waited for, too. The drain goes on if the client
- * closes.
+ * Drains a service, unless it is draining already. The response is sent when
+ * the service has ended. If the client closes before, the drain continues.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints the plan of a reload, a step a record. Whether an address can be
- * opened, or is in use elsewhere, is found by the reload only.
+ * Prints the plan of a reload, one record for each step. A plan opens nothing:
+ * only the reload itself finds an address that is in use elsewhere.
  */
 #include "config.h"
 
@@ -184,8 +184,9 @@ static void plan_print(struct response *response,
 }
 
 /*
- * Messages quote the files: an include is read for a client only if everybody
- * may read it, or the client's user may.
+ * Error messages quote the included files. A file is included only if its mode
+ * lets the client's user or group, or others, read it; without this check a
+ * client could read files with the daemon's rights.
  */
 static bool plan_may_read(void *arg, int fd)
 {
@@ -224,8 +225,8 @@ void plan_run(struct control *control, struct request *request)
 	if (plan != NULL)
 		plan_print(&response, plan);
 	else
-		response_refuse(&response, "a reload would refuse it, and "
-					   "change nothing");
+		response_refuse(&response, "a reload would refuse this config "
+					   "and change nothing");
 	reload_plan_free(plan);
 	reply_last(control, request, &response);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Services by name, and responses that several verbs give.
+ * Finds services by name, and sends the responses that several verbs have in
+ * common.
  */
 #include "config.h"
 
@@ -14,8 +15,8 @@
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* In the list of service names: the longest name with its separator, and the
- * note on those that are left out. */
+/* In the list of service names: room for the longest name with its separator,
+ * and for the number of names that are left out. */
 #define NAME_PLACE 66
 #define MORE_PLACE 40
 
@@ -60,7 +61,7 @@ static int reply_compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names of the services in these lists, sorted. NULL: no memory. */
+/* The names of all services, open or draining, sorted. NULL: no memory. */
 static const char **reply_sort_names(struct server *server, size_t *count)
 {
 	struct list *const lists[] = {&server->services, &server->draining};
@@ -99,7 +100,7 @@ void reply_each_drained(struct control *control, struct response *response,
 	free(names);
 }
 
-/* As many names as fit, and how many do not. */
+/* Lists as many names as fit, and the number of the others. */
 static void reply_list_names(struct control *control, char *names, size_t size)
 {
 	size_t len = 0, more = 0;

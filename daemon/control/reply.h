@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts that verbs share: the daemon, finding a service by its name, and
- * the last response. Main thread.
+ * Functions that several verbs use: the last response, a service by its name,
+ * and the calls to daemon.c. Main thread.
  */
 #ifndef REPLY_H
 #define REPLY_H
@@ -20,7 +20,8 @@ struct report;
 struct server;
 struct service;
 
-/* A config file's content. may_read decides on each file that it includes. */
+/* The content of a config file. may_read decides whether a file that it
+ * includes is read. */
 struct control_text {
 	const char *path, *text;
 	size_t len;
@@ -28,16 +29,16 @@ struct control_text {
 	void *may_read_arg;
 };
 
-/* The daemon's own part. */
+/* Functions of daemon.c. */
 struct control_ops {
-	/* Reads the config again, as on SIGHUP. False: nothing was changed. */
+	/* Reloads, as on SIGHUP. False: nothing was changed. */
 	bool (*reload)(struct control *control, struct report *report);
-	/* The plan of a reload of this text. NULL: the reload would be refused,
-	 * see errors. */
+	/* Plans a reload with this text as the config. NULL: the reload would
+	 * be refused; errors has the reasons. */
 	struct reload_plan *(*plan)(struct control *control,
 				    const struct control_text *text,
 				    struct conf_errors *errors);
-	/* Adds what only the daemon knows to the record `daemon`. */
+	/* Adds the values of daemon.c to the record `daemon`. */
 	void (*describe)(struct control *control, struct response *response);
 };
 
@@ -45,33 +46,34 @@ struct control {
 	struct request_port port;
 	struct server *server;
 	const struct control_ops *ops;
-	struct list open; /* requests without their last response */
+	struct list open; /* requests whose last response was not sent */
 };
 
-/* Gives the request its last response, which is taken over. */
+/* Sends the last response of the request, and takes over its content. */
 void reply_last(struct control *control, struct request *request,
 		struct response *response);
 
-/* Gives the last response: there was no memory for any other. */
+/* Sends "out of memory" as the last response. */
 void reply_no_memory(struct control *control, struct request *request);
 
-/* Refuses: there is no service of this name, or it was drained. */
+/* Puts an error into the response: there is no service of this name, or it was
+ * drained. */
 void reply_no_service(struct control *control, const char *name,
 		      struct response *response);
 
-/* Adds a `message`. */
+/* Adds a record `message`. */
 void reply_message(struct response *response, enum lined_log_level level,
 		   const char *text);
-/* Adds a `message` for each error and warning. */
+/* Adds a record `message` for each error and warning. */
 void reply_messages(struct response *response,
 		    const struct conf_errors *errors);
 
-/* A service that is open, or (draining) on its way out; none of the internal
- * ones. NULL: there is none. */
+/* The service of this name among those that are open, or (`draining`) among
+ * those that drain; never an internal one. NULL: there is none. */
 struct service *reply_find_service(struct control *control, const char *name,
 				   bool draining);
 
-/* Calls add for each service of the config that a drain has ended. */
+/* Calls add for each service of the config that was drained and has ended. */
 void reply_each_drained(struct control *control, struct response *response,
 			void (*add)(struct response *response,
 				    const struct conf_service *drained));

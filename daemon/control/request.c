@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Carries requests and responses between the client's thread and the main one,
- * and knows which clients wait. If both are one thread, messages are deferred,
- * so that no response comes within the call that sent the request.
+ * Carries requests and responses between the client's thread and the main
+ * thread. If both are one thread, messages are deferred: a response must not be
+ * delivered within the call that sends the request.
  */
 #include "config.h"
 
@@ -18,8 +18,8 @@
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* Tells the main thread to end a tap. Allocated with the request: sending it
- * must not fail. */
+/* A message to the main thread that ends a tap. It is allocated with the
+ * request: without memory for it later, the tap would never end. */
 struct request_stop {
 	struct lined_message message;
 	struct request_port *port;
@@ -112,7 +112,7 @@ static void request_cancelled(struct lined_message *message)
 	request_free(request);
 }
 
-/* Argument and text, each with a NUL behind. */
+/* Copies argument and text, each with a NUL after it. */
 static int request_copy_texts(struct request *request,
 			      const struct lined_request *from)
 {
@@ -219,7 +219,7 @@ static void request_delivery_came(struct lined_message *message)
 	if (!delivery->last)
 		atomic_fetch_sub_explicit(&request->waiting, 1,
 					  memory_order_relaxed);
-	/* Drop the lines that were on their way when the tap was stopped. */
+	/* Lines that were on their way when the tap was stopped are dropped. */
 	if (client_wait_is_open(&request->wait) &&
 	    (delivery->last || !request->stopped))
 		request_deliver(delivery);

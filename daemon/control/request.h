@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A request of a client (lined/control.h) on its way from the client's thread
- * to the main thread, and its responses on their way back. The port takes the
- * requests; nothing here knows what they mean.
+ * Carries a request of a client (lined/control.h) from the client's thread to
+ * the main thread, and its responses back. The request_port handles the
+ * request: requests.c.
  *
- * A request belongs to the main thread until request_respond() with `last`. It
- * is freed when that response has been delivered or dropped.
+ * A request belongs to the main thread until request_respond() is called with
+ * `last`. It is freed when that response was delivered or dropped.
  */
 #ifndef REQUEST_H
 #define REQUEST_H
@@ -25,11 +25,11 @@
 struct request;
 struct request_stop;
 
-/* Takes the requests of all clients; on the main thread. */
+/* Receives the requests of all clients. Main thread. */
 struct request_port {
 	void (*asked)(struct request_port *port, struct request *request);
-	/* A tap is to end: its client said so, or closed. The request of this
-	 * id may have got its last response already. */
+	/* Ends the tap with this request id: its client has stopped it, or has
+	 * closed. The last response may have been sent already. */
 	void (*stop)(struct request_port *port, uint64_t id);
 	struct lined_dispatcher *dispatcher; /* the main thread's */
 	atomic_ullong last_id;
@@ -50,35 +50,36 @@ struct request {
 	enum lined_request_kind kind;
 	const char *argument, *text;
 	size_t text_len;
-	struct peercred by; /* the client's, where `known` */
+	struct peercred by; /* the client's; valid if `known` */
 	bool known;
 	struct lined_dispatcher *dispatcher; /* the client's */
 
 	/* The client's thread's: */
-	struct client_wait wait; /* open until the last response came */
+	struct client_wait wait; /* until the last response is delivered */
 	struct lined_service *instance;
 	void (*handle_response)(struct lined_socket *client, void *arg,
 				const struct lined_response *response);
 	void *arg;
-	struct request_stop *stop; /* NULL: sent */
+	struct request_stop *stop; /* NULL: was sent */
 	bool stopped;              /* by lined_control_stop() */
 
 	/* The main thread's: */
 	struct list open; /* control.open */
-	void *subject;    /* what the verb works on */
+	void *subject;    /* the verb's own object */
 	struct lined_message coming;
 	struct request_delivery last;
 	char *memory;
 
-	/* Any thread's, for a tap: deliveries on their way, lines left out. */
+	/* For a tap, any thread: deliveries on their way, and lines that were
+	 * left out since the last one. */
 	atomic_uint waiting;
 	atomic_ullong lost;
 };
 
 /*
- * Sends a response, whose content is taken over, from the thread that runs the
- * dispatcher `from`. The last one is sent on the main thread and never fails.
- * -1: no memory, it was dropped.
+ * Sends a response from the thread of the dispatcher `from`, and takes over its
+ * content. -1: no memory, the response was dropped. The last response is sent
+ * from the main thread and never fails.
  */
 int request_respond(struct request *request, struct lined_dispatcher *from,
 		    struct response *response, bool last);

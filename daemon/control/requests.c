@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The open requests, and the table of the verbs that work on them.
+ * Finds the verb for each request in a table, and keeps the open requests.
  */
 #include "config.h"
 
@@ -81,7 +81,7 @@ static void requests_asked(struct request_port *port, struct request *request)
 	reply_last(control, request, &response);
 }
 
-/* Only a tap ends with its client: a drain goes on. */
+/* Only a tap ends when its client closes: a drain continues. */
 static void requests_stop(struct request_port *port, uint64_t id)
 {
 	struct control *control =

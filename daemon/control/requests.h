@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The open requests, and the table of the verbs that work on them. Main
+ * Receives the requests of all clients and calls the verb of each. Main
  * thread.
  */
 #ifndef REQUESTS_H
@@ -8,11 +8,12 @@
 
 #include "control/reply.h"
 
-/* Makes the control take the requests of the server's clients. */
+/* From now on the control receives the requests of the server's clients. */
 void requests_init(struct control *control, struct server *server,
 		   const struct control_ops *ops);
 
-/* A service begins to drain; it has ended and is about to be freed. */
+/* The service begins to drain; it has ended and will be freed after the
+ * call. */
 void requests_service_drains(struct control *control, struct service *service);
 void requests_service_ended(struct control *control, struct service *service);
 

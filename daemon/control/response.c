@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Builds responses. The values of the current record are in an array that
- * grows; those of finished records are copied to the pool, where they stay.
+ * grows; when the record is finished they are copied to the pool.
  */
 #include "config.h"
 

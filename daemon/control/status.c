@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The records of the daemon, its threads and its services. All values belong
- * to the main thread or are counters that any thread may read: no worker has
- * to be asked.
+ * Builds the records of the daemon, its workers and its services. All values
+ * belong to the main thread or are atomic counters, so this works while a
+ * worker is stuck.
  */
 #include "config.h"
 
@@ -52,7 +52,7 @@ static void status_add_bus(const struct bus *bus, struct response *response)
 static void status_add_turns(const struct turn_stats *stats,
 			     struct response *response)
 {
-	/* Turns that took up to so many microseconds. */
+	/* The turns that took at most this many microseconds. */
 	static const char *const names[TURN_STATS_BOUNDS + 1] = {
 		"turns_us.100",     "turns_us.500",    "turns_us.1000",
 		"turns_us.5000",    "turns_us.10000",  "turns_us.50000",
@@ -145,7 +145,7 @@ static void status_add_counters(const struct service *service,
 						       bytes_out)));
 }
 
-/* The longest queue that any client has had. */
+/* Adds the longest send queue that any client has had. */
 static void status_add_queue_most(const struct service *service,
 				  struct response *response)
 {
@@ -269,7 +269,8 @@ static void status_add_services(struct control *control,
 	reply_each_drained(control, response, status_add_drained);
 }
 
-/* The one that is open, and those that drain; else the drained one. */
+/* Adds the open service of this name and those that drain; if there are none,
+ * the one in the config, which was drained. */
 static void status_add_named(struct control *control, const char *name,
 			     struct response *response)
 {

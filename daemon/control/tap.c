@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies the lines of a service to the client of a request as they come. Each
- * worker sends its own to that client's thread. Lines that come faster than
- * they are taken there are left out and counted: a tap slows no service down.
+ * Copies the lines that a service receives to the client of a request. Each
+ * worker posts its lines to that client's thread. If too many are on their way,
+ * further lines are left out and counted: a tap never slows a service down.
  */
 #include "config.h"
 
@@ -19,14 +19,14 @@
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* Lines on their way to the client. */
+/* The most lines on their way to the client. */
 #define TAP_WAITING_MAX 1024
-/* Bytes shown of a line. */
+/* The most bytes of a line that are shown. */
 #define TAP_SHOWN_MAX 1000
 
 struct tap;
 
-/* On one worker. */
+/* The tap on one worker. */
 struct tap_part {
 	struct worker_call on, off;
 	struct tap *tap;
@@ -37,9 +37,9 @@ struct tap_part {
 struct tap {
 	struct control *control;
 	struct request *request;
-	struct service *service; /* held */
+	struct service *service; /* by service_hold() */
 	bool ending;
-	size_t open; /* parts that are not off yet */
+	size_t open; /* parts that have not been switched off */
 	size_t part_count;
 	struct tap_part parts[];
 };
@@ -95,7 +95,7 @@ static void tap_on_line(struct lined_socket *sock,
 			 line);
 }
 
-/* A line on a socket that the protocol has opened itself. */
+/* For sockets that the protocol has opened itself. */
 static void tap_on_opened_line(struct lined_socket *sock,
 			       const struct lined_line *line)
 {
@@ -139,7 +139,7 @@ static void tap_part_off(struct worker_call *call)
 
 /* ---- on the main thread ------------------------------------------------- */
 
-/* This worker sends no more lines: each was posted before this call. */
+/* The worker has posted its lines before this call: none follows. */
 static void tap_part_is_off(struct worker_call *call)
 {
 	struct tap_part *part = lined_container_of(call, struct tap_part, off);
@@ -208,7 +208,8 @@ void tap_end(struct request *request)
 	if (tap->ending)
 		return;
 	tap->ending = true;
-	/* The last part frees the tap, maybe within the call. */
+	/* The last part frees the tap, within worker_post() if the main thread
+	 * is the only worker: use `count` here. */
 	for (i = 0; i < count; i++)
 		worker_post(tap->parts[i].instance->worker, &tap->parts[i].off);
 }

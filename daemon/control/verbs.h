@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The verbs: each works on a request of its kind, in the file of its name, and
- * gives the last response itself, at once or later. Main thread.
+ * The verbs: each function handles the requests of one kind and sends the last
+ * response, at once or later. Main thread.
  */
 #ifndef VERBS_H
 #define VERBS_H
@@ -30,7 +30,7 @@ void tap_run(struct control *control, struct request *request);
 void tap_end(struct request *request);
 void tap_service_drains(struct request *request, const struct service *service);
 
-/* drain.c. The response comes with drain_service_ended(). */
+/* drain.c. drain_service_ended() sends the response. */
 void drain_run(struct control *control, struct request *request);
 void drain_service_ended(struct control *control, struct request *request,
 			 const struct service *service);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether each service would accept a connection from an address, and which
- * rule or limit decides. Changes no counter.
+ * Tells for each service whether it would accept a connection from an address,
+ * and which rule or limit decides. Changes no counter.
  */
 #include "config.h"
 
@@ -19,7 +19,8 @@
 
 /* ---- addresses ----------------------------------------------------------- */
 
-/* An IPv4-mapped address becomes IPv4, as it does when it connects. */
+/* An IPv4-mapped address becomes an IPv4 address, as when a client
+ * connects. */
 static int why_parse_address(const char *text, struct lined_address *address)
 {
 	char host[LINED_ADDRESS_TEXT_MAX];
@@ -32,7 +33,7 @@ static int why_parse_address(const char *text, struct lined_address *address)
 	return lined_address_set(address, host, 0);
 }
 
-/* Whether a client of this family can connect to the address at all. */
+/* Whether a client of this family can connect to the address. */
 static bool why_is_reachable(const struct listen_address *listen, int family)
 {
 	size_t i;
@@ -40,7 +41,7 @@ static bool why_is_reachable(const struct listen_address *listen, int family)
 	if (listen_address_is_tls(listen))
 		return false; /* not served yet */
 	if (listen->name != NULL)
-		return true; /* passed by systemd: any family */
+		return true; /* passed by systemd: the family is not known */
 	if (listen->path != NULL)
 		return family == AF_UNIX;
 	for (i = 0; i < listen->endpoint_count; i++)
@@ -134,7 +135,7 @@ static void why_add_service(const struct service *service,
 			    sizeof(text));
 	if (!why_listens_for(conf, address->sa_family)) {
 		why_add(response, conf, false, "listen",
-			"it listens on no address of this family");
+			"the service listens on no address of this family");
 	} else if (!access.allowed) {
 		why_add(response, conf, false, "access", text);
 	} else if (limits.verdict != ADMISSION_OK) {
