@@ -99,10 +99,10 @@ void lined_service_log(const struct lined_service *instance,
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	/* Repeats are limited for each format of a module: with our own format
-	 * one frequent message would suppress those of all modules. What
-	 * internal services log, the changes that control makes, is never
-	 * suppressed. */
+	/* The kind of the message is the module's format, not the one of this
+	 * call: otherwise one frequent message would suppress those of all
+	 * modules. Messages of internal services, such as the changes made by
+	 * control, are never suppressed. */
 	snprintf(line, sizeof(line), "service %s: %s", instance->name, text);
 	log_msg_of(instance->conf->internal ? NULL : format, level, "%s", line);
 	report_keep(instance->report, level, line);
@@ -132,7 +132,8 @@ size_t lined_service_clients(const struct lined_service *instance)
 
 /* ---- clients ------------------------------------------------------------ */
 
-/* A client's socket owns what these functions read; none of them changes it. */
+/* Removes const: client_of() takes a socket that may be changed, but the
+ * functions below change nothing. */
 static struct lined_socket *api_socket(const struct lined_socket *client)
 {
 	return (struct lined_socket *)(uintptr_t)client;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Modules as files: who can write them, whether one is loaded already, and
- * dlopen(3). protocol_check.c checks the lined_protocol in them.
+ * Checks the owner and the mode of module files, finds those that are already
+ * loaded, and calls dlopen(3). protocol_check.c checks their lined_protocol.
  */
 #include "config.h"
 
@@ -34,8 +34,9 @@ struct module {
 	char *path; /* without symbolic links */
 	struct stat file;
 	void *handle;
-	uintptr_t begin, end; /* of its memory */
-	/* The module's own; `padded` if it was built without all members. */
+	uintptr_t begin, end; /* of the loaded segments */
+	/* In the module; or &padded if the module was built for a struct with
+	 * fewer members. */
 	const struct lined_protocol *protocol;
 	struct lined_protocol padded;
 };
@@ -44,7 +45,7 @@ struct modules {
 	struct module *first; /* the newest */
 };
 
-/* Where an error is written to, and the file that it is about. */
+/* The buffer for an error text, and the file that it names. */
 struct module_error {
 	char *text;
 	size_t size;
@@ -99,8 +100,8 @@ void modules_free(struct modules *modules)
 
 /* ---- the file -------------------------------------------------------- */
 
-/* Why others than root and lined's user can change the code that we run; NULL:
- * they cannot. */
+/* Returns the reason why a user other than root and lined's own could change
+ * the code; NULL: none can. */
 static const char *module_owner_fault(const struct stat *st)
 {
 	if (st->st_uid != 0 && st->st_uid != geteuid())
@@ -127,7 +128,7 @@ static int module_check_directory(const char *dir,
 	return 0;
 }
 
-/* path is the real one, in writable memory. */
+/* path comes from realpath(3); it is changed during the call. */
 static int module_check_file(char *path, const char *dir, struct stat *st,
 			     const struct module_error *error)
 {
@@ -144,15 +145,15 @@ static int module_check_file(char *path, const char *dir, struct stat *st,
 		return module_refuse(error, "%s", fault);
 	if (module_check_directory(dir, error) < 0)
 		return -1;
-	/* Behind a symbolic link this is another directory than dir. */
+	/* With a symbolic link the file is in another directory than dir. */
 	*slash = '\0';
 	rc = module_check_directory(slash == path ? "/" : path, error);
 	*slash = '/';
 	return rc;
 }
 
-/* Whether the file has all segments that its headers say. True for anything but
- * a shared object: the loader refuses it. */
+/* Whether the file contains all segments that its ELF header lists. True for
+ * any other kind of file, which dlopen(3) refuses. */
 static bool module_is_whole(int fd, uint64_t size)
 {
 	ElfW(Ehdr) head;
@@ -176,7 +177,7 @@ static bool module_is_whole(int fd, uint64_t size)
 	return true;
 }
 
-/* The loader does not check this, and a missing page would be a SIGBUS. */
+/* dlopen(3) does not check this: access to a missing page would be a SIGBUS. */
 static int module_check_whole(const char *path, const struct stat *st,
 			      const struct module_error *error)
 {
@@ -208,9 +209,9 @@ static bool module_is_unchanged(const struct stat *a, const struct stat *b)
 /* ---- the loader ------------------------------------------------------ */
 
 /*
- * The path for dlopen(3), which compares paths before files, and would return
- * the module that was replaced. So each further file of the same path gets
- * another spelling of it.
+ * The path for dlopen(3). It compares paths first, and so would return the old
+ * module if the file was replaced. Each new file at the same path therefore
+ * gets a path with one more "./".
  */
 static char *module_spelling(const struct modules *modules, const char *path)
 {
@@ -267,15 +268,15 @@ static int module_open(struct module *module, const struct modules *modules,
 
 	if (text == NULL)
 		return module_refuse(error, "%s", strerror(errno));
-	/* It may have a constructor. */
+	/* dlopen(3) runs the module's constructors, which may crash. */
 	crash_doing(error->file);
 	module->handle = dlopen(text, RTLD_NOW | RTLD_LOCAL);
 	crash_doing(NULL);
 	if (module->handle == NULL) {
 		why = dlerror();
 		len = strlen(text);
-		/* The file's name, which most messages begin with, is added
-		 * to each. */
+		/* module_refuse() adds the file's name, with which most
+		 * messages of dlerror(3) begin. */
 		if (strncmp(why, text, len) == 0 &&
 		    strncmp(why + len, ": ", 2) == 0)
 			why += len + 2;
@@ -308,7 +309,7 @@ static int module_take_protocol(struct module *module, const char *name,
 	return 0;
 }
 
-/* Loads a file that was checked; path becomes the module's. */
+/* Loads a file that was checked. Takes path over. */
 static struct module *module_load_file(struct modules *modules, char *path,
 				       const struct stat *st, const char *name,
 				       const struct module_error *error)
@@ -342,8 +343,8 @@ static bool module_is_name(const char *name)
 	return len > 0 && len <= NAME_MAX_LEN && name[len] == '\0';
 }
 
-/* The module that was loaded from this file. *changed: the file has changed
- * since then. */
+/* The module that was loaded from this file. *changed: the file was changed in
+ * place since then. */
 static struct module *module_find(const struct modules *modules,
 				  const struct stat *st, bool *changed)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checks find an author's mistakes when the module is loaded, and name
- * them, rather than by a crash while clients are served. They are no defence
- * against malice: the code of a module runs with all rights of lined.
+ * Finds an author's mistakes when the module is loaded: without these checks
+ * they would be crashes while clients are served. They do not protect against
+ * hostile modules: a module's code runs with all rights of lined.
  */
 #include "config.h"
 
@@ -30,7 +30,7 @@
 	(LINED_FRAMING_TERMINATOR | LINED_FRAMING_LINE_LENGTH |                \
 	 LINED_FRAMING_TOO_LONG | LINED_FRAMING_UNTERMINATED)
 
-/* Where an error is written to. */
+/* The buffer for an error text. */
 struct check_error {
 	char *text;
 	size_t size;
@@ -83,7 +83,7 @@ int protocol_check_abi(const struct lined_protocol *protocol, char *error,
 
 /* ---- options --------------------------------------------------------- */
 
-/* The C type of an option in the module's struct. */
+/* Size and alignment of an option's C type in the module's struct. */
 struct place {
 	size_t size, align;
 };
@@ -135,7 +135,7 @@ static int check_choices(const struct lined_option *option,
 			    option->name);
 }
 
-/* first: the bytes at the beginning of the struct that are not for options. */
+/* first: the lowest offset that an option may have. */
 static int check_option(const struct lined_option *option, size_t first,
 			size_t struct_size, const struct check_error *report)
 {
@@ -165,7 +165,7 @@ static int check_option(const struct lined_option *option, size_t first,
 	return check_choices(option, report);
 }
 
-/* The number of options; OPTIONS_MAX if the table has no end before. */
+/* The number of options; OPTIONS_MAX if no end was found before. */
 static size_t check_count_options(const struct lined_option *options)
 {
 	size_t count = 0;
@@ -232,7 +232,7 @@ static int check_framing(const struct lined_protocol *protocol,
 		return check_refuse(report,
 				    "unknown bits in framing_fixed: 0x%" PRIx32,
 				    protocol->framing_fixed);
-	/* The daemon's defaults. */
+	/* The daemon's defaults apply, and no other member is read. */
 	if (framing->line_length == 0)
 		return 0;
 	if (framing->line_length > LINED_LINE_LENGTH_MAX)
@@ -263,7 +263,7 @@ int protocol_check(const struct lined_protocol *protocol, const char *name,
 	if (protocol->handle_task != NULL && protocol->task_ms == 0)
 		return check_refuse(&report,
 				    "it has a handle_task, but no task_ms");
-	/* An unknown bit asks for something that this lined does not do. */
+	/* Without the check a flag of a later lined would have no effect. */
 	if ((protocol->flags & ~(uint32_t)FLAGS) != 0)
 		return check_refuse(&report,
 				    "unknown bits in flags: 0x%" PRIx32,

@@ -14,14 +14,14 @@
 #define PROTOCOL_SIZE_MIN offsetof(struct lined_protocol, options)
 
 /*
- * Checks the first two members, which are the same in every ABI. -1: the others
- * must not be read; error is the reason.
+ * Checks abi and size, which have the same place in every ABI. -1: the other
+ * members must not be read; error is the reason.
  */
 int protocol_check_abi(const struct lined_protocol *protocol, char *error,
 		       size_t size);
 
-/* Checks all of a struct lined_protocol, which must have this name. -1: it is
- * not valid; error is the reason, printable. */
+/* Checks all members; the protocol must have this name. -1: it is not valid;
+ * error is the reason, printable. */
 int protocol_check(const struct lined_protocol *protocol, const char *name,
 		   char *error, size_t size);
 
