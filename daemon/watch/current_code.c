@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compares the services' instances and the modules' code with the pointers that
- * a worker keeps while it calls a protocol.
+ * While a worker calls a protocol it stores pointers to the instance, the group
+ * and the handler. They are compared here with the instances of all services
+ * and the code of all modules.
  */
 #include "config.h"
 
@@ -69,7 +70,8 @@ bool current_code_find(const struct current_code *code,
 
 /* ---- for the report of a crash ------------------------------------------ */
 
-/* The worker whose thread this is; NULL: none. */
+/* The worker of the calling thread; NULL: none. A worker without a thread of
+ * its own is found from any thread. */
 static const struct worker *current_worker(const struct server *server)
 {
 	size_t i;
@@ -95,8 +97,9 @@ static void current_code_this_thread(const struct crash_reporter *reporter,
 
 	if (worker == NULL)
 		return;
-	/* Its own thread may follow the pointer, and so knows services, too,
-	 * that are not yet or no longer among the server's. */
+	/* Only the worker's own thread may dereference `inside`. This finds
+	 * also a service that is not in the server's lists: one that starts or
+	 * has just ended. */
 	inside = worker->inside;
 	if (inside != NULL) {
 		owner.protocol = inside->protocol->name;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds out whose code a worker is running: for the heartbeat and for the
- * report of a crash. Compares what the worker has noted with the services and
- * modules that exist, and dereferences no pointer of another thread.
+ * Finds the protocol and the service whose code a worker is running, for the
+ * heartbeat and for the report of a crash. Compares the pointers that the
+ * worker has stored with the existing services and modules; dereferences no
+ * pointer of another thread.
  */
 #ifndef CURRENT_CODE_H
 #define CURRENT_CODE_H
@@ -15,7 +16,7 @@ struct modules;
 struct server;
 struct worker;
 
-/* Where to look for the owner of code. */
+/* The services and modules to search. */
 struct current_code {
 	const struct server *server;
 	const struct modules *modules;
@@ -24,18 +25,20 @@ struct current_code {
 
 struct code_owner {
 	const char *protocol;
-	const char *service; /* NULL: in a timer or a message, of any service */
+	const char *service; /* NULL: not known, in a timer or a message */
 };
 
-/* Both may still be all zero; they are not copied. */
+/* Keeps the pointers. server and modules may still be zeroed memory, and are
+ * filled later. */
 void current_code_init(struct current_code *code, const struct server *server,
 		       const struct modules *modules);
 
 /* Whether the worker runs a handler, or other code of a protocol. MT-safe. */
 bool current_code_is_handler(const struct worker *worker);
 
-/* False: the worker runs lined's own code. Main thread, or with server.lists
- * held; in a signal handler any thread. */
+/* False: the worker runs lined's own code, and *owner is unchanged. Main
+ * thread; any thread with server.lists locked, or in the signal handler of a
+ * crash. */
 bool current_code_find(const struct current_code *code,
 		       const struct worker *worker, struct code_owner *owner);
 

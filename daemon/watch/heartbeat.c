@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The heartbeat: a timer that wakes the workers and compares their turn
- * counters, on the main thread or, if that is the worker, on the log's.
+ * counters. It runs on the main thread or, if that is the only worker, on the
+ * log's thread.
  */
 #include "config.h"
 
@@ -16,8 +17,8 @@
 #include "system/sd_notify.h"
 #include "watch/current_code.h"
 
-/* Between two checks while a worker is stuck, so that its recovery is reported
- * soon. */
+/* The interval of checks while a worker is stuck: short, so that its recovery
+ * is logged soon. */
 #define HEARTBEAT_STUCK_MS 1000
 
 static void heartbeat_log_stuck(struct heartbeat *heartbeat,
@@ -66,7 +67,8 @@ static void heartbeat_check_worker(struct heartbeat *heartbeat,
 	}
 }
 
-/* Not lined_dispatcher_now_ms(), which is as old as the turn. */
+/* Reads the clock: lined_dispatcher_now_ms() is the time when the turn began,
+ * which may be long ago. */
 static uint64_t heartbeat_now_ms(void)
 {
 	struct timespec now;
@@ -105,12 +107,12 @@ static void heartbeat_fired(struct lined_timer *timer)
 	struct heartbeat *heartbeat =
 		lined_container_of(timer, struct heartbeat, timer);
 
-	/* A timer that has just fired has its slot: this cannot fail. */
+	/* Cannot fail: a timer that has just fired finds room in the heap. */
 	lined_timer_start(timer, heartbeat_tick(heartbeat), 0);
 }
 
-/* A stuck worker is found and logged within two checks; this leaves the other
- * half of the watchdog's time until it ends the daemon. */
+/* At most a quarter of the watchdog's timeout: a stuck worker is logged after
+ * two checks, so well before the service manager kills the daemon. */
 static uint32_t heartbeat_interval_ms(void)
 {
 	uint64_t watchdog_ms = sd_notify_watchdog_ms();

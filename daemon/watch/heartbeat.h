@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches the workers' threads. Every few seconds the main thread wakes each of
- * them and checks that the wake-up before this one made it turn. A worker that
- * did not turn is stuck: the log says so once, with the code that it runs, and
- * once more when it continues. A worker that is the main thread itself is
- * checked by the log's thread, which is the only other one; it is not woken,
- * but must not stay in one handler all that time. Main thread.
+ * Watches the workers' threads. Every few seconds the main thread wakes each
+ * worker and checks that it has made a turn since the last check. A worker
+ * without a turn is stuck: this is logged once, with the code that it runs, and
+ * once more when it continues. If the only worker is the main thread, the log's
+ * thread checks it: it is not woken, and is stuck if it stays in a handler for
+ * the whole interval. Functions: main thread.
  */
 #ifndef HEARTBEAT_H
 #define HEARTBEAT_H
@@ -18,8 +18,8 @@ struct current_code;
 struct server;
 struct worker;
 
-/* Between two checks; less where the service manager's watchdog would expire
- * first. */
+/* The interval of checks; less if the service manager's watchdog has a short
+ * timeout. */
 #define HEARTBEAT_MS 5000
 
 struct heartbeat {
@@ -29,17 +29,17 @@ struct heartbeat {
 	uint32_t every_ms;
 };
 
-/* The workers run. -1 and errno. */
+/* After the workers have started. -1 and errno. */
 int heartbeat_start(struct heartbeat *heartbeat, struct server *server,
 		    const struct current_code *code);
-/* Legal where it was never started. */
+/* Does nothing if it was never started. */
 void heartbeat_stop(struct heartbeat *heartbeat);
 
-/* Checks now, as the timer does: for the main thread, while it waits for a
- * worker. */
+/* Checks at once. To be called while the main thread waits for a worker, since
+ * the timer does not fire then. */
 void heartbeat_check(struct heartbeat *heartbeat);
 
-/* The first worker that is stuck; NULL: none, or it was never started. */
+/* The first worker that is stuck; NULL: none, or no heartbeat was started. */
 const struct worker *heartbeat_find_stuck(const struct heartbeat *heartbeat);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A timer that reads the peak size of the process, and a message each time it
- * has doubled.
+ * A timer reads the peak size of the process, and logs it each time it has
+ * doubled.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* Growth by less than this is not logged. */
+/* Smaller growth is not logged. */
 #define MEMORY_LEAST_KIB ((uint64_t)64 * 1024)
 #define MEMORY_SHOWN     4 /* services */
 
@@ -27,7 +27,7 @@ static uint64_t memory_peak_kib(void)
 						   : 0;
 }
 
-/* The lines that each service has handled since the last report. */
+/* Counts the lines that each service has received since the last report. */
 static void memory_count_lines(struct server *server)
 {
 	struct service *service;
@@ -40,7 +40,8 @@ static void memory_count_lines(struct server *server)
 	}
 }
 
-/* The busiest service, once each; NULL: no other handled any line. */
+/* The busiest service, without those that it returned before; NULL: no other
+ * received a line. */
 static struct service *memory_take_busiest(struct server *server,
 					   uint64_t *lines)
 {

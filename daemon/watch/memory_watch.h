@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches the daemon's memory. The allocator does not tell which module has
- * allocated it. When the daemon has grown much, the log says so and names the
- * services that handled most lines meanwhile: a module that leaks is likely
- * among them. Main thread.
+ * Watches the daemon's memory. The allocator does not know which module uses
+ * it. When the daemon's size has doubled, this is logged with the services that
+ * received most lines meanwhile: a module that leaks is probably among them.
+ * Main thread.
  */
 #ifndef MEMORY_WATCH_H
 #define MEMORY_WATCH_H
@@ -14,18 +14,19 @@
 
 struct server;
 
-/* Often enough to report before a limit of the system ends the daemon. */
+/* Short, so that growth is logged before the OOM killer ends the daemon. */
 #define MEMORY_WATCH_MS 2000
 
 struct memory_watch {
 	struct server *server;
 	struct lined_timer timer;
-	uint64_t logged_kib, logged_ms; /* the last report: size and time */
+	uint64_t logged_kib,
+		logged_ms; /* peak size and time of the last report */
 };
 
-/* -1/ENOMEM. The server lives longer. */
+/* -1/ENOMEM. The server must outlive the watch. */
 int memory_watch_start(struct memory_watch *watch, struct server *server);
-/* Legal where it was never started. */
+/* Does nothing if it was never started. */
 void memory_watch_stop(struct memory_watch *watch);
 
 #endif

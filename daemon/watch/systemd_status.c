@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When the service manager is sent what. The main thread sends WATCHDOG=1, so a
- * main thread that is stuck sends none; for the workers the heartbeat answers.
+ * Decides when each notification is sent. The main thread sends WATCHDOG=1, so
+ * none is sent while it is stuck; the heartbeat finds stuck workers.
  */
 #include "config.h"
 
@@ -17,10 +17,11 @@
 #define STATUS_MS 2000
 #define FLUSH_MS  20
 
-/* At most this long between two WATCHDOG=1, however long the watchdog waits. */
+/* The longest interval of WATCHDOG=1, even if the watchdog's timeout is long.
+ */
 #define WATCHDOG_MS_MAX 20000u
 
-/* Added to the drain-timeout when stopping. */
+/* Added to the drain-timeout, as the time that stopping takes. */
 #define STOP_SLACK_MS 10000
 
 /* ---- status ----------------------------------------------------------- */
@@ -74,7 +75,7 @@ static void systemd_status_send(struct systemd_status *status)
 
 /* ---- timers ----------------------------------------------------------- */
 
-/* If no timer can be armed, the rest is sent with the next status. */
+/* Without a timer (no memory) the rest is sent with the next status. */
 static void systemd_status_flush(struct systemd_status *status)
 {
 	if (!sd_notify_flush() && !lined_timer_is_armed(&status->flush))
@@ -105,7 +106,7 @@ static void systemd_watchdog_fired(struct lined_timer *timer)
 		sd_notify_watchdog();
 }
 
-/* Three times in each interval of the watchdog: one may be late. */
+/* A third of the watchdog's timeout, so that one WATCHDOG=1 may be late. */
 static uint32_t systemd_watchdog_ms(uint64_t watchdog_ms)
 {
 	uint64_t every = watchdog_ms / 3;
