@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the command line by getopt_long(3).
+ * Reads the command line with getopt_long(3).
  */
 #include "config.h"
 
@@ -15,16 +15,16 @@ static const char help[] =
 	"             [-m MODULE_DIR] [-V] [-h]\n"
 	"\n"
 	"  -c, --config FILE       the configuration (" CONFIG_FILE ")\n"
-	"  -t, --check             check the configuration, then exit: 0 it "
-	"is\n"
-	"                          good, 1 it is not\n"
-	"  -d, --daemon            go to the background once started\n"
+	"  -t, --check             check the configuration and exit: 0 if it\n"
+	"                          is valid, 1 if it is not\n"
+	"  -d, --daemon            run in the background once started\n"
 	"  -l, --log-level LEVEL   err, warning, notice, info or debug\n"
 	"  -L, --log TARGET        auto (stderr on a terminal, else syslog),\n"
 	"                          stderr or syslog\n"
-	"  -m, --module-dir DIR    where the protocols are (" MODULE_DIR ")\n"
-	"  -V, --version           the version, and what was built in\n"
-	"  -h, --help              this\n"
+	"  -m, --module-dir DIR    the directory of the protocol modules\n"
+	"                          (" MODULE_DIR ")\n"
+	"  -V, --version           the version and the build options\n"
+	"  -h, --help              this text\n"
 	"\n"
 	"Signals: TERM and INT stop (a second one at once), HUP reloads, USR1\n"
 	"logs the counters. See lined(8) and lined.conf(5).\n";
@@ -89,7 +89,7 @@ static int cmdline_set_target(struct cmdline *cmdline, const char *text)
 	return 0;
 }
 
-/* -1: wrong; the error has been printed (for '?' by getopt). */
+/* -1: not a valid option; the error was printed, by getopt for '?'. */
 static int cmdline_take(struct cmdline *cmdline, int option)
 {
 	switch (option) {
@@ -137,7 +137,8 @@ enum cmdline_result cmdline_parse(struct cmdline *cmdline, int argc,
 	}
 	if (optind == argc)
 		return CMDLINE_RUN;
-	fprintf(stderr, "lined: \"%s\": no such operand\n", argv[optind]);
+	fprintf(stderr, "lined: \"%s\": lined takes no operands\n",
+		argv[optind]);
 usage:
 	fputs("lined -h shows the options\n", stderr);
 	return CMDLINE_WRONG;

@@ -20,12 +20,12 @@ struct cmdline {
 };
 
 enum cmdline_result {
-	CMDLINE_RUN,   /* the structure is filled */
+	CMDLINE_RUN,   /* cmdline is filled in */
 	CMDLINE_SHOWN, /* help or version was printed: exit */
 	CMDLINE_WRONG, /* the error was printed on stderr */
 };
 
-/* The strings are argv's. */
+/* The strings point into argv. */
 enum cmdline_result cmdline_parse(struct cmdline *cmdline, int argc,
 				  char **argv);
 

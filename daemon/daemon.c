@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's life: config, log, server, privileges; then signals until it
- * stops. A step that fails logs why and sets the exit code.
+ * The daemon's life: reads the config, opens the log, drops privileges, starts
+ * the server, then handles signals until it stops. A step that fails logs the
+ * reason and sets the exit code.
  */
 #include "config.h"
 
@@ -58,8 +59,7 @@ static void daemon_print_unserved(const char *text)
 	fprintf(stderr, "lined: %s\n", text);
 }
 
-/* The log is not open yet: they go to stderr, with priorities if that is the
- * journal. */
+/* The log is not open yet, so log_each() writes to stderr. */
 static void daemon_print_messages(const struct conf_messages *messages,
 				  enum lined_log_level level,
 				  const char *prefix)
@@ -102,7 +102,7 @@ enum exit_code daemon_check(const struct cmdline *cmdline)
 
 /* ---- reload ----------------------------------------------------------- */
 
-/* report NULL: errors and warnings are only logged. */
+/* Errors and warnings are logged, and added to report unless it is NULL. */
 static bool daemon_reload(struct daemon *daemon, struct report *report)
 {
 	bool done;
@@ -169,7 +169,7 @@ static const struct control_ops daemon_control_ops = {
 
 static void daemon_stop(struct daemon *daemon)
 {
-	/* A second signal: clients are not waited for. */
+	/* A second signal: do not wait for clients. */
 	if (daemon->server.stopping) {
 		log_notice("stopping at once");
 		server_abandon(&daemon->server);
@@ -200,7 +200,7 @@ static void daemon_on_signal(struct signals *signals, int number)
 	}
 }
 
-/* ---- what the server reports ------------------------------------------ */
+/* ---- calls from the server ---------------------------------------------- */
 
 static struct daemon *daemon_of_server(struct server *server)
 {
@@ -218,8 +218,8 @@ static void daemon_service_ended(struct server *server, struct service *service)
 	requests_service_ended(&daemon_of_server(server)->control, service);
 }
 
-/* The main thread waits for a worker: if that is stuck, no timer would log
- * it. */
+/* While the main thread waits for a worker, its timers do not fire: without
+ * this call a stuck worker would not be logged. */
 static void daemon_waits(struct server *server)
 {
 	heartbeat_check(&daemon_of_server(server)->heartbeat);
@@ -269,7 +269,7 @@ static void daemon_raise_files(void)
 {
 	uint64_t before, limit;
 
-	/* EPERM: the limit was set from outside, and is meant. */
+	/* EPERM: the system forbids it, e.g. in a container, on purpose. */
 	if (privileges_raise_nofile(&before, &limit) < 0)
 		log_at(errno == EPERM ? LINED_LOG_INFO : LINED_LOG_WARNING,
 		       "open files: %s", strerror(errno));
@@ -285,7 +285,7 @@ static void daemon_log_kept(size_t count)
 			   count);
 }
 
-/* From the config to the first client. */
+/* Starts everything up to the listeners. -1: logged. */
 static int daemon_start(struct daemon *daemon, struct conf *conf)
 {
 	daemon_raise_files();
@@ -316,7 +316,7 @@ static int daemon_start(struct daemon *daemon, struct conf *conf)
 	return 0;
 }
 
-/* Until the daemon stops. False: by an error, which is logged. */
+/* Runs the loop until the daemon stops. False: an error ended it, logged. */
 static bool daemon_serve(struct daemon *daemon)
 {
 	const struct conf *conf = daemon->server.conf;
@@ -341,7 +341,8 @@ static bool daemon_serve(struct daemon *daemon)
 	return true;
 }
 
-/* Frees everything after a clean stop; a hurried one leaves that to exit(). */
+/* Frees everything after all services have ended. After a second signal some
+ * have not: exit() frees their memory. */
 static void daemon_clean_up(struct daemon *daemon)
 {
 	if (!server_is_empty(&daemon->server))
@@ -379,7 +380,8 @@ static enum exit_code daemon_run_config(struct daemon *daemon)
 
 enum exit_code daemon_run(const struct cmdline *cmdline)
 {
-	/* Static: after a hurried stop a leak checker still reaches it all. */
+	/* Static: after a second signal nothing is freed, and a leak checker
+	 * must still find all memory referenced. */
 	static struct daemon daemon;
 	enum exit_code code = EXIT_NOT_STARTED;
 

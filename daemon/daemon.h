@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon from its config to its end: what the main thread does besides
- * serving. main.c calls it and exits with what it returns.
+ * The daemon on the main thread: start, reload, signals, stop. main.c calls it
+ * and exits with the code that it returns.
  */
 #ifndef DAEMON_H
 #define DAEMON_H
@@ -16,10 +16,11 @@ enum exit_code {
 	EXIT_NOT_STARTED = 3,
 };
 
-/* lined -t: loads the config and its modules, says what it found on stderr. */
+/* lined -t: loads the config and its modules, prints the errors and warnings
+ * to stderr. */
 enum exit_code daemon_check(const struct cmdline *cmdline);
 
-/* Runs until it is told to stop. */
+/* Runs until a signal stops it. */
 enum exit_code daemon_run(const struct cmdline *cmdline);
 
 #endif

@@ -15,8 +15,8 @@
 #include "daemon.h"
 #include "cmdline.h"
 
-/* Without standard descriptors a client's socket would become one of them, and
- * get the log. */
+/* Opens /dev/null for each standard descriptor that is closed. Without it a
+ * client's socket could become descriptor 2 and receive the log. */
 static void fill_standard_fds(void)
 {
 	int fd;
@@ -28,7 +28,8 @@ static void fill_standard_fds(void)
 		close(fd);
 }
 
-/* An output that could not be written, on a full disk, is no success. */
+/* Help or version that could not be written, e.g. to a full disk, is an
+ * error. */
 static enum exit_code flush_shown(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the config file and applies it. A reload and a plan are made by the
- * same calls.
+ * Reads the config file and applies it. A reload and `linectl plan` make their
+ * plan with the same function.
  */
 #include "config.h"
 
@@ -29,8 +29,8 @@ reload_find_protocol(void *arg, const char *module_dir, const char *name,
 	const struct reload *reload = arg;
 	const struct conf *first = reload->server->start_conf;
 
-	/* Once lined runs, modules come from the directory of the start. A plan
-	 * must not run code from wherever its text points to. */
+	/* Once lined runs, modules are loaded from the module-dir of the start
+	 * only: the text of a plan must not choose which code is run. */
 	if (first != NULL)
 		module_dir = first->module_dir;
 	return module_load(reload->modules,
@@ -97,7 +97,7 @@ void reload_each_unserved(const struct conf *conf,
 
 /* ---- the log ------------------------------------------------------------ */
 
-/* By the command line, then the config (NULL: not read yet). */
+/* The command line overrides the config; conf NULL: it is not read yet. */
 static struct log_settings reload_log_settings(const struct cmdline *cmdline,
 					       const struct conf *conf)
 {
@@ -112,8 +112,8 @@ static struct log_settings reload_log_settings(const struct cmdline *cmdline,
 		settings = conf->log;
 	if (cmdline->log_target_given)
 		settings.target = cmdline->log_target;
-	/* A detached daemon has no terminal, though stderr still is one until
-	 * the start is over. */
+	/* While a daemon with -d starts, stderr may still be a terminal, but
+	 * it will not remain one. */
 	if (cmdline->detach && settings.target == LOG_TARGET_AUTO)
 		settings.target = LOG_TARGET_SYSLOG;
 	if (cmdline->log_level_given)
@@ -128,8 +128,8 @@ int reload_open_log(const struct cmdline *cmdline, const struct conf *conf)
 	return log_open(&settings);
 }
 
-/* Settings of the command line do not change. The level may be one that was set
- * by linectl. */
+/* Compares the level with the current one, which `linectl log` may have set: a
+ * reload undoes that. */
 static bool reload_changes_log(const struct reload *reload,
 			       const struct conf *conf)
 {
@@ -144,7 +144,7 @@ static bool reload_changes_log(const struct reload *reload,
 
 /* ---- plans -------------------------------------------------------------- */
 
-/* Takes the reference to conf; NULL: it is none, or there is no memory. */
+/* Takes over the reference to conf. NULL: conf is NULL, or no memory. */
 static struct reload_plan *reload_make_plan(const struct reload *reload,
 					    struct conf *conf)
 {
@@ -213,8 +213,8 @@ static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
 			 struct report *report)
 {
 	reload_warn_restart(plan, report);
-	/* A reload waits for every worker. Waiting for one that is stuck, the
-	 * main thread would see no signal any more. */
+	/* A reload waits for every worker. If it waited for a stuck one, the
+	 * main thread would handle no signal any more. */
 	if (heartbeat_find_stuck(reload->heartbeat) != NULL) {
 		report_add(report, LINED_LOG_ERR, "reload: a worker is stuck");
 		return false;
