@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * malloc(3) and the like, or the end of the program.
+ * Calls malloc(3) and its relatives, and ends the program if they fail.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory for linectl and linetest. Without memory they cannot do what they were
- * asked to: these functions say so and exit 1, so that no caller has to check.
+ * Memory for linectl and linetest. If there is none, these functions print that
+ * and exit 1, so that no caller has to check.
  */
 #ifndef TOOLS_MEMORY_H
 #define TOOLS_MEMORY_H
@@ -13,7 +13,8 @@ void *memory_new(size_t count, size_t size);
 
 void *memory_resize(void *array, size_t count, size_t size);
 
-/* An array with room for one more than count items; *room is kept for it. */
+/* The array, grown if need be, with room for one more than count items; *room
+ * is the number of items it has room for. */
 void *memory_grow(void *array, size_t count, size_t *room, size_t size);
 
 /* len bytes and a NUL. text may be NULL if len is 0. */

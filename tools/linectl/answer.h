@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All of an answer: its records, and how it ended. Asks and waits.
+ * A whole answer: its records, and how it ended.
  */
 #ifndef LINECTL_ANSWER_H
 #define LINECTL_ANSWER_H
@@ -21,8 +21,8 @@ struct answer {
 void answer_get(struct answer *answer, struct control_socket *control,
 		const char *request, size_t len, unsigned timeout_ms);
 
-/* The same for an answer that is gathered while others are waited for: these,
- * with the answer as their argument. */
+/* Handlers for control_socket_ask() that gather an answer without waiting for
+ * it; their argument is the struct answer. */
 extern const struct answer_handlers answer_handlers;
 
 void answer_fini(struct answer *answer);

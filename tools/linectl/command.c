@@ -42,7 +42,7 @@ struct command {
 	struct member members[MEMBERS];
 	/* Runs it, if it is more than a request and show(). */
 	enum linectl_status (*run)(const struct command_call *call);
-	bool has_no_timeout; /* the answer may take as long as it takes */
+	bool has_no_timeout; /* the answer may take any time */
 };
 
 static enum linectl_status run_plan(const struct command_call *call);
@@ -63,7 +63,7 @@ static const struct command commands[] = {
 	},
 	{
 		.usage = "clients [SERVICE]",
-		.summary = "who is connected",
+		.summary = "the clients that are connected",
 		.show = show_clients,
 		.members = {{"clients", "client", false}},
 	},
@@ -83,12 +83,12 @@ static const struct command commands[] = {
 	},
 	{
 		.usage = "tap SERVICE",
-		.summary = "its lines, while they come",
+		.summary = "the lines that its clients send, live",
 		.run = tap_run,
 	},
 	{
 		.usage = "metrics",
-		.summary = "the counters, as Prometheus reads them",
+		.summary = "the counters, in the format of Prometheus",
 		.run = metrics_run,
 	},
 	{
@@ -226,11 +226,10 @@ enum linectl_status command_run(const struct command_call *call)
 	enum linectl_status status;
 	char *request;
 
-	/* It would end the request. */
+	/* A line break in the argument would end the request. */
 	if (strchr(call->argument, '\n') != NULL)
 		return error_report(call->json, LINECTL_USAGE,
-				    "an argument with a line break in it "
-				    "names nothing");
+				    "the argument has a line break in it");
 	if (call->command->run != NULL)
 		return call->command->run(call);
 	request =
@@ -264,8 +263,8 @@ static char *read_whole_file(const char *path, size_t *len)
 	return text;
 }
 
-/* The request has the file in it: the daemon may not be able to read it, or
- * may be able to read what the caller must not see. */
+/* The request contains the file: the daemon may have no right to read it, or a
+ * right that the caller does not have. */
 static enum linectl_status run_plan(const struct command_call *call)
 {
 	char *path = realpath(call->argument, NULL), *text = NULL, *request;

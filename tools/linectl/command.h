@@ -25,7 +25,8 @@ struct command_call {
 /* NULL: there is no command of this name. */
 const struct command *command_find(const char *name);
 
-/* A message if the command does not take so many arguments; else NULL. */
+/* A message if the command does not take this number of arguments, else NULL.
+ */
 const char *command_misused(const struct command *command, int arguments);
 /* "drain SERVICE" */
 const char *command_usage(const struct command *command);

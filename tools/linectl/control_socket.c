@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connection, on a dispatcher of its own. What it is like to have none is
- * told in a sentence that says what to do.
+ * The connection, on a dispatcher of its own. If it cannot be opened or is
+ * lost, the error text says what to do.
  */
 #include "config.h"
 
@@ -19,8 +19,9 @@
 
 #define CONNECT_MS 5000
 
-/* What an answer may take, and what each record of it does beside its text.
- * Half a million clients need less. */
+/* The most memory that an answer may take, so that an endless one does not fill
+ * the memory of the machine; half a million clients need less. A record counts
+ * as its text and this much more. */
 #define ANSWER_MAX  (256 << 20)
 #define RECORD_COST 256
 
@@ -153,7 +154,7 @@ static void control_timed_out(struct lined_timer *timer)
 
 /* ---- opening ----------------------------------------------------------- */
 
-/* What is no socket refuses like one that nobody listens on. */
+/* connect(2) fails with ECONNREFUSED for a file of another type, too. */
 static bool path_is_no_socket(const char *path)
 {
 	struct stat st;

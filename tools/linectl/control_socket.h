@@ -23,17 +23,18 @@ enum answer_end {
 };
 
 struct answer_handlers {
-	/* A record of the answer, which may be taken: it is finished else. */
+	/* A record of the answer. It is finished after the call, unless the
+	 * handler has moved it elsewhere and zeroed this one. */
 	void (*record)(void *arg, struct record *record);
-	/* Nothing follows; text is "" for ANSWER_OK. It is as the daemon gave
-	 * it: error_print() and utf8_shown() make it fit for a terminal. */
+	/* The last call. text is "" for ANSWER_OK, else the daemon's text,
+	 * which is not escaped: print it by error_print() or utf8_shown(). */
 	void (*ended)(void *arg, enum answer_end end, const char *text);
 	bool endless; /* records are not kept: there may be any number */
 };
 
 /*
- * Connects, waiting for it. NULL: what is wrong and what to do about it is in
- * error, which the caller frees.
+ * Connects, and waits until that is done. NULL: *error, which the caller frees,
+ * says what is wrong and what to do about it.
  */
 struct control_socket *control_socket_open(const char *path, char **error);
 void control_socket_close(struct control_socket *control);
@@ -43,8 +44,8 @@ control_socket_dispatcher(struct control_socket *control);
 
 /*
  * Sends a request (a line and its LF, and what follows it). ended() is called
- * later, once; when timeout_ms (0: never) have passed without a record, with
- * ANSWER_BROKEN.
+ * later, once; with ANSWER_BROKEN if timeout_ms (0: no limit) pass without a
+ * record.
  */
 void control_socket_ask(struct control_socket *control, const char *request,
 			size_t len, unsigned timeout_ms,
@@ -54,7 +55,7 @@ void control_socket_ask(struct control_socket *control, const char *request,
 void control_socket_send(struct control_socket *control, const char *bytes,
 			 size_t len);
 
-/* One turn of at most timeout_ms; false: nothing is asked any more. */
+/* One turn of at most timeout_ms; false: no request is being answered. */
 bool control_socket_poll(struct control_socket *control, int timeout_ms);
 
 #endif

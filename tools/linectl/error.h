@@ -17,8 +17,7 @@ enum linectl_status {
 };
 
 /* Writes "linectl: TEXT" to standard error. Text of the daemon or of the
- * command line may hold any bytes: what would command the terminal is escaped.
- */
+ * command line may contain any bytes: control characters are escaped. */
 void error_print(const char *text);
 
 /* The same; with json also a document {"error":TEXT} to standard output.

@@ -26,7 +26,8 @@ char *format_count(uint64_t n)
 	return memory_copy(text, (size_t)(to - text));
 }
 
-/* Divides by 1000 until n has three digits before the point; how often. */
+/* Divides n by 1000 until it has at most three digits before the point. Returns
+ * how many times. */
 static unsigned scale_by_1000(double *n)
 {
 	unsigned unit = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes JSON. Values have been checked to be JSON when they were read, and are
- * written as they came.
+ * Writes JSON. Values were checked when they were read, and are written as they
+ * were received.
  */
 #include "config.h"
 
@@ -33,7 +33,7 @@ void json_string(FILE *out, const char *text)
 	free(copy);
 }
 
-/* How long the group of a name is; 0: it has none. */
+/* The length of the group in "group.name"; 0: there is none. */
 static size_t group_len(const char *name)
 {
 	const char *dot = strchr(name, '.');
@@ -48,7 +48,8 @@ static bool group_equals(const char *a, const char *b)
 	return len > 0 && len == group_len(b) && memcmp(a, b, len) == 0;
 }
 
-/* Those of one group from `at` on; how many. */
+/* Writes the values of the group that begins at `at`, as one object. Returns
+ * how many they are. */
 static size_t json_group(FILE *out, const struct record *record, size_t at)
 {
 	const char *name = record->values[at].name;

@@ -49,7 +49,7 @@ static void print_help(void)
 	command_list(stdout);
 }
 
-/* Output that could not be written, for a full disk, is no success. */
+/* Fails if output could not be written, for instance to a full disk. */
 static enum linectl_status flush_output(enum linectl_status status)
 {
 	if (fflush(stdout) == EOF || ferror(stdout)) {
@@ -119,7 +119,7 @@ static void options_take(struct options *options, int argc, char **argv)
 			break;
 		}
 	}
-	/* Not before all options are read: --json decides how to print it. */
+	/* Reported after all options are read, because --json decides how. */
 	if (options->wrong)
 		exit_misused(options,
 			     "an option is unknown or without its value");

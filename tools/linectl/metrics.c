@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads as much of Prometheus' text format as lined writes.
+ * Reads the part of Prometheus' text format that lined writes.
  */
 #include "config.h"
 
@@ -25,8 +25,8 @@ static void sample_write_string(FILE *out, const char *text, size_t len)
 	free(copy);
 }
 
-/* A label's value, from behind its first quote. Behind its last one; NULL: it
- * has none. */
+/* Writes the value of a label; at is behind its first quote. Returns the byte
+ * behind the last quote; NULL: there is none. */
 static const char *sample_write_label(FILE *out, const char *at)
 {
 	char *value = memory_new(strlen(at) + 1, 1), *to = value;
@@ -94,7 +94,7 @@ bool metrics_write_sample(FILE *out, const char *line)
 	return true;
 }
 
-/* NULL: the line is none. */
+/* A sample as a JSON object, to be freed; NULL: the line is no sample. */
 static char *sample_read(const char *line)
 {
 	char *text = NULL;

@@ -11,7 +11,8 @@
 
 enum linectl_status metrics_run(const struct command_call *call);
 
-/* A sample of Prometheus' text as a JSON object; false: the line is none. */
+/* Writes a sample of Prometheus' text as a JSON object; false: the line is no
+ * sample. */
 bool metrics_write_sample(FILE *out, const char *line);
 
 #endif

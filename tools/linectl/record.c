@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads records. A line is copied once; the texts are made behind it, with room
- * for as much as they may become.
+ * Reads records. A line is copied once; the decoded texts are written behind
+ * it, in memory that is large enough for all of them.
  */
 #include "config.h"
 
@@ -23,7 +23,7 @@ struct reader {
 
 /* ---- words --------------------------------------------------------------- */
 
-/* So many of these bytes as a string; NULL: none. */
+/* The bytes here that are among `bytes`, as a string; NULL: there are none. */
 static const char *reader_take_word(struct reader *r, const char *bytes)
 {
 	size_t len = strspn(r->at, bytes);
@@ -91,7 +91,7 @@ static void reader_put_utf8(struct reader *r, unsigned long point)
 	}
 }
 
-/* Behind a backslash. Halves of a pair are shown as what cannot be shown: the
+/* Reads an escape; at is behind its backslash. A surrogate becomes U+FFFD: the
  * daemon writes none. */
 static int reader_take_escape(struct reader *r)
 {
@@ -221,7 +221,7 @@ static int reader_take_json(struct reader *r, struct value *value)
 	}
 }
 
-/* Whether every text in it is shown as it stands. */
+/* Whether every text in the line can be shown without escapes. */
 static bool record_is_plain(const char *line, size_t len)
 {
 	size_t i;
@@ -234,7 +234,7 @@ static bool record_is_plain(const char *line, size_t len)
 
 /* ---- records ------------------------------------------------------------ */
 
-/* `"name":`; NULL: none. */
+/* Reads `"name":`; NULL: there is none. */
 static const char *reader_take_name(struct reader *r)
 {
 	const char *name;
@@ -248,8 +248,8 @@ static const char *reader_take_name(struct reader *r)
 	return name;
 }
 
-/* A member of the record, or (group not NULL) of an object in it, which is
- * a group. */
+/* Reads a member of the record or, if group is not NULL, of the object of that
+ * name in it. */
 static int record_take_member(struct record *record, struct reader *r,
 			      const char *group)
 {

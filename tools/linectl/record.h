@@ -4,8 +4,8 @@
  *
  *	{"kind":"client","id":42,"service":"echo","closed":{"peer":3}}
  *
- * A member of an object in it is a value "closed.peer". Trusts nothing in the
- * line: its texts are made fit for a terminal (linectl/utf8.h).
+ * A member of an object in it is a value "closed.peer". The line may contain
+ * anything: its texts are made fit for a terminal (linectl/utf8.h).
  */
 #ifndef LINECTL_RECORD_H
 #define LINECTL_RECORD_H

@@ -25,7 +25,7 @@ static void history_push(struct history *history, double value)
 	history->values[SAMPLES_HISTORY - 1] = value;
 }
 
-/* How much a counter has grown; one that began again, by its whole value. */
+/* The growth of a counter: its whole value if it began again at 0. */
 static uint64_t counter_growth(uint64_t *before, uint64_t now)
 {
 	uint64_t by = now >= *before ? now - *before : now;
@@ -137,7 +137,7 @@ static struct worker_sample *samples_worker(struct samples *samples,
 	return worker;
 }
 
-/* How long 99 of 100 turns since the last sample took at most. */
+/* The duration that 99 of 100 turns since the last sample did not exceed. */
 static double worker_delay_ms(struct worker_sample *worker,
 			      const struct record *record)
 {

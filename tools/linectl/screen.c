@@ -42,7 +42,8 @@ void screen_init(void)
 
 /* ---- pieces ------------------------------------------------------------ */
 
-/* How many bytes of a text fit into so many columns, one a character. */
+/* How many bytes of a text fit into the columns, with one column for each
+ * character. */
 static int len_of_columns(const char *text, int columns)
 {
 	int len = 0;
@@ -179,7 +180,7 @@ static int draw_workers(const struct samples *samples)
 	size_t room = LINES > 14 ? WORKERS_MAX : 1, i;
 	int y = 1;
 
-	/* One more worker takes the line that would say so. */
+	/* A single worker fits in the line of "(and 1 more workers)". */
 	if (samples->worker_count == room + 1)
 		room++;
 	for (i = 0; i < samples->worker_count && i < room; i++)
@@ -206,8 +207,8 @@ static const struct {
 #define GRAPH_X   64
 #define GRAPH_MIN 36
 
-/* By how much to widen the column of an item so that the longest one fits, if
- * there are columns left. */
+/* By how many columns to widen that of an item so that the longest one fits;
+ * room is what is left. */
 static int stretch_for(int longest, int width, int room)
 {
 	int wanted = longest > width ? longest - width : 0;

@@ -22,7 +22,7 @@ struct screen {
 	/* The clients, if they are shown: records of an answer. */
 	const struct record **clients;
 	size_t client_count;
-	const char *service; /* whose; "": of all */
+	const char *service; /* of these clients; "": all */
 	bool shows_clients;
 
 	size_t selected; /* a row of what is shown */

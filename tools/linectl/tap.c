@@ -15,7 +15,7 @@
 #include "linectl/json.h"
 #include "common/memory.h"
 
-/* A signal just before a wait does not end it; look again after so long. */
+/* A signal that arrives just before a wait does not end it: waits are short. */
 #define POLL_MS 200
 
 struct tap {
@@ -52,7 +52,7 @@ static void tap_print_record(const struct record *record)
 	if (localtime_r(&now, &tm) != NULL)
 		strftime(when, sizeof(when), "%H:%M:%S", &tm);
 	if (record_is(record, "lost"))
-		printf("%s (%" PRIu64 " lines were passed over)\n", when,
+		printf("%s (%" PRIu64 " lines were skipped)\n", when,
 		       record_number(record, "lines"));
 	else
 		printf("%s %" PRIu64 " %s  %s%s\n", when,

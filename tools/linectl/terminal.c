@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Asks terminfo.
+ * Looks the terminal up in terminfo.
  */
 #include "config.h"
 

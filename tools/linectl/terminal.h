@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The terminal before ncurses opens it. A file of its own, since <term.h>
- * defines macros such as `lines`.
+ * The terminal before ncurses opens it. A file of its own, because
+ * <term.h> defines macros such as `lines`.
  */
 #ifndef LINECTL_TERMINAL_H
 #define LINECTL_TERMINAL_H

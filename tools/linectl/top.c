@@ -53,7 +53,7 @@ struct top {
 	char *lost; /* why the connection is lost; NULL: it is not */
 };
 
-/* ---- what is shown ----------------------------------------------------- */
+/* ---- the shown rows ---------------------------------------------------- */
 
 static void top_set_prompt(struct top *top, char *text)
 {

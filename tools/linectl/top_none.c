@@ -11,8 +11,8 @@
 enum linectl_status top_run(const struct command_call *call)
 {
 	(void)call;
-	fputs("linectl: this one was built without ncurses, and has no top; "
-	      "see status and services\n",
+	fputs("linectl: built without ncurses, and so without top; see status "
+	      "and services\n",
 	      stderr);
 	return LINECTL_REFUSED;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes text fit for JSON, which is UTF-8, and for a terminal: paths, arguments
- * and the lines of clients may be any bytes, and could command the terminal.
+ * and the lines of clients may contain any bytes, also escape sequences.
  */
 #ifndef LINECTL_UTF8_H
 #define LINECTL_UTF8_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps everything that comes, so that the text of a failure has all of it;
- * lines are found when the script asks for them.
+ * Keeps everything that is received, so that the text of a failure has all of
+ * it; lines are found when a step needs them.
  */
 #include "config.h"
 
@@ -152,11 +152,11 @@ static void actor_fail(struct actor *actor, int error)
 	socket_drop(&actor->sock);
 }
 
-/* No limits: a client waits for the daemon as long as it takes. */
-static struct lined_socket_group patient;
+/* No limits: deadlines of the script end a wait, not those of a socket. */
+static struct lined_socket_group unlimited;
 
-/* A new connection is a new stream; what is unread of the last one was checked
- * when that ended. */
+/* Begins a new stream. The unread rest of the last one was checked when that
+ * ended. */
 static bool actor_renew(struct actor *actor)
 {
 	actor_close(actor);
@@ -168,7 +168,7 @@ static bool actor_renew(struct actor *actor)
 		actor_fail(actor, errno);
 		return false;
 	}
-	lined_socket_set_group(actor->sock, &patient);
+	lined_socket_set_group(actor->sock, &unlimited);
 	lined_socket_allow_half_close(actor->sock, true);
 	return true;
 }

@@ -39,13 +39,13 @@ struct actor {
 	bool skipping; /* after `...` */
 	struct actor_event *events;
 	size_t event_count;
-	/* As a server. */
+	/* For a server. */
 	struct lined_socket *listener;
 	int *waiting; /* descriptors, the oldest first */
 	size_t waiting_count;
 };
 
-/* A line that it got, borrowed until more comes. */
+/* A line that the actor received; valid until more is received. */
 struct actor_line {
 	const char *text;
 	size_t len;
@@ -63,11 +63,11 @@ void actor_connect(struct actor *actor, const struct net_address *address);
 int actor_listen(struct actor *actor, const struct net_address *address);
 /* Takes the oldest waiting connection. False: there is none. */
 bool actor_accept(struct actor *actor);
-/* Listens no more, and drops what waits. */
+/* Stops listening, and closes the waiting connections. */
 void actor_deaf(struct actor *actor);
 
-/* Sends bytes, at once as far as the system takes them. Without a connection
- * they are only noted. */
+/* Sends bytes, at once as far as the system accepts them. Without a connection
+ * they are only recorded as sent. */
 void actor_write(struct actor *actor, const char *data, size_t len);
 
 void actor_half_close(struct actor *actor);
@@ -83,7 +83,7 @@ size_t actor_unread(const struct actor *actor);
 /* Marks len more bytes as read. */
 void actor_take(struct actor *actor, size_t len);
 
-/* Whether nothing can come any more. */
+/* Whether nothing more can be received. */
 bool actor_is_over(const struct actor *actor);
 
 /* Adds an event; takes over the text. */

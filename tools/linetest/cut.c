@@ -11,7 +11,7 @@
 
 #include "linetest/bytes.h"
 
-/* Single bytes are slow: of something longer, only the end is sent so. */
+/* Single bytes are slow: only the end of a longer text is cut into them. */
 #define BYTES_MAX 4096
 
 /* splitmix64, by Sebastiano Vigna: any seed is a good one. */

@@ -26,7 +26,7 @@
 #include "linetest/bytes.h"
 #include "linetest/deadline.h"
 
-/* How the line begins that it logs when it serves, and after a reload. */
+/* How the lines begin that lined logs when it serves, and after a reload. */
 #define SERVES   "lined "
 #define RELOADED "reload: done"
 #define REFUSED  "reload: refused"
@@ -103,7 +103,7 @@ static const struct lined_framing log_framing = {
 	.unterminated = LINED_UNTERMINATED_DELIVER,
 };
 
-/* The first log line, from an index on, that begins so; NULL: there is none. */
+/* The first log line from an index on that begins with `begin`, or NULL. */
 static const char *process_find_line(const struct daemon_process *process,
 				     size_t from, const char *begin)
 {
@@ -228,8 +228,8 @@ bool daemon_process_has_ended(struct daemon_process *process)
 	if (pid == 0)
 		return false;
 	process->pid = 0;
-	/* Read the rest of the log. A child of the daemon may keep the other
-	 * end open: not for long. */
+	/* Read the rest of the log. A child of the daemon may hold the other
+	 * end open: wait for a second only. */
 	deadline_wait_until(process->dispatcher, 1000, process->error == NULL);
 	return true;
 }
@@ -245,7 +245,8 @@ char *daemon_process_end_text(const struct daemon_process *process)
 	return memory_format("exit status %d", WEXITSTATUS(status));
 }
 
-/* The same, asked only when its standard error is closed: cheap to poll. */
+/* The same; makes a system call only when standard error was closed, so that it
+ * is cheap to call in each turn. */
 static bool process_is_over(struct daemon_process *process)
 {
 	return process->error == NULL && daemon_process_has_ended(process);

@@ -38,7 +38,7 @@ void deadline_stop(struct deadline *deadline);
 		deadline_stop(&deadline_);                                     \
 	} while (0)
 
-/* Ends every wait, now and later: linetest is to end. Safe in a signal
+/* Ends every wait, now and later, so that linetest ends. Safe in a signal
  * handler. */
 void deadline_end_all(void);
 bool deadline_all_are_over(void);

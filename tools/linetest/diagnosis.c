@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything that came over a connection is escaped; long text is cut, with its
- * whole length behind it.
+ * Escapes everything that was received; cuts long text, and adds its whole
+ * length.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adds to the text of a failure: where it is, what was expected, what came,
- * what each client sent and got, and the daemon's log.
+ * Adds to the text of a failure: its place, the expected text, the received
+ * one, everything that each client sent and received, and the daemon's log.
  */
 #ifndef LINETEST_DIAGNOSIS_H
 #define LINETEST_DIAGNOSIS_H

@@ -49,8 +49,8 @@ static char *find_file(const char *dir, const char *name, int mode)
 	return NULL;
 }
 
-/* The lined that was asked for, the one of the same build beside this program,
- * or the one that was installed with it. */
+/* The lined of --lined, that of the same build beside this program, or that
+ * which was installed with it. */
 static char *find_lined(const struct linetest_options *options,
 			const char *self)
 {
@@ -159,7 +159,7 @@ static void session_run_script(struct session *session,
 			session->settings.workers = 1;
 		session_run_cuts(session, script);
 	} else {
-		/* 1, 2, 4 and so on, and the number asked for at last. */
+		/* 1, 2, 4 and so on; the last is the number of --workers. */
 		for (workers = 1;; workers *= 2) {
 			if (workers > most)
 				workers = most;
@@ -279,7 +279,7 @@ static void catch_end_signals(void)
 		sigaction(numbers[i], &action, NULL);
 }
 
-/* Results that could not be written are no success. */
+/* Fails if results could not be written. */
 static enum exit_code flush_results(enum exit_code code)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))

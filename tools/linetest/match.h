@@ -14,9 +14,9 @@
 
 /*
  * Whether the template matches the whole line, which has a NUL behind it. A
- * name without a value matches one word; a name with a pattern, whatever that
- * matches. If the line matches, these become the values; else values are not
- * changed. A name that is twice in a line must match the same twice.
+ * name without a value matches one word; a name with a pattern matches what the
+ * pattern does. If the line matches, the matches become the values, otherwise
+ * the values stay. A name that is twice in a line must match the same twice.
  */
 bool match_line(const struct template *template, struct values *values,
 		const char *line, size_t len);

@@ -82,7 +82,8 @@ char *net_address_url(const struct net_address *address)
 
 /* ---- free ports --------------------------------------------------------- */
 
-/* Different from run to run and from process to process; nothing more. */
+/* A number that differs between runs and between processes, to try ports in
+ * another order; not random enough for secrets. */
 static unsigned net_address_draw(void)
 {
 	static uint64_t state;
@@ -97,7 +98,8 @@ static unsigned net_address_draw(void)
 	return (unsigned)(state >> 33);
 }
 
-/* Where the system begins to give ports to clients, if it says so. */
+/* The lowest port that the system assigns to clients; PORT_LAST + 1 if it is
+ * not known. */
 static unsigned client_ports(void)
 {
 	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");

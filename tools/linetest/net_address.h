@@ -2,7 +2,7 @@
 /*
  * Addresses as lined writes them, tcp://HOST:PORT, udp://HOST:PORT and
  * unix:///PATH, and free ones on this machine. Numeric hosts and localhost
- * only: transcripts stay at home.
+ * only: a transcript does not depend on name servers.
  */
 #ifndef LINETEST_ADDRESS_H
 #define LINETEST_ADDRESS_H

@@ -160,7 +160,7 @@ static void parse_stop(struct parser *parser, char *at)
 	parser->daemon = PARSER_STOPPED;
 }
 
-/* `...` alone: of every client that is connected here. */
+/* `...` alone: a skip for each client that is connected at this line. */
 static void parse_skip_all(struct parser *parser, char *at)
 {
 	size_t i;
@@ -267,7 +267,7 @@ static void parse_file(struct parser *parser, const char *path)
 	source_close(&source);
 }
 
-/* Whether a step decides up to where the actor's `...` skips. */
+/* Whether the actor's `...` ends at this step. */
 static bool step_ends_skip(const struct step *step, size_t actor)
 {
 	switch (step->kind) {
@@ -286,8 +286,8 @@ static bool step_ends_skip(const struct step *step, size_t actor)
 	}
 }
 
-/* `...` skips up to a line or the end of the connection. Where bytes begin, or
- * how long a silence has lasted, is not known after it. */
+/* `...` skips up to a line or the end of the connection. After it, neither the
+ * start of expected bytes nor that of a silence would be known. */
 static void parser_check_skips(struct parser *parser)
 {
 	const struct script *script = parser->script;

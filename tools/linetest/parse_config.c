@@ -276,7 +276,7 @@ static bool find_config_address(struct parser *parser, struct step *step,
 			return true;
 		}
 	}
-	/* Explain placeholders to somebody who has used none. */
+	/* The error explains placeholders if the config has none. */
 	parser_error(
 		parser, "the config has no {%s%s%s} to connect to%s",
 		transport >= 0 ? transport_names[transport] : "unix",

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state of reading a transcript, and what all statements need: errors,
- * steps, words. The statements themselves are in parse.c (files, and those of
- * nobody in particular), parse_client.c and parse_config.c. Whatever can be
- * known without playing the transcript is checked while it is read: who is
- * connected where, which names have a value, that no block is left open.
+ * steps, words. The statements themselves are in parse.c (files, and those
+ * without a client), parse_client.c and parse_config.c. Everything that can be
+ * known without playing the transcript is checked while it is read: which
+ * clients are connected, which names have a value, that each block ends.
  */
 #ifndef LINETEST_PARSER_H
 #define LINETEST_PARSER_H
@@ -26,7 +26,8 @@ struct parser_actor {
 	enum line_end end;
 	bool ended;      /* its connection, by the other side */
 	bool listens;    /* it plays a server */
-	size_t came_for; /* serial of the sends it came before; 0: none */
+	size_t came_for; /* serial of the sends that its connect was moved
+			  * before; 0: none */
 };
 
 struct parser {

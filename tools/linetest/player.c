@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plays a script step by step, as a person at several terminals would: does one
- * thing, waits until it has happened, does the next.
+ * Plays a script step by step: each step is done and its effect awaited before
+ * the next one begins.
  */
 #include "config.h"
 
@@ -23,7 +23,7 @@
 #define ROWS_FIRST 40
 #define ROWS       20
 
-/* If linetest itself hangs, SIGALRM ends it so long after its timeout. */
+/* If linetest itself hangs, SIGALRM ends it this long after its timeout. */
 #define ALARM_S 60
 
 /* ---- steps -------------------------------------------------------------- */
@@ -97,9 +97,8 @@ static bool actors_are_over(const struct run *run)
 }
 
 /*
- * Drops the announcement that chat sends as the daemon stops. A transcript that
- * does not say `stop` need not expect it; one that does, expects it as any
- * other line.
+ * Drops the announcement that chat sends as the daemon stops. A transcript
+ * without `stop` need not expect it; one with `stop` must, as any other line.
  */
 static void drop_announcement(struct actor *actor)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Plays a script: starts a run, plays its steps one after another, and stops
- * the daemon at the end, when nothing may be left that nobody expected.
+ * the daemon at the end; fails if a client has received more than was expected.
  */
 #ifndef LINETEST_PLAYER_H
 #define LINETEST_PLAYER_H

@@ -27,8 +27,8 @@
 #define START_MS   30000
 #define FOREVER_MS UINT32_MAX
 
-/* So many bytes may wait for a side that does not read, before the other side
- * is read no more. */
+/* If more bytes than this wait for a side that does not read, the other side is
+ * not read. */
 #define QUEUE_MAX (256 * 1024)
 
 struct recorder {
@@ -176,7 +176,7 @@ static const struct lined_socket_handlers handlers = {
 /* ---- clients ------------------------------------------------------------ */
 
 /* No limits of the library: QUEUE_MAX is the limit. */
-static struct lined_socket_group patient;
+static struct lined_socket_group unlimited;
 
 static struct lined_socket *side_init(struct side *side, struct link *link,
 				      struct side *other)
@@ -186,7 +186,7 @@ static struct lined_socket *side_init(struct side *side, struct link *link,
 	side->sock = lined_socket_new(&handlers, side);
 	if (side->sock == NULL)
 		return NULL;
-	lined_socket_set_group(side->sock, &patient);
+	lined_socket_set_group(side->sock, &unlimited);
 	lined_socket_allow_half_close(side->sock, true);
 	return side->sock;
 }
@@ -360,8 +360,8 @@ static void recorder_write_head(struct recorder *recorder)
 
 	if (head == NULL) {
 		transcript_write(writer,
-				 "# What is served (protocol NAME, or config "
-				 "FILE) is to be said here.");
+				 "# Write here what is served: protocol NAME, "
+				 "or config FILE.");
 	} else if (source_open(&source, head->path, &error) < 0) {
 		fprintf(stderr, "linetest: %s\n", error);
 		free(error);

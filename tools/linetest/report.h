@@ -18,8 +18,8 @@ struct report {
 	unsigned file_runs, file_failed;
 };
 
-/* A run has ended; about is "whole, 2 workers". With verbose, prints the log.
- */
+/* A run has ended; about is such as "whole, 2 workers". Prints the log if the
+ * report is verbose. */
 void report_run(struct report *report, const char *file, const char *about,
 		const struct bytes *failure, const struct bytes *log);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of a run, and waiting: everything that linetest waits for, it waits
- * for in run_turn().
+ * The state of a run, and waiting: every wait of linetest is in run_turn().
  */
 #include "config.h"
 
@@ -97,7 +96,8 @@ char *run_reason(struct run *run, const struct actor *actor)
 {
 	char *end, *text;
 
-	/* A daemon that dies closes its connections first: see which it is. */
+	/* The connections of a daemon that dies end before its process: wait a
+	 * moment, to report the cause. */
 	if (actor != NULL && actor_is_over(actor))
 		run_settle(run);
 	if (run_daemon_has_died(run)) {

@@ -18,8 +18,8 @@
 #include "linetest/script.h"
 #include "linetest/values.h"
 
-/* For what does not depend on the script: the daemon starts or ends, a
- * connection on this machine is made. */
+/* The limit for events that do not depend on the script: the start and end of
+ * the daemon, a connection on this machine. */
 #define RUN_DAEMON_MS 30000
 
 struct run_settings {
@@ -44,7 +44,7 @@ struct run {
 	uint32_t patience_ms;
 	struct deadline timeout;
 	size_t next;               /* the step to play after this one */
-	const struct actor *about; /* of whom a failure tells first, or NULL */
+	const struct actor *about; /* shown first in a failure, or NULL */
 	bool is_stopping;          /* SIGTERM was sent to the daemon */
 	char *config;              /* as it was written */
 	struct bytes *failure;     /* the caller's; empty until run_fail() */
@@ -80,11 +80,11 @@ bool run_turn(struct run *run, struct deadline *deadline);
 /* Whether the daemon ended by itself. */
 bool run_daemon_has_died(struct run *run);
 
-/* Keeps receiving for a moment what is already on its way: the log, which the
- * daemon writes behind, and other clients' lines. */
+/* Receives for a moment longer what is on its way: the log, which the daemon
+ * writes later than it acts, and other clients' lines. */
 void run_settle(struct run *run);
 
-/* Why waiting was in vain: "nothing more came within 10 s", or how the daemon
+/* Why a wait failed: "nothing more came within 10 s", or how the daemon
  * or the actor's connection ended. actor may be NULL. To be freed. */
 char *run_reason(struct run *run, const struct actor *actor);
 

@@ -17,8 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Shorter than need be, for the names of sockets that a config makes of {dir}.
- */
+/* Shorter than necessary: a config may append the names of further sockets to
+ * {dir}. */
 #define DIR_LEN_MAX 60
 
 /* How long the path of its parent may be, so that the longest name of a socket

@@ -59,7 +59,7 @@ enum step_kind {
 	STEP_STOP,
 	STEP_RELOAD,
 	STEP_LOG, /* a line of the log, sooner or later */
-	/* Nobody's. */
+	/* Neither a client's nor the daemon's. */
 	STEP_WAIT,
 };
 
@@ -84,8 +84,8 @@ struct step {
 	char *config;
 };
 
-/* An address of the daemon, or of a server that the script plays: a name, and
- * for each run something private to listen on. */
+/* An address of the daemon, or of a server that the script plays: a name. Each
+ * run has an address of its own for it. */
 struct script_address {
 	enum transport transport;
 	char *name;

@@ -31,7 +31,7 @@ static unsigned source_line_at(const struct source *source, size_t offset)
 	return line;
 }
 
-/* Some editors write one before UTF-8, too. */
+/* Some editors write a byte order mark before UTF-8, too. */
 static void drop_byte_order_mark(struct bytes *text)
 {
 	static const char mark[] = "\xef\xbb\xbf";

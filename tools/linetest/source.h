@@ -31,8 +31,8 @@ void source_close(struct source *source);
 bool source_next(struct source *source);
 
 /*
- * The lines behind the current one, up to a line that is a } indented no deeper
- * than that; to be freed. NULL if there is no such line.
+ * The lines behind the current one, up to a line with a single }, not indented
+ * deeper than the current one; to be freed. NULL if there is no such line.
  */
 char *source_block(struct source *source);
 

@@ -12,7 +12,7 @@
 /* ---- step_client.c: what clients, and servers that are played, do ------- */
 
 bool step_connect(struct run *run, const struct step *step);
-/* Bytes of which the next step is to be in the same write stay pending. */
+/* The bytes stay pending if the next step is to be in the same write. */
 bool step_send(struct run *run, const struct step *step);
 /* STEP_CLOSE, STEP_RESET. */
 bool step_close(struct run *run, const struct step *step);
@@ -32,7 +32,7 @@ bool step_silence(struct run *run, const struct step *step);
 bool step_end(struct run *run, const struct step *step);
 bool step_log(struct run *run, const struct step *step);
 
-/* No step of its own: nothing that the actor got is left that nobody expected,
+/* No step of its own: fails if the actor has received more than was expected,
  * unless it is to be skipped. */
 bool step_nothing_left(struct run *run, struct actor *actor,
 		       const struct step *step);

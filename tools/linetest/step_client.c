@@ -13,19 +13,19 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-/* How long to wait for the daemon's log to say that it has accepted a client. A
- * daemon that does not log that is not waited for longer. */
+/* How long to wait for the daemon's log to say that it has accepted a client.
+ * If it logs nothing until then, its log level may be higher: go on. */
 #define ACCEPTED_MS 1000
 
-/* How often, and how many times, to look whether the daemon has read what is
- * before a cut; else it would read both parts at once. */
+/* How often, and how many times, to check whether the daemon has read the bytes
+ * before a cut; otherwise it might read both parts at once. */
 #define PACE_STEP_NS 20000
 #define PACE_STEPS   250
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* Whether the daemon has read what was written. That is known of a UNIX socket
- * only; of others the system tells when it has arrived. */
+/* Whether the daemon has read what was written. This is known for a UNIX socket
+ * only; for others, whether it has arrived in the receive queue. */
 static bool actor_output_is_read(const struct actor *actor)
 {
 	int left = 1;
@@ -62,7 +62,8 @@ static void actor_write_pending(struct actor *actor, struct cut *cut)
 		size = cut_next(cut, pending->data + at, pending->len - at);
 		actor_write(actor, pending->data + at, size);
 		at += size;
-		/* After a pause in vain, the rest is written without. */
+		/* If the daemon does not read, write the rest without pauses.
+		 */
 		if (paces)
 			paces = actor_pace(actor);
 	}
@@ -147,8 +148,8 @@ bool step_connect(struct run *run, const struct step *step)
 		return run_fail_waiting(run, step, actor,
 					"%s could not connect", actor->name);
 	/* The system completes connections that the daemon has not accepted
-	 * yet. In which order clients came, and which of them gets the next
-	 * line, is certain only after that. */
+	 * yet. The order of the clients, and which of them gets the next line,
+	 * is certain only when it has. */
 	if (!actor->is_datagram && step->url == NULL)
 		run_wait_until(run, ACCEPTED_MS,
 			       run->process.arrivals != arrivals_before ||

@@ -46,8 +46,8 @@ static bool run_has_listener(const struct run *run)
 	return false;
 }
 
-/* Takes other addresses, if a port was the reason, and unless an actor listens
- * on one of them already. */
+/* Chooses other addresses if a taken port was the reason, unless an actor
+ * already listens on one of them. */
 static bool run_change_addresses(struct run *run, size_t log_from, unsigned try)
 {
 	struct run_dir other;

@@ -274,9 +274,9 @@ static bool fail_at_noise(struct run *run, const struct actor *actor,
 	return false;
 }
 
-/* An actor that got something during a silence; only: NULL, or the one that the
- * silence is about. The end of a connection counts unless it was over before.
- */
+/* An actor that received something during a silence, or NULL. only: the actor
+ * that the silence is for, NULL for all. The end of a connection counts, unless
+ * it was over before. */
 static struct actor *find_noisy_actor(struct run *run, const struct actor *only,
 				      const bool *was_over)
 {

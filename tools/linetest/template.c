@@ -278,8 +278,8 @@ void template_show(const struct template *template, const struct values *values,
 	struct bytes known = {0};
 	size_t i;
 
-	/* Known bytes are shown in one piece: text_show() escapes a blank at
-	 * their end. */
+	/* Known bytes are shown in one piece, because text_show() escapes a
+	 * blank at the end of a piece. */
 	for (i = 0; i < template->count; i++) {
 		const struct template_part *part = &template->parts[i];
 

@@ -55,7 +55,7 @@ static void writer_write_seen(struct transcript_writer *writer,
 	writer_write_text(writer, client, "<", data, len - crlf);
 }
 
-/* Bytes that are no whole line. */
+/* Writes the rest of the bytes, which is no whole line. */
 static void writer_flush_rest(struct transcript_writer *writer,
 			      struct transcript_client *client,
 			      const char *sign, struct bytes *rest)

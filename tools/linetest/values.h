@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The values of names: what `{nick}` matched first. They belong to one run of
- * a transcript; later lines send them, or expect them again.
+ * The values of names: the text that `{nick}` matched first. They belong to one
+ * run of a transcript; later lines send them, or expect them again.
  */
 #ifndef LINETEST_VALUES_H
 #define LINETEST_VALUES_H
