@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loading: the files are read into a tree, and the readers of the sections,
- * conf_*.c, check the tree and fill a struct conf; all errors are collected.
- * Here are the load itself and the keys outside of sections, `log` and
- * `defaults`.
+ * Loads a configuration: conf_file.c reads the files into a tree, and the
+ * readers of the sections, conf_*.c, check it and fill a struct conf. Errors
+ * are collected, so that one load reports them all. Here are the load itself
+ * and the keys outside of sections, `log` and `defaults`.
  */
 #include "config.h"
 
@@ -41,7 +41,7 @@ static void conf_read_log(struct conf_build *build, struct conf_node *node)
 	struct log_settings *log = &build->conf->log;
 
 	conf_options_fill(&options, node, log_table, log);
-	/* Until here they are indexes of words. */
+	/* The table stored indexes of words; the log needs their values. */
 	log->facility = log_facility_values[log->facility];
 	log->level = (enum lined_log_level)(LINED_LOG_ERR + (int)log->level);
 	log->ident = conf_build_text(build, "log", node, "ident", log->ident);
@@ -122,8 +122,8 @@ static void conf_read_defaults(struct conf_build *build, struct conf_node *node)
 	conf_limits_read_defaults(build, limits);
 }
 
-/* Everything but the services, which need it: the modules' directory, the tls
- * sections, the defaults. */
+/* Reads everything but the services: these need the module directory, the tls
+ * sections and the defaults. */
 static void conf_read_top(struct conf_build *build)
 {
 	static const char *const sections[] = {"log",     "control",  "metrics",

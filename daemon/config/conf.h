@@ -101,7 +101,7 @@ struct conf {
 	size_t service_count;
 	struct conf_service internal[CONF_INTERNAL_MAX];
 	size_t internal_count;
-	/* All memory of the above. */
+	/* Owns the memory of all members above. */
 	struct pool *pool;
 };
 
@@ -111,16 +111,16 @@ struct conf_env {
 	/* lined -m: wins over the config's module-dir. NULL: not given. */
 	const char *module_dir;
 	/*
-	 * The protocol of this name, whose table must outlive the conf; NULL
-	 * and why in error. The name is [a-z0-9_-]+ already; module_dir NULL
-	 * is the built-in one.
+	 * Finds a protocol by its name, which matches [a-z0-9_-]+. Its table
+	 * must outlive the conf. module_dir NULL: the built-in directory. NULL
+	 * and the reason in error.
 	 */
 	const struct lined_protocol *(*find_protocol)(void *arg,
 						      const char *module_dir,
 						      const char *name,
 						      char *error, size_t size);
 	void *arg;
-	/* The text of the first file, which then is not read; NULL: read it. */
+	/* The text of the first file, in place of reading it; NULL: read it. */
 	const char *text;
 	size_t text_len;
 	/* Whether an open file may be read; NULL: all may. */
@@ -133,8 +133,8 @@ struct conf_env {
 
 /*
  * Reads path and what it includes. NULL if there was any error. Errors and
- * warnings are added to errors, which the caller initialises and finishes.
- * (NULL without an error: there was no memory for its message.)
+ * warnings are added to errors, which the caller initialises and frees. Without
+ * memory for a message, errors may be empty although the result is NULL.
  */
 struct conf *conf_load(const char *path, const struct conf_env *env,
 		       struct conf_errors *errors);
@@ -171,11 +171,11 @@ enum conf_change {
 unsigned conf_service_changes(const struct conf_service *a,
 			      const struct conf_service *b);
 
-/* The same protocol with the same options. */
+/* Whether both have the same protocol and the same options. */
 bool conf_options_equal(const struct conf_service *a,
 			const struct conf_service *b);
 
-/* The same socket-mode, -owner, -group. */
+/* Whether both have the same socket-mode, socket-owner and socket-group. */
 bool conf_service_same_mode(const struct conf_service *a,
 			    const struct conf_service *b);
 

@@ -42,7 +42,8 @@ const char *conf_build_text(struct conf_build *build, const char *context,
 	return NULL;
 }
 
-/* A warning only: the machine that will use the configuration may know it. */
+/* A warning only: the name may be known on the machine that will use the
+ * configuration. */
 static void build_warn_unknown(struct conf_build *build, const char *context,
 			       const struct conf_node *node, const char *name,
 			       const char *text, const char *what)
@@ -103,8 +104,8 @@ static void build_report_collision(struct conf_build *build,
 		   first->owner, first->place.file, first->place.line);
 }
 
-/* An order that puts addresses which can collide side by side: those of one
- * path, systemd name or port. */
+/* Sorts addresses with the same path, systemd name or port side by side: no
+ * others can collide. */
 static int build_compare_places(const struct listen_address *a,
 				const struct listen_address *b)
 {
@@ -133,7 +134,8 @@ static int build_compare_uses(const void *a, const void *b)
 			  : (x->order > y->order) - (x->order < y->order);
 }
 
-/* One message an address: the first address that it collides with. */
+/* Reports each address once at most, with the first address that it collides
+ * with. */
 void conf_build_check_uses(struct conf_build *build)
 {
 	const struct conf_use **uses, *use;

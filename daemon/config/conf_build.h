@@ -45,15 +45,16 @@ struct conf_build {
 	size_t use_count;
 };
 
-/* For reading a section whose messages have this context. */
+/* What conf_options_fill() needs; its messages begin with context. */
 struct conf_options conf_build_options(struct conf_build *build,
 				       const char *context);
 
 /* Notes that memory ran out. */
 void conf_build_oom(struct conf_build *build);
 
-/* The text, or NULL where it is empty; if its key is in the config and empty,
- * that is an error. */
+/*
+ * The text; NULL if it is empty, which is an error if the config sets the key.
+ */
 const char *conf_build_text(struct conf_build *build, const char *context,
 			    const struct conf_node *node, const char *name,
 			    const char *text);
@@ -101,15 +102,18 @@ void conf_services_read(struct conf_build *build);
 /* Sets socket_gid from socket_group. */
 void conf_service_find_group(struct conf_service *service);
 
-/* conf_protocol.c: the module of a service's protocol key, and the options of
- * its section (NULL: only defaults), for which the module must be known. */
+/*
+ * conf_protocol.c. Finds the module of the key `protocol`. When it is known,
+ * conf_protocol_read() reads the protocol's own section (NULL: there is none,
+ * all options have their defaults).
+ */
 void conf_protocol_find(struct conf_build *build, const char *context,
 			const struct conf_node *node,
 			struct conf_service *service);
 void conf_protocol_read(struct conf_build *build, struct conf_node *node,
 			const char *context, struct conf_service *service);
-/* The module of service->protocol, which is named at this place, with the
- * default options and framing. */
+/* Loads the module of service->protocol with default options and framing.
+ * Errors are reported at place. */
 void conf_protocol_use(struct conf_build *build, const char *context,
 		       const struct conf_place *place,
 		       struct conf_service *service);

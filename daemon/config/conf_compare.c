@@ -30,7 +30,8 @@ bool conf_service_same_mode(const struct conf_service *a,
 	       texts_equal(a->socket_group, b->socket_group);
 }
 
-/* No address is in a service twice, so equal counts make it symmetrical. */
+/* No address is in a service twice, so with equal counts it is enough to find
+ * each address of a in b. */
 static bool listens_equal(const struct conf_service *a,
 			  const struct conf_service *b)
 {

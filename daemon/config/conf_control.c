@@ -14,8 +14,9 @@
 /* ---- their limits ------------------------------------------------------ */
 
 /*
- * For operators: few, and trusted. A tap, a drain and `top` may be silent for
- * any time, and may be sent any amount: they have asked for it.
+ * The clients are operators, few and trusted. A tap, a drain or `top` may be
+ * silent for any time and is sent any amount of output: no idle timeout and no
+ * bound on the send queue.
  */
 static const struct conf_service control_defaults = {
 	.name = "control",
@@ -25,10 +26,11 @@ static const struct conf_service control_defaults = {
 };
 
 /*
- * For any client that can reach the address: a request must come soon, and one
- * address cannot use up all clients. In most setups all clients have one
- * address, loopback or a proxy's, so the limits are high enough that a crowd
- * leaves room for Prometheus; a silent client costs a descriptor only.
+ * The clients may be anybody who can reach the address: a request must arrive
+ * soon, and one address cannot use up all clients. In most setups, though, all
+ * clients have one address, loopback or a proxy's. The limits for an address
+ * are therefore high, so that many clients leave room for Prometheus; a silent
+ * client costs only a descriptor.
  */
 static const struct conf_service metrics_defaults = {
 	.name = "metrics",
@@ -75,7 +77,8 @@ static const struct lined_option control_table[] = {
 	{.name = NULL},
 };
 
-/* As an address, so that no service can take its path. */
+/* The path is noted as a listen address, so that a service with the same path
+ * is reported. */
 static void control_serve(struct conf_build *build,
 			  const struct conf_place *place,
 			  const struct control *control)
@@ -128,7 +131,7 @@ static const struct lined_option metrics_table[] = {
 	{.name = NULL},
 };
 
-/* Why metrics cannot be served there; NULL: they can. */
+/* The reason why metrics cannot be served at the address; NULL: they can. */
 static const char *metrics_unfit(const char *text,
 				 struct listen_address *listen, char *error,
 				 size_t size)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opens config files with care: a reload must survive whatever is at a path, a
- * FIFO, a directory, a device. include() is a queue of patterns here:
- * libconfuse's own does not glob, and nests ten deep at most.
+ * Opens config files. A path may be a FIFO, a directory or a device, and a
+ * reload must survive it: only regular files are read. include() adds to a
+ * queue of patterns, because the include() of libconfuse does not glob and
+ * nests ten deep at most.
  */
 #include "config.h"
 
@@ -21,7 +22,7 @@
 #define FILES_MAX 1024u
 #define TOO_LARGE "is larger than 1 MiB: not a config file"
 
-/* A file that was read; it is refused a second time. */
+/* A file that was read: reading it again is an error. */
 struct file_seen {
 	struct file_seen *next;
 	dev_t device;
@@ -76,7 +77,7 @@ static char *file_read_all(struct file_reader *r, int fd, size_t size,
 	return text;
 }
 
-/* Why an open file is not to be read; NULL: it may be. */
+/* The reason why an open file is not to be read; NULL: it may be. */
 static const char *file_unfit(const struct file_reader *r, int fd,
 			      const struct stat *st)
 {
@@ -119,7 +120,7 @@ static int file_note_seen(struct file_reader *r, const struct stat *st,
 	return 0;
 }
 
-/* An error of a file, at the include that names it where there is one. */
+/* Reports an error of a file at the include that names it, if there is one. */
 static void file_report(struct file_reader *r, const char *path,
 			const struct conf_place *from, const char *why)
 {
@@ -131,7 +132,8 @@ static void file_report(struct file_reader *r, const char *path,
 		conf_error(r->report, from, "include \"%s\": %s", path, why);
 }
 
-/* Refuses a file that was read before, by a circle of includes or twice. */
+/* 1 and an error if the file was read before: two includes name it, or includes
+ * form a circle. 0: it was not. -1: no memory. */
 static int file_check_seen(struct file_reader *r, const char *path,
 			   const struct stat *st, const struct conf_place *from)
 {
@@ -161,7 +163,7 @@ static int file_take_text(struct file_reader *r, const char *path,
 	return conf_parse_text(text, len, &place, r->tree, r->report);
 }
 
-/* -1: reading ends; 0 also where the file was reported and skipped. */
+/* -1: the load ends. 0 also if the file was reported and skipped. */
 static int file_read(struct file_reader *r, const char *path,
 		     const struct conf_place *from)
 {
@@ -193,7 +195,7 @@ static int file_read(struct file_reader *r, const char *path,
 	return status < 0 || (why != NULL && from == NULL) ? -1 : 0;
 }
 
-/* The first file, where env has its text: the path need not exist. */
+/* Reads the first file from the text in env: the path need not exist. */
 static int file_read_given(struct file_reader *r, const char *path)
 {
 	struct stat st;
@@ -278,7 +280,7 @@ int conf_file_read(const char *path, const struct conf_env *env,
 	if ((env->text != NULL ? file_read_given(&r, path)
 			       : file_read(&r, path, NULL)) < 0)
 		return -1;
-	/* Included files append theirs. */
+	/* Included files append their own includes to this list. */
 	for (include = tree->includes; include != NULL; include = include->next)
 		if (file_read_include(&r, include) < 0)
 			return -1;

@@ -11,17 +11,17 @@
 
 /*
  * Fills an empty tree. The names of the files are allocated in names, which
- * must live as long as any place. Uses env's text and may_read. A file that
- * cannot be read is reported and skipped; -1 where that made reading end.
+ * must live as long as any place. Uses env's text and may_read. An included
+ * file that cannot be read is reported and skipped. -1, reported: the first
+ * file cannot be read, a file is malformed, too many files are included, or
+ * memory ran out.
  */
 int conf_file_read(const char *path, const struct conf_env *env,
 		   struct pool *names, struct conf_tree *tree,
 		   struct conf_report *report);
 
-/*
- * A path that is written at place: a relative one is relative to the directory
- * of that file. In pool; NULL: no memory.
- */
+/* The path that a value at place means: a relative path is relative to the
+ * directory of its file. In pool; NULL: no memory. */
 const char *conf_file_path(const char *path, const struct conf_place *place,
 			   struct pool *pool);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `framing` section of a service. It overrides the defaults of the
- * protocol, but for the keys that the protocol fixes.
+ * The `framing` section of a service. It overrides the protocol's defaults,
+ * except for the keys that the protocol fixes.
  */
 #include "config.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `limits` sections. A value is, from the weakest to the strongest: the
- * daemon's default, the protocol's, that of `defaults`, the service's own.
+ * The `limits` sections. A later one of these overrides an earlier one: the
+ * daemon's default, the protocol's default, `defaults`, the service's own
+ * section.
  */
 #include "config.h"
 
@@ -26,7 +27,7 @@ static const struct lined_option limits_table[] = {
 	 .fallback = "100", .max = RATE_MAX},
 	{LINED_OPTION("line-rate", INTEGER, struct conf_limits, line_rate),
 	 .max = RATE_MAX},
-	/* Not set: as line-rate. */
+	/* Not set: the value of line-rate. */
 	{LINED_OPTION("line-burst", INTEGER, struct conf_limits, line_burst),
 	 .min = 1, .max = RATE_MAX},
 	{LINED_OPTION("idle-timeout", DURATION, struct conf_limits, idle_ms),
@@ -83,7 +84,7 @@ static void limits_overlay(struct conf_limits *limits,
 				*limits_value(stronger, option);
 }
 
-/* Every value is within its range, which is within 32 bits. */
+/* Each value is in the range that the table sets, and so fits into 32 bits. */
 static void limits_store(const struct conf_limits *limits,
 			 struct conf_service *service)
 {

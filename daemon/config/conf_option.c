@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One option: its value is read by its type, checked against its range and
- * choices, and stored.
+ * Reads one option: parses the value by its type, checks it against the range
+ * and the choices, and stores it.
  */
 #include "config.h"
 
@@ -20,7 +20,7 @@ static unsigned option_oom(const struct conf_options *options)
 	return 1;
 }
 
-/* An error about one value of an option. */
+/* Reports one value of an option. Returns 1, the number of errors. */
 static unsigned option_refuse(const struct conf_options *options,
 			      const struct lined_option *option,
 			      const struct conf_value *value, const char *why,
@@ -189,7 +189,8 @@ static unsigned option_fill_scalar(const struct conf_options *options,
 	}
 }
 
-/* Stores the default, which may lie outside of the range. */
+/* The default is not checked against the range: a value that no config may set
+ * can mean "not set". */
 unsigned conf_option_default(const struct conf_options *options,
 			     const struct lined_option *option, void *out)
 {

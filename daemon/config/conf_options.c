@@ -184,7 +184,8 @@ unsigned conf_options_fill(const struct conf_options *options,
 
 /* ---- options as text ------------------------------------------------- */
 
-/* With its length before it, so that no text reads as two. */
+/* The length comes first: with text alone, two different lists could be written
+ * alike, and a reload would miss the change. */
 static void values_write_text(FILE *file, const char *text)
 {
 	fprintf(file, "%zu:%s ", strlen(text), text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fills a struct from a section by a table of struct lined_option: the sections
- * of protocols and the daemon's own by the same rules. Checks the form and the
- * range of values only.
+ * Fills a struct from a section by a table of struct lined_option. The sections
+ * of protocols and those of the daemon are read by the same rules. Checks only
+ * the form and the range of values.
  */
 #ifndef CONF_OPTIONS_H
 #define CONF_OPTIONS_H
@@ -21,15 +21,16 @@ struct conf_options {
 	/* Other sections that are known here, for "did you mean"; NULL: none.
 	 */
 	const char *const *sections;
-	/* Options that no key sets keep their values, without defaults. */
+	/* Options that no key sets keep their values instead of getting
+	 * defaults. */
 	bool keep;
 };
 
 /*
  * Fills out, as the table says, from node (NULL: there is no section, only
- * defaults). An option whose value is refused has its default. Every key and
- * section of the node that is not marked as used is reported as unknown. The
- * number of errors found.
+ * defaults). An option whose value is refused keeps its default. Every key and
+ * section of the node that is not marked as used is reported as unknown.
+ * Returns the number of errors found.
  */
 unsigned conf_options_fill(const struct conf_options *options,
 			   struct conf_node *node,
@@ -50,10 +51,8 @@ struct conf_node *conf_options_section(const struct conf_options *options,
 				       struct conf_node *node,
 				       const char *name);
 
-/*
- * Marks a titled section as used. False, and reported: it has no title, or that
- * of a section before it.
- */
+/* Marks a titled section as used. False, and reported: it has no title, or an
+ * earlier section has the same title. */
 bool conf_options_titled(const struct conf_options *options,
 			 struct conf_node *node);
 
@@ -63,8 +62,8 @@ struct conf_key *conf_options_key(const struct conf_node *node,
 
 /* ---- between the files of the options ----------------------------------- */
 
-/* conf_option.c: stores the value of a key, or the default, at out. The number
- * of errors found. */
+/* conf_option.c: stores the value of a key, or the default, at out. Returns the
+ * number of errors found. */
 unsigned conf_option_read(const struct conf_options *options,
 			  const struct lined_option *option,
 			  const struct conf_key *key, void *out);
@@ -72,7 +71,7 @@ unsigned conf_option_default(const struct conf_options *options,
 			     const struct lined_option *option, void *out);
 
 /* conf_unknown.c: reports the keys and sections of node that are not marked as
- * used. How many they are. */
+ * used. Returns their number. */
 unsigned conf_unknown_report(const struct conf_options *options,
 			     const struct conf_node *node,
 			     const struct lined_option *table);

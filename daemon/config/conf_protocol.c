@@ -15,7 +15,8 @@
 
 #define PROTOCOL_NAME_MAX 64
 
-/* By the rule of lined/protocol.h: it becomes part of a path. */
+/* The rule of lined/protocol.h. The name becomes part of a path: a slash in it
+ * could load any file. */
 static bool protocol_is_name(const char *name)
 {
 	size_t len = strlen(name);

@@ -35,8 +35,8 @@ static const struct lined_option service_table[] = {
 
 #define SERVICE_NAME_MAX 64
 
-/* It must fit into a command of linectl, a label of the metrics and a log line
- * without quotes. */
+/* The name is written without quotes in linectl commands, metric labels and log
+ * lines. */
 static bool service_is_name(const char *name)
 {
 	size_t len = strlen(name);
@@ -48,7 +48,7 @@ static bool service_is_name(const char *name)
 
 /* ---- addresses ------------------------------------------------------- */
 
-/* Why the service cannot listen there; NULL: it can. */
+/* The reason why the service cannot listen on the address; NULL: it can. */
 static const char *service_unfit(const struct listen_address *listen,
 				 const struct conf_service *service,
 				 const struct conf_node *node)
@@ -150,8 +150,9 @@ static void service_read_mode(struct conf_build *build, const char *context,
 }
 
 /*
- * The protocol's section; NULL: none. Other sections are refused, but those
- * whose name looks like a typing error are left to be reported as unknown.
+ * The protocol's section; NULL: none. Other sections are reported, except those
+ * whose name may be a typing error: conf_unknown.c reports them together with
+ * the name that was probably meant.
  */
 static struct conf_node *
 service_protocol_section(struct conf_options *options, struct conf_node *node,
@@ -218,7 +219,8 @@ static void service_check_queue(struct conf_build *build, const char *context,
 			(unsigned)length);
 }
 
-/* The sections within a service; its module has been loaded. */
+/* Reads the sections within a service. Its module must be loaded before: the
+ * sections have defaults from it. */
 static void service_read_sections(struct conf_build *build,
 				  struct conf_options *within,
 				  struct conf_node *node,
@@ -339,8 +341,11 @@ void conf_services_read(struct conf_build *build)
 			continue;
 		service_read(build, node,
 			     &services[build->conf->service_count++]);
-		/* A second section of the same name is reported already; its
-		 * addresses would collide too. */
+		/*
+		 * The repeated name is reported already. The addresses of this
+		 * section are dropped, or each would be reported as a collision
+		 * too.
+		 */
 		if (!titled)
 			build->uses_end = uses_end, *uses_end = NULL;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `tls "name"` sections. Checks that their files can be read; what is in
- * them is for the TLS transport to check.
+ * The `tls "name"` sections. Checks that their files can be read; the TLS
+ * transport checks what is in them.
  */
 #include "config.h"
 
@@ -40,7 +40,7 @@ static const struct lined_option tls_table[] = {
 	{.name = NULL},
 };
 
-/* 0, or the errno that reading the file would fail with. */
+/* 0, or the errno that reading the file would give. */
 static int tls_file_error(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -68,9 +68,10 @@ static bool credential_is_name(const char *name)
 }
 
 /*
- * The file of a credential that the service manager passes: systemd.exec(5). A
- * lined that an operator runs by hand (lined -t) gets none: a warning, and the
- * text is returned as it is. NULL: it was refused, or there is no memory.
+ * The path of a credential that systemd passes to the service: systemd.exec(5).
+ * Without CREDENTIALS_DIRECTORY, as in a lined -t that an operator runs, this
+ * warns and returns the text unchanged. NULL, reported: it was refused, or
+ * there is no memory.
  */
 static const char *credential_path(struct conf_build *build,
 				   const char *context,
@@ -104,8 +105,8 @@ static const char *credential_path(struct conf_build *build,
 	return path;
 }
 
-/* The path of the file that a key names, readable or reported; NULL: not set.
- */
+/* The path of the file that a key names; a file that cannot be read is
+ * reported. NULL: not set, or reported. */
 static const char *tls_read_file(struct conf_build *build, const char *context,
 				 const struct conf_node *node, const char *name,
 				 const char *text)

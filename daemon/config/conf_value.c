@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads single values. Strict: a limit that is misread does more harm than one
- * that is refused.
+ * Reads single values. It refuses what is ambiguous: a limit that is misread
+ * does more harm than one that is refused.
  */
 #include "config.h"
 

@@ -13,22 +13,24 @@
 enum conf_value_status {
 	CONF_VALUE_OK,
 	CONF_VALUE_BAD,   /* not of this form */
-	CONF_VALUE_RANGE, /* too large for 64 bits, or outside of its range */
+	CONF_VALUE_RANGE, /* too large for its type */
 };
 
-/* Decimal: 010 would be ten, where it is taken at all. */
+/* Decimal, also with a leading zero. */
 enum conf_value_status conf_value_integer(const char *text, int64_t *value);
 
-/* 010 is eight to some and ten to others: callers refuse it. */
+/* Whether the number has a leading zero. Some programs read 010 as octal,
+ * eight: callers refuse it. */
 bool conf_value_has_leading_zero(const char *text);
 
-/* A number and ms, s, m or h; bare: seconds. Milliseconds. */
+/* A number with the unit ms, s, m or h, or without one: seconds. *value is in
+ * milliseconds. */
 enum conf_value_status conf_value_duration(const char *text, int64_t *value);
 
-/* A number and k, M or G, of 1024; bare: bytes. */
+/* A number with the unit k, M or G (powers of 1024), or without one: bytes. */
 enum conf_value_status conf_value_size(const char *text, int64_t *value);
 
-/* true, yes, on; false, no, off. */
+/* true, yes, on; false, no, off; in upper or lower case. */
 enum conf_value_status conf_value_boolean(const char *text, bool *value);
 
 /* Octal permission bits, to 0777. */

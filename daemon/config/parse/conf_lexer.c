@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lexical rules of libconfuse 3.3. Its own lexer keeps its start condition
- * after an open string or a bad escape, and would read the next file as the
- * inside of a string: here such a file is refused first. Interprets no escape.
+ * The lexical rules of libconfuse 3.3. After a string that is not closed or a
+ * bad escape, libconfuse's own lexer stays inside the string and would read the
+ * next file as part of it: such a file is refused here, before libconfuse sees
+ * it. Escapes are not interpreted.
  */
 #include "config.h"
 
@@ -63,7 +64,8 @@ static void lexer_copy(struct conf_lexer *lexer, size_t n)
 	lexer->at += n;
 }
 
-/* Skips one character of a comment. */
+/* Replaces one character of white space or of a comment by a blank; a newline
+ * stays, so that libconfuse counts the same lines. */
 static void lexer_blank(struct conf_lexer *lexer)
 {
 	if (*lexer->at == '\n')
@@ -95,7 +97,7 @@ static int lexer_skip_comment(struct conf_lexer *lexer)
 	return -1;
 }
 
-/* White space and comments. */
+/* Skips white space and comments. -1: reported. */
 static int lexer_skip(struct conf_lexer *lexer)
 {
 	const char *at;
@@ -156,8 +158,9 @@ static enum conf_token lexer_escape(struct conf_lexer *lexer)
 	return CONF_TOKEN_STRING;
 }
 
-/* ${NAME} or ${NAME:-text}. libconfuse would look for its } in later lines, and
- * take a variable that is not set for an empty text: no password, say. */
+/* Reads ${NAME} or ${NAME:-text}. Without a } on the same line, libconfuse
+ * would search for one in later lines. It takes a variable that is not set for
+ * an empty text: that could be an empty password. */
 static enum conf_token lexer_variable(struct conf_lexer *lexer)
 {
 	size_t len = strcspn(lexer->at, "}\"\n");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cuts a config file into the tokens that libconfuse 3.3 sees, with their
- * lines, and copies the text with blanks for comments. Reports what libconfuse
- * accepts in silence or fails on: open strings and comments, escapes out of
- * range, stray characters, bytes that are not text.
+ * Splits a config file into the tokens that libconfuse 3.3 sees, with their
+ * lines, and copies the text with blanks in place of comments. Reports what
+ * libconfuse accepts silently or fails on: strings and comments that are not
+ * closed, escapes out of range, stray characters, bytes that are not text.
  */
 #ifndef CONF_LEXER_H
 #define CONF_LEXER_H

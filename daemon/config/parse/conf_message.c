@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Collects the messages of a load. Prints nothing: the caller of the load
- * knows where its messages belong.
+ * Collects the messages of a load. Prints nothing: the caller of the load logs
+ * them or prints them.
  */
 #include "config.h"
 
@@ -133,10 +133,8 @@ static bool message_is_after(const struct conf_message *a,
 	return a->line > b->line;
 }
 
-/*
- * Stable, and fast on a list that is nearly sorted, as this one is: the checks
- * go through the files from top to bottom.
- */
+/* An insertion sort: stable, and fast on a list that is nearly sorted. The
+ * checks read the files from top to bottom, so this list is. */
 static void messages_sort(struct conf_messages *messages)
 {
 	struct conf_message held;

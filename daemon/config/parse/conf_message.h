@@ -28,8 +28,8 @@ struct conf_messages {
 	size_t count, room;
 };
 
-/* Errors refuse the configuration; warnings do not. In the order of files and
- * lines after a load. */
+/* Errors make the load fail; warnings do not. After a load both are in the
+ * order of files and lines. */
 struct conf_errors {
 	struct conf_messages errors;
 	struct conf_messages warnings;
@@ -40,11 +40,8 @@ void conf_errors_fini(struct conf_errors *errors);
 
 /* ---- for the load ------------------------------------------------------ */
 
-/*
- * Shared by all parts of a load. The lists in errors are the caller's; oom is
- * set when a message or anything else found no memory, and refuses the
- * configuration as an error does.
- */
+/* Shared by all parts of a load. The lists in errors are the caller's. oom is
+ * set when memory runs out, and makes the load fail as an error does. */
 struct conf_report {
 	struct conf_errors *errors;
 	bool oom;
@@ -64,7 +61,8 @@ void conf_warning_in(struct conf_report *report, const char *context,
 /* Sorts both lists, and adds an error where memory ran out. */
 void conf_report_finish(struct conf_report *report);
 
-/* A text for the quotes of a message: cut, without control characters. */
+/* A text to be quoted in a message: cut to the size of buf, control characters
+ * escaped. */
 #define CONF_QUOTED_MAX 100
 const char *conf_quoted(const char *text, char buf[CONF_QUOTED_MAX]);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only file that knows libconfuse. The scan finds the names that a text
- * uses, and libconfuse gets a table of exactly those, all as lists of text: it
- * never stops at an unknown key. Its callbacks give the values, while it
- * parses.
+ * The only file that knows libconfuse. libconfuse stops at the first key that
+ * is not in its table. So the scan first finds all names in a text, and
+ * libconfuse gets a table of exactly these, each as a list of strings. Its
+ * callbacks deliver the values during the parse.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@
 #include "config/parse/conf_scan.h"
 #include "pool.h"
 
-/* A name that the scan refuses in a file. */
+/* No key of a file can have this name: the scan refuses the colon. */
 #define OPEN_NAME ":open"
 
 struct parse {
@@ -36,8 +36,9 @@ struct parse {
 };
 
 /*
- * libconfuse's callbacks carry no argument and its lexer is global, so a parse
- * is alone in the process anyway: see the thread rule in conf.h.
+ * Static, because libconfuse's callbacks have no argument for it. Its lexer is
+ * global, so only one parse can run in the process anyway: see the thread rule
+ * in conf.h.
  */
 static struct parse *current;
 
@@ -66,7 +67,8 @@ static void parse_error(cfg_t *cfg, const char *format, va_list ap)
 	current->failed = true;
 }
 
-/* The scan and libconfuse read the same text and must find the same names. */
+/* The scan and libconfuse must find the same names in the same order, or a
+ * value would get the line and the form of another key. */
 static const struct conf_mark *parse_take_mark(struct parse *p,
 					       const char *name, int line)
 {
@@ -117,7 +119,8 @@ static int parse_add_value(struct parse *p, const char *text, int line)
 	return 0;
 }
 
-/* The first value of an assignment begins a new list in libconfuse: a key. */
+/* Each assignment begins a new list in libconfuse, so the first value of a list
+ * adds a key. */
 static int parse_value(cfg_t *cfg, cfg_opt_t *opt, const char *text,
 		       void *result)
 {
@@ -160,10 +163,10 @@ static int parse_add_node(struct parse *p, const struct conf_mark *mark,
 }
 
 /*
- * A section begins. libconfuse has no callback for that, but it sets the
- * defaults of the keys of each new section, by the keys' callbacks: OPEN_NAME
- * is a key with a default and no other use. libconfuse abort()s if this
- * callback fails, so a failure is returned by the next one.
+ * Called when a section begins. libconfuse has no callback for that, but it
+ * calls the callback of each key that has a default, to set it: OPEN_NAME is a
+ * key with a default and no other use. libconfuse calls abort() if this
+ * callback fails, so it only sets failed, and the next callback returns -1.
  */
 static int parse_open(cfg_t *cfg, cfg_opt_t *opt, const char *text,
 		      void *result)
@@ -210,8 +213,8 @@ static int parse_include(cfg_t *cfg, cfg_opt_t *opt, int argc,
 	return 0;
 }
 
-/* The names that libconfuse is to expect in a kind of section and in the
- * sections in it. NULL: no memory. */
+/* libconfuse's table of the names in one kind of section, with the tables of
+ * the sections in it. NULL: no memory. */
 static cfg_opt_t *parse_make_table(const struct conf_outline *outline,
 				   struct pool *pool)
 {
@@ -221,7 +224,7 @@ static cfg_opt_t *parse_make_table(const struct conf_outline *outline,
 	const struct conf_outline *child;
 	cfg_opt_t *table, *opt;
 
-	/* One for each name, one of our own, and the zeroed end. */
+	/* One entry for each name, one for OPEN_NAME, and the zeroed end. */
 	table = pool_array(pool, outline->count + 2u, sizeof(*table));
 	if (table == NULL)
 		return NULL;
@@ -289,7 +292,8 @@ int conf_parse_text(const char *text, size_t len,
 	table = parse_make_table(&scan.root, tree->pool);
 	if (table == NULL)
 		return parse_oom(&p);
-	/* No bracket opens the file, so OPEN_NAME's entry is free. */
+	/* The top level is no section that begins, so OPEN_NAME's entry is free
+	 * for include(). */
 	table[0] = include;
 	current = &p;
 	status = parse_run(&p, table);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The door of this folder: a config file's text becomes a part of the tree
- * (conf_tree.h). The text is scanned (conf_scan.h), for what libconfuse cannot
- * report, and then read by libconfuse. Includes are noted, not followed; no key
- * and no value is interpreted.
+ * The interface of this folder: turns the text of a config file into a part of
+ * the tree (conf_tree.h). The scan (conf_scan.h) reports what libconfuse cannot
+ * report, then libconfuse reads the text. Includes are noted, not followed; no
+ * key and no value is interpreted.
  *
- * Thread: one at a time in the process, for libconfuse is not reentrant.
+ * Thread: one parse at a time in the process, because libconfuse is not
+ * reentrant.
  */
 #ifndef CONF_PARSE_H
 #define CONF_PARSE_H
@@ -13,12 +14,13 @@
 #include "config/parse/conf_message.h"
 #include "config/parse/conf_tree.h"
 
-/* Bounds on one file, against files that would fill the memory. */
+/* The largest file, in bytes: a wrong path must not fill the memory. */
 #define CONF_FILE_MAX (1024u * 1024)
 
 /*
- * Appends the len bytes of text, which a NUL follows, to the tree; place is
- * the file, whose name the tree keeps. -1 with an error reported.
+ * Parses the len bytes of text, which a NUL follows, and appends what they say
+ * to the tree. place is the file; the tree keeps a pointer to its name. -1, and
+ * an error is reported.
  */
 int conf_parse_text(const char *text, size_t len,
 		    const struct conf_place *place, struct conf_tree *tree,

@@ -40,7 +40,9 @@ static int scan_oom(struct scanner *s)
 	return -1;
 }
 
-/* "expected X after NAME, found Y"; an error token has been reported. */
+/*
+ * Reports "expected X after NAME, found Y". An error token is reported already.
+ */
 static int scan_expected(struct scanner *s, const char *what, const char *name)
 {
 	const struct conf_lexer *lexer = &s->lexer;
@@ -61,8 +63,8 @@ static int scan_expected(struct scanner *s, const char *what, const char *name)
 	return -1;
 }
 
-/* Whether it may name a key or a section. libconfuse would read a | in a name
- * as a path. */
+/* Whether the text may name a key or a section. libconfuse would read a | in a
+ * name as a path. */
 static bool scan_is_name(const char *text, size_t len)
 {
 	return len <= 64 &&
@@ -128,8 +130,8 @@ static int scan_section(struct scanner *s, const char *name, unsigned line,
 
 	if (entry == NULL)
 		return -1;
-	/* libconfuse frees its lexer with a section of this name, which it
-	 * takes for the file. */
+	/* libconfuse takes a section of this name for the file, and frees its
+	 * lexer with it. */
 	if (strcmp(name, "root") == 0)
 		return scan_fail(s, line, "unknown section \"root\"");
 	if (s->depth == CONF_DEPTH_MAX)
@@ -257,7 +259,7 @@ static int scan_item(struct scanner *s)
 	return scan_expected(s, "\"=\" or \"{\"", name);
 }
 
-/* Every section that is still open at the end, the outermost first. */
+/* Reports every section that is still open at the end, the outermost first. */
 static int scan_end(struct scanner *s)
 {
 	unsigned i;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scans a config file by the lexical rules of libconfuse 3.3, before it does,
- * for what it cannot do: say where an unclosed section or string began, count
- * lines past a comment, take a comment in a list, tell that a list is empty,
- * accept keys that are not in its table. Interprets no key and no value.
+ * Scans a config file before libconfuse reads it, by the lexical rules of
+ * version 3.3. It does what libconfuse cannot do: say where a section or a
+ * string that is not closed began, count lines after a comment, accept a
+ * comment in a list, tell that a list is empty, accept keys that are not in the
+ * table. No key and no value is interpreted.
  */
 #ifndef CONF_SCAN_H
 #define CONF_SCAN_H
@@ -13,7 +14,7 @@
 
 /* How deep sections may nest. */
 #define CONF_DEPTH_MAX 16
-/* Bounds on one file, against files that would fill the memory. */
+/* Bounds on one file: a wrong file must not fill the memory. */
 #define CONF_SECTIONS_MAX 8192u
 #define CONF_NAMES_MAX    64u /* different names in one kind of section */
 
@@ -23,10 +24,8 @@ enum conf_shape {
 	CONF_SHAPE_TITLED, /* name "title" { ... } */
 };
 
-/*
- * The names that a file uses in a kind of section, over all sections of that
- * kind: libconfuse needs a table of them.
- */
+/* The names that a file uses in all sections of one kind: libconfuse needs a
+ * table of them. */
 struct conf_outline {
 	struct conf_outline *next;
 	const char *name;
@@ -44,8 +43,8 @@ struct conf_mark {
 };
 
 struct conf_scan {
-	/* For libconfuse: the file with blanks for its comments and with a
-	 * value in its empty lists. */
+	/* The text for libconfuse: blanks in place of comments, and an empty
+	 * string in each empty list. */
 	char *text;
 	size_t len;
 	struct conf_outline root;
@@ -54,8 +53,8 @@ struct conf_scan {
 };
 
 /*
- * Scans the len bytes of text, which a NUL follows; all memory is the
- * pool's. -1 with an error reported where the form of the file, place, is
+ * Scans the len bytes of text, which a NUL follows. All memory is the pool's.
+ * place is the file. -1, and an error is reported: the form of the file is
  * wrong.
  */
 int conf_scan(const char *text, size_t len, const struct conf_place *place,

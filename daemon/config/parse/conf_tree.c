@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tree of what the files say.
+ * Initialises the tree, and finds sections that repeat a title.
  */
 #include "config.h"
 

@@ -35,8 +35,8 @@ struct conf_node {
 	struct conf_place place;
 	struct conf_key *keys, **keys_end;
 	struct conf_node *children, **children_end;
-	/* The first section with this name and title in its parent; NULL: it is
-	 * that itself. See conf_tree_find_doubles(). */
+	/* The first section with the same name and title in the parent; NULL:
+	 * this is the first. See conf_tree_find_doubles(). */
 	const struct conf_node *first;
 	bool used;
 };
