@@ -17,7 +17,7 @@ struct access_rules {
 	size_t allow_count;
 	const struct lined_network *deny;
 	size_t deny_count;
-	/* `allow` is in the config, perhaps empty: the rest is refused. */
+	/* `allow` is set, perhaps empty: what no entry matches is refused. */
 	bool has_allow;
 };
 
@@ -29,8 +29,9 @@ struct access_ruling {
 };
 
 /*
- * The longest prefix wins, deny wins a tie; with allow present the rest is
- * refused. UNIX clients are exempt.
+ * The entry with the longest prefix decides; between equal prefixes, deny wins.
+ * An address that no entry matches is refused if allow is set. UNIX clients are
+ * always allowed.
  */
 struct access_ruling access_rules_rule(const struct access_rules *rules,
 				       const struct sockaddr *address);

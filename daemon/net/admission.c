@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A hash table of addresses. An entry is needed while its address has clients
- * or has used up tokens of its rate; others are freed when the table is about
- * to grow, so that a flood of addresses costs memory only while it lasts. The
- * hash is seeded: no client can choose addresses that share a bucket.
+ * or has used up tokens of a rate. Other entries are freed when the table is
+ * about to grow, so that a flood of addresses does not hold memory after it has
+ * ended. The hash is seeded, or a client could choose addresses that all fall
+ * into one bucket.
  */
 #include "config.h"
 
@@ -24,7 +25,7 @@ struct admission_entry {
 	struct admission_entry *next;
 	unsigned char key[8]; /* an IPv6 /64, or an IPv4 address */
 	uint32_t clients;
-	atomic_uint departed; /* of the clients; not collected yet */
+	atomic_uint departed; /* clients, not collected yet */
 	struct admission_entry *next_departed;
 	struct lined_rate connects, datagrams;
 };
@@ -96,7 +97,8 @@ static bool admission_key(const struct sockaddr *address, unsigned char key[8])
 		return false;
 	memcpy(key, network.bytes, 8);
 	if (network.family == AF_INET) {
-		/* 0:ff00::/32 is no IPv6 network, so keys do not collide. */
+		/* No IPv6 host has an address in 0:ff00::/32, so the keys of
+		 * both families do not collide. */
 		memcpy(key, "\0\0\xff\0", 4);
 		memcpy(key + 4, network.bytes, 4);
 	}
@@ -108,7 +110,7 @@ static size_t admission_bucket(const struct admission *admission,
 {
 	uint64_t hash;
 
-	/* splitmix64's finish, over the seed. */
+	/* The finaliser of splitmix64 over key and seed. */
 	memcpy(&hash, key, sizeof(hash));
 	hash ^= admission->seed;
 	hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -289,8 +291,11 @@ void admission_leave(struct admission *admission, struct admission_entry *entry)
 	entry->clients--;
 }
 
-/* The thread that counts an entry's first departure puts it into the list, so
- * it is there once. It is not freed: these clients are still counted. */
+/*
+ * Only the thread that counts the first departure puts the entry into the list,
+ * so it is there once. It cannot be freed meanwhile: clients that departed are
+ * counted until they are collected.
+ */
 void admission_depart(struct admission *admission,
 		      struct admission_entry *entry)
 {
@@ -313,8 +318,8 @@ void admission_collect(struct admission *admission)
 	     entry = next) {
 		uint32_t gone;
 
-		/* Read before the count is 0: then the entry may be put into
-		 * the list again. */
+		/* next is read before the count becomes 0: from then on another
+		 * thread may put the entry into the list again. */
 		next = entry->next_departed;
 		gone = atomic_exchange(&entry->departed, 0);
 		admission->clients -= gone;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Admission: whether a service's limits let one more client in (`clients`,
- * `clients-per-address`, `connect-rate-per-address`, `line-rate` of
- * datagrams). Counts the clients of each address, and how fast they connect. An
- * IPv6 address counts with its /64; UNIX clients count towards `clients` only.
+ * Admission: decides whether a service accepts one more client (`clients`,
+ * `clients-per-address`, `connect-rate-per-address`) or one more datagram
+ * (`line-rate`). Counts the clients of each address and its rate of connecting.
+ * An IPv6 address counts with its /64; UNIX clients count towards `clients`
+ * only.
  *
- * Thread: the one that accepts; other threads may call admission_depart() and
+ * Thread: the one that accepts. Other threads may call admission_depart() and
  * read the counters.
  */
 #ifndef ADMISSION_H
@@ -43,9 +44,9 @@ void admission_set_limits(struct admission *admission,
 			  const struct admission_limits *limits);
 
 /*
- * Admits or refuses a client that connects from the address at now_ms. One
- * that is admitted is counted; its *entry is for admission_leave() or
- * admission_depart() when it is gone. Refusals are counted by verdict.
+ * Admits or refuses a client that connects from the address at now_ms. An
+ * admitted client is counted, and *entry is passed to admission_leave() or
+ * admission_depart() when the client is gone. Refusals are counted by verdict.
  */
 enum admission_verdict admission_enter(struct admission *admission,
 				       const struct sockaddr *address,
@@ -54,7 +55,7 @@ enum admission_verdict admission_enter(struct admission *admission,
 void admission_leave(struct admission *admission,
 		     struct admission_entry *entry);
 
-/* The same from another thread: the client is counted until the next
+/* admission_leave() for other threads: the client is counted until the next
  * admission_collect(). Allocates nothing and takes no lock. MT-safe. */
 void admission_depart(struct admission *admission,
 		      struct admission_entry *entry);
@@ -76,7 +77,7 @@ size_t admission_addresses(const struct admission *admission);
 /* How many were admitted so far. */
 uint64_t admission_admitted(const struct admission *admission);
 
-/* The answer of admission_enter() to an address, without counting anything. */
+/* What admission_enter() would answer for an address; counts nothing. */
 struct admission_ruling {
 	enum admission_verdict verdict;
 	uint32_t clients; /* of the address, or of its /64 */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Binding an endpoint: at once, after the service manager has closed a stored
- * socket, or beside a socket that is about to be closed.
+ * Binds an endpoint. If the address is in use, tries again after the service
+ * manager has closed a stored socket, then beside a socket that is about to be
+ * closed.
  */
 #include "config.h"
 
@@ -51,8 +52,11 @@ static bool closing_fd_has_port(int fd, uint16_t port)
 	       lined_address_port((struct sockaddr *)&own) == port;
 }
 
-/* Sets SO_REUSEPORT on those at the port: a socket of the same user that sets
- * it too can be bound beside them. False: none is at the port. */
+/*
+ * Sets or clears SO_REUSEPORT on the closing sockets at the port. While it is
+ * set, another socket of the same user that has it set too can be bound to the
+ * port. False: no closing socket is at the port.
+ */
 static bool closing_fds_share_port(const struct closing_fds *closing,
 				   uint16_t port, int share)
 {
@@ -99,7 +103,8 @@ static int endpoint_bind(int fd, const struct listen_endpoint *endpoint,
 	return backlog > 0 ? listen(fd, backlog) : 0;
 }
 
-/* Once the service manager has closed what it kept and we dropped. */
+/* Waits until the service manager has closed the stored sockets that lined
+ * dropped, and binds then. */
 static int endpoint_bind_after_drop(int fd,
 				    const struct listen_endpoint *endpoint,
 				    int backlog)
@@ -118,8 +123,8 @@ static int endpoint_bind_after_drop(int fd,
 	return -1;
 }
 
-/* Other processes must not be able to share the port: SO_REUSEPORT is set only
- * meanwhile. */
+/* SO_REUSEPORT is set only during the bind, or other processes of this user
+ * could share the port later. */
 static int endpoint_bind_beside(int fd, const struct listen_endpoint *endpoint,
 				int backlog, const struct closing_fds *closing)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An endpoint is one internet address with a port. Opens the socket of one that
- * a service listens on, although sockets of ours may be in its way: those that
- * the service manager keeps, and those that a reload is going to close. Main
- * thread.
+ * An endpoint is one internet address with a port. Opens the socket that
+ * listens on it, even if sockets of lined occupy the port: stored ones that the
+ * service manager keeps, or those that a reload is about to close. Main thread.
  */
 #ifndef ENDPOINT_H
 #define ENDPOINT_H
@@ -16,23 +15,21 @@
 struct inherited;
 
 /*
- * The sockets that a reload closes once all that it opens is open. An endpoint
- * that overlaps with one of them, as 127.0.0.1 does with *, is opened beside
- * it. Zeroed: none.
+ * The sockets that a reload closes after it has opened all new ones. An
+ * endpoint that overlaps with one of them, as 127.0.0.1 does with *, is opened
+ * beside it. Zeroed: none.
  */
 struct closing_fds {
-	int *fds; /* their listeners' */
+	int *fds; /* not owned: their listeners close them */
 	size_t count;
 };
 
-/* -1 and ENOMEM. */
+/* Notes a descriptor. -1 and errno: ENOMEM. */
 int closing_fds_add(struct closing_fds *closing, int fd);
 void closing_fds_fini(struct closing_fds *closing);
 
-/*
- * The socket of an endpoint, bound and, of a stream, listening: taken from
- * `inherited` or opened anew. The caller's. -1 and errno.
- */
+/* Returns a bound socket, listening if it is a stream: taken from `inherited`
+ * or opened anew. The caller closes it. -1 and errno. */
 int endpoint_open(const struct listen_endpoint *endpoint, bool datagram,
 		  int backlog, const struct inherited *inherited,
 		  const struct closing_fds *closing);

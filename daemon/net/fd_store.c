@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names of stored sockets, and finding sockets by name. A name says where a
- * socket is bound, not which service had it: services may be renamed.
+ * Names stored sockets and finds them by name. A name says where a socket is
+ * bound, not which service had it: services may be renamed.
  */
 #include "config.h"
 
@@ -19,11 +19,12 @@
 #include "system/inherited.h"
 #include "system/sd_notify.h"
 
-/* systemd:NAME in a config cannot have a space, so it cannot be one of these.
- */
+/* A name of a socket unit in the config, systemd:NAME, cannot have a space: it
+ * never equals the name of a stored socket. */
 #define PREFIX "lined "
 
-/* The manager takes printable ASCII without the colon. -1: no room. */
+/* Appends text, with %XX for what the manager does not accept in a name: it
+ * wants printable ASCII without colons. -1: no room. */
 static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 {
 	size_t len = strlen(name);
@@ -42,8 +43,11 @@ static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 	return 0;
 }
 
-/* With the file: a stored socket whose path was removed, or is another socket's
- * by now, is not the one that clients connect to. */
+/*
+ * The name includes device and inode. If the path was removed, or another
+ * socket is there now, clients do not reach the stored socket, and it must not
+ * be found.
+ */
 static int fd_store_name_unix(const struct sockaddr_un *address,
 			      char name[FD_STORE_NAME_MAX])
 {
@@ -99,7 +103,8 @@ void fd_store_add(struct listener *listener)
 	for (i = 0; i < listener->count; i++) {
 		struct listener_socket *sock = &listener->sockets[i];
 
-		/* Stored: it was taken over from another service. */
+		/* Stored already: the socket was taken over from another
+		 * service. */
 		if (sock->stored != NULL || fd_store_name_of(sock, name) < 0)
 			continue;
 		sock->stored = strdup(name);
@@ -117,8 +122,11 @@ void fd_store_remove(struct listener *listener)
 
 		if (sock->stored == NULL)
 			continue;
-		/* Until the manager closes its copy, that copy would accept
-		 * clients which no service serves. */
+		/*
+		 * Without the shutdown, clients could connect to the copy that
+		 * the manager has until it closes it, and no service would
+		 * serve them.
+		 */
 		if (!sock->datagram && sock->fd >= 0)
 			shutdown(sock->fd, SHUT_RDWR);
 		sd_notify_unstore(sock->stored);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listening sockets that outlive the process: the service manager stores a
- * descriptor of each (sd_pid_notify_with_fds(3)) and passes it to the next
+ * Listening sockets that outlive the process. The service manager stores a copy
+ * of each descriptor (sd_pid_notify_with_fds(3)) and passes it to the next
  * lined, so that a restart refuses no connection. Decides what is stored and
- * under which name; sd_notify.h sends it, inherited.h takes it back. Main
- * thread.
+ * under which name; sd_notify.h sends it, inherited.h receives it. Main thread.
  */
 #ifndef FD_STORE_H
 #define FD_STORE_H
@@ -38,8 +37,9 @@ int fd_store_take(const struct inherited *inherited,
 		  const struct sockaddr *address, int type);
 
 /*
- * Drops stored sockets of other addresses that are in the way of this one, as
- * 127.0.0.1 is in the way of * at the same port: no config has both.
+ * Drops the stored sockets of the same type, family and port. To be called when
+ * the address is in use: one of them may occupy it, as 127.0.0.1 occupies the
+ * port of *. No config has both.
  */
 void fd_store_drop_rivals(const struct inherited *inherited,
 			  const struct sockaddr *address, int type);

@@ -27,14 +27,14 @@ enum listen_kind {
 
 struct listen_endpoint {
 	struct lined_address address;
-	/* The IPv6 half of localhost and *: a host without IPv6
-	 * (EAFNOSUPPORT, EADDRNOTAVAIL) may go without it. */
+	/* The IPv6 half of localhost and *: that it cannot be opened on a host
+	 * without IPv6 (EAFNOSUPPORT, EADDRNOTAVAIL) is no error. */
 	bool optional;
 };
 
 #define LISTEN_ENDPOINTS_MAX 2
 
-/* The pointers are into the text it was parsed from, which must outlive it. */
+/* The pointers point into the parsed text, which must outlive this. */
 struct listen_address {
 	enum listen_kind kind;
 	const char *text; /* as written */
@@ -55,8 +55,8 @@ int listen_address_parse(const char *text, struct listen_address *listen,
 /* Whether its clients speak TLS. */
 bool listen_address_is_tls(const struct listen_address *listen);
 
-/* An order of all addresses, for sorting: below 0, 0 or above. 0: the same kind
- * and the same address, however it is written. */
+/* An order for sorting: below 0, 0 or above. 0: the same kind and the same
+ * address, even if they are written differently. */
 int listen_address_compare(const struct listen_address *a,
 			   const struct listen_address *b);
 bool listen_address_equal(const struct listen_address *a,

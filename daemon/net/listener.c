@@ -135,7 +135,8 @@ static bool listener_is_tcp(int fd)
 	       (own.ss_family == AF_INET || own.ss_family == AF_INET6);
 }
 
-/* Takes datagrams and listening streams, and sets our options. */
+/* Adds a copy of an inherited descriptor, with the options of lined. Only
+ * datagram sockets and listening stream sockets are accepted. */
 static int listener_add_inherited(struct listener *listener, int inherited,
 				  char *error, size_t size)
 {
@@ -277,7 +278,8 @@ int listener_start(struct listener *listener, struct lined_dispatcher *d,
 
 int listener_take_fd(struct listener *listener, size_t i)
 {
-	/* A second descriptor: another service may still take ours over. */
+	/* A copy, because a reload may hand the original over to another
+	 * service. */
 	return fcntl(listener->sockets[i].fd, F_DUPFD_CLOEXEC, 0);
 }
 

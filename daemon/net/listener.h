@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listener: one address of a service, open on one socket; `*` and localhost
- * on two, a name of systemd's on as many as systemd passes. Opens, hands over
- * to another service and closes; the service accepts. Main thread.
+ * A listener: one address of a service and its open sockets. Most addresses
+ * have one, `*` and localhost have two, a systemd name has as many as systemd
+ * passes. Opens, hands over to another service and closes them; the service
+ * accepts. Main thread.
  */
 #ifndef LISTENER_H
 #define LISTENER_H
@@ -24,7 +25,7 @@ struct service;
 #define LISTENER_BACKLOG     4096
 
 struct listener_socket {
-	int fd; /* once started, that of a stream is its sock's; -1: lost */
+	int fd; /* of a started stream: sock closes it; -1: lost */
 	bool datagram;
 	struct lined_socket *sock;
 	/* The name under which it is stored for the next lined (fd_store.h);
@@ -45,9 +46,9 @@ struct listener {
 };
 
 /*
- * Opens the address, or takes its sockets from `inherited`; where sockets that
- * are about to be closed are in the way, beside them. NULL and why in error
- * ("Address already in use").
+ * Opens the address, or takes its sockets from `inherited`. Sockets in closing
+ * do not prevent that: see endpoint.h. NULL and the reason in error ("Address
+ * already in use").
  */
 struct listener *listener_open(const struct listen_address *address,
 			       const struct unix_path_mode *mode,
@@ -71,20 +72,23 @@ int listener_set_mode(const struct listener *listener,
 bool listener_has_datagrams(const struct listener *listener);
 bool listener_has_streams(const struct listener *listener);
 
-/* Begins accepting. Datagram descriptors are taken with listener_take_fd().
- * -1 and errno. */
+/* Starts to accept on the stream sockets. The owner takes datagram descriptors
+ * with listener_take_fd(). -1 and errno. */
 int listener_start(struct listener *listener, struct lined_dispatcher *d,
 		   const struct lined_socket_handlers *handlers, void *arg);
 
-/* Another descriptor for the i-th socket, the caller's. -1 and errno. */
+/* A copy of the descriptor of the i-th socket; the caller closes it. -1 and
+ * errno. */
 int listener_take_fd(struct listener *listener, size_t i);
 
-/* The system has closed one of its sockets, so the others are closed too: an
- * address is open as a whole or not at all. To be called from handle_close. */
+/* To be called from handle_close of one of its sockets: closes the others too,
+ * because an address is open as a whole or not at all. */
 void listener_lost(struct listener *listener, const struct lined_socket *sock);
 
-/* Stops listening; the structure stays for its clients. With `keep`, a second
- * listener goes on with the socket: it stays stored, and its UNIX path stays.
+/*
+ * Stops listening; the structure stays for its clients. With `keep`, a second
+ * listener (listener_dup()) continues to use the sockets: they stay stored, and
+ * a UNIX path is not removed.
  */
 void listener_close(struct listener *listener, bool keep);
 

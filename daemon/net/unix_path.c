@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Taking the path of a UNIX socket. Between the look at a path and the bind
- * another daemon may do the same: the directory is locked meanwhile.
+ * Binds UNIX sockets to their paths. The directory is locked from the check of
+ * a path to the bind, or two daemons could replace each other's socket.
  */
 #include "config.h"
 
@@ -27,7 +27,7 @@
 
 /* ---- owners ------------------------------------------------------------ */
 
-/* (uid_t)-1 and (gid_t)-1 where the mode names none. */
+/* Looks up owner and group; (uid_t)-1 and (gid_t)-1 if the mode names none. */
 static int unix_path_find_owners(const struct unix_path_mode *mode, uid_t *uid,
 				 gid_t *gid, char *error, size_t size)
 {
@@ -75,8 +75,8 @@ static void unix_path_directory(const char *path, char *directory, size_t size)
 	snprintf(directory, size, "%.*s/", (int)(slash - path), path);
 }
 
-/* Replaces -1 by the owners that a new socket at the path would have, where
- * those of the present one differ. */
+/* Replaces -1 by the owner or group that a new socket at the path would get, if
+ * the present one differs. */
 static int unix_path_reset_owners(const char *path, uid_t *uid, gid_t *gid)
 {
 	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -145,7 +145,7 @@ void unix_path_remove(const char *path, const struct unix_path_file *file)
 		unlink(path);
 }
 
-/* Whether a process answers at the path. */
+/* Whether a process listens on the path; true if that cannot be found out. */
 static bool unix_path_is_live(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -160,8 +160,8 @@ static bool unix_path_is_live(const struct sockaddr_un *address)
 	return live;
 }
 
-/* Removes a socket that a killed daemon has left. Anything else at the path is
- * not lined's to remove. */
+/* Removes a socket that a killed daemon left. Any other file at the path is an
+ * error: it is not lined's to remove. */
 static int unix_path_remove_stale(const struct sockaddr_un *address)
 {
 	struct stat status;
@@ -213,9 +213,11 @@ static int unix_path_bind(const struct sockaddr_un *address)
 
 	if (fd < 0)
 		return -1;
-	/* On Linux the path gets the mode of the socket: without it the umask
-	 * alone would decide who can connect between bind() and chmod(). On
-	 * other systems no process can before listen(). */
+	/*
+	 * On Linux the path gets the mode of the socket. Without fchmod() the
+	 * umask alone would decide who can connect between bind() and chmod();
+	 * on other systems no process can connect before listen().
+	 */
 	fchmod(fd, S_IRUSR | S_IWUSR);
 	if (unix_path_remove_stale(address) == 0 &&
 	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The paths of UNIX sockets: taking one, with its mode and owners, and
- * removing it, beside other daemons that may want the same path. Knows nothing
+ * Opens UNIX sockets at their paths with mode and owners, and removes the
+ * paths. Other daemons may want the same path at the same time. Knows nothing
  * of services. Main thread.
  */
 #ifndef UNIX_PATH_H
@@ -18,7 +18,7 @@ struct unix_path_mode {
 	mode_t mode;
 	/* NULL: those of a new socket. */
 	const char *owner, *group;
-	/* The path may have had other owners before: NULL resets them. */
+	/* The path exists: with NULL, its owner or group is reset. */
 	bool again;
 };
 
@@ -30,10 +30,10 @@ struct unix_path_file {
 };
 
 /*
- * A socket that listens on the path: taken from `inherited` or bound anew. A
- * socket at the path that no process listens on is replaced. The descriptor is
- * the caller's, and file is filled in. -1 and why in error: the path has been
- * removed, if it was lined's.
+ * Returns a socket that listens on the path: taken from `inherited` or bound
+ * anew. A socket file that no process listens on is replaced. The caller closes
+ * the descriptor; file is filled in. -1 and the reason in error; the path is
+ * then removed if it was lined's.
  */
 int unix_path_open(const char *path, const struct unix_path_mode *mode,
 		   int backlog, const struct inherited *inherited,
