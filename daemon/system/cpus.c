@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts CPUs. Files that are not there or that make no sense are no quota:
- * the daemon then has more threads than it needs, and works.
+ * Counts CPUs. A file that is missing or malformed means that there is no
+ * quota: the daemon then has more threads than it needs, but works.
  */
 #include "config.h"
 
@@ -21,7 +21,9 @@ static size_t cpus_in_mask(void)
 	cpu_set_t mask;
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
 
-	/* It fails on machines of more than 1,024 CPUs. */
+	/*
+	 * It fails on machines with more CPUs than cpu_set_t has bits, 1,024.
+	 */
 	if (sched_getaffinity(0, sizeof(mask), &mask) == 0)
 		return (size_t)CPU_COUNT(&mask);
 	return online > 0 ? (size_t)online : 1;
@@ -48,7 +50,7 @@ static bool cpus_read_line(const char *path, char *line, size_t size)
 	return good;
 }
 
-/* The smaller of two quotas, of which 0 is none. */
+/* The smaller of two quotas; 0 means no quota. */
 static size_t cpus_smaller(size_t a, double quota, double period)
 {
 	double cpus = period > 0 ? quota / period : 0;
@@ -82,8 +84,11 @@ static size_t cpus_of_directory(const char *directory, size_t so_far)
 	return cpus_smaller(so_far, quota, period);
 }
 
-/* The cgroup and all above it, within a hierarchy that is mounted at mount. A
- * container sees its own group as the root, under whatever path. */
+/*
+ * Reads the quota of the cgroup and of all above it in the hierarchy at mount.
+ * In a container the own group is the root of the mount, whatever path /proc
+ * shows: directories that do not exist are skipped.
+ */
 static size_t cpus_of_group(const char *mount, char *group, size_t so_far)
 {
 	char directory[PATH_MAX - 32];

@@ -10,11 +10,11 @@
 
 #include <stddef.h>
 
-/* 1 and up; a part of a CPU counts as one. */
+/* At least 1; a quota of a part of a CPU is rounded up. */
 size_t cpus_available(void);
 
-/* The quota alone, with /proc and /sys below root ("" but in tests); 0: there
- * is none, or the system has no cgroups. */
+/* The quota alone; tests pass a root other than "" to replace /proc and /sys.
+ * 0: there is none, or the system has no cgroups. */
 size_t cpus_quota(const char *root);
 
 #endif

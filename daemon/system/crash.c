@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The signal handler for faults, and the exit handler for an exit(3) that is
- * not lined's own. The signal handler allocates nothing, takes no lock and
- * formats by itself. A second fault inside it ends the process at once, because
- * the signal is blocked then.
+ * The signal handler for faults, and the exit handler for an exit(3) that lined
+ * itself did not call. The signal handler allocates nothing, takes no lock and
+ * does not use printf(3). The signal is blocked meanwhile, so a second fault in
+ * the handler ends the process at once.
  */
 #include "config.h"
 
@@ -100,8 +100,8 @@ static void crash_format_this(struct crash_line *line, const char *what)
 
 /* ---- signals ------------------------------------------------------------ */
 
-/* The signal came from outside, e.g. from a watchdog: a worker that hangs may
- * be the reason. */
+/* The signal came from another process, e.g. a watchdog. A worker that hangs
+ * may be the reason: log what every worker runs. */
 static void crash_log_others(void)
 {
 	struct crash_thread thread;
@@ -132,8 +132,11 @@ static void crash_signalled(int number, siginfo_t *info, void *context)
 	log_last_words(line.bytes, line.len);
 	if (info->si_code == SI_USER)
 		crash_log_others();
-	/* A fault repeats as soon as this returns, and then has its usual
-	 * effect. A signal that was sent must be sent again. */
+	/*
+	 * A fault occurs again when this returns, and the action that was set
+	 * before crash_watch() handles it. A signal that was sent does not come
+	 * again by itself: it is raised.
+	 */
 	sigaction(number, &before[i], NULL);
 	if (info->si_code <= 0)
 		raise(number);
@@ -143,10 +146,10 @@ static void crash_signalled(int number, siginfo_t *info, void *context)
 /* ---- exit --------------------------------------------------------------- */
 
 /*
- * Only main() exits, and calls crash_watch_end() first. An exit by a module
- * with status 0 would look like a clean stop, after which a service manager
- * does not start lined again: hence abort(). This is no signal handler, so the
- * log may be waited for. A child process that a module has forked may exit.
+ * main() is the only caller of exit(3), after crash_watch_end(). An exit by a
+ * module with status 0 would look like a clean stop, and a service manager
+ * would not restart lined: hence abort(). This is no signal handler, so it may
+ * wait for the log. A child process that a module has forked may exit.
  */
 static void crash_exit_called(void)
 {
@@ -175,15 +178,21 @@ void crash_thread_begin(struct crash_stack *stack)
 	stack->memory = mine.ss_sp = malloc(size);
 	if (stack->memory != NULL)
 		sigaltstack(&mine, &stack->before);
-	/* A SIGABRT that is sent to the process is the main thread's; abort(3)
-	 * unblocks its own. */
+	/*
+	 * SIGABRT stays blocked in other threads, so that the main thread
+	 * handles one that is sent to the process. abort(3) unblocks it for
+	 * itself.
+	 */
 	sigemptyset(&faults);
 	for (size_t i = 0; i < COUNT(watched); i++)
 		if (watched[i].number != SIGABRT)
 			sigaddset(&faults, watched[i].number);
 	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
-	/* Several threads may exit at once, and each registration is called
-	 * by one of them only: one registration for each thread. */
+	/*
+	 * exit(3) calls each registration only once, even if several threads
+	 * exit at the same time. With one registration for each thread, every
+	 * thread that exits stops in crash_exit_called().
+	 */
 	atexit(crash_exit_called);
 }
 

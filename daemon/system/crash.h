@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reports a crash. A fault in a module ends the daemon; one line in the log
- * names the protocol, so that no core dump is needed to find it. The signal
- * then has its usual effect. A module that calls exit(3) is reported in the
- * same way, and the process ends by SIGABRT, which cannot be taken for a clean
- * stop.
+ * names the protocol, so that no core dump is needed to find the module. Then
+ * the signal has its usual effect. A module that calls exit(3) is reported in
+ * the same way, and the process ends by SIGABRT: an exit would look like a
+ * clean stop.
  */
 #ifndef CRASH_H
 #define CRASH_H
@@ -38,13 +38,14 @@ struct crash_reporter {
 
 /*
  * Reports SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT and exit(3) from
- * now on. To be called in the process that serves, after detaching. reporter
- * is not copied; NULL: there are no workers. Main thread, whose signal stack is
- * never freed. Errors are ignored: lined runs without reports, too.
+ * now on. To be called on the main thread of the process that serves, after
+ * detaching; its signal stack is never freed. reporter is not copied; NULL:
+ * there are no workers. Errors are ignored: lined then runs without reports.
  */
 void crash_watch(const struct crash_reporter *reporter);
 
-/* The next exit(3) is lined's own. Main thread. */
+/* From now on exit(3) is not reported. To be called before lined itself exits,
+ * on the main thread. */
 void crash_watch_end(void);
 
 /* The signal stack of a thread, from its begin to its end. */
@@ -53,15 +54,15 @@ struct crash_stack {
 	void *memory;
 };
 
-/* Called by the thread itself, which may have blocked all signals. Between the
- * two its exit(3) is reported as well. */
+/* To be called by the thread itself. Between the two calls, faults and exit(3)
+ * on this thread are reported, even if it blocks all signals. */
 void crash_thread_begin(struct crash_stack *stack);
 void crash_thread_end(struct crash_stack *stack);
 
 /*
- * Says what this thread is about to run that no reporter knows of, for example
- * "protocol x: checking its options"; NULL: it is done. The text must remain
- * valid until the next call.
+ * Notes what this thread is about to run, if no reporter can know it, for
+ * example "protocol x, checking its options"; NULL: it has ended. The text must
+ * remain valid until the next call.
  */
 void crash_doing(const char *what);
 

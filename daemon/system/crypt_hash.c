@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * By libcrypt's crypt_r(3).
+ * Verifies passwords with crypt_r(3) of libcrypt.
  */
 #include "config.h"
 
@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A hash of the oldest kind, DES, has no prefix: any text could be one. */
+/* A DES hash, the oldest kind, has no prefix: only its length tells it from
+ * other text. */
 #define DES_LEN 13
 
 int crypt_hash_check(const char *hash)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Passwords against hashes of crypt(3), of all kinds that the system's library
+ * Compares passwords with hashes of crypt(3), of all kinds that the C library
  * knows. MT-safe.
  */
 #ifndef CRYPT_HASH_H
@@ -17,7 +17,7 @@
  * (the library does not know its kind), ENOSYS (a build without crypt(3)). */
 int crypt_hash_check(const char *hash);
 
-/* Whether the password has this hash: takes milliseconds to seconds. */
+/* Whether the password has this hash. Takes milliseconds to seconds. */
 bool crypt_hash_matches(const char *password, const char *hash);
 
 #else
@@ -37,8 +37,8 @@ static inline bool crypt_hash_matches(const char *password, const char *hash)
 
 #endif
 
-/* Whether two secrets are the same. The time tells their lengths at most, not
- * where they differ. */
+/* Whether two secrets are equal. The time it takes tells at most their lengths,
+ * not where they differ. */
 static inline bool crypt_hash_equal(const char *a, const char *b)
 {
 	size_t len = strlen(a), i;

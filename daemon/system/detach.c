@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The old way to become a daemon: fork, setsid, fork, with a pipe that returns
- * the exit code of the start.
+ * Daemonises as daemon(7) describes for SysV: fork, setsid, fork. A pipe
+ * returns the result of the start to the first process.
  */
 #include "config.h"
 
@@ -16,7 +16,7 @@
 
 static int result_fd = -1;
 
-/* The rest of the first process. */
+/* What the first process does after the fork. */
 static void detach_wait(int fd)
 {
 	unsigned char code = DIED_AT_START;
@@ -25,7 +25,8 @@ static void detach_wait(int fd)
 	do
 		n = read(fd, &code, 1);
 	while (n < 0 && errno == EINTR);
-	/* No atexit() handlers: what they clean up is the daemon's now. */
+	/* _exit() skips the atexit() handlers: they would clean up what the
+	 * daemon uses now. */
 	_exit(n == 1 ? code : DIED_AT_START);
 }
 

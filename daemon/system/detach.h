@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Detaching, for init systems that expect it (lined -d). The process that was
- * started waits for the result of the daemon's start, and exits with it.
+ * Detaches from the terminal, for init systems that expect it (lined -d). The
+ * first process waits for the result of the start, and exits with it.
  */
 #ifndef DETACH_H
 #define DETACH_H
 
 /*
- * Returns in a child of init without a terminal; the calling process exits with
- * the code of detach_done(), or with 3 if the daemon dies before. Standard
+ * Returns in a grandchild without a terminal. The calling process exits with
+ * the code of detach_done(), or with 3 if the daemon ends before that. Standard
  * input and output become /dev/null, standard error stays until detach_done().
  * No other thread may exist yet. -1 and errno.
  */
 int detach(void);
 
-/* Gives the exit code to the process that was started; only the first call
- * counts. Does nothing without detach(). */
+/* Passes the exit code to the first process; only the first call has an effect.
+ * Without detach() it does nothing. */
 void detach_done(int code);
 
 #endif

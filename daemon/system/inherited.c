@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inherited sockets, by sd_listen_fds_with_names(3).
+ * Receives inherited sockets with sd_listen_fds_with_names(3).
  */
 #include "config.h"
 

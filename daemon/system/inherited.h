@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sockets that the service manager passes on: those of its socket units,
- * and those that the lined before has stored with it (fd_store.h). Main thread.
+ * The sockets that the service manager passes at the start: those of its socket
+ * units, and those that the previous lined has stored (fd_store.h). Main
+ * thread.
  */
 #ifndef INHERITED_H
 #define INHERITED_H
@@ -11,8 +12,8 @@
 
 struct inherited_socket {
 	char *name;
-	int fd;     /* -1: taken, and the taker's */
-	bool taken; /* from the store, by the service that goes on with it */
+	int fd;     /* -1: taken; the taker closes it */
+	bool taken; /* a stored one, by the service that uses it now */
 };
 
 struct inherited {
@@ -23,9 +24,9 @@ struct inherited {
 #ifdef HAVE_LIBSYSTEMD
 
 /*
- * The sockets that were passed on, by name, close-on-exec; what the environment
- * says of them is removed. Those that are not taken stay open until
- * inherited_free(). NULL: there are none.
+ * The passed sockets with their names, close-on-exec. The variables that
+ * describe them are removed from the environment. Sockets that are not taken
+ * stay open until inherited_free(). NULL: there are none.
  */
 struct inherited *inherited_take(void);
 void inherited_free(struct inherited *inherited);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Returning free memory to the system once many clients are gone: glibc keeps
- * what lies between blocks that are in use unless it is asked.
+ * Returns free memory to the system after many clients have gone: glibc keeps
+ * free pages between allocations unless it is told to return them.
  */
 #ifndef MALLOC_TRIM_H
 #define MALLOC_TRIM_H

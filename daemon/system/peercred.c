@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SO_PEERCRED and SO_PEERGROUPS of Linux: what the kernel noted at connect(2).
- * The databases of users and groups are not asked: they may be remote and slow.
+ * Uses SO_PEERCRED and SO_PEERGROUPS of Linux: what the kernel noted at
+ * connect(2). The databases of users and groups are not read: they may be
+ * remote and slow.
  */
 #include "config.h"
 
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* Linux 4.13; older C libraries do not name it. */
+/* Linux has it from 4.13 on; older C libraries do not define it. */
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
 #endif
@@ -25,7 +26,8 @@ int peercred_get(int fd, struct peercred *peer)
 	int family = 0;
 	socklen_t family_len = sizeof(family);
 
-	/* Internet sockets answer too, with an empty result. */
+	/* SO_PEERCRED succeeds on internet sockets as well, with an empty
+	 * result. */
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &family_len) < 0)
 		return -1;
 	if (family != AF_UNIX) {

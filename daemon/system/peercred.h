@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The process at the other end of a UNIX socket, as it was when it connected.
- * On a system that does not know it, no process has a right.
+ * On a system that does not tell, peercred_get() fails and peercred_in_group()
+ * is false, so that no process gets a right.
  */
 #ifndef PEERCRED_H
 #define PEERCRED_H
@@ -18,10 +19,10 @@ struct peercred {
 
 #ifdef HAVE_UCRED
 
-/* -1 and errno: it is not known. */
+/* -1 and errno: the process is not known. */
 int peercred_get(int fd, struct peercred *peer);
 
-/* Whether it was in the group, by its own or by a supplementary one. */
+/* Whether the process was in the group, its primary or a supplementary one. */
 bool peercred_in_group(int fd, const struct peercred *peer, gid_t gid);
 
 #else

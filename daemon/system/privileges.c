@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The limit of open files, and the user; capabilities are in
- * privileges_linux.c.
+ * The limit of open files and the change of user. privileges_linux.c has the
+ * capabilities.
  */
 #include "config.h"
 
@@ -82,7 +82,7 @@ static int identity_become(const struct identity *identity)
 	if (privileges_keep_begin() < 0 || setuid(identity->uid) < 0 ||
 	    privileges_keep_end() < 0)
 		return -1;
-	/* If root can be regained it was not dropped. */
+	/* If the process can become root again, it has not dropped root. */
 	if (setuid(0) == 0) {
 		errno = EPERM;
 		return -1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The limit of open files, and the user. Root's rights are dropped in one step;
- * on Linux the capability to bind ports below 1024 is kept.
+ * The limit of open files and the change of user. All rights of root are
+ * dropped in one step, except that on Linux the capability to bind ports below
+ * 1024 is kept.
  */
 #ifndef PRIVILEGES_H
 #define PRIVILEGES_H
@@ -15,9 +16,10 @@ int privileges_raise_nofile(uint64_t *before, uint64_t *limit);
 
 /*
  * Becomes user and group for good, with the user's supplementary groups. group
- * NULL: the user's own; user NULL: only the group changes. A process that is
- * this user already needs no right for it. To be called before other threads
- * than the log's exist. -1 and why in error, which names user or group.
+ * NULL: the user's own group; user NULL: only the group changes. A process that
+ * runs as this user already needs no rights. To be called while there is no
+ * other thread than that of the log. -1 and the reason in error, which names
+ * user or group.
  */
 int privileges_drop(const char *user, const char *group, char *error,
 		    size_t size);
@@ -26,9 +28,10 @@ int privileges_drop(const char *user, const char *group, char *error,
 
 #ifdef HAVE_CAPABILITIES
 
-/* Before the user changes: the capability to keep. -1 and errno. */
+/* To be called before the user changes: keeps the capabilities over setuid(2).
+ * -1 and errno. */
 int privileges_keep_begin(void);
-/* After it: drops all other capabilities. -1 and errno. */
+/* To be called after it: keeps only that of low ports. -1 and errno. */
 int privileges_keep_end(void);
 
 #else

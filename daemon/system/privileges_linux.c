@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux capabilities over the change of user: CAP_NET_BIND_SERVICE stays, so
- * that a reload can open a port below 1024. no_new_privs is set, for the daemon
- * executes no program. Capabilities belong to the calling thread: other threads
- * lose all.
+ * Linux capabilities over the change of user. CAP_NET_BIND_SERVICE is kept, or
+ * a reload could not open a port below 1024. no_new_privs is set, because the
+ * daemon executes no program. Capabilities belong to the calling thread; other
+ * threads lose all of them.
  */
 #include "config.h"
 

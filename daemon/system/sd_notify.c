@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each notice is a datagram to NOTIFY_SOCKET, as sd_notify(3) sends it; but
- * that function waits for a manager that does not read, and all clients would
- * wait with it. Other failures are ignored: a manager that does not get READY=1
- * logs so itself.
+ * Each notice is a datagram to NOTIFY_SOCKET, as sd_notify(3) sends it.
+ * sd_notify(3) itself blocks while the manager does not read, and all clients
+ * would wait. Other failures are ignored: a manager that gets no READY=1 logs
+ * that itself.
  */
 #include "config.h"
 
@@ -33,12 +33,12 @@
 
 struct notice {
 	struct notice *next;
-	int fd; /* to pass, the notice's own; -1: none */
+	int fd; /* to pass; the notice closes it; -1: none */
 	char text[];
 };
 
-/* Opened once: with all descriptors in use by clients, the watchdog could not
- * be reset. */
+/* Kept open: if clients use all descriptors, a new socket could not be opened
+ * to reset the watchdog. */
 static int manager_fd = -1;
 /* Notices that wait, in order. */
 static struct notice *first, **end = &first;
@@ -76,7 +76,7 @@ static socklen_t notice_address(struct sockaddr_un *address)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
-/* -1: the manager's queue is full. The descriptor stays the caller's. */
+/* -1: the queue of the manager is full. The caller keeps the descriptor. */
 static int notice_send(const char *text, int fd)
 {
 	union {
@@ -138,7 +138,7 @@ static bool notice_is_status(const char *text)
 	return strncmp(text, "STATUS=", 7) == 0;
 }
 
-/* A status replaces one that waits at the end. */
+/* A new status replaces a status that waits last. */
 static void notice_drop_status(void)
 {
 	struct notice **at = &first;
@@ -274,8 +274,8 @@ void sd_notify_unstore(const char *name)
 	unsettled = true;
 }
 
-/* The manager closes the pipe's end when it reads the barrier, and has then
- * read all notices before it. */
+/* The manager closes its copy of the pipe when it reads the barrier: it has
+ * then read all notices before it. */
 bool sd_notify_settle(void)
 {
 	int ends[2];

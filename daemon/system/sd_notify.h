@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Notices to the service manager, as sd_notify(3) defines them; none without
- * NOTIFY_SOCKET in the environment. Main thread.
+ * Notices to the service manager, as sd_notify(3) defines them; without
+ * NOTIFY_SOCKET in the environment none is sent. Main thread.
  *
- * No call waits for the manager: notices that it does not read are kept, up to
- * a bound, and sent in order by sd_notify_flush().
+ * No call waits for the manager, except sd_notify_settle(): notices that it
+ * does not read are kept, up to a bound, and sent in order by
+ * sd_notify_flush().
  */
 #ifndef SD_NOTIFY_H
 #define SD_NOTIFY_H
@@ -34,8 +35,8 @@ static inline uint64_t sd_notify_watchdog_ms(void)
 	return 0;
 }
 #endif
-/* Resets the watchdog. Not kept where the manager does not read: a late one
- * would hide a loop that hangs. */
+/* Resets the watchdog. The notice is not kept if the manager does not read:
+ * sent late, it would hide that the daemon hangs. */
 void sd_notify_watchdog(void);
 
 /* Sends the notices that were kept. False: some still wait. */
@@ -43,18 +44,20 @@ bool sd_notify_flush(void);
 
 /* ---- descriptors that the manager keeps ------------------------------- */
 
-/* Whether it keeps any: FDSTORE in the environment says how many. */
+/* Whether the manager stores descriptors: FDSTORE in the environment is the
+ * maximum. */
 bool sd_notify_can_store(void);
 
-/* Has it keep a copy of the descriptor over a restart, by this name: printable
- * ASCII without colons, at most 255. */
+/* Asks the manager to keep a copy of the descriptor over a restart. name:
+ * printable ASCII without colons, at most 255 bytes. */
 void sd_notify_store(const char *name, int fd);
-/* Has it close the descriptors of this name. */
+/* Asks the manager to close the descriptors of this name. */
 void sd_notify_unstore(const char *name);
 
 /*
- * Waits, a second at most, until the manager has closed what was unstored since
- * the last call. False: nothing was, or the manager was not asked.
+ * Waits, at most one second, until the manager has closed what was unstored
+ * after the last call. False: nothing was unstored, or no barrier could be
+ * sent.
  */
 bool sd_notify_settle(void);
 

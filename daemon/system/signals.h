@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals as events of the main dispatcher: by signalfd(2) where the system
- * has it (signals_signalfd.c), by a handler that writes into a pipe elsewhere
- * (signals_pipe.c). One instance in a process. Main thread, before other
- * threads exist that do not block these signals.
+ * Signals as events of the main dispatcher: read from signalfd(2) where the
+ * system has it (signals_signalfd.c), elsewhere from a pipe that signal
+ * handlers write to (signals_pipe.c). One instance in a process. Main thread;
+ * other threads must block these signals, or exist only later.
  */
 #ifndef SIGNALS_H
 #define SIGNALS_H
@@ -16,13 +16,13 @@ struct signals {
 };
 
 /* Blocks SIGHUP and SIGUSR1 until signals_start(): by default they would end
- * the process during its start. SIGTERM and SIGINT do end it. */
+ * the process during its start. SIGTERM and SIGINT still end it. */
 void signals_hold(void);
 /* Catches SIGTERM, SIGINT, SIGHUP and SIGUSR1, and ignores SIGPIPE. -1 and
  * errno. */
 int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 		  void (*handle)(struct signals *signals, int number));
-/* Signals are no longer handled, nor do they end the process. */
+/* Signals are no longer handled, and do not end the process either. */
 void signals_stop(struct signals *signals);
 
 #endif

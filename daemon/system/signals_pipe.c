@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals.h by a pipe between signal handlers and the main dispatcher.
+ * Implements signals.h with a pipe from signal handlers to the main dispatcher.
  */
 #include "config.h"
 
@@ -22,7 +22,8 @@ static void signals_note(int number)
 	unsigned char byte = (unsigned char)number;
 	int error = errno;
 
-	/* A pipe that is full has more of each signal than are needed. */
+	/* If the pipe is full, it holds enough signals already: the loss has no
+	 * effect. */
 	if (write(pipe_in, &byte, 1) < 0)
 		errno = error;
 	errno = error;
@@ -34,8 +35,8 @@ static void signals_read_pipe(struct lined_delegate *delegate)
 		lined_container_of(delegate, struct signals, delegate);
 	unsigned char number;
 
-	/* One a turn: an address that a reload closes is closed when the turn
-	 * ends, and the next reload may open it again. */
+	/* Reads one signal a turn. A reload closes addresses at the end of the
+	 * turn: a second reload in the same turn could not open them again. */
 	if (read(delegate->fd, &number, 1) == 1)
 		signals->handle(signals, number);
 }

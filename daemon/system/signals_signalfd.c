@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals.h by signalfd(2): the signals are blocked, interrupt no system call
- * and are read like any other input.
+ * Implements signals.h with signalfd(2): the signals are blocked, interrupt no
+ * system call and are read like other input.
  */
 #include "config.h"
 
@@ -19,8 +19,8 @@ static void signals_read_fd(struct lined_delegate *delegate)
 		lined_container_of(delegate, struct signals, delegate);
 	struct signalfd_siginfo info;
 
-	/* One a turn: an address that a reload closes is closed when the turn
-	 * ends, and the next reload may open it again. */
+	/* Reads one signal a turn. A reload closes addresses at the end of the
+	 * turn: a second reload in the same turn could not open them again. */
 	if (read(delegate->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		signals->handle(signals, (int)info.ssi_signo);
 }
@@ -29,7 +29,8 @@ static const struct lined_delegate_handlers handlers = {
 	.handle_read = signals_read_fd,
 };
 
-/* Blocks them, or signalfd(2) would not get them; ignores SIGPIPE. */
+/* Blocks the signals, or they would be delivered and not read from the
+ * signalfd. Ignores SIGPIPE. */
 static int signals_block(sigset_t *set)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spare descriptors, all open on /dev/null.
+ * Keeps spare descriptors open on /dev/null.
  */
 #include "config.h"
 
@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* A config, the directory of an include, a module and a few listeners. */
+/* Enough for a config, the directory of an include, a module and a few
+ * listeners. */
 #define SPARE_FDS 8
 
 static int fds[SPARE_FDS];
