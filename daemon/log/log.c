@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Levels and messages. Makes messages printable and passes them to the writer;
- * while the log is not open the caller writes to stderr.
+ * Levels and messages. Makes messages printable and passes them to the writer.
+ * While the log is not open, the caller writes to stderr itself.
  */
 #include "config.h"
 
@@ -168,7 +168,7 @@ static unsigned log_burst(enum lined_log_level level)
 	return level == LINED_LOG_INFO ? BURST_INFO : BURST;
 }
 
-/* Formats the message, printable; its length. */
+/* Formats the message and makes it printable. Returns its length. */
 static size_t log_format(char text[LOG_TEXT_MAX], const char *format,
 			 va_list arguments)
 {
@@ -177,7 +177,7 @@ static size_t log_format(char text[LOG_TEXT_MAX], const char *format,
 
 	if (n < 0)
 		n = snprintf(raw, sizeof(raw), "%s", format);
-	/* One byte more than fits, so that the cut is marked. */
+	/* One byte more than fits is passed on, so that the cut is marked. */
 	if ((size_t)n >= sizeof(raw))
 		n = sizeof(raw) - 1;
 	return lined_text_escape_rest(text, LOG_TEXT_MAX, raw, (size_t)n);
@@ -280,7 +280,8 @@ static void words_add_pid(struct words *words)
 	words_add(words, at, (size_t)(digits + sizeof(digits) - at));
 }
 
-/* As syslog(3) does it, which is not safe in a signal handler. */
+/* Sends what syslog(3) would send; syslog(3) itself is not safe in a signal
+ * handler. */
 static int words_send_syslog(const struct words *words)
 {
 	const struct sockaddr_un address = {.sun_family = AF_UNIX,
@@ -317,5 +318,5 @@ void log_last_words(const char *text, size_t len)
 	words_add(&words, "\n", 1);
 	if (poll(&pfd, 1, 0) > 0 &&
 	    write(STDERR_FILENO, words.bytes, words.len) < 0)
-		return; /* no place is left to report it to */
+		return; /* nowhere left to report it */
 }

@@ -5,10 +5,10 @@
  *
  * Thread: everything here but log_open() and log_close() is MT-safe and never
  * waits for a reader of the log. While the log is open, messages go through a
- * bounded buffer to a thread that writes them; those that find it full are
- * dropped, and their number is logged. Before log_open() and after log_close()
- * the caller itself writes to stderr, so that errors of the start are seen. All
- * functions keep errno.
+ * bounded buffer to a thread that writes them; messages that do not fit are
+ * dropped and counted, and the count is logged. Before log_open() and after
+ * log_close() the caller itself writes to stderr, so that errors of the start
+ * are seen. All functions keep errno.
  *
  * On stderr each line begins with its priority, "<3>" (sd-daemon(3)), unless
  * stderr is a terminal; before log_open() only if JOURNAL_STREAM says that
@@ -38,26 +38,26 @@ struct log_settings {
 };
 
 /*
- * Opens the log, or gives the open one other settings. To be called after any
- * fork(), which the writing thread would not survive. If the thread cannot be
- * created, the log is open and the callers write. -1/ENOMEM: nothing is
- * changed.
+ * Opens the log, or changes the settings of the open one. To be called after
+ * the last fork(): the thread that writes exists only in its process. If the
+ * thread cannot be created, the log is open and the callers write. -1/ENOMEM:
+ * nothing is changed.
  */
 int log_open(const struct log_settings *settings);
 
 /*
- * Writes what is left and ends the thread, within two seconds: if a reader of
- * the log hangs, the rest of the log is lost. Other threads should have ended.
- * Does nothing where the log is not open.
+ * Writes the messages that wait and ends the thread. After two seconds it gives
+ * up: if a reader of the log hangs, the rest is lost. Other threads should have
+ * ended. Does nothing if the log is not open.
  */
 void log_close(void);
 
 /*
- * Calls tick(arg) in after_ms, and again after as many ms as it returns, on the
- * thread that writes the log, the only one that no module can block: for the
- * heartbeat. NULL: no more; a call that runs is waited for. Not called while
- * that thread hangs in a write, nor without it. Main thread, while the log is
- * open.
+ * Calls tick(arg) after after_ms, then again after as many ms as it returns. It
+ * runs on the thread that writes the log, the only one that no module can
+ * block, and is meant for the heartbeat. tick NULL: no more calls; waits for
+ * one that runs. There is no call while the thread hangs in a write, nor
+ * without the thread. Main thread, while the log is open.
  */
 void log_tick(uint32_t after_ms, uint32_t (*tick)(void *arg), void *arg);
 
@@ -69,34 +69,30 @@ bool log_enabled(enum lined_log_level level);
 /* The setting `access`: whether access lines are logged. */
 bool log_access(void);
 
-/*
- * While on, the callers write errors to stderr too where the target is syslog:
- * during the start, when a person or a script waits for it. Off at first.
- */
+/* While on, and the target is syslog, errors also go to stderr. It is on during
+ * the start, when a person or a script waits for the result. Default: off. */
 void log_copy_errors(bool on);
 
 /*
- * Logs one message: printf(3). Bytes that are not printable are escaped, and a
- * text over 2 KiB is cut, with "..." at its end. Text from a peer goes through
- * lined_text_escape() first, so that it cannot imitate an escape.
+ * Logs one message, formatted as by printf(3). Bytes that are not printable are
+ * escaped; a text over 2 KiB is cut and ends in "...". Text from a peer must go
+ * through lined_text_escape() first, or it could imitate an escape.
  *
- * Messages of one format are one kind. 20 of a kind are logged in 5 s (of
- * LINED_LOG_INFO 100, of LINED_LOG_DEBUG all); the rest are counted and
- * reported as "N similar messages suppressed: TEXT OF THE FIRST".
+ * Messages with the same format string are one kind. In 5 s, 20 messages of a
+ * kind are logged (100 at LINED_LOG_INFO, all at LINED_LOG_DEBUG); the rest are
+ * counted and reported as "N similar messages suppressed: TEXT OF THE FIRST".
  */
 void log_msg(enum lined_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/*
- * The same, with `kind` in place of the format's address: for wrappers. With
- * NULL the message is never suppressed.
- */
+/* The same for wrappers, where the format does not tell the kind: `kind` is an
+ * address that does. NULL: the message is never suppressed. */
 void log_msg_of(const void *kind, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * Writes a printable message at level err at once, unless that would block: for
- * the handler of a signal that ends the process. Async-signal-safe.
+ * Writes a printable message at level err at once, or drops it if that would
+ * block. For the handler of a signal that ends the process. Async-signal-safe.
  */
 void log_last_words(const char *text, size_t len);
 
@@ -118,9 +114,11 @@ void log_last_words(const char *text, size_t len);
 
 /* ---- words ------------------------------------------------------------- */
 
-/* Those of the config and the command line, NULL-ended: the levels from
- * LINED_LOG_ERR on, the targets in the order of enum log_target, the facilities
- * in that of log_facility_values (LOG_DAEMON and its like). */
+/*
+ * The words of the config and the command line, NULL-ended: levels from
+ * LINED_LOG_ERR on, targets in the order of enum log_target, facilities in the
+ * order of log_facility_values (LOG_DAEMON and so on).
+ */
 extern const char *const log_level_words[];
 extern const char *const log_target_words[];
 extern const char *const log_facility_words[];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fields of a message: its subject, and the keys of an access line.
+ * Reads the fields of a message from its text: the subject, and the keys of an
+ * access line.
  */
 #include "config.h"
 
@@ -28,8 +29,8 @@ static bool fields_skip(struct field_words *words, const char *text)
 	return true;
 }
 
-/* Takes the word before `until`, and skips both. ": " does not occur within an
- * IPv6 address, which has colons but no space. */
+/* Takes the word before `until` and skips both. ": " ends an IPv6 address
+ * safely: the address has colons but no space. */
 static bool fields_take(struct field_words *words, const char *until,
 			const char **text, size_t *len)
 {

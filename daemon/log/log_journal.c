@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The journal by libsystemd. Without the journal's socket sd_journal_sendv(3)
- * would succeed and lose the message: log_journal_exists() looks for it.
+ * Writes to the journal with libsystemd. Without the journal's socket,
+ * sd_journal_sendv(3) would succeed and lose the message: log_journal_exists()
+ * checks for the socket.
  */
 #include "config.h"
 

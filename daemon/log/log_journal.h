@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages to systemd's journal by its own protocol, with fields, so that it
- * can select one service or one client (journalctl LINED_SERVICE=feed).
+ * Writes messages to systemd's journal by its own protocol, with fields, so
+ * that an operator can select one service or client (journalctl
+ * LINED_SERVICE=feed).
  *
- * A message names its subject first, and the fields are read from there, on the
- * thread that writes the log: no worker formats anything twice, and a message
- * has its fields however it was logged.
+ * A message begins with its subject, and the thread that writes the log reads
+ * the fields from there: no worker formats a message twice, and every message
+ * has its fields, whatever function logged it.
  *
  *	service NAME: ...                   LINED_SERVICE
  *	service NAME: refused PEER: ...     and LINED_PEER
@@ -13,7 +14,7 @@
  *	client ID PEER: service NAME: ...   and LINED_SERVICE
  *	client ID PEER: access: KEY=VALUE...   and LINED_KEY for each
  *
- * The text of protocols and peers comes after that and makes no field.
+ * Text of protocols and peers comes later in the message and makes no fields.
  */
 #ifndef LOG_JOURNAL_H
 #define LOG_JOURNAL_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A table of kinds of messages, each with its window. The entries are searched
- * one by one: few are in use, and formatting a message costs much more.
+ * A table of kinds of messages, each with its window. The search is linear: few
+ * entries are in use, and formatting a message takes much longer.
  */
 #include "config.h"
 
@@ -20,8 +20,8 @@ void log_limit_init(struct log_limit *limit)
 	limit->due_ms = UINT64_MAX;
 }
 
-/* The entry of the kind, or one that it can have: free, or with its window
- * over; NULL: the table is full. */
+/* The entry of the kind, or one that it can use: free, or with its window over
+ * and nothing to report. NULL: the table is full. */
 static struct log_kind *log_limit_find(struct log_limit *limit,
 				       const void *kind, uint64_t now_ms)
 {
@@ -78,14 +78,14 @@ void log_limit_sample(struct log_limit *limit, const void *kind,
 	for (i = 0; i < LOG_LIMIT_KINDS; i++) {
 		struct log_kind *k = &limit->kinds[i];
 
-		/* No entry where it was reported meanwhile. */
+		/* Nothing is suppressed if the report was taken meanwhile. */
 		if (k->kind == kind && k->suppressed > 0)
 			lined_text_escape_rest(k->sample, sizeof(k->sample),
 					       text, strlen(text));
 	}
 }
 
-/* The next report's time, after one has been taken. */
+/* When the next report is due, after one was taken. */
 static uint64_t log_limit_next_due(const struct log_limit *limit)
 {
 	uint64_t due_ms = UINT64_MAX;

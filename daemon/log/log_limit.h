@@ -17,8 +17,8 @@ struct log_kind {
 	const void *kind; /* NULL: the entry is free */
 	uint64_t end_ms;  /* of the window */
 	uint32_t passed;
-	/* Counted from the last report on; the next is due at due_ms, unless
-	 * this is 0. */
+	/* Messages since the last report; unless this is 0, the next report is
+	 * due at due_ms. */
 	uint32_t suppressed;
 	uint64_t due_ms;
 	int level;
@@ -47,14 +47,14 @@ struct log_report {
 void log_limit_init(struct log_limit *limit);
 
 /*
- * Whether one more message of this kind may pass: `burst` of them may in each
- * window, which begins with the first. When the table is full, messages of
- * further kinds pass.
+ * Whether one more message of this kind may pass: `burst` messages may in each
+ * window, and the first message begins the window. If the table is full,
+ * messages of new kinds pass.
  */
 enum log_verdict log_limit_check(struct log_limit *limit, const void *kind,
 				 int level, uint32_t burst, uint64_t now_ms);
 
-/* The text of the first message that was suppressed. */
+/* Stores the text of the first message that was suppressed. */
 void log_limit_sample(struct log_limit *limit, const void *kind,
 		      const char *text);
 

@@ -18,8 +18,8 @@
 
 /* ---- stderr ------------------------------------------------------------ */
 
-/* stderr may be non-blocking: another process that shares it may have set it
- * so. */
+/* Handles EAGAIN: another process that shares stderr may have made it
+ * non-blocking. */
 static void log_sink_write_all(const char *data, size_t len, bool wait)
 {
 	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sink: where the log's messages are written to, stderr, syslog(3) or the
- * journal. A write may block. Thread: that of its owner, the log's writer; one
- * sink in a process, since openlog(3) has one name.
+ * A sink writes messages to stderr, syslog(3) or the journal. A write may
+ * block. Thread: the owner's, which is the log's writer. One sink in a process,
+ * because openlog(3) keeps one name.
  */
 #ifndef LOG_SINK_H
 #define LOG_SINK_H
@@ -21,7 +21,8 @@ struct log_sink_settings {
 	char ident[64];
 };
 
-/* Lines for stderr are gathered to this size: a pipe takes it as a whole. */
+/* Lines for stderr are collected up to this size: a pipe takes so many bytes as
+ * a whole. */
 #define LOG_SINK_CHUNK 4096
 
 struct log_sink {
@@ -30,15 +31,15 @@ struct log_sink {
 	size_t chunk_len;
 };
 
-/* The sink is zeroed, or open already and gets other settings. */
+/* Opens a zeroed sink, or changes the settings of an open one. */
 void log_sink_open(struct log_sink *sink,
 		   const struct log_sink_settings *settings);
 void log_sink_close(struct log_sink *sink);
 bool log_sink_settings_equal(const struct log_sink_settings *a,
 			     const struct log_sink_settings *b);
 
-/* Writes a message of at most LOG_TEXT_MAX; on stderr with the next flush at
- * the latest. */
+/* Writes a message of at most LOG_TEXT_MAX bytes. On stderr it may wait for
+ * log_sink_flush(). */
 void log_sink_write(struct log_sink *sink, int level, const char *text,
 		    size_t len);
 void log_sink_flush(struct log_sink *sink);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Two buffers of a fixed size: messages are put into one while the thread
- * writes the other. A reader of the log that hangs costs messages, but no
- * memory, and no thread waits. The thread and its owner share `struct
- * log_writer`, and the last one frees it: a write to a pipe that is not read
- * cannot be interrupted.
+ * writes the other. If a reader of the log hangs, messages are lost, but no
+ * memory grows and no other thread waits. The thread and its owner share
+ * `struct log_writer`, and the last one frees it, because a write to a pipe
+ * that nobody reads cannot be interrupted.
  */
 #include "config.h"
 
@@ -176,7 +176,8 @@ static bool log_writer_round(struct log_writer *w)
 	return true;
 }
 
-/* Under lock, which it releases meanwhile; false where none is due. */
+/* Runs the tick if it is due, else returns false. Called with the lock held,
+ * which is released during the tick. */
 static bool log_writer_run_tick(struct log_writer *w)
 {
 	uint32_t (*due)(void *arg) = w->tick;
@@ -263,7 +264,7 @@ struct log_writer *log_writer_start(const struct log_sink_settings *settings)
 	return w;
 }
 
-/* Without a thread: its work, done by the caller, under lock. */
+/* Does the thread's work in the caller, if there is no thread; under lock. */
 static void log_writer_work_here(struct log_writer *w)
 {
 	struct log_report report;
@@ -341,7 +342,7 @@ bool log_writer_admits(struct log_writer *w, const void *kind, int level,
 	pthread_mutex_lock(&w->lock);
 	verdict = log_limit_check(&w->limit, kind, level, burst,
 				  log_writer_now_ms());
-	/* The thread has a report to wait for now. */
+	/* The thread must wake when the report is due. */
 	if (verdict == LOG_SUPPRESS_FIRST)
 		pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
@@ -361,7 +362,8 @@ void log_writer_put(struct log_writer *w, int level, const char *text,
 {
 	struct log_record record = {(uint16_t)len, (uint16_t)level};
 	struct log_batch *batch = &w->filling;
-	/* Messages about clients may not leave no room for errors. */
+	/* Info and debug messages may fill only half of the room, or messages
+	 * about clients could leave none for errors. */
 	size_t room =
 		level < LOG_INFO ? LOG_WRITER_BYTES : LOG_WRITER_BYTES / 2;
 	bool was_empty;

@@ -35,21 +35,19 @@ struct log_writer *log_writer_start(const struct log_sink_settings *settings);
 int log_writer_stop(struct log_writer *writer, int timeout_ms);
 
 /*
- * Calls tick(arg) on the thread in after_ms, then again after as many as it
- * returns. NULL: no more; a call that runs is waited for. Not called without a
- * thread, nor while it hangs in a write.
+ * Calls tick(arg) on the thread after after_ms, then again after as many ms as
+ * it returns. NULL: no more calls; waits for one that runs. There is no call
+ * without a thread, nor while it hangs in a write.
  */
 void log_writer_tick(struct log_writer *writer, uint32_t after_ms,
 		     uint32_t (*tick)(void *arg), void *arg);
 
-/* Other settings for messages from now on and those that still wait. */
+/* Changes the settings for messages from now on and for those that wait. */
 void log_writer_set(struct log_writer *writer,
 		    const struct log_sink_settings *settings);
 
-/*
- * Whether a message of this kind may be put (log_limit.h). *sample: it may not,
- * but its text is wanted for log_writer_sample().
- */
+/* Whether a message of this kind may be put (log_limit.h). If not, *sample says
+ * whether log_writer_sample() wants its text. */
 bool log_writer_admits(struct log_writer *writer, const void *kind, int level,
 		       unsigned burst, bool *sample);
 void log_writer_sample(struct log_writer *writer, const void *kind,

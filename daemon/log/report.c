@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps messages.
+ * Logs the messages of a report and keeps copies.
  */
 #include "config.h"
 
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The log cuts what is longer. */
+/* The log cuts longer messages too. */
 #define REPORT_TEXT_MAX 2048
 
 void report_fini(struct report *report)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A report: the errors and warnings of one piece of work, such as a reload,
- * kept for whoever asked for it. They are logged as well. Belongs to one
- * thread at a time.
+ * kept for the caller that asked for the work. They are logged as well. Used by
+ * one thread at a time.
  */
 #ifndef REPORT_H
 #define REPORT_H
@@ -26,8 +26,8 @@ void report_fini(struct report *report);
 
 /*
  * Logs a message, as log_each() does, and keeps it in the report if it is an
- * error or a warning. report NULL: it is only logged; so it is without memory.
- * errno is kept.
+ * error or a warning. If report is NULL or memory runs out, the message is only
+ * logged. errno is kept.
  */
 void report_add(struct report *report, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
