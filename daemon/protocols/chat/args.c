@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the arguments of commands, and answers a wrong one in the same words
- * for all of them.
+ * Reads the arguments of commands. All commands report a wrong argument here,
+ * in the same words.
  */
 #include "chat/args.h"
 

@@ -13,16 +13,16 @@
 struct chat_args {
 	const char *command;  /* without its slash */
 	const char *synopsis; /* words in brackets may be left out */
-	char *rest;           /* what no chat_args_word() has taken yet */
+	char *rest;           /* what chat_args_word() has not taken yet */
 };
 
 /* The next word; "" where there is none. */
 char *chat_args_word(struct chat_args *args);
 
-/* Whether the text is a decimal number up to max, and that number. */
+/* Whether the text is a decimal number up to max; stores it in *number. */
 bool chat_args_number(const char *text, uint64_t max, uint64_t *number);
 
-/* Tells how the command is written. */
+/* Tells the member the usage of the command. */
 void chat_args_usage(struct chat_member *member, const struct chat_args *args);
 
 /* The person of that nickname. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chat: rooms, nicknames and private messages for people on nc and telnet and
- * for small bots. This file is what lined calls when an instance of the service
- * begins and ends, is reloaded and drains.
+ * chat: rooms, nicknames and private messages for people with nc or telnet and
+ * for small bots. This file has the callbacks for an instance: it starts and
+ * stops, is reloaded and drains.
  */
 #include "chat/chat.h"
 
@@ -62,7 +62,7 @@ static void chat_drain(struct lined_service *service)
 {
 	struct chat *chat = lined_service_data(service);
 
-	/* From now on nobody is told of the others' quitting. */
+	/* From now on no quit is announced: all members leave at once. */
 	chat->draining = true;
 	chat_sessions_drain(chat);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An instance of the chat, on one worker. All workers know the same nicknames
- * and rooms, since these are entries of the registry, which watch.c follows.
- * What is said travels as events on one topic of the bus, which keeps each
- * sender's order across rooms and private messages.
+ * An instance of the chat, on one worker. Nicknames and rooms are entries of
+ * the registry, which watch.c follows, so all workers know the same ones.
+ * Messages are events on one topic of the bus: one topic keeps the order of
+ * each sender across rooms and private messages.
  */
 #ifndef CHAT_H
 #define CHAT_H
@@ -38,9 +38,10 @@ struct chat {
 	uint64_t guest_high;  /* the highest guest number in the registry */
 	uint64_t guest_asked; /* and the highest that was claimed here */
 
-	uint64_t mark;  /* the number of the delivery under way */
+	uint64_t mark;  /* the number of the current delivery */
 	size_t waiting; /* members that wait for another worker's answer */
-	/* Turns whose messages have been handled, see session.c. */
+	/* Counts turns, so that input waits for the messages of its turn:
+	 * session.c. */
 	struct lined_message phase_message;
 	uint64_t phase;
 	bool phase_due;
@@ -52,7 +53,7 @@ static inline const struct chat_options *chat_options(const struct chat *chat)
 	return lined_service_options(chat->service);
 }
 
-/* For tsearch(3), in a tree of structs that begin with their id. */
+/* Compares for tsearch(3), in a tree of structs that begin with their id. */
 static inline int chat_compare_ids(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -60,7 +61,7 @@ static inline int chat_compare_ids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Finds a struct in a tree of tsearch(3) by what it begins with; NULL. */
+/* Finds a struct in a tree of tsearch(3) by its first member; NULL: none. */
 static inline void *chat_find(void *const *root, const void *key,
 			      int (*compare)(const void *, const void *))
 {

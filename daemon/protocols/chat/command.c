@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of all commands, and those of them that take a few lines.
+ * The table of all commands, and the commands of a few lines.
  */
 #include "chat/command.h"
 
@@ -111,7 +111,8 @@ static void command_ping(struct chat_member *member, struct chat_args *args)
 
 static void command_quit(struct chat_member *member, struct chat_args *args)
 {
-	/* The reason is told to everybody, as a message would be. */
+	/* The reason is sent to the rooms like a message, so a muted member may
+	 * give none. */
 	if (args->rest[0] != '\0' && !chat_member_is_muted(member))
 		member->reason = strdup(args->rest);
 	chat_member_close(member, LINED_CLOSE_PEER);
@@ -182,7 +183,7 @@ static const struct command *command_find(const char *name)
 
 /* ---- running ------------------------------------------------------------ */
 
-/* A name or a text that ends in spaces looks like another one. */
+/* Trailing spaces are cut: with them, a name would look like another one. */
 static void command_trim(char *text)
 {
 	size_t len = strlen(text);

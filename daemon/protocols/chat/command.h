@@ -7,7 +7,7 @@
 
 #include "chat/member.h"
 
-/* Does what a clean line asks for; text is changed on the way. */
+/* Executes a line that chat_text_clean() has cleaned. Changes text. */
 void chat_command(struct chat_member *member, char *text);
 
 #endif

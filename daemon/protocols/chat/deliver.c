@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A line is sent to each member once, even if the member is in several of the
- * event's rooms. All send queues share the event's buffer.
+ * Sends the line of an event to each member once, even if the member is in
+ * several of its rooms. All send queues share the buffer of the event.
  */
 #include "chat/deliver.h"
 
@@ -21,8 +21,8 @@ static void deliver_to(const struct chat_event *event,
 					 event->offset, event->len);
 }
 
-/* A sender gets its own message only with `echo`; a member that ignores the
- * sender never does. */
+/* The sender gets its own message only with the option `echo`. A member that
+ * ignores the sender does not get it. */
 static bool deliver_is_wanted(struct chat *chat, const struct chat_event *event,
 			      const struct chat_member *member)
 {
@@ -33,7 +33,7 @@ static bool deliver_is_wanted(struct chat *chat, const struct chat_event *event,
 	return !chat_member_ignores(member, event->from);
 }
 
-/* Whether the event was sent before the member joined, but arrives after. */
+/* Whether the event was sent before the member joined, but arrived later. */
 static bool deliver_is_late(const struct chat *chat,
 			    const struct chat_event *event,
 			    const struct chat_seat *seat)
@@ -42,7 +42,8 @@ static bool deliver_is_late(const struct chat *chat,
 	       lined_bus_is_before(chat->service, seat->mark);
 }
 
-/* Shows what joining would have shown, had the event been here then. */
+/* Sends what the member would have got when it joined, if the event had arrived
+ * before. */
 static void deliver_late(struct chat *chat, const struct chat_event *event,
 			 const struct chat_seat *seat)
 {
@@ -91,8 +92,8 @@ static void deliver_to_rooms(struct chat *chat, const struct chat_event *event)
 	}
 }
 
-/* event->to gets the notice even if it is in none of the rooms: it may be the
- * answer to its request. */
+/* event->to gets the notice even if it is in none of the rooms: the notice may
+ * answer its request. */
 static void deliver_notice(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);
@@ -141,7 +142,9 @@ static void deliver_kick(struct chat *chat, const struct chat_event *event)
 		chat_seat_kick(seat, event->from, text, len);
 }
 
-/* Only the worker of that member mutes it, and tells the others. */
+/*
+ * Only the worker of the muted member acts, and sends the notice to the others.
+ */
 static void deliver_mute(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Encodes, publishes and decodes events. The handler gets an event of this
- * worker at once, and the bus's copy of it is ignored: so a client sees what it
- * did itself before the answer to its next line.
+ * Encodes, publishes and decodes events. An event of this worker goes to the
+ * handler at once, and its copy from the bus is ignored: so a client sees the
+ * effect of its line before the answer to the next one.
  */
 #include "chat/event.h"
 
@@ -15,7 +15,7 @@
 
 #include <lined/bus.h>
 
-/* The bus's topic of all events: one, so that their order is kept. */
+/* One topic of the bus for all events, so that their order is kept. */
 #define EVENT_TOPIC "chat"
 
 #define HEADER_MAX (CHAT_EVENT_ROOMS_MAX + 256)
@@ -23,7 +23,7 @@
 /* Stands for an empty word; no name contains it. */
 #define NOTHING "."
 
-/* Grows with every event of this worker, even if the clock is set back. */
+/* Increases with every event of this worker, even if the clock is set back. */
 static uint64_t event_next_stamp(struct chat *chat)
 {
 	struct timespec now;

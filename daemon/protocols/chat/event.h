@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events: what members say and do, as it travels to all workers. An event is a
- * header line and a text; for most kinds the text is the line that clients get,
- * so that it is sent to any number of them without a copy.
+ * Events: what members say and do, sent to all workers. An event is a header
+ * line and a text. For most kinds the text is the line that clients get, so any
+ * number of clients is sent one buffer.
  */
 #ifndef CHAT_EVENT_H
 #define CHAT_EVENT_H
@@ -20,12 +20,12 @@ enum chat_event_kind {
 	CHAT_EVENT_ANNOUNCE = 'a', /* to everyone */
 	CHAT_EVENT_TOPIC = 't',    /* a notice that sets the topic */
 	CHAT_EVENT_AWAY = 'w',     /* `from` is away (number 1), or back (0) */
-	CHAT_EVENT_KICK = 'k', /* `to` must leave; told behind its nickname */
+	CHAT_EVENT_KICK = 'k', /* `to` must leave; text: after its nickname */
 	CHAT_EVENT_MUTE = 'u', /* `to` is muted for number seconds */
 	CHAT_EVENT_BAN = 'b',  /* name and `to`: banned (1), or not (0) */
 };
 
-/* A member's rooms, with commas. */
+/* Room for the names of all rooms of a member, separated by commas. */
 #define CHAT_EVENT_ROOMS_MAX 2560
 
 struct chat_event {
@@ -35,16 +35,16 @@ struct chat_event {
 	const char *rooms; /* one, or several with commas; NULL: none */
 	const char *name;  /* the nickname of from, or as the kind says */
 	/* The handler gets these, too. */
-	bool received;  /* from the bus, where it has been for a while */
+	bool received;  /* from the bus, so later than it was sent */
 	uint64_t stamp; /* microseconds of UTC; grows on each worker */
 	struct lined_buffer *buffer; /* has the text, with its newline, */
 	size_t offset, len;          /* here */
 };
 
 /*
- * Subscribes to the events of all workers. handler is called for each of them:
- * for this worker's own within chat_event_send(), for the others' by the bus;
- * it may send events itself. -1 with errno.
+ * Subscribes to the events of all workers. handler is called for each: within
+ * chat_event_send() for an event of this worker, by the bus for an event of
+ * another. The handler may send events. -1 with errno.
  */
 int chat_events_open(struct chat *chat,
 		     void (*handler)(struct chat *chat,
@@ -52,8 +52,8 @@ int chat_events_open(struct chat *chat,
 void chat_events_close(struct chat *chat);
 
 /*
- * Publishes an event to all workers and calls the handler of this one. The
- * text is formatted and gets a newline. -1 with errno: nothing was published.
+ * Publishes an event to all workers and calls the handler of this worker. The
+ * text is formatted; a newline is added. -1 with errno: nothing was published.
  */
 int chat_event_send(struct chat *chat, const struct chat_event *event,
 		    const char *format, ...)

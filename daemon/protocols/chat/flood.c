@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A token bucket with a memory: without tokens a client is read at the rate;
- * after as many such lines as a burst has it is muted, and closed when it sends
- * as many again meanwhile. When the bucket is full, all is forgotten.
+ * A token bucket that also counts the lines beyond it. Without tokens, a client
+ * is read at the rate. After more than a burst of such lines it is muted; if it
+ * sends more than a burst while muted, it is closed. A full bucket resets the
+ * count.
  */
 #include "chat/flood.h"
 
@@ -31,8 +32,8 @@ enum chat_flood_verdict chat_flood_take(struct chat_flood *flood, uint32_t rate,
 		flood->over = 0;
 		return CHAT_FLOOD_MUTE;
 	}
-	/* Until what was taken too much has come: the next line is over, too,
-	 * unless the client rests. */
+	/* The wait lasts until the debt of tokens is paid. The next line then
+	 * is over the rate as well, unless the client pauses longer. */
 	*wait_ms = lined_rate_wait_ms(&flood->lines, rate, burst + 1, now_ms);
 	if (flood->told)
 		return CHAT_FLOOD_TAKE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a client that sends too many lines gets: it is slowed, then muted, then
- * closed. Only decides; session.c acts.
+ * Decides what happens to a client that sends too many lines: it is slowed,
+ * then muted, then closed. session.c acts on the verdict.
  */
 #ifndef CHAT_FLOOD_H
 #define CHAT_FLOOD_H
@@ -18,7 +18,7 @@ enum chat_flood_verdict {
 	CHAT_FLOOD_TAKE,
 	CHAT_FLOOD_SLOW, /* take it, and tell the client to slow down */
 	CHAT_FLOOD_MUTE, /* drop it, and tell the client that it is muted */
-	CHAT_FLOOD_DROP, /* and tell it nothing more */
+	CHAT_FLOOD_DROP, /* drop it; the client was told before */
 	CHAT_FLOOD_CLOSE,
 };
 
@@ -31,8 +31,9 @@ struct chat_flood {
 };
 
 /*
- * A line has come. rate is in lines a second (0: no limit), burst how many may
- * come at once, 1 and up. The next line is to be read in *wait_ms.
+ * Counts a line. rate is in lines a second (0: no limit); burst, at least 1, is
+ * how many lines may arrive at once. The next line is to be read after
+ * *wait_ms.
  */
 enum chat_flood_verdict chat_flood_take(struct chat_flood *flood, uint32_t rate,
 					uint32_t burst, uint64_t now_ms,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps references to the messages' buffers: a line that went to a thousand
- * members is in memory once.
+ * Keeps references to the buffers of messages: a line that was sent to a
+ * thousand members is in memory once.
  */
 #include "chat/history.h"
 
@@ -100,8 +100,8 @@ static void history_tell_line(const struct chat_line *line, const char *room,
 			 tm.tm_min, (int)(line->len - skip - 1), text + skip);
 }
 
-/* How many bytes of history a member may be sent at once: the other half of its
- * send queue is for what is said meanwhile. */
+/* How many bytes of history a member may be sent now. The other half of its
+ * send queue stays free for new messages. */
 static size_t history_budget(const struct chat_member *member)
 {
 	size_t limit = lined_socket_group(member->socket)->limits.send_queue;

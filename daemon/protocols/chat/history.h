@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A room's history: its last messages, in the order of their stamps. That order
- * is the same on every worker; the order of arrival is not.
+ * A room's history: its last messages, in the order of their stamps. This order
+ * is the same on every worker; the order of arrival may differ.
  */
 #ifndef CHAT_HISTORY_H
 #define CHAT_HISTORY_H
@@ -19,11 +19,11 @@ struct chat_history {
 	size_t count, capacity;
 };
 
-/* Keeps a message; of more than limit the oldest goes. */
+/* Adds a message, and drops the oldest if there are more than limit. */
 void chat_history_add(struct chat_history *history,
 		      const struct chat_event *event, size_t limit);
 
-/* Forgets the oldest of more than limit. */
+/* Drops the oldest messages beyond limit. */
 void chat_history_trim(struct chat_history *history, size_t limit);
 
 /* Sends the last count messages with their times, or as many of them as fit
@@ -31,8 +31,8 @@ void chat_history_trim(struct chat_history *history, size_t limit);
 void chat_history_tell(const struct chat_history *history, const char *room,
 		       struct chat_member *member, size_t count);
 
-/* Sends one message with its time: it was sent before the member joined, but
- * has arrived here after. */
+/* Sends one message with its time. It was sent before the member joined and
+ * arrived here later. */
 void chat_history_tell_late(const struct chat_event *event,
 			    struct chat_member *member);
 

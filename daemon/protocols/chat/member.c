@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Members, found by their id. A member is not read while `busy` counts an
- * answer that it waits for, or while the flood limit slows it.
+ * The members of this worker, found by id. A member is not read while `busy`
+ * counts answers that it waits for, nor while the flood limit slows it.
  */
 #include "chat/member.h"
 
@@ -12,8 +12,8 @@
 
 #include "chat/seat.h"
 
-/* Another worker answers at once, unless the client that it was to act on has
- * gone. */
+/* Another worker answers at once, except when the client that it was to act on
+ * has gone: then no answer comes. */
 #define ANSWER_MS 2000
 
 #define IGNORED_MAX 100
@@ -87,8 +87,8 @@ bool chat_member_may_be_read(struct chat_member *member)
 {
 	bool ready = member_is_ready(member);
 
-	/* The registry resumes a client when it answers a claim, even if the
-	 * member waits for something else, too. */
+	/* The registry resumes a client when it answers a claim, although the
+	 * member may still wait for something else. */
 	if (!ready)
 		member_pause_or_resume(member);
 	return ready;
@@ -173,8 +173,8 @@ void chat_member_free(struct chat_member *member)
 	free(member);
 }
 
-/* Told only now that the registry has no entry of it left: a member that hears
- * of it and asks /who must not find it. */
+/* The quit is announced only when the registry has no entry of the member left:
+ * a member that reads of it and asks /who must not find it. */
 static void member_quit(struct chat_member *member)
 {
 	const char *reason = member->reason;

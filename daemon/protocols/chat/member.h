@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A member: a client of this worker. It exists until the client has gone and
- * the registry has no entry of it left; then the members who shared a room with
- * it are told that it quit.
+ * the registry has no entry of it left. Then its quit is announced to the
+ * members of its rooms.
  */
 #ifndef CHAT_MEMBER_H
 #define CHAT_MEMBER_H
@@ -30,11 +30,12 @@ struct chat_member {
 
 	struct chat_seat *seats; /* the current room's first */
 	size_t seat_count;
-	uint64_t mark; /* the last delivery that it was part of: chat.mark */
+	uint64_t mark; /* the last delivery that included it: chat.mark */
 
-	uint64_t phase; /* its input is read from this chat.phase on; 0: any */
+	uint64_t phase; /* input is not read before this chat.phase; 0: any */
 	unsigned busy;  /* answers that it waits for; unread meanwhile */
-	uint64_t answer_until_ms; /* waits for another worker; 0: it does not */
+	uint64_t answer_until_ms; /* when to stop waiting for a worker; 0: no
+				     wait */
 	struct chat_flood flood;
 	struct lined_timer slow; /* armed: nothing is read until it fires */
 
@@ -58,11 +59,11 @@ void chat_member_free(struct chat_member *member);
 /* The client has gone, and its seats have been freed. */
 void chat_member_gone(struct chat_member *member);
 
-/* An entry of the registry has come, or gone; a member whose client has gone
- * ends with its last entry. */
+/* Counts an entry of the registry that was added (here) or removed. A member
+ * whose client has gone ends with its last entry. */
 void chat_member_entry_changed(struct chat *chat, uint64_t owner, bool here);
 
-/* Of this worker; NULL. */
+/* A member of this worker; NULL: there is none. */
 struct chat_member *chat_member_find(struct chat *chat, uint64_t id);
 
 /* Its dispatcher's clock. */
@@ -72,36 +73,36 @@ uint64_t chat_member_now_ms(const struct chat_member *member);
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Tells it that the service drains. */
+/* Tells the member that the service drains. */
 void chat_member_tell_closing(struct chat_member *member);
 
-/* Closes its client; what was sent to it still leaves. */
+/* Closes its client after the send queue is flushed. */
 void chat_member_close(struct chat_member *member,
 		       enum lined_close_reason reason);
 
-/* Nothing is read between the two, which nest. */
+/* Between hold and release the member is not read. They nest. */
 void chat_member_hold(struct chat_member *member);
 void chat_member_release(struct chat_member *member);
 
-/* The same while another worker does what the member asked for: until it has
- * answered, and for two seconds at most. */
+/* The same while another worker acts for the member: until it answers, or for
+ * two seconds. */
 void chat_member_await(struct chat_member *member);
 void chat_member_answered(struct chat_member *member);
-/* Ends a wait that has lasted for too long. */
+/* Ends a wait for another worker that has lasted too long. */
 void chat_member_check_answer(struct chat_member *member);
 
-/* Reads nothing for that long. */
+/* The member is not read for wait_ms. */
 void chat_member_slow(struct chat_member *member, uint64_t wait_ms);
 
 /* Whether the next line may be read. False: its client is paused until then. */
 bool chat_member_may_be_read(struct chat_member *member);
 
-/* Its rooms with commas. */
+/* Writes the names of its rooms, separated by commas. */
 void chat_member_rooms(const struct chat_member *member,
 		       char rooms[CHAT_EVENT_ROOMS_MAX]);
 
 bool chat_member_ignores(const struct chat_member *member, uint64_t id);
-/* Begins to ignore, or stops. */
+/* Ignores the member with this id, or stops ignoring it. */
 void chat_member_ignore(struct chat_member *member, uint64_t id);
 
 bool chat_member_is_muted(const struct chat_member *member);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Claims nicknames. The registry itself numbers the guests: each worker follows
- * the highest number there ever was and claims the next one; of two
- * claims the second is lost, and repeated with a higher number.
+ * Claims nicknames. Guests are numbered by the registry: each worker follows
+ * the highest number that it has seen there and claims the next one. If two
+ * workers claim the same number, one loses and tries a higher one.
  */
 #include "chat/nick.h"
 
@@ -76,8 +76,9 @@ static void nick_greet(struct chat_member *member)
 }
 
 /*
- * A claim also wins a number that its owner released shortly before. That one
- * has been used, so it is given back: no two clients get the same.
+ * A claim can also win a number that its owner has released shortly before.
+ * This number was used already: it is released again, so that no two clients
+ * get the same one.
  */
 static void nick_guest_claimed(struct lined_socket *client, void *arg, bool won)
 {

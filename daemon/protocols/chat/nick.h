@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a member gets its nickname: first a guest's, then those that it asks
- * for. Nicknames are claimed in the registry; people.h describes the entries.
+ * Gives a member its nickname: first a guest's, later those that it asks for.
+ * Nicknames are claimed in the registry; people.h describes the entries.
  */
 #ifndef CHAT_NICK_H
 #define CHAT_NICK_H
 
 #include "chat/member.h"
 
-/* Claims the next guest number; then the member is greeted and joins the
+/* Claims the next guest number. Then the member gets the greeting and joins the
  * default room. */
 void chat_nick_guest(struct chat_member *member);
 
 /* /nick */
 void chat_nick_change(struct chat_member *member, const char *name);
 
-/* A nickname's entry has come into the registry. */
+/* Notes the entry of a nickname that was added to the registry. */
 void chat_nick_came(struct chat *chat,
 		    const struct lined_registry_entry *entry);
 

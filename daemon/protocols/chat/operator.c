@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /oper, and what it allows. The worker that a member is on kicks and mutes it;
- * the operator's next line is read when that worker has answered.
+ * /oper, and the commands that it allows. The worker of the target kicks or
+ * mutes it. The operator's next line is read when that worker has answered.
  */
 #include "chat/operator.h"
 
@@ -54,7 +54,7 @@ void chat_operator_login(struct chat_member *member, struct chat_args *args)
 
 /* ---- moderation --------------------------------------------------------- */
 
-/* The event's text is told behind the nickname. */
+/* The text of the event follows the nickname in the notice. */
 static void operator_ask_kick(struct chat_member *member, const char *room,
 			      uint64_t id, const char *reason)
 {
@@ -84,14 +84,14 @@ static bool operator_sees(struct chat *chat, const char *room, uint64_t id)
 	return lined_registry_find(chat->service, entry, &found);
 }
 
-/* The arguments NICK [REASON], and the room that they are about: the
- * operator's current one. */
+/* The arguments NICK [REASON], and the operator's current room, to which they
+ * apply. */
 struct operator_target {
 	const char *room, *reason;
 	const struct chat_person *person;
 };
 
-/* False: the arguments name nobody, and the operator has been told. */
+/* False: there is no such target, and the operator was told. */
 static bool operator_find_target(struct chat_member *member,
 				 struct chat_args *args,
 				 struct operator_target *target)
@@ -148,7 +148,8 @@ void chat_operator_ban(struct chat_member *member, struct chat_args *args)
 				  target.reason);
 }
 
-/* By the nickname that was banned, or the one that its owner has now. */
+/* Finds the ban by the banned nickname, or by the present nickname of the
+ * member. */
 void chat_operator_unban(struct chat_member *member, struct chat_args *args)
 {
 	const char *nickname = args->rest;

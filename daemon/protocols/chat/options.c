@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the config may set for a chat service, and which values are refused:
- * names that no client could type, hashes that crypt(3) does not know.
+ * The options that the config may set for a chat service, and their check: it
+ * refuses names that no client could type and hashes that crypt(3) does not
+ * know.
  */
 #include "chat/options.h"
 
@@ -87,7 +88,7 @@ static bool network_has_peer(const char *text, const char *peer)
 	       lined_network_contains(&network, &address.any);
 }
 
-/* Without `from` any peer may. */
+/* Without `from`, any peer may become the operator. */
 static bool operator_may_be(const struct chat_operator_options *operator,
 			    const char * peer)
 {
@@ -136,7 +137,8 @@ static int room_check(const struct chat_room_options *room, char *error,
 	else if (!chat_text_is_clean(room->key) || room->key[0] == ' ' ||
 		 (room->key[0] != '\0' &&
 		  room->key[strlen(room->key) - 1] == ' '))
-		snprintf(error, size, "room \"%s\": nobody could type this key",
+		snprintf(error, size,
+			 "room \"%s\": key cannot be typed by a client",
 			 room->title);
 	else
 		return 0;
@@ -186,9 +188,10 @@ static int default_room_check(const struct chat_options *options, char *error,
 			 "-, or empty for none",
 			 name);
 	else if (room != NULL && room->key[0] != '\0')
-		snprintf(error, size,
-			 "default-room \"%s\" has a key: nobody could come in",
-			 name);
+		snprintf(
+			error, size,
+			"default-room \"%s\" has a key: clients could not join",
+			name);
 	else
 		return 0;
 	return -1;
@@ -210,8 +213,9 @@ int chat_options_check(const void *arg, char *error, size_t size)
 	    (options->password[0] == '$' &&
 	     lined_password_check_hash(options->password) < 0)) {
 		snprintf(error, size,
-			 "password: nobody could type it, or (with a $) it is "
-			 "no hash that crypt(3) of this build knows");
+			 "password: it cannot be typed by a client, or begins "
+			 "with $ and is not a hash that crypt(3) of this build "
+			 "knows");
 		return -1;
 	}
 	for (i = 0; i < options->rooms.count; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The options of a chat service, as the config sets them. They are constant;
- * a reload replaces them, so ask for them again rather than keep a pointer.
+ * The options of a chat service, as the config sets them. They do not change,
+ * but a reload replaces them: do not keep a pointer.
  */
 #ifndef CHAT_OPTIONS_H
 #define CHAT_OPTIONS_H
@@ -41,13 +41,13 @@ int chat_options_check(const void *options, char *error, size_t size);
 const struct chat_room_options *
 chat_options_room(const struct chat_options *options, const char *room);
 
-/* The operator section of that title which a client with this address may
- * use; NULL: there is none. peer as lined_client_peer() writes it. */
+/* The operator section with this title, if a client with the address peer may
+ * use it; NULL: none. peer is written as by lined_client_peer(). */
 const struct chat_operator_options *
 chat_options_operator(const struct chat_options *options, const char *title,
 		      const char *peer);
 
-/* Whether the config names the room, which then stays without members. */
+/* Whether the config names the room: it then exists even without members. */
 bool chat_options_keep_room(const struct chat_options *options,
 			    const char *room);
 

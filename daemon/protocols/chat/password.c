@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service's password is text or a hash; an operator's is always a hash,
- * see operator.c.
+ * Verifies passwords. The service's password is plain text or a hash; an
+ * operator's is always a hash, see operator.c.
  */
 #include "chat/password.h"
 
@@ -64,7 +64,7 @@ void chat_password_take(struct chat_member *member, const char *line)
 
 	if (password[0] == '$')
 		chat_password_verify(member, line, password, password_verified);
-	else /* a reload may have taken the password away */
+	else /* a reload may have removed the password */
 		password_decide(member,
 				password[0] == '\0' ||
 					lined_password_equal(password, line));

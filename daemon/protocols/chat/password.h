@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Passwords of members: the service's, asked for by the first line, and those
- * of operators.
+ * Passwords of members: the service's password in the first line, and those of
+ * operators.
  */
 #ifndef CHAT_PASSWORD_H
 #define CHAT_PASSWORD_H
@@ -12,9 +12,10 @@
 void chat_password_take(struct chat_member *member, const char *line);
 
 /*
- * Has a password compared with a hash, off the loop: verified() is called
- * later, and the member is to be released there. Reads nothing of the member
- * meanwhile. If that cannot be begun, the password counts as wrong.
+ * Starts to compare a password with a hash on another thread. The member is not
+ * read meanwhile; verified() is called later and must release it
+ * (chat_member_release()). If that cannot be started, the password counts as
+ * wrong.
  */
 void chat_password_verify(struct chat_member *member, const char *password,
 			  const char *hash,

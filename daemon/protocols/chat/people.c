@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nicknames as this worker knows them from the registry's entries. Claims
- * nothing itself.
+ * The nicknames that this worker knows from the registry. Claims none.
  */
 #include "chat/people.h"
 
@@ -68,7 +67,8 @@ void chat_people_gone(struct chat *chat,
 {
 	struct chat_person *person = chat_people_find(chat, entry->owner);
 
-	/* After a new nickname the entry of the old one goes. */
+	/* When a nickname changes, the old entry is removed after the new one
+	 * was added: the person stays. */
 	if (person != NULL && strcmp(person->entry, entry->name) == 0)
 		person_free(chat, person);
 }

@@ -20,7 +20,7 @@
 struct chat_person {
 	uint64_t id; /* lined_client_id(); first, see chat_find() */
 	char nickname[CHAT_NAME_MAX + 1];
-	char entry[CHAT_PEOPLE_SPELLING_MAX]; /* that has this spelling */
+	char entry[CHAT_PEOPLE_SPELLING_MAX]; /* the entry with this spelling */
 	char *away;                           /* NULL: not away */
 };
 
@@ -30,10 +30,10 @@ struct chat_person *chat_people_find(struct chat *chat, uint64_t id);
 struct chat_person *chat_people_find_name(struct chat *chat,
 					  const char *nickname);
 
-/* The number in the entry of a guest; 0: it is not a guest's. */
+/* The number in a guest's entry; 0: the entry is not a guest's. */
 uint64_t chat_people_guest(const char *entry);
 
-/* An entry of CHAT_PEOPLE_PREFIX has come, or gone. */
+/* An entry with CHAT_PEOPLE_PREFIX was added, or removed. */
 void chat_people_came(struct chat *chat,
 		      const struct lined_registry_entry *entry);
 void chat_people_gone(struct chat *chat,

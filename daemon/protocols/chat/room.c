@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rooms. If two workers change a topic or a ban at once, the later stamp
- * wins on all of them.
+ * The rooms. If two workers change a topic or a ban at the same time, the later
+ * stamp wins on all workers.
  */
 #include "chat/room.h"
 

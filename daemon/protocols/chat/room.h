@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rooms as a worker knows them: the number of members on all workers, the seats
- * of its own members, the topic, the history, the bans. A room exists while it
- * has members; a room that the config names always does.
+ * Rooms as one worker knows them: the number of members on all workers, the
+ * seats of its own members, topic, history and bans. A room exists while it has
+ * members; a room that the config names always exists.
  */
 #ifndef CHAT_ROOM_H
 #define CHAT_ROOM_H
@@ -27,7 +27,8 @@ struct chat_room {
 	struct chat_ban *bans;
 };
 
-/* NULL: there is none; _get() makes it, NULL: no memory. */
+/* _find() returns NULL if the room does not exist; _get() creates it, NULL: no
+ * memory. */
 struct chat_room *chat_room_find(struct chat *chat, const char *name);
 struct chat_room *chat_room_get(struct chat *chat, const char *name);
 
@@ -41,13 +42,14 @@ void chat_room_tell_topic(struct chat *chat, const struct chat_room *room,
 /* Keeps a message in its room's history. */
 void chat_room_remember(struct chat *chat, const struct chat_event *event);
 
-/* Does what a CHAT_EVENT_BAN says. */
+/* Applies a CHAT_EVENT_BAN. */
 void chat_room_ban(struct chat *chat, const struct chat_event *event);
-/* By nickname or id; id 0: by nickname only. The room may be NULL. */
+/* Whether a ban matches the nickname or the id; id 0: only the nickname. The
+ * room may be NULL. */
 bool chat_room_is_banned(const struct chat_room *room, uint64_t id,
 			 const char *nickname);
 
-/* The options have changed. */
+/* Applies changed options to all rooms. */
 void chat_rooms_reload(struct chat *chat);
 void chat_rooms_free(struct chat *chat);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes events of what members say. Their text is the line that the others
- * get, so that it is formatted once for all.
+ * Turns what members say into events. The text of an event is the line that the
+ * others get, so it is formatted once for all.
  */
 #include "chat/say.h"
 

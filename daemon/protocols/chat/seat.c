@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Joining and leaving. The others are told when the registry has it, so that a
- * member that hears of it and asks /who gets the same answer.
+ * Joins and leaves rooms. The notice is sent after the registry has changed, so
+ * that a member that reads it and asks /who gets the same answer.
  */
 #include "chat/seat.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A seat: a member in a room. All workers know it as the entry `m/ROOM/ID` of
- * the registry; the member's own worker has this struct and delivers by it.
+ * A seat: a member in a room. All workers know the seat as the entry
+ * `m/ROOM/ID` of the registry. Only the member's own worker has this struct,
+ * and delivers by it.
  */
 #ifndef CHAT_SEAT_H
 #define CHAT_SEAT_H
@@ -18,9 +19,9 @@ struct chat_seat {
 	struct chat_member *member;
 	struct chat_room *room;
 	struct chat_seat *next, *prev; /* in the room, on this worker */
-	struct chat_seat *below;       /* the member's next, current earlier */
-	uint64_t mark;   /* lined_bus_mark() when the member joined */
-	bool leaving;    /* its entry is being released */
+	struct chat_seat *below; /* the member's next: it was current before */
+	uint64_t mark;           /* lined_bus_mark() when the member joined */
+	bool leaving;            /* its entry is being released */
 	char *kicked;    /* the text of CHAT_EVENT_KICK; NULL: it left */
 	uint64_t kicker; /* the operator, which waits for the notice */
 };
@@ -29,18 +30,19 @@ struct chat_seat {
 struct chat_seat *chat_seat_find(const struct chat_member *member,
 				 const char *room);
 
-/* /join: makes the room current; if the member is not in it, claims a seat. */
+/* /join: makes the room the current one. If the member is not in it, claims a
+ * seat. */
 void chat_seat_join(struct chat_member *member, const char *room,
 		    const char *key);
 
 /* /part */
 void chat_seat_part(struct chat_seat *seat);
 
-/* The same for an operator; kicked is told behind the nickname. */
+/* The same by an operator; the notice is the nickname and then kicked. */
 void chat_seat_kick(struct chat_seat *seat, uint64_t kicker, const char *kicked,
 		    size_t len);
 
-/* Its entry has gone from the registry. */
+/* To be called when the registry has removed the entry of the seat. */
 void chat_seat_gone(struct chat *chat, const struct chat_room *room,
 		    uint64_t id);
 

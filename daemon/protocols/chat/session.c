@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decides when a client is read, and whether its line counts: not while it
- * waits for an answer, not when it floods. command.c knows what a line means.
+ * Decides when a client is read and whether a line counts: it is not read while
+ * it waits for an answer, and lines of a flood are dropped. command.c executes
+ * the lines.
  */
 #include "chat/session.h"
 
@@ -26,10 +27,10 @@ static void session_phase(struct lined_message *message)
 }
 
 /*
- * False: this input is to wait until the turn's messages have been handled. A
- * client that has heard of something by a client of another worker, and asks
- * about it, must find it here; so what the workers have posted by now comes
- * first. The input is served in the next turn, which follows at once.
+ * False: this input waits until the messages that the workers have posted so
+ * far are handled. A client may have read of an act of a client on another
+ * worker, and ask about it: the answer must include that act. The input is read
+ * in the next turn, which follows at once.
  */
 static bool session_is_due(struct chat_member *member)
 {
@@ -49,7 +50,7 @@ static bool session_is_due(struct chat_member *member)
 	return true;
 }
 
-/* Whether a line that has come counts. */
+/* Counts a line for the flood limit. False: the line is dropped. */
 static bool session_line_counts(struct chat_member *member)
 {
 	const struct chat_options *options = chat_options(member->chat);
@@ -181,7 +182,7 @@ static void session_drain(struct lined_socket *client, void *arg)
 	struct chat_member *member = lined_socket_arg(client);
 
 	(void)arg;
-	/* A member without a nickname is told after the greeting. */
+	/* A member without a nickname yet is told after the greeting. */
 	if (member != NULL && member->nickname[0] != '\0')
 		chat_member_tell_closing(member);
 }

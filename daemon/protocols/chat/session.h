@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client's session: it is accepted, asked for the password, read line by
- * line and closed. What it is in the chat is its struct chat_member.
+ * A client's session: it is accepted, asked for the password, read line by line
+ * and closed. Its state in the chat is struct chat_member.
  */
 #ifndef CHAT_SESSION_H
 #define CHAT_SESSION_H
 
 #include "chat/chat.h"
 
-/* Before the first client, and after the last. */
+/* To be called before the first client, and after the last. */
 void chat_sessions_init(struct chat *chat);
 void chat_sessions_fini(struct chat *chat);
 
@@ -19,8 +19,8 @@ void chat_session_accept(struct lined_service *service,
 /* Tells every member that the service is closing. */
 void chat_sessions_drain(struct chat *chat);
 
-/* Reads again those whose request another worker has not answered in time;
- * called every half second. */
+/* Resumes members whose request another worker has not answered in time. Called
+ * every half second. */
 void chat_sessions_check(struct chat *chat);
 
 #endif

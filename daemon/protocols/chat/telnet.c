@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Removes the commands and answers none of them: to telnet, an option that
- * nobody answers stays off.
+ * Removes telnet commands and answers none: an option that is not answered
+ * stays off.
  */
 #include "chat/telnet.h"
 
@@ -24,12 +24,12 @@ static size_t telnet_subnegotiation_len(const unsigned char *in, size_t len)
 			continue;
 		if (in[i + 1] == TELNET_SE)
 			return i + 2;
-		i++; /* IAC IAC is a byte of it */
+		i++; /* IAC IAC is a data byte */
 	}
 	return len;
 }
 
-/* The length of the command at an IAC; 0: it is none, but a byte. */
+/* The length of the command at an IAC; 0: the IAC is a data byte. */
 static size_t telnet_command_len(const unsigned char *in, size_t len)
 {
 	if (len == 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands of telnet (RFC 854) within a line: its clients negotiate options
- * whether or not they are asked to.
+ * Telnet commands (RFC 854) within a line: telnet clients may send them
+ * although lined never asks.
  */
 #ifndef CHAT_TELNET_H
 #define CHAT_TELNET_H

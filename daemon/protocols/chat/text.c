@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is left of a line between telnet's commands is text, and is cleaned as
- * lined/text.h does.
+ * Cleans a line: removes telnet commands, then cleans the rest with
+ * lined_text_clean().
  */
 #include "chat/text.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The text of clients: what of a line may reach another terminal, and what may
- * be a name. Keeps nothing.
+ * The text of clients: which parts of a line may reach another terminal, and
+ * which names are valid. Keeps no state.
  */
 #ifndef CHAT_TEXT_H
 #define CHAT_TEXT_H
@@ -18,13 +18,14 @@
 #define CHAT_TEXT_ROOM(len) LINED_TEXT_CLEAN_ROOM(len)
 
 /*
- * Writes a line to out without its telnet commands and then cleaned by
- * lined_text_clean(): a character that a command split is whole again. Returns
- * the length of out, which is NUL-terminated.
+ * Copies a line to out without telnet commands, cleaned by lined_text_clean().
+ * The commands are removed first, so a character that was split by one is
+ * whole. Returns the length of out, which is NUL-terminated.
  */
 size_t chat_text_clean(const char *line, size_t len, char *out);
 
-/* The caller's copy of len bytes that no NUL need follow; NULL. */
+/* A copy of len bytes with a NUL, to be freed; text need not end in NUL. NULL:
+ * no memory. */
 char *chat_text_copy(const char *text, size_t len);
 
 /* True where chat_text_clean() would change nothing. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The watch on the registry: its entries of nicknames and seats are passed on
- * to people, rooms, seats and members of this worker.
+ * Watches the registry: passes changes of nicknames and seats to people, rooms,
+ * seats and members of this worker.
  */
 #ifndef CHAT_WATCH_H
 #define CHAT_WATCH_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes lists of names from the registry and the rooms, as this worker knows
- * them now.
+ * them at the moment.
  */
 #include "chat/who.h"
 
@@ -12,7 +12,7 @@
 
 #include "chat/seat.h"
 
-/* Names that belong to others, and how many bytes they have together. */
+/* Names, not owned, and how many bytes they need together. */
 struct who_names {
 	struct chat *chat;
 	const char **items;
@@ -42,7 +42,8 @@ static int who_compare(const void *a, const void *b)
 	return strcasecmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Sorted, each with a space before it; to be freed. NULL: no memory. */
+/* The sorted names, each after a space; to be freed. NULL: no memory. Frees the
+ * list. */
 static char *who_text(struct who_names *names)
 {
 	char *text = malloc(names->bytes + 1), *at = text;
@@ -72,7 +73,7 @@ static void who_add_owner(const struct lined_registry_entry *entry, void *arg)
 		who_add(names, person->nickname);
 }
 
-/* A room with a key is shown only to its members and operators. */
+/* Only members and operators see who is in a room with a key. */
 static bool who_is_hidden(struct chat_member *member, const char *room)
 {
 	const struct chat_room_options *options =
