@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the addresses of upstreams and connects to them. Which one is tried,
- * and what is sent there, is decided elsewhere.
+ * Reads the addresses of upstreams and connects to them. upstreams.c and
+ * proxy.c decide which address is tried.
  */
 #include "relay/address.h"
 
@@ -105,7 +105,9 @@ bool relay_address_connected(struct lined_socket *sock)
 		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ECONNREFUSED);
 		return false;
 	}
-	/* Without keepalive the connection is still of use. */
+	/*
+	 * The connection works without keepalive too, so an error is ignored.
+	 */
 	(void)lined_tcp_keepalive(lined_socket_fd(sock));
 	return true;
 }

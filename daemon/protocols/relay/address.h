@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The address of an upstream: read from the config, connected to, and why that
+ * The address of an upstream: parses it, connects to it, and tells why that
  * failed.
  */
 #ifndef RELAY_ADDRESS_H
@@ -19,23 +19,26 @@ struct relay_address {
 	char text[LINED_HOST_MAX + 24]; /* as configured */
 };
 
-/* Reads tcp://HOST:PORT or tls://HOST:PORT; names are allowed. -1, and what is
- * wrong in error. */
+/* Reads tcp://HOST:PORT or tls://HOST:PORT; HOST may be a name. -1 and the
+ * reason in error. */
 int relay_address_parse(const char *text, struct relay_address *address,
 			char *error, size_t size);
 
 /*
- * A socket that connects to the address: within ten seconds handle_connect is
- * called, or handle_close. It has the service's group and framing, and drops an
- * unterminated rest. NULL and errno.
+ * A socket that connects to the address. handle_connect or handle_close is
+ * called within ten seconds. The socket has the service's group and framing; an
+ * unterminated rest is dropped. NULL and errno.
  */
 struct lined_socket *
 relay_address_connect(struct lined_service *service,
 		      const struct relay_address *address,
 		      const struct lined_socket_handlers *handlers, void *arg);
 
-/* To be called first in handle_connect. False: the socket is connected to
- * itself, as may happen where nobody listens, and is closed. */
+/*
+ * To be called first in handle_connect. False: the socket was connected to
+ * itself, which TCP allows if no process listens on a local port, and is
+ * closed.
+ */
 bool relay_address_connected(struct lined_socket *sock);
 
 /* Why a socket was closed, before or after it was connected. */

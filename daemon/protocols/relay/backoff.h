@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 /*
- * The delay before the next attempt, after so many failures (0 and up): first
- * exactly min_ms, then doubling up to max_ms, less up to a half of it at
- * random.
+ * The delay before the next attempt, after this number of failures (0 and up).
+ * It begins with exactly min_ms and then doubles up to max_ms; at random it is
+ * shorter, but at least half of that and min_ms.
  */
 uint64_t relay_backoff_ms(uint64_t min_ms, uint64_t max_ms, unsigned failures);
 

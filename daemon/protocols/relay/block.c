@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The layout of a block: a head, the lines one after the other, as they are
- * sent to clients, and the table of their lengths. This is the one place that
- * copies a line.
+ * The layout of a block: a head, the lines one after the other as clients get
+ * them, and a table of their lengths. A line is copied only here.
  */
 #include "relay/block.h"
 
@@ -25,7 +24,7 @@ void relay_block_fini(struct relay_block *block)
 	memset(block, 0, sizeof(*block));
 }
 
-/* Makes room for a line, and for the table of lengths after the last. */
+/* Makes room for a line and for the table of lengths after it. */
 static int block_reserve(struct relay_block *block, size_t len)
 {
 	size_t wanted, room = block->room > 0 ? block->room : ROOM_MIN;
@@ -101,7 +100,7 @@ struct lined_buffer *relay_block_seal(struct relay_block *block,
 	block_append(block, (const char *)block->lens,
 		     block->count * sizeof(uint32_t));
 	len = block->len;
-	/* Histories keep blocks for long: give the spare room back. */
+	/* Histories keep blocks for a long time, so unused room is freed. */
 	bytes = realloc(block->bytes, len);
 	if (bytes == NULL)
 		bytes = block->bytes;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks: the lines that one sender sends in one turn, which cross the bus as
- * one message.
+ * Blocks: the lines that one sender sends in one turn. A block crosses the bus
+ * as one message.
  */
 #ifndef RELAY_BLOCK_H
 #define RELAY_BLOCK_H
@@ -13,7 +13,7 @@
 #include <lined/buffer.h>
 #include <lined/line.h>
 
-/* A block while lines are added. All zero is an empty one. */
+/* A block to which lines are added. Zeroed memory is an empty block. */
 struct relay_block {
 	char *bytes; /* the message as it grows */
 	size_t len, room;
@@ -24,20 +24,20 @@ struct relay_block {
 
 void relay_block_fini(struct relay_block *block);
 
-/* Copies a line, behind a tag. All lines of a block have tags of one length.
- * -1/ENOMEM. */
+/* Copies a line after a tag. The tags of all lines of a block have the same
+ * length. -1/ENOMEM. */
 int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
 		    const struct lined_line *line);
 
 /* The bytes of all lines so far. */
 size_t relay_block_bytes(const struct relay_block *block);
 
-/* Makes the block, which is not empty, a message to everybody, which is the
- * caller's. The block is empty then. NULL/ENOMEM. */
+/* Turns a block that is not empty into a message to everybody, which the caller
+ * owns. The block is then empty. NULL/ENOMEM. */
 struct lined_buffer *relay_block_seal(struct relay_block *block,
 				      uint64_t sender);
 
-/* A message, read back. Borrows the buffer. */
+/* A message that was read; it borrows the buffer. */
 struct relay_message {
 	struct lined_buffer *buffer;
 	uint64_t sender; /* id of the client; 0: an upstream */
@@ -56,7 +56,7 @@ bool relay_message_read(struct relay_message *message,
 uint32_t relay_message_line_len(const struct relay_message *message,
 				uint32_t line);
 
-/* A copy from line `first` on, addressed to `to`, which is the caller's.
+/* A copy from line `first` on, addressed to `to`. The caller owns it.
  * NULL/ENOMEM. */
 struct lined_buffer *relay_message_rest(const struct relay_message *message,
 					uint32_t first, uint64_t to);

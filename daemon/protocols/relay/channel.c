@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names the topics of the bus, by the topic option where services share a feed.
+ * Names the topics of the bus. Services with the same topic option share a
+ * feed.
  */
 #include "relay/channel.h"
 

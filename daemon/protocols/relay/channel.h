@@ -10,16 +10,16 @@
 
 struct relay;
 
-/* All services with one topic share its channels, but for RELAY_UP, which is
- * each service's own. */
+/* All services with the same topic option share these channels, except
+ * RELAY_UP: each service has its own. */
 enum relay_channel {
 	RELAY_FEED,   /* blocks for every member */
 	RELAY_HOLDER, /* blocks for the holder, which passes them on */
-	RELAY_NOTES,  /* who holds, who has members: hold.c */
+	RELAY_NOTES,  /* the holder and the members: hold.c */
 	RELAY_UP,     /* blocks for the upstream */
 };
 
-/* NULL: cannot, logged. */
+/* NULL: failed, and logged. */
 struct lined_subscription *relay_channel_subscribe(
 	struct relay *relay, enum relay_channel channel,
 	void (*handler)(void *arg, struct lined_buffer *message), void *arg);

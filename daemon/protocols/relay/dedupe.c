@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Remembers lines by a 128-bit hash of their bytes: in a hash table for looking
- * up, and in a ring, in the order they came, for forgetting. The memory grows
- * with the lines in a window up to RING_MAX, where the oldest are forgotten
+ * Stores a 128-bit hash of each line: in a hash table to find it, and in a
+ * ring, in order of arrival, to drop the oldest. The memory grows with the
+ * lines in a window, up to RING_MAX; beyond that the oldest lines are dropped
  * early.
  */
 #include "relay/dedupe.h"
@@ -63,8 +63,8 @@ void relay_dedupe_free(struct relay_dedupe *dedupe)
 	free(dedupe);
 }
 
-/* Two multiplicative hashes with random seeds, so that no client can make a
- * line that collides with another's. */
+/* Two multiplicative hashes with random seeds: a client that does not know the
+ * seeds cannot easily make lines that collide. */
 static void dedupe_hash(const struct relay_dedupe *dedupe, const char *text,
 			size_t len, struct dedupe_line *seen)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delivers blocks to the members. A run of lines goes to each member as one
- * part of the message's buffer. Where slow readers lose lines rather than their
- * connection, each line is a send of its own, so that whole lines are lost.
+ * Delivers blocks to the members. Consecutive lines go to a member as one part
+ * of the message's buffer. If slow clients lose lines instead of their
+ * connection, each line is sent by itself, so that only whole lines are lost.
  */
 #include "relay/feed.h"
 
@@ -20,7 +20,7 @@
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* Lines of a message that follow one another. */
+/* Consecutive lines of a message. */
 struct feed_run {
 	const struct relay_message *message;
 	uint32_t first, count;
@@ -42,9 +42,10 @@ static void feed_count_lost(struct relay_client *client, uint64_t lines)
 }
 
 /*
- * With drop-newest a client that has lost lines loses all lines until it has
- * caught up and the notice fits: the notice stands where the gap is. With
- * drop-oldest it goes on, and the notice comes when what was kept is sent.
+ * With drop-newest, a client that has lost a line loses all further lines until
+ * the notice fits into its queue, so that the notice is where the gap is. With
+ * drop-oldest the client keeps getting lines, and the notice follows when its
+ * queue is empty.
  */
 static void feed_send_lines(struct relay_client *client,
 			    const struct feed_run *run)
@@ -60,7 +61,8 @@ static void feed_send_lines(struct relay_client *client,
 		size_t len = relay_message_line_len(message, run->first + i);
 
 		if (waits && client->lost > 0) {
-			/* A shorter line might have room before the notice. */
+			/* A shorter line might still fit, and would then be
+			 * before the notice. */
 			feed_count_lost(client, run->count - i);
 			return;
 		}
@@ -108,8 +110,11 @@ void relay_feed_send_notice(struct relay_client *client)
 	size_t len = feed_write_notice(options->gap_notice, client->lost, text,
 				       sizeof(text));
 
-	/* Behind other lines the notice would become the oldest, and be
-	 * dropped. In an empty queue it is begun by the turn's flush. */
+	/*
+	 * Behind other lines the notice would become the oldest line and be
+	 * dropped. In an empty queue, the flush of this turn begins to send it,
+	 * and it stays.
+	 */
 	if (client->lost > 0 && options->slow == RELAY_SLOW_DROP_OLDEST &&
 	    lined_socket_is_send_data_buffered(client->sock))
 		return;
@@ -160,8 +165,8 @@ static void feed_deliver_run(struct relay *relay, const struct feed_run *run,
 		feed_keep_history(relay, run);
 }
 
-/* Compares without tag and terminator: the same line may come from two senders,
- * or with two terminators. */
+/* Compares the line without tag and terminator: two senders, or senders with
+ * different terminators, may send the same line. */
 static bool feed_is_repeat(struct relay *relay,
 			   const struct relay_message *message, size_t offset,
 			   size_t len, uint64_t now_ms)
@@ -243,7 +248,8 @@ static void feed_set_overflow(const struct relay *relay,
 	lined_socket_set_overflow(sock, overflows[relay->options->slow]);
 }
 
-/* Half a queue, so that the history does not make a new client a slow one. */
+/* The history fills at most half of the send queue, or a new client would
+ * already be a slow one. */
 static void feed_send_history(struct relay *relay, struct relay_client *client)
 {
 	uint32_t queue = lined_socket_group(client->sock)->limits.send_queue;
@@ -320,8 +326,8 @@ static int feed_set_memory(struct relay *relay)
 	return -1;
 }
 
-/* Subscribes to the feed that the options name. On failure the one before goes
- * on. */
+/* Subscribes to the feed that the options name. On failure the old subscription
+ * stays. */
 static int feed_subscribe(struct relay *relay)
 {
 	struct lined_subscription *feed = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The feed: from the bus through dedupe and history to the clients of this
- * worker, its members.
+ * The feed: delivers lines from the bus, through dedupe and history, to the
+ * clients of this worker, its members.
  */
 #ifndef RELAY_FEED_H
 #define RELAY_FEED_H
@@ -9,11 +9,13 @@
 struct relay;
 struct relay_client;
 
-/* Subscribes. -1: cannot, logged. */
+/* Subscribes. -1: failed, and logged. */
 int relay_feed_start(struct relay *relay);
 void relay_feed_stop(struct relay *relay);
 
-/* The options have changed. -1: cannot, logged, and the feed is as before. */
+/*
+ * Applies changed options. -1: failed, and logged; the old subscription stays.
+ */
 int relay_feed_reload(struct relay *relay);
 
 /* A client joins: it gets the history, then the feed, unless clients only
@@ -21,8 +23,11 @@ int relay_feed_reload(struct relay *relay);
 void relay_feed_join(struct relay *relay, struct relay_client *client);
 void relay_feed_leave(struct relay *relay, struct relay_client *client);
 
-/* The client's queue is low again: sends the gap-notice for the lines that it
- * has lost. Where the queue might drop the notice, the next call does. */
+/*
+ * To be called when the client's send queue is low again: sends the gap-notice
+ * for the lines that it lost. If the queue could drop the notice, a later call
+ * sends it.
+ */
 void relay_feed_send_notice(struct relay_client *client);
 
 #endif

@@ -14,8 +14,9 @@
 struct relay_filter;
 
 /*
- * Compiles "allow EXPRESSION" and "deny EXPRESSION" rules. NULL where there are
- * no rules, with "" in error, or on failure, with what is wrong in error.
+ * Compiles rules of the form "allow EXPRESSION" or "deny EXPRESSION". NULL:
+ * there are no rules, and error is ""; or one is wrong, and error has the
+ * reason.
  */
 struct relay_filter *relay_filter_new(const struct lined_option_list *rules,
 				      char *error, size_t size);

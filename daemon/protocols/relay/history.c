@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps the last lines that a worker has delivered: a ring of parts of the
- * buffers they came in.
+ * Keeps the last lines that a worker has delivered, in a ring. Each entry is a
+ * part of the buffer that the line arrived in.
  */
 #include "relay/history.h"
 

@@ -12,8 +12,8 @@
 
 struct relay_history;
 
-/* Keeps the last `lines` lines (1 and up), beginning with those of `before`,
- * which may be NULL. NULL/ENOMEM. */
+/* A history of the last `lines` lines (at least 1). It begins with those of
+ * `before`, which may be NULL. NULL/ENOMEM. */
 struct relay_history *relay_history_new(size_t lines,
 					const struct relay_history *before);
 void relay_history_free(struct relay_history *history);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holds lines that have no reader for the first who comes. All blocks of a feed
- * go through one instance, the holder, so that one place decides, whatever the
- * number of workers, and what was held is sent before what comes after it.
+ * Holds lines that have no reader until the first reader joins. All blocks of a
+ * feed go through one instance, the holder. So one place decides, however many
+ * workers there are, and held lines are sent before newer ones.
  *
- * The instances of a feed tell each other in notes how many members they have
- * and who is the holder. It is the primary instance of a service with the
- * option; of two that begin at once, the one with the lower number stays. A
- * feed without the option has no holder and no notes.
+ * The instances of a feed send each other notes: how many members they have,
+ * and whether they are the holder. The holder is the primary instance of a
+ * service that sets the option. If two instances become holders at once, the
+ * one with the lower id stays. A feed without the option has no holder; without
+ * a topic, it has no notes either.
  */
 #include "relay/hold.h"
 
@@ -22,8 +23,8 @@
 #include "relay/relay.h"
 
 enum hold_note_kind {
-	NOTE_ASK,   /* `from` has begun: all send their state */
-	NOTE_STATE, /* the other members are the state of `from` */
+	NOTE_ASK,   /* `from` has started: all send their state */
+	NOTE_STATE, /* the other fields are the state of `from` */
 	NOTE_GONE,  /* `from` has ended */
 };
 
@@ -33,7 +34,7 @@ struct hold_note {
 	uint64_t group;  /* the same for all instances of a service */
 	uint64_t client; /* the member that joined last */
 	uint32_t kind;
-	uint16_t members; /* 0, 1, and 2 for more */
+	uint16_t members; /* 0, 1, or 2 for two and more */
 	uint16_t is_holder;
 };
 
@@ -79,7 +80,7 @@ static void hold_drop_all(struct relay_hold *hold, struct hold_queue *queue)
 	}
 	if (lines > 0)
 		lined_service_log(hold->relay->service, LINED_LOG_WARNING,
-				  "hold: %" PRIu64 " lines went to nobody",
+				  "hold: %" PRIu64 " waiting lines dropped",
 				  lines);
 }
 
@@ -104,7 +105,8 @@ static void hold_send_note(struct relay_hold *hold, enum hold_note_kind kind)
 	lined_buffer_unref(message);
 }
 
-/* Whether the holder must know: beyond the second member it need not. */
+/* Counts the members. True: the holder must be told; it need not know of
+ * members beyond the second. */
 static bool hold_count_members(struct relay_hold *hold)
 {
 	const struct relay *relay = hold->relay;
@@ -128,8 +130,8 @@ void relay_hold_members_changed(struct relay *relay)
 
 /* ---- blocks ------------------------------------------------------------- */
 
-/* Publishes a block without the lines that were dropped, addressed to an
- * instance, or with 0 to everybody. */
+/* Publishes a block without its dropped lines, addressed to one instance, or
+ * with 0 to all. */
 static void hold_pass_on(struct relay_hold *hold, enum relay_channel channel,
 			 const struct relay_message *message, uint32_t dropped,
 			 uint64_t to)
@@ -185,8 +187,8 @@ void relay_hold_publish(struct relay *relay, struct lined_buffer *buffer,
 	}
 }
 
-/* The oldest lines make room, of this block, too: it may be larger than all the
- * room there is. */
+/* The oldest lines are dropped to make room, even lines of this block: it may
+ * be larger than the option hold. */
 static void hold_keep(struct relay_hold *hold,
 		      const struct relay_message *message)
 {
@@ -203,7 +205,7 @@ static void hold_keep(struct relay_hold *hold,
 	}
 }
 
-/* A member other than the sender. */
+/* Whether a member other than the sender exists. */
 static bool hold_has_reader(const struct relay_hold *hold, uint64_t sender)
 {
 	bool loopback = hold->relay->options->loopback;
@@ -227,7 +229,7 @@ static void hold_on_block(void *arg, struct lined_buffer *buffer)
 
 	if (!relay_message_read(&message, buffer) || message.to != hold->id)
 		return;
-	/* This instance may have ceased to be the holder meanwhile. */
+	/* This instance may no longer be the holder. */
 	if (!hold_is_holder(hold))
 		hold_to_holder(hold, &message, 0);
 	else if (hold_has_reader(hold, message.sender))
@@ -236,7 +238,8 @@ static void hold_on_block(void *arg, struct lined_buffer *buffer)
 		hold_keep(hold, &message);
 }
 
-/* Sends what is held to an instance with a member, but not to its sender. */
+/* Sends the held lines to an instance with a member, except the lines that this
+ * member sent. */
 static void hold_release(struct relay_hold *hold,
 			 const struct hold_instance *instance)
 {
@@ -380,7 +383,9 @@ static void hold_on_note(void *arg, struct lined_buffer *message)
 		hold_send_note(hold, NOTE_STATE);
 		break;
 	case NOTE_STATE:
-		/* An own note may be older than what this instance is now. */
+		/*
+		 * This instance's own note may be older than its present state.
+		 */
 		if (note.from != hold->id) {
 			if (note.is_holder)
 				hold_on_holder(hold, note.from);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue of blocks. Only keeps them; when they go, and where, is decided in
- * hold.c.
+ * A queue of blocks. hold.c decides when they leave and where they are sent.
  */
 #include "relay/hold_queue.h"
 

@@ -10,7 +10,7 @@
 
 #include "relay/block.h"
 
-/* A block, of which the first lines may have been dropped. */
+/* A block; its first lines may have been dropped. */
 struct hold_entry {
 	struct hold_entry *next;
 	struct relay_message message;
@@ -29,8 +29,8 @@ void hold_queue_init(struct hold_queue *queue);
 int hold_queue_add(struct hold_queue *queue,
 		   const struct relay_message *message);
 
-/* Appends an entry, and takes the first, which is the caller's; NULL: the queue
- * is empty. */
+/* push appends an entry. take removes the first entry, which the caller then
+ * owns; NULL: the queue is empty. */
 void hold_queue_push(struct hold_queue *queue, struct hold_entry *entry);
 struct hold_entry *hold_queue_take(struct hold_queue *queue);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Takes lines in from clients and upstreams alike.
+ * Receives lines from clients and from upstreams.
  */
 #include "relay/intake.h"
 
@@ -9,8 +9,8 @@
 #include "relay/hold.h"
 #include "relay/relay.h"
 
-/* A block is published before it becomes longer, for readers with small queues;
- * a longer line is a block of its own. */
+/* A block is published before it exceeds this size, for readers with small
+ * queues; a longer line is a block of its own. */
 #define BLOCK_MAX 16384
 
 void relay_intake_publish(struct relay *relay, uint64_t sender)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way of a line from a socket to the bus: through the filter, with a tag,
- * into a block.
+ * Passes lines from a socket to the bus: through the filter, with a tag, into a
+ * block.
  */
 #ifndef RELAY_INTAKE_H
 #define RELAY_INTAKE_H
@@ -19,8 +19,8 @@ struct relay;
 void relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
 		       uint64_t sender, const struct lined_line *line);
 
-/* Publishes the block: to the feed, or from a client of a service with upstream
- * to that. */
+/* Publishes the block to the feed. In mode upstream, a block of a client goes
+ * to the upstream instead. */
 void relay_intake_publish(struct relay *relay, uint64_t sender);
 
 /* Reads all lines that the socket has, and publishes them. Returns the status
@@ -30,7 +30,8 @@ enum lined_line_status relay_intake_read(struct relay *relay,
 					 const char *tag, size_t tag_len,
 					 uint64_t sender);
 
-/* Reads all lines, and only counts them. Returns as relay_intake_read(). */
+/* Reads all lines and only counts them. Returns the same as
+ * relay_intake_read(). */
 enum lined_line_status relay_intake_discard(struct relay *relay,
 					    struct lined_socket *sock);
 

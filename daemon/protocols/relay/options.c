@@ -15,7 +15,7 @@
 static const char *const modes[] = {"hub", "upstream", "proxy", NULL};
 static const char *const slow_choices[] = {"disconnect", "drop-oldest",
 					   "drop-newest", NULL};
-/* A boolean that may be unset: -1. Words with an even index are true. */
+/* A boolean that may be unset (-1). The words with an even index mean true. */
 static const char *const booleans[] = {"true", "false", "yes", "no",
 				       "on",   "off",   NULL};
 

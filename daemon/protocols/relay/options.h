@@ -39,7 +39,7 @@ struct relay_options {
 	struct lined_option_list preamble;
 	int subscribe_only; /* see relay_options_subscribe_only() */
 	bool publish_only;
-	const char *topic; /* "": of this service alone */
+	const char *topic; /* "": the feed is not shared */
 	struct lined_option_list filter;
 	int64_t dedupe_ms;
 	bool tag;
@@ -54,7 +54,7 @@ extern const struct lined_option relay_option_table[];
 /* struct lined_protocol.check. */
 int relay_options_check(const void *arg, char *error, size_t size);
 
-/* As configured, or by the mode where it is not. */
+/* As configured; if it is not, true in mode upstream. */
 bool relay_options_subscribe_only(const struct relay_options *options);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mode proxy: an upstream connection for each client. Bytes are passed on as
- * they come, both ways, and so is the end of a stream. Neither direction waits
- * for the other: a queue is not filled beyond its high mark, above which the
- * core would stop reading the other direction.
+ * Mode proxy: an upstream connection for each client. Bytes are passed on in
+ * both directions as they arrive, and so is the end of a stream. The directions
+ * do not block each other: a send queue is filled up to its high mark only,
+ * because above it the core would stop reading the other direction.
  */
 #include "relay/proxy.h"
 
@@ -15,15 +15,15 @@
 #include "relay/address.h"
 #include "relay/relay.h"
 
-/* How long the rest may take to be sent when the other side is gone. */
+/* How long the rest may take to be sent after the other side has closed. */
 #define FLUSH_MS (5 * 60 * 1000)
 
-/* One of the two sockets, and what is to be sent there. */
+/* One of the two sockets, and the data that waits to be sent on it. */
 struct side {
 	struct lined_socket *sock; /* NULL: gone */
 	char *rest;                /* what the queue had no room for */
 	size_t rest_at, rest_len;
-	bool ended; /* nothing comes after that */
+	bool ended; /* no data follows the rest */
 };
 
 struct relay_pair {
@@ -33,7 +33,7 @@ struct relay_pair {
 	size_t next_address;
 	size_t address; /* of this attempt or connection */
 	bool connected; /* to the upstream */
-	bool draining;  /* the upstream was sent the end of the client */
+	bool draining;  /* the client's end was sent to the upstream */
 };
 
 static void pair_on_client_read(struct lined_socket *sock, void *arg);
@@ -103,7 +103,7 @@ static size_t side_room(const struct lined_socket *sock)
 	return queued < mark ? mark - queued : 0;
 }
 
-/* A failure closes: the peer must not see a gap. */
+/* A failure closes the socket, or the peer would get a stream with a gap. */
 static void side_queue(struct side *to, const char *data, size_t len)
 {
 	if (lined_socket_send(to->sock, data, len) < 0 &&
@@ -111,8 +111,8 @@ static void side_queue(struct side *to, const char *data, size_t len)
 		lined_socket_close_for(to->sock, LINED_CLOSE_ERROR, errno);
 }
 
-/* True: all of it had room, and there is more. Else the rest is kept, and the
- * sender must not be read until it is sent. */
+/* Sends data. True: all of it fitted, and there is more room. False: the rest
+ * is kept, and the other side must not be read until it is sent. */
 static bool side_give(struct side *to, const char *data, size_t len)
 {
 	size_t room = side_room(to->sock);
@@ -133,7 +133,7 @@ static bool side_give(struct side *to, const char *data, size_t len)
 	return false;
 }
 
-/* Reads one side, and sends to the other. */
+/* Reads one side and sends to the other. */
 static void side_carry(struct side *from, struct side *to)
 {
 	enum lined_line_status status;
@@ -157,7 +157,8 @@ static void side_carry(struct side *from, struct side *to)
 		lined_socket_shutdown_write(to->sock);
 }
 
-/* The queue of a side is low: sends the rest, then reads the other side. */
+/* To be called when the send queue of `to` is low: sends the rest, then reads
+ * `from` again. */
 static void side_carry_on(struct side *from, struct side *to)
 {
 	size_t room = side_room(to->sock);
@@ -180,7 +181,7 @@ static void side_carry_on(struct side *from, struct side *to)
 		lined_socket_resume(from->sock);
 }
 
-/* The other side is gone: sends the rest, then closes. */
+/* To be called when the other side has closed: sends the rest, then closes. */
 static void side_finish(struct side *to, enum lined_close_reason reason)
 {
 	if (to->rest != NULL)
@@ -203,8 +204,7 @@ static void pair_log(const struct relay_pair *pair, enum lined_log_level level,
 			  upstream, why);
 }
 
-/* Connects to the next address, by the config as it is now. False: there is
- * none left. */
+/* Connects to the next address in the present config. False: none is left. */
 static bool pair_try_next(struct relay_pair *pair)
 {
 	const struct lined_option_list *list = &pair->relay->options->upstream;
@@ -286,7 +286,8 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 			pair_refuse(pair);
 		return;
 	}
-	/* An orderly end has been passed on, or will be. */
+	/* A clean end of the stream was passed on already, or will be with the
+	 * rest. */
 	if (reason == LINED_CLOSE_PEER && pair->client.ended) {
 		if (pair->draining)
 			side_finish(&pair->client, LINED_CLOSE_SHUTDOWN);
@@ -368,9 +369,9 @@ void relay_proxy_accept(struct relay *relay, struct lined_socket *client)
 }
 
 /*
- * Only the upstream knows whether the client waits for an answer. It gets the
- * end of the client's stream, and what it sends until its own end is passed on.
- * The client is not read any more.
+ * Only the upstream knows whether the client waits for a response. The client
+ * is no longer read. The upstream gets the end of its stream, and the client
+ * gets the upstream's output until the upstream ends, too.
  */
 void relay_proxy_drain(struct relay_pair *pair)
 {

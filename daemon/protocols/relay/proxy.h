@@ -14,11 +14,12 @@ struct relay_pair;
 
 void relay_proxy_accept(struct relay *relay, struct lined_socket *client);
 
-/* The service drains: the upstream gets the client's end, and the client is
- * closed once the upstream has ended, too. */
+/* The service drains: half-closes to the upstream, and closes the client when
+ * the upstream has ended. */
 void relay_proxy_drain(struct relay_pair *pair);
 
-/* No client is left. Whether the upstreams have taken all that was said. */
+/* To be called when no client is left. True: the upstreams have received all
+ * data. */
 bool relay_proxy_finish(const struct relay *relay);
 
 /* Closes every connection at once. */

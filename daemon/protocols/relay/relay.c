@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * relay: whole lines from each client to all others, from one upstream to all
- * clients, or through an upstream connection of each client's own. This file
- * has the handlers that lined calls, and the clients' sockets.
+ * relay: passes whole lines from each client to all others, or from one
+ * upstream to all clients; or gives each client an upstream connection of its
+ * own. This file has the handlers that lined calls, and the sockets of clients.
  */
 #include "relay/relay.h"
 
@@ -74,7 +74,7 @@ static const struct lined_socket_handlers client_handlers = {
 	.handle_close = client_on_close,
 };
 
-/* One socket has many senders: each datagram has a tag of its own. */
+/* One datagram socket has many senders: the tag is made for each datagram. */
 static void datagram_on_read(struct lined_socket *sock, void *arg)
 {
 	struct relay *relay = arg;
@@ -151,7 +151,7 @@ static void relay_read_options(struct relay *relay)
 	relay->subscribe_only = relay_options_subscribe_only(relay->options);
 }
 
-/* Fails for want of memory only: relay_options_check() has seen the rules. */
+/* Fails only without memory: relay_options_check() has checked the rules. */
 static int relay_read_filter(struct relay *relay)
 {
 	struct relay_filter *filter;

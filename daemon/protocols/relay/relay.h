@@ -5,8 +5,8 @@
  *	client or upstream -> filter -> block -> bus (-> holder -> bus)
  *	-> dedupe -> history -> every member
  *
- * and is copied once, into its block. There is a holder only where the option
- * hold is set.
+ * and is copied once, into its block. There is a holder only if the option hold
+ * is set.
  */
 #ifndef RELAY_H
 #define RELAY_H

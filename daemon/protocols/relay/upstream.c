@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connection to an upstream: its preamble, its lines, which go the way of
- * all lines, the lines of clients, as far as it takes them, and the times after
- * which it is given up. Which upstream feeds is not decided here.
+ * The connection to an upstream: sends its preamble and the lines of clients,
+ * as far as there is room, passes its lines to intake.c, and closes it when it
+ * is stale. upstreams.c decides which upstream feeds.
  */
 #include "relay/upstream.h"
 
@@ -14,10 +14,11 @@
 #include "relay/intake.h"
 #include "relay/relay.h"
 
-/* While a worker lags, an upstream is not read, and looked at this often. */
+/* While a worker lags, the upstream is paused, and the lag is checked at this
+ * interval. */
 #define LAG_MS 5
 
-/* The drain of the service bounds how long the last lines may take. */
+/* No own limit: the drain timeout bounds how long the last lines may take. */
 #define FINISH_MS INT32_MAX
 
 static uint64_t upstream_now_ms(const struct relay_upstream *upstream)
@@ -77,7 +78,7 @@ static void upstream_lag_fired(struct lined_timer *timer)
 		lined_socket_resume(upstream->sock);
 }
 
-/* The core does the same for clients. */
+/* Pauses the upstream while a worker lags. For clients the core does this. */
 static void upstream_wait_for_workers(struct relay_upstream *upstream)
 {
 	if (lined_bus_is_lagging(upstream->relay->service) &&
@@ -113,7 +114,7 @@ bool relay_upstream_is_between_lines(const struct relay_upstream *upstream)
 	       !lined_socket_is_within_line(upstream->sock);
 }
 
-/* Reads a line at most. True: no line has begun that has not ended. */
+/* Reads at most one line. True: the stream is between two lines. */
 static bool upstream_read_to_line_end(struct relay_upstream *upstream)
 {
 	enum lined_line_status status;
@@ -150,7 +151,8 @@ static void upstream_on_read(struct lined_socket *sock, void *arg)
 	lines = counters->lines_in - counters->too_long - lines;
 	if (lines > 0)
 		upstream_delivered(upstream, lines);
-	/* Its end closes, even where it does not take what is queued. */
+	/* The end of its stream closes the connection, even if the upstream has
+	 * not taken all queued lines. */
 	if (status == LINED_LINE_CLOSED)
 		lined_socket_close_for(sock,
 				       counters->too_long > too_long
@@ -163,7 +165,8 @@ static void upstream_on_read(struct lined_socket *sock, void *arg)
 
 /* ---- lines to it -------------------------------------------------------- */
 
-/* Each line ends as the service's framing says. -1 and errno. */
+/* Sends the preamble; its lines end as the service's framing says. -1 and
+ * errno. */
 static int upstream_send_preamble(const struct relay_upstream *upstream)
 {
 	const struct lined_option_list *preamble =
@@ -187,9 +190,10 @@ static int upstream_send_preamble(const struct relay_upstream *upstream)
 }
 
 /*
- * Above the high mark, a quarter of the queue, the core stops reading, and an
- * upstream that does not read would stop the feed. So the queue is four times
- * as long, and filled to the high mark only: as much as the config says.
+ * Above the high mark, a quarter of the queue, the core stops reading: an
+ * upstream that does not read would stop its own feed. So the queue is four
+ * times as long as configured, and filled to the high mark only, which is the
+ * configured size.
  */
 void relay_upstream_set_limits(struct relay *relay)
 {
@@ -209,8 +213,8 @@ static size_t upstream_room(const struct relay_upstream *upstream)
 	return queued < mark ? mark - queued : 0;
 }
 
-/* Line by line, until one has no room. A line longer than all the room there
- * can be is sent alone. */
+/* Sends line by line until one does not fit. A line that can never fit is sent
+ * when the queue is empty. */
 static uint32_t upstream_send_lines(struct relay_upstream *upstream,
 				    const struct relay_message *message)
 {
@@ -298,7 +302,8 @@ int relay_upstream_connect(struct relay_upstream *upstream)
 		&upstream_socket_handlers, upstream);
 	if (upstream->sock == NULL)
 		return -1;
-	/* Lines that do not fit are dropped; closing would stop the feed. */
+	/* Lines that do not fit are dropped: to close the connection instead
+	 * would stop the feed. */
 	lined_socket_set_overflow(upstream->sock, LINED_OVERFLOW_DROP_NEWEST);
 	return 0;
 }
@@ -340,7 +345,8 @@ void relay_upstream_finish(struct relay_upstream *upstream)
 				       FINISH_MS);
 }
 
-/* A paused socket is not read, and so does not see its peer's end. */
+/* A paused socket is not read, so the core does not see that the peer has
+ * closed. */
 bool relay_upstream_is_alive(const struct relay_upstream *upstream)
 {
 	char byte;

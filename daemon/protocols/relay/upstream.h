@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An upstream: one address, the connection to it, and what comes from there.
- * Connects when it is told to; whether that is needed is decided in
- * upstreams.c.
+ * An upstream: one address, the connection to it, and the lines from it.
+ * upstreams.c decides when it connects.
  */
 #ifndef RELAY_UPSTREAM_H
 #define RELAY_UPSTREAM_H
@@ -17,12 +16,12 @@ struct relay;
 struct relay_upstream;
 
 struct relay_upstream_handlers {
-	/* Connected; the preamble is on its way. */
+	/* Connected; the preamble is queued. */
 	void (*handle_connect)(struct relay_upstream *upstream);
 	/* Lines have come. */
 	void (*handle_lines)(struct relay_upstream *upstream);
 	/* A line has ended while `leaving` is set. True: another upstream feeds
-	 * now, and this one was dropped. */
+	 * now, and the connection of this one was dropped. */
 	bool (*handle_line_end)(struct relay_upstream *upstream);
 	/* The connection is closed, or could not be made. `why` is for the log,
 	 * and valid until the handler returns. */
@@ -54,28 +53,28 @@ void relay_upstream_free(struct relay_upstream *upstream);
 /* Begins to connect. -1 and errno. */
 int relay_upstream_connect(struct relay_upstream *upstream);
 
-/* Closes without a handler being called. */
+/* Closes at once; no handler is called. */
 void relay_upstream_drop(struct relay_upstream *upstream);
 
-/* Closes, again without a handler, once what is queued has been sent. */
+/* Closes when the send queue is flushed; no handler is called. */
 void relay_upstream_finish(struct relay_upstream *upstream);
 
-/* Connected, and as far as is known without reading, the peer is there. */
+/* Whether the peer still seems to be connected, without reading. */
 bool relay_upstream_is_alive(const struct relay_upstream *upstream);
 
-/* No line has begun that has not ended. */
+/* Whether the stream is between two lines. */
 bool relay_upstream_is_between_lines(const struct relay_upstream *upstream);
 
-/* It feeds from now on: reads, and closes after stale-timeout without a line.
- * The option may have changed. */
+/* From now on it feeds: it is read, and closed after stale-timeout without a
+ * line. Also to be called after a reload, which may have changed the option. */
 void relay_upstream_feed(struct relay_upstream *upstream);
 
-/* Sends the lines of a block that there is room for; returns how many. */
+/* Sends as many lines of a block as there is room for; returns their number. */
 uint32_t relay_upstream_send(struct relay_upstream *upstream,
 			     const struct relay_message *message);
 
-/* Sets the limits of upstream connections, after the config has set those of
- * the service's group. */
+/* Sets the limits of upstream connections. To be called after the config has
+ * set the limits of the service's group. */
 void relay_upstream_set_limits(struct relay *relay);
 
 /* Starts a timer once; a failure is logged. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chooses which upstream feeds: each address in turn, with back-off, and from
- * a backup back to the first. The lines of an upstream do not pass here.
+ * Chooses which upstream feeds: tries each address in turn, with back-off, and
+ * returns from a backup to the first. The lines of the upstream do not pass
+ * through this file.
  */
 #include "relay/upstreams.h"
 
@@ -14,8 +15,8 @@
 #include "relay/relay.h"
 #include "relay/upstream.h"
 
-/* How long a backup may take to end its line, or to take what it is sent, once
- * the first upstream is connected. */
+/* How long a backup may take to end its line after the first upstream is
+ * connected again. */
 #define FAIL_BACK_MS 10000
 
 #define NONE SIZE_MAX
@@ -25,23 +26,25 @@ struct relay_upstreams {
 	struct relay_upstream **list; /* in the order of the config */
 	size_t count;
 	uint64_t retry_min_ms, retry_max_ms;
-	/* Feeds, or connects in order to; NULL: waits for the next round. */
+	/* The upstream that feeds or connects to feed; NULL: the next round has
+	 * not begun. */
 	struct relay_upstream *feed;
 	struct lined_subscription *lines; /* of clients */
 
-	/* The round: which address is next, and which is left out. */
+	/* In this round: the index of the next address, and of one that is
+	 * skipped. */
 	size_t next, left_out;
-	unsigned failures; /* rounds since a line came */
+	unsigned failures; /* rounds since the last line */
 	struct lined_timer retry;
 
-	struct lined_timer probe; /* of the first: to try it, to end waiting */
+	struct lined_timer probe; /* tries the first again, or ends a wait */
 	bool finishing;
 };
 
 static const struct relay_upstream_handlers upstreams_handlers;
 
-/* The first upstream while a backup feeds, which may be connecting or waiting
- * to feed; NULL: it feeds itself. */
+/* The first upstream while a backup feeds: it may be connecting, or waiting to
+ * feed. NULL: it feeds itself. */
 static struct relay_upstream *
 upstreams_probed(const struct relay_upstreams *upstreams)
 {
@@ -89,7 +92,7 @@ static void upstreams_begin_round(struct relay_upstreams *upstreams,
 	upstreams->left_out = left_out;
 }
 
-/* NULL: every address of this round has been tried. */
+/* The next address of this round; NULL: all were tried. */
 static struct relay_upstream *upstreams_next(struct relay_upstreams *upstreams)
 {
 	if (upstreams->next == upstreams->left_out)
@@ -113,7 +116,8 @@ static uint64_t upstreams_await_round(struct relay_upstreams *upstreams)
 	return delay_ms;
 }
 
-/* An upstream has failed as `how` says: tries the next, or waits. */
+/* To be called when an upstream has failed as `how` says: tries the next one,
+ * or waits for the next round. */
 static void upstreams_go_on(struct relay_upstreams *upstreams,
 			    const struct relay_upstream *failed,
 			    const char *how, const char *why)
@@ -162,8 +166,8 @@ static void upstreams_retry_fired(struct lined_timer *timer)
 
 /* ---- failing back ------------------------------------------------------- */
 
-/* The first upstream, which is connected, feeds in place of a backup. False:
- * its connection is lost again. */
+/* The first upstream, which is connected, takes over from a backup. False: its
+ * connection was lost again. */
 static bool upstreams_fail_back(struct relay_upstreams *upstreams)
 {
 	struct relay_upstream *first = upstreams->list[0];
@@ -221,7 +225,9 @@ static void upstreams_on_connect(struct relay_upstream *upstream)
 					      upstreams->retry_max_ms);
 		return;
 	}
-	/* The first upstream is read once the backup has ended its line. */
+	/*
+	 * The first upstream is not read until the backup has ended its line.
+	 */
 	lined_socket_pause(upstream->sock);
 	feed->leaving = true;
 	if (relay_upstream_is_between_lines(feed))
@@ -241,9 +247,10 @@ static bool upstreams_on_line_end(struct relay_upstream *upstream)
 }
 
 /*
- * An upstream that fed for a while is replaced at once, by the others first.
- * One that did not waits for the back-off when every address has been tried:
- * two that send one line and close would be called without end.
+ * An upstream that fed for a while is replaced at once, first by the others.
+ * After one that did not feed for long, the back-off begins when every address
+ * was tried: otherwise two upstreams that each send one line and close would be
+ * tried in turn without pause.
  */
 static void upstreams_on_close(struct relay_upstream *upstream,
 			       bool was_connected, const char *why)
@@ -317,7 +324,9 @@ static void upstreams_free_list(struct relay_upstream **list, size_t count)
 	free(list);
 }
 
-/* The configured upstreams that are served. -1/ENOMEM. */
+/*
+ * Reads the configured upstreams, except those that are not served. -1/ENOMEM.
+ */
 static int upstreams_read_list(struct relay *relay,
 			       struct relay_upstream ***list, size_t *count)
 {
@@ -374,7 +383,7 @@ static bool upstreams_is_same(const struct relay_upstreams *upstreams,
 	return true;
 }
 
-/* The feed goes on where its address is in the new list. */
+/* The connection that feeds is kept if its address is in the new list. */
 static void upstreams_set_list(struct relay_upstreams *upstreams,
 			       struct relay_upstream **list, size_t count)
 {
@@ -413,7 +422,7 @@ static void upstreams_set_list(struct relay_upstreams *upstreams,
 
 /* ---- life --------------------------------------------------------------- */
 
-/* True: they have changed. */
+/* Reads the times. True: they have changed. */
 static bool upstreams_read_times(struct relay_upstreams *upstreams)
 {
 	const struct relay_options *options = upstreams->relay->options;
