@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policy: greylisting for Postfix, by its policy delegation protocol (Postfix's
- * SMTPD_POLICY_README): mail from a client, sender and recipient that have not
- * been seen together is deferred once. The example of a request of many lines,
- * and of a memory that forgets by itself.
+ * policy: greylisting for Postfix by its policy delegation protocol
+ * (SMTPD_POLICY_README of Postfix). The first mail of a client, sender and
+ * recipient that were not seen together is deferred. The example of a request
+ * of many lines, and of a table whose entries expire.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -29,21 +29,21 @@ struct policy_options {
 	int64_t ipv4_prefix, ipv6_prefix;
 };
 
-/* Of the instance that serves all clients. */
+/* The data of the instance that serves all clients. */
 struct policy_lists {
 	struct whitelist clients, recipients;
 };
 
-/* The attributes of a request so far; a longer value is cut. */
+/* The attributes of a request so far; longer values are cut. */
 struct policy_request {
 	char type[VALUE_MAX], address[VALUE_MAX], name[VALUE_MAX];
 	char sender[VALUE_MAX], recipient[VALUE_MAX];
 };
 
 /*
- * Whether the delay has passed for a key. An entry's tag is when it has: the
- * entry stays for `retry` after that, and from the next request on for
- * `lifetime`. If the table is full, the request passes: it would otherwise be
+ * Whether the delay has passed for a key. The tag of an entry is the time when
+ * it passes. The entry then expires after `retry`; each later request extends
+ * it by `lifetime`. If the table is full, the request passes, or it would be
  * deferred for ever.
  */
 static bool policy_has_waited(struct lined_service *service, const char *key)
@@ -70,10 +70,8 @@ static bool policy_has_waited(struct lined_service *service, const char *key)
 	       entry.tag <= now_ms;
 }
 
-/*
- * The client's part of the key. A mail server that has several addresses sends
- * the second time from another one, most often of the same network.
- */
+/* The client's part of the key. A mail server with several addresses may retry
+ * from another one, most often in the same network. */
 static void policy_client_key(const struct policy_options *options,
 			      const char *address, char key[VALUE_MAX])
 {
@@ -102,8 +100,11 @@ static bool policy_is_whitelisted(struct lined_service *service,
 					request->recipient));
 }
 
-/* Without an address or a recipient, as at DATA with several recipients, there
- * is no key, and the request passes. Without a sender it is a bounce. */
+/*
+ * Without an address or a recipient, as at DATA with several recipients, there
+ * is no key, and the request passes. A bounce has no sender: its key has an
+ * empty part.
+ */
 static void policy_answer(struct lined_socket *client,
 			  const struct policy_request *request)
 {
@@ -144,8 +145,10 @@ static bool policy_take(const struct lined_line *line, const char *name,
 	return true;
 }
 
-/* An attribute, or the empty line after the last. A faulty request gets no
- * answer: Postfix then tries again by itself. */
+/*
+ * Handles an attribute, or the empty line after the last one. A malformed
+ * request gets no answer and closes the connection; Postfix then tries again.
+ */
 static void policy_handle_line(struct lined_socket *client,
 			       const struct lined_line *line)
 {
@@ -175,7 +178,8 @@ static void policy_handle_line(struct lined_socket *client,
 
 /* ---- the service ------------------------------------------------------ */
 
-/* -1: a file is wrong, and error says which key, file and line. */
+/* -1: a file cannot be read or is malformed; error names the key, and the file
+ * and line. */
 static int policy_load_lists(struct policy_lists *lists,
 			     const struct policy_options *options, char *error,
 			     size_t size)
@@ -212,7 +216,7 @@ static int policy_check(const void *values, char *error, size_t size)
 		c++;
 	if (*c != '\0' || c == options->action) {
 		snprintf(error, size,
-			 "action: one line, of an access(5) table");
+			 "action: it must be one line, an action of access(5)");
 		return -1;
 	}
 	rc = policy_load_lists(&lists, options, error, size);
@@ -220,8 +224,8 @@ static int policy_check(const void *values, char *error, size_t size)
 	return rc;
 }
 
-/* The files may have changed since they were checked: those that are wrong
- * leave the lists as they were. */
+/* A file may have changed after it was checked. If it is malformed now, its
+ * list stays as it was. */
 static void policy_reload(struct lined_service *service)
 {
 	struct policy_lists *lists = lined_service_data(service);

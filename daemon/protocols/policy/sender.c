@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rewrites a sender's local part; the forms are those of SRS (Mail Submission
- * via Sender Rewriting, the drafts of libsrs2), BATV (draft-levine-smtp-batv)
- * and what list managers use as VERP.
+ * Rewrites the local part of a sender. It knows the forms of SRS (Sender
+ * Rewriting Scheme, as libsrs2 writes it), BATV (draft-levine-smtp-batv), and
+ * VERP as list managers use it.
  */
 #include "policy/sender.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* A part that changes, between two "=". Returns what follows it. */
+/* Skips the changing part that ends at the next "=". Returns the rest. */
 static const char *sender_skip_part(const char *at, const char *end)
 {
 	while (at < end && *at != '=')
@@ -32,7 +32,7 @@ static bool sender_is_word(char c)
 }
 
 struct sender_text {
-	char *at, *end; /* end: where the NUL must stand at the latest */
+	char *at, *end; /* end: the last byte, for the NUL */
 };
 
 static void sender_put(struct sender_text *to, char c)
@@ -41,9 +41,11 @@ static void sender_put(struct sender_text *to, char c)
 		*to->at++ = (char)tolower((unsigned char)c);
 }
 
-/* "SRS0=HASH=TIME=host=user", "SRS1=HASH=host==HASH=TIME=host=user" (the first
- * "=" may be "+" or "-"), "prvs=TAG=user": how many changing parts follow the
- * prefix, which is copied. Returns what follows them. */
+/*
+ * Copies the prefix and writes "#" for each changing part after it:
+ * "SRS0=HASH=TIME=host=user", "SRS1=HASH=host==HASH=TIME=host=user" (the first
+ * "=" may be "+" or "-"), "prvs=TAG=user". Returns the rest.
+ */
 static const char *sender_skip_prefix(struct sender_text *to, const char *at,
 				      const char *end)
 {
@@ -70,8 +72,11 @@ static const char *sender_skip_prefix(struct sender_text *to, const char *at,
 	return at;
 }
 
-/* The local part from `at` on: numbers that stand alone become "#", and what
- * follows a "+" is left out. In SRS1 a hash and a time follow "==". */
+/*
+ * Copies the local part from `at` on: a number that is a word of its own
+ * becomes "#", and an extension from "+" on is left out. In SRS1, "==" is
+ * followed by a hash and a time.
+ */
 static void sender_fold_local(struct sender_text *to, const char *at,
 			      const char *end)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sender addresses that differ with each mail, made equal: a greylist would
- * otherwise let each of them wait.
+ * Makes sender addresses equal that differ only from mail to mail: otherwise a
+ * greylist would defer every mail of such a sender.
  */
 #ifndef LINED_POLICY_SENDER_H
 #define LINED_POLICY_SENDER_H
@@ -10,9 +10,9 @@
 
 /*
  * Copies an address to `to` in lower case, without what changes from mail to
- * mail: an extension behind "+", numbers (VERP: list-return-1234@), the hash
- * and the time of SRS0= and SRS1=, the tag of prvs= (BATV). These parts become
- * "#". Cuts the result to size.
+ * mail. An extension after "+" is left out. Numbers (VERP: list-return-1234@),
+ * the hash and the time of SRS0= and SRS1=, and the tag of prvs= (BATV) become
+ * "#". The result is cut to size.
  */
 void sender_fold(char *to, size_t size, const char *address);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whitelists: reading them, and looking something up, one entry after the
- * other. They have a few hundred entries, and a mail is not a matter of
- * microseconds.
+ * Reads whitelists and searches them one entry after the other. They have a few
+ * hundred entries, and a mail takes much longer than the search.
  */
 #include "policy/whitelist.h"
 
@@ -67,7 +66,7 @@ static bool entry_parse_octets(struct lined_network *network, const char *text)
 	return lined_network_parse(network, whole) == LINED_NETWORK_OK;
 }
 
-/* NULL, or what is wrong with the entry, in error where it varies. */
+/* NULL, or what is wrong with the entry; that may point to error. */
 static const char *entry_parse_pattern(struct whitelist_entry *entry,
 				       char *text, size_t len, char *error,
 				       size_t size)
@@ -114,8 +113,8 @@ static const char *entry_parse(struct whitelist_entry *entry, char *text,
 	return entry->name != NULL ? NULL : strerror(ENOMEM);
 }
 
-/* The line without its comment and the blanks around it. A "#" within a
- * pattern is written [#]. */
+/* The line without its comment and the blanks around it. A pattern must write
+ * "#" as [#]. */
 static char *line_trim(char *line)
 {
 	char *end = line + strcspn(line, "#");
@@ -143,7 +142,7 @@ static int whitelist_add(struct whitelist *list, char *text, char *error,
 	return 0;
 }
 
-/* The file's bytes with a NUL behind them; NULL and errno. */
+/* The bytes of the file, followed by a NUL. NULL and errno. */
 static char *whitelist_read_file(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -216,7 +215,7 @@ int whitelist_load(struct whitelist *list, const char *path, char *error,
 
 /* ---- looking up ------------------------------------------------------- */
 
-/* Whether a host or domain is the other one, or lies below it. */
+/* Whether name is the domain or a name below it. */
 static bool domain_is_below(const char *name, const char *domain)
 {
 	size_t len = strlen(name), domain_len = strlen(domain);

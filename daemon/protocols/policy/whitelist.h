@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whitelist: clients or recipients that never wait, from a file with one
+ * A whitelist: clients or recipients that are never deferred. The file has one
  * entry a line, in the form of postgrey's:
  *
  *	192.0.2.1, 192.0.2.0/24, 2001:db8::/32	a client's address
@@ -12,7 +12,7 @@
  *	/PATTERN/		a client's name, a recipient: a POSIX extended
  *				regular expression, without regard to case
  *
- * What follows a "#" is a comment. Thread: one at a time.
+ * Text after "#" is a comment. Thread: one at a time.
  */
 #ifndef LINED_POLICY_WHITELIST_H
 #define LINED_POLICY_WHITELIST_H
@@ -26,15 +26,15 @@ struct whitelist {
 };
 
 /*
- * Reads a file: a regular one of at most 1 MiB. Zeroed memory is an empty list,
- * which "" leaves empty. -1: it cannot be read, or is wrong; error says where
- * and why, and the list is as it was.
+ * Reads a regular file of at most 1 MiB and replaces the list, which may be
+ * zeroed memory. path "": the list is then empty. -1: the file cannot be read
+ * or is malformed; error says where and why, and the list is unchanged.
  */
 int whitelist_load(struct whitelist *list, const char *path, char *error,
 		   size_t size);
 void whitelist_fini(struct whitelist *list);
 
-/* Whether a client is in it, by its address as text or by its name. */
+/* Whether the list has a client, by its address as text or by its name. */
 bool whitelist_has_client(const struct whitelist *list, const char *address,
 			  const char *name);
 
