@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control protocol: a line is a verb and its argument, the response is a
- * line of JSON for each record, the last of kind "ok" or "error". Checks the
- * client's rights and sends its requests to the daemon (lined/control.h);
- * knows nothing of the daemon by itself. linectl(1) speaks this, and so does
- * nc -U.
+ * The control protocol. A request is a line of a verb and its argument. The
+ * response is one line of JSON for each record; the last one is of kind "ok" or
+ * "error". Checks the client's rights and sends its requests to the daemon
+ * (lined/control.h); it has no data of the daemon itself. linectl(1) uses this
+ * protocol, and nc -U can.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 #include "metrics_text.h"
 #include "text.h"
 
-/* A config file is not larger. */
+/* The largest config file that lined reads. */
 #define PLAN_MAX (1024 * 1024)
 
 /* The state of a client. */
@@ -42,14 +42,14 @@ enum argument {
 
 struct verb {
 	const char *name;
-	const char *usage; /* behind the name */
+	const char *usage; /* after the name */
 	const char *summary;
 	enum argument argument;
 	enum lined_right right;
 	enum lined_request_kind request;
-	/* In place of sending a request. */
+	/* Called in place of sending a request; NULL: the request is sent. */
 	void (*obey)(struct session *session, const char *argument);
-	/* In place of writing records. */
+	/* Called in place of writing records; NULL: records are written. */
 	void (*write)(struct text *text, const struct lined_response *response);
 };
 
@@ -66,17 +66,19 @@ static const struct verb verbs[] = {
 	 LINED_REQUEST_STATUS, NULL, NULL},
 	{"services", " [SERVICE]", "the services", ARGUMENT_MAY_BE, LOOK,
 	 LINED_REQUEST_SERVICES, NULL, NULL},
-	{"all", "", "both of these", ARGUMENT_NONE, LOOK, LINED_REQUEST_ALL,
-	 NULL, NULL},
+	{"all", "", "the records of status and services", ARGUMENT_NONE, LOOK,
+	 LINED_REQUEST_ALL, NULL, NULL},
 	{"clients", " [SERVICE]", "the clients", ARGUMENT_MAY_BE, LOOK,
 	 LINED_REQUEST_CLIENTS, NULL, NULL},
-	{"why", " ADDRESS", "what decides on a client from there",
+	{"why", " ADDRESS",
+	 "which limit or rule decides on a client from ADDRESS",
 	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_WHY, NULL, NULL},
 	{"plan", " LENGTH FILE",
-	 "what a reload of the file would do, whose LENGTH bytes follow",
+	 "what a reload of FILE would do; its LENGTH bytes follow",
 	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_PLAN, control_begin_plan, NULL},
-	{"tap", " SERVICE", "its lines, until another line is sent",
-	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_TAP, NULL, NULL},
+	{"tap", " SERVICE",
+	 "the lines of a service, until another line is sent", ARGUMENT_MUST_BE,
+	 LOOK, LINED_REQUEST_TAP, NULL, NULL},
 	{"metrics", "", "the counters as Prometheus reads them", ARGUMENT_NONE,
 	 LOOK, LINED_REQUEST_ALL, NULL, control_write_metrics},
 	{"kick", " ID", "closes a client", ARGUMENT_MUST_BE, CHANGE,
@@ -85,7 +87,7 @@ static const struct verb verbs[] = {
 	 ARGUMENT_MUST_BE, CHANGE, LINED_REQUEST_DRAIN, NULL, NULL},
 	{"reload", "", "reads the configuration again", ARGUMENT_NONE, CHANGE,
 	 LINED_REQUEST_RELOAD, NULL, NULL},
-	{"log", " LEVEL", "logs from this level on, until the next reload",
+	{"log", " LEVEL", "sets the level of the log, until the next reload",
 	 ARGUMENT_MUST_BE, CHANGE, LINED_REQUEST_LOG, NULL, NULL},
 	{"help", "", "these verbs", ARGUMENT_NONE, LOOK, LINED_REQUEST_STATUS,
 	 control_help, NULL},
@@ -95,7 +97,7 @@ static const struct verb verbs[] = {
 
 /* ---- responses ---------------------------------------------------------- */
 
-/* Without memory for the text, the client gets an error. */
+/* If the text is incomplete for want of memory, sends an error instead. */
 static void control_send(struct session *session, struct text *text)
 {
 	static const char oom[] =
@@ -162,7 +164,7 @@ static void control_respond(struct lined_socket *client, void *arg,
 	control_send(session, &text);
 }
 
-/* The lines in a response, including those that it says were lost. */
+/* The number of lines in a response, with those that it reports as lost. */
 static uint64_t control_count_lines(const struct lined_response *response)
 {
 	uint64_t lines = 0;
@@ -175,8 +177,8 @@ static uint64_t control_count_lines(const struct lined_response *response)
 	return lines;
 }
 
-/* Lines come whether the client reads them or not. Once it reads, it gets the
- * number of those that it missed. */
+/* Lines arrive even if the client does not read: those are counted. When it
+ * reads again, it gets the number of lost lines first. */
 static void control_respond_tap(struct lined_socket *client, void *arg,
 				const struct lined_response *response)
 {
@@ -280,7 +282,8 @@ static bool control_fits(struct session *session, const struct verb *verb,
 	return false;
 }
 
-/* Blanks separate the verb from its argument, which may have blanks in it. */
+/* Runs a line. Blanks separate the verb from its argument, which may contain
+ * blanks. */
 static void control_obey(struct session *session, char *line)
 {
 	char *name = line + strspn(line, " \t");
@@ -347,7 +350,8 @@ static void control_finish_plan(struct session *session, const char *text,
 	free(name);
 }
 
-/* After a bad length the file cannot be told from further verbs: close. */
+/* With a bad length, the end of the file is not known, and its bytes would be
+ * read as verbs: the connection is closed. */
 static void control_begin_plan(struct session *session, const char *argument)
 {
 	unsigned long long len;
@@ -386,7 +390,8 @@ static void control_take_line(struct session *session,
 	char copy[LINED_LINE_LENGTH_DEFAULT + 1];
 
 	if (session->tapping) {
-		/* Read on when the tap has ended. */
+		/* The line ends the tap. Reading resumes when the tap has
+		 * ended. */
 		lined_socket_pause(session->client);
 		lined_control_stop(session->client);
 		return;
@@ -414,7 +419,7 @@ static void control_read(struct lined_socket *client, void *arg)
 			if (status == LINED_LINE_READY && line.unterminated)
 				control_refuse(session,
 					       "plan: the file is shorter "
-					       "than was announced");
+					       "than LENGTH");
 			else if (status == LINED_LINE_READY)
 				control_finish_plan(session, line.text,
 						    line.len);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes records as JSON, values in the order of the record.
+ * Writes records as JSON. The values keep the order of the record.
  */
 #include "control_record.h"
 
@@ -38,7 +38,7 @@ static void record_write_value(struct text *text,
 	}
 }
 
-/* The length of the group in a name; 0: it has none. */
+/* The length of the group part in a name like GROUP.MEMBER; 0: it has none. */
 static size_t record_group_len(const char *name)
 {
 	const char *dot = strchr(name, '.');

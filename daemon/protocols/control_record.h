@@ -5,7 +5,8 @@
  *
  *	{"kind":"client","id":42,"service":"echo","address":"192.0.2.7:5123"}
  *
- * The members of a group are in an object of their own: "closed":{"peer":3}.
+ * Values of a group, GROUP.MEMBER, are written as an object:
+ * "closed":{"peer":3}.
  */
 #ifndef CONTROL_RECORD_H
 #define CONTROL_RECORD_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads requests (RFC 9112) strictly: a malformed one is refused, not guessed
- * at. A request with a body ends the connection: the body is never read.
+ * Reads requests (RFC 9112) strictly: a malformed request is refused, without
+ * guesses. After a request with a body the connection is closed, because the
+ * body is never read.
  */
 #include "http_request.h"
 
@@ -73,8 +74,8 @@ static bool http_is_printable(const char *text, size_t len, bool blanks)
 
 /* ---- the request line ---------------------------------------------------- */
 
-/* Whether this is the target's path: without its query, and without http://host
- * before it. */
+/* Whether the path of the target is this one. A query is ignored, and so is
+ * http://host before the path. */
 static bool http_is_path(const char *target, size_t len, const char *path)
 {
 	const char *query;
@@ -147,8 +148,7 @@ static enum http_status http_take_request_line(struct http_request *request,
 	return HTTP_MORE;
 }
 
-/* ---- fields and the end
- * ---------------------------------------------------------- */
+/* ---- fields, and the end of the request --------------------------------- */
 
 static enum http_status http_take_header(struct http_request *request,
 					 const char *text, size_t len)

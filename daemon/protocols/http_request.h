@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One HTTP request, read line by line: as much of HTTP/1.1 as a server of one
- * page needs. Knows no sockets and sends nothing.
+ * One HTTP request, read line by line: the part of HTTP/1.1 that a server of
+ * one page needs. Knows no sockets and sends nothing.
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
@@ -24,9 +24,9 @@ enum http_status {
 	HTTP_VERSION = 505,
 };
 
-/* Zeroed memory is a request of which nothing has come. */
+/* Zeroed memory is a request of which no line was read. */
 struct http_request {
-	bool begun; /* its first line has come */
+	bool begun; /* the request line was read */
 	bool head;
 	bool keep; /* the connection stays open after the response */
 	bool old;  /* HTTP/1.0 */
@@ -37,9 +37,10 @@ struct http_request {
 };
 
 /*
- * Takes a line without its terminator. HTTP_MORE: there is more to come;
- * otherwise the status of the response, and `keep` is false unless that is
- * HTTP_OK, HTTP_NOT_FOUND or HTTP_METHOD_NOT_ALLOWED.
+ * Reads a line without its terminator. HTTP_MORE: the request is not complete.
+ * Otherwise the status of the response; `keep` is then false, except with
+ * HTTP_OK, HTTP_NOT_FOUND and HTTP_METHOD_NOT_ALLOWED, where the request
+ * decides.
  */
 enum http_status http_request_line(struct http_request *request,
 				   const char *path, const char *text,

@@ -4,11 +4,11 @@
  * that its clients work unchanged. The example of lines and counted blocks in
  * one stream.
  *
- * No byte that a client sends as a value is ever read as a command: the block
- * of a refused storage command is discarded, and a connection on which the
- * length of a block is not known is closed.
+ * A value that a client sends is never read as a command: the block of a
+ * refused storage command is discarded, and if the length of a block is not
+ * known, the connection is closed.
  *
- * An entry's tag is its flags; its buffer begins with its cas unique.
+ * The tag of an entry holds its flags; its buffer begins with its cas unique.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 #define MONTH_S   ((int64_t)60 * 60 * 24 * 30)
 #define FAR_S     (MONTH_S * 12 * 10000)
 #define CAS_SIZE  sizeof(uint64_t)
-/* What is discarded of a block in one piece. */
+/* A refused block is discarded in pieces of at most this size. */
 #define DISCARD_MAX ((uint64_t)64 * 1024)
 
 #define BAD_FORMAT "CLIENT_ERROR bad command line format"
@@ -35,7 +35,7 @@ struct kv_options {
 	int64_t memory, value_size;
 };
 
-/* What `stats` shows of what clients did. */
+/* The counters of clients' commands that `stats` shows. */
 struct kv_stats {
 	uint64_t cmd_get, cmd_set, cmd_flush, cmd_touch;
 	uint64_t get_hits, get_misses, delete_hits, delete_misses;
@@ -62,7 +62,7 @@ static const struct {
 	KV_STAT(evictions),
 };
 
-/* Of a service, which one worker serves. */
+/* The state of a service; one worker serves all its clients. */
 struct kv_cache {
 	struct lined_service *service;
 	struct lined_timer flush; /* of flush_all with a delay */
@@ -72,7 +72,7 @@ struct kv_cache {
 };
 
 struct kv_client {
-	uint64_t discard; /* what is still to come of a refused block */
+	uint64_t discard; /* bytes of a refused block still to be read */
 };
 
 struct kv_request {
@@ -84,11 +84,11 @@ struct kv_request {
 	const struct lined_word *words, *key;
 	size_t count;
 	bool quiet;                     /* noreply */
-	const struct lined_line *block; /* of a storage command, once it came */
-	char number[24];                /* what incr answers */
+	const struct lined_line *block; /* NULL: not read yet */
+	char number[24];                /* the reply of incr and decr */
 };
 
-/* A value that was found, borrowed as the table's entry is. */
+/* A value that was found. Valid as long as the entry of the table. */
 struct kv_item {
 	const struct lined_table_entry *entry;
 	const char *data;
@@ -159,8 +159,8 @@ static int kv_store(const struct kv_request *r, const struct lined_word *head,
 	return rc;
 }
 
-/* When an entry ends: never at 0, after so many seconds, or at that time since
- * 1970 where they are more than a month. */
+/* Reads when an entry expires. 0: never; up to a month: after so many seconds;
+ * more: at that UNIX time. False: the word is no such number. */
 static bool kv_expiry(const struct kv_request *r, const struct lined_word *word,
 		      uint64_t *expires_ms)
 {
@@ -181,7 +181,7 @@ static bool kv_expiry(const struct kv_request *r, const struct lined_word *word,
 
 /* ---- storage commands ------------------------------------------------- */
 
-/* Discards what is still to come of a refused block, in pieces. */
+/* Discards len bytes of a refused block, piece by piece. */
 static void kv_discard(struct lined_socket *client, uint64_t len)
 {
 	struct kv_client *state = lined_client_data(client);
@@ -193,8 +193,8 @@ static void kv_discard(struct lined_socket *client, uint64_t len)
 		lined_socket_close_after_flush(client, LINED_CLOSE_LOCAL, 0);
 }
 
-/* Refuses a storage command whose block is on its way; `length` is what its
- * line says of it, NULL: nothing. */
+/* Refuses a storage command whose block follows; `length` is the word of the
+ * line with its length. NULL: there is none. */
 static const char *kv_refuse_block(struct kv_request *r,
 				   const struct lined_word *length,
 				   const char *why)
@@ -257,9 +257,9 @@ static const char *kv_store_block(struct kv_request *r, uint64_t flags,
 }
 
 /*
- * The value comes next, as a block, and this is called again with it. A value
- * that is too large is not kept in memory, and a `set` of it removes the old
- * one, which nobody shall take for the new.
+ * The value follows as a block, and this is called again with it. A value that
+ * is too large is not stored. A `set` of one also removes the old value, or
+ * clients would take the old value for the new one.
  */
 static const char *kv_storage(struct kv_request *r)
 {
@@ -286,8 +286,8 @@ static const char *kv_storage(struct kv_request *r)
 
 /* ---- retrieval -------------------------------------------------------- */
 
-/* The key after `at` in the line; false: there is none. As many as there are,
- * so they are not put in an array. */
+/* The key after `at` in the line; false: there is none. The number of keys has
+ * no limit, so they are not stored in an array. */
 static bool kv_next_key(const struct lined_line *line, const char **at,
 			struct lined_word *key)
 {
@@ -318,7 +318,7 @@ static void kv_send_item(const struct kv_request *r,
 	lined_socket_send(r->client, "\r\n", 2);
 }
 
-/* Gives an item another end, and keeps its cas unique. */
+/* Changes when an item expires; its cas unique stays. */
 static bool kv_touch_item(const struct kv_request *r,
 			  const struct lined_word *key, uint64_t expires_ms,
 			  struct kv_item *item)
@@ -331,10 +331,8 @@ static bool kv_touch_item(const struct kv_request *r,
 	return kv_put(&one, &entry) == 0 && kv_find(r, key, item);
 }
 
-/*
- * get, gets, gat, gats. An answer that is more than may wait to be sent would
- * close the client, so it ends with an error before that.
- */
+/* get, gets, gat, gats. An answer that exceeds the send queue would close the
+ * client, so it ends with an error before that. */
 static const char *kv_get(struct kv_request *r)
 {
 	struct kv_stats *stats = &r->cache->stats;
@@ -363,7 +361,8 @@ static const char *kv_get(struct kv_request *r)
 			       "response";
 		stats->get_hits++;
 		stats->touch_hits += touches;
-		/* Before it is touched: that may be its end. */
+		/* The item is sent before it is touched, because the touch may
+		 * expire it. */
 		kv_send_item(r, &key, &item, with_cas);
 		if (touches)
 			kv_touch_item(r, &key, expires_ms, &item);
@@ -391,7 +390,7 @@ static const char *kv_touch(struct kv_request *r)
 
 /* ---- the other commands ----------------------------------------------- */
 
-/* A third word may be 0, as old clients send it. */
+/* Old clients send 0 as the third word. */
 static const char *kv_delete(struct kv_request *r)
 {
 	struct kv_stats *stats = &r->cache->stats;
@@ -407,7 +406,7 @@ static const char *kv_delete(struct kv_request *r)
 	return "DELETED";
 }
 
-/* incr wraps, decr ends at 0. */
+/* incr wraps at 64 bits, decr stops at 0. */
 static const char *kv_incr(struct kv_request *r)
 {
 	static const struct lined_word nothing = {"", 0};
@@ -477,7 +476,8 @@ static void kv_stat(const struct kv_request *r, const char *name,
 	lined_socket_printf(r->client, "STAT %s %" PRIu64 "\r\n", name, value);
 }
 
-/* stats [reset]; the other arguments name what this cache does not have. */
+/* stats [reset]. Other arguments ask for statistics that this cache does not
+ * have. */
 static const char *kv_stats(struct kv_request *r)
 {
 	time_t now = time(NULL);
@@ -515,7 +515,7 @@ static const char *kv_stats(struct kv_request *r)
 	return "END";
 }
 
-/* Taken and without effect: the log has its own level. */
+/* Accepted without effect: the log has its own level. */
 static const char *kv_verbosity(struct kv_request *r)
 {
 	uint64_t level;
@@ -562,10 +562,8 @@ static const struct kv_command {
 	{NULL, 0, 0, false, NULL},
 };
 
-/*
- * A request of HTTP, which a browser can be made to send here with a body of
- * commands, ends the connection.
- */
+/* Whether the line is of an HTTP request. A web page can make a browser send
+ * commands here in the body of a request: such a connection is closed. */
 static bool kv_is_http(const struct kv_request *r)
 {
 	const struct lined_word *first = &r->words[0], *third = &r->words[2];
@@ -576,7 +574,8 @@ static bool kv_is_http(const struct kv_request *r)
 		memcmp(third->text, "HTTP/", 5) == 0);
 }
 
-/* The meta command `ms KEY LENGTH FLAG...` is not served, and has a block. */
+/* The meta command `ms KEY LENGTH FLAG...` is not served, but its block must be
+ * discarded. */
 static const char *kv_unknown(struct kv_request *r)
 {
 	if (r->count == 0)
@@ -699,6 +698,6 @@ const struct lined_protocol lined_protocol = {
 	.client_size = sizeof(struct kv_client),
 	.framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_TOO_LONG |
 			 LINED_FRAMING_UNTERMINATED,
-	/* A get of some 10,000 keys. */
+	/* Room for a get of some 10,000 keys. */
 	.framing = {.line_length = 1024 * 1024},
 };

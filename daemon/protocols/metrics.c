@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The metrics protocol: the daemon's counters at /metrics for Prometheus, over
- * as much HTTP as that needs. metrics_text.c writes the page, http_request.c
- * reads requests.
+ * The metrics protocol: serves the daemon's counters at /metrics to Prometheus,
+ * with the part of HTTP that this needs. metrics_text.c writes the page,
+ * http_request.c reads requests.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +20,9 @@
 #define PAGE_TYPE  "text/plain; version=0.0.4; charset=utf-8"
 #define ERROR_TYPE "text/plain; charset=utf-8"
 #define REQUEST_MS 10000
-/* A page is sent again for so long, to all who request it. */
+/*
+ * A page is sent to all clients that request it for this long, then made again.
+ */
 #define PAGE_AGE_MS 500
 
 /* The state of an instance. */
@@ -173,7 +175,8 @@ static void metrics_take_line(struct session *session,
 {
 	enum http_status status;
 
-	/* From the first line on: slow lines do not prolong it. */
+	/* The deadline starts with the first line; further lines do not extend
+	 * it. */
 	if (!lined_timer_is_armed(&session->deadline))
 		lined_timer_start(&session->deadline, REQUEST_MS, 0);
 	status = http_request_line(&session->request, PATH, line->text,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes the page: a table says which value of which record is in which family.
- * The format wants all samples of a family to follow each other.
+ * Writes the page. A table says which value of which record belongs to which
+ * family. In the format, all samples of a family must follow each other.
  */
 #include "metrics_text.h"
 
@@ -18,8 +18,8 @@ struct family {
 	const char *name;
 	const char *type;
 	const char *record;
-	/* The name of a value; or, with a label, of a group, whose members are
-	 * samples with label="MEMBER". */
+	/* The name of a value. With a label, the name of a group: each member
+	 * is a sample with label="MEMBER". */
 	const char *value;
 	const char *label;
 	const char *help;
@@ -57,51 +57,52 @@ static const struct family families[] = {
 	DAEMON("bus_published_total", "counter", "bus.published", NULL,
 	       "Messages published on the bus."),
 	DAEMON("bus_posted_total", "counter", "bus.posted", NULL,
-	       "Batches of messages posted by a worker to another."),
+	       "Batches of messages posted by one worker to another."),
 	DAEMON("bus_refused_total", "counter", "bus.refused", NULL,
-	       "Messages not published, since a worker lagged too far behind."),
+	       "Messages not published because a worker lagged too far "
+	       "behind."),
 	DAEMON("bus_pauses_total", "counter", "bus.pauses", NULL,
-	       "Times the clients of a publishing worker were not read."),
-	WORKER("clients", "gauge", "clients", "Clients that it serves.",
+	       "Times the clients of a publishing worker were paused."),
+	WORKER("clients", "gauge", "clients", "Clients that the worker serves.",
 	       UNIT_ONE),
 	WORKER("stuck", "gauge", "stuck",
-	       "Whether it has not turned for some seconds.", UNIT_ONE),
-	WORKER("turns_total", "counter", "turns", "Turns of its loop.",
+	       "Whether the loop has made no turn for some seconds.", UNIT_ONE),
+	WORKER("turns_total", "counter", "turns", "Turns of the worker's loop.",
 	       UNIT_ONE),
 	WORKER("busy_seconds_total", "counter", "busy_us",
-	       "Time that it worked, and did not wait for events.",
+	       "Time that the loop worked and did not wait for events.",
 	       UNIT_MICROSECONDS),
-	COUNTER("accepts", "accepted", NULL, "Clients that were let in."),
+	COUNTER("accepts", "accepted", NULL, "Clients that were accepted."),
 	COUNTER("refused", "refused", "reason",
-		"Clients, and of line-rate datagrams, that were not let in, by "
-		"the key that refused them."),
+		"Clients that were refused, by the config key; with line-rate, "
+		"datagrams."),
 	COUNTER("closed", "closed", "reason",
 		"Clients whose connection ended, by the reason."),
 	GAUGE("clients", "clients", "Clients that are connected."),
 	GAUGE("clients_limit", "clients_limit",
-	      "How many may be connected at once."),
+	      "How many clients may be connected at once."),
 	COUNTER("lines_in", "lines_in", NULL, "Lines received."),
 	COUNTER("bytes_in", "bytes_in", NULL, "Bytes received."),
 	COUNTER("bytes_out", "bytes_out", NULL, "Bytes sent."),
 	COUNTER("sends", "sends", NULL,
-		"Lines, or answers of several, queued for sending."),
+		"Lines, or responses of several lines, queued for sending."),
 	COUNTER("sends_dropped", "sends_dropped", NULL,
-		"Sends dropped since a client did not read."),
+		"Sends dropped because a client did not read."),
 	GAUGE("queued_bytes", "queued", "Bytes queued for sending now."),
 	GAUGE("queue_high_bytes", "queue_most",
 	      "The most bytes that one client has had queued."),
 	COUNTER("lines_too_long", "too_long", NULL,
 		"Lines over the limit of line-length."),
 	COUNTER("lines_bare_lf", "bare_lf", NULL,
-		"Lines ended by a bare LF where CRLF is asked for."),
+		"Lines ended by a bare LF where CRLF is required."),
 	COUNTER("lines_unterminated", "unterminated", NULL,
-		"Rests without a terminator that were dropped."),
+		"Last lines dropped because they had no terminator."),
 	COUNTER("rate_slowed", "rate_slowed", NULL,
-		"Times that a client met line-rate and was slowed."),
+		"Times that a client exceeded line-rate and was slowed."),
 	COUNTER("datagrams_in", "datagrams_in", NULL, "Datagrams received."),
 	COUNTER("datagrams_out", "datagrams_out", NULL, "Datagrams sent."),
 	COUNTER("datagrams_dropped", "datagrams_dropped", NULL,
-		"Datagrams not taken, or not answered."),
+		"Datagrams truncated, refused or not sent."),
 	COUNTER("opened_lines_in", "opened.lines_in", NULL,
 		"Lines received by connections that the protocol made."),
 	COUNTER("opened_bytes_in", "opened.bytes_in", NULL,
@@ -117,14 +118,14 @@ static const struct family families[] = {
 	COUNTER("registry_lost", "registry.lost", NULL,
 		"Claims of a name that was taken."),
 	COUNTER("protocol_events", "count", "event",
-		"What the protocol counts by itself."),
+		"Events that the protocol itself counts."),
 };
 
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 
 /* ---- records ----------------------------------------------------------- */
 
-/* The page in the making: the records that it shows. */
+/* The page being written, and the records that it shows. */
 struct metrics {
 	struct text *text;
 	const struct lined_record **records;
@@ -184,9 +185,9 @@ static int metrics_compare(const void *a, const void *b)
 }
 
 /*
- * Leaves out all records of a name but the first: a service that was begun
- * anew while the old one drains has two, the open one before the other, and a
- * series must not come twice. -1: no memory.
+ * Keeps only the first record of a name. A service that was started again while
+ * the old instance drains has two records, the open one first, and a page must
+ * not have the same series twice. -1: no memory.
  */
 static int metrics_choose(struct metrics *metrics,
 			  const struct lined_response *response)
@@ -220,7 +221,7 @@ static void metrics_write_head(struct text *text, const char *name,
 		    type);
 }
 
-/* In quotes, where \ " and LF are escaped. */
+/* Writes a label in quotes; \ " and LF are escaped. */
 static void metrics_write_label(struct text *text, const char *before,
 				const char *name, const char *value)
 {
@@ -251,7 +252,7 @@ static void metrics_write_number(struct text *text, uint64_t number,
 		text_printf(text, "%llu", (unsigned long long)number);
 }
 
-/* The labels of a record, and another one (label NULL: none). */
+/* Writes the labels of a record, and one more (label NULL: none). */
 static void metrics_write_labels(struct text *text,
 				 const struct lined_record *record,
 				 const char *label, const char *value)
@@ -283,7 +284,7 @@ static void metrics_write_sample(struct text *text, const struct family *family,
 	text_puts(text, "\n");
 }
 
-/* The samples of a family in a record. */
+/* Writes the samples of a family in a record. */
 static void metrics_write_samples(struct text *text,
 				  const struct family *family,
 				  const struct lined_record *record)
@@ -348,7 +349,7 @@ static void metrics_write_open(const struct metrics *metrics)
 	size_t i;
 
 	metrics_write_head(text, "lined_service_open", "gauge",
-			   "Whether the service takes clients.");
+			   "Whether the service accepts clients.");
 	for (i = 0; i < metrics->count; i++) {
 		const struct lined_record *record = metrics->records[i];
 
@@ -364,7 +365,7 @@ static void metrics_write_open(const struct metrics *metrics)
 	}
 }
 
-/* The length of a turn is the longest that an event had to wait in it. */
+/* The length of a turn is the longest time that an event in it waited. */
 static void metrics_write_worker_delays(struct text *text,
 					const struct lined_record *record)
 {
@@ -406,8 +407,8 @@ static void metrics_write_delays(const struct metrics *metrics)
 
 	metrics_write_head(
 		text, "lined_worker_loop_delay_seconds", "histogram",
-		"How long turns of its loop lasted: what an event that came "
-		"meanwhile had to wait.");
+		"How long the turns of the worker's loop lasted, which is how "
+		"long an event may have waited.");
 	for (i = 0; i < metrics->count; i++)
 		if (metrics_is_kind(metrics->records[i], "worker"))
 			metrics_write_worker_delays(text, metrics->records[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The records of LINED_REQUEST_ALL as Prometheus' text format, version 0.0.4.
- * Used by the protocol metrics, and by control for linectl metrics.
+ * Writes the records of LINED_REQUEST_ALL in Prometheus' text format, version
+ * 0.0.4. Used by the protocol metrics, and by control for linectl metrics.
  */
 #ifndef METRICS_TEXT_H
 #define METRICS_TEXT_H
@@ -10,7 +10,7 @@
 
 #include "text.h"
 
-/* Adds all of them; each line ends with LF. */
+/* Adds the whole page; each line ends with LF. */
 void metrics_text_write(struct text *text,
 			const struct lined_response *response);
 

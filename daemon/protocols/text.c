@@ -15,7 +15,7 @@ void text_fini(struct text *text)
 	memset(text, 0, sizeof(*text));
 }
 
-/* Where len more bytes go; NULL: no memory. */
+/* Where to write len more bytes; NULL: no memory. */
 static char *text_reserve(struct text *text, size_t len)
 {
 	size_t room = text->room > 0 ? text->room : 512;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A text that grows, for responses that are built before they are sent. If
- * memory runs out, that is noted and nothing more is added.
+ * memory runs out, oom is set and nothing more is added.
  */
 #ifndef TEXT_H
 #define TEXT_H
@@ -22,7 +22,7 @@ void text_puts(struct text *text, const char *string);
 void text_printf(struct text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* As a JSON string, quotes and all. The bytes are UTF-8. */
+/* Adds a string as a JSON string with its quotes. Its bytes must be UTF-8. */
 void text_quote(struct text *text, const char *string);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * time: sends every client a line a second with the time, and discards what
- * clients send. The example of a periodic task: each worker makes the line
- * once, and its clients share it.
+ * time: sends every client a line with the time every second, and discards the
+ * input of clients. The example of a periodic task: each worker makes the line
+ * once for all its clients.
  */
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static const struct lined_option time_options[] = {
 	{.name = NULL},
 };
 
-/* Writes the line for this moment. 0: it is empty, or too long. */
+/* Writes the line for the present time. 0: it is empty or too long. */
 static size_t time_make_line(char text[TEXT_MAX],
 			     const struct time_options *options)
 {
@@ -69,7 +69,7 @@ static void time_task(struct lined_service *service)
 	size_t len = time_make_line(text, lined_service_options(service));
 	struct lined_buffer *line = lined_buffer_new(text, len);
 
-	/* Out of memory: a second is left out. */
+	/* Without memory, the line of this second is skipped. */
 	if (line == NULL)
 		return;
 	lined_service_each_client(service, time_send, line);
