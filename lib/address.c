@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Socket addresses as text and back, and "HOST:PORT". Everything that reads or
- * writes an address goes through here, so that logs, tools and protocols have
- * one form. Does no I/O and resolves no names.
+ * Socket addresses as text and back, and "HOST:PORT". All code that reads or
+ * writes an address calls these functions, so that logs, tools and protocols
+ * have one form. Does no I/O and resolves no names.
  */
 #include "config.h"
 
@@ -38,7 +38,8 @@ bool lined_address_is_mapped(const struct sockaddr *address)
 	       IN6_IS_ADDR_V4MAPPED(&address_in6(address)->sin6_addr);
 }
 
-/* False, and nothing written, for other families than IP. */
+/* Writes the host. False: the family is neither IPv4 nor IPv6, and nothing is
+ * written. */
 static bool address_format_ip(const struct sockaddr *address, char *text,
 			      size_t size)
 {
@@ -87,7 +88,7 @@ char *lined_address_format(const struct sockaddr *address, char *text,
 	return text;
 }
 
-/* The interface behind a %, by name or by number. -1/ENODEV. */
+/* Reads the interface behind a %, a name or a number. -1/ENODEV. */
 static int address_read_scope(const char *scope, uint32_t *id)
 {
 	unsigned long number;
@@ -107,7 +108,7 @@ static int address_read_scope(const char *scope, uint32_t *id)
 	return -1;
 }
 
-/* Without brackets. *scope is what stands behind the %, or NULL. */
+/* Reads IPv6 without brackets. *scope is the text behind the %, or NULL. */
 static bool address_read_ipv6(const char *host, struct in6_addr *ipv6,
 			      const char **scope)
 {
@@ -200,7 +201,7 @@ static const char *host_port_check_host(struct lined_host_port *to,
 		to->kind = LINED_HOST_ANY;
 		return NULL;
 	}
-	/* A resolver would take 127.1 and 010.0.0.1 for addresses, too. */
+	/* getaddrinfo(3) would read 127.1 and 010.0.0.1 as addresses. */
 	if (to->host[strspn(to->host, DIGITS ".")] == '\0') {
 		to->kind = LINED_HOST_IPV4;
 		return inet_pton(AF_INET, to->host, &ipv4) == 1
@@ -213,7 +214,7 @@ static const char *host_port_check_host(struct lined_host_port *to,
 	return NULL;
 }
 
-/* With has_port the port must be there. */
+/* If has_port is set the port must not be missing. */
 static const char *host_port_read(struct lined_host_port *to, const char *text,
 				  bool has_port)
 {
@@ -258,7 +259,7 @@ int lined_address_parse(struct lined_address *address, const char *text)
 		address->len = sizeof(sa_family_t);
 		return 0;
 	}
-	/* IPv6 without brackets, whose colons are no port's. */
+	/* IPv6 without brackets: no colon separates a port. */
 	if (text[0] != '[' && strchr(text, ':') != strrchr(text, ':'))
 		return lined_address_set(address, text, 0);
 	if (host_port_read(&parts, text, false) == NULL)

@@ -56,7 +56,7 @@ static void delegate_remove_every_turn(struct lined_dispatcher *d,
 {
 	size_t i;
 
-	/* Not closed up: the turn may be walking the table. */
+	/* A hole is left: the turn may be walking the table. */
 	for (i = 0; i < d->every_turn_count; i++)
 		if (d->every_turn[i] == delegate)
 			d->every_turn[i] = NULL;
@@ -75,8 +75,8 @@ void delegates_close_holes(struct lined_dispatcher *d)
 
 static bool delegate_is_every_turn(const struct lined_delegate *delegate)
 {
-	/* All sockets have a task in their table; a flag says whether it does
-	 * anything. */
+	/* The handlers of all sockets have a task; DELEGATE_TASK says whether
+	 * this socket needs it. */
 	if (delegate->handlers->socket_ops != NULL)
 		return delegate->flags & DELEGATE_TASK;
 	return delegate->handlers->task != NULL ||
@@ -114,7 +114,7 @@ int delegate_attach(struct lined_dispatcher *d, struct lined_delegate *delegate)
 	return 0;
 }
 
-/* Drops the events that were read for it but not delivered. */
+/* Drops the events that were read for a delegate but not delivered. */
 static void delegate_forget_events(struct lined_dispatcher *d,
 				   const struct lined_delegate *delegate)
 {
@@ -172,7 +172,7 @@ int lined_dispatcher_register(struct lined_dispatcher *d,
 		errno = EINVAL;
 		return -1;
 	}
-	/* A socket that was unregistered before. */
+	/* The delegate of a socket that was unregistered. */
 	if (delegate->handlers->socket_ops != NULL)
 		return delegate->handlers->socket_ops->register_delegate(
 			d, delegate);
@@ -205,9 +205,9 @@ int lined_dispatcher_unregister(struct lined_dispatcher *d,
 }
 
 /*
- * The poller is told at once of interest that is added. It is told of interest
- * that is taken back only when an unwanted event comes, so that a socket that
- * stops reading for a moment costs no system call.
+ * Added interest is passed to the poller at once. Removed interest is passed
+ * only when an unwanted event comes, so that a socket that stops reading for a
+ * moment costs no system call.
  */
 int lined_delegate_set_mode(struct lined_delegate *delegate, unsigned mode)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The dispatcher: making and freeing it, and the phases of a turn
- * (lined/dispatcher.h). It knows of sockets only the lists in which they wait
- * for a phase; what a phase does with them is in the socket's files.
+ * (lined/dispatcher.h). The dispatcher only has the lists in which sockets wait
+ * for a phase; the socket's files do the work of each phase.
  */
 #include "config.h"
 
@@ -91,7 +91,7 @@ fail:
 #define ENDING_ROUNDS 8
 
 /* Calls a function for each member of a list. Members that are added meanwhile
- * stay for the next time. */
+ * stay for the next call. */
 static inline void dispatcher_work_off(struct list *waiting,
 				       void (*work)(struct list *link))
 {
@@ -118,8 +118,8 @@ static void dispatcher_shut_down(struct lined_dispatcher *d,
 		lined_dispatcher_unregister(d, delegate);
 }
 
-/* A socket that a handle_close registers is closed as well; in the last round
- * registering fails. */
+/* A handle_close may register another socket, which the next round closes. In
+ * the last round registering fails: otherwise the rounds might never end. */
 static void dispatcher_close_all(struct lined_dispatcher *d)
 {
 	const struct lined_socket_ops *ops = d->socket_ops;
@@ -208,8 +208,8 @@ static bool dispatcher_is_open(const struct lined_dispatcher *d)
 }
 
 /*
- * Whether handle_read of every_turn[i] is to be called for buffered data. If it
- * could not be called the data would stay, and poll would never wait.
+ * Whether to call handle_read of every_turn[i] for buffered data. Data that no
+ * handler takes does not count: it would stay, and poll would never wait.
  * has_data_buffered() may have unregistered the delegate.
  */
 static bool dispatcher_may_give_data(struct lined_dispatcher *d, size_t i)
@@ -250,7 +250,7 @@ static int dispatcher_wait_ms(struct lined_dispatcher *d, int timeout_ms)
 							     : timeout_ms;
 }
 
-/* Calls a handler. False: the delegate is not registered any more. */
+/* Calls a handler. False: the delegate is no longer registered. */
 static bool dispatcher_call(struct lined_dispatcher *d,
 			    struct lined_delegate *delegate,
 			    void (*handler)(struct lined_delegate *delegate))
@@ -270,10 +270,10 @@ static bool dispatcher_call(struct lined_dispatcher *d,
 }
 
 /*
- * The poller reports error and hang-up in any mode. A delegate that reads or
- * writes finds them by its system call, another by handle_error. If neither is
- * there, it is unregistered or no longer watched: the poller would report it in
- * every turn.
+ * The poller reports error and hang-up in any mode. A delegate with handle_read
+ * or handle_write finds them by its system call, another one by handle_error.
+ * Without any of these the delegate is unregistered, or no longer watched: the
+ * poller would report it in every turn.
  */
 static bool dispatcher_deliver_error(struct lined_dispatcher *d,
 				     struct lined_delegate *delegate,
@@ -313,8 +313,8 @@ static void dispatcher_deliver_event(struct lined_dispatcher *d,
 	if (ready & (POLL_READY_ERROR | POLL_READY_HANGUP) &&
 	    !dispatcher_deliver_error(d, delegate, &ready))
 		return;
-	/* lined_delegate_set_mode() has not told the poller of interest that
-	 * was taken back; an event for it does. */
+	/* lined_delegate_set_mode() does not pass removed interest to the
+	 * poller; this event may be an unwanted one. */
 	if (delegate->interest & ~delegate->mode &&
 	    d->ops->change(d->poller, delegate, delegate->mode) == 0)
 		delegate->interest = delegate->mode;
@@ -332,8 +332,8 @@ static void dispatcher_io_phase(struct lined_dispatcher *d)
 	struct list leftover;
 	size_t i, every_turn = d->every_turn_count;
 
-	/* Only sockets that the last turn left over; those that become ready
-	 * now are for the next. */
+	/* Serve only sockets that the last turn left over; those that become
+	 * ready now wait for the next turn. */
 	list_init(&leftover);
 	list_splice(&leftover, &d->ready);
 
@@ -354,8 +354,8 @@ static void dispatcher_io_phase(struct lined_dispatcher *d)
 		dispatcher_work_off(&leftover, d->socket_ops->serve_leftover);
 }
 
-/* Calls the tasks of the first `count`: those that were registered in this turn
- * are called in the next. */
+/* Calls the tasks of the first `count` delegates: those that were registered in
+ * this turn have to wait for the next. */
 static void dispatcher_task_phase(struct lined_dispatcher *d, size_t count)
 {
 	size_t i;
@@ -376,10 +376,8 @@ static void dispatcher_socket_phases(struct lined_dispatcher *d)
 	dispatcher_work_off(&d->dead, d->socket_ops->free);
 }
 
-/*
- * Ends the last turn for turn_stats: the time between two polls, in which the
- * program does other work, keeps events waiting as well.
- */
+/* Counts the last turn in turn_stats. It includes the time since poll returned,
+ * in which the program does other work and events have to wait as well. */
 static void dispatcher_begin_wait(struct lined_dispatcher *d)
 {
 	dispatcher_read_clock(d);

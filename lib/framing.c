@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The framer. A partial line stays in the input, and the search for its
- * terminator continues where the last one ended. A line over the limit is
- * noticed as soon as it passes it: the limit bounds the memory, not the peer.
+ * terminator continues where the last one ended. A line is too long as soon as
+ * its bytes pass the limit, not when its terminator comes: otherwise a peer
+ * could fill the memory.
  */
 #include "config.h"
 
@@ -33,7 +34,7 @@ static bool framer_ends_with_cr(const struct framer *framer)
 	       framer->framing.terminator == LINED_TERMINATOR_CRLF;
 }
 
-/* Finds the last byte of a terminator from `from` on; NULL: none. */
+/* Searches from..end for a terminator. Returns its last byte; NULL: none. */
 static char *framer_find_end(const struct framer *framer, char *begin,
 			     char *from, char *end, uint64_t *bare_lf)
 {
@@ -70,8 +71,8 @@ static void framer_set_terminator(const struct framer *framer,
 
 static void framer_emit(struct lined_line *line, char *text, size_t len)
 {
-	/* There: a byte of the terminator, of a discarded rest, or the one that
-	 * every input has in reserve. */
+	/* text[len] exists: it is a byte of the terminator, of a discarded
+	 * rest, or the spare byte of every input. */
 	text[len] = '\0';
 	line->text = text;
 	line->len = len;
@@ -88,8 +89,7 @@ static void framer_start_line(struct framer *framer, struct input *input,
 	framer->cr = false;
 }
 
-/* A whole line is there: from begin to `at`, the last byte of its terminator.
- */
+/* Handles a whole line: from begin to `at`, the last byte of its terminator. */
 static enum framer_result framer_end_line(struct framer *framer,
 					  struct input *input, char *begin,
 					  char *at, struct lined_line *line)
@@ -121,7 +121,7 @@ static enum framer_result framer_end_line(struct framer *framer,
 	}
 }
 
-/* The limit is passed, and no terminator has come. */
+/* Handles a line that is over the limit before its terminator has come. */
 static enum framer_result framer_exceed_limit(struct framer *framer,
 					      struct input *input)
 {
@@ -161,7 +161,7 @@ static enum framer_result framer_next_line(struct framer *framer,
 		return framer_end_line(framer, input, begin, at, line);
 	len = framer->scanned = input->end - input->off;
 	if (len > 0 && end[-1] == '\r' && framer_ends_with_cr(framer))
-		len--; /* perhaps of a CRLF, which does not count */
+		len--; /* may belong to a CRLF: not counted */
 	if (len > framer->framing.line_length)
 		return framer_exceed_limit(framer, input);
 	return FRAMER_NEED_MORE;
@@ -210,7 +210,7 @@ static enum framer_result framer_truncate_line(struct framer *framer,
 		return FRAMER_NEED_MORE;
 	}
 	after_cr = at > rest ? at[-1] == '\r' : framer->cr;
-	/* The limit may have been lowered meanwhile. */
+	/* The limit may be lower now than when the line began. */
 	framer_emit(line, begin,
 		    framer->scanned < framer->framing.line_length
 			    ? framer->scanned
@@ -271,7 +271,7 @@ enum framer_result framer_end(struct framer *framer, struct input *input,
 		input->off = input->end;
 		return FRAMER_NEED_MORE;
 	}
-	/* A last CR, to which no LF has come, is data. */
+	/* A last CR without an LF is data. */
 	if (len > limit) {
 		if (too_long != LINED_TOO_LONG_TRUNCATE) {
 			framer_start_line(framer, input, begin + len);

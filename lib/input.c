@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The input of a socket: which memory its bytes are in, and when they are
- * moved. Does not look at them.
+ * The input of a socket: the memory in which its bytes are, and when they are
+ * moved. Does not read the bytes.
  */
 #include "config.h"
 
@@ -13,18 +13,18 @@
 
 #include <lined/timer.h>
 
-/* A rest of up to this is copied to the shared buffer for each read. */
+/* A rest of at most this size is copied to the shared buffer for each read. */
 #define SMALL (16 * 1024)
 #define MAX   ((uint32_t)1 << 30)
 
-/* The input's own memory. Its size is kept in it, not in the input, which
- * usually has none. */
+/* The input's own memory. Its size is stored here and not in struct input: most
+ * inputs have no own memory. */
 struct own {
 	uint32_t room; /* without the byte for a NUL */
 	char data[];
 };
 
-/* The input's own memory; NULL: none. */
+/* Returns the input's own memory; NULL: it has none. */
 static struct own *input_own(const struct input *input, const char *shared)
 {
 	if (input->data == NULL || input->data == shared)
@@ -32,7 +32,7 @@ static struct own *input_own(const struct input *input, const char *shared)
 	return lined_container_of(input->data, struct own, data);
 }
 
-/* Keeps the bytes; own may be NULL. NULL/ENOMEM. */
+/* Changes the size and keeps the bytes; own may be NULL. NULL/ENOMEM. */
 static struct own *own_resize(struct own *own, size_t room)
 {
 	own = realloc(own, sizeof(*own) + room + 1);
@@ -104,7 +104,7 @@ int input_settle(struct input *input, const char *shared)
 		input_clear(input, shared);
 		return 0;
 	}
-	/* Own memory that is well filled stays as it is. */
+	/* Own memory that is not much larger than its bytes stays as it is. */
 	if (own != NULL && own->room <= 2 * len + SMALL)
 		return 0;
 	own = own_resize(NULL, len);

@@ -49,13 +49,13 @@ void mailbox_wake(struct mailbox *mailbox)
 
 void mailbox_seen(struct mailbox *mailbox)
 {
-	/* Before `signalled` is cleared: otherwise the wakeup of a post between
-	 * the two would be lost. */
+	/* Must precede the clearing of `signalled`: otherwise the wakeup of a
+	 * post between the two would be lost. */
 	wakeup_clear(&mailbox->wakeup);
 	__atomic_store_n(&mailbox->wakeups, mailbox->wakeups + 1,
 			 __ATOMIC_RELAXED);
-	/* An exchange, not a store: it acquires what threads wrote that found
-	 * `signalled` set and made no system call. */
+	/* An exchange, not a store: it acquires the writes of threads that
+	 * found `signalled` set and therefore made no system call. */
 	atomic_exchange(&mailbox->signalled, false);
 }
 
@@ -74,10 +74,8 @@ int mailbox_post(struct mailbox *mailbox, struct lined_message *message,
 	was_empty = mailbox->first == NULL;
 	*mailbox->last = message;
 	mailbox->last = &message->next;
-	/*
-	 * Woken under the lock: once it is released the dispatcher may take
-	 * the message, stop and be freed.
-	 */
+	/* Wake under the lock: when it is released, the dispatcher may take the
+	 * message, stop and be freed. */
 	if (was_empty)
 		mailbox_wake(mailbox);
 	pthread_mutex_unlock(&mailbox->lock);

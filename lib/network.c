@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Networks: reading them, and what is in them. A search is linear: rules are a
- * handful, and asked for once a connection.
+ * Networks: reading them, and finding the one that contains an address. The
+ * search is linear, because there are few rules and one search for each
+ * connection.
  */
 #include "config.h"
 
@@ -19,7 +20,7 @@ static unsigned network_prefix_max(const struct lined_network *network)
 	return network->family == AF_INET ? 32 : 128;
 }
 
-/* Cuts the network down to a prefix; whether there were bits past it. */
+/* Clears the bits past a prefix. Returns whether any of them was set. */
 static bool network_set_prefix(struct lined_network *network, unsigned prefix)
 {
 	size_t len = network_prefix_max(network) / 8, i, bits;

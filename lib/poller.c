@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which pollers were built, the best first. Nothing here waits for anything.
+ * The pollers that were built, the best first.
  */
 #include "config.h"
 

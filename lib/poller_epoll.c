@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The epoll(7) poller, level-triggered: a descriptor that is not read to the
- * end is reported again, so nothing has to be read to EAGAIN.
+ * The epoll(7) poller, level-triggered: a descriptor that still has input is
+ * reported again, so a handler need not read until EAGAIN.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The poll(2) poller, for every system and every kind of descriptor. Keeps the
- * pollfd array dense; a delegate's slot is its place in it.
+ * The poll(2) poller, for every system and every kind of descriptor. The pollfd
+ * array has no holes; a delegate's slot is its index.
  */
 #include "config.h"
 
@@ -17,8 +17,8 @@ struct poller {
 	struct pollfd *fds;
 	struct lined_delegate **delegates;
 	size_t count, room;
-	/* The place of the next report's first descriptor: none is always last.
-	 */
+	/* Where the next report begins. With a fixed start, descriptors at the
+	 * end would starve. */
 	size_t next;
 };
 
@@ -68,8 +68,8 @@ static int poll_add(struct poller *poller, struct lined_delegate *delegate,
 {
 	struct pollfd probe = {.fd = delegate->fd};
 
-	/* epoll refuses a bad descriptor at once; poll would report it in every
-	 * turn. */
+	/* epoll refuses a bad descriptor at once; do the same here, because
+	 * poll would report it in every turn. */
 	if (poll(&probe, 1, 0) > 0 && (probe.revents & POLLNVAL)) {
 		errno = EBADF;
 		return -1;

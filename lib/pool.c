@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunks of memory, freed together. No allocation is freed alone, so no error
- * path of a pool's user can leak.
+ * Chunks of memory, freed together. No allocation is freed alone, so the error
+ * paths of a pool's user cannot leak.
  */
 #include "config.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The generic cell rate algorithm: a bucket is one point in time, and needs no
- * timer to fill.
+ * The generic cell rate algorithm: a bucket is one point in time and needs no
+ * timer that fills it.
  */
 #include "config.h"
 
 #include <lined/rate.h>
 
-/* How long one token takes to come. */
+/* The time in which one token comes. */
 static uint64_t rate_step_us(uint32_t per_second)
 {
 	return per_second < 1000000 ? 1000000 / per_second : 1;
@@ -21,10 +21,12 @@ uint64_t lined_rate_wait_ms(struct lined_rate *rate, uint32_t per_second,
 	if (per_second == 0)
 		return 0;
 	step_us = rate_step_us(per_second);
-	/* The bucket has a token when all the others are still to come. */
+	/* There is a token if the bucket will be full by this time: then only
+	 * the others are missing. */
 	ready_us = now_ms * 1000 +
 		   ((burst > 0 ? burst : per_second) - 1) * step_us;
-	/* More is owed only by what was taken at another rate. */
+	/* At most one token is owed: otherwise tokens taken at a slower rate
+	 * would delay the first one at a faster rate. */
 	if (rate->full_us > ready_us + step_us)
 		rate->full_us = ready_us + step_us;
 	return rate->full_us > ready_us

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looks names up on threads of its own, of which there are none until a name is
- * asked for: getaddrinfo(3) blocks and cannot be interrupted. A few of them, so
- * that a name server that does not answer for one name delays the others as
- * little as possible. `struct resolver` is shared by the dispatcher and these
- * threads; the last to leave frees it.
+ * Looks up names on threads of its own, because getaddrinfo(3) blocks and
+ * cannot be interrupted. The first name starts the first thread. There may be a
+ * few, so that a name server that does not answer for one name does not delay
+ * all others. `struct resolver` is shared by the dispatcher and these threads;
+ * the last to leave frees it.
  */
 #include "config.h"
 
@@ -22,14 +22,14 @@
 #include "mailbox.h"
 
 /*
- * A name that is looked up, for all who asked for it. Queued, then with a
- * thread, then a message on its way to the dispatcher; its requests are the
- * dispatcher's throughout.
+ * The lookup of one name for all requests that wait for it. It is first queued,
+ * then run by a thread, then a message to the dispatcher. Only the dispatcher's
+ * thread uses `requests`.
  */
 struct resolver_query {
 	struct lined_message message;
-	struct list link; /* resolver.queued, resolver.running; unlinked:
-			     answered */
+	struct list link; /* in resolver.queued or resolver.running; in neither
+			     when answered */
 	struct list requests;
 	bool queued;
 	struct resolver *resolver;
@@ -46,7 +46,7 @@ struct resolver {
 	pthread_cond_t asked;
 	/* Under lock: */
 	struct list queued, running;
-	struct mailbox *mailbox; /* NULL: the dispatcher has gone */
+	struct mailbox *mailbox; /* NULL: the dispatcher is freed */
 	unsigned threads, idle;
 };
 
@@ -113,7 +113,7 @@ void resolver_set_lookup(struct resolver *resolver,
 	resolver->lookup = lookup;
 }
 
-/* On the dispatcher's thread. A handler may cancel the requests behind it. */
+/* On the dispatcher's thread. `answered` may cancel the requests after it. */
 static void resolver_deliver(struct lined_message *message)
 {
 	struct resolver_query *query =
@@ -152,7 +152,7 @@ static void resolver_look_up(struct resolver_query *query)
 	query->result = query->error == 0 ? result : NULL;
 }
 
-/* With the lock held, which is given up for the lookup. */
+/* Called with the lock held, and releases it during the lookup. */
 static void resolver_answer_next(struct resolver *resolver)
 {
 	struct resolver_query *query =
@@ -193,7 +193,7 @@ static void *resolver_run(void *arg)
 	return NULL;
 }
 
-/* Blocks all signals in the thread: they are the program's main thread's. */
+/* Blocks all signals in the thread: the program's main thread handles them. */
 static int resolver_start_thread(struct resolver *resolver)
 {
 	pthread_attr_t attr;
@@ -247,8 +247,11 @@ resolver_find(const struct list *queries, const char *host, const char *service)
 	return NULL;
 }
 
-/* With the lock held. The query for a name, which is under way already or is
- * queued now, with a thread more for it if there may be one. NULL and errno. */
+/*
+ * Called with the lock held. Returns the query for a name that is running or
+ * queued, or else queues a new one and starts another thread if all are busy
+ * and there may be one more. NULL and errno.
+ */
 static struct resolver_query *
 resolver_join(struct resolver *resolver, const char *host, const char *service)
 {
@@ -267,7 +270,7 @@ resolver_join(struct resolver *resolver, const char *host, const char *service)
 		error = resolver_start_thread(resolver);
 		resolver->threads += error == 0;
 	}
-	/* Those that are there do it later. */
+	/* If no thread was started, a running one takes the query later. */
 	if (resolver->threads == 0) {
 		resolver_query_free(query);
 		errno = error;

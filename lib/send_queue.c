@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The send queue. Small sends of a turn are gathered in one chunk, and
- * adjoining parts of a shared buffer are joined, so that the vector of the
- * write is short for a pipelined client and for fan-out. Most queues live for
- * less than a turn: segments come from a pool.
+ * The send queue. Small sends of a turn are gathered in one chunk, and adjacent
+ * parts of a shared buffer are joined, so that the vector of the write is
+ * short. Most queues live for less than a turn: segments come from a pool.
  */
 #include "config.h"
 
@@ -15,7 +14,7 @@
 
 #include "buffer_priv.h"
 
-/* A chunk fills a page, with the header of its allocation. */
+/* A chunk fills a page, including the header of its allocation. */
 #define CHUNK_ROOM  (4096 - sizeof(struct segment) - 16)
 #define SMALL_ROOM  (128 - sizeof(struct segment) - 16)
 #define CHUNKS_KEPT 64
@@ -134,8 +133,8 @@ static void segment_copy_in(struct segment *segment, const struct iovec *pieces,
 }
 
 /*
- * The room of a new segment: that of a chunk, so that more sends can join it.
- * Less where sends may not be joined, or follow parts of shared buffers: a
+ * Returns the room of a new segment: a whole chunk, so that more sends can join
+ * it. Less if sends may not be joined, or after parts of shared buffers: a
  * queue of many small sends would be mostly unused room.
  */
 static size_t segment_room_for(const struct send_queue *queue, size_t total,
@@ -198,7 +197,8 @@ unsigned send_queue_drop_oldest(struct send_queue *queue,
 	size_t begun = 0;
 	unsigned dropped = 0;
 
-	/* The send that has begun to leave ends where the next one starts. */
+	/* Keep the send that is partly written: it ends where the next one
+	 * starts. */
 	if (queue->begun) {
 		kept = queue->first;
 		begun = kept->len;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A socket on its dispatcher: registering it, its events, its phases in a turn,
- * and the functions that ask about it. socket_priv.h lists the other files of a
- * socket.
+ * and the functions that read its state. socket_priv.h lists the other files of
+ * a socket.
  */
 #include "config.h"
 
@@ -96,10 +96,8 @@ void socket_writable(struct lined_socket *sock)
 		sock->handlers->handle_write(sock, sock->arg);
 }
 
-/*
- * While input is read, the read reports the error. Otherwise it is asked for
- * here: there may be nothing to write that would report it.
- */
+/* If the poller watches for input, recv() reports the error. Otherwise get it
+ * here: there may be no output whose write would report it. */
 void stream_failed(struct lined_socket *sock)
 {
 	socklen_t len = sizeof(int);
@@ -144,7 +142,7 @@ void socket_established(struct lined_socket *sock,
 		sock->handlers->handle_connect(sock, sock->arg);
 }
 
-/* Undoes registering; the caller counts it in len. */
+/* Undoes the registration; the caller changes d->len. */
 static void socket_leave(struct lined_socket *sock, struct lined_dispatcher *d)
 {
 	list_remove(&sock->ready_link);
@@ -199,8 +197,8 @@ static int socket_unregister(struct lined_dispatcher *d,
 		errno = ENOENT;
 		return -1;
 	}
-	/* In a handler of its own, the caller could close it next, and it would
-	 * be freed when the handler returns. */
+	/* Refused in a handler of the socket: if the caller closed it next, it
+	 * would be freed while the handler still runs. */
 	if (sock->state == LINED_SOCKET_CONNECTING || sock->closing ||
 	    sock->in_read || d->running == &sock->delegate) {
 		errno = EBUSY;
@@ -450,7 +448,7 @@ struct lined_socket_group *lined_socket_group(const struct lined_socket *sock)
 
 void lined_socket_limits_changed(struct lined_socket *sock)
 {
-	/* The next read finds out whether it is over the new rate. */
+	/* The next read checks the new rate. */
 	if (sock->slowed) {
 		sock->slowed = false;
 		socket_read_on(sock);

@@ -44,7 +44,8 @@ static void listener_pause_accept(struct lined_socket *listener)
 	socket_arm(listener);
 }
 
-/* Whether the error is that of a connection which has ended meanwhile. */
+/* Whether the error belongs to a connection that has ended, not to the
+ * listener. */
 static bool listener_lost_client(int error)
 {
 	switch (error) {

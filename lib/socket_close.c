@@ -13,7 +13,7 @@
 
 #include "socket_priv.h"
 
-/* How long a lingering close reads and discards input. */
+/* The longest time for which a lingering close reads and discards. */
 #define LINGER_MS        2000
 #define CLOSE_MS_DEFAULT 30000
 
@@ -53,7 +53,7 @@ void socket_deliver_close(struct lined_socket *sock)
 					     sock->error);
 	if (sock->group == NULL)
 		return;
-	/* Not in socket_free(): the group may be freed before. */
+	/* Not in socket_free(): `closed` may free the group. */
 	counter_add(&sock->group->counters.queued, -lined_socket_queued(sock));
 	if (sock->group->closed != NULL)
 		sock->group->closed(sock, reason, sock->error);
@@ -135,7 +135,7 @@ static bool fd_has_unread(int fd)
 	return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
-/* Bytes were sent that the peer has not acknowledged. UNIX sockets deliver at
+/* Whether the peer has not acknowledged all bytes. UNIX sockets deliver at
  * once. */
 static bool fd_has_unacknowledged(int fd)
 {
@@ -148,8 +148,8 @@ static bool fd_has_unacknowledged(int fd)
 	       own.ss_family != AF_UNIX;
 }
 
-/* Closing now might send a reset: input is unread, or may still come before the
- * peer has acknowledged everything. */
+/* Whether a close could send a reset: input is unread, or may still come before
+ * the peer has acknowledged everything. */
 static bool socket_may_be_reset(const struct lined_socket *sock)
 {
 	int fd = sock->delegate.fd;
@@ -172,9 +172,9 @@ bool lined_socket_is_quiet(const struct lined_socket *sock)
 }
 
 /*
- * Everything is sent. The kernel answers input that comes to a closed socket,
- * or was unread, with a reset, and a reset destroys the bytes that the peer has
- * not read: hence the lingering close.
+ * Everything is sent. If a closed socket has unread input, or more input comes,
+ * the kernel sends a reset, which destroys bytes that the peer has not read
+ * yet: hence the lingering close.
  */
 static void socket_finish_closing(struct lined_socket *sock)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Connecting: a name is resolved on another thread, its addresses are tried in
- * turn, and there is one deadline for all. An address that does not answer gets
- * its share of the time that is left, so that the next ones have some. A UNIX
- * listener whose backlog is full refuses at once, and nothing reports when it
- * has room: it is tried again, less and less often, until the deadline.
+ * turn, and one deadline applies to all. Each address gets its share of the
+ * time that is left, so that one that does not answer leaves time for the next.
+ * A UNIX listener whose backlog is full refuses at once, and no event reports
+ * that it has room: the connect is tried again, less and less often, until the
+ * deadline.
  */
 #include "config.h"
 
@@ -23,23 +24,24 @@
 #define CONNECT_MS_DEFAULT 30000
 #define ADDRESSES_MAX      16
 
-/* Between two tries at a listener whose backlog is full; doubled each time. */
+/* The time between two tries at a listener whose backlog is full; doubled each
+ * time. */
 #define FULL_MS_MIN 10
 #define FULL_MS_MAX 250
 
 struct connector {
 	struct lined_socket *sock;
 	const struct transport *then;     /* the transport once connected */
-	struct resolver_request *request; /* while it is looked up */
-	struct lined_timer timer;         /* of the address, or of the whole */
+	struct resolver_request *request; /* while the name is looked up */
+	struct lined_timer timer; /* of an address, a wait or the lookup */
 	uint64_t end_ms;
 	uint32_t timeout_ms;
-	uint32_t full_ms; /* until the next try at a full listener; 0: none */
+	uint32_t full_ms; /* the wait for a full listener; 0: none */
 	int last_error;
 	unsigned count, next;
 	struct lined_address addresses[ADDRESSES_MAX];
 	uint16_t port;
-	char *host; /* NULL: the address was given */
+	char *host; /* NULL: an address or a descriptor was given */
 };
 
 static void connector_free(struct connector *connector)
@@ -78,8 +80,8 @@ static void connector_give_up(struct connector *connector)
 	}
 }
 
-/* Opens a descriptor for an address. The one of lined_socket_open() is used if
- * its family fits. */
+/* Opens a descriptor for an address, or returns the one of lined_socket_open()
+ * if its family fits. */
 static int connector_open_fd(struct lined_socket *sock, int family)
 {
 	struct sockaddr_storage own;
@@ -94,8 +96,8 @@ static int connector_open_fd(struct lined_socket *sock, int family)
 		close(fd);
 	}
 	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* A turn's output leaves in one write: Nagle's algorithm only delays.
-	 */
+	/* A turn's output leaves in one write: Nagle's algorithm would only
+	 * delay it. */
 	if (fd >= 0 && family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;
@@ -106,8 +108,10 @@ static bool connector_is_full(const struct lined_address *address, int error)
 	return address->any.sa_family == AF_UNIX && error == EAGAIN;
 }
 
-/* 0: begun, the poller reports the rest. -1 and errno; if the listener's
- * backlog is full the socket keeps its descriptor, to try again. */
+/*
+ * 0: the connect has begun, and the poller reports its end. -1 and errno; if
+ * the listener's backlog is full, the socket keeps its descriptor to try again.
+ */
 static int connector_try_address(struct connector *connector,
 				 const struct lined_address *address)
 {
@@ -196,7 +200,7 @@ static void connector_timer_fired(struct lined_timer *timer)
 	}
 	if (connector->sock->delegate.fd >= 0)
 		close(socket_detach(connector->sock));
-	/* If the name is still being resolved there is no address, and this
+	/* While the name is still being resolved there is no address: this
 	 * gives up. */
 	connector_try_next(connector);
 }
@@ -264,7 +268,7 @@ static void connector_resolved(void *arg, int error,
 	connector_try_next(connector);
 }
 
-/* A numeric host needs no thread. */
+/* Adds a numeric host, which needs no lookup. */
 static bool connector_add_numeric(struct connector *connector)
 {
 	if (lined_address_set(&connector->addresses[0], connector->host,
@@ -290,7 +294,8 @@ static void connector_look_up(struct connector *connector)
 	connector_give_up(connector);
 }
 
-/* connect() was called by the program that gave us the descriptor. */
+/* The program called connect(2) before it passed the descriptor to
+ * lined_socket_wrap(). */
 static void connector_watch_adopted(struct connector *connector)
 {
 	struct lined_socket *sock = connector->sock;

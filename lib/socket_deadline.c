@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deadlines of a socket. One slot in the dispatcher's heap is set to the
- * nearest of those that run.
+ * The deadlines of a socket. A socket has one slot in the dispatcher's heap,
+ * set to the nearest deadline that runs.
  */
 #include "config.h"
 
@@ -13,9 +13,9 @@
 
 #include "socket_priv.h"
 
-/* How often the kernel's queue is checked before a peer that takes nothing is
- * closed. */
-#define LOOKS 4
+/* The number of checks of the kernel's queue before a peer that takes nothing
+ * is closed. */
+#define STALL_CHECKS 4
 
 #define NEVER INT32_MAX
 
@@ -30,14 +30,15 @@ void socket_connected(struct lined_socket *sock)
 }
 
 /*
- * What is left of after_ms since `since`, NEVER where after_ms is 0. Less while
- * the socket is blocked: the kernel's queue is checked LOOKS times meanwhile,
- * so that the time when the peer last took something is known to that part.
+ * Returns what is left of after_ms since `since`; NEVER: after_ms is 0. Less
+ * while the socket is blocked: the kernel's queue is then checked STALL_CHECKS
+ * times within after_ms, because only these checks find out when the peer last
+ * took something.
  */
 static int32_t limit_left(const struct lined_socket *sock, uint32_t now,
 			  uint32_t since, uint32_t after_ms)
 {
-	uint32_t gone_ms = now - since, step_ms = after_ms / LOOKS + 1;
+	uint32_t gone_ms = now - since, step_ms = after_ms / STALL_CHECKS + 1;
 	uint32_t left_ms = gone_ms < after_ms ? after_ms - gone_ms : 0;
 
 	if (after_ms == 0)
@@ -47,8 +48,8 @@ static int32_t limit_left(const struct lined_socket *sock, uint32_t now,
 	return left_ms < NEVER ? (int32_t)left_ms : NEVER - 1;
 }
 
-/* The time to a deadline, 0 or less where it has passed; NEVER: it does not
- * run. */
+/* Returns the time to a deadline, 0 or less if it has passed; NEVER: it does
+ * not run. */
 static int32_t deadline_left(const struct lined_socket *sock,
 			     enum deadline deadline, uint32_t now)
 {
@@ -80,7 +81,7 @@ static int32_t deadline_left(const struct lined_socket *sock,
 	}
 }
 
-/* The bytes in the kernel that the peer has not taken. */
+/* Returns the bytes that the kernel holds and the peer has not taken. */
 static uint32_t socket_kernel_unsent(const struct lined_socket *sock)
 {
 	int bytes = 0;
@@ -100,8 +101,8 @@ void socket_stalls(struct lined_socket *sock)
 
 /*
  * The poller reports room only when a good part of the kernel's buffer is
- * empty, which may be megabytes: with a slow peer that takes longer than any
- * deadline, though the peer is reading.
+ * empty, which may be megabytes. With a slow peer that can take longer than the
+ * deadline, although the peer is reading.
  */
 static void socket_look_for_progress(struct lined_socket *sock, uint32_t now)
 {
@@ -150,9 +151,9 @@ void socket_deadline(struct lined_socket *sock)
 }
 
 /*
- * The slot is only moved to an earlier time. Each line of a busy client moves
- * its idle deadline back, which is found out when the slot is due: setting the
- * slot for each line would cost more.
+ * Moves the slot only to an earlier time. Each line of a busy client makes its
+ * idle deadline later; socket_deadline() notices that when the slot is due.
+ * Moving the slot for each line would cost more.
  */
 void socket_arm(struct lined_socket *sock)
 {

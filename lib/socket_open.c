@@ -17,7 +17,7 @@
 
 #include "socket_priv.h"
 
-/* The owner's bytes begin at an address good for any type. */
+/* The offset of the owner's bytes, aligned for any type. */
 #define OWNER_OFFSET                                                           \
 	((sizeof(struct lined_socket) + _Alignof(max_align_t) - 1) /           \
 	 _Alignof(max_align_t) * _Alignof(max_align_t))
@@ -72,8 +72,8 @@ int lined_socket_open(struct lined_socket *sock, int family, int type)
 	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	/* The poller gets it when it is bound or connected: it would report an
-	 * idle stream socket as hung up. */
+	/* The poller watches it only when it is bound or connected: it would
+	 * report an idle stream socket as hung up. */
 	if (type != SOCK_DGRAM || transport_datagram_init(sock) == 0) {
 		sock->delegate.fd = fd;
 		return 0;
@@ -108,7 +108,7 @@ static int socket_wrap_in_state(struct lined_socket *sock, int fd,
 				enum lined_socket_state state)
 {
 	switch (state) {
-	case LINED_SOCKET_IDLE: /* not for the poller, as above */
+	case LINED_SOCKET_IDLE: /* not watched, see lined_socket_open() */
 		sock->delegate.fd = fd;
 		return 0;
 	case LINED_SOCKET_CONNECTING:

@@ -10,11 +10,11 @@
 
 #include "socket_priv.h"
 
-/* Lines that one call of handle_read gets, so that a client that floods does
- * not starve others. */
+/* The most lines that one call of handle_read gets, so that one client that
+ * floods does not delay the others. */
 #define LINES_A_TURN 1024
 
-/* The transport has decoded more than it gave. */
+/* Whether the transport has decoded more input than recv() returned. */
 static bool stream_holds_input(const struct lined_socket *sock)
 {
 	const struct transport *transport = socket_transport(sock);
@@ -27,7 +27,7 @@ static bool stream_is_over(const struct lined_socket *sock)
 	return sock->eof || sock->error != 0;
 }
 
-/* The reader should be called although no bytes have come. */
+/* Whether the reader should be called without new bytes. */
 bool stream_is_unserved(const struct lined_socket *sock)
 {
 	if (sock->end_reported)
@@ -49,7 +49,7 @@ void socket_read_on(struct lined_socket *sock)
 	socket_update_mode(sock);
 }
 
-/* Reads once. False: nothing new; else bytes, the end or an error. */
+/* Reads once. True: bytes, the end of the stream or an error has come. */
 static bool stream_fill(struct lined_socket *sock)
 {
 	size_t size;
@@ -90,7 +90,7 @@ static void stream_discard(struct lined_socket *sock)
 	socket_end(sock, sock->reason, 0);
 }
 
-/* The reader got CLOSED or ERROR: closes the socket, when all is sent. */
+/* The reader got CLOSED or ERROR: closes the socket when everything is sent. */
 static void stream_finish_reading(struct lined_socket *sock)
 {
 	if (sock->error != 0 || sock->send_error != 0)
@@ -103,9 +103,9 @@ static void stream_finish_reading(struct lined_socket *sock)
 }
 
 /*
- * Sets when the current partial line began, for the line timeout. While the
- * reader has not looked at all input the line may be complete, and its deadline
- * does not run; it is still the same line, unless the reader takes it.
+ * Sets line_at, where the line timeout of the current partial line begins.
+ * While the reader has not looked at all input, the line may be complete: its
+ * deadline stops, but line_at stays until the reader takes the line.
  */
 static void stream_time_line(struct lined_socket *sock)
 {
@@ -134,7 +134,7 @@ static void socket_drop_input(struct lined_socket *sock)
 	sock->end_reported = stream_is_over(sock);
 }
 
-/* Puts the byte back that the NUL behind a block has replaced. */
+/* Restores the byte that the NUL behind a block has replaced. */
 static void socket_restore_byte(struct lined_socket *sock)
 {
 	if (!sock->byte_saved)
@@ -160,7 +160,7 @@ bool socket_run_reader(struct lined_socket *sock)
 	return false;
 }
 
-/* Calls the reader, then handles what it has left. */
+/* Calls the reader, then keeps the input that is left. */
 static void stream_serve_input(struct lined_socket *sock)
 {
 	if (!socket_run_reader(sock))
@@ -216,8 +216,8 @@ void stream_serve(struct lined_socket *sock)
 
 /* ---- what the handler calls ------------------------------------------- */
 
-/* Writes a NUL behind the block that was taken. The byte there may be input
- * still to be read, and is saved. */
+/* Writes a NUL behind a block. The byte in its place may be unread input, and
+ * is saved. */
 static void socket_terminate_block(struct lined_socket *sock)
 {
 	char *at = sock->in.data + sock->in.off;
@@ -247,7 +247,7 @@ static bool stream_is_within_rate(struct lined_socket *sock)
 	return false;
 }
 
-/* Whether the reader may have input now. READY: yes, if there is any. */
+/* READY: the reader may have input now, if there is any. */
 static enum lined_line_status stream_read_gate(struct lined_socket *sock)
 {
 	socket_restore_byte(sock);
@@ -266,7 +266,7 @@ static enum lined_line_status stream_took_line(struct lined_socket *sock)
 {
 	sock->got_line = true;
 	sock->line_begun = sock->in_line = false;
-	/* An earlier call may have asked for a longer block. */
+	/* It is true if an earlier call wanted a longer block. */
 	sock->needs_more = false;
 	sock->active_at = socket_now(sock);
 	if (sock->budget > 0)
@@ -304,7 +304,7 @@ static enum lined_line_status stream_need_more(struct lined_socket *sock)
 {
 	if (stream_is_over(sock))
 		return stream_report_end(sock);
-	/* Within handle_read this is done when it returns. */
+	/* During handle_read the memory is freed after the handler returns. */
 	if (!sock->in_read && input_len(&sock->in) == 0)
 		input_clear(&sock->in, socket_read_buffer(sock));
 	sock->needs_more = true;
@@ -369,7 +369,7 @@ static enum lined_line_status stream_take(struct lined_socket *sock, size_t len,
 	return stream_took_line(sock);
 }
 
-/* Discards the rest of a line that was too long. False: it has not all come. */
+/* Discards the rest of a line over the limit. False: its end has not come. */
 static bool stream_is_between_lines(struct lined_socket *sock)
 {
 	uint64_t bare_lf = 0;

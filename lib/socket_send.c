@@ -2,7 +2,7 @@
 /*
  * The output of a stream socket: sends are queued during the turn and leave at
  * its end in one gathering write. The overflow policy and the water marks are
- * here, the memory of a queue is in send_queue.c.
+ * here; the memory of a queue is in send_queue.c.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@
 
 #define VECTOR 64
 
-/* On the stack; a longer text is formatted in allocated memory. */
+/* The room on the stack; a longer text is formatted in allocated memory. */
 #define PRINTF_ROOM 1024
 
 void socket_mark_dirty(struct lined_socket *sock)
@@ -72,10 +72,8 @@ static void stream_note_written(struct lined_socket *sock, size_t bytes)
 	sock->active_at = sock->stalled_at = socket_now(sock);
 }
 
-/*
- * The peer may have sent something before it closed. The reader gets that
- * first, and then the error.
- */
+/* The peer may have sent input before it closed: the reader gets that first,
+ * then the error. */
 static void stream_send_failed(struct lined_socket *sock, int error)
 {
 	sock->blocked = sock->throttled = false;
@@ -91,7 +89,7 @@ static void stream_send_failed(struct lined_socket *sock, int error)
 	socket_read_on(sock);
 }
 
-/* The transport has taken bytes that the kernel has not. */
+/* Whether the transport has taken bytes that the kernel has not. */
 static bool stream_holds_output(const struct lined_socket *sock)
 {
 	const struct transport *transport = socket_transport(sock);
@@ -187,8 +185,8 @@ static void stream_count_dropped(struct lined_socket *sock, unsigned n)
 	counter_add(&sock->group->counters.sends_dropped, n);
 }
 
-/* Drops the oldest sends until no more than `bytes` are queued. False: more
- * than that has begun to leave. */
+/* Drops the oldest sends until at most `bytes` are queued. False: the send that
+ * is partly written is longer. */
 static bool stream_drop_oldest(struct lined_socket *sock, size_t bytes)
 {
 	size_t before = sock->out.bytes;
@@ -200,15 +198,15 @@ static bool stream_drop_oldest(struct lined_socket *sock, size_t bytes)
 	return sock->out.bytes <= bytes;
 }
 
-/* Makes room for len bytes by the overflow policy. -1: there is none. */
+/* Makes room for len bytes by the overflow policy. -1: there is no room. */
 static int stream_make_room(struct lined_socket *sock, size_t len)
 {
 	uint32_t limit = socket_limits(sock)->send_queue;
 
 	if (stream_fits(sock, len))
 		return 0;
-	/* A lot in one turn does not mean a slow reader: let the kernel take
-	 * what it can first. */
+	/* Much output in one turn is no sign of a slow reader: write what the
+	 * kernel takes before the policy acts. */
 	if (sock->state == LINED_SOCKET_CONNECTED && !sock->blocked) {
 		if (stream_write_queue(sock) < 0) {
 			errno = EPIPE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The states of a socket as one table: what is read and written in each, and
- * which deadlines run. Calls no other file.
+ * The states of a socket as one table: what is read and written in each state,
+ * and which deadlines run. Calls no other file.
  */
 #include "config.h"
 
@@ -11,19 +11,19 @@
 enum read_rule {
 	READ_NEVER,
 	READ_HANDSHAKE, /* as the transport says */
-	READ_CLIENTS,   /* unless paused, or short of descriptors */
-	READ_INPUT,     /* unless the reader is held back, or it has ended */
+	READ_CLIENTS,   /* unless paused, held, or short of descriptors */
+	READ_INPUT,     /* unless reading is stopped or at the end */
 	READ_DISCARD,   /* always: lingering close */
 };
 
 /* Whether the poller watches for room to write. */
 enum write_rule {
 	WRITE_NEVER,
-	WRITE_REST,   /* while the kernel has not taken all */
+	WRITE_REST,   /* while `blocked`: output is left */
 	WRITE_WANTED, /* the same, or while the protocol wants to write */
 };
 
-/* How far a close has come. */
+/* The progress of a close. */
 enum stage {
 	STAGE_OPEN,
 	STAGE_FLUSHING,  /* sends what is queued, then closes */
@@ -38,8 +38,8 @@ struct rules {
 
 #define BIT(deadline) DEADLINE_BIT(DEADLINE_##deadline)
 
-/* IDLE and CLOSED do nothing. The deadline of a connect is a timer in
- * socket_connect.c. */
+/* In IDLE and CLOSED nothing is watched. The deadline of a connect is a timer
+ * in socket_connect.c. */
 static const struct rules rules[LINED_SOCKET_UDP_BOUND + 1][STAGES] = {
 	[LINED_SOCKET_CONNECTING] =
 		{

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables: a balanced tree of libc's by key, which no choice of keys makes slow,
- * a list by last use, and a timer for each entry that ends.
+ * Tables: libc's balanced tree by key, which no choice of keys makes slow, a
+ * list by last use, and a timer for each entry that expires.
  */
 #include "config.h"
 
@@ -14,10 +14,10 @@
 
 #include "list.h"
 
-/* The bytes of malloc() and the tree's node for each cell. */
+/* The bytes that malloc() and the tree's node add to each cell. */
 #define OVERHEAD 128
 
-/* The tree compares it; a cell begins with it. */
+/* The key that the tree compares; the first member of a cell. */
 struct key {
 	const void *bytes;
 	size_t len;
@@ -35,7 +35,7 @@ struct cell {
 struct lined_table {
 	struct lined_dispatcher *dispatcher;
 	void *root;
-	struct list by_use; /* the longest unused first */
+	struct list by_use; /* the least recently used first */
 	size_t count, bytes, max_bytes;
 	uint64_t evicted;
 };
@@ -80,7 +80,7 @@ static void cell_expired(struct lined_timer *timer)
 	cell_drop(lined_container_of(timer, struct cell, timer));
 }
 
-/* Evicts entries until so many bytes more fit, or none is left. */
+/* Evicts entries until `bytes` more fit, or none is left. */
 static void table_make_room(struct lined_table *table, size_t bytes)
 {
 	while (!list_is_empty(&table->by_use) &&
@@ -98,7 +98,7 @@ static struct cell *table_look_up(struct lined_table *table, const void *key,
 	struct cell **found = tfind(&wanted, &table->root, key_compare);
 	struct cell *cell = found != NULL ? *found : NULL;
 
-	/* Expired, but its timer has not fired yet. */
+	/* The entry has expired, but its timer has not fired yet. */
 	if (cell != NULL && cell->entry.expires_ms != 0 &&
 	    cell->entry.expires_ms <=
 		    lined_dispatcher_now_ms(table->dispatcher)) {
@@ -168,7 +168,7 @@ int lined_table_put(struct lined_table *table, const void *key, size_t key_len,
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(table->dispatcher);
 	uint64_t expires_ms = entry->expires_ms;
-	/* Copied first: the key and the entry may be in the old cell. */
+	/* Copy first: the key and the entry may be in the old cell. */
 	struct cell *cell = cell_new(table, key, key_len, entry);
 	struct cell *old = table_look_up(table, key, key_len);
 

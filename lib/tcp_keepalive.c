@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TCP keepalive, with one set of times for what is accepted and what connects.
+ * TCP keepalive, with the same times for accepted and connecting sockets.
  */
 #include "config.h"
 

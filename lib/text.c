@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * UTF-8, cleaned or escaped. Both go through lined_text_decode(), so that what
- * is good and what may be shown is decided in one place.
+ * Cleaning and escaping UTF-8. Both use lined_text_decode() and
+ * lined_text_is_shown(), so that what is valid and what may be shown is decided
+ * in one place.
  */
 #include "config.h"
 
@@ -15,8 +16,8 @@
 size_t lined_text_decode(const char *text, size_t len, uint32_t *code)
 {
 	const unsigned char *s = (const unsigned char *)text;
-	/* RFC 3629, 4: the second byte alone tells a long form, a surrogate and
-	 * what is beyond U+10FFFF. */
+	/* RFC 3629, section 4: the range of the second byte excludes overlong
+	 * forms, surrogates and code points above U+10FFFF. */
 	unsigned char low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
 	unsigned char high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
 	size_t size = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4, i;
@@ -87,8 +88,8 @@ size_t lined_text_clean(char *out, const char *text, size_t len)
 
 /* ---- escaping ------------------------------------------------------------ */
 
-/* Writes how the text begins to piece, with a NUL; returns how many bytes of
- * the text that stands for. */
+/* Writes the first character or escape of the text to piece, with a NUL.
+ * Returns the number of bytes of the text that it stands for. */
 static size_t text_next_piece(char piece[5], const char *text, size_t len,
 			      bool escape_backslash)
 {
@@ -104,7 +105,8 @@ static size_t text_next_piece(char piece[5], const char *text, size_t len,
 		piece[size] = '\0';
 		return size;
 	}
-	/* One byte at a time: the others of the character are escaped next. */
+	/* Escape one byte; the other bytes of the character follow in later
+	 * calls. */
 	piece[0] = '\\';
 	letter = byte != '\0' ? strchr(meant, byte) : NULL;
 	if (letter != NULL) {
@@ -119,7 +121,7 @@ static size_t text_next_piece(char piece[5], const char *text, size_t len,
 	return 1;
 }
 
-/* Ends a text that did not fit behind its first len bytes. */
+/* Ends a text that did not fit after its first len bytes. */
 static size_t text_cut(char *out, size_t size, size_t len)
 {
 	if (len + 3 >= size) {
@@ -145,7 +147,7 @@ static size_t text_escape(char *out, size_t size, const char *text, size_t len,
 		memcpy(out + used, piece, piece_len);
 		at += taken;
 		used += piece_len;
-		/* Behind this much there is still room for "...". */
+		/* After these bytes "..." still fits. */
 		if (used + 3 < size)
 			fits = used;
 	}

@@ -37,8 +37,8 @@ void lined_timer_init(struct lined_timer *timer,
 	timer->slot = TIMER_UNARMED;
 }
 
-/* At least 1 ms from now within a turn: a timer that is armed with 0 in its own
- * handler would otherwise keep the timer phase going for ever. */
+/* Within a turn the delay is at least 1 ms: the timer phase would never end if
+ * a handler armed its own timer with 0. */
 static int timer_arm(struct lined_dispatcher *d, struct timer_heap *heap,
 		     uint32_t *slot, uint64_t delay_ms)
 {
@@ -83,7 +83,7 @@ static void timer_fire(struct lined_dispatcher *d)
 	struct lined_timer *timer = lined_container_of(
 		d->timers.entries[0].slot, struct lined_timer, slot);
 
-	/* Armed again before the call: the handler may stop or free it. */
+	/* Arm it again before the call: the handler may stop or free it. */
 	if (timer->interval_ms > 0)
 		timer_heap_set(&d->timers, &timer->slot,
 			       d->now_ms + timer->interval_ms);

@@ -74,7 +74,8 @@ static void timer_heap_settle(struct timer_heap *heap, uint32_t slot,
 
 static int timer_heap_grow(struct timer_heap *heap)
 {
-	/* By half, not twice: each idle client has an entry. */
+	/* Grow by half, not twice: each idle client has an entry, and unused
+	 * ones cost memory. */
 	uint32_t room = heap->room + heap->room / 2 + 16;
 	struct timer_entry *entries;
 

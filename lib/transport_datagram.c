@@ -2,7 +2,8 @@
 /*
  * Datagrams. A datagram is read whole into the dispatcher's read buffer and
  * served as lines; the last one needs no terminator. The sends of its
- * handle_read leave as one datagram to its sender, of whom nothing is kept.
+ * handle_read leave as one datagram to its sender; no state is kept for a
+ * sender.
  */
 #include "config.h"
 
@@ -25,7 +26,7 @@ struct datagram {
 };
 
 struct datagrams {
-	/* The datagram that is read, and the answer to it. */
+	/* The datagram that is being read, and the answer to it. */
 	struct sockaddr_storage from;
 	socklen_t from_len;
 	bool reading;
@@ -190,8 +191,7 @@ static void datagram_send_queued(struct lined_socket *sock)
 			sock->blocked = true;
 			break;
 		}
-		/* An address that cannot be reached is no error of the
-		 * socket. */
+		/* An unreachable address is not an error of the socket. */
 		if (n < 0) {
 			datagram_count_drop(sock);
 		} else {
@@ -215,7 +215,7 @@ static bool datagram_is_unserved(const struct lined_socket *sock)
 	return sock->datagrams->reading && !sock->needs_more;
 }
 
-/* Ends the datagram that was read: queues the answer. */
+/* Ends the reading of a datagram: queues the answer. */
 static void datagram_finish(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;
@@ -238,7 +238,7 @@ static void datagram_flush(struct lined_socket *sock)
 {
 	struct datagrams *datagrams = sock->datagrams;
 
-	/* No more of it is read: the answer is complete. */
+	/* The rest of the datagram is not read: the answer is complete. */
 	if (sock->closing && datagrams->reading)
 		datagram_finish(sock);
 	datagram_send_queued(sock);
@@ -333,7 +333,8 @@ static enum lined_line_status datagram_took_line(struct lined_socket *sock,
 	counter_add(&sock->group->counters.lines_in, 1);
 	if (status == LINED_LINE_TOO_LONG) {
 		counter_add(&sock->group->counters.too_long, 1);
-		/* There is no connection to close: drop the rest. */
+		/* There is no connection to close: drop the rest of the
+		 * datagram. */
 		if (sock->framer.state == FRAMER_END)
 			sock->in.off = sock->in.end;
 	}
@@ -361,7 +362,7 @@ static enum lined_line_status datagram_read_line(struct lined_socket *sock,
 
 	if (status != LINED_LINE_READY)
 		return status;
-	/* A datagram without a byte is an empty line. */
+	/* An empty datagram is one empty line. */
 	if (!sock->datagrams->began && input_len(&sock->in) == 0)
 		return datagram_empty_line(sock, line);
 	if (input_len(&sock->in) > 0) {

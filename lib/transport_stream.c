@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plain stream: what is sent is what leaves, over TCP and UNIX sockets.
- * Only moves the bytes; when, and from where to where, is for socket_read.c and
- * socket_send.c.
+ * The plain stream over TCP and UNIX sockets: bytes are sent as they are. Only
+ * moves bytes; socket_read.c and socket_send.c decide when, and which.
  */
 #include "config.h"
 
