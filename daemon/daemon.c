@@ -253,7 +253,7 @@ static int daemon_drop_root(const struct conf *conf)
 	if (conf->user == NULL && conf->group == NULL)
 		return 0;
 	if (geteuid() != 0) {
-		log_notice("user: left as it is, lined was not started as "
+		log_notice("user: not changed, lined was not started as "
 			   "root");
 		return 0;
 	}
@@ -269,7 +269,7 @@ static void daemon_raise_files(void)
 {
 	uint64_t before, limit;
 
-	/* EPERM: the system forbids it, e.g. in a container, on purpose. */
+	/* EPERM: e.g. a container forbids it on purpose, no warning. */
 	if (privileges_raise_nofile(&before, &limit) < 0)
 		log_at(errno == EPERM ? LINED_LOG_INFO : LINED_LOG_WARNING,
 		       "open files: %s", strerror(errno));

@@ -185,8 +185,7 @@ static void clients_timed_out(struct lined_timer *timer)
 	for (i = 0; i < clients->part_count && clients->parts[i].done; i++)
 		;
 	response_refuse(&last,
-			"worker %u does not answer: it is stuck, the log says "
-			"in what",
+			"worker %u does not answer: it is stuck, see the log",
 			clients->parts[i].worker->index);
 	clients_respond(clients, &last);
 }

@@ -114,7 +114,7 @@ static void plan_print_changes(struct response *response,
 				  "%s", changes[i].text);
 	if (service->mode_changes)
 		plan_step(response, "change", name, "socket-mode",
-			  "mode or owner of its UNIX sockets change");
+			  "mode or owner of the UNIX sockets changes");
 }
 
 static void plan_print_service(struct response *response,
@@ -128,7 +128,7 @@ static void plan_print_service(struct response *response,
 			  "begins, with protocol %s", conf->protocol);
 	else if (!service->kept)
 		plan_step(response, "restart", conf->name, "protocol",
-			  "begins anew, with protocol %s in place of %s",
+			  "begins again, with protocol %s in place of %s",
 			  conf->protocol, service->running->conf->protocol);
 	else
 		plan_print_changes(response, service);
@@ -185,8 +185,9 @@ static void plan_print(struct response *response,
 
 /*
  * Error messages quote the included files. A file is included only if its mode
- * lets the client's user or group, or others, read it; without this check a
- * client could read files with the daemon's rights.
+ * lets the client's user or group, or others, read it, or for root and the
+ * daemon's user. Without this check a client could read files with the daemon's
+ * rights.
  */
 static bool plan_may_read(void *arg, int fd)
 {

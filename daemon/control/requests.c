@@ -37,8 +37,8 @@ static void requests_set_log_level(struct control *control,
 
 	if (level < 0)
 		response_refuse(&response,
-				"\"%s\" is no level (err, warning, notice, "
-				"info, debug)",
+				"\"%s\" is not a log level (err, warning, "
+				"notice, info, debug)",
 				request->argument);
 	else
 		log_set_level((enum lined_log_level)level);
@@ -77,7 +77,7 @@ static void requests_asked(struct request_port *port, struct request *request)
 			verbs[i].run(control, request);
 			return;
 		}
-	response_refuse(&response, "this request is not known here");
+	response_refuse(&response, "unknown request");
 	reply_last(control, request, &response);
 }
 

@@ -52,7 +52,8 @@ static void status_add_bus(const struct bus *bus, struct response *response)
 static void status_add_turns(const struct turn_stats *stats,
 			     struct response *response)
 {
-	/* The turns that took at most this many microseconds. */
+	/* A histogram: turns of at most this many microseconds, without those
+	 * counted before. */
 	static const char *const names[TURN_STATS_BOUNDS + 1] = {
 		"turns_us.100",     "turns_us.500",    "turns_us.1000",
 		"turns_us.5000",    "turns_us.10000",  "turns_us.50000",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells for each service whether it would accept a connection from an address,
- * and which rule or limit decides. Changes no counter.
+ * Decides for each service whether it would accept a connection from an
+ * address, and which rule or limit decides. Changes no counter.
  */
 #include "config.h"
 

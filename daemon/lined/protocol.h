@@ -201,7 +201,8 @@ struct lined_protocol {
 
 	/* An instance starts, and stops. If start() fails it logs the reason,
 	 * frees what it has allocated and returns -1; stop() is not called for
-	 * this instance. Instances on other workers are then stopped. */
+	 * this instance. Instances that have started on other workers are
+	 * stopped. */
 	int (*start)(struct lined_service *service);
 	void (*stop)(struct lined_service *service);
 	/* The config was read again: lined_service_options() returns the new

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finds an author's mistakes when the module is loaded: without these checks
- * they would be crashes while clients are served. They do not protect against
- * hostile modules: a module's code runs with all rights of lined.
+ * they would be crashes while clients are served. The checks do not protect
+ * against hostile modules: a module's code runs with all rights of lined.
  */
 #include "config.h"
 

@@ -24,7 +24,7 @@ struct client {
 	uint64_t id;
 	const char *listen; /* the listener's text: it outlives the client */
 	struct admission_entry *entry;
-	struct client_wait *waits;  /* and the names that it owns */
+	struct client_wait *waits;  /* open ones, and names it owns */
 	struct client_address peer; /* datagram socket: its own address */
 };
 

@@ -61,7 +61,7 @@ struct service {
 	unsigned holds;  /* by service_hold() */
 	unsigned turn;   /* the worker at which the search begins */
 	uint64_t lines_logged, busy; /* memory_watch.c */
-	bool begun;                  /* a reload that made it was carried out */
+	bool begun;                  /* the plan that made it was carried out */
 	bool draining;
 };
 

@@ -61,7 +61,8 @@ void bus_log_counters(const struct bus *bus);
  * the topic. */
 #define BUS_SHARED ((uint64_t)0)
 
-/* The member that an instance is, embedded in it. */
+/* The membership of an instance in its worker's end, embedded in the
+ * instance. */
 struct bus_member {
 	struct bus_end *end;
 	/* Only for worker_enter(). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The subscriptions of an instance. The remaining ones end with it.
+ * The subscriptions of an instance. bus_member_leave() ends all that are left.
  */
 #include "config.h"
 

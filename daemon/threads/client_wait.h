@@ -3,8 +3,8 @@
  * A wait of a client for an answer that comes later, from the registry, the
  * verifier or the main thread. Until then its socket is held: without this the
  * client's next line would be handled before the answer. A wait may stay in the
- * client's list after the answer, such as a name that the client owns; gone()
- * is called if the client closes.
+ * client's list after the answer: for a name that the client owns, gone()
+ * releases the name when the client closes.
  *
  * Thread: the client's worker.
  */

@@ -51,7 +51,8 @@ void registry_unref(struct registry *registry);
 
 /* ---- members, on their worker's thread -------------------------------- */
 
-/* The member that an instance is, embedded in it. */
+/* The membership of an instance in its service's registry, embedded in the
+ * instance. */
 struct registry_member {
 	struct registry_replica *replica;
 	struct list dead; /* watches that the instance has left */
@@ -98,9 +99,9 @@ void registry_unwatch(struct lined_registry_watch *watch);
 /* ---- backends ---------------------------------------------------------- */
 
 /*
- * Both functions are called on the claimant's worker, cannot fail, and call
- * nothing of the following themselves: it comes later. After claim(): if the
- * claim wins, registry_replica_add() on every worker; in either case
+ * Both functions are called on the claimant's worker and cannot fail. The
+ * following calls come later, never within them. After claim(): if the claim
+ * wins, registry_replica_add() on every worker; in either case
  * registry_claim_answered() on the claimant's worker, after the addition there.
  * After release() of a claim that has won: registry_replica_remove() on every
  * worker.

@@ -22,7 +22,7 @@ enum job_state {
 	JOB_RUNNING,
 	JOB_FORGOTTEN, /* its client has closed: the verifier frees it */
 	JOB_POSTED,    /* its message's handler or cancel frees it */
-	JOB_LOST,      /* the mailbox was closed: its client frees it */
+	JOB_LOST,      /* the mailbox was closed: job_client_gone() frees it */
 };
 
 struct verifier_job {
@@ -221,7 +221,7 @@ int verifier_verify(struct worker *worker, const struct lined_service *instance,
 		job_free(job);
 		return -1;
 	}
-	/* Not too late: the answer is handled on this thread. */
+	/* The answer is handled on this thread, so not before this call. */
 	client_wait_begin(&job->wait, waits, client, CLIENT_HOLD_PASSWORD,
 			  job_client_gone);
 	return 0;

@@ -29,7 +29,7 @@ struct worker {
 
 	/* Atomic: written by its own thread, read by others. */
 	uint32_t turns;
-	const struct lined_service *inside; /* the instance in a protocol */
+	const struct lined_service *inside; /* whose protocol runs; or NULL */
 
 	/* The main thread's: the clients placed on it that are open. */
 	_Alignas(CACHE_LINE) uint32_t load;
@@ -41,8 +41,8 @@ struct worker {
 	bool stuck;
 };
 
-/* Whether the heartbeat has found it stuck. False for a worker on the main
- * thread: a caller on that thread shows that it is not. Main thread. */
+/* Whether the heartbeat has found it stuck. Always false for a worker on the
+ * main thread: the caller runs there, so it is not stuck. Main thread. */
 static inline bool worker_is_stuck(const struct worker *worker)
 {
 	return worker->threaded && worker->stuck;

@@ -5,7 +5,7 @@
  * without a turn is stuck: this is logged once, with the code that it runs, and
  * once more when it continues. If the only worker is the main thread, the log's
  * thread checks it: it is not woken, and is stuck if it stays in a handler for
- * the whole interval. Functions: main thread.
+ * the whole interval. All functions: main thread.
  */
 #ifndef HEARTBEAT_H
 #define HEARTBEAT_H
