@@ -95,7 +95,7 @@ static void control_take_line(struct control_socket *control,
 	if (control->taken > ANSWER_MAX && !control->handlers->endless) {
 		control_lose(control, "the answer has no end");
 	} else if (record_parse(&record, line->text, line->len) < 0) {
-		control_lose(control, "the answer is none of lined's");
+		control_lose(control, "the answer is not in lined's format");
 	} else {
 		control_take_record(control, &record);
 		record_fini(&record);
@@ -122,7 +122,7 @@ static void control_readable(struct lined_socket *sock, void *arg)
 	       LINED_LINE_READY)
 		control_take_line(control, &line);
 	if (status == LINED_LINE_TOO_LONG)
-		control_lose(control, "the answer is none of lined's");
+		control_lose(control, "the answer is not in lined's format");
 }
 
 static void control_closed(struct lined_socket *sock, void *arg,
@@ -177,8 +177,8 @@ static char *explain_no_connection(const char *path, int error)
 			path, path);
 	case ECONNREFUSED:
 		return memory_format(
-			"%s: nobody answers; lined is not running: start it "
-			"(systemctl start lined), or name another socket by -s",
+			"%s: lined is not running: start it (systemctl start "
+			"lined), or name another socket by -s",
 			path);
 	case EACCES:
 	case EPERM:

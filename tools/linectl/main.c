@@ -38,12 +38,12 @@ static const struct option longs[] = {
 
 static void print_help(void)
 {
-	puts("usage: linectl [-s SOCKET] [--json] COMMAND [ARGUMENT]\n"
+	puts("usage: linectl [-j] [-s SOCKET] [-n N] COMMAND [ARGUMENT]\n"
 	     "\n"
 	     "  -s, --socket SOCKET  the control socket "
 	     "(" CONTROL_SOCKET ")\n"
 	     "  -j, --json           print one JSON document\n"
-	     "  -n, --lines N        of tap: end after N lines\n"
+	     "  -n, --lines N        tap: end after N lines\n"
 	     "  -V, --version        print the version\n"
 	     "  -h, --help           print this\n");
 	command_list(stdout);
