@@ -37,7 +37,7 @@ struct resolver;
 
 /* lined_delegate.flags */
 enum delegate_flag {
-	DELEGATE_WATCHED = 1,    /* the poller knows it */
+	DELEGATE_WATCHED = 1,    /* the poller has it */
 	DELEGATE_EVERY_TURN = 2, /* is in dispatcher.every_turn */
 	DELEGATE_INTERNAL = 4,   /* the wakeup; not in dispatcher.len */
 	DELEGATE_TASK = 8,       /* a socket with a handle_task */
@@ -115,7 +115,7 @@ struct lined_dispatcher {
 	struct list unattached; /* registered, no descriptor: ready_link */
 
 	char *read_buffer;               /* READ_SIZE + 1 */
-	struct lined_socket_group group; /* of sockets without another */
+	struct lined_socket_group group; /* for sockets without a group */
 	struct send_pool pool;
 
 	/* Read by other threads: dispatcher_serving(), dispatcher_calling(). */

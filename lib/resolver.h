@@ -23,7 +23,7 @@ struct resolver_lookup {
 	void (*free)(struct addrinfo *result);
 };
 
-/* How many names a resolver looks up at the same time. */
+/* The most names that a resolver looks up at the same time. */
 #define RESOLVER_THREADS 4
 
 struct resolver_query;

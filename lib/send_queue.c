@@ -24,7 +24,7 @@ struct segment {
 	struct segment *next;
 	struct lined_buffer *buffer; /* NULL: the bytes are in own[] */
 	uint32_t offset, len;
-	uint32_t room; /* of own[] */
+	uint32_t room; /* the size of own[] */
 	bool starts;   /* a send begins here */
 	char own[];
 };

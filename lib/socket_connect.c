@@ -33,7 +33,7 @@ struct connector {
 	struct lined_socket *sock;
 	const struct transport *then;     /* the transport once connected */
 	struct resolver_request *request; /* while the name is looked up */
-	struct lined_timer timer; /* of an address, a wait or the lookup */
+	struct lined_timer timer; /* for an address, a wait or the lookup */
 	uint64_t end_ms;
 	uint32_t timeout_ms;
 	uint32_t full_ms; /* the wait for a full listener; 0: none */

@@ -51,7 +51,7 @@ enum deadline {
 	DEADLINE_IDLE,
 	DEADLINE_FLUSH,
 	DEADLINE_LINGER, /* the lingering close ends; has no name */
-	DEADLINE_RESUME, /* reading or accepting is resumed; likewise */
+	DEADLINE_RESUME, /* reading or accepting is resumed; has no name */
 };
 
 #define DEADLINE_BIT(deadline) (1u << (deadline))
@@ -62,7 +62,7 @@ struct lined_socket {
 	void *arg;
 	struct lined_socket_group *group;
 	/* The dispatcher with which it is registered. delegate.dispatcher is
-	 * set only while the socket has a watched descriptor, too. */
+	 * set only while its descriptor is attached, too. */
 	struct lined_dispatcher *dispatcher;
 
 	/* In dispatcher.ready, unattached, closed or dead, or in no list. */
@@ -74,8 +74,8 @@ struct lined_socket {
 	struct send_queue out;
 	union {
 		struct connector *connector; /* while CONNECTING */
-		struct datagrams *datagrams; /* of a datagram socket */
-		struct lined_rate rate;      /* else: of its lines */
+		struct datagrams *datagrams; /* in a datagram socket */
+		struct lined_rate rate;      /* else: the line rate */
 	};
 
 	/* For lined_socket_traffic(). 48 bits of bytes are 281 TB; started_high

@@ -51,7 +51,7 @@ enum lined_close_reason {
 	LINED_CLOSE_LIMIT,    /* a limit refused it: "limit" */
 	LINED_CLOSE_SHUTDOWN, /* the program or the service stops: "shutdown" */
 	LINED_CLOSE_KICKED,   /* an operator closed it: "kicked" */
-	LINED_CLOSE_REASONS   /* how many there are */
+	LINED_CLOSE_REASONS   /* the number of reasons */
 };
 
 /* The policy for a send that does not fit into the send queue. */
@@ -115,8 +115,8 @@ struct lined_limits {
 	uint32_t line_burst;
 	/*
 	 * The most bytes that may be queued for sending. Above a quarter of it
-	 * (the high mark) the socket's input is not read, until an eighth (the
-	 * low mark) is left.
+	 * (the high mark) the socket's input is not read, until at most an
+	 * eighth (the low mark) is left.
 	 */
 	uint32_t send_queue;
 };
@@ -330,7 +330,7 @@ LINED_API bool lined_socket_is_connecting(const struct lined_socket *sock);
 LINED_API bool lined_socket_is_closed(const struct lined_socket *sock);
 
 /*
- * Whether it is connected, or a bound datagram socket, its write side is open,
+ * Whether it is connected (a datagram socket: bound), its write side is open,
  * and its queue has not passed the high mark since it was last at the low mark.
  */
 LINED_API bool lined_socket_is_writeable(const struct lined_socket *sock);
@@ -357,8 +357,8 @@ LINED_API size_t lined_socket_room(const struct lined_socket *sock);
 
 /* The traffic of a stream socket since it was connected. */
 struct lined_traffic {
-	uint64_t connected_ms; /* how long ago that was */
-	uint64_t silent_ms;    /* since a line came or the peer took a byte */
+	uint64_t connected_ms; /* time since the connect */
+	uint64_t silent_ms;    /* time since the last line, or byte taken */
 	uint64_t lines_in;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
