@@ -21,8 +21,8 @@ static const char help[] =
 	"  -l, --log-level LEVEL   err, warning, notice, info or debug\n"
 	"  -L, --log TARGET        auto (stderr on a terminal, else syslog),\n"
 	"                          stderr or syslog\n"
-	"  -m, --module-dir DIR    the directory of the protocol modules\n"
-	"                          (" MODULE_DIR ")\n"
+	"  -m, --module-dir DIR    look for protocol modules here first, then\n"
+	"                          in " MODULE_DIR "\n"
 	"  -V, --version           the version and the build options\n"
 	"  -h, --help              this text\n"
 	"\n"
@@ -107,7 +107,12 @@ static int cmdline_take(struct cmdline *cmdline, int option)
 	case 'L':
 		return cmdline_set_target(cmdline, optarg);
 	case 'm':
-		cmdline->module_dir = optarg;
+		if (cmdline->module_dir_count == CMDLINE_MODULE_DIRS_MAX) {
+			fprintf(stderr, "lined: more than %d -m\n",
+				CMDLINE_MODULE_DIRS_MAX);
+			return -1;
+		}
+		cmdline->module_dirs[cmdline->module_dir_count++] = optarg;
 		return 0;
 	default:
 		return -1;

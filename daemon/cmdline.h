@@ -6,12 +6,17 @@
 #define CMDLINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "log/log.h"
 
+#define CMDLINE_MODULE_DIRS_MAX 8
+
 struct cmdline {
-	const char *config;     /* never NULL */
-	const char *module_dir; /* NULL: not given */
+	const char *config; /* never NULL */
+	/* Of each -m, in their order. */
+	const char *module_dirs[CMDLINE_MODULE_DIRS_MAX];
+	size_t module_dir_count;
 	bool check;
 	bool detach;
 	bool log_level_given, log_target_given;

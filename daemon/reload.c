@@ -27,21 +27,26 @@ reload_find_protocol(void *arg, const char *module_dir, const char *name,
 		     char *error, size_t size)
 {
 	const struct reload *reload = arg;
+	const struct cmdline *cmdline = reload->cmdline;
 	const struct conf *first = reload->server->start_conf;
+	const char *dir;
+	size_t i;
 
 	/* Once lined runs, modules are loaded from the module-dir of the start
 	 * only: the text of a plan must not choose which code is run. */
 	if (first != NULL)
 		module_dir = first->module_dir;
-	return module_load(reload->modules,
-			   module_dir != NULL ? module_dir : MODULE_DIR, name,
-			   error, size);
+	dir = module_dir != NULL ? module_dir : MODULE_DIR;
+	for (i = cmdline->module_dir_count; i-- > 0;)
+		if (module_exists(cmdline->module_dirs[i], name) ||
+		    !module_exists(dir, name))
+			dir = cmdline->module_dirs[i];
+	return module_load(reload->modules, dir, name, error, size);
 }
 
 static struct conf_env reload_env(const struct reload *reload)
 {
 	return (struct conf_env){
-		.module_dir = reload->cmdline->module_dir,
 		.find_protocol = reload_find_protocol,
 		.arg = (void *)(uintptr_t)reload,
 	};

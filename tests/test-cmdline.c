@@ -81,7 +81,7 @@ START_TEST(nothing_given_is_the_defaults)
 {
 	runs("");
 	ck_assert_ptr_nonnull(strstr(cmdline.config, "/lined/lined.conf"));
-	ck_assert_ptr_null(cmdline.module_dir);
+	ck_assert_uint_eq(cmdline.module_dir_count, 0);
 	ck_assert(!cmdline.check);
 	ck_assert(!cmdline.detach);
 	ck_assert(!cmdline.log_level_given);
@@ -102,7 +102,8 @@ START_TEST(every_option_is_taken_in_both_spellings)
 {
 	runs(spellings[_i]);
 	ck_assert_str_eq(cmdline.config, "a.conf");
-	ck_assert_str_eq(cmdline.module_dir, "mods");
+	ck_assert_uint_eq(cmdline.module_dir_count, 1);
+	ck_assert_str_eq(cmdline.module_dirs[0], "mods");
 	ck_assert(cmdline.check);
 	ck_assert(cmdline.detach);
 	ck_assert(cmdline.log_level_given);
@@ -119,7 +120,7 @@ START_TEST(a_second_run_starts_anew)
 	ck_assert_str_eq(cmdline.config, "b.conf");
 	ck_assert(!cmdline.check);
 	ck_assert(!cmdline.log_level_given);
-	ck_assert_ptr_null(cmdline.module_dir);
+	ck_assert_uint_eq(cmdline.module_dir_count, 0);
 }
 END_TEST
 

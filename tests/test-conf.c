@@ -533,19 +533,6 @@ START_TEST(bad_top_values_are_refused)
 }
 END_TEST
 
-START_TEST(module_dir_of_the_command_line_wins)
-{
-	struct conf_env env = fixture_env;
-	const struct conf *conf;
-
-	env.module_dir = "here";
-	fixture_write("lined.conf",
-		      "module-dir = \"/there\"\n" SERVICE("s", "1"));
-	conf = fixture_load_with("lined.conf", &env);
-	ck_assert_str_eq(conf->module_dir, "here");
-}
-END_TEST
-
 START_TEST(relative_module_dir_is_beside_its_file)
 {
 	const struct conf *conf =
@@ -923,7 +910,6 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, defaults_are_as_documented);
 	tcase_add_test(tcase, every_top_key_is_read);
 	tcase_add_test(tcase, bad_top_values_are_refused);
-	tcase_add_test(tcase, module_dir_of_the_command_line_wins);
 	tcase_add_test(tcase, relative_module_dir_is_beside_its_file);
 	tcase_add_test(tcase, services_are_found_by_name);
 	tcase_add_test(tcase, defaults_has_limits_only);

@@ -96,12 +96,9 @@ static void conf_read_module_dir(struct conf_build *build, const char *text)
 	struct pool *pool = build->conf->pool;
 
 	text = conf_build_text(build, "", root, "module-dir", text);
-	if (build->env->module_dir != NULL)
-		text = pool_strdup(pool, build->env->module_dir);
-	else if (text != NULL && key != NULL)
-		text = conf_file_path(text, &key->place, pool);
-	else
+	if (text == NULL || key == NULL)
 		return;
+	text = conf_file_path(text, &key->place, pool);
 	if (text == NULL)
 		conf_build_oom(build);
 	build->conf->module_dir = text;

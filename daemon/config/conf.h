@@ -108,8 +108,6 @@ struct conf {
 /* ---- loading --------------------------------------------------------- */
 
 struct conf_env {
-	/* lined -m: wins over the config's module-dir. NULL: not given. */
-	const char *module_dir;
 	/*
 	 * Finds a protocol by its name, which matches [a-z0-9_-]+. Its table
 	 * must outlive the conf. module_dir NULL: the built-in directory. NULL

@@ -359,6 +359,14 @@ static struct module *module_find(const struct modules *modules,
 	return NULL;
 }
 
+bool module_exists(const char *dir, const char *name)
+{
+	char file[PATH_MAX];
+	int n = snprintf(file, sizeof(file), "%s/%s.so", dir, name);
+
+	return (size_t)n < sizeof(file) && access(file, F_OK) == 0;
+}
+
 const struct lined_protocol *module_load(struct modules *modules,
 					 const char *dir, const char *name,
 					 char *error, size_t size)

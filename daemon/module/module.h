@@ -6,6 +6,7 @@
 #ifndef MODULE_H
 #define MODULE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,9 @@ struct modules *modules_new(void);
  * be used from then on. NULL is fine.
  */
 void modules_free(struct modules *modules);
+
+/* Whether there is a file dir/NAME.so, of whatever kind. */
+bool module_exists(const char *dir, const char *name);
 
 /*
  * The protocol of dir/NAME.so, valid until modules_free(). Calls for the same

@@ -296,6 +296,18 @@ class Passing(Linetest):
                               stdout=subprocess.PIPE, timeout=PATIENCE)
         self.assertEqual(done.returncode, 0, done.stdout)
 
+    def test_a_module_of_ones_own_beside_those_of_the_build(self):
+        self.own_modules()
+        os.rename(self.path("modules/echo.so"), self.path("modules/mine.so"))
+        name = self.transcript('config {\n\tservice "e" { protocol = "relay" '
+                               'listen = { "{unix}" } }\n}\na> x\n')
+        environ = environment({"TMPDIR": self.tmp})
+        environ.pop("LINED_MODULES", None)
+        done = subprocess.run([LINETEST, "--lined", LINED, "-m", "modules",
+                               name], env=environ, cwd=self.dir,
+                              stdout=subprocess.PIPE, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
 
 class Failing(Linetest):
     def test_the_difference_is_shown(self):

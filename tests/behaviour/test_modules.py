@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 
-from lined_test import WORKERS, Client, DaemonTest
+from lined_test import MODULES, WORKERS, Client, DaemonTest
 from lined_test import free_port, main, service
 
 # A module whose name, ABI, size and rest each test chooses.
@@ -469,6 +469,52 @@ class Taken(Modules):
                    service("it", self.tcp, protocol="there"))
         code, _, err = self.run_lined("-t", "-c", self.config)
         self.assertEqual(code, 0, err)
+
+    def test_directories_are_searched_in_their_order(self):
+        first, second, third = (self.path(name) for name in "abc")
+        for self.modules in (first, second, third):
+            os.mkdir(self.modules)
+            os.chmod(self.modules, 0o755)
+        self.plain("third")
+        self.modules = second
+        self.plain("second")
+        self.plain("both")
+        self.modules = first
+        self.plain("both", abi="LINED_ABI + 1")
+        at = ("-m", first, "-m", second)
+
+        def check(protocol):
+            self.write('module-dir = "%s"\n' % third +
+                       service("it", self.tcp, protocol=protocol))
+            return self.run_lined("-t", "-c", self.config, *at)
+
+        for good in "second", "third":
+            code, _, err = check(good)
+            self.assertEqual(code, 0, err)
+        # The first that is there counts, even where it is bad.
+        code, _, err = check("both")
+        self.assertEqual(code, 1)
+        self.assertRegex(err, r"/a/both\.so: built for ABI")
+        # One that is nowhere is missed where it is looked for first.
+        code, _, err = check("nowhere")
+        self.assertEqual(code, 1)
+        self.assertRegex(err, r"/a/nowhere\.so: No such file")
+        code, _, err = self.run_lined("-t", *("-m", first) * 9)
+        self.assertEqual(code, 2)
+        self.assertIn("more than 8 -m", err)
+
+    def test_a_module_of_ones_own_runs_beside_control(self):
+        # As a module's author has it: `lined -m .`, with a control socket.
+        self.modules = self.path("own")
+        os.mkdir(self.modules)
+        os.chmod(self.modules, 0o755)
+        self.plain("mine")
+        self.start('module-dir = "%s"\ncontrol { socket = "%s" }\n'
+                   % (MODULES, self.path("control")) +
+                   service("it", self.tcp, protocol="mine"))
+        with Client(self.address) as c:
+            c.send(b"hello\n")
+            self.assertEqual(c.line(), b"fine\n")
 
 
 class Teller(Modules):

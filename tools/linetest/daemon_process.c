@@ -147,7 +147,7 @@ void daemon_process_fini(struct daemon_process *process)
 static void process_exec(const struct daemon_settings *settings,
 			 const char *config, int error)
 {
-	const char *argv[10];
+	const char *argv[11];
 	int argc = 0, null = open("/dev/null", O_RDWR);
 	sigset_t none;
 	size_t i;
@@ -171,6 +171,10 @@ static void process_exec(const struct daemon_settings *settings,
 	if (settings->modules != NULL) {
 		argv[argc++] = "-m";
 		argv[argc++] = settings->modules;
+	}
+	if (settings->build_modules != NULL) {
+		argv[argc++] = "-m";
+		argv[argc++] = settings->build_modules;
 	}
 	argv[argc] = NULL;
 	execvp(settings->lined, (char *const *)argv);

@@ -29,7 +29,9 @@ struct daemon_process {
 /* The strings are the caller's. */
 struct daemon_settings {
 	const char *lined;
-	const char *modules; /* NULL: lined's own */
+	/* Where modules are looked for, in this order, before lined's own
+	 * directory; either may be NULL. */
+	const char *modules, *build_modules;
 };
 
 void daemon_process_init(struct daemon_process *process,

@@ -72,25 +72,28 @@ static char *find_lined(const struct linetest_options *options,
 	return found != NULL ? found : memory_copy("lined", 5);
 }
 
-/* The modules of the build of lined; NULL for an installed one, which has them
- * as its default. */
-static char *find_modules(const struct linetest_options *options,
-			  const char *lined)
+/* The modules of the build of lined; NULL for an installed one, which finds
+ * its own. */
+static char *find_build_modules(const char *lined)
 {
-	const char *asked = options->module_dir;
 	const char *slash = strrchr(lined, '/');
 	char *dir, *found;
 
-	if (asked == NULL)
-		asked = getenv("LINED_MODULES");
-	if (asked != NULL && *asked != '\0')
-		return memory_copy(asked, strlen(asked));
 	if (slash == NULL)
 		return NULL;
 	dir = memory_copy(lined, (size_t)(slash - lined));
 	found = find_file(dir, ".libs", R_OK | X_OK);
 	free(dir);
 	return found;
+}
+
+static const char *asked_modules(const struct linetest_options *options)
+{
+	const char *asked = options->module_dir;
+
+	if (asked == NULL)
+		asked = getenv("LINED_MODULES");
+	return asked != NULL && *asked != '\0' ? asked : NULL;
 }
 
 /* ---- runs --------------------------------------------------------------- */
@@ -185,10 +188,11 @@ static enum exit_code play_scripts(const struct linetest_options *options,
 				   struct script **scripts, const char *self)
 {
 	char *lined = find_lined(options, self);
-	char *modules = find_modules(options, lined);
+	char *build_modules = find_build_modules(lined);
 	struct session session = {
 		.options = options,
-		.settings = {.daemon = {lined, modules},
+		.settings = {.daemon = {lined, asked_modules(options),
+					build_modules},
 			     .patience_ms = options->patience_ms,
 			     .timeout_ms = options->timeout_ms > 0
 						   ? options->timeout_ms
@@ -203,7 +207,7 @@ static enum exit_code play_scripts(const struct linetest_options *options,
 		session_run_script(&session, scripts[i]);
 	report_end(&session.report);
 	free(lined);
-	free(modules);
+	free(build_modules);
 	return session.report.failed_runs > 0 ? EXIT_FAILED : EXIT_PASSED;
 }
 
@@ -239,7 +243,7 @@ static enum exit_code record_script(const struct linetest_options *options,
 		.connect = options->connect,
 		.timeout_ms = options->timeout_ms,
 	};
-	char *lined, *modules;
+	char *lined, *build_modules;
 	int result;
 
 	if (head != NULL && !script_is_head(head))
@@ -248,12 +252,13 @@ static enum exit_code record_script(const struct linetest_options *options,
 	if (head != NULL && head->workers > 0)
 		settings.workers = head->workers;
 	lined = find_lined(options, self);
-	modules = find_modules(options, lined);
+	build_modules = find_build_modules(lined);
 	settings.daemon.lined = lined;
-	settings.daemon.modules = modules;
+	settings.daemon.modules = asked_modules(options);
+	settings.daemon.build_modules = build_modules;
 	result = recorder_run(&settings);
 	free(lined);
-	free(modules);
+	free(build_modules);
 	return result < 0 ? EXIT_FAILED : EXIT_PASSED;
 }
 
