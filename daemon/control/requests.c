@@ -37,8 +37,8 @@ static void requests_set_log_level(struct control *control,
 
 	if (level < 0)
 		response_refuse(&response,
-				"\"%s\" is not a log level (err, warning, "
-				"notice, info, debug)",
+				"\"%s\" is no level (err, warning, notice, "
+				"info, debug)",
 				request->argument);
 	else
 		log_set_level((enum lined_log_level)level);
