@@ -38,8 +38,8 @@ enum conf_tls_version {
 	CONF_TLS_1_3,
 };
 
-/* Paths are absolute or relative to the working directory, as the config file's
- * own path is. client_ca and crl: NULL where not set. */
+/* Paths are absolute, or relative to the working directory as the config file's
+ * own path is. client_ca and crl: NULL if not set. */
 struct conf_tls {
 	const char *name;
 	const char *certificate;
@@ -55,7 +55,7 @@ struct conf_service {
 	const char *name;
 	const char *protocol;
 	const struct lined_protocol *module;
-	/* The module's own struct; NULL where its options_size is 0. */
+	/* The module's own struct; NULL if its options_size is 0. */
 	const void *options;
 	/* All its options as one text, to compare; never NULL. */
 	const char *options_text;
@@ -108,11 +108,9 @@ struct conf {
 /* ---- loading --------------------------------------------------------- */
 
 struct conf_env {
-	/*
-	 * Finds a protocol by its name, which matches [a-z0-9_-]+. Its table
+	/* Finds a protocol by its name, which matches [a-z0-9_-]+. Its table
 	 * must outlive the conf. module_dir NULL: the built-in directory. NULL
-	 * and the reason in error.
-	 */
+	 * and the reason in error. */
 	const struct lined_protocol *(*find_protocol)(void *arg,
 						      const char *module_dir,
 						      const char *name,
@@ -129,11 +127,9 @@ struct conf_env {
 	bool check_names;
 };
 
-/*
- * Reads path and what it includes. NULL if there was any error. Errors and
+/* Reads path and what it includes. NULL if there was any error. Errors and
  * warnings are added to errors, which the caller initialises and frees. Without
- * memory for a message, errors may be empty although the result is NULL.
- */
+ * memory for a message, errors may be empty although the result is NULL. */
 struct conf *conf_load(const char *path, const struct conf_env *env,
 		       struct conf_errors *errors);
 

@@ -66,8 +66,8 @@ void conf_access_read(struct conf_build *build, struct conf_node *node,
 
 	if (node == NULL)
 		return;
-	/* Checks the keys only: the values are read below, where each has its
-	 * place for messages. */
+	/* Checks only the keys: the values are read below, with their
+	 * places. */
 	conf_options_fill(&options, node, access_table, &unused);
 	allow = conf_options_key(node, "allow");
 	access->has_allow = allow != NULL;

@@ -45,16 +45,15 @@ struct conf_build {
 	size_t use_count;
 };
 
-/* What conf_options_fill() needs; its messages begin with context. */
+/* The options for reading a section; its messages begin with context. */
 struct conf_options conf_build_options(struct conf_build *build,
 				       const char *context);
 
 /* Notes that memory ran out. */
 void conf_build_oom(struct conf_build *build);
 
-/*
- * The text; NULL if it is empty, which is an error if the config sets the key.
- */
+/* The text; NULL if it is empty, which is an error if the config sets the
+ * key. */
 const char *conf_build_text(struct conf_build *build, const char *context,
 			    const struct conf_node *node, const char *name,
 			    const char *text);
@@ -102,11 +101,8 @@ void conf_services_read(struct conf_build *build);
 /* Sets socket_gid from socket_group. */
 void conf_service_find_group(struct conf_service *service);
 
-/*
- * conf_protocol.c. Finds the module of the key `protocol`. When it is known,
- * conf_protocol_read() reads the protocol's own section (NULL: there is none,
- * all options have their defaults).
- */
+/* conf_protocol.c: the module of the key `protocol`; then its section (NULL:
+ * all options have their defaults). */
 void conf_protocol_find(struct conf_build *build, const char *context,
 			const struct conf_node *node,
 			struct conf_service *service);

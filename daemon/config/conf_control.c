@@ -13,11 +13,9 @@
 
 /* ---- their limits ------------------------------------------------------ */
 
-/*
- * The clients are operators, few and trusted. A tap, a drain or `top` may be
+/* The clients are operators, few and trusted. A tap, a drain or `top` may be
  * silent for any time and is sent any amount of output: no idle timeout and no
- * bound on the send queue.
- */
+ * bound on the send queue. */
 static const struct conf_service control_defaults = {
 	.name = "control",
 	.protocol = "control",

@@ -189,8 +189,7 @@ static unsigned option_fill_scalar(const struct conf_options *options,
 	}
 }
 
-/* The default is not checked against the range: a value that no config may set
- * can mean "not set". */
+/* Stores the default, which may be out of range, to mean "not set". */
 unsigned conf_option_default(const struct conf_options *options,
 			     const struct lined_option *option, void *out)
 {

@@ -18,8 +18,7 @@ struct conf_options {
 	struct pool *pool; /* of strings, lists, sections */
 	/* Begins the messages: `service "echo": limits`; "": none. */
 	const char *context;
-	/* Other sections that are known here, for "did you mean"; NULL: none.
-	 */
+	/* Other known sections, for "did you mean"; NULL: none. */
 	const char *const *sections;
 	/* Options that no key sets keep their values instead of getting
 	 * defaults. */

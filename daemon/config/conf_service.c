@@ -149,11 +149,9 @@ static void service_read_mode(struct conf_build *build, const char *context,
 	service->socket_mode = mode & 0777;
 }
 
-/*
- * The protocol's section; NULL: none. Other sections are reported, except those
+/* The protocol's section; NULL: none. Other sections are reported, except those
  * whose name may be a typing error: conf_unknown.c reports them together with
- * the name that was probably meant.
- */
+ * the name that was probably meant. */
 static struct conf_node *
 service_protocol_section(struct conf_options *options, struct conf_node *node,
 			 const struct conf_service *service)
@@ -341,11 +339,9 @@ void conf_services_read(struct conf_build *build)
 			continue;
 		service_read(build, node,
 			     &services[build->conf->service_count++]);
-		/*
-		 * The repeated name is reported already. The addresses of this
+		/* The repeated name is reported already. The addresses of this
 		 * section are dropped, or each would be reported as a collision
-		 * too.
-		 */
+		 * too. */
 		if (!titled)
 			build->uses_end = uses_end, *uses_end = NULL;
 	}

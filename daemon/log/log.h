@@ -45,11 +45,9 @@ struct log_settings {
  */
 int log_open(const struct log_settings *settings);
 
-/*
- * Writes the messages that wait and ends the thread. After two seconds it gives
+/* Writes the messages that wait and ends the thread. After two seconds it gives
  * up: if a reader of the log hangs, the rest is lost. Other threads should have
- * ended. Does nothing if the log is not open.
- */
+ * ended. Does nothing if the log is not open. */
 void log_close(void);
 
 /*
@@ -90,13 +88,12 @@ void log_msg(enum lined_log_level level, const char *format, ...)
 void log_msg_of(const void *kind, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/*
- * Writes a printable message at level err at once, or drops it if that would
- * block. For the handler of a signal that ends the process. Async-signal-safe.
- */
+/* Writes a printable message at level err at once, or drops it if that would
+ * block. For the handler of a signal that ends the process.
+ * Async-signal-safe. */
 void log_last_words(const char *text, size_t len);
 
-/* Arguments are evaluated only where the level is enabled. */
+/* Arguments are evaluated only if the level is enabled. */
 #define log_at(level, ...)                                                     \
 	do {                                                                   \
 		if (log_enabled(level))                                        \
@@ -114,11 +111,9 @@ void log_last_words(const char *text, size_t len);
 
 /* ---- words ------------------------------------------------------------- */
 
-/*
- * The words of the config and the command line, NULL-ended: levels from
+/* The words of the config and the command line, NULL-ended: levels from
  * LINED_LOG_ERR on, targets in the order of enum log_target, facilities in the
- * order of log_facility_values (LOG_DAEMON and so on).
- */
+ * order of log_facility_values (LOG_DAEMON and so on). */
 extern const char *const log_level_words[];
 extern const char *const log_target_words[];
 extern const char *const log_facility_words[];

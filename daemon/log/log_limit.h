@@ -46,11 +46,9 @@ struct log_report {
 
 void log_limit_init(struct log_limit *limit);
 
-/*
- * Whether one more message of this kind may pass: `burst` messages may in each
+/* Whether one more message of this kind may pass: `burst` messages may in each
  * window, and the first message begins the window. If the table is full,
- * messages of new kinds pass.
- */
+ * messages of new kinds pass. */
 enum log_verdict log_limit_check(struct log_limit *limit, const void *kind,
 				 int level, uint32_t burst, uint64_t now_ms);
 

@@ -44,10 +44,8 @@ void log_sink_write(struct log_sink *sink, int level, const char *text,
 		    size_t len);
 void log_sink_flush(struct log_sink *sink);
 
-/*
- * Writes a line to stderr at once, without a sink: MT-safe. With wait false the
- * rest is dropped where writing would block.
- */
+/* Writes a line to stderr at once, without a sink: MT-safe. With wait false,
+ * the rest is dropped if writing would block. */
 void log_sink_stderr(int level, bool priorities, const char *text, size_t len,
 		     bool wait);
 

@@ -31,13 +31,13 @@ struct log_record {
 struct log_batch {
 	char *data;
 	size_t len;
-	uint64_t dropped; /* messages that found it full */
+	uint64_t dropped; /* messages that did not fit */
 };
 
 struct log_writer {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;  /* for the thread */
-	pthread_cond_t finished; /* for the owner: the thread, or a tick */
+	pthread_cond_t finished; /* for the owner: thread or tick ended */
 	pthread_t thread;
 	bool threadless;
 	/* Under lock. */
@@ -49,7 +49,7 @@ struct log_writer {
 	void *tick_arg;
 	uint64_t tick_ms; /* when it is due; UINT64_MAX: none, or it runs */
 	bool ticking;
-	/* The thread's alone; threadless: under lock. */
+	/* Used by the thread only; threadless: under lock. */
 	struct log_batch writing;
 	struct log_sink sink;
 };
@@ -124,7 +124,7 @@ static void log_writer_destroy(struct log_writer *w)
 	free(w);
 }
 
-/* Swaps the buffers, under lock; false where there is nothing to write. */
+/* Swaps the buffers, under lock; false if there is nothing to write. */
 static bool log_writer_take_batch(struct log_writer *w)
 {
 	struct log_batch empty = w->writing;
@@ -151,7 +151,7 @@ static void log_writer_wait(struct log_writer *w)
 	pthread_cond_timedwait(&w->changed, &w->lock, &until);
 }
 
-/* One round of writing; false where there was nothing to write. */
+/* One round of writing; false if there was nothing to write. */
 static bool log_writer_round(struct log_writer *w)
 {
 	struct log_sink_settings settings = w->settings;

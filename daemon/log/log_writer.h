@@ -34,11 +34,9 @@ struct log_writer *log_writer_start(const struct log_sink_settings *settings);
  */
 int log_writer_stop(struct log_writer *writer, int timeout_ms);
 
-/*
- * Calls tick(arg) on the thread after after_ms, then again after as many ms as
+/* Calls tick(arg) on the thread after after_ms, then again after as many ms as
  * it returns. NULL: no more calls; waits for one that runs. There is no call
- * without a thread, nor while it hangs in a write.
- */
+ * without a thread, nor while it hangs in a write. */
 void log_writer_tick(struct log_writer *writer, uint32_t after_ms,
 		     uint32_t (*tick)(void *arg), void *arg);
 

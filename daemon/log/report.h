@@ -24,11 +24,9 @@ struct report {
 
 void report_fini(struct report *report);
 
-/*
- * Logs a message, as log_each() does, and keeps it in the report if it is an
+/* Logs a message, as log_each() does, and keeps it in the report if it is an
  * error or a warning. If report is NULL or memory runs out, the message is only
- * logged. errno is kept.
- */
+ * logged. errno is kept. */
 void report_add(struct report *report, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 

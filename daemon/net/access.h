@@ -28,11 +28,9 @@ struct access_ruling {
 	const struct lined_network *network;
 };
 
-/*
- * The entry with the longest prefix decides; between equal prefixes, deny wins.
+/* The entry with the longest prefix decides; between equal prefixes, deny wins.
  * An address that no entry matches is refused if allow is set. UNIX clients are
- * always allowed.
- */
+ * always allowed. */
 struct access_ruling access_rules_rule(const struct access_rules *rules,
 				       const struct sockaddr *address);
 bool access_rules_allow(const struct access_rules *rules,

@@ -291,11 +291,8 @@ void admission_leave(struct admission *admission, struct admission_entry *entry)
 	entry->clients--;
 }
 
-/*
- * Only the thread that counts the first departure puts the entry into the list,
- * so it is there once. It cannot be freed meanwhile: clients that departed are
- * counted until they are collected.
- */
+/* Only the thread that counts the first departure adds the entry to the list,
+ * so it is there once. It is not freed: its clients still count. */
 void admission_depart(struct admission *admission,
 		      struct admission_entry *entry)
 {

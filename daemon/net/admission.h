@@ -77,7 +77,7 @@ size_t admission_addresses(const struct admission *admission);
 /* How many were admitted so far. */
 uint64_t admission_admitted(const struct admission *admission);
 
-/* What admission_enter() would answer for an address; counts nothing. */
+/* Answers as admission_enter() would, without counting anything. */
 struct admission_ruling {
 	enum admission_verdict verdict;
 	uint32_t clients; /* of the address, or of its /64 */

@@ -52,11 +52,9 @@ static bool closing_fd_has_port(int fd, uint16_t port)
 	       lined_address_port((struct sockaddr *)&own) == port;
 }
 
-/*
- * Sets or clears SO_REUSEPORT on the closing sockets at the port. While it is
- * set, another socket of the same user that has it set too can be bound to the
- * port. False: no closing socket is at the port.
- */
+/* Sets or clears SO_REUSEPORT on the closing sockets at the port. While set,
+ * another socket of this user with SO_REUSEPORT can be bound beside them.
+ * False: none is at the port. */
 static bool closing_fds_share_port(const struct closing_fds *closing,
 				   uint16_t port, int share)
 {

@@ -14,11 +14,9 @@
 
 struct inherited;
 
-/*
- * The sockets that a reload closes after it has opened all new ones. An
+/* The sockets that a reload closes after it has opened all new ones. An
  * endpoint that overlaps with one of them, as 127.0.0.1 does with *, is opened
- * beside it. Zeroed: none.
- */
+ * beside it. Zeroed: none. */
 struct closing_fds {
 	int *fds; /* not owned: their listeners close them */
 	size_t count;

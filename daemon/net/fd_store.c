@@ -23,8 +23,8 @@
  * never equals the name of a stored socket. */
 #define PREFIX "lined "
 
-/* Appends text, with %XX for what the manager does not accept in a name: it
- * wants printable ASCII without colons. -1: no room. */
+/* Appends text; %XX replaces bytes that the manager does not accept in a name:
+ * all but printable ASCII, and colons. -1: no room. */
 static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 {
 	size_t len = strlen(name);
@@ -43,11 +43,8 @@ static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 	return 0;
 }
 
-/*
- * The name includes device and inode. If the path was removed, or another
- * socket is there now, clients do not reach the stored socket, and it must not
- * be found.
- */
+/* With device and inode: after the path was removed or replaced, clients do not
+ * reach the stored socket, and it must not be found. */
 static int fd_store_name_unix(const struct sockaddr_un *address,
 			      char name[FD_STORE_NAME_MAX])
 {
@@ -122,11 +119,8 @@ void fd_store_remove(struct listener *listener)
 
 		if (sock->stored == NULL)
 			continue;
-		/*
-		 * Without the shutdown, clients could connect to the copy that
-		 * the manager has until it closes it, and no service would
-		 * serve them.
-		 */
+		/* Without the shutdown, clients could still connect to the
+		 * manager's copy, and no service would serve them. */
 		if (!sock->datagram && sock->fd >= 0)
 			shutdown(sock->fd, SHUT_RDWR);
 		sd_notify_unstore(sock->stored);

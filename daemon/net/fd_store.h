@@ -36,11 +36,9 @@ void fd_store_remove(struct listener *listener);
 int fd_store_take(const struct inherited *inherited,
 		  const struct sockaddr *address, int type);
 
-/*
- * Drops the stored sockets of the same type, family and port. To be called when
- * the address is in use: one of them may occupy it, as 127.0.0.1 occupies the
- * port of *. No config has both.
- */
+/* To be called when the address is in use: drops the stored sockets of its
+ * type, family and port, one of which may occupy it, as 127.0.0.1 does the port
+ * of *. */
 void fd_store_drop_rivals(const struct inherited *inherited,
 			  const struct sockaddr *address, int type);
 

@@ -45,11 +45,9 @@ struct listener {
 	struct unix_path_file file; /* of a UNIX path; closing unlinks it */
 };
 
-/*
- * Opens the address, or takes its sockets from `inherited`. Sockets in closing
+/* Opens the address, or takes its sockets from `inherited`. Sockets in closing
  * do not prevent that: see endpoint.h. NULL and the reason in error ("Address
- * already in use").
- */
+ * already in use"). */
 struct listener *listener_open(const struct listen_address *address,
 			       const struct unix_path_mode *mode,
 			       const struct inherited *inherited,
@@ -85,11 +83,9 @@ int listener_take_fd(struct listener *listener, size_t i);
  * because an address is open as a whole or not at all. */
 void listener_lost(struct listener *listener, const struct lined_socket *sock);
 
-/*
- * Stops listening; the structure stays for its clients. With `keep`, a second
+/* Stops listening; the structure stays for its clients. With `keep`, a second
  * listener (listener_dup()) continues to use the sockets: they stay stored, and
- * a UNIX path is not removed.
- */
+ * a UNIX path is not removed. */
 void listener_close(struct listener *listener, bool keep);
 
 /* Whether all its sockets are stored for the next lined. */

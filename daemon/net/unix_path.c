@@ -213,11 +213,9 @@ static int unix_path_bind(const struct sockaddr_un *address)
 
 	if (fd < 0)
 		return -1;
-	/*
-	 * On Linux the path gets the mode of the socket. Without fchmod() the
+	/* On Linux the path gets the mode of the socket. Without fchmod() the
 	 * umask alone would decide who can connect between bind() and chmod();
-	 * on other systems no process can connect before listen().
-	 */
+	 * on other systems no process can connect before listen(). */
 	fchmod(fd, S_IRUSR | S_IWUSR);
 	if (unix_path_remove_stale(address) == 0 &&
 	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)

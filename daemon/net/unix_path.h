@@ -47,8 +47,8 @@ int unix_path_check_mode(const struct unix_path_mode *mode, char *error,
 int unix_path_set_mode(const char *path, const struct unix_path_mode *mode,
 		       char *error, size_t size);
 
-/* Unlinks the path where it still is this file: another daemon may have put
- * its own socket there. */
+/* Unlinks the path if it still is this file: another daemon may have put its
+ * own socket there. */
 void unix_path_remove(const char *path, const struct unix_path_file *file);
 
 #endif

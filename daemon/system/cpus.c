@@ -21,9 +21,7 @@ static size_t cpus_in_mask(void)
 	cpu_set_t mask;
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
 
-	/*
-	 * It fails on machines with more CPUs than cpu_set_t has bits, 1,024.
-	 */
+	/* It fails on machines with more than 1,024 CPUs. */
 	if (sched_getaffinity(0, sizeof(mask), &mask) == 0)
 		return (size_t)CPU_COUNT(&mask);
 	return online > 0 ? (size_t)online : 1;
@@ -84,11 +82,9 @@ static size_t cpus_of_directory(const char *directory, size_t so_far)
 	return cpus_smaller(so_far, quota, period);
 }
 
-/*
- * Reads the quota of the cgroup and of all above it in the hierarchy at mount.
- * In a container the own group is the root of the mount, whatever path /proc
- * shows: directories that do not exist are skipped.
- */
+/* Reads the quota of the cgroup and of all above it, in the hierarchy at mount.
+ * A container's own group is the root there; its path in /proc may not
+ * exist. */
 static size_t cpus_of_group(const char *mount, char *group, size_t so_far)
 {
 	char directory[PATH_MAX - 32];

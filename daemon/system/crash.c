@@ -132,11 +132,8 @@ static void crash_signalled(int number, siginfo_t *info, void *context)
 	log_last_words(line.bytes, line.len);
 	if (info->si_code == SI_USER)
 		crash_log_others();
-	/*
-	 * A fault occurs again when this returns, and the action that was set
-	 * before crash_watch() handles it. A signal that was sent does not come
-	 * again by itself: it is raised.
-	 */
+	/* A fault occurs again when this returns, and then has its usual
+	 * effect. A signal that was sent must be sent again. */
 	sigaction(number, &before[i], NULL);
 	if (info->si_code <= 0)
 		raise(number);
@@ -178,21 +175,16 @@ void crash_thread_begin(struct crash_stack *stack)
 	stack->memory = mine.ss_sp = malloc(size);
 	if (stack->memory != NULL)
 		sigaltstack(&mine, &stack->before);
-	/*
-	 * SIGABRT stays blocked in other threads, so that the main thread
-	 * handles one that is sent to the process. abort(3) unblocks it for
-	 * itself.
-	 */
+	/* SIGABRT stays blocked, so that the main thread handles one that is
+	 * sent to the process. abort(3) unblocks it. */
 	sigemptyset(&faults);
 	for (size_t i = 0; i < COUNT(watched); i++)
 		if (watched[i].number != SIGABRT)
 			sigaddset(&faults, watched[i].number);
 	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
-	/*
-	 * exit(3) calls each registration only once, even if several threads
-	 * exit at the same time. With one registration for each thread, every
-	 * thread that exits stops in crash_exit_called().
-	 */
+	/* If several threads exit at once, each registration is called by one
+	 * of them only: with one for each thread, none ends the process
+	 * unreported. */
 	atexit(crash_exit_called);
 }
 

@@ -59,11 +59,9 @@ struct crash_stack {
 void crash_thread_begin(struct crash_stack *stack);
 void crash_thread_end(struct crash_stack *stack);
 
-/*
- * Notes what this thread is about to run, if no reporter can know it, for
+/* Notes what this thread is about to run, if no reporter can know it, for
  * example "protocol x, checking its options"; NULL: it has ended. The text must
- * remain valid until the next call.
- */
+ * remain valid until the next call. */
 void crash_doing(const char *what);
 
 #endif

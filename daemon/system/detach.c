@@ -16,7 +16,7 @@
 
 static int result_fd = -1;
 
-/* What the first process does after the fork. */
+/* The first process: waits for the result and exits with it. */
 static void detach_wait(int fd)
 {
 	unsigned char code = DIED_AT_START;

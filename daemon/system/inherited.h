@@ -23,11 +23,9 @@ struct inherited {
 
 #ifdef HAVE_LIBSYSTEMD
 
-/*
- * The passed sockets with their names, close-on-exec. The variables that
+/* The passed sockets with their names, close-on-exec. The variables that
  * describe them are removed from the environment. Sockets that are not taken
- * stay open until inherited_free(). NULL: there are none.
- */
+ * stay open until inherited_free(). NULL: there are none. */
 struct inherited *inherited_take(void);
 void inherited_free(struct inherited *inherited);
 

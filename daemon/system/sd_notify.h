@@ -54,11 +54,9 @@ void sd_notify_store(const char *name, int fd);
 /* Asks the manager to close the descriptors of this name. */
 void sd_notify_unstore(const char *name);
 
-/*
- * Waits, at most one second, until the manager has closed what was unstored
+/* Waits, at most one second, until the manager has closed what was unstored
  * after the last call. False: nothing was unstored, or no barrier could be
- * sent.
- */
+ * sent. */
 bool sd_notify_settle(void);
 
 #endif

@@ -58,7 +58,7 @@ void conf_warning_in(struct conf_report *report, const char *context,
 		     const struct conf_place *place, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Sorts both lists, and adds an error where memory ran out. */
+/* Sorts both lists, and adds an error if memory ran out. */
 void conf_report_finish(struct conf_report *report);
 
 /* A text to be quoted in a message: cut to the size of buf, control characters

@@ -35,11 +35,9 @@ struct parse {
 	bool failed;
 };
 
-/*
- * Static, because libconfuse's callbacks have no argument for it. Its lexer is
+/* Static, because libconfuse's callbacks have no argument for it. Its lexer is
  * global, so only one parse can run in the process anyway: see the thread rule
- * in conf.h.
- */
+ * in conf.h. */
 static struct parse *current;
 
 static int parse_oom(struct parse *p)

@@ -17,11 +17,9 @@
 /* The largest file, in bytes: a wrong path must not fill the memory. */
 #define CONF_FILE_MAX (1024u * 1024)
 
-/*
- * Parses the len bytes of text, which a NUL follows, and appends what they say
+/* Parses the len bytes of text, which a NUL follows, and appends what they say
  * to the tree. place is the file; the tree keeps a pointer to its name. -1, and
- * an error is reported.
- */
+ * an error is reported. */
 int conf_parse_text(const char *text, size_t len,
 		    const struct conf_place *place, struct conf_tree *tree,
 		    struct conf_report *report);

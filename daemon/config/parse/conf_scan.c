@@ -40,9 +40,8 @@ static int scan_oom(struct scanner *s)
 	return -1;
 }
 
-/*
- * Reports "expected X after NAME, found Y". An error token is reported already.
- */
+/* Reports "expected X after NAME, found Y". An error token is reported
+ * already. */
 static int scan_expected(struct scanner *s, const char *what, const char *name)
 {
 	const struct conf_lexer *lexer = &s->lexer;

@@ -52,11 +52,9 @@ struct conf_scan {
 	size_t mark_count, mark_room;
 };
 
-/*
- * Scans the len bytes of text, which a NUL follows. All memory is the pool's.
+/* Scans the len bytes of text, which a NUL follows. All memory is the pool's.
  * place is the file. -1, and an error is reported: the form of the file is
- * wrong.
- */
+ * wrong. */
 int conf_scan(const char *text, size_t len, const struct conf_place *place,
 	      struct pool *pool, struct conf_report *report,
 	      struct conf_scan *scan);
