@@ -97,7 +97,7 @@ static const struct verb verbs[] = {
 
 /* ---- responses ---------------------------------------------------------- */
 
-/* If the text is incomplete for want of memory, sends an error instead. */
+/* If memory ran out for the text, sends an error instead. */
 static void control_send(struct session *session, struct text *text)
 {
 	static const char oom[] =

@@ -20,7 +20,7 @@
 #include <lined/protocol.h>
 
 #define KEY_MAX   250
-#define WORDS_MAX 8 /* more than any command but the gets takes */
+#define WORDS_MAX 8 /* more than any command takes, except get */
 #define MONTH_S   ((int64_t)60 * 60 * 24 * 30)
 #define FAR_S     (MONTH_S * 12 * 10000)
 #define CAS_SIZE  sizeof(uint64_t)
@@ -256,11 +256,9 @@ static const char *kv_store_block(struct kv_request *r, uint64_t flags,
 	return "STORED";
 }
 
-/*
- * The value follows as a block, and this is called again with it. A value that
+/* The value follows as a block, and this is called again with it. A value that
  * is too large is not stored. A `set` of one also removes the old value, or
- * clients would take the old value for the new one.
- */
+ * clients would take the old value for the new one. */
 static const char *kv_storage(struct kv_request *r)
 {
 	uint64_t flags, len, cas = 0, expires_ms;

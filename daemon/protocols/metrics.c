@@ -20,9 +20,7 @@
 #define PAGE_TYPE  "text/plain; version=0.0.4; charset=utf-8"
 #define ERROR_TYPE "text/plain; charset=utf-8"
 #define REQUEST_MS 10000
-/*
- * A page is sent to all clients that request it for this long, then made again.
- */
+/* For this long, a page is sent to all clients that request it. */
 #define PAGE_AGE_MS 500
 
 /* The state of an instance. */

@@ -184,11 +184,9 @@ static int metrics_compare(const void *a, const void *b)
 	return order != 0 ? order : metrics_compare_places(a, b);
 }
 
-/*
- * Keeps only the first record of a name. A service that was started again while
+/* Keeps only the first record of a name. A service that was started again while
  * the old instance drains has two records, the open one first, and a page must
- * not have the same series twice. -1: no memory.
- */
+ * not have the same series twice. -1: no memory. */
 static int metrics_choose(struct metrics *metrics,
 			  const struct lined_response *response)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arguments of a command: words, and what they name. If a word names
- * nothing, the member is told and NULL returned.
+ * The arguments of a command: words, and the objects that they name. If a word
+ * names none, the member is told and NULL is returned.
  */
 #ifndef CHAT_ARGS_H
 #define CHAT_ARGS_H
@@ -16,7 +16,7 @@ struct chat_args {
 	char *rest;           /* what chat_args_word() has not taken yet */
 };
 
-/* The next word; "" where there is none. */
+/* The next word; "" if there is none. */
 char *chat_args_word(struct chat_args *args);
 
 /* Whether the text is a decimal number up to max; stores it in *number. */

@@ -36,7 +36,7 @@ struct chat {
 
 	struct lined_registry_watch *name_watch, *seat_watch;
 	uint64_t guest_high;  /* the highest guest number in the registry */
-	uint64_t guest_asked; /* and the highest that was claimed here */
+	uint64_t guest_asked; /* the highest that was claimed here */
 
 	uint64_t mark;  /* the number of the current delivery */
 	size_t waiting; /* members that wait for another worker's answer */

@@ -142,9 +142,7 @@ static void deliver_kick(struct chat *chat, const struct chat_event *event)
 		chat_seat_kick(seat, event->from, text, len);
 }
 
-/*
- * Only the worker of the muted member acts, and sends the notice to the others.
- */
+/* Only the worker of the muted member mutes it and tells the others. */
 static void deliver_mute(struct chat *chat, const struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);

@@ -74,7 +74,7 @@ static struct lined_buffer *event_encode(const struct chat *chat,
 	return buffer;
 }
 
-/* What a decoded event points to, in memory of the caller. */
+/* The memory that a decoded event points to. */
 struct event_header {
 	char kind;
 	uint64_t origin;

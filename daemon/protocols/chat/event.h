@@ -37,24 +37,21 @@ struct chat_event {
 	/* The handler gets these, too. */
 	bool received;  /* from the bus, so later than it was sent */
 	uint64_t stamp; /* microseconds of UTC; grows on each worker */
-	struct lined_buffer *buffer; /* has the text, with its newline, */
-	size_t offset, len;          /* here */
+	struct lined_buffer *buffer; /* the text and its newline are here: */
+	size_t offset, len;          /* in the buffer */
 };
 
-/*
- * Subscribes to the events of all workers. handler is called for each: within
+/* Subscribes to the events of all workers. handler is called for each: within
  * chat_event_send() for an event of this worker, by the bus for an event of
- * another. The handler may send events. -1 with errno.
- */
+ * another. The handler may send events. -1 with errno. */
 int chat_events_open(struct chat *chat,
 		     void (*handler)(struct chat *chat,
 				     const struct chat_event *event));
 void chat_events_close(struct chat *chat);
 
-/*
- * Publishes an event to all workers and calls the handler of this worker. The
- * text is formatted; a newline is added. -1 with errno: nothing was published.
- */
+/* Publishes an event to all workers and calls the handler of this worker. The
+ * text is formatted; a newline is added. -1 with errno: nothing was
+ * published. */
 int chat_event_send(struct chat *chat, const struct chat_event *event,
 		    const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

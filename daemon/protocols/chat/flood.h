@@ -27,14 +27,12 @@ struct chat_flood {
 	struct lined_rate lines;
 	uint64_t muted_until_ms;
 	uint32_t over; /* lines beyond the rate, or while muted, in a row */
-	bool told;     /* to slow down */
+	bool told;     /* that it must slow down */
 };
 
-/*
- * Counts a line. rate is in lines a second (0: no limit); burst, at least 1, is
+/* Counts a line. rate is in lines a second (0: no limit); burst, at least 1, is
  * how many lines may arrive at once. The next line is to be read after
- * *wait_ms.
- */
+ * *wait_ms. */
 enum chat_flood_verdict chat_flood_take(struct chat_flood *flood, uint32_t rate,
 					uint32_t burst, uint64_t now_ms,
 					uint64_t *wait_ms);

@@ -33,9 +33,8 @@ struct chat_member {
 	uint64_t mark; /* the last delivery that included it: chat.mark */
 
 	uint64_t phase; /* input is not read before this chat.phase; 0: any */
-	unsigned busy;  /* answers that it waits for; unread meanwhile */
-	uint64_t answer_until_ms; /* when to stop waiting for a worker; 0: no
-				     wait */
+	unsigned busy;  /* awaited answers; unless 0, it is not read */
+	uint64_t answer_until_ms; /* end of the wait for a worker; 0: none */
 	struct chat_flood flood;
 	struct lined_timer slow; /* armed: nothing is read until it fires */
 
@@ -47,7 +46,7 @@ struct chat_member {
 	size_t ignored_count;
 
 	char *reason; /* of /quit */
-	char *rooms;  /* that the client was in when it went */
+	char *rooms;  /* of the client when it closed */
 };
 
 /* A member for a client of this worker; NULL: no memory. */

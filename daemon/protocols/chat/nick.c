@@ -75,11 +75,9 @@ static void nick_greet(struct chat_member *member)
 		chat_seat_join(member, options->default_room, "");
 }
 
-/*
- * A claim can also win a number that its owner has released shortly before.
+/* A claim can also win a number that its owner has released shortly before.
  * This number was used already: it is released again, so that no two clients
- * get the same one.
- */
+ * get the same one. */
 static void nick_guest_claimed(struct lined_socket *client, void *arg, bool won)
 {
 	struct chat_member *member = arg;

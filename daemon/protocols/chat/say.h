@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a member says: to its current room, to one person, about itself.
+ * Sends what a member says: to its current room, to one person, about itself.
  */
 #ifndef CHAT_SAY_H
 #define CHAT_SAY_H

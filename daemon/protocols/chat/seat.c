@@ -202,7 +202,7 @@ void chat_seat_gone(struct chat *chat, const struct chat_room *room,
 
 	seat = member != NULL ? chat_seat_find(member, room->name) : NULL;
 	if (seat == NULL || !seat->leaving)
-		return; /* the client has gone: told as a quit */
+		return; /* the client has gone: announced as a quit */
 	event.to = seat->kicker;
 	if (seat->kicked != NULL)
 		chat_event_send(chat, &event, "* %s %s", member->nickname,

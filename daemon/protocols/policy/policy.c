@@ -42,8 +42,8 @@ struct policy_request {
 
 /*
  * Whether the delay has passed for a key. The tag of an entry is the time when
- * it passes. The entry then expires after `retry`; each later request extends
- * it by `lifetime`. If the table is full, the request passes, or it would be
+ * it passes. The entry is kept for `retry` after that, and for `lifetime` after
+ * each later request. If the table is full, the request passes, or it would be
  * deferred for ever.
  */
 static bool policy_has_waited(struct lined_service *service, const char *key)
@@ -100,11 +100,8 @@ static bool policy_is_whitelisted(struct lined_service *service,
 					request->recipient));
 }
 
-/*
- * Without an address or a recipient, as at DATA with several recipients, there
- * is no key, and the request passes. A bounce has no sender: its key has an
- * empty part.
- */
+/* Without an address or a recipient, as at DATA with several recipients, there
+ * is no key, and the request passes. A bounce has an empty sender. */
 static void policy_answer(struct lined_socket *client,
 			  const struct policy_request *request)
 {
@@ -145,10 +142,9 @@ static bool policy_take(const struct lined_line *line, const char *name,
 	return true;
 }
 
-/*
- * Handles an attribute, or the empty line after the last one. A malformed
- * request gets no answer and closes the connection; Postfix then tries again.
- */
+/* Handles an attribute, or the empty line after the last one. A malformed
+ * request gets no answer and closes the connection; Postfix then tries
+ * again. */
 static void policy_handle_line(struct lined_socket *client,
 			       const struct lined_line *line)
 {

@@ -41,11 +41,9 @@ static void sender_put(struct sender_text *to, char c)
 		*to->at++ = (char)tolower((unsigned char)c);
 }
 
-/*
- * Copies the prefix and writes "#" for each changing part after it:
+/* Copies the prefix and writes "#" for each changing part after it:
  * "SRS0=HASH=TIME=host=user", "SRS1=HASH=host==HASH=TIME=host=user" (the first
- * "=" may be "+" or "-"), "prvs=TAG=user". Returns the rest.
- */
+ * "=" may be "+" or "-"), "prvs=TAG=user". Returns the rest. */
 static const char *sender_skip_prefix(struct sender_text *to, const char *at,
 				      const char *end)
 {
@@ -72,11 +70,9 @@ static const char *sender_skip_prefix(struct sender_text *to, const char *at,
 	return at;
 }
 
-/*
- * Copies the local part from `at` on: a number that is a word of its own
- * becomes "#", and an extension from "+" on is left out. In SRS1, "==" is
- * followed by a hash and a time.
- */
+/* Copies the local part from `at` on. A number that is a word of its own
+ * becomes "#"; from a "+" on, the rest is left out. In SRS1 a hash and a time
+ * follow "==". */
 static void sender_fold_local(struct sender_text *to, const char *at,
 			      const char *end)
 {

@@ -25,11 +25,9 @@ struct whitelist {
 	struct whitelist_entry *entries;
 };
 
-/*
- * Reads a regular file of at most 1 MiB and replaces the list, which may be
+/* Reads a regular file of at most 1 MiB and replaces the list, which may be
  * zeroed memory. path "": the list is then empty. -1: the file cannot be read
- * or is malformed; error says where and why, and the list is unchanged.
- */
+ * or is malformed; error says where and why, and the list is unchanged. */
 int whitelist_load(struct whitelist *list, const char *path, char *error,
 		   size_t size);
 void whitelist_fini(struct whitelist *list);

@@ -105,9 +105,7 @@ bool relay_address_connected(struct lined_socket *sock)
 		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ECONNREFUSED);
 		return false;
 	}
-	/*
-	 * The connection works without keepalive too, so an error is ignored.
-	 */
+	/* An error is ignored: the connection works without keepalive. */
 	(void)lined_tcp_keepalive(lined_socket_fd(sock));
 	return true;
 }

@@ -24,21 +24,17 @@ struct relay_address {
 int relay_address_parse(const char *text, struct relay_address *address,
 			char *error, size_t size);
 
-/*
- * A socket that connects to the address. handle_connect or handle_close is
+/* A socket that connects to the address. handle_connect or handle_close is
  * called within ten seconds. The socket has the service's group and framing; an
- * unterminated rest is dropped. NULL and errno.
- */
+ * unterminated rest is dropped. NULL and errno. */
 struct lined_socket *
 relay_address_connect(struct lined_service *service,
 		      const struct relay_address *address,
 		      const struct lined_socket_handlers *handlers, void *arg);
 
-/*
- * To be called first in handle_connect. False: the socket was connected to
- * itself, which TCP allows if no process listens on a local port, and is
- * closed.
- */
+/* To be called first in handle_connect. False, and closed: the socket is
+ * connected to itself, which TCP allows on a local port that is not listened
+ * on. */
 bool relay_address_connected(struct lined_socket *sock);
 
 /* Why a socket was closed, before or after it was connected. */

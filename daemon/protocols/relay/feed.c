@@ -110,11 +110,8 @@ void relay_feed_send_notice(struct relay_client *client)
 	size_t len = feed_write_notice(options->gap_notice, client->lost, text,
 				       sizeof(text));
 
-	/*
-	 * Behind other lines the notice would become the oldest line and be
-	 * dropped. In an empty queue, the flush of this turn begins to send it,
-	 * and it stays.
-	 */
+	/* Behind other lines the notice would become the oldest and be dropped.
+	 * In an empty queue the turn's flush begins to send it. */
 	if (client->lost > 0 && options->slow == RELAY_SLOW_DROP_OLDEST &&
 	    lined_socket_is_send_data_buffered(client->sock))
 		return;

@@ -13,9 +13,7 @@ struct relay_client;
 int relay_feed_start(struct relay *relay);
 void relay_feed_stop(struct relay *relay);
 
-/*
- * Applies changed options. -1: failed, and logged; the old subscription stays.
- */
+/* Applies changed options. -1: failed, logged; the old feed stays. */
 int relay_feed_reload(struct relay *relay);
 
 /* A client joins: it gets the history, then the feed, unless clients only
@@ -23,11 +21,8 @@ int relay_feed_reload(struct relay *relay);
 void relay_feed_join(struct relay *relay, struct relay_client *client);
 void relay_feed_leave(struct relay *relay, struct relay_client *client);
 
-/*
- * To be called when the client's send queue is low again: sends the gap-notice
- * for the lines that it lost. If the queue could drop the notice, a later call
- * sends it.
- */
+/* Sends the gap-notice when the client's send queue is low again. If the queue
+ * could drop the notice, a later call sends it. */
 void relay_feed_send_notice(struct relay_client *client);
 
 #endif

@@ -13,11 +13,9 @@
 
 struct relay_filter;
 
-/*
- * Compiles rules of the form "allow EXPRESSION" or "deny EXPRESSION". NULL:
+/* Compiles rules of the form "allow EXPRESSION" or "deny EXPRESSION". NULL:
  * there are no rules, and error is ""; or one is wrong, and error has the
- * reason.
- */
+ * reason. */
 struct relay_filter *relay_filter_new(const struct lined_option_list *rules,
 				      char *error, size_t size);
 void relay_filter_free(struct relay_filter *filter);

@@ -383,9 +383,7 @@ static void hold_on_note(void *arg, struct lined_buffer *message)
 		hold_send_note(hold, NOTE_STATE);
 		break;
 	case NOTE_STATE:
-		/*
-		 * This instance's own note may be older than its present state.
-		 */
+		/* The own note may be older than the present state. */
 		if (note.from != hold->id) {
 			if (note.is_holder)
 				hold_on_holder(hold, note.from);

@@ -30,11 +30,8 @@ void relay_hold_members_changed(struct relay *relay);
 void relay_hold_publish(struct relay *relay, struct lined_buffer *buffer,
 			uint32_t lines);
 
-/*
- * The client of this worker that gets a block which the holder addressed to one
- * instance. NULL: the block is for another instance, or was sent back to the
- * holder.
- */
+/* The client of this worker that gets a block which the holder addressed to one
+ * instance. NULL: it is for another instance, or was sent back. */
 struct relay_client *relay_hold_reader(struct relay *relay,
 				       const struct relay_message *message);
 

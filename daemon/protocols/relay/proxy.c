@@ -21,7 +21,7 @@
 /* One of the two sockets, and the data that waits to be sent on it. */
 struct side {
 	struct lined_socket *sock; /* NULL: gone */
-	char *rest;                /* what the queue had no room for */
+	char *rest;                /* did not fit into the queue */
 	size_t rest_at, rest_len;
 	bool ended; /* no data follows the rest */
 };
@@ -368,11 +368,9 @@ void relay_proxy_accept(struct relay *relay, struct lined_socket *client)
 		pair_refuse(pair);
 }
 
-/*
- * Only the upstream knows whether the client waits for a response. The client
+/* Only the upstream knows whether the client waits for a response. The client
  * is no longer read. The upstream gets the end of its stream, and the client
- * gets the upstream's output until the upstream ends, too.
- */
+ * gets the upstream's output until the upstream ends, too. */
 void relay_proxy_drain(struct relay_pair *pair)
 {
 	struct side *client = &pair->client, *upstream = &pair->upstream;

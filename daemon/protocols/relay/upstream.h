@@ -18,7 +18,7 @@ struct relay_upstream;
 struct relay_upstream_handlers {
 	/* Connected; the preamble is queued. */
 	void (*handle_connect)(struct relay_upstream *upstream);
-	/* Lines have come. */
+	/* Lines were read. */
 	void (*handle_lines)(struct relay_upstream *upstream);
 	/* A line has ended while `leaving` is set. True: another upstream feeds
 	 * now, and the connection of this one was dropped. */
@@ -37,7 +37,7 @@ struct relay_upstream {
 	bool connected;
 	bool delivered; /* a line, on this or the last connection */
 	bool leaving;   /* handle_line_end is to be called */
-	uint64_t connected_ms, line_ms; /* when it was, and the last line */
+	uint64_t connected_ms, line_ms; /* when it connected; the last line */
 	struct lined_timer stale, lag;
 	char tag[LINED_HOST_MAX + 1]; /* "HOST " */
 	size_t tag_len;

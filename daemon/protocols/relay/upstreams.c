@@ -225,9 +225,7 @@ static void upstreams_on_connect(struct relay_upstream *upstream)
 					      upstreams->retry_max_ms);
 		return;
 	}
-	/*
-	 * The first upstream is not read until the backup has ended its line.
-	 */
+	/* The first upstream is not read until the backup ends its line. */
 	lined_socket_pause(upstream->sock);
 	feed->leaving = true;
 	if (relay_upstream_is_between_lines(feed))
@@ -324,9 +322,7 @@ static void upstreams_free_list(struct relay_upstream **list, size_t count)
 	free(list);
 }
 
-/*
- * Reads the configured upstreams, except those that are not served. -1/ENOMEM.
- */
+/* Reads the configured upstreams that are served. -1/ENOMEM. */
 static int upstreams_read_list(struct relay *relay,
 			       struct relay_upstream ***list, size_t *count)
 {
