@@ -47,7 +47,7 @@ struct resolver {
 	/* Under lock: */
 	struct list queued, running;
 	struct mailbox *mailbox; /* NULL: the dispatcher is freed */
-	unsigned threads, idle;
+	unsigned threads, idle, queued_count;
 };
 
 static const struct resolver_lookup system_lookup = {
@@ -159,6 +159,7 @@ static void resolver_answer_next(struct resolver *resolver)
 		list_entry(resolver->queued.next, struct resolver_query, link);
 
 	list_remove(&query->link);
+	resolver->queued_count--;
 	list_append(&resolver->running, &query->link);
 	query->queued = false;
 	pthread_mutex_unlock(&resolver->lock);
@@ -266,7 +267,9 @@ resolver_join(struct resolver *resolver, const char *host, const char *service)
 	query = resolver_query_new(resolver, host, service);
 	if (query == NULL)
 		return NULL;
-	if (resolver->idle == 0 && resolver->threads < RESOLVER_THREADS) {
+	/* An idle thread that was woken for a queued name is idle no more. */
+	if (resolver->idle <= resolver->queued_count &&
+	    resolver->threads < RESOLVER_THREADS) {
 		error = resolver_start_thread(resolver);
 		resolver->threads += error == 0;
 	}
@@ -277,6 +280,7 @@ resolver_join(struct resolver *resolver, const char *host, const char *service)
 		return NULL;
 	}
 	list_append(&resolver->queued, &query->link);
+	resolver->queued_count++;
 	pthread_cond_signal(&resolver->asked);
 	return query;
 }
@@ -318,6 +322,7 @@ void resolver_cancel(struct resolver_request *request)
 	pthread_mutex_lock(&resolver->lock);
 	if (query->queued) {
 		list_remove(&query->link);
+		resolver->queued_count--;
 		abandoned = true;
 	}
 	pthread_mutex_unlock(&resolver->lock);

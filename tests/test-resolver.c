@@ -149,6 +149,26 @@ START_TEST(a_name_that_is_slow_does_not_delay_others)
 }
 END_TEST
 
+START_TEST(an_idle_thread_is_for_one_name_only)
+{
+	struct asked first, slow, quick;
+	unsigned i;
+
+	/* Whatever the thread of the first name does meanwhile. */
+	for (i = 0; i < 50; i++) {
+		ask("first", &first);
+		support_run_until_count(d, &first.answers, 1);
+		ask("slow", &slow);
+		ask("quick", &quick);
+		support_run_until_count(d, &quick.answers, 1);
+		ck_assert_uint_eq(slow.answers, 0);
+		names_hold(false);
+		support_run_until_count(d, &slow.answers, 1);
+		names_hold(true);
+	}
+}
+END_TEST
+
 START_TEST(so_many_are_looked_up_at_a_time_and_no_more)
 {
 	struct asked slow[RESOLVER_THREADS * 3];
@@ -263,6 +283,7 @@ static Suite *make(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, a_name_that_is_slow_does_not_delay_others);
+	tcase_add_test(tcase, an_idle_thread_is_for_one_name_only);
 	tcase_add_test(tcase, so_many_are_looked_up_at_a_time_and_no_more);
 	tcase_add_test(tcase, equal_names_are_looked_up_once);
 	tcase_add_test(tcase, a_name_nobody_waits_for_is_not_looked_up);
