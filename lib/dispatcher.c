@@ -127,7 +127,7 @@ static void dispatcher_close_all(struct lined_dispatcher *d)
 	size_t fd;
 
 	while (d->len > 0 || !list_is_empty(&d->closed)) {
-		d->ending = ++rounds == ENDING_ROUNDS;
+		d->ending = ++rounds >= ENDING_ROUNDS;
 		for (fd = 0; fd < d->by_fd_room; fd++)
 			if (d->by_fd[fd] != NULL && d->by_fd[fd] != &d->wakeup)
 				dispatcher_shut_down(d, d->by_fd[fd]);

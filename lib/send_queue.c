@@ -25,7 +25,6 @@ struct segment {
 	struct lined_buffer *buffer; /* NULL: the bytes are in own[] */
 	uint32_t offset, len;
 	uint32_t room; /* the size of own[] */
-	bool starts;   /* a send begins here */
 	char own[];
 };
 
@@ -67,7 +66,6 @@ static struct segment *segment_new(struct send_pool *pool, size_t room)
 	segment->next = NULL;
 	segment->buffer = NULL;
 	segment->offset = segment->len = 0;
-	segment->starts = true;
 	return segment;
 }
 
@@ -193,21 +191,11 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 unsigned send_queue_drop_oldest(struct send_queue *queue,
 				struct send_pool *pool, size_t bytes)
 {
-	struct segment *kept = NULL, *segment;
-	size_t begun = 0;
+	/* The send that is partly written stays. */
+	struct segment *kept = queue->begun ? queue->first : NULL, *segment;
 	unsigned dropped = 0;
 
-	/* Keep the send that is partly written: it ends where the next one
-	 * starts. */
-	if (queue->begun) {
-		kept = queue->first;
-		begun = kept->len;
-		while (kept->next != NULL && !kept->next->starts) {
-			kept = kept->next;
-			begun += kept->len;
-		}
-	}
-	if (begun > bytes)
+	if (kept != NULL && kept->len > bytes)
 		return 0;
 	while (queue->bytes > bytes) {
 		segment = kept != NULL ? kept->next : queue->first;
@@ -218,7 +206,7 @@ unsigned send_queue_drop_oldest(struct send_queue *queue,
 		if (queue->last == segment)
 			queue->last = kept;
 		queue->bytes -= segment->len;
-		dropped += segment->starts;
+		dropped++;
 		segment_free(pool, segment);
 	}
 	return dropped;
@@ -260,5 +248,5 @@ void send_queue_advance(struct send_queue *queue, struct send_pool *pool,
 		bytes -= segment->len;
 		segment_free(pool, send_queue_pop(queue));
 	}
-	queue->begun = queue->first != NULL && !queue->first->starts;
+	queue->begun = false;
 }

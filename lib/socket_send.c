@@ -373,7 +373,8 @@ uint32_t lined_socket_take_dropped(struct lined_socket *sock)
 
 size_t lined_socket_room(const struct lined_socket *sock)
 {
-	uint32_t limit = socket_limits(sock)->send_queue;
+	uint32_t limit =
+		sock->group != NULL ? socket_limits(sock)->send_queue : 0;
 	size_t bytes = lined_socket_queued(sock);
 
 	if (limit == 0)

@@ -153,6 +153,10 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		errno = EPIPE;
 		return -1;
 	}
+	if (sock->dispatcher == NULL) {
+		errno = ENOTCONN;
+		return -1;
+	}
 	if (!datagrams->reading) {
 		errno = EDESTADDRREQ;
 		return -1;

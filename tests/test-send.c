@@ -63,6 +63,7 @@ START_TEST(all_kinds_of_sends_keep_their_order)
 	const struct iovec pieces[] = {{(void *)(uintptr_t) "pie", 3},
 				       {NULL, 0},
 				       {(void *)(uintptr_t) "ces;", 4}};
+	struct lined_socket *alone;
 	struct send_case c;
 
 	open_case(&c, 0);
@@ -75,6 +76,9 @@ START_TEST(all_kinds_of_sends_keep_their_order)
 	ck_assert_int_eq(lined_socket_send_shared(c.sock, buffer, 0, 1), 0);
 	ck_assert_uint_eq(lined_socket_queued(c.sock), 4 + 8 + 7 + 6 + 1);
 	ck_assert_uint_eq(lined_socket_room(c.sock), SIZE_MAX);
+	alone = lined_socket_new(NULL, NULL);
+	ck_assert_uint_eq(lined_socket_room(alone), SIZE_MAX);
+	lined_socket_close(alone);
 	c.group.limits.send_queue = 100;
 	ck_assert_uint_eq(lined_socket_room(c.sock), 100 - 26);
 	c.group.limits.send_queue = 20; /* reloaded */

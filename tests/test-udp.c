@@ -21,6 +21,7 @@
 struct udp_case {
 	struct lined_dispatcher *d;
 	struct lined_socket *sock;
+	struct lined_delegate *delegate; /* the socket's */
 	struct lined_socket_group group;
 	struct recorder recorder;
 	int peer; /* connected to it */
@@ -63,7 +64,8 @@ static void open_family(struct udp_case *c, int family)
 	c->group.limits.send_queue = LINED_SEND_QUEUE_DEFAULT;
 	lined_socket_set_group(c->sock, &c->group);
 	bind_loopback(c->sock, family);
-	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c->d, c->sock));
+	c->delegate = lined_dispatcher_register_socket(c->d, c->sock);
+	ck_assert_ptr_nonnull(c->delegate);
 	c->recorder.echo = true;
 	c->peer = connect_to(c->sock);
 }
@@ -128,6 +130,37 @@ START_TEST(bound_socket_knows_what_it_is)
 	ck_assert(!lined_socket_is_connected(c.sock));
 	ck_assert_int_eq(lined_socket_peer(c.sock, &address, &len), -1);
 	ck_assert_int_eq(errno, ENOTCONN);
+	close_case(&c);
+}
+END_TEST
+
+/* Takes the first line of a datagram, and leaves the rest. */
+static void first_line_read(struct lined_socket *sock, void *arg)
+{
+	unsigned *lines = arg;
+	struct lined_line line;
+
+	if (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
+		(*lines)++;
+}
+
+START_TEST(an_unregistered_socket_answers_nobody)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = first_line_read,
+	};
+	static char big[70000];
+	struct udp_case c;
+	unsigned lines = 0;
+
+	open_case(&c);
+	lined_socket_set_handlers(c.sock, &handlers, &lines);
+	PUT(&c, "one\ntwo\nthree\n");
+	support_run_until_count(c.d, &lines, 1);
+	ck_assert_int_eq(lined_dispatcher_unregister(c.d, c.delegate), 0);
+	support_fails(lined_socket_send(c.sock, "x", 1), ENOTCONN);
+	support_fails(lined_socket_send(c.sock, big, sizeof(big)), ENOTCONN);
+	lined_socket_close(c.sock);
 	close_case(&c);
 }
 END_TEST
@@ -795,6 +828,7 @@ static Suite *make_suite(void)
 	TCase *ends = support_case(suite, "ends");
 
 	tcase_add_test(lines, bound_socket_knows_what_it_is);
+	tcase_add_test(lines, an_unregistered_socket_answers_nobody);
 	tcase_add_test(lines, lines_of_a_datagram_are_answered_as_one);
 	tcase_add_test(lines, last_terminator_is_optional_and_stays_so);
 	tcase_add_test(lines, lines_never_span_datagrams);

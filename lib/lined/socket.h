@@ -350,8 +350,8 @@ LINED_API bool lined_socket_is_quiet(const struct lined_socket *sock);
 LINED_API size_t lined_socket_queued(const struct lined_socket *sock);
 /*
  * The bytes that the send queue can take now, even if the peer reads nothing,
- * before the overflow policy acts; SIZE_MAX: the queue is unlimited. Only for a
- * socket that is registered or in a group.
+ * before the overflow policy acts; SIZE_MAX: the queue is unlimited, as that of
+ * a socket that is neither registered nor in a group.
  */
 LINED_API size_t lined_socket_room(const struct lined_socket *sock);
 
