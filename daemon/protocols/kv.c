@@ -4,9 +4,9 @@
  * that its clients work unchanged. The example of lines and counted blocks in
  * one stream.
  *
- * A value that a client sends is never read as a command: the block of a
- * refused storage command is discarded, and if the length of a block is not
- * known, the connection is closed.
+ * A value that a client sends is never read as a command. The block of a
+ * refused storage command is discarded; if its length is not known, the
+ * connection is closed.
  *
  * The tag of an entry holds its flags; its buffer begins with its cas unique.
  */

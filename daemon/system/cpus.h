@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How many CPUs the daemon may use: those of its affinity mask
- * (sched_setaffinity(2), taskset, CPUAffinity=), and no more than the CPU quota
- * of its cgroup and of those above it (version 2: cpu.max; version 1:
- * cpu.cfs_quota_us), as containers and CPUQuota= set it.
+ * (sched_setaffinity(2), taskset, CPUAffinity=), but no more than the CPU quota
+ * of its cgroup and of those above it. Containers and CPUQuota= set the quota
+ * (version 2: cpu.max; version 1: cpu.cfs_quota_us).
  */
 #ifndef LINED_CPUS_H
 #define LINED_CPUS_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lexical rules of libconfuse 3.3. After a string that is not closed or a
- * bad escape, libconfuse's own lexer stays inside the string and would read the
- * next file as part of it: such a file is refused here, before libconfuse sees
- * it. Escapes are not interpreted.
+ * The lexical rules of libconfuse 3.3. After an unclosed string or a bad
+ * escape, libconfuse's own lexer stays inside the string and would read the
+ * next file as part of it. Such a file is refused here first. Escapes are not
+ * interpreted.
  */
 #include "config.h"
 

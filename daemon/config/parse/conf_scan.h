@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scans a config file before libconfuse reads it, by the lexical rules of
- * version 3.3. It does what libconfuse cannot do: say where a section or a
- * string that is not closed began, count lines after a comment, accept a
- * comment in a list, tell that a list is empty, accept keys that are not in the
- * table. No key and no value is interpreted.
+ * version 3.3, because libconfuse cannot say where an unclosed section or
+ * string began, miscounts lines after a comment, refuses a comment in a list,
+ * reports no empty list, and stops at a key that is not in its table. No key
+ * and no value is interpreted.
  */
 #ifndef CONF_SCAN_H
 #define CONF_SCAN_H

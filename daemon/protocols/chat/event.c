@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Encodes, publishes and decodes events. An event of this worker goes to the
- * handler at once, and its copy from the bus is ignored: so a client sees the
- * effect of its line before the answer to the next one.
+ * handler at once: a client sees the effect of its line before the answer to
+ * the next one. The copy from the bus is ignored.
  */
 #include "chat/event.h"
 

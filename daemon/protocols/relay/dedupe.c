@@ -63,8 +63,8 @@ void relay_dedupe_free(struct relay_dedupe *dedupe)
 	free(dedupe);
 }
 
-/* Two multiplicative hashes with random seeds: a client that does not know the
- * seeds cannot easily make lines that collide. */
+/* Two multiplicative hashes with random seeds, so that no client can know the
+ * hash of a line. Not a cryptographic hash. */
 static void dedupe_hash(const struct relay_dedupe *dedupe, const char *text,
 			size_t len, struct dedupe_line *seen)
 {
