@@ -744,6 +744,7 @@ START_TEST(the_next_address_is_tried_when_one_is_silent)
 	ck_assert_int_eq(lined_timer_start(&late, 1900, 0), 0);
 	decide(&attempt);
 	ck_assert(lined_timer_is_armed(&late));
+	lined_timer_stop(&late);
 	assert_connected(&attempt);
 	silence_end(silent, fillers);
 }
