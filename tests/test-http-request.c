@@ -97,6 +97,11 @@ START_TEST(body_that_nobody_reads_ends_the_connection)
 	       true);
 	expect("GET /metrics HTTP/1.1\nHost: x\nContent-Length: 5\n\n", HTTP_OK,
 	       false);
+	expect("GET /metrics HTTP/1.1\nHost: x\nContent-Length: 5, 0\n\n",
+	       HTTP_OK, false);
+	expect("GET /metrics HTTP/1.1\nHost: x\nContent-Length: 5\n"
+	       "Content-Length: 0\n\n",
+	       HTTP_OK, false);
 	expect("POST / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n",
 	       HTTP_METHOD_NOT_ALLOWED, false);
 }

@@ -24,14 +24,13 @@ static struct listener *listener_new(const struct listen_address *address,
 
 	if (listener != NULL)
 		listener->text = strdup(address->text);
-	if (listener == NULL || listener->text == NULL ||
-	    listen_address_parse(listener->text, &listener->address, error,
-				 size) < 0) {
+	if (listener == NULL || listener->text == NULL)
 		snprintf(error, size, "%s", strerror(ENOMEM));
-		listener_free(listener);
-		return NULL;
-	}
-	return listener;
+	else if (listen_address_parse(listener->text, &listener->address, error,
+				      size) == 0)
+		return listener;
+	listener_free(listener);
+	return NULL;
 }
 
 static void listener_add(struct listener *listener, int fd, bool datagram)

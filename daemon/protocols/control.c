@@ -136,6 +136,9 @@ static void control_write_metrics(struct text *text,
 	size_t begin, end;
 
 	metrics_text_write(&page, response);
+	/* Without memory it may end in the middle of a line. */
+	if (page.oom)
+		page.len = 0;
 	for (begin = 0; begin < page.len; begin = end + 1) {
 		for (end = begin; page.data[end] != '\n'; end++)
 			;

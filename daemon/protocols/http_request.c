@@ -175,7 +175,8 @@ static enum http_status http_take_header(struct http_request *request,
 			return HTTP_BAD_REQUEST;
 		request->has_host = true;
 	} else if (http_is_name(text, name_len, "Content-Length")) {
-		request->has_body |= !http_has_word(value, value_len, "0");
+		request->has_body |= !http_has_word(value, value_len, "0") ||
+				     memchr(value, ',', value_len) != NULL;
 	} else if (http_is_name(text, name_len, "Transfer-Encoding")) {
 		request->has_body = true;
 	}

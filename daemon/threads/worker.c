@@ -60,6 +60,7 @@ int worker_start(struct worker *worker, unsigned index, bool threaded,
 {
 	worker->index = index;
 	worker->threaded = threaded;
+	worker->thread = pthread_self();
 	worker->stopping = false;
 	worker->load = 0;
 	if (!threaded) {

@@ -23,8 +23,8 @@ struct worker {
 	_Alignas(CACHE_LINE) unsigned index;
 	struct lined_dispatcher *dispatcher;
 	bool threaded;
-	pthread_t thread;
-	bool stopping; /* used by its own thread only */
+	pthread_t thread; /* the main one if it has none of its own */
+	bool stopping;    /* used by its own thread only */
 	struct bus_end *bus;
 
 	/* Atomic: written by its own thread, read by others. */

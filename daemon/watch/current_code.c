@@ -70,8 +70,7 @@ bool current_code_find(const struct current_code *code,
 
 /* ---- for the report of a crash ------------------------------------------ */
 
-/* The worker of the calling thread; NULL: none. A worker without a thread of
- * its own is found from any thread. */
+/* The worker of the calling thread; NULL: none. */
 static const struct worker *current_worker(const struct server *server)
 {
 	size_t i;
@@ -79,8 +78,7 @@ static const struct worker *current_worker(const struct server *server)
 	for (i = 0; i < server->worker_count; i++) {
 		const struct worker *worker = &server->workers[i];
 
-		if (!worker->threaded ||
-		    pthread_equal(worker->thread, pthread_self()))
+		if (pthread_equal(worker->thread, pthread_self()))
 			return worker;
 	}
 	return NULL;

@@ -49,7 +49,7 @@ struct conf_scan {
 	size_t len;
 	struct conf_outline root;
 	struct conf_mark *marks;
-	size_t mark_count, mark_room;
+	size_t mark_count;
 };
 
 /* Scans the len bytes of text, which a NUL follows. All memory is the pool's.
