@@ -51,7 +51,7 @@ tmpfilesdir=$(value tmpfilesdir)
 # this build.
 only_own_places()
 {
-	! grep -rnoE '[a-z/]*/(etc|lib|share/doc)/lined[a-z./-]*' "$@" |
+	! grep -rnoE '[A-Za-z0-9_./+-]*/(etc|lib|share/doc)/lined[a-z./-]*' "$@" |
 		grep -vE ":($sysconfdir/lined|$pkglibdir|$docdir|/var/lib/lined)([./]|\$)"
 }
 
