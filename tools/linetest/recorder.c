@@ -360,8 +360,8 @@ static void recorder_write_head(struct recorder *recorder)
 
 	if (head == NULL) {
 		transcript_write(writer,
-				 "# Write here what is served: protocol NAME, "
-				 "or config FILE.");
+				 "# What is served (protocol NAME, or config "
+				 "FILE) is to be written here.");
 	} else if (source_open(&source, head->path, &error) < 0) {
 		fprintf(stderr, "linetest: %s\n", error);
 		free(error);

@@ -212,7 +212,7 @@ static int policy_check(const void *values, char *error, size_t size)
 		c++;
 	if (*c != '\0' || c == options->action) {
 		snprintf(error, size,
-			 "action: it must be one line, an action of access(5)");
+			 "action: one line, of an access(5) table");
 		return -1;
 	}
 	rc = policy_load_lists(&lists, options, error, size);
