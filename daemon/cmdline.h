@@ -14,7 +14,7 @@
 
 struct cmdline {
 	const char *config; /* never NULL */
-	/* Of each -m, in their order. */
+	/* The directory of each -m, in the order given. */
 	const char *module_dirs[CMDLINE_MODULE_DIRS_MAX];
 	size_t module_dir_count;
 	bool check;

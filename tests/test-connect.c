@@ -76,7 +76,7 @@ static const struct lined_socket_handlers handlers = {
 	.handle_close = on_close,
 };
 
-/* What each case begins with: a dispatcher, a listener, an attempt's memory. */
+/* Each case begins with a dispatcher, a listener, an attempt's memory. */
 static struct lined_dispatcher *d;
 static struct attempt attempt;
 static int listener;

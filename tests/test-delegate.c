@@ -25,7 +25,7 @@
 #include "support.h"
 #include "watch.h"
 
-/* What each case begins with. */
+/* Each case begins with it. */
 static struct lined_dispatcher *d;
 
 static void setup(void)
