@@ -13,6 +13,7 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "socket_priv.h"
@@ -104,6 +105,13 @@ static bool fd_is_datagram(int fd)
 	       type == SOCK_DGRAM;
 }
 
+static bool fd_is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 static int socket_wrap_in_state(struct lined_socket *sock, int fd,
 				enum lined_socket_state state)
 {
@@ -115,6 +123,10 @@ static int socket_wrap_in_state(struct lined_socket *sock, int fd,
 		return socket_connect_adopt(sock, fd);
 	case LINED_SOCKET_LISTENING:
 		socket_set_transport(sock, &transport_listener);
+		break;
+	case LINED_SOCKET_CONNECTED:
+		if (!fd_is_socket(fd))
+			socket_set_transport(sock, &transport_file);
 		break;
 	default:
 		break;

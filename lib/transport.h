@@ -146,6 +146,8 @@ struct transport {
 
 /* The plain stream: bytes are sent and received as they are. */
 extern const struct transport transport_stream;
+/* The same over a descriptor that is no socket: a pipe, a terminal. */
+extern const struct transport transport_file;
 /* The table of sockets that listen; see socket_accept.c. */
 extern const struct transport transport_listener;
 
