@@ -192,6 +192,9 @@ static void socket_finish_closing(struct lined_socket *sock)
 
 void socket_flushed(struct lined_socket *sock)
 {
+	if (sock->closing && !sock->ended && sock->group != NULL &&
+	    sock->group->leaving != NULL)
+		sock->group->leaving(sock);
 	if ((sock->ending || sock->closing) && !sock->ended &&
 	    socket_transport(sock)->end_output != NULL &&
 	    socket_transport(sock)->end_output(sock)) {

@@ -81,10 +81,13 @@ START_TEST(clients_are_counted_and_leave)
 	ck_assert_uint_eq(admission_clients(admission), 2);
 	ck_assert_uint_eq(admission_refused(admission, ADMISSION_CLIENTS), 2);
 	admission_leave(admission, first);
+	admission_gone(admission);
 	ck_assert_int_eq(enter(admission, "192.0.2.2", NOW_MS, &first),
 			 ADMISSION_OK);
 	admission_leave(admission, second);
+	admission_gone(admission);
 	admission_leave(admission, first);
+	admission_gone(admission);
 	ck_assert_uint_eq(admission_clients(admission), 0);
 	admission_free(admission);
 }
@@ -107,6 +110,7 @@ START_TEST(clients_of_an_address_are_counted_apart)
 		ck_assert_int_eq(enter(admission, NULL, NOW_MS, NULL),
 				 ADMISSION_OK);
 	admission_leave(admission, entry);
+	admission_gone(admission);
 	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, NULL),
 			 ADMISSION_OK);
 	admission_free(admission);
@@ -200,6 +204,38 @@ START_TEST(changed_limits_hold_at_once)
 }
 END_TEST
 
+static void enter_and_leave(struct admission *admission, const char *text)
+{
+	struct admission_entry *entry;
+
+	ck_assert_int_eq(enter(admission, text, NOW_MS, &entry), ADMISSION_OK);
+	admission_leave(admission, entry);
+	admission_gone(admission);
+}
+
+/* A closing client still has a descriptor, but its address has a place again.
+ */
+START_TEST(a_leaving_client_frees_the_place_of_its_address)
+{
+	struct admission *admission = admission_of((struct admission_limits){
+		.clients = 2, .clients_per_address = 1});
+	struct admission_entry *entry;
+
+	ck_assert_int_eq(enter(admission, "::1", NOW_MS, &entry), ADMISSION_OK);
+	ck_assert_int_eq(enter(admission, "::1", NOW_MS, NULL),
+			 ADMISSION_ADDRESS);
+	admission_leave(admission, entry);
+	ck_assert_int_eq(enter(admission, "::1", NOW_MS, &entry), ADMISSION_OK);
+	ck_assert_uint_eq(admission_clients(admission), 2);
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, NULL),
+			 ADMISSION_CLIENTS);
+	admission_gone(admission);
+	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, NULL),
+			 ADMISSION_OK);
+	admission_free(admission);
+}
+END_TEST
+
 #define THREADS 4
 #define VISITS  20000
 
@@ -213,8 +249,10 @@ static void *depart(void *arg)
 {
 	struct visitors *visitors = arg;
 
-	for (int i = 0; i < VISITS; i++)
-		admission_depart(visitors->admission, visitors->entries[i % 3]);
+	for (int i = 0; i < VISITS; i++) {
+		admission_leave(visitors->admission, visitors->entries[i % 3]);
+		admission_gone(visitors->admission);
+	}
 	return NULL;
 }
 
@@ -239,10 +277,9 @@ START_TEST(departures_are_collected_from_many_threads)
 						depart, &visitors[t]),
 				 0);
 	while (admission_clients(admission) > THREADS * VISITS / 2)
-		admission_collect(admission);
+		enter_and_leave(admission, addresses[0]);
 	for (int t = 0; t < THREADS; t++)
 		pthread_join(visitors[t].thread, NULL);
-	admission_collect(admission);
 	ck_assert_uint_eq(admission_clients(admission), 0);
 	admission_free(admission);
 }
@@ -263,6 +300,7 @@ START_TEST(a_flood_of_addresses_is_forgotten)
 						 NOW_MS + i / 10, &entry),
 				 ADMISSION_OK);
 		admission_leave(admission, entry);
+		admission_gone(admission);
 	}
 	ck_assert_uint_le(admission_addresses(admission), 10000);
 	ck_assert_uint_eq(admission_clients(admission), 0);
@@ -378,6 +416,7 @@ static Suite *make_suite(void)
 			    an_address_is_an_ipv4_address_or_an_ipv6_network, 0,
 			    sizeof(pairs) / sizeof(pairs[0]));
 	tcase_add_test(tcase, changed_limits_hold_at_once);
+	tcase_add_test(tcase, a_leaving_client_frees_the_place_of_its_address);
 	tcase_add_test(tcase, departures_are_collected_from_many_threads);
 
 	tcase = support_case(suite, "asking");

@@ -31,11 +31,16 @@ struct news {
 	struct hall *hall;
 };
 
-static void on_client_gone(struct lined_service *service,
-			   struct admission_entry *entry)
+static void on_client_leaves(struct lined_service *service,
+			     struct admission_entry *entry)
 {
 	(void)service;
 	(void)entry;
+}
+
+static void on_client_gone(struct lined_service *service)
+{
+	(void)service;
 }
 
 static void run_ended(struct worker_call *call)
@@ -57,6 +62,7 @@ static void on_ended(struct lined_service *service)
 }
 
 static const struct instance_owner_ops ops = {
+	.client_leaves = on_client_leaves,
 	.client_gone = on_client_gone,
 	.emptied = instance_finish, /* each by itself */
 	.ended = on_ended,

@@ -25,8 +25,8 @@ struct admission_entry {
 	struct admission_entry *next;
 	unsigned char key[8]; /* an IPv6 /64, or an IPv4 address */
 	uint32_t clients;
-	atomic_uint departed; /* clients, not collected yet */
-	struct admission_entry *next_departed;
+	atomic_uint left; /* of them, not collected yet */
+	struct admission_entry *next_left;
 	struct lined_rate connects, datagrams;
 };
 
@@ -34,10 +34,11 @@ struct admission {
 	struct admission_limits limits;
 	uint64_t seed;
 	uint32_t clients;
+	atomic_uint gone; /* of them, not collected yet */
 	struct admission_entry **buckets;
 	size_t bucket_count, entries;
 	struct admission_entry local; /* of clients without an address */
-	_Atomic(struct admission_entry *) departed;
+	_Atomic(struct admission_entry *) left; /* entries with clients left */
 	uint64_t counts[ADMISSION_VERDICTS];
 };
 
@@ -227,6 +228,42 @@ static enum admission_verdict admission_count(struct admission *admission,
 	return verdict;
 }
 
+/* Only the thread that counts the first client that left adds the entry to the
+ * list, so it is there once. It is not freed: its clients still count. */
+void admission_leave(struct admission *admission, struct admission_entry *entry)
+{
+	struct admission_entry *first;
+
+	if (atomic_fetch_add(&entry->left, 1) > 0)
+		return;
+	first = atomic_load(&admission->left);
+	do
+		entry->next_left = first;
+	while (!atomic_compare_exchange_weak(&admission->left, &first, entry));
+}
+
+void admission_gone(struct admission *admission)
+{
+	atomic_fetch_add(&admission->gone, 1);
+}
+
+static void admission_collect(struct admission *admission)
+{
+	struct admission_entry *entry, *next;
+
+	if (atomic_load(&admission->gone) > 0)
+		admission->clients -= atomic_exchange(&admission->gone, 0);
+	if (atomic_load(&admission->left) == NULL)
+		return;
+	for (entry = atomic_exchange(&admission->left, NULL); entry != NULL;
+	     entry = next) {
+		/* next is read before the count becomes 0: from then on another
+		 * thread may put the entry into the list again. */
+		next = entry->next_left;
+		entry->clients -= atomic_exchange(&entry->left, 0);
+	}
+}
+
 enum admission_verdict admission_enter(struct admission *admission,
 				       const struct sockaddr *address,
 				       uint64_t now_ms,
@@ -237,6 +274,7 @@ enum admission_verdict admission_enter(struct admission *admission,
 	unsigned char key[8];
 
 	*entry = NULL;
+	admission_collect(admission);
 	if (limits->clients > 0 && admission->clients >= limits->clients)
 		return admission_count(admission, ADMISSION_CLIENTS);
 	if (admission_key(address, key)) {
@@ -270,10 +308,12 @@ void admission_ask(const struct admission *admission,
 	ruling->counted = admission_key(address, key);
 	if (ruling->counted)
 		entry = admission_find(admission, key);
-	ruling->clients = entry != NULL ? entry->clients : 0;
+	ruling->clients =
+		entry != NULL ? entry->clients - atomic_load(&entry->left) : 0;
 	if (entry != NULL)
 		connects = entry->connects;
-	if (limits->clients > 0 && admission->clients >= limits->clients)
+	if (limits->clients > 0 &&
+	    admission_clients(admission) >= limits->clients)
 		ruling->verdict = ADMISSION_CLIENTS;
 	else if (!ruling->counted)
 		ruling->verdict = ADMISSION_OK;
@@ -283,45 +323,6 @@ void admission_ask(const struct admission *admission,
 	else if (limits->clients_per_address > 0 &&
 		 ruling->clients >= limits->clients_per_address)
 		ruling->verdict = ADMISSION_ADDRESS;
-}
-
-void admission_leave(struct admission *admission, struct admission_entry *entry)
-{
-	admission->clients--;
-	entry->clients--;
-}
-
-/* Only the thread that counts the first departure adds the entry to the list,
- * so it is there once. It is not freed: its clients still count. */
-void admission_depart(struct admission *admission,
-		      struct admission_entry *entry)
-{
-	struct admission_entry *first;
-
-	if (atomic_fetch_add(&entry->departed, 1) > 0)
-		return;
-	first = atomic_load(&admission->departed);
-	do
-		entry->next_departed = first;
-	while (!atomic_compare_exchange_weak(&admission->departed, &first,
-					     entry));
-}
-
-void admission_collect(struct admission *admission)
-{
-	struct admission_entry *entry, *next;
-
-	for (entry = atomic_exchange(&admission->departed, NULL); entry != NULL;
-	     entry = next) {
-		uint32_t gone;
-
-		/* next is read before the count becomes 0: from then on another
-		 * thread may put the entry into the list again. */
-		next = entry->next_departed;
-		gone = atomic_exchange(&entry->departed, 0);
-		admission->clients -= gone;
-		entry->clients -= gone;
-	}
 }
 
 enum admission_verdict admission_datagram(struct admission *admission,
@@ -361,7 +362,7 @@ uint64_t admission_admitted(const struct admission *admission)
 
 uint32_t admission_clients(const struct admission *admission)
 {
-	return admission->clients;
+	return admission->clients - atomic_load(&admission->gone);
 }
 
 size_t admission_addresses(const struct admission *admission)

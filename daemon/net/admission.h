@@ -6,8 +6,8 @@
  * An IPv6 address counts with its /64; UNIX clients count towards `clients`
  * only.
  *
- * Thread: the one that accepts. Other threads may call admission_depart() and
- * read the counters.
+ * Thread: the one that accepts. Other threads may call admission_leave(),
+ * admission_gone() and read the counters.
  */
 #ifndef ADMISSION_H
 #define ADMISSION_H
@@ -45,21 +45,22 @@ void admission_set_limits(struct admission *admission,
 
 /*
  * Admits or refuses a client that connects from the address at now_ms. An
- * admitted client is counted, and *entry is passed to admission_leave() or
- * admission_depart() when the client is gone. Refusals are counted by verdict.
+ * admitted client is counted until admission_leave(), which gets *entry, and
+ * admission_gone(). Refusals are counted by verdict.
  */
 enum admission_verdict admission_enter(struct admission *admission,
 				       const struct sockaddr *address,
 				       uint64_t now_ms,
 				       struct admission_entry **entry);
+
+/* The client no longer counts towards its address: to be called before its peer
+ * can know of the end, or a peer that connects again at once may be refused.
+ * Allocates nothing and takes no lock. MT-safe. */
 void admission_leave(struct admission *admission,
 		     struct admission_entry *entry);
-
-/* admission_leave() for other threads: the client is counted until the next
- * admission_collect(). Allocates nothing and takes no lock. MT-safe. */
-void admission_depart(struct admission *admission,
-		      struct admission_entry *entry);
-void admission_collect(struct admission *admission);
+/* Its descriptor is about to be closed: it no longer counts towards `clients`.
+ * MT-safe. */
+void admission_gone(struct admission *admission);
 
 /* Whether a datagram of this address is within its rate. */
 enum admission_verdict admission_datagram(struct admission *admission,

@@ -104,6 +104,16 @@ int client_start(struct lined_service *instance,
 	return 0;
 }
 
+void client_leaving(struct lined_socket *sock)
+{
+	struct client *client = client_of(sock);
+	struct lined_service *instance = client_instance(sock);
+
+	if (client->entry != NULL)
+		instance->ops->client_leaves(instance, client->entry);
+	client->entry = NULL;
+}
+
 void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		   int error)
 {
@@ -122,5 +132,6 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	}
 	client_log_closed(sock, reason, error);
 	instance->client_count--;
-	instance->ops->client_gone(instance, client->entry);
+	client_leaving(sock);
+	instance->ops->client_gone(instance);
 }

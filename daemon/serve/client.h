@@ -23,9 +23,9 @@ struct client {
 	struct list link; /* lined_service.clients or .datagrams */
 	uint64_t id;
 	const char *listen; /* the listener's text: it outlives the client */
-	struct admission_entry *entry;
-	struct client_wait *waits;  /* open ones, and names it owns */
-	struct client_address peer; /* datagram socket: its own address */
+	struct admission_entry *entry; /* NULL: it counts to none any more */
+	struct client_wait *waits;     /* open ones, and names it owns */
+	struct client_address peer;    /* datagram socket: its own address */
 };
 
 /* A client that was accepted and counted, to be started on its worker. */
@@ -43,7 +43,8 @@ struct client_arrival {
 int client_start(struct lined_service *instance,
 		 const struct client_arrival *arrival);
 
-/* The `closed` hook of an instance's group. */
+/* The hooks `leaving` and `closed` of an instance's group. */
+void client_leaving(struct lined_socket *sock);
 void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		   int error);
 

@@ -146,6 +146,7 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	instance->primary = primary;
 	instance->ops = ops;
 	instance->owner = owner;
+	instance->group.leaving = client_leaving;
 	instance->group.closed = client_closed;
 	instance->group.admit = instance_admit_datagram;
 	if (!conf->internal) {

@@ -86,9 +86,12 @@ static inline struct lined_service *client_opened_by(struct lined_socket *sock)
 }
 
 struct instance_owner_ops {
-	/* A client has closed; the owner no longer counts it. */
-	void (*client_gone)(struct lined_service *instance,
-			    struct admission_entry *entry);
+	/* A client's peer will see the end of the stream: it no longer counts
+	 * towards its address. */
+	void (*client_leaves)(struct lined_service *instance,
+			      struct admission_entry *entry);
+	/* It has closed, after client_leaves: the owner no longer counts it. */
+	void (*client_gone)(struct lined_service *instance);
 	/* It drains and has no client left. After all instances have called
 	 * this, the owner calls instance_finish() for each. */
 	void (*emptied)(struct lined_service *instance);

@@ -38,8 +38,10 @@ static void accept_arrived(struct lined_service *instance,
 	else
 		log_warning("service %s: client lost: %s", instance->name,
 			    strerror(errno));
-	if (!arrival->datagram)
-		instance->ops->client_gone(instance, arrival->entry);
+	if (arrival->datagram)
+		return;
+	instance->ops->client_leaves(instance, arrival->entry);
+	instance->ops->client_gone(instance);
 }
 
 static void accept_run_arrival(struct worker_call *call)
@@ -69,13 +71,12 @@ static size_t accept_choose_worker(struct service *service)
 	return best;
 }
 
-void service_client_left(struct service *service, struct worker *worker,
-			 struct admission_entry *entry)
+void service_clients_left(struct service *service, struct worker *worker,
+			  unsigned count)
 {
-	worker->load--;
+	worker->load -= count;
 	if (!service->conf->internal)
-		service->env->ops->clients_left(service->env, 1);
-	admission_leave(service->admission, entry);
+		service->env->ops->clients_left(service->env, count);
 }
 
 void service_place(struct service *service, size_t worker,
@@ -97,7 +98,9 @@ void service_place(struct service *service, size_t worker,
 		close(arrival->fd);
 		if (arrival->datagram)
 			return;
-		service_client_left(service, instance->worker, arrival->entry);
+		admission_leave(service->admission, arrival->entry);
+		admission_gone(service->admission);
+		service_clients_left(service, instance->worker, 1);
 		return;
 	}
 	call->call.run = accept_run_arrival;

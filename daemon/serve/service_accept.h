@@ -10,7 +10,6 @@
 
 #include <lined/socket.h>
 
-struct admission_entry;
 struct client_arrival;
 struct listener;
 struct service;
@@ -31,8 +30,8 @@ void service_place(struct service *service, size_t worker,
  * otherwise the kernel would reset them. */
 void service_accept_last(struct listener *listener);
 
-/* A client on that worker has closed: no longer counts it. */
-void service_client_left(struct service *service, struct worker *worker,
-			 struct admission_entry *entry);
+/* So many clients on that worker have closed: no longer counts them. */
+void service_clients_left(struct service *service, struct worker *worker,
+			  unsigned count);
 
 #endif

@@ -49,13 +49,9 @@ static void service_run_departures(struct worker_call *call)
 {
 	struct service_part *part =
 		lined_container_of(call, struct service_part, departures);
-	struct service_env *env = part->service->env;
-	unsigned gone = atomic_exchange(&part->departed, 0);
 
-	part->instance->worker->load -= gone;
-	if (!part->service->conf->internal)
-		env->ops->clients_left(env, gone);
-	admission_collect(part->service->admission);
+	service_clients_left(part->service, part->instance->worker,
+			     atomic_exchange(&part->departed, 0));
 }
 
 static void service_check_ended(struct service *service)
@@ -108,17 +104,22 @@ static void service_run_ended(struct worker_call *call)
 	service_check_ended(service);
 }
 
-static void service_instance_client_gone(struct lined_service *instance,
-					 struct admission_entry *entry)
+static void service_instance_client_leaves(struct lined_service *instance,
+					   struct admission_entry *entry)
+{
+	const struct service_part *part = instance->owner;
+
+	admission_leave(part->service->admission, entry);
+}
+
+static void service_instance_client_gone(struct lined_service *instance)
 {
 	struct service_part *part = instance->owner;
 
-	if (!instance->worker->threaded) {
-		service_client_left(part->service, instance->worker, entry);
-		return;
-	}
-	admission_depart(part->service->admission, entry);
-	if (atomic_fetch_add(&part->departed, 1) == 0)
+	admission_gone(part->service->admission);
+	if (!instance->worker->threaded)
+		service_clients_left(part->service, instance->worker, 1);
+	else if (atomic_fetch_add(&part->departed, 1) == 0)
 		worker_answer(instance->worker, instance->main,
 			      &part->departures);
 }
@@ -154,6 +155,7 @@ static bool service_admit_datagram(struct lined_service *instance,
 }
 
 static const struct instance_owner_ops service_instance_ops = {
+	.client_leaves = service_instance_client_leaves,
 	.client_gone = service_instance_client_gone,
 	.emptied = service_instance_emptied,
 	.ended = service_instance_ended,

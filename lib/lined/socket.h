@@ -155,6 +155,10 @@ struct lined_counters {
 struct lined_socket_group {
 	struct lined_limits limits;
 	struct lined_counters counters;
+	/* Called when a closing socket has sent everything, before the peer can
+	 * see the end of the stream; not if the connection was lost. Comes
+	 * before `closed`, perhaps more than once. NULL: nothing. */
+	void (*leaving)(struct lined_socket *sock);
 	/* Called after handle_close, with the same reason and errno. NULL:
 	 * nothing. */
 	void (*closed)(struct lined_socket *sock,

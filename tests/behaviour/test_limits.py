@@ -154,6 +154,27 @@ class Admission(Limits):
             self.assertTrue(held.echoes())
         self.eventually(self.lets_in, "the place")
 
+    def test_a_client_that_has_read_the_end_can_connect_again(self):
+        """The place is free before the peer can know of the end."""
+        limits = ("\tlimits { clients-per-address = 1 "
+                  "connect-rate-per-address = 0 }\n")
+        other = ("127.0.0.1", free_port())
+        self.start(
+            service("echo", "tcp://127.0.0.1:%d" % self.port, extra=limits)
+            + service("kv", "tcp://127.0.0.1:%d" % other[1], protocol="kv",
+                      extra=limits), level="warning", workers=2)
+        for number in range(300):
+            with self.client() as c:
+                self.assertTrue(c.echoes(), "refused: %d" % number)
+                c.half_close()
+                self.assertEqual(c.line(), b"")
+        # Closed by the service while input is unread: it lingers.
+        for number in range(300):
+            with Client(other) as c:
+                c.send(b"version\r\nquit\r\nversion\r\n" * 20)
+                self.assertIn(b"VERSION", c.line(), "refused: %d" % number)
+                self.assertEqual(c.line(), b"")
+
 
 class Access(Limits):
     def test_deny(self):
