@@ -46,12 +46,14 @@ START_TEST(an_address_is_a_host_and_a_port)
 		struct relay_address address;
 		char error[200] = "";
 
-		ck_assert_msg(relay_address_parse(good[i].text, &address, error,
+		ck_assert_msg(relay_address_parse(RELAY_USE_UPSTREAM,
+						  good[i].text, &address, error,
 						  sizeof(error)) == 0,
 			      "%s", error);
 		ck_assert_str_eq(address.to.host, good[i].host);
 		ck_assert_uint_eq(address.to.port, good[i].port);
-		ck_assert_int_eq(address.tls, good[i].tls);
+		ck_assert_int_eq(!relay_address_is_served(&address),
+				 good[i].tls);
 		ck_assert_str_eq(address.text, good[i].text);
 	}
 }
@@ -62,11 +64,12 @@ START_TEST(what_is_wrong_is_said_with_the_text)
 	static const struct {
 		const char *text, *why;
 	} bad[] = {
-		{"", "it begins with neither tcp:// nor tls://"},
-		{"127.0.0.1:70", "it begins with neither tcp:// nor tls://"},
-		{"udp://h:70", "it begins with neither tcp:// nor tls://"},
-		{"TCP://h:70", "it begins with neither tcp:// nor tls://"},
-		{"unix:///run/x", "it begins with neither tcp:// nor tls://"},
+		{"", "it begins with none of tcp:// tls:// unix://"},
+		{"127.0.0.1:70",
+		 "it begins with none of tcp:// tls:// unix://"},
+		{"udp://h:70", "it begins with none of tcp:// tls:// unix://"},
+		{"TCP://h:70", "it begins with none of tcp:// tls:// unix://"},
+		{"unix://run/x", "the path does not begin with /"},
 		{"tcp://", "the port is missing"},
 		{"tcp://127.1:70", "the host is not an IPv4 address"},
 		{"tcp://*:70", "the host is neither a name nor an address"},
@@ -78,7 +81,8 @@ START_TEST(what_is_wrong_is_said_with_the_text)
 		struct relay_address address;
 		char error[200] = "", wanted[200];
 
-		ck_assert_msg(relay_address_parse(bad[i].text, &address, error,
+		ck_assert_msg(relay_address_parse(RELAY_USE_UPSTREAM,
+						  bad[i].text, &address, error,
 						  sizeof(error)) < 0,
 			      "%s is taken", bad[i].text);
 		snprintf(wanted, sizeof(wanted), "upstream \"%s\": %s",
@@ -174,8 +178,9 @@ static const char *why(const char *text, enum lined_close_reason reason,
 	struct relay_address address;
 	char unused[100];
 
-	ck_assert_int_eq(
-		relay_address_parse(text, &address, unused, sizeof(unused)), 0);
+	ck_assert_int_eq(relay_address_parse(RELAY_USE_UPSTREAM, text, &address,
+					     unused, sizeof(unused)),
+			 0);
 	return relay_address_close_text(&address, reason, error, connected);
 }
 

@@ -1056,7 +1056,7 @@ class Config(UpstreamTest):
         self.daemon.wait_log("client 1 .* connected")
 
     def test_bad_addresses_are_told_with_file_and_line(self):
-        for bad, why in (("127.0.0.1:70", "begins with neither"),
+        for bad, why in (("127.0.0.1:70", "begins with none of"),
                          ("tcp://host", "the port is missing"),
                          ("tcp://::1:7", "write IPv6 in brackets"),
                          ("tcp://h:0", "the port is not 1 to 65535")):

@@ -9,36 +9,138 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CONNECT_MS 10000
+/* ---- the kinds ---------------------------------------------------------- */
 
-static int address_refuse(const char *text, const char *why, char *error,
-			  size_t size)
+static const char *address_parse_host(struct relay_address *address,
+				      const char *rest)
 {
-	snprintf(error, size, "upstream \"%s\": %s", text, why);
-	return -1;
+	const char *why = lined_host_port_parse(&address->to, rest);
+
+	if (why == NULL && address->to.kind == LINED_HOST_ANY)
+		why = "the host is neither a name nor an address";
+	return why;
 }
 
-int relay_address_parse(const char *text, struct relay_address *address,
-			char *error, size_t size)
+static int address_connect_tcp(struct lined_socket *sock,
+			       const struct relay_address *address,
+			       const struct lined_address *to)
 {
+	if (to != NULL)
+		return lined_socket_connect_to(sock, &to->any, to->len,
+					       RELAY_CONNECT_MS);
+	return lined_socket_connect(sock, address->to.host, address->to.port,
+				    RELAY_CONNECT_MS);
+}
+
+static const char *address_parse_unix(struct relay_address *address,
+				      const char *rest)
+{
+	if (rest[0] != '/')
+		return "the path does not begin with /";
+	if (lined_address_set_unix(&address->local, rest) < 0)
+		return "the path is too long";
+	return NULL;
+}
+
+static int address_connect_unix(struct lined_socket *sock,
+				const struct relay_address *address,
+				const struct lined_address *to)
+{
+	(void)to;
+	return lined_socket_connect_to(sock, &address->local.any,
+				       address->local.len, RELAY_CONNECT_MS);
+}
+
+static const struct relay_scheme address_schemes[] = {
+	{"tcp://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_host,
+	 address_connect_tcp},
+	{"tls://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_host,
+	 NULL},
+	{"unix://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_unix,
+	 address_connect_unix},
+};
+
+#define SCHEMES (sizeof(address_schemes) / sizeof(address_schemes[0]))
+
+/* ---- reading ------------------------------------------------------------ */
+
+static const char *address_use_name(enum relay_use use)
+{
+	(void)use;
+	return "upstream";
+}
+
+/* Says which kinds are possible. */
+static void address_refuse_scheme(enum relay_use use, const char *text,
+				  char *error, size_t size)
+{
+	char kinds[128] = "";
+	size_t i, len = 0;
+
+	for (i = 0; i < SCHEMES; i++)
+		if (address_schemes[i].uses & use)
+			len += (size_t)snprintf(kinds + len,
+						sizeof(kinds) - len, " %s",
+						address_schemes[i].prefix);
+	snprintf(error, size, "%s \"%s\": it begins with none of%s",
+		 address_use_name(use), text, kinds);
+}
+
+static const struct relay_scheme *address_find_scheme(enum relay_use use,
+						      const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < SCHEMES; i++)
+		if (address_schemes[i].uses & use &&
+		    strncmp(text, address_schemes[i].prefix,
+			    strlen(address_schemes[i].prefix)) == 0)
+			return &address_schemes[i];
+	return NULL;
+}
+
+int relay_address_parse(enum relay_use use, const char *text,
+			struct relay_address *address, char *error, size_t size)
+{
+	const struct relay_scheme *scheme = address_find_scheme(use, text);
 	const char *why;
 
 	memset(address, 0, sizeof(*address));
-	address->tls = strncmp(text, "tls://", 6) == 0;
-	if (!address->tls && strncmp(text, "tcp://", 6) != 0)
-		return address_refuse(
-			text, "it begins with neither tcp:// nor tls://", error,
-			size);
-	why = lined_host_port_parse(&address->to, text + 6);
-	if (why == NULL && address->to.kind == LINED_HOST_ANY)
-		why = "the host is neither a name nor an address";
-	if (why != NULL)
-		return address_refuse(text, why, error, size);
-	snprintf(address->text, sizeof(address->text), "%s", text);
+	if (scheme == NULL) {
+		address_refuse_scheme(use, text, error, size);
+		return -1;
+	}
+	address->scheme = scheme;
+	why = scheme->parse(address, text + strlen(scheme->prefix));
+	if (why == NULL && strlen(text) >= sizeof(address->text))
+		why = "it is too long";
+	if (why != NULL) {
+		snprintf(error, size, "%s \"%s\": %s", address_use_name(use),
+			 text, why);
+		return -1;
+	}
+	strcpy(address->text, text);
 	return 0;
 }
 
+bool relay_address_is_served(const struct relay_address *address)
+{
+	return address->scheme->connect != NULL;
+}
+
+bool relay_address_is_name(const struct relay_address *address)
+{
+	return address->to.host[0] != '\0' &&
+	       address->to.kind == LINED_HOST_NAME;
+}
+
+const char *relay_address_host(const struct relay_address *address)
+{
+	return address->to.host[0] != '\0' ? address->to.host : "unix";
+}
+
 void relay_address_log_unserved(struct lined_service *service,
+				enum relay_use use,
 				const struct lined_option_list *upstream)
 {
 	struct relay_address address;
@@ -46,10 +148,10 @@ void relay_address_log_unserved(struct lined_service *service,
 	char error[512];
 
 	for (i = 0; i < upstream->count; i++) {
-		if (relay_address_parse(upstream->items[i], &address, error,
-					sizeof(error)) < 0)
+		if (relay_address_parse(use, upstream->items[i], &address,
+					error, sizeof(error)) < 0)
 			continue;
-		if (address.tls)
+		if (!relay_address_is_served(&address))
 			lined_service_log(service, LINED_LOG_NOTICE,
 					  "upstream %s: TLS is not served yet",
 					  address.text);
@@ -61,9 +163,12 @@ void relay_address_log_unserved(struct lined_service *service,
 				  "upstream: none of the addresses is served");
 }
 
+/* ---- connecting --------------------------------------------------------- */
+
 struct lined_socket *
 relay_address_connect(struct lined_service *service,
 		      const struct relay_address *address,
+		      const struct lined_address *to,
 		      const struct lined_socket_handlers *handlers, void *arg)
 {
 	struct lined_framing framing = *lined_service_framing(service);
@@ -75,8 +180,7 @@ relay_address_connect(struct lined_service *service,
 	framing.unterminated = LINED_UNTERMINATED_DROP;
 	lined_socket_set_framing(sock, &framing);
 	lined_socket_set_group(sock, lined_service_group(service));
-	if (lined_socket_connect(sock, address->to.host, address->to.port,
-				 CONNECT_MS) == 0 &&
+	if (address->scheme->connect(sock, address, to) == 0 &&
 	    lined_dispatcher_register_socket(lined_service_dispatcher(service),
 					     sock) != NULL) {
 		lined_socket_set_handlers(sock, handlers, arg);
@@ -114,7 +218,7 @@ const char *relay_address_close_text(const struct relay_address *address,
 				     enum lined_close_reason reason, int error,
 				     bool connected)
 {
-	bool looked_up = !connected && address->to.kind == LINED_HOST_NAME;
+	bool looked_up = !connected && relay_address_is_name(address);
 
 	if (looked_up && error == EHOSTUNREACH)
 		return "the name is not known, or there is no route to it";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The address of an upstream: parses it, connects to it, and tells why that
- * failed.
+ * failed. address.c has a table with an entry for each kind of address.
  */
 #ifndef RELAY_ADDRESS_H
 #define RELAY_ADDRESS_H
@@ -13,23 +13,63 @@
 #include <lined/address.h>
 #include <lined/protocol.h>
 
+/* How long a connection attempt may take. */
+#define RELAY_CONNECT_MS 10000
+
+/* What an address is for; not every kind of address is good for each. */
+enum relay_use {
+	RELAY_USE_UPSTREAM = 1,
+	RELAY_USE_PROXY = 2,
+};
+
 struct relay_address {
-	bool tls;
-	struct lined_host_port to;
+	const struct relay_scheme *scheme;
+	struct lined_host_port to;      /* tcp://, tls:// */
+	struct lined_address local;     /* unix:// */
 	char text[LINED_HOST_MAX + 24]; /* as configured */
 };
 
-/* Reads tcp://HOST:PORT or tls://HOST:PORT; HOST may be a name. -1 and the
- * reason in error. */
-int relay_address_parse(const char *text, struct relay_address *address,
-			char *error, size_t size);
+/* A kind of address. */
+struct relay_scheme {
+	const char *prefix; /* "tcp://" */
+	unsigned uses;      /* enum relay_use */
+	/* Reads what follows the prefix. NULL, or the fault as a constant
+	 * text. */
+	const char *(*parse)(struct relay_address *address, const char *rest);
+	/* Begins to connect a new socket. `to` is one of the addresses of a
+	 * name; NULL: address->to is no name. -1 and errno. NULL: this kind is
+	 * not served. */
+	int (*connect)(struct lined_socket *sock,
+		       const struct relay_address *address,
+		       const struct lined_address *to);
+};
 
-/* A socket that connects to the address. handle_connect or handle_close is
- * called within ten seconds. The socket has the service's group and framing; an
- * unterminated rest is dropped. NULL and errno. */
+/* Reads an address for this use. -1 and the reason in error. */
+int relay_address_parse(enum relay_use use, const char *text,
+			struct relay_address *address, char *error,
+			size_t size);
+
+/* Whether connections to this kind of address can be made. */
+bool relay_address_is_served(const struct relay_address *address);
+
+/* Whether a name must be looked up before connecting. */
+bool relay_address_is_name(const struct relay_address *address);
+
+/* What `tag` calls the sender of lines from there: the host as configured, or
+ * "unix". */
+const char *relay_address_host(const struct relay_address *address);
+
+/*
+ * Opens a connection: returns a socket that connects to the address, within
+ * RELAY_CONNECT_MS; handle_connect or handle_close is called later. `to`: one
+ * of the addresses of the name; NULL: if it is a name, the socket looks it up.
+ * The socket has the service's group and framing; an unterminated rest is
+ * dropped. NULL and errno.
+ */
 struct lined_socket *
 relay_address_connect(struct lined_service *service,
 		      const struct relay_address *address,
+		      const struct lined_address *to,
 		      const struct lined_socket_handlers *handlers, void *arg);
 
 /* To be called first in handle_connect. False, and closed: the socket is
@@ -44,6 +84,7 @@ const char *relay_address_close_text(const struct relay_address *address,
 
 /* Logs which of the configured upstreams are not served. */
 void relay_address_log_unserved(struct lined_service *service,
+				enum relay_use use,
 				const struct lined_option_list *upstream);
 
 #endif

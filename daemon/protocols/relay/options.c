@@ -80,7 +80,10 @@ static int options_check_upstream(const struct relay_options *options,
 	if (error[0] != '\0')
 		return -1;
 	for (i = 0; i < options->upstream.count; i++)
-		if (relay_address_parse(options->upstream.items[i], &address,
+		if (relay_address_parse(options->mode == RELAY_PROXY
+						? RELAY_USE_PROXY
+						: RELAY_USE_UPSTREAM,
+					options->upstream.items[i], &address,
 					error, size) < 0)
 			return -1;
 	return 0;

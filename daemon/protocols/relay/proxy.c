@@ -213,13 +213,14 @@ static bool pair_try_next(struct relay_pair *pair)
 
 	while (pair->next_address < list->count) {
 		pair->address = pair->next_address++;
-		if (relay_address_parse(list->items[pair->address], &address,
+		if (relay_address_parse(RELAY_USE_PROXY,
+					list->items[pair->address], &address,
 					error, sizeof(error)) < 0 ||
-		    address.tls)
+		    !relay_address_is_served(&address))
 			continue;
-		pair->upstream.sock =
-			relay_address_connect(pair->relay->service, &address,
-					      &pair_upstream_handlers, pair);
+		pair->upstream.sock = relay_address_connect(
+			pair->relay->service, &address, NULL,
+			&pair_upstream_handlers, pair);
 		if (pair->upstream.sock != NULL)
 			return true;
 		pair_log(pair, LINED_LOG_WARNING, "", strerror(errno));
@@ -257,8 +258,8 @@ static void pair_log_unreached(const struct relay_pair *pair,
 	memset(&address, 0, sizeof(address));
 	/* A reload may have changed the list. */
 	if (pair->address < list->count &&
-	    relay_address_parse(list->items[pair->address], &address, unused,
-				sizeof(unused)) == 0) {
+	    relay_address_parse(RELAY_USE_PROXY, list->items[pair->address],
+				&address, unused, sizeof(unused)) == 0) {
 		text[0] = ' ';
 		memcpy(text + 1, address.text, sizeof(address.text));
 	}

@@ -298,7 +298,7 @@ int relay_upstream_connect(struct relay_upstream *upstream)
 {
 	upstream->delivered = upstream->leaving = false;
 	upstream->sock = relay_address_connect(
-		upstream->relay->service, &upstream->address,
+		upstream->relay->service, &upstream->address, NULL,
 		&upstream_socket_handlers, upstream);
 	if (upstream->sock == NULL)
 		return -1;
@@ -370,8 +370,9 @@ relay_upstream_new(struct relay *relay, const struct relay_address *address,
 	upstream->relay = relay;
 	upstream->handlers = handlers;
 	upstream->address = *address;
-	upstream->tag_len = (size_t)snprintf(
-		upstream->tag, sizeof(upstream->tag), "%s ", address->to.host);
+	upstream->tag_len =
+		(size_t)snprintf(upstream->tag, sizeof(upstream->tag), "%s ",
+				 relay_address_host(address));
 	lined_service_timer(relay->service, &upstream->stale,
 			    upstream_stale_fired);
 	lined_service_timer(relay->service, &upstream->lag, upstream_lag_fired);

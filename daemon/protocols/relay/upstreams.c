@@ -337,9 +337,9 @@ static int upstreams_read_list(struct relay *relay,
 		return -1;
 	for (i = 0; i < texts->count; i++) {
 		/* relay_options_check() has reported an error. */
-		if (relay_address_parse(texts->items[i], &address, error,
-					sizeof(error)) < 0 ||
-		    address.tls)
+		if (relay_address_parse(RELAY_USE_UPSTREAM, texts->items[i],
+					&address, error, sizeof(error)) < 0 ||
+		    !relay_address_is_served(&address))
 			continue;
 		(*list)[*count] = relay_upstream_new(relay, &address,
 						     &upstreams_handlers);
@@ -466,7 +466,11 @@ int relay_upstreams_start(struct relay *relay)
 {
 	if (!lined_service_is_primary(relay->service))
 		return 0;
-	relay_address_log_unserved(relay->service, &relay->options->upstream);
+	relay_address_log_unserved(relay->service,
+				   relay->options->mode == RELAY_PROXY
+					   ? RELAY_USE_PROXY
+					   : RELAY_USE_UPSTREAM,
+				   &relay->options->upstream);
 	return relay->options->mode == RELAY_UPSTREAM ? upstreams_open(relay)
 						      : 0;
 }
@@ -534,7 +538,11 @@ void relay_upstreams_reload(struct relay *relay)
 {
 	if (!lined_service_is_primary(relay->service))
 		return;
-	relay_address_log_unserved(relay->service, &relay->options->upstream);
+	relay_address_log_unserved(relay->service,
+				   relay->options->mode == RELAY_PROXY
+					   ? RELAY_USE_PROXY
+					   : RELAY_USE_UPSTREAM,
+				   &relay->options->upstream);
 	if (relay->options->mode != RELAY_UPSTREAM)
 		relay_upstreams_stop(relay);
 	else if (relay->upstreams != NULL)
