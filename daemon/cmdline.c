@@ -11,16 +11,20 @@
 #include <string.h>
 
 static const char help[] =
-	"usage: lined [-c FILE] [-t] [-d] [-l LEVEL] [-L auto|stderr|syslog]\n"
-	"             [-m MODULE_DIR] [-V] [-h]\n"
+	"usage: lined [-c FILE] [-t] [-d] [-l LEVEL]\n"
+	"             [-L auto|stderr|syslog|journal] [-m MODULE_DIR]\n"
+	"             [-V] [-h]\n"
 	"\n"
 	"  -c, --config FILE       the configuration (" CONFIG_FILE ")\n"
 	"  -t, --check             check the configuration and exit: 0 if it\n"
 	"                          is valid, 1 if it is not\n"
 	"  -d, --daemon            run in the background once started\n"
 	"  -l, --log-level LEVEL   err, warning, notice, info or debug\n"
-	"  -L, --log TARGET        auto (stderr on a terminal, else syslog),\n"
-	"                          stderr or syslog\n"
+	"  -L, --log TARGET        stderr, syslog, journal or auto: stderr on "
+	"a\n"
+	"                          terminal, else journal or syslog if there "
+	"is\n"
+	"                          one, else stderr\n"
 	"  -m, --module-dir DIR    look for protocol modules here first, then\n"
 	"                          in " MODULE_DIR "\n"
 	"  -V, --version           the version and the build options\n"
@@ -83,7 +87,7 @@ static int cmdline_set_target(struct cmdline *cmdline, const char *text)
 
 	if (target < 0)
 		return cmdline_refuse("log target", text,
-				      "auto, stderr, syslog");
+				      "auto, stderr, syslog, journal");
 	cmdline->log_target = (enum log_target)target;
 	cmdline->log_target_given = true;
 	return 0;

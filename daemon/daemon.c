@@ -150,6 +150,7 @@ static void daemon_describe(struct control *control, struct response *response)
 	response_number(response, "pid", (uint64_t)getpid());
 	response_text(response, "config", daemon->reload.cmdline->config);
 	response_text(response, "log_level", log_level_text(log_level()));
+	response_number(response, "log_lost", log_lost());
 	response_number(response, "started_s", (uint64_t)daemon->started);
 	response_number(response, "uptime_s",
 			(uint64_t)(now - daemon->started));

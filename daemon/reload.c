@@ -142,9 +142,9 @@ static bool reload_changes_log(const struct reload *reload,
 		reload_log_settings(reload->cmdline, reload->server->conf);
 	struct log_settings b = reload_log_settings(reload->cmdline, conf);
 
-	return a.target != b.target || a.facility != b.facility ||
-	       a.access != b.access || strcmp(a.ident, b.ident) != 0 ||
-	       b.level != log_level();
+	return a.target != b.target || a.format != b.format ||
+	       a.facility != b.facility || a.access != b.access ||
+	       strcmp(a.ident, b.ident) != 0 || b.level != log_level();
 }
 
 /* ---- plans -------------------------------------------------------------- */

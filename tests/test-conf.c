@@ -480,7 +480,8 @@ START_TEST(every_top_key_is_read)
 	const struct conf *conf = fixture_good(
 		"workers = 10\nuser = u\ngroup = g\nmodule-dir = \"/m\"\n"
 		"drain-timeout = 2m\n"
-		"log { target = \"syslog\" facility = \"local3\" level = "
+		"log { target = \"syslog\" format = plain facility = "
+		"\"local3\" level = "
 		"\"debug\" ident = \"x\" }\n"
 		"control { socket = \"/run/c\" group = \"adm\" }\n"
 		"metrics { listen = \"tcp://127.0.0.1:9117\" }\n" SERVICE("s",
@@ -492,6 +493,7 @@ START_TEST(every_top_key_is_read)
 	ck_assert_str_eq(conf->module_dir, "/m");
 	ck_assert_uint_eq(conf->drain_timeout_ms, 120000);
 	ck_assert_int_eq(conf->log.target, LOG_TARGET_SYSLOG);
+	ck_assert_int_eq(conf->log.format, LOG_FORMAT_PLAIN);
 	ck_assert_int_eq(conf->log.facility, LOG_LOCAL3);
 	ck_assert_int_eq(conf->log.level, LOG_DEBUG);
 	ck_assert_str_eq(conf->log.ident, "x");
@@ -514,7 +516,7 @@ START_TEST(bad_top_values_are_refused)
 		    "2: user is empty\n"
 		    "3: drain-timeout: \"0\" is out of range (1ms to 24h)\n"
 		    "4: log: target: \"file\" is not one of auto, stderr, "
-		    "syslog\n"
+		    "syslog, journal\n"
 		    "4: log: facility: \"loud\" is not one of daemon, auth, "
 		    "authpriv, cron, ftp, lpr, mail, news, syslog, user, uucp, "
 		    "local0, local1, local2, local3, local4, local5, local6, "

@@ -217,6 +217,8 @@ START_TEST(numbers_are_readable)
 	expect(format_time(3456), "3.4 s");
 	expect(format_time(59999), "59 s");
 	expect(format_time(61000), "1 m 1 s");
+	expect(format_age(0), "0 s");
+	expect(format_age(61), "1 m 1 s");
 	expect(format_time(7 * 3600000 + 8 * 60000), "7 h 8 m");
 	expect(format_time(UINT64_C(9) * 86400000 + 10 * 3600000), "9 d 10 h");
 	expect(format_date(0), "-");

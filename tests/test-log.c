@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The log: what leaves it, where to, and that nobody waits for its reader.
- * stderr is a pipe (or a terminal) of the test's while a test runs; syslog(3)
+ * stderr is a pipe (or a terminal) of the test's while a test runs; /dev/log
  * is the test's own.
  */
 #include "config.h"
@@ -9,6 +9,7 @@
 #include "log/log.h"
 
 #include <check.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,12 +17,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,67 +34,64 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- a syslog of our own --------------------------------------------- */
+/* ---- a /dev/log of our own ------------------------------------------- */
 
-static pthread_mutex_t syslog_lock = PTHREAD_MUTEX_INITIALIZER;
+static int syslog_reader = -1; /* -1: there is no /dev/log */
+static struct sockaddr_un syslog_address = {.sun_family = AF_UNIX};
 static char syslog_text[4096];
-static const char *syslog_ident;
-static int syslog_facility;
 
-void openlog(const char *ident, int option, int facility)
+/* What connects to /dev/log comes to the test's socket. */
+int connect(int fd, const struct sockaddr *address, socklen_t len)
 {
-	(void)option;
-	pthread_mutex_lock(&syslog_lock);
-	syslog_ident = ident;
-	syslog_facility = facility;
-	pthread_mutex_unlock(&syslog_lock);
+	const struct sockaddr_un *to = (const struct sockaddr_un *)address;
+
+	if (to->sun_family == AF_UNIX && strcmp(to->sun_path, "/dev/log") == 0)
+		return (int)syscall(SYS_connect, fd, &syslog_address,
+				    sizeof(syslog_address));
+	return (int)syscall(SYS_connect, fd, address, len);
 }
 
-void closelog(void)
+static void serve_syslog(int type)
 {
-	pthread_mutex_lock(&syslog_lock);
-	syslog_ident = NULL;
-	pthread_mutex_unlock(&syslog_lock);
+	static const struct timeval patience = {.tv_sec = 10};
+
+	snprintf(syslog_address.sun_path, sizeof(syslog_address.sun_path),
+		 "/tmp/lined-test-log-%ld", (long)getpid());
+	syslog_reader = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	ck_assert_int_ge(syslog_reader, 0);
+	ck_assert_int_eq(bind(syslog_reader, (struct sockaddr *)&syslog_address,
+			      sizeof(syslog_address)),
+			 0);
+	if (type == SOCK_STREAM)
+		ck_assert_int_eq(listen(syslog_reader, 1), 0);
+	setsockopt(syslog_reader, SOL_SOCKET, SO_RCVTIMEO, &patience,
+		   sizeof(patience));
 }
 
-static void record_syslog(int priority, const char *format, va_list arguments)
+static void end_syslog(void)
 {
-	size_t used;
-
-	pthread_mutex_lock(&syslog_lock);
-	used = strlen(syslog_text);
-	used += (size_t)snprintf(syslog_text + used, sizeof(syslog_text) - used,
-				 "%s[%d] ", syslog_ident, priority);
-	used += (size_t)vsnprintf(syslog_text + used,
-				  sizeof(syslog_text) - used, format,
-				  arguments);
-	snprintf(syslog_text + used, sizeof(syslog_text) - used, "\n");
-	pthread_mutex_unlock(&syslog_lock);
+	close(syslog_reader);
+	unlink(syslog_address.sun_path);
 }
 
-/* clang's _FORTIFY_SOURCE makes it a macro. */
-#undef syslog
-
-void syslog(int priority, const char *format, ...)
+/* The next record without time and process: "<157>lined: text". */
+static const char *read_syslog(int fd)
 {
-	va_list arguments;
+	ssize_t n = recv(fd, syslog_text, sizeof(syslog_text) - 1, 0);
+	char *head, *name, *process, *text;
 
-	va_start(arguments, format);
-	record_syslog(priority, format, arguments);
-	va_end(arguments);
-}
-
-/* What syslog() becomes under _FORTIFY_SOURCE. */
-void __syslog_chk(int priority, int flag, const char *format, ...);
-
-void __syslog_chk(int priority, int flag, const char *format, ...)
-{
-	va_list arguments;
-
-	(void)flag;
-	va_start(arguments, format);
-	record_syslog(priority, format, arguments);
-	va_end(arguments);
+	ck_assert_int_gt(n, 0);
+	syslog_text[n] = '\0';
+	head = strchr(syslog_text, '>');
+	ck_assert_ptr_nonnull(head);
+	/* "Nov  9 12:00:00 " */
+	name = head + 1 + 16;
+	process = strchr(name, '[');
+	ck_assert_ptr_nonnull(process);
+	ck_assert_int_eq(strtol(process + 1, &text, 10), getpid());
+	memmove(process, text + 1, strlen(text));
+	memmove(head + 1, name, strlen(name) + 1);
+	return syslog_text;
 }
 
 /* ---- a stderr of our own --------------------------------------------- */
@@ -281,19 +281,133 @@ END_TEST
 
 START_TEST(auto_without_a_terminal_is_syslog)
 {
+	serve_syslog(SOCK_DGRAM);
 	use_pipe();
+	unsetenv("JOURNAL_STREAM");
 	open_to(LOG_TARGET_AUTO, LINED_LOG_INFO);
 	log_notice("to %s", "syslog");
 	log_close();
 	ck_assert_str_eq(read_all(), "");
-	ck_assert_str_eq(syslog_text, "lined[157] to syslog\n");
+	ck_assert_str_eq(read_syslog(syslog_reader), "<157>lined: to syslog");
 	ck_assert_int_eq(LOG_LOCAL3 | LOG_NOTICE, 157);
-	ck_assert_int_eq(syslog_facility, LOG_LOCAL3);
+	end_syslog();
+}
+END_TEST
+
+START_TEST(a_stream_of_syslog_gets_records_that_end_in_nul)
+{
+	int fd;
+
+	serve_syslog(SOCK_STREAM);
+	use_pipe();
+	open_to(LOG_TARGET_SYSLOG, LINED_LOG_INFO);
+	log_notice("one");
+	log_close();
+	/* Also to find out whether it is there, in other tests. */
+	fd = accept(syslog_reader, NULL, NULL);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_str_eq(read_syslog(fd), "<157>lined: one");
+	ck_assert_int_eq(recv(fd, got, 1, 0), 0);
+	close(fd);
+	read_all();
+	end_syslog();
+}
+END_TEST
+
+/* "2026-11-29T12:00:00.123Z LEVEL: " */
+#define TIME_LEN 24
+
+static void expect_plain(const char *line, const char *rest)
+{
+	static const char like[] = "2026-11-29T12:00:00.123Z";
+	size_t i;
+
+	ck_assert_uint_gt(strlen(line), TIME_LEN);
+	for (i = 0; i < TIME_LEN; i++)
+		ck_assert_msg(isdigit((unsigned char)like[i])
+				      ? isdigit((unsigned char)line[i]) != 0
+				      : line[i] == like[i],
+			      "%s", line);
+	ck_assert_str_eq(line + TIME_LEN, rest);
+}
+
+START_TEST(auto_without_terminal_and_syslog_is_stderr_with_the_time)
+{
+	use_pipe();
+	unsetenv("JOURNAL_STREAM");
+	log_copy_errors(true);
+	open_to(LOG_TARGET_AUTO, LINED_LOG_INFO);
+	log_err("to stderr");
+	log_close();
+	expect_plain(read_all(), " err: to stderr\n");
+	ck_assert_uint_eq(log_lost(), 0);
+}
+END_TEST
+
+START_TEST(the_format_is_as_set)
+{
+	struct log_settings settings = {.target = LOG_TARGET_STDERR,
+					.facility = LOG_DAEMON,
+					.level = LINED_LOG_INFO,
+					.ident = "lined"};
+
+	use_pipe();
+	settings.format = _i == 0 ? LOG_FORMAT_PLAIN : LOG_FORMAT_PRIORITY;
+	settings.target = _i == 0 ? LOG_TARGET_STDERR : LOG_TARGET_AUTO;
+	ck_assert_int_eq(log_open(&settings), 0);
+	log_warning("degraded");
+	log_close();
+	read_all();
+	if (_i == 0)
+		expect_plain(got, " warning: degraded\n");
+	else
+		ck_assert_str_eq(got, "<4>degraded\n");
+}
+END_TEST
+
+START_TEST(what_syslog_does_not_take_is_counted_and_told)
+{
+	use_pipe();
+	open_to(LOG_TARGET_SYSLOG, LINED_LOG_INFO);
+	log_notice("lost");
+	while (log_lost() == 0)
+		sched_yield();
+	serve_syslog(SOCK_DGRAM);
+	log_notice("taken");
+	ck_assert_str_eq(read_syslog(syslog_reader), "<157>lined: taken");
+	ck_assert_str_eq(read_syslog(syslog_reader),
+			 "<156>lined: log: 1 messages dropped");
+	/* A reader that was restarted is found again. */
+	end_syslog();
+	serve_syslog(SOCK_DGRAM);
+	log_notice("again");
+	ck_assert_str_eq(read_syslog(syslog_reader), "<157>lined: again");
+	log_close();
+	ck_assert_uint_eq(log_lost(), 1);
+	ck_assert_str_eq(read_all(), "");
+	end_syslog();
+}
+END_TEST
+
+START_TEST(auto_goes_on_at_stderr_when_syslog_ends)
+{
+	serve_syslog(SOCK_DGRAM);
+	use_pipe();
+	unsetenv("JOURNAL_STREAM");
+	open_to(LOG_TARGET_AUTO, LINED_LOG_INFO);
+	log_notice("one");
+	ck_assert_str_eq(read_syslog(syslog_reader), "<157>lined: one");
+	end_syslog();
+	log_notice("two");
+	log_close();
+	expect_plain(read_all(), " notice: two\n");
+	ck_assert_uint_eq(log_lost(), 0);
 }
 END_TEST
 
 START_TEST(opening_it_again_moves_it)
 {
+	serve_syslog(SOCK_DGRAM);
 	use_pipe();
 	open_stderr();
 	log_notice("one");
@@ -304,12 +418,14 @@ START_TEST(opening_it_again_moves_it)
 	log_close();
 	log_err("three");
 	ck_assert_str_eq(read_all(), "three\n");
-	ck_assert_str_eq(syslog_text, "lined[155] two\n");
+	ck_assert_str_eq(read_syslog(syslog_reader), "<155>lined: two");
+	end_syslog();
 }
 END_TEST
 
 START_TEST(errors_of_the_start_are_copied_to_stderr)
 {
+	serve_syslog(SOCK_DGRAM);
 	use_pipe();
 	open_to(LOG_TARGET_SYSLOG, LINED_LOG_INFO);
 	log_copy_errors(true);
@@ -319,7 +435,33 @@ START_TEST(errors_of_the_start_are_copied_to_stderr)
 	log_err("later");
 	log_close();
 	ck_assert_str_eq(read_all(), "lost\n");
-	ck_assert_uint_eq(count_of(syslog_text, "\n"), 3);
+	ck_assert_str_eq(read_syslog(syslog_reader), "<156>lined: degraded");
+	ck_assert_str_eq(read_syslog(syslog_reader), "<155>lined: lost");
+	ck_assert_str_eq(read_syslog(syslog_reader), "<155>lined: later");
+	end_syslog();
+}
+END_TEST
+
+START_TEST(errors_of_the_start_are_once_in_the_journal)
+{
+	char stream[64];
+	struct stat st;
+
+	serve_syslog(SOCK_DGRAM);
+	use_pipe();
+	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu",
+		 (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	ck_assert_int_eq(setenv("JOURNAL_STREAM", stream, 1), 0);
+	open_to(LOG_TARGET_SYSLOG, LINED_LOG_INFO);
+	log_copy_errors(true);
+	log_err("lost");
+	log_copy_errors(false);
+	log_close();
+	unsetenv("JOURNAL_STREAM");
+	ck_assert_str_eq(read_syslog(syslog_reader), "<155>lined: lost");
+	ck_assert_str_eq(read_all(), "");
+	end_syslog();
 }
 END_TEST
 
@@ -768,12 +910,15 @@ START_TEST(without_a_thread_messages_are_written_all_the_same)
 	for (i = 0; i < 22; i++)
 		log_err("alone");
 	text = read_until("alone\n");
+	serve_syslog(SOCK_DGRAM);
 	open_to(LOG_TARGET_SYSLOG, LINED_LOG_INFO);
 	log_notice("moved");
-	ck_assert_str_eq(syslog_text, "lined[157] moved\n");
+	ck_assert_str_eq(read_syslog(syslog_reader), "<157>lined: moved");
 	log_close();
 	ck_assert_uint_eq(count_of(text, "<3>alone\n"), 20);
-	ck_assert_ptr_nonnull(strstr(syslog_text, "2 similar messages"));
+	ck_assert_ptr_nonnull(
+		strstr(read_syslog(syslog_reader), "2 similar messages"));
+	end_syslog();
 	read_all();
 	pthread_attr_destroy(&attr);
 	pthread_attr_destroy(&before);
@@ -794,8 +939,15 @@ static Suite *log_suite(void)
 	tcase_add_test(tc, lines_on_stderr_have_their_priority);
 	tcase_add_loop_test(tc, lines_on_a_terminal_are_plain, 0, 2);
 	tcase_add_test(tc, auto_without_a_terminal_is_syslog);
+	tcase_add_test(tc, a_stream_of_syslog_gets_records_that_end_in_nul);
+	tcase_add_test(
+		tc, auto_without_terminal_and_syslog_is_stderr_with_the_time);
+	tcase_add_loop_test(tc, the_format_is_as_set, 0, 2);
+	tcase_add_test(tc, what_syslog_does_not_take_is_counted_and_told);
+	tcase_add_test(tc, auto_goes_on_at_stderr_when_syslog_ends);
 	tcase_add_test(tc, opening_it_again_moves_it);
 	tcase_add_test(tc, errors_of_the_start_are_copied_to_stderr);
+	tcase_add_test(tc, errors_of_the_start_are_once_in_the_journal);
 
 	tc = support_case(suite, "messages");
 	tcase_add_test(tc, the_level_is_kept_to_and_spares_the_arguments);

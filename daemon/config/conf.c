@@ -24,6 +24,8 @@
 static const struct lined_option log_table[] = {
 	{LINED_OPTION("target", CHOICE, struct log_settings, target),
 	 .fallback = "auto", .choices = log_target_words},
+	{LINED_OPTION("format", CHOICE, struct log_settings, format),
+	 .fallback = "auto", .choices = log_format_words},
 	{LINED_OPTION("facility", CHOICE, struct log_settings, facility),
 	 .fallback = "daemon", .choices = log_facility_words},
 	{LINED_OPTION("level", CHOICE, struct log_settings, level),

@@ -33,12 +33,14 @@
 /* Locked for writing by log_open() and log_close() alone. */
 static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct log_writer *open_writer; /* NULL: the log is not open */
-static bool target_is_syslog;
+static bool copies_errors;             /* log_copy_errors() has an effect */
+static bool target_is_stderr;
 static bool stderr_is_stuck;
 
 /* For log_last_words(), which cannot take the lock. */
 static struct {
-	bool syslog, priorities;
+	bool syslog;
+	enum log_style style;
 	char head[128]; /* of a message to syslog, up to the process */
 } last_words;
 
@@ -61,18 +63,53 @@ static bool log_stderr_is_journal(void)
 	       st.st_ino == inode;
 }
 
+static enum log_sink_kind log_choose_sink(enum log_target target)
+{
+	bool may_journal = target == LOG_TARGET_JOURNAL;
+
+	switch (target) {
+	case LOG_TARGET_STDERR:
+		return LOG_SINK_STDERR;
+	case LOG_TARGET_SYSLOG:
+		return LOG_SINK_SYSLOG;
+	case LOG_TARGET_AUTO:
+		if (isatty(STDERR_FILENO) == 1)
+			return LOG_SINK_STDERR;
+		may_journal = log_stderr_is_journal();
+		break;
+	case LOG_TARGET_JOURNAL:
+		break;
+	}
+	/* The journal takes fields, which syslog does not have. */
+	if (may_journal && log_journal_exists())
+		return LOG_SINK_JOURNAL;
+	return log_sink_has_syslog() ? LOG_SINK_SYSLOG : LOG_SINK_STDERR;
+}
+
+static enum log_style log_choose_style(const struct log_settings *settings)
+{
+	switch (settings->format) {
+	case LOG_FORMAT_PLAIN:
+		return LOG_STYLE_TIME;
+	case LOG_FORMAT_PRIORITY:
+		return LOG_STYLE_PRIORITY;
+	case LOG_FORMAT_AUTO:
+		break;
+	}
+	if (isatty(STDERR_FILENO) == 1)
+		return LOG_STYLE_BARE;
+	if (settings->target == LOG_TARGET_STDERR || log_stderr_is_journal())
+		return LOG_STYLE_PRIORITY;
+	return LOG_STYLE_TIME;
+}
+
 static void log_make_sink(struct log_sink_settings *sink,
 			  const struct log_settings *settings)
 {
-	bool is_terminal = isatty(STDERR_FILENO) == 1;
-
 	memset(sink, 0, sizeof(*sink));
-	sink->syslog = settings->target == LOG_TARGET_SYSLOG ||
-		       (settings->target == LOG_TARGET_AUTO && !is_terminal);
-	/* The journal takes fields, which syslog does not have. */
-	sink->journal = settings->target == LOG_TARGET_AUTO && sink->syslog &&
-			log_stderr_is_journal() && log_journal_exists();
-	sink->priorities = !is_terminal;
+	sink->kind = log_choose_sink(settings->target);
+	sink->fall_back = settings->target != LOG_TARGET_SYSLOG;
+	sink->style = log_choose_style(settings);
 	sink->facility = settings->facility;
 	snprintf(sink->ident, sizeof(sink->ident), "%s", settings->ident);
 }
@@ -90,9 +127,10 @@ int log_open(const struct log_settings *settings)
 	else
 		open_writer = log_writer_start(&sink);
 	writer = open_writer;
-	target_is_syslog = sink.syslog;
-	last_words.syslog = sink.syslog;
-	last_words.priorities = sink.priorities;
+	target_is_stderr = sink.kind == LOG_SINK_STDERR;
+	copies_errors = !target_is_stderr && !log_stderr_is_journal();
+	last_words.syslog = !target_is_stderr;
+	last_words.style = sink.style;
 	snprintf(last_words.head, sizeof(last_words.head), "<%d>%s[",
 		 sink.facility | LINED_LOG_ERR, sink.ident);
 	pthread_rwlock_unlock(&log_lock);
@@ -120,7 +158,7 @@ void log_close(void)
 		return;
 	is_stuck = log_writer_stop(writer, CLOSE_TIMEOUT_MS) < 0;
 	pthread_rwlock_wrlock(&log_lock);
-	stderr_is_stuck = is_stuck && !target_is_syslog;
+	stderr_is_stuck = is_stuck && target_is_stderr;
 	pthread_rwlock_unlock(&log_lock);
 	errno = saved;
 }
@@ -156,6 +194,11 @@ bool log_access(void)
 	return atomic_load_explicit(&access_is_logged, memory_order_relaxed);
 }
 
+uint64_t log_lost(void)
+{
+	return log_writer_lost();
+}
+
 void log_copy_errors(bool on)
 {
 	atomic_store(&errors_are_copied, on);
@@ -189,7 +232,10 @@ static void log_put_stderr(enum lined_log_level level, const char *format,
 	char text[LOG_TEXT_MAX];
 	size_t len = log_format(text, format, arguments);
 
-	log_sink_stderr((int)level, log_stderr_is_journal(), text, len, wait);
+	log_sink_stderr((int)level,
+			log_stderr_is_journal() ? LOG_STYLE_PRIORITY
+						: LOG_STYLE_BARE,
+			text, len, wait);
 }
 
 static void log_put(struct log_writer *writer, const void *kind,
@@ -211,10 +257,9 @@ static void log_put(struct log_writer *writer, const void *kind,
 		return;
 	}
 	log_writer_put(writer, (int)level, text, len);
-	if (level <= LINED_LOG_ERR && target_is_syslog &&
+	if (level <= LINED_LOG_ERR && copies_errors &&
 	    atomic_load(&errors_are_copied))
-		log_sink_stderr((int)level, log_stderr_is_journal(), text, len,
-				true);
+		log_sink_stderr((int)level, LOG_STYLE_BARE, text, len, true);
 }
 
 static void log_put_message(const void *kind, enum lined_log_level level,
@@ -312,7 +357,7 @@ void log_last_words(const char *text, size_t len)
 			return;
 		words.len = 0;
 	}
-	if (last_words.priorities)
+	if (last_words.style == LOG_STYLE_PRIORITY)
 		words_add(&words, "<3>", 3);
 	words_add(&words, text, len);
 	words_add(&words, "\n", 1);

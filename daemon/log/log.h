@@ -10,9 +10,9 @@
  * log_close() the caller itself writes to stderr, so that errors of the start
  * are seen. All functions keep errno.
  *
- * On stderr each line begins with its priority, "<3>" (sd-daemon(3)), unless
- * stderr is a terminal; before log_open() only if JOURNAL_STREAM says that
- * stderr is the journal.
+ * Before log_open() a line on stderr begins with its priority, "<3>"
+ * (sd-daemon(3)), if JOURNAL_STREAM says that stderr is the journal; afterwards
+ * the settings decide.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -24,13 +24,26 @@
 #include <lined/service.h>
 
 enum log_target {
-	LOG_TARGET_AUTO, /* stderr where it is a terminal, else syslog */
+	/* stderr if it is a terminal; the journal if stderr is the journal;
+	 * syslog if there is one; else stderr */
+	LOG_TARGET_AUTO,
 	LOG_TARGET_STDERR,
 	LOG_TARGET_SYSLOG,
+	LOG_TARGET_JOURNAL, /* without a journal: as AUTO does without one */
+};
+
+/* What stands before each line on stderr. */
+enum log_format {
+	/* Nothing on a terminal; the priority if stderr is the journal or was
+	 * asked for by the target; else as PLAIN. */
+	LOG_FORMAT_AUTO,
+	LOG_FORMAT_PLAIN,    /* time and level */
+	LOG_FORMAT_PRIORITY, /* "<N>", sd-daemon(3) */
 };
 
 struct log_settings {
 	enum log_target target;
+	enum log_format format;
 	int facility; /* LOG_DAEMON and its like */
 	enum lined_log_level level;
 	const char *ident; /* in syslog; copied, at most 63 bytes */
@@ -67,8 +80,9 @@ bool log_enabled(enum lined_log_level level);
 /* The setting `access`: whether access lines are logged. */
 bool log_access(void);
 
-/* While on, and the target is syslog, errors also go to stderr. It is on during
- * the start, when a person or a script waits for the result. Default: off. */
+/* While on, and the log goes neither to stderr nor to the journal that stderr
+ * is, errors also go to stderr. It is on during the start, when a person or a
+ * script waits for the result. Default: off. */
 void log_copy_errors(bool on);
 
 /*
@@ -87,6 +101,10 @@ void log_msg(enum lined_log_level level, const char *format, ...)
  * address that does. NULL: the message is never suppressed. */
 void log_msg_of(const void *kind, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* How many messages were lost since the start: dropped because the log was
+ * slow, or not taken by its target. */
+uint64_t log_lost(void);
 
 /* Writes a printable message at level err at once, or drops it if that would
  * block. For the handler of a signal that ends the process.
@@ -116,6 +134,7 @@ void log_last_words(const char *text, size_t len);
  * order of log_facility_values (LOG_DAEMON and so on). */
 extern const char *const log_level_words[];
 extern const char *const log_target_words[];
+extern const char *const log_format_words[]; /* of enum log_format */
 extern const char *const log_facility_words[];
 extern const int log_facility_values[];
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing to stderr, syslog(3) or the journal. Errors end here: a log that
- * cannot be written has no place to report them to.
+ * Writing to stderr, syslog or the journal. syslog(3) does not report that a
+ * message was lost, so /dev/log is written here. Errors end here, as a number
+ * of lost messages: a log that cannot be written has no place to report them
+ * to.
  */
 #include "config.h"
 
@@ -11,59 +13,210 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "log/log.h"
 #include "log/log_journal.h"
+
+uint64_t log_sink_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 /* ---- stderr ------------------------------------------------------------ */
 
 /* Handles EAGAIN: another process that shares stderr may have made it
- * non-blocking. */
-static void log_sink_write_all(const char *data, size_t len, bool wait)
+ * non-blocking. -1: not all was written. */
+static int log_sink_write_all(const char *data, size_t len, bool wait)
 {
 	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
 	ssize_t n;
 
 	while (len > 0) {
 		if (!wait && poll(&pfd, 1, 0) <= 0)
-			return;
+			return -1;
 		n = write(STDERR_FILENO, data, len);
 		if (n > 0) {
 			data += n;
 			len -= (size_t)n;
 		} else if (n < 0 && errno == EAGAIN) {
 			if (!wait || (poll(&pfd, 1, -1) < 0 && errno != EINTR))
-				return;
+				return -1;
 		} else if (n == 0 || errno != EINTR) {
-			return;
+			return -1;
 		}
 	}
+	return 0;
+}
+
+/* Writes what stands before the message; returns its length. */
+static size_t log_sink_format_head(char *head, size_t size, int level,
+				   enum log_style style, uint64_t at_ms)
+{
+	time_t seconds = (time_t)(at_ms / 1000);
+	struct tm utc;
+	size_t len;
+
+	if (style == LOG_STYLE_PRIORITY)
+		return (size_t)snprintf(head, size, "<%d>", level);
+	if (style == LOG_STYLE_BARE || gmtime_r(&seconds, &utc) == NULL)
+		return 0;
+	len = strftime(head, size, "%Y-%m-%dT%H:%M:%S", &utc);
+	return len + (size_t)snprintf(head + len, size - len,
+				      ".%03uZ %s: ", (unsigned)(at_ms % 1000),
+				      log_level_text(level));
 }
 
 static size_t log_sink_format(char *line, size_t size, int level,
-			      bool priorities, const char *text, size_t len)
+			      enum log_style style, uint64_t at_ms,
+			      const char *text, size_t len)
 {
-	int n = priorities ? snprintf(line, size, "<%d>%.*s\n", level, (int)len,
-				      text)
-			   : snprintf(line, size, "%.*s\n", (int)len, text);
+	size_t head = log_sink_format_head(line, size, level, style, at_ms);
+	int n = snprintf(line + head, size - head, "%.*s\n", (int)len, text);
 
-	return n < 0 ? 0 : (size_t)n;
+	return n < 0 ? 0 : head + (size_t)n;
 }
 
-void log_sink_stderr(int level, bool priorities, const char *text, size_t len,
-		     bool wait)
+void log_sink_stderr(int level, enum log_style style, const char *text,
+		     size_t len, bool wait)
 {
-	char line[LOG_TEXT_MAX + 16];
+	char line[LOG_TEXT_MAX + LOG_SINK_HEAD];
 
-	len = log_sink_format(line, sizeof(line), level, priorities, text, len);
+	len = log_sink_format(line, sizeof(line), level, style,
+			      log_sink_now_ms(), text, len);
 	log_sink_write_all(line, len, wait);
 }
 
-void log_sink_flush(struct log_sink *sink)
+size_t log_sink_flush(struct log_sink *sink)
 {
-	log_sink_write_all(sink->chunk, sink->chunk_len, true);
-	sink->chunk_len = 0;
+	size_t lines = sink->chunk_lines;
+	int result = log_sink_write_all(sink->chunk, sink->chunk_len, true);
+
+	sink->chunk_len = sink->chunk_lines = 0;
+	return result < 0 ? lines : 0;
+}
+
+static size_t log_sink_put_stderr(struct log_sink *sink, int level,
+				  uint64_t at_ms, const char *text, size_t len)
+{
+	size_t lost = 0;
+
+	if (sink->chunk_len + len + LOG_SINK_HEAD > sizeof(sink->chunk))
+		lost = log_sink_flush(sink);
+	sink->chunk_len +=
+		log_sink_format(sink->chunk + sink->chunk_len,
+				sizeof(sink->chunk) - sink->chunk_len, level,
+				sink->settings.style, at_ms, text, len);
+	sink->chunk_lines++;
+	return lost;
+}
+
+/* ---- syslog ------------------------------------------------------------ */
+
+/* -1: no process reads /dev/log. */
+static int log_sink_connect(bool *is_stream)
+{
+	const struct sockaddr_un address = {.sun_family = AF_UNIX,
+					    .sun_path = "/dev/log"};
+	static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC, 0);
+
+		if (fd < 0)
+			return -1;
+		*is_stream = types[i] == SOCK_STREAM;
+		if (connect(fd, (const struct sockaddr *)&address,
+			    sizeof(address)) == 0)
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+bool log_sink_has_syslog(void)
+{
+	bool is_stream;
+	int fd = log_sink_connect(&is_stream), saved = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+	return fd >= 0;
+}
+
+static void log_sink_close_syslog(struct log_sink *sink)
+{
+	if (sink->has_syslog)
+		close(sink->syslog_fd);
+	sink->has_syslog = false;
+}
+
+static int log_sink_open_syslog(struct log_sink *sink)
+{
+	int fd = log_sink_connect(&sink->syslog_is_stream);
+
+	sink->has_syslog = fd >= 0;
+	sink->syslog_fd = fd;
+	return fd < 0 ? -1 : 0;
+}
+
+/* A record as syslog(3) writes it (RFC 3164). A NUL ends it on a stream. */
+static size_t log_sink_format_syslog(const struct log_sink *sink, char *record,
+				     size_t size, int level, uint64_t at_ms,
+				     const char *text, size_t len)
+{
+	time_t seconds = (time_t)(at_ms / 1000);
+	char when[32] = "";
+	struct tm local;
+	int n;
+
+	if (localtime_r(&seconds, &local) != NULL)
+		strftime(when, sizeof(when), "%b %e %T ", &local);
+	n = snprintf(record, size, "<%d>%s%s[%ld]: %.*s",
+		     level | sink->settings.facility, when,
+		     sink->settings.ident, (long)getpid(), (int)len, text);
+	return (size_t)n + sink->syslog_is_stream;
+}
+
+/* Connects again once: the reader may have been restarted. */
+static int log_sink_put_syslog(struct log_sink *sink, int level, uint64_t at_ms,
+			       const char *text, size_t len)
+{
+	char record[LOG_TEXT_MAX + 160];
+	int tries;
+
+	for (tries = 0; tries < 2; tries++) {
+		size_t size;
+
+		if (!sink->has_syslog && log_sink_open_syslog(sink) < 0)
+			return -1;
+		size = log_sink_format_syslog(sink, record, sizeof(record),
+					      level, at_ms, text, len);
+		while (size > 0) {
+			ssize_t n = send(sink->syslog_fd, record, size,
+					 MSG_NOSIGNAL);
+
+			if (n == (ssize_t)size)
+				return 0;
+			if (n < 0 && errno != EINTR)
+				break;
+			if (n > 0) {
+				size -= (size_t)n;
+				memmove(record, record + n, size);
+			}
+		}
+		log_sink_close_syslog(sink);
+	}
+	return -1;
 }
 
 /* ---- the sink ---------------------------------------------------------- */
@@ -73,43 +226,35 @@ void log_sink_open(struct log_sink *sink,
 {
 	log_sink_close(sink);
 	sink->settings = *settings;
-	/* openlog(3) keeps the pointer to the name. */
-	if (sink->settings.syslog)
-		openlog(sink->settings.ident, LOG_PID | LOG_NDELAY,
-			sink->settings.facility);
 }
 
 void log_sink_close(struct log_sink *sink)
 {
-	if (sink->settings.syslog)
-		closelog();
+	log_sink_close_syslog(sink);
 }
 
 bool log_sink_settings_equal(const struct log_sink_settings *a,
 			     const struct log_sink_settings *b)
 {
-	return a->syslog == b->syslog && a->journal == b->journal &&
-	       a->priorities == b->priorities && a->facility == b->facility &&
+	return a->kind == b->kind && a->fall_back == b->fall_back &&
+	       a->style == b->style && a->facility == b->facility &&
 	       strcmp(a->ident, b->ident) == 0;
 }
 
-void log_sink_write(struct log_sink *sink, int level, const char *text,
-		    size_t len)
+size_t log_sink_write(struct log_sink *sink, int level, uint64_t at_ms,
+		      const char *text, size_t len)
 {
 	const struct log_sink_settings *settings = &sink->settings;
 
-	if (settings->journal &&
+	if (settings->kind == LOG_SINK_JOURNAL &&
 	    log_journal_write(level, settings->facility, settings->ident, text,
 			      len) == 0)
-		return;
-	if (settings->syslog) {
-		syslog(level | settings->facility, "%.*s", (int)len, text);
-		return;
+		return 0;
+	if (settings->kind != LOG_SINK_STDERR) {
+		if (log_sink_put_syslog(sink, level, at_ms, text, len) == 0)
+			return 0;
+		if (!settings->fall_back)
+			return 1;
 	}
-	if (sink->chunk_len + len + 16 > sizeof(sink->chunk))
-		log_sink_flush(sink);
-	sink->chunk_len +=
-		log_sink_format(sink->chunk + sink->chunk_len,
-				sizeof(sink->chunk) - sink->chunk_len, level,
-				settings->priorities, text, len);
+	return log_sink_put_stderr(sink, level, at_ms, text, len);
 }

@@ -12,7 +12,10 @@
 const char *const log_level_words[] = {"err",  "warning", "notice",
 				       "info", "debug",   NULL};
 
-const char *const log_target_words[] = {"auto", "stderr", "syslog", NULL};
+const char *const log_target_words[] = {"auto", "stderr", "syslog", "journal",
+					NULL};
+
+const char *const log_format_words[] = {"auto", "plain", "priority", NULL};
 
 const char *const log_facility_words[] = {
 	"daemon", "auth",   "authpriv", "cron",   "ftp",    "lpr",    "mail",

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 
 /* Before each message in a buffer. */
 struct log_record {
+	uint32_t after_ms; /* after the batch's first message */
 	uint16_t len;
 	uint16_t level;
 };
@@ -31,7 +33,8 @@ struct log_record {
 struct log_batch {
 	char *data;
 	size_t len;
-	uint64_t dropped; /* messages that did not fit */
+	uint64_t began_ms; /* log_sink_now_ms() of the first message */
+	uint64_t dropped;  /* messages that did not fit */
 };
 
 struct log_writer {
@@ -52,7 +55,10 @@ struct log_writer {
 	/* Used by the thread only; threadless: under lock. */
 	struct log_batch writing;
 	struct log_sink sink;
+	uint64_t unreported; /* lost messages that the log does not show yet */
 };
+
+static _Atomic uint64_t lost_messages;
 
 static uint64_t log_writer_now_ms(void)
 {
@@ -74,26 +80,47 @@ static struct timespec log_writer_timespec(uint64_t ms)
 
 /* ---- writing --------------------------------------------------------- */
 
+static void log_writer_count_lost(struct log_writer *w, size_t lost)
+{
+	w->unreported += lost;
+	atomic_fetch_add(&lost_messages, lost);
+}
+
+/* Tries again with the next batch if this message is lost, too. */
+static void log_writer_report_lost(struct log_writer *w)
+{
+	char text[64];
+	size_t lost;
+	int n;
+
+	if (w->unreported == 0)
+		return;
+	n = snprintf(text, sizeof(text), "log: %llu messages dropped",
+		     (unsigned long long)w->unreported);
+	lost = log_sink_write(&w->sink, LOG_WARNING, log_sink_now_ms(), text,
+			      (size_t)n);
+	lost += log_sink_flush(&w->sink);
+	if (lost == 0)
+		w->unreported = 0;
+}
+
 static void log_writer_write_batch(struct log_writer *w)
 {
 	struct log_record record;
-	char text[64];
-	size_t at = 0;
-	int n;
+	size_t at = 0, lost = 0;
 
 	while (at < w->writing.len) {
 		memcpy(&record, w->writing.data + at, sizeof(record));
 		at += sizeof(record);
-		log_sink_write(&w->sink, record.level, w->writing.data + at,
-			       record.len);
+		lost += log_sink_write(&w->sink, record.level,
+				       w->writing.began_ms + record.after_ms,
+				       w->writing.data + at, record.len);
 		at += record.len;
 	}
-	if (w->writing.dropped > 0) {
-		n = snprintf(text, sizeof(text), "log: %llu messages dropped",
-			     (unsigned long long)w->writing.dropped);
-		log_sink_write(&w->sink, LOG_WARNING, text, (size_t)n);
-	}
-	log_sink_flush(&w->sink);
+	lost += log_sink_flush(&w->sink);
+	w->unreported += w->writing.dropped;
+	log_writer_count_lost(w, lost);
+	log_writer_report_lost(w);
 	w->writing.len = 0;
 	w->writing.dropped = 0;
 }
@@ -107,8 +134,15 @@ static void log_writer_write_report(struct log_writer *w,
 			 (unsigned long)report->suppressed,
 			 report->sample[0] != '\0' ? ": " : "", report->sample);
 
-	log_sink_write(&w->sink, report->level, text, (size_t)n);
-	log_sink_flush(&w->sink);
+	size_t lost = log_sink_write(&w->sink, report->level, log_sink_now_ms(),
+				     text, (size_t)n);
+
+	log_writer_count_lost(w, lost + log_sink_flush(&w->sink));
+}
+
+uint64_t log_writer_lost(void)
+{
+	return atomic_load(&lost_messages);
 }
 
 /* ---- the thread ------------------------------------------------------ */
@@ -360,8 +394,12 @@ void log_writer_sample(struct log_writer *w, const void *kind, const char *text)
 void log_writer_put(struct log_writer *w, int level, const char *text,
 		    size_t len)
 {
-	struct log_record record = {(uint16_t)len, (uint16_t)level};
+	struct log_record record = {
+		.len = (uint16_t)len,
+		.level = (uint16_t)level,
+	};
 	struct log_batch *batch = &w->filling;
+	uint64_t now_ms = log_sink_now_ms();
 	/* Info and debug messages may fill only half of the room, or messages
 	 * about clients could leave none for errors. */
 	size_t room =
@@ -370,8 +408,14 @@ void log_writer_put(struct log_writer *w, int level, const char *text,
 
 	pthread_mutex_lock(&w->lock);
 	was_empty = batch->len == 0 && batch->dropped == 0;
+	if (batch->len == 0)
+		batch->began_ms = now_ms;
+	/* The clock may have been set back. */
+	if (now_ms > batch->began_ms)
+		record.after_ms = (uint32_t)(now_ms - batch->began_ms);
 	if (batch->len + sizeof(record) + len > room) {
 		batch->dropped++;
+		atomic_fetch_add(&lost_messages, 1);
 	} else {
 		memcpy(batch->data + batch->len, &record, sizeof(record));
 		batch->len += sizeof(record);

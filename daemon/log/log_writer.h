@@ -51,6 +51,9 @@ bool log_writer_admits(struct log_writer *writer, const void *kind, int level,
 void log_writer_sample(struct log_writer *writer, const void *kind,
 		       const char *text);
 
+/* Messages of all writers that were lost: dropped, or not taken by the sink. */
+uint64_t log_writer_lost(void);
+
 /* Queues a printable text of at most LOG_TEXT_MAX, or drops and counts it. */
 void log_writer_put(struct log_writer *writer, int level, const char *text,
 		    size_t len);

@@ -52,6 +52,9 @@ static const struct family families[] = {
 	       "time."),
 	DAEMON("reloads_total", "counter", "reloads", "result",
 	       "Reloads of the configuration, done and refused."),
+	DAEMON("log_lost_total", "counter", "log_lost", NULL,
+	       "Log messages that were dropped, or that the target did not "
+	       "take."),
 	DAEMON("workers", "gauge", "workers", NULL,
 	       "Threads that serve clients."),
 	DAEMON("bus_published_total", "counter", "bus.published", NULL,

@@ -13,6 +13,7 @@ import subprocess
 from lined_test import LINED, PATIENCE, Client, Datagram, DaemonTest
 from lined_test import environment, free_port, main, service
 
+TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
 EVIL = b"\x1b[31mred\x1b]0;title\x07\x08\x7f\x9b2J\xff\0<0>fake\rmore"
 
 
@@ -180,14 +181,53 @@ class Log(DaemonTest):
             extra='proxy-from = { "192.0.2.0/24" }'))
         daemon.wait_log("^<5>.*proxy-from: not served yet")
 
-    def test_auto_without_a_terminal_is_not_stderr(self):
+    def test_auto_without_a_terminal_is_syslog_if_there_is_one(self):
+        """Else it is stderr, with the time."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            has_syslog = s.connect_ex("/dev/log") == 0
         self.write(self.text)
         daemon = self.launch(self.arguments(log=None))
         daemon.wait_notify("READY=1")
         with Client(self.address) as c:
             self.assertTrue(c.echoes())
+        if not has_syslog:
+            daemon.wait_log("info: client 1 .*: closed: peer")
         daemon.stop()
-        self.assertEqual(daemon.log, [])
+        if has_syslog:
+            self.assertEqual(daemon.log, [])
+        for line in daemon.log:
+            self.assertRegex(line, TIME)
+        self.assertTrue(has_syslog or
+                        daemon.logged(TIME + "notice: stopped$"))
+
+    def test_the_format_changes_by_a_reload(self):
+        log = 'log { format = "%s" }\n'
+        daemon = self.start(log % "plain" + self.text)
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        daemon.wait_log(TIME + "info: client 1 .*: closed: peer")
+        self.write(log % "priority" + self.text)
+        daemon.reload()
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        daemon.wait_log("^<6>client 2 .*: closed: peer")
+
+    def test_messages_that_are_lost_are_counted(self):
+        control = self.path("control")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            if s.connect_ex("/dev/log") == 0:
+                self.skipTest("there is a syslog")
+        self.write('control { socket = "%s" }\n' % control + self.text)
+        daemon = self.launch(self.arguments(log="syslog"))
+        daemon.wait_notify("READY=1")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+        done = subprocess.run([LINED[:-len("lined")] + "linectl", "-s",
+                               control, "status"], stdout=subprocess.PIPE,
+                              timeout=PATIENCE, check=True)
+        self.assertRegex(done.stdout.decode(),
+                         r"(?m)^log +info, \d+ messages lost$")
+        daemon.stop()
 
     def test_auto_on_a_terminal_is_stderr(self):
         self.write(self.text)

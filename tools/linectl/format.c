@@ -83,6 +83,12 @@ char *format_time(uint64_t ms)
 			     s % 86400 / 3600);
 }
 
+char *format_age(uint64_t s)
+{
+	return s < 60 ? memory_format("%" PRIu64 " s", s)
+		      : format_time(s * 1000);
+}
+
 char *format_date(uint64_t seconds)
 {
 	time_t when = (time_t)seconds;

@@ -20,6 +20,9 @@ char *format_bytes(uint64_t bytes);
 /* "12 ms", "3.4 s", "5 m 6 s", "7 h 8 m", "9 d 10 h" */
 char *format_time(uint64_t ms);
 
+/* The time since an event, in whole seconds: "0 s", "5 m 6 s". */
+char *format_age(uint64_t s);
+
 /* "2026-11-23 07:43:49", local time; "-" for 0. */
 char *format_date(uint64_t seconds);
 

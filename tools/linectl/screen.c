@@ -137,7 +137,7 @@ static void put_title_row(int y)
 
 static void draw_daemon(const struct samples *samples)
 {
-	char *age = format_time(samples->uptime_s * 1000);
+	char *age = format_age(samples->uptime_s);
 	char *clients = format_count(samples->clients);
 	char when[16] = "";
 	time_t now = time(NULL);

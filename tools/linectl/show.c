@@ -71,12 +71,13 @@ static void show_status_line(FILE *out, const char *name, char *text)
 static void show_daemon(const struct record *daemon, FILE *out)
 {
 	char *since = format_date(record_number(daemon, "started_s"));
-	char *age = format_time(record_number(daemon, "uptime_s") * 1000);
+	char *age = format_age(record_number(daemon, "uptime_s"));
 	char *read = format_date(record_number(daemon, "config_read_s"));
 	char *clients = format_count(record_number(daemon, "clients"));
 	char *published = format_count(record_number(daemon, "bus.published"));
 	char *posted = format_count(record_number(daemon, "bus.posted"));
 	uint64_t services = record_number(daemon, "services");
+	uint64_t lost = record_number(daemon, "log_lost");
 
 	fprintf(out, "lined %s, pid %" PRIu64 ", %s since %s (%s)\n",
 		record_text(daemon, "version"), record_number(daemon, "pid"),
@@ -88,8 +89,13 @@ static void show_daemon(const struct record *daemon, FILE *out)
 			      record_text(daemon, "config"), read,
 			      record_number(daemon, "reloads.done"),
 			      record_number(daemon, "reloads.refused")));
-	show_status_line(out, "log",
-			 memory_format("%s", record_text(daemon, "log_level")));
+	show_status_line(
+		out, "log",
+		lost == 0
+			? memory_format("%s", record_text(daemon, "log_level"))
+			: memory_format("%s, %" PRIu64 " message%s lost",
+					record_text(daemon, "log_level"), lost,
+					lost == 1 ? "" : "s"));
 	show_status_line(out, "clients",
 			 memory_format("%s, in %" PRIu64 " service%s", clients,
 				       services, services == 1 ? "" : "s"));
