@@ -9,6 +9,7 @@
 #include <lined/socket.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "socket_priv.h"
@@ -128,11 +129,45 @@ int socket_adopt(struct lined_socket *sock, int fd,
 	return 0;
 }
 
+struct layers *socket_layers(struct lined_socket *sock)
+{
+	struct layers *layers;
+
+	if (sock->layered)
+		return sock->layers;
+	layers = calloc(1, sizeof(*layers));
+	if (layers == NULL)
+		return NULL;
+	layers->rate = sock->rate;
+	sock->layers = layers;
+	sock->layered = true;
+	return layers;
+}
+
+void socket_handshake(struct lined_socket *sock,
+		      const struct transport *transport, uint32_t timeout_ms)
+{
+	socket_set_transport(sock, transport);
+	sock->state = LINED_SOCKET_CONNECTING;
+	if (!sock->handshaking) {
+		sock->handshaking = true;
+		sock->end_at = socket_now(sock) + timeout_ms;
+	}
+	if (sock->delegate.dispatcher == NULL &&
+	    socket_attach(sock, sock->delegate.fd) < 0) {
+		socket_end(sock, LINED_CLOSE_ERROR, errno);
+		return;
+	}
+	socket_arm(sock);
+	socket_update_mode(sock);
+}
+
 void socket_established(struct lined_socket *sock,
 			const struct transport *transport)
 {
 	socket_set_transport(sock, transport);
 	sock->state = LINED_SOCKET_CONNECTED;
+	sock->handshaking = false;
 	socket_connected(sock);
 	if (!send_queue_is_empty(&sock->out) || sock->closing || sock->ending)
 		socket_mark_dirty(sock);

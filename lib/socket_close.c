@@ -65,6 +65,8 @@ void socket_free(struct lined_socket *sock)
 
 	if (socket_transport(sock)->free != NULL)
 		socket_transport(sock)->free(sock);
+	if (sock->layered)
+		free(sock->layers);
 	list_remove(&sock->dirty_link);
 	send_queue_clear(&sock->out, sock->dispatcher != NULL
 					     ? &sock->dispatcher->pool

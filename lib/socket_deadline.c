@@ -25,7 +25,7 @@ void socket_connected(struct lined_socket *sock)
 		return;
 	sock->active_at = sock->started_at = socket_now(sock);
 	sock->started_high = (sock->dispatcher->now_ms >> 32) & UINT16_MAX;
-	sock->rate = (struct lined_rate){0};
+	*socket_rate(sock) = (struct lined_rate){0};
 	socket_arm(sock);
 }
 
@@ -58,6 +58,9 @@ static int32_t deadline_left(const struct lined_socket *sock,
 	if (!(socket_deadlines(sock) & DEADLINE_BIT(deadline)))
 		return NEVER;
 	switch (deadline) {
+	case DEADLINE_HANDSHAKE:
+		return sock->handshaking ? (int32_t)(sock->end_at - now)
+					 : NEVER;
 	case DEADLINE_STALL:
 		return !sock->blocked ? NEVER
 				      : limit_left(sock, now, sock->stalled_at,
@@ -125,7 +128,7 @@ static void socket_resume(struct lined_socket *sock)
 void socket_deadline(struct lined_socket *sock)
 {
 	uint32_t now = socket_now(sock);
-	enum deadline deadline = DEADLINE_STALL;
+	enum deadline deadline = DEADLINE_HANDSHAKE;
 
 	if (deadline_left(sock, DEADLINE_RESUME, now) <= 0)
 		socket_resume(sock);
@@ -163,7 +166,7 @@ void socket_arm(struct lined_socket *sock)
 
 	if (d == NULL || sock->state == LINED_SOCKET_CLOSED)
 		return;
-	for (i = DEADLINE_STALL; i <= DEADLINE_RESUME; i++) {
+	for (i = DEADLINE_HANDSHAKE; i <= DEADLINE_RESUME; i++) {
 		mine = deadline_left(sock, i, socket_now(sock));
 		if (mine < left)
 			left = mine;
@@ -198,6 +201,7 @@ const char *lined_socket_missed_deadline(const struct lined_socket *sock)
 		[DEADLINE_FLUSH] = "flush",
 		[DEADLINE_CONNECT] = "connect",
 		[DEADLINE_LOOKUP] = "name lookup",
+		[DEADLINE_HANDSHAKE] = "handshake",
 	};
 
 	return names[sock->expired];

@@ -38,6 +38,8 @@
 
 struct connector;
 struct datagrams;
+struct tls_session;
+struct websocket;
 
 /* The deadlines of a socket, in the order in which they are checked. The names
  * are those of lined_socket_missed_deadline(). */
@@ -45,6 +47,7 @@ enum deadline {
 	DEADLINE_NONE,
 	DEADLINE_CONNECT, /* a timer of socket_connect.c */
 	DEADLINE_LOOKUP,  /* the same, while the name is looked up */
+	DEADLINE_HANDSHAKE,
 	DEADLINE_STALL,
 	DEADLINE_FIRST_LINE,
 	DEADLINE_LINE,
@@ -55,6 +58,14 @@ enum deadline {
 };
 
 #define DEADLINE_BIT(deadline) (1u << (deadline))
+
+/* The memory of the transports above a plain stream, for sockets that have
+ * any: socket_layers(). Each transport allocates and frees its own. */
+struct layers {
+	struct lined_rate rate; /* the line rate */
+	struct tls_session *tls;
+	struct websocket *websocket;
+};
 
 struct lined_socket {
 	struct lined_delegate delegate;
@@ -75,6 +86,7 @@ struct lined_socket {
 	union {
 		struct connector *connector; /* while CONNECTING */
 		struct datagrams *datagrams; /* in a datagram socket */
+		struct layers *layers;       /* if `layered` */
 		struct lined_rate rate;      /* else: the line rate */
 	};
 
@@ -92,7 +104,7 @@ struct lined_socket {
 	uint32_t stalled_at; /* from here on the peer has taken nothing */
 	uint32_t resume_at;  /* when accept_paused or slowed ends */
 	union {
-		uint32_t end_at;        /* when closing or lingering ends */
+		uint32_t end_at; /* of a handshake, of closing, of lingering */
 		uint32_t kernel_unsent; /* else: at the last check */
 	};
 	uint32_t deadline; /* slot in dispatcher.deadlines */
@@ -125,9 +137,11 @@ struct lined_socket {
 	bool ending : 1;    /* the write side ends when flushed */
 	bool ended : 1;     /* the write side has ended */
 	bool got_line : 1;
-	bool line_begun : 1; /* line_at is set */
-	bool in_line : 1;    /* the reader waits for the rest of the line */
-	bool accepted : 1;   /* accept was called in this handle_accept */
+	bool line_begun : 1;  /* line_at is set */
+	bool in_line : 1;     /* the reader waits for the rest of the line */
+	bool accepted : 1;    /* accept was called in this handle_accept */
+	bool handshaking : 1; /* until end_at; see socket_handshake() */
+	bool layered : 1;
 };
 
 /* ---- the transport ---- */
@@ -219,6 +233,23 @@ static inline uint32_t socket_now(const struct lined_socket *sock)
  * changed. */
 int socket_adopt(struct lined_socket *sock, int fd,
 		 enum lined_socket_state state);
+/*
+ * Begins a handshake over the descriptor of a registered socket, which is
+ * connected: until socket_established() the socket is CONNECTING over this
+ * transport, at most for timeout_ms. Called again, for the next handshake of a
+ * stack (WebSocket over TLS), it leaves the time of the first.
+ */
+void socket_handshake(struct lined_socket *sock,
+		      const struct transport *transport, uint32_t timeout_ms);
+/* The layers, made by the first call; not while a connect is under way.
+ * NULL/ENOMEM. */
+struct layers *socket_layers(struct lined_socket *sock);
+
+static inline struct lined_rate *socket_rate(struct lined_socket *sock)
+{
+	return sock->layered ? &sock->layers->rate : &sock->rate;
+}
+
 /* Ends a handshake: makes the socket CONNECTED over this transport, and calls
  * handle_connect. */
 void socket_established(struct lined_socket *sock,

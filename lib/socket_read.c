@@ -236,7 +236,7 @@ static bool stream_is_within_rate(struct lined_socket *sock)
 
 	if (limits->line_rate == 0)
 		return true;
-	wait_ms = lined_rate_wait_ms(&sock->rate, limits->line_rate,
+	wait_ms = lined_rate_wait_ms(socket_rate(sock), limits->line_rate,
 				     limits->line_burst, now_ms);
 	if (wait_ms == 0)
 		return true;
@@ -272,7 +272,8 @@ static enum lined_line_status stream_took_line(struct lined_socket *sock)
 	if (sock->budget > 0)
 		sock->budget--;
 	if (socket_limits(sock)->line_rate > 0)
-		lined_rate_take(&sock->rate, socket_limits(sock)->line_rate,
+		lined_rate_take(socket_rate(sock),
+				socket_limits(sock)->line_rate,
 				sock->dispatcher->now_ms);
 	sock->lines_in++;
 	counter_add(&sock->group->counters.lines_in, 1);

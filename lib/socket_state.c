@@ -43,7 +43,8 @@ struct rules {
 static const struct rules rules[LINED_SOCKET_UDP_BOUND + 1][STAGES] = {
 	[LINED_SOCKET_CONNECTING] =
 		{
-			[STAGE_OPEN] = {READ_HANDSHAKE, WRITE_REST, 0},
+			[STAGE_OPEN] = {READ_HANDSHAKE, WRITE_REST,
+					BIT(HANDSHAKE)},
 			[STAGE_FLUSHING] = {READ_HANDSHAKE, WRITE_REST,
 					    BIT(FLUSH)},
 		},

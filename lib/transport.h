@@ -32,7 +32,11 @@
  * A transport that encodes each send separately, as WebSocket does, has its own
  * sendv() and send_shared(), which call stream_sendv().
  *
- * In CONNECTED the line rate uses the union of struct lined_socket.
+ * A transport above the plain stream keeps its memory in socket_layers(), by
+ * its own pointer there. WebSocket works over a plain stream and over TLS: it
+ * calls recv(), send(), holds_input(), holds_output() and end_output() of the
+ * table below it, in CONNECTING and CONNECTED. Those must use socket_layers()
+ * only, and never the table that the socket has at the time.
  */
 #ifndef TRANSPORT_H
 #define TRANSPORT_H

@@ -93,6 +93,23 @@ START_TEST(clients_are_counted_and_leave)
 }
 END_TEST
 
+START_TEST(handshakes_are_limited_and_end)
+{
+	struct admission *admission =
+		admission_of((struct admission_limits){.handshakes = 2});
+
+	ck_assert(admission_begin_handshake(admission));
+	ck_assert(admission_begin_handshake(admission));
+	ck_assert(!admission_begin_handshake(admission));
+	ck_assert_uint_eq(admission_refused(admission, ADMISSION_HANDSHAKES),
+			  1);
+	admission_end_handshake(admission);
+	ck_assert_uint_eq(admission_handshakes(admission), 1);
+	ck_assert(admission_begin_handshake(admission));
+	admission_free(admission);
+}
+END_TEST
+
 START_TEST(clients_of_an_address_are_counted_apart)
 {
 	struct admission *admission = admission_of(
@@ -411,6 +428,7 @@ static Suite *make_suite(void)
 	TCase *tcase = support_case(suite, "clients");
 
 	tcase_add_test(tcase, clients_are_counted_and_leave);
+	tcase_add_test(tcase, handshakes_are_limited_and_end);
 	tcase_add_test(tcase, clients_of_an_address_are_counted_apart);
 	tcase_add_loop_test(tcase,
 			    an_address_is_an_ipv4_address_or_an_ipv6_network, 0,

@@ -34,6 +34,8 @@ START_TEST(defaults_are_as_documented)
 	ck_assert_uint_eq(s->limits.line_ms, 0);
 	ck_assert_uint_eq(s->limits.send_queue, 1024 * 1024);
 	ck_assert_uint_eq(s->limits.send_stall_ms, 30000);
+	ck_assert_uint_eq(s->handshake_ms, 10000);
+	ck_assert_uint_eq(s->handshakes, 256);
 	ck_assert_uint_eq(s->framing.line_length, 8192);
 	ck_assert_uint_eq(s->framing.terminator, LINED_TERMINATOR_ANY);
 	ck_assert_uint_eq(s->framing.too_long, LINED_TOO_LONG_CLOSE);
@@ -56,7 +58,8 @@ START_TEST(every_key_is_read)
 		"limits { clients = 1 clients-per-address = 0\n"
 		"connect-rate-per-address = 2 line-rate = 3 line-burst = 4\n"
 		"idle-timeout = 0 first-line-timeout = 500ms\n"
-		"line-timeout = 2h send-queue = 4k send-stall = 5 }\n"
+		"line-timeout = 2h send-queue = 4k send-stall = 5\n"
+		"handshake-timeout = 3s handshakes = 7 }\n"
 		"framing { terminator = crlf line-length = 1k\n"
 		"too-long = truncate unterminated = deliver }\n"
 		"access { allow = \"10.0.0.0/8\" deny = { \"10.1.0.0/16\", "
@@ -76,6 +79,8 @@ START_TEST(every_key_is_read)
 	ck_assert_uint_eq(s->limits.line_ms, 7200000);
 	ck_assert_uint_eq(s->limits.send_queue, 4096);
 	ck_assert_uint_eq(s->limits.send_stall_ms, 5000);
+	ck_assert_uint_eq(s->handshake_ms, 3000);
+	ck_assert_uint_eq(s->handshakes, 7);
 	ck_assert_uint_eq(s->framing.line_length, 1024);
 	ck_assert_uint_eq(s->framing.terminator, LINED_TERMINATOR_CRLF);
 	ck_assert_uint_eq(s->framing.too_long, LINED_TOO_LONG_TRUNCATE);
@@ -426,6 +431,8 @@ END_TEST
 START_TEST(each_change_has_its_bit)
 {
 	ck_assert_uint_eq(changes(S(""), S("limits { clients = 3 }")),
+			  CONF_CHANGE_LIMITS);
+	ck_assert_uint_eq(changes(S(""), S("limits { handshakes = 3 }")),
 			  CONF_CHANGE_LIMITS);
 	ck_assert_uint_eq(changes(S(""), S("limits { send-stall = 3 }")),
 			  CONF_CHANGE_LIMITS);

@@ -20,6 +20,8 @@
 #define RECORD_MAX 16
 #define ROOM       4096
 
+#define HANDSHAKE_MS 50
+
 static struct toy {
 	unsigned char in[ROOM], out[ROOM];
 	size_t in_len, out_len;
@@ -144,16 +146,10 @@ static void toy_greeted(struct lined_socket *sock)
 	socket_established(sock, &transport_toy);
 }
 
-static void toy_begin(struct lined_socket *sock)
-{
-	ck_assert_int_eq(socket_attach(sock, sock->delegate.fd), 0);
-}
-
 static const struct transport transport_greeting = {
 	.delegate = TRANSPORT_DELEGATE,
 	TRANSPORT_STREAM_IO,
 	.handshake_mode = LINED_MODE_READ,
-	.begin = toy_begin,
 	.readable = toy_greeted,
 	.writable = socket_writable,
 	.failed = stream_failed,
@@ -197,9 +193,8 @@ static void open_case(struct toy_case *c)
 	c->sock = support_socket(&recorder_handlers, &c->recorder);
 	ck_assert_int_eq(lined_socket_wrap(c->sock, fds[0], LINED_SOCKET_IDLE),
 			 0);
-	socket_set_transport(c->sock, &transport_greeting);
-	c->sock->state = LINED_SOCKET_CONNECTING;
 	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c->d, c->sock));
+	socket_handshake(c->sock, &transport_greeting, HANDSHAKE_MS);
 }
 
 static void greet(struct toy_case *c)
@@ -283,6 +278,39 @@ START_TEST(failed_handshake_closes_with_its_error)
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(c.recorder.error, EPROTO);
 	ck_assert_uint_eq(c.recorder.reads, 0);
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(handshake_has_its_time_however_the_bytes_come)
+{
+	struct toy_case c;
+
+	open_case(&c);
+	support_puts(c.peer, "H");
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_TIMEOUT);
+	ck_assert_str_eq(lined_socket_missed_deadline(c.sock), "handshake");
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(line_rate_of_a_layered_socket_is_in_its_layers)
+{
+	static const char *const lines[] = {"one\n", "two\n", NULL};
+	struct toy_case c;
+
+	open_case(&c);
+	greet(&c);
+	ck_assert_ptr_nonnull(socket_layers(c.sock));
+	ck_assert_ptr_eq(socket_layers(c.sock), c.sock->layers);
+	c.d->group.limits.line_rate = 1;
+	c.d->group.limits.line_burst = 1;
+	peer_says(&c, lines);
+	support_run_until_count(c.d, &c.recorder.lines, 1);
+	support_run_turns(c.d, 2);
+	ck_assert_uint_eq(c.recorder.lines, 1);
+	ck_assert_uint_gt(c.sock->layers->rate.full_us, 0);
 	close_case(&c);
 }
 END_TEST
@@ -421,6 +449,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase,
 		       protocol_sees_nothing_before_the_handshake_is_over);
 	tcase_add_test(tcase, failed_handshake_closes_with_its_error);
+	tcase_add_test(tcase, handshake_has_its_time_however_the_bytes_come);
+	tcase_add_test(tcase, line_rate_of_a_layered_socket_is_in_its_layers);
 	tcase_add_test(
 		tcase,
 		records_left_in_the_transport_are_served_without_the_kernel);

@@ -64,6 +64,8 @@ struct conf_service {
 	uint32_t clients;
 	uint32_t clients_per_address;      /* 0: no limit */
 	uint32_t connect_rate_per_address; /* a second; 0: no limit */
+	uint32_t handshake_ms; /* of TLS, a PROXY header, an upgrade */
+	uint32_t handshakes;   /* under way at the same time */
 	struct lined_framing framing;
 
 	const struct listen_address *listen;

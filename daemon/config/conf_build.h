@@ -24,6 +24,8 @@ struct conf_limits {
 	int64_t line_ms;
 	int64_t send_queue;
 	int64_t send_stall_ms;
+	int64_t handshake_ms;
+	int64_t handshakes;
 };
 
 /* An address that a service listens on, to find collisions. */

@@ -85,7 +85,9 @@ static bool limits_equal(const struct conf_service *a,
 	       x->line_rate == y->line_rate && x->line_burst == y->line_burst &&
 	       x->send_queue == y->send_queue && a->clients == b->clients &&
 	       a->clients_per_address == b->clients_per_address &&
-	       a->connect_rate_per_address == b->connect_rate_per_address;
+	       a->connect_rate_per_address == b->connect_rate_per_address &&
+	       a->handshake_ms == b->handshake_ms &&
+	       a->handshakes == b->handshakes;
 }
 
 static bool framing_equal(const struct lined_framing *a,

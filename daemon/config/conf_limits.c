@@ -42,6 +42,11 @@ static const struct lined_option limits_table[] = {
 	{LINED_OPTION("send-stall", DURATION, struct conf_limits,
 		      send_stall_ms),
 	 .fallback = "30s", .max = TIMEOUT_MAX},
+	{LINED_OPTION("handshake-timeout", DURATION, struct conf_limits,
+		      handshake_ms),
+	 .fallback = "10s", .min = 1, .max = TIMEOUT_MAX},
+	{LINED_OPTION("handshakes", INTEGER, struct conf_limits, handshakes),
+	 .fallback = "256", .min = 1, .max = COUNT_MAX},
 	{.name = NULL},
 };
 
@@ -92,6 +97,8 @@ static void limits_store(const struct conf_limits *limits,
 	service->clients_per_address = (uint32_t)limits->clients_per_address;
 	service->connect_rate_per_address =
 		(uint32_t)limits->connect_rate_per_address;
+	service->handshake_ms = (uint32_t)limits->handshake_ms;
+	service->handshakes = (uint32_t)limits->handshakes;
 	service->limits.idle_ms = (uint32_t)limits->idle_ms;
 	service->limits.first_line_ms = (uint32_t)limits->first_line_ms;
 	service->limits.line_ms = (uint32_t)limits->line_ms;

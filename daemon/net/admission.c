@@ -35,6 +35,7 @@ struct admission {
 	uint64_t seed;
 	uint32_t clients;
 	atomic_uint gone; /* of them, not collected yet */
+	atomic_uint handshakes;
 	struct admission_entry **buckets;
 	size_t bucket_count, entries;
 	struct admission_entry local; /* of clients without an address */
@@ -223,8 +224,7 @@ static bool admission_take(struct lined_rate *rate, uint32_t per_second,
 static enum admission_verdict admission_count(struct admission *admission,
 					      enum admission_verdict verdict)
 {
-	__atomic_store_n(&admission->counts[verdict],
-			 admission->counts[verdict] + 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&admission->counts[verdict], 1, __ATOMIC_RELAXED);
 	return verdict;
 }
 
@@ -325,6 +325,27 @@ void admission_ask(const struct admission *admission,
 		ruling->verdict = ADMISSION_ADDRESS;
 }
 
+bool admission_begin_handshake(struct admission *admission)
+{
+	if (atomic_load(&admission->handshakes) >=
+	    admission->limits.handshakes) {
+		admission_count(admission, ADMISSION_HANDSHAKES);
+		return false;
+	}
+	atomic_fetch_add(&admission->handshakes, 1);
+	return true;
+}
+
+void admission_end_handshake(struct admission *admission)
+{
+	atomic_fetch_sub(&admission->handshakes, 1);
+}
+
+uint32_t admission_handshakes(const struct admission *admission)
+{
+	return atomic_load(&admission->handshakes);
+}
+
 enum admission_verdict admission_datagram(struct admission *admission,
 					  const struct sockaddr *address,
 					  uint64_t now_ms)
@@ -377,7 +398,10 @@ const char *admission_verdict_text(enum admission_verdict verdict)
 		[ADMISSION_CLIENTS] = "clients",
 		[ADMISSION_ADDRESS] = "clients-per-address",
 		[ADMISSION_RATE] = "connect-rate-per-address",
+		[ADMISSION_HANDSHAKES] = "handshakes",
 		[ADMISSION_DENIED] = "access",
+		[ADMISSION_PROXY] = "proxy",
+		[ADMISSION_ORIGIN] = "origin",
 	};
 
 	return texts[verdict];

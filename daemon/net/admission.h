@@ -23,6 +23,7 @@ struct admission_limits {
 	uint32_t connect_rate_per_address; /* a second */
 	uint32_t datagram_rate;            /* a second and address */
 	uint32_t datagram_burst;
+	uint32_t handshakes;
 };
 
 enum admission_verdict {
@@ -30,7 +31,11 @@ enum admission_verdict {
 	ADMISSION_CLIENTS,
 	ADMISSION_ADDRESS,
 	ADMISSION_RATE,
-	ADMISSION_DENIED, /* by `access`: the caller's decision */
+	ADMISSION_HANDSHAKES, /* admission_begin_handshake() */
+	/* The caller's decisions: */
+	ADMISSION_DENIED, /* by `access` */
+	ADMISSION_PROXY,  /* no PROXY header */
+	ADMISSION_ORIGIN, /* by `web { origins }` */
 	ADMISSION_VERDICTS
 };
 
@@ -62,12 +67,21 @@ void admission_leave(struct admission *admission,
  * MT-safe. */
 void admission_gone(struct admission *admission);
 
+/*
+ * A handshake begins: TLS, a PROXY header, the upgrade to WebSocket. False: the
+ * service has as many as it may, which is counted. It ends with
+ * admission_end_handshake(), which is MT-safe, however it ends.
+ */
+bool admission_begin_handshake(struct admission *admission);
+void admission_end_handshake(struct admission *admission);
+uint32_t admission_handshakes(const struct admission *admission);
+
 /* Whether a datagram of this address is within its rate. */
 enum admission_verdict admission_datagram(struct admission *admission,
 					  const struct sockaddr *address,
 					  uint64_t now_ms);
 
-/* Counts a refusal that was the caller's decision. */
+/* Counts a refusal that was the caller's decision. MT-safe. */
 void admission_refuse(struct admission *admission,
 		      enum admission_verdict verdict);
 uint64_t admission_refused(const struct admission *admission,

@@ -54,7 +54,9 @@ client_make_socket(const struct lined_protocol *protocol,
 			    (const struct sockaddr *)&arrival->address);
 	if (lined_socket_wrap(sock, arrival->fd,
 			      arrival->datagram ? LINED_SOCKET_UDP_BOUND
-						: LINED_SOCKET_CONNECTED) < 0) {
+			      : arrival->handshake
+				      ? LINED_SOCKET_IDLE
+				      : LINED_SOCKET_CONNECTED) < 0) {
 		lined_socket_close(sock);
 		return NULL;
 	}
@@ -64,11 +66,74 @@ client_make_socket(const struct lined_protocol *protocol,
 	return sock;
 }
 
+/* Gives the client to the protocol. */
+static void client_accept(struct lined_service *instance,
+			  struct lined_socket *sock)
+{
+	const struct lined_protocol *protocol = instance->protocol;
+
+	if (bus_member_is_held(&instance->bus))
+		socket_hold(sock, CLIENT_HOLD_BUS);
+	client_log_connected(sock);
+	lined_socket_set_handlers(
+		sock,
+		protocol->handle_line != NULL ? &client_lines_handlers : NULL,
+		NULL);
+	if (protocol->handle_accept == NULL)
+		return;
+	worker_enter(instance->worker, instance);
+	protocol->handle_accept(instance, sock);
+	worker_leave(instance->worker);
+}
+
+static void client_join(struct lined_service *instance,
+			struct lined_socket *sock)
+{
+	list_append(&instance->clients, &client_of(sock)->link);
+	instance->client_count++;
+	client_accept(instance, sock);
+}
+
+/* ---- handshakes -------------------------------------------------------- */
+
+/* The handlers of a client in its handshake. */
+static void client_established(struct lined_socket *sock, void *arg)
+{
+	struct lined_service *instance = client_instance(sock);
+	struct client *client = client_of(sock);
+
+	(void)arg;
+	list_remove(&client->link);
+	instance->ops->handshake_over(instance);
+	client_join(instance, sock);
+}
+
+static const struct lined_socket_handlers client_handshake_handlers = {
+	.handle_connect = client_established,
+};
+
+static bool client_is_in_handshake(const struct lined_socket *sock)
+{
+	return lined_socket_handlers(sock) == &client_handshake_handlers;
+}
+
+/* Begins the handshake of the address that the client has connected to. */
+static void client_begin_handshake(struct lined_service *instance,
+				   struct lined_socket *sock,
+				   const struct client_arrival *arrival)
+{
+	(void)instance;
+	(void)arrival;
+	lined_socket_close_for(sock, LINED_CLOSE_ERROR, EPROTONOSUPPORT);
+}
+
+/* ---- life -------------------------------------------------------------- */
+
 int client_start(struct lined_service *instance,
 		 const struct client_arrival *arrival)
 {
-	const struct lined_protocol *protocol = instance->protocol;
-	struct lined_socket *sock = client_make_socket(protocol, arrival);
+	struct lined_socket *sock =
+		client_make_socket(instance->protocol, arrival);
 	int error = errno;
 
 	if (sock == NULL) {
@@ -87,20 +152,16 @@ int client_start(struct lined_service *instance,
 	lined_socket_set_group(sock, &instance->group);
 	if (arrival->datagram) {
 		list_append(&instance->datagrams, &client_of(sock)->link);
-	} else {
-		list_append(&instance->clients, &client_of(sock)->link);
-		instance->client_count++;
+		client_accept(instance, sock);
+		return 0;
 	}
-	if (bus_member_is_held(&instance->bus))
-		socket_hold(sock, CLIENT_HOLD_BUS);
-	client_log_connected(sock);
-	if (protocol->handle_line != NULL)
-		lined_socket_set_handlers(sock, &client_lines_handlers, NULL);
-	if (protocol->handle_accept != NULL) {
-		worker_enter(instance->worker, instance);
-		protocol->handle_accept(instance, sock);
-		worker_leave(instance->worker);
+	if (!arrival->handshake) {
+		client_join(instance, sock);
+		return 0;
 	}
+	list_append(&instance->handshakes, &client_of(sock)->link);
+	lined_socket_set_handlers(sock, &client_handshake_handlers, NULL);
+	client_begin_handshake(instance, sock, arrival);
 	return 0;
 }
 
@@ -130,8 +191,11 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 				client->listen, strerror(error));
 		return;
 	}
+	if (client_is_in_handshake(sock))
+		instance->ops->handshake_over(instance);
+	else
+		instance->client_count--;
 	client_log_closed(sock, reason, error);
-	instance->client_count--;
 	client_leaving(sock);
 	instance->ops->client_gone(instance);
 }

@@ -20,7 +20,7 @@
 struct admission_entry;
 
 struct client {
-	struct list link; /* lined_service.clients or .datagrams */
+	struct list link; /* lined_service.clients, .handshakes, .datagrams */
 	uint64_t id;
 	const char *listen; /* the listener's text: it outlives the client */
 	struct admission_entry *entry; /* NULL: it counts to none any more */
@@ -35,6 +35,12 @@ struct client_arrival {
 	const char *listen;
 	struct admission_entry *entry;
 	bool datagram; /* a datagram socket, not a client */
+	/*
+	 * The protocol sees the client after a handshake, which
+	 * admission_begin_handshake() has counted. client_start() begins it,
+	 * and the instance ends the count.
+	 */
+	bool handshake;
 	struct sockaddr_storage address;
 };
 

@@ -154,6 +154,7 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 		instance->own_group.tap = client_opened_tap;
 	}
 	list_init(&instance->clients);
+	list_init(&instance->handshakes);
 	list_init(&instance->datagrams);
 	list_init(&instance->taps);
 	bus_member_init(&instance->bus, worker, instance, id, instance_hold);

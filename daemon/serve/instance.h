@@ -40,7 +40,8 @@ struct lined_service {
 
 	/* group: of clients; own_group: of sockets that the protocol opens. */
 	struct lined_socket_group group, own_group;
-	struct list clients, datagrams;
+	/* handshakes: clients that the protocol does not know yet. */
+	struct list clients, handshakes, datagrams;
 	struct list taps; /* control/tap.c */
 	/* Called for each line of a socket in group, and in own_group; NULL:
 	 * there is no tap. */
@@ -48,7 +49,7 @@ struct lined_service {
 		       const struct lined_line *line);
 	void (*opened_tapped)(struct lined_socket *sock,
 			      const struct lined_line *line);
-	size_t client_count;
+	size_t client_count; /* in `clients` */
 	struct bus_member bus;
 	struct registry_member registry;
 	void *data;
@@ -92,6 +93,8 @@ struct instance_owner_ops {
 			      struct admission_entry *entry);
 	/* It has closed, after client_leaves: the owner no longer counts it. */
 	void (*client_gone)(struct lined_service *instance);
+	/* A client's handshake has ended, well or not. */
+	void (*handshake_over)(struct lined_service *instance);
 	/* It drains and has no client left. After all instances have called
 	 * this, the owner calls instance_finish() for each. */
 	void (*emptied)(struct lined_service *instance);

@@ -50,10 +50,15 @@ static bool instance_is_answered(const struct lined_socket *sock)
 	       !socket_is_held(sock, CLIENT_HOLD_CLAIM | CLIENT_HOLD_PASSWORD);
 }
 
-/* Closes each client whose lines have been answered, or all. */
+/* Closes each client whose lines have been answered, or all; and those in their
+ * handshake. */
 static void instance_drain_clients(struct lined_service *instance, bool all)
 {
 	struct client *client, *next;
+
+	list_for_each_safe(client, next, &instance->handshakes, link)
+		lined_socket_close_for(client_socket(client),
+				       LINED_CLOSE_SHUTDOWN, 0);
 
 	list_for_each_safe(client, next, &instance->clients, link) {
 		struct lined_socket *sock = client_socket(client);
@@ -116,6 +121,7 @@ static void instance_stop_protocol(struct lined_service *instance)
 static bool instance_end(struct lined_service *instance, bool late)
 {
 	if (!list_is_empty(&instance->clients) ||
+	    !list_is_empty(&instance->handshakes) ||
 	    !list_is_empty(&instance->datagrams))
 		return false;
 	if (!instance->ending) {

@@ -40,6 +40,8 @@ static void accept_arrived(struct lined_service *instance,
 			    strerror(errno));
 	if (arrival->datagram)
 		return;
+	if (arrival->handshake)
+		instance->ops->handshake_over(instance);
 	instance->ops->client_leaves(instance, arrival->entry);
 	instance->ops->client_gone(instance);
 }
@@ -98,6 +100,8 @@ void service_place(struct service *service, size_t worker,
 		close(arrival->fd);
 		if (arrival->datagram)
 			return;
+		if (arrival->handshake)
+			admission_end_handshake(service->admission);
 		admission_leave(service->admission, arrival->entry);
 		admission_gone(service->admission);
 		service_clients_left(service, instance->worker, 1);

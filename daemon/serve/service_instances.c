@@ -124,6 +124,13 @@ static void service_instance_client_gone(struct lined_service *instance)
 			      &part->departures);
 }
 
+static void service_instance_handshake_over(struct lined_service *instance)
+{
+	const struct service_part *part = instance->owner;
+
+	admission_end_handshake(part->service->admission);
+}
+
 static void service_instance_emptied(struct lined_service *instance)
 {
 	struct service_part *part = instance->owner;
@@ -157,6 +164,7 @@ static bool service_admit_datagram(struct lined_service *instance,
 static const struct instance_owner_ops service_instance_ops = {
 	.client_leaves = service_instance_client_leaves,
 	.client_gone = service_instance_client_gone,
+	.handshake_over = service_instance_handshake_over,
 	.emptied = service_instance_emptied,
 	.ended = service_instance_ended,
 	.admit = service_admit_datagram,
@@ -296,6 +304,7 @@ struct admission_limits service_limits(const struct conf_service *conf)
 		.connect_rate_per_address = conf->connect_rate_per_address,
 		.datagram_rate = conf->limits.line_rate,
 		.datagram_burst = conf->limits.line_burst,
+		.handshakes = conf->handshakes,
 	};
 }
 

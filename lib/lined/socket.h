@@ -317,10 +317,10 @@ LINED_API void lined_socket_allow_half_close(struct lined_socket *sock,
 LINED_API const char *lined_close_reason_text(enum lined_close_reason reason);
 
 /*
- * The deadline that closed a socket: "idle", "first line", "line", "connect" or
- * "name lookup" with LINED_CLOSE_TIMEOUT, "send stall" with LINED_CLOSE_SLOW,
- * "flush" with the reason given to lined_socket_close_after_flush(). "": none
- * did.
+ * The deadline that closed a socket: "idle", "first line", "line", "handshake",
+ * "connect" or "name lookup" with LINED_CLOSE_TIMEOUT, "send stall" with
+ * LINED_CLOSE_SLOW, "flush" with the reason given to
+ * lined_socket_close_after_flush(). "": none did.
  */
 LINED_API const char *
 lined_socket_missed_deadline(const struct lined_socket *sock);
