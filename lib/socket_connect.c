@@ -18,11 +18,9 @@
 
 #include <lined/address.h>
 
-#include "resolver.h"
 #include "socket_priv.h"
 
 #define CONNECT_MS_DEFAULT 30000
-#define ADDRESSES_MAX      16
 
 /* The time between two tries at a listener whose backlog is full; doubled each
  * time. */
@@ -31,15 +29,15 @@
 
 struct connector {
 	struct lined_socket *sock;
-	const struct transport *then;     /* the transport once connected */
-	struct resolver_request *request; /* while the name is looked up */
-	struct lined_timer timer; /* for an address, a wait or the lookup */
+	const struct transport *then; /* the transport once connected */
+	struct lined_lookup *lookup;  /* while the name is looked up */
+	struct lined_timer timer;     /* for an address, a wait or the lookup */
 	uint64_t end_ms;
 	uint32_t timeout_ms;
 	uint32_t full_ms; /* the wait for a full listener; 0: none */
 	int last_error;
 	unsigned count, next;
-	struct lined_address addresses[ADDRESSES_MAX];
+	struct lined_address addresses[LINED_LOOKUP_MAX];
 	uint16_t port;
 	char *host; /* NULL: an address or a descriptor was given */
 };
@@ -48,8 +46,7 @@ static void connector_free(struct connector *connector)
 {
 	if (connector == NULL)
 		return;
-	if (connector->request != NULL)
-		resolver_cancel(connector->request);
+	lined_lookup_cancel(connector->lookup);
 	if (connector->timer.dispatcher != NULL)
 		lined_timer_stop(&connector->timer);
 	free(connector->host);
@@ -72,8 +69,8 @@ static void connector_give_up(struct connector *connector)
 	if (error == 0)
 		error = EADDRNOTAVAIL;
 	if (error == ETIMEDOUT) {
-		sock->expired = connector->request != NULL ? DEADLINE_LOOKUP
-							   : DEADLINE_CONNECT;
+		sock->expired = connector->lookup != NULL ? DEADLINE_LOOKUP
+							  : DEADLINE_CONNECT;
 		socket_end(sock, LINED_CLOSE_TIMEOUT, error);
 	} else {
 		socket_end(sock, LINED_CLOSE_ERROR, error);
@@ -228,43 +225,17 @@ static void connector_ready(struct lined_socket *sock)
 
 /* ---- names ------------------------------------------------------------ */
 
-static void connector_add_address(struct connector *connector,
-				  const struct sockaddr *address, socklen_t len)
-{
-	struct lined_address *to;
-
-	if (connector->count == ADDRESSES_MAX ||
-	    len > sizeof(struct sockaddr_storage))
-		return;
-	to = &connector->addresses[connector->count++];
-	memcpy(&to->storage, address, len);
-	to->len = len;
-}
-
-static int connector_lookup_errno(int error)
-{
-	switch (error) {
-	case EAI_MEMORY:
-		return ENOMEM;
-	case EAI_AGAIN:
-		return EAGAIN;
-	default:
-		return EHOSTUNREACH;
-	}
-}
-
-static void connector_resolved(void *arg, int error,
-			       const struct addrinfo *result)
+static void connector_answered(void *arg, int error,
+			       const struct lined_address *addresses,
+			       size_t count)
 {
 	struct connector *connector = arg;
 
-	connector->request = NULL;
+	connector->lookup = NULL;
 	lined_timer_stop(&connector->timer);
-	if (error != 0)
-		connector->last_error = connector_lookup_errno(error);
-	for (; result != NULL; result = result->ai_next)
-		connector_add_address(connector, result->ai_addr,
-				      result->ai_addrlen);
+	connector->last_error = error;
+	memcpy(connector->addresses, addresses, count * sizeof(*addresses));
+	connector->count = (unsigned)count;
 	connector_try_next(connector);
 }
 
@@ -280,14 +251,10 @@ static bool connector_add_numeric(struct connector *connector)
 
 static void connector_look_up(struct connector *connector)
 {
-	struct lined_dispatcher *d = connector->sock->dispatcher;
-	struct resolver *resolver = dispatcher_resolver(d);
-
-	if (resolver != NULL)
-		connector->request =
-			resolver_ask(resolver, connector->host, connector->port,
-				     connector_resolved, connector);
-	if (connector->request != NULL &&
+	connector->lookup = lined_dispatcher_look_up(
+		connector->sock->dispatcher, connector->host, connector->port,
+		connector_answered, connector);
+	if (connector->lookup != NULL &&
 	    lined_timer_start(&connector->timer, connector->timeout_ms, 0) == 0)
 		return;
 	connector->last_error = errno;
@@ -408,6 +375,8 @@ int lined_socket_connect_to(struct lined_socket *sock,
 	connector = connector_new(sock, timeout_ms);
 	if (connector == NULL)
 		return -1;
-	connector_add_address(connector, address, len);
+	memcpy(&connector->addresses[0].storage, address, len);
+	connector->addresses[0].len = len;
+	connector->count = 1;
 	return connector_start(sock, connector);
 }

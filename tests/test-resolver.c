@@ -9,10 +9,13 @@
 #include "resolver.h"
 
 #include <check.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <lined/address.h>
 
 #include "dispatcher_priv.h"
 #include "support.h"
@@ -276,6 +279,122 @@ START_TEST(an_end_does_not_wait_for_names)
 }
 END_TEST
 
+/* ---- lookups ------------------------------------------------------------ */
+
+struct looked_up {
+	unsigned answers;
+	int error;
+	size_t count;
+	struct lined_address first, last;
+};
+
+static void lookup_answered(void *arg, int error,
+			    const struct lined_address *addresses, size_t count)
+{
+	struct looked_up *looked_up = arg;
+
+	looked_up->answers++;
+	looked_up->error = error;
+	looked_up->count = count;
+	if (count == 0)
+		return;
+	looked_up->first = addresses[0];
+	looked_up->last = addresses[count - 1];
+}
+
+/* More addresses than are used, 192.0.2.1 and up. */
+static int many_look_up(const char *host, const char *service,
+			const struct addrinfo *hints, struct addrinfo **result)
+{
+	int i;
+
+	(void)hints;
+	if (strcmp(host, "many") != 0)
+		return strcmp(host, "later") == 0 ? EAI_AGAIN : EAI_NONAME;
+	*result = NULL;
+	for (i = LINED_LOOKUP_MAX + 1; i > 0; i--) {
+		struct addrinfo *info = calloc(1, sizeof(*info));
+		struct lined_address *address = calloc(1, sizeof(*address));
+		char text[20];
+
+		ck_assert(info != NULL && address != NULL);
+		snprintf(text, sizeof(text), "192.0.2.%d", i);
+		ck_assert_int_eq(lined_address_set(address, text,
+						   (uint16_t)atoi(service)),
+				 0);
+		info->ai_addr = &address->any;
+		info->ai_addrlen = address->len;
+		info->ai_next = *result;
+		*result = info;
+	}
+	return 0;
+}
+
+static void many_free(struct addrinfo *result)
+{
+	struct addrinfo *next;
+
+	for (; result != NULL; result = next) {
+		next = result->ai_next;
+		free(result->ai_addr);
+		free(result);
+	}
+}
+
+static const struct resolver_lookup many_table = {many_look_up, many_free};
+
+START_TEST(a_lookup_gives_all_addresses_or_an_errno)
+{
+	static const struct {
+		const char *host;
+		int error;
+		size_t count;
+	} cases[] = {
+		{"many", 0, LINED_LOOKUP_MAX},
+		{"later", EAGAIN, 0},
+		{"none", EHOSTUNREACH, 0},
+	};
+	char text[LINED_ADDRESS_TEXT_MAX];
+	struct looked_up looked_up;
+	size_t i;
+
+	resolver_set_lookup(resolver, &many_table);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		looked_up = (struct looked_up){0};
+		ck_assert_ptr_nonnull(lined_dispatcher_look_up(
+			d, cases[i].host, 7, lookup_answered, &looked_up));
+		support_run_until_count(d, &looked_up.answers, 1);
+		ck_assert_int_eq(looked_up.error, cases[i].error);
+		ck_assert_uint_eq(looked_up.count, cases[i].count);
+		if (cases[i].count == 0)
+			continue;
+		ck_assert_str_eq(lined_address_format(&looked_up.first.any,
+						      text, sizeof(text)),
+				 "192.0.2.1:7");
+		ck_assert_str_eq(lined_address_format(&looked_up.last.any, text,
+						      sizeof(text)),
+				 "192.0.2.16:7");
+	}
+}
+END_TEST
+
+START_TEST(a_cancelled_lookup_is_not_answered)
+{
+	struct looked_up cancelled = {0}, other = {0};
+	struct lined_lookup *lookup = lined_dispatcher_look_up(
+		d, "slow", 7, lookup_answered, &cancelled);
+
+	ck_assert_ptr_nonnull(lookup);
+	ck_assert_ptr_nonnull(lined_dispatcher_look_up(
+		d, "slow", 7, lookup_answered, &other));
+	lined_lookup_cancel(lookup);
+	lined_lookup_cancel(NULL);
+	names_hold(false);
+	support_run_until_count(d, &other.answers, 1);
+	ck_assert_uint_eq(cancelled.answers, 0);
+}
+END_TEST
+
 static Suite *make(void)
 {
 	Suite *suite = suite_create("resolver");
@@ -290,6 +409,8 @@ static Suite *make(void)
 	tcase_add_test(tcase, a_cancelled_one_of_several_is_not_answered);
 	tcase_add_test(tcase, an_answer_may_cancel_the_next_one);
 	tcase_add_test(tcase, an_end_does_not_wait_for_names);
+	tcase_add_test(tcase, a_lookup_gives_all_addresses_or_an_errno);
+	tcase_add_test(tcase, a_cancelled_lookup_is_not_answered);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -211,6 +211,32 @@ LINED_API void lined_dispatcher_defer(struct lined_dispatcher *dispatcher,
 LINED_API void lined_dispatcher_undefer(struct lined_dispatcher *dispatcher,
 					struct lined_message *message);
 
+struct lined_address;
+struct lined_lookup;
+
+/* The most addresses of a name that are looked up. */
+#define LINED_LOOKUP_MAX 16
+
+/*
+ * Looks up the stream addresses of a host on another thread. answered() is
+ * called once, never within this call, with 0 and at least one address, in the
+ * order in which they should be tried, or with an errno: EHOSTUNREACH (the name
+ * is not known), EAGAIN (it cannot be looked up now), EADDRNOTAVAIL, ENOMEM.
+ * The addresses are valid until answered() returns. A lookup does not keep
+ * lined_dispatcher_poll() from returning 0, and has no deadline: the caller may
+ * set a timer and cancel it. NULL with errno, and no answer follows: ENOMEM,
+ * EAGAIN (no thread can be created).
+ */
+LINED_API struct lined_lookup *lined_dispatcher_look_up(
+	struct lined_dispatcher *dispatcher, const char *host, uint16_t port,
+	void (*answered)(void *arg, int error,
+			 const struct lined_address *addresses, size_t count),
+	void *arg);
+
+/* Ends a lookup that was not answered: answered() is not called. To be called
+ * before the dispatcher is freed. NULL is allowed. */
+LINED_API void lined_lookup_cancel(struct lined_lookup *lookup);
+
 LINED_END_DECLS
 
 #endif
