@@ -68,6 +68,18 @@ static int relay_check(const void *options, char *error, size_t size)
 	return -1;
 }
 
+static void relay_check_options(struct lined_check *check, const void *options)
+{
+	const struct fake_relay *relay = options;
+
+	if (relay->level == 14 && lined_check_is_set(check, "level"))
+		lined_check_error(check, "level", "%d is too much", 14);
+	if (relay->level == 14 && !lined_check_is_set(check, "pace"))
+		lined_check_error(check, "pace", "not set");
+	if (relay->retry_ms == 60000)
+		lined_check_warning(check, "retry-min", "that is long");
+}
+
 struct faulty {
 	int64_t size;
 	int pace;
@@ -87,7 +99,8 @@ static const struct lined_protocol protocols[] = {
 	 .flags = LINED_NO_IDLE_TIMEOUT,
 	 .options = relay_options,
 	 .options_size = sizeof(struct fake_relay),
-	 .check = relay_check},
+	 .check = relay_check,
+	 .check_options = relay_check_options},
 	{.name = "fixed",
 	 .framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_LINE_LENGTH,
 	 .framing = {82, LINED_TERMINATOR_BYTE, 0, LINED_TOO_LONG_SKIP,

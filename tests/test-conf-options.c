@@ -149,6 +149,19 @@ START_TEST(the_protocols_own_check_has_the_last_word)
 }
 END_TEST
 
+START_TEST(the_protocols_faults_are_reported_where_the_options_are_set)
+{
+	fixture_bad(RELAY("\nrelay {\nlevel = 14\n}"),
+		    "3: service \"s\": relay: pace: not set\n"
+		    "4: service \"s\": relay: level: 14 is too much\n");
+	fixture_good(RELAY("\nrelay {\n\nretry-min = 60s\n}"));
+	ck_assert_str_eq(
+		fixture_warnings(),
+		"lined.conf:5: service \"s\": relay: retry-min: that is "
+		"long\n");
+}
+END_TEST
+
 START_TEST(two_sections_of_the_protocol_are_one_too_many)
 {
 	fixture_bad(RELAY("relay { }\nrelay { }"),
@@ -212,6 +225,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, everything_wrong_has_its_line);
 	tcase_add_test(tcase, faults_in_titled_sections_have_their_line);
 	tcase_add_test(tcase, the_protocols_own_check_has_the_last_word);
+	tcase_add_test(
+		tcase,
+		the_protocols_faults_are_reported_where_the_options_are_set);
 	tcase_add_test(tcase, two_sections_of_the_protocol_are_one_too_many);
 	tcase_add_test(tcase,
 		       a_default_that_cannot_be_read_is_the_protocols_fault);

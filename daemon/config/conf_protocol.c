@@ -7,9 +7,11 @@
 
 #include "config/conf_build.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "config/conf_check.h"
 #include "config/conf_value.h"
 #include "system/crash.h"
 
@@ -64,24 +66,60 @@ void conf_protocol_find(struct conf_build *build, const char *context,
 
 /* ---- the protocol's options ------------------------------------------ */
 
+/* What the module's check_options() gets. */
+struct lined_check {
+	struct conf_build *build;
+	const char *context;
+	const struct conf_node *node; /* NULL: the section is not there */
+	const struct conf_place *place;
+};
+
+static const struct conf_key *check_key(const struct lined_check *check,
+					const char *option)
+{
+	return check->node != NULL ? conf_options_key(check->node, option)
+				   : NULL;
+}
+
+bool conf_check_is_set(const struct lined_check *check, const char *option)
+{
+	return check_key(check, option) != NULL;
+}
+
+void conf_check_report(struct lined_check *check, bool is_error,
+		       const char *option, const char *format, va_list args)
+{
+	const struct conf_key *key = check_key(check, option);
+	const struct conf_place *place =
+		key != NULL ? &key->place : check->place;
+	char text[1024];
+
+	vsnprintf(text, sizeof(text), format, args);
+	(is_error ? conf_error_in : conf_warning_in)(&check->build->report,
+						     check->context, place,
+						     "%s: %s", option, text);
+}
+
 static void protocol_check_options(struct conf_build *build,
 				   const char *context,
-				   const struct conf_place *place,
+				   const struct conf_node *node,
 				   const struct conf_service *service)
 {
+	const struct lined_protocol *module = service->module;
+	struct lined_check check = {build, context, node,
+				    node ? &node->place : &service->place};
 	char error[512] = "the options are refused", doing[128];
-	int result;
 
-	if (service->module->check == NULL)
-		return;
 	snprintf(doing, sizeof(doing), "protocol %s, checking its options",
 		 service->protocol);
 	crash_doing(doing);
-	result = service->module->check(service->options, error, sizeof(error));
+	if (module->check != NULL &&
+	    module->check(service->options, error, sizeof(error)) != 0)
+		conf_error_in(&build->report, context, check.place, "%s",
+			      error);
+	if (module->check_options != NULL)
+		module->check_options(&check, service->options);
 	crash_doing(NULL);
-	if (result == 0)
-		return;
-	conf_error_in(&build->report, context, place, "%s", error);
 }
 
 void conf_protocol_read(struct conf_build *build, struct conf_node *node,
@@ -112,9 +150,7 @@ void conf_protocol_read(struct conf_build *build, struct conf_node *node,
 	if (service->options_text == NULL)
 		conf_build_oom(build);
 	else
-		protocol_check_options(build, context,
-				       node ? &node->place : &service->place,
-				       service);
+		protocol_check_options(build, context, node, service);
 }
 
 void conf_protocol_use(struct conf_build *build, const char *context,

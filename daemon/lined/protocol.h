@@ -154,6 +154,28 @@ struct lined_option_stored<lined_option_choice, Member> {
 #define LINED_STORED_LIST     struct lined_option_list
 #define LINED_STORED_SECTION  struct lined_option_sections
 
+/* ---- checking options --------------------------------------------------- */
+
+/* What check_options() is called with. */
+struct lined_check;
+
+/* Whether the config sets this option of the protocol's section. */
+LINED_API bool lined_check_is_set(const struct lined_check *check,
+				  const char *option);
+
+/*
+ * Reports a fault with a printf(3) format, as "FILE:LINE: service "NAME":
+ * PROTOCOL: OPTION: MESSAGE", with the line of the option, or of the section if
+ * the option is not set. An error refuses the config; a warning does not. Any
+ * number of both may be reported.
+ */
+LINED_API void lined_check_error(struct lined_check *check, const char *option,
+				 const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+LINED_API void lined_check_warning(struct lined_check *check,
+				   const char *option, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /*
  * The constant that a module exports. Every callback may be NULL, but at least
  * one of handle_accept, handle_line and handle_task must be set.
@@ -248,6 +270,10 @@ struct lined_protocol {
 	void (*handle_block)(struct lined_socket *client,
 			     const struct lined_line *line,
 			     const struct lined_line *block);
+
+	/* Checks the values of the options, also for lined -t, and reports
+	 * every fault. Called after `check`, which reports one. */
+	void (*check_options)(struct lined_check *check, const void *options);
 };
 
 /* Defined by the module; the daemon finds it by this name. */

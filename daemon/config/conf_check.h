@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The faults that a module finds in its own options (lined/protocol.h).
+ */
+#ifndef CONF_CHECK_H
+#define CONF_CHECK_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+struct lined_check;
+
+/* Whether the config sets the option. */
+bool conf_check_is_set(const struct lined_check *check, const char *option);
+
+/* Reports an error or a warning, with the place of the option. */
+void conf_check_report(struct lined_check *check, bool is_error,
+		       const char *option, const char *format, va_list args)
+	__attribute__((format(printf, 4, 0)));
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of lined/protocol.h by which a module checks its options.
+ */
+#include "config.h"
+
+#include <lined/protocol.h>
+
+#include <stdarg.h>
+
+#include "config/conf_check.h"
+
+bool lined_check_is_set(const struct lined_check *check, const char *option)
+{
+	return conf_check_is_set(check, option);
+}
+
+void lined_check_error(struct lined_check *check, const char *option,
+		       const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	conf_check_report(check, true, option, format, args);
+	va_end(args);
+}
+
+void lined_check_warning(struct lined_check *check, const char *option,
+			 const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	conf_check_report(check, false, option, format, args);
+	va_end(args);
+}
