@@ -641,7 +641,7 @@ class Reload(RelayTest):
         self.assertEqual(numbers, list(range(sent[0])))
 
     def test_what_clients_may_do_changes(self):
-        text, address = self.hub()
+        text, address = self.hub(topic='"t"')
         daemon = self.serve(text)
         a, b = self.pair(address)
         self.write(text.replace("\trelay {\n",
@@ -695,8 +695,11 @@ class Errors(RelayTest):
         self.refused("filter", filter="{ 'refuse x' }")
         self.refused("nothing", publish_only="true", subscribe_only="true")
         self.refused("gap-notice", gap_notice='"a\\nb"')
-        self.refused("gap-notice is longer than 1000 bytes",
-                     gap_notice='"%s"' % ("x" * 1001))
+        self.refused("gap-notice: longer than 1000 bytes",
+                     slow='"drop-oldest"', gap_notice='"%s"' % ("x" * 1001))
+        self.refused("gap-notice: no effect", gap_notice='"lost"')
+        self.refused("publish-only: without a topic", publish_only="true")
+        self.refused("subscribe-only: without a topic", subscribe_only="true")
         self.refused("slow", slow='"sometimes"')
         self.refused("subscribe-only", subscribe_only="maybe")
         self.refused("history", history="-1")

@@ -45,7 +45,7 @@ static int filter_compile(struct filter_rule *rule, const char *text,
 		expression = text + 5;
 	} else {
 		snprintf(error, size,
-			 "filter: \"%s\" begins with neither \"allow \" nor "
+			 "\"%s\" begins with neither \"allow \" nor "
 			 "\"deny \"",
 			 text);
 		return -1;
@@ -54,7 +54,7 @@ static int filter_compile(struct filter_rule *rule, const char *text,
 	if (code == 0)
 		return 0;
 	regerror(code, &rule->expression, why, sizeof(why));
-	snprintf(error, size, "filter: \"%s\": %s", text, why);
+	snprintf(error, size, "\"%s\": %s", text, why);
 	return -1;
 }
 
@@ -70,7 +70,7 @@ struct relay_filter *relay_filter_new(const struct lined_option_list *rules,
 	filter = calloc(1, sizeof(*filter) +
 				   rules->count * sizeof(struct filter_rule));
 	if (filter == NULL) {
-		snprintf(error, size, "filter: out of memory");
+		snprintf(error, size, "out of memory");
 		return NULL;
 	}
 	for (i = 0; i < rules->count; i++) {

@@ -54,88 +54,195 @@ bool relay_options_subscribe_only(const struct relay_options *options)
 					   : options->subscribe_only % 2 == 0;
 }
 
-/* ---- checking ----------------------------------------------------------- */
+/* ---- effects ------------------------------------------------------------ */
 
-static bool options_is_one_line(const char *text)
+/*
+ * Where an option takes effect, by mode and role: "a" a service with all roles,
+ * "p" with publish-only, "s" with subscribe-only, "-" not there. In mode
+ * upstream with subscribe-only a service still takes in the upstream's lines.
+ * tests/behaviour/test_relay_options.py reads this table.
+ */
+struct option_effect {
+	const char *name;
+	const char *roles[3]; /* of hub, upstream, proxy */
+	const char *needs;    /* without this option it has none */
+	const char *instead;  /* for a subscriber, or NULL */
+};
+
+static const struct option_effect option_effects[] = {
+	{"mode", {"aps", "aps", "aps"}, NULL, NULL},
+	{"loopback", {"a--", "---", "---"}, NULL, NULL},
+	{"upstream", {"aps", "aps", "aps"}, NULL, NULL},
+	{"upstream-ca", {"---", "aps", "aps"}, NULL, NULL},
+	{"upstream-name", {"---", "aps", "aps"}, NULL, NULL},
+	{"retry-min", {"---", "aps", "---"}, NULL, NULL},
+	{"retry-max", {"---", "aps", "---"}, NULL, NULL},
+	{"stale-timeout", {"---", "aps", "---"}, NULL, NULL},
+	{"preamble", {"---", "aps", "---"}, NULL, NULL},
+	{"subscribe-only", {"aps", "aps", "---"}, NULL, NULL},
+	{"publish-only", {"aps", "aps", "---"}, NULL, NULL},
+	{"topic", {"aps", "aps", "---"}, NULL, NULL},
+	{"filter", {"ap-", "aps", "---"}, NULL, NULL},
+	{"dedupe", {"ap-", "aps", "---"}, NULL, NULL},
+	{"tag", {"ap-", "aps", "---"}, NULL, NULL},
+	{"history", {"a-s", "a-s", "---"}, NULL, NULL},
+	{"slow", {"a-s", "a-s", "---"}, NULL, NULL},
+	{"gap-notice", {"a-s", "a-s", "---"}, "slow", NULL},
+	{"hold", {"aps", "aps", "---"}, NULL, NULL},
+};
+
+static bool option_is_off(const struct lined_option *option,
+			  const struct relay_options *options)
 {
-	return text[strcspn(text, "\r\n")] == '\0';
+	const void *value = (const char *)options + option->offset;
+
+	switch (option->type) {
+	case LINED_OPTION_BOOLEAN:
+		return !*(const bool *)value;
+	case LINED_OPTION_STRING:
+		return **(const char *const *)value == '\0';
+	case LINED_OPTION_LIST:
+		return ((const struct lined_option_list *)value)->count == 0;
+	case LINED_OPTION_CHOICE:
+		return false;
+	default:
+		return *(const int64_t *)value == 0;
+	}
 }
 
-static int options_check_upstream(const struct relay_options *options,
-				  char *error, size_t size)
+static char option_role(const struct relay_options *options)
 {
-	struct relay_address address;
+	if (options->publish_only)
+		return 'p';
+	return relay_options_subscribe_only(options) ? 's' : 'a';
+}
+
+static const struct lined_option *option_find(const char *name)
+{
+	const struct lined_option *option = relay_option_table;
+
+	while (strcmp(option->name, name) != 0)
+		option++;
+	return option;
+}
+
+/* An option that is set and changes nothing is an error: the operator relies on
+ * it. */
+static void option_check_effect(struct lined_check *check,
+				const struct relay_options *options,
+				const struct option_effect *effect)
+{
+	const char *name = effect->name;
+	const char *roles = effect->roles[options->mode];
+	char role = option_role(options);
+
+	if (!lined_check_is_set(check, name) ||
+	    option_is_off(option_find(name), options))
+		return;
+	if (strcmp(roles, "---") == 0)
+		lined_check_error(check, name, "no effect in mode \"%s\"",
+				  modes[options->mode]);
+	else if (strchr(roles, role) == NULL && role == 'p')
+		lined_check_error(check, name,
+				  "no effect with publish-only: clients get "
+				  "nothing");
+	else if (strchr(roles, role) == NULL)
+		lined_check_error(check, name,
+				  "no effect with subscribe-only: clients send "
+				  "nothing%s%s",
+				  effect->instead != NULL ? "; see " : "",
+				  effect->instead != NULL ? effect->instead
+							  : "");
+	else if (effect->needs != NULL &&
+		 !lined_check_is_set(check, effect->needs))
+		lined_check_error(check, name, "no effect without %s",
+				  effect->needs);
+}
+
+/* ---- checking ----------------------------------------------------------- */
+
+static void options_check_upstream(struct lined_check *check,
+				   const struct relay_options *options)
+{
 	bool wanted = options->mode != RELAY_HUB;
+	struct relay_address address;
+	char error[512];
 	size_t i;
 
 	if (wanted && options->upstream.count == 0)
-		snprintf(error, size, "mode \"%s\" needs an upstream",
-			 modes[options->mode]);
-	else if (!wanted && options->upstream.count > 0)
-		snprintf(error, size, "upstream: mode \"hub\" has none");
-	else if (options->retry_min_ms > options->retry_max_ms)
-		snprintf(error, size, "retry-min is longer than retry-max");
-	else
-		error[0] = '\0';
-	if (error[0] != '\0')
-		return -1;
+		lined_check_error(check, "mode", "\"%s\" needs an upstream",
+				  modes[options->mode]);
+	if (!wanted && options->upstream.count > 0)
+		lined_check_error(check, "upstream", "mode \"hub\" has none");
+	if (options->retry_min_ms > options->retry_max_ms)
+		lined_check_error(check, "retry-min",
+				  "it is longer than retry-max");
 	for (i = 0; i < options->upstream.count; i++)
 		if (relay_address_parse(options->mode == RELAY_PROXY
 						? RELAY_USE_PROXY
 						: RELAY_USE_UPSTREAM,
 					options->upstream.items[i], &address,
-					error, size) < 0)
-			return -1;
-	return 0;
+					error, sizeof(error)) < 0)
+			lined_check_error(check, "upstream", "%s", error);
 }
 
-static int options_check_lines(const struct relay_options *options, char *error,
-			       size_t size)
+static void options_check_line(struct lined_check *check, const char *name,
+			       const char *line)
 {
-	size_t i;
-
-	if (!options_is_one_line(options->gap_notice)) {
-		snprintf(error, size, "gap-notice is more than one line");
-		return -1;
-	}
-	if (strlen(options->gap_notice) > RELAY_NOTICE_MAX) {
-		snprintf(error, size, "gap-notice is longer than %d bytes",
-			 RELAY_NOTICE_MAX);
-		return -1;
-	}
-	for (i = 0; i < options->preamble.count; i++) {
-		if (options_is_one_line(options->preamble.items[i]))
-			continue;
-		snprintf(error, size,
-			 "preamble: item %zu is more than one line", i + 1);
-		return -1;
-	}
-	return 0;
+	if (line[strcspn(line, "\r\n")] != '\0')
+		lined_check_error(check, name, "more than one line");
+	else if (strlen(line) > RELAY_NOTICE_MAX)
+		lined_check_error(check, name, "longer than %d bytes",
+				  RELAY_NOTICE_MAX);
 }
 
-int relay_options_check(const void *arg, char *error, size_t size)
+static void options_check_filter(struct lined_check *check, const char *name,
+				 const struct lined_option_list *rules)
+{
+	char error[512];
+	struct relay_filter *filter =
+		relay_filter_new(rules, error, sizeof(error));
+
+	if (filter == NULL && error[0] != '\0')
+		lined_check_error(check, name, "%s", error);
+	relay_filter_free(filter);
+}
+
+/* A service whose clients can do nothing. */
+static void options_check_roles(struct lined_check *check,
+				const struct relay_options *options)
+{
+	bool subscribes = relay_options_subscribe_only(options);
+
+	if (options->publish_only && options->subscribe_only >= 0 && subscribes)
+		lined_check_error(check, "publish-only",
+				  "with subscribe-only clients could do "
+				  "nothing");
+	else if (options->mode != RELAY_HUB || options->topic[0] != '\0')
+		return;
+	else if (options->publish_only)
+		lined_check_error(check, "publish-only",
+				  "without a topic nobody gets the lines");
+	else if (subscribes)
+		lined_check_error(check, "subscribe-only",
+				  "without a topic no lines come in");
+}
+
+void relay_options_check(struct lined_check *check, const void *arg)
 {
 	const struct relay_options *options = arg;
-	struct relay_filter *filter;
+	size_t i;
 
-	if (options_check_upstream(options, error, size) < 0 ||
-	    options_check_lines(options, error, size) < 0)
-		return -1;
-	if (options->publish_only && options->subscribe_only >= 0 &&
-	    relay_options_subscribe_only(options)) {
-		snprintf(error, size,
-			 "publish-only and subscribe-only: clients could do "
-			 "nothing");
-		return -1;
-	}
-	if (strlen(options->topic) > RELAY_TOPIC_MAX) {
-		snprintf(error, size, "topic is longer than %d bytes",
-			 RELAY_TOPIC_MAX);
-		return -1;
-	}
-	filter = relay_filter_new(&options->filter, error, size);
-	if (filter == NULL && error[0] != '\0')
-		return -1;
-	relay_filter_free(filter);
-	return 0;
+	for (i = 0; i < sizeof(option_effects) / sizeof(option_effects[0]); i++)
+		option_check_effect(check, options, &option_effects[i]);
+	options_check_upstream(check, options);
+	options_check_roles(check, options);
+	options_check_filter(check, "filter", &options->filter);
+	options_check_line(check, "gap-notice", options->gap_notice);
+	for (i = 0; i < options->preamble.count; i++)
+		options_check_line(check, "preamble",
+				   options->preamble.items[i]);
+	if (strlen(options->topic) > RELAY_TOPIC_MAX)
+		lined_check_error(check, "topic", "longer than %d bytes",
+				  RELAY_TOPIC_MAX);
 }

@@ -51,8 +51,8 @@ struct relay_options {
 
 extern const struct lined_option relay_option_table[];
 
-/* struct lined_protocol.check. */
-int relay_options_check(const void *arg, char *error, size_t size);
+/* struct lined_protocol.check_options. */
+void relay_options_check(struct lined_check *check, const void *arg);
 
 /* As configured; if it is not, true in mode upstream. */
 bool relay_options_subscribe_only(const struct relay_options *options);

@@ -160,7 +160,8 @@ static int relay_read_filter(struct relay *relay)
 	filter =
 		relay_filter_new(&relay->options->filter, error, sizeof(error));
 	if (filter == NULL && error[0] != '\0') {
-		lined_service_log(relay->service, LINED_LOG_ERR, "%s", error);
+		lined_service_log(relay->service, LINED_LOG_ERR, "filter: %s",
+				  error);
 		return -1;
 	}
 	relay_filter_free(relay->filter);
@@ -229,7 +230,7 @@ const struct lined_protocol lined_protocol = {
 	.handle_accept = relay_on_accept,
 	.options = relay_option_table,
 	.options_size = sizeof(struct relay_options),
-	.check = relay_options_check,
+	.check_options = relay_options_check,
 	.start = relay_start,
 	.stop = relay_stop,
 	.reload = relay_reload,
