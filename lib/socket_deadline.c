@@ -74,7 +74,9 @@ static int32_t deadline_left(const struct lined_socket *sock,
 				      : limit_left(sock, now, sock->line_at,
 						   limits->line_ms);
 	case DEADLINE_IDLE:
-		return limit_left(sock, now, sock->active_at, limits->idle_ms);
+		return sock->busy ? NEVER
+				  : limit_left(sock, now, sock->active_at,
+					       limits->idle_ms);
 	case DEADLINE_RESUME:
 		return sock->accept_paused || sock->slowed
 			       ? (int32_t)(sock->resume_at - now)

@@ -18,6 +18,9 @@
  */
 void socket_hold(struct lined_socket *sock, unsigned reason);
 void socket_unhold(struct lined_socket *sock, unsigned reason);
+/* While busy, the peer waits for an answer: idle-timeout does not run. It
+ * begins anew afterwards. */
+void socket_set_busy(struct lined_socket *sock, bool busy);
 /* Whether it is held for at least one of these reasons. */
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
 

@@ -57,6 +57,15 @@ void socket_unhold(struct lined_socket *sock, unsigned reason)
 		socket_go_on(sock);
 }
 
+void socket_set_busy(struct lined_socket *sock, bool busy)
+{
+	sock->busy = busy;
+	if (sock->dispatcher == NULL || busy)
+		return;
+	sock->active_at = socket_now(sock);
+	socket_arm(sock);
+}
+
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons)
 {
 	return (sock->hold_reasons & reasons) != 0;

@@ -139,6 +139,7 @@ struct lined_socket {
 	bool got_line : 1;
 	bool line_begun : 1;  /* line_at is set */
 	bool in_line : 1;     /* the reader waits for the rest of the line */
+	bool busy : 1;        /* socket_set_busy() */
 	bool accepted : 1;    /* accept was called in this handle_accept */
 	bool handshaking : 1; /* until end_at; see socket_handshake() */
 	bool layered : 1;

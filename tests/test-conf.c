@@ -773,7 +773,7 @@ START_TEST(control_and_metrics_become_services_of_their_own)
 	ck_assert_uint_eq(control->framing.line_length, 99);
 	/* What is said of services is not said of it. */
 	ck_assert_uint_ne(control->clients, 7);
-	ck_assert_uint_eq(control->limits.idle_ms, 0);
+	ck_assert_uint_eq(control->limits.idle_ms, 300000);
 	ck_assert(metrics->internal);
 	ck_assert_str_eq(metrics->name, "metrics");
 	ck_assert_str_eq(metrics->listen[0].text, "tcp://127.0.0.1:9117");

@@ -66,6 +66,9 @@ struct conf_service {
 	uint32_t connect_rate_per_address; /* a second; 0: no limit */
 	uint32_t handshake_ms; /* of TLS, a PROXY header, an upgrade */
 	uint32_t handshakes;   /* under way at the same time */
+	/* For UNIX clients, in place of those for addresses; 0: no limit. Of
+	 * `clients`, clients_kept are for root and the daemon's user only. */
+	uint32_t clients_per_user, clients_kept;
 	struct lined_framing framing;
 
 	const struct listen_address *listen;

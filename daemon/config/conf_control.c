@@ -13,14 +13,16 @@
 
 /* ---- their limits ------------------------------------------------------ */
 
-/* The clients are operators, few and trusted. A tap, a drain or `top` may be
- * silent for any time and is sent any amount of output: no idle timeout and no
- * bound on the send queue. */
+/* The clients are operators. A response has any length: there is no bound on
+ * the send queue. The group that may only look must not be able to keep root
+ * out: some places are kept, and one user cannot take all others. */
 static const struct conf_service control_defaults = {
 	.name = "control",
 	.protocol = "control",
 	.limits = {.first_line_ms = 60000, .send_stall_ms = 60000},
 	.clients = 100,
+	.clients_per_user = 32,
+	.clients_kept = 20,
 };
 
 /*
@@ -67,11 +69,14 @@ static void control_make_service(struct conf_build *build,
 
 struct control {
 	const char *socket, *group;
+	int64_t idle_ms;
 };
 
 static const struct lined_option control_table[] = {
 	{LINED_OPTION("socket", STRING, struct control, socket)},
 	{LINED_OPTION("group", STRING, struct control, group)},
+	{LINED_OPTION("idle-timeout", DURATION, struct control, idle_ms),
+	 .fallback = "5m", .max = 1000 * 3600 * INT64_C(1000)},
 	{.name = NULL},
 };
 
@@ -82,6 +87,7 @@ static void control_serve(struct conf_build *build,
 			  const struct control *control)
 {
 	struct pool *pool = build->conf->pool;
+	struct conf_service defaults = control_defaults;
 	struct listen_address *listen = pool_alloc(pool, sizeof(*listen));
 	const char *text = pool_printf(pool, "unix://%s", control->socket);
 	char error[200];
@@ -95,7 +101,8 @@ static void control_serve(struct conf_build *build,
 		return;
 	}
 	conf_build_use(build, listen, place, "control");
-	control_make_service(build, &control_defaults, listen, place,
+	defaults.limits.idle_ms = (uint32_t)control->idle_ms;
+	control_make_service(build, &defaults, listen, place,
 			     control->group != NULL ? 0660 : 0600,
 			     control->group);
 }

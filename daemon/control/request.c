@@ -17,6 +17,7 @@
 #include "serve/instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
+#include "socket_hold.h"
 
 /* A message to the main thread that ends a tap. It is allocated with the
  * request: without memory for it later, the tap would never end. */
@@ -180,6 +181,7 @@ int lined_control_request(
 		&request->wait, &client->waits, sock,
 		request->kind != LINED_REQUEST_TAP ? CLIENT_HOLD_REQUEST : 0,
 		request_client_gone);
+	socket_set_busy(sock, true);
 	request_carry(request->dispatcher, port->dispatcher, &request->coming);
 	return 0;
 }
@@ -193,8 +195,10 @@ static void request_deliver(struct request_delivery *delivery)
 	struct lined_response view;
 
 	response_view(&delivery->response, delivery->last, &view);
-	if (delivery->last)
+	if (delivery->last) {
 		client_wait_end(&request->wait);
+		socket_set_busy(request->wait.sock, false);
+	}
 	worker_enter(instance->worker, instance);
 	request->handle_response(request->wait.sock, request->arg, &view);
 	worker_leave(instance->worker);

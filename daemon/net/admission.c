@@ -23,7 +23,7 @@
 
 struct admission_entry {
 	struct admission_entry *next;
-	unsigned char key[8]; /* an IPv6 /64, or an IPv4 address */
+	unsigned char key[8]; /* an IPv6 /64, an IPv4 address, or a user */
 	uint32_t clients;
 	atomic_uint left; /* of them, not collected yet */
 	struct admission_entry *next_left;
@@ -105,6 +105,15 @@ static bool admission_key(const struct sockaddr *address, unsigned char key[8])
 		memcpy(key + 4, network.bytes, 4);
 	}
 	return true;
+}
+
+/* Nor does any have one in 0:fe00::/32. */
+static void admission_key_of_user(uid_t uid, unsigned char key[8])
+{
+	uint32_t number = (uint32_t)uid;
+
+	memcpy(key, "\0\0\xfe\0", 4);
+	memcpy(key + 4, &number, 4);
 }
 
 static size_t admission_bucket(const struct admission *admission,
@@ -264,6 +273,16 @@ static void admission_collect(struct admission *admission)
 	}
 }
 
+static enum admission_verdict admission_let_in(struct admission *admission,
+					       struct admission_entry *found,
+					       struct admission_entry **entry)
+{
+	found->clients++;
+	admission->clients++;
+	*entry = found;
+	return admission_count(admission, ADMISSION_OK);
+}
+
 enum admission_verdict admission_enter(struct admission *admission,
 				       const struct sockaddr *address,
 				       uint64_t now_ms,
@@ -289,10 +308,32 @@ enum admission_verdict admission_enter(struct admission *admission,
 		    found->clients >= limits->clients_per_address)
 			return admission_count(admission, ADMISSION_ADDRESS);
 	}
-	found->clients++;
-	admission->clients++;
-	*entry = found;
-	return admission_count(admission, ADMISSION_OK);
+	return admission_let_in(admission, found, entry);
+}
+
+enum admission_verdict admission_enter_user(struct admission *admission,
+					    uid_t uid, bool privileged,
+					    uint64_t now_ms,
+					    struct admission_entry **entry)
+{
+	const struct admission_limits *limits = &admission->limits;
+	uint32_t places = limits->clients;
+	struct admission_entry *found;
+	unsigned char key[8];
+
+	*entry = NULL;
+	admission_collect(admission);
+	admission_key_of_user(uid, key);
+	found = admission_find_or_add(admission, key, now_ms);
+	if (!privileged)
+		places -= limits->clients_kept;
+	if (found == NULL ||
+	    (limits->clients > 0 && admission->clients >= places))
+		return admission_count(admission, ADMISSION_CLIENTS);
+	if (!privileged && limits->clients_per_user > 0 &&
+	    found->clients >= limits->clients_per_user)
+		return admission_count(admission, ADMISSION_USER);
+	return admission_let_in(admission, found, entry);
 }
 
 void admission_ask(const struct admission *admission,
@@ -397,6 +438,7 @@ const char *admission_verdict_text(enum admission_verdict verdict)
 		[ADMISSION_OK] = "admitted",
 		[ADMISSION_CLIENTS] = "clients",
 		[ADMISSION_ADDRESS] = "clients-per-address",
+		[ADMISSION_USER] = "clients-per-user",
 		[ADMISSION_RATE] = "connect-rate-per-address",
 		[ADMISSION_HANDSHAKES] = "handshakes",
 		[ADMISSION_DENIED] = "access",

@@ -16,9 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 struct admission_limits {
 	uint32_t clients; /* 0: unlimited, as below */
+	/* For admission_enter_user(). Of `clients`, so many places are kept for
+	 * the users that it calls privileged. */
+	uint32_t clients_per_user, clients_kept;
 	uint32_t clients_per_address;
 	uint32_t connect_rate_per_address; /* a second */
 	uint32_t datagram_rate;            /* a second and address */
@@ -30,6 +34,7 @@ enum admission_verdict {
 	ADMISSION_OK,
 	ADMISSION_CLIENTS,
 	ADMISSION_ADDRESS,
+	ADMISSION_USER,
 	ADMISSION_RATE,
 	ADMISSION_HANDSHAKES, /* admission_begin_handshake() */
 	/* The caller's decisions: */
@@ -57,6 +62,12 @@ enum admission_verdict admission_enter(struct admission *admission,
 				       const struct sockaddr *address,
 				       uint64_t now_ms,
 				       struct admission_entry **entry);
+/* The same for a process of this machine. A privileged user has no limit but
+ * `clients`. The entry counts the user in place of an address. */
+enum admission_verdict admission_enter_user(struct admission *admission,
+					    uid_t uid, bool privileged,
+					    uint64_t now_ms,
+					    struct admission_entry **entry);
 
 /* The client no longer counts towards its address: to be called before its peer
  * can know of the end, or a peer that connects again at once may be refused.

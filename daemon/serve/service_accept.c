@@ -8,6 +8,7 @@
 #include "serve/service_accept.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "serve/client.h"
 #include "log/log.h"
 #include "serve/service.h"
+#include "system/peercred.h"
 
 /* The most connections that a listener accepts in a turn. */
 #define ACCEPTS_A_TURN 64
@@ -113,16 +115,46 @@ void service_place(struct service *service, size_t worker,
 	worker_post(instance->worker, &call->call);
 }
 
-/* Refusals are logged for internal services too. */
-static void accept_log_refusal(struct service *service,
-			       const struct sockaddr *address,
-			       enum admission_verdict verdict)
+/* A process on the control socket is told why. A line of JSON is what linectl
+ * reads (lined/control.h); it has room in the buffer of a new socket. */
+static void accept_tell_refusal(const struct service *service, int fd,
+				enum admission_verdict verdict)
 {
+	const struct conf_service *conf = service->conf;
+	char why[128], line[256];
+	int len;
+
+	if (verdict == ADMISSION_USER)
+		snprintf(why, sizeof(why), "this user has %u already",
+			 conf->clients_per_user);
+	else
+		snprintf(why, sizeof(why),
+			 "there are %u already, and %u places are kept for "
+			 "root and the user that lined runs as",
+			 admission_clients(service->admission),
+			 conf->clients_kept);
+	len = snprintf(line, sizeof(line),
+		       "{\"kind\":\"error\",\"error\":\"too many "
+		       "connections to the control socket: %s\"}\n",
+		       why);
+	(void)!send(fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Refusals are logged for internal services too. */
+static void accept_refuse(struct service *service,
+			  const struct client_arrival *arrival,
+			  enum admission_verdict verdict)
+{
+	const struct sockaddr *address =
+		(const struct sockaddr *)&arrival->address;
 	char text[LINED_ADDRESS_TEXT_MAX];
 
 	log_info("service %s: refused %s: %s", service->name,
 		 lined_address_format(address, text, sizeof(text)),
 		 admission_verdict_text(verdict));
+	if (service->conf->clients_per_user > 0)
+		accept_tell_refusal(service, arrival->fd, verdict);
+	close(arrival->fd);
 }
 
 static enum admission_verdict accept_admit(struct service *service,
@@ -130,14 +162,21 @@ static enum admission_verdict accept_admit(struct service *service,
 {
 	const struct sockaddr *address =
 		(const struct sockaddr *)&arrival->address;
-	struct lined_dispatcher *d = service->env->dispatcher;
+	uint64_t now_ms = lined_dispatcher_now_ms(service->env->dispatcher);
+	struct peercred peer;
 
+	if (service->conf->clients_per_user > 0 &&
+	    peercred_get(arrival->fd, &peer) == 0)
+		return admission_enter_user(service->admission, peer.uid,
+					    peer.uid == 0 ||
+						    peer.uid == geteuid(),
+					    now_ms, &arrival->entry);
 	if (!access_rules_allow(&service->conf->access, address)) {
 		admission_refuse(service->admission, ADMISSION_DENIED);
 		return ADMISSION_DENIED;
 	}
-	return admission_enter(service->admission, address,
-			       lined_dispatcher_now_ms(d), &arrival->entry);
+	return admission_enter(service->admission, address, now_ms,
+			       &arrival->entry);
 }
 
 /* The listener retries by itself. Logs once when accepting begins to fail, and
@@ -174,10 +213,7 @@ static bool accept_some(struct listener *listener, struct lined_socket *sock)
 			arrival.address.ss_family = AF_UNIX;
 		verdict = accept_admit(service, &arrival);
 		if (verdict != ADMISSION_OK) {
-			accept_log_refusal(service,
-					   (struct sockaddr *)&arrival.address,
-					   verdict);
-			close(arrival.fd);
+			accept_refuse(service, &arrival, verdict);
 			continue;
 		}
 		if (!service->conf->internal)

@@ -301,6 +301,8 @@ struct admission_limits service_limits(const struct conf_service *conf)
 	return (struct admission_limits){
 		.clients = conf->clients,
 		.clients_per_address = conf->clients_per_address,
+		.clients_per_user = conf->clients_per_user,
+		.clients_kept = conf->clients_kept,
 		.connect_rate_per_address = conf->connect_rate_per_address,
 		.datagram_rate = conf->limits.line_rate,
 		.datagram_burst = conf->limits.line_burst,

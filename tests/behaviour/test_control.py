@@ -322,10 +322,24 @@ class Path(ControlTest):
             for _ in range(100):
                 crowd.enter_context(Client(self.socket))
             with Client(self.socket) as c:
-                self.assertEqual(c.ended(), b"")
+                self.assertRegex(c.ended(), rb'\A{"kind":"error","error":"too '
+                                 rb'many connections to the control socket: ')
             daemon.wait_log("<6>service control: refused unix: clients$")
         daemon.stop()
         self.assertFalse(daemon.logged("<[0-6]>client "))
+
+    def test_idle_connections_are_closed_and_taps_are_not(self):
+        self.control = ('control { socket = "%s" idle-timeout = 300ms }\n'
+                        % self.socket)
+        self.start()
+        with Control(self.socket) as tap, Client(self.socket) as idle:
+            tap.client.send(b"tap echo\n")
+            with self.takes(0.2):
+                self.assertEqual(idle.ended(), b"")
+            time.sleep(0.5)
+            with Client(self.address) as c:
+                self.assertTrue(c.echoes())
+            self.assertIn(b'"kind":"line"', tap.client.line())
 
     def test_it_may_have_the_name_of_a_service(self):
         self.start(service("control", "tcp://127.0.0.1:%d" % self.port))
@@ -406,6 +420,51 @@ class Rights(ControlTest):
                     '"%s: permission denied: only root' % line.split()[0])
         with Client(self.address) as c:
             self.assertTrue(c.echoes())
+
+    def crowd_as(self, uid, count):
+        """So many connections of another user, open until the process that
+        is returned is killed; and how many were let in."""
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups([self.group.gr_gid])
+                os.setuid(uid)
+                crowd = [Client(self.socket) for _ in range(count)]
+                for c in crowd:
+                    with contextlib.suppress(ConnectionError):
+                        c.send(b"help\n")
+                said = [c.line() for c in crowd]
+                os.write(write, b"%d %s" % (
+                    sum(b'"verb"' in line for line in said), said[-1]))
+                signal.pause()
+            finally:
+                os._exit(1)
+        os.close(write)
+        self.addCleanup(os.close, read)
+        self.addCleanup(os.waitpid, child, 0)
+        self.addCleanup(os.kill, child, signal.SIGKILL)
+        count, line = os.read(read, 4096).split(b" ", 1)
+        return int(count), line.decode()
+
+    def test_a_member_does_not_keep_root_out(self):
+        daemon = self.start()
+        count, said = self.crowd_as(OTHER, 120)
+        self.assertEqual(count, 32)
+        self.assertEqual(said, '{"kind":"error","error":"too many connections '
+                         'to the control socket: this user has 32 already"}'
+                         '\n')
+        daemon.wait_log("<6>service control: refused unix: clients-per-user$")
+        self.assertEqual(self.crowd_as(OTHER + 1, 40)[0], 32)
+        count, said = self.crowd_as(OTHER + 2, 40)
+        self.assertEqual(count, 16)
+        self.assertIn("there are 80 already, and 20 places are kept for root",
+                      said)
+        self.assertIn("state", self.one("status", "daemon"))
+        with contextlib.ExitStack() as places:
+            for _ in range(19):
+                places.enter_context(Client(self.socket))
+            self.assertIn("state", self.one("status", "daemon"))
 
     def test_the_daemons_user_and_root_may_change(self):
         self.control = 'control { socket = "%s" }\n' % self.socket
