@@ -17,6 +17,8 @@ struct cmdline {
 	/* The directory of each -m, in the order given. */
 	const char *module_dirs[CMDLINE_MODULE_DIRS_MAX];
 	size_t module_dir_count;
+	const char *pid_file; /* NULL: not given */
+	int notify_fd;        /* -1: not given */
 	bool check;
 	bool detach;
 	bool log_level_given, log_target_given;
@@ -30,7 +32,8 @@ enum cmdline_result {
 	CMDLINE_WRONG, /* the error was printed on stderr */
 };
 
-/* The strings point into argv. */
+/* The strings point into argv; if the process will detach, paths are absolute,
+ * in memory that is never freed. */
 enum cmdline_result cmdline_parse(struct cmdline *cmdline, int argc,
 				  char **argv);
 

@@ -28,6 +28,7 @@
 #include "system/crash.h"
 #include "system/detach.h"
 #include "system/inherited.h"
+#include "system/pid_file.h"
 #include "system/privileges.h"
 #include "system/signals.h"
 #include "system/spare_fds.h"
@@ -286,12 +287,28 @@ static void daemon_log_kept(size_t count)
 			   count);
 }
 
+/* -1: logged. */
+static int daemon_open_pid_file(const struct daemon *daemon,
+				const struct conf *conf)
+{
+	const char *path = daemon->reload.cmdline->pid_file;
+	char error[256];
+
+	if (path == NULL)
+		path = conf->pid_file;
+	if (path == NULL || pid_file_open(path, error, sizeof(error)) == 0)
+		return 0;
+	log_err("pid-file %s: %s", path, error);
+	return -1;
+}
+
 /* Starts everything up to the listeners. -1: logged. */
 static int daemon_start(struct daemon *daemon, struct conf *conf)
 {
 	daemon_raise_files();
 	daemon->inherited = inherited_take();
-	if (daemon_drop_root(conf) < 0)
+	if (daemon_open_pid_file(daemon, conf) < 0 ||
+	    daemon_drop_root(conf) < 0)
 		return -1;
 	daemon->dispatcher = lined_dispatcher_new();
 	if (daemon->dispatcher == NULL ||
@@ -317,6 +334,17 @@ static int daemon_start(struct daemon *daemon, struct conf *conf)
 	return 0;
 }
 
+/* A newline and the end, as s6-supervise expects. */
+static void daemon_notify_fd(int fd)
+{
+	if (fd < 0)
+		return;
+	if (write(fd, "\n", 1) < 0)
+		log_warning("notify-fd: descriptor %d: %s", fd,
+			    strerror(errno));
+	close(fd);
+}
+
 /* Runs the loop until the daemon stops. False: an error ended it, logged. */
 static bool daemon_serve(struct daemon *daemon)
 {
@@ -330,7 +358,10 @@ static bool daemon_serve(struct daemon *daemon)
 		   workers == 1 ? "" : "s",
 		   lined_dispatcher_poller(daemon->dispatcher));
 	log_copy_errors(false);
+	if (pid_file_write() < 0)
+		log_warning("pid-file: %s", strerror(errno));
 	systemd_status_ready(&daemon->systemd_status);
+	daemon_notify_fd(daemon->reload.cmdline->notify_fd);
 	detach_done(EXIT_STOPPED);
 	while (!daemon->stopped) {
 		worker_turn(daemon->server.env.main_worker);
@@ -404,6 +435,7 @@ enum exit_code daemon_run(const struct cmdline *cmdline)
 		crash_watch(&daemon.code.reporter);
 		code = daemon_run_config(&daemon);
 	}
+	pid_file_remove();
 	log_close();
 	detach_done(code);
 	return code;

@@ -8,6 +8,8 @@
 #include "cmdline.h"
 
 #include <check.h>
+#include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +88,8 @@ START_TEST(nothing_given_is_the_defaults)
 	ck_assert(!cmdline.detach);
 	ck_assert(!cmdline.log_level_given);
 	ck_assert(!cmdline.log_target_given);
+	ck_assert_ptr_null(cmdline.pid_file);
+	ck_assert_int_eq(cmdline.notify_fd, -1);
 }
 END_TEST
 
@@ -110,6 +114,40 @@ START_TEST(every_option_is_taken_in_both_spellings)
 	ck_assert_int_eq(cmdline.log_level, LINED_LOG_WARNING);
 	ck_assert(cmdline.log_target_given);
 	ck_assert_int_eq(cmdline.log_target, LOG_TARGET_SYSLOG);
+}
+END_TEST
+
+START_TEST(a_descriptor_to_notify_is_not_passed_on)
+{
+	char words[32];
+	int fd = dup(STDERR_FILENO);
+
+	ck_assert_int_gt(fd, STDERR_FILENO);
+	snprintf(words, sizeof(words), "--notify-fd %d", fd);
+	runs(words);
+	ck_assert_int_eq(cmdline.notify_fd, fd);
+	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	close(fd);
+}
+END_TEST
+
+START_TEST(paths_are_absolute_if_it_detaches)
+{
+	char here[4096];
+
+	ck_assert_ptr_nonnull(getcwd(here, sizeof(here)));
+	runs("-c a.conf -m mods -m /m --pid-file x.pid");
+	ck_assert_str_eq(cmdline.config, "a.conf");
+	ck_assert_str_eq(cmdline.pid_file, "x.pid");
+	runs("-d -c a.conf -m mods -m /m --pid-file x.pid");
+	ck_assert_int_eq(strncmp(cmdline.config, here, strlen(here)), 0);
+	ck_assert_str_eq(cmdline.config + strlen(here), "/a.conf");
+	ck_assert_str_eq(cmdline.pid_file + strlen(here), "/x.pid");
+	ck_assert_str_eq(cmdline.module_dirs[0] + strlen(here), "/mods");
+	ck_assert_str_eq(cmdline.module_dirs[1], "/m");
+	free((void *)(uintptr_t)cmdline.config);
+	free((void *)(uintptr_t)cmdline.pid_file);
+	free((void *)(uintptr_t)cmdline.module_dirs[0]);
 }
 END_TEST
 
@@ -145,6 +183,11 @@ static const char *const wrong[][2] = {
 	{"-l 7", "7"},
 	{"--log-level INFO", "INFO"},
 	{"-L nowhere", "nowhere"},
+	{"--notify-fd x", "\"x\""},
+	{"--notify-fd 2", "\"2\" is not a descriptor from 3 on"},
+	{"--notify-fd 3x", "\"3x\""},
+	{"--notify-fd 999", "descriptor 999: Bad file descriptor"},
+	{"--pid-file", "--pid-file"},
 	{"-- -t", "-t"},
 };
 
@@ -169,6 +212,7 @@ START_TEST(help_is_on_stdout_and_has_every_option)
 		"-V",           "--version", "-h",
 		"--help",       "auto",      "stderr",
 		"syslog",       "warning",   "/lined/lined.conf",
+		"--pid-file",   "journal",   "--notify-fd",
 	};
 	size_t i;
 
@@ -207,6 +251,8 @@ static Suite *make(void)
 	tcase_add_test(tc, nothing_given_is_the_defaults);
 	tcase_add_loop_test(tc, every_option_is_taken_in_both_spellings, 0,
 			    sizeof(spellings) / sizeof(spellings[0]));
+	tcase_add_test(tc, a_descriptor_to_notify_is_not_passed_on);
+	tcase_add_test(tc, paths_are_absolute_if_it_detaches);
 	tcase_add_test(tc, a_second_run_starts_anew);
 	tcase_add_test(tc, the_last_of_two_counts);
 	tcase_add_loop_test(tc, what_is_wrong_is_named_on_stderr, 0,

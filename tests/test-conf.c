@@ -479,6 +479,7 @@ START_TEST(every_top_key_is_read)
 {
 	const struct conf *conf = fixture_good(
 		"workers = 10\nuser = u\ngroup = g\nmodule-dir = \"/m\"\n"
+		"pid-file = \"/run/x.pid\"\n"
 		"drain-timeout = 2m\n"
 		"log { target = \"syslog\" format = plain facility = "
 		"\"local3\" level = "
@@ -491,6 +492,7 @@ START_TEST(every_top_key_is_read)
 	ck_assert_str_eq(conf->user, "u");
 	ck_assert_str_eq(conf->group, "g");
 	ck_assert_str_eq(conf->module_dir, "/m");
+	ck_assert_str_eq(conf->pid_file, "/run/x.pid");
 	ck_assert_uint_eq(conf->drain_timeout_ms, 120000);
 	ck_assert_int_eq(conf->log.target, LOG_TARGET_SYSLOG);
 	ck_assert_int_eq(conf->log.format, LOG_FORMAT_PLAIN);

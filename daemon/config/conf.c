@@ -52,7 +52,7 @@ static void conf_read_log(struct conf_build *build, struct conf_node *node)
 /* ---- the top --------------------------------------------------------- */
 
 struct top {
-	const char *workers, *user, *group, *module_dir;
+	const char *workers, *user, *group, *module_dir, *pid_file;
 	int64_t drain_timeout_ms;
 };
 
@@ -62,6 +62,7 @@ static const struct lined_option top_table[] = {
 	{LINED_OPTION("user", STRING, struct top, user)},
 	{LINED_OPTION("group", STRING, struct top, group)},
 	{LINED_OPTION("module-dir", STRING, struct top, module_dir)},
+	{LINED_OPTION("pid-file", STRING, struct top, pid_file)},
 	{LINED_OPTION("drain-timeout", DURATION, struct top, drain_timeout_ms),
 	 .fallback = "10s", .min = 1, .max = DRAIN_TIMEOUT_MAX},
 	{.name = NULL},
@@ -91,19 +92,20 @@ static void conf_read_workers(struct conf_build *build, const char *text)
 			   conf_quoted(text, quoted), why, WORKERS_MAX);
 }
 
-static void conf_read_module_dir(struct conf_build *build, const char *text)
+/* The path of a key at the top; NULL: it is not set. */
+static const char *conf_read_path(struct conf_build *build, const char *name,
+				  const char *text)
 {
 	struct conf_node *root = &build->tree.root;
-	const struct conf_key *key = conf_options_key(root, "module-dir");
-	struct pool *pool = build->conf->pool;
+	const struct conf_key *key = conf_options_key(root, name);
 
-	text = conf_build_text(build, "", root, "module-dir", text);
+	text = conf_build_text(build, "", root, name, text);
 	if (text == NULL || key == NULL)
-		return;
-	text = conf_file_path(text, &key->place, pool);
+		return NULL;
+	text = conf_file_path(text, &key->place, build->conf->pool);
 	if (text == NULL)
 		conf_build_oom(build);
-	build->conf->module_dir = text;
+	return text;
 }
 
 static void conf_read_defaults(struct conf_build *build, struct conf_node *node)
@@ -150,7 +152,9 @@ static void conf_read_top(struct conf_build *build)
 	conf_build_check_user(build, "", root, "user", build->conf->user);
 	conf_build_check_group(build, "", root, "group", build->conf->group);
 	conf_read_workers(build, top.workers);
-	conf_read_module_dir(build, top.module_dir);
+	build->conf->module_dir =
+		conf_read_path(build, "module-dir", top.module_dir);
+	build->conf->pid_file = conf_read_path(build, "pid-file", top.pid_file);
 	conf_control_read(build, control, metrics);
 }
 

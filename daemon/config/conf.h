@@ -97,6 +97,7 @@ struct conf {
 	unsigned workers; /* 0: auto */
 	const char *user, *group;
 	const char *module_dir; /* NULL: the built-in one */
+	const char *pid_file;   /* NULL: none */
 	uint32_t drain_timeout_ms;
 	struct log_settings log;
 	const struct conf_tls *tls;

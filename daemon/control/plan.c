@@ -162,6 +162,9 @@ static void plan_print_keys(struct response *response,
 	if (plan->module_dir)
 		plan_step(response, "ignore", "", "module-dir",
 			  "module-dir: a change needs a restart");
+	if (plan->pid_file)
+		plan_step(response, "ignore", "", "pid-file",
+			  "pid-file: a change needs a restart");
 	if (plan->log)
 		plan_step(response, "change", "", "log", "log changes");
 	if (plan->drain_timeout)

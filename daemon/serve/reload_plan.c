@@ -167,6 +167,7 @@ static void plan_keys(struct reload_plan *plan)
 	plan->user = plan_differs(first->user, after->user) ||
 		     plan_differs(first->group, after->group);
 	plan->module_dir = plan_differs(first->module_dir, after->module_dir);
+	plan->pid_file = plan_differs(first->pid_file, after->pid_file);
 	plan->drain_timeout =
 		before->drain_timeout_ms != after->drain_timeout_ms;
 }

@@ -76,7 +76,7 @@ struct reload_plan {
 	size_t address_count;
 
 	/* Keys that differ from the start's and need a restart. */
-	bool workers, user, module_dir;
+	bool workers, user, module_dir, pid_file;
 	/* Keys that change with this reload. reload.c compares the log. */
 	bool drain_timeout, log;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Daemonises as daemon(7) describes for SysV: fork, setsid, fork. A pipe
+ * Daemonises as daemon(7) describes for SysV: fork, setsid, fork, chdir. A pipe
  * returns the result of the start to the first process.
  */
 #include "config.h"
@@ -79,7 +79,8 @@ int detach(void)
 	}
 	close(fds[0]);
 	result_fd = fds[1];
-	if (detach_to_null(STDIN_FILENO) < 0 ||
+	/* Another directory could not be unmounted while the daemon runs. */
+	if (chdir("/") < 0 || detach_to_null(STDIN_FILENO) < 0 ||
 	    detach_to_null(STDOUT_FILENO) < 0)
 		return -1;
 	return 0;

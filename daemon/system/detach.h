@@ -7,10 +7,10 @@
 #define DETACH_H
 
 /*
- * Returns in a grandchild without a terminal. The calling process exits with
- * the code of detach_done(), or with 3 if the daemon ends before that. Standard
- * input and output become /dev/null, standard error stays until detach_done().
- * No other thread may exist yet. -1 and errno.
+ * Returns in a grandchild without a terminal, whose directory is "/". The
+ * calling process exits with the code of detach_done(), or with 3 if the daemon
+ * ends before that. Standard input and output become /dev/null, standard error
+ * stays until detach_done(). No other thread may exist yet. -1 and errno.
  */
 int detach(void);
 

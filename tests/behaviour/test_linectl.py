@@ -399,6 +399,7 @@ class Failures(LinectlTest):
                         "reload", "plan", "why", "log", "metrics", "tap",
                         "top"):
             self.assertRegex(out, r"(?m)^  %s\b" % command)
+        self.assertEqual(self.run_linectl("help"), (DONE, out, ""))
         code, out, _ = self.run_linectl("--version")
         self.assertEqual(code, DONE)
         self.assertRegex(out, r"^linectl \d")

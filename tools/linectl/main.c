@@ -47,6 +47,7 @@ static void print_help(void)
 	     "  -V, --version        print the version\n"
 	     "  -h, --help           print this\n");
 	command_list(stdout);
+	printf("  %-20s %s\n", "help", "print this");
 }
 
 /* Fails if output could not be written, for instance to a full disk. */
@@ -135,6 +136,10 @@ static const struct command *find_command(const struct options *options,
 
 	if (argc == 0)
 		exit_misused(options, "no command is named");
+	if (strcmp(argv[0], "help") == 0) {
+		print_help();
+		exit(flush_output(LINECTL_DONE));
+	}
 	command = command_find(argv[0]);
 	if (command == NULL)
 		exit_misused(options, "unknown command \"%s\"", argv[0]);

@@ -1,0 +1,290 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""How lined is started without systemd: by itself with -d and a pid file, by
+runit, s6 and supervisord with the run files of conf/examples."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from lined_test import LINED, PATIENCE, TOP, Client, DaemonTest, environment
+from lined_test import free_port, main, service
+
+EXAMPLES = os.path.join(TOP, "conf", "examples")
+
+
+class Start(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.text = service("echo", "tcp://127.0.0.1:%d" % self.port)
+        self.write(self.text)
+
+    def run_here(self, *arguments, env=None, pass_fds=()):
+        """lined in the directory of the config, which is named without it."""
+        done = subprocess.run(
+            [LINED, "-c", os.path.basename(self.config), "-m", self.modules,
+             *arguments], cwd=os.path.dirname(self.config),
+            env=environment(env), timeout=PATIENCE, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds)
+        return done.returncode, done.stderr.decode()
+
+    def answers(self):
+        try:
+            with Client(self.address) as c:
+                return c.echoes()
+        except OSError:
+            return False
+
+
+class Detached(Start):
+    def detach(self, *arguments):
+        """Its process. The pid file is `lined.pid` beside the config."""
+        code, err = self.run_here("-d", *arguments)
+        self.assertEqual(code, 0, err)
+        with open(self.path("lined.pid")) as f:
+            pid = int(f.read())
+        self.addCleanup(self.end, pid)
+        return pid
+
+    def end(self, pid):
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return
+        self.eventually(lambda: not os.path.exists("/proc/%d" % pid),
+                        "its end")
+
+    def test_pid_file_contains_the_daemon_until_it_ends(self):
+        pid = self.detach("--pid-file", "lined.pid")
+        self.assertTrue(self.answers())
+        self.assertEqual(os.readlink("/proc/%d/exe" % pid),
+                         os.path.realpath(LINED))
+        self.assertEqual(os.readlink("/proc/%d/cwd" % pid), "/")
+        self.end(pid)
+        self.assertFalse(os.path.exists(self.path("lined.pid")))
+
+    def test_reload_finds_a_relative_config(self):
+        pid = self.detach("--pid-file", "lined.pid")
+        other = free_port()
+        self.write(self.text + service("more",
+                                       "tcp://127.0.0.1:%d" % other))
+        os.kill(pid, signal.SIGHUP)
+        self.address = ("127.0.0.1", other)
+        self.eventually(self.answers, "the new service")
+
+    def test_config_names_the_pid_file_from_its_own_directory(self):
+        self.write('pid-file = "lined.pid"\n' + self.text)
+        pid = self.detach()
+        self.assertTrue(self.answers())
+        self.end(pid)
+
+    def test_second_lined_with_the_same_file_is_refused(self):
+        pid = self.detach("--pid-file", "lined.pid")
+        self.port = free_port()
+        self.write(service("echo", "tcp://127.0.0.1:%d" % self.port))
+        code, err = self.run_here("-L", "stderr", "--pid-file",
+                                  self.path("lined.pid"))
+        self.assertEqual(code, 3, err)
+        self.assertIn("pid-file %s: is locked by process %d"
+                      % (self.path("lined.pid"), pid), err)
+        self.assertTrue(os.path.exists("/proc/%d" % pid))
+        with open(self.path("lined.pid")) as f:
+            self.assertEqual(int(f.read()), pid)
+
+    def test_what_is_no_place_for_a_pid_file_is_refused(self):
+        os.symlink(self.path("elsewhere"), self.path("link"))
+        os.mkfifo(self.path("fifo"))
+        for path, why in (("link", "is a symbolic link"),
+                          ("fifo", "is not a regular file"),
+                          ("none/x", "No such file or directory"),
+                          (".", "Is a directory")):
+            with self.subTest(path):
+                code, err = self.run_here("-L", "stderr", "--pid-file",
+                                          self.path(path))
+                self.assertEqual(code, 3, err)
+                self.assertIn("pid-file %s: %s" % (self.path(path), why), err)
+        self.assertFalse(os.path.exists(self.path("elsewhere")))
+
+    def test_user_that_may_not_remove_the_pid_file_empties_it(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can become another user")
+        os.mkdir(self.path("run"))
+        os.chmod(self.path("run"), 0o755)
+        self.write('user = "daemon"\npid-file = "run/lined.pid"\n' + self.text)
+        daemon = self.launch(self.arguments())
+        daemon.wait_log("lined .*: 1 service")
+        self.eventually(lambda: os.path.getsize(self.path("run/lined.pid")),
+                        "the number")
+        with open(self.path("run/lined.pid")) as f:
+            self.assertEqual(int(f.read()), daemon.pid)
+        daemon.stop()
+        self.assertEqual(os.path.getsize(self.path("run/lined.pid")), 0)
+
+    def test_changed_pid_file_needs_a_restart(self):
+        daemon = self.start(self.text)
+        self.write('pid-file = "lined.pid"\n' + self.text)
+        place = daemon.reload()
+        daemon.wait_log("^<4>reload: pid-file: a change needs a restart",
+                        place)
+
+
+class Notified(Start):
+    def test_descriptor_gets_a_newline_when_addresses_are_open(self):
+        ours, its = os.pipe()
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", LINED, "-c", self.config, "-m",
+             self.modules, "--notify-fd", str(its)], pass_fds=[its],
+            env=environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            os.close(its)
+            with os.fdopen(ours, "rb") as f:
+                # And nothing else, and it is closed.
+                self.assertEqual(f.read(), b"\n")
+            self.assertTrue(self.answers())
+        finally:
+            process.terminate()
+            self.assertEqual(process.wait(PATIENCE), 0)
+
+    def test_failed_start_says_nothing(self):
+        ours, its = os.pipe()
+        with Client(self.listener()):
+            code, err = self.run_here("-L", "stderr", "--notify-fd", str(its),
+                                      pass_fds=[its])
+        os.close(its)
+        self.assertEqual(code, 3, err)
+        with os.fdopen(ours, "rb") as f:
+            self.assertEqual(f.read(), b"")
+
+    def listener(self):
+        s = socket.socket()
+        self.addCleanup(s.close)
+        s.bind(self.address)
+        s.listen()
+        return self.address
+
+
+class Supervised(Start):
+    """The run files of conf/examples, with the real programs."""
+
+    def need(self, *programs):
+        for program in programs:
+            if not shutil.which(program):
+                self.skipTest(program + " was not found")
+
+    def example(self, name, to):
+        """Copies a run file; it starts this build with the test's config."""
+        with open(os.path.join(EXAMPLES, name)) as f:
+            text = f.read()
+        self.assertIn("/usr/local/sbin/lined", text)
+        self.assertIn("/usr/local/etc/lined/lined.conf", text)
+        text = text.replace("/usr/local/sbin/lined",
+                            "%s -m %s" % (LINED, self.modules))
+        text = text.replace("/usr/local/etc/lined/lined.conf", self.config)
+        with open(to, "w") as f:
+            f.write(text)
+        os.chmod(to, 0o755)
+
+    def supervise(self, *argv):
+        """Starts a supervisor, which passes its output to a file."""
+        out = open(self.path("out"), "wb")
+        self.addCleanup(out.close)
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", *argv], env=environment(),
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        self.addCleanup(self.end_supervisor, process)
+        return process
+
+    @staticmethod
+    def end_supervisor(process):
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def control(self, *argv):
+        done = subprocess.run(argv, env=environment(), timeout=PATIENCE,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(done.returncode, 0, done.stdout.decode())
+        return done.stdout.decode()
+
+    def output(self):
+        with open(self.path("out")) as f:
+            return f.read()
+
+    def reloads(self, *argv):
+        """The supervisor's command for SIGHUP takes the new config."""
+        other = free_port()
+        self.write(self.text + service("more", "tcp://127.0.0.1:%d" % other))
+        first, self.address = self.address, ("127.0.0.1", other)
+        self.control(*argv)
+        self.eventually(self.answers, "the new service")
+        self.address = first
+
+    def test_runit(self):
+        self.need("runsv", "sv")
+        place = self.path("sv")
+        os.mkdir(place)
+        self.example("runit-run", place + "/run")
+        self.supervise("runsv", place)
+        self.eventually(self.answers, "an answer")
+        self.reloads("sv", "hup", place)
+        self.control("sv", "-w", "20", "stop", place)
+        self.assertFalse(self.answers())
+        self.assertIn("<5>stopped\n", self.output())
+        self.control("sv", "exit", place)
+
+    def test_s6(self):
+        self.need("s6-supervise", "s6-svc", "s6-svwait")
+        place = self.path("s6")
+        os.mkdir(place)
+        self.example("s6-run", place + "/run")
+        with open(place + "/notification-fd", "w") as f:
+            f.write("3\n")
+        self.supervise("s6-supervise", place)
+        self.eventually(lambda: os.path.exists(place + "/supervise/control"),
+                        "s6-supervise")
+        # Ready is told by lined, through the descriptor.
+        self.control("s6-svwait", "-U", "-t", "15000", place)
+        self.assertTrue(self.answers())
+        self.reloads("s6-svc", "-h", place)
+        self.control("s6-svc", "-wD", "-T", "15000", "-d", place)
+        self.assertFalse(self.answers())
+        self.control("s6-svc", "-x", place)
+
+    def test_supervisord(self):
+        self.need("supervisord", "supervisorctl")
+        conf = self.path("supervisord.conf")
+        self.example("supervisord.conf", conf)
+        with open(conf, "a") as f:
+            f.write("stdout_logfile=%s\n" % self.path("log"))
+            f.write("[supervisord]\nnodaemon=true\nlogfile=/dev/null\n"
+                    "logfile_maxbytes=0\npidfile=%s\n" % self.path("pid"))
+            f.write("[unix_http_server]\nfile=%s\n" % self.path("ctl"))
+            f.write("[supervisorctl]\nserverurl=unix://%s\n"
+                    % self.path("ctl"))
+            f.write("[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory"
+                    " = supervisor.rpcinterface:make_main_rpcinterface\n")
+        self.supervise("supervisord", "-c", conf)
+        self.eventually(self.answers, "an answer")
+        ctl = ["supervisorctl", "-c", conf]
+        self.reloads(*ctl, "signal", "HUP", "lined")
+        self.assertIn("listening on", self.control(*ctl, "tail", "lined"))
+        # A wrong configuration is not tried again and again.
+        self.control(*ctl, "stop", "lined")
+        self.write("service")
+        subprocess.run(ctl + ["start", "lined"], env=environment(),
+                       stdout=subprocess.DEVNULL, timeout=PATIENCE)
+        time.sleep(1.5)
+        with open(self.path("log")) as f:
+            self.assertLessEqual(f.read().count("syntax error"), 4)
+
+
+if __name__ == "__main__":
+    main(180)
