@@ -49,6 +49,22 @@ void socket_read_on(struct lined_socket *sock)
 	socket_update_mode(sock);
 }
 
+/* Adds what was read to the input. False: handle_input has closed it. */
+static bool stream_add_input(struct lined_socket *sock, char *bytes, size_t len)
+{
+	counter_add(&sock->group->counters.bytes_in, len);
+	sock->bytes_in += len;
+	sock->needs_more = false;
+	if (sock->handlers->handle_input != NULL)
+		len = sock->handlers->handle_input(sock, sock->arg, bytes, len);
+	if (sock->state == LINED_SOCKET_CLOSED) {
+		input_clear(&sock->in, socket_read_buffer(sock));
+		return false;
+	}
+	input_received(&sock->in, len);
+	return true;
+}
+
 /* Reads once. True: bytes, the end of the stream or an error has come. */
 static bool stream_fill(struct lined_socket *sock)
 {
@@ -61,14 +77,11 @@ static bool stream_fill(struct lined_socket *sock)
 		sock->error = ENOMEM;
 		return true;
 	}
+	if (sock->handlers->handle_input != NULL)
+		size -= LINED_INPUT_SPARE;
 	n = socket_transport(sock)->recv(sock, to, size);
-	if (n > 0) {
-		input_received(&sock->in, (size_t)n);
-		counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
-		sock->bytes_in += (uint64_t)n;
-		sock->needs_more = false;
-		return true;
-	}
+	if (n > 0)
+		return stream_add_input(sock, to, (size_t)n);
 	if (n == 0)
 		sock->eof = true;
 	else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)

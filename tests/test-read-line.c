@@ -627,6 +627,55 @@ static void switcher_read(struct lined_socket *sock, void *arg)
 	}
 }
 
+/* Removes each '-', adds '+' before each read, and answers each '?'; '!' closes
+ * the socket. */
+static size_t switcher_input(struct lined_socket *sock, void *arg, char *bytes,
+			     size_t len)
+{
+	size_t i, used = 1;
+
+	(void)arg;
+	memmove(bytes + 1, bytes, len);
+	bytes[0] = '+';
+	for (i = 1; i <= len; i++) {
+		if (bytes[i] == '?')
+			lined_socket_send(sock, "yes", 3);
+		if (bytes[i] == '!')
+			lined_socket_close(sock);
+		if (bytes[i] != '-')
+			bytes[used++] = bytes[i];
+	}
+	return used;
+}
+
+START_TEST(input_may_be_changed_before_it_is_split_into_lines)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = switcher_read,
+		.handle_input = switcher_input,
+	};
+	struct switcher s = {.reads = 0};
+	struct lined_dispatcher *d = support_dispatcher();
+	char answer[4] = "";
+	int peer;
+
+	support_pair(d, &handlers, &s, &peer);
+	support_puts(peer, "-a-b?");
+	support_run_turns(d, 2);
+	ck_assert_int_eq(recv(peer, answer, 3, MSG_WAITALL), 3);
+	ck_assert_str_eq(answer, "yes");
+	support_puts(peer, "c\n-");
+	support_run_turns(d, 2);
+	ck_assert_str_eq(s.log, "+ab?+c|");
+	/* A line that it has closed the socket for is not read. */
+	support_puts(peer, "d\n!");
+	ck_assert_int_eq(lined_dispatcher_poll(d, 5000), 0);
+	ck_assert_str_eq(s.log, "+ab?+c|");
+	lined_dispatcher_free(d);
+	close(peer);
+}
+END_TEST
+
 START_TEST(framing_switched_in_mid_stream_loses_nothing)
 {
 	static const struct lined_socket_handlers handlers = {
@@ -1200,6 +1249,8 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, within_a_line_until_its_end_has_come);
 	tcase_add_test(blocks, lines_and_blocks_alternate_at_any_cut);
 	tcase_add_test(blocks, block_over_the_callers_bound_is_refused);
+	tcase_add_test(blocks,
+		       input_may_be_changed_before_it_is_split_into_lines);
 	tcase_add_test(blocks, framing_switched_in_mid_stream_loses_nothing);
 	tcase_add_test(blocks, skipped_rest_ends_where_its_line_does);
 	tcase_add_test(blocks, lowered_limit_holds_for_a_line_begun);

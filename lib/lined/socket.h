@@ -90,7 +90,19 @@ struct lined_socket_handlers {
 	 */
 	void (*handle_close)(struct lined_socket *sock, void *arg,
 			     enum lined_close_reason reason, int error);
+	/*
+	 * Bytes of a stream have come, which are not split into lines yet. The
+	 * handler may change them in place, shorten them, or add up to
+	 * LINED_INPUT_SPARE bytes; it returns their new number. For example it
+	 * removes the commands of telnet and answers them at once. It may send
+	 * and close. The counters count the bytes as they came.
+	 */
+	size_t (*handle_input)(struct lined_socket *sock, void *arg,
+			       char *bytes, size_t len);
 };
+
+/* How many bytes handle_input may add. */
+#define LINED_INPUT_SPARE 16
 
 /*
  * The limits of every socket in a group, for example of all clients of a
