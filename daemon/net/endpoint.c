@@ -74,9 +74,13 @@ int endpoint_set_tcp_options(int fd)
 {
 	int on = 1;
 
-	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0
-		       ? -1
-		       : lined_tcp_keepalive(fd);
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+		return -1;
+	/* Urgent bytes stay in the stream (RFC 6093): without this, the DATA
+	 * MARK of telnet's ^C would be missing behind its IAC. */
+	if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) < 0)
+		return -1;
+	return lined_tcp_keepalive(fd);
 }
 
 static int endpoint_set_options(int fd, int family, bool datagram)
