@@ -176,6 +176,34 @@ START_TEST(bytes_that_are_not_utf8_are_replaced)
 }
 END_TEST
 
+START_TEST(any_bytes_come_out_clean)
+{
+	static const unsigned char favourites[] = {
+		0x1b, 0xff, 0xfa, 0xf0, 0xc2, 0x9b, 0xe2, 0x82, 0xed, 0xf4,
+	};
+	unsigned seed = 1;
+	int round;
+
+	for (round = 0; round < 20000; round++) {
+		size_t len = (size_t)rand_r(&seed) % 40, i;
+		char *out = malloc(LINED_TEXT_CLEAN_ROOM(len));
+		char *in = out + 2 * len;
+
+		ck_assert_ptr_nonnull(out);
+		for (i = 0; i < len; i++)
+			in[i] = rand_r(&seed) % 2
+					? (char)favourites[(size_t)rand_r(
+								   &seed) %
+							   sizeof(favourites)]
+					: (char)rand_r(&seed);
+		i = lined_text_clean(out, in, len);
+		ck_assert_uint_eq(i, strlen(out));
+		ck_assert(lined_text_is_clean(out, i));
+		free(out);
+	}
+}
+END_TEST
+
 /* ---- escaping ------------------------------------------------------------ */
 
 static void expect_escape(const char *bytes, size_t len, const char *escaped)
@@ -285,6 +313,7 @@ static Suite *make(void)
 	tcase_add_test(tc, clean_text_stays_as_it_is);
 	tcase_add_test(tc, what_may_not_be_shown_is_removed);
 	tcase_add_test(tc, bytes_that_are_not_utf8_are_replaced);
+	tcase_add_test(tc, any_bytes_come_out_clean);
 	tcase_add_test(tc, bytes_are_escaped);
 	tcase_add_test(tc, utf8_stays_unless_it_is_malformed_or_hides);
 	tcase_add_test(tc, a_backslash_stays_in_what_is_escaped_already);

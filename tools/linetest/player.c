@@ -96,15 +96,15 @@ static bool actors_are_over(const struct run *run)
 	return true;
 }
 
+#define ANNOUNCEMENT "* announcement: this service is closing"
+
 /*
  * Drops the announcement that chat sends as the daemon stops. A transcript
  * without `stop` need not expect it; one with `stop` must, as any other line.
  */
-static void drop_announcement(struct actor *actor)
+static void drop_announcement(struct actor *actor, const char *announcement)
 {
-	static const char announcement[] =
-		"* announcement: this service is closing\n";
-	size_t len = sizeof(announcement) - 1, left = actor_unread(actor);
+	size_t len = strlen(announcement), left = actor_unread(actor);
 	struct bytes *seen = &actor->seen;
 
 	if (left < len ||
@@ -132,8 +132,10 @@ static bool play_end(struct run *run)
 		daemon_process_stop(&run->process);
 	run->is_stopping = true;
 	run_wait_until(run, LEAVE_MS, actors_are_over(run));
-	for (i = 0; !was_stopped && i < count; i++)
-		drop_announcement(&run->actors[i]);
+	for (i = 0; !was_stopped && i < count; i++) {
+		drop_announcement(&run->actors[i], ANNOUNCEMENT "\n");
+		drop_announcement(&run->actors[i], ANNOUNCEMENT "\r\n");
+	}
 	for (i = 0; good && i < count; i++)
 		good = step_nothing_left(run, &run->actors[i], &end);
 	for (i = 0; i < count; i++) {
