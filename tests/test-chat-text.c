@@ -1,141 +1,156 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The chat's parts that keep nothing: cleaning text, names, networks of
- * operators, and the answer to floods.
+ * The chat's parts that know no other: telnet, names, networks of operators,
+ * and the answer to floods.
  */
 #include "config.h"
 
 #include "chat/text.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "chat/flood.h"
 #include "chat/options.h"
+#include "chat/telnet.h"
 #include "support.h"
 
-/* ---- cleaning ----------------------------------------------------------- */
+/* ---- telnet ------------------------------------------------------------- */
 
-#define REPLACED "\xef\xbf\xbd"
+struct answers {
+	char text[200];
+	size_t len;
+};
 
-/* In exactly the room that is asked for: a byte too many is seen by ASan. */
-static void cleans_bytes(const char *line, size_t len, const char *wanted)
+/* "W6 " for WONT 6, in words of one letter: w WILL, W WONT, D DONT. */
+static void note_answer(void *arg, unsigned char command, unsigned char option)
 {
-	char *in = malloc(len > 0 ? len : 1);
-	char *out = malloc(CHAT_TEXT_ROOM(len));
-	size_t used;
+	struct answers *answers = arg;
+	static const char letters[] = "wWdD";
 
-	ck_assert_ptr_nonnull(in);
-	ck_assert_ptr_nonnull(out);
-	memcpy(in, line, len);
-	used = chat_text_clean(in, len, out);
-	ck_assert_str_eq(out, wanted);
-	ck_assert_uint_eq(used, strlen(wanted));
-	ck_assert(chat_text_is_clean(out));
-	free(in);
-	free(out);
+	answers->len +=
+		(size_t)snprintf(answers->text + answers->len,
+				 sizeof(answers->text) - answers->len, "%c%u ",
+				 letters[command - 0xfb], option);
 }
 
-#define cleans(line, wanted) cleans_bytes(line, sizeof(line) - 1, wanted)
-
-START_TEST(plain_text_stays_as_it_is)
+/* Takes the first cut bytes, then the rest, in exactly the room that the socket
+ * gives. */
+static size_t take_cut(struct chat_telnet *telnet, const char *in, size_t len,
+		       size_t cut, char *out, struct answers *answers)
 {
-	cleans("", "");
-	cleans("hello, world ~", "hello, world ~");
-	cleans("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
-	       "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80");
-	cleans("\xc2\xa0\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf",
-	       "\xc2\xa0\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf");
-}
-END_TEST
+	size_t used = 0, part, from = 0;
+	char *bytes;
 
-START_TEST(control_characters_are_removed)
-{
-	cleans("\x1b[31mred\x07", "[31mred");
-	cleans("a\0b\x01"
-	       "c\x1f"
-	       "d\x7f"
-	       "e",
-	       "abcde");
-	cleans("a\tb", "a b");
-	cleans("\xc2\x80\xc2\x9b\xc2\x9f!", "!");
-	/* They would turn the rest of the line around. */
-	cleans("a\xe2\x80\xae"
-	       "b\xe2\x81\xa7"
-	       "c",
-	       "abc");
-	ck_assert(!chat_text_is_clean("a\x1b"));
-	ck_assert(!chat_text_is_clean("\xe2\x80\xae"));
-	ck_assert(!chat_text_is_clean("\xc2\x9b"));
-	ck_assert(!chat_text_is_clean("\xff"));
-}
-END_TEST
-
-START_TEST(bad_utf8_is_replaced_piece_by_piece)
-{
-	cleans("a\x80"
-	       "b",
-	       "a" REPLACED "b");
-	cleans("\xc3", REPLACED);
-	cleans("\xc3(", REPLACED "(");
-	cleans("\xe2\x82", REPLACED);
-	cleans("\xe2\x82x", REPLACED "x");
-	cleans("\xf0\x9f\x98", REPLACED);
-	cleans("\xc0\xaf", REPLACED REPLACED);
-	cleans("\xe0\x80\xaf", REPLACED REPLACED REPLACED);
-	cleans("\xed\xa0\x80", REPLACED REPLACED REPLACED);
-	cleans("\xf4\x90\x80\x80", REPLACED REPLACED REPLACED REPLACED);
-	cleans("\xf5\xfe", REPLACED REPLACED);
-}
-END_TEST
-
-START_TEST(telnet_commands_are_removed)
-{
-	cleans("\xff\xfb\x18\xff\xfd\x01hi", "hi");
-	cleans("h\xff\xf1i", "hi");
-	cleans("h\xff\xfa\x18\0xterm\xff\xffy\xff\xf0i", "hi");
-	cleans("hi\xff\xfa\x18 and no end", "hi");
-	cleans("hi\xff", "hi");
-	cleans("hi\xff\xfb", "hi");
-	/* No commands: the byte itself, doubled or followed by text. */
-	cleans("h\xff\xffi", "h" REPLACED "i");
-	cleans("h\xffi", "h" REPLACED "i");
-}
-END_TEST
-
-START_TEST(what_telnet_commands_split_is_read_as_one)
-{
-	cleans("\xc3\xff\xf1\xbc", "\xc3\xbc");
-	cleans("\xc2\xff\xfb\x01\x9b", "");
-}
-END_TEST
-
-START_TEST(any_bytes_come_out_clean)
-{
-	static const unsigned char favourites[] = {
-		0x1b, 0xff, 0xfa, 0xf0, 0xc2, 0x9b, 0xe2, 0x82, 0xed, 0xf4,
-	};
-	unsigned seed = 1;
-	int round;
-
-	for (round = 0; round < 20000; round++) {
-		size_t len = (size_t)rand_r(&seed) % 40, i;
-		char *in = malloc(len + 1), *out = malloc(CHAT_TEXT_ROOM(len));
-
-		ck_assert(in != NULL && out != NULL);
-		for (i = 0; i < len; i++)
-			in[i] = rand_r(&seed) % 2
-					? (char)favourites[(size_t)rand_r(
-								   &seed) %
-							   sizeof(favourites)]
-					: (char)rand_r(&seed);
-		i = chat_text_clean(in, len, out);
-		ck_assert_uint_eq(i, strlen(out));
-		ck_assert(chat_text_is_clean(out));
-		free(in);
-		free(out);
+	for (part = cut; from < len; part = len - cut) {
+		if (part > 0) {
+			bytes = malloc(part + 1);
+			ck_assert_ptr_nonnull(bytes);
+			memcpy(bytes, in + from, part);
+			from += part;
+			part = chat_telnet_take(telnet, bytes, part,
+						note_answer, answers);
+			memcpy(out + used, bytes, part);
+			used += part;
+			free(bytes);
+		}
 	}
+	return used;
+}
+
+static void takes_bytes(const char *in, size_t len, const char *wanted,
+			size_t wanted_len, const char *answered, bool secret)
+{
+	size_t cut, used;
+	char out[200];
+
+	for (cut = 0; cut < len; cut++) {
+		struct chat_telnet telnet = {.secret = secret};
+		struct answers answers = {.len = 0};
+
+		used = take_cut(&telnet, in, len, cut, out, &answers);
+		ck_assert_mem_eq(out, wanted, used);
+		ck_assert_uint_eq(used, wanted_len);
+		ck_assert_str_eq(answers.text, answered);
+		chat_telnet_fini(&telnet);
+	}
+}
+
+#define takes(in, wanted, answered)                                            \
+	takes_bytes(in, sizeof(in) - 1, wanted, sizeof(wanted) - 1, answered,  \
+		    false)
+
+START_TEST(commands_are_removed_and_requests_refused)
+{
+	takes("\xff\xfb\x18\xff\xfd\x01hi\n", "hi\n", "D24 W1 ");
+	takes("h\xff\xf1i\n", "hi\n", "");
+	takes("h\xff\xfa\x18\0xterm\xff\xffy\xff\xf0i\n", "hi\n", "");
+	/* What the client does not do, or asks us not to do, is so already. */
+	takes("\xff\xfc\x18\xff\xfe\x01\n", "\n", "");
+}
+END_TEST
+
+START_TEST(a_request_is_answered_once_a_timing_mark_each_time)
+{
+	takes("\xff\xfd\x03\xff\xfd\x03\n\xff\xfd\x03\xff\xfb\x03\xff\xfb\x03",
+	      "\n", "W3 D3 ");
+	/* ^C of Debian's telnet: IP, then a mark to end its flushing. */
+	takes("\xff\xf4\xff\xfd\x06\n\xff\xf4\xff\xfd\x06\n", "\n\n", "W6 W6 ");
+}
+END_TEST
+
+START_TEST(a_byte_that_begins_no_command_is_data)
+{
+	takes("h\xff\xffi\n", "h\xffi\n", "");
+	takes("h\xffi\n", "h\xffi\n", "");
+	takes("plain\r\0\r\n", "plain\r\0\r\n", "");
+}
+END_TEST
+
+START_TEST(a_line_end_ends_half_a_command)
+{
+	takes("hi\xff\xfa\x18 and no end\nx\n", "hi\nx\n", "");
+	takes("hi\xff\xfa\x18\xff\nx\n", "hi\nx\n", "");
+	takes("hi\xff\nx\n", "hi\nx\n", "");
+	takes("hi\xff\xfb\nx\n", "hi\nx\n", "D10 ");
+	takes("hi\xff\xfb\r\nx\n", "hi\nx\n", "D13 ");
+}
+END_TEST
+
+START_TEST(a_telnet_client_may_end_lines_in_cr)
+{
+	takes("\xff\xf1one\r\0two\rthree\r\nfour\n\n\r\r\n",
+	      "one\ntwo\nthree\nfour\n\n\n\n", "");
+	/* Commands may come between. */
+	takes("\xff\xf1one\r\xff\xf1\ntwo", "one\ntwo", "");
+	/* Before the first command, a CR is what the framing makes of it. */
+	takes("one\r\0\xff\xf1two\r\0", "one\r\0two\n", "");
+}
+END_TEST
+
+START_TEST(echo_is_off_while_a_secret_is_typed)
+{
+	struct chat_telnet telnet = {.secret = false};
+	struct answers answers = {.len = 0};
+	char typed[] = "pw\n", agrees[] = "\xff\xfd\x01",
+	     later[] = "\xff\xfe\x01";
+
+	/* PuTTY asks for the echo itself. */
+	takes_bytes("\xff\xfb\x1f\xff\xfd\x01\xff\xfb\x03pw\n", 12, "pw\n", 3,
+		    "w1 D31 D3 ", true);
+	chat_telnet_secret(&telnet, true, note_answer, &answers);
+	chat_telnet_take(&telnet, typed, 3, note_answer, &answers);
+	chat_telnet_secret(&telnet, false, note_answer, &answers);
+	ck_assert_str_eq(answers.text, "");
+	chat_telnet_secret(&telnet, true, note_answer, &answers);
+	ck_assert_uint_eq(
+		chat_telnet_take(&telnet, agrees, 3, note_answer, &answers), 0);
+	chat_telnet_secret(&telnet, false, note_answer, &answers);
+	chat_telnet_take(&telnet, later, 3, note_answer, &answers);
+	ck_assert_str_eq(answers.text, "w1 W1 ");
+	chat_telnet_fini(&telnet);
 }
 END_TEST
 
@@ -345,18 +360,21 @@ static Suite *make(void)
 {
 	Suite *suite = suite_create("chat-text");
 	TCase *text = tcase_create("text"), *flood = tcase_create("flood");
+	TCase *telnet = tcase_create("telnet");
 
-	tcase_add_test(text, plain_text_stays_as_it_is);
-	tcase_add_test(text, control_characters_are_removed);
-	tcase_add_test(text, bad_utf8_is_replaced_piece_by_piece);
-	tcase_add_test(text, telnet_commands_are_removed);
-	tcase_add_test(text, what_telnet_commands_split_is_read_as_one);
-	tcase_add_test(text, any_bytes_come_out_clean);
 	tcase_add_test(text, a_copy_reads_no_further_than_its_text);
 	tcase_add_test(text, names_have_their_letters_and_length);
 	tcase_add_test(text, operators_come_from_their_networks);
 	tcase_add_test(text, networks_are_written_in_full);
 	suite_add_tcase(suite, text);
+	tcase_add_test(telnet, commands_are_removed_and_requests_refused);
+	tcase_add_test(telnet,
+		       a_request_is_answered_once_a_timing_mark_each_time);
+	tcase_add_test(telnet, a_byte_that_begins_no_command_is_data);
+	tcase_add_test(telnet, a_line_end_ends_half_a_command);
+	tcase_add_test(telnet, a_telnet_client_may_end_lines_in_cr);
+	tcase_add_test(telnet, echo_is_off_while_a_secret_is_typed);
+	suite_add_tcase(suite, telnet);
 	tcase_add_test(flood, a_burst_is_taken_and_then_the_rate);
 	tcase_add_test(flood, who_goes_on_is_muted_and_then_closed);
 	tcase_add_test(flood, rest_is_rewarded);

@@ -24,7 +24,7 @@ struct chat_room;
 struct chat {
 	struct lined_service *service;
 	struct lined_subscription *events;
-	void (*handle_event)(struct chat *chat, const struct chat_event *event);
+	void (*handle_event)(struct chat *chat, struct chat_event *event);
 	uint64_t origin;     /* a random number that its own events carry */
 	uint64_t last_stamp; /* of its own events */
 

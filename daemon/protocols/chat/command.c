@@ -100,7 +100,7 @@ static void command_ignore(struct chat_member *member, struct chat_args *args)
 	const struct chat_person *person = chat_args_person(member, args->rest);
 
 	if (person != NULL)
-		chat_member_ignore(member, person->id);
+		chat_member_ignore(member, person->id, person->nickname);
 }
 
 static void command_ping(struct chat_member *member, struct chat_args *args)
@@ -219,8 +219,6 @@ static void command_run(struct chat_member *member, char *text)
 
 void chat_command(struct chat_member *member, char *text)
 {
-	if (text[0] == '\0')
-		return;
 	if (text[0] == '/' && text[1] != '/')
 		command_run(member, text + 1);
 	else

@@ -7,7 +7,8 @@
 
 #include "chat/member.h"
 
-/* Executes a line that chat_text_clean() has cleaned. Changes text. */
+/* Executes a line that is not empty and that lined_text_clean() has cleaned.
+ * Changes text. */
 void chat_command(struct chat_member *member, char *text);
 
 #endif

@@ -13,10 +13,17 @@
 #include "chat/room.h"
 #include "chat/seat.h"
 
-static void deliver_to(const struct chat_event *event,
-		       struct chat_member *member)
+static void deliver_to(struct chat_event *event, struct chat_member *member)
 {
-	if (member->socket != NULL)
+	struct lined_buffer *crlf;
+
+	if (member->socket == NULL)
+		return;
+	crlf = member->crlf ? chat_event_crlf(event) : NULL;
+	if (crlf != NULL)
+		lined_socket_send_shared(member->socket, crlf, 0,
+					 event->len + 1);
+	else
 		lined_socket_send_shared(member->socket, event->buffer,
 					 event->offset, event->len);
 }
@@ -26,6 +33,8 @@ static void deliver_to(const struct chat_event *event,
 static bool deliver_is_wanted(struct chat *chat, const struct chat_event *event,
 			      const struct chat_member *member)
 {
+	if (event->kind == CHAT_EVENT_NOTICE)
+		return event->number == 0 || member->id != event->from;
 	if (event->kind != CHAT_EVENT_MESSAGE)
 		return true;
 	if (member->id == event->from)
@@ -54,7 +63,7 @@ static void deliver_late(struct chat *chat, const struct chat_event *event,
 		chat_room_tell_topic(chat, seat->room, seat->member);
 }
 
-static void deliver_to_room(struct chat *chat, const struct chat_event *event,
+static void deliver_to_room(struct chat *chat, struct chat_event *event,
 			    const char *name)
 {
 	struct chat_room *room = chat_room_find(chat, name);
@@ -75,7 +84,7 @@ static void deliver_to_room(struct chat *chat, const struct chat_event *event,
 	}
 }
 
-static void deliver_to_rooms(struct chat *chat, const struct chat_event *event)
+static void deliver_to_rooms(struct chat *chat, struct chat_event *event)
 {
 	char name[CHAT_NAME_MAX + 1];
 	const char *rest = event->rooms;
@@ -94,7 +103,7 @@ static void deliver_to_rooms(struct chat *chat, const struct chat_event *event)
 
 /* event->to gets the notice even if it is in none of the rooms: the notice may
  * answer its request. */
-static void deliver_notice(struct chat *chat, const struct chat_event *event)
+static void deliver_notice(struct chat *chat, struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);
 
@@ -106,7 +115,7 @@ static void deliver_notice(struct chat *chat, const struct chat_event *event)
 	chat_member_answered(member);
 }
 
-static void deliver_private(struct chat *chat, const struct chat_event *event)
+static void deliver_private(struct chat *chat, struct chat_event *event)
 {
 	struct chat_member *member = chat_member_find(chat, event->to);
 
@@ -176,7 +185,7 @@ static void deliver_away(struct chat *chat, const struct chat_event *event)
 			     len);
 }
 
-void chat_deliver(struct chat *chat, const struct chat_event *event)
+void chat_deliver(struct chat *chat, struct chat_event *event)
 {
 	switch (event->kind) {
 	case CHAT_EVENT_MESSAGE:
@@ -195,7 +204,7 @@ void chat_deliver(struct chat *chat, const struct chat_event *event)
 		break;
 	case CHAT_EVENT_ANNOUNCE:
 		lined_service_each_client(chat->service, deliver_announcement,
-					  (void *)(uintptr_t)event);
+					  event);
 		break;
 	case CHAT_EVENT_AWAY:
 		deliver_away(chat, event);

@@ -9,6 +9,6 @@
 #include "chat/event.h"
 
 /* The handler of chat_events_open(). */
-void chat_deliver(struct chat *chat, const struct chat_event *event);
+void chat_deliver(struct chat *chat, struct chat_event *event);
 
 #endif

@@ -110,6 +110,28 @@ static int event_decode(struct lined_buffer *buffer,
 	return 0;
 }
 
+struct lined_buffer *chat_event_crlf(struct chat_event *event)
+{
+	const char *text = lined_buffer_data(event->buffer) + event->offset;
+	char *data;
+
+	if (event->crlf != NULL)
+		return event->crlf;
+	event->crlf = lined_buffer_alloc(event->len + 1, &data);
+	if (event->crlf != NULL) {
+		memcpy(data, text, event->len - 1);
+		memcpy(data + event->len - 1, "\r\n", 2);
+	}
+	return event->crlf;
+}
+
+static void event_handle(struct chat *chat, struct chat_event *event)
+{
+	event->crlf = NULL;
+	chat->handle_event(chat, event);
+	lined_buffer_unref(event->crlf);
+}
+
 int chat_event_send(struct chat *chat, const struct chat_event *event,
 		    const char *format, ...)
 {
@@ -126,7 +148,7 @@ int chat_event_send(struct chat *chat, const struct chat_event *event,
 		return -1;
 	result = lined_bus_publish(chat->service, EVENT_TOPIC, own.buffer);
 	if (result == 0 && event_decode(own.buffer, &header, &own) == 0)
-		chat->handle_event(chat, &own);
+		event_handle(chat, &own);
 	else
 		lined_service_count(chat->service, "events_dropped", 1);
 	lined_buffer_unref(own.buffer);
@@ -146,12 +168,12 @@ static void event_received(void *arg, struct lined_buffer *message)
 	if (header.origin == chat->origin)
 		return;
 	event.received = true;
-	chat->handle_event(chat, &event);
+	event_handle(chat, &event);
 }
 
 int chat_events_open(struct chat *chat,
 		     void (*handler)(struct chat *chat,
-				     const struct chat_event *event))
+				     struct chat_event *event))
 {
 	if (getrandom(&chat->origin, sizeof(chat->origin), 0) !=
 	    (ssize_t)sizeof(chat->origin))

@@ -15,7 +15,8 @@
 
 enum chat_event_kind {
 	CHAT_EVENT_MESSAGE = 'm',  /* to a room; into its history */
-	CHAT_EVENT_NOTICE = 'n',   /* to rooms, once to each member, and `to` */
+	CHAT_EVENT_NOTICE = 'n',   /* to rooms, once to each member, and `to`;
+				    * number 1: not to `from` */
 	CHAT_EVENT_PRIVATE = 'p',  /* to `to` */
 	CHAT_EVENT_ANNOUNCE = 'a', /* to everyone */
 	CHAT_EVENT_TOPIC = 't',    /* a notice that sets the topic */
@@ -39,14 +40,20 @@ struct chat_event {
 	uint64_t stamp; /* microseconds of UTC; grows on each worker */
 	struct lined_buffer *buffer; /* the text and its newline are here: */
 	size_t offset, len;          /* in the buffer */
+	/* The text and CRLF, made by chat_event_crlf() and freed after the
+	 * handler has returned. */
+	struct lined_buffer *crlf;
 };
+
+/* The text and CRLF, one buffer for all clients; NULL: no memory. */
+struct lined_buffer *chat_event_crlf(struct chat_event *event);
 
 /* Subscribes to the events of all workers. handler is called for each: within
  * chat_event_send() for an event of this worker, by the bus for an event of
  * another. The handler may send events. -1 with errno. */
 int chat_events_open(struct chat *chat,
 		     void (*handler)(struct chat *chat,
-				     const struct chat_event *event));
+				     struct chat_event *event));
 void chat_events_close(struct chat *chat);
 
 /* Publishes an event to all workers and calls the handler of this worker. The

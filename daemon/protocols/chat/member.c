@@ -33,6 +33,7 @@ uint64_t chat_member_now_ms(const struct chat_member *member)
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 {
 	struct lined_buffer *buffer = NULL;
+	size_t end_len = member->crlf ? 2 : 1;
 	va_list args;
 	char *data;
 	int len;
@@ -43,15 +44,31 @@ void chat_member_tell(struct chat_member *member, const char *format, ...)
 	len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	if (len >= 0)
-		buffer = lined_buffer_alloc((size_t)len + 1, &data);
+		buffer = lined_buffer_alloc((size_t)len + end_len, &data);
 	if (buffer == NULL)
 		return;
 	va_start(args, format);
 	vsnprintf(data, (size_t)len + 1, format, args);
 	va_end(args);
-	data[len] = '\n';
-	lined_socket_send_shared(member->socket, buffer, 0, (size_t)len + 1);
+	memcpy(data + len, member->crlf ? "\r\n" : "\n", end_len);
+	lined_socket_send_shared(member->socket, buffer, 0,
+				 (size_t)len + end_len);
 	lined_buffer_unref(buffer);
+}
+
+void chat_member_send_telnet(void *arg, unsigned char command,
+			     unsigned char option)
+{
+	struct chat_member *member = arg;
+	const unsigned char bytes[] = {0xff, command, option};
+
+	lined_socket_send(member->socket, bytes, sizeof(bytes));
+}
+
+void chat_member_set_secret(struct chat_member *member, bool secret)
+{
+	chat_telnet_secret(&member->telnet, secret, chat_member_send_telnet,
+			   member);
 }
 
 void chat_member_tell_closing(struct chat_member *member)
@@ -155,6 +172,16 @@ struct chat_member *chat_member_new(struct chat *chat,
 	member->id = lined_client_id(client);
 	member->chat = chat;
 	member->socket = client;
+	switch (lined_socket_framing(client)->terminator) {
+	case LINED_TERMINATOR_CRLF:
+		member->crlf = true;
+		break;
+	case LINED_TERMINATOR_ANY:
+	case LINED_TERMINATOR_LF:
+		break;
+	default:
+		member->telnet.is_binary = true;
+	}
 	lined_service_timer(chat->service, &member->slow, member_slow_over);
 	if (tsearch(member, &chat->members, chat_compare_ids) == NULL) {
 		free(member);
@@ -167,6 +194,8 @@ void chat_member_free(struct chat_member *member)
 {
 	lined_timer_stop(&member->slow);
 	tdelete(member, &member->chat->members, chat_compare_ids);
+	chat_telnet_fini(&member->telnet);
+	free(member->list);
 	free(member->ignored);
 	free(member->reason);
 	free(member->rooms);
@@ -249,21 +278,26 @@ static void member_forget_ignored(struct chat_member *member, size_t at)
 		(member->ignored_count - at) * sizeof(*member->ignored));
 }
 
-void chat_member_ignore(struct chat_member *member, uint64_t id)
+void chat_member_ignore(struct chat_member *member, uint64_t id,
+			const char *nickname)
 {
 	size_t at = member_find_ignored(member, id);
 
 	if (at < member->ignored_count) {
 		member_forget_ignored(member, at);
+		chat_member_tell(member, "* you no longer ignore %s", nickname);
 		return;
 	}
 	if (member->ignored == NULL)
 		member->ignored = calloc(IGNORED_MAX, sizeof(uint64_t));
-	if (member->ignored == NULL)
+	if (member->ignored == NULL) {
+		chat_member_tell(member, "! out of memory");
 		return;
+	}
 	if (member->ignored_count == IGNORED_MAX)
 		member_forget_ignored(member, 0);
 	member->ignored[member->ignored_count++] = id;
+	chat_member_tell(member, "* you ignore %s", nickname);
 }
 
 bool chat_member_is_muted(const struct chat_member *member)

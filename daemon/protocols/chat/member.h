@@ -11,6 +11,7 @@
 #include "chat/event.h"
 #include "chat/flood.h"
 #include "chat/people.h"
+#include "chat/telnet.h"
 #include "chat/text.h"
 
 struct chat_seat;
@@ -20,7 +21,9 @@ struct chat_member {
 	struct chat *chat;
 	struct lined_socket *socket;      /* NULL: the client has gone */
 	char nickname[CHAT_NAME_MAX + 1]; /* "": not claimed yet */
-	char wanted[CHAT_NAME_MAX + 1]; /* the nickname or room being claimed */
+	/* The nickname or room that is being claimed, or the operator that it
+	 * wants to be: one at a time. */
+	char wanted[CHAT_NAME_MAX + 1];
 	/* The nickname's entry in the registry, and that of another spelling
 	 * of it or "", see people.h. */
 	char entry[CHAT_PEOPLE_ENTRY_MAX], spelling[CHAT_PEOPLE_SPELLING_MAX];
@@ -37,12 +40,16 @@ struct chat_member {
 	uint64_t answer_until_ms; /* end of the wait for a worker; 0: none */
 	struct chat_flood flood;
 	struct lined_timer slow; /* armed: nothing is read until it fires */
+	struct chat_telnet telnet;
+	bool crlf; /* its lines end in CRLF: it sent one, or must */
 
+	bool unannounced; /* the others have not been told of it yet */
 	bool is_operator;
 	bool knows_password;
 	unsigned failures; /* wrong passwords */
 	uint64_t muted_until_ms;
-	uint64_t *ignored; /* ids, the oldest first */
+	struct chat_list *list; /* an answer under way, see who.c; NULL: none */
+	uint64_t *ignored;      /* ids, the oldest first */
 	size_t ignored_count;
 
 	char *reason; /* of /quit */
@@ -68,9 +75,23 @@ struct chat_member *chat_member_find(struct chat *chat, uint64_t id);
 /* Its dispatcher's clock. */
 uint64_t chat_member_now_ms(const struct chat_member *member);
 
-/* Sends one line; the newline is added. */
+/* Logs "client ID PEER: MESSAGE"; each format is rate-limited by itself. The
+ * client must be there. */
+#define CHAT_MEMBER_LOG(MEMBER, FORMAT, ...)                                   \
+	lined_service_log((MEMBER)->chat->service, LINED_LOG_NOTICE,           \
+			  "client %llu %s: " FORMAT,                           \
+			  (unsigned long long)(MEMBER)->id,                    \
+			  lined_client_peer((MEMBER)->socket), __VA_ARGS__)
+
+/* Sends one line; the line end that the client uses is added. */
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* A telnet client shows what is typed, or not while a secret is. */
+void chat_member_set_secret(struct chat_member *member, bool secret);
+/* For chat_telnet_take(). */
+void chat_member_send_telnet(void *member, unsigned char command,
+			     unsigned char option);
 
 /* Tells the member that the service drains. */
 void chat_member_tell_closing(struct chat_member *member);
@@ -101,8 +122,9 @@ void chat_member_rooms(const struct chat_member *member,
 		       char rooms[CHAT_EVENT_ROOMS_MAX]);
 
 bool chat_member_ignores(const struct chat_member *member, uint64_t id);
-/* Ignores the member with this id, or stops ignoring it. */
-void chat_member_ignore(struct chat_member *member, uint64_t id);
+/* Ignores the member with this id, or stops ignoring it; tells the member. */
+void chat_member_ignore(struct chat_member *member, uint64_t id,
+			const char *nickname);
 
 bool chat_member_is_muted(const struct chat_member *member);
 void chat_member_mute(struct chat_member *member, int64_t seconds);

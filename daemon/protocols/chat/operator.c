@@ -22,14 +22,11 @@ static void operator_verified(struct lined_socket *client, void *arg, bool good)
 	if (good) {
 		member->is_operator = true;
 		member->failures = 0;
-		lined_service_log(member->chat->service, LINED_LOG_NOTICE,
-				  "client %llu %s: %s is an operator",
-				  (unsigned long long)member->id,
-				  lined_client_peer(member->socket),
-				  member->nickname);
+		CHAT_MEMBER_LOG(member, "%s is now operator %s",
+				member->nickname, member->wanted);
 		chat_member_tell(member, "* you are now an operator");
 	} else {
-		chat_password_wrong(member);
+		chat_password_wrong(member, member->wanted);
 	}
 	chat_member_release(member);
 }
@@ -45,8 +42,9 @@ void chat_operator_login(struct chat_member *member, struct chat_args *args)
 	}
 	found = chat_options_operator(chat_options(member->chat), name,
 				      lined_client_peer(member->socket));
+	snprintf(member->wanted, sizeof(member->wanted), "%s", name);
 	if (found == NULL)
-		chat_password_wrong(member);
+		chat_password_wrong(member, member->wanted);
 	else
 		chat_password_verify(member, args->rest, found->hash,
 				     operator_verified);
@@ -54,24 +52,12 @@ void chat_operator_login(struct chat_member *member, struct chat_args *args)
 
 /* ---- moderation --------------------------------------------------------- */
 
-/* The text of the event follows the nickname in the notice. */
-static void operator_ask_kick(struct chat_member *member, const char *room,
-			      uint64_t id, const char *reason)
+/* False: the event was not published, and the operator is told so. */
+static bool operator_has_sent(struct chat_member *member, int result)
 {
-	struct chat_event event = {
-		.kind = CHAT_EVENT_KICK,
-		.from = member->id,
-		.to = id,
-		.rooms = room,
-		.name = member->nickname,
-	};
-
-	chat_member_await(member);
-	if (chat_event_send(member->chat, &event,
-			    "was kicked from %s by %s%s%s", room,
-			    member->nickname, reason[0] != '\0' ? ": " : "",
-			    reason) < 0)
-		chat_member_answered(member);
+	if (result < 0)
+		chat_member_tell(member, "! slow down");
+	return result == 0;
 }
 
 static bool operator_sees(struct chat *chat, const char *room, uint64_t id)
@@ -88,7 +74,9 @@ static bool operator_sees(struct chat *chat, const char *room, uint64_t id)
  * apply. */
 struct operator_target {
 	const char *room, *reason;
+	const char *colon; /* before the reason; "" without one */
 	const struct chat_person *person;
+	bool is_here; /* in the room */
 };
 
 /* False: there is no such target, and the operator was told. */
@@ -103,8 +91,34 @@ static bool operator_find_target(struct chat_member *member,
 		return false;
 	target->room = seat->room->name;
 	target->reason = args->rest;
+	target->colon = args->rest[0] != '\0' ? ": " : "";
 	target->person = chat_args_person(member, nickname);
-	return target->person != NULL;
+	if (target->person == NULL)
+		return false;
+	target->is_here =
+		operator_sees(member->chat, target->room, target->person->id);
+	return true;
+}
+
+/* The text of the event follows the nickname in the notice. */
+static void operator_ask_kick(struct chat_member *member,
+			      const struct operator_target *target)
+{
+	struct chat_event event = {
+		.kind = CHAT_EVENT_KICK,
+		.from = member->id,
+		.to = target->person->id,
+		.rooms = target->room,
+		.name = member->nickname,
+	};
+
+	chat_member_await(member);
+	if (!operator_has_sent(member,
+			       chat_event_send(member->chat, &event,
+					       "was kicked from %s by %s%s%s",
+					       target->room, member->nickname,
+					       target->colon, target->reason)))
+		chat_member_answered(member);
 }
 
 void chat_operator_kick(struct chat_member *member, struct chat_args *args)
@@ -113,14 +127,18 @@ void chat_operator_kick(struct chat_member *member, struct chat_args *args)
 
 	if (!operator_find_target(member, args, &target))
 		return;
-	if (operator_sees(member->chat, target.room, target.person->id))
-		operator_ask_kick(member, target.room, target.person->id,
-				  target.reason);
-	else
+	if (!target.is_here) {
 		chat_member_tell(member, "! not in %s", target.room);
+		return;
+	}
+	CHAT_MEMBER_LOG(member, "%s kicked %s from %s%s%s", member->nickname,
+			target.person->nickname, target.room, target.colon,
+			target.reason);
+	lined_service_count(member->chat->service, "kicks", 1);
+	operator_ask_kick(member, &target);
 }
 
-static void operator_set_ban(struct chat_member *member, const char *room,
+static bool operator_set_ban(struct chat_member *member, const char *room,
 			     const char *nickname, uint64_t id, bool banned)
 {
 	struct chat_event event = {
@@ -132,38 +150,64 @@ static void operator_set_ban(struct chat_member *member, const char *room,
 		.name = nickname,
 	};
 
-	chat_event_send(member->chat, &event, "%s", "");
+	return operator_has_sent(
+		member, chat_event_send(member->chat, &event, "%s", ""));
 }
 
 void chat_operator_ban(struct chat_member *member, struct chat_args *args)
 {
 	struct operator_target target;
 
-	if (!operator_find_target(member, args, &target))
+	if (!operator_find_target(member, args, &target) ||
+	    !operator_set_ban(member, target.room, target.person->nickname,
+			      target.person->id, true))
 		return;
-	operator_set_ban(member, target.room, target.person->nickname,
-			 target.person->id, true);
-	if (operator_sees(member->chat, target.room, target.person->id))
-		operator_ask_kick(member, target.room, target.person->id,
-				  target.reason);
+	CHAT_MEMBER_LOG(member, "%s banned %s from %s%s%s", member->nickname,
+			target.person->nickname, target.room, target.colon,
+			target.reason);
+	lined_service_count(member->chat->service, "bans", 1);
+	if (target.is_here)
+		operator_ask_kick(member, &target);
+	else
+		chat_member_tell(member, "* %s is banned from %s",
+				 target.person->nickname, target.room);
 }
 
-/* Finds the ban by the banned nickname, or by the present nickname of the
- * member. */
+/* Lifts a ban of the nickname, or of the member that has it now. False: there
+ * is none. */
+static bool operator_lift_ban(struct chat_member *member,
+			      const struct chat_room *room,
+			      const char *nickname, uint64_t id)
+{
+	if (!chat_room_is_banned(room, id, nickname))
+		return false;
+	if (!operator_set_ban(member, room->name, nickname, id, false))
+		return true;
+	CHAT_MEMBER_LOG(member, "%s unbanned %s from %s", member->nickname,
+			nickname, room->name);
+	lined_service_count(member->chat->service, "unbans", 1);
+	chat_member_tell(member, "* %s is no longer banned from %s", nickname,
+			 room->name);
+	return true;
+}
+
+/* The ban in the current room; without one, those in all rooms: an operator
+ * that has banned itself is in no room. */
 void chat_operator_unban(struct chat_member *member, struct chat_args *args)
 {
 	const char *nickname = args->rest;
-	const struct chat_seat *seat = chat_args_seat(member);
-	const struct chat_person *person;
-	uint64_t id;
+	const struct chat_person *person =
+		chat_people_find_name(member->chat, nickname);
+	uint64_t id = person != NULL ? person->id : 0;
+	const struct chat_room *room;
+	bool any = false;
 
-	if (seat == NULL)
+	if (member->seats != NULL &&
+	    operator_lift_ban(member, member->seats->room, nickname, id))
 		return;
-	person = chat_people_find_name(member->chat, nickname);
-	id = person != NULL ? person->id : 0;
-	if (chat_room_is_banned(seat->room, id, nickname))
-		operator_set_ban(member, seat->room->name, nickname, id, false);
-	else
+	for (room = member->chat->first_room; room != NULL; room = room->next)
+		any |= operator_lift_ban(member, room, nickname, id);
+	if (!any)
 		chat_member_tell(member, "! no such nickname: %s", nickname);
 }
 
@@ -185,10 +229,14 @@ void chat_operator_mute(struct chat_member *member, struct chat_args *args)
 	person = chat_args_person(member, nickname);
 	if (person == NULL)
 		return;
+	CHAT_MEMBER_LOG(member, "%s muted %s for %llu s", member->nickname,
+			person->nickname, (unsigned long long)number);
+	lined_service_count(member->chat->service, "mutes", 1);
 	event.to = person->id;
 	event.number = (int64_t)number;
 	chat_member_await(member);
-	if (chat_event_send(member->chat, &event, "%s", "") < 0)
+	if (!operator_has_sent(member,
+			       chat_event_send(member->chat, &event, "%s", "")))
 		chat_member_answered(member);
 }
 
@@ -199,5 +247,11 @@ void chat_operator_announce(struct chat_member *member, struct chat_args *args)
 		.from = member->id,
 	};
 
-	chat_event_send(member->chat, &event, "* announcement: %s", args->rest);
+	if (!operator_has_sent(member, chat_event_send(member->chat, &event,
+						       "* announcement: %s",
+						       args->rest)))
+		return;
+	CHAT_MEMBER_LOG(member, "%s announced: %s", member->nickname,
+			args->rest);
+	lined_service_count(member->chat->service, "announcements", 1);
 }

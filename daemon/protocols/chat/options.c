@@ -36,8 +36,16 @@ static const struct lined_option operator_table[] = {
 #define OPTION(NAME, TYPE, MEMBER)                                             \
 	LINED_OPTION(NAME, TYPE, struct chat_options, MEMBER)
 
+static const char *const announce_words[] = {
+	[CHAT_ANNOUNCE_CONNECT] = "connect",
+	[CHAT_ANNOUNCE_FIRST_LINE] = "first-line",
+	NULL,
+};
+
 const struct lined_option chat_options_table[] = {
 	{OPTION("motd", STRING, motd), .fallback = "Welcome."},
+	{OPTION("announce", CHOICE, announce), .fallback = "connect",
+	 .choices = announce_words},
 	{OPTION("history", INTEGER, history), .max = 100000},
 	{OPTION("echo", BOOLEAN, echo)},
 	{OPTION("default-room", STRING, default_room), .fallback = "lobby"},

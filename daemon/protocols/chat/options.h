@@ -24,8 +24,15 @@ struct chat_operator_options {
 	struct lined_option_list from;
 };
 
+/* When a client is announced to the others. */
+enum chat_announce {
+	CHAT_ANNOUNCE_CONNECT,
+	CHAT_ANNOUNCE_FIRST_LINE,
+};
+
 struct chat_options {
 	const char *motd;
+	enum chat_announce announce;
 	int64_t history;
 	bool echo;
 	const char *default_room, *password;

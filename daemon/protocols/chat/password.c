@@ -14,8 +14,13 @@
 
 #define FAILURES_MAX 3
 
-void chat_password_wrong(struct chat_member *member)
+void chat_password_wrong(struct chat_member *member, const char *operator_name)
 {
+	if (operator_name == NULL)
+		CHAT_MEMBER_LOG(member, "%s", "wrong password");
+	else
+		CHAT_MEMBER_LOG(member, "wrong password for operator %s",
+				operator_name);
 	chat_member_tell(member, "! wrong password");
 	lined_service_count(member->chat->service, "passwords_wrong", 1);
 	if (++member->failures >= FAILURES_MAX)
@@ -27,25 +32,25 @@ void chat_password_verify(struct chat_member *member, const char *password,
 			  void (*verified)(struct lined_socket *client,
 					   void *member, bool good))
 {
+	chat_member_hold(member);
 	if (lined_service_verify_password(member->chat->service, member->socket,
 					  password, hash, verified,
-					  member) == 0) {
-		chat_member_hold(member);
+					  member) == 0)
 		return;
-	}
 	lined_service_log(member->chat->service, LINED_LOG_WARNING,
 			  "password: %s", strerror(errno));
-	chat_password_wrong(member);
+	verified(member->socket, member, false);
 }
 
 static void password_decide(struct chat_member *member, bool good)
 {
 	if (!good) {
-		chat_password_wrong(member);
+		chat_password_wrong(member, NULL);
 		return;
 	}
 	member->knows_password = true;
 	member->failures = 0;
+	chat_member_set_secret(member, false);
 	chat_nick_guest(member);
 }
 

@@ -14,15 +14,16 @@ void chat_password_take(struct chat_member *member, const char *line);
 /*
  * Starts to compare a password with a hash on another thread. The member is not
  * read meanwhile; verified() is called later and must release it
- * (chat_member_release()). If that cannot be started, the password counts as
- * wrong.
+ * (chat_member_release()); at once, with a wrong password, if the comparison
+ * cannot be started.
  */
 void chat_password_verify(struct chat_member *member, const char *password,
 			  const char *hash,
 			  void (*verified)(struct lined_socket *client,
 					   void *member, bool good));
 
-/* Tells the member that its password is wrong; the third time closes it. */
-void chat_password_wrong(struct chat_member *member);
+/* Tells the member that its password is wrong, counts and logs it; the third
+ * time closes it. NULL: the service's password, not an operator's. */
+void chat_password_wrong(struct chat_member *member, const char *operator_name);
 
 #endif

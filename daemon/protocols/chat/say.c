@@ -10,12 +10,14 @@
 #include "chat/event.h"
 #include "chat/room.h"
 
-static void say_event(struct chat_member *member,
+static bool say_event(struct chat_member *member,
 		      const struct chat_event *event, const char *before,
 		      const char *text)
 {
-	if (chat_event_send(member->chat, event, "%s%s", before, text) < 0)
-		chat_member_tell(member, "! slow down");
+	if (chat_event_send(member->chat, event, "%s%s", before, text) == 0)
+		return true;
+	chat_member_tell(member, "! slow down");
+	return false;
 }
 
 static bool say_is_muted(struct chat_member *member)
@@ -123,5 +125,10 @@ void chat_say_away(struct chat_member *member, struct chat_args *args)
 		.number = args->rest[0] != '\0',
 	};
 
-	say_event(member, &event, "", args->rest);
+	if (!say_event(member, &event, "", args->rest))
+		return;
+	if (event.number != 0)
+		chat_member_tell(member, "* you are away: %s", args->rest);
+	else
+		chat_member_tell(member, "* you are back");
 }

@@ -5,6 +5,7 @@
  */
 #include "chat/seat.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,24 +84,54 @@ void chat_seat_free(struct chat_seat *seat)
 
 /* ---- joining ----------------------------------------------------------- */
 
+static void seat_tell_failure(struct chat_member *member, int error)
+{
+	chat_member_tell(member, "! cannot join %s: %s", member->wanted,
+			 strerror(error));
+}
+
+static void seat_announce(struct chat_member *member, const char *room,
+			  bool to_others_only)
+{
+	const struct chat_event event = {
+		.kind = CHAT_EVENT_NOTICE,
+		.from = member->id,
+		.rooms = room,
+		.number = to_others_only,
+	};
+
+	chat_event_send(member->chat, &event, "* %s joined %s",
+			member->nickname, room);
+}
+
+void chat_seats_announce(struct chat_member *member)
+{
+	const struct chat_seat *seat;
+
+	if (!member->unannounced)
+		return;
+	member->unannounced = false;
+	for (seat = member->seats; seat != NULL; seat = seat->below)
+		seat_announce(member, seat->room->name, true);
+}
+
 static void seat_joined(struct chat_member *member)
 {
 	struct chat *chat = member->chat;
-	struct chat_event event = {
-		.kind = CHAT_EVENT_NOTICE,
-		.from = member->id,
-		.rooms = member->wanted,
-	};
 	struct chat_room *room = chat_room_get(chat, member->wanted);
 	char entry[ENTRY_MAX];
 
 	if (room == NULL || seat_new(member, room) == NULL) {
 		seat_entry(entry, member->wanted, member->id);
 		lined_registry_release(chat->service, member->socket, entry);
+		seat_tell_failure(member, ENOMEM);
 		return;
 	}
-	chat_event_send(chat, &event, "* %s joined %s", member->nickname,
-			room->name);
+	if (member->unannounced)
+		chat_member_tell(member, "* %s joined %s", member->nickname,
+				 room->name);
+	else
+		seat_announce(member, room->name, false);
 	chat_room_tell_topic(chat, room, member);
 	chat_history_tell(&room->history, room->name, member, SIZE_MAX);
 }
@@ -112,6 +143,8 @@ static void seat_claimed(struct lined_socket *client, void *arg, bool won)
 	(void)client;
 	if (won)
 		seat_joined(member);
+	else
+		seat_tell_failure(member, EAGAIN);
 	chat_member_release(member);
 }
 
@@ -120,6 +153,15 @@ static bool seat_has_key(const struct chat_room_options *options,
 {
 	return options == NULL || options->key[0] == '\0' ||
 	       strcmp(options->key, key) == 0;
+}
+
+static void seat_refuse_key(struct chat_member *member, const char *room,
+			    const char *key)
+{
+	CHAT_MEMBER_LOG(member, "%s key for room %s",
+			key[0] != '\0' ? "wrong" : "no", room);
+	lined_service_count(member->chat->service, "keys_refused", 1);
+	chat_member_tell(member, "! %s needs a key", room);
 }
 
 /* Tells the member why it may not join. */
@@ -133,7 +175,7 @@ static bool seat_is_refused(struct chat_member *member, const char *room,
 		chat_member_tell(member, "! you are banned from %s", room);
 	else if (!seat_has_key(chat_options_room(chat_options(chat), room),
 			       key))
-		chat_member_tell(member, "! %s needs a key", room);
+		seat_refuse_key(member, room, key);
 	else if (member->seat_count >= CHAT_SEATS_MAX)
 		chat_member_tell(member, "! too many rooms: %s", room);
 	else
@@ -162,6 +204,8 @@ void chat_seat_join(struct chat_member *member, const char *room,
 	if (lined_registry_claim(member->chat->service, member->socket, entry,
 				 "", 0, seat_claimed, member) == 0)
 		chat_member_hold(member);
+	else
+		seat_tell_failure(member, errno);
 }
 
 /* ---- leaving ----------------------------------------------------------- */

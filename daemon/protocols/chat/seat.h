@@ -35,6 +35,10 @@ struct chat_seat *chat_seat_find(const struct chat_member *member,
 void chat_seat_join(struct chat_member *member, const char *room,
 		    const char *key);
 
+/* Announces a member to the others in its rooms, unless that was done before.
+ */
+void chat_seats_announce(struct chat_member *member);
+
 /* /part */
 void chat_seat_part(struct chat_seat *seat);
 

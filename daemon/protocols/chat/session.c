@@ -14,6 +14,7 @@
 #include "chat/nick.h"
 #include "chat/password.h"
 #include "chat/seat.h"
+#include "chat/who.h"
 
 /* ---- reading ------------------------------------------------------------ */
 
@@ -77,16 +78,50 @@ static bool session_line_counts(struct chat_member *member)
 static void session_take_line(struct chat_member *member,
 			      const struct lined_line *line)
 {
-	char *text = malloc(CHAT_TEXT_ROOM(line->len));
+	size_t len = line->len;
+	char *text = malloc(LINED_TEXT_CLEAN_ROOM(len));
 
-	if (text == NULL)
+	if (text == NULL) {
+		chat_member_tell(member, "! out of memory");
 		return;
-	chat_text_clean(line->text, line->len, text);
-	if (!member->knows_password)
+	}
+	if (member->telnet.echo_taken) {
+		len = chat_telnet_erase(text + 2 * len, line->text, len);
+		lined_text_clean(text, text + 2 * line->len, len);
+	} else {
+		lined_text_clean(text, line->text, len);
+	}
+	if (!member->knows_password) {
 		chat_password_take(member, text);
-	else
+	} else if (text[0] != '\0') {
+		chat_seats_announce(member);
 		chat_command(member, text);
+	}
 	free(text);
+}
+
+static size_t session_input(struct lined_socket *client, void *arg, char *bytes,
+			    size_t len)
+{
+	struct chat_member *member = arg;
+
+	(void)client;
+	len = chat_telnet_take(&member->telnet, bytes, len,
+			       chat_member_send_telnet, member);
+	member->crlf |= member->telnet.ends_in_cr;
+	return len;
+}
+
+/* The line ends of a telnet client come as LF. */
+static void session_follow_telnet(struct chat_member *member)
+{
+	struct lined_framing framing = *lined_socket_framing(member->socket);
+
+	if (!member->telnet.used || member->telnet.is_binary ||
+	    framing.terminator == LINED_TERMINATOR_LF)
+		return;
+	framing.terminator = LINED_TERMINATOR_LF;
+	lined_socket_set_framing(member->socket, &framing);
 }
 
 static void session_read(struct lined_socket *client, void *arg)
@@ -96,9 +131,11 @@ static void session_read(struct lined_socket *client, void *arg)
 
 	if (!session_is_due(member))
 		return;
+	session_follow_telnet(member);
 	while (chat_member_may_be_read(member)) {
 		switch (lined_socket_read_line(client, &line)) {
 		case LINED_LINE_READY:
+			member->crlf |= line.terminator_len == 2;
 			if (session_line_counts(member))
 				session_take_line(member, &line);
 			break;
@@ -124,16 +161,24 @@ static void session_close(struct lined_socket *client, void *arg,
 	(void)reason;
 	(void)error;
 	chat_member_rooms(member, rooms);
-	if (rooms[0] != '\0')
+	if (rooms[0] != '\0' && !member->unannounced)
 		member->rooms = strdup(rooms);
 	while (member->seats != NULL)
 		chat_seat_free(member->seats);
 	chat_member_gone(member);
 }
 
+static void session_write(struct lined_socket *client, void *member)
+{
+	(void)client;
+	chat_who_continue(member);
+}
+
 static const struct lined_socket_handlers session_handlers = {
 	.handle_read = session_read,
+	.handle_write = session_write,
 	.handle_close = session_close,
+	.handle_input = session_input,
 };
 
 void chat_session_accept(struct lined_service *service,
@@ -148,10 +193,13 @@ void chat_session_accept(struct lined_service *service,
 	}
 	lined_socket_set_handlers(client, &session_handlers, member);
 	if (chat_options(chat)->password[0] != '\0') {
+		chat_member_set_secret(member, true);
 		chat_member_tell(member, "* a password is needed: send it now");
 		return;
 	}
 	member->knows_password = true;
+	member->unannounced =
+		chat_options(chat)->announce == CHAT_ANNOUNCE_FIRST_LINE;
 	chat_nick_guest(member);
 }
 

@@ -1,67 +1,207 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Removes telnet commands and answers none: an option that is not answered
- * stays off.
+ * A state machine over bytes, so the packets in which a command comes do not
+ * matter. An LF always ends a line, even within a command: otherwise a client
+ * that sends half a command would not be heard any more.
  */
 #include "chat/telnet.h"
 
-enum telnet {
+#include <stdlib.h>
+#include <string.h>
+
+enum telnet_byte {
 	TELNET_SE = 0xf0,
 	TELNET_SB = 0xfa,
 	TELNET_WILL = 0xfb,
+	TELNET_WONT = 0xfc,
+	TELNET_DO = 0xfd,
 	TELNET_DONT = 0xfe,
 	TELNET_IAC = 0xff,
 };
 
-/* The length of a subnegotiation, which begins with IAC SB; one that does not
- * end in this line takes the rest of it. */
-static size_t telnet_subnegotiation_len(const unsigned char *in, size_t len)
-{
-	size_t i;
+enum { TELNET_ECHO = 1, TELNET_TIMING_MARK = 6 };
 
-	for (i = 2; i + 1 < len; i++) {
-		if (in[i] != TELNET_IAC)
-			continue;
-		if (in[i + 1] == TELNET_SE)
-			return i + 2;
-		i++; /* IAC IAC is a data byte */
+enum telnet_state {
+	TELNET_DATA,
+	TELNET_AFTER_IAC,
+	TELNET_OPTION, /* after WILL, WONT, DO or DONT */
+	TELNET_SUBNEGOTIATION,
+	TELNET_SUBNEGOTIATION_IAC,
+};
+
+/* The requests that were answered, a bit for each option. */
+struct chat_telnet_answered {
+	uint8_t will[32], do_[32];
+};
+
+/* Notes the answer to a request. False: it was given before. A repeated answer
+ * tells the client nothing, and two programs could answer each other for
+ * ever. */
+static bool telnet_is_new(struct chat_telnet *telnet, unsigned char option)
+{
+	uint8_t *bits, bit = (uint8_t)(1u << option % 8);
+
+	if (telnet->answered == NULL)
+		telnet->answered = calloc(1, sizeof(*telnet->answered));
+	if (telnet->answered == NULL)
+		return true;
+	bits = telnet->command == TELNET_WILL ? telnet->answered->will
+					      : telnet->answered->do_;
+	if (bits[option / 8] & bit)
+		return false;
+	bits[option / 8] |= bit;
+	return true;
+}
+
+static void telnet_request(struct chat_telnet *telnet, unsigned char option,
+			   chat_telnet_answer *answer, void *arg)
+{
+	if (telnet->command == TELNET_WILL && telnet_is_new(telnet, option))
+		answer(arg, TELNET_DONT, option);
+	if (telnet->command != TELNET_DO)
+		return;
+	/* The client agrees to WILL ECHO. */
+	if (option == TELNET_ECHO && telnet->echo_taken)
+		return;
+	/* A client asks for a timing mark after each ^C, and discards what it
+	 * gets until the answer comes. */
+	if (option == TELNET_TIMING_MARK || telnet_is_new(telnet, option))
+		answer(arg, TELNET_WONT, option);
+}
+
+/* Turns the client's echo off while a secret is typed. */
+static void telnet_update_echo(struct chat_telnet *telnet,
+			       chat_telnet_answer *answer, void *arg)
+{
+	bool take = telnet->used && telnet->secret;
+
+	if (take != telnet->echo_taken)
+		answer(arg, take ? TELNET_WILL : TELNET_WONT, TELNET_ECHO);
+	telnet->echo_taken = take;
+}
+
+void chat_telnet_secret(struct chat_telnet *telnet, bool secret,
+			chat_telnet_answer *answer, void *arg)
+{
+	telnet->secret = secret;
+	telnet_update_echo(telnet, answer, arg);
+}
+
+/* The byte after an IAC, which is a command. */
+static void telnet_command(struct chat_telnet *telnet, unsigned char byte,
+			   chat_telnet_answer *answer, void *arg)
+{
+	telnet->used = true;
+	telnet_update_echo(telnet, answer, arg);
+	telnet->command = byte;
+	if (byte == TELNET_SB)
+		telnet->state = TELNET_SUBNEGOTIATION;
+	else
+		telnet->state =
+			byte >= TELNET_WILL ? TELNET_OPTION : TELNET_DATA;
+}
+
+/* Takes a byte of a command. False: it is data. */
+static bool telnet_take_command(struct chat_telnet *telnet, unsigned char byte,
+				chat_telnet_answer *answer, void *arg)
+{
+	enum telnet_state state = telnet->state;
+
+	switch (state) {
+	case TELNET_AFTER_IAC:
+		telnet->state = TELNET_DATA;
+		if (byte < TELNET_SE || byte == TELNET_IAC)
+			return false;
+		telnet_command(telnet, byte, answer, arg);
+		return true;
+	case TELNET_OPTION:
+		telnet->state = TELNET_DATA;
+		telnet_request(telnet, byte, answer, arg);
+		return byte != '\n';
+	case TELNET_SUBNEGOTIATION:
+		if (byte == TELNET_IAC)
+			telnet->state = TELNET_SUBNEGOTIATION_IAC;
+		else if (byte == '\n')
+			telnet->state = TELNET_DATA;
+		return byte != '\n';
+	case TELNET_SUBNEGOTIATION_IAC:
+		telnet->state = byte == TELNET_SE || byte == '\n'
+					? TELNET_DATA
+					: TELNET_SUBNEGOTIATION;
+		return byte != '\n';
+	default:
+		if (byte == TELNET_IAC)
+			telnet->state = TELNET_AFTER_IAC;
+		return byte == TELNET_IAC;
 	}
-	return len;
 }
 
-/* The length of the command at an IAC; 0: the IAC is a data byte. */
-static size_t telnet_command_len(const unsigned char *in, size_t len)
+/* Converts the line ends of a telnet client. False: the byte is dropped. */
+static bool telnet_take_data(struct chat_telnet *telnet, unsigned char *byte)
 {
-	if (len == 1)
-		return 1;
-	if (in[1] < TELNET_SE || in[1] == TELNET_IAC)
-		return 0;
-	if (in[1] == TELNET_SB)
-		return telnet_subnegotiation_len(in, len);
-	if (in[1] >= TELNET_WILL && in[1] <= TELNET_DONT)
-		return len < 3 ? len : 3;
-	return 2;
+	bool after_cr = telnet->after_cr;
+
+	if (!telnet->used || telnet->is_binary)
+		return true;
+	telnet->after_cr = *byte == '\r';
+	telnet->ends_in_cr |= telnet->after_cr;
+	if (*byte == '\r')
+		*byte = '\n';
+	else if (after_cr && (*byte == '\n' || *byte == '\0'))
+		return false;
+	return true;
 }
 
-size_t chat_telnet_strip(char *out, const char *line, size_t len)
+size_t chat_telnet_take(struct chat_telnet *telnet, char *bytes, size_t len,
+			chat_telnet_answer *answer, void *arg)
 {
-	const unsigned char *in = (const unsigned char *)line;
-	size_t i = 0, used = 0;
+	size_t used = 0, i = 0;
+	unsigned char byte;
 
-	while (i < len) {
-		size_t skip = 0;
+	if (!telnet->used && telnet->state == TELNET_DATA &&
+	    memchr(bytes, TELNET_IAC, len) == NULL)
+		return len;
+	/* An IAC whose next byte is data is data, too; but not at the end of a
+	 * line. If it came with the input before, it is inserted now. */
+	if (telnet->state == TELNET_AFTER_IAC) {
+		telnet->state = TELNET_DATA;
+		memmove(bytes + 1, bytes, len++);
+		bytes[0] = (char)TELNET_IAC;
+	}
+	for (; i < len; i++) {
+		bool after_iac = telnet->state == TELNET_AFTER_IAC;
 
-		if (in[i] == TELNET_IAC)
-			skip = telnet_command_len(in + i, len - i);
-		if (skip > 0) {
-			i += skip;
+		byte = (unsigned char)bytes[i];
+		if (telnet_take_command(telnet, byte, answer, arg))
 			continue;
-		}
-		/* IAC IAC stands for the byte. */
-		if (in[i] == TELNET_IAC && i + 1 < len &&
-		    in[i + 1] == TELNET_IAC)
-			i++;
-		out[used++] = (char)in[i++];
+		if (after_iac && byte < TELNET_SE && byte != '\r' &&
+		    byte != '\n')
+			bytes[used++] = (char)TELNET_IAC;
+		if (telnet_take_data(telnet, &byte))
+			bytes[used++] = (char)byte;
 	}
 	return used;
+}
+
+size_t chat_telnet_erase(char *out, const char *line, size_t len)
+{
+	size_t used = 0, i;
+
+	for (i = 0; i < len; i++) {
+		if (line[i] != '\b' && line[i] != 0x7f) {
+			out[used++] = line[i];
+			continue;
+		}
+		/* All bytes of a UTF-8 character. */
+		while (used > 0 && (out[used - 1] & 0xc0) == 0x80)
+			used--;
+		if (used > 0)
+			used--;
+	}
+	return used;
+}
+
+void chat_telnet_fini(struct chat_telnet *telnet)
+{
+	free(telnet->answered);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cleans a line: removes telnet commands, then cleans the rest with
- * lined_text_clean().
+ * Compares bytes with the sets that names may consist of.
  */
 #include "chat/text.h"
 
@@ -9,18 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "chat/telnet.h"
-
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyz0123456789_-"
 #define UPPER_CASE "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-size_t chat_text_clean(const char *line, size_t len, char *out)
-{
-	char *rest = out + 2 * len;
-
-	len = chat_telnet_strip(rest, line, len);
-	return lined_text_clean(out, rest, len);
-}
 
 char *chat_text_copy(const char *text, size_t len)
 {

@@ -14,19 +14,11 @@
 /* Longest nickname and room name. */
 #define CHAT_NAME_MAX 32
 
-/* How much room chat_text_clean() needs for a line of len bytes. */
-#define CHAT_TEXT_ROOM(len) LINED_TEXT_CLEAN_ROOM(len)
-
-/* Copies a line to out without telnet commands, cleaned by lined_text_clean().
- * The commands are removed first, so a character that was split by one is
- * whole. Returns the length of out, which is NUL-terminated. */
-size_t chat_text_clean(const char *line, size_t len, char *out);
-
 /* A copy of len bytes with a NUL, to be freed; text need not end in NUL. NULL:
  * no memory. */
 char *chat_text_copy(const char *text, size_t len);
 
-/* Whether chat_text_clean() would change nothing. */
+/* Whether lined_text_clean() would change nothing. */
 bool chat_text_is_clean(const char *text);
 
 /* [A-Za-z0-9_-]{1,32} */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes lists of names from the registry and the rooms, as this worker knows
- * them at the moment.
+ * them at the moment. A list that is longer than a line or than the send queue
+ * is sent in several lines, as far as the client takes them.
  */
 #include "chat/who.h"
 
@@ -12,12 +13,101 @@
 
 #include "chat/seat.h"
 
+/* ---- sending ------------------------------------------------------------ */
+
+/* An answer of which a part is still to be sent. */
+struct chat_list {
+	char heading[CHAT_NAME_MAX + 1];
+	const char *rest;
+	char items[]; /* a newline after each */
+};
+
+/* The longest line of a list, as the client may send them itself; less than the
+ * send queue takes above its low mark. */
+static size_t list_line_max(const struct chat_member *member)
+{
+	size_t max = lined_socket_framing(member->socket)->line_length;
+	size_t queue = lined_socket_group(member->socket)->limits.send_queue;
+
+	return queue > 0 && max > queue / 4 ? queue / 4 : max;
+}
+
+/* The items of the next line: at least one, as many as fit into len bytes. */
+static size_t list_next_len(const char *rest, size_t len)
+{
+	size_t used = strcspn(rest, "\n") + 1, next;
+
+	while (rest[used] != '\0') {
+		next = strcspn(rest + used, "\n") + 1;
+		if (used + next > len)
+			break;
+		used += next;
+	}
+	return used;
+}
+
+static void list_send_line(struct chat_member *member, struct chat_list *list,
+			   size_t len)
+{
+	char *line = (char *)(uintptr_t)list->rest, *at = line;
+
+	/* "alice\nbob\n" becomes "alice bob" */
+	line[len - 1] = '\0';
+	while ((at = strchr(at, '\n')) != NULL)
+		*at = ' ';
+	chat_member_tell(member, "* %s: %s", list->heading, line);
+	list->rest += len;
+}
+
+/* Sends as many lines as the send queue has room for. True: that was all. */
+static bool list_send_lines(struct chat_member *member, struct chat_list *list)
+{
+	size_t max = list_line_max(member);
+	size_t heading_len = strlen(list->heading) + strlen("* : \r\n"), len;
+
+	while (list->rest[0] != '\0') {
+		len = list_next_len(list->rest,
+				    max > heading_len ? max - heading_len : 0);
+		if (lined_socket_room(member->socket) < len + heading_len)
+			return false;
+		list_send_line(member, list, len);
+	}
+	free(list);
+	return true;
+}
+
+/* Sends the list, which it frees in the end. Until then the client is not
+ * read. */
+static void list_send(struct chat_member *member, struct chat_list *list)
+{
+	list->rest = list->items;
+	if (list->items[0] == '\0')
+		chat_member_tell(member, "* %s:", list->heading);
+	if (list_send_lines(member, list))
+		return;
+	member->list = list;
+	chat_member_hold(member);
+	lined_socket_want_write(member->socket, true);
+}
+
+void chat_who_continue(struct chat_member *member)
+{
+	if (!list_send_lines(member, member->list))
+		return;
+	member->list = NULL;
+	lined_socket_want_write(member->socket, false);
+	chat_member_release(member);
+}
+
+/* ---- making ------------------------------------------------------------- */
+
 /* Names, not owned, and how many bytes they need together. */
 struct who_names {
 	struct chat *chat;
 	const char **items;
 	size_t count, capacity;
 	size_t bytes;
+	bool failed; /* no memory */
 };
 
 static void who_add(struct who_names *names, const char *name)
@@ -28,6 +118,7 @@ static void who_add(struct who_names *names, const char *name)
 		const char **items =
 			realloc(names->items, capacity * sizeof(*items));
 
+		names->failed |= items == NULL;
 		if (items == NULL)
 			return;
 		names->items = items;
@@ -42,25 +133,40 @@ static int who_compare(const void *a, const void *b)
 	return strcasecmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The sorted names, each after a space; to be freed. NULL: no memory. Frees the
- * list. */
-static char *who_text(struct who_names *names)
+/* Sends the sorted names, for rooms with the number of members. Frees the
+ * names. */
+static void who_send(struct chat_member *member, struct who_names *names,
+		     const char *heading, bool rooms)
 {
-	char *text = malloc(names->bytes + 1), *at = text;
+	size_t room = names->bytes + (rooms ? names->count * 24 : 0) + 1;
+	struct chat_list *list = NULL;
+	char *at;
 	size_t i;
 
-	if (text != NULL) {
-		if (names->count > 0)
-			qsort(names->items, names->count, sizeof(*names->items),
-			      who_compare);
-		for (i = 0; i < names->count; i++) {
-			*at++ = ' ';
-			at = stpcpy(at, names->items[i]);
-		}
-		*at = '\0';
+	if (!names->failed)
+		list = malloc(sizeof(*list) + room);
+	if (list == NULL) {
+		chat_member_tell(member, "! out of memory");
+		free(names->items);
+		return;
 	}
+	snprintf(list->heading, sizeof(list->heading), "%s", heading);
+	if (names->count > 0)
+		qsort(names->items, names->count, sizeof(*names->items),
+		      who_compare);
+	at = list->items;
+	for (i = 0; i < names->count; i++) {
+		at = stpcpy(at, names->items[i]);
+		if (rooms)
+			at += sprintf(
+				at, " (%zu)",
+				chat_room_find(names->chat, names->items[i])
+					->count);
+		*at++ = '\n';
+	}
+	*at = '\0';
 	free(names->items);
-	return text;
+	list_send(member, list);
 }
 
 static void who_add_owner(const struct lined_registry_entry *entry, void *arg)
@@ -88,7 +194,6 @@ void chat_who(struct chat_member *member, const char *room)
 	struct chat *chat = member->chat;
 	struct who_names names = {.chat = chat};
 	char prefix[CHAT_NAME_MAX + 8];
-	char *text;
 
 	if (!chat_text_is_room(room) ||
 	    (chat_room_find(chat, room) == NULL &&
@@ -102,10 +207,7 @@ void chat_who(struct chat_member *member, const char *room)
 	}
 	snprintf(prefix, sizeof(prefix), CHAT_SEAT_PREFIX "%s/", room);
 	lined_registry_list(chat->service, prefix, who_add_owner, &names);
-	text = who_text(&names);
-	if (text != NULL)
-		chat_member_tell(member, "* %s:%s", room, text);
-	free(text);
+	who_send(member, &names, room, false);
 }
 
 void chat_who_rooms(struct chat_member *member)
@@ -113,24 +215,9 @@ void chat_who_rooms(struct chat_member *member)
 	struct chat *chat = member->chat;
 	struct who_names names = {.chat = chat};
 	const struct chat_room *room;
-	size_t used = 0, size = 1, i;
-	char *text;
 
 	for (room = chat->first_room; room != NULL; room = room->next)
 		if (room->count > 0)
 			who_add(&names, room->name);
-	if (names.count > 0)
-		qsort(names.items, names.count, sizeof(*names.items),
-		      who_compare);
-	size += names.bytes + names.count * 24;
-	text = calloc(1, size);
-	for (i = 0; text != NULL && i < names.count; i++) {
-		room = chat_room_find(chat, names.items[i]);
-		used += (size_t)snprintf(text + used, size - used, " %s (%zu)",
-					 room->name, room->count);
-	}
-	if (text != NULL)
-		chat_member_tell(member, "* rooms:%s", text);
-	free(text);
-	free(names.items);
+	who_send(member, &names, "rooms", true);
 }
