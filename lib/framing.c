@@ -13,12 +13,32 @@
 
 static const char lf[] = "\n";
 static const char crlf[] = "\r\n";
+static const char cr[] = "\r";
+
+size_t lined_framing_terminator(const struct lined_framing *framing,
+				const char **bytes)
+{
+	switch (framing->terminator) {
+	case LINED_TERMINATOR_BYTE:
+		*bytes = (const char *)&framing->byte;
+		return 1;
+	case LINED_TERMINATOR_CR:
+		*bytes = cr;
+		return 1;
+	case LINED_TERMINATOR_CRLF:
+		*bytes = crlf;
+		return 2;
+	default:
+		*bytes = lf;
+		return 1;
+	}
+}
 
 void framer_restart(struct framer *framer)
 {
 	framer->state = FRAMER_LINE;
 	framer->scanned = 0;
-	framer->cr = false;
+	framer->cr = framer->drops_lf = false;
 }
 
 void framer_set(struct framer *framer, const struct lined_framing *framing)
@@ -31,7 +51,8 @@ void framer_set(struct framer *framer, const struct lined_framing *framing)
 static bool framer_ends_with_cr(const struct framer *framer)
 {
 	return framer->framing.terminator == LINED_TERMINATOR_ANY ||
-	       framer->framing.terminator == LINED_TERMINATOR_CRLF;
+	       framer->framing.terminator == LINED_TERMINATOR_CRLF ||
+	       framer->framing.terminator == LINED_TERMINATOR_SYSLOG;
 }
 
 /* Searches from..end for a terminator. Returns its last byte; NULL: none. */
@@ -42,6 +63,8 @@ static char *framer_find_end(const struct framer *framer, char *begin,
 
 	if (framing->terminator == LINED_TERMINATOR_BYTE)
 		return memchr(from, framing->byte, (size_t)(end - from));
+	if (framing->terminator == LINED_TERMINATOR_CR)
+		return memchr(from, '\r', (size_t)(end - from));
 	while ((from = memchr(from, '\n', (size_t)(end - from))) != NULL) {
 		if (framing->terminator != LINED_TERMINATOR_CRLF)
 			break;
@@ -57,15 +80,12 @@ static char *framer_find_end(const struct framer *framer, char *begin,
 static void framer_set_terminator(const struct framer *framer,
 				  struct lined_line *line, bool after_cr)
 {
-	if (framer->framing.terminator == LINED_TERMINATOR_BYTE) {
-		line->terminator = (const char *)&framer->framing.byte;
-		line->terminator_len = 1;
-	} else if (after_cr && framer_ends_with_cr(framer)) {
+	if (after_cr && framer->framing.terminator == LINED_TERMINATOR_ANY) {
 		line->terminator = crlf;
 		line->terminator_len = 2;
 	} else {
-		line->terminator = lf;
-		line->terminator_len = 1;
+		line->terminator_len = lined_framing_terminator(
+			&framer->framing, &line->terminator);
 	}
 }
 
@@ -84,9 +104,15 @@ static void framer_start_line(struct framer *framer, struct input *input,
 			      char *from)
 {
 	input->off = (uint32_t)(from - input->data);
-	framer->scanned = 0;
-	framer->state = FRAMER_LINE;
-	framer->cr = false;
+	framer_restart(framer);
+}
+
+/* Starts the next line behind `at`, the last byte of a terminator. */
+static void framer_pass_terminator(struct framer *framer, struct input *input,
+				   char *at, uint8_t terminator)
+{
+	framer_start_line(framer, input, at + 1);
+	framer->drops_lf = terminator == LINED_TERMINATOR_CR;
 }
 
 /* Handles a whole line: from begin to `at`, the last byte of its terminator. */
@@ -102,7 +128,8 @@ static enum framer_result framer_end_line(struct framer *framer,
 	if (len <= framer->framing.line_length) {
 		framer_emit(line, begin, len);
 		framer_set_terminator(framer, line, after_cr);
-		framer_start_line(framer, input, at + 1);
+		framer_pass_terminator(framer, input, at,
+				       framer->framing.terminator);
 		return FRAMER_READY;
 	}
 	switch (framer->framing.too_long) {
@@ -110,10 +137,12 @@ static enum framer_result framer_end_line(struct framer *framer,
 		framer_emit(line, begin, framer->framing.line_length);
 		line->truncated = true;
 		framer_set_terminator(framer, line, after_cr);
-		framer_start_line(framer, input, at + 1);
+		framer_pass_terminator(framer, input, at,
+				       framer->framing.terminator);
 		return FRAMER_READY;
 	case LINED_TOO_LONG_SKIP:
-		framer_start_line(framer, input, at + 1);
+		framer_pass_terminator(framer, input, at,
+				       framer->framing.terminator);
 		return FRAMER_TOO_LONG;
 	default:
 		framer->state = FRAMER_END;
@@ -181,7 +210,8 @@ static bool framer_skip_rest(struct framer *framer, struct input *input,
 	if (begin < end)
 		at = framer_find_end(&of_line, begin, begin, end, bare_lf);
 	if (at != NULL) {
-		framer_start_line(framer, input, at + 1);
+		framer_pass_terminator(framer, input, at,
+				       framer->skip_terminator);
 		return true;
 	}
 	if (begin < end)
@@ -217,24 +247,143 @@ static enum framer_result framer_truncate_line(struct framer *framer,
 			    : framer->framing.line_length);
 	line->truncated = true;
 	framer_set_terminator(framer, line, after_cr);
-	framer_start_line(framer, input, at + 1);
+	framer_pass_terminator(framer, input, at, framer->framing.terminator);
 	return FRAMER_READY;
+}
+
+/* ---- counted messages (RFC 6587) ---------------------------------------- */
+
+enum count_status {
+	COUNT_NONE,    /* the input does not begin with a count */
+	COUNT_PARTIAL, /* digits; what follows them decides */
+	COUNT_READY,
+};
+
+/* Reads the "LENGTH " with which the input begins, and leaves it there. */
+static enum count_status framer_read_count(const struct framer *framer,
+					   const struct input *input,
+					   size_t *header, size_t *count)
+{
+	const char *at = input->data + input->off;
+	size_t len = input_len(input), i;
+
+	*count = 0;
+	if (framer->framing.terminator != LINED_TERMINATOR_SYSLOG ||
+	    framer->state != FRAMER_LINE || len == 0 || *at == '0')
+		return COUNT_NONE;
+	for (i = 0; i < len && i < FRAMER_COUNT_MAX; i++) {
+		if (at[i] == ' ' && i > 0) {
+			*header = i + 1;
+			return COUNT_READY;
+		}
+		if (at[i] < '0' || at[i] > '9')
+			return COUNT_NONE;
+		*count = *count * 10 + (size_t)(at[i] - '0');
+	}
+	return i < FRAMER_COUNT_MAX ? COUNT_PARTIAL : COUNT_NONE;
+}
+
+/* Emits len bytes of a message. They are moved over the blank before them, so
+ * that there is a place for the NUL. */
+static void framer_emit_counted(struct lined_line *line, char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		text[i - 1] =
+			text[i] == '\n' || text[i] == '\0' ? ' ' : text[i];
+	framer_emit(line, text - 1, len);
+	line->terminator = lf;
+	line->terminator_len = 1;
+}
+
+/* False: the end of the message has not come yet. */
+static bool framer_skip_counted(struct framer *framer, struct input *input)
+{
+	size_t len = input_len(input);
+
+	if (len < framer->scanned) {
+		framer->scanned -= (uint32_t)len;
+		input->off = input->end;
+		return false;
+	}
+	framer_start_line(framer, input,
+			  input->data + input->off + framer->scanned);
+	framer->drops_lf = true;
+	return true;
+}
+
+static enum framer_result framer_next_counted(struct framer *framer,
+					      struct input *input,
+					      size_t header, size_t count,
+					      struct lined_line *line)
+{
+	size_t limit = framer->framing.line_length;
+	size_t len = count < limit ? count : limit;
+	bool over = count > limit;
+
+	if (over && framer->framing.too_long == LINED_TOO_LONG_CLOSE) {
+		framer->state = FRAMER_END;
+		return FRAMER_TOO_LONG;
+	}
+	if (over && framer->framing.too_long == LINED_TOO_LONG_SKIP) {
+		len = 0;
+	} else {
+		if (input_len(input) - header < len)
+			return FRAMER_NEED_MORE;
+		framer_emit_counted(line, input->data + input->off + header,
+				    len);
+		line->truncated = over;
+	}
+	framer_start_line(framer, input,
+			  input->data + input->off + header + len);
+	framer->drops_lf = !over;
+	if (!over)
+		return FRAMER_READY;
+	framer->state = FRAMER_COUNT;
+	framer->scanned = (uint32_t)(count - len);
+	return len > 0 ? FRAMER_READY : FRAMER_TOO_LONG;
+}
+
+/* ---- the next line ------------------------------------------------------ */
+
+/* Discards the rest of a line over the limit, except one that is to be
+ * delivered, and an LF that belongs to the last line. False: more must come
+ * first. */
+static bool framer_finish_last(struct framer *framer, struct input *input,
+			       uint64_t *bare_lf)
+{
+	if (framer->state == FRAMER_SKIP &&
+	    !framer_skip_rest(framer, input, bare_lf))
+		return false;
+	if (framer->state == FRAMER_COUNT &&
+	    !framer_skip_counted(framer, input))
+		return false;
+	if (framer->drops_lf && input_len(input) > 0) {
+		framer->drops_lf = false;
+		if (input->data[input->off] == '\n')
+			input->off++;
+	}
+	return framer->state != FRAMER_END;
 }
 
 enum framer_result framer_next(struct framer *framer, struct input *input,
 			       struct lined_line *line, uint64_t *bare_lf)
 {
-	switch (framer->state) {
-	case FRAMER_TRUNCATE:
+	size_t header, count;
+
+	if (framer->state == FRAMER_TRUNCATE)
 		return framer_truncate_line(framer, input, line, bare_lf);
-	case FRAMER_SKIP:
-		if (!framer_skip_rest(framer, input, bare_lf))
-			return FRAMER_NEED_MORE;
-		break;
-	case FRAMER_END:
+	if (!framer_finish_last(framer, input, bare_lf))
 		return FRAMER_NEED_MORE;
+	switch (framer_read_count(framer, input, &header, &count)) {
+	case COUNT_READY:
+		return framer_next_counted(framer, input, header, count, line);
+	case COUNT_PARTIAL:
+		return FRAMER_NEED_MORE;
+	default:
+		return framer_next_line(framer, input, line, bare_lf);
 	}
-	return framer_next_line(framer, input, line, bare_lf);
 }
 
 bool framer_finish(struct framer *framer, struct input *input,
@@ -242,17 +391,32 @@ bool framer_finish(struct framer *framer, struct input *input,
 {
 	struct lined_line truncated;
 
-	switch (framer->state) {
-	case FRAMER_LINE:
-		return true;
-	case FRAMER_SKIP:
-		return framer_skip_rest(framer, input, bare_lf);
-	case FRAMER_TRUNCATE:
-		return framer_truncate_line(framer, input, &truncated,
-					    bare_lf) == FRAMER_READY;
-	default:
+	if (framer->state == FRAMER_TRUNCATE &&
+	    framer_truncate_line(framer, input, &truncated, bare_lf) !=
+		    FRAMER_READY)
 		return false;
+	return framer_finish_last(framer, input, bare_lf);
+}
+
+/* Takes the part of a counted message that has come. */
+static enum framer_result framer_end_counted(struct framer *framer,
+					     struct input *input, size_t header,
+					     struct lined_line *line,
+					     bool deliver, uint64_t *dropped)
+{
+	char *begin = input->data + input->off;
+	size_t len = input_len(input) - header;
+
+	framer_start_line(framer, input, input->data + input->end);
+	if (!deliver || len == 0) {
+		(*dropped)++;
+		return FRAMER_NEED_MORE;
 	}
+	framer_emit_counted(line, begin + header, len);
+	line->terminator = "";
+	line->terminator_len = 0;
+	line->unterminated = true;
+	return FRAMER_READY;
 }
 
 enum framer_result framer_end(struct framer *framer, struct input *input,
@@ -264,9 +428,12 @@ enum framer_result framer_end(struct framer *framer, struct input *input,
 	size_t limit = framer->framing.line_length;
 	bool truncated = framer->state == FRAMER_TRUNCATE;
 	enum lined_too_long too_long = framer->framing.too_long;
+	size_t header, count;
 
-	if (framer->state == FRAMER_SKIP || framer->state == FRAMER_END ||
-	    len == 0) {
+	if (framer_read_count(framer, input, &header, &count) == COUNT_READY)
+		return framer_end_counted(framer, input, header, line, deliver,
+					  dropped);
+	if ((framer->state != FRAMER_LINE && !truncated) || len == 0) {
 		framer->state = FRAMER_LINE;
 		input->off = input->end;
 		return FRAMER_NEED_MORE;

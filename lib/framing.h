@@ -17,6 +17,7 @@
 enum framer_state {
 	FRAMER_LINE,     /* collecting a line */
 	FRAMER_SKIP,     /* discarding to its terminator */
+	FRAMER_COUNT,    /* discarding `scanned` bytes of a counted message */
 	FRAMER_TRUNCATE, /* the same; the line's beginning is kept */
 	FRAMER_END,      /* a line was too long: no more are read */
 };
@@ -25,10 +26,15 @@ struct framer {
 	struct lined_framing framing;
 	uint32_t scanned; /* bytes of the input without a terminator */
 	uint8_t state;    /* enum framer_state */
-	bool cr;          /* the last discarded byte was a CR */
+	bool cr : 1;      /* the last discarded byte was a CR */
+	/* Between lines: an LF that comes next belongs to the last line. */
+	bool drops_lf : 1;
 	/* FRAMER_SKIP: the terminator in force when the line began. */
 	uint8_t skip_terminator, skip_byte;
 };
+
+/* The longest "LENGTH " of a counted message. Longer numbers are text. */
+#define FRAMER_COUNT_MAX 10
 
 enum framer_result {
 	FRAMER_READY,
@@ -48,8 +54,8 @@ void framer_set(struct framer *framer, const struct lined_framing *framing);
 
 /*
  * Gives the next line of the input. After FRAMER_NEED_MORE the input holds at
- * most line_length bytes and a CR. Adds to *bare_lf each LF without CR under
- * CRLF framing.
+ * most line_length bytes and a CR, or FRAMER_COUNT_MAX and line_length bytes
+ * of a counted message. Adds to *bare_lf each LF without CR under CRLF framing.
  */
 enum framer_result framer_next(struct framer *framer, struct input *input,
 			       struct lined_line *line, uint64_t *bare_lf);
@@ -63,9 +69,9 @@ bool framer_finish(struct framer *framer, struct input *input,
 
 /*
  * Takes what is left when the stream has ended. FRAMER_READY: a line without a
- * terminator, if `deliver` is set. FRAMER_TOO_LONG: its last CR makes the line
- * longer than the limit. FRAMER_NEED_MORE: no line; *dropped is increased if
- * bytes were dropped.
+ * terminator, or a part of a counted message, if `deliver` is set.
+ * FRAMER_TOO_LONG: its last CR makes the line longer than the limit.
+ * FRAMER_NEED_MORE: no line; *dropped is increased if bytes were dropped.
  */
 enum framer_result framer_end(struct framer *framer, struct input *input,
 			      struct lined_line *line, bool deliver,

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,8 +94,11 @@ static const char *terminator_end(const struct lined_framing *f,
 		bool after_cr = at > begin && at[-1] == '\r';
 
 		*len = 1;
-		if (f->terminator == LINED_TERMINATOR_BYTE) {
-			if ((uint8_t)*at == f->byte)
+		if (f->terminator == LINED_TERMINATOR_BYTE ||
+		    f->terminator == LINED_TERMINATOR_CR) {
+			if (*at == (f->terminator == LINED_TERMINATOR_CR
+					    ? '\r'
+					    : (char)f->byte))
 				return at + 1;
 			continue;
 		}
@@ -109,11 +113,80 @@ static const char *terminator_end(const struct lined_framing *f,
 	return NULL;
 }
 
+/* The number of a counted message at `at`, and where the message begins. 0:
+ * there is none. */
+static size_t count_at(const struct lined_framing *f, const char *at,
+		       const char *end, const char **text)
+{
+	char number[11] = "";
+	size_t digits = 0;
+
+	if (f->terminator != LINED_TERMINATOR_SYSLOG)
+		return 0;
+	while (at + digits < end && digits < 10 && isdigit(at[digits]))
+		digits++;
+	if (digits == 0 || digits == 10 || *at == '0' || at + digits == end ||
+	    at[digits] != ' ')
+		return 0;
+	memcpy(number, at, digits);
+	*text = at + digits + 1;
+	return strtoul(number, NULL, 10);
+}
+
+/* A counted message; returns what follows it. NULL: the stream is closed. */
+static const char *reference_counted(const struct lined_framing *f,
+				     const char *text, const char *end,
+				     size_t count, struct events *out)
+{
+	size_t there = (size_t)(end - text);
+	bool over = count > f->line_length;
+	size_t len = over ? f->line_length : count;
+	char *copy;
+
+	if (over && f->too_long != LINED_TOO_LONG_TRUNCATE) {
+		add_too_long(out);
+		if (f->too_long == LINED_TOO_LONG_CLOSE)
+			return NULL;
+	} else if (there < len &&
+		   (there == 0 || f->unterminated == LINED_UNTERMINATED_DROP)) {
+		out->dropped++;
+	} else {
+		len = there < len ? there : len;
+		copy = malloc(len + 1);
+		ck_assert_ptr_nonnull(copy);
+		for (size_t i = 0; i < len; i++)
+			copy[i] = memchr("\n", text[i], 2) ? ' ' : text[i];
+		over = over && len == f->line_length;
+		add_line(out, copy, len, "\n", over || len == count, over);
+		free(copy);
+	}
+	if (there <= count)
+		return end;
+	return text + count + (text[count] == '\n');
+}
+
+static void reference_line(const struct lined_framing *f, const char *text,
+			   size_t len, const char *terminator, size_t t,
+			   bool over, struct events *out)
+{
+	if (f->terminator == LINED_TERMINATOR_SYSLOG && t > 0)
+		add_line(out, text, len, "\n", 1, over);
+	else
+		add_line(out, text, len, terminator, t, over);
+}
+
 static void reference(const struct lined_framing *f, const char *at,
 		      const char *end, struct events *out)
 {
-	while (at < end) {
-		size_t t = 0, len;
+	const char *text;
+
+	while (at != NULL && at < end) {
+		size_t t = 0, len, count = count_at(f, at, end, &text);
+
+		if (count > 0) {
+			at = reference_counted(f, text, end, count, out);
+			continue;
+		}
 		const char *next =
 			terminator_end(f, at, end, &t, &out->bare_lf);
 		bool whole = next != NULL, over;
@@ -125,12 +198,15 @@ static void reference(const struct lined_framing *f, const char *at,
 		if (over && f->too_long != LINED_TOO_LONG_TRUNCATE)
 			add_too_long(out);
 		else if (whole || f->unterminated == LINED_UNTERMINATED_DELIVER)
-			add_line(out, at, over ? f->line_length : len, next - t,
-				 t, over);
+			reference_line(f, at, over ? f->line_length : len,
+				       next - t, t, over, out);
 		else
 			out->dropped++;
 		if (over && f->too_long == LINED_TOO_LONG_CLOSE)
 			return;
+		if (whole && f->terminator == LINED_TERMINATOR_CR &&
+		    next < end && *next == '\n')
+			next++;
 		at = next;
 	}
 }
@@ -180,7 +256,8 @@ static bool feed_framer(struct framer *framer, struct input *in,
 		if (!take_lines(framer, in, out))
 			return false;
 		ck_assert_uint_le(input_len(in),
-				  (size_t)framer->framing.line_length + 1);
+				  (size_t)framer->framing.line_length +
+					  FRAMER_COUNT_MAX);
 		ck_assert_int_eq(input_settle(in, shared), 0);
 		memset(shared, '#', room); /* what was lent is gone */
 	}
@@ -333,7 +410,7 @@ static void put(const void *data, size_t len)
 /* Every byte drawn: all the ways in which CR and LF can meet. */
 static void draw_noise(size_t len)
 {
-	static const char bytes[] = "\r\r\r\n\n\n\0;abcdef";
+	static const char bytes[] = "\r\r\r\n\n\n\0;abcdef12 ";
 
 	while (len-- > 0)
 		put(&bytes[draw(sizeof(bytes) - 1)], 1);
@@ -362,11 +439,40 @@ static void draw_lines(uint32_t limit, unsigned lines)
 	}
 }
 
+/* Counted messages with all bytes, and what looks like one. */
+static void draw_counted(uint32_t limit)
+{
+	uint32_t len = draw(limit + 3);
+	char number[32];
+	int digits;
+
+	switch (draw(8)) {
+	case 0:
+		digits = snprintf(number, sizeof(number), "%010u ", len);
+		break;
+	case 1:
+		digits = snprintf(number, sizeof(number), "1%09u ", len);
+		break;
+	case 2:
+		digits = snprintf(number, sizeof(number), "%ux", len);
+		break;
+	default:
+		digits = snprintf(number, sizeof(number), "%u ", len);
+		break;
+	}
+	put(number, (size_t)digits);
+	draw_noise(len);
+	if (draw(2) == 0)
+		put("\n\n", 1 + draw(2));
+}
+
 static void draw_stream(uint32_t limit, size_t about)
 {
 	stream_len = 0;
 	while (stream_len < about) {
-		if (draw(2) == 0)
+		if (draw(3) == 0)
+			draw_counted(limit);
+		else if (draw(2) == 0)
 			draw_noise(1 + draw((uint32_t)about / 4 + 1));
 		else
 			draw_lines(limit, 1 + draw(3));
@@ -462,7 +568,7 @@ static void each_framing(uint32_t limit, splitter split, bool everywhere)
 	struct lined_framing f = {.line_length = limit, .byte = ';'};
 
 	for (f.terminator = LINED_TERMINATOR_ANY;
-	     f.terminator <= LINED_TERMINATOR_BYTE; f.terminator++)
+	     f.terminator <= LINED_TERMINATOR_SYSLOG; f.terminator++)
 		for (f.too_long = LINED_TOO_LONG_CLOSE;
 		     f.too_long <= LINED_TOO_LONG_TRUNCATE; f.too_long++)
 			for (f.unterminated = LINED_UNTERMINATED_DROP;
@@ -530,7 +636,7 @@ START_TEST(socket_lines_do_not_depend_on_cuts_in_long_lines)
 	new_stream(20000, 90000);
 	for (f.too_long = LINED_TOO_LONG_CLOSE;
 	     f.too_long <= LINED_TOO_LONG_TRUNCATE; f.too_long++) {
-		f.terminator = (uint8_t)draw(3);
+		f.terminator = (uint8_t)draw(6);
 		f.unterminated = LINED_UNTERMINATED_DELIVER;
 		forget(&want);
 		reference(&f, stream, stream + stream_len, &want);
@@ -549,6 +655,8 @@ START_TEST(reference_splits_as_designed)
 				  .too_long = LINED_TOO_LONG_SKIP};
 	struct events hand = {0};
 	static const char text[] = "ab\r\n\nabc\na\rb";
+	static const char cr[] = "a\r\nb\r\r\n\n";
+	static const char counted[] = "2 a\nb\r\n1 \0\n3 abc2x\n2 x";
 
 	forget(&want);
 	reference(&f, text, text + sizeof(text) - 1, &want);
@@ -558,6 +666,29 @@ START_TEST(reference_splits_as_designed)
 	add_too_long(&hand);
 	ck_assert_uint_eq(want.len, hand.len);
 	ck_assert_mem_eq(want.data, hand.data, hand.len);
+	forget(&want);
+	forget(&hand);
+	f.terminator = LINED_TERMINATOR_CR;
+	reference(&f, cr, cr + sizeof(cr) - 1, &want);
+	add_line(&hand, "a", 1, "\r", 1, false);
+	add_line(&hand, "b", 1, "\r", 1, false);
+	add_line(&hand, "", 0, "\r", 1, false);
+	hand.dropped = 1;
+	ck_assert_uint_eq(want.len, hand.len);
+	ck_assert_mem_eq(want.data, hand.data, hand.len);
+	ck_assert_uint_eq(want.dropped, 1);
+	forget(&want);
+	forget(&hand);
+	f.terminator = LINED_TERMINATOR_SYSLOG;
+	reference(&f, counted, counted + sizeof(counted) - 1, &want);
+	add_line(&hand, "a ", 2, "\n", 1, false);
+	add_line(&hand, "b", 1, "\n", 1, false);
+	add_line(&hand, " ", 1, "\n", 1, false);
+	add_too_long(&hand);
+	add_line(&hand, "2x", 2, "\n", 1, false);
+	ck_assert_uint_eq(want.len, hand.len);
+	ck_assert_mem_eq(want.data, hand.data, hand.len);
+	ck_assert_uint_eq(want.dropped, 1);
 	free(hand.data);
 	tell("reference");
 }

@@ -202,7 +202,7 @@ END_TEST
 START_TEST(its_framing_must_be_known)
 {
 	protocol.framing = (struct lined_framing)LINED_FRAMING_DEFAULT;
-	protocol.framing.terminator = LINED_TERMINATOR_BYTE + 1;
+	protocol.framing.terminator = LINED_TERMINATOR_SYSLOG + 1;
 	refused("framing: an unknown value");
 	protocol.framing.terminator = 0;
 	protocol.framing.too_long = LINED_TOO_LONG_TRUNCATE + 1;

@@ -238,7 +238,7 @@ static int check_framing(const struct lined_protocol *protocol,
 	if (framing->line_length > LINED_LINE_LENGTH_MAX)
 		return check_refuse(report, "framing: line_length is over %u",
 				    LINED_LINE_LENGTH_MAX);
-	if (framing->terminator > LINED_TERMINATOR_BYTE ||
+	if (framing->terminator > LINED_TERMINATOR_SYSLOG ||
 	    framing->too_long > LINED_TOO_LONG_TRUNCATE ||
 	    framing->unterminated > LINED_UNTERMINATED_DELIVER)
 		return check_refuse(report, "framing: an unknown value");

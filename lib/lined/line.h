@@ -60,6 +60,13 @@ enum lined_terminator {
 	LINED_TERMINATOR_LF,   /* LF; a CR before it is data */
 	LINED_TERMINATOR_CRLF, /* CRLF; an LF without CR is data, counted */
 	LINED_TERMINATOR_BYTE, /* framing.byte, for example NUL */
+	LINED_TERMINATOR_CR,   /* CR; an LF right after it is part of it */
+	/*
+	 * Syslog over TCP (RFC 6587): "LENGTH MESSAGE" and lines that end with
+	 * LF or CRLF, mixed. A newline or NUL within a counted message becomes
+	 * a blank. The terminator that a reader gets is LF.
+	 */
+	LINED_TERMINATOR_SYSLOG,
 };
 
 /* The policy for a line over the limit. */
@@ -94,6 +101,14 @@ struct lined_framing {
 		LINED_LINE_LENGTH_DEFAULT, LINED_TERMINATOR_ANY, 0,            \
 			LINED_TOO_LONG_CLOSE, LINED_UNTERMINATED_DROP          \
 	}
+
+/*
+ * The bytes that end a line of the program's own under this framing: CRLF
+ * (crlf), CR (cr), framing->byte (byte), LF (the others). Stores them in *bytes
+ * and returns their number. They are valid as long as the framing.
+ */
+LINED_API size_t lined_framing_terminator(const struct lined_framing *framing,
+					  const char **bytes);
 
 LINED_END_DECLS
 
