@@ -441,8 +441,11 @@ enum lined_line_status lined_socket_read_line(struct lined_socket *sock,
 	enum lined_line_status status;
 
 	status = socket_transport(sock)->read_line(sock, line);
-	if (status == LINED_LINE_READY)
+	if (status == LINED_LINE_READY) {
+		if (line->truncated)
+			counter_add(&sock->group->counters.truncated, 1);
 		socket_tap(sock, line);
+	}
 	return status;
 }
 

@@ -107,9 +107,17 @@ static void status_daemon(struct control *control, struct response *response)
 
 /* ---- services ------------------------------------------------------------ */
 
-#define CLIENTS         offsetof(struct lined_service, group.counters)
-#define OPENED          offsetof(struct lined_service, own_group.counters)
-#define COUNTER(member) #member, offsetof(struct lined_counters, member)
+#define CLIENTS offsetof(struct lined_service, group.counters)
+#define OPENED  offsetof(struct lined_service, own_group.counters)
+#define COUNTER(member)                                                        \
+	{                                                                      \
+#member, offsetof(struct lined_counters, member), false        \
+	}
+/* With the connections that the protocol made. */
+#define COUNTER_OF_ALL(member)                                                 \
+	{                                                                      \
+#member, offsetof(struct lined_counters, member), true         \
+	}
 
 static void status_add_counters(const struct service *service,
 				struct response *response)
@@ -117,21 +125,34 @@ static void status_add_counters(const struct service *service,
 	static const struct {
 		const char *name;
 		size_t offset;
+		bool of_all;
 	} counters[] = {
-		{COUNTER(lines_in)},      {COUNTER(bytes_in)},
-		{COUNTER(bytes_out)},     {COUNTER(sends)},
-		{COUNTER(queued)},        {COUNTER(too_long)},
-		{COUNTER(bare_lf)},       {COUNTER(unterminated)},
-		{COUNTER(sends_dropped)}, {COUNTER(datagrams_in)},
-		{COUNTER(datagrams_out)}, {COUNTER(datagrams_dropped)},
-		{COUNTER(rate_slowed)},
+		COUNTER_OF_ALL(lines_in),
+		COUNTER(bytes_in),
+		COUNTER(bytes_out),
+		COUNTER(sends),
+		COUNTER(queued),
+		COUNTER_OF_ALL(too_long),
+		COUNTER_OF_ALL(truncated),
+		COUNTER_OF_ALL(bare_lf),
+		COUNTER_OF_ALL(unterminated),
+		COUNTER(sends_dropped),
+		COUNTER(datagrams_in),
+		COUNTER(datagrams_out),
+		COUNTER(datagrams_dropped),
+		COUNTER_OF_ALL(rate_slowed),
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-		response_number(
-			response, counters[i].name,
-			service_sum(service, CLIENTS + counters[i].offset));
+	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+		uint64_t sum =
+			service_sum(service, CLIENTS + counters[i].offset);
+
+		if (counters[i].of_all)
+			sum += service_sum(service,
+					   OPENED + counters[i].offset);
+		response_number(response, counters[i].name, sum);
+	}
 	response_number(
 		response, "opened.lines_in",
 		service_sum(service, OPENED + offsetof(struct lined_counters,

@@ -56,6 +56,11 @@ uint64_t service_sum(const struct service *service, size_t offset)
 
 #define OFFSET(member)       offsetof(struct lined_service, group.counters.member)
 #define SUM(service, member) service_sum(service, OFFSET(member))
+/* With the connections that the protocol made. */
+#define SUM_BOTH(service, member)                                              \
+	(SUM(service, member) +                                                \
+	 service_sum(service, offsetof(struct lined_service,                   \
+				       own_group.counters.member)))
 
 /* Instances may have their counters in another order: compare the names. */
 size_t
@@ -96,9 +101,10 @@ void service_log_counters(const struct service *service)
 
 	counters_add(&to, "datagrams in", SUM(service, datagrams_in));
 	counters_add(&to, "datagrams dropped", SUM(service, datagrams_dropped));
-	counters_add(&to, "too long", SUM(service, too_long));
-	counters_add(&to, "bare LF", SUM(service, bare_lf));
-	counters_add(&to, "unterminated", SUM(service, unterminated));
+	counters_add(&to, "too long", SUM_BOTH(service, too_long));
+	counters_add(&to, "truncated", SUM_BOTH(service, truncated));
+	counters_add(&to, "bare LF", SUM_BOTH(service, bare_lf));
+	counters_add(&to, "unterminated", SUM_BOTH(service, unterminated));
 	counters_add(&to, "sends dropped", SUM(service, sends_dropped));
 	counters_add(&to, "rate slowed", SUM(service, rate_slowed));
 	for (i = ADMISSION_OK + 1; i < ADMISSION_VERDICTS; i++) {
@@ -123,7 +129,7 @@ void service_log_counters(const struct service *service)
 		 "service %s: %u clients, lines in %llu, bytes in %llu, "
 		 "bytes out %llu%s",
 		 service->name, admission_clients(service->admission),
-		 (unsigned long long)SUM(service, lines_in),
+		 (unsigned long long)SUM_BOTH(service, lines_in),
 		 (unsigned long long)SUM(service, bytes_in),
 		 (unsigned long long)SUM(service, bytes_out), to.text);
 }

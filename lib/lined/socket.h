@@ -156,6 +156,7 @@ struct lined_counters {
 	uint64_t closed[LINED_CLOSE_REASONS]; /* connections, by reason */
 	uint64_t queued;                      /* bytes queued for sending now */
 	uint64_t queue_most; /* the longest queue of one socket so far */
+	uint64_t truncated;  /* lines whose rest was discarded */
 };
 
 /*

@@ -81,6 +81,18 @@ class Counters(DaemonTest):
         self.expect(daemon, clients=0, lines_in=5, bytes_in=50, bytes_out=13,
                     too_long=3, bare_LF=2, unterminated=1, closed_peer=1)
 
+    def test_what_was_cut_off(self):
+        daemon = self.start(service(
+            "echo", self.tcp,
+            extra="framing { terminator = syslog line-length = 5 "
+                  "too-long = truncate }"))
+        with Client(self.address) as c:
+            c.send(b"5 abcde9 abcdefghi3 abc123456\n3 x")
+            c.half_close()
+            self.assertEqual(c.rest(), b"abcde\nabcde\nabc\n12345\n")
+        self.expect(daemon, clients=0, lines_in=4, bytes_in=33, bytes_out=22,
+                    truncated=2, unterminated=1, closed_peer=1)
+
     def test_why_clients_were_closed(self):
         text = service("echo", self.tcp, extra="framing { line-length = 8 }\n"
                        "limits { idle-timeout = 10m send-queue = 1k }")
