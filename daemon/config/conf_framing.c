@@ -7,21 +7,36 @@
 
 #include "config/conf_build.h"
 
+#include <string.h>
+
 struct framing {
-	int terminator;
+	const char *terminator;
 	int64_t line_length;
 	int too_long;
 	int unterminated;
 };
 
+/* The texts of `terminator` beside those of one byte. */
+static const struct {
+	const char *text;
+	uint8_t terminator, byte;
+} terminators[] = {
+	{"any", LINED_TERMINATOR_ANY, 0},
+	{"lf", LINED_TERMINATOR_LF, 0},
+	{"crlf", LINED_TERMINATOR_CRLF, 0},
+	{"cr", LINED_TERMINATOR_CR, 0},
+	{"nul", LINED_TERMINATOR_BYTE, 0},
+	{"syslog", LINED_TERMINATOR_SYSLOG, 0},
+	{"\n", LINED_TERMINATOR_LF, 0},
+	{"\r", LINED_TERMINATOR_CR, 0},
+};
+
 /* In the order of the enums of lined/line.h. */
-static const char *const terminators[] = {"any", "lf", "crlf", NULL};
 static const char *const too_longs[] = {"close", "skip", "truncate", NULL};
 static const char *const unterminateds[] = {"drop", "deliver", NULL};
 
 static const struct lined_option framing_table[] = {
-	{LINED_OPTION("terminator", CHOICE, struct framing, terminator),
-	 .choices = terminators},
+	{LINED_OPTION("terminator", STRING, struct framing, terminator)},
 	{LINED_OPTION("line-length", SIZE, struct framing, line_length),
 	 .min = 1, .max = LINED_LINE_LENGTH_MAX},
 	{LINED_OPTION("too-long", CHOICE, struct framing, too_long),
@@ -51,6 +66,33 @@ static void framing_check_fixed(struct conf_build *build,
 	}
 }
 
+static void framing_read_terminator(struct conf_build *build,
+				    const struct conf_node *node,
+				    const char *context, const char *text,
+				    struct lined_framing *framing)
+{
+	char quoted[CONF_QUOTED_MAX];
+	size_t i;
+
+	for (i = 0; i < sizeof(terminators) / sizeof(terminators[0]); i++) {
+		if (strcmp(text, terminators[i].text) != 0)
+			continue;
+		framing->terminator = terminators[i].terminator;
+		framing->byte = terminators[i].byte;
+		return;
+	}
+	if (strlen(text) == 1) {
+		framing->terminator = LINED_TERMINATOR_BYTE;
+		framing->byte = (uint8_t)text[0];
+		return;
+	}
+	conf_error_in(&build->report, context,
+		      &conf_options_key(node, "terminator")->place,
+		      "terminator \"%s\": any, lf, crlf, cr, nul, syslog or "
+		      "one byte in quotes",
+		      conf_quoted(text, quoted));
+}
+
 void conf_framing_read(struct conf_build *build, struct conf_node *node,
 		       const char *context, struct conf_service *service)
 {
@@ -66,7 +108,7 @@ void conf_framing_read(struct conf_build *build, struct conf_node *node,
 	if (node == NULL)
 		return;
 	read = (struct framing){
-		.terminator = framing->terminator,
+		.terminator = NULL,
 		.line_length = framing->line_length,
 		.too_long = framing->too_long,
 		.unterminated = framing->unterminated,
@@ -75,7 +117,9 @@ void conf_framing_read(struct conf_build *build, struct conf_node *node,
 	conf_options_fill(&options, node, framing_table, &read);
 	if (module != NULL)
 		framing_check_fixed(build, node, context, service);
-	framing->terminator = (uint8_t)read.terminator;
+	if (read.terminator != NULL)
+		framing_read_terminator(build, node, context, read.terminator,
+					framing);
 	framing->line_length = (uint32_t)read.line_length;
 	framing->too_long = (uint8_t)read.too_long;
 	framing->unterminated = (uint8_t)read.unterminated;

@@ -18,6 +18,9 @@ struct time_options {
 	bool local;
 };
 
+/* The most bytes that a line ends with. */
+#define END_MAX 2
+
 static const struct lined_option time_options[] = {
 	{LINED_OPTION("format", STRING, struct time_options, format),
 	 .fallback = "%Y-%m-%dT%H:%M:%SZ"},
@@ -25,13 +28,12 @@ static const struct lined_option time_options[] = {
 	{.name = NULL},
 };
 
-/* Writes the line for the present time. 0: it is empty or too long. */
-static size_t time_make_line(char text[TEXT_MAX],
-			     const struct time_options *options)
+/* Writes the present time. 0: it is empty or too long. */
+static size_t time_write(char text[TEXT_MAX],
+			 const struct time_options *options)
 {
 	struct timespec now;
 	struct tm tm;
-	size_t len;
 
 	/* time(2) may be a few milliseconds behind. */
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -39,22 +41,19 @@ static size_t time_make_line(char text[TEXT_MAX],
 		localtime_r(&now.tv_sec, &tm);
 	else
 		gmtime_r(&now.tv_sec, &tm);
-	len = strftime(text, TEXT_MAX - 1, options->format, &tm);
-	if (len > 0)
-		text[len++] = '\n';
-	return len;
+	return strftime(text, TEXT_MAX - END_MAX, options->format, &tm);
 }
 
 static int time_check(const void *values, char *error, size_t size)
 {
 	char text[TEXT_MAX];
-	size_t len = time_make_line(text, values);
+	size_t len = time_write(text, values);
 
-	if (len > 0 && memchr(text, '\n', len) == text + len - 1)
+	if (len > 0 && memchr(text, '\n', len) == NULL)
 		return 0;
 	snprintf(error, size,
 		 "format: it must give one line of 1 to %d bytes: strftime(3)",
-		 TEXT_MAX - 2);
+		 TEXT_MAX - END_MAX - 1);
 	return -1;
 }
 
@@ -66,9 +65,14 @@ static void time_send(struct lined_socket *client, void *line)
 static void time_task(struct lined_service *service)
 {
 	char text[TEXT_MAX];
-	size_t len = time_make_line(text, lined_service_options(service));
-	struct lined_buffer *line = lined_buffer_new(text, len);
+	size_t len = time_write(text, lined_service_options(service)), end_len;
+	struct lined_buffer *line;
+	const char *end;
 
+	end_len =
+		lined_framing_terminator(lined_service_framing(service), &end);
+	memcpy(text + len, end, end_len);
+	line = lined_buffer_new(text, len + end_len);
 	/* Without memory, the line of this second is skipped. */
 	if (line == NULL)
 		return;

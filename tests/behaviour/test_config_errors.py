@@ -50,7 +50,12 @@ CASES = {
     "an unknown key in the protocol's section": (
         inside("echo { loudness = 3 }"), 4, "loudness|echo"),
     "a bad value of a choice": (
-        inside('framing { terminator = "cr" }'), 4, "terminator"),
+        inside('framing { too-long = "wait" }'), 4, "too-long"),
+    "a terminator of two bytes": (
+        inside('framing { terminator = "ab" }'), 4,
+        'terminator "ab": any, lf, crlf, cr, nul, syslog or one byte'),
+    "an empty terminator": (
+        inside('framing { terminator = "" }'), 4, 'terminator "": any'),
     "a number that is a word": (
         inside("limits { clients = many }"), 4, "clients|many"),
     "a number out of range": (

@@ -79,6 +79,39 @@ class Terminator(Framing):
             self.assertEqual(c.exactly(5), b"a\nb\r\n")
 
 
+    def test_cr(self):
+        # An LF right after a CR is part of it.
+        self.serve("terminator = cr")
+        self.assertEqual(self.answer(b"a\rb\r\nc\nd\r\r\n\n\re\n"),
+                         b"a\rb\rc\nd\r\r\n\r")
+
+    def test_cr_does_not_wait_for_an_lf(self):
+        self.serve("terminator = cr")
+        with Client(self.address) as c:
+            c.send(b"4006381333931\r")
+            self.assertEqual(c.exactly(14), b"4006381333931\r")
+
+    def test_nul(self):
+        self.serve("terminator = nul")
+        self.assertEqual(self.answer(b"a\nb\0\0c\r\n\0d\n"),
+                         b"a\nb\0\0c\r\n\0")
+
+    def test_a_byte(self):
+        self.serve("terminator = ';'")
+        self.assertEqual(self.answer(b"a\nb;;c\0;d\n"), b"a\nb;;c\0;")
+
+    def test_syslog(self):
+        self.serve("terminator = syslog line-length = 20 too-long = skip")
+        self.assertEqual(
+            self.answer(b"11 hello world" b"<13>a line\n" b"4 a\nb\0"
+                        b"<13>crlf\r\n" b"2 ab\n" b"99 " + b"x" * 99 +
+                        b"2017-01-01 no count\n" b"012 nor this\n"
+                        b"1234567890 nor this\n" b"7 <13>1 2"),
+            b"hello world\n<13>a line\na b \n<13>crlf\nab\n"
+            b"2017-01-01 no count\n012 nor this\n"
+            b"1234567890 nor this\n<13>1 2\n")
+
+
 class TooLong(Framing):
     LONG = b"0123456789a\n"
 

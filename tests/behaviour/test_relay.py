@@ -219,6 +219,56 @@ class Hub(RelayTest):
                 self.assertEqual(c.line(), b"127.0.0.1 one\n")
                 self.assertEqual(c.line(), b"127.0.0.1 two\n")
 
+    def test_lines_end_as_the_framing_of_their_reader_says(self):
+        if self.WORKERS > 1:
+            self.skipTest("workers may see the senders in another order")
+        ends = {"any": b"\n", "lf": b"\n", "crlf": b"\r\n", "cr": b"\r",
+                "nul": b"\0", "syslog": b"\n", '";"': b";"}
+        said = {"any": b"one\r\ntwo\n", "lf": b"one\ntwo\n",
+                "crlf": b"one\r\ntwo\r\n", "cr": b"one\rtwo\r\n",
+                "nul": b"one\0two\0", "syslog": b"3 one<1>two\n",
+                '";"': b"one;two;"}
+        texts, writers, readers = [], {}, {}
+        for number, word in enumerate(ends):
+            for kind, to in (("publish", writers), ("subscribe", readers)):
+                text, to[word] = self.hub(
+                    name="%s-%d" % (kind, number), topic='"t"',
+                    history=50, **{kind + "_only": "true"})
+                texts.append(text.replace(
+                    "\tlimits", "\tframing { terminator = %s }\n\tlimits"
+                    % word))
+        self.serve(*texts)
+        want = {word: b"" for word in readers}
+        for word, address in writers.items():
+            with Client(address) as writer:
+                writer.send(said[word])
+                for of in readers:
+                    for text in (b"one", b"<1>two" if word == "syslog"
+                                 else b"two"):
+                        kept = (word != "cr" and of == "any" and
+                                text + b"\r\n" in said[word])
+                        want[of] += text + (b"\r\n" if kept else ends[of])
+                # They have the history, now or when they come.
+                with Client(readers["any"]) as reader:
+                    self.assertEqual(reader.exactly(len(want["any"])),
+                                     want["any"])
+        for word, address in readers.items():
+            with self.subTest(reader=word), Client(address) as reader:
+                self.assertEqual(reader.exactly(len(want[word])), want[word])
+
+    def test_a_byte_that_ends_lines_of_a_reader_becomes_a_blank(self):
+        ingest, to = self.hub(name="in", topic='"t"', publish_only="true",
+                              hold="1M")
+        feed, of = self.hub(name="out", topic='"t"', subscribe_only="true")
+        self.serve(ingest.replace("\tlimits",
+                                  "\tframing { terminator = nul }\n\tlimits"),
+                   feed)
+        with Client(to) as writer:
+            writer.send(b"Traceback:\n  line 1\0next\0")
+            reader = self.client(of)
+            self.assertEqual(reader.line(), b"Traceback:   line 1\n")
+            self.assertEqual(reader.line(), b"next\n")
+
     def test_datagrams_are_published_and_never_answered(self):
         text, address = self.hub(listen=("tcp", "udp"))
         self.serve(text)

@@ -31,6 +31,16 @@ class Time(DaemonTest):
             self.assertLessEqual(before, told)
             self.assertLessEqual(told, time.time())
 
+    def test_its_lines_end_as_the_framing_says(self):
+        for terminator, end in (("crlf", b"Z\r\n"), ("nul", b"Z\0")):
+            with self.subTest(terminator):
+                daemon = self.start(service(
+                    "clock", self.tcp, protocol="time",
+                    extra="framing { terminator = %s }" % terminator))
+                with Client(self.address) as c:
+                    self.assertEqual(c.exactly(19 + len(end))[19:], end)
+                daemon.stop()
+
     def test_no_second_is_told_twice(self):
         self.start(self.text())
         with Client(self.address) as c:

@@ -20,14 +20,17 @@ struct relay_block {
 	uint32_t *lens; /* of each line, its tag included */
 	uint32_t count, lens_room;
 	uint32_t tag_len; /* of each line's tag */
+	uint32_t ends;    /* how its lines end, see block.c */
 };
 
 void relay_block_fini(struct relay_block *block);
 
 /* Copies a line after a tag. The tags of all lines of a block have the same
- * length. -1/ENOMEM. */
+ * length. A line without a terminator gets that of its service's framing.
+ * -1/ENOMEM. */
 int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
-		    const struct lined_line *line);
+		    const struct lined_line *line,
+		    const struct lined_framing *framing);
 
 /* The bytes of all lines so far. */
 size_t relay_block_bytes(const struct relay_block *block);
@@ -42,7 +45,7 @@ struct relay_message {
 	struct lined_buffer *buffer;
 	uint64_t sender; /* id of the client; 0: an upstream */
 	uint64_t to;     /* 0: everybody; else an instance, see hold.h */
-	uint32_t count, tag_len;
+	uint32_t count, tag_len, ends;
 	size_t lens_at;  /* where the table of lengths is */
 	size_t bytes_at; /* where the first line is */
 	size_t bytes;    /* of all lines */
@@ -55,6 +58,19 @@ bool relay_message_read(struct relay_message *message,
 /* The length of a line, tag and terminator included. */
 uint32_t relay_message_line_len(const struct relay_message *message,
 				uint32_t line);
+
+/* The same without its terminator. */
+uint32_t relay_message_text_len(const struct relay_message *message,
+				uint32_t line);
+
+/*
+ * The message for readers with this framing: each of its lines ends as the
+ * framing says, and a byte that would end a line earlier becomes a blank. A
+ * copy if that changes anything, otherwise another reference to the message's
+ * buffer. The caller owns it. NULL/ENOMEM.
+ */
+struct lined_buffer *relay_message_end_as(const struct relay_message *message,
+					  const struct lined_framing *framing);
 
 /* A copy from line `first` on, addressed to `to`. The caller owns it.
  * NULL/ENOMEM. */

@@ -84,30 +84,36 @@ static void feed_send_run(struct relay_client *client,
 					 run->offset, run->len);
 }
 
-/* Room for a count in place of "{count}", and for a newline. */
-#define COUNT_ROOM sizeof("18446744073709551615\n")
+/* Room for a count in place of "{count}", and for a terminator. */
+#define COUNT_ROOM sizeof("18446744073709551615\r\n")
 
-/* "# lost {count} lines" with its newline; returns the length. */
-static size_t feed_write_notice(const char *form, uint64_t count, char *text,
-				size_t size)
+/* "# lost {count} lines" with its terminator; returns the length. */
+static size_t feed_write_notice(const struct relay *relay, uint64_t count,
+				char *text, size_t size)
 {
+	const char *form = relay->options->gap_notice, *end;
 	const char *place = strstr(form, "{count}");
+	size_t end_len = lined_framing_terminator(
+		lined_service_framing(relay->service), &end);
 	int len;
 
 	if (place == NULL)
-		len = snprintf(text, size, "%s\n", form);
+		len = snprintf(text, size, "%s", form);
 	else
-		len = snprintf(text, size, "%.*s%" PRIu64 "%s\n",
+		len = snprintf(text, size, "%.*s%" PRIu64 "%s",
 			       (int)(place - form), form, count,
 			       place + strlen("{count}"));
-	return len > 0 && (size_t)len < size ? (size_t)len : 0;
+	if (len <= 0 || (size_t)len + end_len > size)
+		return 0;
+	memcpy(text + len, end, end_len);
+	return (size_t)len + end_len;
 }
 
 void relay_feed_send_notice(struct relay_client *client)
 {
 	const struct relay_options *options = client->relay->options;
 	char text[RELAY_NOTICE_MAX + COUNT_ROOM];
-	size_t len = feed_write_notice(options->gap_notice, client->lost, text,
+	size_t len = feed_write_notice(client->relay, client->lost, text,
 				       sizeof(text));
 
 	/* Behind other lines the notice would become the oldest and be dropped.
@@ -115,7 +121,7 @@ void relay_feed_send_notice(struct relay_client *client)
 	if (client->lost > 0 && options->slow == RELAY_SLOW_DROP_OLDEST &&
 	    lined_socket_is_send_data_buffered(client->sock))
 		return;
-	if (client->lost > 0 && len > 1 &&
+	if (client->lost > 0 && len > 0 &&
 	    lined_socket_send(client->sock, text, len) < 0) {
 		/* No room yet. The notice itself is not a lost line. */
 		lined_socket_take_dropped(client->sock);
@@ -172,10 +178,6 @@ static bool feed_is_repeat(struct relay *relay,
 
 	text += message->tag_len;
 	len -= message->tag_len;
-	if (len > 0 && text[len - 1] == '\n')
-		len--;
-	if (len > 0 && text[len - 1] == '\r')
-		len--;
 	return relay_dedupe_seen(relay->dedupe, text, len, now_ms);
 }
 
@@ -194,7 +196,9 @@ static void feed_deliver_once(struct relay *relay,
 		size_t offset = run.offset + run.len;
 		size_t len = relay_message_line_len(message, i);
 
-		if (!feed_is_repeat(relay, message, offset, len, now_ms)) {
+		if (!feed_is_repeat(relay, message, offset,
+				    relay_message_text_len(message, i),
+				    now_ms)) {
 			run.count++;
 			run.len += len;
 			continue;
@@ -208,12 +212,25 @@ static void feed_deliver_once(struct relay *relay,
 		lined_service_count(relay->service, "lines_repeated", repeats);
 }
 
+static void feed_deliver(struct relay *relay,
+			 const struct relay_message *message,
+			 struct relay_client *only)
+{
+	struct feed_run run = {message, 0, message->count, message->bytes_at,
+			       message->bytes};
+
+	if (relay->dedupe != NULL)
+		feed_deliver_once(relay, message, only);
+	else
+		feed_deliver_run(relay, &run, only);
+}
+
 static void feed_on_block(void *arg, struct lined_buffer *buffer)
 {
 	struct relay *relay = arg;
 	struct relay_message message;
 	struct relay_client *only = NULL;
-	struct feed_run run;
+	struct lined_buffer *ended;
 
 	if (!relay_message_read(&message, buffer))
 		return;
@@ -222,13 +239,14 @@ static void feed_on_block(void *arg, struct lined_buffer *buffer)
 		if (only == NULL)
 			return;
 	}
-	if (relay->dedupe != NULL) {
-		feed_deliver_once(relay, &message, only);
-		return;
-	}
-	run = (struct feed_run){&message, 0, message.count, message.bytes_at,
-				message.bytes};
-	feed_deliver_run(relay, &run, only);
+	ended = relay_message_end_as(&message,
+				     lined_service_framing(relay->service));
+	if (ended != NULL && relay_message_read(&message, ended))
+		feed_deliver(relay, &message, only);
+	else
+		lined_service_count(relay->service, "lines_not_relayed",
+				    message.count);
+	lined_buffer_unref(ended);
 }
 
 /* ---- members ------------------------------------------------------------ */

@@ -43,7 +43,8 @@ void relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
 	    (relay_block_bytes(&relay->block) + len > BLOCK_MAX ||
 	     relay->block.tag_len != tag_len))
 		relay_intake_publish(relay, sender);
-	if (relay_block_add(&relay->block, tag, tag_len, line) < 0)
+	if (relay_block_add(&relay->block, tag, tag_len, line,
+			    lined_service_framing(relay->service)) < 0)
 		lined_service_count(relay->service, "lines_not_relayed", 1);
 }
 

@@ -171,16 +171,16 @@ static int upstream_send_preamble(const struct relay_upstream *upstream)
 {
 	const struct lined_option_list *preamble =
 		&upstream->relay->options->preamble;
-	bool crlf = lined_socket_framing(upstream->sock)->terminator ==
-		    LINED_TERMINATOR_CRLF;
-	size_t i;
+	const char *end;
+	size_t i, end_len = lined_framing_terminator(
+			  lined_socket_framing(upstream->sock), &end);
 
 	for (i = 0; i < preamble->count; i++) {
 		struct lined_line line = {
 			.text = preamble->items[i],
 			.len = strlen(preamble->items[i]),
-			.terminator = crlf ? "\r\n" : "\n",
-			.terminator_len = crlf ? 2 : 1,
+			.terminator = end,
+			.terminator_len = end_len,
 		};
 
 		if (lined_socket_send_line(upstream->sock, &line) < 0)
