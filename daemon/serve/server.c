@@ -14,24 +14,7 @@
 #include "threads/bus_threads.h"
 #include "cache_line.h"
 #include "log/log.h"
-#include "system/malloc_trim.h"
 #include "serve/service.h"
-
-/* ---- memory of closed clients ------------------------------------------ */
-
-/* After a peak of at least TRIM_CLIENTS, when over three quarters have closed,
- * free memory is returned to the system; after TRIM_MS, because more may close.
- */
-#define TRIM_CLIENTS 1024
-#define TRIM_MS      500
-
-static void server_trim_fired(struct lined_timer *timer)
-{
-	struct server *server = lined_container_of(timer, struct server, trim);
-
-	server->most_clients = server->clients;
-	malloc_trim_all();
-}
 
 static struct server *server_of_env(struct service_env *env)
 {
@@ -40,21 +23,12 @@ static struct server *server_of_env(struct service_env *env)
 
 static void server_client_came(struct service_env *env)
 {
-	struct server *server = server_of_env(env);
-
-	if (++server->clients > server->most_clients)
-		server->most_clients = server->clients;
+	server_of_env(env)->clients++;
 }
 
 static void server_clients_left(struct service_env *env, size_t count)
 {
-	struct server *server = server_of_env(env);
-
-	server->clients -= count;
-	if (server->most_clients >= TRIM_CLIENTS &&
-	    server->clients < server->most_clients / 4 &&
-	    !lined_timer_is_armed(&server->trim))
-		lined_timer_start(&server->trim, TRIM_MS, 0);
+	server_of_env(env)->clients -= count;
 }
 
 /* ---- draining --------------------------------------------------------- */
@@ -184,7 +158,6 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 	list_init(&server->services);
 	list_init(&server->draining);
 	pthread_mutex_init(&server->lists, NULL);
-	lined_timer_init(&server->trim, dispatcher, server_trim_fired);
 	server->workers = cache_line_calloc(workers * sizeof(*server->workers));
 	if (server->workers == NULL)
 		return -1;
@@ -218,7 +191,6 @@ void server_fini(struct server *server)
 {
 	size_t i;
 
-	lined_timer_stop(&server->trim);
 	for (i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
 	for (i = 0; i < server->worker_count; i++)

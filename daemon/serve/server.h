@@ -43,10 +43,7 @@ struct server {
 	struct conf *start_conf; /* for keys that need a restart */
 	const struct inherited *inherited;
 	struct service_env env;
-	/* Clients of all services now, and the peak since memory was last
-	 * returned to the system. */
-	size_t clients, most_clients;
-	struct lined_timer trim;
+	size_t clients; /* of all services */
 	bool stopping;
 	bool internal_stopping; /* the internal services drain, too */
 	const struct server_events *events;

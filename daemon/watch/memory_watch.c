@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A timer reads the peak size of the process, and logs it each time it has
- * doubled.
+ * A timer reads the peak size of the process, which is logged each time it has
+ * doubled, and compares its present size with what is allocated.
  */
 #include "config.h"
 
@@ -9,15 +9,19 @@
 
 #include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "log/log.h"
 #include "net/admission.h"
 #include "serve/server.h"
 #include "serve/service.h"
+#include "system/malloc_trim.h"
 
 /* Smaller growth is not logged. */
 #define MEMORY_LEAST_KIB ((uint64_t)64 * 1024)
 #define MEMORY_SHOWN     4 /* services */
+/* Less free memory is not returned. */
+#define MEMORY_TRIM_BYTES ((uint64_t)8 * 1024 * 1024)
 
 static uint64_t memory_peak_kib(void)
 {
@@ -88,6 +92,42 @@ static void memory_log(struct memory_watch *watch, uint64_t now_kib,
 		   text[0] != '\0' ? text : " nothing");
 }
 
+static uint64_t memory_resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long long pages = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%*u %llu", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The resident memory that is not allocated; 0: unknown. */
+static uint64_t memory_spare_bytes(void)
+{
+	uint64_t resident = memory_resident_bytes();
+	uint64_t used = resident >= MEMORY_TRIM_BYTES ? malloc_used_bytes() : 0;
+
+	return used > 0 && resident > used ? resident - used : 0;
+}
+
+/* Returns memory when clients, rooms or queues have gone that needed much. */
+static void memory_trim(struct memory_watch *watch)
+{
+	uint64_t spare = memory_spare_bytes();
+
+	if (spare > watch->spare_bytes + MEMORY_TRIM_BYTES) {
+		malloc_trim_all();
+		spare = memory_spare_bytes();
+		watch->spare_bytes = spare;
+	}
+	if (spare > 0 && spare < watch->spare_bytes)
+		watch->spare_bytes = spare;
+}
+
 static void memory_watch_fired(struct lined_timer *timer)
 {
 	struct memory_watch *watch =
@@ -95,6 +135,7 @@ static void memory_watch_fired(struct lined_timer *timer)
 	uint64_t now_ms = lined_dispatcher_now_ms(watch->server->dispatcher);
 	uint64_t now_kib = memory_peak_kib();
 
+	memory_trim(watch);
 	if (now_kib < watch->logged_kib + MEMORY_LEAST_KIB ||
 	    now_kib < 2 * watch->logged_kib)
 		return;
@@ -108,6 +149,7 @@ int memory_watch_start(struct memory_watch *watch, struct server *server)
 	watch->server = server;
 	watch->logged_kib = memory_peak_kib();
 	watch->logged_ms = lined_dispatcher_now_ms(server->dispatcher);
+	watch->spare_bytes = memory_spare_bytes();
 	lined_timer_init(&watch->timer, server->dispatcher, memory_watch_fired);
 	return lined_timer_start(&watch->timer, MEMORY_WATCH_MS,
 				 MEMORY_WATCH_MS);

@@ -3,7 +3,7 @@
  * Watches the daemon's memory. The allocator does not know which module uses
  * it. When the daemon's size has doubled, this is logged with the services that
  * received most lines meanwhile: a module that leaks is probably among them.
- * Main thread.
+ * When much of the memory is free, it is returned to the system. Main thread.
  */
 #ifndef MEMORY_WATCH_H
 #define MEMORY_WATCH_H
@@ -22,6 +22,9 @@ struct memory_watch {
 	struct lined_timer timer;
 	uint64_t logged_kib,
 		logged_ms; /* peak size and time of the last report */
+	/* The least memory so far beyond what is allocated: the program, its
+	 * stacks, and what cannot be returned. */
+	uint64_t spare_bytes;
 };
 
 /* -1/ENOMEM. The server must outlive the watch. */

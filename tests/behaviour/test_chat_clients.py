@@ -412,5 +412,42 @@ class Long(ChatTest):
         self.assertGreater(len("".join(listed)), 3 * 2048)
 
 
+# ---- memory -----------------------------------------------------------------
+
+class Memory(ChatTest):
+    def test_rooms_are_given_back(self):
+        self.serve("flood-rate = 0 history = 20",
+                   "limits { send-queue = 1M }\n")
+        if self.daemon.is_sanitized():
+            self.skipTest("sanitizers keep freed memory")
+        keeper = self.connect()
+        self.asks(keeper, b"/part", b"* guest1 left lobby")
+        for round_ in range(3):
+            client = self.connect()
+            for i in range(60):
+                client.send(b"/join room%d\n/topic %s\n" % (i, b"t" * 8000)
+                            + (b"x" * 8000 + b"\n") * 20)
+                while b" set the topic of room%d:" % i not in client.line():
+                    pass
+            full = self.daemon.own_kib()
+            client.send(b"/quit\n")
+            client.ended()
+            client.close()
+            self.eventually(lambda: self.rooms(keeper) == b"* rooms:\n",
+                            "the rooms' end")
+            if round_ == 0:
+                self.eventually(
+                    lambda: self.daemon.own_kib() < full - 5000,
+                    "memory given back: %d KiB, %d KiB when full"
+                    % (self.daemon.own_kib(), full))
+                first = self.daemon.own_kib()
+        self.eventually(lambda: self.daemon.own_kib() < first + 5000,
+                        "the same after three clients")
+
+    def rooms(self, keeper):
+        keeper.send(b"/rooms\n")
+        return keeper.line()
+
+
 if __name__ == "__main__":
     main()
