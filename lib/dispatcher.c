@@ -153,6 +153,8 @@ void lined_dispatcher_free(struct lined_dispatcher *d)
 	mailbox_fini(&d->mailbox);
 	d->ops->free(d->poller);
 	send_pool_fini(&d->pool);
+	if (d->transport_memory != NULL)
+		d->transport_memory_free(d->transport_memory);
 	free(d->every_turn);
 	free(d->by_fd);
 	free(d->read_buffer);

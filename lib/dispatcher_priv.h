@@ -117,6 +117,10 @@ struct lined_dispatcher {
 	char *read_buffer;               /* READ_SIZE + 1 */
 	struct lined_socket_group group; /* for sockets without a group */
 	struct send_pool pool;
+	/* What a transport shares among its sockets (transport_tls.c); NULL
+	 * until the first needs it. */
+	void *transport_memory;
+	void (*transport_memory_free)(void *memory);
 
 	/* Read by other threads: dispatcher_serving(), dispatcher_calling(). */
 	const struct lined_socket_group *serving;

@@ -144,10 +144,21 @@ struct layers *socket_layers(struct lined_socket *sock)
 	return layers;
 }
 
+/* STARTTLS: drops the input that was not read, which has come without TLS. */
+static void socket_stop_serving(struct lined_socket *sock)
+{
+	socket_drop_input(sock);
+	sock->byte_saved = sock->line_begun = sock->in_line = false;
+	sock->throttled = sock->slowed = sock->blocked = false;
+	list_remove(&sock->ready_link);
+}
+
 void socket_handshake(struct lined_socket *sock,
 		      const struct transport *transport, uint32_t timeout_ms)
 {
 	socket_set_transport(sock, transport);
+	if (sock->state == LINED_SOCKET_CONNECTED)
+		socket_stop_serving(sock);
 	sock->state = LINED_SOCKET_CONNECTING;
 	if (!sock->handshaking) {
 		sock->handshaking = true;
@@ -171,7 +182,8 @@ void socket_established(struct lined_socket *sock,
 	socket_connected(sock);
 	if (!send_queue_is_empty(&sock->out) || sock->closing || sock->ending)
 		socket_mark_dirty(sock);
-	socket_update_mode(sock);
+	/* The transport may hold input that came with the handshake's end. */
+	socket_read_on(sock);
 	if (sock->state == LINED_SOCKET_CONNECTED && !sock->closing &&
 	    sock->handlers->handle_connect != NULL)
 		sock->handlers->handle_connect(sock, sock->arg);
@@ -235,7 +247,7 @@ static int socket_unregister(struct lined_dispatcher *d,
 	/* Refused in a handler of the socket: if the caller closed it next, it
 	 * would be freed while the handler still runs. */
 	if (sock->state == LINED_SOCKET_CONNECTING || sock->closing ||
-	    sock->in_read || d->running == &sock->delegate) {
+	    sock->layered || sock->in_read || d->running == &sock->delegate) {
 		errno = EBUSY;
 		return -1;
 	}

@@ -30,6 +30,7 @@
 struct connector {
 	struct lined_socket *sock;
 	const struct transport *then; /* the transport once connected */
+	struct layers *layers;        /* those of the socket; NULL: none */
 	struct lined_lookup *lookup;  /* while the name is looked up */
 	struct lined_timer timer;     /* for an address, a wait or the lookup */
 	uint64_t end_ms;
@@ -53,10 +54,15 @@ static void connector_free(struct connector *connector)
 	free(connector);
 }
 
+/* Gives the socket back what the connector has taken the place of. */
 static void connector_stop(struct lined_socket *sock)
 {
-	connector_free(sock->connector);
-	sock->connector = NULL;
+	struct connector *connector = sock->connector;
+
+	sock->layers = connector->layers;
+	sock->layered = connector->layers != NULL;
+	socket_set_transport(sock, connector->then);
+	connector_free(connector);
 }
 
 /* ---- one address after another ---------------------------------------- */
@@ -220,7 +226,10 @@ static void connector_ready(struct lined_socket *sock)
 	}
 	then = connector->then;
 	connector_stop(sock);
-	socket_established(sock, then);
+	if (then->begin != NULL)
+		then->begin(sock);
+	else
+		socket_established(sock, then);
 }
 
 /* ---- names ------------------------------------------------------------ */
@@ -325,6 +334,8 @@ static const struct transport transport_connecting = {
 static int connector_start(struct lined_socket *sock,
 			   struct connector *connector)
 {
+	connector->layers = sock->layered ? sock->layers : NULL;
+	sock->layered = false;
 	sock->connector = connector;
 	sock->state = LINED_SOCKET_CONNECTING;
 	connector->then = socket_transport(sock);

@@ -175,13 +175,15 @@ void socket_on_error(struct lined_delegate *delegate);
 void socket_on_task(struct lined_delegate *delegate);
 extern const struct lined_socket_ops socket_ops;
 
-/* Shared by the tables of all streams, connected or not yet. */
-#define TRANSPORT_STREAM_IO                                                    \
+/* Shared by the tables of all streams, connected or not yet. A handshake that
+ * writes has a flush() of its own. */
+#define TRANSPORT_STREAM_IO_BUT_FLUSH                                          \
 	.serve = stream_serve, .is_unserved = stream_is_unserved,              \
 	.read_line = stream_read_line, .read_block = stream_read_block,        \
 	.read = stream_read, .sendv = stream_sendv,                            \
-	.send_shared = stream_send_shared, .flush = stream_flush,              \
-	.queued = stream_queued, .peer = stream_peer
+	.send_shared = stream_send_shared, .queued = stream_queued,            \
+	.peer = stream_peer
+#define TRANSPORT_STREAM_IO TRANSPORT_STREAM_IO_BUT_FLUSH, .flush = stream_flush
 
 /* ---- socket.c ---- */
 
@@ -237,7 +239,8 @@ int socket_adopt(struct lined_socket *sock, int fd,
 /*
  * Begins a handshake over the descriptor of a registered socket, which is
  * connected: until socket_established() the socket is CONNECTING over this
- * transport, at most for timeout_ms. Called again, for the next handshake of a
+ * transport, at most for timeout_ms. In CONNECTED, input that was received and
+ * not read is dropped. Called again, for the next handshake of a
  * stack (WebSocket over TLS), it leaves the time of the first.
  */
 void socket_handshake(struct lined_socket *sock,
@@ -343,10 +346,14 @@ void socket_read_on(struct lined_socket *sock);
 /* Calls handle_read, or drops the input if there is none. False: the socket was
  * closed meanwhile. */
 bool socket_run_reader(struct lined_socket *sock);
+/* Drops the input that is there; the next byte begins a line. */
+void socket_drop_input(struct lined_socket *sock);
 
 /* ---- socket_send.c ---- */
 
 void socket_mark_dirty(struct lined_socket *sock);
+/* The first bytes of the queue were written: removes and counts them. */
+void socket_note_written(struct lined_socket *sock, size_t bytes);
 int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		 size_t count, size_t total);
 int stream_send_shared(struct lined_socket *sock, struct lined_buffer *buffer,

@@ -139,7 +139,7 @@ static void stream_time_line(struct lined_socket *sock)
 		socket_arm(sock);
 }
 
-static void socket_drop_input(struct lined_socket *sock)
+void socket_drop_input(struct lined_socket *sock)
 {
 	sock->in.off = sock->in.end;
 	framer_restart(&sock->framer);

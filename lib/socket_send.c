@@ -63,7 +63,7 @@ static ssize_t stream_write(struct lined_socket *sock, size_t *wanted)
 	return socket_transport(sock)->send(sock, vector, n);
 }
 
-static void stream_note_written(struct lined_socket *sock, size_t bytes)
+void socket_note_written(struct lined_socket *sock, size_t bytes)
 {
 	send_queue_advance(&sock->out, &sock->dispatcher->pool, bytes);
 	counter_add(&sock->group->counters.bytes_out, bytes);
@@ -114,7 +114,7 @@ static int stream_write_queue(struct lined_socket *sock)
 			return -1;
 		}
 		if (n > 0)
-			stream_note_written(sock, (size_t)n);
+			socket_note_written(sock, (size_t)n);
 		/* After a short write the next one would give EAGAIN. */
 		if (n < 0 || (size_t)n < wanted || stream_holds_output(sock)) {
 			sock->blocked = true;

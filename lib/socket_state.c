@@ -39,14 +39,14 @@ struct rules {
 #define BIT(deadline) DEADLINE_BIT(DEADLINE_##deadline)
 
 /* In IDLE and CLOSED nothing is watched. The deadline of a connect is a timer
- * in socket_connect.c. */
+ * in socket_connect.c; HANDSHAKE is that of socket_handshake(). */
 static const struct rules rules[LINED_SOCKET_UDP_BOUND + 1][STAGES] = {
 	[LINED_SOCKET_CONNECTING] =
 		{
 			[STAGE_OPEN] = {READ_HANDSHAKE, WRITE_REST,
 					BIT(HANDSHAKE)},
 			[STAGE_FLUSHING] = {READ_HANDSHAKE, WRITE_REST,
-					    BIT(FLUSH)},
+					    BIT(HANDSHAKE) | BIT(FLUSH)},
 		},
 	[LINED_SOCKET_CONNECTED] =
 		{

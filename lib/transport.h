@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A transport: how the bytes of a socket get over its descriptor. Plain streams
- * and datagrams have one constant table each, as TLS will have, and the code
+ * and datagrams have one constant table each, as TLS has, and the code
  * above them (framing, limits, queues, deadlines) does not know which one a
  * socket has. Two more tables are for sockets without a connection: those that
  * connect (socket_connect.c) and those that listen (socket_accept.c).
@@ -14,7 +14,7 @@
  * must check sock->state after it has called a handler of the protocol. The
  * comment of a member says if it may be NULL.
  *
- * Another stream (TLS, PROXY, WebSocket) needs two tables.
+ * Another stream (transport_tls.c, PROXY, WebSocket) needs two tables.
  *
  * The first is for the handshake, in state CONNECTING. readable() and
  * writable() advance it, handshake_mode is what the poller watches, and
@@ -152,6 +152,8 @@ struct transport {
 extern const struct transport transport_stream;
 /* The same over a descriptor that is no socket: a pipe, a terminal. */
 extern const struct transport transport_file;
+/* TLS, after its handshake (tls.h). Only if built with OpenSSL. */
+extern const struct transport transport_tls;
 /* The table of sockets that listen; see socket_accept.c. */
 extern const struct transport transport_listener;
 

@@ -54,6 +54,7 @@ struct lined_service {
 	struct registry_member registry;
 	void *data;
 	struct lined_table *table;
+	struct tls_server *tls; /* NULL: the service has no `tls` */
 	bool started;
 	struct lined_timer task;
 	/* Set while start() or reload() runs: gets the protocol's errors and

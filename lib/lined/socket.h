@@ -148,6 +148,7 @@ struct lined_counters {
 	uint64_t too_long;      /* lines over the limit */
 	uint64_t bare_lf;       /* LF without CR under CRLF framing */
 	uint64_t unterminated;  /* last lines dropped, without terminator */
+	uint64_t tls_truncated; /* TLS streams without their end */
 	uint64_t sends_dropped; /* by an overflow policy */
 	uint64_t datagrams_in;
 	uint64_t datagrams_out;

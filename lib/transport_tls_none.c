@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Built without OpenSSL: no certificate can be read, so there is nothing that
+ * the other functions of tls.h could be called with.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tls.h"
+
+#define WHY "lined was built without OpenSSL"
+
+bool tls_available(void)
+{
+	return false;
+}
+
+struct tls_files *tls_files_read(const struct tls_settings *settings,
+				 int64_t now_s, struct tls_problem *problem,
+				 struct tls_warnings *warnings)
+{
+	(void)settings;
+	(void)now_s;
+	warnings->count = 0;
+	problem->key = "certificate";
+	snprintf(problem->text, sizeof(problem->text), WHY);
+	return NULL;
+}
+
+struct tls_files *tls_files_ref(struct tls_files *files)
+{
+	return files;
+}
+
+void tls_files_unref(struct tls_files *files)
+{
+	(void)files;
+}
+
+bool tls_files_equal(const struct tls_files *a, const struct tls_files *b)
+{
+	return a == b;
+}
+
+size_t tls_files_names(const struct tls_files *files, const char *const **names)
+{
+	(void)files;
+	*names = NULL;
+	return 0;
+}
+
+int64_t tls_files_not_after(const struct tls_files *files)
+{
+	(void)files;
+	return 0;
+}
+
+int tls_tickets_turn(struct tls_tickets *tickets)
+{
+	memset(tickets, 0, sizeof(*tickets));
+	return 0;
+}
+
+struct tls_context *tls_context_new(struct tls_files *files,
+				    const struct tls_tickets *tickets)
+{
+	(void)files;
+	(void)tickets;
+	errno = ENOSYS;
+	return NULL;
+}
+
+struct tls_context *tls_context_ref(struct tls_context *context)
+{
+	return context;
+}
+
+void tls_context_unref(struct tls_context *context)
+{
+	(void)context;
+}
+
+struct tls_server *tls_server_new(struct tls_context *const *contexts,
+				  size_t count)
+{
+	(void)contexts;
+	(void)count;
+	errno = ENOSYS;
+	return NULL;
+}
+
+void tls_server_free(struct tls_server *server)
+{
+	(void)server;
+}
+
+size_t tls_server_choose(const struct tls_server *server, const char *name)
+{
+	(void)server;
+	(void)name;
+	return 0;
+}
+
+int tls_accept(struct lined_socket *sock, struct tls_server *server,
+	       uint32_t timeout_ms, tls_done *done)
+{
+	(void)sock;
+	(void)server;
+	(void)timeout_ms;
+	(void)done;
+	errno = EINVAL;
+	return -1;
+}
+
+void tls_established(struct lined_socket *sock)
+{
+	(void)sock;
+}
+
+bool tls_describe(struct lined_socket *sock, struct lined_tls *out)
+{
+	(void)sock;
+	memset(out, 0, sizeof(*out));
+	return false;
+}
+
+struct lined_tls_client *
+lined_tls_client_new(const struct lined_tls_client_settings *settings,
+		     char *error, size_t size)
+{
+	(void)settings;
+	snprintf(error, size, WHY);
+	errno = ENOSYS;
+	return NULL;
+}
+
+void lined_tls_client_free(struct lined_tls_client *client)
+{
+	(void)client;
+}
+
+int lined_socket_use_tls(struct lined_socket *sock,
+			 struct lined_tls_client *client, const char *name,
+			 unsigned timeout_ms)
+{
+	(void)sock;
+	(void)client;
+	(void)name;
+	(void)timeout_ms;
+	errno = ENOSYS;
+	return -1;
+}
+
+const char *lined_socket_tls_error(const struct lined_socket *sock)
+{
+	(void)sock;
+	return "";
+}
