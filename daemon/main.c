@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "system/crash.h"
+#include "system/keeper.h"
 #include "daemon.h"
 #include "cmdline.h"
 
@@ -43,6 +44,8 @@ int main(int argc, char **argv)
 	struct cmdline cmdline;
 	enum exit_code code;
 
+	if (argc == 1 && strcmp(argv[0], KEEPER_NAME) == 0)
+		return keeper_main();
 	fill_standard_fds();
 	switch (cmdline_parse(&cmdline, argc, argv)) {
 	case CMDLINE_SHOWN:

@@ -66,8 +66,8 @@ case_is "only the TLS transport includes OpenSSL"
 
 only '(^|[^a-z_>.])(exit|_exit|_Exit|quick_exit|err|errx|verr|verrx)[[:space:]]*\(' \
 	'daemon/main\.c' lib daemon
-# Detaching ends the processes that fork() leaves behind, not the daemon.
-grep -vE '^daemon/system/detach\.c:.*_exit' "$tmp/out" >"$tmp/out2" || :
+# Ended here are the processes that fork() leaves behind, not the daemon.
+grep -vE '^daemon/system/(detach|keeper_main)\.c:.*_exit' "$tmp/out" >"$tmp/out2" || :
 mv "$tmp/out2" "$tmp/out"
 case_is "only main.c exits"
 
@@ -93,12 +93,12 @@ find lib -name '*.[ch]' -exec grep -nE '#[[:space:]]*include[[:space:]]*"' {} + 
 		[ "$name" = config.h ] || [ -e "lib/$name" ] || echo "$hit"
 	done >"$tmp/out"
 find lib -name '*.[ch]' \
-	-exec grep -nE 'include[[:space:]]*<lined/(protocol|service|bus|registry|control)\.h>' {} + \
+	-exec grep -nE 'include[[:space:]]*<lined/(protocol|service|bus|registry|control|program)\.h>' {} + \
 	>>"$tmp/out" || :
 case_is "lib/ includes nothing of the daemon"
 
 find daemon/protocols -name '*.[ch]' -exec grep -nE '#[[:space:]]*include' {} + |
-	grep -vE '<lined/(address|api|buffer|dispatcher|line|rate|socket|table|text|timer|word|protocol|service|bus|registry|control)\.h>' |
+	grep -vE '<lined/(address|api|buffer|dispatcher|line|rate|socket|table|text|timer|word|protocol|service|bus|registry|control|program)\.h>' |
 	grep -E '"|<lined/' |
 	while IFS= read -r hit; do
 		# Those of more than one file have headers of their own.

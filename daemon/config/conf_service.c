@@ -104,7 +104,7 @@ static void service_read_listen(struct conf_build *build, const char *context,
 	const struct conf_key *key = conf_options_key(node, "listen");
 	const struct conf_value *value;
 	struct listen_address *listen;
-	bool tls = false, streams = false;
+	bool tls = false;
 
 	if (key == NULL || key->count == 0) {
 		conf_error_in(&build->report, context,
@@ -121,7 +121,6 @@ static void service_read_listen(struct conf_build *build, const char *context,
 	for (value = key->values; value != NULL; value = value->next) {
 		service_read_address(build, context, node, value,
 				     &listen[service->listen_count], service);
-		streams |= strncmp(value->text, "udp:", 4) != 0;
 		tls |= strncmp(value->text, "tls:", 4) == 0 ||
 		       strncmp(value->text, "systemd+tls:", 12) == 0;
 	}
@@ -129,11 +128,6 @@ static void service_read_listen(struct conf_build *build, const char *context,
 	if (key != NULL && !tls)
 		conf_warning_in(&build->report, context, &key->place,
 				"tls does nothing: no address is tls://");
-	key = conf_options_key(node, "proxy-from");
-	if (key != NULL && !streams)
-		conf_warning_in(&build->report, context, &key->place,
-				"proxy-from does nothing: all addresses are "
-				"udp://");
 }
 
 /* ---- one service ----------------------------------------------------- */
@@ -233,6 +227,7 @@ static void service_read_sections(struct conf_build *build,
 	struct conf_node *limits, *framing, *access, *protocol;
 	const char *context = within->context;
 
+	service->drain_timeout_ms = build->conf->drain_timeout_ms;
 	limits = conf_options_section(within, node, "limits");
 	framing = conf_options_section(within, node, "framing");
 	access = conf_options_section(within, node, "access");
@@ -280,7 +275,7 @@ static void service_read_keys(struct conf_build *build, const char *context,
 	conf_service_find_group(service);
 	service->proxy_from = conf_access_networks(
 		build, conf_options_key(node, "proxy-from"), context,
-		&service->proxy_from_count, &service->proxy_from_unix);
+		&service->proxy_from_count);
 	conf_tls_select(build, conf_options_key(node, "tls"), context, service);
 }
 

@@ -55,6 +55,9 @@ LINED_API unsigned lined_service_workers(const struct lined_service *service);
  * once, such as a connection to another server. */
 LINED_API bool lined_service_is_primary(const struct lined_service *service);
 
+/* The config's drain-timeout, for what the protocol ends itself. */
+LINED_API uint32_t lined_service_drain_ms(const struct lined_service *service);
+
 /* The group for sockets that the protocol opens itself. The config's limits
  * send-queue and send-stall apply to it, and no others. */
 LINED_API struct lined_socket_group *

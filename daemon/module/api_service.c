@@ -69,6 +69,11 @@ bool lined_service_is_primary(const struct lined_service *instance)
 	return instance->primary;
 }
 
+uint32_t lined_service_drain_ms(const struct lined_service *instance)
+{
+	return instance->conf->drain_timeout_ms;
+}
+
 struct lined_socket_group *
 lined_service_group(const struct lined_service *instance)
 {
@@ -153,7 +158,7 @@ const char *lined_client_peer(const struct lined_socket *client)
 
 const char *lined_client_listen(const struct lined_socket *client)
 {
-	return client_listen(client_of(api_socket(client)));
+	return client_of(api_socket(client))->listen;
 }
 
 struct lined_service *lined_client_service(const struct lined_socket *client)

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -156,10 +155,6 @@ int client_start(struct lined_service *instance,
 		client_accept(instance, sock);
 		return 0;
 	}
-	if (arrival->via != NULL) {
-		client_of(sock)->via = arrival->via;
-		client_of(sock)->peer.proxied = true;
-	}
 	if (!arrival->handshake) {
 		client_join(instance, sock);
 		return 0;
@@ -180,18 +175,6 @@ void client_leaving(struct lined_socket *sock)
 	client->entry = NULL;
 }
 
-/* The text of the listener stays. */
-static void client_forget_via(struct client *client)
-{
-	struct client_via *via = client->via;
-
-	if (!client->peer.proxied)
-		return;
-	client->listen = via->listen;
-	client->peer.proxied = false;
-	free(via);
-}
-
 void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		   int error)
 {
@@ -205,7 +188,7 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	if (lined_socket_is_datagram(sock)) {
 		if (reason != LINED_CLOSE_SHUTDOWN)
 			log_err("service %s: %s: lost: %s", instance->name,
-				client_listen(client), strerror(error));
+				client->listen, strerror(error));
 		return;
 	}
 	if (client_is_in_handshake(sock))
@@ -214,6 +197,5 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		instance->client_count--;
 	client_log_closed(sock, reason, error);
 	client_leaving(sock);
-	client_forget_via(client);
 	instance->ops->client_gone(instance);
 }

@@ -6,15 +6,13 @@
 #ifndef CLIENT_ADDRESS_H
 #define CLIENT_ADDRESS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 struct client_address {
 	unsigned char host[16];
 	uint16_t port; /* network byte order */
-	uint8_t family;
-	bool proxied; /* the client is behind a proxy: client.via */
+	uint16_t family;
 	uint32_t scope;
 };
 

@@ -32,17 +32,6 @@ const char *client_peer(struct lined_socket *sock, char *text, size_t size)
 	return lined_address_format((struct sockaddr *)&address, text, size);
 }
 
-const char *client_via(struct lined_socket *sock, char *text, size_t size)
-{
-	const struct client *client = client_of(sock);
-	struct sockaddr_storage address;
-
-	if (!client->peer.proxied)
-		return NULL;
-	client_address_unpack(&address, &client->via->address);
-	return lined_address_format((struct sockaddr *)&address, text, size);
-}
-
 /* "client 42 10.0.0.7:5123" */
 static const char *client_label(struct lined_socket *sock, char *text,
 				size_t size)
@@ -78,7 +67,7 @@ void client_log_connected(struct lined_socket *sock)
 	log_at(conf_clients_level(instance->conf),
 	       "%s: service %s: connected to %s",
 	       client_label(sock, label, sizeof(label)), instance->name,
-	       client_listen(client));
+	       client->listen);
 }
 
 static void client_log_reason(struct lined_socket *sock,
@@ -140,7 +129,7 @@ static void client_log_access(struct lined_socket *sock,
 		 "reason=%s%s%s",
 		 client_label(sock, label, sizeof(label)), instance->name,
 		 client_log_word(listen, sizeof(listen),
-				 client_listen(client_of(sock))),
+				 client_of(sock)->listen),
 		 (unsigned long long)(traffic.connected_ms / 1000),
 		 (unsigned)(traffic.connected_ms % 1000),
 		 (unsigned long long)traffic.lines_in,

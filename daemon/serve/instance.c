@@ -158,6 +158,7 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	list_init(&instance->datagrams);
 	list_init(&instance->taps);
 	bus_member_init(&instance->bus, worker, instance, id, instance_hold);
+	programs_init(&instance->programs, worker, instance);
 	lined_timer_init(&instance->task, worker->dispatcher,
 			 instance_task_fired);
 	instance_take_conf(instance, conf);
@@ -179,6 +180,7 @@ void instance_leave(struct lined_service *instance)
 {
 	bus_member_leave(&instance->bus);
 	registry_member_leave(&instance->registry);
+	programs_end(&instance->programs);
 }
 
 int instance_start(struct lined_service *instance)

@@ -17,6 +17,7 @@
 #include "serve/client.h"
 #include "config/conf.h"
 #include "list.h"
+#include "threads/programs.h"
 #include "threads/registry.h"
 #include "threads/worker.h"
 
@@ -52,6 +53,7 @@ struct lined_service {
 	size_t client_count; /* in `clients` */
 	struct bus_member bus;
 	struct registry_member registry;
+	struct programs programs;
 	void *data;
 	struct lined_table *table;
 	struct tls_server *tls; /* NULL: the service has no `tls` */
@@ -145,8 +147,8 @@ void instance_drain(struct lined_service *instance, uint32_t timeout_ms);
  */
 void instance_finish(struct lined_service *instance);
 
-/* Leaves bus and registry, which then call no handler of the protocol: it has
- * stopped, or could not start. */
+/* Leaves bus and registry and ends its programs, which then call no handler of
+ * the protocol: it has stopped, or could not start. */
 void instance_leave(struct lined_service *instance);
 
 /* lined_service_count(). */

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of lined/program.h that are not in threads/programs.c.
+ */
+#include "config.h"
+
+#include <lined/program.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "serve/instance.h"
+
+/* Also the PATH of programs, see exec in lined.conf(5). */
+static const char *const directories[] = {"/usr/local/sbin", "/usr/local/bin",
+					  "/usr/sbin",       "/usr/bin",
+					  "/sbin",           "/bin"};
+
+static int program_file_check(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -1;
+	errno = EACCES;
+	if (!S_ISREG(st.st_mode))
+		return -1;
+	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS);
+}
+
+static int program_path_join(char *path, size_t size, const char *directory,
+			     const char *name)
+{
+	int len = snprintf(path, size, "%s%s%s", directory,
+			   directory[0] != '\0' ? "/" : "", name);
+
+	if (len >= 0 && (size_t)len < size)
+		return 0;
+	errno = ENAMETOOLONG;
+	return -1;
+}
+
+int lined_program_find(const char *command, char *path, size_t size)
+{
+	size_t i;
+	int error = ENOENT;
+
+	if (strchr(command, '/') != NULL) {
+		errno = EINVAL;
+		return command[0] == '/' && program_path_join(path, size, "",
+							      command) == 0
+			       ? program_file_check(path)
+			       : -1;
+	}
+	for (i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+		if (program_path_join(path, size, directories[i], command) < 0)
+			return -1;
+		if (program_file_check(path) == 0)
+			return 0;
+		if (errno != ENOENT)
+			error = errno;
+	}
+	errno = error;
+	return -1;
+}
+
+struct lined_program *
+lined_program_start(struct lined_service *instance,
+		    const struct lined_program_spec *spec, int ends[4],
+		    void (*ended)(struct lined_program *program, void *arg,
+				  const char *how),
+		    void *arg)
+{
+	return programs_start(&instance->programs, spec, ends, ended, arg);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lined's end: starts the keeper, sends requests, receives reports. The process
+ * is in keeper_main.c.
+ */
+#include "config.h"
+
+#include "system/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* On Linux this is the binary that runs, also after an upgrade has replaced or
+ * removed its file. */
+#define OWN_BINARY       "/proc/self/exe"
+#define INSTALLED_BINARY SBINDIR "/lined"
+
+static int keeper_spawn(int sock, pid_t *pid)
+{
+	static char name[] = KEEPER_NAME;
+	char *const arguments[] = {name, NULL}, *const environment[] = {NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t all, none;
+	int error;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	/* Duplicates lose FD_CLOEXEC. */
+	posix_spawn_file_actions_adddup2(&actions, sock, STDIN_FILENO);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
+						      POSIX_SPAWN_SETSIGDEF);
+	error = posix_spawn(pid, OWN_BINARY, &actions, &attributes, arguments,
+			    environment);
+	if (error == ENOENT)
+		error = posix_spawn(pid, INSTALLED_BINARY, &actions,
+				    &attributes, arguments, environment);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	errno = error;
+	return error == 0 ? 0 : -1;
+}
+
+int keeper_open(pid_t *pid)
+{
+	int ends[2], error;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 &&
+	    keeper_spawn(ends[1], pid) == 0) {
+		close(ends[1]);
+		return ends[0];
+	}
+	error = errno;
+	close(ends[0]);
+	close(ends[1]);
+	errno = error;
+	return -1;
+}
+
+int keeper_send(int sock, const struct keeper_request *request,
+		const char *texts, size_t texts_len, const int fds[3])
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(3 * sizeof(int))];
+	} control;
+	struct iovec parts[] = {
+		{(void *)(uintptr_t)request, sizeof(*request)},
+		{(void *)(uintptr_t)texts, texts_len},
+	};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+	if (sizeof(*request) + texts_len > KEEPER_REQUEST_MAX) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	if (fds != NULL) {
+		memset(&control, 0, sizeof(control));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(3 * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), fds, 3 * sizeof(int));
+	}
+	return sendmsg(sock, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+int keeper_receive(int sock, struct keeper_report *report)
+{
+	ssize_t n = recv(sock, report, sizeof(*report), 0);
+
+	if (n == (ssize_t)sizeof(*report))
+		return 0;
+	if (n >= 0 || errno == ECONNRESET)
+		errno = EPIPE;
+	return -1;
+}
+
+void keeper_close(int sock, pid_t pid)
+{
+	close(sock);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Systems that do not adopt orphans: a program's process group is all that is
+ * killed.
+ */
+#include "config.h"
+
+#include "system/keeper.h"
+
+#include <unistd.h>
+
+void keeper_settle(void)
+{
+	closefrom(STDERR_FILENO + 1);
+}
+
+void keeper_kill_children(void)
+{
+}
+
+void keeper_bind_program(void)
+{
+}

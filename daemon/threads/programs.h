@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The programs of an instance, and its connection to their keeper
+ * (system/keeper.h), which the first program starts. Thread: the worker's.
+ */
+#ifndef PROGRAMS_H
+#define PROGRAMS_H
+
+#include <stdint.h>
+
+#include <lined/program.h>
+
+#include "list.h"
+#include "threads/worker.h"
+
+struct programs {
+	struct worker *worker;
+	const struct lined_service *instance; /* for worker_enter() */
+	struct list all;                      /* of struct lined_program */
+	struct lined_delegate keeper;         /* fd -1: none */
+	pid_t keeper_pid;
+	uint32_t last_id;
+};
+
+void programs_init(struct programs *programs, struct worker *worker,
+		   const struct lined_service *instance);
+
+/* Kills all programs, and waits until they are gone; no ended() is called. */
+void programs_end(struct programs *programs);
+
+/* lined_program_start(). */
+struct lined_program *
+programs_start(struct programs *programs, const struct lined_program_spec *spec,
+	       int ends[4],
+	       void (*ended)(struct lined_program *program, void *arg,
+			     const char *how),
+	       void *arg);
+
+#endif
