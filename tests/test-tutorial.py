@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""doc/writing-a-protocol.md, followed to the letter: in an empty directory,
-against an installation. What stands in a block with a file's name is put
+"""doc/writing-a-protocol.md and doc/writing-a-program.md, followed to the letter:
+each in an empty directory, against an installation. What stands in a block with a file's name is put
 there, what stands in a console block is run, in one shell, and must print what
 is shown; "..." stands for anything in its line, or for any lines. The port it
 uses is exchanged for a free one. A block that says neither is only read.
@@ -18,7 +18,8 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TEXT = os.path.join(os.path.dirname(HERE), "doc", "writing-a-protocol.md")
+TEXTS = [os.path.join(os.path.dirname(HERE), "doc", name)
+         for name in ("writing-a-protocol.md", "writing-a-program.md")]
 PORT = "7070"
 PATIENCE = 60
 
@@ -106,6 +107,13 @@ def install(tmp):
     with open(cc, "w") as f:
         f.write("#!/bin/sh\nexec %s \"$@\"\n" % (os.environ.get("CC") or "gcc"))
     os.chmod(cc, 0o755)
+    # A moved lined does not find its own protocols.
+    lined = os.path.join(tmp, "bin", "lined")
+    with open(lined, "w") as f:
+        f.write("#!/bin/sh\nexec %s -m %s \"$@\"\n"
+                % (root + value(make, "sbindir") + "/lined",
+                   root + value(make, "pkglibdir")))
+    os.chmod(lined, 0o755)
     env = {k: v for k, v in os.environ.items()
            if not k.startswith(("LINED", "MAKE", "NOTIFY_"))}
     env["PATH"] = ":".join([os.path.join(tmp, "bin"),
@@ -159,24 +167,29 @@ def follow(text, directory, shell, port):
     return checks > 0 and faults == 0
 
 
+def follow_in(directory, path, env):
+    os.mkdir(directory)
+    print(os.path.basename(path))
+    with open(path) as f:
+        text = f.read()
+    shell = Shell(directory, env)
+    try:
+        return follow(text, directory, shell, free_port())
+    finally:
+        shell.end()
+
+
 def main():
     for program in ("bash", "pkg-config"):
         if not shutil.which(program):
             print(program + " was not found")
             sys.exit(77)
-    with open(TEXT) as f:
-        text = f.read()
     os.umask(0o022)
     with tempfile.TemporaryDirectory(prefix="lined-test-") as tmp:
         os.chmod(tmp, 0o755)
         env = install(tmp)
-        directory = os.path.join(tmp, "empty")
-        os.mkdir(directory)
-        shell = Shell(directory, env)
-        try:
-            good = follow(text, directory, shell, free_port())
-        finally:
-            shell.end()
+        good = all([follow_in(os.path.join(tmp, str(number)), path, env)
+                    for number, path in enumerate(TEXTS)])
     sys.exit(0 if good else 1)
 
 

@@ -1,0 +1,11 @@
+#!/bin/sh
+# A program of old, as inetd starts them: one client, prompts without a line end.
+number=$(($(od -An -N2 -tu2 /dev/urandom) % 100 + 1))
+while printf 'a number from 1 to 100: ' && read -r guess; do
+	case $guess in
+	'' | *[!0-9]* | ????*) echo 'digits, please' ; continue ;;
+	esac
+	if [ "$guess" -lt "$number" ]; then echo 'more'
+	elif [ "$guess" -gt "$number" ]; then echo 'less'
+	else echo "yes, $TCPREMOTEIP"; exit 0; fi
+done

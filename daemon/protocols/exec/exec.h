@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The instance of a service, its clients, and what the two modes do for them.
+ */
+#ifndef EXEC_H
+#define EXEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lined/protocol.h>
+
+#include "exec/options.h"
+#include "exec/program.h"
+
+struct exec_shared;
+struct exec_slot;
+
+struct exec {
+	struct lined_service *service;
+	const struct exec_options *options;
+	struct exec_shared *shared; /* mode shared */
+	size_t programs;            /* mode each: how many run */
+	bool draining;
+	size_t drained; /* clients without input that waits */
+};
+
+/* lined_client_data() */
+struct exec_client {
+	struct lined_socket *sock;
+	/* Mode each; NULL: it has ended. */
+	struct exec_program *program;
+	/* Mode shared. A client that waits to be read is in its slot's list. */
+	struct exec_slot *slot;
+	struct exec_client *prev, *next;
+	bool waits;
+	bool announced; /* the program knows of it */
+	bool drained;
+	bool ended;       /* its input has ended; it is closed when its answers
+			   * are complete */
+	uint64_t told_ms; /* when the program last said something to it */
+};
+
+/* ---- mode shared (shared.c) -------------------------------------------- */
+
+/* -1 and errno. */
+int exec_shared_start(struct exec *exec);
+void exec_shared_stop(struct exec *exec);
+void exec_shared_reload(struct exec *exec);
+void exec_shared_accept(struct exec *exec, struct exec_client *client);
+/* Each second. */
+void exec_shared_watch(struct exec *exec);
+/* Ends the programs' input; true: they have ended. */
+bool exec_shared_drain(struct exec *exec);
+
+/* ---- mode each (each.c) ------------------------------------------------ */
+
+void exec_each_accept(struct exec *exec, struct exec_client *client);
+void exec_each_drain(struct exec_client *client);
+
+#endif

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process and its sockets. The protocol keeps the read end of the standard
+ * input, too: the lines that a program leaves unread when it ends are still in
+ * the pipe, and can be counted.
+ */
+#include "exec/program.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PATH_VARIABLE                                                          \
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* A quarter of it is what a program may be behind. */
+#define INPUT_QUEUE (1024 * 1024)
+
+/* Behind the text of a line: an id, or the ids of a room. */
+#define PREFIX_MAX 65536
+
+#define ERROR_LINE_MAX 1000
+
+/* The output of a process that has ended is complete, unless a process that it
+ * has started holds it open. */
+#define OUTPUT_MS 500
+
+/* Later than this a program that was asked is called silent. */
+#define SILENT_MS 2000
+
+/* ---- ending ------------------------------------------------------------- */
+
+static void program_close_socket(struct lined_socket **sock)
+{
+	if (*sock == NULL)
+		return;
+	lined_socket_set_handlers(*sock, NULL, NULL);
+	lined_socket_close(*sock);
+	*sock = NULL;
+}
+
+void exec_program_free(struct exec_program *program)
+{
+	lined_timer_stop(&program->timer);
+	if (program->process != NULL)
+		lined_program_kill(program->process);
+	program_close_socket(&program->input);
+	program_close_socket(&program->output);
+	program_close_socket(&program->errors);
+	program_close_socket(&program->unread);
+	if (program->input_end >= 0)
+		close(program->input_end);
+	free(program->how);
+	free(program);
+}
+
+static void program_check_end(struct exec_program *program)
+{
+	if (program->process != NULL || program->output != NULL ||
+	    program->errors != NULL || program->unread != NULL)
+		return;
+	program->handlers->ended(program, program->how != NULL ? program->how
+							       : "it ended");
+	exec_program_free(program);
+}
+
+static void program_on_timer(struct lined_timer *timer)
+{
+	struct exec_program *program =
+		lined_container_of(timer, struct exec_program, timer);
+
+	if (program->process == NULL) {
+		program_close_socket(&program->output);
+		program_close_socket(&program->errors);
+		program_close_socket(&program->unread);
+		program_check_end(program);
+		return;
+	}
+	lined_program_signal(program->process,
+			     program->kill_step == 0 ? SIGTERM : SIGKILL);
+	/* A stopped process handles SIGTERM when it is continued. */
+	if (program->kill_step++ == 0)
+		lined_program_signal(program->process, SIGCONT);
+	lined_timer_start(timer, program->kill_after_ms, 0);
+}
+
+void exec_program_end_input(struct exec_program *program)
+{
+	program->ending = true;
+	if (program->input != NULL)
+		lined_socket_close_after_flush(program->input,
+					       LINED_CLOSE_LOCAL, UINT32_MAX);
+}
+
+void exec_program_end(struct exec_program *program, uint32_t wait_ms)
+{
+	exec_program_end_input(program);
+	if (program->process != NULL && !lined_timer_is_armed(&program->timer))
+		lined_timer_start(&program->timer, wait_ms, 0);
+}
+
+/* ---- the sockets -------------------------------------------------------- */
+
+static void program_on_writable(struct lined_socket *sock, void *arg)
+{
+	struct exec_program *program = arg;
+
+	(void)sock;
+	program->handlers->writable(program);
+}
+
+static void program_on_input_closed(struct lined_socket *sock, void *arg,
+				    enum lined_close_reason reason, int error)
+{
+	struct exec_program *program = arg;
+
+	(void)sock;
+	(void)reason;
+	(void)error;
+	program->input = NULL;
+}
+
+static const struct lined_socket_handlers input_handlers = {
+	.handle_write = program_on_writable,
+	.handle_close = program_on_input_closed,
+};
+
+static void program_on_output(struct lined_socket *sock, void *arg)
+{
+	struct exec_program *program = arg;
+
+	(void)sock;
+	program->spoke = true;
+	program->handlers->readable(program);
+}
+
+static void program_on_output_closed(struct lined_socket *sock, void *arg,
+				     enum lined_close_reason reason, int error)
+{
+	struct exec_program *program = arg;
+
+	(void)sock;
+	(void)reason;
+	(void)error;
+	program->output = NULL;
+	/* Without output it is of no use to anybody. */
+	if (program->process != NULL)
+		exec_program_end(program, program->kill_after_ms);
+	program_check_end(program);
+}
+
+static const struct lined_socket_handlers output_handlers = {
+	.handle_read = program_on_output,
+	.handle_close = program_on_output_closed,
+};
+
+static void program_on_errors(struct lined_socket *sock, void *arg)
+{
+	struct exec_program *program = arg;
+	struct lined_line line;
+
+	while (lined_socket_read_line(sock, &line) == LINED_LINE_READY)
+		if (line.len > 0)
+			lined_service_log(program->service, LINED_LOG_WARNING,
+					  "program says: %.*s%s", (int)line.len,
+					  line.text,
+					  line.truncated ? "..." : "");
+}
+
+static void program_on_errors_closed(struct lined_socket *sock, void *arg,
+				     enum lined_close_reason reason, int error)
+{
+	struct exec_program *program = arg;
+
+	(void)sock;
+	(void)reason;
+	(void)error;
+	program->errors = NULL;
+	program_check_end(program);
+}
+
+static const struct lined_socket_handlers error_handlers = {
+	.handle_read = program_on_errors,
+	.handle_close = program_on_errors_closed,
+};
+
+/* Lines of clients begin with their id; the others are lined's own. */
+static void program_on_unread(struct lined_socket *sock, void *arg)
+{
+	struct exec_program *program = arg;
+	enum lined_line_status status;
+	struct lined_line line;
+
+	do {
+		status = lined_socket_read_line(sock, &line);
+		if (status == LINED_LINE_READY &&
+		    (line.len == 0 ||
+		     (line.text[0] >= '0' && line.text[0] <= '9')))
+			lined_service_count(program->service, "lines_unread",
+					    1);
+	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
+}
+
+static void program_on_unread_closed(struct lined_socket *sock, void *arg,
+				     enum lined_close_reason reason, int error)
+{
+	struct exec_program *program = arg;
+
+	(void)sock;
+	(void)reason;
+	(void)error;
+	program->unread = NULL;
+	program_check_end(program);
+}
+
+static const struct lined_socket_handlers unread_handlers = {
+	.handle_read = program_on_unread,
+	.handle_close = program_on_unread_closed,
+};
+
+/* Makes *sock from the descriptor, which is closed if that fails. */
+static int program_wrap(struct exec_program *program,
+			struct lined_socket **sock, int fd,
+			const struct lined_socket_handlers *handlers,
+			const struct lined_framing *framing)
+{
+	struct lined_dispatcher *d = lined_service_dispatcher(program->service);
+
+	*sock = lined_socket_new(handlers, program);
+	if (*sock == NULL ||
+	    lined_socket_wrap(*sock, fd, LINED_SOCKET_CONNECTED) < 0) {
+		close(fd);
+		program_close_socket(sock);
+		return -1;
+	}
+	lined_socket_set_framing(*sock, framing);
+	if (sock == &program->input)
+		lined_socket_set_group(*sock, &program->group);
+	if (lined_dispatcher_register_socket(d, *sock) != NULL)
+		return 0;
+	program_close_socket(sock);
+	return -1;
+}
+
+/* Reads what the program has not read. Only now: the sockets' descriptors do
+ * not block, and the program shared this one. */
+static void program_count_unread(struct exec_program *program)
+{
+	const struct lined_framing framing = {
+		.line_length = LINED_LINE_LENGTH_MAX,
+		.unterminated = LINED_UNTERMINATED_DELIVER,
+	};
+	int fd = program->input_end;
+
+	program->input_end = -1;
+	if (program->input == NULL) {
+		close(fd);
+		return;
+	}
+	if (program_wrap(program, &program->unread, fd, &unread_handlers,
+			 &framing) == 0)
+		lined_socket_close_after_flush(program->input,
+					       LINED_CLOSE_LOCAL, 0);
+}
+
+static void program_process_ended(struct lined_program *process, void *arg,
+				  const char *how)
+{
+	struct exec_program *program = arg;
+
+	(void)process;
+	program->process = NULL;
+	program->how = strdup(how);
+	if (program->input_end >= 0)
+		program_count_unread(program);
+	else
+		program_close_socket(&program->input);
+	lined_timer_start(&program->timer, OUTPUT_MS, 0);
+	program_check_end(program);
+}
+
+static int program_wrap_all(struct exec_program *program, const int ends[4])
+{
+	const struct lined_framing *framing =
+		lined_service_framing(program->service);
+	struct lined_framing output = {
+		.line_length = framing->line_length + PREFIX_MAX,
+		.too_long = framing->too_long,
+	};
+	struct lined_framing errors = {
+		.line_length = ERROR_LINE_MAX,
+		.too_long = LINED_TOO_LONG_TRUNCATE,
+		.unterminated = LINED_UNTERMINATED_DELIVER,
+	};
+	int failed = 0;
+
+	failed |= program_wrap(program, &program->input, ends[0],
+			       &input_handlers, &output);
+	failed |= program_wrap(program, &program->output, ends[1],
+			       &output_handlers, &output);
+	failed |= program_wrap(program, &program->errors, ends[2],
+			       &error_handlers, &errors);
+	program->input_end = ends[3];
+	return failed;
+}
+
+/* ---- starting ----------------------------------------------------------- */
+
+/* A NULL-terminated list of three parts, to be freed; the texts stay the
+ * callers'. */
+static const char **list_join(const char *first,
+			      const struct lined_option_list *second,
+			      const char *const *third)
+{
+	size_t count = 0, i;
+	const char **list;
+
+	while (third != NULL && third[count] != NULL)
+		count++;
+	list = calloc(second->count + count + 2, sizeof(*list));
+	if (list == NULL)
+		return NULL;
+	count = 0;
+	if (first != NULL)
+		list[count++] = first;
+	for (i = 0; i < second->count; i++)
+		list[count++] = second->items[i];
+	for (i = 0; third != NULL && third[i] != NULL; i++)
+		list[count++] = third[i];
+	return list;
+}
+
+static int program_launch(struct exec_program *program,
+			  const struct exec_options *options,
+			  const char *const *variables, bool keep_unread)
+{
+	char path[PATH_MAX];
+	struct lined_program_spec spec = {
+		.path = path,
+		.directory = options->directory,
+		.memory = (uint64_t)options->memory,
+		.cpu_s = (uint64_t)options->cpu_time_ms / 1000,
+		.files = (uint64_t)options->files,
+		.terminal = options->stdout_kind == EXEC_STDOUT_PTY,
+		.keep_input = keep_unread,
+	};
+	const char **arguments, **environment;
+	int ends[4], error;
+
+	if (lined_program_find(options->command.items[0], path, sizeof(path)) <
+	    0)
+		return -1;
+	arguments = list_join(NULL, &options->command, NULL);
+	environment =
+		list_join(PATH_VARIABLE, &options->environment, variables);
+	if (arguments != NULL && environment != NULL) {
+		spec.arguments = arguments;
+		spec.environment = environment;
+		program->process =
+			lined_program_start(program->service, &spec, ends,
+					    program_process_ended, program);
+	}
+	error = errno;
+	free(arguments);
+	free(environment);
+	errno = error;
+	if (program->process == NULL)
+		return -1;
+	return program_wrap_all(program, ends);
+}
+
+struct exec_program *
+exec_program_start(struct lined_service *service,
+		   const struct exec_options *options,
+		   const char *const *variables, bool keep_unread,
+		   const struct exec_program_handlers *handlers, void *owner)
+{
+	struct exec_program *program = calloc(1, sizeof(*program));
+	int error;
+
+	if (program == NULL)
+		return NULL;
+	program->service = service;
+	program->handlers = handlers;
+	program->owner = owner;
+	program->input_end = -1;
+	program->group.limits.send_queue = INPUT_QUEUE;
+	program->kill_after_ms = (uint32_t)options->kill_after_ms;
+	program->started_ms =
+		lined_dispatcher_now_ms(lined_service_dispatcher(service));
+	program->spoke = true;
+	lined_service_timer(service, &program->timer, program_on_timer);
+	if (program_launch(program, options, variables, keep_unread) == 0) {
+		lined_service_count(service, "programs_started", 1);
+		return program;
+	}
+	error = errno;
+	exec_program_free(program);
+	errno = error;
+	return NULL;
+}
+
+/* ---- input -------------------------------------------------------------- */
+
+bool exec_program_has_room(const struct exec_program *program)
+{
+	return program->input != NULL && !program->ending &&
+	       lined_socket_is_writeable(program->input);
+}
+
+void exec_program_say(struct exec_program *program, const struct iovec *pieces,
+		      size_t count)
+{
+	struct iovec all[8];
+
+	memcpy(all, pieces, count * sizeof(*pieces));
+	all[count].iov_base = (void *)(uintptr_t) "\n";
+	all[count].iov_len = 1;
+	if (program->input != NULL)
+		lined_socket_sendv(program->input, all, count + 1);
+}
+
+void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
+		      size_t count)
+{
+	exec_program_say(program, pieces, count);
+	program->asked_ms = lined_dispatcher_now_ms(
+		lined_service_dispatcher(program->service));
+	program->spoke = false;
+}
+
+/* Whether the process sleeps in read(2) of its standard input. */
+static bool process_reads_input(pid_t pid, bool *known)
+{
+	char path[64], text[64] = "";
+	long number;
+	unsigned long fd;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	file = fopen(path, "re");
+	*known = file != NULL && fgets(text, sizeof(text), file) != NULL;
+	if (file != NULL)
+		fclose(file);
+	return sscanf(text, "%ld %lx", &number, &fd) == 2 &&
+	       number == SYS_read && fd == STDIN_FILENO;
+}
+
+bool exec_program_is_idle(const struct exec_program *program, bool *known)
+{
+	int unread = 0;
+
+	*known = true;
+	if (program->input == NULL || program->process == NULL)
+		return true;
+	if (lined_socket_queued(program->input) > 0 ||
+	    ioctl(lined_socket_fd(program->input), FIONREAD, &unread) < 0 ||
+	    unread > 0)
+		return false;
+	return process_reads_input(lined_program_pid(program->process), known);
+}
+
+void exec_program_watch(struct exec_program *program)
+{
+	uint64_t now_ms = lined_dispatcher_now_ms(
+		lined_service_dispatcher(program->service));
+	bool known;
+
+	if (program->spoke || program->named ||
+	    now_ms - program->asked_ms < SILENT_MS ||
+	    !exec_program_is_idle(program, &known))
+		return;
+	program->named = true;
+	lined_service_log(
+		program->service, LINED_LOG_WARNING,
+		"program %d has read a line, says nothing and waits for the "
+		"next one: if it should have answered, it keeps its output in "
+		"a buffer: flush it after each line (python3 -u, perl -e "
+		"'$| = 1', sed -u, grep --line-buffered, mawk -W interactive)",
+		(int)lined_program_pid(program->process));
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One program: its process, and sockets on its standard input, output and
+ * error. What it writes to standard error goes to the log, line by line. Knows
+ * nothing of clients.
+ */
+#ifndef EXEC_PROGRAM_H
+#define EXEC_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <lined/program.h>
+#include <lined/service.h>
+
+#include "exec/options.h"
+
+struct exec_program;
+
+struct exec_program_handlers {
+	/* Its standard output can be read, or is at its end. */
+	void (*readable)(struct exec_program *program);
+	/* Its standard input has room; see lined_socket_want_write(). */
+	void (*writable)(struct exec_program *program);
+	/* The process has ended, and its output was read. It is freed after
+	 * the call. */
+	void (*ended)(struct exec_program *program, const char *how);
+};
+
+struct exec_program {
+	struct lined_service *service;
+	const struct exec_program_handlers *handlers;
+	void *owner; /* the caller's */
+
+	struct lined_program *process; /* NULL: it has ended */
+	/* NULL: closed. */
+	struct lined_socket *input, *output, *errors;
+	/* The program's end of its input; -1: not kept. When the process has
+	 * ended, the socket that reads what is left. */
+	int input_end;
+	struct lined_socket *unread;
+	struct lined_socket_group group; /* of input: no deadline */
+	struct lined_timer timer;
+	uint32_t kill_after_ms;
+	unsigned kill_step;
+	char *how; /* how it ended */
+
+	uint64_t started_ms, asked_ms; /* asked: when it last got a line */
+	bool spoke;                    /* since then */
+	bool named;                    /* in the log, as one that is silent */
+	bool ending;                   /* lined wants it to end */
+};
+
+/*
+ * Starts the command of the options with these variables, NAME=VALUE and a NULL
+ * at the end, added to the environment. keep_unread: if it ends, the lines that
+ * it has not read are counted as lines_unread. NULL and errno.
+ */
+struct exec_program *
+exec_program_start(struct lined_service *service,
+		   const struct exec_options *options,
+		   const char *const *variables, bool keep_unread,
+		   const struct exec_program_handlers *handlers, void *owner);
+
+/* Ends its input when all of it is sent; after wait_ms, if it still runs,
+ * SIGTERM, and as long as kill-after later SIGKILL. */
+void exec_program_end(struct exec_program *program, uint32_t wait_ms);
+
+/* Frees it: its process is killed, no handler is called any more. */
+void exec_program_free(struct exec_program *program);
+
+/* Whether it takes more input now. */
+bool exec_program_has_room(const struct exec_program *program);
+
+/* Sends a line of input, of `count` pieces, to which a LF is added. */
+void exec_program_say(struct exec_program *program, const struct iovec *pieces,
+		      size_t count);
+
+/* The same, for a line of a client. */
+void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
+		      size_t count);
+
+/* Ends its input when all of it is sent, and waits for as long as it takes. */
+void exec_program_end_input(struct exec_program *program);
+
+/* It has read everything, and waits for more. known: false if the system does
+ * not tell for what it waits. */
+bool exec_program_is_idle(const struct exec_program *program, bool *known);
+
+/* To be called each second: names it in the log once, if it has read a line and
+ * says nothing. */
+void exec_program_watch(struct exec_program *program);
+
+#endif

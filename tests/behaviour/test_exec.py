@@ -1,0 +1,599 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""exec: programs as protocols, one for all clients or one for each; what they
+may do wrong, and that nothing is left of them."""
+import glob
+import os
+import re
+import shutil
+import signal
+import threading
+import time
+import unittest
+
+from lined_test import Client, DaemonTest, free_port, main, service
+
+CROWD = ("\tlimits { clients-per-address = 1000 "
+         "connect-rate-per-address = 0 }")
+PYTHON = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin")
+
+# Writes down each line that lined says; a client's line "say X" makes it say X
+# as it is, other lines come back.
+PUPPET = r"""
+import os, sys, time
+log = open(os.environ["HEARD"], "a", buffering=1)
+for line in sys.stdin:
+    log.write(line)
+    if not line[0].isdigit():
+        continue
+    id, _, text = line.rstrip("\n").partition(" ")
+    if text.startswith("say "):
+        print(text[4:].replace("ME", id))
+    elif text.startswith("do "):
+        exec(text[3:])
+    else:
+        print(id, text)
+"""
+
+
+def processes():
+    """The process group and command of each process."""
+    found = {}
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path) as f:
+                head, tail = f.read().rsplit(")", 1)
+            with open(path[:-4] + "cmdline") as f:
+                line = f.read().replace("\0", " ")
+        except OSError:
+            continue
+        if tail.split()[0] != "Z":
+            found[int(head.split()[0])] = line
+    return found
+
+
+class Exec(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        self.address = ("127.0.0.1", self.port)
+        self.heard = self.path("heard")
+
+    def script(self, text, name="program.py"):
+        self.write(text, name, workers=None)
+        return self.path(name)
+
+    def bot(self, command, options="", extra="", name="bot", port=None):
+        words = ", ".join('"%s"' % word for word in command)
+        return service(name, "tcp://127.0.0.1:%d" % (port or self.port),
+                       protocol="exec", extra=extra + "\n\texec {\n\t\t"
+                       "command = { %s }\n\t\tenvironment = { \"HEARD=%s\" }\n"
+                       "%s\n\t}" % (words, self.heard, options))
+
+    def puppet(self, options="", extra="", text=PUPPET):
+        program = self.script(text)
+        return self.start(self.bot([PYTHON, program], options, extra))
+
+    def heard_lines(self):
+        try:
+            with open(self.heard, newline="") as f:
+                return f.read().split("\n")[:-1]
+        except FileNotFoundError:
+            return []
+
+    def wait_heard(self, pattern, times=1):
+        self.eventually(lambda: len([line for line in self.heard_lines()
+                                     if re.search(pattern, line)]) >= times,
+                        "%s in %s" % (pattern, self.heard_lines()))
+
+    def nothing_is_left(self, mark):
+        self.eventually(lambda: not [p for p in processes().values()
+                                     if mark in p],
+                        "the end of " + mark, timeout=5)
+
+    def counter(self, daemon, name):
+        daemon.stop()
+        found = daemon.wait_log(r"service bot: \d+ clients")
+        value = re.search(r"\b%s (\d+)" % name, found)
+        return int(value.group(1)) if value else 0
+
+
+class Shared(Exec):
+    def test_the_four_lines_of_the_manual_are_an_echo(self):
+        program = self.script('import sys\nfor l in sys.stdin: print(l, end="")'
+                              ' if l[0].isdigit() else None\n')
+        self.start(self.bot([PYTHON, program]))
+        with Client(self.address) as a, Client(self.address) as b:
+            a.send(b"from a\n")
+            b.send(b"from b\n")
+            self.assertEqual(a.line(), b"from a\n")
+            self.assertEqual(b.line(), b"from b\n")
+            a.send(b"last\n\n")
+            a.half_close()
+            self.assertEqual(a.rest(), b"last\n\n")
+
+    def test_what_lined_says(self):
+        self.puppet()
+        with Client(self.address) as a:
+            a.send(b"hello  there\n")
+            self.assertEqual(a.line(), b"hello  there\n")
+            port = a.sock.getsockname()[1]
+        self.wait_heard("^-")
+        heard = self.heard_lines()
+        self.assertEqual(heard[0], "hello 1 service=bot")
+        self.assertEqual(heard[1], "+1 peer=127.0.0.1:%d "
+                         "listen=tcp://127.0.0.1:%d" % (port, self.port))
+        self.assertEqual(heard[2:], ["1 hello  there", "-1 reason=peer"])
+
+    def test_what_a_program_says(self):
+        daemon = self.puppet()
+        with Client(self.address) as a, Client(self.address) as b, \
+                Client(self.address) as c:
+            for client in (a, b, c):
+                client.send(b"ready\n")
+                client.line()
+            a.send(b"say 1,3 to two\n")
+            self.assertEqual((a.line(), c.line()), (b"to two\n",) * 2)
+            a.send(b"say * to all\n")
+            for client in (a, b, c):
+                self.assertEqual(client.line(), b"to all\n")
+            b.send(b"say *-ME to the others\n")
+            self.assertEqual((a.line(), c.line()), (b"to the others\n",) * 2)
+            a.send(b"say 2 \n")  # an empty text keeps its blank
+            self.assertEqual(b.line(), b"\n")
+            c.send(b"say 3 bye\nsay -3\n")
+            self.assertEqual(c.rest(), b"bye\n")
+            self.wait_heard("^-3 reason=closed")
+            for bad in (b"2", b"x 2", b"2,x no", b"-", b"*-x no", b"",
+                        b"99999999999999999999 no", b"2\tno"):
+                a.send(b"say " + bad + b"\n")
+            a.send(b"say 3 too late\nsay 77,2 one of them\n")
+            self.assertEqual(b.line(), b"one of them\n")
+        self.assertEqual(len(daemon.logged(
+            "program says something that is no line to a client")), 8)
+        daemon.stop()
+        counters = daemon.wait_log(r"service bot: \d+ clients")
+        self.assertRegex(counters, r"program_lines_bad 8\b")
+        self.assertRegex(counters, r"lines_to_gone 2\b")
+
+    def test_a_client_cannot_speak_for_another(self):
+        self.puppet(extra="\tframing { terminator = crlf }")
+        with Client(self.address) as victim, Client(self.address) as a:
+            victim.send(b"here\r\n")
+            self.assertEqual(victim.line(), b"here\r\n")
+            a.send(b"x\r1 evil\n1 worse\n\r\n")
+            self.assertEqual(a.line(), b"x 1 evil 1 worse \r\n")
+        self.assertFalse([l for l in self.heard_lines()
+                          if re.match("1 (evil|worse)", l)])
+
+    def test_a_killed_program_keeps_its_clients(self):
+        daemon = self.puppet()
+        with Client(self.address) as a, Client(self.address) as b:
+            for number in range(2):
+                a.send(b"one\n")
+                self.assertEqual(a.line(), b"one\n")
+                b.send(b"do os.kill(os.getpid(), 9)\n")
+                daemon.wait_log("program ended after .*killed by signal 9.*"
+                                "started again in %d s" % (number + 1))
+                a.send(b"waits\n")
+                self.assertEqual(a.line(), b"waits\n")
+            b.send(b"still here\n")
+            self.assertEqual(b.line(), b"still here\n")
+        self.wait_heard("^\\+1 .* again$", 2)
+        self.wait_heard("^\\+2 .* again$", 2)
+
+    def test_what_it_has_not_read_is_counted(self):
+        program = self.script("import os, time\nos.read(0, 20)\n"
+                              "time.sleep(1000)\n")
+        daemon = self.start(self.bot([PYTHON, program]))
+        with Client(self.address) as a:
+            a.send(b"line\n" * 50000)
+            self.eventually(lambda: daemon.logged("line: line") or True, "")
+            time.sleep(0.5)
+            pid = next(pid for pid, line in processes().items()
+                       if program in line)
+            os.kill(pid, signal.SIGKILL)
+            daemon.wait_log("program ended")
+        unread = self.counter(daemon, "lines_unread")
+        got = int(re.search(r"lines in (\d+)", daemon.wait_log(
+            r"service bot: \d+ clients")).group(1))
+        # The second program has not read its lines, either: stop kills it.
+        self.assertGreater(unread, 0)
+        self.assertLessEqual(unread, got)
+
+    def test_a_slow_program_makes_its_clients_wait(self):
+        program = self.script("import sys, time\ntime.sleep(1)\n" + PUPPET)
+        other = free_port()
+        self.start(self.bot([PYTHON, program]) +
+                   service("echo", "tcp://127.0.0.1:%d" % other))
+        lines = 30000
+        got = []
+
+        def push(client, number):
+            for i in range(lines // 100):
+                client.send(b"".join(b"%d %d\n" % (number, i * 100 + j)
+                                     for j in range(100)))
+
+        clients = [Client(self.address) for _ in range(3)]
+        pushers = [threading.Thread(target=push, args=(c, n))
+                   for n, c in enumerate(clients)]
+        for pusher in pushers:
+            pusher.start()
+        with Client(("127.0.0.1", other)) as echo:
+            echo.echoes()
+        for number, client in enumerate(clients):
+            for i in range(lines):
+                got = client.line()
+                self.assertEqual(got, b"%d %d\n" % (number, i))
+        for pusher in pushers:
+            pusher.join()
+        for client in clients:
+            client.close()
+
+    def test_a_slow_client_does_not_hold_up_the_program(self):
+        self.puppet(extra="\tlimits { send-queue = 100k }")
+        with Client(self.address, rcvbuf=4096) as slow, \
+                Client(self.address) as a:
+            slow.send(b"here\n")
+            slow.line()
+            a.send(b"do for i in range(2000): print(1, 'x' * 8000)\ndone\n")
+            self.assertEqual(a.line(), b"done\n")
+            self.wait_heard("^-1 reason=slow")
+
+    def test_too_long_and_odd_lines(self):
+        daemon = self.puppet(extra="\tframing { line-length = 100 "
+                             "too-long = skip }")
+        with Client(self.address) as a:
+            a.send(b"do print(id, 'y' * 1000000)\n"
+                   b"do print(id, 'z' * 101)\n"
+                   b"do print(id, 'a\\0b')\nlast\n")
+            self.assertEqual(a.line(), b"a\0b\n")
+            self.assertEqual(a.line(), b"last\n")
+        self.assertEqual(self.counter(daemon, "program_lines_too_long"), 2)
+
+    def test_half_a_line_and_a_closed_output(self):
+        daemon = self.puppet(options="\t\tkill-after = 200ms")
+        with Client(self.address) as a:
+            a.send(b"do sys.stdout.write(id + ' ha'); sys.stdout.flush(); "
+                   b"time.sleep(0.3); print('lf')\n")
+            self.assertEqual(a.line(), b"half\n")
+            a.send(b"do os.close(1)\n")
+            daemon.wait_log("program ended after")
+            a.send(b"back\n")
+            self.assertEqual(a.line(), b"back\n")
+
+    def test_a_program_that_forks_and_exits(self):
+        mark = self.path("forked")
+        daemon = self.puppet(text="import os, sys, time\n"
+                             "if os.fork() == 0:\n"
+                             "    os.execlp('sleep', '%s', '1000')\n"
+                             "sys.exit(3)\n" % mark)
+        daemon.wait_log("program ended after 0 s: exit status 3; started "
+                        "again in 1 s")
+        self.nothing_is_left(mark)
+
+    def test_its_errors_go_to_the_log(self):
+        daemon = self.puppet()
+        with Client(self.address) as a:
+            a.send(b"do sys.stderr.write('oh \\x1b[1m no\\n')\n")
+            daemon.wait_log(r"service bot: program says: oh \\x1b\[1m no")
+            a.send(b"do os._exit(int('x'))\n")
+            daemon.wait_log("program says: ValueError: ")
+
+    def test_a_program_that_buffers_is_named(self):
+        program = self.script("import sys\n"
+                              "for l in sys.stdin:\n"
+                              "    if l[0].isdigit(): print(l, end='')\n")
+        daemon = self.start(self.bot([PYTHON, program],
+                                     "\t\tstdout = pipe"))
+        with Client(self.address) as a:
+            a.send(b"hello\n")
+            daemon.wait_log("says nothing and waits .*python3 -u")
+            a.send(b"hello\n")
+            self.assertTrue(a.is_silent(0.3))
+        self.assertEqual(len(daemon.logged("python3 -u")), 1)
+
+    def test_several_programs(self):
+        program = self.script(PUPPET.replace("print(id, text)",
+                                             "print(id, os.getpid())"))
+        self.start(self.bot([PYTHON, program], "\t\tprograms = 3"))
+        clients = [Client(self.address) for _ in range(6)]
+        pids = []
+        for client in clients:
+            client.send(b"who\n")
+            pids.append(client.line())
+        for client in clients:
+            client.close()
+        self.assertEqual(sorted(pids.count(pid) for pid in set(pids)),
+                         [2, 2, 2])
+
+    def test_many_clients_while_programs_die(self):
+        daemon = self.puppet("\t\tprograms = 2\n",
+                             CROWD)
+        clients = [Client(self.address) for _ in range(300)]
+        stop = threading.Event()
+
+        def kill():
+            while not stop.wait(0.4):
+                pids = [pid for pid, line in processes().items()
+                        if self.path("program.py") in line]
+                for pid in pids[:1]:
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            for turn in range(4):
+                for number, client in enumerate(clients):
+                    client.send(b"%d in %d\n" % (number, turn))
+                time.sleep(0.3)
+        finally:
+            stop.set()
+            killer.join()
+        # What the killed ones had read is lost; all the rest is right.
+        for number, client in enumerate(clients):
+            client.send(b"say ME end\n")
+            said = []
+            while not said or said[-1] != b"end\n":
+                said.append(client.line())
+            turns = [int(re.fullmatch(b"%d in (.)\n" % number, line).group(1))
+                     for line in said[:-1]]
+            self.assertEqual(turns, sorted(set(turns)))
+            client.close()
+        self.assertTrue(daemon.logged("killed by signal 9"))
+
+
+class Reload(Exec):
+    def test_a_changed_command_takes_the_clients_over(self):
+        daemon = self.puppet()
+        with Client(self.address) as a:
+            a.send(b"old\n")
+            self.assertEqual(a.line(), b"old\n")
+            second = self.script(PUPPET.replace("print(id, text)",
+                                                "print(id, 'new', text)"),
+                                 "second.py")
+            self.write(self.bot([PYTHON, second]))
+            # Asked before, answered by the old one after.
+            a.send(b"do time.sleep(0.5); print(id, 'late')\n")
+            self.wait_heard("late")
+            daemon.reload()
+            a.send(b"hello\n")
+            self.assertEqual({a.line(), a.line()},
+                             {b"new hello\n", b"late\n"})
+        self.wait_heard("^\\+1 .* again$")
+        self.assertFalse(daemon.logged("program ended after"))
+        self.nothing_is_left(self.path("program.py"))
+
+    def test_other_changes_leave_it_alone(self):
+        daemon = self.puppet()
+        with Client(self.address) as a:
+            a.send(b"do x = 5\n")
+            self.write(self.bot([PYTHON, self.path("program.py")],
+                                "\t\tkill-after = 1s",
+                                "\tlimits { clients = 5 }"))
+            daemon.reload()
+            a.send(b"do print(id, x)\n")
+            self.assertEqual(a.line(), b"5\n")
+
+    def test_fewer_and_more_programs(self):
+        daemon = self.puppet(options="\t\tprograms = 3")
+        clients = [Client(self.address) for _ in range(5)]
+        for programs in (1, 4, 2):
+            self.write(self.bot([PYTHON, self.path("program.py")],
+                                "\t\tprograms = %d" % programs))
+            daemon.reload()
+            for client in clients:
+                client.send(b"here\n")
+                self.assertEqual(client.line(), b"here\n")
+        for client in clients:
+            client.close()
+
+    def test_stop_waits_for_the_answers(self):
+        daemon = self.puppet()
+        with Client(self.address) as a:
+            a.send(b"do time.sleep(0.5); print(id, 'answer')\n")
+            self.wait_heard("answer")
+            daemon.signal(signal.SIGTERM)
+            self.assertEqual(a.rest(), b"answer\n")
+
+
+class Each(Exec):
+    def test_half_close_gives_every_answer(self):
+        ports = {}
+        text = ""
+        for name, command, said, answer in (
+                ("cat", ["cat"], b"a\nb\n", b"a\nb\n"),
+                ("sed", ["sed", "s/a/b/"], b"aa\nxa\n", b"ba\nxb\n"),
+                ("sh", ["sh", "-c", "while read x; do echo got $x; done"],
+                 b"one\ntwo\n", b"got one\ngot two\n"),
+                ("bc", ["bc"], b"6*7\n", b"42\n"),
+                ("python3", [PYTHON, "-c",
+                             "import sys; print(len(sys.stdin.read()))"],
+                 b"abc\n", b"4\n"),
+                ("prompt", ["sh", "-c", "printf 'name: '; read x; "
+                            "echo hello $x"], b"bob\n",
+                 b"name: hello bob\n")):
+            if shutil.which(command[0]) is None:
+                continue
+            ports[name] = (free_port(), said, answer)
+            text += self.bot(command, "\t\tmode = each", name=name,
+                             port=ports[name][0])
+        daemon = self.start(text)
+        for name, (port, said, answer) in ports.items():
+            with self.subTest(program=name), \
+                    Client(("127.0.0.1", port)) as a:
+                a.send(said)
+                a.half_close()
+                self.assertEqual(a.rest(), answer)
+        daemon.stop()
+
+    def test_what_it_gets(self):
+        program = self.script(
+            "import os, resource\n"
+            "for name in sorted(os.environ): print(name, os.environ[name])\n"
+            "print('fds', [f for f in os.listdir('/proc/self/fd') "
+            "if os.path.exists('/proc/self/fd/' + f)])\n"
+            "print('nnp', [l for l in open('/proc/self/status') "
+            "if l.startswith('NoNewPrivs')])\n"
+            "print('limits', resource.getrlimit(resource.RLIMIT_AS)[0], "
+            "resource.getrlimit(resource.RLIMIT_NOFILE)[0], "
+            "resource.getrlimit(resource.RLIMIT_CPU)[0])\n"
+            "print('leader', os.getsid(0) == os.getpid() == os.getpgid(0))\n"
+            "print('in', os.getcwd())\n")
+        self.start(self.bot([PYTHON, program],
+                            "\t\tmode = each\n\t\tmemory = 500M\n"
+                            "\t\tfiles = 50\n\t\tcpu-time = 7s\n"
+                            "\t\tdirectory = \"%s\"" % self.dir))
+        with Client(self.address) as a:
+            port = a.sock.getsockname()[1]
+            got = a.rest().decode().split("\n")
+        names = [line.split(" ")[0] for line in got[:9]]
+        self.assertEqual(sorted(set(names) - {"LC_CTYPE"}),
+                         ["HEARD", "LINED_ID", "LINED_LISTEN", "LINED_PEER",
+                          "LINED_SERVICE", "PATH", "TCPREMOTEIP",
+                          "TCPREMOTEPORT"] +
+                         (["fds"] if "fds" in names else []))
+        self.assertIn("LINED_PEER 127.0.0.1:%d" % port, got)
+        self.assertIn("TCPREMOTEPORT %d" % port, got)
+        self.assertIn("fds ['0', '1', '2']", got)
+        self.assertIn("nnp ['NoNewPrivs:\\t1\\n']", got)
+        self.assertIn("limits %d 50 7" % (500 << 20), got)
+        self.assertIn("leader True", got)
+        self.assertIn("in " + self.dir, got)
+
+    def test_clients_come_and_go_and_nothing_is_left(self):
+        mark = self.path("each")
+        os.symlink("/bin/cat", mark)
+        daemon = self.start(self.bot([mark], "\t\tmode = each", CROWD))
+        before = None
+        for _ in range(4):
+            clients = [Client(self.address) for _ in range(50)]
+            for client in clients:
+                client.send(b"x\n")
+                self.assertEqual(client.line(), b"x\n")
+            for client in clients:
+                client.close()
+            self.nothing_is_left(mark)
+            before = before or daemon.descriptors()
+            self.eventually(lambda: daemon.descriptors() <= before,
+                            "descriptors given back")
+
+    def test_a_client_that_resets_ends_its_program(self):
+        mark = self.path("stubborn")
+        program = self.script(
+            "import signal, sys, time, os\n"
+            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+            "print('up', flush=True)\n"
+            "while True: time.sleep(1)\n", "stubborn")
+        daemon = self.start(self.bot([PYTHON, program],
+                                     "\t\tmode = each\n"
+                                     "\t\tkill-after = 100ms"))
+        with Client(self.address) as a:
+            self.assertEqual(a.line(), b"up\n")
+            a.reset()
+        self.nothing_is_left(mark)
+        daemon.stop()
+
+    def test_a_fin_ends_its_input_and_nothing_else(self):
+        self.start(self.bot(["sh", "-c", "cat; sleep 0.5; echo after"],
+                            "\t\tmode = each\n\t\tkill-after = 100ms"))
+        with Client(self.address) as a:
+            a.send(b"x\n")
+            a.half_close()
+            self.assertEqual(a.rest(), b"x\nafter\n")
+
+    def test_a_slow_client_makes_its_program_wait(self):
+        daemon = self.start(self.bot(["seq", "2000000"],
+                                     "\t\tmode = each"))
+        with Client(self.address, rcvbuf=4096) as a:
+            time.sleep(0.5)
+            self.assertLess(daemon.rss_kib(), 100000)
+            data = a.rest()
+        self.assertTrue(data.endswith(b"\n1999999\n2000000\n"))
+        self.assertEqual(data.count(b"\n"), 2000000)
+
+    def test_too_many_programs(self):
+        self.start(self.bot(["cat"], "\t\tmode = each\n\t\tprograms = 2"))
+        with Client(self.address) as a, Client(self.address) as b:
+            for client in (a, b):
+                client.send(b"x\n")
+                client.line()
+            with Client(self.address) as c:
+                self.assertEqual(c.rest(), b"")
+            a.send(b"y\n")
+            self.assertEqual(a.line(), b"y\n")
+
+
+class Ends(Exec):
+    # Its child leaves the process group and the session.
+    FAMILY = ("import os, signal, time\n"
+              "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+              "if os.fork() == 0:\n"
+              "    os.setsid()\n"
+              "    if os.fork() > 0: os._exit(0)\n"
+              "while True: time.sleep(1)\n")
+
+    def family(self):
+        program = self.script(self.FAMILY, "family")
+        daemon = self.start(self.bot([PYTHON, program]) +
+                            "drain-timeout = 500ms\n")
+        self.eventually(lambda: len([p for p in processes().values()
+                                     if program in p]) == 2, "a grandchild")
+        return daemon, program
+
+    def test_a_killed_daemon_leaves_nothing(self):
+        daemon, mark = self.family()
+        daemon.process.kill()
+        self.nothing_is_left(mark)
+        daemon.kill()
+
+    def test_a_stopped_daemon_leaves_nothing(self):
+        daemon, mark = self.family()
+        daemon.stop()
+        self.nothing_is_left(mark)
+
+    def test_a_killed_keeper_is_replaced(self):
+        daemon = self.puppet()
+        keeper = next(pid for pid, line in processes().items()
+                      if line.startswith("lined-programs") and
+                      "PPid:\t%d\n" % daemon.pid in
+                      open("/proc/%d/status" % pid).read())
+        with Client(self.address) as a:
+            a.send(b"x\n")
+            self.assertEqual(a.line(), b"x\n")
+            os.kill(keeper, signal.SIGKILL)
+            daemon.wait_log("killed with its keeper")
+            a.send(b"y\n")
+            self.assertEqual(a.line(), b"y\n")
+
+
+class Errors(Exec):
+    def test_bad_configs(self):
+        code, said = self.check(
+            self.bot(["no-such-program"], "\t\tdirectory = \"/no/such\"") +
+            self.bot(["/etc/passwd"], name="b", port=free_port()) +
+            self.bot(["bin/cat"], name="c", port=free_port()))
+        self.assertEqual(code, 1)
+        for text in ('lined.conf:6: service "bot": exec: command: '
+                     "no-such-program: not found in ",
+                     'exec: directory: /no/such: No such file',
+                     'service "b": exec: command: /etc/passwd: not executable',
+                     'service "c": exec: command: bin/cat: a path must be '
+                     "absolute"):
+            self.assertIn(text, said)
+
+    def test_a_program_that_is_gone_later(self):
+        program = self.script("#!/bin/sh\nexec cat\n", "script")
+        os.chmod(program, 0o755)
+        daemon = self.start(self.bot([program], "\t\tmode = each"))
+        os.unlink(program)
+        with Client(self.address) as a:
+            self.assertEqual(a.rest(), b"")
+        daemon.wait_log("service bot: .*script: No such file or directory")
+
+
+if __name__ == "__main__":
+    main()
