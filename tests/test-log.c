@@ -616,6 +616,81 @@ START_TEST(a_wrapper_names_the_kind)
 }
 END_TEST
 
+static const char *log_refusals(const char *service, const char *peer,
+				const char *reason, unsigned count)
+{
+	while (count-- > 0)
+		log_msg_of(reason, LINED_LOG_INFO, "service %s: refused %s: %s",
+			   service, peer, reason);
+	return reason;
+}
+
+START_TEST(no_service_reason_or_address_hides_another)
+{
+	static const char access[] = "access", clients[] = "clients";
+	const char *text;
+
+	use_pipe();
+	open_stderr();
+	log_refusals("a", "192.0.2.1:5", access, 150);
+	log_refusals("a", "192.0.2.1:6", access, 150);
+	log_refusals("a", "192.0.2.1:5", clients, 1);
+	log_refusals("a", "192.0.2.2:5", access, 1);
+	log_refusals("b", "192.0.2.1:5", access, 1);
+	log_close();
+	text = read_all();
+	/* Of an address, whatever the port. */
+	ck_assert_uint_eq(
+		count_of(text, "<6>service a: refused 192.0.2.1:5: access"),
+		100);
+	ck_assert_uint_eq(count_of(text, "<6>service a: refused 192.0.2.1:6"),
+			  0);
+	ck_assert_uint_eq(count_of(text, "<6>200 similar messages suppressed: "
+					 "service a: refused 192.0.2.1:5: "
+					 "access\n"),
+			  1);
+	ck_assert_uint_eq(
+		count_of(text, "<6>service a: refused 192.0.2.1:5: clients\n"),
+		1);
+	ck_assert_uint_eq(count_of(text, "<6>service a: refused 192.0.2.2:5"),
+			  1);
+	ck_assert_uint_eq(count_of(text, "<6>service b: refused 192.0.2.1:5"),
+			  1);
+}
+END_TEST
+
+START_TEST(many_addresses_do_not_fill_the_log)
+{
+	static const char access[] = "access";
+	char peer[64];
+	const char *text;
+	int i;
+
+	use_pipe();
+	open_stderr();
+	for (i = 0; i < 1000; i++) {
+		snprintf(peer, sizeof(peer), "10.0.%d.%d:5", i / 250, i % 250);
+		log_refusals("a", peer, access, 1);
+	}
+	/* One network is one address. */
+	for (i = 0; i < 200; i++) {
+		snprintf(peer, sizeof(peer), "[2001:db8::%x]:5", i + 1);
+		log_refusals("b", peer, access, 1);
+	}
+	log_refusals("b", "[2001:db8:0:1::1]:5", access, 1);
+	log_close();
+	text = read_all();
+	ck_assert_uint_eq(count_of(text, "<6>service a: refused "), 500);
+	ck_assert_uint_eq(count_of(text, "<6>500 similar messages suppressed: "
+					 "service a: refused 10.0.2.0:5"),
+			  1);
+	ck_assert_uint_eq(count_of(text, "<6>service b: refused [2001:db8::"),
+			  100);
+	ck_assert_uint_eq(
+		count_of(text, "<6>service b: refused [2001:db8:0:1::1]"), 1);
+}
+END_TEST
+
 /* ---- threads and readers --------------------------------------------- */
 
 /* So many that the buffer holds them all, should the writer come late. */
@@ -961,6 +1036,8 @@ static Suite *log_suite(void)
 	tcase_add_test(tc,
 		       connections_may_be_more_and_debug_is_never_suppressed);
 	tcase_add_loop_test(tc, a_wrapper_names_the_kind, 0, 2);
+	tcase_add_test(tc, no_service_reason_or_address_hides_another);
+	tcase_add_test(tc, many_addresses_do_not_fill_the_log);
 
 	tc = support_case(suite, "readers");
 	tcase_add_test(tc, lines_of_many_threads_stay_whole_and_in_order);

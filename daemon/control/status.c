@@ -205,6 +205,19 @@ static void status_add_reasons(const struct service *service,
 					    (size_t)i * sizeof(uint64_t)));
 }
 
+static void status_add_timeouts(const struct service *service,
+				struct response *response)
+{
+	enum client_timeout i;
+
+	for (i = 0; i < CLIENT_TIMEOUTS; i++)
+		response_count(
+			response, "timeouts", client_timeout_key(i),
+			service_sum(service,
+				    offsetof(struct lined_service, timeouts) +
+					    i * sizeof(uint64_t)));
+}
+
 static void status_add_protocol(const struct service *service,
 				struct response *response)
 {
@@ -266,6 +279,7 @@ static void status_add_service(const struct service *service,
 	status_add_counters(service, response);
 	status_add_queue_most(service, response);
 	status_add_reasons(service, response);
+	status_add_timeouts(service, response);
 	status_add_registry(service, response);
 	status_add_protocol(service, response);
 }

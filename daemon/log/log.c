@@ -7,7 +7,9 @@
 
 #include "log/log.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -15,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,15 +30,14 @@
 
 #define CLOSE_TIMEOUT_MS 2000
 
-#define BURST      20
-#define BURST_INFO 100
-
 /* Locked for writing by log_open() and log_close() alone. */
 static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct log_writer *open_writer; /* NULL: the log is not open */
 static bool copies_errors;             /* log_copy_errors() has an effect */
 static bool target_is_stderr;
 static bool stderr_is_stuck;
+/* A peer that knew the hash could choose an address that hides another one. */
+static uint64_t hash_seed;
 
 /* For log_last_words(), which cannot take the lock. */
 static struct {
@@ -122,6 +124,9 @@ int log_open(const struct log_settings *settings)
 
 	log_make_sink(&sink, settings);
 	pthread_rwlock_wrlock(&log_lock);
+	if (hash_seed == 0 &&
+	    getrandom(&hash_seed, sizeof(hash_seed), GRND_NONBLOCK) < 0)
+		hash_seed = (uint64_t)getpid();
 	if (open_writer != NULL)
 		log_writer_set(open_writer, &sink);
 	else
@@ -206,9 +211,48 @@ void log_copy_errors(bool on)
 
 /* ---- messages -------------------------------------------------------- */
 
-static unsigned log_burst(enum lined_log_level level)
+/* FNV-1a. */
+static uint64_t log_hash(uint64_t hash, const void *bytes, size_t len)
 {
-	return level == LINED_LOG_INFO ? BURST_INFO : BURST;
+	const unsigned char *at = bytes;
+
+	while (len-- > 0)
+		hash = (hash ^ *at++) * 0x100000001b3;
+	return hash;
+}
+
+/* An address without its port, and an IPv6 address as its /64: who has one
+ * address of it has all. */
+static uint64_t log_hash_peer(uint64_t hash, const struct log_word *peer)
+{
+	const char *end = memrchr(peer->text, ':', peer->len);
+	size_t len = end != NULL ? (size_t)(end - peer->text) : peer->len;
+	unsigned char bytes[sizeof(struct in6_addr)];
+	char text[INET6_ADDRSTRLEN + 2];
+
+	if (len > 2 && len < sizeof(text) && peer->text[0] == '[') {
+		memcpy(text, peer->text + 1, len - 2);
+		text[len - 2] = '\0';
+		if (inet_pton(AF_INET6, text, bytes) == 1)
+			return log_hash(hash, bytes, 8);
+	}
+	return log_hash(hash, peer->text, len);
+}
+
+static struct log_limit_key log_make_key(const void *kind, const char *text,
+					 size_t len)
+{
+	struct log_limit_key key = {.from = 0};
+	struct log_subject subject;
+
+	log_subject_read(&subject, text, len);
+	key.kind = log_hash(hash_seed, &kind, sizeof(kind));
+	key.kind =
+		log_hash(key.kind, subject.service.text, subject.service.len) |
+		1;
+	if (subject.peer.len > 0)
+		key.from = log_hash_peer(key.kind, &subject.peer) | 1;
+	return key;
 }
 
 /* Formats the message and makes it printable. Returns its length. */
@@ -242,19 +286,18 @@ static void log_put(struct log_writer *writer, const void *kind,
 		    enum lined_log_level level, const char *format,
 		    va_list arguments)
 {
-	bool admitted = true, sample = false;
+	static const struct log_burst few = {.each = 20, .all = 100};
+	static const struct log_burst many = {.each = 100, .all = 500};
 	char text[LOG_TEXT_MAX];
-	size_t len;
+	size_t len = log_format(text, format, arguments);
 
-	if (kind != NULL && level < LINED_LOG_DEBUG)
-		admitted = log_writer_admits(writer, kind, (int)level,
-					     log_burst(level), &sample);
-	if (!admitted && !sample)
-		return;
-	len = log_format(text, format, arguments);
-	if (!admitted) {
-		log_writer_sample(writer, kind, text);
-		return;
+	if (kind != NULL && level < LINED_LOG_DEBUG) {
+		struct log_limit_key key = log_make_key(kind, text, len);
+
+		if (!log_writer_admits(writer, &key, (int)level,
+				       level == LINED_LOG_INFO ? &many : &few,
+				       text))
+			return;
 	}
 	log_writer_put(writer, (int)level, text, len);
 	if (level <= LINED_LOG_ERR && copies_errors &&

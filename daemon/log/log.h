@@ -90,15 +90,19 @@ void log_copy_errors(bool on);
  * escaped; a text over 2 KiB is cut and ends in "...". Text from a peer must go
  * through lined_text_escape() first, or it could imitate an escape.
  *
- * Messages with the same format string are one kind. In 5 s, 20 messages of a
- * kind are logged (100 at LINED_LOG_INFO, all at LINED_LOG_DEBUG); the rest are
- * counted and reported as "N similar messages suppressed: TEXT OF THE FIRST".
+ * Messages with the same format string about the same service are one kind; the
+ * subject says what a message is about ("service NAME: refused PEER: ...", as
+ * log_journal.h reads it). In 5 s, 20 messages of a kind are logged (100 at
+ * LINED_LOG_INFO, all at LINED_LOG_DEBUG). If they are about a peer, so many
+ * are for each address, and five times as many for all. The rest are counted
+ * and reported as "N similar messages suppressed: TEXT OF THE FIRST".
  */
 void log_msg(enum lined_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* The same for wrappers, where the format does not tell the kind: `kind` is an
- * address that does. NULL: the message is never suppressed. */
+/* The same if the format alone does not tell the kind: `kind` is an address
+ * that does, such as that of a reason's name. NULL: the message is never
+ * suppressed. */
 void log_msg_of(const void *kind, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 

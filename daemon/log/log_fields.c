@@ -14,11 +14,13 @@
 
 #define PREFIX "LINED_"
 
-struct field_words {
+/* ---- the subject ------------------------------------------------------- */
+
+struct subject_words {
 	const char *at, *end;
 };
 
-static bool fields_skip(struct field_words *words, const char *text)
+static bool subject_skip(struct subject_words *words, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -31,21 +33,61 @@ static bool fields_skip(struct field_words *words, const char *text)
 
 /* Takes the word before `until` and skips both. ": " ends an IPv6 address
  * safely: the address has colons but no space. */
-static bool fields_take(struct field_words *words, const char *until,
-			const char **text, size_t *len)
+static bool subject_take(struct subject_words *words, const char *until,
+			 struct log_word *word)
 {
-	size_t size = strlen(until);
 	const char *found = memmem(words->at, (size_t)(words->end - words->at),
-				   until, size);
+				   until, strlen(until));
 
 	if (found == NULL || found == words->at ||
 	    memchr(words->at, ' ', (size_t)(found - words->at)) != NULL)
 		return false;
-	*text = words->at;
-	*len = (size_t)(found - words->at);
-	words->at = found + size;
+	word->text = words->at;
+	word->len = (size_t)(found - words->at);
+	words->at = found + strlen(until);
 	return true;
 }
+
+/* "client ID PEER: ". */
+static bool subject_take_client(struct subject_words *words,
+				struct log_subject *subject)
+{
+	return subject_skip(words, "client ") &&
+	       subject_take(words, " ", &subject->client) &&
+	       subject_take(words, ": ", &subject->peer);
+}
+
+/* "service NAME: ". */
+static bool subject_take_service(struct subject_words *words,
+				 struct log_subject *subject)
+{
+	return subject_skip(words, "service ") &&
+	       subject_take(words, ": ", &subject->service);
+}
+
+void log_subject_read(struct log_subject *subject, const char *text, size_t len)
+{
+	static const struct log_word none = {"", 0};
+	struct subject_words start = {text, text + len}, words = start;
+
+	subject->service = subject->client = subject->peer = none;
+	if (subject_take_client(&words, subject)) {
+		subject->rest = words.at;
+		if (subject_take_service(&words, subject))
+			subject->rest = words.at;
+		return;
+	}
+	subject->client = none;
+	words = start;
+	subject->rest = text;
+	if (!subject_take_service(&words, subject))
+		return;
+	subject->rest = words.at;
+	if (subject_skip(&words, "refused "))
+		subject_take(&words, ": ", &subject->peer);
+}
+
+/* ---- the fields -------------------------------------------------------- */
 
 static void fields_add(struct log_fields *fields, const char *key,
 		       size_t key_len, const char *value, size_t len)
@@ -68,74 +110,47 @@ static void fields_add(struct log_fields *fields, const char *key,
 }
 
 static void fields_add_named(struct log_fields *fields, const char *key,
-			     const char *value, size_t len)
+			     const struct log_word *word)
 {
-	fields_add(fields, key, strlen(key), value, len);
+	if (word->len > 0)
+		fields_add(fields, key, strlen(key), word->text, word->len);
 }
 
 /* KEY=VALUE words to the end. */
-static void fields_read_access(struct log_fields *fields,
-			       struct field_words words)
+static void fields_read_access(struct log_fields *fields, const char *at,
+			       const char *end)
 {
-	while (words.at < words.end) {
-		size_t left = (size_t)(words.end - words.at), len;
-		const char *space = memchr(words.at, ' ', left), *equals;
+	while (at < end) {
+		size_t left = (size_t)(end - at), len;
+		const char *space = memchr(at, ' ', left), *equals;
 
-		len = space != NULL ? (size_t)(space - words.at) : left;
-		equals = memchr(words.at, '=', len);
-		if (equals != NULL && equals > words.at)
-			fields_add(fields, words.at,
-				   (size_t)(equals - words.at), equals + 1,
-				   (size_t)(words.at + len - equals) - 1);
-		words.at += len + (space != NULL);
+		len = space != NULL ? (size_t)(space - at) : left;
+		equals = memchr(at, '=', len);
+		if (equals != NULL && equals > at)
+			fields_add(fields, at, (size_t)(equals - at),
+				   equals + 1, (size_t)(at + len - equals) - 1);
+		at += len + (space != NULL);
 	}
-}
-
-/* "service NAME: ", once. */
-static bool fields_read_service(struct log_fields *fields,
-				struct field_words *words)
-{
-	const char *name;
-	size_t len;
-
-	if (!fields_skip(words, "service ") ||
-	    !fields_take(words, ": ", &name, &len))
-		return false;
-	fields_add_named(fields, "service", name, len);
-	return true;
-}
-
-/* "client ID PEER: ". */
-static bool fields_read_client(struct log_fields *fields,
-			       struct field_words *words)
-{
-	const char *id, *peer;
-	size_t id_len, peer_len;
-
-	if (!fields_skip(words, "client ") ||
-	    !fields_take(words, " ", &id, &id_len) ||
-	    !fields_take(words, ": ", &peer, &peer_len))
-		return false;
-	fields_add_named(fields, "client", id, id_len);
-	fields_add_named(fields, "peer", peer, peer_len);
-	return true;
 }
 
 void log_fields_read(struct log_fields *fields, const char *text, size_t len)
 {
-	struct field_words words = {text, text + len};
-	const char *peer;
+	static const char access[] = "access: ";
+	const char *end = text + len;
+	struct log_subject subject;
 
 	fields->count = 0;
 	fields->used = 0;
-	if (fields_read_client(fields, &words)) {
-		if (fields_skip(&words, "access: "))
-			fields_read_access(fields, words);
-		else
-			fields_read_service(fields, &words);
-	} else if (fields_read_service(fields, &words) &&
-		   fields_skip(&words, "refused ") &&
-		   fields_take(&words, ": ", &peer, &len)) {
-		fields_add_named(fields, "peer", peer, len);
-	}
+	log_subject_read(&subject, text, len);
+	fields_add_named(fields, "client", &subject.client);
+	if (subject.client.len == 0)
+		fields_add_named(fields, "service", &subject.service);
+	fields_add_named(fields, "peer", &subject.peer);
+	if (subject.client.len == 0)
+		return;
+	fields_add_named(fields, "service", &subject.service);
+	if (subject.service.len == 0 &&
+	    (size_t)(end - subject.rest) >= strlen(access) &&
+	    memcmp(subject.rest, access, strlen(access)) == 0)
+		fields_read_access(fields, subject.rest + strlen(access), end);
 }

@@ -33,6 +33,21 @@ struct log_fields {
 	char room[1024];
 };
 
+/* A part of the message. len 0: it has none. */
+struct log_word {
+	const char *text;
+	size_t len;
+};
+
+/* What a message is about. */
+struct log_subject {
+	struct log_word service, client, peer;
+	const char *rest; /* behind the subject */
+};
+
+void log_subject_read(struct log_subject *subject, const char *text,
+		      size_t len);
+
 /* The fields of a message; those that do not fit are left out. */
 void log_fields_read(struct log_fields *fields, const char *text, size_t len);
 

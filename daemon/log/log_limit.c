@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A table of kinds of messages, each with its window. The search is linear: few
- * entries are in use, and formatting a message takes much longer.
+ * A table of windows in sets: a key has a place in one set only, so that a
+ * search is short and needs no list. A set that is full is no harm: the limit
+ * of the kind still holds for addresses that find no place.
  */
 #include "config.h"
 
 #include "log/log_limit.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <lined/text.h>
 
-#include "log/log.h"
+#define WINDOWS (LOG_LIMIT_SETS * LOG_LIMIT_WAYS)
 
 void log_limit_init(struct log_limit *limit)
 {
@@ -20,69 +22,95 @@ void log_limit_init(struct log_limit *limit)
 	limit->due_ms = UINT64_MAX;
 }
 
-/* The entry of the kind, or one that it can use: free, or with its window over
- * and nothing to report. NULL: the table is full. */
-static struct log_kind *log_limit_find(struct log_limit *limit,
-				       const void *kind, uint64_t now_ms)
+void log_limit_fini(struct log_limit *limit)
 {
-	struct log_kind *place = NULL, *k;
 	size_t i;
 
-	for (i = 0; i < LOG_LIMIT_KINDS; i++) {
-		k = &limit->kinds[i];
-		if (k->kind == kind)
-			return k;
-		if (place == NULL && k->suppressed == 0 &&
-		    (k->kind == NULL || now_ms >= k->end_ms))
-			place = k;
+	for (i = 0; i < WINDOWS; i++)
+		free(limit->windows[i].sample);
+}
+
+static bool log_window_is_over(const struct log_window *w, uint64_t now_ms)
+{
+	return w->key == 0 || now_ms >= w->end_ms;
+}
+
+/* Whether a new key had better take the place of `a` than that of `b`: of a
+ * window that is over, else of the one with the fewest messages. */
+static bool log_window_is_less(const struct log_window *a,
+			       const struct log_window *b, uint64_t now_ms)
+{
+	if (b == NULL || log_window_is_over(b, now_ms))
+		return b == NULL;
+	return log_window_is_over(a, now_ms) || a->passed < b->passed;
+}
+
+/* The window of the key. NULL: there is none, and all of the set have to
+ * report. */
+static struct log_window *log_limit_find(struct log_limit *limit, uint64_t key,
+					 uint64_t now_ms)
+{
+	struct log_window *set =
+		&limit->windows[(key >> 32) % LOG_LIMIT_SETS * LOG_LIMIT_WAYS];
+	struct log_window *place = NULL, *w;
+
+	for (w = set; w < set + LOG_LIMIT_WAYS; w++) {
+		if (w->key == key) {
+			place = w;
+			break;
+		}
+		if (w->suppressed == 0 && log_window_is_less(w, place, now_ms))
+			place = w;
 	}
-	if (place != NULL) {
-		place->kind = kind;
-		place->end_ms = now_ms;
+	if (place == NULL)
+		return NULL;
+	if (place->key != key || now_ms >= place->end_ms) {
+		place->key = key;
+		place->end_ms = now_ms + LOG_LIMIT_WINDOW_MS;
+		place->passed = 0;
 	}
 	return place;
 }
 
-enum log_verdict log_limit_check(struct log_limit *limit, const void *kind,
-				 int level, uint32_t burst, uint64_t now_ms)
+static enum log_verdict log_limit_suppress(struct log_limit *limit,
+					   struct log_window *w, int level,
+					   const char *text)
 {
-	struct log_kind *k = log_limit_find(limit, kind, now_ms);
-
-	if (k == NULL)
-		return LOG_PASS;
-	if (now_ms >= k->end_ms) {
-		k->end_ms = now_ms + LOG_LIMIT_WINDOW_MS;
-		k->passed = 0;
-	}
-	if (k->passed < burst) {
-		k->passed++;
-		return LOG_PASS;
-	}
-	if (k->suppressed < UINT32_MAX)
-		k->suppressed++;
-	if (k->suppressed > 1)
+	if (w->suppressed < UINT32_MAX)
+		w->suppressed++;
+	if (w->suppressed > 1)
 		return LOG_SUPPRESS;
-	k->due_ms = k->end_ms;
-	k->level = level;
-	k->sample[0] = '\0';
-	if (k->due_ms < limit->due_ms)
-		limit->due_ms = k->due_ms;
+	w->due_ms = w->end_ms;
+	w->level = level;
+	w->sample = malloc(LOG_LIMIT_SAMPLE);
+	if (w->sample != NULL)
+		lined_text_escape_rest(w->sample, LOG_LIMIT_SAMPLE, text,
+				       strlen(text));
+	if (w->due_ms < limit->due_ms)
+		limit->due_ms = w->due_ms;
 	return LOG_SUPPRESS_FIRST;
 }
 
-void log_limit_sample(struct log_limit *limit, const void *kind,
-		      const char *text)
+enum log_verdict log_limit_check(struct log_limit *limit,
+				 const struct log_limit_key *key, int level,
+				 const struct log_burst *burst, uint64_t now_ms,
+				 const char *text)
 {
-	size_t i;
+	uint32_t most = key->from != 0 ? burst->all : burst->each;
+	struct log_window *all = log_limit_find(limit, key->kind, now_ms);
+	struct log_window *each = NULL;
 
-	for (i = 0; i < LOG_LIMIT_KINDS; i++) {
-		struct log_kind *k = &limit->kinds[i];
-
-		/* Nothing is suppressed if the report was taken meanwhile. */
-		if (k->kind == kind && k->suppressed > 0)
-			lined_text_escape_rest(k->sample, sizeof(k->sample),
-					       text, strlen(text));
-	}
+	if (all != NULL && all->passed >= most)
+		return log_limit_suppress(limit, all, level, text);
+	if (key->from != 0)
+		each = log_limit_find(limit, key->from, now_ms);
+	if (each != NULL && each->passed >= burst->each)
+		return log_limit_suppress(limit, each, level, text);
+	if (all != NULL)
+		all->passed++;
+	if (each != NULL)
+		each->passed++;
+	return LOG_PASS;
 }
 
 /* When the next report is due, after one was taken. */
@@ -91,10 +119,10 @@ static uint64_t log_limit_next_due(const struct log_limit *limit)
 	uint64_t due_ms = UINT64_MAX;
 	size_t i;
 
-	for (i = 0; i < LOG_LIMIT_KINDS; i++)
-		if (limit->kinds[i].suppressed > 0 &&
-		    limit->kinds[i].due_ms < due_ms)
-			due_ms = limit->kinds[i].due_ms;
+	for (i = 0; i < WINDOWS; i++)
+		if (limit->windows[i].suppressed > 0 &&
+		    limit->windows[i].due_ms < due_ms)
+			due_ms = limit->windows[i].due_ms;
 	return due_ms;
 }
 
@@ -105,15 +133,17 @@ bool log_limit_take(struct log_limit *limit, uint64_t now_ms,
 
 	if (limit->due_ms == UINT64_MAX || now_ms < limit->due_ms)
 		return false;
-	for (i = 0; i < LOG_LIMIT_KINDS; i++) {
-		struct log_kind *k = &limit->kinds[i];
+	for (i = 0; i < WINDOWS; i++) {
+		struct log_window *w = &limit->windows[i];
 
-		if (k->suppressed == 0 || k->due_ms > now_ms)
+		if (w->suppressed == 0 || w->due_ms > now_ms)
 			continue;
-		report->suppressed = k->suppressed;
-		report->level = k->level;
-		memcpy(report->sample, k->sample, sizeof(report->sample));
-		k->suppressed = 0;
+		report->suppressed = w->suppressed;
+		report->level = w->level;
+		strcpy(report->sample, w->sample != NULL ? w->sample : "");
+		free(w->sample);
+		w->sample = NULL;
+		w->suppressed = 0;
 		limit->due_ms = log_limit_next_due(limit);
 		return true;
 	}

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rate limit of the log, for each kind of message. Counts only: the owner
- * has the clock and the lock, and writes the reports.
+ * The rate limit of the log. A kind of messages, such as refusals of a service
+ * for a reason, has a limit for each address and one for all of them: so one
+ * address hides no other one, and many together do not fill the log. Counts
+ * only: the owner has the clock and the lock, and writes the reports.
  */
 #ifndef LOG_LIMIT_H
 #define LOG_LIMIT_H
@@ -9,32 +11,47 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOG_LIMIT_KINDS     64
 #define LOG_LIMIT_WINDOW_MS 5000
 #define LOG_LIMIT_SAMPLE    256
 
-struct log_kind {
-	const void *kind; /* NULL: the entry is free */
-	uint64_t end_ms;  /* of the window */
+/* How many messages may pass in a window: of a kind and an address, or of a
+ * kind without addresses; and of a kind with all its addresses. */
+struct log_burst {
+	uint32_t each, all;
+};
+
+/* The entries are found by a hash, in sets of so many. */
+#define LOG_LIMIT_WAYS 8
+#define LOG_LIMIT_SETS 128
+
+/* Hashes; 0 is none. */
+struct log_limit_key {
+	uint64_t kind; /* of the message and the service that it is about */
+	uint64_t from; /* of the kind and the address; 0: about no address */
+};
+
+struct log_window {
+	uint64_t key;    /* 0: the entry is free */
+	uint64_t end_ms; /* of the window */
 	uint32_t passed;
 	/* Messages since the last report; unless this is 0, the next report is
 	 * due at due_ms. */
 	uint32_t suppressed;
 	uint64_t due_ms;
 	int level;
-	char sample[LOG_LIMIT_SAMPLE];
+	char *sample; /* the first that was suppressed; NULL: no memory */
 };
 
 struct log_limit {
 	/* When the next report is due; UINT64_MAX: none is. */
 	uint64_t due_ms;
-	struct log_kind kinds[LOG_LIMIT_KINDS];
+	struct log_window windows[LOG_LIMIT_SETS * LOG_LIMIT_WAYS];
 };
 
 enum log_verdict {
 	LOG_PASS,
 	LOG_SUPPRESS,
-	LOG_SUPPRESS_FIRST, /* its text is wanted: log_limit_sample() */
+	LOG_SUPPRESS_FIRST, /* due_ms may have changed */
 };
 
 /* "N similar messages suppressed: SAMPLE". */
@@ -45,16 +62,15 @@ struct log_report {
 };
 
 void log_limit_init(struct log_limit *limit);
+void log_limit_fini(struct log_limit *limit);
 
-/* Whether one more message of this kind may pass: `burst` messages may in each
- * window, and the first message begins the window. If the table is full,
- * messages of new kinds pass. */
-enum log_verdict log_limit_check(struct log_limit *limit, const void *kind,
-				 int level, uint32_t burst, uint64_t now_ms);
-
-/* Stores the text of the first message that was suppressed. */
-void log_limit_sample(struct log_limit *limit, const void *kind,
-		      const char *text);
+/* Whether one more message may pass; text is it, for the report. The first
+ * message begins the window. If the table is full, messages of new kinds
+ * pass. */
+enum log_verdict log_limit_check(struct log_limit *limit,
+				 const struct log_limit_key *key, int level,
+				 const struct log_burst *burst, uint64_t now_ms,
+				 const char *text);
 
 /*
  * Takes one report that is due at now_ms (UINT64_MAX: any report); false: there

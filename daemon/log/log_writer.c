@@ -21,8 +21,6 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "log/log_limit.h"
-
 /* Before each message in a buffer. */
 struct log_record {
 	uint32_t after_ms; /* after the batch's first message */
@@ -150,6 +148,7 @@ uint64_t log_writer_lost(void)
 static void log_writer_destroy(struct log_writer *w)
 {
 	log_sink_close(&w->sink);
+	log_limit_fini(&w->limit);
 	pthread_cond_destroy(&w->changed);
 	pthread_cond_destroy(&w->finished);
 	pthread_mutex_destroy(&w->lock);
@@ -368,27 +367,20 @@ void log_writer_set(struct log_writer *w,
 
 /* ---- any thread ------------------------------------------------------ */
 
-bool log_writer_admits(struct log_writer *w, const void *kind, int level,
-		       unsigned burst, bool *sample)
+bool log_writer_admits(struct log_writer *w, const struct log_limit_key *key,
+		       int level, const struct log_burst *burst,
+		       const char *text)
 {
 	enum log_verdict verdict;
 
 	pthread_mutex_lock(&w->lock);
-	verdict = log_limit_check(&w->limit, kind, level, burst,
-				  log_writer_now_ms());
+	verdict = log_limit_check(&w->limit, key, level, burst,
+				  log_writer_now_ms(), text);
 	/* The thread must wake when the report is due. */
 	if (verdict == LOG_SUPPRESS_FIRST)
 		pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
-	*sample = verdict == LOG_SUPPRESS_FIRST;
 	return verdict == LOG_PASS;
-}
-
-void log_writer_sample(struct log_writer *w, const void *kind, const char *text)
-{
-	pthread_mutex_lock(&w->lock);
-	log_limit_sample(&w->limit, kind, text);
-	pthread_mutex_unlock(&w->lock);
 }
 
 void log_writer_put(struct log_writer *w, int level, const char *text,

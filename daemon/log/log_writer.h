@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "log/log_limit.h"
 #include "log/log_sink.h"
 
 /* Bytes of messages that may wait to be written. */
@@ -44,15 +45,14 @@ void log_writer_tick(struct log_writer *writer, uint32_t after_ms,
 void log_writer_set(struct log_writer *writer,
 		    const struct log_sink_settings *settings);
 
-/* Whether a message of this kind may be put (log_limit.h). If not, *sample says
- * whether log_writer_sample() wants its text. */
-bool log_writer_admits(struct log_writer *writer, const void *kind, int level,
-		       unsigned burst, bool *sample);
-void log_writer_sample(struct log_writer *writer, const void *kind,
-		       const char *text);
-
 /* Messages of all writers that were lost: dropped, or not taken by the sink. */
 uint64_t log_writer_lost(void);
+
+/* Whether a message of this kind may be put (log_limit.h); else it is counted,
+ * for a report. */
+bool log_writer_admits(struct log_writer *writer,
+		       const struct log_limit_key *key, int level,
+		       const struct log_burst *burst, const char *text);
 
 /* Queues a printable text of at most LOG_TEXT_MAX, or drops and counts it. */
 void log_writer_put(struct log_writer *writer, int level, const char *text,

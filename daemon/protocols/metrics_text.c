@@ -81,6 +81,9 @@ static const struct family families[] = {
 		"datagrams."),
 	COUNTER("closed", "closed", "reason",
 		"Clients whose connection ended, by the reason."),
+	COUNTER("timeouts", "timeouts", "limit",
+		"Clients that were closed because a limit of time was over, by "
+		"its config key."),
 	GAUGE("clients", "clients", "Clients that are connected."),
 	GAUGE("clients_limit", "clients_limit",
 	      "How many clients may be connected at once."),

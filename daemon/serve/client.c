@@ -30,6 +30,45 @@ void *client_data(struct lined_socket *sock)
 	return (char *)client_of(sock) + DATA_OFFSET;
 }
 
+/* ---- timeouts ---------------------------------------------------------- */
+
+/* The names that lined_socket_missed_deadline() gives, and the keys. */
+static const char *const client_timeouts[CLIENT_TIMEOUTS][2] = {
+	[CLIENT_TIMEOUT_IDLE] = {"idle", "idle-timeout"},
+	[CLIENT_TIMEOUT_FIRST_LINE] = {"first line", "first-line-timeout"},
+	[CLIENT_TIMEOUT_LINE] = {"line", "line-timeout"},
+	[CLIENT_TIMEOUT_HANDSHAKE] = {"handshake", "handshake-timeout"},
+	[CLIENT_TIMEOUT_SEND_STALL] = {"send stall", "send-stall"},
+};
+
+const char *client_timeout_key(enum client_timeout timeout)
+{
+	return client_timeouts[timeout][1];
+}
+
+enum client_timeout client_timeout_of(const struct lined_socket *sock)
+{
+	const char *missed = lined_socket_missed_deadline(sock);
+	enum client_timeout i;
+
+	for (i = 0; i < CLIENT_TIMEOUTS; i++)
+		if (strcmp(client_timeouts[i][0], missed) == 0)
+			break;
+	return i;
+}
+
+static void client_count_timeout(struct lined_socket *sock)
+{
+	enum client_timeout timeout = client_timeout_of(sock);
+	uint64_t *counts = client_instance(sock)->timeouts;
+
+	if (timeout < CLIENT_TIMEOUTS)
+		__atomic_store_n(&counts[timeout], counts[timeout] + 1,
+				 __ATOMIC_RELAXED);
+}
+
+/* ---- life -------------------------------------------------------------- */
+
 static struct lined_socket *
 client_make_socket(const struct lined_protocol *protocol,
 		   const struct client_arrival *arrival)
@@ -195,6 +234,7 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		instance->ops->handshake_over(instance);
 	else
 		instance->client_count--;
+	client_count_timeout(sock);
 	client_log_closed(sock, reason, error);
 	client_leaving(sock);
 	instance->ops->client_gone(instance);

@@ -44,6 +44,21 @@ struct client_arrival {
 	struct sockaddr_storage address;
 };
 
+/* The limits of time that close a client. */
+enum client_timeout {
+	CLIENT_TIMEOUT_IDLE,
+	CLIENT_TIMEOUT_FIRST_LINE,
+	CLIENT_TIMEOUT_LINE,
+	CLIENT_TIMEOUT_HANDSHAKE,
+	CLIENT_TIMEOUT_SEND_STALL,
+	CLIENT_TIMEOUTS
+};
+
+/* The config key of the limit: "idle-timeout". */
+const char *client_timeout_key(enum client_timeout timeout);
+/* The limit that has closed the socket; CLIENT_TIMEOUTS: none has. */
+enum client_timeout client_timeout_of(const struct lined_socket *sock);
+
 /* Makes a client of the instance. -1 and errno: the descriptor was closed; the
  * caller must decrease the counts of clients again. */
 int client_start(struct lined_service *instance,

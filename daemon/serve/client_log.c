@@ -70,30 +70,70 @@ void client_log_connected(struct lined_socket *sock)
 	       client->listen);
 }
 
+/* "first-line-timeout 5 s" */
+static void client_format_timeout(struct lined_socket *sock, char *text,
+				  size_t size)
+{
+	const struct lined_limits *limits = &lined_socket_group(sock)->limits;
+	const uint32_t ms[CLIENT_TIMEOUTS] = {
+		[CLIENT_TIMEOUT_IDLE] = limits->idle_ms,
+		[CLIENT_TIMEOUT_FIRST_LINE] = limits->first_line_ms,
+		[CLIENT_TIMEOUT_LINE] = limits->line_ms,
+		[CLIENT_TIMEOUT_HANDSHAKE] =
+			client_instance(sock)->conf->handshake_ms,
+		[CLIENT_TIMEOUT_SEND_STALL] = limits->send_stall_ms,
+	};
+	enum client_timeout timeout = client_timeout_of(sock);
+
+	if (timeout < CLIENT_TIMEOUTS)
+		snprintf(text, size, "%s %g s", client_timeout_key(timeout),
+			 ms[timeout] / 1000.0);
+	else
+		snprintf(text, size, "%s", lined_socket_missed_deadline(sock));
+}
+
 static void client_log_reason(struct lined_socket *sock,
 			      enum lined_close_reason reason, int error)
 {
-	const char *missed = lined_socket_missed_deadline(sock);
-	const struct lined_limits *limits = &lined_socket_group(sock)->limits;
+	struct lined_socket_group *group = lined_socket_group(sock);
 	enum lined_log_level level =
 		conf_clients_level(client_instance(sock)->conf);
-	char label[LINED_ADDRESS_TEXT_MAX + 32];
+	const char *missed = lined_socket_missed_deadline(sock);
+	const char *between = missed[0] != '\0' || error != 0 ? ": " : "";
+	/* The message does not name the service: its counter of this reason
+	 * tells the kind, so that no service hides another's clients. */
+	const void *kind = &group->counters.closed[reason];
+	char label[LINED_ADDRESS_TEXT_MAX + 32], why[64] = "";
 
 	if (!log_enabled(level))
 		return;
 	client_label(sock, label, sizeof(label));
-	if (strcmp(missed, "idle") == 0)
-		log_at(level, "%s: closed: idle %g s", label,
-		       limits->idle_ms / 1000.0);
-	else if (missed[0] != '\0')
-		log_at(level, "%s: closed: %s: %s timeout", label,
-		       lined_close_reason_text(reason), missed);
+	if (strcmp(missed, "idle") == 0) {
+		log_msg_of(kind, level, "%s: closed: idle %g s", label,
+			   group->limits.idle_ms / 1000.0);
+		return;
+	}
+	if (missed[0] != '\0')
+		client_format_timeout(sock, why, sizeof(why));
 	else if (error != 0)
-		log_at(level, "%s: closed: %s: %s", label,
-		       lined_close_reason_text(reason), strerror(error));
-	else
-		log_at(level, "%s: closed: %s", label,
-		       lined_close_reason_text(reason));
+		snprintf(why, sizeof(why), "%s", strerror(error));
+	log_msg_of(kind, level, "%s: closed: %s%s%s", label,
+		   lined_close_reason_text(reason), between, why);
+}
+
+/* The local address of a connection to a socket from systemd, whose name does
+ * not tell it. */
+static const char *client_local(struct lined_socket *sock, char *text,
+				size_t size)
+{
+	struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(own);
+
+	text[0] = '\0';
+	if (strncmp(client_of(sock)->listen, "systemd", 7) == 0 &&
+	    lined_socket_local(sock, &own, &len) == 0)
+		lined_address_format((struct sockaddr *)&own, text, size);
+	return text;
 }
 
 /* Replaces spaces, which a path or the name of a timeout may have: programs
@@ -119,14 +159,16 @@ static void client_log_access(struct lined_socket *sock,
 	enum lined_log_level level = conf_clients_level(instance->conf);
 	char label[LINED_ADDRESS_TEXT_MAX + 32], listen[128], limit[32];
 	struct lined_traffic traffic;
+	char local[LINED_ADDRESS_TEXT_MAX];
 
 	if (!log_access() || !log_enabled(level))
 		return;
 	lined_socket_traffic(sock, &traffic);
+	client_local(sock, local, sizeof(local));
 	log_each(level,
 		 "%s: access: service=%s listen=%s duration=%llu.%03u "
 		 "lines_in=%llu bytes_in=%llu bytes_out=%llu queued=%zu "
-		 "reason=%s%s%s",
+		 "reason=%s%s%s%s%s",
 		 client_label(sock, label, sizeof(label)), instance->name,
 		 client_log_word(listen, sizeof(listen),
 				 client_of(sock)->listen),
@@ -137,7 +179,8 @@ static void client_log_access(struct lined_socket *sock,
 		 (unsigned long long)traffic.bytes_out,
 		 lined_socket_queued(sock), lined_close_reason_text(reason),
 		 missed[0] != '\0' ? "," : "",
-		 client_log_word(limit, sizeof(limit), missed));
+		 client_log_word(limit, sizeof(limit), missed),
+		 local[0] != '\0' ? " local=" : "", local);
 }
 
 void client_log_closed(struct lined_socket *sock,

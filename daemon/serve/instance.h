@@ -63,6 +63,7 @@ struct lined_service {
 	 * warnings. Else NULL. */
 	struct report *report;
 	struct instance_counter counters[INSTANCE_COUNTERS_MAX];
+	uint64_t timeouts[CLIENT_TIMEOUTS]; /* clients closed */
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;

@@ -164,6 +164,72 @@ class Log(DaemonTest):
         daemon.wait_log(r"\d+ .*suppressed|suppressed.* \d+", place)
         self.assertLess(len(daemon.log) - place, 500)
 
+    def test_refusals_of_one_service_or_address_hide_no_other(self):
+        other = free_port()
+        extra = 'access { deny = { "127.0.0.0/8" } }' \
+                'limits { connect-rate-per-address = 0 }'
+        daemon = self.start(
+            service("noisy", "tcp://127.0.0.1:%d" % self.port, extra=extra) +
+            service("quiet", "tcp://127.0.0.1:%d" % other, extra=extra))
+        for _ in range(150):
+            with Client(self.address) as c:
+                self.assertEqual(c.ended(), b"")
+        for address, source in ((self.address, "127.0.0.2"),
+                                (("127.0.0.1", other), "127.0.0.1")):
+            with Client(address, source=source) as c:
+                self.assertEqual(c.ended(), b"")
+        daemon.wait_log(r"^<6>service noisy: refused 127\.0\.0\.2:\d+: access$")
+        daemon.wait_log(r"^<6>service quiet: refused 127\.0\.0\.1:\d+: access$")
+        self.assertLessEqual(
+            len(daemon.logged(r"^<6>service noisy: refused 127\.0\.0\.1:")),
+            100)
+
+    def test_clients_of_one_service_hide_no_other_ones(self):
+        other = free_port()
+        extra = "limits { connect-rate-per-address = 0 " \
+                "clients-per-address = 0 }"
+        daemon = self.start(
+            service("noisy", "tcp://127.0.0.1:%d" % self.port, extra=extra) +
+            service("quiet", "tcp://127.0.0.1:%d" % other))
+        for _ in range(150):
+            Client(self.address).close()
+        with Client(("127.0.0.1", other)) as c:
+            self.assertTrue(c.echoes())
+            peer = re.escape("127.0.0.1:%d" % c.sock.getsockname()[1])
+        daemon.wait_log("client .* %s: service quiet: connected" % peer)
+        daemon.wait_log("client .* %s: closed: peer" % peer)
+
+    def test_a_timeout_names_its_key_and_time_and_is_counted(self):
+        control = self.path("control")
+        daemon = self.start(
+            'control { socket = "%s" }\n' % control + service(
+                "echo", "tcp://127.0.0.1:%d" % self.port,
+                extra="limits { first-line-timeout = 300ms "
+                      "line-timeout = 200ms idle-timeout = 100ms }"))
+        with Client(self.address) as c:
+            self.assertEqual(c.ended(), b"")
+        daemon.wait_log(r"client 1 .*: closed: idle 0\.1 s$")
+        self.write('control { socket = "%s" }\n' % control + service(
+            "echo", "tcp://127.0.0.1:%d" % self.port,
+            extra="limits { first-line-timeout = 300ms "
+                  "line-timeout = 200ms }"))
+        daemon.reload()
+        with Client(self.address) as c:
+            self.assertEqual(c.ended(), b"")
+        daemon.wait_log(r"client 2 .*: closed: timeout: "
+                        r"first-line-timeout 0\.3 s$")
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            c.send(b"x")
+            self.assertEqual(c.ended(), b"")
+        daemon.wait_log(r"client 3 .*: closed: timeout: line-timeout 0\.2 s$")
+        done = subprocess.run([LINED[:-len("lined")] + "linectl", "-s",
+                               control, "metrics"], stdout=subprocess.PIPE,
+                              timeout=PATIENCE, check=True)
+        for key in ("idle-timeout", "first-line-timeout", "line-timeout"):
+            self.assertIn('lined_timeouts_total{service="echo",limit="%s"} 1\n'
+                          % key, done.stdout.decode())
+
     def test_what_many_services_do_is_no_repeat(self):
         names = ["s%d" % i for i in range(30)]
         text = "".join(service(name, "unix://" + self.path(name))
