@@ -134,6 +134,16 @@ bool relay_address_is_name(const struct relay_address *address)
 	       address->to.kind == LINED_HOST_NAME;
 }
 
+int relay_address_socket(const struct relay_address *address,
+			 struct lined_address *to)
+{
+	*to = address->local;
+	return address->to.host[0] != '\0'
+		       ? lined_address_set(to, address->to.host,
+					   address->to.port)
+		       : 0;
+}
+
 const char *relay_address_host(const struct relay_address *address)
 {
 	return address->to.host[0] != '\0' ? address->to.host : "unix";

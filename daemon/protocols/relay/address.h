@@ -55,6 +55,11 @@ bool relay_address_is_served(const struct relay_address *address);
 /* Whether a name must be looked up before connecting. */
 bool relay_address_is_name(const struct relay_address *address);
 
+/* The socket address of one that is no name; len 0: its kind has none. -1 with
+ * errno: ENODEV (no such interface). */
+int relay_address_socket(const struct relay_address *address,
+			 struct lined_address *to);
+
 /* What `tag` calls the sender of lines from there: the host as configured, or
  * "unix". */
 const char *relay_address_host(const struct relay_address *address);

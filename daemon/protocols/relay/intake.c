@@ -30,14 +30,14 @@ void relay_intake_publish(struct relay *relay, uint64_t sender)
 	lined_buffer_unref(message);
 }
 
-void relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
+bool relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
 		       uint64_t sender, const struct lined_line *line)
 {
 	size_t len = line->len + tag_len;
 
 	if (!relay_filter_allows(relay->filter, line->text, line->len)) {
 		lined_service_count(relay->service, "lines_filtered", 1);
-		return;
+		return false;
 	}
 	if (relay->block.count > 0 &&
 	    (relay_block_bytes(&relay->block) + len > BLOCK_MAX ||
@@ -46,6 +46,7 @@ void relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
 	if (relay_block_add(&relay->block, tag, tag_len, line,
 			    lined_service_framing(relay->service)) < 0)
 		lined_service_count(relay->service, "lines_not_relayed", 1);
+	return true;
 }
 
 enum lined_line_status relay_intake_read(struct relay *relay,

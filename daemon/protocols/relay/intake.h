@@ -6,6 +6,7 @@
 #ifndef RELAY_INTAKE_H
 #define RELAY_INTAKE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,8 +16,8 @@
 struct relay;
 
 /* Adds a line to the block of this turn. `sender` is the id of a client, or 0
- * for an upstream. */
-void relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
+ * for an upstream. False: the filter has dropped it. */
+bool relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
 		       uint64_t sender, const struct lined_line *line);
 
 /* Publishes the block to the feed. In mode upstream, a block of a client goes

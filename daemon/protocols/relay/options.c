@@ -13,6 +13,7 @@
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 
 static const char *const modes[] = {"hub", "upstream", "proxy", NULL};
+static const char *const use_choices[] = {"first", "all", NULL};
 static const char *const slow_choices[] = {"disconnect", "drop-oldest",
 					   "drop-newest", NULL};
 /* A boolean that may be unset (-1). The words with an even index mean true. */
@@ -26,6 +27,8 @@ const struct lined_option relay_option_table[] = {
 	{OPTION("mode", CHOICE, mode), .fallback = "hub", .choices = modes},
 	{OPTION("loopback", BOOLEAN, loopback)},
 	{OPTION("upstream", LIST, upstream)},
+	{OPTION("use", CHOICE, use), .fallback = "first",
+	 .choices = use_choices},
 	{OPTION("upstream-ca", STRING, upstream_ca)},
 	{OPTION("upstream-name", STRING, upstream_name)},
 	{OPTION("retry-min", DURATION, retry_min_ms), .fallback = "1s",
@@ -73,6 +76,7 @@ static const struct option_effect option_effects[] = {
 	{"mode", {"aps", "aps", "aps"}, NULL, NULL},
 	{"loopback", {"a--", "---", "---"}, NULL, NULL},
 	{"upstream", {"aps", "aps", "aps"}, NULL, NULL},
+	{"use", {"---", "aps", "---"}, NULL, NULL},
 	{"upstream-ca", {"---", "aps", "aps"}, NULL, NULL},
 	{"upstream-name", {"---", "aps", "aps"}, NULL, NULL},
 	{"retry-min", {"---", "aps", "---"}, NULL, NULL},
@@ -161,6 +165,19 @@ static void option_check_effect(struct lined_check *check,
 
 /* ---- checking ----------------------------------------------------------- */
 
+static void options_check_twice(struct lined_check *check, const char *name,
+				const struct lined_option_list *list)
+{
+	size_t i, k;
+
+	for (i = 0; i < list->count; i++)
+		for (k = 0; k < i; k++)
+			if (strcmp(list->items[i], list->items[k]) == 0)
+				lined_check_error(check, name,
+						  "\"%s\" is listed twice",
+						  list->items[i]);
+}
+
 static void options_check_upstream(struct lined_check *check,
 				   const struct relay_options *options)
 {
@@ -184,6 +201,14 @@ static void options_check_upstream(struct lined_check *check,
 					options->upstream.items[i], &address,
 					error, sizeof(error)) < 0)
 			lined_check_error(check, "upstream", "%s", error);
+	options_check_twice(check, "upstream", &options->upstream);
+	if (options->mode == RELAY_UPSTREAM &&
+	    options->use == RELAY_CHOICE_FIRST && options->upstream.count > 1 &&
+	    options->stale_timeout_ms == 0)
+		lined_check_warning(check, "upstream",
+				    "without stale-timeout one that is "
+				    "connected and silent is never left for "
+				    "the next one");
 }
 
 static void options_check_line(struct lined_check *check, const char *name,

@@ -23,6 +23,12 @@ enum relay_mode {
 	RELAY_PROXY,
 };
 
+/* Which upstreams feed. */
+enum relay_choice {
+	RELAY_CHOICE_FIRST,
+	RELAY_CHOICE_ALL,
+};
+
 /* The treatment of a client whose send queue is full. */
 enum relay_slow {
 	RELAY_SLOW_DISCONNECT,
@@ -34,6 +40,7 @@ struct relay_options {
 	enum relay_mode mode;
 	bool loopback;
 	struct lined_option_list upstream;
+	enum relay_choice use;
 	const char *upstream_ca, *upstream_name;
 	int64_t retry_min_ms, retry_max_ms, stale_timeout_ms;
 	struct lined_option_list preamble;

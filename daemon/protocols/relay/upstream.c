@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connection to an upstream: sends its preamble and the lines of clients,
- * as far as there is room, passes its lines to intake.c, and closes it when it
- * is stale. upstreams.c decides which upstream feeds.
+ * The lines of an upstream: passes them to intake.c, closes the connection when
+ * it is stale, and sends the lines of clients, as far as there is room.
+ * upstreams.c decides which upstream feeds.
  */
 #include "relay/upstream.h"
 
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/filter.h"
 #include "relay/intake.h"
 #include "relay/relay.h"
 
@@ -18,53 +19,59 @@
  * interval. */
 #define LAG_MS 5
 
-/* No own limit: the drain timeout bounds how long the last lines may take. */
-#define FINISH_MS INT32_MAX
+static struct relay_upstream *upstream_of(struct relay_link *link)
+{
+	return lined_container_of(link, struct relay_upstream, link);
+}
+
+static struct lined_service *
+upstream_service(const struct relay_upstream *upstream)
+{
+	return upstream->link.relay->service;
+}
 
 static uint64_t upstream_now_ms(const struct relay_upstream *upstream)
 {
 	return lined_dispatcher_now_ms(
-		lined_service_dispatcher(upstream->relay->service));
-}
-
-void relay_upstream_start_timer(const struct relay *relay,
-				struct lined_timer *timer, uint64_t delay_ms)
-{
-	if (lined_timer_start(timer, delay_ms, 0) < 0)
-		lined_service_log(relay->service, LINED_LOG_ERR,
-				  "upstream: no timer: out of memory");
+		lined_service_dispatcher(upstream_service(upstream)));
 }
 
 /* ---- being stale, and waiting for workers ------------------------------- */
 
 static void upstream_watch_stale(struct relay_upstream *upstream)
 {
-	int64_t stale_ms = upstream->relay->options->stale_timeout_ms;
+	int64_t stale_ms = upstream->link.relay->options->stale_timeout_ms;
 
-	upstream->line_ms = upstream_now_ms(upstream);
 	if (stale_ms > 0)
-		relay_upstream_start_timer(upstream->relay, &upstream->stale,
-					   (uint64_t)stale_ms);
+		relay_link_start_timer(upstream->link.relay,
+				       &upstream->stale_timer,
+				       (uint64_t)stale_ms);
 	else
-		lined_timer_stop(&upstream->stale);
+		lined_timer_stop(&upstream->stale_timer);
 }
 
+/* Counts from the last line that passed the filter, or from the connect. */
 static void upstream_stale_fired(struct lined_timer *timer)
 {
 	struct relay_upstream *upstream =
-		lined_container_of(timer, struct relay_upstream, stale);
-	uint64_t due_ms = upstream->line_ms +
-			  (uint64_t)upstream->relay->options->stale_timeout_ms;
+		lined_container_of(timer, struct relay_upstream, stale_timer);
+	const struct relay_link *link = &upstream->link;
+	uint64_t from_ms = upstream->line_ms > link->connected_ms
+				   ? upstream->line_ms
+				   : link->connected_ms;
+	uint64_t due_ms =
+		from_ms + (uint64_t)link->relay->options->stale_timeout_ms;
 	uint64_t now_ms = upstream_now_ms(upstream);
 
-	if (lined_socket_is_paused(upstream->sock))
+	if (lined_socket_is_paused(link->sock)) {
 		upstream_watch_stale(upstream);
-	else if (now_ms < due_ms)
-		relay_upstream_start_timer(upstream->relay, timer,
-					   due_ms - now_ms);
-	else
-		lined_socket_close_for(upstream->sock, LINED_CLOSE_TIMEOUT,
+	} else if (now_ms < due_ms) {
+		relay_link_start_timer(link->relay, timer, due_ms - now_ms);
+	} else {
+		upstream->stale_fired = true;
+		lined_socket_close_for(link->sock, LINED_CLOSE_TIMEOUT,
 				       ETIMEDOUT);
+	}
 }
 
 static void upstream_lag_fired(struct lined_timer *timer)
@@ -72,89 +79,152 @@ static void upstream_lag_fired(struct lined_timer *timer)
 	struct relay_upstream *upstream =
 		lined_container_of(timer, struct relay_upstream, lag);
 
-	if (lined_bus_is_lagging(upstream->relay->service))
-		relay_upstream_start_timer(upstream->relay, timer, LAG_MS);
-	else
-		lined_socket_resume(upstream->sock);
+	if (lined_bus_is_lagging(upstream_service(upstream)))
+		relay_link_start_timer(upstream->link.relay, timer, LAG_MS);
+	else if (!upstream->waits)
+		lined_socket_resume(upstream->link.sock);
 }
 
 /* Pauses the upstream while a worker lags. For clients the core does this. */
 static void upstream_wait_for_workers(struct relay_upstream *upstream)
 {
-	if (lined_bus_is_lagging(upstream->relay->service) &&
+	if (lined_bus_is_lagging(upstream_service(upstream)) &&
 	    lined_timer_start(&upstream->lag, LAG_MS, 0) == 0)
-		lined_socket_pause(upstream->sock);
+		lined_socket_pause(upstream->link.sock);
 }
 
-void relay_upstream_feed(struct relay_upstream *upstream)
+static void upstream_stop_timers(struct relay_upstream *upstream)
 {
-	upstream_watch_stale(upstream);
-	if (!lined_timer_is_armed(&upstream->lag))
-		lined_socket_resume(upstream->sock);
+	lined_timer_stop(&upstream->stale_timer);
+	lined_timer_stop(&upstream->lag);
 }
 
 /* ---- lines from it ------------------------------------------------------ */
 
-static size_t upstream_tag_len(const struct relay_upstream *upstream)
+/* True: the line has passed the filter. */
+static bool upstream_relay_line(struct relay_upstream *upstream,
+				const struct lined_line *line)
 {
-	return upstream->relay->options->tag ? upstream->tag_len : 0;
+	struct relay *relay = upstream->link.relay;
+
+	return relay_intake_line(relay, upstream->tag,
+				 relay->options->tag ? upstream->tag_len : 0, 0,
+				 line);
 }
 
-static void upstream_delivered(struct relay_upstream *upstream, uint64_t lines)
+/* Keeps a copy of the line until the upstream feeds. */
+static void upstream_keep_line(struct relay_upstream *upstream,
+			       const struct lined_line *line)
 {
-	lined_service_count(upstream->relay->service, "upstream_lines", lines);
-	upstream->delivered = true;
-	upstream->line_ms = upstream_now_ms(upstream);
-	upstream->handlers->handle_lines(upstream);
+	char *text = malloc(line->len + line->terminator_len + 1);
+
+	if (text == NULL) {
+		lined_service_count(upstream_service(upstream),
+				    "lines_not_relayed", 1);
+		return;
+	}
+	memcpy(text, line->text, line->len);
+	if (line->terminator_len > 0)
+		memcpy(text + line->len, line->terminator,
+		       line->terminator_len);
+	upstream->kept = *line;
+	upstream->kept.text = text;
+	upstream->kept.terminator = text + line->len;
+}
+
+static void upstream_drop_kept(struct relay_upstream *upstream)
+{
+	free((char *)(uintptr_t)upstream->kept.text);
+	upstream->kept.text = NULL;
+}
+
+static void upstream_relay_kept(struct relay_upstream *upstream)
+{
+	if (upstream->kept.text == NULL)
+		return;
+	upstream_relay_line(upstream, &upstream->kept);
+	relay_intake_publish(upstream->link.relay, 0);
+	upstream_drop_kept(upstream);
+}
+
+/* A line while it does not feed. */
+static bool upstream_offer_line(struct relay_upstream *upstream,
+				const struct lined_line *line)
+{
+	if (!relay_filter_allows(upstream->link.relay->filter, line->text,
+				 line->len)) {
+		lined_service_count(upstream_service(upstream),
+				    "lines_filtered", 1);
+		return false;
+	}
+	if (upstream->handlers->handle_good(upstream)) {
+		upstream_relay_line(upstream, line);
+	} else {
+		upstream_keep_line(upstream, line);
+		relay_upstream_wait(upstream);
+	}
+	return true;
 }
 
 bool relay_upstream_is_between_lines(const struct relay_upstream *upstream)
 {
-	return lined_socket_is_quiet(upstream->sock) &&
-	       !lined_socket_is_within_line(upstream->sock);
+	return lined_socket_is_quiet(upstream->link.sock) &&
+	       !lined_socket_is_within_line(upstream->link.sock);
 }
 
-/* Reads at most one line. True: the stream is between two lines. */
-static bool upstream_read_to_line_end(struct relay_upstream *upstream)
+static void upstream_end_line(struct relay_upstream *upstream)
 {
+	if (!upstream->leaving)
+		return;
+	relay_intake_publish(upstream->link.relay, 0);
+	upstream->handlers->handle_line_end(upstream);
+}
+
+/* Returns the status that ended the loop. */
+static enum lined_line_status
+upstream_read_lines(struct relay_upstream *upstream)
+{
+	struct lined_socket *sock = upstream->link.sock;
 	enum lined_line_status status;
 	struct lined_line line;
+	uint64_t lines = 0;
+	bool good = false;
 
-	do
-		status = lined_socket_read_line(upstream->sock, &line);
-	while (status == LINED_LINE_TOO_LONG);
-	if (status != LINED_LINE_READY)
-		return status == LINED_LINE_PARTIAL &&
-		       !lined_socket_is_within_line(upstream->sock);
-	relay_intake_line(upstream->relay, upstream->tag,
-			  upstream_tag_len(upstream), 0, &line);
-	relay_intake_publish(upstream->relay, 0);
-	upstream_delivered(upstream, 1);
-	return true;
+	do {
+		status = lined_socket_read_line(sock, &line);
+		if (status != LINED_LINE_READY)
+			continue;
+		lines++;
+		if (upstream->feeds)
+			good |= upstream_relay_line(upstream, &line);
+		else
+			good |= upstream_offer_line(upstream, &line);
+		upstream_end_line(upstream);
+	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
+	relay_intake_publish(upstream->link.relay, 0);
+	if (lines > 0)
+		lined_service_count(upstream_service(upstream),
+				    "upstream_lines", lines);
+	upstream->lines += lines;
+	if (good) {
+		upstream->line_ms = upstream_now_ms(upstream);
+		relay_link_good(&upstream->link);
+	}
+	return status;
 }
 
-static void upstream_on_read(struct lined_socket *sock, void *arg)
+static void upstream_on_read(struct relay_link *link)
 {
-	struct relay_upstream *upstream = arg;
+	struct relay_upstream *upstream = upstream_of(link);
 	const struct lined_counters *counters =
-		&lined_service_group(upstream->relay->service)->counters;
+		&lined_service_group(link->relay->service)->counters;
 	uint64_t too_long = counters->too_long;
-	uint64_t lines = counters->lines_in - too_long;
-	enum lined_line_status status;
+	enum lined_line_status status = upstream_read_lines(upstream);
 
-	if (upstream->leaving && lined_socket_queued(sock) == 0 &&
-	    upstream_read_to_line_end(upstream) &&
-	    upstream->handlers->handle_line_end(upstream))
-		return;
-	status = relay_intake_read(upstream->relay, sock, upstream->tag,
-				   upstream_tag_len(upstream), 0);
-	lines = counters->lines_in - counters->too_long - lines;
-	if (lines > 0)
-		upstream_delivered(upstream, lines);
 	/* The end of its stream closes the connection, even if the upstream has
 	 * not taken all queued lines. */
 	if (status == LINED_LINE_CLOSED)
-		lined_socket_close_for(sock,
+		lined_socket_close_for(link->sock,
 				       counters->too_long > too_long
 					       ? LINED_CLOSE_TOO_LONG
 					       : LINED_CLOSE_PEER,
@@ -163,31 +233,25 @@ static void upstream_on_read(struct lined_socket *sock, void *arg)
 		upstream_wait_for_workers(upstream);
 }
 
-/* ---- lines to it -------------------------------------------------------- */
-
-/* Sends the preamble; its lines end as the service's framing says. -1 and
- * errno. */
-static int upstream_send_preamble(const struct relay_upstream *upstream)
+void relay_upstream_feed(struct relay_upstream *upstream)
 {
-	const struct lined_option_list *preamble =
-		&upstream->relay->options->preamble;
-	const char *end;
-	size_t i, end_len = lined_framing_terminator(
-			  lined_socket_framing(upstream->sock), &end);
-
-	for (i = 0; i < preamble->count; i++) {
-		struct lined_line line = {
-			.text = preamble->items[i],
-			.len = strlen(preamble->items[i]),
-			.terminator = end,
-			.terminator_len = end_len,
-		};
-
-		if (lined_socket_send_line(upstream->sock, &line) < 0)
-			return -1;
-	}
-	return 0;
+	upstream->feeds = true;
+	upstream->waits = false;
+	upstream_relay_kept(upstream);
+	upstream_watch_stale(upstream);
+	if (!lined_timer_is_armed(&upstream->lag))
+		lined_socket_resume(upstream->link.sock);
 }
+
+void relay_upstream_wait(struct relay_upstream *upstream)
+{
+	upstream->feeds = upstream->leaving = false;
+	upstream->waits = true;
+	lined_timer_stop(&upstream->stale_timer);
+	lined_socket_pause(upstream->link.sock);
+}
+
+/* ---- lines to it -------------------------------------------------------- */
 
 /*
  * Above the high mark, a quarter of the queue, the core stops reading: an
@@ -207,8 +271,9 @@ void relay_upstream_set_limits(struct relay *relay)
 
 static size_t upstream_room(const struct relay_upstream *upstream)
 {
-	size_t mark = lined_socket_group(upstream->sock)->limits.send_queue / 4;
-	size_t queued = lined_socket_queued(upstream->sock);
+	size_t mark =
+		lined_socket_group(upstream->link.sock)->limits.send_queue / 4;
+	size_t queued = lined_socket_queued(upstream->link.sock);
 
 	return queued < mark ? mark - queued : 0;
 }
@@ -225,9 +290,9 @@ static uint32_t upstream_send_lines(struct relay_upstream *upstream,
 		size_t len = relay_message_line_len(message, i);
 
 		if ((len > upstream_room(upstream) &&
-		     lined_socket_queued(upstream->sock) > 0) ||
-		    lined_socket_send_shared(upstream->sock, message->buffer,
-					     offset, len) < 0)
+		     lined_socket_queued(upstream->link.sock) > 0) ||
+		    lined_socket_send_shared(upstream->link.sock,
+					     message->buffer, offset, len) < 0)
 			break;
 		offset += len;
 	}
@@ -239,7 +304,7 @@ uint32_t relay_upstream_send(struct relay_upstream *upstream,
 {
 	if (message->bytes > upstream_room(upstream))
 		return upstream_send_lines(upstream, message);
-	return lined_socket_send_shared(upstream->sock, message->buffer,
+	return lined_socket_send_shared(upstream->link.sock, message->buffer,
 					message->bytes_at, message->bytes) == 0
 		       ? message->count
 		       : 0;
@@ -247,116 +312,64 @@ uint32_t relay_upstream_send(struct relay_upstream *upstream,
 
 /* ---- the connection ----------------------------------------------------- */
 
-static void upstream_disconnected(struct relay_upstream *upstream)
+static const struct lined_option_list *
+upstream_preamble(const struct relay_link *link)
 {
-	lined_timer_stop(&upstream->stale);
-	lined_timer_stop(&upstream->lag);
-	upstream->sock = NULL;
-	upstream->connected = false;
+	return &link->relay->options->preamble;
 }
 
-static void upstream_on_connect(struct lined_socket *sock, void *arg)
+static void upstream_on_connect(struct relay_link *link)
 {
-	struct relay_upstream *upstream = arg;
-	struct lined_service *service = upstream->relay->service;
-
-	if (!relay_address_connected(sock))
-		return;
-	upstream->connected = true;
-	upstream->connected_ms = upstream_now_ms(upstream);
-	lined_service_count(service, "upstream_connects", 1);
-	lined_service_log(service, LINED_LOG_NOTICE, "upstream %s: connected",
-			  upstream->address.text);
-	if (upstream_send_preamble(upstream) < 0)
-		lined_service_log(service, LINED_LOG_WARNING,
-				  "upstream %s: preamble not sent: %s",
-				  upstream->address.text, strerror(errno));
-	upstream->handlers->handle_connect(upstream);
+	upstream_watch_stale(upstream_of(link));
 }
 
-static void upstream_on_close(struct lined_socket *sock, void *arg,
-			      enum lined_close_reason reason, int error)
+static void upstream_forget(struct relay_upstream *upstream)
 {
-	struct relay_upstream *upstream = arg;
-	bool was_connected = upstream->connected;
-
-	(void)sock;
-	upstream_disconnected(upstream);
-	upstream->handlers->handle_close(
-		upstream, was_connected,
-		relay_address_close_text(&upstream->address, reason, error,
-					 was_connected));
+	upstream_stop_timers(upstream);
+	upstream->feeds = upstream->waits = upstream->leaving = false;
+	upstream->stale = upstream->stale_fired;
+	upstream->stale_fired = false;
 }
 
-static const struct lined_socket_handlers upstream_socket_handlers = {
+static void upstream_on_close(struct relay_link *link, bool was_connected)
+{
+	struct relay_upstream *upstream = upstream_of(link);
+
+	(void)was_connected;
+	upstream_forget(upstream);
+	upstream_relay_kept(upstream);
+	upstream->handlers->handle_close(upstream);
+}
+
+static const struct relay_link_handlers upstream_link_handlers = {
+	.kind = "upstream",
+	.connects = "upstream_connects",
+	.losses = "upstream_losses",
+	.failures = "upstream_failures",
+	.preamble = upstream_preamble,
 	.handle_connect = upstream_on_connect,
 	.handle_read = upstream_on_read,
 	.handle_close = upstream_on_close,
 };
 
-int relay_upstream_connect(struct relay_upstream *upstream)
+void relay_upstream_stop(struct relay_upstream *upstream)
 {
-	upstream->delivered = upstream->leaving = false;
-	upstream->sock = relay_address_connect(
-		upstream->relay->service, &upstream->address, NULL,
-		&upstream_socket_handlers, upstream);
-	if (upstream->sock == NULL)
-		return -1;
-	/* Lines that do not fit are dropped: to close the connection instead
-	 * would stop the feed. */
-	lined_socket_set_overflow(upstream->sock, LINED_OVERFLOW_DROP_NEWEST);
-	return 0;
+	upstream_forget(upstream);
+	upstream_relay_kept(upstream);
+	relay_link_stop(&upstream->link);
 }
-
-void relay_upstream_drop(struct relay_upstream *upstream)
-{
-	if (upstream->sock != NULL) {
-		lined_socket_set_handlers(upstream->sock, NULL, NULL);
-		lined_socket_set_group(upstream->sock, NULL);
-		lined_socket_close(upstream->sock);
-	}
-	upstream_disconnected(upstream);
-}
-
-static void upstream_finished(struct lined_socket *sock, void *arg,
-			      enum lined_close_reason reason, int error)
-{
-	(void)sock;
-	(void)reason;
-	(void)error;
-	upstream_disconnected(arg);
-}
-
-static const struct lined_socket_handlers upstream_finishing_handlers = {
-	.handle_close = upstream_finished,
-};
 
 void relay_upstream_finish(struct relay_upstream *upstream)
 {
-	if (!upstream->connected) {
-		relay_upstream_drop(upstream);
-		return;
-	}
-	lined_timer_stop(&upstream->stale);
-	lined_timer_stop(&upstream->lag);
-	lined_socket_set_handlers(upstream->sock, &upstream_finishing_handlers,
-				  upstream);
-	lined_socket_close_after_flush(upstream->sock, LINED_CLOSE_LOCAL,
-				       FINISH_MS);
+	upstream_forget(upstream);
+	upstream_relay_kept(upstream);
+	relay_link_finish(&upstream->link);
 }
 
-/* A paused socket is not read, so the core does not see that the peer has
- * closed. */
-bool relay_upstream_is_alive(const struct relay_upstream *upstream)
+void relay_upstream_reload(struct relay_upstream *upstream)
 {
-	char byte;
-	ssize_t n;
-
-	if (lined_socket_is_closed(upstream->sock))
-		return false;
-	n = recv(lined_socket_fd(upstream->sock), &byte, 1,
-		 MSG_PEEK | MSG_DONTWAIT);
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
+	if (relay_link_connected(&upstream->link) && !upstream->waits)
+		upstream_watch_stale(upstream);
 }
 
 struct relay_upstream *
@@ -367,13 +380,14 @@ relay_upstream_new(struct relay *relay, const struct relay_address *address,
 
 	if (upstream == NULL)
 		return NULL;
-	upstream->relay = relay;
+	relay_link_init(&upstream->link, relay, address,
+			&upstream_link_handlers);
 	upstream->handlers = handlers;
-	upstream->address = *address;
+	upstream->line_ms = upstream_now_ms(upstream);
 	upstream->tag_len =
 		(size_t)snprintf(upstream->tag, sizeof(upstream->tag), "%s ",
 				 relay_address_host(address));
-	lined_service_timer(relay->service, &upstream->stale,
+	lined_service_timer(relay->service, &upstream->stale_timer,
 			    upstream_stale_fired);
 	lined_service_timer(relay->service, &upstream->lag, upstream_lag_fired);
 	return upstream;
@@ -381,6 +395,8 @@ relay_upstream_new(struct relay *relay, const struct relay_address *address,
 
 void relay_upstream_free(struct relay_upstream *upstream)
 {
-	relay_upstream_drop(upstream);
+	upstream_forget(upstream);
+	upstream_drop_kept(upstream);
+	relay_link_fini(&upstream->link);
 	free(upstream);
 }

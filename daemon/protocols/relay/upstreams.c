@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chooses which upstream feeds: tries each address in turn, with back-off, and
- * returns from a backup to the first. The lines of the upstream do not pass
- * through this file.
+ * Decides which upstreams are connected, and which one feeds. With `use =
+ * "all"` each of them. Otherwise they are called in their order, and the first
+ * one of which a line passes the filter feeds. Those before it are called
+ * again, with back-off; one that is good takes over at the end of a line. The
+ * lines do not pass through this file.
  */
 #include "relay/upstreams.h"
 
@@ -10,307 +12,306 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/backoff.h"
 #include "relay/channel.h"
 #include "relay/relay.h"
 #include "relay/upstream.h"
 
-/* How long a backup may take to end its line after the first upstream is
- * connected again. */
-#define FAIL_BACK_MS 10000
+/* How long a backup may take to end its line when a better one is good. */
+#define HAND_OVER_MS 10000
 
-#define NONE SIZE_MAX
+/* The longest time for which a backup stays connected after that. */
+#define SPARE_MS_MAX 10000
 
 struct relay_upstreams {
 	struct relay *relay;
 	struct relay_upstream **list; /* in the order of the config */
 	size_t count;
-	uint64_t retry_min_ms, retry_max_ms;
-	/* The upstream that feeds or connects to feed; NULL: the next round has
-	 * not begun. */
-	struct relay_upstream *feed;
+	bool all; /* each one feeds */
+	int64_t retry_min_ms, retry_max_ms;
 	struct lined_subscription *lines; /* of clients */
-
-	/* In this round: the index of the next address, and of one that is
-	 * skipped. */
-	size_t next, left_out;
-	unsigned failures; /* rounds since the last line */
-	struct lined_timer retry;
-
-	struct lined_timer probe; /* tries the first again, or ends a wait */
-	bool finishing;
+	/* Without `all`: the one that feeds; a better one that waits for the
+	 * end of a line of it; and the one that fed before. The last two are
+	 * connected and paused. NULL: none. */
+	struct relay_upstream *feed, *next, *spare;
+	struct lined_timer hand_over; /* next does not wait any longer */
+	struct lined_timer leave;     /* spare is not needed any more */
+	bool updating, finishing;
 };
 
-static const struct relay_upstream_handlers upstreams_handlers;
+static void upstreams_update(struct relay_upstreams *upstreams);
 
-/* The first upstream while a backup feeds: it may be connecting, or waiting to
- * feed. NULL: it feeds itself. */
-static struct relay_upstream *
-upstreams_probed(const struct relay_upstreams *upstreams)
+static struct relay_upstreams *
+upstreams_of(const struct relay_upstream *upstream)
 {
-	return upstreams->count > 0 && upstreams->list[0] != upstreams->feed
-		       ? upstreams->list[0]
-		       : NULL;
+	return upstream->link.relay->upstreams;
 }
 
-static bool upstreams_can_fail_back(const struct relay_upstreams *upstreams)
-{
-	const struct relay_upstream *first = upstreams_probed(upstreams);
+/* ---- who feeds ---------------------------------------------------------- */
 
-	return first != NULL && first->connected;
+static void upstreams_log(const struct relay_upstreams *upstreams,
+			  const struct relay_upstream *upstream,
+			  const char *what)
+{
+	if (upstreams->count > 1)
+		lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
+				  "upstream %s: %s",
+				  relay_link_text(&upstream->link), what);
 }
 
-static size_t upstreams_index(const struct relay_upstreams *upstreams,
-			      const struct relay_upstream *upstream)
+static bool upstreams_is_before(const struct relay_upstreams *upstreams,
+				const struct relay_upstream *a,
+				const struct relay_upstream *b)
 {
 	size_t i = 0;
 
-	while (upstreams->list[i] != upstream)
+	while (upstreams->list[i] != a && upstreams->list[i] != b)
 		i++;
-	return i;
+	return upstreams->list[i] == a && a != b;
 }
 
-static void upstreams_count(const struct relay_upstreams *upstreams,
-			    const char *name, uint64_t n)
+static void upstreams_drop_next(struct relay_upstreams *upstreams)
 {
-	lined_service_count(upstreams->relay->service, name, n);
+	upstreams->next = NULL;
+	lined_timer_stop(&upstreams->hand_over);
+	if (upstreams->feed != NULL)
+		upstreams->feed->leaving = false;
 }
 
-static void upstreams_start_probe(struct relay_upstreams *upstreams,
-				  uint64_t delay_ms)
+static void upstreams_drop_spare(struct relay_upstreams *upstreams)
 {
-	relay_upstream_start_timer(upstreams->relay, &upstreams->probe,
-				   delay_ms);
+	struct relay_upstream *spare = upstreams->spare;
+
+	upstreams->spare = NULL;
+	lined_timer_stop(&upstreams->leave);
+	if (spare != NULL)
+		relay_upstream_stop(spare);
 }
 
-/* ---- rounds ------------------------------------------------------------- */
-
-static void upstreams_begin_round(struct relay_upstreams *upstreams,
-				  size_t left_out)
+/*
+ * The upstream that feeds is left for `next`. It stays connected for a while:
+ * the other may be one that says a line and closes, and the lines that come
+ * meanwhile wait in the kernel.
+ */
+static void upstreams_hand_over(struct relay_upstreams *upstreams)
 {
-	upstreams->next = 0;
-	upstreams->left_out = left_out;
-}
+	struct relay_upstream *next = upstreams->next, *old = upstreams->feed;
+	uint64_t spare_ms = (uint64_t)upstreams->relay->options->retry_min_ms;
 
-/* The next address of this round; NULL: all were tried. */
-static struct relay_upstream *upstreams_next(struct relay_upstreams *upstreams)
-{
-	if (upstreams->next == upstreams->left_out)
-		upstreams->next++;
-	return upstreams->next < upstreams->count
-		       ? upstreams->list[upstreams->next++]
-		       : NULL;
-}
-
-static uint64_t upstreams_await_round(struct relay_upstreams *upstreams)
-{
-	uint64_t delay_ms =
-		relay_backoff_ms(upstreams->retry_min_ms,
-				 upstreams->retry_max_ms, upstreams->failures);
-
-	upstreams->failures++;
-	upstreams->feed = NULL;
-	upstreams_begin_round(upstreams, NONE);
-	relay_upstream_start_timer(upstreams->relay, &upstreams->retry,
-				   delay_ms);
-	return delay_ms;
-}
-
-/* To be called when an upstream has failed as `how` says: tries the next one,
- * or waits for the next round. */
-static void upstreams_go_on(struct relay_upstreams *upstreams,
-			    const struct relay_upstream *failed,
-			    const char *how, const char *why)
-{
-	struct lined_service *service = upstreams->relay->service;
-	struct relay_upstream *next = upstreams_next(upstreams);
-	uint64_t delay_ms;
-
-	while (next != NULL) {
-		lined_service_log(service, LINED_LOG_WARNING,
-				  "upstream %s: %s, trying %s: %s",
-				  failed->address.text, how, next->address.text,
-				  why);
-		upstreams->feed = next;
-		if (relay_upstream_connect(next) == 0)
-			return;
-		failed = next;
-		how = "not connected";
-		why = strerror(errno);
-		next = upstreams_next(upstreams);
-	}
-	delay_ms = upstreams_await_round(upstreams);
-	lined_service_log(service, LINED_LOG_WARNING,
-			  "upstream %s: %s, next try in %.1f s: %s",
-			  failed->address.text, how, (double)delay_ms / 1000,
-			  why);
-}
-
-static void upstreams_start_round(struct relay_upstreams *upstreams)
-{
-	struct relay_upstream *next;
-
-	lined_timer_stop(&upstreams->retry);
-	upstreams_begin_round(upstreams, NONE);
-	next = upstreams->feed = upstreams_next(upstreams);
-	if (next != NULL && relay_upstream_connect(next) < 0)
-		upstreams_go_on(upstreams, next, "not connected",
-				strerror(errno));
-}
-
-static void upstreams_retry_fired(struct lined_timer *timer)
-{
-	upstreams_start_round(
-		lined_container_of(timer, struct relay_upstreams, retry));
-}
-
-/* ---- failing back ------------------------------------------------------- */
-
-/* The first upstream, which is connected, takes over from a backup. False: its
- * connection was lost again. */
-static bool upstreams_fail_back(struct relay_upstreams *upstreams)
-{
-	struct relay_upstream *first = upstreams->list[0];
-	struct relay_upstream *backup = upstreams->feed;
-
-	if (!relay_upstream_is_alive(first)) {
-		lined_socket_close_for(first->sock, LINED_CLOSE_PEER, 0);
-		return false;
-	}
-	relay_upstream_drop(backup);
-	lined_timer_stop(&upstreams->probe);
-	upstreams->feed = first;
-	upstreams_begin_round(upstreams, NONE);
-	upstreams->next = 1;
+	upstreams_drop_next(upstreams);
+	upstreams_drop_spare(upstreams);
+	relay_upstream_wait(old);
+	upstreams->spare = old;
+	relay_link_start_timer(upstreams->relay, &upstreams->leave,
+			       spare_ms < SPARE_MS_MAX ? spare_ms
+						       : SPARE_MS_MAX);
+	upstreams->feed = next;
 	lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
 			  "upstream %s: taken back from %s",
-			  first->address.text, backup->address.text);
-	relay_upstream_feed(first);
-	return true;
+			  next->link.address.text, old->link.address.text);
+	relay_upstream_feed(next);
+	upstreams_update(upstreams);
 }
 
-static void upstreams_probe_fired(struct lined_timer *timer)
+static void upstreams_hand_over_fired(struct lined_timer *timer)
+{
+	upstreams_hand_over(
+		lined_container_of(timer, struct relay_upstreams, hand_over));
+}
+
+static void upstreams_leave_fired(struct lined_timer *timer)
 {
 	struct relay_upstreams *upstreams =
-		lined_container_of(timer, struct relay_upstreams, probe);
+		lined_container_of(timer, struct relay_upstreams, leave);
 
-	if (upstreams_can_fail_back(upstreams))
-		upstreams_fail_back(upstreams);
-	else if (relay_upstream_connect(upstreams->list[0]) < 0)
-		upstreams_start_probe(upstreams, upstreams->retry_max_ms);
+	upstreams_drop_spare(upstreams);
+	upstreams_update(upstreams);
 }
 
-static void upstreams_probed_closed(struct relay_upstreams *upstreams,
-				    const char *why)
+static void upstreams_choose(struct relay_upstreams *upstreams,
+			     struct relay_upstream *upstream, const char *what)
 {
-	upstreams->feed->leaving = false;
-	lined_service_log(upstreams->relay->service, LINED_LOG_INFO,
-			  "upstream %s: not taken back, next try in %.1f s: %s",
-			  upstreams->list[0]->address.text,
-			  (double)upstreams->retry_max_ms / 1000, why);
-	upstreams_start_probe(upstreams, upstreams->retry_max_ms);
+	upstreams->feed = upstream;
+	upstreams_log(upstreams, upstream, what);
+	relay_upstream_feed(upstream);
+	upstreams_update(upstreams);
+}
+
+/* The one that feeds is gone: another one that is connected and good feeds at
+ * once. */
+static void upstreams_replace(struct relay_upstreams *upstreams)
+{
+	struct relay_upstream *other = upstreams->next;
+
+	upstreams->feed = NULL;
+	if (other != NULL) {
+		upstreams_drop_next(upstreams);
+	} else if (upstreams->spare != NULL) {
+		other = upstreams->spare;
+		upstreams->spare = NULL;
+		lined_timer_stop(&upstreams->leave);
+	}
+	if (other != NULL)
+		upstreams_choose(upstreams, other, "feeds in its place");
+}
+
+/* ---- which ones are connected ------------------------------------------- */
+
+/* While one that never failed is being tried, those behind it are not called;
+ * one that failed does not keep them waiting. */
+static bool upstreams_keeps_waiting(const struct relay_upstream *upstream)
+{
+	const struct relay_link *link = &upstream->link;
+
+	return link->failures == 0 && (link->state == RELAY_LINK_CONNECTING ||
+				       link->state == RELAY_LINK_CONNECTED);
+}
+
+static void upstreams_update_first(struct relay_upstreams *upstreams)
+{
+	bool behind = false, wait = false;
+	size_t i;
+
+	for (i = 0; i < upstreams->count; i++) {
+		struct relay_upstream *upstream = upstreams->list[i];
+		bool feeds = upstream == upstreams->feed;
+
+		/* Also the one that has just taken over: if it is lost now,
+		 * spare feeds again. */
+		upstream->link.patient = upstreams->feed != NULL &&
+					 (!feeds || upstreams->spare != NULL);
+		if (behind && upstream != upstreams->spare)
+			relay_upstream_stop(upstream);
+		else if (!behind && (feeds || !wait))
+			relay_link_start(&upstream->link);
+		behind |= feeds;
+		wait |= upstreams_keeps_waiting(upstream);
+	}
+}
+
+static void upstreams_update(struct relay_upstreams *upstreams)
+{
+	size_t i;
+
+	if (upstreams->updating || upstreams->finishing)
+		return;
+	/* A link that fails at once calls this again. */
+	upstreams->updating = true;
+	if (!upstreams->all)
+		upstreams_update_first(upstreams);
+	for (i = 0; upstreams->all && i < upstreams->count; i++) {
+		upstreams->list[i]->link.patient = false;
+		relay_link_start(&upstreams->list[i]->link);
+	}
+	upstreams->updating = false;
 }
 
 /* ---- what upstreams call ------------------------------------------------ */
 
-static void upstreams_on_connect(struct relay_upstream *upstream)
+static bool upstreams_on_good(struct relay_upstream *upstream)
 {
-	struct relay_upstreams *upstreams = upstream->relay->upstreams;
-	struct relay_upstream *feed = upstreams->feed;
+	struct relay_upstreams *upstreams = upstreams_of(upstream);
 
-	if (upstream == feed) {
+	if (upstreams->all) {
 		relay_upstream_feed(upstream);
-		if (upstreams_probed(upstreams) != NULL)
-			upstreams_start_probe(upstreams,
-					      upstreams->retry_max_ms);
-		return;
+		return true;
 	}
-	/* The first upstream is not read until the backup ends its line. */
-	lined_socket_pause(upstream->sock);
-	feed->leaving = true;
-	if (relay_upstream_is_between_lines(feed))
-		upstreams_fail_back(upstreams);
-	else
-		upstreams_start_probe(upstreams, FAIL_BACK_MS);
-}
-
-static void upstreams_on_lines(struct relay_upstream *upstream)
-{
-	upstream->relay->upstreams->failures = 0;
+	if (upstreams->feed == NULL) {
+		upstreams_choose(upstreams, upstream, "feeds");
+		return true;
+	}
+	if (upstreams->next != NULL &&
+	    !upstreams_is_before(upstreams, upstream, upstreams->next))
+		return false;
+	upstreams->next = upstream;
+	if (relay_upstream_is_between_lines(upstreams->feed)) {
+		upstreams_hand_over(upstreams);
+		return true;
+	}
+	upstreams->feed->leaving = true;
+	if (!lined_timer_is_armed(&upstreams->hand_over))
+		relay_link_start_timer(upstreams->relay, &upstreams->hand_over,
+				       HAND_OVER_MS);
+	return false;
 }
 
 static bool upstreams_on_line_end(struct relay_upstream *upstream)
 {
-	return upstreams_fail_back(upstream->relay->upstreams);
+	upstreams_hand_over(upstreams_of(upstream));
+	return true;
 }
 
-/*
- * An upstream that fed for a while is replaced at once, first by the others.
- * After one that did not feed for long, the back-off begins when every address
- * was tried: otherwise two upstreams that each send one line and close would be
- * tried in turn without pause.
- */
-static void upstreams_on_close(struct relay_upstream *upstream,
-			       bool was_connected, const char *why)
+static void upstreams_on_close(struct relay_upstream *upstream)
 {
-	struct relay_upstreams *upstreams = upstream->relay->upstreams;
-	bool was_good = was_connected && upstream->delivered;
-	uint64_t fed_ms = lined_dispatcher_now_ms(lined_service_dispatcher(
-				  upstreams->relay->service)) -
-			  upstream->connected_ms;
+	struct relay_upstreams *upstreams = upstreams_of(upstream);
 
-	if (upstream != upstreams->feed) {
-		upstreams_probed_closed(upstreams, why);
-		return;
+	if (upstream == upstreams->next)
+		upstreams_drop_next(upstreams);
+	if (upstream == upstreams->spare) {
+		upstreams->spare = NULL;
+		lined_timer_stop(&upstreams->leave);
 	}
-	upstreams_count(upstreams,
-			was_connected ? "upstream_losses" : "upstream_failures",
-			1);
-	lined_timer_stop(&upstreams->probe);
-	if (upstreams_can_fail_back(upstreams) &&
-	    upstreams_fail_back(upstreams)) {
-		lined_service_log(upstreams->relay->service, LINED_LOG_WARNING,
-				  "upstream %s: lost: %s",
-				  upstream->address.text, why);
-		return;
-	}
-	if (upstreams_probed(upstreams) != NULL)
-		relay_upstream_drop(upstreams->list[0]);
-	if (was_good && fed_ms >= upstreams->retry_min_ms)
-		upstreams_begin_round(upstreams,
-				      upstreams_index(upstreams, upstream));
-	else if (was_good)
-		upstreams->next = upstreams->count;
-	upstreams_go_on(upstreams, upstream,
-			was_connected ? "lost" : "not connected", why);
+	if (upstream == upstreams->feed)
+		upstreams_replace(upstreams);
+	upstreams_update(upstreams);
 }
 
 static const struct relay_upstream_handlers upstreams_handlers = {
-	.handle_connect = upstreams_on_connect,
-	.handle_lines = upstreams_on_lines,
+	.handle_good = upstreams_on_good,
 	.handle_line_end = upstreams_on_line_end,
 	.handle_close = upstreams_on_close,
 };
 
-/* Lines of clients. */
+/* ---- lines of clients --------------------------------------------------- */
+
+static bool upstreams_is_open(const struct relay_upstream *upstream)
+{
+	return relay_link_connected(&upstream->link) &&
+	       !lined_socket_is_closed(upstream->link.sock);
+}
+
+/* Where lines go up: the one that feeds, or the first one that is connected.
+ * NULL: none is. */
+static struct relay_upstream *
+upstreams_target(const struct relay_upstreams *upstreams)
+{
+	size_t i;
+
+	if (upstreams->feed != NULL && upstreams_is_open(upstreams->feed))
+		return upstreams->feed;
+	for (i = 0; i < upstreams->count; i++)
+		if (upstreams_is_open(upstreams->list[i]))
+			return upstreams->list[i];
+	return NULL;
+}
+
+static void upstreams_send(struct relay_upstreams *upstreams,
+			   struct relay_upstream *upstream,
+			   const struct relay_message *message)
+{
+	uint32_t sent = relay_upstream_send(upstream, message);
+
+	if (sent < message->count)
+		lined_service_count(upstreams->relay->service, "upstream_slow",
+				    message->count - sent);
+}
+
 static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
 {
 	struct relay_upstreams *upstreams = arg;
-	struct relay_upstream *feed = upstreams->feed;
+	struct relay_upstream *target = upstreams_target(upstreams);
 	struct relay_message message;
-	uint32_t sent;
+	size_t i;
 
 	if (!relay_message_read(&message, buffer))
 		return;
-	if (feed == NULL || !feed->connected ||
-	    lined_socket_is_closed(feed->sock)) {
-		upstreams_count(upstreams, "upstream_down", message.count);
-		return;
-	}
-	sent = relay_upstream_send(feed, &message);
-	if (sent < message.count)
-		upstreams_count(upstreams, "upstream_slow",
-				message.count - sent);
+	if (target == NULL)
+		lined_service_count(upstreams->relay->service, "upstream_down",
+				    message.count);
+	else if (!upstreams->all)
+		upstreams_send(upstreams, target, &message);
+	for (i = 0; upstreams->all && i < upstreams->count; i++)
+		if (upstreams_is_open(upstreams->list[i]))
+			upstreams_send(upstreams, upstreams->list[i], &message);
 }
 
 /* ---- the list ----------------------------------------------------------- */
@@ -322,114 +323,111 @@ static void upstreams_free_list(struct relay_upstream **list, size_t count)
 	free(list);
 }
 
-/* Reads the configured upstreams that are served. -1/ENOMEM. */
-static int upstreams_read_list(struct relay *relay,
-			       struct relay_upstream ***list, size_t *count)
+/* Takes an upstream with this address out of the list. NULL: none has it. */
+static struct relay_upstream *upstreams_take(struct relay_upstreams *upstreams,
+					     const char *text)
 {
-	const struct lined_option_list *texts = &relay->options->upstream;
-	struct relay_address address;
-	char error[512];
+	struct relay_upstream *found;
 	size_t i;
 
-	*count = 0;
-	*list = calloc(texts->count > 0 ? texts->count : 1, sizeof(**list));
-	if (*list == NULL)
+	for (i = 0; i < upstreams->count; i++) {
+		found = upstreams->list[i];
+		if (strcmp(found->link.address.text, text) != 0)
+			continue;
+		upstreams->list[i] = upstreams->list[--upstreams->count];
+		return found;
+	}
+	return NULL;
+}
+
+/* One that is not in the new config. */
+static void upstreams_remove(struct relay_upstreams *upstreams,
+			     struct relay_upstream *upstream)
+{
+	if (relay_link_connected(&upstream->link))
+		lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
+				  "upstream %s: left, it is not configured any "
+				  "more",
+				  upstream->link.address.text);
+	if (upstream == upstreams->next)
+		upstreams_drop_next(upstreams);
+	if (upstream == upstreams->spare)
+		upstreams_drop_spare(upstreams);
+	if (upstream == upstreams->feed) {
+		upstream->leaving = false;
+		upstreams_replace(upstreams);
+	}
+	relay_upstream_free(upstream);
+}
+
+/* Makes the list that the config says; upstreams that are configured still
+ * keep their connection. -1/ENOMEM: nothing has changed. */
+static int upstreams_read_list(struct relay_upstreams *upstreams)
+{
+	const struct lined_option_list *texts =
+		&upstreams->relay->options->upstream;
+	struct relay_upstream **list = calloc(texts->count + 1, sizeof(*list));
+	struct relay_address address;
+	size_t count = 0, i;
+	char error[512];
+
+	if (list == NULL)
 		return -1;
+	/* While `updating` is set, nothing is begun with a list in the making.
+	 */
+	upstreams->updating = true;
 	for (i = 0; i < texts->count; i++) {
 		/* relay_options_check() has reported an error. */
 		if (relay_address_parse(RELAY_USE_UPSTREAM, texts->items[i],
 					&address, error, sizeof(error)) < 0 ||
 		    !relay_address_is_served(&address))
 			continue;
-		(*list)[*count] = relay_upstream_new(relay, &address,
-						     &upstreams_handlers);
-		if ((*list)[*count] == NULL) {
-			upstreams_free_list(*list, *count);
-			*list = NULL;
-			*count = 0;
-			return -1;
-		}
-		(*count)++;
+		list[count] = upstreams_take(upstreams, address.text);
+		if (list[count] == NULL)
+			list[count] =
+				relay_upstream_new(upstreams->relay, &address,
+						   &upstreams_handlers);
+		if (list[count] == NULL)
+			lined_service_log(
+				upstreams->relay->service, LINED_LOG_ERR,
+				"upstream %s: out of memory", address.text);
+		else
+			count++;
 	}
-	return 0;
-}
-
-static size_t upstreams_find(struct relay_upstream *const *list, size_t count,
-			     const char *text)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (strcmp(list[i]->address.text, text) == 0)
-			return i;
-	return NONE;
-}
-
-static bool upstreams_is_same(const struct relay_upstreams *upstreams,
-			      struct relay_upstream *const *list, size_t count)
-{
-	size_t i;
-
-	if (count != upstreams->count)
-		return false;
-	for (i = 0; i < count; i++)
-		if (strcmp(upstreams->list[i]->address.text,
-			   list[i]->address.text) != 0)
-			return false;
-	return true;
-}
-
-/* The connection that feeds is kept if its address is in the new list. */
-static void upstreams_set_list(struct relay_upstreams *upstreams,
-			       struct relay_upstream **list, size_t count)
-{
-	struct relay_upstream *feed = upstreams->feed;
-	size_t place = NONE, old;
-
-	lined_timer_stop(&upstreams->probe);
-	if (feed != NULL && feed->connected) {
-		place = upstreams_find(list, count, feed->address.text);
-		if (place == NONE)
-			lined_service_log(upstreams->relay->service,
-					  LINED_LOG_NOTICE,
-					  "upstream %s: left, it is not "
-					  "configured any more",
-					  feed->address.text);
-	}
-	if (place != NONE) {
-		old = upstreams_index(upstreams, feed);
-		upstreams->list[old] = list[place];
-		list[place] = feed;
-		feed->leaving = false;
-	}
-	upstreams_free_list(upstreams->list, upstreams->count);
+	while (upstreams->count > 0)
+		upstreams_remove(upstreams,
+				 upstreams->list[--upstreams->count]);
+	free(upstreams->list);
 	upstreams->list = list;
 	upstreams->count = count;
-	if (place == NONE) {
-		upstreams->failures = 0;
-		upstreams_start_round(upstreams);
-		return;
-	}
-	upstreams_begin_round(upstreams, NONE);
-	upstreams->next = place + 1;
-	if (place > 0)
-		upstreams_start_probe(upstreams, 0);
+	upstreams->updating = false;
+	return 0;
 }
 
 /* ---- life --------------------------------------------------------------- */
 
-/* Reads the times. True: they have changed. */
-static bool upstreams_read_times(struct relay_upstreams *upstreams)
+/* `use` has changed: nobody is better than another now, or everybody is called
+ * in turn again. */
+static void upstreams_set_use(struct relay_upstreams *upstreams, bool all)
 {
-	const struct relay_options *options = upstreams->relay->options;
-	bool same =
-		upstreams->retry_min_ms == (uint64_t)options->retry_min_ms &&
-		upstreams->retry_max_ms == (uint64_t)options->retry_max_ms;
+	size_t i;
 
-	upstreams->retry_min_ms = (uint64_t)options->retry_min_ms;
-	upstreams->retry_max_ms = (uint64_t)options->retry_max_ms;
-	relay_upstream_set_limits(upstreams->relay);
-	return !same;
+	if (all == upstreams->all)
+		return;
+	upstreams_drop_next(upstreams);
+	upstreams_drop_spare(upstreams);
+	upstreams->feed = NULL;
+	upstreams->all = all;
+	for (i = 0; i < upstreams->count; i++) {
+		struct relay_upstream *upstream = upstreams->list[i];
+
+		if (all || !upstream->feeds)
+			continue;
+		if (upstreams->feed == NULL)
+			upstreams->feed = upstream;
+		else
+			relay_upstream_stop(upstream);
+	}
 }
 
 static int upstreams_log_error(const struct relay *relay)
@@ -437,6 +435,29 @@ static int upstreams_log_error(const struct relay *relay)
 	lined_service_log(relay->service, LINED_LOG_ERR, "upstream: %s",
 			  strerror(errno));
 	return -1;
+}
+
+/* Applies the options. */
+static int upstreams_read_options(struct relay_upstreams *upstreams)
+{
+	const struct relay_options *options = upstreams->relay->options;
+	bool same = upstreams->retry_min_ms == options->retry_min_ms &&
+		    upstreams->retry_max_ms == options->retry_max_ms;
+	size_t i;
+
+	relay_upstream_set_limits(upstreams->relay);
+	if (upstreams_read_list(upstreams) < 0)
+		return upstreams_log_error(upstreams->relay);
+	upstreams_set_use(upstreams, options->use == RELAY_CHOICE_ALL);
+	upstreams->retry_min_ms = options->retry_min_ms;
+	upstreams->retry_max_ms = options->retry_max_ms;
+	for (i = 0; i < upstreams->count; i++) {
+		relay_upstream_reload(upstreams->list[i]);
+		if (!same)
+			relay_link_retry_changed(&upstreams->list[i]->link);
+	}
+	upstreams_update(upstreams);
+	return 0;
 }
 
 static int upstreams_open(struct relay *relay)
@@ -447,30 +468,31 @@ static int upstreams_open(struct relay *relay)
 		return upstreams_log_error(relay);
 	relay->upstreams = upstreams;
 	upstreams->relay = relay;
-	lined_service_timer(relay->service, &upstreams->retry,
-			    upstreams_retry_fired);
-	lined_service_timer(relay->service, &upstreams->probe,
-			    upstreams_probe_fired);
-	upstreams_read_times(upstreams);
-	if (upstreams_read_list(relay, &upstreams->list, &upstreams->count) < 0)
-		return upstreams_log_error(relay);
+	lined_service_timer(relay->service, &upstreams->hand_over,
+			    upstreams_hand_over_fired);
+	lined_service_timer(relay->service, &upstreams->leave,
+			    upstreams_leave_fired);
 	upstreams->lines = relay_channel_subscribe(
 		relay, RELAY_UP, upstreams_on_block, upstreams);
 	if (upstreams->lines == NULL)
 		return -1;
-	upstreams_start_round(upstreams);
-	return 0;
+	return upstreams_read_options(upstreams);
+}
+
+static void upstreams_log_unserved(const struct relay *relay)
+{
+	relay_address_log_unserved(relay->service,
+				   relay->options->mode == RELAY_PROXY
+					   ? RELAY_USE_PROXY
+					   : RELAY_USE_UPSTREAM,
+				   &relay->options->upstream);
 }
 
 int relay_upstreams_start(struct relay *relay)
 {
 	if (!lined_service_is_primary(relay->service))
 		return 0;
-	relay_address_log_unserved(relay->service,
-				   relay->options->mode == RELAY_PROXY
-					   ? RELAY_USE_PROXY
-					   : RELAY_USE_UPSTREAM,
-				   &relay->options->upstream);
+	upstreams_log_unserved(relay);
 	return relay->options->mode == RELAY_UPSTREAM ? upstreams_open(relay)
 						      : 0;
 }
@@ -481,9 +503,10 @@ void relay_upstreams_stop(struct relay *relay)
 
 	if (upstreams == NULL)
 		return;
+	upstreams->finishing = true;
 	lined_bus_unsubscribe(upstreams->lines);
-	lined_timer_stop(&upstreams->retry);
-	lined_timer_stop(&upstreams->probe);
+	lined_timer_stop(&upstreams->hand_over);
+	lined_timer_stop(&upstreams->leave);
 	upstreams_free_list(upstreams->list, upstreams->count);
 	free(upstreams);
 	relay->upstreams = NULL;
@@ -492,61 +515,32 @@ void relay_upstreams_stop(struct relay *relay)
 bool relay_upstreams_finish(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;
-	struct relay_upstream *feed;
+	bool finished = true;
+	size_t i;
 
 	if (upstreams == NULL)
 		return true;
-	feed = upstreams->feed;
 	if (!upstreams->finishing) {
 		upstreams->finishing = true;
-		lined_timer_stop(&upstreams->retry);
-		lined_timer_stop(&upstreams->probe);
-		if (upstreams_probed(upstreams) != NULL)
-			relay_upstream_drop(upstreams->list[0]);
-		if (feed != NULL)
-			relay_upstream_finish(feed);
+		lined_timer_stop(&upstreams->hand_over);
+		lined_timer_stop(&upstreams->leave);
+		for (i = 0; i < upstreams->count; i++)
+			relay_upstream_finish(upstreams->list[i]);
 	}
-	return feed == NULL || feed->sock == NULL;
-}
-
-static void upstreams_change(struct relay_upstreams *upstreams)
-{
-	bool other_times = upstreams_read_times(upstreams);
-	struct relay_upstream **list;
-	size_t count;
-
-	if (upstreams_read_list(upstreams->relay, &list, &count) < 0) {
-		upstreams_log_error(upstreams->relay);
-	} else if (!upstreams_is_same(upstreams, list, count)) {
-		upstreams_set_list(upstreams, list, count);
-	} else {
-		upstreams_free_list(list, count);
-		if (other_times && lined_timer_is_armed(&upstreams->retry)) {
-			upstreams->failures = 0;
-			upstreams_start_round(upstreams);
-		} else if (other_times && !upstreams_can_fail_back(upstreams) &&
-			   lined_timer_is_armed(&upstreams->probe)) {
-			upstreams_start_probe(upstreams,
-					      upstreams->retry_max_ms);
-		}
-	}
-	if (upstreams->feed != NULL && upstreams->feed->connected)
-		relay_upstream_feed(upstreams->feed);
+	for (i = 0; i < upstreams->count; i++)
+		finished &= upstreams->list[i]->link.state == RELAY_LINK_IDLE;
+	return finished;
 }
 
 void relay_upstreams_reload(struct relay *relay)
 {
 	if (!lined_service_is_primary(relay->service))
 		return;
-	relay_address_log_unserved(relay->service,
-				   relay->options->mode == RELAY_PROXY
-					   ? RELAY_USE_PROXY
-					   : RELAY_USE_UPSTREAM,
-				   &relay->options->upstream);
+	upstreams_log_unserved(relay);
 	if (relay->options->mode != RELAY_UPSTREAM)
 		relay_upstreams_stop(relay);
 	else if (relay->upstreams != NULL)
-		upstreams_change(relay->upstreams);
+		upstreams_read_options(relay->upstreams);
 	else if (upstreams_open(relay) < 0)
 		relay_upstreams_stop(relay);
 }

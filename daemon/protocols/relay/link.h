@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A link: the connection to one configured address, made again whenever it
+ * ends. A name may have several addresses: each is tried once in a round, and
+ * rounds are repeated with back-off. The owner embeds it, reads from it and
+ * decides when it is good.
+ */
+#ifndef RELAY_LINK_H
+#define RELAY_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "relay/address.h"
+
+struct relay;
+struct relay_link;
+
+/* What the owner of a link sets: one table for all links of a kind. */
+struct relay_link_handlers {
+	const char *kind; /* "upstream", for the log */
+	/* The names of counters. */
+	const char *connects, *losses, *failures;
+	/* The lines to be sent first. */
+	const struct lined_option_list *(*preamble)(
+		const struct relay_link *link);
+	/* Connected, and the preamble is queued. */
+	void (*handle_connect)(struct relay_link *link);
+	void (*handle_read)(struct relay_link *link);
+	/* A connection has ended, or could not be made; the link waits now, or
+	 * tries the next address. */
+	void (*handle_close)(struct relay_link *link, bool was_connected);
+};
+
+enum relay_link_state {
+	RELAY_LINK_IDLE,       /* not started */
+	RELAY_LINK_CONNECTING, /* or its name is looked up */
+	RELAY_LINK_CONNECTED,
+	RELAY_LINK_WAITING,   /* for the next round */
+	RELAY_LINK_FINISHING, /* see relay_link_finish() */
+};
+
+/* An address to connect to; of a name there are several. */
+struct relay_link_target {
+	struct lined_address to; /* len 0: a kind without socket addresses */
+	unsigned failures;       /* since it was good for retry-max */
+	bool tried;              /* in this round */
+};
+
+struct relay_link {
+	struct relay *relay;
+	const struct relay_link_handlers *handlers;
+	struct relay_address address;
+	enum relay_link_state state;
+	struct lined_socket *sock; /* NULL: not even connecting */
+	struct lined_lookup *lookup;
+	struct relay_link_target *targets;
+	size_t target_count, target; /* target: the one that was tried last */
+	unsigned failures;           /* rounds, or connections that were not
+				      * good for retry-max */
+	bool wasted; /* the last connection was made and was not good so long */
+	bool patient;             /* set by the owner: another link is good */
+	uint64_t good_ms;         /* since when it is good; 0: it is not */
+	uint64_t connected_ms;    /* when it connected */
+	uint64_t state_ms;        /* since when it is in this state */
+	uint64_t due_ms;          /* when it waits: the next round */
+	struct lined_timer retry; /* the next round; the end of a lookup */
+	uint64_t connects;        /* connections made */
+	char reached[LINED_ADDRESS_TEXT_MAX]; /* the last address tried; "" */
+	char error[120];                      /* of the last failure; "" */
+};
+
+/* Fills a zeroed link; it is idle. */
+void relay_link_init(struct relay_link *link, struct relay *relay,
+		     const struct relay_address *address,
+		     const struct relay_link_handlers *handlers);
+/* Drops the connection and frees what the link has. */
+void relay_link_fini(struct relay_link *link);
+
+/* Keeps the link connected from now on. An idle link that has failed before
+ * does not begin a round earlier than it would have. */
+void relay_link_start(struct relay_link *link);
+
+/* Back to idle, at once; no handler is called. */
+void relay_link_stop(struct relay_link *link);
+
+/* Idle when the send queue is flushed; no handler is called. */
+void relay_link_finish(struct relay_link *link);
+
+/* To be called when retry-min or retry-max has changed: the wait begins anew.
+ */
+void relay_link_retry_changed(struct relay_link *link);
+
+/* To be called for each good line: the first one makes the link good. */
+void relay_link_good(struct relay_link *link);
+
+static inline bool relay_link_connected(const struct relay_link *link)
+{
+	return link->state == RELAY_LINK_CONNECTED;
+}
+
+/* "tcp://host:7", and " (192.0.2.1:7)" if it is a name that was looked up.
+ * Valid until the next call on this thread. */
+const char *relay_link_text(const struct relay_link *link);
+
+/* Starts a timer once; a failure is logged. */
+void relay_link_start_timer(const struct relay *relay,
+			    struct lined_timer *timer, uint64_t delay_ms);
+
+#endif
