@@ -297,7 +297,7 @@ static enum exit_code flush_results(enum exit_code code)
 static struct script *read_script(const struct linetest_options *options,
 				  const char *path, struct bytes *errors)
 {
-	struct script *script = script_read(path, errors);
+	struct script *script = script_read(path, options->exec, errors);
 
 	if (script != NULL && script->step_count == 0 &&
 	    options->record == NULL)

@@ -23,6 +23,7 @@
 /* Options that have no letter. */
 enum {
 	OPTION_CONNECT = 256,
+	OPTION_EXEC,
 	OPTION_FRAGMENT,
 	OPTION_KEEP,
 	OPTION_LINED,
@@ -42,6 +43,7 @@ static const char help[] =
 	"[FILE]\n"
 	"\n"
 	"  -m, --module-dir DIR    where lined finds its protocols\n"
+	"      --exec COMMAND      serve this program, in place of `protocol`\n"
 	"      --fragment[=N]      again with 1-byte writes, split CRLF, "
 	"joined\n"
 	"                          writes and N (4) random cuts\n"
@@ -69,6 +71,7 @@ static const char help[] =
 
 static const struct option longs[] = {
 	{"connect", required_argument, NULL, OPTION_CONNECT},
+	{"exec", required_argument, NULL, OPTION_EXEC},
 	{"listen", required_argument, NULL, OPTION_LISTEN},
 	{"record", required_argument, NULL, OPTION_RECORD},
 	{"module-dir", required_argument, NULL, 'm'},
@@ -138,6 +141,9 @@ static int option_take(struct linetest_options *options, int option)
 	switch (option) {
 	case 'm':
 		options->module_dir = optarg;
+		return 0;
+	case OPTION_EXEC:
+		options->exec = optarg;
 		return 0;
 	case OPTION_FRAGMENT:
 		options->fragment = true;

@@ -13,6 +13,7 @@ struct linetest_options {
 	int file_count;
 	const char *lined;      /* NULL: to be found */
 	const char *module_dir; /* NULL: to be found */
+	const char *exec;       /* a program to be tested; NULL: none */
 	bool check;             /* read only */
 	bool fragment;
 	unsigned random_cuts;

@@ -338,13 +338,16 @@ static void parser_fini(struct parser *parser)
 	values_fini(&parser->known);
 }
 
-struct script *script_read(const char *path, struct bytes *errors)
+struct script *script_read(const char *path, const char *command,
+			   struct bytes *errors)
 {
 	struct script *script = memory_new(1, sizeof(*script));
 	struct parser parser = {.script = script, .errors = errors};
 
 	script->path = memory_copy(path, strlen(path));
 	script->here = directory_of_file(path);
+	if (command != NULL)
+		parse_exec(&parser, command);
 	parse_file(&parser, path);
 	parser_check_skips(&parser);
 	parser_fini(&parser);

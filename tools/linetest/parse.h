@@ -19,6 +19,8 @@ void parse_silence(struct parser *parser, size_t actor, char *text);
 
 /* Statements about what the daemon serves; at is behind the keyword. */
 void parse_protocol(struct parser *parser, char *at);
+/* The same for a program, of linetest --exec. */
+void parse_exec(struct parser *parser, const char *command);
 void parse_config(struct parser *parser, char *at);
 void parse_reload(struct parser *parser, char *at);
 

@@ -97,6 +97,33 @@ static void parser_add_service(struct parser *parser, const char *protocol,
 	service->transports = 0;
 }
 
+/* A text between double quotes of the config. */
+static void add_quoted(struct bytes *to, const char *text)
+{
+	bytes_add(to, "\"", 1);
+	for (; *text != '\0'; text++) {
+		if (strchr("\"\\$", *text) != NULL)
+			bytes_add(to, "\\", 1);
+		bytes_add(to, text, 1);
+	}
+	bytes_add(to, "\"", 1);
+}
+
+void parse_exec(struct parser *parser, const char *command)
+{
+	struct bytes block = {0};
+	char *directory = realpath(".", NULL);
+
+	bytes_add_format(&block, "\texec {\n\t\tcommand = { \"sh\", \"-c\", ");
+	add_quoted(&block, command);
+	bytes_add_format(&block, " }\n\t\tdirectory = ");
+	add_quoted(&block, directory != NULL ? directory : "/");
+	bytes_add_format(&block, "\n\t}\n");
+	free(directory);
+	parser->is_exec = true;
+	parser_add_service(parser, "exec", "exec", bytes_take(&block));
+}
+
 void parse_protocol(struct parser *parser, char *at)
 {
 	char *block, *protocol, *name;
@@ -112,6 +139,8 @@ void parse_protocol(struct parser *parser, char *at)
 		parser_error(parser, "usage: protocol PROTOCOL [SERVICE] [{]");
 	else if (parser->has_config)
 		parser_error(parser, "\"config\" above says what is served");
+	else if (parser->is_exec)
+		parser_error(parser, "--exec says what is served");
 	else if (parser_find_service(parser, name, strlen(name)) != NULL)
 		parser_error(parser, "there is a service %s already", name);
 	else if (check_not_started(parser)) {

@@ -38,6 +38,7 @@ struct parser {
 	struct parser_service *services;
 	size_t service_count;
 	bool has_config; /* by a `config` statement */
+	bool is_exec;    /* --exec takes the place of both */
 	bool transport_given;
 	enum transport transport;
 	enum line_end end;

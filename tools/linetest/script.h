@@ -112,10 +112,12 @@ struct script {
 };
 
 /*
- * Reads a transcript and what it includes. NULL if it has errors: each is
- * added to *errors as a line "FILE:LINE: MESSAGE\n".
+ * Reads a transcript and what it includes. The command, unless it is NULL, is
+ * the program that is served, in place of a `protocol` statement. NULL if it
+ * has errors: each is added to *errors as a line "FILE:LINE: MESSAGE\n".
  */
-struct script *script_read(const char *path, struct bytes *errors);
+struct script *script_read(const char *path, const char *command,
+			   struct bytes *errors);
 
 /* NULL is fine. */
 void script_free(struct script *script);
