@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,31 @@ struct lined_buffer *lined_buffer_new(const void *data, size_t len)
 
 	if (buffer != NULL && len > 0)
 		memcpy(room, data, len);
+	return buffer;
+}
+
+struct lined_buffer *lined_buffer_vprintf(const char *format, va_list args)
+{
+	struct lined_buffer *buffer;
+	char *text;
+	int len = vasprintf(&text, format, args);
+
+	if (len < 0)
+		return NULL;
+	buffer = lined_buffer_wrap(text, (size_t)len, free, text);
+	if (buffer == NULL)
+		free(text);
+	return buffer;
+}
+
+struct lined_buffer *lined_buffer_printf(const char *format, ...)
+{
+	struct lined_buffer *buffer;
+	va_list args;
+
+	va_start(args, format);
+	buffer = lined_buffer_vprintf(format, args);
+	va_end(args);
 	return buffer;
 }
 

@@ -127,6 +127,18 @@ static void socket_resume(struct lined_socket *sock)
 		socket_update_mode(sock);
 }
 
+/* The peer was silent for too long. The protocol may say so before the end. */
+static void socket_time_out(struct lined_socket *sock)
+{
+	if (sock->handlers->handle_timeout == NULL || sock->closing ||
+	    sock->end_reported) {
+		socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+		return;
+	}
+	sock->handlers->handle_timeout(sock, sock->arg);
+	lined_socket_close_after_flush(sock, LINED_CLOSE_TIMEOUT, 0);
+}
+
 void socket_deadline(struct lined_socket *sock)
 {
 	uint32_t now = socket_now(sock);
@@ -148,11 +160,13 @@ void socket_deadline(struct lined_socket *sock)
 		sock->expired = (uint8_t)deadline;
 	if (deadline == DEADLINE_LINGER || deadline == DEADLINE_FLUSH)
 		socket_end(sock, sock->reason, sock->error);
+	else if (deadline == DEADLINE_STALL)
+		socket_end(sock, LINED_CLOSE_SLOW, ETIMEDOUT);
+	else if (deadline == DEADLINE_IDLE || deadline == DEADLINE_LINE ||
+		 deadline == DEADLINE_FIRST_LINE)
+		socket_time_out(sock);
 	else
-		socket_end(sock,
-			   deadline == DEADLINE_STALL ? LINED_CLOSE_SLOW
-						      : LINED_CLOSE_TIMEOUT,
-			   ETIMEDOUT);
+		socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
 }
 
 /*

@@ -222,6 +222,30 @@ int lined_table_remove(struct lined_table *table, const void *key,
 	return 0;
 }
 
+/* The cursor keeps the link behind its entry, which may be removed. */
+bool lined_table_next(struct lined_table *table,
+		      struct lined_table_cursor *cursor)
+{
+	struct list *link =
+		cursor->next != NULL ? cursor->next : table->by_use.next;
+	uint64_t now_ms = lined_dispatcher_now_ms(table->dispatcher);
+	struct cell *cell;
+
+	for (; link != &table->by_use; link = link->next) {
+		cell = list_entry(link, struct cell, by_use);
+		if (cell->entry.expires_ms != 0 &&
+		    cell->entry.expires_ms <= now_ms)
+			continue; /* its timer removes it */
+		cursor->key = cell->key.bytes;
+		cursor->key_len = cell->key.len;
+		cursor->entry = &cell->entry;
+		cursor->next = link->next;
+		return true;
+	}
+	cursor->next = link;
+	return false;
+}
+
 size_t lined_table_len(const struct lined_table *table)
 {
 	return table->count;

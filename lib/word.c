@@ -36,6 +36,34 @@ size_t lined_line_words(const struct lined_line *line, struct lined_word *words,
 	}
 }
 
+struct lined_word lined_line_rest(const struct lined_line *line, size_t n)
+{
+	const char *at = line->text, *end = at + line->len;
+
+	for (; at < end && word_is_space(*at); at++)
+		;
+	for (; n > 0 && at < end; n--) {
+		for (; at < end && !word_is_space(*at); at++)
+			;
+		for (; at < end && word_is_space(*at); at++)
+			;
+	}
+	while (end > at && word_is_space(end[-1]))
+		end--;
+	return (struct lined_word){at, (size_t)(end - at)};
+}
+
+bool lined_word_copy(const struct lined_word *word, char *to, size_t size)
+{
+	bool fits =
+		word->len < size && memchr(word->text, '\0', word->len) == NULL;
+	size_t len = fits ? word->len : 0;
+
+	memcpy(to, word->text, len);
+	to[len] = '\0';
+	return fits;
+}
+
 bool lined_word_is(const struct lined_word *word, const char *text)
 {
 	return strlen(text) == word->len &&

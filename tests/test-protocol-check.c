@@ -183,6 +183,11 @@ START_TEST(clients_do_not_cost_more_than_they_may)
 	accepted();
 	protocol.client_size++;
 	refused("its client_size is over 1048576");
+	protocol.client_size = 0;
+	protocol.instance_size = 1048576;
+	accepted();
+	protocol.instance_size++;
+	refused("its instance_size is over 1048576");
 }
 END_TEST
 

@@ -1039,6 +1039,50 @@ START_TEST(idle_timeout_closes)
 }
 END_TEST
 
+static void say_goodbye(struct lined_socket *sock, void *arg)
+{
+	unsigned *calls = arg;
+
+	++*calls;
+	ck_assert_str_eq(lined_socket_missed_deadline(sock), "idle");
+	lined_socket_printf(sock, "421 timeout\n");
+}
+
+static void note_close(struct lined_socket *sock, void *arg,
+		       enum lined_close_reason reason, int error)
+{
+	unsigned *calls = arg;
+
+	(void)sock;
+	(void)error;
+	ck_assert_int_eq(reason, LINED_CLOSE_TIMEOUT);
+	++*calls;
+}
+
+START_TEST(a_timeout_may_be_told_before_the_end)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_timeout = say_goodbye,
+		.handle_close = note_close,
+	};
+	struct lined_dispatcher *d = support_dispatcher();
+	struct lined_socket_group group = {
+		.limits = {.idle_ms = 50, .send_queue = 1024},
+	};
+	char heard[20] = "";
+	unsigned calls = 0;
+	int peer;
+
+	support_pair_in_group(d, &handlers, &calls, &group, &peer);
+	support_run_until_count(d, &calls, 2);
+	ck_assert_int_eq(recv(peer, heard, sizeof(heard) - 1, MSG_WAITALL),
+			 strlen("421 timeout\n"));
+	ck_assert_str_eq(heard, "421 timeout\n");
+	lined_dispatcher_free(d);
+	close(peer);
+}
+END_TEST
+
 START_TEST(first_line_timeout_closes_who_says_nothing)
 {
 	struct stream_case c;
@@ -1262,6 +1306,7 @@ static Suite *make_suite(void)
 	tcase_add_test(times, changed_rate_holds_at_once_for_who_was_slowed);
 	tcase_add_test(times, slowed_lines_survive_the_peers_end);
 	tcase_add_test(times, idle_timeout_closes);
+	tcase_add_test(times, a_timeout_may_be_told_before_the_end);
 	tcase_add_test(times, first_line_timeout_closes_who_says_nothing);
 	tcase_add_test(times, line_timeout_runs_from_the_first_byte);
 	tcase_add_test(times, the_longest_deadlines_close_nobody_now);

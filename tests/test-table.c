@@ -312,6 +312,44 @@ START_TEST(it_agrees_with_an_array)
 }
 END_TEST
 
+/* The keys in the order of the cursor. */
+static const char *walk(void)
+{
+	static char keys[100];
+	struct lined_table_cursor at = {.entry = NULL};
+	size_t len = 0;
+
+	while (lined_table_next(table, &at)) {
+		memcpy(keys + len, at.key, at.key_len);
+		len += at.key_len;
+		ck_assert_ptr_nonnull(at.entry->value);
+	}
+	/* The end stays the end. */
+	ck_assert(!lined_table_next(table, &at));
+	keys[len] = '\0';
+	return keys;
+}
+
+START_TEST(a_cursor_sees_each_entry_once)
+{
+	struct lined_table_cursor at = {.entry = NULL};
+
+	ck_assert_str_eq(walk(), "");
+	ck_assert_int_eq(put("a", "1", 0), 0);
+	ck_assert_int_eq(put("b", "2", in_ms(60000)), 0);
+	ck_assert_int_eq(put("c", "3", 0), 0);
+	ck_assert_int_eq(put("gone", "4", in_ms(0)), 0);
+	ck_assert_str_eq(walk(), "abc");
+	find("a");
+	ck_assert_str_eq(walk(), "bca");
+	/* Its entry may be removed. */
+	while (lined_table_next(table, &at))
+		if (*(const char *)at.key != 'c')
+			lined_table_remove(table, at.key, at.key_len);
+	ck_assert_str_eq(walk(), "c");
+}
+END_TEST
+
 static Suite *table_suite(void)
 {
 	Suite *suite = suite_create("table");
@@ -329,6 +367,7 @@ static Suite *table_suite(void)
 	tcase_add_test(tcase, what_was_not_used_for_longest_goes_first);
 	tcase_add_test(tcase, what_is_over_the_bound_alone_is_refused);
 	tcase_add_test(tcase, a_lower_bound_holds_at_once);
+	tcase_add_test(tcase, a_cursor_sees_each_entry_once);
 	tcase_add_test(tcase, it_agrees_with_an_array);
 	return suite;
 }

@@ -171,6 +171,45 @@ START_TEST(bounds_hold_for_every_number)
 }
 END_TEST
 
+static void expect_rest(const char *text, size_t n, const char *wanted)
+{
+	const struct lined_line line = {.text = text, .len = strlen(text)};
+	struct lined_word rest = lined_line_rest(&line, n);
+
+	ck_assert_uint_eq(rest.len, strlen(wanted));
+	ck_assert_mem_eq(rest.text, wanted, rest.len);
+	ck_assert(rest.text >= text && rest.text <= text + line.len);
+}
+
+START_TEST(the_rest_of_a_line_keeps_its_inner_blanks)
+{
+	static const char line[] = " /msg  bob\t hello  there ";
+
+	expect_rest(line, 0, "/msg  bob\t hello  there");
+	expect_rest(line, 1, "bob\t hello  there");
+	expect_rest(line, 2, "hello  there");
+	expect_rest(line, 4, "");
+	expect_rest(line, 9, "");
+	expect_rest("", 0, "");
+	expect_rest("  ", 1, "");
+	expect_rest("word", 1, "");
+}
+END_TEST
+
+START_TEST(a_word_is_copied_as_a_whole_or_not_at_all)
+{
+	char to[4] = "x";
+
+	ck_assert(lined_word_copy(&(struct lined_word){"abcd", 3}, to, 4));
+	ck_assert_str_eq(to, "abc");
+	ck_assert(!lined_word_copy(&(struct lined_word){"abcd", 4}, to, 4));
+	ck_assert_str_eq(to, "");
+	ck_assert(!lined_word_copy(&(struct lined_word){"a\0b", 3}, to, 4));
+	ck_assert(lined_word_copy(&(struct lined_word){"", 0}, to, 1));
+	ck_assert_str_eq(to, "");
+}
+END_TEST
+
 static Suite *word_suite(void)
 {
 	Suite *suite = suite_create("word");
@@ -180,6 +219,8 @@ static Suite *word_suite(void)
 	tcase_add_test(tcase, words_over_the_bound_are_counted);
 	tcase_add_test(tcase, a_nul_byte_is_a_part_of_a_word);
 	tcase_add_test(tcase, a_word_is_compared_to_the_letter);
+	tcase_add_test(tcase, the_rest_of_a_line_keeps_its_inner_blanks);
+	tcase_add_test(tcase, a_word_is_copied_as_a_whole_or_not_at_all);
 	tcase = support_case(suite, "numbers");
 	tcase_add_test(tcase, an_unsigned_number_is_digits_within_the_bound);
 	tcase_add_test(tcase, a_signed_number_may_have_a_minus);

@@ -11,6 +11,7 @@
 #ifndef LINED_BUFFER_H
 #define LINED_BUFFER_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #include <lined/api.h>
@@ -28,6 +29,14 @@ LINED_API struct lined_buffer *lined_buffer_new(const void *data, size_t len);
 /* Makes a buffer of len bytes. The caller writes them at *data before it sends
  * the buffer. data may be NULL. Errors as above. */
 LINED_API struct lined_buffer *lined_buffer_alloc(size_t len, char **data);
+
+/* Makes a buffer with a text as of printf(3), without a NUL. Errors as above,
+ * and those of vsnprintf(3). */
+LINED_API struct lined_buffer *lined_buffer_printf(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+LINED_API struct lined_buffer *lined_buffer_vprintf(const char *format,
+						    va_list args)
+	__attribute__((format(printf, 1, 0)));
 
 /*
  * Makes a buffer around bytes of the caller, without a copy. The bytes must

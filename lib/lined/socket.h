@@ -99,6 +99,13 @@ struct lined_socket_handlers {
 	 */
 	size_t (*handle_input)(struct lined_socket *sock, void *arg,
 			       char *bytes, size_t len);
+	/*
+	 * A limit of time has passed: idle_ms, first_line_ms or line_ms of the
+	 * group. The socket is closed with LINED_CLOSE_TIMEOUT after this call;
+	 * what is sent here is flushed first, for example "421 timeout".
+	 * lined_socket_missed_deadline() names the limit.
+	 */
+	void (*handle_timeout)(struct lined_socket *sock, void *arg);
 };
 
 /* How many bytes handle_input may add. */

@@ -11,6 +11,7 @@
 #ifndef LINED_TABLE_H
 #define LINED_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,29 @@ lined_table_find(struct lined_table *table, const void *key, size_t key_len);
 /* Removes an entry. -1/ENOENT: there is none. */
 LINED_API int lined_table_remove(struct lined_table *table, const void *key,
 				 size_t key_len);
+
+/* A place in a table, for lined_table_next(). Zeroed: before the first entry.
+ */
+struct lined_table_cursor {
+	const void *key;
+	size_t key_len;
+	const struct lined_table_entry *entry;
+	void *next; /* private */
+};
+
+/*
+ * Goes to the next entry, the least recently used first: true, and the cursor
+ * has its key and the entry, borrowed as above; false: there is no other. The
+ * entry may be removed; any other change of the table, a find too, ends the
+ * cursor.
+ *
+ *	struct lined_table_cursor at = {0};
+ *
+ *	while (lined_table_next(table, &at))
+ *		...
+ */
+LINED_API bool lined_table_next(struct lined_table *table,
+				struct lined_table_cursor *cursor);
 
 /* Removes all entries; they do not count as evicted. */
 LINED_API void lined_table_clear(struct lined_table *table);

@@ -18,13 +18,23 @@ LINED_BEGIN_DECLS
 /* A word of a line, borrowed as the line is; not NUL-terminated. */
 struct lined_word {
 	const char *text;
-	size_t len; /* at least 1 */
+	size_t len; /* at least 1, except from lined_line_rest() */
 };
 
 /* Splits a line at spaces and tabs and stores its first max words. Returns how
  * many words the line has, which may be more than max. */
 LINED_API size_t lined_line_words(const struct lined_line *line,
 				  struct lined_word *words, size_t max);
+
+/* The rest of a line behind its first n words, without the blanks around it;
+ * of length 0 if there is none. For a text that contains blanks itself. */
+LINED_API struct lined_word lined_line_rest(const struct lined_line *line,
+					    size_t n);
+
+/* Copies a word into an array of size bytes (1 and up), with a NUL. False: it
+ * does not fit or contains a NUL, and the array holds "". */
+LINED_API bool lined_word_copy(const struct lined_word *word, char *to,
+			       size_t size);
 
 /* Whether a word is this text; case matters. */
 LINED_API bool lined_word_is(const struct lined_word *word, const char *text);
