@@ -61,6 +61,18 @@ LINED_API struct lined_subscription *lined_bus_subscribe_shared(
 	void (*handler)(void *arg, struct lined_buffer *message), void *arg);
 
 /*
+ * Sends each message of a topic of this service to a client, as it is, until
+ * lined_client_unsubscribe() or the client closes. No message is sent that was
+ * published before. -1 with errno: EEXIST (the client has this topic already),
+ * EINVAL (the topic is too long), ENOMEM, ESHUTDOWN (it has closed).
+ */
+LINED_API int lined_client_subscribe(struct lined_socket *client,
+				     const char *topic);
+/* -1/ENOENT: the client does not have this topic. */
+LINED_API int lined_client_unsubscribe(struct lined_socket *client,
+				       const char *topic);
+
+/*
  * Back-pressure: true while so many messages wait on another worker that this
  * instance's clients are not read. The protocol should then not read its own
  * sockets either.

@@ -274,6 +274,15 @@ struct lined_protocol {
 	/* Checks the values of the options, also for lined -t, and reports
 	 * every fault. Called after `check`, which reports one. */
 	void (*check_options)(struct lined_check *check, const void *options);
+
+	/* The size of lined_service_data() of each instance: zeroed before
+	 * start() and freed after stop(). */
+	uint32_t instance_size;
+
+	/* For handle_line: a client was silent for longer than a limit of time
+	 * allows (idle-timeout, first-line-timeout, line-timeout), and is
+	 * closed after this call. What is sent here is flushed first. */
+	void (*handle_timeout)(struct lined_socket *client);
 };
 
 /* Defined by the module; the daemon finds it by this name. */

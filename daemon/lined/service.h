@@ -31,7 +31,8 @@ LINED_API const char *lined_service_name(const struct lined_service *service);
 LINED_API const void *
 lined_service_options(const struct lined_service *service);
 
-/* A pointer that the protocol sets for this instance; NULL until then. */
+/* The protocol's data of this instance: instance_size zeroed bytes, aligned for
+ * any type; or else a pointer that the protocol sets, NULL until then. */
 LINED_API void lined_service_set_data(struct lined_service *service,
 				      void *data);
 LINED_API void *lined_service_data(const struct lined_service *service);
@@ -126,6 +127,14 @@ lined_client_service(const struct lined_socket *client);
 LINED_API void *lined_client_data(struct lined_socket *client);
 
 /*
+ * Calls expired(client) once, after delay_ms. A client has one such timer: a
+ * second call sets it anew, and with expired NULL only stops it. It ends with
+ * the client. -1/ENOMEM: no timer is set.
+ */
+LINED_API int lined_client_timer(struct lined_socket *client, uint64_t delay_ms,
+				 void (*expired)(struct lined_socket *client));
+
+/*
  * Reads the next len bytes as a block, whatever they contain, and passes it to
  * handle_block as a line without a terminator; to handle_line if there is no
  * handle_block. After the block, lines are read again. To be called in
@@ -144,6 +153,16 @@ LINED_API void
 lined_service_each_client(struct lined_service *service,
 			  void (*visit)(struct lined_socket *client, void *arg),
 			  void *arg);
+/*
+ * Sends a buffer, or a text as of printf(3), to each client of this instance:
+ * with several workers, to the clients of this worker. All of them share one
+ * buffer. -1 and errno of lined_buffer_printf(3).
+ */
+LINED_API void lined_service_send(struct lined_service *service,
+				  struct lined_buffer *buffer);
+LINED_API int lined_service_printf(struct lined_service *service,
+				   const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 /* The number of clients of this instance. */
 LINED_API size_t lined_service_clients(const struct lined_service *service);
 

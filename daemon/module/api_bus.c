@@ -6,6 +6,11 @@
 
 #include <lined/bus.h>
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "serve/client.h"
 #include "serve/instance.h"
 #include "threads/bus.h"
 
@@ -35,6 +40,87 @@ struct lined_subscription *lined_bus_subscribe_shared(
 	void (*handler)(void *arg, struct lined_buffer *message), void *arg)
 {
 	return bus_subscribe(&instance->bus, BUS_SHARED, shared, handler, arg);
+}
+
+/* ---- topics of clients --------------------------------------------------- */
+
+/* Among the client's waits, because it ends with the client. */
+struct client_topic {
+	struct client_wait wait;
+	struct lined_subscription *subscription;
+	char name[];
+};
+
+static void client_topic_gone(struct client_wait *wait)
+{
+	struct client_topic *topic =
+		lined_container_of(wait, struct client_topic, wait);
+
+	bus_unsubscribe(topic->subscription);
+	free(topic);
+}
+
+static void client_topic_send(void *arg, struct lined_buffer *message)
+{
+	struct client_topic *topic = arg;
+
+	lined_socket_send_shared(topic->wait.sock, message, 0,
+				 lined_buffer_len(message));
+}
+
+static struct client_topic *client_topic_find(struct lined_socket *client,
+					      const char *name)
+{
+	struct client_wait *wait = client_of(client)->waits;
+	struct client_topic *topic;
+
+	for (; wait != NULL; wait = wait->next) {
+		if (wait->gone != client_topic_gone)
+			continue;
+		topic = lined_container_of(wait, struct client_topic, wait);
+		if (strcmp(topic->name, name) == 0)
+			return topic;
+	}
+	return NULL;
+}
+
+int lined_client_subscribe(struct lined_socket *client, const char *name)
+{
+	struct lined_service *instance = client_instance(client);
+	size_t size = strlen(name) + 1;
+	struct client_topic *topic;
+
+	if (client_topic_find(client, name) != NULL ||
+	    lined_socket_is_closed(client)) {
+		errno = lined_socket_is_closed(client) ? ESHUTDOWN : EEXIST;
+		return -1;
+	}
+	topic = malloc(sizeof(*topic) + size);
+	if (topic == NULL)
+		return -1;
+	memcpy(topic->name, name, size);
+	topic->subscription = bus_subscribe(&instance->bus, instance->bus.scope,
+					    name, client_topic_send, topic);
+	if (topic->subscription == NULL) {
+		free(topic);
+		return -1;
+	}
+	client_wait_begin(&topic->wait, &client_of(client)->waits, client, 0,
+			  client_topic_gone);
+	return 0;
+}
+
+int lined_client_unsubscribe(struct lined_socket *client, const char *name)
+{
+	struct client_topic *topic = client_topic_find(client, name);
+
+	if (topic == NULL) {
+		errno = ENOENT;
+		return -1;
+	}
+	client_wait_end(&topic->wait);
+	client_topic_gone(&topic->wait);
+	return 0;
 }
 
 bool lined_bus_is_lagging(const struct lined_service *instance)

@@ -130,6 +130,33 @@ void lined_service_each_client(struct lined_service *instance,
 		visit(client_socket(client), arg);
 }
 
+static void api_send_shared(struct lined_socket *client, void *buffer)
+{
+	lined_socket_send_shared(client, buffer, 0, lined_buffer_len(buffer));
+}
+
+void lined_service_send(struct lined_service *instance,
+			struct lined_buffer *buffer)
+{
+	lined_service_each_client(instance, api_send_shared, buffer);
+}
+
+int lined_service_printf(struct lined_service *instance, const char *format,
+			 ...)
+{
+	struct lined_buffer *buffer;
+	va_list args;
+
+	va_start(args, format);
+	buffer = lined_buffer_vprintf(format, args);
+	va_end(args);
+	if (buffer == NULL)
+		return -1;
+	lined_service_send(instance, buffer);
+	lined_buffer_unref(buffer);
+	return 0;
+}
+
 size_t lined_service_clients(const struct lined_service *instance)
 {
 	return instance->client_count;
@@ -169,6 +196,12 @@ struct lined_service *lined_client_service(const struct lined_socket *client)
 void *lined_client_data(struct lined_socket *client)
 {
 	return client_data(client);
+}
+
+int lined_client_timer(struct lined_socket *client, uint64_t delay_ms,
+		       void (*expired)(struct lined_socket *client))
+{
+	return client_timer_start(client, delay_ms, expired);
 }
 
 int lined_client_expect_block(struct lined_socket *client, size_t len)

@@ -278,6 +278,9 @@ int protocol_check(const struct lined_protocol *protocol, const char *name,
 	if (protocol->client_size > CLIENT_SIZE_MAX)
 		return check_refuse(&report, "its client_size is over %u",
 				    CLIENT_SIZE_MAX);
+	if (protocol->instance_size > CLIENT_SIZE_MAX)
+		return check_refuse(&report, "its instance_size is over %u",
+				    CLIENT_SIZE_MAX);
 	if (check_framing(protocol, &report) < 0)
 		return -1;
 	if (protocol->options == NULL)

@@ -654,14 +654,11 @@ static void kv_handle_block(struct lined_socket *client,
 
 static int kv_start(struct lined_service *service)
 {
-	struct kv_cache *cache = calloc(1, sizeof(*cache));
+	struct kv_cache *cache = lined_service_data(service);
 
-	if (cache == NULL)
-		return -1;
 	cache->service = service;
 	cache->began = time(NULL);
 	lined_service_timer(service, &cache->flush, kv_flush_due);
-	lined_service_set_data(service, cache);
 	return 0;
 }
 
@@ -670,7 +667,6 @@ static void kv_stop(struct lined_service *service)
 	struct kv_cache *cache = lined_service_data(service);
 
 	lined_timer_stop(&cache->flush);
-	free(cache);
 }
 
 static const struct lined_option kv_options[] = {
@@ -694,6 +690,7 @@ const struct lined_protocol lined_protocol = {
 	.options = kv_options,
 	.options_size = sizeof(struct kv_options),
 	.client_size = sizeof(struct kv_client),
+	.instance_size = sizeof(struct kv_cache),
 	.framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_TOO_LONG |
 			 LINED_FRAMING_UNTERMINATED,
 	/* Room for a get of some 10,000 keys. */

@@ -236,24 +236,11 @@ static void metrics_accept(struct lined_service *service,
 	lined_socket_set_handlers(client, &metrics_handlers, session);
 }
 
-static int metrics_start(struct lined_service *service)
-{
-	struct metrics_server *server = calloc(1, sizeof(*server));
-
-	if (server == NULL) {
-		lined_service_log(service, LINED_LOG_ERR, "out of memory");
-		return -1;
-	}
-	lined_service_set_data(service, server);
-	return 0;
-}
-
 static void metrics_stop(struct lined_service *service)
 {
 	struct metrics_server *server = lined_service_data(service);
 
 	lined_buffer_unref(server->page);
-	free(server);
 }
 
 const struct lined_protocol lined_protocol = {
@@ -263,8 +250,8 @@ const struct lined_protocol lined_protocol = {
 	.summary = "the daemon's counters for Prometheus, over HTTP",
 	.flags = LINED_ONE_WORKER,
 	.handle_accept = metrics_accept,
-	.start = metrics_start,
 	.stop = metrics_stop,
+	.instance_size = sizeof(struct metrics_server),
 	.framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_LINE_LENGTH |
 			 LINED_FRAMING_TOO_LONG | LINED_FRAMING_UNTERMINATED,
 	.framing = {LINED_LINE_LENGTH_DEFAULT, LINED_TERMINATOR_ANY, 0,

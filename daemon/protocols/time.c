@@ -57,11 +57,6 @@ static int time_check(const void *values, char *error, size_t size)
 	return -1;
 }
 
-static void time_send(struct lined_socket *client, void *line)
-{
-	lined_socket_send_shared(client, line, 0, lined_buffer_len(line));
-}
-
 static void time_task(struct lined_service *service)
 {
 	char text[TEXT_MAX];
@@ -76,7 +71,7 @@ static void time_task(struct lined_service *service)
 	/* Without memory, the line of this second is skipped. */
 	if (line == NULL)
 		return;
-	lined_service_each_client(service, time_send, line);
+	lined_service_send(service, line);
 	lined_buffer_unref(line);
 }
 

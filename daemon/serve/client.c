@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -164,6 +165,74 @@ static void client_begin_handshake(struct lined_service *instance,
 	(void)instance;
 	(void)arrival;
 	lined_socket_close_for(sock, LINED_CLOSE_ERROR, EPROTONOSUPPORT);
+}
+
+/* ---- the protocol's timer ---------------------------------------------- */
+
+/* Among the client's waits, so that a client without a timer needs no memory
+ * for it, and the timer ends with the client. */
+struct client_timer {
+	struct client_wait wait;
+	struct lined_timer timer;
+	void (*expired)(struct lined_socket *client);
+};
+
+static void client_timer_gone(struct client_wait *wait)
+{
+	struct client_timer *timer =
+		lined_container_of(wait, struct client_timer, wait);
+
+	lined_timer_stop(&timer->timer);
+	free(timer);
+}
+
+static void client_timer_fired(struct lined_timer *fired)
+{
+	struct client_timer *timer =
+		lined_container_of(fired, struct client_timer, timer);
+	struct lined_socket *sock = timer->wait.sock;
+	void (*expired)(struct lined_socket * client) = timer->expired;
+
+	client_wait_end(&timer->wait);
+	free(timer);
+	if (!lined_socket_is_closed(sock))
+		expired(sock);
+}
+
+static struct client_timer *client_timer_find(struct lined_socket *sock)
+{
+	struct client_wait *wait = client_of(sock)->waits;
+
+	while (wait != NULL && wait->gone != client_timer_gone)
+		wait = wait->next;
+	return wait != NULL
+		       ? lined_container_of(wait, struct client_timer, wait)
+		       : NULL;
+}
+
+int client_timer_start(struct lined_socket *sock, uint64_t delay_ms,
+		       void (*expired)(struct lined_socket *client))
+{
+	struct client_timer *timer = client_timer_find(sock);
+
+	if (timer == NULL && (expired == NULL || lined_socket_is_closed(sock)))
+		return 0;
+	if (timer == NULL) {
+		timer = malloc(sizeof(*timer));
+		if (timer == NULL)
+			return -1;
+		client_wait_begin(&timer->wait, &client_of(sock)->waits, sock,
+				  0, client_timer_gone);
+		lined_timer_init(&timer->timer, lined_socket_dispatcher(sock),
+				 client_timer_fired);
+	}
+	timer->expired = expired;
+	if (expired != NULL &&
+	    lined_timer_start(&timer->timer, delay_ms, 0) == 0)
+		return 0;
+	client_wait_end(&timer->wait);
+	client_timer_gone(&timer->wait);
+	return expired != NULL ? -1 : 0;
 }
 
 /* ---- life -------------------------------------------------------------- */

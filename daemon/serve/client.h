@@ -72,6 +72,10 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 /* lined_client_data(). */
 void *client_data(struct lined_socket *sock);
 
+/* lined_client_timer(). */
+int client_timer_start(struct lined_socket *sock, uint64_t delay_ms,
+		       void (*expired)(struct lined_socket *client));
+
 static inline struct client *client_of(struct lined_socket *sock)
 {
 	return lined_socket_owner(sock);

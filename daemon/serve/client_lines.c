@@ -141,8 +141,20 @@ static void client_lines_closed(struct lined_socket *sock, void *arg,
 		protocol->handle_close(sock, reason, error);
 }
 
+static void client_lines_timeout(struct lined_socket *sock, void *arg)
+{
+	const struct lined_protocol *protocol = client_instance(sock)->protocol;
+
+	(void)arg;
+	if (protocol->handle_timeout != NULL)
+		protocol->handle_timeout(sock);
+	else
+		lined_socket_close_for(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
+}
+
 const struct lined_socket_handlers client_lines_handlers = {
 	.handle_read = client_lines_read,
+	.handle_timeout = client_lines_timeout,
 	.handle_close = client_lines_closed,
 };
 

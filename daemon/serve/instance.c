@@ -133,12 +133,18 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 		return NULL;
 	instance->name = strdup(conf->name);
 	instance->table = lined_table_new(worker->dispatcher, 0);
-	if (instance->name == NULL || instance->table == NULL) {
+	if (conf->module->instance_size > 0)
+		instance->own_data =
+			cache_line_calloc(conf->module->instance_size);
+	if (instance->name == NULL || instance->table == NULL ||
+	    (instance->own_data == NULL && conf->module->instance_size > 0)) {
 		lined_table_free(instance->table);
+		free(instance->own_data);
 		free(instance->name);
 		free(instance);
 		return NULL;
 	}
+	instance->data = instance->own_data;
 	instance->worker = worker;
 	instance->main = main;
 	instance->protocol = conf->module;
@@ -172,6 +178,7 @@ void instance_free(struct lined_service *instance)
 	bus_member_fini(&instance->bus);
 	registry_member_fini(&instance->registry);
 	lined_table_free(instance->table);
+	free(instance->own_data);
 	free(instance->name);
 	free(instance);
 }

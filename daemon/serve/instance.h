@@ -55,6 +55,7 @@ struct lined_service {
 	struct registry_member registry;
 	struct programs programs;
 	void *data;
+	void *own_data; /* protocol->instance_size bytes, or NULL */
 	struct lined_table *table;
 	struct tls_server *tls; /* NULL: the service has no `tls` */
 	bool started;

@@ -6,8 +6,6 @@
  */
 #include "chat/chat.h"
 
-#include <stdlib.h>
-
 #include <lined/protocol.h>
 
 #include "chat/deliver.h"
@@ -24,30 +22,22 @@ static void chat_stop(struct lined_service *service)
 {
 	struct chat *chat = lined_service_data(service);
 
-	if (chat == NULL)
-		return;
 	chat_events_close(chat);
 	chat_watch_close(chat);
 	chat_sessions_fini(chat);
 	chat_people_free(chat);
 	chat_rooms_free(chat);
-	free(chat);
-	lined_service_set_data(service, NULL);
 }
 
 static int chat_start(struct lined_service *service)
 {
-	struct chat *chat = calloc(1, sizeof(*chat));
+	struct chat *chat = lined_service_data(service);
 
-	if (chat == NULL)
-		goto fail;
 	chat->service = service;
 	chat_sessions_init(chat);
-	lined_service_set_data(service, chat);
 	if (chat_events_open(chat, chat_deliver) == 0 &&
 	    chat_watch_open(chat) == 0)
 		return 0;
-fail:
 	lined_service_log(service, LINED_LOG_ERR, "out of memory");
 	chat_stop(service);
 	return -1;
@@ -89,4 +79,5 @@ const struct lined_protocol lined_protocol = {
 	.drain = chat_drain,
 	.handle_task = chat_check,
 	.task_ms = CHECK_MS,
+	.instance_size = sizeof(struct chat),
 };

@@ -32,28 +32,25 @@ uint64_t chat_member_now_ms(const struct chat_member *member)
 
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 {
-	struct lined_buffer *buffer = NULL;
-	size_t end_len = member->crlf ? 2 : 1;
+	struct lined_buffer *text;
+	char end[] = "\r\n";
 	va_list args;
-	char *data;
-	int len;
 
 	if (member->socket == NULL)
 		return;
 	va_start(args, format);
-	len = vsnprintf(NULL, 0, format, args);
+	text = lined_buffer_vprintf(format, args);
 	va_end(args);
-	if (len >= 0)
-		buffer = lined_buffer_alloc((size_t)len + end_len, &data);
-	if (buffer == NULL)
-		return;
-	va_start(args, format);
-	vsnprintf(data, (size_t)len + 1, format, args);
-	va_end(args);
-	memcpy(data + len, member->crlf ? "\r\n" : "\n", end_len);
-	lined_socket_send_shared(member->socket, buffer, 0,
-				 (size_t)len + end_len);
-	lined_buffer_unref(buffer);
+	if (text != NULL) {
+		const struct iovec pieces[] = {
+			{(void *)(uintptr_t)lined_buffer_data(text),
+			 lined_buffer_len(text)},
+			{member->crlf ? end : end + 1, member->crlf ? 2 : 1},
+		};
+
+		lined_socket_sendv(member->socket, pieces, 2);
+	}
+	lined_buffer_unref(text);
 }
 
 void chat_member_send_telnet(void *arg, unsigned char command,

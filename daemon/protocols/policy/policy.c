@@ -227,37 +227,22 @@ static void policy_reload(struct lined_service *service)
 	struct policy_lists *lists = lined_service_data(service);
 	char error[ERROR_MAX + 64];
 
-	if (lists != NULL &&
+	/* All clients are on the primary worker (LINED_ONE_WORKER). */
+	if (lined_service_is_primary(service) &&
 	    policy_load_lists(lists, lined_service_options(service), error,
 			      sizeof(error)) < 0)
 		lined_service_log(service, LINED_LOG_WARNING, "%s", error);
 }
 
-/* All clients are on the primary worker (LINED_ONE_WORKER). */
 static int policy_start(struct lined_service *service)
 {
-	struct policy_lists *lists;
-
-	if (!lined_service_is_primary(service))
-		return 0;
-	lists = calloc(1, sizeof(*lists));
-	if (lists == NULL) {
-		lined_service_log(service, LINED_LOG_ERR, "%s",
-				  strerror(ENOMEM));
-		return -1;
-	}
-	lined_service_set_data(service, lists);
 	policy_reload(service);
 	return 0;
 }
 
 static void policy_stop(struct lined_service *service)
 {
-	struct policy_lists *lists = lined_service_data(service);
-
-	if (lists != NULL)
-		policy_free_lists(lists);
-	free(lists);
+	policy_free_lists(lined_service_data(service));
 }
 
 #define OPTION(NAME, TYPE, MEMBER)                                             \
@@ -291,6 +276,7 @@ const struct lined_protocol lined_protocol = {
 	.flags = LINED_ONE_WORKER,
 	.handle_line = policy_handle_line,
 	.client_size = sizeof(struct policy_request),
+	.instance_size = sizeof(struct policy_lists),
 	.options = policy_options,
 	.options_size = sizeof(struct policy_options),
 	.check = policy_check,
