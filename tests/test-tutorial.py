@@ -122,7 +122,7 @@ def install(tmp):
     env["PKG_CONFIG_PATH"] = os.path.join(tmp, "pkgconfig")
     env["LC_ALL"] = "C"
     # Where modules are that come with an installation that was moved.
-    env["LINED"] = root + value(make, "sbindir") + "/lined"
+    env["LINED"] = lined
     return env
 
 

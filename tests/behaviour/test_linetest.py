@@ -612,20 +612,21 @@ class Recording(Linetest):
             alice.send(b"/nick al")
             time.sleep(0.05)
             alice.send(b"ice\r\n")
-            for who in (alice, bob):
-                self.assertEqual(who.line(), b"* guest1 is now alice\n")
+            # Alice is answered with the line end that she uses.
+            self.assertEqual(alice.line(), b"* guest1 is now alice\r\n")
+            self.assertEqual(bob.line(), b"* guest1 is now alice\n")
             bob.send(b"... {brace} \\ \n")
             self.assertEqual(alice.line(),
-                             b"[lobby] <guest2> ... {brace} \\ \n")
+                             b"[lobby] <guest2> ... {brace} \\ \r\n")
             bob.send(b"/part\n...\n")
-            self.assertEqual(alice.line(), b"* guest2 left lobby\n")
+            self.assertEqual(alice.line(), b"* guest2 left lobby\r\n")
             self.assertEqual(bob.line(), b"* guest2 left lobby\n")
             self.assertEqual(bob.line(), b"! you are in no room\n")
             bob.send(b"/quit\n")
             self.assertEqual(bob.rest(), b"")
             bob.close()
             alice.send(b"/ping\n")
-            self.assertEqual(alice.line(), b"* pong\n")
+            self.assertEqual(alice.line(), b"* pong\r\n")
             alice.reset()
 
     def read(self, name="new.lt"):
