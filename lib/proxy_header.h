@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads the header of the PROXY protocol, version 1 and 2, with which a proxy
+ * says whom it connects for. Pure: knows no sockets, keeps nothing.
+ */
+#ifndef PROXY_HEADER_H
+#define PROXY_HEADER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+/* The longest header of version 1, and what a header of version 2 with
+ * addresses and no TLVs needs at most. */
+#define PROXY_HEADER_V1_MAX 107
+#define PROXY_HEADER_V2_MIN 16
+#define PROXY_HEADER_ROOM   232
+
+enum proxy_header_status {
+	PROXY_HEADER_MORE, /* all bytes belong to a header, and more follow */
+	PROXY_HEADER_READY,
+	PROXY_HEADER_NONE, /* the bytes do not begin as a header does */
+	PROXY_HEADER_BAD,  /* they do, but this is not one */
+};
+
+/* A part of the header; text NULL: it is not there. Not terminated by a NUL. */
+struct proxy_header_text {
+	const char *text;
+	size_t len;
+};
+
+struct proxy_header {
+	/* READY: the header's length. MORE: the length so far known, at least
+	 * one byte more than there is. */
+	size_t len;
+	/* LOCAL, UNKNOWN or UNSPEC: the connection is the proxy's own, or the
+	 * proxy does not know the client. There is no address. */
+	bool is_local;
+	/* The client's: AF_INET, AF_INET6, or AF_UNIX without a path. */
+	struct sockaddr_storage address;
+	/* The client speaks TLS with the proxy, and its certificate was
+	 * verified. */
+	bool tls, verified;
+	/* The host name that the client asked for, the version of TLS, the
+	 * cipher, and the common name of the client's certificate. */
+	struct proxy_header_text authority, version, cipher, name;
+};
+
+/* Reads the header at the beginning of the bytes, which the texts of *header
+ * point into. The result does not depend on what follows the header. */
+enum proxy_header_status proxy_header_parse(struct proxy_header *header,
+					    const char *data, size_t len);
+
+#endif
