@@ -83,12 +83,6 @@ void reload_each_unserved(const struct conf *conf,
 	for (i = 0; i < conf->service_count; i++) {
 		const struct conf_service *service = &conf->services[i];
 
-		if (service->proxy_from_count > 0) {
-			snprintf(text, sizeof(text),
-				 "service %s: proxy-from: not served yet",
-				 service->name);
-			tell(text);
-		}
 		for (k = 0; k < service->listen_count; k++) {
 			if (!listen_address_is_tls(&service->listen[k]))
 				continue;

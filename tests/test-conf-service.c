@@ -54,7 +54,7 @@ START_TEST(every_key_is_read)
 {
 	const struct conf_service *s = fixture_good_service(
 		"socket-mode = 600 socket-owner = o socket-group = g\n"
-		"proxy-from = { \"192.0.2.0/24\", \"::1\" }\n"
+		"proxy-from = { \"192.0.2.0/24\", \"unix\", \"::1\" }\n"
 		"limits { clients = 1 clients-per-address = 0\n"
 		"connect-rate-per-address = 2 line-rate = 3 line-burst = 4\n"
 		"idle-timeout = 0 first-line-timeout = 500ms\n"
@@ -69,6 +69,7 @@ START_TEST(every_key_is_read)
 	ck_assert_str_eq(s->socket_owner, "o");
 	ck_assert_str_eq(s->socket_group, "g");
 	ck_assert_uint_eq(s->proxy_from_count, 2);
+	ck_assert(s->proxy_from_unix);
 	ck_assert_uint_eq(s->clients, 1);
 	ck_assert_uint_eq(s->clients_per_address, 0);
 	ck_assert_uint_eq(s->connect_rate_per_address, 2);
@@ -366,7 +367,7 @@ START_TEST(bad_networks_are_told_and_host_bits_warned_of)
 			    "5: service \"s\": access: deny: \"\" is not a "
 			    "network (192.0.2.0/24, 2001:db8::/32)\n"
 			    "6: service \"s\": proxy-from: \"10.0.0/8\" is not "
-			    "a network (192.0.2.0/24, 2001:db8::/32)\n");
+			    "a network (192.0.2.0/24, 2001:db8::/32, unix)\n");
 	fixture_good_service("access { deny = \"10.0.0.1/8\" }");
 	ck_assert_str_eq(fixture_warnings(),
 			 "lined.conf:2: service \"s\": access: deny: "
@@ -444,6 +445,8 @@ START_TEST(each_change_has_its_bit)
 				  S("access { deny = \"10.0.0.0/9\" }")),
 			  CONF_CHANGE_ACCESS);
 	ck_assert_uint_eq(changes(S(""), S("proxy-from = \"::1\"")),
+			  CONF_CHANGE_ACCESS);
+	ck_assert_uint_eq(changes(S(""), S("proxy-from = unix")),
 			  CONF_CHANGE_ACCESS);
 	ck_assert_uint_eq(changes(S(""), S("socket-mode = 0600")),
 			  CONF_CHANGE_LISTEN);

@@ -248,6 +248,17 @@ const struct conf_service *conf_service_at(const struct conf *conf, size_t i)
 		       : &conf->internal[i - conf->service_count];
 }
 
+bool conf_is_proxy(const struct conf_service *service,
+		   const struct sockaddr *address)
+{
+	if (address->sa_family == AF_UNIX)
+		return service->proxy_from_unix;
+	return service->proxy_from_count > 0 &&
+	       lined_network_longest(service->proxy_from,
+				     service->proxy_from_count,
+				     address) != NULL;
+}
+
 enum lined_log_level conf_clients_level(const struct conf_service *service)
 {
 	return service->internal ? LINED_LOG_DEBUG : LINED_LOG_INFO;

@@ -84,6 +84,7 @@ struct conf_service {
 	size_t tls_count;
 	const struct lined_network *proxy_from;
 	size_t proxy_from_count;
+	bool proxy_from_unix;
 	struct access_rules access;
 	struct conf_place place;
 	/* Made by the section `control` or `metrics`; served by the main
@@ -151,6 +152,11 @@ const struct conf_service *conf_find_service(const struct conf *conf,
 /* All services, the internal ones last: how many, and the i-th of them. */
 size_t conf_count_all(const struct conf *conf);
 const struct conf_service *conf_service_at(const struct conf *conf, size_t i);
+
+/* Whether connections from the address begin with a PROXY header, by
+ * `proxy-from`. */
+bool conf_is_proxy(const struct conf_service *service,
+		   const struct sockaddr *address);
 
 /* The log level of connects and disconnects of a service's clients:
  * LINED_LOG_DEBUG for internal services, which are polled every few seconds. */

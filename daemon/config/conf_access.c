@@ -6,6 +6,8 @@
 
 #include "config/conf_build.h"
 
+#include <string.h>
+
 struct access {
 	struct lined_option_list allow, deny;
 };
@@ -19,7 +21,7 @@ static const struct lined_option access_table[] = {
 const struct lined_network *conf_access_networks(struct conf_build *build,
 						 const struct conf_key *key,
 						 const char *context,
-						 size_t *count)
+						 size_t *count, bool *local)
 {
 	const struct conf_value *value;
 	struct lined_network *networks;
@@ -34,13 +36,18 @@ const struct lined_network *conf_access_networks(struct conf_build *build,
 		return NULL;
 	}
 	for (value = key->values; value != NULL; value = value->next) {
+		if (local != NULL && strcmp(value->text, "unix") == 0) {
+			*local = true;
+			continue;
+		}
 		switch (lined_network_parse(&networks[*count], value->text)) {
 		case LINED_NETWORK_BAD:
 			conf_error_in(&build->report, context, &value->place,
 				      "%s: \"%s\" is not a network "
-				      "(192.0.2.0/24, 2001:db8::/32)",
+				      "(192.0.2.0/24, 2001:db8::/32%s)",
 				      key->name,
-				      conf_quoted(value->text, quoted));
+				      conf_quoted(value->text, quoted),
+				      local != NULL ? ", unix" : "");
 			continue;
 		case LINED_NETWORK_HOST_BITS:
 			conf_warning_in(&build->report, context, &value->place,
@@ -72,8 +79,8 @@ void conf_access_read(struct conf_build *build, struct conf_node *node,
 	allow = conf_options_key(node, "allow");
 	access->has_allow = allow != NULL;
 	access->allow = conf_access_networks(build, allow, context,
-					     &access->allow_count);
+					     &access->allow_count, NULL);
 	access->deny =
 		conf_access_networks(build, conf_options_key(node, "deny"),
-				     context, &access->deny_count);
+				     context, &access->deny_count, NULL);
 }

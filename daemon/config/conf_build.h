@@ -88,10 +88,11 @@ void conf_framing_read(struct conf_build *build, struct conf_node *node,
 /* conf_access.c */
 void conf_access_read(struct conf_build *build, struct conf_node *node,
 		      const char *context, struct conf_service *service);
+/* local NULL: "unix" is no network. */
 const struct lined_network *conf_access_networks(struct conf_build *build,
 						 const struct conf_key *key,
 						 const char *context,
-						 size_t *count);
+						 size_t *count, bool *local);
 
 /* conf_tls.c: all `tls "name"` sections, and the list of a service. */
 void conf_tls_read(struct conf_build *build);

@@ -117,6 +117,7 @@ static bool access_equal(const struct conf_service *a,
 	const struct access_rules *x = &a->access, *y = &b->access;
 
 	return x->has_allow == y->has_allow &&
+	       a->proxy_from_unix == b->proxy_from_unix &&
 	       networks_equal(x->allow, x->allow_count, y->allow,
 			      y->allow_count) &&
 	       networks_equal(x->deny, x->deny_count, y->deny, y->deny_count) &&

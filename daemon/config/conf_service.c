@@ -104,7 +104,7 @@ static void service_read_listen(struct conf_build *build, const char *context,
 	const struct conf_key *key = conf_options_key(node, "listen");
 	const struct conf_value *value;
 	struct listen_address *listen;
-	bool tls = false;
+	bool tls = false, streams = false;
 
 	if (key == NULL || key->count == 0) {
 		conf_error_in(&build->report, context,
@@ -121,6 +121,7 @@ static void service_read_listen(struct conf_build *build, const char *context,
 	for (value = key->values; value != NULL; value = value->next) {
 		service_read_address(build, context, node, value,
 				     &listen[service->listen_count], service);
+		streams |= strncmp(value->text, "udp:", 4) != 0;
 		tls |= strncmp(value->text, "tls:", 4) == 0 ||
 		       strncmp(value->text, "systemd+tls:", 12) == 0;
 	}
@@ -128,6 +129,11 @@ static void service_read_listen(struct conf_build *build, const char *context,
 	if (key != NULL && !tls)
 		conf_warning_in(&build->report, context, &key->place,
 				"tls does nothing: no address is tls://");
+	key = conf_options_key(node, "proxy-from");
+	if (key != NULL && !streams)
+		conf_warning_in(&build->report, context, &key->place,
+				"proxy-from does nothing: all addresses are "
+				"udp://");
 }
 
 /* ---- one service ----------------------------------------------------- */
@@ -275,7 +281,7 @@ static void service_read_keys(struct conf_build *build, const char *context,
 	conf_service_find_group(service);
 	service->proxy_from = conf_access_networks(
 		build, conf_options_key(node, "proxy-from"), context,
-		&service->proxy_from_count);
+		&service->proxy_from_count, &service->proxy_from_unix);
 	conf_tls_select(build, conf_options_key(node, "tls"), context, service);
 }
 

@@ -14,6 +14,7 @@
 
 #include "control/reply.h"
 #include "serve/client.h"
+#include "serve/client_log.h"
 #include "serve/instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
@@ -49,6 +50,7 @@ static void clients_list_one(struct lined_socket *sock, void *arg)
 {
 	struct response *response = arg;
 	struct lined_service *instance = lined_client_service(sock);
+	char via[LINED_ADDRESS_TEXT_MAX];
 	struct lined_traffic traffic;
 
 	if (lined_socket_is_closed(sock))
@@ -58,6 +60,8 @@ static void clients_list_one(struct lined_socket *sock, void *arg)
 	response_number(response, "id", lined_client_id(sock));
 	response_text(response, "service", instance->name);
 	response_text(response, "address", lined_client_peer(sock));
+	if (client_via(sock, via, sizeof(via)) != NULL)
+		response_text(response, "via", via);
 	response_text(response, "listen", lined_client_listen(sock));
 	response_number(response, "worker", instance->worker->index);
 	response_number(response, "connected_ms", traffic.connected_ms);

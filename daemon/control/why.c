@@ -136,6 +136,9 @@ static void why_add_service(const struct service *service,
 	if (!why_listens_for(conf, address->sa_family)) {
 		why_add(response, conf, false, "listen",
 			"the service listens on no address of this family");
+	} else if (conf_is_proxy(conf, address)) {
+		why_add(response, conf, true, "proxy-from",
+			"a proxy: the address in its PROXY header decides");
 	} else if (!access.allowed) {
 		why_add(response, conf, false, "access", text);
 	} else if (limits.verdict != ADMISSION_OK) {

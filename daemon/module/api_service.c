@@ -185,7 +185,7 @@ const char *lined_client_peer(const struct lined_socket *client)
 
 const char *lined_client_listen(const struct lined_socket *client)
 {
-	return client_of(api_socket(client))->listen;
+	return client_listen(client_of(api_socket(client)));
 }
 
 struct lined_service *lined_client_service(const struct lined_socket *client)

@@ -263,6 +263,10 @@ int client_start(struct lined_service *instance,
 		client_accept(instance, sock);
 		return 0;
 	}
+	if (arrival->via != NULL) {
+		client_of(sock)->via = arrival->via;
+		client_of(sock)->peer.proxied = true;
+	}
 	if (!arrival->handshake) {
 		client_join(instance, sock);
 		return 0;
@@ -283,6 +287,18 @@ void client_leaving(struct lined_socket *sock)
 	client->entry = NULL;
 }
 
+/* The text of the listener stays. */
+static void client_forget_via(struct client *client)
+{
+	struct client_via *via = client->via;
+
+	if (!client->peer.proxied)
+		return;
+	client->listen = via->listen;
+	client->peer.proxied = false;
+	free(via);
+}
+
 void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		   int error)
 {
@@ -296,7 +312,7 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	if (lined_socket_is_datagram(sock)) {
 		if (reason != LINED_CLOSE_SHUTDOWN)
 			log_err("service %s: %s: lost: %s", instance->name,
-				client->listen, strerror(error));
+				client_listen(client), strerror(error));
 		return;
 	}
 	if (client_is_in_handshake(sock))
@@ -306,5 +322,6 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	client_count_timeout(sock);
 	client_log_closed(sock, reason, error);
 	client_leaving(sock);
+	client_forget_via(client);
 	instance->ops->client_gone(instance);
 }

@@ -15,6 +15,7 @@
 
 #include "list.h"
 #include "serve/client_address.h"
+#include "serve/client_via.h"
 #include "threads/client_wait.h"
 
 struct admission_entry;
@@ -22,7 +23,11 @@ struct admission_entry;
 struct client {
 	struct list link; /* lined_service.clients, .handshakes, .datagrams */
 	uint64_t id;
-	const char *listen; /* the listener's text: it outlives the client */
+	union {
+		const char
+			*listen; /* the listener's text outlives the client */
+		struct client_via *via; /* if peer.proxied; client_listen() */
+	};
 	struct admission_entry *entry; /* NULL: it counts to none any more */
 	struct client_wait *waits;     /* open ones, and names it owns */
 	struct client_address peer;    /* datagram socket: its own address */
@@ -41,6 +46,9 @@ struct client_arrival {
 	 * and the instance ends the count.
 	 */
 	bool handshake;
+	/* Of a client behind a proxy, whose the address is; NULL: of others.
+	 * The client takes it. */
+	struct client_via *via;
 	struct sockaddr_storage address;
 };
 
@@ -75,6 +83,12 @@ void *client_data(struct lined_socket *sock);
 /* lined_client_timer(). */
 int client_timer_start(struct lined_socket *sock, uint64_t delay_ms,
 		       void (*expired)(struct lined_socket *client));
+
+/* The text of the listener. */
+static inline const char *client_listen(const struct client *client)
+{
+	return client->peer.proxied ? client->via->listen : client->listen;
+}
 
 static inline struct client *client_of(struct lined_socket *sock)
 {

@@ -11,7 +11,7 @@
 
 void client_address_pack(struct client_address *to, const struct sockaddr *from)
 {
-	to->family = from->sa_family;
+	to->family = (uint8_t)from->sa_family;
 	if (from->sa_family == AF_INET) {
 		const struct sockaddr_in *v4 =
 			(const struct sockaddr_in *)(const void *)from;

@@ -6,13 +6,15 @@
 #ifndef CLIENT_ADDRESS_H
 #define CLIENT_ADDRESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 struct client_address {
 	unsigned char host[16];
 	uint16_t port; /* network byte order */
-	uint16_t family;
+	uint8_t family;
+	bool proxied; /* the client is behind a proxy: client.via */
 	uint32_t scope;
 };
 

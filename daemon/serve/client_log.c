@@ -32,6 +32,17 @@ const char *client_peer(struct lined_socket *sock, char *text, size_t size)
 	return lined_address_format((struct sockaddr *)&address, text, size);
 }
 
+const char *client_via(struct lined_socket *sock, char *text, size_t size)
+{
+	const struct client *client = client_of(sock);
+	struct sockaddr_storage address;
+
+	if (!client->peer.proxied)
+		return NULL;
+	client_address_unpack(&address, &client->via->address);
+	return lined_address_format((struct sockaddr *)&address, text, size);
+}
+
 /* "client 42 10.0.0.7:5123" */
 static const char *client_label(struct lined_socket *sock, char *text,
 				size_t size)
@@ -67,7 +78,7 @@ void client_log_connected(struct lined_socket *sock)
 	log_at(conf_clients_level(instance->conf),
 	       "%s: service %s: connected to %s",
 	       client_label(sock, label, sizeof(label)), instance->name,
-	       client->listen);
+	       client_listen(client));
 }
 
 /* "first-line-timeout 5 s" */
@@ -171,7 +182,7 @@ static void client_log_access(struct lined_socket *sock,
 		 "reason=%s%s%s%s%s",
 		 client_label(sock, label, sizeof(label)), instance->name,
 		 client_log_word(listen, sizeof(listen),
-				 client_of(sock)->listen),
+				 client_listen(client_of(sock))),
 		 (unsigned long long)(traffic.connected_ms / 1000),
 		 (unsigned)(traffic.connected_ms % 1000),
 		 (unsigned long long)traffic.lines_in,

@@ -13,6 +13,8 @@
 /* The peer's address; of a datagram socket, the sender of the datagram that is
  * being read. Returns text. */
 const char *client_peer(struct lined_socket *sock, char *text, size_t size);
+/* The address of the proxy that the client is behind, in text. NULL: none. */
+const char *client_via(struct lined_socket *sock, char *text, size_t size);
 /* The same for a socket that a protocol has opened itself. */
 const char *client_opened_peer(struct lined_socket *sock, char *text,
 			       size_t size);

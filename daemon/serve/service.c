@@ -15,6 +15,7 @@
 #include "log/report.h"
 #include "net/admission.h"
 #include "net/fd_store.h"
+#include "serve/proxy_arrival.h"
 #include "serve/service_accept.h"
 #include "serve/service_instances.h"
 #include "threads/registry_order.h"
@@ -44,6 +45,7 @@ struct service *service_new(struct service_env *env, struct conf *whole,
 	}
 	list_init(&service->link);
 	list_init(&service->listeners);
+	list_init(&service->proxied);
 	service->env = env;
 	service->id = ++env->last_service_id;
 	service->conf = conf;
@@ -138,6 +140,7 @@ void service_drain(struct service *service, uint32_t timeout_ms,
 		return;
 	service->draining = true;
 	service_close_listeners(service, keep_stored);
+	proxy_arrivals_close(service);
 	service_instances_drain(service, timeout_ms);
 }
 

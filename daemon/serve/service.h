@@ -54,6 +54,7 @@ struct service {
 	struct admission *datagram_admission;
 	struct registry *registry;
 	struct list listeners;
+	struct list proxied;              /* proxy_arrival.c */
 	struct lined_service **instances; /* one a worker */
 	struct service_part *parts;       /* one a worker */
 	size_t instance_count, running;   /* running: have not ended */

@@ -16,8 +16,9 @@
 #include <lined/address.h>
 
 #include "net/admission.h"
-#include "serve/client.h"
 #include "log/log.h"
+#include "serve/client.h"
+#include "serve/proxy_arrival.h"
 #include "serve/service.h"
 #include "system/peercred.h"
 
@@ -42,6 +43,7 @@ static void accept_arrived(struct lined_service *instance,
 			    strerror(errno));
 	if (arrival->datagram)
 		return;
+	free(arrival->via);
 	if (arrival->handshake)
 		instance->ops->handshake_over(instance);
 	instance->ops->client_leaves(instance, arrival->entry);
@@ -102,6 +104,7 @@ void service_place(struct service *service, size_t worker,
 		close(arrival->fd);
 		if (arrival->datagram)
 			return;
+		free(arrival->via);
 		if (arrival->handshake)
 			admission_end_handshake(service->admission);
 		admission_leave(service->admission, arrival->entry);
@@ -158,6 +161,7 @@ static void accept_refuse(struct service *service,
 		   lined_address_format(address, text, sizeof(text)), reason);
 	if (service->conf->clients_per_user > 0)
 		accept_tell_refusal(service, arrival->fd, verdict);
+	free(arrival->via);
 	close(arrival->fd);
 }
 
@@ -183,6 +187,48 @@ static enum admission_verdict accept_admit(struct service *service,
 			       &arrival->entry);
 }
 
+/* Admits a client, whose address is known, or refuses it. */
+static void accept_client(struct service *service,
+			  struct client_arrival *arrival)
+{
+	enum admission_verdict verdict = accept_admit(service, arrival);
+
+	if (verdict != ADMISSION_OK) {
+		if (arrival->handshake)
+			admission_end_handshake(service->admission);
+		accept_refuse(service, arrival, verdict);
+		return;
+	}
+	if (!service->conf->internal)
+		service->env->ops->client_came(service->env);
+	arrival->id = ++service->env->last_client_id;
+	service_place(service, accept_choose_worker(service), arrival);
+}
+
+/* The PROXY header has come, which was a handshake; another one may follow. */
+static void accept_proxied(struct service *service,
+			   struct client_arrival *arrival)
+{
+	if (!arrival->handshake)
+		admission_end_handshake(service->admission);
+	accept_client(service, arrival);
+}
+
+static void accept_arrival(struct service *service,
+			   struct client_arrival *arrival)
+{
+	bool proxied = conf_is_proxy(
+		service->conf, (const struct sockaddr *)&arrival->address);
+
+	if ((proxied || arrival->handshake) &&
+	    !admission_begin_handshake(service->admission))
+		accept_refuse(service, arrival, ADMISSION_HANDSHAKES);
+	else if (proxied)
+		proxy_arrival_start(service, arrival, accept_proxied);
+	else
+		accept_client(service, arrival);
+}
+
 /* The listener retries by itself. Logs once when accepting begins to fail, and
  * once when it works again. */
 static void accept_log_error(struct listener *listener, int error)
@@ -204,7 +250,6 @@ static bool accept_some(struct listener *listener, struct lined_socket *sock)
 {
 	struct service *service = listener->service;
 	struct client_arrival arrival = {.listen = listener->text};
-	enum admission_verdict verdict;
 	socklen_t len;
 	int i;
 
@@ -215,15 +260,7 @@ static bool accept_some(struct listener *listener, struct lined_socket *sock)
 			break;
 		if (len == 0)
 			arrival.address.ss_family = AF_UNIX;
-		verdict = accept_admit(service, &arrival);
-		if (verdict != ADMISSION_OK) {
-			accept_refuse(service, &arrival, verdict);
-			continue;
-		}
-		if (!service->conf->internal)
-			service->env->ops->client_came(service->env);
-		arrival.id = ++service->env->last_client_id;
-		service_place(service, accept_choose_worker(service), &arrival);
+		accept_arrival(service, &arrival);
 	}
 	accept_log_error(listener, arrival.fd < 0 ? errno : 0);
 	return arrival.fd >= 0;

@@ -241,12 +241,6 @@ class Log(DaemonTest):
                 "^<5>service %s: (listening on|stopped$)" % name)), 2, name)
         self.assertEqual(daemon.logged("suppressed"), [])
 
-    def test_what_is_not_served_yet_says_so(self):
-        daemon = self.start(service(
-            "echo", "tcp://127.0.0.1:%d" % self.port,
-            extra='proxy-from = { "192.0.2.0/24" }'))
-        daemon.wait_log("^<5>.*proxy-from: not served yet")
-
     def test_auto_without_a_terminal_is_syslog_if_there_is_one(self):
         """Else it is stderr, with the time."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:

@@ -264,6 +264,7 @@ void show_clients(const struct answer *answer, const char *argument, FILE *out)
 		{"ID", CELL_NUMBER, .value = "id"},
 		{"SERVICE", CELL_TEXT, .value = "service"},
 		{"ADDRESS", CELL_TEXT, .value = "address"},
+		{"VIA", CELL_TEXT, .value = "via"},
 		{"CONNECTED", CELL_TIME, .value = "connected_ms"},
 		{"SILENT", CELL_TIME, .value = "silent_ms"},
 		{"LINES IN", CELL_COUNT, .value = "lines_in"},
