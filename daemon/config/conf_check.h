@@ -7,11 +7,16 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 
 struct lined_check;
 
 /* Whether the config sets the option. */
 bool conf_check_is_set(const struct lined_check *check, const char *option);
+
+/* Whether the service listens on the address. */
+bool conf_check_listens(const struct lined_check *check,
+			const struct sockaddr *address, int type);
 
 /* Reports an error or a warning, with the place of the option. */
 void conf_check_report(struct lined_check *check, bool is_error,

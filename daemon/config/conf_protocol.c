@@ -13,6 +13,7 @@
 
 #include "config/conf_check.h"
 #include "config/conf_value.h"
+#include "net/own_address.h"
 #include "system/crash.h"
 
 #define PROTOCOL_NAME_MAX 64
@@ -72,6 +73,7 @@ struct lined_check {
 	const char *context;
 	const struct conf_node *node; /* NULL: the section is not there */
 	const struct conf_place *place;
+	const struct conf_service *service;
 };
 
 static const struct conf_key *check_key(const struct lined_check *check,
@@ -84,6 +86,13 @@ static const struct conf_key *check_key(const struct lined_check *check,
 bool conf_check_is_set(const struct lined_check *check, const char *option)
 {
 	return check_key(check, option) != NULL;
+}
+
+bool conf_check_listens(const struct lined_check *check,
+			const struct sockaddr *address, int type)
+{
+	return own_address_listens(check->service->listen,
+				   check->service->listen_count, address, type);
 }
 
 void conf_check_report(struct lined_check *check, bool is_error,
@@ -107,7 +116,8 @@ static void protocol_check_options(struct conf_build *build,
 {
 	const struct lined_protocol *module = service->module;
 	struct lined_check check = {build, context, node,
-				    node ? &node->place : &service->place};
+				    node ? &node->place : &service->place,
+				    service};
 	char error[512] = "the options are refused", doing[128];
 
 	snprintf(doing, sizeof(doing), "protocol %s, checking its options",

@@ -106,10 +106,11 @@ static void service_read_listen(struct conf_build *build, const char *context,
 	struct listen_address *listen;
 	bool tls = false, streams = false;
 
-	if (key == NULL || key->count == 0) {
-		conf_error_in(&build->report, context,
-			      key ? &key->place : &node->place, "listen %s",
-			      key ? "is empty" : "is missing");
+	if (key == NULL)
+		return;
+	if (key->count == 0) {
+		conf_error_in(&build->report, context, &key->place,
+			      "listen is empty");
 		return;
 	}
 	listen = pool_array(build->conf->pool, key->count, sizeof(*listen));
@@ -134,6 +135,22 @@ static void service_read_listen(struct conf_build *build, const char *context,
 		conf_warning_in(&build->report, context, &key->place,
 				"proxy-from does nothing: all addresses are "
 				"udp://");
+}
+
+/* To be called when the protocol's options are read. */
+static void service_check_listen(struct conf_build *build, const char *context,
+				 const struct conf_node *node,
+				 const struct conf_service *service)
+{
+	const struct lined_protocol *module = service->module;
+
+	if (conf_options_key(node, "listen") != NULL ||
+	    (module != NULL && service->options != NULL &&
+	     module->needs_listen != NULL &&
+	     !module->needs_listen(service->options)))
+		return;
+	conf_error_in(&build->report, context, &node->place,
+		      "listen is missing");
 }
 
 /* ---- one service ----------------------------------------------------- */
@@ -313,10 +330,12 @@ static void service_read(struct conf_build *build, struct conf_node *node,
 			pool_strdup(build->conf->pool, key->values->text);
 	options.sections = sections;
 	conf_protocol_find(build, context, node, service);
+	/* The protocol's check may ask for the addresses. */
+	service_read_listen(build, context, node, service);
 	service_read_sections(build, &options, node, service);
 	conf_options_fill(&options, node, service_table, &keys);
 	service_read_keys(build, context, node, &keys, service);
-	service_read_listen(build, context, node, service);
+	service_check_listen(build, context, node, service);
 }
 
 void conf_services_read(struct conf_build *build)

@@ -163,6 +163,10 @@ struct lined_check;
 LINED_API bool lined_check_is_set(const struct lined_check *check,
 				  const char *option);
 
+/* Whether the service listens on this address, see lined_service_listens(). */
+LINED_API bool lined_check_listens(const struct lined_check *check,
+				   const struct sockaddr *address, int type);
+
 /*
  * Reports a fault with a printf(3) format, as "FILE:LINE: service "NAME":
  * PROTOCOL: OPTION: MESSAGE", with the line of the option, or of the section if
@@ -283,6 +287,10 @@ struct lined_protocol {
 	 * allows (idle-timeout, first-line-timeout, line-timeout), and is
 	 * closed after this call. What is sent here is flushed first. */
 	void (*handle_timeout)(struct lined_socket *client);
+
+	/* Whether a service with these options must have an address to listen
+	 * on. NULL: each one must. */
+	bool (*needs_listen)(const void *options);
 };
 
 /* Defined by the module; the daemon finds it by this name. */

@@ -70,6 +70,14 @@ LINED_API const struct lined_framing *
 lined_service_framing(const struct lined_service *service);
 
 /*
+ * Whether a connection (type SOCK_STREAM) or a datagram (SOCK_DGRAM) to this
+ * address would reach the service itself: for protocols that connect to other
+ * servers. Sockets of systemd are not considered.
+ */
+LINED_API bool lined_service_listens(const struct lined_service *service,
+				     const struct sockaddr *address, int type);
+
+/*
  * Initializes a timer on the worker's dispatcher, for lined_timer_start(). The
  * protocol must stop it in stop().
  */

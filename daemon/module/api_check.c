@@ -15,6 +15,12 @@ bool lined_check_is_set(const struct lined_check *check, const char *option)
 	return conf_check_is_set(check, option);
 }
 
+bool lined_check_listens(const struct lined_check *check,
+			 const struct sockaddr *address, int type)
+{
+	return conf_check_listens(check, address, type);
+}
+
 void lined_check_error(struct lined_check *check, const char *option,
 		       const char *format, ...)
 {

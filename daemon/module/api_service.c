@@ -12,6 +12,7 @@
 #include <lined/address.h>
 
 #include "log/report.h"
+#include "net/own_address.h"
 #include "serve/client.h"
 #include "serve/client_lines.h"
 #include "serve/client_log.h"
@@ -84,6 +85,13 @@ const struct lined_framing *
 lined_service_framing(const struct lined_service *instance)
 {
 	return &instance->conf->framing;
+}
+
+bool lined_service_listens(const struct lined_service *instance,
+			   const struct sockaddr *address, int type)
+{
+	return own_address_listens(instance->conf->listen,
+				   instance->conf->listen_count, address, type);
 }
 
 void lined_service_timer(struct lined_service *instance,

@@ -1250,6 +1250,62 @@ class Config(UpstreamTest):
         self.client().send(b"hello\n")
         self.daemon.wait_log("client 1 .* connected")
 
+    def test_an_address_of_its_own_is_refused(self):
+        port = free_port()
+        for listen, own in (("tcp://127.0.0.1:%d", "tcp://127.0.0.1:%d"),
+                            ("tcp://*:%d", "tcp://127.0.0.1:%d"),
+                            ("tcp://*:%d", "tcp://127.0.0.7:%d")):
+            text = service("feed", listen % port, protocol="relay",
+                           extra='\trelay {\n\t\tmode = "upstream"\n'
+                           '\t\tupstream = "%s"\n\t}\n' % (own % port))
+            code, told = self.check(text)
+            self.assertEqual(code, 1)
+            self.assertRegex(told, r'lined\.conf:\d+: service "feed": relay: '
+                             'upstream: "%s" is an address of this service '
+                             'itself' % (own % port))
+
+    def test_its_own_address_by_a_name_is_not_connected(self):
+        port = free_port()
+        self.address = ("127.0.0.1", port)
+        self.serve("tcp://localhost:%d" % port, retry_min="100ms")
+        self.daemon.wait_log(r"upstream tcp://localhost:%d \(127\.0\.0\.1:"
+                             r"%d\): not connected, next try in .* s: "
+                             "it is an address of this service itself"
+                             % (port, port))
+        c = self.client()
+        self.assertTrue(c.is_silent(0.3))
+
+    def test_two_upstreams_without_stale_timeout_are_warned_of(self):
+        text = self.text("tcp://a.example:1", "tcp://b.example:1")
+        code, told = self.check(text)
+        self.assertEqual(code, 0, told)
+        self.assertRegex(told, r'lined\.conf:\d+: service "feed": relay: '
+                         'upstream: without stale-timeout')
+        for values in ({"stale_timeout": "1m"}, {"use": '"all"'}):
+            code, told = self.check(self.text(
+                "tcp://a.example:1", "tcp://b.example:1", **values))
+            self.assertNotIn("stale-timeout", told)
+
+    def test_the_same_twice_is_refused(self):
+        code, told = self.check(self.text("tcp://a:1", "tcp://a:1"))
+        self.assertEqual(code, 1)
+        self.assertIn('upstream: "tcp://a:1" is listed twice', told)
+
+    def test_with_a_topic_it_needs_no_address(self):
+        server = self.server()
+        port = free_port()
+        source = ('service "source" {\n\tprotocol = "relay"\n\trelay { '
+                  'mode = "upstream" upstream = "%s" %%s }\n}\n'
+                  % server.url)
+        self.address = ("127.0.0.1", port)
+        feed = service("feed", "tcp://127.0.0.1:%d" % port, protocol="relay",
+                       extra='\trelay { topic = "t" }\n')
+        code, told = self.check(source % "" + feed)
+        self.assertEqual(code, 1)
+        self.assertRegex(told, 'service "source": listen is missing')
+        self.daemon = self.start(source % 'topic = "t"' + feed, workers=2)
+        self.fed(self.accept(server))
+
     def test_bad_addresses_are_told_with_file_and_line(self):
         for bad, why in (("127.0.0.1:70", "begins with none of"),
                          ("tcp://host", "the port is missing"),

@@ -144,6 +144,12 @@ int relay_address_socket(const struct relay_address *address,
 		       : 0;
 }
 
+int relay_address_type(const struct relay_address *address)
+{
+	(void)address;
+	return SOCK_STREAM;
+}
+
 const char *relay_address_host(const struct relay_address *address)
 {
 	return address->to.host[0] != '\0' ? address->to.host : "unix";
@@ -175,6 +181,24 @@ void relay_address_log_unserved(struct lined_service *service,
 
 /* ---- connecting --------------------------------------------------------- */
 
+/* lined_check_listens() has found it, unless it is a name or the configuration
+ * of another service has changed. */
+static bool address_is_own_service(const struct lined_service *service,
+				   const struct relay_address *address,
+				   const struct lined_address *to)
+{
+	struct lined_address own;
+
+	if (to == NULL && (relay_address_is_name(address) ||
+			   relay_address_socket(address, &own) < 0))
+		return false;
+	if (to == NULL)
+		to = &own;
+	return to->len > 0 &&
+	       lined_service_listens(service, &to->any,
+				     relay_address_type(address));
+}
+
 struct lined_socket *
 relay_address_connect(struct lined_service *service,
 		      const struct relay_address *address,
@@ -182,9 +206,14 @@ relay_address_connect(struct lined_service *service,
 		      const struct lined_socket_handlers *handlers, void *arg)
 {
 	struct lined_framing framing = *lined_service_framing(service);
-	struct lined_socket *sock = lined_socket_new(NULL, NULL);
+	struct lined_socket *sock;
 	int error;
 
+	if (address_is_own_service(service, address, to)) {
+		errno = ELOOP;
+		return NULL;
+	}
+	sock = lined_socket_new(NULL, NULL);
 	if (sock == NULL)
 		return NULL;
 	framing.unterminated = LINED_UNTERMINATED_DROP;
@@ -224,6 +253,12 @@ bool relay_address_connected(struct lined_socket *sock)
 	return true;
 }
 
+const char *relay_address_error_text(int error)
+{
+	return error == ELOOP ? "it is an address of this service itself"
+			      : strerror(error);
+}
+
 const char *relay_address_close_text(const struct relay_address *address,
 				     enum lined_close_reason reason, int error,
 				     bool connected)
@@ -245,7 +280,7 @@ const char *relay_address_close_text(const struct relay_address *address,
 	case LINED_CLOSE_SLOW:
 		return "it takes nothing within send-stall";
 	default:
-		return error != 0 ? strerror(error)
+		return error != 0 ? relay_address_error_text(error)
 				  : lined_close_reason_text(reason);
 	}
 }

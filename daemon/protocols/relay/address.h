@@ -60,6 +60,9 @@ bool relay_address_is_name(const struct relay_address *address);
 int relay_address_socket(const struct relay_address *address,
 			 struct lined_address *to);
 
+/* SOCK_STREAM, or the type of socket that reaches it. */
+int relay_address_type(const struct relay_address *address);
+
 /* What `tag` calls the sender of lines from there: the host as configured, or
  * "unix". */
 const char *relay_address_host(const struct relay_address *address);
@@ -69,7 +72,7 @@ const char *relay_address_host(const struct relay_address *address);
  * RELAY_CONNECT_MS; handle_connect or handle_close is called later. `to`: one
  * of the addresses of the name; NULL: if it is a name, the socket looks it up.
  * The socket has the service's group and framing; an unterminated rest is
- * dropped. NULL and errno.
+ * dropped. NULL and errno: ELOOP (the service listens there), and others.
  */
 struct lined_socket *
 relay_address_connect(struct lined_service *service,
@@ -81,6 +84,9 @@ relay_address_connect(struct lined_service *service,
  * connected to itself, which TCP allows on a local port that is not listened
  * on. */
 bool relay_address_connected(struct lined_socket *sock);
+
+/* strerror(3), with words for what relay_address_connect() may say. */
+const char *relay_address_error_text(int error);
 
 /* Why a socket was closed, before or after it was connected. */
 const char *relay_address_close_text(const struct relay_address *address,

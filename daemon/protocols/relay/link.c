@@ -142,7 +142,7 @@ static bool link_try_next(struct relay_link *link)
 	while (link_choose(link)) {
 		if (link_connect(link) == 0)
 			return true;
-		link_keep_error(link, strerror(errno));
+		link_keep_error(link, relay_address_error_text(errno));
 	}
 	return false;
 }
@@ -214,7 +214,7 @@ static void link_start_round(struct relay_link *link, int error,
 					      &link->address, LINED_CLOSE_ERROR,
 					      error, false));
 	else if (!link_try_next(link))
-		link_no_address(link, link->error);
+		link_failed(link, false, link->error);
 }
 
 static void link_looked_up(void *arg, int error,

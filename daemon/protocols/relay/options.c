@@ -51,6 +51,13 @@ const struct lined_option relay_option_table[] = {
 	{.name = NULL},
 };
 
+bool relay_options_needs_listen(const void *arg)
+{
+	const struct relay_options *options = arg;
+
+	return options->mode != RELAY_UPSTREAM || options->topic[0] == '\0';
+}
+
 bool relay_options_subscribe_only(const struct relay_options *options)
 {
 	return options->subscribe_only < 0 ? options->mode == RELAY_UPSTREAM
@@ -178,6 +185,20 @@ static void options_check_twice(struct lined_check *check, const char *name,
 						  list->items[i]);
 }
 
+/* At run time a name is looked up and checked, too. */
+static void options_check_own(struct lined_check *check, const char *name,
+			      const struct relay_address *address)
+{
+	struct lined_address to;
+
+	if (!relay_address_is_name(address) &&
+	    relay_address_socket(address, &to) == 0 && to.len > 0 &&
+	    lined_check_listens(check, &to.any, relay_address_type(address)))
+		lined_check_error(check, name,
+				  "\"%s\" is an address of this service itself",
+				  address->text);
+}
+
 static void options_check_upstream(struct lined_check *check,
 				   const struct relay_options *options)
 {
@@ -201,6 +222,8 @@ static void options_check_upstream(struct lined_check *check,
 					options->upstream.items[i], &address,
 					error, sizeof(error)) < 0)
 			lined_check_error(check, "upstream", "%s", error);
+		else
+			options_check_own(check, "upstream", &address);
 	options_check_twice(check, "upstream", &options->upstream);
 	if (options->mode == RELAY_UPSTREAM &&
 	    options->use == RELAY_CHOICE_FIRST && options->upstream.count > 1 &&

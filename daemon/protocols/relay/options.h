@@ -61,6 +61,9 @@ extern const struct lined_option relay_option_table[];
 /* struct lined_protocol.check_options. */
 void relay_options_check(struct lined_check *check, const void *arg);
 
+/* struct lined_protocol.needs_listen: not with upstreams and a topic. */
+bool relay_options_needs_listen(const void *options);
+
 /* As configured; if it is not, true in mode upstream. */
 bool relay_options_subscribe_only(const struct relay_options *options);
 

@@ -223,7 +223,8 @@ static bool pair_try_next(struct relay_pair *pair)
 			&pair_upstream_handlers, pair);
 		if (pair->upstream.sock != NULL)
 			return true;
-		pair_log(pair, LINED_LOG_WARNING, "", strerror(errno));
+		pair_log(pair, LINED_LOG_WARNING, "",
+			 relay_address_error_text(errno));
 	}
 	return false;
 }

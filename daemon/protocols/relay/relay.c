@@ -231,6 +231,7 @@ const struct lined_protocol lined_protocol = {
 	.options = relay_option_table,
 	.options_size = sizeof(struct relay_options),
 	.check_options = relay_options_check,
+	.needs_listen = relay_options_needs_listen,
 	.start = relay_start,
 	.stop = relay_stop,
 	.reload = relay_reload,
