@@ -50,6 +50,7 @@ struct daemon {
 	struct control control;
 	struct reload reload;
 	time_t started;
+	bool reload_again; /* asked for while a reload was reading */
 	bool stopped;
 };
 
@@ -103,49 +104,66 @@ enum exit_code daemon_check(const struct cmdline *cmdline)
 
 /* ---- reload ----------------------------------------------------------- */
 
-/* Errors and warnings are logged, and added to report unless it is NULL. */
-static bool daemon_reload(struct daemon *daemon, struct report *report)
+static void daemon_reload(struct daemon *daemon)
 {
-	bool done;
-
 	if (daemon->server.stopping)
-		return false;
+		return;
+	daemon->reload_again = daemon->reload.reading;
+	if (daemon->reload_again)
+		return;
 	systemd_status_reloading(&daemon->systemd_status);
 	log_notice("reload: reading %s", daemon->reload.cmdline->config);
+	requests_reload_begins(&daemon->control);
 	spare_fds_release();
-	done = reload_run(&daemon->reload, report);
+	reload_begin(&daemon->reload);
+}
+
+static void daemon_reloaded(struct reload *reload, bool done,
+			    struct report *report)
+{
+	struct daemon *daemon =
+		lined_container_of(reload, struct daemon, reload);
+
 	if (done)
 		log_notice("reload: done");
 	else
 		log_err("reload: refused, nothing was changed");
 	spare_fds_hold();
 	systemd_status_reloaded(&daemon->systemd_status, done);
-	return done;
+	requests_reloaded(&daemon->control, done, report);
+	if (daemon->reload_again)
+		daemon_reload(daemon);
 }
 
 /* ---- control ---------------------------------------------------------- */
 
-static bool daemon_control_reload(struct control *control,
-				  struct report *report)
+static struct daemon *daemon_of_control(struct control *control)
 {
-	return daemon_reload(
-		lined_container_of(control, struct daemon, control), report);
+	return lined_container_of(control, struct daemon, control);
+}
+
+static void daemon_control_reload(struct control *control)
+{
+	daemon_reload(daemon_of_control(control));
+}
+
+static void daemon_describe_source(struct control *control,
+				   struct conf_source *source)
+{
+	reload_describe(&daemon_of_control(control)->reload, source);
 }
 
 static struct reload_plan *daemon_plan(struct control *control,
-				       const struct control_text *text,
+				       const struct conf_child *child,
 				       struct conf_errors *errors)
 {
-	const struct daemon *daemon =
-		lined_container_of(control, struct daemon, control);
-
-	return reload_plan_text(&daemon->reload, text, errors);
+	return reload_plan_read(&daemon_of_control(control)->reload, child,
+				errors);
 }
 
 static void daemon_describe(struct control *control, struct response *response)
 {
-	const struct daemon *daemon =
-		lined_container_of(control, struct daemon, control);
+	const struct daemon *daemon = daemon_of_control(control);
 	time_t now = time(NULL);
 
 	response_number(response, "pid", (uint64_t)getpid());
@@ -163,6 +181,7 @@ static void daemon_describe(struct control *control, struct response *response)
 
 static const struct control_ops daemon_control_ops = {
 	.reload = daemon_control_reload,
+	.source = daemon_describe_source,
 	.plan = daemon_plan,
 	.describe = daemon_describe,
 };
@@ -179,6 +198,10 @@ static void daemon_stop(struct daemon *daemon)
 		return;
 	}
 	log_notice("stopping");
+	daemon->server.stopping = true;
+	requests_reload_begins(&daemon->control); /* all are refused */
+	reload_cancel(&daemon->reload);
+	requests_end_plans(&daemon->control);
 	server_stop(&daemon->server);
 	systemd_status_stopping(&daemon->systemd_status,
 				daemon->server.conf->drain_timeout_ms);
@@ -191,7 +214,7 @@ static void daemon_on_signal(struct signals *signals, int number)
 
 	switch (number) {
 	case SIGHUP:
-		daemon_reload(daemon, NULL);
+		daemon_reload(daemon);
 		break;
 	case SIGUSR1:
 		server_log_counters(&daemon->server);
@@ -424,6 +447,7 @@ enum exit_code daemon_run(const struct cmdline *cmdline)
 		.modules = daemon.modules,
 		.server = &daemon.server,
 		.heartbeat = &daemon.heartbeat,
+		.finished = daemon_reloaded,
 	};
 	if (cmdline->detach && detach() < 0) {
 		fprintf(stderr, "lined: detach: %s\n", strerror(errno));

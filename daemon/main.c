@@ -15,6 +15,7 @@
 #include "system/keeper.h"
 #include "daemon.h"
 #include "cmdline.h"
+#include "reload.h"
 
 /* Opens /dev/null for each standard descriptor that is closed. Without it a
  * client's socket could become descriptor 2 and receive the log. */
@@ -47,6 +48,8 @@ int main(int argc, char **argv)
 	if (argc == 1 && strcmp(argv[0], KEEPER_NAME) == 0)
 		return keeper_main();
 	fill_standard_fds();
+	if (argc == 2 && strcmp(argv[1], CONF_CHILD_ARGUMENT) == 0)
+		exit(reload_child_main());
 	switch (cmdline_parse(&cmdline, argc, argv)) {
 	case CMDLINE_SHOWN:
 		exit(flush_shown());

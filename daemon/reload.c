@@ -13,54 +13,126 @@
 #include <syslog.h>
 
 #include "cmdline.h"
-#include "control/reply.h"
 #include "log/report.h"
 #include "module/module.h"
 #include "serve/reload_plan.h"
 #include "serve/server.h"
+#include "system/crash.h"
 #include "watch/heartbeat.h"
 
 /* ---- reading ------------------------------------------------------------ */
+
+static const char *reload_find_dir(const struct reload *reload,
+				   const char *module_dir, const char *name)
+{
+	const struct cmdline *cmdline = reload->cmdline;
+	const char *dir = module_dir != NULL ? module_dir : MODULE_DIR;
+	size_t i;
+
+	if (reload->module_dir != NULL)
+		dir = reload->module_dir;
+	for (i = cmdline->module_dir_count; i-- > 0;)
+		if (module_exists(cmdline->module_dirs[i], name) ||
+		    !module_exists(dir, name))
+			dir = cmdline->module_dirs[i];
+	return dir;
+}
 
 static const struct lined_protocol *
 reload_find_protocol(void *arg, const char *module_dir, const char *name,
 		     char *error, size_t size)
 {
 	const struct reload *reload = arg;
-	const struct cmdline *cmdline = reload->cmdline;
-	const struct conf *first = reload->server->start_conf;
-	const char *dir;
-	size_t i;
 
-	/* Once lined runs, modules are loaded from the module-dir of the start
-	 * only: the text of a plan must not choose which code is run. */
-	if (first != NULL)
-		module_dir = first->module_dir;
-	dir = module_dir != NULL ? module_dir : MODULE_DIR;
-	for (i = cmdline->module_dir_count; i-- > 0;)
-		if (module_exists(cmdline->module_dirs[i], name) ||
-		    !module_exists(dir, name))
-			dir = cmdline->module_dirs[i];
-	return module_load(reload->modules, dir, name, error, size);
+	return module_load(reload->modules,
+			   reload_find_dir(reload, module_dir, name), name,
+			   error, size);
 }
 
-static struct conf_env reload_env(const struct reload *reload)
+static const struct lined_protocol *reload_find_loaded(void *arg,
+						       const char *module_dir,
+						       const char *name,
+						       char *error, size_t size)
 {
-	return (struct conf_env){
+	const struct reload *reload = arg;
+	const struct lined_protocol *protocol = module_find_loaded(
+		reload->modules, reload_find_dir(reload, module_dir, name),
+		name, error, size);
+
+	return protocol == NULL && error[0] == '\0' ? &conf_protocol_unloaded
+						    : protocol;
+}
+
+void reload_describe(const struct reload *reload, struct conf_source *source)
+{
+	const struct cmdline *cmdline = reload->cmdline;
+
+	*source = (struct conf_source){
+		.path = cmdline->config,
+		.module_dirs = cmdline->module_dirs,
+		.module_dir_count = cmdline->module_dir_count,
+		.module_dir = reload->module_dir,
+	};
+}
+
+static struct conf *reload_load(const struct reload *reload,
+				const struct conf_child *child,
+				struct conf_errors *errors)
+{
+	const struct conf_env env = {
 		.find_protocol = reload_find_protocol,
 		.arg = (void *)(uintptr_t)reload,
 	};
+
+	return conf_child_load(child, &env, errors);
 }
 
 struct conf *reload_read(const struct reload *reload, bool check_names,
 			 struct conf_errors *errors)
 {
-	struct conf_env env = reload_env(reload);
+	struct conf_source source;
+	struct conf_child child;
+	struct conf *conf;
 
-	env.check_names = check_names;
+	reload_describe(reload, &source);
+	source.check_names = check_names;
 	conf_errors_init(errors);
-	return conf_load(reload->cmdline->config, &env, errors);
+	conf_child_run(&child, &source);
+	conf = reload_load(reload, &child, errors);
+	conf_child_fini(&child);
+	return conf;
 }
+
+/* ---- in the child process ----------------------------------------------- */
+
+static void reload_find_in_child(const struct conf_source *source,
+				 struct conf_env *env)
+{
+	static struct cmdline cmdline;
+	static struct reload reload = {.cmdline = &cmdline};
+
+	cmdline.module_dir_count = source->module_dir_count;
+	if (cmdline.module_dir_count > CMDLINE_MODULE_DIRS_MAX)
+		cmdline.module_dir_count = CMDLINE_MODULE_DIRS_MAX;
+	memcpy(cmdline.module_dirs, source->module_dirs,
+	       cmdline.module_dir_count * sizeof(*cmdline.module_dirs));
+	reload.module_dir = source->module_dir;
+	reload.modules = modules_new();
+	env->find_protocol = reload_find_protocol;
+	env->arg = &reload;
+}
+
+int reload_child_main(void)
+{
+	int code;
+
+	crash_watch(NULL);
+	code = conf_child_main(reload_find_in_child);
+	crash_watch_end();
+	return code;
+}
+
+/* ---- messages ------------------------------------------------------------ */
 
 void reload_add_errors(struct report *report, const struct conf_errors *errors)
 {
@@ -157,18 +229,16 @@ static struct reload_plan *reload_make_plan(const struct reload *reload,
 	return plan;
 }
 
-struct reload_plan *reload_plan_text(const struct reload *reload,
-				     const struct control_text *text,
+struct reload_plan *reload_plan_read(const struct reload *reload,
+				     const struct conf_child *child,
 				     struct conf_errors *errors)
 {
-	struct conf_env env = reload_env(reload);
+	const struct conf_env env = {
+		.find_protocol = reload_find_loaded,
+		.arg = (void *)(uintptr_t)reload,
+	};
 
-	env.text = text->text;
-	env.text_len = text->len;
-	env.may_read = text->may_read;
-	env.may_read_arg = text->may_read_arg;
-	env.check_names = true;
-	return reload_make_plan(reload, conf_load(text->path, &env, errors));
+	return reload_make_plan(reload, conf_child_load(child, &env, errors));
 }
 
 /* ---- applying ----------------------------------------------------------- */
@@ -191,6 +261,8 @@ int reload_start(struct reload *reload, struct conf *conf)
 	if (result == 0)
 		reload_each_unserved(conf, reload_log_unserved);
 	reload->read = time(NULL);
+	reload->module_dir =
+		conf->module_dir != NULL ? conf->module_dir : MODULE_DIR;
 	return result;
 }
 
@@ -229,13 +301,16 @@ static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
 	return true;
 }
 
-bool reload_run(struct reload *reload, struct report *report)
+static bool reload_run(struct reload *reload, struct report *report)
 {
 	struct conf_errors errors;
-	struct conf *conf = reload_read(reload, false, &errors);
-	bool good = conf != NULL, done = false;
+	bool good, done = false;
 	struct reload_plan *plan;
+	struct conf *conf;
 
+	conf_errors_init(&errors);
+	conf = reload_load(reload, &reload->child, &errors);
+	good = conf != NULL;
 	reload_add_errors(report, &errors);
 	conf_errors_fini(&errors);
 	plan = reload_make_plan(reload, conf);
@@ -245,11 +320,49 @@ bool reload_run(struct reload *reload, struct report *report)
 		report_add(report, LINED_LOG_ERR, "config: %s",
 			   strerror(ENOMEM));
 	reload_plan_free(plan);
+	return done;
+}
+
+static void reload_finish(struct reload *reload, bool done,
+			  struct report *report)
+{
+	reload->reading = false;
+	conf_child_fini(&reload->child);
 	if (done) {
 		reload->read = time(NULL);
 		reload->done++;
 	} else {
 		reload->refused++;
 	}
-	return done;
+	reload->finished(reload, done, report);
+	report_fini(report);
+}
+
+static void reload_child_done(struct conf_child *child)
+{
+	struct reload *reload = lined_container_of(child, struct reload, child);
+	struct report report = {.count = 0};
+
+	reload_finish(reload, reload_run(reload, &report), &report);
+}
+
+void reload_begin(struct reload *reload)
+{
+	struct conf_source source;
+
+	reload->reading = true;
+	reload_describe(reload, &source);
+	if (conf_child_start(&reload->child, &source,
+			     reload->server->dispatcher, reload_child_done) < 0)
+		reload_child_done(&reload->child);
+}
+
+void reload_cancel(struct reload *reload)
+{
+	struct report report = {.count = 0};
+
+	if (!reload->reading)
+		return;
+	report_add(&report, LINED_LOG_ERR, "reload: lined is stopping");
+	reload_finish(reload, false, &report);
 }

@@ -11,9 +11,9 @@
 #include <time.h>
 
 #include "config/conf.h"
+#include "config/conf_child.h"
 
 struct cmdline;
-struct control_text;
 struct heartbeat;
 struct modules;
 struct reload_plan;
@@ -25,6 +25,14 @@ struct reload {
 	struct modules *modules;
 	struct server *server;
 	const struct heartbeat *heartbeat;
+	/* From reload_start() on: where modules come from. The text of a plan
+	 * must not choose which code is run. */
+	const char *module_dir;
+	struct conf_child child; /* for reload_begin() */
+	bool reading;            /* it has begun and not finished */
+	/* It has finished. !done: nothing was changed. */
+	void (*finished)(struct reload *reload, bool done,
+			 struct report *report);
 	time_t read; /* when the config in use was read */
 	unsigned long done, refused;
 };
@@ -49,14 +57,24 @@ int reload_open_log(const struct cmdline *cmdline, const struct conf *conf);
 /* Applies the first config to the server. -1: logged. */
 int reload_start(struct reload *reload, struct conf *conf);
 
-/* Reads the config again and applies it. False: nothing was changed; the
- * reasons are logged, and added to report unless it is NULL. */
-bool reload_run(struct reload *reload, struct report *report);
+/* Begins to read the config again, in a child process; then applies it and
+ * calls finished, perhaps within this call. The reasons of a refusal are logged
+ * and in the report. */
+void reload_begin(struct reload *reload);
+/* Ends a reload that is still reading; it is refused. */
+void reload_cancel(struct reload *reload);
 
-/* Plans a reload with this text as the config. NULL: the reload would be
- * refused; errors, which the caller has initialised, has the reasons. */
-struct reload_plan *reload_plan_text(const struct reload *reload,
-				     const struct control_text *text,
+/* What a child process has to know to read a config as lined would. */
+void reload_describe(const struct reload *reload, struct conf_source *source);
+
+/* Plans a reload to the config that a child has read. Loads no module. NULL:
+ * the reload would be refused; errors, which the caller has initialised, has
+ * the reasons. */
+struct reload_plan *reload_plan_read(const struct reload *reload,
+				     const struct conf_child *child,
 				     struct conf_errors *errors);
+
+/* main() of the child process. */
+int reload_child_main(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "conf_fixture.h"
+#include "config/conf_wire.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -828,61 +829,134 @@ END_TEST
 
 /* ---- a text in place of the file ---------------------------------------- */
 
-static bool refuse_all(void *arg, int fd)
+/* Loads lined.conf from these items (struct conf_env, files). The last errors
+ * are in given_errors. */
+static struct conf_errors given_errors;
+
+static struct conf *load_given(const char *files)
 {
-	(void)fd;
-	(*(unsigned *)arg)++;
-	return false;
+	struct conf_env env = fixture_env;
+
+	conf_errors_fini(&given_errors);
+	env.files = files;
+	env.files_len = strlen(files);
+	return conf_load("lined.conf", &env, &given_errors);
 }
 
-START_TEST(text_that_is_given_is_read_in_place_of_the_file)
+/* The only error; "" if there is none. */
+static const char *given_error(void)
 {
-	static const char text[] = SERVICE("given", "1");
+	return given_errors.errors.count == 1
+		       ? given_errors.errors.items[0].text
+		       : "";
+}
+
+#define GIVEN                                                                  \
+	"service \"given\" { protocol = \"echo\" listen = { "                  \
+	"\"tcp://[::1]:7\" } }\n"
+
+START_TEST(files_that_are_given_are_read_in_place_of_the_disk)
+{
+	struct conf *conf = load_given("file 67 - lined.conf\n" GIVEN);
+
+	ck_assert_ptr_nonnull(conf);
+	ck_assert_str_eq(conf->services[0].name, "given");
+	conf_unref(conf);
+}
+END_TEST
+
+/* Two names of a file are one file; a glob reads what matches it. */
+START_TEST(files_that_are_given_include_one_another)
+{
+	struct conf *conf = load_given("file 20 - lined.conf\n"
+				       "include(\"d/*.conf\")\n"
+				       "glob 0 - d/*.conf\n"
+				       "file 1 1.2 d/a.conf\n\n"
+				       "file 1 1.4 d/.hidden.conf\n{"
+				       "file 67 1.3 d/b.conf\n" GIVEN);
+
+	ck_assert_ptr_nonnull(conf);
+	ck_assert_str_eq(conf->services[0].name, "given");
+	conf_unref(conf);
+	ck_assert_ptr_null(load_given("file 20 9.9 lined.conf\n"
+				      "include(\"d/*.conf\")\n"
+				      "glob 0 - d/*.conf\n"
+				      "file 67 9.9 d/b.conf\n" GIVEN));
+	ck_assert_ptr_nonnull(strstr(given_error(), "began with"));
+	ck_assert_ptr_null(load_given("file 18 - lined.conf\n"
+				      "include(\"a.conf\")\n"
+				      "fail 5 - a.conf\nNo, no"));
+	ck_assert_str_eq(given_error(),
+			 "lined.conf:1: include \"a.conf\": No, n");
+}
+END_TEST
+
+/* It is not looked for on the disk, where the daemon may see more than the
+ * person who asks. */
+START_TEST(include_that_is_not_given_is_needed)
+{
+	fixture_write("a.conf", GIVEN);
+	ck_assert_ptr_null(load_given("file 18 - lined.conf\n"
+				      "include(\"a.conf\")\n"));
+	ck_assert_uint_eq(given_errors.errors.count, 0);
+	ck_assert_uint_eq(given_errors.warnings.count, 0);
+	ck_assert_uint_eq(given_errors.needs.count, 1);
+	ck_assert_str_eq(given_errors.needs.items[0].text, "a.conf");
+}
+END_TEST
+
+START_TEST(files_that_are_not_in_the_format_are_refused)
+{
+	static const char *const wrong[] = {
+		"",
+		"x",
+		"file\n",
+		"file 1 - lined.conf\n",
+		"file 99999999999999999999 - lined.conf\n",
+		"file -1 - lined.conf\n",
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_ptr_null(load_given(wrong[i]));
+}
+END_TEST
+
+/* What one load has read, another makes into the same conf. */
+START_TEST(tree_of_a_load_makes_the_same_conf)
+{
+	static const char text[] =
+		"workers = 3\n"
+		"defaults { limits { clients = 5 } }\n"
+		"service \"a\" { protocol = \"echo\" listen = "
+		"{\"tcp://[::1]:7\",\n"
+		"\t\"udp://[::1]:7\"} access { allow = {} } }\n"
+		"include(\"b.conf\")\n";
+	struct wire tree = {NULL, 0, 0, false};
 	struct conf_env env = fixture_env;
 	const struct conf *conf;
 
-	env.text = text;
-	env.text_len = sizeof(text) - 1;
-	conf = fixture_load_with("is-not-there.conf", &env);
-	ck_assert_str_eq(fixture_errors(), "");
-	ck_assert_str_eq(conf->services[0].name, "given");
-	/* The file of that name is another one. */
-	fixture_write("lined.conf", "no config at all {");
-	conf = fixture_load_with("lined.conf", &env);
-	ck_assert_str_eq(conf->services[0].name, "given");
-}
-END_TEST
-
-START_TEST(text_that_is_given_includes_what_may_be_read)
-{
-	static const char text[] = "include(\"other.conf\")\n";
-	struct conf_env env = fixture_env;
-	unsigned asked = 0;
-
-	env.text = text;
-	env.text_len = sizeof(text) - 1;
-	fixture_write("other.conf", SERVICE("other", "1"));
-	ck_assert_ptr_nonnull(fixture_load_with("lined.conf", &env));
-	env.may_read = refuse_all;
-	env.may_read_arg = &asked;
-	ck_assert_ptr_null(fixture_load_with("lined.conf", &env));
-	ck_assert_uint_eq(asked, 1);
-	ck_assert_str_eq(fixture_errors(),
-			 "lined.conf:1: include \"other.conf\": Permission "
-			 "denied\n");
-}
-END_TEST
-
-START_TEST(text_that_is_given_does_not_include_its_file)
-{
-	static const char text[] = "include(\"lined.conf\")\n";
-	struct conf_env env = fixture_env;
-
-	env.text = text;
-	env.text_len = sizeof(text) - 1;
 	fixture_write("lined.conf", text);
-	ck_assert_ptr_null(fixture_load_with("lined.conf", &env));
-	ck_assert_ptr_nonnull(strstr(fixture_errors(), "began with"));
+	fixture_write("b.conf", "\n\nservice \"b\" { protocol = \"echo\"\n"
+				"listen = { \"tcp://[::1]:8\" } }");
+	env.write_tree = &tree;
+	ck_assert_ptr_nonnull(fixture_load_with("lined.conf", &env));
+	env.write_tree = NULL;
+	env.tree = tree.data;
+	env.tree_len = tree.len;
+	fixture_write("lined.conf", "{");
+	conf = fixture_load_with("lined.conf", &env);
+	ck_assert_str_eq(fixture_errors(), "");
+	ck_assert_uint_eq(conf->workers, 3);
+	ck_assert_uint_eq(conf->service_count, 2);
+	ck_assert_uint_eq(conf->services[0].clients, 5);
+	ck_assert_uint_eq(conf->services[0].listen_count, 2);
+	ck_assert(conf->services[0].access.has_allow);
+	ck_assert_str_eq(conf->services[1].place.file, fixture_path("b.conf"));
+	ck_assert_uint_eq(conf->services[1].place.line, 3);
+	/* What is cut off, at any byte, is not half a conf. */
+	for (env.tree_len = 0; env.tree_len < tree.len; env.tree_len++)
+		ck_assert_ptr_null(fixture_load_with("lined.conf", &env));
+	wire_fini(&tree);
 }
 END_TEST
 
@@ -896,10 +970,13 @@ static void add_control(Suite *suite)
 	tcase_add_test(tcase,
 		       control_socket_is_its_owners_unless_a_group_is_named);
 	tcase_add_test(tcase, control_without_its_module_is_refused);
-	tcase = fixture_case(suite, "given text");
-	tcase_add_test(tcase, text_that_is_given_is_read_in_place_of_the_file);
-	tcase_add_test(tcase, text_that_is_given_includes_what_may_be_read);
-	tcase_add_test(tcase, text_that_is_given_does_not_include_its_file);
+	tcase = fixture_case(suite, "given files");
+	tcase_add_test(tcase,
+		       files_that_are_given_are_read_in_place_of_the_disk);
+	tcase_add_test(tcase, files_that_are_given_include_one_another);
+	tcase_add_test(tcase, include_that_is_not_given_is_needed);
+	tcase_add_test(tcase, files_that_are_not_in_the_format_are_refused);
+	tcase_add_test(tcase, tree_of_a_load_makes_the_same_conf);
 }
 
 static Suite *make_suite(void)

@@ -15,6 +15,7 @@
 #include "config/conf_build.h"
 #include "config/conf_file.h"
 #include "config/conf_value.h"
+#include "config/conf_wire.h"
 
 #define WORKERS_MAX       1024
 #define DRAIN_TIMEOUT_MAX (24 * 3600 * 1000)
@@ -189,22 +190,44 @@ static struct conf *conf_new(void)
 	return conf;
 }
 
+static int conf_read(struct conf_build *build, const char *path)
+{
+	const struct conf_env *env = build->env;
+	struct wire_reader tree = {env->tree, env->tree + env->tree_len, false};
+	const struct conf_place itself = {path, 0, 0};
+
+	if (env->tree == NULL)
+		return conf_file_read(path, env, build->conf->pool,
+				      &build->tree, &build->report);
+	if (wire_take_tree(&tree, build->conf->pool, &build->tree) == 0)
+		return 0;
+	if (tree.failed)
+		conf_error(&build->report, &itself,
+			   "what was read from it is damaged");
+	else
+		conf_build_oom(build);
+	return -1;
+}
+
 struct conf *conf_load(const char *path, const struct conf_env *env,
 		       struct conf_errors *errors)
 {
 	struct conf_build build = {
 		.conf = conf_new(), .env = env, .report = {.errors = errors}};
+	bool good;
 
 	build.uses_end = &build.uses;
 	conf_tree_init(&build.tree, pool_new());
 	if (build.conf == NULL || build.tree.pool == NULL)
 		conf_build_oom(&build);
-	else if (conf_file_read(path, env, build.conf->pool, &build.tree,
-				&build.report) == 0)
+	else if (conf_read(&build, path) == 0 && errors->needs.count == 0)
 		conf_check(&build, path);
+	good = errors->errors.count == 0 && errors->needs.count == 0;
+	if (good && !build.report.oom && env->write_tree != NULL)
+		wire_put_tree(env->write_tree, &build.tree);
 	pool_free(build.tree.pool);
 	conf_report_finish(&build.report);
-	if (errors->errors.count == 0 && !build.report.oom)
+	if (good && !build.report.oom)
 		return build.conf;
 	conf_unref(build.conf);
 	return NULL;

@@ -115,6 +115,12 @@ struct conf {
 
 /* ---- loading --------------------------------------------------------- */
 
+struct wire;
+
+/* What find_protocol returns for a module that is not to be loaded: a service
+ * with it has no options, and is not to be started. */
+extern const struct lined_protocol conf_protocol_unloaded;
+
 struct conf_env {
 	/* Finds a protocol by its name, which matches [a-z0-9_-]+. Its table
 	 * must outlive the conf. module_dir NULL: the built-in directory. NULL
@@ -124,12 +130,28 @@ struct conf_env {
 						      const char *name,
 						      char *error, size_t size);
 	void *arg;
-	/* The text of the first file, in place of reading it; NULL: read it. */
-	const char *text;
-	size_t text_len;
-	/* Whether an open file may be read; NULL: all may. */
-	bool (*may_read)(void *arg, int fd);
-	void *may_read_arg;
+	/*
+	 * The files, in place of reading them; NULL: they are read. A sequence
+	 * of these, each a line and the bytes of that length:
+	 *
+	 *	file LENGTH ID PATH	its text; two files with one ID are one
+	 *	fail LENGTH - PATH	the reason why it could not be read
+	 *	glob 0 - PATTERN	all files that match it are given
+	 *
+	 * An include of anything else goes to the needs (conf_message.h).
+	 */
+	const char *files;
+	size_t files_len;
+	/* Does not look at files that the config names, such as keys, and does
+	 * not call the checks of modules, which may: the messages would show a
+	 * person what only the daemon may see. The same with `tree`. */
+	bool blind;
+	/* What another load has written by write_tree, in place of any file. It
+	 * has checked everything. */
+	const char *tree;
+	size_t tree_len;
+	/* A load without errors writes its tree here; NULL: it does not. */
+	struct wire *write_tree;
 	/* Warn of users and groups that this machine does not know: for
 	 * lined -t. A load that is applied fails on them anyway. */
 	bool check_names;

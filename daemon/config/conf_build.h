@@ -47,6 +47,13 @@ struct conf_build {
 	size_t use_count;
 };
 
+/* Whether not to look at files that the config names, nor to call checks of
+ * modules: see conf_env. */
+static inline bool conf_build_is_blind(const struct conf_build *build)
+{
+	return build->env->blind || build->env->tree != NULL;
+}
+
 /* The options for reading a section; its messages begin with context. */
 struct conf_options conf_build_options(struct conf_build *build,
 				       const char *context);

@@ -11,7 +11,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <glob.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,13 +23,13 @@
 #include "pool.h"
 
 #define FILES_MAX 1024u
+#define TEXT_MAX  (16u << 20) /* of all files */
 #define TOO_LARGE "is larger than 1 MiB: not a config file"
 
 /* A file that was read: reading it again is an error. */
 struct file_seen {
 	struct file_seen *next;
-	dev_t device;
-	ino_t inode;
+	const char *id;                /* the same for all its paths */
 	const struct conf_place *from; /* the include; NULL: the first file */
 };
 
@@ -37,6 +40,7 @@ struct file_reader {
 	struct conf_report *report;
 	struct file_seen *seen;
 	unsigned files;
+	size_t text_len; /* of all */
 };
 
 static int file_oom(struct file_reader *r)
@@ -78,13 +82,8 @@ static char *file_read_all(struct file_reader *r, int fd, size_t size,
 }
 
 /* The reason why an open file is not to be read; NULL: it may be. */
-static const char *file_unfit(const struct file_reader *r, int fd,
-			      const struct stat *st)
+static const char *file_unfit(const struct stat *st)
 {
-	const struct conf_env *env = r->env;
-
-	if (env->may_read != NULL && !env->may_read(env->may_read_arg, fd))
-		return strerror(EACCES);
 	if (S_ISDIR(st->st_mode))
 		return "is a directory";
 	if (!S_ISREG(st->st_mode))
@@ -92,32 +91,6 @@ static const char *file_unfit(const struct file_reader *r, int fd,
 	if (st->st_size > (off_t)CONF_FILE_MAX)
 		return TOO_LARGE;
 	return NULL;
-}
-
-static const struct file_seen *file_find_seen(const struct file_reader *r,
-					      const struct stat *st)
-{
-	const struct file_seen *seen;
-
-	for (seen = r->seen; seen != NULL; seen = seen->next)
-		if (seen->device == st->st_dev && seen->inode == st->st_ino)
-			return seen;
-	return NULL;
-}
-
-static int file_note_seen(struct file_reader *r, const struct stat *st,
-			  const struct conf_place *from)
-{
-	struct file_seen *seen = pool_alloc(r->tree->pool, sizeof(*seen));
-
-	if (seen == NULL)
-		return file_oom(r);
-	seen->device = st->st_dev;
-	seen->inode = st->st_ino;
-	seen->from = from;
-	seen->next = r->seen;
-	r->seen = seen;
-	return 0;
 }
 
 /* Reports an error of a file at the include that names it, if there is one. */
@@ -135,12 +108,21 @@ static void file_report(struct file_reader *r, const char *path,
 /* 1 and an error if the file was read before: two includes name it, or includes
  * form a circle. 0: it was not. -1: no memory. */
 static int file_check_seen(struct file_reader *r, const char *path,
-			   const struct stat *st, const struct conf_place *from)
+			   const char *id, const struct conf_place *from)
 {
-	const struct file_seen *seen = file_find_seen(r, st);
+	struct file_seen *seen;
 
-	if (seen == NULL)
-		return file_note_seen(r, st, from);
+	for (seen = r->seen; seen != NULL; seen = seen->next)
+		if (strcmp(seen->id, id) == 0)
+			break;
+	if (seen == NULL) {
+		seen = pool_alloc(r->tree->pool, sizeof(*seen));
+		if (seen == NULL)
+			return file_oom(r);
+		*seen = (struct file_seen){r->seen, id, from};
+		r->seen = seen;
+		return 0;
+	}
 	if (seen->from == NULL)
 		conf_error(r->report, from,
 			   "include \"%s\": this is the file that reading "
@@ -156,32 +138,46 @@ static int file_check_seen(struct file_reader *r, const char *path,
 
 /* -1: reading ends. */
 static int file_take_text(struct file_reader *r, const char *path,
-			  const char *text, size_t len)
+			  const struct conf_place *from, const char *text,
+			  size_t len)
 {
 	struct conf_place place = {path, 0, r->files++};
 
-	return conf_parse_text(text, len, &place, r->tree, r->report);
+	r->text_len += len;
+	if (r->files > FILES_MAX)
+		conf_error(r->report, from, "more than %u files are included",
+			   FILES_MAX);
+	else if (r->text_len > TEXT_MAX)
+		conf_error(r->report, from,
+			   "the config files have more than %u bytes in all",
+			   TEXT_MAX);
+	else
+		return conf_parse_text(text, len, &place, r->tree, r->report);
+	return -1;
 }
 
 /* -1: the load ends. 0 also if the file was reported and skipped. */
 static int file_read(struct file_reader *r, const char *path,
 		     const struct conf_place *from)
 {
-	/* Opening a FIFO must not block the daemon. */
+	/* Opening a FIFO must not block. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	const char *why = NULL;
+	const char *why = NULL, *id = NULL;
 	char *text = NULL;
 	struct stat st;
 	size_t len = 0;
 	int status = 0;
 
-	path = pool_strdup(r->names, path);
-	if (path == NULL) {
-		status = file_oom(r);
-	} else if (fd < 0 || fstat(fd, &st) < 0) {
+	if (fd < 0 || fstat(fd, &st) < 0) {
 		why = strerror(errno);
-	} else if ((why = file_unfit(r, fd, &st)) == NULL &&
-		   (status = file_check_seen(r, path, &st, from)) == 0) {
+	} else if ((why = file_unfit(&st)) == NULL) {
+		id = pool_printf(r->tree->pool, "%llu.%llu",
+				 (unsigned long long)st.st_dev,
+				 (unsigned long long)st.st_ino);
+		status = id == NULL ? file_oom(r)
+				    : file_check_seen(r, path, id, from);
+	}
+	if (why == NULL && status == 0) {
 		text = file_read_all(r, fd, (size_t)st.st_size, &len);
 		if (text == NULL)
 			why = strerror(errno);
@@ -191,26 +187,117 @@ static int file_read(struct file_reader *r, const char *path,
 	if (why != NULL)
 		file_report(r, path, from, why);
 	if (text != NULL)
-		status = file_take_text(r, path, text, len);
+		status = file_take_text(r, path, from, text, len);
 	return status < 0 || (why != NULL && from == NULL) ? -1 : 0;
 }
 
-/* Reads the first file from the text in env: the path need not exist. */
-static int file_read_given(struct file_reader *r, const char *path)
+/* The messages keep a pointer to the path. */
+static int file_read_named(struct file_reader *r, const char *path,
+			   const struct conf_place *from)
 {
-	struct stat st;
-
 	path = pool_strdup(r->names, path);
-	if (path == NULL)
+	return path != NULL ? file_read(r, path, from) : file_oom(r);
+}
+
+/* ---- files that are given ---------------------------------------------- */
+
+/* An item of env->files. */
+struct given {
+	const char *kind, *id, *path;
+	const char *text;
+	size_t len;
+};
+
+static size_t given_length(const char *text)
+{
+	return text != NULL ? strtoul(text, NULL, 10) : SIZE_MAX;
+}
+
+/* Reads the item at *at and moves *at behind it. False: there is none; what is
+ * left is not in the format. The item is the pool's. */
+static bool given_next(struct file_reader *r, size_t *at, struct given *given)
+{
+	const char *begin = r->env->files + *at;
+	size_t left = r->env->files_len - *at;
+	const char *end = memchr(begin, '\n', left);
+	char *head, *rest;
+
+	if (end == NULL)
+		return false;
+	head = pool_strndup(r->tree->pool, begin, (size_t)(end - begin));
+	if (head == NULL) {
+		file_oom(r);
+		return false;
+	}
+	left -= (size_t)(end - begin) + 1;
+	given->kind = strtok_r(head, " ", &rest);
+	given->text = end + 1;
+	given->len = given_length(strtok_r(NULL, " ", &rest));
+	given->id = strtok_r(NULL, " ", &rest);
+	given->path = rest;
+	if (given->kind == NULL || given->id == NULL || given->len > left)
+		return false;
+	*at += (size_t)(end - begin) + 1 + given->len;
+	return true;
+}
+
+/* Takes the item of this path as file_read() reads a file. */
+static int given_take(struct file_reader *r, const struct given *given,
+		      const struct conf_place *from)
+{
+	const char *id = given->id, *path = given->path;
+	char *text;
+	int status;
+
+	text = pool_strndup(r->tree->pool, given->text, given->len);
+	path = pool_strdup(r->names, path);
+	if (text == NULL || path == NULL)
 		return file_oom(r);
-	if (stat(path, &st) == 0 && file_note_seen(r, &st, NULL) < 0)
-		return -1;
-	if (r->env->text_len > CONF_FILE_MAX) {
-		file_report(r, path, NULL, TOO_LARGE);
+	if (strcmp(given->kind, "fail") == 0) {
+		file_report(r, path, from, text);
+		return from == NULL ? -1 : 0;
+	}
+	if (given->len > CONF_FILE_MAX) {
+		file_report(r, path, from, TOO_LARGE);
 		return -1;
 	}
-	return file_take_text(r, path, r->env->text, r->env->text_len);
+	status = file_check_seen(r, path, strcmp(id, "-") == 0 ? path : id,
+				 from);
+	if (status == 0)
+		status = file_take_text(r, path, from, text, given->len);
+	return status < 0 ? -1 : 0;
 }
+
+/* Takes what is given of the path or, with an include that has wildcards, of
+ * all paths that match. */
+static int given_read(struct file_reader *r, const char *path, bool matches,
+		      const struct conf_place *from)
+{
+	struct given given;
+	bool found = false;
+	size_t at = 0;
+
+	while (given_next(r, &at, &given)) {
+		bool is_glob = strcmp(given.kind, "glob") == 0;
+
+		if (is_glob && matches && strcmp(given.path, path) == 0)
+			found = true;
+		if (is_glob ||
+		    (matches ? fnmatch(path, given.path,
+				       FNM_PATHNAME | FNM_PERIOD) != 0
+			     : strcmp(given.path, path) != 0))
+			continue;
+		if (given_take(r, &given, from) < 0)
+			return -1;
+		if (!matches)
+			return 0;
+	}
+	if (!found)
+		conf_need(r->report, path);
+	return r->report->oom ? -1 : 0;
+}
+
+/* ---- includes ---------------------------------------------------------- */
 
 /* A directory that does not exist matches nothing; one that cannot be read is
  * an error. */
@@ -231,8 +318,8 @@ static int file_read_matches(struct file_reader *r,
 	switch (glob(pattern, 0, file_glob_error, &found)) {
 	case 0:
 		for (i = 0; i < found.gl_pathc && status == 0; i++)
-			status = file_read(r, found.gl_pathv[i],
-					   &include->place);
+			status = file_read_named(r, found.gl_pathv[i],
+						 &include->place);
 		break;
 	case GLOB_NOMATCH:
 		break;
@@ -251,22 +338,21 @@ static int file_read_include(struct file_reader *r,
 {
 	const char *pattern = conf_file_path(include->pattern, &include->place,
 					     r->tree->pool);
+	bool matches;
 
 	if (pattern == NULL)
 		return file_oom(r);
-	if (r->files >= FILES_MAX) {
-		conf_error(r->report, &include->place,
-			   "more than %u files are included", FILES_MAX);
-		return -1;
-	}
 	if (include->pattern[0] == '\0') {
 		conf_error(r->report, &include->place,
 			   "include(): the pattern is empty");
 		return 0;
 	}
-	if (strpbrk(include->pattern, "*?[") == NULL)
-		return file_read(r, pattern, &include->place);
-	return file_read_matches(r, include, pattern);
+	matches = strpbrk(include->pattern, "*?[") != NULL;
+	if (r->env->files != NULL)
+		return given_read(r, pattern, matches, &include->place);
+	if (matches)
+		return file_read_matches(r, include, pattern);
+	return file_read_named(r, pattern, &include->place);
 }
 
 int conf_file_read(const char *path, const struct conf_env *env,
@@ -277,8 +363,8 @@ int conf_file_read(const char *path, const struct conf_env *env,
 		.env = env, .names = names, .tree = tree, .report = report};
 	struct conf_include *include;
 
-	if ((env->text != NULL ? file_read_given(&r, path)
-			       : file_read(&r, path, NULL)) < 0)
+	if ((env->files != NULL ? given_read(&r, path, false, NULL)
+				: file_read_named(&r, path, NULL)) < 0)
 		return -1;
 	/* Included files append their own includes to this list. */
 	for (include = tree->includes; include != NULL; include = include->next)

@@ -9,7 +9,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "control/reply.h"
@@ -186,51 +187,181 @@ static void plan_print(struct response *response,
 	plan_print_keys(response, plan);
 }
 
-/*
- * Error messages quote the included files. A file is included only if its mode
- * lets the client's user or group, or others, read it, or for root and the
- * daemon's user. Without this check a client could read files with the daemon's
- * rights.
- */
-static bool plan_may_read(void *arg, int fd)
-{
-	const struct request *request = arg;
-	const struct peercred *by = &request->by;
-	struct stat st;
+/* ---- reading ------------------------------------------------------------ */
 
-	if (!request->known || fstat(fd, &st) < 0)
-		return false;
-	if (by->uid == 0 || by->uid == geteuid())
-		return true;
-	if (by->uid == st.st_uid)
-		return st.st_mode & S_IRUSR;
-	if (by->gid == st.st_gid)
-		return st.st_mode & S_IRGRP;
-	return st.st_mode & S_IROTH;
+/* A request whose config is read, or waits. */
+struct plan_read {
+	struct list link; /* control.plans */
+	struct control *control;
+	struct request *request;
+	bool full; /* of root or the daemon's user, who may see everything */
+	bool running;
+	struct conf_child child;
+};
+
+static void plan_begin_next(struct control *control, bool full);
+
+/* Leaves the list, and the next one begins. */
+static void plan_free(struct plan_read *read)
+{
+	struct control *control = read->control;
+	bool full = read->full;
+
+	list_remove(&read->link);
+	conf_child_fini(&read->child);
+	free(read);
+	plan_begin_next(control, full);
+}
+
+static void plan_refuse(struct plan_read *read, const char *why)
+{
+	struct response response = {.oom = false};
+
+	response_refuse(&response, "%s", why);
+	reply_last(read->control, read->request, &response);
+	plan_free(read);
+}
+
+static void plan_respond(struct plan_read *read)
+{
+	struct response response = {.oom = false};
+	struct conf_errors errors;
+	struct reload_plan *plan;
+	size_t i;
+
+	conf_errors_init(&errors);
+	plan = read->control->ops->plan(read->control, &read->child, &errors);
+	reply_messages(&response, &errors);
+	for (i = 0; i < errors.needs.count; i++) {
+		response_record(&response, "need");
+		response_text(&response, "path", errors.needs.items[i].text);
+	}
+	if (!read->full)
+		reply_message(&response, LINED_LOG_NOTICE,
+			      "not checked: files that the config names, and "
+			      "what only the protocols check; ask as root or "
+			      "as the user that lined runs as");
+	if (plan != NULL)
+		plan_print(&response, plan);
+	else if (errors.needs.count > 0 && errors.errors.count == 0)
+		response_refuse(&response, "the files that it includes are "
+					   "missing: linectl sends them");
+	else
+		response_refuse(&response, "a reload would refuse this config "
+					   "and change nothing");
+	conf_errors_fini(&errors);
+	reload_plan_free(plan);
+	reply_last(read->control, read->request, &response);
+	plan_free(read);
+}
+
+static void plan_child_done(struct conf_child *child)
+{
+	plan_respond(lined_container_of(child, struct plan_read, child));
+}
+
+/* The file as an item of PLAN_FILES, to be freed. NULL: no memory. */
+static char *plan_make_item(const struct request *request, size_t *len)
+{
+	size_t room = strlen(request->argument) + 64 + request->text_len;
+	char *item = malloc(room);
+
+	if (item == NULL)
+		return NULL;
+	*len = (size_t)snprintf(item, room, "file %zu - %s\n",
+				request->text_len, request->argument);
+	memcpy(item + *len, request->text, request->text_len);
+	*len += request->text_len;
+	return item;
+}
+
+static void plan_begin(struct plan_read *read)
+{
+	const struct request *request = read->request;
+	struct control *control = read->control;
+	struct conf_source source;
+	char *item = NULL;
+	int result;
+
+	control->ops->source(control, &source);
+	source.path = request->argument;
+	source.check_names = true;
+	source.blind = !read->full;
+	source.files = request->text;
+	source.files_len = request->text_len;
+	if (request->kind == LINED_REQUEST_PLAN) {
+		item = plan_make_item(request, &source.files_len);
+		source.files = item;
+	}
+	read->running = true;
+	if (source.files == NULL) {
+		plan_refuse(read, "out of memory");
+		return;
+	}
+	result = conf_child_start(&read->child, &source,
+				  control->server->dispatcher, plan_child_done);
+	free(item);
+	if (result < 0)
+		plan_respond(read);
+}
+
+/* One is read at a time; those who may only look never wait for one another's
+ * twice, and root does not wait for them. */
+static void plan_begin_next(struct control *control, bool full)
+{
+	struct plan_read *read, *first = NULL;
+
+	list_for_each(read, &control->plans, link) {
+		if (read->full != full)
+			continue;
+		if (read->running)
+			return;
+		if (first == NULL)
+			first = read;
+	}
+	if (first != NULL && !control->server->stopping)
+		plan_begin(first);
+}
+
+static bool plan_has_another(struct control *control, uid_t uid)
+{
+	const struct plan_read *read;
+
+	list_for_each(read, &control->plans, link)
+		if (!read->full && read->request->by.uid == uid)
+			return true;
+	return false;
 }
 
 void plan_run(struct control *control, struct request *request)
 {
-	const struct control_text text = {
-		.path = request->argument,
-		.text = request->text,
-		.len = request->text_len,
-		.may_read = plan_may_read,
-		.may_read_arg = request,
-	};
 	struct response response = {.oom = false};
-	struct conf_errors errors;
-	struct reload_plan *plan;
+	struct plan_read *read;
+	uid_t uid = request->by.uid;
+	bool full = request->known && (uid == 0 || uid == geteuid());
 
-	conf_errors_init(&errors);
-	plan = control->ops->plan(control, &text, &errors);
-	reply_messages(&response, &errors);
-	conf_errors_fini(&errors);
-	if (plan != NULL)
-		plan_print(&response, plan);
-	else
-		response_refuse(&response, "a reload would refuse this config "
-					   "and change nothing");
-	reload_plan_free(plan);
-	reply_last(control, request, &response);
+	if (!request->known || (!full && plan_has_another(control, uid))) {
+		response_refuse(&response, "another plan of this user is being "
+					   "made: try again later");
+		reply_last(control, request, &response);
+		return;
+	}
+	read = calloc(1, sizeof(*read));
+	if (read == NULL) {
+		reply_no_memory(control, request);
+		return;
+	}
+	read->control = control;
+	read->request = request;
+	read->full = full;
+	list_append(&control->plans, &read->link);
+	plan_begin_next(control, full);
+}
+
+void plan_end_all(struct control *control)
+{
+	while (!list_is_empty(&control->plans))
+		plan_refuse(lined_container_of(control->plans.next,
+					       struct plan_read, link),
+			    "lined is stopping");
 }

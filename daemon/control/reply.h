@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "config/conf.h"
+#include "config/conf_child.h"
 #include "control/request.h"
 #include "control/response.h"
 #include "list.h"
@@ -20,23 +21,16 @@ struct report;
 struct server;
 struct service;
 
-/* The content of a config file. may_read decides whether a file that it
- * includes is read. */
-struct control_text {
-	const char *path, *text;
-	size_t len;
-	bool (*may_read)(void *arg, int fd);
-	void *may_read_arg;
-};
-
 /* Functions of daemon.c. */
 struct control_ops {
-	/* Reloads, as on SIGHUP. False: nothing was changed. */
-	bool (*reload)(struct control *control, struct report *report);
-	/* Plans a reload with this text as the config. NULL: the reload would
-	 * be refused; errors has the reasons. */
+	/* Begins a reload, as SIGHUP does: requests_reloaded() follows. */
+	void (*reload)(struct control *control);
+	/* Fills in how to read a config as a reload would. */
+	void (*source)(struct control *control, struct conf_source *source);
+	/* Plans a reload to what a child has read. NULL: the reload would be
+	 * refused; errors has the reasons. */
 	struct reload_plan *(*plan)(struct control *control,
-				    const struct control_text *text,
+				    const struct conf_child *child,
 				    struct conf_errors *errors);
 	/* Adds the values of daemon.c to the record `daemon`. */
 	void (*describe)(struct control *control, struct response *response);
@@ -46,7 +40,8 @@ struct control {
 	struct request_port port;
 	struct server *server;
 	const struct control_ops *ops;
-	struct list open; /* requests whose last response was not sent */
+	struct list open;  /* requests whose last response was not sent */
+	struct list plans; /* that wait or are being read */
 };
 
 /* Sends the last response of the request, and takes over its content. */

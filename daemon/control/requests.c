@@ -15,18 +15,49 @@
 static void requests_reload(struct control *control, struct request *request)
 {
 	struct response response = {.oom = false};
-	struct report report = {.count = 0};
-	bool done = control->ops->reload(control, &report);
+
+	if (!control->server->stopping) {
+		control->ops->reload(control);
+		return;
+	}
+	response_refuse(&response, "reload: refused, lined is stopping");
+	reply_last(control, request, &response);
+}
+
+void requests_reload_begins(struct control *control)
+{
+	struct request *request;
+
+	list_for_each(request, &control->open, open)
+		if (request->kind == LINED_REQUEST_RELOAD)
+			request->subject = control;
+}
+
+static void requests_respond_reload(struct control *control,
+				    struct request *request, bool done,
+				    const struct report *report)
+{
+	struct response response = {.oom = false};
 	size_t i;
 
-	for (i = 0; i < report.count; i++)
-		reply_message(&response, report.messages[i].level,
-			      report.messages[i].text);
-	report_fini(&report);
+	for (i = 0; i < report->count; i++)
+		reply_message(&response, report->messages[i].level,
+			      report->messages[i].text);
 	if (!done)
 		response_refuse(&response,
 				"reload: refused, nothing was changed");
 	reply_last(control, request, &response);
+}
+
+void requests_reloaded(struct control *control, bool done,
+		       const struct report *report)
+{
+	struct request *request, *next;
+
+	list_for_each_safe(request, next, &control->open, open)
+		if (request->kind == LINED_REQUEST_RELOAD &&
+		    request->subject != NULL)
+			requests_respond_reload(control, request, done, report);
 }
 
 static void requests_set_log_level(struct control *control,
@@ -57,6 +88,7 @@ static const struct verb {
 	{LINED_REQUEST_CLIENTS, clients_run},
 	{LINED_REQUEST_WHY, why_run},
 	{LINED_REQUEST_PLAN, plan_run},
+	{LINED_REQUEST_PLAN_FILES, plan_run},
 	{LINED_REQUEST_TAP, tap_run},
 	{LINED_REQUEST_KICK, kick_run},
 	{LINED_REQUEST_DRAIN, drain_run},
@@ -107,7 +139,13 @@ void requests_init(struct control *control, struct server *server,
 	control->server = server;
 	control->ops = ops;
 	list_init(&control->open);
+	list_init(&control->plans);
 	server->env.requests = &control->port;
+}
+
+void requests_end_plans(struct control *control)
+{
+	plan_end_all(control);
 }
 
 /* ---- services that end -------------------------------------------------- */

@@ -12,6 +12,15 @@
 void requests_init(struct control *control, struct server *server,
 		   const struct control_ops *ops);
 
+/* A reload begins: it is what the requests until now have asked for. */
+void requests_reload_begins(struct control *control);
+/* It has ended: responds to them. */
+void requests_reloaded(struct control *control, bool done,
+		       const struct report *report);
+
+/* lined is about to stop: refuses the plans that are not read yet. */
+void requests_end_plans(struct control *control);
+
 /* The service begins to drain; it has ended and will be freed after the
  * call. */
 void requests_service_drains(struct control *control, struct service *service);

@@ -22,8 +22,10 @@ void kick_run(struct control *control, struct request *request);
 /* why.c */
 void why_run(struct control *control, struct request *request);
 
-/* plan.c */
+/* plan.c: PLAN, PLAN_FILES. plan_end_all() refuses those that are not read yet.
+ */
 void plan_run(struct control *control, struct request *request);
+void plan_end_all(struct control *control);
 
 /* tap.c. A tap ends by tap_end(), or when its service begins to drain. */
 void tap_run(struct control *control, struct request *request);

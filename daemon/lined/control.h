@@ -93,8 +93,8 @@ enum lined_request_kind {
 	LINED_REQUEST_WHY,
 	/* FILE: a `step` for each step of a reload with this file, and a
 	 * `message` for each error and warning. `text` is the file's content.
-	 * A file that it includes is read only if the client's user may read
-	 * it. */
+	 * A `need` is the path or pattern of an include: lined reads no file,
+	 * so PLAN_FILES has to follow. */
 	LINED_REQUEST_PLAN,
 	/* SERVICE: a `line` for each line that the service receives from now
 	 * on, and a `lost` where lines were left out. Ends when the service
@@ -111,6 +111,14 @@ enum lined_request_kind {
 	LINED_REQUEST_RELOAD,
 	/* LEVEL: sets the log level, err to debug, until the next reload. */
 	LINED_REQUEST_LOG,
+
+	/* FILE: as PLAN; `text` is the file and what it includes, as items of a
+	 * line and a content each:
+	 *
+	 *	file LENGTH ID PATH	so many bytes; equal IDs are one file
+	 *	fail LENGTH - PATH	the reason why it cannot be read
+	 *	glob 0 - PATTERN	every file that matches it is there */
+	LINED_REQUEST_PLAN_FILES,
 };
 
 struct lined_request {

@@ -367,50 +367,90 @@ bool module_exists(const char *dir, const char *name)
 	return (size_t)n < sizeof(file) && access(file, F_OK) == 0;
 }
 
+/* The path of dir/NAME.so, checked, to be freed; *st is its status. NULL:
+ * refused. */
+static char *module_locate(const char *dir, const char *name, struct stat *st,
+			   char file[PATH_MAX],
+			   const struct module_error *report)
+{
+	int n = snprintf(file, PATH_MAX, "%s/%s.so", dir, name);
+	char *path;
+
+	if (!module_is_name(name)) {
+		module_refuse(report, "not the name of a protocol");
+		return NULL;
+	}
+	path = n < PATH_MAX ? realpath(file, NULL) : NULL;
+	if (path == NULL) {
+		module_refuse(report, "%s",
+			      strerror(n < PATH_MAX ? errno : ENAMETOOLONG));
+		return NULL;
+	}
+	if (module_check_file(path, dir, st, report) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+/* The protocol of a module that is loaded; NULL: it cannot be used. */
+static const struct lined_protocol *
+module_use(const struct module *module, bool changed, const char *name,
+	   const struct module_error *report)
+{
+	char why[512];
+
+	if (changed)
+		module_refuse(report,
+			      "it was changed in place since it was loaded: "
+			      "restart lined, or install it as a new file");
+	else if (protocol_check(module->protocol, name, why, sizeof(why)) < 0)
+		module_refuse(report, "%s", why);
+	else
+		return module->protocol;
+	return NULL;
+}
+
+const struct lined_protocol *module_find_loaded(const struct modules *modules,
+						const char *dir,
+						const char *name, char *error,
+						size_t size)
+{
+	char file[PATH_MAX];
+	const struct module_error report = {error, size, file};
+	const struct module *module;
+	bool changed = false;
+	struct stat st;
+	char *path = module_locate(dir, name, &st, file, &report);
+
+	if (path == NULL)
+		return NULL;
+	free(path);
+	error[0] = '\0';
+	module = module_find(modules, &st, &changed);
+	return module != NULL ? module_use(module, changed, name, &report)
+			      : NULL;
+}
+
 const struct lined_protocol *module_load(struct modules *modules,
 					 const char *dir, const char *name,
 					 char *error, size_t size)
 {
-	char file[PATH_MAX], why[512];
+	char file[PATH_MAX];
 	const struct module_error report = {error, size, file};
 	struct module *module;
 	bool changed = false;
 	struct stat st;
-	char *path;
-	int n;
+	char *path = module_locate(dir, name, &st, file, &report);
 
-	n = snprintf(file, sizeof(file), "%s/%s.so", dir, name);
-	if (!module_is_name(name)) {
-		module_refuse(&report, "not the name of a protocol");
+	if (path == NULL)
 		return NULL;
-	}
-	path = (size_t)n < sizeof(file) ? realpath(file, NULL) : NULL;
-	if (path == NULL) {
-		module_refuse(&report, "%s",
-			      strerror((size_t)n < sizeof(file)
-					       ? errno
-					       : ENAMETOOLONG));
-		return NULL;
-	}
-	if (module_check_file(path, dir, &st, &report) < 0) {
-		free(path);
-		return NULL;
-	}
 	module = module_find(modules, &st, &changed);
 	if (module == NULL) {
 		module = module_load_file(modules, path, &st, name, &report);
 		return module != NULL ? module->protocol : NULL;
 	}
 	free(path);
-	if (changed)
-		module_refuse(&report,
-			      "it was changed in place since it was loaded: "
-			      "restart lined, or install it as a new file");
-	else if (protocol_check(module->protocol, name, why, sizeof(why)) < 0)
-		module_refuse(&report, "%s", why);
-	else
-		return module->protocol;
-	return NULL;
+	return module_use(module, changed, name, &report);
 }
 
 const struct lined_protocol *module_of_code(const struct modules *modules,

@@ -43,6 +43,13 @@ const struct lined_protocol *module_load(struct modules *modules,
 					 const char *dir, const char *name,
 					 char *error, size_t size);
 
+/* The same, but loads nothing. NULL, and error is empty: this file is not
+ * loaded yet. */
+const struct lined_protocol *module_find_loaded(const struct modules *modules,
+						const char *dir,
+						const char *name, char *error,
+						size_t size);
+
 /* The protocol whose module contains the address; NULL: none. MT-safe and
  * async-signal-safe. */
 const struct lined_protocol *module_of_code(const struct modules *modules,

@@ -20,8 +20,9 @@
 #include "metrics_text.h"
 #include "text.h"
 
-/* The largest config file that lined reads. */
-#define PLAN_MAX (1024 * 1024)
+/* The largest config file that lined reads; all files of a config. */
+#define PLAN_MAX       (1024 * 1024)
+#define PLAN_FILES_MAX (8 * 1024 * 1024)
 
 /* The state of a client. */
 struct session {
@@ -29,7 +30,8 @@ struct session {
 	const struct verb *verb; /* of the current request */
 	bool tapping;
 	uint64_t lost; /* lines of a tap that were not sent */
-	/* The length and name of the file that follows `plan`. */
+	/* The length and name of the file or files that follow `plan`. */
+	const struct verb *plan_verb;
 	size_t plan_len;
 	char *plan_name;
 };
@@ -55,6 +57,7 @@ struct verb {
 
 static void control_help(struct session *session, const char *argument);
 static void control_begin_plan(struct session *session, const char *argument);
+static void control_begin_files(struct session *session, const char *argument);
 static void control_write_metrics(struct text *text,
 				  const struct lined_response *response);
 
@@ -76,6 +79,10 @@ static const struct verb verbs[] = {
 	{"plan", " LENGTH FILE",
 	 "what a reload of FILE would do; its LENGTH bytes follow",
 	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_PLAN, control_begin_plan, NULL},
+	{"plan-files", " LENGTH FILE",
+	 "the same; FILE and what it includes follow (lined/control.h)",
+	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_PLAN_FILES, control_begin_files,
+	 NULL},
 	{"tap", " SERVICE",
 	 "the lines of a service, until another line is sent", ARGUMENT_MUST_BE,
 	 LOOK, LINED_REQUEST_TAP, NULL, NULL},
@@ -349,13 +356,14 @@ static void control_finish_plan(struct session *session, const char *text,
 
 	session->plan_name = NULL;
 	session->plan_len = 0;
-	control_request(session, control_find_verb("plan"), name, text, len);
+	control_request(session, session->plan_verb, name, text, len);
 	free(name);
 }
 
 /* With a bad length, the end of the file is not known, and its bytes would be
  * read as verbs: the connection is closed. */
-static void control_begin_plan(struct session *session, const char *argument)
+static void control_await_files(struct session *session, const char *verb,
+				const char *argument, size_t most)
 {
 	unsigned long long len;
 	char *end;
@@ -363,12 +371,11 @@ static void control_begin_plan(struct session *session, const char *argument)
 	errno = 0;
 	len = strtoull(argument, &end, 10);
 	if (argument[0] < '0' || argument[0] > '9' || errno != 0 ||
-	    *end != ' ' || end[1] == '\0' || len > PLAN_MAX) {
-		control_refuse(
-			session,
-			"plan: usage: plan LENGTH FILE, and then that many "
-			"bytes, %d at most",
-			PLAN_MAX);
+	    *end != ' ' || end[1] == '\0' || len > most) {
+		control_refuse(session,
+			       "%s: usage: %s LENGTH FILE, and then that many "
+			       "bytes, %zu at most",
+			       verb, verb, most);
 		lined_socket_close_after_flush(session->client,
 					       LINED_CLOSE_LOCAL, 0);
 		return;
@@ -380,9 +387,20 @@ static void control_begin_plan(struct session *session, const char *argument)
 					       LINED_CLOSE_LOCAL, 0);
 		return;
 	}
+	session->plan_verb = control_find_verb(verb);
 	session->plan_len = (size_t)len;
 	if (len == 0)
 		control_finish_plan(session, "", 0);
+}
+
+static void control_begin_plan(struct session *session, const char *argument)
+{
+	control_await_files(session, "plan", argument, PLAN_MAX);
+}
+
+static void control_begin_files(struct session *session, const char *argument)
+{
+	control_await_files(session, "plan-files", argument, PLAN_FILES_MAX);
 }
 
 /* ---- clients ----------------------------------------------------------- */
@@ -417,8 +435,9 @@ static void control_read(struct lined_socket *client, void *arg)
 
 	do {
 		if (session->plan_len > 0) {
-			status = lined_socket_read_block(
-				client, session->plan_len, PLAN_MAX, &line);
+			status = lined_socket_read_block(client,
+							 session->plan_len,
+							 PLAN_FILES_MAX, &line);
 			if (status == LINED_LINE_READY && line.unterminated)
 				control_refuse(session,
 					       "plan: the file is shorter "

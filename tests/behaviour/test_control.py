@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -16,7 +17,7 @@ import threading
 import time
 import unittest
 
-from lined_test import PATIENCE, Client, Datagram, DaemonTest, TOP
+from lined_test import LINED, PATIENCE, Client, Datagram, DaemonTest, TOP
 from lined_test import free_port, main, service
 
 ROOT = os.geteuid() == 0
@@ -462,7 +463,7 @@ class Rights(ControlTest):
                       said)
         self.assertIn("state", self.one("status", "daemon"))
         with contextlib.ExitStack() as places:
-            for _ in range(19):
+            for _ in range(18):
                 places.enter_context(Client(self.socket))
             self.assertIn("state", self.one("status", "daemon"))
 
@@ -482,20 +483,67 @@ class Rights(ControlTest):
         out = self.ask_as(OTHER + 7, OTHER, "log debug")
         self.assertIn("permission denied", out)
 
-    def test_a_plan_shows_nobody_what_they_could_not_read(self):
-        secret = self.path("secret.conf")
-        with open(secret, "w") as f:
-            f.write("password-of-root = 1\n")
-        os.chmod(secret, 0o600)
+    def plan_as(self, uid, groups, path):
+        """linectl plan by another user: (exit code, what it says)."""
+        done = subprocess.run(
+            ["setpriv", "--reuid", str(uid), "--regid", str(uid),
+             "--groups", ",".join(str(group) for group in groups),
+             self.linectl(), "-s", self.socket, "plan", path],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
+        return done.returncode, done.stdout
+
+    def linectl(self):
+        """A copy that everybody may run."""
+        path = self.path("linectl")
+        shutil.copy(os.path.join(os.path.dirname(LINED), "linectl"), path)
+        os.chmod(path, 0o755)
+        return path
+
+    def test_a_plan_reads_what_who_asks_may_read(self):
+        """With the rights of a person, whatever the daemon may read: a file in
+        a closed directory, and one of a supplementary group."""
+        closed = self.path("closed")
+        os.mkdir(closed, 0o700)
+        for name, group in (("closed/secret.conf", 0), ("team.conf", TEAM)):
+            path = self.path(name)
+            with open(path, "w") as f:
+                f.write("password-of-%s = 1\n" % group)
+            os.chown(path, 0, group)
+            os.chmod(path, 0o640 if group else 0o644)
         self.start()
-        text = 'include("%s")\n' % secret
-        line = "plan %d %s\n%s" % (len(text), self.path("x.conf"), text)
-        out = self.ask_as(OTHER, self.group.gr_gid, line)
-        self.assertNotIn("password-of-root", out)
-        self.assertIn("Permission denied", out)
-        os.chmod(secret, 0o644)
-        out = self.ask_as(OTHER, self.group.gr_gid, line)
-        self.assertIn("password-of-root", out)
+        groups = (self.group.gr_gid, TEAM)
+        for text, wanted, hidden in (
+                ('include("closed/secret.conf")',
+                 'include "%s/closed/secret.conf": Permission denied'
+                 % os.path.realpath(self.dir), "password"),
+                ('include("closed/no-such.conf")',
+                 "no-such.conf\": Permission denied", "No such file"),
+                ('include("closed/*.conf")', "Permission denied", "secret"),
+                ('include("team.conf")', "password-of-%d" % TEAM, "denied")):
+            self.write(text + "\n", "plan.conf")
+            os.chmod(self.path("plan.conf"), 0o644)
+            code, said = self.plan_as(OTHER, groups, self.path("plan.conf"))
+            self.assertIn(wanted, said)
+            self.assertNotIn(hidden, said)
+            self.assertEqual(code, 1)
+
+    def test_a_plan_does_not_tell_whether_a_file_is_there(self):
+        closed = self.path("closed")
+        os.mkdir(closed, 0o700)
+        with open(self.path("closed/key.pem"), "w"):
+            pass
+        self.start()
+        said = []
+        for name in ("key", "no-such"):
+            text = self.control + self.echo + (
+                'tls "x" { certificate = "%s/%s.pem" key = "%s/%s.pem" }\n'
+                % (closed, name, closed, name))
+            said.append(self.ask_as(
+                OTHER, self.group.gr_gid,
+                "plan %d %s\n%s" % (len(text), self.config, text)))
+            self.assertNotIn(closed, said[-1])
+        self.assertEqual(said[0], said[1])
 
 
 # ---- verbs -----------------------------------------------------------------

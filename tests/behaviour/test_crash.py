@@ -227,21 +227,30 @@ class Crash(DaemonTest):
             self.expect(daemon, signal.SIGSEGV,
                         "SIGSEGV in protocol faulty, service trouble")
 
+    def expect_refusal(self, words):
+        self.assertRegex(self.start_fails(self.text, 1),
+                         r"<3>\S+lined.conf: the process that reads it has "
+                         r"crashed: %s(\n|\Z)" % words)
+
     def test_before_it_serves(self):
+        self.build("start")
+        for workers in (1, 2):
+            with self.subTest(workers=workers):
+                self.write(self.text, workers=workers)
+                daemon = self.launch(self.arguments())
+                self.expect(daemon, signal.SIGSEGV, "SIGSEGV in protocol "
+                            "faulty, service trouble")
+        # The config is read in a child process, with its modules.
         for early, words in (
-                ("start", "in protocol faulty, service trouble"),
                 ("check", "in protocol faulty, checking its options"),
                 ("load", r"in \S+/faulty\.so")):
-            self.build(early)
-            for workers in (1, 2):
-                with self.subTest(early, workers=workers):
-                    self.write(self.text, workers=workers)
-                    daemon = self.launch(self.arguments())
-                    self.expect(daemon, signal.SIGSEGV, "SIGSEGV " + words)
+            with self.subTest(early):
+                self.build(early)
+                self.expect_refusal("SIGSEGV " + words)
         # A check of the configuration says it, too.
         code, out = self.check()
         self.assertNotEqual(code, 0)
-        self.assertRegex(out, r"main thread: SIGSEGV in \S+/faulty\.so")
+        self.assertRegex(out, r"crashed: SIGSEGV in \S+/faulty\.so")
 
     def test_an_exit_is_no_stop(self):
         self.build()
@@ -255,20 +264,21 @@ class Crash(DaemonTest):
                                 "service trouble")
                 # What was logged before is not lost.
                 self.assertTrue(daemon.logged("service trouble: farewell$"))
+        self.build("start", "exit(0)")
+        self.write(self.text, workers=2)
+        daemon = self.launch(self.arguments())
+        self.expect(daemon, signal.SIGABRT, r"exit\(\) called in protocol "
+                    "faulty, service trouble")
         for early, words in (
-                ("start", "in protocol faulty, service trouble"),
                 ("check", "in protocol faulty, checking its options"),
                 ("load", r"in \S+/faulty\.so")):
             with self.subTest(early):
                 self.build(early, "exit(0)")
-                self.write(self.text, workers=2)
-                daemon = self.launch(self.arguments())
-                self.expect(daemon, signal.SIGABRT,
-                            r"exit\(\) called " + words)
+                self.expect_refusal(r"exit\(\) called " + words)
         # Nor is it a good configuration.
         code, out = self.check()
         self.assertNotEqual(code, 0)
-        self.assertRegex(out, r"main thread: exit\(\) called in "
+        self.assertRegex(out, r"crashed: exit\(\) called in "
                               r"\S+/faulty\.so")
 
     def test_an_exit_while_it_stops_is_told_too(self):

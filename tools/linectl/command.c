@@ -7,7 +7,6 @@
 
 #include "linectl/command.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +14,7 @@
 #include "linectl/answer.h"
 #include "linectl/json.h"
 #include "linectl/metrics.h"
+#include "linectl/plan.h"
 #include "linectl/show.h"
 #include "linectl/tap.h"
 #include "linectl/top.h"
@@ -22,8 +22,6 @@
 
 /* The daemon itself waits five seconds for a worker. */
 #define PATIENCE_MS 15000
-
-#define FILE_MAX (1024 * 1024)
 
 /* A member of the JSON document: the record, or all records, of a kind. */
 struct member {
@@ -202,28 +200,25 @@ static void command_show(const struct command_call *call,
 	free(argument);
 }
 
-static enum linectl_status command_ask(const struct command_call *call,
-				       const char *request, size_t len)
+/* Prints the answer and frees it. */
+static enum linectl_status command_finish(const struct command_call *call,
+					  struct answer *answer)
 {
-	enum linectl_status status;
-	struct answer answer;
+	enum linectl_status status = error_status(answer->end);
 
-	answer_get(&answer, call->control, request, len,
-		   call->command->has_no_timeout ? 0 : PATIENCE_MS);
 	if (call->json)
-		command_write_json(call->command, &answer);
+		command_write_json(call->command, answer);
 	else
-		command_show(call, &answer);
-	if (answer.end != ANSWER_OK)
-		error_print(answer.error);
-	status = error_status(answer.end);
-	answer_fini(&answer);
+		command_show(call, answer);
+	if (answer->end != ANSWER_OK)
+		error_print(answer->error);
+	answer_fini(answer);
 	return status;
 }
 
 enum linectl_status command_run(const struct command_call *call)
 {
-	enum linectl_status status;
+	struct answer answer;
 	char *request;
 
 	/* A line break in the argument would end the request. */
@@ -235,57 +230,22 @@ enum linectl_status command_run(const struct command_call *call)
 	request =
 		memory_format("%.*s %s\n", (int)command_name_len(call->command),
 			      call->command->usage, call->argument);
-	status = command_ask(call, request, strlen(request));
+	answer_get(&answer, call->control, request, strlen(request),
+		   call->command->has_no_timeout ? 0 : PATIENCE_MS);
 	free(request);
-	return status;
+	return command_finish(call, &answer);
 }
 
-/* ---- plan -------------------------------------------------------------- */
-
-/* The whole file, to be freed; NULL and errno. */
-static char *read_whole_file(const char *path, size_t *len)
-{
-	FILE *file = fopen(path, "re");
-	char *text;
-
-	if (file == NULL)
-		return NULL;
-	text = memory_new(FILE_MAX + 1, 1);
-	errno = 0;
-	*len = fread(text, 1, FILE_MAX + 1, file);
-	if (*len > FILE_MAX)
-		errno = EFBIG;
-	if (ferror(file) || *len > FILE_MAX) {
-		free(text);
-		text = NULL;
-	}
-	fclose(file);
-	return text;
-}
-
-/* The request contains the file: the daemon may have no right to read it, or a
- * right that the caller does not have. */
 static enum linectl_status run_plan(const struct command_call *call)
 {
-	char *path = realpath(call->argument, NULL), *text = NULL, *request;
 	enum linectl_status status;
-	size_t len = 0, head_len;
+	struct answer answer;
+	char *error;
 
-	if (path != NULL && strchr(path, '\n') == NULL)
-		text = read_whole_file(path, &len);
-	if (text == NULL) {
-		request = memory_format("%s: %s", call->argument,
-					strerror(errno));
-		status = error_report(call->json, LINECTL_REFUSED, request);
-	} else {
-		request = memory_format("plan %zu %s\n", len, path);
-		head_len = strlen(request);
-		request = memory_resize(request, head_len + len, 1);
-		memcpy(request + head_len, text, len);
-		status = command_ask(call, request, head_len + len);
-	}
-	free(request);
-	free(text);
-	free(path);
+	if (plan_get(&answer, call->control, call->argument, PATIENCE_MS,
+		     &error) == 0)
+		return command_finish(call, &answer);
+	status = error_report(call->json, LINECTL_REFUSED, error);
+	free(error);
 	return status;
 }

@@ -7,6 +7,7 @@
 
 #include "config/parse/conf_message.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ void conf_errors_fini(struct conf_errors *errors)
 {
 	messages_fini(&errors->errors);
 	messages_fini(&errors->warnings);
+	messages_fini(&errors->needs);
 }
 
 static int messages_grow(struct conf_messages *messages)
@@ -74,23 +76,50 @@ static char *message_text(const struct conf_place *place, const char *context,
 	return text;
 }
 
-static void messages_add(struct conf_report *report,
-			 struct conf_messages *messages, const char *context,
-			 const struct conf_place *place, const char *format,
-			 va_list ap)
+/* Takes text over; NULL: no memory. */
+static void messages_append(struct conf_report *report,
+			    struct conf_messages *messages, char *text,
+			    unsigned file_number, unsigned line)
 {
-	char *text = message_text(place, context, format, ap);
-	struct conf_message *message;
-
 	if (text == NULL || messages_grow(messages) < 0) {
 		free(text);
 		report->oom = true;
 		return;
 	}
-	message = &messages->items[messages->count++];
-	message->text = text;
-	message->file_number = place->file_number;
-	message->line = place->line;
+	messages->items[messages->count++] =
+		(struct conf_message){text, file_number, line};
+}
+
+static void messages_add(struct conf_report *report,
+			 struct conf_messages *messages, const char *context,
+			 const struct conf_place *place, const char *format,
+			 va_list ap)
+{
+	if (messages->count > CONF_MESSAGES_MAX)
+		return;
+	if (messages->count == CONF_MESSAGES_MAX)
+		messages_append(report, messages, strdup("and more"), UINT_MAX,
+				0);
+	else
+		messages_append(report, messages,
+				message_text(place, context, format, ap),
+				place->file_number, place->line);
+}
+
+void conf_message_copy(struct conf_report *report,
+		       struct conf_messages *messages,
+		       const struct conf_message *message)
+{
+	messages_append(report, messages, strdup(message->text),
+			message->file_number, message->line);
+}
+
+void conf_need(struct conf_report *report, const char *path)
+{
+	struct conf_messages *needs = &report->errors->needs;
+
+	if (needs->count < CONF_MESSAGES_MAX)
+		messages_append(report, needs, strdup(path), 0, 0);
 }
 
 void conf_error(struct conf_report *report, const struct conf_place *place,

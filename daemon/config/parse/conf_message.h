@@ -33,12 +33,18 @@ struct conf_messages {
 struct conf_errors {
 	struct conf_messages errors;
 	struct conf_messages warnings;
+	/* Only where the files are given (struct conf_env): paths and patterns
+	 * of includes that were not. They make the load fail. */
+	struct conf_messages needs;
 };
 
 void conf_errors_init(struct conf_errors *errors);
 void conf_errors_fini(struct conf_errors *errors);
 
 /* ---- for the load ------------------------------------------------------ */
+
+/* More messages of a kind are left out: a wrong file may cause any number. */
+#define CONF_MESSAGES_MAX 1000
 
 /* Shared by all parts of a load. The lists in errors are the caller's. oom is
  * set when memory runs out, and makes the load fail as an error does. */
@@ -57,6 +63,13 @@ void conf_error_in(struct conf_report *report, const char *context,
 void conf_warning_in(struct conf_report *report, const char *context,
 		     const struct conf_place *place, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+void conf_need(struct conf_report *report, const char *path);
+
+/* Adds a copy of a message of another load. */
+void conf_message_copy(struct conf_report *report,
+		       struct conf_messages *messages,
+		       const struct conf_message *message);
 
 /* Sorts both lists, and adds an error if memory ran out. */
 void conf_report_finish(struct conf_report *report);

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The request is the child's standard input, the result its standard output:
+ * the messages, then the tree of the files if there is no error. A result that
+ * is not whole means that the child was killed.
+ */
+#include "config.h"
+
+#include "config/conf_child.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config/conf_wire.h"
+
+/* Ten thousand services with long option lists take a tenth of this. */
+#define MEMORY_MAX ((size_t)256 << 20)
+#define SECONDS    10
+#define RESULT_MAX ((size_t)128 << 20)
+#define READ_SIZE  65536
+#define ERRORS_MAX 4096
+
+/* ---- the request -------------------------------------------------------- */
+
+static void child_put_source(struct wire *wire,
+			     const struct conf_source *source)
+{
+	size_t i;
+
+	wire_put_text(wire, source->path);
+	wire_put_text(wire, source->module_dir);
+	wire_put_number(wire, source->check_names);
+	wire_put_number(wire, source->blind);
+	wire_put_number(wire, (uint32_t)source->module_dir_count);
+	for (i = 0; i < source->module_dir_count; i++)
+		wire_put_text(wire, source->module_dirs[i]);
+	if (source->files != NULL)
+		wire_put(wire, source->files, source->files_len);
+	else
+		wire_put_text(wire, NULL);
+}
+
+/* -1: it cannot be read. */
+static int child_take_source(struct wire_reader *reader,
+			     struct conf_source *source)
+{
+	const char **dirs;
+	size_t i;
+
+	source->path = wire_take_text(reader);
+	source->module_dir = wire_take_text(reader);
+	source->check_names = wire_take_number(reader) != 0;
+	source->blind = wire_take_number(reader) != 0;
+	source->module_dir_count = wire_take_number(reader);
+	if (reader->failed || source->path == NULL)
+		return -1;
+	dirs = calloc(source->module_dir_count + 1, sizeof(*dirs));
+	if (dirs == NULL)
+		return -1;
+	for (i = 0; i < source->module_dir_count; i++)
+		dirs[i] = wire_take_text(reader);
+	source->module_dirs = dirs;
+	source->files = wire_take(reader, &source->files_len);
+	return reader->failed ? -1 : 0;
+}
+
+/* ---- the child ----------------------------------------------------------- */
+
+static int child_write(const struct wire *wire)
+{
+	size_t at = 0;
+	ssize_t n;
+
+	while (at < wire->len) {
+		n = write(STDOUT_FILENO, wire->data + at, wire->len - at);
+		if (n < 0 && errno != EINTR)
+			return -1;
+		if (n > 0)
+			at += (size_t)n;
+	}
+	return wire->failed ? -1 : 0;
+}
+
+int conf_child_main(void (*find)(const struct conf_source *source,
+				 struct conf_env *env))
+{
+	struct conf_env env = {.arg = NULL};
+	struct wire tree = {NULL, 0, 0, false}, result = tree;
+	struct conf_source source;
+	struct wire_reader reader;
+	struct conf_errors errors;
+	struct conf *conf;
+	char *request;
+	size_t len;
+
+	subprocess_limit(MEMORY_MAX, SECONDS);
+	request = subprocess_input(&len);
+	if (request == NULL)
+		return 1;
+	reader = (struct wire_reader){request, request + len, false};
+	if (child_take_source(&reader, &source) < 0)
+		return 1;
+	env.check_names = source.check_names;
+	env.blind = source.blind;
+	env.files = source.files;
+	env.files_len = source.files_len;
+	env.write_tree = &tree;
+	find(&source, &env);
+	conf_errors_init(&errors);
+	conf = conf_load(source.path, &env, &errors);
+	wire_put_errors(&result, &errors);
+	wire_put_number(&result, conf != NULL);
+	wire_put(&result, tree.data != NULL ? tree.data : "", tree.len);
+	if (tree.failed || child_write(&result) < 0)
+		return 1;
+	/* Nothing is freed: the process ends. */
+	return 0;
+}
+
+/* ---- the result ---------------------------------------------------------- */
+
+/* True: the child has ended its output, or child->why is set. */
+static bool child_receive(struct conf_child *child)
+{
+	size_t room;
+	ssize_t n;
+	char *data;
+
+	for (;;) {
+		if (child->room - child->len < READ_SIZE) {
+			room = child->room * 2 + READ_SIZE;
+			data = child->len < RESULT_MAX
+				       ? realloc(child->data, room)
+				       : NULL;
+			if (data == NULL) {
+				snprintf(child->why, sizeof(child->why), "%s",
+					 strerror(ENOMEM));
+				return true;
+			}
+			child->data = data;
+			child->room = room;
+		}
+		n = read(child->process.out, child->data + child->len,
+			 child->room - child->len);
+		if (n == 0)
+			return true;
+		if (n > 0)
+			child->len += (size_t)n;
+		else if (errno != EINTR)
+			return errno != EAGAIN;
+	}
+}
+
+static void child_too_slow(struct conf_child *child)
+{
+	snprintf(child->why, sizeof(child->why),
+		 "reading it takes more than %d seconds", SECONDS);
+}
+
+/* Shows what it has written, and returns the report of its crash, as crash.c
+ * writes it; NULL: there is none. */
+static const char *child_show_errors(char *text)
+{
+	static const char head[] = "main thread: ";
+	char *crash = strstr(text, head), *end;
+
+	if (crash != NULL && crash != text && crash[-1] != '\n')
+		crash = NULL;
+	(void)!write(STDERR_FILENO, text,
+		     crash != NULL ? (size_t)(crash - text) : strlen(text));
+	if (crash == NULL)
+		return NULL;
+	end = strchr(crash, '\n');
+	if (end != NULL)
+		*end = '\0';
+	return crash + strlen(head);
+}
+
+/* Collects the child; if it was killed, child->why says by what. */
+static void child_collect(struct conf_child *child)
+{
+	char text[ERRORS_MAX];
+	const char *crash;
+	int status;
+
+	if (!child->running)
+		return;
+	child->running = false;
+	status = subprocess_end(&child->process, text, sizeof(text));
+	crash = child_show_errors(text);
+	if (child->why[0] != '\0' || !WIFSIGNALED(status))
+		return;
+	if (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM)
+		child_too_slow(child);
+	else if (WTERMSIG(status) != SIGKILL)
+		snprintf(child->why, sizeof(child->why),
+			 "the process that reads it has crashed: %s",
+			 crash != NULL ? crash : strsignal(WTERMSIG(status)));
+}
+
+static int child_start(struct conf_child *child,
+		       const struct conf_source *source)
+{
+	struct wire request = {NULL, 0, 0, false};
+	int result = -1;
+
+	memset(child, 0, sizeof(*child));
+	child->path = strdup(source->path);
+	child_put_source(&request, source);
+	errno = ENOMEM;
+	if (child->path != NULL && !request.failed)
+		result = subprocess_start(&child->process, CONF_CHILD_ARGUMENT,
+					  request.data, request.len);
+	wire_fini(&request);
+	child->running = result == 0;
+	if (result < 0)
+		snprintf(child->why, sizeof(child->why),
+			 "the process that reads it cannot be started: %s",
+			 strerror(errno));
+	return result;
+}
+
+/* ---- waiting --------------------------------------------------------------
+ */
+
+static int64_t child_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+void conf_child_run(struct conf_child *child, const struct conf_source *source)
+{
+	int64_t end_ms = child_now_ms() + SECONDS * 1000, left_ms;
+	struct pollfd out = {.events = POLLIN};
+
+	if (child_start(child, source) < 0)
+		return;
+	out.fd = child->process.out;
+	while (!child_receive(child)) {
+		left_ms = end_ms - child_now_ms();
+		if (left_ms <= 0) {
+			child_too_slow(child);
+			break;
+		}
+		poll(&out, 1, (int)left_ms);
+	}
+	child_collect(child);
+}
+
+static void child_finish(struct conf_child *child)
+{
+	lined_dispatcher_unregister(child->dispatcher, &child->delegate);
+	lined_timer_stop(&child->timer);
+	child_collect(child);
+}
+
+static void child_readable(struct lined_delegate *delegate)
+{
+	struct conf_child *child =
+		lined_container_of(delegate, struct conf_child, delegate);
+
+	if (!child_receive(child))
+		return;
+	child_finish(child);
+	child->done(child);
+}
+
+static void child_timed_out(struct lined_timer *timer)
+{
+	struct conf_child *child =
+		lined_container_of(timer, struct conf_child, timer);
+
+	child_too_slow(child);
+	child_finish(child);
+	child->done(child);
+}
+
+int conf_child_start(struct conf_child *child, const struct conf_source *source,
+		     struct lined_dispatcher *d,
+		     void (*done)(struct conf_child *child))
+{
+	static const struct lined_delegate_handlers handlers = {
+		.handle_read = child_readable};
+
+	if (child_start(child, source) < 0)
+		return -1;
+	child->done = done;
+	child->dispatcher = d;
+	child->delegate.fd = child->process.out;
+	child->delegate.mode = LINED_MODE_READ;
+	child->delegate.handlers = &handlers;
+	lined_timer_init(&child->timer, d, child_timed_out);
+	if (lined_dispatcher_register(d, &child->delegate) == 0 &&
+	    lined_timer_start(&child->timer, SECONDS * 1000, 0) == 0)
+		return 0;
+	snprintf(child->why, sizeof(child->why), "%s", strerror(errno));
+	child_finish(child);
+	return -1;
+}
+
+void conf_child_fini(struct conf_child *child)
+{
+	if (child->running && child->dispatcher != NULL)
+		child_finish(child);
+	child_collect(child);
+	free(child->path);
+	free(child->data);
+	memset(child, 0, sizeof(*child));
+}
+
+/* ---- the conf -------------------------------------------------------------
+ */
+
+/* Warnings were reported by the child. */
+static struct conf *child_make_conf(const struct conf_child *child,
+				    const struct conf_env *with,
+				    const char *tree, size_t len,
+				    struct conf_report *report)
+{
+	struct conf_env env = *with;
+	struct conf_errors errors;
+	struct conf *conf;
+	size_t i;
+
+	env.tree = tree;
+	env.tree_len = len;
+	conf_errors_init(&errors);
+	conf = conf_load(child->path, &env, &errors);
+	for (i = 0; i < errors.errors.count; i++)
+		conf_message_copy(report, &report->errors->errors,
+				  &errors.errors.items[i]);
+	report->oom |= conf == NULL && errors.errors.count == 0;
+	conf_errors_fini(&errors);
+	return conf;
+}
+
+struct conf *conf_child_load(const struct conf_child *child,
+			     const struct conf_env *env,
+			     struct conf_errors *errors)
+{
+	struct wire_reader reader = {child->data, child->data + child->len,
+				     false};
+	struct conf_report report = {.errors = errors};
+	const struct conf_place itself = {child->path, 0, 0};
+	struct conf *conf = NULL;
+	const char *tree;
+	size_t len;
+	bool good;
+
+	if (child->path == NULL) {
+		report.oom = true;
+	} else if (child->why[0] != '\0') {
+		conf_error(&report, &itself, "%s", child->why);
+	} else {
+		wire_take_errors(&reader, &report);
+		good = wire_take_number(&reader) != 0;
+		tree = wire_take(&reader, &len);
+		if (reader.failed)
+			conf_error(&report, &itself,
+				   "the process that reads it has ended early: "
+				   "it may have no memory left");
+		else if (good)
+			conf = child_make_conf(child, env, tree, len, &report);
+	}
+	conf_report_finish(&report);
+	return conf;
+}

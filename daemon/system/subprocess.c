@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * posix_spawn(3) of /proc/self/exe: this very file, even if another has taken
+ * its place. A bare fork(2) would copy a large address space and the locks of
+ * other threads.
+ */
+#include "config.h"
+
+#include "system/subprocess.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SELF "/proc/self/exe"
+
+extern char **environ;
+
+/* A file in memory with these bytes, to be read from its begin. */
+static int subprocess_file(const char *bytes, size_t len)
+{
+	int fd = memfd_create("lined", MFD_CLOEXEC), error;
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	while (len > 0) {
+		n = write(fd, bytes, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			goto fail;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	if (lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+fail:
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+/* An error number, or 0. */
+static int subprocess_spawn(struct subprocess *process, const char *argument,
+			    int in, int out)
+{
+	/* Without /proc: as it was started. */
+	const char *program =
+		access(SELF, X_OK) == 0 ? SELF : program_invocation_name;
+	char *const argv[] = {program_invocation_short_name,
+			      (char *)(uintptr_t)argument, NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
+	int error;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
+						      POSIX_SPAWN_SETSIGDEF |
+						      POSIX_SPAWN_SETPGROUP);
+	error = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	if (error == 0)
+		error = posix_spawn_file_actions_adddup2(&actions, out,
+							 STDOUT_FILENO);
+	if (error == 0)
+		error = posix_spawn_file_actions_adddup2(&actions, process->err,
+							 STDERR_FILENO);
+	if (error == 0)
+		error = posix_spawnp(&process->pid, program, &actions,
+				     &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return error;
+}
+
+static void subprocess_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+int subprocess_start(struct subprocess *process, const char *argument,
+		     const void *input, size_t len)
+{
+	int ends[2] = {-1, -1}, in = subprocess_file(input, len), error = 0;
+
+	process->err = in >= 0 ? subprocess_file("", 0) : -1;
+	if (process->err < 0 || pipe2(ends, O_CLOEXEC) < 0 ||
+	    fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+		error = errno;
+	else
+		error = subprocess_spawn(process, argument, in, ends[1]);
+	subprocess_close(in);
+	subprocess_close(ends[1]);
+	process->out = ends[0];
+	if (error == 0)
+		return 0;
+	subprocess_close(ends[0]);
+	subprocess_close(process->err);
+	errno = error;
+	return -1;
+}
+
+int subprocess_end(struct subprocess *process, char *text, size_t size)
+{
+	int status = 0;
+	ssize_t n;
+
+	close(process->out);
+	kill(process->pid, SIGKILL);
+	while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	n = pread(process->err, text, size - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	close(process->err);
+	return status;
+}
+
+/* ---- in the process itself ---------------------------------------------- */
+
+/* A sanitizer reserves terabytes of address space. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+void subprocess_limit(size_t memory, unsigned seconds)
+{
+	const struct rlimit address_space = {memory, memory};
+	const struct rlimit cpu = {seconds, seconds + 1}, core = {0, 0};
+
+	if (!SANITIZED)
+		setrlimit(RLIMIT_AS, &address_space);
+	setrlimit(RLIMIT_CPU, &cpu);
+	setrlimit(RLIMIT_CORE, &core);
+	alarm(seconds + 1);
+}
+
+char *subprocess_input(size_t *len)
+{
+	struct stat st;
+	char *bytes;
+	ssize_t n = 0;
+
+	if (fstat(STDIN_FILENO, &st) < 0)
+		return NULL;
+	bytes = malloc((size_t)st.st_size + 1);
+	if (bytes == NULL)
+		return NULL;
+	for (*len = 0; *len < (size_t)st.st_size; *len += (size_t)n) {
+		n = read(STDIN_FILENO, bytes + *len, (size_t)st.st_size - *len);
+		if (n <= 0 && (n == 0 || errno != EINTR))
+			break;
+		if (n < 0)
+			n = 0;
+	}
+	bytes[*len] = '\0';
+	return bytes;
+}

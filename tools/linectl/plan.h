@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asks for the plan of a config file. The file and those that it includes are
+ * read here, with the rights of the person who asks, and sent to the daemon.
+ */
+#ifndef LINECTL_PLAN_H
+#define LINECTL_PLAN_H
+
+#include "linectl/answer.h"
+
+/* Sends the file and waits for the whole answer. -1, and the reason in *error,
+ * to be freed: the file cannot be read. */
+int plan_get(struct answer *answer, struct control_socket *control,
+	     const char *path, unsigned timeout_ms, char **error);
+
+#endif
