@@ -779,6 +779,60 @@ START_TEST(a_worker_that_lags_makes_publishers_pause)
 }
 END_TEST
 
+/* ---- shared memory ------------------------------------------------------- */
+
+enum { ADDITIONS = 100 };
+
+static void add_to_shared(struct lined_service *service, void *arg)
+{
+	struct lined_shared **shared = arg;
+	unsigned long *data;
+	unsigned i;
+
+	*shared = lined_shared_get(service, "test sum", sizeof(*data));
+	must(*shared != NULL);
+	for (i = 0; i < ADDITIONS; i++) {
+		data = lined_shared_lock(*shared);
+		(*data)++;
+		lined_shared_unlock(*shared);
+	}
+}
+
+static unsigned finished;
+
+static void finish_sum(void *data)
+{
+	finished += *(unsigned long *)data == 2 * HALL_WORKERS * ADDITIONS;
+}
+
+static void leave_shared(struct lined_service *service, void *arg)
+{
+	struct lined_shared **shared = arg;
+
+	must(lined_shared_get(service, "test sum", 1) == NULL);
+	must(errno == EINVAL);
+	lined_shared_put(*shared, finish_sum);
+}
+
+START_TEST(services_on_all_workers_share_memory_by_name)
+{
+	struct lined_shared *shared[2][HALL_WORKERS];
+	struct hall hall;
+	unsigned i, k;
+
+	finished = 0;
+	hall_open(&hall, HALL_WORKERS, &quiet, NULL);
+	for (k = 0; k < 2; k++)
+		for (i = 0; i < HALL_WORKERS; i++)
+			hall_call(&hall, k, i, add_to_shared, &shared[k][i]);
+	for (k = 0; k < 2; k++)
+		for (i = 0; i < HALL_WORKERS; i++)
+			hall_call(&hall, k, i, leave_shared, &shared[k][i]);
+	hall_close(&hall);
+	ck_assert_uint_eq(finished, 1);
+}
+END_TEST
+
 static void check_kept(struct lined_service *service, void *arg)
 {
 	struct lined_buffer **kept = arg;
@@ -905,6 +959,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, above_the_limit_nothing_is_published_to_anyone);
 	tcase_add_test(tcase, a_worker_that_lags_makes_publishers_pause);
 	tcase_add_test(tcase, a_message_may_be_kept);
+	tcase_add_test(tcase, services_on_all_workers_share_memory_by_name);
 	tcase_add_test(tcase, an_instance_may_end_with_messages_on_their_way);
 	tcase_add_test(tcase, what_was_published_last_harms_nobody);
 	return suite;

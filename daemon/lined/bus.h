@@ -97,6 +97,37 @@ LINED_API uint64_t lined_bus_mark(struct lined_service *service);
 LINED_API bool lined_bus_is_before(const struct lined_service *service,
 				   uint64_t mark);
 
+/* ---- shared memory --------------------------------------------------------
+ */
+
+/*
+ * For decisions that must be made once for all workers, such as "was this line
+ * seen before": memory under a name that all services of the daemon share, with
+ * a lock.
+ */
+struct lined_shared;
+
+/*
+ * Returns the memory of this name. The first call makes it: `size` zeroed
+ * bytes. The name should begin with that of the protocol. NULL with errno:
+ * ENOMEM, EINVAL (it exists with another size).
+ */
+LINED_API struct lined_shared *lined_shared_get(struct lined_service *service,
+						const char *name, size_t size);
+
+/* Ends the use of it by one lined_shared_get(). With the last one it is freed,
+ * after fini(data) if fini is not NULL; no lock is held then. */
+LINED_API void lined_shared_put(struct lined_shared *shared,
+				void (*fini)(void *data));
+
+/*
+ * Waits until no other worker has the lock, and returns the bytes. Meanwhile
+ * other workers may have to wait: the lock is for a few steps in memory, and no
+ * function of lined may be called under it.
+ */
+LINED_API void *lined_shared_lock(struct lined_shared *shared);
+LINED_API void lined_shared_unlock(struct lined_shared *shared);
+
 LINED_END_DECLS
 
 #endif

@@ -142,3 +142,9 @@ bool lined_bus_is_before(const struct lined_service *instance, uint64_t mark)
 {
 	return bus_is_before(&instance->bus, mark);
 }
+
+struct lined_shared *lined_shared_get(struct lined_service *instance,
+				      const char *name, size_t size)
+{
+	return bus_shared_get(&instance->bus, name, size);
+}

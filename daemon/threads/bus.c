@@ -22,6 +22,8 @@ struct bus *bus_new(struct worker *workers, size_t count)
 
 	if (bus == NULL)
 		return NULL;
+	list_init(&bus->shared);
+	pthread_mutex_init(&bus->shared_mutex, NULL);
 	bus->ends = calloc(count, sizeof(struct bus_end *));
 	if (bus->ends == NULL ||
 	    getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
@@ -50,6 +52,7 @@ void bus_free(struct bus *bus)
 		return;
 	for (i = 0; i < bus->count; i++)
 		bus_end_free(bus->ends[i]);
+	pthread_mutex_destroy(&bus->shared_mutex);
 	free(bus->ends);
 	free(bus);
 }

@@ -104,6 +104,8 @@ bus_subscribe(struct bus_member *member, uint64_t scope, const char *topic,
 void bus_unsubscribe(struct lined_subscription *subscription);
 uint64_t bus_mark(const struct bus_member *member);
 bool bus_is_before(const struct bus_member *member, uint64_t mark);
+struct lined_shared *bus_shared_get(const struct bus_member *member,
+				    const char *name, size_t size);
 
 /* ---- backends ---------------------------------------------------------- */
 

@@ -2,10 +2,12 @@
 /*
  * The structures that the files of the bus share. bus.c makes the bus,
  * bus_end.c is a worker's end with its queue, bus_member.c an instance's
- * subscriptions.
+ * subscriptions, bus_shared.c the memory that they share.
  */
 #ifndef BUS_PRIV_H
 #define BUS_PRIV_H
+
+#include <pthread.h>
 
 #include "cache_line.h"
 #include "threads/bus.h"
@@ -62,6 +64,8 @@ struct bus_end {
 struct bus {
 	struct bus_end **ends;
 	size_t count;
+	struct list shared; /* lined_shared.link */
+	pthread_mutex_t shared_mutex;
 	/*
 	 * The number of marks set so far; a mark is its number. The stamp of a
 	 * message is this number when it was published: the message comes
