@@ -24,7 +24,8 @@ struct segment {
 	struct segment *next;
 	struct lined_buffer *buffer; /* NULL: the bytes are in own[] */
 	uint32_t offset, len;
-	uint32_t room; /* the size of own[] */
+	uint32_t room;      /* the size of own[] */
+	uint32_t queued_at; /* send_queue_stamp() */
 	char own[];
 };
 
@@ -96,6 +97,7 @@ static void send_queue_append(struct send_queue *queue, struct segment *segment)
 	else
 		queue->last->next = segment;
 	queue->last = segment;
+	queue->count++;
 }
 
 static struct segment *send_queue_pop(struct send_queue *queue)
@@ -105,6 +107,7 @@ static struct segment *send_queue_pop(struct send_queue *queue)
 	queue->first = segment->next;
 	if (queue->first == NULL)
 		queue->last = NULL;
+	queue->count--;
 	return segment;
 }
 
@@ -188,26 +191,63 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 	return 0;
 }
 
-unsigned send_queue_drop_oldest(struct send_queue *queue,
-				struct send_pool *pool, size_t bytes)
+/* The first segment that may be dropped comes after this one; NULL: it is the
+ * first of all. */
+static struct segment *send_queue_kept(const struct send_queue *queue)
 {
-	/* The send that is partly written stays. */
-	struct segment *kept = queue->begun ? queue->first : NULL, *segment;
+	return queue->begun ? queue->first : NULL;
+}
+
+static struct segment *send_queue_after(const struct send_queue *queue,
+					const struct segment *kept)
+{
+	return kept != NULL ? kept->next : queue->first;
+}
+
+static void send_queue_drop_after(struct send_queue *queue,
+				  struct send_pool *pool, struct segment *kept)
+{
+	struct segment *segment = send_queue_after(queue, kept);
+
+	if (kept != NULL)
+		kept->next = segment->next;
+	else
+		queue->first = segment->next;
+	if (queue->last == segment)
+		queue->last = kept;
+	queue->bytes -= segment->len;
+	queue->count--;
+	segment_free(pool, segment);
+}
+
+unsigned send_queue_drop_oldest(struct send_queue *queue,
+				struct send_pool *pool, size_t cost)
+{
+	struct segment *kept = send_queue_kept(queue);
 	unsigned dropped = 0;
 
-	if (kept != NULL && kept->len > bytes)
+	if (kept != NULL && kept->len > cost)
 		return 0;
-	while (queue->bytes > bytes) {
-		segment = kept != NULL ? kept->next : queue->first;
-		if (kept != NULL)
-			kept->next = segment->next;
-		else
-			queue->first = segment->next;
-		if (queue->last == segment)
-			queue->last = kept;
-		queue->bytes -= segment->len;
-		dropped++;
-		segment_free(pool, segment);
+	for (; send_queue_cost(queue) > cost; dropped++)
+		send_queue_drop_after(queue, pool, kept);
+	return dropped;
+}
+
+void send_queue_stamp(struct send_queue *queue, uint32_t now_ms)
+{
+	queue->last->queued_at = now_ms;
+}
+
+unsigned send_queue_drop_before(struct send_queue *queue,
+				struct send_pool *pool, uint32_t time_ms)
+{
+	struct segment *kept = send_queue_kept(queue), *segment;
+	unsigned dropped = 0;
+
+	for (; (segment = send_queue_after(queue, kept)) != NULL; dropped++) {
+		if ((int32_t)(segment->queued_at - time_ms) >= 0)
+			break;
+		send_queue_drop_after(queue, pool, kept);
 	}
 	return dropped;
 }

@@ -24,10 +24,14 @@ struct send_pool {
 
 struct send_queue {
 	struct segment *first, *last;
-	size_t bytes : sizeof(size_t) * 8 - 1;
+	uint64_t bytes : 36;
+	uint64_t count : 27; /* of segments */
 	/* A part of the first send was written: that send cannot be dropped. */
-	size_t begun : 1;
+	uint64_t begun : 1;
 };
+
+/* The memory of a segment besides the bytes that it sends. */
+#define SEND_QUEUE_SEGMENT_COST 48
 
 void send_pool_fini(struct send_pool *pool);
 
@@ -53,13 +57,30 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 			   struct lined_buffer *buffer, size_t offset,
 			   size_t len, bool join);
 
+/* What the queue takes if none of its sends share a segment. The first one is
+ * free: a send of the whole limit fits into an empty queue. */
+static inline size_t send_queue_cost(const struct send_queue *queue)
+{
+	size_t count = queue->count > 0 ? queue->count - 1 : 0;
+
+	return queue->bytes + count * SEND_QUEUE_SEGMENT_COST;
+}
+
 /*
- * Drops the oldest sends until at most `bytes` are queued, but not a send that
- * is partly written; drops nothing if the rest of that one is longer. Returns
+ * Drops the oldest sends until the queue costs at most `cost`, but not a send
+ * that is partly written; drops nothing if that one alone costs more. Returns
  * how many were dropped.
  */
 unsigned send_queue_drop_oldest(struct send_queue *queue,
-				struct send_pool *pool, size_t bytes);
+				struct send_pool *pool, size_t cost);
+
+/* Notes when the last send was queued. */
+void send_queue_stamp(struct send_queue *queue, uint32_t now_ms);
+
+/* Drops the sends that were queued before a time, but not one that is partly
+ * written. Returns how many were dropped. */
+unsigned send_queue_drop_before(struct send_queue *queue,
+				struct send_pool *pool, uint32_t time_ms);
 
 /* Stores the first segments, at most max, in a vector. Returns how many. */
 int send_queue_peek(const struct send_queue *queue, struct iovec *vector,

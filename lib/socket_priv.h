@@ -143,6 +143,7 @@ struct lined_socket {
 	bool accepted : 1;    /* accept was called in this handle_accept */
 	bool handshaking : 1; /* until end_at; see socket_handshake() */
 	bool layered : 1;
+	bool apart : 1; /* lined_socket_keep_apart() */
 };
 
 /* ---- the transport ---- */

@@ -172,11 +172,26 @@ static int stream_may_send(struct lined_socket *sock)
 	return 0;
 }
 
+/* Whether a send may share a segment with the one before it: not if sends are
+ * dropped one by one. */
+static bool stream_may_join(const struct lined_socket *sock)
+{
+	return sock->overflow != LINED_OVERFLOW_DROP_OLDEST && !sock->apart;
+}
+
+/* What the limit of the queue counts: the memory that many short sends take is
+ * not the length of their bytes. */
+static size_t stream_cost(const struct lined_socket *sock)
+{
+	return stream_may_join(sock) ? sock->out.bytes
+				     : send_queue_cost(&sock->out);
+}
+
 static bool stream_fits(const struct lined_socket *sock, size_t len)
 {
 	uint32_t limit = socket_limits(sock)->send_queue;
 
-	return limit == 0 || (len <= limit && sock->out.bytes <= limit - len);
+	return limit == 0 || (len <= limit && stream_cost(sock) <= limit - len);
 }
 
 static void stream_count_dropped(struct lined_socket *sock, unsigned n)
@@ -185,17 +200,17 @@ static void stream_count_dropped(struct lined_socket *sock, unsigned n)
 	counter_add(&sock->group->counters.sends_dropped, n);
 }
 
-/* Drops the oldest sends until at most `bytes` are queued. False: the send that
- * is partly written is longer. */
-static bool stream_drop_oldest(struct lined_socket *sock, size_t bytes)
+/* Drops the oldest sends until the queue costs at most `cost`. False: the send
+ * that is partly written costs more. */
+static bool stream_drop_oldest(struct lined_socket *sock, size_t cost)
 {
 	size_t before = sock->out.bytes;
 
 	stream_count_dropped(
 		sock, send_queue_drop_oldest(&sock->out,
-					     &sock->dispatcher->pool, bytes));
+					     &sock->dispatcher->pool, cost));
 	counter_add(&sock->group->counters.queued, sock->out.bytes - before);
-	return sock->out.bytes <= bytes;
+	return send_queue_cost(&sock->out) <= cost;
 }
 
 /* Makes room for len bytes by the overflow policy. -1: there is no room. */
@@ -234,17 +249,14 @@ static int stream_make_room(struct lined_socket *sock, size_t len)
 	return -1;
 }
 
-static bool stream_may_join(const struct lined_socket *sock)
-{
-	return sock->overflow != LINED_OVERFLOW_DROP_OLDEST;
-}
-
 static void stream_note_queued(struct lined_socket *sock, size_t len)
 {
 	struct lined_counters *counters = &sock->group->counters;
 
 	counter_add(&counters->sends, 1);
 	counter_add(&counters->queued, len);
+	if (sock->apart)
+		send_queue_stamp(&sock->out, socket_now(sock));
 	counter_most(&counters->queue_most, sock->out.bytes);
 	if (sock->out.bytes > socket_mark_base(sock) / 4)
 		sock->throttled = true;
@@ -363,6 +375,25 @@ void lined_socket_set_overflow(struct lined_socket *sock,
 	sock->overflow = (uint8_t)overflow;
 }
 
+void lined_socket_keep_apart(struct lined_socket *sock, bool apart)
+{
+	sock->apart = apart;
+}
+
+uint32_t lined_socket_drop_older(struct lined_socket *sock, uint32_t age_ms)
+{
+	size_t before = sock->out.bytes;
+	unsigned dropped;
+
+	if (!sock->apart || sock->delegate.mode == 0 || before == 0)
+		return 0;
+	dropped = send_queue_drop_before(&sock->out, &sock->dispatcher->pool,
+					 socket_now(sock) - age_ms);
+	stream_count_dropped(sock, dropped);
+	counter_add(&sock->group->counters.queued, sock->out.bytes - before);
+	return dropped;
+}
+
 uint32_t lined_socket_take_dropped(struct lined_socket *sock)
 {
 	uint32_t dropped = sock->dropped;
@@ -375,11 +406,12 @@ size_t lined_socket_room(const struct lined_socket *sock)
 {
 	uint32_t limit =
 		sock->group != NULL ? socket_limits(sock)->send_queue : 0;
-	size_t bytes = lined_socket_queued(sock);
+	size_t cost = lined_socket_is_datagram(sock) ? lined_socket_queued(sock)
+						     : stream_cost(sock);
 
 	if (limit == 0)
 		return SIZE_MAX;
-	return bytes < limit ? limit - bytes : 0;
+	return cost < limit ? limit - cost : 0;
 }
 
 bool lined_socket_is_send_data_buffered(const struct lined_socket *sock)

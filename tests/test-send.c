@@ -477,7 +477,7 @@ START_TEST(drop_oldest_drops_nothing_where_that_makes_no_room)
 {
 	static char big[100000], got[100050];
 	struct send_case c;
-	size_t rest, have = 0;
+	size_t rest, more, have = 0;
 	ssize_t n;
 
 	open_case(&c, sizeof(big));
@@ -495,8 +495,8 @@ START_TEST(drop_oldest_drops_nothing_where_that_makes_no_room)
 	ck_assert_uint_eq(lined_socket_queued(c.sock), rest + 5);
 	/* It goes where that does help. */
 	ck_assert_int_eq(lined_socket_send(c.sock, "too", 3), 0);
-	ck_assert_int_eq(lined_socket_send(c.sock, big, sizeof(big) - rest - 3),
-			 0);
+	more = sizeof(big) - rest - 3 - 48;
+	ck_assert_int_eq(lined_socket_send(c.sock, big, more), 0);
 	ck_assert_uint_eq(lined_socket_take_dropped(c.sock), 1);
 	lined_socket_close_after_flush(c.sock, LINED_CLOSE_LOCAL, 0);
 	while ((n = recv(c.peer, got, sizeof(got), MSG_DONTWAIT)) != 0) {
@@ -504,7 +504,50 @@ START_TEST(drop_oldest_drops_nothing_where_that_makes_no_room)
 		have += n > 0 ? (size_t)n : 0;
 		support_run_turns(c.d, 1);
 	}
-	ck_assert_uint_eq(have, sizeof(big) + 3 + sizeof(big) - rest - 3);
+	ck_assert_uint_eq(have, sizeof(big) + 3 + more);
+	close_case(&c);
+}
+END_TEST
+
+/* The memory of many short sends is bounded, too. */
+START_TEST(short_sends_count_what_holds_them)
+{
+	struct send_case c;
+
+	open_case(&c, 4900);
+	lined_socket_set_overflow(c.sock, LINED_OVERFLOW_DROP_OLDEST);
+	while (lined_socket_take_dropped(c.sock) == 0)
+		ck_assert_int_eq(lined_socket_send(c.sock, "\n", 1), 0);
+	ck_assert_uint_le(lined_socket_queued(c.sock), 4900 / 49 + 1);
+	ck_assert_uint_lt(lined_socket_room(c.sock), 49);
+	close_case(&c);
+}
+END_TEST
+
+/* The one that has begun to leave stays. */
+START_TEST(old_sends_are_dropped_by_age)
+{
+	static char big[100000];
+	struct send_case c;
+	size_t rest;
+
+	open_case(&c, 0);
+	lined_socket_keep_apart(c.sock, true);
+	ck_assert_uint_eq(lined_socket_drop_older(c.sock, 0), 0);
+	do {
+		lined_socket_send(c.sock, big, sizeof(big));
+		support_run_turns(c.d, 3);
+		rest = lined_socket_queued(c.sock);
+	} while (rest == 0);
+	ck_assert_int_eq(lined_socket_send(c.sock, "old", 3), 0);
+	ck_assert_int_eq(lined_socket_send(c.sock, "older", 5), 0);
+	ck_assert_uint_eq(lined_socket_drop_older(c.sock, 100000), 0);
+	support_run_for(c.d, 50);
+	ck_assert_int_eq(lined_socket_send(c.sock, "new", 3), 0);
+	ck_assert_uint_eq(lined_socket_drop_older(c.sock, 20), 2);
+	ck_assert_uint_eq(lined_socket_take_dropped(c.sock), 2);
+	ck_assert_uint_eq(lined_socket_queued(c.sock), rest + 3);
+	ck_assert_uint_eq(c.group.counters.queued, rest + 3);
 	close_case(&c);
 }
 END_TEST
@@ -676,7 +719,7 @@ START_TEST(memory_follows_the_queue_whatever_is_sent)
 			if (i == 5000) /* the kernel has had its fill */
 				support_run_turns(c.d, 2);
 		}
-		ck_assert_uint_ge(lined_socket_queued(c.sock), 200000);
+		ck_assert_uint_ge(lined_socket_queued(c.sock), 100000);
 		ck_assert_uint_le(resident_kib() - before, 24 * 1024);
 		close_case(&c);
 	}
@@ -988,6 +1031,8 @@ static Suite *make_suite(void)
 		       drop_oldest_drops_the_new_one_where_nothing_else_can_go);
 	tcase_add_test(overflow,
 		       drop_oldest_drops_nothing_where_that_makes_no_room);
+	tcase_add_test(overflow, short_sends_count_what_holds_them);
+	tcase_add_test(overflow, old_sends_are_dropped_by_age);
 	tcase_add_test(overflow, send_over_the_limit_is_dropped_alone);
 	tcase_add_test(pressure,
 		       peer_that_never_reads_is_not_read_until_it_does);

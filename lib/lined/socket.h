@@ -59,7 +59,7 @@ enum lined_overflow {
 	LINED_OVERFLOW_CLOSE,       /* close with LINED_CLOSE_SLOW */
 	LINED_OVERFLOW_DROP_NEWEST, /* drop this send */
 	/* Drop the oldest queued sends: whole ones that have not begun to
-	 * leave. */
+	 * leave. Each queued send counts 48 bytes more than it has. */
 	LINED_OVERFLOW_DROP_OLDEST,
 };
 
@@ -521,6 +521,22 @@ LINED_API void lined_socket_want_write(struct lined_socket *sock, bool want);
 /* Sets what happens when the queue is full. Default: LINED_OVERFLOW_CLOSE. */
 LINED_API void lined_socket_set_overflow(struct lined_socket *sock,
 					 enum lined_overflow overflow);
+
+/*
+ * Keeps the sends of a stream apart from here on, with the time at which each
+ * was queued, for lined_socket_drop_older(). As with
+ * LINED_OVERFLOW_DROP_OLDEST, each send that is queued then counts 48 bytes
+ * more towards send_queue: the memory that it takes.
+ */
+LINED_API void lined_socket_keep_apart(struct lined_socket *sock, bool apart);
+
+/*
+ * Drops the sends that were queued more than age_ms ago and have not begun to
+ * leave, as an overflow policy would. Returns how many. Nothing is dropped
+ * unless sends are kept apart.
+ */
+LINED_API uint32_t lined_socket_drop_older(struct lined_socket *sock,
+					   uint32_t age_ms);
 
 /*
  * Returns how many sends the overflow policy has dropped since the last call.
