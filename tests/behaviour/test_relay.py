@@ -734,6 +734,20 @@ class Errors(RelayTest):
         self.assertEqual(code, 1, told)
         self.assertRegex(told, r"lined\.conf:\d+: .*" + complaint)
 
+    def test_what_an_expression_cannot_match_is_warned_of(self):
+        for bad in ("allow ^$GP", "deny ($GP|x)", "allow $[x]"):
+            text, _ = self.hub(filter="{ '%s' }" % bad)
+            self.write(text)
+            code, told = self.check()
+            self.assertEqual(code, 0, told)
+            self.assertRegex(told, r"lined\.conf:\d+: .*filter: .*\$ match")
+        for good in ("allow ^[$]GP", r"allow \$GP", "deny ^(a$|b)$",
+                     "deny []$a]"):
+            text, _ = self.hub(filter="{ '%s' }" % good)
+            self.write(text)
+            code, told = self.check()
+            self.assertEqual((code, "filter" in told), (0, False), told)
+
     def test_bad_options(self):
         self.refused("mode", mode='"star"')
         self.refused("needs an upstream", mode='"upstream"')
@@ -743,13 +757,17 @@ class Errors(RelayTest):
                      retry_max="1s", upstream='{ "tcp://127.0.0.1:1" }')
         self.refused("filter", filter="{ 'deny (' }")
         self.refused("filter", filter="{ 'refuse x' }")
+        self.refused("filter-out", filter_out="{ 'deny (' }")
+        self.refused("filter-up", filter_up="{ 'deny (' }")
+        self.refused("dedupe-without", dedupe="1s", dedupe_without="'('")
+        self.refused("tag: .*after {", tag='"{nobody} "')
+        self.refused("tag: .*backslashes", tag='"{name} "',
+                     tag_checksum="true")
+        self.refused("heartbeat-line", heartbeat="1s", heartbeat_line='""')
         self.refused("nothing", publish_only="true", subscribe_only="true")
         self.refused("gap-notice", gap_notice='"a\\nb"')
         self.refused("gap-notice: longer than 1000 bytes",
                      slow='"drop-oldest"', gap_notice='"%s"' % ("x" * 1001))
-        self.refused("gap-notice: no effect", gap_notice='"lost"')
-        self.refused("publish-only: without a topic", publish_only="true")
-        self.refused("subscribe-only: without a topic", subscribe_only="true")
         self.refused("slow", slow='"sometimes"')
         self.refused("subscribe-only", subscribe_only="maybe")
         self.refused("history", history="-1")

@@ -13,8 +13,7 @@
 
 struct block_head {
 	uint64_t sender;
-	uint64_t to;
-	uint32_t count, tag_len, ends;
+	uint32_t count, ends;
 };
 
 /* `ends`: bits for what the lines of a block end with. The other terminators of
@@ -27,7 +26,7 @@ enum {
 
 #define ENDS_BYTE 8
 
-static uint32_t ends_of(const char *terminator, size_t len)
+static uint32_t block_ends_of(const char *terminator, size_t len)
 {
 	if (len == 2)
 		return ENDS_CRLF;
@@ -36,15 +35,10 @@ static uint32_t ends_of(const char *terminator, size_t len)
 	return ENDS_OTHER | (uint32_t)(uint8_t)terminator[0] << ENDS_BYTE;
 }
 
-/* The table has the length of each line, and in the highest bits that of its
- * terminator. */
-#define LEN_BITS 30
-#define LEN_MASK ((UINT32_C(1) << LEN_BITS) - 1)
-
 void relay_block_fini(struct relay_block *block)
 {
 	free(block->bytes);
-	free(block->lens);
+	free(block->lengths);
 	memset(block, 0, sizeof(*block));
 }
 
@@ -55,7 +49,8 @@ static int block_reserve(struct relay_block *block, size_t len)
 
 	if (block->len == 0)
 		block->len = sizeof(struct block_head);
-	wanted = block->len + len + (block->count + 1) * sizeof(uint32_t);
+	wanted = block->len + len +
+		 (block->count + 1) * sizeof(struct relay_lengths);
 	while (room < wanted)
 		room *= 2;
 	if (room > block->room) {
@@ -66,15 +61,16 @@ static int block_reserve(struct relay_block *block, size_t len)
 		block->bytes = bytes;
 		block->room = room;
 	}
-	if (block->count == block->lens_room) {
+	if (block->count == block->lengths_room) {
 		uint32_t more =
-			block->lens_room > 0 ? block->lens_room * 2 : 64;
-		uint32_t *lens = realloc(block->lens, more * sizeof(*lens));
+			block->lengths_room > 0 ? block->lengths_room * 2 : 64;
+		struct relay_lengths *lengths =
+			realloc(block->lengths, more * sizeof(*lengths));
 
-		if (lens == NULL)
+		if (lengths == NULL)
 			return -1;
-		block->lens = lens;
-		block->lens_room = more;
+		block->lengths = lengths;
+		block->lengths_room = more;
 	}
 	return 0;
 }
@@ -97,17 +93,15 @@ int relay_block_add(struct relay_block *block, const char *tag, size_t tag_len,
 	if (terminator_len == 0)
 		terminator_len = lined_framing_terminator(framing, &terminator);
 	len = tag_len + line->len + terminator_len;
-
 	if (block_reserve(block, len) < 0)
 		return -1;
-	block->tag_len = (uint32_t)tag_len;
 	if (tag_len > 0)
 		block_append(block, tag, tag_len);
 	block_append(block, line->text, line->len);
 	block_append(block, terminator, terminator_len);
-	block->lens[block->count++] = (uint32_t)len | (uint32_t)terminator_len
-							      << LEN_BITS;
-	block->ends |= ends_of(terminator, terminator_len);
+	block->lengths[block->count++] = (struct relay_lengths){
+		(uint32_t)len, (uint16_t)tag_len, (uint16_t)terminator_len};
+	block->ends |= block_ends_of(terminator, terminator_len);
 	return 0;
 }
 
@@ -116,26 +110,36 @@ size_t relay_block_bytes(const struct relay_block *block)
 	return block->count > 0 ? block->len - sizeof(struct block_head) : 0;
 }
 
+const char *relay_block_text(const struct relay_block *block)
+{
+	return block->bytes + sizeof(struct block_head);
+}
+
+void relay_block_clear(struct relay_block *block)
+{
+	block->len = 0;
+	block->count = block->ends = 0;
+}
+
 struct lined_buffer *relay_block_seal(struct relay_block *block,
 				      uint64_t sender)
 {
-	struct block_head head = {sender, 0, block->count, block->tag_len,
-				  block->ends};
+	struct block_head head = {sender, block->count, block->ends};
 	struct lined_buffer *buffer;
 	char *bytes;
 	size_t len;
 
 	memcpy(block->bytes, &head, sizeof(head));
-	block_append(block, (const char *)block->lens,
-		     block->count * sizeof(uint32_t));
+	block_append(block, (const char *)block->lengths,
+		     block->count * sizeof(struct relay_lengths));
 	len = block->len;
-	/* Histories keep blocks for a long time, so unused room is freed. */
+	/* A slow client keeps blocks for a long time: free unused room. */
 	bytes = realloc(block->bytes, len);
 	if (bytes == NULL)
 		bytes = block->bytes;
 	block->bytes = NULL;
-	block->len = block->room = 0;
-	block->count = block->ends = 0;
+	block->room = 0;
+	relay_block_clear(block);
 	buffer = lined_buffer_wrap(bytes, len, free, bytes);
 	if (buffer == NULL)
 		free(bytes);
@@ -151,118 +155,115 @@ bool relay_message_read(struct relay_message *message,
 	if (len < sizeof(head))
 		return false;
 	memcpy(&head, lined_buffer_data(buffer), sizeof(head));
-	table = (size_t)head.count * sizeof(uint32_t);
+	table = (size_t)head.count * sizeof(struct relay_lengths);
 	if (table > len - sizeof(head))
 		return false;
 	message->buffer = buffer;
 	message->sender = head.sender;
-	message->to = head.to;
 	message->count = head.count;
-	message->tag_len = head.tag_len;
 	message->ends = head.ends;
 	message->bytes_at = sizeof(head);
 	message->bytes = len - sizeof(head) - table;
-	message->lens_at = len - table;
+	message->lengths_at = len - table;
 	return true;
 }
 
-static uint32_t message_entry(const struct relay_message *message,
-			      uint32_t line)
+struct relay_lengths relay_message_lengths(const struct relay_message *message,
+					   uint32_t line)
 {
-	uint32_t entry;
+	struct relay_lengths lengths;
 
-	memcpy(&entry,
-	       lined_buffer_data(message->buffer) + message->lens_at +
-		       line * sizeof(entry),
-	       sizeof(entry));
-	return entry;
+	memcpy(&lengths,
+	       lined_buffer_data(message->buffer) + message->lengths_at +
+		       line * sizeof(lengths),
+	       sizeof(lengths));
+	return lengths;
 }
 
 uint32_t relay_message_line_len(const struct relay_message *message,
 				uint32_t line)
 {
-	return message_entry(message, line) & LEN_MASK;
+	return relay_message_lengths(message, line).len;
 }
 
-uint32_t relay_message_text_len(const struct relay_message *message,
-				uint32_t line)
-{
-	uint32_t entry = message_entry(message, line);
+/* ---- a message for readers ----------------------------------------------- */
 
-	return (entry & LEN_MASK) - (entry >> LEN_BITS);
+/* Whether the lines end as the framing wants. */
+static bool message_ends_as(const struct relay_message *message,
+			    const struct lined_framing *framing)
+{
+	const char *end;
+	size_t end_len = lined_framing_terminator(framing, &end);
+
+	return message->ends == block_ends_of(end, end_len) ||
+	       (framing->terminator == LINED_TERMINATOR_ANY &&
+		(message->ends & ~(uint32_t)(ENDS_LF | ENDS_CRLF)) == 0);
 }
 
-struct lined_buffer *relay_message_rest(const struct relay_message *message,
-					uint32_t first, uint64_t to)
+/* Copies one line of a message into a block. */
+static int message_copy_line(struct relay_block *block,
+			     const struct relay_lengths *lengths,
+			     const char *text, bool fits,
+			     const struct lined_framing *framing)
 {
-	struct block_head head = {message->sender, to, message->count - first,
-				  message->tag_len, message->ends};
-	const char *data = lined_buffer_data(message->buffer);
-	size_t skipped = 0, bytes, table;
-	struct lined_buffer *copy;
-	char *out;
+	size_t len = lengths->len - lengths->terminator_len, at, i;
+	struct lined_line line = {
+		.text = text + lengths->tag_len,
+		.len = len - lengths->tag_len,
+		.terminator = text + len,
+		.terminator_len = lengths->terminator_len,
+	};
+	const char *end;
+
+	if (!fits)
+		line.terminator_len =
+			lined_framing_terminator(framing, &line.terminator);
+	if (relay_block_add(block, text, lengths->tag_len, &line, framing) < 0)
+		return -1;
+	if (fits)
+		return 0;
+	end = line.terminator + line.terminator_len - 1;
+	at = block->len - line.terminator_len - len;
+	for (i = 0; i < len; i++)
+		if (block->bytes[at + i] == *end)
+			block->bytes[at + i] = ' ';
+	return 0;
+}
+
+struct lined_buffer *relay_message_for(const struct relay_message *message,
+				       const struct lined_framing *framing,
+				       const struct relay_filter *filter,
+				       uint32_t *denied)
+{
+	const char *text =
+		lined_buffer_data(message->buffer) + message->bytes_at;
+	bool fits = message_ends_as(message, framing);
+	struct lined_buffer *buffer = NULL;
+	struct relay_block block = {0};
 	uint32_t i;
 
-	for (i = 0; i < first; i++)
-		skipped += relay_message_line_len(message, i);
-	bytes = message->bytes - skipped;
-	table = head.count * sizeof(uint32_t);
-	copy = lined_buffer_alloc(sizeof(head) + bytes + table, &out);
-	if (copy == NULL)
-		return NULL;
-	memcpy(out, &head, sizeof(head));
-	memcpy(out + sizeof(head), data + message->bytes_at + skipped, bytes);
-	memcpy(out + sizeof(head) + bytes,
-	       data + message->lens_at + first * sizeof(uint32_t), table);
-	return copy;
-}
-
-/* Copies text; each `end` byte in it becomes a blank. */
-static char *message_copy_text(char *to, const char *text, size_t len, char end)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		to[i] = text[i] == end ? ' ' : text[i];
-	return to + len;
-}
-
-struct lined_buffer *relay_message_end_as(const struct relay_message *message,
-					  const struct lined_framing *framing)
-{
-	struct block_head head = {message->sender, message->to, message->count,
-				  message->tag_len, 0};
-	const char *from, *end;
-	size_t end_len = lined_framing_terminator(framing, &end), size;
-	struct lined_buffer *copy;
-	uint32_t line, entry;
-	char *out, *lens;
-
-	head.ends = ends_of(end, end_len);
-	if (message->ends == head.ends ||
-	    (framing->terminator == LINED_TERMINATOR_ANY &&
-	     (message->ends & ~(uint32_t)(ENDS_LF | ENDS_CRLF)) == 0))
+	*denied = 0;
+	if (fits && filter == NULL)
 		return lined_buffer_ref(message->buffer);
-	for (line = 0, size = 0; line < message->count; line++)
-		size += relay_message_text_len(message, line) + end_len;
-	copy = lined_buffer_alloc(
-		sizeof(head) + size + message->count * sizeof(entry), &out);
-	if (copy == NULL)
-		return NULL;
-	lens = out + sizeof(head) + size;
-	memcpy(out, &head, sizeof(head));
-	out += sizeof(head);
-	from = lined_buffer_data(message->buffer) + message->bytes_at;
-	for (line = 0; line < message->count; line++) {
-		uint32_t len = relay_message_text_len(message, line);
+	for (i = 0; i < message->count; i++) {
+		struct relay_lengths lengths =
+			relay_message_lengths(message, i);
+		size_t len =
+			lengths.len - lengths.tag_len - lengths.terminator_len;
 
-		out = message_copy_text(out, from, len, end[end_len - 1]);
-		memcpy(out, end, end_len);
-		out += end_len;
-		entry = (uint32_t)(len + end_len) | (uint32_t)end_len
-							    << LEN_BITS;
-		memcpy(lens + line * sizeof(entry), &entry, sizeof(entry));
-		from += relay_message_line_len(message, line);
+		if (!relay_filter_allows(filter, text + lengths.tag_len, len))
+			++*denied;
+		else if (message_copy_line(&block, &lengths, text, fits,
+					   framing) < 0)
+			goto out;
+		text += lengths.len;
 	}
-	return copy;
+	errno = 0;
+	if (fits && *denied == 0)
+		buffer = lined_buffer_ref(message->buffer);
+	else if (block.count > 0)
+		buffer = relay_block_seal(&block, message->sender);
+out:
+	relay_block_fini(&block);
+	return buffer;
 }

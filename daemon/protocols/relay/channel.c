@@ -13,8 +13,6 @@
 
 static const char *const channel_names[] = {
 	[RELAY_FEED] = "feed",
-	[RELAY_HOLDER] = "holder",
-	[RELAY_NOTES] = "notes",
 	[RELAY_UP] = "up",
 };
 

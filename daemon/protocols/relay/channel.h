@@ -13,10 +13,8 @@ struct relay;
 /* All services with the same topic option share these channels, except
  * RELAY_UP: each service has its own. */
 enum relay_channel {
-	RELAY_FEED,   /* blocks for every member */
-	RELAY_HOLDER, /* blocks for the holder, which passes them on */
-	RELAY_NOTES,  /* the holder and the members: hold.c */
-	RELAY_UP,     /* blocks for the upstream */
+	RELAY_FEED, /* blocks for every member */
+	RELAY_UP,   /* blocks for the upstream */
 };
 
 /* NULL: failed, and logged. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stores a 128-bit hash of each line: in a hash table to find it, and in a
- * ring, in order of arrival, to drop the oldest. The memory grows with the
- * lines in a window, up to RING_MAX; beyond that the oldest lines are dropped
- * early.
+ * Stores a digest of each line: in a hash table to find it, and in a ring, in
+ * order of arrival, to drop the oldest. The memory grows with the lines in a
+ * window, up to RING_MAX; beyond that the oldest lines are dropped early.
  */
 #include "relay/dedupe.h"
 
@@ -15,13 +14,13 @@
 #define RING_MAX (1u << 20)
 
 struct dedupe_line {
-	uint64_t a, b;
+	struct relay_digest digest;
 	uint64_t at_ms;
 	uint32_t next; /* in its bucket: index + 1; 0: none */
 };
 
 struct relay_dedupe {
-	uint64_t seed[2];
+	uint64_t key[2];
 	uint32_t window_ms;
 	uint32_t room, first, count; /* of the ring */
 	struct dedupe_line *ring;
@@ -34,8 +33,8 @@ struct relay_dedupe *relay_dedupe_new(uint32_t window_ms)
 
 	if (dedupe == NULL)
 		return NULL;
-	if (getrandom(dedupe->seed, sizeof(dedupe->seed), 0) !=
-	    (ssize_t)sizeof(dedupe->seed)) {
+	if (getrandom(dedupe->key, sizeof(dedupe->key), 0) !=
+	    (ssize_t)sizeof(dedupe->key)) {
 		free(dedupe);
 		return NULL;
 	}
@@ -63,34 +62,68 @@ void relay_dedupe_free(struct relay_dedupe *dedupe)
 	free(dedupe);
 }
 
-/* Two multiplicative hashes with random seeds, so that no client can know the
- * hash of a line. Not a cryptographic hash. */
-static void dedupe_hash(const struct relay_dedupe *dedupe, const char *text,
-			size_t len, struct dedupe_line *seen)
+/* ---- SipHash-2-4 with 128 bits ------------------------------------------ */
+
+static uint64_t sip_rotate(uint64_t word, unsigned bits)
 {
-	uint64_t a = dedupe->seed[0] ^ len, b = dedupe->seed[1] + len;
-	uint64_t word;
-
-	while (len > 0) {
-		size_t n = len < sizeof(word) ? len : sizeof(word);
-
-		word = 0;
-		memcpy(&word, text, n);
-		a = (a ^ word) * 0xff51afd7ed558ccdu;
-		a ^= a >> 32;
-		b = (b + word) * 0xc4ceb9fe1a85ec53u;
-		b ^= b >> 29;
-		text += n;
-		len -= n;
-	}
-	seen->a = a;
-	seen->b = b;
+	return word << bits | word >> (64 - bits);
 }
+
+static void sip_rounds(uint64_t v[4], unsigned count)
+{
+	while (count-- > 0) {
+		v[0] += v[1];
+		v[2] += v[3];
+		v[1] = sip_rotate(v[1], 13) ^ v[0];
+		v[3] = sip_rotate(v[3], 16) ^ v[2];
+		v[0] = sip_rotate(v[0], 32);
+		v[2] += v[1];
+		v[0] += v[3];
+		v[1] = sip_rotate(v[1], 17) ^ v[2];
+		v[3] = sip_rotate(v[3], 21) ^ v[0];
+		v[2] = sip_rotate(v[2], 32);
+	}
+}
+
+struct relay_digest relay_dedupe_digest(const struct relay_dedupe *dedupe,
+					const char *text, size_t len)
+{
+	uint64_t k0 = dedupe->key[0], k1 = dedupe->key[1], word;
+	uint64_t v[4] = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f83u,
+			 k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
+	struct relay_digest digest;
+	size_t left = len;
+
+	for (; left >= sizeof(word); left -= sizeof(word)) {
+		memcpy(&word, text, sizeof(word));
+		text += sizeof(word);
+		v[3] ^= word;
+		sip_rounds(v, 2);
+		v[0] ^= word;
+	}
+	word = 0;
+	if (left > 0)
+		memcpy(&word, text, left);
+	word ^= (uint64_t)len << 56;
+	v[3] ^= word;
+	sip_rounds(v, 2);
+	v[0] ^= word;
+	v[2] ^= 0xee;
+	sip_rounds(v, 4);
+	digest.a = v[0] ^ v[1] ^ v[2] ^ v[3];
+	v[1] ^= 0xdd;
+	sip_rounds(v, 4);
+	digest.b = v[0] ^ v[1] ^ v[2] ^ v[3];
+	return digest;
+}
+
+/* ---- the table ---------------------------------------------------------- */
 
 static void dedupe_link(struct relay_dedupe *dedupe, uint32_t index)
 {
 	struct dedupe_line *seen = &dedupe->ring[index];
-	uint32_t *bucket = &dedupe->buckets[seen->a & (dedupe->room - 1)];
+	uint32_t *bucket =
+		&dedupe->buckets[seen->digest.a & (dedupe->room - 1)];
 
 	seen->next = *bucket;
 	*bucket = index + 1;
@@ -100,7 +133,7 @@ static void dedupe_forget_oldest(struct relay_dedupe *dedupe)
 {
 	uint32_t index = dedupe->first;
 	struct dedupe_line *seen = &dedupe->ring[index];
-	uint32_t *at = &dedupe->buckets[seen->a & (dedupe->room - 1)];
+	uint32_t *at = &dedupe->buckets[seen->digest.a & (dedupe->room - 1)];
 
 	while (*at != index + 1)
 		at = &dedupe->ring[*at - 1].next;
@@ -138,37 +171,47 @@ static bool dedupe_grow(struct relay_dedupe *dedupe)
 	return true;
 }
 
-static bool dedupe_has(const struct relay_dedupe *dedupe,
-		       const struct dedupe_line *seen)
+/* The line that was remembered last. */
+static const struct dedupe_line *dedupe_find(const struct relay_dedupe *dedupe,
+					     const struct relay_digest *digest)
 {
-	uint32_t at = dedupe->buckets[seen->a & (dedupe->room - 1)];
+	uint32_t at = dedupe->buckets[digest->a & (dedupe->room - 1)];
 
 	while (at != 0) {
-		const struct dedupe_line *other = &dedupe->ring[at - 1];
+		const struct dedupe_line *line = &dedupe->ring[at - 1];
 
-		if (other->a == seen->a && other->b == seen->b)
-			return true;
-		at = other->next;
+		if (line->digest.a == digest->a && line->digest.b == digest->b)
+			return line;
+		at = line->next;
 	}
-	return false;
+	return NULL;
 }
 
-bool relay_dedupe_seen(struct relay_dedupe *dedupe, const char *text,
-		       size_t len, uint64_t now_ms)
+/* Workers read the clock at different times: it may seem to go back. */
+static bool dedupe_is_within(uint64_t at_ms, uint32_t window_ms,
+			     uint64_t now_ms)
 {
-	struct dedupe_line seen = {.at_ms = now_ms};
+	return now_ms < at_ms + window_ms;
+}
+
+bool relay_dedupe_seen(struct relay_dedupe *dedupe,
+		       const struct relay_digest *digest, uint32_t window_ms,
+		       uint64_t now_ms)
+{
+	const struct dedupe_line *line;
 	uint32_t index;
 
 	while (dedupe->count > 0 &&
-	       now_ms - dedupe->ring[dedupe->first].at_ms >= dedupe->window_ms)
+	       !dedupe_is_within(dedupe->ring[dedupe->first].at_ms,
+				 dedupe->window_ms, now_ms))
 		dedupe_forget_oldest(dedupe);
-	dedupe_hash(dedupe, text, len, &seen);
-	if (dedupe_has(dedupe, &seen))
+	line = dedupe_find(dedupe, digest);
+	if (line != NULL && dedupe_is_within(line->at_ms, window_ms, now_ms))
 		return true;
 	if (dedupe->count == dedupe->room && !dedupe_grow(dedupe))
 		dedupe_forget_oldest(dedupe);
 	index = (dedupe->first + dedupe->count) & (dedupe->room - 1);
-	dedupe->ring[index] = seen;
+	dedupe->ring[index] = (struct dedupe_line){*digest, now_ms, 0};
 	dedupe->count++;
 	dedupe_link(dedupe, index);
 	return false;

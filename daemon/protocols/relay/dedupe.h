@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Remembers the lines of the last window_ms, to drop repeats.
+ * Remembers the lines of some time, to drop repeats.
  */
 #ifndef RELAY_DEDUPE_H
 #define RELAY_DEDUPE_H
@@ -11,13 +11,26 @@
 
 struct relay_dedupe;
 
-/* NULL and errno. */
+/* A line as it is remembered. Nobody who does not know the key can make two
+ * lines that have the same. */
+struct relay_digest {
+	uint64_t a, b;
+};
+
+/* Remembers each line for window_ms, or less if there are more than a million.
+ * NULL and errno. */
 struct relay_dedupe *relay_dedupe_new(uint32_t window_ms);
 void relay_dedupe_set_window(struct relay_dedupe *dedupe, uint32_t window_ms);
 void relay_dedupe_free(struct relay_dedupe *dedupe);
 
-/* Whether the line was seen within the window; if not, it is remembered. */
-bool relay_dedupe_seen(struct relay_dedupe *dedupe, const char *text,
-		       size_t len, uint64_t now_ms);
+/* MT-safe. */
+struct relay_digest relay_dedupe_digest(const struct relay_dedupe *dedupe,
+					const char *text, size_t len);
+
+/* Whether the line was remembered less than window_ms ago; if not, it is
+ * remembered now. */
+bool relay_dedupe_seen(struct relay_dedupe *dedupe,
+		       const struct relay_digest *digest, uint32_t window_ms,
+		       uint64_t now_ms);
 
 #endif

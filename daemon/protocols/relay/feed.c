@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delivers blocks to the members. Consecutive lines go to a member as one part
- * of the message's buffer. If slow clients lose lines instead of their
- * connection, each line is sent by itself, so that only whole lines are lost.
+ * Delivers blocks to the members. A block goes to a member as one part of the
+ * message's buffer. If members can lose lines instead of their connection, each
+ * line is sent by itself, so that only whole lines are lost.
  */
 #include "relay/feed.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "relay/channel.h"
-#include "relay/dedupe.h"
-#include "relay/history.h"
-#include "relay/hold.h"
 #include "relay/relay.h"
+#include "relay/tag.h"
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* Consecutive lines of a message. */
-struct feed_run {
-	const struct relay_message *message;
-	uint32_t first, count;
-	size_t offset, len;
-};
+/* Whether members can lose lines and stay connected. */
+static bool feed_is_lossy(const struct relay *relay)
+{
+	return relay->options->slow != RELAY_SLOW_DISCONNECT ||
+	       relay->options->max_age_ms > 0;
+}
 
 static void feed_count_lost(struct relay_client *client, uint64_t lines)
 {
@@ -41,6 +42,11 @@ static void feed_count_lost(struct relay_client *client, uint64_t lines)
 	client->lost += lines;
 }
 
+void relay_feed_count_dropped(struct relay_client *client)
+{
+	feed_count_lost(client, lined_socket_take_dropped(client->sock));
+}
+
 /*
  * With drop-newest, a client that has lost a line loses all further lines until
  * the notice fits into its queue, so that the notice is where the gap is. With
@@ -48,40 +54,38 @@ static void feed_count_lost(struct relay_client *client, uint64_t lines)
  * queue is empty.
  */
 static void feed_send_lines(struct relay_client *client,
-			    const struct feed_run *run)
+			    const struct relay_message *message)
 {
-	const struct relay_message *message = run->message;
 	const struct relay_options *options = client->relay->options;
 	bool waits = options->slow == RELAY_SLOW_DROP_NEWEST &&
 		     options->gap_notice[0] != '\0';
-	size_t offset = run->offset;
+	size_t offset = message->bytes_at;
 	uint32_t i;
 
-	for (i = 0; i < run->count; i++) {
-		size_t len = relay_message_line_len(message, run->first + i);
+	for (i = 0; i < message->count; i++) {
+		size_t len = relay_message_line_len(message, i);
 
 		if (waits && client->lost > 0) {
 			/* A shorter line might still fit, and would then be
 			 * before the notice. */
-			feed_count_lost(client, run->count - i);
+			feed_count_lost(client, message->count - i);
 			return;
 		}
 		lined_socket_send_shared(client->sock, message->buffer, offset,
 					 len);
 		offset += len;
-		feed_count_lost(client,
-				lined_socket_take_dropped(client->sock));
+		relay_feed_count_dropped(client);
 	}
 }
 
-static void feed_send_run(struct relay_client *client,
-			  const struct feed_run *run)
+static void feed_send_message(struct relay_client *client,
+			      const struct relay_message *message)
 {
-	if (client->relay->options->slow != RELAY_SLOW_DISCONNECT)
-		feed_send_lines(client, run);
+	if (feed_is_lossy(client->relay))
+		feed_send_lines(client, message);
 	else
-		lined_socket_send_shared(client->sock, run->message->buffer,
-					 run->offset, run->len);
+		lined_socket_send_shared(client->sock, message->buffer,
+					 message->bytes_at, message->bytes);
 }
 
 /* Room for a count in place of "{count}", and for a terminator. */
@@ -118,7 +122,7 @@ void relay_feed_send_notice(struct relay_client *client)
 
 	/* Behind other lines the notice would become the oldest and be dropped.
 	 * In an empty queue the turn's flush begins to send it. */
-	if (client->lost > 0 && options->slow == RELAY_SLOW_DROP_OLDEST &&
+	if (client->lost > 0 && options->slow != RELAY_SLOW_DROP_NEWEST &&
 	    lined_socket_is_send_data_buffered(client->sock))
 		return;
 	if (client->lost > 0 && len > 0 &&
@@ -133,120 +137,194 @@ void relay_feed_send_notice(struct relay_client *client)
 
 /* ---- receiving ---------------------------------------------------------- */
 
-static void feed_keep_history(struct relay *relay, const struct feed_run *run)
+static void feed_trim_history(struct relay *relay)
 {
-	size_t offset = run->offset;
-	uint32_t i;
-
-	for (i = 0; i < run->count; i++) {
-		size_t len =
-			relay_message_line_len(run->message, run->first + i);
-
-		relay_history_add(relay->history, run->message->buffer, offset,
-				  len);
-		offset += len;
-	}
+	while (relay->history.lines > (size_t)relay->options->history)
+		relay_store_drop(&relay->history);
 }
 
-static void feed_deliver_run(struct relay *relay, const struct feed_run *run,
-			     struct relay_client *only)
+static void feed_add_history(struct relay *relay,
+			     const struct relay_message *message)
 {
-	uint64_t skipped = relay->options->loopback ? 0 : run->message->sender;
-	struct relay_client *client;
-
-	if (run->count == 0)
-		return;
-	if (only != NULL) {
-		feed_send_run(only, run);
-	} else {
-		for (client = relay->clients; client != NULL;
-		     client = client->next)
-			if (skipped == 0 || client->id != skipped)
-				feed_send_run(client, run);
-	}
-	if (relay->history != NULL)
-		feed_keep_history(relay, run);
-}
-
-/* Compares the line without tag and terminator: two senders, or senders with
- * different terminators, may send the same line. */
-static bool feed_is_repeat(struct relay *relay,
-			   const struct relay_message *message, size_t offset,
-			   size_t len, uint64_t now_ms)
-{
-	const char *text = lined_buffer_data(message->buffer) + offset;
-
-	text += message->tag_len;
-	len -= message->tag_len;
-	return relay_dedupe_seen(relay->dedupe, text, len, now_ms);
-}
-
-/* Delivers the runs between the repeats. */
-static void feed_deliver_once(struct relay *relay,
-			      const struct relay_message *message,
-			      struct relay_client *only)
-{
-	uint64_t now_ms = lined_dispatcher_now_ms(
-		lined_service_dispatcher(relay->service));
-	struct feed_run run = {message, 0, 0, message->bytes_at, 0};
-	uint64_t repeats = 0;
+	const char *text =
+		lined_buffer_data(message->buffer) + message->bytes_at;
 	uint32_t i;
 
 	for (i = 0; i < message->count; i++) {
-		size_t offset = run.offset + run.len;
-		size_t len = relay_message_line_len(message, i);
+		struct relay_lengths lengths =
+			relay_message_lengths(message, i);
+		struct relay_stored line = {text, lengths.len, lengths.tag_len,
+					    lengths.terminator_len};
 
-		if (!feed_is_repeat(relay, message, offset,
-				    relay_message_text_len(message, i),
-				    now_ms)) {
-			run.count++;
-			run.len += len;
-			continue;
-		}
-		repeats++;
-		feed_deliver_run(relay, &run, only);
-		run = (struct feed_run){message, i + 1, 0, offset + len, 0};
+		relay_store_add(&relay->history, &line);
+		text += lengths.len;
 	}
-	feed_deliver_run(relay, &run, only);
-	if (repeats > 0)
-		lined_service_count(relay->service, "lines_repeated", repeats);
+	feed_trim_history(relay);
 }
 
+static uint64_t feed_now_ms(const struct relay *relay)
+{
+	return lined_dispatcher_now_ms(
+		lined_service_dispatcher(relay->service));
+}
+
+/* Delivers to all members but the sender; or to one member. */
 static void feed_deliver(struct relay *relay,
 			 const struct relay_message *message,
 			 struct relay_client *only)
 {
-	struct feed_run run = {message, 0, message->count, message->bytes_at,
-			       message->bytes};
+	uint64_t skipped = relay->options->loopback ? 0 : message->sender;
+	struct relay_client *client;
 
-	if (relay->dedupe != NULL)
-		feed_deliver_once(relay, message, only);
-	else
-		feed_deliver_run(relay, &run, only);
+	if (only != NULL)
+		feed_send_message(only, message);
+	for (client = only == NULL ? relay->clients : NULL; client != NULL;
+	     client = client->next)
+		if ((skipped == 0 || client->id != skipped) &&
+		    (client->since == 0 ||
+		     !lined_bus_is_before(relay->service, client->since)))
+			feed_send_message(client, message);
+	if (relay->options->history > 0)
+		feed_add_history(relay, message);
+	relay->fed_ms = feed_now_ms(relay);
+}
+
+static void feed_receive(struct relay *relay, struct lined_buffer *buffer,
+			 struct relay_client *only)
+{
+	struct relay_message message;
+	struct lined_buffer *fitting;
+	uint32_t denied;
+
+	if (!relay_message_read(&message, buffer))
+		return;
+	fitting = relay_message_for(&message,
+				    lined_service_framing(relay->service),
+				    relay->filter_out, &denied);
+	/* Each worker filters for its members: one of them counts. */
+	if (denied > 0 &&
+	    (only != NULL || lined_service_is_primary(relay->service)))
+		lined_service_count(relay->service, "lines_filtered_out",
+				    denied);
+	if (fitting != NULL && relay_message_read(&message, fitting))
+		feed_deliver(relay, &message, only);
+	else if (fitting == NULL && errno != 0)
+		lined_service_count(relay->service, "lines_not_relayed",
+				    message.count - denied);
+	lined_buffer_unref(fitting);
 }
 
 static void feed_on_block(void *arg, struct lined_buffer *buffer)
 {
-	struct relay *relay = arg;
-	struct relay_message message;
-	struct relay_client *only = NULL;
-	struct lined_buffer *ended;
+	feed_receive(arg, buffer, NULL);
+}
 
-	if (!relay_message_read(&message, buffer))
+/* ---- heartbeats -----------------------------------------------------------
+ */
+
+static void feed_start_heartbeat(struct relay *relay, uint64_t delay_ms)
+{
+	if (lined_timer_start(&relay->heartbeat, delay_ms, 0) < 0)
+		lined_service_log(relay->service, LINED_LOG_ERR,
+				  "heartbeat: no timer: out of memory");
+}
+
+/* A line of the service's own, with its terminator; returns the length. */
+static size_t feed_end_line(const struct relay *relay, char *text, size_t len)
+{
+	const char *end;
+	size_t end_len = lined_framing_terminator(
+		lined_service_framing(relay->service), &end);
+
+	memcpy(text + len, end, end_len);
+	return len + end_len;
+}
+
+static void feed_heartbeat_fired(struct lined_timer *timer)
+{
+	struct relay *relay =
+		lined_container_of(timer, struct relay, heartbeat);
+	uint64_t every_ms = (uint64_t)relay->options->heartbeat_ms;
+	uint64_t now_ms = feed_now_ms(relay), due_ms = relay->fed_ms + every_ms;
+	char text[RELAY_NOTICE_MAX + 256];
+	struct relay_client *client;
+	size_t len;
+
+	if (now_ms < due_ms) {
+		feed_start_heartbeat(relay, due_ms - now_ms);
 		return;
-	if (message.to != 0) {
-		only = relay_hold_reader(relay, &message);
-		if (only == NULL)
-			return;
 	}
-	ended = relay_message_end_as(&message,
-				     lined_service_framing(relay->service));
-	if (ended != NULL && relay_message_read(&message, ended))
-		feed_deliver(relay, &message, only);
+	len = relay_tag_write_time(relay->options->heartbeat_line, text,
+				   sizeof(text) - 2);
+	len = feed_end_line(relay, text, len);
+	for (client = relay->clients; client != NULL; client = client->next) {
+		/* A reader that is behind needs no sign of life; it must not
+		 * lose a line for it. */
+		if (lined_socket_is_send_data_buffered(client->sock))
+			continue;
+		lined_socket_send(client->sock, text, len);
+	}
+	relay->fed_ms = now_ms;
+	feed_start_heartbeat(relay, every_ms);
+}
+
+static void feed_set_heartbeat(struct relay *relay)
+{
+	if (relay->options->heartbeat_ms == 0 || relay->options->publish_only)
+		lined_timer_stop(&relay->heartbeat);
 	else
-		lined_service_count(relay->service, "lines_not_relayed",
-				    message.count);
-	lined_buffer_unref(ended);
+		feed_start_heartbeat(relay,
+				     (uint64_t)relay->options->heartbeat_ms);
+}
+
+/* ---- max-age --------------------------------------------------------------
+ */
+
+/* What the kernel may hold for a reader: it cannot be dropped any more. */
+#define AGING_SNDBUF 16384
+#define AGING_UNSENT 4096
+
+/* Lines are looked for this often in the time that they may wait. */
+#define AGING_CHECKS 10
+#define AGING_MIN_MS 20
+
+static void feed_set_aging(const struct relay *relay, struct lined_socket *sock)
+{
+	static const int sndbuf = AGING_SNDBUF, unsent = AGING_UNSENT;
+	int fd = lined_socket_fd(sock);
+
+	lined_socket_keep_apart(sock, relay->options->max_age_ms > 0);
+	if (relay->options->max_age_ms == 0)
+		return;
+	/* Errors are ignored: the reader hears more old lines then. A UNIX
+	 * socket has no second option. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+			 sizeof(unsent));
+}
+
+static void feed_start_aging(struct relay *relay)
+{
+	uint64_t every_ms = (uint64_t)relay->options->max_age_ms / AGING_CHECKS;
+
+	if (every_ms < AGING_MIN_MS)
+		every_ms = AGING_MIN_MS;
+	if (relay->options->max_age_ms == 0 || relay->options->publish_only)
+		lined_timer_stop(&relay->aging);
+	else if (lined_timer_start(&relay->aging, every_ms, every_ms) < 0)
+		lined_service_log(relay->service, LINED_LOG_ERR,
+				  "max-age: no timer: out of memory");
+}
+
+static void feed_aging_fired(struct lined_timer *timer)
+{
+	struct relay *relay = lined_container_of(timer, struct relay, aging);
+	uint32_t age_ms = (uint32_t)relay->options->max_age_ms;
+	struct relay_client *client;
+
+	for (client = relay->clients; client != NULL; client = client->next)
+		if (lined_socket_drop_older(client->sock, age_ms) > 0)
+			relay_feed_count_dropped(client);
 }
 
 /* ---- members ------------------------------------------------------------ */
@@ -261,6 +339,7 @@ static void feed_set_overflow(const struct relay *relay,
 	};
 
 	lined_socket_set_overflow(sock, overflows[relay->options->slow]);
+	feed_set_aging(relay, sock);
 }
 
 /* The history fills at most half of the send queue, or a new client would
@@ -268,10 +347,83 @@ static void feed_set_overflow(const struct relay *relay,
 static void feed_send_history(struct relay *relay, struct relay_client *client)
 {
 	uint32_t queue = lined_socket_group(client->sock)->limits.send_queue;
+	size_t most = queue > 0 ? queue / 2 : SIZE_MAX;
+	size_t left = relay->history.bytes;
+	struct relay_store_place place = {0};
+	struct relay_stored line;
 
-	if (relay->history != NULL)
-		relay_history_send(relay->history, client->sock,
-				   queue > 0 ? queue / 2 : SIZE_MAX);
+	while (relay_store_next(&relay->history, &place, &line)) {
+		if (left <= most)
+			lined_socket_send(client->sock, line.text, line.len);
+		left -= line.len;
+	}
+}
+
+/* The most bytes of held lines in one block. */
+#define HELD_BLOCK_MAX 65536
+
+/* Moves lines from the place on into a block. */
+static void feed_fill_block(const struct relay_store *held,
+			    struct relay_store_place *place,
+			    struct relay_block *block,
+			    const struct lined_framing *framing)
+{
+	struct relay_stored stored;
+
+	while (relay_block_bytes(block) < HELD_BLOCK_MAX &&
+	       relay_store_next(held, place, &stored)) {
+		size_t len = stored.len - stored.terminator_len;
+		struct lined_line line = {
+			.text = stored.text + stored.tag_len,
+			.len = len - stored.tag_len,
+			.terminator = stored.text + len,
+			.terminator_len = stored.terminator_len,
+		};
+
+		if (relay_block_add(block, stored.text, stored.tag_len, &line,
+				    framing) < 0)
+			break;
+	}
+}
+
+/* Gives the lines that were held to the first reader. What is published from
+ * now on comes after them. */
+static void feed_give_held(struct relay_client *client,
+			   struct relay_store *held)
+{
+	struct lined_service *service = client->relay->service;
+	struct relay_store_place place = {0};
+	struct relay_block block = {0};
+	size_t left = held->lines;
+
+	client->since = lined_bus_mark(service);
+	while (left > 0 && !lined_socket_is_closed(client->sock)) {
+		struct lined_buffer *buffer;
+
+		feed_fill_block(held, &place, &block,
+				lined_service_framing(service));
+		if (block.count == 0)
+			break;
+		left -= block.count;
+		buffer = relay_block_seal(&block, 0);
+		if (buffer != NULL)
+			feed_receive(client->relay, buffer, client);
+		lined_buffer_unref(buffer);
+	}
+	if (left > 0)
+		lined_service_count(service, "held_lines_dropped", left);
+	relay_block_fini(&block);
+	relay_store_clear(held);
+}
+
+/* To be called when members have come or gone. */
+static void feed_members_changed(struct relay *relay)
+{
+	size_t readers = relay->feed != NULL ? relay->client_count : 0;
+	struct relay_store held;
+
+	if (relay_topic_set_readers(relay, readers, &held))
+		feed_give_held(relay->clients, &held);
 }
 
 void relay_feed_join(struct relay *relay, struct relay_client *client)
@@ -284,7 +436,8 @@ void relay_feed_join(struct relay *relay, struct relay_client *client)
 	if (relay->clients != NULL)
 		relay->clients->prev = client;
 	relay->clients = client;
-	relay_hold_members_changed(relay);
+	relay->client_count++;
+	feed_members_changed(relay);
 }
 
 void relay_feed_leave(struct relay *relay, struct relay_client *client)
@@ -295,51 +448,11 @@ void relay_feed_leave(struct relay *relay, struct relay_client *client)
 		relay->clients = client->next;
 	if (client->next != NULL)
 		client->next->prev = client->prev;
-	relay_hold_members_changed(relay);
+	relay->client_count--;
+	feed_members_changed(relay);
 }
 
 /* ---- life --------------------------------------------------------------- */
-
-static int feed_set_history(struct relay *relay)
-{
-	struct relay_history *history = NULL;
-
-	if (relay->options->history > 0) {
-		history = relay_history_new((size_t)relay->options->history,
-					    relay->history);
-		if (history == NULL)
-			return -1;
-	}
-	relay_history_free(relay->history);
-	relay->history = history;
-	return 0;
-}
-
-static int feed_set_dedupe(struct relay *relay)
-{
-	uint32_t window_ms = (uint32_t)relay->options->dedupe_ms;
-
-	if (window_ms == 0) {
-		relay_dedupe_free(relay->dedupe);
-		relay->dedupe = NULL;
-	} else if (relay->dedupe != NULL) {
-		relay_dedupe_set_window(relay->dedupe, window_ms);
-	} else {
-		relay->dedupe = relay_dedupe_new(window_ms);
-		if (relay->dedupe == NULL)
-			return -1;
-	}
-	return 0;
-}
-
-static int feed_set_memory(struct relay *relay)
-{
-	if (feed_set_history(relay) == 0 && feed_set_dedupe(relay) == 0)
-		return 0;
-	lined_service_log(relay->service, LINED_LOG_ERR,
-			  "history and dedupe: %s", strerror(errno));
-	return -1;
-}
 
 /* Subscribes to the feed that the options name. On failure the old subscription
  * stays. */
@@ -365,9 +478,15 @@ static int feed_subscribe(struct relay *relay)
 
 int relay_feed_start(struct relay *relay)
 {
-	if (feed_set_memory(relay) < 0 || feed_subscribe(relay) < 0)
+	lined_service_timer(relay->service, &relay->heartbeat,
+			    feed_heartbeat_fired);
+	lined_service_timer(relay->service, &relay->aging, feed_aging_fired);
+	feed_start_aging(relay);
+	relay->fed_ms = feed_now_ms(relay);
+	feed_set_heartbeat(relay);
+	if (feed_subscribe(relay) < 0)
 		return -1;
-	return relay_hold_start(relay);
+	return relay_topic_enter(relay);
 }
 
 static void feed_update_clients(struct relay *relay)
@@ -376,31 +495,35 @@ static void feed_update_clients(struct relay *relay)
 
 	for (client = relay->clients; client != NULL; client = client->next) {
 		feed_set_overflow(relay, client->sock);
-		if (relay->options->slow == RELAY_SLOW_DISCONNECT)
+		if (!feed_is_lossy(relay))
 			client->lost = 0;
 	}
 }
 
-int relay_feed_reload(struct relay *relay)
+void relay_feed_reload(struct relay *relay)
 {
 	bool moved = strcmp(relay->topic, relay->options->topic) != 0;
 	bool turned = relay->options->publish_only != (relay->feed == NULL);
-	int result = feed_set_memory(relay);
 
+	feed_trim_history(relay);
 	feed_update_clients(relay);
-	if (!moved && !turned)
-		return relay_hold_reload(relay) < 0 ? -1 : result;
-	relay_hold_stop(relay);
-	if (feed_subscribe(relay) < 0 || relay_hold_start(relay) < 0)
-		result = -1;
-	return result;
+	feed_start_aging(relay);
+	feed_set_heartbeat(relay);
+	if (moved || turned) {
+		/* On failure the clients keep the old feed. */
+		if (feed_subscribe(relay) == 0 && moved)
+			relay_topic_leave(relay);
+	}
+	relay_topic_enter(relay);
+	feed_members_changed(relay);
 }
 
 void relay_feed_stop(struct relay *relay)
 {
-	relay_hold_stop(relay);
+	lined_timer_stop(&relay->heartbeat);
+	lined_timer_stop(&relay->aging);
+	relay_topic_leave(relay);
 	lined_bus_unsubscribe(relay->feed);
 	relay->feed = NULL;
-	relay_history_free(relay->history);
-	relay_dedupe_free(relay->dedupe);
+	relay_store_clear(&relay->history);
 }

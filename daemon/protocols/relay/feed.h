@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The feed: delivers lines from the bus, through dedupe and history, to the
- * clients of this worker, its members.
+ * The feed: delivers lines from the bus to the clients of this worker, its
+ * members, and keeps the last ones for newcomers.
  */
 #ifndef RELAY_FEED_H
 #define RELAY_FEED_H
@@ -13,8 +13,8 @@ struct relay_client;
 int relay_feed_start(struct relay *relay);
 void relay_feed_stop(struct relay *relay);
 
-/* Applies changed options. -1: failed, logged; the old feed stays. */
-int relay_feed_reload(struct relay *relay);
+/* Applies changed options. On failure, which is logged, the old feed stays. */
+void relay_feed_reload(struct relay *relay);
 
 /* A client joins: it gets the history, then the feed, unless clients only
  * publish. */
@@ -24,5 +24,8 @@ void relay_feed_leave(struct relay *relay, struct relay_client *client);
 /* Sends the gap-notice when the client's send queue is low again. If the queue
  * could drop the notice, a later call sends it. */
 void relay_feed_send_notice(struct relay_client *client);
+
+/* Counts the lines that the client's send queue has dropped. */
+void relay_feed_count_dropped(struct relay_client *client);
 
 #endif

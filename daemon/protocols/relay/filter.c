@@ -30,12 +30,23 @@ void relay_filter_free(struct relay_filter *filter)
 	free(filter);
 }
 
+static int filter_regcomp(regex_t *regex, const char *expression, int flags,
+			  const char *text, char *error, size_t size)
+{
+	int code = regcomp(regex, expression, REG_EXTENDED | flags);
+	char why[128];
+
+	if (code == 0)
+		return 0;
+	regerror(code, regex, why, sizeof(why));
+	snprintf(error, size, "\"%s\": %s", text, why);
+	return -1;
+}
+
 static int filter_compile(struct filter_rule *rule, const char *text,
 			  char *error, size_t size)
 {
 	const char *expression;
-	char why[128];
-	int code;
 
 	if (strncmp(text, "allow ", 6) == 0) {
 		rule->allow = true;
@@ -50,12 +61,8 @@ static int filter_compile(struct filter_rule *rule, const char *text,
 			 text);
 		return -1;
 	}
-	code = regcomp(&rule->expression, expression, REG_EXTENDED | REG_NOSUB);
-	if (code == 0)
-		return 0;
-	regerror(code, &rule->expression, why, sizeof(why));
-	snprintf(error, size, "\"%s\": %s", text, why);
-	return -1;
+	return filter_regcomp(&rule->expression, expression, REG_NOSUB, text,
+			      error, size);
 }
 
 struct relay_filter *relay_filter_new(const struct lined_option_list *rules,
@@ -100,4 +107,97 @@ bool relay_filter_allows(const struct relay_filter *filter, const char *text,
 			return filter->rules[i].allow;
 	}
 	return true;
+}
+
+bool relay_filter_is_anchored_early(const char *expression)
+{
+	const char *at;
+
+	for (at = expression; *at != '\0'; at++) {
+		if (*at == '\\' && at[1] != '\0')
+			at++;
+		else if (*at == '[' && strchr(at + 2, ']') != NULL)
+			at = strchr(at + 2, ']');
+		else if (*at == '$' && at[1] != '\0' && at[1] != ')' &&
+			 at[1] != '|')
+			return true;
+	}
+	return false;
+}
+
+/* ---- dedupe-without ------------------------------------------------------ */
+
+struct relay_pattern {
+	regex_t expression;
+	char *text;
+	size_t room;
+};
+
+struct relay_pattern *relay_pattern_new(const char *expression, char *error,
+					size_t size)
+{
+	struct relay_pattern *pattern = calloc(1, sizeof(*pattern));
+
+	if (pattern == NULL) {
+		snprintf(error, size, "out of memory");
+		return NULL;
+	}
+	if (filter_regcomp(&pattern->expression, expression, 0, expression,
+			   error, size) == 0)
+		return pattern;
+	free(pattern);
+	return NULL;
+}
+
+void relay_pattern_free(struct relay_pattern *pattern)
+{
+	if (pattern == NULL)
+		return;
+	regfree(&pattern->expression);
+	free(pattern->text);
+	free(pattern);
+}
+
+static bool pattern_reserve(struct relay_pattern *pattern, size_t room)
+{
+	char *text;
+
+	if (room <= pattern->room)
+		return true;
+	text = realloc(pattern->text, room);
+	if (text == NULL)
+		return false;
+	pattern->text = text;
+	pattern->room = room;
+	return true;
+}
+
+/* Without memory the text is left as it is. */
+void relay_pattern_leave_out(struct relay_pattern *pattern, const char **text,
+			     size_t *len)
+{
+	size_t at = 0, kept = 0, n;
+	regmatch_t match;
+
+	while (at < *len) {
+		match.rm_so = (regoff_t)at;
+		match.rm_eo = (regoff_t)*len;
+		if (regexec(&pattern->expression, *text, 1, &match,
+			    REG_STARTEND | (at > 0 ? REG_NOTBOL : 0)) != 0)
+			break;
+		if (!pattern_reserve(pattern, *len))
+			return;
+		/* An empty match leaves out nothing: go on behind it. */
+		n = (size_t)match.rm_so - at + (match.rm_eo == match.rm_so);
+		if (n > *len - at)
+			n = *len - at;
+		memcpy(pattern->text + kept, *text + at, n);
+		kept += n;
+		at = match.rm_eo == match.rm_so ? at + n : (size_t)match.rm_eo;
+	}
+	if (kept + (*len - at) == *len)
+		return;
+	memcpy(pattern->text + kept, *text + at, *len - at);
+	*text = pattern->text;
+	*len = kept + (*len - at);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The filter of a relay service: rules in order, the first that matches
- * decides, no match allows.
+ * The filters of a relay service: rules in order, the first that matches
+ * decides, no match allows. And the expression of dedupe-without.
  */
 #ifndef RELAY_FILTER_H
 #define RELAY_FILTER_H
@@ -23,5 +23,21 @@ void relay_filter_free(struct relay_filter *filter);
 /* A NULL filter allows everything. */
 bool relay_filter_allows(const struct relay_filter *filter, const char *text,
 			 size_t len);
+
+struct relay_pattern;
+
+/* Compiles an expression. NULL, and the reason in error. */
+struct relay_pattern *relay_pattern_new(const char *expression, char *error,
+					size_t size);
+void relay_pattern_free(struct relay_pattern *pattern);
+
+/* The text without all that the expression matches: text and len are changed if
+ * anything was left out, and valid until the next call. */
+void relay_pattern_leave_out(struct relay_pattern *pattern, const char **text,
+			     size_t *len);
+
+/* Whether an expression has a $ that cannot match: an anchor before more
+ * text. */
+bool relay_filter_is_anchored_early(const char *expression);
 
 #endif

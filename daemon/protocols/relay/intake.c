@@ -6,28 +6,64 @@
 
 #include "relay/channel.h"
 #include "relay/filter.h"
-#include "relay/hold.h"
 #include "relay/relay.h"
 
 /* A block is published before it exceeds this size, for readers with small
  * queues; a longer line is a block of its own. */
 #define BLOCK_MAX 16384
 
+/* In mode upstream lines of clients go up, and all others to the feed. */
+static bool intake_goes_up(const struct relay *relay, uint64_t sender)
+{
+	return relay->options->mode == RELAY_UPSTREAM && sender != 0;
+}
+
 void relay_intake_publish(struct relay *relay, uint64_t sender)
 {
+	bool up = intake_goes_up(relay, sender);
 	struct lined_buffer *message;
 	uint32_t lines = relay->block.count;
 
 	if (lines == 0)
 		return;
+	if (!up && relay_topic_hold(relay, &relay->block, sender)) {
+		relay_block_clear(&relay->block);
+		return;
+	}
 	message = relay_block_seal(&relay->block, sender);
-	if (message == NULL)
-		lined_service_count(relay->service, "lines_not_relayed", lines);
-	else if (relay->options->mode != RELAY_UPSTREAM || sender == 0)
-		relay_hold_publish(relay, message, lines);
-	else if (relay_channel_publish(relay, RELAY_UP, message) < 0)
+	if (message == NULL ||
+	    relay_channel_publish(relay, up ? RELAY_UP : RELAY_FEED, message) <
+		    0)
 		lined_service_count(relay->service, "lines_not_relayed", lines);
 	lined_buffer_unref(message);
+}
+
+/* False: the filter denies the line, which is counted. */
+static bool intake_passes(struct relay *relay, const struct lined_line *line)
+{
+	if (relay_filter_allows(relay->filter, line->text, line->len))
+		return true;
+	lined_service_count(relay->service, "lines_filtered", 1);
+	return false;
+}
+
+/* Whether a line that has passed the filter is to be relayed; if not, it is
+ * counted. */
+static bool intake_accepts(struct relay *relay, uint64_t sender,
+			   const struct lined_line *line)
+{
+	const char *text = line->text;
+	size_t len = line->len;
+
+	if (intake_goes_up(relay, sender)) {
+		if (relay_filter_allows(relay->filter_up, text, len))
+			return true;
+		lined_service_count(relay->service, "lines_filtered_up", 1);
+		return false;
+	}
+	if (relay->dedupe_without != NULL)
+		relay_pattern_leave_out(relay->dedupe_without, &text, &len);
+	return !relay_topic_is_repeat(relay, text, len);
 }
 
 bool relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
@@ -35,13 +71,12 @@ bool relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
 {
 	size_t len = line->len + tag_len;
 
-	if (!relay_filter_allows(relay->filter, line->text, line->len)) {
-		lined_service_count(relay->service, "lines_filtered", 1);
+	if (!intake_passes(relay, line))
 		return false;
-	}
+	if (!intake_accepts(relay, sender, line))
+		return true;
 	if (relay->block.count > 0 &&
-	    (relay_block_bytes(&relay->block) + len > BLOCK_MAX ||
-	     relay->block.tag_len != tag_len))
+	    relay_block_bytes(&relay->block) + len > BLOCK_MAX)
 		relay_intake_publish(relay, sender);
 	if (relay_block_add(&relay->block, tag, tag_len, line,
 			    lined_service_framing(relay->service)) < 0)

@@ -9,6 +9,7 @@
 
 #include "relay/address.h"
 #include "relay/filter.h"
+#include "relay/tag.h"
 
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 
@@ -41,12 +42,20 @@ const struct lined_option relay_option_table[] = {
 	{OPTION("publish-only", BOOLEAN, publish_only)},
 	{OPTION("topic", STRING, topic)},
 	{OPTION("filter", LIST, filter)},
+	{OPTION("filter-out", LIST, filter_out)},
+	{OPTION("filter-up", LIST, filter_up)},
 	{OPTION("dedupe", DURATION, dedupe_ms), .max = DAY_MS},
-	{OPTION("tag", BOOLEAN, tag)},
+	{OPTION("dedupe-without", STRING, dedupe_without)},
+	{OPTION("tag", STRING, tag)},
+	{OPTION("tag-checksum", BOOLEAN, tag_checksum)},
 	{OPTION("history", INTEGER, history), .max = 100000},
+	{OPTION("heartbeat", DURATION, heartbeat_ms), .max = DAY_MS},
+	{OPTION("heartbeat-line", STRING, heartbeat_line),
+	 .fallback = "# {time}"},
 	{OPTION("slow", CHOICE, slow), .fallback = "disconnect",
 	 .choices = slow_choices},
 	{OPTION("gap-notice", STRING, gap_notice)},
+	{OPTION("max-age", DURATION, max_age_ms), .max = DAY_MS},
 	{OPTION("hold", SIZE, hold), .max = INT64_C(1) << 40},
 	{.name = NULL},
 };
@@ -93,12 +102,19 @@ static const struct option_effect option_effects[] = {
 	{"subscribe-only", {"aps", "aps", "---"}, NULL, NULL},
 	{"publish-only", {"aps", "aps", "---"}, NULL, NULL},
 	{"topic", {"aps", "aps", "---"}, NULL, NULL},
-	{"filter", {"ap-", "aps", "---"}, NULL, NULL},
+	{"filter", {"ap-", "aps", "---"}, NULL, "filter-out"},
+	{"filter-out", {"a-s", "a-s", "---"}, NULL, NULL},
+	{"filter-up", {"---", "a--", "---"}, NULL, NULL},
 	{"dedupe", {"ap-", "aps", "---"}, NULL, NULL},
+	{"dedupe-without", {"ap-", "aps", "---"}, "dedupe", NULL},
 	{"tag", {"ap-", "aps", "---"}, NULL, NULL},
+	{"tag-checksum", {"ap-", "aps", "---"}, "tag", NULL},
 	{"history", {"a-s", "a-s", "---"}, NULL, NULL},
+	{"heartbeat", {"a-s", "a-s", "---"}, NULL, NULL},
+	{"heartbeat-line", {"a-s", "a-s", "---"}, "heartbeat", NULL},
 	{"slow", {"a-s", "a-s", "---"}, NULL, NULL},
-	{"gap-notice", {"a-s", "a-s", "---"}, "slow", NULL},
+	{"gap-notice", {"a-s", "a-s", "---"}, NULL, NULL},
+	{"max-age", {"a-s", "a-s", "---"}, NULL, NULL},
 	{"hold", {"aps", "aps", "---"}, NULL, NULL},
 };
 
@@ -107,6 +123,8 @@ static bool option_is_off(const struct lined_option *option,
 {
 	const void *value = (const char *)options + option->offset;
 
+	if (value == &options->tag)
+		return relay_tag_template(options->tag)[0] == '\0';
 	switch (option->type) {
 	case LINED_OPTION_BOOLEAN:
 		return !*(const bool *)value;
@@ -137,8 +155,7 @@ static const struct lined_option *option_find(const char *name)
 	return option;
 }
 
-/* An option that is set and changes nothing is an error: the operator relies on
- * it. */
+/* An option that is set and changes nothing: the operator may rely on it. */
 static void option_check_effect(struct lined_check *check,
 				const struct relay_options *options,
 				const struct option_effect *effect)
@@ -151,23 +168,23 @@ static void option_check_effect(struct lined_check *check,
 	    option_is_off(option_find(name), options))
 		return;
 	if (strcmp(roles, "---") == 0)
-		lined_check_error(check, name, "no effect in mode \"%s\"",
-				  modes[options->mode]);
+		lined_check_warning(check, name, "no effect in mode \"%s\"",
+				    modes[options->mode]);
 	else if (strchr(roles, role) == NULL && role == 'p')
-		lined_check_error(check, name,
-				  "no effect with publish-only: clients get "
-				  "nothing");
+		lined_check_warning(check, name,
+				    "no effect with publish-only: clients get "
+				    "nothing");
 	else if (strchr(roles, role) == NULL)
-		lined_check_error(check, name,
-				  "no effect with subscribe-only: clients send "
-				  "nothing%s%s",
-				  effect->instead != NULL ? "; see " : "",
-				  effect->instead != NULL ? effect->instead
-							  : "");
+		lined_check_warning(
+			check, name,
+			"no effect with subscribe-only: clients send "
+			"nothing%s%s",
+			effect->instead != NULL ? "; see " : "",
+			effect->instead != NULL ? effect->instead : "");
 	else if (effect->needs != NULL &&
 		 !lined_check_is_set(check, effect->needs))
-		lined_check_error(check, name, "no effect without %s",
-				  effect->needs);
+		lined_check_warning(check, name, "no effect without %s",
+				    effect->needs);
 }
 
 /* ---- checking ----------------------------------------------------------- */
@@ -244,16 +261,60 @@ static void options_check_line(struct lined_check *check, const char *name,
 				  RELAY_NOTICE_MAX);
 }
 
+static void options_check_expression(struct lined_check *check,
+				     const char *name, const char *expression)
+{
+	if (relay_filter_is_anchored_early(expression))
+		lined_check_warning(check, name,
+				    "\"%s\": $ matches the end of a line and "
+				    "never text: write [$] for a dollar sign",
+				    expression);
+}
+
 static void options_check_filter(struct lined_check *check, const char *name,
 				 const struct lined_option_list *rules)
 {
 	char error[512];
 	struct relay_filter *filter =
 		relay_filter_new(rules, error, sizeof(error));
+	size_t i;
 
 	if (filter == NULL && error[0] != '\0')
 		lined_check_error(check, name, "%s", error);
 	relay_filter_free(filter);
+	for (i = 0; i < rules->count; i++)
+		options_check_expression(check, name, rules->items[i]);
+}
+
+static void options_check_dedupe(struct lined_check *check,
+				 const struct relay_options *options)
+{
+	const char *expression = options->dedupe_without;
+	struct relay_pattern *pattern;
+	char error[512];
+
+	if (expression[0] == '\0')
+		return;
+	pattern = relay_pattern_new(expression, error, sizeof(error));
+	if (pattern == NULL)
+		lined_check_error(check, "dedupe-without", "%s", error);
+	relay_pattern_free(pattern);
+	options_check_expression(check, "dedupe-without", expression);
+}
+
+/* What readers get besides lines. */
+static void options_check_notices(struct lined_check *check,
+				  const struct relay_options *options)
+{
+	options_check_line(check, "gap-notice", options->gap_notice);
+	options_check_line(check, "heartbeat-line", options->heartbeat_line);
+	if (options->heartbeat_ms > 0 && options->heartbeat_line[0] == '\0')
+		lined_check_error(check, "heartbeat-line", "it is empty");
+	if (options->gap_notice[0] != '\0' && options->max_age_ms == 0 &&
+	    options->slow == RELAY_SLOW_DISCONNECT)
+		lined_check_warning(check, "gap-notice",
+				    "no effect without max-age or slow = "
+				    "\"drop-oldest\" or \"drop-newest\"");
 }
 
 /* A service whose clients can do nothing. */
@@ -269,16 +330,17 @@ static void options_check_roles(struct lined_check *check,
 	else if (options->mode != RELAY_HUB || options->topic[0] != '\0')
 		return;
 	else if (options->publish_only)
-		lined_check_error(check, "publish-only",
-				  "without a topic nobody gets the lines");
+		lined_check_warning(check, "publish-only",
+				    "without a topic nobody gets the lines");
 	else if (subscribes)
-		lined_check_error(check, "subscribe-only",
-				  "without a topic no lines come in");
+		lined_check_warning(check, "subscribe-only",
+				    "without a topic no lines come in");
 }
 
 void relay_options_check(struct lined_check *check, const void *arg)
 {
 	const struct relay_options *options = arg;
+	const char *fault;
 	size_t i;
 
 	for (i = 0; i < sizeof(option_effects) / sizeof(option_effects[0]); i++)
@@ -286,7 +348,15 @@ void relay_options_check(struct lined_check *check, const void *arg)
 	options_check_upstream(check, options);
 	options_check_roles(check, options);
 	options_check_filter(check, "filter", &options->filter);
-	options_check_line(check, "gap-notice", options->gap_notice);
+	options_check_filter(check, "filter-out", &options->filter_out);
+	options_check_filter(check, "filter-up", &options->filter_up);
+	options_check_dedupe(check, options);
+	options_check_notices(check, options);
+	fault = relay_tag_fault(relay_tag_template(options->tag),
+				options->tag_checksum);
+	if (fault != NULL)
+		lined_check_error(check, "tag", "\"%s\": %s", options->tag,
+				  fault);
 	for (i = 0; i < options->preamble.count; i++)
 		options_check_line(check, "preamble",
 				   options->preamble.items[i]);

@@ -47,12 +47,17 @@ struct relay_options {
 	int subscribe_only; /* see relay_options_subscribe_only() */
 	bool publish_only;
 	const char *topic; /* "": the feed is not shared */
-	struct lined_option_list filter;
+	struct lined_option_list filter, filter_out, filter_up;
 	int64_t dedupe_ms;
-	bool tag;
+	const char *dedupe_without;
+	const char *tag; /* a template; see tag.h */
+	bool tag_checksum;
 	int64_t history;
+	int64_t heartbeat_ms;
+	const char *heartbeat_line;
 	enum relay_slow slow;
 	const char *gap_notice;
+	int64_t max_age_ms;
 	int64_t hold;
 };
 

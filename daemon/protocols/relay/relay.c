@@ -11,43 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <lined/address.h>
-
 #include "relay/feed.h"
 #include "relay/filter.h"
 #include "relay/intake.h"
 #include "relay/proxy.h"
+#include "relay/tag.h"
 #include "relay/upstreams.h"
 
-#define CLIENT_TAG_MAX (LINED_ADDRESS_TEXT_MAX + 1)
-
 /* ---- clients ------------------------------------------------------------ */
-
-/* "ADDRESS ", without the port; returns its length. */
-static size_t client_make_tag(const struct lined_socket *sock,
-			      char tag[CLIENT_TAG_MAX])
-{
-	const char *peer = lined_client_peer(sock);
-	char host[LINED_ADDRESS_TEXT_MAX];
-	struct lined_address address;
-
-	if (lined_address_parse(&address, peer) == 0)
-		peer = lined_address_format_host(&address.any, host,
-						 sizeof(host));
-	return (size_t)snprintf(tag, CLIENT_TAG_MAX, "%s ", peer);
-}
 
 static void client_on_read(struct lined_socket *sock, void *arg)
 {
 	struct relay_client *client = arg;
 	struct relay *relay = client->relay;
-	bool tag = relay->options->tag;
+	char tag[RELAY_TAG_MAX];
+	size_t tag_len;
 
-	if (relay->subscribe_only)
+	if (relay->subscribe_only) {
 		relay_intake_discard(relay, sock);
-	else
-		relay_intake_read(relay, sock, client->tag,
-				  tag ? client->tag_len : 0, client->id);
+		return;
+	}
+	tag_len = relay_tag_write_client(relay, sock, tag);
+	relay_intake_read(relay, sock, tag, tag_len, client->id);
 }
 
 static void client_on_write(struct lined_socket *sock, void *arg)
@@ -64,6 +49,7 @@ static void client_on_close(struct lined_socket *sock, void *arg,
 	(void)sock;
 	(void)reason;
 	(void)error;
+	relay_feed_count_dropped(client);
 	relay_feed_leave(client->relay, client);
 	free(client);
 }
@@ -78,7 +64,7 @@ static const struct lined_socket_handlers client_handlers = {
 static void datagram_on_read(struct lined_socket *sock, void *arg)
 {
 	struct relay *relay = arg;
-	char tag[CLIENT_TAG_MAX] = "";
+	char tag[RELAY_TAG_MAX];
 	struct lined_line line;
 	enum lined_line_status status;
 	size_t tag_len;
@@ -91,7 +77,7 @@ static void datagram_on_read(struct lined_socket *sock, void *arg)
 		status = lined_socket_read_line(sock, &line);
 		if (status != LINED_LINE_READY)
 			continue;
-		tag_len = relay->options->tag ? client_make_tag(sock, tag) : 0;
+		tag_len = relay_tag_write_client(relay, sock, tag);
 		relay_intake_line(relay, tag, tag_len, lined_client_id(sock),
 				  &line);
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
@@ -107,8 +93,6 @@ static void relay_on_accept(struct lined_service *service,
 {
 	struct relay *relay = lined_service_data(service);
 	struct relay_client *client;
-	char tag[CLIENT_TAG_MAX];
-	size_t tag_len;
 
 	if (lined_socket_is_datagram(sock)) {
 		lined_socket_set_handlers(sock, &datagram_handlers, relay);
@@ -118,8 +102,7 @@ static void relay_on_accept(struct lined_service *service,
 		relay_proxy_accept(relay, sock);
 		return;
 	}
-	tag_len = client_make_tag(sock, tag);
-	client = calloc(1, sizeof(*client) + tag_len);
+	client = calloc(1, sizeof(*client));
 	if (client == NULL) {
 		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ENOMEM);
 		return;
@@ -127,8 +110,6 @@ static void relay_on_accept(struct lined_service *service,
 	client->relay = relay;
 	client->sock = sock;
 	client->id = lined_client_id(sock);
-	client->tag_len = (uint8_t)tag_len;
-	memcpy(client->tag, tag, tag_len);
 	lined_socket_set_handlers(sock, &client_handlers, client);
 	relay_feed_join(relay, client);
 }
@@ -151,22 +132,56 @@ static void relay_read_options(struct relay *relay)
 	relay->subscribe_only = relay_options_subscribe_only(relay->options);
 }
 
-/* Fails only without memory: relay_options_check() has checked the rules. */
-static int relay_read_filter(struct relay *relay)
+/* Replaces a filter by the one of the rules. -1: no memory; the old one
+ * stays. */
+static int relay_read_filter(struct relay *relay, struct relay_filter **filter,
+			     const struct lined_option_list *rules)
 {
-	struct relay_filter *filter;
+	struct relay_filter *fresh;
 	char error[256];
 
-	filter =
-		relay_filter_new(&relay->options->filter, error, sizeof(error));
-	if (filter == NULL && error[0] != '\0') {
+	fresh = relay_filter_new(rules, error, sizeof(error));
+	if (fresh == NULL && error[0] != '\0') {
 		lined_service_log(relay->service, LINED_LOG_ERR, "filter: %s",
 				  error);
 		return -1;
 	}
-	relay_filter_free(relay->filter);
-	relay->filter = filter;
+	relay_filter_free(*filter);
+	*filter = fresh;
 	return 0;
+}
+
+static int relay_read_pattern(struct relay *relay)
+{
+	const char *expression = relay->options->dedupe_without;
+	struct relay_pattern *fresh = NULL;
+	char error[256];
+
+	if (expression[0] != '\0') {
+		fresh = relay_pattern_new(expression, error, sizeof(error));
+		if (fresh == NULL) {
+			lined_service_log(relay->service, LINED_LOG_ERR,
+					  "dedupe-without: %s", error);
+			return -1;
+		}
+	}
+	relay_pattern_free(relay->dedupe_without);
+	relay->dedupe_without = fresh;
+	return 0;
+}
+
+/* Fails only without memory: relay_options_check() has checked the rules. */
+static int relay_read_filters(struct relay *relay)
+{
+	const struct relay_options *options = relay->options;
+
+	if (relay_read_filter(relay, &relay->filter, &options->filter) < 0 ||
+	    relay_read_filter(relay, &relay->filter_out, &options->filter_out) <
+		    0 ||
+	    relay_read_filter(relay, &relay->filter_up, &options->filter_up) <
+		    0)
+		return -1;
+	return relay_read_pattern(relay);
 }
 
 static void relay_stop(struct lined_service *service)
@@ -179,6 +194,9 @@ static void relay_stop(struct lined_service *service)
 	relay_proxy_stop(relay);
 	relay_feed_stop(relay);
 	relay_filter_free(relay->filter);
+	relay_filter_free(relay->filter_out);
+	relay_filter_free(relay->filter_up);
+	relay_pattern_free(relay->dedupe_without);
 	relay_block_fini(&relay->block);
 	free(relay);
 	lined_service_set_data(service, NULL);
@@ -195,7 +213,7 @@ static int relay_start(struct lined_service *service)
 	relay->service = service;
 	lined_service_set_data(service, relay);
 	relay_read_options(relay);
-	if (relay_read_filter(relay) == 0 && relay_feed_start(relay) == 0 &&
+	if (relay_read_filters(relay) == 0 && relay_feed_start(relay) == 0 &&
 	    relay_upstreams_start(relay) == 0)
 		return 0;
 	relay_stop(service);
@@ -207,7 +225,7 @@ static void relay_reload(struct lined_service *service)
 	struct relay *relay = lined_service_data(service);
 
 	relay_read_options(relay);
-	relay_read_filter(relay);
+	relay_read_filters(relay);
 	relay_feed_reload(relay);
 	relay_upstreams_reload(relay);
 }

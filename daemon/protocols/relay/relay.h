@@ -2,11 +2,11 @@
 /*
  * The instance of a relay service and its clients. A line goes
  *
- *	client or upstream -> filter -> block -> bus (-> holder -> bus)
- *	-> dedupe -> history -> every member
+ *	client or upstream -> filter -> dedupe -> tag -> block (-> hold)
+ *	-> bus -> filter-out -> every member and history
  *
- * and is copied once, into its block. There is a holder only if the option hold
- * is set.
+ * and is copied once, into its block; again if filter-out or the framing
+ * changes a block. topic.h has what all workers decide together.
  */
 #ifndef RELAY_H
 #define RELAY_H
@@ -19,19 +19,24 @@
 
 #include "relay/block.h"
 #include "relay/options.h"
+#include "relay/store.h"
+#include "relay/topic.h"
 
 struct relay {
 	struct lined_service *service;
 	const struct relay_options *options;
 	bool subscribe_only; /* what clients send is discarded */
-	struct relay_filter *filter;
-	struct relay_dedupe *dedupe;
-	struct relay_history *history;
+	struct relay_filter *filter, *filter_out, *filter_up;
+	struct relay_pattern *dedupe_without;
+	struct relay_seat seat;
 	struct relay_block block;
+	struct relay_store history;
 	char topic[RELAY_TOPIC_MAX + 1]; /* "": the feed is not shared */
 	struct relay_client *clients;    /* members; none in mode proxy */
+	size_t client_count;
 	struct lined_subscription *feed; /* NULL: clients only publish */
-	struct relay_hold *hold;
+	struct lined_timer heartbeat, aging;
+	uint64_t fed_ms;                   /* when members last got a line */
 	struct relay_upstreams *upstreams; /* on the primary worker */
 	struct relay_pair *pairs;          /* clients in mode proxy */
 };
@@ -41,9 +46,8 @@ struct relay_client {
 	struct relay *relay;
 	struct lined_socket *sock;
 	uint64_t id;
-	uint64_t lost; /* lines since the last gap-notice */
-	uint8_t tag_len;
-	char tag[]; /* "ADDRESS " */
+	uint64_t lost;  /* lines since the last gap-notice */
+	uint64_t since; /* gets lines that come after this mark of the bus */
 };
 
 #endif

@@ -14,6 +14,7 @@
 #include "relay/filter.h"
 #include "relay/intake.h"
 #include "relay/relay.h"
+#include "relay/tag.h"
 
 /* While a worker lags, the upstream is paused, and the lag is checked at this
  * interval. */
@@ -101,15 +102,27 @@ static void upstream_stop_timers(struct relay_upstream *upstream)
 
 /* ---- lines from it ------------------------------------------------------ */
 
+static size_t upstream_write_tag(const struct relay_upstream *upstream,
+				 char tag[RELAY_TAG_MAX])
+{
+	const struct relay_address *address = &upstream->link.address;
+	char port[sizeof("65535")] = "";
+	struct relay_source source = {relay_address_host(address), port,
+				      address->text};
+
+	if (address->to.port != 0)
+		snprintf(port, sizeof(port), "%u", address->to.port);
+	return relay_tag_write(upstream->link.relay, &source, tag);
+}
+
 /* True: the line has passed the filter. */
 static bool upstream_relay_line(struct relay_upstream *upstream,
 				const struct lined_line *line)
 {
-	struct relay *relay = upstream->link.relay;
+	char tag[RELAY_TAG_MAX];
 
-	return relay_intake_line(relay, upstream->tag,
-				 relay->options->tag ? upstream->tag_len : 0, 0,
-				 line);
+	return relay_intake_line(upstream->link.relay, tag,
+				 upstream_write_tag(upstream, tag), 0, line);
 }
 
 /* Keeps a copy of the line until the upstream feeds. */
@@ -384,9 +397,6 @@ relay_upstream_new(struct relay *relay, const struct relay_address *address,
 			&upstream_link_handlers);
 	upstream->handlers = handlers;
 	upstream->line_ms = upstream_now_ms(upstream);
-	upstream->tag_len =
-		(size_t)snprintf(upstream->tag, sizeof(upstream->tag), "%s ",
-				 relay_address_host(address));
 	lined_service_timer(relay->service, &upstream->stale_timer,
 			    upstream_stale_fired);
 	lined_service_timer(relay->service, &upstream->lag, upstream_lag_fired);

@@ -38,8 +38,6 @@ struct relay_upstream {
 	uint64_t line_ms;        /* the last line that passed the filter */
 	uint64_t lines;          /* received */
 	struct lined_timer stale_timer, lag;
-	char tag[LINED_HOST_MAX + 1]; /* "HOST " */
-	size_t tag_len;
 };
 
 /* NULL/ENOMEM. */

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keeps lines in chunks of memory, one after the other, each with its lengths
+ * before it: a short line takes three bytes more than it has.
+ */
+#include "relay/store.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A chunk fills a page, including the header of its allocation. */
+#define CHUNK_ROOM (4096 - sizeof(struct store_chunk) - 16)
+
+/* Seven bits a byte. */
+#define LENGTH_MAX 10
+
+struct store_chunk {
+	struct store_chunk *next;
+	size_t at, end, room; /* of bytes[] that hold lines: at to end */
+	char bytes[];
+};
+
+static size_t store_write_length(char *to, size_t length)
+{
+	size_t n = 0;
+
+	for (; length > 0x7f; length >>= 7)
+		to[n++] = (char)(length | 0x80);
+	to[n++] = (char)length;
+	return n;
+}
+
+static size_t store_read_length(const char **from)
+{
+	size_t length = 0, byte;
+	unsigned shift = 0;
+
+	do {
+		byte = (unsigned char)*(*from)++;
+		length |= (byte & 0x7f) << shift;
+		shift += 7;
+	} while (byte & 0x80);
+	return length;
+}
+
+static struct store_chunk *store_grow(struct relay_store *store, size_t wanted)
+{
+	size_t room = wanted > CHUNK_ROOM ? wanted : CHUNK_ROOM;
+	struct store_chunk *chunk = malloc(sizeof(*chunk) + room);
+
+	if (chunk == NULL)
+		return NULL;
+	chunk->next = NULL;
+	chunk->at = chunk->end = 0;
+	chunk->room = room;
+	if (store->last != NULL)
+		store->last->next = chunk;
+	else
+		store->first = chunk;
+	store->last = chunk;
+	return chunk;
+}
+
+int relay_store_add(struct relay_store *store, const struct relay_stored *line)
+{
+	struct store_chunk *chunk = store->last;
+	char lengths[3 * LENGTH_MAX];
+	size_t n = store_write_length(lengths, line->len);
+
+	n += store_write_length(lengths + n, line->tag_len);
+	n += store_write_length(lengths + n, line->terminator_len);
+	if (chunk == NULL || chunk->room - chunk->end < n + line->len)
+		chunk = store_grow(store, n + line->len);
+	if (chunk == NULL)
+		return -1;
+	memcpy(chunk->bytes + chunk->end, lengths, n);
+	memcpy(chunk->bytes + chunk->end + n, line->text, line->len);
+	chunk->end += n + line->len;
+	store->lines++;
+	store->bytes += line->len;
+	return 0;
+}
+
+bool relay_store_next(const struct relay_store *store,
+		      struct relay_store_place *place,
+		      struct relay_stored *line)
+{
+	const char *from;
+
+	if (place->chunk == NULL) {
+		place->chunk = store->first;
+		place->at = store->first != NULL ? store->first->at : 0;
+	} else if (place->at == place->chunk->end &&
+		   place->chunk->next != NULL) {
+		place->chunk = place->chunk->next;
+		place->at = place->chunk->at;
+	}
+	if (place->chunk == NULL || place->at == place->chunk->end)
+		return false;
+	from = place->chunk->bytes + place->at;
+	line->len = store_read_length(&from);
+	line->tag_len = store_read_length(&from);
+	line->terminator_len = store_read_length(&from);
+	line->text = from;
+	place->at = (size_t)(from - place->chunk->bytes) + line->len;
+	return true;
+}
+
+void relay_store_drop(struct relay_store *store)
+{
+	struct store_chunk *chunk = store->first;
+	struct relay_store_place place = {0};
+	struct relay_stored line;
+
+	relay_store_next(store, &place, &line);
+	chunk->at = place.at;
+	store->lines--;
+	store->bytes -= line.len;
+	if (chunk->at < chunk->end)
+		return;
+	store->first = chunk->next;
+	if (store->first == NULL)
+		store->last = NULL;
+	free(chunk);
+}
+
+void relay_store_clear(struct relay_store *store)
+{
+	struct store_chunk *chunk = store->first, *next;
+
+	for (; chunk != NULL; chunk = next) {
+		next = chunk->next;
+		free(chunk);
+	}
+	memset(store, 0, sizeof(*store));
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shared state of a topic, under its lock: the lines of the last time, the
+ * lines that wait for a reader, and the seats of the instances. The two fields
+ * that tell whether there is anything to decide are read without the lock.
+ */
+#include "relay/topic.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "relay/dedupe.h"
+#include "relay/relay.h"
+
+struct relay_topic {
+	uint32_t window_ms; /* atomic: the longest dedupe; 0: none */
+	uint32_t holds;     /* atomic: a service has the option hold */
+	size_t hold;        /* the largest one */
+	size_t readers;
+	struct relay_seat *seats;
+	struct relay_dedupe *dedupe; /* once there is a window */
+	struct relay_store held;
+};
+
+static uint32_t topic_load(const uint32_t *field)
+{
+	return __atomic_load_n(field, __ATOMIC_ACQUIRE);
+}
+
+static void topic_store(uint32_t *field, uint32_t value)
+{
+	__atomic_store_n(field, value, __ATOMIC_RELEASE);
+}
+
+static void topic_fini(void *data)
+{
+	struct relay_topic *topic = data;
+
+	relay_dedupe_free(topic->dedupe);
+	relay_store_clear(&topic->held);
+}
+
+static uint64_t topic_now_ms(const struct relay *relay)
+{
+	return lined_dispatcher_now_ms(
+		lined_service_dispatcher(relay->service));
+}
+
+/* ---- seats -------------------------------------------------------------- */
+
+/* Sets what follows from the options of all seats. -1/ENOMEM: no dedupe. */
+static int topic_sum_up(struct relay_topic *topic)
+{
+	const struct relay_seat *seat;
+	uint32_t window_ms = 0;
+
+	topic->hold = 0;
+	for (seat = topic->seats; seat != NULL; seat = seat->next) {
+		if (seat->window_ms > window_ms)
+			window_ms = seat->window_ms;
+		if (seat->hold > topic->hold)
+			topic->hold = seat->hold;
+	}
+	topic_store(&topic->holds, topic->hold > 0);
+	if (window_ms > 0 && topic->dedupe == NULL)
+		topic->dedupe = relay_dedupe_new(window_ms);
+	else if (window_ms > 0)
+		relay_dedupe_set_window(topic->dedupe, window_ms);
+	if (window_ms > 0 && topic->dedupe == NULL)
+		return -1;
+	topic_store(&topic->window_ms, window_ms);
+	return 0;
+}
+
+/* Takes away what exceeds the option hold: all lines if nobody sets it any
+ * more. Returns the number of lines. */
+static size_t topic_trim(struct relay_topic *topic)
+{
+	size_t lines = topic->held.lines;
+
+	if (topic->hold == 0)
+		relay_store_clear(&topic->held);
+	while (topic->held.bytes > topic->hold)
+		relay_store_drop(&topic->held);
+	return lines - topic->held.lines;
+}
+
+static void topic_count_dropped(const struct relay *relay, size_t lines)
+{
+	if (lines > 0)
+		lined_service_count(relay->service, "held_lines_dropped",
+				    lines);
+}
+
+static void topic_name(const struct relay *relay, char *name, size_t size)
+{
+	if (relay->topic[0] != '\0')
+		snprintf(name, size, "relay topic %s", relay->topic);
+	else
+		snprintf(name, size, "relay service %s",
+			 lined_service_name(relay->service));
+}
+
+/* Sits down, or changes the seat's options. */
+static int topic_sit(struct relay *relay, struct relay_seat *seat, bool is_new)
+{
+	struct relay_topic *topic = lined_shared_lock(seat->shared);
+	size_t dropped;
+	int result;
+
+	seat->topic = topic;
+	seat->window_ms = (uint32_t)relay->options->dedupe_ms;
+	seat->hold = (size_t)relay->options->hold;
+	if (is_new) {
+		seat->next = topic->seats;
+		topic->seats = seat;
+	}
+	result = topic_sum_up(topic);
+	dropped = topic_trim(topic);
+	lined_shared_unlock(seat->shared);
+	topic_count_dropped(relay, dropped);
+	if (result < 0)
+		lined_service_log(relay->service, LINED_LOG_ERR, "dedupe: %s",
+				  strerror(errno));
+	return result;
+}
+
+int relay_topic_enter(struct relay *relay)
+{
+	const struct relay_options *options = relay->options;
+	struct relay_seat *seat = &relay->seat;
+	char name[RELAY_TOPIC_MAX + 100];
+	bool needs = relay->topic[0] != '\0' || options->dedupe_ms > 0 ||
+		     options->hold > 0;
+
+	if (!needs)
+		relay_topic_leave(relay);
+	if (!needs || seat->shared != NULL)
+		return needs ? topic_sit(relay, seat, false) : 0;
+	topic_name(relay, name, sizeof(name));
+	seat->shared = lined_shared_get(relay->service, name,
+					sizeof(struct relay_topic));
+	if (seat->shared == NULL) {
+		lined_service_log(relay->service, LINED_LOG_ERR, "topic: %s",
+				  strerror(errno));
+		return -1;
+	}
+	return topic_sit(relay, seat, true);
+}
+
+void relay_topic_leave(struct relay *relay)
+{
+	struct relay_seat *seat = &relay->seat, **at;
+	struct relay_topic *topic;
+	size_t dropped;
+
+	if (seat->shared == NULL)
+		return;
+	topic = lined_shared_lock(seat->shared);
+	for (at = &topic->seats; *at != seat; at = &(*at)->next)
+		;
+	*at = seat->next;
+	topic->readers -= seat->readers;
+	topic_sum_up(topic);
+	dropped = topic_trim(topic);
+	lined_shared_unlock(seat->shared);
+	if (dropped > 0)
+		lined_service_log(relay->service, LINED_LOG_WARNING,
+				  "hold: %zu waiting lines dropped", dropped);
+	topic_count_dropped(relay, dropped);
+	lined_shared_put(seat->shared, topic_fini);
+	memset(seat, 0, sizeof(*seat));
+}
+
+/* ---- dedupe ------------------------------------------------------------- */
+
+bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len)
+{
+	struct relay_seat *seat = &relay->seat;
+	struct relay_digest digest;
+	bool seen;
+
+	if (seat->shared == NULL || topic_load(&seat->topic->window_ms) == 0)
+		return false;
+	/* Its key does not change once there is a window. */
+	digest = relay_dedupe_digest(seat->topic->dedupe, text, len);
+	lined_shared_lock(seat->shared);
+	seen = relay_dedupe_seen(seat->topic->dedupe, &digest, seat->window_ms,
+				 topic_now_ms(relay));
+	lined_shared_unlock(seat->shared);
+	if (seen)
+		lined_service_count(relay->service, "lines_repeated", 1);
+	return seen;
+}
+
+/* ---- hold --------------------------------------------------------------- */
+
+/* Whether the topic has a reader other than the sender. */
+static bool topic_is_read(const struct relay *relay,
+			  const struct relay_topic *topic, uint64_t sender)
+{
+	bool only_sender = topic->readers == 1 && relay->seat.readers == 1 &&
+			   relay->clients->id == sender &&
+			   !relay->options->loopback;
+
+	return topic->readers > 0 && !only_sender;
+}
+
+/* The oldest lines are dropped to make room, even lines of this block: it may
+ * be larger than the option hold. Returns how many were held; stores how many
+ * were dropped, or did not find memory. */
+static uint32_t topic_keep(struct relay_topic *topic,
+			   const struct relay_block *block, size_t *dropped)
+{
+	const char *text = relay_block_text(block);
+	uint32_t i, held = 0;
+
+	for (i = 0; i < block->count; i++) {
+		const struct relay_lengths *lengths = &block->lengths[i];
+		struct relay_stored line = {text, lengths->len,
+					    lengths->tag_len,
+					    lengths->terminator_len};
+
+		held += relay_store_add(&topic->held, &line) == 0;
+		text += lengths->len;
+	}
+	*dropped = topic_trim(topic) + block->count - held;
+	return held;
+}
+
+bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
+		      uint64_t sender)
+{
+	struct relay_seat *seat = &relay->seat;
+	struct relay_topic *topic;
+	size_t dropped = 0;
+	uint32_t held = 0;
+	bool read;
+
+	if (seat->shared == NULL || topic_load(&seat->topic->holds) == 0)
+		return false;
+	topic = lined_shared_lock(seat->shared);
+	read = topic->hold == 0 || topic_is_read(relay, topic, sender);
+	if (!read)
+		held = topic_keep(topic, block, &dropped);
+	lined_shared_unlock(seat->shared);
+	if (read)
+		return false;
+	lined_service_count(relay->service, "lines_held", held);
+	topic_count_dropped(relay, dropped);
+	return true;
+}
+
+bool relay_topic_set_readers(struct relay *relay, size_t readers,
+			     struct relay_store *held)
+{
+	struct relay_seat *seat = &relay->seat;
+	struct relay_topic *topic;
+	bool more = readers > seat->readers;
+
+	if (seat->shared == NULL || readers == seat->readers)
+		return false;
+	topic = lined_shared_lock(seat->shared);
+	topic->readers += readers - seat->readers;
+	seat->readers = readers;
+	memset(held, 0, sizeof(*held));
+	if (more) {
+		*held = topic->held;
+		memset(&topic->held, 0, sizeof(topic->held));
+	}
+	lined_shared_unlock(seat->shared);
+	return held->lines > 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all instances of a topic decide together, on every worker: whether a
+ * line is a repeat (dedupe), and whether it has a reader (hold). A service
+ * without the option topic is a topic of its own.
+ *
+ * Each decision is made when a line comes in, under the lock of memory that the
+ * instances share, so that it is made once however many workers there are. A
+ * topic in which no service has dedupe or hold takes no lock.
+ */
+#ifndef RELAY_TOPIC_H
+#define RELAY_TOPIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lined/bus.h>
+
+#include "relay/block.h"
+#include "relay/store.h"
+
+struct relay;
+struct relay_topic;
+
+/* The part of an instance in its topic. */
+struct relay_seat {
+	struct lined_shared *shared; /* NULL: nothing is decided together */
+	struct relay_topic *topic;
+	struct relay_seat *next; /* of the topic */
+	uint32_t window_ms;      /* the option dedupe */
+	size_t hold;             /* the option hold */
+	size_t readers;
+};
+
+/* Takes the seat, or another one if the options have changed. -1: failed, and
+ * logged. */
+int relay_topic_enter(struct relay *relay);
+void relay_topic_leave(struct relay *relay);
+
+/* A line comes in, without its tag and terminator. True: it is a repeat. */
+bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len);
+
+/* Lines come in. True: they have no reader, and were held. `sender` is the
+ * client that has sent them, or 0. */
+bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
+		      uint64_t sender);
+
+/*
+ * The number of this instance's readers is changed. The first reader of the
+ * topic gets the lines that were held: they are moved to *held. False: there
+ * are none.
+ */
+bool relay_topic_set_readers(struct relay *relay, size_t readers,
+			     struct relay_store *held);
+
+#endif
