@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TCP keepalive, with the same times for accepted and connecting sockets.
+ * TCP keepalive and user timeout: how soon a peer that has vanished is noticed,
+ * with the same times for accepted and connecting sockets.
  */
 #include "config.h"
 
@@ -8,6 +9,8 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+
+#define USER_TIMEOUT_MS (60 * 1000)
 
 int lined_tcp_keepalive(int fd)
 {
@@ -26,4 +29,14 @@ int lined_tcp_keepalive(int fd)
 			       &options[i].value, sizeof(options[i].value)) < 0)
 			return -1;
 	return 0;
+}
+
+int lined_tcp_user_timeout(int fd, uint32_t send_stall_ms)
+{
+	unsigned timeout_ms = USER_TIMEOUT_MS;
+
+	if (send_stall_ms == 0 || send_stall_ms > timeout_ms)
+		timeout_ms = send_stall_ms;
+	return setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
+			  sizeof(timeout_ms));
 }

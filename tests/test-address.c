@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -395,6 +396,32 @@ END_TEST
 
 /* ---- connections ------------------------------------------------------ */
 
+START_TEST(user_timeout_is_a_minute_or_the_send_stall)
+{
+	static const struct {
+		uint32_t send_stall_ms;
+		unsigned wanted_ms;
+	} cases[] = {{30000, 60000}, {60001, 60001}, {0, 0}};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		unsigned timeout_ms = 1;
+		socklen_t len = sizeof(timeout_ms);
+
+		ck_assert_int_eq(
+			lined_tcp_user_timeout(fd, cases[i].send_stall_ms), 0);
+		ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+					    &timeout_ms, &len),
+				 0);
+		ck_assert_uint_eq(timeout_ms, cases[i].wanted_ms);
+	}
+	close(fd);
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ck_assert_int_eq(lined_tcp_user_timeout(fd, 0), -1);
+	close(fd);
+}
+END_TEST
+
 START_TEST(keepalive_is_for_tcp)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 0;
@@ -438,6 +465,7 @@ static Suite *address_suite(void)
 	tcase_add_test(tcase, the_longest_prefix_is_found);
 	tcase = support_case(suite, "connections");
 	tcase_add_test(tcase, keepalive_is_for_tcp);
+	tcase_add_test(tcase, user_timeout_is_a_minute_or_the_send_stall);
 	return suite;
 }
 

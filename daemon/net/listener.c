@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <lined/address.h>
+
 #include "net/endpoint.h"
 #include "net/fd_store.h"
 #include "system/inherited.h"
@@ -273,6 +275,18 @@ int listener_start(struct listener *listener, struct lined_dispatcher *d,
 			return -1;
 	}
 	return 0;
+}
+
+void listener_set_send_stall(const struct listener *listener,
+			     uint32_t send_stall_ms)
+{
+	size_t i;
+
+	/* Sockets without TCP refuse it, which is all right. */
+	for (i = 0; i < listener->count; i++)
+		if (listener->sockets[i].fd >= 0)
+			lined_tcp_user_timeout(listener->sockets[i].fd,
+					       send_stall_ms);
 }
 
 int listener_take_fd(struct listener *listener, size_t i)

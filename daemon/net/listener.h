@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <lined/socket.h>
 
@@ -74,6 +75,11 @@ bool listener_has_streams(const struct listener *listener);
  * with listener_take_fd(). -1 and errno. */
 int listener_start(struct listener *listener, struct lined_dispatcher *d,
 		   const struct lined_socket_handlers *handlers, void *arg);
+
+/* Connections accepted from now on end when bytes sent to them are not
+ * acknowledged for a minute, or for a longer send_stall_ms. */
+void listener_set_send_stall(const struct listener *listener,
+			     uint32_t send_stall_ms);
 
 /* A copy of the descriptor of the i-th socket; the caller closes it. -1 and
  * errno. */

@@ -82,6 +82,7 @@ int service_listen(struct service *service, struct listener *listener)
 	listener->service = service;
 	list_append(&service->listeners, &listener->link);
 	fd_store_add(listener);
+	listener_set_send_stall(listener, service->conf->limits.send_stall_ms);
 	if (listener_start(listener, service->env->dispatcher,
 			   &service_accept_handlers, listener) < 0)
 		return -1;
@@ -116,9 +117,12 @@ void service_reload(struct service *service, struct conf *whole,
 {
 	struct admission_limits limits = service_limits(conf);
 	struct conf *before = service->whole;
+	struct listener *listener;
 
 	service->conf = conf;
 	service->whole = conf_ref(whole);
+	list_for_each(listener, &service->listeners, link)
+		listener_set_send_stall(listener, conf->limits.send_stall_ms);
 	admission_set_limits(service->admission, &limits);
 	service_instances_reload(service, conf, report);
 	conf_unref(before);

@@ -3,12 +3,15 @@
 """The limits of a service, met by clients that mean no good and by clients
 that know no better: who is refused, who is closed, who is only slowed, and
 what the log says of it."""
+import ctypes
+import errno
+import os
 import signal
 import socket
 import threading
 import time
 
-from lined_test import PATIENCE, Client, DaemonTest, Datagram, Late
+from lined_test import PATIENCE, Client, DaemonTest, Datagram, Late, Server
 from lined_test import free_port, main, service
 
 # Sends a megabyte in small sends for every line it gets.
@@ -411,6 +414,77 @@ class Rate(Limits):
             c.send(said)
             c.half_close()
             self.assertEqual(c.rest(), said)
+
+
+class Vanished(Limits):
+    """How long the kernel waits for the acknowledgement of a peer. What it
+    does then is the kernel's: that a fed reader whose packets are dropped is
+    gone after 62 s was tried by hand."""
+
+    def user_timeouts(self, daemon, local=None, peer=None):
+        """TCP_USER_TIMEOUT in ms of the daemon's connections with this own
+        address, or this peer."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        pidfd = os.pidfd_open(daemon.pid)
+        timeouts = []
+        try:
+            table = "/proc/%d/fd/" % daemon.pid
+            for number in os.listdir(table):
+                if not os.readlink(table + number).startswith("socket:"):
+                    continue
+                fd = libc.syscall(438, pidfd, int(number), 0)  # pidfd_getfd
+                if fd < 0 and ctypes.get_errno() in (errno.EPERM,
+                                                     errno.ENOSYS):
+                    self.skipTest("no pidfd_getfd(2)")
+                if fd < 0:
+                    continue
+                try:
+                    with socket.socket(fileno=fd) as sock:
+                        if sock.getpeername() == peer or (
+                                peer is None and
+                                sock.getsockname() == local):
+                            timeouts.append(sock.getsockopt(
+                                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+                except OSError:
+                    pass  # not connected
+        finally:
+            os.close(pidfd)
+        return timeouts
+
+    def test_a_minute_or_a_longer_send_stall(self):
+        for stall, wanted in (("30s", 60000), ("5m", 300000), ("0", 0)):
+            with self.subTest(stall):
+                daemon = self.serve("send-stall = " + stall)
+                with Client(self.address) as c:
+                    self.assertTrue(c.echoes())
+                    self.assertEqual(
+                        self.user_timeouts(daemon, local=self.address),
+                        [wanted])
+                daemon.stop()
+
+    def test_a_reload_changes_it_for_new_connections(self):
+        text = service("echo", "tcp://127.0.0.1:%d" % self.port,
+                       extra="limits { send-stall = 2m }")
+        daemon = self.start(text)
+        self.write(text.replace("2m", "3m"))
+        daemon.reload()
+        with Client(self.address) as c:
+            self.assertTrue(c.echoes())
+            self.assertEqual(self.user_timeouts(daemon, local=self.address),
+                             [180000])
+
+    def test_an_upstream_too(self):
+        with Server() as server:
+            daemon = self.start(service(
+                "feed", "unix://" + self.unix, protocol="relay",
+                extra='relay { mode = "upstream" upstream = { "%s" } }'
+                      % server.url))
+            with server.accept():
+                daemon.wait_log("upstream .*: connected")
+                self.assertEqual(
+                    self.user_timeouts(daemon,
+                                       peer=("127.0.0.1", server.port)),
+                    [60000])
 
 
 class Sending(Limits):

@@ -248,8 +248,12 @@ bool relay_address_connected(struct lined_socket *sock)
 		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ECONNREFUSED);
 		return false;
 	}
-	/* An error is ignored: the connection works without keepalive. */
+	/* Errors are ignored: the connection works without these, and a UNIX
+	 * socket has none. */
 	(void)lined_tcp_keepalive(lined_socket_fd(sock));
+	(void)lined_tcp_user_timeout(
+		lined_socket_fd(sock),
+		lined_socket_group(sock)->limits.send_stall_ms);
 	return true;
 }
 
