@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Datagrams. A datagram is read whole into the dispatcher's read buffer and
- * served as lines; the last one needs no terminator. The sends of its
- * handle_read leave as one datagram to its sender; no state is kept for a
- * sender.
+ * served as lines; the last one needs no terminator, and NULs at the end are
+ * not read. The sends of its handle_read leave as one datagram to its sender;
+ * no state is kept for a sender.
  */
 #include "config.h"
 
@@ -30,7 +30,7 @@ struct datagrams {
 	struct sockaddr_storage from;
 	socklen_t from_len;
 	bool reading;
-	bool began; /* a line of it has been read */
+	bool began; /* its reader has looked at it */
 	bool answered;
 	char *answer;
 	size_t answer_len, answer_room;
@@ -335,26 +335,60 @@ static enum lined_line_status datagram_took_line(struct lined_socket *sock,
 	if (sock->budget > 0)
 		sock->budget--;
 	counter_add(&sock->group->counters.lines_in, 1);
-	if (status == LINED_LINE_TOO_LONG) {
+	if (status == LINED_LINE_TOO_LONG)
 		counter_add(&sock->group->counters.too_long, 1);
-		/* There is no connection to close: drop the rest of the
-		 * datagram. */
-		if (sock->framer.state == FRAMER_END)
-			sock->in.off = sock->in.end;
-	}
 	return status;
 }
 
-static enum lined_line_status datagram_empty_line(struct lined_socket *sock,
-						  struct lined_line *line)
+/* Drops NULs at the end: some senders send the one that ends a C string. Of
+ * lines that end with NUL the last one keeps its own. */
+static void datagram_trim(struct lined_socket *sock)
 {
-	line->text = "";
-	line->len = 0;
-	line->terminator = "";
-	line->terminator_len = 0;
-	line->unterminated = true;
-	line->truncated = false;
-	return datagram_took_line(sock, LINED_LINE_READY);
+	const struct lined_framing *framing = &sock->framer.framing;
+	uint32_t end = sock->in.end;
+
+	while (end > sock->in.off && sock->in.data[end - 1] == '\0')
+		end--;
+	if (end > sock->in.off && end < sock->in.end &&
+	    framing->terminator == LINED_TERMINATOR_BYTE && framing->byte == 0)
+		end++;
+	sock->in.end = end;
+}
+
+/* Whether the next line of this sender may be read. */
+static bool datagram_admits_line(struct lined_socket *sock)
+{
+	const struct datagrams *datagrams = sock->datagrams;
+
+	return sock->group->admit_line == NULL ||
+	       sock->group->admit_line(
+		       sock, (const struct sockaddr *)&datagrams->from,
+		       datagrams->from_len);
+}
+
+/* Takes the next line out of the datagram. There is no connection to close: a
+ * line over the limit is skipped at most. */
+static enum framer_result datagram_next(struct lined_socket *sock,
+					struct lined_line *line)
+{
+	uint8_t too_long = sock->framer.framing.too_long;
+	uint64_t bare_lf = 0, dropped = 0;
+	enum framer_result result;
+
+	if (input_len(&sock->in) == 0)
+		return FRAMER_NEED_MORE;
+	if (too_long == LINED_TOO_LONG_CLOSE)
+		sock->framer.framing.too_long = LINED_TOO_LONG_SKIP;
+	result = framer_next(&sock->framer, &sock->in, line, &bare_lf);
+	if (result == FRAMER_NEED_MORE)
+		result = framer_end(&sock->framer, &sock->in, line, true,
+				    &dropped);
+	sock->framer.framing.too_long = too_long;
+	if (bare_lf > 0)
+		counter_add(&sock->group->counters.bare_lf, bare_lf);
+	if (dropped > 0)
+		counter_add(&sock->group->counters.unterminated, dropped);
+	return result;
 }
 
 static enum lined_line_status datagram_read_line(struct lined_socket *sock,
@@ -362,34 +396,18 @@ static enum lined_line_status datagram_read_line(struct lined_socket *sock,
 {
 	enum lined_line_status status = datagram_read_gate(sock);
 	enum framer_result result;
-	uint64_t bare_lf = 0, dropped = 0;
 
 	if (status != LINED_LINE_READY)
 		return status;
-	/* An empty datagram is one empty line. */
-	if (!sock->datagrams->began && input_len(&sock->in) == 0)
-		return datagram_empty_line(sock, line);
-	if (input_len(&sock->in) > 0) {
-		result = framer_next(&sock->framer, &sock->in, line, &bare_lf);
-		if (bare_lf > 0)
-			counter_add(&sock->group->counters.bare_lf, bare_lf);
-		switch (result) {
-		case FRAMER_READY:
-			return datagram_took_line(sock, LINED_LINE_READY);
-		case FRAMER_TOO_LONG:
-			return datagram_took_line(sock, LINED_LINE_TOO_LONG);
-		default:
-			break;
-		}
-		switch (framer_end(&sock->framer, &sock->in, line, true,
-				   &dropped)) {
-		case FRAMER_READY:
-			return datagram_took_line(sock, LINED_LINE_READY);
-		case FRAMER_TOO_LONG:
-			return datagram_took_line(sock, LINED_LINE_TOO_LONG);
-		default:
-			break;
-		}
+	if (!sock->datagrams->began)
+		datagram_trim(sock);
+	sock->datagrams->began = true;
+	while ((result = datagram_next(sock, line)) != FRAMER_NEED_MORE) {
+		if (!datagram_admits_line(sock))
+			continue;
+		return datagram_took_line(sock, result == FRAMER_READY
+							? LINED_LINE_READY
+							: LINED_LINE_TOO_LONG);
 	}
 	sock->needs_more = true;
 	return LINED_LINE_PARTIAL;

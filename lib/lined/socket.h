@@ -188,6 +188,10 @@ struct lined_socket_group {
 	 * and counts the datagram. NULL: all are accepted. */
 	bool (*admit)(struct lined_socket *sock, const struct sockaddr *from,
 		      socklen_t len);
+	/* Called with the sender before each line of a datagram: false drops
+	 * the line. NULL: all are accepted. */
+	bool (*admit_line)(struct lined_socket *sock,
+			   const struct sockaddr *from, socklen_t len);
 	/* Called with each line before lined_socket_read_line() returns it;
 	 * must not change it. NULL: nothing. */
 	void (*tap)(struct lined_socket *sock, const struct lined_line *line);
@@ -448,7 +452,8 @@ lined_socket_read_block(struct lined_socket *sock, size_t len, size_t max_len,
 
 /*
  * Gives all the input that is there, borrowed as a line is, with the same
- * statuses without TOO_LONG. At least one byte, except from an empty datagram.
+ * statuses without TOO_LONG. At least one byte, except from an empty datagram,
+ * which has no line.
  */
 LINED_API enum lined_line_status lined_socket_read(struct lined_socket *sock,
 						   struct lined_line *data);
