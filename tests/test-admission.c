@@ -54,7 +54,7 @@ static enum admission_verdict datagram(struct admission *admission,
 {
 	union address address = address_of(text);
 
-	return admission_datagram(admission, &address.any, now_ms);
+	return admission_datagram_line(admission, &address.any, now_ms);
 }
 
 static struct admission *admission_of(struct admission_limits limits)

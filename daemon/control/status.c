@@ -191,7 +191,7 @@ static void status_add_reasons(const struct service *service,
 
 	for (i = ADMISSION_OK + 1; i < ADMISSION_VERDICTS; i++)
 		response_count(response, "refused", admission_verdict_text(i),
-			       admission_refused(service->admission, i));
+			       service_refused(service, i));
 	response_count(
 		response, "refused", "line-rate",
 		admission_refused(service->datagram_admission, ADMISSION_RATE));

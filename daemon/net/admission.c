@@ -387,9 +387,9 @@ uint32_t admission_handshakes(const struct admission *admission)
 	return atomic_load(&admission->handshakes);
 }
 
-enum admission_verdict admission_datagram(struct admission *admission,
-					  const struct sockaddr *address,
-					  uint64_t now_ms)
+enum admission_verdict admission_datagram_line(struct admission *admission,
+					       const struct sockaddr *address,
+					       uint64_t now_ms)
 {
 	const struct admission_limits *limits = &admission->limits;
 	struct admission_entry *entry;

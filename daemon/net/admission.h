@@ -87,10 +87,10 @@ bool admission_begin_handshake(struct admission *admission);
 void admission_end_handshake(struct admission *admission);
 uint32_t admission_handshakes(const struct admission *admission);
 
-/* Whether a datagram of this address is within its rate. */
-enum admission_verdict admission_datagram(struct admission *admission,
-					  const struct sockaddr *address,
-					  uint64_t now_ms);
+/* Whether one more line in a datagram of this address is within its rate. */
+enum admission_verdict admission_datagram_line(struct admission *admission,
+					       const struct sockaddr *address,
+					       uint64_t now_ms);
 
 /* Counts a refusal that was the caller's decision. MT-safe. */
 void admission_refuse(struct admission *admission,

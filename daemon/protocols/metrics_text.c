@@ -78,7 +78,7 @@ static const struct family families[] = {
 	COUNTER("accepts", "accepted", NULL, "Clients that were accepted."),
 	COUNTER("refused", "refused", "reason",
 		"Clients that were refused, by the config key; with line-rate, "
-		"datagrams."),
+		"lines of datagrams."),
 	COUNTER("closed", "closed", "reason",
 		"Clients whose connection ended, by the reason."),
 	COUNTER("timeouts", "timeouts", "limit",

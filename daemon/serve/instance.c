@@ -57,6 +57,16 @@ static bool instance_admit_datagram(struct lined_socket *sock,
 	return instance->ops->admit(instance, from);
 }
 
+static bool instance_admit_line(struct lined_socket *sock,
+				const struct sockaddr *from, socklen_t len)
+{
+	struct lined_service *instance = client_instance(sock);
+
+	(void)len;
+	return instance->conf->limits.line_rate == 0 ||
+	       instance->ops->admit_line(instance, from);
+}
+
 /* ---- life ------------------------------------------------------------- */
 
 static void instance_take_conf(struct lined_service *instance,
@@ -155,6 +165,7 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	instance->group.leaving = client_leaving;
 	instance->group.closed = client_closed;
 	instance->group.admit = instance_admit_datagram;
+	instance->group.admit_line = instance_admit_line;
 	if (!conf->internal) {
 		instance->group.tap = client_tap;
 		instance->own_group.tap = client_opened_tap;

@@ -105,9 +105,12 @@ struct instance_owner_ops {
 	void (*emptied)(struct lined_service *instance);
 	/* It has ended; the owner frees it later. */
 	void (*ended)(struct lined_service *instance);
-	/* Whether to accept a datagram: access rules and rate. */
+	/* Whether to accept a datagram: access rules. */
 	bool (*admit)(struct lined_service *instance,
 		      const struct sockaddr *from);
+	/* Whether to accept one more line of it: its sender's rate. */
+	bool (*admit_line)(struct lined_service *instance,
+			   const struct sockaddr *from);
 };
 
 /* id: the service's; unique, not 0 (BUS_SHARED). NULL/ENOMEM. */

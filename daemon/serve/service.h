@@ -13,6 +13,7 @@
 #include "config/conf.h"
 #include "serve/instance.h"
 #include "list.h"
+#include "net/admission.h"
 #include "net/listener.h"
 
 struct report;
@@ -119,6 +120,14 @@ uint64_t service_sum(const struct service *service, size_t offset);
 size_t
 service_protocol_counters(const struct service *service,
 			  struct instance_counter sums[INSTANCE_COUNTERS_MAX]);
+
+/* The clients, and the datagrams, that were refused for this reason. */
+uint64_t service_refused(const struct service *service,
+			 enum admission_verdict verdict);
+
+/* Logs that a client or a datagram was refused, by which key. MT-safe. */
+void service_log_refusal(const struct service *service,
+			 const struct sockaddr *address, const char *why);
 
 /* Lines and datagrams received so far. */
 uint64_t service_lines(const struct service *service);

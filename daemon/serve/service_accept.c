@@ -148,17 +148,8 @@ static void accept_refuse(struct service *service,
 			  const struct client_arrival *arrival,
 			  enum admission_verdict verdict)
 {
-	const struct sockaddr *address =
-		(const struct sockaddr *)&arrival->address;
-	const char *reason = admission_verdict_text(verdict);
-	char text[LINED_ADDRESS_TEXT_MAX];
-
-	if (!log_enabled(LINED_LOG_INFO))
-		return;
-	/* Each reason is a kind of its own: one hides no other. */
-	log_msg_of(reason, LINED_LOG_INFO, "service %s: refused %s: %s",
-		   service->name,
-		   lined_address_format(address, text, sizeof(text)), reason);
+	service_log_refusal(service, (const struct sockaddr *)&arrival->address,
+			    admission_verdict_text(verdict));
 	if (service->conf->clients_per_user > 0)
 		accept_tell_refusal(service, arrival->fd, verdict);
 	free(arrival->via);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sums the counters of a service over its instances, and logs them. The workers
- * write the counters; they are atomic, and read without a lock.
+ * Sums the counters of a service over its instances, and logs them and
+ * refusals. The workers write the counters; they are atomic, and read without a
+ * lock.
  */
 #include "config.h"
 
@@ -10,6 +11,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <lined/address.h>
 
 #include "net/admission.h"
 #include "log/log.h"
@@ -91,6 +94,31 @@ service_protocol_counters(const struct service *service,
 	return count;
 }
 
+uint64_t service_refused(const struct service *service,
+			 enum admission_verdict verdict)
+{
+	uint64_t count = admission_refused(service->admission, verdict);
+
+	/* The rate of datagrams is another one, line-rate. */
+	if (verdict != ADMISSION_RATE)
+		count +=
+			admission_refused(service->datagram_admission, verdict);
+	return count;
+}
+
+void service_log_refusal(const struct service *service,
+			 const struct sockaddr *address, const char *why)
+{
+	char text[LINED_ADDRESS_TEXT_MAX];
+
+	if (!log_enabled(LINED_LOG_INFO))
+		return;
+	/* Each reason is a kind of its own: one hides no other. */
+	log_msg_of(why, LINED_LOG_INFO, "service %s: refused %s: %s",
+		   service->name,
+		   lined_address_format(address, text, sizeof(text)), why);
+}
+
 void service_log_counters(const struct service *service)
 {
 	struct instance_counter protocol[INSTANCE_COUNTERS_MAX];
@@ -110,9 +138,11 @@ void service_log_counters(const struct service *service)
 	for (i = ADMISSION_OK + 1; i < ADMISSION_VERDICTS; i++) {
 		snprintf(name, sizeof(name), "refused by %s",
 			 admission_verdict_text(i));
-		counters_add(&to, name,
-			     admission_refused(service->admission, i));
+		counters_add(&to, name, service_refused(service, i));
 	}
+	counters_add(
+		&to, "refused by line-rate",
+		admission_refused(service->datagram_admission, ADMISSION_RATE));
 	for (i = 0; i < LINED_CLOSE_REASONS; i++) {
 		snprintf(name, sizeof(name), "closed %s",
 			 lined_close_reason_text(i));

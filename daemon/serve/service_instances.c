@@ -23,6 +23,7 @@ struct service_part {
 	/* Clients that have closed; `departures` is posted while it is > 0. */
 	atomic_uint departed;
 	uint32_t drain_ms;
+	bool line_refused; /* of the datagram that is being read; was logged */
 };
 
 struct lined_service *service_instance_on(const struct service *service,
@@ -150,15 +151,32 @@ static void service_instance_ended(struct lined_service *instance)
 static bool service_admit_datagram(struct lined_service *instance,
 				   const struct sockaddr *from)
 {
-	const struct service_part *part = instance->owner;
+	struct service_part *part = instance->owner;
+	const struct service *service = part->service;
+
+	part->line_refused = false;
+	if (access_rules_allow(&instance->conf->access, from))
+		return true;
+	admission_refuse(service->datagram_admission, ADMISSION_DENIED);
+	service_log_refusal(service, from,
+			    admission_verdict_text(ADMISSION_DENIED));
+	return false;
+}
+
+static bool service_admit_line(struct lined_service *instance,
+			       const struct sockaddr *from)
+{
+	struct service_part *part = instance->owner;
+	const struct service *service = part->service;
 	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
 
-	if (!access_rules_allow(&instance->conf->access, from)) {
-		instance_count(instance, "datagrams_denied", 1);
-		return false;
-	}
-	return admission_datagram(part->service->datagram_admission, from,
-				  now_ms) == ADMISSION_OK;
+	if (admission_datagram_line(service->datagram_admission, from,
+				    now_ms) == ADMISSION_OK)
+		return true;
+	if (!part->line_refused)
+		service_log_refusal(service, from, "line-rate");
+	part->line_refused = true;
+	return false;
 }
 
 static const struct instance_owner_ops service_instance_ops = {
@@ -168,6 +186,7 @@ static const struct instance_owner_ops service_instance_ops = {
 	.emptied = service_instance_emptied,
 	.ended = service_instance_ended,
 	.admit = service_admit_datagram,
+	.admit_line = service_admit_line,
 };
 
 /* ---- calls to the instances -------------------------------------------- */

@@ -160,20 +160,25 @@ class Counters(DaemonTest):
                 Datagram(self.address, source=("127.0.0.9", 0)) as denied:
             # All at once, however slow we are.
             daemon.signal(signal.SIGSTOP)
-            for said in (b"a\nb\n", b"a\nb\n", b"too many\n"):
+            for said in (b"a\n", b"b\nc\nd\n", b"too many\n"):
                 c.send(said)
             daemon.signal(signal.SIGCONT)
-            for _ in range(2):
-                self.assertEqual(c.receive(), b"a\nb\n")
+            for said in (b"a\n", b"b\n"):
+                self.assertEqual(c.receive(), said)
             denied.send(b"denied\n")
             self.assertTrue(denied.is_silent(0.2))
         # From its own port, as another echo would.
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
             own.bind(("127.0.0.2", self.port))
             own.sendto(b"round and round\n", self.address)
-        self.expect(daemon, clients=0, lines_in=4, bytes_in=40, bytes_out=8,
-                    datagrams_in=5, datagrams_dropped=3, datagrams_denied=1,
-                    reflections_refused=1)
+        # Each line over the rate counts, and the log names each datagram.
+        self.expect(daemon, **{
+            "clients": 0, "lines_in": 2, "bytes_in": 40, "bytes_out": 4,
+            "datagrams_in": 5, "datagrams_dropped": 2,
+            "refused_by_access": 1, "refused_by_line-rate": 3,
+            "reflections_refused": 1})
+        for why in ("127.0.0.9:.*: access", "127.0.0.1:.*: line-rate"):
+            daemon.wait_log("^<6>service echo: refused " + why)
 
     def test_what_a_protocol_has_counted_on_all_workers(self):
         daemon = self.start("workers = 2\n" + service(
