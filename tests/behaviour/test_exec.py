@@ -5,6 +5,7 @@ may do wrong, and that nothing is left of them."""
 import glob
 import os
 import re
+import resource
 import shutil
 import signal
 import threading
@@ -344,6 +345,43 @@ class Shared(Exec):
             self.assertEqual(turns, sorted(set(turns)))
             client.close()
         self.assertTrue(daemon.logged("killed by signal 9"))
+
+
+    def test_a_crowd_is_told_of_again(self):
+        # More than a program's input queue holds at once.
+        path = self.path("x" * 60)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE,
+                        (soft, hard))
+        program = self.script(PUPPET)
+        daemon = self.start(self.bot([PYTHON, program]).replace(
+            "tcp://127.0.0.1:%d" % self.port, "unix://" + path))
+        clients = [Client(path) for _ in range(2500)]
+        clients[0].send(b"do os.kill(os.getpid(), 9)\n")
+        daemon.wait_log("program ended")
+        for client in clients:
+            client.send(b"here\n")
+        for client in clients:
+            self.assertEqual(client.line(), b"here\n")
+            client.close()
+
+    def test_programs_that_buffer_answer(self):
+        text, ports = "", {}
+        for command in (["sed", "-n", "/^[0-9]/p"], ["grep", "^[0-9]"],
+                        ["perl", "-ne", "print if /^[0-9]/"],
+                        ["mawk", "-W", "interactive", "/^[0-9]/"]):
+            if shutil.which(command[0]) is None:
+                continue
+            ports[command[0]] = free_port()
+            text += self.bot(command, name=command[0],
+                             port=ports[command[0]])
+        self.start(text)
+        for name, port in ports.items():
+            with self.subTest(program=name), \
+                    Client(("127.0.0.1", port)) as a:
+                a.send(b"hello\n")
+                self.assertEqual(a.line(), b"hello\n")
 
 
 class Reload(Exec):

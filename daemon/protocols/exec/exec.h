@@ -35,6 +35,7 @@ struct exec_client {
 	struct exec_client *prev, *next;
 	bool waits;
 	bool announced; /* the program knows of it */
+	bool again;     /* an earlier program did */
 	bool drained;
 	bool ended;       /* its input has ended; it is closed when its answers
 			   * are complete */

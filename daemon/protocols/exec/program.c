@@ -20,9 +20,6 @@
 #define PATH_VARIABLE                                                          \
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* A quarter of it is what a program may be behind. */
-#define INPUT_QUEUE (1024 * 1024)
-
 /* Behind the text of a line: an id, or the ids of a room. */
 #define PREFIX_MAX 65536
 
@@ -391,7 +388,6 @@ exec_program_start(struct lined_service *service,
 	program->handlers = handlers;
 	program->owner = owner;
 	program->input_end = -1;
-	program->group.limits.send_queue = INPUT_QUEUE;
 	program->kill_after_ms = (uint32_t)options->kill_after_ms;
 	program->started_ms =
 		lined_dispatcher_now_ms(lined_service_dispatcher(service));

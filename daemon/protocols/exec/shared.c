@@ -95,18 +95,18 @@ static void slot_unqueue(struct exec_slot *slot, struct exec_client *client)
 
 /* ---- what lined says ---------------------------------------------------- */
 
-static void slot_announce(struct exec_slot *slot, struct exec_client *client,
-			  bool again)
+static void slot_announce(struct exec_slot *slot, struct exec_client *client)
 {
 	char text[512];
 	struct iovec piece = {text, 0};
 
-	client->announced = true;
 	piece.iov_len = (size_t)snprintf(
 		text, sizeof(text), "+%" PRIu64 " peer=%s listen=%s%s",
 		lined_client_id(client->sock), lined_client_peer(client->sock),
-		lined_client_listen(client->sock), again ? " again" : "");
+		lined_client_listen(client->sock),
+		client->again ? " again" : "");
 	exec_program_say(slot->program, &piece, 1);
+	client->announced = client->again = true;
 }
 
 static void slot_retract(struct exec_slot *slot,
@@ -242,7 +242,7 @@ void exec_shared_accept(struct exec *exec, struct exec_client *client)
 	lined_socket_set_handlers(client->sock, &shared_client_handlers,
 				  client);
 	if (slot_has_room(slot))
-		slot_announce(slot, client, false);
+		slot_announce(slot, client);
 	else
 		slot_queue(slot, client);
 }
@@ -498,22 +498,23 @@ static void shared_readable(struct exec_program *program)
 
 /* ---- programs ----------------------------------------------------------- */
 
-/* Lets clients that wait be read again. */
+/* Lets clients that wait be read again, and announces those of which the
+ * program does not know. */
 static void slot_wake(struct exec_slot *slot)
 {
 	unsigned woken;
 
-	for (woken = 0; woken < WAKE_MAX && slot->first != NULL; woken++) {
+	for (woken = 0;
+	     woken < WAKE_MAX && slot->first != NULL && slot_has_room(slot);
+	     woken++) {
 		struct exec_client *client = slot->first;
 
-		if (!slot_has_room(slot))
-			return;
 		slot_unqueue(slot, client);
 		if (!client->announced)
-			slot_announce(slot, client, false);
+			slot_announce(slot, client);
 		lined_socket_resume(client->sock);
 	}
-	if (slot->program != NULL && slot->program->input != NULL)
+	if (slot->program->input != NULL)
 		lined_socket_want_write(slot->program->input,
 					slot->first != NULL);
 }
@@ -535,13 +536,17 @@ static void slot_restart_later(struct exec_slot *slot)
 		slot->restart_ms < max / 2 ? slot->restart_ms * 2 : max;
 }
 
-static void slot_announce_again(struct lined_socket *sock, void *arg)
+/* Its clients wait until the new program knows of them: a crowd is not
+ * announced at once. */
+static void slot_queue_all(struct lined_socket *sock, void *arg)
 {
 	struct exec_slot *slot = arg;
 	struct exec_client *client = lined_client_data(sock);
 
-	if (client->slot == slot)
-		slot_announce(slot, client, client->announced);
+	if (client->slot != slot)
+		return;
+	client->announced = false;
+	slot_queue(slot, client);
 }
 
 static int slot_start(struct exec_slot *slot)
@@ -558,7 +563,7 @@ static int slot_start(struct exec_slot *slot)
 		(size_t)snprintf(hello, sizeof(hello), "hello 1 service=%s",
 				 lined_service_name(service));
 	exec_program_say(slot->program, &piece, 1);
-	lined_service_each_client(service, slot_announce_again, slot);
+	lined_service_each_client(service, slot_queue_all, slot);
 	slot_wake(slot);
 	return 0;
 }
