@@ -56,11 +56,6 @@ struct daemon {
 
 /* ---- checking --------------------------------------------------------- */
 
-static void daemon_print_unserved(const char *text)
-{
-	fprintf(stderr, "lined: %s\n", text);
-}
-
 /* The log is not open yet, so log_each() writes to stderr. */
 static void daemon_print_messages(const struct conf_messages *messages,
 				  enum lined_log_level level,
@@ -91,7 +86,6 @@ enum exit_code daemon_check(const struct cmdline *cmdline)
 	daemon_print_messages(&errors.errors, LINED_LOG_ERR, "");
 	daemon_print_messages(&errors.warnings, LINED_LOG_WARNING, "warning: ");
 	if (conf != NULL) {
-		reload_each_unserved(conf, daemon_print_unserved);
 		fprintf(stderr, "%s: the configuration is good\n",
 			cmdline->config);
 		code = EXIT_STOPPED;

@@ -82,6 +82,7 @@ static struct conf *reload_load(const struct reload *reload,
 	const struct conf_env env = {
 		.find_protocol = reload_find_protocol,
 		.arg = (void *)(uintptr_t)reload,
+		.read_tls = true,
 	};
 
 	return conf_child_load(child, &env, errors);
@@ -120,6 +121,7 @@ static void reload_find_in_child(const struct conf_source *source,
 	reload.modules = modules_new();
 	env->find_protocol = reload_find_protocol;
 	env->arg = &reload;
+	env->read_tls = true;
 }
 
 int reload_child_main(void)
@@ -144,26 +146,6 @@ void reload_add_errors(struct report *report, const struct conf_errors *errors)
 	for (i = 0; i < errors->warnings.count; i++)
 		report_add(report, LINED_LOG_WARNING, "%s",
 			   errors->warnings.items[i].text);
-}
-
-void reload_each_unserved(const struct conf *conf,
-			  void (*tell)(const char *text))
-{
-	char text[512];
-	size_t i, k;
-
-	for (i = 0; i < conf->service_count; i++) {
-		const struct conf_service *service = &conf->services[i];
-
-		for (k = 0; k < service->listen_count; k++) {
-			if (!listen_address_is_tls(&service->listen[k]))
-				continue;
-			snprintf(text, sizeof(text),
-				 "service %s: listen %s: TLS is not served yet",
-				 service->name, service->listen[k].text);
-			tell(text);
-		}
-	}
 }
 
 /* ---- the log ------------------------------------------------------------ */
@@ -243,11 +225,6 @@ struct reload_plan *reload_plan_read(const struct reload *reload,
 
 /* ---- applying ----------------------------------------------------------- */
 
-static void reload_log_unserved(const char *text)
-{
-	log_notice("%s", text);
-}
-
 int reload_start(struct reload *reload, struct conf *conf)
 {
 	struct reload_plan *plan = reload_plan_new(reload->server, conf);
@@ -258,8 +235,6 @@ int reload_start(struct reload *reload, struct conf *conf)
 	else
 		result = server_apply(plan, NULL);
 	reload_plan_free(plan);
-	if (result == 0)
-		reload_each_unserved(conf, reload_log_unserved);
 	reload->read = time(NULL);
 	reload->module_dir =
 		conf->module_dir != NULL ? conf->module_dir : MODULE_DIR;
@@ -297,7 +272,6 @@ static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
 		return false;
 	if (plan->log)
 		reload_open_log(reload->cmdline, plan->conf);
-	reload_each_unserved(plan->conf, reload_log_unserved);
 	return true;
 }
 

@@ -45,11 +45,6 @@ struct conf *reload_read(const struct reload *reload, bool check_names,
 /* Logs the errors and warnings, and adds them to report unless it is NULL. */
 void reload_add_errors(struct report *report, const struct conf_errors *errors);
 
-/* Calls tell for each setting of the config that this version does not serve
- * yet. */
-void reload_each_unserved(const struct conf *conf,
-			  void (*tell)(const char *text));
-
 /* Opens the log, or changes the settings of the open one. conf NULL: the config
  * has not been read. -1 and errno. */
 int reload_open_log(const struct cmdline *cmdline, const struct conf *conf);

@@ -162,6 +162,7 @@ void socket_handshake(struct lined_socket *sock,
 	sock->state = LINED_SOCKET_CONNECTING;
 	if (!sock->handshaking) {
 		sock->handshaking = true;
+		socket_note_start(sock);
 		sock->end_at = socket_now(sock) + timeout_ms;
 	}
 	if (sock->delegate.dispatcher == NULL &&

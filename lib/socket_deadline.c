@@ -19,12 +19,17 @@
 
 #define NEVER INT32_MAX
 
+void socket_note_start(struct lined_socket *sock)
+{
+	sock->active_at = sock->started_at = socket_now(sock);
+	sock->started_high = (sock->dispatcher->now_ms >> 32) & UINT16_MAX;
+}
+
 void socket_connected(struct lined_socket *sock)
 {
 	if (sock->dispatcher == NULL)
 		return;
-	sock->active_at = sock->started_at = socket_now(sock);
-	sock->started_high = (sock->dispatcher->now_ms >> 32) & UINT16_MAX;
+	socket_note_start(sock);
 	*socket_rate(sock) = (struct lined_rate){0};
 	socket_arm(sock);
 }

@@ -306,6 +306,8 @@ unsigned socket_deadlines(const struct lined_socket *sock);
 
 /* ---- socket_deadline.c ---- */
 
+/* For lined_socket_traffic(): the connection, or its handshake, begins. */
+void socket_note_start(struct lined_socket *sock);
 /* The socket is connected: the deadlines begin. */
 void socket_connected(struct lined_socket *sock);
 /* The kernel takes no more output: the send stall begins. */

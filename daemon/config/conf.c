@@ -241,9 +241,13 @@ struct conf *conf_ref(struct conf *conf)
 
 void conf_unref(struct conf *conf)
 {
+	size_t i;
+
 	if (conf == NULL ||
 	    atomic_fetch_sub_explicit(&conf->refs, 1, memory_order_acq_rel) > 1)
 		return;
+	for (i = 0; i < conf->tls_count; i++)
+		tls_files_unref(conf->tls[i].files);
 	pool_free(conf->pool);
 	free(conf);
 }

@@ -24,6 +24,7 @@
 #include "log/log.h"
 #include "net/access.h"
 #include "net/listen_address.h"
+#include "tls.h"
 
 /* ---- the structure --------------------------------------------------- */
 
@@ -48,6 +49,10 @@ struct conf_tls {
 	const char *crl;
 	enum conf_client_cert client_cert;
 	enum conf_tls_version min_version;
+	bool auto_reload;
+	/* What is in the files, checked. NULL: this load reads no files of
+	 * certificates, or has no right to. */
+	struct tls_files *files;
 	struct conf_place place;
 };
 
@@ -155,6 +160,9 @@ struct conf_env {
 	/* Warn of users and groups that this machine does not know: for
 	 * lined -t. A load that is applied fails on them anyway. */
 	bool check_names;
+	/* Read and check the files of `tls` sections, unless `blind`. With
+	 * `tree` they are read again, for what is in them. */
+	bool read_tls;
 };
 
 /* Reads path and what it includes. NULL if there was any error. Errors and
@@ -167,6 +175,9 @@ struct conf *conf_load(const char *path, const struct conf_env *env,
  * is fine for conf_unref(). MT-safe. */
 struct conf *conf_ref(struct conf *conf);
 void conf_unref(struct conf *conf);
+
+/* The files of a `tls` section. */
+struct tls_settings conf_tls_settings(const struct conf_tls *tls);
 
 const struct conf_service *conf_find_service(const struct conf *conf,
 					     const char *name);

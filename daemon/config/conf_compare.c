@@ -57,7 +57,10 @@ static bool tls_equal(const struct conf_tls *a, const struct conf_tls *b)
 	       texts_equal(a->client_ca, b->client_ca) &&
 	       texts_equal(a->crl, b->crl) &&
 	       a->client_cert == b->client_cert &&
-	       a->min_version == b->min_version;
+	       a->min_version == b->min_version &&
+	       a->auto_reload == b->auto_reload &&
+	       (a->files == NULL || b->files == NULL ||
+		tls_files_equal(a->files, b->files));
 }
 
 static bool tls_lists_equal(const struct conf_service *a,

@@ -59,6 +59,8 @@ static const char *service_unfit(const struct listen_address *listen,
 
 	if (listen_address_is_tls(listen) && (tls == NULL || tls->count == 0))
 		return "needs tls = { \"NAME\" }";
+	if (listen_address_is_tls(listen) && !tls_available())
+		return "lined was built without OpenSSL (--without-openssl)";
 	if (service->module == NULL || listen->kind == LISTEN_SYSTEMD)
 		return NULL;
 	if (service->module->transports != 0)
@@ -104,7 +106,7 @@ static void service_read_listen(struct conf_build *build, const char *context,
 	const struct conf_key *key = conf_options_key(node, "listen");
 	const struct conf_value *value;
 	struct listen_address *listen;
-	bool tls = false, streams = false;
+	bool streams = false;
 
 	if (key == NULL)
 		return;
@@ -123,13 +125,7 @@ static void service_read_listen(struct conf_build *build, const char *context,
 		service_read_address(build, context, node, value,
 				     &listen[service->listen_count], service);
 		streams |= strncmp(value->text, "udp:", 4) != 0;
-		tls |= strncmp(value->text, "tls:", 4) == 0 ||
-		       strncmp(value->text, "systemd+tls:", 12) == 0;
 	}
-	key = conf_options_key(node, "tls");
-	if (key != NULL && !tls)
-		conf_warning_in(&build->report, context, &key->place,
-				"tls does nothing: no address is tls://");
 	key = conf_options_key(node, "proxy-from");
 	if (key != NULL && !streams)
 		conf_warning_in(&build->report, context, &key->place,

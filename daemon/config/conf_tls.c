@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `tls "name"` sections. Checks that their files can be read; the TLS
- * transport checks what is in them.
+ * The `tls "name"` sections: checks that their files can be read, and what is
+ * in them.
  */
 #include "config.h"
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config/conf_file.h"
@@ -21,6 +22,7 @@ struct tls {
 	const char *certificate, *key, *client_ca, *crl;
 	enum conf_client_cert client_cert;
 	enum conf_tls_version min_version;
+	bool auto_reload;
 };
 
 /* In the order of enum conf_client_cert and enum conf_tls_version. */
@@ -37,6 +39,8 @@ static const struct lined_option tls_table[] = {
 	{LINED_OPTION("crl", STRING, struct tls, crl)},
 	{LINED_OPTION("min-version", CHOICE, struct tls, min_version),
 	 .fallback = "1.2", .choices = versions},
+	{LINED_OPTION("auto-reload", BOOLEAN, struct tls, auto_reload),
+	 .fallback = "true"},
 	{.name = NULL},
 };
 
@@ -105,11 +109,11 @@ static const char *credential_path(struct conf_build *build,
 	return path;
 }
 
-/* The path of the file that a key names; a file that cannot be read is
- * reported. NULL: not set, or reported. */
+/* The path of the file that a key names. NULL: not set, or reported. *unread:
+ * the file cannot be read here; an error, or the warning of a credential. */
 static const char *tls_read_file(struct conf_build *build, const char *context,
 				 const struct conf_node *node, const char *name,
-				 const char *text)
+				 const char *text, bool *unread)
 {
 	const struct conf_key *key = conf_options_key(node, name);
 	const char *path;
@@ -120,8 +124,10 @@ static const char *tls_read_file(struct conf_build *build, const char *context,
 		return NULL;
 	if (strncmp(text, CREDENTIAL, strlen(CREDENTIAL)) == 0) {
 		path = credential_path(build, context, key, text);
-		if (path == NULL || path == text)
+		if (path == NULL || path == text) {
+			*unread = true;
 			return path;
+		}
 	} else {
 		path = conf_file_path(text, &key->place, build->conf->pool);
 		if (path == NULL) {
@@ -130,10 +136,61 @@ static const char *tls_read_file(struct conf_build *build, const char *context,
 		}
 	}
 	error = conf_build_is_blind(build) ? 0 : tls_file_error(path);
-	if (error != 0)
-		conf_error_in(&build->report, context, &key->place,
-			      "%s: %s: %s", name, path, strerror(error));
+	if (error == 0)
+		return path;
+	*unread = true;
+	conf_error_in(&build->report, context, &key->place, "%s: %s: %s", name,
+		      path, strerror(error));
 	return path;
+}
+
+struct tls_settings conf_tls_settings(const struct conf_tls *tls)
+{
+	/* In the order of enum conf_client_cert. */
+	static const enum tls_client_cert certs[] = {
+		TLS_CLIENT_CERT_NONE,
+		TLS_CLIENT_CERT_OPTIONAL,
+		TLS_CLIENT_CERT_REQUIRED,
+	};
+
+	return (struct tls_settings){
+		.certificate = tls->certificate,
+		.key = tls->key,
+		.client_ca = tls->client_ca,
+		.crl = tls->crl,
+		.client_cert = certs[tls->client_cert],
+		.tls_1_3 = tls->min_version == CONF_TLS_1_3,
+	};
+}
+
+/* Where a problem of the files is reported. */
+static const struct conf_place *tls_place(const struct conf_node *node,
+					  const struct tls_problem *problem)
+{
+	const struct conf_key *key = conf_options_key(node, problem->key);
+
+	return key != NULL ? &key->place : &node->place;
+}
+
+static void tls_read_files(struct conf_build *build, const char *context,
+			   const struct conf_node *node, struct conf_tls *tls)
+{
+	struct tls_settings settings = conf_tls_settings(tls);
+	struct tls_problem problem;
+	struct tls_warnings warnings;
+	size_t i;
+
+	tls->files = tls_files_read(&settings, time(NULL), &problem, &warnings);
+	if (tls->files == NULL) {
+		conf_error_in(&build->report, context,
+			      tls_place(node, &problem), "%s: %s", problem.key,
+			      problem.text);
+		return;
+	}
+	for (i = 0; i < warnings.count; i++)
+		conf_warning_in(&build->report, context,
+				tls_place(node, &warnings.items[i]), "%s: %s",
+				warnings.items[i].key, warnings.items[i].text);
 }
 
 static void tls_check(struct conf_build *build, const char *context,
@@ -161,6 +218,7 @@ static void tls_read(struct conf_build *build, struct conf_node *node,
 {
 	struct conf_options options;
 	struct tls read;
+	bool unread = !build->env->read_tls || build->env->blind;
 	const char *context =
 		pool_printf(build->conf->pool, "tls \"%s\"", node->title);
 
@@ -173,14 +231,19 @@ static void tls_read(struct conf_build *build, struct conf_node *node,
 	options = conf_build_options(build, context);
 	conf_options_fill(&options, node, tls_table, &read);
 	tls->certificate = tls_read_file(build, context, node, "certificate",
-					 read.certificate);
-	tls->key = tls_read_file(build, context, node, "key", read.key);
+					 read.certificate, &unread);
+	tls->key =
+		tls_read_file(build, context, node, "key", read.key, &unread);
 	tls->client_ca = tls_read_file(build, context, node, "client-ca",
-				       read.client_ca);
-	tls->crl = tls_read_file(build, context, node, "crl", read.crl);
+				       read.client_ca, &unread);
+	tls->crl =
+		tls_read_file(build, context, node, "crl", read.crl, &unread);
 	tls->client_cert = read.client_cert;
 	tls->min_version = read.min_version;
+	tls->auto_reload = read.auto_reload;
 	tls_check(build, context, node, tls);
+	if (!unread && tls->certificate != NULL && tls->key != NULL)
+		tls_read_files(build, context, node, tls);
 }
 
 void conf_tls_read(struct conf_build *build)

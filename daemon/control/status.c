@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "control/reply.h"
 #include "net/admission.h"
+#include "serve/client_tls.h"
 #include "serve/server.h"
 #include "serve/service.h"
 #include "threads/bus.h"
@@ -80,6 +82,29 @@ static void status_add_worker(const struct worker *worker, const char *name,
 	status_add_turns(dispatcher_turns(worker->dispatcher), response);
 }
 
+static void status_add_tls(const struct server *server,
+			   struct response *response)
+{
+	const struct tls_set *set = server->tls.set;
+	const char *const *names;
+	time_t now = time(NULL);
+	size_t i, count;
+
+	for (i = 0; set != NULL && i < set->count; i++) {
+		const struct tls_section *section = &set->sections[i];
+		int64_t end = tls_files_not_after(section->files);
+
+		count = tls_files_names(section->files, &names);
+		response_record(response, "tls");
+		response_text(response, "name", section->conf->name);
+		response_list(response, "names", names, count);
+		response_number(response, "days_left",
+				end > now ? (uint64_t)(end - now) / 86400 : 0);
+		response_number(response, "expires_s",
+				end > 0 ? (uint64_t)end : 0);
+	}
+}
+
 static void status_daemon(struct control *control, struct response *response)
 {
 	struct server *server = control->server;
@@ -103,6 +128,7 @@ static void status_daemon(struct control *control, struct response *response)
 	}
 	if (server->env.main_worker == &server->main_worker)
 		status_add_worker(&server->main_worker, "main", response);
+	status_add_tls(server, response);
 }
 
 /* ---- services ------------------------------------------------------------ */
@@ -218,6 +244,27 @@ static void status_add_timeouts(const struct service *service,
 					    i * sizeof(uint64_t)));
 }
 
+static void status_add_handshakes(const struct service *service,
+				  struct response *response)
+{
+	enum tls_result i;
+
+	if (service->conf->tls_count == 0)
+		return;
+	for (i = TLS_OK; i < TLS_CLOSED; i++)
+		response_count(
+			response, "tls", client_tls_result_text(i),
+			service_sum(
+				service,
+				offsetof(struct lined_service, tls_results) +
+					(size_t)i * sizeof(uint64_t)));
+	response_count(response, "tls", "refused", service->tls_refused);
+	response_number(
+		response, "tls_truncated",
+		service_sum(service, CLIENTS + offsetof(struct lined_counters,
+							tls_truncated)));
+}
+
 static void status_add_protocol(const struct service *service,
 				struct response *response)
 {
@@ -280,6 +327,7 @@ static void status_add_service(const struct service *service,
 	status_add_queue_most(service, response);
 	status_add_reasons(service, response);
 	status_add_timeouts(service, response);
+	status_add_handshakes(service, response);
 	status_add_registry(service, response);
 	status_add_protocol(service, response);
 }

@@ -38,8 +38,6 @@ static bool why_is_reachable(const struct listen_address *listen, int family)
 {
 	size_t i;
 
-	if (listen_address_is_tls(listen))
-		return false; /* not served yet */
 	if (listen->name != NULL)
 		return true; /* passed by systemd: the family is not known */
 	if (listen->path != NULL)

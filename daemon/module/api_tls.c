@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#include "serve/client.h"
+#include "serve/instance.h"
 #include "serve/client_tls.h"
 #include "tls.h"
 
@@ -20,5 +20,5 @@ bool lined_client_tls(struct lined_socket *client, struct lined_tls *out)
 
 int lined_client_start_tls(struct lined_socket *client)
 {
-	return client_start_tls(client);
+	return client_begin_tls(client_instance(client), client);
 }

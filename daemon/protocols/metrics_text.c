@@ -127,6 +127,15 @@ static const struct family families[] = {
 		"Claims that got their name."),
 	COUNTER("registry_lost", "registry.lost", NULL,
 		"Claims of a name that was taken."),
+	COUNTER("tls_handshakes", "tls", "result",
+		"TLS handshakes, by how they ended."),
+	COUNTER("tls_truncated", "tls_truncated", NULL,
+		"TLS connections that ended without close_notify."),
+	{"lined_tls_certificate_expiry_timestamp_seconds", "gauge", "tls",
+	 "expires_s", NULL,
+	 "When the certificate of a tls section expires, in seconds of UNIX "
+	 "time.",
+	 UNIT_ONE},
 	COUNTER("protocol_events", "count", "event",
 		"Events that the protocol itself counts."),
 };

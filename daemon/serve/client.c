@@ -16,6 +16,7 @@
 #include "log/log.h"
 #include "serve/client_lines.h"
 #include "serve/client_log.h"
+#include "serve/client_tls.h"
 #include "serve/instance.h"
 #include "socket_hold.h"
 
@@ -162,9 +163,10 @@ static void client_begin_handshake(struct lined_service *instance,
 				   struct lined_socket *sock,
 				   const struct client_arrival *arrival)
 {
-	(void)instance;
-	(void)arrival;
-	lined_socket_close_for(sock, LINED_CLOSE_ERROR, EPROTONOSUPPORT);
+	if (arrival->tls && client_begin_tls(instance, sock) == 0)
+		return;
+	lined_socket_close_for(sock, LINED_CLOSE_ERROR,
+			       arrival->tls ? errno : EPROTONOSUPPORT);
 }
 
 /* ---- the protocol's timer ---------------------------------------------- */

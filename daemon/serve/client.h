@@ -46,6 +46,7 @@ struct client_arrival {
 	 * and the instance ends the count.
 	 */
 	bool handshake;
+	bool tls; /* a handshake of TLS */
 	/* Of a client behind a proxy, whose the address is; NULL: of others.
 	 * The client takes it. */
 	struct client_via *via;

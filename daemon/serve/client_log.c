@@ -15,6 +15,7 @@
 
 #include "log/log.h"
 #include "serve/client.h"
+#include "serve/client_tls.h"
 #include "serve/instance.h"
 
 /* The buffer for a line as it is logged, escaped and with its NUL. */
@@ -114,7 +115,7 @@ static void client_log_reason(struct lined_socket *sock,
 	/* The message does not name the service: its counter of this reason
 	 * tells the kind, so that no service hides another's clients. */
 	const void *kind = &group->counters.closed[reason];
-	char label[LINED_ADDRESS_TEXT_MAX + 32], why[64] = "";
+	char label[LINED_ADDRESS_TEXT_MAX + 32], why[256] = "";
 
 	if (!log_enabled(level))
 		return;
@@ -126,6 +127,9 @@ static void client_log_reason(struct lined_socket *sock,
 	}
 	if (missed[0] != '\0')
 		client_format_timeout(sock, why, sizeof(why));
+	else if (lined_socket_tls_error(sock)[0] != '\0')
+		snprintf(why, sizeof(why), "tls: %s",
+			 lined_socket_tls_error(sock));
 	else if (error != 0)
 		snprintf(why, sizeof(why), "%s", strerror(error));
 	log_msg_of(kind, level, "%s: closed: %s%s%s", label,
@@ -141,7 +145,7 @@ static const char *client_local(struct lined_socket *sock, char *text,
 	socklen_t len = sizeof(own);
 
 	text[0] = '\0';
-	if (strncmp(client_of(sock)->listen, "systemd", 7) == 0 &&
+	if (strncmp(client_listen(client_of(sock)), "systemd", 7) == 0 &&
 	    lined_socket_local(sock, &own, &len) == 0)
 		lined_address_format((struct sockaddr *)&own, text, size);
 	return text;
@@ -169,6 +173,7 @@ static void client_log_access(struct lined_socket *sock,
 	const char *missed = lined_socket_missed_deadline(sock);
 	enum lined_log_level level = conf_clients_level(instance->conf);
 	char label[LINED_ADDRESS_TEXT_MAX + 32], listen[128], limit[32];
+	char tls[300];
 	struct lined_traffic traffic;
 	char local[LINED_ADDRESS_TEXT_MAX];
 
@@ -179,7 +184,7 @@ static void client_log_access(struct lined_socket *sock,
 	log_each(level,
 		 "%s: access: service=%s listen=%s duration=%llu.%03u "
 		 "lines_in=%llu bytes_in=%llu bytes_out=%llu queued=%zu "
-		 "reason=%s%s%s%s%s",
+		 "reason=%s%s%s%s%s%s",
 		 client_label(sock, label, sizeof(label)), instance->name,
 		 client_log_word(listen, sizeof(listen),
 				 client_listen(client_of(sock))),
@@ -191,7 +196,8 @@ static void client_log_access(struct lined_socket *sock,
 		 lined_socket_queued(sock), lined_close_reason_text(reason),
 		 missed[0] != '\0' ? "," : "",
 		 client_log_word(limit, sizeof(limit), missed),
-		 local[0] != '\0' ? " local=" : "", local);
+		 local[0] != '\0' ? " local=" : "", local,
+		 client_tls_words(sock, tls, sizeof(tls)));
 }
 
 void client_log_closed(struct lined_socket *sock,

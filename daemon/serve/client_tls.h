@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The TLS handshakes of clients. Thread: the client's worker.
+ * The TLS handshakes of clients: begun, counted by result, and shown in the
+ * log. Thread: the client's worker.
  */
 #ifndef CLIENT_TLS_H
 #define CLIENT_TLS_H
 
+#include <stddef.h>
+
+#include "tls.h"
+
+struct lined_service;
 struct lined_socket;
 
-/* lined_client_start_tls(). */
-int client_start_tls(struct lined_socket *sock);
+/* Begins the handshake, of a new client or as lined_client_start_tls(). -1 and
+ * errno. */
+int client_begin_tls(struct lined_service *instance, struct lined_socket *sock);
+
+/* The label of a result in the metrics. */
+const char *client_tls_result_text(enum tls_result result);
+
+/* " tls=TLSv1.3 name=alice" for the access line; "": no TLS. */
+const char *client_tls_words(struct lined_socket *sock, char *text,
+			     size_t size);
 
 #endif

@@ -190,6 +190,7 @@ void instance_free(struct lined_service *instance)
 	registry_member_fini(&instance->registry);
 	lined_table_free(instance->table);
 	free(instance->own_data);
+	tls_server_free(instance->tls);
 	free(instance->name);
 	free(instance);
 }

@@ -20,6 +20,7 @@
 #include "threads/programs.h"
 #include "threads/registry.h"
 #include "threads/worker.h"
+#include "tls.h"
 
 struct report;
 
@@ -58,6 +59,7 @@ struct lined_service {
 	void *own_data; /* protocol->instance_size bytes, or NULL */
 	struct lined_table *table;
 	struct tls_server *tls; /* NULL: the service has no `tls` */
+	uint64_t tls_results[TLS_RESULTS];
 	bool started;
 	struct lined_timer task;
 	/* Set while start() or reload() runs: gets the protocol's errors and

@@ -111,9 +111,7 @@ static void plan_listen(struct reload_plan *plan,
 {
 	struct reload_address *now = plan_address_of(plan, listen->address);
 
-	if (listen_address_is_tls(listen->address)) {
-		listen->action = RELOAD_LISTEN_NONE;
-	} else if (now == NULL) {
+	if (now == NULL) {
 		listen->action = RELOAD_LISTEN_OPEN;
 	} else {
 		now->next = listen;

@@ -23,7 +23,6 @@ enum reload_listen_action {
 	RELOAD_LISTEN_KEEP, /* the service has it open and keeps it */
 	RELOAD_LISTEN_OPEN,
 	RELOAD_LISTEN_TAKE, /* from another service, or the one it replaces */
-	RELOAD_LISTEN_NONE, /* not served yet: TLS */
 };
 
 /* An address of the new config. */

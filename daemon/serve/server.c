@@ -145,6 +145,23 @@ static int server_make_main_worker(struct server *server)
 	return server->main_bus != NULL ? 0 : -1;
 }
 
+/* A section has other certificates: gives them to the services that use it. */
+static void server_tls_changed(struct server_tls *tls,
+			       const struct tls_section *section)
+{
+	struct server *server = lined_container_of(tls, struct server, tls);
+	struct service *service;
+	size_t i;
+
+	list_for_each(service, &server->services, link)
+		for (i = 0; i < service->conf->tls_count; i++)
+			if (strcmp(service->conf->tls[i]->name,
+				   section->conf->name) == 0) {
+				service_use_tls(service);
+				break;
+			}
+}
+
 int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		size_t workers, const struct inherited *inherited,
 		const struct server_events *events)
@@ -176,7 +193,11 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		.worker_count = workers,
 		.main_worker = &server->workers[0],
 		.ops = &server_owner_ops,
+		.tls = &server->tls,
 	};
+	if (server_tls_init(&server->tls, dispatcher, server->workers, workers,
+			    server_tls_changed) < 0)
+		return -1;
 	if (workers > 1) {
 		server->bus_threads = bus_threads_new(server->workers, workers);
 		if (server->bus_threads == NULL ||
@@ -195,6 +216,7 @@ void server_fini(struct server *server)
 		worker_stop(&server->workers[i]);
 	for (i = 0; i < server->worker_count; i++)
 		worker_fini(&server->workers[i]);
+	server_tls_fini(&server->tls);
 	bus_free(server->bus);
 	bus_threads_free(server->bus_threads);
 	bus_free(server->main_bus);

@@ -14,6 +14,7 @@
 
 #include "config/conf.h"
 #include "list.h"
+#include "serve/server_tls.h"
 #include "serve/service.h"
 #include "threads/worker.h"
 
@@ -43,6 +44,7 @@ struct server {
 	struct conf *start_conf; /* for keys that need a restart */
 	const struct inherited *inherited;
 	struct service_env env;
+	struct server_tls tls;
 	size_t clients; /* of all services */
 	bool stopping;
 	bool internal_stopping; /* the internal services drain, too */

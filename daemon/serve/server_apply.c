@@ -102,8 +102,6 @@ static int apply_open_one(struct server *server,
 {
 	struct unix_path_mode mode = apply_mode_of(conf);
 
-	if (listen->action == RELOAD_LISTEN_NONE)
-		return 0;
 	if (listen->address->path != NULL &&
 	    unix_path_check_mode(&mode, error, size) < 0)
 		return -1;
@@ -303,12 +301,21 @@ static void apply_commit(struct reload_plan *plan, struct report *report)
 int server_apply(struct reload_plan *plan, struct report *report)
 {
 	struct server *server = plan->server;
+	struct tls_set *tls, *before;
 
+	tls = tls_set_new(plan->conf, server->tls.set, server->worker_count,
+			  server->tls.copies, report);
+	if (tls == NULL)
+		return -1;
+	before = server_tls_use(&server->tls, tls);
 	if (apply_prepare(plan, report) < 0) {
 		apply_undo(plan);
+		server_tls_use(&server->tls, before);
+		tls_set_free(tls);
 		return -1;
 	}
 	apply_commit(plan, report);
+	tls_set_free(before);
 	conf_unref(server->conf);
 	server->conf = conf_ref(plan->conf);
 	if (server->start_conf == NULL)

@@ -18,11 +18,13 @@
 
 struct report;
 struct request_port;
+struct server_tls;
 struct service;
 struct service_part;
 
 /* The environment that the server gives to all its services. Main thread. */
 struct service_env {
+	const struct server_tls *tls;        /* certificates that are in use */
 	struct lined_dispatcher *dispatcher; /* the main thread's */
 	struct worker *workers;
 	size_t worker_count;
@@ -59,9 +61,10 @@ struct service {
 	struct lined_service **instances; /* one a worker */
 	struct service_part *parts;       /* one a worker */
 	size_t instance_count, running;   /* running: have not ended */
-	size_t occupied; /* while it drains: instances with clients */
-	unsigned holds;  /* by service_hold() */
-	unsigned turn;   /* the worker at which the search begins */
+	size_t occupied;      /* while it drains: instances with clients */
+	unsigned holds;       /* by service_hold() */
+	uint64_t tls_refused; /* handshakes of TLS over the limit */
+	unsigned turn;        /* the worker at which the search begins */
 	uint64_t lines_logged, busy; /* memory_watch.c */
 	bool begun;                  /* the plan that made it was carried out */
 	bool draining;
@@ -97,6 +100,10 @@ void service_unlisten(struct service *service, struct listener *listener,
  * Errors and warnings of the protocol are reported. */
 void service_reload(struct service *service, struct conf *whole,
 		    const struct conf_service *conf, struct report *report);
+
+/* Gives the instances the certificates that are in use now, for new clients,
+ * and waits for them. */
+void service_use_tls(struct service *service);
 
 /* Closes all listeners. keep_stored: the UNIX paths of sockets that the service
  * manager keeps over a restart are not removed. */

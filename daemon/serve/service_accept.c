@@ -212,12 +212,14 @@ static void accept_arrival(struct service *service,
 		service->conf, (const struct sockaddr *)&arrival->address);
 
 	if ((proxied || arrival->handshake) &&
-	    !admission_begin_handshake(service->admission))
+	    !admission_begin_handshake(service->admission)) {
+		service->tls_refused += arrival->tls;
 		accept_refuse(service, arrival, ADMISSION_HANDSHAKES);
-	else if (proxied)
+	} else if (proxied) {
 		proxy_arrival_start(service, arrival, accept_proxied);
-	else
+	} else {
 		accept_client(service, arrival);
+	}
 }
 
 /* The listener retries by itself. Logs once when accepting begins to fail, and
@@ -240,7 +242,9 @@ static void accept_log_error(struct listener *listener, int error)
 static bool accept_some(struct listener *listener, struct lined_socket *sock)
 {
 	struct service *service = listener->service;
-	struct client_arrival arrival = {.listen = listener->text};
+	bool tls = listen_address_is_tls(&listener->address);
+	struct client_arrival arrival = {
+		.listen = listener->text, .handshake = tls, .tls = tls};
 	socklen_t len;
 	int i;
 

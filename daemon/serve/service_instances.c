@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "net/admission.h"
+#include "serve/server_tls.h"
 #include "serve/service_accept.h"
 
 /* An instance, and the calls between it and its service. The calls are
@@ -210,11 +211,37 @@ static void service_run_start(struct worker_call *call)
 	start->instance->report = NULL;
 }
 
+static void service_instance_use_tls(struct lined_service *instance,
+				     const struct service *service,
+				     const struct conf_service *conf)
+{
+	struct tls_server *server = NULL;
+
+	if (conf->tls_count > 0)
+		server = tls_set_server(service->env->tls->set, conf,
+					instance->worker->index);
+	/* Without memory, the certificates before stay in use. */
+	if (server == NULL && conf->tls_count > 0)
+		return;
+	tls_server_free(instance->tls);
+	instance->tls = server;
+}
+
+static void service_run_use_tls(struct worker_call *call)
+{
+	struct instance_call *use =
+		lined_container_of(call, struct instance_call, call);
+	const struct service_part *part = use->instance->owner;
+
+	service_instance_use_tls(use->instance, part->service, use->conf);
+}
+
 static void service_run_reload(struct worker_call *call)
 {
 	struct instance_call *reload =
 		lined_container_of(call, struct instance_call, call);
 
+	service_run_use_tls(call);
 	reload->instance->report = reload->report;
 	instance_reload(reload->instance, reload->conf);
 	reload->instance->report = NULL;
@@ -284,6 +311,16 @@ void service_instances_reload(struct service *service,
 		.call.run = service_run_reload,
 		.conf = conf,
 		.report = report,
+	};
+
+	service_call_all(service, &call);
+}
+
+void service_use_tls(struct service *service)
+{
+	struct instance_call call = {
+		.call.run = service_run_use_tls,
+		.conf = service->conf,
 	};
 
 	service_call_all(service, &call);
@@ -367,6 +404,11 @@ int service_instances_make(struct service *service)
 			      &service->instances[i]->registry,
 			      service->instances[i]);
 		service->instance_count++;
+		service_instance_use_tls(service->instances[i], service,
+					 service->conf);
+		if (service->conf->tls_count > 0 &&
+		    service->instances[i]->tls == NULL)
+			return -1;
 	}
 	return 0;
 }

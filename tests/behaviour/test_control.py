@@ -769,19 +769,6 @@ class Why(ControlTest):
         return (not ruling["accepted"]
                 and ruling["by"] == "connect-rate-per-address")
 
-    def test_what_is_not_served_yet_lets_nobody_in(self):
-        key = self.path("tls.pem")
-        with open(key, "w"):
-            pass
-        self.start(self.echo + 'tls "t" { certificate = "%s" key = "%s" }\n'
-                   % (key, key) + service(
-                       "secret", "tls://127.0.0.1:%d" % free_port(),
-                       extra='tls = { "t" }'))
-        ruling = self.ruling("127.0.0.1", "secret")
-        self.assertEqual((ruling["accepted"], ruling["by"]),
-                         (False, "listen"))
-        self.assertTrue(self.ruling("127.0.0.1")["accepted"])
-
     def test_what_is_no_address(self):
         self.start()
         for text in ("foo", "1.2.3", "1.2.3.4.5", "[::1", "::1]", "[::1]x",

@@ -14,6 +14,7 @@ import time
 import unittest
 import urllib.request
 
+from certificates import Authority
 from lined_test import PATIENCE, TOP, Client, Datagram, DaemonTest
 from lined_test import environment, free_port, main, service
 
@@ -250,10 +251,15 @@ class Examples(MetricsTest):
         return "\n".join(found)
 
     def test_the_names_are_those_of_the_page(self):
-        # A counter of a protocol's own, so that there is one.
+        # A counter of a protocol's own and a certificate, so that there is
+        # one.
+        os.mkdir(self.path("tls"))
+        pair = Authority(self.path("tls"))
         self.start(self.echo + service(
             "greylist", "tcp://127.0.0.1:%d" % (other := free_port()),
-            protocol="policy", extra='policy { delay = 0 }'), workers=1)
+            protocol="policy", extra='tls = { "t" } policy { delay = 0 }')
+            + 'tls "t" { certificate = "%s" key = "%s" }'
+            % (pair.certificate, pair.key), workers=1)
         with Client(("127.0.0.1", other)) as c:
             c.send(b"request=smtpd_access_policy\nclient_address=192.0.2.1\n"
                    b"sender=a\nrecipient=b\n\n")

@@ -29,7 +29,7 @@ struct member {
 	bool single;
 };
 
-#define MEMBERS 2
+#define MEMBERS 3
 
 struct command {
 	/* The name and its argument, which is optional in brackets. */
@@ -51,7 +51,8 @@ static const struct command commands[] = {
 		.summary = "the daemon and its workers",
 		.show = show_status,
 		.members = {{"daemon", "daemon", true},
-			    {"workers", "worker", false}},
+			    {"workers", "worker", false},
+			    {"tls", "tls", false}},
 	},
 	{
 		.usage = "services [SERVICE]",

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "linectl/format.h"
 #include "common/memory.h"
@@ -172,6 +173,25 @@ static const struct table_column worker_columns[] = {
 	{"", CELL_TEXT, .cell = stuck_cell},
 };
 
+static char *expires_cell(const struct record *tls, const struct answer *answer)
+{
+	time_t end = (time_t)record_number(tls, "expires_s");
+	char date[16] = "?";
+	struct tm day;
+
+	(void)answer;
+	if (gmtime_r(&end, &day) != NULL)
+		strftime(date, sizeof(date), "%F", &day);
+	return memory_format("%s", date);
+}
+
+static const struct table_column tls_columns[] = {
+	{"TLS", CELL_TEXT, .value = "name"},
+	{"DAYS LEFT", CELL_COUNT, .value = "days_left"},
+	{"EXPIRES", CELL_TEXT, .cell = expires_cell},
+	{"NAMES", CELL_LIST, .value = "names"},
+};
+
 void show_status(const struct answer *answer, const char *argument, FILE *out)
 {
 	const struct record *daemon = answer_find(answer, "daemon");
@@ -186,6 +206,10 @@ void show_status(const struct answer *answer, const char *argument, FILE *out)
 	fputs("\nBUSY is since the start; 99 of 100 turns took no longer than "
 	      "DELAY.\n",
 	      out);
+	if (answer_find(answer, "tls") == NULL)
+		return;
+	fputs("\n", out);
+	show_table(out, answer, "tls", tls_columns, COUNT_OF(tls_columns));
 }
 
 /* ---- services ---------------------------------------------------------- */

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The `tls` sections of a config as they are served: for each section the
+ * contents of its files, and a context for each worker. Main thread; while it
+ * waits for a worker, that worker may call tls_set_server().
+ */
+#ifndef TLS_SET_H
+#define TLS_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/conf.h"
+#include "tls.h"
+
+struct report;
+
+struct tls_section {
+	const struct conf_tls *conf; /* of tls_set.conf */
+	struct tls_files *files;
+	struct tls_context **contexts; /* one a worker */
+	/* For server_tls.c: what the files looked like, and whether they have
+	 * changed since the files were read. */
+	uint64_t seen;
+	bool changed;
+};
+
+struct tls_set {
+	struct conf *conf; /* a reference */
+	size_t workers, count;
+	struct tls_section sections[];
+};
+
+/*
+ * Makes the set of a config. Contexts of `before` (NULL: none) whose files are
+ * the same are used again. tickets: one for each worker, which must outlive all
+ * sets. NULL: reported.
+ */
+struct tls_set *tls_set_new(struct conf *conf, const struct tls_set *before,
+			    size_t workers, const struct tls_tickets *tickets,
+			    struct report *report);
+void tls_set_free(struct tls_set *set); /* NULL is fine */
+
+/* Gives a section other files, and takes over the reference. -1/ENOMEM: nothing
+ * has changed, and the reference is still the caller's. */
+int tls_section_replace(struct tls_set *set, struct tls_section *section,
+			struct tls_files *files,
+			const struct tls_tickets *tickets);
+
+/* The server of a service on a worker, for tls_server_free(). NULL: the service
+ * has no `tls`, or there is no memory. */
+struct tls_server *tls_set_server(const struct tls_set *set,
+				  const struct conf_service *conf,
+				  size_t worker);
+
+#endif

@@ -1,0 +1,627 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""TLS as clients and operators meet it: clients of four libraries, good and bad
+certificates, handshakes that fail in every way, and certificates that are
+replaced while clients stay connected."""
+import json
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+
+from certificates import Authority, openssl
+from lined_test import (Client, DaemonTest, LINED, MODULES, TOP, free_port,
+                        main)
+
+TLS = """
+tls "{name}" {{ certificate = "{pair.certificate}"  key = "{pair.key}" {extra} }}
+"""
+
+
+def section(pair, name="default", extra=""):
+    return TLS.format(name=name, pair=pair, extra=extra)
+
+
+class Certificates:
+    """Made once for all cases."""
+    made = None
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="lined-test-tls-")
+        self.ca = Authority(self.dir)
+        self.strange = Authority(self.dir, "strange")
+        names = ["DNS:localhost", "IP:127.0.0.1"]
+        self.server = self.ca.issue("server", names)
+        self.second = self.ca.issue("second", names)
+        self.wild = self.ca.issue("wild", ["DNS:*.example.org"])
+        self.alice = self.ca.issue("alice", ["email:alice@example.org"])
+
+    @classmethod
+    def get(cls):
+        if cls.made is None:
+            cls.made = cls()
+        return cls.made
+
+
+def tearDownModule():
+    if Certificates.made is not None:
+        shutil.rmtree(Certificates.made.dir)
+
+
+class TlsTest(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.certs = Certificates.get()
+        self.port = free_port()
+        self.metrics = free_port()
+
+    def conf(self, sections=None, service="", limits="", protocol="echo",
+               tls='"default"', more="", listen=None):
+        if sections is None:
+            sections = section(self.certs.server)
+        return """
+            metrics {{ listen = "tcp://127.0.0.1:{metrics}" }}
+            control {{ socket = "{socket}" }}
+            log {{ access = true }}
+            {sections}
+            service "s" {{
+                protocol = "{protocol}"
+                listen = {{ {listen} }}
+                tls = {{ {tls} }}
+                limits {{ clients-per-address = 0
+                          connect-rate-per-address = 0 {limits} }}
+                {service}
+            }}
+            {more}
+        """.format(metrics=self.metrics, socket=self.path("control"),
+                   sections=sections, protocol=protocol, tls=tls,
+                   listen=listen or '"tls://127.0.0.1:%d"' % self.port,
+                   limits=limits, service=service, more=more)
+
+    def context(self, ca=None, pair=None):
+        context = ssl.create_default_context(
+            cafile=(ca or self.certs.ca).certificate)
+        if pair:
+            context.load_cert_chain(pair.certificate, pair.key)
+        return context
+
+    def connect(self, context=None, name="localhost", session=None):
+        sock = socket.create_connection(("127.0.0.1", self.port))
+        sock.settimeout(20)
+        try:
+            return Client.adopt((context or self.context()).wrap_socket(
+                sock, server_hostname=name, session=session))
+        except (OSError, ssl.SSLError):
+            sock.close()
+            raise
+
+    def counter(self, name, **labels):
+        page = urllib.request.urlopen(
+            "http://127.0.0.1:%d/metrics" % self.metrics, timeout=20).read()
+        for line in page.decode().splitlines():
+            if line.startswith(name + "{") and all(
+                    '%s="%s"' % pair in line for pair in labels.items()):
+                return int(line.rsplit(" ", 1)[1])
+        return 0
+
+    def counts(self, result, n=1):
+        """Waits until so many handshakes have ended so."""
+        self.eventually(lambda: self.service()["tls"][result] == n,
+                        "%d handshakes counted as %s" % (n, result))
+
+    def refused(self, context, **how):
+        """A handshake, or what follows it, must fail."""
+        with self.assertRaises((OSError, ssl.SSLError, AssertionError)):
+            with self.connect(context, **how) as client:
+                client.send(b"x\n")
+                self.assertEqual(client.line(), b"x\n")
+
+    def service(self):
+        return json.loads(self.linectl("--json", "services", "s"))[
+            "services"][0]
+
+    def linectl(self, *args):
+        done = subprocess.run(
+            [os.path.join(os.path.dirname(LINED), "linectl"), "-s",
+             self.path("control")] + list(args), capture_output=True,
+            timeout=30)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+
+class Clients(TlsTest):
+    def program(self, *argv):
+        if shutil.which(argv[0]) is None:
+            self.skipTest(argv[0] + " is not installed")
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stdout.close)
+        process.stdin.write(b"one\ntwo\n")
+        process.stdin.flush()
+        seen = []
+        while b"two\n" not in seen[-1:]:
+            line = process.stdout.readline()
+            self.assertNotEqual(line, b"", b"".join(seen))
+            seen.append(line)
+        process.stdin.close()
+        return b"".join(seen).decode("latin-1")
+
+    def test_openssl(self):
+        self.start(self.conf())
+        for version in "-tls1_2", "-tls1_3":
+            self.program("openssl", "s_client", "-connect",
+                         "127.0.0.1:%d" % self.port, "-servername",
+                         "localhost", "-verify_return_error", "-CAfile",
+                         self.certs.ca.certificate, "-quiet", version)
+        self.counts("ok", 2)
+
+    def test_gnutls(self):
+        self.start(self.conf())
+        for version in "1.2", "1.3":
+            self.program("gnutls-cli", "--x509cafile",
+                         self.certs.ca.certificate, "--priority",
+                         "NORMAL:-VERS-ALL:+VERS-TLS" + version, "-p",
+                         str(self.port), "localhost")
+        self.counts("ok", 2)
+
+    def test_curl_has_telnet_and_https(self):
+        """HTTPS against echo: the request comes back."""
+        if shutil.which("curl") is None:
+            self.skipTest("curl is not installed")
+        self.start(self.conf(limits="idle-timeout = 1s"))
+        done = subprocess.run(
+            ["curl", "--http0.9", "-s", "-m", "3", "--cacert",
+             self.certs.ca.certificate,
+             "https://localhost:%d/hello" % self.port], capture_output=True,
+            timeout=30)
+        self.assertIn(b"GET /hello", done.stdout)
+
+    def test_python_old_and_new(self):
+        daemon = self.start(self.conf())
+        for version in ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3:
+            context = self.context()
+            context.minimum_version = context.maximum_version = version
+            with self.connect(context) as client:
+                self.assertTrue(client.echoes())
+        daemon.wait_log(r"access: .* reason=peer tls=TLSv1\.2$")
+        daemon.wait_log(r"access: .* reason=peer tls=TLSv1\.3$")
+
+    def test_too_old(self):
+        self.start(self.conf(section(self.certs.server,
+                                       extra='min-version = "1.3"')))
+        context = self.context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        self.refused(context)
+        self.counts("protocol")
+
+    def test_ciphers(self):
+        self.start(self.conf())
+        for cipher in ("ECDHE-ECDSA-AES128-GCM-SHA256",
+                       "ECDHE-ECDSA-CHACHA20-POLY1305"):
+            context = self.context()
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(cipher)
+            with self.connect(context) as client:
+                self.assertTrue(client.echoes())
+
+    def test_sessions_are_resumed_on_every_worker(self):
+        self.write(self.conf(), workers=4)
+        self.start(self.conf(), workers=4)
+        context = self.context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        session = None
+        resumed = []
+        for _ in range(9):
+            with self.connect(context, session=session) as client:
+                self.assertTrue(client.echoes())
+                resumed.append(client.sock.session_reused)
+                session = session or client.sock.session
+        self.assertEqual(resumed, [False] + [True] * 8)
+
+    def test_long_lines_both_ways(self):
+        self.start(self.conf(service="framing { line-length = 1M }"))
+        with self.connect() as client:
+            line = os.urandom(100000).hex().encode() + b"\n"
+            client.send(line)
+            self.assertEqual(client.line(), line)
+
+
+class Names(TlsTest):
+    def shown(self, name):
+        context = ssl.create_default_context(
+            cafile=self.certs.ca.certificate)
+        context.check_hostname = False
+        with self.connect(context, name=name) as client:
+            subject = client.sock.getpeercert()["subject"]
+            return subject[0][0][1]
+
+    def test_sni_selects(self):
+        self.start(self.conf(
+            section(self.certs.server) + section(self.certs.wild, "wild"),
+            tls='"default", "wild"'))
+        for name, cn in (("localhost", "server"), ("a.example.org", "wild"),
+                         ("A.EXAMPLE.org", "wild"), ("example.org", "server"),
+                         ("b.a.example.org", "server"), (None, "server"),
+                         ("other", "server")):
+            self.assertEqual(self.shown(name), cn, name)
+
+    def test_status_shows_names_and_days(self):
+        self.start(self.conf(
+            section(self.certs.server) + section(self.certs.wild, "wild"),
+            tls='"default", "wild"'))
+        tls = json.loads(self.linectl("--json", "status"))["tls"]
+        self.assertEqual([t["name"] for t in tls], ["default", "wild"])
+        self.assertEqual(tls[0]["names"], ["localhost", "127.0.0.1"])
+        self.assertIn(tls[0]["days_left"], (89, 90))
+        self.assertAlmostEqual(tls[0]["expires_s"],
+                               time.time() + 90 * 86400, delta=3600)
+        self.assertIn("*.example.org", self.linectl("status").decode())
+        self.eventually(lambda: self.counter(
+            "lined_tls_certificate_expiry_timestamp_seconds",
+            tls="wild") == tls[1]["expires_s"], "the expiry as a metric")
+        with self.connect() as client:
+            self.assertTrue(client.echoes())
+        self.eventually(lambda: self.counter(
+            "lined_tls_handshakes_total", service="s", result="ok") == 1,
+            "the handshake as a metric")
+
+
+class ClientCertificates(TlsTest):
+    def begin(self, how, extra=""):
+        return self.start(self.conf(section(
+            self.certs.server,
+            extra='client-ca = "%s" client-cert = "%s" %s'
+            % (self.certs.ca.certificate, how, extra))))
+
+    def test_required(self):
+        daemon = self.begin("required")
+        with self.connect(self.context(pair=self.certs.alice)) as client:
+            self.assertTrue(client.echoes())
+        daemon.wait_log(r"reason=peer tls=TLSv1\.3 name=alice@example\.org$")
+        self.refused(self.context())
+        self.counts("certificate")
+        daemon.wait_log("closed: error: tls: peer did not return a certificate")
+
+    def test_optional(self):
+        self.begin("optional")
+        with self.connect(self.context()) as client:
+            self.assertTrue(client.echoes())
+        with self.connect(self.context(pair=self.certs.alice)) as client:
+            self.assertTrue(client.echoes())
+        self.refused(self.context(
+            pair=self.certs.strange.issue("nobody")))
+        self.counts("certificate")
+
+    def test_bad_ones(self):
+        """Each with the reason that the log has."""
+        daemon = self.begin("required")
+        ca = self.certs.ca
+        bad = (
+            (ca.issue("late", end=-1, begin=-9), "certificate has expired"),
+            (ca.issue("early", begin=2), "certificate is not yet valid"),
+            (ca.issue("usage", usage="serverAuth"),
+             "unsuitable certificate purpose"),
+            (self.certs.strange.issue("unknown"),
+             "unable to get local issuer certificate"),
+            (ca.issue("weak", key=("-newkey", "rsa:1024")),
+             "EE certificate key too weak"),
+        )
+        for n, (pair, why) in enumerate(bad, 1):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.set_ciphers("DEFAULT@SECLEVEL=0")
+            context.load_verify_locations(ca.certificate)
+            context.load_cert_chain(pair.certificate, pair.key)
+            self.refused(context)
+            self.counts("certificate", n)
+            daemon.wait_log("closed: error: tls: certificate verify failed: %s$"
+                            % re.escape(why))
+
+    def test_good_ones(self):
+        """Deep chain, no common name, name in a URI."""
+        daemon = self.begin("required")
+        below = self.certs.ca
+        for n in range(4):
+            below = Authority(self.certs.dir, "below%d" % n, issuer=below)
+        for pair, name in (
+                (below.issue("deep"), "deep"),
+                (self.certs.ca.issue("uri", ["URI:urn:boat:7"]), "urn:boat:7"),
+                (self.certs.ca.issue("nocn", ["DNS:boat.example"], cn=""),
+                 r"boat\.example"),
+                (self.certs.ca.issue("both", ["DNS:first", "email:b@c"]),
+                 "first")):
+            with self.connect(self.context(pair=pair)) as client:
+                self.assertTrue(client.echoes())
+            daemon.wait_log(r"tls=TLSv1\.3 name=%s$" % name)
+
+    def test_revoked(self):
+        other = Authority(self.certs.dir, "lists")
+        good, gone = other.issue("good"), other.issue("revoked")
+        other.revoke(gone)
+        daemon = self.start(self.conf(section(
+            self.certs.server,
+            extra='client-ca = "%s" client-cert = required crl = "%s"'
+            % (other.certificate, other.crl()))))
+        with self.connect(self.context(pair=good)) as client:
+            self.assertTrue(client.echoes())
+        self.refused(self.context(pair=gone))
+        daemon.wait_log("certificate verify failed: certificate revoked")
+
+
+class Failures(TlsTest):
+    def test_plaintext_is_closed_at_once(self):
+        daemon = self.start(self.conf())
+        with Client(("127.0.0.1", self.port)) as client:
+            client.send(b"GET / HTTP/1.0\r\n\r\n")
+            client.ended()
+        daemon.wait_log("closed: error: tls: the peer does not speak TLS")
+        self.counts("plaintext")
+
+    def test_stalled_handshake(self):
+        daemon = self.start(self.conf(limits="handshake-timeout = 200ms"))
+        with Client(("127.0.0.1", self.port)) as silent, \
+                Client(("127.0.0.1", self.port)) as slow:
+            slow.send(b"\x16\x03\x01")
+            silent.ended()
+            slow.ended()
+        self.counts("timeout", 2)
+        daemon.wait_log("closed: timeout: handshake-timeout 0.2 s")
+
+    def test_client_that_rejects_our_certificate(self):
+        daemon = self.start(self.conf())
+        self.refused(self.context(ca=self.certs.strange))
+        self.counts("gone")
+        daemon.wait_log("closed: error: tls: .*unknown ca")
+
+    def test_client_that_vanishes_after_each_byte_of_its_hello(self):
+        self.start(self.conf())
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        hello = self.context().wrap_bio(incoming, outgoing,
+                                        server_hostname="localhost")
+        with self.assertRaises(ssl.SSLWantReadError):
+            hello.do_handshake()
+        data = outgoing.read()
+        for cut in range(0, len(data), 40):
+            with Client(("127.0.0.1", self.port)) as client:
+                client.send(data[:cut])
+                client.reset() if cut % 80 else client.close()
+        self.counts("gone", len(range(0, len(data), 40)))
+        with self.connect() as client:
+            self.assertTrue(client.echoes())
+
+    def test_handshakes_over_the_cap(self):
+        daemon = self.start(self.conf(
+            limits="handshakes = 20 handshake-timeout = 2s"))
+        silent = [socket.create_connection(("127.0.0.1", self.port))
+                  for _ in range(20)]
+        try:
+            self.eventually(lambda: len(silent) == 20, "20 connections")
+            for _ in range(30):
+                with Client(("127.0.0.1", self.port)) as client:
+                    client.ended()
+            self.counts("refused", 30)
+            self.assertEqual(self.service()["refused"]["handshakes"], 30)
+            daemon.wait_log("refused 127.0.0.1:.*: handshakes")
+        finally:
+            for sock in silent:
+                sock.close()
+        self.counts("gone", 20)
+        with self.connect() as client:
+            self.assertTrue(client.echoes())
+
+    def test_many_at_once(self):
+        """200 clients: those over the cap are refused, the others served."""
+        self.start(self.conf(limits="handshakes = 50"))
+        outcomes = []
+
+        def attempt():
+            try:
+                with self.connect() as client:
+                    outcomes.append(client.echoes())
+            except (OSError, ssl.SSLError):
+                outcomes.append(False)
+
+        threads = [threading.Thread(target=attempt) for _ in range(200)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        good = sum(outcomes)
+        self.assertGreaterEqual(good, 50)
+        self.counts("ok", good)
+        self.counts("refused", 200 - good)
+
+    def test_end_without_close_notify(self):
+        self.start(self.conf(service="framing { unterminated = deliver }"))
+        for clean in True, False:
+            with self.connect() as client:
+                client.send(b"one\ntwo")
+                self.assertEqual(client.line(), b"one\n")
+                if clean:
+                    with self.assertRaises(ssl.SSLError):
+                        # Sends it, and finds data of ours.
+                        client.sock.unwrap()
+                        raise ssl.SSLError("data was read")
+                else:
+                    os.close(client.sock.detach())
+        self.eventually(lambda: self.service()["tls_truncated"] == 1,
+                        "one that is counted")
+
+    def test_close_notify_from_us(self):
+        self.start(self.conf(limits="idle-timeout = 200ms"))
+        with self.connect() as client:
+            # An end without close_notify would be an SSLEOFError.
+            self.assertEqual(client.sock.recv(1), b"")
+
+    def test_drain_while_in_a_handshake(self):
+        daemon = self.start(self.conf())
+        with Client(("127.0.0.1", self.port)) as client:
+            client.send(b"\x16\x03")
+            time.sleep(0.1)
+            daemon.stop()
+            client.ended()
+
+
+class Configuration(TlsTest):
+    def test_errors_name_file_line_and_reason(self):
+        certs = self.certs
+        openssl("pkey", "-in", certs.server.key, "-aes128", "-passout",
+                "pass:x", "-out", self.path("locked"))
+        cases = (
+            ('certificate = "%s" key = "%s"'
+             % (certs.server.certificate, certs.second.key),
+             r"key: \S+second\.key: it is not the key of the certificate"),
+            ('certificate = "%s" key = "%s"'
+             % (certs.server.certificate, self.path("locked")),
+             r"key: \S+locked: it is encrypted with a passphrase; write it "
+             r"without \(openssl pkey -in FILE -out NEW\)"),
+            ('certificate = "%s" key = "/no/such"' % certs.server.certificate,
+             r"key: /no/such: No such file or directory"),
+            ('certificate = "%s" key = "%s"'
+             % (certs.server.key, certs.server.key),
+             r"certificate: \S+: there is no PEM certificate in it"),
+        )
+        for keys, why in cases:
+            text = self.conf('tls "default" { %s }' % keys)
+            code, err = self.check(text)
+            self.assertEqual(code, 1)
+            self.assertRegex(err, r'lined\.conf:\d+: tls "default": ' + why)
+            log = self.start_fails(text, 1)
+            self.assertRegex(log, r'lined\.conf:\d+: tls "default": ' + why)
+
+    def test_dates_are_warnings(self):
+        for days, says in ((-2, "it has expired on"), (10, "it expires on")):
+            pair = self.certs.ca.issue("dated%d" % days, ["DNS:localhost"],
+                                       begin=-9, end=days)
+            code, err = self.check(self.conf(section(pair)))
+            date = time.strftime("%Y-%m-%d",
+                                 time.gmtime(time.time() + days * 86400))
+            self.assertEqual(code, 0, err)
+            self.assertRegex(err, r'tls "default": certificate: \S+: %s %s'
+                             % (says, date))
+
+    def test_example(self):
+        directory = self.path("example")
+        os.mkdir(directory)
+        path = os.path.join(directory, "tls.conf")
+        shutil.copy(os.path.join(TOP, "conf", "examples", "tls.conf"), path)
+        with open(path) as f:
+            commands = re.search(r"#\tmkdir tls.*?(?=#\tlined )", f.read(),
+                                 re.S).group(0)
+        done = subprocess.run(["sh", "-ec", re.sub(r"(?m)^#\t", "", commands)],
+                              cwd=directory, capture_output=True, timeout=30)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        code, _, err = self.run_lined("-t", "-c", path, "-m", MODULES)
+        self.assertEqual(code, 0, err)
+
+    def test_plan_sees_new_files(self):
+        self.start(self.conf())
+        plan = json.loads(self.linectl("--json", "plan",
+                                       self.path("lined.conf")))
+        self.assertNotIn("TLS", json.dumps(plan))
+
+
+class Reload(TlsTest):
+    def setUp(self):
+        super().setUp()
+        self.pair = self.certs.server.__class__(self.path("live.pem"),
+                                                self.path("live.key"))
+        self.certs.server.copy_to(self.pair.certificate, self.pair.key)
+
+    def cn(self):
+        with self.connect() as client:
+            self.assertTrue(client.echoes())
+            return client.sock.getpeercert()["subject"][0][0][1]
+
+    def test_reload_takes_new_and_refuses_bad_ones(self):
+        daemon = self.start(self.conf(section(
+            self.pair, extra="auto-reload = false")))
+        with self.connect() as stays:
+            self.certs.second.copy_to(self.pair.certificate, self.pair.key)
+            daemon.reload()
+            self.assertEqual(self.cn(), "second")
+            shutil.copyfile(self.certs.server.key, self.pair.key)
+            mark = daemon.reload()
+            daemon.wait_log("it is not the key of the certificate", mark)
+            daemon.wait_log("reload: refused", mark)
+            self.assertEqual(self.cn(), "second")
+            self.assertTrue(stays.echoes())
+
+    def test_files_that_change_are_taken(self):
+        daemon = self.start(self.conf(section(self.pair)))
+        with self.connect() as stays:
+            self.certs.second.copy_to(self.pair.certificate, self.pair.key)
+            with self.within(5):
+                daemon.wait_log("tls default: new files")
+            self.assertEqual(self.cn(), "second")
+            # A bad pair changes nothing.
+            shutil.copyfile(self.certs.server.key, self.pair.key)
+            daemon.wait_log(r"tls default: key: \S+: it is not the key of the "
+                            "certificate: the files before stay in use")
+            self.assertEqual(self.cn(), "second")
+            self.assertTrue(stays.echoes())
+
+    def test_links_swapped_as_certbot_does(self):
+        live = self.path("live")
+        os.mkdir(live)
+        links = [os.path.join(live, name) for name in ("cert", "key")]
+        os.symlink(self.certs.server.certificate, links[0])
+        os.symlink(self.certs.server.key, links[1])
+        pair = self.pair.__class__(*links)
+        daemon = self.start(self.conf(section(pair)))
+        self.assertEqual(self.cn(), "server")
+        for link, target in zip(links, (self.certs.second.certificate,
+                                        self.certs.second.key)):
+            os.symlink(target, link + ".new")
+            os.rename(link + ".new", link)
+        daemon.wait_log("tls default: new files")
+        self.assertEqual(self.cn(), "second")
+
+    def test_streams_survive_changes(self):
+        """30 clients stream while certificates change ten times, each second
+        time for bad ones."""
+        daemon = self.start(self.conf(section(
+            self.pair, extra="auto-reload = false"), limits="handshakes = 64"))
+        stop = threading.Event()
+        failures = []
+
+        def stream():
+            try:
+                with self.connect() as client:
+                    n = 0
+                    while not stop.is_set():
+                        client.send(b"%d\n" % n)
+                        self.assertEqual(client.line(), b"%d\n" % n)
+                        n += 1
+                        time.sleep(0.005)
+            except Exception as error:  # told at the end
+                failures.append(error)
+
+        threads = [threading.Thread(target=stream) for _ in range(30)]
+        for thread in threads:
+            thread.start()
+        for n in range(10):
+            pair = (self.certs.second, self.certs.server)[n // 2 % 2]
+            pair.copy_to(self.pair.certificate, self.pair.key)
+            if n % 2:
+                shutil.copyfile(self.certs.wild.key, self.pair.key)
+            daemon.reload()
+            expected = ("second", "server")[n // 2 % 2]
+            self.assertEqual(self.cn(), expected)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+
+
+if __name__ == "__main__":
+    main()
