@@ -9,47 +9,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* On Linux this is the binary that runs, also after an upgrade has replaced or
- * removed its file. */
-#define OWN_BINARY       "/proc/self/exe"
-#define INSTALLED_BINARY SBINDIR "/lined"
+#include "system/self.h"
 
 static int keeper_spawn(int sock, pid_t *pid)
 {
 	static char name[] = KEEPER_NAME;
 	char *const arguments[] = {name, NULL}, *const environment[] = {NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t all, none;
-	int error;
+	const int fds[3] = {sock, -1, -1};
 
-	sigfillset(&all);
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	/* Duplicates lose FD_CLOEXEC. */
-	posix_spawn_file_actions_adddup2(&actions, sock, STDIN_FILENO);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
-						      POSIX_SPAWN_SETSIGDEF);
-	error = posix_spawn(pid, OWN_BINARY, &actions, &attributes, arguments,
-			    environment);
-	if (error == ENOENT)
-		error = posix_spawn(pid, INSTALLED_BINARY, &actions,
-				    &attributes, arguments, environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	errno = error;
-	return error == 0 ? 0 : -1;
+	return self_spawn(pid, arguments, environment, fds);
 }
 
 int keeper_open(pid_t *pid)

@@ -330,8 +330,6 @@ int keeper_main(void)
 	sigset_t blocked, none;
 	int fd;
 
-	/* Ctrl-C in lined's terminal is lined's alone. */
-	setsid();
 	sigemptyset(&none);
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGCHLD);

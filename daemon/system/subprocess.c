@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * posix_spawn(3) of /proc/self/exe: this very file, even if another has taken
- * its place. A bare fork(2) would copy a large address space and the locks of
- * other threads.
+ * The process, its input and its output.
  */
 #include "config.h"
 
@@ -11,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -20,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SELF "/proc/self/exe"
+#include "system/self.h"
 
 extern char **environ;
 
@@ -50,42 +47,14 @@ fail:
 	return -1;
 }
 
-/* An error number, or 0. */
 static int subprocess_spawn(struct subprocess *process, const char *argument,
 			    int in, int out)
 {
-	/* Without /proc: as it was started. */
-	const char *program =
-		access(SELF, X_OK) == 0 ? SELF : program_invocation_name;
-	char *const argv[] = {program_invocation_short_name,
-			      (char *)(uintptr_t)argument, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	int error;
+	char *const arguments[] = {program_invocation_short_name,
+				   (char *)(uintptr_t)argument, NULL};
+	const int fds[3] = {in, out, process->err};
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
-						      POSIX_SPAWN_SETSIGDEF |
-						      POSIX_SPAWN_SETPGROUP);
-	error = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-	if (error == 0)
-		error = posix_spawn_file_actions_adddup2(&actions, out,
-							 STDOUT_FILENO);
-	if (error == 0)
-		error = posix_spawn_file_actions_adddup2(&actions, process->err,
-							 STDERR_FILENO);
-	if (error == 0)
-		error = posix_spawnp(&process->pid, program, &actions,
-				     &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return error;
+	return self_spawn(&process->pid, arguments, environ, fds);
 }
 
 static void subprocess_close(int fd)
@@ -101,10 +70,9 @@ int subprocess_start(struct subprocess *process, const char *argument,
 
 	process->err = in >= 0 ? subprocess_file("", 0) : -1;
 	if (process->err < 0 || pipe2(ends, O_CLOEXEC) < 0 ||
-	    fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+	    fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ||
+	    subprocess_spawn(process, argument, in, ends[1]) < 0)
 		error = errno;
-	else
-		error = subprocess_spawn(process, argument, in, ends[1]);
 	subprocess_close(in);
 	subprocess_close(ends[1]);
 	process->out = ends[0];
