@@ -397,11 +397,8 @@ void services_run(struct control *control, struct request *request)
 	reply_last(control, request, &response);
 }
 
-void all_run(struct control *control, struct request *request)
+void status_add_all(struct control *control, struct response *response)
 {
-	struct response response = {.oom = false};
-
-	status_daemon(control, &response);
-	status_add_services(control, &response);
-	reply_last(control, request, &response);
+	status_daemon(control, response);
+	status_add_services(control, response);
 }

@@ -8,12 +8,18 @@
 
 struct control;
 struct request;
+struct response;
 struct service;
 
-/* status.c: LINED_REQUEST_STATUS, SERVICES, ALL */
+/* status.c: LINED_REQUEST_STATUS, SERVICES */
 void status_run(struct control *control, struct request *request);
 void services_run(struct control *control, struct request *request);
+/* Adds the records of both. */
+void status_add_all(struct control *control, struct response *response);
+
+/* records.c: ALL, RECORDS */
 void all_run(struct control *control, struct request *request);
+void records_run(struct control *control, struct request *request);
 
 /* clients.c: CLIENTS, KICK */
 void clients_run(struct control *control, struct request *request);

@@ -75,6 +75,24 @@ struct lined_response {
 	const char *error;
 };
 
+/* ---- records of a protocol ------------------------------------------- */
+
+/* What struct lined_protocol.describe is called with. */
+struct lined_records;
+
+/*
+ * Begins a record of this kind, a string literal of [a-z]+, with the value
+ * "service"; the following values belong to it. Their names are string
+ * literals, too. A text is copied and made printable. The kinds and values of
+ * the shipped protocols are in linectl(1).
+ */
+LINED_API void lined_records_add(struct lined_records *records,
+				 const char *kind);
+LINED_API void lined_records_text(struct lined_records *records,
+				  const char *name, const char *text);
+LINED_API void lined_records_number(struct lined_records *records,
+				    const char *name, uint64_t number);
+
 /* ---- requests ------------------------------------------------------- */
 
 /* The argument is in capitals; the records of the responses are in backquotes.
@@ -84,7 +102,8 @@ enum lined_request_kind {
 	LINED_REQUEST_STATUS,
 	/* [SERVICE]: a `service` for this service, or for each. */
 	LINED_REQUEST_SERVICES,
-	/* The records of STATUS, then those of SERVICES. */
+	/* The records of RECORDS, of all kinds, those of STATUS and those of
+	 * SERVICES. */
 	LINED_REQUEST_ALL,
 	/* [SERVICE]: a `client` for each client of the service, or of all. */
 	LINED_REQUEST_CLIENTS,
@@ -119,6 +138,8 @@ enum lined_request_kind {
 	 *	fail LENGTH - PATH	the reason why it cannot be read
 	 *	glob 0 - PATTERN	every file that matches it is there */
 	LINED_REQUEST_PLAN_FILES,
+	/* KIND: the records of this kind that protocols add in describe(). */
+	LINED_REQUEST_RECORDS,
 };
 
 struct lined_request {

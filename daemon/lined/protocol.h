@@ -158,6 +158,7 @@ struct lined_option_stored<lined_option_choice, Member> {
 
 /* What check_options() is called with. */
 struct lined_check;
+struct lined_records;
 
 /* Whether the config sets this option of the protocol's section. */
 LINED_API bool lined_check_is_set(const struct lined_check *check,
@@ -291,6 +292,11 @@ struct lined_protocol {
 	/* Whether a service with these options must have an address to listen
 	 * on. NULL: each one must. */
 	bool (*needs_listen)(const void *options);
+
+	/* Somebody looks at the daemon: adds records about this instance, see
+	 * lined_records_add() in lined/control.h. */
+	void (*describe)(struct lined_service *service,
+			 struct lined_records *records);
 };
 
 /* Defined by the module; the daemon finds it by this name. */

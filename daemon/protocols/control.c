@@ -58,6 +58,8 @@ struct verb {
 static void control_help(struct session *session, const char *argument);
 static void control_begin_plan(struct session *session, const char *argument);
 static void control_begin_files(struct session *session, const char *argument);
+static void control_list_upstreams(struct session *session,
+				   const char *argument);
 static void control_write_metrics(struct text *text,
 				  const struct lined_response *response);
 
@@ -83,6 +85,8 @@ static const struct verb verbs[] = {
 	 "the same; FILE and what it includes follow (lined/control.h)",
 	 ARGUMENT_MUST_BE, LOOK, LINED_REQUEST_PLAN_FILES, control_begin_files,
 	 NULL},
+	{"upstreams", "", "the upstreams of relay services", ARGUMENT_NONE,
+	 LOOK, LINED_REQUEST_RECORDS, control_list_upstreams, NULL},
 	{"tap", " SERVICE",
 	 "the lines of a service, until another line is sent", ARGUMENT_MUST_BE,
 	 LOOK, LINED_REQUEST_TAP, NULL, NULL},
@@ -345,6 +349,14 @@ static void control_help(struct session *session, const char *argument)
 	}
 	control_record_write_end(&text, NULL);
 	control_send(session, &text);
+}
+
+static void control_list_upstreams(struct session *session,
+				   const char *argument)
+{
+	(void)argument;
+	control_request(session, control_find_verb("upstreams"), "upstream", "",
+			0);
 }
 
 /* ---- plan: a file follows ----------------------------------------------- */

@@ -179,11 +179,15 @@ static bool metrics_is_kind(const struct lined_record *record, const char *kind)
 static int metrics_compare_names(const struct lined_record *a,
 				 const struct lined_record *b)
 {
+	/* The values that tell records of a kind apart. */
+	static const char *const names[] = {"name", "service", "upstream"};
 	int order = strcmp(a->kind, b->kind);
+	size_t i;
 
-	return order != 0 ? order
-			  : strcmp(metrics_text_of(a, "name"),
-				   metrics_text_of(b, "name"));
+	for (i = 0; order == 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		order = strcmp(metrics_text_of(a, names[i]),
+			       metrics_text_of(b, names[i]));
+	return order;
 }
 
 static int metrics_compare_places(const void *a, const void *b)
@@ -382,6 +386,38 @@ static void metrics_write_open(const struct metrics *metrics)
 	}
 }
 
+/* A family of the upstreams of relay. */
+static void metrics_write_upstreams(const struct metrics *metrics,
+				    const char *name, const char *type,
+				    const char *help, const char *value)
+{
+	struct text *text = metrics->text;
+	size_t i;
+
+	metrics_write_head(text, name, type, help);
+	for (i = 0; i < metrics->count; i++) {
+		const struct lined_record *record = metrics->records[i];
+		const struct lined_value *found;
+
+		if (!metrics_is_kind(record, "upstream"))
+			continue;
+		text_puts(text, name);
+		metrics_write_label(text, "{", "service",
+				    metrics_text_of(record, "service"));
+		metrics_write_label(text, ",", "upstream",
+				    metrics_text_of(record, "upstream"));
+		text_puts(text, "} ");
+		found = metrics_find(record, value);
+		metrics_write_number(text,
+				     found == NULL ? 0
+				     : found->type == LINED_VALUE_TEXT
+					     ? strcmp(found->text, "good") == 0
+					     : found->number,
+				     UNIT_ONE);
+		text_puts(text, "\n");
+	}
+}
+
 /* The length of a turn is the longest time that an event in it waited. */
 static void metrics_write_worker_delays(struct text *text,
 					const struct lined_record *record)
@@ -446,5 +482,16 @@ void metrics_text_write(struct text *text,
 		metrics_write_family(&metrics, &families[i]);
 	metrics_write_delays(&metrics);
 	metrics_write_open(&metrics);
+	metrics_write_upstreams(
+		&metrics, "lined_relay_upstream_up", "gauge",
+		"Whether the upstream is good: connected, and a line of it has "
+		"passed the filter.",
+		"state");
+	metrics_write_upstreams(&metrics, "lined_relay_upstream_lines_total",
+				"counter", "Lines received from the upstream.",
+				"lines");
+	metrics_write_upstreams(&metrics, "lined_relay_upstream_connects_total",
+				"counter", "Connections made to the upstream.",
+				"connects");
 	free(metrics.records);
 }

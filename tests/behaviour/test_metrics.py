@@ -259,7 +259,11 @@ class Examples(MetricsTest):
             "greylist", "tcp://127.0.0.1:%d" % (other := free_port()),
             protocol="policy", extra='tls = { "t" } policy { delay = 0 }')
             + 'tls "t" { certificate = "%s" key = "%s" }'
-            % (pair.certificate, pair.key), workers=1)
+            % (pair.certificate, pair.key) + service(
+            "feed", "tcp://127.0.0.1:%d" % free_port(), protocol="relay",
+            extra='relay { mode = "upstream" upstream = "tcp://127.0.0.1:%d" '
+            '}' % free_port()), workers=1)
+
         with Client(("127.0.0.1", other)) as c:
             c.send(b"request=smtpd_access_policy\nclient_address=192.0.2.1\n"
                    b"sender=a\nrecipient=b\n\n")

@@ -1120,6 +1120,52 @@ class FailOver(UpstreamTest):
         self.assertEqual(other.ended(), b"")
         self.reach(up, c)
 
+    def test_linectl_and_metrics_show_each_upstream(self):
+        half, refuses, good = (self.server() for _ in range(3))
+        refuses.close()
+        path = self.path("control.sock")
+        self.daemon = self.start(
+            'control { socket = "%s" }\n' % path + self.text(
+                half, refuses, good, stale_timeout="300ms",
+                retry_min="200ms", retry_max="60s"), workers=self.WORKERS)
+        self.accept(half)
+        up = self.accept(good)
+        [c] = self.fed(up)
+
+        def ask(*what):
+            done = subprocess.run(
+                [os.environ.get("LINECTL") or "linectl", "-s", path, *what],
+                stdout=subprocess.PIPE, timeout=PATIENCE, check=True)
+            return done.stdout.decode()
+
+        def state(name):
+            told = json.loads(ask("--json", "upstreams"))
+            return {row["upstream"]: row[name] for row in told["upstreams"]}
+
+        self.assertEqual(state("state")[good.url], "good")
+        self.eventually(lambda: state("state")[half.url] == "stale", "stale")
+        told = json.loads(ask("--json", "upstreams"))
+        self.assertEqual(list(told), ["upstreams"])
+        first, second, third = told["upstreams"]
+        self.assertEqual(list(third), [
+            "service", "upstream", "address", "state", "since_s", "silent_s",
+            "lines", "connects", "error"])
+        self.assertEqual(third["service"], "feed")
+        self.assertEqual(third["address"], "127.0.0.1:%d" % good.port)
+        self.assertEqual(third["connects"], 1)
+        self.assertGreaterEqual(third["lines"], 2)
+        self.assertEqual(third["error"], "")
+        self.assertEqual(first["error"], "no line within stale-timeout")
+        self.assertEqual(second["error"], "Connection refused")
+        self.assertRegex(ask("upstreams"), r"(?m)^feed +%s +127\.0\.0\.1:%d "
+                         "+good " % (re.escape(good.url), good.port))
+        page = ask("metrics")
+        for url, up in ((half.url, 0), (refuses.url, 0), (good.url, 1)):
+            self.assertIn('\nlined_relay_upstream_up{service="feed",'
+                          'upstream="%s"} %d\n' % (url, up), page)
+        self.assertRegex(page, '\nlined_relay_upstream_lines_total{service='
+                         '"feed",upstream="%s"} [1-9]' % good.url)
+
     def test_an_upstream_on_a_unix_path(self):
         path = self.path("up.sock")
         listener = socket.socket(socket.AF_UNIX)

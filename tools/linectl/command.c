@@ -67,6 +67,12 @@ static const struct command commands[] = {
 		.members = {{"clients", "client", false}},
 	},
 	{
+		.usage = "upstreams",
+		.summary = "the upstreams of relay, and which ones are good",
+		.show = show_upstreams,
+		.members = {{"upstreams", "upstream", false}},
+	},
+	{
 		.usage = "why ADDRESS",
 		.summary = "which rule or limit decides on a client from there",
 		.show = show_why,

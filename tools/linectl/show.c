@@ -306,6 +306,41 @@ void show_clients(const struct answer *answer, const char *argument, FILE *out)
 	free(sorted);
 }
 
+/* ---- upstreams --------------------------------------------------------- */
+
+static char *since_cell(const struct record *record,
+			const struct answer *answer)
+{
+	(void)answer;
+	return format_time(record_number(record, "since_s") * 1000);
+}
+
+static char *silent_cell(const struct record *record,
+			 const struct answer *answer)
+{
+	(void)answer;
+	return format_time(record_number(record, "silent_s") * 1000);
+}
+
+void show_upstreams(const struct answer *answer, const char *argument,
+		    FILE *out)
+{
+	static const struct table_column columns[] = {
+		{"SERVICE", CELL_TEXT, .value = "service"},
+		{"UPSTREAM", CELL_TEXT, .value = "upstream"},
+		{"ADDRESS", CELL_TEXT, .value = "address"},
+		{"STATE", CELL_TEXT, .value = "state"},
+		{"SINCE", CELL_TIME, .cell = since_cell},
+		{"SILENT", CELL_TIME, .cell = silent_cell},
+		{"LINES", CELL_COUNT, .value = "lines"},
+		{"CONNECTS", CELL_COUNT, .value = "connects"},
+		{"LAST ERROR", CELL_TEXT, .value = "error"},
+	};
+
+	(void)argument;
+	show_table(out, answer, "upstream", columns, COUNT_OF(columns));
+}
+
 /* ---- why, plan --------------------------------------------------------- */
 
 static char *verdict_cell(const struct record *ruling,

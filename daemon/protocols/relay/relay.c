@@ -238,6 +238,12 @@ static bool relay_finish(struct lined_service *service)
 	return relay_upstreams_finish(relay) && proxied;
 }
 
+static void relay_describe(struct lined_service *service,
+			   struct lined_records *records)
+{
+	relay_upstreams_describe(lined_service_data(service), records);
+}
+
 const struct lined_protocol lined_protocol = {
 	.abi = LINED_ABI,
 	.size = sizeof(struct lined_protocol),
@@ -250,6 +256,7 @@ const struct lined_protocol lined_protocol = {
 	.options_size = sizeof(struct relay_options),
 	.check_options = relay_options_check,
 	.needs_listen = relay_options_needs_listen,
+	.describe = relay_describe,
 	.start = relay_start,
 	.stop = relay_stop,
 	.reload = relay_reload,

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lined/control.h>
+
 #include "relay/channel.h"
 #include "relay/relay.h"
 #include "relay/upstream.h"
@@ -402,6 +404,48 @@ static int upstreams_read_list(struct relay_upstreams *upstreams)
 	upstreams->count = count;
 	upstreams->updating = false;
 	return 0;
+}
+
+/* ---- describing --------------------------------------------------------- */
+
+static const char *upstreams_state_text(const struct relay_upstream *upstream)
+{
+	switch (upstream->link.state) {
+	case RELAY_LINK_CONNECTING:
+		return "connecting";
+	case RELAY_LINK_CONNECTED:
+	case RELAY_LINK_FINISHING:
+		return upstream->link.good_ms > 0 ? "good" : "connected";
+	default:
+		return upstream->stale ? "stale" : "waiting";
+	}
+}
+
+void relay_upstreams_describe(const struct relay *relay,
+			      struct lined_records *records)
+{
+	const struct relay_upstreams *upstreams = relay->upstreams;
+	uint64_t now_ms = lined_dispatcher_now_ms(
+		lined_service_dispatcher(relay->service));
+	size_t i;
+
+	for (i = 0; upstreams != NULL && i < upstreams->count; i++) {
+		const struct relay_upstream *upstream = upstreams->list[i];
+		const struct relay_link *link = &upstream->link;
+
+		lined_records_add(records, "upstream");
+		lined_records_text(records, "upstream", link->address.text);
+		lined_records_text(records, "address", link->reached);
+		lined_records_text(records, "state",
+				   upstreams_state_text(upstream));
+		lined_records_number(records, "since_s",
+				     (now_ms - link->state_ms) / 1000);
+		lined_records_number(records, "silent_s",
+				     (now_ms - upstream->line_ms) / 1000);
+		lined_records_number(records, "lines", upstream->lines);
+		lined_records_number(records, "connects", link->connects);
+		lined_records_text(records, "error", link->error);
+	}
 }
 
 /* ---- life --------------------------------------------------------------- */

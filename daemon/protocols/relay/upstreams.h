@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+struct lined_records;
 struct relay;
 struct relay_upstreams;
 
@@ -22,5 +23,9 @@ void relay_upstreams_reload(struct relay *relay);
 /* To be called when no client is left: closes the connection after the queued
  * lines are sent. True: it is closed, or there is none. */
 bool relay_upstreams_finish(struct relay *relay);
+
+/* Adds a record for each upstream. */
+void relay_upstreams_describe(const struct relay *relay,
+			      struct lined_records *records);
 
 #endif
