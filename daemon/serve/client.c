@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "log/log.h"
@@ -30,33 +29,6 @@ void *client_data(struct lined_socket *sock)
 	if (client_instance(sock)->protocol->client_size == 0)
 		return NULL;
 	return (char *)client_of(sock) + DATA_OFFSET;
-}
-
-/* ---- timeouts ---------------------------------------------------------- */
-
-/* The names that lined_socket_missed_deadline() gives, and the keys. */
-static const char *const client_timeouts[CLIENT_TIMEOUTS][2] = {
-	[CLIENT_TIMEOUT_IDLE] = {"idle", "idle-timeout"},
-	[CLIENT_TIMEOUT_FIRST_LINE] = {"first line", "first-line-timeout"},
-	[CLIENT_TIMEOUT_LINE] = {"line", "line-timeout"},
-	[CLIENT_TIMEOUT_HANDSHAKE] = {"handshake", "handshake-timeout"},
-	[CLIENT_TIMEOUT_SEND_STALL] = {"send stall", "send-stall"},
-};
-
-const char *client_timeout_key(enum client_timeout timeout)
-{
-	return client_timeouts[timeout][1];
-}
-
-enum client_timeout client_timeout_of(const struct lined_socket *sock)
-{
-	const char *missed = lined_socket_missed_deadline(sock);
-	enum client_timeout i;
-
-	for (i = 0; i < CLIENT_TIMEOUTS; i++)
-		if (strcmp(client_timeouts[i][0], missed) == 0)
-			break;
-	return i;
 }
 
 static void client_count_timeout(struct lined_socket *sock)

@@ -15,6 +15,7 @@
 
 #include "list.h"
 #include "serve/client_address.h"
+#include "serve/client_timeout.h"
 #include "serve/client_via.h"
 #include "threads/client_wait.h"
 
@@ -52,21 +53,6 @@ struct client_arrival {
 	struct client_via *via;
 	struct sockaddr_storage address;
 };
-
-/* The limits of time that close a client. */
-enum client_timeout {
-	CLIENT_TIMEOUT_IDLE,
-	CLIENT_TIMEOUT_FIRST_LINE,
-	CLIENT_TIMEOUT_LINE,
-	CLIENT_TIMEOUT_HANDSHAKE,
-	CLIENT_TIMEOUT_SEND_STALL,
-	CLIENT_TIMEOUTS
-};
-
-/* The config key of the limit: "idle-timeout". */
-const char *client_timeout_key(enum client_timeout timeout);
-/* The limit that has closed the socket; CLIENT_TIMEOUTS: none has. */
-enum client_timeout client_timeout_of(const struct lined_socket *sock);
 
 /* Makes a client of the instance. -1 and errno: the descriptor was closed; the
  * caller must decrease the counts of clients again. */

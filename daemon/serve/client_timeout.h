@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The limits of time that close a client, and their keys in the config.
+ */
+#ifndef CLIENT_TIMEOUT_H
+#define CLIENT_TIMEOUT_H
+
+#include <lined/socket.h>
+
+enum client_timeout {
+	CLIENT_TIMEOUT_IDLE,
+	CLIENT_TIMEOUT_FIRST_LINE,
+	CLIENT_TIMEOUT_LINE,
+	CLIENT_TIMEOUT_HANDSHAKE,
+	CLIENT_TIMEOUT_SEND_STALL,
+	CLIENT_TIMEOUTS
+};
+
+/* The config key of the limit: "idle-timeout". */
+const char *client_timeout_key(enum client_timeout timeout);
+/* The limit that has closed the socket; CLIENT_TIMEOUTS: none has. */
+enum client_timeout client_timeout_of(const struct lined_socket *sock);
+
+#endif
