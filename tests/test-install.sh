@@ -80,6 +80,8 @@ check "linectl" test -x "$root$bindir/linectl"
 check "linectl(1)" test -f "$root$mandir/man1/linectl.1"
 check "its completion" \
 	test -f "$root$datadir/bash-completion/completions/linectl"
+check "linetest's completion" \
+	test -f "$root$datadir/bash-completion/completions/linetest"
 if [ "$unitdir" != no ]; then
 	unit=$root$unitdir/lined.service
 	check "the unit" test -f "$unit"
@@ -132,6 +134,13 @@ abi=$(printf '#include <lined/protocol.h>\nLINED_ABI\n' |
 	$CC -E -P -I"$top/lib" -I"$top/daemon" - | tail -n 1 | tr -d u)
 check "its modules are where lined looks" \
 	variable_is moduledir "$root$pkglibdir"
+# It moves with the prefix if it is below it.
+case $sysconfdir in
+"$prefix"/*) moved=$root ;;
+*) moved= ;;
+esac
+check "its configuration is named" \
+	variable_is confdir "$moved$sysconfdir/lined"
 check "its lined is there" variable_is lined "$root$sbindir/lined"
 check "and linetest" variable_is linetest "$root$bindir/linetest"
 check "its ABI is the header's" variable_is abi "$abi"

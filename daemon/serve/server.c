@@ -15,6 +15,9 @@
 #include "cache_line.h"
 #include "log/log.h"
 #include "serve/service.h"
+#include "turn_stats.h"
+
+#define SLOW_TURN_US 100000
 
 static struct server *server_of_env(struct service_env *env)
 {
@@ -75,6 +78,30 @@ static void server_drain_all(struct server *server, bool internal)
 					   server_drain_timeout_ms(server));
 }
 
+/* While a handler blocks, no other client of its worker is served. linetest
+ * looks for this text. */
+static void server_log_slow_turns(const struct server *server)
+{
+	size_t i;
+	unsigned j;
+
+	for (i = 0; i < server->worker_count; i++) {
+		const struct turn_stats *turns =
+			dispatcher_turns(server->workers[i].dispatcher);
+		uint64_t slow = 0;
+
+		for (j = 0; j <= TURN_STATS_BOUNDS; j++)
+			if (j == TURN_STATS_BOUNDS ||
+			    turn_stats_bounds_us[j] > SLOW_TURN_US)
+				slow += __atomic_load_n(&turns->lasted[j],
+							__ATOMIC_RELAXED);
+		if (slow > 0)
+			log_notice("worker %zu: %llu turns took longer than "
+				   "100 ms",
+				   i, (unsigned long long)slow);
+	}
+}
+
 /* The internal services end last: until then control shows the others drain. */
 static void server_check_stopped(struct server *server)
 {
@@ -84,8 +111,10 @@ static void server_check_stopped(struct server *server)
 		server->internal_stopping = true;
 		server_drain_all(server, true);
 	}
-	if (server_is_empty(server))
-		server->events->stopped(server);
+	if (!server_is_empty(server))
+		return;
+	server_log_slow_turns(server);
+	server->events->stopped(server);
 }
 
 static void server_service_ended(struct service *service)

@@ -6,6 +6,7 @@ line of every transcript of the tree is really looked at."""
 import contextlib
 import glob
 import os
+import pty
 import re
 import shutil
 import signal
@@ -14,7 +15,7 @@ import threading
 import time
 import unittest
 
-from lined_test import LINED, PATIENCE, TOP, Client, DaemonTest
+from lined_test import LINED, MODULES, PATIENCE, TOP, Client, DaemonTest
 from lined_test import environment, main, service
 
 LINETEST = os.path.abspath(os.environ.get("LINETEST")
@@ -504,6 +505,126 @@ class Faults(Linetest):
         self.assertIn("--fragment", out)
         out, _ = self.linetest("--version", code=0)
         self.assertRegex(out, r"^linetest \d")
+
+
+class Server(Linetest):
+    """--connect: against any server, here a lined of the test's own."""
+
+    TEXT = "alice> hello\nalice< hello\n"
+
+    def serve(self):
+        path = self.path("sock")
+        self.start(service("echo", "unix://" + path))
+        return "unix://" + path
+
+    def test_it_plays_against_a_server_that_runs(self):
+        url = self.serve()
+        out = self.passes(self.TEXT, "--connect", url, "--fragment=1")
+        self.assertEqual(out, "ok   a.lt (5 runs)\n"
+                              "1 transcript, 0 failed; 5 runs, 0 failed\n")
+        # What the transcript says is served does not matter.
+        self.passes("protocol echo x { limits { clients = 3 } }\nworkers 2\n"
+                    "alice: connect tcp to x\n" + self.TEXT,
+                    "--connect", url)
+
+    def test_what_fails_shows_no_log(self):
+        out = self.fails(self.TEXT + "alice> more\n",
+                         "a.lt:3: alice got more than was expected",
+                         args=("--connect", self.serve()))
+        self.assertNotIn("the daemon's log", out)
+        self.fails(self.TEXT, "alice could not connect",
+                   args=("--connect", "unix:///nowhere/sock"))
+
+    def test_what_needs_a_daemon_of_its_own_is_refused(self):
+        for text in ("protocol echo\na> x\na< x\nstop\n",
+                     "protocol echo\na> x\na< x\nreload\n",
+                     "protocol echo\na> x\na< x\nlog< x\n"):
+            _, err = self.linetest("--connect", "unix:///x",
+                                   self.transcript(text), code=2)
+            self.assertIn("a.lt:4: not with --connect", err)
+        for args in (("--workers", "2"), ("--exec", "cat")):
+            _, err = self.linetest("--connect", "unix:///x", *args,
+                                   self.transcript(self.TEXT), code=2)
+            self.assertIn("without --workers and --exec", err)
+        _, err = self.linetest("--connect", "nowhere",
+                               self.transcript(self.TEXT), code=2)
+        self.assertIn("--connect", err)
+
+
+class Terminal(Linetest):
+    def test_a_transcript_may_come_from_standard_input(self):
+        done = subprocess.run(
+            [LINETEST, "-"], input=b"protocol echo\na> x\na< y\n",
+            stdout=subprocess.PIPE, env=self.environment(), cwd=self.dir,
+            timeout=4 * PATIENCE)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"FAIL - (whole, 1 worker)\n-:3: ", done.stdout)
+
+    def on_terminal(self, *args, **environment):
+        """What a terminal gets."""
+        master, slave = pty.openpty()
+        env = {**self.environment(), "TERM": "xterm", **environment}
+        process = subprocess.Popen([LINETEST, *args], stdout=slave,
+                                   stdin=subprocess.DEVNULL, env=env,
+                                   cwd=self.dir)
+        os.close(slave)
+        out = b""
+        with contextlib.suppress(OSError):  # EIO: the end
+            while True:
+                out += os.read(master, 65536)
+        os.close(master)
+        process.wait()
+        return out
+
+    def test_on_a_terminal_there_is_colour_and_progress(self):
+        name = self.transcript("protocol echo\na> x\na< x\n")
+        out = self.on_terminal("--fragment=1", name)
+        self.assertIn(b"\r\x1b[Ka.lt: run 2 (", out)
+        self.assertIn(b"\r\x1b[K\x1b[32mok\x1b[0m   a.lt (5 runs)\r\n", out)
+        bad = self.transcript("protocol echo\na> x\na< y\n", "b.lt")
+        self.assertIn(b"\x1b[31mFAIL\x1b[0m b.lt", self.on_terminal(bad))
+        for plain in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+            out = self.on_terminal(name, **plain)
+            self.assertTrue(out.startswith(b"ok   a.lt (1 run)"), out)
+
+    def test_bad_manners_of_a_module_are_warned_of(self):
+        directory = os.path.dirname(self.build_module("rude", """
+#include <poll.h>
+#include <lined/protocol.h>
+
+static int count;
+int total = 3;
+static const char *const words[] = {"a", "b"};
+static _Thread_local int own;
+
+static void serve(struct lined_socket *client, const struct lined_line *line)
+{
+	poll(NULL, 0, 150);
+	count++;
+	own++;
+	total++;
+	lined_socket_send(client, words[count % 2], 1);
+	lined_socket_send_line(client, line);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "rude",
+	.summary = "blocks, and counts",
+	.handle_line = serve,
+};
+"""))
+        text = self.transcript("protocol rude\na> x\na< bx\n")
+        out, _ = self.linetest("-m", directory, text, code=0)
+        self.assertRegex(
+            out, r"warning: .*/rude.so: (count, total|total, count): writable")
+        self.assertEqual(out.count("warning: "), 2, out)
+        self.assertIn("warning: a.lt: a handler took longer than 100 ms", out)
+        # The modules of lined have none.
+        out, _ = self.linetest("-m", MODULES, self.transcript(
+            "protocol echo\na> x\na< x\n"), code=0)
+        self.assertNotIn("writable", out)
 
 
 class Watchdog(Linetest):

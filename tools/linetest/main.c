@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "linetest/deadline.h"
+#include "linetest/module_globals.h"
 #include "linetest/options.h"
 #include "linetest/player.h"
 #include "linetest/recorder.h"
@@ -121,7 +122,10 @@ static bool session_run(struct session *session, const struct script *script,
 		about = memory_format(
 			"%s, %u %s", cut, session->settings.workers,
 			session->settings.workers == 1 ? "worker" : "workers");
+	report_begin(&session->report, script->path, about);
 	passed = player_run(script, &session->settings, &failure, &log);
+	if (session->options->module_dir != NULL)
+		report_warn_slow(&session->report, script->path, &log);
 	report_run(&session->report, script->path, about, &failure, &log);
 	free(cut);
 	free(about);
@@ -158,7 +162,9 @@ static void session_run_script(struct session *session,
 
 	if (script->fixes_workers || script->workers > 0 || most == 0) {
 		session->settings.workers = script->workers;
-		if (script->workers == 0 && !script->fixes_workers)
+		if (session->settings.server != NULL)
+			session->settings.workers = 0;
+		else if (script->workers == 0 && !script->fixes_workers)
 			session->settings.workers = 1;
 		session_run_cuts(session, script);
 	} else {
@@ -175,6 +181,21 @@ static void session_run_script(struct session *session,
 	report_file(&session->report, script->path);
 }
 
+static void warn_globals(const struct report *report, const char *dir)
+{
+	struct bytes found = {0};
+	char *at, *line;
+
+	module_globals_find(dir, &found);
+	for (at = found.data; at != NULL && (line = strsep(&at, "\n")) != NULL;)
+		if (line[0] != '\0')
+			report_warn(report,
+				    "%s: writable variables, which all workers "
+				    "share without a lock",
+				    line);
+	bytes_fini(&found);
+}
+
 static uint64_t new_seed(void)
 {
 	struct timespec now;
@@ -188,7 +209,8 @@ static enum exit_code play_scripts(const struct linetest_options *options,
 				   struct script **scripts, const char *self)
 {
 	char *lined = find_lined(options, self);
-	char *build_modules = find_build_modules(lined);
+	char *build_modules = find_build_modules(lined), *error;
+	struct net_address server;
 	struct session session = {
 		.options = options,
 		.settings = {.daemon = {lined, asked_modules(options),
@@ -203,6 +225,19 @@ static enum exit_code play_scripts(const struct linetest_options *options,
 	};
 	int i;
 
+	report_init(&session.report);
+	if (options->module_dir != NULL)
+		warn_globals(&session.report, options->module_dir);
+	if (options->connect != NULL) {
+		session.settings.server = &server;
+		if (net_address_read(&server, options->connect, &error) < 0) {
+			fprintf(stderr, "linetest: --connect: %s\n", error);
+			free(error);
+			free(lined);
+			free(build_modules);
+			return EXIT_WRONG;
+		}
+	}
 	for (i = 0; i < options->file_count && !deadline_all_are_over(); i++)
 		session_run_script(&session, scripts[i]);
 	report_end(&session.report);
@@ -297,7 +332,9 @@ static enum exit_code flush_results(enum exit_code code)
 static struct script *read_script(const struct linetest_options *options,
 				  const char *path, struct bytes *errors)
 {
-	struct script *script = script_read(path, options->exec, errors);
+	struct script *script = script_read(
+		path, options->exec,
+		options->record == NULL && options->connect != NULL, errors);
 
 	if (script != NULL && script->step_count == 0 &&
 	    options->record == NULL)

@@ -59,8 +59,8 @@ static const char help[] =
 	"  -v, --verbose           report every run, and show the logs\n"
 	"      --record NEW        write a transcript of what clients do\n"
 	"      --listen ADDRESS    where clients connect (a free port)\n"
-	"      --connect ADDRESS   the daemon to record (else one is started, "
-	"with FILE)\n"
+	"      --connect ADDRESS   play against a server that runs, or record "
+	"it\n"
 	"  -V, --version           print the version\n"
 	"  -h, --help              print this\n"
 	"\n"
@@ -198,9 +198,12 @@ static int options_check_files(const struct linetest_options *options)
 
 	if (options->record == NULL && options->file_count == 0)
 		message = "no FILE is named";
-	else if (options->record == NULL &&
-		 (options->listen != NULL || options->connect != NULL))
-		message = "--listen and --connect go with --record";
+	else if (options->record == NULL && options->listen != NULL)
+		message = "--listen can only go with --record";
+	else if (options->record == NULL && options->connect != NULL &&
+		 (options->workers > 0 || options->exec != NULL))
+		message = "--connect plays against a server that runs: "
+			  "without --workers and --exec";
 	else if (options->record != NULL && options->file_count > 1)
 		message = "--record takes one FILE, which says what is served";
 	else if (options->record != NULL && options->file_count == 0 &&

@@ -22,8 +22,9 @@ struct linetest_options {
 	unsigned workers; /* 0: as the transcript has it, or 1 */
 	uint32_t patience_ms, timeout_ms; /* timeout_ms 0: the default */
 	bool tap, verbose, keep_going, keep;
-	const char *record;           /* the file to write; NULL: play */
-	const char *listen, *connect; /* with it; NULL: to be found */
+	const char *record;  /* the file to write; NULL: play */
+	const char *listen;  /* with it; NULL: to be found */
+	const char *connect; /* a server; NULL: to be started */
 };
 
 enum linetest_result {

@@ -338,11 +338,36 @@ static void parser_fini(struct parser *parser)
 	values_fini(&parser->known);
 }
 
-struct script *script_read(const char *path, const char *command,
+/* With --connect, linetest starts no daemon: it cannot stop it or read its
+ * log. */
+static void parser_check_steps(struct parser *parser)
+{
+	const struct script *script = parser->script;
+	size_t i;
+
+	for (i = 0; parser->connects && i < script->step_count; i++) {
+		const struct step *step = &script->steps[i];
+
+		if (step->kind != STEP_STOP && step->kind != STEP_RELOAD &&
+		    step->kind != STEP_LOG)
+			continue;
+		bytes_add_format(parser->errors,
+				 "%s:%u: not with --connect: this needs a "
+				 "daemon that linetest has started\n",
+				 step->file, step->line);
+		parser->error_count++;
+	}
+}
+
+struct script *script_read(const char *path, const char *command, bool connects,
 			   struct bytes *errors)
 {
 	struct script *script = memory_new(1, sizeof(*script));
-	struct parser parser = {.script = script, .errors = errors};
+	struct parser parser = {
+		.script = script,
+		.errors = errors,
+		.connects = connects,
+	};
 
 	script->path = memory_copy(path, strlen(path));
 	script->here = directory_of_file(path);
@@ -350,6 +375,7 @@ struct script *script_read(const char *path, const char *command,
 		parse_exec(&parser, command);
 	parse_file(&parser, path);
 	parser_check_skips(&parser);
+	parser_check_steps(&parser);
 	parser_fini(&parser);
 	if (parser.error_count == 0)
 		return script;

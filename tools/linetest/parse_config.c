@@ -329,6 +329,11 @@ static bool find_service_address(struct parser *parser, struct step *step,
 		service = parser->services;
 	else if (name != NULL)
 		service = parser_find_service(parser, name, strlen(name));
+	if (parser->connects) {
+		step->address = script_address(parser->script, TRANSPORT_UNIX,
+					       "server", strlen("server"));
+		return true;
+	}
 	if (service == NULL) {
 		/* Without any service, parser_start() has reported that. */
 		if (name != NULL)

@@ -67,7 +67,8 @@ void parser_start(struct parser *parser)
 		parser_error(parser, "the daemon was stopped above; \"start\" "
 				     "starts it again");
 	} else if (parser->daemon == PARSER_IDLE) {
-		if (!parser->has_config && parser->service_count == 0)
+		if (!parser->has_config && parser->service_count == 0 &&
+		    !parser->connects)
 			parser_error(parser,
 				     "no \"protocol\" or \"config\" above says "
 				     "what the daemon is to serve (such as "

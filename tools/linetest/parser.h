@@ -39,6 +39,7 @@ struct parser {
 	size_t service_count;
 	bool has_config; /* by a `config` statement */
 	bool is_exec;    /* --exec takes the place of both */
+	bool connects;   /* --connect: neither is needed */
 	bool transport_given;
 	enum transport transport;
 	enum line_end end;

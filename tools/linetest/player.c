@@ -131,7 +131,10 @@ static bool play_end(struct run *run)
 	if (run->process.pid != 0 && !was_stopped)
 		daemon_process_stop(&run->process);
 	run->is_stopping = true;
-	run_wait_until(run, LEAVE_MS, actors_are_over(run));
+	if (run->settings->server == NULL)
+		run_wait_until(run, LEAVE_MS, actors_are_over(run));
+	else
+		run_settle(run);
 	for (i = 0; !was_stopped && i < count; i++) {
 		drop_announcement(&run->actors[i], ANNOUNCEMENT "\n");
 		drop_announcement(&run->actors[i], ANNOUNCEMENT "\r\n");
@@ -161,7 +164,8 @@ static void add_failure_details(struct run *run)
 	for (i = 0; i < run->script->actor_count; i++)
 		if (&run->actors[i] != run->about)
 			diagnosis_actor(run->failure, &run->actors[i], ROWS);
-	diagnosis_log(run->failure, &run->process);
+	if (run->settings->server == NULL)
+		diagnosis_log(run->failure, &run->process);
 	if (run->settings->keep)
 		bytes_add_format(run->failure, "  everything is kept in %s\n",
 				 run->dir.path);

@@ -12,11 +12,28 @@
 
 struct report {
 	bool tap, verbose;
+	bool terminal; /* standard output is one: colour, and progress */
 	unsigned transcripts, failed_transcripts;
 	unsigned runs, failed_runs;
 	/* Runs of the current transcript. */
 	unsigned file_runs, file_failed;
+	bool file_is_slow; /* was warned of */
 };
+
+/* Reads from the environment whether to use what terminals have. */
+void report_init(struct report *report);
+
+/* A run begins: on a terminal, a line shows it until the result is printed. */
+void report_begin(const struct report *report, const char *file,
+		  const char *about);
+
+void report_warn(const struct report *report, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Warns once for a transcript if its daemon's log says that a worker was busy
+ * for long. */
+void report_warn_slow(struct report *report, const char *file,
+		      const struct bytes *log);
 
 /* A run has ended; about is such as "whole, 2 workers". Prints the log if the
  * report is verbose. */

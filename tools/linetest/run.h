@@ -14,6 +14,7 @@
 #include "linetest/cut.h"
 #include "linetest/daemon_process.h"
 #include "linetest/deadline.h"
+#include "linetest/net_address.h"
 #include "linetest/run_dir.h"
 #include "linetest/script.h"
 #include "linetest/values.h"
@@ -29,6 +30,7 @@ struct run_settings {
 	unsigned workers;     /* 0: the config says */
 	bool keep;            /* do not remove the directory */
 	struct cut cut;
+	const struct net_address *server; /* that runs; NULL: start lined */
 };
 
 /* Embedded by value. */

@@ -113,10 +113,12 @@ struct script {
 
 /*
  * Reads a transcript and what it includes. The command, unless it is NULL, is
- * the program that is served, in place of a `protocol` statement. NULL if it
- * has errors: each is added to *errors as a line "FILE:LINE: MESSAGE\n".
+ * the program that is served, in place of a `protocol` statement. With
+ * `connects`, it is played against a server that runs already: it needs no such
+ * statement. "-" is standard input. NULL if it has errors: each is added to
+ * *errors as a line "FILE:LINE: MESSAGE\n".
  */
-struct script *script_read(const char *path, const char *command,
+struct script *script_read(const char *path, const char *command, bool connects,
 			   struct bytes *errors);
 
 /* NULL is fine. */

@@ -46,7 +46,8 @@ static void drop_byte_order_mark(struct bytes *text)
 int source_open(struct source *source, const char *path, char **error)
 {
 	const char *nul;
-	FILE *file = fopen(path, "re");
+	bool is_stdin = strcmp(path, "-") == 0;
+	FILE *file = is_stdin ? stdin : fopen(path, "re");
 	int result = -1;
 
 	memset(source, 0, sizeof(*source));
@@ -58,7 +59,7 @@ int source_open(struct source *source, const char *path, char **error)
 	}
 	if (result < 0)
 		*error = memory_format("%s: %s", path, strerror(errno));
-	if (file != NULL)
+	if (file != NULL && !is_stdin)
 		fclose(file);
 	nul = source->text.len > 0
 		      ? memchr(source->text.data, '\0', source->text.len)

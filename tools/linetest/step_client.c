@@ -122,7 +122,9 @@ bool step_connect(struct run *run, const struct step *step)
 	char *error = NULL;
 
 	if (step->url == NULL) {
-		address = run->dir.addresses[step->address];
+		address = run->settings->server != NULL
+				  ? *run->settings->server
+				  : run->dir.addresses[step->address];
 	} else if (net_address_read(&address, step->url, &error) < 0) {
 		run_fail(run, step, "%s", error);
 		free(error);
@@ -150,7 +152,8 @@ bool step_connect(struct run *run, const struct step *step)
 	/* The system completes connections that the daemon has not accepted
 	 * yet. The order of the clients, and which of them gets the next line,
 	 * is certain only when it has. */
-	if (!actor->is_datagram && step->url == NULL)
+	if (!actor->is_datagram && step->url == NULL &&
+	    run->settings->server == NULL)
 		run_wait_until(run, ACCEPTED_MS,
 			       run->process.arrivals != arrivals_before ||
 				       actor_is_over(actor));
