@@ -52,8 +52,7 @@ START_TEST(an_address_is_a_host_and_a_port)
 			      "%s", error);
 		ck_assert_str_eq(address.to.host, good[i].host);
 		ck_assert_uint_eq(address.to.port, good[i].port);
-		ck_assert_int_eq(!relay_address_is_served(&address),
-				 good[i].tls);
+		ck_assert_int_eq(relay_address_is_tls(&address), good[i].tls);
 		ck_assert_str_eq(address.text, good[i].text);
 	}
 }
@@ -181,7 +180,8 @@ static const char *why(const char *text, enum lined_close_reason reason,
 	ck_assert_int_eq(relay_address_parse(RELAY_USE_UPSTREAM, text, &address,
 					     unused, sizeof(unused)),
 			 0);
-	return relay_address_close_text(&address, reason, error, connected);
+	return relay_address_close_text(&address, NULL, reason, error,
+					connected);
 }
 
 START_TEST(a_failure_has_words)

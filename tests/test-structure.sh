@@ -98,7 +98,7 @@ find lib -name '*.[ch]' \
 case_is "lib/ includes nothing of the daemon"
 
 find daemon/protocols -name '*.[ch]' -exec grep -nE '#[[:space:]]*include' {} + |
-	grep -vE '<lined/(address|api|buffer|dispatcher|line|rate|socket|table|text|timer|word|protocol|service|bus|registry|control|program)\.h>' |
+	grep -vE '<lined/(address|api|buffer|dispatcher|line|rate|socket|table|text|timer|tls|word|protocol|service|bus|registry|control|program)\.h>' |
 	grep -E '"|<lined/' |
 	while IFS= read -r hit; do
 		# Those of more than one file have headers of their own.

@@ -366,23 +366,14 @@ class Failure(ProxyTest):
     def test_addresses_are_tried_in_order(self):
         dead, server = self.server(), self.server()
         dead.close()
-        self.serve("tls://feed.example.org:443", dead,
-                   "tcp://no-such-name.invalid:7", server,
+        self.serve(dead, "tcp://no-such-name.invalid:7", server,
                    env={"RES_OPTIONS": "timeout:1 attempts:1"})
-        self.daemon.wait_log("<5>service proxy: upstream "
-                             "tls://feed.example.org:443: TLS is not served")
         c = self.client()
         c.send(b"said before\n")
         upstream = server.accept()
         self.assertEqual(upstream.line(), b"said before\n")
         upstream.send(b"answer\n")
         self.assertEqual(c.line(), b"answer\n")
-
-    def test_tls_alone_serves_nobody(self):
-        self.serve("tls://feed.example.org:443")
-        self.assertEqual(self.client().ended(), b"")
-        self.daemon.wait_log("<4>service proxy: upstream: none of the "
-                             "addresses is served")
 
     def test_a_reset_by_the_upstream_ends_the_client(self):
         server = self.server()

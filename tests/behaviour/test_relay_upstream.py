@@ -1275,27 +1275,6 @@ class Config(UpstreamTest):
         self.assertEqual(code, 0, told)
         self.assertIn("is good", told)
 
-    def test_tls_is_not_served_yet(self):
-        server = self.server()
-        text = self.text("tls://feed.example.org:443", server,
-                         upstream_ca='"/etc/ssl/ca.pem"',
-                         upstream_name='"feed.example.org"')
-        code, told = self.check(text)
-        self.assertEqual(code, 0, told)
-        self.daemon = self.start(text, workers=self.WORKERS)
-        self.daemon.wait_log(r"<5>service feed: upstream "
-                             r"tls://feed\.example\.org:443: "
-                             r"TLS is not served yet")
-        self.assertEqual(len(self.daemon.logged("not served yet")), 1)
-        self.fed(self.accept(server))
-
-    def test_tls_alone_is_nothing(self):
-        self.serve("tls://feed.example.org:443", subscribe_only="false")
-        self.daemon.wait_log("<4>service feed: upstream: none of the "
-                             "addresses is served")
-        self.client().send(b"hello\n")
-        self.daemon.wait_log("client 1 .* connected")
-
     def test_an_address_of_its_own_is_refused(self):
         port = free_port()
         for listen, own in (("tcp://127.0.0.1:%d", "tcp://127.0.0.1:%d"),

@@ -471,6 +471,161 @@ class Failures(TlsTest):
             client.ended()
 
 
+class Upstreams(TlsTest):
+    """relay as the client's side of TLS."""
+
+    def setUp(self):
+        super().setUp()
+        self.there = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(self.there.close)
+        self.there.settimeout(20)
+        self.there_port = self.there.getsockname()[1]
+
+    def relay(self, options="", mode="upstream", host="localhost"):
+        return self.conf(
+            protocol="relay", listen='"tcp://127.0.0.1:%d"' % self.port,
+            service="""
+                relay {{ mode = "{mode}" upstream = "tls://{host}:{port}"
+                         {options} }}
+            """.format(mode=mode, host=host, port=self.there_port,
+                       options=options))
+
+    def trusting(self, options="", **how):
+        return self.relay('upstream-ca = "%s" %s'
+                          % (self.certs.ca.certificate, options), **how)
+
+    def accept(self, pair=None, clients=None):
+        """The upstream's end of a connection, after the handshake."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        pair = pair or self.certs.server
+        context.load_cert_chain(pair.certificate, pair.key)
+        if clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(clients.certificate)
+        sock = self.there.accept()[0]
+        sock.settimeout(20)
+        self.addCleanup(sock.close)
+        return Client.adopt(context.wrap_socket(sock, server_side=True))
+
+    def rejected(self, daemon, why, pair=None):
+        with self.assertRaises((ssl.SSLError, OSError)):
+            with self.accept(pair) as up:
+                # TLS 1.3: the client's word comes after our handshake.
+                up.exactly(1)
+                raise OSError("data came")
+        daemon.wait_log("upstream tls://.*: " + why)
+
+    def test_feed(self):
+        daemon = self.start(self.trusting())
+        with self.accept() as up:
+            self.assertEqual(up.sock.version(), "TLSv1.3")
+            daemon.wait_log("upstream tls://localhost.*: connected")
+            with Client(("127.0.0.1", self.port)) as client:
+                self.eventually(lambda: self.service()["clients"] == 1,
+                                "the client")
+                up.send(b"one\ntwo\n")
+                self.assertEqual(client.line(), b"one\n")
+                self.assertEqual(client.line(), b"two\n")
+
+    def test_address_in_the_certificate(self):
+        daemon = self.start(self.trusting(host="127.0.0.1"))
+        with self.accept():
+            daemon.wait_log("upstream tls://127.0.0.1:.*: connected")
+
+    def test_wrong_name(self):
+        daemon = self.start(self.trusting("retry-min = 50ms"))
+        self.rejected(daemon,
+                      "certificate verify failed: hostname mismatch",
+                      self.certs.wild)
+
+    def test_name_of_ones_own(self):
+        daemon = self.start(self.trusting(
+            'upstream-name = "a.example.org"'))
+        with self.accept(self.certs.wild):
+            daemon.wait_log("upstream tls://.*: connected")
+
+    def test_bad_certificates(self):
+        ca = self.certs.ca
+        names = ["DNS:localhost"]
+        daemon = self.start(self.trusting(
+            "retry-min = 50ms retry-max = 50ms"))
+        for pair, why in (
+                (ca.issue("upold", names, end=-1, begin=-9),
+                 "certificate has expired"),
+                (ca.issue("upearly", names, begin=2),
+                 "certificate is not yet valid"),
+                (ca.issue("upusage", names, usage="clientAuth"),
+                 "unsuitable certificate purpose"),
+                (self.certs.strange.issue("upstrange", names),
+                 "unable to get local issuer certificate"),
+                (ca.issue("upnocn", ["DNS:other"], cn="localhost"),
+                 "hostname mismatch")):
+            self.rejected(daemon, "certificate verify failed: " + why, pair)
+
+    def test_the_systems_authorities_do_not_know_ours(self):
+        daemon = self.start(self.relay("retry-min = 50ms"))
+        self.rejected(daemon, "certificate verify failed: ")
+
+    def test_without_verification(self):
+        daemon = self.start(self.relay("upstream-verify = false"))
+        daemon.wait_log("upstream-verify: false: the certificates of "
+                        "upstreams are not checked")
+        with self.accept(self.certs.strange.issue("anybody")):
+            daemon.wait_log("upstream tls://.*: connected")
+
+    def test_our_certificate(self):
+        self.start(self.trusting(
+            'upstream-certificate = "%s" upstream-key = "%s"'
+            % (self.certs.alice.certificate, self.certs.alice.key)))
+        with self.accept(clients=self.certs.ca) as up:
+            self.assertEqual(up.sock.getpeercert()["subject"],
+                             ((("commonName", "alice"),),))
+
+    def test_plain_upstream(self):
+        daemon = self.start(self.trusting("retry-min = 50ms"))
+        with self.there.accept()[0] as sock:
+            sock.sendall(b"hello\n")
+            daemon.wait_log("upstream tls://.*: the peer does not speak TLS")
+
+    def test_proxy(self):
+        daemon = self.start(self.trusting(mode="proxy"))
+        with Client(("127.0.0.1", self.port)) as client:
+            client.send(b"question\n")
+            with self.accept() as up:
+                self.assertEqual(up.line(), b"question\n")
+                up.send(b"answer\n")
+                self.assertEqual(client.line(), b"answer\n")
+                client.half_close()
+                self.assertEqual(up.sock.recv(1), b"")
+        with Client(("127.0.0.1", self.port)) as client:
+            with self.assertRaises((ssl.SSLError, OSError)):
+                with self.accept(self.certs.wild) as up:
+                    up.exactly(1)
+                    raise OSError("data came")
+            client.ended()
+        daemon.wait_log("hostname mismatch")
+
+    def test_errors(self):
+        certs = self.certs
+        for options, why in (
+                ('upstream-ca = "/no/such"',
+                 "upstream-ca: /no/such: No such file or directory"),
+                ('upstream-certificate = "%s"' % certs.alice.certificate,
+                 "upstream-certificate and upstream-key need each other"),
+                ('upstream-certificate = "%s" upstream-key = "%s"'
+                 % (certs.alice.certificate, certs.server.key),
+                 r"upstream-key: \S+: it is not the key of the "
+                 "certificate")):
+            code, err = self.check(self.relay(options))
+            self.assertEqual(code, 1, err)
+            self.assertRegex(err, r'lined\.conf:\d+: service "s": relay: .*'
+                             + why)
+        code, err = self.check(self.relay("upstream-name = x").replace(
+            "tls://localhost", "tcp://localhost"))
+        self.assertEqual(code, 0, err)
+        self.assertIn("upstream-name: no effect: no upstream is tls://", err)
+
+
 class Configuration(TlsTest):
     def test_errors_name_file_line_and_reason(self):
         certs = self.certs

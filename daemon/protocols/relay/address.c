@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "relay/tls.h"
+
 /* ---- the kinds ---------------------------------------------------------- */
 
 static const char *address_parse_host(struct relay_address *address,
@@ -55,7 +57,7 @@ static const struct relay_scheme address_schemes[] = {
 	{"tcp://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_host,
 	 address_connect_tcp},
 	{"tls://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_host,
-	 NULL},
+	 address_connect_tcp},
 	{"unix://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_unix,
 	 address_connect_unix},
 };
@@ -123,9 +125,9 @@ int relay_address_parse(enum relay_use use, const char *text,
 	return 0;
 }
 
-bool relay_address_is_served(const struct relay_address *address)
+bool relay_address_is_tls(const struct relay_address *address)
 {
-	return address->scheme->connect != NULL;
+	return strcmp(address->scheme->prefix, "tls://") == 0;
 }
 
 bool relay_address_is_name(const struct relay_address *address)
@@ -155,30 +157,6 @@ const char *relay_address_host(const struct relay_address *address)
 	return address->to.host[0] != '\0' ? address->to.host : "unix";
 }
 
-void relay_address_log_unserved(struct lined_service *service,
-				enum relay_use use,
-				const struct lined_option_list *upstream)
-{
-	struct relay_address address;
-	size_t served = 0, i;
-	char error[512];
-
-	for (i = 0; i < upstream->count; i++) {
-		if (relay_address_parse(use, upstream->items[i], &address,
-					error, sizeof(error)) < 0)
-			continue;
-		if (!relay_address_is_served(&address))
-			lined_service_log(service, LINED_LOG_NOTICE,
-					  "upstream %s: TLS is not served yet",
-					  address.text);
-		else
-			served++;
-	}
-	if (upstream->count > 0 && served == 0)
-		lined_service_log(service, LINED_LOG_WARNING,
-				  "upstream: none of the addresses is served");
-}
-
 /* ---- connecting --------------------------------------------------------- */
 
 /* lined_check_listens() has found it, unless it is a name or the configuration
@@ -199,11 +177,27 @@ static bool address_is_own_service(const struct lined_service *service,
 				     relay_address_type(address));
 }
 
-struct lined_socket *
-relay_address_connect(struct lined_service *service,
-		      const struct relay_address *address,
-		      const struct lined_address *to,
-		      const struct lined_socket_handlers *handlers, void *arg)
+static int address_use_tls(struct lined_socket *sock,
+			   const struct relay_address *address,
+			   const struct relay_tls *tls)
+{
+	if (!relay_address_is_tls(address))
+		return 0;
+	/* A reload has added it, and its files could not be read. */
+	if (tls->client == NULL) {
+		errno = EPROTONOSUPPORT;
+		return -1;
+	}
+	return lined_socket_use_tls(sock, tls->client,
+				    tls->name[0] != '\0' ? tls->name
+							 : address->to.host,
+				    RELAY_CONNECT_MS);
+}
+
+struct lined_socket *relay_address_connect(
+	struct lined_service *service, const struct relay_address *address,
+	const struct lined_address *to, const struct relay_tls *tls,
+	const struct lined_socket_handlers *handlers, void *arg)
 {
 	struct lined_framing framing = *lined_service_framing(service);
 	struct lined_socket *sock;
@@ -219,7 +213,8 @@ relay_address_connect(struct lined_service *service,
 	framing.unterminated = LINED_UNTERMINATED_DROP;
 	lined_socket_set_framing(sock, &framing);
 	lined_socket_set_group(sock, lined_service_group(service));
-	if (address->scheme->connect(sock, address, to) == 0 &&
+	if (address_use_tls(sock, address, tls) == 0 &&
+	    address->scheme->connect(sock, address, to) == 0 &&
 	    lined_dispatcher_register_socket(lined_service_dispatcher(service),
 					     sock) != NULL) {
 		lined_socket_set_handlers(sock, handlers, arg);
@@ -264,11 +259,14 @@ const char *relay_address_error_text(int error)
 }
 
 const char *relay_address_close_text(const struct relay_address *address,
+				     const struct lined_socket *sock,
 				     enum lined_close_reason reason, int error,
 				     bool connected)
 {
 	bool looked_up = !connected && relay_address_is_name(address);
 
+	if (sock != NULL && lined_socket_tls_error(sock)[0] != '\0')
+		return lined_socket_tls_error(sock);
 	if (looked_up && error == EHOSTUNREACH)
 		return "the name is not known, or there is no route to it";
 	if (looked_up && error == EAGAIN)

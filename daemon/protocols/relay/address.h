@@ -13,7 +13,10 @@
 #include <lined/address.h>
 #include <lined/protocol.h>
 
-/* How long a connection attempt may take. */
+struct relay_tls;
+
+/* How long a connection attempt may take, and the handshake of TLS after it.
+ */
 #define RELAY_CONNECT_MS 10000
 
 /* What an address is for; not every kind of address is good for each. */
@@ -37,8 +40,7 @@ struct relay_scheme {
 	 * text. */
 	const char *(*parse)(struct relay_address *address, const char *rest);
 	/* Begins to connect a new socket. `to` is one of the addresses of a
-	 * name; NULL: address->to is no name. -1 and errno. NULL: this kind is
-	 * not served. */
+	 * name; NULL: address->to is no name. -1 and errno. */
 	int (*connect)(struct lined_socket *sock,
 		       const struct relay_address *address,
 		       const struct lined_address *to);
@@ -49,8 +51,8 @@ int relay_address_parse(enum relay_use use, const char *text,
 			struct relay_address *address, char *error,
 			size_t size);
 
-/* Whether connections to this kind of address can be made. */
-bool relay_address_is_served(const struct relay_address *address);
+/* Whether it is tls://. */
+bool relay_address_is_tls(const struct relay_address *address);
 
 /* Whether a name must be looked up before connecting. */
 bool relay_address_is_name(const struct relay_address *address);
@@ -74,11 +76,10 @@ const char *relay_address_host(const struct relay_address *address);
  * The socket has the service's group and framing; an unterminated rest is
  * dropped. NULL and errno: ELOOP (the service listens there), and others.
  */
-struct lined_socket *
-relay_address_connect(struct lined_service *service,
-		      const struct relay_address *address,
-		      const struct lined_address *to,
-		      const struct lined_socket_handlers *handlers, void *arg);
+struct lined_socket *relay_address_connect(
+	struct lined_service *service, const struct relay_address *address,
+	const struct lined_address *to, const struct relay_tls *tls,
+	const struct lined_socket_handlers *handlers, void *arg);
 
 /* To be called first in handle_connect. False, and closed: the socket is
  * connected to itself, which TCP allows on a local port that is not listened
@@ -88,14 +89,11 @@ bool relay_address_connected(struct lined_socket *sock);
 /* strerror(3), with words for what relay_address_connect() may say. */
 const char *relay_address_error_text(int error);
 
-/* Why a socket was closed, before or after it was connected. */
+/* Why a socket was closed, before or after it was connected. sock NULL: there
+ * was none. */
 const char *relay_address_close_text(const struct relay_address *address,
+				     const struct lined_socket *sock,
 				     enum lined_close_reason reason, int error,
 				     bool connected);
-
-/* Logs which of the configured upstreams are not served. */
-void relay_address_log_unserved(struct lined_service *service,
-				enum relay_use use,
-				const struct lined_option_list *upstream);
 
 #endif

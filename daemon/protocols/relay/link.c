@@ -123,10 +123,10 @@ static int link_connect(struct relay_link *link)
 	if (target->to.len > 0)
 		lined_address_format(&target->to.any, link->reached,
 				     sizeof(link->reached));
-	link->sock =
-		relay_address_connect(link->relay->service, &link->address,
-				      target->to.len > 0 ? &target->to : NULL,
-				      &link_socket_handlers, link);
+	link->sock = relay_address_connect(
+		link->relay->service, &link->address,
+		target->to.len > 0 ? &target->to : NULL, &link->relay->tls,
+		&link_socket_handlers, link);
 	if (link->sock == NULL)
 		return -1;
 	link_set_state(link, RELAY_LINK_CONNECTING);
@@ -211,8 +211,8 @@ static void link_start_round(struct relay_link *link, int error,
 		error = ENOMEM;
 	if (error != 0)
 		link_no_address(link, relay_address_close_text(
-					      &link->address, LINED_CLOSE_ERROR,
-					      error, false));
+					      &link->address, NULL,
+					      LINED_CLOSE_ERROR, error, false));
 	else if (!link_try_next(link))
 		link_failed(link, false, link->error);
 }
@@ -345,12 +345,11 @@ static void link_on_close(struct lined_socket *sock, void *arg,
 	struct relay_link *link = arg;
 	bool was_connected = link->state == RELAY_LINK_CONNECTED;
 
-	(void)sock;
 	link->sock = NULL;
 	link_judge(link, was_connected);
 	link_failed(link, was_connected,
-		    relay_address_close_text(&link->address, reason, error,
-					     was_connected));
+		    relay_address_close_text(&link->address, sock, reason,
+					     error, was_connected));
 }
 
 static const struct lined_socket_handlers link_socket_handlers = {

@@ -10,6 +10,7 @@
 #include "relay/address.h"
 #include "relay/filter.h"
 #include "relay/tag.h"
+#include "relay/tls.h"
 
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 
@@ -32,6 +33,10 @@ const struct lined_option relay_option_table[] = {
 	 .choices = use_choices},
 	{OPTION("upstream-ca", STRING, upstream_ca)},
 	{OPTION("upstream-name", STRING, upstream_name)},
+	{OPTION("upstream-certificate", STRING, upstream_certificate)},
+	{OPTION("upstream-key", STRING, upstream_key)},
+	{OPTION("upstream-verify", BOOLEAN, upstream_verify),
+	 .fallback = "true"},
 	{OPTION("retry-min", DURATION, retry_min_ms), .fallback = "1s",
 	 .min = 1, .max = DAY_MS},
 	{OPTION("retry-max", DURATION, retry_max_ms), .fallback = "60s",
@@ -95,6 +100,9 @@ static const struct option_effect option_effects[] = {
 	{"use", {"---", "aps", "---"}, NULL, NULL},
 	{"upstream-ca", {"---", "aps", "aps"}, NULL, NULL},
 	{"upstream-name", {"---", "aps", "aps"}, NULL, NULL},
+	{"upstream-certificate", {"---", "aps", "aps"}, NULL, NULL},
+	{"upstream-key", {"---", "aps", "aps"}, NULL, NULL},
+	{"upstream-verify", {"---", "aps", "aps"}, NULL, NULL},
 	{"retry-min", {"---", "aps", "---"}, NULL, NULL},
 	{"retry-max", {"---", "aps", "---"}, NULL, NULL},
 	{"stale-timeout", {"---", "aps", "---"}, NULL, NULL},
@@ -346,6 +354,7 @@ void relay_options_check(struct lined_check *check, const void *arg)
 	for (i = 0; i < sizeof(option_effects) / sizeof(option_effects[0]); i++)
 		option_check_effect(check, options, &option_effects[i]);
 	options_check_upstream(check, options);
+	relay_tls_check(check, options);
 	options_check_roles(check, options);
 	options_check_filter(check, "filter", &options->filter);
 	options_check_filter(check, "filter-out", &options->filter_out);

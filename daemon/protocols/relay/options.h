@@ -42,6 +42,8 @@ struct relay_options {
 	struct lined_option_list upstream;
 	enum relay_choice use;
 	const char *upstream_ca, *upstream_name;
+	const char *upstream_certificate, *upstream_key;
+	bool upstream_verify;
 	int64_t retry_min_ms, retry_max_ms, stale_timeout_ms;
 	struct lined_option_list preamble;
 	int subscribe_only; /* see relay_options_subscribe_only() */

@@ -215,11 +215,10 @@ static bool pair_try_next(struct relay_pair *pair)
 		pair->address = pair->next_address++;
 		if (relay_address_parse(RELAY_USE_PROXY,
 					list->items[pair->address], &address,
-					error, sizeof(error)) < 0 ||
-		    !relay_address_is_served(&address))
+					error, sizeof(error)) < 0)
 			continue;
 		pair->upstream.sock = relay_address_connect(
-			pair->relay->service, &address, NULL,
+			pair->relay->service, &address, NULL, &pair->relay->tls,
 			&pair_upstream_handlers, pair);
 		if (pair->upstream.sock != NULL)
 			return true;
@@ -250,6 +249,7 @@ static void pair_on_connect(struct lined_socket *sock, void *arg)
 
 /* Logs why a connection failed, with the address. */
 static void pair_log_unreached(const struct relay_pair *pair,
+			       const struct lined_socket *sock,
 			       enum lined_close_reason reason, int error)
 {
 	const struct lined_option_list *list = &pair->relay->options->upstream;
@@ -264,8 +264,9 @@ static void pair_log_unreached(const struct relay_pair *pair,
 		text[0] = ' ';
 		memcpy(text + 1, address.text, sizeof(address.text));
 	}
-	pair_log(pair, LINED_LOG_WARNING, text,
-		 relay_address_close_text(&address, reason, error, false));
+	pair_log(
+		pair, LINED_LOG_WARNING, text,
+		relay_address_close_text(&address, sock, reason, error, false));
 }
 
 static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
@@ -273,7 +274,6 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 {
 	struct relay_pair *pair = arg;
 
-	(void)sock;
 	pair->upstream.sock = NULL;
 	side_drop_rest(&pair->upstream);
 	if (pair->client.sock == NULL) {
@@ -283,7 +283,7 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 	if (lined_socket_is_closed(pair->client.sock))
 		return; /* its handle_close comes next */
 	if (!pair->connected) {
-		pair_log_unreached(pair, reason, error);
+		pair_log_unreached(pair, sock, reason, error);
 		if (!pair_try_next(pair))
 			pair_refuse(pair);
 		return;

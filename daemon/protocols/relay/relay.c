@@ -198,6 +198,7 @@ static void relay_stop(struct lined_service *service)
 	relay_filter_free(relay->filter_up);
 	relay_pattern_free(relay->dedupe_without);
 	relay_block_fini(&relay->block);
+	relay_tls_fini(&relay->tls);
 	free(relay);
 	lined_service_set_data(service, NULL);
 }
@@ -213,8 +214,9 @@ static int relay_start(struct lined_service *service)
 	relay->service = service;
 	lined_service_set_data(service, relay);
 	relay_read_options(relay);
-	if (relay_read_filters(relay) == 0 && relay_feed_start(relay) == 0 &&
-	    relay_upstreams_start(relay) == 0)
+	if (relay_read_filters(relay) == 0 &&
+	    relay_tls_read(&relay->tls, service, relay->options) == 0 &&
+	    relay_feed_start(relay) == 0 && relay_upstreams_start(relay) == 0)
 		return 0;
 	relay_stop(service);
 	return -1;
@@ -226,6 +228,7 @@ static void relay_reload(struct lined_service *service)
 
 	relay_read_options(relay);
 	relay_read_filters(relay);
+	relay_tls_read(&relay->tls, service, relay->options);
 	relay_feed_reload(relay);
 	relay_upstreams_reload(relay);
 }

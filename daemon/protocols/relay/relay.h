@@ -20,6 +20,7 @@
 #include "relay/block.h"
 #include "relay/options.h"
 #include "relay/store.h"
+#include "relay/tls.h"
 #include "relay/topic.h"
 
 struct relay {
@@ -38,7 +39,8 @@ struct relay {
 	struct lined_timer heartbeat, aging;
 	uint64_t fed_ms;                   /* when members last got a line */
 	struct relay_upstreams *upstreams; /* on the primary worker */
-	struct relay_pair *pairs;          /* clients in mode proxy */
+	struct relay_tls tls;
+	struct relay_pair *pairs; /* clients in mode proxy */
 };
 
 struct relay_client {

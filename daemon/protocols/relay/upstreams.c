@@ -381,8 +381,7 @@ static int upstreams_read_list(struct relay_upstreams *upstreams)
 	for (i = 0; i < texts->count; i++) {
 		/* relay_options_check() has reported an error. */
 		if (relay_address_parse(RELAY_USE_UPSTREAM, texts->items[i],
-					&address, error, sizeof(error)) < 0 ||
-		    !relay_address_is_served(&address))
+					&address, error, sizeof(error)) < 0)
 			continue;
 		list[count] = upstreams_take(upstreams, address.text);
 		if (list[count] == NULL)
@@ -523,20 +522,10 @@ static int upstreams_open(struct relay *relay)
 	return upstreams_read_options(upstreams);
 }
 
-static void upstreams_log_unserved(const struct relay *relay)
-{
-	relay_address_log_unserved(relay->service,
-				   relay->options->mode == RELAY_PROXY
-					   ? RELAY_USE_PROXY
-					   : RELAY_USE_UPSTREAM,
-				   &relay->options->upstream);
-}
-
 int relay_upstreams_start(struct relay *relay)
 {
 	if (!lined_service_is_primary(relay->service))
 		return 0;
-	upstreams_log_unserved(relay);
 	return relay->options->mode == RELAY_UPSTREAM ? upstreams_open(relay)
 						      : 0;
 }
@@ -580,7 +569,6 @@ void relay_upstreams_reload(struct relay *relay)
 {
 	if (!lined_service_is_primary(relay->service))
 		return;
-	upstreams_log_unserved(relay);
 	if (relay->options->mode != RELAY_UPSTREAM)
 		relay_upstreams_stop(relay);
 	else if (relay->upstreams != NULL)

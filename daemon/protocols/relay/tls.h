@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TLS to upstreams: the options upstream-ca, upstream-name and so on.
+ */
+#ifndef RELAY_TLS_H
+#define RELAY_TLS_H
+
+#include <lined/protocol.h>
+#include <lined/tls.h>
+
+#include "relay/options.h"
+
+/* What connections to tls:// addresses need. */
+struct relay_tls {
+	struct lined_tls_client *client; /* NULL: no address is tls:// */
+	const char *name;                /* "": the host of the address */
+};
+
+/* Checks the files, and what needs what. */
+void relay_tls_check(struct lined_check *check,
+		     const struct relay_options *options);
+
+/* Reads the files again. -1, logged: what was read before stays. */
+int relay_tls_read(struct relay_tls *tls, struct lined_service *service,
+		   const struct relay_options *options);
+void relay_tls_fini(struct relay_tls *tls);
+
+#endif
