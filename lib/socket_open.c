@@ -124,6 +124,9 @@ static int socket_wrap_in_state(struct lined_socket *sock, int fd,
 	case LINED_SOCKET_LISTENING:
 		socket_set_transport(sock, &transport_listener);
 		break;
+	case LINED_SOCKET_UDP_BOUND:
+		transport_datagram_bound(sock, fd);
+		break;
 	case LINED_SOCKET_CONNECTED:
 		if (!fd_is_socket(fd))
 			socket_set_transport(sock, &transport_file);
@@ -188,5 +191,6 @@ int lined_socket_bind(struct lined_socket *sock, int type,
 		return -1;
 	if (!socket_transport(sock)->is_datagram)
 		return 0;
+	transport_datagram_bound(sock, fd);
 	return socket_adopt(sock, fd, LINED_SOCKET_UDP_BOUND);
 }

@@ -160,5 +160,7 @@ extern const struct transport transport_listener;
 /* Gives a new socket the transport for datagrams. -1/ENOMEM: nothing has
  * changed. */
 int transport_datagram_init(struct lined_socket *sock);
+/* To be called when its descriptor is bound. */
+void transport_datagram_bound(struct lined_socket *sock, int fd);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datagram_source.h"
 #include "socket_priv.h"
 
 #define ANSWER_MAX    65507
@@ -21,6 +22,7 @@ struct datagram {
 	struct datagram *next;
 	struct sockaddr_storage to;
 	socklen_t to_len;
+	struct datagram_source from; /* the local address */
 	size_t len;
 	char data[];
 };
@@ -29,6 +31,8 @@ struct datagrams {
 	/* The datagram that is being read, and the answer to it. */
 	struct sockaddr_storage from;
 	socklen_t from_len;
+	struct datagram_source asked; /* the local address it was sent to */
+	bool has_sources;             /* the kernel tells `asked` */
 	bool reading;
 	bool began; /* its reader has looked at it */
 	bool answered;
@@ -77,9 +81,11 @@ static void datagram_count_drop(struct lined_socket *sock)
 	counter_add(&sock->group->counters.datagrams_dropped, 1);
 }
 
-int lined_socket_send_to(struct lined_socket *sock, const void *data,
-			 size_t len, const struct sockaddr *address,
-			 socklen_t address_len)
+static int datagram_send_from(struct lined_socket *sock,
+			      const struct datagram_source *from,
+			      const void *data, size_t len,
+			      const struct sockaddr *address,
+			      socklen_t address_len)
 {
 	struct datagrams *datagrams = sock->datagrams;
 	struct datagram *datagram;
@@ -110,6 +116,7 @@ int lined_socket_send_to(struct lined_socket *sock, const void *data,
 	datagram->next = NULL;
 	memcpy(&datagram->to, address, address_len);
 	datagram->to_len = address_len;
+	datagram->from = *from;
 	datagram->len = len;
 	if (len > 0)
 		memcpy(datagram->data, data, len);
@@ -122,6 +129,15 @@ int lined_socket_send_to(struct lined_socket *sock, const void *data,
 	if (!sock->blocked)
 		socket_mark_dirty(sock);
 	return 0;
+}
+
+int lined_socket_send_to(struct lined_socket *sock, const void *data,
+			 size_t len, const struct sockaddr *address,
+			 socklen_t address_len)
+{
+	static const struct datagram_source any = {.family = AF_UNSPEC};
+
+	return datagram_send_from(sock, &any, data, len, address, address_len);
 }
 
 static int datagram_reserve_answer(struct datagrams *datagrams, size_t total)
@@ -178,6 +194,21 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 	return 0;
 }
 
+static ssize_t datagram_send_one(int fd, struct datagram *datagram)
+{
+	struct iovec piece = {datagram->data, datagram->len};
+	struct msghdr message = {
+		.msg_name = &datagram->to,
+		.msg_namelen = datagram->to_len,
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+	};
+	union datagram_control control;
+
+	datagram_source_write(&datagram->from, &message, &control);
+	return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
 /* Sends until the queue is empty or the kernel takes no more. */
 static void datagram_send_queued(struct lined_socket *sock)
 {
@@ -186,9 +217,7 @@ static void datagram_send_queued(struct lined_socket *sock)
 	ssize_t n;
 
 	while ((datagram = datagrams->first) != NULL && !sock->blocked) {
-		n = sendto(sock->delegate.fd, datagram->data, datagram->len,
-			   MSG_NOSIGNAL, (struct sockaddr *)&datagram->to,
-			   datagram->to_len);
+		n = datagram_send_one(sock->delegate.fd, datagram);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -229,9 +258,10 @@ static void datagram_finish(struct lined_socket *sock)
 	datagrams->reading = false;
 	if (!datagrams->answered)
 		return;
-	lined_socket_send_to(sock, datagrams->answer, datagrams->answer_len,
-			     (struct sockaddr *)&datagrams->from,
-			     datagrams->from_len);
+	datagram_send_from(sock, &datagrams->asked, datagrams->answer,
+			   datagrams->answer_len,
+			   (struct sockaddr *)&datagrams->from,
+			   datagrams->from_len);
 	free(datagrams->answer);
 	datagrams->answer = NULL;
 	datagrams->answer_len = datagrams->answer_room = 0;
@@ -263,11 +293,19 @@ static bool datagram_receive(struct lined_socket *sock)
 		.msg_iov = &room,
 		.msg_iovlen = 1,
 	};
-	ssize_t n = recvmsg(sock->delegate.fd, &message, 0);
+	union datagram_control control;
+	ssize_t n;
 
+	if (datagrams->has_sources) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
+	n = recvmsg(sock->delegate.fd, &message, 0);
 	if (n < 0)
 		return false;
 	datagrams->from_len = message.msg_namelen;
+	if (datagrams->has_sources)
+		datagram_source_read(&datagrams->asked, &message);
 	counter_add(&sock->group->counters.datagrams_in, 1);
 	counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
 	if (message.msg_flags & MSG_TRUNC ||
@@ -486,4 +524,9 @@ int transport_datagram_init(struct lined_socket *sock)
 	sock->datagrams = datagrams;
 	socket_set_transport(sock, &transport_datagram);
 	return 0;
+}
+
+void transport_datagram_bound(struct lined_socket *sock, int fd)
+{
+	sock->datagrams->has_sources = datagram_source_enable(fd);
 }

@@ -8,7 +8,7 @@ import stat
 import threading
 import unittest
 
-from lined_test import Client, DaemonTest, Datagram
+from lined_test import PATIENCE, Client, DaemonTest, Datagram
 from lined_test import free_port, main, service
 
 
@@ -148,6 +148,17 @@ class Datagrams(Echo):
                 if got == b"":
                     got = c.receive()
                 self.assertEqual(got, b"after\n")
+
+    def test_the_answer_comes_from_the_address_that_was_asked(self):
+        port = free_port()
+        self.start(service("any", "udp://*:%d" % port))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as c:
+            c.settimeout(PATIENCE)
+            c.bind(("127.0.0.1", 0))
+            for asked in ("127.0.0.1", "127.0.0.2", "127.0.0.77"):
+                c.sendto(b"who is there\n", (asked, port))
+                self.assertEqual(c.recvfrom(100),
+                                 (b"who is there\n", (asked, port)))
 
     def test_each_sender_gets_its_own(self):
         with Datagram(self.v4) as a, Datagram(self.v4) as b:

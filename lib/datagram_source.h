@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local address to which a datagram came, so that the answer leaves from
+ * it. Without this a host with several addresses answers from the one that its
+ * routes choose, and the sender does not know the answer. Only for sockets
+ * bound to all addresses: the others have one.
+ */
+#ifndef DATAGRAM_SOURCE_H
+#define DATAGRAM_SOURCE_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+struct datagram_source {
+	sa_family_t family; /* AF_UNSPEC: not known, the routes choose */
+	union {
+		struct in_pktinfo in;
+		struct in6_pktinfo in6;
+	};
+};
+
+/* Room for the control message of either family. */
+union datagram_control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* Makes the kernel tell the local address of each datagram, if the socket is
+ * bound to all addresses. False: it is not, or the kernel cannot. */
+bool datagram_source_enable(int fd);
+
+/* Reads the local address out of a message that was received. */
+void datagram_source_read(struct datagram_source *source,
+			  struct msghdr *message);
+
+/* Makes the message leave from this address; control is borrowed. */
+void datagram_source_write(const struct datagram_source *source,
+			   struct msghdr *message,
+			   union datagram_control *control);
+
+#endif
