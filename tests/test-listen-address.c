@@ -7,12 +7,16 @@
 #include "net/listen_address.h"
 
 #include <check.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include <lined/address.h>
+
+#include "net/multicast.h"
 
 static struct listen_address parse(const char *text)
 {
@@ -143,6 +147,36 @@ START_TEST(bad_addresses_say_why)
 }
 END_TEST
 
+START_TEST(groups_have_a_source_and_an_interface)
+{
+	unsigned lo = if_nametoindex("lo");
+	struct listen_address a, b;
+
+	a = parse("udp://239.192.0.4:60004");
+	ck_assert(multicast_is_group(&a.endpoints[0]));
+	ck_assert_uint_eq(a.endpoints[0].interface, 0);
+	ck_assert_uint_eq(a.endpoints[0].source.len, 0);
+	b = parse("udp://239.192.0.4:60004?interface=lo&source=192.0.2.1");
+	ck_assert_uint_eq(b.endpoints[0].interface, lo);
+	ck_assert_uint_eq(b.endpoints[0].source.len,
+			  sizeof(struct sockaddr_in));
+	ck_assert(!listen_address_equal(&a, &b));
+	a = parse("udp://[ff02::1%lo]:1");
+	b = parse("udp://[ff02::1]:1?interface=lo");
+	ck_assert_uint_eq(a.endpoints[0].interface, lo);
+	ck_assert(listen_address_equal(&a, &b));
+	a = parse("udp://192.0.2.1:1");
+	ck_assert(!multicast_is_group(&a.endpoints[0]));
+	refused("tcp://239.1.1.1:5", "a multicast group is for udp://");
+	refused("udp://192.0.2.1:5?interface=lo", "is for a multicast group");
+	refused("udp://239.1.1.1:5?interface=none7", "no such network");
+	refused("udp://239.1.1.1:5?source=::1", "the other family");
+	refused("udp://239.1.1.1:5?source=host", "not a numeric address");
+	refused("udp://239.1.1.1:5?from=::1", "source=ADDRESS");
+	refused("udp://[ff02::1]:5", "the interface is missing");
+}
+END_TEST
+
 START_TEST(longest_unix_path_is_taken)
 {
 	char text[200] = "unix:///";
@@ -223,6 +257,7 @@ int main(void)
 	tcase_add_test(tcase, ipv6_any_is_ipv6_only);
 	tcase_add_test(tcase, bad_addresses_say_why);
 	tcase_add_test(tcase, longest_unix_path_is_taken);
+	tcase_add_test(tcase, groups_have_a_source_and_an_interface);
 	tcase_add_test(tcase, long_hosts_are_refused);
 	tcase_add_test(tcase, equal_is_by_place_not_by_text);
 	tcase_add_test(tcase, overlap_is_what_cannot_both_be_bound);

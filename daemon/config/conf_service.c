@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "config/conf_build.h"
+#include "net/multicast.h"
 
 #include <grp.h>
 #include <stdio.h>
@@ -95,6 +96,13 @@ static void service_read_address(struct conf_build *build, const char *context,
 			      "listen %s: %s", conf_quoted(text, quoted), why);
 		return;
 	}
+	if (listen->endpoint_count > 0 &&
+	    multicast_is_group(&listen->endpoints[0]) &&
+	    listen->endpoints[0].interface == 0)
+		conf_warning_in(&build->report, context, &value->place,
+				"listen %s: it is joined on the interface that "
+				"the routes choose; ?interface=NAME says which",
+				conf_quoted(text, quoted));
 	service->listen_count++;
 	conf_build_use(build, listen, &value->place, context);
 }

@@ -19,6 +19,7 @@
 #include <lined/address.h>
 
 #include "net/fd_store.h"
+#include "net/multicast.h"
 #include "system/sd_notify.h"
 
 #define BIND_TRIES   20
@@ -83,18 +84,20 @@ int endpoint_set_tcp_options(int fd)
 	return lined_tcp_keepalive(fd);
 }
 
-static int endpoint_set_options(int fd, int family, bool datagram)
+static int endpoint_set_options(int fd, const struct listen_endpoint *endpoint,
+				bool datagram)
 {
 	int on = 1;
 
-	if (family == AF_INET6 &&
+	if (endpoint->address.any.sa_family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		return -1;
-	if (datagram)
+	/* Several programs of a host may hear a group. */
+	if (datagram && !multicast_is_group(endpoint))
 		return 0;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return -1;
-	return endpoint_set_tcp_options(fd);
+	return datagram ? 0 : endpoint_set_tcp_options(fd);
 }
 
 static int endpoint_bind(int fd, const struct listen_endpoint *endpoint,
@@ -162,7 +165,7 @@ int endpoint_open(const struct listen_endpoint *endpoint, bool datagram,
 		return -1;
 	if (datagram)
 		backlog = 0;
-	if (endpoint_set_options(fd, address->sa_family, datagram) == 0) {
+	if (endpoint_set_options(fd, endpoint, datagram) == 0) {
 		if (endpoint_bind(fd, endpoint, backlog) == 0)
 			return fd;
 		error = errno;

@@ -8,12 +8,18 @@
 #include "net/listen_address.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include <lined/address.h>
+
+#include "net/multicast.h"
+
+/* Host, port and query. */
+#define LISTEN_TEXT_MAX 512
 
 static const struct {
 	const char *prefix;
@@ -89,7 +95,65 @@ static int listen_add_both(struct listen_address *listen, const char *v4,
 		       : listen_add_endpoint(listen, v6, port, true);
 }
 
-static int listen_parse_inet(const char *text, struct listen_address *listen,
+/* ---- multicast -------------------------------------------------------- */
+
+/* Reads "source=ADDRESS&interface=NAME". NULL, or the fault. */
+static const char *listen_read_query(struct listen_endpoint *endpoint,
+				     char *query)
+{
+	char *at, *next = query;
+
+	while ((at = strsep(&next, "&")) != NULL) {
+		if (strncmp(at, "source=", 7) == 0) {
+			if (lined_address_set(&endpoint->source, at + 7, 0) < 0)
+				return "source is not a numeric address";
+			if (endpoint->source.any.sa_family !=
+			    endpoint->address.any.sa_family)
+				return "source is of the other family";
+		} else if (strncmp(at, "interface=", 10) == 0) {
+			endpoint->interface = if_nametoindex(at + 10);
+			if (endpoint->interface == 0)
+				return "no such network interface";
+		} else {
+			return "behind ? are source=ADDRESS and "
+			       "interface=NAME, with & between";
+		}
+	}
+	return NULL;
+}
+
+/* NULL, or why the address cannot be listened on. query: NULL, there is none.
+ */
+static const char *listen_check_group(const struct listen_address *listen,
+				      struct listen_endpoint *endpoint,
+				      char *query)
+{
+	struct sockaddr_in6 *in6 = (void *)&endpoint->address.storage;
+	unsigned scope;
+	const char *why;
+
+	if (!multicast_is_group(endpoint))
+		return query != NULL ? "? is for a multicast group of udp://"
+				     : NULL;
+	if (listen->kind != LISTEN_UDP)
+		return "a multicast group is for udp://";
+	why = query != NULL ? listen_read_query(endpoint, query) : NULL;
+	if (why != NULL || in6->sin6_family != AF_INET6)
+		return why;
+	scope = in6->sin6_scope_id;
+	if (scope != 0 && endpoint->interface != 0 &&
+	    scope != endpoint->interface)
+		return "it names two interfaces";
+	if (scope != 0)
+		endpoint->interface = scope;
+	if (endpoint->interface == 0 &&
+	    IN6_IS_ADDR_MC_LINKLOCAL(&in6->sin6_addr))
+		return "the interface is missing: [ff02::1%eth0]";
+	in6->sin6_scope_id = endpoint->interface;
+	return NULL;
+}
+
+static int listen_parse_host(const char *text, struct listen_address *listen,
 			     char *error, size_t size)
 {
 	struct lined_host_port to;
@@ -111,6 +175,24 @@ static int listen_parse_inet(const char *text, struct listen_address *listen,
 		return listen_refuse(error, size,
 				     "write an IPv4 address as IPv4");
 	return 0;
+}
+
+static int listen_parse_inet(const char *text, struct listen_address *listen,
+			     char *error, size_t size)
+{
+	char copy[LISTEN_TEXT_MAX], *query;
+	const char *why;
+
+	if (strlen(text) >= sizeof(copy))
+		return listen_refuse(error, size, "it is too long");
+	strcpy(copy, text);
+	query = strchr(copy, '?');
+	if (query != NULL)
+		*query++ = '\0';
+	if (listen_parse_host(copy, listen, error, size) < 0)
+		return -1;
+	why = listen_check_group(listen, &listen->endpoints[0], query);
+	return why != NULL ? listen_refuse(error, size, why) : 0;
 }
 
 int listen_address_parse(const char *text, struct listen_address *listen,
@@ -155,6 +237,17 @@ listen_endpoint_at(const struct listen_address *listen, size_t i)
 	return &listen->endpoints[i].address.any;
 }
 
+/* Source and interface of a group. */
+static int endpoint_compare_group(const struct listen_endpoint *a,
+				  const struct listen_endpoint *b)
+{
+	if (a->interface != b->interface)
+		return a->interface < b->interface ? -1 : 1;
+	if (a->source.len != b->source.len)
+		return a->source.len < b->source.len ? -1 : 1;
+	return memcmp(&a->source.any, &b->source.any, a->source.len);
+}
+
 static int endpoint_compare(const struct sockaddr *a, const struct sockaddr *b)
 {
 	const struct sockaddr_in *x = (const void *)a, *y = (const void *)b;
@@ -188,6 +281,9 @@ int listen_address_compare(const struct listen_address *a,
 	for (i = 0; i < a->endpoint_count; i++) {
 		order = endpoint_compare(listen_endpoint_at(a, i),
 					 listen_endpoint_at(b, i));
+		if (order == 0)
+			order = endpoint_compare_group(&a->endpoints[i],
+						       &b->endpoints[i]);
 		if (order != 0)
 			return order;
 	}

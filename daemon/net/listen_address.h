@@ -6,7 +6,8 @@
  *	systemd:NAME  systemd+tls:NAME
  *
  * HOST is numeric (IPv6 in brackets), `localhost`, or `*`; the last two mean
- * both families. Reads text only: opens nothing, owns nothing.
+ * both families. A multicast group of udp:// may be followed by
+ * ?source=ADDRESS&interface=NAME. Reads text only: opens nothing, owns nothing.
  */
 #ifndef LISTEN_ADDRESS_H
 #define LISTEN_ADDRESS_H
@@ -30,6 +31,10 @@ struct listen_endpoint {
 	/* The IPv6 half of localhost and *: that it cannot be opened on a host
 	 * without IPv6 (EAFNOSUPPORT, EADDRNOTAVAIL) is no error. */
 	bool optional;
+	/* Of a multicast group: the only sender that is heard, len 0: all; and
+	 * the index of the interface, 0: as the routes say. */
+	struct lined_address source;
+	unsigned interface;
 };
 
 #define LISTEN_ENDPOINTS_MAX 2

@@ -17,6 +17,7 @@
 
 #include "net/endpoint.h"
 #include "net/fd_store.h"
+#include "net/multicast.h"
 #include "system/inherited.h"
 
 static struct listener *listener_new(const struct listen_address *address,
@@ -80,6 +81,10 @@ static int listener_open_inet(struct listener *listener,
 
 		if (fd >= 0) {
 			listener_add(listener, fd, datagram);
+			if (multicast_is_group(&address->endpoints[i]) &&
+			    multicast_join(fd, &address->endpoints[i], error,
+					   size) < 0)
+				return -1;
 		} else if (!address->endpoints[i].optional ||
 			   (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
 			snprintf(error, size, "%s", strerror(errno));

@@ -280,6 +280,36 @@ class Hub(RelayTest):
             self.assertEqual(a.line(), b"end\n")
             self.assertTrue(d.is_silent(0.1))
 
+    def test_a_multicast_group_is_joined(self):
+        text, address = self.hub()
+        group = "239.192.%d.%d" % (random.randrange(256),
+                                   random.randrange(1, 256))
+        port = free_port()
+        with_group = text.replace(
+            'listen = { ', 'listen = { "udp://%s:%d?interface=lo", '
+            % (group, port))
+        daemon = self.serve(with_group)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                         socket.inet_aton("127.0.0.1"))
+            s.connect((group, port))
+            reader = self.client(address)
+            self.reach(reader, s)
+            s.send(b"$GPRMC,1\r\n\0")
+            self.assertEqual(reader.line(), b"$GPRMC,1\r\n")
+            # Only the named source is heard, by a reload too.
+            self.write(with_group.replace(
+                "interface=lo", "interface=lo&source=127.0.0.5"),
+                workers=self.WORKERS)
+            daemon.reload()
+            s.send(b"another one's\n")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                other.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                                 socket.inet_aton("127.0.0.1"))
+                other.bind(("127.0.0.5", 0))
+                other.sendto(b"mine\n", (group, port))
+            self.assertEqual(reader.line(), b"mine\n")
+
     def test_history_then_the_live_feed(self):
         text, address = self.hub(history=5)
         self.serve(text)
