@@ -629,6 +629,7 @@ START_TEST(no_service_reason_or_address_hides_another)
 {
 	static const char access[] = "access", clients[] = "clients";
 	const char *text;
+	int i;
 
 	use_pipe();
 	open_stderr();
@@ -637,6 +638,8 @@ START_TEST(no_service_reason_or_address_hides_another)
 	log_refusals("a", "192.0.2.1:5", clients, 1);
 	log_refusals("a", "192.0.2.2:5", access, 1);
 	log_refusals("b", "192.0.2.1:5", access, 1);
+	for (i = 0; i < 40; i++)
+		log_warning("service c: client 1 192.0.2.%d:5: no", i < 39);
 	log_close();
 	text = read_all();
 	/* Of an address, whatever the port. */
@@ -655,6 +658,8 @@ START_TEST(no_service_reason_or_address_hides_another)
 	ck_assert_uint_eq(count_of(text, "<6>service a: refused 192.0.2.2:5"),
 			  1);
 	ck_assert_uint_eq(count_of(text, "<6>service b: refused 192.0.2.1:5"),
+			  1);
+	ck_assert_uint_eq(count_of(text, "<4>service c: client 1 192.0.2.0:5"),
 			  1);
 }
 END_TEST

@@ -250,6 +250,12 @@ static struct log_limit_key log_make_key(const void *kind, const char *text,
 	key.kind =
 		log_hash(key.kind, subject.service.text, subject.service.len) |
 		1;
+	/* A protocol's message about a client: "service NAME: client ID PEER:".
+	 * It makes no fields, as the protocol's words are not trusted. */
+	if (subject.client.len == 0 && subject.service.len > 0 &&
+	    subject.peer.len == 0)
+		log_subject_read(&subject, subject.rest,
+				 (size_t)(text + len - subject.rest));
 	if (subject.peer.len > 0)
 		key.from = log_hash_peer(key.kind, &subject.peer) | 1;
 	return key;
