@@ -15,9 +15,12 @@
 #include "cmdline.h"
 #include "log/report.h"
 #include "module/module.h"
+#include "net/fd_store.h"
+#include "net/listener.h"
 #include "serve/reload_plan.h"
 #include "serve/server.h"
 #include "system/crash.h"
+#include "system/inherited.h"
 #include "watch/heartbeat.h"
 
 /* ---- reading ------------------------------------------------------------ */
@@ -43,10 +46,18 @@ reload_find_protocol(void *arg, const char *module_dir, const char *name,
 		     char *error, size_t size)
 {
 	const struct reload *reload = arg;
+	const struct lined_protocol *protocol;
+	const char *dir = reload_find_dir(reload, module_dir, name);
+	char names[256] = "", why[512];
 
-	return module_load(reload->modules,
-			   reload_find_dir(reload, module_dir, name), name,
-			   error, size);
+	protocol = module_load(reload->modules, dir, name, why, sizeof(why));
+	if (protocol != NULL)
+		return protocol;
+	if (!module_exists(dir, name))
+		module_list(dir, names, sizeof(names));
+	snprintf(error, size, "%s%s%s%s", names[0] != '\0' ? "not one of " : "",
+		 names, names[0] != '\0' ? ": " : "", why);
+	return NULL;
 }
 
 static const struct lined_protocol *reload_find_loaded(void *arg,
@@ -223,6 +234,29 @@ struct reload_plan *reload_plan_read(const struct reload *reload,
 	return reload_make_plan(reload, conf_child_load(child, &env, errors));
 }
 
+/* An inherited socket that no service names is not closed: a later reload may
+ * name it. systemd would hold it open, too, and its clients wait. */
+static void reload_warn_unnamed(const struct reload *reload,
+				const struct conf *conf, struct report *report)
+{
+	const struct inherited *inherited = reload->server->inherited;
+	char text[LISTENER_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; inherited != NULL && i < inherited->count; i++) {
+		const struct inherited_socket *item = &inherited->items[i];
+
+		if (fd_store_is_own(item) || conf_listens_on(conf, item->name))
+			continue;
+		report_add(
+			report, LINED_LOG_WARNING,
+			"systemd:%s: no service listens on this socket (%s): "
+			"its clients wait until a reload names it",
+			item->name,
+			listener_fd_text(item->fd, text, sizeof(text)));
+	}
+}
+
 /* ---- applying ----------------------------------------------------------- */
 
 int reload_start(struct reload *reload, struct conf *conf)
@@ -235,6 +269,8 @@ int reload_start(struct reload *reload, struct conf *conf)
 	else
 		result = server_apply(plan, NULL);
 	reload_plan_free(plan);
+	if (result == 0)
+		reload_warn_unnamed(reload, conf, NULL);
 	reload->read = time(NULL);
 	reload->module_dir =
 		conf->module_dir != NULL ? conf->module_dir : MODULE_DIR;
@@ -272,6 +308,7 @@ static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
 		return false;
 	if (plan->log)
 		reload_open_log(reload->cmdline, plan->conf);
+	reload_warn_unnamed(reload, plan->conf, report);
 	return true;
 }
 

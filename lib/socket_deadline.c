@@ -79,9 +79,11 @@ static int32_t deadline_left(const struct lined_socket *sock,
 				      : limit_left(sock, now, sock->line_at,
 						   limits->line_ms);
 	case DEADLINE_IDLE:
-		return sock->busy ? NEVER
-				  : limit_left(sock, now, sock->active_at,
-					       limits->idle_ms);
+		/* A slowed peer may have sent lines that are not read yet. */
+		return sock->busy || sock->slowed
+			       ? NEVER
+			       : limit_left(sock, now, sock->active_at,
+					    limits->idle_ms);
 	case DEADLINE_RESUME:
 		return sock->accept_paused || sock->slowed
 			       ? (int32_t)(sock->resume_at - now)
@@ -125,6 +127,8 @@ static void socket_look_for_progress(struct lined_socket *sock, uint32_t now)
 
 static void socket_resume(struct lined_socket *sock)
 {
+	if (sock->slowed)
+		sock->active_at = socket_now(sock);
 	sock->accept_paused = sock->slowed = false;
 	if (sock->state == LINED_SOCKET_CONNECTED)
 		socket_read_on(sock);

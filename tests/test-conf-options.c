@@ -117,6 +117,16 @@ START_TEST(everything_wrong_has_its_line)
 }
 END_TEST
 
+START_TEST(a_key_outside_of_its_section_is_told_where_it_belongs)
+{
+	fixture_bad(RELAY("mode = \"hub\"\nroom \"a\" { }"),
+		    "2: service \"s\": mode belongs into its section "
+		    "\"relay\"\n"
+		    "3: service \"s\": section \"room\" is not that of "
+		    "protocol relay\n");
+}
+END_TEST
+
 START_TEST(faults_in_titled_sections_have_their_line)
 {
 	fixture_bad(RELAY("relay {\nroom \"a\" {\ntopc = \"x\"\nsize = big }\n"
@@ -223,6 +233,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, every_type_is_stored);
 	tcase_add_test(tcase, titled_sections_become_an_array);
 	tcase_add_test(tcase, everything_wrong_has_its_line);
+	tcase_add_test(tcase,
+		       a_key_outside_of_its_section_is_told_where_it_belongs);
 	tcase_add_test(tcase, faults_in_titled_sections_have_their_line);
 	tcase_add_test(tcase, the_protocols_own_check_has_the_last_word);
 	tcase_add_test(

@@ -275,6 +275,16 @@ START_TEST(an_option_must_make_sense)
 	options[1].choices = (const char *const[]){"a", "b", NULL};
 	options[1].fallback = "c";
 	refused("option word: its default is not one of its choices");
+	sound();
+	options[0].min = 1;
+	options[0].max = 4;
+	options[0].fallback = "5";
+	refused("option number: its default \"5\" is out of its range");
+	options[0].fallback = "0";
+	refused("option number: its default \"0\" is out of its range");
+	options[0].fallback = "5 s";
+	refused("option number: its default \"5 s\" is not a value of its "
+		"type");
 }
 END_TEST
 

@@ -263,6 +263,21 @@ const struct conf_service *conf_find_service(const struct conf *conf,
 	return NULL;
 }
 
+bool conf_listens_on(const struct conf *conf, const char *name)
+{
+	size_t i, k;
+
+	for (i = 0; i < conf_count_all(conf); i++) {
+		const struct conf_service *service = conf_service_at(conf, i);
+
+		for (k = 0; k < service->listen_count; k++)
+			if (service->listen[k].name != NULL &&
+			    strcmp(service->listen[k].name, name) == 0)
+				return true;
+	}
+	return false;
+}
+
 size_t conf_count_all(const struct conf *conf)
 {
 	return conf->service_count + conf->internal_count;

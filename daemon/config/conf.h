@@ -182,6 +182,9 @@ struct tls_settings conf_tls_settings(const struct conf_tls *tls);
 const struct conf_service *conf_find_service(const struct conf *conf,
 					     const char *name);
 
+/* Whether a service listens on systemd:NAME. */
+bool conf_listens_on(const struct conf *conf, const char *name);
+
 /* All services, the internal ones last: how many, and the i-th of them. */
 size_t conf_count_all(const struct conf *conf);
 const struct conf_service *conf_service_at(const struct conf *conf, size_t i);

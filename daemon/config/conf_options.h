@@ -20,6 +20,10 @@ struct conf_options {
 	const char *context;
 	/* Other known sections, for "did you mean"; NULL: none. */
 	const char *const *sections;
+	/* A section that a misplaced key may belong to, and its options; NULL:
+	 * none. */
+	const char *inner;
+	const struct lined_option *inner_table;
 	/* Options that no key sets keep their values instead of getting
 	 * defaults. */
 	bool keep;

@@ -54,7 +54,7 @@ static void protocol_load(struct conf_build *build, const char *context,
 			  const struct conf_place *place,
 			  struct conf_service *service)
 {
-	char error[512] = "not found";
+	char error[1024] = "not found";
 
 	service->module = build->env->find_protocol(
 		build->env->arg, build->conf->module_dir, service->protocol,

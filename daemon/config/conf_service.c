@@ -336,6 +336,10 @@ static void service_read(struct conf_build *build, struct conf_node *node,
 	conf_protocol_find(build, context, node, service);
 	/* The protocol's check may ask for the addresses. */
 	service_read_listen(build, context, node, service);
+	if (service->module != NULL && service->module->options != NULL) {
+		options.inner = service->protocol;
+		options.inner_table = service->module->options;
+	}
 	service_read_sections(build, &options, node, service);
 	conf_options_fill(&options, node, service_table, &keys);
 	service_read_keys(build, context, node, &keys, service);

@@ -64,6 +64,13 @@ static void unknown_report(const struct conf_options *options,
 {
 	const char *nearest = unknown_guess(options, table, name);
 
+	if (options->inner_table != NULL &&
+	    unknown_is_key(options->inner_table, name)) {
+		conf_error_in(options->report, options->context, place,
+			      "%s belongs into its section \"%s\"", name,
+			      options->inner);
+		return;
+	}
 	conf_error_in(options->report, options->context, place,
 		      "unknown %s \"%s\"%s%s%s", what, name,
 		      nearest != NULL ? " (did you mean \"" : "",

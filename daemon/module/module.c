@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <link.h>
 #include <stdarg.h>
@@ -43,6 +44,7 @@ struct module {
 
 struct modules {
 	struct module *first; /* the newest */
+	uid_t user;           /* that started this process */
 };
 
 /* The buffer for an error text, and the file that it names. */
@@ -74,7 +76,11 @@ static int module_refuse(const struct module_error *error, const char *format,
 
 struct modules *modules_new(void)
 {
-	return calloc(1, sizeof(struct modules));
+	struct modules *modules = calloc(1, sizeof(*modules));
+
+	if (modules != NULL)
+		modules->user = geteuid();
+	return modules;
 }
 
 static void module_free(struct module *module)
@@ -100,12 +106,16 @@ void modules_free(struct modules *modules)
 
 /* ---- the file -------------------------------------------------------- */
 
-/* Returns the reason why a user other than root and lined's own could change
- * the code; NULL: none can. */
-static const char *module_owner_fault(const struct stat *st)
+/* Returns the reason why a user other than root and the one that started lined
+ * could change the code; NULL: none can. The user that root becomes is not
+ * trusted: the next start runs the code as root. */
+static const char *module_owner_fault(uid_t user, const struct stat *st)
 {
-	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return "belongs to neither root nor the user lined runs as";
+	if (st->st_uid != 0 && st->st_uid != user)
+		return user == 0 ? "does not belong to root, as which lined "
+				   "was started"
+				 : "belongs to neither root nor the user lined "
+				   "runs as";
 	if ((st->st_mode & S_IWGRP) != 0)
 		return "is group-writable";
 	if ((st->st_mode & S_IWOTH) != 0)
@@ -113,7 +123,7 @@ static const char *module_owner_fault(const struct stat *st)
 	return NULL;
 }
 
-static int module_check_directory(const char *dir,
+static int module_check_directory(uid_t user, const char *dir,
 				  const struct module_error *error)
 {
 	const char *fault;
@@ -122,15 +132,15 @@ static int module_check_directory(const char *dir,
 	if (stat(dir, &st) < 0)
 		return module_refuse(error, "its directory %s: %s", dir,
 				     strerror(errno));
-	fault = module_owner_fault(&st);
+	fault = module_owner_fault(user, &st);
 	if (fault != NULL)
 		return module_refuse(error, "its directory %s %s", dir, fault);
 	return 0;
 }
 
 /* path comes from realpath(3); it is changed during the call. */
-static int module_check_file(char *path, const char *dir, struct stat *st,
-			     const struct module_error *error)
+static int module_check_file(uid_t user, char *path, const char *dir,
+			     struct stat *st, const struct module_error *error)
 {
 	char *slash = strrchr(path, '/');
 	const char *fault;
@@ -140,14 +150,14 @@ static int module_check_file(char *path, const char *dir, struct stat *st,
 		return module_refuse(error, "%s", strerror(errno));
 	if (!S_ISREG(st->st_mode))
 		return module_refuse(error, "not a regular file");
-	fault = module_owner_fault(st);
+	fault = module_owner_fault(user, st);
 	if (fault != NULL)
 		return module_refuse(error, "%s", fault);
-	if (module_check_directory(dir, error) < 0)
+	if (module_check_directory(user, dir, error) < 0)
 		return -1;
 	/* With a symbolic link the file is in another directory than dir. */
 	*slash = '\0';
-	rc = module_check_directory(slash == path ? "/" : path, error);
+	rc = module_check_directory(user, slash == path ? "/" : path, error);
 	*slash = '/';
 	return rc;
 }
@@ -359,6 +369,35 @@ static struct module *module_find(const struct modules *modules,
 	return NULL;
 }
 
+static int module_compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void module_list(const char *dir, char *text, size_t size)
+{
+	char path[PATH_MAX];
+	size_t used = 0, i;
+	glob_t found;
+	int n;
+
+	text[0] = '\0';
+	n = snprintf(path, sizeof(path), "%s/*.so", dir);
+	if ((size_t)n >= sizeof(path) ||
+	    glob(path, GLOB_NOSORT, NULL, &found) != 0)
+		return;
+	qsort(found.gl_pathv, found.gl_pathc, sizeof(*found.gl_pathv),
+	      module_compare_names);
+	for (i = 0; i < found.gl_pathc && used < size; i++) {
+		const char *name = strrchr(found.gl_pathv[i], '/') + 1;
+
+		used += (size_t)snprintf(text + used, size - used, "%s%.*s",
+					 i > 0 ? ", " : "",
+					 (int)strlen(name) - 3, name);
+	}
+	globfree(&found);
+}
+
 bool module_exists(const char *dir, const char *name)
 {
 	char file[PATH_MAX];
@@ -369,7 +408,8 @@ bool module_exists(const char *dir, const char *name)
 
 /* The path of dir/NAME.so, checked, to be freed; *st is its status. NULL:
  * refused. */
-static char *module_locate(const char *dir, const char *name, struct stat *st,
+static char *module_locate(const struct modules *modules, const char *dir,
+			   const char *name, struct stat *st,
 			   char file[PATH_MAX],
 			   const struct module_error *report)
 {
@@ -386,7 +426,7 @@ static char *module_locate(const char *dir, const char *name, struct stat *st,
 			      strerror(n < PATH_MAX ? errno : ENAMETOOLONG));
 		return NULL;
 	}
-	if (module_check_file(path, dir, st, report) == 0)
+	if (module_check_file(modules->user, path, dir, st, report) == 0)
 		return path;
 	free(path);
 	return NULL;
@@ -420,7 +460,7 @@ const struct lined_protocol *module_find_loaded(const struct modules *modules,
 	const struct module *module;
 	bool changed = false;
 	struct stat st;
-	char *path = module_locate(dir, name, &st, file, &report);
+	char *path = module_locate(modules, dir, name, &st, file, &report);
 
 	if (path == NULL)
 		return NULL;
@@ -440,7 +480,7 @@ const struct lined_protocol *module_load(struct modules *modules,
 	struct module *module;
 	bool changed = false;
 	struct stat st;
-	char *path = module_locate(dir, name, &st, file, &report);
+	char *path = module_locate(modules, dir, name, &st, file, &report);
 
 	if (path == NULL)
 		return NULL;

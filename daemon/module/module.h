@@ -24,6 +24,9 @@ struct modules *modules_new(void);
  */
 void modules_free(struct modules *modules);
 
+/* The names of the modules in a directory, sorted, as far as they fit. */
+void module_list(const char *dir, char *text, size_t size);
+
 /* Whether there is a file dir/NAME.so, of whatever kind. */
 bool module_exists(const char *dir, const char *name);
 
@@ -36,8 +39,9 @@ bool module_exists(const char *dir, const char *name);
  * NULL, and "FILE: reason" in error (printable), if the file is missing, is not
  * a regular file, cannot be loaded, was changed in place after it was loaded,
  * or exports no valid lined_protocol (protocol_check.h); or if the file or its
- * directory belongs neither to root nor to the user lined runs as, or can be
- * written by others.
+ * directory belongs neither to root nor to the user that called modules_new(),
+ * or can be written by others. That user is the same at a start, a reload and
+ * for lined -t, also after root has become another one.
  */
 const struct lined_protocol *module_load(struct modules *modules,
 					 const char *dir, const char *name,

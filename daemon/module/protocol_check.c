@@ -15,6 +15,7 @@
 
 #include <lined/text.h>
 
+#include "config/conf_value.h"
 #include "log/log.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -135,6 +136,51 @@ static int check_choices(const struct lined_option *option,
 			    option->name);
 }
 
+/* An option whose key is not set has its default: a bad one would be an error
+ * of each config without the key. */
+static int check_default(const struct lined_option *option,
+			 const struct check_error *report)
+{
+	const char *text = option->fallback;
+	int64_t most =
+		option->min == 0 && option->max == 0 ? INT64_MAX : option->max;
+	enum conf_value_status status;
+	int64_t number = 0;
+	bool on;
+
+	if (text == NULL)
+		return 0;
+	switch (option->type) {
+	case LINED_OPTION_INTEGER:
+		status = conf_value_integer(text, &number);
+		break;
+	case LINED_OPTION_DURATION:
+		status = conf_value_duration(text, &number);
+		break;
+	case LINED_OPTION_SIZE:
+		status = conf_value_size(text, &number);
+		break;
+	case LINED_OPTION_BOOLEAN:
+		status = conf_value_boolean(text, &on);
+		most = INT64_MAX;
+		number = option->min;
+		break;
+	default:
+		return 0;
+	}
+	if (status == CONF_VALUE_BAD)
+		return check_refuse(report,
+				    "option %s: its default \"%s\" is not a "
+				    "value of its type",
+				    option->name, text);
+	if (status == CONF_VALUE_RANGE || number < option->min || number > most)
+		return check_refuse(report,
+				    "option %s: its default \"%s\" is out of "
+				    "its range",
+				    option->name, text);
+	return 0;
+}
+
 /* first: the lowest offset that an option may have. */
 static int check_option(const struct lined_option *option, size_t first,
 			size_t struct_size, const struct check_error *report)
@@ -162,7 +208,9 @@ static int check_option(const struct lined_option *option, size_t first,
 		return check_refuse(report,
 				    "option %s: its min is over its max",
 				    option->name);
-	return check_choices(option, report);
+	return check_choices(option, report) < 0
+		       ? -1
+		       : check_default(option, report);
 }
 
 /* The number of options; OPTIONS_MAX if no end was found before. */

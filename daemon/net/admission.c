@@ -11,6 +11,7 @@
 #include "net/admission.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,17 @@ void admission_set_limits(struct admission *admission,
 
 /* ---- the table -------------------------------------------------------- */
 
+/* All hosts of a link have one /64, fe80::, so each address counts: fe80 and
+ * 48 bits of its interface identifier, which are the MAC in the usual one. */
+static void admission_key_of_link_local(const unsigned char id[8],
+					unsigned char key[8])
+{
+	memcpy(key + 2, id, 3);
+	memcpy(key + 5, id + 5, 3);
+	key[3] ^= id[3];
+	key[4] ^= id[4];
+}
+
 /* False: clients of this address are not counted by address. */
 static bool admission_key(const struct sockaddr *address, unsigned char key[8])
 {
@@ -98,6 +110,14 @@ static bool admission_key(const struct sockaddr *address, unsigned char key[8])
 	if (!lined_network_of(&network, address, 32, 64))
 		return false;
 	memcpy(key, network.bytes, 8);
+	if (network.family == AF_INET6 &&
+	    IN6_IS_ADDR_LINKLOCAL(
+		    &((const struct sockaddr_in6 *)address)->sin6_addr))
+		admission_key_of_link_local(
+			((const struct sockaddr_in6 *)address)
+					->sin6_addr.s6_addr +
+				8,
+			key);
 	if (network.family == AF_INET) {
 		/* No IPv6 host has an address in 0:ff00::/32, so the keys of
 		 * both families do not collide. */

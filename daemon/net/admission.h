@@ -3,8 +3,8 @@
  * Admission: decides whether a service accepts one more client (`clients`,
  * `clients-per-address`, `connect-rate-per-address`) or one more datagram
  * (`line-rate`). Counts the clients of each address and its rate of connecting.
- * An IPv6 address counts with its /64; UNIX clients count towards `clients`
- * only.
+ * An IPv6 address counts with its /64, unless it is link-local; UNIX clients
+ * count towards `clients` only.
  *
  * Thread: the one that accepts. Other threads may call admission_leave(),
  * admission_gone() and read the counters.

@@ -129,10 +129,14 @@ void fd_store_remove(struct listener *listener)
 
 /* ---- after a restart -------------------------------------------------- */
 
+bool fd_store_is_own(const struct inherited_socket *item)
+{
+	return strncmp(item->name, PREFIX, strlen(PREFIX)) == 0;
+}
+
 static bool fd_store_has(const struct inherited_socket *item)
 {
-	return item->fd >= 0 &&
-	       strncmp(item->name, PREFIX, strlen(PREFIX)) == 0;
+	return item->fd >= 0 && fd_store_is_own(item);
 }
 
 int fd_store_take(const struct inherited *inherited,

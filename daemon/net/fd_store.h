@@ -8,10 +8,12 @@
 #ifndef FD_STORE_H
 #define FD_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
 struct inherited;
+struct inherited_socket;
 struct listener;
 
 /* Longest name, with its NUL. */
@@ -31,6 +33,10 @@ void fd_store_add(struct listener *listener);
 /* Removes them from the store, before they close; no client can connect to them
  * from now on. */
 void fd_store_remove(struct listener *listener);
+
+/* Whether an inherited socket is one that the previous lined has stored, not
+ * one of a socket unit. */
+bool fd_store_is_own(const struct inherited_socket *item);
 
 /* The socket that was stored for this address, the caller's now; -1: none. */
 int fd_store_take(const struct inherited *inherited,

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <lined/address.h>
@@ -64,7 +66,70 @@ bool listener_has_streams(const struct listener *listener)
 	return listener_has(listener, false);
 }
 
+/* ---- texts ------------------------------------------------------------ */
+
+char *listener_fd_text(int fd, char *text, size_t size)
+{
+	struct sockaddr_un own = {.sun_family = AF_UNSPEC};
+	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(address);
+
+	getsockname(fd, (struct sockaddr *)&address, &len);
+	memcpy(&own, &address, sizeof(own));
+	if (own.sun_family == AF_UNIX && own.sun_path[0] == '/')
+		snprintf(text, size, "%s", own.sun_path);
+	else
+		lined_address_format((struct sockaddr *)&address, text, size);
+	return text;
+}
+
+const char *listener_address_text(const struct listener *listener, char *text,
+				  size_t size)
+{
+	char bound[LISTENER_TEXT_MAX];
+
+	if (listener->address.name == NULL || listener->count == 0)
+		return listener->text;
+	snprintf(
+		text, size, "%s (%s%s)", listener->text,
+		listener_fd_text(listener->sockets[0].fd, bound, sizeof(bound)),
+		listener->count > 1 ? ", ..." : "");
+	return text;
+}
+
 /* ---- internet addresses ----------------------------------------------- */
+
+/* Whether any address of the host is an IPv6 one. */
+static bool listener_has_ipv6(void)
+{
+	struct sockaddr_in6 loopback = {.sin6_family = AF_INET6,
+					.sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && bind(fd, (struct sockaddr *)&loopback,
+				   sizeof(loopback)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+/* Adds the cure to an error, if it is not obvious. */
+static void listener_say_error(const struct lined_address *address, int number,
+			       char *error, size_t size)
+{
+	const char *cure = "";
+
+	if (number == EACCES && lined_address_port(&address->any) < 1024)
+		cure = " (a port below 1024 needs a right: under systemd the "
+		       "drop-in low-ports.conf of the examples or a socket "
+		       "unit; else start as root and set user)";
+	else if (address->any.sa_family == AF_INET6 &&
+		 (number == EAFNOSUPPORT || number == EADDRNOTAVAIL) &&
+		 !listener_has_ipv6())
+		cure = " (this host has no IPv6: remove the address, or use "
+		       "localhost or *, of which the IPv6 half is optional)";
+	snprintf(error, size, "%s%s", strerror(number), cure);
+}
 
 static int listener_open_inet(struct listener *listener,
 			      const struct inherited *inherited,
@@ -87,7 +152,8 @@ static int listener_open_inet(struct listener *listener,
 				return -1;
 		} else if (!address->endpoints[i].optional ||
 			   (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
-			snprintf(error, size, "%s", strerror(errno));
+			listener_say_error(&address->endpoints[i].address,
+					   errno, error, size);
 			return -1;
 		}
 	}
@@ -111,6 +177,12 @@ static int listener_open_unix(struct listener *listener,
 		return -1;
 	listener_add(listener, fd, false);
 	return 0;
+}
+
+bool listener_is_reached(const struct listener *listener)
+{
+	return listener->address.path == NULL || !listener->file.known ||
+	       unix_path_is(listener->address.path, &listener->file);
 }
 
 int listener_set_mode(const struct listener *listener,

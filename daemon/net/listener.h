@@ -46,6 +46,17 @@ struct listener {
 	struct unix_path_file file; /* of a UNIX path; closing unlinks it */
 };
 
+/* Holds every text of listener_fd_text() and listener_address_text(). */
+#define LISTENER_TEXT_MAX 128
+
+/* "127.0.0.1:7007", or the path of a UNIX socket. Returns text. */
+char *listener_fd_text(int fd, char *text, size_t size);
+
+/* The address as written; with a systemd name, also where its first socket is
+ * bound: "systemd:echo (127.0.0.1:7007)". */
+const char *listener_address_text(const struct listener *listener, char *text,
+				  size_t size);
+
 /* Opens the address, or takes its sockets from `inherited`. Sockets in closing
  * do not prevent that: see endpoint.h. NULL and the reason in error ("Address
  * already in use"). */
@@ -60,6 +71,10 @@ struct listener *listener_open(const struct listen_address *address,
  * closes, no connection in its backlog is lost. NULL and why in error.
  */
 struct listener *listener_dup(struct listener *from, char *error, size_t size);
+
+/* Whether clients that connect to the address still reach the listener: its
+ * path was not removed, nor replaced, nor a directory of the path. */
+bool listener_is_reached(const struct listener *listener);
 
 /* Applies mode and owners to the path of an open listener, if it has one. -1
  * and why. */

@@ -96,6 +96,30 @@ static int unix_path_reset_owners(const char *path, uid_t *uid, gid_t *gid)
 	return 0;
 }
 
+/* The cure depends on which of the two is refused, which chown(2) does not
+ * tell: without root, no owner but one's own is allowed. */
+static void unix_path_say_chown(const struct unix_path_mode *mode, uid_t uid,
+				char *error, size_t size)
+{
+	int number = errno;
+
+	if (number != EPERM)
+		snprintf(error, size, "chown: %s", strerror(number));
+	else if (uid != (uid_t)-1 && uid != geteuid())
+		snprintf(error, size,
+			 "socket-owner \"%s\": chown: %s (only root may give a "
+			 "socket to another user)",
+			 mode->owner != NULL ? mode->owner : "",
+			 strerror(number));
+	else
+		snprintf(error, size,
+			 "socket-group \"%s\": chown: %s (lined's user must be "
+			 "a member of the group; under systemd see the drop-in "
+			 "groups.conf of the examples)",
+			 mode->group != NULL ? mode->group : "",
+			 strerror(number));
+}
+
 int unix_path_set_mode(const char *path, const struct unix_path_mode *mode,
 		       char *error, size_t size)
 {
@@ -110,10 +134,7 @@ int unix_path_set_mode(const char *path, const struct unix_path_mode *mode,
 	}
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) &&
 	    chown(path, uid, gid) < 0) {
-		snprintf(error, size, "chown: %s%s", strerror(errno),
-			 errno == EPERM ? " (lined's user must be a member of "
-					  "the group)"
-					: "");
+		unix_path_say_chown(mode, uid, error, size);
 		return -1;
 	}
 	if (chmod(path, mode->mode) < 0) {
@@ -136,12 +157,17 @@ static void unix_path_identify(const char *path, struct unix_path_file *file)
 	file->inode = status.st_ino;
 }
 
-void unix_path_remove(const char *path, const struct unix_path_file *file)
+bool unix_path_is(const char *path, const struct unix_path_file *file)
 {
 	struct stat status;
 
-	if (file->known && lstat(path, &status) == 0 &&
-	    status.st_dev == file->device && status.st_ino == file->inode)
+	return file->known && lstat(path, &status) == 0 &&
+	       status.st_dev == file->device && status.st_ino == file->inode;
+}
+
+void unix_path_remove(const char *path, const struct unix_path_file *file)
+{
+	if (unix_path_is(path, file))
 		unlink(path);
 }
 

@@ -47,6 +47,9 @@ int unix_path_check_mode(const struct unix_path_mode *mode, char *error,
 int unix_path_set_mode(const char *path, const struct unix_path_mode *mode,
 		       char *error, size_t size);
 
+/* Whether the path still is this file. */
+bool unix_path_is(const char *path, const struct unix_path_file *file);
+
 /* Unlinks the path if it still is this file: another daemon may have put its
  * own socket there. */
 void unix_path_remove(const char *path, const struct unix_path_file *file);

@@ -14,6 +14,7 @@
 #include <lined/text.h>
 
 #include "log/log.h"
+#include "net/listener.h"
 #include "serve/client.h"
 #include "serve/client_tls.h"
 #include "serve/instance.h"
@@ -141,13 +142,9 @@ static void client_log_reason(struct lined_socket *sock,
 static const char *client_local(struct lined_socket *sock, char *text,
 				size_t size)
 {
-	struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
-	socklen_t len = sizeof(own);
-
 	text[0] = '\0';
-	if (strncmp(client_listen(client_of(sock)), "systemd", 7) == 0 &&
-	    lined_socket_local(sock, &own, &len) == 0)
-		lined_address_format((struct sockaddr *)&own, text, size);
+	if (strncmp(client_listen(client_of(sock)), "systemd", 7) == 0)
+		listener_fd_text(lined_socket_fd(sock), text, size);
 	return text;
 }
 
@@ -175,7 +172,7 @@ static void client_log_access(struct lined_socket *sock,
 	char label[LINED_ADDRESS_TEXT_MAX + 32], listen[128], limit[32];
 	char tls[300];
 	struct lined_traffic traffic;
-	char local[LINED_ADDRESS_TEXT_MAX];
+	char local[LISTENER_TEXT_MAX];
 
 	if (!log_access() || !log_enabled(level))
 		return;

@@ -111,8 +111,9 @@ static void plan_listen(struct reload_plan *plan,
 {
 	struct reload_address *now = plan_address_of(plan, listen->address);
 
-	if (now == NULL) {
+	if (now == NULL || !listener_is_reached(now->listener)) {
 		listen->action = RELOAD_LISTEN_OPEN;
+		listen->lost = now != NULL;
 	} else {
 		now->next = listen;
 		listen->from = now->listener;

@@ -29,7 +29,8 @@ enum reload_listen_action {
 struct reload_listen {
 	const struct listen_address *address;
 	enum reload_listen_action action;
-	struct listener *from;   /* KEEP, TAKE */
+	struct listener *from; /* KEEP, TAKE */
+	bool lost; /* OPEN: it is open, but its path was removed or replaced */
 	struct listener *opened; /* OPEN, TAKE: set by server_apply() */
 };
 

@@ -202,10 +202,12 @@ static void apply_close_listeners(const struct reload_plan *plan,
 	struct listener *listener, *next;
 
 	list_for_each_safe(listener, next, &service->listeners, link) {
-		const struct reload_listen *listen =
-			listener->open ? reload_plan_next_listen(plan, listener)
-				       : NULL;
+		const struct reload_listen *listen;
 
+		/* An earlier reload has closed it; its clients need it. */
+		if (!listener->open)
+			continue;
+		listen = reload_plan_next_listen(plan, listener);
 		if (listen != NULL && listen->action == RELOAD_LISTEN_KEEP)
 			continue;
 		service_unlisten(service, listener, listen != NULL);
@@ -236,6 +238,7 @@ static void apply_set_modes(struct service *service,
 static void apply_listen(struct reload_service *service, struct report *report)
 {
 	const char *name = service->conf->name;
+	char text[2 * LISTENER_TEXT_MAX];
 	size_t i;
 
 	for (i = 0; i < service->conf->listen_count; i++) {
@@ -249,8 +252,13 @@ static void apply_listen(struct reload_service *service, struct report *report)
 				   opened->text, strerror(errno));
 		else
 			log_each(LINED_LOG_NOTICE,
-				 "service %s: listening on %s", name,
-				 opened->text);
+				 "service %s: listening on %s%s", name,
+				 listener_address_text(opened, text,
+						       sizeof(text)),
+				 service->listen[i].lost
+					 ? " again: its path was removed or "
+					   "replaced"
+					 : "");
 	}
 }
 

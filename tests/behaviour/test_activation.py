@@ -214,6 +214,40 @@ class Activation(DaemonTest):
             with Client(first) as c:
                 self.assertTrue(c.echoes())
 
+    def test_a_socket_that_no_service_names_is_warned_of(self):
+        first, second = self.tcp("first"), self.tcp("second")
+        warning = (r"^<4>systemd:%s: no service listens on this socket "
+                   r"\(127\.0\.0\.1:%d\): its clients wait")
+        daemon = self.activated(service("one", "systemd:first"))
+        daemon.wait_log(warning % ("second", second[1]))
+        self.assertEqual(daemon.logged("systemd:first: no service"), [])
+        with Client(second) as waiting:
+            waiting.send(b"hello\n")
+            self.write(service("two", "systemd:second"))
+            place = daemon.reload()
+            self.assertEqual(waiting.line(), b"hello\n")
+        daemon.wait_log(warning % ("first", first[1]), place)
+        self.assertEqual(daemon.logged("systemd:second: no", place), [])
+
+    def test_log_tells_the_address_behind_a_name(self):
+        address = self.tcp("echo")
+        path = self.path("passed.sock")
+        local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        local.bind(path)
+        local.listen(5)
+        self.passed("unix", local)
+        daemon = self.activated(service("it", "systemd:echo",
+                                        "systemd:unix"))
+        daemon.wait_log(r"listening on systemd:echo \(127\.0\.0\.1:%d\)$"
+                        % address[1])
+        daemon.wait_log(r"listening on systemd:unix \(%s\)$" % path)
+        for to, shown in ((address, "127\\.0\\.0\\.1:%d" % address[1]),
+                          (path, path)):
+            with Client(to) as c:
+                self.assertTrue(c.echoes())
+            daemon.wait_log(r"access: service=it listen=systemd:\S+ .* "
+                            r"reason=peer local=%s$" % shown)
+
     def test_a_name_that_was_not_passed_is_named(self):
         self.tcp("echo")
         self.assertRegex(

@@ -363,6 +363,13 @@ class Refused(Modules):
                 self.assertEqual(code, 1, out)
                 self.assertRegex(out, r"(?m)/%s\.so: %s" % (name, message))
 
+    def test_name_that_does_not_exist_is_told_those_that_do(self):
+        code, out = self.check(service("it", self.tcp, protocol="ekho"))
+        self.assertEqual(code, 1, out)
+        self.assertRegex(out, r'service "it": protocol ekho: not one of '
+                              r".*\becho\b.*: \S+/ekho\.so: No such file or "
+                              "directory$")
+
     def test_at_reload_the_file_is_refused(self):
         bad = self.make_bad_ones()
         good = service("good", self.tcp)

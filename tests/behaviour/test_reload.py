@@ -5,8 +5,10 @@ alone. What a bad one gets is in test_config_errors.py."""
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import unittest
 
@@ -487,6 +489,84 @@ class Reload(DaemonTest):
         self.assertEqual(daemon.logged("service (fine|heavy): (stopped|0)",
                                        place), [])
         self.assertEqual(len(daemon.logged("service echo: stopped")), 1)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become a user")
+    def test_module_of_the_user_is_refused_at_start_and_reload(self):
+        modules = self.own_modules()
+        os.chmod(modules, 0o755)
+        copy = os.path.join(modules, "time.so")
+        shutil.copy(os.path.join(MODULES, "time.so"), copy)
+        os.chown(copy, 1, 1)
+        good = 'user = "daemon"\n' + service("echo", self.tcp)
+        bad = good + service("time", "unix://" + self.path("time"),
+                             protocol="time")
+        self.write(bad)
+        wrong = "does not belong to root, as which lined was started"
+        arguments = [LINED, "-c", self.config, "-L", "stderr", "-m", modules]
+        for more in (["-t"], []):
+            done = subprocess.run(arguments + more, stderr=subprocess.PIPE,
+                                  timeout=20, text=True)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(wrong, done.stderr)
+        self.write(good)
+        os.chmod(os.path.dirname(self.config), 0o755)
+        daemon = self.launch(arguments)
+        daemon.wait_log("lined .*: 1 service")
+        self.write(bad)
+        os.chmod(self.config, 0o644)
+        place = daemon.mark()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("^<3>.*" + wrong, place)
+        daemon.wait_log("^<3>reload: refused", place)
+
+    def test_path_that_was_removed_or_replaced_is_opened_again(self):
+        os.mkdir(self.path("run"))
+        path, control = self.path("run/echo"), self.path("run/control")
+        text = ('control { socket = "%s" }\n' % control +
+                service("echo", "unix://" + path, self.tcp))
+        daemon = self.start(text)
+        held = Client(path)
+        self.addCleanup(held.close)
+
+        def gone():
+            os.unlink(path)
+            os.unlink(control)
+
+        def swapped():
+            os.rename(self.path("run"), self.path("old"))
+            os.mkdir(self.path("run"))
+
+        for harm in (gone, swapped):
+            with self.subTest(harm.__name__):
+                harm()
+                with self.assertRaises(OSError):
+                    Client(path)
+                place = daemon.reload()
+                daemon.wait_log("^<5>service echo: listening on unix://%s "
+                                "again: its path was removed or replaced$"
+                                % path, place)
+                with Client(path) as c, Client(control) as linectl:
+                    self.assertTrue(c.echoes())
+                    linectl.send(b"status\n")
+                    self.assertIn(b"daemon", linectl.line())
+                # Who was connected stays so.
+                self.assertTrue(held.echoes())
+        # What cannot be made is refused, and says why.
+        os.unlink(path)
+        with open(path, "w"):
+            pass
+        place = daemon.mark()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("^<3>service echo: listen unix://%s: File exists"
+                        % path, place)
+        daemon.wait_log("^<3>reload: refused", place)
+        os.unlink(path)
+        daemon.reload()
+        with Client(path) as c:
+            self.assertTrue(c.echoes())
+        # A reload without a reason opens nothing.
+        place = daemon.reload()
+        self.assertEqual(daemon.logged("listening on", place), [])
 
     def test_what_needs_a_restart_is_warned_of(self):
         # Without -m, which would win over the config's module-dir.
