@@ -102,12 +102,16 @@ enum log_verdict log_limit_check(struct log_limit *limit,
 
 	if (all != NULL && all->passed >= most)
 		return log_limit_suppress(limit, all, level, text);
-	if (key->from != 0)
-		each = log_limit_find(limit, key->from, now_ms);
-	if (each != NULL && each->passed >= burst->each)
-		return log_limit_suppress(limit, each, level, text);
+	/* Counted now, or a new window of the address could take its place. */
 	if (all != NULL)
 		all->passed++;
+	if (key->from != 0)
+		each = log_limit_find(limit, key->from, now_ms);
+	if (each != NULL && each->passed >= burst->each) {
+		if (all != NULL)
+			all->passed--;
+		return log_limit_suppress(limit, each, level, text);
+	}
 	if (each != NULL)
 		each->passed++;
 	return LOG_PASS;

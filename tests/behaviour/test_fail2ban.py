@@ -13,7 +13,7 @@ from lined_test import service
 # Of a password that no test knows.
 HASH = ("$6$lined$pT.I8T0PJGiW/CIQYUWkNb2.wCw2EiYzbyyPkKmEIzEShJ5s7We"
         "IO1UOy0cXXTDsh.bBJkXyLq82o4D4ceblI0")
-EXAMPLES = os.path.join(TOP, "conf", "examples")
+EXAMPLES = os.path.join(TOP, "conf", "examples", "host")
 
 
 class Fail2ban(DaemonTest):

@@ -12,7 +12,7 @@ import time
 from lined_test import LINED, PATIENCE, TOP, Client, DaemonTest, environment
 from lined_test import free_port, main, service
 
-EXAMPLES = os.path.join(TOP, "conf", "examples")
+EXAMPLES = os.path.join(TOP, "conf", "examples", "host")
 
 
 class Start(DaemonTest):
