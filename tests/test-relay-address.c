@@ -58,21 +58,66 @@ START_TEST(an_address_is_a_host_and_a_port)
 }
 END_TEST
 
+START_TEST(a_serial_line_has_a_speed_and_a_mode)
+{
+	struct relay_address address;
+	char error[200] = "";
+
+	ck_assert_int_eq(relay_address_parse(RELAY_USE_UPSTREAM,
+					     "serial:///dev/ttyUSB0", &address,
+					     error, sizeof(error)),
+			 0);
+	ck_assert_str_eq(address.device.path, "/dev/ttyUSB0");
+	ck_assert_uint_eq(address.device.baud, 9600);
+	ck_assert_str_eq(address.device.mode, "8N1");
+	ck_assert(!relay_address_is_source(&address));
+	ck_assert_int_eq(
+		relay_address_parse(RELAY_USE_UPSTREAM,
+				    "serial:///dev/ttyS1?baud=4800&mode=7E2",
+				    &address, error, sizeof(error)),
+		0);
+	ck_assert_str_eq(relay_address_host(&address), "/dev/ttyS1");
+	ck_assert_uint_eq(address.device.baud, 4800);
+	ck_assert_str_eq(address.device.mode, "7E2");
+	ck_assert_int_eq(relay_address_parse(RELAY_USE_UPSTREAM,
+					     "fifo:///run/feed", &address,
+					     error, sizeof(error)),
+			 0);
+	ck_assert(relay_address_is_source(&address));
+	ck_assert_int_lt(relay_address_parse(RELAY_USE_PROXY,
+					     "serial:///dev/ttyUSB0", &address,
+					     error, sizeof(error)),
+			 0);
+}
+END_TEST
+
 START_TEST(what_is_wrong_is_said_with_the_text)
 {
 	static const struct {
 		const char *text, *why;
 	} bad[] = {
-		{"", "it begins with none of tcp:// tls:// unix://"},
-		{"127.0.0.1:70",
-		 "it begins with none of tcp:// tls:// unix://"},
-		{"udp://h:70", "it begins with none of tcp:// tls:// unix://"},
-		{"TCP://h:70", "it begins with none of tcp:// tls:// unix://"},
+		{"", "it begins with none of tcp:// tls:// unix:// "
+		     "serial:// fifo://"},
+		{"127.0.0.1:70", "it begins with none of tcp:// tls:// unix:// "
+				 "serial:// fifo://"},
+		{"udp://h:70", "it begins with none of tcp:// tls:// unix:// "
+			       "serial:// fifo://"},
+		{"TCP://h:70", "it begins with none of tcp:// tls:// unix:// "
+			       "serial:// fifo://"},
 		{"unix://run/x", "the path does not begin with /"},
 		{"tcp://", "the port is missing"},
 		{"tcp://127.1:70", "the host is not an IPv4 address"},
 		{"tcp://*:70", "the host is neither a name nor an address"},
 		{"tls://h:0", "the port is not 1 to 65535"},
+		{"serial://ttyUSB0", "the path does not begin with /"},
+		{"serial:///dev/x?baud=12345",
+		 "baud is no speed of a serial line, as 4800, 38400 or 115200"},
+		{"serial:///dev/x?baud=0x9600",
+		 "baud is no speed of a serial line, as 4800, 38400 or 115200"},
+		{"serial:///dev/x?mode=9N1", "mode is not one as 8N1 or 7E1"},
+		{"serial:///dev/x?speed=9600",
+		 "behind ? are baud=NUMBER and mode=8N1, with & between"},
+		{"fifo:///x?baud=9600", "a FIFO has no options"},
 	};
 	size_t i;
 
@@ -289,6 +334,7 @@ static Suite *make_suite(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, an_address_is_a_host_and_a_port);
 	tcase_add_test(tcase, what_is_wrong_is_said_with_the_text);
+	tcase_add_test(tcase, a_serial_line_has_a_speed_and_a_mode);
 	tcase_add_test(tcase, the_first_retry_is_after_just_retry_min);
 	tcase_add_test(tcase, retries_double_up_to_retry_max);
 	tcase_add_test(tcase, retries_stay_within_odd_bounds);

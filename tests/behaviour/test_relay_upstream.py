@@ -7,12 +7,15 @@ import json
 import os
 import random
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
+import tty
 
 from lined_test import PATIENCE, TOP, Client, Datagram, DaemonTest, Server
 from lined_test import free_port, main, service
@@ -1378,6 +1381,79 @@ def be_upstream(port, epoch):
                 up.send(lines[:cut])
                 time.sleep(0.002)
                 up.send(lines[cut:])
+
+
+class Devices(UpstreamTest):
+    def terminal(self, path):
+        """The master of a pseudo-terminal, at the path."""
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        if os.path.lexists(path):
+            os.unlink(path)
+        os.symlink(os.ttyname(slave), path)
+        os.close(slave)
+        return master
+
+    def said(self, master, size):
+        data = b""
+        while len(data) < size:
+            self.assertTrue(select.select([master], [], [], PATIENCE)[0],
+                            data)
+            data += os.read(master, size - len(data))
+        return data
+
+    def test_a_serial_line_in_both_directions(self):
+        path = self.path("tty")
+        master = self.terminal(path)
+        url = "serial://%s?baud=38400" % path
+        daemon = self.serve(url, subscribe_only="false", retry_min="50ms",
+                            retry_max="100ms", preamble='{ "?WATCH" }')
+        self.assertEqual(self.said(master, 7), b"?WATCH\n")
+        ended = termios.tcgetattr(master)
+        self.assertEqual(ended[4:6], [termios.B38400] * 2)
+        self.assertFalse(ended[3] & (termios.ECHO | termios.ICANON))
+        c = self.client()
+        c.send(b"to it\n")
+        self.assertEqual(self.said(master, 6), b"to it\n")
+        os.write(master, b"$GPGGA,1\r\n$GP")
+        self.assertEqual(c.line(), b"$GPGGA,1\r\n")
+        # The device goes, and comes back: half a line is gone with it.
+        os.close(master)
+        os.unlink(path)
+        daemon.wait_log(re.escape(url) + ": lost, .*: the device has gone")
+        daemon.wait_log(re.escape(url) + ": not connected, .*: No such file")
+        place = daemon.mark()
+        master = self.terminal(path)
+        daemon.wait_log(re.escape(url) + ": connected", place)
+        self.assertEqual(self.said(master, 7), b"?WATCH\n")
+        os.write(master, b"$GPGGA,2\r\n")
+        self.assertEqual(c.line(), b"$GPGGA,2\r\n")
+        os.close(master)
+
+    def test_a_fifo_stays_open_while_writers_come_and_go(self):
+        path = self.path("fifo")
+        os.mkfifo(path)
+        daemon = self.serve("fifo://" + path, subscribe_only="false",
+                            preamble='{ "unheard" }')
+        daemon.wait_log("upstream fifo://.*: connected")
+        c = self.client()
+        c.send(b"unheard too\n")
+        for i in range(3):
+            with open(path, "wb") as fifo:
+                fifo.write(b"line %d\n" % i)
+            self.assertEqual(c.line(), b"line %d\n" % i)
+        self.assertTrue(c.is_silent(0.1))
+        self.assertFalse(daemon.logged("lost"))
+
+    def test_what_is_none_is_said(self):
+        path = self.path("file")
+        with open(path, "w"):
+            pass
+        for kind, why in (("serial", "it is no serial line"),
+                          ("fifo", "it is no FIFO")):
+            daemon = self.serve("%s://%s" % (kind, path))
+            daemon.wait_log("not connected, next try .*: " + why)
+            daemon.stop()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "relay/tls.h"
 
@@ -53,6 +54,52 @@ static int address_connect_unix(struct lined_socket *sock,
 				       address->local.len, RELAY_CONNECT_MS);
 }
 
+static const char *address_parse_serial(struct relay_address *address,
+					const char *rest)
+{
+	return relay_device_parse(&address->device, rest);
+}
+
+static const char *address_parse_fifo(struct relay_address *address,
+				      const char *rest)
+{
+	if (strchr(rest, '?') != NULL)
+		return "a FIFO has no options";
+	return relay_device_parse(&address->device, rest);
+}
+
+static int address_wrap(struct lined_socket *sock, int fd)
+{
+	int error;
+
+	if (fd < 0)
+		return -1;
+	if (lined_socket_wrap(sock, fd, LINED_SOCKET_CONNECTED) == 0) {
+		lined_socket_pause(sock);
+		return 0;
+	}
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+static int address_open_serial(struct lined_socket *sock,
+			       const struct relay_address *address,
+			       const struct lined_address *to)
+{
+	(void)to;
+	return address_wrap(sock, relay_device_open_serial(&address->device));
+}
+
+static int address_open_fifo(struct lined_socket *sock,
+			     const struct relay_address *address,
+			     const struct lined_address *to)
+{
+	(void)to;
+	return address_wrap(sock, relay_device_open_fifo(&address->device));
+}
+
 static const struct relay_scheme address_schemes[] = {
 	{"tcp://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_host,
 	 address_connect_tcp},
@@ -60,6 +107,9 @@ static const struct relay_scheme address_schemes[] = {
 	 address_connect_tcp},
 	{"unix://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_unix,
 	 address_connect_unix},
+	{"serial://", RELAY_USE_UPSTREAM, address_parse_serial,
+	 address_open_serial},
+	{"fifo://", RELAY_USE_UPSTREAM, address_parse_fifo, address_open_fifo},
 };
 
 #define SCHEMES (sizeof(address_schemes) / sizeof(address_schemes[0]))
@@ -130,6 +180,11 @@ bool relay_address_is_tls(const struct relay_address *address)
 	return strcmp(address->scheme->prefix, "tls://") == 0;
 }
 
+bool relay_address_is_source(const struct relay_address *address)
+{
+	return strcmp(address->scheme->prefix, "fifo://") == 0;
+}
+
 bool relay_address_is_name(const struct relay_address *address)
 {
 	return address->to.host[0] != '\0' &&
@@ -154,6 +209,8 @@ int relay_address_type(const struct relay_address *address)
 
 const char *relay_address_host(const struct relay_address *address)
 {
+	if (address->device.path[0] != '\0')
+		return address->device.path;
 	return address->to.host[0] != '\0' ? address->to.host : "unix";
 }
 
@@ -254,8 +311,16 @@ bool relay_address_connected(struct lined_socket *sock)
 
 const char *relay_address_error_text(int error)
 {
-	return error == ELOOP ? "it is an address of this service itself"
-			      : strerror(error);
+	switch (error) {
+	case ELOOP:
+		return "it is an address of this service itself";
+	case ENOTTY:
+		return "it is no serial line";
+	case ESPIPE:
+		return "it is no FIFO";
+	default:
+		return strerror(error);
+	}
 }
 
 const char *relay_address_close_text(const struct relay_address *address,
@@ -273,7 +338,8 @@ const char *relay_address_close_text(const struct relay_address *address,
 		return "the name cannot be looked up now";
 	switch (reason) {
 	case LINED_CLOSE_PEER:
-		return "closed by the peer";
+		return address->device.path[0] != '\0' ? "the device has gone"
+						       : "closed by the peer";
 	case LINED_CLOSE_TIMEOUT:
 		return connected ? "no line within stale-timeout"
 				 : "no answer in 10 s";

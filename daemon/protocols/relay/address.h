@@ -13,6 +13,8 @@
 #include <lined/address.h>
 #include <lined/protocol.h>
 
+#include "relay/device.h"
+
 struct relay_tls;
 
 /* How long a connection attempt may take, and the handshake of TLS after it.
@@ -29,6 +31,7 @@ struct relay_address {
 	const struct relay_scheme *scheme;
 	struct lined_host_port to;      /* tcp://, tls:// */
 	struct lined_address local;     /* unix:// */
+	struct relay_device device;     /* serial://, fifo:// */
 	char text[LINED_HOST_MAX + 24]; /* as configured */
 };
 
@@ -54,6 +57,9 @@ int relay_address_parse(enum relay_use use, const char *text,
 /* Whether it is tls://. */
 bool relay_address_is_tls(const struct relay_address *address);
 
+/* Whether it only gives lines: nothing may be sent to it. */
+bool relay_address_is_source(const struct relay_address *address);
+
 /* Whether a name must be looked up before connecting. */
 bool relay_address_is_name(const struct relay_address *address);
 
@@ -66,12 +72,14 @@ int relay_address_socket(const struct relay_address *address,
 int relay_address_type(const struct relay_address *address);
 
 /* What `tag` calls the sender of lines from there: the host as configured, or
- * "unix". */
+ * "unix", or the path of a device. */
 const char *relay_address_host(const struct relay_address *address);
 
 /*
  * Opens a connection: returns a socket that connects to the address, within
- * RELAY_CONNECT_MS; handle_connect or handle_close is called later. `to`: one
+ * RELAY_CONNECT_MS; handle_connect or handle_close is called later. A device is
+ * connected at once: it is paused, and the caller does what handle_connect
+ * does. `to`: one
  * of the addresses of the name; NULL: if it is a name, the socket looks it up.
  * The socket has the service's group and framing; an unterminated rest is
  * dropped. NULL and errno: ELOOP (the service listens there), and others.

@@ -130,6 +130,9 @@ static int link_connect(struct relay_link *link)
 	if (link->sock == NULL)
 		return -1;
 	link_set_state(link, RELAY_LINK_CONNECTING);
+	/* A device is connected already: the rest is done outside this call. */
+	if (lined_socket_is_connected(link->sock))
+		relay_link_start_timer(link->relay, &link->retry, 0);
 	/* Lines that do not fit are dropped: to close the connection instead
 	 * would stop the feed. */
 	lined_socket_set_overflow(link->sock, LINED_OVERFLOW_DROP_NEWEST);
@@ -249,21 +252,6 @@ static void link_begin_round(struct relay_link *link)
 		link_no_address(link, strerror(errno));
 }
 
-/* The wait is over, or the lookup has taken too long. */
-static void link_retry_fired(struct lined_timer *timer)
-{
-	struct relay_link *link =
-		lined_container_of(timer, struct relay_link, retry);
-
-	if (link->lookup == NULL) {
-		link_begin_round(link);
-		return;
-	}
-	lined_lookup_cancel(link->lookup);
-	link->lookup = NULL;
-	link_no_address(link, "the name cannot be looked up now");
-}
-
 /* ---- the connection ----------------------------------------------------- */
 
 /* Sends the preamble; its lines end as the service's framing says. -1 and
@@ -276,6 +264,8 @@ static int link_send_preamble(const struct relay_link *link)
 	size_t i, end_len = lined_framing_terminator(
 			  lined_socket_framing(link->sock), &end);
 
+	if (relay_address_is_source(&link->address))
+		return 0;
 	for (i = 0; i < preamble->count; i++) {
 		struct lined_line line = {
 			.text = preamble->items[i],
@@ -362,6 +352,26 @@ void relay_link_good(struct relay_link *link)
 {
 	if (link->good_ms == 0)
 		link->good_ms = link->state_ms = link_now_ms(link);
+}
+
+/* The wait is over, a device is open, or the lookup has taken too long. */
+static void link_retry_fired(struct lined_timer *timer)
+{
+	struct relay_link *link =
+		lined_container_of(timer, struct relay_link, retry);
+
+	if (link->sock != NULL && lined_socket_is_connected(link->sock)) {
+		lined_socket_resume(link->sock);
+		link_on_connect(link->sock, link);
+		return;
+	}
+	if (link->lookup == NULL) {
+		link_begin_round(link);
+		return;
+	}
+	lined_lookup_cancel(link->lookup);
+	link->lookup = NULL;
+	link_no_address(link, "the name cannot be looked up now");
 }
 
 /* ---- life --------------------------------------------------------------- */

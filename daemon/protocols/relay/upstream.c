@@ -315,6 +315,8 @@ static uint32_t upstream_send_lines(struct relay_upstream *upstream,
 uint32_t relay_upstream_send(struct relay_upstream *upstream,
 			     const struct relay_message *message)
 {
+	if (relay_address_is_source(&upstream->link.address))
+		return 0;
 	if (message->bytes > upstream_room(upstream))
 		return upstream_send_lines(upstream, message);
 	return lined_socket_send_shared(upstream->link.sock, message->buffer,
