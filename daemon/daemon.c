@@ -237,13 +237,6 @@ static void daemon_service_ended(struct server *server, struct service *service)
 	requests_service_ended(&daemon_of_server(server)->control, service);
 }
 
-/* While the main thread waits for a worker, its timers do not fire: without
- * this call a stuck worker would not be logged. */
-static void daemon_waits(struct server *server)
-{
-	heartbeat_check(&daemon_of_server(server)->heartbeat);
-}
-
 static void daemon_server_stopped(struct server *server)
 {
 	daemon_of_server(server)->stopped = true;
@@ -252,7 +245,6 @@ static void daemon_server_stopped(struct server *server)
 static const struct server_events daemon_server_events = {
 	.drains = daemon_service_drains,
 	.ended = daemon_service_ended,
-	.waiting = daemon_waits,
 	.stopped = daemon_server_stopped,
 };
 
@@ -380,13 +372,11 @@ static bool daemon_serve(struct daemon *daemon)
 	systemd_status_ready(&daemon->systemd_status);
 	daemon_notify_fd(daemon->reload.cmdline->notify_fd);
 	detach_done(EXIT_STOPPED);
-	while (!daemon->stopped) {
-		worker_turn(daemon->server.env.main_worker);
-		if (lined_dispatcher_poll(daemon->dispatcher, -1) < 0) {
-			log_err("poll: %s", strerror(errno));
+	while (!daemon->stopped)
+		if (!worker_poll(daemon->server.env.main_worker)) {
+			log_err("poll fails again and again: lined ends");
 			return false;
 		}
-	}
 	return true;
 }
 

@@ -69,35 +69,35 @@ static const struct instance_owner_ops ops = {
 };
 
 struct hall_call {
-	struct worker_call call;
+	struct batch_call call;
 	struct lined_service *service;
 	void (*run)(struct lined_service *service, void *arg);
 	void *arg;
 };
 
-static void run_call(struct worker_call *call)
+static void run_call(struct batch_call *call)
 {
 	struct hall_call *c = lined_container_of(call, struct hall_call, call);
 
 	c->run(c->service, c->arg);
 }
 
-static void do_nothing(void *arg)
-{
-	(void)arg;
-}
-
 void hall_call(struct hall *hall, unsigned service, unsigned worker,
 	       void (*run)(struct lined_service *service, void *arg), void *arg)
 {
-	struct hall_call call = {
-		.call.run = run_call,
-		.service = hall->instances[service][worker],
-		.run = run,
-		.arg = arg,
-	};
+	struct worker_batch *batch = worker_batch_new();
+	struct hall_call *call;
 
-	worker_post_wait(&hall->workers[worker], &call.call, do_nothing, NULL);
+	must(batch != NULL);
+	call = worker_batch_add(batch, &hall->workers[worker], sizeof(*call),
+				run_call, NULL);
+	must(call != NULL);
+	call->service = hall->instances[service][worker];
+	call->run = run;
+	call->arg = arg;
+	worker_batch_post(batch);
+	must(worker_batch_wait(batch, 0));
+	worker_batch_free(batch);
 }
 
 static void start_instance(struct lined_service *service, void *arg)

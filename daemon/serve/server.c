@@ -147,18 +147,10 @@ void server_abandon(struct server *server)
 		service_close_listeners(service, server->stopping);
 }
 
-static void server_waits(struct service_env *env)
-{
-	struct server *server = server_of_env(env);
-
-	server->events->waiting(server);
-}
-
 static const struct service_owner_ops server_owner_ops = {
 	.client_came = server_client_came,
 	.clients_left = server_clients_left,
 	.ended = server_service_ended,
-	.waiting = server_waits,
 };
 
 /* ---- life ------------------------------------------------------------- */

@@ -57,8 +57,6 @@ struct server_events {
 	void (*drains)(struct server *server, struct service *service);
 	/* A service has ended, and is freed after the call. */
 	void (*ended)(struct server *server, struct service *service);
-	/* Called once a second while the main thread waits for a worker. */
-	void (*waiting)(struct server *server);
 	/* After server_stop(): every service has ended. */
 	void (*stopped)(struct server *server);
 };

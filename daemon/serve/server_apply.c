@@ -17,6 +17,17 @@
 #include "net/endpoint.h"
 #include "serve/reload_plan.h"
 #include "serve/service.h"
+#include "serve/service_accept.h"
+#include "threads/worker.h"
+
+/* How long a reload waits for the workers, each of which may be in the middle
+ * of a long handler; at the start there is nothing else to do. */
+#define WAIT_MS 5000
+
+static uint32_t apply_timeout_ms(const struct reload_plan *plan)
+{
+	return plan->server->conf != NULL ? WAIT_MS : 0;
+}
 
 /* ---- preparing ---------------------------------------------------------- */
 
@@ -138,39 +149,88 @@ static int apply_open_all(struct reload_plan *plan,
 	return result;
 }
 
-static int apply_make_service(const struct reload_plan *plan,
-			      struct reload_service *service,
-			      struct report *report)
+/* Makes the new services, then starts them all at once. Asks every worker: one
+ * that is stuck would not take the new config. */
+static int apply_start_services(struct reload_plan *plan, struct report *report)
 {
-	if (service->kept) {
+	struct worker_batch *batch = worker_batch_new();
+	struct server *server = plan->server;
+	int result = batch != NULL ? 0 : -1;
+	size_t i;
+
+	for (i = 0; result == 0 && i < server->worker_count; i++)
+		result = service_add_ping(&server->workers[i], batch);
+	for (i = 0; result == 0 && i < plan->count; i++) {
+		struct reload_service *service = &plan->services[i];
+
 		service->service = service->running;
-		return 0;
+		if (service->kept)
+			continue;
+		service->service = service_new(&server->env, plan->conf,
+					       service->conf, report);
+		result = service->service != NULL
+				 ? service_add_start(service->service, batch)
+				 : -1;
 	}
-	service->service = service_new(&plan->server->env, plan->conf,
-				       service->conf, report);
-	return service->service != NULL
-		       ? service_start(service->service, report)
-		       : -1;
+	if (result == 0)
+		result = service_run_batch(batch, apply_timeout_ms(plan),
+					   report);
+	else
+		report_add(report, LINED_LOG_ERR, "config: %s",
+			   strerror(ENOMEM));
+	worker_batch_free(batch);
+	return result;
+}
+
+/* The calls of the commit, which must not fail for want of memory. NULL: no
+ * memory. */
+static struct worker_batch *apply_make_calls(const struct reload_plan *plan)
+{
+	struct worker_batch *batch = worker_batch_new();
+	int result = batch != NULL ? 0 : -1;
+	size_t i;
+
+	for (i = 0; result == 0 && i < plan->address_count; i++) {
+		const struct reload_address *address = &plan->addresses[i];
+		const struct listener *listener = address->listener;
+
+		if (listener_has_datagrams(listener) &&
+		    (address->next == NULL ||
+		     address->next->action != RELOAD_LISTEN_KEEP))
+			result = service_add_close_datagrams(
+				listener->service, listener->text, batch);
+	}
+	for (i = 0; result == 0 && i < plan->count; i++)
+		if (plan->services[i].kept)
+			result = service_add_reload(plan->services[i].running,
+						    plan->services[i].conf,
+						    batch);
+	if (result == 0)
+		return batch;
+	worker_batch_free(batch);
+	return NULL;
 }
 
 /* Opens all addresses, then makes the services: so every address that cannot be
- * opened is reported at once. */
-static int apply_prepare(struct reload_plan *plan, struct report *report)
+ * opened is reported at once. NULL: reported; else the calls of the commit. */
+static struct worker_batch *apply_prepare(struct reload_plan *plan,
+					  struct report *report)
 {
 	struct closing_fds closing = {NULL, 0};
-	int result;
-	size_t i;
+	struct worker_batch *batch = NULL;
+	bool ready = apply_find_closing(plan, &closing) == 0;
 
-	result = apply_find_closing(plan, &closing);
-	if (result < 0)
+	if (ready)
+		batch = apply_make_calls(plan);
+	if (batch == NULL)
 		report_add(report, LINED_LOG_ERR, "config: %s",
-			   strerror(errno));
-	if (apply_open_all(plan, &closing, report) < 0)
-		result = -1;
+			   strerror(ENOMEM));
+	ready = batch != NULL && apply_open_all(plan, &closing, report) == 0;
 	closing_fds_fini(&closing);
-	for (i = 0; result == 0 && i < plan->count; i++)
-		result = apply_make_service(plan, &plan->services[i], report);
-	return result;
+	if (ready && apply_start_services(plan, report) == 0)
+		return batch;
+	worker_batch_free(batch);
+	return NULL;
 }
 
 static void apply_undo(struct reload_plan *plan)
@@ -210,7 +270,9 @@ static void apply_close_listeners(const struct reload_plan *plan,
 		listen = reload_plan_next_listen(plan, listener);
 		if (listen != NULL && listen->action == RELOAD_LISTEN_KEEP)
 			continue;
-		service_unlisten(service, listener, listen != NULL);
+		if (listen == NULL)
+			service_accept_last(listener);
+		listener_close(listener, listen != NULL);
 		if (listen == NULL)
 			log_each(LINED_LOG_NOTICE,
 				 "service %s: stopped listening on %s",
@@ -235,10 +297,13 @@ static void apply_set_modes(struct service *service,
 				   listener->text, error);
 }
 
-static void apply_listen(struct reload_service *service, struct report *report)
+/* -1: an address is not served; reported. */
+static int apply_listen(struct reload_service *service,
+			struct worker_batch *datagrams, struct report *report)
 {
 	const char *name = service->conf->name;
 	char text[2 * LISTENER_TEXT_MAX];
+	int result = 0;
 	size_t i;
 
 	for (i = 0; i < service->conf->listen_count; i++) {
@@ -246,11 +311,7 @@ static void apply_listen(struct reload_service *service, struct report *report)
 
 		if (opened == NULL)
 			continue;
-		if (service_listen(service->service, opened) < 0)
-			report_add(report, LINED_LOG_ERR,
-				   "service %s: listen %s: %s", name,
-				   opened->text, strerror(errno));
-		else
+		if (service_listen(service->service, opened, datagrams) == 0) {
 			log_each(LINED_LOG_NOTICE,
 				 "service %s: listening on %s%s", name,
 				 listener_address_text(opened, text,
@@ -259,7 +320,13 @@ static void apply_listen(struct reload_service *service, struct report *report)
 					 ? " again: its path was removed or "
 					   "replaced"
 					 : "");
+			continue;
+		}
+		report_add(report, LINED_LOG_ERR, "service %s: listen %s: %s",
+			   name, opened->text, strerror(errno));
+		result = -1;
 	}
+	return result;
 }
 
 static void apply_end_services(const struct reload_plan *plan)
@@ -281,52 +348,86 @@ static void apply_end_services(const struct reload_plan *plan)
 	}
 }
 
-static void apply_commit(struct reload_plan *plan, struct report *report)
+/* The workers take the new config and close datagram sockets, before these are
+ * opened elsewhere. */
+static void apply_tell_workers(struct reload_plan *plan,
+			       struct worker_batch *batch,
+			       struct report *report)
 {
-	struct server *server = plan->server;
 	size_t i;
 
+	for (i = 0; i < plan->count; i++)
+		if (plan->services[i].kept)
+			service_take_conf(plan->services[i].service, plan->conf,
+					  plan->services[i].conf);
+	service_run_batch(batch, apply_timeout_ms(plan), report);
+	worker_batch_free(batch);
+}
+
+/* -1: an address is not served; reported. */
+static int apply_commit(struct reload_plan *plan, struct worker_batch *batch,
+			struct worker_batch *datagrams, struct report *report)
+{
+	struct server *server = plan->server;
+	int result = 0;
+	size_t i;
+
+	apply_tell_workers(plan, batch, report);
 	apply_end_services(plan);
 	for (i = 0; i < plan->count; i++) {
 		struct service *service = plan->services[i].service;
 
 		service->begun = true;
-		if (plan->services[i].kept) {
+		if (plan->services[i].kept)
 			apply_close_listeners(plan, service);
-			service_reload(service, plan->conf,
-				       plan->services[i].conf, report);
-		} else {
+		else
 			server_move(server, service, &server->services);
-		}
 	}
 	for (i = 0; i < plan->count; i++) {
-		apply_listen(&plan->services[i], report);
+		if (apply_listen(&plan->services[i], datagrams, report) < 0)
+			result = -1;
 		apply_set_modes(plan->services[i].service,
 				plan->services[i].conf, report);
 	}
+	if (service_run_batch(datagrams, apply_timeout_ms(plan), report) < 0)
+		result = -1;
+	worker_batch_free(datagrams);
+	return result;
 }
 
 int server_apply(struct reload_plan *plan, struct report *report)
 {
 	struct server *server = plan->server;
+	bool starting = server->conf == NULL;
 	struct tls_set *tls, *before;
+	struct worker_batch *batch, *datagrams = worker_batch_new();
+	int result;
 
 	tls = tls_set_new(plan->conf, server->tls.set, server->worker_count,
 			  server->tls.copies, report);
-	if (tls == NULL)
+	if (tls == NULL || datagrams == NULL) {
+		tls_set_free(tls);
+		worker_batch_free(datagrams);
 		return -1;
+	}
 	before = server_tls_use(&server->tls, tls);
-	if (apply_prepare(plan, report) < 0) {
+	batch = apply_prepare(plan, report);
+	if (batch == NULL) {
+		worker_batch_free(datagrams);
 		apply_undo(plan);
 		server_tls_use(&server->tls, before);
 		tls_set_free(tls);
 		return -1;
 	}
-	apply_commit(plan, report);
+	result = apply_commit(plan, batch, datagrams, report);
 	tls_set_free(before);
 	conf_unref(server->conf);
 	server->conf = conf_ref(plan->conf);
 	if (server->start_conf == NULL)
 		server->start_conf = conf_ref(plan->conf);
-	return 0;
+	/* A start that does not serve an address has failed. A reload cannot be
+	 * undone any more. */
+	if (starting && result < 0)
+		server_abandon(server);
+	return starting ? result : 0;
 }

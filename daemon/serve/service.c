@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log/report.h"
 #include "net/admission.h"
@@ -64,19 +65,10 @@ struct service *service_new(struct service_env *env, struct conf *whole,
 	return NULL;
 }
 
-int service_start(struct service *service, struct report *report)
+int service_listen(struct service *service, struct listener *listener,
+		   struct worker_batch *batch)
 {
-	if (service_instances_start(service, report) == 0)
-		return 0;
-	report_add(report, LINED_LOG_ERR,
-		   "service %s: protocol %s could not start", service->name,
-		   service->conf->protocol);
-	return -1;
-}
-
-int service_listen(struct service *service, struct listener *listener)
-{
-	struct client_arrival arrival = {.datagram = true};
+	int fd, error;
 	size_t i;
 
 	listener->service = service;
@@ -89,31 +81,22 @@ int service_listen(struct service *service, struct listener *listener)
 	for (i = 0; i < listener->count; i++) {
 		if (!listener->sockets[i].datagram)
 			continue;
-		arrival.fd = listener_take_fd(listener, i);
-		if (arrival.fd < 0)
+		fd = listener_take_fd(listener, i);
+		if (fd < 0)
 			return -1;
-		arrival.id = ++service->env->last_client_id;
-		arrival.listen = listener->text;
-		service_place(
-			service,
-			worker_for_name(service->name, service->instance_count),
-			&arrival);
+		if (service_add_datagrams(service, fd, listener->text, batch) ==
+		    0)
+			continue;
+		error = errno;
+		close(fd);
+		errno = error;
+		return -1;
 	}
 	return 0;
 }
 
-void service_unlisten(struct service *service, struct listener *listener,
-		      bool keep_path)
-{
-	if (listener->open && listener_has_datagrams(listener))
-		service_instances_close_datagrams(service, listener->text);
-	if (!keep_path)
-		service_accept_last(listener);
-	listener_close(listener, keep_path);
-}
-
-void service_reload(struct service *service, struct conf *whole,
-		    const struct conf_service *conf, struct report *report)
+void service_take_conf(struct service *service, struct conf *whole,
+		       const struct conf_service *conf)
 {
 	struct admission_limits limits = service_limits(conf);
 	struct conf *before = service->whole;
@@ -124,7 +107,6 @@ void service_reload(struct service *service, struct conf *whole,
 	list_for_each(listener, &service->listeners, link)
 		listener_set_send_stall(listener, conf->limits.send_stall_ms);
 	admission_set_limits(service->admission, &limits);
-	service_instances_reload(service, conf, report);
 	conf_unref(before);
 }
 

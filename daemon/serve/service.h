@@ -21,6 +21,7 @@ struct request_port;
 struct server_tls;
 struct service;
 struct service_part;
+struct worker_batch;
 
 /* The environment that the server gives to all its services. Main thread. */
 struct service_env {
@@ -41,8 +42,6 @@ struct service_owner_ops {
 	void (*clients_left)(struct service_env *env, size_t count);
 	/* All instances have ended; the owner frees the service. */
 	void (*ended)(struct service *service);
-	/* Called once a second while the main thread waits for a worker. */
-	void (*waiting)(struct service_env *env);
 };
 
 struct service {
@@ -85,24 +84,40 @@ struct service *service_new(struct service_env *env, struct conf *whole,
 			    const struct conf_service *conf,
 			    struct report *report);
 
-/* Starts the instances and waits until they have started. -1: reported; the
- * caller must drain the service. */
-int service_start(struct service *service, struct report *report);
+/*
+ * Add calls to a batch: each asks whether the worker answers, starts the
+ * instances, gives them a new config after service_take_conf(), or closes the
+ * datagram sockets of the listener with this text (pointers are compared). -1:
+ * no memory.
+ */
+int service_add_ping(struct worker *worker, struct worker_batch *batch);
+int service_add_start(struct service *service, struct worker_batch *batch);
+int service_add_reload(struct service *service, const struct conf_service *conf,
+		       struct worker_batch *batch);
+int service_add_close_datagrams(struct service *service, const char *listen,
+				struct worker_batch *batch);
+/* Gives the datagram socket to the primary instance, which closes it. */
+int service_add_datagrams(struct service *service, int fd, const char *listen,
+			  struct worker_batch *batch);
 
-/* Takes over the listener and begins to accept. -1 and errno. */
-int service_listen(struct service *service, struct listener *listener);
+/* Runs such calls on all workers and waits, for timeout_ms at most (0: any
+ * time). Errors and warnings of the protocols are reported. -1: an instance
+ * could not start, or a worker has not answered; reported. The service must be
+ * drained if it could not start. */
+int service_run_batch(struct worker_batch *batch, uint32_t timeout_ms,
+		      struct report *report);
 
-/* Closes the listener; keep_path: another listener uses its UNIX path. */
-void service_unlisten(struct service *service, struct listener *listener,
-		      bool keep_path);
+/* Takes over the listener and begins to accept; its datagram sockets are served
+ * when the batch has run. -1 and errno. */
+int service_listen(struct service *service, struct listener *listener,
+		   struct worker_batch *batch);
 
-/* Gives the new config to the service and its instances, and waits for them.
- * Errors and warnings of the protocol are reported. */
-void service_reload(struct service *service, struct conf *whole,
-		    const struct conf_service *conf, struct report *report);
+/* The new config of the service, before that of its instances. */
+void service_take_conf(struct service *service, struct conf *whole,
+		       const struct conf_service *conf);
 
-/* Gives the instances the certificates that are in use now, for new clients,
- * and waits for them. */
+/* Gives the instances the certificates that are in use now, for new clients;
+ * does not wait for them. */
 void service_use_tls(struct service *service);
 
 /* Closes all listeners. keep_stored: the UNIX paths of sockets that the service

@@ -41,8 +41,6 @@ static void accept_arrived(struct lined_service *instance,
 	else
 		log_warning("service %s: client lost: %s", instance->name,
 			    strerror(errno));
-	if (arrival->datagram)
-		return;
 	free(arrival->via);
 	if (arrival->handshake)
 		instance->ops->handshake_over(instance);
@@ -91,8 +89,7 @@ void service_place(struct service *service, size_t worker,
 	struct lined_service *instance = service->instances[worker];
 	struct arrival_call *call;
 
-	if (!arrival->datagram)
-		instance->worker->load++;
+	instance->worker->load++;
 	if (!instance->worker->threaded) {
 		accept_arrived(instance, arrival);
 		return;
@@ -102,8 +99,6 @@ void service_place(struct service *service, size_t worker,
 		log_warning("service %s: client lost: %s", service->name,
 			    strerror(ENOMEM));
 		close(arrival->fd);
-		if (arrival->datagram)
-			return;
 		free(arrival->via);
 		if (arrival->handshake)
 			admission_end_handshake(service->admission);

@@ -19,7 +19,7 @@ struct worker;
 extern const struct lined_socket_handlers service_accept_handlers;
 
 /*
- * Passes an admitted client, or a datagram socket, to the instance on that
+ * Passes an admitted client to the instance on that
  * worker, which then owns the descriptor. Without memory the descriptor is
  * closed; this is logged.
  */

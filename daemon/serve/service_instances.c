@@ -7,9 +7,13 @@
 
 #include "serve/service_instances.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "log/report.h"
 #include "net/admission.h"
 #include "serve/server_tls.h"
 #include "serve/service_accept.h"
@@ -193,65 +197,276 @@ static const struct instance_owner_ops service_instance_ops = {
 /* ---- calls to the instances -------------------------------------------- */
 
 struct instance_call {
-	struct worker_call call;
+	struct batch_call call;
 	struct lined_service *instance;
 	const struct conf_service *conf;
+	struct conf *before; /* in use until the call has run: a reference */
 	const char *listen;
-	struct report *report;
-	int result;
+	struct client_arrival arrival; /* of a datagram socket */
+	struct tls_server *tls;        /* the new one, until the call has run */
+	struct report report; /* what the protocol has said meanwhile */
+	int result, error;
 };
 
-static void service_run_start(struct worker_call *call)
+static void service_end_call(struct batch_call *batch_call)
 {
-	struct instance_call *start =
-		lined_container_of(call, struct instance_call, call);
+	struct instance_call *call =
+		lined_container_of(batch_call, struct instance_call, call);
 
-	start->instance->report = start->report;
-	start->result = instance_start(start->instance);
-	start->instance->report = NULL;
+	if (call->arrival.datagram && !atomic_load(&call->call.done))
+		close(call->arrival.fd);
+	tls_server_free(call->tls);
+	report_fini(&call->report);
+	conf_unref(call->before);
 }
 
-static void service_instance_use_tls(struct lined_service *instance,
-				     const struct service *service,
-				     const struct conf_service *conf)
+/* NULL: it has no `tls`, or there is no memory. */
+static struct tls_server *service_make_tls(const struct service *service,
+					   const struct lined_service *instance,
+					   const struct conf_service *conf)
 {
-	struct tls_server *server = NULL;
-
-	if (conf->tls_count > 0)
-		server = tls_set_server(service->env->tls->set, conf,
+	return conf->tls_count == 0
+		       ? NULL
+		       : tls_set_server(service->env->tls->set, conf,
 					instance->worker->index);
-	/* Without memory, the certificates before stay in use. */
-	if (server == NULL && conf->tls_count > 0)
-		return;
-	tls_server_free(instance->tls);
-	instance->tls = server;
 }
 
-static void service_run_use_tls(struct worker_call *call)
+static void service_run_use_tls(struct batch_call *batch_call)
 {
-	struct instance_call *use =
-		lined_container_of(call, struct instance_call, call);
-	const struct service_part *part = use->instance->owner;
+	struct instance_call *call =
+		lined_container_of(batch_call, struct instance_call, call);
 
-	service_instance_use_tls(use->instance, part->service, use->conf);
+	tls_server_free(call->instance->tls);
+	call->instance->tls = call->tls;
+	call->tls = NULL;
 }
 
-static void service_run_reload(struct worker_call *call)
+static struct instance_call *
+service_add_call(struct worker_batch *batch, struct lined_service *instance,
+		 void (*run)(struct batch_call *call))
 {
-	struct instance_call *reload =
-		lined_container_of(call, struct instance_call, call);
+	struct instance_call *call = worker_batch_add(
+		batch, instance->worker, sizeof(*call), run, service_end_call);
 
-	service_run_use_tls(call);
-	reload->instance->report = reload->report;
-	instance_reload(reload->instance, reload->conf);
-	reload->instance->report = NULL;
-	if (reload->instance->primary) {
-		const struct service_part *part = reload->instance->owner;
-		struct admission_limits limits = service_limits(reload->conf);
+	if (call != NULL)
+		call->instance = instance;
+	return call;
+}
+
+static void service_run_start(struct batch_call *batch_call)
+{
+	struct instance_call *call =
+		lined_container_of(batch_call, struct instance_call, call);
+
+	call->instance->report = &call->report;
+	call->result = instance_start(call->instance);
+	call->instance->report = NULL;
+}
+
+static void service_run_reload(struct batch_call *batch_call)
+{
+	struct instance_call *call =
+		lined_container_of(batch_call, struct instance_call, call);
+
+	service_run_use_tls(batch_call);
+	call->instance->report = &call->report;
+	instance_reload(call->instance, call->conf);
+	call->instance->report = NULL;
+	if (call->instance->primary) {
+		const struct service_part *part = call->instance->owner;
+		struct admission_limits limits = service_limits(call->conf);
 
 		admission_set_limits(part->service->datagram_admission,
 				     &limits);
 	}
+}
+
+static void service_run_close_datagrams(struct batch_call *batch_call)
+{
+	struct instance_call *call =
+		lined_container_of(batch_call, struct instance_call, call);
+
+	instance_close_datagrams(call->instance, call->listen);
+}
+
+int service_add_start(struct service *service, struct worker_batch *batch)
+{
+	size_t i;
+
+	for (i = 0; i < service->instance_count; i++)
+		if (service_add_call(batch, service->instances[i],
+				     service_run_start) == NULL)
+			return -1;
+	return 0;
+}
+
+int service_add_reload(struct service *service, const struct conf_service *conf,
+		       struct worker_batch *batch)
+{
+	struct instance_call *call;
+	size_t i;
+
+	for (i = 0; i < service->instance_count; i++) {
+		call = service_add_call(batch, service->instances[i],
+					service_run_reload);
+		if (call == NULL)
+			return -1;
+		call->conf = conf;
+		call->before = conf_ref(service->whole);
+		call->tls = service_make_tls(service, call->instance, conf);
+		if (call->tls == NULL && conf->tls_count > 0)
+			return -1;
+	}
+	return 0;
+}
+
+void service_use_tls(struct service *service)
+{
+	struct worker_batch *batch = worker_batch_new();
+	struct instance_call *call = NULL;
+	size_t i;
+
+	for (i = 0; batch != NULL && i < service->instance_count; i++) {
+		call = service_add_call(batch, service->instances[i],
+					service_run_use_tls);
+		if (call == NULL)
+			break;
+		call->tls = service_make_tls(service, call->instance,
+					     service->conf);
+		if (call->tls == NULL)
+			break;
+	}
+	if (batch != NULL && i == service->instance_count)
+		worker_batch_post(batch);
+	else
+		log_err("service %s: tls: %s: the certificates before stay in "
+			"use",
+			service->name, strerror(ENOMEM));
+	worker_batch_free(batch);
+}
+
+int service_add_close_datagrams(struct service *service, const char *listen,
+				struct worker_batch *batch)
+{
+	size_t primary =
+		worker_for_name(service->name, service->instance_count);
+	struct instance_call *call =
+		service_add_call(batch, service->instances[primary],
+				 service_run_close_datagrams);
+
+	if (call == NULL)
+		return -1;
+	call->listen = listen;
+	return 0;
+}
+
+static void service_run_datagrams(struct batch_call *batch_call)
+{
+	struct instance_call *call =
+		lined_container_of(batch_call, struct instance_call, call);
+
+	errno = ESHUTDOWN;
+	if (call->instance->draining) {
+		close(call->arrival.fd);
+		call->result = -1;
+	} else {
+		call->result = client_start(call->instance, &call->arrival);
+	}
+	call->error = errno;
+}
+
+int service_add_datagrams(struct service *service, int fd, const char *listen,
+			  struct worker_batch *batch)
+{
+	size_t primary =
+		worker_for_name(service->name, service->instance_count);
+	struct instance_call *call = service_add_call(
+		batch, service->instances[primary], service_run_datagrams);
+
+	if (call == NULL)
+		return -1;
+	call->listen = listen;
+	call->arrival = (struct client_arrival){
+		.fd = fd,
+		.id = ++service->env->last_client_id,
+		.listen = listen,
+		.datagram = true,
+	};
+	return 0;
+}
+
+static void service_run_nothing(struct batch_call *call)
+{
+	(void)call;
+}
+
+int service_add_ping(struct worker *worker, struct worker_batch *batch)
+{
+	return worker_batch_add(batch, worker, sizeof(struct instance_call),
+				service_run_nothing, service_end_call) != NULL
+		       ? 0
+		       : -1;
+}
+
+static void service_report_late(const struct worker *worker,
+				uint32_t timeout_ms, struct report *report)
+{
+	report_add(report, LINED_LOG_ERR,
+		   "worker %u has not answered within %u s: it is busy or "
+		   "stuck",
+		   worker->index, timeout_ms / 1000);
+}
+
+/* -1: it could not start. */
+static int service_collect_call(const struct instance_call *call,
+				struct report *report)
+{
+	size_t i;
+
+	for (i = 0; i < call->report.count; i++)
+		report_keep(report, call->report.messages[i].level,
+			    call->report.messages[i].text);
+	return call->result;
+}
+
+int service_run_batch(struct worker_batch *batch, uint32_t timeout_ms,
+		      struct report *report)
+{
+	const struct service *failed = NULL;
+	const struct worker *late = NULL;
+	struct batch_call *at;
+	int result = 0;
+
+	worker_batch_post(batch);
+	worker_batch_wait(batch, timeout_ms);
+	for (at = worker_batch_first(batch); at != NULL; at = at->next) {
+		const struct instance_call *call =
+			lined_container_of(at, struct instance_call, call);
+
+		if (!atomic_load(&at->done)) {
+			if (late == NULL)
+				service_report_late(at->worker, timeout_ms,
+						    report);
+			late = at->worker;
+			result = -1;
+		} else if (service_collect_call(call, report) < 0) {
+			/* One message for the instances of a service. */
+			if (call->listen != NULL)
+				report_add(report, LINED_LOG_ERR,
+					   "service %s: listen %s: %s",
+					   call->instance->name, call->listen,
+					   strerror(call->error));
+			else if (failed != service_of(call->instance))
+				report_add(report, LINED_LOG_ERR,
+					   "service %s: protocol %s could not "
+					   "start",
+					   call->instance->name,
+					   call->instance->conf->protocol);
+			failed = service_of(call->instance);
+			result = -1;
+		}
+	}
+	return result;
 }
 
 static void service_run_drain(struct worker_call *call)
@@ -260,81 +475,6 @@ static void service_run_drain(struct worker_call *call)
 		lined_container_of(call, struct service_part, drain);
 
 	instance_drain(part->instance, part->drain_ms);
-}
-
-static void service_run_close_datagrams(struct worker_call *call)
-{
-	struct instance_call *close_call =
-		lined_container_of(call, struct instance_call, call);
-
-	instance_close_datagrams(close_call->instance, close_call->listen);
-}
-
-static void service_report_waiting(void *arg)
-{
-	struct service_env *env = arg;
-
-	env->ops->waiting(env);
-}
-
-/* Runs the call for each instance in turn and waits for each. -1: one has
- * failed and the rest were not called. */
-static int service_call_all(struct service *service, struct instance_call *call)
-{
-	size_t i;
-
-	for (i = 0; i < service->instance_count; i++) {
-		call->instance = service->instances[i];
-		call->result = 0;
-		worker_post_wait(call->instance->worker, &call->call,
-				 service_report_waiting, service->env);
-		if (call->result < 0)
-			return -1;
-	}
-	return 0;
-}
-
-int service_instances_start(struct service *service, struct report *report)
-{
-	struct instance_call call = {.call.run = service_run_start,
-				     .report = report};
-
-	service->running = service->instance_count;
-	return service_call_all(service, &call);
-}
-
-void service_instances_reload(struct service *service,
-			      const struct conf_service *conf,
-			      struct report *report)
-{
-	struct instance_call call = {
-		.call.run = service_run_reload,
-		.conf = conf,
-		.report = report,
-	};
-
-	service_call_all(service, &call);
-}
-
-void service_use_tls(struct service *service)
-{
-	struct instance_call call = {
-		.call.run = service_run_use_tls,
-		.conf = service->conf,
-	};
-
-	service_call_all(service, &call);
-}
-
-void service_instances_close_datagrams(struct service *service,
-				       const char *listen)
-{
-	struct instance_call call = {
-		.call.run = service_run_close_datagrams,
-		.listen = listen,
-	};
-
-	service_call_all(service, &call);
 }
 
 void service_instances_drain(struct service *service, uint32_t timeout_ms)
@@ -404,8 +544,9 @@ int service_instances_make(struct service *service)
 			      &service->instances[i]->registry,
 			      service->instances[i]);
 		service->instance_count++;
-		service_instance_use_tls(service->instances[i], service,
-					 service->conf);
+		service->running++;
+		service->instances[i]->tls = service_make_tls(
+			service, service->instances[i], service->conf);
 		if (service->conf->tls_count > 0 &&
 		    service->instances[i]->tls == NULL)
 			return -1;

@@ -17,17 +17,6 @@ int service_instances_make(struct service *service);
 /* To be called after they have ended. */
 void service_instances_free(struct service *service);
 
-/* These three wait for the instances. Errors and warnings that the protocol
- * logs are reported. -1: an instance could not start. */
-int service_instances_start(struct service *service, struct report *report);
-void service_instances_reload(struct service *service,
-			      const struct conf_service *conf,
-			      struct report *report);
-/* Closes the datagram sockets of the listener with this text; pointers are
- * compared. */
-void service_instances_close_datagrams(struct service *service,
-				       const char *listen);
-
 /* Begins to drain all instances, and does not wait. */
 void service_instances_drain(struct service *service, uint32_t timeout_ms);
 

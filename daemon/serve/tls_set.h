@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The `tls` sections of a config as they are served: for each section the
- * contents of its files, and a context for each worker. Main thread; while it
- * waits for a worker, that worker may call tls_set_server().
+ * contents of its files, and a context for each worker. Main thread.
  */
 #ifndef TLS_SET_H
 #define TLS_SET_H

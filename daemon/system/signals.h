@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals as events of the main dispatcher: read from signalfd(2) where the
- * system has it (signals_signalfd.c), elsewhere from a pipe that signal
- * handlers write to (signals_pipe.c). One instance in a process. Main thread;
- * other threads must block these signals, or exist only later.
+ * Signals as events of the main dispatcher. A second SIGTERM or SIGINT that the
+ * main thread does not handle, because a module stands still on it, ends the
+ * process all the same. One instance in a process. Main thread; other threads
+ * must block these signals, or exist only later.
  */
 #ifndef SIGNALS_H
 #define SIGNALS_H

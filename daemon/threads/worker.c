@@ -10,11 +10,35 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "system/crash.h"
 #include "log/log.h"
+
+/* For how often and in what steps a failed poll is tried again. */
+#define POLL_TRIES   100
+#define POLL_STEP_NS 10000000
+
+bool worker_poll(struct worker *worker)
+{
+	const struct timespec pause = {0, POLL_STEP_NS};
+	unsigned tries = 0;
+
+	__atomic_store_n(&worker->turns, worker->turns + 1, __ATOMIC_RELAXED);
+	while (lined_dispatcher_poll(worker->dispatcher, -1) < 0) {
+		if (tries++ == 0)
+			log_err("worker %u: poll: %s", worker->index,
+				strerror(errno));
+		if (tries == POLL_TRIES)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	if (tries > 0)
+		log_notice("worker %u: poll: works again", worker->index);
+	return true;
+}
 
 static void *worker_run(void *arg)
 {
@@ -22,14 +46,13 @@ static void *worker_run(void *arg)
 	struct crash_stack stack;
 
 	crash_thread_begin(&stack);
-	while (!worker->stopping) {
-		worker_turn(worker);
-		if (lined_dispatcher_poll(worker->dispatcher, -1) < 0) {
-			log_err("worker %u: poll: %s", worker->index,
-				strerror(errno));
-			break;
+	/* Without this worker its clients would hang. A service manager starts
+	 * lined again after an abort. */
+	while (!worker->stopping)
+		if (!worker_poll(worker)) {
+			crash_doing("poll, which fails again and again");
+			abort();
 		}
-	}
 	crash_thread_end(&stack);
 	return NULL;
 }
@@ -124,72 +147,140 @@ void worker_answer(struct worker *worker, struct lined_dispatcher *main,
 	worker_carry(main, worker->threaded, call);
 }
 
-/* ---- waiting ---------------------------------------------------------- */
+/* ---- batches ---------------------------------------------------------- */
 
-struct waiting_call {
-	struct worker_call call;
-	struct worker_call *inner;
+struct worker_batch {
+	struct batch_call *first, **end;
 	pthread_mutex_t lock;
-	pthread_cond_t done_changed;
-	bool done;
+	pthread_cond_t fewer;
+	size_t left; /* posted calls that have not run */
+	bool held;   /* until worker_batch_free() */
 };
 
-static void worker_run_waiting(struct worker_call *call)
+struct worker_batch *worker_batch_new(void)
 {
-	struct waiting_call *waiting =
-		lined_container_of(call, struct waiting_call, call);
-
-	waiting->inner->run(waiting->inner);
-	pthread_mutex_lock(&waiting->lock);
-	waiting->done = true;
-	pthread_cond_signal(&waiting->done_changed);
-	pthread_mutex_unlock(&waiting->lock);
-}
-
-static void waiting_call_init(struct waiting_call *waiting)
-{
+	struct worker_batch *batch = calloc(1, sizeof(*batch));
 	pthread_condattr_t attributes;
 
-	pthread_mutex_init(&waiting->lock, NULL);
+	if (batch == NULL)
+		return NULL;
+	batch->end = &batch->first;
+	batch->held = true;
+	pthread_mutex_init(&batch->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&waiting->done_changed, &attributes);
+	pthread_cond_init(&batch->fewer, &attributes);
 	pthread_condattr_destroy(&attributes);
+	return batch;
 }
 
-static bool waiting_call_wait(struct waiting_call *waiting)
+static void batch_destroy(struct worker_batch *batch)
+{
+	struct batch_call *call, *next;
+
+	for (call = batch->first; call != NULL; call = next) {
+		next = call->next;
+		if (call->end != NULL)
+			call->end(call);
+		free(call);
+	}
+	pthread_cond_destroy(&batch->fewer);
+	pthread_mutex_destroy(&batch->lock);
+	free(batch);
+}
+
+static void batch_run_call(struct worker_call *posted)
+{
+	struct batch_call *call =
+		lined_container_of(posted, struct batch_call, call);
+	struct worker_batch *batch = call->batch;
+	bool last;
+
+	call->run(call);
+	atomic_store(&call->done, true);
+	pthread_mutex_lock(&batch->lock);
+	last = --batch->left == 0 && !batch->held;
+	pthread_cond_signal(&batch->fewer);
+	pthread_mutex_unlock(&batch->lock);
+	if (last)
+		batch_destroy(batch);
+}
+
+void *worker_batch_add(struct worker_batch *batch, struct worker *worker,
+		       size_t size, void (*run)(struct batch_call *call),
+		       void (*end)(struct batch_call *call))
+{
+	struct batch_call *call = calloc(1, size);
+
+	if (call == NULL)
+		return NULL;
+	call->call.run = batch_run_call;
+	call->batch = batch;
+	call->worker = worker;
+	call->run = run;
+	call->end = end;
+	*batch->end = call;
+	batch->end = &call->next;
+	return call;
+}
+
+static void batch_post(struct worker_batch *batch, bool threaded)
+{
+	struct batch_call *call;
+
+	for (call = batch->first; call != NULL; call = call->next)
+		if (call->worker->threaded == threaded)
+			worker_post(call->worker, &call->call);
+}
+
+void worker_batch_post(struct worker_batch *batch)
+{
+	struct batch_call *call;
+
+	for (call = batch->first; call != NULL; call = call->next)
+		batch->left++;
+	/* The other workers run theirs while this thread runs its own. */
+	batch_post(batch, true);
+	batch_post(batch, false);
+}
+
+bool worker_batch_wait(struct worker_batch *batch, uint32_t timeout_ms)
 {
 	struct timespec until;
-	int error = 0;
 	bool done;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec++;
-	pthread_mutex_lock(&waiting->lock);
-	while (!waiting->done && error == 0)
-		error = pthread_cond_timedwait(&waiting->done_changed,
-					       &waiting->lock, &until);
-	done = waiting->done;
-	pthread_mutex_unlock(&waiting->lock);
+	until.tv_sec += timeout_ms / 1000;
+	pthread_mutex_lock(&batch->lock);
+	while (batch->left > 0) {
+		if (timeout_ms == 0)
+			pthread_cond_wait(&batch->fewer, &batch->lock);
+		else if (pthread_cond_timedwait(&batch->fewer, &batch->lock,
+						&until) != 0)
+			break;
+	}
+	done = batch->left == 0;
+	pthread_mutex_unlock(&batch->lock);
 	return done;
 }
 
-void worker_post_wait(struct worker *worker, struct worker_call *call,
-		      void (*meanwhile)(void *arg), void *arg)
+struct batch_call *worker_batch_first(const struct worker_batch *batch)
 {
-	struct waiting_call waiting = {.call.run = worker_run_waiting,
-				       .inner = call};
+	return batch->first;
+}
 
-	if (!worker->threaded) {
-		call->run(call);
+void worker_batch_free(struct worker_batch *batch)
+{
+	bool last;
+
+	if (batch == NULL)
 		return;
-	}
-	waiting_call_init(&waiting);
-	worker_post(worker, &waiting.call);
-	while (!waiting_call_wait(&waiting))
-		meanwhile(arg);
-	pthread_cond_destroy(&waiting.done_changed);
-	pthread_mutex_destroy(&waiting.lock);
+	pthread_mutex_lock(&batch->lock);
+	batch->held = false;
+	last = batch->left == 0;
+	pthread_mutex_unlock(&batch->lock);
+	if (last)
+		batch_destroy(batch);
 }
 
 /* ---- stopping --------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #define WORKER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -77,16 +78,48 @@ size_t worker_for_name(const char *name, size_t workers);
 /* Runs call->run on the worker's thread. Main thread. */
 void worker_post(struct worker *worker, struct worker_call *call);
 
-/* The same, and waits until the call has run; meanwhile(arg) is called once a
- * second until then. */
-void worker_post_wait(struct worker *worker, struct worker_call *call,
-		      void (*meanwhile)(void *arg), void *arg);
+/*
+ * Calls that are posted to several workers together, and for which the main
+ * thread waits once. The batch owns them. Main thread, but for `run`.
+ */
+struct worker_batch;
 
-/* Counts a turn, for the heartbeat. Its own thread. */
-static inline void worker_turn(struct worker *worker)
-{
-	__atomic_store_n(&worker->turns, worker->turns + 1, __ATOMIC_RELAXED);
-}
+/* Embedded as the first member of a structure with its arguments. */
+struct batch_call {
+	struct worker_call call;
+	struct worker_batch *batch;
+	struct batch_call *next; /* in the order they were added */
+	struct worker *worker;
+	void (*run)(struct batch_call *call);
+	/* Frees what the call owns, on any thread. */
+	void (*end)(struct batch_call *call);
+	atomic_bool done; /* it has run */
+};
+
+/* NULL/ENOMEM. */
+struct worker_batch *worker_batch_new(void);
+
+/* Adds a call, zeroed but for the members above, in a structure of this size.
+ * NULL/ENOMEM. */
+void *worker_batch_add(struct worker_batch *batch, struct worker *worker,
+		       size_t size, void (*run)(struct batch_call *call),
+		       void (*end)(struct batch_call *call));
+
+/* Posts the calls. */
+void worker_batch_post(struct worker_batch *batch);
+/* Waits until all have run, for timeout_ms at most (0: any time). False: some
+ * have not, and run later. */
+bool worker_batch_wait(struct worker_batch *batch, uint32_t timeout_ms);
+
+struct batch_call *worker_batch_first(const struct worker_batch *batch);
+
+/* Frees the batch; what has not run yet is freed after it has. NULL is fine. */
+void worker_batch_free(struct worker_batch *batch);
+
+/* Runs a turn of its dispatcher, and counts it for the heartbeat. A poll that
+ * fails is logged and tried again for a second; false: it fails for good. Its
+ * own thread. */
+bool worker_poll(struct worker *worker);
 
 /*
  * To be called before and after a call of an instance's protocol, so that the

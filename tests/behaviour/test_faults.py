@@ -4,6 +4,7 @@
 that stands before the C library's, and the daemon is served on, says what it
 has lost, and finds it again."""
 import os
+import signal
 import subprocess
 import unittest
 
@@ -56,7 +57,13 @@ int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 	if (next == NULL)
 		next = (int (*)(int, int, int, struct epoll_event *))
 			dlsym(RTLD_NEXT, "epoll_ctl");
-	if ((op == EPOLL_CTL_MOD && fails('m')) ||
+	socklen_t len = sizeof(int);
+	int type = 0;
+
+	/* 'L': sockets only. */
+	if (op == EPOLL_CTL_ADD && fails('L'))
+		getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	if ((op == EPOLL_CTL_MOD && fails('m')) || type != 0 ||
 	    (op == EPOLL_CTL_ADD && fails('A'))) {
 		errno = ENOMEM;
 		return -1;
@@ -170,17 +177,55 @@ class Faults(DaemonTest):
     @unittest.skipIf(os.environ.get("LINED_POLLER") == "poll",
                      "it is epoll that fails")
     def test_a_loop_that_cannot_wait_is_no_clean_stop(self):
-        self.write(service("echo", self.tcp), workers=1)
-        self.let_fail("")
-        daemon = self.launch(self.arguments(), env=self.environment())
-        daemon.wait_notify("READY=1")
-        with Client(self.address) as c:
-            self.assertTrue(c.echoes())
-            self.let_fail("w")
-            c.send(b"lost\n")
-            # The service manager starts it again.
-            self.assertEqual(daemon.wait(), 3)
-        daemon.wait_log("^<3>poll: Bad file descriptor")
+        """The service manager starts it again: the main thread exits 3, a
+        worker aborts."""
+        for workers, code, said in (
+                (1, 3, "poll fails again and again: lined ends"),
+                (2, -signal.SIGABRT,
+                 r"worker \d: SIGABRT in poll, which fails again and again")):
+            self.write(service("echo", self.tcp), workers=workers)
+            self.let_fail("")
+            daemon = self.launch(self.arguments(), env=self.environment())
+            daemon.wait_notify("READY=1")
+            with Client(self.address) as c:
+                self.assertTrue(c.echoes())
+                # On a worker; the main thread waits for nothing.
+                self.let_fail("w")
+                c.send(b"lost\n")
+                self.assertEqual(daemon.wait(), code)
+            daemon.wait_log("^<3>%s$" % said)
+
+    @unittest.skipIf(os.environ.get("LINED_POLLER") == "poll",
+                     "it is epoll that fails")
+    def test_a_loop_that_cannot_wait_for_a_moment_goes_on(self):
+        for workers in (1, 2):
+            daemon = self.start_with_faults(service("echo", self.tcp),
+                                            workers=workers)
+            with Client(self.address) as c:
+                self.assertTrue(c.echoes())
+                self.let_fail("w")
+                c.send(b"kept\n")
+                daemon.wait_log(r"^<3>worker \d: poll: Bad file descriptor$")
+                self.let_fail("")
+                daemon.wait_log(r"^<5>worker \d: poll: works again$")
+                self.assertEqual(c.line(), b"kept\n")
+                self.assertTrue(c.echoes())
+            daemon.stop()
+
+    @unittest.skipIf(os.environ.get("LINED_POLLER") == "poll",
+                     "poll(2) watches what it is given")
+    def test_a_start_that_cannot_watch_an_address_is_none(self):
+        for workers in (1, 2):
+            for address in (self.tcp, "udp://127.0.0.1:%d" % self.port,
+                            "unix://" + self.path("echo.sock")):
+                self.write(service("echo", address), workers=workers)
+                self.let_fail("L")
+                daemon = self.launch(self.arguments(), env=self.environment())
+                self.assertEqual(daemon.wait(), 3)
+                daemon.wait_log("^<3>service echo: listen %s: Cannot allocate "
+                                "memory$" % address)
+                self.assertFalse(daemon.notified)
+                self.assertFalse(os.path.lexists(self.path("echo.sock")))
 
     def lose(self, daemon, unix):
         """True once the listener is lost; it may have taken its time."""

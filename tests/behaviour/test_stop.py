@@ -259,6 +259,24 @@ class Stop(DaemonTest):
                 daemon.signal(signal.SIGTERM)
                 self.assertGreaterEqual(daemon.wait(), 0)
 
+    def test_a_main_thread_that_stands_still_is_ended(self):
+        """Nobody reads the signals there: the second one ends it by itself."""
+        self.build_module("tar", TAR)
+        daemon = self.start(service(
+            "pit", "tcp://127.0.0.1:%d" % self.port, protocol="tar"),
+            workers=1)
+        with Client(self.address) as c:
+            c.send(b"sink\n")
+            self.assertEqual(c.line(), b"sinking\n")
+            daemon.signal(signal.SIGTERM)
+            time.sleep(0.2)
+            self.assertIsNone(daemon.process.poll())
+            with self.takes(1, 6):
+                daemon.signal(signal.SIGTERM)
+                self.assertEqual(daemon.wait(), -signal.SIGTERM)
+        self.assertTrue(daemon.logged("stopping at once: the main thread "
+                                      "stands still$"))
+
     def test_a_second_signal_leaves_no_socket_behind(self):
         control = self.path("control.sock")
         daemon = self.start('drain-timeout = 60s\n'

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Implements signals.h with a pipe from signal handlers to the main dispatcher.
+ * A pipe from signal handlers to the main dispatcher. signalfd(2) would need no
+ * handlers, but nobody would read it while the main thread stands still.
  */
 #include "config.h"
 
@@ -12,15 +13,39 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "log/log.h"
+
+/* The time that the main thread has for ending after a second signal. */
+#define END_SECONDS 2
+
 static const int caught[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
 /* The write end; a signal handler has no argument to pass it in. */
 static int pipe_in = -1;
 
+/* How many of SIGTERM and SIGINT have come. */
+static volatile sig_atomic_t stops;
+
+/* The main thread has not ended the process in time: SIGTERM does, which is
+ * still a clean stop for a service manager. */
+static void signals_end(int number)
+{
+	static const char text[] =
+		"stopping at once: the main thread stands still";
+
+	(void)number;
+	log_last_words(text, sizeof(text) - 1);
+	signal(SIGTERM, SIG_DFL);
+	raise(SIGTERM);
+}
+
 static void signals_note(int number)
 {
 	unsigned char byte = (unsigned char)number;
 	int error = errno;
+
+	if ((number == SIGTERM || number == SIGINT) && stops++ > 0)
+		alarm(END_SECONDS);
 
 	/* If the pipe is full, it holds enough signals already: the loss has no
 	 * effect. */
@@ -55,12 +80,15 @@ static int signals_catch(void (*handler)(int))
 	for (i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
 		if (sigaction(caught[i], &action, NULL) < 0)
 			return -1;
+	action.sa_handler = signals_end;
+	if (sigaction(SIGALRM, &action, NULL) < 0)
+		return -1;
 	action.sa_handler = SIG_IGN;
 	return sigaction(SIGPIPE, &action, NULL);
 }
 
-/* Blocks or unblocks SIGHUP and SIGUSR1, which only a running daemon handles.
- */
+/* Blocks or unblocks SIGHUP and SIGUSR1, which only a running daemon handles,
+ * and SIGALRM. */
 static void signals_mask(int how)
 {
 	sigset_t set;
@@ -68,6 +96,7 @@ static void signals_mask(int how)
 	sigemptyset(&set);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGALRM);
 	pthread_sigmask(how, &set, NULL);
 }
 
