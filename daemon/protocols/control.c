@@ -60,6 +60,8 @@ static void control_begin_plan(struct session *session, const char *argument);
 static void control_begin_files(struct session *session, const char *argument);
 static void control_list_upstreams(struct session *session,
 				   const char *argument);
+static void control_list_programs(struct session *session,
+				  const char *argument);
 static void control_write_metrics(struct text *text,
 				  const struct lined_response *response);
 
@@ -87,6 +89,8 @@ static const struct verb verbs[] = {
 	 NULL},
 	{"upstreams", "", "the upstreams of relay services", ARGUMENT_NONE,
 	 LOOK, LINED_REQUEST_RECORDS, control_list_upstreams, NULL},
+	{"programs", "", "the programs of exec services", ARGUMENT_NONE, LOOK,
+	 LINED_REQUEST_RECORDS, control_list_programs, NULL},
 	{"tap", " SERVICE",
 	 "the lines of a service, until another line is sent", ARGUMENT_MUST_BE,
 	 LOOK, LINED_REQUEST_TAP, NULL, NULL},
@@ -356,6 +360,13 @@ static void control_list_upstreams(struct session *session,
 {
 	(void)argument;
 	control_request(session, control_find_verb("upstreams"), "upstream", "",
+			0);
+}
+
+static void control_list_programs(struct session *session, const char *argument)
+{
+	(void)argument;
+	control_request(session, control_find_verb("programs"), "programs", "",
 			0);
 }
 

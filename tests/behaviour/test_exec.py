@@ -3,17 +3,21 @@
 """exec: programs as protocols, one for all clients or one for each; what they
 may do wrong, and that nothing is left of them."""
 import glob
+import json
 import os
 import re
 import resource
 import shutil
 import signal
+import subprocess
 import threading
 import time
 import unittest
 
-from lined_test import Client, DaemonTest, free_port, main, service
+from lined_test import LINED, Client, DaemonTest
+from lined_test import free_port, main, service
 
+LINECTL = os.path.join(os.path.dirname(LINED), "linectl")
 CROWD = ("\tlimits { clients-per-address = 1000 "
          "connect-rate-per-address = 0 }")
 PYTHON = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin")
@@ -293,6 +297,31 @@ class Shared(Exec):
             a.send(b"hello\n")
             self.assertTrue(a.is_silent(0.3))
         self.assertEqual(len(daemon.logged("python3 -u")), 1)
+
+    def test_status_shows_programs(self):
+        socket = self.path("control")
+        program = self.script(PUPPET)
+        daemon = self.start("control { socket = \"%s\" }\n" % socket +
+                            self.bot([PYTHON, program],
+                                     "\t\tprograms = 2"))
+
+        def programs():
+            out = subprocess.run([LINECTL, "-s", socket, "--json", "status"],
+                                 stdout=subprocess.PIPE, check=True,
+                                 timeout=20).stdout
+            return json.loads(out)["programs"]
+
+        self.eventually(lambda: programs()[0]["memory_bytes"] > 1 << 20,
+                        "the memory of the programs")
+        row = programs()[0]
+        del row["memory_bytes"]
+        self.assertEqual(row, {"service": "bot", "running": 2,
+                               "programs_limit": 2, "restarts": 0})
+        with Client(self.address) as a:
+            a.send(b"do os._exit(0)\n")
+            daemon.wait_log("program ended")
+            self.eventually(lambda: programs()[0]["restarts"] == 1,
+                            "a restart")
 
     def test_several_programs(self):
         program = self.script(PUPPET.replace("print(id, text)",

@@ -44,6 +44,19 @@ void answer_get(struct answer *answer, struct control_socket *control,
 		;
 }
 
+void answer_add(struct answer *answer, struct control_socket *control,
+		const char *request, size_t len, unsigned timeout_ms)
+{
+	struct answer more;
+	size_t i;
+
+	answer_get(&more, control, request, len, timeout_ms);
+	for (i = 0; i < more.count; i++)
+		answer_take_record(answer, &more.records[i]);
+	more.count = 0;
+	answer_fini(&more);
+}
+
 void answer_fini(struct answer *answer)
 {
 	size_t i;

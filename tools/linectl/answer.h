@@ -25,6 +25,10 @@ void answer_get(struct answer *answer, struct control_socket *control,
  * it; their argument is the struct answer. */
 extern const struct answer_handlers answer_handlers;
 
+/* Adds the records of another request, which may fail. */
+void answer_add(struct answer *answer, struct control_socket *control,
+		const char *request, size_t len, unsigned timeout_ms);
+
 void answer_fini(struct answer *answer);
 
 /* The first record of this kind; NULL: there is none. */

@@ -29,7 +29,7 @@ struct member {
 	bool single;
 };
 
-#define MEMBERS 3
+#define MEMBERS 4
 
 struct command {
 	/* The name and its argument, which is optional in brackets. */
@@ -38,6 +38,8 @@ struct command {
 	void (*show)(const struct answer *answer, const char *argument,
 		     FILE *out);
 	struct member members[MEMBERS];
+	/* Asked next, in the same answer; a daemon may not know it. */
+	const char *also;
 	/* Runs it, if it is more than a request and show(). */
 	enum linectl_status (*run)(const struct command_call *call);
 	bool has_no_timeout; /* the answer may take any time */
@@ -52,7 +54,9 @@ static const struct command commands[] = {
 		.show = show_status,
 		.members = {{"daemon", "daemon", true},
 			    {"workers", "worker", false},
-			    {"tls", "tls", false}},
+			    {"tls", "tls", false},
+			    {"programs", "programs", false}},
+		.also = "programs\n",
 	},
 	{
 		.usage = "services [SERVICE]",
@@ -240,6 +244,9 @@ enum linectl_status command_run(const struct command_call *call)
 	answer_get(&answer, call->control, request, strlen(request),
 		   call->command->has_no_timeout ? 0 : PATIENCE_MS);
 	free(request);
+	if (call->command->also != NULL && answer.end == ANSWER_OK)
+		answer_add(&answer, call->control, call->command->also,
+			   strlen(call->command->also), PATIENCE_MS);
 	return command_finish(call, &answer);
 }
 

@@ -192,6 +192,13 @@ static const struct table_column tls_columns[] = {
 	{"NAMES", CELL_LIST, .value = "names"},
 };
 
+static const struct table_column program_columns[] = {
+	{"PROGRAMS OF", CELL_TEXT, .value = "service"},
+	{"RUNNING", CELL_OF, .value = "running", .second = "programs_limit"},
+	{"RESTARTS", CELL_COUNT, .value = "restarts"},
+	{"MEMORY", CELL_BYTES, .value = "memory_bytes"},
+};
+
 void show_status(const struct answer *answer, const char *argument, FILE *out)
 {
 	const struct record *daemon = answer_find(answer, "daemon");
@@ -206,10 +213,16 @@ void show_status(const struct answer *answer, const char *argument, FILE *out)
 	fputs("\nBUSY is since the start; 99 of 100 turns took no longer than "
 	      "DELAY.\n",
 	      out);
-	if (answer_find(answer, "tls") == NULL)
-		return;
-	fputs("\n", out);
-	show_table(out, answer, "tls", tls_columns, COUNT_OF(tls_columns));
+	if (answer_find(answer, "tls") != NULL) {
+		fputs("\n", out);
+		show_table(out, answer, "tls", tls_columns,
+			   COUNT_OF(tls_columns));
+	}
+	if (answer_find(answer, "programs") != NULL) {
+		fputs("\n", out);
+		show_table(out, answer, "programs", program_columns,
+			   COUNT_OF(program_columns));
+	}
 }
 
 /* ---- services ---------------------------------------------------------- */

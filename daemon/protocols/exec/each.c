@@ -12,14 +12,15 @@
 #include <string.h>
 
 #include <lined/address.h>
+#include <lined/tls.h>
 
 #define VARIABLE_MAX 512
 
 /* ---- the environment ---------------------------------------------------- */
 
 struct variables {
-	char texts[7][VARIABLE_MAX];
-	const char *list[8];
+	char texts[8][VARIABLE_MAX];
+	const char *list[9];
 	size_t count;
 };
 
@@ -37,6 +38,7 @@ static void variables_fill(struct variables *v,
 {
 	const char *peer = lined_client_peer(client->sock);
 	struct lined_address address;
+	struct lined_tls tls;
 	char text[LINED_ADDRESS_TEXT_MAX];
 
 	memset(v, 0, sizeof(*v));
@@ -46,6 +48,8 @@ static void variables_fill(struct variables *v,
 		      lined_service_name(lined_client_service(client->sock)));
 	variables_add(v, "LINED_PEER", peer);
 	variables_add(v, "LINED_LISTEN", lined_client_listen(client->sock));
+	if (lined_client_tls(client->sock, &tls) && tls.name[0] != '\0')
+		variables_add(v, "LINED_NAME", tls.name);
 	if (lined_address_parse(&address, peer) < 0)
 		return;
 	variables_add(

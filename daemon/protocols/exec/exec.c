@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lined/control.h>
+
 #define WATCH_MS 1000
 
 static int exec_start(struct lined_service *service)
@@ -103,6 +105,36 @@ static bool exec_finish(struct lined_service *service)
 				    : exec->programs == 0;
 }
 
+static void exec_add_memory(struct lined_socket *sock, void *arg)
+{
+	const struct exec_client *client = lined_client_data(sock);
+	uint64_t *memory = arg;
+
+	if (client->program != NULL)
+		*memory += exec_program_memory(client->program);
+}
+
+static void exec_describe(struct lined_service *service,
+			  struct lined_records *records)
+{
+	struct exec *exec = lined_service_data(service);
+	uint64_t memory = 0;
+	size_t running = exec->programs;
+
+	if (!lined_service_is_primary(service))
+		return;
+	if (exec->shared != NULL)
+		running = exec_shared_measure(exec, &memory);
+	else
+		lined_service_each_client(service, exec_add_memory, &memory);
+	lined_records_add(records, "programs");
+	lined_records_number(records, "running", running);
+	lined_records_number(records, "programs_limit",
+			     exec_options_programs(exec->options));
+	lined_records_number(records, "restarts", exec->restarts);
+	lined_records_number(records, "memory_bytes", memory);
+}
+
 const struct lined_protocol lined_protocol = {
 	.abi = LINED_ABI,
 	.size = sizeof(struct lined_protocol),
@@ -122,4 +154,5 @@ const struct lined_protocol lined_protocol = {
 	.handle_task = exec_task,
 	.task_ms = WATCH_MS,
 	.client_size = sizeof(struct exec_client),
+	.describe = exec_describe,
 };

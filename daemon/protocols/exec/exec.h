@@ -21,6 +21,7 @@ struct exec {
 	const struct exec_options *options;
 	struct exec_shared *shared; /* mode shared */
 	size_t programs;            /* mode each: how many run */
+	uint64_t restarts;
 	bool draining;
 	size_t drained; /* clients without input that waits */
 };
@@ -51,6 +52,9 @@ void exec_shared_reload(struct exec *exec);
 void exec_shared_accept(struct exec *exec, struct exec_client *client);
 /* Each second. */
 void exec_shared_watch(struct exec *exec);
+/* How many programs run, without those that a reload has replaced, and the
+ * bytes of memory that these have. */
+size_t exec_shared_measure(const struct exec *exec, uint64_t *memory);
 /* Ends the programs' input; true: they have ended. */
 bool exec_shared_drain(struct exec *exec);
 

@@ -463,6 +463,25 @@ bool exec_program_is_idle(const struct exec_program *program, bool *known)
 	return process_reads_input(lined_program_pid(program->process), known);
 }
 
+uint64_t exec_program_memory(const struct exec_program *program)
+{
+	char path[64];
+	uint64_t resident = 0;
+	FILE *file;
+
+	if (program->process == NULL)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/statm",
+		 (int)lined_program_pid(program->process));
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%*u %" SCNu64, &resident) != 1)
+		resident = 0;
+	fclose(file);
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 void exec_program_watch(struct exec_program *program)
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(

@@ -90,6 +90,9 @@ void exec_program_end_input(struct exec_program *program);
  * not tell for what it waits. */
 bool exec_program_is_idle(const struct exec_program *program, bool *known);
 
+/* The bytes of memory that its process has; 0: not known. */
+uint64_t exec_program_memory(const struct exec_program *program);
+
 /* To be called each second: names it in the log once, if it has read a line and
  * says nothing. */
 void exec_program_watch(struct exec_program *program);

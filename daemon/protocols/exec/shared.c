@@ -16,6 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lined/text.h>
+#include <lined/tls.h>
+
 #define RESTART_MIN_MS 1000
 
 /* The most clients that are read again in one turn. */
@@ -27,6 +30,8 @@
 
 /* Between two looks at the clients whose input has ended. */
 #define ENDED_STEP_MS 10
+
+#define CLIENT_NAME_MAX 256
 
 #define SAID_MAX 120 /* bytes of a bad line in the log */
 
@@ -95,18 +100,49 @@ static void slot_unqueue(struct exec_slot *slot, struct exec_client *client)
 
 /* ---- what lined says ---------------------------------------------------- */
 
+/* A name is escaped as in the log, blanks too: it is one word. */
+static void client_write_name(FILE *out, const char *name)
+{
+	char text[4 * CLIENT_NAME_MAX + 1];
+	size_t len = strlen(name);
+	const char *at;
+
+	lined_text_escape(text, sizeof(text), name,
+			  len < CLIENT_NAME_MAX ? len : CLIENT_NAME_MAX);
+	fputs(" name=", out);
+	for (at = text; *at != '\0'; at++)
+		fputs(*at == ' ' ? "\\x20" : (char[]){*at, '\0'}, out);
+}
+
 static void slot_announce(struct exec_slot *slot, struct exec_client *client)
 {
-	char text[512];
-	struct iovec piece = {text, 0};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	struct lined_tls tls;
 
-	piece.iov_len = (size_t)snprintf(
-		text, sizeof(text), "+%" PRIu64 " peer=%s listen=%s%s",
+	if (out == NULL) {
+		lined_socket_close_for(client->sock, LINED_CLOSE_ERROR, ENOMEM);
+		return;
+	}
+	fprintf(out, "+%" PRIu64 " peer=%s listen=%s",
 		lined_client_id(client->sock), lined_client_peer(client->sock),
-		lined_client_listen(client->sock),
-		client->again ? " again" : "");
-	exec_program_say(slot->program, &piece, 1);
-	client->announced = client->again = true;
+		lined_client_listen(client->sock));
+	if (lined_client_tls(client->sock, &tls)) {
+		fprintf(out, " tls=%s", tls.version);
+		if (tls.name[0] != '\0')
+			client_write_name(out, tls.name);
+	}
+	fputs(client->again ? " again" : "", out);
+	if (fclose(out) == 0) {
+		struct iovec piece = {text, len};
+
+		exec_program_say(slot->program, &piece, 1);
+		client->announced = client->again = true;
+	} else {
+		lined_socket_close_for(client->sock, LINED_CLOSE_ERROR, ENOMEM);
+	}
+	free(text);
 }
 
 static void slot_retract(struct exec_slot *slot,
@@ -596,6 +632,7 @@ static void shared_ended(struct exec_program *program, const char *how)
 	slot->program = NULL;
 	if (exec->draining)
 		return;
+	exec->restarts++;
 	if (ran_ms >= (uint64_t)exec->options->restart_max_ms)
 		slot->restart_ms = RESTART_MIN_MS;
 	lined_service_log(exec->service, LINED_LOG_WARNING,
@@ -781,6 +818,21 @@ void exec_shared_watch(struct exec *exec)
 	for (i = 0; i < exec->shared->count; i++)
 		if (exec->shared->slots[i]->program != NULL)
 			exec_program_watch(exec->shared->slots[i]->program);
+}
+
+size_t exec_shared_measure(const struct exec *exec, uint64_t *memory)
+{
+	size_t running = 0, i;
+
+	for (i = 0; i < exec->shared->count; i++) {
+		const struct exec_slot *slot = exec->shared->slots[i];
+
+		if (slot->program == NULL)
+			continue;
+		*memory += exec_program_memory(slot->program);
+		running++;
+	}
+	return running;
 }
 
 bool exec_shared_drain(struct exec *exec)
