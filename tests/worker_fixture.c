@@ -38,8 +38,9 @@ static void on_client_leaves(struct lined_service *service,
 	(void)entry;
 }
 
-static void on_client_gone(struct lined_service *service)
+static void on_client_gone(struct lined_service *service, bool placed)
 {
+	ck_assert(!placed);
 	(void)service;
 }
 

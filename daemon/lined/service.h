@@ -143,6 +143,18 @@ LINED_API int lined_client_timer(struct lined_socket *client, uint64_t delay_ms,
 				 void (*expired)(struct lined_socket *client));
 
 /*
+ * Takes over the client's place among the limits `clients` and
+ * `clients-per-address`: for a protocol whose work for a client may go on after
+ * it has closed. The place counts until it is returned, which must happen
+ * before stop() returns. NULL/ENOMEM: the place is freed with the client.
+ */
+struct lined_place;
+LINED_API struct lined_place *
+lined_client_take_place(struct lined_socket *client);
+/* NULL is allowed. */
+LINED_API void lined_place_return(struct lined_place *place);
+
+/*
  * Reads the next len bytes as a block, whatever they contain, and passes it to
  * handle_block as a line without a terminator; to handle_line if there is no
  * handle_block. After the block, lines are read again. To be called in

@@ -212,6 +212,16 @@ int lined_client_timer(struct lined_socket *client, uint64_t delay_ms,
 	return client_timer_start(client, delay_ms, expired);
 }
 
+struct lined_place *lined_client_take_place(struct lined_socket *client)
+{
+	return client_take_place(client);
+}
+
+void lined_place_return(struct lined_place *place)
+{
+	client_return_place(place);
+}
+
 int lined_client_expect_block(struct lined_socket *client, size_t len)
 {
 	return client_lines_expect_block(client, len);

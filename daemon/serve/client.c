@@ -261,6 +261,37 @@ void client_leaving(struct lined_socket *sock)
 	client->entry = NULL;
 }
 
+struct lined_place {
+	struct lined_service *instance;
+	struct admission_entry *entry;
+};
+
+struct lined_place *client_take_place(struct lined_socket *sock)
+{
+	struct client *client = client_of(sock);
+	struct lined_place *place = malloc(sizeof(*place));
+
+	if (place == NULL)
+		return NULL;
+	*place = (struct lined_place){client_instance(sock), client->entry};
+	client->entry = NULL;
+	client->place_taken = true;
+	return place;
+}
+
+void client_return_place(struct lined_place *place)
+{
+	const struct instance_owner_ops *ops;
+
+	if (place == NULL)
+		return;
+	ops = place->instance->ops;
+	if (place->entry != NULL)
+		ops->client_leaves(place->instance, place->entry);
+	ops->place_returned(place->instance);
+	free(place);
+}
+
 /* The text of the listener stays. */
 static void client_forget_via(struct client *client)
 {
@@ -297,5 +328,5 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	client_log_closed(sock, reason, error);
 	client_leaving(sock);
 	client_forget_via(client);
-	instance->ops->client_gone(instance);
+	instance->ops->client_gone(instance, client->place_taken);
 }

@@ -30,6 +30,7 @@ struct client {
 		struct client_via *via; /* if peer.proxied; client_listen() */
 	};
 	struct admission_entry *entry; /* NULL: it counts to none any more */
+	bool place_taken;              /* by client_take_place() */
 	struct client_wait *waits;     /* open ones, and names it owns */
 	struct client_address peer;    /* datagram socket: its own address */
 };
@@ -63,6 +64,10 @@ int client_start(struct lined_service *instance,
 void client_leaving(struct lined_socket *sock);
 void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		   int error);
+
+/* lined_client_take_place(), lined_place_return(). */
+struct lined_place *client_take_place(struct lined_socket *sock);
+void client_return_place(struct lined_place *place);
 
 /* lined_client_data(). */
 void *client_data(struct lined_socket *sock);

@@ -98,8 +98,11 @@ struct instance_owner_ops {
 	 * towards its address. */
 	void (*client_leaves)(struct lined_service *instance,
 			      struct admission_entry *entry);
-	/* It has closed, after client_leaves: the owner no longer counts it. */
-	void (*client_gone)(struct lined_service *instance);
+	/* It has closed, after client_leaves: the owner no longer counts it. If
+	 * `placed`, it still does until place_returned. */
+	void (*client_gone)(struct lined_service *instance, bool placed);
+	/* A place that outlived its client is free. */
+	void (*place_returned)(struct lined_service *instance);
 	/* A client's handshake has ended, well or not. */
 	void (*handshake_over)(struct lined_service *instance);
 	/* It drains and has no client left. After all instances have called

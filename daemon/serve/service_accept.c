@@ -45,7 +45,7 @@ static void accept_arrived(struct lined_service *instance,
 	if (arrival->handshake)
 		instance->ops->handshake_over(instance);
 	instance->ops->client_leaves(instance, arrival->entry);
-	instance->ops->client_gone(instance);
+	instance->ops->client_gone(instance, false);
 }
 
 static void accept_run_arrival(struct worker_call *call)

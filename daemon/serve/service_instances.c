@@ -118,11 +118,20 @@ static void service_instance_client_leaves(struct lined_service *instance,
 	admission_leave(part->service->admission, entry);
 }
 
-static void service_instance_client_gone(struct lined_service *instance)
+static void service_instance_place_returned(struct lined_service *instance)
+{
+	const struct service_part *part = instance->owner;
+
+	admission_gone(part->service->admission);
+}
+
+static void service_instance_client_gone(struct lined_service *instance,
+					 bool placed)
 {
 	struct service_part *part = instance->owner;
 
-	admission_gone(part->service->admission);
+	if (!placed)
+		admission_gone(part->service->admission);
 	if (!instance->worker->threaded)
 		service_clients_left(part->service, instance->worker, 1);
 	else if (atomic_fetch_add(&part->departed, 1) == 0)
@@ -187,6 +196,7 @@ static bool service_admit_line(struct lined_service *instance,
 static const struct instance_owner_ops service_instance_ops = {
 	.client_leaves = service_instance_client_leaves,
 	.client_gone = service_instance_client_gone,
+	.place_returned = service_instance_place_returned,
 	.handshake_over = service_instance_handshake_over,
 	.emptied = service_instance_emptied,
 	.ended = service_instance_ended,

@@ -115,6 +115,70 @@ class Receiver(threading.Thread):
             self.fault = e
 
 
+class Gone(ProxyTest):
+    def test_what_outlives_a_client_counts_and_is_gone_within_seconds(self):
+        """Clients that reset while their upstream does not read."""
+        server = self.server(rcvbuf=4096)
+        self.serve(server, limits="clients = 3 send-queue = 256k")
+        ups = []
+        for _ in range(3):
+            c, up = self.pair(server)
+            c.fill(b"x" * 65536)
+            c.reset()
+            ups.append(up)
+        refused = self.client()
+        with self.takes(0, 3):
+            self.assertEqual(refused.ended(), b"")
+        self.assertTrue(server.is_left_alone(0.2))
+        self.daemon.wait_log("clients")
+        # A place is free when the upstream's connection is gone.
+        with self.takes(0, 9):
+            for up in ups:
+                up.sock.settimeout(0.1)
+
+            def served():
+                c = self.client()
+                c.send(b"hello\n")
+                try:
+                    with server.accept(0.3) as up:
+                        return up.line() == b"hello\n"
+                except socket.timeout:
+                    return False
+            self.eventually(served, "a place")
+
+    def test_an_orderly_reconnect_has_its_place(self):
+        server = self.server()
+        self.serve(server, limits="clients = 1")
+        for _ in range(50):
+            c, up = self.pair(server)
+            c.send(b"question")
+            c.half_close()
+            self.assertEqual(up.rest(), b"question")
+            up.send(b"answer")
+            up.close()
+            self.assertEqual(c.rest(), b"answer")
+            c.close()
+
+    def test_an_address_that_does_not_answer_is_waited_for_once(self):
+        """A backlog that is full is one that does not answer."""
+        dead = socket.socket()
+        self.addCleanup(dead.close)
+        dead.bind(("127.0.0.1", 0))
+        dead.listen(0)
+        fill = [socket.socket() for _ in range(3)]
+        for sock in fill:
+            self.addCleanup(sock.close)
+            sock.setblocking(False)
+            sock.connect_ex(dead.getsockname())
+        server = self.server()
+        self.serve("tcp://127.0.0.1:%d" % dead.getsockname()[1], server)
+        with self.takes(8, 15):
+            self.pair(server)
+        with self.takes(0, 3):
+            for _ in range(5):
+                self.pair(server)
+
+
 class Bytes(ProxyTest):
     def test_bytes_go_both_ways_as_they_are(self):
         server = self.server()

@@ -104,7 +104,7 @@ static const struct option_effect option_effects[] = {
 	{"upstream-key", {"---", "aps", "aps"}, NULL, NULL},
 	{"upstream-verify", {"---", "aps", "aps"}, NULL, NULL},
 	{"retry-min", {"---", "aps", "---"}, NULL, NULL},
-	{"retry-max", {"---", "aps", "---"}, NULL, NULL},
+	{"retry-max", {"---", "aps", "aps"}, NULL, NULL},
 	{"stale-timeout", {"---", "aps", "---"}, NULL, NULL},
 	{"preamble", {"---", "aps", "---"}, NULL, NULL},
 	{"subscribe-only", {"aps", "aps", "---"}, NULL, NULL},

@@ -9,14 +9,18 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "relay/address.h"
 #include "relay/relay.h"
 
-/* How long the rest may take to be sent after the other side has closed. */
-#define FLUSH_MS (5 * 60 * 1000)
+/* How long the rest may take to be sent after the other side has closed: to a
+ * client, which the limits apply to, and to the upstream of a client that is
+ * gone. */
+#define FLUSH_CLIENT_MS   (5 * 60 * 1000)
+#define FLUSH_UPSTREAM_MS 5000
 
 /* One of the two sockets, and the data that waits to be sent on it. */
 struct side {
@@ -30,7 +34,10 @@ struct relay_pair {
 	struct relay_pair *prev, *next;
 	struct relay *relay;
 	struct side client, upstream;
+	struct lined_place *place;
+	uint64_t tried; /* a bit for each of the first 64 addresses */
 	size_t next_address;
+	bool try_dead;  /* the second pass, see pair_try_next() */
 	size_t address; /* of this attempt or connection */
 	bool connected; /* to the upstream */
 	bool draining;  /* the client's end was sent to the upstream */
@@ -80,6 +87,7 @@ static void pair_free(struct relay_pair *pair)
 		pair->next->prev = pair->prev;
 	free(pair->client.rest);
 	free(pair->upstream.rest);
+	lined_place_return(pair->place);
 	free(pair);
 }
 
@@ -133,8 +141,23 @@ static bool side_give(struct side *to, const char *data, size_t len)
 	return false;
 }
 
+/* Passes on the end of the other side's stream. When it was the last one, the
+ * client's place is free: the client must not see the end before. */
+static void side_pass_end(struct relay_pair *pair, struct side *to)
+{
+	if (to == &pair->client && pair->upstream.ended &&
+	    (pair->upstream.sock == NULL ||
+	     (pair->upstream.rest == NULL &&
+	      !lined_socket_is_send_data_buffered(pair->upstream.sock)))) {
+		lined_place_return(pair->place);
+		pair->place = NULL;
+	}
+	lined_socket_shutdown_write(to->sock);
+}
+
 /* Reads one side and sends to the other. */
-static void side_carry(struct side *from, struct side *to)
+static void side_carry(struct relay_pair *pair, struct side *from,
+		       struct side *to)
 {
 	enum lined_line_status status;
 	struct lined_line data;
@@ -154,12 +177,13 @@ static void side_carry(struct side *from, struct side *to)
 		return;
 	to->ended = true;
 	if (to->sock != NULL && to->rest == NULL)
-		lined_socket_shutdown_write(to->sock);
+		side_pass_end(pair, to);
 }
 
 /* To be called when the send queue of `to` is low: sends the rest, then reads
  * `from` again. */
-static void side_carry_on(struct side *from, struct side *to)
+static void side_carry_on(struct relay_pair *pair, struct side *from,
+			  struct side *to)
 {
 	size_t room = side_room(to->sock);
 
@@ -176,19 +200,20 @@ static void side_carry_on(struct side *from, struct side *to)
 		return;
 	lined_socket_want_write(to->sock, false);
 	if (to->ended)
-		lined_socket_shutdown_write(to->sock);
+		side_pass_end(pair, to);
 	else if (from->sock != NULL)
 		lined_socket_resume(from->sock);
 }
 
 /* To be called when the other side has closed: sends the rest, then closes. */
-static void side_finish(struct side *to, enum lined_close_reason reason)
+static void side_finish(struct side *to, enum lined_close_reason reason,
+			uint32_t flush_ms)
 {
 	if (to->rest != NULL)
 		side_queue(to, to->rest + to->rest_at,
 			   to->rest_len - to->rest_at);
 	side_drop_rest(to);
-	lined_socket_close_after_flush(to->sock, reason, FLUSH_MS);
+	lined_socket_close_after_flush(to->sock, reason, flush_ms);
 }
 
 /* ---- the upstream ------------------------------------------------------- */
@@ -204,6 +229,107 @@ static void pair_log(const struct relay_pair *pair, enum lined_log_level level,
 			  upstream, why);
 }
 
+/* ---- addresses that could not be reached -------------------------------- */
+
+/*
+ * An address that could not be reached is tried last for retry-max: otherwise
+ * each client would wait for it. All workers share this table, whose places are
+ * hashes of addresses.
+ */
+#define UNREACHED_PLACES 64
+
+struct unreached {
+	struct {
+		uint32_t hash;
+		uint64_t since_ms; /* 0: it was reached */
+	} places[UNREACHED_PLACES];
+};
+
+static struct unreached *unreached_lock(struct relay *relay)
+{
+	char name[LINED_TOPIC_MAX + 1];
+
+	if (relay->unreached == NULL) {
+		snprintf(name, sizeof(name), "relay proxy %s",
+			 lined_service_name(relay->service));
+		relay->unreached = lined_shared_get(relay->service, name,
+						    sizeof(struct unreached));
+	}
+	return relay->unreached != NULL ? lined_shared_lock(relay->unreached)
+					: NULL;
+}
+
+static uint32_t unreached_hash(const char *text)
+{
+	uint32_t hash = 2166136261u;
+
+	while (*text != '\0')
+		hash = (hash ^ (uint8_t)*text++) * 16777619u;
+	return hash;
+}
+
+/* since_ms 0: it was reached. */
+static void unreached_set(struct relay *relay, const char *text,
+			  uint64_t since_ms)
+{
+	struct unreached *unreached = unreached_lock(relay);
+	uint32_t hash = unreached_hash(text);
+
+	if (unreached == NULL)
+		return;
+	unreached->places[hash % UNREACHED_PLACES].hash = hash;
+	unreached->places[hash % UNREACHED_PLACES].since_ms = since_ms;
+	lined_shared_unlock(relay->unreached);
+}
+
+static uint64_t unreached_since_ms(struct relay *relay, const char *text)
+{
+	struct unreached *unreached = unreached_lock(relay);
+	uint32_t hash = unreached_hash(text);
+	uint64_t since_ms = 0;
+
+	if (unreached == NULL)
+		return 0;
+	if (unreached->places[hash % UNREACHED_PLACES].hash == hash)
+		since_ms = unreached->places[hash % UNREACHED_PLACES].since_ms;
+	lined_shared_unlock(relay->unreached);
+	return since_ms;
+}
+
+static uint64_t pair_now_ms(const struct relay_pair *pair)
+{
+	return lined_dispatcher_now_ms(
+		lined_service_dispatcher(pair->relay->service));
+}
+
+static void pair_mark(const struct relay_pair *pair, bool reached)
+{
+	const struct lined_option_list *list = &pair->relay->options->upstream;
+
+	/* A reload may have changed the list. */
+	if (pair->address < list->count)
+		unreached_set(pair->relay, list->items[pair->address],
+			      reached ? 0 : pair_now_ms(pair));
+}
+
+/* Whether this pass leaves the address out: the first one those that could not
+ * be reached, the second one those that the first has tried. */
+static bool pair_leaves_out(struct relay_pair *pair, const char *text)
+{
+	uint64_t since_ms = unreached_since_ms(pair->relay, text);
+	uint64_t retry_ms = (uint64_t)pair->relay->options->retry_max_ms;
+	uint64_t bit = pair->address < 64 ? UINT64_C(1) << pair->address : 0;
+
+	if (pair->try_dead)
+		return bit == 0 || (pair->tried & bit) != 0;
+	if (bit != 0 && since_ms > 0 && pair_now_ms(pair) < since_ms + retry_ms)
+		return true;
+	pair->tried |= bit;
+	return false;
+}
+
+/* ---- connecting --------------------------------------------------------- */
+
 /* Connects to the next address in the present config. False: none is left. */
 static bool pair_try_next(struct relay_pair *pair)
 {
@@ -213,6 +339,8 @@ static bool pair_try_next(struct relay_pair *pair)
 
 	while (pair->next_address < list->count) {
 		pair->address = pair->next_address++;
+		if (pair_leaves_out(pair, list->items[pair->address]))
+			continue;
 		if (relay_address_parse(RELAY_USE_PROXY,
 					list->items[pair->address], &address,
 					error, sizeof(error)) < 0)
@@ -225,7 +353,11 @@ static bool pair_try_next(struct relay_pair *pair)
 		pair_log(pair, LINED_LOG_WARNING, "",
 			 relay_address_error_text(errno));
 	}
-	return false;
+	if (pair->try_dead)
+		return false;
+	pair->try_dead = true;
+	pair->next_address = 0;
+	return pair_try_next(pair);
 }
 
 static void pair_refuse(struct relay_pair *pair)
@@ -242,6 +374,7 @@ static void pair_on_connect(struct lined_socket *sock, void *arg)
 	if (!relay_address_connected(sock))
 		return;
 	pair->connected = true;
+	pair_mark(pair, true);
 	lined_service_count(pair->relay->service, "upstream_connects", 1);
 	lined_socket_allow_half_close(sock, true);
 	lined_socket_resume(pair->client.sock);
@@ -284,6 +417,7 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 		return; /* its handle_close comes next */
 	if (!pair->connected) {
 		pair_log_unreached(pair, sock, reason, error);
+		pair_mark(pair, false);
 		if (!pair_try_next(pair))
 			pair_refuse(pair);
 		return;
@@ -292,13 +426,14 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 	 * rest. */
 	if (reason == LINED_CLOSE_PEER && pair->client.ended) {
 		if (pair->draining)
-			side_finish(&pair->client, LINED_CLOSE_SHUTDOWN);
+			side_finish(&pair->client, LINED_CLOSE_SHUTDOWN,
+				    FLUSH_CLIENT_MS);
 		return;
 	}
 	pair_log(pair, LINED_LOG_NOTICE, "",
 		 error != 0 ? strerror(error)
 			    : lined_close_reason_text(reason));
-	side_finish(&pair->client, LINED_CLOSE_ERROR);
+	side_finish(&pair->client, LINED_CLOSE_ERROR, FLUSH_CLIENT_MS);
 }
 
 static void pair_on_upstream_read(struct lined_socket *sock, void *arg)
@@ -306,7 +441,7 @@ static void pair_on_upstream_read(struct lined_socket *sock, void *arg)
 	struct relay_pair *pair = arg;
 
 	(void)sock;
-	side_carry(&pair->upstream, &pair->client);
+	side_carry(pair, &pair->upstream, &pair->client);
 }
 
 static void pair_on_upstream_write(struct lined_socket *sock, void *arg)
@@ -314,7 +449,7 @@ static void pair_on_upstream_write(struct lined_socket *sock, void *arg)
 	struct relay_pair *pair = arg;
 
 	(void)sock;
-	side_carry_on(&pair->client, &pair->upstream);
+	side_carry_on(pair, &pair->client, &pair->upstream);
 }
 
 /* ---- the client --------------------------------------------------------- */
@@ -324,7 +459,7 @@ static void pair_on_client_read(struct lined_socket *sock, void *arg)
 	struct relay_pair *pair = arg;
 
 	(void)sock;
-	side_carry(&pair->client, &pair->upstream);
+	side_carry(pair, &pair->client, &pair->upstream);
 }
 
 static void pair_on_client_write(struct lined_socket *sock, void *arg)
@@ -332,7 +467,7 @@ static void pair_on_client_write(struct lined_socket *sock, void *arg)
 	struct relay_pair *pair = arg;
 
 	(void)sock;
-	side_carry_on(&pair->upstream, &pair->client);
+	side_carry_on(pair, &pair->upstream, &pair->client);
 }
 
 static void pair_on_client_close(struct lined_socket *sock, void *arg,
@@ -349,7 +484,8 @@ static void pair_on_client_close(struct lined_socket *sock, void *arg,
 	else if (!pair->connected)
 		lined_socket_close(pair->upstream.sock);
 	else if (reason != LINED_CLOSE_PEER || !pair->upstream.ended)
-		side_finish(&pair->upstream, LINED_CLOSE_LOCAL);
+		side_finish(&pair->upstream, LINED_CLOSE_LOCAL,
+			    FLUSH_UPSTREAM_MS);
 }
 
 void relay_proxy_accept(struct relay *relay, struct lined_socket *client)
@@ -362,6 +498,7 @@ void relay_proxy_accept(struct relay *relay, struct lined_socket *client)
 	}
 	pair_add(relay, pair);
 	pair->client.sock = client;
+	pair->place = lined_client_take_place(client);
 	*(struct relay_pair **)lined_client_data(client) = pair;
 	lined_socket_set_handlers(client, &pair_client_handlers, pair);
 	lined_socket_allow_half_close(client, true);
@@ -407,4 +544,7 @@ void relay_proxy_stop(struct relay *relay)
 		}
 		pair_free(pair);
 	}
+	if (relay->unreached != NULL)
+		lined_shared_put(relay->unreached, NULL);
+	relay->unreached = NULL;
 }

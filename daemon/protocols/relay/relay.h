@@ -40,7 +40,9 @@ struct relay {
 	uint64_t fed_ms;                   /* when members last got a line */
 	struct relay_upstreams *upstreams; /* on the primary worker */
 	struct relay_tls tls;
-	struct relay_pair *pairs; /* clients in mode proxy */
+	/* Mode proxy: the clients, and what all workers know of upstreams. */
+	struct relay_pair *pairs;
+	struct lined_shared *unreached;
 };
 
 struct relay_client {
