@@ -770,6 +770,20 @@ class Top(LinectlTest):
         self.assertEqual(top.end(), DONE)
         self.assertNotRegex(top.shown, cyan)
 
+    def test_it_goes_on_after_a_restart(self):
+        daemon = self.start()
+        top = self.top()
+        top.wait_for(rb"echo")
+        place = len(top.shown)
+        daemon.kill()
+        top.wait_for(rb"no answer, trying again", place)
+        os.unlink(self.socket)
+        self.start(self.echo + service("later", "unix://" + self.path("l")))
+        top.wait_for(rb"connected again", place)
+        top.wait_for(rb"later", place)
+        top.type(b"q")
+        self.assertEqual(top.end(), DONE)
+
     def test_it_ends_with_the_daemon_and_says_so(self):
         daemon = self.start()
         top = self.top()

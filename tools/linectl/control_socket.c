@@ -26,6 +26,7 @@
 #define RECORD_COST 256
 
 struct control_socket {
+	char *path;
 	struct lined_dispatcher *dispatcher;
 	struct lined_socket_group group; /* no limits: requests may be long */
 	struct lined_socket *sock;       /* NULL: lost */
@@ -233,6 +234,7 @@ struct control_socket *control_socket_open(const char *path, char **error)
 {
 	struct control_socket *control = memory_new(1, sizeof(*control));
 
+	control->path = memory_copy(path, strlen(path));
 	control->dispatcher = lined_dispatcher_new();
 	if (control->dispatcher != NULL) {
 		lined_timer_init(&control->timer, control->dispatcher,
@@ -251,7 +253,20 @@ void control_socket_close(struct control_socket *control)
 		return;
 	control->handlers = NULL;
 	lined_dispatcher_free(control->dispatcher);
+	free(control->path);
 	free(control);
+}
+
+int control_socket_reopen(struct control_socket *control)
+{
+	if (control->sock != NULL)
+		lined_socket_close(control->sock);
+	while (control->sock != NULL)
+		if (lined_dispatcher_poll(control->dispatcher, 0) < 0)
+			return -1;
+	control->connected = false;
+	control->error = 0;
+	return control_connect(control, control->path);
 }
 
 struct lined_dispatcher *

@@ -39,6 +39,9 @@ struct answer_handlers {
 struct control_socket *control_socket_open(const char *path, char **error);
 void control_socket_close(struct control_socket *control);
 
+/* Connects again after ANSWER_BROKEN. -1: the daemon is not there yet. */
+int control_socket_reopen(struct control_socket *control);
+
 struct lined_dispatcher *
 control_socket_dispatcher(struct control_socket *control);
 

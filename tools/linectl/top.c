@@ -22,7 +22,9 @@
 #include "linectl/terminal.h"
 #include "linectl/utf8.h"
 
-#define PERIOD_MS   1000
+#define PERIOD_MS 1000
+/* How long a restart of the daemon may take. */
+#define RESTART_MS  10000
 #define PATIENCE_MS 15000
 #define INPUT_MAX   64
 
@@ -50,7 +52,8 @@ struct top {
 	uint64_t kick; /* to be confirmed */
 	char *prompt;
 	bool quit;
-	char *lost; /* why the connection is lost; NULL: it is not */
+	char *lost;       /* why the connection is lost; NULL: it is not */
+	uint64_t lost_ms; /* since when; 0: not yet known */
 };
 
 /* ---- the shown rows ---------------------------------------------------- */
@@ -148,6 +151,7 @@ static void top_answered(void *arg, enum answer_end end, const char *text)
 
 	top->asked = REQUEST_NONE;
 	if (end == ANSWER_BROKEN) {
+		free(top->lost);
 		top->lost = memory_format("%s", text);
 	} else if (end == ANSWER_REFUSED) {
 		top_set_prompt(top, utf8_shown(text));
@@ -371,12 +375,39 @@ static const struct lined_delegate_handlers keyboard = {
 	.handle_read = keyboard_ready,
 };
 
+/* Waits for a daemon that restarts, whose counters begin anew. */
+static void top_reconnect(struct top *top)
+{
+	uint64_t now_ms = top_now_ms(top);
+
+	if (top->lost_ms == 0)
+		top->lost_ms = now_ms;
+	if (now_ms < top->next_ms)
+		return;
+	top->next_ms = now_ms + PERIOD_MS;
+	if (control_socket_reopen(top->control) < 0) {
+		top->quit |= now_ms - top->lost_ms >= RESTART_MS;
+		top_set_prompt(top, memory_format("no answer, trying again: %s",
+						  top->lost));
+		return;
+	}
+	free(top->lost);
+	top->lost = NULL;
+	top->lost_ms = 0;
+	samples_fini(&top->samples);
+	top->screen.shows_clients = false;
+	top->next_ms = 0;
+	top_set_prompt(top, memory_format("connected again"));
+}
+
 static void top_loop(struct top *top)
 {
 	struct lined_dispatcher *d = control_socket_dispatcher(top->control);
 	int key;
 
-	while (!top->quit && top->lost == NULL) {
+	while (!top->quit) {
+		if (top->lost != NULL)
+			top_reconnect(top);
 		top_ask_next(top);
 		top_draw(top);
 		/* SIGWINCH ends the wait, too. */
