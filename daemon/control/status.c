@@ -40,6 +40,25 @@ static size_t status_count_services(struct server *server)
 	return count;
 }
 
+/* Requests that a client of the control socket had no right to. */
+static uint64_t status_count_denied(struct server *server)
+{
+	struct instance_counter sums[INSTANCE_COUNTERS_MAX];
+	struct service *service;
+	uint64_t denied = 0;
+	size_t count, i;
+
+	list_for_each(service, &server->services, link) {
+		if (!service->conf->internal)
+			continue;
+		count = service_protocol_counters(service, sums);
+		for (i = 0; i < count; i++)
+			if (strcmp(sums[i].name, "denied") == 0)
+				denied += sums[i].value;
+	}
+	return denied;
+}
+
 static void status_add_bus(const struct bus *bus, struct response *response)
 {
 	struct bus_counters counters;
@@ -121,6 +140,8 @@ static void status_daemon(struct control *control, struct response *response)
 	response_number(response, "workers", server->worker_count);
 	response_number(response, "services", status_count_services(server));
 	response_number(response, "clients", server->clients);
+	response_number(response, "control_denied",
+			status_count_denied(server));
 	status_add_bus(server->bus, response);
 	for (i = 0; i < server->worker_count; i++) {
 		snprintf(name, sizeof(name), "%u", server->workers[i].index);

@@ -114,10 +114,12 @@ void lined_service_log(const struct lined_service *instance,
 	va_end(args);
 	/* The kind of the message is the module's format, not the one of this
 	 * call: otherwise one frequent message would suppress those of all
-	 * modules. Messages of internal services, such as the changes made by
-	 * control, are never suppressed. */
+	 * modules. The changes that control makes are never suppressed;
+	 * requests that it refuses could fill the log. */
 	snprintf(line, sizeof(line), "service %s: %s", instance->name, text);
-	log_msg_of(instance->conf->internal ? NULL : format, level, "%s", line);
+	log_msg_of(instance->conf->internal && level < LINED_LOG_INFO ? NULL
+								      : format,
+		   level, "%s", line);
 	report_keep(instance->report, level, line);
 }
 

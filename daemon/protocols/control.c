@@ -259,9 +259,13 @@ static const struct verb *control_find_verb(const char *name)
 static bool control_may(struct session *session, const struct verb *verb)
 {
 	enum lined_right right = lined_client_right(session->client);
+	struct lined_service *service = lined_client_service(session->client);
 
 	if (right >= verb->right)
 		return true;
+	lined_service_count(service, "denied", 1);
+	lined_service_log(service, LINED_LOG_INFO, "%s: %s: permission denied",
+			  lined_client_identity(session->client), verb->name);
 	if (right == LINED_RIGHT_LOOK)
 		control_refuse(
 			session,

@@ -55,6 +55,9 @@ static const struct family families[] = {
 	DAEMON("log_lost_total", "counter", "log_lost", NULL,
 	       "Log messages that were dropped, or that the target did not "
 	       "take."),
+	DAEMON("control_denied_total", "counter", "control_denied", NULL,
+	       "Requests that a client of the control socket had no right "
+	       "to."),
 	DAEMON("workers", "gauge", "workers", NULL,
 	       "Threads that serve clients."),
 	DAEMON("bus_published_total", "counter", "bus.published", NULL,

@@ -407,7 +407,7 @@ class Rights(ControlTest):
         self.assertIn("PermissionError", out)
 
     def test_members_may_look_and_not_change(self):
-        self.start()
+        daemon = self.start()
         for gid, groups in ((self.group.gr_gid, ()),
                             (OTHER, (TEAM, self.group.gr_gid))):
             for line in ("status", "services", "clients", "why unix",
@@ -419,6 +419,10 @@ class Rights(ControlTest):
                 self.assertRegex(
                     out, r'\A{"kind":"error","error":'
                     '"%s: permission denied: only root' % line.split()[0])
+                daemon.wait_log(
+                    r"<6>service control: uid %d, pid \d+: %s: permission "
+                    "denied$" % (OTHER, line.split()[0]))
+        self.assertEqual(self.one("status", "daemon")["control_denied"], 8)
         with Client(self.address) as c:
             self.assertTrue(c.echoes())
 
