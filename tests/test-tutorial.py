@@ -1,10 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""doc/writing-a-protocol.md and doc/writing-a-program.md, followed to the letter:
-each in an empty directory, against an installation. What stands in a block with a file's name is put
-there, what stands in a console block is run, in one shell, and must print what
-is shown; "..." stands for anything in its line, or for any lines. The port it
-uses is exchanged for a free one. A block that says neither is only read.
+"""What the documents tell a reader to type, against an installation.
+
+doc/writing-a-protocol.md and doc/writing-a-program.md are followed to the
+letter, each in an empty directory: what stands in a block with a file's name
+is put there, what stands in a console block is run, in one shell, and must
+print what is shown; "..." stands for anything in its line, or for any lines.
+The port they use is exchanged for a free one. A block that says neither is only
+read.
+
+README.md, doc/production.md and the manuals, as they were installed, show
+examples of any system. A block that is a configuration must be good. A command
+of lined or linectl is run, with the installed configuration or beside a daemon
+that uses it, and must succeed; `lined -t` must print what is shown. `cat` of a
+file makes that file. Commands of other programs are only read, and named.
 
 Runs in the build directory, which must be complete."""
 import os
@@ -20,6 +29,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TEXTS = [os.path.join(os.path.dirname(HERE), "doc", name)
          for name in ("writing-a-protocol.md", "writing-a-program.md")]
+GUIDES = [("docdir", "README.md"), ("docdir", "production.md"),
+          ("mandir", "man8/lined.8"), ("mandir", "man5/lined.conf.5"),
+          ("mandir", "man1/linectl.1"), ("mandir", "man1/linetest.1")]
 PORT = "7070"
 PATIENCE = 60
 
@@ -167,6 +179,164 @@ def follow(text, directory, shell, port):
     return checks > 0 and faults == 0
 
 
+# ---- guides ---------------------------------------------------------------
+
+# They need a terminal, or never end.
+INTERACTIVE = ("linectl top", "linectl tap")
+TOP_LEVEL = ("service", "control", "metrics", "log", "defaults", "user",
+             "tls", "workers", "include")
+
+
+def literal_blocks(text):
+    """(line number, content) of each block that is shown as it stands."""
+    for found in re.finditer(r"^\.Bd -literal.*\n((?:.*\n)*?)\.Ed$"
+                             r"|^```(?P<language>.*)\n((?:.*\n)*?)```$"
+                             r"|(?:(?<=\n\n))((?:    .*\n|\n(?=    ))+)",
+                             text, re.M):
+        manual, language, fenced, indented = found.groups()
+        if language:
+            continue
+        content = manual or fenced or indented
+        if indented is not None:
+            content = re.sub("(?m)^    ", "", content)
+        elif manual is not None:
+            for code, plain in (("\\(dq", '"'), ("\\&", ""), ("\\-", "-"),
+                                ("\\e", "\\")):
+                content = content.replace(code, plain)
+        yield text.count("\n", 0, found.start()) + 2, content
+
+
+def session(content):
+    """(command, what it prints) for each prompt."""
+    lines = content.splitlines(keepends=True)
+    while lines:
+        line = lines.pop(0)
+        if not line.startswith(("$ ", "# ")):
+            continue
+        command = line[2:].rstrip("\n")
+        while lines and command.endswith(("|", "\\")):
+            command += "\n" + lines.pop(0).rstrip("\n")
+        output = ""
+        while lines and not lines[0].startswith(("$ ", "# ")):
+            output += lines.pop(0)
+        yield command, output
+
+
+class Guide:
+    """A guide's commands, beside a daemon with the installed config."""
+
+    def __init__(self, root, env, tmp):
+        make = os.environ.get("MAKE") or "make"
+        self.shell = Shell(tmp, env)
+        self.tmp = tmp
+        self.checks = self.faults = 0
+        self.installed = value(make, "sysconfdir") + "/lined/lined.conf"
+        self.config = os.path.join(tmp, "lined.conf")
+        self.port = free_port()
+        socket_path = os.path.join(tmp, "control")
+        with open(root + self.installed) as f:
+            text = f.read()
+        ports = {}
+        text = re.sub(r"127\.0\.0\.1:(\d+)", lambda m: "127.0.0.1:%d"
+                      % ports.setdefault(m.group(1), free_port()), text)
+        with open(self.config, "w") as f:
+            f.write(text + '\ncontrol { socket = "%s" }\n' % socket_path)
+        self.feed = ports.get("7008")
+        with open(os.path.join(tmp, "linectl"), "w") as f:
+            f.write('#!/bin/sh\nexec %s%s/linectl -s %s "$@"\n'
+                    % (root, value(make, "bindir"), socket_path))
+        os.chmod(os.path.join(tmp, "linectl"), 0o755)
+        self.run("PATH=%s:$PATH; lined -c lined.conf -L stderr 2>daemon.log &"
+                 % tmp)
+        wait_for_port(self.feed)
+
+    def run(self, command):
+        return self.shell.run(command)
+
+    def say(self, good, what, detail):
+        self.checks += 1
+        self.faults += not good
+        print("%s: %s%s" % ("PASS" if good else "FAIL", what,
+                            "" if good else "\n" + detail))
+
+    def check_config(self, place, content):
+        with open(os.path.join(self.tmp, "shown.conf"), "w") as f:
+            f.write(content)
+        status, got = self.run("lined -t -c shown.conf")
+        self.say(status == 0, place + ": a configuration", got)
+
+    def prepare(self, command):
+        """The command as it is run here; None: it is only read."""
+        command = re.split(r"\s*&& (?=sudo |systemctl )", command)[0]
+        command = command.replace(self.installed, self.config)
+        if not command.startswith(("lined ", "linectl ")) or \
+                command.startswith(INTERACTIVE):
+            return None
+        if "jq" in command and not shutil.which("jq"):
+            return None
+        if command.startswith("lined -t") and " -c" not in command:
+            command += " -c " + self.config
+        return command
+
+    def follow_session(self, place, content):
+        for command, wanted in session(content):
+            where = "%s: %s" % (place, command)
+            name = re.fullmatch(r"cat ([\w.-]+)", command)
+            if name:
+                with open(os.path.join(self.tmp, name.group(1)), "w") as f:
+                    f.write(wanted.replace("127.0.0.1:7007", "127.0.0.1:%d"
+                                           % self.port))
+                continue
+            ready = self.prepare(command)
+            if ready is None:
+                print("READ: " + where)
+                continue
+            with socket.create_connection(("127.0.0.1", self.feed)):
+                if "kick 4711" in ready:
+                    ready = ready.replace("4711", "$(linectl --json clients "
+                                          "feed | sed 's/.*\"id\":\\([0-9]*\\)"
+                                          ".*/\\1/')")
+                status, got = self.run(ready)
+            if ready.endswith("&"):
+                wait_for_port(self.port)
+                self.run("kill %2; wait %2")
+            shown = ready.startswith("lined -t") and wanted != ""
+            self.say(matches(wanted, got) if shown else status == 0, where,
+                     "status %d, it printed:\n%swanted:\n%s"
+                     % (status, got, wanted))
+            if "drain" in ready:
+                self.run("linectl reload")
+
+    def follow(self, name, text):
+        for number, content in literal_blocks(text):
+            place = "%s:%d" % (name, number)
+            if re.match(r"(%s)\b.*[{=(]" % "|".join(TOP_LEVEL), content):
+                self.check_config(place, content)
+            elif re.search(r"(?m)^[$#] ", content):
+                self.follow_session(place, content)
+
+    def end(self):
+        self.run("kill %1; wait %1")
+        self.shell.end()
+
+
+def follow_guides(tmp, env):
+    make = os.environ.get("MAKE") or "make"
+    root = os.path.join(tmp, "root")
+    place = os.path.join(tmp, "guides")
+    os.mkdir(place)
+    guide = Guide(root, env, place)
+    try:
+        for variable, name in GUIDES:
+            with open(os.path.join(root + value(make, variable), name)) as f:
+                guide.follow(os.path.basename(name), f.read())
+    finally:
+        guide.end()
+    print("Checks: %d, Failures: %d" % (guide.checks, guide.faults))
+    # Fewer would say that blocks are not found any more.
+    return guide.checks >= 20 and guide.faults == 0
+
+
 def follow_in(directory, path, env):
     os.mkdir(directory)
     print(os.path.basename(path))
@@ -189,7 +359,8 @@ def main():
         os.chmod(tmp, 0o755)
         env = install(tmp)
         good = all([follow_in(os.path.join(tmp, str(number)), path, env)
-                    for number, path in enumerate(TEXTS)])
+                    for number, path in enumerate(TEXTS)]
+                   + [follow_guides(tmp, env)])
     sys.exit(0 if good else 1)
 
 
