@@ -46,7 +46,7 @@ def code_lines(path):
 class Authors(DaemonTest):
     def linetest(self, *args):
         process = subprocess.Popen(
-            [LINETEST, "--fragment=1", *args],
+            [LINETEST, *args],
             env=environment({"LINED": LINED}), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.addCleanup(process.stdout.close)
@@ -72,7 +72,7 @@ class Authors(DaemonTest):
                 module = self.build_module(name, source.read())
             more = ["--workers", "3"] if name == "topics" else []
             processes[name] = self.linetest(
-                "-m", os.path.dirname(module), *more, self.transcript(name))
+                "--fragment=1", "-m", os.path.dirname(module), *more, self.transcript(name))
         self.all_pass(processes)
 
     def answers(self, port):

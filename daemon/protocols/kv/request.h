@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request of a client: a command's line, and its block if it has one.
+ */
+#ifndef KV_REQUEST_H
+#define KV_REQUEST_H
+
+#include <lined/protocol.h>
+
+#include "kv/store.h"
+
+#define KV_KEY_MAX 250
+
+#define KV_BAD_FORMAT "CLIENT_ERROR bad command line format"
+
+struct kv_options {
+	int64_t memory, value_size;
+};
+
+/* The counters of clients' commands that `stats` shows. */
+struct kv_stats {
+	uint64_t cmd_get, cmd_set, cmd_flush, cmd_touch;
+	uint64_t get_hits, get_misses, delete_hits, delete_misses;
+	uint64_t incr_hits, incr_misses, decr_hits, decr_misses;
+	uint64_t cas_hits, cas_misses, cas_badval;
+	uint64_t touch_hits, touch_misses, total_items;
+};
+
+/* lined_client_data() */
+struct kv_client {
+	uint64_t discard; /* bytes of a refused block still to be read */
+};
+
+struct kv_request {
+	struct lined_socket *client;
+	struct kv_store *store;
+	struct kv_stats *stats;
+	const struct kv_options *options;
+	const struct lined_line *line;
+	const struct lined_word *words, *key;
+	size_t count;
+	bool quiet;                     /* noreply */
+	const struct lined_line *block; /* NULL: not read yet */
+	char number[24];                /* the reply of incr and decr */
+};
+
+/* Answers, unless the client wants none. */
+void kv_reply(const struct kv_request *r, const char *text);
+
+/* Each command returns its answer; NULL: it has answered, or will. */
+
+/* quit; also ends a connection that is out of step. */
+const char *kv_quit(struct kv_request *r);
+
+/* set, add, replace, append, prepend, cas: the value follows as a block, and
+ * this is called again with it. */
+const char *kv_storage(struct kv_request *r);
+
+/* Refuses a storage command whose block follows; `length` is the word of the
+ * line with its length. NULL: there is none. */
+const char *kv_refuse_block(struct kv_request *r,
+			    const struct lined_word *length, const char *why);
+
+/* A block has come. False: it belongs to a refused command, and is
+ * discarded. */
+bool kv_block_is_wanted(struct lined_socket *client,
+			const struct lined_line *block);
+
+#endif
