@@ -43,6 +43,48 @@ static int filter_regcomp(regex_t *regex, const char *expression, int flags,
 	return -1;
 }
 
+/* An expression with a back-reference must keep the numbers of its groups; one
+ * that is anchored is matched at one place anyway. */
+static bool filter_is_linear(const char *expression)
+{
+	const char *at;
+
+	for (at = expression; *at != '\0'; at++)
+		if (at[0] == '\\' && at[1] >= '1' && at[1] <= '9')
+			return true;
+	return expression[0] == '^' && strchr(expression, '|') == NULL;
+}
+
+/*
+ * The time of a search is quadratic in the length of a line: the C library
+ * tries each place as the beginning. With an anchor and "any bytes" before the
+ * expression there is one place, and one pass over the line. "." would not
+ * match a NUL.
+ */
+static int filter_search_regcomp(regex_t *regex, const char *expression,
+				 const char *text, char *error, size_t size)
+{
+	static const char form[] = "^([^a]|a)*(%s)";
+	size_t room = sizeof(form) + strlen(expression);
+	char *search;
+	int result;
+
+	if (filter_regcomp(regex, expression, REG_NOSUB, text, error, size) < 0)
+		return -1;
+	if (filter_is_linear(expression))
+		return 0;
+	regfree(regex);
+	search = malloc(room);
+	if (search == NULL) {
+		snprintf(error, size, "out of memory");
+		return -1;
+	}
+	snprintf(search, room, form, expression);
+	result = filter_regcomp(regex, search, REG_NOSUB, text, error, size);
+	free(search);
+	return result;
+}
+
 static int filter_compile(struct filter_rule *rule, const char *text,
 			  char *error, size_t size)
 {
@@ -61,8 +103,8 @@ static int filter_compile(struct filter_rule *rule, const char *text,
 			 text);
 		return -1;
 	}
-	return filter_regcomp(&rule->expression, expression, REG_NOSUB, text,
-			      error, size);
+	return filter_search_regcomp(&rule->expression, expression, text, error,
+				     size);
 }
 
 struct relay_filter *relay_filter_new(const struct lined_option_list *rules,
