@@ -234,6 +234,8 @@ PROBES = {
 
 # Tried with values that the checks of -t accept.
 VALUES = {"use": '"all"', "upstream-ca": '"ca.pem"', "upstream-name": '"x"',
+          "upstream-certificate": '"x.pem"', "upstream-key": '"x.pem"',
+          "upstream-verify": "true",
           "subscribe-only": "true", "publish-only": "true", "topic": '"x"'}
 
 

@@ -292,6 +292,19 @@ class ClientCertificates(TlsTest):
         self.counts("certificate")
         daemon.wait_log("closed: error: tls: peer did not return a certificate")
 
+    def test_the_name_is_in_a_tag_of_relay(self):
+        self.start(self.conf(
+            section(self.certs.server,
+                    extra='client-ca = "%s" client-cert = "optional"'
+                    % self.certs.ca.certificate),
+            protocol="relay", service='relay { tag = "{name} " '
+            'loopback = true }'))
+        for pair, name in ((self.certs.alice, b"alice@example.org"),
+                           (None, b"-")):
+            with self.connect(self.context(pair=pair)) as client:
+                client.send(b"line\n")
+                self.assertEqual(client.line(), name + b" line\n")
+
     def test_optional(self):
         self.begin("optional")
         with self.connect(self.context()) as client:

@@ -163,6 +163,16 @@ static const struct lined_option *option_find(const char *name)
 	return option;
 }
 
+static bool option_has_tls(const struct relay_options *options)
+{
+	size_t i;
+
+	for (i = 0; i < options->upstream.count; i++)
+		if (strncmp(options->upstream.items[i], "tls://", 6) == 0)
+			return true;
+	return false;
+}
+
 /* An option that is set and changes nothing: the operator may rely on it. */
 static void option_check_effect(struct lined_check *check,
 				const struct relay_options *options,
@@ -189,6 +199,9 @@ static void option_check_effect(struct lined_check *check,
 			"nothing%s%s",
 			effect->instead != NULL ? "; see " : "",
 			effect->instead != NULL ? effect->instead : "");
+	else if (strncmp(name, "upstream-", 9) == 0 && !option_has_tls(options))
+		lined_check_warning(check, name,
+				    "no effect without an upstream tls://");
 	else if (effect->needs != NULL &&
 		 !lined_check_is_set(check, effect->needs))
 		lined_check_warning(check, name, "no effect without %s",

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <lined/address.h>
+#include <lined/tls.h>
 
 #include "relay/relay.h"
 
@@ -180,17 +181,35 @@ size_t relay_tag_write(const struct relay *relay,
 	return relay->options->tag_checksum ? tag_add_checksum(tag, len) : len;
 }
 
+/* Writes a text of the client with its control characters replaced: it must not
+ * end the line. */
+static const char *tag_make_printable(char *to, size_t size, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < size - 1 && text[i] != '\0'; i++)
+		to[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f
+				? '?'
+				: text[i];
+	to[i] = '\0';
+	return to;
+}
+
 size_t relay_tag_write_client(const struct relay *relay,
-			      const struct lined_socket *sock,
+			      struct lined_socket *sock,
 			      char tag[RELAY_TAG_MAX])
 {
 	struct relay_source source = {"", "", ""};
+	char name[256];
+	struct lined_tls tls;
 	char host[LINED_ADDRESS_TEXT_MAX];
 	struct lined_address address;
 	const char *peer, *colon;
 
 	if (relay->options->tag[0] == '\0')
 		return 0;
+	if (lined_client_tls(sock, &tls))
+		source.name = tag_make_printable(name, sizeof(name), tls.name);
 	peer = lined_client_peer(sock);
 	source.address = peer;
 	if (lined_address_parse(&address, peer) == 0) {

@@ -35,7 +35,7 @@ size_t relay_tag_write(const struct relay *relay,
 
 /* The same for a line of a client, or of the datagram that is being read. */
 size_t relay_tag_write_client(const struct relay *relay,
-			      const struct lined_socket *sock,
+			      struct lined_socket *sock,
 			      char tag[RELAY_TAG_MAX]);
 
 /* Replaces {time} and {seconds} in a template; returns the length. */
