@@ -185,13 +185,15 @@ bool listener_is_reached(const struct listener *listener)
 	       unix_path_is(listener->address.path, &listener->file);
 }
 
-int listener_set_mode(const struct listener *listener,
+int listener_set_mode(struct listener *listener,
 		      const struct unix_path_mode *mode, char *error,
 		      size_t size)
 {
 	const char *path = listener->address.path;
 
-	return path == NULL ? 0 : unix_path_set_mode(path, mode, error, size);
+	return path == NULL ? 0
+			    : unix_path_set_mode(path, &listener->file, mode,
+						 error, size);
 }
 
 /* ---- inherited descriptors -------------------------------------------- */

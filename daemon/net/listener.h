@@ -78,7 +78,7 @@ bool listener_is_reached(const struct listener *listener);
 
 /* Applies mode and owners to the path of an open listener, if it has one. -1
  * and why. */
-int listener_set_mode(const struct listener *listener,
+int listener_set_mode(struct listener *listener,
 		      const struct unix_path_mode *mode, char *error,
 		      size_t size);
 

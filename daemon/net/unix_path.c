@@ -77,21 +77,22 @@ static void unix_path_directory(const char *path, char *directory, size_t size)
 
 /* Replaces -1 by the owner or group that a new socket at the path would get, if
  * the present one differs. */
-static int unix_path_reset_owners(const char *path, uid_t *uid, gid_t *gid)
+static int unix_path_reset_owners(const char *path, const struct stat *now,
+				  uid_t *uid, gid_t *gid)
 {
 	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	struct stat now, parent;
+	struct stat parent;
 	uid_t own = geteuid();
 	gid_t group = getegid();
 
 	unix_path_directory(path, directory, sizeof(directory));
-	if (stat(path, &now) < 0 || stat(directory, &parent) < 0)
+	if (stat(directory, &parent) < 0)
 		return -1;
 	if (parent.st_mode & S_ISGID)
 		group = parent.st_gid;
-	if (*uid == (uid_t)-1 && now.st_uid != own)
+	if (*uid == (uid_t)-1 && now->st_uid != own)
 		*uid = own;
-	if (*gid == (gid_t)-1 && now.st_gid != group)
+	if (*gid == (gid_t)-1 && now->st_gid != group)
 		*gid = group;
 	return 0;
 }
@@ -120,32 +121,90 @@ static void unix_path_say_chown(const struct unix_path_mode *mode, uid_t uid,
 			 strerror(number));
 }
 
-int unix_path_set_mode(const char *path, const struct unix_path_mode *mode,
-		       char *error, size_t size)
+/*
+ * A descriptor of the socket at the path. The directory may belong to another
+ * user, who can put a symbolic link, or a hard link to another file, in the
+ * place of the socket at any time: as root, a chown(2) of the path would give
+ * that file away. Only the very file that was bound is accepted. -1 and errno.
+ */
+static int unix_path_hold(const char *path, struct unix_path_file *file,
+			  struct stat *now)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, now) == 0 && S_ISSOCK(now->st_mode) &&
+	    (file->known
+		     ? now->st_dev == file->device && now->st_ino == file->inode
+		     : now->st_uid == geteuid() && now->st_nlink == 1)) {
+		file->known = true;
+		file->device = now->st_dev;
+		file->inode = now->st_ino;
+		return fd;
+	}
+	close(fd);
+	errno = ESTALE;
+	return -1;
+}
+
+/* fchmod(2) refuses a descriptor of O_PATH, but its path in /proc does not lead
+ * to any other file. */
+static int unix_path_chmod(int fd, mode_t mode)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return chmod(path, mode);
+}
+
+static int unix_path_apply(int fd, const char *path, const struct stat *now,
+			   const struct unix_path_mode *mode, char *error,
+			   size_t size)
 {
 	uid_t uid;
 	gid_t gid;
 
 	if (unix_path_find_owners(mode, &uid, &gid, error, size) < 0)
 		return -1;
-	if (mode->again && unix_path_reset_owners(path, &uid, &gid) < 0) {
+	if (mode->again && unix_path_reset_owners(path, now, &uid, &gid) < 0) {
 		snprintf(error, size, "%s", strerror(errno));
 		return -1;
 	}
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) &&
-	    chown(path, uid, gid) < 0) {
+	    fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0) {
 		unix_path_say_chown(mode, uid, error, size);
 		return -1;
 	}
-	if (chmod(path, mode->mode) < 0) {
+	if (unix_path_chmod(fd, mode->mode) < 0) {
 		snprintf(error, size, "chmod: %s", strerror(errno));
 		return -1;
 	}
 	return 0;
 }
 
+int unix_path_set_mode(const char *path, struct unix_path_file *file,
+		       const struct unix_path_mode *mode, char *error,
+		       size_t size)
+{
+	struct stat now;
+	int fd = unix_path_hold(path, file, &now), result;
+
+	if (fd < 0) {
+		snprintf(error, size, "%s",
+			 errno == ESTALE ? "another file is in its place"
+					 : strerror(errno));
+		return -1;
+	}
+	result = unix_path_apply(fd, path, &now, mode, error, size);
+	close(fd);
+	return result;
+}
+
 /* ---- the file at the path ---------------------------------------------- */
 
+/* For a stored socket, whose name says which file it is (fd_store.h): its owner
+ * may be another user already. */
 static void unix_path_identify(const char *path, struct unix_path_file *file)
 {
 	struct stat status;
@@ -267,7 +326,9 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 	}
 	strcpy(address.sun_path, path);
 	fd = fd_store_take(inherited, (struct sockaddr *)&address, SOCK_STREAM);
-	if (fd < 0) {
+	if (fd >= 0) {
+		unix_path_identify(path, file);
+	} else {
 		listening = false;
 		lock = unix_path_lock_directory(path);
 		fd = unix_path_bind(&address);
@@ -276,8 +337,7 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 		snprintf(error, size, "%s", strerror(errno));
 		goto unlock;
 	}
-	unix_path_identify(path, file);
-	if (unix_path_set_mode(path, mode, error, size) < 0)
+	if (unix_path_set_mode(path, file, mode, error, size) < 0)
 		goto fail;
 	if (!listening && listen(fd, backlog) < 0) {
 		snprintf(error, size, "%s", strerror(errno));

@@ -43,9 +43,11 @@ int unix_path_open(const char *path, const struct unix_path_mode *mode,
 int unix_path_check_mode(const struct unix_path_mode *mode, char *error,
 			 size_t size);
 
-/* Applies mode and owners to a path that is open. -1 and why in error. */
-int unix_path_set_mode(const char *path, const struct unix_path_mode *mode,
-		       char *error, size_t size);
+/* Applies mode and owners to the socket at the path, and to no other file that
+ * is in its place. -1 and why in error. */
+int unix_path_set_mode(const char *path, struct unix_path_file *file,
+		       const struct unix_path_mode *mode, char *error,
+		       size_t size);
 
 /* Whether the path still is this file. */
 bool unix_path_is(const char *path, const struct unix_path_file *file);

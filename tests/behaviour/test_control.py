@@ -141,12 +141,12 @@ int bind(int fd, const struct sockaddr *address, socklen_t len)
 	return result;
 }
 
-int chown(const char *path, uid_t uid, gid_t gid)
+int fchownat(int fd, const char *path, uid_t uid, gid_t gid, int flags)
 {
-	int (*next)(const char *, uid_t, gid_t) =
-		(int (*)(const char *, uid_t, gid_t))
-		dlsym(RTLD_NEXT, "chown");
-	int result = next(path, uid, gid);
+	int (*next)(int, const char *, uid_t, gid_t, int) =
+		(int (*)(int, const char *, uid_t, gid_t, int))
+		dlsym(RTLD_NEXT, "fchownat");
+	int result = next(fd, path, uid, gid, flags);
 
 	usleep(100000);
 	return result;
@@ -215,6 +215,51 @@ class Making(ControlTest):
         self.assertEqual({mode for mode, _ in seen}, {0o600})
         daemon.stop()
         self.assertFalse(os.path.lexists(self.socket))
+
+    @unittest.skipUnless(ROOT, "only root gives files away")
+    def test_a_link_in_its_place_is_not_followed(self):
+        """The socket is in a directory of another user, who puts a link there:
+        at a reload, and between bind() and the change of owner."""
+        os.chmod(self.dir, 0o711)
+        yard = self.path("yard")
+        os.mkdir(yard)
+        os.chown(yard, OTHER, OTHER)
+        treasure = self.path("treasure")
+        with open(treasure, "w"):
+            pass
+        os.chmod(treasure, 0o600)
+        path = os.path.join(yard, "echo.sock")
+        extra = 'socket-owner = "daemon" socket-mode = 0666'
+
+        def lure():
+            os.unlink(path)
+            os.symlink(treasure, path)
+        daemon = self.start(service("echo", "unix://" + path, extra=extra),
+                            env={"LD_PRELOAD": self.library,
+                                 "ASAN_OPTIONS": os.environ.get(
+                                     "ASAN_OPTIONS", "")
+                                 + ":verify_asan_link_order=0"})
+        lure()
+        place = daemon.mark()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("reload: (done|refused)", place)
+        self.assertEqual(os.stat(treasure).st_uid, 0)
+        self.assertEqual(stat.S_IMODE(os.stat(treasure).st_mode), 0o600)
+        daemon.stop()
+        os.unlink(path)
+        self.write(self.control + service("echo", "unix://" + path,
+                                          extra=extra))
+        daemon = self.launch(self.arguments(), env={
+            "LD_PRELOAD": self.library, "ASAN_OPTIONS": os.environ.get(
+                "ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+        # bind() takes 100 ms here.
+        self.eventually(lambda: os.path.lexists(path), "the socket")
+        lure()
+        self.assertEqual(daemon.wait(), 3)
+        daemon.wait_log("listen unix://%s: (another file is in its place|Too "
+                        "many levels of symbolic links)" % path)
+        self.assertEqual(os.stat(treasure).st_uid, 0)
+        self.assertEqual(stat.S_IMODE(os.stat(treasure).st_mode), 0o600)
 
     def test_a_group_has_it_only_when_it_is_the_right_one(self):
         gid = os.getgid()
