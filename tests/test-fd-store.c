@@ -198,6 +198,17 @@ static ino_t inode_of(int fd)
 	return status.st_ino;
 }
 
+static const struct sockaddr *address_of(const struct listener *listener)
+{
+	static struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	ck_assert_int_eq(getsockname(listener->sockets[0].fd,
+				     (struct sockaddr *)&address, &len),
+			 0);
+	return (const struct sockaddr *)&address;
+}
+
 /* Whether a client gets in; it waits in the queue. */
 static bool gets_in(const char *scheme)
 {
@@ -314,6 +325,48 @@ START_TEST(one_that_is_in_the_way_goes)
 }
 END_TEST
 
+/* Another address of the port is in nobody's way. */
+START_TEST(one_that_is_not_in_the_way_stays)
+{
+	const char *scheme = schemes[_i];
+	struct listener *listener =
+		open_listener(text_of(scheme, "127.0.0.1"), NULL);
+	struct listener *foreign, *other;
+	struct inherited *passed;
+
+	stop_stored(listener);
+	passed = restart();
+	foreign = open_listener(text_of(scheme, "127.0.0.2"), NULL);
+	fd_store_drop_rivals(passed, address_of(foreign),
+			     foreign->sockets[0].datagram ? SOCK_DGRAM
+							  : SOCK_STREAM);
+	other = open_listener(text_of(scheme, "127.0.0.1"), passed);
+	ck_assert_uint_eq(fd_store_taken(passed), 1);
+	listener_free(foreign);
+	listener_free(other);
+	inherited_free(passed);
+	forget_all();
+}
+END_TEST
+
+START_TEST(path_of_one_that_is_dropped_is_removed)
+{
+	struct listener *listener = open_listener(text_of("unix", ""), NULL);
+	struct inherited *passed;
+
+	stop_stored(listener);
+	ck_assert_int_eq(access(unix_path, F_OK), 0);
+	passed = restart();
+	fd_store_drop(passed);
+	ck_assert_int_ne(access(unix_path, F_OK), 0);
+	inherited_free(passed);
+	manage();
+	sd_notify_settle();
+	while (recv(manager, items, 0, MSG_DONTWAIT) >= 0)
+		;
+}
+END_TEST
+
 START_TEST(what_nobody_wants_is_dropped)
 {
 	struct listener *listener =
@@ -406,6 +459,8 @@ static Suite *fd_store_suite(void)
 			    2);
 	tcase_add_test(tc, both_families_of_an_address_are_kept);
 	tcase_add_loop_test(tc, one_that_is_in_the_way_goes, 0, 2);
+	tcase_add_loop_test(tc, one_that_is_not_in_the_way_stays, 0, 2);
+	tcase_add_test(tc, path_of_one_that_is_dropped_is_removed);
 	tcase_add_test(tc, what_nobody_wants_is_dropped);
 	tcase_add_test(tc, a_path_that_is_gone_is_made_anew);
 	tcase_add_test(tc, without_a_store_nothing_is_kept);

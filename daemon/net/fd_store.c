@@ -169,8 +169,24 @@ size_t fd_store_taken(const struct inherited *inherited)
 	return count;
 }
 
+/* A path that nobody listens on is of no use. It is removed if it still is the
+ * socket's: the name says which file that is. */
+static void fd_store_remove_path(const struct inherited_socket *item)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+	socklen_t len = sizeof(address) - 1;
+	char name[FD_STORE_NAME_MAX];
+
+	if (getsockname(item->fd, (struct sockaddr *)&address, &len) == 0 &&
+	    address.sun_family == AF_UNIX &&
+	    fd_store_name_unix(&address, name) == 0 &&
+	    strcmp(name, item->name) == 0)
+		unlink(address.sun_path);
+}
+
 static void fd_store_drop_item(struct inherited_socket *item)
 {
+	fd_store_remove_path(item);
 	sd_notify_unstore(item->name);
 	close(item->fd);
 	item->fd = -1;
@@ -185,9 +201,8 @@ static bool fd_store_is_rival(int fd, const struct sockaddr *address, int type)
 	return getsockname(fd, (struct sockaddr *)&kept, &len) == 0 &&
 	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &kept_type, &type_len) ==
 		       0 &&
-	       kept_type == type && kept.ss_family == address->sa_family &&
-	       lined_address_port((struct sockaddr *)&kept) ==
-		       lined_address_port(address);
+	       kept_type == type &&
+	       listen_endpoints_overlap((struct sockaddr *)&kept, address);
 }
 
 void fd_store_drop_rivals(const struct inherited *inherited,

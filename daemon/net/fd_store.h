@@ -43,14 +43,13 @@ int fd_store_take(const struct inherited *inherited,
 		  const struct sockaddr *address, int type);
 
 /* To be called when the address is in use: drops the stored sockets of its
- * type, family and port, one of which may occupy it, as 127.0.0.1 does the port
- * of *. */
+ * type that overlap with it, as 127.0.0.1 does with *. */
 void fd_store_drop_rivals(const struct inherited *inherited,
 			  const struct sockaddr *address, int type);
 
 /* How many stored sockets were taken. */
 size_t fd_store_taken(const struct inherited *inherited);
-/* Drops the stored sockets that no service has taken. */
+/* Drops the stored sockets that no service has taken, and their paths. */
 void fd_store_drop(const struct inherited *inherited);
 
 #endif

@@ -296,8 +296,8 @@ bool listen_address_equal(const struct listen_address *a,
 	return listen_address_compare(a, b) == 0;
 }
 
-static bool listen_endpoints_overlap(const struct sockaddr *a,
-				     const struct sockaddr *b)
+bool listen_endpoints_overlap(const struct sockaddr *a,
+			      const struct sockaddr *b)
 {
 	return lined_address_equal(a, b) ||
 	       (a->sa_family == b->sa_family &&

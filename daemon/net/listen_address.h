@@ -67,6 +67,10 @@ int listen_address_compare(const struct listen_address *a,
 bool listen_address_equal(const struct listen_address *a,
 			  const struct listen_address *b);
 
+/* Whether two sockets of one type cannot both be bound to these addresses. */
+bool listen_endpoints_overlap(const struct sockaddr *a,
+			      const struct sockaddr *b);
+
 /*
  * Whether the two cannot both be open: the same port on the same address or on
  * all addresses of its family, the same path, the same systemd name.

@@ -283,11 +283,12 @@ bool sd_notify_settle(void)
 
 	if (!unsettled || !sd_notify_flush() || pipe2(ends, O_CLOEXEC) < 0)
 		return false;
-	unsettled = false;
 	closed.fd = ends[0];
-	notice_send("BARRIER=1", ends[1]);
+	/* A barrier that was not sent stays to be sent. */
+	unsettled = notice_send("BARRIER=1", ends[1]) < 0;
 	close(ends[1]);
-	poll(&closed, 1, SETTLE_MS);
+	if (!unsettled)
+		poll(&closed, 1, SETTLE_MS);
 	close(ends[0]);
-	return true;
+	return !unsettled;
 }
