@@ -225,6 +225,14 @@ static void control_respond_tap(struct lined_socket *client, void *arg,
 
 /* ---- requests ----------------------------------------------------------- */
 
+/* Whether an answer can reach the client: not after a write has failed. */
+static bool control_can_answer(const struct session *session)
+{
+	return lined_socket_is_writeable(session->client);
+}
+
+/* A client that has sent thousands of requests and closed costs nothing: only
+ * what changes something is still done. */
 static void control_request(struct session *session, const struct verb *verb,
 			    const char *argument, const char *text, size_t len)
 {
@@ -235,6 +243,8 @@ static void control_request(struct session *session, const struct verb *verb,
 		.text_len = len,
 	};
 
+	if (verb->right == LOOK && !control_can_answer(session))
+		return;
 	session->verb = verb;
 	session->tapping = verb->request == LINED_REQUEST_TAP;
 	if (lined_control_request(session->client, &request,
@@ -349,7 +359,7 @@ static void control_help(struct session *session, const char *argument)
 	size_t i;
 
 	(void)argument;
-	for (i = 0; i < VERBS; i++) {
+	for (i = 0; i < VERBS && control_can_answer(session); i++) {
 		snprintf(usage, sizeof(usage), "%s%s", verbs[i].name,
 			 verbs[i].usage);
 		values[1].text = verbs[i].summary;

@@ -182,6 +182,12 @@ static void metrics_take_line(struct session *session,
 	if (status == HTTP_MORE)
 		return;
 	lined_timer_stop(&session->deadline);
+	/* A write has failed: nobody reads the answers to what is left. */
+	if (!lined_socket_is_writeable(session->client)) {
+		lined_socket_close_for(session->client, LINED_CLOSE_ERROR,
+				       EPIPE);
+		return;
+	}
 	if (status == HTTP_OK)
 		metrics_request_page(session);
 	else

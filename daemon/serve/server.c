@@ -67,15 +67,23 @@ void server_drain(struct server *server, struct service *service)
 
 /* ---- stopping --------------------------------------------------------- */
 
-/* Drains all open services that are internal, or all that are not. */
+/* The time for a last answer when the others have used it all up. */
+#define LAST_MS 100
+
+/* Drains all open services that are internal, or all that are not, by the end
+ * of the stop. */
 static void server_drain_all(struct server *server, bool internal)
 {
+	uint64_t now_ms = lined_dispatcher_now_ms(server->dispatcher);
+	uint32_t left_ms = LAST_MS;
 	struct service *service, *next;
+
+	if (server->stop_end_ms > now_ms + LAST_MS)
+		left_ms = (uint32_t)(server->stop_end_ms - now_ms);
 
 	list_for_each_safe(service, next, &server->services, link)
 		if (service->conf->internal == internal)
-			server_begin_drain(server, service,
-					   server_drain_timeout_ms(server));
+			server_begin_drain(server, service, left_ms);
 }
 
 /* While a handler blocks, no other client of its worker is served. linetest
@@ -135,6 +143,8 @@ static void server_service_ended(struct service *service)
 void server_stop(struct server *server)
 {
 	server->stopping = true;
+	server->stop_end_ms = lined_dispatcher_now_ms(server->dispatcher) +
+			      server_drain_timeout_ms(server);
 	server_drain_all(server, false);
 	server_check_stopped(server);
 }

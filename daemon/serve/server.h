@@ -47,6 +47,7 @@ struct server {
 	struct server_tls tls;
 	size_t clients; /* of all services */
 	bool stopping;
+	uint64_t stop_end_ms;   /* while stopping: the end of the drains */
 	bool internal_stopping; /* the internal services drain, too */
 	const struct server_events *events;
 };

@@ -1371,6 +1371,25 @@ class Abuse(ControlTest):
             c.client.send(b"x" * 100000)
             self.assertIn(b'"error":"the line is too long"', c.client.ended())
 
+    def test_nobody_is_answered_who_has_gone(self):
+        """Thousands of commands on connections that are then closed cost
+        next to nothing; what they change is still done."""
+        self.control += ('metrics { listen = "unix://%s" }\n'
+                         % self.path("metrics.sock"))
+        daemon = self.start()
+        for _ in range(20):
+            for path, said in (
+                    (self.socket, b"metrics\n" * 5000 + b"log debug\n"),
+                    (self.path("metrics.sock"),
+                     b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)):
+                with Client(path, sndbuf=1 << 20) as c:
+                    c.send(said)
+        before = daemon.cpu_seconds()
+        self.eventually(lambda: len(daemon.logged(": log debug$")) == 20,
+                        "the changes")
+        self.assertIn("state", self.one("status", "daemon"))
+        self.assertLess(daemon.cpu_seconds() - before, 3)
+
     def test_many_clients_are_bounded(self):
         self.start()
         clients = []

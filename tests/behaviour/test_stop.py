@@ -203,6 +203,17 @@ class Stop(DaemonTest):
                 daemon.signal(signal.SIGTERM)
                 self.assertEqual(daemon.wait(), 0)
 
+    def test_what_lined_serves_itself_has_no_time_of_its_own(self):
+        metrics = self.path("metrics.sock")
+        daemon = self.start('drain-timeout = 2s\n'
+                            'metrics { listen = "unix://%s" }\n' % metrics
+                            + self.text)
+        with self.stuck(), Client(metrics) as scraper:
+            scraper.fill(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            daemon.signal(signal.SIGTERM)
+            with self.takes(1.5, 3.5):
+                self.assertEqual(daemon.wait(), 0)
+
     def test_a_client_that_never_stops_sending_does_not_hold_it(self):
         daemon = self.start("drain-timeout = 2s\n" + self.text)
         # Both ends of the flood go on while the daemon stops.
