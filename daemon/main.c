@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 		return keeper_main();
 	fill_standard_fds();
 	if (argc == 2 && strcmp(argv[1], CONF_CHILD_ARGUMENT) == 0)
-		exit(reload_child_main());
+		_exit(reload_child_main()); /* it frees nothing */
 	switch (cmdline_parse(&cmdline, argc, argv)) {
 	case CMDLINE_SHOWN:
 		exit(flush_shown());
