@@ -35,6 +35,7 @@ static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct log_writer *open_writer; /* NULL: the log is not open */
 static bool copies_errors;             /* log_copy_errors() has an effect */
 static bool target_is_stderr;
+static bool target_is_syslog; /* and nothing else, should that fail */
 static bool stderr_is_stuck;
 /* A peer that knew the hash could choose an address that hides another one. */
 static uint64_t hash_seed;
@@ -133,6 +134,7 @@ int log_open(const struct log_settings *settings)
 		open_writer = log_writer_start(&sink);
 	writer = open_writer;
 	target_is_stderr = sink.kind == LOG_SINK_STDERR;
+	target_is_syslog = sink.kind == LOG_SINK_SYSLOG && !sink.fall_back;
 	copies_errors = !target_is_stderr && !log_stderr_is_journal();
 	last_words.syslog = !target_is_stderr;
 	last_words.style = sink.style;
@@ -197,6 +199,16 @@ bool log_enabled(enum lined_log_level level)
 bool log_access(void)
 {
 	return atomic_load_explicit(&access_is_logged, memory_order_relaxed);
+}
+
+bool log_is_lost(void)
+{
+	bool is_syslog;
+
+	pthread_rwlock_rdlock(&log_lock);
+	is_syslog = target_is_syslog;
+	pthread_rwlock_unlock(&log_lock);
+	return is_syslog && !log_sink_has_syslog();
 }
 
 uint64_t log_lost(void)

@@ -106,6 +106,10 @@ void log_msg(enum lined_log_level level, const char *format, ...)
 void log_msg_of(const void *kind, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Whether messages of the open log would be lost now: its target is syslog, and
+ * there is none. */
+bool log_is_lost(void);
+
 /* How many messages were lost since the start: dropped because the log was
  * slow, or not taken by its target. */
 uint64_t log_lost(void);

@@ -58,6 +58,15 @@ class Detached(Start):
         self.eventually(lambda: not os.path.exists("/proc/%d" % pid),
                         "its end")
 
+    def test_missing_syslog_is_told_by_the_command(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            has_syslog = s.connect_ex("/dev/log") == 0
+        code, err = self.run_here("-d", "--pid-file", "lined.pid")
+        with open(self.path("lined.pid")) as f:
+            self.addCleanup(self.end, int(f.read()))
+        self.assertEqual(code, 0, err)
+        self.assertEqual("there is no syslog" in err, not has_syslog, err)
+
     def test_pid_file_contains_the_daemon_until_it_ends(self):
         pid = self.detach("--pid-file", "lined.pid")
         self.assertTrue(self.answers())
