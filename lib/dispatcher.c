@@ -152,6 +152,7 @@ void lined_dispatcher_free(struct lined_dispatcher *d)
 	delegate_detach(d, &d->wakeup);
 	mailbox_fini(&d->mailbox);
 	d->ops->free(d->poller);
+	websocket_cache_clear(&d->websockets);
 	send_pool_fini(&d->pool);
 	if (d->transport_memory != NULL)
 		d->transport_memory_free(d->transport_memory);

@@ -25,6 +25,7 @@
 #include "send_queue.h"
 #include "timer_heap.h"
 #include "turn_stats.h"
+#include "websocket_encode.h"
 
 struct resolver;
 
@@ -117,6 +118,7 @@ struct lined_dispatcher {
 	char *read_buffer;               /* READ_SIZE + 1 */
 	struct lined_socket_group group; /* for sockets without a group */
 	struct send_pool pool;
+	struct websocket_cache websockets;
 	/* What a transport shares among its sockets (transport_tls.c); NULL
 	 * until the first needs it. */
 	void *transport_memory;

@@ -24,11 +24,11 @@ void socket_end(struct lined_socket *sock, enum lined_close_reason reason,
 
 	if (sock->state == LINED_SOCKET_CLOSED)
 		return;
+	sock->reason = (uint8_t)reason;
+	sock->error = (int16_t)error;
 	if (socket_transport(sock)->stop != NULL)
 		socket_transport(sock)->stop(sock);
 	sock->state = LINED_SOCKET_CLOSED;
-	sock->reason = (uint8_t)reason;
-	sock->error = (int16_t)error;
 	if (d == NULL) {
 		socket_deliver_close(sock);
 		socket_free(sock);
@@ -158,6 +158,9 @@ static bool socket_may_be_reset(const struct lined_socket *sock)
 
 	if (sock->eof)
 		return false;
+	if (socket_transport(sock)->is_answered != NULL &&
+	    socket_transport(sock)->is_answered(sock))
+		return true;
 	return sock->reason == LINED_CLOSE_TOO_LONG || fd_has_unread(fd) ||
 	       fd_has_unacknowledged(fd);
 }

@@ -59,6 +59,7 @@ static int32_t deadline_left(const struct lined_socket *sock,
 			     enum deadline deadline, uint32_t now)
 {
 	const struct lined_limits *limits = socket_limits(sock);
+	uint32_t at;
 
 	if (!(socket_deadlines(sock) & DEADLINE_BIT(deadline)))
 		return NEVER;
@@ -84,6 +85,11 @@ static int32_t deadline_left(const struct lined_socket *sock,
 			       ? NEVER
 			       : limit_left(sock, now, sock->active_at,
 					    limits->idle_ms);
+	case DEADLINE_WAKE:
+		return socket_transport(sock)->wakes != NULL &&
+				       socket_transport(sock)->wakes(sock, &at)
+			       ? (int32_t)(at - now)
+			       : NEVER;
 	case DEADLINE_RESUME:
 		return sock->accept_paused || sock->slowed
 			       ? (int32_t)(sock->resume_at - now)
@@ -155,6 +161,10 @@ void socket_deadline(struct lined_socket *sock)
 
 	if (deadline_left(sock, DEADLINE_RESUME, now) <= 0)
 		socket_resume(sock);
+	if (deadline_left(sock, DEADLINE_WAKE, now) <= 0)
+		socket_transport(sock)->wake(sock);
+	if (sock->state == LINED_SOCKET_CLOSED)
+		return;
 	if (sock->blocked &&
 	    socket_deadlines(sock) & DEADLINE_BIT(DEADLINE_STALL))
 		socket_look_for_progress(sock, now);
@@ -191,7 +201,7 @@ void socket_arm(struct lined_socket *sock)
 
 	if (d == NULL || sock->state == LINED_SOCKET_CLOSED)
 		return;
-	for (i = DEADLINE_HANDSHAKE; i <= DEADLINE_RESUME; i++) {
+	for (i = DEADLINE_HANDSHAKE; i <= DEADLINE_WAKE; i++) {
 		mine = deadline_left(sock, i, socket_now(sock));
 		if (mine < left)
 			left = mine;
@@ -227,6 +237,7 @@ const char *lined_socket_missed_deadline(const struct lined_socket *sock)
 		[DEADLINE_CONNECT] = "connect",
 		[DEADLINE_LOOKUP] = "name lookup",
 		[DEADLINE_HANDSHAKE] = "handshake",
+		[DEADLINE_WAKE] = "ping",
 	};
 
 	return names[sock->expired];

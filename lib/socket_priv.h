@@ -55,6 +55,7 @@ enum deadline {
 	DEADLINE_FLUSH,
 	DEADLINE_LINGER, /* the lingering close ends; has no name */
 	DEADLINE_RESUME, /* reading or accepting is resumed; has no name */
+	DEADLINE_WAKE,   /* the transport's, see transport.h */
 };
 
 #define DEADLINE_BIT(deadline) (1u << (deadline))

@@ -29,8 +29,8 @@
  * in one call, and may encode all of it for one write. end_output() sends a
  * last message.
  *
- * A transport that encodes each send separately, as WebSocket does, has its own
- * sendv() and send_shared(), which call stream_sendv().
+ * A transport that encodes each send separately, as transport_websocket.c does,
+ * has its own sendv() and send_shared(), which call stream_sendv().
  *
  * A transport above the plain stream keeps its memory in socket_layers(), by
  * its own pointer there. WebSocket works over a plain stream and over TLS: it
@@ -136,6 +136,14 @@ struct transport {
 	 */
 	bool (*end_output)(struct lined_socket *sock);
 
+	/* Called when all output is sent: whether the peer will still answer
+	 * the last message, so that the socket lingers. NULL: never. */
+	bool (*is_answered)(const struct lined_socket *sock);
+	/* CONNECTED: false: no deadline of the transport runs. True: wake() is
+	 * to be called at *at, by socket_now(). NULL: never. */
+	bool (*wakes)(const struct lined_socket *sock, uint32_t *at);
+	void (*wake)(struct lined_socket *sock);
+
 	/* ---- the rest ------------------------------------------------ */
 
 	/* lined_socket_peer(), in any state. */
@@ -154,6 +162,8 @@ extern const struct transport transport_stream;
 extern const struct transport transport_file;
 /* TLS, after its handshake (tls.h). Only if built with OpenSSL. */
 extern const struct transport transport_tls;
+/* The table of TLS, for a transport above it; NULL: the socket has no TLS. */
+const struct transport *tls_layer(const struct lined_socket *sock);
 /* The table of sockets that listen; see socket_accept.c. */
 extern const struct transport transport_listener;
 

@@ -953,3 +953,8 @@ bool tls_describe(struct lined_socket *sock, struct lined_tls *out)
 		tls_find_name(peer, io->name);
 	return true;
 }
+
+const struct transport *tls_layer(const struct lined_socket *sock)
+{
+	return tls_of(sock) != NULL ? &transport_tls : NULL;
+}

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tls.h"
+#include "transport.h"
 
 #define WHY "lined was built without OpenSSL"
 
@@ -159,4 +160,10 @@ const char *lined_socket_tls_error(const struct lined_socket *sock)
 {
 	(void)sock;
 	return "";
+}
+
+const struct transport *tls_layer(const struct lined_socket *sock)
+{
+	(void)sock;
+	return NULL;
 }

@@ -234,7 +234,8 @@ START_TEST(comments_do_not_disturb_lines_or_lists)
 		" hue = \"a # b // c /* d\" }\n",
 		"6: unknown key \"colour\"\n"
 		"12: service \"s\": listen tcp:: an address begins with "
-		"tcp://, tls://, udp://, unix://, systemd: or "
+		"tcp://, tls://, udp://, unix://, "
+		"ws://, wss://, systemd: or "
 		"systemd+tls:\n"
 		"13: service \"s\": unknown key \"hue\"\n");
 }

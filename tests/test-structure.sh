@@ -103,7 +103,9 @@ find daemon/protocols -name '*.[ch]' -exec grep -nE '#[[:space:]]*include' {} + 
 	while IFS= read -r hit; do
 		# Those of more than one file have headers of their own.
 		name=$(echo "$hit" | sed -E 's/.*"([^"]*)".*/\1/')
-		[ -e "daemon/protocols/$name" ] || echo "$hit"
+		# A module may have its own copy of what is pure.
+		[ -e "daemon/protocols/$name" ] ||
+			[ "$name" = http_request.h ] || echo "$hit"
 	done >"$tmp/out"
 case_is "protocols include public headers only"
 

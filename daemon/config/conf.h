@@ -56,6 +56,19 @@ struct conf_tls {
 	struct conf_place place;
 };
 
+enum conf_web_page {
+	CONF_WEB_PAGE_NONE,
+	CONF_WEB_PAGE_CONSOLE,
+};
+
+/* The section `web`. */
+struct conf_web {
+	const char *const *origins;
+	size_t origin_count;
+	uint32_t ping_ms; /* 0: no pings */
+	enum conf_web_page page;
+};
+
 struct conf_service {
 	const char *name;
 	const char *protocol;
@@ -91,6 +104,7 @@ struct conf_service {
 	size_t proxy_from_count;
 	bool proxy_from_unix;
 	struct access_rules access;
+	struct conf_web web;
 	struct conf_place place;
 	/* Made by the section `control` or `metrics`; served by the main
 	 * thread. */
@@ -208,6 +222,7 @@ enum conf_change {
 	CONF_CHANGE_ACCESS = 16, /* access or proxy-from */
 	CONF_CHANGE_TLS = 32,    /* which sections, or their contents */
 	CONF_CHANGE_OPTIONS = 64,
+	CONF_CHANGE_WEB = 128,
 };
 
 /* The differences of two services, a mask of enum conf_change; 0: none. */

@@ -101,6 +101,10 @@ const struct lined_network *conf_access_networks(struct conf_build *build,
 						 const char *context,
 						 size_t *count, bool *local);
 
+/* conf_web.c */
+void conf_web_read(struct conf_build *build, struct conf_node *node,
+		   const char *context, struct conf_service *service);
+
 /* conf_tls.c: all `tls "name"` sections, and the list of a service. */
 void conf_tls_read(struct conf_build *build);
 void conf_tls_select(struct conf_build *build, const struct conf_key *key,

@@ -128,6 +128,19 @@ static bool access_equal(const struct conf_service *a,
 			      b->proxy_from_count);
 }
 
+static bool web_equal(const struct conf_web *a, const struct conf_web *b)
+{
+	size_t i;
+
+	if (a->origin_count != b->origin_count || a->ping_ms != b->ping_ms ||
+	    a->page != b->page)
+		return false;
+	for (i = 0; i < a->origin_count; i++)
+		if (strcmp(a->origins[i], b->origins[i]) != 0)
+			return false;
+	return true;
+}
+
 unsigned conf_service_changes(const struct conf_service *a,
 			      const struct conf_service *b)
 {
@@ -143,6 +156,8 @@ unsigned conf_service_changes(const struct conf_service *a,
 		changes |= CONF_CHANGE_FRAMING;
 	if (!access_equal(a, b))
 		changes |= CONF_CHANGE_ACCESS;
+	if (!web_equal(&a->web, &b->web))
+		changes |= CONF_CHANGE_WEB;
 	if (!tls_lists_equal(a, b))
 		changes |= CONF_CHANGE_TLS;
 	if (!conf_options_equal(a, b))

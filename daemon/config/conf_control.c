@@ -143,7 +143,8 @@ static const char *metrics_unfit(const char *text,
 {
 	if (listen_address_parse(text, listen, error, size) < 0)
 		return error;
-	if (listen->kind == LISTEN_UDP || listen_address_is_tls(listen))
+	if (listen->kind == LISTEN_UDP || listen_address_is_tls(listen) ||
+	    listen_address_is_web(listen))
 		return "metrics are served at tcp://, unix:// or systemd:";
 	return NULL;
 }

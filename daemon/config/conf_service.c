@@ -107,6 +107,16 @@ static void service_read_address(struct conf_build *build, const char *context,
 	conf_build_use(build, listen, &value->place, context);
 }
 
+static const struct conf_node *
+service_find_section(const struct conf_node *node, const char *name)
+{
+	const struct conf_node *child = node->children;
+
+	while (child != NULL && strcmp(child->name, name) != 0)
+		child = child->next;
+	return child;
+}
+
 static void service_read_listen(struct conf_build *build, const char *context,
 				const struct conf_node *node,
 				struct conf_service *service)
@@ -114,7 +124,8 @@ static void service_read_listen(struct conf_build *build, const char *context,
 	const struct conf_key *key = conf_options_key(node, "listen");
 	const struct conf_value *value;
 	struct listen_address *listen;
-	bool streams = false;
+	const struct conf_node *section;
+	bool web = false, streams = false;
 
 	if (key == NULL)
 		return;
@@ -132,8 +143,15 @@ static void service_read_listen(struct conf_build *build, const char *context,
 	for (value = key->values; value != NULL; value = value->next) {
 		service_read_address(build, context, node, value,
 				     &listen[service->listen_count], service);
+		web |= strncmp(value->text, "ws:", 3) == 0 ||
+		       strncmp(value->text, "wss:", 4) == 0;
 		streams |= strncmp(value->text, "udp:", 4) != 0;
 	}
+	section = service_find_section(node, "web");
+	if (section != NULL && !web)
+		conf_warning_in(&build->report, context, &section->place,
+				"web does nothing: no address is ws:// or "
+				"wss://");
 	key = conf_options_key(node, "proxy-from");
 	if (key != NULL && !streams)
 		conf_warning_in(&build->report, context, &key->place,
@@ -251,13 +269,14 @@ static void service_read_sections(struct conf_build *build,
 				  struct conf_node *node,
 				  struct conf_service *service)
 {
-	struct conf_node *limits, *framing, *access, *protocol;
+	struct conf_node *limits, *framing, *access, *web, *protocol;
 	const char *context = within->context;
 
 	service->drain_timeout_ms = build->conf->drain_timeout_ms;
 	limits = conf_options_section(within, node, "limits");
 	framing = conf_options_section(within, node, "framing");
 	access = conf_options_section(within, node, "access");
+	web = conf_options_section(within, node, "web");
 	protocol = service_protocol_section(within, node, service);
 	conf_limits_read(build, limits,
 			 service_inner_context(build, context, "limits"),
@@ -269,6 +288,8 @@ static void service_read_sections(struct conf_build *build,
 	conf_access_read(build, access,
 			 service_inner_context(build, context, "access"),
 			 service);
+	conf_web_read(build, web, service_inner_context(build, context, "web"),
+		      service);
 	if (service->module != NULL)
 		conf_protocol_read(build, protocol,
 				   service_inner_context(build, context,
@@ -309,7 +330,8 @@ static void service_read_keys(struct conf_build *build, const char *context,
 static void service_read(struct conf_build *build, struct conf_node *node,
 			 struct conf_service *service)
 {
-	const char *sections[] = {"limits", "framing", "access", NULL, NULL};
+	const char *sections[] = {"limits", "framing", "access",
+				  "web",    NULL,      NULL};
 	const char *context =
 		pool_printf(build->conf->pool, "service \"%s\"", node->title);
 	const struct conf_key *key = conf_options_key(node, "protocol");
@@ -330,7 +352,7 @@ static void service_read(struct conf_build *build, struct conf_node *node,
 			      SERVICE_NAME_MAX);
 	options = conf_build_options(build, context);
 	if (key != NULL && key->count == 1)
-		service->protocol = sections[3] =
+		service->protocol = sections[4] =
 			pool_strdup(build->conf->pool, key->values->text);
 	options.sections = sections;
 	conf_protocol_find(build, context, node, service);

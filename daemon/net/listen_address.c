@@ -27,6 +27,7 @@ static const struct {
 } kinds[] = {
 	{"tcp://", LISTEN_TCP},       {"tls://", LISTEN_TLS},
 	{"udp://", LISTEN_UDP},       {"unix://", LISTEN_UNIX},
+	{"ws://", LISTEN_WS},         {"wss://", LISTEN_WSS},
 	{"systemd:", LISTEN_SYSTEMD}, {"systemd+tls:", LISTEN_SYSTEMD_TLS},
 };
 
@@ -195,6 +196,27 @@ static int listen_parse_inet(const char *text, struct listen_address *listen,
 	return why != NULL ? listen_refuse(error, size, why) : 0;
 }
 
+/* HOST:PORT, and the path of a URL, which is "/" if there is none. */
+static int listen_parse_web(const char *text, struct listen_address *listen,
+			    char *error, size_t size)
+{
+	const char *path = strchr(text, '/'), *at;
+	char host[LINED_HOST_MAX + 16];
+	size_t len = path != NULL ? (size_t)(path - text) : strlen(text);
+
+	listen->web_path = path != NULL ? path : "/";
+	for (at = listen->web_path; *at != '\0'; at++)
+		if (*at <= ' ' || *at > '~' || strchr("?#\"<>\\", *at) != NULL)
+			return listen_refuse(error, size,
+					     "the path has a character that "
+					     "paths of URLs do not have");
+	if (len >= sizeof(host))
+		return listen_refuse(error, size, "the host is too long");
+	memcpy(host, text, len);
+	host[len] = '\0';
+	return listen_parse_host(host, listen, error, size);
+}
+
 int listen_address_parse(const char *text, struct listen_address *listen,
 			 char *error, size_t size)
 {
@@ -215,6 +237,10 @@ int listen_address_parse(const char *text, struct listen_address *listen,
 		case LISTEN_SYSTEMD_TLS:
 			return listen_parse_systemd(text + len, listen, error,
 						    size);
+		case LISTEN_WS:
+		case LISTEN_WSS:
+			return listen_parse_web(text + len, listen, error,
+						size);
 		default:
 			return listen_parse_inet(text + len, listen, error,
 						 size);
@@ -223,12 +249,18 @@ int listen_address_parse(const char *text, struct listen_address *listen,
 	return listen_refuse(
 		error, size,
 		"an address begins with tcp://, tls://, udp://, unix://, "
-		"systemd: or systemd+tls:");
+		"ws://, wss://, systemd: or systemd+tls:");
+}
+
+bool listen_address_is_web(const struct listen_address *listen)
+{
+	return listen->web_path != NULL;
 }
 
 bool listen_address_is_tls(const struct listen_address *listen)
 {
-	return listen->kind == LISTEN_TLS || listen->kind == LISTEN_SYSTEMD_TLS;
+	return listen->kind == LISTEN_TLS || listen->kind == LISTEN_WSS ||
+	       listen->kind == LISTEN_SYSTEMD_TLS;
 }
 
 static const struct sockaddr *
@@ -276,6 +308,8 @@ int listen_address_compare(const struct listen_address *a,
 		return strcmp(a->path, b->path);
 	if (a->name != NULL)
 		return strcmp(a->name, b->name);
+	if (a->web_path != NULL && strcmp(a->web_path, b->web_path) != 0)
+		return strcmp(a->web_path, b->web_path);
 	if (a->endpoint_count != b->endpoint_count)
 		return a->endpoint_count < b->endpoint_count ? -1 : 1;
 	for (i = 0; i < a->endpoint_count; i++) {

@@ -3,6 +3,7 @@
  * An address to listen on, as in the config (lined.conf(5), listen):
  *
  *	tcp://HOST:PORT  tls://HOST:PORT  udp://HOST:PORT  unix:///path
+ *	ws://HOST:PORT/PATH  wss://HOST:PORT/PATH
  *	systemd:NAME  systemd+tls:NAME
  *
  * HOST is numeric (IPv6 in brackets), `localhost`, or `*`; the last two mean
@@ -22,6 +23,8 @@ enum listen_kind {
 	LISTEN_TLS,
 	LISTEN_UDP,
 	LISTEN_UNIX,
+	LISTEN_WS,
+	LISTEN_WSS,
 	LISTEN_SYSTEMD,
 	LISTEN_SYSTEMD_TLS,
 };
@@ -43,11 +46,13 @@ struct listen_endpoint {
 struct listen_address {
 	enum listen_kind kind;
 	const char *text; /* as written */
-	/* TCP, TLS, UDP: the addresses to bind. UNIX has none: see path. */
+	/* TCP, TLS, WS, WSS, UDP: the addresses to bind. UNIX has none: see
+	 * path. */
 	struct listen_endpoint endpoints[LISTEN_ENDPOINTS_MAX];
 	size_t endpoint_count;
-	const char *path; /* UNIX; NULL for others */
-	const char *name; /* SYSTEMD, SYSTEMD_TLS; NULL for others */
+	const char *path;     /* UNIX; NULL for others */
+	const char *web_path; /* WS, WSS: of the URL; NULL for others */
+	const char *name;     /* SYSTEMD, SYSTEMD_TLS; NULL for others */
 };
 
 /*
@@ -57,6 +62,8 @@ struct listen_address {
 int listen_address_parse(const char *text, struct listen_address *listen,
 			 char *error, size_t size);
 
+/* Whether its clients speak WebSocket. */
+bool listen_address_is_web(const struct listen_address *listen);
 /* Whether its clients speak TLS. */
 bool listen_address_is_tls(const struct listen_address *listen);
 

@@ -16,6 +16,7 @@
 #include "serve/client_lines.h"
 #include "serve/client_log.h"
 #include "serve/client_tls.h"
+#include "serve/client_web.h"
 #include "serve/instance.h"
 #include "socket_hold.h"
 
@@ -115,14 +116,25 @@ static void client_established(struct lined_socket *sock, void *arg)
 	struct lined_service *instance = client_instance(sock);
 	struct client *client = client_of(sock);
 
-	(void)arg;
+	client_web_free(arg);
+	client->peer.unadmitted = client->peer.web = false;
 	list_remove(&client->link);
 	instance->ops->handshake_over(instance);
 	client_join(instance, sock);
 }
 
+static void client_handshake_failed(struct lined_socket *sock, void *arg,
+				    enum lined_close_reason reason, int error)
+{
+	(void)sock;
+	(void)reason;
+	(void)error;
+	client_web_free(arg);
+}
+
 static const struct lined_socket_handlers client_handshake_handlers = {
 	.handle_connect = client_established,
+	.handle_close = client_handshake_failed,
 };
 
 static bool client_is_in_handshake(const struct lined_socket *sock)
@@ -131,14 +143,25 @@ static bool client_is_in_handshake(const struct lined_socket *sock)
 }
 
 /* Begins the handshake of the address that the client has connected to. */
-static void client_begin_handshake(struct lined_service *instance,
-				   struct lined_socket *sock,
+static void client_begin_handshake(struct lined_socket *sock,
 				   const struct client_arrival *arrival)
 {
-	if (arrival->tls && client_begin_tls(instance, sock) == 0)
-		return;
-	lined_socket_close_for(sock, LINED_CLOSE_ERROR,
-			       arrival->tls ? errno : EPROTONOSUPPORT);
+	struct client_web *web = NULL;
+
+	if (arrival->web) {
+		web = client_web_new(arrival);
+		if (web == NULL) {
+			lined_socket_close_for(sock, LINED_CLOSE_ERROR, ENOMEM);
+			return;
+		}
+	}
+	lined_socket_set_handlers(sock, &client_handshake_handlers, web);
+	client_of(sock)->peer.web = web != NULL;
+	client_of(sock)->peer.unadmitted =
+		arrival->refused || arrival->forwarded;
+	if ((arrival->tls ? client_begin_tls(client_instance(sock), sock)
+			  : client_web_begin(sock)) < 0)
+		lined_socket_close_for(sock, LINED_CLOSE_ERROR, errno);
 }
 
 /* ---- the protocol's timer ---------------------------------------------- */
@@ -246,8 +269,7 @@ int client_start(struct lined_service *instance,
 		return 0;
 	}
 	list_append(&instance->handshakes, &client_of(sock)->link);
-	lined_socket_set_handlers(sock, &client_handshake_handlers, NULL);
-	client_begin_handshake(instance, sock, arrival);
+	client_begin_handshake(sock, arrival);
 	return 0;
 }
 
@@ -328,5 +350,6 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	client_log_closed(sock, reason, error);
 	client_leaving(sock);
 	client_forget_via(client);
-	instance->ops->client_gone(instance, client->place_taken);
+	instance->ops->client_gone(instance, client->place_taken ||
+						     client->peer.unadmitted);
 }

@@ -14,12 +14,12 @@
 #include <lined/service.h>
 
 #include "list.h"
+#include "net/admission.h"
 #include "serve/client_address.h"
 #include "serve/client_timeout.h"
 #include "serve/client_via.h"
 #include "threads/client_wait.h"
-
-struct admission_entry;
+#include "threads/worker.h"
 
 struct client {
 	struct list link; /* lined_service.clients, .handshakes, .datagrams */
@@ -33,6 +33,19 @@ struct client {
 	bool place_taken;              /* by client_take_place() */
 	struct client_wait *waits;     /* open ones, and names it owns */
 	struct client_address peer;    /* datagram socket: its own address */
+};
+
+#define CLIENT_EARLY_MAX 16
+
+/* Asks the main thread whether a client of this address may come in. */
+struct client_ask {
+	struct worker_call call;
+	struct lined_service *instance;
+	struct lined_socket *sock; /* NULL: it has closed meanwhile */
+	struct sockaddr_storage address;
+	enum admission_verdict verdict;
+	struct admission_entry *entry;
+	void (*answered)(struct client_ask *ask); /* on the worker; frees it */
 };
 
 /* A client that was accepted and counted, to be started on its worker. */
@@ -52,6 +65,15 @@ struct client_arrival {
 	/* Of a client behind a proxy, whose the address is; NULL: of others.
 	 * The client takes it. */
 	struct client_via *via;
+	/*
+	 * For WebSocket. `refused`: the service is full, as its response is to
+	 * say. `forwarded`: a field of the request says whose the address is;
+	 * the client is not admitted yet. Neither has an entry. early: the
+	 * first bytes, which were taken for a PROXY header.
+	 */
+	bool web, refused, forwarded;
+	uint8_t early_len;
+	char early[CLIENT_EARLY_MAX];
 	struct sockaddr_storage address;
 };
 

@@ -14,7 +14,9 @@ struct client_address {
 	unsigned char host[16];
 	uint16_t port; /* network byte order */
 	uint8_t family;
-	bool proxied; /* the client is behind a proxy: client.via */
+	bool proxied : 1;    /* the client is behind a proxy: client.via */
+	bool web : 1;        /* in its handshake: WebSocket follows */
+	bool unadmitted : 1; /* it does not count towards `clients` */
 	uint32_t scope;
 };
 

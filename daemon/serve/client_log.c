@@ -16,11 +16,13 @@
 #include "log/log.h"
 #include "net/listener.h"
 #include "serve/client.h"
-#include "serve/client_tls.h"
 #include "serve/instance.h"
+#include "tls.h"
 
 /* The buffer for a line as it is logged, escaped and with its NUL. */
 #define LINE_SHOWN_MAX 1000
+/* The same for a name in the access line. */
+#define NAME_SHOWN_MAX 256
 
 const char *client_peer(struct lined_socket *sock, char *text, size_t size)
 {
@@ -159,6 +161,26 @@ static const char *client_log_word(char *out, size_t size, const char *text)
 		if (out[i] == ' ')
 			out[i] = '_';
 	return out;
+}
+
+/* " tls=TLSv1.3 name=alice"; "": no TLS. */
+static const char *client_tls_words(struct lined_socket *sock, char *text,
+				    size_t size)
+{
+	char name[NAME_SHOWN_MAX];
+	struct lined_tls tls;
+	size_t i;
+
+	text[0] = '\0';
+	if (!tls_describe(sock, &tls))
+		return text;
+	lined_text_escape(name, sizeof(name), tls.name, strlen(tls.name));
+	for (i = 0; name[i] != '\0'; i++)
+		if (name[i] == ' ')
+			name[i] = '_';
+	snprintf(text, size, " tls=%s%s%s", tls.version,
+		 name[0] != '\0' ? " name=" : "", name);
+	return text;
 }
 
 /* One line for each connection. Programs count them, so none is suppressed as a

@@ -7,16 +7,10 @@
 #include "serve/client_tls.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <lined/text.h>
 
 #include "counter.h"
+#include "serve/client_web.h"
 #include "serve/instance.h"
-
-/* The bytes of a name that the access line shows, escaped and with a NUL. */
-#define NAME_SHOWN_MAX 256
 
 static void client_tls_done(struct lined_socket *sock, enum tls_result result,
 			    const char *why)
@@ -25,8 +19,12 @@ static void client_tls_done(struct lined_socket *sock, enum tls_result result,
 
 	(void)why; /* the line about the closed client has it */
 	counter_add(&instance->tls_results[result], 1);
-	if (result == TLS_OK)
+	if (result != TLS_OK)
+		return;
+	if (!client_of(sock)->peer.web)
 		tls_established(sock);
+	else if (client_web_begin(sock) < 0)
+		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ENOMEM);
 }
 
 int client_begin_tls(struct lined_service *instance, struct lined_socket *sock)
@@ -49,22 +47,4 @@ const char *client_tls_result_text(enum tls_result result)
 	};
 
 	return texts[result];
-}
-
-const char *client_tls_words(struct lined_socket *sock, char *text, size_t size)
-{
-	char name[NAME_SHOWN_MAX];
-	struct lined_tls tls;
-	size_t i;
-
-	text[0] = '\0';
-	if (!tls_describe(sock, &tls))
-		return text;
-	lined_text_escape(name, sizeof(name), tls.name, strlen(tls.name));
-	for (i = 0; name[i] != '\0'; i++)
-		if (name[i] == ' ')
-			name[i] = '_';
-	snprintf(text, size, " tls=%s%s%s", tls.version,
-		 name[0] != '\0' ? " name=" : "", name);
-	return text;
 }

@@ -20,8 +20,4 @@ int client_begin_tls(struct lined_service *instance, struct lined_socket *sock);
 /* The label of a result in the metrics. */
 const char *client_tls_result_text(enum tls_result result);
 
-/* " tls=TLSv1.3 name=alice" for the access line; "": no TLS. */
-const char *client_tls_words(struct lined_socket *sock, char *text,
-			     size_t size);
-
 #endif

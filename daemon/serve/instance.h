@@ -52,6 +52,7 @@ struct lined_service {
 	void (*opened_tapped)(struct lined_socket *sock,
 			      const struct lined_line *line);
 	size_t client_count; /* in `clients` */
+	unsigned asking;     /* client_ask under way */
 	struct bus_member bus;
 	struct registry_member registry;
 	struct programs programs;
@@ -99,10 +100,19 @@ struct instance_owner_ops {
 	void (*client_leaves)(struct lined_service *instance,
 			      struct admission_entry *entry);
 	/* It has closed, after client_leaves: the owner no longer counts it. If
-	 * `placed`, it still does until place_returned. */
+	 * `placed`, its place in `clients` is not free: it was never
+	 * admitted, or another has the place until place_returned. */
 	void (*client_gone)(struct lined_service *instance, bool placed);
 	/* A place that outlived its client is free. */
 	void (*place_returned)(struct lined_service *instance);
+	/* Whether a client may come in; ask->answered() is called later. */
+	void (*ask)(struct lined_service *instance, struct client_ask *ask);
+	/* A client that was admitted had closed meanwhile. */
+	void (*client_left_early)(struct lined_service *instance,
+				  struct admission_entry *entry);
+	/* Counts a refusal. */
+	void (*refused)(struct lined_service *instance,
+			enum admission_verdict verdict);
 	/* A client's handshake has ended, well or not. */
 	void (*handshake_over)(struct lined_service *instance);
 	/* It drains and has no client left. After all instances have called

@@ -121,7 +121,7 @@ static void instance_stop_protocol(struct lined_service *instance)
 static bool instance_end(struct lined_service *instance, bool late)
 {
 	if (!list_is_empty(&instance->clients) ||
-	    !list_is_empty(&instance->handshakes) ||
+	    !list_is_empty(&instance->handshakes) || instance->asking > 0 ||
 	    !list_is_empty(&instance->datagrams))
 		return false;
 	if (!instance->ending) {

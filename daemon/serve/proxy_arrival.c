@@ -183,6 +183,15 @@ static enum arrival_step arrival_read(struct proxy_arrival *proxied)
 			break;
 		arrival_is_ready(proxied, &header);
 		return ARRIVAL_OVER;
+	case PROXY_HEADER_NONE:
+		if (!proxied->arrival.web || before > CLIENT_EARLY_MAX)
+			break;
+		/* A request, or TLS: a field may say what a header would. */
+		memcpy(proxied->arrival.early, proxied->data, before);
+		proxied->arrival.early_len = (uint8_t)before;
+		proxied->arrival.forwarded = true;
+		arrival_is_ready(proxied, NULL);
+		return ARRIVAL_OVER;
 	default:
 		break;
 	}

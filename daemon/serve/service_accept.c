@@ -44,8 +44,9 @@ static void accept_arrived(struct lined_service *instance,
 	free(arrival->via);
 	if (arrival->handshake)
 		instance->ops->handshake_over(instance);
-	instance->ops->client_leaves(instance, arrival->entry);
-	instance->ops->client_gone(instance, false);
+	if (arrival->entry != NULL)
+		instance->ops->client_leaves(instance, arrival->entry);
+	instance->ops->client_gone(instance, arrival->entry == NULL);
 }
 
 static void accept_run_arrival(struct worker_call *call)
@@ -102,8 +103,10 @@ void service_place(struct service *service, size_t worker,
 		free(arrival->via);
 		if (arrival->handshake)
 			admission_end_handshake(service->admission);
-		admission_leave(service->admission, arrival->entry);
-		admission_gone(service->admission);
+		if (arrival->entry != NULL) {
+			admission_leave(service->admission, arrival->entry);
+			admission_gone(service->admission);
+		}
 		service_clients_left(service, instance->worker, 1);
 		return;
 	}
@@ -173,13 +176,37 @@ static enum admission_verdict accept_admit(struct service *service,
 			       &arrival->entry);
 }
 
+enum admission_verdict service_admit(struct service *service,
+				     const struct sockaddr *address,
+				     struct admission_entry **entry)
+{
+	struct client_arrival arrival = {.fd = -1};
+	enum admission_verdict verdict;
+
+	memcpy(&arrival.address, address, sizeof(arrival.address));
+	verdict = accept_admit(service, &arrival);
+	*entry = arrival.entry;
+	if (verdict != ADMISSION_OK)
+		service_log_refusal(service, address,
+				    admission_verdict_text(verdict));
+	return verdict;
+}
+
 /* Admits a client, whose address is known, or refuses it. */
 static void accept_client(struct service *service,
 			  struct client_arrival *arrival)
 {
-	enum admission_verdict verdict = accept_admit(service, arrival);
+	enum admission_verdict verdict = ADMISSION_OK;
 
-	if (verdict != ADMISSION_OK) {
+	if (!arrival->forwarded)
+		verdict = accept_admit(service, arrival);
+	/* WebSocket has an answer for who comes when the service is full. */
+	if (verdict == ADMISSION_CLIENTS && arrival->web) {
+		service_log_refusal(service,
+				    (struct sockaddr *)&arrival->address,
+				    admission_verdict_text(verdict));
+		arrival->refused = true;
+	} else if (verdict != ADMISSION_OK) {
 		if (arrival->handshake)
 			admission_end_handshake(service->admission);
 		accept_refuse(service, arrival, verdict);
@@ -238,8 +265,13 @@ static bool accept_some(struct listener *listener, struct lined_socket *sock)
 {
 	struct service *service = listener->service;
 	bool tls = listen_address_is_tls(&listener->address);
+	bool web = listen_address_is_web(&listener->address);
 	struct client_arrival arrival = {
-		.listen = listener->text, .handshake = tls, .tls = tls};
+		.listen = listener->text,
+		.handshake = tls || web,
+		.tls = tls,
+		.web = web,
+	};
 	socklen_t len;
 	int i;
 
@@ -250,6 +282,7 @@ static bool accept_some(struct listener *listener, struct lined_socket *sock)
 			break;
 		if (len == 0)
 			arrival.address.ss_family = AF_UNIX;
+		arrival.refused = false;
 		accept_arrival(service, &arrival);
 	}
 	accept_log_error(listener, arrival.fd < 0 ? errno : 0);

@@ -10,6 +10,8 @@
 
 #include <lined/socket.h>
 
+#include "net/admission.h"
+
 struct client_arrival;
 struct listener;
 struct service;
@@ -33,5 +35,11 @@ void service_accept_last(struct listener *listener);
 /* So many clients on that worker have closed: no longer counts them. */
 void service_clients_left(struct service *service, struct worker *worker,
 			  unsigned count);
+
+/* Whether a client of the address may come in, by access and limits; a refusal
+ * is counted and logged. OK: it is counted, with *entry. */
+enum admission_verdict service_admit(struct service *service,
+				     const struct sockaddr *address,
+				     struct admission_entry **entry);
 
 #endif

@@ -139,6 +139,50 @@ static void service_instance_client_gone(struct lined_service *instance,
 			      &part->departures);
 }
 
+static void service_run_answer(struct worker_call *call)
+{
+	struct client_ask *ask =
+		lined_container_of(call, struct client_ask, call);
+
+	ask->answered(ask);
+}
+
+static void service_run_ask(struct worker_call *call)
+{
+	struct client_ask *ask =
+		lined_container_of(call, struct client_ask, call);
+
+	ask->verdict =
+		service_admit(service_of(ask->instance),
+			      (struct sockaddr *)&ask->address, &ask->entry);
+	call->run = service_run_answer;
+	worker_post(ask->instance->worker, call);
+}
+
+static void service_instance_ask(struct lined_service *instance,
+				 struct client_ask *ask)
+{
+	ask->call.run = service_run_ask;
+	worker_answer(instance->worker, instance->main, &ask->call);
+}
+
+static void service_instance_left_early(struct lined_service *instance,
+					struct admission_entry *entry)
+{
+	const struct service_part *part = instance->owner;
+
+	admission_leave(part->service->admission, entry);
+	admission_gone(part->service->admission);
+}
+
+static void service_instance_refused(struct lined_service *instance,
+				     enum admission_verdict verdict)
+{
+	const struct service_part *part = instance->owner;
+
+	admission_refuse(part->service->admission, verdict);
+}
+
 static void service_instance_handshake_over(struct lined_service *instance)
 {
 	const struct service_part *part = instance->owner;
@@ -197,6 +241,9 @@ static const struct instance_owner_ops service_instance_ops = {
 	.client_leaves = service_instance_client_leaves,
 	.client_gone = service_instance_client_gone,
 	.place_returned = service_instance_place_returned,
+	.ask = service_instance_ask,
+	.client_left_early = service_instance_left_early,
+	.refused = service_instance_refused,
 	.handshake_over = service_instance_handshake_over,
 	.emptied = service_instance_emptied,
 	.ended = service_instance_ended,

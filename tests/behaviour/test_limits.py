@@ -58,6 +58,13 @@ class Limits(DaemonTest):
     def client(self, source=None, **kw):
         return Client(self.address, source=source, **kw)
 
+    def test_refused_are_closed_whatever_is_logged(self):
+        self.serve("clients = 1", level="warning")
+        with self.client() as first:
+            self.assertTrue(first.echoes())
+            with self.client() as second:
+                self.assertEqual(second.ended(), b"")
+
     def lets_in(self, source=None):
         with self.client(source) as c:
             return c.echoes()

@@ -16,9 +16,11 @@ enum http_status {
 	HTTP_MORE = 0, /* the request is not complete */
 	HTTP_OK = 200,
 	HTTP_BAD_REQUEST = 400,
+	HTTP_FORBIDDEN = 403,
 	HTTP_NOT_FOUND = 404,
 	HTTP_METHOD_NOT_ALLOWED = 405,
 	HTTP_TIMEOUT = 408,
+	HTTP_UPGRADE_REQUIRED = 426,
 	HTTP_TOO_LARGE = 431,
 	HTTP_UNAVAILABLE = 503,
 	HTTP_VERSION = 505,
@@ -45,6 +47,13 @@ struct http_request {
 enum http_status http_request_line(struct http_request *request,
 				   const char *path, const char *text,
 				   size_t len);
+
+/* The field's value, without blanks around it, if the line is a field of this
+ * name; NULL: of another. */
+const char *http_field(const char *line, size_t len, const char *name,
+		       size_t *value_len);
+/* Whether a list with commas has the word, in upper or lower case. */
+bool http_has_word(const char *list, size_t len, const char *word);
 
 /* "Not Found". */
 const char *http_status_text(enum http_status status);

@@ -34,8 +34,7 @@ static bool http_is_name(const char *text, size_t len, const char *word)
 	return len == strlen(word) && strncasecmp(text, word, len) == 0;
 }
 
-/* Whether a comma-separated list has the word. */
-static bool http_has_word(const char *list, size_t len, const char *word)
+bool http_has_word(const char *list, size_t len, const char *word)
 {
 	const char *end = list + len;
 
@@ -208,6 +207,23 @@ enum http_status http_request_line(struct http_request *request,
 	return request->status;
 }
 
+const char *http_field(const char *line, size_t len, const char *name,
+		       size_t *value_len)
+{
+	size_t name_len = strlen(name);
+	const char *value = line + name_len + 1, *end = line + len;
+
+	if (len <= name_len || line[name_len] != ':' ||
+	    strncasecmp(line, name, name_len) != 0)
+		return NULL;
+	while (value < end && (*value == ' ' || *value == '\t'))
+		value++;
+	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	*value_len = (size_t)(end - value);
+	return value;
+}
+
 const char *http_status_text(enum http_status status)
 {
 	switch (status) {
@@ -217,10 +233,14 @@ const char *http_status_text(enum http_status status)
 		return "OK";
 	case HTTP_BAD_REQUEST:
 		return "Bad Request";
+	case HTTP_FORBIDDEN:
+		return "Forbidden";
 	case HTTP_NOT_FOUND:
 		return "Not Found";
 	case HTTP_METHOD_NOT_ALLOWED:
 		return "Method Not Allowed";
+	case HTTP_UPGRADE_REQUIRED:
+		return "Upgrade Required";
 	case HTTP_TIMEOUT:
 		return "Request Timeout";
 	case HTTP_TOO_LARGE:

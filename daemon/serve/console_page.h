@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page of `web { page = "console" }`: console.html as bytes, made by the
+ * build.
+ */
+#ifndef CONSOLE_PAGE_H
+#define CONSOLE_PAGE_H
+
+#include <stddef.h>
+
+/* What the page has in the place of a nonce. */
+#define CONSOLE_PAGE_NONCE "0123456789abcdef0123456789abcdef"
+
+extern const char console_page[];
+extern const size_t console_page_len;
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checks a text that comes in pieces for UTF-8 (RFC 3629). Zeroed memory is the
+ * beginning of a text.
+ */
+#ifndef UTF8_CHECK_H
+#define UTF8_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct utf8_check {
+	uint8_t left;      /* bytes of the current character that are missing */
+	uint8_t low, high; /* the range of the next one */
+};
+
+/* False as soon as no text can begin so. */
+bool utf8_check(struct utf8_check *check, const char *text, size_t len);
+
+static inline bool utf8_check_is_complete(const struct utf8_check *check)
+{
+	return check->left == 0;
+}
+
+#endif

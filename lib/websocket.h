@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * WebSocket (RFC 6455), the server's side, as a transport: a message is a line.
+ * Over a plain stream or TLS. The caller reads the request and decides; this
+ * has the bytes of the upgrade and the frames (transport_websocket.c).
+ *
+ * Thread: the socket's.
+ */
+#ifndef WEBSOCKET_H
+#define WEBSOCKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lined/socket.h>
+
+/* The most bytes of a request. */
+#define WEBSOCKET_REQUEST_MAX 8192
+
+/*
+ * More bytes of the request have come. The function calls one of the two below,
+ * now or later, or waits for more; not after WEBSOCKET_REQUEST_MAX bytes: then
+ * no more are read. It may close the socket.
+ */
+typedef void websocket_request(struct lined_socket *sock, const char *request,
+			       size_t len);
+
+/*
+ * Begins the upgrade of a registered socket, which has a descriptor: it is
+ * CONNECTING, for timeout_ms at most. If it has TLS, that handshake has just
+ * ended. early: bytes of the request that were read already. -1/ENOMEM.
+ */
+int websocket_begin(struct lined_socket *sock, const char *early,
+		    size_t early_len, uint32_t timeout_ms,
+		    websocket_request *request);
+
+/*
+ * Sends the response and ends the handshake: the socket is CONNECTED, and
+ * handle_connect is called. request_len: how many bytes the request had; frames
+ * may have come behind it. ping_ms: as `ping` in lined.conf(5); 0: never.
+ */
+void websocket_accept(struct lined_socket *sock, size_t request_len,
+		      const char *response, size_t len, uint32_t ping_ms);
+
+/* Sends the response, then closes: no WebSocket. handle_close follows only. */
+void websocket_respond(struct lined_socket *sock, const char *response,
+		       size_t len);
+
+/* Sec-WebSocket-Accept for a Sec-WebSocket-Key of 24 characters. */
+#define WEBSOCKET_ACCEPT_LEN 28
+void websocket_accept_key(char accept[WEBSOCKET_ACCEPT_LEN + 1],
+			  const char key[24]);
+
+#endif

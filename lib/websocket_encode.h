@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cuts what a protocol sends into lines, and makes a message of each: text, or
+ * binary if it is not UTF-8. Pure, but for the cache, which belongs to a
+ * dispatcher: a shared buffer that goes to many clients is encoded once.
+ */
+#ifndef WEBSOCKET_ENCODE_H
+#define WEBSOCKET_ENCODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lined/buffer.h>
+#include <lined/line.h>
+
+/* How the lines of a socket end; the terminator is not sent. */
+struct websocket_cut {
+	char end;
+	bool strips_cr; /* a CR before the end belongs to it */
+};
+
+struct websocket_cut websocket_cut_of(const struct lined_framing *framing);
+
+/* Returns the length of the line that the text is, without its terminator; -1:
+ * the text is not one line. */
+long websocket_single_line(struct websocket_cut cut, const char *text,
+			   size_t len);
+
+/* Writes the head of the message that a line becomes. Returns its length. */
+size_t websocket_line_head(char *head, const char *line, size_t len);
+
+/* The bytes that the messages of a text need at most. */
+size_t websocket_encoded_room(struct websocket_cut cut, const char *text,
+			      size_t len);
+
+/* Writes a message for each line. Returns their length; *rest is the length of
+ * what follows the last terminator. */
+size_t websocket_encode(struct websocket_cut cut, char *out, const char *text,
+			size_t len, size_t *rest);
+
+/* ---- the cache ----------------------------------------------------------- */
+
+#define WEBSOCKET_CACHE_MAX 4
+
+struct websocket_cache {
+	struct websocket_cached {
+		struct lined_buffer *source, *frames;
+		size_t offset, len;
+		struct websocket_cut cut;
+	} items[WEBSOCKET_CACHE_MAX];
+	unsigned count, next;
+};
+
+/* The messages of a part of a buffer, which stay the cache's. NULL: it does not
+ * end with a terminator, or no memory. */
+struct lined_buffer *websocket_cache_get(struct websocket_cache *cache,
+					 struct lined_buffer *source,
+					 size_t offset, size_t len,
+					 struct websocket_cut cut);
+/* To be called when the turn's sends are over: buffers are not kept longer. */
+void websocket_cache_clear(struct websocket_cache *cache);
+
+#endif

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The decoder is a state machine over bytes: a frame may be cut anywhere, and a
+ * message is never put together: its pieces go on as they come.
+ */
+#include "config.h"
+
+#include "websocket_frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIN    0x80
+#define RSV    0x70
+#define OPCODE 0x0f
+#define MASKED 0x80
+#define LENGTH 0x7f
+
+size_t websocket_head(char head[WEBSOCKET_HEAD_MAX],
+		      enum websocket_opcode opcode, size_t len)
+{
+	size_t i, bytes = len < 126 ? 0 : len <= UINT16_MAX ? 2 : 8;
+
+	head[0] = (char)(FIN | opcode);
+	head[1] = (char)(bytes == 0 ? len : bytes == 2 ? 126 : 127);
+	for (i = 0; i < bytes; i++)
+		head[2 + i] = (char)(len >> 8 * (bytes - 1 - i));
+	return 2 + bytes;
+}
+
+void websocket_decoder_fini(struct websocket_decoder *decoder)
+{
+	free(decoder->control);
+	decoder->control = NULL;
+}
+
+static void decoder_fail(struct websocket_decoder *decoder,
+			 enum websocket_code code)
+{
+	decoder->failed = true;
+	decoder->code = (uint16_t)code;
+}
+
+/* ---- the head of a frame ------------------------------------------------- */
+
+static enum websocket_opcode decoder_opcode(const struct websocket_decoder *d)
+{
+	return (enum websocket_opcode)(d->head[0] & OPCODE);
+}
+
+static bool decoder_is_control(const struct websocket_decoder *decoder)
+{
+	return decoder->head[0] & 8;
+}
+
+/* The bytes of the length behind the first two, and all of the head. */
+static size_t decoder_length_bytes(const struct websocket_decoder *decoder)
+{
+	switch (decoder->head[1] & LENGTH) {
+	case 126:
+		return 2;
+	case 127:
+		return 8;
+	default:
+		return 0;
+	}
+}
+
+static size_t decoder_head_size(const struct websocket_decoder *decoder)
+{
+	return decoder->head_len < 2 ? 2
+				     : 2 + decoder_length_bytes(decoder) + 4;
+}
+
+/* What the first two bytes of a frame may be. */
+static bool decoder_head_is_good(const struct websocket_decoder *decoder)
+{
+	bool fin = decoder->head[0] & FIN;
+
+	if (decoder->head[0] & RSV || !(decoder->head[1] & MASKED))
+		return false;
+	switch (decoder_opcode(decoder)) {
+	case WEBSOCKET_CONTINUATION:
+		return decoder->message != 0;
+	case WEBSOCKET_TEXT:
+	case WEBSOCKET_BINARY:
+		return decoder->message == 0;
+	case WEBSOCKET_CLOSE:
+	case WEBSOCKET_PING:
+	case WEBSOCKET_PONG:
+		return fin &&
+		       (decoder->head[1] & LENGTH) <= WEBSOCKET_CONTROL_MAX;
+	default:
+		return false;
+	}
+}
+
+/* The head is complete: its payload follows. */
+static void decoder_begin_payload(struct websocket_decoder *decoder)
+{
+	size_t bytes = decoder_length_bytes(decoder), i;
+
+	decoder->left = bytes == 0 ? decoder->head[1] & LENGTH : 0;
+	for (i = 0; i < bytes; i++)
+		decoder->left = decoder->left << 8 | decoder->head[2 + i];
+	/* The shortest form is required, and the highest bit is 0. */
+	if ((bytes == 2 && decoder->left < 126) ||
+	    (bytes == 8 &&
+	     (decoder->left <= UINT16_MAX || decoder->left > INT64_MAX))) {
+		decoder_fail(decoder, WEBSOCKET_PROTOCOL_ERROR);
+		return;
+	}
+	decoder->phase = 0;
+	decoder->in_payload = true;
+	if (decoder_is_control(decoder)) {
+		if (decoder->control == NULL)
+			decoder->control = malloc(1 + WEBSOCKET_CONTROL_MAX);
+		if (decoder->control == NULL)
+			decoder_fail(decoder, WEBSOCKET_ERROR);
+		else
+			decoder->control[0] = 0;
+	} else if (decoder->message == 0) {
+		decoder->message = (uint8_t)decoder_opcode(decoder);
+		memset(&decoder->utf8, 0, sizeof(decoder->utf8));
+		decoder->tail_len = 0;
+	}
+}
+
+/* Takes one byte of a head. */
+static void decoder_take_head(struct websocket_decoder *decoder,
+			      unsigned char byte)
+{
+	decoder->head[decoder->head_len++] = byte;
+	if (decoder->head_len == 2 && !decoder_head_is_good(decoder))
+		decoder_fail(decoder, WEBSOCKET_PROTOCOL_ERROR);
+	else if (decoder->head_len >= 2 &&
+		 decoder->head_len == decoder_head_size(decoder))
+		decoder_begin_payload(decoder);
+}
+
+/* ---- payloads ------------------------------------------------------------ */
+
+static void decoder_unmask(struct websocket_decoder *decoder, char *to,
+			   const char *from, size_t len)
+{
+	const unsigned char *mask =
+		decoder->head + decoder_head_size(decoder) - 4;
+	unsigned char turned[8];
+	uint64_t key, word;
+	size_t i;
+
+	for (i = 0; i < sizeof(turned); i++)
+		turned[i] = mask[(decoder->phase + i) & 3];
+	memcpy(&key, turned, sizeof(key));
+	for (i = 0; i + sizeof(word) <= len; i += sizeof(word)) {
+		memcpy(&word, from + i, sizeof(word));
+		word ^= key;
+		memcpy(to + i, &word, sizeof(word));
+	}
+	for (; i < len; i++)
+		to[i] = (char)(from[i] ^ turned[i & 7]);
+	decoder->phase = (uint8_t)((decoder->phase + len) & 3);
+}
+
+static void decoder_keep_tail(struct websocket_decoder *decoder,
+			      const char *data, size_t len)
+{
+	if (len == 0)
+		return;
+	decoder->tail[0] = len > 1 ? data[len - 2] : decoder->tail[1];
+	decoder->tail[1] = data[len - 1];
+	decoder->tail_len = len > 1 || decoder->tail_len > 0 ? 2 : 1;
+}
+
+/* The code that a closing frame may have. */
+static bool websocket_code_is_good(unsigned code)
+{
+	return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 &&
+		code != 1006) ||
+	       (code >= 3000 && code <= 4999);
+}
+
+static void decoder_take_close(struct websocket_decoder *decoder)
+{
+	const unsigned char *payload = decoder->control + 1;
+	size_t len = decoder->control[0];
+	struct utf8_check utf8 = {0};
+	unsigned code = 0;
+
+	if (len >= 2)
+		code = (unsigned)payload[0] << 8 | payload[1];
+	if (len == 1 || (len >= 2 && !websocket_code_is_good(code))) {
+		decoder_fail(decoder, WEBSOCKET_PROTOCOL_ERROR);
+	} else if (len > 2 &&
+		   (!utf8_check(&utf8, (const char *)payload + 2, len - 2) ||
+		    !utf8_check_is_complete(&utf8))) {
+		decoder_fail(decoder, WEBSOCKET_INVALID);
+	} else {
+		decoder->closed = true;
+		decoder->code = (uint16_t)code;
+	}
+}
+
+static void
+decoder_end_control(struct websocket_decoder *decoder,
+		    void (*pinged)(struct websocket_decoder *decoder,
+				   const unsigned char *payload, size_t len))
+{
+	if (decoder_opcode(decoder) == WEBSOCKET_CLOSE)
+		decoder_take_close(decoder);
+	else if (decoder_opcode(decoder) == WEBSOCKET_PING)
+		pinged(decoder, decoder->control + 1, decoder->control[0]);
+	else
+		decoder->ponged = true;
+	websocket_decoder_fini(decoder);
+}
+
+/* Returns the length of the terminator that it has added. */
+static size_t decoder_end_message(struct websocket_decoder *decoder, char *to,
+				  const char *terminator, size_t len)
+{
+	bool text = decoder->message == WEBSOCKET_TEXT;
+
+	decoder->message = 0;
+	if (text && !utf8_check_is_complete(&decoder->utf8)) {
+		decoder_fail(decoder, WEBSOCKET_INVALID);
+		return 0;
+	}
+	if (decoder->tail_len >= len &&
+	    memcmp(decoder->tail + 2 - len, terminator, len) == 0)
+		return 0;
+	memcpy(to, terminator, len);
+	return len;
+}
+
+static void decoder_take_control(struct websocket_decoder *decoder,
+				 const char *from, size_t len)
+{
+	unsigned char *control = decoder->control;
+
+	decoder_unmask(decoder, (char *)control + 1 + control[0], from, len);
+	control[0] = (unsigned char)(control[0] + len);
+}
+
+/* False: the text is not UTF-8. */
+static bool decoder_take_data(struct websocket_decoder *decoder, char *to,
+			      const char *from, size_t len)
+{
+	decoder_unmask(decoder, to, from, len);
+	if (decoder->message == WEBSOCKET_TEXT &&
+	    !utf8_check(&decoder->utf8, to, len)) {
+		decoder_fail(decoder, WEBSOCKET_INVALID);
+		return false;
+	}
+	decoder_keep_tail(decoder, to, len);
+	return true;
+}
+
+size_t
+websocket_decode(struct websocket_decoder *decoder, char *to, const char *from,
+		 size_t len, const char *terminator, size_t terminator_len,
+		 void (*pinged)(struct websocket_decoder *decoder,
+				const unsigned char *payload, size_t len))
+{
+	const char *end = from + len;
+	char *begin = to;
+
+	while (!decoder->failed && !decoder->closed) {
+		size_t n = (size_t)(end - from);
+
+		if (!decoder->in_payload) {
+			if (n == 0)
+				break;
+			decoder_take_head(decoder, (unsigned char)*from++);
+			continue;
+		}
+		if (n > decoder->left)
+			n = (size_t)decoder->left;
+		if (decoder_is_control(decoder)) {
+			decoder_take_control(decoder, from, n);
+		} else {
+			if (!decoder_take_data(decoder, to, from, n))
+				break;
+			to += n;
+		}
+		from += n;
+		decoder->left -= n;
+		if (decoder->left > 0)
+			break;
+		decoder->in_payload = false;
+		if (decoder_is_control(decoder))
+			decoder_end_control(decoder, pinged);
+		else if (decoder->head[0] & FIN)
+			to += decoder_end_message(decoder, to, terminator,
+						  terminator_len);
+		decoder->head_len = 0;
+	}
+	return (size_t)(to - begin);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frames of WebSocket (RFC 6455): decodes those of a client in place, and
+ * writes the heads of a server's. Pure: knows no sockets.
+ */
+#ifndef WEBSOCKET_FRAME_H
+#define WEBSOCKET_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "utf8_check.h"
+
+enum websocket_opcode {
+	WEBSOCKET_CONTINUATION = 0,
+	WEBSOCKET_TEXT = 1,
+	WEBSOCKET_BINARY = 2,
+	WEBSOCKET_CLOSE = 8,
+	WEBSOCKET_PING = 9,
+	WEBSOCKET_PONG = 10,
+};
+
+/* The codes of a closing frame. */
+enum websocket_code {
+	WEBSOCKET_NORMAL = 1000,
+	WEBSOCKET_GOING_AWAY = 1001,
+	WEBSOCKET_PROTOCOL_ERROR = 1002,
+	WEBSOCKET_INVALID = 1007, /* text that is not UTF-8 */
+	WEBSOCKET_POLICY = 1008,
+	WEBSOCKET_TOO_BIG = 1009,
+	WEBSOCKET_ERROR = 1011,
+};
+
+#define WEBSOCKET_CONTROL_MAX 125
+#define WEBSOCKET_HEAD_MAX    10 /* of a frame that is not masked */
+
+/* Writes the head of a frame that is a whole message, or a control frame.
+ * Returns its length. */
+size_t websocket_head(char head[WEBSOCKET_HEAD_MAX],
+		      enum websocket_opcode opcode, size_t len);
+
+/* ---- decoding ------------------------------------------------------------ */
+
+/* The most by which decoded bytes may outgrow what was read: the terminator of
+ * a message whose head came with an earlier read. */
+#define WEBSOCKET_SLACK 2
+
+/* Zeroed memory is a connection of which no byte was read. */
+struct websocket_decoder {
+	uint64_t left; /* of the current frame's payload */
+	/* The head of the current frame: how much of it has come. */
+	unsigned char head[14];
+	uint8_t head_len;
+	uint8_t phase;   /* the position in the mask */
+	uint8_t message; /* opcode of the message that has begun; 0: none */
+	struct utf8_check utf8;
+	char tail[2]; /* the last bytes of the message so far */
+	uint8_t tail_len;
+	bool in_payload;
+	/* What has come beside data. After `closed` or `failed` nothing is
+	 * decoded. */
+	bool ponged, closed, failed;
+	uint16_t code; /* closed: of the peer, 0: none. failed: to be sent */
+	/* The payload of a control frame that is coming, with its length in the
+	 * first byte; NULL: none. */
+	unsigned char *control;
+};
+
+void websocket_decoder_fini(struct websocket_decoder *decoder);
+
+/*
+ * Decodes len bytes to `to`, which may be WEBSOCKET_SLACK before `from`, and
+ * returns the number of bytes there: the payloads of data frames, and a
+ * terminator behind each message that does not end with it. Decodes all that
+ * came before a fault. Calls pinged() for each ping.
+ */
+size_t
+websocket_decode(struct websocket_decoder *decoder, char *to, const char *from,
+		 size_t len, const char *terminator, size_t terminator_len,
+		 void (*pinged)(struct websocket_decoder *decoder,
+				const unsigned char *payload, size_t len));
+
+#endif
