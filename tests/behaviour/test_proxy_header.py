@@ -33,18 +33,51 @@ def v2(address, port=5123, tlvs=b"", command=0x21):
         ">BBH", command, 0x21 if ":" in address else 0x11, len(body)) + body)
 
 
+def tlv(kind, value):
+    return struct.pack(">BH", kind, len(value)) + value
+
+
+# Says what lined_client_tls() says.
+WHO = r"""
+#include <lined/protocol.h>
+#include <lined/tls.h>
+
+static void who_line(struct lined_socket *client,
+		     const struct lined_line *line)
+{
+	struct lined_tls tls;
+
+	(void)line;
+	if (lined_client_tls(client, &tls))
+		lined_socket_printf(client, "%s %s %s %s %d\n", tls.version,
+				    tls.cipher, tls.server_name, tls.name,
+				    tls.verified);
+	else
+		lined_socket_send(client, "no TLS\n", 7);
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "who",
+	.summary = "says who the client is",
+	.handle_line = who_line,
+};
+"""
+
+
 class ProxyHeader(DaemonTest):
     def setUp(self):
         super().setUp()
         self.port = free_port()
         self.control = self.path("control.sock")
 
-    def serve(self, extra="", trusted="127.0.0.1", **kw):
+    def serve(self, extra="", trusted="127.0.0.1", protocol="echo", **kw):
         self.unix = self.path("echo.sock")
         self.daemon = self.start(
             'control { socket = "%s" }\n' % self.control
             + service("p", "tcp://127.0.0.1:%d" % self.port,
-                      "unix://" + self.unix,
+                      "unix://" + self.unix, protocol=protocol,
                       extra="\tproxy-from = { %s }\n%s" % (
                           ", ".join('"%s"' % t for t in trusted.split()),
                           extra)), **kw)
@@ -210,6 +243,22 @@ class ProxyHeader(DaemonTest):
             self.eventually(lambda: not self.clients(), "it has connected")
             self.daemon.stop()
             self.assertEqual(c.ended(), b"")
+
+    def test_tlvs_answer_for_tls(self):
+        self.build_module("who", WHO)
+        self.copy_module("control")
+        self.serve(protocol="who")
+        ssl = (b"\x07\0\0\0\0" + tlv(0x21, b"TLSv1.3")
+               + tlv(0x22, b"alice") + tlv(0x23, b"TLS_AES"))
+        for tlvs, want in (
+                (tlv(2, b"irc.example") + tlv(0x20, ssl),
+                 b"TLSv1.3 TLS_AES irc.example alice 1\n"),
+                # The certificate was not good: its name means nothing.
+                (tlv(0x20, b"\x07\0\0\0\x01" + ssl[5:]),
+                 b"TLSv1.3 TLS_AES  alice 0\n".replace(b"alice", b"")),
+                (b"", b"no TLS\n")):
+            with self.client(v2("203.0.113.7", tlvs=tlvs) + b"?\n") as c:
+                self.assertEqual(c.line(), want)
 
     # ---- a real proxy ----------------------------------------------------
 
