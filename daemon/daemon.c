@@ -50,7 +50,8 @@ struct daemon {
 	struct control control;
 	struct reload reload;
 	time_t started;
-	bool reload_again; /* asked for while a reload was reading */
+	uint64_t started_ms; /* the same by a clock that is never set */
+	bool reload_again;   /* asked for while a reload was reading */
 	bool stopped;
 };
 
@@ -158,7 +159,7 @@ static struct reload_plan *daemon_plan(struct control *control,
 static void daemon_describe(struct control *control, struct response *response)
 {
 	const struct daemon *daemon = daemon_of_control(control);
-	time_t now = time(NULL);
+	uint64_t now_ms = lined_dispatcher_now_ms(daemon->dispatcher);
 
 	response_number(response, "pid", (uint64_t)getpid());
 	response_text(response, "config", daemon->reload.cmdline->config);
@@ -166,7 +167,7 @@ static void daemon_describe(struct control *control, struct response *response)
 	response_number(response, "log_lost", log_lost());
 	response_number(response, "started_s", (uint64_t)daemon->started);
 	response_number(response, "uptime_s",
-			(uint64_t)(now - daemon->started));
+			(now_ms - daemon->started_ms) / 1000);
 	response_number(response, "config_read_s",
 			(uint64_t)daemon->reload.read);
 	response_number(response, "reloads.done", daemon->reload.done);
@@ -336,6 +337,7 @@ static int daemon_start(struct daemon *daemon, struct conf *conf)
 	}
 	requests_init(&daemon->control, &daemon->server, &daemon_control_ops);
 	daemon->started = time(NULL);
+	daemon->started_ms = lined_dispatcher_now_ms(daemon->dispatcher);
 	if (reload_start(&daemon->reload, conf) < 0)
 		return -1;
 	daemon_log_kept(fd_store_taken(daemon->inherited));

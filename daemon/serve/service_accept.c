@@ -15,6 +15,7 @@
 
 #include <lined/address.h>
 
+#include "counter.h"
 #include "net/admission.h"
 #include "log/log.h"
 #include "serve/client.h"
@@ -34,13 +35,19 @@ struct arrival_call {
 static void accept_arrived(struct lined_service *instance,
 			   const struct client_arrival *arrival)
 {
+	enum lined_close_reason reason = LINED_CLOSE_ERROR;
+
 	if (!instance->draining && client_start(instance, arrival) == 0)
 		return;
-	if (instance->draining)
+	if (instance->draining) {
+		reason = LINED_CLOSE_SHUTDOWN;
 		close(arrival->fd);
-	else
+	} else {
 		log_warning("service %s: client lost: %s", instance->name,
 			    strerror(errno));
+	}
+	/* It was counted as accepted. */
+	counter_add(&instance->group.counters.closed[reason], 1);
 	free(arrival->via);
 	if (arrival->handshake)
 		instance->ops->handshake_over(instance);
