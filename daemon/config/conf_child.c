@@ -90,13 +90,15 @@ static int child_write(const struct wire *wire)
 int conf_child_main(void (*find)(const struct conf_source *source,
 				 struct conf_env *env))
 {
-	struct conf_env env = {.arg = NULL};
-	struct wire tree = {NULL, 0, 0, false}, result = tree;
-	struct conf_source source;
+	/* Static: nothing is freed, since the process ends, and a leak checker
+	 * must still find all memory referenced. */
+	static struct conf_env env;
+	static struct wire tree, result;
+	static struct conf_source source;
+	static struct conf_errors errors;
+	static struct conf *conf;
+	static char *request;
 	struct wire_reader reader;
-	struct conf_errors errors;
-	struct conf *conf;
-	char *request;
 	size_t len;
 
 	subprocess_limit(MEMORY_MAX, SECONDS);
@@ -117,10 +119,7 @@ int conf_child_main(void (*find)(const struct conf_source *source,
 	wire_put_errors(&result, &errors);
 	wire_put_number(&result, conf != NULL);
 	wire_put(&result, tree.data != NULL ? tree.data : "", tree.len);
-	if (tree.failed || child_write(&result) < 0)
-		return 1;
-	/* Nothing is freed: the process ends. */
-	return 0;
+	return tree.failed || child_write(&result) < 0 ? 1 : 0;
 }
 
 /* ---- the result ---------------------------------------------------------- */
