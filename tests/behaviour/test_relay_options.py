@@ -40,16 +40,20 @@ class Scene:
         self.mode, self.role = mode, role
         self.port, self.helper_port = free_port(), free_port()
         self.server = Server() if mode != "hub" else None
+        self.second = Server() if mode != "hub" else None
         self.writer = None
         self.probes = 0
         topic = 'topic = "%s"\n' % name if role != "a" else ""
         roles = {"a": "", "p": "publish-only = true\n",
                  "s": "subscribe-only = true\n"}
         lines = 'mode = "%s"\n%s%s' % (mode, topic, roles[role])
-        if mode != "hub" and "upstream" not in values:
-            lines += 'upstream = { "%s" }\n' % self.server.url
+        if mode != "hub":
+            urls = ['"%s"' % self.server.url]
+            if values.get("second") == mode:
+                urls.append('"%s"' % self.second.url)
+            lines += "upstream = { %s }\n" % ", ".join(urls)
         lines += "".join("%s = %s\n" % item for item in values.items()
-                         if item[0] != "limits")
+                         if item[0] not in ("limits", "second"))
         self.text = service(
             name, "tcp://127.0.0.1:%d" % self.port, protocol="relay",
             extra="limits { clients-per-address = 0 "
@@ -64,8 +68,9 @@ class Scene:
                 % (topic, other))
 
     def close(self):
-        if self.server:
-            self.server.close()
+        for server in (self.server, self.second):
+            if server:
+                server.close()
 
     def client(self, **how):
         return Client(("127.0.0.1", self.port), **how)
@@ -201,6 +206,40 @@ def is_called(most):
     return observe
 
 
+def both_are_called(scene):
+    """Whether a second upstream is connected while the first one feeds."""
+    above = scene.server.accept()
+    scene.second.sock.settimeout(0.05)
+    for i in range(20):
+        above.send(b"line %d\n" % i)
+        try:
+            scene.second.sock.accept()
+            return True
+        except socket.timeout:
+            pass
+    return False
+
+
+def is_called_again(scene):
+    """Whether an upstream that is back is called."""
+    if scene.mode == "upstream":
+        return is_called(20)(scene)
+    scene.server.close()
+    first = scene.client()
+    scene.second.accept()
+    scene.server.open()
+    time.sleep(0.1)
+    second = scene.client()
+    try:
+        scene.server.accept(1).close()
+        return True
+    except socket.timeout:
+        return False
+    finally:
+        first.close()
+        second.close()
+
+
 LOSSY = {"slow": '"drop-oldest"', "max-age": "1h",
          "limits": "send-queue = 16k send-stall = 0"}
 
@@ -208,8 +247,10 @@ LOSSY = {"slow": '"drop-oldest"', "max-age": "1h",
 # that are not here are modes and roles themselves, or need TLS.
 PROBES = {
     "loopback": ("true", {}, own_lines),
+    "use": ('"all"', {"second": "upstream"}, both_are_called),
     "retry-min": ("10ms", {"retry-max": "1s"}, is_called(3)),
-    "retry-max": ("10ms", {"retry-min": "10ms"}, is_called(20)),
+    "retry-max": ("10ms", {"retry-min": "10ms", "second": "proxy"},
+                  is_called_again),
     "stale-timeout": ("300ms", {}, is_left),
     "preamble": ('{ "hello" }', {}, greets),
     "filter": ("{ 'deny secret' }", {}, shows(b"secret\n", b"plain\n")),
@@ -233,7 +274,7 @@ PROBES = {
 }
 
 # Tried with values that the checks of -t accept.
-VALUES = {"use": '"all"', "upstream-ca": '"ca.pem"', "upstream-name": '"x"',
+VALUES = {"upstream-ca": '"ca.pem"', "upstream-name": '"x"',
           "upstream-certificate": '"x.pem"', "upstream-key": '"x.pem"',
           "upstream-verify": "true",
           "subscribe-only": "true", "publish-only": "true", "topic": '"x"'}
@@ -301,6 +342,9 @@ class Options(DaemonTest):
             for what, with_it, without in seen:
                 with self.subTest(what):
                     self.assertNotEqual(with_it.result(), without.result())
+        for _, _, _, _, *scenes in pairs:
+            for scene in scenes:
+                scene.close()
 
 
 if __name__ == "__main__":

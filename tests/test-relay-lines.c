@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What relay keeps of lines and compares of them: the store of histories and
+ * held lines, the lines that dedupe remembers, the expressions of filters.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/dedupe.h"
+#include "relay/filter.h"
+#include "relay/store.h"
+#include "support.h"
+
+/* ---- the store --------------------------------------------------------- */
+
+enum { LINES = 3000 };
+
+/* The line of a number: its length, and that of its tag, differ much. */
+static struct relay_stored line_of(unsigned number)
+{
+	static char text[20000];
+	size_t len = number % 7 == 0 ? number * 5 % sizeof(text) : number % 300;
+
+	memset(text, 'a' + (int)(number % 26), sizeof(text));
+	return (struct relay_stored){text, len, len / 3, len > 2 ? 2 : 0};
+}
+
+static void check_lines(const struct relay_store *store, unsigned first,
+			unsigned end)
+{
+	struct relay_store_place place = {0};
+	struct relay_stored line;
+	size_t bytes = 0;
+	unsigned i;
+
+	for (i = first; i < end; i++) {
+		struct relay_stored wanted = line_of(i);
+
+		ck_assert(relay_store_next(store, &place, &line));
+		ck_assert_uint_eq(line.len, wanted.len);
+		ck_assert_uint_eq(line.tag_len, wanted.tag_len);
+		ck_assert_uint_eq(line.terminator_len, wanted.terminator_len);
+		ck_assert_int_eq(memcmp(line.text, wanted.text, line.len), 0);
+		bytes += line.len;
+	}
+	ck_assert(!relay_store_next(store, &place, &line));
+	ck_assert_uint_eq(store->lines, end - first);
+	ck_assert_uint_eq(store->bytes, bytes);
+}
+
+START_TEST(lines_are_kept_in_order_and_dropped_from_the_oldest)
+{
+	struct relay_store store = {0};
+	unsigned i, first = 0;
+
+	check_lines(&store, 0, 0);
+	for (i = 0; i < LINES; i++) {
+		struct relay_stored line = line_of(i);
+
+		ck_assert_int_eq(relay_store_add(&store, &line), 0);
+		if (i % 3 == 0) {
+			relay_store_drop(&store);
+			first++;
+		}
+	}
+	check_lines(&store, first, LINES);
+	while (store.lines > 0)
+		relay_store_drop(&store);
+	check_lines(&store, 0, 0);
+	for (i = 0; i < 10; i++) {
+		struct relay_stored line = line_of(i);
+
+		ck_assert_int_eq(relay_store_add(&store, &line), 0);
+	}
+	check_lines(&store, 0, 10);
+	relay_store_clear(&store);
+	check_lines(&store, 0, 0);
+}
+END_TEST
+
+/* ---- dedupe ------------------------------------------------------------ */
+
+static bool seen(struct relay_dedupe *dedupe, const char *text,
+		 uint32_t window_ms, uint64_t now_ms)
+{
+	struct relay_digest digest =
+		relay_dedupe_digest(dedupe, text, strlen(text));
+
+	return relay_dedupe_seen(dedupe, &digest, window_ms, now_ms);
+}
+
+START_TEST(a_line_is_a_repeat_within_its_own_window)
+{
+	struct relay_dedupe *dedupe = relay_dedupe_new(1000);
+
+	ck_assert_ptr_nonnull(dedupe);
+	ck_assert(!seen(dedupe, "one", 1000, 5000));
+	ck_assert(seen(dedupe, "one", 1000, 5999));
+	/* A dropped repeat does not make the time longer. */
+	ck_assert(!seen(dedupe, "one", 1000, 6000));
+	/* Another service has a shorter window, or none. */
+	ck_assert(!seen(dedupe, "one", 100, 6200));
+	ck_assert(seen(dedupe, "one", 1000, 6300));
+	ck_assert(!seen(dedupe, "one", 0, 6300));
+	/* Another worker's clock is a little behind. */
+	ck_assert(seen(dedupe, "one", 1000, 6290));
+	ck_assert(!seen(dedupe, "", 1000, 6290));
+	ck_assert(seen(dedupe, "", 1000, 6290));
+	relay_dedupe_free(dedupe);
+}
+END_TEST
+
+START_TEST(many_lines_are_told_apart)
+{
+	struct relay_dedupe *dedupe = relay_dedupe_new(1000);
+	char text[64];
+	unsigned i, turn;
+
+	for (turn = 0; turn < 2; turn++)
+		for (i = 0; i < 20000; i++) {
+			snprintf(text, sizeof(text), "%.*s%u", (int)(i % 20),
+				 "xxxxxxxxxxxxxxxxxxxxxxxx", i);
+			ck_assert_int_eq(seen(dedupe, text, 1000, 10 + i / 100),
+					 turn);
+		}
+	ck_assert(!seen(dedupe, text, 1000, 5000));
+	relay_dedupe_free(dedupe);
+}
+END_TEST
+
+/* No byte and no length is without effect. */
+START_TEST(digests_depend_on_every_byte_and_on_the_key)
+{
+	struct relay_dedupe *dedupe = relay_dedupe_new(1);
+	struct relay_dedupe *other = relay_dedupe_new(1);
+	char text[40] = {0};
+	size_t len, i;
+
+	for (len = 0; len < sizeof(text); len++) {
+		struct relay_digest a = relay_dedupe_digest(dedupe, text, len);
+		struct relay_digest b = relay_dedupe_digest(other, text, len);
+
+		ck_assert(a.a != b.a && a.b != b.b);
+		b = relay_dedupe_digest(dedupe, text, len + 1);
+		ck_assert(a.a != b.a && a.b != b.b && a.a != a.b);
+		for (i = 0; i < len; i++) {
+			text[i] ^= (char)0x80;
+			b = relay_dedupe_digest(dedupe, text, len);
+			text[i] ^= (char)0x80;
+			ck_assert(a.a != b.a && a.b != b.b);
+		}
+	}
+	relay_dedupe_free(dedupe);
+	relay_dedupe_free(other);
+}
+END_TEST
+
+/* ---- expressions ------------------------------------------------------- */
+
+static void check_left(const char *expression, const char *text,
+		       const char *wanted)
+{
+	char error[128];
+	struct relay_pattern *pattern =
+		relay_pattern_new(expression, error, sizeof(error));
+	size_t len = strlen(text);
+
+	ck_assert_ptr_nonnull(pattern);
+	relay_pattern_leave_out(pattern, &text, &len);
+	ck_assert_uint_eq(len, strlen(wanted));
+	ck_assert_int_eq(memcmp(text, wanted, len), 0);
+	relay_pattern_free(pattern);
+}
+
+START_TEST(all_that_matches_is_left_out)
+{
+	check_left("[0-9]+", "a1b22c", "abc");
+	check_left("[0-9]+", "abc", "abc");
+	check_left("[0-9]*", "1a2b3", "ab");
+	check_left("^[0-9]", "123", "23");
+	check_left("[0-9]$", "123", "12");
+	check_left("x*", "", "");
+	check_left(".*", "all", "");
+	check_left("^[\\][^\\]*[\\]", "\\s:a*00\\!AIVDM", "!AIVDM");
+}
+END_TEST
+
+static bool allows(const char *rule, const char *text, size_t len)
+{
+	const char *const items[] = {rule};
+	const struct lined_option_list rules = {1, items};
+	char error[128];
+	struct relay_filter *filter =
+		relay_filter_new(&rules, error, sizeof(error));
+	bool allowed;
+
+	ck_assert_ptr_nonnull(filter);
+	allowed = relay_filter_allows(filter, text, len);
+	relay_filter_free(filter);
+	return allowed;
+}
+
+/* Whatever form an expression is compiled in. */
+START_TEST(expressions_match_anywhere_and_any_bytes)
+{
+	ck_assert(!allows("deny b", "abc", 3));
+	ck_assert(!allows("deny ^a|x", "abc", 3));
+	ck_assert(allows("deny ^b|x", "abc", 3));
+	ck_assert(!allows("deny c$", "a\0c", 3));
+	ck_assert(!allows("deny c", "\n\0c", 3));
+	ck_assert(!allows("deny c$",
+			  "\xff\xfe"
+			  "c",
+			  3));
+	ck_assert(allows("deny c$", "cb", 2));
+	ck_assert(!allows("deny ^$", "", 0));
+	ck_assert(allows("deny .", "", 0));
+	ck_assert(!allows("deny (b)\\1", "abb", 3));
+	ck_assert(allows("deny (b)\\1", "ab", 2));
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("relay-lines");
+	TCase *tcase = tcase_create("relay-lines");
+
+	suite_add_tcase(suite, tcase);
+	tcase_add_test(tcase,
+		       lines_are_kept_in_order_and_dropped_from_the_oldest);
+	tcase_add_test(tcase, a_line_is_a_repeat_within_its_own_window);
+	tcase_add_test(tcase, many_lines_are_told_apart);
+	tcase_add_test(tcase, digests_depend_on_every_byte_and_on_the_key);
+	tcase_add_test(tcase, all_that_matches_is_left_out);
+	tcase_add_test(tcase, expressions_match_anywhere_and_any_bytes);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main_once(make_suite);
+}
