@@ -60,7 +60,7 @@ static struct script *read_file(struct bytes *errors)
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/a.lt", dir);
-	return script_read(path, NULL, false, errors);
+	return script_read(path, NULL, false, TRANSPORT_UNIX, errors);
 }
 
 static struct script *good(const char *text)
@@ -623,11 +623,13 @@ START_TEST(nul_bytes_and_missing_files_are_refused)
 
 	write_bytes("a.lt", ECHO "a> \0\n", sizeof(ECHO "a> \0\n") - 1);
 	bad_file("2: a NUL byte; it is written \\0\n");
-	ck_assert_ptr_null(script_read("/nowhere/x.lt", NULL, false, &errors));
+	ck_assert_ptr_null(script_read("/nowhere/x.lt", NULL, false,
+				       TRANSPORT_UNIX, &errors));
 	ck_assert_str_eq(errors.data,
 			 "/nowhere/x.lt: No such file or directory\n");
 	bytes_clear(&errors);
-	ck_assert_ptr_null(script_read("/tmp", NULL, false, &errors));
+	ck_assert_ptr_null(
+		script_read("/tmp", NULL, false, TRANSPORT_UNIX, &errors));
 	ck_assert_str_eq(errors.data, "/tmp: Is a directory\n");
 	bytes_fini(&errors);
 }

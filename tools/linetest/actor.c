@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <lined/tls.h>
+
 #define CONNECT_MS 10000
 #define BACKLOG    16
 
@@ -186,6 +188,23 @@ static int actor_open_datagram(struct actor *actor)
 	return 0;
 }
 
+/* Any certificate is good: it is the daemon that is tested. */
+static int actor_use_tls(struct actor *actor)
+{
+	const struct lined_tls_client_settings settings = {.insecure = true};
+	struct lined_tls_client *tls;
+	char error[256];
+	int result;
+
+	tls = lined_tls_client_new(&settings, error, sizeof(error));
+	if (tls == NULL)
+		return -1;
+	result =
+		lined_socket_use_tls(actor->sock, tls, "localhost", CONNECT_MS);
+	lined_tls_client_free(tls);
+	return result;
+}
+
 void actor_connect(struct actor *actor, const struct net_address *address)
 {
 	char *url = net_address_url(address);
@@ -196,7 +215,8 @@ void actor_connect(struct actor *actor, const struct net_address *address)
 	actor->is_datagram = address->datagram;
 	if (!actor_renew(actor))
 		return;
-	if ((address->datagram ? actor_open_datagram(actor)
+	if ((address->tls && actor_use_tls(actor) < 0) ||
+	    (address->datagram ? actor_open_datagram(actor)
 			       : lined_socket_connect_to(
 					 actor->sock, &address->to.any,
 					 address->to.len, CONNECT_MS)) < 0 ||

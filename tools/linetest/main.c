@@ -104,6 +104,7 @@ struct session {
 	struct run_settings settings;
 	struct report report;
 	uint64_t seed;
+	const char *over; /* "tls, "; "": the default */
 };
 
 /* False if no other run of this transcript is to follow. */
@@ -117,10 +118,11 @@ static bool session_run(struct session *session, const struct script *script,
 	cut_init(&session->settings.cut, mode, seed);
 	cut = cut_text(&session->settings.cut);
 	if (session->settings.workers == 0)
-		about = memory_format("%s", cut);
+		about = memory_format("%s%s", session->over, cut);
 	else
 		about = memory_format(
-			"%s, %u %s", cut, session->settings.workers,
+			"%s%s, %u %s", session->over, cut,
+			session->settings.workers,
 			session->settings.workers == 1 ? "worker" : "workers");
 	report_begin(&session->report, script->path, about);
 	passed = player_run(script, &session->settings, &failure, &log);
@@ -178,7 +180,23 @@ static void session_run_script(struct session *session,
 				break;
 		}
 	}
-	report_file(&session->report, script->path);
+}
+
+/* Plays a transcript over each transport: scripts has one for each. */
+static void session_run_file(struct session *session, struct script **scripts)
+{
+	const struct linetest_options *options = session->options;
+	char over[16] = "";
+	size_t i;
+
+	session->over = over;
+	for (i = 0; i < options->over_count && !deadline_all_are_over(); i++) {
+		if (options->over_given)
+			snprintf(over, sizeof(over), "%s, ",
+				 transport_names[options->over[i]]);
+		session_run_script(session, scripts[i]);
+	}
+	report_file(&session->report, scripts[0]->path);
 }
 
 static void warn_globals(const struct report *report, const char *dir)
@@ -239,7 +257,8 @@ static enum exit_code play_scripts(const struct linetest_options *options,
 		}
 	}
 	for (i = 0; i < options->file_count && !deadline_all_are_over(); i++)
-		session_run_script(&session, scripts[i]);
+		session_run_file(&session,
+				 scripts + (size_t)i * options->over_count);
 	report_end(&session.report);
 	free(lined);
 	free(build_modules);
@@ -330,11 +349,13 @@ static enum exit_code flush_results(enum exit_code code)
 
 /* A transcript that is to be played must have a step. */
 static struct script *read_script(const struct linetest_options *options,
-				  const char *path, struct bytes *errors)
+				  const char *path, enum transport over,
+				  struct bytes *errors)
 {
-	struct script *script = script_read(
-		path, options->exec,
-		options->record == NULL && options->connect != NULL, errors);
+	struct script *script =
+		script_read(path, options->exec,
+			    options->record == NULL && options->connect != NULL,
+			    over, errors);
 
 	if (script != NULL && script->step_count == 0 &&
 	    options->record == NULL)
@@ -348,7 +369,7 @@ int main(int argc, char **argv)
 	struct script **scripts;
 	struct bytes errors = {0};
 	enum exit_code code = EXIT_PASSED;
-	int i;
+	size_t count, i;
 
 	switch (linetest_options_read(&options, argc, argv)) {
 	case LINETEST_SHOWN:
@@ -358,9 +379,18 @@ int main(int argc, char **argv)
 	case LINETEST_RUN:
 		break;
 	}
-	scripts = memory_new((size_t)options.file_count, sizeof(*scripts));
-	for (i = 0; i < options.file_count; i++)
-		scripts[i] = read_script(&options, options.files[i], &errors);
+	count = (size_t)options.file_count * options.over_count;
+	scripts = memory_new(count, sizeof(*scripts));
+	for (i = 0; i < count; i++) {
+		size_t transport = i % options.over_count;
+
+		/* Its errors are reported once. */
+		if (transport > 0 && scripts[i - 1] == NULL)
+			continue;
+		scripts[i] = read_script(&options,
+					 options.files[i / options.over_count],
+					 options.over[transport], &errors);
+	}
 	if (errors.len > 0) {
 		fputs(bytes_text(&errors), stderr);
 		code = EXIT_WRONG;
@@ -370,7 +400,7 @@ int main(int argc, char **argv)
 			       ? record_script(&options, scripts, argv[0])
 			       : play_scripts(&options, scripts, argv[0]);
 	}
-	for (i = 0; i < options.file_count; i++)
+	for (i = 0; i < count; i++)
 		script_free(scripts[i]);
 	free(scripts);
 	bytes_fini(&errors);

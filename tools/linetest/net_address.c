@@ -53,7 +53,8 @@ int net_address_read(struct net_address *address, const char *url, char **error)
 
 	memset(address, 0, sizeof(*address));
 	address->datagram = strncmp(url, "udp://", 6) == 0;
-	if (address->datagram || strncmp(url, "tcp://", 6) == 0)
+	address->tls = strncmp(url, "tls://", 6) == 0;
+	if (address->datagram || address->tls || strncmp(url, "tcp://", 6) == 0)
 		why = read_inet(address, url + 6);
 	else if (strncmp(url, "unix:///", 8) != 0)
 		why = strerror(EINVAL);
@@ -62,7 +63,8 @@ int net_address_read(struct net_address *address, const char *url, char **error)
 	if (why == NULL)
 		return 0;
 	*error = memory_format("\"%s\" is no address (tcp://HOST:PORT, "
-			       "udp://HOST:PORT, unix:///PATH): %s",
+			       "tls://HOST:PORT, udp://HOST:PORT, "
+			       "unix:///PATH): %s",
 			       url, why);
 	return -1;
 }
@@ -76,7 +78,10 @@ char *net_address_url(const struct net_address *address)
 
 	if (any->sa_family == AF_UNIX)
 		return memory_format("unix://%s", sun->sun_path);
-	return memory_format("%s://%s", address->datagram ? "udp" : "tcp",
+	return memory_format("%s://%s",
+			     address->datagram ? "udp"
+			     : address->tls    ? "tls"
+					       : "tcp",
 			     lined_address_format(any, text, sizeof(text)));
 }
 

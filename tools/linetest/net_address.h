@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses as lined writes them, tcp://HOST:PORT, udp://HOST:PORT and
+ * Addresses as lined writes them, tcp://HOST:PORT, tls://, udp:// and
  * unix:///PATH, and free ones on this machine. Numeric hosts and localhost
  * only: a transcript does not depend on name servers.
  */
@@ -14,6 +14,7 @@
 struct net_address {
 	struct lined_address to;
 	bool datagram;
+	bool tls;
 };
 
 /* -1 and a message, to be freed, in *error. */

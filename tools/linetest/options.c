@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "linetest/text.h"
+#include "tls.h"
 
 #define RANDOM_CUTS     4
 #define RANDOM_CUTS_MAX 10000
@@ -28,6 +29,7 @@ enum {
 	OPTION_KEEP,
 	OPTION_LINED,
 	OPTION_LISTEN,
+	OPTION_OVER,
 	OPTION_PATIENCE,
 	OPTION_RECORD,
 	OPTION_SEED,
@@ -48,6 +50,7 @@ static const char help[] =
 	"joined\n"
 	"                          writes and N (4) random cuts\n"
 	"      --seed SEED         the seed of the first random cuts\n"
+	"      --over LIST         again over each of unix,tcp,tcp6,tls\n"
 	"      --workers N         again with 1, 2, 4... up to N workers\n"
 	"      --patience TIME     how long to wait for one thing (10s)\n"
 	"      --timeout TIME      how long a run may take in all (2m)\n"
@@ -76,6 +79,7 @@ static const struct option longs[] = {
 	{"record", required_argument, NULL, OPTION_RECORD},
 	{"module-dir", required_argument, NULL, 'm'},
 	{"fragment", optional_argument, NULL, OPTION_FRAGMENT},
+	{"over", required_argument, NULL, OPTION_OVER},
 	{"seed", required_argument, NULL, OPTION_SEED},
 	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"patience", required_argument, NULL, OPTION_PATIENCE},
@@ -116,6 +120,47 @@ static int option_count(const char *option, unsigned max, unsigned *count)
 	return option_wrong(option, optarg, wanted);
 }
 
+/* The transports of --over: streams, because transcripts that do not choose
+ * are about streams. */
+static const enum transport over_transports[] = {
+	TRANSPORT_UNIX,
+	TRANSPORT_TCP,
+	TRANSPORT_TCP6,
+	TRANSPORT_TLS,
+};
+
+#define OVER_TRANSPORTS (sizeof(over_transports) / sizeof(over_transports[0]))
+
+static int option_over(struct linetest_options *options)
+{
+	const char *at = optarg;
+	enum transport found;
+	size_t len, i;
+
+	options->over_count = 0;
+	options->over_given = true;
+	for (;; at += len + 1) {
+		len = strcspn(at, ",");
+		found = transport_find(at, len);
+		for (i = 0; i < OVER_TRANSPORTS; i++)
+			if (over_transports[i] == found)
+				break;
+		if (i == OVER_TRANSPORTS ||
+		    options->over_count == OVER_TRANSPORTS)
+			return option_wrong("--over", optarg,
+					    "a list of unix, tcp, tcp6 and "
+					    "tls, such as unix,tls");
+		if (found == TRANSPORT_TLS && !tls_available()) {
+			fputs("linetest: --over tls: built without OpenSSL\n",
+			      stderr);
+			return -1;
+		}
+		options->over[options->over_count++] = found;
+		if (at[len] == '\0')
+			return 0;
+	}
+}
+
 static int option_seed(struct linetest_options *options)
 {
 	char *end;
@@ -151,6 +196,8 @@ static int option_take(struct linetest_options *options, int option)
 			       ? 0
 			       : option_count("--fragment", RANDOM_CUTS_MAX,
 					      &options->random_cuts);
+	case OPTION_OVER:
+		return option_over(options);
 	case OPTION_SEED:
 		return option_seed(options);
 	case OPTION_WORKERS:
@@ -198,6 +245,10 @@ static int options_check_files(const struct linetest_options *options)
 
 	if (options->record == NULL && options->file_count == 0)
 		message = "no FILE is named";
+	else if ((options->record != NULL || options->connect != NULL) &&
+		 options->over_given)
+		message = "--over is for a daemon that linetest starts: "
+			  "without --record and --connect";
 	else if (options->record == NULL && options->listen != NULL)
 		message = "--listen can only go with --record";
 	else if (options->record == NULL && options->connect != NULL &&
@@ -224,6 +275,8 @@ enum linetest_result linetest_options_read(struct linetest_options *options,
 	memset(options, 0, sizeof(*options));
 	options->random_cuts = RANDOM_CUTS;
 	options->patience_ms = PATIENCE_MS;
+	options->over[0] = TRANSPORT_UNIX;
+	options->over_count = 1;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "km:tvVh", longs, NULL)) !=
 	       -1) {

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "linetest/script.h"
+
 struct linetest_options {
 	char **files; /* transcripts, as many as: */
 	int file_count;
@@ -25,6 +27,10 @@ struct linetest_options {
 	const char *record;  /* the file to write; NULL: play */
 	const char *listen;  /* with it; NULL: to be found */
 	const char *connect; /* a server; NULL: to be started */
+	/* Where the transcript does not choose; at least one. */
+	enum transport over[TRANSPORTS];
+	size_t over_count;
+	bool over_given;
 };
 
 enum linetest_result {

@@ -84,8 +84,8 @@ static void parse_workers(struct parser *parser, char *at)
 
 static void parse_transport(struct parser *parser, char *at)
 {
-	char *word =
-		parse_only_word(parser, at, "transport unix|tcp|tcp6|udp|udp6");
+	char *word = parse_only_word(parser, at,
+				     "transport unix|tcp|tcp6|udp|udp6|tls");
 	enum transport transport;
 
 	if (word == NULL)
@@ -93,7 +93,8 @@ static void parse_transport(struct parser *parser, char *at)
 	transport = transport_find(word, strlen(word));
 	if (transport == TRANSPORTS) {
 		parser_error(parser,
-			     "transport \"%s\": unix, tcp, tcp6, udp or udp6",
+			     "transport \"%s\": unix, tcp, tcp6, udp, udp6 "
+			     "or tls",
 			     word);
 		return;
 	}
@@ -360,13 +361,14 @@ static void parser_check_steps(struct parser *parser)
 }
 
 struct script *script_read(const char *path, const char *command, bool connects,
-			   struct bytes *errors)
+			   enum transport over, struct bytes *errors)
 {
 	struct script *script = memory_new(1, sizeof(*script));
 	struct parser parser = {
 		.script = script,
 		.errors = errors,
 		.connects = connects,
+		.transport = over,
 	};
 
 	script->path = memory_copy(path, strlen(path));

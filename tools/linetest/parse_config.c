@@ -350,8 +350,9 @@ static bool find_service_address(struct parser *parser, struct step *step,
 
 static bool destination_error(struct parser *parser)
 {
-	parser_error(parser, "usage: NAME: connect [unix|tcp|tcp6|udp|udp6] "
-			     "[to SERVICE], or NAME: connect ADDRESS");
+	parser_error(parser,
+		     "usage: NAME: connect [unix|tcp|tcp6|udp|udp6|tls] "
+		     "[to SERVICE], or NAME: connect ADDRESS");
 	return false;
 }
 
@@ -414,6 +415,7 @@ static void listen_on_placeholders(struct parser *parser, const char *text)
 static char *make_services_config(const struct parser *parser)
 {
 	struct bytes text = {0};
+	bool tls = false;
 	size_t i;
 	unsigned j;
 
@@ -431,8 +433,16 @@ static char *make_services_config(const struct parser *parser)
 					 transport_names[j], service->name);
 			comma = ", ";
 		}
-		bytes_add_format(&text, " }\n%s}\n", service->block);
+		bytes_add_format(&text, " }\n%s%s}\n", service->block,
+				 service->transports & 1u << TRANSPORT_TLS
+					 ? " tls = { \"linetest\" } "
+					 : "");
+		tls |= service->transports & 1u << TRANSPORT_TLS;
 	}
+	if (tls)
+		bytes_add_text(&text, "tls \"linetest\" {\n"
+				      "\tcertificate = \"{dir}/tls.pem\"\n"
+				      "\tkey = \"{dir}/tls.key\"\n}\n");
 	return bytes_take(&text);
 }
 

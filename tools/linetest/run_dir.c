@@ -17,6 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "linetest/certificate.h"
+
 /* Shorter than necessary: a config may append the names of further sockets to
  * {dir}. */
 #define DIR_LEN_MAX 60
@@ -64,6 +66,11 @@ static int run_dir_find_address(struct net_address *address,
 	switch (wanted->transport) {
 	case TRANSPORT_TCP:
 		return net_address_free(address, AF_INET, SOCK_STREAM);
+	case TRANSPORT_TLS:
+		if (net_address_free(address, AF_INET, SOCK_STREAM) < 0)
+			return -1;
+		address->tls = true;
+		return 0;
 	case TRANSPORT_TCP6:
 		return net_address_free(address, AF_INET6, SOCK_STREAM);
 	case TRANSPORT_UDP:
@@ -78,6 +85,16 @@ static int run_dir_find_address(struct net_address *address,
 		free(path);
 		return result;
 	}
+}
+
+static bool run_dir_has_tls(const struct script *script)
+{
+	size_t i;
+
+	for (i = 0; i < script->address_count; i++)
+		if (script->addresses[i].transport == TRANSPORT_TLS)
+			return true;
+	return false;
 }
 
 int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
@@ -103,7 +120,11 @@ int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
 		run_dir_close(dir, false);
 		return -1;
 	}
-	return 0;
+	if (!run_dir_has_tls(script) || certificate_write(dir->path) == 0)
+		return 0;
+	*error = memory_format("%s: %s", dir->path, strerror(errno));
+	run_dir_close(dir, false);
+	return -1;
 }
 
 static int remove_entry(const char *path, const struct stat *about, int type,

@@ -21,6 +21,7 @@ enum transport {
 	TRANSPORT_TCP6,
 	TRANSPORT_UDP,
 	TRANSPORT_UDP6,
+	TRANSPORT_TLS,
 	TRANSPORTS,
 };
 
@@ -115,11 +116,12 @@ struct script {
  * Reads a transcript and what it includes. The command, unless it is NULL, is
  * the program that is served, in place of a `protocol` statement. With
  * `connects`, it is played against a server that runs already: it needs no such
- * statement. "-" is standard input. NULL if it has errors: each is added to
- * *errors as a line "FILE:LINE: MESSAGE\n".
+ * statement. `over` is the transport of clients for which the transcript does
+ * not choose one. "-" is standard input. NULL if it has errors: each is added
+ * to *errors as a line "FILE:LINE: MESSAGE\n".
  */
 struct script *script_read(const char *path, const char *command, bool connects,
-			   struct bytes *errors);
+			   enum transport over, struct bytes *errors);
 
 /* NULL is fine. */
 void script_free(struct script *script);
