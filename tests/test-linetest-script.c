@@ -501,7 +501,8 @@ static const struct {
 	{ECHO "a: terminator cr\n", "2: usage: NAME: terminator lf|crlf\n"},
 	{ECHO "a: connect\na: connect\n", "3: a is connected already\n"},
 	{ECHO "a: connect sctp\n",
-	 "2: usage: NAME: connect [unix|tcp|tcp6|udp|udp6] [to SERVICE], or "
+	 "2: usage: NAME: connect [unix|tcp|tcp6|udp|udp6|tls] [to SERVICE], "
+	 "or "
 	 "NAME: connect ADDRESS\n"},
 	{ECHO "a: connect to chat\n", "2: there is no service \"chat\"\n"},
 	{ECHO "a: close\na> x\n", "3: a was closed at line 2; \"a: connect\" "
@@ -564,8 +565,8 @@ static const struct {
 	 "2: {tcp:up}: there is no such service, and no \"up: listen\"\n"},
 	{"workers 0\n", "1: workers \"0\": a number from 1 to 1024\n"},
 	{"workers 2 3\n", "1: usage: workers N\n"},
-	{"transport tls\n", "1: transport \"tls\": unix, tcp, tcp6, udp or "
-			    "udp6\n"},
+	{"transport sctp\n", "1: transport \"sctp\": unix, tcp, tcp6, udp, "
+			     "udp6 or tls\n"},
 	{"terminator cr\n", "1: terminator \"cr\": lf or crlf\n"},
 	{"fragment on\n", "1: usage: fragment off\n"},
 	{"patience 2h\n", "1: \"2h\" is no duration (such as 200ms, 2s, "
