@@ -484,6 +484,93 @@ class Failures(TlsTest):
             client.ended()
 
 
+STARTTLS = r"""
+#include <lined/protocol.h>
+#include <lined/service.h>
+#include <lined/socket.h>
+#include <lined/tls.h>
+#include <string.h>
+
+static void serve(struct lined_socket *client, const struct lined_line *line)
+{
+	struct lined_tls tls;
+
+	if (strcmp(line->text, "tls") == 0) {
+		lined_socket_printf(client, "%s\n",
+				    lined_client_tls(client, &tls)
+					    ? tls.version : "none");
+	} else if (strcmp(line->text, "STARTTLS") == 0) {
+		lined_socket_printf(client, "go ahead\n");
+		if (lined_client_start_tls(client) < 0)
+			lined_socket_printf(client, "no\n");
+	} else {
+		lined_socket_printf(client, "%s\n", line->text);
+	}
+}
+
+const struct lined_protocol lined_protocol = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "starttls",
+	.summary = "upgrades a connection",
+	.handle_line = serve,
+};
+"""
+
+
+class StartTls(TlsTest):
+    def setUp(self):
+        super().setUp()
+        self.own_modules()
+        self.copy_module("control")
+        self.copy_module("metrics")
+        self.build_module("starttls", STARTTLS)
+
+    def begin(self, **how):
+        return self.start(self.conf(
+            protocol="starttls", listen='"tcp://127.0.0.1:%d"' % self.port,
+            **how))
+
+    def test_upgrade(self):
+        daemon = self.begin()
+        sock = socket.create_connection(("127.0.0.1", self.port))
+        sock.settimeout(20)
+        with Client.adopt(sock) as plain:
+            plain.send(b"tls\nSTARTTLS\ninjected\n")
+            self.assertEqual(plain.line(), b"none\n")
+            self.assertEqual(plain.line(), b"go ahead\n")
+            # What was sent before the handshake is never a line.
+            tls = Client.adopt(self.context().wrap_socket(
+                sock, server_hostname="localhost"))
+            tls.send(b"tls\n")
+            self.assertEqual(tls.line(), b"TLSv1.3\n")
+            tls.send(b"STARTTLS\n")
+            self.assertEqual(tls.line(), b"go ahead\n")
+            self.assertEqual(tls.line(), b"no\n")
+            tls.close()
+        self.counts("ok")
+        daemon.wait_log("reason=.* tls=TLSv1.3")
+
+    def test_plaintext_after_it_is_closed(self):
+        daemon = self.begin()
+        with Client(("127.0.0.1", self.port)) as client:
+            client.send(b"STARTTLS\n")
+            self.assertEqual(client.line(), b"go ahead\n")
+            client.send(b"no handshake\n")
+            client.ended()
+        self.counts("plaintext")
+        daemon.wait_log("closed: error: tls: the peer does not speak TLS")
+
+    def test_service_without_tls(self):
+        text = self.conf(protocol="starttls",
+                         listen='"tcp://127.0.0.1:%d"' % self.port)
+        self.start(re.sub(r"tls = \{.*\}", "", text))
+        with Client(("127.0.0.1", self.port)) as client:
+            client.send(b"STARTTLS\n")
+            self.assertEqual(client.line(), b"go ahead\n")
+            self.assertEqual(client.line(), b"no\n")
+
+
 class Upstreams(TlsTest):
     """relay as the client's side of TLS."""
 
