@@ -19,7 +19,7 @@ LINETEST = os.path.abspath(os.environ.get("LINETEST") or os.path.join(
 # What the transcripts set in the config.
 ARGUMENTS = {
     "notes": ["--keep", "0.7"],
-    "mail": ["--command-timeout", "1", "--data-timeout", "0.3"],
+    "mail": ["--command-timeout", "1.5", "--data-timeout", "0.5"],
     "topics": [],
 }
 
