@@ -277,6 +277,8 @@ PROBES = {
 VALUES = {"upstream-ca": '"ca.pem"', "upstream-name": '"x"',
           "upstream-certificate": '"x.pem"', "upstream-key": '"x.pem"',
           "upstream-verify": "true",
+          "push": '"udp://127.0.0.1:9"', "push-preamble": '"x"',
+          "push-hold": "64k",
           "subscribe-only": "true", "publish-only": "true", "topic": '"x"'}
 
 

@@ -1182,6 +1182,139 @@ class FailOver(UpstreamTest):
         self.assertEqual(self.client().line(), b"unix line\n")
 
 
+class Push(UpstreamTest):
+    WORKERS = 2
+
+    def hub(self, *targets, **values):
+        return self.serve(mode='"hub"', push=urls(*targets),
+                          retry_min="100ms", retry_max="200ms", **values)
+
+    def test_the_feed_goes_out_to_all_kinds_of_targets(self):
+        server = self.server()
+        path = self.path("push.sock")
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        listener.listen()
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(datagrams.close)
+        datagrams.bind(("127.0.0.1", 0))
+        datagrams.settimeout(PATIENCE)
+        self.hub(server, "unix://" + path,
+                 "udp://127.0.0.1:%d" % datagrams.getsockname()[1],
+                 push_preamble='{ "login me" }', filter_up="{ 'deny no' }")
+        up = self.accept(server)
+        other = Client.adopt(listener.accept()[0])
+        self.addCleanup(other.close)
+        for c in (up, other):
+            self.assertEqual(c.line(), b"login me\n")
+        clients = [self.client() for _ in range(4)]
+        for i, c in enumerate(clients):
+            c.send(b"%d a\n%d no\n%d b\r\n" % (i, i, i))
+        for target in (up, other):
+            got = sorted(target.line() for _ in range(8))
+            self.assertEqual(got, sorted(
+                b"%d %s" % (i, rest) for i in range(4)
+                for rest in (b"a\n", b"b\r\n")))
+        got = sorted(datagrams.recv(100) for _ in range(8))
+        self.assertEqual(got[:2], [b"0 a\n", b"0 b\r\n"])
+        # What a target says is discarded.
+        up.send(b"hello\n")
+        for c in clients:
+            c.send(b"end\n")
+        for _ in clients:
+            self.assertEqual(up.line(), b"end\n")
+        self.assertEqual(self.counted("lines_discarded"), 1)
+
+    def test_what_an_upstream_says_is_pushed(self):
+        source, target = self.server(), self.server()
+        self.serve(source, push=urls(target))
+        up, out = self.accept(source), self.accept(target)
+        up.send(b"one\ntwo\n")
+        self.assertEqual(out.line(), b"one\n")
+        self.assertEqual(out.line(), b"two\n")
+
+    def test_what_is_not_delivered_is_lost_and_counted(self):
+        target = self.server()
+        target.close()
+        self.hub(target)
+        self.daemon.wait_log("push %s: not connected, next try in"
+                             % target.url)
+        c = self.client()
+        c.send(b"lost\n" * 7)
+        time.sleep(0.3)
+        target.open()
+        out = self.accept(target)
+        c.send(b"heard\n")
+        self.assertEqual(out.line(), b"heard\n")
+        self.assertEqual(self.counted("push_lines_dropped"), 7)
+
+    def test_push_hold_keeps_the_newest(self):
+        target = self.server()
+        target.close()
+        self.hub(target, push_hold="1000")
+        c = self.client()
+        c.send(b"".join(b"%08d\n" % n for n in range(1000)))
+        time.sleep(0.3)
+        target.open()
+        out = self.accept(target)
+        first = int(out.line())
+        self.assertEqual(first, 1000 - 1000 // 9)
+        for n in range(first + 1, 1000):
+            self.assertEqual(int(out.line()), n)
+        self.assertEqual(self.counted("push_lines_dropped"), first)
+
+    def test_a_connection_that_is_lost_takes_no_line_with_it(self):
+        """What has not left is sent again, whole, on the next one."""
+        target = self.server(rcvbuf=4096)
+        self.hub(target, push_hold="64M", extra="send-queue = 256k")
+        out = self.accept(target)
+        c = self.client()
+        count = 6000
+        c.send(b"".join(b"%08d %s\n" % (n, b"x" * 990)
+                        for n in range(count)))
+        time.sleep(0.5)
+        got = int(out.line().split()[0])
+        self.assertEqual(got, 0)
+        out.reset()
+        out = self.accept(target)
+        first = int(out.line().split()[0])
+        # At most the kernel's buffers are lost.
+        self.assertGreater(first, 0)
+        self.assertLess(first, 4000)
+        for n in range(first + 1, count):
+            self.assertEqual(int(out.line().split()[0]), n)
+        self.assertEqual(self.counted("push_lines_dropped"), 0)
+
+    def test_a_reload_changes_the_targets(self):
+        a, b = self.server(), self.server()
+        self.hub(a)
+        out = self.accept(a)
+        c = self.client()
+        self.write(self.text(mode='"hub"', push=urls(a, b)),
+                   workers=self.WORKERS)
+        self.daemon.reload()
+        other = self.accept(b)
+        c.send(b"both\n")
+        self.assertEqual(out.line(), b"both\n")
+        self.assertEqual(other.line(), b"both\n")
+        self.write(self.text(mode='"hub"'), workers=self.WORKERS)
+        self.daemon.reload()
+        self.assertEqual(out.ended(), b"")
+        self.assertEqual(other.ended(), b"")
+
+    def test_all_that_was_said_is_pushed_before_the_end(self):
+        target = self.server(rcvbuf=4096)
+        self.hub(target, push_hold="64M", extra="send-queue = 64k")
+        out = self.accept(target)
+        c = self.client()
+        c.send((b"z" * 999 + b"\n") * 2000)
+        self.daemon.signal(signal.SIGTERM)
+        c.ended()
+        self.assertEqual(len(out.ended()), 2000 * 1000)
+        self.assertEqual(self.daemon.wait(), 0)
+
+
 class Reload(UpstreamTest):
     def again(self, *upstreams, **values):
         self.write(self.text(*upstreams, **values), workers=self.WORKERS)

@@ -54,6 +54,21 @@ static int address_connect_unix(struct lined_socket *sock,
 				       address->local.len, RELAY_CONNECT_MS);
 }
 
+/* Only an address, no name: a datagram is sent at once. */
+static const char *address_parse_udp(struct relay_address *address,
+				     const char *rest)
+{
+	const char *why = lined_host_port_parse(&address->to, rest);
+
+	if (why == NULL && (address->to.kind == LINED_HOST_ANY ||
+			    address->to.kind == LINED_HOST_NAME))
+		why = "the host is not an address";
+	if (why == NULL && lined_address_set(&address->local, address->to.host,
+					     address->to.port) < 0)
+		why = "there is no such interface";
+	return why;
+}
+
 static const char *address_parse_serial(struct relay_address *address,
 					const char *rest)
 {
@@ -101,12 +116,13 @@ static int address_open_fifo(struct lined_socket *sock,
 }
 
 static const struct relay_scheme address_schemes[] = {
-	{"tcp://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_host,
-	 address_connect_tcp},
-	{"tls://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_host,
-	 address_connect_tcp},
-	{"unix://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY, address_parse_unix,
-	 address_connect_unix},
+	{"tcp://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY | RELAY_USE_PUSH,
+	 address_parse_host, address_connect_tcp},
+	{"tls://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY | RELAY_USE_PUSH,
+	 address_parse_host, address_connect_tcp},
+	{"unix://", RELAY_USE_UPSTREAM | RELAY_USE_PROXY | RELAY_USE_PUSH,
+	 address_parse_unix, address_connect_unix},
+	{"udp://", RELAY_USE_PUSH, address_parse_udp, NULL},
 	{"serial://", RELAY_USE_UPSTREAM, address_parse_serial,
 	 address_open_serial},
 	{"fifo://", RELAY_USE_UPSTREAM, address_parse_fifo, address_open_fifo},
@@ -118,8 +134,7 @@ static const struct relay_scheme address_schemes[] = {
 
 static const char *address_use_name(enum relay_use use)
 {
-	(void)use;
-	return "upstream";
+	return use == RELAY_USE_PUSH ? "push" : "upstream";
 }
 
 /* Says which kinds are possible. */
@@ -203,8 +218,7 @@ int relay_address_socket(const struct relay_address *address,
 
 int relay_address_type(const struct relay_address *address)
 {
-	(void)address;
-	return SOCK_STREAM;
+	return address->scheme->connect != NULL ? SOCK_STREAM : SOCK_DGRAM;
 }
 
 const char *relay_address_host(const struct relay_address *address)

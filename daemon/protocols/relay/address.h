@@ -25,12 +25,13 @@ struct relay_tls;
 enum relay_use {
 	RELAY_USE_UPSTREAM = 1,
 	RELAY_USE_PROXY = 2,
+	RELAY_USE_PUSH = 4,
 };
 
 struct relay_address {
 	const struct relay_scheme *scheme;
 	struct lined_host_port to;      /* tcp://, tls:// */
-	struct lined_address local;     /* unix:// */
+	struct lined_address local;     /* unix://, udp:// */
 	struct relay_device device;     /* serial://, fifo:// */
 	char text[LINED_HOST_MAX + 24]; /* as configured */
 };

@@ -299,7 +299,43 @@ static void link_on_connect(struct lined_socket *sock, void *arg)
 				  "%s %s: preamble not sent: %s",
 				  link->handlers->kind, relay_link_text(link),
 				  strerror(errno));
+	link->preamble_bytes = lined_socket_queued(link->sock);
 	link->handlers->handle_connect(link);
+}
+
+static void link_on_write(struct lined_socket *sock, void *arg)
+{
+	struct relay_link *link = arg;
+
+	lined_socket_want_write(sock, false);
+	if (link->handlers->handle_write != NULL)
+		link->handlers->handle_write(link);
+}
+
+/* Above the high mark, a quarter of the queue, the core stops reading: see
+ * relay_upstream_set_limits(). */
+bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,
+		     size_t offset, size_t len)
+{
+	size_t mark = lined_socket_group(link->sock)->limits.send_queue / 4;
+	size_t queued = lined_socket_queued(link->sock);
+
+	if ((queued == 0 || queued + len <= mark) &&
+	    lined_socket_send_shared(link->sock, buffer, offset, len) == 0)
+		return true;
+	lined_socket_want_write(link->sock, true);
+	return false;
+}
+
+uint64_t relay_link_sent(const struct relay_link *link)
+{
+	struct lined_traffic traffic = {.bytes_out = link->sent_bytes};
+
+	if (link->sock != NULL)
+		lined_socket_traffic(link->sock, &traffic);
+	return traffic.bytes_out > link->preamble_bytes
+		       ? traffic.bytes_out - link->preamble_bytes
+		       : 0;
 }
 
 static void link_on_read(struct lined_socket *sock, void *arg)
@@ -332,9 +368,12 @@ static void link_judge(struct relay_link *link, bool was_connected)
 static void link_on_close(struct lined_socket *sock, void *arg,
 			  enum lined_close_reason reason, int error)
 {
+	struct lined_traffic traffic;
 	struct relay_link *link = arg;
 	bool was_connected = link->state == RELAY_LINK_CONNECTED;
 
+	lined_socket_traffic(sock, &traffic);
+	link->sent_bytes = traffic.bytes_out;
 	link->sock = NULL;
 	link_judge(link, was_connected);
 	link_failed(link, was_connected,
@@ -345,6 +384,7 @@ static void link_on_close(struct lined_socket *sock, void *arg,
 static const struct lined_socket_handlers link_socket_handlers = {
 	.handle_connect = link_on_connect,
 	.handle_read = link_on_read,
+	.handle_write = link_on_write,
 	.handle_close = link_on_close,
 };
 

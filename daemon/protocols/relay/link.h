@@ -27,6 +27,8 @@ struct relay_link_handlers {
 	/* Connected, and the preamble is queued. */
 	void (*handle_connect)(struct relay_link *link);
 	void (*handle_read)(struct relay_link *link);
+	/* See relay_link_send(). NULL: not called. */
+	void (*handle_write)(struct relay_link *link);
 	/* A connection has ended, or could not be made; the link waits now, or
 	 * tries the next address. */
 	void (*handle_close)(struct relay_link *link, bool was_connected);
@@ -66,6 +68,7 @@ struct relay_link {
 	uint64_t due_ms;          /* when it waits: the next round */
 	struct lined_timer retry; /* the next round; the end of a lookup */
 	uint64_t connects;        /* connections made */
+	uint64_t preamble_bytes, sent_bytes;  /* see relay_link_sent() */
 	char reached[LINED_ADDRESS_TEXT_MAX]; /* the last address tried; "" */
 	char error[120];                      /* of the last failure; "" */
 };
@@ -93,6 +96,18 @@ void relay_link_retry_changed(struct relay_link *link);
 
 /* To be called for each good line: the first one makes the link good. */
 void relay_link_good(struct relay_link *link);
+
+/*
+ * Sends bytes of a shared buffer if there is room: up to the service's
+ * send-queue, or what is longer if nothing is queued. False: not now, and
+ * handle_write is called when there is room.
+ */
+bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,
+		     size_t offset, size_t len);
+
+/* Bytes that have left on this connection, or the last one, after the
+ * preamble. */
+uint64_t relay_link_sent(const struct relay_link *link);
 
 static inline bool relay_link_connected(const struct relay_link *link)
 {

@@ -43,6 +43,9 @@ const struct lined_option relay_option_table[] = {
 	 .min = 1, .max = DAY_MS},
 	{OPTION("stale-timeout", DURATION, stale_timeout_ms), .max = DAY_MS},
 	{OPTION("preamble", LIST, preamble)},
+	{OPTION("push", LIST, push)},
+	{OPTION("push-preamble", LIST, push_preamble)},
+	{OPTION("push-hold", SIZE, push_hold), .max = INT64_C(1) << 40},
 	{OPTION("subscribe-only", CHOICE, subscribe_only), .choices = booleans},
 	{OPTION("publish-only", BOOLEAN, publish_only)},
 	{OPTION("topic", STRING, topic)},
@@ -104,9 +107,12 @@ static const struct option_effect option_effects[] = {
 	{"upstream-key", {"---", "aps", "aps"}, NULL, NULL},
 	{"upstream-verify", {"---", "aps", "aps"}, NULL, NULL},
 	{"retry-min", {"---", "aps", "---"}, NULL, NULL},
-	{"retry-max", {"---", "aps", "aps"}, NULL, NULL},
+	{"retry-max", {"---", "aps", "---"}, NULL, NULL},
 	{"stale-timeout", {"---", "aps", "---"}, NULL, NULL},
 	{"preamble", {"---", "aps", "---"}, NULL, NULL},
+	{"push", {"aps", "aps", "---"}, NULL, NULL},
+	{"push-preamble", {"aps", "aps", "---"}, "push", NULL},
+	{"push-hold", {"aps", "aps", "---"}, "push", NULL},
 	{"subscribe-only", {"aps", "aps", "---"}, NULL, NULL},
 	{"publish-only", {"aps", "aps", "---"}, NULL, NULL},
 	{"topic", {"aps", "aps", "---"}, NULL, NULL},
@@ -184,6 +190,10 @@ static void option_check_effect(struct lined_check *check,
 
 	if (!lined_check_is_set(check, name) ||
 	    option_is_off(option_find(name), options))
+		return;
+	/* These hold for targets, too. */
+	if (options->push.count > 0 && options->mode != RELAY_PROXY &&
+	    (strncmp(name, "retry-", 6) == 0 || strcmp(name, "filter-up") == 0))
 		return;
 	if (strcmp(roles, "---") == 0)
 		lined_check_warning(check, name, "no effect in mode \"%s\"",
@@ -358,6 +368,25 @@ static void options_check_roles(struct lined_check *check,
 				    "without a topic no lines come in");
 }
 
+static void options_check_push(struct lined_check *check,
+			       const struct relay_options *options)
+{
+	struct relay_address address;
+	char error[512];
+	size_t i;
+
+	for (i = 0; i < options->push.count; i++)
+		if (relay_address_parse(RELAY_USE_PUSH, options->push.items[i],
+					&address, error, sizeof(error)) < 0)
+			lined_check_error(check, "push", "%s", error);
+		else
+			options_check_own(check, "push", &address);
+	options_check_twice(check, "push", &options->push);
+	for (i = 0; i < options->push_preamble.count; i++)
+		options_check_line(check, "push-preamble",
+				   options->push_preamble.items[i]);
+}
+
 void relay_options_check(struct lined_check *check, const void *arg)
 {
 	const struct relay_options *options = arg;
@@ -367,6 +396,7 @@ void relay_options_check(struct lined_check *check, const void *arg)
 	for (i = 0; i < sizeof(option_effects) / sizeof(option_effects[0]); i++)
 		option_check_effect(check, options, &option_effects[i]);
 	options_check_upstream(check, options);
+	options_check_push(check, options);
 	relay_tls_check(check, options);
 	options_check_roles(check, options);
 	options_check_filter(check, "filter", &options->filter);

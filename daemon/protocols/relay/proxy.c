@@ -232,11 +232,12 @@ static void pair_log(const struct relay_pair *pair, enum lined_log_level level,
 /* ---- addresses that could not be reached -------------------------------- */
 
 /*
- * An address that could not be reached is tried last for retry-max: otherwise
+ * An address that could not be reached is tried last for a while: otherwise
  * each client would wait for it. All workers share this table, whose places are
  * hashes of addresses.
  */
 #define UNREACHED_PLACES 64
+#define UNREACHED_MS     60000
 
 struct unreached {
 	struct {
@@ -317,12 +318,12 @@ static void pair_mark(const struct relay_pair *pair, bool reached)
 static bool pair_leaves_out(struct relay_pair *pair, const char *text)
 {
 	uint64_t since_ms = unreached_since_ms(pair->relay, text);
-	uint64_t retry_ms = (uint64_t)pair->relay->options->retry_max_ms;
 	uint64_t bit = pair->address < 64 ? UINT64_C(1) << pair->address : 0;
 
 	if (pair->try_dead)
 		return bit == 0 || (pair->tried & bit) != 0;
-	if (bit != 0 && since_ms > 0 && pair_now_ms(pair) < since_ms + retry_ms)
+	if (bit != 0 && since_ms > 0 &&
+	    pair_now_ms(pair) < since_ms + UNREACHED_MS)
 		return true;
 	pair->tried |= bit;
 	return false;

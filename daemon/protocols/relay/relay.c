@@ -15,6 +15,7 @@
 #include "relay/filter.h"
 #include "relay/intake.h"
 #include "relay/proxy.h"
+#include "relay/push.h"
 #include "relay/tag.h"
 #include "relay/upstreams.h"
 
@@ -190,6 +191,7 @@ static void relay_stop(struct lined_service *service)
 
 	if (relay == NULL)
 		return;
+	relay_push_stop(relay);
 	relay_upstreams_stop(relay);
 	relay_proxy_stop(relay);
 	relay_feed_stop(relay);
@@ -216,7 +218,8 @@ static int relay_start(struct lined_service *service)
 	relay_read_options(relay);
 	if (relay_read_filters(relay) == 0 &&
 	    relay_tls_read(&relay->tls, service, relay->options) == 0 &&
-	    relay_feed_start(relay) == 0 && relay_upstreams_start(relay) == 0)
+	    relay_feed_start(relay) == 0 && relay_upstreams_start(relay) == 0 &&
+	    relay_push_start(relay) == 0)
 		return 0;
 	relay_stop(service);
 	return -1;
@@ -231,14 +234,16 @@ static void relay_reload(struct lined_service *service)
 	relay_tls_read(&relay->tls, service, relay->options);
 	relay_feed_reload(relay);
 	relay_upstreams_reload(relay);
+	relay_push_reload(relay);
 }
 
 static bool relay_finish(struct lined_service *service)
 {
 	struct relay *relay = lined_service_data(service);
 	bool proxied = relay_proxy_finish(relay);
+	bool pushed = relay_push_finish(relay);
 
-	return relay_upstreams_finish(relay) && proxied;
+	return relay_upstreams_finish(relay) && proxied && pushed;
 }
 
 static void relay_describe(struct lined_service *service,

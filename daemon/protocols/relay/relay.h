@@ -39,6 +39,7 @@ struct relay {
 	struct lined_timer heartbeat, aging;
 	uint64_t fed_ms;                   /* when members last got a line */
 	struct relay_upstreams *upstreams; /* on the primary worker */
+	struct relay_push *push;           /* the same */
 	struct relay_tls tls;
 	/* Mode proxy: the clients, and what all workers know of upstreams. */
 	struct relay_pair *pairs;

@@ -13,14 +13,19 @@ static const char *tls_path(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
-static bool tls_is_wanted(const struct relay_options *options)
+static bool tls_is_in(const struct lined_option_list *list)
 {
 	size_t i;
 
-	for (i = 0; i < options->upstream.count; i++)
-		if (strncmp(options->upstream.items[i], "tls://", 6) == 0)
+	for (i = 0; i < list->count; i++)
+		if (strncmp(list->items[i], "tls://", 6) == 0)
 			return true;
 	return false;
+}
+
+static bool tls_is_wanted(const struct relay_options *options)
+{
+	return tls_is_in(&options->upstream) || tls_is_in(&options->push);
 }
 
 static struct lined_tls_client *

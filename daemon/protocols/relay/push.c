@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sends the feed, through filter-up, to other servers: over links that are made
+ * again when they are lost, or as datagrams. Lines that a target does not take
+ * are kept up to push-hold.
+ */
+#include "relay/push.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/channel.h"
+#include "relay/intake.h"
+#include "relay/pending.h"
+#include "relay/relay.h"
+#include "relay/upstream.h"
+
+struct push_target {
+	struct relay_push *push;
+	struct relay_link link; /* of a stream */
+	struct relay_pending pending;
+	struct lined_socket *sock; /* for datagrams */
+};
+
+struct relay_push {
+	struct relay *relay;
+	struct push_target **list;
+	size_t count;
+	struct lined_subscription *feed;
+	bool finishing;
+};
+
+static struct push_target *push_target_of(struct relay_link *link)
+{
+	return lined_container_of(link, struct push_target, link);
+}
+
+static void push_count_dropped(const struct relay_push *push, uint64_t lines)
+{
+	if (lines > 0)
+		lined_service_count(push->relay->service, "push_lines_dropped",
+				    lines);
+}
+
+/* ---- a stream ----------------------------------------------------------- */
+
+static const struct lined_option_list *
+push_preamble(const struct relay_link *link)
+{
+	return &link->relay->options->push_preamble;
+}
+
+static void push_send(struct push_target *target)
+{
+	const struct relay_options *options = target->push->relay->options;
+
+	if (relay_link_connected(&target->link) &&
+	    !lined_socket_is_closed(target->link.sock)) {
+		relay_pending_sent(&target->pending,
+				   relay_link_sent(&target->link));
+		relay_pending_send(&target->pending, &target->link);
+	}
+	push_count_dropped(target->push,
+			   relay_pending_trim(&target->pending,
+					      (size_t)options->push_hold));
+}
+
+static void push_on_connect(struct relay_link *link)
+{
+	relay_link_good(link);
+	push_send(push_target_of(link));
+}
+
+static void push_on_write(struct relay_link *link)
+{
+	push_send(push_target_of(link));
+}
+
+/* What a target says is counted and dropped. */
+static void push_on_read(struct relay_link *link)
+{
+	if (relay_intake_discard(link->relay, link->sock) == LINED_LINE_CLOSED)
+		lined_socket_close_for(link->sock, LINED_CLOSE_PEER, 0);
+}
+
+static void push_on_close(struct relay_link *link, bool was_connected)
+{
+	struct push_target *target = push_target_of(link);
+
+	if (!was_connected)
+		return;
+	relay_pending_sent(&target->pending,
+			   link->sent_bytes > link->preamble_bytes
+				   ? link->sent_bytes - link->preamble_bytes
+				   : 0);
+	relay_pending_return(&target->pending);
+	push_send(target);
+}
+
+static const struct relay_link_handlers push_handlers = {
+	.kind = "push",
+	.connects = "push_connects",
+	.losses = "push_losses",
+	.failures = "push_failures",
+	.preamble = push_preamble,
+	.handle_connect = push_on_connect,
+	.handle_read = push_on_read,
+	.handle_write = push_on_write,
+	.handle_close = push_on_close,
+};
+
+/* ---- datagrams ---------------------------------------------------------- */
+
+/* A socket for datagrams of the target's family; it says nothing. */
+static struct lined_socket *push_open(const struct push_target *target)
+{
+	struct lined_service *service = target->push->relay->service;
+	const struct lined_address *to = &target->link.address.local;
+	struct lined_address any = {.len = to->len};
+	struct lined_socket *sock = lined_socket_new(NULL, NULL);
+	int error;
+
+	if (sock == NULL)
+		return NULL;
+	any.any.sa_family = to->any.sa_family;
+	lined_socket_set_group(sock, lined_service_group(service));
+	if (lined_socket_bind(sock, SOCK_DGRAM, &any.any, any.len) == 0 &&
+	    lined_dispatcher_register_socket(lined_service_dispatcher(service),
+					     sock) != NULL)
+		return sock;
+	error = errno;
+	lined_socket_close(sock);
+	lined_service_log(service, LINED_LOG_ERR, "push %s: %s",
+			  target->link.address.text, strerror(error));
+	return NULL;
+}
+
+/* Each line is a datagram. */
+static void push_send_datagrams(struct push_target *target,
+				const struct relay_message *message)
+{
+	const struct lined_address *to = &target->link.address.local;
+	const char *text =
+		lined_buffer_data(message->buffer) + message->bytes_at;
+	uint64_t dropped = 0;
+	uint32_t i;
+
+	if (target->sock == NULL)
+		target->sock = push_open(target);
+	for (i = 0; i < message->count; i++) {
+		size_t len = relay_message_line_len(message, i);
+
+		dropped += target->sock == NULL ||
+			   lined_socket_send_to(target->sock, text, len,
+						&to->any, to->len) < 0;
+		text += len;
+	}
+	push_count_dropped(target->push, dropped);
+}
+
+/* ---- lines -------------------------------------------------------------- */
+
+static void push_on_block(void *arg, struct lined_buffer *buffer)
+{
+	struct relay_push *push = arg;
+	struct relay *relay = push->relay;
+	struct relay_message message;
+	uint32_t denied;
+	size_t i;
+
+	if (!relay_message_read(&message, buffer))
+		return;
+	buffer = relay_message_for(&message,
+				   lined_service_framing(relay->service),
+				   relay->filter_up, &denied);
+	if (denied > 0)
+		lined_service_count(relay->service, "lines_filtered_up",
+				    denied);
+	if (buffer == NULL && errno != 0)
+		push_count_dropped(push, (uint64_t)(message.count - denied) *
+						 push->count);
+	if (buffer == NULL || !relay_message_read(&message, buffer))
+		return;
+	for (i = 0; i < push->count; i++) {
+		struct push_target *target = push->list[i];
+
+		if (relay_address_type(&target->link.address) == SOCK_DGRAM)
+			push_send_datagrams(target, &message);
+		else if (relay_pending_add(&target->pending, &message) < 0)
+			push_count_dropped(push, message.count);
+		else
+			push_send(target);
+	}
+	lined_buffer_unref(buffer);
+}
+
+/* ---- the list ----------------------------------------------------------- */
+
+static void push_free_target(struct push_target *target)
+{
+	relay_pending_return(&target->pending);
+	push_count_dropped(target->push,
+			   relay_pending_trim(&target->pending, 0));
+	relay_link_fini(&target->link);
+	if (target->sock != NULL)
+		lined_socket_close(target->sock);
+	free(target);
+}
+
+static struct push_target *push_new_target(struct relay_push *push,
+					   const struct relay_address *address)
+{
+	struct push_target *target = calloc(1, sizeof(*target));
+
+	if (target == NULL)
+		return NULL;
+	target->push = push;
+	relay_link_init(&target->link, push->relay, address, &push_handlers);
+	return target;
+}
+
+static struct push_target *push_take(struct relay_push *push, const char *text)
+{
+	struct push_target *found;
+	size_t i;
+
+	for (i = 0; i < push->count; i++) {
+		found = push->list[i];
+		if (strcmp(found->link.address.text, text) != 0)
+			continue;
+		push->list[i] = push->list[--push->count];
+		return found;
+	}
+	return NULL;
+}
+
+/* Makes the list that the config says. -1/ENOMEM. */
+static int push_read_list(struct relay_push *push)
+{
+	const struct lined_option_list *texts = &push->relay->options->push;
+	struct push_target **list = calloc(texts->count + 1, sizeof(*list));
+	struct relay_address address;
+	size_t count = 0, i;
+	char error[512];
+
+	if (list == NULL)
+		return -1;
+	for (i = 0; i < texts->count; i++) {
+		/* relay_options_check() has reported an error. */
+		if (relay_address_parse(RELAY_USE_PUSH, texts->items[i],
+					&address, error, sizeof(error)) < 0)
+			continue;
+		list[count] = push_take(push, address.text);
+		if (list[count] == NULL)
+			list[count] = push_new_target(push, &address);
+		if (list[count] != NULL)
+			count++;
+	}
+	while (push->count > 0)
+		push_free_target(push->list[--push->count]);
+	free(push->list);
+	push->list = list;
+	push->count = count;
+	for (i = 0; i < count; i++)
+		if (relay_address_type(&list[i]->link.address) != SOCK_DGRAM)
+			relay_link_start(&list[i]->link);
+	return 0;
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+int relay_push_start(struct relay *relay)
+{
+	struct relay_push *push;
+
+	if (!lined_service_is_primary(relay->service) ||
+	    relay->options->push.count == 0 ||
+	    relay->options->mode == RELAY_PROXY)
+		return 0;
+	push = calloc(1, sizeof(*push));
+	if (push == NULL)
+		return -1;
+	push->relay = relay;
+	relay->push = push;
+	if (relay->options->mode != RELAY_UPSTREAM)
+		relay_upstream_set_limits(relay);
+	push->feed =
+		relay_channel_subscribe(relay, RELAY_FEED, push_on_block, push);
+	if (push->feed != NULL && push_read_list(push) == 0)
+		return 0;
+	relay_push_stop(relay);
+	return -1;
+}
+
+void relay_push_stop(struct relay *relay)
+{
+	struct relay_push *push = relay->push;
+
+	if (push == NULL)
+		return;
+	lined_bus_unsubscribe(push->feed);
+	while (push->count > 0)
+		push_free_target(push->list[--push->count]);
+	free(push->list);
+	free(push);
+	relay->push = NULL;
+}
+
+/* The topic may have changed, too: subscribes anew. */
+void relay_push_reload(struct relay *relay)
+{
+	struct relay_push *push = relay->push;
+	struct lined_subscription *feed;
+
+	if (push == NULL) {
+		relay_push_start(relay);
+		return;
+	}
+	if (relay->options->push.count == 0 ||
+	    relay->options->mode == RELAY_PROXY) {
+		relay_push_stop(relay);
+		return;
+	}
+	if (relay->options->mode != RELAY_UPSTREAM)
+		relay_upstream_set_limits(relay);
+	feed = relay_channel_subscribe(relay, RELAY_FEED, push_on_block, push);
+	if (feed != NULL) {
+		lined_bus_unsubscribe(push->feed);
+		push->feed = feed;
+	}
+	if (push_read_list(push) < 0)
+		lined_service_log(relay->service, LINED_LOG_ERR, "push: %s",
+				  strerror(errno));
+}
+
+bool relay_push_finish(struct relay *relay)
+{
+	struct relay_push *push = relay->push;
+	bool finished = true;
+	size_t i;
+
+	for (i = 0; push != NULL && i < push->count; i++) {
+		struct push_target *target = push->list[i];
+
+		if (relay_link_connected(&target->link) &&
+		    target->pending.waiting == 0)
+			relay_link_finish(&target->link);
+		else if (!relay_link_connected(&target->link) &&
+			 target->link.state != RELAY_LINK_FINISHING)
+			relay_link_stop(&target->link);
+		if (target->link.state == RELAY_LINK_IDLE) {
+			relay_pending_sent(&target->pending, UINT64_MAX);
+			continue;
+		}
+		finished = false;
+	}
+	return finished;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The option push: the feed goes out to the configured targets. Runs on the
+ * primary worker.
+ */
+#ifndef RELAY_PUSH_H
+#define RELAY_PUSH_H
+
+#include <stdbool.h>
+
+struct relay;
+
+/* Starts if there are targets. -1: failed, and logged. */
+int relay_push_start(struct relay *relay);
+void relay_push_stop(struct relay *relay);
+void relay_push_reload(struct relay *relay);
+
+/* To be called when no client is left: true when the targets got all lines that
+ * were on their way. */
+bool relay_push_finish(struct relay *relay);
+
+#endif
