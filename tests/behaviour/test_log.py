@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,33 @@ from lined_test import LINED, PATIENCE, Client, Datagram, DaemonTest
 from lined_test import environment, free_port, main, service
 
 TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
+JOURNALD = "/lib/systemd/systemd-journald"
+JOURNAL_STEPS = r"""
+journald=$1
+shift
+mount -t tmpfs tmpfs /run && mkdir -p /run/log/journal || exit 77
+$journald 2>/dev/null &
+journal=$!
+for i in $(seq 50); do
+	[ -S /run/systemd/journal/socket ] && break
+	sleep 0.1
+done
+[ -S /run/systemd/journal/socket ] || { kill $journal; exit 77; }
+env -u NOTIFY_SOCKET "$@" &
+lined=$!
+sleep 1
+kill $lined
+wait $lined
+for i in $(seq 50); do
+	journalctl -q -D /run/log/journal -o json >/run/out
+	grep -q '"MESSAGE":"stopped"' /run/out && break
+	sleep 0.1
+done
+cat /run/out
+kill $journal
+wait $journal
+exit 0
+"""
 EVIL = b"\x1b[31mred\x1b]0;title\x07\x08\x7f\x9b2J\xff\0<0>fake\rmore"
 
 
@@ -271,6 +299,25 @@ class Log(DaemonTest):
         with Client(self.address) as c:
             self.assertTrue(c.echoes())
         daemon.wait_log("^<6>client 2 .*: closed: peer")
+
+    def test_journal_gets_fields(self):
+        """A journald of its own, in a mount namespace."""
+        if os.geteuid() != 0 or not os.access(JOURNALD, os.X_OK) or \
+                not shutil.which("journalctl"):
+            self.skipTest("no root, or no journald")
+        self.write(self.text)
+        with open(self.path("steps"), "w") as f:
+            f.write(JOURNAL_STEPS)
+        done = subprocess.run(
+            ["unshare", "-m", "timeout", "15", "sh", self.path("steps"), JOURNALD,
+             *self.arguments(log="journal")], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment(), timeout=PATIENCE)
+        if done.returncode == 77:
+            self.skipTest("journald did not start here")
+        self.assertEqual(done.stderr, b"")
+        self.assertRegex(done.stdout, rb'"LINED_SERVICE":"echo"')
+        self.assertRegex(done.stdout, rb'"MESSAGE":"stopped"')
 
     def test_messages_that_are_lost_are_counted(self):
         control = self.path("control")
