@@ -67,6 +67,10 @@ lined_program_start(struct lined_service *service,
 				  const char *how),
 		    void *arg);
 
+/* Closes a client with LINED_CLOSE_LIMIT, because as many programs run as may:
+ * logged, and counted among the service's refusals as `programs`. */
+LINED_API void lined_program_refuse(struct lined_socket *client);
+
 /* Sends a signal to the program's process group. */
 LINED_API void lined_program_signal(struct lined_program *program, int number);
 

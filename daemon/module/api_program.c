@@ -13,6 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <lined/address.h>
+
+#include "log/log.h"
+#include "serve/client_log.h"
 #include "serve/instance.h"
 
 /* Also the PATH of programs, see exec in lined.conf(5). */
@@ -66,6 +70,17 @@ int lined_program_find(const char *command, char *path, size_t size)
 	}
 	errno = error;
 	return -1;
+}
+
+void lined_program_refuse(struct lined_socket *client)
+{
+	struct lined_service *instance = client_instance(client);
+	char peer[LINED_ADDRESS_TEXT_MAX];
+
+	instance->ops->refused(instance, ADMISSION_PROGRAMS);
+	log_info("service %s: refused %s: programs", instance->name,
+		 client_peer(client, peer, sizeof(peer)));
+	lined_socket_close_for(client, LINED_CLOSE_LIMIT, 0);
 }
 
 struct lined_program *

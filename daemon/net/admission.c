@@ -464,6 +464,7 @@ const char *admission_verdict_text(enum admission_verdict verdict)
 		[ADMISSION_DENIED] = "access",
 		[ADMISSION_PROXY] = "proxy",
 		[ADMISSION_ORIGIN] = "origin",
+		[ADMISSION_PROGRAMS] = "programs",
 	};
 
 	return texts[verdict];

@@ -38,9 +38,10 @@ enum admission_verdict {
 	ADMISSION_RATE,
 	ADMISSION_HANDSHAKES, /* admission_begin_handshake() */
 	/* The caller's decisions: */
-	ADMISSION_DENIED, /* by `access` */
-	ADMISSION_PROXY,  /* no PROXY header */
-	ADMISSION_ORIGIN, /* by `web { origins }` */
+	ADMISSION_DENIED,   /* by `access` */
+	ADMISSION_PROXY,    /* no PROXY header */
+	ADMISSION_ORIGIN,   /* by `web { origins }` */
+	ADMISSION_PROGRAMS, /* lined_program_refuse() */
 	ADMISSION_VERDICTS
 };
 

@@ -583,13 +583,16 @@ class Each(Exec):
         self.assertEqual(data.count(b"\n"), 2000000)
 
     def test_too_many_programs(self):
-        self.start(self.bot(["cat"], "\t\tmode = each\n\t\tprograms = 2"))
+        daemon = self.start(self.bot(["cat"], "\t\tmode = each\n"
+                                     "\t\tprograms = 2"))
         with Client(self.address) as a, Client(self.address) as b:
             for client in (a, b):
                 client.send(b"x\n")
                 client.line()
             with Client(self.address) as c:
                 self.assertEqual(c.rest(), b"")
+                peer = "127.0.0.1:%d" % c.sock.getsockname()[1]
+            daemon.wait_log("service bot: refused %s: programs" % peer)
             a.send(b"y\n")
             self.assertEqual(a.line(), b"y\n")
 

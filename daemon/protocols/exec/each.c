@@ -208,8 +208,7 @@ void exec_each_accept(struct exec *exec, struct exec_client *client)
 	struct variables variables;
 
 	if (exec->programs >= exec_options_programs(exec->options)) {
-		lined_service_count(exec->service, "programs_refused", 1);
-		lined_socket_close_for(client->sock, LINED_CLOSE_LIMIT, 0);
+		lined_program_refuse(client->sock);
 		return;
 	}
 	variables_fill(&variables, client);
