@@ -297,6 +297,18 @@ static void framer_emit_counted(struct lined_line *line, char *text, size_t len)
 	line->terminator_len = 1;
 }
 
+/* The length without a newline or NULs at the end, which many senders count. */
+static size_t framer_trim_counted(const char *text, size_t len)
+{
+	size_t whole = len;
+
+	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\0'))
+		len--;
+	if (len < whole && len > 0 && text[len - 1] == '\r')
+		len--;
+	return len;
+}
+
 /* False: the end of the message has not come yet. */
 static bool framer_skip_counted(struct framer *framer, struct input *input)
 {
@@ -321,6 +333,7 @@ static enum framer_result framer_next_counted(struct framer *framer,
 	size_t limit = framer->framing.line_length;
 	size_t len = count < limit ? count : limit;
 	bool over = count > limit;
+	char *text = input->data + input->off + header;
 
 	if (over && framer->framing.too_long == LINED_TOO_LONG_CLOSE) {
 		framer->state = FRAMER_END;
@@ -331,12 +344,12 @@ static enum framer_result framer_next_counted(struct framer *framer,
 	} else {
 		if (input_len(input) - header < len)
 			return FRAMER_NEED_MORE;
-		framer_emit_counted(line, input->data + input->off + header,
-				    len);
+		framer_emit_counted(line, text,
+				    over ? len
+					 : framer_trim_counted(text, len));
 		line->truncated = over;
 	}
-	framer_start_line(framer, input,
-			  input->data + input->off + header + len);
+	framer_start_line(framer, input, text + len);
 	framer->drops_lf = !over;
 	if (!over)
 		return FRAMER_READY;

@@ -139,7 +139,7 @@ static const char *reference_counted(const struct lined_framing *f,
 				     size_t count, struct events *out)
 {
 	size_t there = (size_t)(end - text);
-	bool over = count > f->line_length;
+	bool over = count > f->line_length, whole = false;
 	size_t len = over ? f->line_length : count;
 	char *copy;
 
@@ -157,7 +157,14 @@ static const char *reference_counted(const struct lined_framing *f,
 		for (size_t i = 0; i < len; i++)
 			copy[i] = memchr("\n", text[i], 2) ? ' ' : text[i];
 		over = over && len == f->line_length;
-		add_line(out, copy, len, "\n", over || len == count, over);
+		if (len == count && !over) {
+			whole = true;
+			while (len > 0 && memchr("\n", text[len - 1], 2))
+				len--;
+			if (len > 0 && len < count && text[len - 1] == '\r')
+				len--;
+		}
+		add_line(out, copy, len, "\n", over || whole, over);
 		free(copy);
 	}
 	if (there <= count)
@@ -681,9 +688,9 @@ START_TEST(reference_splits_as_designed)
 	forget(&hand);
 	f.terminator = LINED_TERMINATOR_SYSLOG;
 	reference(&f, counted, counted + sizeof(counted) - 1, &want);
-	add_line(&hand, "a ", 2, "\n", 1, false);
+	add_line(&hand, "a", 1, "\n", 1, false);
 	add_line(&hand, "b", 1, "\n", 1, false);
-	add_line(&hand, " ", 1, "\n", 1, false);
+	add_line(&hand, "", 0, "\n", 1, false);
 	add_too_long(&hand);
 	add_line(&hand, "2x", 2, "\n", 1, false);
 	ck_assert_uint_eq(want.len, hand.len);

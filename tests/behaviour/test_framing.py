@@ -103,11 +103,11 @@ class Terminator(Framing):
     def test_syslog(self):
         self.serve("terminator = syslog line-length = 20 too-long = skip")
         self.assertEqual(
-            self.answer(b"11 hello world" b"<13>a line\n" b"4 a\nb\0"
+            self.answer(b"11 hello world" b"<13>a line\n" b"5 a\nb\r\n"
                         b"<13>crlf\r\n" b"2 ab\n" b"99 " + b"x" * 99 +
                         b"2017-01-01 no count\n" b"012 nor this\n"
                         b"1234567890 nor this\n" b"7 <13>1 2"),
-            b"hello world\n<13>a line\na b \n<13>crlf\nab\n"
+            b"hello world\n<13>a line\na b\n<13>crlf\nab\n"
             b"2017-01-01 no count\n012 nor this\n"
             b"1234567890 nor this\n<13>1 2\n")
 
