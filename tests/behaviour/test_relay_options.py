@@ -41,6 +41,7 @@ class Scene:
         self.port, self.helper_port = free_port(), free_port()
         self.server = Server() if mode != "hub" else None
         self.second = Server() if mode != "hub" else None
+        self.target = Server()  # of a push
         self.writer = None
         self.probes = 0
         topic = 'topic = "%s"\n' % name if role != "a" else ""
@@ -54,6 +55,7 @@ class Scene:
             lines += "upstream = { %s }\n" % ", ".join(urls)
         lines += "".join("%s = %s\n" % item for item in values.items()
                          if item[0] not in ("limits", "second"))
+        lines = lines.replace("TARGET", self.target.url)
         self.text = service(
             name, "tcp://127.0.0.1:%d" % self.port, protocol="relay",
             extra="limits { clients-per-address = 0 "
@@ -68,7 +70,7 @@ class Scene:
                 % (topic, other))
 
     def close(self):
-        for server in (self.server, self.second):
+        for server in (self.server, self.second, self.target):
             if server:
                 server.close()
 
@@ -240,6 +242,34 @@ def is_called_again(scene):
         second.close()
 
 
+def pushes(scene):
+    """The first line that a target gets."""
+    try:
+        target = scene.target.accept(2)
+    except socket.timeout:
+        return None
+    target.sock.settimeout(0.1)
+    for _ in range(50):
+        scene.put(b"line\n")
+        try:
+            return target.line()
+        except socket.timeout:
+            pass
+    return None
+
+
+def pushes_later(scene):
+    """What a target gets of a line that came while it was away."""
+    target = scene.target.accept()
+    scene.target.close()
+    target.close()
+    time.sleep(0.2)
+    scene.put(b"kept\n")
+    time.sleep(0.2)
+    scene.target.open()
+    return scene.read(scene.target.accept(), 1)
+
+
 LOSSY = {"slow": '"drop-oldest"', "max-age": "1h",
          "limits": "send-queue = 16k send-stall = 0"}
 
@@ -271,6 +301,10 @@ PROBES = {
                           "limits": "send-queue = 16M send-stall = 0"},
                 stalls),
     "hold": ("64k", {}, first_reader_gets),
+    "push": ('{ "TARGET" }', {}, pushes),
+    "push-preamble": ('{ "hello" }', {"push": '{ "TARGET" }'}, pushes),
+    "push-hold": ("64k", {"push": '{ "TARGET" }', "retry-min": "50ms",
+                          "retry-max": "50ms"}, pushes_later),
 }
 
 # Tried with values that the checks of -t accept.
@@ -314,7 +348,8 @@ class Options(DaemonTest):
             before, after = scene.text.split("relay {\n", 1)
             text += before + "relay {\n"
             if option not in after.split("}")[0]:
-                text += "%s = %s\n" % (option, value)
+                text += "%s = %s\n" % (
+                    option, value.replace("TARGET", scene.target.url))
             expected.append((option, mode, role, "s%d" % i))
             text += after
         self.write(text)
