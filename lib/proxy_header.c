@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char v1_signature[] = "PROXY ";
@@ -295,4 +296,84 @@ enum proxy_header_status proxy_header_parse(struct proxy_header *header,
 	    (len < V2_SIGNATURE && memcmp(data, v2_signature, len) == 0))
 		return PROXY_HEADER_MORE;
 	return PROXY_HEADER_NONE;
+}
+
+/* ---- writing ----------------------------------------------------------- */
+
+static bool header_has_addresses(const struct sockaddr *client,
+				 const struct sockaddr *server)
+{
+	return client->sa_family == server->sa_family &&
+	       (client->sa_family == AF_INET || client->sa_family == AF_INET6);
+}
+
+static size_t v1_format(char *out, const struct sockaddr *client,
+			const struct sockaddr *server)
+{
+	const struct sockaddr_in *c4 = (const void *)client;
+	const struct sockaddr_in *s4 = (const void *)server;
+	const struct sockaddr_in6 *c6 = (const void *)client;
+	const struct sockaddr_in6 *s6 = (const void *)server;
+	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
+	int len;
+
+	if (!header_has_addresses(client, server)) {
+		len = snprintf(out, PROXY_HEADER_ROOM, "PROXY UNKNOWN\r\n");
+	} else if (client->sa_family == AF_INET) {
+		inet_ntop(AF_INET, &c4->sin_addr, from, sizeof(from));
+		inet_ntop(AF_INET, &s4->sin_addr, to, sizeof(to));
+		len = snprintf(out, PROXY_HEADER_ROOM,
+			       "PROXY TCP4 %s %s %u %u\r\n", from, to,
+			       ntohs(c4->sin_port), ntohs(s4->sin_port));
+	} else {
+		inet_ntop(AF_INET6, &c6->sin6_addr, from, sizeof(from));
+		inet_ntop(AF_INET6, &s6->sin6_addr, to, sizeof(to));
+		len = snprintf(out, PROXY_HEADER_ROOM,
+			       "PROXY TCP6 %s %s %u %u\r\n", from, to,
+			       ntohs(c6->sin6_port), ntohs(s6->sin6_port));
+	}
+	return (size_t)len;
+}
+
+static size_t v2_format(char *out, const struct sockaddr *client,
+			const struct sockaddr *server)
+{
+	const struct sockaddr_in *c4 = (const void *)client;
+	const struct sockaddr_in *s4 = (const void *)server;
+	const struct sockaddr_in6 *c6 = (const void *)client;
+	const struct sockaddr_in6 *s6 = (const void *)server;
+	char *at = out + PROXY_HEADER_V2_MIN;
+
+	memset(out, 0, PROXY_HEADER_ROOM);
+	memcpy(out, v2_signature, V2_SIGNATURE);
+	if (!header_has_addresses(client, server)) {
+		out[V2_SIGNATURE] = 0x20;
+		return PROXY_HEADER_V2_MIN;
+	}
+	out[V2_SIGNATURE] = 0x21;
+	if (client->sa_family == AF_INET) {
+		out[V2_SIGNATURE + 1] = 0x11;
+		memcpy(at, &c4->sin_addr, 4);
+		memcpy(at + 4, &s4->sin_addr, 4);
+		memcpy(at + 8, &c4->sin_port, 2);
+		memcpy(at + 10, &s4->sin_port, 2);
+		at += 12;
+	} else {
+		out[V2_SIGNATURE + 1] = 0x21;
+		memcpy(at, &c6->sin6_addr, 16);
+		memcpy(at + 16, &s6->sin6_addr, 16);
+		memcpy(at + 32, &c6->sin6_port, 2);
+		memcpy(at + 34, &s6->sin6_port, 2);
+		at += 36;
+	}
+	out[V2_SIGNATURE + 3] = (char)(at - out - PROXY_HEADER_V2_MIN);
+	return (size_t)(at - out);
+}
+
+size_t proxy_header_format(char *out, int version,
+			   const struct sockaddr *client,
+			   const struct sockaddr *server)
+{
+	return version == 1 ? v1_format(out, client, server)
+			    : v2_format(out, client, server);
 }

@@ -51,4 +51,12 @@ struct proxy_header {
 enum proxy_header_status proxy_header_parse(struct proxy_header *header,
 					    const char *data, size_t len);
 
+/* Writes a header, of version 1 or 2, for a client's address and the address
+ * that it has connected to, to out, which has PROXY_HEADER_ROOM bytes: UNKNOWN
+ * or LOCAL, if the two are not of one family of the Internet. Returns its
+ * length. */
+size_t proxy_header_format(char *out, int version,
+			   const struct sockaddr *client,
+			   const struct sockaddr *server);
+
 #endif

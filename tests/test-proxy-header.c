@@ -294,6 +294,37 @@ START_TEST(header_may_have_tlvs_to_the_maximum)
 }
 END_TEST
 
+START_TEST(written_headers_are_read_again)
+{
+	static const char *const hosts[] = {"192.0.2.1", "2001:db8::1"};
+	struct lined_address client, server;
+	struct proxy_header header;
+	char bytes[PROXY_HEADER_ROOM];
+	size_t len;
+	int version;
+
+	lined_address_set(&server, "192.0.2.2", 7007);
+	for (version = 1; version <= 2; version++) {
+		lined_address_set(&client, hosts[_i], 5123);
+		len = proxy_header_format(bytes, version, &client.any,
+					  &server.any);
+		ck_assert_int_eq(parse(&header, bytes, len),
+				 PROXY_HEADER_READY);
+		/* Two families have no header. */
+		ck_assert(header.is_local == (_i == 1));
+		lined_address_set(&server, _i == 0 ? "192.0.2.2" : "::1", 7007);
+		len = proxy_header_format(bytes, version, &client.any,
+					  &server.any);
+		ck_assert_int_eq(parse(&header, bytes, len),
+				 PROXY_HEADER_READY);
+		ck_assert_uint_eq(header.len, len);
+		ck_assert(lined_address_equal(
+			(struct sockaddr *)&header.address, &client.any));
+		lined_address_set(&server, "192.0.2.2", 7007);
+	}
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("proxy_header");
@@ -312,6 +343,7 @@ static Suite *make_suite(void)
 			    3);
 	tcase_add_test(tcase, checksum_that_fits_is_taken);
 	tcase_add_test(tcase, header_may_have_tlvs_to_the_maximum);
+	tcase_add_loop_test(tcase, written_headers_are_read_again, 0, 2);
 	return suite;
 }
 

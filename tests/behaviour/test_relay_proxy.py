@@ -19,7 +19,7 @@ SEED = 20261123
 class ProxyTest(DaemonTest):
     WORKERS = 2
 
-    def text(self, *upstreams, limits="", extra=""):
+    def text(self, *upstreams, limits="", extra="", options=""):
         if not hasattr(self, "address"):
             self.address = ("127.0.0.1", free_port())
         return service(
@@ -27,10 +27,10 @@ class ProxyTest(DaemonTest):
             protocol="relay",
             extra="\tlimits { clients-per-address = 0 "
             "connect-rate-per-address = 0 %s }\n%s\trelay {\n"
-            '\t\tmode = "proxy"\n\t\tupstream = { %s }\n\t}\n'
+            '\t\tmode = "proxy"\n\t\tupstream = { %s }\n%s\t}\n'
             % (limits, extra,
                ", ".join('"%s"' % (u if isinstance(u, str) else u.url)
-                         for u in upstreams)))
+                         for u in upstreams), options))
 
     def serve(self, *upstreams, workers=None, env=None, **how):
         self.daemon = self.start(self.text(*upstreams, **how), env=env,
@@ -177,6 +177,50 @@ class Gone(ProxyTest):
         with self.takes(0, 3):
             for _ in range(5):
                 self.pair(server)
+
+
+class Headers(ProxyTest):
+    def header(self, version, source="127.0.0.9"):
+        server = self.server()
+        self.serve(server, options="upstream-proxy = %s\n" % version)
+        c, upstream = self.pair(server, source=source)
+        c.send(b"hello\n")
+        return c.sock.getsockname(), upstream
+
+    def test_version_1(self):
+        (host, port), upstream = self.header("v1")
+        self.assertEqual(upstream.line(), b"PROXY TCP4 %s 127.0.0.1 %d %d\r\n"
+                         % (host.encode(), port, self.address[1]))
+        self.assertEqual(upstream.line(), b"hello\n")
+
+    def test_version_2(self):
+        (host, port), upstream = self.header("v2")
+        self.assertEqual(upstream.exactly(28), b"".join((
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+            socket.inet_aton(host), socket.inet_aton("127.0.0.1"),
+            port.to_bytes(2, "big"), self.address[1].to_bytes(2, "big"))))
+        self.assertEqual(upstream.line(), b"hello\n")
+
+    def test_unix_client_has_no_address(self):
+        for version, wanted in (
+                ("v1", b"PROXY UNKNOWN\r\n"),
+                ("v2", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")):
+            server = self.server()
+            path = self.path("p%s.sock" % version)
+            self.start(service(
+                "proxy", "unix://" + path, protocol="relay",
+                extra='relay { mode = "proxy" upstream = "%s"\n'
+                      'upstream-proxy = %s }' % (server.url, version)))
+            with Client(path) as c, server.accept() as upstream:
+                c.send(b"hello\n")
+                self.assertEqual(upstream.exactly(len(wanted)), wanted)
+                self.assertEqual(upstream.line(), b"hello\n")
+
+    def test_header_does_not_go_into_tls(self):
+        code, err = self.check(self.text(
+            "tls://127.0.0.1:1", options="upstream-proxy = v2\n"))
+        self.assertEqual(code, 1)
+        self.assertIn("upstream-proxy", err)
 
 
 class Bytes(ProxyTest):

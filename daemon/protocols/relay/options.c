@@ -18,6 +18,8 @@ static const char *const modes[] = {"hub", "upstream", "proxy", NULL};
 static const char *const use_choices[] = {"first", "all", NULL};
 static const char *const slow_choices[] = {"disconnect", "drop-oldest",
 					   "drop-newest", NULL};
+/* The index is the version. */
+static const char *const proxy_headers[] = {"none", "v1", "v2", NULL};
 /* A boolean that may be unset (-1). The words with an even index mean true. */
 static const char *const booleans[] = {"true", "false", "yes", "no",
 				       "on",   "off",   NULL};
@@ -37,6 +39,8 @@ const struct lined_option relay_option_table[] = {
 	{OPTION("upstream-key", STRING, upstream_key)},
 	{OPTION("upstream-verify", BOOLEAN, upstream_verify),
 	 .fallback = "true"},
+	{OPTION("upstream-proxy", CHOICE, upstream_proxy), .fallback = "none",
+	 .choices = proxy_headers},
 	{OPTION("retry-min", DURATION, retry_min_ms), .fallback = "1s",
 	 .min = 1, .max = DAY_MS},
 	{OPTION("retry-max", DURATION, retry_max_ms), .fallback = "60s",
@@ -106,6 +110,7 @@ static const struct option_effect option_effects[] = {
 	{"upstream-certificate", {"---", "aps", "aps"}, NULL, NULL},
 	{"upstream-key", {"---", "aps", "aps"}, NULL, NULL},
 	{"upstream-verify", {"---", "aps", "aps"}, NULL, NULL},
+	{"upstream-proxy", {"---", "---", "aps"}, NULL, NULL},
 	{"retry-min", {"---", "aps", "---"}, NULL, NULL},
 	{"retry-max", {"---", "aps", "---"}, NULL, NULL},
 	{"stale-timeout", {"---", "aps", "---"}, NULL, NULL},
@@ -270,6 +275,12 @@ static void options_check_upstream(struct lined_check *check,
 					options->upstream.items[i], &address,
 					error, sizeof(error)) < 0)
 			lined_check_error(check, "upstream", "%s", error);
+		else if (options->upstream_proxy != 0 &&
+			 strncmp(options->upstream.items[i], "tls://", 6) == 0)
+			lined_check_error(check, "upstream-proxy",
+					  "\"%s\": a header is sent to "
+					  "tcp:// and unix:// only",
+					  options->upstream.items[i]);
 		else
 			options_check_own(check, "upstream", &address);
 	options_check_twice(check, "upstream", &options->upstream);

@@ -44,6 +44,7 @@ struct relay_options {
 	const char *upstream_ca, *upstream_name;
 	const char *upstream_certificate, *upstream_key;
 	bool upstream_verify;
+	int upstream_proxy; /* the version of the PROXY header; 0: none */
 	int64_t retry_min_ms, retry_max_ms, stale_timeout_ms;
 	struct lined_option_list preamble;
 	struct lined_option_list push, push_preamble;

@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lined/address.h>
+
+#include "proxy_header.h"
 #include "relay/address.h"
 #include "relay/relay.h"
 
@@ -331,6 +334,24 @@ static bool pair_leaves_out(struct relay_pair *pair, const char *text)
 
 /* ---- connecting --------------------------------------------------------- */
 
+/* Says whom the connection is for, before anything else. */
+static void pair_send_header(const struct relay_pair *pair)
+{
+	int version = pair->relay->options->upstream_proxy;
+	struct lined_address client, server = {.len = 0};
+	char header[PROXY_HEADER_ROOM];
+
+	if (version == 0)
+		return;
+	if (lined_address_parse(&client, lined_client_peer(pair->client.sock)) <
+	    0)
+		client.any.sa_family = AF_UNSPEC;
+	lined_socket_local(pair->client.sock, &server.storage, &server.len);
+	lined_socket_send(
+		pair->upstream.sock, header,
+		proxy_header_format(header, version, &client.any, &server.any));
+}
+
 /* Connects to the next address in the present config. False: none is left. */
 static bool pair_try_next(struct relay_pair *pair)
 {
@@ -349,8 +370,10 @@ static bool pair_try_next(struct relay_pair *pair)
 		pair->upstream.sock = relay_address_connect(
 			pair->relay->service, &address, NULL, &pair->relay->tls,
 			&pair_upstream_handlers, pair);
-		if (pair->upstream.sock != NULL)
+		if (pair->upstream.sock != NULL) {
+			pair_send_header(pair);
 			return true;
+		}
 		pair_log(pair, LINED_LOG_WARNING, "",
 			 relay_address_error_text(errno));
 	}
