@@ -197,6 +197,10 @@ static bool websocket_end_output(struct lined_socket *sock)
 	if (ws->said_close)
 		return lower_end_output(sock);
 	ws->said_close = true;
+	/* A stream that ended without a closing frame has nobody to read one.
+	 */
+	if (sock->eof && !ws->in.closed)
+		return lower_end_output(sock);
 	websocket_end_partial(sock, ws);
 	websocket_queue(sock, frame, websocket_close_frame(sock, frame));
 	return true;

@@ -309,6 +309,15 @@ class Messages(Web):
                 self.assertEqual(ws.closed(), code)
         self.daemon.wait_log("closed: peer")
 
+    def test_end_without_a_closing_frame(self):
+        self.serve()
+        for _ in range(3):
+            with self.open() as ws:
+                ws.send("x")
+                self.assertEqual(ws.message(), "x")
+        for i in range(1, 4):
+            self.daemon.wait_log("client %d .*: closed: peer$" % i)
+
     def test_stop_says_goodbye(self):
         self.serve(workers=2)
         with self.open() as ws:
