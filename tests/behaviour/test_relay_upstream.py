@@ -447,6 +447,28 @@ class Upward(UpstreamTest):
             self.assertEqual(up.line(), b"hello\n")
         self.assertEqual(self.counted("upstream_down"), 10)
 
+    def test_up_hold_keeps_what_goes_up(self):
+        server = self.server()
+        self.serve(server, subscribe_only="false", retry_min="1s",
+                   retry_max="1s", up_hold="64k", preamble='{ "hi" }')
+        up = self.accept(server)
+        self.assertEqual(up.line(), b"hi\n")
+        [c] = self.fed(up)
+        c.send(b"0\n")
+        self.assertEqual(up.line(), b"0\n")
+        server.close()
+        up.close()
+        self.daemon.wait_log("lost, next try in 1.0 s: closed by the peer")
+        for n in range(1, 100):
+            c.send(b"%d\n" % n)
+        time.sleep(0.2)
+        server.open()
+        up = self.accept(server)
+        self.assertEqual(up.line(), b"hi\n")
+        for n in range(1, 100):
+            self.assertEqual(up.line(), b"%d\n" % n)
+        self.assertEqual(self.counted("upstream_down"), 0)
+
     def test_one_that_does_not_read_feeds_on(self):
         """The queue to the upstream is bounded, and does not stop the feed."""
         server = self.server(rcvbuf=4096)

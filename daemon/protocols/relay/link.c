@@ -327,6 +327,13 @@ bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,
 	return false;
 }
 
+uint64_t relay_link_last_sent(const struct relay_link *link)
+{
+	return link->sent_bytes > link->preamble_bytes
+		       ? link->sent_bytes - link->preamble_bytes
+		       : 0;
+}
+
 uint64_t relay_link_sent(const struct relay_link *link)
 {
 	struct lined_traffic traffic = {.bytes_out = link->sent_bytes};

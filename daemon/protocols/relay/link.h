@@ -109,6 +109,9 @@ bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,
  * preamble. */
 uint64_t relay_link_sent(const struct relay_link *link);
 
+/* The same of the connection that has just ended, for handle_close. */
+uint64_t relay_link_last_sent(const struct relay_link *link);
+
 static inline bool relay_link_connected(const struct relay_link *link)
 {
 	return link->state == RELAY_LINK_CONNECTED;

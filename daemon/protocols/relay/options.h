@@ -48,7 +48,7 @@ struct relay_options {
 	int64_t retry_min_ms, retry_max_ms, stale_timeout_ms;
 	struct lined_option_list preamble;
 	struct lined_option_list push, push_preamble;
-	int64_t push_hold;
+	int64_t push_hold, up_hold;
 	int subscribe_only; /* see relay_options_subscribe_only() */
 	bool publish_only;
 	const char *topic; /* "": the feed is not shared */

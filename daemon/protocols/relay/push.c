@@ -90,10 +90,7 @@ static void push_on_close(struct relay_link *link, bool was_connected)
 
 	if (!was_connected)
 		return;
-	relay_pending_sent(&target->pending,
-			   link->sent_bytes > link->preamble_bytes
-				   ? link->sent_bytes - link->preamble_bytes
-				   : 0);
+	relay_pending_sent(&target->pending, relay_link_last_sent(link));
 	relay_pending_return(&target->pending);
 	push_send(target);
 }

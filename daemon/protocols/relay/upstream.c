@@ -336,6 +336,12 @@ upstream_preamble(const struct relay_link *link)
 static void upstream_on_connect(struct relay_link *link)
 {
 	upstream_watch_stale(upstream_of(link));
+	upstream_of(link)->handlers->handle_room(upstream_of(link));
+}
+
+static void upstream_on_write(struct relay_link *link)
+{
+	upstream_of(link)->handlers->handle_room(upstream_of(link));
 }
 
 static void upstream_forget(struct relay_upstream *upstream)
@@ -364,6 +370,7 @@ static const struct relay_link_handlers upstream_link_handlers = {
 	.preamble = upstream_preamble,
 	.handle_connect = upstream_on_connect,
 	.handle_read = upstream_on_read,
+	.handle_write = upstream_on_write,
 	.handle_close = upstream_on_close,
 };
 

@@ -23,6 +23,8 @@ struct relay_upstream_handlers {
 	/* The end of a line while `leaving` is set. True: it does not feed any
 	 * more. */
 	bool (*handle_line_end)(struct relay_upstream *upstream);
+	/* Lines can be sent to it: it has connected, or has room again. */
+	void (*handle_room)(struct relay_upstream *upstream);
 	/* The connection has ended, or could not be made. */
 	void (*handle_close)(struct relay_upstream *upstream);
 };

@@ -15,6 +15,7 @@
 #include <lined/control.h>
 
 #include "relay/channel.h"
+#include "relay/pending.h"
 #include "relay/relay.h"
 #include "relay/upstream.h"
 
@@ -35,12 +36,16 @@ struct relay_upstreams {
 	 * end of a line of it; and the one that fed before. The last two are
 	 * connected and paused. NULL: none. */
 	struct relay_upstream *feed, *next, *spare;
+	/* With up-hold: lines that go up, and to whom they were given. */
+	struct relay_pending held;
+	struct relay_upstream *held_to;
 	struct lined_timer hand_over; /* next does not wait any longer */
 	struct lined_timer leave;     /* spare is not needed any more */
 	bool updating, finishing;
 };
 
 static void upstreams_update(struct relay_upstreams *upstreams);
+static void upstreams_send_held(struct relay_upstreams *upstreams);
 
 static struct relay_upstreams *
 upstreams_of(const struct relay_upstream *upstream)
@@ -242,9 +247,21 @@ static bool upstreams_on_line_end(struct relay_upstream *upstream)
 	return true;
 }
 
+static void upstreams_on_room(struct relay_upstream *upstream)
+{
+	upstreams_send_held(upstreams_of(upstream));
+}
+
 static void upstreams_on_close(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = upstreams_of(upstream);
+
+	if (upstream == upstreams->held_to) {
+		upstreams->held_to = NULL;
+		relay_pending_sent(&upstreams->held,
+				   relay_link_last_sent(&upstream->link));
+		relay_pending_return(&upstreams->held);
+	}
 
 	if (upstream == upstreams->next)
 		upstreams_drop_next(upstreams);
@@ -260,6 +277,7 @@ static void upstreams_on_close(struct relay_upstream *upstream)
 static const struct relay_upstream_handlers upstreams_handlers = {
 	.handle_good = upstreams_on_good,
 	.handle_line_end = upstreams_on_line_end,
+	.handle_room = upstreams_on_room,
 	.handle_close = upstreams_on_close,
 };
 
@@ -297,6 +315,33 @@ static void upstreams_send(struct relay_upstreams *upstreams,
 				    message->count - sent);
 }
 
+/* Lines wait until there is a target, then they go to it. */
+static void upstreams_send_held(struct relay_upstreams *upstreams)
+{
+	struct relay_upstream *target = upstreams_target(upstreams);
+	struct relay_pending *held = &upstreams->held;
+	uint64_t dropped;
+
+	if (held->first == NULL)
+		return;
+	if (target != NULL && target != upstreams->held_to) {
+		/* What another one was given is on its way there. */
+		relay_pending_sent(held, UINT64_MAX);
+		upstreams->held_to = target;
+		held->left = relay_link_sent(&target->link) +
+			     lined_socket_queued(target->link.sock);
+	}
+	if (target != NULL) {
+		relay_pending_sent(held, relay_link_sent(&target->link));
+		relay_pending_send(held, &target->link);
+	}
+	dropped = relay_pending_trim(
+		held, (size_t)upstreams->relay->options->up_hold);
+	if (dropped > 0)
+		lined_service_count(upstreams->relay->service, "upstream_down",
+				    dropped);
+}
+
 static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
 {
 	struct relay_upstreams *upstreams = arg;
@@ -306,6 +351,12 @@ static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
 
 	if (!relay_message_read(&message, buffer))
 		return;
+	if (upstreams->relay->options->up_hold > 0 &&
+	    (target == NULL || !upstreams->all) &&
+	    relay_pending_add(&upstreams->held, &message) == 0) {
+		upstreams_send_held(upstreams);
+		return;
+	}
 	if (target == NULL)
 		lined_service_count(upstreams->relay->service, "upstream_down",
 				    message.count);
@@ -351,6 +402,8 @@ static void upstreams_remove(struct relay_upstreams *upstreams,
 				  "upstream %s: left, it is not configured any "
 				  "more",
 				  upstream->link.address.text);
+	if (upstream == upstreams->held_to)
+		upstreams->held_to = NULL;
 	if (upstream == upstreams->next)
 		upstreams_drop_next(upstreams);
 	if (upstream == upstreams->spare)
@@ -540,6 +593,8 @@ void relay_upstreams_stop(struct relay *relay)
 	lined_bus_unsubscribe(upstreams->lines);
 	lined_timer_stop(&upstreams->hand_over);
 	lined_timer_stop(&upstreams->leave);
+	relay_pending_return(&upstreams->held);
+	relay_pending_trim(&upstreams->held, 0);
 	upstreams_free_list(upstreams->list, upstreams->count);
 	free(upstreams);
 	relay->upstreams = NULL;
