@@ -176,16 +176,6 @@ static const struct lined_option *option_find(const char *name)
 	return option;
 }
 
-static bool option_has_tls(const struct relay_options *options)
-{
-	size_t i;
-
-	for (i = 0; i < options->upstream.count; i++)
-		if (strncmp(options->upstream.items[i], "tls://", 6) == 0)
-			return true;
-	return false;
-}
-
 /* An option that is set and changes nothing: the operator may rely on it. */
 static void option_check_effect(struct lined_check *check,
 				const struct relay_options *options,
@@ -194,13 +184,17 @@ static void option_check_effect(struct lined_check *check,
 	const char *name = effect->name;
 	const char *roles = effect->roles[options->mode];
 	char role = option_role(options);
+	bool of_tls = strncmp(name, "upstream-", 9) == 0 &&
+		      strcmp(name, "upstream-proxy") != 0;
 
 	if (!lined_check_is_set(check, name) ||
 	    option_is_off(option_find(name), options))
 		return;
 	/* These hold for targets, too. */
 	if (options->push.count > 0 && options->mode != RELAY_PROXY &&
-	    (strncmp(name, "retry-", 6) == 0 || strcmp(name, "filter-up") == 0))
+	    (strncmp(name, "retry-", 6) == 0 ||
+	     strcmp(name, "filter-up") == 0 ||
+	     (of_tls && relay_tls_is_wanted(options))))
 		return;
 	if (strcmp(roles, "---") == 0)
 		lined_check_warning(check, name, "no effect in mode \"%s\"",
@@ -216,7 +210,7 @@ static void option_check_effect(struct lined_check *check,
 			"nothing%s%s",
 			effect->instead != NULL ? "; see " : "",
 			effect->instead != NULL ? effect->instead : "");
-	else if (strncmp(name, "upstream-", 9) == 0 && !option_has_tls(options))
+	else if (of_tls && !relay_tls_is_wanted(options))
 		lined_check_warning(check, name,
 				    "no effect without an upstream tls://");
 	else if (effect->needs != NULL &&

@@ -23,7 +23,7 @@ static bool tls_is_in(const struct lined_option_list *list)
 	return false;
 }
 
-static bool tls_is_wanted(const struct relay_options *options)
+bool relay_tls_is_wanted(const struct relay_options *options)
 {
 	return tls_is_in(&options->upstream) || tls_is_in(&options->push);
 }
@@ -69,7 +69,7 @@ static void tls_report(struct lined_check *check, const char *error)
 void relay_tls_check(struct lined_check *check,
 		     const struct relay_options *options)
 {
-	bool wanted = tls_is_wanted(options);
+	bool wanted = relay_tls_is_wanted(options);
 	static const char *const names[] = {
 		"upstream-ca",  "upstream-name",   "upstream-certificate",
 		"upstream-key", "upstream-verify",
@@ -113,7 +113,7 @@ int relay_tls_read(struct relay_tls *tls, struct lined_service *service,
 	char error[512];
 
 	tls->name = options->upstream_name;
-	if (tls_is_wanted(options)) {
+	if (relay_tls_is_wanted(options)) {
 		client = tls_client_of(options, error, sizeof(error));
 		if (client == NULL) {
 			lined_service_log(service, LINED_LOG_ERR,

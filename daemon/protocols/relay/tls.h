@@ -16,6 +16,9 @@ struct relay_tls {
 	const char *name;                /* "": the host of the address */
 };
 
+/* Whether an upstream or a target of push is tls://. */
+bool relay_tls_is_wanted(const struct relay_options *options);
+
 /* Checks the files, and what needs what. */
 void relay_tls_check(struct lined_check *check,
 		     const struct relay_options *options);
