@@ -193,11 +193,13 @@ static void child_collect(struct conf_child *child)
 	child->running = false;
 	status = subprocess_end(&child->process, text, sizeof(text));
 	crash = child_show_errors(text);
-	if (child->why[0] != '\0' || !WIFSIGNALED(status))
+	/* With a sanitizer a process that has crashed exits. */
+	if (child->why[0] != '\0' || (!WIFSIGNALED(status) && crash == NULL))
 		return;
-	if (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM)
+	if (crash == NULL &&
+	    (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM))
 		child_too_slow(child);
-	else if (WTERMSIG(status) != SIGKILL)
+	else if (crash != NULL || WTERMSIG(status) != SIGKILL)
 		snprintf(child->why, sizeof(child->why),
 			 "the process that reads it has crashed: %s",
 			 crash != NULL ? crash : strsignal(WTERMSIG(status)));

@@ -154,8 +154,9 @@ class Shared(Exec):
                 a.send(b"say " + bad + b"\n")
             a.send(b"say 3 too late\nsay 77,2 one of them\n")
             self.assertEqual(b.line(), b"one of them\n")
-        self.assertEqual(len(daemon.logged(
-            "program says something that is no line to a client")), 8)
+        self.eventually(lambda: len(daemon.logged(
+            "program says something that is no line to a client")) == 8,
+            "a line in the log for each")
         daemon.stop()
         counters = daemon.wait_log(r"service bot: \d+ clients")
         self.assertRegex(counters, r"program_lines_bad 8\b")
