@@ -12,11 +12,11 @@ code=0
 out=$(printf '%s\n' ./*.lt |
 	xargs -n 7 -P 3 "$LINETEST" --workers 4 --fragment=2) || code=$?
 echo "$out"
-# And over the other streams, whose records and packets are cut elsewhere.
-over=tcp,tls
-"$LINETEST" --over $over -t ./echo.lt 2>/dev/null || over=tcp
+# And over the other streams, whose records, frames and packets are cut elsewhere.
+over=tls,ws,wss
+"$LINETEST" --over $over -t ./echo.lt 2>/dev/null || over=tcp,ws
 more=$(printf '%s\n' ./*.lt |
-	xargs -n 7 -P 3 "$LINETEST" --over $over --fragment=1) || code=$?
+	xargs -n 4 -P 4 "$LINETEST" --over $over --fragment=1) || code=$?
 echo "$more"
 printf '%s\n' "$out" "$more" | sed -n 's/^.*; \([0-9]*\) runs, \([0-9]*\) failed$/Checks: \1, Failures: \2/p'
 exit $code

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <lined/tls.h>
+#include "linetest/web_client.h"
 
 #define CONNECT_MS 10000
 #define BACKLOG    16
@@ -97,6 +97,8 @@ static void actor_closed(struct lined_socket *sock, void *arg,
 
 	(void)sock;
 	actor->sock = NULL;
+	web_client_leave(actor->web);
+	actor->web = NULL;
 	if (reason == LINED_CLOSE_LOCAL)
 		return;
 	actor->failed = !actor->eof;
@@ -147,11 +149,18 @@ static void socket_drop(struct lined_socket **sock)
 	*sock = NULL;
 }
 
+static void actor_drop(struct actor *actor)
+{
+	web_client_leave(actor->web);
+	actor->web = NULL;
+	socket_drop(&actor->sock);
+}
+
 static void actor_fail(struct actor *actor, int error)
 {
 	actor->failed = true;
 	actor->error = error;
-	socket_drop(&actor->sock);
+	actor_drop(actor);
 }
 
 /* No limits: deadlines of the script end a wait, not those of a socket. */
@@ -188,21 +197,36 @@ static int actor_open_datagram(struct actor *actor)
 	return 0;
 }
 
-/* Any certificate is good: it is the daemon that is tested. */
-static int actor_use_tls(struct actor *actor)
+static void actor_upgraded(void *arg)
 {
-	const struct lined_tls_client_settings settings = {.insecure = true};
-	struct lined_tls_client *tls;
-	char error[256];
-	int result;
+	struct actor *actor = arg;
 
-	tls = lined_tls_client_new(&settings, error, sizeof(error));
-	if (tls == NULL)
+	actor->connected = true;
+}
+
+static int actor_open_web(struct actor *actor,
+			  const struct net_address *address)
+{
+	int fd = web_client_open(actor->dispatcher, address, CONNECT_MS,
+				 actor_upgraded, actor, &actor->web);
+
+	if (fd < 0)
 		return -1;
-	result =
-		lined_socket_use_tls(actor->sock, tls, "localhost", CONNECT_MS);
-	lined_tls_client_free(tls);
-	return result;
+	if (lined_socket_wrap(actor->sock, fd, LINED_SOCKET_CONNECTED) == 0)
+		return 0;
+	close(fd);
+	return -1;
+}
+
+static int actor_open_stream(struct actor *actor,
+			     const struct net_address *address)
+{
+	if (address->web)
+		return actor_open_web(actor, address);
+	if (address->tls && net_address_use_tls(actor->sock, CONNECT_MS) < 0)
+		return -1;
+	return lined_socket_connect_to(actor->sock, &address->to.any,
+				       address->to.len, CONNECT_MS);
 }
 
 void actor_connect(struct actor *actor, const struct net_address *address)
@@ -215,11 +239,8 @@ void actor_connect(struct actor *actor, const struct net_address *address)
 	actor->is_datagram = address->datagram;
 	if (!actor_renew(actor))
 		return;
-	if ((address->tls && actor_use_tls(actor) < 0) ||
-	    (address->datagram ? actor_open_datagram(actor)
-			       : lined_socket_connect_to(
-					 actor->sock, &address->to.any,
-					 address->to.len, CONNECT_MS)) < 0 ||
+	if ((address->datagram ? actor_open_datagram(actor)
+			       : actor_open_stream(actor, address)) < 0 ||
 	    lined_dispatcher_register_socket(actor->dispatcher, actor->sock) ==
 		    NULL)
 		actor_fail(actor, errno);
@@ -341,7 +362,7 @@ void actor_close(struct actor *actor)
 	if (actor->sock == NULL)
 		return;
 	actor_note(actor, memory_format("close"));
-	socket_drop(&actor->sock);
+	actor_drop(actor);
 	lined_dispatcher_poll(actor->dispatcher, 0);
 }
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <lined/address.h>
+#include <lined/tls.h>
 
 #include "linetest/bytes.h"
 
@@ -53,9 +54,13 @@ int net_address_read(struct net_address *address, const char *url, char **error)
 
 	memset(address, 0, sizeof(*address));
 	address->datagram = strncmp(url, "udp://", 6) == 0;
-	address->tls = strncmp(url, "tls://", 6) == 0;
-	if (address->datagram || address->tls || strncmp(url, "tcp://", 6) == 0)
-		why = read_inet(address, url + 6);
+	address->web =
+		strncmp(url, "ws://", 5) == 0 || strncmp(url, "wss://", 6) == 0;
+	address->tls = strncmp(url, "tls://", 6) == 0 ||
+		       (address->web && url[2] == 's');
+	if (address->datagram || address->tls || address->web ||
+	    strncmp(url, "tcp://", 6) == 0)
+		why = read_inet(address, strstr(url, "://") + 3);
 	else if (strncmp(url, "unix:///", 8) != 0)
 		why = strerror(EINVAL);
 	else if (net_address_unix(address, url + 7) < 0)
@@ -63,10 +68,26 @@ int net_address_read(struct net_address *address, const char *url, char **error)
 	if (why == NULL)
 		return 0;
 	*error = memory_format("\"%s\" is no address (tcp://HOST:PORT, "
-			       "tls://HOST:PORT, udp://HOST:PORT, "
+			       "tls://HOST:PORT, ws://HOST:PORT, "
+			       "wss://HOST:PORT, udp://HOST:PORT, "
 			       "unix:///PATH): %s",
 			       url, why);
 	return -1;
+}
+
+int net_address_use_tls(struct lined_socket *sock, unsigned timeout_ms)
+{
+	const struct lined_tls_client_settings settings = {.insecure = true};
+	struct lined_tls_client *tls;
+	char error[256];
+	int result;
+
+	tls = lined_tls_client_new(&settings, error, sizeof(error));
+	if (tls == NULL)
+		return -1;
+	result = lined_socket_use_tls(sock, tls, "localhost", timeout_ms);
+	lined_tls_client_free(tls);
+	return result;
 }
 
 char *net_address_url(const struct net_address *address)
@@ -80,6 +101,7 @@ char *net_address_url(const struct net_address *address)
 		return memory_format("unix://%s", sun->sun_path);
 	return memory_format("%s://%s",
 			     address->datagram ? "udp"
+			     : address->web    ? address->tls ? "wss" : "ws"
 			     : address->tls    ? "tls"
 					       : "tcp",
 			     lined_address_format(any, text, sizeof(text)));

@@ -10,11 +10,13 @@
 #include <stdbool.h>
 
 #include <lined/address.h>
+#include <lined/socket.h>
 
 struct net_address {
 	struct lined_address to;
 	bool datagram;
 	bool tls;
+	bool web; /* WebSocket, over TLS if that is set, too */
 };
 
 /* -1 and a message, to be freed, in *error. */
@@ -27,6 +29,10 @@ int net_address_unix(struct net_address *address, const char *path);
 /* A loopback address with a port that nobody listens on now; others may, until
  * it is used. -1 and errno where there is no such family or no port. */
 int net_address_free(struct net_address *address, int family, int type);
+
+/* Has the socket speak TLS once it is connected. Any certificate is good: it is
+ * the daemon that is tested. -1 and errno. */
+int net_address_use_tls(struct lined_socket *sock, unsigned timeout_ms);
 
 /* As it is read; to be freed. */
 char *net_address_url(const struct net_address *address);

@@ -50,7 +50,8 @@ static const char help[] =
 	"joined\n"
 	"                          writes and N (4) random cuts\n"
 	"      --seed SEED         the seed of the first random cuts\n"
-	"      --over LIST         again over each of unix,tcp,tcp6,tls\n"
+	"      --over LIST         again over each of unix,tcp,tcp6,tls,\n"
+	"                          ws,wss\n"
 	"      --workers N         again with 1, 2, 4... up to N workers\n"
 	"      --patience TIME     how long to wait for one thing (10s)\n"
 	"      --timeout TIME      how long a run may take in all (2m)\n"
@@ -123,10 +124,8 @@ static int option_count(const char *option, unsigned max, unsigned *count)
 /* The transports of --over: streams, because transcripts that do not choose
  * are about streams. */
 static const enum transport over_transports[] = {
-	TRANSPORT_UNIX,
-	TRANSPORT_TCP,
-	TRANSPORT_TCP6,
-	TRANSPORT_TLS,
+	TRANSPORT_UNIX, TRANSPORT_TCP, TRANSPORT_TCP6,
+	TRANSPORT_TLS,  TRANSPORT_WS,  TRANSPORT_WSS,
 };
 
 #define OVER_TRANSPORTS (sizeof(over_transports) / sizeof(over_transports[0]))
@@ -148,11 +147,12 @@ static int option_over(struct linetest_options *options)
 		if (i == OVER_TRANSPORTS ||
 		    options->over_count == OVER_TRANSPORTS)
 			return option_wrong("--over", optarg,
-					    "a list of unix, tcp, tcp6 and "
-					    "tls, such as unix,tls");
-		if (found == TRANSPORT_TLS && !tls_available()) {
-			fputs("linetest: --over tls: built without OpenSSL\n",
-			      stderr);
+					    "a list of unix, tcp, tcp6, tls, "
+					    "ws and wss, such as unix,tls");
+		if (transport_has_tls(found) && !tls_available()) {
+			fprintf(stderr,
+				"linetest: --over %s: built without OpenSSL\n",
+				transport_names[found]);
 			return -1;
 		}
 		options->over[options->over_count++] = found;

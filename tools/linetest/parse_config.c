@@ -414,6 +414,7 @@ static void listen_on_placeholders(struct parser *parser, const char *text)
 
 static char *make_services_config(const struct parser *parser)
 {
+	const unsigned over_tls = 1u << TRANSPORT_TLS | 1u << TRANSPORT_WSS;
 	struct bytes text = {0};
 	bool tls = false;
 	size_t i;
@@ -434,10 +435,10 @@ static char *make_services_config(const struct parser *parser)
 			comma = ", ";
 		}
 		bytes_add_format(&text, " }\n%s%s}\n", service->block,
-				 service->transports & 1u << TRANSPORT_TLS
+				 service->transports & over_tls
 					 ? " tls = { \"linetest\" } "
 					 : "");
-		tls |= service->transports & 1u << TRANSPORT_TLS;
+		tls |= service->transports & over_tls;
 	}
 	if (tls)
 		bytes_add_text(&text, "tls \"linetest\" {\n"

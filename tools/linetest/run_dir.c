@@ -67,9 +67,12 @@ static int run_dir_find_address(struct net_address *address,
 	case TRANSPORT_TCP:
 		return net_address_free(address, AF_INET, SOCK_STREAM);
 	case TRANSPORT_TLS:
+	case TRANSPORT_WS:
+	case TRANSPORT_WSS:
 		if (net_address_free(address, AF_INET, SOCK_STREAM) < 0)
 			return -1;
-		address->tls = true;
+		address->tls = transport_has_tls(wanted->transport);
+		address->web = wanted->transport != TRANSPORT_TLS;
 		return 0;
 	case TRANSPORT_TCP6:
 		return net_address_free(address, AF_INET6, SOCK_STREAM);
@@ -92,7 +95,7 @@ static bool run_dir_has_tls(const struct script *script)
 	size_t i;
 
 	for (i = 0; i < script->address_count; i++)
-		if (script->addresses[i].transport == TRANSPORT_TLS)
+		if (transport_has_tls(script->addresses[i].transport))
 			return true;
 	return false;
 }

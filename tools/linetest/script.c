@@ -12,8 +12,8 @@
 
 #include "linetest/text.h"
 
-const char *const transport_names[TRANSPORTS] = {"unix", "tcp",  "tcp6",
-						 "udp",  "udp6", "tls"};
+const char *const transport_names[TRANSPORTS] = {"unix", "tcp", "tcp6", "udp",
+						 "udp6", "tls", "ws",   "wss"};
 
 static bool name_equals(const char *text, const char *other, size_t len)
 {

@@ -22,8 +22,16 @@ enum transport {
 	TRANSPORT_UDP,
 	TRANSPORT_UDP6,
 	TRANSPORT_TLS,
+	TRANSPORT_WS,
+	TRANSPORT_WSS,
 	TRANSPORTS,
 };
+
+/* Whether it needs the tls section of linetest's own. */
+static inline bool transport_has_tls(enum transport transport)
+{
+	return transport == TRANSPORT_TLS || transport == TRANSPORT_WSS;
+}
 
 extern const char *const transport_names[TRANSPORTS];
 

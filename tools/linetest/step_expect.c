@@ -246,12 +246,26 @@ static bool expect_bytes(struct run *run, struct actor *actor,
 	return true;
 }
 
+/* A message has no line end, and becomes a line with LF. */
+static void drop_line_ends(struct bytes *text)
+{
+	size_t from, to = 0;
+
+	for (from = 0; from < text->len; from++)
+		if (text->data[from] != '\r' || from + 1 == text->len ||
+		    text->data[from + 1] != '\n')
+			text->data[to++] = text->data[from];
+	text->len = to;
+}
+
 bool step_raw(struct run *run, const struct step *step)
 {
 	struct bytes wanted = {0};
 	bool good;
 
 	template_expand(&step->text, &run->values, &wanted);
+	if (run_actor(run, step)->peer.web)
+		drop_line_ends(&wanted);
 	good = expect_bytes(run, run_actor(run, step), step, &wanted);
 	bytes_fini(&wanted);
 	return good;
