@@ -18,6 +18,7 @@
 #include "serve/server.h"
 #include "serve/service.h"
 #include "socket_hold.h"
+#include "system/keeper.h"
 
 /* A message to the main thread that ends a tap. It is allocated with the
  * request: without memory for it later, the tap would never end. */
@@ -273,7 +274,9 @@ enum lined_right lined_client_right(const struct lined_socket *client)
 	struct peercred peer;
 	gid_t gid = instance->conf->socket_gid;
 
-	if (peercred_get(fd, &peer) < 0)
+	/* A program of exec runs as the daemon's user, and has none of its
+	 * rights. */
+	if (peercred_get(fd, &peer) < 0 || keeper_has(peer.pid))
 		return LINED_RIGHT_NONE;
 	if (peer.uid == 0 || peer.uid == geteuid())
 		return LINED_RIGHT_CHANGE;

@@ -31,7 +31,8 @@ enum lined_right {
  * The right of the process at the other end of a UNIX socket, by its user and
  * groups when it connected: LINED_RIGHT_CHANGE for root and the daemon's own
  * user, LINED_RIGHT_LOOK for members of the service's socket-group. Every other
- * client has LINED_RIGHT_NONE.
+ * client has LINED_RIGHT_NONE, and so has a program that a protocol has started
+ * (lined/program.h), which runs as the daemon's user.
  */
 LINED_API enum lined_right
 lined_client_right(const struct lined_socket *client);

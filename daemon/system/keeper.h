@@ -11,6 +11,7 @@
 #ifndef KEEPER_H
 #define KEEPER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -77,6 +78,10 @@ void keeper_close(int sock, pid_t pid);
 
 /* The process; returns its exit status. */
 int keeper_main(void);
+
+/* Whether a process is one of the programs that keepers of this process have
+ * started, or descends from one. False where the system does not tell. */
+bool keeper_has(pid_t pid);
 
 /* ---- systems --------------------------------------------------------- */
 

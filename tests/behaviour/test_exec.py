@@ -598,6 +598,25 @@ class Each(Exec):
             self.assertEqual(a.line(), b"y\n")
 
 
+class Rights(Exec):
+    def test_the_control_socket_is_closed_to_programs(self):
+        socket = self.path("control")
+        # Neither a child nor an orphan in a session of its own.
+        ask = "%s -s %s status 2>&1" % (LINECTL, socket)
+        daemon = self.start(
+            "control { socket = \"%s\" }\n" % socket + self.bot(
+                ["sh", "-c", "%s; setsid -f sh -c 'sleep 0.2; %s'; sleep 1"
+                 % (ask, ask)], "\t\tmode = each"))
+        with Client(self.address) as a:
+            said = a.rest().decode()
+        self.assertEqual(said.count("permission denied"), 2, said)
+        self.assertNotIn("lined 0.", said)
+        done = subprocess.run([LINECTL, "-s", socket, "status"], timeout=20,
+                              stdout=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0)
+        daemon.stop()
+
+
 class Ends(Exec):
     # Its child leaves the process group and the session.
     FAMILY = ("import os, signal, time\n"
