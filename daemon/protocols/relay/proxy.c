@@ -281,8 +281,13 @@ static void unreached_set(struct relay *relay, const char *text,
 
 	if (unreached == NULL)
 		return;
-	unreached->places[hash % UNREACHED_PLACES].hash = hash;
-	unreached->places[hash % UNREACHED_PLACES].since_ms = since_ms;
+	/* A place of another address that could not be reached stays its own.
+	 */
+	if (since_ms > 0 ||
+	    unreached->places[hash % UNREACHED_PLACES].hash == hash) {
+		unreached->places[hash % UNREACHED_PLACES].hash = hash;
+		unreached->places[hash % UNREACHED_PLACES].since_ms = since_ms;
+	}
 	lined_shared_unlock(relay->unreached);
 }
 
