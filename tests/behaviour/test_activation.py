@@ -377,6 +377,8 @@ class Unix(DaemonTest):
             done = subprocess.run(
                 ["setpriv", "--reuid", user, "--clear-groups",
                  "python3", "-c", code],
+                # One that these users may run, too.
+                env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             self.assertEqual(b"in" in done.stdout, works, user)
 
