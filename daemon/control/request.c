@@ -267,6 +267,19 @@ int request_respond(struct request *request, struct lined_dispatcher *from,
 
 /* ---- rights ------------------------------------------------------------- */
 
+/* Looked up once a client: a connection may carry thousands of requests. */
+static bool client_is_program(const struct lined_socket *sock, pid_t pid)
+{
+	struct client *client =
+		client_of((struct lined_socket *)(uintptr_t)sock);
+
+	if (!client->descent_known) {
+		client->is_program = keeper_has(pid);
+		client->descent_known = true;
+	}
+	return client->is_program;
+}
+
 enum lined_right lined_client_right(const struct lined_socket *client)
 {
 	struct lined_service *instance = lined_client_service(client);
@@ -276,7 +289,7 @@ enum lined_right lined_client_right(const struct lined_socket *client)
 
 	/* A program of exec runs as the daemon's user, and has none of its
 	 * rights. */
-	if (peercred_get(fd, &peer) < 0 || keeper_has(peer.pid))
+	if (peercred_get(fd, &peer) < 0 || client_is_program(client, peer.pid))
 		return LINED_RIGHT_NONE;
 	if (peer.uid == 0 || peer.uid == geteuid())
 		return LINED_RIGHT_CHANGE;
