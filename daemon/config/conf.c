@@ -193,12 +193,14 @@ static struct conf *conf_new(void)
 static int conf_read(struct conf_build *build, const char *path)
 {
 	const struct conf_env *env = build->env;
-	struct wire_reader tree = {env->tree, env->tree + env->tree_len, false};
 	const struct conf_place itself = {path, 0, 0};
+	struct wire_reader tree;
 
 	if (env->tree == NULL)
 		return conf_file_read(path, env, build->conf->pool,
 				      &build->tree, &build->report);
+	tree = (struct wire_reader){env->tree, env->tree + env->tree_len,
+				    false};
 	if (wire_take_tree(&tree, build->conf->pool, &build->tree) == 0)
 		return 0;
 	if (tree.failed)
