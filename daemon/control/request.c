@@ -273,11 +273,11 @@ static bool client_is_program(const struct lined_socket *sock, pid_t pid)
 	struct client *client =
 		client_of((struct lined_socket *)(uintptr_t)sock);
 
-	if (!client->descent_known) {
-		client->is_program = keeper_has(pid);
-		client->descent_known = true;
+	if (!client->peer.looked_at) {
+		client->peer.is_program = keeper_has(pid);
+		client->peer.looked_at = true;
 	}
-	return client->is_program;
+	return client->peer.is_program;
 }
 
 enum lined_right lined_client_right(const struct lined_socket *client)

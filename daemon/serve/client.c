@@ -297,7 +297,7 @@ struct lined_place *client_take_place(struct lined_socket *sock)
 		return NULL;
 	*place = (struct lined_place){client_instance(sock), client->entry};
 	client->entry = NULL;
-	client->place_taken = true;
+	client->peer.place_taken = true;
 	return place;
 }
 
@@ -350,6 +350,6 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 	client_log_closed(sock, reason, error);
 	client_leaving(sock);
 	client_forget_via(client);
-	instance->ops->client_gone(instance, client->place_taken ||
+	instance->ops->client_gone(instance, client->peer.place_taken ||
 						     client->peer.unadmitted);
 }

@@ -30,11 +30,8 @@ struct client {
 		struct client_via *via; /* if peer.proxied; client_listen() */
 	};
 	struct admission_entry *entry; /* NULL: it counts to none any more */
-	bool place_taken;              /* by client_take_place() */
-	/* keeper_has() its process; valid if `descent_known`. */
-	bool is_program, descent_known;
-	struct client_wait *waits;  /* open ones, and names it owns */
-	struct client_address peer; /* datagram socket: its own address */
+	struct client_wait *waits;     /* open ones, and names it owns */
+	struct client_address peer;    /* datagram socket: its own address */
 };
 
 #define CLIENT_EARLY_MAX 16

@@ -17,6 +17,10 @@ struct client_address {
 	bool proxied : 1;    /* the client is behind a proxy: client.via */
 	bool web : 1;        /* in its handshake: WebSocket follows */
 	bool unadmitted : 1; /* it does not count towards `clients` */
+	/* Here for want of room in struct client. */
+	bool place_taken : 1; /* by client_take_place() */
+	bool is_program : 1;  /* keeper_has() it; valid if looked_at */
+	bool looked_at : 1;
 	uint32_t scope;
 };
 
