@@ -645,6 +645,30 @@ class Ends(Exec):
         daemon.stop()
         self.nothing_is_left(mark)
 
+    def test_a_service_that_is_removed_leaves_nothing(self):
+        mark = self.script(self.FAMILY, "family")
+        other = free_port()
+        echo = (service("echo", "tcp://127.0.0.1:%d" % other)
+                + "drain-timeout = 300ms\n")
+        daemon = self.start(echo)
+        for options, changed in (("", "\t\tfiles = 50"), (
+                "\t\tmode = each\n\t\tkill-after = 200ms", None)):
+            self.write(echo + self.bot([PYTHON, mark], options))
+            daemon.reload()
+            with Client(self.address) as a:
+                self.eventually(lambda: [p for p in processes().values()
+                                         if mark in p], "the program")
+                if changed:  # a program that was replaced, too
+                    self.write(echo + self.bot([PYTHON, mark], changed))
+                    daemon.reload()
+                self.write(echo)
+                place = daemon.reload()
+                self.assertEqual(a.rest(), b"")
+            daemon.wait_log("service bot: stopped", place)
+            self.nothing_is_left(mark)
+            with Client(("127.0.0.1", other)) as e:
+                e.echoes()
+
     def test_a_killed_keeper_is_replaced(self):
         daemon = self.puppet()
         keeper = next(pid for pid, line in processes().items()

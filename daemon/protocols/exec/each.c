@@ -212,9 +212,9 @@ void exec_each_accept(struct exec *exec, struct exec_client *client)
 		return;
 	}
 	variables_fill(&variables, client);
-	client->program =
-		exec_program_start(exec->service, exec->options, variables.list,
-				   false, &each_program_handlers, client);
+	client->program = exec_program_start(
+		exec->service, exec->options, variables.list, false,
+		&each_program_handlers, client, &exec->all);
 	if (client->program == NULL) {
 		lined_service_log(exec->service, LINED_LOG_ERR, "%s: %s",
 				  exec->options->command.items[0],

@@ -37,6 +37,9 @@ static void exec_stop(struct lined_service *service)
 	struct exec *exec = lined_service_data(service);
 
 	exec_shared_stop(exec);
+	/* Those that have not ended within drain-timeout. */
+	while (exec->all != NULL)
+		exec_program_free(exec->all);
 	free(exec);
 }
 

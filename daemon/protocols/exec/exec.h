@@ -20,6 +20,7 @@ struct exec {
 	struct lined_service *service;
 	const struct exec_options *options;
 	struct exec_shared *shared; /* mode shared */
+	struct exec_program *all;   /* those that run, replaced ones too */
 	size_t programs;            /* mode each: how many run */
 	uint64_t restarts;
 	bool draining;

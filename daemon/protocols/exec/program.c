@@ -54,6 +54,12 @@ void exec_program_free(struct exec_program *program)
 	program_close_socket(&program->unread);
 	if (program->input_end >= 0)
 		close(program->input_end);
+	if (program->prev != NULL)
+		program->prev->next = program->next;
+	else
+		*program->all = program->next;
+	if (program->next != NULL)
+		program->next->prev = program->prev;
 	free(program->how);
 	free(program);
 }
@@ -377,7 +383,8 @@ struct exec_program *
 exec_program_start(struct lined_service *service,
 		   const struct exec_options *options,
 		   const char *const *variables, bool keep_unread,
-		   const struct exec_program_handlers *handlers, void *owner)
+		   const struct exec_program_handlers *handlers, void *owner,
+		   struct exec_program **all)
 {
 	struct exec_program *program = calloc(1, sizeof(*program));
 	int error;
@@ -388,6 +395,11 @@ exec_program_start(struct lined_service *service,
 	program->handlers = handlers;
 	program->owner = owner;
 	program->input_end = -1;
+	program->all = all;
+	program->next = *all;
+	if (*all != NULL)
+		(*all)->prev = program;
+	*all = program;
 	program->kill_after_ms = (uint32_t)options->kill_after_ms;
 	program->started_ms =
 		lined_dispatcher_now_ms(lined_service_dispatcher(service));

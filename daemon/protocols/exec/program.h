@@ -30,6 +30,7 @@ struct exec_program_handlers {
 };
 
 struct exec_program {
+	struct exec_program **all, *prev, *next; /* the list it is in */
 	struct lined_service *service;
 	const struct exec_program_handlers *handlers;
 	void *owner; /* the caller's */
@@ -57,13 +58,15 @@ struct exec_program {
 /*
  * Starts the command of the options with these variables, NAME=VALUE and a NULL
  * at the end, added to the environment. keep_unread: if it ends, the lines that
- * it has not read are counted as lines_unread. NULL and errno.
+ * it has not read are counted as lines_unread. It is in the list *all until it
+ * is freed. NULL and errno.
  */
 struct exec_program *
 exec_program_start(struct lined_service *service,
 		   const struct exec_options *options,
 		   const char *const *variables, bool keep_unread,
-		   const struct exec_program_handlers *handlers, void *owner);
+		   const struct exec_program_handlers *handlers, void *owner,
+		   struct exec_program **all);
 
 /* Ends its input when all of it is sent; after wait_ms, if it still runs,
  * SIGTERM, and as long as kill-after later SIGKILL. */

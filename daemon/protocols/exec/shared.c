@@ -493,6 +493,7 @@ static void slot_take_line(struct exec_slot *slot,
 /* line-length is for the text; the ids before it do not count. True: it fits,
  * or was cut. */
 static bool slot_check_length(const struct exec_slot *slot,
+			      struct exec_program *program,
 			      struct lined_line *line)
 {
 	const struct lined_framing *framing =
@@ -505,7 +506,7 @@ static bool slot_check_length(const struct exec_slot *slot,
 	lined_service_count(slot->exec->service, "program_lines_too_long", 1);
 	slot_take_bad(slot, "a line that is too long", line);
 	if (framing->too_long == LINED_TOO_LONG_CLOSE)
-		exec_program_end(slot->program, slot->program->kill_after_ms);
+		exec_program_end(program, program->kill_after_ms);
 	line->len = head + framing->line_length;
 	return framing->too_long == LINED_TOO_LONG_TRUNCATE;
 }
@@ -519,7 +520,7 @@ static void shared_readable(struct exec_program *program)
 	do {
 		status = lined_socket_read_line(program->output, &line);
 		if (status == LINED_LINE_READY) {
-			if (slot_check_length(slot, &line))
+			if (slot_check_length(slot, program, &line))
 				slot_take_line(slot, &line);
 		} else if (status == LINED_LINE_TOO_LONG) {
 			lined_service_count(slot->exec->service,
@@ -591,8 +592,9 @@ static int slot_start(struct exec_slot *slot)
 	char hello[300];
 	struct iovec piece = {hello, 0};
 
-	slot->program = exec_program_start(service, slot->exec->options, NULL,
-					   true, &shared_handlers, slot);
+	slot->program =
+		exec_program_start(service, slot->exec->options, NULL, true,
+				   &shared_handlers, slot, &slot->exec->all);
 	if (slot->program == NULL)
 		return -1;
 	piece.iov_len =
@@ -750,8 +752,6 @@ void exec_shared_stop(struct exec *exec)
 			exec_program_free(slot->program);
 		free(slot);
 	}
-	/* Old programs are gone: finish() has waited for them, or the keeper
-	 * ends them with the instance. */
 	lined_timer_stop(&shared->ended_timer);
 	free(shared->slots);
 	free(shared->command);
