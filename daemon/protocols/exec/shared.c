@@ -8,7 +8,7 @@
  * While a program is away or has no room, its clients are not read. They wait
  * in a queue, and are read in its order: none is forgotten.
  */
-#include "exec/exec.h"
+#include "exec/answers.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -33,18 +33,6 @@
 
 #define CLIENT_NAME_MAX 256
 
-#define SAID_MAX 120 /* bytes of a bad line in the log */
-
-struct exec_slot {
-	struct exec *exec;
-	struct exec_program *program; /* NULL: it is away */
-	unsigned idle_looks; /* at which the program had answered everything */
-	struct lined_timer restart;
-	uint32_t restart_ms;
-	size_t clients;
-	struct exec_client *first, *last; /* which wait to be read */
-};
-
 struct exec_shared {
 	struct exec *exec;
 	/* The first `count` are in use; the others were before a reload. */
@@ -58,11 +46,6 @@ struct exec_shared {
 };
 
 static const struct exec_program_handlers shared_handlers;
-
-static uint64_t exec_now_ms(const struct exec *exec)
-{
-	return lined_dispatcher_now_ms(lined_service_dispatcher(exec->service));
-}
 
 /* ---- the queue of clients that wait ------------------------------------- */
 
@@ -327,212 +310,6 @@ static void shared_ended_timer(struct lined_timer *timer)
 				  &all_known);
 }
 
-/* ---- what a program says ------------------------------------------------ */
-
-static void client_tell(struct exec_client *client, const char *text,
-			size_t len)
-{
-	const char *end;
-	size_t end_len = lined_framing_terminator(
-		lined_socket_framing(client->sock), &end);
-	struct iovec pieces[2] = {{(void *)(uintptr_t)text, len},
-				  {(void *)(uintptr_t)end, end_len}};
-
-	lined_socket_sendv(client->sock, pieces, 2);
-	client->told_ms = exec_now_ms(client->slot->exec);
-}
-
-static struct exec_client *shared_find(struct exec *exec, uint64_t id)
-{
-	const struct lined_table_entry *entry = lined_table_find(
-		lined_service_table(exec->service, SIZE_MAX), &id, sizeof(id));
-
-	return entry != NULL ? (struct exec_client *)(uintptr_t)entry->tag
-			     : NULL;
-}
-
-/* A line to all clients of a slot: encoded once, shared by all. */
-struct broadcast {
-	const struct exec_slot *slot;
-	uint64_t but; /* 0: nobody */
-	struct lined_buffer *buffer;
-};
-
-static void broadcast_visit(struct lined_socket *sock, void *arg)
-{
-	const struct broadcast *b = arg;
-	const struct exec_client *client = lined_client_data(sock);
-
-	if (client->slot == b->slot && client->announced &&
-	    lined_client_id(sock) != b->but)
-		lined_socket_send_shared(sock, b->buffer, 0,
-					 lined_buffer_len(b->buffer));
-}
-
-static void slot_broadcast(const struct exec_slot *slot, uint64_t but,
-			   const char *text, size_t len)
-{
-	struct broadcast b = {.slot = slot, .but = but};
-	const char *end;
-	size_t end_len = lined_framing_terminator(
-		lined_service_framing(slot->exec->service), &end);
-	char *data;
-
-	b.buffer = lined_buffer_alloc(len + end_len, &data);
-	if (b.buffer == NULL) {
-		lined_service_count(slot->exec->service, "lines_lost", 1);
-		return;
-	}
-	memcpy(data, text, len);
-	memcpy(data + len, end, end_len);
-	lined_service_each_client(slot->exec->service, broadcast_visit, &b);
-	lined_buffer_unref(b.buffer);
-}
-
-/* Reads digits; false: there are none, or too many. */
-static bool take_id(const char **at, const char *end, uint64_t *id)
-{
-	const char *begin = *at;
-
-	*id = 0;
-	while (*at < end && **at >= '0' && **at <= '9' && *at - begin < 19)
-		*id = *id * 10 + (uint64_t)(*(*at)++ - '0');
-	return *at > begin;
-}
-
-/* "ID TEXT", "ID,ID TEXT". False: the line is something else. */
-static bool slot_take_answer(struct exec_slot *slot, const char *text,
-			     const char *end)
-{
-	const char *at = text, *blank = memchr(text, ' ', (size_t)(end - text));
-	struct exec_client *client;
-	uint64_t id;
-
-	if (blank == NULL)
-		return false;
-	do {
-		if (!take_id(&at, blank, &id) || (at < blank && *at != ','))
-			return false;
-	} while (at++ < blank);
-	for (at = text; at < blank; at++) {
-		take_id(&at, blank, &id);
-		client = shared_find(slot->exec, id);
-		if (client != NULL)
-			client_tell(client, blank + 1,
-				    (size_t)(end - blank - 1));
-		else
-			lined_service_count(slot->exec->service,
-					    "lines_to_gone", 1);
-	}
-	return true;
-}
-
-/* "* TEXT", "*-ID TEXT" */
-static bool slot_take_broadcast(const struct exec_slot *slot, const char *at,
-				const char *end)
-{
-	uint64_t but = 0;
-
-	at++;
-	if (at < end && *at == '-') {
-		at++;
-		if (!take_id(&at, end, &but))
-			return false;
-	}
-	if (at == end || *at != ' ')
-		return false;
-	slot_broadcast(slot, but, at + 1, (size_t)(end - at - 1));
-	return true;
-}
-
-/* "-ID" */
-static bool slot_take_close(const struct exec_slot *slot, const char *at,
-			    const char *end)
-{
-	struct exec_client *client;
-	uint64_t id;
-
-	at++;
-	if (!take_id(&at, end, &id) || at != end)
-		return false;
-	client = shared_find(slot->exec, id);
-	if (client != NULL)
-		lined_socket_close_after_flush(client->sock, LINED_CLOSE_LOCAL,
-					       0);
-	return true;
-}
-
-static void slot_take_bad(const struct exec_slot *slot, const char *why,
-			  const struct lined_line *line)
-{
-	lined_service_count(slot->exec->service, "program_lines_bad", 1);
-	lined_service_log(slot->exec->service, LINED_LOG_WARNING,
-			  "program says %s: %.*s%s (%zu bytes)", why,
-			  (int)(line->len < SAID_MAX ? line->len : SAID_MAX),
-			  line->text, line->len > SAID_MAX ? "..." : "",
-			  line->len);
-}
-
-static void slot_take_line(struct exec_slot *slot,
-			   const struct lined_line *line)
-{
-	const char *end = line->text + line->len;
-	bool good;
-
-	if (line->len > 0 && line->text[0] == '*')
-		good = slot_take_broadcast(slot, line->text, end);
-	else if (line->len > 0 && line->text[0] == '-')
-		good = slot_take_close(slot, line->text, end);
-	else
-		good = slot_take_answer(slot, line->text, end);
-	if (!good)
-		slot_take_bad(slot, "something that is no line to a client",
-			      line);
-}
-
-/* line-length is for the text; the ids before it do not count. True: it fits,
- * or was cut. */
-static bool slot_check_length(const struct exec_slot *slot,
-			      struct exec_program *program,
-			      struct lined_line *line)
-{
-	const struct lined_framing *framing =
-		lined_service_framing(slot->exec->service);
-	const char *blank = memchr(line->text, ' ', line->len);
-	size_t head = blank != NULL ? (size_t)(blank - line->text) + 1 : 0;
-
-	if (line->len - head <= framing->line_length)
-		return true;
-	lined_service_count(slot->exec->service, "program_lines_too_long", 1);
-	slot_take_bad(slot, "a line that is too long", line);
-	if (framing->too_long == LINED_TOO_LONG_CLOSE)
-		exec_program_end(program, program->kill_after_ms);
-	line->len = head + framing->line_length;
-	return framing->too_long == LINED_TOO_LONG_TRUNCATE;
-}
-
-static void shared_readable(struct exec_program *program)
-{
-	struct exec_slot *slot = program->owner;
-	enum lined_line_status status;
-	struct lined_line line;
-
-	do {
-		status = lined_socket_read_line(program->output, &line);
-		if (status == LINED_LINE_READY) {
-			if (slot_check_length(slot, program, &line))
-				slot_take_line(slot, &line);
-		} else if (status == LINED_LINE_TOO_LONG) {
-			lined_service_count(slot->exec->service,
-					    "program_lines_too_long", 1);
-			lined_service_log(slot->exec->service,
-					  LINED_LOG_WARNING,
-					  "program says a line that is too "
-					  "long");
-		}
-	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
-}
-
 /* ---- programs ----------------------------------------------------------- */
 
 /* Lets clients that wait be read again, and announces those of which the
@@ -645,7 +422,7 @@ static void shared_ended(struct exec_program *program, const char *how)
 }
 
 static const struct exec_program_handlers shared_handlers = {
-	.readable = shared_readable,
+	.readable = exec_answers_read,
 	.writable = shared_writable,
 	.ended = shared_ended,
 };
