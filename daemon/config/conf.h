@@ -50,7 +50,7 @@ struct conf_tls {
 	enum conf_client_cert client_cert;
 	enum conf_tls_version min_version;
 	bool auto_reload;
-	/* What is in the files, checked. NULL: this load reads no files of
+	/* The contents of the files, checked. NULL: this load reads no files of
 	 * certificates, or has no right to. */
 	struct tls_files *files;
 	struct conf_place place;
@@ -136,7 +136,7 @@ struct conf {
 
 struct wire;
 
-/* What find_protocol returns for a module that is not to be loaded: a service
+/* The result of find_protocol for a module that is not loaded: a service
  * with it has no options, and is not to be started. */
 extern const struct lined_protocol conf_protocol_unloaded;
 
@@ -165,7 +165,7 @@ struct conf_env {
 	 * not call the checks of modules, which may: the messages would show a
 	 * person what only the daemon may see. The same with `tree`. */
 	bool blind;
-	/* What another load has written by write_tree, in place of any file. It
+	/* The tree that another load has written, in place of any file. It
 	 * has checked everything. */
 	const char *tree;
 	size_t tree_len;

@@ -20,7 +20,7 @@
 /* The only argument of the child. */
 #define CONF_CHILD_ARGUMENT "--internal-read-config"
 
-/* What to read: see conf_env. */
+/* The files to read: see conf_env. */
 struct conf_source {
 	const char *path;
 	const char *const *module_dirs; /* of the command line */

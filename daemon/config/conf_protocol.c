@@ -89,7 +89,7 @@ void conf_protocol_find(struct conf_build *build, const char *context,
 
 /* ---- the protocol's options ------------------------------------------ */
 
-/* What the module's check_options() gets. */
+/* The argument of the module's check_options(). */
 struct lined_check {
 	struct conf_build *build;
 	const char *context;

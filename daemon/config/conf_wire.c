@@ -210,7 +210,7 @@ void wire_take_errors(struct wire_reader *reader, struct conf_report *report)
 	wire_take_messages(reader, report, &report->errors->needs);
 }
 
-/* What is being read: the open sections, and the last key. */
+/* The state of the reader: the open sections, and the last key. */
 struct wire_tree {
 	struct conf_tree *tree;
 	struct conf_node *nodes[CONF_DEPTH_MAX + 2];

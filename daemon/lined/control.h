@@ -78,7 +78,7 @@ struct lined_response {
 
 /* ---- records of a protocol ------------------------------------------- */
 
-/* What struct lined_protocol.describe is called with. */
+/* The argument of struct lined_protocol.describe. */
 struct lined_records;
 
 /*

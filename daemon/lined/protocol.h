@@ -156,7 +156,7 @@ struct lined_option_stored<lined_option_choice, Member> {
 
 /* ---- checking options --------------------------------------------------- */
 
-/* What check_options() is called with. */
+/* The argument of check_options(). */
 struct lined_check;
 struct lined_records;
 

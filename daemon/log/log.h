@@ -32,7 +32,7 @@ enum log_target {
 	LOG_TARGET_JOURNAL, /* without a journal: as AUTO does without one */
 };
 
-/* What stands before each line on stderr. */
+/* The prefix of each line on stderr. */
 enum log_format {
 	/* Nothing on a terminal; the priority if stderr is the journal or was
 	 * asked for by the target; else as PLAIN. */

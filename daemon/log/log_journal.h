@@ -39,7 +39,7 @@ struct log_word {
 	size_t len;
 };
 
-/* What a message is about. */
+/* The subject of a message. */
 struct log_subject {
 	struct log_word service, client, peer;
 	const char *rest; /* behind the subject */

@@ -20,7 +20,7 @@ enum log_sink_kind {
 	LOG_SINK_JOURNAL, /* if it does not take a message: syslog */
 };
 
-/* What stands before a message on stderr. */
+/* The prefix of a message on stderr. */
 enum log_style {
 	LOG_STYLE_BARE,
 	LOG_STYLE_TIME,     /* "2026-11-29T12:00:00.123Z info: " */

@@ -19,7 +19,7 @@ static const char *api_text(const char *text)
 	return text != NULL ? text : "";
 }
 
-/* What the client speaks with the proxy that it is behind. */
+/* The TLS between the client and the proxy that it is behind. */
 static bool api_describe_via(struct lined_socket *sock, struct lined_tls *out)
 {
 	const struct client *client = client_of(sock);

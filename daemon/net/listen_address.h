@@ -34,7 +34,7 @@ struct listen_endpoint {
 	/* The IPv6 half of localhost and *: that it cannot be opened on a host
 	 * without IPv6 (EAFNOSUPPORT, EADDRNOTAVAIL) is no error. */
 	bool optional;
-	/* Of a multicast group: the only sender that is heard, len 0: all; and
+	/* For a multicast group: the only sender that is heard, len 0: all; and
 	 * the index of the interface, 0: as the routes say. */
 	struct lined_address source;
 	unsigned interface;

@@ -61,8 +61,8 @@ struct client_arrival {
 	 */
 	bool handshake;
 	bool tls; /* a handshake of TLS */
-	/* Of a client behind a proxy, whose the address is; NULL: of others.
-	 * The client takes it. */
+	/* The proxy that the client is behind, whose the address is; NULL:
+	 * none. The client takes it. */
 	struct client_via *via;
 	/*
 	 * For WebSocket. `refused`: the service is full, as its response is to

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-/* What the page has in the place of a nonce. */
+/* The text in the page that a nonce replaces. */
 #define CONSOLE_PAGE_NONCE "0123456789abcdef0123456789abcdef"
 
 extern const char console_page[];

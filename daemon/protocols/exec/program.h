@@ -42,7 +42,8 @@ struct exec_program {
 	 * ended, the socket that reads what is left. */
 	int input_end;
 	struct lined_socket *unread;
-	/* Of input: no deadline and no bound but exec_program_has_room(). */
+	/* The group of input: no deadline and no bound but
+	 * exec_program_has_room(). */
 	struct lined_socket_group group;
 	struct lined_timer timer;
 	uint32_t kill_after_ms;

@@ -131,7 +131,7 @@ int relay_device_open_serial(const struct relay_device *device)
 	device_set_mode(device, &line);
 	if (tcsetattr(fd, TCSANOW, &line) < 0 || ioctl(fd, TIOCEXCL) < 0)
 		return device_close(fd, errno);
-	/* What came at another speed is no line. */
+	/* Input that came at another speed is no line. */
 	tcflush(fd, TCIFLUSH);
 	return fd;
 }

@@ -84,8 +84,8 @@ static int link_set_targets(struct relay_link *link,
 	return 0;
 }
 
-/* Of the addresses that were not tried in this round, the one with the fewest
- * failures; the first of equals. False: there is none. */
+/* Chooses the address with the fewest failures that was not tried in this
+ * round, the first of equals. False: there is none. */
 static bool link_choose(struct relay_link *link)
 {
 	bool found = false;

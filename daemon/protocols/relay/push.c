@@ -77,7 +77,7 @@ static void push_on_write(struct relay_link *link)
 	push_send(push_target_of(link));
 }
 
-/* What a target says is counted and dropped. */
+/* Lines of a target are counted and dropped. */
 static void push_on_read(struct relay_link *link)
 {
 	if (relay_intake_discard(link->relay, link->sock) == LINED_LINE_CLOSED)

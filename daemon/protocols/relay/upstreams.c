@@ -325,7 +325,7 @@ static void upstreams_send_held(struct relay_upstreams *upstreams)
 	if (held->first == NULL)
 		return;
 	if (target != NULL && target != upstreams->held_to) {
-		/* What another one was given is on its way there. */
+		/* Lines that another one was given are on their way there. */
 		relay_pending_sent(held, UINT64_MAX);
 		upstreams->held_to = target;
 		held->left = relay_link_sent(&target->link) +
