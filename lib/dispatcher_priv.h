@@ -119,7 +119,7 @@ struct lined_dispatcher {
 	struct lined_socket_group group; /* for sockets without a group */
 	struct send_pool pool;
 	struct websocket_cache websockets;
-	/* What a transport shares among its sockets (transport_tls.c); NULL
+	/* What a transport shares among its sockets (tls_session.c); NULL
 	 * until the first needs it. */
 	void *transport_memory;
 	void (*transport_memory_free)(void *memory);

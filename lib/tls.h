@@ -2,7 +2,7 @@
 /*
  * TLS for the daemon: reads and checks certificates, makes contexts from them,
  * and begins the handshake of a client. lined/tls.h has what protocols see,
- * transport_tls.c the sockets, tls_context.c the contexts.
+ * tls_priv.h lists the files.
  *
  * Thread: files, contexts and servers may be made on one thread and used on
  * another; then only that other thread may use them. Only the counts of

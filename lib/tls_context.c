@@ -1,349 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Certificates and contexts of TLS: reads and checks the files, makes contexts
- * from them, chooses one by SNI, encrypts session tickets. Knows no sockets.
+ * Contexts of TLS: what all connections of a certificate on a thread share. A
+ * server has several, and chooses among them by SNI. Knows no sockets.
  */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/rand.h>
-#include <openssl/x509v3.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "tls_priv.h"
 
-/* Bundles of CAs have some 250 KB. */
-#define FILE_MAX      (16 * 1024 * 1024)
-#define EXPIRY_WARN_S (14 * 24 * 3600)
-
-/* The contents of a file; data NULL: there is none. */
-struct tls_bytes {
-	const char *path; /* during tls_files_read() only */
-	char *data;
-	size_t len;
-};
-
-struct tls_files {
-	atomic_uint refs;
-	struct tls_bytes certificate, key, client_ca, crl;
-	enum tls_client_cert client_cert;
-	bool tls_1_3;
-	char **names;
-	size_t name_count;
-	int64_t not_after;
-};
-
-bool tls_available(void)
-{
-	return true;
-}
-
-const char *tls_take_error(unsigned long *code)
-{
-	unsigned long last = ERR_peek_last_error();
-	const char *reason = ERR_reason_error_string(last);
-
-	ERR_clear_error();
-	if (code != NULL)
-		*code = last;
-	if (ERR_SYSTEM_ERROR(last))
-		return strerror(ERR_GET_REASON(last));
-	return reason != NULL ? reason : "unknown error";
-}
-
-/* ---- files --------------------------------------------------------------- */
-
-static void __attribute__((format(printf, 3, 4)))
-tls_problem_set(struct tls_problem *problem, const char *key,
-		const char *format, ...)
-{
-	va_list arguments;
-
-	problem->key = key;
-	va_start(arguments, format);
-	vsnprintf(problem->text, sizeof(problem->text), format, arguments);
-	va_end(arguments);
-}
-
-static void __attribute__((format(printf, 3, 4)))
-tls_warn(struct tls_warnings *warnings, const char *key, const char *format,
-	 ...)
-{
-	struct tls_problem *problem;
-	va_list arguments;
-
-	if (warnings->count == TLS_WARNINGS_MAX)
-		return;
-	problem = &warnings->items[warnings->count++];
-	problem->key = key;
-	va_start(arguments, format);
-	vsnprintf(problem->text, sizeof(problem->text), format, arguments);
-	va_end(arguments);
-}
-
-static void tls_bytes_free(struct tls_bytes *bytes)
-{
-	if (bytes->data != NULL)
-		OPENSSL_cleanse(bytes->data, bytes->len);
-	free(bytes->data);
-}
-
-static bool tls_bytes_equal(const struct tls_bytes *a,
-			    const struct tls_bytes *b)
-{
-	return a->len == b->len &&
-	       (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
-}
-
-/* Reads up to FILE_MAX bytes. -1 and errno. */
-static int tls_bytes_fill(struct tls_bytes *bytes, int fd)
-{
-	size_t room = 0;
-	char *grown;
-	ssize_t n;
-
-	for (;;) {
-		if (bytes->len == room) {
-			/* No realloc(): it would leave copies of keys. */
-			room = room > 0 ? room * 4 : 16 * 1024;
-			if (room > FILE_MAX) {
-				errno = EFBIG;
-				return -1;
-			}
-			grown = malloc(room);
-			if (grown == NULL)
-				return -1;
-			if (bytes->len > 0)
-				memcpy(grown, bytes->data, bytes->len);
-			tls_bytes_free(bytes);
-			bytes->data = grown;
-		}
-		n = read(fd, bytes->data + bytes->len, room - bytes->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -1 : 0;
-		bytes->len += (size_t)n;
-	}
-}
-
-static int tls_bytes_read(struct tls_bytes *bytes, const char *key,
-			  const char *path, struct tls_problem *problem)
-{
-	int fd, error;
-
-	bytes->path = path;
-	if (path == NULL)
-		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd >= 0 && tls_bytes_fill(bytes, fd) == 0) {
-		close(fd);
-		return 0;
-	}
-	error = errno;
-	if (fd >= 0)
-		close(fd);
-	tls_problem_set(problem, key, "%s: %s", path, strerror(error));
-	return -1;
-}
-
-static BIO *tls_bytes_bio(const struct tls_bytes *bytes)
-{
-	return BIO_new_mem_buf(bytes->data, (int)bytes->len);
-}
-
-/* Keys with a passphrase are refused: nobody is there to type it. */
-static int tls_no_passphrase(char *to, int size, int writing, void *arg)
-{
-	(void)to;
-	(void)size;
-	(void)writing;
-	*(bool *)arg = true;
-	return -1;
-}
-
-/* The end of a PEM file is an error with this reason. */
-static bool tls_is_pem_end(void)
-{
-	return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-}
-
-/* ---- contexts ------------------------------------------------------------ */
-
-static int tls_use_chain(SSL_CTX *ctx, const struct tls_files *files,
-			 struct tls_problem *problem)
-{
-	BIO *bio = tls_bytes_bio(&files->certificate);
-	X509 *certificate =
-		bio != NULL ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)
-			    : NULL;
-	bool good = certificate != NULL &&
-		    SSL_CTX_use_certificate(ctx, certificate);
-	bool none = certificate == NULL && tls_is_pem_end();
-
-	X509_free(certificate);
-	while (good &&
-	       (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
-		if (!SSL_CTX_add0_chain_cert(ctx, certificate)) {
-			X509_free(certificate);
-			good = false;
-		}
-	if (good)
-		good = tls_is_pem_end();
-	if (!good)
-		tls_problem_set(problem, "certificate", "%s: %s",
-				files->certificate.path,
-				none ? "there is no PEM certificate in it"
-				     : tls_take_error(NULL));
-	ERR_clear_error();
-	BIO_free(bio);
-	return good ? 0 : -1;
-}
-
-static int tls_use_key(SSL_CTX *ctx, const struct tls_files *files,
-		       struct tls_problem *problem)
-{
-	BIO *bio = tls_bytes_bio(&files->key);
-	bool encrypted = false;
-	EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL,
-							      tls_no_passphrase,
-							      &encrypted)
-				    : NULL;
-	const char *why = NULL;
-
-	if (encrypted)
-		why = "it is encrypted with a passphrase; write it without "
-		      "(openssl pkey -in FILE -out NEW)";
-	else if (key == NULL)
-		why = "there is no PEM private key in it";
-	else if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) !=
-		 1)
-		why = "it is not the key of the certificate";
-	else if (!SSL_CTX_use_PrivateKey(ctx, key))
-		why = tls_take_error(NULL);
-	if (why != NULL)
-		tls_problem_set(problem, "key", "%s: %s", files->key.path, why);
-	ERR_clear_error();
-	EVP_PKEY_free(key);
-	BIO_free(bio);
-	return why == NULL ? 0 : -1;
-}
-
-/* Trusts the CAs of the file. names: a server sends their names to clients. */
-static int tls_use_ca(SSL_CTX *ctx, const struct tls_bytes *bytes, bool names,
-		      const char *key, struct tls_problem *problem)
-{
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	BIO *bio = tls_bytes_bio(bytes);
-	bool good = bio != NULL;
-	unsigned count = 0;
-	X509 *ca;
-
-	while (good &&
-	       (ca = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		good = X509_STORE_add_cert(store, ca) &&
-		       (!names || SSL_CTX_add_client_CA(ctx, ca));
-		X509_free(ca);
-		count++;
-	}
-	if (good)
-		good = tls_is_pem_end() && count > 0;
-	if (!good)
-		tls_problem_set(problem, key, "%s: %s", bytes->path,
-				count == 0 ? "there is no PEM certificate in it"
-					   : tls_take_error(NULL));
-	ERR_clear_error();
-	BIO_free(bio);
-	return good ? 0 : -1;
-}
-
-/* Seconds from now_s to the time. */
-static int64_t tls_seconds_to(const ASN1_TIME *time, int64_t now_s)
-{
-	ASN1_TIME *now = ASN1_TIME_set(NULL, (time_t)now_s);
-	int days = 0, seconds = 0;
-
-	if (now != NULL)
-		ASN1_TIME_diff(&days, &seconds, now, time);
-	ASN1_TIME_free(now);
-	return (int64_t)days * 86400 + seconds;
-}
-
-static const char *tls_date(char text[16], int64_t at_s)
-{
-	time_t at = (time_t)at_s;
-	struct tm day;
-
-	if (gmtime_r(&at, &day) == NULL || strftime(text, 16, "%F", &day) == 0)
-		snprintf(text, 16, "?");
-	return text;
-}
-
-/* warnings: NULL if they were given before. */
-static int tls_use_crl(SSL_CTX *ctx, const struct tls_files *files,
-		       int64_t now_s, struct tls_problem *problem,
-		       struct tls_warnings *warnings)
-{
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	BIO *bio = tls_bytes_bio(&files->crl);
-	bool good = bio != NULL;
-	unsigned count = 0;
-	char date[16];
-	X509_CRL *crl;
-
-	while (good &&
-	       (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
-		const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
-		int64_t left = next != NULL ? tls_seconds_to(next, now_s) : 1;
-
-		if (left <= 0 && warnings != NULL)
-			tls_warn(warnings, "crl",
-				 "%s: it has expired on %s: no client "
-				 "certificate is good",
-				 files->crl.path, tls_date(date, now_s + left));
-		good = X509_STORE_add_crl(store, crl);
-		X509_CRL_free(crl);
-		count++;
-	}
-	if (good)
-		good = tls_is_pem_end() && count > 0;
-	if (!good)
-		tls_problem_set(
-			problem, "crl", "%s: %s", files->crl.path,
-			count == 0 ? "there is no PEM revocation list in it"
-				   : tls_take_error(NULL));
-	else
-		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
-	ERR_clear_error();
-	BIO_free(bio);
-	return good ? 0 : -1;
-}
-
-static SSL_CTX *tls_ctx_new(const SSL_METHOD *method, bool tls_1_3,
-			    struct tls_problem *problem)
+/* NULL: an error of OpenSSL. */
+static SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
 {
 	SSL_CTX *ctx = SSL_CTX_new(method);
 
-	if (ctx == NULL ||
-	    !SSL_CTX_set_min_proto_version(ctx, tls_1_3 ? TLS1_3_VERSION
-							: TLS1_2_VERSION)) {
-		tls_problem_set(problem, "certificate", "%s",
-				tls_take_error(NULL));
-		SSL_CTX_free(ctx);
+	if (ctx == NULL)
 		return NULL;
-	}
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION |
 					 SSL_OP_NO_RENEGOTIATION |
 					 SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -352,305 +30,6 @@ static SSL_CTX *tls_ctx_new(const SSL_METHOD *method, bool tls_1_3,
 				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	return ctx;
-}
-
-static int tls_verify_mode(const struct tls_files *files)
-{
-	switch (files->client_cert) {
-	case TLS_CLIENT_CERT_OPTIONAL:
-		return SSL_VERIFY_PEER;
-	case TLS_CLIENT_CERT_REQUIRED:
-		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	default:
-		return SSL_VERIFY_NONE;
-	}
-}
-
-/*
- * Sessions are resumed only where the same clients are let in: the verified
- * certificate is part of a session, and is not verified again.
- */
-static int tls_set_session_context(SSL_CTX *ctx, const struct tls_files *files)
-{
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	unsigned char id[EVP_MAX_MD_SIZE];
-	const unsigned char mode = (unsigned char)files->client_cert;
-	bool good;
-
-	good = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) &&
-	       EVP_DigestUpdate(md, &mode, 1) &&
-	       EVP_DigestUpdate(md, files->client_ca.data,
-				files->client_ca.len) &&
-	       EVP_DigestUpdate(md, files->crl.data, files->crl.len) &&
-	       EVP_DigestFinal_ex(md, id, NULL) &&
-	       SSL_CTX_set_session_id_context(ctx, id, SSL_MAX_SID_CTX_LENGTH);
-	EVP_MD_CTX_free(md);
-	return good ? 0 : -1;
-}
-
-/* A context with all that is in the files. NULL: the problem. */
-static SSL_CTX *tls_ctx_of_files(const struct tls_files *files, int64_t now_s,
-				 struct tls_problem *problem,
-				 struct tls_warnings *warnings)
-{
-	SSL_CTX *ctx =
-		tls_ctx_new(TLS_server_method(), files->tls_1_3, problem);
-
-	if (ctx == NULL)
-		return NULL;
-	if (tls_use_chain(ctx, files, problem) == 0 &&
-	    tls_use_key(ctx, files, problem) == 0 &&
-	    (files->client_ca.data == NULL ||
-	     tls_use_ca(ctx, &files->client_ca, true, "client-ca", problem) ==
-		     0) &&
-	    (files->crl.data == NULL ||
-	     tls_use_crl(ctx, files, now_s, problem, warnings) == 0) &&
-	    tls_set_session_context(ctx, files) == 0) {
-		SSL_CTX_set_verify(ctx, tls_verify_mode(files), NULL);
-		return ctx;
-	}
-	SSL_CTX_free(ctx);
-	return NULL;
-}
-
-/* ---- what is in a certificate -------------------------------------------- */
-
-static int tls_add_name(struct tls_files *files, const char *text, size_t len)
-{
-	char **names =
-		realloc(files->names, (files->name_count + 1) * sizeof(*names));
-
-	if (names == NULL)
-		return -1;
-	files->names = names;
-	names[files->name_count] = strndup(text, len);
-	if (names[files->name_count] == NULL)
-		return -1;
-	files->name_count++;
-	return 0;
-}
-
-static int tls_add_address(struct tls_files *files,
-			   const ASN1_OCTET_STRING *address)
-{
-	char text[INET6_ADDRSTRLEN];
-	int len = ASN1_STRING_length(address);
-
-	if ((len != 4 && len != 16) || inet_ntop(len == 4 ? AF_INET : AF_INET6,
-						 ASN1_STRING_get0_data(address),
-						 text, sizeof(text)) == NULL)
-		return 0;
-	return tls_add_name(files, text, strlen(text));
-}
-
-static int tls_add_text(struct tls_files *files, const ASN1_STRING *name)
-{
-	const char *text = (const char *)ASN1_STRING_get0_data(name);
-	size_t len = (size_t)ASN1_STRING_length(name);
-
-	if (len == 0 || memchr(text, '\0', len) != NULL)
-		return 0;
-	return tls_add_name(files, text, len);
-}
-
-static int tls_find_names(struct tls_files *files, const X509 *certificate)
-{
-	GENERAL_NAMES *names =
-		X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-	const X509_NAME *subject = X509_get_subject_name(certificate);
-	int i, type, result = 0;
-
-	for (i = 0; result == 0 && i < sk_GENERAL_NAME_num(names); i++) {
-		void *name = GENERAL_NAME_get0_value(
-			sk_GENERAL_NAME_value(names, i), &type);
-
-		if (type == GEN_DNS)
-			result = tls_add_text(files, name);
-		else if (type == GEN_IPADD)
-			result = tls_add_address(files, name);
-	}
-	GENERAL_NAMES_free(names);
-	i = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-	if (result == 0 && files->name_count == 0 && i >= 0)
-		result = tls_add_text(files,
-				      X509_NAME_ENTRY_get_data(
-					      X509_NAME_get_entry(subject, i)));
-	return result;
-}
-
-static void tls_check_certificate(struct tls_files *files, X509 *certificate,
-				  int64_t now_s, struct tls_warnings *warnings)
-{
-	int64_t begins =
-		tls_seconds_to(X509_get0_notBefore(certificate), now_s);
-	int64_t left = tls_seconds_to(X509_get0_notAfter(certificate), now_s);
-	const char *path = files->certificate.path;
-	char date[16];
-
-	files->not_after = now_s + left;
-	if (left <= 0)
-		tls_warn(warnings, "certificate", "%s: it has expired on %s",
-			 path, tls_date(date, files->not_after));
-	else if (left <= EXPIRY_WARN_S)
-		tls_warn(warnings, "certificate", "%s: it expires on %s", path,
-			 tls_date(date, files->not_after));
-	if (begins > 0)
-		tls_warn(warnings, "certificate",
-			 "%s: it is not valid before %s", path,
-			 tls_date(date, now_s + begins));
-	if (X509_check_purpose(certificate, X509_PURPOSE_SSL_SERVER, 0) != 1)
-		tls_warn(warnings, "certificate",
-			 "%s: it is not for servers: clients may refuse it",
-			 path);
-	ERR_clear_error();
-}
-
-/* ---- files, as one ------------------------------------------------------- */
-
-static void tls_files_free(struct tls_files *files)
-{
-	size_t i;
-
-	for (i = 0; i < files->name_count; i++)
-		free(files->names[i]);
-	free(files->names);
-	tls_bytes_free(&files->certificate);
-	tls_bytes_free(&files->key);
-	tls_bytes_free(&files->client_ca);
-	tls_bytes_free(&files->crl);
-	free(files);
-}
-
-struct tls_files *tls_files_read(const struct tls_settings *settings,
-				 int64_t now_s, struct tls_problem *problem,
-				 struct tls_warnings *warnings)
-{
-	struct tls_files *files = calloc(1, sizeof(*files));
-	SSL_CTX *ctx = NULL;
-
-	warnings->count = 0;
-	tls_problem_set(problem, "certificate", "%s", strerror(ENOMEM));
-	if (files == NULL)
-		return NULL;
-	files->refs = 1;
-	files->client_cert = settings->client_cert;
-	files->tls_1_3 = settings->tls_1_3;
-	if (tls_bytes_read(&files->certificate, "certificate",
-			   settings->certificate, problem) == 0 &&
-	    tls_bytes_read(&files->key, "key", settings->key, problem) == 0 &&
-	    tls_bytes_read(&files->client_ca, "client-ca", settings->client_ca,
-			   problem) == 0 &&
-	    tls_bytes_read(&files->crl, "crl", settings->crl, problem) == 0)
-		ctx = tls_ctx_of_files(files, now_s, problem, warnings);
-	if (ctx == NULL ||
-	    tls_find_names(files, SSL_CTX_get0_certificate(ctx)) < 0) {
-		SSL_CTX_free(ctx);
-		tls_files_free(files);
-		return NULL;
-	}
-	tls_check_certificate(files, SSL_CTX_get0_certificate(ctx), now_s,
-			      warnings);
-	SSL_CTX_free(ctx);
-	return files;
-}
-
-struct tls_files *tls_files_ref(struct tls_files *files)
-{
-	if (files != NULL)
-		atomic_fetch_add(&files->refs, 1);
-	return files;
-}
-
-void tls_files_unref(struct tls_files *files)
-{
-	if (files != NULL && atomic_fetch_sub(&files->refs, 1) == 1)
-		tls_files_free(files);
-}
-
-bool tls_files_equal(const struct tls_files *a, const struct tls_files *b)
-{
-	return a == b ||
-	       (a != NULL && b != NULL && a->client_cert == b->client_cert &&
-		a->tls_1_3 == b->tls_1_3 &&
-		tls_bytes_equal(&a->certificate, &b->certificate) &&
-		tls_bytes_equal(&a->key, &b->key) &&
-		tls_bytes_equal(&a->client_ca, &b->client_ca) &&
-		tls_bytes_equal(&a->crl, &b->crl));
-}
-
-size_t tls_files_names(const struct tls_files *files, const char *const **names)
-{
-	*names = (const char *const *)files->names;
-	return files->name_count;
-}
-
-int64_t tls_files_not_after(const struct tls_files *files)
-{
-	return files->not_after;
-}
-
-/* ---- session tickets ------------------------------------------------------
- */
-
-int tls_tickets_turn(struct tls_tickets *tickets)
-{
-	static const struct tls_ticket_key none;
-	struct tls_ticket_key key;
-
-	if (RAND_bytes((unsigned char *)&key, sizeof(key)) != 1) {
-		ERR_clear_error();
-		errno = EIO;
-		return -1;
-	}
-	if (memcmp(&tickets->now, &none, sizeof(none)) == 0)
-		tickets->now = key;
-	tickets->before = tickets->now;
-	tickets->now = key;
-	OPENSSL_cleanse(&key, sizeof(key));
-	return 0;
-}
-
-static int tls_ticket_init(const struct tls_ticket_key *key,
-			   const unsigned char *iv, EVP_CIPHER_CTX *cipher,
-			   EVP_MAC_CTX *mac, int encrypt)
-{
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY,
-						  (void *)(uintptr_t)key->mac,
-						  sizeof(key->mac)),
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
-						 (char[]){"SHA256"}, 0),
-		OSSL_PARAM_construct_end(),
-	};
-
-	return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher,
-				 iv, encrypt) == 1 &&
-	       EVP_MAC_CTX_set_params(mac, params) == 1;
-}
-
-/* As SSL_CTX_set_tlsext_ticket_key_evp_cb(3) says. */
-static int tls_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv,
-			  EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
-{
-	const struct tls_context *context =
-		SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-	const struct tls_tickets *tickets = context->tickets;
-	const struct tls_ticket_key *key = &tickets->now;
-
-	if (encrypt) {
-		memcpy(name, key->name, sizeof(key->name));
-		return RAND_bytes(iv, EVP_MAX_IV_LENGTH) == 1 &&
-				       tls_ticket_init(key, iv, cipher, mac, 1)
-			       ? 1
-			       : -1;
-	}
-	if (memcmp(name, key->name, sizeof(key->name)) != 0)
-		key = &tickets->before;
-	if (memcmp(name, key->name, sizeof(key->name)) != 0)
-		return 0;
-	if (!tls_ticket_init(key, iv, cipher, mac, 0))
-		return -1;
-	return key == &tickets->now ? 1 : 2;
 }
 
 /* ---- the server's contexts ------------------------------------------------
@@ -677,16 +56,16 @@ static struct tls_context *tls_choose(const struct tls_server *server,
 				      const char *name, size_t len)
 {
 	struct tls_context *best = server->contexts[0];
+	const char *const *names;
 	int best_match = 0, match;
-	size_t i, k;
+	size_t i, k, count;
 
 	if (len > 0 && name[len - 1] == '.')
 		len--;
 	for (i = 0; i < server->count; i++) {
-		const struct tls_files *files = server->contexts[i]->files;
-
-		for (k = 0; k < files->name_count; k++) {
-			match = tls_match_name(files->names[k], name, len);
+		count = tls_files_names(server->contexts[i]->files, &names);
+		for (k = 0; k < count; k++) {
+			match = tls_match_name(names[k], name, len);
 			if (match > best_match) {
 				best_match = match;
 				best = server->contexts[i];
@@ -741,9 +120,9 @@ static int tls_hello(SSL *ssl, int *alert, void *arg)
 		return SSL_CLIENT_HELLO_SUCCESS;
 	context = tls_choose(server, name, len);
 	SSL_set_SSL_CTX(ssl, context->ctx);
-	SSL_set_verify(ssl, tls_verify_mode(context->files), NULL);
-	SSL_set_min_proto_version(
-		ssl, context->files->tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(context->ctx), NULL);
+	SSL_set_min_proto_version(ssl,
+				  SSL_CTX_get_min_proto_version(context->ctx));
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -755,20 +134,17 @@ struct tls_context *tls_context_new(struct tls_files *files,
 
 	if (context == NULL)
 		return NULL;
-	context->ctx = tls_ctx_of_files(files, 0, &problem, NULL);
-	if (context->ctx == NULL) {
-		free(context);
+	context->refs = 1;
+	context->files = tls_files_ref(files);
+	context->ctx = tls_ctx_new(TLS_server_method());
+	if (context->ctx == NULL ||
+	    tls_files_use(files, context->ctx, 0, &problem, NULL) < 0) {
+		tls_context_unref(context);
 		errno = ENOMEM;
 		return NULL;
 	}
-	context->refs = 1;
-	context->files = tls_files_ref(files);
-	context->tickets = tickets;
-	SSL_CTX_set_app_data(context->ctx, context);
 	SSL_CTX_set_client_hello_cb(context->ctx, tls_hello, NULL);
-	SSL_CTX_set_tlsext_ticket_key_evp_cb(context->ctx, tls_ticket_key);
-	/* One for the next connection, which gets one again. */
-	SSL_CTX_set_num_tickets(context->ctx, 1);
+	tls_tickets_use(tickets, context->ctx);
 	return context;
 }
 
@@ -817,65 +193,27 @@ void tls_server_free(struct tls_server *server)
 /* ---- the client's side ----------------------------------------------------
  */
 
-static int tls_client_fill(SSL_CTX *ctx,
-			   const struct lined_tls_client_settings *settings,
-			   struct tls_files *files, struct tls_problem *problem)
-{
-	if (tls_bytes_read(&files->client_ca, "ca", settings->ca, problem) <
-		    0 ||
-	    tls_bytes_read(&files->certificate, "certificate",
-			   settings->certificate, problem) < 0 ||
-	    tls_bytes_read(&files->key, "key", settings->key, problem) < 0)
-		return -1;
-	if (settings->certificate != NULL &&
-	    (tls_use_chain(ctx, files, problem) < 0 ||
-	     tls_use_key(ctx, files, problem) < 0))
-		return -1;
-	SSL_CTX_set_verify(
-		ctx, settings->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
-		NULL);
-	if (settings->ca != NULL)
-		return tls_use_ca(ctx, &files->client_ca, false, "ca", problem);
-	if (settings->insecure || SSL_CTX_set_default_verify_paths(ctx) == 1)
-		return 0;
-	tls_problem_set(problem, "ca", "the CAs of the system: %s",
-			tls_take_error(NULL));
-	return -1;
-}
-
 struct lined_tls_client *
 lined_tls_client_new(const struct lined_tls_client_settings *settings,
 		     char *error, size_t size)
 {
 	struct lined_tls_client *client = calloc(1, sizeof(*client));
-	struct tls_context *context = calloc(1, sizeof(*context));
-	struct tls_files *files = calloc(1, sizeof(*files));
 	struct tls_problem problem = {.key = "ca", .text = "no memory"};
 
-	if (client != NULL && context != NULL && files != NULL)
-		context->ctx =
-			tls_ctx_new(TLS_client_method(), false, &problem);
-	if (context != NULL && context->ctx != NULL &&
-	    tls_client_fill(context->ctx, settings, files, &problem) == 0) {
-		context->refs = 1;
-		client->context = context;
-	} else {
-		snprintf(error, size, "%s: %s", problem.key, problem.text);
-		if (context != NULL)
-			SSL_CTX_free(context->ctx);
-		free(context);
-		free(client);
-		client = NULL;
-	}
-	if (files != NULL)
-		tls_files_free(files);
-	return client;
+	if (client != NULL)
+		client->ctx = tls_ctx_new(TLS_client_method());
+	if (client != NULL && client->ctx != NULL &&
+	    tls_files_use_client(client->ctx, settings, &problem) == 0)
+		return client;
+	snprintf(error, size, "%s: %s", problem.key, problem.text);
+	lined_tls_client_free(client);
+	return NULL;
 }
 
 void lined_tls_client_free(struct lined_tls_client *client)
 {
 	if (client == NULL)
 		return;
-	tls_context_unref(client->context);
+	SSL_CTX_free(client->ctx);
 	free(client);
 }

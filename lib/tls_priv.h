@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What tls_context.c and transport_tls.c share: the contexts as OpenSSL has
- * them. Only these three files include OpenSSL.
+ * What the files of TLS share. Only these include OpenSSL:
+ *
+ *	transport_tls.c	 the stream: records in and out
+ *	tls_handshake.c	 the handshake before it
+ *	tls_peer.c	 what it says about the peer
+ *	tls_session.c	 the session of a socket, below all three
+ *	tls_context.c	 contexts, chosen by SNI
+ *	tls_files.c	 the files of certificates
+ *	tls_tickets.c	 session tickets
  */
 #ifndef TLS_PRIV_H
 #define TLS_PRIV_H
@@ -11,11 +18,32 @@
 
 #include "tls.h"
 
+/* ---- tls_files.c --------------------------------------------------------- */
+
+/* Sets up a server's context. warnings: NULL if they were given before. -1: the
+ * problem. */
+int tls_files_use(const struct tls_files *files, SSL_CTX *ctx, int64_t now_s,
+		  struct tls_problem *problem, struct tls_warnings *warnings);
+/* The same for a client's context; reads the files. */
+int tls_files_use_client(SSL_CTX *ctx,
+			 const struct lined_tls_client_settings *settings,
+			 struct tls_problem *problem);
+
+/* The reason of the last error of OpenSSL, and its code; the error is removed.
+ * code may be NULL. Static text. */
+const char *tls_take_error(unsigned long *code);
+
+/* ---- tls_tickets.c ------------------------------------------------------- */
+
+/* The tickets must outlive the context. */
+void tls_tickets_use(const struct tls_tickets *tickets, SSL_CTX *ctx);
+
+/* ---- tls_context.c ------------------------------------------------------- */
+
 struct tls_context {
 	atomic_uint refs;
 	SSL_CTX *ctx;
-	struct tls_files *files;           /* NULL: a client's */
-	const struct tls_tickets *tickets; /* NULL: a client's */
+	struct tls_files *files;
 };
 
 /* Is the app_data of an SSL during the handshake. */
@@ -26,11 +54,7 @@ struct tls_server {
 };
 
 struct lined_tls_client {
-	struct tls_context *context;
+	SSL_CTX *ctx;
 };
-
-/* The reason of the last error of OpenSSL, and its code; the error is removed.
- * code may be NULL. Static text. */
-const char *tls_take_error(unsigned long *code);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS over a stream (lib/transport_tls.c, lib/tls_context.c) against OpenSSL at
+ * TLS over a stream (the files that lib/tls_priv.h lists) against OpenSSL at
  * the other end of a socket pair, and against the client's side of lib/ itself.
  * The certificates are made here: EC keys, which are quick.
  */

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The files of a certificate: reads and checks them, knows what is in them, and
+ * sets up OpenSSL's contexts with them.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tls_priv.h"
+
+/* Bundles of CAs have some 250 KB. */
+#define FILE_MAX      (16 * 1024 * 1024)
+#define EXPIRY_WARN_S (14 * 24 * 3600)
+
+#define NO_CERTIFICATE "there is no PEM certificate in it"
+
+/* The contents of a file; data NULL: there is none. */
+struct tls_bytes {
+	const char *path; /* for messages: while the caller has it */
+	char *data;
+	size_t len;
+};
+
+struct tls_files {
+	atomic_uint refs;
+	struct tls_bytes certificate, key, client_ca, crl;
+	enum tls_client_cert client_cert;
+	bool tls_1_3;
+	char **names;
+	size_t name_count;
+	int64_t not_after;
+};
+
+bool tls_available(void)
+{
+	return true;
+}
+
+const char *tls_take_error(unsigned long *code)
+{
+	unsigned long last = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(last);
+
+	ERR_clear_error();
+	if (code != NULL)
+		*code = last;
+	if (ERR_SYSTEM_ERROR(last))
+		return strerror(ERR_GET_REASON(last));
+	return reason != NULL ? reason : "unknown error";
+}
+
+/* ---- files --------------------------------------------------------------- */
+
+static void __attribute__((format(printf, 3, 4)))
+tls_problem_set(struct tls_problem *problem, const char *key,
+		const char *format, ...)
+{
+	va_list arguments;
+
+	problem->key = key;
+	va_start(arguments, format);
+	vsnprintf(problem->text, sizeof(problem->text), format, arguments);
+	va_end(arguments);
+}
+
+static void __attribute__((format(printf, 3, 4)))
+tls_warn(struct tls_warnings *warnings, const char *key, const char *format,
+	 ...)
+{
+	struct tls_problem *problem;
+	va_list arguments;
+
+	if (warnings->count == TLS_WARNINGS_MAX)
+		return;
+	problem = &warnings->items[warnings->count++];
+	problem->key = key;
+	va_start(arguments, format);
+	vsnprintf(problem->text, sizeof(problem->text), format, arguments);
+	va_end(arguments);
+}
+
+static void tls_bytes_free(struct tls_bytes *bytes)
+{
+	if (bytes->data != NULL)
+		OPENSSL_cleanse(bytes->data, bytes->len);
+	free(bytes->data);
+}
+
+static bool tls_bytes_equal(const struct tls_bytes *a,
+			    const struct tls_bytes *b)
+{
+	return a->len == b->len &&
+	       (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+/* Reads up to FILE_MAX bytes. -1 and errno. */
+static int tls_bytes_fill(struct tls_bytes *bytes, int fd)
+{
+	size_t room = 0;
+	char *grown;
+	ssize_t n;
+
+	for (;;) {
+		if (bytes->len == room) {
+			/* No realloc(): it would leave copies of keys. */
+			room = room > 0 ? room * 4 : 16 * 1024;
+			if (room > FILE_MAX) {
+				errno = EFBIG;
+				return -1;
+			}
+			grown = malloc(room);
+			if (grown == NULL)
+				return -1;
+			if (bytes->len > 0)
+				memcpy(grown, bytes->data, bytes->len);
+			tls_bytes_free(bytes);
+			bytes->data = grown;
+		}
+		n = read(fd, bytes->data + bytes->len, room - bytes->len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -1 : 0;
+		bytes->len += (size_t)n;
+	}
+}
+
+static int tls_bytes_read(struct tls_bytes *bytes, const char *key,
+			  const char *path, struct tls_problem *problem)
+{
+	int fd, error;
+
+	bytes->path = path;
+	if (path == NULL)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0 && tls_bytes_fill(bytes, fd) == 0) {
+		close(fd);
+		return 0;
+	}
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	tls_problem_set(problem, key, "%s: %s", path, strerror(error));
+	return -1;
+}
+
+static BIO *tls_bytes_bio(const struct tls_bytes *bytes)
+{
+	return BIO_new_mem_buf(bytes->data, (int)bytes->len);
+}
+
+/* Keys with a passphrase are refused: nobody is there to type it. */
+static int tls_no_passphrase(char *to, int size, int writing, void *arg)
+{
+	(void)to;
+	(void)size;
+	(void)writing;
+	*(bool *)arg = true;
+	return -1;
+}
+
+/* The end of a PEM file is an error with this reason. */
+static bool tls_is_pem_end(void)
+{
+	return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+}
+
+/* Why a file is not good; none: the reason if nothing is in it. */
+static const char *tls_pem_reason(const char *none)
+{
+	return tls_is_pem_end() ? none : tls_take_error(NULL);
+}
+
+/* ---- what they set in a context ------------------------------------------ */
+
+static int tls_use_chain(SSL_CTX *ctx, const struct tls_files *files,
+			 struct tls_problem *problem)
+{
+	BIO *bio = tls_bytes_bio(&files->certificate);
+	X509 *certificate =
+		bio != NULL ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)
+			    : NULL;
+	bool good = certificate != NULL &&
+		    SSL_CTX_use_certificate(ctx, certificate);
+
+	X509_free(certificate);
+	while (good &&
+	       (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+		if (!SSL_CTX_add0_chain_cert(ctx, certificate)) {
+			X509_free(certificate);
+			good = false;
+		}
+	if (good)
+		good = tls_is_pem_end();
+	if (!good)
+		tls_problem_set(problem, "certificate", "%s: %s",
+				files->certificate.path,
+				tls_pem_reason(NO_CERTIFICATE));
+	ERR_clear_error();
+	BIO_free(bio);
+	return good ? 0 : -1;
+}
+
+static int tls_use_key(SSL_CTX *ctx, const struct tls_files *files,
+		       struct tls_problem *problem)
+{
+	BIO *bio = tls_bytes_bio(&files->key);
+	bool encrypted = false;
+	EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL,
+							      tls_no_passphrase,
+							      &encrypted)
+				    : NULL;
+	const char *why = NULL;
+
+	if (encrypted)
+		why = "it is encrypted with a passphrase; write it without "
+		      "(openssl pkey -in FILE -out NEW)";
+	else if (key == NULL)
+		why = "there is no PEM private key in it";
+	else if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) !=
+		 1)
+		why = "it is not the key of the certificate";
+	else if (!SSL_CTX_use_PrivateKey(ctx, key))
+		why = tls_take_error(NULL);
+	if (why != NULL)
+		tls_problem_set(problem, "key", "%s: %s", files->key.path, why);
+	ERR_clear_error();
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+	return why == NULL ? 0 : -1;
+}
+
+/* Trusts the CAs of the file. names: a server sends their names to clients. */
+static int tls_use_ca(SSL_CTX *ctx, const struct tls_bytes *bytes, bool names,
+		      const char *key, struct tls_problem *problem)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	BIO *bio = tls_bytes_bio(bytes);
+	bool good = bio != NULL;
+	unsigned count = 0;
+	X509 *ca;
+
+	while (good &&
+	       (ca = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		good = X509_STORE_add_cert(store, ca) &&
+		       (!names || SSL_CTX_add_client_CA(ctx, ca));
+		X509_free(ca);
+		count++;
+	}
+	if (good)
+		good = tls_is_pem_end() && count > 0;
+	if (!good)
+		tls_problem_set(problem, key, "%s: %s", bytes->path,
+				tls_pem_reason(NO_CERTIFICATE));
+	ERR_clear_error();
+	BIO_free(bio);
+	return good ? 0 : -1;
+}
+
+/* Seconds from now_s to the time. */
+static int64_t tls_seconds_to(const ASN1_TIME *time, int64_t now_s)
+{
+	ASN1_TIME *now = ASN1_TIME_set(NULL, (time_t)now_s);
+	int days = 0, seconds = 0;
+
+	if (now != NULL)
+		ASN1_TIME_diff(&days, &seconds, now, time);
+	ASN1_TIME_free(now);
+	return (int64_t)days * 86400 + seconds;
+}
+
+static const char *tls_date(char text[16], int64_t at_s)
+{
+	time_t at = (time_t)at_s;
+	struct tm day;
+
+	if (gmtime_r(&at, &day) == NULL || strftime(text, 16, "%F", &day) == 0)
+		snprintf(text, 16, "?");
+	return text;
+}
+
+/* warnings: NULL if they were given before. */
+static int tls_use_crl(SSL_CTX *ctx, const struct tls_files *files,
+		       int64_t now_s, struct tls_problem *problem,
+		       struct tls_warnings *warnings)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	BIO *bio = tls_bytes_bio(&files->crl);
+	bool good = bio != NULL;
+	unsigned count = 0;
+	char date[16];
+	X509_CRL *crl;
+
+	while (good &&
+	       (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
+		const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
+		int64_t left = next != NULL ? tls_seconds_to(next, now_s) : 1;
+
+		if (left <= 0 && warnings != NULL)
+			tls_warn(warnings, "crl",
+				 "%s: it has expired on %s: no client "
+				 "certificate is good",
+				 files->crl.path, tls_date(date, now_s + left));
+		good = X509_STORE_add_crl(store, crl);
+		X509_CRL_free(crl);
+		count++;
+	}
+	if (good)
+		good = tls_is_pem_end() && count > 0;
+	if (!good)
+		tls_problem_set(
+			problem, "crl", "%s: %s", files->crl.path,
+			tls_pem_reason(
+				"there is no PEM revocation list in it"));
+	else
+		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	ERR_clear_error();
+	BIO_free(bio);
+	return good ? 0 : -1;
+}
+
+static int tls_verify_mode(const struct tls_files *files)
+{
+	switch (files->client_cert) {
+	case TLS_CLIENT_CERT_OPTIONAL:
+		return SSL_VERIFY_PEER;
+	case TLS_CLIENT_CERT_REQUIRED:
+		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+	default:
+		return SSL_VERIFY_NONE;
+	}
+}
+
+/*
+ * Sessions are resumed only where the same clients are let in: the verified
+ * certificate is part of a session, and is not verified again.
+ */
+static int tls_set_session_context(SSL_CTX *ctx, const struct tls_files *files)
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	unsigned char id[EVP_MAX_MD_SIZE];
+	const unsigned char mode = (unsigned char)files->client_cert;
+	bool good;
+
+	good = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) &&
+	       EVP_DigestUpdate(md, &mode, 1) &&
+	       EVP_DigestUpdate(md, files->client_ca.data,
+				files->client_ca.len) &&
+	       EVP_DigestUpdate(md, files->crl.data, files->crl.len) &&
+	       EVP_DigestFinal_ex(md, id, NULL) &&
+	       SSL_CTX_set_session_id_context(ctx, id, SSL_MAX_SID_CTX_LENGTH);
+	EVP_MD_CTX_free(md);
+	return good ? 0 : -1;
+}
+
+int tls_files_use(const struct tls_files *files, SSL_CTX *ctx, int64_t now_s,
+		  struct tls_problem *problem, struct tls_warnings *warnings)
+{
+	if (tls_use_chain(ctx, files, problem) < 0 ||
+	    tls_use_key(ctx, files, problem) < 0 ||
+	    (files->client_ca.data != NULL &&
+	     tls_use_ca(ctx, &files->client_ca, true, "client-ca", problem) <
+		     0) ||
+	    (files->crl.data != NULL &&
+	     tls_use_crl(ctx, files, now_s, problem, warnings) < 0) ||
+	    tls_set_session_context(ctx, files) < 0)
+		return -1;
+	if (files->tls_1_3)
+		SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
+	SSL_CTX_set_verify(ctx, tls_verify_mode(files), NULL);
+	return 0;
+}
+
+/* ---- what is in a certificate -------------------------------------------- */
+
+static int tls_add_name(struct tls_files *files, const char *text, size_t len)
+{
+	char **names =
+		realloc(files->names, (files->name_count + 1) * sizeof(*names));
+
+	if (names == NULL)
+		return -1;
+	files->names = names;
+	names[files->name_count] = strndup(text, len);
+	if (names[files->name_count] == NULL)
+		return -1;
+	files->name_count++;
+	return 0;
+}
+
+static int tls_add_address(struct tls_files *files,
+			   const ASN1_OCTET_STRING *address)
+{
+	char text[INET6_ADDRSTRLEN];
+	int len = ASN1_STRING_length(address);
+
+	if ((len != 4 && len != 16) || inet_ntop(len == 4 ? AF_INET : AF_INET6,
+						 ASN1_STRING_get0_data(address),
+						 text, sizeof(text)) == NULL)
+		return 0;
+	return tls_add_name(files, text, strlen(text));
+}
+
+static int tls_add_text(struct tls_files *files, const ASN1_STRING *name)
+{
+	const char *text = (const char *)ASN1_STRING_get0_data(name);
+	size_t len = (size_t)ASN1_STRING_length(name);
+
+	if (len == 0 || memchr(text, '\0', len) != NULL)
+		return 0;
+	return tls_add_name(files, text, len);
+}
+
+static int tls_find_names(struct tls_files *files, const X509 *certificate)
+{
+	GENERAL_NAMES *names =
+		X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	const X509_NAME *subject = X509_get_subject_name(certificate);
+	int i, type, result = 0;
+
+	for (i = 0; result == 0 && i < sk_GENERAL_NAME_num(names); i++) {
+		void *name = GENERAL_NAME_get0_value(
+			sk_GENERAL_NAME_value(names, i), &type);
+
+		if (type == GEN_DNS)
+			result = tls_add_text(files, name);
+		else if (type == GEN_IPADD)
+			result = tls_add_address(files, name);
+	}
+	GENERAL_NAMES_free(names);
+	i = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	if (result == 0 && files->name_count == 0 && i >= 0)
+		result = tls_add_text(files,
+				      X509_NAME_ENTRY_get_data(
+					      X509_NAME_get_entry(subject, i)));
+	return result;
+}
+
+static void tls_check_certificate(struct tls_files *files, X509 *certificate,
+				  int64_t now_s, struct tls_warnings *warnings)
+{
+	int64_t begins =
+		tls_seconds_to(X509_get0_notBefore(certificate), now_s);
+	int64_t left = tls_seconds_to(X509_get0_notAfter(certificate), now_s);
+	const char *path = files->certificate.path;
+	char date[16];
+
+	files->not_after = now_s + left;
+	if (left <= 0)
+		tls_warn(warnings, "certificate", "%s: it has expired on %s",
+			 path, tls_date(date, files->not_after));
+	else if (left <= EXPIRY_WARN_S)
+		tls_warn(warnings, "certificate", "%s: it expires on %s", path,
+			 tls_date(date, files->not_after));
+	if (begins > 0)
+		tls_warn(warnings, "certificate",
+			 "%s: it is not valid before %s", path,
+			 tls_date(date, now_s + begins));
+	if (X509_check_purpose(certificate, X509_PURPOSE_SSL_SERVER, 0) != 1)
+		tls_warn(warnings, "certificate",
+			 "%s: it is not for servers: clients may refuse it",
+			 path);
+	ERR_clear_error();
+}
+
+/* ---- files, as one ------------------------------------------------------- */
+
+static void tls_files_clear(struct tls_files *files)
+{
+	size_t i;
+
+	for (i = 0; i < files->name_count; i++)
+		free(files->names[i]);
+	free(files->names);
+	tls_bytes_free(&files->certificate);
+	tls_bytes_free(&files->key);
+	tls_bytes_free(&files->client_ca);
+	tls_bytes_free(&files->crl);
+}
+
+struct tls_files *tls_files_read(const struct tls_settings *settings,
+				 int64_t now_s, struct tls_problem *problem,
+				 struct tls_warnings *warnings)
+{
+	struct tls_files *files = calloc(1, sizeof(*files));
+	SSL_CTX *ctx = NULL;
+
+	warnings->count = 0;
+	tls_problem_set(problem, "certificate", "%s", strerror(ENOMEM));
+	if (files == NULL)
+		return NULL;
+	files->refs = 1;
+	files->client_cert = settings->client_cert;
+	files->tls_1_3 = settings->tls_1_3;
+	if (tls_bytes_read(&files->certificate, "certificate",
+			   settings->certificate, problem) == 0 &&
+	    tls_bytes_read(&files->key, "key", settings->key, problem) == 0 &&
+	    tls_bytes_read(&files->client_ca, "client-ca", settings->client_ca,
+			   problem) == 0 &&
+	    tls_bytes_read(&files->crl, "crl", settings->crl, problem) == 0)
+		ctx = SSL_CTX_new(TLS_server_method());
+	if (ctx == NULL ||
+	    tls_files_use(files, ctx, now_s, problem, warnings) < 0 ||
+	    tls_find_names(files, SSL_CTX_get0_certificate(ctx)) < 0) {
+		SSL_CTX_free(ctx);
+		tls_files_unref(files);
+		return NULL;
+	}
+	tls_check_certificate(files, SSL_CTX_get0_certificate(ctx), now_s,
+			      warnings);
+	SSL_CTX_free(ctx);
+	return files;
+}
+
+struct tls_files *tls_files_ref(struct tls_files *files)
+{
+	if (files != NULL)
+		atomic_fetch_add(&files->refs, 1);
+	return files;
+}
+
+void tls_files_unref(struct tls_files *files)
+{
+	if (files == NULL || atomic_fetch_sub(&files->refs, 1) != 1)
+		return;
+	tls_files_clear(files);
+	free(files);
+}
+
+bool tls_files_equal(const struct tls_files *a, const struct tls_files *b)
+{
+	return a == b ||
+	       (a != NULL && b != NULL && a->client_cert == b->client_cert &&
+		a->tls_1_3 == b->tls_1_3 &&
+		tls_bytes_equal(&a->certificate, &b->certificate) &&
+		tls_bytes_equal(&a->key, &b->key) &&
+		tls_bytes_equal(&a->client_ca, &b->client_ca) &&
+		tls_bytes_equal(&a->crl, &b->crl));
+}
+
+size_t tls_files_names(const struct tls_files *files, const char *const **names)
+{
+	*names = (const char *const *)files->names;
+	return files->name_count;
+}
+
+int64_t tls_files_not_after(const struct tls_files *files)
+{
+	return files->not_after;
+}
+
+/* ---- a client's ----------------------------------------------------------
+ */
+
+int tls_files_use_client(SSL_CTX *ctx,
+			 const struct lined_tls_client_settings *settings,
+			 struct tls_problem *problem)
+{
+	struct tls_files files = {.refs = 1};
+	bool good;
+
+	good = tls_bytes_read(&files.client_ca, "ca", settings->ca, problem) ==
+		       0 &&
+	       tls_bytes_read(&files.certificate, "certificate",
+			      settings->certificate, problem) == 0 &&
+	       tls_bytes_read(&files.key, "key", settings->key, problem) == 0 &&
+	       (settings->certificate == NULL ||
+		(tls_use_chain(ctx, &files, problem) == 0 &&
+		 tls_use_key(ctx, &files, problem) == 0)) &&
+	       (settings->ca == NULL ||
+		tls_use_ca(ctx, &files.client_ca, false, "ca", problem) == 0);
+	if (good && settings->ca == NULL && !settings->insecure &&
+	    SSL_CTX_set_default_verify_paths(ctx) != 1) {
+		tls_problem_set(problem, "ca", "the CAs of the system: %s",
+				tls_take_error(NULL));
+		good = false;
+	}
+	SSL_CTX_set_verify(
+		ctx, settings->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+		NULL);
+	tls_files_clear(&files);
+	return good ? 0 : -1;
+}

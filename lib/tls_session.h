@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The TLS session of a socket. All sockets of a dispatcher share one BIO: it
+ * gives OpenSSL the bytes of one read, and collects the records of a turn for
+ * one write. Between calls of OpenSSL it is empty; what is left is kept in the
+ * session.
+ */
+#ifndef TLS_SESSION_H
+#define TLS_SESSION_H
+
+#include "socket_priv.h"
+#include "tls_priv.h"
+
+#define TLS_RECORD_MAX SSL3_RT_MAX_PLAIN_LENGTH
+/* Of the name of a peer, with its NUL. */
+#define TLS_NAME_MAX 256
+
+/* What the TLS sockets of a dispatcher share. */
+struct tls_io {
+	BIO_METHOD *method;
+	BIO *bio;
+	const unsigned char *in; /* what the BIO gives, in_len bytes */
+	size_t in_len;
+	unsigned char *out; /* what the BIO has taken */
+	size_t out_len, out_room;
+	char name[TLS_NAME_MAX]; /* tls_describe() */
+	unsigned char read[READ_SIZE];
+	unsigned char plain[TLS_RECORD_MAX];
+};
+
+/* Bytes that wait: data[off .. len), NULL if there are none. */
+struct tls_rest {
+	unsigned char *data;
+	size_t off, len;
+};
+
+struct tls_session {
+	SSL *ssl;             /* NULL until a client's handshake begins */
+	struct tls_rest held; /* output that the kernel has not taken */
+	struct tls_rest left; /* input that OpenSSL has not taken */
+	char *error;          /* the reason of a failure */
+	/* For the handshake only: */
+	struct tls_server *server; /* NULL: the client's side */
+	SSL_CTX *ctx;              /* of the client's side */
+	char *name;
+	tls_done *done;
+	uint32_t timeout_ms;
+	bool began;    /* the first byte was checked */
+	bool said_end; /* close_notify was sent */
+	bool broken;   /* an error ended it: only EPROTO comes from here */
+};
+
+static inline struct tls_session *tls_of(const struct lined_socket *sock)
+{
+	return sock->layered ? sock->layers->tls : NULL;
+}
+
+static inline struct tls_io *tls_io(const struct lined_socket *sock)
+{
+	return sock->dispatcher->transport_memory;
+}
+
+static inline bool tls_rest_is_empty(const struct tls_rest *rest)
+{
+	return rest->data == NULL;
+}
+
+/* -1/ENOMEM. */
+int tls_rest_append(struct tls_rest *rest, const void *data, size_t len);
+
+/* Gives the socket an SSL on its dispatcher's BIO. -1/ENOMEM. */
+int tls_session_begin(struct lined_socket *sock, struct tls_session *tls,
+		      SSL_CTX *ctx);
+/* Frees what only the handshake needs. */
+void tls_session_end_handshake(struct tls_session *tls);
+void tls_session_free(struct tls_session *tls);
+/* The free() of the transports. */
+void tls_free(struct lined_socket *sock);
+
+/* Writes what is held, and what the BIO has taken; holds what the kernel does
+ * not take. -1 and errno: the write side has failed, and nothing is held. */
+int tls_session_write(struct lined_socket *sock, struct tls_session *tls);
+
+/* Gives the BIO what is left, or else the bytes of one read. As recv(2). */
+ssize_t tls_session_load(struct lined_socket *sock,
+			 const struct tls_session *tls);
+/* Keeps what OpenSSL has not taken. -1/ENOMEM. */
+int tls_session_unload(struct lined_socket *sock, struct tls_session *tls);
+
+/* Keeps the reason of the last error of OpenSSL, and returns its code. */
+unsigned long tls_session_fail(struct tls_session *tls);
+
+#endif
