@@ -128,9 +128,9 @@ static void conf_read_defaults(struct conf_build *build, struct conf_node *node)
  * sections and the defaults. */
 static void conf_read_top(struct conf_build *build)
 {
-	static const char *const sections[] = {"log",     "control",  "metrics",
-					       "tls",     "defaults", "service",
-					       "include", NULL};
+	static const char *const sections[] = {"log",     "control", "metrics",
+					       "cluster", "tls",     "defaults",
+					       "service", "include", NULL};
 	struct conf_options options = conf_build_options(build, "");
 	struct conf_node *root = &build->tree.root, *control, *metrics;
 	struct top top;
@@ -141,6 +141,8 @@ static void conf_read_top(struct conf_build *build)
 	metrics = conf_options_section(&options, root, "metrics");
 	conf_read_defaults(build,
 			   conf_options_section(&options, root, "defaults"));
+	conf_cluster_read(build,
+			  conf_options_section(&options, root, "cluster"));
 	conf_tls_read(build);
 	/* Read later; marked here so that they are not reported as unknown. */
 	for (struct conf_node *n = root->children; n != NULL; n = n->next)

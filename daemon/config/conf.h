@@ -23,6 +23,7 @@
 #include "config/parse/conf_message.h"
 #include "log/log.h"
 #include "net/access.h"
+#include "net/broker.h"
 #include "net/listen_address.h"
 #include "tls.h"
 
@@ -105,10 +106,18 @@ struct conf_service {
 	bool proxy_from_unix;
 	struct access_rules access;
 	struct conf_web web;
+	bool cluster; /* bus and registry are shared by the nodes */
 	struct conf_place place;
 	/* Made by the section `control` or `metrics`; served by the main
 	 * thread. */
 	bool internal;
+};
+
+/* The section `cluster`. Paths as in struct conf_tls. */
+struct conf_cluster {
+	bool is_set;
+	struct broker_settings broker;
+	uint32_t lease_ms;
 };
 
 #define CONF_INTERNAL_MAX 2
@@ -121,6 +130,7 @@ struct conf {
 	const char *pid_file;   /* NULL: none */
 	uint32_t drain_timeout_ms;
 	struct log_settings log;
+	struct conf_cluster cluster;
 	const struct conf_tls *tls;
 	size_t tls_count;
 	/* In file order. */
@@ -223,11 +233,16 @@ enum conf_change {
 	CONF_CHANGE_TLS = 32,    /* which sections, or their contents */
 	CONF_CHANGE_OPTIONS = 64,
 	CONF_CHANGE_WEB = 128,
+	CONF_CHANGE_CLUSTER = 256, /* the key `cluster` */
 };
 
 /* The differences of two services, a mask of enum conf_change; 0: none. */
 unsigned conf_service_changes(const struct conf_service *a,
 			      const struct conf_service *b);
+
+/* Whether both sections `cluster` are the same. */
+bool conf_cluster_equal(const struct conf_cluster *a,
+			const struct conf_cluster *b);
 
 /* Whether both have the same protocol and the same options. */
 bool conf_options_equal(const struct conf_service *a,

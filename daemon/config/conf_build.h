@@ -107,8 +107,16 @@ void conf_web_read(struct conf_build *build, struct conf_node *node,
 
 /* conf_tls.c: all `tls "name"` sections, and the list of a service. */
 void conf_tls_read(struct conf_build *build);
+/* The path of the file that a key names. NULL: not set, or reported. *unread:
+ * the file cannot be read here; an error, or the warning of a credential. */
+const char *conf_tls_file(struct conf_build *build, const char *context,
+			  const struct conf_node *node, const char *name,
+			  const char *text, bool *unread);
 void conf_tls_select(struct conf_build *build, const struct conf_key *key,
 		     const char *context, struct conf_service *service);
+
+/* conf_cluster.c: the section `cluster` (NULL: there is none). */
+void conf_cluster_read(struct conf_build *build, struct conf_node *node);
 
 /* conf_service.c: all `service "name"` sections. */
 void conf_services_read(struct conf_build *build);

@@ -158,9 +158,34 @@ unsigned conf_service_changes(const struct conf_service *a,
 		changes |= CONF_CHANGE_ACCESS;
 	if (!web_equal(&a->web, &b->web))
 		changes |= CONF_CHANGE_WEB;
+	if (a->cluster != b->cluster)
+		changes |= CONF_CHANGE_CLUSTER;
 	if (!tls_lists_equal(a, b))
 		changes |= CONF_CHANGE_TLS;
 	if (!conf_options_equal(a, b))
 		changes |= CONF_CHANGE_OPTIONS;
 	return changes;
+}
+
+bool conf_cluster_equal(const struct conf_cluster *a,
+			const struct conf_cluster *b)
+{
+	const struct broker_settings *x = &a->broker, *y = &b->broker;
+	size_t i;
+
+	if (a->is_set != b->is_set || a->lease_ms != b->lease_ms ||
+	    x->server_count != y->server_count)
+		return false;
+	for (i = 0; i < x->server_count; i++)
+		if (strcmp(x->servers[i], y->servers[i]) != 0)
+			return false;
+	return texts_equal(x->name, y->name) &&
+	       texts_equal(x->prefix, y->prefix) &&
+	       texts_equal(x->user, y->user) &&
+	       texts_equal(x->password, y->password) &&
+	       texts_equal(x->token, y->token) &&
+	       texts_equal(x->credentials, y->credentials) &&
+	       texts_equal(x->tls_ca, y->tls_ca) &&
+	       texts_equal(x->tls_certificate, y->tls_certificate) &&
+	       texts_equal(x->tls_key, y->tls_key);
 }

@@ -18,6 +18,7 @@ struct service_keys {
 	const char *protocol;
 	struct lined_option_list listen, tls, proxy_from;
 	const char *socket_mode, *socket_owner, *socket_group;
+	bool cluster;
 };
 
 static const struct lined_option service_table[] = {
@@ -31,6 +32,8 @@ static const struct lined_option service_table[] = {
 		      socket_owner)},
 	{LINED_OPTION("socket-group", STRING, struct service_keys,
 		      socket_group)},
+	{LINED_OPTION("cluster", BOOLEAN, struct service_keys, cluster),
+	 .fallback = "false"},
 	{.name = NULL},
 };
 
@@ -306,6 +309,26 @@ void conf_service_find_group(struct conf_service *service)
 	service->socket_gid = group != NULL ? group->gr_gid : (gid_t)-1;
 }
 
+static void service_read_cluster(struct conf_build *build, const char *context,
+				 const struct conf_node *node,
+				 struct conf_service *service)
+{
+	const struct conf_key *key = conf_options_key(node, "cluster");
+	const struct lined_protocol *module = service->module;
+
+	if (module != NULL && module->flags & LINED_ONE_WORKER)
+		conf_error_in(&build->report, context, &key->place,
+			      "cluster: what protocol %s stores is not shared "
+			      "between machines",
+			      module->name);
+	else if (!build->conf->cluster.is_set)
+		conf_error_in(&build->report, context, &key->place,
+			      "cluster = true needs a section cluster { "
+			      "servers = { \"nats://HOST:PORT\" } }");
+	else
+		service->cluster = true;
+}
+
 static void service_read_keys(struct conf_build *build, const char *context,
 			      struct conf_node *node,
 			      const struct service_keys *keys,
@@ -325,6 +348,8 @@ static void service_read_keys(struct conf_build *build, const char *context,
 		build, conf_options_key(node, "proxy-from"), context,
 		&service->proxy_from_count, &service->proxy_from_unix);
 	conf_tls_select(build, conf_options_key(node, "tls"), context, service);
+	if (keys->cluster)
+		service_read_cluster(build, context, node, service);
 }
 
 static void service_read(struct conf_build *build, struct conf_node *node,

@@ -109,11 +109,9 @@ static const char *credential_path(struct conf_build *build,
 	return path;
 }
 
-/* The path of the file that a key names. NULL: not set, or reported. *unread:
- * the file cannot be read here; an error, or the warning of a credential. */
-static const char *tls_read_file(struct conf_build *build, const char *context,
-				 const struct conf_node *node, const char *name,
-				 const char *text, bool *unread)
+const char *conf_tls_file(struct conf_build *build, const char *context,
+			  const struct conf_node *node, const char *name,
+			  const char *text, bool *unread)
 {
 	const struct conf_key *key = conf_options_key(node, name);
 	const char *path;
@@ -230,14 +228,14 @@ static void tls_read(struct conf_build *build, struct conf_node *node,
 	tls->place = node->place;
 	options = conf_build_options(build, context);
 	conf_options_fill(&options, node, tls_table, &read);
-	tls->certificate = tls_read_file(build, context, node, "certificate",
+	tls->certificate = conf_tls_file(build, context, node, "certificate",
 					 read.certificate, &unread);
 	tls->key =
-		tls_read_file(build, context, node, "key", read.key, &unread);
-	tls->client_ca = tls_read_file(build, context, node, "client-ca",
+		conf_tls_file(build, context, node, "key", read.key, &unread);
+	tls->client_ca = conf_tls_file(build, context, node, "client-ca",
 				       read.client_ca, &unread);
 	tls->crl =
-		tls_read_file(build, context, node, "crl", read.crl, &unread);
+		conf_tls_file(build, context, node, "crl", read.crl, &unread);
 	tls->client_cert = read.client_cert;
 	tls->min_version = read.min_version;
 	tls->auto_reload = read.auto_reload;

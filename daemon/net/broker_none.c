@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A build without libnats: a config with a section `cluster` is refused.
+ */
+#include "config.h"
+
+#include "net/broker.h"
+
+bool broker_available(void)
+{
+	return false;
+}
