@@ -29,7 +29,7 @@
  * in one call, and may encode all of it for one write. end_output() sends a
  * last message.
  *
- * A transport that encodes each send separately, as transport_websocket.c does,
+ * A transport that encodes each send separately, as websocket_send.c does,
  * has its own sendv() and send_shared(), which call stream_sendv().
  *
  * A transport above the plain stream keeps its memory in socket_layers(), by

@@ -2,7 +2,8 @@
 /*
  * WebSocket (RFC 6455), the server's side, as a transport: a message is a line.
  * Over a plain stream or TLS. The caller reads the request and decides; this
- * has the bytes of the upgrade and the frames (transport_websocket.c).
+ * has the bytes of the upgrade and the frames (websocket_priv.h lists its
+ * files).
  *
  * Thread: the socket's.
  */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory of a WebSocket, and what its files share:
+ *
+ *	transport_upgrade.c	the request and its response, before frames
+ *	transport_websocket.c	frames: input, control frames, pings, closing
+ *	websocket_send.c	output: lines become messages
+ *
+ * Thread: the socket's.
+ */
+#ifndef WEBSOCKET_PRIV_H
+#define WEBSOCKET_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "socket_priv.h"
+#include "websocket.h"
+#include "websocket_frame.h"
+
+struct websocket {
+	struct websocket_decoder in;
+	struct lined_socket *sock;
+	const struct transport *lower; /* the plain stream, or TLS */
+	websocket_request *request;
+	/* The request; then what has come behind it. NULL: nothing. */
+	char *bytes;
+	uint32_t bytes_len;
+	/* What was sent without a terminator, and waits for one. NULL:
+	 * nothing. */
+	uint32_t partial_len;
+	char *partial;
+	uint32_t ping_ms, ping_at;
+	bool awaits_pong;
+	bool said_close;
+};
+
+static inline struct websocket *websocket_of(const struct lined_socket *sock)
+{
+	return sock->layers->websocket;
+}
+
+/* ---- transport_websocket.c ----------------------------------------------- */
+
+/* The table of a connection, after the upgrade. */
+extern const struct transport transport_websocket;
+
+/* ---- transport_upgrade.c: the transport below, and the memory ------------ */
+
+ssize_t websocket_lower_recv(struct lined_socket *sock, char *to, size_t size);
+ssize_t websocket_lower_send(struct lined_socket *sock,
+			     const struct iovec *vector, int count);
+bool websocket_lower_holds_input(const struct lined_socket *sock);
+bool websocket_lower_holds_output(const struct lined_socket *sock);
+bool websocket_lower_end_output(struct lined_socket *sock);
+void websocket_lower_stop(struct lined_socket *sock);
+void websocket_free(struct lined_socket *sock);
+
+/* ---- websocket_send.c ---------------------------------------------------- */
+
+/* sendv(), send_shared() and flush() of struct transport. */
+int websocket_sendv(struct lined_socket *sock, const struct iovec *pieces,
+		    size_t count, size_t total);
+int websocket_send_shared(struct lined_socket *sock,
+			  struct lined_buffer *buffer, size_t offset,
+			  size_t len);
+void websocket_flush(struct lined_socket *sock);
+
+/* Queues bytes whatever the limit: the queue ends with them. */
+void websocket_queue(struct lined_socket *sock, const void *bytes, size_t len);
+/* Makes the last message of a text without terminator. */
+void websocket_end_partial(struct lined_socket *sock, struct websocket *ws);
+
+#endif
