@@ -143,7 +143,6 @@ int websocket_begin(struct lined_socket *sock, const char *early,
 	ws->bytes = malloc(WEBSOCKET_REQUEST_MAX);
 	if (ws->bytes == NULL)
 		goto fail;
-	ws->sock = sock;
 	ws->lower = tls_layer(sock);
 	if (ws->lower == NULL)
 		ws->lower = &transport_stream;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WebSocket over a plain stream or TLS, which is the transport below it. Frames
- * are decoded in the buffer that they were read into, and pieces of a message
- * go on as they come: a client that is idle, or within a message, holds no
- * buffer. What is sent is cut into lines, each a message, and goes through the
- * send queue as any other output; control frames, too.
+ * WebSocket over a plain stream or TLS, which is the transport below it, after
+ * the upgrade (transport_upgrade.c). Frames are decoded in the buffer that they
+ * were read into, and pieces of a message go on as they come: a client that is
+ * idle, or within a message, holds no buffer. websocket_send.c has the output,
+ * but for control frames.
  */
 #include "config.h"
 
@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+
+/* The answers to the pings of one read leave in writes of this size. */
+#define PONGS_SIZE 4096
 
 /* ---- control frames ------------------------------------------------------ */
 
@@ -26,17 +29,53 @@ static size_t websocket_control(char *frame, enum websocket_opcode opcode,
 	return head + len;
 }
 
-static void websocket_pinged(struct websocket_decoder *decoder,
-			     const unsigned char *payload, size_t len)
+/*
+ * Writes what the kernel takes, unless output is queued before it; returns how
+ * much. What does not go through the queue is no byte that the peer has taken,
+ * for idle-timeout: pings, and answers to pings, keep no client.
+ */
+static size_t websocket_write(struct lined_socket *sock, const char *bytes,
+			      size_t len)
 {
-	struct websocket *ws =
-		lined_container_of(decoder, struct websocket, in);
-	char frame[WEBSOCKET_HEAD_MAX + WEBSOCKET_CONTROL_MAX];
-	struct iovec piece = {frame, 0};
+	const struct iovec piece = {(void *)(uintptr_t)bytes, len};
+	ssize_t n;
 
-	piece.iov_len = websocket_control(frame, WEBSOCKET_PONG, payload, len);
-	if (!ws->said_close)
-		stream_sendv(ws->sock, &piece, 1, piece.iov_len);
+	if (!send_queue_is_empty(&sock->out) ||
+	    websocket_lower_holds_output(sock))
+		return 0;
+	n = websocket_lower_send(sock, &piece, 1);
+	socket_mark_dirty(sock);
+	return n > 0 ? (size_t)n : 0;
+}
+
+struct pongs {
+	struct lined_socket *sock;
+	size_t len;
+	char bytes[PONGS_SIZE];
+};
+
+static void pongs_send(struct pongs *pongs)
+{
+	struct iovec rest;
+	size_t n;
+
+	if (pongs->len == 0 || websocket_of(pongs->sock)->said_close)
+		return;
+	n = websocket_write(pongs->sock, pongs->bytes, pongs->len);
+	rest.iov_base = pongs->bytes + n;
+	rest.iov_len = pongs->len - n;
+	stream_sendv(pongs->sock, &rest, 1, rest.iov_len);
+	pongs->len = 0;
+}
+
+static void pongs_add(void *arg, const unsigned char *payload, size_t len)
+{
+	struct pongs *pongs = arg;
+
+	if (pongs->len > PONGS_SIZE - WEBSOCKET_HEAD_MAX - len)
+		pongs_send(pongs);
+	pongs->len += websocket_control(pongs->bytes + pongs->len,
+					WEBSOCKET_PONG, payload, len);
 }
 
 /* The code to close with; 0: none. */
@@ -83,11 +122,10 @@ static bool websocket_end_output(struct lined_socket *sock)
 	if (ws->said_close)
 		return websocket_lower_end_output(sock);
 	ws->said_close = true;
-	/* A stream that ended without a closing frame has nobody to read one.
-	 */
+	/* After an end without a closing frame, nobody waits for one. */
 	if (sock->eof && !ws->in.closed)
 		return websocket_lower_end_output(sock);
-	websocket_end_partial(sock, ws);
+	websocket_end_partial(sock);
 	websocket_queue(sock, frame, websocket_close_frame(sock, frame));
 	return true;
 }
@@ -105,6 +143,7 @@ static void websocket_stop(struct lined_socket *sock)
 		websocket_lower_send(sock, &piece, 1);
 	}
 	ws->said_close = true;
+	websocket_drop_partial(sock);
 	websocket_lower_stop(sock);
 }
 
@@ -121,7 +160,8 @@ static bool websocket_wakes(const struct lined_socket *sock, uint32_t *at)
 	const struct websocket *ws = websocket_of(sock);
 
 	*at = ws->ping_at;
-	return ws->ping_ms > 0;
+	/* A peer that has ended its side cannot answer. */
+	return ws->ping_ms > 0 && !sock->eof;
 }
 
 /* Whether the answer may have come without having been read. */
@@ -133,23 +173,14 @@ static bool websocket_is_unread(const struct lined_socket *sock)
 	       (ioctl(sock->delegate.fd, FIONREAD, &bytes) == 0 && bytes > 0);
 }
 
-/* A ping is no output that the peer has taken, for idle-timeout: into an empty
- * queue it is written here. */
 static void websocket_ping(struct lined_socket *sock)
 {
 	char frame[WEBSOCKET_HEAD_MAX];
-	struct iovec piece = {frame, websocket_head(frame, WEBSOCKET_PING, 0)};
-	ssize_t n = 0;
+	size_t len = websocket_head(frame, WEBSOCKET_PING, 0);
+	size_t n = websocket_write(sock, frame, len);
 
-	if (send_queue_is_empty(&sock->out) &&
-	    !websocket_lower_holds_output(sock)) {
-		n = websocket_lower_send(sock, &piece, 1);
-		if (n < 0)
-			n = 0;
-		socket_mark_dirty(sock);
-	}
-	if ((size_t)n < piece.iov_len)
-		websocket_queue(sock, frame + n, piece.iov_len - (size_t)n);
+	if (n < len)
+		websocket_queue(sock, frame + n, len - n);
 }
 
 static void websocket_wake(struct lined_socket *sock)
@@ -197,6 +228,28 @@ static bool websocket_holds_input(const struct lined_socket *sock)
 	       websocket_lower_holds_input(sock);
 }
 
+/* A complete message has a terminator: what is left is none, and no line. */
+static void websocket_ended(struct lined_socket *sock)
+{
+	sock->framer.framing.unterminated = LINED_UNTERMINATED_DROP;
+}
+
+/* Nothing was decoded, or the peer has closed or broken a rule. */
+static ssize_t websocket_no_input(struct lined_socket *sock,
+				  const struct websocket *ws)
+{
+	if (ws->in.closed) {
+		websocket_ended(sock);
+		return 0;
+	}
+	if (ws->in.failed) {
+		lined_socket_close_after_flush(sock, LINED_CLOSE_ERROR, 0);
+		sock->error = EPROTO;
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
 static ssize_t websocket_recv(struct lined_socket *sock, char *to, size_t size)
 {
 	struct websocket *ws = websocket_of(sock);
@@ -204,31 +257,28 @@ static ssize_t websocket_recv(struct lined_socket *sock, char *to, size_t size)
 	size_t terminator_len =
 		lined_framing_terminator(&sock->framer.framing, &terminator);
 	char *from = to + WEBSOCKET_SLACK;
+	struct pongs pongs;
 	size_t got = 0;
 	ssize_t n;
 
+	pongs.sock = sock;
+	pongs.len = 0;
 	while (got == 0 && !ws->in.closed && !ws->in.failed) {
 		n = websocket_read(sock, ws, from, size - WEBSOCKET_SLACK);
+		if (n == 0)
+			websocket_ended(sock);
 		if (n <= 0)
 			return n;
 		got = websocket_decode(&ws->in, to, from, (size_t)n, terminator,
-				       terminator_len, websocket_pinged);
+				       terminator_len, pongs_add, &pongs);
+		pongs_send(&pongs);
 		if (ws->in.ponged)
 			ws->awaits_pong = ws->in.ponged = false;
 		if (sock->state != LINED_SOCKET_CONNECTED ||
 		    (ws->bytes == NULL && !websocket_lower_holds_input(sock)))
 			break;
 	}
-	if (got > 0)
-		return (ssize_t)got;
-	if (ws->in.closed)
-		return 0;
-	if (ws->in.failed) {
-		lined_socket_close_after_flush(sock, LINED_CLOSE_ERROR, 0);
-		sock->error = EPROTO;
-	}
-	errno = EAGAIN;
-	return -1;
+	return got > 0 ? (ssize_t)got : websocket_no_input(sock, ws);
 }
 
 const struct transport transport_websocket = {

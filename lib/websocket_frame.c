@@ -201,15 +201,13 @@ static void decoder_take_close(struct websocket_decoder *decoder)
 	}
 }
 
-static void
-decoder_end_control(struct websocket_decoder *decoder,
-		    void (*pinged)(struct websocket_decoder *decoder,
-				   const unsigned char *payload, size_t len))
+static void decoder_end_control(struct websocket_decoder *decoder,
+				websocket_pinged *pinged, void *arg)
 {
 	if (decoder_opcode(decoder) == WEBSOCKET_CLOSE)
 		decoder_take_close(decoder);
 	else if (decoder_opcode(decoder) == WEBSOCKET_PING)
-		pinged(decoder, decoder->control + 1, decoder->control[0]);
+		pinged(arg, decoder->control + 1, decoder->control[0]);
 	else
 		decoder->ponged = true;
 	websocket_decoder_fini(decoder);
@@ -256,11 +254,10 @@ static bool decoder_take_data(struct websocket_decoder *decoder, char *to,
 	return true;
 }
 
-size_t
-websocket_decode(struct websocket_decoder *decoder, char *to, const char *from,
-		 size_t len, const char *terminator, size_t terminator_len,
-		 void (*pinged)(struct websocket_decoder *decoder,
-				const unsigned char *payload, size_t len))
+size_t websocket_decode(struct websocket_decoder *decoder, char *to,
+			const char *from, size_t len, const char *terminator,
+			size_t terminator_len, websocket_pinged *pinged,
+			void *arg)
 {
 	const char *end = from + len;
 	char *begin = to;
@@ -289,7 +286,7 @@ websocket_decode(struct websocket_decoder *decoder, char *to, const char *from,
 			break;
 		decoder->in_payload = false;
 		if (decoder_is_control(decoder))
-			decoder_end_control(decoder, pinged);
+			decoder_end_control(decoder, pinged, arg);
 		else if (decoder->head[0] & FIN)
 			to += decoder_end_message(decoder, to, terminator,
 						  terminator_len);

@@ -69,16 +69,19 @@ struct websocket_decoder {
 
 void websocket_decoder_fini(struct websocket_decoder *decoder);
 
+/* A ping has come, of at most WEBSOCKET_CONTROL_MAX bytes. */
+typedef void websocket_pinged(void *arg, const unsigned char *payload,
+			      size_t len);
+
 /*
  * Decodes len bytes to `to`, which may be WEBSOCKET_SLACK before `from`, and
  * returns the number of bytes there: the payloads of data frames, and a
  * terminator behind each message that does not end with it. Decodes all that
- * came before a fault. Calls pinged() for each ping.
+ * came before a fault. Calls pinged(arg) for each ping.
  */
-size_t
-websocket_decode(struct websocket_decoder *decoder, char *to, const char *from,
-		 size_t len, const char *terminator, size_t terminator_len,
-		 void (*pinged)(struct websocket_decoder *decoder,
-				const unsigned char *payload, size_t len));
+size_t websocket_decode(struct websocket_decoder *decoder, char *to,
+			const char *from, size_t len, const char *terminator,
+			size_t terminator_len, websocket_pinged *pinged,
+			void *arg);
 
 #endif

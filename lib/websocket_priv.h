@@ -23,15 +23,14 @@
 
 struct websocket {
 	struct websocket_decoder in;
-	struct lined_socket *sock;
 	const struct transport *lower; /* the plain stream, or TLS */
 	websocket_request *request;
 	/* The request; then what has come behind it. NULL: nothing. */
 	char *bytes;
 	uint32_t bytes_len;
-	/* What was sent without a terminator, and waits for one. NULL:
-	 * nothing. */
-	uint32_t partial_len;
+	/* What was sent without a terminator, and waits for one. It counts as
+	 * queued. NULL: nothing. */
+	uint32_t partial_len, partial_room;
 	char *partial;
 	uint32_t ping_ms, ping_at;
 	bool awaits_pong;
@@ -72,6 +71,8 @@ void websocket_flush(struct lined_socket *sock);
 /* Queues bytes whatever the limit: the queue ends with them. */
 void websocket_queue(struct lined_socket *sock, const void *bytes, size_t len);
 /* Makes the last message of a text without terminator. */
-void websocket_end_partial(struct lined_socket *sock, struct websocket *ws);
+void websocket_end_partial(struct lined_socket *sock);
+/* Drops that text. */
+void websocket_drop_partial(struct lined_socket *sock);
 
 #endif

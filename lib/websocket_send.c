@@ -22,20 +22,6 @@ void websocket_queue(struct lined_socket *sock, const void *bytes, size_t len)
 		counter_add(&sock->group->counters.queued, len);
 }
 
-void websocket_end_partial(struct lined_socket *sock, struct websocket *ws)
-{
-	char head[WEBSOCKET_HEAD_MAX];
-
-	if (ws->partial == NULL)
-		return;
-	websocket_queue(
-		sock, head,
-		websocket_line_head(head, ws->partial, ws->partial_len));
-	websocket_queue(sock, ws->partial, ws->partial_len);
-	free(ws->partial);
-	ws->partial = NULL;
-}
-
 static int websocket_send_line(struct lined_socket *sock, const char *line,
 			       size_t len)
 {
@@ -48,67 +34,138 @@ static int websocket_send_line(struct lined_socket *sock, const char *line,
 	return stream_sendv(sock, pieces, 2, pieces[0].iov_len + len);
 }
 
-/* Keeps what has no terminator yet. */
-static int websocket_keep_partial(struct lined_socket *sock,
-				  struct websocket *ws, const char *text,
-				  size_t len)
-{
-	uint32_t limit = socket_limits(sock)->send_queue;
-	char *copy = NULL;
+/* ---- a line without its terminator --------------------------------------- */
 
-	if (limit > 0 && len > limit) {
-		socket_end(sock, LINED_CLOSE_SLOW, 0);
-		errno = ENOBUFS;
-		return -1;
-	}
-	if (len > 0) {
-		copy = malloc(len);
-		if (copy == NULL)
-			return -1;
-		memcpy(copy, text, len);
-	}
-	free(ws->partial);
-	ws->partial = copy;
+static void partial_set_len(struct lined_socket *sock, size_t len)
+{
+	struct websocket *ws = websocket_of(sock);
+
+	counter_add(&sock->group->counters.queued, len - ws->partial_len);
 	ws->partial_len = (uint32_t)len;
+}
+
+void websocket_drop_partial(struct lined_socket *sock)
+{
+	struct websocket *ws = websocket_of(sock);
+
+	if (ws->partial == NULL)
+		return;
+	partial_set_len(sock, 0);
+	free(ws->partial);
+	ws->partial = NULL;
+	ws->partial_room = 0;
+}
+
+void websocket_end_partial(struct lined_socket *sock)
+{
+	const struct websocket *ws = websocket_of(sock);
+	char head[WEBSOCKET_HEAD_MAX];
+
+	if (ws->partial == NULL)
+		return;
+	websocket_queue(
+		sock, head,
+		websocket_line_head(head, ws->partial, ws->partial_len));
+	websocket_queue(sock, ws->partial, ws->partial_len);
+	websocket_drop_partial(sock);
+}
+
+/* Adds the pieces; the room grows by half. -1: nothing was added. */
+static int partial_append(struct lined_socket *sock, const struct iovec *pieces,
+			  size_t count, size_t total)
+{
+	struct websocket *ws = websocket_of(sock);
+	size_t len = ws->partial_len, room = len + total, i;
+	char *grown;
+
+	if (room > ws->partial_room) {
+		room += len / 2;
+		grown = room <= UINT32_MAX ? realloc(ws->partial, room) : NULL;
+		if (grown == NULL) {
+			errno = ENOMEM;
+			return -1;
+		}
+		ws->partial = grown;
+		ws->partial_room = (uint32_t)room;
+	}
+	for (i = 0; i < count; i++) {
+		if (pieces[i].iov_len == 0)
+			continue;
+		memcpy(ws->partial + len, pieces[i].iov_base,
+		       pieces[i].iov_len);
+		len += pieces[i].iov_len;
+	}
+	partial_set_len(sock, len);
 	return 0;
+}
+
+/* Keeps the last `rest` bytes. */
+static void partial_keep(struct lined_socket *sock, size_t rest)
+{
+	struct websocket *ws = websocket_of(sock);
+	char *smaller;
+
+	if (rest == 0) {
+		websocket_drop_partial(sock);
+		return;
+	}
+	memmove(ws->partial, ws->partial + ws->partial_len - rest, rest);
+	partial_set_len(sock, rest);
+	smaller = realloc(ws->partial, rest);
+	if (smaller != NULL) {
+		ws->partial = smaller;
+		ws->partial_room = (uint32_t)rest;
+	}
+}
+
+/* Sends the lines that are complete. */
+static int partial_send_lines(struct lined_socket *sock,
+			      struct websocket_cut cut)
+{
+	const struct websocket *ws = websocket_of(sock);
+	struct iovec frames;
+	size_t rest;
+	int rc;
+
+	frames.iov_base = malloc(
+		websocket_encoded_room(cut, ws->partial, ws->partial_len));
+	if (frames.iov_base == NULL)
+		return -1;
+	frames.iov_len = websocket_encode(cut, frames.iov_base, ws->partial,
+					  ws->partial_len, &rest);
+	rc = stream_sendv(sock, &frames, 1, frames.iov_len);
+	/* If it was dropped, what comes next is still of the last line. */
+	if (sock->state != LINED_SOCKET_CLOSED)
+		partial_keep(sock, rest);
+	free(frames.iov_base);
+	return rc;
 }
 
 /* Any number of lines, of which the first may have begun and the last may not
  * be complete. */
-static int websocket_send_text(struct lined_socket *sock, struct websocket *ws,
+static int websocket_send_text(struct lined_socket *sock,
 			       const struct iovec *pieces, size_t count,
 			       size_t total)
 {
 	struct websocket_cut cut = websocket_cut_of(&sock->framer.framing);
-	size_t len = ws->partial != NULL ? ws->partial_len : 0, rest, i;
-	char *text = malloc(len + total), *frames = NULL;
-	struct iovec all;
-	int rc = -1;
+	const struct websocket *ws = websocket_of(sock);
+	uint32_t limit = socket_limits(sock)->send_queue;
+	size_t before = ws->partial_len;
 
-	if (text == NULL)
+	if (stream_sendv(sock, NULL, 0, 0) < 0 ||
+	    partial_append(sock, pieces, count, total) < 0)
 		return -1;
-	if (len > 0)
-		memcpy(text, ws->partial, len);
-	for (i = 0; i < count; i++) {
-		if (pieces[i].iov_len == 0)
-			continue;
-		memcpy(text + len, pieces[i].iov_base, pieces[i].iov_len);
-		len += pieces[i].iov_len;
-	}
-	frames = malloc(websocket_encoded_room(cut, text, len));
-	if (frames != NULL) {
-		all.iov_base = frames;
-		all.iov_len = websocket_encode(cut, frames, text, len, &rest);
-		rc = stream_sendv(sock, &all, 1, all.iov_len);
-		if (sock->state != LINED_SOCKET_CLOSED &&
-		    websocket_keep_partial(sock, ws, text + len - rest, rest) <
-			    0)
-			rc = -1;
-	}
-	free(frames);
-	free(text);
-	return rc;
+	if (memchr(ws->partial + before, cut.end, total) != NULL &&
+	    partial_send_lines(sock, cut) < 0)
+		return -1;
+	if (limit == 0 || ws->partial_len <= limit)
+		return 0;
+	socket_end(sock, LINED_CLOSE_SLOW, 0);
+	errno = ENOBUFS;
+	return -1;
 }
+
+/* ---- what a protocol sends ----------------------------------------------- */
 
 /* Whether the pieces are a line and its terminator, as
  * lined_socket_send_line() has them. */
@@ -129,7 +186,7 @@ int websocket_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		    size_t count, size_t total)
 {
 	struct websocket_cut cut = websocket_cut_of(&sock->framer.framing);
-	struct websocket *ws = websocket_of(sock);
+	const struct websocket *ws = websocket_of(sock);
 	long len;
 
 	if (ws->said_close || sock->state == LINED_SOCKET_CLOSED) {
@@ -147,7 +204,7 @@ int websocket_sendv(struct lined_socket *sock, const struct iovec *pieces,
 	if (ws->partial == NULL && websocket_is_line(cut, pieces, count))
 		return websocket_send_line(sock, pieces[0].iov_base,
 					   pieces[0].iov_len);
-	return websocket_send_text(sock, ws, pieces, count, total);
+	return websocket_send_text(sock, pieces, count, total);
 }
 
 int websocket_send_shared(struct lined_socket *sock,
@@ -155,7 +212,7 @@ int websocket_send_shared(struct lined_socket *sock,
 			  size_t len)
 {
 	struct websocket_cut cut = websocket_cut_of(&sock->framer.framing);
-	struct websocket *ws = websocket_of(sock);
+	const struct websocket *ws = websocket_of(sock);
 	struct lined_buffer *frames = NULL;
 	struct iovec piece;
 

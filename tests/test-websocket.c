@@ -22,10 +22,9 @@ static struct {
 	unsigned count;
 } ping;
 
-static void pinged(struct websocket_decoder *decoder,
-		   const unsigned char *payload, size_t len)
+static void pinged(void *arg, const unsigned char *payload, size_t len)
 {
-	(void)decoder;
+	(void)arg;
 	memcpy(ping.text, payload, len);
 	ping.len = len;
 	ping.count++;
@@ -46,7 +45,7 @@ static size_t decode(struct websocket_decoder *decoder, char *out,
 		n = len - at < cut ? len - at : cut;
 		memcpy(room + WEBSOCKET_SLACK, bytes + at, n);
 		got = websocket_decode(decoder, room, room + WEBSOCKET_SLACK, n,
-				       "\n", 1, pinged);
+				       "\n", 1, pinged, NULL);
 		memcpy(out + used, room, got);
 		used += got;
 	}

@@ -12,6 +12,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 from certificates import Authority
@@ -351,12 +352,111 @@ class Messages(Web):
             self.daemon.wait_log("closed: timeout: ping")
             self.assertEqual(good.frame(), (PING, b""))
 
+    def test_pings_do_not_keep_an_idle_client(self):
+        self.serve("limits { idle-timeout = 400ms }")
+        with self.open() as ws:
+            ended = threading.Event()
+
+            def ping():
+                while not ended.wait(0.05):
+                    try:
+                        ws.client.send(frame(PING, b"x"))
+                    except OSError:
+                        return
+
+            pinger = threading.Thread(target=ping)
+            pinger.start()
+            try:
+                opcode = PONG
+                while opcode in (PING, PONG):
+                    opcode, payload = ws.frame()
+            finally:
+                ended.set()
+                pinger.join()
+            self.assertEqual((opcode, payload), (CLOSE, b"\x03\xf0"))
+        self.daemon.wait_log("closed: idle 0.4 s")
+
+    def test_pings_are_answered_in_order_and_whole(self):
+        self.serve()
+        payloads = [b"%d" % i * (i % 30) for i in range(4000)]
+        with self.open() as ws:
+            ws.client.send(b"".join(frame(PING, p) for p in payloads))
+            self.assertEqual([ws.frame() for _ in payloads],
+                             [(PONG, p) for p in payloads])
+
+    def test_client_that_pings_and_never_reads_is_slow(self):
+        self.serve("limits { send-queue = 64k  send-stall = 500ms }")
+        with WebSocket(Client(self.address, rcvbuf=4096)) as ws:
+            ws.client.fill(frame(PING, b"x" * 125) * 100)
+            self.daemon.wait_log("closed: slow")
+
     def test_vanished_client_is_forgotten(self):
         self.serve()
         ws = self.open()
         ws.client.send(b"\x81")
         ws.client.reset()
         self.eventually(lambda: self.services()["clients"] == 0, "it is gone")
+
+
+class HalfClosed(Web):
+    """A program answers when the client's side has ended."""
+    protocol = "exec"
+
+    def serve_program(self, script="cat; sleep 0.4; echo after",
+                      ping="50ms"):
+        self.serve("framing { unterminated = deliver }\n"
+                   "web { ping = %s }\n"
+                   'exec { mode = each  command = { "sh", "-c", "%s" } }'
+                   % (ping, script))
+
+    def rest(self, ws):
+        got = [ws.frame()]
+        while got[-1][0] != CLOSE:
+            got.append(ws.frame())
+        return [payload for opcode, payload in got if opcode == TEXT]
+
+    def test_closing_frame_waits_for_the_answers(self):
+        self.serve_program()
+        with self.open() as ws:
+            ws.client.send(frame(TEXT, b"x") + close(1000))
+            self.assertEqual(self.rest(ws), [b"x", b"after"])
+
+    def test_message_waits_for_the_end_of_its_line(self):
+        self.serve_program("printf 'name: '; read x; printf hel; read x; "
+                           "printf 'lo\\ntwo\\nthr'; read x; echo ee; "
+                           "seq -s ' ' 20000; printf end", ping="30s")
+        with self.open() as ws:
+            for _ in range(3):
+                ws.send("go on")
+            self.assertEqual(ws.message(), "name: hello")
+            self.assertEqual(ws.message(), "two")
+            self.assertEqual(ws.message(), "three")
+            self.assertEqual(ws.message().split(" "),
+                             [str(i) for i in range(1, 20001)])
+            self.assertEqual(ws.message(), "end")
+            self.assertEqual(ws.closed(), 1000)
+
+    def test_nobody_is_pinged_who_cannot_answer(self):
+        self.serve_program()
+        with self.open() as ws:
+            ws.client.send(frame(TEXT, b"x"))
+            ws.client.half_close()
+            got = ws.client.rest().replace(frame(PING, mask=None), b"")
+            self.assertEqual(got, frame(TEXT, b"x", mask=None)
+                             + frame(TEXT, b"after", mask=None))
+
+    def test_unfinished_message_is_no_line(self):
+        self.serve_program()
+        for end in b"", close(1000), frame(TEXT, b"y")[:-1]:
+            with self.open() as ws:
+                ws.client.send(frame(TEXT, b"x") + (
+                    end if end[:1] == b"\x81" else
+                    frame(TEXT, b"half", fin=False) + end))
+                ws.client.half_close()
+                got = ws.client.rest()
+                self.assertNotIn(b"half", got)
+                self.assertNotIn(frame(TEXT, b"", mask=None), got)
+                self.assertIn(b"after", got)
 
 
 class Hub(Web):
@@ -598,8 +698,10 @@ class Others(Web):
         self.serve()
 
         async def talk():
+            # It offers permessage-deflate, which is declined.
             async with websockets.connect(
                     "ws://127.0.0.1:%d/" % self.port) as ws:
+                self.assertEqual(ws.extensions, [])
                 for text in ("hello", "", "Grüße", "x" * 8000):
                     await ws.send(text)
                     self.assertEqual(await ws.recv(), text)
@@ -613,25 +715,53 @@ class Others(Web):
         asyncio.run(asyncio.wait_for(talk(), PATIENCE))
 
     def test_ws_of_node(self):
+        # Where Debian's packages are, for a node of another origin.
+        env = dict(os.environ, NODE_PATH="/usr/share/nodejs")
         node = shutil.which("node")
         if node is None or subprocess.run(
                 [node, "-e", "require('ws')"], stderr=subprocess.DEVNULL,
-                check=False, timeout=PATIENCE).returncode != 0:
+                check=False, env=env, timeout=PATIENCE).returncode != 0:
             self.skipTest("node or its ws is missing")
-        self.serve()
+        self.serve("web { ping = 50ms }")
         script = """
         const WebSocket = require('ws');
-        const ws = new WebSocket('ws://127.0.0.1:%d/');
+        const fail = (what) => { console.log(what); process.exit(1); };
+        const ws = new WebSocket('ws://127.0.0.1:%d/',
+            { perMessageDeflate: { threshold: 0 } });
         const texts = ['hello', '', 'Gr\\u00fc\\u00dfe', 'x'.repeat(8000)];
-        let at = 0;
-        ws.on('open', () => texts.forEach((t) => ws.send(t)));
-        ws.on('message', (data) => {
-            if (data.toString() !== texts[at++]) process.exit(2);
-            if (at === texts.length) ws.close(1000);
+        const all = texts.concat('in three pieces');
+        let at = 0, pings = 0, pongs = 0;
+        ws.on('open', () => {
+            if (ws.extensions !== '') fail('extensions ' + ws.extensions);
+            ws.ping('are you there');
+            texts.forEach((t) => ws.send(t));
+            ws.send('in ', { fin: false });
+            ws.send('three ', { fin: false });
+            ws.send('pieces');
+            ws.send(Buffer.from([0xff, 0xfe]));
         });
-        ws.on('close', (code) => process.exit(code === 1000 ? 0 : 3));
+        ws.on('pong', (data) => {
+            if (data.toString() !== 'are you there') fail('pong');
+            pongs++;
+        });
+        ws.on('ping', () => { if (++pings === 3) ws.close(1000, 'bye'); });
+        ws.on('message', (data, binary) => {
+            if (at < all.length
+                ? binary || data.toString() !== all[at]
+                : !binary || !data.equals(Buffer.from([0xff, 0xfe])))
+                fail('message ' + at + ': ' + data);
+            at++;
+        });
+        ws.on('error', (error) => fail(error));
+        ws.on('close', (code) => {
+            if (code !== 1000 || at !== 6 || pongs !== 1)
+                fail([code, at, pongs]);
+        });
         """ % self.port
-        subprocess.run([node, "-e", script], check=True, timeout=PATIENCE)
+        done = subprocess.run([node, "-e", script], env=env, check=False,
+                              stdout=subprocess.PIPE, timeout=PATIENCE)
+        self.assertEqual((done.returncode, done.stdout), (0, b""))
+        self.daemon.wait_log("closed: peer")
 
 
 if __name__ == "__main__":

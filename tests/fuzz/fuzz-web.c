@@ -42,10 +42,9 @@ static void fuzz_header(const char *bytes, size_t len)
 
 static unsigned pings;
 
-static void pinged(struct websocket_decoder *decoder,
-		   const unsigned char *payload, size_t len)
+static void pinged(void *arg, const unsigned char *payload, size_t len)
 {
-	(void)decoder;
+	(void)arg;
 	judge(len <= WEBSOCKET_CONTROL_MAX);
 	while (len > 0)
 		pings = pings * 31 + payload[--len];
@@ -64,7 +63,7 @@ static size_t decode(struct websocket_decoder *decoder, char *out,
 		n = len - at < cut ? len - at : cut;
 		memcpy(room + WEBSOCKET_SLACK, bytes + at, n);
 		got = websocket_decode(decoder, room, room + WEBSOCKET_SLACK, n,
-				       "\r\n", 2, pinged);
+				       "\r\n", 2, pinged, NULL);
 		judge(got <= n + WEBSOCKET_SLACK);
 		memcpy(out + used, room, got);
 		used += got;
