@@ -191,9 +191,6 @@ void conf_cluster_read(struct conf_build *build, struct conf_node *node)
 		conf_error(&build->report, &node->place,
 			   "cluster: lined was built without libnats "
 			   "(--without-nats)");
-	else
-		conf_warning_in(&build->report, "cluster", &node->place,
-				"it is checked, but not served yet");
 	cluster_read_servers(build, node, &read);
 	cluster_read_names(build, node, &read);
 	broker->user =
