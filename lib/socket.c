@@ -349,8 +349,12 @@ void socket_update_mode(struct lined_socket *sock)
 	if (sock->delegate.dispatcher == NULL)
 		return;
 	mode = socket_wanted_mode(sock);
-	if (mode != sock->delegate.mode &&
-	    lined_delegate_set_mode(&sock->delegate, mode) < 0)
+	if (mode == sock->delegate.mode)
+		return;
+	if (mode & ~sock->delegate.mode & LINED_MODE_READ &&
+	    sock->state == LINED_SOCKET_CONNECTED)
+		socket_catch_up(sock);
+	if (lined_delegate_set_mode(&sock->delegate, mode) < 0)
 		socket_end(sock, LINED_CLOSE_ERROR, errno);
 }
 

@@ -170,7 +170,8 @@ bool lined_socket_is_quiet(const struct lined_socket *sock)
 	int fd = sock->delegate.fd;
 
 	if (lined_socket_queued(sock) > 0 ||
-	    (!sock->needs_more && input_len(&sock->in) > 0))
+	    (!sock->needs_more && input_len(&sock->in) > 0) ||
+	    (!sock->eof && socket_is_catching_up(sock)))
 		return false;
 	return fd < 0 || (!fd_has_unread(fd) &&
 			  (sock->eof || !fd_has_unacknowledged(fd)));

@@ -103,7 +103,7 @@ struct lined_socket {
 	uint32_t started_at; /* connected */
 	uint32_t line_at;    /* first byte of the current partial line */
 	uint32_t stalled_at; /* from here on the peer has taken nothing */
-	uint32_t resume_at;  /* when accept_paused or slowed ends */
+	uint32_t resume_at; /* when accept_paused, slowed or catching_up ends */
 	union {
 		uint32_t end_at; /* of a handshake, of closing, of lingering */
 		uint32_t kernel_unsent; /* else: at the last check */
@@ -144,7 +144,8 @@ struct lined_socket {
 	bool accepted : 1;    /* accept was called in this handle_accept */
 	bool handshaking : 1; /* until end_at; see socket_handshake() */
 	bool layered : 1;
-	bool apart : 1; /* lined_socket_keep_apart() */
+	bool apart : 1;       /* lined_socket_keep_apart() */
+	bool catching_up : 1; /* socket_catch_up() */
 };
 
 /* ---- the transport ---- */
@@ -347,6 +348,10 @@ enum lined_line_status stream_read(struct lined_socket *sock,
 /* Resumes reading, and serves input that is left, unless something still stops
  * it. */
 void socket_read_on(struct lined_socket *sock);
+/* Reading goes on after a stop. What the peer was kept from sending is on its
+ * way, though no byte of it is here, until nothing has come for some time. */
+void socket_catch_up(struct lined_socket *sock);
+bool socket_is_catching_up(const struct lined_socket *sock);
 /* Calls handle_read, or drops the input if there is none. False: the socket was
  * closed meanwhile. */
 bool socket_run_reader(struct lined_socket *sock);

@@ -14,6 +14,10 @@
  * floods does not delay the others. */
 #define LINES_A_TURN 1024
 
+/* A peer that was kept from sending may have more to say until it has been
+ * silent for so long. Several round trips. */
+#define CATCH_UP_MS 250
+
 /* Whether the transport has decoded more input than recv() returned. */
 static bool stream_holds_input(const struct lined_socket *sock)
 {
@@ -49,11 +53,29 @@ void socket_read_on(struct lined_socket *sock)
 	socket_update_mode(sock);
 }
 
+void socket_catch_up(struct lined_socket *sock)
+{
+	if (sock->slowed)
+		return;
+	sock->catching_up = true;
+	sock->resume_at = socket_now(sock) + CATCH_UP_MS;
+}
+
+bool socket_is_catching_up(const struct lined_socket *sock)
+{
+	return sock->catching_up &&
+	       (int32_t)(sock->resume_at - socket_now(sock)) > 0;
+}
+
 /* Adds what was read to the input. False: handle_input has closed it. */
 static bool stream_add_input(struct lined_socket *sock, char *bytes, size_t len)
 {
 	counter_add(&sock->group->counters.bytes_in, len);
 	sock->bytes_in += len;
+	if (sock->catching_up && !socket_is_catching_up(sock))
+		sock->catching_up = false;
+	else if (sock->catching_up)
+		socket_catch_up(sock);
 	sock->needs_more = false;
 	if (sock->handlers->handle_input != NULL)
 		len = sock->handlers->handle_input(sock, sock->arg, bytes, len);
@@ -254,6 +276,7 @@ static bool stream_is_within_rate(struct lined_socket *sock)
 	if (wait_ms == 0)
 		return true;
 	sock->slowed = true;
+	sock->catching_up = false;
 	sock->resume_at = (uint32_t)(now_ms + wait_ms);
 	counter_add(&sock->group->counters.rate_slowed, 1);
 	socket_arm(sock);

@@ -440,6 +440,36 @@ START_TEST(the_end_of_the_peer_waits_for_a_paused_reader_without_spinning)
 }
 END_TEST
 
+/* A peer that was kept from sending has more on its way when its first bytes
+ * are read: a drain that closed it then would lose them. */
+START_TEST(who_was_kept_from_sending_is_not_quiet_yet)
+{
+	struct ending ending;
+	unsigned turns = 0;
+
+	ending_begin(&ending);
+	support_puts(ending.peer, "one\n");
+	support_run_until_count(ending.dispatcher, &ending.lines, 1);
+	ck_assert(lined_socket_is_quiet(ending.sock));
+
+	lined_socket_pause(ending.sock);
+	support_puts(ending.peer, "two\n");
+	support_run_turns(ending.dispatcher, 3);
+	ck_assert(!lined_socket_is_quiet(ending.sock));
+	lined_socket_resume(ending.sock);
+	support_run_until_count(ending.dispatcher, &ending.lines, 2);
+	ck_assert(!lined_socket_is_quiet(ending.sock));
+	while (!lined_socket_is_quiet(ending.sock)) {
+		support_run_for(ending.dispatcher, 10);
+		ck_assert_uint_lt(turns++, 500);
+	}
+
+	lined_socket_close(ending.sock);
+	ending_wait(&ending);
+	ending_finish(&ending, LINED_CLOSE_LOCAL, 0);
+}
+END_TEST
+
 /* ---- half-close ------------------------------------------------------ */
 
 START_TEST(shutdown_write_ends_sending_after_the_queue)
@@ -881,6 +911,7 @@ static Suite *make_suite(void)
 	tcase_add_test(
 		tcase,
 		the_end_of_the_peer_waits_for_a_paused_reader_without_spinning);
+	tcase_add_test(tcase, who_was_kept_from_sending_is_not_quiet_yet);
 
 	tcase = support_case(suite, "half-close");
 	tcase_add_test(tcase, shutdown_write_ends_sending_after_the_queue);

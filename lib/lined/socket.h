@@ -371,8 +371,9 @@ LINED_API bool lined_socket_is_datagram(const struct lined_socket *sock);
 
 /*
  * Whether closing now loses nothing: no input waits in the kernel or here,
- * except part of a line, and everything sent was acknowledged. Costs up to
- * three system calls.
+ * except part of a line, and everything sent was acknowledged. A peer that was
+ * kept from sending (by a pause, a full queue, a line rate) has more on its way
+ * until it has been silent for 250 ms. Costs up to three system calls.
  */
 LINED_API bool lined_socket_is_quiet(const struct lined_socket *sock);
 
