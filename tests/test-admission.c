@@ -141,6 +141,11 @@ static const struct {
 } pairs[] = {
 	{"2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true},
 	{"2001:db8::1", "2001:db8:0:1::1", false},
+	/* All hosts of a link are in one /64. */
+	{"fe80::1", "fe80::2", false},
+	{"fe80::211:22ff:fe33:4455", "fe80::211:22ff:fe33:4456", false},
+	{"fe80::211:22ff:fe33:4455", "fe80::311:22ff:fe33:4455", false},
+	{"fe80::1", "fe80::1", true},
 	{"::ffff:192.0.2.1", "192.0.2.1", true},
 	{"::ffff:192.0.2.1", "::ffff:192.0.2.2", false},
 	{"::ffff:192.0.2.1", "::1", false},

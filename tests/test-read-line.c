@@ -1015,6 +1015,24 @@ START_TEST(slowed_lines_survive_the_peers_end)
 }
 END_TEST
 
+/* Its lines wait here, so it is not silent. */
+START_TEST(who_is_slowed_is_not_idle)
+{
+	struct stream_case c;
+
+	open_stream(&c, NULL);
+	c.group.limits.line_rate = 5;
+	c.group.limits.line_burst = 1;
+	c.group.limits.idle_ms = 100;
+	lined_socket_limits_changed(c.sock);
+	support_puts(c.peer, "1\n2\n3\n");
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_str_eq(recorder_log(&c.recorder),
+			 "<1\\n><2\\n><3\\n>#timeout");
+	close_stream(&c);
+}
+END_TEST
+
 static void expect_timeout(struct lined_limits limits, const char *data,
 			   const char *log)
 {
@@ -1305,6 +1323,7 @@ static Suite *make_suite(void)
 	tcase_add_test(times, line_rate_slows_and_never_closes);
 	tcase_add_test(times, changed_rate_holds_at_once_for_who_was_slowed);
 	tcase_add_test(times, slowed_lines_survive_the_peers_end);
+	tcase_add_test(times, who_is_slowed_is_not_idle);
 	tcase_add_test(times, idle_timeout_closes);
 	tcase_add_test(times, a_timeout_may_be_told_before_the_end);
 	tcase_add_test(times, first_line_timeout_closes_who_says_nothing);

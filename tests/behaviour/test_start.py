@@ -3,6 +3,7 @@
 """How lined is started without systemd: by itself with -d and a pid file, by
 runit, s6 and supervisord with the run files of conf/examples."""
 import os
+import re
 import shutil
 import signal
 import socket
@@ -139,6 +140,43 @@ class Detached(Start):
         place = daemon.reload()
         daemon.wait_log("^<4>reload: pid-file: a change needs a restart",
                         place)
+
+
+class WithoutIpv6(Start):
+    """On a host whose kernel has no IPv6."""
+    PREFIX = ["unshare", "-r", "-n", "sh", "-c",
+              "ip link set lo up && "
+              "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && "
+              "exec \"$0\" \"$@\""]
+
+    def setUp(self):
+        super().setUp()
+        if subprocess.run(self.PREFIX + ["true"],
+                          stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("may not make a network namespace without IPv6")
+
+    def test_both_families_are_the_one_that_there_is(self):
+        daemon = self.start(
+            service("a", "tcp://localhost:7001")
+            + service("b", "tcp://*:7002")
+            + service("c", "udp://localhost:7003"), prefix=self.PREFIX)
+        for address in "tcp://localhost:7001", "tcp://*:7002", \
+                "udp://localhost:7003":
+            self.assertTrue(daemon.logged("listening on " + re.escape(address)))
+
+    def test_an_address_of_the_other_says_what_to_do(self):
+        log = self.start_fails(service("a", "tcp://[::1]:7001"), 3,
+                               prefix=self.PREFIX)
+        self.assertIn("this host has no IPv6: remove the address", log)
+
+    def test_no_example_has_one(self):
+        conf = os.path.join(TOP, "conf")
+        for folder, _, names in os.walk(conf):
+            for name in names:
+                with open(os.path.join(folder, name)) as f:
+                    for line in f:
+                        if not line.lstrip().startswith("#"):
+                            self.assertNotIn("://[:", line, name)
 
 
 class Notified(Start):
