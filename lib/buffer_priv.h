@@ -11,6 +11,7 @@
 struct lined_buffer {
 	uint32_t refs;
 	uint32_t len;
+	uint32_t queued; /* the segments of send queues that refer to it */
 	const char *data;
 	void (*release)(void *arg);
 	void *release_arg;

@@ -423,6 +423,8 @@ int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 	dispatcher_task_phase(d, every_turn);
 	if (d->socket_ops != NULL)
 		dispatcher_socket_phases(d);
+	if (memory_is_due(&d->pool.memory))
+		memory_check(d);
 	d->in_turn = false;
 	return dispatcher_is_open(d) ? 1 : 0;
 }

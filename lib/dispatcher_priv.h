@@ -21,6 +21,7 @@
 
 #include "list.h"
 #include "mailbox.h"
+#include "memory.h"
 #include "poller.h"
 #include "send_queue.h"
 #include "timer_heap.h"
@@ -118,6 +119,10 @@ struct lined_dispatcher {
 	char *read_buffer;               /* READ_SIZE + 1 */
 	struct lined_socket_group group; /* for sockets without a group */
 	struct send_pool pool;
+	const struct lined_socket *served; /* its input is read now */
+	struct memory *memory;             /* the ceiling; NULL: none */
+	uint64_t memory_longest;  /* atomic: what a socket holds at most */
+	uint64_t memory_waits_ms; /* since then for another dispatcher */
 	struct websocket_cache websockets;
 	/* What a transport shares among its sockets (tls_session.c); NULL
 	 * until the first needs it. */
@@ -128,6 +133,7 @@ struct lined_dispatcher {
 	const struct lined_socket_group *serving;
 	uintptr_t calling;
 
+	bool memory_shedding;
 	bool in_turn;
 	bool ending; /* registering a socket fails */
 	bool mail_seen;

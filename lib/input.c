@@ -41,6 +41,13 @@ static struct own *own_resize(struct own *own, size_t room)
 	return own;
 }
 
+size_t input_memory(const struct input *input, const char *shared)
+{
+	const struct own *own = input_own(input, shared);
+
+	return own != NULL ? sizeof(*own) + own->room : 0;
+}
+
 void input_clear(struct input *input, const char *shared)
 {
 	free(input_own(input, shared));

@@ -42,6 +42,9 @@ void input_received(struct input *input, size_t len);
  * the bytes are lost. */
 int input_settle(struct input *input, const char *shared);
 
+/* The bytes of the input's own memory. */
+size_t input_memory(const struct input *input, const char *shared);
+
 /* Drops all bytes. */
 void input_clear(struct input *input, const char *shared);
 

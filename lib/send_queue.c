@@ -20,6 +20,9 @@
 #define CHUNKS_KEPT 64
 #define SHARED_KEPT 1024
 
+/* A queue of more segments is that of a slow reader. */
+#define SEGMENTS_FEW 16
+
 struct segment {
 	struct segment *next;
 	struct lined_buffer *buffer; /* NULL: the bytes are in own[] */
@@ -46,7 +49,37 @@ void send_pool_fini(struct send_pool *pool)
 	memset(pool, 0, sizeof(*pool));
 }
 
-static struct segment *segment_new(struct send_pool *pool, size_t room)
+static int64_t segment_cost(const struct segment *segment)
+{
+	return SEND_QUEUE_SEGMENT_COST + (int64_t)segment->room;
+}
+
+/* A buffer is charged with the first segment that refers to it. */
+static void segment_charge(struct send_pool *pool,
+			   const struct segment *segment)
+{
+	struct lined_buffer *buffer = segment->buffer;
+	int64_t cost = segment_cost(segment);
+
+	if (buffer != NULL && buffer->queued++ == 0)
+		cost += SEND_QUEUE_SEGMENT_COST + (int64_t)buffer->len;
+	memory_charge(&pool->memory, cost);
+}
+
+static void segment_discharge(struct send_pool *pool,
+			      const struct segment *segment)
+{
+	struct lined_buffer *buffer = segment->buffer;
+	int64_t cost = segment_cost(segment);
+
+	if (buffer != NULL && --buffer->queued == 0)
+		cost += SEND_QUEUE_SEGMENT_COST + (int64_t)buffer->len;
+	memory_charge(&pool->memory, -cost);
+}
+
+/* A segment with a part of the buffer, or with room for bytes of its own. */
+static struct segment *segment_new(struct send_pool *pool,
+				   struct lined_buffer *buffer, size_t room)
 {
 	struct segment *segment;
 
@@ -65,13 +98,15 @@ static struct segment *segment_new(struct send_pool *pool, size_t room)
 		segment->room = (uint32_t)room;
 	}
 	segment->next = NULL;
-	segment->buffer = NULL;
+	segment->buffer = buffer != NULL ? lined_buffer_ref(buffer) : NULL;
 	segment->offset = segment->len = 0;
+	segment_charge(pool, segment);
 	return segment;
 }
 
 static void segment_free(struct send_pool *pool, struct segment *segment)
 {
+	segment_discharge(pool, segment);
 	if (segment->buffer != NULL) {
 		lined_buffer_unref(segment->buffer);
 		if (pool->shared_count < SHARED_KEPT) {
@@ -119,6 +154,18 @@ void send_queue_clear(struct send_queue *queue, struct send_pool *pool)
 	queue->begun = false;
 }
 
+void send_queue_charge(struct send_queue *queue, struct send_pool *pool,
+		       bool charge)
+{
+	const struct segment *segment;
+
+	for (segment = queue->first; segment != NULL; segment = segment->next)
+		if (charge)
+			segment_charge(pool, segment);
+		else
+			segment_discharge(pool, segment);
+}
+
 static void segment_copy_in(struct segment *segment, const struct iovec *pieces,
 			    size_t count)
 {
@@ -160,7 +207,8 @@ int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 	}
 	if (!join || last == NULL || last->buffer != NULL ||
 	    last->room - last->offset - last->len < total) {
-		last = segment_new(pool, segment_room_for(queue, total, join));
+		last = segment_new(pool, NULL,
+				   segment_room_for(queue, total, join));
 		if (last == NULL)
 			return -1;
 		send_queue_append(queue, last);
@@ -171,18 +219,32 @@ int send_queue_push(struct send_queue *queue, struct send_pool *pool,
 	return 0;
 }
 
+/* In a queue of many segments, a part that is shorter than a segment is copied:
+ * a segment for each would take many times the bytes of the queue. */
+static bool send_queue_copies(const struct send_queue *queue, size_t len,
+			      bool join)
+{
+	return join && len <= SEND_QUEUE_SEGMENT_COST &&
+	       queue->count >= SEGMENTS_FEW;
+}
+
 int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 			   struct lined_buffer *buffer, size_t offset,
 			   size_t len, bool join)
 {
 	struct segment *last = queue->last;
+	struct iovec piece;
 
+	if (send_queue_copies(queue, len, join)) {
+		piece.iov_base = (void *)(uintptr_t)(buffer->data + offset);
+		piece.iov_len = len;
+		return send_queue_push(queue, pool, &piece, 1, len, true);
+	}
 	if (!join || last == NULL || last->buffer != buffer ||
 	    last->offset + last->len != offset) {
-		last = segment_new(pool, 0);
+		last = segment_new(pool, buffer, 0);
 		if (last == NULL)
 			return -1;
-		last->buffer = lined_buffer_ref(buffer);
 		last->offset = (uint32_t)offset;
 		send_queue_append(queue, last);
 	}

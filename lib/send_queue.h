@@ -15,8 +15,12 @@
 
 #include <lined/buffer.h>
 
-/* The free segments of a dispatcher, kept for the next turn. */
+#include "memory.h"
+
+/* The free segments of a dispatcher, kept for the next turn, and what it holds:
+ * the segments in its queues, and each shared buffer in them once. */
 struct send_pool {
+	struct memory_account memory;
 	struct segment *shared; /* for parts of shared buffers */
 	struct segment *chunks; /* with room for CHUNK_ROOM bytes */
 	unsigned shared_count, chunk_count;
@@ -30,7 +34,7 @@ struct send_queue {
 	uint64_t begun : 1;
 };
 
-/* The memory of a segment besides the bytes that it sends. */
+/* The memory of a segment, or of a shared buffer, besides its bytes. */
 #define SEND_QUEUE_SEGMENT_COST 48
 
 void send_pool_fini(struct send_pool *pool);
@@ -42,6 +46,10 @@ static inline bool send_queue_is_empty(const struct send_queue *queue)
 
 /* Drops everything. */
 void send_queue_clear(struct send_queue *queue, struct send_pool *pool);
+
+/* Charges the pool with what is in the queue, or takes the charge back. */
+void send_queue_charge(struct send_queue *queue, struct send_pool *pool,
+		       bool charge);
 
 /*
  * Appends a copy of the pieces, total bytes, as one send. `join`: the send may
@@ -57,8 +65,9 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 			   struct lined_buffer *buffer, size_t offset,
 			   size_t len, bool join);
 
-/* What the queue takes if none of its sends share a segment. The first one is
- * free: a send of the whole limit fits into an empty queue. */
+/* What the limit of the queue counts: many short sends take more memory than
+ * their bytes. The first segment is free: a send of the whole limit fits into
+ * an empty queue. */
 static inline size_t send_queue_cost(const struct send_queue *queue)
 {
 	size_t count = queue->count > 0 ? queue->count - 1 : 0;

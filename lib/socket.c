@@ -46,14 +46,40 @@ void *lined_socket_arg(const struct lined_socket *sock)
 
 /* ---- events ----------------------------------------------------------- */
 
+/* Charges the change of its input's own memory, which was `before`. */
+static void socket_charge_input(struct lined_socket *sock,
+				struct lined_dispatcher *d, size_t before)
+{
+	size_t after = input_memory(&sock->in, d->read_buffer);
+
+	if (after != before)
+		memory_charge(&d->pool.memory,
+			      (int64_t)after - (int64_t)before);
+}
+
+void socket_clear_input(struct lined_socket *sock)
+{
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	if (d != NULL)
+		memory_charge(
+			&d->pool.memory,
+			-(int64_t)input_memory(&sock->in, d->read_buffer));
+	input_clear(&sock->in, socket_read_buffer(sock));
+}
+
 void socket_on_readable(struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = socket_of_delegate(delegate);
 	struct lined_dispatcher *d = sock->dispatcher;
+	size_t before = input_memory(&sock->in, d->read_buffer);
 
+	d->served = sock;
 	socket_begin_serving(d, sock);
 	socket_transport(sock)->readable(sock);
 	socket_end_serving(d);
+	d->served = NULL;
+	socket_charge_input(sock, d, before);
 }
 
 void socket_on_writable(struct lined_delegate *delegate)
@@ -190,6 +216,17 @@ void socket_established(struct lined_socket *sock,
 		sock->handlers->handle_connect(sock, sock->arg);
 }
 
+/* Charges what the socket holds when it is registered, or takes it back. */
+static void socket_charge(struct lined_socket *sock, struct lined_dispatcher *d,
+			  bool charge)
+{
+	int64_t held =
+		SOCKET_COST + (int64_t)input_memory(&sock->in, d->read_buffer);
+
+	memory_charge(&d->pool.memory, charge ? held : -held);
+	send_queue_charge(&sock->out, &d->pool, charge);
+}
+
 /* Undoes the registration; the caller changes d->len. */
 static void socket_leave(struct lined_socket *sock, struct lined_dispatcher *d)
 {
@@ -197,6 +234,7 @@ static void socket_leave(struct lined_socket *sock, struct lined_dispatcher *d)
 	list_remove(&sock->dirty_link);
 	timer_heap_remove(&d->deadlines, &sock->deadline);
 	sock->accept_paused = sock->slowed = sock->blocked = false;
+	socket_charge(sock, d, false);
 	sock->dispatcher = NULL;
 	if (sock->group == &d->group)
 		lined_socket_set_group(sock, NULL);
@@ -217,6 +255,7 @@ lined_dispatcher_register_socket(struct lined_dispatcher *d,
 	}
 	if (sock->group == NULL)
 		lined_socket_set_group(sock, NULL);
+	socket_charge(sock, d, true);
 	list_append(&d->unattached, &sock->ready_link);
 	if (sock->delegate.fd >= 0 && sock->state != LINED_SOCKET_IDLE &&
 	    sock->state != LINED_SOCKET_CONNECTING &&
@@ -280,9 +319,14 @@ static void socket_phase_serve(struct list *ready_link)
 	struct lined_socket *sock = socket_of_ready(ready_link);
 	struct lined_dispatcher *d = sock->dispatcher;
 
+	size_t before = input_memory(&sock->in, d->read_buffer);
+
+	d->served = sock;
 	socket_begin_serving(d, sock);
 	socket_transport(sock)->serve(sock);
 	socket_end_serving(d);
+	d->served = NULL;
+	socket_charge_input(sock, d, before);
 }
 
 static void socket_phase_expire(uint32_t *deadline)

@@ -68,11 +68,15 @@ void socket_free(struct lined_socket *sock)
 	if (sock->layered)
 		free(sock->layers);
 	list_remove(&sock->dirty_link);
+	if (sock->dispatcher == NULL)
+		send_queue_charge(&sock->out, &none, true);
+	else
+		memory_charge(&sock->dispatcher->pool.memory, -SOCKET_COST);
 	send_queue_clear(&sock->out, sock->dispatcher != NULL
 					     ? &sock->dispatcher->pool
 					     : &none);
 	send_pool_fini(&none);
-	input_clear(&sock->in, socket_read_buffer(sock));
+	socket_clear_input(sock);
 	if (sock->delegate.fd >= 0)
 		close(sock->delegate.fd);
 	free(sock);

@@ -235,6 +235,13 @@ static inline uint32_t socket_now(const struct lined_socket *sock)
 	return (uint32_t)sock->dispatcher->now_ms;
 }
 
+/* What a registered socket is charged, besides its queue and its input: itself,
+ * and what its owner usually has for a client. */
+#define SOCKET_COST 768
+
+/* Drops the input outside of reading. */
+void socket_clear_input(struct lined_socket *sock);
+
 /* Gives the socket a descriptor and its state. -1 and errno: nothing has
  * changed. */
 int socket_adopt(struct lined_socket *sock, int fd,
@@ -361,6 +368,8 @@ void socket_drop_input(struct lined_socket *sock);
 /* ---- socket_send.c ---- */
 
 void socket_mark_dirty(struct lined_socket *sock);
+/* Writes what the kernel takes before the flush of the turn. */
+void socket_send_early(struct lined_socket *sock);
 /* The first bytes of the queue were written: removes and counts them. */
 void socket_note_written(struct lined_socket *sock, size_t bytes);
 int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,

@@ -343,7 +343,7 @@ static enum lined_line_status stream_need_more(struct lined_socket *sock)
 		return stream_report_end(sock);
 	/* During handle_read the memory is freed after the handler returns. */
 	if (!sock->in_read && input_len(&sock->in) == 0)
-		input_clear(&sock->in, socket_read_buffer(sock));
+		socket_clear_input(sock);
 	sock->needs_more = true;
 	return LINED_LINE_PARTIAL;
 }

@@ -126,6 +126,12 @@ static int stream_write_queue(struct lined_socket *sock)
 	return 0;
 }
 
+void socket_send_early(struct lined_socket *sock)
+{
+	if (sock->state == LINED_SOCKET_CONNECTED && !sock->blocked)
+		stream_write_queue(sock);
+}
+
 void stream_flush(struct lined_socket *sock)
 {
 	bool release;
@@ -179,8 +185,8 @@ static bool stream_may_join(const struct lined_socket *sock)
 	return sock->overflow != LINED_OVERFLOW_DROP_OLDEST && !sock->apart;
 }
 
-/* What the limit of the queue counts: the memory that many short sends take is
- * not the length of their bytes. */
+/* What the limit of the queue counts. Where sends are joined the memory follows
+ * their bytes. */
 static size_t stream_cost(const struct lined_socket *sock)
 {
 	return stream_may_join(sock) ? sock->out.bytes
@@ -262,6 +268,8 @@ static void stream_note_queued(struct lined_socket *sock, size_t len)
 		sock->throttled = true;
 	if (!sock->blocked)
 		socket_mark_dirty(sock);
+	if (memory_is_due(&sock->dispatcher->pool.memory))
+		memory_check(sock->dispatcher);
 }
 
 int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,

@@ -273,8 +273,10 @@ static void datagram_flush(struct lined_socket *sock)
 	struct datagrams *datagrams = sock->datagrams;
 
 	/* The rest of the datagram is not read: the answer is complete. */
-	if (sock->closing && datagrams->reading)
+	if (sock->closing && datagrams->reading) {
+		socket_clear_input(sock);
 		datagram_finish(sock);
+	}
 	datagram_send_queued(sock);
 	if (sock->closing && datagrams->first == NULL)
 		socket_end(sock, sock->reason, sock->error);

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ceiling (memory.h). Far from it, a dispatcher looks at the others only
+ * after it has taken a share of what is left. Near it, each looks for the
+ * socket of its own that holds most; they compare these, so that the one that
+ * holds most of all is closed. Allocates nothing.
+ */
+#include "config.h"
+
+#include "memory.h"
+
+#include <stdlib.h>
+
+#include "counter.h"
+#include "socket_priv.h"
+
+/* The least growth between two checks. */
+#define STEP_MIN 4096
+/* A socket that holds less is not worth closing. */
+#define SHED_MIN 4096
+/* So long a dispatcher waits for one whose socket holds more. */
+#define SHED_WAIT_MS 50
+
+void memory_init(struct memory *memory, struct lined_dispatcher **dispatchers,
+		 size_t count)
+{
+	size_t i;
+
+	memory->dispatchers = dispatchers;
+	memory->count = count;
+	for (i = 0; i < count; i++)
+		__atomic_store_n(&dispatchers[i]->memory, memory,
+				 __ATOMIC_RELEASE);
+}
+
+void memory_fini(struct memory *memory)
+{
+	size_t i;
+
+	for (i = 0; i < memory->count; i++)
+		memory->dispatchers[i]->memory = NULL;
+	free(memory->dispatchers);
+	memory->dispatchers = NULL;
+	memory->count = 0;
+}
+
+uint64_t memory_limit(const struct memory *memory)
+{
+	return __atomic_load_n(&memory->limit, __ATOMIC_RELAXED);
+}
+
+uint64_t memory_held(const struct memory *memory)
+{
+	int64_t held = 0;
+	size_t i;
+
+	for (i = 0; i < memory->count; i++)
+		held += __atomic_load_n(
+			&memory->dispatchers[i]->pool.memory.held,
+			__ATOMIC_RELAXED);
+	return held > 0 ? (uint64_t)held : 0;
+}
+
+/* The first eighth below the ceiling. */
+static uint64_t memory_near(uint64_t limit)
+{
+	return limit - limit / 8;
+}
+
+bool memory_is_near(const struct memory *memory)
+{
+	uint64_t limit = memory_limit(memory);
+
+	return limit > 0 && memory_held(memory) >= memory_near(limit);
+}
+
+void dispatcher_charge(struct lined_dispatcher *d, int64_t bytes)
+{
+	memory_charge(&d->pool.memory, bytes);
+}
+
+/* Makes a dispatcher check at the end of its turn. */
+static void memory_ask(struct lined_dispatcher *d)
+{
+	__atomic_store_n(&d->pool.memory.check_at, INT64_MIN, __ATOMIC_SEQ_CST);
+	lined_dispatcher_wake(d);
+}
+
+void memory_ask_all(struct memory *memory)
+{
+	size_t i;
+
+	for (i = 0; i < memory->count; i++)
+		memory_ask(memory->dispatchers[i]);
+}
+
+void memory_set_limit(struct memory *memory, uint64_t limit)
+{
+	__atomic_store_n(&memory->limit, limit, __ATOMIC_SEQ_CST);
+	memory_ask_all(memory);
+}
+
+/* ---- which socket -------------------------------------------------------- */
+
+/* What closing it would free. A queue that the kernel still takes is about to
+ * be empty. */
+static uint64_t memory_of_socket(const struct lined_socket *sock)
+{
+	uint64_t held = input_memory(&sock->in, sock->dispatcher->read_buffer);
+
+	if (sock->blocked)
+		held += sock->out.bytes +
+			sock->out.count * SEND_QUEUE_SEGMENT_COST;
+	return held;
+}
+
+static bool memory_may_close(const struct lined_dispatcher *d,
+			     const struct lined_socket *sock)
+{
+	return sock != d->served && sock->state == LINED_SOCKET_CONNECTED &&
+	       d->memory->may_close != NULL && d->memory->may_close(sock);
+}
+
+/* The socket of the dispatcher that holds most; NULL: none is worth it. */
+static struct lined_socket *memory_find_longest(struct lined_dispatcher *d,
+						uint64_t *most)
+{
+	struct lined_socket *found = NULL;
+	size_t fd;
+
+	*most = SHED_MIN - 1;
+	for (fd = 0; fd < d->by_fd_room; fd++) {
+		struct lined_delegate *delegate = d->by_fd[fd];
+		struct lined_socket *sock;
+		uint64_t held;
+
+		if (delegate == NULL || delegate->handlers->socket_ops == NULL)
+			continue;
+		sock = socket_of_delegate(delegate);
+		held = memory_of_socket(sock);
+		if (held > *most && memory_may_close(d, sock)) {
+			*most = held;
+			found = sock;
+		}
+	}
+	if (found == NULL)
+		*most = 0;
+	__atomic_store_n(&d->memory_longest, *most, __ATOMIC_RELAXED);
+	return found;
+}
+
+/* The dispatcher whose longest socket holds more than this; NULL: none. */
+static struct lined_dispatcher *memory_find_other(struct lined_dispatcher *d,
+						  uint64_t most)
+{
+	struct lined_dispatcher *found = NULL;
+	size_t i;
+
+	for (i = 0; i < d->memory->count; i++) {
+		struct lined_dispatcher *other = d->memory->dispatchers[i];
+		uint64_t its = __atomic_load_n(&other->memory_longest,
+					       __ATOMIC_RELAXED);
+
+		if (other != d && its > most) {
+			most = its;
+			found = other;
+		}
+	}
+	return found;
+}
+
+/* ---- closing ------------------------------------------------------------- */
+
+static void memory_close(struct lined_socket *sock)
+{
+	struct lined_dispatcher *d = sock->dispatcher;
+
+	/* Now, and not when the socket is freed: what is left decides whether
+	 * another one has to go. */
+	counter_add(&sock->group->counters.queued, -(uint64_t)sock->out.bytes);
+	send_queue_clear(&sock->out, &d->pool);
+	socket_clear_input(sock);
+	__atomic_fetch_add(&d->memory->closed, 1, __ATOMIC_RELAXED);
+	socket_end(sock, LINED_CLOSE_SLOW, 0);
+}
+
+/* Sends what the kernel takes: what was queued in this turn is no sign of a
+ * slow reader. */
+static void memory_flush(struct lined_dispatcher *d)
+{
+	struct list *link;
+
+	for (link = d->dirty.next; link != &d->dirty; link = link->next)
+		socket_send_early(
+			list_entry(link, struct lined_socket, dirty_link));
+}
+
+/* Whether another dispatcher is to close one of its sockets first. */
+static bool memory_leave_to_other(struct lined_dispatcher *d, uint64_t most)
+{
+	struct lined_dispatcher *other = memory_find_other(d, most);
+
+	if (other == NULL) {
+		d->memory_waits_ms = 0;
+		return false;
+	}
+	if (d->memory_waits_ms == 0)
+		d->memory_waits_ms = d->now_ms;
+	if (most > 0 && d->now_ms - d->memory_waits_ms >= SHED_WAIT_MS)
+		return false;
+	memory_ask(other);
+	return true;
+}
+
+static void memory_shed(struct lined_dispatcher *d, uint64_t limit)
+{
+	uint64_t most;
+
+	memory_flush(d);
+	while (memory_held(d->memory) >= limit) {
+		struct lined_socket *sock = memory_find_longest(d, &most);
+
+		if (memory_leave_to_other(d, most) || sock == NULL)
+			return;
+		memory_close(sock);
+	}
+}
+
+/* How far a dispatcher may grow before it looks at the others again. */
+static int64_t memory_step(const struct lined_dispatcher *d, uint64_t limit,
+			   uint64_t held)
+{
+	uint64_t share =
+		held < limit ? (limit - held) / (2 * d->memory->count) : 0;
+
+	return share > STEP_MIN ? (int64_t)share : STEP_MIN;
+}
+
+void memory_check(struct lined_dispatcher *d)
+{
+	struct memory *memory = __atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
+	uint64_t limit, held, most;
+
+	/* Before the limit is read: a change of it sets this again. */
+	__atomic_store_n(&d->pool.memory.check_at, INT64_MAX, __ATOMIC_SEQ_CST);
+	if (memory == NULL || d->memory_shedding)
+		return;
+	limit = __atomic_load_n(&memory->limit, __ATOMIC_SEQ_CST);
+	if (limit == 0)
+		return;
+	held = memory_held(memory);
+	d->memory_shedding = true;
+	if (held >= limit)
+		memory_shed(d, limit);
+	else if (held >= memory_near(limit))
+		memory_find_longest(d, &most);
+	d->memory_shedding = false;
+	__atomic_store_n(&d->pool.memory.check_at,
+			 d->pool.memory.held + memory_step(d, limit, held),
+			 __ATOMIC_SEQ_CST);
+}

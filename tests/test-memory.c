@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the sockets of a dispatcher are charged, and the ceiling: which sockets
+ * it closes, and which it does not. What the limit of one queue does is
+ * test-send's.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dispatcher_priv.h"
+#include "memory.h"
+#include "recorder.h"
+#include "support.h"
+
+#define CLIENTS 4
+
+struct memory_case {
+	struct lined_dispatcher *d;
+	struct lined_dispatcher *others; /* another one, or NULL */
+	struct memory memory;
+	struct lined_socket_group group;
+	struct lined_socket *socks[CLIENTS];
+	struct recorder recorders[CLIENTS];
+	int peers[CLIENTS];
+};
+
+static bool every_socket(const struct lined_socket *sock)
+{
+	(void)sock;
+	return true;
+}
+
+static struct lined_socket *open_client(struct memory_case *c,
+					struct lined_dispatcher *d, size_t i)
+{
+	int size = 16384, fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	for (int k = 0; k < 2; k++)
+		setsockopt(fds[k], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	c->peers[i] = fds[1];
+	c->socks[i] = support_socket(&recorder_handlers, &c->recorders[i]);
+	lined_socket_set_group(c->socks[i], &c->group);
+	ck_assert_int_eq(
+		lined_socket_wrap(c->socks[i], fds[0], LINED_SOCKET_CONNECTED),
+		0);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(d, c->socks[i]));
+	return c->socks[i];
+}
+
+/* The last client is on the second dispatcher, if there is one. */
+static void open_case(struct memory_case *c, bool two)
+{
+	struct lined_dispatcher **dispatchers = calloc(2, sizeof(*dispatchers));
+
+	memset(c, 0, sizeof(*c));
+	c->d = dispatchers[0] = support_dispatcher();
+	if (two)
+		c->others = dispatchers[1] = support_dispatcher();
+	memory_init(&c->memory, dispatchers, two ? 2 : 1);
+	c->memory.may_close = every_socket;
+	for (size_t i = 0; i < CLIENTS; i++)
+		open_client(c, two && i == CLIENTS - 1 ? c->others : c->d, i);
+}
+
+static void close_case(struct memory_case *c)
+{
+	lined_dispatcher_free(c->d);
+	if (c->others != NULL)
+		lined_dispatcher_free(c->others);
+	/* What was charged was given back. */
+	free(c->memory.dispatchers);
+	for (size_t i = 0; i < CLIENTS; i++) {
+		close(c->peers[i]);
+		recorder_fini(&c->recorders[i]);
+	}
+}
+
+static void run(struct memory_case *c)
+{
+	for (int i = 0; i < 3; i++) {
+		support_run_turns(c->d, 1);
+		if (c->others != NULL)
+			support_run_turns(c->others, 1);
+	}
+}
+
+/* Queues bytes that the kernel does not take: more than its buffers. */
+static void fill(struct memory_case *c, size_t i, size_t bytes)
+{
+	char *data = calloc(1, bytes);
+
+	ck_assert_int_eq(lined_socket_send(c->socks[i], data, bytes), 0);
+	free(data);
+	run(c);
+}
+
+static bool is_closed(struct memory_case *c, size_t i)
+{
+	return c->recorders[i].closes > 0;
+}
+
+/* ---- charges ------------------------------------------------------------ */
+
+START_TEST(shared_buffer_is_charged_once)
+{
+	struct lined_buffer *buffer = lined_buffer_alloc(1000000, NULL);
+	struct memory_case c;
+	uint64_t before, one, all;
+
+	open_case(&c, false);
+	before = memory_held(&c.memory);
+	lined_socket_send_shared(c.socks[0], buffer, 0, 1000000);
+	one = memory_held(&c.memory);
+	for (size_t i = 1; i < CLIENTS; i++)
+		lined_socket_send_shared(c.socks[i], buffer, 0, 1000000);
+	all = memory_held(&c.memory);
+	ck_assert_uint_ge(one, before + 1000000);
+	ck_assert_uint_gt(all, one);
+	ck_assert_uint_lt(all, one + 1000);
+	lined_buffer_unref(buffer);
+	for (size_t i = 0; i < CLIENTS; i++)
+		lined_socket_close(c.socks[i]);
+	run(&c);
+	ck_assert_uint_eq(memory_held(&c.memory), 0);
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(input_that_waits_is_charged_until_it_is_read)
+{
+	struct memory_case c;
+	uint64_t before;
+	char part[5000];
+
+	memset(part, 'x', sizeof(part));
+	open_case(&c, false);
+	run(&c);
+	before = memory_held(&c.memory);
+	support_write(c.peers[0], part, sizeof(part));
+	run(&c);
+	ck_assert_uint_ge(memory_held(&c.memory), before + sizeof(part));
+	support_puts(c.peers[0], "\n");
+	run(&c);
+	ck_assert_uint_eq(memory_held(&c.memory), before);
+	close_case(&c);
+}
+END_TEST
+
+/* Each of many short parts of buffers of their own, and never a read. */
+START_TEST(queue_of_the_shortest_lines_takes_twice_its_limit_at_most)
+{
+	struct memory_case c;
+	uint64_t before;
+
+	open_case(&c, false);
+	c.group.limits.send_queue = 1 << 20;
+	lined_socket_set_overflow(c.socks[0], (enum lined_overflow)_i);
+	before = memory_held(&c.memory);
+	for (size_t i = 0; i < 3000000 && !is_closed(&c, 0); i++) {
+		struct lined_buffer *buffer = lined_buffer_new("\n", 1);
+
+		lined_socket_send_shared(c.socks[0], buffer, 0, 1);
+		lined_buffer_unref(buffer);
+		if (i % 10000 == 0)
+			run(&c);
+		ck_assert_uint_le(memory_held(&c.memory), before + (9 << 18));
+	}
+	ck_assert(is_closed(&c, 0) == (_i == LINED_OVERFLOW_CLOSE));
+	close_case(&c);
+}
+END_TEST
+
+/* ---- the ceiling -------------------------------------------------------- */
+
+START_TEST(ceiling_closes_the_longest_queue_first)
+{
+	struct memory_case c;
+
+	open_case(&c, false);
+	fill(&c, 0, 300000);
+	fill(&c, 1, 800000);
+	fill(&c, 2, 500000);
+	memory_set_limit(&c.memory, 2000000);
+	run(&c);
+	for (size_t i = 0; i < CLIENTS; i++)
+		ck_assert(!is_closed(&c, i));
+	ck_assert(!memory_is_near(&c.memory));
+	memory_set_limit(&c.memory, 1700000);
+	ck_assert(memory_is_near(&c.memory));
+	memory_set_limit(&c.memory, 1200000);
+	run(&c);
+	ck_assert(is_closed(&c, 1));
+	ck_assert_int_eq(c.recorders[1].reason, LINED_CLOSE_SLOW);
+	ck_assert(!is_closed(&c, 0) && !is_closed(&c, 2));
+	ck_assert_uint_eq(c.memory.closed, 1);
+	memory_set_limit(&c.memory, 100000);
+	run(&c);
+	ck_assert(is_closed(&c, 0) && is_closed(&c, 2));
+	ck_assert(!is_closed(&c, 3));
+	close_case(&c);
+}
+END_TEST
+
+/* Where each turn's end is too late: the limit is passed within one. */
+START_TEST(ceiling_holds_within_a_turn)
+{
+	struct memory_case c;
+	char data[50000] = {0};
+
+	open_case(&c, false);
+	memory_set_limit(&c.memory, 1000000);
+	run(&c);
+	for (size_t i = 0; i < 100; i++) {
+		lined_socket_send(c.socks[0], data, sizeof(data));
+		ck_assert_uint_le(memory_held(&c.memory), 1100000);
+	}
+	run(&c);
+	ck_assert(is_closed(&c, 0));
+	close_case(&c);
+}
+END_TEST
+
+/* What the kernel would still take is no reason. */
+START_TEST(ceiling_sends_before_it_closes)
+{
+	struct memory_case c;
+	char data[2000] = {0}, got[10000];
+
+	open_case(&c, false);
+	memory_set_limit(&c.memory, memory_held(&c.memory) + 5000);
+	run(&c);
+	for (size_t i = 0; i < 50; i++) {
+		for (size_t k = 0; k < 5; k++)
+			ck_assert_int_eq(lined_socket_send(c.socks[0], data,
+							   sizeof(data)),
+					 0);
+		run(&c);
+		ck_assert_int_eq(
+			recv(c.peers[0], got, sizeof(got), MSG_WAITALL),
+			sizeof(got));
+	}
+	ck_assert_uint_eq(c.memory.closed, 0);
+	close_case(&c);
+}
+END_TEST
+
+/* The one that is over the limit leaves it to the one that holds more. */
+START_TEST(ceiling_closes_the_longest_of_all_dispatchers)
+{
+	struct memory_case c;
+
+	open_case(&c, true);
+	fill(&c, 0, 300000);
+	fill(&c, CLIENTS - 1, 600000);
+	memory_set_limit(&c.memory, 930000); /* near: both look */
+	run(&c);
+	ck_assert_uint_eq(c.memory.closed, 0);
+	fill(&c, 0, 100000);
+	run(&c);
+	ck_assert(!is_closed(&c, 0));
+	ck_assert(is_closed(&c, CLIENTS - 1));
+	ck_assert_uint_eq(c.memory.closed, 1);
+	close_case(&c);
+}
+END_TEST
+
+static bool no_socket(const struct lined_socket *sock)
+{
+	(void)sock;
+	return false;
+}
+
+START_TEST(ceiling_spares_what_may_not_be_closed)
+{
+	struct memory_case c;
+
+	open_case(&c, false);
+	c.memory.may_close = no_socket;
+	fill(&c, 0, 300000);
+	memory_set_limit(&c.memory, 100000);
+	run(&c);
+	ck_assert(!is_closed(&c, 0));
+	close_case(&c);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("memory");
+	TCase *charges = support_case(suite, "charges");
+	TCase *ceiling = support_case(suite, "ceiling");
+
+	tcase_add_test(charges, shared_buffer_is_charged_once);
+	tcase_add_test(charges, input_that_waits_is_charged_until_it_is_read);
+	tcase_add_loop_test(
+		charges,
+		queue_of_the_shortest_lines_takes_twice_its_limit_at_most, 0,
+		3);
+	tcase_add_test(ceiling, ceiling_closes_the_longest_queue_first);
+	tcase_add_test(ceiling, ceiling_holds_within_a_turn);
+	tcase_add_test(ceiling, ceiling_sends_before_it_closes);
+	tcase_add_test(ceiling, ceiling_closes_the_longest_of_all_dispatchers);
+	tcase_add_test(ceiling, ceiling_spares_what_may_not_be_closed);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main(make_suite);
+}
