@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Faults on purpose: the linker has wrapped the functions between which they
+ * lie.
+ */
+#include "config.h"
+
+#include "faults.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "threads/bus.h"
+#include "threads/registry.h"
+#include "world.h"
+
+enum { FAULT_ONCE_IN = 20 };
+
+static enum fault chosen;
+
+/* The message that waits for the one behind it. */
+static struct {
+	struct bus_end *end;
+	struct bus_topic_name topic;
+	uint64_t stamp;
+	char *bytes; /* the topic with its NUL, then the message */
+	size_t len;
+} late;
+
+bool faults_choose(const char *word)
+{
+	static const char *const words[] = {
+		[FAULT_NONE] = "none",
+		[FAULT_LOST] = "lost",
+		[FAULT_SWAPPED] = "swapped",
+		[FAULT_TWICE] = "twice",
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], word) == 0) {
+			chosen = i;
+			return true;
+		}
+	return false;
+}
+
+void faults_begin(void)
+{
+	late.bytes = NULL;
+}
+
+void faults_end(void)
+{
+	free(late.bytes);
+	late.bytes = NULL;
+}
+
+/* ---- the bus ----------------------------------------------------------------
+ */
+
+bool __real_bus_end_deliver(struct bus_end *end,
+			    const struct bus_topic_name *name, uint64_t stamp,
+			    const void *data, size_t len,
+			    void (*release)(void *arg), void *arg);
+bool __wrap_bus_end_deliver(struct bus_end *end,
+			    const struct bus_topic_name *name, uint64_t stamp,
+			    const void *data, size_t len,
+			    void (*release)(void *arg), void *arg);
+
+static void late_keep(struct bus_end *end, const struct bus_topic_name *name,
+		      uint64_t stamp, const void *data, size_t len)
+{
+	late.end = end;
+	late.topic = *name;
+	late.stamp = stamp;
+	late.bytes = malloc(name->len + 1 + len);
+	late.len = len;
+	must(late.bytes != NULL);
+	memcpy(late.bytes, name->text, name->len + 1);
+	memcpy(late.bytes + name->len + 1, data, len);
+	late.topic.text = late.bytes;
+}
+
+static void late_deliver(void)
+{
+	char *bytes = late.bytes;
+
+	late.bytes = NULL;
+	if (!__real_bus_end_deliver(late.end, &late.topic, late.stamp,
+				    bytes + late.topic.len + 1, late.len, free,
+				    bytes))
+		free(bytes);
+}
+
+bool __wrap_bus_end_deliver(struct bus_end *end,
+			    const struct bus_topic_name *name, uint64_t stamp,
+			    const void *data, size_t len,
+			    void (*release)(void *arg), void *arg)
+{
+	bool taken;
+
+	if (chosen == FAULT_LOST && world_once_in(FAULT_ONCE_IN)) {
+		trace("fault: a message is lost");
+		return false;
+	}
+	if (chosen == FAULT_SWAPPED && late.bytes == NULL &&
+	    world_once_in(FAULT_ONCE_IN)) {
+		trace("fault: a message waits for the next one");
+		late_keep(end, name, stamp, data, len);
+		return false;
+	}
+	taken = __real_bus_end_deliver(end, name, stamp, data, len, release,
+				       arg);
+	if (late.bytes != NULL && late.end == end)
+		late_deliver();
+	return taken;
+}
+
+/* ---- the registry
+ * ------------------------------------------------------------ */
+
+void __real_registry_claim_answered(struct registry_claim *claim);
+void __wrap_registry_claim_answered(struct registry_claim *claim);
+
+static void (*told)(struct lined_socket *client, void *arg, bool won);
+
+static void fault_claimed(struct lined_socket *client, void *arg, bool won)
+{
+	(void)won;
+	told(client, arg, true);
+}
+
+void __wrap_registry_claim_answered(struct registry_claim *claim)
+{
+	if (chosen == FAULT_TWICE && !claim->won &&
+	    world_once_in(FAULT_ONCE_IN / 4)) {
+		trace("fault: %s is given twice", claim->name);
+		told = claim->claimed;
+		claim->claimed = fault_claimed;
+	}
+	__real_registry_claim_answered(claim);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The dispatchers of the simulated process, the main thread's and one for each
+ * worker, each with a poller that asks the simulated network. Threads do not
+ * run: loops_step() runs a turn of one dispatcher that would wake up now.
+ */
+#ifndef LOOPS_H
+#define LOOPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lined_dispatcher;
+
+void loops_begin(void);
+
+/* This dispatcher is the main thread's, whose turns are run from now on, until
+ * NULL is given. */
+void loops_set_main(struct lined_dispatcher *d);
+
+/* Around calls that the main thread would make within a turn. */
+void loops_main_calls(bool begin);
+
+/* Runs a turn of a dispatcher that has something to do. False: none has. */
+bool loops_step(void);
+
+/* When the next timer is due. UINT64_MAX: never. */
+uint64_t loops_due_ns(void);
+
+/* How many dispatchers and threads there are. */
+unsigned loops_count(void);
+
+#endif

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A seed: a server starts with a config, peers come and go, configs are
+ * reloaded, services drain; then nothing begins any more and what is under way
+ * arrives; then the server stops. The invariants that concern lined as a whole
+ * are checked here, those of a conversation by the kinds of peers.
+ */
+#include "config.h"
+
+#include "run.h"
+
+#ifdef HAVE_MALLINFO2
+#include <malloc.h>
+#endif
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lined/protocol.h>
+
+#include "clients.h"
+#include "faults.h"
+#include "loops.h"
+#include "module/module.h"
+#include "net.h"
+#include "scenes.h"
+#include "serve/reload_plan.h"
+#include "serve/server.h"
+#include "serve/service.h"
+#include "world.h"
+
+/* Steps of a seed while peers are lively, at most; steps after which what is
+ * under way must have arrived; and the time for it. */
+#define RUN_STEPS  3000
+#define CALM_STEPS 400000
+#define CALM_NS    (8 * WORLD_SECOND_NS)
+#define WAIT_NS    (WORLD_SECOND_NS / 5)
+
+/* A port's services that have ended. */
+struct ledger {
+	uint16_t port;
+	struct lined_counters sum;
+};
+
+static struct {
+	struct modules *modules;
+	struct scene scene;
+	struct lined_dispatcher *main;
+	struct server server;
+	bool stopped;
+	struct ledger ledgers[8];
+} run;
+
+/* ---- the protocols ----------------------------------------------------------
+ */
+
+/*
+ * The modules' tables, with handlers around theirs that count opens and
+ * closes. A client's handlers are found by its table, which is a copy of the
+ * protocol's own.
+ */
+struct watched_handlers {
+	struct lined_socket_handlers handlers;
+	const struct lined_socket_handlers *own;
+};
+
+struct watched_client {
+	const struct lined_socket *sock;
+	struct peer *peer;
+};
+
+enum { WATCHED_PROTOCOLS = 4 };
+
+static struct {
+	const struct lined_protocol *own;
+	struct lined_protocol protocol;
+	struct watched_handlers handlers;
+} watched[WATCHED_PROTOCOLS];
+static struct watched_client watched_clients[NET_FDS];
+
+static struct watched_client *watched_client(const struct lined_socket *sock)
+{
+	unsigned i;
+
+	for (i = 0; watched_clients[i].sock != sock; i++)
+		must(i + 1 < NET_FDS);
+	return &watched_clients[i];
+}
+
+static void watched_close(struct lined_socket *sock, void *arg,
+			  enum lined_close_reason reason, int error)
+{
+	const struct watched_handlers *handlers = lined_container_of(
+		lined_socket_handlers(sock), struct watched_handlers, handlers);
+	struct watched_client *client = watched_client(sock);
+	struct peer *peer = client->peer;
+
+	client->sock = NULL;
+	peer->reason = reason;
+	trace("%s %u: handle_close: %s %d", peer->kind->name, peer->id,
+	      lined_close_reason_text(reason), error);
+	if (++peer->closes != peer->opens)
+		violated("%s %u: handle_close twice", peer->kind->name,
+			 peer->id);
+	if (handlers->own->handle_close != NULL)
+		handlers->own->handle_close(sock, arg, reason, error);
+}
+
+static void watched_accept(struct lined_service *service,
+			   struct lined_socket *sock)
+{
+	struct net_stream *stream = net_fd_stream(lined_socket_fd(sock));
+	struct watched_client *client = watched_client(NULL);
+	struct peer *peer = stream->tag;
+	unsigned i;
+
+	for (i = 0; &watched[i].protocol != service->protocol; i++)
+		must(i + 1 < WATCHED_PROTOCOLS);
+	trace("%s %u: handle_accept on worker %u", peer->kind->name, peer->id,
+	      service->worker->index);
+	if (++peer->opens != 1)
+		violated("%s %u: handle_accept twice", peer->kind->name,
+			 peer->id);
+	client->sock = sock;
+	client->peer = peer;
+	watched[i].own->handle_accept(service, sock);
+	watched[i].handlers.own = lined_socket_handlers(sock);
+	watched[i].handlers.handlers = *watched[i].handlers.own;
+	watched[i].handlers.handlers.handle_close = watched_close;
+	if (!lined_socket_is_closed(sock))
+		lined_socket_set_handlers(sock, &watched[i].handlers.handlers,
+					  lined_socket_arg(sock));
+	peer->accepted_at = world_steps();
+	peer->service = service_of(service)->id;
+}
+
+static const struct lined_protocol *run_find_protocol(void *arg,
+						      const char *module_dir,
+						      const char *name,
+						      char *error, size_t size)
+{
+	unsigned i;
+
+	(void)arg, (void)module_dir;
+	for (i = 0; i < WATCHED_PROTOCOLS && watched[i].own != NULL; i++)
+		if (strcmp(watched[i].own->name, name) == 0)
+			return &watched[i].protocol;
+	snprintf(error, size, "not in the simulation");
+	return NULL;
+}
+
+void run_open(const char *module_dir)
+{
+	static const char *const names[] = {"echo", "relay", "chat"};
+	char error[512];
+	unsigned i;
+
+	run.modules = modules_new();
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct lined_protocol *own =
+			module_load(run.modules, module_dir, names[i], error,
+				    sizeof(error));
+
+		if (own == NULL) {
+			fprintf(stderr, "%s\n", error);
+			exit(2);
+		}
+		watched[i].own = own;
+		watched[i].protocol = *own;
+		watched[i].protocol.handle_accept = watched_accept;
+	}
+}
+
+void run_close(void)
+{
+	modules_free(run.modules);
+}
+
+/* ---- the config -------------------------------------------------------------
+ */
+
+static struct conf *run_conf(const char *text)
+{
+	static char files[8192];
+	struct conf_env env = {.find_protocol = run_find_protocol,
+			       .files = files};
+	struct conf_errors errors;
+	struct conf *conf;
+
+	env.files_len = (size_t)snprintf(files, sizeof(files),
+					 "file %zu 1 /lined.conf\n%s",
+					 strlen(text), text);
+	conf_errors_init(&errors);
+	conf = conf_load("/lined.conf", &env, &errors);
+	if (conf == NULL)
+		violated("%s", errors.errors.count > 0
+				       ? errors.errors.items[0].text
+				       : "no config");
+	conf_errors_fini(&errors);
+	return conf;
+}
+
+/* As the main thread does within a turn. */
+static void run_apply(struct conf *conf)
+{
+	struct reload_plan *plan = reload_plan_new(&run.server, conf);
+
+	must(plan != NULL);
+	loops_main_calls(true);
+	must(server_apply(plan, NULL) == 0);
+	loops_main_calls(false);
+	reload_plan_free(plan);
+	conf_unref(conf);
+}
+
+/* ---- counters ---------------------------------------------------------------
+ */
+
+static struct ledger *run_ledger(uint16_t port)
+{
+	unsigned i;
+
+	for (i = 0; run.ledgers[i].port != 0 && run.ledgers[i].port != port;)
+		i++;
+	run.ledgers[i].port = port;
+	return &run.ledgers[i];
+}
+
+static void run_sum(const struct service *service, struct lined_counters *sum)
+{
+	uint64_t *to = (uint64_t *)(void *)sum;
+	size_t i;
+
+	for (i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+		to[i] += service_sum(service, offsetof(struct lined_service,
+						       group.counters) +
+						      i * sizeof(uint64_t));
+}
+
+static uint16_t run_port(const struct service *service)
+{
+	return lined_address_port(
+		&service->conf->listen[0].endpoints[0].address.any);
+}
+
+static void run_drains(struct server *server, struct service *service)
+{
+	(void)server, (void)service;
+}
+
+static void run_ended(struct server *server, struct service *service)
+{
+	(void)server;
+	run_sum(service, &run_ledger(run_port(service))->sum);
+}
+
+static void run_stopped(struct server *server)
+{
+	(void)server;
+	run.stopped = true;
+}
+
+static const struct server_events run_events = {
+	.drains = run_drains,
+	.ended = run_ended,
+	.stopped = run_stopped,
+};
+
+/* What was read and written, by the counters and by the network. */
+static void run_check_totals(uint16_t port, const struct lined_counters *sum,
+			     uint64_t refused, uint64_t clients)
+{
+	const struct net_totals *totals = net_totals(port);
+	uint64_t closed = 0;
+	unsigned i;
+
+	for (i = 0; i < LINED_CLOSE_REASONS; i++)
+		closed += sum->closed[i];
+	if (totals->accepted != refused + closed + clients)
+		violated("port %u: %llu accepted, but %llu refused, %llu "
+			 "closed, %llu there",
+			 port, (unsigned long long)totals->accepted,
+			 (unsigned long long)refused,
+			 (unsigned long long)closed,
+			 (unsigned long long)clients);
+	if (totals->bytes_out != sum->bytes_out)
+		violated("port %u: %llu bytes were written, %llu counted", port,
+			 (unsigned long long)totals->bytes_out,
+			 (unsigned long long)sum->bytes_out);
+	if (totals->bytes_in != sum->bytes_in)
+		violated("port %u: %llu bytes were read, %llu counted", port,
+			 (unsigned long long)totals->bytes_in,
+			 (unsigned long long)sum->bytes_in);
+	if (sum->lines_in > totals->newlines_in)
+		violated("port %u: %llu line ends were read, %llu lines "
+			 "counted",
+			 port, (unsigned long long)totals->newlines_in,
+			 (unsigned long long)sum->lines_in);
+}
+
+static void run_check_counters(void)
+{
+	const struct list *const lists[] = {&run.server.services,
+					    &run.server.draining};
+	struct lined_counters sums[8];
+	uint64_t refused[8] = {0}, clients[8] = {0};
+	struct service *service;
+	unsigned i, k;
+
+	for (i = 0; i < 8; i++)
+		sums[i] = run.ledgers[i].sum;
+	for (i = 0; i < 2; i++)
+		list_for_each(service, lists[i], link) {
+			k = (unsigned)(run_ledger(run_port(service)) -
+				       run.ledgers);
+			run_sum(service, &sums[k]);
+			clients[k] += admission_clients(service->admission);
+		}
+	for (i = 0; i < 8 && run.ledgers[i].port != 0; i++)
+		run_check_totals(run.ledgers[i].port, &sums[i], refused[i],
+				 clients[i]);
+}
+
+/* ---- steps ------------------------------------------------------------------
+ */
+
+/* Something happens; false: nothing could. */
+static bool run_step(bool calm)
+{
+	unsigned chance = world_below(100);
+
+	world_count_step();
+	world_pass(world_below(30000));
+	if (chance < 45 && loops_step())
+		return true;
+	if (chance < 70 && net_step())
+		return true;
+	if (chance < 95 && peers_act(calm))
+		return true;
+	if (!calm && world_once_in(8))
+		world_pass(world_below(20) * 1000000ull);
+	return loops_step() || net_step() || peers_act(calm);
+}
+
+/* To the next timer, if it is due soon. */
+static void run_wait(void)
+{
+	uint64_t now_ns = world_now_ns(), due_ns = loops_due_ns();
+
+	if (due_ns > now_ns + WAIT_NS)
+		due_ns = now_ns + WAIT_NS;
+	world_pass(due_ns > now_ns ? due_ns - now_ns : 1000000);
+}
+
+static void run_lively(struct run_counts *counts)
+{
+	unsigned steps = world_between(RUN_STEPS / 4, RUN_STEPS), i;
+
+	for (i = 0; i < steps; i++) {
+		if (world_once_in(40))
+			scene_peer(&run.scene);
+		if (world_once_in(700)) {
+			trace("reload");
+			counts->reloads++;
+			run_apply(run_conf(scene_conf(&run.scene)));
+		}
+		if (!run_step(false) && world_once_in(4))
+			run_wait();
+	}
+}
+
+/* Until nothing moves but timers; these get some time. */
+static void run_calm(void)
+{
+	uint64_t end_ns = world_now_ns() + CALM_NS;
+	unsigned steps = 0;
+
+	trace("nothing begins any more");
+	while (world_now_ns() < end_ns) {
+		if (steps++ == CALM_STEPS)
+			violated("it does not come to rest");
+		if (!run_step(true))
+			run_wait();
+	}
+}
+
+static void run_settled(void)
+{
+	unsigned i;
+
+	run_check_counters();
+	for (i = 0; i < peer_count; i++)
+		if (peers[i].kind->settled != NULL && peers[i].opens > 0)
+			peers[i].kind->settled(&peers[i]);
+}
+
+static void run_stop(void)
+{
+	unsigned steps = 0;
+
+	trace("stop");
+	loops_main_calls(true);
+	server_stop(&run.server);
+	loops_main_calls(false);
+	while (!run.stopped) {
+		if (steps++ == CALM_STEPS)
+			violated("it does not stop");
+		if (!run_step(true))
+			run_wait();
+	}
+	run_check_counters();
+	loops_main_calls(true);
+	server_fini(&run.server);
+	loops_set_main(NULL);
+	lined_dispatcher_free(run.main);
+}
+
+/* The bytes that are allocated. Known to glibc's malloc(3) alone; a sanitizer
+ * has another, says 0, and finds leaks by itself. */
+static size_t run_memory(void)
+{
+#ifdef HAVE_MALLINFO2
+	return mallinfo2().uordblks;
+#else
+	return 0;
+#endif
+}
+
+static void run_check_left(size_t before)
+{
+	size_t after = run_memory();
+	unsigned i;
+
+	for (i = 0; i < peer_count; i++)
+		if (peers[i].opens != peers[i].closes)
+			violated("%s %u: no handle_close", peers[i].kind->name,
+				 peers[i].id);
+	for (i = 0; i < peer_count; i++)
+		if (peers[i].stream != NULL)
+			peer_leave(&peers[i], false);
+	while (net_step())
+		;
+	if (net_fds_open() > 0 || net_count() > 0 || loops_count() > 0)
+		violated("left: %u descriptors, %u streams, %u loops",
+			 net_fds_open(), net_count(), loops_count());
+	if (before > 0 && after != before)
+		violated("left: %zu bytes of memory", after - before);
+}
+
+uint64_t run_seed(uint64_t seed, bool shown, struct run_counts *counts)
+{
+	static bool warm;
+	size_t before;
+
+	trace_begin(seed, shown);
+	world_begin(seed);
+	net_begin();
+	net_fds_begin();
+	loops_begin();
+	peers_begin();
+	faults_begin();
+	memset(run.ledgers, 0, sizeof(run.ledgers));
+	memset(watched_clients, 0, sizeof(watched_clients));
+	run.stopped = false;
+	before = warm ? run_memory() : 0;
+	scene_begin(&run.scene);
+	run.main = lined_dispatcher_new();
+	loops_set_main(run.main);
+	loops_main_calls(true);
+	must(server_init(&run.server, run.main, run.scene.workers, NULL,
+			 &run_events) == 0);
+	loops_main_calls(false);
+	run_apply(run_conf(scene_conf(&run.scene)));
+	run_lively(counts);
+	run_calm();
+	run_settled();
+	run_stop();
+	faults_end();
+	run_check_left(before);
+	warm = true;
+	counts->steps += world_steps();
+	return trace_hash();
+}

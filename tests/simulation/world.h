@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The world of a simulation: everything that would differ from run to run, in
+ * place of the system. All decisions come from one seed, so that a seed replays
+ * exactly.
+ *
+ * Real, unchanged: lib/ (dispatcher, sockets, framing, transports), daemon/
+ * (server, workers, bus, registry, admission, config), the modules echo, chat
+ * and relay, loaded as lined loads them.
+ *
+ * Simulated, by functions of the same names in this program, which the linker
+ * prefers to those of libc, and by a few that it wraps:
+ *	the clock, random bytes		world.c
+ *	sockets				net.c, syscalls.c
+ *	the poller, wakeups, threads	loops.c
+ *	clients, upstreams		peer.c and what stands on it
+ *	the log				trace.c: into the trace
+ *
+ * One step (run.c) is a turn of one dispatcher, a packet that arrives, an act
+ * of a peer, time that passes, a reload. Locks are real and never contended:
+ * there is one thread. A wait on a condition runs turns of others.
+ *
+ * The seam for other machines: a peer that listens (peer.h) is a program on
+ * another host. A broker is one more kind of it, which delays, drops, and
+ * reorders between publishers, and whose links net_cut() cuts.
+ */
+#ifndef WORLD_H
+#define WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WORLD_SECOND_NS 1000000000ull
+
+/* Begins a world; what the last one left must have ended. */
+void world_begin(uint64_t seed);
+
+/* Another random number: below n; a range with both ends; true once in n. */
+uint64_t world_random(void);
+unsigned world_below(unsigned n);
+unsigned world_between(unsigned low, unsigned high);
+bool world_once_in(unsigned n);
+/* True with this probability in percent. */
+bool world_percent(unsigned percent);
+
+/* The clock, which only world_pass() moves. */
+uint64_t world_now_ns(void);
+void world_pass(uint64_t ns);
+
+/* The number of steps so far. Each is one for what happens within it. */
+uint64_t world_steps(void);
+void world_count_step(void);
+
+/* ---- trace.c ----------------------------------------------------------- */
+
+/* Begins the trace of a seed; shown: it is printed as it grows. */
+void trace_begin(uint64_t seed, bool shown);
+
+/* Adds a line. Not kept for long: only the last ones are printed when an
+ * invariant is violated. */
+void trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A hash of all lines so far: two runs with the same hash were the same. */
+uint64_t trace_hash(void);
+
+/* An invariant is violated: prints it with the seed and the last events, and
+ * ends the program. */
+_Noreturn void violated(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
+#define must(condition)                                                        \
+	do {                                                                   \
+		if (!(condition))                                              \
+			violated("%s:%d: %s", __FILE__, __LINE__, #condition); \
+	} while (0)
+
+#endif

@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The simulation (tests/simulation/world.h): a seed replays, no seed of many
+# violates an invariant, and faults that are put in on purpose are found.
+#
+#	SIMULATION_SEEDS	how many seeds; default 2000
+#	SIMULATION_FIRST	the first one; default 1
+set -eu
+
+seeds=${SIMULATION_SEEDS:-2000}
+first=${SIMULATION_FIRST:-1}
+simulate=tests/simulation/simulate
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+failed=0
+
+# case_is NAME RESULT
+case_is()
+{
+	if [ "$2" = 0 ]; then
+		echo "$1 ... ok"
+	else
+		echo "$1 ... FAIL"
+		failed=1
+	fi
+}
+
+# The last line has the hash of the trace. Other memory is in use the second
+# time.
+result=0
+"$simulate" 7 >"$tmp/once" || result=1
+MALLOC_PERTURB_=165 "$simulate" -t 7 | tail -n 1 >"$tmp/again"
+cmp "$tmp/once" "$tmp/again" || result=1
+case_is "a seed replays" $result
+
+result=0
+"$simulate" -n "$seeds" "$first" || result=1
+case_is "$seeds seeds from $first on" $result
+
+for fault in lost swapped twice; do
+	result=0
+	! "$simulate" -f $fault -n 1000 1 >"$tmp/out" 2>&1 || result=1
+	grep '^seed ' "$tmp/out" || result=1
+	case_is "the fault \"$fault\" is found within 1000 seeds" $result
+done
+exit $failed
