@@ -18,10 +18,16 @@ void conf_errors_init(struct conf_errors *errors)
 	memset(errors, 0, sizeof(*errors));
 }
 
+/* Shown when there is no memory for any message. */
+static char no_memory_text[] = "configuration: out of memory";
+static struct conf_message no_memory = {no_memory_text, UINT_MAX, 0};
+
 static void messages_fini(struct conf_messages *messages)
 {
 	size_t i;
 
+	if (messages->items == &no_memory)
+		messages->items = NULL, messages->count = 0;
 	for (i = 0; i < messages->count; i++)
 		free(messages->items[i].text);
 	free(messages->items);
@@ -182,11 +188,19 @@ static void messages_sort(struct conf_messages *messages)
 void conf_report_finish(struct conf_report *report)
 {
 	static const struct conf_place nowhere = {"configuration", 0, 0};
+	size_t count;
 
 	messages_sort(&report->errors->errors);
 	messages_sort(&report->errors->warnings);
-	if (report->oom)
-		conf_error(report, &nowhere, "out of memory");
+	if (!report->oom)
+		return;
+	count = report->errors->errors.count;
+	conf_error(report, &nowhere, "out of memory");
+	if (report->errors->errors.count > count)
+		return;
+	messages_fini(&report->errors->errors);
+	report->errors->errors.items = &no_memory;
+	report->errors->errors.count = 1;
 }
 
 const char *conf_quoted(const char *text, char buf[CONF_QUOTED_MAX])
