@@ -64,12 +64,15 @@ int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 
 void lined_timer_stop(struct lined_timer *timer)
 {
+	/* A start that failed stops what was never prepared. */
+	if (timer->dispatcher == NULL)
+		return;
 	timer_heap_remove(&timer->dispatcher->timers, &timer->slot);
 }
 
 bool lined_timer_is_armed(const struct lined_timer *timer)
 {
-	return timer->slot != TIMER_UNARMED;
+	return timer->dispatcher != NULL && timer->slot != TIMER_UNARMED;
 }
 
 int dispatcher_set_deadline(struct lined_dispatcher *d, uint32_t *slot,
