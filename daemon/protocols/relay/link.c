@@ -40,15 +40,15 @@ static void link_set_state(struct relay_link *link, enum relay_link_state state)
 	link->state_ms = link_now_ms(link);
 }
 
-const char *relay_link_text(const struct relay_link *link)
+const char *relay_link_text(const struct relay_link *link,
+			    char text[RELAY_LINK_TEXT_MAX])
 {
-	static _Thread_local char
-		text[sizeof(link->address.text) + sizeof(link->reached) + 4];
+	bool is_name = relay_address_is_name(&link->address) &&
+		       link->reached[0] != '\0';
 
-	if (!relay_address_is_name(&link->address) || link->reached[0] == '\0')
-		return link->address.text;
-	snprintf(text, sizeof(text), "%s (%s)", link->address.text,
-		 link->reached);
+	snprintf(text, RELAY_LINK_TEXT_MAX, "%s%s%s%s", link->address.text,
+		 is_name ? " (" : "", is_name ? link->reached : "",
+		 is_name ? ")" : "");
 	return text;
 }
 
@@ -177,10 +177,9 @@ static void link_failed(struct relay_link *link, bool was_connected,
 {
 	const char *how = was_connected ? "lost" : "not connected";
 	struct lined_service *service = link->relay->service;
-	char text[sizeof(link->address.text) + sizeof(link->reached) + 4];
-	char error[sizeof(link->error)];
+	char text[RELAY_LINK_TEXT_MAX], error[sizeof(link->error)];
 
-	snprintf(text, sizeof(text), "%s", relay_link_text(link));
+	relay_link_text(link, text);
 	snprintf(error, sizeof(error), "%s", why);
 	link_keep_error(link, error);
 	lined_service_count(service,
@@ -284,6 +283,7 @@ static void link_on_connect(struct lined_socket *sock, void *arg)
 {
 	struct relay_link *link = arg;
 	struct lined_service *service = link->relay->service;
+	char text[RELAY_LINK_TEXT_MAX];
 
 	if (!relay_address_connected(sock))
 		return;
@@ -293,12 +293,12 @@ static void link_on_connect(struct lined_socket *sock, void *arg)
 	lined_service_count(service, link->handlers->connects, 1);
 	lined_service_log(service, link_level(link, LINED_LOG_NOTICE),
 			  "%s %s: connected", link->handlers->kind,
-			  relay_link_text(link));
+			  relay_link_text(link, text));
 	if (link_send_preamble(link) < 0)
 		lined_service_log(service, LINED_LOG_WARNING,
 				  "%s %s: preamble not sent: %s",
-				  link->handlers->kind, relay_link_text(link),
-				  strerror(errno));
+				  link->handlers->kind,
+				  relay_link_text(link, text), strerror(errno));
 	link->preamble_bytes = lined_socket_queued(link->sock);
 	link->handlers->handle_connect(link);
 }

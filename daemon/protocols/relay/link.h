@@ -117,9 +117,12 @@ static inline bool relay_link_connected(const struct relay_link *link)
 	return link->state == RELAY_LINK_CONNECTED;
 }
 
-/* "tcp://host:7", and " (192.0.2.1:7)" if it is a name that was looked up.
- * Valid until the next call on this thread. */
-const char *relay_link_text(const struct relay_link *link);
+#define RELAY_LINK_TEXT_MAX 2048
+
+/* Writes "tcp://host:7", and " (192.0.2.1:7)" if it is a name that was looked
+ * up. Returns text. */
+const char *relay_link_text(const struct relay_link *link,
+			    char text[RELAY_LINK_TEXT_MAX]);
 
 /* Starts a timer once; a failure is logged. */
 void relay_link_start_timer(const struct relay *relay,

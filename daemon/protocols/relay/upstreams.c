@@ -59,10 +59,12 @@ static void upstreams_log(const struct relay_upstreams *upstreams,
 			  const struct relay_upstream *upstream,
 			  const char *what)
 {
+	char text[RELAY_LINK_TEXT_MAX];
+
 	if (upstreams->count > 1)
 		lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
 				  "upstream %s: %s",
-				  relay_link_text(&upstream->link), what);
+				  relay_link_text(&upstream->link, text), what);
 }
 
 static bool upstreams_is_before(const struct relay_upstreams *upstreams,
