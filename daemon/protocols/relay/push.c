@@ -253,6 +253,10 @@ static int push_read_list(struct relay_push *push)
 			list[count] = push_new_target(push, &address);
 		if (list[count] != NULL)
 			count++;
+		else
+			lined_service_log(push->relay->service, LINED_LOG_ERR,
+					  "push %s: out of memory",
+					  texts->items[i]);
 	}
 	while (push->count > 0)
 		push_free_target(push->list[--push->count]);
