@@ -319,7 +319,7 @@ enum admission_verdict admission_enter(struct admission *admission,
 	if (admission_key(address, key)) {
 		found = admission_find_or_add(admission, key, now_ms);
 		if (found == NULL)
-			return admission_count(admission, ADMISSION_CLIENTS);
+			return admission_count(admission, ADMISSION_MEMORY);
 		if (!admission_take(&found->connects,
 				    limits->connect_rate_per_address, 0,
 				    now_ms))
@@ -345,10 +345,11 @@ enum admission_verdict admission_enter_user(struct admission *admission,
 	admission_collect(admission);
 	admission_key_of_user(uid, key);
 	found = admission_find_or_add(admission, key, now_ms);
+	if (found == NULL)
+		return admission_count(admission, ADMISSION_MEMORY);
 	if (!privileged)
 		places -= limits->clients_kept;
-	if (found == NULL ||
-	    (limits->clients > 0 && admission->clients >= places))
+	if (limits->clients > 0 && admission->clients >= places)
 		return admission_count(admission, ADMISSION_CLIENTS);
 	if (!privileged && limits->clients_per_user > 0 &&
 	    found->clients >= limits->clients_per_user)
@@ -461,6 +462,7 @@ const char *admission_verdict_text(enum admission_verdict verdict)
 		[ADMISSION_USER] = "clients-per-user",
 		[ADMISSION_RATE] = "connect-rate-per-address",
 		[ADMISSION_HANDSHAKES] = "handshakes",
+		[ADMISSION_MEMORY] = "memory",
 		[ADMISSION_DENIED] = "access",
 		[ADMISSION_PROXY] = "proxy",
 		[ADMISSION_ORIGIN] = "origin",

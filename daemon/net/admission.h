@@ -37,6 +37,7 @@ enum admission_verdict {
 	ADMISSION_USER,
 	ADMISSION_RATE,
 	ADMISSION_HANDSHAKES, /* admission_begin_handshake() */
+	ADMISSION_MEMORY,     /* there is none */
 	/* The caller's decisions: */
 	ADMISSION_DENIED,   /* by `access` */
 	ADMISSION_PROXY,    /* no PROXY header */

@@ -132,7 +132,9 @@ static void accept_tell_refusal(const struct service *service, int fd,
 	char why[128], line[256];
 	int len;
 
-	if (verdict == ADMISSION_USER)
+	if (verdict == ADMISSION_MEMORY)
+		snprintf(why, sizeof(why), "there is no memory left");
+	else if (verdict == ADMISSION_USER)
 		snprintf(why, sizeof(why), "this user has %u already",
 			 conf->clients_per_user);
 	else
