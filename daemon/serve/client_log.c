@@ -7,6 +7,7 @@
 
 #include "serve/client_log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -107,12 +108,22 @@ static void client_format_timeout(struct lined_socket *sock, char *text,
 		snprintf(text, size, "%s", lined_socket_missed_deadline(sock));
 }
 
+/* Whether it is lined that lacks something, not the client that is at fault. */
+static bool client_met_shortage(enum lined_close_reason reason, int error)
+{
+	return reason == LINED_CLOSE_ERROR &&
+	       (error == ENOMEM || error == ENOBUFS || error == EMFILE ||
+		error == ENFILE || error == ENOSPC);
+}
+
 static void client_log_reason(struct lined_socket *sock,
 			      enum lined_close_reason reason, int error)
 {
 	struct lined_socket_group *group = lined_socket_group(sock);
 	enum lined_log_level level =
-		conf_clients_level(client_instance(sock)->conf);
+		client_met_shortage(reason, error)
+			? LINED_LOG_WARNING
+			: conf_clients_level(client_instance(sock)->conf);
 	const char *missed = lined_socket_missed_deadline(sock);
 	const char *between = missed[0] != '\0' || error != 0 ? ": " : "";
 	/* The message does not name the service: its counter of this reason
