@@ -324,6 +324,8 @@ static int apply_listen(struct reload_service *service,
 		}
 		report_add(report, LINED_LOG_ERR, "service %s: listen %s: %s",
 			   name, opened->text, strerror(errno));
+		/* Nobody accepts there: the next reload opens it anew. */
+		listener_close(opened, false);
 		result = -1;
 	}
 	return result;

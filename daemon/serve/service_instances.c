@@ -474,6 +474,16 @@ static void service_report_late(const struct worker *worker,
 		   worker->index, timeout_ms / 1000);
 }
 
+/* An address that is not served is closed: the next reload opens it anew. */
+static void service_close_address(struct service *service, const char *text)
+{
+	struct listener *listener;
+
+	list_for_each(listener, &service->listeners, link)
+		if (listener->text == text)
+			listener_close(listener, false);
+}
+
 /* -1: it could not start. */
 static int service_collect_call(const struct instance_call *call,
 				struct report *report)
@@ -508,17 +518,21 @@ int service_run_batch(struct worker_batch *batch, uint32_t timeout_ms,
 			result = -1;
 		} else if (service_collect_call(call, report) < 0) {
 			/* One message for the instances of a service. */
-			if (call->listen != NULL)
+			if (call->listen != NULL) {
 				report_add(report, LINED_LOG_ERR,
 					   "service %s: listen %s: %s",
 					   call->instance->name, call->listen,
 					   strerror(call->error));
-			else if (failed != service_of(call->instance))
+				service_close_address(
+					service_of(call->instance),
+					call->listen);
+			} else if (failed != service_of(call->instance)) {
 				report_add(report, LINED_LOG_ERR,
 					   "service %s: protocol %s could not "
 					   "start",
 					   call->instance->name,
 					   call->instance->conf->protocol);
+			}
 			failed = service_of(call->instance);
 			result = -1;
 		}
