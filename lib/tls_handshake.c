@@ -36,9 +36,7 @@ static void tls_handshake_fail(struct lined_socket *sock,
 {
 	struct tls_session *tls = sock->layers->tls;
 
-	if (tls->error == NULL && why != NULL)
-		tls->error = strdup(why);
-	tls->broken = true;
+	tls_session_break(tls, why);
 	tls_report(sock, tls, result);
 	socket_end(sock, LINED_CLOSE_ERROR, error);
 }
@@ -83,7 +81,8 @@ static void tls_handshake_finished(struct lined_socket *sock,
 {
 	tls_done *done = tls->done;
 
-	if (tls_session_unload(sock, tls) < 0) {
+	tls_session_unload(sock, tls);
+	if (tls->broken) {
 		tls_handshake_fail(sock, TLS_PROTOCOL, NULL, ENOMEM);
 		return;
 	}
@@ -104,8 +103,11 @@ static void tls_handshake_advance(struct lined_socket *sock,
 	ERR_clear_error();
 	rc = SSL_do_handshake(tls->ssl);
 	error = rc == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, rc);
+	/* A client that has gone already may have sent lines with the end of
+	 * its handshake. */
 	if (tls_session_write(sock, tls) < 0 &&
-	    (error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ)) {
+	    (error == SSL_ERROR_WANT_READ ||
+	     (error == SSL_ERROR_NONE && tls->broken))) {
 		tls_handshake_gone(sock, errno);
 		return;
 	}
@@ -232,12 +234,18 @@ static const struct transport transport_tls_handshake = {
 /* Moves the queue, which is to leave without TLS. -1/ENOMEM. */
 static int tls_hold_queue(struct lined_socket *sock, struct tls_session *tls)
 {
+	struct tls_rest *held = &tls->held;
 	struct iovec piece;
 
+	if (send_queue_is_empty(&sock->out))
+		return 0;
+	/* At once: a queue that is moved in part would be no queue. */
+	held->data = malloc(sock->out.bytes);
+	if (held->data == NULL)
+		return -1;
 	while (send_queue_peek(&sock->out, &piece, 1) == 1) {
-		if (tls_rest_append(&tls->held, piece.iov_base, piece.iov_len) <
-		    0)
-			return -1;
+		memcpy(held->data + held->len, piece.iov_base, piece.iov_len);
+		held->len += piece.iov_len;
 		socket_note_written(sock, piece.iov_len);
 	}
 	return 0;

@@ -17,6 +17,11 @@
 /* The room for output grows by this. */
 #define OUT_STEP (64 * 1024)
 
+/* The most messages besides data that the peer may cause in this time. It needs
+ * one after gigabytes. */
+#define MESSAGES_MAX 32
+#define MESSAGES_MS  60000
+
 /* ---- the BIO ------------------------------------------------------------- */
 
 static int tls_bio_read(BIO *bio, char *to, int size)
@@ -131,6 +136,33 @@ static void tls_rest_advance(struct tls_rest *rest, size_t n)
 
 /* ---- making and ending --------------------------------------------------- */
 
+/*
+ * A KeyUpdate costs this side as much as 40 records of data, and the refusal of
+ * a renegotiation is an alert: OpenSSL sets no limit to either.
+ */
+static void tls_count_message(int sent, int version, int type, const void *data,
+			      size_t len, SSL *ssl, void *arg)
+{
+	struct lined_socket *sock = arg;
+	struct tls_session *tls = sock->layers->tls;
+
+	(void)version;
+	(void)data;
+	(void)len;
+	(void)ssl;
+	if (type != (sent ? SSL3_RT_ALERT : SSL3_RT_HANDSHAKE))
+		return;
+	if (socket_now(sock) - tls->messages_at > MESSAGES_MS) {
+		tls->messages = 0;
+		tls->messages_at = socket_now(sock);
+	}
+	if (++tls->messages <= MESSAGES_MAX)
+		return;
+	tls_session_break(tls, "too many KeyUpdates or renegotiations");
+	/* OpenSSL finds no more input, and returns. */
+	tls_io(sock)->in_len = 0;
+}
+
 int tls_session_begin(struct lined_socket *sock, struct tls_session *tls,
 		      SSL_CTX *ctx)
 {
@@ -149,6 +181,8 @@ int tls_session_begin(struct lined_socket *sock, struct tls_session *tls,
 		return -1;
 	}
 	SSL_set_app_data(tls->ssl, tls->server);
+	SSL_set_msg_callback(tls->ssl, tls_count_message);
+	SSL_set_msg_callback_arg(tls->ssl, sock);
 	BIO_up_ref(io->bio);
 	SSL_set_bio(tls->ssl, io->bio, io->bio);
 	return 0;
@@ -185,6 +219,25 @@ void tls_free(struct lined_socket *sock)
 
 /* ---- bytes in and out ---------------------------------------------------- */
 
+void tls_session_break(struct tls_session *tls, const char *why)
+{
+	if (tls->error == NULL && why != NULL)
+		tls->error = strdup(why);
+	tls->broken = true;
+}
+
+/* Records are lost. A peer that has gone may have sent more before, though. */
+static int tls_write_failed(struct tls_session *tls)
+{
+	int error = errno;
+
+	tls_rest_clear(&tls->held);
+	if (error != EPIPE && error != ECONNRESET)
+		tls_session_break(tls, strerror(error));
+	errno = error;
+	return -1;
+}
+
 int tls_session_write(struct lined_socket *sock, struct tls_session *tls)
 {
 	struct tls_io *io = tls_io(sock);
@@ -195,7 +248,7 @@ int tls_session_write(struct lined_socket *sock, struct tls_session *tls)
 	io->out_len = 0;
 	if (!tls_rest_is_empty(&tls->held)) {
 		if (tls_rest_append(&tls->held, data, len) < 0)
-			return -1;
+			return tls_write_failed(tls);
 		data = tls->held.data + tls->held.off;
 		len = tls->held.len - tls->held.off;
 	}
@@ -203,10 +256,8 @@ int tls_session_write(struct lined_socket *sock, struct tls_session *tls)
 		do
 			n = send(sock->delegate.fd, data, len, MSG_NOSIGNAL);
 		while (n < 0 && errno == EINTR);
-		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-			tls_rest_clear(&tls->held);
-			return -1;
-		}
+		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+			return tls_write_failed(tls);
 	}
 	if (n < 0)
 		n = 0;
@@ -214,7 +265,9 @@ int tls_session_write(struct lined_socket *sock, struct tls_session *tls)
 		tls_rest_advance(&tls->held, (size_t)n);
 		return 0;
 	}
-	return tls_rest_append(&tls->held, data + n, len - (size_t)n);
+	if (tls_rest_append(&tls->held, data + n, len - (size_t)n) < 0)
+		return tls_write_failed(tls);
+	return 0;
 }
 
 ssize_t tls_session_load(struct lined_socket *sock,
@@ -234,16 +287,17 @@ ssize_t tls_session_load(struct lined_socket *sock,
 	return n;
 }
 
-int tls_session_unload(struct lined_socket *sock, struct tls_session *tls)
+void tls_session_unload(struct lined_socket *sock, struct tls_session *tls)
 {
 	struct tls_io *io = tls_io(sock);
 	size_t len = io->in_len;
 
 	io->in_len = 0;
-	if (tls_rest_is_empty(&tls->left))
-		return tls_rest_append(&tls->left, io->in, len);
-	tls_rest_advance(&tls->left, tls->left.len - tls->left.off - len);
-	return 0;
+	if (!tls_rest_is_empty(&tls->left))
+		tls_rest_advance(&tls->left,
+				 tls->left.len - tls->left.off - len);
+	else if (tls_rest_append(&tls->left, io->in, len) < 0)
+		tls_session_break(tls, strerror(errno));
 }
 
 unsigned long tls_session_fail(struct tls_session *tls)
@@ -259,7 +313,6 @@ unsigned long tls_session_fail(struct tls_session *tls)
 			 X509_verify_cert_error_string(verify));
 	else
 		snprintf(text, sizeof(text), "%s", reason);
-	if (tls->error == NULL)
-		tls->error = strdup(text);
+	tls_session_break(tls, text);
 	return code;
 }

@@ -45,6 +45,8 @@ struct tls_session {
 	char *name;
 	tls_done *done;
 	uint32_t timeout_ms;
+	/* How many messages the peer has caused since then that are no data. */
+	uint32_t messages, messages_at;
 	bool began;    /* the first byte was checked */
 	bool said_end; /* close_notify was sent */
 	bool broken;   /* an error ended it: only EPROTO comes from here */
@@ -78,16 +80,19 @@ void tls_session_free(struct tls_session *tls);
 void tls_free(struct lined_socket *sock);
 
 /* Writes what is held, and what the BIO has taken; holds what the kernel does
- * not take. -1 and errno: the write side has failed, and nothing is held. */
+ * not take. -1 and errno: the write side has failed, nothing is held, and
+ * unless the peer has gone the session is broken. */
 int tls_session_write(struct lined_socket *sock, struct tls_session *tls);
 
 /* Gives the BIO what is left, or else the bytes of one read. As recv(2). */
 ssize_t tls_session_load(struct lined_socket *sock,
 			 const struct tls_session *tls);
-/* Keeps what OpenSSL has not taken. -1/ENOMEM. */
-int tls_session_unload(struct lined_socket *sock, struct tls_session *tls);
+/* Keeps what OpenSSL has not taken. Without memory the session is broken. */
+void tls_session_unload(struct lined_socket *sock, struct tls_session *tls);
 
-/* Keeps the reason of the last error of OpenSSL, and returns its code. */
+/* Nothing more is read or written. Keeps the reason, if there is none yet. */
+void tls_session_break(struct tls_session *tls, const char *why);
+/* The same for the last error of OpenSSL. Returns its code. */
 unsigned long tls_session_fail(struct tls_session *tls);
 
 #endif

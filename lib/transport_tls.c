@@ -12,19 +12,8 @@
 
 /* Records are written to the kernel when there are this many bytes. */
 #define OUT_SIZE (64 * 1024)
-/* The most bytes of answers (to KeyUpdate) to a peer that does not read. */
-#define ANSWERS_MAX (256 * 1024)
 
 /* ---- output -------------------------------------------------------------- */
-
-/* An error in the connection. -1/EPROTO. */
-static int tls_break(struct tls_session *tls)
-{
-	tls_session_fail(tls);
-	tls->broken = true;
-	errno = EPROTO;
-	return -1;
-}
 
 /* The pieces of a vector, record by record. */
 struct tls_cursor {
@@ -81,7 +70,9 @@ static ssize_t tls_send(struct lined_socket *sock, const struct iovec *vector,
 		if (tls->broken ||
 		    !SSL_write_ex(tls->ssl, data, len, &written)) {
 			io->out_len = 0;
-			return tls_break(tls);
+			tls_session_fail(tls);
+			errno = EPROTO;
+			return -1;
 		}
 		taken += len;
 		if (io->out_len >= OUT_SIZE && tls_session_write(sock, tls) < 0)
@@ -144,23 +135,16 @@ static void tls_truncated(struct lined_socket *sock)
 }
 
 /* Writes what OpenSSL wants to send of its own accord. */
-static int tls_write_answers(struct lined_socket *sock, struct tls_session *tls)
+static void tls_write_answers(struct lined_socket *sock,
+			      struct tls_session *tls)
 {
 	if (tls_io(sock)->out_len == 0)
-		return 0;
-	if (tls_session_write(sock, tls) < 0)
-		return -1;
-	if (tls_rest_is_empty(&tls->held))
-		return 0;
-	if (tls->held.len - tls->held.off > ANSWERS_MAX) {
-		errno = EPROTO;
-		return -1;
-	}
-	if (!sock->blocked) {
+		return;
+	if (tls_session_write(sock, tls) == 0 &&
+	    !tls_rest_is_empty(&tls->held) && !sock->blocked) {
 		sock->blocked = true;
 		socket_stalls(sock);
 	}
-	return 0;
 }
 
 /* Decodes records until there is no more room or no more input. -1: an error,
@@ -181,18 +165,16 @@ static ssize_t tls_decode(struct tls_session *tls, struct tls_io *io, char *to,
 			}
 			if (error != SSL_ERROR_WANT_READ) {
 				io->in_len = 0;
-				tls_break(tls);
-				return got > 0 ? (ssize_t)got : -1;
+				tls_session_fail(tls);
 			}
 			break;
 		}
 		got += n;
 	} while (got < size && (io->in_len > 0 || SSL_pending(tls->ssl) > 0));
-	if (got == 0) {
-		errno = EAGAIN;
-		return -1;
-	}
-	return (ssize_t)got;
+	if (got > 0)
+		return (ssize_t)got;
+	errno = tls->broken ? EPROTO : EAGAIN;
+	return -1;
 }
 
 static bool tls_is_ended(const struct tls_session *tls)
@@ -224,11 +206,8 @@ static ssize_t tls_recv(struct lined_socket *sock, char *to, size_t size)
 	}
 	n = tls_decode(tls, io, to, size);
 	error = errno;
-	if (tls_session_unload(sock, tls) < 0 ||
-	    tls_write_answers(sock, tls) < 0) {
-		io->out_len = 0;
-		return -1;
-	}
+	tls_session_unload(sock, tls);
+	tls_write_answers(sock, tls);
 	if (n < 0 && error != EAGAIN)
 		tls_truncated(sock);
 	errno = error;
