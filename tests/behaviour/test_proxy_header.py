@@ -7,12 +7,15 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import time
 
+from certificates import Authority
 from lined_test import LINED, PATIENCE, Client, DaemonTest
 from lined_test import free_port, main, service
+from websocket_client import WebSocket
 
 LINECTL = os.path.abspath(os.environ.get("LINECTL") or
                           os.path.join(os.path.dirname(LINED), "linectl"))
@@ -248,13 +251,13 @@ class ProxyHeader(DaemonTest):
         self.build_module("who", WHO)
         self.copy_module("control")
         self.serve(protocol="who")
-        ssl = (b"\x07\0\0\0\0" + tlv(0x21, b"TLSv1.3")
+        spoken = (b"\x07\0\0\0\0" + tlv(0x21, b"TLSv1.3")
                + tlv(0x22, b"alice") + tlv(0x23, b"TLS_AES"))
         for tlvs, want in (
-                (tlv(2, b"irc.example") + tlv(0x20, ssl),
+                (tlv(2, b"irc.example") + tlv(0x20, spoken),
                  b"TLSv1.3 TLS_AES irc.example alice 1\n"),
                 # The certificate was not good: its name means nothing.
-                (tlv(0x20, b"\x07\0\0\0\x01" + ssl[5:]),
+                (tlv(0x20, b"\x07\0\0\0\x01" + spoken[5:]),
                  b"TLSv1.3 TLS_AES  alice 0\n".replace(b"alice", b"")),
                 (b"", b"no TLS\n")):
             with self.client(v2("203.0.113.7", tlvs=tlvs) + b"?\n") as c:
@@ -262,47 +265,116 @@ class ProxyHeader(DaemonTest):
 
     # ---- a real proxy ----------------------------------------------------
 
-    def test_haproxy_speaks_for_its_clients(self):
-        haproxy = shutil.which("haproxy") or shutil.which(
+    def haproxy(self, *sections):
+        """Starts HAProxy with a section listen for each (bind options, server
+        options), and waits for it. Returns their ports."""
+        program = shutil.which("haproxy") or shutil.which(
             "haproxy", path="/usr/sbin")
-        if haproxy is None:
+        if program is None:
             self.skipTest("haproxy is missing")
-        self.serve(workers=2)
-        ports = [free_port(), free_port()]
+        ports = [free_port() for _ in sections]
         config = self.write(
             "global\n\tmaxconn 100\ndefaults\n\tmode tcp\n"
             "\ttimeout connect 5s\n\ttimeout client 20s\n"
             "\ttimeout server 20s\n"
-            + "".join(
-                "listen l%d\n\tbind 127.0.0.1:%d\n"
-                "\tserver s 127.0.0.1:%d %s check inter 100ms\n"
-                % (port, port, self.port, option)
-                for port, option in zip(
-                    ports, ("send-proxy", "send-proxy-v2"))),
+            + "".join("listen l%d\n\tbind 127.0.0.1:%d %s\n\tserver s %s\n"
+                      % (port, port, bind, server)
+                      for port, (bind, server) in zip(ports, sections)),
             name="haproxy.cfg", workers=None)
         with open(self.path("haproxy.log"), "wb") as log:
-            proxy = subprocess.Popen([haproxy, "-db", "-f", config],
+            proxy = subprocess.Popen([program, "-db", "-f", config],
                                      stdout=log, stderr=log)
-        try:
-            for port in ports:
-                self.through_haproxy(port)
-        finally:
-            proxy.terminate()
-            proxy.wait(PATIENCE)
+        self.addCleanup(proxy.wait, PATIENCE)
+        self.addCleanup(proxy.terminate)
 
-    def through_haproxy(self, port):
-        def connects():
+        def connects(port):
             try:
                 Client(("127.0.0.1", port)).close()
                 return True
             except OSError:
                 return False
-        self.eventually(connects, "haproxy listens")
-        with Client(("127.0.0.1", port), source="127.0.0.9") as c:
-            self.assertTrue(c.echoes())
-            own = self.own(c)
-            self.assertIn(own, [k["address"] for k in self.clients()])
-        self.daemon.wait_log("client [0-9]+ %s: closed: peer" % own)
+        for port in ports:
+            self.eventually(lambda: connects(port), "haproxy listens")
+        return ports
+
+    def test_haproxy_speaks_for_its_clients(self):
+        self.serve(workers=2)
+        for port in self.haproxy(*[
+                ("", "127.0.0.1:%d %s check inter 100ms" % (self.port, option))
+                for option in ("send-proxy", "send-proxy-v2")]):
+            with Client(("127.0.0.1", port), source="127.0.0.9") as c:
+                self.assertTrue(c.echoes())
+                own = self.own(c)
+                self.assertIn(own, [k["address"] for k in self.clients()])
+            self.daemon.wait_log("client [0-9]+ %s: closed: peer" % own)
+
+    def test_haproxy_passes_tls_through(self):
+        """The header comes before TLS, and before TLS with WebSocket."""
+        ca = Authority(self.path("."))
+        pair = ca.issue("server", ["DNS:localhost"])
+        web = free_port()
+        self.daemon = self.start(
+            'control { socket = "%s" }\n'
+            'tls "t" { certificate = "%s" key = "%s" }\n'
+            % (self.control, pair.certificate, pair.key)
+            + service("p", "tls://127.0.0.1:%d" % self.port,
+                      "wss://127.0.0.1:%d" % web,
+                      extra='\ttls = "t"\n\tproxy-from = "127.0.0.1"\n'
+                      '\taccess { deny = "127.0.0.8" }\n'), workers=2)
+        context = ssl.create_default_context(cafile=ca.certificate)
+
+        def connect(port, source):
+            sock = Client(("127.0.0.1", port), source=source).sock
+            own = "%s:%d" % sock.getsockname()
+            return own, Client.adopt(context.wrap_socket(
+                sock, server_hostname="localhost"))
+
+        for version in "send-proxy", "send-proxy-v2":
+            through = self.haproxy(*[("", "127.0.0.1:%d %s" % (port, version))
+                                     for port in (self.port, web)])
+            own, client = connect(through[0], "127.0.0.9")
+            with client:
+                self.assertTrue(client.echoes())
+                self.assertIn(own, [k["address"] for k in self.clients()])
+            own, client = connect(through[1], "127.0.0.9")
+            with WebSocket(client) as ws:
+                ws.send("hello")
+                self.assertEqual(ws.message(), "hello")
+                self.assertIn(own, [k["address"] for k in self.clients()])
+            for port in through:
+                with self.assertRaises((OSError, ssl.SSLError)):
+                    connect(port, "127.0.0.8")
+            self.eventually(lambda: self.refused("access") >= 2,
+                            "two refused")
+
+    def test_haproxy_ends_tls(self):
+        """What its header says of TLS and the certificate is the client's."""
+        ca = Authority(self.path("."))
+        pair = ca.issue("server", ["DNS:localhost"])
+        alice = ca.issue("alice")
+        with open(self.path("both.pem"), "w") as f:
+            for path in pair.certificate, pair.key:
+                with open(path) as part:
+                    f.write(part.read())
+        self.build_module("who", WHO)
+        self.copy_module("control")
+        self.serve(protocol="who")
+        (port,) = self.haproxy(
+            ("ssl crt %s ca-file %s verify optional"
+             % (self.path("both.pem"), ca.certificate),
+             "127.0.0.1:%d send-proxy-v2-ssl-cn proxy-v2-options "
+             "ssl-cipher,authority" % self.port))
+        context = ssl.create_default_context(cafile=ca.certificate)
+        for name in b"", b"alice":
+            if name:
+                context.load_cert_chain(alice.certificate, alice.key)
+            with Client.adopt(context.wrap_socket(
+                    Client(("127.0.0.1", port)).sock,
+                    server_hostname="localhost")) as c:
+                c.send(b"?\n")
+                self.assertEqual(
+                    c.line(), b"TLSv1.3 %s localhost %s %d\n"
+                    % (c.sock.cipher()[0].encode(), name, bool(name)))
 
 
 if __name__ == "__main__":
