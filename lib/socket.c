@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "socket_hold.h"
 #include "socket_priv.h"
 
 /* The limits of sockets that are in no group. */
@@ -540,6 +541,21 @@ void lined_socket_set_group(struct lined_socket *sock,
 struct lined_socket_group *lined_socket_group(const struct lined_socket *sock)
 {
 	return sock->group;
+}
+
+void socket_set_class(struct lined_socket *sock, uint8_t class)
+{
+	sock->class = class;
+}
+
+uint8_t socket_class(const struct lined_socket *sock)
+{
+	return sock->class;
+}
+
+const struct lined_limits *socket_limits_of(const struct lined_socket *sock)
+{
+	return socket_limits(sock);
 }
 
 void lined_socket_limits_changed(struct lined_socket *sock)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holding a socket: the program stops its input, for example when a service is
- * full, independently of the protocol, which has lined_socket_pause(). Neither
- * undoes the other. Thread: the socket's.
+ * What the program does to a socket beside the protocol. Holding: it stops the
+ * input, for example when a service is full, independently of the protocol's
+ * lined_socket_pause(); neither undoes the other. And the choice of its limits.
+ * Thread: the socket's.
  */
 #ifndef SOCKET_HOLD_H
 #define SOCKET_HOLD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <lined/socket.h>
 
@@ -23,5 +25,14 @@ void socket_unhold(struct lined_socket *sock, unsigned reason);
 void socket_set_busy(struct lined_socket *sock, bool busy);
 /* Whether it is held for at least one of these reasons. */
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
+
+/*
+ * The class of a socket: from 1 on, the limits at classes[class - 1] of its
+ * group apply to it; 0: the group's `limits`. Before it is in a group, 0 only.
+ * Call lined_socket_limits_changed() afterwards.
+ */
+void socket_set_class(struct lined_socket *sock, uint8_t class);
+uint8_t socket_class(const struct lined_socket *sock);
+const struct lined_limits *socket_limits_of(const struct lined_socket *sock);
 
 #endif

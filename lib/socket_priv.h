@@ -96,6 +96,7 @@ struct lined_socket {
 	uint64_t lines_in : 48;
 	uint64_t started_high : 16;
 	uint64_t bytes_in : 48;
+	uint64_t class : 8; /* socket_set_class(); 0: the group's limits */
 	uint64_t bytes_out : 48;
 
 	/* Times: the low 32 bits of milliseconds, compared by difference. */
@@ -193,7 +194,10 @@ extern const struct lined_socket_ops socket_ops;
 static inline const struct lined_limits *
 socket_limits(const struct lined_socket *sock)
 {
-	return &sock->group->limits;
+	const struct lined_socket_group *group = sock->group;
+
+	return sock->class == 0 ? &group->limits
+				: &group->classes[sock->class - 1];
 }
 
 /* Shows a line to the group's tap. */

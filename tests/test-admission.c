@@ -45,7 +45,7 @@ static enum admission_verdict enter(struct admission *admission,
 	union address address = address_of(text);
 	struct admission_entry *ignored;
 
-	return admission_enter(admission, &address.any, now_ms,
+	return admission_enter(admission, NULL, &address.any, now_ms,
 			       entry != NULL ? entry : &ignored);
 }
 
@@ -54,7 +54,7 @@ static enum admission_verdict datagram(struct admission *admission,
 {
 	union address address = address_of(text);
 
-	return admission_datagram_line(admission, &address.any, now_ms);
+	return admission_datagram_line(admission, NULL, &address.any, now_ms);
 }
 
 static struct admission *admission_of(struct admission_limits limits)
@@ -81,13 +81,13 @@ START_TEST(clients_are_counted_and_leave)
 	ck_assert_uint_eq(admission_clients(admission), 2);
 	ck_assert_uint_eq(admission_refused(admission, ADMISSION_CLIENTS), 2);
 	admission_leave(admission, first);
-	admission_gone(admission);
+	admission_gone(admission, NULL);
 	ck_assert_int_eq(enter(admission, "192.0.2.2", NOW_MS, &first),
 			 ADMISSION_OK);
 	admission_leave(admission, second);
-	admission_gone(admission);
+	admission_gone(admission, NULL);
 	admission_leave(admission, first);
-	admission_gone(admission);
+	admission_gone(admission, NULL);
 	ck_assert_uint_eq(admission_clients(admission), 0);
 	admission_free(admission);
 }
@@ -98,14 +98,59 @@ START_TEST(handshakes_are_limited_and_end)
 	struct admission *admission =
 		admission_of((struct admission_limits){.handshakes = 2});
 
-	ck_assert(admission_begin_handshake(admission));
-	ck_assert(admission_begin_handshake(admission));
-	ck_assert(!admission_begin_handshake(admission));
+	ck_assert(admission_begin_handshake(admission, NULL));
+	ck_assert(admission_begin_handshake(admission, NULL));
+	ck_assert(!admission_begin_handshake(admission, NULL));
 	ck_assert_uint_eq(admission_refused(admission, ADMISSION_HANDSHAKES),
 			  1);
-	admission_end_handshake(admission);
+	admission_end_handshake(admission, NULL);
 	ck_assert_uint_eq(admission_handshakes(admission), 1);
-	ck_assert(admission_begin_handshake(admission));
+	ck_assert(admission_begin_handshake(admission, NULL));
+	admission_free(admission);
+}
+END_TEST
+
+START_TEST(a_class_with_clients_of_its_own_counts_apart)
+{
+	struct admission_counts counts = {0, 0};
+	struct admission_limits office = {.clients = 1,
+					  .handshakes = 1,
+					  .own_clients = &counts,
+					  .own_handshakes = &counts};
+	struct admission_limits loose = {.clients = 1};
+	union address address = address_of("192.0.2.1");
+	struct admission_entry *entry;
+	struct admission *admission = admission_of(
+		(struct admission_limits){.clients = 1, .handshakes = 1});
+
+	ck_assert_int_eq(enter(admission, "192.0.2.2", NOW_MS, NULL),
+			 ADMISSION_OK);
+	ck_assert_int_eq(admission_enter(admission, &office, &address.any,
+					 NOW_MS, &entry),
+			 ADMISSION_OK);
+	ck_assert_int_eq(admission_enter(admission, &office, &address.any,
+					 NOW_MS, &entry),
+			 ADMISSION_CLIENTS);
+	/* Without a count of its own it shares the service's. */
+	ck_assert_int_eq(admission_enter(admission, &loose, &address.any,
+					 NOW_MS, &entry),
+			 ADMISSION_CLIENTS);
+	ck_assert_uint_eq(admission_clients(admission), 2);
+	admission_move(admission, NULL, &office);
+	ck_assert_uint_eq(atomic_load(&counts.clients), 2);
+	ck_assert_int_eq(enter(admission, "192.0.2.2", NOW_MS, NULL),
+			 ADMISSION_OK);
+	admission_gone(admission, &office);
+	admission_gone(admission, &office);
+	ck_assert_uint_eq(atomic_load(&counts.clients), 0);
+	ck_assert_uint_eq(admission_clients(admission), 1);
+	ck_assert(admission_begin_handshake(admission, NULL));
+	ck_assert(admission_begin_handshake(admission, &office));
+	ck_assert(!admission_begin_handshake(admission, &office));
+	admission_end_handshake(admission, &office);
+	admission_move_handshake(admission, NULL, &office);
+	ck_assert_uint_eq(admission_handshakes(admission), 0);
+	ck_assert(!admission_begin_handshake(admission, &office));
 	admission_free(admission);
 }
 END_TEST
@@ -127,7 +172,7 @@ START_TEST(clients_of_an_address_are_counted_apart)
 		ck_assert_int_eq(enter(admission, NULL, NOW_MS, NULL),
 				 ADMISSION_OK);
 	admission_leave(admission, entry);
-	admission_gone(admission);
+	admission_gone(admission, NULL);
 	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, NULL),
 			 ADMISSION_OK);
 	admission_free(admission);
@@ -232,7 +277,7 @@ static void enter_and_leave(struct admission *admission, const char *text)
 
 	ck_assert_int_eq(enter(admission, text, NOW_MS, &entry), ADMISSION_OK);
 	admission_leave(admission, entry);
-	admission_gone(admission);
+	admission_gone(admission, NULL);
 }
 
 /* A closing client still has a descriptor, but its address has a place again.
@@ -251,7 +296,7 @@ START_TEST(a_leaving_client_frees_the_place_of_its_address)
 	ck_assert_uint_eq(admission_clients(admission), 2);
 	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, NULL),
 			 ADMISSION_CLIENTS);
-	admission_gone(admission);
+	admission_gone(admission, NULL);
 	ck_assert_int_eq(enter(admission, "192.0.2.1", NOW_MS, NULL),
 			 ADMISSION_OK);
 	admission_free(admission);
@@ -273,7 +318,7 @@ static void *depart(void *arg)
 
 	for (int i = 0; i < VISITS; i++) {
 		admission_leave(visitors->admission, visitors->entries[i % 3]);
-		admission_gone(visitors->admission);
+		admission_gone(visitors->admission, NULL);
 	}
 	return NULL;
 }
@@ -317,12 +362,12 @@ START_TEST(a_flood_of_addresses_is_forgotten)
 
 	for (uint32_t i = 0; i < 1000000; i++) {
 		address.sin_addr.s_addr = htonl(i);
-		ck_assert_int_eq(admission_enter(admission,
+		ck_assert_int_eq(admission_enter(admission, NULL,
 						 (struct sockaddr *)&address,
 						 NOW_MS + i / 10, &entry),
 				 ADMISSION_OK);
 		admission_leave(admission, entry);
-		admission_gone(admission);
+		admission_gone(admission, NULL);
 	}
 	ck_assert_uint_le(admission_addresses(admission), 10000);
 	ck_assert_uint_eq(admission_clients(admission), 0);
@@ -340,7 +385,7 @@ static struct admission_ruling ask(struct admission *admission,
 	struct admission_ruling ruling;
 
 	memset(&ruling, 0xff, sizeof(ruling));
-	admission_ask(admission, &address.any, now_ms, &ruling);
+	admission_ask(admission, NULL, &address.any, now_ms, &ruling);
 	return ruling;
 }
 
@@ -434,6 +479,7 @@ static Suite *make_suite(void)
 
 	tcase_add_test(tcase, clients_are_counted_and_leave);
 	tcase_add_test(tcase, handshakes_are_limited_and_end);
+	tcase_add_test(tcase, a_class_with_clients_of_its_own_counts_apart);
 	tcase_add_test(tcase, clients_of_an_address_are_counted_apart);
 	tcase_add_loop_test(tcase,
 			    an_address_is_an_ipv4_address_or_an_ipv6_network, 0,

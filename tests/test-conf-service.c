@@ -251,6 +251,131 @@ START_TEST(lines_that_can_never_be_sent_are_warned_of)
 }
 END_TEST
 
+/* ---- classes ------------------------------------------------------------ */
+
+static uint8_t class_of(const struct conf_service *s, const char *text)
+{
+	struct lined_address address;
+
+	ck_assert_int_eq(lined_address_parse(&address, text), 0);
+	return conf_class_of(s, &address.any);
+}
+
+START_TEST(the_longest_prefix_decides_the_class)
+{
+	const struct conf_service *s = fixture_good_service(
+		"class \"a\" { from = { \"10.0.0.0/8\", \"2001:db8::/32\" }\n"
+		"clients = 5 }\n"
+		"class \"b\" { from = \"10.1.0.0/16\" idle-timeout = 0 }\n"
+		"limits { clients = 7 idle-timeout = 1m line-burst = 9\n"
+		"line-rate = 3 }");
+
+	ck_assert_uint_eq(s->class_count, 2);
+	ck_assert_uint_eq(class_of(s, "192.0.2.1"), 0);
+	ck_assert_uint_eq(class_of(s, "unix"), 0);
+	ck_assert_uint_eq(class_of(s, "10.2.0.1"), 1);
+	ck_assert_uint_eq(class_of(s, "2001:db8::1"), 1);
+	ck_assert_uint_eq(class_of(s, "10.1.0.1"), 2);
+	/* Only what a class sets differs, and is counted apart. */
+	ck_assert_uint_eq(s->classes[0].bounds.admission.clients, 5);
+	ck_assert_ptr_nonnull(s->classes[0].bounds.admission.own_clients);
+	ck_assert_ptr_null(s->classes[0].bounds.admission.own_handshakes);
+	ck_assert_uint_eq(s->class_limits[0].idle_ms, 60000);
+	ck_assert_uint_eq(s->class_limits[0].line_burst, 9);
+	ck_assert_uint_eq(s->classes[1].bounds.admission.clients, 7);
+	ck_assert_ptr_null(s->classes[1].bounds.admission.own_clients);
+	ck_assert_uint_eq(s->class_limits[1].idle_ms, 0);
+	ck_assert_uint_eq(conf_clients_max(s), 12);
+}
+END_TEST
+
+START_TEST(classes_of_defaults_lie_below_those_of_the_service)
+{
+	const struct conf *conf = fixture_good(
+		"defaults { limits { line-rate = 1 }\n"
+		"class \"a\" { from = \"10.0.0.0/8\" clients = 1\n"
+		"handshakes = 2 }\n"
+		"class \"b\" { from = \"10.1.0.0/16\" clients = 3 } }\n"
+		"service \"s\" { protocol = echo listen = \"tcp://*:1\"\n"
+		"class \"c\" { from = \"10.1.0.0/16\" clients = 4 }\n"
+		"class \"a\" { clients = 5 } }\n"
+		"service \"t\" { protocol = echo listen = \"tcp://*:2\"\n"
+		"class \"a\" { from = \"192.0.2.0/24\" } }\n");
+	const struct conf_service *s = &conf->services[0];
+
+	ck_assert_uint_eq(s->class_count, 3);
+	/* The same network: the service's own. */
+	ck_assert_str_eq(s->classes[class_of(s, "10.1.0.1") - 1].name, "c");
+	/* The same name: one class. */
+	ck_assert_str_eq(s->classes[class_of(s, "10.2.0.1") - 1].name, "a");
+	ck_assert_uint_eq(s->classes[1].bounds.admission.clients, 5);
+	ck_assert_uint_eq(s->classes[1].bounds.admission.handshakes, 2);
+	ck_assert_uint_eq(s->class_limits[1].line_rate, 1);
+	s = &conf->services[1];
+	ck_assert_uint_eq(class_of(s, "10.2.0.1"), 0);
+	ck_assert_uint_eq(class_of(s, "192.0.2.1"), 1);
+	ck_assert_uint_eq(s->classes[0].bounds.admission.clients, 1);
+}
+END_TEST
+
+START_TEST(wrong_classes_are_told_with_their_places)
+{
+	fixture_bad(
+		"defaults {\n"
+		"class \"d\" { clients = 3 }\n"
+		"}\n"
+		"service \"s\" { protocol = echo listen = \"tcp://*:1\"\n"
+		"class \"a\" { from = { \"10.0.0.0/8\",\n"
+		"\"10.0.0.0/8\" } clinets = 2 }\n"
+		"class \"b\" { from = { } clients = 2 }\n"
+		"class \"c\" { from = { \"10.0.0.0/8\",\n"
+		"\"10.0.0.300\" } clients = 0 }\n"
+		"class \"a\" { clients = 5 }\n"
+		"}\n",
+		"2: defaults: class \"d\": from is missing: it lists the "
+		"networks of the class\n"
+		"6: service \"s\": class \"a\": unknown key \"clinets\" (did "
+		"you mean \"clients\"?)\n"
+		"6: service \"s\": class \"a\": from: 10.0.0.0/8 is in class "
+		"\"a\" already at lined.conf:5\n"
+		"7: service \"s\": class \"b\": from is empty: it lists the "
+		"networks of the class\n"
+		"8: service \"s\": class \"c\": from: 10.0.0.0/8 is in class "
+		"\"a\" already at lined.conf:5\n"
+		"9: service \"s\": class \"c\": clients: \"0\" is out of range "
+		"(1 to 10000000)\n"
+		"9: service \"s\": class \"c\": from: \"10.0.0.300\" is not a "
+		"network (192.0.2.0/24, 2001:db8::/32)\n"
+		"10: service \"s\": class \"a\" is defined already at "
+		"lined.conf:5\n"
+		"10: service \"s\": class \"a\": from is missing: it lists the "
+		"networks of the class\n");
+}
+END_TEST
+
+START_TEST(classes_without_effect_are_warned_of)
+{
+	fixture_good_service("class \"a\" { from = \"10.0.0.0/8\" }\n"
+			     "class \"b\" { from = \"10.1.0.0/16\"\n"
+			     "line-burst = 3 send-queue = 8k }");
+	ck_assert_str_eq(
+		fixture_warnings(),
+		"lined.conf:2: service \"s\": class \"a\": it sets no limit, "
+		"and does nothing\n"
+		"lined.conf:3: service \"s\": class \"b\": send-queue (8192) "
+		"is "
+		"too small for a line of line-length (8192): it can never be "
+		"sent\n"
+		"lined.conf:4: service \"s\": class \"b\": line-burst does "
+		"nothing without line-rate\n");
+	fixture_good("service \"s\" { protocol = echo listen = \"unix:///a\"\n"
+		     "class \"a\" { from = \"10.0.0.0/8\" clients = 1 } }");
+	ck_assert_str_eq(fixture_warnings(),
+			 "lined.conf:2: service \"s\": class \"a\": it does "
+			 "nothing: all addresses are unix://\n");
+}
+END_TEST
+
 START_TEST(leading_zeros_are_refused)
 {
 	fixture_bad_service(
@@ -522,6 +647,11 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, bad_values_tell_form_or_range);
 	tcase_add_test(tcase, leading_zeros_are_refused);
 	tcase_add_test(tcase, lines_that_can_never_be_sent_are_warned_of);
+	tcase_add_test(tcase, the_longest_prefix_decides_the_class);
+	tcase_add_test(tcase,
+		       classes_of_defaults_lie_below_those_of_the_service);
+	tcase_add_test(tcase, wrong_classes_are_told_with_their_places);
+	tcase_add_test(tcase, classes_without_effect_are_warned_of);
 	add_sections(suite);
 	tcase = fixture_case(suite, "changes");
 	tcase_add_test(tcase, the_same_written_otherwise_is_no_change);

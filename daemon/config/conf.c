@@ -112,13 +112,14 @@ static const char *conf_read_path(struct conf_build *build, const char *name,
 static void conf_read_defaults(struct conf_build *build, struct conf_node *node)
 {
 	static const struct lined_option none[] = {{.name = NULL}};
-	static const char *const sections[] = {"limits", NULL};
+	static const char *const sections[] = {"limits", "class", NULL};
 	struct conf_options options = conf_build_options(build, "defaults");
 	struct conf_node *limits = NULL;
 
 	options.sections = sections;
 	if (node != NULL) {
 		limits = conf_options_section(&options, node, "limits");
+		conf_class_read_defaults(build, node);
 		conf_options_fill(&options, node, none, NULL);
 	}
 	conf_limits_read_defaults(build, limits);

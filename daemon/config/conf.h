@@ -23,6 +23,7 @@
 #include "config/parse/conf_message.h"
 #include "log/log.h"
 #include "net/access.h"
+#include "net/admission.h"
 #include "net/broker.h"
 #include "net/listen_address.h"
 #include "tls.h"
@@ -70,6 +71,30 @@ struct conf_web {
 	enum conf_web_page page;
 };
 
+struct conf_networks {
+	const struct lined_network *items;
+	size_t count;
+};
+
+/* Limits of one `limits` section, or of a class. */
+struct conf_bounds {
+	/* As for the sockets, and as for admission. */
+	struct lined_limits sockets;
+	struct admission_limits admission;
+	uint32_t handshake_ms; /* of TLS, a PROXY header, an upgrade */
+};
+
+/* A `class "name"`: clients from some networks, with all their limits, those
+ * of `limits` too. */
+struct conf_class {
+	const char *name;
+	struct conf_networks from;
+	struct conf_bounds bounds;
+	struct conf_place place;
+};
+
+#define CONF_CLASSES_MAX 255
+
 struct conf_service {
 	const char *name;
 	const char *protocol;
@@ -105,6 +130,10 @@ struct conf_service {
 	size_t proxy_from_count;
 	bool proxy_from_unix;
 	struct access_rules access;
+	/* A client's class is a number: 1 is classes[0], 0 is none. */
+	const struct conf_class *classes;
+	const struct lined_limits *class_limits; /* bounds.sockets of each */
+	size_t class_count;
 	struct conf_web web;
 	bool cluster; /* bus and registry are shared by the nodes */
 	struct conf_place place;
@@ -217,6 +246,29 @@ const struct conf_service *conf_service_at(const struct conf *conf, size_t i);
  * `proxy-from`. */
 bool conf_is_proxy(const struct conf_service *service,
 		   const struct sockaddr *address);
+
+/*
+ * The class of an address: the one with the longest prefix that contains it,
+ * of equal ones the first. 0: it is in none.
+ */
+uint8_t conf_class_of(const struct conf_service *service,
+		      const struct sockaddr *address);
+/* The network that decides so; NULL: none. */
+const struct lined_network *
+conf_class_network(const struct conf_service *service,
+		   const struct sockaddr *address, uint8_t *class);
+
+/* The limits for admission of a class; NULL for class 0, as admission.h has
+ * it. */
+const struct admission_limits *
+conf_class_admission(const struct conf_service *service, uint8_t class);
+
+/* How many clients the service may have, with those of classes that count their
+ * own. */
+uint64_t conf_clients_max(const struct conf_service *service);
+
+/* handshake-timeout of a class, or of the service. */
+uint32_t conf_handshake_ms(const struct conf_service *service, uint8_t class);
 
 /* The log level of connects and disconnects of a service's clients:
  * LINED_LOG_DEBUG for internal services, which are polled every few seconds. */

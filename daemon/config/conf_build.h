@@ -12,8 +12,10 @@
 #include "config/parse/conf_tree.h"
 #include "pool.h"
 
-/* A `limits` section, with the types of its options; -1: not set. */
+/* A `limits` section, or a class, with the types of its options; -1: not
+ * set. */
 struct conf_limits {
+	struct lined_option_list from; /* of a class */
 	int64_t clients;
 	int64_t clients_per_address;
 	int64_t connect_rate_per_address;
@@ -26,6 +28,13 @@ struct conf_limits {
 	int64_t send_stall_ms;
 	int64_t handshake_ms;
 	int64_t handshakes;
+};
+
+/* A `class` section of `defaults`. */
+struct conf_class_keys {
+	const struct conf_node *node;
+	struct conf_networks from;
+	struct conf_limits limits;
 };
 
 /* An address that a service listens on, to find collisions. */
@@ -43,6 +52,8 @@ struct conf_build {
 	struct conf_report report;
 	struct conf_tree tree;
 	struct conf_limits defaults;
+	struct conf_class_keys *default_classes;
+	size_t default_class_count;
 	struct conf_use *uses, **uses_end;
 	size_t use_count;
 };
@@ -85,8 +96,28 @@ void conf_build_check_uses(struct conf_build *build);
 /* conf_limits.c */
 void conf_limits_read_defaults(struct conf_build *build,
 			       struct conf_node *node);
+/* *limits: what is in force, for the classes to begin with. */
 void conf_limits_read(struct conf_build *build, struct conf_node *node,
-		      const char *context, struct conf_service *service);
+		      const char *context, struct conf_service *service,
+		      struct conf_limits *limits);
+/* What a class section sets. */
+void conf_limits_read_class(struct conf_build *build, struct conf_node *node,
+			    const char *context, struct conf_limits *limits);
+/* Overrides limits with what stronger sets. Returns how many. */
+unsigned conf_limits_overlay(struct conf_limits *limits,
+			     const struct conf_limits *stronger);
+/* Checks them (node NULL: there is no section) and stores them. */
+void conf_limits_store(struct conf_build *build, const struct conf_node *node,
+		       const char *context, const struct conf_limits *limits,
+		       struct conf_bounds *bounds);
+
+/* conf_class.c: the `class` sections of `defaults`, and of a service, whose own
+ * limits are given. */
+void conf_class_read_defaults(struct conf_build *build,
+			      struct conf_node *defaults);
+void conf_class_read(struct conf_build *build, struct conf_node *node,
+		     const char *context, const struct conf_limits *limits,
+		     struct conf_service *service);
 
 /* conf_framing.c */
 void conf_framing_read(struct conf_build *build, struct conf_node *node,

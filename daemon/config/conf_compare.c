@@ -76,29 +76,41 @@ static bool tls_lists_equal(const struct conf_service *a,
 	return true;
 }
 
-static bool limits_equal(const struct conf_service *a,
-			 const struct conf_service *b)
+static bool socket_limits_equal(const struct lined_limits *x,
+				const struct lined_limits *y)
 {
-	const struct lined_limits *x = &a->limits, *y = &b->limits;
-
 	return x->idle_ms == y->idle_ms &&
 	       x->first_line_ms == y->first_line_ms &&
 	       x->line_ms == y->line_ms &&
 	       x->send_stall_ms == y->send_stall_ms &&
 	       x->line_rate == y->line_rate && x->line_burst == y->line_burst &&
-	       x->send_queue == y->send_queue && a->clients == b->clients &&
+	       x->send_queue == y->send_queue;
+}
+
+static bool limits_equal(const struct conf_service *a,
+			 const struct conf_service *b)
+{
+	return socket_limits_equal(&a->limits, &b->limits) &&
+	       a->clients == b->clients &&
 	       a->clients_per_address == b->clients_per_address &&
 	       a->connect_rate_per_address == b->connect_rate_per_address &&
 	       a->handshake_ms == b->handshake_ms &&
 	       a->handshakes == b->handshakes;
 }
 
-static bool framing_equal(const struct lined_framing *a,
-			  const struct lined_framing *b)
+static bool bounds_equal(const struct conf_bounds *a,
+			 const struct conf_bounds *b)
 {
-	return a->line_length == b->line_length &&
-	       a->terminator == b->terminator && a->byte == b->byte &&
-	       a->too_long == b->too_long && a->unterminated == b->unterminated;
+	const struct admission_limits *x = &a->admission, *y = &b->admission;
+
+	return socket_limits_equal(&a->sockets, &b->sockets) &&
+	       x->clients == y->clients &&
+	       x->clients_per_address == y->clients_per_address &&
+	       x->connect_rate_per_address == y->connect_rate_per_address &&
+	       x->handshakes == y->handshakes &&
+	       (x->own_clients != NULL) == (y->own_clients != NULL) &&
+	       (x->own_handshakes != NULL) == (y->own_handshakes != NULL) &&
+	       a->handshake_ms == b->handshake_ms;
 }
 
 static bool networks_equal(const struct lined_network *a, size_t a_count,
@@ -112,6 +124,34 @@ static bool networks_equal(const struct lined_network *a, size_t a_count,
 		if (!lined_network_equal(&a[i], &b[i]))
 			return false;
 	return true;
+}
+
+static bool classes_equal(const struct conf_service *a,
+			  const struct conf_service *b)
+{
+	size_t i;
+
+	if (a->class_count != b->class_count)
+		return false;
+	for (i = 0; i < a->class_count; i++) {
+		const struct conf_class *x = &a->classes[i];
+		const struct conf_class *y = &b->classes[i];
+
+		if (strcmp(x->name, y->name) != 0 ||
+		    !networks_equal(x->from.items, x->from.count, y->from.items,
+				    y->from.count) ||
+		    !bounds_equal(&x->bounds, &y->bounds))
+			return false;
+	}
+	return true;
+}
+
+static bool framing_equal(const struct lined_framing *a,
+			  const struct lined_framing *b)
+{
+	return a->line_length == b->line_length &&
+	       a->terminator == b->terminator && a->byte == b->byte &&
+	       a->too_long == b->too_long && a->unterminated == b->unterminated;
 }
 
 static bool access_equal(const struct conf_service *a,
@@ -150,7 +190,7 @@ unsigned conf_service_changes(const struct conf_service *a,
 		changes |= CONF_CHANGE_PROTOCOL;
 	if (!listens_equal(a, b))
 		changes |= CONF_CHANGE_LISTEN;
-	if (!limits_equal(a, b))
+	if (!limits_equal(a, b) || !classes_equal(a, b))
 		changes |= CONF_CHANGE_LIMITS;
 	if (!framing_equal(&a->framing, &b->framing))
 		changes |= CONF_CHANGE_FRAMING;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `limits` sections. A later one of these overrides an earlier one: the
- * daemon's default, the protocol's default, `defaults`, the service's own
- * section.
+ * The keys of `limits` sections and of classes. A later one of these overrides
+ * an earlier one: the daemon's default, the protocol's default, `defaults`, the
+ * service's own section; for a class, its section in `defaults`, its section in
+ * the service.
  */
 #include "config.h"
 
@@ -16,7 +17,8 @@
 #define QUEUE_MIN   1024
 #define QUEUE_MAX   (1024 * 1024 * 1024)
 
-static const struct lined_option limits_table[] = {
+static const struct lined_option class_table[] = {
+	{LINED_OPTION("from", LIST, struct conf_limits, from)},
 	{LINED_OPTION("clients", INTEGER, struct conf_limits, clients),
 	 .fallback = "10000", .min = 1, .max = COUNT_MAX},
 	{LINED_OPTION("clients-per-address", INTEGER, struct conf_limits,
@@ -50,85 +52,122 @@ static const struct lined_option limits_table[] = {
 	{.name = NULL},
 };
 
-static int64_t *limits_value(struct conf_limits *limits,
+/* A `limits` section has no `from`. */
+#define limits_table (class_table + 1)
+
+static int64_t *limits_value(const struct conf_limits *limits,
 			     const struct lined_option *option)
 {
-	return (int64_t *)(void *)((char *)limits + option->offset);
+	return (int64_t *)(uintptr_t)((const char *)limits + option->offset);
 }
 
 static void limits_fill(struct conf_build *build, struct conf_node *node,
-			const char *context, struct conf_limits *limits,
-			bool keep)
+			const char *context, const struct lined_option *table,
+			struct conf_limits *limits, bool keep)
 {
 	struct conf_options options = conf_build_options(build, context);
 
 	options.keep = keep;
-	conf_options_fill(&options, node, limits_table, limits);
+	conf_options_fill(&options, node, table, limits);
 }
 
 /* Leaves at -1 what the section does not set. */
-void conf_limits_read_defaults(struct conf_build *build, struct conf_node *node)
+static void limits_fill_set(struct conf_build *build, struct conf_node *node,
+			    const char *context,
+			    const struct lined_option *table,
+			    struct conf_limits *limits)
 {
 	const struct lined_option *option;
 
+	*limits = (struct conf_limits){.clients = -1};
 	for (option = limits_table; option->name != NULL; option++)
-		*limits_value(&build->defaults, option) = -1;
+		*limits_value(limits, option) = -1;
 	if (node != NULL)
-		limits_fill(build, node, "defaults: limits", &build->defaults,
-			    true);
+		limits_fill(build, node, context, table, limits, true);
 }
 
-static void limits_overlay(struct conf_limits *limits,
-			   struct conf_limits *stronger)
+void conf_limits_read_defaults(struct conf_build *build, struct conf_node *node)
+{
+	limits_fill_set(build, node, "defaults: limits", limits_table,
+			&build->defaults);
+}
+
+void conf_limits_read_class(struct conf_build *build, struct conf_node *node,
+			    const char *context, struct conf_limits *limits)
+{
+	limits_fill_set(build, node, context, class_table, limits);
+}
+
+unsigned conf_limits_overlay(struct conf_limits *limits,
+			     const struct conf_limits *stronger)
 {
 	const struct lined_option *option;
+	unsigned count = 0;
 
-	for (option = limits_table; option->name != NULL; option++)
-		if (*limits_value(stronger, option) >= 0)
-			*limits_value(limits, option) =
-				*limits_value(stronger, option);
+	for (option = limits_table; option->name != NULL; option++) {
+		if (*limits_value(stronger, option) < 0)
+			continue;
+		*limits_value(limits, option) = *limits_value(stronger, option);
+		count++;
+	}
+	return count;
 }
 
 /* Each value is in the range that the table sets, and so fits into 32 bits. */
-static void limits_store(const struct conf_limits *limits,
-			 struct conf_service *service)
+void conf_limits_store(struct conf_build *build, const struct conf_node *node,
+		       const char *context, const struct conf_limits *limits,
+		       struct conf_bounds *bounds)
 {
-	service->clients = (uint32_t)limits->clients;
-	service->clients_per_address = (uint32_t)limits->clients_per_address;
-	service->connect_rate_per_address =
-		(uint32_t)limits->connect_rate_per_address;
-	service->handshake_ms = (uint32_t)limits->handshake_ms;
-	service->handshakes = (uint32_t)limits->handshakes;
-	service->limits.idle_ms = (uint32_t)limits->idle_ms;
-	service->limits.first_line_ms = (uint32_t)limits->first_line_ms;
-	service->limits.line_ms = (uint32_t)limits->line_ms;
-	service->limits.send_stall_ms = (uint32_t)limits->send_stall_ms;
-	service->limits.line_rate = (uint32_t)limits->line_rate;
-	service->limits.line_burst = (uint32_t)limits->line_burst;
-	service->limits.send_queue = (uint32_t)limits->send_queue;
+	const struct conf_key *burst =
+		node != NULL ? conf_options_key(node, "line-burst") : NULL;
+	uint32_t line_rate = (uint32_t)limits->line_rate;
+	uint32_t line_burst = (uint32_t)limits->line_burst;
+
+	if (burst != NULL && line_rate == 0)
+		conf_warning_in(&build->report, context, &burst->place,
+				"line-burst does nothing without line-rate");
+	if (line_rate == 0 || line_burst == 0)
+		line_burst = line_rate;
+	bounds->sockets = (struct lined_limits){
+		.idle_ms = (uint32_t)limits->idle_ms,
+		.first_line_ms = (uint32_t)limits->first_line_ms,
+		.line_ms = (uint32_t)limits->line_ms,
+		.send_stall_ms = (uint32_t)limits->send_stall_ms,
+		.line_rate = line_rate,
+		.line_burst = line_burst,
+		.send_queue = (uint32_t)limits->send_queue,
+	};
+	bounds->admission = (struct admission_limits){
+		.clients = (uint32_t)limits->clients,
+		.clients_per_address = (uint32_t)limits->clients_per_address,
+		.connect_rate_per_address =
+			(uint32_t)limits->connect_rate_per_address,
+		.datagram_rate = line_rate,
+		.datagram_burst = line_burst,
+		.handshakes = (uint32_t)limits->handshakes,
+	};
+	bounds->handshake_ms = (uint32_t)limits->handshake_ms;
 }
 
 void conf_limits_read(struct conf_build *build, struct conf_node *node,
-		      const char *context, struct conf_service *service)
+		      const char *context, struct conf_service *service,
+		      struct conf_limits *limits)
 {
-	struct conf_key *burst = NULL;
-	struct conf_limits limits;
+	struct conf_bounds bounds;
 
-	limits_fill(build, NULL, context, &limits, false);
+	limits_fill(build, NULL, context, limits_table, limits, false);
 	if (service->module != NULL &&
 	    (service->module->flags & LINED_NO_IDLE_TIMEOUT) != 0)
-		limits.idle_ms = 0;
-	limits_overlay(&limits, &build->defaults);
-	if (node != NULL) {
-		limits_fill(build, node, context, &limits, true);
-		burst = conf_options_key(node, "line-burst");
-	}
-	if (burst != NULL && limits.line_rate == 0)
-		conf_warning_in(&build->report, context, &burst->place,
-				"line-burst does nothing without line-rate");
-	if (limits.line_rate == 0)
-		limits.line_burst = 0;
-	else if (limits.line_burst == 0)
-		limits.line_burst = limits.line_rate;
-	limits_store(&limits, service);
+		limits->idle_ms = 0;
+	conf_limits_overlay(limits, &build->defaults);
+	if (node != NULL)
+		limits_fill(build, node, context, limits_table, limits, true);
+	conf_limits_store(build, node, context, limits, &bounds);
+	service->limits = bounds.sockets;
+	service->clients = bounds.admission.clients;
+	service->clients_per_address = bounds.admission.clients_per_address;
+	service->connect_rate_per_address =
+		bounds.admission.connect_rate_per_address;
+	service->handshake_ms = bounds.handshake_ms;
+	service->handshakes = bounds.admission.handshakes;
 }

@@ -247,7 +247,21 @@ static void service_check_queue(struct conf_build *build, const char *context,
 	const struct conf_key *key = NULL;
 	uint32_t length = service->framing.line_length;
 	const char *section = "framing";
+	size_t i;
 
+	for (i = 0; i < service->class_count; i++) {
+		const struct conf_class *class = &service->classes[i];
+		uint32_t queue = class->bounds.sockets.send_queue;
+
+		if (queue > 0 && queue < length + 2 &&
+		    queue != service->limits.send_queue)
+			conf_warning_in(&build->report, context, &class->place,
+					"class \"%s\": send-queue (%u) is too "
+					"small for a line of line-length (%u): "
+					"it can never be sent",
+					class->name, (unsigned)queue,
+					(unsigned)length);
+	}
 	if (service->limits.send_queue == 0 ||
 	    service->limits.send_queue >= length + 2)
 		return;
@@ -274,6 +288,7 @@ static void service_read_sections(struct conf_build *build,
 {
 	struct conf_node *limits, *framing, *access, *web, *protocol;
 	const char *context = within->context;
+	struct conf_limits in_force;
 
 	service->drain_timeout_ms = build->conf->drain_timeout_ms;
 	limits = conf_options_section(within, node, "limits");
@@ -283,7 +298,8 @@ static void service_read_sections(struct conf_build *build,
 	protocol = service_protocol_section(within, node, service);
 	conf_limits_read(build, limits,
 			 service_inner_context(build, context, "limits"),
-			 service);
+			 service, &in_force);
+	conf_class_read(build, node, context, &in_force, service);
 	conf_framing_read(build, framing,
 			  service_inner_context(build, context, "framing"),
 			  service);
@@ -355,8 +371,8 @@ static void service_read_keys(struct conf_build *build, const char *context,
 static void service_read(struct conf_build *build, struct conf_node *node,
 			 struct conf_service *service)
 {
-	const char *sections[] = {"limits", "framing", "access",
-				  "web",    NULL,      NULL};
+	const char *sections[] = {"limits", "framing", "access", "web",
+				  "class",  NULL,      NULL};
 	const char *context =
 		pool_printf(build->conf->pool, "service \"%s\"", node->title);
 	const struct conf_key *key = conf_options_key(node, "protocol");
@@ -377,7 +393,7 @@ static void service_read(struct conf_build *build, struct conf_node *node,
 			      SERVICE_NAME_MAX);
 	options = conf_build_options(build, context);
 	if (key != NULL && key->count == 1)
-		service->protocol = sections[4] =
+		service->protocol = sections[5] =
 			pool_strdup(build->conf->pool, key->values->text);
 	options.sections = sections;
 	conf_protocol_find(build, context, node, service);

@@ -18,6 +18,7 @@
 #include "serve/instance.h"
 #include "serve/server.h"
 #include "serve/service.h"
+#include "socket_hold.h"
 
 #define CLIENTS_TIMEOUT_MS 5000
 
@@ -63,6 +64,10 @@ static void clients_list_one(struct lined_socket *sock, void *arg)
 	if (client_via(sock, via, sizeof(via)) != NULL)
 		response_text(response, "via", via);
 	response_text(response, "listen", lined_client_listen(sock));
+	if (socket_class(sock) > 0)
+		response_text(
+			response, "class",
+			instance->conf->classes[socket_class(sock) - 1].name);
 	response_number(response, "worker", instance->worker->index);
 	response_number(response, "connected_ms", traffic.connected_ms);
 	response_number(response, "silent_ms", traffic.silent_ms);

@@ -286,6 +286,24 @@ static void status_add_handshakes(const struct service *service,
 							tls_truncated)));
 }
 
+/* The clients of classes that count their own. */
+static void status_add_classes(const struct conf_service *conf,
+			       struct response *response)
+{
+	size_t i;
+
+	for (i = 0; i < conf->class_count; i++) {
+		const struct conf_class *class = &conf->classes[i];
+
+		if (class->bounds.admission.own_clients == NULL)
+			continue;
+		response_count(
+			response, "class_clients", class->name,
+			atomic_load(
+				&class->bounds.admission.own_clients->clients));
+	}
+}
+
 static void status_add_protocol(const struct service *service,
 				struct response *response)
 {
@@ -341,7 +359,9 @@ static void status_add_service(const struct service *service,
 			     service->draining ? "draining" : "open", response);
 	response_number(response, "clients",
 			admission_clients(service->admission));
-	response_number(response, "clients_limit", service->conf->clients);
+	response_number(response, "clients_limit",
+			conf_clients_max(service->conf));
+	status_add_classes(service->conf, response);
 	response_number(response, "accepted",
 			admission_admitted(service->admission));
 	status_add_counters(service, response);

@@ -16,6 +16,7 @@
 #include "net/admission.h"
 #include "serve/server.h"
 #include "serve/service.h"
+#include "serve/service_instances.h"
 
 /* ---- addresses ----------------------------------------------------------- */
 
@@ -91,25 +92,24 @@ static void why_add(struct response *response, const struct conf_service *conf,
 	response_text(response, "rule", rule);
 }
 
-static void why_describe_limit(const struct service *service,
+static void why_describe_limit(const struct admission_limits *limits,
 			       const struct admission_ruling *ruling,
 			       char *text, size_t size)
 {
-	const struct conf_service *conf = service->conf;
-
 	switch (ruling->verdict) {
 	case ADMISSION_CLIENTS:
-		snprintf(text, size, "the service has %u of %u clients",
-			 admission_clients(service->admission), conf->clients);
+		snprintf(text, size, "the %s has %u of %u clients",
+			 limits->own_clients != NULL ? "class" : "service",
+			 ruling->places, limits->clients);
 		break;
 	case ADMISSION_ADDRESS:
 		snprintf(text, size, "the address has %u of %u clients",
-			 ruling->clients, conf->clients_per_address);
+			 ruling->clients, limits->clients_per_address);
 		break;
 	case ADMISSION_RATE:
 		snprintf(text, size,
 			 "the address connects faster than %u times a second",
-			 conf->connect_rate_per_address);
+			 limits->connect_rate_per_address);
 		break;
 	default:
 		break;
@@ -123,12 +123,17 @@ static void why_add_service(const struct service *service,
 	const struct sockaddr *address = &from->any;
 	const struct conf_service *conf = service->conf;
 	struct access_ruling access = access_rules_rule(&conf->access, address);
-	struct admission_ruling limits;
+	uint8_t class = conf_class_of(conf, address);
+	const struct admission_limits *of_class =
+		conf_class_admission(conf, class);
+	struct admission_limits limits =
+		of_class != NULL ? *of_class : service_limits(conf);
+	struct admission_ruling ruling;
 	char text[128];
 
-	admission_ask(service->admission, address,
+	admission_ask(service->admission, of_class, address,
 		      lined_dispatcher_now_ms(service->env->dispatcher),
-		      &limits);
+		      &ruling);
 	why_describe_access(conf, &access, address->sa_family, text,
 			    sizeof(text));
 	if (!why_listens_for(conf, address->sa_family)) {
@@ -139,19 +144,20 @@ static void why_add_service(const struct service *service,
 			"a proxy: the address in its PROXY header decides");
 	} else if (!access.allowed) {
 		why_add(response, conf, false, "access", text);
-	} else if (limits.verdict != ADMISSION_OK) {
-		why_describe_limit(service, &limits, text, sizeof(text));
+	} else if (ruling.verdict != ADMISSION_OK) {
+		why_describe_limit(&limits, &ruling, text, sizeof(text));
 		why_add(response, conf, false,
-			admission_verdict_text(limits.verdict), text);
+			admission_verdict_text(ruling.verdict), text);
 	} else {
 		why_add(response, conf, true, "access", text);
 	}
-	response_number(response, "clients",
-			admission_clients(service->admission));
-	response_number(response, "clients_limit", conf->clients);
-	response_number(response, "address_clients", limits.clients);
+	response_text(response, "class",
+		      class > 0 ? conf->classes[class - 1].name : "");
+	response_number(response, "clients", ruling.places);
+	response_number(response, "clients_limit", limits.clients);
+	response_number(response, "address_clients", ruling.clients);
 	response_number(response, "address_limit",
-			limits.counted ? conf->clients_per_address : 0);
+			ruling.counted ? limits.clients_per_address : 0);
 }
 
 static void why_add_drained(struct response *response,

@@ -34,8 +34,8 @@ struct admission_entry {
 struct admission {
 	struct admission_limits limits;
 	uint64_t seed;
-	uint32_t clients;
-	atomic_uint gone; /* of them, not collected yet */
+	atomic_uint all;     /* clients */
+	atomic_uint clients; /* that count to the service */
 	atomic_uint handshakes;
 	struct admission_entry **buckets;
 	size_t bucket_count, entries;
@@ -271,17 +271,34 @@ void admission_leave(struct admission *admission, struct admission_entry *entry)
 	while (!atomic_compare_exchange_weak(&admission->left, &first, entry));
 }
 
-void admission_gone(struct admission *admission)
+/* What a client counts to. */
+static atomic_uint *admission_places(struct admission *admission,
+				     const struct admission_limits *class)
 {
-	atomic_fetch_add(&admission->gone, 1);
+	return class != NULL && class->own_clients != NULL
+		       ? &class->own_clients->clients
+		       : &admission->clients;
+}
+
+void admission_gone(struct admission *admission,
+		    const struct admission_limits *class)
+{
+	atomic_fetch_sub(admission_places(admission, class), 1);
+	atomic_fetch_sub(&admission->all, 1);
+}
+
+void admission_move(struct admission *admission,
+		    const struct admission_limits *from,
+		    const struct admission_limits *to)
+{
+	atomic_fetch_add(admission_places(admission, to), 1);
+	atomic_fetch_sub(admission_places(admission, from), 1);
 }
 
 static void admission_collect(struct admission *admission)
 {
 	struct admission_entry *entry, *next;
 
-	if (atomic_load(&admission->gone) > 0)
-		admission->clients -= atomic_exchange(&admission->gone, 0);
 	if (atomic_load(&admission->left) == NULL)
 		return;
 	for (entry = atomic_exchange(&admission->left, NULL); entry != NULL;
@@ -294,27 +311,32 @@ static void admission_collect(struct admission *admission)
 }
 
 static enum admission_verdict admission_let_in(struct admission *admission,
+					       atomic_uint *places,
 					       struct admission_entry *found,
 					       struct admission_entry **entry)
 {
 	found->clients++;
-	admission->clients++;
+	atomic_fetch_add(places, 1);
+	atomic_fetch_add(&admission->all, 1);
 	*entry = found;
 	return admission_count(admission, ADMISSION_OK);
 }
 
 enum admission_verdict admission_enter(struct admission *admission,
+				       const struct admission_limits *class,
 				       const struct sockaddr *address,
 				       uint64_t now_ms,
 				       struct admission_entry **entry)
 {
-	const struct admission_limits *limits = &admission->limits;
+	const struct admission_limits *limits =
+		class != NULL ? class : &admission->limits;
+	atomic_uint *places = admission_places(admission, class);
 	struct admission_entry *found = &admission->local;
 	unsigned char key[8];
 
 	*entry = NULL;
 	admission_collect(admission);
-	if (limits->clients > 0 && admission->clients >= limits->clients)
+	if (limits->clients > 0 && atomic_load(places) >= limits->clients)
 		return admission_count(admission, ADMISSION_CLIENTS);
 	if (admission_key(address, key)) {
 		found = admission_find_or_add(admission, key, now_ms);
@@ -328,7 +350,7 @@ enum admission_verdict admission_enter(struct admission *admission,
 		    found->clients >= limits->clients_per_address)
 			return admission_count(admission, ADMISSION_ADDRESS);
 	}
-	return admission_let_in(admission, found, entry);
+	return admission_let_in(admission, places, found, entry);
 }
 
 enum admission_verdict admission_enter_user(struct admission *admission,
@@ -349,19 +371,21 @@ enum admission_verdict admission_enter_user(struct admission *admission,
 		return admission_count(admission, ADMISSION_MEMORY);
 	if (!privileged)
 		places -= limits->clients_kept;
-	if (limits->clients > 0 && admission->clients >= places)
+	if (limits->clients > 0 && atomic_load(&admission->clients) >= places)
 		return admission_count(admission, ADMISSION_CLIENTS);
 	if (!privileged && limits->clients_per_user > 0 &&
 	    found->clients >= limits->clients_per_user)
 		return admission_count(admission, ADMISSION_USER);
-	return admission_let_in(admission, found, entry);
+	return admission_let_in(admission, &admission->clients, found, entry);
 }
 
 void admission_ask(const struct admission *admission,
+		   const struct admission_limits *class,
 		   const struct sockaddr *address, uint64_t now_ms,
 		   struct admission_ruling *ruling)
 {
-	const struct admission_limits *limits = &admission->limits;
+	const struct admission_limits *limits =
+		class != NULL ? class : &admission->limits;
 	const struct admission_entry *entry = NULL;
 	unsigned char key[8];
 	struct lined_rate connects = {0};
@@ -374,8 +398,10 @@ void admission_ask(const struct admission *admission,
 		entry != NULL ? entry->clients - atomic_load(&entry->left) : 0;
 	if (entry != NULL)
 		connects = entry->connects;
-	if (limits->clients > 0 &&
-	    admission_clients(admission) >= limits->clients)
+	ruling->places = atomic_load(class != NULL && class->own_clients != NULL
+					     ? &class->own_clients->clients
+					     : &admission->clients);
+	if (limits->clients > 0 && ruling->places >= limits->clients)
 		ruling->verdict = ADMISSION_CLIENTS;
 	else if (!ruling->counted)
 		ruling->verdict = ADMISSION_OK;
@@ -387,20 +413,42 @@ void admission_ask(const struct admission *admission,
 		ruling->verdict = ADMISSION_ADDRESS;
 }
 
-bool admission_begin_handshake(struct admission *admission)
+static atomic_uint *
+admission_handshakes_of(struct admission *admission,
+			const struct admission_limits *class)
 {
-	if (atomic_load(&admission->handshakes) >=
-	    admission->limits.handshakes) {
+	return class != NULL && class->own_handshakes != NULL
+		       ? &class->own_handshakes->handshakes
+		       : &admission->handshakes;
+}
+
+bool admission_begin_handshake(struct admission *admission,
+			       const struct admission_limits *class)
+{
+	atomic_uint *handshakes = admission_handshakes_of(admission, class);
+
+	if (atomic_load(handshakes) >=
+	    (class != NULL ? class->handshakes
+			   : admission->limits.handshakes)) {
 		admission_count(admission, ADMISSION_HANDSHAKES);
 		return false;
 	}
-	atomic_fetch_add(&admission->handshakes, 1);
+	atomic_fetch_add(handshakes, 1);
 	return true;
 }
 
-void admission_end_handshake(struct admission *admission)
+void admission_end_handshake(struct admission *admission,
+			     const struct admission_limits *class)
 {
-	atomic_fetch_sub(&admission->handshakes, 1);
+	atomic_fetch_sub(admission_handshakes_of(admission, class), 1);
+}
+
+void admission_move_handshake(struct admission *admission,
+			      const struct admission_limits *from,
+			      const struct admission_limits *to)
+{
+	atomic_fetch_add(admission_handshakes_of(admission, to), 1);
+	atomic_fetch_sub(admission_handshakes_of(admission, from), 1);
 }
 
 uint32_t admission_handshakes(const struct admission *admission)
@@ -408,11 +456,13 @@ uint32_t admission_handshakes(const struct admission *admission)
 	return atomic_load(&admission->handshakes);
 }
 
-enum admission_verdict admission_datagram_line(struct admission *admission,
-					       const struct sockaddr *address,
-					       uint64_t now_ms)
+enum admission_verdict
+admission_datagram_line(struct admission *admission,
+			const struct admission_limits *class,
+			const struct sockaddr *address, uint64_t now_ms)
 {
-	const struct admission_limits *limits = &admission->limits;
+	const struct admission_limits *limits =
+		class != NULL ? class : &admission->limits;
 	struct admission_entry *entry;
 	unsigned char key[8];
 
@@ -445,7 +495,7 @@ uint64_t admission_admitted(const struct admission *admission)
 
 uint32_t admission_clients(const struct admission *admission)
 {
-	return admission->clients - atomic_load(&admission->gone);
+	return atomic_load(&admission->all);
 }
 
 size_t admission_addresses(const struct admission *admission)

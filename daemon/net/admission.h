@@ -12,12 +12,20 @@
 #ifndef ADMISSION_H
 #define ADMISSION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
+/* The clients and handshakes of a class, for those of its limits that count the
+ * class alone. */
+struct admission_counts {
+	atomic_uint clients, handshakes;
+};
+
+/* The limits of a service, or of one of its classes. */
 struct admission_limits {
 	uint32_t clients; /* 0: unlimited, as below */
 	/* For admission_enter_user(). Of `clients`, so many places are kept for
@@ -28,6 +36,10 @@ struct admission_limits {
 	uint32_t datagram_rate;            /* a second and address */
 	uint32_t datagram_burst;
 	uint32_t handshakes;
+	/* For a class with `clients`, or `handshakes`, of its own: its clients
+	 * count there in place of the service. NULL: they count to the
+	 * service. */
+	struct admission_counts *own_clients, *own_handshakes;
 };
 
 enum admission_verdict {
@@ -56,11 +68,18 @@ void admission_set_limits(struct admission *admission,
 			  const struct admission_limits *limits);
 
 /*
+ * Below, class is the limits of the client's class; NULL: it is in none, and
+ * those of the service apply. A client is in the same class from its beginning
+ * to its end, unless admission_move() changes that.
+ */
+
+/*
  * Admits or refuses a client that connects from the address at now_ms. An
  * admitted client is counted until admission_leave(), which gets *entry, and
  * admission_gone(). Refusals are counted by verdict.
  */
 enum admission_verdict admission_enter(struct admission *admission,
+				       const struct admission_limits *class,
 				       const struct sockaddr *address,
 				       uint64_t now_ms,
 				       struct admission_entry **entry);
@@ -78,27 +97,41 @@ void admission_leave(struct admission *admission,
 		     struct admission_entry *entry);
 /* Its descriptor is about to be closed: it no longer counts towards `clients`.
  * MT-safe. */
-void admission_gone(struct admission *admission);
+void admission_gone(struct admission *admission,
+		    const struct admission_limits *class);
+
+/* A client, or a handshake, changes its class. MT-safe. */
+void admission_move(struct admission *admission,
+		    const struct admission_limits *from,
+		    const struct admission_limits *to);
+void admission_move_handshake(struct admission *admission,
+			      const struct admission_limits *from,
+			      const struct admission_limits *to);
 
 /*
  * A handshake begins: TLS, a PROXY header, the upgrade to WebSocket. False: the
  * service has as many as it may, which is counted. It ends with
  * admission_end_handshake(), which is MT-safe, however it ends.
  */
-bool admission_begin_handshake(struct admission *admission);
-void admission_end_handshake(struct admission *admission);
+bool admission_begin_handshake(struct admission *admission,
+			       const struct admission_limits *class);
+void admission_end_handshake(struct admission *admission,
+			     const struct admission_limits *class);
+/* Those that count to the service. */
 uint32_t admission_handshakes(const struct admission *admission);
 
 /* Whether one more line in a datagram of this address is within its rate. */
-enum admission_verdict admission_datagram_line(struct admission *admission,
-					       const struct sockaddr *address,
-					       uint64_t now_ms);
+enum admission_verdict
+admission_datagram_line(struct admission *admission,
+			const struct admission_limits *class,
+			const struct sockaddr *address, uint64_t now_ms);
 
 /* Counts a refusal that was the caller's decision. MT-safe. */
 void admission_refuse(struct admission *admission,
 		      enum admission_verdict verdict);
 uint64_t admission_refused(const struct admission *admission,
 			   enum admission_verdict verdict);
+/* All clients, those of classes too. */
 uint32_t admission_clients(const struct admission *admission);
 /* How many addresses have an entry. */
 size_t admission_addresses(const struct admission *admission);
@@ -109,10 +142,12 @@ uint64_t admission_admitted(const struct admission *admission);
 struct admission_ruling {
 	enum admission_verdict verdict;
 	uint32_t clients; /* of the address, or of its /64 */
+	uint32_t places;  /* clients that count to the same `clients` */
 	bool counted;     /* false: UNIX, which counts to `clients` only */
 };
 
 void admission_ask(const struct admission *admission,
+		   const struct admission_limits *class,
 		   const struct sockaddr *address, uint64_t now_ms,
 		   struct admission_ruling *ruling);
 

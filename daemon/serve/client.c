@@ -119,7 +119,7 @@ static void client_established(struct lined_socket *sock, void *arg)
 	client_web_free(arg);
 	client->peer.unadmitted = client->peer.web = false;
 	list_remove(&client->link);
-	instance->ops->handshake_over(instance);
+	instance->ops->handshake_over(instance, socket_class(sock));
 	client_join(instance, sock);
 }
 
@@ -255,6 +255,7 @@ int client_start(struct lined_service *instance,
 		return -1;
 	}
 	lined_socket_set_group(sock, &instance->group);
+	socket_set_class(sock, arrival->class);
 	if (arrival->datagram) {
 		list_append(&instance->datagrams, &client_of(sock)->link);
 		client_accept(instance, sock);
@@ -284,8 +285,11 @@ void client_leaving(struct lined_socket *sock)
 }
 
 struct lined_place {
+	struct list link; /* lined_service.places */
 	struct lined_service *instance;
 	struct admission_entry *entry;
+	struct client_address peer;
+	uint8_t class;
 };
 
 struct lined_place *client_take_place(struct lined_socket *sock)
@@ -295,7 +299,14 @@ struct lined_place *client_take_place(struct lined_socket *sock)
 
 	if (place == NULL)
 		return NULL;
-	*place = (struct lined_place){client_instance(sock), client->entry};
+	*place = (struct lined_place){
+		.instance = client_instance(sock),
+		.entry = client->entry,
+		.peer = client->peer,
+		.class = socket_class(sock),
+	};
+	list_init(&place->link);
+	list_append(&place->instance->places, &place->link);
 	client->entry = NULL;
 	client->peer.place_taken = true;
 	return place;
@@ -310,7 +321,8 @@ void client_return_place(struct lined_place *place)
 	ops = place->instance->ops;
 	if (place->entry != NULL)
 		ops->client_leaves(place->instance, place->entry);
-	ops->place_returned(place->instance);
+	ops->place_returned(place->instance, place->class);
+	list_remove(&place->link);
 	free(place);
 }
 
@@ -343,13 +355,66 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		return;
 	}
 	if (client_is_in_handshake(sock))
-		instance->ops->handshake_over(instance);
+		instance->ops->handshake_over(instance, socket_class(sock));
 	else
 		instance->client_count--;
 	client_count_timeout(sock);
 	client_log_closed(sock, reason, error);
 	client_leaving(sock);
 	client_forget_via(client);
-	instance->ops->client_gone(instance, client->peer.place_taken ||
-						     client->peer.unadmitted);
+	instance->ops->client_gone(
+		instance, client->peer.place_taken || client->peer.unadmitted,
+		socket_class(sock));
+}
+
+/* ---- classes ----------------------------------------------------------- */
+
+static uint8_t client_find_class(const struct lined_service *instance,
+				 const struct client_address *peer)
+{
+	struct sockaddr_storage address;
+
+	if (peer->unadmitted)
+		return 0;
+	client_address_unpack(&address, peer);
+	return conf_class_of(instance->conf, (struct sockaddr *)&address);
+}
+
+/* The counts of `before` end with it: each client is counted anew. */
+static void client_change_class(struct lined_service *instance,
+				const struct conf_service *before,
+				struct client *client, bool in_handshake)
+{
+	struct lined_socket *sock = client_socket(client);
+	uint8_t class = client_find_class(instance, &client->peer);
+	const struct admission_limits *from =
+		conf_class_admission(before, socket_class(sock));
+	const struct admission_limits *to =
+		conf_class_admission(instance->conf, class);
+
+	socket_set_class(sock, class);
+	if (!client->peer.place_taken && !client->peer.unadmitted)
+		instance->ops->client_moves(instance, from, to);
+	if (in_handshake)
+		instance->ops->handshake_moves(instance, from, to);
+}
+
+void client_classes_changed(struct lined_service *instance,
+			    const struct conf_service *before)
+{
+	struct lined_place *place;
+	struct client *client;
+
+	list_for_each(client, &instance->clients, link)
+		client_change_class(instance, before, client, false);
+	list_for_each(client, &instance->handshakes, link)
+		client_change_class(instance, before, client, true);
+	list_for_each(place, &instance->places, link) {
+		uint8_t class = client_find_class(instance, &place->peer);
+
+		instance->ops->client_moves(
+			instance, conf_class_admission(before, place->class),
+			conf_class_admission(instance->conf, class));
+		place->class = class;
+	}
 }

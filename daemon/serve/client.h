@@ -21,6 +21,8 @@
 #include "threads/client_wait.h"
 #include "threads/worker.h"
 
+struct conf_service;
+
 struct client {
 	struct list link; /* lined_service.clients, .handshakes, .datagrams */
 	uint64_t id;
@@ -44,6 +46,7 @@ struct client_ask {
 	struct sockaddr_storage address;
 	enum admission_verdict verdict;
 	struct admission_entry *entry;
+	uint8_t class;
 	void (*answered)(struct client_ask *ask); /* on the worker; frees it */
 };
 
@@ -53,6 +56,7 @@ struct client_arrival {
 	uint64_t id;
 	const char *listen;
 	struct admission_entry *entry;
+	uint8_t class; /* conf_class_of() */
 	bool datagram; /* a datagram socket, not a client */
 	/*
 	 * The protocol sees the client after a handshake, which
@@ -85,6 +89,10 @@ int client_start(struct lined_service *instance,
 void client_leaving(struct lined_socket *sock);
 void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		   int error);
+
+/* The instance has a new config with other classes. */
+void client_classes_changed(struct lined_service *instance,
+			    const struct conf_service *before);
 
 /* lined_client_take_place(), lined_place_return(). */
 struct lined_place *client_take_place(struct lined_socket *sock);

@@ -18,6 +18,7 @@
 #include "net/listener.h"
 #include "serve/client.h"
 #include "serve/instance.h"
+#include "socket_hold.h"
 #include "tls.h"
 
 /* The buffer for a line as it is logged, escaped and with its NUL. */
@@ -90,13 +91,13 @@ void client_log_connected(struct lined_socket *sock)
 static void client_format_timeout(struct lined_socket *sock, char *text,
 				  size_t size)
 {
-	const struct lined_limits *limits = &lined_socket_group(sock)->limits;
+	const struct lined_limits *limits = socket_limits_of(sock);
 	const uint32_t ms[CLIENT_TIMEOUTS] = {
 		[CLIENT_TIMEOUT_IDLE] = limits->idle_ms,
 		[CLIENT_TIMEOUT_FIRST_LINE] = limits->first_line_ms,
 		[CLIENT_TIMEOUT_LINE] = limits->line_ms,
-		[CLIENT_TIMEOUT_HANDSHAKE] =
-			client_instance(sock)->conf->handshake_ms,
+		[CLIENT_TIMEOUT_HANDSHAKE] = conf_handshake_ms(
+			client_instance(sock)->conf, socket_class(sock)),
 		[CLIENT_TIMEOUT_SEND_STALL] = limits->send_stall_ms,
 	};
 	enum client_timeout timeout = client_timeout_of(sock);
@@ -136,7 +137,7 @@ static void client_log_reason(struct lined_socket *sock,
 	client_label(sock, label, sizeof(label));
 	if (strcmp(missed, "idle") == 0) {
 		log_msg_of(kind, level, "%s: closed: idle %g s", label,
-			   group->limits.idle_ms / 1000.0);
+			   socket_limits_of(sock)->idle_ms / 1000.0);
 		return;
 	}
 	if (missed[0] != '\0')

@@ -11,6 +11,7 @@
 #include "counter.h"
 #include "serve/client_web.h"
 #include "serve/instance.h"
+#include "socket_hold.h"
 
 static void client_tls_done(struct lined_socket *sock, enum tls_result result,
 			    const char *why)
@@ -33,7 +34,8 @@ int client_begin_tls(struct lined_service *instance, struct lined_socket *sock)
 		errno = EINVAL;
 		return -1;
 	}
-	return tls_accept(sock, instance->tls, instance->conf->handshake_ms,
+	return tls_accept(sock, instance->tls,
+			  conf_handshake_ms(instance->conf, socket_class(sock)),
 			  client_tls_done);
 }
 

@@ -23,6 +23,7 @@
 #include "serve/instance.h"
 #include "serve/web_request.h"
 #include "serve/console_page.h"
+#include "socket_hold.h"
 #include "websocket.h"
 
 #define RESPONSE_MAX 1024
@@ -196,6 +197,10 @@ static void web_admitted(struct lined_socket *sock, struct client_ask *ask)
 	if (ask->verdict == ADMISSION_OK) {
 		client->entry = ask->entry;
 		client->peer.unadmitted = false;
+		socket_set_class(sock, ask->class);
+		ask->instance->ops->handshake_moves(
+			ask->instance, NULL,
+			conf_class_admission(ask->instance->conf, ask->class));
 		client_address_pack(&client->peer,
 				    (struct sockaddr *)&ask->address);
 		web_accept(sock, web);
@@ -219,7 +224,8 @@ static void web_answered(struct client_ask *ask)
 	if (ask->sock != NULL && !lined_socket_is_closed(ask->sock))
 		web_admitted(ask->sock, ask);
 	else if (ask->verdict == ADMISSION_OK)
-		instance->ops->client_left_early(instance, ask->entry);
+		instance->ops->client_left_early(instance, ask->entry,
+						 ask->class);
 	free(ask);
 }
 
@@ -334,6 +340,7 @@ int client_web_begin(struct lined_socket *sock)
 	struct client_web *web = lined_socket_arg(sock);
 
 	return websocket_begin(sock, web->early, web->early_len,
-			       client_instance(sock)->conf->handshake_ms,
+			       conf_handshake_ms(client_instance(sock)->conf,
+						 socket_class(sock)),
 			       web_received);
 }

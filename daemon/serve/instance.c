@@ -63,7 +63,8 @@ static bool instance_admit_line(struct lined_socket *sock,
 	struct lined_service *instance = client_instance(sock);
 
 	(void)len;
-	return instance->conf->limits.line_rate == 0 ||
+	return (instance->conf->limits.line_rate == 0 &&
+		instance->conf->class_count == 0) ||
 	       instance->ops->admit_line(instance, from);
 }
 
@@ -74,6 +75,7 @@ static void instance_take_conf(struct lined_service *instance,
 {
 	instance->conf = conf;
 	instance->group.limits = conf->limits;
+	instance->group.classes = conf->class_limits;
 	instance->own_group.limits = (struct lined_limits){
 		.send_stall_ms = conf->limits.send_stall_ms,
 		.send_queue = conf->limits.send_queue,
@@ -173,6 +175,7 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	list_init(&instance->clients);
 	list_init(&instance->handshakes);
 	list_init(&instance->datagrams);
+	list_init(&instance->places);
 	list_init(&instance->taps);
 	bus_member_init(&instance->bus, worker, instance, id, instance_hold);
 	programs_init(&instance->programs, worker, instance);
@@ -226,9 +229,12 @@ int instance_start(struct lined_service *instance)
 void instance_reload(struct lined_service *instance,
 		     const struct conf_service *conf)
 {
+	const struct conf_service *before = instance->conf;
 	struct client *client;
 
 	instance_take_conf(instance, conf);
+	if (before->class_count > 0 || conf->class_count > 0)
+		client_classes_changed(instance, before);
 	list_for_each(client, &instance->clients, link)
 		lined_socket_limits_changed(client_socket(client));
 	if (instance->protocol->reload == NULL)

@@ -44,7 +44,8 @@ struct lined_service {
 	struct lined_socket_group group, own_group;
 	/* handshakes: clients that the protocol does not know yet. */
 	struct list clients, handshakes, datagrams;
-	struct list taps; /* control/tap.c */
+	struct list places; /* struct lined_place */
+	struct list taps;   /* control/tap.c */
 	/* Called for each line of a socket in group, and in own_group; NULL:
 	 * there is no tap. */
 	void (*tapped)(struct lined_socket *sock,
@@ -102,19 +103,27 @@ struct instance_owner_ops {
 	/* It has closed, after client_leaves: the owner no longer counts it. If
 	 * `placed`, its place in `clients` is not free: it was never
 	 * admitted, or another has the place until place_returned. */
-	void (*client_gone)(struct lined_service *instance, bool placed);
+	void (*client_gone)(struct lined_service *instance, bool placed,
+			    uint8_t class);
 	/* A place that outlived its client is free. */
-	void (*place_returned)(struct lined_service *instance);
+	void (*place_returned)(struct lined_service *instance, uint8_t class);
+	/* The limits of a client, or of a handshake, are others now. */
+	void (*client_moves)(struct lined_service *instance,
+			     const struct admission_limits *from,
+			     const struct admission_limits *to);
+	void (*handshake_moves)(struct lined_service *instance,
+				const struct admission_limits *from,
+				const struct admission_limits *to);
 	/* Whether a client may come in; ask->answered() is called later. */
 	void (*ask)(struct lined_service *instance, struct client_ask *ask);
 	/* A client that was admitted had closed meanwhile. */
 	void (*client_left_early)(struct lined_service *instance,
-				  struct admission_entry *entry);
+				  struct admission_entry *entry, uint8_t class);
 	/* Counts a refusal. */
 	void (*refused)(struct lined_service *instance,
 			enum admission_verdict verdict);
 	/* A client's handshake has ended, well or not. */
-	void (*handshake_over)(struct lined_service *instance);
+	void (*handshake_over)(struct lined_service *instance, uint8_t class);
 	/* It drains and has no client left. After all instances have called
 	 * this, the owner calls instance_finish() for each. */
 	void (*emptied)(struct lined_service *instance);

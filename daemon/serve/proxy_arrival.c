@@ -56,7 +56,7 @@ static void arrival_free(struct proxy_arrival *proxied)
 
 static void arrival_close(struct proxy_arrival *proxied)
 {
-	admission_end_handshake(proxied->service->admission);
+	admission_end_handshake(proxied->service->admission, NULL);
 	close(proxied->arrival.fd);
 	arrival_free(proxied);
 }
@@ -239,7 +239,7 @@ void proxy_arrival_start(struct service *service,
 	if (proxied == NULL) {
 		log_warning("service %s: client lost: %s", service->name,
 			    strerror(ENOMEM));
-		admission_end_handshake(service->admission);
+		admission_end_handshake(service->admission, NULL);
 		close(arrival->fd);
 		return;
 	}

@@ -50,10 +50,11 @@ static void accept_arrived(struct lined_service *instance,
 	counter_add(&instance->group.counters.closed[reason], 1);
 	free(arrival->via);
 	if (arrival->handshake)
-		instance->ops->handshake_over(instance);
+		instance->ops->handshake_over(instance, arrival->class);
 	if (arrival->entry != NULL)
 		instance->ops->client_leaves(instance, arrival->entry);
-	instance->ops->client_gone(instance, arrival->entry == NULL);
+	instance->ops->client_gone(instance, arrival->entry == NULL,
+				   arrival->class);
 }
 
 static void accept_run_arrival(struct worker_call *call)
@@ -95,6 +96,8 @@ void service_place(struct service *service, size_t worker,
 		   const struct client_arrival *arrival)
 {
 	struct lined_service *instance = service->instances[worker];
+	const struct admission_limits *class =
+		conf_class_admission(service->conf, arrival->class);
 	struct arrival_call *call;
 
 	instance->worker->load++;
@@ -109,10 +112,10 @@ void service_place(struct service *service, size_t worker,
 		close(arrival->fd);
 		free(arrival->via);
 		if (arrival->handshake)
-			admission_end_handshake(service->admission);
+			admission_end_handshake(service->admission, class);
 		if (arrival->entry != NULL) {
 			admission_leave(service->admission, arrival->entry);
-			admission_gone(service->admission);
+			admission_gone(service->admission, class);
 		}
 		service_clients_left(service, instance->worker, 1);
 		return;
@@ -181,20 +184,25 @@ static enum admission_verdict accept_admit(struct service *service,
 		admission_refuse(service->admission, ADMISSION_DENIED);
 		return ADMISSION_DENIED;
 	}
-	return admission_enter(service->admission, address, now_ms,
-			       &arrival->entry);
+	return admission_enter(
+		service->admission,
+		conf_class_admission(service->conf, arrival->class), address,
+		now_ms, &arrival->entry);
 }
 
 enum admission_verdict service_admit(struct service *service,
 				     const struct sockaddr *address,
-				     struct admission_entry **entry)
+				     struct admission_entry **entry,
+				     uint8_t *class)
 {
-	struct client_arrival arrival = {.fd = -1};
+	struct client_arrival arrival = {
+		.fd = -1, .class = conf_class_of(service->conf, address)};
 	enum admission_verdict verdict;
 
 	memcpy(&arrival.address, address, sizeof(arrival.address));
 	verdict = accept_admit(service, &arrival);
 	*entry = arrival.entry;
+	*class = arrival.class;
 	if (verdict != ADMISSION_OK)
 		service_log_refusal(service, address,
 				    admission_verdict_text(verdict));
@@ -217,7 +225,10 @@ static void accept_client(struct service *service,
 		arrival->refused = true;
 	} else if (verdict != ADMISSION_OK) {
 		if (arrival->handshake)
-			admission_end_handshake(service->admission);
+			admission_end_handshake(
+				service->admission,
+				conf_class_admission(service->conf,
+						     arrival->class));
 		accept_refuse(service, arrival, verdict);
 		return;
 	}
@@ -227,29 +238,51 @@ static void accept_client(struct service *service,
 	service_place(service, accept_choose_worker(service), arrival);
 }
 
+static void accept_refuse_handshake(struct service *service,
+				    const struct client_arrival *arrival)
+{
+	service->tls_refused += arrival->tls;
+	accept_refuse(service, arrival, ADMISSION_HANDSHAKES);
+}
+
+/* Its address is known now. */
+static void accept_begin(struct service *service,
+			 struct client_arrival *arrival)
+{
+	if (arrival->handshake &&
+	    !admission_begin_handshake(
+		    service->admission,
+		    conf_class_admission(service->conf, arrival->class)))
+		accept_refuse_handshake(service, arrival);
+	else
+		accept_client(service, arrival);
+}
+
 /* The PROXY header has come, which was a handshake; another one may follow. */
 static void accept_proxied(struct service *service,
 			   struct client_arrival *arrival)
 {
-	if (!arrival->handshake)
-		admission_end_handshake(service->admission);
-	accept_client(service, arrival);
+	admission_end_handshake(service->admission, NULL);
+	if (!arrival->forwarded)
+		arrival->class = conf_class_of(
+			service->conf, (struct sockaddr *)&arrival->address);
+	accept_begin(service, arrival);
 }
 
 static void accept_arrival(struct service *service,
 			   struct client_arrival *arrival)
 {
-	bool proxied = conf_is_proxy(
-		service->conf, (const struct sockaddr *)&arrival->address);
+	const struct sockaddr *address =
+		(const struct sockaddr *)&arrival->address;
 
-	if ((proxied || arrival->handshake) &&
-	    !admission_begin_handshake(service->admission)) {
-		service->tls_refused += arrival->tls;
-		accept_refuse(service, arrival, ADMISSION_HANDSHAKES);
-	} else if (proxied) {
+	arrival->class = 0;
+	if (!conf_is_proxy(service->conf, address)) {
+		arrival->class = conf_class_of(service->conf, address);
+		accept_begin(service, arrival);
+	} else if (admission_begin_handshake(service->admission, NULL)) {
 		proxy_arrival_start(service, arrival, accept_proxied);
 	} else {
-		accept_client(service, arrival);
+		accept_refuse_handshake(service, arrival);
 	}
 }
 

@@ -37,9 +37,10 @@ void service_clients_left(struct service *service, struct worker *worker,
 			  unsigned count);
 
 /* Whether a client of the address may come in, by access and limits; a refusal
- * is counted and logged. OK: it is counted, with *entry. */
+ * is counted and logged. OK: it is counted, with *entry and *class. */
 enum admission_verdict service_admit(struct service *service,
 				     const struct sockaddr *address,
-				     struct admission_entry **entry);
+				     struct admission_entry **entry,
+				     uint8_t *class);
 
 #endif

@@ -118,20 +118,42 @@ static void service_instance_client_leaves(struct lined_service *instance,
 	admission_leave(part->service->admission, entry);
 }
 
-static void service_instance_place_returned(struct lined_service *instance)
+static void service_instance_place_returned(struct lined_service *instance,
+					    uint8_t class)
 {
 	const struct service_part *part = instance->owner;
 
-	admission_gone(part->service->admission);
+	admission_gone(part->service->admission,
+		       conf_class_admission(instance->conf, class));
+}
+
+static void service_instance_client_moves(struct lined_service *instance,
+					  const struct admission_limits *from,
+					  const struct admission_limits *to)
+{
+	const struct service_part *part = instance->owner;
+
+	admission_move(part->service->admission, from, to);
+}
+
+static void
+service_instance_handshake_moves(struct lined_service *instance,
+				 const struct admission_limits *from,
+				 const struct admission_limits *to)
+{
+	const struct service_part *part = instance->owner;
+
+	admission_move_handshake(part->service->admission, from, to);
 }
 
 static void service_instance_client_gone(struct lined_service *instance,
-					 bool placed)
+					 bool placed, uint8_t class)
 {
 	struct service_part *part = instance->owner;
 
 	if (!placed)
-		admission_gone(part->service->admission);
+		admission_gone(part->service->admission,
+			       conf_class_admission(instance->conf, class));
 	if (!instance->worker->threaded)
 		service_clients_left(part->service, instance->worker, 1);
 	else if (atomic_fetch_add(&part->departed, 1) == 0)
@@ -152,9 +174,9 @@ static void service_run_ask(struct worker_call *call)
 	struct client_ask *ask =
 		lined_container_of(call, struct client_ask, call);
 
-	ask->verdict =
-		service_admit(service_of(ask->instance),
-			      (struct sockaddr *)&ask->address, &ask->entry);
+	ask->verdict = service_admit(service_of(ask->instance),
+				     (struct sockaddr *)&ask->address,
+				     &ask->entry, &ask->class);
 	call->run = service_run_answer;
 	worker_post(ask->instance->worker, call);
 }
@@ -167,12 +189,13 @@ static void service_instance_ask(struct lined_service *instance,
 }
 
 static void service_instance_left_early(struct lined_service *instance,
-					struct admission_entry *entry)
+					struct admission_entry *entry,
+					uint8_t class)
 {
 	const struct service_part *part = instance->owner;
 
 	admission_leave(part->service->admission, entry);
-	admission_gone(part->service->admission);
+	service_instance_place_returned(instance, class);
 }
 
 static void service_instance_refused(struct lined_service *instance,
@@ -183,11 +206,13 @@ static void service_instance_refused(struct lined_service *instance,
 	admission_refuse(part->service->admission, verdict);
 }
 
-static void service_instance_handshake_over(struct lined_service *instance)
+static void service_instance_handshake_over(struct lined_service *instance,
+					    uint8_t class)
 {
 	const struct service_part *part = instance->owner;
 
-	admission_end_handshake(part->service->admission);
+	admission_end_handshake(part->service->admission,
+				conf_class_admission(instance->conf, class));
 }
 
 static void service_instance_emptied(struct lined_service *instance)
@@ -227,8 +252,10 @@ static bool service_admit_line(struct lined_service *instance,
 	struct service_part *part = instance->owner;
 	const struct service *service = part->service;
 	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
+	const struct admission_limits *class = conf_class_admission(
+		instance->conf, conf_class_of(instance->conf, from));
 
-	if (admission_datagram_line(service->datagram_admission, from,
+	if (admission_datagram_line(service->datagram_admission, class, from,
 				    now_ms) == ADMISSION_OK)
 		return true;
 	if (!part->line_refused)
@@ -241,6 +268,8 @@ static const struct instance_owner_ops service_instance_ops = {
 	.client_leaves = service_instance_client_leaves,
 	.client_gone = service_instance_client_gone,
 	.place_returned = service_instance_place_returned,
+	.client_moves = service_instance_client_moves,
+	.handshake_moves = service_instance_handshake_moves,
 	.ask = service_instance_ask,
 	.client_left_early = service_instance_left_early,
 	.refused = service_instance_refused,

@@ -195,6 +195,9 @@ struct lined_socket_group {
 	/* Called with each line before lined_socket_read_line() returns it;
 	 * must not change it. NULL: nothing. */
 	void (*tap)(struct lined_socket *sock, const struct lined_line *line);
+	/* Limits in place of `limits` for some of its sockets; for lined
+	 * itself. */
+	const struct lined_limits *classes;
 };
 
 /* ---- making ---------------------------------------------------------- */

@@ -371,6 +371,7 @@ void show_why(const struct answer *answer, const char *argument, FILE *out)
 		{"SERVICE", CELL_TEXT, .value = "service"},
 		{"VERDICT", CELL_TEXT, .cell = verdict_cell},
 		{"BY", CELL_TEXT, .value = "by"},
+		{"CLASS", CELL_TEXT, .value = "class"},
 		{"CLIENTS", CELL_OF, .value = "clients",
 		 .second = "clients_limit"},
 		{"OF ADDRESS", CELL_OF, .value = "address_clients",
