@@ -35,6 +35,7 @@
 #include "watch/current_code.h"
 #include "watch/heartbeat.h"
 #include "watch/memory_watch.h"
+#include "watch/memory_worst.h"
 #include "watch/systemd_status.h"
 
 struct daemon {
@@ -87,6 +88,7 @@ enum exit_code daemon_check(const struct cmdline *cmdline)
 	daemon_print_messages(&errors.errors, LINED_LOG_ERR, "");
 	daemon_print_messages(&errors.warnings, LINED_LOG_WARNING, "warning: ");
 	if (conf != NULL) {
+		memory_worst_print(conf, stderr);
 		fprintf(stderr, "%s: the configuration is good\n",
 			cmdline->config);
 		code = EXIT_STOPPED;

@@ -60,6 +60,12 @@ struct lined_socket_ops {
 	void (*flush)(struct list *dirty_link);
 	void (*free)(struct list *ready_link);
 
+	/* For memory.c. Sends what can be sent before the flush; what closing
+	 * the socket would free, 0: it may not be closed now; closes it. */
+	void (*send_early)(struct list *dirty_link);
+	uint64_t (*held)(const struct lined_delegate *delegate);
+	void (*shed)(struct lined_delegate *delegate);
+
 	/* For lined_dispatcher_free(): close a socket with a descriptor, and
 	 * one without. */
 	void (*shut_down)(struct lined_delegate *delegate);

@@ -11,8 +11,7 @@
 
 #include <stdlib.h>
 
-#include "counter.h"
-#include "socket_priv.h"
+#include "dispatcher_priv.h"
 
 /* The least growth between two checks. */
 #define STEP_MIN 4096
@@ -102,45 +101,23 @@ void memory_set_limit(struct memory *memory, uint64_t limit)
 
 /* ---- which socket -------------------------------------------------------- */
 
-/* What closing it would free. A queue that the kernel still takes is about to
- * be empty. */
-static uint64_t memory_of_socket(const struct lined_socket *sock)
-{
-	uint64_t held = input_memory(&sock->in, sock->dispatcher->read_buffer);
-
-	if (sock->blocked)
-		held += sock->out.bytes +
-			sock->out.count * SEND_QUEUE_SEGMENT_COST;
-	return held;
-}
-
-static bool memory_may_close(const struct lined_dispatcher *d,
-			     const struct lined_socket *sock)
-{
-	return sock != d->served && sock->state == LINED_SOCKET_CONNECTED &&
-	       d->memory->may_close != NULL && d->memory->may_close(sock);
-}
-
 /* The socket of the dispatcher that holds most; NULL: none is worth it. */
-static struct lined_socket *memory_find_longest(struct lined_dispatcher *d,
-						uint64_t *most)
+static struct lined_delegate *memory_find_longest(struct lined_dispatcher *d,
+						  uint64_t *most)
 {
-	struct lined_socket *found = NULL;
+	struct lined_delegate *found = NULL;
 	size_t fd;
 
 	*most = SHED_MIN - 1;
 	for (fd = 0; fd < d->by_fd_room; fd++) {
 		struct lined_delegate *delegate = d->by_fd[fd];
-		struct lined_socket *sock;
-		uint64_t held;
+		uint64_t held = 0;
 
-		if (delegate == NULL || delegate->handlers->socket_ops == NULL)
-			continue;
-		sock = socket_of_delegate(delegate);
-		held = memory_of_socket(sock);
-		if (held > *most && memory_may_close(d, sock)) {
+		if (delegate != NULL && delegate->handlers->socket_ops != NULL)
+			held = delegate->handlers->socket_ops->held(delegate);
+		if (held > *most) {
 			*most = held;
-			found = sock;
+			found = delegate;
 		}
 	}
 	if (found == NULL)
@@ -171,28 +148,14 @@ static struct lined_dispatcher *memory_find_other(struct lined_dispatcher *d,
 
 /* ---- closing ------------------------------------------------------------- */
 
-static void memory_close(struct lined_socket *sock)
-{
-	struct lined_dispatcher *d = sock->dispatcher;
-
-	/* Now, and not when the socket is freed: what is left decides whether
-	 * another one has to go. */
-	counter_add(&sock->group->counters.queued, -(uint64_t)sock->out.bytes);
-	send_queue_clear(&sock->out, &d->pool);
-	socket_clear_input(sock);
-	__atomic_fetch_add(&d->memory->closed, 1, __ATOMIC_RELAXED);
-	socket_end(sock, LINED_CLOSE_SLOW, 0);
-}
-
-/* Sends what the kernel takes: what was queued in this turn is no sign of a
- * slow reader. */
+/* What was queued in this turn, and the kernel takes, is no sign of a slow
+ * reader. */
 static void memory_flush(struct lined_dispatcher *d)
 {
 	struct list *link;
 
 	for (link = d->dirty.next; link != &d->dirty; link = link->next)
-		socket_send_early(
-			list_entry(link, struct lined_socket, dirty_link));
+		d->socket_ops->send_early(link);
 }
 
 /* Whether another dispatcher is to close one of its sockets first. */
@@ -218,11 +181,12 @@ static void memory_shed(struct lined_dispatcher *d, uint64_t limit)
 
 	memory_flush(d);
 	while (memory_held(d->memory) >= limit) {
-		struct lined_socket *sock = memory_find_longest(d, &most);
+		struct lined_delegate *delegate = memory_find_longest(d, &most);
 
-		if (memory_leave_to_other(d, most) || sock == NULL)
+		if (memory_leave_to_other(d, most) || delegate == NULL)
 			return;
-		memory_close(sock);
+		__atomic_fetch_add(&d->memory->closed, 1, __ATOMIC_RELAXED);
+		delegate->handlers->socket_ops->shed(delegate);
 	}
 }
 

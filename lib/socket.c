@@ -356,6 +356,43 @@ static void socket_phase_flush(struct list *dirty_link)
 		socket_transport(sock)->flush(sock);
 }
 
+static void socket_phase_send_early(struct list *dirty_link)
+{
+	socket_send_early(
+		list_entry(dirty_link, struct lined_socket, dirty_link));
+}
+
+/* A queue that the kernel still takes is about to be empty: it does not
+ * count. */
+static uint64_t socket_held(const struct lined_delegate *delegate)
+{
+	const struct lined_socket *sock = lined_container_of(
+		delegate, const struct lined_socket, delegate);
+	const struct lined_dispatcher *d = sock->dispatcher;
+	uint64_t held;
+
+	if (sock == d->served || sock->state != LINED_SOCKET_CONNECTED ||
+	    d->memory->may_close == NULL)
+		return 0;
+	held = input_memory(&sock->in, d->read_buffer);
+	if (sock->blocked)
+		held += sock->out.bytes +
+			sock->out.count * SEND_QUEUE_SEGMENT_COST;
+	return held > 0 && d->memory->may_close(sock) ? held : 0;
+}
+
+/* Its memory is free now, and not when the socket is: what is left decides
+ * whether another one has to go. */
+static void socket_shed(struct lined_delegate *delegate)
+{
+	struct lined_socket *sock = socket_of_delegate(delegate);
+
+	counter_add(&sock->group->counters.queued, -(uint64_t)sock->out.bytes);
+	send_queue_clear(&sock->out, &sock->dispatcher->pool);
+	socket_clear_input(sock);
+	socket_end(sock, LINED_CLOSE_SLOW, 0);
+}
+
 static void socket_phase_free(struct list *ready_link)
 {
 	socket_free(socket_of_ready(ready_link));
@@ -379,6 +416,9 @@ const struct lined_socket_ops socket_ops = {
 	.deliver_close = socket_phase_close,
 	.flush = socket_phase_flush,
 	.free = socket_phase_free,
+	.send_early = socket_phase_send_early,
+	.held = socket_held,
+	.shed = socket_shed,
 	.shut_down = socket_shut_down,
 	.shut_down_unattached = socket_shut_down_unattached,
 	.register_delegate = socket_register,

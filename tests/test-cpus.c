@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CPUs that the daemon may use, from files as Linux has them.
+ * The CPUs and the memory that the daemon may use, from files as Linux has
+ * them.
  */
 #include "config.h"
 
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "support.h"
+#include "system/cgroup.h"
 
 static char root[64];
 
@@ -112,6 +114,27 @@ START_TEST(a_container_sees_its_group_as_the_root)
 }
 END_TEST
 
+START_TEST(cgroups_limit_the_memory)
+{
+	ck_assert_uint_eq(cgroup_memory(root), 0);
+	put("/proc/self/cgroup", "0::/system.slice/lined.service\n");
+	put("/sys/fs/cgroup/system.slice/lined.service/memory.max", "max\n");
+	ck_assert_uint_eq(cgroup_memory(root), 0);
+	put("/sys/fs/cgroup/system.slice/memory.max", "1073741824\n");
+	ck_assert_uint_eq(cgroup_memory(root), 1073741824);
+	put("/sys/fs/cgroup/system.slice/lined.service/memory.high",
+	    "536870912\n");
+	ck_assert_uint_eq(cgroup_memory(root), 536870912);
+	put("/proc/self/cgroup", "7:memory:/docker/12\n4:cpu:/x\n");
+	put("/sys/fs/cgroup/memory/memory.limit_in_bytes",
+	    "9223372036854771712\n");
+	ck_assert_uint_eq(cgroup_memory(root), 0);
+	put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "104857600\n");
+	ck_assert_uint_eq(cgroup_memory(root), 104857600);
+	ck_assert_uint_gt(cgroup_memory_available(), 0);
+}
+END_TEST
+
 START_TEST(the_affinity_mask_counts)
 {
 	cpu_set_t mask;
@@ -138,6 +161,7 @@ static Suite *make(void)
 	tcase_add_test(tcase, cgroup_2_has_cpu_max);
 	tcase_add_test(tcase, a_part_of_a_cpu_counts_as_one);
 	tcase_add_test(tcase, a_container_sees_its_group_as_the_root);
+	tcase_add_test(tcase, cgroups_limit_the_memory);
 #ifdef HAVE_SCHED_GETAFFINITY
 	tcase_add_test(tcase, the_affinity_mask_counts);
 #endif

@@ -19,6 +19,8 @@
 
 #define WORKERS_MAX       1024
 #define DRAIN_TIMEOUT_MAX (24 * 3600 * 1000)
+/* Less would not serve one client with the default limits. */
+#define MEMORY_MIN ((int64_t)1 << 20)
 
 /* ---- log ------------------------------------------------------------- */
 
@@ -53,12 +55,14 @@ static void conf_read_log(struct conf_build *build, struct conf_node *node)
 /* ---- the top --------------------------------------------------------- */
 
 struct top {
-	const char *workers, *user, *group, *module_dir, *pid_file;
+	const char *workers, *memory, *user, *group, *module_dir, *pid_file;
 	int64_t drain_timeout_ms;
 };
 
 static const struct lined_option top_table[] = {
 	{LINED_OPTION("workers", STRING, struct top, workers),
+	 .fallback = "auto"},
+	{LINED_OPTION("memory", STRING, struct top, memory),
 	 .fallback = "auto"},
 	{LINED_OPTION("user", STRING, struct top, user)},
 	{LINED_OPTION("group", STRING, struct top, group)},
@@ -91,6 +95,27 @@ static void conf_read_workers(struct conf_build *build, const char *text)
 		conf_error(&build->report, &key->place,
 			   "workers: \"%s\" %s (auto, or 1 to %d)",
 			   conf_quoted(text, quoted), why, WORKERS_MAX);
+}
+
+static void conf_read_memory(struct conf_build *build, const char *text)
+{
+	const struct conf_key *key =
+		conf_options_key(&build->tree.root, "memory");
+	char quoted[CONF_QUOTED_MAX];
+	int64_t bytes = 0;
+
+	build->conf->memory = -1;
+	if (key == NULL || strcmp(text, "auto") == 0)
+		return;
+	if (conf_value_size(text, &bytes) == CONF_VALUE_OK &&
+	    !conf_value_has_leading_zero(text) &&
+	    (bytes == 0 || bytes >= MEMORY_MIN))
+		build->conf->memory = bytes;
+	else
+		conf_error(&build->report, &key->place,
+			   "memory: \"%s\" is not auto, 0 (no ceiling) or a "
+			   "size of at least 1M",
+			   conf_quoted(text, quoted));
 }
 
 /* The path of a key at the top; NULL: it is not set. */
@@ -156,6 +181,7 @@ static void conf_read_top(struct conf_build *build)
 	conf_build_check_user(build, "", root, "user", build->conf->user);
 	conf_build_check_group(build, "", root, "group", build->conf->group);
 	conf_read_workers(build, top.workers);
+	conf_read_memory(build, top.memory);
 	build->conf->module_dir =
 		conf_read_path(build, "module-dir", top.module_dir);
 	build->conf->pid_file = conf_read_path(build, "pid-file", top.pid_file);

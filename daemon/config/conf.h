@@ -158,6 +158,7 @@ struct conf {
 	const char *module_dir; /* NULL: the built-in one */
 	const char *pid_file;   /* NULL: none */
 	uint32_t drain_timeout_ms;
+	int64_t memory; /* of all clients; 0: no ceiling, -1: auto */
 	struct log_settings log;
 	struct conf_cluster cluster;
 	const struct conf_tls *tls;

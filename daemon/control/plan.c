@@ -172,6 +172,8 @@ static void plan_print_keys(struct response *response,
 	if (plan->drain_timeout)
 		plan_step(response, "change", "", "drain-timeout",
 			  "drain-timeout changes");
+	if (plan->memory)
+		plan_step(response, "change", "", "memory", "memory changes");
 }
 
 static void plan_print(struct response *response,

@@ -140,6 +140,11 @@ static void status_daemon(struct control *control, struct response *response)
 	response_number(response, "workers", server->worker_count);
 	response_number(response, "services", status_count_services(server));
 	response_number(response, "clients", server->clients);
+	response_number(response, "memory_held", memory_held(&server->memory));
+	response_number(response, "memory_limit",
+			memory_limit(&server->memory));
+	response_number(response, "memory_closed",
+			status_load(&server->memory.closed));
 	response_number(response, "control_denied",
 			status_count_denied(server));
 	status_add_bus(server->bus, response);

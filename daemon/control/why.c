@@ -13,6 +13,7 @@
 #include <lined/address.h>
 
 #include "control/reply.h"
+#include "memory.h"
 #include "net/admission.h"
 #include "serve/server.h"
 #include "serve/service.h"
@@ -144,6 +145,10 @@ static void why_add_service(const struct service *service,
 			"a proxy: the address in its PROXY header decides");
 	} else if (!access.allowed) {
 		why_add(response, conf, false, "access", text);
+	} else if (memory_is_near(service->env->memory)) {
+		why_add(response, conf, false, "memory",
+			"all clients together hold 7/8 of what memory allows, "
+			"or more");
 	} else if (ruling.verdict != ADMISSION_OK) {
 		why_describe_limit(&limits, &ruling, text, sizeof(text));
 		why_add(response, conf, false,

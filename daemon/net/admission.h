@@ -49,7 +49,7 @@ enum admission_verdict {
 	ADMISSION_USER,
 	ADMISSION_RATE,
 	ADMISSION_HANDSHAKES, /* admission_begin_handshake() */
-	ADMISSION_MEMORY,     /* there is none */
+	ADMISSION_MEMORY, /* there is none; or the caller: near the ceiling */
 	/* The caller's decisions: */
 	ADMISSION_DENIED,   /* by `access` */
 	ADMISSION_PROXY,    /* no PROXY header */

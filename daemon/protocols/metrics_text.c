@@ -58,6 +58,13 @@ static const struct family families[] = {
 	DAEMON("control_denied_total", "counter", "control_denied", NULL,
 	       "Requests that a client of the control socket had no right "
 	       "to."),
+	DAEMON("memory_held_bytes", "gauge", "memory_held", NULL,
+	       "What all clients hold: queues, input, histories, handshakes."),
+	DAEMON("memory_limit_bytes", "gauge", "memory_limit", NULL,
+	       "The ceiling on it; 0: there is none."),
+	DAEMON("memory_closed_total", "counter", "memory_closed", NULL,
+	       "Clients with the longest queues that were closed at the "
+	       "ceiling."),
 	DAEMON("workers", "gauge", "workers", NULL,
 	       "Threads that serve clients."),
 	DAEMON("bus_published_total", "counter", "bus.published", NULL,

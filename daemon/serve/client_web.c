@@ -204,7 +204,8 @@ static void web_admitted(struct lined_socket *sock, struct client_ask *ask)
 		client_address_pack(&client->peer,
 				    (struct sockaddr *)&ask->address);
 		web_accept(sock, web);
-	} else if (ask->verdict == ADMISSION_CLIENTS) {
+	} else if (ask->verdict == ADMISSION_CLIENTS ||
+		   ask->verdict == ADMISSION_MEMORY) {
 		web_respond(sock, HTTP_UNAVAILABLE);
 	} else {
 		lined_socket_close_for(sock, LINED_CLOSE_LIMIT, 0);

@@ -169,6 +169,7 @@ static void plan_keys(struct reload_plan *plan)
 	plan->pid_file = plan_differs(first->pid_file, after->pid_file);
 	plan->drain_timeout =
 		before->drain_timeout_ms != after->drain_timeout_ms;
+	plan->memory = before->memory != after->memory;
 }
 
 /* ---- life --------------------------------------------------------------- */

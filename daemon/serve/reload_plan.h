@@ -78,7 +78,7 @@ struct reload_plan {
 	/* Keys that differ from the start's and need a restart. */
 	bool workers, user, module_dir, pid_file;
 	/* Keys that change with this reload. reload.c compares the log. */
-	bool drain_timeout, log;
+	bool drain_timeout, memory, log;
 };
 
 /* Plans a reload to this config, to which the plan has a reference.

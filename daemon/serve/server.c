@@ -176,6 +176,47 @@ static int server_make_main_worker(struct server *server)
 	return server->main_bus != NULL ? 0 : -1;
 }
 
+/* The clients of services that are not internal: control has to answer while
+ * the memory is full, too. */
+static bool server_may_close(const struct lined_socket *sock)
+{
+	const struct lined_socket_group *group =
+		lined_socket_group((struct lined_socket *)(uintptr_t)sock);
+
+	return group->leaving == client_leaving &&
+	       !lined_container_of(group, const struct lined_service, group)
+			->conf->internal;
+}
+
+/* All workers are under the ceiling, and the main thread, which reads PROXY
+ * headers. */
+static int server_init_memory(struct server *server)
+{
+	struct lined_dispatcher **dispatchers =
+		calloc(server->worker_count + 1, sizeof(*dispatchers));
+	size_t count = 0;
+
+	if (dispatchers == NULL)
+		return -1;
+	for (; count < server->worker_count; count++)
+		dispatchers[count] = server->workers[count].dispatcher;
+	if (server->worker_count > 1)
+		dispatchers[count++] = server->dispatcher;
+	server->memory.may_close = server_may_close;
+	memory_init(&server->memory, dispatchers, count);
+	return 0;
+}
+
+uint64_t server_memory_refused(const struct server *server)
+{
+	const struct service *service;
+	uint64_t refused = 0;
+
+	list_for_each(service, &server->services, link)
+		refused += service_refused(service, ADMISSION_MEMORY);
+	return refused;
+}
+
 /* A section has other certificates: gives them to the services that use it. */
 static void server_tls_changed(struct server_tls *tls,
 			       const struct tls_section *section)
@@ -216,7 +257,7 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		server->worker_count++;
 	}
 	server->bus = bus_new(server->workers, workers);
-	if (server->bus == NULL)
+	if (server->bus == NULL || server_init_memory(server) < 0)
 		return -1;
 	server->env = (struct service_env){
 		.dispatcher = dispatcher,
@@ -224,6 +265,7 @@ int server_init(struct server *server, struct lined_dispatcher *dispatcher,
 		.worker_count = workers,
 		.main_worker = &server->workers[0],
 		.ops = &server_owner_ops,
+		.memory = &server->memory,
 		.tls = &server->tls,
 	};
 	if (server_tls_init(&server->tls, dispatcher, server->workers, workers,
@@ -245,6 +287,7 @@ void server_fini(struct server *server)
 
 	for (i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
+	memory_fini(&server->memory);
 	for (i = 0; i < server->worker_count; i++)
 		worker_fini(&server->workers[i]);
 	server_tls_fini(&server->tls);

@@ -14,6 +14,7 @@
 
 #include "config/conf.h"
 #include "list.h"
+#include "memory.h"
 #include "serve/server_tls.h"
 #include "serve/service.h"
 #include "threads/worker.h"
@@ -44,6 +45,7 @@ struct server {
 	struct conf *start_conf; /* for keys that need a restart */
 	const struct inherited *inherited;
 	struct service_env env;
+	struct memory memory; /* what all clients hold, and the ceiling */
 	struct server_tls tls;
 	size_t clients; /* of all services */
 	bool stopping;
@@ -81,6 +83,9 @@ void server_stop(struct server *server);
 /* Closes the listeners that are still open, before an exit that does not wait
  * for clients. Without this their UNIX paths would remain. */
 void server_abandon(struct server *server);
+
+/* The clients that were refused because of the ceiling, so far. */
+uint64_t server_memory_refused(const struct server *server);
 
 /* Every service has ended. */
 bool server_is_empty(const struct server *server);

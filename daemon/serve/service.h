@@ -16,6 +16,7 @@
 #include "net/admission.h"
 #include "net/listener.h"
 
+struct memory;
 struct report;
 struct request_port;
 struct server_tls;
@@ -31,6 +32,7 @@ struct service_env {
 	size_t worker_count;
 	struct worker *main_worker; /* serves the internal services */
 	struct request_port *requests;
+	const struct memory *memory; /* what all clients hold */
 	uint64_t last_client_id, last_service_id;
 	const struct service_owner_ops *ops;
 };

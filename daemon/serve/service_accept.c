@@ -16,6 +16,7 @@
 #include <lined/address.h>
 
 #include "counter.h"
+#include "memory.h"
 #include "net/admission.h"
 #include "log/log.h"
 #include "serve/client.h"
@@ -184,6 +185,10 @@ static enum admission_verdict accept_admit(struct service *service,
 		admission_refuse(service->admission, ADMISSION_DENIED);
 		return ADMISSION_DENIED;
 	}
+	if (!service->conf->internal && memory_is_near(service->env->memory)) {
+		admission_refuse(service->admission, ADMISSION_MEMORY);
+		return ADMISSION_MEMORY;
+	}
 	return admission_enter(
 		service->admission,
 		conf_class_admission(service->conf, arrival->class), address,
@@ -218,7 +223,8 @@ static void accept_client(struct service *service,
 	if (!arrival->forwarded)
 		verdict = accept_admit(service, arrival);
 	/* WebSocket has an answer for who comes when the service is full. */
-	if (verdict == ADMISSION_CLIENTS && arrival->web) {
+	if ((verdict == ADMISSION_CLIENTS || verdict == ADMISSION_MEMORY) &&
+	    arrival->web) {
 		service_log_refusal(service,
 				    (struct sockaddr *)&arrival->address,
 				    admission_verdict_text(verdict));

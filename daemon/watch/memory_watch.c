@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "log/log.h"
+#include "memory.h"
 #include "net/admission.h"
 #include "serve/server.h"
 #include "serve/service.h"
@@ -128,6 +129,33 @@ static void memory_trim(struct memory_watch *watch)
 		watch->spare_bytes = spare;
 }
 
+#define MEMORY_CEILING_LOG_MS 60000
+
+static void memory_log_ceiling(struct memory_watch *watch, uint64_t now_ms)
+{
+	struct memory *memory = &watch->server->memory;
+	uint64_t closed = __atomic_load_n(&memory->closed, __ATOMIC_RELAXED);
+	uint64_t refused = server_memory_refused(watch->server);
+
+	if (memory_is_near(memory))
+		memory_ask_all(memory);
+	if ((closed <= watch->closed && refused <= watch->refused) ||
+	    now_ms < watch->ceiling_due_ms)
+		return;
+	log_each(LINED_LOG_WARNING,
+		 "memory: clients hold %.1f MiB, the ceiling is %.1f MiB: "
+		 "closed %llu with the longest queues, did not let in %llu",
+		 (double)memory_held(memory) / (1 << 20),
+		 (double)memory_limit(memory) / (1 << 20),
+		 (unsigned long long)(closed - watch->closed),
+		 (unsigned long long)(refused > watch->refused
+					      ? refused - watch->refused
+					      : 0));
+	watch->closed = closed;
+	watch->refused = refused;
+	watch->ceiling_due_ms = now_ms + MEMORY_CEILING_LOG_MS;
+}
+
 static void memory_watch_fired(struct lined_timer *timer)
 {
 	struct memory_watch *watch =
@@ -136,6 +164,7 @@ static void memory_watch_fired(struct lined_timer *timer)
 	uint64_t now_kib = memory_peak_kib();
 
 	memory_trim(watch);
+	memory_log_ceiling(watch, now_ms);
 	if (now_kib < watch->logged_kib + MEMORY_LEAST_KIB ||
 	    now_kib < 2 * watch->logged_kib)
 		return;

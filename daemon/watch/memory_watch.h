@@ -3,7 +3,8 @@
  * Watches the daemon's memory. The allocator does not know which module uses
  * it. When the daemon's size has doubled, this is logged with the services that
  * received most lines meanwhile: a module that leaks is probably among them.
- * When much of the memory is free, it is returned to the system. Main thread.
+ * When much of the memory is free, it is returned to the system. What the
+ * ceiling of `memory` has done is logged once a minute. Main thread.
  */
 #ifndef MEMORY_WATCH_H
 #define MEMORY_WATCH_H
@@ -25,6 +26,9 @@ struct memory_watch {
 	/* The least memory so far beyond what is allocated: the program, its
 	 * stacks, and what cannot be returned. */
 	uint64_t spare_bytes;
+	/* Clients closed and refused at the ceiling by the last message about
+	 * it; when the next one may come. */
+	uint64_t closed, refused, ceiling_due_ms;
 };
 
 /* -1/ENOMEM. The server must outlive the watch. */

@@ -69,6 +69,25 @@ static void show_status_line(FILE *out, const char *name, char *text)
 	free(text);
 }
 
+/* "3.1M held by clients of at most 512M" */
+static char *show_memory(const struct record *daemon)
+{
+	char *held = format_bytes(record_number(daemon, "memory_held"));
+	char *limit = format_bytes(record_number(daemon, "memory_limit"));
+	uint64_t closed = record_number(daemon, "memory_closed");
+	char *text;
+
+	if (record_number(daemon, "memory_limit") == 0)
+		text = memory_format("%s held by clients, no ceiling", held);
+	else
+		text = memory_format("%s held by clients, of at most %s; "
+				     "%" PRIu64 " closed for it",
+				     held, limit, closed);
+	free(held);
+	free(limit);
+	return text;
+}
+
 static void show_daemon(const struct record *daemon, FILE *out)
 {
 	char *since = format_date(record_number(daemon, "started_s"));
@@ -100,6 +119,7 @@ static void show_daemon(const struct record *daemon, FILE *out)
 	show_status_line(out, "clients",
 			 memory_format("%s, in %" PRIu64 " service%s", clients,
 				       services, services == 1 ? "" : "s"));
+	show_status_line(out, "memory", show_memory(daemon));
 	show_status_line(
 		out, "bus",
 		memory_format("%s published, %s batches between workers, "

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The most memory that the limits of a config allow its clients, for lined -t.
+ */
+#ifndef MEMORY_WORST_H
+#define MEMORY_WORST_H
+
+#include <stdio.h>
+
+struct conf;
+
+/* Writes a line for each service, and one with the sum and the ceiling. */
+void memory_worst_print(const struct conf *conf, FILE *out);
+
+#endif
