@@ -199,6 +199,7 @@ void tls_session_end_handshake(struct tls_session *tls)
 	tls->ctx = NULL;
 	tls->name = NULL;
 	tls->done = NULL;
+	tls->messages = 0;
 }
 
 void tls_session_free(struct tls_session *tls)
