@@ -23,6 +23,8 @@ struct tls_io {
 	size_t in_len;
 	unsigned char *out; /* what the BIO has taken */
 	size_t out_len, out_room;
+	uint64_t turn; /* the last one with a handshake in it */
+	unsigned handshakes;
 	char name[TLS_NAME_MAX]; /* tls_describe() */
 	unsigned char read[READ_SIZE];
 	unsigned char plain[TLS_RECORD_MAX];

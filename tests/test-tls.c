@@ -345,8 +345,15 @@ START_TEST(lines_come_and_go_after_the_handshake)
 }
 END_TEST
 
-START_TEST(tls_1_2_and_records_of_one_byte)
+START_TEST(records_of_one_byte)
 {
+	static const struct {
+		int version;
+		const char *name;
+	} versions[] = {
+		{TLS1_2_VERSION, "TLSv1.2"},
+		{TLS1_3_VERSION, "TLSv1.3"},
+	};
 	static const char text[] = "hello\nworld\n";
 	struct tls_case c;
 	struct lined_tls tls;
@@ -354,14 +361,14 @@ START_TEST(tls_1_2_and_records_of_one_byte)
 
 	open_case(&c);
 	c.recorder.echo = true;
-	SSL_set_max_proto_version(c.ssl, TLS1_2_VERSION);
+	SSL_set_max_proto_version(c.ssl, versions[_i].version);
 	SSL_set_tlsext_host_name(c.ssl, "some.name");
 	shake(&c);
 	for (i = 0; text[i] != '\0'; i++)
 		ck_assert_int_eq(SSL_write(c.ssl, text + i, 1), 1);
 	peer_expects(&c, text);
 	ck_assert(tls_describe(c.sock, &tls));
-	ck_assert_str_eq(tls.version, "TLSv1.2");
+	ck_assert_str_eq(tls.version, versions[_i].name);
 	ck_assert_str_eq(tls.server_name, "some.name");
 	close_case(&c);
 }
@@ -505,6 +512,109 @@ START_TEST(peer_that_leaves_in_the_handshake_is_gone)
 	shutdown(c.fd, SHUT_WR);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
 	ck_assert_int_eq(outcome.result, TLS_GONE);
+	close_case(&c);
+}
+END_TEST
+
+/* A peer that sends this much of its flight (0: the hello, 1: the rest) and is
+ * gone. Returns the length of the flight. */
+static size_t peer_vanishes(struct tls_case *c, int version, unsigned flight,
+			    size_t cut)
+{
+	struct recorder recorder = {.quiet = true};
+	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+	SSL *ssl = SSL_new(c->ctx);
+	unsigned char data[8192];
+	unsigned i;
+	int fds[2], n = 0;
+
+	memset(&outcome, 0, sizeof(outcome));
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	c->sock = support_socket(&recorder_handlers, &recorder);
+	ck_assert_int_eq(
+		lined_socket_wrap(c->sock, fds[0], LINED_SOCKET_CONNECTED), 0);
+	ck_assert_ptr_nonnull(lined_dispatcher_register_socket(c->d, c->sock));
+	case_accept(c);
+	SSL_set_bio(ssl, in, out);
+	SSL_set_connect_state(ssl);
+	SSL_set_max_proto_version(ssl, version);
+	for (i = 0; i <= flight; i++) {
+		SSL_do_handshake(ssl);
+		n = BIO_read(out, data, sizeof(data));
+		ck_assert_int_gt(n, 0);
+		support_write(fds[1], data,
+			      i == flight && cut < (size_t)n ? cut : (size_t)n);
+		support_run_turns(c->d, 1);
+		if (i < flight) {
+			n = (int)recv(fds[1], data, sizeof(data), 0);
+			BIO_write(in, data, n);
+		}
+	}
+	close(fds[1]);
+	support_run_until_count(c->d, &recorder.closes, 1);
+	support_run_turns(c->d, 1);
+	SSL_free(ssl);
+	recorder_fini(&recorder);
+	ck_assert_uint_eq(outcome.count, 1);
+	return (size_t)n;
+}
+
+START_TEST(peer_that_vanishes_in_any_state_of_the_handshake_is_gone)
+{
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+	struct tls_settings settings = settings_of(&server_id);
+	size_t cut, len;
+	unsigned flight;
+	struct tls_case c;
+
+	open_with(&c, &settings, 1);
+	lined_socket_close(c.sock);
+	for (flight = 0; flight < 2; flight++)
+		for (cut = 0, len = 1; cut <= len; cut++) {
+			len = peer_vanishes(&c, versions[_i], flight, cut);
+			ck_assert_int_eq(outcome.result,
+					 flight == 1 && cut == len ? TLS_OK
+								   : TLS_GONE);
+		}
+	ck_assert_uint_eq(lined_dispatcher_len(c.d), 0);
+	close_case(&c);
+}
+END_TEST
+
+/* Others are served between them. */
+START_TEST(crowd_of_handshakes_takes_several_turns)
+{
+	struct tls_settings settings = settings_of(&server_id);
+	struct recorder recorders[40];
+	struct lined_socket *sock;
+	unsigned i, closed, turns = 0;
+	int fds[40][2];
+	struct tls_case c;
+
+	memset(recorders, 0, sizeof(recorders));
+	open_with(&c, &settings, 1);
+	for (i = 0; i < 40; i++) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC,
+					    0, fds[i]),
+				 0);
+		sock = support_socket(&recorder_handlers, &recorders[i]);
+		lined_socket_wrap(sock, fds[i][0], LINED_SOCKET_CONNECTED);
+		lined_dispatcher_register_socket(c.d, sock);
+		ck_assert_int_eq(tls_accept(sock, c.server, 5000, NULL), 0);
+		support_write(fds[i][1], "\x16\x03\x01\x00\x05hello", 10);
+	}
+	do {
+		support_run_turns(c.d, 1);
+		for (i = closed = 0; i < 40; i++)
+			closed += recorders[i].closes;
+		ck_assert_uint_le(closed, ++turns * 16);
+	} while (closed < 40 && turns < 100);
+	ck_assert_uint_eq(closed, 40);
+	for (i = 0; i < 40; i++) {
+		close(fds[i][1]);
+		recorder_fini(&recorders[i]);
+	}
 	close_case(&c);
 }
 END_TEST
@@ -1326,7 +1436,7 @@ static Suite *make_suite(void)
 
 	tcase_add_checked_fixture(tcase, identities_make, identities_free);
 	tcase_add_test(tcase, lines_come_and_go_after_the_handshake);
-	tcase_add_test(tcase, tls_1_2_and_records_of_one_byte);
+	tcase_add_loop_test(tcase, records_of_one_byte, 0, 2);
 	tcase_add_test(tcase, bytes_may_be_cut_anywhere);
 	tcase_add_test(tcase, input_behind_the_handshake_is_served);
 	tcase_add_test(tcase, input_of_a_peer_that_has_gone_is_served);
@@ -1334,6 +1444,10 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, rubbish_is_a_protocol_error);
 	tcase_add_test(tcase, stalled_handshake_ends_at_its_deadline);
 	tcase_add_test(tcase, peer_that_leaves_in_the_handshake_is_gone);
+	tcase_add_loop_test(
+		tcase, peer_that_vanishes_in_any_state_of_the_handshake_is_gone,
+		0, 2);
+	tcase_add_test(tcase, crowd_of_handshakes_takes_several_turns);
 	tcase_add_test(tcase, peer_that_rejects_the_certificate_is_gone);
 	tcase_add_test(tcase, version_that_is_too_old_is_a_protocol_error);
 	tcase_add_test(tcase, socket_closed_in_the_handshake_says_so_once);
