@@ -433,32 +433,13 @@ uint64_t subject_counter(const struct subject *subject, const char *name)
 
 uint64_t subject_cpu_ns(const struct subject *subject)
 {
-	uint64_t total = 0;
-	struct dirent *entry;
-	char path[320];
-	DIR *dir;
+	struct timespec cpu;
+	clockid_t clock;
 
-	snprintf(path, sizeof(path), "/proc/%ld/task", (long)subject->pid);
-	dir = opendir(path);
-	if (dir == NULL)
-		fail("%s: %s", path, strerror(errno));
-	while ((entry = readdir(dir)) != NULL) {
-		unsigned long long ns;
-		FILE *file;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/proc/%ld/task/%s/schedstat",
-			 (long)subject->pid, entry->d_name);
-		file = fopen(path, "r");
-		if (file == NULL)
-			fail("%s: %s", path, strerror(errno));
-		if (fscanf(file, "%llu", &ns) == 1)
-			total += ns;
-		fclose(file);
-	}
-	closedir(dir);
-	return total;
+	if (clock_getcpuclockid(subject->pid, &clock) != 0 ||
+	    clock_gettime(clock, &cpu) < 0)
+		fail("%s: no CPU clock", subject->name);
+	return (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
 }
 
 void subject_pin(const struct subject *subject, int cpu)

@@ -48,7 +48,7 @@ bool subject_start_redis(struct subject *subject);
 /* Ends it; fails where lined does not end with 0. */
 void subject_stop(struct subject *subject);
 
-/* CPU time of all its threads so far, in nanoseconds. */
+/* CPU time of all its threads, ended ones too, in nanoseconds. */
 uint64_t subject_cpu_ns(const struct subject *subject);
 /* VmRSS in bytes. */
 uint64_t subject_rss(const struct subject *subject);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What TLS costs: echo by lined, beside a bare epoll loop that uses
- * SSL_set_fd(), in one run: CPU time a line with 1 and 16 lines in flight, CPU
- * time a handshake, memory an idle client. The goals are 1.15, 1.15 and 1 /
- *0.95 times the bare loop, and 15 KB. Exits non-zero on wrong data only.
+ * SSL_set_fd(), and where they are installed beside redis, and nginx, HAProxy
+ * and stunnel before a bare loop without TLS, all in one run: CPU time a line
+ * with 1 and 16 lines in flight, CPU time a handshake, memory an idle client.
+ * The goals are 1.15, 1.15 and 1 / 0.95 times the bare loop, less than all
+ * others, and 15 KB. Exits non-zero on wrong data only.
  *
  *	tls-echo [LINED]
  */
@@ -33,8 +35,16 @@
 #define LINES      16000
 #define HANDSHAKES 300
 #define IDLE       1000
-#define LINE       "a line of fifty bytes, as people and machines say.\n"
-#define LINE_LEN   (sizeof(LINE) - 1)
+#define TEXT       "a line of 50 bytes, as people and machines write."
+#define LINE       TEXT "\n"
+
+enum peer_name { BARE, OURS, REDIS, NGINX, HAPROXY, STUNNEL, PEERS };
+
+/* What is measured; its name is NULL: it is not installed. */
+struct peer {
+	struct subject subject;
+	const char *line, *answer;
+};
 
 static char dir[] = "/tmp/tls-echo.XXXXXX";
 static SSL_CTX *client_ctx;
@@ -53,6 +63,8 @@ static SSL_CTX *bare_context(void)
 		fail("the certificate is not good");
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	/* As lined: handshakes are to be compared like for like. */
+	SSL_CTX_set_num_tickets(ctx, 1);
 	return ctx;
 }
 
@@ -110,7 +122,7 @@ static void bare_run(int listener)
 	}
 }
 
-/* ---- the subjects -------------------------------------------------------- */
+/* ---- the peers ----------------------------------------------------------- */
 
 static int open_listener(uint16_t *port)
 {
@@ -128,62 +140,136 @@ static int open_listener(uint16_t *port)
 	return fd;
 }
 
-static void start_bare(struct subject *subject)
+static void start_bare(struct peer *peer)
 {
-	int fd = open_listener(&subject->port);
+	int fd = open_listener(&peer->subject.port);
 
-	subject->name = "bare epoll, SSL_set_fd";
-	subject->pid = fork();
-	if (subject->pid == 0) {
+	peer->subject.name = "bare epoll";
+	peer->subject.pid = fork();
+	if (peer->subject.pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		bare_run(fd);
 	}
 	close(fd);
 }
 
-static void start_lined(struct subject *subject, const char *program)
-{
-	const char *modules = getenv("LINED_MODULES");
-	char path[64];
-	FILE *file;
+/* A program that gets a config file; in it, @P is its port, @B that of a bare
+ * loop without TLS, @D the directory of certificates. */
+struct program {
+	const char *name, *config;
+	const char *argv[8]; /* the program first; @F is the file */
+};
 
-	close(open_listener(&subject->port));
-	snprintf(path, sizeof(path), "%s/lined.conf", dir);
-	file = fopen(path, "w");
+static const struct program programs[PEERS] = {
+	[OURS] = {"lined",
+		  "workers = 1\n"
+		  "tls \"t\" { certificate = \"@D/tls.pem\" "
+		  "key = \"@D/tls.key\" }\n"
+		  "service \"echo\" { protocol = \"echo\" tls = \"t\"\n"
+		  "listen = \"tls://127.0.0.1:@P\"\n"
+		  "limits { clients-per-address = 0 "
+		  "connect-rate-per-address = 0 handshakes = 10000 } }\n",
+		  {"lined", "-c", "@F", "-l", "warning", "-L", "stderr"}},
+	[REDIS] = {"redis",
+		   "port 0\ntls-port @P\nbind 127.0.0.1\n"
+		   "tls-cert-file @D/tls.pem\ntls-key-file @D/tls.key\n"
+		   "tls-auth-clients no\ntls-session-caching no\n"
+		   "save \"\"\nlogfile /dev/null\ndir @D\n",
+		   {"redis-server", "@F"}},
+	[NGINX] = {"nginx stream",
+		   "load_module modules/ngx_stream_module.so;\n"
+		   "daemon off; master_process off; pid @D/nginx.pid;\n"
+		   "error_log /dev/null;\n"
+		   "events { worker_connections 8192; }\n"
+		   "stream { server { listen 127.0.0.1:@P ssl;\n"
+		   "ssl_certificate @D/tls.pem; ssl_certificate_key "
+		   "@D/tls.key;\nssl_session_cache off;\n"
+		   "proxy_pass 127.0.0.1:@B; } }\n",
+		   {"nginx", "-e", "/dev/null", "-c", "@F"}},
+	[HAPROXY] = {"HAProxy",
+		     "global\nnbthread 1\nmaxconn 4000\n"
+		     "ssl-server-verify none\n"
+		     "defaults\nmode tcp\ntimeout connect 5s\n"
+		     "timeout client 1h\ntimeout server 1h\n"
+		     "listen l\nbind 127.0.0.1:@P ssl crt @D/both.pem\n"
+		     "server s 127.0.0.1:@B\n",
+		     {"haproxy", "-db", "-q", "-f", "@F"}},
+	[STUNNEL] = {"stunnel",
+		     "foreground = yes\npid =\nsyslog = no\ndebug = 0\n"
+		     "output = /dev/null\n[l]\naccept = 127.0.0.1:@P\n"
+		     "connect = 127.0.0.1:@B\ncert = @D/tls.pem\n"
+		     "key = @D/tls.key\n",
+		     {"stunnel", "@F"}},
+};
+
+static void write_config(const char *path, const char *config, unsigned port,
+			 unsigned bare)
+{
+	FILE *file = fopen(path, "w");
+
 	if (file == NULL)
 		fail("%s: %s", path, strerror(errno));
-	fprintf(file,
-		"workers = 1\n"
-		"tls \"t\" { certificate = \"%s/tls.pem\" key = "
-		"\"%s/tls.key\" }\n"
-		"service \"echo\" {\n"
-		"\tprotocol = \"echo\" listen = \"tls://127.0.0.1:%u\"\n"
-		"\ttls = \"t\"\n"
-		"\tlimits { clients-per-address = 0 "
-		"connect-rate-per-address = 0 handshakes = 10000 }\n}\n",
-		dir, dir, subject->port);
+	for (; *config != '\0'; config++) {
+		if (*config != '@') {
+			fputc(*config, file);
+			continue;
+		}
+		config++;
+		if (*config == 'D')
+			fputs(dir, file);
+		else
+			fprintf(file, "%u", *config == 'P' ? port : bare);
+	}
 	fclose(file);
-	subject->name = "lined";
-	subject->pid = fork();
-	if (subject->pid != 0)
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execlp(program, program, "-c", path, "-l", "warning", "-L", "stderr",
-	       modules != NULL ? "-m" : NULL, modules, (char *)NULL);
-	_exit(127);
 }
 
-static void stop(struct subject *subject)
+static bool is_installed(const char *program)
 {
-	kill(subject->pid, SIGTERM);
+	char command[512];
+
+	snprintf(command, sizeof(command), "command -v '%s' >/dev/null 2>&1",
+		 program);
+	return system(command) == 0;
+}
+
+static void start_program(struct peer *peer, const struct program *program,
+			  const char *path, unsigned bare)
+{
+	const char *argv[11], *modules = getenv("LINED_MODULES");
+	char file[64];
+	unsigned i;
+
+	if (path == NULL)
+		path = program->argv[0];
+	if (!is_installed(path))
+		return;
+	close(open_listener(&peer->subject.port));
+	snprintf(file, sizeof(file), "%s/%s.conf", dir, program->argv[0]);
+	write_config(file, program->config, peer->subject.port, bare);
+	for (i = 0; program->argv[i] != NULL; i++)
+		argv[i] = strcmp(program->argv[i], "@F") == 0
+				  ? file
+				  : program->argv[i];
+	if (program == &programs[OURS] && modules != NULL) {
+		argv[i++] = "-m";
+		argv[i++] = modules;
+	}
+	argv[i] = NULL;
+	peer->subject.name = program->name;
+	peer->subject.pid = fork();
+	if (peer->subject.pid != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	execvp(path, (char **)(uintptr_t)argv);
+	_exit(127);
 }
 
 /* ---- the clients --------------------------------------------------------- */
 
-static SSL *connect_tls(const struct subject *subject)
+static SSL *connect_tls(const struct peer *peer)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET,
-				 .sin_port = htons(subject->port),
+				 .sin_port = htons(peer->subject.port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	SSL *ssl = SSL_new(client_ctx);
 	int fd = -1, tries;
@@ -197,7 +283,7 @@ static SSL *connect_tls(const struct subject *subject)
 	}
 	SSL_set_fd(ssl, fd);
 	if (SSL_connect(ssl) != 1)
-		fail("%s: no handshake", subject->name);
+		fail("%s: no handshake", peer->subject.name);
 	return ssl;
 }
 
@@ -225,57 +311,59 @@ static void read_back(SSL *ssl, size_t want)
 	}
 }
 
-/* Nanoseconds of CPU time of the subject for a line. */
-static double cost_of_lines(const struct subject *subject, SSL **clients,
+/* Nanoseconds of CPU time of the peer for a line. */
+static double cost_of_lines(const struct peer *peer, SSL **clients,
 			    unsigned in_flight)
 {
-	char lines[16 * LINE_LEN];
+	size_t len = strlen(peer->line), want = strlen(peer->answer);
 	unsigned rounds = LINES / in_flight / CLIENTS, i, k;
+	char lines[16 * 128];
 	uint64_t before;
 
 	for (i = 0; i < in_flight; i++)
-		memcpy(lines + i * LINE_LEN, LINE, LINE_LEN);
-	before = subject_cpu_ns(subject);
+		memcpy(lines + i * len, peer->line, len);
+	before = subject_cpu_ns(&peer->subject);
 	for (i = 0; i < rounds; i++) {
 		for (k = 0; k < CLIENTS; k++)
 			if (SSL_write(clients[k], lines,
-				      (int)(in_flight * LINE_LEN)) <= 0)
+				      (int)(in_flight * len)) <= 0)
 				fail("write");
 		for (k = 0; k < CLIENTS; k++)
-			read_back(clients[k], in_flight * LINE_LEN);
+			read_back(clients[k], in_flight * want);
 	}
-	return (double)(subject_cpu_ns(subject) - before) /
+	return (double)(subject_cpu_ns(&peer->subject) - before) /
 	       (rounds * in_flight * CLIENTS);
 }
 
-static double cost_of_handshakes(const struct subject *subject)
+static SSL *connect_and_try(const struct peer *peer)
 {
-	uint64_t before = subject_cpu_ns(subject);
-	unsigned i;
+	SSL *ssl = connect_tls(peer);
 
-	for (i = 0; i < HANDSHAKES; i++) {
-		SSL *ssl = connect_tls(subject);
-
-		SSL_write(ssl, LINE, LINE_LEN);
-		read_back(ssl, LINE_LEN);
-		disconnect(ssl);
-	}
-	return (double)(subject_cpu_ns(subject) - before) / HANDSHAKES;
+	SSL_write(ssl, peer->line, (int)strlen(peer->line));
+	read_back(ssl, strlen(peer->answer));
+	return ssl;
 }
 
-static double memory_of_idle(const struct subject *subject)
+static double cost_of_handshakes(const struct peer *peer)
 {
-	static SSL *idle[IDLE];
-	uint64_t before = subject_rss(subject), after;
+	uint64_t before = subject_cpu_ns(&peer->subject);
 	unsigned i;
 
-	for (i = 0; i < IDLE; i++) {
-		idle[i] = connect_tls(subject);
-		SSL_write(idle[i], LINE, LINE_LEN);
-		read_back(idle[i], LINE_LEN);
-	}
+	for (i = 0; i < HANDSHAKES; i++)
+		disconnect(connect_and_try(peer));
+	return (double)(subject_cpu_ns(&peer->subject) - before) / HANDSHAKES;
+}
+
+static double memory_of_idle(const struct peer *peer)
+{
+	static SSL *idle[IDLE];
+	uint64_t before = subject_rss(&peer->subject), after;
+	unsigned i;
+
+	for (i = 0; i < IDLE; i++)
+		idle[i] = connect_and_try(peer);
 	poll(NULL, 0, 100);
-	after = subject_rss(subject);
+	after = subject_rss(&peer->subject);
 	for (i = 0; i < IDLE; i++)
 		disconnect(idle[i]);
 	return (double)(after - before) / IDLE;
@@ -285,62 +373,98 @@ static double memory_of_idle(const struct subject *subject)
 
 enum figure { ONE, SIXTEEN, HANDSHAKE, MEMORY, FIGURES };
 
-/* In turns, so that what else the machine does hits both. */
-static void measure(struct subject *subjects, double results[2][FIGURES])
+static bool is_there(const struct peer *peer)
 {
-	double values[2][3][ROUNDS];
-	SSL *clients[2][CLIENTS];
-	unsigned round, s, i;
+	return peer->subject.name != NULL;
+}
 
-	for (s = 0; s < 2; s++)
-		for (i = 0; i < CLIENTS; i++)
-			clients[s][i] = connect_tls(&subjects[s]);
+/* In turns, so that what else the machine does hits all. */
+static void measure(struct peer *peers, double results[PEERS][FIGURES])
+{
+	static double values[PEERS][3][ROUNDS];
+	SSL *clients[PEERS][CLIENTS];
+	unsigned round, p, i;
+
+	for (p = 0; p < PEERS; p++)
+		for (i = 0; is_there(&peers[p]) && i < CLIENTS; i++)
+			clients[p][i] = connect_tls(&peers[p]);
 	for (round = 0; round < ROUNDS; round++)
-		for (s = 0; s < 2; s++) {
-			values[s][ONE][round] =
-				cost_of_lines(&subjects[s], clients[s], 1);
-			values[s][SIXTEEN][round] =
-				cost_of_lines(&subjects[s], clients[s], 16);
-			values[s][HANDSHAKE][round] =
-				cost_of_handshakes(&subjects[s]);
+		for (p = 0; p < PEERS; p++) {
+			if (!is_there(&peers[p]))
+				continue;
+			values[p][ONE][round] =
+				cost_of_lines(&peers[p], clients[p], 1);
+			values[p][SIXTEEN][round] =
+				cost_of_lines(&peers[p], clients[p], 16);
+			values[p][HANDSHAKE][round] =
+				cost_of_handshakes(&peers[p]);
 		}
-	for (s = 0; s < 2; s++) {
+	for (p = 0; p < PEERS; p++) {
+		if (!is_there(&peers[p]))
+			continue;
 		for (i = ONE; i <= HANDSHAKE; i++)
-			results[s][i] = median(values[s][i], ROUNDS);
-		results[s][MEMORY] = memory_of_idle(&subjects[s]);
+			results[p][i] = median(values[p][i], ROUNDS);
+		results[p][MEMORY] = memory_of_idle(&peers[p]);
 		for (i = 0; i < CLIENTS; i++)
-			disconnect(clients[s][i]);
+			disconnect(clients[p][i]);
 	}
+}
+
+/* HAProxy wants both in one file. */
+static void write_both(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command),
+		 "cat %s/tls.pem %s/tls.key >%s/both.pem", dir, dir, dir);
+	if (system(command) != 0)
+		fail("%s", command);
 }
 
 int main(int argc, char **argv)
 {
-	static const char *const names[FIGURES] = {
-		"CPU ns a line, 1 in flight",
-		"CPU ns a line, 16 in flight",
-		"CPU ns a handshake, a line and the end",
-		"RSS bytes an idle client",
-	};
-	const char *program = argc > 1 ? argv[1] : getenv("LINED");
-	struct subject subjects[2] = {{.name = NULL}, {.name = NULL}};
-	double results[2][FIGURES];
+	const char *ours = argc > 1 ? argv[1] : getenv("LINED");
+	static struct peer peers[PEERS];
+	double results[PEERS][FIGURES];
+	struct subject plain;
 	char command[64];
-	unsigned i;
+	unsigned p;
 
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
 	if (mkdtemp(dir) == NULL || certificate_write(dir) < 0)
 		fail("%s: %s", dir, strerror(errno));
+	write_both();
 	client_ctx = SSL_CTX_new(TLS_client_method());
-	start_bare(&subjects[0]);
-	start_lined(&subjects[1], program != NULL ? program : "lined");
-	measure(subjects, results);
-	for (i = 0; i < FIGURES; i++)
-		printf("%-40s lined %9.0f, bare %9.0f: %.2f\n", names[i],
-		       results[1][i], results[0][i],
-		       results[1][i] / results[0][i]);
-	stop(&subjects[0]);
-	stop(&subjects[1]);
+	subject_start_bare(&plain);
+	for (p = 0; p < PEERS; p++) {
+		peers[p].line = p == REDIS ? "ECHO \"" TEXT "\"\r\n" : LINE;
+		peers[p].answer = p == REDIS ? "$49\r\n" TEXT "\r\n" : LINE;
+		if (p == BARE)
+			start_bare(&peers[p]);
+		else
+			start_program(&peers[p], &programs[p],
+				      p == OURS ? ours : NULL, plain.port);
+	}
+	if (!is_there(&peers[OURS]))
+		fail("lined: no such program");
+	measure(peers, results);
+	printf("%-14s%14s%14s%14s%14s\n", "", "ns a line, 1", "16 in flight",
+	       "ns handshake", "bytes idle");
+	for (p = 0; p < PEERS; p++) {
+		if (!is_there(&peers[p]))
+			continue;
+		printf("%-14s%14.0f%14.0f%14.0f%14.0f\n", peers[p].subject.name,
+		       results[p][ONE], results[p][SIXTEEN],
+		       results[p][HANDSHAKE], results[p][MEMORY]);
+		kill(peers[p].subject.pid, SIGTERM);
+	}
+	printf("%-14s%14.2f%14.2f%14.2f%14.2f\n", "lined / bare",
+	       results[OURS][ONE] / results[BARE][ONE],
+	       results[OURS][SIXTEEN] / results[BARE][SIXTEEN],
+	       results[OURS][HANDSHAKE] / results[BARE][HANDSHAKE],
+	       results[OURS][MEMORY] / results[BARE][MEMORY]);
+	subject_stop(&plain);
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	return system(command) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
