@@ -244,7 +244,7 @@ int tls_session_write(struct lined_socket *sock, struct tls_session *tls)
 	struct tls_io *io = tls_io(sock);
 	const unsigned char *data = io->out;
 	size_t len = io->out_len;
-	ssize_t n = 0;
+	ssize_t n;
 
 	io->out_len = 0;
 	if (!tls_rest_is_empty(&tls->held)) {
@@ -253,13 +253,13 @@ int tls_session_write(struct lined_socket *sock, struct tls_session *tls)
 		data = tls->held.data + tls->held.off;
 		len = tls->held.len - tls->held.off;
 	}
-	if (len > 0) {
-		do
-			n = send(sock->delegate.fd, data, len, MSG_NOSIGNAL);
-		while (n < 0 && errno == EINTR);
-		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-			return tls_write_failed(tls);
-	}
+	if (len == 0)
+		return 0;
+	do
+		n = send(sock->delegate.fd, data, len, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+		return tls_write_failed(tls);
 	if (n < 0)
 		n = 0;
 	if (!tls_rest_is_empty(&tls->held)) {
