@@ -300,7 +300,7 @@ int tls_accept(struct lined_socket *sock, struct tls_server *server,
 	tls->done = done;
 	if (tls_session_begin(sock, tls, server->contexts[0]->ctx) < 0 ||
 	    socket_layers(sock) == NULL || tls_hold_queue(sock, tls) < 0) {
-		tls_session_free(tls);
+		tls_session_free(sock, tls);
 		errno = ENOMEM;
 		return -1;
 	}
@@ -328,7 +328,7 @@ int lined_socket_use_tls(struct lined_socket *sock,
 		return -1;
 	tls->name = strdup(name);
 	if (tls->name == NULL || socket_layers(sock) == NULL) {
-		tls_session_free(tls);
+		tls_session_free(sock, tls);
 		errno = ENOMEM;
 		return -1;
 	}

@@ -17,6 +17,9 @@
 /* The room for output grows by this. */
 #define OUT_STEP (64 * 1024)
 
+/* The memory of an SSL without buffers, in OpenSSL 3.0. */
+#define SESSION_COST 14336
+
 /* The most messages besides data that the peer may cause in this time. It needs
  * one after gigabytes. */
 #define MESSAGES_MAX 32
@@ -136,6 +139,17 @@ static void tls_rest_advance(struct tls_rest *rest, size_t n)
 
 /* ---- making and ending --------------------------------------------------- */
 
+/* Charges to the dispatcher's memory what the session takes now. */
+static void tls_session_charge(struct lined_socket *sock,
+			       struct tls_session *tls)
+{
+	size_t bytes = SESSION_COST + tls->held.len + tls->left.len;
+
+	memory_charge(&sock->dispatcher->pool.memory,
+		      (int64_t)bytes - (int64_t)tls->charged);
+	tls->charged = bytes;
+}
+
 /*
  * A KeyUpdate costs this side as much as 40 records of data, and the refusal of
  * a renegotiation is an alert: OpenSSL sets no limit to either.
@@ -185,6 +199,7 @@ int tls_session_begin(struct lined_socket *sock, struct tls_session *tls,
 	SSL_set_msg_callback_arg(tls->ssl, sock);
 	BIO_up_ref(io->bio);
 	SSL_set_bio(tls->ssl, io->bio, io->bio);
+	tls_session_charge(sock, tls);
 	return 0;
 }
 
@@ -202,9 +217,12 @@ void tls_session_end_handshake(struct tls_session *tls)
 	tls->messages = 0;
 }
 
-void tls_session_free(struct tls_session *tls)
+void tls_session_free(struct lined_socket *sock, struct tls_session *tls)
 {
 	tls_session_end_handshake(tls);
+	if (tls->charged > 0)
+		memory_charge(&sock->dispatcher->pool.memory,
+			      -(int64_t)tls->charged);
 	SSL_free(tls->ssl);
 	tls_rest_clear(&tls->held);
 	tls_rest_clear(&tls->left);
@@ -214,7 +232,7 @@ void tls_session_free(struct tls_session *tls)
 
 void tls_free(struct lined_socket *sock)
 {
-	tls_session_free(sock->layers->tls);
+	tls_session_free(sock, sock->layers->tls);
 	sock->layers->tls = NULL;
 }
 
@@ -262,12 +280,11 @@ int tls_session_write(struct lined_socket *sock, struct tls_session *tls)
 		return tls_write_failed(tls);
 	if (n < 0)
 		n = 0;
-	if (!tls_rest_is_empty(&tls->held)) {
+	if (!tls_rest_is_empty(&tls->held))
 		tls_rest_advance(&tls->held, (size_t)n);
-		return 0;
-	}
-	if (tls_rest_append(&tls->held, data + n, len - (size_t)n) < 0)
+	else if (tls_rest_append(&tls->held, data + n, len - (size_t)n) < 0)
 		return tls_write_failed(tls);
+	tls_session_charge(sock, tls);
 	return 0;
 }
 
@@ -299,6 +316,7 @@ void tls_session_unload(struct lined_socket *sock, struct tls_session *tls)
 				 tls->left.len - tls->left.off - len);
 	else if (tls_rest_append(&tls->left, io->in, len) < 0)
 		tls_session_break(tls, strerror(errno));
+	tls_session_charge(sock, tls);
 }
 
 unsigned long tls_session_fail(struct tls_session *tls)

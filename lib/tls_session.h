@@ -47,6 +47,7 @@ struct tls_session {
 	char *name;
 	tls_done *done;
 	uint32_t timeout_ms;
+	size_t charged; /* to the dispatcher's memory */
 	/* How many messages the peer has caused since then that are no data. */
 	uint32_t messages, messages_at;
 	bool began;    /* the first byte was checked */
@@ -77,7 +78,7 @@ int tls_session_begin(struct lined_socket *sock, struct tls_session *tls,
 		      SSL_CTX *ctx);
 /* Frees what only the handshake needs. */
 void tls_session_end_handshake(struct tls_session *tls);
-void tls_session_free(struct tls_session *tls);
+void tls_session_free(struct lined_socket *sock, struct tls_session *tls);
 /* The free() of the transports. */
 void tls_free(struct lined_socket *sock);
 

@@ -329,6 +329,7 @@ START_TEST(lines_come_and_go_after_the_handshake)
 
 	open_case(&c);
 	c.recorder.echo = true;
+	ck_assert_int_gt(c.d->pool.memory.held, 14 * 1024);
 	ck_assert(lined_socket_is_connecting(c.sock));
 	ck_assert(!tls_describe(c.sock, &tls));
 	shake(&c);
@@ -690,14 +691,21 @@ START_TEST(long_output_meets_a_slow_reader)
 	char *data = malloc(size), room[7000];
 	struct tls_case c;
 	int n, small = 4096;
+	int64_t before, queued;
 
 	open_case(&c);
 	shake(&c);
 	setsockopt(lined_socket_fd(c.sock), SOL_SOCKET, SO_SNDBUF, &small,
 		   sizeof(small));
 	memset(data, 'x', size);
+	before = c.d->pool.memory.held;
 	ck_assert_int_eq(lined_socket_send(c.sock, data, size), 0);
 	lined_socket_close_after_flush(c.sock, LINED_CLOSE_LOCAL, 0);
+	support_run_turns(c.d, 1);
+	/* Records that are held count, which the queue does not have. */
+	queued = (int64_t)lined_socket_queued(c.sock);
+	ck_assert_int_gt(queued, 500 * 1000);
+	ck_assert_int_gt(c.d->pool.memory.held, before + queued + 16 * 1024);
 	for (;;) {
 		n = SSL_read(c.ssl, room, sizeof(room));
 		if (n > 0)
@@ -710,6 +718,7 @@ START_TEST(long_output_meets_a_slow_reader)
 	ck_assert_int_eq(SSL_get_error(c.ssl, n), SSL_ERROR_ZERO_RETURN);
 	ck_assert_uint_eq(got, size);
 	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_int_eq(c.d->pool.memory.held, 0);
 	close_case(&c);
 	free(data);
 }
