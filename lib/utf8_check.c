@@ -36,14 +36,41 @@ static bool utf8_begin(struct utf8_check *check, unsigned char byte)
 	return true;
 }
 
+/* Whether the next eight bytes are ASCII. */
+static bool utf8_is_ascii(const char *text)
+{
+	uint64_t word;
+
+	memcpy(&word, text, sizeof(word));
+	return (word & HIGH_BITS) == 0;
+}
+
+/* Returns the end of the ASCII that the text begins with, or a place before
+ * it. Looks at eight bytes at a time; the last eight may overlap others. */
+static const char *utf8_skip_ascii(const char *text, const char *end)
+{
+	const char *begin = text;
+
+	while (end - text >= 8) {
+		if (!utf8_is_ascii(text))
+			return text;
+		text += 8;
+	}
+	return end - begin >= 8 && utf8_is_ascii(end - 8) ? end : text;
+}
+
 bool utf8_check(struct utf8_check *check, const char *text, size_t len)
 {
 	const char *end = text + len;
-	uint64_t word;
 
 	while (text < end) {
-		unsigned char byte = (unsigned char)*text;
+		unsigned char byte;
 
+		if (check->left == 0)
+			text = utf8_skip_ascii(text, end);
+		if (text == end)
+			break;
+		byte = (unsigned char)*text;
 		if (check->left > 0) {
 			if (byte < check->low || byte > check->high)
 				return false;
@@ -52,13 +79,6 @@ bool utf8_check(struct utf8_check *check, const char *text, size_t len)
 			check->high = 0xbf;
 			text++;
 			continue;
-		}
-		if ((size_t)(end - text) >= sizeof(word)) {
-			memcpy(&word, text, sizeof(word));
-			if ((word & HIGH_BITS) == 0) {
-				text += sizeof(word);
-				continue;
-			}
 		}
 		if (!utf8_begin(check, byte))
 			return false;

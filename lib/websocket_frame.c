@@ -126,16 +126,35 @@ static void decoder_begin_payload(struct websocket_decoder *decoder)
 	}
 }
 
-/* Takes one byte of a head. */
-static void decoder_take_head(struct websocket_decoder *decoder,
-			      unsigned char byte)
+/* Takes bytes until the head has `size`, or there are no more. */
+static const char *decoder_fill_head(struct websocket_decoder *decoder,
+				     const char *from, const char *end,
+				     size_t size)
 {
-	decoder->head[decoder->head_len++] = byte;
-	if (decoder->head_len == 2 && !decoder_head_is_good(decoder))
-		decoder_fail(decoder, WEBSOCKET_PROTOCOL_ERROR);
-	else if (decoder->head_len >= 2 &&
-		 decoder->head_len == decoder_head_size(decoder))
+	while (decoder->head_len < size && from < end)
+		decoder->head[decoder->head_len++] = (unsigned char)*from++;
+	return from;
+}
+
+/* Takes bytes of a head, and returns what is behind them. The first two are
+ * judged as soon as they are there. */
+static const char *decoder_take_head(struct websocket_decoder *decoder,
+				     const char *from, const char *end)
+{
+	if (decoder->head_len < 2) {
+		from = decoder_fill_head(decoder, from, end, 2);
+		if (decoder->head_len < 2)
+			return from;
+		if (!decoder_head_is_good(decoder)) {
+			decoder_fail(decoder, WEBSOCKET_PROTOCOL_ERROR);
+			return from;
+		}
+	}
+	from = decoder_fill_head(decoder, from, end,
+				 decoder_head_size(decoder));
+	if (decoder->head_len == decoder_head_size(decoder))
 		decoder_begin_payload(decoder);
+	return from;
 }
 
 /* ---- payloads ------------------------------------------------------------ */
@@ -147,15 +166,22 @@ static void decoder_unmask(struct websocket_decoder *decoder, char *to,
 		decoder->head + decoder_head_size(decoder) - 4;
 	unsigned char turned[8];
 	uint64_t key, word;
+	uint32_t half;
 	size_t i;
 
-	for (i = 0; i < sizeof(turned); i++)
-		turned[i] = mask[(decoder->phase + i) & 3];
+	for (i = 0; i < 4; i++)
+		turned[i] = turned[4 + i] = mask[(decoder->phase + i) & 3];
 	memcpy(&key, turned, sizeof(key));
 	for (i = 0; i + sizeof(word) <= len; i += sizeof(word)) {
 		memcpy(&word, from + i, sizeof(word));
 		word ^= key;
 		memcpy(to + i, &word, sizeof(word));
+	}
+	if (len - i >= sizeof(half)) {
+		memcpy(&half, from + i, sizeof(half));
+		half ^= (uint32_t)key;
+		memcpy(to + i, &half, sizeof(half));
+		i += sizeof(half);
 	}
 	for (; i < len; i++)
 		to[i] = (char)(from[i] ^ turned[i & 7]);
@@ -268,7 +294,7 @@ size_t websocket_decode(struct websocket_decoder *decoder, char *to,
 		if (!decoder->in_payload) {
 			if (n == 0)
 				break;
-			decoder_take_head(decoder, (unsigned char)*from++);
+			from = decoder_take_head(decoder, from, end);
 			continue;
 		}
 		if (n > decoder->left)
