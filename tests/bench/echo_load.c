@@ -16,7 +16,10 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "web.h"
+
 #define WINDOW_MAX 16
+#define FRAME_MAX  (ECHO_LINE + WEB_MORE)
 #define STUCK_MS   5000
 #define SECOND_NS  UINT64_C(1000000000)
 
@@ -29,13 +32,47 @@ static void make_line(char *line, unsigned client, uint64_t number)
 	line[ECHO_LINE - 1] = '\n';
 }
 
-static void send_lines(struct echo_client *client, uint64_t count)
+/* A line as it is sent, and as it comes back. */
+static size_t make_request(const struct echo_load *load, char *out,
+			   unsigned client, uint64_t number)
 {
-	char lines[WINDOW_MAX * ECHO_LINE];
+	char line[ECHO_LINE];
+
+	if (load->is_web) {
+		make_line(line, client, number);
+		return web_write_request(out, line, ECHO_LINE);
+	}
+	make_line(out, client, number);
+	return ECHO_LINE;
+}
+
+static size_t make_answer(const struct echo_load *load, char *out,
+			  unsigned client, uint64_t number)
+{
+	char line[ECHO_LINE];
+
+	if (load->is_web) {
+		make_line(line, client, number);
+		return web_write_answer(out, line, ECHO_LINE);
+	}
+	make_line(out, client, number);
+	return ECHO_LINE;
+}
+
+static size_t answer_size(const struct echo_load *load)
+{
+	return ECHO_LINE + load->is_web;
+}
+
+static void send_lines(const struct echo_load *load, struct echo_client *client,
+		       uint64_t count)
+{
+	char lines[WINDOW_MAX * FRAME_MAX];
 	size_t len = 0, at = 0;
 
-	for (; count > 0; count--, len += ECHO_LINE)
-		make_line(lines + len, client->number, client->sent++);
+	for (; count > 0; count--)
+		len += make_request(load, lines + len, client->number,
+				    client->sent++);
 	while (at < len) {
 		ssize_t n =
 			send(client->fd, lines + at, len - at, MSG_NOSIGNAL);
@@ -46,20 +83,21 @@ static void send_lines(struct echo_client *client, uint64_t count)
 	}
 }
 
-static void check(struct echo_client *client, const char *data, size_t len)
+static void check(const struct echo_load *load, struct echo_client *client,
+		  const char *data, size_t len)
 {
-	char line[ECHO_LINE];
+	size_t size = answer_size(load);
+	char answer[FRAME_MAX];
 
 	while (len > 0) {
-		size_t at = client->received % ECHO_LINE, n = ECHO_LINE - at;
+		uint64_t number = client->received / size;
+		size_t at = client->received % size, n = size - at;
 
 		n = n < len ? n : len;
-		make_line(line, client->number, client->received / ECHO_LINE);
-		if (memcmp(line + at, data, n) != 0)
+		make_answer(load, answer, client->number, number);
+		if (memcmp(answer + at, data, n) != 0)
 			fail("client %u: line %llu came back wrong",
-			     client->number,
-			     (unsigned long long)(client->received /
-						  ECHO_LINE));
+			     client->number, (unsigned long long)number);
 		client->received += n;
 		data += n;
 		len -= n;
@@ -74,10 +112,12 @@ static void watch(struct echo_load *load, int fd, void *data)
 		fail("load: %s", strerror(errno));
 }
 
-void echo_load_open(struct echo_load *load, const struct subject *subjects,
-		    unsigned count, unsigned window, unsigned bursts)
+static void open_load(struct echo_load *load, const struct subject *subjects,
+		      unsigned count, unsigned window, unsigned bursts,
+		      bool is_web)
 {
 	memset(load, 0, sizeof(*load));
+	load->is_web = is_web;
 	load->subjects = subjects;
 	load->subject_count = count;
 	load->window = window;
@@ -89,9 +129,22 @@ void echo_load_open(struct echo_load *load, const struct subject *subjects,
 		struct echo_client *client = &load->clients[i];
 
 		client->number = i;
-		client->fd = subject_connect(&subjects[i % count]);
+		client->fd = is_web ? web_connect(subjects)
+				    : subject_connect(&subjects[i % count]);
 		watch(load, client->fd, client);
 	}
+}
+
+void echo_load_open(struct echo_load *load, const struct subject *subjects,
+		    unsigned count, unsigned window, unsigned bursts)
+{
+	open_load(load, subjects, count, window, bursts, false);
+}
+
+void echo_load_open_web(struct echo_load *load, const struct subject *subject,
+			unsigned window)
+{
+	open_load(load, subject, 1, window, 0, true);
 }
 
 void echo_load_close(struct echo_load *load)
@@ -103,17 +156,17 @@ void echo_load_close(struct echo_load *load)
 }
 
 /* Reads what came: how many lines it completed. */
-static uint64_t hear(struct echo_client *client)
+static uint64_t hear(const struct echo_load *load, struct echo_client *client)
 {
-	char data[WINDOW_MAX * ECHO_LINE];
-	uint64_t before = client->received / ECHO_LINE;
+	char data[WINDOW_MAX * FRAME_MAX];
+	uint64_t before = client->received / answer_size(load);
 	ssize_t n = recv(client->fd, data, sizeof(data), 0);
 
 	if (n <= 0)
 		fail("client %u: %s", client->number,
 		     n == 0 ? "closed" : strerror(errno));
-	check(client, data, (size_t)n);
-	return client->received / ECHO_LINE - before;
+	check(load, client, data, (size_t)n);
+	return client->received / answer_size(load) - before;
 }
 
 /* Sends the bursts that are due, and sees to being woken for the next. */
@@ -123,7 +176,7 @@ static uint64_t send_due(struct echo_load *load)
 	struct itimerspec next = {.it_interval = {0, 0}};
 
 	for (; load->due_ns <= now; load->due_ns += SECOND_NS / load->bursts) {
-		send_lines(&load->clients[load->turn], load->window);
+		send_lines(load, &load->clients[load->turn], load->window);
 		load->turn = (load->turn + 1) % ECHO_CLIENTS;
 		sent += load->window;
 	}
@@ -148,7 +201,7 @@ static uint64_t begin(struct echo_load *load)
 		return send_due(load);
 	}
 	for (unsigned i = 0; i < ECHO_CLIENTS; i++)
-		send_lines(&load->clients[i], load->window);
+		send_lines(load, &load->clients[i], load->window);
 	return (uint64_t)ECHO_CLIENTS * load->window;
 }
 
@@ -169,12 +222,13 @@ static uint64_t run_load(struct echo_load *load, unsigned round_ms)
 		more = more && now_ns() < end;
 		for (int i = 0; i < n; i++) {
 			struct echo_client *client = events[i].data.ptr;
-			uint64_t lines = client != NULL ? hear(client) : 0;
+			uint64_t lines =
+				client != NULL ? hear(load, client) : 0;
 
 			done += lines;
 			open -= lines;
 			if (more && lines > 0 && load->bursts == 0) {
-				send_lines(client, lines);
+				send_lines(load, client, lines);
 				open += lines;
 			}
 		}

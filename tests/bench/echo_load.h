@@ -6,6 +6,7 @@
 #ifndef ECHO_LOAD_H
 #define ECHO_LOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "subject.h"
@@ -23,6 +24,7 @@ struct echo_load {
 	const struct subject *subjects; /* the clients take turns */
 	unsigned subject_count;
 	unsigned window; /* lines that a client sends at once, at most 16 */
+	bool is_web;     /* the clients speak WebSocket */
 	unsigned bursts; /* a second, of all clients; 0: a closed loop */
 	uint64_t due_ns; /* the next burst, and whose */
 	unsigned turn;
@@ -37,6 +39,9 @@ struct echo_load {
  */
 void echo_load_open(struct echo_load *load, const struct subject *subjects,
 		    unsigned count, unsigned window, unsigned bursts);
+/* A closed loop over the ws:// address of a lined. */
+void echo_load_open_web(struct echo_load *load, const struct subject *subject,
+			unsigned window);
 void echo_load_close(struct echo_load *load);
 
 /* A round: the subjects' CPU nanoseconds for each echoed line. */

@@ -5,9 +5,11 @@
  * beside redis PUBLISH/SUBSCRIBE where that is installed, in turns A B C in
  * one run. An open loop: bursts at a fixed rate, since at saturation a slow
  * server batches more and looks cheaper. Every byte is compared. Exits
- * non-zero on wrong data only: the numbers are for reading.
+ * non-zero on wrong data only: the numbers are for reading. --web: readers that
+ * speak WebSocket beside plain ones of another lined.
  *
- *	fanout-bench [--json] [--rounds N] [--round-ms N] [--readers N] [LINED]
+ *	fanout-bench [--json] [--web] [--rounds N] [--round-ms N] [--readers N]
+ *		[LINED]
  */
 #include "config.h"
 
@@ -23,6 +25,8 @@
 #include <unistd.h>
 
 #include "subject.h"
+#include "web.h"
+#include "web.h"
 
 #define LINE        64u
 #define FRAME_MAX   128u
@@ -39,7 +43,7 @@ struct reader {
 /* A server under load. */
 struct load {
 	const struct subject *subject;
-	bool is_redis;
+	bool is_redis, is_web;
 	unsigned frame; /* bytes that a reader gets for a line */
 	int publisher, poller;
 	struct reader *readers;
@@ -64,9 +68,11 @@ static size_t make_frame(const struct load *load, char *frame, uint64_t number)
 {
 	char line[LINE];
 
-	if (!load->is_redis)
+	if (!load->is_redis && !load->is_web)
 		return make_line(frame, number);
 	make_line(line, number);
+	if (load->is_web)
+		return web_write_answer(frame, line, LINE);
 	return (size_t)sprintf(frame,
 			       "*3\r\n$7\r\nmessage\r\n$4\r\nfeed\r\n"
 			       "$%u\r\n%.*s\r\n",
@@ -132,12 +138,13 @@ static void subscribe(struct load *load, struct reader *reader)
 }
 
 static void connect_load(struct load *load, const struct subject *subject,
-			 unsigned readers)
+			 unsigned readers, bool web)
 {
 	char frame[FRAME_MAX * 2];
 
 	memset(load, 0, sizeof(*load));
 	load->subject = subject;
+	load->is_web = web;
 	load->is_redis = strcmp(subject->name, "redis") == 0;
 	load->frame = (unsigned)make_frame(load, frame, 0);
 	load->poller = epoll_create1(EPOLL_CLOEXEC);
@@ -150,7 +157,8 @@ static void connect_load(struct load *load, const struct subject *subject,
 		struct epoll_event event = {.events = EPOLLIN,
 					    .data.ptr = reader};
 
-		reader->fd = subject_connect(subject);
+		reader->fd =
+			web ? web_connect(subject) : subject_connect(subject);
 		subscribe(load, reader);
 		if (epoll_ctl(load->poller, EPOLL_CTL_ADD, reader->fd, &event) <
 		    0)
@@ -277,6 +285,24 @@ static void compare(struct load *loads, unsigned count, struct result *result,
 	result->bare_ns = median(loads[1].ns, rounds);
 }
 
+/* Of WebSocket readers beside plain ones, which `bare` has then. */
+static void print_web(const struct result *results, unsigned count,
+		      unsigned readers, bool json)
+{
+	if (!json)
+		printf("%u-byte lines to %u readers, %d bursts a second: "
+		       "server CPU per delivered line\n\n"
+		       "burst    lined, ws   lined       ratio (at most 1.10)"
+		       "\n",
+		       LINE, readers, BURSTS);
+	for (unsigned i = 0; i < count; i++)
+		printf(json ? "{\"burst\": %u, \"ws_ns\": %.1f, "
+			      "\"plain_ns\": %.1f, \"ratio\": %.3f}\n"
+			    : "%5u   %6.0f ns   %6.0f ns   %5.2f\n",
+		       results[i].lines, results[i].lined_ns,
+		       results[i].bare_ns, results[i].by_bare);
+}
+
 static void print_table(const struct result *results, unsigned count,
 			unsigned readers)
 {
@@ -318,6 +344,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
+		{"web", no_argument, NULL, 'w'},
 		{"rounds", required_argument, NULL, 'r'},
 		{"round-ms", required_argument, NULL, 'm'},
 		{"readers", required_argument, NULL, 'n'},
@@ -327,12 +354,14 @@ int main(int argc, char **argv)
 	unsigned rounds = 7, round_ms = 1000, readers = 400, count = 2;
 	struct subject subjects[3];
 	struct load loads[3];
-	bool json = false;
+	bool json = false, web = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'j')
 			json = true;
+		else if (option == 'w')
+			web = true;
 		else if (option == 'r')
 			rounds = option_number(optarg, 1, ROUNDS);
 		else if (option == 'm')
@@ -344,17 +373,24 @@ int main(int argc, char **argv)
 	}
 	raise_descriptors();
 	subject_start_service(&subjects[0], argv[optind], 1, "relay", "");
-	subject_start_bare_hub(&subjects[1]);
-	count += subject_start_redis(&subjects[2]);
+	if (web) {
+		subject_start_service(&subjects[1], argv[optind], 1, "relay",
+				      "");
+	} else {
+		subject_start_bare_hub(&subjects[1]);
+		count += subject_start_redis(&subjects[2]);
+	}
 	for (unsigned k = 0; k < count; k++)
-		connect_load(&loads[k], &subjects[k], readers);
+		connect_load(&loads[k], &subjects[k], readers, web && k == 0);
 	for (unsigned i = 0; i < 2; i++)
 		compare(loads, count, &results[i], rounds, round_ms);
 	for (unsigned k = 0; k < count; k++) {
 		close_load(&loads[k]);
 		subject_stop(&subjects[k]);
 	}
-	if (json)
+	if (web)
+		print_web(results, 2, readers, json);
+	else if (json)
 		print_json(results, 2, readers);
 	else
 		print_table(results, 2, readers);

@@ -179,7 +179,8 @@ static void write_config(const struct subject *subject, unsigned workers,
 		"service \"%s\" {\n"
 		"\tprotocol = \"%s\"\n"
 		"\tlisten = { \"tcp://127.0.0.1:%u\", "
-		"\"unix://%s\" }\n"
+		"\"ws://127.0.0.1:%u\", \"unix://%s\" }\n"
+		"\tweb { ping = 0 }\n"
 		"\tlimits {\n"
 		"\t\tclients = 20000\n"
 		"\t\tclients-per-address = 0\n"
@@ -187,7 +188,8 @@ static void write_config(const struct subject *subject, unsigned workers,
 		"\t\t%s\n"
 		"\t}\n"
 		"}\n",
-		workers, protocol, protocol, subject->port, listen, limits);
+		workers, protocol, protocol, subject->port, subject->web_port,
+		listen, limits);
 	if (fclose(file) != 0)
 		fail("%s: %s", path, strerror(errno));
 }
@@ -255,6 +257,7 @@ static void start_lined(struct subject *subject, const char *path,
 		path = "lined";
 	prepare(subject, "lined");
 	subject->is_lined = true;
+	subject->web_port = free_port();
 	subject->is_logged = logged;
 	write_config(subject, workers, protocol, limits);
 	fflush(NULL);

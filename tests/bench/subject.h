@@ -17,7 +17,8 @@ struct subject {
 	const char *name;
 	pid_t pid;
 	uint16_t port;
-	char dir[64]; /* of the config; empty: none */
+	uint16_t web_port; /* of the ws:// address of a lined */
+	char dir[64];      /* of the config; empty: none */
 	bool is_lined, is_logged;
 };
 
