@@ -228,20 +228,12 @@ static bool websocket_holds_input(const struct lined_socket *sock)
 	       websocket_lower_holds_input(sock);
 }
 
-/* A complete message has a terminator: what is left is none, and no line. */
-static void websocket_ended(struct lined_socket *sock)
-{
-	sock->framer.framing.unterminated = LINED_UNTERMINATED_DROP;
-}
-
 /* Nothing was decoded, or the peer has closed or broken a rule. */
 static ssize_t websocket_no_input(struct lined_socket *sock,
 				  const struct websocket *ws)
 {
-	if (ws->in.closed) {
-		websocket_ended(sock);
+	if (ws->in.closed)
 		return 0;
-	}
 	if (ws->in.failed) {
 		lined_socket_close_after_flush(sock, LINED_CLOSE_ERROR, 0);
 		sock->error = EPROTO;
@@ -265,8 +257,10 @@ static ssize_t websocket_recv(struct lined_socket *sock, char *to, size_t size)
 	pongs.len = 0;
 	while (got == 0 && !ws->in.closed && !ws->in.failed) {
 		n = websocket_read(sock, ws, from, size - WEBSOCKET_SLACK);
+		/* No closing frame: as with TLS, the last line may be cut. */
 		if (n == 0)
-			websocket_ended(sock);
+			sock->framer.framing.unterminated =
+				LINED_UNTERMINATED_DROP;
 		if (n <= 0)
 			return n;
 		got = websocket_decode(&ws->in, to, from, (size_t)n, terminator,
