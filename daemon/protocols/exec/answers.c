@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exec/slot.h"
+
 #define SAID_MAX 120 /* bytes of a bad line in the log */
 
 static void client_tell(struct exec_client *client, const char *text,

@@ -22,6 +22,7 @@ struct exec {
 	struct exec_shared *shared; /* mode shared */
 	struct exec_program *all;   /* those that run, replaced ones too */
 	size_t programs;            /* mode each: how many run */
+	size_t old_programs;        /* mode shared: replaced by a reload */
 	uint64_t restarts;
 	bool draining;
 	size_t drained; /* clients without input that waits */

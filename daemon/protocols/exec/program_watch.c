@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the system tells of a program: whether it waits for input, its memory,
+ * and whether it has answered. Changes nothing but what is in the log.
+ */
+#include "exec/program.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Later than this a program that was asked is called silent. */
+#define SILENT_MS 2000
+
+/* Whether the process sleeps in read(2) of its standard input. */
+static bool process_reads_input(pid_t pid, bool *known)
+{
+	char path[64], text[64] = "";
+	long number;
+	unsigned long fd;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	file = fopen(path, "re");
+	*known = file != NULL && fgets(text, sizeof(text), file) != NULL;
+	if (file != NULL)
+		fclose(file);
+	return sscanf(text, "%ld %lx", &number, &fd) == 2 &&
+	       number == SYS_read && fd == STDIN_FILENO;
+}
+
+bool exec_program_is_idle(const struct exec_program *program, bool *known)
+{
+	int unread = 0;
+
+	*known = true;
+	if (program->input == NULL || program->process == NULL)
+		return true;
+	if (lined_socket_queued(program->input) > 0 ||
+	    ioctl(lined_socket_fd(program->input), FIONREAD, &unread) < 0 ||
+	    unread > 0)
+		return false;
+	return process_reads_input(lined_program_pid(program->process), known);
+}
+
+uint64_t exec_program_memory(const struct exec_program *program)
+{
+	char path[64];
+	uint64_t resident = 0;
+	FILE *file;
+
+	if (program->process == NULL)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/statm",
+		 (int)lined_program_pid(program->process));
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%*u %" SCNu64, &resident) != 1)
+		resident = 0;
+	fclose(file);
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void exec_program_watch(struct exec_program *program)
+{
+	uint64_t now_ms = lined_dispatcher_now_ms(
+		lined_service_dispatcher(program->service));
+	bool known;
+
+	if (program->spoke || program->named ||
+	    now_ms - program->asked_ms < SILENT_MS ||
+	    !exec_program_is_idle(program, &known))
+		return;
+	program->named = true;
+	lined_service_log(
+		program->service, LINED_LOG_WARNING,
+		"program %d has read a line, says nothing and waits for the "
+		"next one: if it should have answered, it keeps its output in "
+		"a buffer: flush it after each line (python3 -u, perl -e "
+		"'$| = 1', sed -u, grep --line-buffered, mawk -W interactive)",
+		(int)lined_program_pid(program->process));
+}
