@@ -119,6 +119,10 @@ static void stream_discard(struct lined_socket *sock)
 	ssize_t n = recv(sock->delegate.fd, sock->dispatcher->read_buffer,
 			 READ_SIZE, 0);
 
+	if (n > 0) {
+		counter_add(&sock->group->counters.bytes_in, (uint64_t)n);
+		sock->bytes_in += (uint64_t)n;
+	}
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK ||
 				errno == EINTR)))
 		return;

@@ -339,6 +339,28 @@ START_TEST(lingering_ends_by_itself)
 }
 END_TEST
 
+/* They are what the client has sent, although nobody has read them. */
+START_TEST(bytes_that_lingering_discards_are_counted)
+{
+	struct lined_traffic traffic;
+	struct ending ending;
+
+	ending_begin(&ending);
+	lined_socket_pause(ending.sock);
+	support_puts(ending.peer, "unread\n");
+	support_run_turns(ending.dispatcher, 2);
+	lined_socket_close_after_flush(ending.sock, LINED_CLOSE_LIMIT, 0);
+	support_run_turns(ending.dispatcher, 3);
+	ck_assert_int_eq(ending.closes, 0);
+	lined_socket_traffic(ending.sock, &traffic);
+	ck_assert_uint_eq(traffic.bytes_in, strlen("unread\n"));
+	close(ending.peer);
+	ending.peer = -1;
+	ending_wait(&ending);
+	ending_finish(&ending, LINED_CLOSE_LIMIT, 0);
+}
+END_TEST
+
 /* ---- ends that the peer makes ---------------------------------------- */
 
 START_TEST(the_end_of_the_peer_is_PEER)
@@ -898,6 +920,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase,
 		       the_last_answer_arrives_though_the_peer_sends_again);
 	tcase_add_test(tcase, lingering_ends_by_itself);
+	tcase_add_test(tcase, bytes_that_lingering_discards_are_counted);
 	tcase_add_test(tcase, a_socket_taken_out_of_its_group_has_the_defaults);
 	tcase_add_loop_test(tcase, every_reason_has_its_text, 0,
 			    LINED_CLOSE_REASONS);
