@@ -386,8 +386,7 @@ static void feed_fill_block(const struct relay_store *held,
 	}
 }
 
-/* Gives the lines that were held to the first reader. What is published from
- * now on comes after them. */
+/* Gives the lines that were held to the first reader. */
 static void feed_give_held(struct relay_client *client,
 			   struct relay_store *held)
 {
@@ -396,7 +395,6 @@ static void feed_give_held(struct relay_client *client,
 	struct relay_block block = {0};
 	size_t left = held->lines;
 
-	client->since = lined_bus_mark(service);
 	while (left > 0 && !lined_socket_is_closed(client->sock)) {
 		struct lined_buffer *buffer;
 
@@ -421,9 +419,12 @@ static void feed_members_changed(struct relay *relay)
 {
 	size_t readers = relay->feed != NULL ? relay->client_count : 0;
 	struct relay_store held;
+	uint64_t since;
 
-	if (relay_topic_set_readers(relay, readers, &held))
-		feed_give_held(relay->clients, &held);
+	if (!relay_topic_set_readers(relay, readers, &held, &since))
+		return;
+	relay->clients->since = since;
+	feed_give_held(relay->clients, &held);
 }
 
 void relay_feed_join(struct relay *relay, struct relay_client *client)

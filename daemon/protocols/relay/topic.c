@@ -254,7 +254,7 @@ bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
 }
 
 bool relay_topic_set_readers(struct relay *relay, size_t readers,
-			     struct relay_store *held)
+			     struct relay_store *held, uint64_t *since)
 {
 	struct relay_seat *seat = &relay->seat;
 	struct relay_topic *topic;
@@ -270,6 +270,10 @@ bool relay_topic_set_readers(struct relay *relay, size_t readers,
 		*held = topic->held;
 		memset(&topic->held, 0, sizeof(topic->held));
 	}
+	/* Under the lock: a line that another worker does not hold any more
+	 * comes after the mark. */
+	if (held->lines > 0)
+		*since = lined_bus_mark(relay->service);
 	lined_shared_unlock(seat->shared);
 	return held->lines > 0;
 }

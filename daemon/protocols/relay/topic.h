@@ -48,10 +48,10 @@ bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
 
 /*
  * The number of this instance's readers is changed. The first reader of the
- * topic gets the lines that were held: they are moved to *held. False: there
- * are none.
+ * topic gets the lines that were held: they are moved to *held, and *since is
+ * the mark of the bus from which on lines are published. False: there are none.
  */
 bool relay_topic_set_readers(struct relay *relay, size_t readers,
-			     struct relay_store *held);
+			     struct relay_store *held, uint64_t *since);
 
 #endif
