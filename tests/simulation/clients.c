@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clients of echo and of a hub.
+ * The clients of echo and of relay, and what is behind relay.
  */
 #include "config.h"
 
 #include "clients.h"
 
+#include "scenes.h"
 #include "world.h"
 
 static void client_speak(struct peer *peer)
@@ -25,7 +26,8 @@ static void echo_hear(struct peer *peer, char *text, size_t len)
 
 	(void)len;
 	if (peer_hear_speech(peer, text, &number) != peer)
-		violated("echo %u: another's line: %s", peer->id, text);
+		violated("%s %u: another's line: %s", peer->kind->name,
+			 peer->id, text);
 	if (number + 1 != peer->heard)
 		peer_misses(peer, peer, peer->heard - 1);
 }
@@ -47,18 +49,41 @@ const struct peer_kind echo_client_kind = {
 /* ---- hub -------------------------------------------------------------------
  */
 
+/* Whether they hear each other. */
+static bool hub_is_with(const struct peer *peer, const struct peer *other)
+{
+	return other->kind == peer->kind && other->opens > 0 &&
+	       (scene.shared || other->service == peer->service);
+}
+
+/* It may have come in the middle, but it hears all lines from then on. */
+static void hub_check_gap(const struct peer *peer, const struct peer *speaker,
+			  unsigned number)
+{
+	bool began = false;
+	unsigned i;
+
+	for (i = 0; i < number; i++) {
+		bool heard = peer_has_heard(peer, speaker, i);
+
+		if (began && !heard && scene_passes(i))
+			peer_misses(peer, speaker, i);
+		began |= heard;
+	}
+}
+
 static void hub_hear(struct peer *peer, char *text, size_t len)
 {
 	unsigned number;
 	const struct peer *speaker = peer_hear_speech(peer, text, &number);
 
 	(void)len;
-	if (speaker == peer || speaker->service != peer->service)
+	if ((speaker == peer && !scene.loopback) ||
+	    (!hub_is_with(peer, speaker) && !scene.held) ||
+	    !scene_passes(number))
 		violated("hub %u: not for it: %s", peer->id, text);
-	/* It may have come in the middle, but it hears all from then on. */
-	if (number > 0 && !peer_has_heard(peer, speaker, number - 1) &&
-	    (peer->heard_of[speaker->id] & ((1ull << number) - 1)) != 0)
-		peer_misses(peer, speaker, number - 1);
+	if (!scene.lossy && !scene.held)
+		hub_check_gap(peer, speaker, number);
 }
 
 /* It has heard each line that was said after it had come. */
@@ -66,17 +91,17 @@ static void hub_settled(struct peer *peer)
 {
 	unsigned i, k;
 
-	if (!peer_is_open(peer))
+	if (!peer_is_open(peer) || scene.lossy)
 		return;
 	for (i = 0; i < peer_count; i++) {
 		const struct peer *other = &peers[i];
 
-		if (other == peer || other->kind != peer->kind ||
-		    other->service != peer->service || !peer_was_heard(other))
+		if ((other == peer && !scene.loopback) ||
+		    !hub_is_with(peer, other) || !peer_was_heard(other))
 			continue;
 		for (k = 0; k < other->spoken; k++)
 			if (other->spoken_at[k] > peer->accepted_at &&
-			    !peer_has_heard(peer, other, k))
+			    scene_passes(k) && !peer_has_heard(peer, other, k))
 				peer_misses(peer, other, k);
 	}
 }
@@ -86,4 +111,105 @@ const struct peer_kind hub_client_kind = {
 	.speak = client_speak,
 	.hear = hub_hear,
 	.settled = hub_settled,
+};
+
+/* ---- a feed from an upstream
+ * -------------------------------------------------- */
+
+static void feed_hear(struct peer *peer, char *text, size_t len)
+{
+	unsigned number;
+	const struct peer *speaker = peer_hear_speech(peer, text, &number);
+
+	(void)len;
+	if (speaker->kind != &upstream_kind)
+		violated("feed %u: not for it: %s", peer->id, text);
+}
+
+/* With a backup it is not known here which of both feeds. */
+static void feed_settled(struct peer *peer)
+{
+	unsigned i, k;
+
+	if (!peer_is_open(peer) || scene.backup)
+		return;
+	for (i = 0; i < peer_count; i++) {
+		const struct peer *other = &peers[i];
+
+		if (other->kind != &upstream_kind ||
+		    other->service != peer->service ||
+		    !peer_server_was_heard(other))
+			continue;
+		for (k = 0; k < other->spoken; k++)
+			if (other->spoken_at[k] > peer->accepted_at &&
+			    !peer_has_heard(peer, other, k))
+				peer_misses(peer, other, k);
+	}
+}
+
+const struct peer_kind feed_client_kind = {
+	.name = "feed",
+	.speak = client_speak,
+	.hear = feed_hear,
+	.settled = feed_settled,
+};
+
+/* What clients say may go up. */
+static void upstream_hear(struct peer *peer, char *text, size_t len)
+{
+	unsigned number;
+	const struct peer *speaker = peer_hear_speech(peer, text, &number);
+
+	(void)len;
+	if (speaker->kind != &feed_client_kind)
+		violated("upstream %u: not for it: %s", peer->id, text);
+}
+
+static bool server_stays(void)
+{
+	return !scene.faulty;
+}
+
+const struct peer_kind upstream_kind = {
+	.name = "upstream",
+	.speak = client_speak,
+	.hear = upstream_hear,
+	.stays = server_stays,
+};
+
+/* ---- a proxy before an echo server
+ * -------------------------------------------- */
+
+/* If its server is never at fault, all comes back. */
+static void gate_settled(struct peer *peer)
+{
+	if (!scene.faulty)
+		echo_settled(peer);
+}
+
+const struct peer_kind gate_client_kind = {
+	.name = "gate",
+	.may_be_cut = true,
+	.speak = client_speak,
+	.hear = echo_hear,
+	.ended = gate_settled,
+	.settled = gate_settled,
+};
+
+static void echo_server_speak(struct peer *peer)
+{
+	(void)peer;
+}
+
+static void echo_server_hear(struct peer *peer, char *text, size_t len)
+{
+	(void)len;
+	peer_say(peer, text);
+}
+
+const struct peer_kind echo_server_kind = {
+	.name = "echo server",
+	.speak = echo_server_speak,
+	.hear = echo_server_hear,
+	.stays = server_stays,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kinds of clients.
+ * The kinds of peers.
  */
 #ifndef CLIENTS_H
 #define CLIENTS_H
@@ -11,5 +11,9 @@ extern const struct peer_kind echo_client_kind;
 /* Of a relay in mode hub. */
 extern const struct peer_kind hub_client_kind;
 extern const struct peer_kind chat_client_kind;
+/* Of a relay in mode upstream; and the upstream. */
+extern const struct peer_kind feed_client_kind, upstream_kind;
+/* Of a relay in mode proxy; and what is behind it. */
+extern const struct peer_kind gate_client_kind, echo_server_kind;
 
 #endif

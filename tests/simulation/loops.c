@@ -254,17 +254,6 @@ void loops_set_main(struct lined_dispatcher *d)
 		loops[i].running = false;
 }
 
-void loops_main_calls(bool begin)
-{
-	unsigned i;
-
-	for (i = 0; i < LOOPS; i++)
-		if (loops[i].running && loops[i].main) {
-			loops[i].in_turn = begin;
-			loops[i].asleep = false;
-		}
-}
-
 static bool loop_would_run(const struct poller *loop)
 {
 	return loop->running && !loop->in_turn &&
@@ -282,6 +271,21 @@ static bool loop_turn(struct poller *loop)
 	loop->in_turn = false;
 	must(result >= 0 || errno == ETIME);
 	return result >= 0;
+}
+
+void loops_main_calls(bool begin)
+{
+	unsigned i;
+
+	for (i = 0; i < LOOPS; i++) {
+		if (!loops[i].running || !loops[i].main)
+			continue;
+		loops[i].in_turn = begin;
+		loops[i].asleep = false;
+		/* The end of the turn in which the calls were made. */
+		if (!begin)
+			loop_turn(&loops[i]);
+	}
 }
 
 bool loops_step(void)

@@ -77,6 +77,13 @@ bool peer_was_heard(const struct peer *peer)
 	       peer->closes == 1 && peer->reason == LINED_CLOSE_PEER;
 }
 
+bool peer_server_was_heard(const struct peer *peer)
+{
+	if (peer->stream != NULL)
+		return peer->out_len == 0;
+	return peer->was_ended && peer->was_taken && peer->out_len == 0;
+}
+
 /* ---- speech ---------------------------------------------------------------
  */
 
@@ -217,7 +224,7 @@ static void peer_end(struct peer *peer)
 	      peer->closes > 0 ? lined_close_reason_text(peer->reason)
 			       : "nothing yet");
 	if (peer->line_len > 0 && !peer->was_reset && peer->closes > 0 &&
-	    peer->reason == LINED_CLOSE_PEER)
+	    peer->reason == LINED_CLOSE_PEER && !peer->kind->may_be_cut)
 		violated("%s %u: the last line is torn: %.*s", peer->kind->name,
 			 peer->id, (int)peer->line_len, peer->line);
 	if (peer->kind->ended != NULL)
@@ -241,8 +248,15 @@ static bool peer_read(struct peer *peer, bool calm)
 	}
 	if (!end->reset && !net_has_ended(peer->stream, peer->end))
 		return false;
-	peer->was_reset = end->reset;
-	peer->was_ended = !end->reset;
+	if (end->reset) {
+		peer->was_reset = true;
+	} else if (peer->out_len > 0 && !peer->finished) {
+		return peer_write(peer, calm); /* then it closes, too */
+	} else {
+		peer->was_ended = true;
+		peer->was_taken = !end->reset_due &&
+				  peer->stream->ways[peer->end].len == 0;
+	}
 	peer_end(peer);
 	return true;
 }
@@ -287,6 +301,8 @@ bool peer_act(struct peer *peer, bool calm)
 	}
 	if (chance < 970)
 		peer->stalled = !peer->stalled;
+	else if (peer->kind->stays != NULL && peer->kind->stays())
+		return false;
 	else if (chance < 980 && !peer->finished && peer->out_len == 0)
 		peer_finish(peer);
 	else if (chance < 983)

@@ -33,6 +33,10 @@ struct peer_kind {
 	void (*ended)(struct peer *peer);
 	/* Checked when nothing moves any more; NULL. */
 	void (*settled)(struct peer *peer);
+	/* It does not leave by itself; NULL: it may. */
+	bool (*stays)(void);
+	/* What is behind lined may leave it with half a line. */
+	bool may_be_cut;
 };
 
 struct peer {
@@ -45,6 +49,7 @@ struct peer {
 	bool finished;             /* it has half-closed */
 	bool left;                 /* closed or reset by itself */
 	bool was_reset, was_ended; /* by the other side */
+	bool was_taken;            /* then: the other side had read all */
 	char out[8192];            /* to be written */
 	size_t out_start, out_len;
 	char line[2 * PEER_LINE_MAX]; /* the beginning of one */
@@ -107,8 +112,9 @@ _Noreturn void peer_misses(const struct peer *peer, const struct peer *speaker,
 			   unsigned number);
 
 /* Whether everything that it has said was taken: it is open and has written
- * all, or has left in good order. */
+ * all, or has left in good order. Of a client, and of a server. */
 bool peer_was_heard(const struct peer *peer);
+bool peer_server_was_heard(const struct peer *peer);
 /* It is connected to a client of lined that no one has closed. */
 bool peer_is_open(const struct peer *peer);
 

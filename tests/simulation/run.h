@@ -18,6 +18,10 @@ struct run_counts {
 void run_open(const char *module_dir);
 void run_close(void);
 
+/* The id of the one service of a port; 0: none, or several, one of which ends.
+ */
+uint64_t run_service_of(uint16_t port);
+
 /* Runs a seed; a violated invariant ends the program. Adds to the counts.
  * Returns the hash of its trace. */
 uint64_t run_seed(uint64_t seed, bool shown, struct run_counts *counts);

@@ -6,51 +6,242 @@
 
 #include "scenes.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "clients.h"
+#include "net.h"
+#include "run.h"
 #include "world.h"
 
-enum { ECHO_PORT = 7001, HUB_PORT, CHAT_PORT };
+struct scene scene;
 
-void scene_begin(struct scene *scene)
+/* Of each port of an upstream; NULL: it refuses. */
+static struct net_listener *upstreams[3];
+
+void scene_begin(void)
 {
-	scene->workers = world_between(1, 3);
-	trace("%u workers", scene->workers);
+	unsigned i;
+
+	scene.workers = world_between(1, 3);
+	scene.shared = world_once_in(3);
+	scene.lossy = world_once_in(3);
+	scene.held = world_once_in(4);
+	scene.loopback = world_once_in(3);
+	scene.filtered = world_once_in(3);
+	scene.backup = world_once_in(3);
+	scene.faulty = world_once_in(2);
+	scene.limited = world_once_in(2);
+	for (i = 0; i < 3; i++)
+		upstreams[i] = net_listen((uint16_t)(SCENE_UPSTREAM + i));
+	trace("%u workers%s%s%s%s%s%s%s%s", scene.workers,
+	      scene.shared ? ", shared" : "", scene.lossy ? ", lossy" : "",
+	      scene.held ? ", held" : "", scene.loopback ? ", loopback" : "",
+	      scene.filtered ? ", filtered" : "",
+	      scene.backup ? ", backup" : "", scene.faulty ? ", faulty" : "",
+	      scene.limited ? ", limited" : "");
 }
 
-const char *scene_conf(struct scene *scene)
+bool scene_passes(unsigned number)
 {
-	snprintf(scene->text, sizeof(scene->text),
-		 "drain-timeout = 2s\n"
-		 "service \"echo\" {\n"
-		 "	protocol = \"echo\"\n"
-		 "	listen = { \"tcp://127.0.0.1:%u\" }\n"
-		 "	limits { send-queue = %uk }\n"
-		 "}\n"
-		 "service \"hub\" {\n"
-		 "	protocol = \"relay\"\n"
-		 "	listen = { \"tcp://127.0.0.1:%u\" }\n"
-		 "	limits { send-queue = %uk }\n"
-		 "}\n"
-		 "service \"lobby\" {\n"
-		 "	protocol = \"chat\"\n"
-		 "	listen = { \"tcp://127.0.0.1:%u\" }\n"
-		 "	limits { send-queue = %uk }\n"
-		 "	chat { flood-rate = 0 }\n"
-		 "}\n",
-		 ECHO_PORT, world_between(8, 64), HUB_PORT,
-		 world_between(8, 64), CHAT_PORT, world_between(8, 64));
-	return scene->text;
+	return !scene.filtered || number % 10 != 5;
 }
 
-void scene_peer(struct scene *scene)
+/* ---- the config -------------------------------------------------------------
+ */
+
+static void scene_add(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
+static void scene_add(const char *format, ...)
 {
-	(void)scene;
+	size_t len = strlen(scene.text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(scene.text + len, sizeof(scene.text) - len, format, args);
+	va_end(args);
+}
+
+static void scene_limits(void)
+{
+	scene_add(" limits { send-queue = %u", world_between(2048, 40000));
+	if (scene.limited) {
+		if (world_once_in(3))
+			scene_add(" clients = %u", world_between(1, 8));
+		if (world_once_in(3))
+			scene_add(" clients-per-address = %u",
+				  world_between(1, 4));
+		if (world_once_in(4))
+			scene_add(" connect-rate-per-address = %u",
+				  world_between(1, 10));
+		if (world_once_in(4))
+			scene_add(" idle-timeout = %us", world_between(1, 4));
+		if (world_once_in(4))
+			scene_add(" line-timeout = %us", world_between(1, 4));
+		if (world_once_in(4))
+			scene_add(" first-line-timeout = 1s");
+		if (world_once_in(4))
+			scene_add(" send-stall = %us", world_between(1, 4));
+		if (world_once_in(4))
+			scene_add(" line-rate = %u line-burst = %u",
+				  world_between(50, 500), world_between(1, 20));
+	}
+	scene_add(" }\n");
+}
+
+/* The name changes: the service is replaced, and the other takes its port. */
+static void scene_service(const char *name, const char *other,
+			  const char *protocol, unsigned port)
+{
+	scene_add("service \"%s\" { protocol = \"%s\" "
+		  "listen = { \"tcp://127.0.0.1:%u\" }\n",
+		  world_once_in(8) ? other : name, protocol, port);
+	scene_limits();
+}
+
+static void scene_hub(const char *name, const char *other, unsigned port)
+{
+	scene_service(name, other, "relay", port);
+	scene_add(" relay { history = %u",
+		  world_once_in(2) ? 0 : world_between(1, 30));
+	if (scene.shared)
+		scene_add(" topic = \"shared\"");
+	if (scene.lossy)
+		scene_add(" slow = \"%s\"",
+			  world_once_in(2) ? "drop-oldest" : "drop-newest");
+	if (scene.loopback)
+		scene_add(" loopback = true");
+	if (scene.filtered)
+		scene_add(" filter = { 'deny ^L[0-9]+[.][0-9]*5 ' }");
+	if (world_once_in(3))
+		scene_add(" dedupe = 10s");
+	if (scene.held)
+		scene_add(" hold = 4000");
+	scene_add(" } }\n");
+}
+
+static void scene_feed(void)
+{
+	scene_service("feed", "news", "relay", SCENE_FEED);
+	scene_add(" relay { mode = \"upstream\" retry-min = %ums "
+		  "retry-max = %ums upstream = { "
+		  "\"tcp://127.0.0.1:%u\"",
+		  world_between(100, 500), world_between(500, 2000),
+		  SCENE_UPSTREAM);
+	if (scene.backup)
+		scene_add(", \"tcp://127.0.0.1:%u\"", SCENE_BACKUP);
+	scene_add(" }");
+	if (world_once_in(3))
+		scene_add(" stale-timeout = 2s");
 	if (world_once_in(2))
-		peer_connect(&chat_client_kind, CHAT_PORT);
-	else if (world_once_in(2))
-		peer_connect(&echo_client_kind, ECHO_PORT);
-	else
-		peer_connect(&hub_client_kind, HUB_PORT);
+		scene_add(" subscribe-only = false up-hold = %u",
+			  world_once_in(2) ? 0 : 5000);
+	scene_add(" } }\n");
+}
+
+const char *scene_conf(void)
+{
+	scene.text[0] = '\0';
+	scene_add("drain-timeout = %ums\n", world_between(100, 3000));
+	if (!world_once_in(10)) {
+		scene_service("echo", "mirror", "echo", SCENE_ECHO);
+		scene_add("}\n");
+	}
+	if (!world_once_in(10))
+		scene_hub("hub", "forum", SCENE_HUB);
+	if (!world_once_in(3))
+		scene_hub("annex", "porch", SCENE_ANNEX);
+	if (!world_once_in(10)) {
+		scene_service("lobby", "salon", "chat", SCENE_LOBBY);
+		scene_add(" chat { flood-rate = 0 } }\n");
+	}
+	if (!world_once_in(5))
+		scene_feed();
+	if (!world_once_in(5)) {
+		scene_service("gate", "door", "relay", SCENE_GATE);
+		scene_add(" relay { mode = \"proxy\" upstream = { "
+			  "\"tcp://127.0.0.1:%u\" } } }\n",
+			  SCENE_ECHO_SERVER);
+	}
+	return scene.text;
+}
+
+/* ---- peers ------------------------------------------------------------------
+ */
+
+void scene_client(void)
+{
+	switch (world_below(10)) {
+	case 0:
+	case 1:
+		peer_connect(&echo_client_kind, SCENE_ECHO);
+		break;
+	case 2:
+	case 3:
+		peer_connect(&hub_client_kind, SCENE_HUB);
+		break;
+	case 4:
+		peer_connect(&hub_client_kind, SCENE_ANNEX);
+		break;
+	case 5:
+		peer_connect(&feed_client_kind, SCENE_FEED);
+		break;
+	case 6:
+		peer_connect(&gate_client_kind, SCENE_GATE);
+		break;
+	default:
+		peer_connect(&chat_client_kind, SCENE_LOBBY);
+		break;
+	}
+}
+
+static void scene_toggle(struct net_listener **listener, uint16_t port)
+{
+	if (*listener != NULL && world_once_in(2)) {
+		(*listener)->mute = !(*listener)->mute;
+		trace("port %u %s", port,
+		      (*listener)->mute ? "does not answer" : "answers");
+	} else if (*listener != NULL) {
+		trace("port %u refuses", port);
+		net_unlisten(*listener);
+		*listener = NULL;
+	} else {
+		trace("port %u is there", port);
+		*listener = net_listen(port);
+	}
+}
+
+bool scene_upstreams(bool calm)
+{
+	bool done = false;
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		struct net_stream *stream;
+		struct peer *peer;
+
+		if (scene.faulty && !calm && world_once_in(400))
+			scene_toggle(&upstreams[i],
+				     (uint16_t)(SCENE_UPSTREAM + i));
+		stream = upstreams[i] != NULL ? net_accept(upstreams[i]) : NULL;
+		if (stream == NULL)
+			continue;
+		peer = peer_accepted(
+			i == 2 ? &echo_server_kind : &upstream_kind, stream);
+		if (peer != NULL && i < 2)
+			peer->service = run_service_of(SCENE_FEED);
+		done = true;
+	}
+	return done;
+}
+
+void scene_end(void)
+{
+	unsigned i;
+
+	for (i = 0; i < 3; i++)
+		if (upstreams[i] != NULL)
+			net_unlisten(upstreams[i]);
 }

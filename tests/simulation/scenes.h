@@ -6,18 +6,52 @@
 #ifndef SCENES_H
 #define SCENES_H
 
-struct scene {
-	unsigned workers;
-	char text[4096]; /* the config */
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Of lined, then of its upstreams. */
+enum scene_port {
+	SCENE_ECHO = 7001,
+	SCENE_HUB,
+	SCENE_ANNEX, /* another service of the hub's topic */
+	SCENE_LOBBY,
+	SCENE_FEED, /* from an upstream */
+	SCENE_GATE, /* a proxy before an echo server */
+	SCENE_PORTS_END,
+	SCENE_UPSTREAM = 7101,
+	SCENE_BACKUP,
+	SCENE_ECHO_SERVER,
 };
 
-/* Draws what stays the same over reloads. */
-void scene_begin(struct scene *scene);
+/* What stays the same over reloads, so that peers know what to expect. */
+struct scene {
+	unsigned workers;
+	bool shared;     /* hub and annex have one feed */
+	bool lossy;      /* a slow reader of the hub loses lines */
+	bool held;       /* lines wait for a reader, who alone gets them */
+	bool loopback;   /* the hub's lines go to their speaker, too */
+	bool filtered;   /* the hub drops lines, see scene_passes() */
+	bool backup;     /* the feed has two upstreams */
+	bool faulty;     /* upstreams refuse, do not answer, die */
+	bool limited;    /* limits that the peers meet */
+	char text[8192]; /* the config */
+};
+
+extern struct scene scene;
+
+void scene_begin(void);
 
 /* Draws a config. */
-const char *scene_conf(struct scene *scene);
+const char *scene_conf(void);
 
-/* Another peer comes. */
-void scene_peer(struct scene *scene);
+/* Another client comes. */
+void scene_client(void);
+
+/* Upstreams accept, and are there or not. False: nothing to do. */
+bool scene_upstreams(bool calm);
+void scene_end(void);
+
+/* Whether the hub relays the line with this number. */
+bool scene_passes(unsigned number);
 
 #endif
