@@ -44,6 +44,12 @@ struct thread {
 
 static struct poller loops[LOOPS];
 static struct thread threads[THREADS];
+static bool stalled;
+
+void loops_stall(bool on)
+{
+	stalled = on;
+}
 
 void loops_begin(void)
 {
@@ -53,6 +59,7 @@ void loops_begin(void)
 		loops[i].used = loops[i].running = false;
 	for (i = 0; i < THREADS; i++)
 		threads[i].used = false;
+	stalled = false;
 }
 
 unsigned loops_count(void)
@@ -270,7 +277,12 @@ static bool loop_turn(struct poller *loop)
 	result = lined_dispatcher_poll(loop_dispatcher(loop), -1);
 	loop->in_turn = false;
 	must(result >= 0 || errno == ETIME);
-	return result >= 0;
+	/* Nothing is open: signals keep the daemon waiting then. */
+	if (result == 0) {
+		loop->asleep = true;
+		loop->due_ns = UINT64_MAX;
+	}
+	return result > 0;
 }
 
 void loops_main_calls(bool begin)
@@ -387,6 +399,8 @@ int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
 	uint64_t until_ns = (uint64_t)until->tv_sec * WORLD_SECOND_NS +
 			    (uint64_t)until->tv_nsec;
 
+	if (stalled && world_now_ns() < until_ns)
+		world_pass(until_ns - world_now_ns());
 	if (world_now_ns() >= until_ns)
 		return ETIMEDOUT;
 	return pthread_cond_wait(cond, mutex);

@@ -21,6 +21,9 @@ void loops_set_main(struct lined_dispatcher *d);
 /* Around calls that the main thread would make within a turn. */
 void loops_main_calls(bool begin);
 
+/* While on, workers take longer than anybody waits for them. */
+void loops_stall(bool on);
+
 /* Runs a turn of a dispatcher that has something to do. False: none has. */
 bool loops_step(void);
 

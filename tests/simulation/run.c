@@ -34,7 +34,11 @@
 #define RUN_STEPS  3000
 #define CALM_STEPS 400000
 #define CALM_NS    (8 * WORLD_SECOND_NS)
-#define WAIT_NS    (WORLD_SECOND_NS / 5)
+/* Beside its queues: input, a window of a proxy; of a worker: its read buffer
+ * and what it keeps for later, the configs. */
+#define CLIENT_MEMORY 40000
+#define WORKER_MEMORY 1000000
+#define WAIT_NS       (WORLD_SECOND_NS / 5)
 
 /* The services of a port. */
 enum { LEDGERS = 16 };
@@ -50,6 +54,7 @@ static struct {
 	struct lined_dispatcher *main;
 	struct server server;
 	bool stopped;
+	size_t memory_before; /* 0: not known */
 	struct ledger ledgers[LEDGERS];
 } run;
 
@@ -67,8 +72,9 @@ struct watched_handlers {
 };
 
 struct watched_client {
-	const struct lined_socket *sock;
+	struct lined_socket *sock;
 	struct peer *peer;
+	size_t limit; /* the largest send-queue so far */
 };
 
 enum { WATCHED_PROTOCOLS = 4 };
@@ -142,6 +148,7 @@ static void watched_accept(struct lined_service *service,
 			 peer->id);
 	client->sock = sock;
 	client->peer = peer;
+	client->limit = 0;
 	watched[i].own->handle_accept(service, sock);
 	lined_socket_set_handlers(sock, watched_table(sock),
 				  lined_socket_arg(sock));
@@ -215,17 +222,42 @@ static struct conf *run_conf(const char *text)
 	return conf;
 }
 
-/* As the main thread does within a turn. */
-static void run_apply(struct conf *conf)
+/* As the main thread does within a turn. With stalled, a worker does not answer
+ * in time; then nothing may have changed. */
+static void run_apply(struct conf *conf, bool stalled)
 {
 	struct reload_plan *plan = reload_plan_new(&run.server, conf);
 
 	must(plan != NULL);
 	loops_main_calls(true);
-	must(server_apply(plan, NULL) == 0);
+	loops_stall(stalled);
+	must(server_apply(plan, NULL) == 0 || stalled);
+	loops_stall(false);
 	loops_main_calls(false);
 	reload_plan_free(plan);
 	conf_unref(conf);
+}
+
+static void run_reload(void)
+{
+	bool stalled = scene.workers > 1 && world_once_in(20);
+
+	trace("reload%s", stalled ? ", and a worker is stuck" : "");
+	run_apply(run_conf(scene_conf()), stalled);
+}
+
+static void run_drain(void)
+{
+	struct service *service;
+
+	list_for_each(service, &run.server.services, link)
+		if (world_once_in(6)) {
+			trace("drain %s", service->name);
+			loops_main_calls(true);
+			server_drain(&run.server, service);
+			loops_main_calls(false);
+			return;
+		}
 }
 
 /* ---- counters ---------------------------------------------------------------
@@ -340,6 +372,46 @@ static void run_check_counters(void)
 		run_check_ledger(&ledgers[i]);
 }
 
+/* The bytes that are allocated. Known to glibc's malloc(3) alone; a sanitizer
+ * has another, says 0, and finds leaks by itself. */
+static size_t run_memory(void)
+{
+#ifdef HAVE_MALLINFO2
+	return mallinfo2().uordblks;
+#else
+	return 0;
+#endif
+}
+
+/* What a client may have queued, and the whole process may hold. */
+static void run_check_bounds(void)
+{
+	size_t memory = run_memory(), bound = run.memory_before;
+	unsigned i;
+
+	for (i = 0; i < NET_FDS; i++) {
+		struct watched_client *client = &watched_clients[i];
+		size_t queued, limit;
+
+		if (client->sock == NULL)
+			continue;
+		queued = lined_socket_queued(client->sock);
+		limit = lined_socket_group(client->sock)->limits.send_queue;
+		if (limit > client->limit)
+			client->limit = limit;
+		if (queued > client->limit)
+			violated(
+				"%s %u: %zu bytes are queued, the limit is %zu",
+				client->peer->kind->name, client->peer->id,
+				queued, client->limit);
+		bound += 2 * client->limit + CLIENT_MEMORY;
+	}
+	bound += (scene.workers + 1) * WORKER_MEMORY;
+	if (run.memory_before > 0 && memory > bound)
+		violated("%zu bytes are in use, at most %zu should be", memory,
+			 bound);
+}
+
 /* ---- steps ------------------------------------------------------------------
  */
 
@@ -381,10 +453,13 @@ static void run_lively(struct run_counts *counts)
 		if (world_once_in(40))
 			scene_client();
 		if (world_once_in(700)) {
-			trace("reload");
 			counts->reloads++;
-			run_apply(run_conf(scene_conf()));
+			run_reload();
 		}
+		if (world_once_in(1500))
+			run_drain();
+		if (i % 64 == 0)
+			run_check_bounds();
 		if (world_once_in(300))
 			world_pass(world_below(1500) * 1000000ull);
 		if (!run_step(false) && world_once_in(4))
@@ -397,19 +472,49 @@ static void run_calm(void)
 {
 	uint64_t end_ns = world_now_ns() + CALM_NS;
 	unsigned steps = 0;
+	bool moved = true;
 
 	trace("nothing begins any more");
-	while (world_now_ns() < end_ns) {
+	while (moved || world_now_ns() < end_ns) {
 		if (steps++ == CALM_STEPS)
 			violated("it does not come to rest");
-		if (!run_step(true))
+		moved = run_step(true);
+		if (!moved)
 			run_wait();
+	}
+}
+
+/* The same names on every worker. */
+static void run_check_registry(const struct service *service)
+{
+	const struct registry *registry = service->registry;
+	size_t i;
+
+	for (i = 1; i < registry->count; i++) {
+		const struct name_node *a, *b;
+
+		a = name_set_from(&registry->replicas[0].names, "");
+		b = name_set_from(&registry->replicas[i].names, "");
+		while (a != NULL && b != NULL &&
+		       strcmp(a->text, b->text) == 0) {
+			a = a->next[0];
+			b = b->next[0];
+		}
+		if (a != NULL || b != NULL)
+			violated("%s: worker 0 knows the name %s, worker %zu "
+				 "knows %s",
+				 service->name, a != NULL ? a->text : "-", i,
+				 b != NULL ? b->text : "-");
 	}
 }
 
 static void run_settled(void)
 {
+	const struct service *service;
 	unsigned i;
+
+	list_for_each(service, &run.server.services, link)
+		run_check_registry(service);
 
 	run_check_counters();
 	for (i = 0; i < peer_count; i++)
@@ -417,7 +522,7 @@ static void run_settled(void)
 			peers[i].kind->settled(&peers[i]);
 }
 
-static void run_stop(void)
+static void run_stop(bool calm)
 {
 	unsigned steps = 0;
 
@@ -428,7 +533,9 @@ static void run_stop(void)
 	while (!run.stopped) {
 		if (steps++ == CALM_STEPS)
 			violated("it does not stop");
-		if (!run_step(true))
+		if (world_once_in(100))
+			world_pass(10 * 1000000);
+		if (!run_step(calm))
 			run_wait();
 	}
 	run_check_counters();
@@ -436,17 +543,6 @@ static void run_stop(void)
 	server_fini(&run.server);
 	loops_set_main(NULL);
 	lined_dispatcher_free(run.main);
-}
-
-/* The bytes that are allocated. Known to glibc's malloc(3) alone; a sanitizer
- * has another, says 0, and finds leaks by itself. */
-static size_t run_memory(void)
-{
-#ifdef HAVE_MALLINFO2
-	return mallinfo2().uordblks;
-#else
-	return 0;
-#endif
 }
 
 static void run_check_left(size_t before)
@@ -474,6 +570,7 @@ uint64_t run_seed(uint64_t seed, bool shown, struct run_counts *counts)
 {
 	static bool warm;
 	size_t before;
+	bool rests;
 
 	trace_begin(seed, shown);
 	world_begin(seed);
@@ -485,7 +582,7 @@ uint64_t run_seed(uint64_t seed, bool shown, struct run_counts *counts)
 	memset(run.ledgers, 0, sizeof(run.ledgers));
 	memset(watched_clients, 0, sizeof(watched_clients));
 	run.stopped = false;
-	before = warm ? run_memory() : 0;
+	before = run.memory_before = warm ? run_memory() : 0;
 	scene_begin();
 	run.main = lined_dispatcher_new();
 	loops_set_main(run.main);
@@ -493,11 +590,14 @@ uint64_t run_seed(uint64_t seed, bool shown, struct run_counts *counts)
 	must(server_init(&run.server, run.main, scene.workers, NULL,
 			 &run_events) == 0);
 	loops_main_calls(false);
-	run_apply(run_conf(scene_conf()));
+	run_apply(run_conf(scene_conf()), false);
 	run_lively(counts);
-	run_calm();
-	run_settled();
-	run_stop();
+	rests = !world_once_in(4);
+	if (rests) {
+		run_calm();
+		run_settled();
+	}
+	run_stop(rests);
 	scene_end();
 	faults_end();
 	run_check_left(before);
