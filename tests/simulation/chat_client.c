@@ -173,9 +173,14 @@ static void chat_take_room(struct peer *peer, const char *name)
 static void chat_hear(struct peer *peer, char *text, size_t len)
 {
 	char a[64], b[64], rest[PEER_LINE_MAX];
+	unsigned number;
 
 	(void)len;
-	if (sscanf(text, "[%32[^]]] <%32[^>]> %1000[^\n]", a, b, rest) == 3) {
+	/* History has the time behind the room. */
+	if (sscanf(text, "[%*[a-z] %*[0-9:]] <%*[^>]> %1000[^\n]", rest) == 1) {
+		peer_read_speech(peer, rest, &number);
+	} else if (sscanf(text, "[%32[^]]] <%32[^>]> %1000[^\n]", a, b, rest) ==
+		   3) {
 		chat_hear_speech(peer, a, rest);
 	} else if (sscanf(text, "* Welcome. You are %32[^.]", a) == 1) {
 		chat_take_name(peer, a);

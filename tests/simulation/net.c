@@ -321,6 +321,15 @@ static void net_step_stream(struct net_stream *stream)
 		net_step_way(stream, 1 - end);
 }
 
+void net_cut(uint16_t port, bool cut)
+{
+	unsigned i;
+
+	for (i = 0; i < net.live_count; i++)
+		if (net.live[i]->port == port)
+			net.live[i]->cut = cut;
+}
+
 bool net_step(void)
 {
 	unsigned from = world_below(net.live_count + 1), i;

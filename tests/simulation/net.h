@@ -98,6 +98,10 @@ void net_reset(struct net_stream *stream, unsigned end);
 /* Moves one packet. False: nothing is under way. */
 bool net_step(void);
 
+/* While cut, nothing arrives on the connections to a port; when it is healed,
+ * all does. */
+void net_cut(uint16_t port, bool cut);
+
 struct net_totals *net_totals(uint16_t port);
 
 /* ---- syscalls.c: the descriptors of lined -------------------------------- */

@@ -116,7 +116,7 @@ bool peer_say_next(struct peer *peer, const char *prefix)
 	return true;
 }
 
-struct peer *peer_hear_speech(struct peer *peer, const char *text,
+struct peer *peer_read_speech(const struct peer *peer, const char *text,
 			      unsigned *number)
 {
 	char wanted[PEER_LINE_MAX];
@@ -130,17 +130,25 @@ struct peer *peer_hear_speech(struct peer *peer, const char *text,
 	if (strcmp(text, wanted) != 0)
 		violated("%s %u: torn: %s, of: %s", peer->kind->name, peer->id,
 			 text, wanted);
-	if (peer_has_heard(peer, &peers[id], *number))
-		violated("%s %u: line %u of %u comes again", peer->kind->name,
-			 peer->id, *number, id);
-	if (*number < peer->heard_last[id])
-		violated("%s %u: line %u of %u comes behind line %u",
-			 peer->kind->name, peer->id, *number, id,
-			 peer->heard_last[id] - 1);
-	peer->heard_last[id] = *number + 1;
-	peer->heard_of[id] |= 1ull << *number;
-	peer->heard++;
 	return &peers[id];
+}
+
+struct peer *peer_hear_speech(struct peer *peer, const char *text,
+			      unsigned *number)
+{
+	struct peer *speaker = peer_read_speech(peer, text, number);
+
+	if (peer_has_heard(peer, speaker, *number))
+		violated("%s %u: line %u of %u comes again", peer->kind->name,
+			 peer->id, *number, speaker->id);
+	if (*number < peer->heard_last[speaker->id])
+		violated("%s %u: line %u of %u comes behind line %u",
+			 peer->kind->name, peer->id, *number, speaker->id,
+			 peer->heard_last[speaker->id] - 1);
+	peer->heard_last[speaker->id] = *number + 1;
+	peer->heard_of[speaker->id] |= 1ull << *number;
+	peer->heard++;
+	return speaker;
 }
 
 bool peer_has_heard(const struct peer *peer, const struct peer *speaker,

@@ -101,6 +101,10 @@ void peer_say(struct peer *peer, const char *text);
 bool peer_say_next(struct peer *peer, const char *prefix);
 void peer_leave(struct peer *peer, bool reset);
 
+/* A line of speech that may have been heard before. violated() if it is torn.
+ * *number: of the line. Returns the speaker. */
+struct peer *peer_read_speech(const struct peer *peer, const char *text,
+			      unsigned *number);
 /* A line of speech. violated() if it is torn, was heard before, or comes before
  * one that was said earlier. *number: of the line. Returns the speaker. */
 struct peer *peer_hear_speech(struct peer *peer, const char *text,

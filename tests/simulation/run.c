@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <lined/protocol.h>
 
@@ -177,6 +178,8 @@ void run_open(const char *module_dir)
 	char error[512];
 	unsigned i;
 
+	/* It allocates once, which no seed is to be blamed for. */
+	tzset();
 	run.modules = modules_new();
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const struct lined_protocol *own =

@@ -89,6 +89,11 @@ static void scene_limits(void)
 				  world_between(50, 500), world_between(1, 20));
 	}
 	scene_add(" }\n");
+	if (scene.limited && world_once_in(3))
+		scene_add(" class \"near\" { from = { \"10.0.0.%u\" } "
+			  "clients = %u idle-timeout = %us }\n",
+			  world_between(1, 5), world_between(1, 4),
+			  world_between(1, 4));
 }
 
 /* The name changes: the service is replaced, and the other takes its port. */
@@ -155,7 +160,8 @@ const char *scene_conf(void)
 		scene_hub("annex", "porch", SCENE_ANNEX);
 	if (!world_once_in(10)) {
 		scene_service("lobby", "salon", "chat", SCENE_LOBBY);
-		scene_add(" chat { flood-rate = 0 } }\n");
+		scene_add(" chat { flood-rate = 0 history = %u } }\n",
+			  world_once_in(2) ? 0 : world_between(1, 20));
 	}
 	if (!world_once_in(5))
 		scene_feed();
@@ -197,9 +203,15 @@ void scene_client(void)
 	}
 }
 
-static void scene_toggle(struct net_listener **listener, uint16_t port)
+static void scene_toggle(unsigned i)
 {
-	if (*listener != NULL && world_once_in(2)) {
+	uint16_t port = (uint16_t)(SCENE_UPSTREAM + i);
+	struct net_listener **listener = &upstreams[i];
+
+	if (world_once_in(3)) {
+		trace("port %u is cut off", port);
+		net_cut(port, true);
+	} else if (*listener != NULL && world_once_in(2)) {
 		(*listener)->mute = !(*listener)->mute;
 		trace("port %u %s", port,
 		      (*listener)->mute ? "does not answer" : "answers");
@@ -223,8 +235,9 @@ bool scene_upstreams(bool calm)
 		struct peer *peer;
 
 		if (scene.faulty && !calm && world_once_in(400))
-			scene_toggle(&upstreams[i],
-				     (uint16_t)(SCENE_UPSTREAM + i));
+			scene_toggle(i);
+		if (scene.faulty && (calm || world_once_in(400)))
+			net_cut((uint16_t)(SCENE_UPSTREAM + i), false);
 		stream = upstreams[i] != NULL ? net_accept(upstreams[i]) : NULL;
 		if (stream == NULL)
 			continue;

@@ -20,9 +20,12 @@
  * of a peer, time that passes, a reload. Locks are real and never contended:
  * there is one thread. A wait on a condition runs turns of others.
  *
- * The seam for other machines: a peer that listens (peer.h) is a program on
- * another host. A broker is one more kind of it, which delays, drops, and
- * reorders between publishers, and whose links net_cut() cuts.
+ * The seam for other machines: loops.c runs the dispatchers of as many servers
+ * as there are, and network and clock are one. Another machine is one more
+ * server in run.c, which the seed starts and ends. Between them is a broker, a
+ * table of functions as the poller is: one in memory, whose step the seed
+ * chooses as it chooses a packet, delays, drops, reorders what several have
+ * published, and is cut and healed as net_cut() does it with connections.
  */
 #ifndef WORLD_H
 #define WORLD_H
