@@ -11,16 +11,27 @@
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SELF "/proc/self/exe"
 
+/* As it was started, without /proc and under valgrind, whose own file SELF
+ * is. */
+static const char *self_program(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	if (access(SELF, X_OK) < 0 ||
+	    (preload != NULL && strstr(preload, "/vgpreload_") != NULL))
+		return program_invocation_name;
+	return SELF;
+}
+
 int self_spawn(pid_t *pid, char *const arguments[], char *const environment[],
 	       const int fds[3])
 {
-	/* Without /proc: as it was started. */
-	const char *program =
-		access(SELF, X_OK) == 0 ? SELF : program_invocation_name;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, all;
@@ -40,7 +51,7 @@ int self_spawn(pid_t *pid, char *const arguments[], char *const environment[],
 			error = posix_spawn_file_actions_adddup2(&actions,
 								 fds[fd], fd);
 	if (error == 0)
-		error = posix_spawnp(pid, program, &actions, &attributes,
+		error = posix_spawnp(pid, self_program(), &actions, &attributes,
 				     arguments, environment);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);

@@ -179,6 +179,20 @@ class WithoutIpv6(Start):
                             self.assertNotIn("://[:", line, name)
 
 
+class Watched(Start):
+    def test_valgrind_runs_it(self):
+        """Whose own file /proc/self/exe is, of which lined would start its
+        other processes."""
+        if not shutil.which("valgrind"):
+            self.skipTest("valgrind is not installed")
+        daemon = self.start(self.text)
+        if daemon.is_sanitized():
+            self.skipTest("a sanitizer and valgrind do not mix")
+        daemon.stop()
+        self.start(self.text, prefix=["valgrind", "--tool=none"])
+        self.assertTrue(self.answers())
+
+
 class Notified(Start):
     def test_descriptor_gets_a_newline_when_addresses_are_open(self):
         ours, its = os.pipe()
