@@ -385,6 +385,10 @@ enum framer_result framer_next(struct framer *framer, struct input *input,
 {
 	size_t header, count;
 
+	/* Nothing is left of the last line: nearly always. */
+	if (framer->state == FRAMER_LINE && !framer->drops_lf &&
+	    framer->framing.terminator != LINED_TERMINATOR_SYSLOG)
+		return framer_next_line(framer, input, line, bare_lf);
 	if (framer->state == FRAMER_TRUNCATE)
 		return framer_truncate_line(framer, input, line, bare_lf);
 	if (!framer_finish_last(framer, input, bare_lf))
