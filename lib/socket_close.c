@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "socket_hold.h"
 #include "socket_priv.h"
 
 /* The longest time for which a lingering close reads and discards. */
@@ -225,6 +226,11 @@ void socket_flushed(struct lined_socket *sock)
 		socket_finish_closing(sock);
 	else if (sock->ended && sock->end_reported && !sock->lingering)
 		socket_end(sock, LINED_CLOSE_PEER, 0);
+}
+
+enum lined_close_reason socket_close_reason(const struct lined_socket *sock)
+{
+	return sock->reason;
 }
 
 const char *lined_close_reason_text(enum lined_close_reason reason)

@@ -26,6 +26,9 @@ void socket_set_busy(struct lined_socket *sock, bool busy);
 /* Whether it is held for at least one of these reasons. */
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
 
+/* The reason of a socket that closes, before `closed` tells it. */
+enum lined_close_reason socket_close_reason(const struct lined_socket *sock);
+
 /*
  * The class of a socket: from 1 on, the limits at classes[class - 1] of its
  * group apply to it; 0: the group's `limits`. Before it is in a group, 0 only.

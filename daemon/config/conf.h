@@ -26,6 +26,7 @@
 #include "net/admission.h"
 #include "net/broker.h"
 #include "net/listen_address.h"
+#include "net/penalty.h"
 #include "tls.h"
 
 /* ---- the structure --------------------------------------------------- */
@@ -82,6 +83,7 @@ struct conf_bounds {
 	struct lined_limits sockets;
 	struct admission_limits admission;
 	uint32_t handshake_ms; /* of TLS, a PROXY header, an upgrade */
+	struct penalty_limits penalty;
 };
 
 /* A `class "name"`: clients from some networks, with all their limits, those
@@ -111,6 +113,7 @@ struct conf_service {
 	uint32_t connect_rate_per_address; /* a second; 0: no limit */
 	uint32_t handshake_ms; /* of TLS, a PROXY header, an upgrade */
 	uint32_t handshakes;   /* under way at the same time */
+	struct penalty_limits penalty;
 	/* For UNIX clients, in place of those for addresses; 0: no limit. Of
 	 * `clients`, clients_kept are for root and the daemon's user only. */
 	uint32_t clients_per_user, clients_kept;
@@ -270,6 +273,10 @@ uint64_t conf_clients_max(const struct conf_service *service);
 
 /* handshake-timeout of a class, or of the service. */
 uint32_t conf_handshake_ms(const struct conf_service *service, uint8_t class);
+
+/* The penalties for addresses of a class, or of the service. */
+const struct penalty_limits *
+conf_class_penalty(const struct conf_service *service, uint8_t class);
 
 /* The log level of connects and disconnects of a service's clients:
  * LINED_LOG_DEBUG for internal services, which are polled every few seconds. */

@@ -28,6 +28,10 @@ struct conf_limits {
 	int64_t send_stall_ms;
 	int64_t handshake_ms;
 	int64_t handshakes;
+	int64_t penalty_ms;
+	int64_t penalty_max_ms;
+	struct lined_option_list exempt;
+	struct conf_networks exempt_networks; /* of it; items NULL: not set */
 };
 
 /* A `class` section of `defaults`. */
@@ -118,6 +122,11 @@ void conf_class_read_defaults(struct conf_build *build,
 void conf_class_read(struct conf_build *build, struct conf_node *node,
 		     const char *context, const struct conf_limits *limits,
 		     struct conf_service *service);
+/* Checks the keys of the service's `limits` that need a penalty. */
+void conf_class_check_penalty(struct conf_build *build,
+			      const struct conf_node *limits,
+			      const char *context,
+			      const struct conf_service *service);
 
 /* conf_framing.c */
 void conf_framing_read(struct conf_build *build, struct conf_node *node,

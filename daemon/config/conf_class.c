@@ -287,6 +287,37 @@ void conf_class_read(struct conf_build *build, struct conf_node *node,
 		sockets[i] = classes[i].bounds.sockets;
 }
 
+/* Warns of keys about penalties that do nothing: no class has penalties, nor
+ * has the service, or its clients cannot have any. */
+void conf_class_check_penalty(struct conf_build *build,
+			      const struct conf_node *limits,
+			      const char *context,
+			      const struct conf_service *service)
+{
+	const char *const keys[] = {"penalty-max", "exempt"};
+	const struct conf_key *key = conf_options_key(limits, "penalty");
+	bool used = service->penalty.first_ms > 0, streams = false;
+	size_t i;
+
+	for (i = 0; i < service->class_count; i++)
+		used |= service->classes[i].bounds.penalty.first_ms > 0;
+	for (i = 0; i < service->listen_count; i++)
+		streams |= service->listen[i].kind != LISTEN_UDP &&
+			   service->listen[i].path == NULL;
+	if (key != NULL && service->penalty.first_ms > 0 &&
+	    service->listen_count > 0 && !streams)
+		conf_warning_in(&build->report, context, &key->place,
+				"penalty does nothing: all addresses are "
+				"udp:// or unix://");
+	for (i = 0; i < 2; i++) {
+		key = conf_options_key(limits, keys[i]);
+		if (key != NULL && !used)
+			conf_warning_in(&build->report, context, &key->place,
+					"%s does nothing without penalty",
+					key->name);
+	}
+}
+
 /* ---- finding ------------------------------------------------------------ */
 
 const struct lined_network *
@@ -340,6 +371,13 @@ uint64_t conf_clients_max(const struct conf_service *service)
 			max += class->clients;
 	}
 	return max;
+}
+
+const struct penalty_limits *
+conf_class_penalty(const struct conf_service *service, uint8_t class)
+{
+	return class > 0 ? &service->classes[class - 1].bounds.penalty
+			 : &service->penalty;
 }
 
 uint32_t conf_handshake_ms(const struct conf_service *service, uint8_t class)

@@ -87,6 +87,27 @@ static bool socket_limits_equal(const struct lined_limits *x,
 	       x->send_queue == y->send_queue;
 }
 
+static bool networks_equal(const struct lined_network *a, size_t a_count,
+			   const struct lined_network *b, size_t b_count)
+{
+	size_t i;
+
+	if (a_count != b_count)
+		return false;
+	for (i = 0; i < a_count; i++)
+		if (!lined_network_equal(&a[i], &b[i]))
+			return false;
+	return true;
+}
+
+static bool penalty_equal(const struct penalty_limits *a,
+			  const struct penalty_limits *b)
+{
+	return a->first_ms == b->first_ms && a->max_ms == b->max_ms &&
+	       networks_equal(a->exempt, a->exempt_count, b->exempt,
+			      b->exempt_count);
+}
+
 static bool limits_equal(const struct conf_service *a,
 			 const struct conf_service *b)
 {
@@ -95,7 +116,8 @@ static bool limits_equal(const struct conf_service *a,
 	       a->clients_per_address == b->clients_per_address &&
 	       a->connect_rate_per_address == b->connect_rate_per_address &&
 	       a->handshake_ms == b->handshake_ms &&
-	       a->handshakes == b->handshakes;
+	       a->handshakes == b->handshakes &&
+	       penalty_equal(&a->penalty, &b->penalty);
 }
 
 static bool bounds_equal(const struct conf_bounds *a,
@@ -110,20 +132,8 @@ static bool bounds_equal(const struct conf_bounds *a,
 	       x->handshakes == y->handshakes &&
 	       (x->own_clients != NULL) == (y->own_clients != NULL) &&
 	       (x->own_handshakes != NULL) == (y->own_handshakes != NULL) &&
-	       a->handshake_ms == b->handshake_ms;
-}
-
-static bool networks_equal(const struct lined_network *a, size_t a_count,
-			   const struct lined_network *b, size_t b_count)
-{
-	size_t i;
-
-	if (a_count != b_count)
-		return false;
-	for (i = 0; i < a_count; i++)
-		if (!lined_network_equal(&a[i], &b[i]))
-			return false;
-	return true;
+	       a->handshake_ms == b->handshake_ms &&
+	       penalty_equal(&a->penalty, &b->penalty);
 }
 
 static bool classes_equal(const struct conf_service *a,

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "config/conf_value.h"
+
 #define COUNT_MAX   10000000
 #define RATE_MAX    1000000
 #define TIMEOUT_MAX (1000 * 3600 * INT64_C(1000)) /* 1000h, in 32 bits */
@@ -49,6 +51,12 @@ static const struct lined_option class_table[] = {
 	 .fallback = "10s", .min = 1, .max = TIMEOUT_MAX},
 	{LINED_OPTION("handshakes", INTEGER, struct conf_limits, handshakes),
 	 .fallback = "256", .min = 1, .max = COUNT_MAX},
+	{LINED_OPTION("penalty", DURATION, struct conf_limits, penalty_ms),
+	 .max = TIMEOUT_MAX},
+	{LINED_OPTION("penalty-max", DURATION, struct conf_limits,
+		      penalty_max_ms),
+	 .fallback = "10m", .min = 1, .max = TIMEOUT_MAX},
+	{LINED_OPTION("exempt", LIST, struct conf_limits, exempt)},
 	{.name = NULL},
 };
 
@@ -69,6 +77,10 @@ static void limits_fill(struct conf_build *build, struct conf_node *node,
 
 	options.keep = keep;
 	conf_options_fill(&options, node, table, limits);
+	if (node != NULL && conf_options_key(node, "exempt") != NULL)
+		limits->exempt_networks.items = conf_access_networks(
+			build, conf_options_key(node, "exempt"), context,
+			&limits->exempt_networks.count, NULL);
 }
 
 /* Leaves at -1 what the section does not set. */
@@ -81,7 +93,8 @@ static void limits_fill_set(struct conf_build *build, struct conf_node *node,
 
 	*limits = (struct conf_limits){.clients = -1};
 	for (option = limits_table; option->name != NULL; option++)
-		*limits_value(limits, option) = -1;
+		if (option->type != LINED_OPTION_LIST)
+			*limits_value(limits, option) = -1;
 	if (node != NULL)
 		limits_fill(build, node, context, table, limits, true);
 }
@@ -105,12 +118,36 @@ unsigned conf_limits_overlay(struct conf_limits *limits,
 	unsigned count = 0;
 
 	for (option = limits_table; option->name != NULL; option++) {
-		if (*limits_value(stronger, option) < 0)
+		if (option->type == LINED_OPTION_LIST ||
+		    *limits_value(stronger, option) < 0)
 			continue;
 		*limits_value(limits, option) = *limits_value(stronger, option);
 		count++;
 	}
-	return count;
+	if (stronger->exempt_networks.items == NULL)
+		return count;
+	limits->exempt_networks = stronger->exempt_networks;
+	return count + 1;
+}
+
+static void limits_check_penalty(struct conf_build *build,
+				 const struct conf_node *node,
+				 const char *context,
+				 const struct conf_limits *limits)
+{
+	const struct conf_key *first = conf_options_key(node, "penalty");
+	const struct conf_key *max = conf_options_key(node, "penalty-max");
+	char text[CONF_VALUE_TEXT_MAX], max_text[CONF_VALUE_TEXT_MAX];
+
+	if ((first != NULL || max != NULL) &&
+	    limits->penalty_ms > limits->penalty_max_ms)
+		conf_error_in(
+			&build->report, context,
+			max != NULL ? &max->place : &first->place,
+			"penalty (%s) is longer than penalty-max (%s)",
+			conf_value_duration_text(limits->penalty_ms, text),
+			conf_value_duration_text(limits->penalty_max_ms,
+						 max_text));
 }
 
 /* Each value is in the range that the table sets, and so fits into 32 bits. */
@@ -147,6 +184,14 @@ void conf_limits_store(struct conf_build *build, const struct conf_node *node,
 		.handshakes = (uint32_t)limits->handshakes,
 	};
 	bounds->handshake_ms = (uint32_t)limits->handshake_ms;
+	bounds->penalty = (struct penalty_limits){
+		.first_ms = (uint32_t)limits->penalty_ms,
+		.max_ms = (uint32_t)limits->penalty_max_ms,
+		.exempt = limits->exempt_networks.items,
+		.exempt_count = limits->exempt_networks.count,
+	};
+	if (node != NULL)
+		limits_check_penalty(build, node, context, limits);
 }
 
 void conf_limits_read(struct conf_build *build, struct conf_node *node,
@@ -170,4 +215,5 @@ void conf_limits_read(struct conf_build *build, struct conf_node *node,
 		bounds.admission.connect_rate_per_address;
 	service->handshake_ms = bounds.handshake_ms;
 	service->handshakes = bounds.admission.handshakes;
+	service->penalty = bounds.penalty;
 }

@@ -300,6 +300,11 @@ static void service_read_sections(struct conf_build *build,
 			 service_inner_context(build, context, "limits"),
 			 service, &in_force);
 	conf_class_read(build, node, context, &in_force, service);
+	if (limits != NULL)
+		conf_class_check_penalty(
+			build, limits,
+			service_inner_context(build, context, "limits"),
+			service);
 	conf_framing_read(build, framing,
 			  service_inner_context(build, context, "framing"),
 			  service);

@@ -95,6 +95,7 @@ static const struct verb {
 	{LINED_REQUEST_DRAIN, drain_run},
 	{LINED_REQUEST_RELOAD, requests_reload},
 	{LINED_REQUEST_LOG, requests_set_log_level},
+	{LINED_REQUEST_FORGIVE, forgive_run},
 };
 
 static void requests_asked(struct request_port *port, struct request *request)

@@ -16,6 +16,7 @@
 
 #include "control/reply.h"
 #include "net/admission.h"
+#include "net/penalty.h"
 #include "serve/client_tls.h"
 #include "serve/server.h"
 #include "serve/service.h"
@@ -367,6 +368,10 @@ static void status_add_service(const struct service *service,
 	response_number(response, "clients_limit",
 			conf_clients_max(service->conf));
 	status_add_classes(service->conf, response);
+	response_number(response, "penalties",
+			penalties_count(service->penalties,
+					lined_dispatcher_now_ms(
+						service->env->dispatcher)));
 	response_number(response, "accepted",
 			admission_admitted(service->admission));
 	status_add_counters(service, response);

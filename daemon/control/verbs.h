@@ -25,8 +25,9 @@ void records_run(struct control *control, struct request *request);
 void clients_run(struct control *control, struct request *request);
 void kick_run(struct control *control, struct request *request);
 
-/* why.c */
+/* why.c: WHY, FORGIVE */
 void why_run(struct control *control, struct request *request);
+void forgive_run(struct control *control, struct request *request);
 
 /* plan.c: PLAN, PLAN_FILES. plan_end_all() refuses those that are not read yet.
  */

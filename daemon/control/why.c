@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Decides for each service whether it would accept a connection from an
- * address, and which rule or limit decides. Changes no counter.
+ * address, and which rule or limit decides. Changes no counter. Also forgets
+ * the penalties of an address.
  */
 #include "config.h"
 
@@ -13,8 +14,10 @@
 #include <lined/address.h>
 
 #include "control/reply.h"
+#include "log/log.h"
 #include "memory.h"
 #include "net/admission.h"
+#include "net/penalty.h"
 #include "serve/server.h"
 #include "serve/service.h"
 #include "serve/service_instances.h"
@@ -129,12 +132,12 @@ static void why_add_service(const struct service *service,
 		conf_class_admission(conf, class);
 	struct admission_limits limits =
 		of_class != NULL ? *of_class : service_limits(conf);
+	uint64_t now_ms = lined_dispatcher_now_ms(service->env->dispatcher);
+	struct penalty_ruling penalty;
 	struct admission_ruling ruling;
 	char text[128];
 
-	admission_ask(service->admission, of_class, address,
-		      lined_dispatcher_now_ms(service->env->dispatcher),
-		      &ruling);
+	admission_ask(service->admission, of_class, address, now_ms, &ruling);
 	why_describe_access(conf, &access, address->sa_family, text,
 			    sizeof(text));
 	if (!why_listens_for(conf, address->sa_family)) {
@@ -145,6 +148,14 @@ static void why_add_service(const struct service *service,
 			"a proxy: the address in its PROXY header decides");
 	} else if (!access.allowed) {
 		why_add(response, conf, false, "access", text);
+	} else if (conf_class_penalty(conf, class)->first_ms > 0 &&
+		   penalties_hold(service->penalties, address, now_ms,
+				  &penalty)) {
+		snprintf(text, sizeof(text), "%g s of %g s are left, for %s",
+			 penalty.left_ms / 1000.0, penalty.length_ms / 1000.0,
+			 penalty.cause);
+		why_add(response, conf, false,
+			admission_verdict_text(ADMISSION_PENALTY), text);
 	} else if (memory_is_near(service->env->memory)) {
 		why_add(response, conf, false, "memory",
 			"all clients together hold 7/8 of what memory allows, "
@@ -189,17 +200,59 @@ static void why_add_all(struct control *control,
 	reply_each_drained(control, response, why_add_drained);
 }
 
-void why_run(struct control *control, struct request *request)
+/* Calls add() for the address that the request names. */
+static void why_answer(struct control *control, struct request *request,
+		       void (*add)(struct control *control,
+				   const struct lined_address *address,
+				   struct response *response))
 {
 	struct response response = {.oom = false};
 	struct lined_address address;
 
 	if (why_parse_address(request->argument, &address) == 0)
-		why_add_all(control, &address, &response);
+		add(control, &address, &response);
 	else
 		response_refuse(&response,
 				"\"%s\" is no address (192.0.2.7, "
 				"2001:db8::1, with a port or without, or unix)",
 				request->argument);
 	reply_last(control, request, &response);
+}
+
+void why_run(struct control *control, struct request *request)
+{
+	why_answer(control, request, why_add_all);
+}
+
+/* ---- forgive -------------------------------------------------------- */
+
+static void forgive_all(struct control *control,
+			const struct lined_address *address,
+			struct response *response)
+{
+	struct server *server = control->server;
+	uint64_t now_ms = lined_dispatcher_now_ms(server->dispatcher);
+	char text[LINED_ADDRESS_TEXT_MAX];
+	struct penalty_ruling penalty;
+	struct service *service;
+
+	lined_address_format_host(&address->any, text, sizeof(text));
+	list_for_each(service, &server->services, link) {
+		if (!penalties_forgive(service->penalties, &address->any,
+				       now_ms, &penalty))
+			continue;
+		log_notice("service %s: penalty of %s forgiven", service->name,
+			   text);
+		response_record(response, "forgiven");
+		response_text(response, "service", service->name);
+		response_text(response, "address", text);
+		response_number(response, "left_ms", penalty.left_ms);
+		response_number(response, "length_ms", penalty.length_ms);
+		response_text(response, "cause", penalty.cause);
+	}
+}
+
+void forgive_run(struct control *control, struct request *request)
+{
+	why_answer(control, request, forgive_all);
 }

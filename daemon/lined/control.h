@@ -141,6 +141,9 @@ enum lined_request_kind {
 	LINED_REQUEST_PLAN_FILES,
 	/* KIND: the records of this kind that protocols add in describe(). */
 	LINED_REQUEST_RECORDS,
+	/* ADDRESS: forgets its penalties: a `forgiven` for each service that
+	 * had one. */
+	LINED_REQUEST_FORGIVE,
 };
 
 struct lined_request {

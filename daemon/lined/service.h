@@ -143,6 +143,16 @@ LINED_API int lined_client_timer(struct lined_socket *client, uint64_t delay_ms,
 				 void (*expired)(struct lined_socket *client));
 
 /*
+ * Penalizes the client's address, as lined does for a line that is too long:
+ * for the time that `penalty` says, the service lets nobody in from there. It
+ * begins at once, and does not close the client. Does nothing where the config
+ * has no penalty, for exempt networks, for clients over UNIX sockets, for
+ * datagrams, whose sender may be forged, and while the address is penalized
+ * already.
+ */
+LINED_API void lined_client_penalize(struct lined_socket *client);
+
+/*
  * Takes over the client's place among the limits `clients` and
  * `clients-per-address`: for a protocol whose work for a client may go on after
  * it has closed. The place counts until it is returned, which must happen

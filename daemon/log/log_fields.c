@@ -83,7 +83,8 @@ void log_subject_read(struct log_subject *subject, const char *text, size_t len)
 	if (!subject_take_service(&words, subject))
 		return;
 	subject->rest = words.at;
-	if (subject_skip(&words, "refused "))
+	if (subject_skip(&words, "refused ") ||
+	    subject_skip(&words, "penalty "))
 		subject_take(&words, ": ", &subject->peer);
 }
 

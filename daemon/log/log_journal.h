@@ -10,6 +10,7 @@
  *
  *	service NAME: ...                   LINED_SERVICE
  *	service NAME: refused PEER: ...     and LINED_PEER
+ *	service NAME: penalty PEER: ...     the same
  *	client ID PEER: ...                 LINED_CLIENT, LINED_PEER
  *	client ID PEER: service NAME: ...   and LINED_SERVICE
  *	client ID PEER: access: KEY=VALUE...   and LINED_KEY for each

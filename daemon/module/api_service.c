@@ -16,6 +16,7 @@
 #include "serve/client.h"
 #include "serve/client_lines.h"
 #include "serve/client_log.h"
+#include "serve/client_penalty.h"
 #include "serve/instance.h"
 #include "system/crypt_hash.h"
 #include "threads/verifier.h"
@@ -212,6 +213,11 @@ int lined_client_timer(struct lined_socket *client, uint64_t delay_ms,
 		       void (*expired)(struct lined_socket *client))
 {
 	return client_timer_start(client, delay_ms, expired);
+}
+
+void lined_client_penalize(struct lined_socket *client)
+{
+	client_penalize(client, client_instance(client)->protocol->name);
 }
 
 struct lined_place *lined_client_take_place(struct lined_socket *client)

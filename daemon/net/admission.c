@@ -11,20 +11,21 @@
 #include "net/admission.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include <lined/address.h>
 #include <lined/rate.h>
+
+#include "net/address_key.h"
 
 #define BUCKETS_MIN 64
 
 struct admission_entry {
 	struct admission_entry *next;
-	unsigned char key[8]; /* an IPv6 /64, an IPv4 address, or a user */
+	unsigned char key[ADDRESS_KEY_LEN]; /* an IPv6 /64, an IPv4 address, or
+					       a user */
 	uint32_t clients;
 	atomic_uint left; /* of them, not collected yet */
 	struct admission_entry *next_left;
@@ -91,62 +92,11 @@ void admission_set_limits(struct admission *admission,
 
 /* ---- the table -------------------------------------------------------- */
 
-/* All hosts of a link have one /64, fe80::, so each address counts: fe80 and
- * 48 bits of its interface identifier, which are the MAC in the usual one. */
-static void admission_key_of_link_local(const unsigned char id[8],
-					unsigned char key[8])
-{
-	memcpy(key + 2, id, 3);
-	memcpy(key + 5, id + 5, 3);
-	key[3] ^= id[3];
-	key[4] ^= id[4];
-}
-
-/* False: clients of this address are not counted by address. */
-static bool admission_key(const struct sockaddr *address, unsigned char key[8])
-{
-	struct lined_network network;
-
-	if (!lined_network_of(&network, address, 32, 64))
-		return false;
-	memcpy(key, network.bytes, 8);
-	if (network.family == AF_INET6 &&
-	    IN6_IS_ADDR_LINKLOCAL(
-		    &((const struct sockaddr_in6 *)address)->sin6_addr))
-		admission_key_of_link_local(
-			((const struct sockaddr_in6 *)address)
-					->sin6_addr.s6_addr +
-				8,
-			key);
-	if (network.family == AF_INET) {
-		/* No IPv6 host has an address in 0:ff00::/32, so the keys of
-		 * both families do not collide. */
-		memcpy(key, "\0\0\xff\0", 4);
-		memcpy(key + 4, network.bytes, 4);
-	}
-	return true;
-}
-
-/* Nor does any have one in 0:fe00::/32. */
-static void admission_key_of_user(uid_t uid, unsigned char key[8])
-{
-	uint32_t number = (uint32_t)uid;
-
-	memcpy(key, "\0\0\xfe\0", 4);
-	memcpy(key + 4, &number, 4);
-}
-
 static size_t admission_bucket(const struct admission *admission,
-			       const unsigned char key[8])
+			       const unsigned char key[ADDRESS_KEY_LEN])
 {
-	uint64_t hash;
-
-	/* The finaliser of splitmix64 over key and seed. */
-	memcpy(&hash, key, sizeof(hash));
-	hash ^= admission->seed;
-	hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
-	hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebu;
-	return (size_t)(hash ^ (hash >> 31)) & (admission->bucket_count - 1);
+	return (size_t)address_key_hash(key, admission->seed) &
+	       (admission->bucket_count - 1);
 }
 
 static bool admission_is_idle(const struct admission_entry *entry,
@@ -202,8 +152,9 @@ static void admission_grow(struct admission *admission)
 	free(old);
 }
 
-static struct admission_entry *admission_find(const struct admission *admission,
-					      const unsigned char key[8])
+static struct admission_entry *
+admission_find(const struct admission *admission,
+	       const unsigned char key[ADDRESS_KEY_LEN])
 {
 	struct admission_entry *entry =
 		admission->buckets[admission_bucket(admission, key)];
@@ -214,8 +165,8 @@ static struct admission_entry *admission_find(const struct admission *admission,
 }
 
 static struct admission_entry *
-admission_find_or_add(struct admission *admission, const unsigned char key[8],
-		      uint64_t now_ms)
+admission_find_or_add(struct admission *admission,
+		      const unsigned char key[ADDRESS_KEY_LEN], uint64_t now_ms)
 {
 	struct admission_entry *entry = admission_find(admission, key);
 	size_t to;
@@ -332,13 +283,13 @@ enum admission_verdict admission_enter(struct admission *admission,
 		class != NULL ? class : &admission->limits;
 	atomic_uint *places = admission_places(admission, class);
 	struct admission_entry *found = &admission->local;
-	unsigned char key[8];
+	unsigned char key[ADDRESS_KEY_LEN];
 
 	*entry = NULL;
 	admission_collect(admission);
 	if (limits->clients > 0 && atomic_load(places) >= limits->clients)
 		return admission_count(admission, ADMISSION_CLIENTS);
-	if (admission_key(address, key)) {
+	if (address_key(address, key)) {
 		found = admission_find_or_add(admission, key, now_ms);
 		if (found == NULL)
 			return admission_count(admission, ADMISSION_MEMORY);
@@ -361,11 +312,11 @@ enum admission_verdict admission_enter_user(struct admission *admission,
 	const struct admission_limits *limits = &admission->limits;
 	uint32_t places = limits->clients;
 	struct admission_entry *found;
-	unsigned char key[8];
+	unsigned char key[ADDRESS_KEY_LEN];
 
 	*entry = NULL;
 	admission_collect(admission);
-	admission_key_of_user(uid, key);
+	address_key_of_user(uid, key);
 	found = admission_find_or_add(admission, key, now_ms);
 	if (found == NULL)
 		return admission_count(admission, ADMISSION_MEMORY);
@@ -387,11 +338,11 @@ void admission_ask(const struct admission *admission,
 	const struct admission_limits *limits =
 		class != NULL ? class : &admission->limits;
 	const struct admission_entry *entry = NULL;
-	unsigned char key[8];
+	unsigned char key[ADDRESS_KEY_LEN];
 	struct lined_rate connects = {0};
 
 	memset(ruling, 0, sizeof(*ruling));
-	ruling->counted = admission_key(address, key);
+	ruling->counted = address_key(address, key);
 	if (ruling->counted)
 		entry = admission_find(admission, key);
 	ruling->clients =
@@ -464,9 +415,9 @@ admission_datagram_line(struct admission *admission,
 	const struct admission_limits *limits =
 		class != NULL ? class : &admission->limits;
 	struct admission_entry *entry;
-	unsigned char key[8];
+	unsigned char key[ADDRESS_KEY_LEN];
 
-	if (limits->datagram_rate == 0 || !admission_key(address, key))
+	if (limits->datagram_rate == 0 || !address_key(address, key))
 		return ADMISSION_OK;
 	entry = admission_find_or_add(admission, key, now_ms);
 	if (entry == NULL ||
@@ -514,6 +465,7 @@ const char *admission_verdict_text(enum admission_verdict verdict)
 		[ADMISSION_HANDSHAKES] = "handshakes",
 		[ADMISSION_MEMORY] = "memory",
 		[ADMISSION_DENIED] = "access",
+		[ADMISSION_PENALTY] = "penalty",
 		[ADMISSION_PROXY] = "proxy",
 		[ADMISSION_ORIGIN] = "origin",
 		[ADMISSION_PROGRAMS] = "programs",

@@ -52,6 +52,7 @@ enum admission_verdict {
 	ADMISSION_MEMORY, /* there is none; or the caller: near the ceiling */
 	/* The caller's decisions: */
 	ADMISSION_DENIED,   /* by `access` */
+	ADMISSION_PENALTY,  /* penalties_hold() */
 	ADMISSION_PROXY,    /* no PROXY header */
 	ADMISSION_ORIGIN,   /* by `web { origins }` */
 	ADMISSION_PROGRAMS, /* lined_program_refuse() */

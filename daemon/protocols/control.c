@@ -98,6 +98,8 @@ static const struct verb verbs[] = {
 	 LOOK, LINED_REQUEST_ALL, NULL, control_write_metrics},
 	{"kick", " ID", "closes a client", ARGUMENT_MUST_BE, CHANGE,
 	 LINED_REQUEST_KICK, NULL, NULL},
+	{"forgive", " ADDRESS", "ends the penalties of an address",
+	 ARGUMENT_MUST_BE, CHANGE, LINED_REQUEST_FORGIVE, NULL, NULL},
 	{"drain", " SERVICE", "ends a service, until the next reload",
 	 ARGUMENT_MUST_BE, CHANGE, LINED_REQUEST_DRAIN, NULL, NULL},
 	{"reload", "", "reads the configuration again", ARGUMENT_NONE, CHANGE,

@@ -95,6 +95,8 @@ static const struct family families[] = {
 		"Clients that were closed because a limit of time was over, by "
 		"its config key."),
 	GAUGE("clients", "clients", "Clients that are connected."),
+	GAUGE("penalties", "penalties",
+	      "Addresses that are penalized, and not let in."),
 	GAUGE("clients_limit", "clients_limit",
 	      "How many clients may be connected at once."),
 	COUNTER("lines_in", "lines_in", NULL,

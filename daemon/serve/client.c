@@ -15,6 +15,7 @@
 #include "log/log.h"
 #include "serve/client_lines.h"
 #include "serve/client_log.h"
+#include "serve/client_penalty.h"
 #include "serve/client_tls.h"
 #include "serve/client_web.h"
 #include "serve/instance.h"
@@ -279,6 +280,9 @@ void client_leaving(struct lined_socket *sock)
 	struct client *client = client_of(sock);
 	struct lined_service *instance = client_instance(sock);
 
+	/* The peer may connect again as soon as it sees the end. */
+	if (!lined_socket_is_datagram(sock))
+		client_penalize_close(sock);
 	if (client->entry != NULL)
 		instance->ops->client_leaves(instance, client->entry);
 	client->entry = NULL;

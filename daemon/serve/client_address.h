@@ -21,6 +21,7 @@ struct client_address {
 	bool place_taken : 1; /* by client_take_place() */
 	bool is_program : 1;  /* keeper_has() it; valid if looked_at */
 	bool looked_at : 1;
+	bool judged : 1; /* by client_penalize() */
 	uint32_t scope;
 };
 

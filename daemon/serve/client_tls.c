@@ -9,17 +9,34 @@
 #include <errno.h>
 
 #include "counter.h"
+#include "serve/client_penalty.h"
 #include "serve/client_web.h"
 #include "serve/instance.h"
 #include "socket_hold.h"
+
+/* A name of the result that says what it is of. */
+static const char *client_tls_cause(enum tls_result result)
+{
+	switch (result) {
+	case TLS_PLAINTEXT:
+		return "tls plaintext";
+	case TLS_TIMEOUT:
+		return client_timeout_key(CLIENT_TIMEOUT_HANDSHAKE);
+	default:
+		return "tls protocol";
+	}
+}
 
 static void client_tls_done(struct lined_socket *sock, enum tls_result result,
 			    const char *why)
 {
 	struct lined_service *instance = client_instance(sock);
 
-	(void)why; /* the line about the closed client has it */
 	counter_add(&instance->tls_results[result], 1);
+	/* Without a reason the fault is lined's own. */
+	if (result == TLS_PLAINTEXT || result == TLS_TIMEOUT ||
+	    (result == TLS_PROTOCOL && why[0] != '\0'))
+		client_penalize(sock, client_tls_cause(result));
 	if (result != TLS_OK)
 		return;
 	if (!client_of(sock)->peer.web)

@@ -20,6 +20,7 @@
 #include "net/admission.h"
 #include "serve/client.h"
 #include "serve/client_log.h"
+#include "serve/client_penalty.h"
 #include "serve/instance.h"
 #include "serve/web_request.h"
 #include "serve/console_page.h"
@@ -330,6 +331,8 @@ static void web_received(struct lined_socket *sock, const char *bytes,
 	if (status == HTTP_MORE)
 		return;
 	web->decided = true;
+	if (status == HTTP_BAD_REQUEST || status == HTTP_TOO_LARGE)
+		client_penalize(sock, "bad request");
 	if (status == HTTP_OK)
 		web_decide(sock, web, bytes);
 	else

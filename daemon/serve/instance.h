@@ -119,6 +119,9 @@ struct instance_owner_ops {
 	/* A client that was admitted had closed meanwhile. */
 	void (*client_left_early)(struct lined_service *instance,
 				  struct admission_entry *entry, uint8_t class);
+	/* The client's connection was closed for this cause, a constant. */
+	void (*penalize)(struct lined_service *instance, uint8_t class,
+			 const struct sockaddr *address, const char *cause);
 	/* Counts a refusal. */
 	void (*refused)(struct lined_service *instance,
 			enum admission_verdict verdict);

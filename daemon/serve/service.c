@@ -16,9 +16,11 @@
 #include "log/report.h"
 #include "net/admission.h"
 #include "net/fd_store.h"
+#include "net/penalty.h"
 #include "serve/proxy_arrival.h"
 #include "serve/service_accept.h"
 #include "serve/service_instances.h"
+#include "serve/service_penalty.h"
 #include "threads/registry_order.h"
 
 static int service_make_registry(struct service *service)
@@ -54,8 +56,9 @@ struct service *service_new(struct service_env *env, struct conf *whole,
 	service->name = strdup(conf->name);
 	service->admission = admission_new(&limits);
 	service->datagram_admission = admission_new(&limits);
+	service->penalties = penalties_new();
 	if (service->name != NULL && service->admission != NULL &&
-	    service->datagram_admission != NULL &&
+	    service->datagram_admission != NULL && service->penalties != NULL &&
 	    service_make_registry(service) == 0 &&
 	    service_instances_make(service) == 0)
 		return service;
@@ -107,6 +110,7 @@ void service_take_conf(struct service *service, struct conf *whole,
 	list_for_each(listener, &service->listeners, link)
 		listener_set_send_stall(listener, conf->limits.send_stall_ms);
 	admission_set_limits(service->admission, &limits);
+	service_revise_penalties(service);
 	conf_unref(before);
 }
 
@@ -142,6 +146,7 @@ void service_free(struct service *service)
 	registry_unref(service->registry);
 	admission_free(service->admission);
 	admission_free(service->datagram_admission);
+	penalties_free(service->penalties);
 	conf_unref(service->whole);
 	free(service->name);
 	free(service);

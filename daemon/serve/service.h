@@ -17,6 +17,7 @@
 #include "net/listener.h"
 
 struct memory;
+struct penalties;
 struct report;
 struct request_port;
 struct server_tls;
@@ -56,6 +57,7 @@ struct service {
 	struct admission *admission;
 	/* For datagrams, on the primary worker; others read its counters. */
 	struct admission *datagram_admission;
+	struct penalties *penalties;
 	struct registry *registry;
 	struct list listeners;
 	struct list proxied;              /* proxy_arrival.c */

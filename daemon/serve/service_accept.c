@@ -22,6 +22,7 @@
 #include "serve/client.h"
 #include "serve/proxy_arrival.h"
 #include "serve/service.h"
+#include "serve/service_penalty.h"
 #include "system/peercred.h"
 
 /* The most connections that a listener accepts in a turn. */
@@ -173,6 +174,7 @@ static enum admission_verdict accept_admit(struct service *service,
 	const struct sockaddr *address =
 		(const struct sockaddr *)&arrival->address;
 	uint64_t now_ms = lined_dispatcher_now_ms(service->env->dispatcher);
+	enum admission_verdict verdict;
 	struct peercred peer;
 
 	if (service->conf->clients_per_user > 0 &&
@@ -185,14 +187,24 @@ static enum admission_verdict accept_admit(struct service *service,
 		admission_refuse(service->admission, ADMISSION_DENIED);
 		return ADMISSION_DENIED;
 	}
+	if (conf_class_penalty(service->conf, arrival->class)->first_ms > 0 &&
+	    penalties_hold(service->penalties, address, now_ms, NULL)) {
+		admission_refuse(service->admission, ADMISSION_PENALTY);
+		return ADMISSION_PENALTY;
+	}
 	if (!service->conf->internal && memory_is_near(service->env->memory)) {
 		admission_refuse(service->admission, ADMISSION_MEMORY);
 		return ADMISSION_MEMORY;
 	}
-	return admission_enter(
+	verdict = admission_enter(
 		service->admission,
 		conf_class_admission(service->conf, arrival->class), address,
 		now_ms, &arrival->entry);
+	if (verdict == ADMISSION_RATE)
+		service_penalize(service, service->conf, arrival->class,
+				 address, now_ms,
+				 admission_verdict_text(ADMISSION_RATE));
+	return verdict;
 }
 
 enum admission_verdict service_admit(struct service *service,

@@ -17,6 +17,7 @@
 #include "net/admission.h"
 #include "serve/server_tls.h"
 #include "serve/service_accept.h"
+#include "serve/service_penalty.h"
 
 /* An instance, and the calls between it and its service. The calls are
  * allocated once: reporting a closed client and posting a drain must not fail
@@ -198,6 +199,16 @@ static void service_instance_left_early(struct lined_service *instance,
 	service_instance_place_returned(instance, class);
 }
 
+static void service_instance_penalize(struct lined_service *instance,
+				      uint8_t class,
+				      const struct sockaddr *address,
+				      const char *cause)
+{
+	service_penalize(service_of(instance), instance->conf, class, address,
+			 lined_dispatcher_now_ms(instance->worker->dispatcher),
+			 cause);
+}
+
 static void service_instance_refused(struct lined_service *instance,
 				     enum admission_verdict verdict)
 {
@@ -272,6 +283,7 @@ static const struct instance_owner_ops service_instance_ops = {
 	.handshake_moves = service_instance_handshake_moves,
 	.ask = service_instance_ask,
 	.client_left_early = service_instance_left_early,
+	.penalize = service_instance_penalize,
 	.refused = service_instance_refused,
 	.handshake_over = service_instance_handshake_over,
 	.emptied = service_instance_emptied,

@@ -112,6 +112,12 @@ static const struct command commands[] = {
 		.members = {{"kicked", "client", true}},
 	},
 	{
+		.usage = "forgive ADDRESS",
+		.summary = "end the penalties of an address",
+		.show = show_forgive,
+		.members = {{"forgiven", "forgiven", false}},
+	},
+	{
 		.usage = "drain SERVICE",
 		.summary = "end a service, until the next reload",
 		.show = show_drain,

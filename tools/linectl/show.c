@@ -437,6 +437,37 @@ void show_kick(const struct answer *answer, const char *argument, FILE *out)
 			record_text(client, "service"));
 }
 
+void show_forgive(const struct answer *answer, const char *argument, FILE *out)
+{
+	size_t count = 0, i;
+
+	for (i = 0; i < answer->count; i++) {
+		const struct record *forgiven = &answer->records[i];
+		uint64_t left_ms = record_number(forgiven, "left_ms");
+		const char *service = record_text(forgiven, "service");
+		const char *address = record_text(forgiven, "address");
+
+		if (!record_is(forgiven, "forgiven"))
+			continue;
+		count++;
+		if (left_ms > 0)
+			fprintf(out,
+				"service %s: %s is let in again: %g s of %g s "
+				"were left, for %s\n",
+				service, address, (double)left_ms / 1000,
+				(double)record_number(forgiven, "length_ms") /
+					1000,
+				record_text(forgiven, "cause"));
+		else
+			fprintf(out,
+				"service %s: a penalty of %s, which is over, "
+				"is forgotten\n",
+				service, address);
+	}
+	if (count == 0 && answer->end == ANSWER_OK)
+		fprintf(out, "%s has no penalty\n", argument);
+}
+
 void show_drain(const struct answer *answer, const char *argument, FILE *out)
 {
 	if (answer->end == ANSWER_OK)

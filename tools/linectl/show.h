@@ -20,6 +20,7 @@ void show_upstreams(const struct answer *answer, const char *argument,
 void show_why(const struct answer *answer, const char *argument, FILE *out);
 void show_plan(const struct answer *answer, const char *argument, FILE *out);
 void show_kick(const struct answer *answer, const char *argument, FILE *out);
+void show_forgive(const struct answer *answer, const char *argument, FILE *out);
 void show_drain(const struct answer *answer, const char *argument, FILE *out);
 void show_reload(const struct answer *answer, const char *argument, FILE *out);
 void show_log(const struct answer *answer, const char *argument, FILE *out);

@@ -23,8 +23,10 @@ void chat_password_wrong(struct chat_member *member, const char *operator_name)
 				operator_name);
 	chat_member_tell(member, "! wrong password");
 	lined_service_count(member->chat->service, "passwords_wrong", 1);
-	if (++member->failures >= FAILURES_MAX)
-		chat_member_close(member, LINED_CLOSE_LIMIT);
+	if (++member->failures < FAILURES_MAX)
+		return;
+	lined_client_penalize(member->socket);
+	chat_member_close(member, LINED_CLOSE_LIMIT);
 }
 
 void chat_password_verify(struct chat_member *member, const char *password,

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Penalties of a client's address (net/penalty.h). Thread: the client's worker.
+ */
+#ifndef CLIENT_PENALTY_H
+#define CLIENT_PENALTY_H
+
+struct lined_socket;
+
+/* Penalizes the client's address for a cause, a constant; once for each
+ * client. Not before it is admitted: the address may be a proxy's. */
+void client_penalize(struct lined_socket *sock, const char *cause);
+
+/* The client closes: penalizes its address if the reason is a cause. */
+void client_penalize_close(struct lined_socket *sock);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The penalties of a service (net/penalty.h).
+ */
+#ifndef SERVICE_PENALTY_H
+#define SERVICE_PENALTY_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct conf_service;
+struct service;
+
+/* Penalizes the address of a connection that was closed for cause, unless its
+ * limits have no penalties; logs it. conf: that of the caller's thread; cause:
+ * a constant. MT-safe. */
+void service_penalize(const struct service *service,
+		      const struct conf_service *conf, uint8_t class,
+		      const struct sockaddr *address, uint64_t now_ms,
+		      const char *cause);
+
+/* The service has a new config. Main thread. */
+void service_revise_penalties(struct service *service);
+
+#endif
