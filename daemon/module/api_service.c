@@ -12,6 +12,7 @@
 #include <lined/address.h>
 
 #include "log/report.h"
+#include "net/address_key.h"
 #include "net/own_address.h"
 #include "serve/client.h"
 #include "serve/client_lines.h"
@@ -19,6 +20,7 @@
 #include "serve/client_penalty.h"
 #include "serve/instance.h"
 #include "system/crypt_hash.h"
+#include "system/peercred.h"
 #include "threads/verifier.h"
 
 /* ---- the instance ------------------------------------------------------- */
@@ -237,6 +239,25 @@ int lined_client_expect_block(struct lined_socket *client, size_t len)
 
 /* ---- passwords ---------------------------------------------------------- */
 
+/* The key of the client's address, or of its user. */
+static void api_key(struct lined_socket *client,
+		    unsigned char key[ADDRESS_KEY_LEN])
+{
+	struct sockaddr_storage address;
+	struct peercred peer = {.uid = (uid_t)-1};
+
+	client_address_unpack(&address, &client_of(client)->peer);
+	if (address_key((struct sockaddr *)&address, key))
+		return;
+	peercred_get(lined_socket_fd(client), &peer);
+	address_key_of_user(peer.uid, key);
+}
+
+static void api_password_delayed(struct lined_service *instance)
+{
+	instance_count(instance, "passwords_delayed", 1);
+}
+
 int lined_service_verify_password(struct lined_service *instance,
 				  struct lined_socket *client,
 				  const char *password, const char *hash,
@@ -244,9 +265,12 @@ int lined_service_verify_password(struct lined_service *instance,
 						   void *arg, bool good),
 				  void *arg)
 {
+	unsigned char key[ADDRESS_KEY_LEN];
+
+	api_key(client, key);
 	return verifier_verify(instance->worker, instance, client,
-			       &client_of(client)->waits, password, hash,
-			       verified, arg);
+			       &client_of(client)->waits, key, password, hash,
+			       verified, arg, api_password_delayed);
 }
 
 int lined_password_check_hash(const char *hash)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue of jobs, and the thread that runs them one by one. The thread never
- * uses a client; it posts the answer to the client's worker. If the client has
- * closed meanwhile, the job is only freed.
+ * A queue of jobs for each address, and the thread that runs them one by one,
+ * an address after the other: one that guesses with many clients makes itself
+ * wait, and no other. After a wrong password its address pauses. The thread
+ * never uses a client; it posts the answer to the client's worker. If the
+ * client has closed meanwhile, the job is only freed.
  */
 #include "config.h"
 
@@ -13,9 +15,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "list.h"
 #include "system/crypt_hash.h"
+
+/* How long an address pauses after a wrong password. */
+#define PAUSE_MS 1000
 
 enum job_state {
 	JOB_QUEUED,
@@ -25,16 +31,27 @@ enum job_state {
 	JOB_LOST,      /* the mailbox was closed: job_client_gone() frees it */
 };
 
+/* An address, or a user of this machine, with jobs or in its pause. */
+struct verifier_peer {
+	struct list link; /* verifier.peers */
+	struct list jobs;
+	unsigned char key[ADDRESS_KEY_LEN];
+	uint64_t pause_end_ms;
+};
+
 struct verifier_job {
 	struct lined_message message;
-	struct list link;        /* verifier.queue */
-	struct client_wait wait; /* the client's thread's */
+	struct list link;           /* verifier_peer.jobs */
+	struct verifier_peer *peer; /* while queued or running */
+	struct client_wait wait;    /* the client's thread's */
 	struct worker *worker;
-	const struct lined_service *instance;
+	struct lined_service *instance;
 	void (*verified)(struct lined_socket *client, void *arg, bool good);
 	void *arg;
+	void (*delayed)(struct lined_service *instance);
 	enum job_state state; /* under the lock */
 	bool good;            /* valid once it is posted */
+	bool paused;          /* it waited for the pause of its address */
 	char *hash;           /* after the password */
 	char password[];
 };
@@ -42,11 +59,10 @@ struct verifier_job {
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t queue_changed;
-	struct list queue;
+	struct list peers; /* the next in turn first */
 	bool started;
 } verifier = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
-	.queue_changed = PTHREAD_COND_INITIALIZER,
 };
 
 static void job_free(struct verifier_job *job)
@@ -57,16 +73,72 @@ static void job_free(struct verifier_job *job)
 
 /* ---- the verifier's thread --------------------------------------------- */
 
+static uint64_t verifier_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct verifier_job *verifier_first_job(const struct verifier_peer *peer)
+{
+	return list_entry(peer->jobs.next, struct verifier_job, link);
+}
+
+/* The next whose turn it is; NULL: none, and *due_ms is when the first pause
+ * with jobs ends, UINT64_MAX: none. Frees those that are done with. */
+static struct verifier_peer *verifier_choose(uint64_t now_ms, uint64_t *due_ms)
+{
+	struct verifier_peer *peer, *next;
+
+	*due_ms = UINT64_MAX;
+	list_for_each_safe(peer, next, &verifier.peers, link) {
+		bool has_jobs = !list_is_empty(&peer->jobs);
+
+		if (peer->pause_end_ms <= now_ms && has_jobs)
+			return peer;
+		if (has_jobs) {
+			verifier_first_job(peer)->paused = true;
+			if (peer->pause_end_ms < *due_ms)
+				*due_ms = peer->pause_end_ms;
+		} else if (peer->pause_end_ms <= now_ms) {
+			list_remove(&peer->link);
+			free(peer);
+		}
+	}
+	return NULL;
+}
+
+static void verifier_wait(uint64_t due_ms)
+{
+	struct timespec until = {
+		.tv_sec = (time_t)(due_ms / 1000),
+		.tv_nsec = (long)(due_ms % 1000) * 1000000,
+	};
+
+	if (due_ms == UINT64_MAX)
+		pthread_cond_wait(&verifier.queue_changed, &verifier.lock);
+	else
+		pthread_cond_timedwait(&verifier.queue_changed, &verifier.lock,
+				       &until);
+}
+
 static struct verifier_job *verifier_take_job(void)
 {
+	struct verifier_peer *peer;
 	struct verifier_job *job;
+	uint64_t due_ms;
 
 	pthread_mutex_lock(&verifier.lock);
-	while (list_is_empty(&verifier.queue))
-		pthread_cond_wait(&verifier.queue_changed, &verifier.lock);
-	job = list_entry(verifier.queue.next, struct verifier_job, link);
+	while ((peer = verifier_choose(verifier_now_ms(), &due_ms)) == NULL)
+		verifier_wait(due_ms);
+	job = verifier_first_job(peer);
 	list_remove(&job->link);
 	job->state = JOB_RUNNING;
+	/* To the end: the others are next. */
+	list_remove(&peer->link);
+	list_append(&verifier.peers, &peer->link);
 	pthread_mutex_unlock(&verifier.lock);
 	return job;
 }
@@ -81,6 +153,8 @@ static void *verifier_run(void *arg)
 		/* Under the lock: otherwise the client could close and the
 		 * dispatcher be freed during the post. */
 		pthread_mutex_lock(&verifier.lock);
+		if (!job->good)
+			job->peer->pause_end_ms = verifier_now_ms() + PAUSE_MS;
 		if (job->state == JOB_FORGOTTEN)
 			job_free(job);
 		else if (lined_dispatcher_post(job->worker->dispatcher,
@@ -96,13 +170,18 @@ static void *verifier_run(void *arg)
 /* To be called under the lock. */
 static int verifier_start(void)
 {
+	pthread_condattr_t attr;
 	pthread_t thread;
 	sigset_t all, before;
 	int error;
 
 	if (verifier.started)
 		return 0;
-	list_init(&verifier.queue);
+	list_init(&verifier.peers);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&verifier.queue_changed, &attr);
+	pthread_condattr_destroy(&attr);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&thread, NULL, verifier_run, NULL);
@@ -130,6 +209,8 @@ static void job_answered(struct lined_message *message)
 	pthread_mutex_unlock(&verifier.lock);
 	if (client_wait_is_open(&job->wait)) {
 		client_wait_end(&job->wait);
+		if (job->paused)
+			job->delayed(job->instance);
 		worker_enter(job->worker, job->instance);
 		job->verified(job->wait.sock, job->arg, job->good);
 		worker_leave(job->worker);
@@ -183,26 +264,51 @@ static struct verifier_job *job_new(const char *password, const char *hash)
 	return job;
 }
 
-static int verifier_enqueue(struct verifier_job *job)
+/* NULL/ENOMEM. */
+static struct verifier_peer *
+verifier_find_peer(const unsigned char key[ADDRESS_KEY_LEN])
+{
+	struct verifier_peer *peer;
+
+	list_for_each(peer, &verifier.peers, link)
+		if (memcmp(peer->key, key, ADDRESS_KEY_LEN) == 0)
+			return peer;
+	peer = calloc(1, sizeof(*peer));
+	if (peer == NULL)
+		return NULL;
+	memcpy(peer->key, key, ADDRESS_KEY_LEN);
+	list_init(&peer->jobs);
+	list_init(&peer->link);
+	list_append(&verifier.peers, &peer->link);
+	return peer;
+}
+
+static int verifier_enqueue(struct verifier_job *job,
+			    const unsigned char key[ADDRESS_KEY_LEN])
 {
 	int result;
 
 	pthread_mutex_lock(&verifier.lock);
 	result = verifier_start();
 	if (result == 0) {
-		list_append(&verifier.queue, &job->link);
+		job->peer = verifier_find_peer(key);
+		result = job->peer != NULL ? 0 : -1;
+	}
+	if (result == 0) {
+		list_append(&job->peer->jobs, &job->link);
 		pthread_cond_signal(&verifier.queue_changed);
 	}
 	pthread_mutex_unlock(&verifier.lock);
 	return result;
 }
 
-int verifier_verify(struct worker *worker, const struct lined_service *instance,
+int verifier_verify(struct worker *worker, struct lined_service *instance,
 		    struct lined_socket *client, struct client_wait **waits,
+		    const unsigned char key[ADDRESS_KEY_LEN],
 		    const char *password, const char *hash,
 		    void (*verified)(struct lined_socket *client, void *arg,
 				     bool good),
-		    void *arg)
+		    void *arg, void (*delayed)(struct lined_service *instance))
 {
 	struct verifier_job *job;
 
@@ -215,9 +321,10 @@ int verifier_verify(struct worker *worker, const struct lined_service *instance,
 	job->instance = instance;
 	job->verified = verified;
 	job->arg = arg;
+	job->delayed = delayed;
 	/* With one worker nothing else has opened it. */
 	lined_dispatcher_open_mailbox(worker->dispatcher);
-	if (verifier_enqueue(job) < 0) {
+	if (verifier_enqueue(job, key) < 0) {
 		job_free(job);
 		return -1;
 	}

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Penalties: an address whose connection was closed for cause is not let in
 for some time; its neighbours are, and nobody can provoke one for another."""
+import contextlib
 import json
 import os
 import subprocess
+import time
 
 from lined_test import LINED, Client, DaemonTest, Datagram, free_port, main
 from lined_test import service
@@ -31,6 +33,11 @@ const struct lined_protocol lined_protocol = {
 	.handle_line = judge_line,
 };
 """
+
+
+def crypt_hash(password):
+    return subprocess.run(["openssl", "passwd", "-6", password], check=True,
+                          capture_output=True, text=True).stdout.strip()
 
 
 class Penalties(DaemonTest):
@@ -245,6 +252,36 @@ class Penalties(DaemonTest):
         with self.client(GOOD) as client:
             client.line()
         self.assertIn("for chat", self.ask("why", BAD)["rulings"][0]["rule"])
+
+    def test_guesses_of_an_address_keep_no_other_waiting(self):
+        """An address has one password verified at a time, and pauses after a
+        wrong one."""
+        password = crypt_hash("right")
+        self.start(self.text(
+            "clients-per-address = 0 connect-rate-per-address = 0",
+            "chat { operator \"op\" { hash = '%s' } }" % password,
+            protocol="chat"))
+        with contextlib.ExitStack() as stack:
+            guessers = []
+            for i in range(60):
+                client = stack.enter_context(self.client())
+                client.send(b"/oper op wrong%d\n" % i)
+                guessers.append(client)
+            guessers[0].sock.settimeout(20)
+            while guessers[0].line() != b"! wrong password\n":
+                pass
+            begin = time.monotonic()
+            with self.client(GOOD) as operator:
+                operator.send(b"/oper op right\n")
+                while operator.line() != b"* you are now an operator\n":
+                    pass
+            # 58 guesses are waiting, a second each.
+            self.assertLess(time.monotonic() - begin, 20)
+            self.assertLess(self.counters()["count"]["passwords_wrong"], 30)
+            while guessers[1].line() != b"! wrong password\n":
+                pass
+            self.assertGreaterEqual(
+                self.counters()["count"]["passwords_delayed"], 1)
 
     def test_an_ipv6_neighbour_of_the_64_is_out(self):
         self.start(self.text("penalty = 1h penalty-max = 1h",
