@@ -94,8 +94,9 @@ void log_copy_errors(bool on);
  * subject says what a message is about ("service NAME: refused PEER: ...", as
  * log_journal.h reads it). In 5 s, 20 messages of a kind are logged (100 at
  * LINED_LOG_INFO, all at LINED_LOG_DEBUG). If they are about a peer, so many
- * are for each address, and five times as many for all. The rest are counted
- * and reported as "N similar messages suppressed: TEXT OF THE FIRST".
+ * are for each address, and five times as many for all, three times at
+ * LINED_LOG_INFO. The rest are counted and reported as
+ * "N similar messages suppressed: TEXT OF THE FIRST".
  */
 void log_msg(enum lined_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -117,19 +117,24 @@ static bool client_met_shortage(enum lined_close_reason reason, int error)
 		error == ENFILE || error == ENOSPC);
 }
 
+/* The kind of a message that does not name its service: an address within the
+ * service's config, one for all workers, so that no service hides another's
+ * clients. */
+static const void *client_log_kind(struct lined_socket *sock, unsigned number)
+{
+	return (const char *)client_instance(sock)->conf + number;
+}
+
 static void client_log_reason(struct lined_socket *sock,
 			      enum lined_close_reason reason, int error)
 {
-	struct lined_socket_group *group = lined_socket_group(sock);
 	enum lined_log_level level =
 		client_met_shortage(reason, error)
 			? LINED_LOG_WARNING
 			: conf_clients_level(client_instance(sock)->conf);
 	const char *missed = lined_socket_missed_deadline(sock);
 	const char *between = missed[0] != '\0' || error != 0 ? ": " : "";
-	/* The message does not name the service: its counter of this reason
-	 * tells the kind, so that no service hides another's clients. */
-	const void *kind = &group->counters.closed[reason];
+	const void *kind = client_log_kind(sock, reason);
 	char label[LINED_ADDRESS_TEXT_MAX + 32], why[256] = "";
 
 	if (!log_enabled(level))
@@ -195,8 +200,8 @@ static const char *client_tls_words(struct lined_socket *sock, char *text,
 	return text;
 }
 
-/* One line for each connection. Programs count them, so none is suppressed as a
- * repeat. */
+/* One line for each connection, unless they are too many: then a summary says
+ * how many are missing. */
 static void client_log_access(struct lined_socket *sock,
 			      enum lined_close_reason reason)
 {
@@ -212,23 +217,23 @@ static void client_log_access(struct lined_socket *sock,
 		return;
 	lined_socket_traffic(sock, &traffic);
 	client_local(sock, local, sizeof(local));
-	log_each(level,
-		 "%s: access: service=%s listen=%s duration=%llu.%03u "
-		 "lines_in=%llu bytes_in=%llu bytes_out=%llu queued=%zu "
-		 "reason=%s%s%s%s%s%s",
-		 client_label(sock, label, sizeof(label)), instance->name,
-		 client_log_word(listen, sizeof(listen),
-				 client_listen(client_of(sock))),
-		 (unsigned long long)(traffic.connected_ms / 1000),
-		 (unsigned)(traffic.connected_ms % 1000),
-		 (unsigned long long)traffic.lines_in,
-		 (unsigned long long)traffic.bytes_in,
-		 (unsigned long long)traffic.bytes_out,
-		 lined_socket_queued(sock), lined_close_reason_text(reason),
-		 missed[0] != '\0' ? "," : "",
-		 client_log_word(limit, sizeof(limit), missed),
-		 local[0] != '\0' ? " local=" : "", local,
-		 client_tls_words(sock, tls, sizeof(tls)));
+	log_msg_of(client_log_kind(sock, LINED_CLOSE_REASONS), level,
+		   "%s: access: service=%s listen=%s duration=%llu.%03u "
+		   "lines_in=%llu bytes_in=%llu bytes_out=%llu queued=%zu "
+		   "reason=%s%s%s%s%s%s",
+		   client_label(sock, label, sizeof(label)), instance->name,
+		   client_log_word(listen, sizeof(listen),
+				   client_listen(client_of(sock))),
+		   (unsigned long long)(traffic.connected_ms / 1000),
+		   (unsigned)(traffic.connected_ms % 1000),
+		   (unsigned long long)traffic.lines_in,
+		   (unsigned long long)traffic.bytes_in,
+		   (unsigned long long)traffic.bytes_out,
+		   lined_socket_queued(sock), lined_close_reason_text(reason),
+		   missed[0] != '\0' ? "," : "",
+		   client_log_word(limit, sizeof(limit), missed),
+		   local[0] != '\0' ? " local=" : "", local,
+		   client_tls_words(sock, tls, sizeof(tls)));
 }
 
 void client_log_closed(struct lined_socket *sock,
