@@ -23,9 +23,12 @@ CROWD = ("\tlimits { clients-per-address = 1000 "
 PYTHON = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin")
 
 # Writes down each line that lined says; a client's line "say X" makes it say X
-# as it is, other lines come back.
+# as it is, other lines come back. gate() waits for open_gate() of the test.
 PUPPET = r"""
 import os, sys, time
+def gate():
+    while not os.path.exists(os.environ["HEARD"] + ".gate"):
+        time.sleep(0.01)
 log = open(os.environ["HEARD"], "a", buffering=1)
 for line in sys.stdin:
     log.write(line)
@@ -57,6 +60,14 @@ def processes():
     return found
 
 
+def parent(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return int(f.read().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return 0
+
+
 class Exec(DaemonTest):
     def setUp(self):
         super().setUp()
@@ -86,10 +97,21 @@ class Exec(DaemonTest):
         except FileNotFoundError:
             return []
 
+    def open_gate(self):
+        self.write("", "heard.gate", workers=None)
+
     def wait_heard(self, pattern, times=1):
         self.eventually(lambda: len([line for line in self.heard_lines()
                                      if re.search(pattern, line)]) >= times,
                         "%s in %s" % (pattern, self.heard_lines()))
+
+    def kill_one(self, mark):
+        """Kills a program with this mark; false: there is none."""
+        for pid, line in processes().items():
+            if mark in line:
+                os.kill(pid, signal.SIGKILL)
+                return True
+        return False
 
     def nothing_is_left(self, mark):
         self.eventually(lambda: not [p for p in processes().values()
@@ -191,11 +213,10 @@ class Shared(Exec):
     def test_what_it_has_not_read_is_counted(self):
         program = self.script("import os, time\nos.read(0, 20)\n"
                               "time.sleep(1000)\n")
-        daemon = self.start(self.bot([PYTHON, program]))
+        daemon = self.start(self.bot([PYTHON, program])
+                            + "drain-timeout = 300ms\n")
         with Client(self.address) as a:
-            a.send(b"line\n" * 50000)
-            self.eventually(lambda: daemon.logged("line: line") or True, "")
-            time.sleep(0.5)
+            a.fill(b"line\n" * 1000)
             pid = next(pid for pid, line in processes().items()
                        if program in line)
             os.kill(pid, signal.SIGKILL)
@@ -208,11 +229,11 @@ class Shared(Exec):
         self.assertLessEqual(unread, got)
 
     def test_a_slow_program_makes_its_clients_wait(self):
-        program = self.script("import sys, time\ntime.sleep(1)\n" + PUPPET)
+        program = self.script(PUPPET.replace("for line", "gate()\nfor line"))
         other = free_port()
         self.start(self.bot([PYTHON, program]) +
                    service("echo", "tcp://127.0.0.1:%d" % other))
-        lines = 30000
+        lines = 10000
         got = []
 
         def push(client, number):
@@ -227,6 +248,7 @@ class Shared(Exec):
             pusher.start()
         with Client(("127.0.0.1", other)) as echo:
             echo.echoes()
+        self.open_gate()
         for number, client in enumerate(clients):
             for i in range(lines):
                 got = client.line()
@@ -260,8 +282,11 @@ class Shared(Exec):
     def test_half_a_line_and_a_closed_output(self):
         daemon = self.puppet(options="\t\tkill-after = 200ms")
         with Client(self.address) as a:
-            a.send(b"do sys.stdout.write(id + ' ha'); sys.stdout.flush(); "
-                   b"time.sleep(0.3); print('lf')\n")
+            a.send(b"do sys.stdout.write(id + ' ha'); sys.stdout.flush()\n"
+                   b"do gate(); print('lf')\n")
+            self.wait_heard("gate")
+            self.assertTrue(a.is_silent(0.05))
+            self.open_gate()
             self.assertEqual(a.line(), b"half\n")
             a.send(b"do os.close(1)\n")
             daemon.wait_log("program ended after")
@@ -342,28 +367,13 @@ class Shared(Exec):
         daemon = self.puppet("\t\tprograms = 2\n",
                              CROWD)
         clients = [Client(self.address) for _ in range(300)]
-        stop = threading.Event()
-
-        def kill():
-            while not stop.wait(0.4):
-                pids = [pid for pid, line in processes().items()
-                        if self.path("program.py") in line]
-                for pid in pids[:1]:
-                    try:
-                        os.kill(pid, signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
-            for turn in range(4):
-                for number, client in enumerate(clients):
-                    client.send(b"%d in %d\n" % (number, turn))
-                time.sleep(0.3)
-        finally:
-            stop.set()
-            killer.join()
+        mark = self.path("program.py")
+        for turn in range(4):
+            for number, client in enumerate(clients):
+                client.send(b"%d in %d\n" % (number, turn))
+            self.eventually(lambda: self.kill_one(mark), "a program to kill")
+            self.eventually(lambda t=turn: len(daemon.logged(
+                "program ended .*killed by signal 9")) > t, "its end")
         # What the killed ones had read is lost; all the rest is right.
         for number, client in enumerate(clients):
             client.send(b"say ME end\n")
@@ -374,8 +384,6 @@ class Shared(Exec):
                      for line in said[:-1]]
             self.assertEqual(turns, sorted(set(turns)))
             client.close()
-        self.assertTrue(daemon.logged("killed by signal 9"))
-
 
     def test_a_crowd_is_told_of_again(self):
         # More than a program's input queue holds at once.
@@ -425,12 +433,13 @@ class Reload(Exec):
                                  "second.py")
             self.write(self.bot([PYTHON, second]))
             # Asked before, answered by the old one after.
-            a.send(b"do time.sleep(0.5); print(id, 'late')\n")
+            a.send(b"do gate(); print(id, 'late')\n")
             self.wait_heard("late")
             daemon.reload()
             a.send(b"hello\n")
-            self.assertEqual({a.line(), a.line()},
-                             {b"new hello\n", b"late\n"})
+            self.assertEqual(a.line(), b"new hello\n")
+            self.open_gate()
+            self.assertEqual(a.line(), b"late\n")
         self.wait_heard("^\\+1 .* again$")
         self.assertFalse(daemon.logged("program ended after"))
         self.nothing_is_left(self.path("program.py"))
@@ -462,9 +471,11 @@ class Reload(Exec):
     def test_stop_waits_for_the_answers(self):
         daemon = self.puppet()
         with Client(self.address) as a:
-            a.send(b"do time.sleep(0.5); print(id, 'answer')\n")
+            a.send(b"do gate(); print(id, 'answer')\n")
             self.wait_heard("answer")
             daemon.signal(signal.SIGTERM)
+            daemon.wait_log("stopping")
+            self.open_gate()
             self.assertEqual(a.rest(), b"answer\n")
 
 
@@ -577,11 +588,26 @@ class Each(Exec):
         daemon = self.start(self.bot(["seq", "2000000"],
                                      "\t\tmode = each"))
         with Client(self.address, rcvbuf=4096) as a:
-            time.sleep(0.5)
+            self.eventually(lambda: self.sleeps("seq 2000000"),
+                            "the program waits")
             self.assertLess(daemon.rss_kib(), 100000)
             data = a.rest()
         self.assertTrue(data.endswith(b"\n1999999\n2000000\n"))
         self.assertEqual(data.count(b"\n"), 2000000)
+
+    def sleeps(self, mark):
+        """Whether the program sleeps, and has used no CPU time meanwhile."""
+        def usage():
+            for pid, line in processes().items():
+                if mark in line:
+                    with open("/proc/%d/stat" % pid) as f:
+                        fields = f.read().rsplit(")", 1)[1].split()
+                    return fields[0], fields[11:13]
+            return None, None
+
+        before = usage()
+        time.sleep(0.1)
+        return before[0] == "S" and usage() == before
 
     def test_too_many_programs(self):
         daemon = self.start(self.bot(["cat"], "\t\tmode = each\n"
@@ -605,8 +631,9 @@ class Rights(Exec):
         ask = "%s -s %s status 2>&1" % (LINECTL, socket)
         daemon = self.start(
             "control { socket = \"%s\" }\n" % socket + self.bot(
-                ["sh", "-c", "%s; setsid -f sh -c 'sleep 0.2; %s'; sleep 1"
-                 % (ask, ask)], "\t\tmode = each"))
+                ["sh", "-c", "%s; setsid -f sh -c 'sleep 0.1; %s; >%s'; "
+                 "until test -e %s; do sleep 0.05; done"
+                 % (ask, ask, self.heard, self.heard)], "\t\tmode = each"))
         with Client(self.address) as a:
             said = a.rest().decode()
         self.assertEqual(said.count("permission denied"), 2, said)
@@ -671,10 +698,9 @@ class Ends(Exec):
 
     def test_a_killed_keeper_is_replaced(self):
         daemon = self.puppet()
-        keeper = next(pid for pid, line in processes().items()
-                      if line.startswith("lined-programs") and
-                      "PPid:\t%d\n" % daemon.pid in
-                      open("/proc/%d/status" % pid).read())
+        keeper = next(
+            pid for pid, line in processes().items()
+            if line.startswith("lined-programs") and parent(pid) == daemon.pid)
         with Client(self.address) as a:
             a.send(b"x\n")
             self.assertEqual(a.line(), b"x\n")
