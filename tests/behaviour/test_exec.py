@@ -228,6 +228,28 @@ class Shared(Exec):
         self.assertGreater(unread, 0)
         self.assertLessEqual(unread, got)
 
+    def test_what_is_unread_at_a_wanted_end_is_counted(self):
+        # It closes its output: lined ends it, and its input, too.
+        control = self.path("control")
+        program = self.script(PUPPET.replace(
+            "for line", "gate()\nos.close(1)\ntime.sleep(1000)\nfor line"))
+        daemon = self.start(
+            "control { socket = \"%s\" }\ndrain-timeout = 300ms\n" % control
+            + self.bot([PYTHON, program], "\t\tkill-after = 100ms"))
+
+        def lines_in():
+            out = subprocess.run(
+                [LINECTL, "-s", control, "--json", "services", "bot"],
+                stdout=subprocess.PIPE, check=True, timeout=20).stdout
+            return json.loads(out)["services"][0]["lines_in"]
+
+        with Client(self.address) as a:
+            a.send(b"line\n" * 100)
+            self.eventually(lambda: lines_in() == 100, "the lines are read")
+            self.open_gate()
+            daemon.wait_log("program ended")
+        self.assertEqual(self.counter(daemon, "lines_unread"), 100)
+
     def test_a_slow_program_makes_its_clients_wait(self):
         program = self.script(PUPPET.replace("for line", "gate()\nfor line"))
         other = free_port()

@@ -258,12 +258,9 @@ static void program_count_unread(struct exec_program *program)
 	int fd = program->input_end;
 
 	program->input_end = -1;
-	if (program->input == NULL) {
-		close(fd);
-		return;
-	}
 	if (program_wrap(program, &program->unread, fd, &unread_handlers,
-			 &framing) == 0)
+			 &framing) == 0 &&
+	    program->input != NULL)
 		lined_socket_close_after_flush(program->input,
 					       LINED_CLOSE_LOCAL, 0);
 }
