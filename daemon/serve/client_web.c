@@ -77,10 +77,35 @@ static const char *web_status_fields(enum http_status status)
 	}
 }
 
+/* The words behind the status, for a person who reads the response. */
+static const char *web_advice(const struct web_request *request,
+			      enum http_status status)
+{
+	switch (status) {
+	case HTTP_FORBIDDEN:
+		return "pages of this Origin may not connect";
+	case HTTP_NOT_FOUND:
+		return "nothing is at this path";
+	case HTTP_METHOD_NOT_ALLOWED:
+		return "only GET and HEAD are";
+	case HTTP_UPGRADE_REQUIRED:
+		return "this address speaks WebSocket, version 13; "
+		       "connect to ws:// or wss://";
+	case HTTP_TOO_LARGE:
+		return "a request has at most 8 KB";
+	case HTTP_UNAVAILABLE:
+		return "full or about to stop; try again later";
+	default:
+		return request->fault != NULL ? request->fault
+					      : "this is no HTTP/1.1 request";
+	}
+}
+
 static void web_respond(struct lined_socket *sock, enum http_status status)
 {
 	const struct client_web *web = lined_socket_arg(sock);
 	const char *text = http_status_text(status);
+	const char *advice = web_advice(&web->request, status);
 	char response[RESPONSE_MAX];
 	int len;
 
@@ -89,10 +114,10 @@ static void web_respond(struct lined_socket *sock, enum http_status status)
 		       "Content-Type: text/plain; charset=utf-8\r\n"
 		       "Content-Length: %zu\r\n\r\n",
 		       (int)status, text, web_status_fields(status),
-		       strlen(text) + 1);
+		       strlen(text) + strlen(advice) + 3);
 	if (!web->request.http.head)
 		len += snprintf(response + len, sizeof(response) - (size_t)len,
-				"%s\n", text);
+				"%s: %s\n", text, advice);
 	websocket_respond(sock, response, (size_t)len);
 }
 

@@ -94,30 +94,47 @@ static bool web_is_key(const char *key, size_t len)
 	return true;
 }
 
-enum web_wish web_request_wish(const struct web_request *request,
-			       const char *bytes, char key[WEB_KEY_LEN])
+/* What is wrong with an upgrade, but for its version; NULL: nothing. */
+static const char *web_find_fault(const struct web_request *request,
+				  const char *bytes)
 {
-	const char *value, *version;
-	size_t at = 0, len = 0, version_len;
+	size_t len;
+
+	if (request->http.old)
+		return "an upgrade needs HTTP/1.1";
+	if (request->http.head || request->http.has_body)
+		return "an upgrade is a GET without a body";
+	if (!web_has_word(request, bytes, "Connection", "Upgrade"))
+		return "Connection: Upgrade is missing";
+	if (web_first(request, bytes, "Sec-WebSocket-Version", &len) == NULL)
+		return "Sec-WebSocket-Version is missing";
+	return NULL;
+}
+
+enum web_wish web_request_wish(struct web_request *request, const char *bytes,
+			       char key[WEB_KEY_LEN])
+{
+	const char *value;
+	size_t at = 0, len = 0;
 
 	if (!web_has_word(request, bytes, "Upgrade", "websocket"))
 		return WEB_WANTS_PAGE;
-	if (request->http.old || request->http.head || request->http.has_body ||
-	    !web_has_word(request, bytes, "Connection", "Upgrade"))
+	request->fault = web_find_fault(request, bytes);
+	if (request->fault != NULL)
 		return WEB_IS_BAD;
-	version = web_first(request, bytes, "Sec-WebSocket-Version",
-			    &version_len);
-	if (version == NULL)
-		return WEB_IS_BAD;
-	if (version_len != 2 || memcmp(version, "13", 2) != 0)
+	value = web_first(request, bytes, "Sec-WebSocket-Version", &len);
+	if (len != 2 || memcmp(value, "13", 2) != 0)
 		return WEB_WANTS_OTHER_VERSION;
 	value = web_field(request, bytes, &at, "Sec-WebSocket-Key", &len);
-	if (value == NULL || !web_is_key(value, len))
-		return WEB_IS_BAD;
-	memcpy(key, value, WEB_KEY_LEN);
-	return web_field(request, bytes, &at, "Sec-WebSocket-Key", &len) == NULL
-		       ? WEB_WANTS_UPGRADE
-		       : WEB_IS_BAD;
+	if (value != NULL && web_is_key(value, len)) {
+		memcpy(key, value, WEB_KEY_LEN);
+		if (web_field(request, bytes, &at, "Sec-WebSocket-Key", &len) ==
+		    NULL)
+			return WEB_WANTS_UPGRADE;
+	}
+	request->fault = "Sec-WebSocket-Key must be there once, "
+			 "16 bytes in Base64";
+	return WEB_IS_BAD;
 }
 
 /* ---- origins --------------------------------------------------------------

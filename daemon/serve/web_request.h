@@ -18,7 +18,8 @@ struct conf_web;
 /* Zeroed memory is a request of which no byte was read. */
 struct web_request {
 	struct http_request http;
-	size_t len; /* the bytes that were taken, whole lines */
+	size_t len;        /* the bytes that were taken, whole lines */
+	const char *fault; /* what is wrong with the upgrade */
 };
 
 /*
@@ -37,12 +38,12 @@ enum web_wish {
 	WEB_WANTS_PAGE,    /* no upgrade */
 	WEB_WANTS_UPGRADE, /* with a key, and of the right version */
 	WEB_WANTS_OTHER_VERSION,
-	WEB_IS_BAD, /* an upgrade with faults */
+	WEB_IS_BAD, /* an upgrade with a fault, which is stored */
 };
 
 /* UPGRADE: stores the key, which has no NUL. */
-enum web_wish web_request_wish(const struct web_request *request,
-			       const char *bytes, char key[WEB_KEY_LEN]);
+enum web_wish web_request_wish(struct web_request *request, const char *bytes,
+			       char key[WEB_KEY_LEN]);
 
 /* Whether the Origin, if there is one, is the Host's own or listed. */
 bool web_request_origin_is_good(const struct web_request *request,

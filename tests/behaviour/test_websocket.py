@@ -94,14 +94,35 @@ class Upgrade(Web):
                 (426, "GET /chat HTTP/1.1\r\nHost: x\r\n\r\n"),
                 (505, "GET /chat HTTP/2.0\r\n\r\n"),
                 (431, "GET /chat HTTP/1.1\r\nX: " + "x" * 9000)):
-            got, fields, _ = self.ask(head)
+            got, fields, body = self.ask(head)
             self.assertEqual(got, status, head)
+            self.assertEqual(len(body), int(fields.get("content-length", 0)))
             if status == 405:
                 self.assertIn("GET", fields["allow"])
             if status == 426:
                 self.assertEqual(fields["upgrade"], "websocket")
                 self.assertEqual(fields["sec-websocket-version"], "13")
         self.eventually(lambda: self.services()["clients"] == 0, "all left")
+
+    def test_refusals_say_why(self):
+        self.serve("limits { clients = 1 }")
+        good = request().decode()
+        for words, head in (
+                ("Connection: Upgrade is missing",
+                 good.replace("keep-alive, Upgrade", "close")),
+                ("Sec-WebSocket-Version is missing",
+                 good.replace("Sec-WebSocket-Version", "X")),
+                ("Sec-WebSocket-Key must be", request(key="short")),
+                ("needs HTTP/1.1", good.replace("HTTP/1.1", "HTTP/1.0")),
+                ("without a body", good.replace(
+                    "Host", "Content-Length: 5\r\nHost")),
+                ("no HTTP/1.1 request", "hello\r\n"),
+                ("nothing is at this path", request("/other")),
+                ("pages of this Origin", request(
+                    extra="Origin: https://b.example\r\n")),
+                ("speaks WebSocket, version 13",
+                 "GET / HTTP/1.1\r\nHost: x\r\n\r\n")):
+            self.assertIn(words, self.ask(head)[2].decode(), head)
 
     def test_request_and_frames_may_come_in_any_pieces(self):
         self.serve(workers=2)
