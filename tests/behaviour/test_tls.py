@@ -678,6 +678,8 @@ class Upstreams(TlsTest):
                  "upstream-ca: /no/such: No such file or directory"),
                 ('upstream-certificate = "%s"' % certs.alice.certificate,
                  "upstream-certificate and upstream-key need each other"),
+                ('upstream-name = "%s"' % ("x" * 256),
+                 "upstream-name: a name has at most 255 characters"),
                 ('upstream-certificate = "%s" upstream-key = "%s"'
                  % (certs.alice.certificate, certs.server.key),
                  r"upstream-key: \S+: it is not the key of the "

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of a name that TLS can send. */
+#define NAME_MAX_BYTES 255
+
 /* An option that is empty is not set. */
 static const char *tls_path(const char *text)
 {
@@ -96,6 +99,10 @@ void relay_tls_check(struct lined_check *check,
 			"other");
 		return;
 	}
+	if (strlen(options->upstream_name) > NAME_MAX_BYTES)
+		lined_check_error(check, "upstream-name",
+				  "a name has at most %d characters",
+				  NAME_MAX_BYTES);
 	if (!options->upstream_verify)
 		lined_check_warning(check, "upstream-verify",
 				    "false: the certificates of upstreams are "
