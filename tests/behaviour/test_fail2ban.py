@@ -104,6 +104,9 @@ class Fail2ban(DaemonTest):
             "connect-rate-per-address",
             "service a: refused 192.0.2.3:5: line-rate",
             "service p: refused 192.0.2.4:5: proxy: not a PROXY header: x",
+            "service a: refused 192.0.2.5:5: penalty",
+            # Its cause is matched already.
+            "service a: penalty 192.0.2.9:5: 60 s: too-long",
             # Not its fault.
             "service a: refused 192.0.2.9:5: clients",
             "service control: refused unix: clients",
@@ -117,7 +120,7 @@ class Fail2ban(DaemonTest):
             "service a: 192.0.2.8 says: client 4 192.0.2.9:5: closed: "
             "too-long",
         )]), ["2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3",
-              "192.0.2.4"])
+              "192.0.2.4", "192.0.2.5"])
 
     def test_the_jail_is_good(self):
         out = self.run_program("fail2ban-client", "-c", self.directory(), "-d")

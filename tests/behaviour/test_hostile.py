@@ -60,9 +60,11 @@ class Attack:
             assert ended.poll(20000)
 
     def many_connections(self):
-        clients = [self.client() for _ in range(3)]
-        for client in clients[1:]:
-            client.ended()
+        clients = [self.client() for _ in range(10)]
+        ended = select.poll()
+        for client in clients:
+            ended.register(client.sock, select.POLLIN)
+        assert ended.poll(20000)
         for client in clients:
             client.close()
 

@@ -141,12 +141,13 @@ class Penalties(DaemonTest):
                     if cause != "first-line-timeout":
                         client.send(b"line\nhalf a")
                     if cause == "connect-rate-per-address":
-                        client.line()
-                        with self.client() as second:
-                            second.ended()
+                        for _ in range(10):
+                            self.client().close()
                     else:
                         client.ended()
                 if cause:
+                    self.eventually(
+                        lambda: self.counters()["penalties"] == 1, cause)
                     ruling = self.ask("why", BAD)["rulings"][0]
                     self.assertEqual(ruling["by"], "penalty")
                     self.assertIn("for " + cause, ruling["rule"])
