@@ -38,10 +38,21 @@ static void on_client_leaves(struct lined_service *service,
 	(void)entry;
 }
 
-static void on_client_gone(struct lined_service *service, bool placed)
+static void on_client_gone(struct lined_service *service, bool placed,
+			   uint8_t class)
 {
 	ck_assert(!placed);
+	ck_assert_uint_eq(class, 0);
 	(void)service;
+}
+
+static void on_penalty(struct lined_service *service, uint8_t class,
+		       const struct sockaddr *address, const char *cause)
+{
+	(void)service;
+	(void)class;
+	(void)address;
+	(void)cause;
 }
 
 static void run_ended(struct worker_call *call)
@@ -65,6 +76,7 @@ static void on_ended(struct lined_service *service)
 static const struct instance_owner_ops ops = {
 	.client_leaves = on_client_leaves,
 	.client_gone = on_client_gone,
+	.penalize = on_penalty,
 	.emptied = instance_finish, /* each by itself */
 	.ended = on_ended,
 };
