@@ -7,6 +7,7 @@
 
 #include "watch/memory_worst.h"
 
+#include <inttypes.h>
 #include <stdint.h>
 
 #include "config/conf.h"
@@ -48,14 +49,14 @@ void memory_worst_print(const struct conf *conf, FILE *out)
 	for (i = 0; i < conf->service_count; i++) {
 		const struct conf_service *service = &conf->services[i];
 		uint64_t client = memory_of_client(service);
+		uint64_t clients = conf_clients_max(service);
 
-		sum += client * service->clients;
+		sum += client * clients;
 		fprintf(out,
-			"memory: service %s: at worst %s: %u clients of %s "
-			"each\n",
-			service->name,
-			memory_text(client * service->clients, text),
-			service->clients, memory_text(client, each));
+			"memory: service %s: at worst %s: %" PRIu64
+			" clients of %s each\n",
+			service->name, memory_text(client * clients, text),
+			clients, memory_text(client, each));
 	}
 	fprintf(out, "memory: all services: at worst %s; ",
 		memory_text(sum, text));

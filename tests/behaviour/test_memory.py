@@ -150,7 +150,7 @@ class Check(Case):
 
 class Readers(Case):
     """Publishers of empty lines, and readers that never read."""
-    queue = 128 * 1024
+    queue = 64 * 1024
     readers = 20
 
     def test_a_queue_takes_twice_its_limit_at_most(self):
@@ -160,7 +160,7 @@ class Readers(Case):
 
     def fill(self, slow):
         hub, into = self.path("hub.sock"), self.path("in.sock")
-        limits = "limits { send-queue = 128k }\n"
+        limits = "limits { send-queue = 64k }\n"
         topic = "topic = \"t\" slow = \"%s\"" % slow
         daemon = self.start(
             self.top
@@ -173,10 +173,10 @@ class Readers(Case):
                         "all are there")
         rss, held = daemon.rss_kib(), self.status()["memory_held"]
         with Client(into) as publisher:
-            for _ in range(4000):
+            for _ in range(1000):
                 # Each send is a block of its own, most of the time.
                 publisher.send(b"\n")
-            for _ in range(400):
+            for _ in range(160):
                 publisher.send(b"\n" * 500)
         self.eventually(
             lambda: self.ask("services", "in")["services"][0]["clients"] == 0,
