@@ -779,6 +779,35 @@ START_TEST(a_worker_that_lags_makes_publishers_pause)
 }
 END_TEST
 
+/* A turn takes what the budget allows, on one worker, too; the rest comes in
+ * the next ones, and nothing is lost. */
+START_TEST(a_flood_is_cut_into_turns)
+{
+	struct bus_counters counters;
+	struct hall hall;
+	unsigned lines = 0, got = 0, i, before = 0;
+	int client;
+
+	hall_open(&hall, 1, &publishing, &lines);
+	hall_call(&hall, 0, 0, subscribe_counter, &got);
+	client = hall_client(&hall, 0, 0);
+	for (i = 0; i < 40; i++)
+		support_puts(client, "60\n");
+	while (lines < 40) {
+		turn(&hall);
+		/* 60 KiB are within it, 120 are not. */
+		ck_assert_uint_le(lines, before + 2);
+		before = lines;
+	}
+	hall_wait_count(&hall, &got, 40);
+	bus_count(hall.bus, &counters);
+	ck_assert_uint_ge(counters.pauses, 19);
+	ck_assert(!is_lagging(&hall, 0, 0));
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
 /* ---- shared memory ------------------------------------------------------- */
 
 enum { ADDITIONS = 100 };
@@ -958,6 +987,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_mark_parts_what_was_published_before_and_after);
 	tcase_add_test(tcase, above_the_limit_nothing_is_published_to_anyone);
 	tcase_add_test(tcase, a_worker_that_lags_makes_publishers_pause);
+	tcase_add_test(tcase, a_flood_is_cut_into_turns);
 	tcase_add_test(tcase, a_message_may_be_kept);
 	tcase_add_test(tcase, services_on_all_workers_share_memory_by_name);
 	tcase_add_test(tcase, an_instance_may_end_with_messages_on_their_way);

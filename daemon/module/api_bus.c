@@ -125,7 +125,7 @@ int lined_client_unsubscribe(struct lined_socket *client, const char *name)
 
 bool lined_bus_is_lagging(const struct lined_service *instance)
 {
-	return bus_member_is_held(&instance->bus);
+	return bus_is_lagging(&instance->bus);
 }
 
 void lined_bus_unsubscribe(struct lined_subscription *subscription)

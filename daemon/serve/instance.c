@@ -116,18 +116,30 @@ static void instance_task_fired(struct lined_timer *timer)
 	worker_leave(instance->worker);
 }
 
-/* The hold() of the bus: while other workers lag behind, this instance's
- * clients are not read. */
+/* The hold() of the bus: while other workers are behind, or the turn's messages
+ * are not delivered, this instance's clients are not read. */
 static void instance_hold(struct bus_member *member, bool on)
 {
 	struct lined_service *instance =
 		lined_container_of(member, struct lined_service, bus);
 	void (*set)(struct lined_socket * sock, unsigned reason) =
 		on ? socket_hold : socket_unhold;
+	size_t first = !on && instance->client_count > 0
+			       ? instance->hold_first++ % instance->client_count
+			       : 0;
 	struct client *client;
+	int round;
 
-	list_for_each(client, &instance->clients, link)
-		set(client_socket(client), CLIENT_HOLD_BUS);
+	/* Clients that wait are served in the order of this, until the next
+	 * hold: begin with another one each time, or the last ones would never
+	 * have a turn. */
+	for (round = 0; round < 2; round++) {
+		size_t i = 0;
+
+		list_for_each(client, &instance->clients, link)
+			if ((i++ < first) == (round > 0))
+				set(client_socket(client), CLIENT_HOLD_BUS);
+	}
 	list_for_each(client, &instance->datagrams, link)
 		set(client_socket(client), CLIENT_HOLD_BUS);
 }

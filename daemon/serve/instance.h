@@ -54,6 +54,7 @@ struct lined_service {
 			      const struct lined_line *line);
 	size_t client_count; /* in `clients` */
 	unsigned asking;     /* client_ask under way */
+	unsigned hold_first; /* the client with which the next hold begins */
 	struct bus_member bus;
 	struct registry_member registry;
 	struct programs programs;

@@ -17,18 +17,22 @@
 #include <lined/bus.h>
 
 #include "list.h"
+#include "threads/bus_budget.h"
 #include "threads/bus_topic.h"
 #include "threads/worker.h"
 
 /*
  * Back-pressure. The backlog is the number of bytes that the slowest other end
- * has not handled yet. Above HIGH an instance that publishes is held: its
- * clients are not read until the backlog is at most LOW. Above MAX publishing
- * fails.
+ * has not handled yet. An end is behind if its backlog is more than it delivers
+ * in four turns (bus_budget.h), at most 4 MiB. While one is behind,
+ * an instance that publishes is held: its clients are not read. It is held to
+ * the end of the turn, too, if it has published more than fits into a turn.
+ * Above MAX publishing fails.
  */
-#define BUS_BACKLOG_LOW  ((size_t)2 << 20)
-#define BUS_BACKLOG_HIGH ((size_t)4 << 20)
-#define BUS_BACKLOG_MAX  ((size_t)64 << 20)
+#define BUS_BACKLOG_MAX ((size_t)64 << 20)
+
+/* What a message costs besides its bytes. */
+#define BUS_MESSAGE_COST ((size_t)64)
 
 struct bus;
 struct bus_end;
@@ -47,7 +51,7 @@ struct bus_counters {
 	uint64_t posts;   /* batches of messages, from worker to worker */
 	uint64_t wakeups; /* of workers, by other threads */
 	uint64_t refused; /* not published: above BUS_BACKLOG_MAX */
-	uint64_t pauses;  /* members held: above BUS_BACKLOG_HIGH */
+	uint64_t pauses;  /* times that members were held */
 };
 
 void bus_count(const struct bus *bus, struct bus_counters *counters);
@@ -93,6 +97,9 @@ static inline bool bus_member_is_held(const struct bus_member *member)
 	return list_is_linked(&member->held_link);
 }
 
+/* Whether they are held for longer than this turn: lined_bus_is_lagging(). */
+bool bus_is_lagging(const struct bus_member *member);
+
 /* The functions of lined/bus.h, with the member in place of the service, and
  * with the topic's scope. */
 int bus_publish(struct bus_member *member, uint64_t scope, const char *topic,
@@ -119,6 +126,10 @@ struct bus_backend {
 	/* The bytes that the slowest other end has not handled yet, and those
 	 * not flushed yet. */
 	size_t (*backlog)(const void *link);
+	/* Whether another end is behind; the least allowance of the other
+	 * ends. */
+	bool (*is_behind)(const void *link);
+	uint64_t (*allowance)(const void *link);
 	/* Batches that have left so far. MT-safe. */
 	uint64_t (*posts)(const void *link);
 };
@@ -126,6 +137,13 @@ struct bus_backend {
 /* Gives the end its backend, before anything is published. Main thread. */
 void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
 		    void *link);
+
+/* To be called before and after messages of other ends are delivered, of so
+ * many bytes. */
+void bus_end_begin(struct bus_end *end);
+void bus_end_done(struct bus_end *end, size_t bytes);
+/* The bytes of messages that the end delivers in a turn. MT-safe. */
+uint64_t bus_end_allowance(const struct bus_end *end);
 
 /*
  * Delivers a message of another end to the subscriptions of this one. The stamp

@@ -16,6 +16,9 @@
 
 #define BUS_QUEUE_MIN 64
 
+/* The most bytes that an end publishes in a turn before it holds. */
+#define TURN_MOST ((uint64_t)65536)
+
 static void bus_end_count(uint64_t *counter)
 {
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
@@ -100,53 +103,51 @@ bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *name,
 	return true;
 }
 
-/* ---- the message phase ------------------------------------------------- */
-
-static void bus_end_turn(struct lined_message *message)
+void bus_end_begin(struct bus_end *end)
 {
-	struct bus_end *end = lined_container_of(message, struct bus_end, turn);
-	struct bus_queue queue = end->queue;
-	size_t i;
-
-	end->turn_due = false;
-	end->queue = end->served;
-	end->served = queue;
-	end->queued_bytes = 0;
-	/* Before the delivery here, so that other workers begin at once. */
-	if (end->backend != NULL)
-		end->backend->flush(end->backend_link);
-	for (i = 0; i < queue.count; i++) {
-		struct bus_waiting *item = &queue.items[i];
-
-		item->topic->queued--;
-		bus_end_serve(end, item->topic, item->message, item->stamp);
-		lined_buffer_unref(item->message);
-	}
-	end->served.count = 0;
+	bus_budget_begin(&end->budget);
 }
 
-static void bus_end_turn_cancelled(struct lined_message *message)
+void bus_end_done(struct bus_end *end, size_t bytes)
 {
-	lined_container_of(message, struct bus_end, turn)->turn_due = false;
+	bus_budget_end(&end->budget, bytes);
 }
 
-static void bus_end_want_turn(struct bus_end *end)
+uint64_t bus_end_allowance(const struct bus_end *end)
 {
-	if (end->turn_due)
-		return;
-	end->turn_due = true;
-	lined_dispatcher_defer(end->worker->dispatcher, &end->turn);
+	return bus_budget_allowance(&end->budget);
 }
 
 /* ---- back-pressure ---------------------------------------------------- */
 
+static bool bus_end_is_behind(const struct bus_end *end)
+{
+	return end->backend != NULL &&
+	       end->backend->is_behind(end->backend_link);
+}
+
+bool bus_is_lagging(const struct bus_member *member)
+{
+	return bus_member_is_held(member) && bus_end_is_behind(member->end);
+}
+
+/* What this end may publish in a turn: the messages of a turn come from all
+ * ends. Not more than TURN_MOST: how long it takes is known afterwards. */
+static uint64_t bus_end_share(const struct bus_end *end)
+{
+	uint64_t least = bus_end_allowance(end), others;
+
+	if (end->backend != NULL) {
+		others = end->backend->allowance(end->backend_link);
+		least = (others < least ? others : least) / end->bus->count;
+	}
+	return least < TURN_MOST ? least : TURN_MOST;
+}
+
+/* It ends with the turn of the messages. */
 static void bus_end_hold(struct bus_end *end, struct bus_member *member)
 {
-	/* Without a timer nothing would end the hold. */
-	if (bus_member_is_held(member) || member->left ||
-	    (!lined_timer_is_armed(&end->hold_check) &&
-	     lined_timer_start(&end->hold_check, HOLD_CHECK_MS, HOLD_CHECK_MS) <
-		     0))
+	if (bus_member_is_held(member) || member->left)
 		return;
 	bus_end_count(&end->pauses);
 	list_append(&end->held, &member->held_link);
@@ -163,16 +164,75 @@ void bus_end_unhold(struct bus_end *end, struct bus_member *member)
 	member->hold(member, false);
 }
 
+static void bus_end_unhold_all(struct bus_end *end)
+{
+	struct bus_member *member, *next;
+
+	list_for_each_safe(member, next, &end->held, held_link)
+		bus_end_unhold(end, member);
+}
+
+/* While others are behind the hold goes on; without a timer nothing would end
+ * it. */
+static void bus_end_end_holds(struct bus_end *end)
+{
+	if (list_is_empty(&end->held) || lined_timer_is_armed(&end->hold_check))
+		return;
+	if (!bus_end_is_behind(end) ||
+	    lined_timer_start(&end->hold_check, HOLD_CHECK_MS, HOLD_CHECK_MS) <
+		    0)
+		bus_end_unhold_all(end);
+}
+
 static void bus_end_check_hold(struct lined_timer *timer)
 {
 	struct bus_end *end =
 		lined_container_of(timer, struct bus_end, hold_check);
-	struct bus_member *member, *next;
 
-	if (end->backend->backlog(end->backend_link) > BUS_BACKLOG_LOW)
+	if (!bus_end_is_behind(end))
+		bus_end_unhold_all(end);
+}
+
+/* ---- the message phase ------------------------------------------------- */
+
+static void bus_end_turn(struct lined_message *message)
+{
+	struct bus_end *end = lined_container_of(message, struct bus_end, turn);
+	struct bus_queue queue = end->queue;
+	size_t i, bytes = end->queued_bytes;
+
+	end->turn_due = false;
+	end->queue = end->served;
+	end->served = queue;
+	end->queued_bytes = 0;
+	end->budget.published = 0;
+	/* Before the delivery here, so that other workers begin at once. */
+	if (end->backend != NULL)
+		end->backend->flush(end->backend_link);
+	bus_end_begin(end);
+	for (i = 0; i < queue.count; i++) {
+		struct bus_waiting *item = &queue.items[i];
+
+		item->topic->queued--;
+		bus_end_serve(end, item->topic, item->message, item->stamp);
+		lined_buffer_unref(item->message);
+	}
+	bus_end_done(end, bytes + queue.count * BUS_MESSAGE_COST);
+	end->served.count = 0;
+	bus_end_end_holds(end);
+}
+
+static void bus_end_turn_cancelled(struct lined_message *message)
+{
+	lined_container_of(message, struct bus_end, turn)->turn_due = false;
+}
+
+static void bus_end_want_turn(struct bus_end *end)
+{
+	if (end->turn_due)
 		return;
-	list_for_each_safe(member, next, &end->held, held_link)
-		bus_end_unhold(end, member);
+	end->turn_due = true;
+	lined_dispatcher_defer(end->worker->dispatcher, &end->turn);
 }
 
 /* ---- publishing ------------------------------------------------------- */
@@ -200,7 +260,6 @@ static int bus_end_refuse(struct bus_end *end)
 }
 
 static int bus_end_publish_to_others(struct bus_end *end,
-				     struct bus_member *member,
 				     const struct bus_topic_name *name,
 				     uint64_t stamp,
 				     struct lined_buffer *message)
@@ -212,17 +271,25 @@ static int bus_end_publish_to_others(struct bus_end *end,
 		return bus_end_refuse(end);
 	if (end->backend->publish(end->backend_link, name, stamp, message) < 0)
 		return -1;
-	if (backlog > BUS_BACKLOG_HIGH)
-		bus_end_hold(end, member);
 	bus_end_want_turn(end);
 	return 0;
+}
+
+/* Counts what was published; above the budget the member is held. */
+static void bus_end_spend(struct bus_end *end, struct bus_member *member,
+			  size_t cost)
+{
+	end->budget.published += cost;
+	if (end->turn_due && (end->budget.published > bus_end_share(end) ||
+			      bus_end_is_behind(end)))
+		bus_end_hold(end, member);
 }
 
 int bus_publish(struct bus_member *member, uint64_t scope, const char *text,
 		struct lined_buffer *message)
 {
 	struct bus_end *end = member->end;
-	size_t len = lined_buffer_len(message);
+	size_t len = lined_buffer_len(message), cost = len + BUS_MESSAGE_COST;
 	uint64_t stamp = bus_end_stamp(end);
 	struct bus_topic_name name;
 	struct bus_topic *topic;
@@ -235,11 +302,13 @@ int bus_publish(struct bus_member *member, uint64_t scope, const char *text,
 	if (topic != NULL && bus_queue_reserve(&end->queue) < 0)
 		return -1;
 	if (end->backend != NULL &&
-	    bus_end_publish_to_others(end, member, &name, stamp, message) < 0)
+	    bus_end_publish_to_others(end, &name, stamp, message) < 0)
 		return -1;
 	bus_end_count(&end->published);
-	if (topic == NULL)
+	if (topic == NULL) {
+		bus_end_spend(end, member, cost);
 		return 0;
+	}
 	topic->queued++;
 	end->queued_bytes += len;
 	end->queue.items[end->queue.count++] = (struct bus_waiting){
@@ -248,6 +317,7 @@ int bus_publish(struct bus_member *member, uint64_t scope, const char *text,
 		.stamp = stamp,
 	};
 	bus_end_want_turn(end);
+	bus_end_spend(end, member, cost);
 	return 0;
 }
 
@@ -276,6 +346,7 @@ struct bus_end *bus_end_new(struct bus *bus, struct worker *worker,
 	end->turn.handler = bus_end_turn;
 	end->turn.cancel = bus_end_turn_cancelled;
 	list_init(&end->held);
+	bus_budget_init(&end->budget);
 	lined_timer_init(&end->hold_check, worker->dispatcher,
 			 bus_end_check_hold);
 	return end;

@@ -11,6 +11,7 @@
 
 #include "cache_line.h"
 #include "threads/bus.h"
+#include "threads/bus_budget.h"
 
 struct lined_subscription {
 	struct list link;        /* bus_topic.subscriptions */
@@ -54,6 +55,7 @@ struct bus_end {
 	struct list *cursor;
 	uint64_t stamp;
 
+	struct bus_budget budget;
 	struct list held; /* bus_member.held_link */
 	struct lined_timer hold_check;
 

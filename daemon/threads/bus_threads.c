@@ -191,6 +191,40 @@ static size_t bus_threads_backlog(const void *link)
 	return most + (end->batch != NULL ? end->batch->bytes : 0);
 }
 
+/* What four turns deliver may wait. */
+static bool bus_threads_is_behind(const void *link)
+{
+	const struct thread_end *end = link;
+	size_t i;
+
+	for (i = 0; i < end->threads->count; i++) {
+		const struct thread_end *other = &end->threads->ends[i];
+		size_t backlog = atomic_load_explicit(&other->backlog,
+						      memory_order_relaxed);
+
+		if (other != end && backlog > 0 &&
+		    backlog > 4 * bus_end_allowance(other->bus))
+			return true;
+	}
+	return false;
+}
+
+static uint64_t bus_threads_allowance(const void *link)
+{
+	const struct thread_end *end = link;
+	uint64_t least = BUS_ALLOWANCE_MAX;
+	size_t i;
+
+	for (i = 0; i < end->threads->count; i++) {
+		uint64_t allowance =
+			bus_end_allowance(end->threads->ends[i].bus);
+
+		if (&end->threads->ends[i] != end && allowance < least)
+			least = allowance;
+	}
+	return least;
+}
+
 static uint64_t bus_threads_posts(const void *link)
 {
 	const struct thread_end *end = link;
@@ -202,6 +236,8 @@ static const struct bus_backend bus_threads_backend = {
 	.publish = bus_threads_publish,
 	.flush = bus_threads_flush,
 	.backlog = bus_threads_backlog,
+	.is_behind = bus_threads_is_behind,
+	.allowance = bus_threads_allowance,
 	.posts = bus_threads_posts,
 };
 
@@ -220,6 +256,7 @@ static void parcel_arrived(struct lined_message *message)
 		lined_container_of(message, struct parcel, message);
 	struct envelope *envelope, *next;
 
+	bus_end_begin(parcel->to->bus);
 	for (envelope = parcel->batch->first; envelope != NULL;
 	     envelope = next) {
 		const char *data =
@@ -231,6 +268,7 @@ static void parcel_arrived(struct lined_message *message)
 				     envelope_unref, envelope))
 			envelope_unref(envelope);
 	}
+	bus_end_done(parcel->to->bus, parcel->batch->bytes);
 	parcel_done(parcel);
 }
 

@@ -11,6 +11,8 @@
 /* A block is published before it exceeds this size, for readers with small
  * queues; a longer line is a block of its own. */
 #define BLOCK_MAX 16384
+/* More could take longer to deliver than the bus allows in a turn. */
+#define BLOCK_LINES 256
 
 /* In mode upstream lines of clients go up, and all others to the feed. */
 static bool intake_goes_up(const struct relay *relay, uint64_t sender)
@@ -75,8 +77,9 @@ bool relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,
 		return false;
 	if (!intake_accepts(relay, sender, line))
 		return true;
-	if (relay->block.count > 0 &&
-	    relay_block_bytes(&relay->block) + len > BLOCK_MAX)
+	if (relay->block.count >= BLOCK_LINES ||
+	    (relay->block.count > 0 &&
+	     relay_block_bytes(&relay->block) + len > BLOCK_MAX))
 		relay_intake_publish(relay, sender);
 	if (relay_block_add(&relay->block, tag, tag_len, line,
 			    lined_service_framing(relay->service)) < 0)

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Measures deliveries. A slow one lowers the allowance at once, fast ones
+ * double it at most: a worker that was interrupted is soon back to it.
+ */
+#include "config.h"
+
+#include "threads/bus_budget.h"
+
+#include <time.h>
+
+/* What the deliveries of a turn should take. */
+#define BUDGET_NS ((uint64_t)2000000)
+
+static uint64_t bus_budget_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void bus_budget_set(struct bus_budget *budget, uint64_t allowance)
+{
+	__atomic_store_n(&budget->allowance, allowance, __ATOMIC_RELAXED);
+}
+
+void bus_budget_init(struct bus_budget *budget)
+{
+	budget->published = 0;
+	bus_budget_set(budget, BUS_ALLOWANCE_MAX);
+}
+
+void bus_budget_begin(struct bus_budget *budget)
+{
+	budget->begun_ns = bus_budget_now_ns();
+}
+
+void bus_budget_end(struct bus_budget *budget, size_t bytes)
+{
+	uint64_t took_ns = bus_budget_now_ns() - budget->begun_ns;
+	uint64_t before = bus_budget_allowance(budget);
+	uint64_t fits =
+		took_ns > 0 ? BUDGET_NS * bytes / took_ns : BUS_ALLOWANCE_MAX;
+
+	if (bytes == 0)
+		return;
+	if (fits > 2 * before)
+		fits = 2 * before;
+	if (fits > BUS_ALLOWANCE_MAX)
+		fits = BUS_ALLOWANCE_MAX;
+	bus_budget_set(budget, fits > 0 ? fits : 1);
+}

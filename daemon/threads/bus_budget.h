@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The budget of a worker's end of the bus: how many bytes of messages may be
+ * published for it in a turn, so that delivering them takes some two
+ * milliseconds. It follows from how long the last ones took: a message for
+ * 10,000 clients costs more than one for three. Above it the clients that
+ * publish are held until the next turn, and the others are served.
+ */
+#ifndef BUS_BUDGET_H
+#define BUS_BUDGET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUS_ALLOWANCE_MAX ((uint64_t)1 << 20)
+
+struct bus_budget {
+	uint64_t allowance; /* atomic: other workers read it */
+	uint64_t begun_ns;
+	uint64_t published; /* in this turn */
+};
+
+void bus_budget_init(struct bus_budget *budget);
+
+/* To be called before and after messages of so many bytes are delivered. */
+void bus_budget_begin(struct bus_budget *budget);
+void bus_budget_end(struct bus_budget *budget, size_t bytes);
+
+static inline uint64_t bus_budget_allowance(const struct bus_budget *budget)
+{
+	return __atomic_load_n(&budget->allowance, __ATOMIC_RELAXED);
+}
+
+#endif
