@@ -200,6 +200,7 @@ void conf_limits_read(struct conf_build *build, struct conf_node *node,
 {
 	struct conf_bounds bounds;
 
+	*limits = (struct conf_limits){.clients = 0};
 	limits_fill(build, NULL, context, limits_table, limits, false);
 	if (service->module != NULL &&
 	    (service->module->flags & LINED_NO_IDLE_TIMEOUT) != 0)
