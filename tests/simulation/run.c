@@ -236,6 +236,7 @@ static void run_apply(struct conf *conf, bool stalled)
 	loops_stall(stalled);
 	must(server_apply(plan, NULL) == 0 || stalled);
 	loops_stall(false);
+	memory_set_limit(&run.server.memory, scene.ceiling);
 	loops_main_calls(false);
 	reload_plan_free(plan);
 	conf_unref(conf);
@@ -390,11 +391,11 @@ static size_t run_memory(void)
 static void run_check_bounds(void)
 {
 	size_t memory = run_memory(), bound = run.memory_before;
+	size_t queued, limit;
 	unsigned i;
 
 	for (i = 0; i < NET_FDS; i++) {
 		struct watched_client *client = &watched_clients[i];
-		size_t queued, limit;
 
 		if (client->sock == NULL)
 			continue;
@@ -409,6 +410,12 @@ static void run_check_bounds(void)
 				queued, client->limit);
 		bound += 2 * client->limit + CLIENT_MEMORY;
 	}
+	limit = memory_limit(&run.server.memory);
+	if (limit > 0 &&
+	    memory_held(&run.server.memory) > limit + CLIENT_MEMORY)
+		violated("clients hold %llu bytes, the ceiling is %zu",
+			 (unsigned long long)memory_held(&run.server.memory),
+			 limit);
 	bound += (scene.workers + 1) * WORKER_MEMORY;
 	if (run.memory_before > 0 && memory > bound)
 		violated("%zu bytes are in use, at most %zu should be", memory,
@@ -542,6 +549,9 @@ static void run_stop(bool calm)
 			run_wait();
 	}
 	run_check_counters();
+	if (memory_held(&run.server.memory) > 0)
+		violated("memory of nobody: %llu bytes",
+			 (unsigned long long)memory_held(&run.server.memory));
 	loops_main_calls(true);
 	server_fini(&run.server);
 	loops_set_main(NULL);

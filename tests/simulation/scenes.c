@@ -33,6 +33,7 @@ void scene_begin(void)
 	scene.backup = world_once_in(3);
 	scene.faulty = world_once_in(2);
 	scene.limited = world_once_in(2);
+	scene.ceiling = world_once_in(4) ? world_between(20000, 300000) : 0;
 	for (i = 0; i < 3; i++)
 		upstreams[i] = net_listen((uint16_t)(SCENE_UPSTREAM + i));
 	trace("%u workers%s%s%s%s%s%s%s%s", scene.workers,
@@ -64,36 +65,44 @@ static void scene_add(const char *format, ...)
 	va_end(args);
 }
 
+/* One number a call: compilers evaluate arguments in different orders. */
+static void scene_add_number(const char *key, unsigned low, unsigned high,
+			     const char *unit)
+{
+	scene_add(" %s = %u%s", key, world_between(low, high), unit);
+}
+
+/* One of these many times. */
+static void scene_maybe(unsigned n, const char *key, unsigned low,
+			unsigned high, const char *unit)
+{
+	if (world_once_in(n))
+		scene_add_number(key, low, high, unit);
+}
+
 static void scene_limits(void)
 {
-	scene_add(" limits { send-queue = %u", world_between(2048, 40000));
+	scene_add(" limits {");
+	scene_add_number("send-queue", 2048, 40000, "");
 	if (scene.limited) {
-		if (world_once_in(3))
-			scene_add(" clients = %u", world_between(1, 8));
-		if (world_once_in(3))
-			scene_add(" clients-per-address = %u",
-				  world_between(1, 4));
-		if (world_once_in(4))
-			scene_add(" connect-rate-per-address = %u",
-				  world_between(1, 10));
-		if (world_once_in(4))
-			scene_add(" idle-timeout = %us", world_between(1, 4));
-		if (world_once_in(4))
-			scene_add(" line-timeout = %us", world_between(1, 4));
-		if (world_once_in(4))
-			scene_add(" first-line-timeout = 1s");
-		if (world_once_in(4))
-			scene_add(" send-stall = %us", world_between(1, 4));
-		if (world_once_in(4))
-			scene_add(" line-rate = %u line-burst = %u",
-				  world_between(50, 500), world_between(1, 20));
+		scene_maybe(3, "clients", 1, 8, "");
+		scene_maybe(3, "clients-per-address", 1, 4, "");
+		scene_maybe(4, "connect-rate-per-address", 1, 10, "");
+		scene_maybe(4, "idle-timeout", 1, 4, "s");
+		scene_maybe(4, "line-timeout", 1, 4, "s");
+		scene_maybe(4, "first-line-timeout", 1, 2, "s");
+		scene_maybe(4, "send-stall", 1, 4, "s");
+		scene_maybe(4, "line-rate", 50, 500, "");
+		scene_maybe(4, "line-burst", 1, 20, "");
 	}
 	scene_add(" }\n");
-	if (scene.limited && world_once_in(3))
-		scene_add(" class \"near\" { from = { \"10.0.0.%u\" } "
-			  "clients = %u idle-timeout = %us }\n",
-			  world_between(1, 5), world_between(1, 4),
-			  world_between(1, 4));
+	if (scene.limited && world_once_in(3)) {
+		scene_add(" class \"near\" { from = { \"10.0.0.%u\" }",
+			  world_between(1, 5));
+		scene_add_number("clients", 1, 4, "");
+		scene_add_number("idle-timeout", 1, 4, "s");
+		scene_add(" }\n");
+	}
 }
 
 /* The name changes: the service is replaced, and the other takes its port. */
@@ -130,11 +139,10 @@ static void scene_hub(const char *name, const char *other, unsigned port)
 static void scene_feed(void)
 {
 	scene_service("feed", "news", "relay", SCENE_FEED);
-	scene_add(" relay { mode = \"upstream\" retry-min = %ums "
-		  "retry-max = %ums upstream = { "
-		  "\"tcp://127.0.0.1:%u\"",
-		  world_between(100, 500), world_between(500, 2000),
-		  SCENE_UPSTREAM);
+	scene_add(" relay { mode = \"upstream\"");
+	scene_add_number("retry-min", 100, 500, "ms");
+	scene_add_number("retry-max", 500, 2000, "ms");
+	scene_add(" upstream = { \"tcp://127.0.0.1:%u\"", SCENE_UPSTREAM);
 	if (scene.backup)
 		scene_add(", \"tcp://127.0.0.1:%u\"", SCENE_BACKUP);
 	scene_add(" }");
@@ -149,7 +157,9 @@ static void scene_feed(void)
 const char *scene_conf(void)
 {
 	scene.text[0] = '\0';
-	scene_add("drain-timeout = %ums\n", world_between(100, 3000));
+	scene_add_number("drain-timeout", 100, 3000, "ms");
+	/* By default it depends on the machine. */
+	scene_add(" memory = 0\n");
 	if (!world_once_in(10)) {
 		scene_service("echo", "mirror", "echo", SCENE_ECHO);
 		scene_add("}\n");
