@@ -50,14 +50,25 @@ bool tls_available(void)
 	return true;
 }
 
+static const char no_memory[] = "out of memory";
+
 const char *tls_take_error(unsigned long *code)
 {
-	unsigned long last = ERR_peek_last_error();
-	const char *reason = ERR_reason_error_string(last);
+	unsigned long last = 0, each;
+	bool lacks_memory = false;
+	const char *reason;
 
-	ERR_clear_error();
+	/* Who fails for want of memory reports first; its callers make "ASN1
+	 * lib" of it, or the end of a file. */
+	while ((each = ERR_get_error()) != 0) {
+		last = each;
+		lacks_memory |= ERR_GET_REASON(each) == ERR_R_MALLOC_FAILURE;
+	}
+	reason = ERR_reason_error_string(last);
 	if (code != NULL)
 		*code = last;
+	if (lacks_memory)
+		return no_memory;
 	if (ERR_SYSTEM_ERROR(last))
 		return strerror(ERR_GET_REASON(last));
 	return reason != NULL ? reason : "unknown error";
@@ -161,6 +172,7 @@ static int tls_bytes_read(struct tls_bytes *bytes, const char *key,
 
 static BIO *tls_bytes_bio(const struct tls_bytes *bytes)
 {
+	errno = 0; /* for tls_reason() */
 	return BIO_new_mem_buf(bytes->data, (int)bytes->len);
 }
 
@@ -174,16 +186,30 @@ static int tls_no_passphrase(char *to, int size, int writing, void *arg)
 	return -1;
 }
 
-/* The end of a PEM file is an error with this reason. */
-static bool tls_is_pem_end(void)
+/* Why a file is not good: the reason (NULL: OpenSSL's), unless there was no
+ * memory. errno must have been 0: OpenSSL does not report each allocation that
+ * failed. */
+static const char *tls_reason(const char *reason)
 {
-	return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+	bool lacks_memory = errno == ENOMEM;
+	const char *why = tls_take_error(NULL);
+
+	if (lacks_memory)
+		return no_memory;
+	return reason == NULL || why == no_memory ? why : reason;
 }
 
-/* Why a file is not good; none: the reason if nothing is in it. */
-static const char *tls_pem_reason(const char *none)
+/* To be called when the next item of a PEM file could not be read. NULL: that
+ * was the end, and there were `count` items; else what is wrong. none: the text
+ * if there were none. Without memory for its next line a file may seem to end
+ * early: a list of CAs or revocations would be shorter, and in use. */
+static const char *tls_pem_error(size_t count, const char *none)
 {
-	return tls_is_pem_end() ? none : tls_take_error(NULL);
+	bool ended =
+		ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+	const char *why = tls_reason(ended ? none : NULL);
+
+	return ended && count > 0 && why != no_memory ? NULL : why;
 }
 
 /* ---- what they set in a context ------------------------------------------ */
@@ -192,12 +218,15 @@ static int tls_use_chain(SSL_CTX *ctx, const struct tls_files *files,
 			 struct tls_problem *problem)
 {
 	BIO *bio = tls_bytes_bio(&files->certificate);
-	X509 *certificate =
-		bio != NULL ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)
-			    : NULL;
-	bool good = certificate != NULL &&
-		    SSL_CTX_use_certificate(ctx, certificate);
+	size_t count = 0;
+	X509 *certificate;
+	const char *why;
+	bool good;
 
+	certificate = bio != NULL ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)
+				  : NULL;
+	good = certificate != NULL && SSL_CTX_use_certificate(ctx, certificate);
+	count += good;
 	X509_free(certificate);
 	while (good &&
 	       (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
@@ -205,15 +234,13 @@ static int tls_use_chain(SSL_CTX *ctx, const struct tls_files *files,
 			X509_free(certificate);
 			good = false;
 		}
-	if (good)
-		good = tls_is_pem_end();
-	if (!good)
+	why = tls_pem_error(count, NO_CERTIFICATE);
+	if (why != NULL)
 		tls_problem_set(problem, "certificate", "%s: %s",
-				files->certificate.path,
-				tls_pem_reason(NO_CERTIFICATE));
+				files->certificate.path, why);
 	ERR_clear_error();
 	BIO_free(bio);
-	return good ? 0 : -1;
+	return why == NULL ? 0 : -1;
 }
 
 static int tls_use_key(SSL_CTX *ctx, const struct tls_files *files,
@@ -221,22 +248,22 @@ static int tls_use_key(SSL_CTX *ctx, const struct tls_files *files,
 {
 	BIO *bio = tls_bytes_bio(&files->key);
 	bool encrypted = false;
-	EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL,
-							      tls_no_passphrase,
-							      &encrypted)
-				    : NULL;
+	EVP_PKEY *key = NULL;
 	const char *why = NULL;
 
+	if (bio != NULL)
+		key = PEM_read_bio_PrivateKey(bio, NULL, tls_no_passphrase,
+					      &encrypted);
 	if (encrypted)
 		why = "it is encrypted with a passphrase; write it without "
 		      "(openssl pkey -in FILE -out NEW)";
 	else if (key == NULL)
-		why = "there is no PEM private key in it";
+		why = tls_reason("there is no PEM private key in it");
 	else if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) !=
 		 1)
-		why = "it is not the key of the certificate";
+		why = tls_reason("it is not the key of the certificate");
 	else if (!SSL_CTX_use_PrivateKey(ctx, key))
-		why = tls_take_error(NULL);
+		why = tls_reason(NULL);
 	if (why != NULL)
 		tls_problem_set(problem, "key", "%s: %s", files->key.path, why);
 	ERR_clear_error();
@@ -252,7 +279,8 @@ static int tls_use_ca(SSL_CTX *ctx, const struct tls_bytes *bytes, bool names,
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	BIO *bio = tls_bytes_bio(bytes);
 	bool good = bio != NULL;
-	unsigned count = 0;
+	size_t count = 0;
+	const char *why;
 	X509 *ca;
 
 	while (good &&
@@ -262,14 +290,12 @@ static int tls_use_ca(SSL_CTX *ctx, const struct tls_bytes *bytes, bool names,
 		X509_free(ca);
 		count++;
 	}
-	if (good)
-		good = tls_is_pem_end() && count > 0;
-	if (!good)
-		tls_problem_set(problem, key, "%s: %s", bytes->path,
-				tls_pem_reason(NO_CERTIFICATE));
+	why = tls_pem_error(count, NO_CERTIFICATE);
+	if (why != NULL)
+		tls_problem_set(problem, key, "%s: %s", bytes->path, why);
 	ERR_clear_error();
 	BIO_free(bio);
-	return good ? 0 : -1;
+	return why == NULL ? 0 : -1;
 }
 
 /* Seconds from now_s to the time. */
@@ -302,7 +328,8 @@ static int tls_use_crl(SSL_CTX *ctx, const struct tls_files *files,
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	BIO *bio = tls_bytes_bio(&files->crl);
 	bool good = bio != NULL;
-	unsigned count = 0;
+	size_t count = 0;
+	const char *why;
 	char date[16];
 	X509_CRL *crl;
 
@@ -320,18 +347,14 @@ static int tls_use_crl(SSL_CTX *ctx, const struct tls_files *files,
 		X509_CRL_free(crl);
 		count++;
 	}
-	if (good)
-		good = tls_is_pem_end() && count > 0;
-	if (!good)
-		tls_problem_set(
-			problem, "crl", "%s: %s", files->crl.path,
-			tls_pem_reason(
-				"there is no PEM revocation list in it"));
+	why = tls_pem_error(count, "there is no PEM revocation list in it");
+	if (why != NULL)
+		tls_problem_set(problem, "crl", "%s: %s", files->crl.path, why);
 	else
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
 	ERR_clear_error();
 	BIO_free(bio);
-	return good ? 0 : -1;
+	return why == NULL ? 0 : -1;
 }
 
 static int tls_verify_mode(const struct tls_files *files)
@@ -350,13 +373,16 @@ static int tls_verify_mode(const struct tls_files *files)
  * Sessions are resumed only where the same clients are let in: the verified
  * certificate is part of a session, and is not verified again.
  */
-static int tls_set_session_context(SSL_CTX *ctx, const struct tls_files *files)
+static int tls_set_session_context(SSL_CTX *ctx, const struct tls_files *files,
+				   struct tls_problem *problem)
 {
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	EVP_MD_CTX *md;
 	unsigned char id[EVP_MAX_MD_SIZE];
 	const unsigned char mode = (unsigned char)files->client_cert;
 	bool good;
 
+	errno = 0;
+	md = EVP_MD_CTX_new();
 	good = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) &&
 	       EVP_DigestUpdate(md, &mode, 1) &&
 	       EVP_DigestUpdate(md, files->client_ca.data,
@@ -364,6 +390,9 @@ static int tls_set_session_context(SSL_CTX *ctx, const struct tls_files *files)
 	       EVP_DigestUpdate(md, files->crl.data, files->crl.len) &&
 	       EVP_DigestFinal_ex(md, id, NULL) &&
 	       SSL_CTX_set_session_id_context(ctx, id, SSL_MAX_SID_CTX_LENGTH);
+	if (!good)
+		tls_problem_set(problem, "certificate", "%s: %s",
+				files->certificate.path, tls_reason(NULL));
 	EVP_MD_CTX_free(md);
 	return good ? 0 : -1;
 }
@@ -378,7 +407,7 @@ int tls_files_use(const struct tls_files *files, SSL_CTX *ctx, int64_t now_s,
 		     0) ||
 	    (files->crl.data != NULL &&
 	     tls_use_crl(ctx, files, now_s, problem, warnings) < 0) ||
-	    tls_set_session_context(ctx, files) < 0)
+	    tls_set_session_context(ctx, files, problem) < 0)
 		return -1;
 	if (files->tls_1_3)
 		SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
