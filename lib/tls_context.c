@@ -7,6 +7,9 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +17,35 @@
 
 #include "tls_priv.h"
 
-/* NULL: an error of OpenSSL. */
+/* Of each kind that SSL_CTX_new() does not ask for. */
+static void tls_make_algorithms(void)
+{
+	EVP_MAC_free(EVP_MAC_fetch(NULL, "HMAC", NULL));
+	EVP_KDF_free(EVP_KDF_fetch(NULL, "HKDF", NULL));
+	EVP_RAND_free(EVP_RAND_fetch(NULL, "CTR-DRBG", NULL));
+	EVP_SIGNATURE_free(EVP_SIGNATURE_fetch(NULL, "ECDSA", NULL));
+	EVP_KEYEXCH_free(EVP_KEYEXCH_fetch(NULL, "ECDH", NULL));
+	EVP_KEYMGMT_free(EVP_KEYMGMT_fetch(NULL, "EC", NULL));
+	EVP_ASYM_CIPHER_free(EVP_ASYM_CIPHER_fetch(NULL, "RSA", NULL));
+}
+
+/*
+ * NULL: an error of OpenSSL. It makes all algorithms of a kind when the first
+ * of them is asked for, and never again: each that had no memory then is
+ * missing for ever, and handshakes fail. So they are made here, where that is
+ * an error of the start or the reload; only errno shows it.
+ */
 static SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
 {
-	SSL_CTX *ctx = SSL_CTX_new(method);
+	SSL_CTX *ctx;
 
-	if (ctx == NULL)
+	errno = 0;
+	ctx = SSL_CTX_new(method);
+	tls_make_algorithms();
+	if (ctx == NULL || errno == ENOMEM) {
+		SSL_CTX_free(ctx);
 		return NULL;
+	}
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION |
 					 SSL_OP_NO_RENEGOTIATION |
