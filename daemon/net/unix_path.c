@@ -130,21 +130,24 @@ static void unix_path_say_chown(const struct unix_path_mode *mode, uid_t uid,
 static int unix_path_hold(const char *path, struct unix_path_file *file,
 			  struct stat *now)
 {
-	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), error = ESTALE;
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, now) == 0 && S_ISSOCK(now->st_mode) &&
-	    (file->known
-		     ? now->st_dev == file->device && now->st_ino == file->inode
-		     : now->st_uid == geteuid() && now->st_nlink == 1)) {
+	if (fstat(fd, now) < 0) {
+		error = errno;
+	} else if (S_ISSOCK(now->st_mode) &&
+		   (file->known
+			    ? now->st_dev == file->device &&
+				      now->st_ino == file->inode
+			    : now->st_uid == geteuid() && now->st_nlink == 1)) {
 		file->known = true;
 		file->device = now->st_dev;
 		file->inode = now->st_ino;
 		return fd;
 	}
 	close(fd);
-	errno = ESTALE;
+	errno = error;
 	return -1;
 }
 
