@@ -162,29 +162,42 @@ static int module_check_file(uid_t user, char *path, const char *dir,
 	return rc;
 }
 
-/* Whether the file contains all segments that its ELF header lists. True for
- * any other kind of file, which dlopen(3) refuses. */
-static bool module_is_whole(int fd, uint64_t size)
+/* Reads a part of the file. 0: it is shorter; -1 and errno. */
+static int module_read_part(int fd, void *to, size_t len, uint64_t at)
+{
+	ssize_t n;
+
+	do
+		n = pread(fd, to, len, (off_t)at);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -1 : n == (ssize_t)len;
+}
+
+/* Whether the file contains all segments that its ELF header lists. 1 for any
+ * other kind of file, which dlopen(3) refuses. -1 and errno. */
+static int module_is_whole(int fd, uint64_t size)
 {
 	ElfW(Ehdr) head;
 	ElfW(Phdr) part;
 	unsigned i;
+	int result = module_read_part(fd, &head, sizeof(head), 0);
 
-	if (pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
-	    memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
+	if (result < 0)
+		return -1;
+	if (result == 0 || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
 	    head.e_phentsize != sizeof(part))
-		return true;
+		return 1;
 	for (i = 0; i < head.e_phnum; i++) {
-		if (pread(fd, &part, sizeof(part),
-			  (off_t)(head.e_phoff + i * sizeof(part))) !=
-		    (ssize_t)sizeof(part))
-			return false;
+		result = module_read_part(fd, &part, sizeof(part),
+					  head.e_phoff + i * sizeof(part));
+		if (result <= 0)
+			return result;
 		if (part.p_type == PT_LOAD &&
 		    (part.p_offset > size ||
 		     part.p_filesz > size - part.p_offset))
-			return false;
+			return 0;
 	}
-	return true;
+	return 1;
 }
 
 /* dlopen(3) does not check this: access to a missing page would be a SIGBUS. */
@@ -192,13 +205,16 @@ static int module_check_whole(const char *path, const struct stat *st,
 			      const struct module_error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool whole;
+	int whole, saved;
 
 	if (fd < 0)
 		return module_refuse(error, "%s", strerror(errno));
 	whole = module_is_whole(fd, (uint64_t)st->st_size);
+	saved = errno;
 	close(fd);
-	if (!whole)
+	if (whole < 0)
+		return module_refuse(error, "%s", strerror(saved));
+	if (whole == 0)
 		return module_refuse(error, "it is cut off after %llu bytes",
 				     (unsigned long long)st->st_size);
 	return 0;
