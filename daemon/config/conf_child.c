@@ -151,8 +151,13 @@ static bool child_receive(struct conf_child *child)
 			return true;
 		if (n > 0)
 			child->len += (size_t)n;
-		else if (errno != EINTR)
-			return errno != EAGAIN;
+		else if (errno == EAGAIN)
+			return false;
+		else if (errno != EINTR) {
+			snprintf(child->why, sizeof(child->why), "%s",
+				 strerror(errno));
+			return true;
+		}
 	}
 }
 
