@@ -58,8 +58,10 @@ struct admission *admission_new(const struct admission_limits *limits)
 	if (admission->buckets == NULL ||
 	    getrandom(&admission->seed, sizeof(admission->seed), 0) !=
 		    (ssize_t)sizeof(admission->seed)) {
+		int error = errno;
+
 		admission_free(admission);
-		errno = ENOMEM;
+		errno = error;
 		return NULL;
 	}
 	return admission;

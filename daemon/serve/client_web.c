@@ -180,8 +180,8 @@ static void web_send_page(struct lined_socket *sock,
 	host = web_request_host(&web->request, bytes, &host_len);
 	response = malloc(RESPONSE_MAX + 2 * LINED_HOST_MAX + console_page_len);
 	if (response == NULL || !web_make_nonce(nonce)) {
+		lined_socket_close_for(sock, LINED_CLOSE_ERROR, errno);
 		free(response);
-		lined_socket_close_for(sock, LINED_CLOSE_ERROR, ENOMEM);
 		return;
 	}
 	len = web_write_page_head(response, RESPONSE_MAX + 2 * LINED_HOST_MAX,

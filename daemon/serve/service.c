@@ -62,9 +62,9 @@ struct service *service_new(struct service_env *env, struct conf *whole,
 	    service_make_registry(service) == 0 &&
 	    service_instances_make(service) == 0)
 		return service;
-	service_free(service);
 	report_add(report, LINED_LOG_ERR, "service %s: %s", conf->name,
-		   strerror(ENOMEM));
+		   strerror(errno));
+	service_free(service);
 	return NULL;
 }
 

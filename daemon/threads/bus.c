@@ -19,6 +19,7 @@ struct bus *bus_new(struct worker *workers, size_t count)
 {
 	struct bus *bus = cache_line_calloc(sizeof(*bus));
 	uint64_t seed;
+	int error;
 
 	if (bus == NULL)
 		return NULL;
@@ -39,8 +40,9 @@ struct bus *bus_new(struct worker *workers, size_t count)
 	}
 	return bus;
 fail:
+	error = errno;
 	bus_free(bus);
-	errno = ENOMEM;
+	errno = error;
 	return NULL;
 }
 

@@ -39,7 +39,8 @@ struct bus_end;
 
 /* ---- the bus, on the main thread -------------------------------------- */
 
-/* Makes an end for each worker; the workers have been started. NULL/ENOMEM. */
+/* Makes an end for each worker; the workers have been started. NULL and
+ * errno. */
 struct bus *bus_new(struct worker *workers, size_t count);
 
 /* To be called when all workers have stopped, before the main dispatcher is

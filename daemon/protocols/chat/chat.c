@@ -6,6 +6,9 @@
  */
 #include "chat/chat.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include <lined/protocol.h>
 
 #include "chat/deliver.h"
@@ -38,7 +41,7 @@ static int chat_start(struct lined_service *service)
 	if (chat_events_open(chat, chat_deliver) == 0 &&
 	    chat_watch_open(chat) == 0)
 		return 0;
-	lined_service_log(service, LINED_LOG_ERR, "out of memory");
+	lined_service_log(service, LINED_LOG_ERR, "%s", strerror(errno));
 	chat_stop(service);
 	return -1;
 }
