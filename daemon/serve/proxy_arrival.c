@@ -133,15 +133,25 @@ static bool arrival_grow(struct proxy_arrival *proxied, size_t room)
 	return true;
 }
 
-/* Takes n of the bytes that were looked at, which are in data already. */
+static bool arrival_is_waiting(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+/* Takes n of the bytes that were looked at, which are in data already. False
+ * and errno. */
 static bool arrival_take(struct proxy_arrival *proxied, size_t n)
 {
 	while (n > 0) {
 		ssize_t got = recv(proxied->arrival.fd,
 				   proxied->data + proxied->len, n, 0);
 
-		if (got <= 0)
+		if (got < 0 && arrival_is_waiting(errno))
+			continue; /* they are there */
+		if (got <= 0) {
+			errno = got == 0 ? ECONNRESET : errno;
 			return false;
+		}
 		proxied->len += (size_t)got;
 		n -= (size_t)got;
 	}
@@ -159,9 +169,10 @@ static enum arrival_step arrival_read(struct proxy_arrival *proxied)
 	ssize_t n = recv(proxied->arrival.fd, proxied->data + proxied->len,
 			 proxied->room - proxied->len, MSG_PEEK);
 	struct proxy_header header;
+	const char *why = "not a PROXY header";
 	size_t before = proxied->len;
 
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	if (n < 0 && arrival_is_waiting(errno))
 		return ARRIVAL_WAITS;
 	if (n <= 0) {
 		arrival_refuse(proxied,
@@ -175,12 +186,16 @@ static enum arrival_step arrival_read(struct proxy_arrival *proxied)
 	case PROXY_HEADER_MORE:
 		if ((header.len > proxied->room &&
 		     !arrival_grow(proxied, header.len)) ||
-		    !arrival_take(proxied, (size_t)n))
+		    !arrival_take(proxied, (size_t)n)) {
+			why = strerror(errno);
 			break;
+		}
 		return ARRIVAL_AGAIN;
 	case PROXY_HEADER_READY:
-		if (!arrival_take(proxied, header.len - before))
+		if (!arrival_take(proxied, header.len - before)) {
+			why = strerror(errno);
 			break;
+		}
 		arrival_is_ready(proxied, &header);
 		return ARRIVAL_OVER;
 	case PROXY_HEADER_NONE:
@@ -195,7 +210,7 @@ static enum arrival_step arrival_read(struct proxy_arrival *proxied)
 	default:
 		break;
 	}
-	arrival_refuse(proxied, "not a PROXY header", before + (size_t)n);
+	arrival_refuse(proxied, why, before + (size_t)n);
 	return ARRIVAL_OVER;
 }
 
