@@ -111,8 +111,10 @@ static int datagram_send_from(struct lined_socket *sock,
 		return -1;
 	}
 	datagram = malloc(sizeof(*datagram) + len);
-	if (datagram == NULL)
+	if (datagram == NULL) {
+		datagram_count_drop(sock);
 		return -1;
+	}
 	datagram->next = NULL;
 	memcpy(&datagram->to, address, address_len);
 	datagram->to_len = address_len;
@@ -182,8 +184,10 @@ static int datagram_sendv(struct lined_socket *sock, const struct iovec *pieces,
 		errno = EMSGSIZE;
 		return -1;
 	}
-	if (datagram_reserve_answer(datagrams, total) < 0)
+	if (datagram_reserve_answer(datagrams, total) < 0) {
+		datagram_count_drop(sock);
 		return -1;
+	}
 	for (i = 0; i < count; i++) {
 		if (pieces[i].iov_len > 0)
 			memcpy(datagrams->answer + datagrams->answer_len,
