@@ -5,6 +5,7 @@
  */
 #include "chat/member.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,14 @@ void chat_member_send_telnet(void *arg, unsigned char command,
 	const unsigned char bytes[] = {0xff, command, option};
 
 	lined_socket_send(member->socket, bytes, sizeof(bytes));
+}
+
+void chat_member_lacks_memory(struct chat_member *member)
+{
+	lined_service_log(member->chat->service, LINED_LOG_WARNING,
+			  "a member's line was not served: %s",
+			  strerror(ENOMEM));
+	chat_member_tell(member, "! out of memory");
 }
 
 void chat_member_set_secret(struct chat_member *member, bool secret)
@@ -288,7 +297,7 @@ void chat_member_ignore(struct chat_member *member, uint64_t id,
 	if (member->ignored == NULL)
 		member->ignored = calloc(IGNORED_MAX, sizeof(uint64_t));
 	if (member->ignored == NULL) {
-		chat_member_tell(member, "! out of memory");
+		chat_member_lacks_memory(member);
 		return;
 	}
 	if (member->ignored_count == IGNORED_MAX)

@@ -87,6 +87,9 @@ uint64_t chat_member_now_ms(const struct chat_member *member);
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Says that what it asked for failed for want of memory; the log, too. */
+void chat_member_lacks_memory(struct chat_member *member);
+
 /* A telnet client shows what is typed, or not while a secret is. */
 void chat_member_set_secret(struct chat_member *member, bool secret);
 /* For chat_telnet_take(). */

@@ -124,7 +124,7 @@ static void seat_joined(struct chat_member *member)
 	if (room == NULL || seat_new(member, room) == NULL) {
 		seat_entry(entry, member->wanted, member->id);
 		lined_registry_release(chat->service, member->socket, entry);
-		seat_tell_failure(member, ENOMEM);
+		chat_member_lacks_memory(member);
 		return;
 	}
 	if (member->unannounced)

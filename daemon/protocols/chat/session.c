@@ -82,7 +82,7 @@ static void session_take_line(struct chat_member *member,
 	char *text = malloc(LINED_TEXT_CLEAN_ROOM(len));
 
 	if (text == NULL) {
-		chat_member_tell(member, "! out of memory");
+		chat_member_lacks_memory(member);
 		return;
 	}
 	if (member->telnet.echo_taken) {

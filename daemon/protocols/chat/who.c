@@ -146,7 +146,7 @@ static void who_send(struct chat_member *member, struct who_names *names,
 	if (!names->failed)
 		list = malloc(sizeof(*list) + room);
 	if (list == NULL) {
-		chat_member_tell(member, "! out of memory");
+		chat_member_lacks_memory(member);
 		free(names->items);
 		return;
 	}

@@ -4,6 +4,7 @@
  * that its clients work unchanged. The example of lines and counted blocks in
  * one stream; storage.c has the blocks, store.c the items.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +47,14 @@ void kv_reply(const struct kv_request *r, const char *text)
 {
 	if (!r->quiet)
 		lined_socket_printf(r->client, "%s\r\n", text);
+}
+
+const char *kv_no_room(const struct kv_request *r, const char *answer)
+{
+	if (errno == ENOMEM)
+		lined_service_log(lined_client_service(r->client),
+				  LINED_LOG_WARNING, "%s", strerror(errno));
+	return answer;
 }
 
 const char *kv_quit(struct kv_request *r)
@@ -192,7 +201,7 @@ static const char *kv_incr(struct kv_request *r)
 	value = (struct lined_word){r->number, strlen(r->number)};
 	if (kv_store_put(r->store, r->key, &value, &nothing, item.entry->tag,
 			 item.entry->expires_ms) < 0)
-		return "SERVER_ERROR out of memory in incr";
+		return kv_no_room(r, "SERVER_ERROR out of memory in incr");
 	return r->number;
 }
 
@@ -209,7 +218,7 @@ static const char *kv_flush_all(struct kv_request *r)
 	r->stats->cmd_flush++;
 	return kv_store_flush(r->store, seconds) == 0
 		       ? "OK"
-		       : "SERVER_ERROR out of memory";
+		       : kv_no_room(r, "SERVER_ERROR out of memory");
 }
 
 static void kv_stat(const struct kv_request *r, const char *name,

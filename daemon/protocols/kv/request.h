@@ -47,6 +47,10 @@ struct kv_request {
 /* Answers, unless the client wants none. */
 void kv_reply(const struct kv_request *r, const char *text);
 
+/* For what failed with errno: logs it if the daemon has no memory. Returns the
+ * answer. */
+const char *kv_no_room(const struct kv_request *r, const char *answer);
+
 /* Each command returns its answer; NULL: it has answered, or will. */
 
 /* quit; also ends a connection that is out of step. */

@@ -80,7 +80,8 @@ static const char *storage_store(struct kv_request *r, uint64_t flags,
 		expires_ms = item.entry->expires_ms;
 	}
 	if (kv_store_put(r->store, r->key, &head, &tail, flags, expires_ms) < 0)
-		return "SERVER_ERROR out of memory storing object";
+		return kv_no_room(r,
+				  "SERVER_ERROR out of memory storing object");
 	stats->total_items++;
 	return "STORED";
 }

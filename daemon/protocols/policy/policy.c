@@ -66,8 +66,13 @@ static bool policy_has_waited(struct lined_service *service, const char *key)
 		entry.expires_ms = now_ms + (uint64_t)options->lifetime;
 	else
 		return false;
-	return lined_table_put(table, key, strlen(key), &entry) < 0 ||
-	       entry.tag <= now_ms;
+	if (lined_table_put(table, key, strlen(key), &entry) == 0)
+		return entry.tag <= now_ms;
+	/* A sender that is not remembered would be deferred for ever. */
+	lined_service_log(service, LINED_LOG_WARNING,
+			  "a sender cannot be remembered, it passes: %s",
+			  strerror(errno));
+	return true;
 }
 
 /* The client's part of the key. A mail server with several addresses may retry
