@@ -127,6 +127,17 @@ START_TEST(a_periodic_timer_that_was_held_up_fires_once)
 }
 END_TEST
 
+/* What a start that fails has not come to is stopped with the rest. */
+START_TEST(a_timer_of_zeroes_is_not_armed)
+{
+	struct lined_timer timer = {.slot = 0};
+
+	ck_assert(!lined_timer_is_armed(&timer));
+	lined_timer_stop(&timer);
+	ck_assert(!lined_timer_is_armed(&timer));
+}
+END_TEST
+
 START_TEST(a_stopped_timer_does_not_fire)
 {
 	struct lined_dispatcher *d = support_dispatcher();
@@ -367,6 +378,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase,
 		       a_one_shot_timer_fires_once_and_not_before_its_time);
 	tcase_add_test(tcase, an_armed_timer_alone_is_a_program);
+	tcase_add_test(tcase, a_timer_of_zeroes_is_not_armed);
 	tcase_add_test(tcase,
 		       a_periodic_timer_fires_until_stopped_in_its_own_handler);
 	tcase_add_test(tcase, a_periodic_timer_that_was_held_up_fires_once);
