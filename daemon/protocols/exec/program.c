@@ -33,6 +33,9 @@ static void program_close_socket(struct lined_socket **sock)
 {
 	if (*sock == NULL)
 		return;
+	/* It ends later in the turn: the program, with its group, may not be
+	 * there any more. */
+	lined_socket_set_group(*sock, NULL);
 	lined_socket_set_handlers(*sock, NULL, NULL);
 	lined_socket_close(*sock);
 	*sock = NULL;
