@@ -35,17 +35,20 @@ int crypt_hash_check(const char *hash)
 #endif
 }
 
-bool crypt_hash_matches(const char *password, const char *hash)
+int crypt_hash_compare(const char *password, const char *hash)
 {
 	struct crypt_data *data = calloc(1, sizeof(*data));
+	int result = -1, error;
 	const char *made;
-	bool same;
 
 	if (data == NULL)
-		return false;
+		return -1;
 	made = crypt_r(password, hash, data);
-	same = made != NULL && made[0] != '*' && crypt_hash_equal(made, hash);
+	error = errno;
+	if (made != NULL && made[0] != '*')
+		result = crypt_hash_equal(made, hash);
 	explicit_bzero(data, sizeof(*data));
 	free(data);
-	return same;
+	errno = error;
+	return result;
 }

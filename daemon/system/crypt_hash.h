@@ -17,8 +17,9 @@
  * (the library does not know its kind), ENOSYS (a build without crypt(3)). */
 int crypt_hash_check(const char *hash);
 
-/* Whether the password has this hash. Takes milliseconds to seconds. */
-bool crypt_hash_matches(const char *password, const char *hash);
+/* 1: the password has this hash; 0: it has another. -1 and errno: they cannot
+ * be compared. Takes milliseconds to seconds. */
+int crypt_hash_compare(const char *password, const char *hash);
 
 #else
 
@@ -29,10 +30,11 @@ static inline int crypt_hash_check(const char *hash)
 	return -1;
 }
 
-static inline bool crypt_hash_matches(const char *password, const char *hash)
+static inline int crypt_hash_compare(const char *password, const char *hash)
 {
 	(void)password, (void)hash;
-	return false;
+	errno = ENOSYS;
+	return -1;
 }
 
 #endif

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "list.h"
+#include "log/log.h"
 #include "system/crypt_hash.h"
 
 /* How long an address pauses after a wrong password. */
@@ -143,13 +144,22 @@ static struct verifier_job *verifier_take_job(void)
 	return job;
 }
 
+static bool verifier_compare(const struct verifier_job *job)
+{
+	int result = crypt_hash_compare(job->password, job->hash);
+
+	if (result < 0)
+		log_warning("a password was not compared: %s", strerror(errno));
+	return result > 0;
+}
+
 static void *verifier_run(void *arg)
 {
 	(void)arg;
 	for (;;) {
 		struct verifier_job *job = verifier_take_job();
 
-		job->good = crypt_hash_matches(job->password, job->hash);
+		job->good = verifier_compare(job);
 		/* Under the lock: otherwise the client could close and the
 		 * dispatcher be freed during the post. */
 		pthread_mutex_lock(&verifier.lock);
