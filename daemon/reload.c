@@ -50,6 +50,10 @@ reload_find_protocol(void *arg, const char *module_dir, const char *name,
 	const char *dir = reload_find_dir(reload, module_dir, name);
 	char names[256] = "", why[512];
 
+	if (reload->modules == NULL) {
+		snprintf(error, size, "%s", strerror(ENOMEM));
+		return NULL;
+	}
 	protocol = module_load(reload->modules, dir, name, why, sizeof(why));
 	if (protocol != NULL)
 		return protocol;
