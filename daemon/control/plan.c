@@ -7,6 +7,7 @@
 
 #include "control/verbs.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,9 +250,11 @@ static void plan_respond(struct plan_read *read)
 	else if (errors.needs.count > 0 && errors.errors.count == 0)
 		response_refuse(&response, "the files that it includes are "
 					   "missing: linectl sends them");
-	else
+	else if (errors.errors.count > 0)
 		response_refuse(&response, "a reload would refuse this config "
 					   "and change nothing");
+	else
+		response_refuse(&response, "%s", strerror(ENOMEM));
 	conf_errors_fini(&errors);
 	reload_plan_free(plan);
 	reply_last(read->control, read->request, &response);

@@ -7,6 +7,7 @@
 
 #include "control/reply.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ void reply_no_memory(struct control *control, struct request *request)
 {
 	struct response response = {.oom = true};
 
+	log_warning("control: a request is refused: %s", strerror(ENOMEM));
 	reply_last(control, request, &response);
 }
 

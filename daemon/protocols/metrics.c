@@ -108,6 +108,15 @@ static void metrics_send_error(struct session *session, enum http_status status)
 
 /* ---- the page ---------------------------------------------------------- */
 
+static void metrics_refuse(struct session *session, const char *why)
+{
+	lined_service_log(lined_client_service(session->client),
+			  LINED_LOG_WARNING, "no counters for a client: %s",
+			  why);
+	session->request.keep = false;
+	metrics_send_error(session, HTTP_UNAVAILABLE);
+}
+
 static void metrics_respond(struct lined_socket *client, void *arg,
 			    const struct lined_response *response)
 {
@@ -125,8 +134,9 @@ static void metrics_respond(struct lined_socket *client, void *arg,
 		buffer = lined_buffer_new(page.data, page.len);
 	text_fini(&page);
 	if (buffer == NULL) {
-		session->request.keep = false;
-		metrics_send_error(session, HTTP_UNAVAILABLE);
+		metrics_refuse(session, response->error != NULL
+						? response->error
+						: strerror(ENOMEM));
 		return;
 	}
 	lined_buffer_unref(server->page);
@@ -152,8 +162,7 @@ static void metrics_request_page(struct session *session)
 		metrics_send_page(session, server);
 	} else if (lined_control_request(session->client, &request,
 					 metrics_respond, session) < 0) {
-		session->request.keep = false;
-		metrics_send_error(session, HTTP_UNAVAILABLE);
+		metrics_refuse(session, strerror(errno));
 	}
 }
 

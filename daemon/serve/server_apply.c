@@ -416,6 +416,9 @@ int server_apply(struct reload_plan *plan, struct report *report)
 	tls = tls_set_new(plan->conf, server->tls.set, server->worker_count,
 			  server->tls.copies, report);
 	if (tls == NULL || datagrams == NULL) {
+		if (datagrams == NULL)
+			report_add(report, LINED_LOG_ERR, "config: %s",
+				   strerror(ENOMEM));
 		tls_set_free(tls);
 		worker_batch_free(datagrams);
 		return -1;
