@@ -422,8 +422,9 @@ admission_datagram_line(struct admission *admission,
 	if (limits->datagram_rate == 0 || !address_key(address, key))
 		return ADMISSION_OK;
 	entry = admission_find_or_add(admission, key, now_ms);
-	if (entry == NULL ||
-	    !admission_take(&entry->datagrams, limits->datagram_rate,
+	if (entry == NULL)
+		return admission_count(admission, ADMISSION_MEMORY);
+	if (!admission_take(&entry->datagrams, limits->datagram_rate,
 			    limits->datagram_burst, now_ms))
 		return admission_count(admission, ADMISSION_RATE);
 	return ADMISSION_OK;

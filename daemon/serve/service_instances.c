@@ -265,12 +265,16 @@ static bool service_admit_line(struct lined_service *instance,
 	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
 	const struct admission_limits *class = conf_class_admission(
 		instance->conf, conf_class_of(instance->conf, from));
+	enum admission_verdict verdict = admission_datagram_line(
+		service->datagram_admission, class, from, now_ms);
 
-	if (admission_datagram_line(service->datagram_admission, class, from,
-				    now_ms) == ADMISSION_OK)
+	if (verdict == ADMISSION_OK)
 		return true;
 	if (!part->line_refused)
-		service_log_refusal(service, from, "line-rate");
+		service_log_refusal(service, from,
+				    verdict == ADMISSION_RATE
+					    ? "line-rate"
+					    : admission_verdict_text(verdict));
 	part->line_refused = true;
 	return false;
 }
