@@ -86,8 +86,11 @@ void chat_seat_free(struct chat_seat *seat)
 
 static void seat_tell_failure(struct chat_member *member, int error)
 {
-	chat_member_tell(member, "! cannot join %s: %s", member->wanted,
-			 strerror(error));
+	if (error == ENOMEM)
+		chat_member_lacks_memory(member);
+	else
+		chat_member_tell(member, "! cannot join %s: %s", member->wanted,
+				 strerror(error));
 }
 
 static void seat_announce(struct chat_member *member, const char *room,
@@ -124,7 +127,7 @@ static void seat_joined(struct chat_member *member)
 	if (room == NULL || seat_new(member, room) == NULL) {
 		seat_entry(entry, member->wanted, member->id);
 		lined_registry_release(chat->service, member->socket, entry);
-		chat_member_lacks_memory(member);
+		seat_tell_failure(member, ENOMEM);
 		return;
 	}
 	if (member->unannounced)

@@ -6,6 +6,7 @@
  */
 #include "chat/session.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,7 +189,7 @@ void chat_session_accept(struct lined_service *service,
 	struct chat_member *member = chat_member_new(chat, client);
 
 	if (member == NULL) {
-		lined_socket_close_for(client, LINED_CLOSE_LIMIT, 0);
+		lined_socket_close_for(client, LINED_CLOSE_ERROR, ENOMEM);
 		return;
 	}
 	lined_socket_set_handlers(client, &session_handlers, member);

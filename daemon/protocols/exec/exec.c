@@ -18,8 +18,11 @@ static int exec_start(struct lined_service *service)
 {
 	struct exec *exec = calloc(1, sizeof(*exec));
 
-	if (exec == NULL)
+	if (exec == NULL) {
+		lined_service_log(service, LINED_LOG_ERR, "%s",
+				  strerror(errno));
 		return -1;
+	}
 	exec->service = service;
 	exec->options = lined_service_options(service);
 	lined_service_set_data(service, exec);

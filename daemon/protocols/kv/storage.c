@@ -6,6 +6,7 @@
  */
 #include "kv/request.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* A refused block is discarded in pieces of at most this size. */
@@ -108,7 +109,11 @@ const char *kv_storage(struct kv_request *r)
 		return kv_refuse_block(r, &r->words[4], TOO_LARGE);
 	}
 	if (lined_client_expect_block(r->client, len + 2) < 0)
-		return kv_refuse_block(r, &r->words[4], TOO_LARGE);
+		return kv_refuse_block(
+			r, &r->words[4],
+			kv_no_room(r, errno == ENOMEM
+					      ? "SERVER_ERROR out of memory"
+					      : TOO_LARGE));
 	return NULL;
 }
 

@@ -281,7 +281,7 @@ int relay_push_start(struct relay *relay)
 		return 0;
 	push = calloc(1, sizeof(*push));
 	if (push == NULL)
-		return -1;
+		goto fail;
 	push->relay = relay;
 	relay->push = push;
 	if (relay->options->mode != RELAY_UPSTREAM)
@@ -290,6 +290,9 @@ int relay_push_start(struct relay *relay)
 		relay_channel_subscribe(relay, RELAY_FEED, push_on_block, push);
 	if (push->feed != NULL && push_read_list(push) == 0)
 		return 0;
+fail:
+	lined_service_log(relay->service, LINED_LOG_ERR, "push: %s",
+			  strerror(errno));
 	relay_push_stop(relay);
 	return -1;
 }
