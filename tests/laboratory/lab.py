@@ -505,6 +505,9 @@ def says_why(log, place, fault, baseline):
     # A datagram that is lost is counted.
     if "datagrams dropped" in log:
         return True
+    # dlopen() has words of its own.
+    if "module_open" in place.text and re.search(r"\.so: cannot ", log):
+        return True
     # Without credentials there are no rights.
     if "permission denied" in log:
         return True

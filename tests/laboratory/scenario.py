@@ -345,9 +345,11 @@ def unique(text):
 
 
 def comes(client, line):
-    """Reads to a line that ends so."""
+    """Reads to a line that ends so; others may come for ever."""
+    deadline = time.monotonic() + client.sock.gettimeout()
     while not expect_line(client).endswith(line):
-        pass
+        if time.monotonic() > deadline:
+            raise AssertionError("%r did not come" % line)
 
 
 def hub(world):
@@ -374,7 +376,7 @@ def heard(world, source, sink, text, is_it=None):
             said.append(unique(text))
             source.send(said[-1])
             try:
-                while True:
+                while time.monotonic() < deadline:
                     line = expect_line(sink)
                     if is_it(line) if is_it else line.endswith(tuple(said)):
                         return
