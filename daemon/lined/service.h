@@ -202,12 +202,12 @@ LINED_API size_t lined_service_clients(const struct lined_service *service);
  * Verifies a client's password against a hash of crypt(3), on another thread.
  * The answer is one later call, never within this one: verified(client, arg,
  * good). What cannot be compared is not good, and logged. Until then the client
- * is not read; if it closes first, there is no answer. Addresses take turns, and
- * one with a wrong password waits for a second before its next one: a client
- * that guesses delays nobody else. Count wrong passwords, and after some
- * lined_client_penalize() and close the client. Both strings are copied. -1 with
- * errno, and no answer follows: EINVAL (the system does not support this hash),
- * ENOSYS (built without crypt(3)), ENOMEM, EAGAIN (the thread cannot be
+ * is not read; if it closes first, there is no answer. Addresses take turns,
+ * and one with a wrong password waits for a second before its next one: a
+ * client that guesses delays nobody else. Count wrong passwords, and after some
+ * lined_client_penalize() and close the client. Both strings are copied. -1
+ * with errno, and no answer follows: EINVAL (the system does not support this
+ * hash), ENOSYS (built without crypt(3)), ENOMEM, EAGAIN (the thread cannot be
  * created).
  */
 LINED_API int lined_service_verify_password(
