@@ -59,7 +59,7 @@ static const struct family families[] = {
 	       "Requests that a client of the control socket had no right "
 	       "to."),
 	DAEMON("memory_held_bytes", "gauge", "memory_held", NULL,
-	       "What all clients hold: queues, input, histories, handshakes."),
+	       "What all clients hold: queues, input, TLS sessions."),
 	DAEMON("memory_limit_bytes", "gauge", "memory_limit", NULL,
 	       "The ceiling on it; 0: there is none."),
 	DAEMON("memory_closed_total", "counter", "memory_closed", NULL,
