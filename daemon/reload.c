@@ -275,8 +275,6 @@ int reload_start(struct reload *reload, struct conf *conf)
 	reload_plan_free(plan);
 	if (result == 0)
 		reload_warn_unnamed(reload, conf, NULL);
-	if (conf->cluster.is_set)
-		log_notice("cluster: its section is not served yet");
 	reload->read = time(NULL);
 	reload->module_dir =
 		conf->module_dir != NULL ? conf->module_dir : MODULE_DIR;

@@ -14,8 +14,8 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 # From the top down: a file includes what stands in its folder or below.
-FOLDERS = ['.', 'watch', 'control', 'module', 'serve', 'threads', 'config',
-           'config/parse', 'net', 'system', 'log']
+FOLDERS = ['.', 'watch', 'control', 'module', 'serve', 'cluster', 'threads',
+           'config', 'config/parse', 'net', 'system', 'log']
 # The objects of each program or library, and the largest circle it may have.
 # A socket is one object in several files, hence lib's.
 GROUPS = {

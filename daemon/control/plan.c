@@ -129,6 +129,10 @@ static void plan_print_service(struct response *response,
 	if (service->running == NULL)
 		plan_step(response, "begin", conf->name, "service",
 			  "begins, with protocol %s", conf->protocol);
+	else if (!service->kept && service->changes & CONF_CHANGE_CLUSTER)
+		plan_step(response, "restart", conf->name, "cluster",
+			  "begins again, %s the cluster",
+			  conf->cluster ? "in" : "outside");
 	else if (!service->kept)
 		plan_step(response, "restart", conf->name, "protocol",
 			  "begins again, with protocol %s in place of %s",
@@ -168,6 +172,12 @@ static void plan_print_keys(struct response *response,
 	if (plan->pid_file)
 		plan_step(response, "ignore", "", "pid-file",
 			  "pid-file: a change needs a restart");
+	if (plan->cluster)
+		plan_step(response, "change", "", "cluster",
+			  !plan->conf->cluster.is_set ? "leaves the cluster"
+			  : plan->server->conf->cluster.is_set
+				  ? "connects to the cluster again"
+				  : "joins the cluster");
 	if (plan->log)
 		plan_step(response, "change", "", "log", "log changes");
 	if (plan->drain_timeout)

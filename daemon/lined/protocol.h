@@ -51,6 +51,16 @@ enum lined_protocol_flag {
 	LINED_NO_IDLE_TIMEOUT = 4,
 };
 
+/* What has changed in the cluster, for handle_cluster. */
+enum lined_cluster_event {
+	/* Some nodes do not hear each other: lines may be lost. */
+	LINED_CLUSTER_PARTED,
+	/* All hear each other again. */
+	LINED_CLUSTER_WHOLE,
+	/* lined_service_is_primary() has changed for this instance. */
+	LINED_CLUSTER_PRIMARY,
+};
+
 /* struct lined_protocol.transports */
 enum lined_transport {
 	LINED_TRANSPORT_STREAM = 1,
@@ -297,6 +307,10 @@ struct lined_protocol {
 	 * lined_records_add() in lined/control.h. */
 	void (*describe)(struct lined_service *service,
 			 struct lined_records *records);
+
+	/* For a service with `cluster = true`. */
+	void (*handle_cluster)(struct lined_service *service,
+			       enum lined_cluster_event event);
 };
 
 /* Defined by the module; the daemon finds it by this name. */

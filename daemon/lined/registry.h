@@ -50,6 +50,18 @@ LINED_API int lined_registry_claim(
 	void (*claimed)(struct lined_socket *client, void *arg, bool won),
 	void *arg);
 
+/*
+ * In a cluster, two nodes that do not hear each other may give a name to a
+ * client each. When they hear each other again the earlier claim keeps it. The
+ * other client no longer owns the name, which it did not release: then calls
+ * taken, after the watches. For all clients of this instance; without it
+ * nothing is called.
+ */
+LINED_API void lined_registry_on_taken(
+	struct lined_service *service,
+	void (*taken)(struct lined_socket *client, const char *name, void *arg),
+	void *arg);
+
 /* Releases a name of this client; does nothing if the client does not own it.
  * The name disappears later, after the claims made earlier on this worker. */
 LINED_API void lined_registry_release(struct lined_service *service,

@@ -57,3 +57,11 @@ void lined_registry_unwatch(struct lined_registry_watch *watch)
 {
 	registry_unwatch(watch);
 }
+
+void lined_registry_on_taken(struct lined_service *instance,
+			     void (*taken)(struct lined_socket *client,
+					   const char *name, void *arg),
+			     void *arg)
+{
+	registry_on_taken(&instance->registry, taken, arg);
+}

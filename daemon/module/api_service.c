@@ -70,7 +70,7 @@ unsigned lined_service_workers(const struct lined_service *instance)
 
 bool lined_service_is_primary(const struct lined_service *instance)
 {
-	return instance->primary;
+	return instance->primary && !instance->elsewhere;
 }
 
 uint32_t lined_service_drain_ms(const struct lined_service *instance)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The broker that connects the nodes of a cluster: it carries lines from each
+ * The broker that connects the nodes of a cluster: it carries frames from each
  * node to all others, and stores entries, each a key with a value and a
- * revision, in two buckets. Only this interface is used; broker_nats.c speaks
- * to nats-server.
+ * revision, in buckets. Nodes use it through this interface only: broker_nats.c
+ * speaks to nats-server, a test may have one in memory.
  *
- * A broker connects again and again by itself. It makes no decision about what
- * it carries.
+ * A broker connects by itself, again and again, and decides nothing. Its events
+ * come on threads of its own.
  */
 #ifndef BROKER_H
 #define BROKER_H
@@ -27,5 +27,100 @@ struct broker_settings {
 
 /* False: lined was built without a library for a broker. */
 bool broker_available(void);
+
+enum broker_bucket {
+	BROKER_NAMES,
+	BROKER_NODES, /* an entry that is not stored again ends by itself */
+	BROKER_BUCKETS,
+};
+
+/* ---- events ------------------------------------------------------------- */
+
+enum broker_event_kind {
+	BROKER_UP,      /* connected; number: the life of the buckets */
+	BROKER_DOWN,    /* an end of what UP began; text: the reason */
+	BROKER_REFUSED, /* an attempt to connect has failed; text: why */
+	BROKER_TROUBLE, /* something is lost, the connection stays; text */
+	BROKER_FRAME,   /* of another node; text is its bytes */
+	BROKER_STORED,  /* an entry: bucket, key, revision, text: its value */
+	BROKER_ERASED,  /* bucket, key, revision */
+	BROKER_LISTED,  /* all entries that the bucket had at UP were given */
+	BROKER_DONE,    /* a request: tag, revision */
+	/* The request changed nothing, because the key's last revision is
+	 * another one: tag, revision (0: there is no such key). */
+	BROKER_FAILED,
+};
+
+/* One block of malloc(). Events between UP and DOWN have the same `life`. */
+struct broker_event {
+	struct broker_event *next; /* for the receiver */
+	enum broker_event_kind kind;
+	enum broker_bucket bucket;
+	uint64_t life, number, revision, tag;
+	const char *key;  /* NUL-terminated */
+	const char *text; /* NUL-terminated */
+	size_t len;       /* of text */
+};
+
+/* NULL: no memory. key and text may be NULL. */
+struct broker_event *broker_event_new(enum broker_event_kind kind,
+				      const char *key, const void *text,
+				      size_t len);
+
+/* ---- requests ----------------------------------------------------------- */
+
+enum broker_request_kind {
+	BROKER_SEND,  /* a frame to all other nodes: data */
+	BROKER_STORE, /* bucket, key, data, expected, tag */
+	BROKER_ERASE, /* bucket, key, expected, tag; leaves a mark with a
+		       * revision of its own */
+	BROKER_PURGE, /* removes the mark of this revision: bucket, key,
+		       * expected; has no answer */
+};
+
+/* One block of malloc(). A key is one or more of A-Z a-z 0-9 - / _ = with dots
+ * between them. */
+struct broker_request {
+	struct broker_request *next;
+	enum broker_request_kind kind;
+	enum broker_bucket bucket;
+	/* The last revision of the key; 0: there must be none. */
+	uint64_t expected;
+	uint64_t tag; /* of the answer, which is lost if the link goes down */
+	const char *key;
+	const char *data;
+	size_t len;
+};
+
+/* NULL: no memory. key and data may be NULL. */
+struct broker_request *broker_request_new(enum broker_request_kind kind,
+					  const char *key, const void *data,
+					  size_t len);
+
+/* ---- the broker --------------------------------------------------------- */
+
+struct broker_ops {
+	/*
+	 * Begins to connect. event() is called on any thread and owns the
+	 * event; it must not block. The settings are borrowed until close().
+	 * lease_ms: for BROKER_NODES. NULL with errno.
+	 */
+	void *(*open)(const struct broker_settings *settings, uint32_t lease_ms,
+		      void (*event)(void *arg, struct broker_event *event),
+		      void *arg);
+	/* Sends what is queued, for half a second at most. event() is not
+	 * called after it has returned. */
+	void (*close)(void *broker);
+	/* Takes over a list of requests, linked by `next`; while the link is
+	 * down they are freed. Requests of one thread keep their order. Does
+	 * not block. MT-safe. */
+	void (*send)(void *broker, struct broker_request *first);
+	/* The bytes that were not written to the link yet. MT-safe. */
+	size_t (*backlog)(const void *broker);
+	/* The longest frame. MT-safe. */
+	size_t (*frame_max)(const void *broker);
+};
+
+extern const struct broker_ops broker_nats;
 
 #endif

@@ -256,6 +256,32 @@ void instance_reload(struct lined_service *instance,
 	worker_leave(instance->worker);
 }
 
+static void instance_tell_cluster(struct lined_service *instance,
+				  enum lined_cluster_event event)
+{
+	if (!instance->started || instance->ending ||
+	    instance->protocol->handle_cluster == NULL)
+		return;
+	worker_enter(instance->worker, instance);
+	instance->protocol->handle_cluster(instance, event);
+	worker_leave(instance->worker);
+}
+
+void instance_set_cluster(struct lined_service *instance, bool primary,
+			  bool whole)
+{
+	bool moved = instance->elsewhere == primary && instance->primary;
+	bool turned = instance->parted == whole;
+
+	instance->elsewhere = !primary;
+	instance->parted = !whole;
+	if (moved)
+		instance_tell_cluster(instance, LINED_CLUSTER_PRIMARY);
+	if (turned)
+		instance_tell_cluster(instance, whole ? LINED_CLUSTER_WHOLE
+						      : LINED_CLUSTER_PARTED);
+}
+
 void instance_close_datagrams(struct lined_service *instance,
 			      const char *listen)
 {

@@ -39,6 +39,9 @@ struct lined_service {
 	char *name; /* a copy: conf is replaced by a reload */
 	unsigned workers;
 	bool primary;
+	/* In a cluster: another node is the primary; some do not hear each
+	 * other. */
+	bool elsewhere, parted;
 
 	/* group: of clients; own_group: of sockets that the protocol opens. */
 	struct lined_socket_group group, own_group;
@@ -160,6 +163,10 @@ int instance_start(struct lined_service *instance);
  * Then calls the protocol's reload(). */
 void instance_reload(struct lined_service *instance,
 		     const struct conf_service *conf);
+
+/* The state of the cluster: tells the protocol what has changed. */
+void instance_set_cluster(struct lined_service *instance, bool primary,
+			  bool whole);
 
 /* Closes the datagram sockets of the listener with this text; pointers are
  * compared. */

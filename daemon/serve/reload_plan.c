@@ -137,7 +137,8 @@ static void plan_service(struct reload_plan *plan,
 		now->next = service;
 		service->running = now->service;
 		/* A module that was replaced has another lined_protocol. */
-		service->kept = before->module == conf->module;
+		service->kept = before->module == conf->module &&
+				before->cluster == conf->cluster;
 		service->changes = conf_service_changes(before, conf);
 		service->mode_changes = !conf_service_same_mode(before, conf);
 	}
@@ -167,6 +168,7 @@ static void plan_keys(struct reload_plan *plan)
 		     plan_differs(first->group, after->group);
 	plan->module_dir = plan_differs(first->module_dir, after->module_dir);
 	plan->pid_file = plan_differs(first->pid_file, after->pid_file);
+	plan->cluster = !conf_cluster_equal(&before->cluster, &after->cluster);
 	plan->drain_timeout =
 		before->drain_timeout_ms != after->drain_timeout_ms;
 	plan->memory = before->memory != after->memory;

@@ -39,7 +39,8 @@ struct reload_service {
 	const struct conf_service *conf;
 	struct service *running; /* the one of this name; NULL: none */
 	/* The running service is kept. False: it is replaced, because its
-	 * protocol or its module has changed; or there is none. */
+	 * protocol or its module has changed, or it enters or leaves the
+	 * cluster; or there is none. */
 	bool kept;
 	/* If kept: a mask of enum conf_change. */
 	unsigned changes;
@@ -78,7 +79,7 @@ struct reload_plan {
 	/* Keys that differ from the start's and need a restart. */
 	bool workers, user, module_dir, pid_file;
 	/* Keys that change with this reload. reload.c compares the log. */
-	bool drain_timeout, memory, log;
+	bool drain_timeout, memory, log, cluster;
 };
 
 /* Plans a reload to this config, to which the plan has a reference.

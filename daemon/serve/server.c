@@ -7,6 +7,7 @@
 
 #include "serve/server.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "threads/bus_threads.h"
 #include "cache_line.h"
 #include "log/log.h"
+#include "log/report.h"
 #include "serve/service.h"
 #include "turn_stats.h"
 
@@ -163,6 +165,50 @@ static const struct service_owner_ops server_owner_ops = {
 	.ended = server_service_ended,
 };
 
+/* ---- the cluster -------------------------------------------------------- */
+
+static void server_cluster_changed(struct cluster *cluster, void *arg)
+{
+	struct server *server = arg;
+	struct service *service;
+
+	(void)cluster;
+	list_for_each(service, &server->services, link)
+		if (service->cluster != NULL)
+			service_tell_cluster(service);
+}
+
+int server_prepare_cluster(struct server *server, const struct conf *conf)
+{
+	if (!conf->cluster.is_set || server->env.cluster != NULL)
+		return 0;
+	server->cluster_events = (struct cluster_events){
+		.changed = server_cluster_changed, .arg = server};
+	server->env.cluster = cluster_new(server->dispatcher, server->workers,
+					  server->worker_count, &broker_nats,
+					  &server->cluster_events);
+	return server->env.cluster != NULL ? 0 : -1;
+}
+
+void server_use_cluster(struct server *server, const struct conf *conf,
+			struct report *report)
+{
+	const struct conf_cluster *now = &conf->cluster;
+	struct cluster *cluster = server->env.cluster;
+
+	if (cluster == NULL ||
+	    (server->conf != NULL &&
+	     conf_cluster_equal(&server->conf->cluster, now)))
+		return;
+	if (cluster_open(cluster, now->is_set ? &now->broker : NULL,
+			 now->lease_ms) < 0)
+		report_add(report, LINED_LOG_ERR, "cluster: %s",
+			   strerror(errno));
+	/* The broker borrows its settings. */
+	conf_unref(server->cluster_conf);
+	server->cluster_conf = conf_ref((struct conf *)(uintptr_t)conf);
+}
+
 /* ---- life ------------------------------------------------------------- */
 
 static int server_make_main_worker(struct server *server)
@@ -285,11 +331,15 @@ void server_fini(struct server *server)
 {
 	size_t i;
 
+	if (server->env.cluster != NULL)
+		cluster_open(server->env.cluster, NULL, 0);
 	for (i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
 	memory_fini(&server->memory);
 	for (i = 0; i < server->worker_count; i++)
 		worker_fini(&server->workers[i]);
+	cluster_free(server->env.cluster);
+	conf_unref(server->cluster_conf);
 	server_tls_fini(&server->tls);
 	bus_free(server->bus);
 	bus_threads_free(server->bus_threads);

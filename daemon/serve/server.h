@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cluster/cluster.h"
 #include "config/conf.h"
 #include "list.h"
 #include "memory.h"
@@ -46,6 +47,8 @@ struct server {
 	const struct inherited *inherited;
 	struct service_env env;
 	struct memory memory; /* what all clients hold, and the ceiling */
+	struct cluster_events cluster_events;
+	struct conf *cluster_conf; /* whose section is in use; NULL: none */
 	struct server_tls tls;
 	size_t clients; /* of all services */
 	bool stopping;
@@ -76,6 +79,12 @@ int server_apply(struct reload_plan *plan, struct report *report);
 
 /* Drains an open service, within drain-timeout. */
 void server_drain(struct server *server, struct service *service);
+
+/* Makes the cluster's part of this daemon, if the config has one and it is not
+ * there yet; then enters, leaves or changes the cluster. -1: reported. */
+int server_prepare_cluster(struct server *server, const struct conf *conf);
+void server_use_cluster(struct server *server, const struct conf *conf,
+			struct report *report);
 
 /* Drains all services; then events->stopped is called. */
 void server_stop(struct server *server);

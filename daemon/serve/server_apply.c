@@ -227,6 +227,11 @@ static struct worker_batch *apply_prepare(struct reload_plan *plan,
 		report_add(report, LINED_LOG_ERR, "config: %s",
 			   strerror(ENOMEM));
 	ready = batch != NULL && apply_open_all(plan, &closing, report) == 0;
+	if (ready && server_prepare_cluster(plan->server, plan->conf) < 0) {
+		report_add(report, LINED_LOG_ERR, "cluster: %s",
+			   strerror(ENOMEM));
+		ready = false;
+	}
 	closing_fds_fini(&closing);
 	if (ready && apply_start_services(plan, report) == 0)
 		return batch;
@@ -382,6 +387,7 @@ static int apply_commit(struct reload_plan *plan, struct worker_batch *batch,
 	int result = 0;
 	size_t i;
 
+	server_use_cluster(server, plan->conf, report);
 	apply_tell_workers(plan, batch, report);
 	apply_end_services(plan);
 	for (i = 0; i < plan->count; i++) {

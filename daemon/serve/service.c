@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cluster/cluster.h"
 #include "log/report.h"
 #include "net/admission.h"
 #include "net/fd_store.h"
@@ -28,10 +29,14 @@ static int service_make_registry(struct service *service)
 	size_t count;
 	struct worker *workers = service_workers(service, &count);
 
-	service->registry = registry_new(workers, count,
-					 worker_for_name(service->name, count),
-					 &registry_order);
-	return service->registry != NULL ? 0 : -1;
+	service->registry = registry_new(
+		workers, count, worker_for_name(service->name, count),
+		service->conf->cluster ? &cluster_registry : &registry_order);
+	if (service->registry == NULL || !service->conf->cluster)
+		return service->registry != NULL ? 0 : -1;
+	service->cluster = cluster_add(service->env->cluster, service->name,
+				       service->id, service->registry);
+	return service->cluster != NULL ? 0 : -1;
 }
 
 struct service *service_new(struct service_env *env, struct conf *whole,
@@ -143,6 +148,7 @@ void service_free(struct service *service)
 		listener_free(listener);
 	}
 	service_instances_free(service);
+	cluster_remove(service->cluster);
 	registry_unref(service->registry);
 	admission_free(service->admission);
 	admission_free(service->datagram_admission);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cluster/cluster.h"
 #include "config/conf.h"
 #include "serve/instance.h"
 #include "list.h"
@@ -34,6 +35,7 @@ struct service_env {
 	struct worker *main_worker; /* serves the internal services */
 	struct request_port *requests;
 	const struct memory *memory; /* what all clients hold */
+	struct cluster *cluster; /* NULL: there is none */
 	uint64_t last_client_id, last_service_id;
 	const struct service_owner_ops *ops;
 };
@@ -59,6 +61,7 @@ struct service {
 	struct admission *datagram_admission;
 	struct penalties *penalties;
 	struct registry *registry;
+	struct cluster_service *cluster; /* NULL: not clustered */
 	struct list listeners;
 	struct list proxied;              /* proxy_arrival.c */
 	struct lined_service **instances; /* one a worker */
@@ -123,6 +126,19 @@ void service_take_conf(struct service *service, struct conf *whole,
 /* Gives the instances the certificates that are in use now, for new clients;
  * does not wait for them. */
 void service_use_tls(struct service *service);
+
+/* Gives the instances the state of the cluster; does not wait for them. */
+void service_tell_cluster(struct service *service);
+
+/* The id of the next client, or datagram socket: unique in the cluster, too. */
+static inline uint64_t service_next_client_id(struct service *service)
+{
+	uint64_t id = ++service->env->last_client_id;
+
+	return service->cluster != NULL
+		       ? id | cluster_client_base(service->env->cluster)
+		       : id;
+}
 
 /* Closes all listeners. keep_stored: the UNIX paths of sockets that the service
  * manager keeps over a restart are not removed. */

@@ -252,7 +252,7 @@ static void accept_client(struct service *service,
 	}
 	if (!service->conf->internal)
 		service->env->ops->client_came(service->env);
-	arrival->id = ++service->env->last_client_id;
+	arrival->id = service_next_client_id(service);
 	service_place(service, accept_choose_worker(service), arrival);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cluster/cluster.h"
 #include "log/report.h"
 #include "net/admission.h"
 #include "serve/server_tls.h"
@@ -447,6 +448,44 @@ void service_use_tls(struct service *service)
 	worker_batch_free(batch);
 }
 
+struct cluster_call {
+	struct worker_call call;
+	struct lined_service *instance;
+	bool primary, whole;
+};
+
+static void service_run_cluster(struct worker_call *call)
+{
+	struct cluster_call *cluster =
+		lined_container_of(call, struct cluster_call, call);
+
+	instance_set_cluster(cluster->instance, cluster->primary,
+			     cluster->whole);
+	free(cluster);
+}
+
+/* An instance that ends comes to the main thread after its calls. */
+void service_tell_cluster(struct service *service)
+{
+	const struct cluster *cluster = service->env->cluster;
+	size_t i;
+
+	for (i = 0; i < service->instance_count; i++) {
+		struct cluster_call *call = calloc(1, sizeof(*call));
+
+		if (call == NULL) {
+			log_err("service %s: cluster: %s", service->name,
+				strerror(ENOMEM));
+			return;
+		}
+		call->call.run = service_run_cluster;
+		call->instance = service->instances[i];
+		call->primary = cluster_is_primary(cluster);
+		call->whole = cluster_is_whole(cluster);
+		worker_post(call->instance->worker, &call->call);
+	}
+}
+
 int service_add_close_datagrams(struct service *service, const char *listen,
 				struct worker_batch *batch)
 {
@@ -490,7 +529,7 @@ int service_add_datagrams(struct service *service, int fd, const char *listen,
 	call->listen = listen;
 	call->arrival = (struct client_arrival){
 		.fd = fd,
-		.id = ++service->env->last_client_id,
+		.id = service_next_client_id(service),
 		.listen = listen,
 		.datagram = true,
 	};
@@ -649,6 +688,15 @@ int service_instances_make(struct service *service)
 				     i == primary, &service_instance_ops, part);
 		if (service->instances[i] == NULL)
 			return -1;
+		if (service->cluster != NULL) {
+			struct lined_service *instance = service->instances[i];
+
+			instance->bus.clustered = instance->name;
+			instance->elsewhere =
+				!cluster_is_primary(service->env->cluster);
+			instance->parted =
+				!cluster_is_whole(service->env->cluster);
+		}
 		part->service = service;
 		part->instance = service->instances[i];
 		part->departures.run = service_run_departures;

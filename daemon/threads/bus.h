@@ -73,6 +73,9 @@ struct bus_member {
 	/* Only for worker_enter(). */
 	struct lined_service *instance;
 	uint64_t scope;
+	/* The service's name, if its topics are shared with other nodes; else
+	 * NULL. Borrowed. */
+	const char *clustered;
 	/* Holds the instance's clients (on), or resumes reading them. */
 	void (*hold)(struct bus_member *member, bool on);
 	struct list subscriptions;
@@ -155,5 +158,30 @@ uint64_t bus_end_allowance(const struct bus_end *end);
 bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *topic,
 		     uint64_t stamp, const void *data, size_t len,
 		     void (*release)(void *arg), void *arg);
+
+/* Bytes that have not left for other nodes, above which members are held. */
+#define BUS_UPLINK_HIGH ((size_t)4 << 20)
+
+/* How messages leave for other nodes; only those of clustered members do. */
+struct bus_uplink {
+	/* service: its name; "": the topic is shared. -1 and errno: it was not
+	 * taken. */
+	int (*publish)(void *link, const char *service,
+		       const struct bus_topic_name *topic,
+		       struct lined_buffer *message);
+	void (*flush)(void *link);
+	/* The bytes that have not left this node yet. */
+	size_t (*backlog)(const void *link);
+};
+
+/* Gives the end its uplink. Its worker's thread. */
+void bus_end_attach_uplink(struct bus_end *end, const struct bus_uplink *uplink,
+			   void *link);
+
+/* A topic's name as it is on every end, and the stamp of a message that is
+ * published now. Any thread. -1/EINVAL: it is too long. */
+int bus_end_topic_name(const struct bus_end *end, struct bus_topic_name *name,
+		       uint64_t scope, const char *topic);
+uint64_t bus_end_stamp(const struct bus_end *end);
 
 #endif

@@ -31,9 +31,15 @@ static void bus_end_count(uint64_t *counter)
  * something else has synchronized their threads, and all threads see the
  * changes of a single variable in the same order.
  */
-static uint64_t bus_end_stamp(const struct bus_end *end)
+uint64_t bus_end_stamp(const struct bus_end *end)
 {
 	return __atomic_load_n(&end->bus->marks, __ATOMIC_RELAXED);
+}
+
+int bus_end_topic_name(const struct bus_end *end, struct bus_topic_name *name,
+		       uint64_t scope, const char *topic)
+{
+	return bus_topic_name(&end->topics, name, scope, topic);
 }
 
 uint64_t bus_mark(const struct bus_member *member)
@@ -122,8 +128,10 @@ uint64_t bus_end_allowance(const struct bus_end *end)
 
 static bool bus_end_is_behind(const struct bus_end *end)
 {
-	return end->backend != NULL &&
-	       end->backend->is_behind(end->backend_link);
+	return (end->backend != NULL &&
+		end->backend->is_behind(end->backend_link)) ||
+	       (end->uplink != NULL &&
+		end->uplink->backlog(end->uplink_link) > BUS_UPLINK_HIGH);
 }
 
 bool bus_is_lagging(const struct bus_member *member)
@@ -209,6 +217,8 @@ static void bus_end_turn(struct lined_message *message)
 	/* Before the delivery here, so that other workers begin at once. */
 	if (end->backend != NULL)
 		end->backend->flush(end->backend_link);
+	if (end->uplink != NULL)
+		end->uplink->flush(end->uplink_link);
 	bus_end_begin(end);
 	for (i = 0; i < queue.count; i++) {
 		struct bus_waiting *item = &queue.items[i];
@@ -275,6 +285,21 @@ static int bus_end_publish_to_others(struct bus_end *end,
 	return 0;
 }
 
+/* After the other workers have it: what the uplink does not take is counted
+ * there, and the message stays published. */
+static void bus_end_publish_to_nodes(struct bus_end *end,
+				     const struct bus_member *member,
+				     uint64_t scope,
+				     const struct bus_topic_name *name,
+				     struct lined_buffer *message)
+{
+	const char *service = scope == BUS_SHARED ? "" : member->clustered;
+
+	if (end->uplink->publish(end->uplink_link, service, name, message) < 0)
+		bus_end_count(&end->refused);
+	bus_end_want_turn(end);
+}
+
 /* Counts what was published; above the budget the member is held. */
 static void bus_end_spend(struct bus_end *end, struct bus_member *member,
 			  size_t cost)
@@ -289,6 +314,7 @@ int bus_publish(struct bus_member *member, uint64_t scope, const char *text,
 		struct lined_buffer *message)
 {
 	struct bus_end *end = member->end;
+	bool to_nodes = end->uplink != NULL && member->clustered != NULL;
 	size_t len = lined_buffer_len(message), cost = len + BUS_MESSAGE_COST;
 	uint64_t stamp = bus_end_stamp(end);
 	struct bus_topic_name name;
@@ -301,9 +327,14 @@ int bus_publish(struct bus_member *member, uint64_t scope, const char *text,
 		return bus_end_refuse(end);
 	if (topic != NULL && bus_queue_reserve(&end->queue) < 0)
 		return -1;
+	if (to_nodes &&
+	    end->uplink->backlog(end->uplink_link) + len > BUS_BACKLOG_MAX)
+		return bus_end_refuse(end);
 	if (end->backend != NULL &&
 	    bus_end_publish_to_others(end, &name, stamp, message) < 0)
 		return -1;
+	if (to_nodes)
+		bus_end_publish_to_nodes(end, member, scope, &name, message);
 	bus_end_count(&end->published);
 	if (topic == NULL) {
 		bus_end_spend(end, member, cost);
@@ -328,6 +359,13 @@ void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
 {
 	end->backend = backend;
 	end->backend_link = link;
+}
+
+void bus_end_attach_uplink(struct bus_end *end, const struct bus_uplink *uplink,
+			   void *link)
+{
+	end->uplink = uplink;
+	end->uplink_link = link;
 }
 
 struct bus_end *bus_end_new(struct bus *bus, struct worker *worker,

@@ -16,6 +16,7 @@ void bus_member_init(struct bus_member *member, const struct worker *worker,
 	member->end = worker->bus;
 	member->instance = instance;
 	member->scope = scope;
+	member->clustered = NULL;
 	member->hold = hold;
 	list_init(&member->subscriptions);
 	list_init(&member->held_link);

@@ -40,6 +40,8 @@ struct bus_end {
 	struct bus *bus;
 	const struct bus_backend *backend; /* NULL: there is no other end */
 	void *backend_link;
+	const struct bus_uplink *uplink; /* NULL: there is no other node */
+	void *uplink_link;
 	struct bus_topics topics;
 
 	/* Publishing fills `queue`; the message phase swaps it with `served`,

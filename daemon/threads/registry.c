@@ -93,6 +93,7 @@ void registry_count(const struct registry *registry,
 		sum->claims += registry_counter(&counters->claims);
 		sum->won += registry_counter(&counters->won);
 		sum->lost += registry_counter(&counters->lost);
+		sum->taken += registry_counter(&counters->taken);
 	}
 	sum->names = registry_counter(
 		&registry->replicas[registry->primary].counters.names);
@@ -110,11 +111,21 @@ void registry_join(struct registry *registry, size_t worker,
 	list_init(&member->dead);
 }
 
+void registry_on_taken(struct registry_member *member,
+		       void (*taken)(struct lined_socket *client,
+				     const char *name, void *arg),
+		       void *arg)
+{
+	member->replica->taken = taken;
+	member->replica->taken_arg = arg;
+}
+
 void registry_member_leave(struct registry_member *member)
 {
 	if (member->left)
 		return;
 	member->left = true;
+	member->replica->taken = NULL;
 	list_splice(&member->dead, &member->replica->watches);
 }
 

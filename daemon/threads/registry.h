@@ -31,6 +31,7 @@ struct registry_counters {
 	uint64_t names;     /* that exist now */
 	uint64_t claims;    /* made on this worker */
 	uint64_t won, lost; /* of these claims */
+	uint64_t taken;     /* won, and then lost to another node's claim */
 };
 
 /* ---- the service, on the main thread ---------------------------------- */
@@ -71,6 +72,12 @@ void registry_member_leave(struct registry_member *member);
 
 /* Frees the remaining watches. Any thread, after registry_member_leave(). */
 void registry_member_fini(struct registry_member *member);
+
+/* The function of lined/registry.h. */
+void registry_on_taken(struct registry_member *member,
+		       void (*taken)(struct lined_socket *client,
+				     const char *name, void *arg),
+		       void *arg);
 
 /*
  * The functions of lined/registry.h. `owner` is the client's id; `waits` is the
@@ -117,6 +124,9 @@ struct registry_replica {
 	const struct lined_service *instance;
 	struct name_set names;
 	struct list watches;
+	/* NULL: nobody asks. */
+	void (*taken)(struct lined_socket *client, const char *name, void *arg);
+	void *taken_arg;
 	/* Counts the changes: a watch begins with the change after `since`. */
 	uint64_t changes;
 	struct list *cursor; /* the watch that is called next */
@@ -130,6 +140,9 @@ struct registry_copy {
 	struct name_node node;
 };
 
+/* The claimant is on another node. */
+#define REGISTRY_ELSEWHERE SIZE_MAX
+
 /*
  * A name that a client claims or owns. The client, each message on its way and
  * each replica with the entry have a reference.
@@ -137,7 +150,7 @@ struct registry_copy {
 struct registry_claim {
 	atomic_uint refs;
 	struct registry *registry;
-	size_t from; /* the claimant's worker */
+	size_t from; /* the claimant's worker, or REGISTRY_ELSEWHERE */
 
 	/* Constant: */
 	uint64_t owner;
@@ -160,9 +173,32 @@ struct registry_claim {
 struct registry {
 	atomic_uint refs;
 	const struct registry_backend *backend;
+	void *backend_link; /* the backend's own */
 	size_t count, primary;
 	struct registry_replica replicas[]; /* one a worker */
 };
+
+/* A claim that no client of this daemon has made, with one reference.
+ * NULL/ENOMEM. */
+struct registry_claim *registry_claim_new(struct registry *registry,
+					  size_t from, const char *name,
+					  const void *value, size_t value_len);
+
+/* Sets the handlers of all copies' messages, and these handlers: the claim has
+ * won (`add`); it has not
+ * (`add`, on the claimant's worker only); the name was released, or another
+ * node's claim has it now (`remove`, the second on the claimant's worker). A
+ * message owns a reference. */
+void registry_copies_init(struct registry_claim *claim);
+void registry_copy_added(struct lined_message *message);
+void registry_copy_refused(struct lined_message *message);
+void registry_copy_removed(struct lined_message *message);
+void registry_copy_taken(struct lined_message *message);
+/* Removes the copy, if it is in the replica, without any call. */
+void registry_copy_forget(struct registry_copy *copy);
+/* Defers a message to a worker, or posts it from another one. */
+void registry_copy_deliver(struct registry *registry, size_t from, size_t to,
+			   struct lined_message *message);
 
 /* The claim has won: the name now exists on this worker. Takes over a reference
  * to the claim. */
@@ -173,6 +209,10 @@ void registry_replica_remove(struct registry_replica *replica,
 			     struct registry_copy *copy);
 /* Calls claimed() on the claimant's worker, if the client is still open. */
 void registry_claim_answered(struct registry_claim *claim);
+
+/* Another node's claim has the name: the client no longer owns it. Calls
+ * taken(). */
+void registry_claim_taken(struct registry_claim *claim);
 
 void registry_claim_ref(struct registry_claim *claim);
 void registry_claim_unref(struct registry_claim *claim);

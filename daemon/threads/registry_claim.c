@@ -17,10 +17,9 @@ static void registry_claim_count(uint64_t *counter)
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
-static struct registry_claim *registry_claim_new(struct registry *registry,
-						 size_t from, const char *name,
-						 const void *value,
-						 size_t value_len)
+struct registry_claim *registry_claim_new(struct registry *registry,
+					  size_t from, const char *name,
+					  const void *value, size_t value_len)
 {
 	size_t copies = registry->count * sizeof(struct registry_copy);
 	size_t name_len = strlen(name), i;
@@ -115,6 +114,24 @@ void registry_claim_answered(struct registry_claim *claim)
 		client_wait_answered(&claim->wait);
 	worker_enter(replica->worker, replica->instance);
 	claim->claimed(claim->wait.sock, claim->arg, claim->won);
+	worker_leave(replica->worker);
+}
+
+void registry_claim_taken(struct registry_claim *claim)
+{
+	struct registry_replica *replica =
+		&claim->registry->replicas[claim->from];
+	struct lined_socket *client = claim->wait.sock;
+
+	registry_claim_count(&replica->counters.taken);
+	if (claim->releasing || !client_wait_is_open(&claim->wait))
+		return;
+	claim->releasing = true;
+	registry_claim_part(claim); /* the caller has a reference */
+	if (replica->taken == NULL)
+		return;
+	worker_enter(replica->worker, replica->instance);
+	replica->taken(client, claim->name, replica->taken_arg);
 	worker_leave(replica->worker);
 }
 

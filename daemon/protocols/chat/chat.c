@@ -60,6 +60,17 @@ static void chat_drain(struct lined_service *service)
 	chat_sessions_drain(chat);
 }
 
+static void chat_cluster(struct lined_service *service,
+			 enum lined_cluster_event event)
+{
+	struct chat *chat = lined_service_data(service);
+
+	if (event == LINED_CLUSTER_PARTED)
+		chat_sessions_tell(chat, "* some people may not hear you");
+	else if (event == LINED_CLUSTER_WHOLE)
+		chat_sessions_tell(chat, "* everybody hears you again");
+}
+
 static void chat_check(struct lined_service *service)
 {
 	chat_sessions_check(lined_service_data(service));
@@ -82,5 +93,6 @@ const struct lined_protocol lined_protocol = {
 	.drain = chat_drain,
 	.handle_task = chat_check,
 	.task_ms = CHECK_MS,
+	.handle_cluster = chat_cluster,
 	.instance_size = sizeof(struct chat),
 };

@@ -46,6 +46,7 @@ struct chat {
 	uint64_t phase;
 	bool phase_due;
 	bool draining;
+	bool replacing; /* a member waits for another nickname */
 };
 
 static inline const struct chat_options *chat_options(const struct chat *chat)

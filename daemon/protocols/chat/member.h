@@ -44,6 +44,7 @@ struct chat_member {
 	bool crlf; /* its lines end in CRLF: it sent one, or must */
 
 	bool unannounced; /* the others have not been told of it yet */
+	bool taken;       /* another node's client has its nickname now */
 	bool is_operator;
 	bool knows_password;
 	unsigned failures; /* wrong passwords */

@@ -100,7 +100,9 @@ static void nick_guest_claimed(struct lined_socket *client, void *arg, bool won)
 	chat_nick_guest(member);
 }
 
-void chat_nick_guest(struct chat_member *member)
+static void nick_claim_guest(struct chat_member *member,
+			     void (*claimed)(struct lined_socket *client,
+					     void *arg, bool won))
 {
 	struct chat *chat = member->chat;
 	char entry[CHAT_PEOPLE_ENTRY_MAX];
@@ -111,7 +113,12 @@ void chat_nick_guest(struct chat_member *member)
 	snprintf(member->wanted, sizeof(member->wanted), "guest%" PRIu64,
 		 chat->guest_asked);
 	nick_entry(entry, member->wanted);
-	nick_claim(member, entry, nick_guest_claimed);
+	nick_claim(member, entry, claimed);
+}
+
+void chat_nick_guest(struct chat_member *member)
+{
+	nick_claim_guest(member, nick_guest_claimed);
 }
 
 /* ---- /nick ------------------------------------------------------------- */
@@ -130,8 +137,47 @@ static void nick_tell_change(struct chat_member *member, const char *name)
 	strcpy(before, member->nickname);
 	strcpy(member->nickname, name);
 	chat_member_rooms(member, rooms);
+	if (member->taken) {
+		chat_member_tell(member, "* %s is taken: you are now %s",
+				 before, name);
+		member->taken = false;
+		event.to = 0;
+		event.number = 1;
+	}
 	chat_event_send(member->chat, &event, "* %s is now %s", before,
 			member->nickname);
+}
+
+static void nick_replaced(struct lined_socket *client, void *arg, bool won)
+{
+	struct chat_member *member = arg;
+
+	(void)client;
+	if (won) {
+		nick_entry(member->entry, member->wanted);
+		nick_tell_change(member, member->wanted);
+	}
+	chat_member_release(member);
+	if (!won)
+		chat_nick_replace(member);
+}
+
+void chat_nick_replace(struct chat_member *member)
+{
+	if (member->taken && member->busy == 0)
+		nick_claim_guest(member, nick_replaced);
+}
+
+void chat_nick_taken(struct chat_member *member, const char *entry)
+{
+	if (strcmp(entry, member->spelling) == 0)
+		member->spelling[0] = '\0';
+	if (strcmp(entry, member->entry) != 0)
+		return;
+	member->entry[0] = '\0';
+	nick_release(member, member->spelling);
+	member->taken = true;
+	chat_nick_replace(member);
 }
 
 static void nick_claimed(struct lined_socket *client, void *arg, bool won)
@@ -142,6 +188,7 @@ static void nick_claimed(struct lined_socket *client, void *arg, bool won)
 	if (!won) {
 		chat_member_tell(member, "! %s is taken", member->wanted);
 	} else {
+		member->taken = false;
 		nick_release(member, member->spelling);
 		nick_release(member, member->entry);
 		nick_entry(member->entry, member->wanted);

@@ -15,6 +15,12 @@ void chat_nick_guest(struct chat_member *member);
 /* /nick */
 void chat_nick_change(struct chat_member *member, const char *name);
 
+/* Another node's client keeps the nickname of this entry, which both had while
+ * the nodes did not hear each other: its owner here becomes a guest again. */
+void chat_nick_taken(struct chat_member *member, const char *entry);
+/* The same for a member that had to wait for another answer. */
+void chat_nick_replace(struct chat_member *member);
+
 /* Notes the entry of a nickname that was added to the registry. */
 void chat_nick_came(struct chat *chat,
 		    const struct lined_registry_entry *entry);

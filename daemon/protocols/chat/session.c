@@ -206,10 +206,23 @@ void chat_session_accept(struct lined_service *service,
 
 /* ---- all of them -------------------------------------------------------- */
 
+static void session_taken(struct lined_socket *client, const char *name,
+			  void *arg)
+{
+	struct chat_member *member = lined_socket_arg(client);
+	struct chat *chat = arg;
+
+	if (member == NULL)
+		return;
+	chat_nick_taken(member, name);
+	chat->replacing |= member->taken;
+}
+
 void chat_sessions_init(struct chat *chat)
 {
 	chat->phase_message.handler = session_phase;
 	chat->phase_message.cancel = session_phase;
+	lined_registry_on_taken(chat->service, session_taken, chat);
 }
 
 void chat_sessions_fini(struct chat *chat)
@@ -241,17 +254,37 @@ void chat_sessions_drain(struct chat *chat)
 	lined_service_each_client(chat->service, session_drain, NULL);
 }
 
+static void session_tell(struct lined_socket *client, void *text)
+{
+	struct chat_member *member = lined_socket_arg(client);
+
+	if (member != NULL && member->nickname[0] != '\0')
+		chat_member_tell(member, "%s", (const char *)text);
+}
+
+void chat_sessions_tell(struct chat *chat, const char *text)
+{
+	lined_service_each_client(chat->service, session_tell,
+				  (void *)(uintptr_t)text);
+}
+
 static void session_check(struct lined_socket *client, void *arg)
 {
 	struct chat_member *member = lined_socket_arg(client);
 
 	(void)arg;
-	if (member != NULL)
-		chat_member_check_answer(member);
+	if (member == NULL)
+		return;
+	chat_member_check_answer(member);
+	chat_nick_replace(member);
+	member->chat->replacing |= member->taken;
 }
 
 void chat_sessions_check(struct chat *chat)
 {
-	if (chat->waiting > 0)
+	bool due = chat->waiting > 0 || chat->replacing;
+
+	chat->replacing = false;
+	if (due)
 		lined_service_each_client(chat->service, session_check, NULL);
 }

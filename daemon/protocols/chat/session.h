@@ -19,8 +19,12 @@ void chat_session_accept(struct lined_service *service,
 /* Tells every member that the service is closing. */
 void chat_sessions_drain(struct chat *chat);
 
-/* Resumes members whose request another worker has not answered in time. Called
- * every half second. */
+/* Tells all members, e.g. that others may not hear them. */
+void chat_sessions_tell(struct chat *chat, const char *text);
+
+/* Resumes members whose request another worker has not answered in time, and
+ * gives those another nickname that have lost theirs. Called every half
+ * second. */
 void chat_sessions_check(struct chat *chat);
 
 #endif

@@ -203,7 +203,7 @@ static void feed_receive(struct relay *relay, struct lined_buffer *buffer,
 				    relay->filter_out, &denied);
 	/* Each worker filters for its members: one of them counts. */
 	if (denied > 0 &&
-	    (only != NULL || lined_service_is_primary(relay->service)))
+	    (only != NULL || lined_service_worker(relay->service) == 0))
 		lined_service_count(relay->service, "lines_filtered_out",
 				    denied);
 	if (fitting != NULL && relay_message_read(&message, fitting))

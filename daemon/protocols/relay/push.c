@@ -321,7 +321,8 @@ void relay_push_reload(struct relay *relay)
 		relay_push_start(relay);
 		return;
 	}
-	if (relay->options->push.count == 0 ||
+	if (!lined_service_is_primary(relay->service) ||
+	    relay->options->push.count == 0 ||
 	    relay->options->mode == RELAY_PROXY) {
 		relay_push_stop(relay);
 		return;

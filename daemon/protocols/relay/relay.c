@@ -237,6 +237,19 @@ static void relay_reload(struct lined_service *service)
 	relay_push_reload(relay);
 }
 
+/* Another node has taken over the upstreams and the targets, or this one has.
+ */
+static void relay_cluster(struct lined_service *service,
+			  enum lined_cluster_event event)
+{
+	struct relay *relay = lined_service_data(service);
+
+	if (event != LINED_CLUSTER_PRIMARY)
+		return;
+	relay_upstreams_reload(relay);
+	relay_push_reload(relay);
+}
+
 static bool relay_finish(struct lined_service *service)
 {
 	struct relay *relay = lined_service_data(service);
@@ -265,6 +278,7 @@ const struct lined_protocol lined_protocol = {
 	.check_options = relay_options_check,
 	.needs_listen = relay_options_needs_listen,
 	.describe = relay_describe,
+	.handle_cluster = relay_cluster,
 	.start = relay_start,
 	.stop = relay_stop,
 	.reload = relay_reload,

@@ -624,9 +624,8 @@ bool relay_upstreams_finish(struct relay *relay)
 
 void relay_upstreams_reload(struct relay *relay)
 {
-	if (!lined_service_is_primary(relay->service))
-		return;
-	if (relay->options->mode != RELAY_UPSTREAM)
+	if (relay->options->mode != RELAY_UPSTREAM ||
+	    !lined_service_is_primary(relay->service))
 		relay_upstreams_stop(relay);
 	else if (relay->upstreams != NULL)
 		upstreams_read_options(relay->upstreams);

@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receives the broker's events and passes them to the nodes, the names and the
+ * bus; opens and closes the broker; decides when this node is alone.
+ */
+#include "config.h"
+
+#include "cluster/cluster_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "log/log.h"
+
+/* How long claims wait at the start: for the first connection, and then until
+ * all is listed and a node of this name was probed. */
+#define FIRST_WAIT_US 1000000
+#define JOIN_WAIT_US  5000000
+#define TICK_MIN_MS   30
+
+/* Client ids: below 2^32, and above them the node; at most 2^52, because JSON
+ * readers count in doubles. */
+#define CLIENT_BASE_SHIFT 32
+#define CLIENT_BASE_MASK  UINT64_C(0xfffff)
+
+static struct cluster *cluster_of_nodes(struct nodes *nodes)
+{
+	return lined_container_of(nodes, struct cluster, nodes);
+}
+
+static void cluster_changed(struct cluster *cluster)
+{
+	if (cluster->events != NULL)
+		cluster->events->changed(cluster, cluster->events->arg);
+}
+
+/* ---- the calls of the nodes --------------------------------------------- */
+
+static void cluster_nodes_store(struct nodes *nodes, const char *key,
+				const char *text, uint64_t expected,
+				uint64_t tag)
+{
+	cluster_out_request(&cluster_of_nodes(nodes)->out, BROKER_STORE,
+			    BROKER_NODES, key, text, strlen(text), expected,
+			    tag);
+}
+
+static void cluster_nodes_erase(struct nodes *nodes, const char *key,
+				uint64_t expected)
+{
+	cluster_out_request(&cluster_of_nodes(nodes)->out, BROKER_ERASE,
+			    BROKER_NODES, key, NULL, 0, expected, 0);
+}
+
+static void cluster_nodes_probe(struct nodes *nodes)
+{
+	cluster_out_send_name(&cluster_of_nodes(nodes)->out, FRAME_PROBE,
+			      nodes->name);
+}
+
+static void cluster_nodes_hello(struct nodes *nodes)
+{
+	cluster_out_send_name(&cluster_of_nodes(nodes)->out, FRAME_HELLO,
+			      nodes->name);
+}
+
+/* The names are settled when both buckets were listed and this node has its
+ * lease. */
+static void cluster_try_join(struct cluster *cluster)
+{
+	if (cluster->nodes.state != NODES_JOINED || !cluster->names_listed ||
+	    cluster->names.mode == NAMES_JOINED)
+		return;
+	log_notice("cluster: joined as node %s", cluster->nodes.name);
+	cluster->trouble[0] = '\0';
+	cluster->down_us = 0;
+	cluster->ever_up = true;
+	names_join(&cluster->names);
+	cluster_changed(cluster);
+}
+
+static void cluster_be_alone(struct cluster *cluster, uint64_t now_us)
+{
+	if (cluster->names.mode == NAMES_ALONE)
+		return;
+	names_part(&cluster->names);
+	cluster->down_us = now_us;
+	cluster->forgot = false;
+	cluster_changed(cluster);
+}
+
+static void cluster_nodes_joined(struct nodes *nodes)
+{
+	cluster_try_join(cluster_of_nodes(nodes));
+}
+
+static void cluster_nodes_parted(struct nodes *nodes)
+{
+	cluster_be_alone(cluster_of_nodes(nodes), cluster_now_us());
+}
+
+static void cluster_nodes_gone(struct nodes *nodes, struct node *node)
+{
+	cluster_bus_drop(cluster_of_nodes(nodes), node);
+}
+
+static void cluster_nodes_changed(struct nodes *nodes)
+{
+	cluster_changed(cluster_of_nodes(nodes));
+}
+
+static const struct nodes_ops cluster_nodes_ops = {
+	.store = cluster_nodes_store,
+	.erase = cluster_nodes_erase,
+	.probe = cluster_nodes_probe,
+	.hello = cluster_nodes_hello,
+	.joined = cluster_nodes_joined,
+	.parted = cluster_nodes_parted,
+	.gone = cluster_nodes_gone,
+	.changed = cluster_nodes_changed,
+};
+
+/* ---- marks of erased entries -------------------------------------------- */
+
+/* The primary purges them when all nodes have seen them. */
+struct cluster_mark {
+	struct list link;
+	uint64_t revision, since_us;
+	char key[];
+};
+
+static void cluster_add_mark(struct cluster *cluster,
+			     const struct broker_event *event, uint64_t now_us)
+{
+	size_t size = strlen(event->key) + 1;
+	struct cluster_mark *mark = malloc(sizeof(*mark) + size);
+
+	if (mark == NULL)
+		return;
+	mark->revision = event->revision;
+	mark->since_us = now_us;
+	memcpy(mark->key, event->key, size);
+	list_append(&cluster->marks, &mark->link);
+}
+
+/* Those that are old, or all. */
+static void cluster_purge_marks(struct cluster *cluster, uint64_t now_us,
+				bool all)
+{
+	struct cluster_mark *mark, *next;
+
+	list_for_each_safe(mark, next, &cluster->marks, link) {
+		if (!all &&
+		    now_us < mark->since_us + 2 * cluster->nodes.lease_us)
+			return;
+		if (!all && cluster->nodes.is_primary)
+			cluster_out_request(&cluster->out, BROKER_PURGE,
+					    BROKER_NAMES, mark->key, NULL, 0,
+					    mark->revision, 0);
+		list_remove(&mark->link);
+		free(mark);
+	}
+}
+
+/* ---- events ------------------------------------------------------------- */
+
+static void cluster_up(struct cluster *cluster,
+		       const struct broker_event *event)
+{
+	cluster->life = event->life;
+	cluster->names_listed = false;
+	atomic_store(&cluster->out.life, event->number);
+	atomic_store(&cluster->out.revision, 0);
+	atomic_store(&cluster->out.up, true);
+	cluster_purge_marks(cluster, 0, true);
+	names_begin(&cluster->names);
+	nodes_up(&cluster->nodes);
+}
+
+static void cluster_trouble(struct cluster *cluster, const char *text)
+{
+	if (strcmp(cluster->trouble, text) == 0)
+		return;
+	snprintf(cluster->trouble, sizeof(cluster->trouble), "%s", text);
+	log_warning("cluster: %s: %s", cluster->settings->servers[0], text);
+}
+
+static void cluster_down(struct cluster *cluster, uint64_t now_us)
+{
+	cluster->life = 0;
+	atomic_store(&cluster->out.up, false);
+	/* It bears no life of the buckets while it is alone. */
+	atomic_store(&cluster->out.life, 0);
+	nodes_down(&cluster->nodes);
+	cluster_be_alone(cluster, now_us);
+	cluster_bus_deliver(cluster, UINT64_MAX);
+}
+
+static void cluster_stored(struct cluster *cluster,
+			   const struct broker_event *event, uint64_t now_us)
+{
+	struct names_value value;
+
+	if (event->bucket == BROKER_NODES) {
+		nodes_stored(&cluster->nodes, event->key, event->revision,
+			     event->text, now_us);
+		return;
+	}
+	/* Of a node with another version: it is somebody's. */
+	if (!cluster_registry_read(&value, event->text, event->len))
+		value = (struct names_value){.node = NODES_NOBODY};
+	names_stored(&cluster->names, event->key, event->revision, &value);
+	atomic_store(&cluster->out.revision, cluster->names.applied);
+}
+
+static void cluster_erased(struct cluster *cluster,
+			   const struct broker_event *event, uint64_t now_us)
+{
+	if (event->bucket == BROKER_NODES) {
+		nodes_erased(&cluster->nodes, event->key, event->revision);
+		return;
+	}
+	names_erased(&cluster->names, event->key, event->revision);
+	atomic_store(&cluster->out.revision, cluster->names.applied);
+	cluster_add_mark(cluster, event, now_us);
+}
+
+static void cluster_listed(struct cluster *cluster, enum broker_bucket bucket,
+			   uint64_t now_us)
+{
+	if (bucket == BROKER_NODES) {
+		nodes_listed(&cluster->nodes, now_us);
+		return;
+	}
+	cluster->names_listed = true;
+	cluster_try_join(cluster);
+}
+
+static void cluster_answered(struct cluster *cluster,
+			     const struct broker_event *event, uint64_t now_us)
+{
+	bool done = event->kind == BROKER_DONE;
+
+	nodes_answered(&cluster->nodes, event->tag, event->revision, done,
+		       now_us);
+	names_answered(&cluster->names, event->tag, event->revision, done);
+}
+
+/* False: the event is owned by somebody else now. */
+static bool cluster_handle(struct cluster *cluster, struct broker_event *event,
+			   uint64_t now_us)
+{
+	switch (event->kind) {
+	case BROKER_UP:
+		cluster_up(cluster, event);
+		return true;
+	case BROKER_REFUSED:
+		cluster_trouble(cluster, event->text);
+		if (cluster->names.mode == NAMES_WAITING)
+			cluster_be_alone(cluster, now_us);
+		return true;
+	case BROKER_TROUBLE:
+		log_warning("cluster: %s: %s", cluster->settings->servers[0],
+			    event->text);
+		return true;
+	default:
+		break;
+	}
+	if (event->life != cluster->life)
+		return true;
+	switch (event->kind) {
+	case BROKER_DOWN:
+		cluster_trouble(cluster, event->text);
+		cluster_down(cluster, now_us);
+		break;
+	case BROKER_FRAME:
+		cluster_bus_take(cluster, event);
+		return false;
+	case BROKER_STORED:
+		cluster_stored(cluster, event, now_us);
+		break;
+	case BROKER_ERASED:
+		cluster_erased(cluster, event, now_us);
+		break;
+	case BROKER_LISTED:
+		cluster_listed(cluster, event->bucket, now_us);
+		break;
+	default:
+		cluster_answered(cluster, event, now_us);
+		break;
+	}
+	return true;
+}
+
+static void cluster_free_event(struct cluster *cluster,
+			       struct broker_event *event)
+{
+	if (event->kind == BROKER_FRAME)
+		atomic_fetch_sub(&cluster->arrived_bytes, event->len);
+	free(event);
+}
+
+static struct broker_event *cluster_take_events(struct cluster *cluster)
+{
+	struct broker_event *event;
+
+	pthread_mutex_lock(&cluster->lock);
+	cluster->arrived_due = false;
+	event = cluster->first;
+	cluster->first = NULL;
+	cluster->last = &cluster->first;
+	pthread_mutex_unlock(&cluster->lock);
+	return event;
+}
+
+static void cluster_events_arrived(struct lined_message *message)
+{
+	struct cluster *cluster =
+		lined_container_of(message, struct cluster, arrived);
+	struct broker_event *event = cluster_take_events(cluster), *next;
+	uint64_t now_us = cluster_now_us();
+
+	for (; event != NULL; event = next) {
+		next = event->next;
+		if (cluster->settings == NULL ||
+		    cluster_handle(cluster, event, now_us))
+			cluster_free_event(cluster, event);
+	}
+	cluster_bus_deliver(cluster, now_us);
+}
+
+static void cluster_events_cancelled(struct lined_message *message)
+{
+	struct cluster *cluster =
+		lined_container_of(message, struct cluster, arrived);
+	struct broker_event *event = cluster_take_events(cluster), *next;
+
+	for (; event != NULL; event = next) {
+		next = event->next;
+		cluster_free_event(cluster, event);
+	}
+}
+
+/* On a thread of the broker. */
+static void cluster_event(void *arg, struct broker_event *event)
+{
+	struct cluster *cluster = arg;
+	bool post;
+
+	if (event->kind == BROKER_FRAME &&
+	    atomic_fetch_add(&cluster->arrived_bytes, event->len) >
+		    CLUSTER_ARRIVED_MAX) {
+		/* Its lines have numbers: the next frame shows the gap. */
+		cluster_free_event(cluster, event);
+		return;
+	}
+	event->next = NULL;
+	pthread_mutex_lock(&cluster->lock);
+	*cluster->last = event;
+	cluster->last = &event->next;
+	post = !cluster->arrived_due;
+	cluster->arrived_due = true;
+	pthread_mutex_unlock(&cluster->lock);
+	if (post &&
+	    lined_dispatcher_post(cluster->dispatcher, &cluster->arrived) < 0)
+		cluster_events_cancelled(&cluster->arrived);
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+static bool cluster_is_alive(void *cluster, uint64_t number)
+{
+	return number == NODES_NOBODY ||
+	       nodes_is_alive(&((struct cluster *)cluster)->nodes, number);
+}
+
+static void cluster_ticked(struct lined_timer *timer)
+{
+	struct cluster *cluster =
+		lined_container_of(timer, struct cluster, tick);
+	uint64_t now_us = cluster_now_us();
+
+	nodes_tick(&cluster->nodes, now_us);
+	if (cluster->names.mode == NAMES_WAITING &&
+	    now_us > cluster->opened_us + (cluster->life != 0 ? JOIN_WAIT_US
+							      : FIRST_WAIT_US))
+		cluster_be_alone(cluster, now_us);
+	/* The leases of the others have ended, as far as this node knows. */
+	if (cluster->names.mode == NAMES_ALONE && !cluster->forgot &&
+	    now_us > cluster->down_us + cluster->nodes.lease_us) {
+		names_forget(&cluster->names);
+		cluster->forgot = true;
+	}
+	if (cluster->names.mode == NAMES_JOINED) {
+		if (cluster->nodes.is_primary)
+			names_clean(&cluster->names, cluster_is_alive, cluster);
+		cluster_purge_marks(cluster, now_us, false);
+	}
+	cluster_bus_deliver(cluster, now_us);
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
+			    struct worker *workers, size_t count,
+			    const struct broker_ops *broker,
+			    const struct cluster_events *events)
+{
+	struct cluster *cluster = calloc(1, sizeof(*cluster));
+	uint64_t number;
+
+	if (cluster == NULL ||
+	    getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
+		free(cluster);
+		return NULL;
+	}
+	number |= UINT64_C(1) << 63; /* neither 0 nor NODES_NOBODY */
+	cluster->dispatcher = dispatcher;
+	cluster->workers = workers;
+	cluster->count = count;
+	cluster->events = events;
+	cluster_out_init(&cluster->out, broker, number);
+	names_init(&cluster->names, &cluster_names_ops, number);
+	nodes_init(&cluster->nodes, &cluster_nodes_ops, number);
+	list_init(&cluster->services);
+	list_init(&cluster->removed);
+	list_init(&cluster->marks);
+	pthread_mutex_init(&cluster->lock, NULL);
+	cluster->last = &cluster->first;
+	cluster->arrived.handler = cluster_events_arrived;
+	cluster->arrived.cancel = cluster_events_cancelled;
+	lined_timer_init(&cluster->tick, dispatcher, cluster_ticked);
+	if (cluster_bus_init(cluster) == 0)
+		return cluster;
+	cluster_out_fini(&cluster->out);
+	free(cluster);
+	errno = ENOMEM;
+	return NULL;
+}
+
+static void cluster_close(struct cluster *cluster)
+{
+	void *broker;
+
+	if (cluster->settings == NULL)
+		return;
+	nodes_close(&cluster->nodes);
+	lined_timer_stop(&cluster->tick);
+	pthread_mutex_lock(&cluster->out.lock);
+	broker = cluster->out.broker;
+	cluster->out.broker = NULL;
+	pthread_mutex_unlock(&cluster->out.lock);
+	cluster->out.ops->close(broker);
+	cluster->settings = NULL;
+	cluster->life = 0;
+	atomic_store(&cluster->out.up, false);
+	cluster_be_alone(cluster, cluster_now_us());
+	names_forget(&cluster->names);
+	cluster->trouble[0] = '\0';
+}
+
+int cluster_open(struct cluster *cluster,
+		 const struct broker_settings *settings, uint32_t lease_ms)
+{
+	uint32_t tick_ms = lease_ms / 30;
+	void *broker;
+
+	cluster_close(cluster);
+	if (settings == NULL)
+		return 0;
+	lined_dispatcher_open_mailbox(cluster->dispatcher);
+	cluster->opened_us = cluster_now_us();
+	nodes_open(&cluster->nodes, settings->name, lease_ms,
+		   cluster->opened_us);
+	if (tick_ms < TICK_MIN_MS)
+		tick_ms = TICK_MIN_MS;
+	if (lined_timer_start(&cluster->tick, tick_ms, tick_ms) < 0)
+		return -1;
+	cluster->settings = settings;
+	broker = cluster->out.ops->open(settings, lease_ms, cluster_event,
+					cluster);
+	if (broker == NULL) {
+		cluster->settings = NULL;
+		lined_timer_stop(&cluster->tick);
+		return -1;
+	}
+	pthread_mutex_lock(&cluster->out.lock);
+	cluster->out.broker = broker;
+	pthread_mutex_unlock(&cluster->out.lock);
+	return 0;
+}
+
+void cluster_free(struct cluster *cluster)
+{
+	struct cluster_service *service, *next;
+
+	if (cluster == NULL)
+		return;
+	list_for_each_safe(service, next, &cluster->removed, link) {
+		free(service->name);
+		free(service);
+	}
+	cluster_events_cancelled(&cluster->arrived);
+	cluster_purge_marks(cluster, 0, true);
+	names_fini(&cluster->names);
+	cluster_bus_fini(cluster);
+	cluster_out_fini(&cluster->out);
+	pthread_mutex_destroy(&cluster->lock);
+	free(cluster);
+}
+
+struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
+				    uint64_t scope, struct registry *registry)
+{
+	struct cluster_service *service =
+		calloc(1, sizeof(*service) + 3 * strlen(name) + 2);
+
+	if (service == NULL)
+		return NULL;
+	service->name = strdup(name);
+	if (service->name == NULL) {
+		free(service);
+		return NULL;
+	}
+	service->cluster = cluster;
+	service->scope = scope;
+	service->registry = registry;
+	strcpy(nodes_escape(service->prefix, name), ".");
+	registry->backend_link = service;
+	/* Before one of the same name, which drains. */
+	list_append(cluster->services.next, &service->link);
+	names_show(&cluster->names);
+	return service;
+}
+
+void cluster_remove(struct cluster_service *service)
+{
+	struct cluster *cluster;
+
+	if (service == NULL)
+		return;
+	cluster = service->cluster;
+	list_remove(&service->link);
+	list_append(&cluster->removed, &service->link);
+	if (cluster_find_service(cluster, service->name,
+				 strlen(service->name)) == NULL)
+		names_end(&cluster->names, service->prefix);
+}
+
+/* ---- questions ---------------------------------------------------------- */
+
+bool cluster_is_primary(const struct cluster *cluster)
+{
+	return cluster->nodes.is_primary;
+}
+
+bool cluster_is_whole(const struct cluster *cluster)
+{
+	/* Nobody is told of a cluster that begins. */
+	return cluster->names.mode == NAMES_WAITING ||
+	       (cluster->names.mode == NAMES_JOINED &&
+		nodes_are_whole(&cluster->nodes));
+}
+
+uint64_t cluster_client_base(const struct cluster *cluster)
+{
+	return (cluster->out.number & CLIENT_BASE_MASK) << CLIENT_BASE_SHIFT;
+}
+
+bool cluster_is_open(const struct cluster *cluster)
+{
+	return cluster != NULL && cluster->settings != NULL;
+}
+
+static size_t cluster_count_names(const struct cluster *cluster)
+{
+	const struct list *link = cluster->names.all.next;
+	size_t count = 0;
+
+	for (; link != &cluster->names.all; link = link->next)
+		count++;
+	return count;
+}
+
+void cluster_describe(const struct cluster *cluster,
+		      struct cluster_report *report)
+{
+	struct cluster_out *out =
+		(struct cluster_out *)(uintptr_t)&cluster->out;
+	const struct node *node;
+
+	*report = (struct cluster_report){
+		.name = cluster->nodes.name,
+		.server = cluster->settings->servers[0],
+		.trouble = cluster->trouble,
+		.up = cluster->names.mode == NAMES_JOINED,
+		.is_primary = cluster->nodes.is_primary,
+		.is_whole = cluster_is_whole(cluster),
+		.revision = cluster->names.applied,
+		.round_trip_us = cluster->nodes.round_trip_us,
+		.names = cluster_count_names(cluster),
+		.settled = cluster->names.settled,
+		.sent = atomic_load(&out->sent),
+		.unsent = atomic_load(&out->unsent),
+		.too_long = atomic_load(&out->too_long),
+		.received = cluster->received,
+		.late = cluster->late,
+		.waiting = cluster->waiting,
+		.backlog = cluster_out_backlog(out),
+	};
+	list_for_each(node, &cluster->nodes.list, link) {
+		report->lost += node->lost;
+		report->nodes += !node->gone;
+	}
+	report->state = report->up                              ? "joined"
+			: cluster->nodes.state == NODES_DOWN    ? "cut off"
+			: cluster->nodes.state == NODES_PROBING ? "name in use"
+								: "joining";
+}
+
+void cluster_each_node(const struct cluster *cluster,
+		       void (*visit)(const struct cluster_node_report *node,
+				     void *arg),
+		       void *arg)
+{
+	uint64_t now_us = cluster_now_us();
+	const struct node *node;
+
+	list_for_each(node, &cluster->nodes.list, link) {
+		const struct cluster_node_report report = {
+			.name = node->name,
+			.state = node->gone      ? "gone"
+				 : node->foreign ? "other version"
+				 : node->missing ? "missing"
+						 : "there",
+			.is_primary = node->number == cluster->nodes.primary,
+			.silent_ms = (now_us - node->heard_us) / 1000,
+			.lost = node->lost,
+			.waiting = !list_is_empty(&node->waiting),
+		};
+
+		visit(&report, arg);
+	}
+}

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bus between nodes. The lines that a worker publishes in a turn are one
+ * frame, which goes to each other node once. There the main thread looks for
+ * gaps, waits for the revision that the publisher had seen, and posts the frame
+ * to all workers; they share its memory.
+ *
+ * A line in a frame: the length of the service's name and the name (empty: a
+ * shared topic), the length of the topic and the topic with its NUL, the length
+ * of the message in four bytes, the message.
+ */
+#include "config.h"
+
+#include "cluster/cluster_priv.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/log.h"
+#include "threads/bus.h"
+
+/* A frame is sent when it has this many bytes, or at the end of the turn. */
+#define FRAME_FULL ((size_t)64 * 1024)
+/* How long a frame waits for its revision. */
+#define WAIT_US 1000000
+
+/* ---- publishing --------------------------------------------------------- */
+
+static int cluster_bus_reserve(struct cluster_end *end, size_t size)
+{
+	size_t room = end->room > 0 ? end->room : 4096;
+	char *frame;
+
+	while (room < end->len + size)
+		room *= 2;
+	if (room == end->room)
+		return 0;
+	frame = realloc(end->frame, room);
+	if (frame == NULL)
+		return -1;
+	end->frame = frame;
+	end->room = room;
+	return 0;
+}
+
+static void cluster_bus_flush(void *link)
+{
+	struct cluster_end *end = link;
+
+	if (end->lines == 0)
+		return;
+	cluster_out_send(&end->cluster->out, FRAME_LINES, end->frame, end->len,
+			 end->lines);
+	end->lines = 0;
+	end->len = FRAME_HEADER;
+	/* An exceptional line does not keep its memory. */
+	if (end->room > 2 * FRAME_FULL) {
+		free(end->frame);
+		end->frame = NULL;
+		end->room = 0;
+	}
+}
+
+static void cluster_bus_append(struct cluster_end *end, const void *bytes,
+			       size_t len)
+{
+	memcpy(end->frame + end->len, bytes, len);
+	end->len += len;
+}
+
+static void cluster_bus_append_line(struct cluster_end *end,
+				    const char *service,
+				    const struct bus_topic_name *topic,
+				    struct lined_buffer *message)
+{
+	uint32_t len = (uint32_t)lined_buffer_len(message);
+	unsigned char name_len = (unsigned char)strlen(service);
+	unsigned char topic_len = (unsigned char)topic->len;
+
+	cluster_bus_append(end, &name_len, 1);
+	cluster_bus_append(end, service, name_len);
+	cluster_bus_append(end, &topic_len, 1);
+	cluster_bus_append(end, topic->text, (size_t)topic->len + 1);
+	cluster_bus_append(end,
+			   (const unsigned char[]){(unsigned char)(len >> 24),
+						   (unsigned char)(len >> 16),
+						   (unsigned char)(len >> 8),
+						   (unsigned char)len},
+			   4);
+	cluster_bus_append(end, lined_buffer_data(message), len);
+	end->lines++;
+}
+
+/* The others do not get it; the readers here do. */
+static int cluster_bus_skip(struct cluster_end *end, size_t len)
+{
+	atomic_fetch_add(&end->cluster->out.too_long, 1);
+	if (!end->too_long_logged)
+		log_warning("cluster: a line of %zu bytes is too long for "
+			    "NATS's max_payload: other nodes do not get such "
+			    "lines",
+			    len);
+	end->too_long_logged = true;
+	return 0;
+}
+
+static int cluster_bus_publish(void *link, const char *service,
+			       const struct bus_topic_name *topic,
+			       struct lined_buffer *message)
+{
+	struct cluster_end *end = link;
+	size_t len = lined_buffer_len(message);
+	size_t size = strlen(service) + topic->len + 7 + len;
+
+	if (size > FRAME_FULL - FRAME_HEADER &&
+	    size + FRAME_HEADER > cluster_out_frame_max(&end->cluster->out))
+		return cluster_bus_skip(end, len);
+	if (end->len + size > FRAME_FULL)
+		cluster_bus_flush(end);
+	if (cluster_bus_reserve(end, size) < 0)
+		return -1;
+	cluster_bus_append_line(end, service, topic, message);
+	return 0;
+}
+
+static size_t cluster_bus_backlog(const void *link)
+{
+	const struct cluster_end *end = link;
+
+	return end->len + cluster_out_backlog(&end->cluster->out);
+}
+
+static const struct bus_uplink cluster_uplink = {
+	.publish = cluster_bus_publish,
+	.flush = cluster_bus_flush,
+	.backlog = cluster_bus_backlog,
+};
+
+static void cluster_bus_run_attach(struct worker_call *call)
+{
+	struct cluster_end *end =
+		lined_container_of(call, struct cluster_end, attach);
+
+	bus_end_attach_uplink(end->worker->bus, &cluster_uplink, end);
+}
+
+int cluster_bus_init(struct cluster *cluster)
+{
+	size_t i;
+
+	cluster->ends = calloc(cluster->count, sizeof(*cluster->ends));
+	if (cluster->ends == NULL)
+		return -1;
+	for (i = 0; i < cluster->count; i++) {
+		struct cluster_end *end = &cluster->ends[i];
+
+		end->cluster = cluster;
+		end->worker = &cluster->workers[i];
+		end->len = FRAME_HEADER;
+		end->attach.run = cluster_bus_run_attach;
+		worker_post(end->worker, &end->attach);
+	}
+	return 0;
+}
+
+void cluster_bus_fini(struct cluster *cluster)
+{
+	size_t i;
+
+	for (i = 0; i < cluster->count; i++)
+		free(cluster->ends[i].frame);
+	free(cluster->ends);
+}
+
+/* ---- delivering --------------------------------------------------------- */
+
+struct arrival;
+
+struct arrival_parcel {
+	struct lined_message message;
+	struct arrival *arrival;
+	struct worker *worker;
+};
+
+struct arrival_line {
+	struct bus_topic_name topic;
+	const char *data;
+	size_t len;
+};
+
+/* A frame on its way to the workers. */
+struct arrival {
+	atomic_uint refs;
+	struct cluster *cluster;
+	struct broker_event *event;
+	uint64_t stamp;
+	struct arrival_line *lines;
+	size_t count;
+	struct arrival_parcel parcels[];
+};
+
+static void arrival_unref(void *arg)
+{
+	struct arrival *arrival = arg;
+
+	if (atomic_fetch_sub_explicit(&arrival->refs, 1,
+				      memory_order_acq_rel) != 1)
+		return;
+	atomic_fetch_sub(&arrival->cluster->arrived_bytes, arrival->event->len);
+	free(arrival->event);
+	free(arrival->lines);
+	free(arrival);
+}
+
+static void arrival_cancelled(struct lined_message *message)
+{
+	arrival_unref(
+		lined_container_of(message, struct arrival_parcel, message)
+			->arrival);
+}
+
+static void arrival_arrived(struct lined_message *message)
+{
+	struct arrival_parcel *parcel =
+		lined_container_of(message, struct arrival_parcel, message);
+	struct arrival *arrival = parcel->arrival;
+	size_t i;
+
+	for (i = 0; i < arrival->count; i++) {
+		const struct arrival_line *line = &arrival->lines[i];
+
+		atomic_fetch_add_explicit(&arrival->refs, 1,
+					  memory_order_relaxed);
+		if (!bus_end_deliver(parcel->worker->bus, &line->topic,
+				     arrival->stamp, line->data, line->len,
+				     arrival_unref, arrival))
+			arrival_unref(arrival);
+	}
+	arrival_unref(arrival);
+}
+
+/* Reads one line of a frame; NULL: it does not end as it should. */
+static const char *arrival_read_line(struct cluster *cluster, const char *at,
+				     const char *end, struct arrival_line *line,
+				     bool *here)
+{
+	const struct cluster_service *service = NULL;
+	const unsigned char *bytes;
+	const char *name;
+	size_t name_len, topic_len;
+
+	if (end - at < 1)
+		return NULL;
+	name_len = (unsigned char)*at;
+	if ((size_t)(end - at) < name_len + 2)
+		return NULL;
+	name = at + 1;
+	at = name + name_len;
+	topic_len = (unsigned char)*at++;
+	if ((size_t)(end - at) < topic_len + 5 || at[topic_len] != '\0')
+		return NULL;
+	if (name_len > 0)
+		service = cluster_find_service(cluster, name, name_len);
+	*here = name_len == 0 || service != NULL;
+	if (*here &&
+	    bus_end_topic_name(cluster->workers[0].bus, &line->topic,
+			       service != NULL ? service->scope : BUS_SHARED,
+			       at) < 0)
+		return NULL;
+	bytes = (const unsigned char *)at + topic_len + 1;
+	line->len = (size_t)bytes[0] << 24 | (size_t)bytes[1] << 16 |
+		    (size_t)bytes[2] << 8 | bytes[3];
+	line->data = at + topic_len + 5;
+	return (size_t)(end - line->data) >= line->len ? line->data + line->len
+						       : NULL;
+}
+
+/* The lines of services that this node has. */
+static void arrival_read(struct arrival *arrival, const struct frame *frame)
+{
+	const char *at = frame->data, *end = frame->data + frame->len;
+	uint32_t i;
+
+	for (i = 0; i < frame->lines && at != NULL; i++) {
+		bool here = false;
+
+		at = arrival_read_line(arrival->cluster, at, end,
+				       &arrival->lines[arrival->count], &here);
+		arrival->count += at != NULL && here;
+	}
+	if (at == NULL)
+		log_err("cluster: a frame is damaged: its rest was dropped");
+}
+
+static struct arrival *arrival_new(struct cluster *cluster,
+				   struct broker_event *event,
+				   const struct frame *frame)
+{
+	size_t count = cluster->count, i;
+	struct arrival *arrival = calloc(
+		1, sizeof(*arrival) + count * sizeof(arrival->parcels[0]));
+
+	/* A line takes seven bytes at least. */
+	if (arrival == NULL || frame->lines > frame->len / 7) {
+		free(arrival);
+		return NULL;
+	}
+	arrival->lines = calloc(frame->lines, sizeof(*arrival->lines));
+	if (arrival->lines == NULL) {
+		free(arrival);
+		return NULL;
+	}
+	atomic_init(&arrival->refs, (unsigned)count + 1);
+	arrival->cluster = cluster;
+	arrival->event = event;
+	arrival->stamp = bus_end_stamp(cluster->workers[0].bus);
+	for (i = 0; i < count; i++)
+		arrival->parcels[i] = (struct arrival_parcel){
+			.message.handler = arrival_arrived,
+			.message.cancel = arrival_cancelled,
+			.arrival = arrival,
+			.worker = &cluster->workers[i],
+		};
+	arrival_read(arrival, frame);
+	return arrival;
+}
+
+static void cluster_bus_free_event(struct cluster *cluster,
+				   struct broker_event *event)
+{
+	atomic_fetch_sub(&cluster->arrived_bytes, event->len);
+	free(event);
+}
+
+static void cluster_bus_post(struct cluster *cluster,
+			     struct broker_event *event,
+			     const struct frame *frame)
+{
+	struct arrival *arrival;
+	size_t i;
+
+	cluster->received += frame->lines;
+	arrival = arrival_new(cluster, event, frame);
+	if (arrival == NULL) {
+		cluster_bus_free_event(cluster, event);
+		return;
+	}
+	for (i = 0; i < cluster->count; i++) {
+		struct arrival_parcel *parcel = &arrival->parcels[i];
+		struct worker *worker = parcel->worker;
+
+		if (cluster_is_on_main(worker))
+			arrival_arrived(&parcel->message);
+		else if (lined_dispatcher_post(worker->dispatcher,
+					       &parcel->message) < 0)
+			arrival_cancelled(&parcel->message);
+	}
+	arrival_unref(arrival);
+}
+
+/* ---- order -------------------------------------------------------------- */
+
+/* A frame that waits for its revision. */
+struct cluster_wait {
+	struct list link; /* node.waiting */
+	struct broker_event *event;
+	struct frame frame;
+	uint64_t until_us;
+};
+
+static bool cluster_bus_is_ahead(const struct cluster *cluster,
+				 const struct frame *frame)
+{
+	return frame->life == atomic_load(&cluster->out.life) &&
+	       frame->revision > cluster->names.applied;
+}
+
+static void cluster_bus_wait(struct cluster *cluster, struct node *node,
+			     struct broker_event *event,
+			     const struct frame *frame, uint64_t now_us)
+{
+	struct cluster_wait *wait = calloc(1, sizeof(*wait));
+
+	if (wait == NULL) {
+		node->lost += frame->lines;
+		cluster_bus_free_event(cluster, event);
+		return;
+	}
+	wait->event = event;
+	wait->frame = *frame;
+	wait->until_us = now_us + WAIT_US;
+	list_append(&node->waiting, &wait->link);
+	cluster->waiting += frame->lines;
+}
+
+static void cluster_bus_deliver_node(struct cluster *cluster, struct node *node,
+				     uint64_t now_us)
+{
+	while (!list_is_empty(&node->waiting)) {
+		struct cluster_wait *wait = list_entry(
+			node->waiting.next, struct cluster_wait, link);
+
+		if (cluster_bus_is_ahead(cluster, &wait->frame)) {
+			if (now_us < wait->until_us)
+				return;
+			cluster->late += wait->frame.lines;
+		}
+		list_remove(&wait->link);
+		cluster->waiting -= wait->frame.lines;
+		cluster_bus_post(cluster, wait->event, &wait->frame);
+		free(wait);
+	}
+}
+
+void cluster_bus_deliver(struct cluster *cluster, uint64_t now_us)
+{
+	struct node *node;
+
+	if (cluster->waiting == 0)
+		return;
+	list_for_each(node, &cluster->nodes.list, link)
+		cluster_bus_deliver_node(cluster, node, now_us);
+}
+
+void cluster_bus_drop(struct cluster *cluster, struct node *node)
+{
+	struct cluster_wait *wait, *next;
+
+	list_for_each_safe(wait, next, &node->waiting, link) {
+		cluster->waiting -= wait->frame.lines;
+		cluster_bus_free_event(cluster, wait->event);
+		free(wait);
+	}
+	list_init(&node->waiting);
+}
+
+/* Counts what was lost before this frame. False: it has come before. */
+static bool cluster_bus_follow(struct node *node, const struct frame *frame)
+{
+	uint64_t lost = 0;
+
+	if (node->next_line != 0 && frame->line < node->next_line)
+		return false;
+	if (node->next_line != 0)
+		lost = frame->line - node->next_line;
+	node->next_line = frame->line + frame->lines;
+	if (lost == 0)
+		return true;
+	node->lost += lost;
+	log_warning("cluster: %" PRIu64 " lines of node %s were lost", lost,
+		    node->name);
+	return true;
+}
+
+void cluster_bus_take(struct cluster *cluster, struct broker_event *event)
+{
+	char name[NODE_NAME_MAX + 1] = "";
+	uint64_t now_us = cluster_now_us();
+	struct frame frame;
+	struct node *node;
+
+	if (!frame_read(&frame, event->text, event->len)) {
+		cluster_bus_free_event(cluster, event);
+		return;
+	}
+	if (frame.kind != FRAME_LINES && frame.len <= NODE_NAME_MAX) {
+		memcpy(name, frame.data, frame.len);
+		name[frame.len] = '\0';
+	}
+	if (frame.kind == FRAME_PROBE) {
+		if (strcmp(name, cluster->nodes.name) == 0 &&
+		    cluster->nodes.state == NODES_JOINED)
+			cluster_out_send_name(&cluster->out, FRAME_HELLO, name);
+		cluster_bus_free_event(cluster, event);
+		return;
+	}
+	node = nodes_heard(&cluster->nodes, frame.number,
+			   frame.kind == FRAME_HELLO ? name : NULL, now_us);
+	if (node == NULL || !cluster_bus_follow(node, &frame) ||
+	    frame.lines == 0)
+		cluster_bus_free_event(cluster, event);
+	else if (cluster_bus_is_ahead(cluster, &frame) ||
+		 !list_is_empty(&node->waiting))
+		cluster_bus_wait(cluster, node, event, &frame, now_us);
+	else
+		cluster_bus_post(cluster, event, &frame);
+}

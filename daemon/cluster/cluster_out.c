@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way to the broker: frames get their header here, under one lock, so that
+ * the numbers of lines grow in the order in which they leave. A frame is sent
+ * or counted as unsent; either way its lines have numbers, from which the other
+ * nodes see what they have lost.
+ */
+#include "config.h"
+
+#include "cluster/cluster_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define FRAME_MAGIC 'L'
+/* Also in nodes.c. */
+#define FRAME_VERSION '1'
+
+static char *frame_put(char *at, uint64_t number, size_t bytes)
+{
+	size_t i;
+
+	for (i = 0; i < bytes; i++)
+		at[i] = (char)(number >> (8 * (bytes - 1 - i)));
+	return at + bytes;
+}
+
+static uint64_t frame_get(const char **at, size_t bytes)
+{
+	uint64_t number = 0;
+	size_t i;
+
+	for (i = 0; i < bytes; i++)
+		number = number << 8 | (unsigned char)*(*at)++;
+	return number;
+}
+
+static void frame_write(const struct frame *frame, char *at)
+{
+	*at++ = FRAME_MAGIC;
+	*at++ = FRAME_VERSION;
+	*at++ = (char)frame->kind;
+	*at++ = 0;
+	at = frame_put(at, frame->number, 8);
+	at = frame_put(at, frame->line, 8);
+	at = frame_put(at, frame->lines, 4);
+	at = frame_put(at, frame->life, 8);
+	frame_put(at, frame->revision, 8);
+}
+
+bool frame_read(struct frame *frame, const char *bytes, size_t len)
+{
+	const char *at = bytes + 4;
+
+	if (len < FRAME_HEADER || bytes[0] != FRAME_MAGIC ||
+	    bytes[1] != FRAME_VERSION)
+		return false;
+	frame->kind = (enum frame_kind)bytes[2];
+	frame->number = frame_get(&at, 8);
+	frame->line = frame_get(&at, 8);
+	frame->lines = (uint32_t)frame_get(&at, 4);
+	frame->life = frame_get(&at, 8);
+	frame->revision = frame_get(&at, 8);
+	frame->data = at;
+	frame->len = len - FRAME_HEADER;
+	return true;
+}
+
+void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
+		      char *bytes, size_t len, uint32_t lines)
+{
+	struct frame frame = {
+		.kind = kind,
+		.number = out->number,
+		.lines = lines,
+		.life = atomic_load(&out->life),
+		.revision = atomic_load(&out->revision),
+	};
+	struct broker_request *request = NULL;
+
+	pthread_mutex_lock(&out->lock);
+	frame.line = out->next_line;
+	out->next_line += lines;
+	frame_write(&frame, bytes);
+	if (out->broker != NULL)
+		request = broker_request_new(BROKER_SEND, NULL, bytes, len);
+	if (request != NULL)
+		out->ops->send(out->broker, request);
+	pthread_mutex_unlock(&out->lock);
+	if (request != NULL && atomic_load(&out->up))
+		atomic_fetch_add(&out->sent, lines);
+	else
+		atomic_fetch_add(&out->unsent, lines);
+}
+
+void cluster_out_send_name(struct cluster_out *out, enum frame_kind kind,
+			   const char *name)
+{
+	char bytes[FRAME_HEADER + NODE_NAME_MAX];
+	size_t len = strlen(name);
+
+	memcpy(bytes + FRAME_HEADER, name, len);
+	cluster_out_send(out, kind, bytes, FRAME_HEADER + len, 0);
+}
+
+void cluster_out_request(struct cluster_out *out, enum broker_request_kind kind,
+			 enum broker_bucket bucket, const char *key,
+			 const void *data, size_t len, uint64_t expected,
+			 uint64_t tag)
+{
+	struct broker_request *request =
+		broker_request_new(kind, key, data, len);
+
+	if (request == NULL)
+		return;
+	request->bucket = bucket;
+	request->expected = expected;
+	request->tag = tag;
+	pthread_mutex_lock(&out->lock);
+	if (out->broker != NULL)
+		out->ops->send(out->broker, request);
+	else
+		free(request);
+	pthread_mutex_unlock(&out->lock);
+}
+
+size_t cluster_out_backlog(struct cluster_out *out)
+{
+	size_t backlog;
+
+	pthread_mutex_lock(&out->lock);
+	backlog = out->broker != NULL ? out->ops->backlog(out->broker) : 0;
+	pthread_mutex_unlock(&out->lock);
+	return backlog;
+}
+
+size_t cluster_out_frame_max(struct cluster_out *out)
+{
+	size_t max;
+
+	pthread_mutex_lock(&out->lock);
+	max = out->broker != NULL ? out->ops->frame_max(out->broker) : SIZE_MAX;
+	pthread_mutex_unlock(&out->lock);
+	return max;
+}
+
+void cluster_out_init(struct cluster_out *out, const struct broker_ops *ops,
+		      uint64_t number)
+{
+	memset(out, 0, sizeof(*out));
+	out->ops = ops;
+	out->number = number;
+	out->next_line = 1;
+	pthread_mutex_init(&out->lock, NULL);
+}
+
+void cluster_out_fini(struct cluster_out *out)
+{
+	pthread_mutex_destroy(&out->lock);
+}
+
+static uint64_t cluster_clock_us(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t cluster_now_us(void)
+{
+	return cluster_clock_us(CLOCK_MONOTONIC);
+}
+
+uint64_t cluster_utc_us(void)
+{
+	return cluster_clock_us(CLOCK_REALTIME);
+}

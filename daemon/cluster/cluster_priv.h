@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the cluster share. cluster.c receives the broker's events,
+ * cluster_bus.c sends and delivers lines, cluster_registry.c turns decisions
+ * about names into changes on the workers, cluster_out.c is the way to the
+ * broker. nodes.c and names.c decide, and know none of these.
+ */
+#ifndef CLUSTER_PRIV_H
+#define CLUSTER_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "cluster/cluster.h"
+#include "cluster/names.h"
+#include "cluster/nodes.h"
+#include "list.h"
+
+/* The parts of a message on the way to the workers, above which frames of other
+ * nodes are dropped, as lost. */
+#define CLUSTER_ARRIVED_MAX ((size_t)64 << 20)
+
+struct bus_end;
+
+/* The way to the broker. Any thread. */
+struct cluster_out {
+	const struct broker_ops *ops;
+	uint64_t number; /* of this node */
+	pthread_mutex_t lock;
+	void *broker;       /* NULL: not open */
+	uint64_t next_line; /* the sequence number of the next line */
+	_Atomic uint64_t life, revision; /* what this node has seen */
+	_Atomic uint64_t sent, unsent, too_long;
+	atomic_bool up;
+};
+
+/* A worker's end: lines that it has published in this turn. */
+struct cluster_end {
+	struct cluster *cluster;
+	struct worker *worker;
+	struct worker_call attach;
+	char *frame; /* behind room for the header */
+	size_t len, room;
+	uint32_t lines;
+	bool too_long_logged;
+};
+
+struct cluster_service {
+	struct list link; /* cluster.services or cluster.removed */
+	struct cluster *cluster;
+	char *name;
+	uint64_t scope;
+	struct registry *registry;
+	char prefix[]; /* of its keys */
+};
+
+struct cluster {
+	struct lined_dispatcher *dispatcher;
+	const struct cluster_events *events;
+	struct worker *workers;
+	struct cluster_end *ends;
+	size_t count;
+	struct cluster_out out;
+	struct nodes nodes;
+	struct names names;
+	/* removed: a last message of a client may still come. */
+	struct list services, removed;
+	bool names_listed, nodes_listed;
+
+	const struct broker_settings *settings; /* NULL: not open */
+	struct lined_timer tick;
+	uint64_t opened_us, down_us; /* down_us 0: it is up */
+	uint64_t life;               /* of the connection; 0: none */
+	bool ever_up, forgot;
+	char trouble[256]; /* the last one, until it is up */
+	uint64_t received, late, waiting;
+	struct list marks; /* struct cluster_mark, the oldest first */
+
+	/* Events, from any thread. */
+	pthread_mutex_t lock;
+	struct broker_event *first, **last;
+	struct lined_message arrived;
+	bool arrived_due;
+	atomic_size_t arrived_bytes;
+	bool closing;
+};
+
+static inline bool cluster_is_on_main(const struct worker *worker)
+{
+	return !worker->threaded;
+}
+
+static inline struct cluster_service *
+cluster_find_service(const struct cluster *cluster, const char *name,
+		     size_t len)
+{
+	struct cluster_service *service;
+
+	list_for_each(service, &cluster->services, link)
+		if (strncmp(service->name, name, len) == 0 &&
+		    service->name[len] == '\0')
+			return service;
+	return NULL;
+}
+
+/* ---- cluster_out.c ------------------------------------------------------ */
+
+enum frame_kind {
+	FRAME_LINES = 'l',
+	FRAME_HELLO = 'h', /* the node's name */
+	FRAME_PROBE = 'q', /* asks the nodes of this name to say hello */
+};
+
+#define FRAME_HEADER 40
+
+struct frame {
+	enum frame_kind kind;
+	uint64_t number; /* of the node */
+	uint64_t line;   /* the number of the first line, or the next one */
+	uint32_t lines;
+	uint64_t life, revision; /* what its node had seen */
+	const char *data;        /* behind the header */
+	size_t len;
+};
+
+/* False: it is not a frame of this version. */
+bool frame_read(struct frame *frame, const char *bytes, size_t len);
+
+void cluster_out_init(struct cluster_out *out, const struct broker_ops *ops,
+		      uint64_t number);
+void cluster_out_fini(struct cluster_out *out);
+/* Sends a frame; `bytes` has FRAME_HEADER bytes for the header. */
+void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
+		      char *bytes, size_t len, uint32_t lines);
+/* A name in a frame. */
+void cluster_out_send_name(struct cluster_out *out, enum frame_kind kind,
+			   const char *name);
+void cluster_out_request(struct cluster_out *out, enum broker_request_kind kind,
+			 enum broker_bucket bucket, const char *key,
+			 const void *data, size_t len, uint64_t expected,
+			 uint64_t tag);
+size_t cluster_out_backlog(struct cluster_out *out);
+size_t cluster_out_frame_max(struct cluster_out *out);
+
+/* ---- cluster_bus.c ------------------------------------------------------ */
+
+int cluster_bus_init(struct cluster *cluster);
+void cluster_bus_fini(struct cluster *cluster);
+/* Takes over a frame's event. True: the next frames may be taken; false: it
+ * waits for a revision. */
+void cluster_bus_take(struct cluster *cluster, struct broker_event *event);
+/* A revision was told, or time has passed: delivers what need not wait. */
+void cluster_bus_deliver(struct cluster *cluster, uint64_t now_us);
+/* Frees the frames of a node that wait. */
+void cluster_bus_drop(struct cluster *cluster, struct node *node);
+
+/* ---- cluster_registry.c ------------------------------------------------- */
+
+extern const struct names_ops cluster_names_ops;
+
+/* An entry's value in the bucket. False: it is not one. */
+bool cluster_registry_read(struct names_value *value, const char *text,
+			   size_t len);
+
+/* ---- clocks ------------------------------------------------------------- */
+
+/* Microseconds: monotonic, and of UTC. */
+uint64_t cluster_now_us(void);
+uint64_t cluster_utc_us(void);
+
+#endif

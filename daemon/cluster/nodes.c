@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Leases, and what follows from them. A lease that was renewed is told by the
+ * bucket; one that has ended is not, so each node counts the time by itself.
+ */
+#include "config.h"
+
+#include "cluster/nodes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/log.h"
+
+/* The version of frames and entries. */
+#define NODES_VERSION 1
+#define PRIMARY_KEY   "primary"
+#define NODE_PREFIX   "n."
+
+#define NODES_GONE_MAX 256
+
+/* Behind these, tags of the names, which count from 1. */
+#define NODES_TAGS (UINT64_C(1) << 62)
+
+/* ---- keys --------------------------------------------------------------- */
+
+static bool nodes_is_plain(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
+}
+
+char *nodes_escape(char *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (nodes_is_plain((unsigned char)*text))
+			*out++ = *text;
+		else
+			out += sprintf(out, "=%02X", (unsigned char)*text);
+	*out = '\0';
+	return out;
+}
+
+char *nodes_unescape(char *out, const char *text, size_t len)
+{
+	const char *end = text + len;
+	unsigned byte;
+
+	while (text < end) {
+		if (*text != '=') {
+			*out++ = *text++;
+			continue;
+		}
+		if (end - text < 3 || sscanf(text + 1, "%2x", &byte) != 1)
+			return NULL;
+		*out++ = (char)byte;
+		text += 3;
+	}
+	*out = '\0';
+	return out;
+}
+
+/* ---- the list ----------------------------------------------------------- */
+
+static struct node *nodes_find(const struct nodes *nodes, uint64_t number)
+{
+	struct node *node;
+
+	list_for_each(node, &nodes->list, link)
+		if (node->number == number)
+			return node;
+	return NULL;
+}
+
+static struct node *nodes_add(struct nodes *nodes, uint64_t number,
+			      uint64_t now_us)
+{
+	struct node *node = calloc(1, sizeof(*node));
+
+	if (node == NULL)
+		return NULL;
+	node->number = number;
+	node->heard_us = now_us;
+	list_init(&node->waiting);
+	snprintf(node->name, sizeof(node->name), "%016" PRIx64, number);
+	list_append(&nodes->list, &node->link);
+	return node;
+}
+
+static void nodes_remove(struct nodes *nodes, struct node *node)
+{
+	nodes->ops->gone(nodes, node);
+	nodes->gone -= node->gone;
+	list_remove(&node->link);
+	free(node);
+}
+
+/* The node is gone; of many that are, the first one is forgotten. */
+static void nodes_lose(struct nodes *nodes, struct node *node)
+{
+	struct node *first;
+
+	node->stored = node->missing = false;
+	if (node->gone)
+		return;
+	node->gone = true;
+	nodes->gone++;
+	nodes->ops->gone(nodes, node);
+	if (nodes->gone <= NODES_GONE_MAX)
+		return;
+	list_for_each(first, &nodes->list, link)
+		if (first->gone)
+			break;
+	nodes_remove(nodes, first);
+}
+
+static void nodes_find_again(struct nodes *nodes, struct node *node,
+			     uint64_t now_us)
+{
+	node->heard_us = now_us;
+	nodes->gone -= node->gone;
+	node->gone = false;
+}
+
+bool nodes_is_alive(const struct nodes *nodes, uint64_t number)
+{
+	const struct node *node = nodes_find(nodes, number);
+
+	return number == nodes->number || (node != NULL && !node->gone);
+}
+
+bool nodes_are_whole(const struct nodes *nodes)
+{
+	const struct node *node;
+
+	list_for_each(node, &nodes->list, link)
+		if (node->missing)
+			return false;
+	return nodes->state == NODES_JOINED;
+}
+
+/* ---- requests ----------------------------------------------------------- */
+
+static void nodes_set_state(struct nodes *nodes, enum nodes_state state)
+{
+	bool before = nodes->state == NODES_JOINED;
+	bool after = state == NODES_JOINED;
+
+	nodes->state = state;
+	nodes->ever_joined |= after;
+	if (!before && after)
+		nodes->ops->joined(nodes);
+	else if (before && !after)
+		nodes->ops->parted(nodes);
+}
+
+static void nodes_store_own(struct nodes *nodes, uint64_t now_us)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%d %" PRIx64 " %s", NODES_VERSION,
+		 nodes->number, PACKAGE_VERSION);
+	nodes->own_tag = NODES_TAGS + ++nodes->tags;
+	nodes->asked_us = nodes->renewed_us = now_us;
+	nodes->ops->store(nodes, nodes->key, text, nodes->own_revision,
+			  nodes->own_tag);
+}
+
+static void nodes_store_primary(struct nodes *nodes, uint64_t now_us)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIx64, nodes->number);
+	nodes->primary_tag = NODES_TAGS + ++nodes->tags;
+	nodes->primary_renewed_us = now_us;
+	nodes->ops->store(nodes, PRIMARY_KEY, text, nodes->primary_revision,
+			  nodes->primary_tag);
+}
+
+static void nodes_probe(struct nodes *nodes, uint64_t now_us)
+{
+	nodes->asked_us = now_us;
+	nodes->twin_heard_us = 0;
+	nodes_set_state(nodes, NODES_PROBING);
+	nodes->ops->probe(nodes);
+}
+
+static void nodes_set_primary(struct nodes *nodes, uint64_t number,
+			      uint64_t revision, uint64_t now_us)
+{
+	bool before = nodes->is_primary;
+
+	nodes->primary = number;
+	nodes->primary_revision = revision;
+	nodes->primary_heard_us = now_us;
+	nodes->is_primary = number == nodes->number;
+	if (before != nodes->is_primary) {
+		log_notice("cluster: this node is %s the primary",
+			   nodes->is_primary ? "now" : "no longer");
+		nodes->ops->changed(nodes);
+	}
+}
+
+/* ---- what the broker tells ---------------------------------------------- */
+
+void nodes_up(struct nodes *nodes)
+{
+	struct node *node;
+
+	list_for_each(node, &nodes->list, link)
+		node->stored = false;
+	nodes->own_revision = nodes->primary_revision = 0;
+	nodes->own_tag = nodes->primary_tag = 0;
+	nodes->primary = nodes->twin = 0;
+	nodes_set_state(nodes, NODES_LISTING);
+}
+
+void nodes_down(struct nodes *nodes)
+{
+	nodes->own_tag = nodes->primary_tag = 0;
+	nodes_set_state(nodes, NODES_DOWN);
+}
+
+void nodes_listed(struct nodes *nodes, uint64_t now_us)
+{
+	struct node *node, *next;
+
+	if (nodes->state != NODES_LISTING)
+		return;
+	list_for_each_safe(node, next, &nodes->list, link)
+		if (!node->stored)
+			nodes_lose(nodes, node);
+	/* Another one became primary, or nobody is: then it tries to be it
+	 * again. */
+	if (nodes->is_primary && nodes->primary != 0 &&
+	    nodes->primary != nodes->number)
+		nodes_set_primary(nodes, nodes->primary,
+				  nodes->primary_revision, now_us);
+	if (nodes->twin != 0) {
+		nodes_probe(nodes, now_us);
+		return;
+	}
+	nodes_set_state(nodes, NODES_ASKING);
+	nodes_store_own(nodes, now_us);
+}
+
+static void nodes_stored_own(struct nodes *nodes, uint64_t number,
+			     uint64_t revision, uint64_t now_us)
+{
+	nodes->own_revision = revision;
+	if (number == nodes->number)
+		return;
+	nodes->twin = number;
+	if (nodes->state == NODES_JOINED || nodes->state == NODES_ASKING)
+		nodes_probe(nodes, now_us);
+}
+
+static void nodes_stored_other(struct nodes *nodes, const char *key,
+			       uint64_t number, int version, uint64_t now_us)
+{
+	struct node *node = nodes_find(nodes, number);
+	struct node *other, *next;
+	char name[3 * NODE_NAME_MAX + 1];
+
+	if (strlen(key) >= sizeof(name) ||
+	    nodes_unescape(name, key, strlen(key)) == NULL ||
+	    strlen(name) > NODE_NAME_MAX)
+		return;
+	if (node == NULL)
+		node = nodes_add(nodes, number, now_us);
+	if (node == NULL)
+		return;
+	if (!node->stored)
+		log_notice("cluster: node %s is there", name);
+	/* The daemon was started again under the same name. */
+	list_for_each_safe(other, next, &nodes->list, link) {
+		if (other == node || strcmp(other->name, name) != 0)
+			continue;
+		node->lost += other->lost;
+		nodes_remove(nodes, other);
+	}
+	strcpy(node->name, name);
+	node->stored = true;
+	nodes_find_again(nodes, node, now_us);
+	if (version != NODES_VERSION && !node->foreign)
+		log_err("cluster: node %s has version %d of the frames, this "
+			"one has %d: neither hears the other",
+			name, version, NODES_VERSION);
+	node->foreign = version != NODES_VERSION;
+	if (node->missing) {
+		node->missing = false;
+		nodes->ops->changed(nodes);
+	}
+}
+
+void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
+		  const char *text, uint64_t now_us)
+{
+	uint64_t number = 0;
+	int version;
+
+	if (strcmp(key, PRIMARY_KEY) == 0) {
+		number = strtoull(text, NULL, 16);
+		/* While listing, see nodes_listed(). */
+		if (nodes->state == NODES_LISTING) {
+			nodes->primary = number;
+			nodes->primary_revision = revision;
+			nodes->primary_heard_us = now_us;
+		} else {
+			nodes_set_primary(nodes, number, revision, now_us);
+		}
+		return;
+	}
+	if (sscanf(text, "%d %" SCNx64, &version, &number) != 2)
+		return;
+	if (strcmp(key, nodes->key) == 0)
+		nodes_stored_own(nodes, number, revision, now_us);
+	else if (strncmp(key, NODE_PREFIX, strlen(NODE_PREFIX)) == 0)
+		nodes_stored_other(nodes, key + strlen(NODE_PREFIX), number,
+				   version, now_us);
+}
+
+void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision)
+{
+	struct node *node, *next;
+	char escaped[sizeof(nodes->key)];
+
+	if (strcmp(key, PRIMARY_KEY) == 0) {
+		nodes->primary = 0;
+		nodes->primary_revision = revision;
+		return;
+	}
+	if (strcmp(key, nodes->key) == 0) {
+		nodes->own_revision = revision;
+		nodes->twin = 0;
+		return;
+	}
+	list_for_each_safe(node, next, &nodes->list, link) {
+		strcpy(escaped, NODE_PREFIX);
+		nodes_escape(escaped + strlen(NODE_PREFIX), node->name);
+		if (strcmp(escaped, key) != 0)
+			continue;
+		if (!node->gone)
+			log_notice("cluster: node %s has left", node->name);
+		nodes_lose(nodes, node);
+	}
+}
+
+static void nodes_own_answered(struct nodes *nodes, uint64_t revision,
+			       bool done, uint64_t now_us)
+{
+	nodes->own_tag = 0;
+	if (!done) {
+		/* Its lease has ended (0), or another node has the name: which
+		 * the bucket tells. */
+		nodes->own_revision = revision;
+		if (revision == 0) {
+			nodes_set_state(nodes, NODES_ASKING);
+			nodes_store_own(nodes, now_us);
+		} else {
+			nodes_probe(nodes, now_us);
+		}
+		return;
+	}
+	if (revision > nodes->own_revision)
+		nodes->own_revision = revision;
+	nodes->round_trip_us = now_us - nodes->asked_us;
+	nodes->twin = 0;
+	nodes->twin_logged = false;
+	nodes_set_state(nodes, NODES_JOINED);
+	nodes->ops->hello(nodes);
+}
+
+void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
+		    bool done, uint64_t now_us)
+{
+	if (tag == nodes->own_tag) {
+		nodes_own_answered(nodes, revision, done, now_us);
+	} else if (tag == nodes->primary_tag) {
+		nodes->primary_tag = 0;
+		if (done)
+			nodes_set_primary(nodes, nodes->number, revision,
+					  now_us);
+		else if (revision == 0)
+			nodes->primary_revision = 0, nodes->primary = 0;
+		else if (nodes->primary_revision < revision)
+			nodes->primary_revision = revision;
+	}
+}
+
+struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
+			 uint64_t now_us)
+{
+	struct node *node = nodes_find(nodes, number);
+
+	if (name != NULL && strcmp(name, nodes->name) == 0) {
+		nodes->twin_heard_us = now_us;
+		return NULL;
+	}
+	if (node == NULL)
+		node = nodes_add(nodes, number, now_us);
+	if (node != NULL && node->gone)
+		nodes_find_again(nodes, node, now_us);
+	if (node != NULL && name != NULL)
+		snprintf(node->name, sizeof(node->name), "%s", name);
+	return node;
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+/* A node that was probed has a second, or a third of a short lease. */
+static uint64_t nodes_probe_us(const struct nodes *nodes)
+{
+	return nodes->lease_us / 3 < 1000000 ? nodes->lease_us / 3 : 1000000;
+}
+
+static void nodes_tick_probe(struct nodes *nodes, uint64_t now_us)
+{
+	if (nodes->twin_heard_us != 0) {
+		if (!nodes->twin_logged)
+			log_err("cluster: another node has the name %s, too: "
+				"this one stays cut off until it has another "
+				"name or that one is gone",
+				nodes->name);
+		nodes->twin_logged = true;
+		if (now_us > nodes->asked_us + nodes->lease_us / 3)
+			nodes_probe(nodes, now_us);
+	} else if (now_us > nodes->asked_us + nodes_probe_us(nodes)) {
+		nodes_set_state(nodes, NODES_ASKING);
+		nodes_store_own(nodes, now_us);
+	}
+}
+
+static void nodes_tick_primary(struct nodes *nodes, uint64_t now_us)
+{
+	uint64_t silent_us = now_us - nodes->primary_heard_us;
+	bool dead = !nodes_is_alive(nodes, nodes->primary) &&
+		    silent_us > nodes->lease_us / 6;
+
+	if (nodes->primary_tag != 0)
+		return;
+	if (nodes->primary == nodes->number) {
+		if (now_us > nodes->primary_renewed_us + nodes->lease_us / 3)
+			nodes_store_primary(nodes, now_us);
+	} else if (nodes->primary == 0 || dead || silent_us > nodes->lease_us) {
+		nodes_store_primary(nodes, now_us);
+	}
+}
+
+static void nodes_tick_others(struct nodes *nodes, uint64_t now_us)
+{
+	struct node *node, *next;
+
+	list_for_each_safe(node, next, &nodes->list, link) {
+		uint64_t silent_us = now_us - node->heard_us;
+
+		if (node->gone)
+			continue;
+		if (silent_us > nodes->lease_us) {
+			log_warning("cluster: node %s is gone: no sign of life "
+				    "for %" PRIu64 " s",
+				    node->name, silent_us / 1000000);
+			nodes_lose(nodes, node);
+			nodes->ops->changed(nodes);
+		} else if (!node->missing && node->stored &&
+			   silent_us > nodes->lease_us / 3 * 2 +
+					       nodes->lease_us / 30) {
+			node->missing = true;
+			nodes->ops->changed(nodes);
+		}
+	}
+}
+
+void nodes_tick(struct nodes *nodes, uint64_t now_us)
+{
+	switch (nodes->state) {
+	case NODES_PROBING:
+		nodes_tick_probe(nodes, now_us);
+		break;
+	case NODES_JOINED:
+		if (nodes->own_tag == 0 &&
+		    now_us > nodes->renewed_us + nodes->lease_us / 3)
+			nodes_store_own(nodes, now_us);
+		nodes_tick_primary(nodes, now_us);
+		nodes_tick_others(nodes, now_us);
+		break;
+	default:
+		break;
+	}
+	/* It has never heard of another node, and serves its own clients. */
+	if (!nodes->ever_joined && !nodes->is_primary &&
+	    nodes->state == NODES_DOWN &&
+	    now_us > nodes->opened_us + nodes->lease_us / 3)
+		nodes_set_primary(nodes, nodes->number, 0, now_us);
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+void nodes_init(struct nodes *nodes, const struct nodes_ops *ops,
+		uint64_t number)
+{
+	memset(nodes, 0, sizeof(*nodes));
+	nodes->ops = ops;
+	nodes->number = number;
+	list_init(&nodes->list);
+}
+
+void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
+		uint64_t now_us)
+{
+	snprintf(nodes->name, sizeof(nodes->name), "%s", name);
+	strcpy(nodes->key, NODE_PREFIX);
+	nodes_escape(nodes->key + strlen(NODE_PREFIX), name);
+	nodes->lease_us = (uint64_t)lease_ms * 1000;
+	nodes->opened_us = now_us;
+	nodes->ever_joined = false;
+}
+
+void nodes_close(struct nodes *nodes)
+{
+	struct node *node, *next;
+
+	if (nodes->state == NODES_JOINED) {
+		if (nodes->is_primary)
+			nodes->ops->erase(nodes, PRIMARY_KEY,
+					  nodes->primary_revision);
+		nodes->ops->erase(nodes, nodes->key, nodes->own_revision);
+	}
+	nodes->is_primary = false;
+	nodes->primary = 0;
+	nodes_down(nodes);
+	list_for_each_safe(node, next, &nodes->list, link)
+		nodes_remove(nodes, node);
+}

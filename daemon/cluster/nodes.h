@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nodes of the cluster, as one of them knows them: which are there, which
+ * is the primary, and whether this one is joined. A node has a lease: an entry
+ * in a bucket, under its name, that it stores again three times in the lease's
+ * time. The primary has another one.
+ *
+ * Makes requests and calls by struct nodes_ops; times are given. Thread: the
+ * main one.
+ */
+#ifndef NODES_H
+#define NODES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "list.h"
+
+#define NODE_NAME_MAX 64
+
+/* The number of no node. */
+#define NODES_NOBODY UINT64_C(1)
+
+/* Another node. */
+struct node {
+	struct list link;
+	uint64_t number; /* random, new at each start of the daemon */
+	char name[NODE_NAME_MAX + 1];
+	uint64_t heard_us; /* when its lease was last renewed */
+	bool stored;       /* its lease is in the bucket */
+	/* It has no lease: it is not there. The entry stays, for what is lost
+	 * until it is there again. */
+	bool gone;
+	bool missing; /* two renewals were missed */
+	bool foreign; /* it has another version */
+	/* Of its frames: the next sequence number (0: not known), and how many
+	 * lines were lost. */
+	uint64_t next_line, lost;
+	struct list waiting; /* frames that wait for a revision */
+};
+
+enum nodes_state {
+	NODES_DOWN,
+	NODES_LISTING, /* until the bucket was listed */
+	NODES_PROBING, /* another node has this one's name: does it live? */
+	NODES_ASKING,  /* its lease is being stored */
+	NODES_JOINED,
+};
+
+struct nodes;
+
+struct nodes_ops {
+	/* Requests; nodes_answered() follows unless the link goes down. */
+	void (*store)(struct nodes *nodes, const char *key, const char *text,
+		      uint64_t expected, uint64_t tag);
+	void (*erase)(struct nodes *nodes, const char *key, uint64_t expected);
+	/* Asks all nodes of this one's name to say hello. */
+	void (*probe)(struct nodes *nodes);
+	/* Says hello: the lease was stored or renewed. */
+	void (*hello)(struct nodes *nodes);
+	void (*joined)(struct nodes *nodes);
+	void (*parted)(struct nodes *nodes);
+	/* A node is gone, and may be freed. */
+	void (*gone)(struct nodes *nodes, struct node *node);
+	/* is_primary, or a node's `missing`, may have changed. */
+	void (*changed)(struct nodes *nodes);
+};
+
+struct nodes {
+	const struct nodes_ops *ops;
+	char name[NODE_NAME_MAX + 1], key[3 * NODE_NAME_MAX + 8];
+	uint64_t number, lease_us;
+	enum nodes_state state;
+	struct list list; /* struct node */
+	size_t gone;      /* how many of them are */
+
+	uint64_t opened_us, asked_us, renewed_us;
+	uint64_t own_revision, tags;
+	uint64_t own_tag, primary_tag; /* requests under way; 0: none */
+	uint64_t twin, twin_heard_us;  /* another node of this name; 0: none */
+	bool twin_logged, ever_joined;
+	uint64_t round_trip_us; /* of the last renewal */
+
+	uint64_t primary, primary_revision; /* number; 0: none */
+	uint64_t primary_heard_us, primary_renewed_us;
+	bool is_primary;
+};
+
+void nodes_init(struct nodes *nodes, const struct nodes_ops *ops,
+		uint64_t number);
+/* Begins with a name and a lease, not joined. */
+void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
+		uint64_t now_us);
+/* Gives its leases back, if it is joined. All nodes are forgotten. */
+void nodes_close(struct nodes *nodes);
+
+void nodes_up(struct nodes *nodes);
+void nodes_down(struct nodes *nodes);
+void nodes_listed(struct nodes *nodes, uint64_t now_us);
+void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
+		  const char *text, uint64_t now_us);
+void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision);
+void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
+		    bool done, uint64_t now_us);
+/* A frame of a node has come; name NULL: it does not say its name. NULL: it is
+ * this node's own name, or no memory. */
+struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
+			 uint64_t now_us);
+/* To be called thirty times in the lease's time. */
+void nodes_tick(struct nodes *nodes, uint64_t now_us);
+
+/* Whether the node with this number may still have names. */
+bool nodes_is_alive(const struct nodes *nodes, uint64_t number);
+/* Whether this node and all others hear each other, as far as it knows. */
+bool nodes_are_whole(const struct nodes *nodes);
+
+/* Writes a text as a key of the broker may contain it: bytes other than A-Z a-z
+ * 0-9 - _ / as =XX. out needs 3 * strlen(text) + 1 bytes. Returns the end. */
+char *nodes_escape(char *out, const char *text);
+/* The reverse, of len bytes; NULL: it is not such a text. */
+char *nodes_unescape(char *out, const char *text, size_t len);
+
+#endif
