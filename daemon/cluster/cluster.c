@@ -316,13 +316,27 @@ static struct broker_event *cluster_take_events(struct cluster *cluster)
 	return event;
 }
 
+/* NULL: the cluster was freed, and now the message is, too. */
+static struct cluster *cluster_of_arrival(struct lined_message *message)
+{
+	struct cluster_arrival *arrival =
+		lined_container_of(message, struct cluster_arrival, message);
+	struct cluster *cluster = arrival->cluster;
+
+	if (cluster == NULL)
+		free(arrival);
+	return cluster;
+}
+
 static void cluster_events_arrived(struct lined_message *message)
 {
-	struct cluster *cluster =
-		lined_container_of(message, struct cluster, arrived);
-	struct broker_event *event = cluster_take_events(cluster), *next;
+	struct cluster *cluster = cluster_of_arrival(message);
+	struct broker_event *event, *next;
 	uint64_t now_us = cluster_now_us();
 
+	if (cluster == NULL)
+		return;
+	event = cluster_take_events(cluster);
 	for (; event != NULL; event = next) {
 		next = event->next;
 		if (cluster->settings == NULL ||
@@ -332,16 +346,22 @@ static void cluster_events_arrived(struct lined_message *message)
 	cluster_bus_deliver(cluster, now_us);
 }
 
-static void cluster_events_cancelled(struct lined_message *message)
+static void cluster_drop_events(struct cluster *cluster)
 {
-	struct cluster *cluster =
-		lined_container_of(message, struct cluster, arrived);
 	struct broker_event *event = cluster_take_events(cluster), *next;
 
 	for (; event != NULL; event = next) {
 		next = event->next;
 		cluster_free_event(cluster, event);
 	}
+}
+
+static void cluster_events_cancelled(struct lined_message *message)
+{
+	struct cluster *cluster = cluster_of_arrival(message);
+
+	if (cluster != NULL)
+		cluster_drop_events(cluster);
 }
 
 /* On a thread of the broker. */
@@ -364,9 +384,9 @@ static void cluster_event(void *arg, struct broker_event *event)
 	post = !cluster->arrived_due;
 	cluster->arrived_due = true;
 	pthread_mutex_unlock(&cluster->lock);
-	if (post &&
-	    lined_dispatcher_post(cluster->dispatcher, &cluster->arrived) < 0)
-		cluster_events_cancelled(&cluster->arrived);
+	if (post && lined_dispatcher_post(cluster->dispatcher,
+					  &cluster->arrival->message) < 0)
+		cluster_drop_events(cluster);
 }
 
 /* ---- time --------------------------------------------------------------- */
@@ -410,13 +430,16 @@ struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 			    const struct cluster_events *events)
 {
 	struct cluster *cluster = calloc(1, sizeof(*cluster));
+	struct cluster_arrival *arrival = calloc(1, sizeof(*arrival));
 	uint64_t number;
 
-	if (cluster == NULL ||
+	if (cluster == NULL || arrival == NULL ||
 	    getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
+		free(arrival);
 		free(cluster);
 		return NULL;
 	}
+	cluster->arrival = arrival;
 	number |= UINT64_C(1) << 63; /* neither 0 nor NODES_NOBODY */
 	cluster->dispatcher = dispatcher;
 	cluster->workers = workers;
@@ -430,12 +453,14 @@ struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 	list_init(&cluster->marks);
 	pthread_mutex_init(&cluster->lock, NULL);
 	cluster->last = &cluster->first;
-	cluster->arrived.handler = cluster_events_arrived;
-	cluster->arrived.cancel = cluster_events_cancelled;
+	cluster->arrival->cluster = cluster;
+	cluster->arrival->message.handler = cluster_events_arrived;
+	cluster->arrival->message.cancel = cluster_events_cancelled;
 	lined_timer_init(&cluster->tick, dispatcher, cluster_ticked);
 	if (cluster_bus_init(cluster) == 0)
 		return cluster;
 	cluster_out_fini(&cluster->out);
+	free(arrival);
 	free(cluster);
 	errno = ENOMEM;
 	return NULL;
@@ -503,7 +528,11 @@ void cluster_free(struct cluster *cluster)
 		free(service->name);
 		free(service);
 	}
-	cluster_events_cancelled(&cluster->arrived);
+	if (cluster->arrived_due)
+		cluster->arrival->cluster = NULL;
+	else
+		free(cluster->arrival);
+	cluster_drop_events(cluster);
 	cluster_purge_marks(cluster, 0, true);
 	names_fini(&cluster->names);
 	cluster_bus_fini(cluster);

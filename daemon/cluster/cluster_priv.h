@@ -55,6 +55,13 @@ struct cluster_service {
 	char prefix[]; /* of its keys */
 };
 
+/* Posted when the first event has come. It outlives the cluster if it is still
+ * in the mailbox then. */
+struct cluster_arrival {
+	struct lined_message message;
+	struct cluster *cluster; /* NULL: the message frees itself */
+};
+
 struct cluster {
 	struct lined_dispatcher *dispatcher;
 	const struct cluster_events *events;
@@ -80,10 +87,9 @@ struct cluster {
 	/* Events, from any thread. */
 	pthread_mutex_t lock;
 	struct broker_event *first, **last;
-	struct lined_message arrived;
+	struct cluster_arrival *arrival;
 	bool arrived_due;
 	atomic_size_t arrived_bytes;
-	bool closing;
 };
 
 static inline bool cluster_is_on_main(const struct worker *worker)

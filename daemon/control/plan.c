@@ -173,7 +173,7 @@ static void plan_print_keys(struct response *response,
 		plan_step(response, "ignore", "", "pid-file",
 			  "pid-file: a change needs a restart");
 	if (plan->cluster)
-		plan_step(response, "change", "", "cluster",
+		plan_step(response, "change", "", "cluster", "%s",
 			  !plan->conf->cluster.is_set ? "leaves the cluster"
 			  : plan->server->conf->cluster.is_set
 				  ? "connects to the cluster again"

@@ -86,6 +86,7 @@ static const struct verb {
 	{LINED_REQUEST_SERVICES, services_run},
 	{LINED_REQUEST_ALL, all_run},
 	{LINED_REQUEST_RECORDS, records_run},
+	{LINED_REQUEST_CLUSTER, cluster_run},
 	{LINED_REQUEST_CLIENTS, clients_run},
 	{LINED_REQUEST_WHY, why_run},
 	{LINED_REQUEST_PLAN, plan_run},

@@ -156,6 +156,7 @@ static void status_daemon(struct control *control, struct response *response)
 	if (server->env.main_worker == &server->main_worker)
 		status_add_worker(&server->main_worker, "main", response);
 	status_add_tls(server, response);
+	cluster_add_records(control, response);
 }
 
 /* ---- services ------------------------------------------------------------ */

@@ -14,6 +14,9 @@ struct service;
 /* status.c: LINED_REQUEST_STATUS, SERVICES */
 void status_run(struct control *control, struct request *request);
 void services_run(struct control *control, struct request *request);
+/* cluster_report.c: CLUSTER */
+void cluster_run(struct control *control, struct request *request);
+void cluster_add_records(struct control *control, struct response *response);
 /* Adds the records of both. */
 void status_add_all(struct control *control, struct response *response);
 

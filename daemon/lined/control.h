@@ -144,6 +144,9 @@ enum lined_request_kind {
 	/* ADDRESS: forgets its penalties: a `forgiven` for each service that
 	 * had one. */
 	LINED_REQUEST_FORGIVE,
+	/* A `cluster` and a `node` for each other node; none if this daemon is
+	 * in no cluster. */
+	LINED_REQUEST_CLUSTER,
 };
 
 struct lined_request {

@@ -89,6 +89,8 @@ static const struct verb verbs[] = {
 	 NULL},
 	{"upstreams", "", "the upstreams of relay services", ARGUMENT_NONE,
 	 LOOK, LINED_REQUEST_RECORDS, control_list_upstreams, NULL},
+	{"cluster", "", "this node of the cluster and the others",
+	 ARGUMENT_NONE, LOOK, LINED_REQUEST_CLUSTER, NULL, NULL},
 	{"programs", "", "the programs of exec services", ARGUMENT_NONE, LOOK,
 	 LINED_REQUEST_RECORDS, control_list_programs, NULL},
 	{"tap", " SERVICE",

@@ -34,6 +34,16 @@ struct family {
 	{                                                                      \
 		"lined_worker_" name, type, "worker", value, NULL, help, unit  \
 	}
+#define CLUSTER(name, type, value, help, unit)                                 \
+	{                                                                      \
+		"lined_cluster_" name, type, "cluster", value, NULL, help,     \
+			unit                                                   \
+	}
+#define NODE(name, type, value, help)                                          \
+	{                                                                      \
+		"lined_cluster_" name, type, "node", value, NULL, help,        \
+			UNIT_ONE                                               \
+	}
 #define COUNTER(name, value, label, help)                                      \
 	{                                                                      \
 		"lined_" name "_total", "counter", "service", value, label,    \
@@ -85,6 +95,38 @@ static const struct family families[] = {
 	WORKER("busy_seconds_total", "counter", "busy_us",
 	       "Time that the loop worked and did not wait for events.",
 	       UNIT_MICROSECONDS),
+	CLUSTER("up", "gauge", "up",
+		"Whether this node is joined to the cluster.", UNIT_ONE),
+	CLUSTER("whole", "gauge", "whole",
+		"Whether all nodes hear each other, as far as this one knows.",
+		UNIT_ONE),
+	CLUSTER("primary", "gauge", "primary",
+		"Whether this node is the primary.", UNIT_ONE),
+	CLUSTER("nodes", "gauge", "nodes",
+		"Nodes that are there, this one included.", UNIT_ONE),
+	CLUSTER("round_trip_seconds", "gauge", "round_trip_us",
+		"How long NATS took to store this node's lease.",
+		UNIT_MICROSECONDS),
+	CLUSTER("names", "gauge", "names", "Names of all nodes.", UNIT_ONE),
+	CLUSTER("names_taken_total", "counter", "names_taken",
+		"Names that another node's earlier claim has kept.", UNIT_ONE),
+	CLUSTER("lines_sent_total", "counter", "lines_sent",
+		"Lines sent to the other nodes.", UNIT_ONE),
+	CLUSTER("lines_unsent_total", "counter", "lines_unsent",
+		"Lines that were published while this node was cut off.",
+		UNIT_ONE),
+	CLUSTER("lines_too_long_total", "counter", "lines_too_long",
+		"Lines over NATS's max_payload.", UNIT_ONE),
+	CLUSTER("lines_received_total", "counter", "lines_received",
+		"Lines received from other nodes.", UNIT_ONE),
+	CLUSTER("lines_late_total", "counter", "lines_late",
+		"Lines that waited for a change of names in vain.", UNIT_ONE),
+	CLUSTER("lines_waiting", "gauge", "lines_waiting",
+		"Lines that wait for a change of names.", UNIT_ONE),
+	CLUSTER("queued_bytes", "gauge", "queued",
+		"Bytes that were not sent to NATS yet.", UNIT_ONE),
+	NODE("lost_total", "counter", "lost",
+	     "Lines of the node that were lost on the way."),
 	COUNTER("accepts", "accepted", NULL, "Clients that were accepted."),
 	COUNTER("refused", "refused", "reason",
 		"Clients that were refused, by the config key; with line-rate, "
@@ -292,7 +334,8 @@ static void metrics_write_labels(struct text *text,
 {
 	const char *before = "{";
 
-	if (!metrics_is_kind(record, "daemon")) {
+	if (!metrics_is_kind(record, "daemon") &&
+	    !metrics_is_kind(record, "cluster")) {
 		metrics_write_label(text, before, record->kind,
 				    metrics_text_of(record, "name"));
 		before = ",";

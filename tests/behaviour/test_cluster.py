@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Several daemons, connected by nats-server, are one: the section `cluster`."""
+import json
+import os
 import re
 import shutil
 import signal
@@ -9,8 +11,12 @@ import subprocess
 import threading
 import unittest
 
-from lined_test import Client, DaemonTest, Server, free_port, main
+from lined_test import HERE, LINED, PATIENCE, Client, DaemonTest, Server
+from lined_test import free_port, main
 
+# A leak of libnats, see the file.
+os.environ["LSAN_OPTIONS"] = ("suppressions=%s:print_suppressions=0" %
+                              os.path.join(HERE, "libnats.supp"))
 SECTION = 'cluster { servers = { "nats://127.0.0.1:4222" }  %s }\n'
 
 
@@ -75,6 +81,10 @@ CHAT = ('service "lobby" {\n\tprotocol = "chat"\n\tcluster = %s\n'
         '\tlisten = { "tcp://127.0.0.1:%d" }\n'
         '\tlimits { clients-per-address = 0  '
         'connect-rate-per-address = 0 }\n\tchat { flood-rate = 0 }\n%s}\n')
+
+
+LINECTL = os.path.abspath(os.environ.get("LINECTL") or
+                          os.path.join(os.path.dirname(LINED), "linectl"))
 
 
 class Nats:
@@ -521,6 +531,98 @@ class Trouble(ClusterTest):
         first = self.node("node-a", nats.url())
         first.kill()
         self.node("node-a", nats.url())
+
+
+class Shown(ClusterTest):
+    def linectl(self, socket_path, *command):
+        done = subprocess.run([LINECTL, "-s", socket_path] + list(command),
+                              stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 0)
+        return done.stdout.decode()
+
+    def test_nodes_and_metrics(self):
+        nats = Nats(self)
+        path = self.path("a.sock")
+        a = self.node("node-a", nats.url(),
+                      extra='}\ncontrol {\n\tsocket = "%s"\n' % path)
+        b = self.node("node-b", nats.url())
+        a.wait_log("node node-b is there")
+        alice, bob = self.person(a, "alice"), self.person(b, "bob")
+        bob.say("hello")
+        alice.until(r"\[lobby\] <bob> hello$")
+        self.assertRegex(self.linectl(path, "cluster"),
+                         r"node +node-a, joined(, primary)?, at nats://.*\n"
+                         r"names +\d+, revision \d+, round trip (.*\n)*"
+                         r"NODE +STATE .*\nnode-b +there ")
+        told = json.loads(self.linectl(path, "--json", "cluster"))
+        self.assertEqual(told["cluster"]["name"], "node-a")
+        self.assertEqual(told["cluster"]["nodes"], 2)
+        self.assertEqual([node["name"] for node in told["nodes"]], ["node-b"])
+        self.assertIn("node-b", self.linectl(path, "status"))
+        metrics = self.linectl(path, "metrics")
+        self.assertRegex(metrics, r"(?m)^lined_cluster_up 1$")
+        self.assertRegex(metrics, r"(?m)^lined_cluster_nodes 2$")
+        self.assertRegex(metrics,
+                         r'(?m)^lined_cluster_lost_total{node="node-b"} 0$')
+        nats.kill()
+        alice.until(r"\* some people may not hear you$")
+        self.assertRegex(self.linectl(path, "cluster"),
+                         r"node +node-a, cut off(, primary)?, at .*: \S+")
+        self.assertRegex(self.linectl(path, "metrics"),
+                         r"(?m)^lined_cluster_up 0$")
+
+
+class Reload(ClusterTest):
+    def write_config(self, node, clustered, server):
+        text = CHAT % ("true" if clustered else "false", node.port, "")
+        if server:
+            text = self.section("node-a", server) + text
+        self.write(text, "node-a.conf")
+
+    def test_join_change_and_leave(self):
+        nats = Nats(self)
+        port = free_port()
+        a = self.serve("node-a", CHAT % ("false", port, ""), False)
+        a.port = port
+        threads, files = self.threads(a), a.descriptors()
+        self.assertFalse([name for name in threads if "nats" in name])
+        b = self.node("node-b", nats.url())
+        bob = self.person(b, "bob")
+        with Person(port):
+            # The section alone disturbs nobody; the key begins it anew.
+            self.write_config(a, False, nats.url())
+            a.reload()
+            a.wait_log("cluster: joined as node node-a")
+        self.write_config(a, True, nats.url())
+        a.reload()
+        alice = self.person(a, "alice")
+        self.eventually(lambda: alice.who() == ["alice", "bob"], "bob")
+        # Another way to the same server: nobody is disconnected.
+        proxy = Proxy(self, nats.port)
+        mark = a.mark()
+        self.write_config(a, True, "nats://127.0.0.1:%d" % proxy.port)
+        a.reload()
+        a.wait_log("cluster: joined as node node-a", mark)
+        bob.say("still here")
+        self.eventually(lambda: alice.who() == ["alice", "bob"], "bob again")
+        self.write_config(a, False, None)
+        a.reload()
+        self.assertIsNotNone(alice.ended())
+        self.eventually(lambda: bob.who() == ["bob"], "the end of alice")
+        self.eventually(lambda: self.threads(a) == threads and
+                        a.descriptors() == files,
+                        "the end of its threads")
+
+    def threads(self, daemon):
+        names = []
+        for task in os.listdir("/proc/%d/task" % daemon.pid):
+            try:
+                with open("/proc/%d/task/%s/comm" % (daemon.pid, task)) as f:
+                    names.append(f.read().strip())
+            except OSError:
+                pass
+        return sorted(names)
 
 
 if __name__ == "__main__":

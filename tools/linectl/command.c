@@ -29,7 +29,7 @@ struct member {
 	bool single;
 };
 
-#define MEMBERS 4
+#define MEMBERS 6
 
 struct command {
 	/* The name and its argument, which is optional in brackets. */
@@ -55,7 +55,9 @@ static const struct command commands[] = {
 		.members = {{"daemon", "daemon", true},
 			    {"workers", "worker", false},
 			    {"tls", "tls", false},
-			    {"programs", "programs", false}},
+			    {"programs", "programs", false},
+			    {"cluster", "cluster", false},
+			    {"nodes", "node", false}},
 		.also = "programs\n",
 	},
 	{
@@ -75,6 +77,13 @@ static const struct command commands[] = {
 		.summary = "the upstreams of relay, and which ones are good",
 		.show = show_upstreams,
 		.members = {{"upstreams", "upstream", false}},
+	},
+	{
+		.usage = "cluster",
+		.summary = "this node of the cluster, and the others",
+		.show = show_cluster,
+		.members = {{"cluster", "cluster", true},
+			    {"nodes", "node", false}},
 	},
 	{
 		.usage = "why ADDRESS",

@@ -88,6 +88,74 @@ static char *show_memory(const struct record *daemon)
 	return text;
 }
 
+static void show_own_node(const struct record *cluster, FILE *out)
+{
+	const char *error = record_text(cluster, "error");
+	char *sent = format_count(record_number(cluster, "lines_sent"));
+	char *unsent = format_count(record_number(cluster, "lines_unsent"));
+	char *received = format_count(record_number(cluster, "lines_received"));
+
+	show_status_line(
+		out, "node",
+		memory_format(
+			"%s, %s%s, at %s%s%s", record_text(cluster, "name"),
+			record_text(cluster, "state"),
+			record_number(cluster, "primary") ? ", primary" : "",
+			record_text(cluster, "server"),
+			error[0] != '\0' ? ": " : "", error));
+	show_status_line(
+		out, "names",
+		memory_format("%" PRIu64 ", revision %" PRIu64
+			      ", round trip %.1f ms, %" PRIu64 " taken",
+			      record_number(cluster, "names"),
+			      record_number(cluster, "revision"),
+			      (double)record_number(cluster, "round_trip_us") /
+				      1000,
+			      record_number(cluster, "names_taken")));
+	show_status_line(
+		out, "lines",
+		memory_format("%s sent, %s not sent, %s received, %" PRIu64
+			      " lost, %" PRIu64 " waiting",
+			      sent, unsent, received,
+			      record_number(cluster, "lines_lost"),
+			      record_number(cluster, "lines_waiting")));
+	free(sent);
+	free(unsent);
+	free(received);
+}
+
+static char *primary_cell(const struct record *node,
+			  const struct answer *answer)
+{
+	(void)answer;
+	return memory_format("%s", record_number(node, "primary") ? "yes" : "");
+}
+
+void show_cluster(const struct answer *answer, const char *argument, FILE *out)
+{
+	static const struct table_column columns[] = {
+		{"NODE", CELL_TEXT, .value = "name"},
+		{"STATE", CELL_TEXT, .value = "state"},
+		{"SILENT", CELL_TIME, .value = "silent_ms"},
+		{"LOST", CELL_COUNT, .value = "lost"},
+		{"WAITING", CELL_COUNT, .value = "waiting"},
+		{"PRIMARY", CELL_TEXT, .cell = primary_cell},
+	};
+	const struct record *cluster = answer_find(answer, "cluster");
+
+	(void)argument;
+	if (cluster == NULL) {
+		if (answer->end == ANSWER_OK)
+			fputs("this daemon is in no cluster\n", out);
+		return;
+	}
+	show_own_node(cluster, out);
+	if (answer_find(answer, "node") == NULL)
+		return;
+	fputs("\n", out);
+	show_table(out, answer, "node", columns, COUNT_OF(columns));
+}
+
 static void show_daemon(const struct record *daemon, FILE *out)
 {
 	char *since = format_date(record_number(daemon, "started_s"));
@@ -242,6 +310,10 @@ void show_status(const struct answer *answer, const char *argument, FILE *out)
 		fputs("\n", out);
 		show_table(out, answer, "programs", program_columns,
 			   COUNT_OF(program_columns));
+	}
+	if (answer_find(answer, "cluster") != NULL) {
+		fputs("\n", out);
+		show_cluster(answer, "", out);
 	}
 }
 

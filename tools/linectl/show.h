@@ -15,6 +15,7 @@ void show_status(const struct answer *answer, const char *argument, FILE *out);
 void show_services(const struct answer *answer, const char *argument,
 		   FILE *out);
 void show_clients(const struct answer *answer, const char *argument, FILE *out);
+void show_cluster(const struct answer *answer, const char *argument, FILE *out);
 void show_upstreams(const struct answer *answer, const char *argument,
 		    FILE *out);
 void show_why(const struct answer *answer, const char *argument, FILE *out);
