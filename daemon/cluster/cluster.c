@@ -561,8 +561,12 @@ struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 	registry->backend_link = service;
 	/* Before one of the same name, which drains. */
 	list_append(cluster->services.next, &service->link);
-	names_show(&cluster->names);
 	return service;
+}
+
+void cluster_show(struct cluster *cluster)
+{
+	names_show(&cluster->names);
 }
 
 void cluster_remove(struct cluster_service *service)

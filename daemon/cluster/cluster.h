@@ -46,6 +46,9 @@ int cluster_open(struct cluster *cluster,
  * until cluster_remove(). NULL/ENOMEM. */
 struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 				    uint64_t scope, struct registry *registry);
+/* The instances of services that were added have started: they get the names of
+ * other nodes. */
+void cluster_show(struct cluster *cluster);
 /* It has ended: it has no clients any more. NULL is fine. */
 void cluster_remove(struct cluster_service *service);
 

@@ -399,6 +399,8 @@ static int apply_commit(struct reload_plan *plan, struct worker_batch *batch,
 		else
 			server_move(server, service, &server->services);
 	}
+	if (server->env.cluster != NULL)
+		cluster_show(server->env.cluster);
 	for (i = 0; i < plan->count; i++) {
 		if (apply_listen(&plan->services[i], datagrams, report) < 0)
 			result = -1;

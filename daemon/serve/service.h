@@ -35,7 +35,7 @@ struct service_env {
 	struct worker *main_worker; /* serves the internal services */
 	struct request_port *requests;
 	const struct memory *memory; /* what all clients hold */
-	struct cluster *cluster; /* NULL: there is none */
+	struct cluster *cluster;     /* NULL: there is none */
 	uint64_t last_client_id, last_service_id;
 	const struct service_owner_ops *ops;
 };
