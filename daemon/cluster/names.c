@@ -106,6 +106,7 @@ static int name_copy_value(struct names_value *to,
 static void name_ask(struct names *names, struct name *name)
 {
 	name->tag = ++names->tags;
+	list_remove(&name->answer_link); /* names.awaiting: told just now */
 	list_append(&names->pending, &name->answer_link);
 }
 
