@@ -288,7 +288,7 @@ static void service_read_sections(struct conf_build *build,
 {
 	struct conf_node *limits, *framing, *access, *web, *protocol;
 	const char *context = within->context;
-	struct conf_limits in_force;
+	struct conf_limits in_force = {.clients = -1};
 
 	service->drain_timeout_ms = build->conf->drain_timeout_ms;
 	limits = conf_options_section(within, node, "limits");
