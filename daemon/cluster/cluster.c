@@ -78,6 +78,7 @@ static void cluster_try_join(struct cluster *cluster)
 	cluster->trouble[0] = '\0';
 	cluster->down_us = 0;
 	cluster->ever_up = true;
+	atomic_store(&cluster->out.up, true);
 	names_join(&cluster->names);
 	cluster_changed(cluster);
 }
@@ -86,6 +87,7 @@ static void cluster_be_alone(struct cluster *cluster, uint64_t now_us)
 {
 	if (cluster->names.mode == NAMES_ALONE)
 		return;
+	atomic_store(&cluster->out.up, false);
 	names_part(&cluster->names);
 	cluster->down_us = now_us;
 	cluster->forgot = false;
@@ -174,7 +176,6 @@ static void cluster_up(struct cluster *cluster,
 	cluster->names_listed = false;
 	atomic_store(&cluster->out.life, event->number);
 	atomic_store(&cluster->out.revision, 0);
-	atomic_store(&cluster->out.up, true);
 	cluster_purge_marks(cluster, 0, true);
 	names_begin(&cluster->names);
 	nodes_up(&cluster->nodes);
@@ -191,7 +192,6 @@ static void cluster_trouble(struct cluster *cluster, const char *text)
 static void cluster_down(struct cluster *cluster, uint64_t now_us)
 {
 	cluster->life = 0;
-	atomic_store(&cluster->out.up, false);
 	/* It bears no life of the buckets while it is alone. */
 	atomic_store(&cluster->out.life, 0);
 	nodes_down(&cluster->nodes);
@@ -481,7 +481,6 @@ static void cluster_close(struct cluster *cluster)
 	cluster->out.ops->close(broker);
 	cluster->settings = NULL;
 	cluster->life = 0;
-	atomic_store(&cluster->out.up, false);
 	cluster_be_alone(cluster, cluster_now_us());
 	names_forget(&cluster->names);
 	cluster->trouble[0] = '\0';

@@ -476,6 +476,12 @@ void cluster_bus_take(struct cluster *cluster, struct broker_event *event)
 		cluster_bus_free_event(cluster, event);
 		return;
 	}
+	/* Another node has this one's name: it is cut off. */
+	if (cluster->nodes.state == NODES_PROBING &&
+	    frame.kind == FRAME_LINES) {
+		cluster_bus_free_event(cluster, event);
+		return;
+	}
 	node = nodes_heard(&cluster->nodes, frame.number,
 			   frame.kind == FRAME_HELLO ? name : NULL, now_us);
 	if (node == NULL || !cluster_bus_follow(node, &frame) ||

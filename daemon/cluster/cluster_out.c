@@ -83,12 +83,13 @@ void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
 	frame.line = out->next_line;
 	out->next_line += lines;
 	frame_write(&frame, bytes);
-	if (out->broker != NULL)
+	if (out->broker != NULL &&
+	    (kind != FRAME_LINES || atomic_load(&out->up)))
 		request = broker_request_new(BROKER_SEND, NULL, bytes, len);
 	if (request != NULL)
 		out->ops->send(out->broker, request);
 	pthread_mutex_unlock(&out->lock);
-	if (request != NULL && atomic_load(&out->up))
+	if (request != NULL)
 		atomic_fetch_add(&out->sent, lines);
 	else
 		atomic_fetch_add(&out->unsent, lines);

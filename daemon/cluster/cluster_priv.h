@@ -32,7 +32,7 @@ struct cluster_out {
 	uint64_t next_line; /* the sequence number of the next line */
 	_Atomic uint64_t life, revision; /* what this node has seen */
 	_Atomic uint64_t sent, unsent, too_long;
-	atomic_bool up;
+	atomic_bool up; /* the node is joined: lines are sent */
 };
 
 /* A worker's end: lines that it has published in this turn. */

@@ -266,7 +266,7 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 
 	if (strlen(key) >= sizeof(name) ||
 	    nodes_unescape(name, key, strlen(key)) == NULL ||
-	    strlen(name) > NODE_NAME_MAX)
+	    strlen(name) > NODE_NAME_MAX || number == nodes->number)
 		return;
 	if (node == NULL)
 		node = nodes_add(nodes, number, now_us);

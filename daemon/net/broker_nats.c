@@ -244,6 +244,9 @@ static void nats_say(struct nats_link *link, natsStatus status,
 
 	if (text == NULL || text[0] == '\0' || last != status)
 		text = natsStatus_GetText(status);
+	/* "(conn.c:2088): No server available": where libnats says so. */
+	if (text[0] == '(' && strstr(text, "): ") != NULL)
+		text = strstr(text, "): ") + 3;
 	snprintf(link->why, sizeof(link->why), "%s%s%s", doing,
 		 doing[0] != '\0' ? ": " : "", text);
 }
@@ -626,12 +629,15 @@ static void nats_set_up(struct nats_broker *broker, bool up)
 
 static bool nats_prepare(struct nats_link *link, uint64_t *life)
 {
+	jsOptions options;
 	natsStatus s;
 
 	if (!nats_connect(link))
 		return false;
 	nats_read_frame_max(link);
-	s = natsConnection_JetStream(&link->js, link->nc, NULL);
+	jsOptions_Init(&options);
+	options.Wait = CONNECT_MS;
+	s = natsConnection_JetStream(&link->js, link->nc, &options);
 	if (s != NATS_OK)
 		nats_say(link, s, "JetStream");
 	return s == NATS_OK && nats_make_bucket(link, BROKER_NODES) &&

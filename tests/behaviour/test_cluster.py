@@ -525,6 +525,9 @@ class Trouble(ClusterTest):
         alice, bob = self.person(first, "alice"), self.person(second, "bob")
         self.assertEqual(alice.who(), ["alice"])
         self.assertEqual(bob.who(), ["bob"])
+        for speaker, listener in (alice, bob), (bob, alice):
+            speaker.say("hello")
+            self.assertTrue(listener.is_silent(0.3))
 
     def test_node_is_started_again(self):
         nats = Nats(self)
