@@ -33,9 +33,14 @@ static const char *memory_text(uint64_t bytes, char text[32])
 static uint64_t memory_of_client(const struct conf_service *service)
 {
 	uint64_t line = service->framing.line_length;
+	uint64_t queue = service->limits.send_queue;
+	size_t i;
 
-	return 2 * (uint64_t)service->limits.send_queue +
-	       (line > WORST_INPUT ? 2 * line : WORST_INPUT);
+	/* The clients of any class may be the most. */
+	for (i = 0; i < service->class_count; i++)
+		if (service->class_limits[i].send_queue > queue)
+			queue = service->class_limits[i].send_queue;
+	return 2 * queue + (line > WORST_INPUT ? 2 * line : WORST_INPUT);
 }
 
 void memory_worst_print(const struct conf *conf, FILE *out)
