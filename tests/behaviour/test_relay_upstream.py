@@ -469,6 +469,31 @@ class Upward(UpstreamTest):
             self.assertEqual(up.line(), b"%d\n" % n)
         self.assertEqual(self.counted("upstream_down"), 0)
 
+    def test_a_reload_without_up_hold_keeps_the_order(self):
+        server = self.server(rcvbuf=4096)
+        how = {"subscribe_only": "false",
+               "extra": "send-queue = 64k send-stall = 0"}
+        self.serve(server, up_hold="32M", **how)
+        up = self.accept(server)
+        c, d = self.fed(up, 2)
+        for n in range(8000):
+            c.send(b"%d %s\n" % (n, b"x" * 992))
+        self.reach(up, d)
+        self.write(self.text(server, **how), workers=self.WORKERS)
+        self.daemon.reload()
+        for n in range(8000, 12000):
+            c.send(b"%d\n" % n)
+            try:
+                up.buffer += up.sock.recv(4096, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                pass
+        up.sock.settimeout(0.5)
+        with self.assertRaises(socket.timeout):
+            while up._more():
+                pass
+        numbers = [int(line.split()[0]) for line in up.buffer.splitlines()]
+        self.assertEqual(numbers, sorted(numbers))
+
     def test_one_that_does_not_read_feeds_on(self):
         """The queue to the upstream is bounded, and does not stop the feed."""
         server = self.server(rcvbuf=4096)

@@ -631,4 +631,7 @@ void relay_upstreams_reload(struct relay *relay)
 		upstreams_read_options(relay->upstreams);
 	else if (upstreams_open(relay) < 0)
 		relay_upstreams_stop(relay);
+	/* Without up-hold nothing may wait: later lines would pass it. */
+	if (relay->upstreams != NULL)
+		upstreams_send_held(relay->upstreams);
 }
