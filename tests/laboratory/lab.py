@@ -502,8 +502,8 @@ def says_why(log, place, fault, baseline):
     # The child process that reads a config has no log of its own.
     if re.search("the process that reads it has (ended|crashed)", log):
         return True
-    # A datagram that is lost is counted.
-    if "datagrams dropped" in log:
+    # A datagram or a line that is lost is counted.
+    if "datagrams dropped" in log or "lines_not_relayed" in log:
         return True
     # dlopen() has words of its own.
     if "module_open" in place.text and re.search(r"\.so: cannot ", log):

@@ -38,7 +38,7 @@ service "echo" {
 		"udp://127.0.0.1:%(echo)d", "tls://127.0.0.1:%(tls)d",
 		"ws://127.0.0.1:%(ws)d", "wss://127.0.0.1:%(wss)d" }
 	tls = { "default", "mutual" }
-	limits { clients = %(clients)d line-rate = 20000 idle-timeout = 30s }
+	limits { clients = %(clients)d line-rate = 20000 idle-timeout = 10m }
 	access { allow = { "127.0.0.0/8" } deny = { "127.9.0.0/16" } }
 	web { page = "console" }
 }
