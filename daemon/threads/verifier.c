@@ -156,6 +156,7 @@ static bool verifier_compare(const struct verifier_job *job)
 static void *verifier_run(void *arg)
 {
 	(void)arg;
+	pthread_setname_np(pthread_self(), "lined/password");
 	for (;;) {
 		struct verifier_job *job = verifier_take_job();
 
@@ -200,7 +201,6 @@ static int verifier_start(void)
 		errno = error;
 		return -1;
 	}
-	pthread_setname_np(thread, "lined/password");
 	pthread_detach(thread);
 	verifier.started = true;
 	return 0;

@@ -44,7 +44,11 @@ static void *worker_run(void *arg)
 {
 	struct worker *worker = arg;
 	struct crash_stack stack;
+	char name[16];
 
+	/* The name of another thread is a file, which Landlock protects. */
+	snprintf(name, sizeof(name), "lined/%u", worker->index % 10000);
+	pthread_setname_np(pthread_self(), name);
 	crash_thread_begin(&stack);
 	/* Without this worker its clients would hang. A service manager starts
 	 * lined again after an abort. */
@@ -62,7 +66,6 @@ static void *worker_run(void *arg)
 static int worker_start_thread(struct worker *worker)
 {
 	sigset_t all, before;
-	char name[16];
 	int error;
 
 	sigfillset(&all);
@@ -73,8 +76,6 @@ static int worker_start_thread(struct worker *worker)
 		errno = error;
 		return -1;
 	}
-	snprintf(name, sizeof(name), "lined/%u", worker->index % 10000);
-	pthread_setname_np(worker->thread, name);
 	return 0;
 }
 
