@@ -27,6 +27,7 @@
 #include "system/cpus.h"
 #include "system/crash.h"
 #include "system/detach.h"
+#include "system/hardening.h"
 #include "system/inherited.h"
 #include "system/pid_file.h"
 #include "system/privileges.h"
@@ -299,19 +300,51 @@ static void daemon_log_kept(size_t count)
 			   count);
 }
 
+/* NULL: there is none. */
+static const char *daemon_pid_file(const struct daemon *daemon,
+				   const struct conf *conf)
+{
+	const char *path = daemon->reload.cmdline->pid_file;
+
+	return path != NULL ? path : conf->pid_file;
+}
+
 /* -1: logged. */
 static int daemon_open_pid_file(const struct daemon *daemon,
 				const struct conf *conf)
 {
-	const char *path = daemon->reload.cmdline->pid_file;
+	const char *path = daemon_pid_file(daemon, conf);
 	char error[256];
 
-	if (path == NULL)
-		path = conf->pid_file;
 	if (path == NULL || pid_file_open(path, error, sizeof(error)) == 0)
 		return 0;
 	log_err("pid-file %s: %s", path, error);
 	return -1;
+}
+
+/* The log's thread is made again, because a thread keeps the rights that it was
+ * made with. -1: logged. */
+static int daemon_harden(const struct daemon *daemon, const struct conf *conf)
+{
+	const struct hardening *wanted = &conf->hardening;
+	char report[512];
+	size_t i;
+	int result;
+
+	for (i = 0; i < wanted->writable_count; i++)
+		if (access(wanted->writable[i], F_OK) < 0)
+			log_warning("hardening: writable %s: %s",
+				    wanted->writable[i], strerror(errno));
+	log_close();
+	result = hardening_apply(wanted, daemon_pid_file(daemon, conf), report,
+				 sizeof(report));
+	if (reload_open_log(daemon->reload.cmdline, conf) < 0)
+		return -1;
+	if (result == 0)
+		log_notice("hardening: %s", report);
+	else
+		log_err("hardening: %s", report);
+	return result;
 }
 
 /* Starts everything up to the listeners. -1: logged. */
@@ -320,7 +353,7 @@ static int daemon_start(struct daemon *daemon, struct conf *conf)
 	daemon_raise_files();
 	daemon->inherited = inherited_take();
 	if (daemon_open_pid_file(daemon, conf) < 0 ||
-	    daemon_drop_root(conf) < 0)
+	    daemon_drop_root(conf) < 0 || daemon_harden(daemon, conf) < 0)
 		return -1;
 	daemon->dispatcher = lined_dispatcher_new();
 	if (daemon->dispatcher == NULL ||

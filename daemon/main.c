@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "system/crash.h"
+#include "system/helper.h"
 #include "system/keeper.h"
+#include "system/self.h"
 #include "daemon.h"
 #include "cmdline.h"
 #include "reload.h"
@@ -45,10 +47,12 @@ int main(int argc, char **argv)
 	struct cmdline cmdline;
 	enum exit_code code;
 
-	if (argc == 1 && strcmp(argv[0], KEEPER_NAME) == 0)
+	if (self_is(SELF_KEEPER, argc, argv))
 		return keeper_main();
+	if (self_is(SELF_HELPER, argc, argv))
+		return helper_main();
 	fill_standard_fds();
-	if (argc == 2 && strcmp(argv[1], CONF_CHILD_ARGUMENT) == 0)
+	if (self_is(SELF_CONFIG_READER, argc, argv))
 		_exit(reload_child_main()); /* it frees nothing */
 	switch (cmdline_parse(&cmdline, argc, argv)) {
 	case CMDLINE_SHOWN:

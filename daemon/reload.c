@@ -296,6 +296,9 @@ static void reload_warn_restart(const struct reload_plan *plan,
 	if (plan->pid_file)
 		report_add(report, LINED_LOG_WARNING,
 			   "reload: pid-file: a change needs a restart");
+	if (plan->hardening)
+		report_add(report, LINED_LOG_WARNING,
+			   "reload: hardening: a change needs a restart");
 }
 
 static bool reload_apply(const struct reload *reload, struct reload_plan *plan,

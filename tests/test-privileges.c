@@ -214,6 +214,8 @@ static void drop_to_daemon(void)
 	if (setgroups(3, groups) < 0)
 		_exit(1);
 	drop("daemon", NULL);
+	if (privileges_no_new() < 0)
+		_exit(2);
 	tell_who();
 	count = getgroups(3, groups);
 	for (i = 0; i < count; i++)

@@ -52,6 +52,75 @@ static void conf_read_log(struct conf_build *build, struct conf_node *node)
 	log->ident = conf_build_text(build, "log", node, "ident", log->ident);
 }
 
+/* ---- hardening -------------------------------------------------------- */
+
+struct hardening_section {
+	int no_new_privileges, landlock, seccomp;
+	struct lined_option_list writable;
+};
+
+/* In the order of enum hardening_choice. */
+static const char *const hardening_words[] = {"auto", "on", "off", NULL};
+
+static const struct lined_option hardening_table[] = {
+	{LINED_OPTION("no-new-privileges", CHOICE, struct hardening_section,
+		      no_new_privileges),
+	 .choices = hardening_words},
+	{LINED_OPTION("landlock", CHOICE, struct hardening_section, landlock),
+	 .choices = hardening_words},
+	{LINED_OPTION("seccomp", CHOICE, struct hardening_section, seccomp),
+	 .choices = hardening_words},
+	{LINED_OPTION("writable", LIST, struct hardening_section, writable)},
+	{.name = NULL},
+};
+
+static const char *conf_read_writable(struct conf_build *build,
+				      struct conf_node *node, const char *path)
+{
+	const struct conf_key *key = conf_options_key(node, "writable");
+
+	if (path[0] == '\0') {
+		conf_error(&build->report, &key->place,
+			   "hardening: writable: a path is empty");
+		return path;
+	}
+	path = conf_file_path(path, &key->place, build->conf->pool);
+	if (path == NULL)
+		conf_build_oom(build);
+	return path;
+}
+
+static void conf_read_hardening(struct conf_build *build,
+				struct conf_node *node)
+{
+	struct conf_options options = conf_build_options(build, "hardening");
+	struct hardening *hardening = &build->conf->hardening;
+	struct hardening_section read;
+	const char **paths;
+	size_t i;
+
+	conf_options_fill(&options, node, hardening_table, &read);
+	hardening->no_new_privileges =
+		(enum hardening_choice)read.no_new_privileges;
+	hardening->landlock = (enum hardening_choice)read.landlock;
+	hardening->seccomp = (enum hardening_choice)read.seccomp;
+	build->conf->hardening_text =
+		conf_options_text(hardening_table, &read, build->conf->pool);
+	if (read.writable.count == 0)
+		return;
+	paths = pool_alloc(build->conf->pool,
+			   read.writable.count * sizeof(*paths));
+	if (paths == NULL) {
+		conf_build_oom(build);
+		return;
+	}
+	for (i = 0; i < read.writable.count; i++)
+		paths[i] =
+			conf_read_writable(build, node, read.writable.items[i]);
+	hardening->writable = paths;
+	hardening->writable_count = read.writable.count;
+}
+
 /* ---- the top --------------------------------------------------------- */
 
 struct top {
@@ -154,9 +223,9 @@ static void conf_read_defaults(struct conf_build *build, struct conf_node *node)
  * sections and the defaults. */
 static void conf_read_top(struct conf_build *build)
 {
-	static const char *const sections[] = {"log",     "control", "metrics",
-					       "cluster", "tls",     "defaults",
-					       "service", "include", NULL};
+	static const char *const sections[] = {
+		"log",      "control",   "metrics", "cluster", "tls",
+		"defaults", "hardening", "service", "include", NULL};
 	struct conf_options options = conf_build_options(build, "");
 	struct conf_node *root = &build->tree.root, *control, *metrics;
 	struct top top;
@@ -169,6 +238,8 @@ static void conf_read_top(struct conf_build *build)
 			   conf_options_section(&options, root, "defaults"));
 	conf_cluster_read(build,
 			  conf_options_section(&options, root, "cluster"));
+	conf_read_hardening(build,
+			    conf_options_section(&options, root, "hardening"));
 	conf_tls_read(build);
 	/* Read later; marked here so that they are not reported as unknown. */
 	for (struct conf_node *n = root->children; n != NULL; n = n->next)

@@ -27,6 +27,7 @@
 #include "net/broker.h"
 #include "net/listen_address.h"
 #include "net/penalty.h"
+#include "system/hardening.h"
 #include "tls.h"
 
 /* ---- the structure --------------------------------------------------- */
@@ -164,6 +165,8 @@ struct conf {
 	int64_t memory; /* of all clients; 0: no ceiling, -1: auto */
 	struct log_settings log;
 	struct conf_cluster cluster;
+	struct hardening hardening;
+	const char *hardening_text; /* differs where hardening does */
 	const struct conf_tls *tls;
 	size_t tls_count;
 	/* In file order. */

@@ -221,14 +221,16 @@ static int child_start(struct conf_child *child,
 	child_put_source(&request, source);
 	errno = ENOMEM;
 	if (child->path != NULL && !request.failed)
-		result = subprocess_start(&child->process, CONF_CHILD_ARGUMENT,
+		result = subprocess_start(&child->process, SELF_CONFIG_READER,
 					  request.data, request.len);
 	wire_fini(&request);
 	child->running = result == 0;
 	if (result < 0)
 		snprintf(child->why, sizeof(child->why),
 			 "the process that reads it cannot be started: %s",
-			 strerror(errno));
+			 errno == ESRCH ? "the helper process has ended: "
+					  "restart lined"
+					: strerror(errno));
 	return result;
 }
 

@@ -17,9 +17,6 @@
 #include "config/conf.h"
 #include "system/subprocess.h"
 
-/* The only argument of the child. */
-#define CONF_CHILD_ARGUMENT "--internal-read-config"
-
 /* The files to read: see conf_env. */
 struct conf_source {
 	const char *path;

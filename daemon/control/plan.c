@@ -178,6 +178,9 @@ static void plan_print_keys(struct response *response,
 			  : plan->server->conf->cluster.is_set
 				  ? "connects to the cluster again"
 				  : "joins the cluster");
+	if (plan->hardening)
+		plan_step(response, "ignore", "", "hardening",
+			  "hardening: a change needs a restart");
 	if (plan->log)
 		plan_step(response, "change", "", "log", "log changes");
 	if (plan->drain_timeout)

@@ -77,6 +77,10 @@ LINED_API void lined_program_signal(struct lined_program *program, int number);
 /* Kills the program's process group; ended() is not called. */
 LINED_API void lined_program_kill(struct lined_program *program);
 
+/* Whether it sleeps in read(2) of its standard input: 1, 0; -1: not known,
+ * because the system does not tell, or it has not started yet. */
+LINED_API int lined_program_waits(const struct lined_program *program);
+
 /* Its process; 0: not known yet. */
 LINED_API pid_t lined_program_pid(const struct lined_program *program);
 

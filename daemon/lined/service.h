@@ -224,6 +224,16 @@ LINED_API int lined_password_check_hash(const char *hash);
  * not depend on the position of the first difference. */
 LINED_API bool lined_password_equal(const char *a, const char *b);
 
+/* ---- files ------------------------------------------------------------ */
+
+/*
+ * Opens a character device or a FIFO for reading and writing: non-blocking,
+ * closed on exec, never as the controlling terminal. open(2) of one fails with
+ * EACCES where the config's section `hardening` permits no writing. MT-safe. -1
+ * with errno: ENODEV (it is neither of the two), or of open(2).
+ */
+LINED_API int lined_open_device(const char *path);
+
 LINED_END_DECLS
 
 #endif

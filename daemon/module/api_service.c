@@ -20,6 +20,7 @@
 #include "serve/client_penalty.h"
 #include "serve/instance.h"
 #include "system/crypt_hash.h"
+#include "system/helper.h"
 #include "system/peercred.h"
 #include "threads/verifier.h"
 
@@ -281,4 +282,9 @@ int lined_password_check_hash(const char *hash)
 bool lined_password_equal(const char *a, const char *b)
 {
 	return crypt_hash_equal(a, b);
+}
+
+int lined_open_device(const char *path)
+{
+	return helper_open_device(path);
 }

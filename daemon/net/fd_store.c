@@ -16,6 +16,7 @@
 #include <lined/address.h>
 
 #include "net/listener.h"
+#include "system/helper.h"
 #include "system/inherited.h"
 #include "system/sd_notify.h"
 
@@ -181,7 +182,7 @@ static void fd_store_remove_path(const struct inherited_socket *item)
 	    address.sun_family == AF_UNIX &&
 	    fd_store_name_unix(&address, name) == 0 &&
 	    strcmp(name, item->name) == 0)
-		unlink(address.sun_path);
+		helper_remove(address.sun_path);
 }
 
 static void fd_store_drop_item(struct inherited_socket *item)

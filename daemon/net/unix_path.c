@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "net/fd_store.h"
+#include "system/helper.h"
 
 #define LOCK_TRIES   25
 #define LOCK_STEP_NS 20000000
@@ -230,7 +231,7 @@ bool unix_path_is(const char *path, const struct unix_path_file *file)
 void unix_path_remove(const char *path, const struct unix_path_file *file)
 {
 	if (unix_path_is(path, file))
-		unlink(path);
+		helper_remove(path);
 }
 
 /* Whether a process listens on the path; true if that cannot be found out. */
@@ -264,7 +265,7 @@ static int unix_path_remove_stale(const struct sockaddr_un *address)
 		errno = EADDRINUSE;
 		return -1;
 	}
-	return unlink(address->sun_path);
+	return helper_remove(address->sun_path);
 }
 
 /* ---- opening ----------------------------------------------------------- */

@@ -169,6 +169,8 @@ static void plan_keys(struct reload_plan *plan)
 	plan->module_dir = plan_differs(first->module_dir, after->module_dir);
 	plan->pid_file = plan_differs(first->pid_file, after->pid_file);
 	plan->cluster = !conf_cluster_equal(&before->cluster, &after->cluster);
+	plan->hardening =
+		plan_differs(first->hardening_text, after->hardening_text);
 	plan->drain_timeout =
 		before->drain_timeout_ms != after->drain_timeout_ms;
 	plan->memory = before->memory != after->memory;

@@ -77,7 +77,7 @@ struct reload_plan {
 	size_t address_count;
 
 	/* Keys that differ from the start's and need a restart. */
-	bool workers, user, module_dir, pid_file;
+	bool workers, user, module_dir, pid_file, hardening;
 	/* Keys that change with this reload. reload.c compares the log. */
 	bool drain_timeout, memory, log, cluster;
 };

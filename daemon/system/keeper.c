@@ -16,28 +16,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "system/self.h"
+#include "system/helper.h"
 
 /* The longest chain of parents that is followed. */
 #define DEPTH_MAX 1000
 
-static int keeper_spawn(int sock, pid_t *pid)
-{
-	static char name[] = KEEPER_NAME;
-	char *const arguments[] = {name, NULL}, *const environment[] = {NULL};
-	const int fds[3] = {sock, -1, -1};
-
-	return self_spawn(pid, arguments, environment, fds);
-}
-
 int keeper_open(pid_t *pid)
 {
-	int ends[2], error;
+	int ends[2], fds[3] = {-1, -1, -1}, error;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
+	fds[0] = ends[1];
 	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 &&
-	    keeper_spawn(ends[1], pid) == 0) {
+	    helper_spawn(pid, SELF_KEEPER, fds) == 0) {
 		close(ends[1]);
 		return ends[0];
 	}

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "system/helper.h"
+
 static struct {
 	char *path; /* NULL: none is open */
 	int fd;
@@ -82,7 +84,7 @@ void pid_file_remove(void)
 	if (pid_file.path == NULL)
 		return;
 	/* If that fails, too, the file names a process that does not run. */
-	if (unlink(pid_file.path) < 0)
+	if (helper_remove(pid_file.path) < 0)
 		(void)!ftruncate(pid_file.fd, 0);
 	close(pid_file.fd);
 	free(pid_file.path);

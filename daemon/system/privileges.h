@@ -7,6 +7,7 @@
 #ifndef PRIVILEGES_H
 #define PRIVILEGES_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,9 +25,13 @@ int privileges_raise_nofile(uint64_t *before, uint64_t *limit);
 int privileges_drop(const char *user, const char *group, char *error,
 		    size_t size);
 
-/* ---- capabilities ------------------------------------------------------ */
+/* ---- Linux -------------------------------------------------------------- */
 
 #ifdef HAVE_CAPABILITIES
+
+/* No program that this thread executes, nor any thread that it makes later,
+ * gets more rights than it has: no_new_privs of prctl(2). -1 and errno. */
+int privileges_no_new(void);
 
 /* To be called before the user changes: keeps the capabilities over setuid(2).
  * -1 and errno. */
@@ -35,6 +40,12 @@ int privileges_keep_begin(void);
 int privileges_keep_end(void);
 
 #else
+
+static inline int privileges_no_new(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
 
 static inline int privileges_keep_begin(void)
 {

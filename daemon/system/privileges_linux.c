@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Linux capabilities over the change of user. CAP_NET_BIND_SERVICE is kept, or
- * a reload could not open a port below 1024. no_new_privs is set, because the
- * daemon executes no program. Capabilities belong to the calling thread; other
- * threads lose all of them.
+ * a reload could not open a port below 1024. Capabilities belong to the calling
+ * thread; other threads lose all of them.
  */
 #include "config.h"
 
@@ -13,6 +12,11 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+int privileges_no_new(void)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+}
 
 int privileges_keep_begin(void)
 {
@@ -33,8 +37,7 @@ int privileges_keep_end(void)
 	data[0].effective = data[0].permitted;
 	data[0].inheritable = 0;
 	data[1] = (struct __user_cap_data_struct){0};
-	if (syscall(SYS_capset, &header, data) < 0 ||
-	    prctl(PR_SET_KEEPCAPS, 0L, 0L, 0L, 0L) < 0)
+	if (syscall(SYS_capset, &header, data) < 0)
 		return -1;
-	return prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+	return prctl(PR_SET_KEEPCAPS, 0L, 0L, 0L, 0L);
 }

@@ -15,7 +15,26 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "system/helper.h"
+#include "system/keeper.h"
+
 #define SELF "/proc/self/exe"
+
+extern char **environ;
+
+static char *const self_arguments[][3] = {
+	[SELF_CONFIG_READER] = {(char *)"lined",
+				(char *)"--internal-read-config", NULL},
+	[SELF_KEEPER] = {(char *)KEEPER_NAME, NULL},
+	[SELF_HELPER] = {(char *)HELPER_NAME, NULL},
+};
+
+static char *const *self_environment(enum self_role role)
+{
+	static char *const none[] = {NULL};
+
+	return role == SELF_KEEPER ? none : environ;
+}
 
 /* As it was started, without /proc and under valgrind, whose own file SELF
  * is. */
@@ -29,8 +48,33 @@ static const char *self_program(void)
 	return SELF;
 }
 
-int self_spawn(pid_t *pid, char *const arguments[], char *const environment[],
-	       const int fds[3])
+bool self_is_its_file(void)
+{
+	return strcmp(self_program(), SELF) == 0;
+}
+
+bool self_is(enum self_role role, int argc, char *const argv[])
+{
+	char *const *arguments = self_arguments[role];
+
+	if (arguments[1] != NULL)
+		return argc == 2 && strcmp(argv[1], arguments[1]) == 0;
+	return argc == 1 && strcmp(argv[0], arguments[0]) == 0;
+}
+
+int self_become(enum self_role role, const int fds[3])
+{
+	int fd;
+
+	if (setpgid(0, 0) < 0)
+		return -1;
+	for (fd = 0; fd < 3; fd++)
+		if (dup2(fds[fd], fd) < 0)
+			return -1;
+	return execve(SELF, self_arguments[role], self_environment(role));
+}
+
+int self_spawn(pid_t *pid, enum self_role role, const int fds[3])
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -52,7 +96,8 @@ int self_spawn(pid_t *pid, char *const arguments[], char *const environment[],
 								 fds[fd], fd);
 	if (error == 0)
 		error = posix_spawnp(pid, self_program(), &actions, &attributes,
-				     arguments, environment);
+				     self_arguments[role],
+				     self_environment(role));
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	errno = error;

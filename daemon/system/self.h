@@ -5,14 +5,31 @@
 #ifndef SELF_H
 #define SELF_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
+/* What the process is for. */
+enum self_role {
+	SELF_CONFIG_READER, /* config/conf_child.h; it gets the environment */
+	SELF_KEEPER,        /* system/keeper.h */
+	SELF_HELPER,        /* system/helper.h */
+};
+
+/* Whether this process has been started for the role. */
+bool self_is(enum self_role role, int argc, char *const argv[]);
+
+/* Whether a process that is not lined any more can start it again: not under
+ * valgrind, nor without /proc. */
+bool self_is_its_file(void);
+
 /*
- * Starts it with these arguments and this environment, in a process group of
- * its own and with the signals of a new process. fds become its standard input,
- * output and error; where one is negative, it has lined's. -1 and errno.
+ * Starts a process in a process group of its own and with the signals of a new
+ * process. fds become its standard input, output and error; where one is
+ * negative, it has lined's. -1 and errno. See helper_spawn(), too.
  */
-int self_spawn(pid_t *pid, char *const arguments[], char *const environment[],
-	       const int fds[3]);
+int self_spawn(pid_t *pid, enum self_role role, const int fds[3]);
+
+/* The helper itself: becomes the process, after fork(2). -1 and errno. */
+int self_become(enum self_role role, const int fds[3]);
 
 #endif

@@ -17,9 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "system/self.h"
-
-extern char **environ;
+#include "system/helper.h"
+#include "system/sanitized.h"
 
 /* A file in memory with these bytes, to be read from its begin. */
 static int subprocess_file(const char *bytes, size_t len)
@@ -47,31 +46,22 @@ fail:
 	return -1;
 }
 
-static int subprocess_spawn(struct subprocess *process, const char *argument,
-			    int in, int out)
-{
-	char *const arguments[] = {program_invocation_short_name,
-				   (char *)(uintptr_t)argument, NULL};
-	const int fds[3] = {in, out, process->err};
-
-	return self_spawn(&process->pid, arguments, environ, fds);
-}
-
 static void subprocess_close(int fd)
 {
 	if (fd >= 0)
 		close(fd);
 }
 
-int subprocess_start(struct subprocess *process, const char *argument,
+int subprocess_start(struct subprocess *process, enum self_role role,
 		     const void *input, size_t len)
 {
 	int ends[2] = {-1, -1}, in = subprocess_file(input, len), error = 0;
+	int fds[3] = {in, -1, -1};
 
-	process->err = in >= 0 ? subprocess_file("", 0) : -1;
+	process->err = fds[2] = in >= 0 ? subprocess_file("", 0) : -1;
 	if (process->err < 0 || pipe2(ends, O_CLOEXEC) < 0 ||
-	    fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ||
-	    subprocess_spawn(process, argument, in, ends[1]) < 0)
+	    (fds[1] = ends[1], fcntl(ends[0], F_SETFL, O_NONBLOCK)) < 0 ||
+	    helper_spawn(&process->pid, role, fds) < 0)
 		error = errno;
 	subprocess_close(in);
 	subprocess_close(ends[1]);
@@ -101,23 +91,12 @@ int subprocess_end(struct subprocess *process, char *text, size_t size)
 
 /* ---- in the process itself ---------------------------------------------- */
 
-/* A sanitizer reserves terabytes of address space. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 void subprocess_limit(size_t memory, unsigned seconds)
 {
 	const struct rlimit address_space = {memory, memory};
 	const struct rlimit cpu = {seconds, seconds + 1}, core = {0, 0};
 
+	/* A sanitizer reserves terabytes of it. */
 	if (!SANITIZED)
 		setrlimit(RLIMIT_AS, &address_space);
 	setrlimit(RLIMIT_CPU, &cpu);

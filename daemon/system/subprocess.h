@@ -9,15 +9,17 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "system/self.h"
+
 struct subprocess {
 	pid_t pid;
 	int out; /* its standard output; not blocking */
 	int err; /* a file with its standard error */
 };
 
-/* Starts it with one argument, and these bytes as its standard input. -1 and
- * errno. */
-int subprocess_start(struct subprocess *process, const char *argument,
+/* Starts it for the role, with these bytes as its standard input. -1 and errno.
+ */
+int subprocess_start(struct subprocess *process, enum self_role role,
 		     const void *input, size_t len);
 
 /* Ends it, by SIGKILL if it still runs, and closes the descriptors. Returns its

@@ -17,6 +17,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "system/helper.h"
 #include "system/keeper.h"
 
 struct lined_program {
@@ -343,6 +344,11 @@ void lined_program_kill(struct lined_program *program)
 {
 	program->ended = NULL;
 	lined_program_signal(program, SIGKILL);
+}
+
+int lined_program_waits(const struct lined_program *program)
+{
+	return program->pid > 0 ? helper_process_reads(program->pid) : -1;
 }
 
 pid_t lined_program_pid(const struct lined_program *program)

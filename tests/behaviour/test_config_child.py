@@ -87,9 +87,18 @@ class ConfigChild(DaemonTest):
         return "\n".join(daemon.logged("<3>", place))
 
     def children(self, daemon):
+        """But for the helper, which stays."""
         with open("/proc/%d/task/%d/children"
                   % (daemon.pid, daemon.pid)) as f:
-            return f.read().split()
+            return [pid for pid in f.read().split()
+                    if "lined-helper" not in self.command(pid)]
+
+    def command(self, pid):
+        try:
+            with open("/proc/%s/cmdline" % pid) as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
 
     def wait_child(self, daemon, module):
         """Waits until a child has loaded this module."""

@@ -8,32 +8,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Later than this a program that was asked is called silent. */
 #define SILENT_MS 2000
 
-/* Whether the process sleeps in read(2) of its standard input. */
-static bool process_reads_input(pid_t pid, bool *known)
-{
-	char path[64], text[64] = "";
-	long number;
-	unsigned long fd;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
-	file = fopen(path, "re");
-	*known = file != NULL && fgets(text, sizeof(text), file) != NULL;
-	if (file != NULL)
-		fclose(file);
-	return sscanf(text, "%ld %lx", &number, &fd) == 2 &&
-	       number == SYS_read && fd == STDIN_FILENO;
-}
-
 bool exec_program_is_idle(const struct exec_program *program, bool *known)
 {
-	int unread = 0;
+	int unread = 0, waits;
 
 	*known = true;
 	if (program->input == NULL || program->process == NULL)
@@ -42,7 +24,9 @@ bool exec_program_is_idle(const struct exec_program *program, bool *known)
 	    ioctl(lined_socket_fd(program->input), FIONREAD, &unread) < 0 ||
 	    unread > 0)
 		return false;
-	return process_reads_input(lined_program_pid(program->process), known);
+	waits = lined_program_waits(program->process);
+	*known = waits >= 0;
+	return waits > 0;
 }
 
 uint64_t exec_program_memory(const struct exec_program *program)

@@ -5,13 +5,14 @@
 #include "relay/device.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include <lined/service.h>
 
 #define BAUD_DEFAULT 9600
 
@@ -121,11 +122,13 @@ static void device_set_mode(const struct relay_device *device,
 
 int relay_device_open_serial(const struct relay_device *device)
 {
-	int fd = open(device->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	int fd = lined_open_device(device->path);
 	struct termios line;
 
-	if (fd < 0)
+	if (fd < 0) {
+		errno = errno == ENODEV ? ENOTTY : errno;
 		return -1;
+	}
 	if (tcgetattr(fd, &line) < 0)
 		return device_close(fd, errno);
 	device_set_mode(device, &line);
@@ -139,11 +142,13 @@ int relay_device_open_serial(const struct relay_device *device)
 int relay_device_open_fifo(const struct relay_device *device)
 {
 	/* With a writer of its own, the end of the others is no end. */
-	int fd = open(device->path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int fd = lined_open_device(device->path);
 	struct stat file;
 
-	if (fd < 0)
+	if (fd < 0) {
+		errno = errno == ENODEV ? ESPIPE : errno;
 		return -1;
+	}
 	if (fstat(fd, &file) < 0)
 		return device_close(fd, errno);
 	return S_ISFIFO(file.st_mode) ? fd : device_close(fd, ESPIPE);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Landlock. What it permits: to read and to search any file, because a reload
+ * may name any, from an include to a key; to create sockets anywhere, because
+ * it may name any path for one; to write to the terminals of programs and to
+ * /dev/null; all of that only as far as the file's mode does. Nothing else is
+ * created, written, removed or executed, except in `writable`.
+ */
+#include "config.h"
+
+#include "system/hardening.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/landlock.h>
+
+/* Of version 3, Linux 6.2. */
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+
+#define LANDLOCK_EVERY_VERSION                                                 \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |          \
+	 LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |      \
+	 LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |          \
+	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |          \
+	 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |        \
+	 LANDLOCK_ACCESS_FS_MAKE_SYM)
+#define LANDLOCK_OF_FILES                                                      \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
+
+/* Permits this below the path, as far as the rules know of it. */
+static int landlock_permit(int rules, const char *path, uint64_t access)
+{
+	struct landlock_path_beneath_attr below = {.allowed_access = access};
+	struct stat file;
+	int result = -1, error;
+
+	below.parent_fd = open(path, O_PATH | O_CLOEXEC);
+	if (below.parent_fd < 0)
+		return -1;
+	if (fstat(below.parent_fd, &file) == 0) {
+		if (!S_ISDIR(file.st_mode))
+			below.allowed_access &= LANDLOCK_OF_FILES;
+		result = (int)syscall(SYS_landlock_add_rule, rules,
+				      LANDLOCK_RULE_PATH_BENEATH, &below, 0);
+	}
+	error = errno;
+	close(below.parent_fd);
+	errno = error;
+	return result;
+}
+
+/* What the unit says in StateDirectory= and the like: lists with colons. */
+static void landlock_permit_managed(int rules, uint64_t access)
+{
+	static const char *const names[] = {
+		"STATE_DIRECTORY", "CACHE_DIRECTORY", "LOGS_DIRECTORY"};
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *at = getenv(names[i]);
+
+		while (at != NULL && *at != '\0') {
+			size_t len = strcspn(at, ":");
+
+			snprintf(path, sizeof(path), "%.*s", (int)len, at);
+			landlock_permit(rules, path, access);
+			at += len + (at[len] == ':');
+		}
+	}
+}
+
+static int landlock_permit_all(int rules, uint64_t known,
+			       const struct hardening *wanted)
+{
+	/* A system without one of them has no programs on terminals. */
+	static const char *const devices[] = {"/dev/null", "/dev/ptmx",
+					      "/dev/pts"};
+	const uint64_t write = known & ~LANDLOCK_ACCESS_FS_EXECUTE;
+	size_t i;
+
+	landlock_permit_managed(rules, write);
+	if (landlock_permit(rules, "/", LANDLOCK_ACCESS_FS_MAKE_SOCK) < 0)
+		return -1;
+	for (i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
+		if (landlock_permit(rules, devices[i],
+				    known & LANDLOCK_OF_FILES) < 0 &&
+		    errno != ENOENT)
+			return -1;
+	for (i = 0; i < wanted->writable_count; i++)
+		if (landlock_permit(rules, wanted->writable[i], write) < 0 &&
+		    errno != ENOENT && errno != EACCES)
+			return -1;
+	return 0;
+}
+
+/* The kernel's version of Landlock; -1: it has none. */
+static int landlock_version(const char **why)
+{
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0,
+			       LANDLOCK_CREATE_RULESET_VERSION);
+
+	if (version > 0)
+		return (int)version;
+	*why = errno == EOPNOTSUPP ? "the kernel was started without it"
+	       : errno == ENOSYS   ? "the kernel has none"
+				   : strerror(errno);
+	return -1;
+}
+
+int hardening_landlock(const struct hardening *wanted, const char **why)
+{
+	struct landlock_ruleset_attr attr = {.handled_access_fs =
+						     LANDLOCK_EVERY_VERSION};
+	int version = landlock_version(why), rules, result = -1;
+
+	if (version < 0)
+		return -1;
+	if (version >= 2)
+		attr.handled_access_fs |= LANDLOCK_ACCESS_FS_REFER;
+	if (version >= 3)
+		attr.handled_access_fs |= LANDLOCK_ACCESS_FS_TRUNCATE;
+	rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr),
+			     0);
+	if (rules >= 0 &&
+	    landlock_permit_all(rules, attr.handled_access_fs, wanted) == 0)
+		result = (int)syscall(SYS_landlock_restrict_self, rules, 0);
+	if (result < 0)
+		*why = errno == EPERM ? "it needs no-new-privileges"
+				      : strerror(errno);
+	if (rules >= 0)
+		close(rules);
+	return result;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The filter of system calls. It names what is forbidden: a list of what is
+ * permitted would break with the next libc, OpenSSL or module, since each of
+ * them may call what it likes. A forbidden call fails with EPERM, so that code
+ * that only tries it goes on; where the kernel logs such calls (audit), it logs
+ * this one, too.
+ */
+#include "config.h"
+
+#include "system/hardening.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <seccomp.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <termios.h>
+
+#include "system/sanitized.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Names, because a libseccomp that does not know a call need not be asked for
+ * it. */
+static const char *const forbidden[] = {
+	/* Programs: the helper starts them. */
+	"execve",
+	"execveat",
+	/* Other processes and their memory. */
+	"kcmp",
+	"pidfd_getfd",
+	"process_madvise",
+	"process_vm_readv",
+	"process_vm_writev",
+	/* What faults of the kernel are exploited by. */
+	"bpf",
+	"io_uring_enter",
+	"io_uring_register",
+	"io_uring_setup",
+	"perf_event_open",
+	"userfaultfd",
+	/* Keys, which belong to the user and outlive the process. */
+	"add_key",
+	"keyctl",
+	"request_key",
+	/* The kernel, the machine and its clock. */
+	"acct",
+	"adjtimex",
+	"clock_adjtime",
+	"clock_adjtime64",
+	"clock_settime",
+	"clock_settime64",
+	"delete_module",
+	"finit_module",
+	"init_module",
+	"ioperm",
+	"iopl",
+	"kexec_file_load",
+	"kexec_load",
+	"modify_ldt",
+	"nfsservctl",
+	"quotactl",
+	"quotactl_fd",
+	"reboot",
+	"setdomainname",
+	"sethostname",
+	"settimeofday",
+	"stime",
+	"swapoff",
+	"swapon",
+	"syslog",
+	"uselib",
+	"vhangup",
+	/* Namespaces and what is mounted. */
+	"chroot",
+	"fsconfig",
+	"fsmount",
+	"fsopen",
+	"fspick",
+	"mount",
+	"mount_setattr",
+	"move_mount",
+	"open_by_handle_at",
+	"open_tree",
+	"pivot_root",
+	"setns",
+	"umount",
+	"umount2",
+	"unshare",
+	/* Users and capabilities; lined is who it will be. */
+	"capset",
+	"setfsgid",
+	"setfsgid32",
+	"setfsuid",
+	"setfsuid32",
+	"setgid",
+	"setgid32",
+	"setgroups",
+	"setgroups32",
+	"setregid",
+	"setregid32",
+	"setresgid",
+	"setresgid32",
+	"setresuid",
+	"setresuid32",
+	"setreuid",
+	"setreuid32",
+	"setuid",
+	"setuid32",
+};
+
+static int seccomp_forbid_names(scmp_filter_ctx filter)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(forbidden); i++) {
+		int number = seccomp_syscall_resolve_name(forbidden[i]);
+		int result;
+
+		if (number == __NR_SCMP_ERROR)
+			continue;
+		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number,
+					  0);
+		if (result < 0)
+			return result;
+	}
+	/* A leak checker stops the threads by it. */
+	return SANITIZED ? 0
+			 : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
+					    SCMP_SYS(ptrace), 0);
+}
+
+/* Only UNIX, IPv4 and IPv6, and of netlink only routes, which libc asks for the
+ * machine's addresses. */
+static int seccomp_forbid_sockets(scmp_filter_ctx filter)
+{
+	const uint32_t action = SCMP_ACT_ERRNO(EAFNOSUPPORT);
+	int family, result;
+
+	for (family = 0; family < AF_NETLINK; family++) {
+		if (family == AF_UNIX || family == AF_INET ||
+		    family == AF_INET6)
+			continue;
+		result = seccomp_rule_add(
+			filter, action, SCMP_SYS(socket), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+		if (result < 0)
+			return result;
+	}
+	result = seccomp_rule_add(filter, action, SCMP_SYS(socket), 1,
+				  SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+	if (result < 0)
+		return result;
+	return seccomp_rule_add(filter, action, SCMP_SYS(socket), 2,
+				SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+				SCMP_A2(SCMP_CMP_NE, 0 /* NETLINK_ROUTE */));
+}
+
+/* Threads and forks only. The flags of clone3(2) are in memory, where a filter
+ * does not see them; without it libc takes clone(2). */
+static int seccomp_forbid_namespaces(scmp_filter_ctx filter)
+{
+	static const uint64_t flags[] = {
+		CLONE_NEWNS,  CLONE_NEWCGROUP, CLONE_NEWUTS,  CLONE_NEWIPC,
+		CLONE_NEWPID, CLONE_NEWNET,    CLONE_NEWUSER,
+	};
+	size_t i;
+	int result = 0;
+
+	for (i = 0; i < COUNT(flags) && result == 0; i++)
+		result = seccomp_rule_add(
+			filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, flags[i], flags[i]));
+	return result < 0 ? result
+			  : seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
+					     SCMP_SYS(clone3), 0);
+}
+
+/* personality(2) may be asked, and a terminal must not be typed at. */
+static int seccomp_forbid_arguments(scmp_filter_ctx filter)
+{
+	int result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
+				      SCMP_SYS(personality), 1,
+				      SCMP_A0(SCMP_CMP_NE, 0xffffffff));
+
+	return result < 0 ? result
+			  : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
+					     SCMP_SYS(ioctl), 1,
+					     SCMP_A1(SCMP_CMP_MASKED_EQ,
+						     0xffffffff, TIOCSTI));
+}
+
+int hardening_seccomp(const struct hardening *wanted, const char **why)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int result = -ENOMEM;
+
+	(void)wanted;
+	if (filter != NULL) {
+		/* Whether privileges are given up is not decided here. */
+		seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
+		seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+		seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
+		/* A tree, not a list. */
+		seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+		result = seccomp_forbid_names(filter);
+	}
+	if (result == 0)
+		result = seccomp_forbid_sockets(filter);
+	if (result == 0)
+		result = seccomp_forbid_namespaces(filter);
+	if (result == 0)
+		result = seccomp_forbid_arguments(filter);
+	if (result == 0)
+		result = seccomp_load(filter);
+	seccomp_release(filter);
+	if (result == 0)
+		return 0;
+	*why = result == -EACCES || result == -EPERM
+		       ? "it needs no-new-privileges"
+		       : strerror(-result);
+	return -1;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lined's end of the helper, and what both ends use. They talk over a
+ * SOCK_SEQPACKET pair, one request and one answer at a time: no answer takes
+ * longer than a fork or an open does.
+ */
+#include "config.h"
+
+#include "system/helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "system/helper_wire.h"
+
+/* A helper that is stopped must not stop lined for good. */
+#define ANSWER_TIMEOUT_S 10
+
+/* Up to three descriptors beside a message. */
+union helper_fds {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(3 * sizeof(int))];
+};
+
+static void helper_put_fds(struct msghdr *message, union helper_fds *beside,
+			   const int *fds, size_t count)
+{
+	if (count == 0)
+		return;
+	memset(beside, 0, sizeof(*beside));
+	message->msg_control = beside;
+	message->msg_controllen = CMSG_SPACE(count * sizeof(int));
+	beside->header.cmsg_level = SOL_SOCKET;
+	beside->header.cmsg_type = SCM_RIGHTS;
+	beside->header.cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(&beside->header), fds, count * sizeof(int));
+}
+
+ssize_t helper_send(int sock, const void *data, size_t len, const int *fds,
+		    size_t count)
+{
+	union helper_fds beside;
+	struct iovec part = {(void *)(uintptr_t)data, len};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	ssize_t n;
+
+	helper_put_fds(&message, &beside, fds, count);
+	do
+		n = sendmsg(sock, &message, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+ssize_t helper_receive(int sock, void *data, size_t len, int fds[3])
+{
+	union helper_fds beside;
+	struct iovec part = {data, len};
+	struct msghdr message = {.msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = &beside,
+				 .msg_controllen = sizeof(beside)};
+	ssize_t n;
+
+	fds[0] = fds[1] = fds[2] = -1;
+	do
+		n = recvmsg(sock, &message, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n > 0 && CMSG_FIRSTHDR(&message) != NULL &&
+	    beside.header.cmsg_type == SCM_RIGHTS)
+		memcpy(fds, CMSG_DATA(&beside.header),
+		       beside.header.cmsg_len - CMSG_LEN(0));
+	return n;
+}
+
+/* ---- lined's end -------------------------------------------------------- */
+
+static struct {
+	pthread_mutex_t lock;
+	bool there;
+	int sock; /* -1: it has ended */
+} helper = {PTHREAD_MUTEX_INITIALIZER, false, -1};
+
+bool helper_is_there(void)
+{
+	return helper.there;
+}
+
+/* What the answer says, with errno; *fd is the descriptor that came with it. */
+static int helper_ask(const struct helper_request *request, const int *fds,
+		      size_t count, int *fd)
+{
+	struct helper_answer answer = {.value = -1, .error = ESRCH};
+	int came[3] = {-1, -1, -1};
+
+	pthread_mutex_lock(&helper.lock);
+	if (helper.sock >= 0 &&
+	    (helper_send(helper.sock, request, sizeof(*request), fds, count) <
+		     0 ||
+	     helper_receive(helper.sock, &answer, sizeof(answer), came) !=
+		     sizeof(answer))) {
+		/* A later answer would be taken for that of the next. */
+		close(helper.sock);
+		helper.sock = -1;
+		answer = (struct helper_answer){-1, ESRCH};
+	}
+	pthread_mutex_unlock(&helper.lock);
+	*fd = came[0];
+	errno = answer.error;
+	return answer.value;
+}
+
+static int helper_ask_path(enum helper_kind kind, const char *path, int *fd)
+{
+	struct helper_request request = {.kind = kind};
+
+	*fd = -1;
+	if (strlen(path) >= sizeof(request.path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(request.path, path);
+	return helper_ask(&request, NULL, 0, fd);
+}
+
+int helper_open(const char *removable)
+{
+	const struct timeval patience = {.tv_sec = ANSWER_TIMEOUT_S};
+	int ends[2], fds[3] = {-1, -1, -1}, error, fd;
+	pid_t pid;
+
+	errno = ENOSYS;
+	if (!self_is_its_file() ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	fds[0] = ends[1];
+	if (setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience,
+		       sizeof(patience)) == 0 &&
+	    self_spawn(&pid, SELF_HELPER, fds) == 0) {
+		close(ends[1]);
+		helper.sock = ends[0];
+		helper.there = true;
+		return removable == NULL ? 0
+					 : helper_ask_path(HELPER_REMOVABLE,
+							   removable, &fd);
+	}
+	error = errno;
+	close(ends[0]);
+	close(ends[1]);
+	errno = error;
+	return -1;
+}
+
+int helper_spawn(pid_t *pid, enum self_role role, const int fds[3])
+{
+	const struct helper_request request = {.kind = HELPER_SPAWN,
+					       .number = (int32_t)role};
+	int all[3], fd;
+
+	if (!helper.there)
+		return self_spawn(pid, role, fds);
+	for (fd = 0; fd < 3; fd++)
+		all[fd] = fds[fd] >= 0 ? fds[fd] : fd;
+	*pid = helper_ask(&request, all, 3, &fd);
+	if (*pid > 0)
+		return 0;
+	fd = errno;
+	if (*pid < -1)
+		waitpid(-*pid, NULL, 0);
+	errno = fd;
+	return -1;
+}
+
+int helper_remove(const char *path)
+{
+	int fd;
+
+	return helper.there ? helper_ask_path(HELPER_REMOVE, path, &fd)
+			    : unlink(path);
+}
+
+int helper_device_open(const char *path)
+{
+	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	struct stat file;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &file) == 0 &&
+	    (S_ISCHR(file.st_mode) || S_ISFIFO(file.st_mode)))
+		return fd;
+	close(fd);
+	errno = ENODEV;
+	return -1;
+}
+
+int helper_open_device(const char *path)
+{
+	int fd;
+
+	if (!helper.there)
+		return helper_device_open(path);
+	return helper_ask_path(HELPER_DEVICE, path, &fd) < 0 ? -1 : fd;
+}
+
+int helper_process_looks(pid_t pid)
+{
+	char path[64], text[64] = "";
+	long number;
+	unsigned long fd;
+	FILE *file;
+	bool known;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	file = fopen(path, "re");
+	known = file != NULL && fgets(text, sizeof(text), file) != NULL;
+	if (file != NULL)
+		fclose(file);
+	if (!known)
+		return -1;
+	return sscanf(text, "%ld %lx", &number, &fd) == 2 &&
+	       number == SYS_read && fd == STDIN_FILENO;
+}
+
+int helper_process_reads(pid_t pid)
+{
+	const struct helper_request request = {.kind = HELPER_READS,
+					       .number = (int32_t)pid};
+	int fd;
+
+	return helper.there ? helper_ask(&request, NULL, 0, &fd)
+			    : helper_process_looks(pid);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The helper: a process that is made before lined gives up its rights
+ * (system/hardening.h), and does the few things that lined may not do any more
+ * afterwards. It starts lined's own file as a reader of the config or as a
+ * keeper, removes UNIX sockets and the pid file, opens devices and FIFOs, and
+ * looks what a program waits for.
+ * What it starts is a child of lined. It is lined's own binary under another
+ * name, with no memory of lined, and ends when lined does.
+ *
+ * Where there is none, the same functions act by themselves. MT-safe, but for
+ * helper_open().
+ */
+#ifndef HELPER_H
+#define HELPER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "system/self.h"
+
+/* argv[0] of the process. */
+#define HELPER_NAME "lined-helper"
+
+/*
+ * Starts it, for the life of this process. Beside sockets it will remove this
+ * file only, the pid file; NULL: none. -1 and errno.
+ */
+int helper_open(const char *removable);
+bool helper_is_there(void);
+
+/* self_spawn(), by the helper. -1 with errno: ESRCH, the helper has ended. */
+int helper_spawn(pid_t *pid, enum self_role role, const int fds[3]);
+
+/* unlink(2). -1 with errno: EPERM, the file is not one to be removed; ESRCH. */
+int helper_remove(const char *path);
+
+/* Opens a character device or a FIFO for reading and writing, non-blocking,
+ * never as the controlling terminal. -1 with errno: ENODEV, it is something
+ * else; ESRCH. */
+int helper_open_device(const char *path);
+
+/* Whether a process sleeps in read(2) of its standard input, for which it must
+ * be lined's own or a child's: 1, 0; -1: not known. */
+int helper_process_reads(pid_t pid);
+
+/* The process; returns its exit status. */
+#ifdef HAVE_CAPABILITIES
+int helper_main(void);
+#else
+static inline int helper_main(void)
+{
+	return 1;
+}
+#endif
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The helper's process on Linux: one thread, no descriptor but its socket.
+ */
+#include "config.h"
+
+#include "system/helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "system/helper_wire.h"
+
+/* Its socket, from helper_open(). */
+#define HELPER_FD STDIN_FILENO
+
+struct helper_birth {
+	enum self_role role;
+	const int *fds;
+	int failed; /* errno goes there */
+};
+
+static int helper_be_born(void *arg)
+{
+	const struct helper_birth *birth = arg;
+	int error;
+
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
+	self_become(birth->role, birth->fds);
+	error = errno;
+	if (write(birth->failed, &error, sizeof(error)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+/* The process is a child of lined, which waits for it: hence CLONE_PARENT. Its
+ * id; negative with errno: that of one that has failed, or -1. */
+static pid_t helper_fork(const struct helper_request *request, const int fds[3])
+{
+	static _Alignas(16) char stack[65536];
+	struct helper_birth birth = {.role = (enum self_role)request->number,
+				     .fds = fds};
+	int channel[2], error = 0;
+	pid_t pid;
+
+	if (fds[2] < 0 ||
+	    (birth.role != SELF_CONFIG_READER && birth.role != SELF_KEEPER)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (pipe2(channel, O_CLOEXEC) < 0)
+		return -1;
+	birth.failed = channel[1];
+	pid = clone(helper_be_born, stack + sizeof(stack),
+		    CLONE_PARENT | SIGCHLD, &birth);
+	if (pid < 0)
+		error = errno;
+	close(channel[1]);
+	/* Lined must wait for the process that could not begin. */
+	if (pid > 0 && read(channel[0], &error, sizeof(error)) == sizeof(error))
+		pid = -pid;
+	close(channel[0]);
+	errno = error;
+	return pid;
+}
+
+/* With a path to any file, a stranger in lined could remove what is the user's.
+ * Between the look and the removal, the file may change; only a user who may
+ * write to the directory can do that. */
+static int helper_unlink(const char *path, const char *removable)
+{
+	struct stat file;
+
+	if (strcmp(path, removable) == 0)
+		return unlink(path);
+	if (lstat(path, &file) < 0)
+		return -1;
+	if (S_ISSOCK(file.st_mode))
+		return unlink(path);
+	errno = EPERM;
+	return -1;
+}
+
+static void helper_close_all(const int fds[3])
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static void helper_answer(const struct helper_request *request,
+			  const int fds[3])
+{
+	static char removable[PATH_MAX];
+	struct helper_answer answer = {.value = -1};
+	int fd = -1;
+
+	errno = EINVAL;
+	switch (request->kind) {
+	case HELPER_REMOVABLE:
+		if (removable[0] != '\0')
+			break;
+		strcpy(removable, request->path);
+		answer.value = 0;
+		break;
+	case HELPER_SPAWN:
+		answer.value = helper_fork(request, fds);
+		break;
+	case HELPER_REMOVE:
+		answer.value = helper_unlink(request->path, removable);
+		break;
+	case HELPER_DEVICE:
+		fd = helper_device_open(request->path);
+		answer.value = fd < 0 ? -1 : 0;
+		break;
+	case HELPER_READS:
+		answer.value = helper_process_looks((pid_t)request->number);
+		break;
+	}
+	answer.error = answer.value < 0 ? errno : 0;
+	helper_send(HELPER_FD, &answer, sizeof(answer), &fd, fd >= 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Standard output and error may be a pipe whose reader waits for the end of
+ * lined, not of the helper. */
+static int helper_leave_output(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 ||
+	    dup2(fd, STDERR_FILENO) < 0)
+		return -1;
+	return fcntl(HELPER_FD, F_SETFD, FD_CLOEXEC);
+}
+
+int helper_main(void)
+{
+	static struct helper_request request;
+	int fds[3];
+
+	/* A service manager may send them to all processes at once; lined has
+	 * sockets to remove then. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+	if (helper_leave_output() < 0)
+		return EXIT_FAILURE;
+	while (helper_receive(HELPER_FD, &request, sizeof(request), fds) ==
+	       sizeof(request)) {
+		request.path[sizeof(request.path) - 1] = '\0';
+		helper_answer(&request, fds);
+		helper_close_all(fds);
+	}
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What lined and its helper say to each other. For helper.c and helper_main.c.
+ */
+#ifndef HELPER_WIRE_H
+#define HELPER_WIRE_H
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+enum helper_kind {
+	HELPER_REMOVABLE, /* path: the file that may be removed */
+	HELPER_SPAWN,     /* number: the role; with three descriptors */
+	HELPER_REMOVE,    /* path */
+	HELPER_DEVICE,    /* path; the answer has the descriptor */
+	HELPER_READS,     /* number: a process */
+};
+
+struct helper_request {
+	int32_t kind, number;
+	char path[PATH_MAX];
+};
+
+struct helper_answer {
+	int32_t value, error; /* value -1: see error */
+};
+
+/* Sends a message, with up to three descriptors. -1 and errno. */
+ssize_t helper_send(int sock, const void *data, size_t len, const int *fds,
+		    size_t count);
+
+/* Receives one; the descriptors that did not come are -1. Its length, 0 at the
+ * end, -1 and errno. */
+ssize_t helper_receive(int sock, void *data, size_t len, int fds[3]);
+
+/* helper_open_device() and helper_process_reads(), in this process. */
+int helper_device_open(const char *path);
+int helper_process_looks(pid_t pid);
+
+#endif
