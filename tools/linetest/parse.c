@@ -292,9 +292,11 @@ static bool step_ends_skip(const struct step *step, size_t actor)
 static void parser_check_skips(struct parser *parser)
 {
 	const struct script *script = parser->script;
-	const struct step *skip, *end = script->steps + script->step_count,
-				 *step;
+	const struct step *skip, *end, *step;
 
+	if (script->step_count == 0)
+		return;
+	end = script->steps + script->step_count;
 	for (skip = script->steps; skip < end; skip++) {
 		if (skip->kind != STEP_SKIP)
 			continue;
