@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two clients of a real instance of a protocol: what they say, cut and in turns
+ * as the bytes decide. tests/fuzz/run links it with each protocol in turn, as
+ * fuzz-protocol-chat and so on. Judges memory (by sanitizers), that the
+ * instance lets go of both clients, and that chat says no control character to
+ * anybody. A libFuzzer target only.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <lined/protocol.h>
+
+#include "config/conf_options.h"
+#include "log/log.h"
+#include "worker_fixture.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+extern const struct lined_protocol lined_protocol;
+
+static struct hall hall;
+
+/* As a config without a section of the protocol. */
+static const void *default_options(void)
+{
+	struct conf_errors errors;
+	struct conf_report report = {.errors = &errors};
+	static struct pool *pool; /* a leak checker must find it */
+	struct conf_options options = {.report = &report, .context = ""};
+	void *values = calloc(1, lined_protocol.options_size + 1);
+
+	options.pool = pool = pool_new();
+	conf_errors_init(&errors);
+	if (lined_protocol.options != NULL)
+		must(conf_options_fill(&options, NULL, lined_protocol.options,
+				       values) == 0);
+	return values;
+}
+
+static void open_hall(void)
+{
+	if (hall.main != NULL)
+		return;
+	log_set_level(LINED_LOG_ERR);
+	hall_open(&hall, 1, &lined_protocol, default_options());
+}
+
+/* IAC begins a telnet command of two more bytes at most; none is text. */
+static void judge_text(const unsigned char *text, size_t len)
+{
+	size_t i;
+
+	if (strcmp(lined_protocol.name, "chat") != 0)
+		return;
+	for (i = 0; i < len; i++)
+		must(text[i] >= ' ' || text[i] == '\n' || text[i] == '\r' ||
+		     (i > 0 && text[i - 1] >= 0xfb) ||
+		     (i > 1 && text[i - 2] == 0xff));
+}
+
+static void hear(int fd)
+{
+	static unsigned char text[1 << 16];
+	ssize_t n;
+
+	while ((n = recv(fd, text, sizeof(text), MSG_DONTWAIT)) > 0)
+		judge_text(text, (size_t)n);
+}
+
+static void turn(const int fds[2])
+{
+	must(lined_dispatcher_poll(hall.main, 0) >= 0);
+	hear(fds[0]);
+	hear(fds[1]);
+}
+
+static bool are_gone(void *arg)
+{
+	(void)arg;
+	return lined_service_clients(hall.instances[0][0]) == 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fds[2];
+
+	open_hall();
+	fds[0] = hall_client(&hall, 0, 0);
+	fds[1] = hall_client(&hall, 0, 0);
+	turn(fds);
+	/* A byte says who speaks, and how many bytes follow. */
+	while (size > 1) {
+		size_t len = 1 + data[0] / 2;
+		int who = data[0] & 1;
+
+		data++;
+		size--;
+		len = len < size ? len : size;
+		(void)!send(fds[who], data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		turn(fds);
+		data += len;
+		size -= len;
+	}
+	shutdown(fds[0], SHUT_WR);
+	turn(fds);
+	turn(fds);
+	close(fds[0]);
+	close(fds[1]);
+	hall_wait(&hall, are_gone, NULL);
+	return 0;
+}
