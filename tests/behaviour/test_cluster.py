@@ -11,8 +11,8 @@ import subprocess
 import threading
 import unittest
 
-from lined_test import HERE, LINED, PATIENCE, Client, DaemonTest, Server
-from lined_test import free_port, main
+from lined_test import HERE, LINED, PATIENCE, TOP, Client, DaemonTest
+from lined_test import Server, free_port, main
 
 # A leak of libnats, see the file.
 os.environ["LSAN_OPTIONS"] = ("suppressions=%s:print_suppressions=0" %
@@ -440,6 +440,7 @@ class Cut(ClusterTest):
     def test_people_of_a_killed_node_are_gone(self):
         a, b = self.nodes(Nats(self).url(), 2)
         alice, bob = self.person(a, "alice"), self.person(b, "bob")
+        alice.until(r"\* \S+ is now bob$")
         self.assertEqual(alice.who(), ["alice", "bob"])
         b.kill()
         alice.until(r"\* some people may not hear you$")
@@ -565,6 +566,9 @@ class Shown(ClusterTest):
         self.assertIn("node-b", self.linectl(path, "status"))
         metrics = self.linectl(path, "metrics")
         self.assertRegex(metrics, r"(?m)^lined_cluster_up 1$")
+        with open(os.path.join(TOP, "conf/examples/alerts.yml")) as f:
+            for name in re.findall(r"\blined_cluster_\w+", f.read()):
+                self.assertRegex(metrics, r"(?m)^%s\b" % name)
         self.assertRegex(metrics, r"(?m)^lined_cluster_nodes 2$")
         self.assertRegex(metrics,
                          r'(?m)^lined_cluster_lost_total{node="node-b"} 0$')

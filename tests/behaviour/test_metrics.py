@@ -272,7 +272,9 @@ class Examples(MetricsTest):
                         "the protocol's own")
         page = self.page()
         for name in ("alerts.yml", "grafana-dashboard.json"):
-            text = self.expressions(name)
+            # Those of a cluster: test_cluster.py.
+            text = re.sub(r"\blined_cluster_\w+", "",
+                          self.expressions(name))
             self.assertGreater(len(re.findall(r"\blined_\w+", text)), 8)
             self.assertEqual(self.unknown(text, page), [], name)
             self.assertEqual(
@@ -280,7 +282,7 @@ class Examples(MetricsTest):
                 text.count("lined_c"))
             for label in re.findall(r"(?:by|,) ?\((\w+(?:, \w+)*)\)", text):
                 for word in label.split(", "):
-                    self.assertTrue(word in ("job", "instance")
+                    self.assertTrue(word in ("job", "instance", "node")
                                     or word + '="' in page, word)
 
     @unittest.skipUnless(shutil.which("promtool"), "no promtool")
