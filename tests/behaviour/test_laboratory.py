@@ -19,7 +19,8 @@ import lab  # noqa: E402
 # So many cases of each kind.
 SAMPLE = int(os.environ.get("LABORATORY_SAMPLE") or 4)
 
-# What was found: a place, the fault, and whether it lasts.
+# What was found: a place, the fault, and whether it lasts. A compiler may have
+# put one function into another: both names.
 FOUND = [
     # a crash of the daemon, or of the child that reads a config
     ("delegates_reserve_fd .*socket_attach", "ENOMEM", lab.ONCE),
@@ -27,15 +28,16 @@ FOUND = [
     ("modules_new .*reload_find_in_child", "ENOMEM", lab.ONCE),
     # a start without a word, or with the wrong one
     ("malloc < child_start .*conf_child_run ", "ENOMEM", lab.FROM_THEN_ON),
-    ("module_read_part ", "EIO", lab.ONCE),
+    ("pread .*module_(read_part|is_whole) ", "EIO", lab.ONCE),
     ("fstat .*unix_path_hold ", "EIO", lab.ONCE),
     # an address that nobody served, also not after the next reload
     ("upstreams_read_list .*relay_upstreams_reload", "ENOMEM",
      lab.FROM_THEN_ON),
     # clients refused for something else, or left without a word
-    ("admission_find_or_add .*admission_enter ", "ENOMEM", lab.ONCE),
+    ("admission_find_or_add .*(admission_enter|accept_admit) ", "ENOMEM",
+     lab.ONCE),
     ("crypt_hash_compare ", "ENOMEM", lab.ONCE),
-    ("recv .*arrival_take ", "EINTR", lab.ONCE),
+    ("recv .*arrival_(take|read|advance) ", "EINTR", lab.ONCE),
     ("worker_batch_new .*server_apply .*reload_apply", "ENOMEM", lab.ONCE),
 ]
 
