@@ -106,12 +106,13 @@ def free_port():
     """A port that is free for TCP and UDP over IPv4 and IPv6.
 
     It is outside of the range from which the kernel takes the ports of
-    clients, and an abstract socket reserves it among scripts.
+    clients, and of that of linetest; an abstract socket reserves it among
+    scripts and suites.
     """
     with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
         low = int(f.read().split()[0])
     while True:
-        port = random.randrange(min(10000, low // 2), min(low, 32000))
+        port = random.randrange(min(10000, low // 2), min(low, 22000))
         mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             mark.bind("\0lined-test-port-%d" % port)

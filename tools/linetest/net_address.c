@@ -23,7 +23,7 @@
 
 #include "linetest/bytes.h"
 
-#define PORT_FIRST 10000
+#define PORT_FIRST 22000
 #define PORT_LAST  32767
 #define PORT_TRIES 1000
 
