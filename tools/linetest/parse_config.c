@@ -451,16 +451,17 @@ void parse_finish_config(struct parser *parser)
 {
 	struct script *script = parser->script;
 	struct step *step;
-	size_t i;
+	size_t i, k;
 
 	if (parser->has_config || parser->service_count == 0)
 		return;
 	for (i = 0; i < parser->service_count; i++)
 		listen_on_placeholders(parser, parser->services[i].block);
-	for (step = script->steps; step < script->steps + script->step_count;
-	     step++)
+	for (k = 0; k < script->step_count; k++) {
+		step = &script->steps[k];
 		if (step->kind == STEP_RELOAD && step->config != NULL)
 			listen_on_placeholders(parser, step->config);
+	}
 	for (i = 0; i < parser->service_count; i++) {
 		struct parser_service *service = &parser->services[i];
 
@@ -473,10 +474,10 @@ void parse_finish_config(struct parser *parser)
 					       strlen(service->name));
 	}
 	script->config = make_services_config(parser);
-	for (step = script->steps; step < script->steps + script->step_count;
-	     step++) {
+	for (k = 0; k < script->step_count; k++) {
 		struct parser_service *service;
 
+		step = &script->steps[k];
 		if (step->kind != STEP_RELOAD || step->config == NULL)
 			continue;
 		service = &parser->services[step->address];

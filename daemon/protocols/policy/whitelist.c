@@ -230,10 +230,12 @@ bool whitelist_has_client(const struct whitelist *list, const char *address,
 {
 	struct lined_address parsed;
 	bool is_address = lined_address_parse(&parsed, address) == 0;
-	const struct whitelist_entry *entry = list->entries;
 	bool found = false;
+	size_t i;
 
-	for (; !found && entry < list->entries + list->count; entry++) {
+	for (i = 0; !found && i < list->count; i++) {
+		const struct whitelist_entry *entry = &list->entries[i];
+
 		switch (entry->kind) {
 		case ENTRY_NETWORK:
 			found = is_address &&
@@ -266,15 +268,18 @@ static bool name_is_recipient(const char *name, const char *recipient)
 bool whitelist_has_recipient(const struct whitelist *list,
 			     const char *recipient)
 {
-	const struct whitelist_entry *entry = list->entries;
 	bool found = false;
+	size_t i;
 
-	for (; !found && entry < list->entries + list->count; entry++)
+	for (i = 0; !found && i < list->count; i++) {
+		const struct whitelist_entry *entry = &list->entries[i];
+
 		found = entry->kind == ENTRY_PATTERN
 				? regexec(&entry->pattern, recipient, 0, NULL,
 					  0) == 0
 				: entry->kind == ENTRY_NAME &&
 					  name_is_recipient(entry->name,
 							    recipient);
+	}
 	return found;
 }
