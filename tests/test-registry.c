@@ -655,7 +655,8 @@ START_TEST(all_workers_see_the_same_changes_in_the_same_order)
 	}
 	expect_list(&hall, "", "");
 	hall_close(&hall);
-	ck_assert_uint_gt(witnesses[0].changes, 2 * ROUNDS);
+	/* How many depends on who comes first: 36 to 390 were seen. */
+	ck_assert_uint_gt(witnesses[0].changes, 2 * NAMES);
 	for (w = 1; w < HALL_WORKERS; w++) {
 		ck_assert_uint_eq(witnesses[w].changes, witnesses[0].changes);
 		ck_assert_uint_eq(witnesses[w].hash, witnesses[0].hash);
