@@ -146,17 +146,17 @@ static int seccomp_forbid_sockets(scmp_filter_ctx filter)
 			continue;
 		result = seccomp_rule_add(
 			filter, action, SCMP_SYS(socket), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
 		if (result < 0)
 			return result;
 	}
 	result = seccomp_rule_add(filter, action, SCMP_SYS(socket), 1,
-				  SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+				  SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
 	if (result < 0)
 		return result;
 	return seccomp_rule_add(filter, action, SCMP_SYS(socket), 2,
-				SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-				SCMP_A2(SCMP_CMP_NE, 0 /* NETLINK_ROUTE */));
+				SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+				SCMP_A2(SCMP_CMP_NE, 0 /* NETLINK_ROUTE */, 0));
 }
 
 /* Threads and forks only. The flags of clone3(2) are in memory, where a filter
@@ -184,7 +184,7 @@ static int seccomp_forbid_arguments(scmp_filter_ctx filter)
 {
 	int result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
 				      SCMP_SYS(personality), 1,
-				      SCMP_A0(SCMP_CMP_NE, 0xffffffff));
+				      SCMP_A0(SCMP_CMP_NE, 0xffffffff, 0));
 
 	return result < 0 ? result
 			  : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
