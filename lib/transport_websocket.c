@@ -54,18 +54,20 @@ struct pongs {
 	char bytes[PONGS_SIZE];
 };
 
+/* After a closing frame there is no answer; sending one may be what closes. In
+ * every case there is room then. */
 static void pongs_send(struct pongs *pongs)
 {
 	struct iovec rest;
-	size_t n;
+	size_t n, len = pongs->len;
 
-	if (pongs->len == 0 || websocket_of(pongs->sock)->said_close)
-		return;
-	n = websocket_write(pongs->sock, pongs->bytes, pongs->len);
-	rest.iov_base = pongs->bytes + n;
-	rest.iov_len = pongs->len - n;
-	stream_sendv(pongs->sock, &rest, 1, rest.iov_len);
 	pongs->len = 0;
+	if (len == 0 || websocket_of(pongs->sock)->said_close)
+		return;
+	n = websocket_write(pongs->sock, pongs->bytes, len);
+	rest.iov_base = pongs->bytes + n;
+	rest.iov_len = len - n;
+	stream_sendv(pongs->sock, &rest, 1, rest.iov_len);
 }
 
 static void pongs_add(void *arg, const unsigned char *payload, size_t len)

@@ -411,6 +411,17 @@ class Messages(Web):
             ws.client.fill(frame(PING, b"x" * 125) * 100)
             self.daemon.wait_log("closed: slow")
 
+    def test_pings_behind_the_one_that_closes_are_harmless(self):
+        """The queue is full with the first answers to a read of 64 KB."""
+        self.serve("limits { send-queue = 8k }\nframing { line-length = 64 }")
+        with WebSocket(Client(self.address, rcvbuf=4096)) as ws:
+            try:
+                for _ in range(400):
+                    ws.client.send(frame(PING, b"x" * 125) * 1000)
+            except OSError:
+                pass
+            self.daemon.wait_log("closed: slow")
+
     def test_vanished_client_is_forgotten(self):
         self.serve()
         ws = self.open()
