@@ -130,8 +130,8 @@ struct lined_dispatcher {
 	uint64_t memory_longest;  /* atomic: what a socket holds at most */
 	uint64_t memory_waits_ms; /* since then for another dispatcher */
 	struct websocket_cache websockets;
-	/* What a transport shares among its sockets (tls_session.c); NULL
-	 * until the first needs it. */
+	/* Memory that a transport shares among its sockets (tls_session.c);
+	 * NULL until the first needs it. */
 	void *transport_memory;
 	void (*transport_memory_free)(void *memory);
 

@@ -148,8 +148,8 @@ static struct lined_dispatcher *memory_find_other(struct lined_dispatcher *d,
 
 /* ---- closing ------------------------------------------------------------- */
 
-/* What was queued in this turn, and the kernel takes, is no sign of a slow
- * reader. */
+/* Bytes that were queued in this turn, and that the kernel takes, are no sign
+ * of a slow reader. */
 static void memory_flush(struct lined_dispatcher *d)
 {
 	struct list *link;

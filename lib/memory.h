@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the sockets of a process hold: send queues with the segments and shared
- * buffers in them, input that waits for the rest of a line, TLS sessions. Each
- * dispatcher counts its own with plain additions (struct memory_account). A
- * ceiling on the sum of several dispatchers closes sockets, the one that holds
- * most first.
+ * The memory that the sockets of a process hold: send queues with the segments
+ * and shared buffers in them, input that waits for the rest of a line, TLS
+ * sessions. Each dispatcher counts its own with plain additions (struct
+ * memory_account). A ceiling on the sum of several dispatchers closes sockets,
+ * the one that holds most first.
  */
 #ifndef MEMORY_H
 #define MEMORY_H
@@ -62,7 +62,7 @@ void memory_ask_all(struct memory *memory);
 void memory_set_limit(struct memory *memory, uint64_t limit);
 uint64_t memory_limit(const struct memory *memory);
 
-/* What all dispatchers hold now. MT-safe. */
+/* The bytes that all dispatchers hold now. MT-safe. */
 uint64_t memory_held(const struct memory *memory);
 
 /* Near the ceiling, from 7/8 of it on, a program should let nobody in.

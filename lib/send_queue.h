@@ -65,7 +65,7 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 			   struct lined_buffer *buffer, size_t offset,
 			   size_t len, bool join);
 
-/* What the limit of the queue counts: many short sends take more memory than
+/* The bytes that the limit counts: many short sends take more memory than
  * their bytes. The first segment is free: a send of the whole limit fits into
  * an empty queue. */
 static inline size_t send_queue_cost(const struct send_queue *queue)

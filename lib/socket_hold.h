@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the program does to a socket beside the protocol. Holding: it stops the
- * input, for example when a service is full, independently of the protocol's
- * lined_socket_pause(); neither undoes the other. And the choice of its limits.
- * Thread: the socket's.
+ * Effects of the program on a socket, beside the protocol. Holding: it stops
+ * the input, for example when a service is full, independently of the
+ * protocol's lined_socket_pause(); neither undoes the other. And the choice of
+ * its limits. Thread: the socket's.
  */
 #ifndef SOCKET_HOLD_H
 #define SOCKET_HOLD_H

@@ -239,7 +239,7 @@ static inline uint32_t socket_now(const struct lined_socket *sock)
 	return (uint32_t)sock->dispatcher->now_ms;
 }
 
-/* What a registered socket is charged, besides its queue and its input: itself,
+/* The charge for a registered socket besides its queue and its input: itself,
  * and what its owner usually has for a client. */
 #define SOCKET_COST 768
 

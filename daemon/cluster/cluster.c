@@ -209,7 +209,8 @@ static void cluster_stored(struct cluster *cluster,
 			     event->text, now_us);
 		return;
 	}
-	/* Of a node with another version: it is somebody's. */
+	/* A value by a node with another version cannot be read: the name is
+	 * somebody's. */
 	if (!cluster_registry_read(&value, event->text, event->len))
 		value = (struct names_value){.node = NODES_NOBODY};
 	names_stored(&cluster->names, event->key, event->revision, &value);

@@ -375,7 +375,7 @@ void names_begin(struct names *names)
 	}
 }
 
-/* What was answered before it was told. */
+/* Settles the claims whose answer came before the claim was told. */
 static void names_settle_awaiting(struct names *names)
 {
 	while (!list_is_empty(&names->awaiting)) {

@@ -34,8 +34,8 @@ struct node {
 	bool gone;
 	bool missing; /* two renewals were missed */
 	bool foreign; /* it has another version */
-	/* Of its frames: the next sequence number (0: not known), and how many
-	 * lines were lost. */
+	/* The sequence number of its next frame (0: not known), and how many
+	 * of its lines were lost. */
 	uint64_t next_line, lost;
 	struct list waiting; /* frames that wait for a revision */
 };

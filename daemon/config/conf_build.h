@@ -104,7 +104,7 @@ void conf_limits_read_defaults(struct conf_build *build,
 void conf_limits_read(struct conf_build *build, struct conf_node *node,
 		      const char *context, struct conf_service *service,
 		      struct conf_limits *limits);
-/* What a class section sets. */
+/* The keys that a class section sets. */
 void conf_limits_read_class(struct conf_build *build, struct conf_node *node,
 			    const char *context, struct conf_limits *limits);
 /* Overrides limits with what stronger sets. Returns how many. */

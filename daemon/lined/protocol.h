@@ -51,7 +51,7 @@ enum lined_protocol_flag {
 	LINED_NO_IDLE_TIMEOUT = 4,
 };
 
-/* What has changed in the cluster, for handle_cluster. */
+/* Changes of the cluster, for handle_cluster. */
 enum lined_cluster_event {
 	/* Some nodes do not hear each other: lines may be lost. */
 	LINED_CLUSTER_PARTED,

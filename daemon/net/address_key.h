@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What counts as one address: an IPv4 address, an IPv6 /64, a link-local
- * address by itself. Pure.
+ * The key of an address in tables: an IPv4 address, an IPv6 /64, or a
+ * link-local address, each counts as one. Pure.
  */
 #ifndef ADDRESS_KEY_H
 #define ADDRESS_KEY_H

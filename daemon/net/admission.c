@@ -224,7 +224,7 @@ void admission_leave(struct admission *admission, struct admission_entry *entry)
 	while (!atomic_compare_exchange_weak(&admission->left, &first, entry));
 }
 
-/* What a client counts to. */
+/* The counts that a client is part of. */
 static atomic_uint *admission_places(struct admission *admission,
 				     const struct admission_limits *class)
 {

@@ -23,7 +23,7 @@
 
 #include <linux/landlock.h>
 
-/* Of version 3, Linux 6.2. */
+/* Landlock version 3, Linux 6.2. */
 #ifndef LANDLOCK_ACCESS_FS_TRUNCATE
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
 #endif
@@ -60,7 +60,7 @@ static int landlock_permit(int rules, const char *path, uint64_t access)
 	return result;
 }
 
-/* What the unit says in StateDirectory= and the like: lists with colons. */
+/* The directories of StateDirectory= and the like: lists with colons. */
 static void landlock_permit_managed(int rules, uint64_t access)
 {
 	static const char *const names[] = {

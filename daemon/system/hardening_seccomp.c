@@ -35,7 +35,7 @@ static const char *const forbidden[] = {
 	"process_madvise",
 	"process_vm_readv",
 	"process_vm_writev",
-	/* What faults of the kernel are exploited by. */
+	/* Calls by which faults of the kernel are exploited. */
 	"bpf",
 	"io_uring_enter",
 	"io_uring_register",

@@ -96,7 +96,7 @@ bool helper_is_there(void)
 	return helper.there;
 }
 
-/* What the answer says, with errno; *fd is the descriptor that came with it. */
+/* The result in the answer, with errno; *fd came with it. */
 static int helper_ask(const struct helper_request *request, const int *fds,
 		      size_t count, int *fd)
 {

@@ -5,8 +5,8 @@
  * afterwards. It starts lined's own file as a reader of the config or as a
  * keeper, removes UNIX sockets and the pid file, opens devices and FIFOs, and
  * looks what a program waits for.
- * What it starts is a child of lined. It is lined's own binary under another
- * name, with no memory of lined, and ends when lined does.
+ * Processes that it starts are children of lined. It is lined's own binary
+ * under another name, with no memory of lined, and ends when lined does.
  *
  * Where there is none, the same functions act by themselves. MT-safe, but for
  * helper_open().

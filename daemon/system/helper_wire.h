@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What lined and its helper say to each other. For helper.c and helper_main.c.
+ * Messages between lined and its helper. For helper.c and helper_main.c.
  */
 #ifndef HELPER_WIRE_H
 #define HELPER_WIRE_H

@@ -335,8 +335,8 @@ int keeper_main(void)
 	sigaddset(&blocked, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	sigaction(SIGCHLD, &action, NULL);
-	/* Who ends a whole group of processes means lined: the programs may
-	 * answer until it has drained, and it ends the keeper. */
+	/* A signal to a whole group of processes is meant for lined: programs
+	 * may answer until it has drained, and it ends the keeper. */
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* What the process is for. */
+/* The purpose of the process. */
 enum self_role {
 	SELF_CONFIG_READER, /* config/conf_child.h; it gets the environment */
 	SELF_KEEPER,        /* system/keeper.h */

@@ -31,7 +31,7 @@
  */
 #define BUS_BACKLOG_MAX ((size_t)64 << 20)
 
-/* What a message costs besides its bytes. */
+/* The cost of a message besides its bytes. */
 #define BUS_MESSAGE_COST ((size_t)64)
 
 struct bus;

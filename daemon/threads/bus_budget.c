@@ -9,7 +9,7 @@
 
 #include <time.h>
 
-/* What the deliveries of a turn should take. */
+/* The time that the deliveries of a turn should take. */
 #define BUDGET_NS ((uint64_t)2000000)
 
 static uint64_t bus_budget_now_ns(void)

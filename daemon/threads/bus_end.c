@@ -139,7 +139,7 @@ bool bus_is_lagging(const struct bus_member *member)
 	return bus_member_is_held(member) && bus_end_is_behind(member->end);
 }
 
-/* What this end may publish in a turn: the messages of a turn come from all
+/* The bytes that this end may publish in a turn, whose messages come from all
  * ends. Not more than TURN_MOST: how long it takes is known afterwards. */
 static uint64_t bus_end_share(const struct bus_end *end)
 {

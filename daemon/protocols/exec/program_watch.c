@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the system tells of a program: whether it waits for input, its memory,
- * and whether it has answered. Changes nothing but what is in the log.
+ * The state of a program as the system tells it: whether it waits for input,
+ * its memory, and whether it has answered. Changes nothing but what is in the
+ * log.
  */
 #include "exec/program.h"
 

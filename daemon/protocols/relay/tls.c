@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of a name that TLS can send. */
+/* The longest name that TLS can send. */
 #define NAME_MAX_BYTES 255
 
 /* An option that is empty is not set. */
