@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""For tests of several daemons that nats-server connects: a nats-server, a
+proxy before it that can be cut, nodes with a chat, and people in it."""
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import unittest
+
+from lined_test import HERE, LINED, PATIENCE, Client, DaemonTest, free_port
+
+# A leak of libnats, see the file.
+os.environ["LSAN_OPTIONS"] = ("suppressions=%s:print_suppressions=0" %
+                              os.path.join(HERE, "libnats.supp"))
+SECTION = 'cluster { servers = { "nats://127.0.0.1:4222" }  %s }\n'
+
+CHAT = ('service "lobby" {\n\tprotocol = "chat"\n\tcluster = %s\n'
+        '\tlisten = { "tcp://127.0.0.1:%d" }\n'
+        '\tlimits { clients-per-address = 0  '
+        'connect-rate-per-address = 0 }\n\tchat { flood-rate = 0 }\n%s}\n')
+LINECTL = os.path.abspath(os.environ.get("LINECTL") or
+                          os.path.join(os.path.dirname(LINED), "linectl"))
+
+
+def lobby(extra="cluster = true", protocol="chat"):
+    return ('service "lobby" {\n\tprotocol = "%s"\n'
+            '\tlisten = { "tcp://127.0.0.1:%d" }\n\t%s\n}\n'
+            % (protocol, free_port(), extra))
+
+
+class Nats:
+    """A nats-server of the test."""
+
+    def __init__(self, test, *options, jetstream=True):
+        self.test = test
+        self.port = free_port()
+        self.argv = ["setpriv", "--pdeathsig", "KILL", "nats-server",
+                     "-a", "127.0.0.1", "-p", str(self.port)]
+        if jetstream:
+            self.argv += ["-js", "-sd", test.path("js")]
+        self.argv += options
+        self.process = None
+        self.start()
+        test.addCleanup(self.kill)
+
+    def url(self, scheme="nats"):
+        return "%s://127.0.0.1:%d" % (scheme, self.port)
+
+    def start(self):
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+
+        def answers():
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return True
+            except OSError:
+                return False
+        self.test.eventually(answers, "nats-server")
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Proxy:
+    """Forwards connections to nats-server until it is cut."""
+
+    def __init__(self, test, port):
+        self.to = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.lock = threading.Lock()
+        self.pairs = []
+        self.is_cut = False
+        self.ending = False
+        threading.Thread(target=self._accept, daemon=True).start()
+        test.addCleanup(self.close)
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            with self.lock:
+                if self.is_cut:
+                    near.close()
+                    continue
+                far = socket.create_connection(("127.0.0.1", self.to))
+                self.pairs += [near, far]
+            for ends in (near, far), (far, near):
+                threading.Thread(target=self._copy, args=ends,
+                                 daemon=True).start()
+
+    @staticmethod
+    def _copy(source, sink):
+        try:
+            while True:
+                data = source.recv(65536)
+                if not data:
+                    break
+                sink.sendall(data)
+        except OSError:
+            pass
+        for sock in source, sink:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        with self.lock:
+            self.is_cut = True
+            for sock in self.pairs:
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+            self.pairs = []
+
+    def heal(self):
+        with self.lock:
+            self.is_cut = False
+
+    def close(self):
+        # shutdown: close() alone does not wake accept().
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+        self.cut()
+
+
+class Person(Client):
+    """Somebody in the chat, who remembers what was read."""
+
+    def __init__(self, port, nickname=None):
+        super().__init__(("127.0.0.1", port))
+        self.heard = []
+        greeting = self.until(r"\* Welcome\. You are (guest\d+)")
+        self.nickname = greeting.group(1)
+        self.until(r"\* %s joined lobby$" % self.nickname)
+        if nickname:
+            self.say("/nick " + nickname)
+            self.until(r"\* \S+ is now %s$" % nickname)
+            self.nickname = nickname
+
+    def say(self, text):
+        self.send(text.encode() + b"\n")
+
+    def until(self, pattern):
+        """Reads lines until one matches."""
+        while True:
+            line = self.line().decode().rstrip("\n")
+            self.heard.append(line)
+            found = re.match(pattern, line)
+            if found:
+                return found
+
+    def who(self):
+        self.say("/who")
+        return sorted(self.until(r"\* lobby: (.*)").group(1).split())
+
+
+@unittest.skipUnless(shutil.which("nats-server"), "no nats-server")
+class ClusterTest(DaemonTest):
+    """Nodes with a lease of two seconds, and one nats-server."""
+
+    lease = "2s"
+
+    def setUp(self):
+        super().setUp()
+        code, said = self.check(SECTION % "" + lobby())
+        if code != 0 and "without libnats" in said:
+            self.skipTest("built without libnats")
+
+    def section(self, name, server, more=""):
+        return ('cluster {\n\tservers = { "%s" }\n\tname = "%s"\n'
+                '\tlease = %s\n%s}\n' % (server, name, self.lease, more))
+
+    def serve(self, name, text, joined=True):
+        """Starts a node with this config."""
+        config = self.write(text, name + ".conf")
+        daemon = self.launch(self.arguments(config))
+        daemon.wait_notify("READY=1")
+        if joined:
+            daemon.wait_log("cluster: joined as node " + name)
+        self.addCleanup(daemon.stop)
+        daemon.config = config
+        return daemon
+
+    def node(self, name, server, joined=True, more="", extra=""):
+        """A node with a chat; its port is in .port."""
+        port = free_port()
+        text = self.section(name, server, more) + CHAT % ("true", port, extra)
+        daemon = self.serve(name, text, joined)
+        daemon.port = port
+        return daemon
+
+    def nodes(self, server, count=3):
+        nodes = [self.node("node-%c" % (97 + i), server)
+                 for i in range(count)]
+        for node in nodes:
+            for other in range(count):
+                if nodes[other] is not node:
+                    node.wait_log("node node-%c is there" % (97 + other))
+        return nodes
+
+    def person(self, node, nickname=None):
+        person = Person(node.port, nickname)
+        self.addCleanup(person.close)
+        return person
