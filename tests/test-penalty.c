@@ -36,7 +36,7 @@ static bool hold(struct penalties *penalties, const char *text, uint64_t now_ms)
 {
 	struct lined_address address = address_of(text);
 
-	return penalties_hold(penalties, &address.any, now_ms, NULL);
+	return penalties_hold(penalties, &limits, &address.any, now_ms, NULL);
 }
 
 START_TEST(a_penalty_ends_and_doubles_up_to_the_maximum)
@@ -52,6 +52,29 @@ START_TEST(a_penalty_ends_and_doubles_up_to_the_maximum)
 		ck_assert(hold(penalties, "192.0.2.1", now_ms - 1));
 		ck_assert(!hold(penalties, "192.0.2.1", now_ms));
 	}
+	penalties_free(penalties);
+}
+END_TEST
+
+START_TEST(an_exempt_address_is_let_in_beside_an_offender)
+{
+	static const char *const networks[] = {"2001:db8::10"};
+	struct lined_network exempt;
+	struct penalty_limits some = limits;
+	struct lined_address offender = address_of("2001:db8::bad");
+	struct lined_address monitor = address_of("2001:db8::10");
+	struct penalties *penalties = penalties_new();
+
+	ck_assert_int_eq(lined_network_parse(&exempt, networks[0]), 0);
+	some.exempt = &exempt;
+	some.exempt_count = 1;
+	ck_assert_uint_eq(
+		penalties_add(penalties, &some, &offender.any, NOW_MS, "test"),
+		1000);
+	ck_assert(
+		penalties_hold(penalties, &some, &offender.any, NOW_MS, NULL));
+	ck_assert(
+		!penalties_hold(penalties, &some, &monitor.any, NOW_MS, NULL));
 	penalties_free(penalties);
 }
 END_TEST
@@ -193,8 +216,8 @@ START_TEST(a_flood_of_prefixes_is_bounded)
 	}
 	ck_assert_uint_eq(penalties_count(penalties, NOW_MS), PENALTIES_MAX);
 	ck_assert(!hold(penalties, "192.0.2.1", NOW_MS));
-	ck_assert(penalties_hold(penalties, (struct sockaddr *)&address, NOW_MS,
-				 NULL));
+	ck_assert(penalties_hold(penalties, &limits,
+				 (struct sockaddr *)&address, NOW_MS, NULL));
 	/* What is to be forgotten takes no memory. */
 	ck_assert_uint_eq(penalties_count(penalties, NOW_MS + 11000), 0);
 	add(penalties, "192.0.2.1", NOW_MS + 11000);
@@ -210,6 +233,7 @@ static Suite *make_suite(void)
 
 	tcase_add_test(tcase, a_penalty_ends_and_doubles_up_to_the_maximum);
 	tcase_add_test(tcase, causes_while_it_runs_do_not_prolong_it);
+	tcase_add_test(tcase, an_exempt_address_is_let_in_beside_an_offender);
 	tcase_add_test(tcase,
 		       ten_times_its_length_in_peace_and_it_is_forgotten);
 	tcase_add_test(tcase, neighbours_are_not_penalized);

@@ -148,9 +148,9 @@ static void why_add_service(const struct service *service,
 			"a proxy: the address in its PROXY header decides");
 	} else if (!access.allowed) {
 		why_add(response, conf, false, "access", text);
-	} else if (conf_class_penalty(conf, class)->first_ms > 0 &&
-		   penalties_hold(service->penalties, address, now_ms,
-				  &penalty)) {
+	} else if (penalties_hold(service->penalties,
+				  conf_class_penalty(conf, class), address,
+				  now_ms, &penalty)) {
 		snprintf(text, sizeof(text), "%g s of %g s are left, for %s",
 			 penalty.left_ms / 1000.0, penalty.length_ms / 1000.0,
 			 penalty.cause);

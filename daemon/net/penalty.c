@@ -241,13 +241,16 @@ static struct penalty *penalties_look_up(const struct penalties *penalties,
 	return penalty;
 }
 
-bool penalties_hold(struct penalties *penalties, const struct sockaddr *address,
-		    uint64_t now_ms, struct penalty_ruling *ruling)
+bool penalties_hold(struct penalties *penalties,
+		    const struct penalty_limits *limits,
+		    const struct sockaddr *address, uint64_t now_ms,
+		    struct penalty_ruling *ruling)
 {
 	const struct penalty *penalty;
 	bool holds;
 
-	if (atomic_load(&penalties->count) == 0)
+	if (atomic_load(&penalties->count) == 0 ||
+	    penalty_is_exempt(limits, address))
 		return false;
 	pthread_mutex_lock(&penalties->lock);
 	penalty = penalties_look_up(penalties, address, now_ms, ruling);

@@ -51,10 +51,13 @@ uint32_t penalties_add(struct penalties *penalties,
 		       const struct sockaddr *address, uint64_t now_ms,
 		       const char *cause);
 
-/* Whether the address is penalized now, which takes O(1). ruling NULL: it is
- * not wanted. */
-bool penalties_hold(struct penalties *penalties, const struct sockaddr *address,
-		    uint64_t now_ms, struct penalty_ruling *ruling);
+/* Whether the address is penalized now, which takes O(1); never one that the
+ * limits exempt, though its /64 is penalized for a neighbour. ruling NULL: it
+ * is not wanted. */
+bool penalties_hold(struct penalties *penalties,
+		    const struct penalty_limits *limits,
+		    const struct sockaddr *address, uint64_t now_ms,
+		    struct penalty_ruling *ruling);
 
 /* Forgets an address. False: it was not known. */
 bool penalties_forgive(struct penalties *penalties,

@@ -187,8 +187,9 @@ static enum admission_verdict accept_admit(struct service *service,
 		admission_refuse(service->admission, ADMISSION_DENIED);
 		return ADMISSION_DENIED;
 	}
-	if (conf_class_penalty(service->conf, arrival->class)->first_ms > 0 &&
-	    penalties_hold(service->penalties, address, now_ms, NULL)) {
+	if (penalties_hold(service->penalties,
+			   conf_class_penalty(service->conf, arrival->class),
+			   address, now_ms, NULL)) {
 		admission_refuse(service->admission, ADMISSION_PENALTY);
 		return ADMISSION_PENALTY;
 	}
