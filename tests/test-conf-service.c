@@ -323,7 +323,7 @@ START_TEST(wrong_classes_are_told_with_their_places)
 	fixture_bad(
 		"defaults {\n"
 		"class \"d\" { clients = 3 }\n"
-		"}\n"
+		"class \"e f\" { from = \"10.2.0.0/16\" clients = 3 } }\n"
 		"service \"s\" { protocol = echo listen = \"tcp://*:1\"\n"
 		"class \"a\" { from = { \"10.0.0.0/8\",\n"
 		"\"10.0.0.0/8\" } clinets = 2 }\n"
@@ -334,6 +334,8 @@ START_TEST(wrong_classes_are_told_with_their_places)
 		"}\n",
 		"2: defaults: class \"d\": from is missing: it lists the "
 		"networks of the class\n"
+		"3: defaults: class \"e f\": a class's name is 1 to 64 of A-Z "
+		"a-z 0-9 _ . -\n"
 		"6: service \"s\": class \"a\": unknown key \"clinets\" (did "
 		"you mean \"clients\"?)\n"
 		"6: service \"s\": class \"a\": from: 10.0.0.0/8 is in class "

@@ -17,6 +17,22 @@ void conf_build_oom(struct conf_build *build)
 	build->report.oom = true;
 }
 
+#define NAME_LENGTH_MAX 64
+
+void conf_build_check_name(struct conf_build *build, const char *context,
+			   const struct conf_node *node, const char *kind)
+{
+	size_t len = strlen(node->title);
+
+	if (len == 0 || len > NAME_LENGTH_MAX ||
+	    strspn(node->title,
+		   "abcdefghijklmnopqrstuvwxyz"
+		   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") != len)
+		conf_error_in(&build->report, context, &node->place,
+			      "a %s's name is 1 to %d of A-Z a-z 0-9 _ . -",
+			      kind, NAME_LENGTH_MAX);
+}
+
 struct conf_options conf_build_options(struct conf_build *build,
 				       const char *context)
 {

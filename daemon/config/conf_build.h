@@ -76,6 +76,11 @@ struct conf_options conf_build_options(struct conf_build *build,
 /* Notes that memory ran out. */
 void conf_build_oom(struct conf_build *build);
 
+/* Reports a title that is no name: names stand without quotes in linectl
+ * commands, metric labels and log lines. kind: "service", ... */
+void conf_build_check_name(struct conf_build *build, const char *context,
+			   const struct conf_node *node, const char *kind);
+
 /* The text; NULL if it is empty, which is an error if the config sets the
  * key. */
 const char *conf_build_text(struct conf_build *build, const char *context,

@@ -118,6 +118,7 @@ static const char *class_read_keys(struct conf_build *build,
 		inner = class_context(build, context, node);
 	if (inner == NULL)
 		return NULL;
+	conf_build_check_name(build, inner, node, "class");
 	keys->node = node;
 	conf_limits_read_class(build, node, inner, &keys->limits);
 	class_read_from(build, inner, node, list, &keys->from);

@@ -37,19 +37,6 @@ static const struct lined_option service_table[] = {
 	{.name = NULL},
 };
 
-#define SERVICE_NAME_MAX 64
-
-/* The name is written without quotes in linectl commands, metric labels and log
- * lines. */
-static bool service_is_name(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len > 0 && len <= SERVICE_NAME_MAX &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz"
-			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == len;
-}
-
 /* ---- addresses ------------------------------------------------------- */
 
 /* The reason why the service cannot listen on the address; NULL: it can. */
@@ -391,11 +378,7 @@ static void service_read(struct conf_build *build, struct conf_node *node,
 		conf_build_oom(build);
 		return;
 	}
-	if (!service_is_name(node->title))
-		conf_error_in(&build->report, context, &node->place,
-			      "a service's name is 1 to %d of A-Z a-z 0-9 _ . "
-			      "-",
-			      SERVICE_NAME_MAX);
+	conf_build_check_name(build, context, node, "service");
 	options = conf_build_options(build, context);
 	if (key != NULL && key->count == 1)
 		service->protocol = sections[5] =

@@ -206,8 +206,9 @@ void response_count(struct response *response, const char *group,
 		return;
 	}
 	for (at = whole + strlen(group) + 1; *at != '\0'; at++)
-		if (strchr("abcdefghijklmnopqrstuvwxyz0123456789_-", *at) ==
-		    NULL)
+		if (strchr("abcdefghijklmnopqrstuvwxyz"
+			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
+			   *at) == NULL)
 			*at = '_';
 	response_number(response, whole, number);
 }
