@@ -137,6 +137,9 @@ static void memory_log_ceiling(struct memory_watch *watch, uint64_t now_ms)
 	uint64_t closed = __atomic_load_n(&memory->closed, __ATOMIC_RELAXED);
 	uint64_t refused = server_memory_refused(watch->server);
 
+	/* A service that has ended takes its count along. */
+	if (refused < watch->refused)
+		watch->refused = refused;
 	if (memory_is_near(memory))
 		memory_ask_all(memory);
 	if ((closed <= watch->closed && refused <= watch->refused) ||
@@ -148,9 +151,7 @@ static void memory_log_ceiling(struct memory_watch *watch, uint64_t now_ms)
 		 (double)memory_held(memory) / (1 << 20),
 		 (double)memory_limit(memory) / (1 << 20),
 		 (unsigned long long)(closed - watch->closed),
-		 (unsigned long long)(refused > watch->refused
-					      ? refused - watch->refused
-					      : 0));
+		 (unsigned long long)(refused - watch->refused));
 	watch->closed = closed;
 	watch->refused = refused;
 	watch->ceiling_due_ms = now_ms + MEMORY_CEILING_LOG_MS;
