@@ -305,9 +305,9 @@ static void log_put(struct log_writer *writer, const void *kind,
 		    va_list arguments)
 {
 	static const struct log_burst few = {.each = 20, .all = 100};
-	/* A flood of connections makes four kinds of messages: together they
-	 * stay below the 10,000 in 30 s that journald takes by default, or it
-	 * would drop errors, too. */
+	/* A flood of connections to a service makes four kinds of messages:
+	 * together they stay below the 10,000 in 30 s that journald takes by
+	 * default, or it would drop errors, too. */
 	static const struct log_burst many = {.each = 100, .all = 300};
 	char text[LOG_TEXT_MAX];
 	size_t len = log_format(text, format, arguments);
