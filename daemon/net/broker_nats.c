@@ -13,6 +13,7 @@
 #include <nats/nats.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 #define RETRY_MAX_MS  1000
 #define CLOSE_MS      500
 #define SUBJECT_MAX   1280
+#define NATS_WHY      256
 #define FRAME_DEFAULT ((size_t)1 << 20)
 /* The headers of a message, which count towards NATS's limit. */
 #define FRAME_SPARE 256
@@ -45,7 +47,7 @@ struct nats_link;
 struct nats_watch {
 	struct nats_link *link;
 	enum broker_bucket bucket;
-	natsSubscription *sub;
+	natsSubscription *sub; /* the thread's alone */
 	atomic_bool listed;
 };
 
@@ -55,11 +57,13 @@ struct nats_link {
 	struct nats_broker *broker;
 	uint64_t life;
 	atomic_bool closed;
+	char why[NATS_WHY]; /* why it ends, the first reason; under lock */
+	char inbox[128];    /* written before the callbacks are set */
+	struct nats_watch watches[BROKER_BUCKETS];
+	/* The thread's alone: a callback is given its connection. */
 	natsConnection *nc;
 	jsCtx *js;
 	natsSubscription *frames, *answers;
-	struct nats_watch watches[BROKER_BUCKETS];
-	char inbox[128], why[256];
 };
 
 struct nats_broker {
@@ -100,25 +104,54 @@ static void nats_link_unref_arg(void *link)
 	nats_link_unref(link);
 }
 
+/* The first reason is kept: those that follow come of it. */
+__attribute__((format(printf, 2, 3))) static void
+nats_link_end(struct nats_link *link, const char *format, ...)
+{
+	char why[NATS_WHY];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, sizeof(why), format, args);
+	va_end(args);
+	pthread_mutex_lock(&link->broker->lock);
+	if (link->why[0] == '\0')
+		memcpy(link->why, why, sizeof(why));
+	pthread_mutex_unlock(&link->broker->lock);
+}
+
 /* Without memory an event is lost, so the link is given up: the next one lists
  * everything again. */
-static void nats_emit(struct nats_link *link, struct broker_event *event)
+static void nats_emit(struct nats_link *link, natsConnection *nc,
+		      struct broker_event *event)
 {
 	if (event == NULL) {
-		natsConnection_Close(link->nc);
+		nats_link_end(link, "no memory");
+		natsConnection_Close(nc);
 		return;
 	}
 	event->life = link->life;
 	link->broker->event(link->broker->arg, event);
 }
 
-static void nats_emit_text(struct nats_link *link, enum broker_event_kind kind,
-			   const char *text)
+static void nats_emit_text(struct nats_link *link, natsConnection *nc,
+			   enum broker_event_kind kind, const char *text)
 {
-	nats_emit(link, broker_event_new(kind, NULL, text, strlen(text)));
+	nats_emit(link, nc, broker_event_new(kind, NULL, text, strlen(text)));
 }
 
-static void nats_emit_listed(struct nats_watch *watch)
+static void nats_emit_end(struct nats_link *link, enum broker_event_kind kind)
+{
+	char why[NATS_WHY];
+
+	pthread_mutex_lock(&link->broker->lock);
+	memcpy(why, link->why, sizeof(why));
+	pthread_mutex_unlock(&link->broker->lock);
+	nats_emit_text(link, link->nc, kind,
+		       why[0] != '\0' ? why : "the connection was closed");
+}
+
+static void nats_emit_listed(struct nats_watch *watch, natsConnection *nc)
 {
 	struct broker_event *event;
 
@@ -127,14 +160,14 @@ static void nats_emit_listed(struct nats_watch *watch)
 	event = broker_event_new(BROKER_LISTED, NULL, NULL, 0);
 	if (event != NULL)
 		event->bucket = watch->bucket;
-	nats_emit(watch->link, event);
+	nats_emit(watch->link, nc, event);
 }
 
 static void nats_on_frame(natsConnection *nc, natsSubscription *sub,
 			  natsMsg *msg, void *arg)
 {
-	(void)nc, (void)sub;
-	nats_emit(arg,
+	(void)sub;
+	nats_emit(arg, nc,
 		  broker_event_new(BROKER_FRAME, NULL, natsMsg_GetData(msg),
 				   (size_t)natsMsg_GetDataLength(msg)));
 	natsMsg_Destroy(msg);
@@ -151,7 +184,7 @@ static void nats_on_entry(natsConnection *nc, natsSubscription *sub,
 	struct broker_event *event;
 	jsMsgMetaData *meta = NULL;
 
-	(void)nc, (void)sub;
+	(void)sub;
 	if (natsMsg_GetMetaData(&meta, msg) != NATS_OK) {
 		natsMsg_Destroy(msg);
 		return;
@@ -164,9 +197,9 @@ static void nats_on_entry(natsConnection *nc, natsSubscription *sub,
 		event->bucket = watch->bucket;
 		event->revision = meta->Sequence.Stream;
 	}
-	nats_emit(watch->link, event);
+	nats_emit(watch->link, nc, event);
 	if (meta->NumPending == 0)
-		nats_emit_listed(watch);
+		nats_emit_listed(watch, nc);
 	jsMsgMetaData_Destroy(meta);
 	natsMsg_Destroy(msg);
 }
@@ -184,7 +217,7 @@ static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 	const char *error = strstr(data, "\"description\":\"");
 	struct broker_event *event = NULL;
 
-	(void)nc, (void)sub;
+	(void)sub;
 	if (wrong != NULL || (error == NULL && seq != NULL)) {
 		event = broker_event_new(wrong != NULL ? BROKER_FAILED
 						       : BROKER_DONE,
@@ -196,14 +229,15 @@ static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 					      : seq + strlen("\"seq\":"),
 				NULL, 10);
 		}
-		nats_emit(link, event);
+		nats_emit(link, nc, event);
 	} else {
 		/* E.g. no memory or no leader there: not kept, so begin
 		 * again. */
-		snprintf(link->why, sizeof(link->why), "stored nothing: %.*s",
-			 error != NULL ? (int)strcspn(error + 15, "\"") : 9,
-			 error != NULL ? error + 15 : "no answer");
-		natsConnection_Close(link->nc);
+		nats_link_end(link, "stored nothing: %.*s",
+			      error != NULL ? (int)strcspn(error + 15, "\"")
+					    : 9,
+			      error != NULL ? error + 15 : "no answer");
+		natsConnection_Close(nc);
 	}
 	natsMsg_Destroy(msg);
 }
@@ -211,8 +245,8 @@ static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 			  natsStatus status, void *arg)
 {
-	(void)nc, (void)sub;
-	nats_emit_text(arg, BROKER_TROUBLE,
+	(void)sub;
+	nats_emit_text(arg, nc, BROKER_TROUBLE,
 		       status == NATS_SLOW_CONSUMER
 			       ? "this node is too slow: lines were dropped"
 			       : natsStatus_GetText(status));
@@ -224,9 +258,8 @@ static void nats_on_closed(natsConnection *nc, void *arg)
 	struct nats_broker *broker = link->broker;
 	const char *text = NULL;
 
-	if (link->why[0] == '\0' &&
-	    natsConnection_GetLastError(nc, &text) != NATS_OK && text != NULL)
-		snprintf(link->why, sizeof(link->why), "%s", text);
+	if (natsConnection_GetLastError(nc, &text) != NATS_OK && text != NULL)
+		nats_link_end(link, "%s", text);
 	pthread_mutex_lock(&broker->lock);
 	atomic_store(&link->closed, true);
 	pthread_cond_signal(&broker->wanted);
@@ -236,8 +269,9 @@ static void nats_on_closed(natsConnection *nc, void *arg)
 
 /* ---- connecting --------------------------------------------------------- */
 
-static void nats_say(struct nats_link *link, natsStatus status,
-		     const char *doing)
+/* What libnats said last, on this thread. */
+static void nats_explain(char why[NATS_WHY], natsStatus status,
+			 const char *doing)
 {
 	natsStatus last = NATS_OK;
 	const char *text = nats_GetLastError(&last);
@@ -247,8 +281,17 @@ static void nats_say(struct nats_link *link, natsStatus status,
 	/* "(conn.c:2088): No server available": where libnats says so. */
 	if (text[0] == '(' && strstr(text, "): ") != NULL)
 		text = strstr(text, "): ") + 3;
-	snprintf(link->why, sizeof(link->why), "%s%s%s", doing,
-		 doing[0] != '\0' ? ": " : "", text);
+	snprintf(why, NATS_WHY, "%s%s%s", doing, doing[0] != '\0' ? ": " : "",
+		 text);
+}
+
+static void nats_link_fail(struct nats_link *link, natsStatus status,
+			   const char *doing)
+{
+	char why[NATS_WHY];
+
+	nats_explain(why, status, doing);
+	nats_link_end(link, "%s", why);
 }
 
 static bool nats_wants_tls(const struct broker_settings *settings)
@@ -333,7 +376,7 @@ static bool nats_connect(struct nats_link *link)
 			nats_link_unref(link);
 	}
 	if (s != NATS_OK)
-		nats_say(link, s, "");
+		nats_link_fail(link, s, "");
 	natsOptions_Destroy(options);
 	return s == NATS_OK;
 }
@@ -343,6 +386,7 @@ static bool nats_connect(struct nats_link *link)
 static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 {
 	struct nats_broker *broker = link->broker;
+	char why[NATS_WHY];
 	kvStore *store = NULL;
 	kvConfig config;
 	natsStatus s;
@@ -357,17 +401,18 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 	kvStore_Destroy(store);
 	if (s == NATS_OK)
 		return true;
-	nats_say(link, s, broker->buckets[bucket]);
+	nats_explain(why, s, broker->buckets[bucket]);
 	if (s == NATS_NO_RESPONDERS || s == NATS_NO_SERVER_SUPPORT ||
-	    strstr(link->why, "not enabled") != NULL)
-		snprintf(link->why, sizeof(link->why),
-			 "JetStream is not enabled there: start nats-server "
-			 "with -js");
-	else if (strstr(link->why, "already in use") != NULL)
-		snprintf(link->why, sizeof(link->why),
-			 "bucket %s has other settings: is lease the same on "
-			 "every node?",
-			 broker->buckets[bucket]);
+	    strstr(why, "not enabled") != NULL)
+		nats_link_end(link, "JetStream is not enabled there: start "
+				    "nats-server with -js");
+	else if (strstr(why, "already in use") != NULL)
+		nats_link_end(link,
+			      "bucket %s has other settings: is lease the same "
+			      "on every node?",
+			      broker->buckets[bucket]);
+	else
+		nats_link_end(link, "%s", why);
 	return false;
 }
 
@@ -384,7 +429,7 @@ static bool nats_read_life(struct nats_link *link, uint64_t *life)
 	if (s == NATS_OK)
 		*life = (uint64_t)info->Created;
 	else
-		nats_say(link, s, stream);
+		nats_link_fail(link, s, stream);
 	jsStreamInfo_Destroy(info);
 	return s == NATS_OK;
 }
@@ -427,7 +472,7 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 	/* Without entries there is no last one that could say so. */
 	if (s == NATS_OK && info->NumPending == 0 &&
 	    info->Delivered.Consumer == 0)
-		nats_emit_listed(watch);
+		nats_emit_listed(watch, link->nc);
 	jsConsumerInfo_Destroy(info);
 	return s;
 }
@@ -454,7 +499,7 @@ static bool nats_subscribe(struct nats_link *link)
 	NATS_TRY(s, nats_watch_bucket(link, BROKER_NODES));
 	NATS_TRY(s, nats_watch_bucket(link, BROKER_NAMES));
 	if (s != NATS_OK)
-		nats_say(link, s, "subscribe");
+		nats_link_fail(link, s, "subscribe");
 	return s == NATS_OK;
 }
 
@@ -513,6 +558,7 @@ static void nats_write(struct nats_link *link,
 {
 	struct nats_broker *broker = link->broker;
 	natsStatus s = NATS_OK;
+	char why[NATS_WHY];
 
 	atomic_store(&broker->writing_since, nats_clock_ms());
 	switch (request->kind) {
@@ -531,11 +577,13 @@ static void nats_write(struct nats_link *link,
 	atomic_store(&broker->writing_since, 0);
 	if (s == NATS_OK || atomic_load(&link->closed))
 		return;
-	nats_say(link, s, "write");
-	if (s == NATS_MAX_PAYLOAD && request->kind == BROKER_SEND)
-		nats_emit_text(link, BROKER_TROUBLE, link->why);
-	else
-		natsConnection_Close(link->nc);
+	nats_explain(why, s, "write");
+	if (s == NATS_MAX_PAYLOAD && request->kind == BROKER_SEND) {
+		nats_emit_text(link, link->nc, BROKER_TROUBLE, why);
+		return;
+	}
+	nats_link_end(link, "%s", why);
+	natsConnection_Close(link->nc);
 }
 
 static void nats_free_requests(struct nats_broker *broker,
@@ -639,7 +687,7 @@ static bool nats_prepare(struct nats_link *link, uint64_t *life)
 	options.Wait = CONNECT_MS;
 	s = natsConnection_JetStream(&link->js, link->nc, &options);
 	if (s != NATS_OK)
-		nats_say(link, s, "JetStream");
+		nats_link_fail(link, s, "JetStream");
 	return s == NATS_OK && nats_make_bucket(link, BROKER_NODES) &&
 	       nats_make_bucket(link, BROKER_NAMES) &&
 	       nats_read_life(link, life);
@@ -655,7 +703,7 @@ static bool nats_run_link(struct nats_broker *broker)
 	if (link == NULL)
 		return false;
 	if (!nats_prepare(link, &life)) {
-		nats_emit_text(link, BROKER_REFUSED, link->why);
+		nats_emit_end(link, BROKER_REFUSED);
 		nats_link_close(link);
 		return false;
 	}
@@ -663,13 +711,11 @@ static bool nats_run_link(struct nats_broker *broker)
 	up = broker_event_new(BROKER_UP, NULL, NULL, 0);
 	if (up != NULL)
 		up->number = life;
-	nats_emit(link, up);
+	nats_emit(link, link->nc, up);
 	if (nats_subscribe(link))
 		nats_serve(link);
 	nats_set_up(broker, false);
-	nats_emit_text(link, BROKER_DOWN,
-		       link->why[0] != '\0' ? link->why
-					    : "the connection was closed");
+	nats_emit_end(link, BROKER_DOWN);
 	nats_link_close(link);
 	return true;
 }
