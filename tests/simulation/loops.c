@@ -28,7 +28,7 @@ enum { LOOPS = 16, THREADS = 16, WATCHED = NET_FDS };
 #define WAIT_STEPS 100000
 
 struct poller {
-	bool used, main, running, in_turn, asleep;
+	bool used, running, in_turn, asleep;
 	unsigned number;
 	uint64_t due_ns; /* while asleep */
 	struct lined_delegate *delegates[WATCHED];
@@ -249,16 +249,14 @@ static struct poller *loop_of(const struct lined_dispatcher *d)
 	violated("a dispatcher without a loop");
 }
 
-void loops_set_main(struct lined_dispatcher *d)
+void loops_add_main(struct lined_dispatcher *d)
 {
-	unsigned i;
+	loop_of(d)->running = true;
+}
 
-	if (d != NULL) {
-		loop_of(d)->running = loop_of(d)->main = true;
-		return;
-	}
-	for (i = 0; i < LOOPS; i++)
-		loops[i].running = false;
+void loops_remove_main(struct lined_dispatcher *d)
+{
+	loop_of(d)->running = false;
 }
 
 static bool loop_would_run(const struct poller *loop)
@@ -285,19 +283,15 @@ static bool loop_turn(struct poller *loop)
 	return result > 0;
 }
 
-void loops_main_calls(bool begin)
+void loops_main_calls(struct lined_dispatcher *d, bool begin)
 {
-	unsigned i;
+	struct poller *loop = loop_of(d);
 
-	for (i = 0; i < LOOPS; i++) {
-		if (!loops[i].running || !loops[i].main)
-			continue;
-		loops[i].in_turn = begin;
-		loops[i].asleep = false;
-		/* The end of the turn in which the calls were made. */
-		if (!begin)
-			loop_turn(&loops[i]);
-	}
+	loop->in_turn = begin;
+	loop->asleep = false;
+	/* The end of the turn in which the calls were made. */
+	if (!begin)
+		loop_turn(loop);
 }
 
 bool loops_step(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dispatchers of the simulated process, the main thread's and one for each
- * worker, each with a poller that asks the simulated network. Threads do not
- * run: loops_step() runs a turn of one dispatcher that would wake up now.
+ * The dispatchers of all servers, the main thread's and one for each worker,
+ * each with a poller that asks the simulated network. Threads do not run:
+ * loops_step() runs a turn of one dispatcher that would wake up now.
  */
 #ifndef LOOPS_H
 #define LOOPS_H
@@ -14,12 +14,13 @@ struct lined_dispatcher;
 
 void loops_begin(void);
 
-/* This dispatcher is the main thread's, whose turns are run from now on, until
- * NULL is given. */
-void loops_set_main(struct lined_dispatcher *d);
+/* This dispatcher is a main thread's, whose turns are run from now on; and not
+ * any more. */
+void loops_add_main(struct lined_dispatcher *d);
+void loops_remove_main(struct lined_dispatcher *d);
 
 /* Around calls that the main thread would make within a turn. */
-void loops_main_calls(bool begin);
+void loops_main_calls(struct lined_dispatcher *d, bool begin);
 
 /* While on, workers take longer than anybody waits for them. */
 void loops_stall(bool on);

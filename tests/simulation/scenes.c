@@ -11,18 +11,25 @@
 #include <string.h>
 
 #include "clients.h"
+#include "machine.h"
 #include "net.h"
-#include "run.h"
 #include "world.h"
 
 struct scene scene;
 
+enum { UPSTREAMS = 3 };
+
 /* Of each port of an upstream; NULL: it refuses. */
-static struct net_listener *upstreams[3];
+static struct net_listener *upstreams[MACHINES][UPSTREAMS];
+
+static uint16_t scene_upstream(unsigned machine, unsigned i)
+{
+	return (uint16_t)(SCENE_UPSTREAM + MACHINE_PORTS * machine + i);
+}
 
 void scene_begin(void)
 {
-	unsigned i;
+	unsigned i, k;
 
 	scene.workers = world_between(1, 3);
 	scene.shared = world_once_in(3);
@@ -34,8 +41,9 @@ void scene_begin(void)
 	scene.faulty = world_once_in(2);
 	scene.limited = world_once_in(2);
 	scene.ceiling = world_once_in(4) ? world_between(20000, 300000) : 0;
-	for (i = 0; i < 3; i++)
-		upstreams[i] = net_listen((uint16_t)(SCENE_UPSTREAM + i));
+	for (i = 0; i < machine_count; i++)
+		for (k = 0; k < UPSTREAMS; k++)
+			upstreams[i][k] = net_listen(scene_upstream(i, k));
 	trace("%u workers%s%s%s%s%s%s%s%s", scene.workers,
 	      scene.shared ? ", shared" : "", scene.lossy ? ", lossy" : "",
 	      scene.held ? ", held" : "", scene.loopback ? ", loopback" : "",
@@ -141,15 +149,16 @@ static void scene_hub(const char *name, const char *other, unsigned port)
 	scene_add(" } }\n");
 }
 
-static void scene_feed(void)
+static void scene_feed(unsigned first)
 {
-	scene_service("feed", "news", "relay", SCENE_FEED);
+	scene_service("feed", "news", "relay", SCENE_FEED + first);
 	scene_add(" relay { mode = \"upstream\"");
 	scene_add_number("retry-min", 100, 500, "ms");
 	scene_add_number("retry-max", 500, 2000, "ms");
-	scene_add(" upstream = { \"tcp://127.0.0.1:%u\"", SCENE_UPSTREAM);
+	scene_add(" upstream = { \"tcp://127.0.0.1:%u\"",
+		  SCENE_UPSTREAM + first);
 	if (scene.backup)
-		scene_add(", \"tcp://127.0.0.1:%u\"", SCENE_BACKUP);
+		scene_add(", \"tcp://127.0.0.1:%u\"", SCENE_BACKUP + first);
 	scene_add(" }");
 	if (world_once_in(3))
 		scene_add(" stale-timeout = 2s");
@@ -159,32 +168,34 @@ static void scene_feed(void)
 	scene_add(" } }\n");
 }
 
-const char *scene_conf(void)
+const char *scene_conf(unsigned machine)
 {
+	unsigned first = MACHINE_PORTS * machine;
+
 	scene.text[0] = '\0';
 	scene_add_number("drain-timeout", 100, 3000, "ms");
 	/* By default it depends on the machine. */
 	scene_add(" memory = 0\n");
 	if (!world_once_in(10)) {
-		scene_service("echo", "mirror", "echo", SCENE_ECHO);
+		scene_service("echo", "mirror", "echo", SCENE_ECHO + first);
 		scene_add("}\n");
 	}
 	if (!world_once_in(10))
-		scene_hub("hub", "forum", SCENE_HUB);
+		scene_hub("hub", "forum", SCENE_HUB + first);
 	if (!world_once_in(3))
-		scene_hub("annex", "porch", SCENE_ANNEX);
+		scene_hub("annex", "porch", SCENE_ANNEX + first);
 	if (!world_once_in(10)) {
-		scene_service("lobby", "salon", "chat", SCENE_LOBBY);
+		scene_service("lobby", "salon", "chat", SCENE_LOBBY + first);
 		scene_add(" chat { flood-rate = 0 history = %u } }\n",
 			  world_once_in(2) ? 0 : world_between(1, 20));
 	}
 	if (!world_once_in(5))
-		scene_feed();
+		scene_feed(first);
 	if (!world_once_in(5)) {
-		scene_service("gate", "door", "relay", SCENE_GATE);
+		scene_service("gate", "door", "relay", SCENE_GATE + first);
 		scene_add(" relay { mode = \"proxy\" upstream = { "
 			  "\"tcp://127.0.0.1:%u\" } } }\n",
-			  SCENE_ECHO_SERVER);
+			  SCENE_ECHO_SERVER + first);
 	}
 	return scene.text;
 }
@@ -194,35 +205,36 @@ const char *scene_conf(void)
 
 void scene_client(void)
 {
+	uint16_t first = 0;
+
+	if (machine_count > 1)
+		first = (uint16_t)(MACHINE_PORTS * world_below(machine_count));
 	switch (world_below(10)) {
 	case 0:
 	case 1:
-		peer_connect(&echo_client_kind, SCENE_ECHO);
+		peer_connect(&echo_client_kind, first + SCENE_ECHO);
 		break;
 	case 2:
 	case 3:
-		peer_connect(&hub_client_kind, SCENE_HUB);
+		peer_connect(&hub_client_kind, first + SCENE_HUB);
 		break;
 	case 4:
-		peer_connect(&hub_client_kind, SCENE_ANNEX);
+		peer_connect(&hub_client_kind, first + SCENE_ANNEX);
 		break;
 	case 5:
-		peer_connect(&feed_client_kind, SCENE_FEED);
+		peer_connect(&feed_client_kind, first + SCENE_FEED);
 		break;
 	case 6:
-		peer_connect(&gate_client_kind, SCENE_GATE);
+		peer_connect(&gate_client_kind, first + SCENE_GATE);
 		break;
 	default:
-		peer_connect(&chat_client_kind, SCENE_LOBBY);
+		peer_connect(&chat_client_kind, first + SCENE_LOBBY);
 		break;
 	}
 }
 
-static void scene_toggle(unsigned i)
+static void scene_toggle(uint16_t port, struct net_listener **listener)
 {
-	uint16_t port = (uint16_t)(SCENE_UPSTREAM + i);
-	struct net_listener **listener = &upstreams[i];
-
 	if (world_once_in(3)) {
 		trace("port %u is cut off", port);
 		net_cut(port, true);
@@ -240,36 +252,47 @@ static void scene_toggle(unsigned i)
 	}
 }
 
+static bool scene_accept(unsigned machine, unsigned i, bool calm)
+{
+	struct net_listener **listener = &upstreams[machine][i];
+	uint16_t port = scene_upstream(machine, i);
+	struct net_stream *stream;
+	struct peer *peer;
+
+	if (scene.faulty && !calm && world_once_in(400))
+		scene_toggle(port, listener);
+	if (scene.faulty && (calm || world_once_in(400)))
+		net_cut(port, false);
+	stream = *listener != NULL ? net_accept(*listener) : NULL;
+	if (stream == NULL)
+		return false;
+	peer = peer_accepted(i == SCENE_ECHO_SERVER - SCENE_UPSTREAM
+				     ? &echo_server_kind
+				     : &upstream_kind,
+			     stream);
+	if (peer != NULL && peer->kind == &upstream_kind)
+		peer->service = machine_service_of(
+			(uint16_t)(SCENE_FEED + MACHINE_PORTS * machine));
+	return true;
+}
+
 bool scene_upstreams(bool calm)
 {
 	bool done = false;
-	unsigned i;
+	unsigned i, k;
 
-	for (i = 0; i < 3; i++) {
-		struct net_stream *stream;
-		struct peer *peer;
-
-		if (scene.faulty && !calm && world_once_in(400))
-			scene_toggle(i);
-		if (scene.faulty && (calm || world_once_in(400)))
-			net_cut((uint16_t)(SCENE_UPSTREAM + i), false);
-		stream = upstreams[i] != NULL ? net_accept(upstreams[i]) : NULL;
-		if (stream == NULL)
-			continue;
-		peer = peer_accepted(
-			i == 2 ? &echo_server_kind : &upstream_kind, stream);
-		if (peer != NULL && i < 2)
-			peer->service = run_service_of(SCENE_FEED);
-		done = true;
-	}
+	for (i = 0; i < machine_count; i++)
+		for (k = 0; k < UPSTREAMS; k++)
+			done |= scene_accept(i, k, calm);
 	return done;
 }
 
 void scene_end(void)
 {
-	unsigned i;
+	unsigned i, k;
 
-	for (i = 0; i < 3; i++)
-		if (upstreams[i] != NULL)
-			net_unlisten(upstreams[i]);
+	for (i = 0; i < machine_count; i++)
+		for (k = 0; k < UPSTREAMS; k++)
+			if (upstreams[i][k] != NULL)
+				net_unlisten(upstreams[i][k]);
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of lined, then of its upstreams. */
+/* Of lined, then of its upstreams; on the first machine, see machine.h. */
 enum scene_port {
 	SCENE_ECHO = 7001,
 	SCENE_HUB,
@@ -43,8 +43,8 @@ extern struct scene scene;
 
 void scene_begin(void);
 
-/* Draws a config. */
-const char *scene_conf(void);
+/* Draws a config of a machine. */
+const char *scene_conf(unsigned machine);
 
 /* Another client comes. */
 void scene_client(void);

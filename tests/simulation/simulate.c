@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "faults.h"
+#include "protocols.h"
 #include "run.h"
 #include "world.h"
 
@@ -53,11 +54,11 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		first = strtoull(argv[optind], NULL, 10);
-	run_open(simulate_modules());
+	protocols_open(simulate_modules());
 	for (i = 0; i < count; i++)
 		hash ^= run_seed(first + i, shown, &counts);
 	trace_begin(0, false);
-	run_close();
+	protocols_close();
 	printf("%" PRIu64 " seeds, %" PRIu64 " steps, %" PRIu64
 	       " reloads, trace %016" PRIx64 "\n",
 	       count, counts.steps, counts.reloads, hash);

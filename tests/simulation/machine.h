@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machines of a world: on each a server, which starts, gets configs, and
+ * stops. They have the same ports (scenes.h), a machine's own apart from those
+ * of the others.
+ */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "serve/server.h"
+
+enum { MACHINES = 3, MACHINE_PORTS = 10, LEDGERS = 16 };
+
+/* The services of a port, over all servers of the machine. */
+struct ledger {
+	uint16_t port;
+	struct lined_counters sum;
+	uint64_t refused, clients;
+};
+
+struct machine {
+	unsigned number;
+	unsigned life; /* no two servers have the same; 0: none runs */
+	bool stopped;
+	struct lined_dispatcher *main;
+	struct server server;
+	struct ledger ledgers[LEDGERS];
+};
+
+extern struct machine machines[MACHINES];
+extern unsigned machine_count;
+
+/* Before a seed: so many machines, none of which runs. */
+void machines_begin(unsigned count);
+
+/* The machine of a port. */
+struct machine *machine_of_port(uint16_t port);
+/* The same port of the first machine. */
+uint16_t machine_base_port(uint16_t port);
+
+/* Starts a server with the next config of the scene. */
+void machine_start(struct machine *machine);
+void machine_reload(struct machine *machine);
+/* Drains one of its services, or none. */
+void machine_drain(struct machine *machine);
+
+/* Begins to stop it; when `stopped` is true, it is to be ended. */
+void machine_stop(struct machine *machine);
+void machine_end(struct machine *machine);
+
+/* What no other service of this world has. */
+uint64_t machine_service_key(const struct service *service);
+/* That of the one service of a port; 0: none, or several, one of which ends. */
+uint64_t machine_service_of(uint16_t port);
+
+/* The counters say what the network has seen. */
+void machine_check_counters(const struct machine *machine);
+/* The same names on every worker. */
+void machine_check_registry(const struct machine *machine);
+
+#endif
