@@ -2,8 +2,8 @@
 /*
  * Effects of the program on a socket, beside the protocol. Holding: it stops
  * the input, for example when a service is full, independently of the
- * protocol's lined_socket_pause(); neither undoes the other. And the choice of
- * its limits. Thread: the socket's.
+ * protocol's lined_socket_pause(); neither undoes the other. The choice of its
+ * limits. And a descriptor of which all is known. Thread: the socket's.
  */
 #ifndef SOCKET_HOLD_H
 #define SOCKET_HOLD_H
@@ -37,5 +37,11 @@ enum lined_close_reason socket_close_reason(const struct lined_socket *sock);
 void socket_set_class(struct lined_socket *sock, uint8_t class);
 uint8_t socket_class(const struct lined_socket *sock);
 const struct lined_limits *socket_limits_of(const struct lined_socket *sock);
+
+/* As lined_socket_wrap(), in state CONNECTED or IDLE, for a descriptor of
+ * lined_socket_accept_fd(): a non-blocking stream socket, so that the kernel
+ * need not be asked. */
+int socket_wrap_accepted(struct lined_socket *sock, int fd,
+			 enum lined_socket_state state);
 
 #endif

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "socket_hold.h"
 #include "socket_priv.h"
 
 /* The offset of the owner's bytes, aligned for any type. */
@@ -137,12 +138,9 @@ static int socket_wrap_in_state(struct lined_socket *sock, int fd,
 	return socket_adopt(sock, fd, state);
 }
 
-int lined_socket_wrap(struct lined_socket *sock, int fd,
-		      enum lined_socket_state state)
+static int socket_check_wrap(const struct lined_socket *sock,
+			     enum lined_socket_state state)
 {
-	const struct transport *before = socket_transport(sock);
-	int error;
-
 	if (sock->delegate.fd >= 0 || sock->state != LINED_SOCKET_IDLE) {
 		errno = EISCONN;
 		return -1;
@@ -151,6 +149,28 @@ int lined_socket_wrap(struct lined_socket *sock, int fd,
 		errno = EINVAL;
 		return -1;
 	}
+	return 0;
+}
+
+int socket_wrap_accepted(struct lined_socket *sock, int fd,
+			 enum lined_socket_state state)
+{
+	if (socket_check_wrap(sock, state) < 0)
+		return -1;
+	if (state != LINED_SOCKET_IDLE)
+		return socket_adopt(sock, fd, state);
+	sock->delegate.fd = fd;
+	return 0;
+}
+
+int lined_socket_wrap(struct lined_socket *sock, int fd,
+		      enum lined_socket_state state)
+{
+	const struct transport *before = socket_transport(sock);
+	int error;
+
+	if (socket_check_wrap(sock, state) < 0)
+		return -1;
 	if (fd_make_nonblocking(fd) < 0)
 		return -1;
 	if ((state == LINED_SOCKET_UDP_BOUND ||

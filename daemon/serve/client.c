@@ -67,11 +67,14 @@ client_make_socket(const struct lined_protocol *protocol,
 	client->entry = arrival->entry;
 	client_address_pack(&client->peer,
 			    (const struct sockaddr *)&arrival->address);
-	if (lined_socket_wrap(sock, arrival->fd,
-			      arrival->datagram ? LINED_SOCKET_UDP_BOUND
-			      : arrival->handshake
-				      ? LINED_SOCKET_IDLE
-				      : LINED_SOCKET_CONNECTED) < 0) {
+	if ((arrival->datagram
+		     ? lined_socket_wrap(sock, arrival->fd,
+					 LINED_SOCKET_UDP_BOUND)
+		     : socket_wrap_accepted(sock, arrival->fd,
+					    arrival->handshake
+						    ? LINED_SOCKET_IDLE
+						    : LINED_SOCKET_CONNECTED)) <
+	    0) {
 		lined_socket_close(sock);
 		return NULL;
 	}
