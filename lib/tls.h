@@ -22,6 +22,11 @@
  * nothing that the other functions could be called with. */
 bool tls_available(void);
 
+/* OpenSSL's list of compression methods is kept, and OpenSSL has none any more:
+ * libnats frees the list at exit, and so does OpenSSL. Thread: one at a time.
+ */
+void tls_keep_compressions(void);
+
 /* ---- files --------------------------------------------------------------- */
 
 enum tls_client_cert {

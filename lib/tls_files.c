@@ -50,6 +50,14 @@ bool tls_available(void)
 	return true;
 }
 
+void tls_keep_compressions(void)
+{
+	static void *list; /* reachable: it is no leak */
+
+	if (list == NULL)
+		list = SSL_COMP_set0_compression_methods(NULL);
+}
+
 static const char no_memory[] = "out of memory";
 
 const char *tls_take_error(unsigned long *code)

@@ -20,6 +20,10 @@ bool tls_available(void)
 	return false;
 }
 
+void tls_keep_compressions(void)
+{
+}
+
 struct tls_files *tls_files_read(const struct tls_settings *settings,
 				 int64_t now_s, struct tls_problem *problem,
 				 struct tls_warnings *warnings)

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "tls.h"
+
 #define CONNECT_MS    2000
 #define PING_MS       1000
 #define PINGS_OUT     2
@@ -827,6 +829,7 @@ static void nats_close(void *arg)
 	pthread_join(broker->thread, NULL);
 	/* Ends the threads of libnats, so that no callback is under way. */
 	nats_CloseAndWait(0);
+	tls_keep_compressions();
 	nats_broker_free(broker);
 }
 
