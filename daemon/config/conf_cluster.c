@@ -53,6 +53,9 @@ static const char *cluster_misaddressed(const char *text)
 		host = text + 6;
 	else if (strncmp(text, "nats://", 7) != 0)
 		return "is not nats://HOST:PORT or tls://HOST:PORT";
+	if (host == text + 6 && !tls_available())
+		return "needs OpenSSL, lined was built without "
+		       "(--without-openssl)";
 	if (strchr(host, '@') != NULL)
 		return "user, password and token are keys of their own";
 	len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
