@@ -4,11 +4,12 @@
 the node serves its own clients. Reloads of the section `cluster`."""
 import os
 
+from certificates import Authority
 from cluster_test import CHAT, ClusterTest, Nats, Person, Proxy
 from lined_test import free_port, main
 
 
-class Trouble(ClusterTest):
+class TroubleTest(ClusterTest):
     def cut_off(self, server, message, more=""):
         """A node that cannot join says why, and serves its clients."""
         node = self.node("node-a", server, False, more)
@@ -17,6 +18,8 @@ class Trouble(ClusterTest):
         self.assertEqual(alice.who(), ["alice"])
         return node
 
+
+class Trouble(TroubleTest):
     def test_nobody_listens(self):
         self.cut_off("nats://127.0.0.1:%d" % free_port(),
                      r"cluster: nats://127\.0\.0\.1:\d+: .*No server available")
@@ -53,6 +56,57 @@ class Trouble(ClusterTest):
         first = self.node("node-a", nats.url())
         first.kill()
         self.node("node-a", nats.url())
+
+
+class Tls(TroubleTest):
+    """The CA is the test's own. A stop exits 0: libnats and OpenSSL do not
+    clean up the same memory."""
+
+    def setUp(self):
+        super().setUp()
+        self.ca = Authority(self.dir)
+
+    def server(self, *names, verify=False):
+        pair = self.ca.issue("server", names or ["IP:127.0.0.1"])
+        options = ["--tls", "--tlscert", pair.certificate, "--tlskey",
+                   pair.key]
+        if verify:
+            options += ["--tlsverify", "--tlscacert", self.ca.certificate]
+        return Nats(self, *options)
+
+    def keys(self, ca=None, pair=None):
+        text = '\ttls-ca = "%s"\n' % (ca or self.ca).certificate
+        if pair:
+            text += ('\ttls-certificate = "%s"\n\ttls-key = "%s"\n'
+                     % (pair.certificate, pair.key))
+        return text
+
+    def test_nodes_meet(self):
+        nats = self.server(verify=True)
+        keys = self.keys(pair=self.ca.issue("client"))
+        a = self.node("node-a", nats.url("tls"), more=keys)
+        b = self.node("node-b", nats.url("tls"), more=keys)
+        a.wait_log("node node-b is there")
+        alice, bob = self.person(a, "alice"), self.person(b, "bob")
+        bob.say("hello")
+        alice.until(r"\[lobby\] <bob> hello$")
+        # Leaving and joining again is no end of OpenSSL.
+        for text in CHAT % ("false", a.port, ""), None:
+            if text is None:
+                text = (self.section("node-a", nats.url("tls"), keys)
+                        + CHAT % ("true", a.port, ""))
+            self.write(text, "node-a.conf")
+            place = a.reload()
+        a.wait_log("joined as node node-a", place)
+
+    def test_ca_is_another_one(self):
+        self.cut_off(self.server().url("tls"),
+                     "cluster: tls://.*unable to get local issuer certificate",
+                     self.keys(ca=Authority(self.dir, "other")))
+
+    def test_certificate_has_another_name(self):
+        self.cut_off(self.server("DNS:nats.example.org").url("tls"),
+                     "cluster: tls://.*IP address mismatch", self.keys())
 
 
 class Reload(ClusterTest):
