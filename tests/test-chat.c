@@ -129,14 +129,52 @@ START_TEST(a_topic_of_before_is_told_as_one)
 }
 END_TEST
 
+/* As another node's chat, which need not be one. */
+static void publish(struct lined_service *service, void *text)
+{
+	struct lined_buffer *buffer = lined_buffer_new(text, strlen(text));
+
+	must(buffer != NULL && lined_bus_publish(service, "chat", buffer) == 0);
+	lined_buffer_unref(buffer);
+}
+
+START_TEST(a_text_that_is_no_line_is_refused)
+{
+	static const char *const texts[] = {
+		"m 1 1 3e8 0 0 den alice\n",
+		"m 1 1 3e8 0 0 den alice\ncut",
+		"m 1 1 3e8 0 0 den alice\ntwo\nlines\n",
+		"m 1 1 3e8 0 0 den alice\n\033[2J\n",
+		"m 1 1 3e8 0 0 den alice\ngood\n",
+	};
+	char text[64];
+	struct hall hall;
+	int client;
+	size_t i;
+
+	hall_open(&hall, WORKERS, &lined_protocol, &plain);
+	client = hall_client(&hall, 0, NEWCOMERS);
+	support_expect(hall.main, client, GREETING "* guest1 joined den\n");
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		strcpy(text, texts[i]);
+		hall_call(&hall, 0, SPEAKERS, publish, text);
+	}
+	support_expect(hall.main, client, "good\n");
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("chat");
 	TCase *tcase = support_case(suite, "a newcomer");
+	TCase *events = support_case(suite, "events");
 
 	tcase_add_test(tcase, what_was_said_before_one_came_is_not_heard);
 	tcase_add_test(tcase, it_is_history_where_there_is_one);
 	tcase_add_test(tcase, a_topic_of_before_is_told_as_one);
+	tcase_add_test(events, a_text_that_is_no_line_is_refused);
 	return suite;
 }
 

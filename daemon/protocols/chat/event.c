@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include <lined/bus.h>
+#include <lined/text.h>
 
 /* One topic of the bus for all events, so that their order is kept. */
 #define EVENT_TOPIC "chat"
@@ -155,13 +156,24 @@ int chat_event_send(struct chat *chat, const struct chat_event *event,
 	return result;
 }
 
+/* A message may come from another node, so from anything that may publish
+ * there: clients get it as it is. */
+static bool event_is_line(const struct chat_event *event)
+{
+	const char *text = lined_buffer_data(event->buffer) + event->offset;
+
+	return event->len > 0 && text[event->len - 1] == '\n' &&
+	       lined_text_is_clean(text, event->len - 1);
+}
+
 static void event_received(void *arg, struct lined_buffer *message)
 {
 	struct chat *chat = arg;
 	struct chat_event event;
 	struct event_header header;
 
-	if (event_decode(message, &header, &event) < 0) {
+	if (event_decode(message, &header, &event) < 0 ||
+	    !event_is_line(&event)) {
 		lined_service_count(chat->service, "events_bad", 1);
 		return;
 	}
