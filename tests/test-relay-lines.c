@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What relay keeps of lines and compares of them: the store of histories and
- * held lines, the lines that dedupe remembers, the expressions of filters.
+ * held lines, blocks, the lines that dedupe remembers, the expressions of
+ * filters.
  */
 #include "config.h"
 
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/block.h"
 #include "relay/dedupe.h"
 #include "relay/filter.h"
 #include "relay/store.h"
@@ -78,6 +80,51 @@ START_TEST(lines_are_kept_in_order_and_dropped_from_the_oldest)
 	check_lines(&store, 0, 10);
 	relay_store_clear(&store);
 	check_lines(&store, 0, 0);
+}
+END_TEST
+
+/* ---- blocks ------------------------------------------------------------ */
+
+/* Sixteen bytes of lines and this table of their lengths. */
+static bool is_block(uint32_t count, const struct relay_lengths lengths[2])
+{
+	struct {
+		uint64_t sender;
+		uint32_t count, ends;
+		char bytes[16];
+		struct relay_lengths lengths[2];
+	} block = {1, count, 2, "#ab\r\n#cdefghij\r", {{0, 0, 0}}};
+	struct lined_buffer *buffer;
+	struct relay_message message;
+	bool whole;
+
+	memcpy(block.lengths, lengths, sizeof(block.lengths));
+	buffer = lined_buffer_new(&block, sizeof(block));
+	ck_assert_ptr_nonnull(buffer);
+	whole = relay_message_read(&message, buffer);
+	lined_buffer_unref(buffer);
+	return whole;
+}
+
+START_TEST(a_block_whose_lengths_are_not_its_lines_is_refused)
+{
+	static const struct relay_lengths good[] = {{5, 1, 2}, {11, 9, 2}};
+	static const struct relay_lengths bad[][2] = {
+		{{5, 1, 2}, {12, 1, 2}},
+		{{5, 1, 2}, {10, 1, 2}},
+		{{17, 1, 2}, {UINT32_MAX, 1, 2}},
+		{{5, 4, 2}, {11, 1, 2}},
+		{{5, 1, 6}, {11, 1, 2}},
+		{{5, UINT16_MAX, UINT16_MAX}, {11, 1, 2}},
+		{{0, 1, 0}, {16, 1, 2}},
+	};
+	size_t i;
+
+	ck_assert(is_block(2, good));
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert(!is_block(2, bad[i]));
+	ck_assert(!is_block(5, good));
+	ck_assert(!is_block(UINT32_MAX, good));
 }
 END_TEST
 
@@ -231,6 +278,8 @@ static Suite *make_suite(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase,
 		       lines_are_kept_in_order_and_dropped_from_the_oldest);
+	tcase_add_test(tcase,
+		       a_block_whose_lengths_are_not_its_lines_is_refused);
 	tcase_add_test(tcase, a_line_is_a_repeat_within_its_own_window);
 	tcase_add_test(tcase, many_lines_are_told_apart);
 	tcase_add_test(tcase, digests_depend_on_every_byte_and_on_the_key);

@@ -146,6 +146,37 @@ struct lined_buffer *relay_block_seal(struct relay_block *block,
 	return buffer;
 }
 
+struct relay_lengths relay_message_lengths(const struct relay_message *message,
+					   uint32_t line)
+{
+	struct relay_lengths lengths;
+
+	memcpy(&lengths,
+	       lined_buffer_data(message->buffer) + message->lengths_at +
+		       line * sizeof(lengths),
+	       sizeof(lengths));
+	return lengths;
+}
+
+/* Whether the lengths are those of the lines: a message may come from another
+ * node. */
+static bool message_lengths_fit(const struct relay_message *message)
+{
+	uint64_t bytes = 0;
+	uint32_t i;
+
+	for (i = 0; i < message->count; i++) {
+		struct relay_lengths lengths =
+			relay_message_lengths(message, i);
+
+		if (lengths.len <
+		    (uint32_t)lengths.tag_len + lengths.terminator_len)
+			return false;
+		bytes += lengths.len;
+	}
+	return bytes == message->bytes;
+}
+
 bool relay_message_read(struct relay_message *message,
 			struct lined_buffer *buffer)
 {
@@ -165,19 +196,7 @@ bool relay_message_read(struct relay_message *message,
 	message->bytes_at = sizeof(head);
 	message->bytes = len - sizeof(head) - table;
 	message->lengths_at = len - table;
-	return true;
-}
-
-struct relay_lengths relay_message_lengths(const struct relay_message *message,
-					   uint32_t line)
-{
-	struct relay_lengths lengths;
-
-	memcpy(&lengths,
-	       lined_buffer_data(message->buffer) + message->lengths_at +
-		       line * sizeof(lengths),
-	       sizeof(lengths));
-	return lengths;
+	return message_lengths_fit(message);
 }
 
 uint32_t relay_message_line_len(const struct relay_message *message,
