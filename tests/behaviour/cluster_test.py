@@ -9,17 +9,14 @@ import subprocess
 import threading
 import unittest
 
-from lined_test import HERE, LINED, PATIENCE, Client, DaemonTest, free_port
+from lined_test import HERE, LINED, PATIENCE, WORKERS, Client, DaemonTest
+from lined_test import free_port
 
 # A leak of libnats, see the file.
 os.environ["LSAN_OPTIONS"] = ("suppressions=%s:print_suppressions=0" %
                               os.path.join(HERE, "libnats.supp"))
 SECTION = 'cluster { servers = { "nats://127.0.0.1:4222" }  %s }\n'
 
-CHAT = ('service "lobby" {\n\tprotocol = "chat"\n\tcluster = %s\n'
-        '\tlisten = { "tcp://127.0.0.1:%d" }\n'
-        '\tlimits { clients-per-address = 0  '
-        'connect-rate-per-address = 0 }\n\tchat { flood-rate = 0 }\n%s}\n')
 LINECTL = os.path.abspath(os.environ.get("LINECTL") or
                           os.path.join(os.path.dirname(LINED), "linectl"))
 
@@ -28,6 +25,16 @@ def lobby(extra="cluster = true", protocol="chat"):
     return ('service "lobby" {\n\tprotocol = "%s"\n'
             '\tlisten = { "tcp://127.0.0.1:%d" }\n\t%s\n}\n'
             % (protocol, free_port(), extra))
+
+
+def chat(clustered, port, extra="", options=""):
+    """A service, in which are the config text extra and options of chat."""
+    return ('service "lobby" {\n\tprotocol = "chat"\n\tcluster = %s\n'
+            '\tlisten = { "tcp://127.0.0.1:%d" }\n'
+            '\tlimits { clients-per-address = 0  '
+            'connect-rate-per-address = 0 }\n'
+            '\tchat { flood-rate = 0 %s}\n%s}\n'
+            % ("true" if clustered else "false", port, options, extra))
 
 
 class Nats:
@@ -175,6 +182,7 @@ class ClusterTest(DaemonTest):
     """Nodes with a lease of two seconds, and one nats-server."""
 
     lease = "2s"
+    workers = WORKERS
 
     def setUp(self):
         super().setUp()
@@ -188,7 +196,7 @@ class ClusterTest(DaemonTest):
 
     def serve(self, name, text, joined=True):
         """Starts a node with this config."""
-        config = self.write(text, name + ".conf")
+        config = self.write(text, name + ".conf", self.workers)
         daemon = self.launch(self.arguments(config))
         daemon.wait_notify("READY=1")
         if joined:
@@ -197,10 +205,11 @@ class ClusterTest(DaemonTest):
         daemon.config = config
         return daemon
 
-    def node(self, name, server, joined=True, more="", extra=""):
+    def node(self, name, server, joined=True, more="", extra="", options=""):
         """A node with a chat; its port is in .port."""
         port = free_port()
-        text = self.section(name, server, more) + CHAT % ("true", port, extra)
+        text = self.section(name, server, more) + chat(True, port, extra,
+                                                       options)
         daemon = self.serve(name, text, joined)
         daemon.port = port
         return daemon

@@ -5,7 +5,7 @@ the node serves its own clients. Reloads of the section `cluster`."""
 import os
 
 from certificates import Authority
-from cluster_test import CHAT, ClusterTest, Nats, Person, Proxy
+from cluster_test import ClusterTest, Nats, Person, Proxy, chat
 from lined_test import free_port, main
 
 
@@ -91,10 +91,10 @@ class Tls(TroubleTest):
         bob.say("hello")
         alice.until(r"\[lobby\] <bob> hello$")
         # Leaving and joining again is no end of OpenSSL.
-        for text in CHAT % ("false", a.port, ""), None:
+        for text in chat(False, a.port), None:
             if text is None:
                 text = (self.section("node-a", nats.url("tls"), keys)
-                        + CHAT % ("true", a.port, ""))
+                        + chat(True, a.port))
             self.write(text, "node-a.conf")
             place = a.reload()
         a.wait_log("joined as node node-a", place)
@@ -111,7 +111,7 @@ class Tls(TroubleTest):
 
 class Reload(ClusterTest):
     def write_config(self, node, clustered, server):
-        text = CHAT % ("true" if clustered else "false", node.port, "")
+        text = chat(clustered, node.port)
         if server:
             text = self.section("node-a", server) + text
         self.write(text, "node-a.conf")
@@ -119,7 +119,7 @@ class Reload(ClusterTest):
     def test_join_change_and_leave(self):
         nats = Nats(self)
         port = free_port()
-        a = self.serve("node-a", CHAT % ("false", port, ""), False)
+        a = self.serve("node-a", chat(False, port), False)
         a.port = port
         threads, files = self.threads(a), a.descriptors()
         self.assertFalse([name for name in threads if "nats" in name])
