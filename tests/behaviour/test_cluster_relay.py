@@ -1,46 +1,151 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A relay on several nodes of a cluster."""
+"""A relay on several nodes of a cluster: each line comes once to each reader,
+one node has the upstreams and the targets. On one and four workers."""
 from cluster_test import ClusterTest, Nats
 from lined_test import Client, Server, free_port, main
 
 
-class Relay(ClusterTest):
-    def feed(self, name, nats, upstream):
+class RelayTest(ClusterTest):
+    workers = 1
+
+    def setUp(self):
+        super().setUp()
+        self.nats = Nats(self)
+
+    def relay(self, name, options="", service="feed"):
+        """A node with a relay of these options; its port is in .port."""
         port = free_port()
-        daemon = self.serve(name, self.section(name, nats.url()) + (
-            'service "feed" {\n\tprotocol = "relay"\n\tcluster = true\n'
-            '\tlisten = { "tcp://127.0.0.1:%d" }\n\trelay {\n'
-            '\t\tmode = "upstream"\n\t\tupstream = { "%s" }\n'
-            '\t\tretry-min = 100ms\n\t}\n}\n' % (port, upstream.url)))
+        daemon = self.serve(name, self.section(name, self.nats.url()) + (
+            'service "%s" {\n\tprotocol = "relay"\n\tcluster = true\n'
+            '\tlisten = { "tcp://127.0.0.1:%d" }\n\trelay {\n%s\t}\n}\n'
+            % (service, port, options)))
         daemon.port = port
         return daemon
 
+    def relays(self, options="", count=3):
+        nodes = [self.relay("node-%c" % (97 + i), options)
+                 for i in range(count)]
+        for node in nodes:
+            for i, other in enumerate(nodes):
+                if other is not node:
+                    node.wait_log("node node-%c is there" % (97 + i))
+        return nodes
+
+    def client(self, node):
+        client = Client(("127.0.0.1", node.port))
+        self.addCleanup(client.close)
+        return client
+
+    def reach(self, writer, *readers):
+        """Returns when lines of the writer reach the readers."""
+        def reached(reader):
+            writer.send(b"probe\n")
+            return not reader.is_silent(0.1)
+        for reader in readers:
+            self.eventually(lambda r=reader: reached(r), "the writer's lines")
+        writer.send(b"begin\n")
+        for reader in readers:
+            while reader.line() != b"begin\n":
+                pass
+
+    def primary(self, nodes):
+        """Waits until one node is the primary, and says so; its index."""
+        def found():
+            return [i for i, node in enumerate(nodes) if not node.stopped and
+                    node.logged("this node is now the primary")]
+        self.eventually(found, "a primary")
+        self.assertEqual(len(found()), 1)
+        return found()[0]
+
+
+class Lines(RelayTest):
+    def test_each_line_comes_once_and_in_order(self):
+        nodes = self.relays()
+        writers = [self.client(node) for node in nodes]
+        readers = [self.client(node) for node in nodes]
+        for writer in writers:
+            self.reach(writer, *readers)
+        for i in range(200):
+            for number, writer in enumerate(writers):
+                writer.send(b"%d %d\n" % (number, i))
+        for reader in readers:
+            got = [[], [], []]
+            while [lines[-1:] for lines in got] != [[199]] * 3:
+                line = reader.line()
+                if line not in (b"probe\n", b"begin\n"):
+                    number, i = line.split()
+                    got[int(number)].append(int(i))
+            self.assertEqual(got, [list(range(200))] * 3)
+
+    def test_topic_joins_services_of_nodes(self):
+        a = self.relay("node-a", '\t\ttopic = "t"\n\t\tpublish-only = true\n',
+                       "ingest")
+        b = self.relay("node-b", '\t\ttopic = "t"\n\t\tsubscribe-only = true\n',
+                       "readers")
+        writer, reader = self.client(a), self.client(b)
+        self.reach(writer, reader)
+        writer.send(b"one\ntwo\n")
+        self.assertEqual(reader.line(), b"one\n")
+        self.assertEqual(reader.line(), b"two\n")
+
+
+class LinesOfFourWorkers(Lines):
+    workers = 4
+
+
+class OneOfAKind(RelayTest):
+    def upstream(self, upstream, more=""):
+        return self.relays('\t\tmode = "upstream"\n\t\tupstream = { "%s" }\n'
+                           '\t\tretry-min = 100ms\n%s' % (upstream.url, more))
+
     def test_one_upstream_for_all_is_taken_over(self):
-        nats = Nats(self)
         with Server() as upstream:
-            nodes = [self.feed("node-%c" % (97 + i), nats, upstream)
-                     for i in range(3)]
-            readers = [Client(("127.0.0.1", node.port)) for node in nodes]
-            for reader in readers:
-                self.addCleanup(reader.close)
+            nodes = self.upstream(upstream)
+            readers = [self.client(node) for node in nodes]
             with upstream.accept() as source:
                 for node in nodes:
                     node.wait_log("connected to tcp")
-                source.send(b"one\n")
+                source.send(b"one\ntwo\n")
                 for reader in readers:
                     self.assertEqual(reader.line(), b"one\n")
+                    self.assertEqual(reader.line(), b"two\n")
                 self.assertTrue(upstream.is_left_alone(0.5))
-                first = [i for i, node in enumerate(nodes)
-                         if node.logged("this node is now the primary")]
-                self.assertEqual(len(first), 1)
-                nodes[first[0]].kill()
+                first = self.primary(nodes)
+                nodes[first].kill()
+            del readers[first]
+            with self.takes(0, 20), upstream.accept() as source:
+                source.send(b"three\n")
+                for reader in readers:
+                    self.assertEqual(reader.line(), b"three\n")
+                self.assertTrue(upstream.is_left_alone(0.5))
+
+    def test_lines_of_all_nodes_go_up(self):
+        with Server() as upstream:
+            nodes = self.upstream(upstream, "\t\tsubscribe-only = false\n")
             with upstream.accept() as source:
-                source.send(b"two\n")
-                for i, reader in enumerate(readers):
-                    if i != first[0]:
-                        self.assertEqual(reader.line(), b"two\n")
-                self.assertTrue(upstream.is_left_alone(0.5))
+                for i, node in enumerate(nodes):
+                    self.client(node).send(b"from %d\n" % i)
+                    self.assertEqual(source.line(), b"from %d\n" % i)
+
+    def test_primary_pushes_once(self):
+        with Server() as target:
+            nodes = self.relays('\t\tpush = { "%s" }\n\t\tretry-min = 100ms\n'
+                                % target.url)
+            writers = [self.client(node) for node in nodes]
+            with target.accept() as pushed:
+                first = self.primary(nodes)
+                for i, writer in enumerate(writers):
+                    writer.send(b"%d\n" % i)
+                    self.assertEqual(pushed.line(), b"%d\n" % i)
+                self.assertTrue(target.is_left_alone(0.5))
+                nodes[first].kill()
+            del writers[first]
+            with self.takes(0, 20), target.accept() as pushed:
+                for i, writer in enumerate(writers):
+                    writer.send(b"again %d\n" % i)
+                    self.assertEqual(pushed.line(), b"again %d\n" % i)
+                self.assertTrue(target.is_left_alone(0.5))
 
 
 if __name__ == "__main__":
