@@ -29,23 +29,38 @@ static size_t websocket_control(char *frame, enum websocket_opcode opcode,
 	return head + len;
 }
 
+/* Queues the rest of a frame that was written in part: it comes next, and
+ * cannot be dropped. */
+static void websocket_queue_rest(struct lined_socket *sock, const char *bytes,
+				 size_t len)
+{
+	sock->out.begun = true;
+	if (websocket_queue(sock, bytes, len) < 0)
+		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
+}
+
 /*
- * Writes what the kernel takes, unless output is queued before it; returns how
- * much. What does not go through the queue is no byte that the peer has taken,
- * for idle-timeout: pings, and answers to pings, keep no client.
+ * Writes what the kernel takes and queues the rest. False: output is queued
+ * before it, or the kernel takes nothing. What does not go through the queue is
+ * no byte that the peer has taken, for idle-timeout: pings, and answers to
+ * pings, keep no client.
  */
-static size_t websocket_write(struct lined_socket *sock, const char *bytes,
-			      size_t len)
+static bool websocket_write(struct lined_socket *sock, const char *bytes,
+			    size_t len)
 {
 	const struct iovec piece = {(void *)(uintptr_t)bytes, len};
 	ssize_t n;
 
 	if (!send_queue_is_empty(&sock->out) ||
 	    websocket_lower_holds_output(sock))
-		return 0;
+		return false;
 	n = websocket_lower_send(sock, &piece, 1);
 	socket_mark_dirty(sock);
-	return n > 0 ? (size_t)n : 0;
+	if (n <= 0)
+		return false;
+	if ((size_t)n < len)
+		websocket_queue_rest(sock, bytes + n, len - (size_t)n);
+	return true;
 }
 
 struct pongs {
@@ -58,16 +73,13 @@ struct pongs {
  * every case there is room then. */
 static void pongs_send(struct pongs *pongs)
 {
-	struct iovec rest;
-	size_t n, len = pongs->len;
+	const struct iovec piece = {pongs->bytes, pongs->len};
 
 	pongs->len = 0;
-	if (len == 0 || websocket_of(pongs->sock)->said_close)
+	if (piece.iov_len == 0 || websocket_of(pongs->sock)->said_close)
 		return;
-	n = websocket_write(pongs->sock, pongs->bytes, len);
-	rest.iov_base = pongs->bytes + n;
-	rest.iov_len = len - n;
-	stream_sendv(pongs->sock, &rest, 1, rest.iov_len);
+	if (!websocket_write(pongs->sock, pongs->bytes, piece.iov_len))
+		stream_sendv(pongs->sock, &piece, 1, piece.iov_len);
 }
 
 static void pongs_add(void *arg, const unsigned char *payload, size_t len)
@@ -179,10 +191,9 @@ static void websocket_ping(struct lined_socket *sock)
 {
 	char frame[WEBSOCKET_HEAD_MAX];
 	size_t len = websocket_head(frame, WEBSOCKET_PING, 0);
-	size_t n = websocket_write(sock, frame, len);
 
-	if (n < len)
-		websocket_queue(sock, frame + n, len - n);
+	if (!websocket_write(sock, frame, len))
+		websocket_queue(sock, frame, len);
 }
 
 static void websocket_wake(struct lined_socket *sock)

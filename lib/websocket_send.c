@@ -13,13 +13,15 @@
 
 #include "websocket_encode.h"
 
-void websocket_queue(struct lined_socket *sock, const void *bytes, size_t len)
+int websocket_queue(struct lined_socket *sock, const void *bytes, size_t len)
 {
 	const struct iovec piece = {(void *)(uintptr_t)bytes, len};
 
 	if (send_queue_push(&sock->out, &sock->dispatcher->pool, &piece, 1, len,
-			    false) == 0)
-		counter_add(&sock->group->counters.queued, len);
+			    false) < 0)
+		return -1;
+	counter_add(&sock->group->counters.queued, len);
+	return 0;
 }
 
 static int websocket_send_line(struct lined_socket *sock, const char *line,

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * WebSocket as a transport: frames that the kernel takes in part, queues that
+ * overflow, and closes, where a frame must not be cut. The kernel is a
+ * transport of this test, which takes as many bytes as a test says. The frames
+ * themselves are test-websocket's.
+ */
+#include "config.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "recorder.h"
+#include "support.h"
+#include "websocket_priv.h"
+
+/* How many bytes the kernel takes from now on. */
+static size_t kernel_room;
+
+static ssize_t kernel_send(struct lined_socket *sock,
+			   const struct iovec *vector, int count)
+{
+	size_t len = count > 0 ? vector[0].iov_len : 0;
+	ssize_t n;
+
+	if (len > kernel_room)
+		len = kernel_room;
+	if (len == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	n = send(sock->delegate.fd, vector[0].iov_base, len, MSG_NOSIGNAL);
+	if (n > 0)
+		kernel_room -= (size_t)n;
+	return n;
+}
+
+struct web_case {
+	struct lined_dispatcher *d;
+	struct lined_socket *sock;
+	struct lined_socket_group group;
+	struct recorder recorder;
+	struct transport kernel;
+	int peer;
+};
+
+static void accept_at_once(struct lined_socket *sock, const char *request,
+			   size_t len)
+{
+	(void)request;
+	websocket_accept(sock, len, "OK", 2, 60000);
+}
+
+static void open_case(struct web_case *c)
+{
+	memset(c, 0, sizeof(*c));
+	kernel_room = SIZE_MAX;
+	c->d = support_dispatcher();
+	c->sock = support_pair_in_group(c->d, &recorder_handlers, &c->recorder,
+					&c->group, &c->peer);
+	ck_assert_int_eq(websocket_begin(c->sock, "?", 1, 5000, accept_at_once),
+			 0);
+	support_expect(c->d, c->peer, "OK");
+	c->kernel = transport_stream;
+	c->kernel.send = kernel_send;
+	websocket_of(c->sock)->lower = &c->kernel;
+}
+
+static void close_case(struct web_case *c)
+{
+	lined_dispatcher_free(c->d);
+	close(c->peer);
+	recorder_fini(&c->recorder);
+}
+
+/* The masks are zeros. */
+#define M             "\0\0\0\0"
+#define PUTS(c, text) support_write((c)->peer, text, sizeof(text) - 1)
+
+/* Turns until just these bytes have come. */
+static void peer_expects(struct web_case *c, const char *bytes, size_t len)
+{
+	char got[256];
+	size_t have = 0;
+	unsigned turns;
+	ssize_t n;
+
+	ck_assert_uint_lt(len, sizeof(got));
+	for (turns = 0; have < len && turns < 1000; turns++) {
+		support_run_turns(c->d, 1);
+		n = recv(c->peer, got + have, sizeof(got) - have, MSG_DONTWAIT);
+		ck_assert(n > 0 || (n < 0 && errno == EAGAIN));
+		if (n > 0)
+			have += (size_t)n;
+	}
+	ck_assert_uint_eq(have, len);
+	ck_assert_mem_eq(got, bytes, len);
+}
+
+#define EXPECT(c, text) peer_expects(c, text, sizeof(text) - 1)
+
+/* Lines of which the limit of 32 bytes has room for one. */
+static void overflow(struct web_case *c)
+{
+	c->group.limits.send_queue = 32;
+	lined_socket_set_overflow(c->sock, LINED_OVERFLOW_DROP_OLDEST);
+	for (int i = 0; i < 3; i++)
+		lined_socket_printf(c->sock, "0123456789 line %d\n", i);
+}
+
+static void wait_for_queue(struct web_case *c)
+{
+	while (!lined_socket_is_send_data_buffered(c->sock))
+		support_run_turns(c->d, 1);
+}
+
+/* ---- frames that are half sent ------------------------------------------- */
+
+START_TEST(rest_of_an_answer_to_a_ping_is_not_dropped)
+{
+	struct web_case c;
+
+	open_case(&c);
+	kernel_room = 3;
+	PUTS(&c, "\x89\x85" M "hello");
+	wait_for_queue(&c);
+	overflow(&c);
+	kernel_room = SIZE_MAX;
+	EXPECT(&c, "\x8a\x05hello\x81\x11"
+		   "0123456789 line 2");
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(rest_of_a_ping_is_not_dropped)
+{
+	struct web_case c;
+
+	open_case(&c);
+	kernel_room = 1;
+	socket_transport(c.sock)->wake(c.sock);
+	overflow(&c);
+	kernel_room = SIZE_MAX;
+	EXPECT(&c, "\x89\x00\x81\x11"
+		   "0123456789 line 2");
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(close_within_an_answer_to_a_ping_adds_nothing)
+{
+	struct web_case c;
+
+	open_case(&c);
+	kernel_room = 3;
+	PUTS(&c, "\x89\x85" M "hello");
+	wait_for_queue(&c);
+	kernel_room = SIZE_MAX;
+	lined_socket_close(c.sock);
+	EXPECT(&c, "\x8a\x05h");
+	support_expect_eof(c.d, c.peer);
+	close_case(&c);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("transport-websocket");
+	TCase *half = support_case(suite, "half sent");
+
+	tcase_add_test(half, rest_of_an_answer_to_a_ping_is_not_dropped);
+	tcase_add_test(half, rest_of_a_ping_is_not_dropped);
+	tcase_add_test(half, close_within_an_answer_to_a_ping_adds_nothing);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main(make_suite);
+}
