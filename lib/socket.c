@@ -387,10 +387,11 @@ static void socket_shed(struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = socket_of_delegate(delegate);
 
+	/* First: a transport looks whether the queue has begun. */
+	socket_end(sock, LINED_CLOSE_SLOW, 0);
 	counter_add(&sock->group->counters.queued, -(uint64_t)sock->out.bytes);
 	send_queue_clear(&sock->out, &sock->dispatcher->pool);
 	socket_clear_input(sock);
-	socket_end(sock, LINED_CLOSE_SLOW, 0);
 }
 
 static void socket_phase_free(struct list *ready_link)
