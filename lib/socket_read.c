@@ -87,7 +87,8 @@ static bool stream_add_input(struct lined_socket *sock, char *bytes, size_t len)
 	return true;
 }
 
-/* Reads once. True: bytes, the end of the stream or an error has come. */
+/* Reads once. True: bytes, the end of the stream or an error has come. False
+ * also if the transport has closed the socket. */
 static bool stream_fill(struct lined_socket *sock)
 {
 	size_t size;
@@ -102,6 +103,10 @@ static bool stream_fill(struct lined_socket *sock)
 	if (sock->handlers->handle_input != NULL)
 		size -= LINED_INPUT_SPARE;
 	n = socket_transport(sock)->recv(sock, to, size);
+	if (sock->state == LINED_SOCKET_CLOSED) {
+		input_clear(&sock->in, socket_read_buffer(sock));
+		return false;
+	}
 	if (n > 0)
 		return stream_add_input(sock, to, (size_t)n);
 	if (n == 0)

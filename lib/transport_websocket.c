@@ -241,13 +241,14 @@ static bool websocket_holds_input(const struct lined_socket *sock)
 	       websocket_lower_holds_input(sock);
 }
 
-/* Nothing was decoded, or the peer has closed or broken a rule. */
+/* Nothing was decoded, or the peer has closed or broken a rule; or an answer to
+ * it has closed the socket. */
 static ssize_t websocket_no_input(struct lined_socket *sock,
 				  const struct websocket *ws)
 {
 	if (ws->in.closed)
 		return 0;
-	if (ws->in.failed) {
+	if (ws->in.failed && sock->state != LINED_SOCKET_CLOSED) {
 		lined_socket_close_after_flush(sock, LINED_CLOSE_ERROR, 0);
 		sock->error = EPROTO;
 	}

@@ -182,15 +182,68 @@ START_TEST(shedding_within_a_message_adds_nothing)
 }
 END_TEST
 
+/* ---- the end ------------------------------------------------------------- */
+
+static unsigned inputs;
+
+static size_t count_input(struct lined_socket *sock, void *arg, char *bytes,
+			  size_t len)
+{
+	(void)sock;
+	(void)arg;
+	(void)bytes;
+	inputs++;
+	return len;
+}
+
+/* What comes behind a ping. */
+static const struct {
+	const char *bytes;
+	size_t len;
+} ends[] = {
+	{"\x81\x81" M "a", 7},
+	{"\x88\x80" M, 6},
+	{"\x81\x01x", 3},
+};
+
+/* The answer to a ping is what closes: the line behind it comes too late. */
+START_TEST(overflow_by_an_answer_to_a_ping_ends_the_input)
+{
+	struct lined_socket_handlers handlers = recorder_handlers;
+	char bytes[6 + 125 + 8] = "\x89\xfd";
+	struct web_case c;
+
+	open_case(&c);
+	handlers.handle_input = count_input;
+	lined_socket_set_handlers(c.sock, &handlers, &c.recorder);
+	inputs = 0;
+	/* The queue has room for the line, and not for the answer. */
+	kernel_room = 0;
+	c.group.limits.send_queue = 100;
+	lined_socket_send(c.sock, "hello\n", 6);
+	support_run_turns(c.d, 1);
+	memcpy(bytes + 6 + 125, ends[_i].bytes, ends[_i].len);
+	support_write(c.peer, bytes, 6 + 125 + ends[_i].len);
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_uint_eq(inputs, 0);
+	ck_assert_str_eq(recorder_log(&c.recorder), "#slow");
+	ck_assert_int_eq(c.recorder.error, 0);
+	close_case(&c);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("transport-websocket");
 	TCase *half = support_case(suite, "half sent");
+	TCase *end = support_case(suite, "end");
 
 	tcase_add_test(half, rest_of_an_answer_to_a_ping_is_not_dropped);
 	tcase_add_test(half, rest_of_a_ping_is_not_dropped);
 	tcase_add_test(half, close_within_an_answer_to_a_ping_adds_nothing);
 	tcase_add_test(half, shedding_within_a_message_adds_nothing);
+	tcase_add_loop_test(end, overflow_by_an_answer_to_a_ping_ends_the_input,
+			    0, (int)(sizeof(ends) / sizeof(ends[0])));
 	return suite;
 }
 
