@@ -131,7 +131,7 @@ static void stream_discard(struct lined_socket *sock)
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK ||
 				errno == EINTR)))
 		return;
-	socket_end(sock, sock->reason, 0);
+	socket_end(sock, sock->reason, sock->error);
 }
 
 /* The reader got CLOSED or ERROR: closes the socket when everything is sent. */

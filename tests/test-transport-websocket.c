@@ -232,6 +232,22 @@ START_TEST(overflow_by_an_answer_to_a_ping_ends_the_input)
 }
 END_TEST
 
+START_TEST(fault_of_the_peer_is_told_when_lingering_ends)
+{
+	struct web_case c;
+
+	open_case(&c);
+	PUTS(&c, "\x81\x01x");
+	EXPECT(&c, "\x88\x02\x03\xea");
+	ck_assert_uint_eq(c.recorder.closes, 0);
+	shutdown(c.peer, SHUT_WR);
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_str_eq(recorder_log(&c.recorder), "#error");
+	ck_assert_int_eq(c.recorder.error, EPROTO);
+	close_case(&c);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("transport-websocket");
@@ -244,6 +260,7 @@ static Suite *make_suite(void)
 	tcase_add_test(half, shedding_within_a_message_adds_nothing);
 	tcase_add_loop_test(end, overflow_by_an_answer_to_a_ping_ends_the_input,
 			    0, (int)(sizeof(ends) / sizeof(ends[0])));
+	tcase_add_test(end, fault_of_the_peer_is_told_when_lingering_ends);
 	return suite;
 }
 
