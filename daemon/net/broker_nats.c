@@ -106,16 +106,58 @@ static void nats_link_unref_arg(void *link)
 	nats_link_unref(link);
 }
 
+/* What to do, by a part of the reason. */
+static const struct {
+	const char *part, *advice;
+} nats_advice[] = {
+	{"Authorization Violation",
+	 "user, password, token or credentials are wrong"},
+	{"Permissions Violation", "the user may not do this"},
+	{"issuer certificate",
+	 "tls-ca is not the CA of nats-server's certificate"},
+	{"self-signed certificate",
+	 "tls-ca is not the CA of nats-server's certificate"},
+	{"mismatch", "nats-server's certificate has another name"},
+	{"Secure Connection not available",
+	 "nats-server has no TLS, say nats://"},
+	{"Expected 'PONG'", "does nats-server want tls-certificate?"},
+	{"not enabled",
+	 "JetStream is not enabled there: start nats-server with -js"},
+	{"configuration is different", "lease must be the same on every node"},
+	{"already in use", "lease must be the same on every node"},
+	{"insufficient", "give JetStream more memory (max_mem)"},
+};
+
+static const char *nats_find_advice(const char *reason)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(nats_advice) / sizeof(nats_advice[0]); i++)
+		if (strstr(reason, nats_advice[i].part) != NULL)
+			return nats_advice[i].advice;
+	return NULL;
+}
+
+/* The advice comes first: a reason that names certificates may be long. */
+static void nats_advise(char why[NATS_WHY], const char *reason)
+{
+	const char *advice = nats_find_advice(reason);
+
+	snprintf(why, NATS_WHY, "%s%s%s", advice != NULL ? advice : "",
+		 advice != NULL ? ": " : "", reason);
+}
+
 /* The first reason is kept: those that follow come of it. */
 __attribute__((format(printf, 2, 3))) static void
 nats_link_end(struct nats_link *link, const char *format, ...)
 {
-	char why[NATS_WHY];
+	char reason[NATS_WHY], why[NATS_WHY];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(why, sizeof(why), format, args);
+	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
+	nats_advise(why, reason);
 	pthread_mutex_lock(&link->broker->lock);
 	if (link->why[0] == '\0')
 		memcpy(link->why, why, sizeof(why));
@@ -247,11 +289,18 @@ static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 			  natsStatus status, void *arg)
 {
+	const char *text = NULL;
+	char why[NATS_WHY];
+
 	(void)sub;
-	nats_emit_text(arg, nc, BROKER_TROUBLE,
-		       status == NATS_SLOW_CONSUMER
-			       ? "this node is too slow: lines were dropped"
-			       : natsStatus_GetText(status));
+	if (status == NATS_SLOW_CONSUMER)
+		text = "this node is too slow: lines were dropped";
+	/* It names the subject. */
+	else if (natsConnection_GetLastError(nc, &text) != status ||
+		 text == NULL)
+		text = natsStatus_GetText(status);
+	nats_advise(why, text);
+	nats_emit_text(arg, nc, BROKER_TROUBLE, why);
 }
 
 static void nats_on_closed(natsConnection *nc, void *arg)
@@ -404,15 +453,8 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 	if (s == NATS_OK)
 		return true;
 	nats_explain(why, s, broker->buckets[bucket]);
-	if (s == NATS_NO_RESPONDERS || s == NATS_NO_SERVER_SUPPORT ||
-	    strstr(why, "not enabled") != NULL)
-		nats_link_end(link, "JetStream is not enabled there: start "
-				    "nats-server with -js");
-	else if (strstr(why, "already in use") != NULL)
-		nats_link_end(link,
-			      "bucket %s has other settings: is lease the same "
-			      "on every node?",
-			      broker->buckets[bucket]);
+	if (s == NATS_NO_RESPONDERS || s == NATS_NO_SERVER_SUPPORT)
+		nats_link_end(link, "JetStream: not enabled");
 	else
 		nats_link_end(link, "%s", why);
 	return false;
