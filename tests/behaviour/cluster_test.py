@@ -76,6 +76,22 @@ class Nats:
         self.process.wait()
 
 
+class Wire(Client):
+    """Speaks to nats-server, like a node of another version."""
+
+    def __init__(self, test, nats):
+        super().__init__(("127.0.0.1", nats.port))
+        test.addCleanup(self.close)
+        self.line()
+        self.send(b'CONNECT {"verbose":false,"headers":true}\r\n')
+
+    def publish(self, subject, data):
+        self.send(b"PUB %s %d\r\n%s\r\nPING\r\n"
+                  % (subject.encode(), len(data), data))
+        while self.line() != b"PONG\r\n":
+            pass
+
+
 class Proxy:
     """Forwards connections to nats-server until it is cut."""
 

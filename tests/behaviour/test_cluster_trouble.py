@@ -5,14 +5,14 @@ the node serves its own clients. Reloads of the section `cluster`."""
 import os
 
 from certificates import Authority
-from cluster_test import ClusterTest, Nats, Person, Proxy, chat
+from cluster_test import ClusterTest, Nats, Person, Proxy, Wire, chat
 from lined_test import free_port, main
 
 
 class TroubleTest(ClusterTest):
-    def cut_off(self, server, message, more=""):
+    def cut_off(self, server, message, more="", name="node-a"):
         """A node that cannot join says why, and serves its clients."""
-        node = self.node("node-a", server, False, more)
+        node = self.node(name, server, False, more)
         node.wait_log(message)
         alice = self.person(node, "alice")
         self.assertEqual(alice.who(), ["alice"])
@@ -22,17 +22,56 @@ class TroubleTest(ClusterTest):
 class Trouble(TroubleTest):
     def test_nobody_listens(self):
         self.cut_off("nats://127.0.0.1:%d" % free_port(),
-                     r"cluster: nats://127\.0\.0\.1:\d+: .*No server available")
+                     r"cluster: nats://127\.0\.0\.1:\d+: .*No server avail")
 
     def test_password_is_wrong(self):
         nats = Nats(self, "--user", "lined", "--pass", "right")
-        self.cut_off(nats.url(), "cluster: nats://.*Authorization Violation",
+        self.cut_off(nats.url(), "cluster: nats://.*user, password, token or "
+                     "credentials are wrong: Authorization Violation",
                      '\tuser = "lined"\n\tpassword = "wrong"\n')
 
     def test_password_is_right(self):
         nats = Nats(self, "--user", "lined", "--pass", "right")
         self.node("node-a", nats.url(),
                   more='\tuser = "lined"\n\tpassword = "right"\n')
+
+    def test_token(self):
+        nats = Nats(self, "--auth", "right")
+        self.node("node-a", nats.url(), more='\ttoken = "right"\n')
+        self.cut_off(nats.url(), "token or credentials are wrong",
+                     '\ttoken = "wrong"\n')
+
+    def test_user_may_not_publish(self):
+        with open(self.path("nats.conf"), "w") as f:
+            f.write('authorization { users = [ { user: u, password: p, '
+                    'permissions: { publish: "_INBOX.>" } } ] }\n')
+        nats = Nats(self, "-c", self.path("nats.conf"))
+        self.cut_off(nats.url(), "the user may not do this: Permissions "
+                     r"Violation for Publish to \"\$JS",
+                     '\tuser = "u"\n\tpassword = "p"\n')
+
+    def test_lease_is_another_one(self):
+        nats = Nats(self)
+        self.node("node-a", nats.url())
+        self.lease = "3s"
+        self.cut_off(nats.url(), "cluster: .*lease must be the same on every "
+                     "node", name="node-b")
+
+    def test_node_has_another_version(self):
+        nats = Nats(self)
+        a = self.node("node-a", nats.url())
+        b = self.node("node-b", nats.url())
+        old = Wire(self, nats)
+        old.publish("$KV.lined_nodes.n.old", b"9 80000000000000aa 9.9")
+        for node in a, b:
+            node.wait_log(r"cluster: node old has version 9 of the frames, "
+                          "this one has 1: neither hears the other")
+        # Its frames and its names are nothing to these nodes.
+        old.publish("lined.frames", b"L9l" + bytes(60))
+        old.publish("$KV.lined_names.lobby.nick/alice", b"9 what")
+        alice, bob = self.person(a), self.person(b)
+        bob.say("hello")
+        alice.until(r"\[lobby\] <%s> hello$" % bob.nickname)
 
     def test_jetstream_is_off(self):
         nats = Nats(self, jetstream=False)
@@ -101,12 +140,23 @@ class Tls(TroubleTest):
 
     def test_ca_is_another_one(self):
         self.cut_off(self.server().url("tls"),
-                     "cluster: tls://.*unable to get local issuer certificate",
+                     "cluster: tls://.*tls-ca is not the CA of nats-server's "
+                     "certificate: .*unable to get local issuer certificate",
                      self.keys(ca=Authority(self.dir, "other")))
 
     def test_certificate_has_another_name(self):
         self.cut_off(self.server("DNS:nats.example.org").url("tls"),
-                     "cluster: tls://.*IP address mismatch", self.keys())
+                     "cluster: tls://.*nats-server's certificate has another "
+                     "name: .*IP address mismatch", self.keys())
+
+    def test_server_has_no_tls(self):
+        self.cut_off(Nats(self).url("tls"), "cluster: tls://.*nats-server has "
+                     "no TLS, say nats://", self.keys())
+
+    def test_server_wants_a_certificate(self):
+        self.cut_off(self.server(verify=True).url("tls"),
+                     "cluster: tls://.*does nats-server want tls-certificate",
+                     self.keys())
 
 
 class Reload(ClusterTest):
