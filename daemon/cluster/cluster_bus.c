@@ -461,13 +461,13 @@ void cluster_bus_take(struct cluster *cluster, struct broker_event *event)
 	struct frame frame;
 	struct node *node;
 
-	if (!frame_read(&frame, event->text, event->len)) {
+	/* Its own lines of a connection before may come, too. */
+	if (!frame_read(&frame, event->text, event->len) ||
+	    frame.number == cluster->out.number ||
+	    (frame.kind != FRAME_LINES &&
+	     !nodes_read_name(name, frame.data, frame.len))) {
 		cluster_bus_free_event(cluster, event);
 		return;
-	}
-	if (frame.kind != FRAME_LINES && frame.len <= NODE_NAME_MAX) {
-		memcpy(name, frame.data, frame.len);
-		name[frame.len] = '\0';
 	}
 	if (frame.kind == FRAME_PROBE) {
 		if (strcmp(name, cluster->nodes.name) == 0 &&

@@ -54,7 +54,8 @@ bool frame_read(struct frame *frame, const char *bytes, size_t len)
 	const char *at = bytes + 4;
 
 	if (len < FRAME_HEADER || bytes[0] != FRAME_MAGIC ||
-	    bytes[1] != FRAME_VERSION)
+	    bytes[1] != FRAME_VERSION ||
+	    memchr("lhq", bytes[2], strlen("lhq")) == NULL)
 		return false;
 	frame->kind = (enum frame_kind)bytes[2];
 	frame->number = frame_get(&at, 8);

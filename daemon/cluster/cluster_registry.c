@@ -143,7 +143,8 @@ static void *cluster_names_came(struct names *names, const char *key,
 	if (dot == NULL || strlen(key) >= KEY_MAX ||
 	    value->len > LINED_REGISTRY_VALUE_MAX ||
 	    nodes_unescape(service_name, key, (size_t)(dot - key)) == NULL ||
-	    nodes_unescape(name, dot + 1, strlen(dot + 1)) == NULL)
+	    nodes_unescape(name, dot + 1, strlen(dot + 1)) == NULL ||
+	    name[0] == '\0' || strlen(name) > LINED_REGISTRY_NAME_MAX)
 		return NULL;
 	service = cluster_find_service(cluster_of_names(names), service_name,
 				       strlen(service_name));

@@ -20,6 +20,8 @@
 #define NODE_PREFIX   "n."
 
 #define NODES_GONE_MAX 256
+/* A frame of one more node is dropped, unless it has a lease. */
+#define NODES_HEARD_MAX 1024
 
 /* Behind these, tags of the names, which count from 1. */
 #define NODES_TAGS (UINT64_C(1) << 62)
@@ -46,20 +48,37 @@ char *nodes_escape(char *out, const char *text)
 char *nodes_unescape(char *out, const char *text, size_t len)
 {
 	const char *end = text + len;
-	unsigned byte;
+	char again[4];
 
+	out[0] = '\0';
 	while (text < end) {
-		if (*text != '=') {
-			*out++ = *text++;
-			continue;
-		}
-		if (end - text < 3 || sscanf(text + 1, "%2x", &byte) != 1)
+		unsigned byte = (unsigned char)*text;
+
+		if (byte == '=' && sscanf(text + 1, "%2X", &byte) != 1)
 			return NULL;
-		*out++ = (char)byte;
-		text += 3;
+		out[0] = (char)byte;
+		out[1] = '\0';
+		nodes_escape(again, out++);
+		if (byte == 0 || strncmp(text, again, strlen(again)) != 0)
+			return NULL;
+		text += strlen(again);
 	}
-	*out = '\0';
 	return out;
+}
+
+bool nodes_read_name(char name[NODE_NAME_MAX + 1], const char *text, size_t len)
+{
+	size_t i;
+
+	if (len == 0 || len > NODE_NAME_MAX)
+		return false;
+	for (i = 0; i < len; i++) {
+		if (!nodes_is_plain((unsigned char)text[i]) && text[i] != '.')
+			return false;
+		name[i] = text[i];
+	}
+	name[len] = '\0';
+	return true;
 }
 
 /* ---- the list ----------------------------------------------------------- */
@@ -86,6 +105,7 @@ static struct node *nodes_add(struct nodes *nodes, uint64_t number,
 	list_init(&node->waiting);
 	snprintf(node->name, sizeof(node->name), "%016" PRIx64, number);
 	list_append(&nodes->list, &node->link);
+	nodes->count++;
 	return node;
 }
 
@@ -93,6 +113,7 @@ static void nodes_remove(struct nodes *nodes, struct node *node)
 {
 	nodes->ops->gone(nodes, node);
 	nodes->gone -= node->gone;
+	nodes->count--;
 	list_remove(&node->link);
 	free(node);
 }
@@ -262,11 +283,12 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 {
 	struct node *node = nodes_find(nodes, number);
 	struct node *other, *next;
-	char name[3 * NODE_NAME_MAX + 1];
+	char text[3 * NODE_NAME_MAX + 2], name[NODE_NAME_MAX + 1];
 
-	if (strlen(key) >= sizeof(name) ||
-	    nodes_unescape(name, key, strlen(key)) == NULL ||
-	    strlen(name) > NODE_NAME_MAX || number == nodes->number)
+	if (strlen(key) >= sizeof(text) - 1 ||
+	    nodes_unescape(text, key, strlen(key)) == NULL ||
+	    !nodes_read_name(name, text, strlen(text)) ||
+	    number == nodes->number)
 		return;
 	if (node == NULL)
 		node = nodes_add(nodes, number, now_us);
@@ -397,6 +419,14 @@ struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 
 	if (name != NULL && strcmp(name, nodes->name) == 0) {
 		nodes->twin_heard_us = now_us;
+		return NULL;
+	}
+	if (node == NULL && nodes->count >= NODES_HEARD_MAX) {
+		if (!nodes->full_logged)
+			log_err("cluster: %zu nodes: lines of others that have "
+				"no lease are dropped",
+				nodes->count);
+		nodes->full_logged = true;
 		return NULL;
 	}
 	if (node == NULL)

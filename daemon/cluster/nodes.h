@@ -72,14 +72,14 @@ struct nodes {
 	char name[NODE_NAME_MAX + 1], key[3 * NODE_NAME_MAX + 8];
 	uint64_t number, lease_us;
 	enum nodes_state state;
-	struct list list; /* struct node */
-	size_t gone;      /* how many of them are */
+	struct list list;   /* struct node */
+	size_t count, gone; /* all of them, and those that are */
 
 	uint64_t opened_us, asked_us, renewed_us;
 	uint64_t own_revision, tags;
 	uint64_t own_tag, primary_tag; /* requests under way; 0: none */
 	uint64_t twin, twin_heard_us;  /* another node of this name; 0: none */
-	bool twin_logged, ever_joined;
+	bool twin_logged, full_logged, ever_joined;
 	uint64_t round_trip_us; /* of the last renewal */
 
 	uint64_t primary, primary_revision; /* number; 0: none */
@@ -104,7 +104,7 @@ void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision);
 void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
 		    bool done, uint64_t now_us);
 /* A frame of a node has come; name NULL: it does not say its name. NULL: it is
- * this node's own name, or no memory. */
+ * this node's own name, or one node too many, or no memory. */
 struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 			 uint64_t now_us);
 /* To be called thirty times in the lease's time. */
@@ -115,10 +115,15 @@ bool nodes_is_alive(const struct nodes *nodes, uint64_t number);
 /* Whether this node and all others hear each other, as far as it knows. */
 bool nodes_are_whole(const struct nodes *nodes);
 
+/* Copies a name of len bytes. False: no node has such a name. */
+bool nodes_read_name(char name[NODE_NAME_MAX + 1], const char *text,
+		     size_t len);
+
 /* Writes a text as a key of the broker may contain it: bytes other than A-Z a-z
  * 0-9 - _ / as =XX. out needs 3 * strlen(text) + 1 bytes. Returns the end. */
 char *nodes_escape(char *out, const char *text);
-/* The reverse, of len bytes; NULL: it is not such a text. */
+/* The reverse, of len bytes, which need as much room and one byte more. NULL:
+ * nodes_escape() does not write such a text, so that no two are the same. */
 char *nodes_unescape(char *out, const char *text, size_t len);
 
 #endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One node over a broker that the test plays: what it makes of the frames and
+ * entries of other nodes, whoever has written them, and what it counts.
+ */
+#include "config.h"
+
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lined/bus.h>
+
+#include "cluster/cluster.h"
+#include "threads/bus.h"
+#include "worker_fixture.h"
+
+/* The number of another node, and the life of the buckets. */
+#define OTHER  UINT64_C(0x8000000000000b0b)
+#define BUCKET UINT64_C(77)
+
+static const struct lined_protocol quiet = {
+	.abi = LINED_ABI,
+	.size = sizeof(struct lined_protocol),
+	.name = "quiet",
+};
+
+static const char *const servers[] = {"nats://127.0.0.1:4222"};
+static const struct broker_settings settings = {
+	.servers = servers,
+	.server_count = 1,
+	.name = "node-a",
+	.prefix = "test",
+};
+
+/* ---- the broker ---------------------------------------------------------- */
+
+static struct {
+	void (*event)(void *arg, struct broker_event *event);
+	void *arg;
+	bool refuses; /* to open */
+	bool drops;
+	struct broker_request *last; /* of the kind that is looked for */
+	size_t frames, frame_max;
+	uint64_t life;
+} broker;
+
+static void *broker_open(const struct broker_settings *given, uint32_t lease_ms,
+			 void (*event)(void *arg, struct broker_event *event),
+			 void *arg)
+{
+	(void)given, (void)lease_ms;
+	if (broker.refuses) {
+		errno = EAGAIN;
+		return NULL;
+	}
+	broker.event = event;
+	broker.arg = arg;
+	return &broker;
+}
+
+static void broker_close(void *arg)
+{
+	(void)arg;
+	broker.event = NULL;
+}
+
+static void broker_send(void *arg, struct broker_request *request)
+{
+	(void)arg;
+	broker.frames += request->kind == BROKER_SEND;
+	free(broker.last);
+	broker.last = request;
+}
+
+static size_t broker_backlog(const void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static size_t broker_frame_max(const void *arg)
+{
+	(void)arg;
+	return broker.frame_max;
+}
+
+static const struct broker_ops ops = {
+	.open = broker_open,
+	.close = broker_close,
+	.send = broker_send,
+	.backlog = broker_backlog,
+	.frame_max = broker_frame_max,
+};
+
+/* ---- the node ------------------------------------------------------------ */
+
+struct stage {
+	struct hall hall;
+	struct cluster *cluster;
+	struct registry *registry;
+	struct cluster_service *service;
+	struct bus_member member;
+	struct lined_subscription *subscription;
+	char heard[256]; /* on the topic "t" of the service "a" */
+	struct lined_buffer *kept[64];
+	size_t kept_count;
+	bool keeps;
+};
+
+static void turn(struct stage *stage)
+{
+	ck_assert_int_ge(lined_dispatcher_poll(stage->hall.main, 0), 0);
+}
+
+static void tell(struct stage *stage, enum broker_event_kind kind,
+		 enum broker_bucket bucket, uint64_t revision, const char *key,
+		 const char *text)
+{
+	struct broker_event *event = broker_event_new(
+		kind, key, text, text != NULL ? strlen(text) : 0);
+
+	ck_assert_ptr_nonnull(event);
+	event->bucket = bucket;
+	event->revision = revision;
+	event->life = broker.life;
+	event->number = kind == BROKER_UP ? BUCKET : 0;
+	broker.event(broker.arg, event);
+	turn(stage);
+}
+
+static void answer(struct stage *stage, enum broker_event_kind kind,
+		   uint64_t tag, uint64_t revision)
+{
+	struct broker_event *event = broker_event_new(kind, NULL, NULL, 0);
+
+	ck_assert_ptr_nonnull(event);
+	event->tag = tag;
+	event->revision = revision;
+	event->life = broker.life;
+	broker.event(broker.arg, event);
+	turn(stage);
+}
+
+static struct cluster_report report_of(const struct stage *stage)
+{
+	struct cluster_report report;
+
+	cluster_describe(stage->cluster, &report);
+	return report;
+}
+
+/* The link is up, and the node is joined; the stream of names ends with this
+ * revision. */
+static void join(struct stage *stage, uint64_t revision)
+{
+	broker.life++;
+	tell(stage, BROKER_UP, 0, 0, NULL, NULL);
+	tell(stage, BROKER_LISTED, BROKER_NAMES, revision, NULL, NULL);
+	tell(stage, BROKER_LISTED, BROKER_NODES, 0, NULL, NULL);
+	ck_assert_int_eq(broker.last->kind, BROKER_STORE);
+	answer(stage, BROKER_DONE, broker.last->tag, 1);
+	ck_assert(report_of(stage).up);
+}
+
+static void on_line(void *arg, struct lined_buffer *message)
+{
+	struct stage *stage = arg;
+	size_t len = lined_buffer_len(message);
+
+	if (stage->keeps && stage->kept_count < 64) {
+		stage->kept[stage->kept_count++] = lined_buffer_ref(message);
+	} else {
+		must(strlen(stage->heard) + len < sizeof(stage->heard));
+		strncat(stage->heard, lined_buffer_data(message), len);
+	}
+}
+
+static void on_hold(struct bus_member *member, bool on)
+{
+	(void)member, (void)on;
+}
+
+static void stage_open(struct stage *stage)
+{
+	memset(stage, 0, sizeof(*stage));
+	memset(&broker, 0, sizeof(broker));
+	broker.frame_max = 1 << 20;
+	hall_open(&stage->hall, 1, &quiet, NULL);
+	stage->registry =
+		registry_new(stage->hall.workers, 1, 0, &cluster_registry);
+	ck_assert_ptr_nonnull(stage->registry);
+	stage->cluster = cluster_new(stage->hall.main, stage->hall.workers, 1,
+				     &ops, NULL);
+	ck_assert_ptr_nonnull(stage->cluster);
+	stage->service = cluster_add(stage->cluster, "a", 1, stage->registry);
+	ck_assert_ptr_nonnull(stage->service);
+	turn(stage);
+	bus_member_init(&stage->member, &stage->hall.workers[0],
+			stage->hall.instances[0][0], 1, on_hold);
+	stage->member.clustered = "a";
+	stage->subscription =
+		bus_subscribe(&stage->member, 1, "t", on_line, stage);
+	ck_assert_ptr_nonnull(stage->subscription);
+}
+
+static void stage_close(struct stage *stage)
+{
+	size_t i;
+
+	for (i = 0; i < stage->kept_count; i++)
+		lined_buffer_unref(stage->kept[i]);
+	bus_unsubscribe(stage->subscription);
+	bus_member_leave(&stage->member);
+	bus_member_fini(&stage->member);
+	cluster_open(stage->cluster, NULL, 0);
+	turn(stage);
+	cluster_remove(stage->service);
+	registry_unref(stage->registry);
+	cluster_free(stage->cluster);
+	hall_close(&stage->hall);
+	free(broker.last);
+}
+
+static void stage_begin(struct stage *stage)
+{
+	stage_open(stage);
+	ck_assert_int_eq(cluster_open(stage->cluster, &settings, 60000), 0);
+	join(stage, 0);
+}
+
+static const char *owner_of(const struct registry *registry, const char *name)
+{
+	struct name_node *node =
+		name_set_find(&registry->replicas[0].names, name);
+
+	return node != NULL ? node->text : NULL;
+}
+
+/* ---- frames ---------------------------------------------------------------
+ */
+
+struct frame_text {
+	char bytes[1 << 17];
+	size_t len;
+	uint32_t lines;
+};
+
+static void put(struct frame_text *frame, uint64_t number, size_t bytes)
+{
+	while (bytes-- > 0)
+		frame->bytes[frame->len++] = (char)(number >> (8 * bytes));
+}
+
+static void frame_begin(struct frame_text *frame, char kind, uint64_t node,
+			uint64_t line, uint64_t revision)
+{
+	frame->len = frame->lines = 0;
+	put(frame, 'L', 1);
+	put(frame, '1', 1);
+	put(frame, (uint64_t)kind, 1);
+	put(frame, 0, 1);
+	put(frame, node, 8);
+	put(frame, line, 8);
+	put(frame, 0, 4);
+	put(frame, BUCKET, 8);
+	put(frame, revision, 8);
+}
+
+static void frame_text(struct frame_text *frame, const char *text)
+{
+	memcpy(frame->bytes + frame->len, text, strlen(text));
+	frame->len += strlen(text);
+}
+
+static void frame_line(struct frame_text *frame, const char *text)
+{
+	put(frame, 1, 1);
+	frame_text(frame, "a");
+	put(frame, 1, 1);
+	frame_text(frame, "t");
+	put(frame, 0, 1);
+	put(frame, strlen(text), 4);
+	frame_text(frame, text);
+	frame->lines++;
+}
+
+static void frame_send(struct stage *stage, struct frame_text *frame)
+{
+	size_t len = frame->len;
+	struct broker_event *event;
+
+	frame->len = 20;
+	put(frame, frame->lines, 4);
+	event = broker_event_new(BROKER_FRAME, NULL, frame->bytes, len);
+	ck_assert_ptr_nonnull(event);
+	event->life = broker.life;
+	broker.event(broker.arg, event);
+	turn(stage);
+}
+
+static void send_line(struct stage *stage, char kind, uint64_t node,
+		      uint64_t line, uint64_t revision, const char *text)
+{
+	static struct frame_text frame;
+
+	frame_begin(&frame, kind, node, line, revision);
+	frame_line(&frame, text);
+	frame_send(stage, &frame);
+}
+
+/* ---- names ----------------------------------------------------------------
+ */
+
+START_TEST(two_keys_are_never_one_name)
+{
+	/* The second and the following would be the first name, too. */
+	static const char *const keys[] = {"a.bob",   "a.=62ob", "a.b=6fb",
+					   "a.b=6Fb", "a.b= 6b", "a.b=00b",
+					   "a.",      "=61.bob"};
+	struct stage stage;
+	size_t i;
+
+	stage_begin(&stage);
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		tell(&stage, BROKER_STORED, BROKER_NAMES, i + 1, keys[i],
+		     "1 8000000000000b0b 5 6\nvalue");
+	ck_assert_uint_eq(stage.registry->replicas[0].counters.names, 1);
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		tell(&stage, BROKER_ERASED, BROKER_NAMES, i + 100, keys[i], "");
+	ck_assert_uint_eq(stage.registry->replicas[0].counters.names, 0);
+	ck_assert_ptr_null(owner_of(stage.registry, "bob"));
+	stage_close(&stage);
+}
+END_TEST
+
+/* ---- lines ----------------------------------------------------------------
+ */
+
+/* What it is in the frames of this node; the last one said hello. */
+static uint64_t own_number(void)
+{
+	uint64_t number = 0;
+	size_t i;
+
+	ck_assert_int_eq(broker.last->kind, BROKER_SEND);
+	for (i = 4; i < 12; i++)
+		number = number << 8 | (unsigned char)broker.last->data[i];
+	return number;
+}
+
+START_TEST(what_is_no_frame_of_another_node_is_ignored)
+{
+	struct stage stage;
+
+	stage_begin(&stage);
+	send_line(&stage, 'l', own_number(), 1, 0, "own");
+	send_line(&stage, 'x', OTHER, 1, 0, "unknown");
+	ck_assert_uint_eq(report_of(&stage).nodes, 0);
+	send_line(&stage, 'h', OTHER, 1, 0, "\033[2Jnode");
+	ck_assert_uint_eq(report_of(&stage).nodes, 0);
+	send_line(&stage, 'l', OTHER, 1, 0, "line");
+	ck_assert_str_eq(stage.heard, "line");
+	ck_assert_uint_eq(report_of(&stage).nodes, 1);
+	stage_close(&stage);
+}
+END_TEST
+
+START_TEST(nodes_without_a_lease_are_not_many)
+{
+	struct stage stage;
+	uint64_t i;
+
+	stage_begin(&stage);
+	for (i = 0; i < 3000; i++)
+		send_line(&stage, 'l', OTHER + i, 1, 0, "");
+	ck_assert_uint_lt(report_of(&stage).nodes, 2000);
+	tell(&stage, BROKER_STORED, BROKER_NODES, 9, "n.node-b",
+	     "1 80000000000a0000 1.0");
+	send_line(&stage, 'l', UINT64_C(0x80000000000a0000), 1, 0, "line");
+	ck_assert_str_eq(stage.heard, "line");
+	stage_close(&stage);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("cluster");
+	TCase *names = support_case(suite, "names");
+	TCase *lines = support_case(suite, "lines");
+
+	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
+	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
+	tcase_add_test(names, two_keys_are_never_one_name);
+	return suite;
+}
+
+int main(void)
+{
+	return support_main_once(make_suite);
+}
