@@ -42,7 +42,7 @@ static struct {
 	void *arg;
 	bool refuses; /* to open */
 	bool drops;
-	struct broker_request *last; /* of the kind that is looked for */
+	struct broker_request *last;
 	size_t frames, frame_max;
 	uint64_t life;
 } broker;
@@ -67,12 +67,17 @@ static void broker_close(void *arg)
 	broker.event = NULL;
 }
 
-static void broker_send(void *arg, struct broker_request *request)
+static bool broker_send(void *arg, struct broker_request *request)
 {
 	(void)arg;
+	if (broker.drops) {
+		free(request);
+		return false;
+	}
 	broker.frames += request->kind == BROKER_SEND;
 	free(broker.last);
 	broker.last = request;
+	return true;
 }
 
 static size_t broker_backlog(const void *arg)
@@ -385,6 +390,40 @@ START_TEST(nodes_without_a_lease_are_not_many)
 }
 END_TEST
 
+static void publish(struct stage *stage, const char *text)
+{
+	struct lined_buffer *buffer = lined_buffer_new(text, strlen(text));
+
+	ck_assert_ptr_nonnull(buffer);
+	ck_assert_int_eq(bus_publish(&stage->member, 1, "t", buffer), 0);
+	lined_buffer_unref(buffer);
+	turn(stage);
+}
+
+START_TEST(what_the_broker_drops_is_not_sent)
+{
+	struct broker_event *down;
+	struct stage stage;
+
+	stage_begin(&stage);
+	publish(&stage, "one");
+	broker.drops = true;
+	publish(&stage, "two");
+	ck_assert_uint_eq(report_of(&stage).sent, 1);
+	ck_assert_uint_eq(report_of(&stage).unsent, 1);
+	/* Its queue had the first line. */
+	down = broker_event_new(BROKER_DOWN, NULL, "cut", 3);
+	ck_assert_ptr_nonnull(down);
+	down->life = broker.life;
+	down->number = 1;
+	broker.event(broker.arg, down);
+	turn(&stage);
+	ck_assert_uint_eq(report_of(&stage).sent, 0);
+	ck_assert_uint_eq(report_of(&stage).unsent, 2);
+	stage_close(&stage);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("cluster");
@@ -393,6 +432,7 @@ static Suite *make_suite(void)
 
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
+	tcase_add_test(lines, what_the_broker_drops_is_not_sent);
 	tcase_add_test(names, two_keys_are_never_one_name);
 	return suite;
 }

@@ -264,6 +264,7 @@ static bool cluster_handle(struct cluster *cluster, struct broker_event *event,
 			cluster_be_alone(cluster, now_us);
 		return true;
 	case BROKER_TROUBLE:
+		cluster_out_unsend(&cluster->out, event->number);
 		log_warning("cluster: %s: %s", cluster->settings->servers[0],
 			    event->text);
 		return true;
@@ -274,6 +275,7 @@ static bool cluster_handle(struct cluster *cluster, struct broker_event *event,
 		return true;
 	switch (event->kind) {
 	case BROKER_DOWN:
+		cluster_out_unsend(&cluster->out, event->number);
 		cluster_trouble(cluster, event->text);
 		cluster_down(cluster, now_us);
 		break;

@@ -79,6 +79,7 @@ void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
 		.revision = atomic_load(&out->revision),
 	};
 	struct broker_request *request = NULL;
+	bool sent = false;
 
 	pthread_mutex_lock(&out->lock);
 	frame.line = out->next_line;
@@ -87,13 +88,18 @@ void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
 	if (out->broker != NULL &&
 	    (kind != FRAME_LINES || atomic_load(&out->up)))
 		request = broker_request_new(BROKER_SEND, NULL, bytes, len);
-	if (request != NULL)
-		out->ops->send(out->broker, request);
+	if (request != NULL) {
+		request->lines = lines;
+		sent = out->ops->send(out->broker, request);
+	}
 	pthread_mutex_unlock(&out->lock);
-	if (request != NULL)
-		atomic_fetch_add(&out->sent, lines);
-	else
-		atomic_fetch_add(&out->unsent, lines);
+	atomic_fetch_add(sent ? &out->sent : &out->unsent, lines);
+}
+
+void cluster_out_unsend(struct cluster_out *out, uint64_t lines)
+{
+	atomic_fetch_sub(&out->sent, lines);
+	atomic_fetch_add(&out->unsent, lines);
 }
 
 void cluster_out_send_name(struct cluster_out *out, enum frame_kind kind,

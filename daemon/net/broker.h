@@ -37,15 +37,18 @@ enum broker_bucket {
 /* ---- events ------------------------------------------------------------- */
 
 enum broker_event_kind {
-	BROKER_UP,      /* connected; number: the life of the buckets */
-	BROKER_DOWN,    /* an end of what UP began; text: the reason */
+	BROKER_UP, /* connected; number: the life of the buckets */
+	/* An end of what UP began; text: the reason; number: the lines of
+	 * requests that were taken and not written. */
+	BROKER_DOWN,
 	BROKER_REFUSED, /* an attempt to connect has failed; text: why */
-	BROKER_TROUBLE, /* something is lost, the connection stays; text */
-	BROKER_FRAME,   /* of another node; text is its bytes */
-	BROKER_STORED,  /* an entry: bucket, key, revision, text: its value */
-	BROKER_ERASED,  /* bucket, key, revision */
-	BROKER_LISTED,  /* all entries that the bucket had at UP were given */
-	BROKER_DONE,    /* a request: tag, revision */
+	/* Something is lost, the connection stays; text; number: as DOWN. */
+	BROKER_TROUBLE,
+	BROKER_FRAME,  /* of another node; text is its bytes */
+	BROKER_STORED, /* an entry: bucket, key, revision, text: its value */
+	BROKER_ERASED, /* bucket, key, revision */
+	BROKER_LISTED, /* all entries that the bucket had at UP were given */
+	BROKER_DONE,   /* a request: tag, revision */
 	/* The request changed nothing, because the key's last revision is
 	 * another one: tag, revision (0: there is no such key). */
 	BROKER_FAILED,
@@ -81,12 +84,13 @@ enum broker_request_kind {
 /* One block of malloc(). A key is one or more of A-Z a-z 0-9 - / _ = with dots
  * between them. */
 struct broker_request {
-	struct broker_request *next;
+	struct broker_request *next; /* for the broker */
 	enum broker_request_kind kind;
 	enum broker_bucket bucket;
 	/* The last revision of the key; 0: there must be none. */
 	uint64_t expected;
-	uint64_t tag; /* of the answer, which is lost if the link goes down */
+	uint64_t tag;   /* of the answer, which is lost if the link goes down */
+	uint32_t lines; /* in a frame */
 	const char *key;
 	const char *data;
 	size_t len;
@@ -111,10 +115,10 @@ struct broker_ops {
 	/* Sends what is queued, for half a second at most. event() is not
 	 * called after it has returned. */
 	void (*close)(void *broker);
-	/* Takes over a list of requests, linked by `next`; while the link is
-	 * down they are freed. Requests of one thread keep their order. Does
-	 * not block. MT-safe. */
-	void (*send)(void *broker, struct broker_request *first);
+	/* Takes over a request. False: it was freed, because the link is down
+	 * or takes nothing. Requests of one thread keep their order. Does not
+	 * block. MT-safe. */
+	bool (*send)(void *broker, struct broker_request *request);
 	/* The bytes that were not written to the link yet. MT-safe. */
 	size_t (*backlog)(const void *broker);
 	/* The longest frame. MT-safe. */

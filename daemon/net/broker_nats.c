@@ -64,6 +64,7 @@ struct nats_link {
 	struct nats_watch watches[BROKER_BUCKETS];
 	/* The thread's alone: a callback is given its connection. */
 	natsConnection *nc;
+	uint64_t unsent; /* lines of requests that were not written */
 	jsCtx *js;
 	natsSubscription *frames, *answers;
 };
@@ -179,9 +180,15 @@ static void nats_emit(struct nats_link *link, natsConnection *nc,
 }
 
 static void nats_emit_text(struct nats_link *link, natsConnection *nc,
-			   enum broker_event_kind kind, const char *text)
+			   enum broker_event_kind kind, const char *text,
+			   uint64_t unsent)
 {
-	nats_emit(link, nc, broker_event_new(kind, NULL, text, strlen(text)));
+	struct broker_event *event =
+		broker_event_new(kind, NULL, text, strlen(text));
+
+	if (event != NULL)
+		event->number = unsent;
+	nats_emit(link, nc, event);
 }
 
 static void nats_emit_end(struct nats_link *link, enum broker_event_kind kind)
@@ -192,7 +199,8 @@ static void nats_emit_end(struct nats_link *link, enum broker_event_kind kind)
 	memcpy(why, link->why, sizeof(why));
 	pthread_mutex_unlock(&link->broker->lock);
 	nats_emit_text(link, link->nc, kind,
-		       why[0] != '\0' ? why : "the connection was closed");
+		       why[0] != '\0' ? why : "the connection was closed",
+		       link->unsent);
 }
 
 static void nats_emit_listed(struct nats_watch *watch, natsConnection *nc)
@@ -300,7 +308,7 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 		 text == NULL)
 		text = natsStatus_GetText(status);
 	nats_advise(why, text);
-	nats_emit_text(arg, nc, BROKER_TROUBLE, why);
+	nats_emit_text(arg, nc, BROKER_TROUBLE, why, 0);
 }
 
 static void nats_on_closed(natsConnection *nc, void *arg)
@@ -597,7 +605,8 @@ static natsStatus nats_write_purge(struct nats_link *link,
 	return natsConnection_PublishString(link->nc, subject, text);
 }
 
-static void nats_write(struct nats_link *link,
+/* False: it was not written. */
+static bool nats_write(struct nats_link *link,
 		       const struct broker_request *request)
 {
 	struct nats_broker *broker = link->broker;
@@ -620,26 +629,23 @@ static void nats_write(struct nats_link *link,
 	}
 	atomic_store(&broker->writing_since, 0);
 	if (s == NATS_OK || atomic_load(&link->closed))
-		return;
+		return s == NATS_OK;
 	nats_explain(why, s, "write");
 	if (s == NATS_MAX_PAYLOAD && request->kind == BROKER_SEND) {
-		nats_emit_text(link, link->nc, BROKER_TROUBLE, why);
-		return;
+		nats_emit_text(link, link->nc, BROKER_TROUBLE, why,
+			       request->lines);
+		return true;
 	}
 	nats_link_end(link, "%s", why);
 	natsConnection_Close(link->nc);
+	return false;
 }
 
-static void nats_free_requests(struct nats_broker *broker,
-			       struct broker_request *request)
+static void nats_free_request(struct nats_broker *broker,
+			      struct broker_request *request)
 {
-	struct broker_request *next;
-
-	for (; request != NULL; request = next) {
-		next = request->next;
-		atomic_fetch_sub(&broker->backlog, request->len);
-		free(request);
-	}
+	atomic_fetch_sub(&broker->backlog, request->len);
+	free(request);
 }
 
 /* Under lock. */
@@ -669,10 +675,10 @@ static void nats_serve(struct nats_link *link)
 		pthread_mutex_unlock(&broker->lock);
 		for (; request != NULL; request = next) {
 			next = request->next;
-			request->next = NULL;
-			if (!atomic_load(&link->closed))
-				nats_write(link, request);
-			nats_free_requests(broker, request);
+			if (atomic_load(&link->closed) ||
+			    !nats_write(link, request))
+				link->unsent += request->lines;
+			nats_free_request(broker, request);
 		}
 	}
 	if (closing)
@@ -708,15 +714,20 @@ static void nats_link_close(struct nats_link *link)
 	nats_link_unref(link);
 }
 
-static void nats_set_up(struct nats_broker *broker, bool up)
+static void nats_set_up(struct nats_link *link, bool up)
 {
-	struct broker_request *request;
+	struct nats_broker *broker = link->broker;
+	struct broker_request *request, *next;
 
 	pthread_mutex_lock(&broker->lock);
 	broker->up = up;
 	request = up ? NULL : nats_take_requests(broker);
 	pthread_mutex_unlock(&broker->lock);
-	nats_free_requests(broker, request);
+	for (; request != NULL; request = next) {
+		next = request->next;
+		link->unsent += request->lines;
+		nats_free_request(broker, request);
+	}
 }
 
 static bool nats_prepare(struct nats_link *link, uint64_t *life)
@@ -751,14 +762,14 @@ static bool nats_run_link(struct nats_broker *broker)
 		nats_link_close(link);
 		return false;
 	}
-	nats_set_up(broker, true);
+	nats_set_up(link, true);
 	up = broker_event_new(BROKER_UP, NULL, NULL, 0);
 	if (up != NULL)
 		up->number = life;
 	nats_emit(link, link->nc, up);
 	if (nats_subscribe(link))
 		nats_serve(link);
-	nats_set_up(broker, false);
+	nats_set_up(link, false);
 	nats_emit_end(link, BROKER_DOWN);
 	nats_link_close(link);
 	return true;
@@ -886,28 +897,25 @@ static bool nats_drops(const struct nats_broker *broker,
 			       nats_clock_ms() > since + STALL_MS);
 }
 
-static void nats_send(void *arg, struct broker_request *request)
+static bool nats_send(void *arg, struct broker_request *request)
 {
 	struct nats_broker *broker = arg;
-	struct broker_request *next;
-	bool wake = false;
+	bool taken;
 
+	request->next = NULL;
 	pthread_mutex_lock(&broker->lock);
-	for (; request != NULL; request = next) {
-		next = request->next;
-		request->next = NULL;
-		if (nats_drops(broker, request)) {
-			free(request);
-			continue;
-		}
-		wake |= broker->first == NULL;
+	taken = !nats_drops(broker, request);
+	if (taken) {
+		if (broker->first == NULL)
+			pthread_cond_signal(&broker->wanted);
 		atomic_fetch_add(&broker->backlog, request->len);
 		*broker->last = request;
 		broker->last = &request->next;
 	}
-	if (wake)
-		pthread_cond_signal(&broker->wanted);
 	pthread_mutex_unlock(&broker->lock);
+	if (!taken)
+		free(request);
+	return taken;
 }
 
 static size_t nats_backlog(const void *arg)
