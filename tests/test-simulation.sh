@@ -3,7 +3,8 @@
 # The simulation (tests/simulation/world.h): a seed replays, no seed of many
 # violates an invariant, and faults that are put in on purpose are found.
 #
-#	SIMULATION_SEEDS	how many seeds; default 2000
+#	SIMULATION_SEEDS	how many seeds; default 2000, and a fifth of them
+#				with three machines
 #	SIMULATION_FIRST	the first one; default 1
 set -eu
 
@@ -32,20 +33,47 @@ case_is()
 
 # The last line has the hash of the trace. Other memory is in use the second
 # time.
-result=0
-"$simulate" 7 >"$tmp/once" || result=1
-MALLOC_PERTURB_=165 "$simulate" -t 7 | tail -n 1 >"$tmp/again"
-cmp "$tmp/once" "$tmp/again" || result=1
-case_is "a seed replays" $result
-
-result=0
-"$simulate" -n "$seeds" "$first" || result=1
-case_is "$seeds seeds from $first on" $result
-
-for fault in lost swapped twice; do
+replay()
+{
 	result=0
-	! "$simulate" -f $fault -n 1000 1 >"$tmp/out" 2>&1 || result=1
+	"$simulate" "$@" >"$tmp/once" || result=1
+	MALLOC_PERTURB_=165 "$simulate" -t "$@" | tail -n 1 >"$tmp/again"
+	cmp "$tmp/once" "$tmp/again" || result=1
+	case_is "a seed replays: $*" $result
+}
+
+# play COUNT [OPTION ...]
+play()
+{
+	count=$1
+	shift
+	result=0
+	"$simulate" "$@" -n "$count" "$first" || result=1
+	case_is "$count seeds from $first on${*:+: $*}" $result
+}
+
+# find_fault FAULT [OPTION ...]
+find_fault()
+{
+	fault=$1
+	shift
+	result=0
+	! "$simulate" "$@" -f "$fault" -n 1000 1 >"$tmp/out" 2>&1 || result=1
 	grep '^seed ' "$tmp/out" || result=1
-	case_is "the fault \"$fault\" is found within 1000 seeds" $result
+	case_is "the fault \"$fault\" is found within 1000 seeds${*:+: $*}" \
+		$result
+}
+
+replay 7
+play "$seeds"
+for fault in lost swapped twice; do
+	find_fault $fault
+done
+
+# A cluster of three machines.
+replay -m 3 7
+play $((seeds / 5)) -m 3
+for fault in uncounted untold kept; do
+	find_fault $fault -m 3
 done
 exit $failed

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "account.h"
 #include "clients.h"
 
 #include <stdio.h>
@@ -63,11 +64,13 @@ static void chat_say_part(struct peer *peer)
 static void chat_say_nick(struct peer *peer)
 {
 	unsigned count = sizeof(chat_names) / sizeof(chat_names[0]);
+	unsigned name = world_below(count);
 	char text[64];
 
-	peer->chat.nicks_asked++;
-	snprintf(text, sizeof(text), "/nick %s",
-		 chat_names[world_below(count)]);
+	if (peer->chat.nicks_asked == PEER_NICKS)
+		return;
+	peer->chat.nicks[peer->chat.nicks_asked++] = (unsigned char)name;
+	snprintf(text, sizeof(text), "/nick %s", chat_names[name]);
 	peer_say(peer, text);
 }
 
@@ -118,7 +121,8 @@ static bool chat_has_name(const struct peer *peer)
 	       peer->chat.nicks_asked == 0 && peer->chat.nick[0] != '\0';
 }
 
-/* Two names are one without regard to case. */
+/* Two names are one without regard to case. In a cluster they may be given
+ * twice until its nodes hear each other. */
 static void chat_check_name(const struct peer *peer)
 {
 	unsigned i;
@@ -127,18 +131,30 @@ static void chat_check_name(const struct peer *peer)
 		return;
 	for (i = 0; i < peer_count; i++)
 		if (&peers[i] != peer && chat_has_name(&peers[i]) &&
-		    peers[i].service == peer->service &&
+		    peer_is_with(peer, &peers[i]) &&
 		    strcasecmp(peers[i].chat.nick, peer->chat.nick) == 0)
 			violated("chat %u and chat %u are both %s", peer->id, i,
 				 peer->chat.nick);
 }
 
+/* While a name is given twice, what it hears may be of the other one. */
+static bool chat_has_asked(const struct peer *peer, const char *name)
+{
+	return peer->chat.nicks_asked > 0 &&
+	       strcmp(chat_names[peer->chat.nicks[0]], name) == 0;
+}
+
+static void chat_answer_nick(struct peer *peer)
+{
+	peer->chat.nicks_asked--;
+	memmove(peer->chat.nicks, peer->chat.nicks + 1, peer->chat.nicks_asked);
+}
+
 static void chat_take_name(struct peer *peer, const char *name)
 {
-	if (peer->chat.nick[0] != '\0')
-		peer->chat.nicks_asked--;
 	snprintf(peer->chat.nick, sizeof(peer->chat.nick), "%s", name);
-	chat_check_name(peer);
+	if (peer->cluster == 0)
+		chat_check_name(peer);
 }
 
 static void chat_hear_speech(struct peer *peer, const char *room,
@@ -148,7 +164,7 @@ static void chat_hear_speech(struct peer *peer, const char *room,
 	const struct peer *speaker = peer_hear_speech(peer, text, &number);
 	unsigned in = speaker->chat.spoken_in[number];
 
-	if (speaker == peer || speaker->service != peer->service)
+	if (speaker == peer || !peer_is_with(peer, speaker))
 		violated("chat %u: not for it: %s", peer->id, text);
 	if (strcmp(room, chat_rooms[in]) != 0)
 		violated("chat %u: said in %s, heard in %s: %s", peer->id,
@@ -184,16 +200,27 @@ static void chat_hear(struct peer *peer, char *text, size_t len)
 		chat_hear_speech(peer, a, rest);
 	} else if (sscanf(text, "* Welcome. You are %32[^.]", a) == 1) {
 		chat_take_name(peer, a);
+	} else if (sscanf(text, "* %32s is taken: you are now %32s", a, b) ==
+		   2) {
+		chat_take_name(peer, b);
 	} else if (sscanf(text, "* %32s is now %32s", a, b) == 2) {
-		if (strcmp(a, peer->chat.nick) == 0)
+		if (strcmp(a, peer->chat.nick) == 0 &&
+		    chat_has_asked(peer, b)) {
+			chat_answer_nick(peer);
 			chat_take_name(peer, b);
+		}
 	} else if (sscanf(text, "* %32s joined %32s", a, b) == 2) {
 		if (strcmp(a, peer->chat.nick) == 0)
 			chat_take_room(peer, b);
 	} else if (sscanf(text, "! %32s is %32s", a, b) == 2 &&
 		   strcmp(b, "taken") == 0) {
-		peer->chat.nicks_asked--;
-		chat_check_name(peer);
+		/* Else it was another's that it took for its own. */
+		if (chat_has_asked(peer, a))
+			chat_answer_nick(peer);
+		else
+			peer->chat.nick[0] = '\0';
+		if (peer->cluster == 0)
+			chat_check_name(peer);
 	} else if (strcmp(text, "! slow down") == 0) {
 		peer->chat.lossy = true;
 	} else if (text[0] != '*' && text[0] != '!') {
@@ -216,7 +243,7 @@ static void chat_settled(struct peer *peer)
 		const struct peer *other = &peers[i];
 
 		if (other == peer || other->kind != peer->kind ||
-		    other->service != peer->service || other->chat.lossy ||
+		    !peer_is_with(peer, other) || other->chat.lossy ||
 		    other->chat.quit || !peer_was_heard(other))
 			continue;
 		for (k = 0; k < other->spoken; k++) {
@@ -225,7 +252,7 @@ static void chat_settled(struct peer *peer)
 
 			if (since > 0 && other->spoken_at[k] > since &&
 			    !peer_has_heard(peer, other, k))
-				peer_misses(peer, other, k);
+				account_miss(peer, other, k);
 		}
 	}
 }

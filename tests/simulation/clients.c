@@ -6,6 +6,7 @@
 
 #include "clients.h"
 
+#include "account.h"
 #include "scenes.h"
 #include "world.h"
 
@@ -53,7 +54,7 @@ const struct peer_kind echo_client_kind = {
 static bool hub_is_with(const struct peer *peer, const struct peer *other)
 {
 	return other->kind == peer->kind && other->opens > 0 &&
-	       (scene.shared || other->service == peer->service);
+	       (scene.shared || peer_is_with(peer, other));
 }
 
 /* It may have come in the middle, but it hears all lines from then on. */
@@ -82,7 +83,7 @@ static void hub_hear(struct peer *peer, char *text, size_t len)
 	    (!hub_is_with(peer, speaker) && !scene.held) ||
 	    !scene_passes(number))
 		violated("hub %u: not for it: %s", peer->id, text);
-	if (!scene.lossy && !scene.held)
+	if (!scene.lossy && !scene.held && peer_is_near(peer, speaker))
 		hub_check_gap(peer, speaker, number);
 }
 
@@ -102,7 +103,7 @@ static void hub_settled(struct peer *peer)
 		for (k = 0; k < other->spoken; k++)
 			if (other->spoken_at[k] > peer->accepted_at &&
 			    scene_passes(k) && !peer_has_heard(peer, other, k))
-				peer_misses(peer, other, k);
+				account_miss(peer, other, k);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster/cluster_priv.h"
 #include "threads/bus.h"
 #include "threads/registry.h"
 #include "world.h"
@@ -30,10 +31,10 @@ static struct {
 bool faults_choose(const char *word)
 {
 	static const char *const words[] = {
-		[FAULT_NONE] = "none",
-		[FAULT_LOST] = "lost",
-		[FAULT_SWAPPED] = "swapped",
-		[FAULT_TWICE] = "twice",
+		[FAULT_NONE] = "none",           [FAULT_LOST] = "lost",
+		[FAULT_SWAPPED] = "swapped",     [FAULT_TWICE] = "twice",
+		[FAULT_UNCOUNTED] = "uncounted", [FAULT_UNTOLD] = "untold",
+		[FAULT_KEPT] = "kept",
 	};
 	unsigned i;
 
@@ -140,4 +141,45 @@ void __wrap_registry_claim_answered(struct registry_claim *claim)
 		claim->claimed = fault_claimed;
 	}
 	__real_registry_claim_answered(claim);
+}
+
+void __real_registry_claim_taken(struct registry_claim *claim);
+void __wrap_registry_claim_taken(struct registry_claim *claim);
+
+void __wrap_registry_claim_taken(struct registry_claim *claim)
+{
+	if (chosen != FAULT_KEPT || !world_once_in(2))
+		__real_registry_claim_taken(claim);
+	else
+		trace("fault: the owner of %s is not told", claim->name);
+}
+
+/* ---- the broker ----------------------------------------------------------
+ */
+
+/* The first line of a frame becomes one of a service that no machine has. */
+static void fault_misdirect(struct broker_event *event)
+{
+	char *bytes = (char *)(uintptr_t)event->text;
+	struct frame frame;
+
+	if (!frame_read(&frame, bytes, event->len) || frame.lines == 0 ||
+	    bytes[FRAME_HEADER] == 0)
+		return;
+	trace("fault: a line is lost");
+	bytes[FRAME_HEADER + 1] = '-';
+}
+
+bool faults_spoil_event(struct broker_event *event)
+{
+	if (chosen == FAULT_UNCOUNTED && event->kind == BROKER_FRAME &&
+	    world_once_in(FAULT_ONCE_IN))
+		fault_misdirect(event);
+	if (chosen == FAULT_UNTOLD && event->bucket == BROKER_NAMES &&
+	    (event->kind == BROKER_STORED || event->kind == BROKER_ERASED) &&
+	    world_once_in(FAULT_ONCE_IN)) {
+		trace("fault: %s is not told", event->key);
+		return true;
+	}
+	return false;
 }

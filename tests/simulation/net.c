@@ -11,7 +11,7 @@
 
 #include "world.h"
 
-enum { NET_PORTS = 16 };
+enum { NET_PORTS = 32 };
 
 static struct {
 	struct net_stream streams[NET_STREAMS];

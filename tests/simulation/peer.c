@@ -63,6 +63,17 @@ struct peer *peer_accepted(const struct peer_kind *kind,
 	return peer;
 }
 
+bool peer_is_near(const struct peer *peer, const struct peer *other)
+{
+	return peer->service >> 32 == other->service >> 32;
+}
+
+bool peer_is_with(const struct peer *peer, const struct peer *other)
+{
+	return other->service == peer->service ||
+	       (peer->cluster != 0 && other->cluster == peer->cluster);
+}
+
 bool peer_is_open(const struct peer *peer)
 {
 	return peer->stream != NULL && peer->open && peer->closes == 0 &&

@@ -19,7 +19,7 @@
 
 #include "net.h"
 
-enum { PEERS = 96, PEER_LINES = 48, PEER_LINE_MAX = 1024 };
+enum { PEERS = 96, PEER_LINES = 48, PEER_LINE_MAX = 1024, PEER_NICKS = 16 };
 
 struct peer;
 
@@ -61,15 +61,20 @@ struct peer {
 
 	/* As lined sees it. */
 	uint64_t accepted_at; /* 0: it was not */
-	uint64_t service;     /* the id of its service */
+	uint64_t service;     /* machine_service_key() of its service */
+	unsigned cluster;     /* its service is one with those of this number
+			       * on other machines; 0: with none */
 	unsigned opens, closes;
 	enum lined_close_reason reason;
 
 	/* Of a client of chat, as it knows. */
 	struct {
-		char nick[40];        /* "": not told yet */
-		unsigned nicks_asked; /* and not answered yet */
-		bool lossy;           /* lined has refused something */
+		char nick[40]; /* "": not told yet */
+		/* Asked for and not answered yet, the first one first: of
+		 * chat_names. */
+		unsigned char nicks[PEER_NICKS];
+		unsigned nicks_asked;
+		bool lossy; /* lined has refused something */
 		bool quit;
 		unsigned rooms[4], room_count; /* the current one last */
 		unsigned joins_asked[4];       /* by room: not answered yet */
@@ -119,6 +124,10 @@ _Noreturn void peer_misses(const struct peer *peer, const struct peer *speaker,
  * all, or has left in good order. Of a client, and of a server. */
 bool peer_was_heard(const struct peer *peer);
 bool peer_server_was_heard(const struct peer *peer);
+/* Their machine is, or was, the same. */
+bool peer_is_near(const struct peer *peer, const struct peer *other);
+/* They are clients of one service, on whatever machines. */
+bool peer_is_with(const struct peer *peer, const struct peer *other);
 /* It is connected to a client of lined that no one has closed. */
 bool peer_is_open(const struct peer *peer);
 

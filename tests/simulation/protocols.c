@@ -103,6 +103,8 @@ static void protocols_handle_accept(struct lined_service *service,
 				  lined_socket_arg(sock));
 	peer->accepted_at = world_steps();
 	peer->service = machine_service_key(service_of(service));
+	if (service_of(service)->cluster != NULL)
+		peer->cluster = machine_base_port(stream->port);
 }
 
 const struct lined_protocol *protocols_find(void *arg, const char *module_dir,

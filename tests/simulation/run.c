@@ -14,9 +14,11 @@
 #endif
 #include <time.h>
 
+#include "account.h"
 #include "faults.h"
 #include "loops.h"
 #include "machine.h"
+#include "nats.h"
 #include "net.h"
 #include "peer.h"
 #include "protocols.h"
@@ -32,8 +34,11 @@
  * and what it keeps for later, the configs. */
 #define CLIENT_MEMORY 40000
 #define WORKER_MEMORY 1000000
-#define WAIT_NS       (WORLD_SECOND_NS / 5)
+/* From the last heal until all machines know the same names. */
+#define AGREE_NS (5 * WORLD_SECOND_NS)
+#define WAIT_NS  (WORLD_SECOND_NS / 5)
 
+static unsigned run_machines = 1;
 static size_t run_memory_before; /* 0: not known */
 
 /* ---- bounds -----------------------------------------------------------------
@@ -99,6 +104,9 @@ static bool run_step(bool calm)
 
 	world_count_step();
 	world_pass(world_below(30000));
+	account_look();
+	if (machine_count > 1 && world_once_in(4) && nats_step())
+		return true;
 	if (chance < 45 && loops_step())
 		return true;
 	if (chance < 70 && net_step())
@@ -109,7 +117,8 @@ static bool run_step(bool calm)
 		return true;
 	if (!calm && world_once_in(8))
 		world_pass(world_below(20) * 1000000ull);
-	return loops_step() || net_step() || peers_act(calm);
+	return loops_step() || net_step() || peers_act(calm) ||
+	       (machine_count > 1 && nats_step());
 }
 
 /* To the next timer, if it is due soon. */
@@ -127,58 +136,6 @@ static struct machine *run_machine(void)
 	return &machines[machine_count > 1 ? world_below(machine_count) : 0];
 }
 
-static void run_lively(struct run_counts *counts)
-{
-	unsigned steps = world_between(RUN_STEPS / 4, RUN_STEPS), i;
-
-	for (i = 0; i < steps; i++) {
-		if (world_once_in(40))
-			scene_client();
-		if (world_once_in(700)) {
-			counts->reloads++;
-			machine_reload(run_machine());
-		}
-		if (world_once_in(1500))
-			machine_drain(run_machine());
-		if (i % 64 == 0)
-			run_check_bounds();
-		if (world_once_in(300))
-			world_pass(world_below(1500) * 1000000ull);
-		if (!run_step(false) && world_once_in(4))
-			run_wait();
-	}
-}
-
-/* Until nothing moves but timers; these get some time. */
-static void run_calm(void)
-{
-	uint64_t end_ns = world_now_ns() + CALM_NS;
-	unsigned steps = 0;
-	bool moved = true;
-
-	trace("nothing begins any more");
-	while (moved || world_now_ns() < end_ns) {
-		if (steps++ == CALM_STEPS)
-			violated("it does not come to rest");
-		moved = run_step(true);
-		if (!moved)
-			run_wait();
-	}
-}
-
-static void run_settled(void)
-{
-	unsigned i;
-
-	for (i = 0; i < machine_count; i++) {
-		machine_check_registry(&machines[i]);
-		machine_check_counters(&machines[i]);
-	}
-	for (i = 0; i < peer_count; i++)
-		if (peers[i].kind->settled != NULL && peers[i].opens > 0)
-			peers[i].kind->settled(&peers[i]);
-}
-
 static void run_stop(struct machine *machine, bool calm)
 {
 	unsigned steps = 0;
@@ -194,6 +151,113 @@ static void run_stop(struct machine *machine, bool calm)
 			run_wait();
 	}
 	machine_end(machine);
+}
+
+/* A machine starts, stops, or dies: then the others hear nothing of it. */
+static void run_turn_machine(struct machine *machine)
+{
+	if (machine->life == 0) {
+		trace("m%u starts", machine->number);
+		machine_start(machine);
+		return;
+	}
+	trace("m%u stops", machine->number);
+	if (world_once_in(2))
+		nats_lose_machine(machine->number);
+	run_stop(machine, false);
+}
+
+static void run_lively_cluster(void)
+{
+	struct machine *machine = run_machine();
+
+	if (world_once_in(60))
+		scene_client();
+	if (!scene.troubled)
+		return;
+	if (world_once_in(machine->life == 0 ? 100 : 1500))
+		run_turn_machine(machine);
+	if (world_once_in(150))
+		nats_trouble();
+	if (world_once_in(150))
+		world_pass(world_below(3000) * 1000000ull);
+}
+
+static void run_lively(struct run_counts *counts)
+{
+	unsigned steps = world_between(RUN_STEPS / 4, RUN_STEPS), i;
+
+	for (i = 0; i < steps; i++) {
+		if (world_once_in(40))
+			scene_client();
+		if (machine_count > 1)
+			run_lively_cluster();
+		if (world_once_in(700)) {
+			struct machine *machine = run_machine();
+
+			counts->reloads++;
+			if (machine->life != 0)
+				machine_reload(machine);
+		}
+		/* In a cluster: see scene_has(). */
+		if (world_once_in(1500) && machine_count == 1)
+			machine_drain(&machines[0]);
+		if (i % 64 == 0)
+			run_check_bounds();
+		if (world_once_in(300))
+			world_pass(world_below(1500) * 1000000ull);
+		if (!run_step(false) && world_once_in(4))
+			run_wait();
+	}
+}
+
+/* Until nothing moves but timers; these get some time. */
+static void run_calm(uint64_t ns)
+{
+	uint64_t end_ns = world_now_ns() + ns;
+	unsigned steps = 0;
+	bool moved = true;
+
+	while (moved || world_now_ns() < end_ns) {
+		if (steps++ == CALM_STEPS)
+			violated("it does not come to rest");
+		moved = run_step(true);
+		if (!moved)
+			run_wait();
+	}
+}
+
+/* All are there and hear each other. */
+static void run_heal(void)
+{
+	unsigned i;
+
+	for (i = 0; i < machine_count; i++)
+		if (machines[i].life == 0)
+			machine_start(&machines[i]);
+	nats_heal();
+	run_calm(AGREE_NS);
+	account_check_names();
+	run_calm(scene.lease_ms * 1000000ull);
+}
+
+static void run_settle(void)
+{
+	unsigned i;
+
+	trace("nothing begins any more");
+	if (machine_count > 1)
+		run_heal();
+	run_calm(CALM_NS);
+	for (i = 0; i < machine_count; i++) {
+		machine_check_registry(&machines[i]);
+		machine_check_counters(&machines[i]);
+	}
+	for (i = 0; i < peer_count; i++)
+		if (peers[i].kind->settled != NULL && peers[i].opens > 0)
+			peers[i].kind->settled(&peers[i]);
+	if (machine_count > 1)
+		account_check();
 }
 
 static void run_check_left(size_t before)
@@ -227,7 +291,14 @@ static void run_begin(uint64_t seed, bool shown)
 	peers_begin();
 	protocols_begin();
 	faults_begin();
-	machines_begin(1);
+	machines_begin(run_machines);
+	nats_begin();
+	account_begin();
+}
+
+void run_set_machines(unsigned count)
+{
+	run_machines = count;
 }
 
 uint64_t run_seed(uint64_t seed, bool shown, struct run_counts *counts)
@@ -246,13 +317,13 @@ uint64_t run_seed(uint64_t seed, bool shown, struct run_counts *counts)
 		machine_start(&machines[i]);
 	run_lively(counts);
 	rests = !world_once_in(4);
-	if (rests) {
-		run_calm();
-		run_settled();
-	}
+	if (rests)
+		run_settle();
 	for (i = 0; i < machine_count; i++)
-		run_stop(&machines[i], rests);
+		if (machines[i].life != 0)
+			run_stop(&machines[i], rests);
 	scene_end();
+	nats_end();
 	faults_end();
 	run_check_left(before);
 	warm = true;

@@ -27,6 +27,16 @@ static uint16_t scene_upstream(unsigned machine, unsigned i)
 	return (uint16_t)(SCENE_UPSTREAM + MACHINE_PORTS * machine + i);
 }
 
+static void scene_begin_cluster(void)
+{
+	scene.lease_ms = world_once_in(3) ? 15000 : world_between(1000, 5000);
+	scene.troubled = !world_once_in(4);
+	/* Each machine holds lines for its own readers. */
+	scene.held = false;
+	trace("%u machines, lease %u ms%s", machine_count, scene.lease_ms,
+	      scene.troubled ? ", troubled" : "");
+}
+
 void scene_begin(void)
 {
 	unsigned i, k;
@@ -41,6 +51,8 @@ void scene_begin(void)
 	scene.faulty = world_once_in(2);
 	scene.limited = world_once_in(2);
 	scene.ceiling = world_once_in(4) ? world_between(20000, 300000) : 0;
+	if (machine_count > 1)
+		scene_begin_cluster();
 	for (i = 0; i < machine_count; i++)
 		for (k = 0; k < UPSTREAMS; k++)
 			upstreams[i][k] = net_listen(scene_upstream(i, k));
@@ -119,7 +131,10 @@ static void scene_service(const char *name, const char *other,
 {
 	scene_add("service \"%s\" { protocol = \"%s\" "
 		  "listen = { \"tcp://127.0.0.1:%u\" }\n",
-		  world_once_in(8) ? other : name, protocol, port);
+		  world_once_in(8) && machine_count == 1 ? other : name,
+		  protocol, port);
+	if (machine_count > 1)
+		scene_add(" cluster = true\n");
 	scene_limits();
 }
 
@@ -168,6 +183,13 @@ static void scene_feed(unsigned first)
 	scene_add(" } }\n");
 }
 
+/* Mostly. Known: of a service that is replaced by one of its name, another node
+ * may know names that are gone, and the new one not those of other nodes. */
+static bool scene_has(unsigned n)
+{
+	return !world_once_in(n) || machine_count > 1;
+}
+
 const char *scene_conf(unsigned machine)
 {
 	unsigned first = MACHINE_PORTS * machine;
@@ -176,22 +198,26 @@ const char *scene_conf(unsigned machine)
 	scene_add_number("drain-timeout", 100, 3000, "ms");
 	/* By default it depends on the machine. */
 	scene_add(" memory = 0\n");
-	if (!world_once_in(10)) {
+	if (machine_count > 1)
+		scene_add("cluster { servers = { \"nats://127.0.0.1:4222\" } "
+			  "name = \"m%u\" lease = %ums }\n",
+			  machine, scene.lease_ms);
+	if (scene_has(10)) {
 		scene_service("echo", "mirror", "echo", SCENE_ECHO + first);
 		scene_add("}\n");
 	}
-	if (!world_once_in(10))
+	if (scene_has(10))
 		scene_hub("hub", "forum", SCENE_HUB + first);
-	if (!world_once_in(3))
+	if (scene_has(3))
 		scene_hub("annex", "porch", SCENE_ANNEX + first);
-	if (!world_once_in(10)) {
+	if (scene_has(10)) {
 		scene_service("lobby", "salon", "chat", SCENE_LOBBY + first);
 		scene_add(" chat { flood-rate = 0 history = %u } }\n",
 			  world_once_in(2) ? 0 : world_between(1, 20));
 	}
-	if (!world_once_in(5))
+	if (scene_has(5))
 		scene_feed(first);
-	if (!world_once_in(5)) {
+	if (scene_has(5)) {
 		scene_service("gate", "door", "relay", SCENE_GATE + first);
 		scene_add(" relay { mode = \"proxy\" upstream = { "
 			  "\"tcp://127.0.0.1:%u\" } } }\n",

@@ -26,14 +26,16 @@ enum scene_port {
 /* What stays the same over reloads, so that peers know what to expect. */
 struct scene {
 	unsigned workers;
-	bool shared;   /* hub and annex have one feed */
-	bool lossy;    /* a slow reader of the hub loses lines */
-	bool held;     /* lines wait for a reader, who alone gets them */
-	bool loopback; /* the hub's lines go to their speaker, too */
-	bool filtered; /* the hub drops lines, see scene_passes() */
-	bool backup;   /* the feed has two upstreams */
-	bool faulty;   /* upstreams refuse, do not answer, die */
-	bool limited;  /* limits that the peers meet */
+	unsigned lease_ms; /* of a cluster of machines */
+	bool troubled;     /* links are cut, and machines end */
+	bool shared;       /* hub and annex have one feed */
+	bool lossy;        /* a slow reader of the hub loses lines */
+	bool held;         /* lines wait for a reader, who alone gets them */
+	bool loopback;     /* the hub's lines go to their speaker, too */
+	bool filtered;     /* the hub drops lines, see scene_passes() */
+	bool backup;       /* the feed has two upstreams */
+	bool faulty;       /* upstreams refuse, do not answer, die */
+	bool limited;      /* limits that the peers meet */
 	/* On what clients hold, below what a config may say; 0: none. */
 	unsigned ceiling;
 	char text[8192]; /* the config */

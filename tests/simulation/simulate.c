@@ -2,8 +2,10 @@
 /*
  * The command line of the simulation:
  *
- *	simulate [-f FAULT] [-n COUNT] [FIRST]	runs COUNT seeds from FIRST on
- *	simulate -t [-f FAULT] SEED		replays one, with its trace
+ *	simulate [-f FAULT] [-m MACHINES] [-n COUNT] [FIRST]
+ *		runs COUNT seeds from FIRST on
+ *	simulate -t [-f FAULT] [-m MACHINES] SEED
+ *		replays one, with its trace
  */
 #include "config.h"
 
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "faults.h"
+#include "machine.h"
 #include "protocols.h"
 #include "run.h"
 #include "world.h"
@@ -44,11 +47,14 @@ int main(int argc, char **argv)
 	int option;
 
 	simulate_without_caches(argv);
-	while ((option = getopt(argc, argv, "f:n:t")) != -1) {
+	while ((option = getopt(argc, argv, "f:m:n:t")) != -1) {
 		if (option == 'n')
 			count = strtoull(optarg, NULL, 10);
 		else if (option == 't')
 			shown = true;
+		else if (option == 'm' && optarg[0] >= '1' &&
+			 optarg[0] <= '0' + MACHINES && optarg[1] == '\0')
+			run_set_machines((unsigned)(optarg[0] - '0'));
 		else if (option != 'f' || !faults_choose(optarg))
 			return 2;
 	}

@@ -5,8 +5,8 @@
  * exactly.
  *
  * Real, unchanged: lib/ (dispatcher, sockets, framing, transports), daemon/
- * (server, workers, bus, registry, admission, config), the modules echo, chat
- * and relay, loaded as lined loads them.
+ * (server, workers, bus, registry, cluster, admission, config), the modules
+ * echo, chat and relay, loaded as lined loads them.
  *
  * Simulated, by functions of the same names in this program, which the linker
  * prefers to those of libc, and by a few that it wraps:
@@ -14,18 +14,18 @@
  *	sockets				net.c, syscalls.c
  *	the poller, wakeups, threads	loops.c
  *	clients, upstreams		peer.c and what stands on it
+ *	nats-server and libnats		nats.c, bucket.c
  *	the log				trace.c: into the trace
  *
  * One step (run.c) is a turn of one dispatcher, a packet that arrives, an act
- * of a peer, time that passes, a reload. Locks are real and never contended:
- * there is one thread. A wait on a condition runs turns of others.
+ * of a peer, an event of the broker, time that passes, a reload. Locks are real
+ * and never contended: there is one thread. A wait on a condition runs turns of
+ * others.
  *
- * The seam for other machines: loops.c runs the dispatchers of as many servers
- * as there are, and network and clock are one. Another machine is one more
- * server in run.c, which the seed starts and ends. Between them is a broker, a
- * table of functions as the poller is: one in memory, whose step the seed
- * chooses as it chooses a packet, delays, drops, reorders what several have
- * published, and is cut and healed as net_cut() does it with connections.
+ * Several machines (machine.c) are several servers in this process, which has
+ * no state of its own besides them; network and clock are one. They are a
+ * cluster: between them is the broker (nats.c), whose links the seed cuts and
+ * heals. What they owe each other is checked in account.c.
  */
 #ifndef WORLD_H
 #define WORLD_H

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server, its links, and the broker of each machine, see nats.h.
+ */
+#include "config.h"
+
+#include "nats.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bucket.h"
+#include "cluster/cluster_priv.h"
+#include "faults.h"
+#include "machine.h"
+#include "net/broker.h"
+#include "world.h"
+
+#define MS_NS     UINT64_C(1000000)
+#define FRAME_MAX ((size_t)100000)
+
+/* What comes to a machine in its order. */
+enum {
+	WAY_FRAMES,
+	WAY_ANSWERS,
+	WAY_WATCHES, /* one for each bucket */
+	WAYS = WAY_WATCHES + BROKER_BUCKETS,
+};
+
+struct way {
+	struct broker_event *first, **last;
+};
+
+/* The server's part of a watch. */
+struct watch {
+	uint64_t revision; /* told so far */
+	bool listed;
+};
+
+/* A machine's broker, and its link while it is up. */
+struct nats {
+	unsigned machine;
+	const struct broker_settings *settings; /* NULL: not open */
+	void (*event)(void *arg, struct broker_event *event);
+	void *arg;
+	uint64_t lease_ns;
+
+	bool up;         /* as the machine knows */
+	bool dead;       /* the machine is about to know that it is not */
+	bool subscribed; /* frames and watches come */
+	uint64_t life, retry_ns;
+	struct way ways[WAYS];
+	struct watch watches[BROKER_BUCKETS];
+	struct broker_request *first, **last; /* on the way to the server */
+	size_t backlog;
+
+	/* Of the machine's network, whatever is open. */
+	bool cut;
+	uint64_t cut_ns, notice_ns, slow_ns;
+	struct broker_request *late, **last_late; /* of a link that was cut */
+};
+
+static struct nats nats_of[MACHINES];
+static struct {
+	uint64_t life; /* of the buckets */
+	uint64_t back_ns;
+	struct bucket buckets[BROKER_BUCKETS];
+} server;
+
+static const char *const nats_buckets[BROKER_BUCKETS] = {
+	[BROKER_NAMES] = "names",
+	[BROKER_NODES] = "nodes",
+};
+
+/* ---- events ------------------------------------------------------------- */
+
+static void nats_emit(struct nats *nats, struct broker_event *event)
+{
+	must(event != NULL);
+	event->life = nats->life;
+	nats->event(nats->arg, event);
+}
+
+static void nats_emit_text(struct nats *nats, enum broker_event_kind kind,
+			   const char *text)
+{
+	trace("nats: m%u: %s", nats->machine, text);
+	nats_emit(nats, broker_event_new(kind, NULL, text, strlen(text)));
+}
+
+static void way_add(struct way *way, struct broker_event *event)
+{
+	must(event != NULL);
+	event->next = NULL;
+	*way->last = event;
+	way->last = &event->next;
+}
+
+static struct broker_event *way_take(struct way *way)
+{
+	struct broker_event *event = way->first;
+
+	way->first = event->next;
+	if (way->first == NULL)
+		way->last = &way->first;
+	return event;
+}
+
+static void way_clear(struct way *way)
+{
+	while (way->first != NULL)
+		free(way_take(way));
+	way->last = &way->first;
+}
+
+/* ---- watches ------------------------------------------------------------ */
+
+static bool watch_list(struct nats *nats, enum broker_bucket which)
+{
+	struct broker_event *listed;
+
+	if (nats->watches[which].listed)
+		return false;
+	nats->watches[which].listed = true;
+	listed = broker_event_new(BROKER_LISTED, NULL, NULL, 0);
+	must(listed != NULL);
+	listed->bucket = which;
+	listed->revision = server.buckets[which].last;
+	way_add(&nats->ways[WAY_WATCHES + which], listed);
+	return true;
+}
+
+/* The server sends the next entry. */
+static bool watch_tell(struct nats *nats, enum broker_bucket which)
+{
+	struct watch *watch = &nats->watches[which];
+	struct bucket *bucket = &server.buckets[which];
+	const struct bucket_entry *entry = bucket_next(bucket, watch->revision);
+	struct broker_event *event;
+
+	if (!nats->subscribed)
+		return false;
+	if (entry == NULL)
+		return watch_list(nats, which);
+	watch->revision = entry->revision;
+	event = broker_event_new(entry->erased ? BROKER_ERASED : BROKER_STORED,
+				 entry->key, entry->data, entry->len);
+	must(event != NULL);
+	event->bucket = which;
+	event->revision = entry->revision;
+	way_add(&nats->ways[WAY_WATCHES + which], event);
+	/* The one that is said to be the last. */
+	if (bucket_next(bucket, watch->revision) == NULL)
+		watch_list(nats, which);
+	return true;
+}
+
+/* A mark that is purged was told before: only seconds later it is. */
+static void watch_tell_all(enum broker_bucket which)
+{
+	unsigned i;
+
+	for (i = 0; i < machine_count; i++)
+		while (nats_of[i].up && !nats_of[i].dead &&
+		       watch_tell(&nats_of[i], which))
+			;
+}
+
+/* ---- requests ----------------------------------------------------------- */
+
+static struct broker_request *nats_take_request(struct broker_request **first,
+						struct broker_request ***last)
+{
+	struct broker_request *request = *first;
+
+	*first = request->next;
+	if (*first == NULL)
+		*last = first;
+	return request;
+}
+
+static void nats_serve_frame(const struct nats *from,
+			     const struct broker_request *request)
+{
+	unsigned i;
+
+	for (i = 0; i < machine_count; i++) {
+		struct nats *nats = &nats_of[i];
+
+		if (nats != from && nats->up && !nats->dead && nats->subscribed)
+			way_add(&nats->ways[WAY_FRAMES],
+				broker_event_new(BROKER_FRAME, NULL,
+						 request->data, request->len));
+	}
+}
+
+/* from NULL: the link has gone, so nobody waits for an answer. */
+static void nats_serve_entry(struct nats *from,
+			     const struct broker_request *request)
+{
+	struct bucket *bucket = &server.buckets[request->bucket];
+	uint64_t found, revision;
+	struct broker_event *answer;
+
+	revision = bucket_write(bucket, request->key, request->expected,
+				request->kind == BROKER_ERASE, request->data,
+				request->len, &found);
+	trace("nats: m%d %s %s of %llu: %s %llu",
+	      from != NULL ? (int)from->machine : -1,
+	      request->kind == BROKER_ERASE ? "erases" : "stores", request->key,
+	      (unsigned long long)request->expected,
+	      revision != 0 ? "now" : "no, it is",
+	      (unsigned long long)(revision != 0 ? revision : found));
+	if (from == NULL)
+		return;
+	answer = broker_event_new(revision != 0 ? BROKER_DONE : BROKER_FAILED,
+				  NULL, NULL, 0);
+	must(answer != NULL);
+	answer->tag = request->tag;
+	answer->revision = revision != 0 ? revision : found;
+	way_add(&from->ways[WAY_ANSWERS], answer);
+}
+
+static void nats_serve(struct nats *from, struct broker_request *request,
+		       bool answered)
+{
+	switch (request->kind) {
+	case BROKER_SEND:
+		nats_serve_frame(from, request);
+		break;
+	case BROKER_STORE:
+	case BROKER_ERASE:
+		nats_serve_entry(answered ? from : NULL, request);
+		break;
+	case BROKER_PURGE:
+		watch_tell_all(request->bucket);
+		bucket_purge(&server.buckets[request->bucket], request->key,
+			     request->expected);
+		break;
+	}
+	free(request);
+}
+
+static void nats_drop_requests(struct nats *nats)
+{
+	while (nats->first != NULL)
+		free(nats_take_request(&nats->first, &nats->last));
+	nats->backlog = 0;
+}
+
+static void nats_drop_late(struct nats *nats)
+{
+	while (nats->late != NULL)
+		free(nats_take_request(&nats->late, &nats->last_late));
+}
+
+/* The link has gone. What was written may still come to the server. */
+static void nats_leave_requests(struct nats *nats)
+{
+	if (nats->late == NULL && !nats->dead && world_once_in(2))
+		while (nats->first != NULL && !world_once_in(8)) {
+			*nats->last_late =
+				nats_take_request(&nats->first, &nats->last);
+			nats->last_late = &(*nats->last_late)->next;
+			*nats->last_late = NULL;
+		}
+	nats_drop_requests(nats);
+}
+
+/* ---- the link ----------------------------------------------------------- */
+
+static bool nats_server_is_there(void)
+{
+	return world_now_ns() >= server.back_ns;
+}
+
+static void nats_close_link(struct nats *nats)
+{
+	unsigned i;
+
+	nats_leave_requests(nats);
+	for (i = 0; i < WAYS; i++)
+		way_clear(&nats->ways[i]);
+	nats->up = nats->dead = nats->subscribed = false;
+	nats->retry_ns = world_now_ns() + 250 * MS_NS;
+}
+
+static bool nats_connect(struct nats *nats)
+{
+	struct broker_event *up;
+
+	if (nats->up || world_now_ns() < nats->retry_ns)
+		return false;
+	if (nats->cut || !nats_server_is_there()) {
+		nats->retry_ns =
+			world_now_ns() +
+			world_between(250, nats->cut ? 2000 : 1000) * MS_NS;
+		nats_emit_text(nats, BROKER_REFUSED,
+			       nats->cut ? "timeout" : "no server available");
+		return true;
+	}
+	trace("nats: m%u connects", nats->machine);
+	nats->up = true;
+	nats->life++;
+	memset(nats->watches, 0, sizeof(nats->watches));
+	server.buckets[BROKER_NODES].age_ns = nats->lease_ns;
+	up = broker_event_new(BROKER_UP, NULL, NULL, 0);
+	must(up != NULL);
+	up->number = server.life;
+	nats_emit(nats, up);
+	return true;
+}
+
+static bool nats_notice(struct nats *nats)
+{
+	bool lost = nats->cut && world_now_ns() > nats->notice_ns;
+
+	if (!nats->up || (!lost && (!nats->dead || nats->cut)))
+		return false;
+	nats_emit_text(nats, BROKER_DOWN, lost ? "stale" : "closed");
+	nats_close_link(nats);
+	return true;
+}
+
+static bool nats_subscribe(struct nats *nats)
+{
+	if (nats->subscribed)
+		return false;
+	return nats->subscribed = true;
+}
+
+/* A request comes to the server. */
+static bool nats_request(struct nats *nats)
+{
+	struct broker_request *request;
+
+	if (nats->first == NULL)
+		return false;
+	request = nats_take_request(&nats->first, &nats->last);
+	nats->backlog -= request->len;
+	nats_serve(nats, request, true);
+	return true;
+}
+
+static bool nats_late_request(struct nats *nats)
+{
+	if (nats->late == NULL || nats->cut || !nats_server_is_there())
+		return false;
+	trace("nats: m%u: a late request", nats->machine);
+	nats_serve(nats, nats_take_request(&nats->late, &nats->last_late),
+		   false);
+	return true;
+}
+
+/* ---- steps -------------------------------------------------------------- */
+
+static void nats_trace_event(const struct nats *nats,
+			     const struct broker_event *event)
+{
+	struct frame frame;
+
+	if (event->kind == BROKER_STORED || event->kind == BROKER_ERASED)
+		trace("nats: m%u is told: %s %llu %s %.*s", nats->machine,
+		      nats_buckets[event->bucket],
+		      (unsigned long long)event->revision, event->key,
+		      (int)strcspn(event->text, "\n"), event->text);
+	else if (event->kind == BROKER_LISTED)
+		trace("nats: m%u is told: %s are listed", nats->machine,
+		      nats_buckets[event->bucket]);
+	else if (event->kind != BROKER_FRAME)
+		trace("nats: m%u gets an answer", nats->machine);
+	else if (frame_read(&frame, event->text, event->len))
+		trace("nats: m%u gets a frame %c of %llx: %llu + %u",
+		      nats->machine, (char)frame.kind,
+		      (unsigned long long)frame.number,
+		      (unsigned long long)frame.line, frame.lines);
+}
+
+static bool nats_deliver(struct nats *nats, unsigned i)
+{
+	struct broker_event *event;
+
+	if (nats->ways[i].first == NULL)
+		return false;
+	event = way_take(&nats->ways[i]);
+	nats_trace_event(nats, event);
+	if (faults_spoil_event(event))
+		free(event);
+	else
+		nats_emit(nats, event);
+	return true;
+}
+
+static bool nats_step_link(struct nats *nats)
+{
+	enum { REQUEST = WAYS, TELL, ALL = TELL + BROKER_BUCKETS };
+	unsigned from = world_below(ALL), k;
+
+	if (!nats->subscribed && world_once_in(2))
+		return nats_subscribe(nats);
+	for (k = 0; k < ALL; k++) {
+		unsigned i = (from + k) % ALL;
+
+		if (i < WAYS       ? nats_deliver(nats, i)
+		    : i == REQUEST ? nats_request(nats)
+				   : watch_tell(nats, i - TELL))
+			return true;
+	}
+	return nats_subscribe(nats);
+}
+
+static bool nats_step_machine(struct nats *nats)
+{
+	if (world_now_ns() < nats->slow_ns)
+		return false;
+	if (nats->late != NULL && world_once_in(3) && nats_late_request(nats))
+		return true;
+	if (nats->settings == NULL)
+		return nats_late_request(nats);
+	if (nats_connect(nats) || nats_notice(nats))
+		return true;
+	return (nats->up && !nats->cut && !nats->dead &&
+		nats_step_link(nats)) ||
+	       nats_late_request(nats);
+}
+
+bool nats_step(void)
+{
+	unsigned from = world_below(machine_count), i;
+
+	for (i = 0; i < machine_count; i++)
+		if (nats_step_machine(&nats_of[(from + i) % machine_count]))
+			return true;
+	return false;
+}
+
+/* ---- trouble ------------------------------------------------------------ */
+
+static void nats_set_cut(struct nats *nats, bool cut)
+{
+	if (nats->cut == cut)
+		return;
+	trace("nats: the link of m%u is %s", nats->machine,
+	      cut ? "cut" : "whole again");
+	nats->cut = cut;
+	nats->notice_ns = world_now_ns() + world_between(2000, 3000) * MS_NS;
+}
+
+static void nats_lose_frame(struct nats *nats)
+{
+	if (!nats->up || nats->dead || nats->ways[WAY_FRAMES].first == NULL)
+		return;
+	free(way_take(&nats->ways[WAY_FRAMES]));
+	nats_emit_text(nats, BROKER_TROUBLE, "this node is too slow");
+}
+
+/* It is there again after a while, with nothing of before. */
+static void nats_end_server(void)
+{
+	unsigned i;
+
+	trace("nats: the server ends");
+	server.life = world_random() | 1;
+	server.back_ns = world_now_ns() + world_below(2000) * MS_NS;
+	for (i = 0; i < BROKER_BUCKETS; i++)
+		bucket_clear(&server.buckets[i]);
+	for (i = 0; i < machine_count; i++) {
+		nats_of[i].dead = nats_of[i].up;
+		nats_drop_late(&nats_of[i]);
+	}
+}
+
+void nats_trouble(void)
+{
+	struct nats *nats = &nats_of[world_below(machine_count)];
+
+	switch (world_below(16)) {
+	case 0:
+		nats_end_server();
+		break;
+	case 1:
+	case 2:
+	case 3:
+		nats_lose_frame(nats);
+		break;
+	case 4:
+	case 5:
+	case 6:
+	case 7:
+		nats->slow_ns = world_now_ns() + world_below(1500) * MS_NS;
+		break;
+	default:
+		nats_set_cut(nats, !nats->cut);
+		break;
+	}
+}
+
+void nats_heal(void)
+{
+	unsigned i;
+
+	server.back_ns = 0;
+	for (i = 0; i < machine_count; i++) {
+		nats_set_cut(&nats_of[i], false);
+		nats_of[i].slow_ns = 0;
+	}
+}
+
+void nats_lose_machine(unsigned machine)
+{
+	struct nats *nats = &nats_of[machine];
+
+	if (nats->settings == NULL)
+		return;
+	trace("nats: m%u is lost", machine);
+	nats_close_link(nats);
+	nats->retry_ns = UINT64_MAX;
+}
+
+/* ---- the broker --------------------------------------------------------- */
+
+static void *nats_open(const struct broker_settings *settings,
+		       uint32_t lease_ms,
+		       void (*event)(void *arg, struct broker_event *event),
+		       void *arg)
+{
+	struct nats *nats = &nats_of[settings->name[1] - '0'];
+
+	must(nats->settings == NULL);
+	nats->settings = settings;
+	nats->event = event;
+	nats->arg = arg;
+	nats->lease_ns = lease_ms * MS_NS;
+	nats->retry_ns = 0;
+	return nats;
+}
+
+static void nats_close(void *broker)
+{
+	struct nats *nats = broker;
+
+	while (nats->up && !nats->cut && !nats->dead && nats_request(nats))
+		;
+	nats_close_link(nats);
+	nats->settings = NULL;
+}
+
+static void nats_send(void *broker, struct broker_request *request)
+{
+	struct nats *nats = broker;
+	struct broker_request *next;
+
+	for (; request != NULL; request = next) {
+		next = request->next;
+		request->next = NULL;
+		if (!nats->up) {
+			free(request);
+			continue;
+		}
+		nats->backlog += request->len;
+		*nats->last = request;
+		nats->last = &request->next;
+	}
+}
+
+static size_t nats_backlog(const void *broker)
+{
+	return ((const struct nats *)broker)->backlog;
+}
+
+static size_t nats_frame_max(const void *broker)
+{
+	(void)broker;
+	return FRAME_MAX;
+}
+
+/* In place of the one that speaks to a nats-server. */
+extern const struct broker_ops __wrap_broker_nats;
+bool __wrap_broker_available(void);
+
+const struct broker_ops __wrap_broker_nats = {
+	.open = nats_open,
+	.close = nats_close,
+	.send = nats_send,
+	.backlog = nats_backlog,
+	.frame_max = nats_frame_max,
+};
+
+bool __wrap_broker_available(void)
+{
+	return true;
+}
+
+/* ---- a world ------------------------------------------------------------ */
+
+void nats_begin(void)
+{
+	unsigned i, k;
+
+	memset(nats_of, 0, sizeof(nats_of));
+	for (i = 0; i < machine_count; i++) {
+		struct nats *nats = &nats_of[i];
+
+		nats->machine = i;
+		nats->last = &nats->first;
+		nats->last_late = &nats->late;
+		for (k = 0; k < WAYS; k++)
+			nats->ways[k].last = &nats->ways[k].first;
+	}
+	server.life = 1;
+	server.back_ns = 0;
+	for (k = 0; k < BROKER_BUCKETS; k++)
+		bucket_begin(&server.buckets[k]);
+}
+
+void nats_end(void)
+{
+	unsigned i;
+
+	for (i = 0; i < machine_count; i++)
+		nats_drop_late(&nats_of[i]);
+	for (i = 0; i < BROKER_BUCKETS; i++)
+		bucket_clear(&server.buckets[i]);
+}

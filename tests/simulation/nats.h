@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A nats-server in memory, and the broker (net/broker.h) through which the
+ * machines reach it. What NATS promises, no more: requests of a machine and
+ * frames to it keep their order, each of its two watches, the frames and the
+ * answers come in any order among each other. A link that is cut is silent:
+ * the machine notices after a while, and what was under way is lost, or arrives
+ * at the server when the link is whole again. The server's death ends all links
+ * and loses the buckets.
+ */
+#ifndef NATS_H
+#define NATS_H
+
+#include <stdbool.h>
+
+void nats_begin(void);
+void nats_end(void);
+
+/* Something moves. False: nothing does. */
+bool nats_step(void);
+
+/* Perhaps cuts or heals a link, delays what is under way, loses a frame, or
+ * ends the server. */
+void nats_trouble(void);
+/* All links are whole and the server is there, for good. */
+void nats_heal(void);
+
+/* The machine dies: it sends nothing any more, and no farewell. */
+void nats_lose_machine(unsigned machine);
+
+#endif
