@@ -53,7 +53,7 @@ START_TEST(records_keep_their_values_in_order)
 	       "{\"kind\":\"empty\"}\n"
 	       "{\"kind\":\"last\",\"items\":[\"one\",\"two \\\"2\\\"\"],"
 	       "\"none\":[],\"closed\":{\"too-long\":7},"
-	       "\"count\":{\"_dd_name__\":8}}\n");
+	       "\"count\":{\"Odd_name__\":8}}\n");
 	response_fini(&response);
 }
 END_TEST
