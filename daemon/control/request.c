@@ -268,13 +268,14 @@ int request_respond(struct request *request, struct lined_dispatcher *from,
 /* ---- rights ------------------------------------------------------------- */
 
 /* Looked up once a client: a connection may carry thousands of requests. */
-static bool client_is_program(const struct lined_socket *sock, pid_t pid)
+static bool client_is_program(const struct lined_socket *sock,
+			      const struct peercred *peer)
 {
 	struct client *client =
 		client_of((struct lined_socket *)(uintptr_t)sock);
 
 	if (!client->peer.looked_at) {
-		client->peer.is_program = keeper_has(pid);
+		client->peer.is_program = keeper_may_have(peer);
 		client->peer.looked_at = true;
 	}
 	return client->peer.is_program;
@@ -289,7 +290,7 @@ enum lined_right lined_client_right(const struct lined_socket *client)
 
 	/* A program of exec runs as the daemon's user, and has none of its
 	 * rights. */
-	if (peercred_get(fd, &peer) < 0 || client_is_program(client, peer.pid))
+	if (peercred_get(fd, &peer) < 0 || client_is_program(client, &peer))
 		return LINED_RIGHT_NONE;
 	if (peer.uid == 0 || peer.uid == geteuid())
 		return LINED_RIGHT_CHANGE;

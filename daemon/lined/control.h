@@ -32,7 +32,8 @@ enum lined_right {
  * groups when it connected: LINED_RIGHT_CHANGE for root and the daemon's own
  * user, LINED_RIGHT_LOOK for members of the service's socket-group. Every other
  * client has LINED_RIGHT_NONE, and so has a program that a protocol has started
- * (lined/program.h), which runs as the daemon's user.
+ * (lined/program.h), which runs as the daemon's user. To be called as soon as
+ * the client has come: the number of a process that has ended may be another's.
  */
 LINED_API enum lined_right
 lined_client_right(const struct lined_socket *client);

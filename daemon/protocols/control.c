@@ -524,6 +524,7 @@ static void control_accept(struct lined_service *service,
 		return;
 	}
 	session->client = client;
+	lined_client_right(client);
 	lined_socket_set_handlers(client, &control_handlers, session);
 }
 

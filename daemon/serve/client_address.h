@@ -19,7 +19,7 @@ struct client_address {
 	bool unadmitted : 1; /* it does not count towards `clients` */
 	/* Here for want of room in struct client. */
 	bool place_taken : 1; /* by client_take_place() */
-	bool is_program : 1;  /* keeper_has() it; valid if looked_at */
+	bool is_program : 1;  /* keeper_may_have(); valid if looked_at */
 	bool looked_at : 1;
 	bool judged : 1; /* by client_penalize() */
 	uint32_t scope;

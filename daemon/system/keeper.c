@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -17,9 +16,6 @@
 #include <unistd.h>
 
 #include "system/helper.h"
-
-/* The longest chain of parents that is followed. */
-#define DEPTH_MAX 1000
 
 int keeper_open(pid_t *pid)
 {
@@ -78,59 +74,6 @@ int keeper_receive(int sock, struct keeper_report *report)
 	if (n >= 0 || errno == ECONNRESET)
 		errno = EPIPE;
 	return -1;
-}
-
-/* ---- the programs ---------------------------------------------------------
- */
-
-/* 0: it is not known. */
-static pid_t process_parent(pid_t pid)
-{
-	char path[64], text[256] = "";
-	const char *after;
-	FILE *file;
-	int parent = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return 0;
-	if (fgets(text, sizeof(text), file) == NULL)
-		text[0] = '\0';
-	fclose(file);
-	/* Its name, in parentheses, may contain anything. */
-	after = strrchr(text, ')');
-	return after != NULL && sscanf(after, ") %*c %d", &parent) == 1 ? parent
-									: 0;
-}
-
-static bool process_is_keeper(pid_t pid)
-{
-	char path[64], name[sizeof(KEEPER_NAME)] = "";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	if (fread(name, 1, sizeof(name), file) < sizeof(name))
-		name[0] = '\0';
-	fclose(file);
-	return memcmp(name, KEEPER_NAME, sizeof(name)) == 0;
-}
-
-bool keeper_has(pid_t pid)
-{
-	pid_t parent, self = getpid();
-	int depth;
-
-	for (depth = 0; depth < DEPTH_MAX && pid > 1; depth++) {
-		parent = process_parent(pid);
-		if (parent == self)
-			return process_is_keeper(pid);
-		pid = parent;
-	}
-	return false;
 }
 
 void keeper_close(int sock, pid_t pid)

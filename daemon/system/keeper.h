@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "system/peercred.h"
+
 /* argv[0] of the process. */
 #define KEEPER_NAME "lined-programs"
 
@@ -79,10 +81,6 @@ void keeper_close(int sock, pid_t pid);
 /* The process; returns its exit status. */
 int keeper_main(void);
 
-/* Whether a process is one of the programs that keepers of this process have
- * started, or descends from one. False where the system does not tell. */
-bool keeper_has(pid_t pid);
-
 /* ---- systems --------------------------------------------------------- */
 
 /* Closes inherited descriptors above the standard ones. If the system can do
@@ -90,8 +88,11 @@ bool keeper_has(pid_t pid);
 void keeper_settle(void);
 /* Kills all children of this process, as far as the system names them. */
 void keeper_kill_children(void);
-/* In a new program: it is killed when the keeper ends, and gets no right that
- * it does not have. */
-void keeper_bind_program(void);
+/* In a new program: it is killed when the keeper ends, gets no right that it
+ * does not have, and is marked. -1 and errno. */
+int keeper_bind_program(void);
+/* Whether the process, as it was when it connected, may be a program or descend
+ * from one: true if it bears the mark, and if it has ended since. */
+bool keeper_may_have(const struct peercred *peer);
 
 #endif

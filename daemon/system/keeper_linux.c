@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,8 +35,34 @@ void keeper_kill_children(void)
 	fclose(file);
 }
 
-void keeper_bind_program(void)
+/*
+ * The mark: a hard limit of locks, a limit that the kernel does not use any
+ * more. A process inherits it, and without the rights of root can only lower
+ * it. Its parents would not do: they end, and may hide in /proc.
+ */
+#define LOCKS_OF_PROGRAMS 1000000
+
+int keeper_bind_program(void)
 {
+	struct rlimit mark;
+
 	prctl(PR_SET_PDEATHSIG, (long)SIGKILL, 0L, 0L, 0L);
 	prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+	if (getrlimit(RLIMIT_LOCKS, &mark) < 0)
+		return -1;
+	if (mark.rlim_max > LOCKS_OF_PROGRAMS)
+		mark.rlim_max = LOCKS_OF_PROGRAMS;
+	mark.rlim_cur = mark.rlim_max;
+	return setrlimit(RLIMIT_LOCKS, &mark);
+}
+
+/* A program has lined's user and group, and can have no others. */
+bool keeper_may_have(const struct peercred *peer)
+{
+	struct rlimit mark;
+
+	if (peer->uid != geteuid() || peer->gid != getegid())
+		return false;
+	return prlimit(peer->pid, RLIMIT_LOCKS, NULL, &mark) < 0 ||
+	       mark.rlim_max <= LOCKS_OF_PROGRAMS;
 }

@@ -96,13 +96,13 @@ static void keeper_become(const struct keeper_request *request,
 	int i;
 
 	setsid();
-	keeper_bind_program();
 	keeper_reset_signals();
 	/* The received descriptors are above the standard ones. */
 	for (i = 0; i < 3; i++)
 		dup2(fds[i], i);
 	setrlimit(RLIMIT_CORE, &core);
-	if (keeper_limit(RLIMIT_AS, request->memory) == 0 &&
+	if (keeper_bind_program() == 0 &&
+	    keeper_limit(RLIMIT_AS, request->memory) == 0 &&
 	    keeper_limit(RLIMIT_CPU, request->cpu_s) == 0 &&
 	    keeper_limit(RLIMIT_NOFILE, request->files) == 0) {
 		failure[0] = KEEPER_DIRECTORY;

@@ -665,6 +665,42 @@ class Rights(Exec):
         self.assertEqual(done.returncode, 0)
         daemon.stop()
 
+    # Its child connects and is gone, before it sends the request itself; the
+    # child of another kills the keeper, from which all programs descend.
+    HIDES = ("import os, socket, subprocess, sys, time\n"
+             "path, linectl, heard = sys.argv[1:]\n"
+             "s = socket.socket(socket.AF_UNIX)\n"
+             "pid = os.fork()\n"
+             "if pid == 0:\n"
+             "    s.connect(path)\n"
+             "    os._exit(0)\n"
+             "os.waitpid(pid, 0)\n"
+             "s.sendall(b'status\\n')\n"
+             "print(s.makefile().readline(), flush=True)\n"
+             "keeper = os.getppid()\n"
+             "if os.fork() == 0:\n"
+             "    os.setsid()\n"
+             "    os.kill(keeper, 9)\n"
+             "    while os.path.exists('/proc/%d/fd/0' % keeper):\n"
+             "        time.sleep(0.01)\n"
+             "    with open(heard + '.new', 'w') as f:\n"
+             "        subprocess.run([linectl, '-s', path, 'status'],\n"
+             "                       stdout=f, stderr=f)\n"
+             "    os.rename(heard + '.new', heard)\n"
+             "    os._exit(0)\n"
+             "time.sleep(60)\n")
+
+    def test_a_program_that_hides_has_no_rights_either(self):
+        socket = self.path("control")
+        self.start("control { socket = \"%s\" }\n" % socket + self.bot(
+            [PYTHON, self.script(self.HIDES), socket, LINECTL, self.heard],
+            "\t\tmode = each"))
+        with Client(self.address) as a:
+            self.assertIn("permission denied", a.line().decode())
+        self.eventually(lambda: os.path.exists(self.heard), "its answer")
+        with open(self.heard) as f:
+            self.assertIn("permission denied", f.read())
+
 
 class Ends(Exec):
     # Its child leaves the process group and the session.
