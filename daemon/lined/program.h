@@ -81,6 +81,9 @@ LINED_API void lined_program_kill(struct lined_program *program);
  * because the system does not tell, or it has not started yet. */
 LINED_API int lined_program_waits(const struct lined_program *program);
 
+/* Its resident memory in bytes; 0: not known. */
+LINED_API uint64_t lined_program_memory(const struct lined_program *program);
+
 /* Its process; 0: not known yet. */
 LINED_API pid_t lined_program_pid(const struct lined_program *program);
 

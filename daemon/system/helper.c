@@ -213,31 +213,46 @@ int helper_open_device(const char *path)
 	return helper_ask_path(HELPER_DEVICE, path, &fd) < 0 ? -1 : fd;
 }
 
-int helper_process_looks(pid_t pid)
+int helper_process_looks(enum helper_kind kind, pid_t pid)
 {
-	char path[64], text[64] = "";
-	long number;
+	char path[64], text[256] = "";
+	long number, pages, page_kib = sysconf(_SC_PAGESIZE) / 1024;
 	unsigned long fd;
 	FILE *file;
 	bool known;
 
-	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid,
+		 kind == HELPER_READS ? "syscall" : "statm");
 	file = fopen(path, "re");
 	known = file != NULL && fgets(text, sizeof(text), file) != NULL;
 	if (file != NULL)
 		fclose(file);
 	if (!known)
 		return -1;
-	return sscanf(text, "%ld %lx", &number, &fd) == 2 &&
-	       number == SYS_read && fd == STDIN_FILENO;
+	if (kind == HELPER_READS)
+		return sscanf(text, "%ld %lx", &number, &fd) == 2 &&
+		       number == SYS_read && fd == STDIN_FILENO;
+	if (sscanf(text, "%*d %ld", &pages) != 1)
+		return -1;
+	return pages > INT_MAX / page_kib ? INT_MAX : (int)(pages * page_kib);
 }
 
-int helper_process_reads(pid_t pid)
+static int helper_look(enum helper_kind kind, pid_t pid)
 {
-	const struct helper_request request = {.kind = HELPER_READS,
+	const struct helper_request request = {.kind = (int32_t)kind,
 					       .number = (int32_t)pid};
 	int fd;
 
 	return helper.there ? helper_ask(&request, NULL, 0, &fd)
-			    : helper_process_looks(pid);
+			    : helper_process_looks(kind, pid);
+}
+
+int helper_process_reads(pid_t pid)
+{
+	return helper_look(HELPER_READS, pid);
+}
+
+int helper_process_memory(pid_t pid)
+{
+	return helper_look(HELPER_MEMORY, pid);
 }

@@ -4,7 +4,7 @@
  * (system/hardening.h), and does the few things that lined may not do any more
  * afterwards. It starts lined's own file as a reader of the config or as a
  * keeper, removes UNIX sockets and the pid file, opens devices and FIFOs, and
- * looks what a program waits for.
+ * looks what a program waits for and how much memory it has.
  * Processes that it starts are children of lined. It is lined's own binary
  * under another name, with no memory of lined, and ends when lined does.
  *
@@ -43,6 +43,8 @@ int helper_open_device(const char *path);
 /* Whether a process sleeps in read(2) of its standard input, for which it must
  * be lined's own or a child's: 1, 0; -1: not known. */
 int helper_process_reads(pid_t pid);
+/* The resident memory of such a process in KiB; -1: not known. */
+int helper_process_memory(pid_t pid);
 
 /* The process; returns its exit status. */
 #ifdef HAVE_CAPABILITIES

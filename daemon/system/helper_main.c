@@ -125,7 +125,10 @@ static void helper_answer(const struct helper_request *request,
 		answer.value = fd < 0 ? -1 : 0;
 		break;
 	case HELPER_READS:
-		answer.value = helper_process_looks((pid_t)request->number);
+	case HELPER_MEMORY:
+		answer.value =
+			helper_process_looks((enum helper_kind)request->kind,
+					     (pid_t)request->number);
 		break;
 	}
 	answer.error = answer.value < 0 ? errno : 0;

@@ -17,6 +17,7 @@ enum helper_kind {
 	HELPER_REMOVE,    /* path */
 	HELPER_DEVICE,    /* path; the answer has the descriptor */
 	HELPER_READS,     /* number: a process */
+	HELPER_MEMORY,    /* number: a process */
 };
 
 struct helper_request {
@@ -36,8 +37,8 @@ ssize_t helper_send(int sock, const void *data, size_t len, const int *fds,
  * end, -1 and errno. */
 ssize_t helper_receive(int sock, void *data, size_t len, int fds[3]);
 
-/* helper_open_device() and helper_process_reads(), in this process. */
+/* helper_open_device(), and HELPER_READS or HELPER_MEMORY, in this process. */
 int helper_device_open(const char *path);
-int helper_process_looks(pid_t pid);
+int helper_process_looks(enum helper_kind kind, pid_t pid);
 
 #endif

@@ -351,6 +351,13 @@ int lined_program_waits(const struct lined_program *program)
 	return program->pid > 0 ? helper_process_reads(program->pid) : -1;
 }
 
+uint64_t lined_program_memory(const struct lined_program *program)
+{
+	int kib = program->pid > 0 ? helper_process_memory(program->pid) : 0;
+
+	return kib > 0 ? (uint64_t)kib * 1024 : 0;
+}
+
 pid_t lined_program_pid(const struct lined_program *program)
 {
 	return program->pid;

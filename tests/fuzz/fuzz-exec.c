@@ -30,6 +30,7 @@ __wrap_lined_program_start(struct lined_service *service,
 					 void *arg, const char *how),
 			   void *arg);
 int __wrap_lined_program_waits(const struct lined_program *program);
+uint64_t __wrap_lined_program_memory(const struct lined_program *program);
 void __wrap_lined_program_signal(struct lined_program *program, int number);
 void __wrap_lined_program_kill(struct lined_program *program);
 pid_t __wrap_lined_program_pid(const struct lined_program *program);
@@ -66,6 +67,12 @@ int __wrap_lined_program_waits(const struct lined_program *program)
 {
 	(void)program;
 	return -1;
+}
+
+uint64_t __wrap_lined_program_memory(const struct lined_program *program)
+{
+	(void)program;
+	return 0;
 }
 
 void __wrap_lined_program_signal(struct lined_program *program, int number)

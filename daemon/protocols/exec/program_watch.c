@@ -6,10 +6,7 @@
  */
 #include "exec/program.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 /* Later than this a program that was asked is called silent. */
 #define SILENT_MS 2000
@@ -32,21 +29,8 @@ bool exec_program_is_idle(const struct exec_program *program, bool *known)
 
 uint64_t exec_program_memory(const struct exec_program *program)
 {
-	char path[64];
-	uint64_t resident = 0;
-	FILE *file;
-
-	if (program->process == NULL)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/statm",
-		 (int)lined_program_pid(program->process));
-	file = fopen(path, "re");
-	if (file == NULL)
-		return 0;
-	if (fscanf(file, "%*u %" SCNu64, &resident) != 1)
-		resident = 0;
-	fclose(file);
-	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	return program->process != NULL ? lined_program_memory(program->process)
+					: 0;
 }
 
 void exec_program_watch(struct exec_program *program)
