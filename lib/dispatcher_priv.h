@@ -127,8 +127,9 @@ struct lined_dispatcher {
 	struct send_pool pool;
 	const struct lined_socket *served; /* its input is read now */
 	struct memory *memory;             /* the ceiling; NULL: none */
-	uint64_t memory_longest;  /* atomic: what a socket holds at most */
-	uint64_t memory_waits_ms; /* since then for another dispatcher */
+	uint64_t memory_longest;      /* atomic: what a socket holds at most */
+	uint64_t memory_waits_ms;     /* since then for another dispatcher */
+	uint64_t memory_waits_closed; /* what was closed when that began */
 	struct websocket_cache websockets;
 	/* Memory that a transport shares among its sockets (tls_session.c);
 	 * NULL until the first needs it. */

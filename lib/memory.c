@@ -158,17 +158,21 @@ static void memory_flush(struct lined_dispatcher *d)
 		d->socket_ops->send_early(link);
 }
 
-/* Whether another dispatcher is to close one of its sockets first. */
+/* Whether another dispatcher is to close one of its sockets first. When one has
+ * done so, the wait is over: the next one begins anew. */
 static bool memory_leave_to_other(struct lined_dispatcher *d, uint64_t most)
 {
 	struct lined_dispatcher *other = memory_find_other(d, most);
+	uint64_t closed = __atomic_load_n(&d->memory->closed, __ATOMIC_RELAXED);
 
 	if (other == NULL) {
 		d->memory_waits_ms = 0;
 		return false;
 	}
-	if (d->memory_waits_ms == 0)
+	if (d->memory_waits_ms == 0 || d->memory_waits_closed != closed) {
 		d->memory_waits_ms = d->now_ms;
+		d->memory_waits_closed = closed;
+	}
 	if (most > 0 && d->now_ms - d->memory_waits_ms >= SHED_WAIT_MS)
 		return false;
 	memory_ask(other);
@@ -186,6 +190,7 @@ static void memory_shed(struct lined_dispatcher *d, uint64_t limit)
 		if (memory_leave_to_other(d, most) || delegate == NULL)
 			return;
 		__atomic_fetch_add(&d->memory->closed, 1, __ATOMIC_RELAXED);
+		d->memory_waits_closed++;
 		delegate->handlers->socket_ops->shed(delegate);
 	}
 }
@@ -214,6 +219,8 @@ void memory_check(struct lined_dispatcher *d)
 		return;
 	held = memory_held(memory);
 	d->memory_shedding = true;
+	if (held < limit)
+		d->memory_waits_ms = 0;
 	if (held >= limit)
 		memory_shed(d, limit);
 	else if (held >= memory_near(limit))

@@ -269,6 +269,36 @@ START_TEST(ceiling_closes_the_longest_of_all_dispatchers)
 }
 END_TEST
 
+/* How long it has waited for the other one counts each time anew. */
+START_TEST(ceiling_waits_for_other_dispatchers_each_time)
+{
+	struct memory_case c;
+
+	open_case(&c, true);
+	fill(&c, CLIENTS - 1, 600000);
+	fill(&c, 0, 300000);
+	memory_set_limit(&c.memory, 950000);
+	run(&c);
+	fill(&c, 0, 100000);
+	ck_assert(is_closed(&c, CLIENTS - 1));
+	/* Longer than a dispatcher waits. */
+	support_run_for(c.d, 100);
+	close(c.peers[CLIENTS - 1]);
+	recorder_fini(&c.recorders[CLIENTS - 1]);
+	memset(&c.recorders[CLIENTS - 1], 0, sizeof(c.recorders[0]));
+	open_client(&c, c.others, CLIENTS - 1);
+	fill(&c, CLIENTS - 1, 500000);
+	memory_ask_all(&c.memory);
+	run(&c);
+	ck_assert_uint_eq(c.memory.closed, 1);
+	fill(&c, 0, 90000);
+	ck_assert(!is_closed(&c, 0));
+	ck_assert(is_closed(&c, CLIENTS - 1));
+	ck_assert_uint_eq(c.memory.closed, 2);
+	close_case(&c);
+}
+END_TEST
+
 static bool no_socket(const struct lined_socket *sock)
 {
 	(void)sock;
@@ -305,6 +335,7 @@ static Suite *make_suite(void)
 	tcase_add_test(ceiling, ceiling_holds_within_a_turn);
 	tcase_add_test(ceiling, ceiling_sends_before_it_closes);
 	tcase_add_test(ceiling, ceiling_closes_the_longest_of_all_dispatchers);
+	tcase_add_test(ceiling, ceiling_waits_for_other_dispatchers_each_time);
 	tcase_add_test(ceiling, ceiling_spares_what_may_not_be_closed);
 	return suite;
 }
