@@ -209,10 +209,13 @@ void memory_check(struct lined_dispatcher *d)
 {
 	struct memory *memory = __atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
 	uint64_t limit, held, most;
+	int64_t unasked = INT64_MAX;
 
+	if (d->memory_shedding)
+		return;
 	/* Before the limit is read: a change of it sets this again. */
-	__atomic_store_n(&d->pool.memory.check_at, INT64_MAX, __ATOMIC_SEQ_CST);
-	if (memory == NULL || d->memory_shedding)
+	__atomic_store_n(&d->pool.memory.check_at, unasked, __ATOMIC_SEQ_CST);
+	if (memory == NULL)
 		return;
 	limit = __atomic_load_n(&memory->limit, __ATOMIC_SEQ_CST);
 	if (limit == 0)
@@ -226,7 +229,9 @@ void memory_check(struct lined_dispatcher *d)
 	else if (held >= memory_near(limit))
 		memory_find_longest(d, &most);
 	d->memory_shedding = false;
-	__atomic_store_n(&d->pool.memory.check_at,
-			 d->pool.memory.held + memory_step(d, limit, held),
-			 __ATOMIC_SEQ_CST);
+	/* Unless another thread has asked meanwhile. */
+	__atomic_compare_exchange_n(&d->pool.memory.check_at, &unasked,
+				    d->pool.memory.held +
+					    memory_step(d, limit, held),
+				    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }

@@ -299,6 +299,36 @@ START_TEST(ceiling_waits_for_other_dispatchers_each_time)
 }
 END_TEST
 
+static struct memory *asked;
+
+/* As another thread does, at any time. */
+static bool ask_meanwhile(const struct lined_socket *sock)
+{
+	(void)sock;
+	memory_ask_all(asked);
+	return true;
+}
+
+START_TEST(ceiling_checks_again_if_it_is_asked_meanwhile)
+{
+	struct memory_case c;
+
+	open_case(&c, false);
+	asked = &c.memory;
+	fill(&c, 0, 300000);
+	fill(&c, 1, 200000);
+	c.memory.may_close = ask_meanwhile;
+	c.memory.limit = _i == 0 ? 550000 : 400000;
+	memory_check(c.d);
+	ck_assert_uint_eq(c.memory.closed, (unsigned)_i);
+	ck_assert(memory_is_due(&c.d->pool.memory));
+	c.memory.may_close = every_socket;
+	run(&c);
+	ck_assert(!memory_is_due(&c.d->pool.memory));
+	close_case(&c);
+}
+END_TEST
+
 static bool no_socket(const struct lined_socket *sock)
 {
 	(void)sock;
@@ -336,6 +366,8 @@ static Suite *make_suite(void)
 	tcase_add_test(ceiling, ceiling_sends_before_it_closes);
 	tcase_add_test(ceiling, ceiling_closes_the_longest_of_all_dispatchers);
 	tcase_add_test(ceiling, ceiling_waits_for_other_dispatchers_each_time);
+	tcase_add_loop_test(
+		ceiling, ceiling_checks_again_if_it_is_asked_meanwhile, 0, 2);
 	tcase_add_test(ceiling, ceiling_spares_what_may_not_be_closed);
 	return suite;
 }
