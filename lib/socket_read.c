@@ -63,8 +63,9 @@ void socket_catch_up(struct lined_socket *sock)
 
 bool socket_is_catching_up(const struct lined_socket *sock)
 {
-	return sock->catching_up &&
-	       (int32_t)(sock->resume_at - socket_now(sock)) > 0;
+	uint32_t left_ms = sock->resume_at - socket_now(sock);
+
+	return sock->catching_up && left_ms > 0 && left_ms <= CATCH_UP_MS;
 }
 
 /* Adds what was read to the input. False: handle_input has closed it. */

@@ -16,6 +16,7 @@
 #include <lined/socket.h>
 
 #include "socket_priv.h"
+#include "socket_priv.h"
 #include "support.h"
 
 /* ---- one socket, and how it ended ------------------------------------ */
@@ -485,6 +486,9 @@ START_TEST(who_was_kept_from_sending_is_not_quiet_yet)
 		support_run_for(ending.dispatcher, 10);
 		ck_assert_uint_lt(turns++, 500);
 	}
+	/* 30 days later: times of 32 bits have passed half of their round. */
+	ending.sock->resume_at -= 30u * 86400 * 1000;
+	ck_assert(lined_socket_is_quiet(ending.sock));
 
 	lined_socket_close(ending.sock);
 	ending_wait(&ending);
