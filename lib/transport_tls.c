@@ -144,6 +144,7 @@ static void tls_write_answers(struct lined_socket *sock,
 	    !tls_rest_is_empty(&tls->held) && !sock->blocked) {
 		sock->blocked = true;
 		socket_stalls(sock);
+		socket_mark_dirty(sock); /* the flush sets the mode */
 	}
 }
 

@@ -904,6 +904,45 @@ START_TEST(key_updates_are_answered_and_bounded)
 }
 END_TEST
 
+/* Bytes that leave the kernel no room, as if others were on the way. */
+static size_t fill_kernel(const struct tls_case *c)
+{
+	static const char junk[1024];
+	size_t len = 0;
+	ssize_t n;
+
+	while ((n = send(lined_socket_fd(c->sock), junk, sizeof(junk),
+			 MSG_DONTWAIT)) > 0)
+		len += (size_t)n;
+	return len;
+}
+
+START_TEST(answer_to_a_key_update_waits_for_the_kernel)
+{
+	struct tls_case c;
+	char room[4096];
+	size_t left;
+	ssize_t n;
+
+	open_case(&c);
+	shake(&c);
+	ck_assert_int_lt(SSL_read(c.ssl, room, 1), 0);
+	left = fill_kernel(&c);
+	peer_updates_keys(&c);
+	peer_updates_keys(&c);
+	support_run_turns(c.d, 3);
+	while (left > 0) {
+		n = recv(c.fd, room, left < sizeof(room) ? left : sizeof(room),
+			 0);
+		ck_assert_int_gt(n, 0);
+		left -= (size_t)n;
+	}
+	support_run_turns(c.d, 3);
+	ck_assert_int_gt(recv(c.fd, room, sizeof(room), 0), 0);
+	close_case(&c);
+}
+END_TEST
+
 /* The answers cannot be sent any more; the line behind them counts. */
 START_TEST(line_behind_a_key_update_of_a_peer_that_has_gone)
 {
@@ -1470,6 +1509,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, half_close_says_the_end_and_reads_on);
 	tcase_add_test(tcase, broken_record_is_an_error_behind_good_lines);
 	tcase_add_test(tcase, key_updates_are_answered_and_bounded);
+	tcase_add_test(tcase, answer_to_a_key_update_waits_for_the_kernel);
 	tcase_add_test(tcase, line_behind_a_key_update_of_a_peer_that_has_gone);
 	tcase_add_test(tcase, renegotiation_is_refused);
 	tcase_add_test(tcase, starttls_keeps_the_plain_and_the_secret_apart);
