@@ -377,7 +377,8 @@ static uint64_t socket_held(const struct lined_delegate *delegate)
 	held = input_memory(&sock->in, d->read_buffer);
 	if (sock->blocked)
 		held += sock->out.bytes +
-			sock->out.count * SEND_QUEUE_SEGMENT_COST;
+			sock->out.count * SEND_QUEUE_SEGMENT_COST +
+			socket_held_output(sock);
 	return held > 0 && d->memory->may_close(sock) ? held : 0;
 }
 

@@ -177,8 +177,7 @@ bool lined_socket_is_quiet(const struct lined_socket *sock)
 
 	if (lined_socket_queued(sock) > 0 ||
 	    (!sock->needs_more && input_len(&sock->in) > 0) ||
-	    (transport->holds_output != NULL &&
-	     transport->holds_output(sock)) ||
+	    socket_held_output(sock) > 0 ||
 	    (!sock->eof &&
 	     (socket_is_catching_up(sock) || (transport->holds_input != NULL &&
 					      transport->holds_input(sock)))))

@@ -381,6 +381,8 @@ int stream_sendv(struct lined_socket *sock, const struct iovec *pieces,
 int stream_send_shared(struct lined_socket *sock, struct lined_buffer *buffer,
 		       size_t offset, size_t len);
 void stream_flush(struct lined_socket *sock);
+/* The bytes that the transport has taken and the kernel has not. */
+size_t socket_held_output(const struct lined_socket *sock);
 size_t stream_queued(const struct lined_socket *sock);
 /* The queue is at or below the low mark. */
 bool socket_is_low(const struct lined_socket *sock);

@@ -89,12 +89,12 @@ static void stream_send_failed(struct lined_socket *sock, int error)
 	socket_read_on(sock);
 }
 
-/* Whether the transport has taken bytes that the kernel has not. */
-static bool stream_holds_output(const struct lined_socket *sock)
+size_t socket_held_output(const struct lined_socket *sock)
 {
 	const struct transport *transport = socket_transport(sock);
 
-	return transport->holds_output != NULL && transport->holds_output(sock);
+	return transport->held_output != NULL ? transport->held_output(sock)
+					      : 0;
 }
 
 /* Writes until the queue is empty or the kernel takes no more. -1: the write
@@ -105,7 +105,8 @@ static int stream_write_queue(struct lined_socket *sock)
 	ssize_t n;
 
 	sock->blocked = false;
-	while (!send_queue_is_empty(&sock->out) || stream_holds_output(sock)) {
+	while (!send_queue_is_empty(&sock->out) ||
+	       socket_held_output(sock) > 0) {
 		n = stream_write(sock, &wanted);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -116,7 +117,8 @@ static int stream_write_queue(struct lined_socket *sock)
 		if (n > 0)
 			socket_note_written(sock, (size_t)n);
 		/* After a short write the next one would give EAGAIN. */
-		if (n < 0 || (size_t)n < wanted || stream_holds_output(sock)) {
+		if (n < 0 || (size_t)n < wanted ||
+		    socket_held_output(sock) > 0) {
 			sock->blocked = true;
 			break;
 		}
@@ -148,7 +150,7 @@ void stream_flush(struct lined_socket *sock)
 		socket_update_mode(sock);
 	}
 	if (sock->state == LINED_SOCKET_CONNECTED &&
-	    send_queue_is_empty(&sock->out) && !stream_holds_output(sock))
+	    send_queue_is_empty(&sock->out) && socket_held_output(sock) == 0)
 		socket_flushed(sock);
 }
 

@@ -217,6 +217,13 @@ void tls_session_end_handshake(struct tls_session *tls)
 	tls->messages = 0;
 }
 
+void tls_session_drop_rests(struct lined_socket *sock, struct tls_session *tls)
+{
+	tls_rest_clear(&tls->held);
+	tls_rest_clear(&tls->left);
+	tls_session_charge(sock, tls);
+}
+
 void tls_session_free(struct lined_socket *sock, struct tls_session *tls)
 {
 	tls_session_end_handshake(tls);

@@ -78,6 +78,8 @@ int tls_session_begin(struct lined_socket *sock, struct tls_session *tls,
 		      SSL_CTX *ctx);
 /* Frees what only the handshake needs. */
 void tls_session_end_handshake(struct tls_session *tls);
+/* Frees what waits, input and output. */
+void tls_session_drop_rests(struct lined_socket *sock, struct tls_session *tls);
 void tls_session_free(struct lined_socket *sock, struct tls_session *tls);
 /* The free() of the transports. */
 void tls_free(struct lined_socket *sock);

@@ -23,7 +23,7 @@
  *
  * The second is for the connection: TRANSPORT_STREAM_IO, and its own recv() and
  * send(). holds_input() reports input that it has decoded but not given yet:
- * without it the socket would wait for the kernel. holds_output() reports
+ * without it the socket would wait for the kernel. held_output() reports
  * output that it has encoded but the kernel has not taken: without it the
  * poller would not watch for writing. send() gets the queue, up to 64 pieces,
  * in one call, and may encode all of it for one write. end_output() sends a
@@ -34,7 +34,7 @@
  *
  * A transport above the plain stream keeps its memory in socket_layers(), by
  * its own pointer there. WebSocket works over a plain stream and over TLS: it
- * calls recv(), send(), holds_input(), holds_output() and end_output() of the
+ * calls recv(), send(), holds_input(), held_output() and end_output() of the
  * table below it, in CONNECTING and CONNECTED. Those must use socket_layers()
  * only, and never the table that the socket has at the time.
  */
@@ -126,8 +126,9 @@ struct transport {
 			int count);
 	/* recv() can give decoded bytes without the kernel. NULL: never. */
 	bool (*holds_input)(const struct lined_socket *sock);
-	/* Bytes that send() took are not in the kernel yet. NULL: never. */
-	bool (*holds_output)(const struct lined_socket *sock);
+	/* How many bytes it has of those that send() took and the kernel has
+	 * not. NULL: never any. */
+	size_t (*held_output)(const struct lined_socket *sock);
 	/*
 	 * Called before the write side ends or the socket closes, when
 	 * everything is sent. True: the transport has queued its last message,
@@ -150,7 +151,7 @@ struct transport {
 	int (*peer)(const struct lined_socket *sock,
 		    struct sockaddr_storage *address, socklen_t *len);
 	/* The socket was closed: no callback of the transport may run after
-	 * this. May be NULL. */
+	 * this, and what it holds is freed. May be NULL. */
 	void (*stop)(struct lined_socket *sock);
 	/* After handle_close: frees the transport's memory. May be NULL. */
 	void (*free)(struct lined_socket *sock);

@@ -87,9 +87,11 @@ static ssize_t tls_send(struct lined_socket *sock, const struct iovec *vector,
 	return (ssize_t)taken;
 }
 
-static bool tls_holds_output(const struct lined_socket *sock)
+static size_t tls_held_output(const struct lined_socket *sock)
 {
-	return !tls_rest_is_empty(&sock->layers->tls->held);
+	const struct tls_rest *held = &sock->layers->tls->held;
+
+	return held->len - held->off;
 }
 
 /* Adds a close_notify to what is held. False: there is none to send. */
@@ -123,6 +125,8 @@ static void tls_stop(struct lined_socket *sock)
 	if (sock->dispatcher != NULL && !sock->ended &&
 	    tls_rest_is_empty(&tls->held) && tls_add_end(sock, tls))
 		tls_session_write(sock, tls);
+	if (sock->dispatcher != NULL)
+		tls_session_drop_rests(sock, tls);
 }
 
 /* ---- input --------------------------------------------------------------- */
@@ -233,7 +237,7 @@ const struct transport transport_tls = {
 	.recv = tls_recv,
 	.send = tls_send,
 	.holds_input = tls_holds_input,
-	.holds_output = tls_holds_output,
+	.held_output = tls_held_output,
 	.end_output = tls_end_output,
 	.stop = tls_stop,
 	.free = tls_free,

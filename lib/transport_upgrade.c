@@ -38,11 +38,11 @@ bool websocket_lower_holds_input(const struct lined_socket *sock)
 	return lower->holds_input != NULL && lower->holds_input(sock);
 }
 
-bool websocket_lower_holds_output(const struct lined_socket *sock)
+size_t websocket_lower_held_output(const struct lined_socket *sock)
 {
 	const struct transport *lower = websocket_of(sock)->lower;
 
-	return lower->holds_output != NULL && lower->holds_output(sock);
+	return lower->held_output != NULL ? lower->held_output(sock) : 0;
 }
 
 bool websocket_lower_end_output(struct lined_socket *sock)
@@ -198,7 +198,7 @@ static const struct transport transport_response = {
 	.failed = stream_failed,
 	.recv = websocket_lower_recv,
 	.send = websocket_lower_send,
-	.holds_output = websocket_lower_holds_output,
+	.held_output = websocket_lower_held_output,
 	.end_output = websocket_lower_end_output,
 	.stop = websocket_lower_stop,
 	.free = websocket_free,

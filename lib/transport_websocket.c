@@ -52,7 +52,7 @@ static bool websocket_write(struct lined_socket *sock, const char *bytes,
 	ssize_t n;
 
 	if (!send_queue_is_empty(&sock->out) ||
-	    websocket_lower_holds_output(sock))
+	    websocket_lower_held_output(sock) > 0)
 		return false;
 	n = websocket_lower_send(sock, &piece, 1);
 	socket_mark_dirty(sock);
@@ -152,7 +152,7 @@ static void websocket_stop(struct lined_socket *sock)
 	struct iovec piece = {frame, 0};
 
 	if (sock->dispatcher != NULL && !ws->said_close && !sock->ended &&
-	    !sock->out.begun && !websocket_lower_holds_output(sock)) {
+	    !sock->out.begun && websocket_lower_held_output(sock) == 0) {
 		piece.iov_len = websocket_close_frame(sock, frame);
 		websocket_lower_send(sock, &piece, 1);
 	}
@@ -307,7 +307,7 @@ const struct transport transport_websocket = {
 	.recv = websocket_recv,
 	.send = websocket_lower_send,
 	.holds_input = websocket_holds_input,
-	.holds_output = websocket_lower_holds_output,
+	.held_output = websocket_lower_held_output,
 	.end_output = websocket_end_output,
 	.is_answered = websocket_is_answered,
 	.wakes = websocket_wakes,

@@ -53,7 +53,7 @@ ssize_t websocket_lower_recv(struct lined_socket *sock, char *to, size_t size);
 ssize_t websocket_lower_send(struct lined_socket *sock,
 			     const struct iovec *vector, int count);
 bool websocket_lower_holds_input(const struct lined_socket *sock);
-bool websocket_lower_holds_output(const struct lined_socket *sock);
+size_t websocket_lower_held_output(const struct lined_socket *sock);
 bool websocket_lower_end_output(struct lined_socket *sock);
 void websocket_lower_stop(struct lined_socket *sock);
 void websocket_free(struct lined_socket *sock);

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "recorder.h"
 #include "socket_priv.h"
 #include "support.h"
@@ -917,6 +918,42 @@ static size_t fill_kernel(const struct tls_case *c)
 	return len;
 }
 
+static bool every_socket(const struct lined_socket *sock)
+{
+	(void)sock;
+	return true;
+}
+
+/* The queue is empty: all is in records that the kernel has not taken. */
+START_TEST(ceiling_closes_a_peer_that_takes_no_records)
+{
+	struct lined_dispatcher **dispatchers = calloc(1, sizeof(*dispatchers));
+	struct memory memory = {.may_close = every_socket};
+	static const char data[50000];
+	struct tls_case c;
+	uint64_t before;
+
+	open_case(&c);
+	dispatchers[0] = c.d;
+	memory_init(&memory, dispatchers, 1);
+	shake(&c);
+	fill_kernel(&c);
+	before = memory_held(&memory);
+	lined_socket_send(c.sock, data, sizeof(data));
+	support_run_turns(c.d, 2);
+	ck_assert_uint_eq(lined_socket_queued(c.sock), 0);
+	ck_assert_uint_gt(memory_held(&memory), before + sizeof(data));
+	memory_set_limit(&memory, before + 10000);
+	memory_check(c.d);
+	/* The memory is free before the socket is. */
+	ck_assert_uint_le(memory_held(&memory), before);
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_SLOW);
+	memory_fini(&memory);
+	close_case(&c);
+}
+END_TEST
+
 START_TEST(answer_to_a_key_update_waits_for_the_kernel)
 {
 	struct tls_case c;
@@ -1509,6 +1546,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, half_close_says_the_end_and_reads_on);
 	tcase_add_test(tcase, broken_record_is_an_error_behind_good_lines);
 	tcase_add_test(tcase, key_updates_are_answered_and_bounded);
+	tcase_add_test(tcase, ceiling_closes_a_peer_that_takes_no_records);
 	tcase_add_test(tcase, answer_to_a_key_update_waits_for_the_kernel);
 	tcase_add_test(tcase, line_behind_a_key_update_of_a_peer_that_has_gone);
 	tcase_add_test(tcase, renegotiation_is_refused);

@@ -39,10 +39,10 @@ static bool toy_holds_input(const struct lined_socket *sock)
 	return toy.in_len > 0 && toy.in_len > toy.in[0];
 }
 
-static bool toy_holds_output(const struct lined_socket *sock)
+static size_t toy_held_output(const struct lined_socket *sock)
 {
 	(void)sock;
-	return toy.out_len > 0;
+	return toy.out_len;
 }
 
 /* One record at most, so that others are left. */
@@ -164,7 +164,7 @@ static const struct transport transport_toy = {
 	.recv = toy_recv,
 	.send = toy_send,
 	.holds_input = toy_holds_input,
-	.holds_output = toy_holds_output,
+	.held_output = toy_held_output,
 	.end_output = toy_end_output,
 };
 
