@@ -22,23 +22,43 @@ struct account {
 	uint64_t missed[PEERS];    /* a bit for each line of that speaker */
 };
 
+/* The frames that a machine takes of a node, by its number: the numbers of its
+ * lines follow each other. */
+struct account_frames {
+	uint64_t number, next;
+	uint64_t lines; /* those that came or should have */
+};
+
+enum { ACCOUNT_NODES = 32 };
+
 static struct account accounts[MACHINES][MACHINES]; /* at, of */
+static struct {
+	unsigned life;
+	struct account_frames of[ACCOUNT_NODES];
+} frames_at[MACHINES];
 
 void account_begin(void)
 {
 	memset(accounts, 0, sizeof(accounts));
+	memset(frames_at, 0, sizeof(frames_at));
+}
+
+static const struct node *account_find(const struct cluster *cluster,
+				       uint64_t number)
+{
+	const struct node *node;
+
+	list_for_each(node, &cluster->nodes.list, link)
+		if (node->number == number)
+			return node;
+	return NULL;
 }
 
 static const struct node *account_node(const struct machine *at,
 				       const struct machine *of)
 {
-	uint64_t number = of->server.env.cluster->out.number;
-	const struct node *node;
-
-	list_for_each(node, &at->server.env.cluster->nodes.list, link)
-		if (node->number == number)
-			return node;
-	return NULL;
+	return account_find(at->server.env.cluster,
+			    of->server.env.cluster->out.number);
 }
 
 /* NULL: one of them does not run. */
@@ -75,21 +95,11 @@ void account_look(void)
 
 /* ---- lines -------------------------------------------------------------- */
 
-static const struct machine *account_machine(const struct peer *peer)
-{
-	unsigned i;
-
-	for (i = 0; i < machine_count; i++)
-		if (machines[i].life == peer->service >> 32)
-			return &machines[i];
-	return NULL;
-}
-
 void account_miss(const struct peer *peer, const struct peer *speaker,
 		  unsigned number)
 {
-	const struct machine *at = account_machine(peer);
-	const struct machine *of = account_machine(speaker);
+	const struct machine *at = machine_of_peer(peer);
+	const struct machine *of = machine_of_peer(speaker);
 	struct account *account;
 
 	if (peer_is_near(peer, speaker))
@@ -137,6 +147,91 @@ static void account_check_lines(const struct machine *at,
 			 "counted as lost",
 			 at->number, missed, of->number,
 			 (unsigned long long)node->lost);
+}
+
+/* ---- frames ------------------------------------------------------------- */
+
+static struct account_frames *account_frames(const struct cluster *cluster,
+					     uint64_t number)
+{
+	struct machine *machine;
+	unsigned i = 0;
+
+	for (machine = machines; machine->server.env.cluster != cluster;)
+		must(++machine < machines + machine_count);
+	if (frames_at[machine->number].life != machine->life) {
+		memset(&frames_at[machine->number], 0, sizeof(frames_at[0]));
+		frames_at[machine->number].life = machine->life;
+	}
+	for (;; i++) {
+		struct account_frames *frames =
+			&frames_at[machine->number].of[i];
+
+		must(i < ACCOUNT_NODES);
+		if (frames->number == 0)
+			frames->number = number;
+		if (frames->number == number)
+			return frames;
+	}
+}
+
+/* Whether the cluster looks at the numbers of the frame's lines. */
+static bool account_follows(const struct cluster *cluster,
+			    const struct frame *frame)
+{
+	const char *name = cluster->nodes.name;
+
+	if (frame->kind == FRAME_HELLO)
+		return frame->len != strlen(name) ||
+		       memcmp(frame->data, name, frame->len) != 0;
+	return frame->kind == FRAME_LINES &&
+	       cluster->nodes.state != NODES_PROBING;
+}
+
+void __real_cluster_bus_take(struct cluster *cluster,
+			     struct broker_event *event);
+void __wrap_cluster_bus_take(struct cluster *cluster,
+			     struct broker_event *event);
+
+void __wrap_cluster_bus_take(struct cluster *cluster,
+			     struct broker_event *event)
+{
+	struct account_frames *frames;
+	struct frame frame;
+
+	if (frame_read(&frame, event->text, event->len) &&
+	    account_follows(cluster, &frame)) {
+		const struct node *node = account_find(cluster, frame.number);
+
+		frames = account_frames(cluster, frame.number);
+		/* From the first frame on that it knows. */
+		if (node == NULL || node->next_line == 0)
+			frames->next = frame.line;
+		if (frame.line >= frames->next) {
+			frames->lines +=
+				frame.line + frame.lines - frames->next;
+			frames->next = frame.line + frame.lines;
+		}
+	}
+	__real_cluster_bus_take(cluster, event);
+}
+
+/* Each line of other nodes was received or is counted as lost, and no other.
+ * Known: frames that wait when their node is gone are not counted. */
+static void account_check_frames(const struct machine *machine,
+				 const struct cluster_report *report)
+{
+	uint64_t lines = 0;
+	unsigned i;
+
+	for (i = 0; i < ACCOUNT_NODES; i++)
+		if (frames_at[machine->number].life == machine->life)
+			lines += frames_at[machine->number].of[i].lines;
+	if (report->received + report->lost > lines)
+		violated("m%u: %llu lines received, %llu lost, of %llu",
+			 machine->number, (unsigned long long)report->received,
+			 (unsigned long long)report->lost,
+			 (unsigned long long)lines);
 }
 
 /* ---- names -------------------------------------------------------------- */
@@ -219,6 +314,7 @@ static void account_check_rest(const struct machine *machine)
 		violated("m%u: %llu lines wait, %zu bytes have not left",
 			 machine->number, (unsigned long long)report.waiting,
 			 report.backlog);
+	account_check_frames(machine, &report);
 	if (!list_is_empty(&cluster->names.pending) ||
 	    !list_is_empty(&cluster->names.awaiting))
 		violated("m%u: a name is still being decided", machine->number);

@@ -138,13 +138,12 @@ static void feed_settled(struct peer *peer)
 		const struct peer *other = &peers[i];
 
 		if (other->kind != &upstream_kind ||
-		    other->service != peer->service ||
-		    !peer_server_was_heard(other))
+		    !peer_is_with(peer, other) || !peer_server_was_heard(other))
 			continue;
 		for (k = 0; k < other->spoken; k++)
 			if (other->spoken_at[k] > peer->accepted_at &&
 			    !peer_has_heard(peer, other, k))
-				peer_misses(peer, other, k);
+				account_miss(peer, other, k);
 	}
 }
 

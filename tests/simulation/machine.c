@@ -11,6 +11,7 @@
 
 #include "loops.h"
 #include "net.h"
+#include "peer.h"
 #include "protocols.h"
 #include "scenes.h"
 #include "serve/reload_plan.h"
@@ -46,6 +47,16 @@ struct machine *machine_of_port(uint16_t port)
 
 	must(i < machine_count);
 	return &machines[i];
+}
+
+struct machine *machine_of_peer(const struct peer *peer)
+{
+	unsigned i;
+
+	for (i = 0; i < machine_count; i++)
+		if (machines[i].life == peer->service >> 32)
+			return &machines[i];
+	return NULL;
 }
 
 uint16_t machine_base_port(uint16_t port)

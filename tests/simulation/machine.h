@@ -12,6 +12,8 @@
 
 #include "serve/server.h"
 
+struct peer;
+
 enum { MACHINES = 3, MACHINE_PORTS = 10, LEDGERS = 16 };
 
 /* The services of a port, over all servers of the machine. */
@@ -38,6 +40,8 @@ void machines_begin(unsigned count);
 
 /* The machine of a port. */
 struct machine *machine_of_port(uint16_t port);
+/* The machine of a peer's service, if the same server runs; else NULL. */
+struct machine *machine_of_peer(const struct peer *peer);
 /* The same port of the first machine. */
 uint16_t machine_base_port(uint16_t port);
 

@@ -82,10 +82,15 @@ static void nats_emit(struct nats *nats, struct broker_event *event)
 }
 
 static void nats_emit_text(struct nats *nats, enum broker_event_kind kind,
-			   const char *text)
+			   const char *text, uint64_t number)
 {
+	struct broker_event *event =
+		broker_event_new(kind, NULL, text, strlen(text));
+
 	trace("nats: m%u: %s", nats->machine, text);
-	nats_emit(nats, broker_event_new(kind, NULL, text, strlen(text)));
+	must(event != NULL);
+	event->number = number;
+	nats_emit(nats, event);
 }
 
 static void way_add(struct way *way, struct broker_event *event)
@@ -241,11 +246,20 @@ static void nats_serve(struct nats *from, struct broker_request *request,
 	free(request);
 }
 
-static void nats_drop_requests(struct nats *nats)
+/* Returns how many lines there were in them. */
+static uint64_t nats_drop_requests(struct nats *nats)
 {
-	while (nats->first != NULL)
-		free(nats_take_request(&nats->first, &nats->last));
+	uint64_t lines = 0;
+
+	while (nats->first != NULL) {
+		struct broker_request *request =
+			nats_take_request(&nats->first, &nats->last);
+
+		lines += request->lines;
+		free(request);
+	}
 	nats->backlog = 0;
+	return lines;
 }
 
 static void nats_drop_late(struct nats *nats)
@@ -254,8 +268,9 @@ static void nats_drop_late(struct nats *nats)
 		free(nats_take_request(&nats->late, &nats->last_late));
 }
 
-/* The link has gone. What was written may still come to the server. */
-static void nats_leave_requests(struct nats *nats)
+/* The link has gone. What was written may still come to the server; returns how
+ * many lines were not. */
+static uint64_t nats_leave_requests(struct nats *nats)
 {
 	if (nats->late == NULL && !nats->dead && world_once_in(2))
 		while (nats->first != NULL && !world_once_in(8)) {
@@ -264,7 +279,7 @@ static void nats_leave_requests(struct nats *nats)
 			nats->last_late = &(*nats->last_late)->next;
 			*nats->last_late = NULL;
 		}
-	nats_drop_requests(nats);
+	return nats_drop_requests(nats);
 }
 
 /* ---- the link ----------------------------------------------------------- */
@@ -274,15 +289,16 @@ static bool nats_server_is_there(void)
 	return world_now_ns() >= server.back_ns;
 }
 
-static void nats_close_link(struct nats *nats)
+static uint64_t nats_close_link(struct nats *nats)
 {
+	uint64_t unsent = nats_leave_requests(nats);
 	unsigned i;
 
-	nats_leave_requests(nats);
 	for (i = 0; i < WAYS; i++)
 		way_clear(&nats->ways[i]);
 	nats->up = nats->dead = nats->subscribed = false;
 	nats->retry_ns = world_now_ns() + 250 * MS_NS;
+	return unsent;
 }
 
 static bool nats_connect(struct nats *nats)
@@ -296,7 +312,8 @@ static bool nats_connect(struct nats *nats)
 			world_now_ns() +
 			world_between(250, nats->cut ? 2000 : 1000) * MS_NS;
 		nats_emit_text(nats, BROKER_REFUSED,
-			       nats->cut ? "timeout" : "no server available");
+			       nats->cut ? "timeout" : "no server available",
+			       0);
 		return true;
 	}
 	trace("nats: m%u connects", nats->machine);
@@ -314,11 +331,12 @@ static bool nats_connect(struct nats *nats)
 static bool nats_notice(struct nats *nats)
 {
 	bool lost = nats->cut && world_now_ns() > nats->notice_ns;
+	uint64_t unsent;
 
 	if (!nats->up || (!lost && (!nats->dead || nats->cut)))
 		return false;
-	nats_emit_text(nats, BROKER_DOWN, lost ? "stale" : "closed");
-	nats_close_link(nats);
+	unsent = nats_close_link(nats);
+	nats_emit_text(nats, BROKER_DOWN, lost ? "stale" : "closed", unsent);
 	return true;
 }
 
@@ -451,7 +469,7 @@ static void nats_lose_frame(struct nats *nats)
 	if (!nats->up || nats->dead || nats->ways[WAY_FRAMES].first == NULL)
 		return;
 	free(way_take(&nats->ways[WAY_FRAMES]));
-	nats_emit_text(nats, BROKER_TROUBLE, "this node is too slow");
+	nats_emit_text(nats, BROKER_TROUBLE, "this node is too slow", 0);
 }
 
 /* It is there again after a while, with nothing of before. */
@@ -545,22 +563,19 @@ static void nats_close(void *broker)
 	nats->settings = NULL;
 }
 
-static void nats_send(void *broker, struct broker_request *request)
+static bool nats_send(void *broker, struct broker_request *request)
 {
 	struct nats *nats = broker;
-	struct broker_request *next;
 
-	for (; request != NULL; request = next) {
-		next = request->next;
-		request->next = NULL;
-		if (!nats->up) {
-			free(request);
-			continue;
-		}
-		nats->backlog += request->len;
-		*nats->last = request;
-		nats->last = &request->next;
+	if (!nats->up) {
+		free(request);
+		return false;
 	}
+	request->next = NULL;
+	nats->backlog += request->len;
+	*nats->last = request;
+	nats->last = &request->next;
+	return true;
 }
 
 static size_t nats_backlog(const void *broker)

@@ -235,6 +235,13 @@ static void peer_take_bytes(struct peer *peer, const char *bytes, size_t len)
 	}
 }
 
+/* It has not taken what lined had to say for as long as lined waits. */
+static bool peer_was_given_up(const struct peer *peer)
+{
+	return peer->finished &&
+	       peer->closed_ns >= peer->finished_ns + 30 * WORLD_SECOND_NS;
+}
+
 /* The other side closes behind whole lines if it has not given up. */
 static void peer_end(struct peer *peer)
 {
@@ -243,7 +250,8 @@ static void peer_end(struct peer *peer)
 	      peer->closes > 0 ? lined_close_reason_text(peer->reason)
 			       : "nothing yet");
 	if (peer->line_len > 0 && !peer->was_reset && peer->closes > 0 &&
-	    peer->reason == LINED_CLOSE_PEER && !peer->kind->may_be_cut)
+	    peer->reason == LINED_CLOSE_PEER && !peer->kind->may_be_cut &&
+	    !peer_was_given_up(peer))
 		violated("%s %u: the last line is torn: %.*s", peer->kind->name,
 			 peer->id, (int)peer->line_len, peer->line);
 	if (peer->kind->ended != NULL)
@@ -284,6 +292,7 @@ static void peer_finish(struct peer *peer)
 {
 	trace("%s %u half-closes", peer->kind->name, peer->id);
 	peer->finished = true;
+	peer->finished_ns = world_now_ns();
 	net_finish(peer->stream, peer->end);
 }
 

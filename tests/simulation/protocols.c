@@ -54,6 +54,7 @@ static void protocols_handle_close(struct lined_socket *sock, void *arg,
 
 	client->sock = NULL;
 	peer->reason = reason;
+	peer->closed_ns = world_now_ns();
 	trace("%s %u: handle_close: %s %d", peer->kind->name, peer->id,
 	      lined_close_reason_text(reason), error);
 	if (++peer->closes != peer->opens)
@@ -102,6 +103,7 @@ static void protocols_handle_accept(struct lined_service *service,
 	lined_socket_set_handlers(sock, protocols_table(sock),
 				  lined_socket_arg(sock));
 	peer->accepted_at = world_steps();
+	peer->client = lined_client_id(sock);
 	peer->service = machine_service_key(service_of(service));
 	if (service_of(service)->cluster != NULL)
 		peer->cluster = machine_base_port(stream->port);

@@ -296,9 +296,11 @@ static bool scene_accept(unsigned machine, unsigned i, bool calm)
 				     ? &echo_server_kind
 				     : &upstream_kind,
 			     stream);
-	if (peer != NULL && peer->kind == &upstream_kind)
+	if (peer != NULL && peer->kind == &upstream_kind) {
 		peer->service = machine_service_of(
 			(uint16_t)(SCENE_FEED + MACHINE_PORTS * machine));
+		peer->cluster = machine_count > 1 ? SCENE_FEED : 0;
+	}
 	return true;
 }
 
