@@ -21,6 +21,10 @@
 #define OTHER  UINT64_C(0x8000000000000b0b)
 #define BUCKET UINT64_C(77)
 
+/* More frames than may be on their way. */
+#define KEPT  1200
+#define FRAME 65000
+
 static const struct lined_protocol quiet = {
 	.abi = LINED_ABI,
 	.size = sizeof(struct lined_protocol),
@@ -110,7 +114,7 @@ struct stage {
 	struct bus_member member;
 	struct lined_subscription *subscription;
 	char heard[256]; /* on the topic "t" of the service "a" */
-	struct lined_buffer *kept[64];
+	struct lined_buffer *kept[KEPT];
 	size_t kept_count;
 	bool keeps;
 };
@@ -175,7 +179,7 @@ static void on_line(void *arg, struct lined_buffer *message)
 	struct stage *stage = arg;
 	size_t len = lined_buffer_len(message);
 
-	if (stage->keeps && stage->kept_count < 64) {
+	if (stage->keeps && stage->kept_count < KEPT) {
 		stage->kept[stage->kept_count++] = lined_buffer_ref(message);
 	} else {
 		must(strlen(stage->heard) + len < sizeof(stage->heard));
@@ -280,12 +284,13 @@ static void frame_text(struct frame_text *frame, const char *text)
 	frame->len += strlen(text);
 }
 
-static void frame_line(struct frame_text *frame, const char *text)
+static void frame_line(struct frame_text *frame, const char *topic,
+		       const char *text)
 {
 	put(frame, 1, 1);
 	frame_text(frame, "a");
 	put(frame, 1, 1);
-	frame_text(frame, "t");
+	frame_text(frame, topic);
 	put(frame, 0, 1);
 	put(frame, strlen(text), 4);
 	frame_text(frame, text);
@@ -312,7 +317,7 @@ static void send_line(struct stage *stage, char kind, uint64_t node,
 	static struct frame_text frame;
 
 	frame_begin(&frame, kind, node, line, revision);
-	frame_line(&frame, text);
+	frame_line(&frame, "t", text);
 	frame_send(stage, &frame);
 }
 
@@ -424,6 +429,30 @@ START_TEST(what_the_broker_drops_is_not_sent)
 }
 END_TEST
 
+START_TEST(a_line_that_is_kept_does_not_keep_its_frame)
+{
+	static struct frame_text frame;
+	static char text[FRAME];
+	struct stage stage;
+	uint64_t line;
+
+	stage_begin(&stage);
+	memset(text, 'x', sizeof(text) - 1);
+	stage.keeps = true;
+	for (line = 1; line < 2 * KEPT; line += 2) {
+		frame_begin(&frame, 'l', OTHER, line, 0);
+		frame_line(&frame, "t", "short");
+		frame_line(&frame, "u", text);
+		frame_send(&stage, &frame);
+	}
+	ck_assert_uint_eq(stage.kept_count, KEPT);
+	send_line(&stage, 'l', OTHER, line, 0, "last");
+	ck_assert_str_eq(stage.heard, "last");
+	ck_assert_uint_eq(report_of(&stage).lost, 0);
+	stage_close(&stage);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("cluster");
@@ -433,6 +462,7 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
 	tcase_add_test(lines, what_the_broker_drops_is_not_sent);
+	tcase_add_test(lines, a_line_that_is_kept_does_not_keep_its_frame);
 	tcase_add_test(names, two_keys_are_never_one_name);
 	return suite;
 }

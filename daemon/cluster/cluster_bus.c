@@ -3,7 +3,7 @@
  * The bus between nodes. The lines that a worker publishes in a turn are one
  * frame, which goes to each other node once. There the main thread looks for
  * gaps, waits for the revision that the publisher had seen, and posts the frame
- * to all workers; they share its memory.
+ * to all workers.
  *
  * A line in a frame: the length of the service's name and the name (empty: a
  * shared topic), the length of the topic and the topic with its NUL, the length
@@ -201,10 +201,8 @@ struct arrival {
 	struct arrival_parcel parcels[];
 };
 
-static void arrival_unref(void *arg)
+static void arrival_unref(struct arrival *arrival)
 {
-	struct arrival *arrival = arg;
-
 	if (atomic_fetch_sub_explicit(&arrival->refs, 1,
 				      memory_order_acq_rel) != 1)
 		return;
@@ -228,15 +226,14 @@ static void arrival_arrived(struct lined_message *message)
 	struct arrival *arrival = parcel->arrival;
 	size_t i;
 
+	/* A copy of each: a line that waits for a slow client would keep its
+	 * whole frame. */
 	for (i = 0; i < arrival->count; i++) {
 		const struct arrival_line *line = &arrival->lines[i];
 
-		atomic_fetch_add_explicit(&arrival->refs, 1,
-					  memory_order_relaxed);
-		if (!bus_end_deliver(parcel->worker->bus, &line->topic,
-				     arrival->stamp, line->data, line->len,
-				     arrival_unref, arrival))
-			arrival_unref(arrival);
+		bus_end_deliver(parcel->worker->bus, &line->topic,
+				arrival->stamp, line->data, line->len, NULL,
+				NULL);
 	}
 	arrival_unref(arrival);
 }

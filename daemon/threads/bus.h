@@ -152,8 +152,8 @@ uint64_t bus_end_allowance(const struct bus_end *end);
 /*
  * Delivers a message of another end to the subscriptions of this one. The stamp
  * is the one of its publishing. The bytes must not change until release(arg) is
- * called. False: there is no subscription or no memory, and release is not
- * called.
+ * called; release NULL: they are copied. False: there is no subscription or no
+ * memory, and release is not called.
  */
 bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *topic,
 		     uint64_t stamp, const void *data, size_t len,

@@ -98,7 +98,8 @@ bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *name,
 
 	if (topic == NULL)
 		return false;
-	message = lined_buffer_wrap(data, len, release, arg);
+	message = release != NULL ? lined_buffer_wrap(data, len, release, arg)
+				  : lined_buffer_new(data, len);
 	if (message == NULL) {
 		log_err("worker %u: a message was lost: %s", end->worker->index,
 			strerror(errno));
