@@ -429,6 +429,24 @@ START_TEST(what_the_broker_drops_is_not_sent)
 }
 END_TEST
 
+START_TEST(a_line_does_not_wait_for_a_revision_of_before)
+{
+	struct stage stage;
+
+	stage_open(&stage);
+	ck_assert_int_eq(cluster_open(stage.cluster, &settings, 60000), 0);
+	join(&stage, 5);
+	send_line(&stage, 'l', OTHER, 1, 5, "now ");
+	ck_assert_str_eq(stage.heard, "now ");
+	send_line(&stage, 'l', OTHER, 2, 6, "then");
+	ck_assert_str_eq(stage.heard, "now ");
+	tell(&stage, BROKER_STORED, BROKER_NAMES, 6, "a.bob",
+	     "1 8000000000000b0b 5 6\nvalue");
+	ck_assert_str_eq(stage.heard, "now then");
+	stage_close(&stage);
+}
+END_TEST
+
 START_TEST(a_line_that_is_kept_does_not_keep_its_frame)
 {
 	static struct frame_text frame;
@@ -463,6 +481,7 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
 	tcase_add_test(lines, what_the_broker_drops_is_not_sent);
 	tcase_add_test(lines, a_line_that_is_kept_does_not_keep_its_frame);
+	tcase_add_test(lines, a_line_does_not_wait_for_a_revision_of_before);
 	tcase_add_test(names, two_keys_are_never_one_name);
 	return suite;
 }

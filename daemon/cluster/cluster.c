@@ -229,13 +229,15 @@ static void cluster_erased(struct cluster *cluster,
 	cluster_add_mark(cluster, event, now_us);
 }
 
-static void cluster_listed(struct cluster *cluster, enum broker_bucket bucket,
-			   uint64_t now_us)
+static void cluster_listed(struct cluster *cluster,
+			   const struct broker_event *event, uint64_t now_us)
 {
-	if (bucket == BROKER_NODES) {
+	if (event->bucket == BROKER_NODES) {
 		nodes_listed(&cluster->nodes, now_us);
 		return;
 	}
+	names_listed(&cluster->names, event->revision);
+	atomic_store(&cluster->out.revision, cluster->names.applied);
 	cluster->names_listed = true;
 	cluster_try_join(cluster);
 }
@@ -289,7 +291,7 @@ static bool cluster_handle(struct cluster *cluster, struct broker_event *event,
 		cluster_erased(cluster, event, now_us);
 		break;
 	case BROKER_LISTED:
-		cluster_listed(cluster, event->bucket, now_us);
+		cluster_listed(cluster, event, now_us);
 		break;
 	default:
 		cluster_answered(cluster, event, now_us);

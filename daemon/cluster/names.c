@@ -392,7 +392,8 @@ static void names_settle_awaiting(struct names *names)
 static void names_told(struct names *names, struct name *name,
 		       uint64_t revision)
 {
-	names->applied = revision;
+	if (names->applied < revision)
+		names->applied = revision;
 	if (name != NULL) {
 		name->revision = revision;
 		if (names->mode == NAMES_JOINED)
@@ -419,6 +420,12 @@ void names_erased(struct names *names, const char *key, uint64_t revision)
 	if (name != NULL)
 		name->stored = false;
 	names_told(names, name, revision);
+}
+
+void names_listed(struct names *names, uint64_t revision)
+{
+	if (names->applied < revision)
+		names->applied = revision;
 }
 
 void names_join(struct names *names)

@@ -92,7 +92,9 @@ void names_begin(struct names *names);
 void names_stored(struct names *names, const char *key, uint64_t revision,
 		  const struct names_value *value);
 void names_erased(struct names *names, const char *key, uint64_t revision);
-/* All is listed: from now on the bucket decides. */
+/* All is listed that the bucket had at this revision. */
+void names_listed(struct names *names, uint64_t revision);
+/* From now on the bucket decides. */
 void names_join(struct names *names);
 /* From now on this node decides. */
 void names_part(struct names *names);

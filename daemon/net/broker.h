@@ -47,8 +47,10 @@ enum broker_event_kind {
 	BROKER_FRAME,  /* of another node; text is its bytes */
 	BROKER_STORED, /* an entry: bucket, key, revision, text: its value */
 	BROKER_ERASED, /* bucket, key, revision */
-	BROKER_LISTED, /* all entries that the bucket had at UP were given */
-	BROKER_DONE,   /* a request: tag, revision */
+	/* All entries that the bucket had at UP were given; revision: its last
+	 * one then, of which there may be no entry any more. */
+	BROKER_LISTED,
+	BROKER_DONE, /* a request: tag, revision */
 	/* The request changed nothing, because the key's last revision is
 	 * another one: tag, revision (0: there is no such key). */
 	BROKER_FAILED,

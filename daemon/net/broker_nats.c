@@ -50,6 +50,7 @@ struct nats_watch {
 	struct nats_link *link;
 	enum broker_bucket bucket;
 	natsSubscription *sub; /* the thread's alone */
+	uint64_t last;         /* revision at UP; set before it is subscribed */
 	atomic_bool listed;
 };
 
@@ -210,8 +211,10 @@ static void nats_emit_listed(struct nats_watch *watch, natsConnection *nc)
 	if (atomic_exchange(&watch->listed, true))
 		return;
 	event = broker_event_new(BROKER_LISTED, NULL, NULL, 0);
-	if (event != NULL)
+	if (event != NULL) {
 		event->bucket = watch->bucket;
+		event->revision = watch->last;
+	}
 	nats_emit(watch->link, nc, event);
 }
 
@@ -468,7 +471,8 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 	return false;
 }
 
-/* The life of the buckets: when the one of the names was made. */
+/* The life of the buckets: when the one of the names was made. Its last
+ * revision, too: the mark of a name that was erased may be gone. */
 static bool nats_read_life(struct nats_link *link, uint64_t *life)
 {
 	jsStreamInfo *info = NULL;
@@ -478,10 +482,12 @@ static bool nats_read_life(struct nats_link *link, uint64_t *life)
 	snprintf(stream, sizeof(stream), "KV_%s",
 		 link->broker->buckets[BROKER_NAMES]);
 	s = js_GetStreamInfo(&info, link->js, stream, NULL, NULL);
-	if (s == NATS_OK)
+	if (s == NATS_OK) {
 		*life = (uint64_t)info->Created;
-	else
+		link->watches[BROKER_NAMES].last = info->State.LastSeq;
+	} else {
 		nats_link_fail(link, s, stream);
+	}
 	jsStreamInfo_Destroy(info);
 	return s == NATS_OK;
 }
