@@ -13,7 +13,7 @@
 
 #include <lined/bus.h>
 
-#include "cluster/cluster.h"
+#include "cluster/cluster_priv.h"
 #include "threads/bus.h"
 #include "worker_fixture.h"
 
@@ -47,7 +47,7 @@ static struct {
 	bool refuses; /* to open */
 	bool drops;
 	struct broker_request *last;
-	size_t frames, frame_max;
+	size_t requests, frame_max;
 	uint64_t life;
 } broker;
 
@@ -78,7 +78,7 @@ static bool broker_send(void *arg, struct broker_request *request)
 		free(request);
 		return false;
 	}
-	broker.frames += request->kind == BROKER_SEND;
+	broker.requests++;
 	free(broker.last);
 	broker.last = request;
 	return true;
@@ -346,6 +346,78 @@ START_TEST(two_keys_are_never_one_name)
 }
 END_TEST
 
+/* The claim of a client that the test has not got. */
+static struct registry_claim *claim(struct stage *stage, const char *name)
+{
+	struct registry_claim *made =
+		registry_claim_new(stage->registry, 0, name, "v", 1);
+
+	ck_assert_ptr_nonnull(made);
+	made->owner = 7;
+	cluster_registry.claim(made);
+	turn(stage);
+	return made;
+}
+
+START_TEST(a_lost_answer_is_asked_for_again)
+{
+	struct registry_claim *alice;
+	struct stage stage;
+	uint64_t tag, late_us = cluster_now_us() + 60000000;
+	char text[128];
+
+	stage_begin(&stage);
+	nodes_tick(&stage.cluster->nodes, late_us);
+	tag = stage.cluster->nodes.own_tag;
+	ck_assert_uint_ne(tag, 0);
+	nodes_tick(&stage.cluster->nodes, 2 * late_us);
+	ck_assert_uint_gt(stage.cluster->nodes.own_tag, tag);
+	tag = stage.cluster->nodes.primary_tag;
+	ck_assert_uint_ne(tag, 0);
+	nodes_tick(&stage.cluster->nodes, 3 * late_us);
+	ck_assert_uint_gt(stage.cluster->nodes.primary_tag, tag);
+
+	alice = claim(&stage, "alice");
+	ck_assert_int_eq(broker.last->kind, BROKER_STORE);
+	tag = broker.last->tag;
+	names_ask_again(&stage.cluster->names);
+	ck_assert_uint_eq(broker.last->tag, tag);
+	names_ask_again(&stage.cluster->names);
+	ck_assert_uint_gt(broker.last->tag, tag);
+	snprintf(text, sizeof(text), "%s", broker.last->data);
+	answer(&stage, BROKER_DONE, broker.last->tag, 3);
+	tell(&stage, BROKER_STORED, BROKER_NAMES, 3, "a.alice", text);
+	ck_assert(alice->won);
+	cluster_registry.release(alice);
+	stage_close(&stage);
+	registry_claim_unref(alice);
+}
+END_TEST
+
+/* What a broker says that is out of order. */
+START_TEST(an_answer_that_cannot_be_is_not_repeated)
+{
+	struct stage stage;
+	size_t before;
+
+	stage_open(&stage);
+	ck_assert_int_eq(cluster_open(stage.cluster, &settings, 60000), 0);
+	broker.life++;
+	tell(&stage, BROKER_UP, 0, 0, NULL, NULL);
+	tell(&stage, BROKER_LISTED, BROKER_NAMES, 0, NULL, NULL);
+	tell(&stage, BROKER_LISTED, BROKER_NODES, 0, NULL, NULL);
+	before = broker.requests;
+	answer(&stage, BROKER_FAILED, broker.last->tag, 0);
+	ck_assert_uint_eq(broker.requests, before);
+	answer(&stage, BROKER_DONE, broker.last->tag, 1);
+	ck_assert(report_of(&stage).up);
+	/* No request has the tag 0. */
+	answer(&stage, BROKER_FAILED, 0, 9);
+	ck_assert(report_of(&stage).up);
+	stage_close(&stage);
+}
+END_TEST
+
 /* ---- lines ----------------------------------------------------------------
  */
 
@@ -477,6 +549,8 @@ static Suite *make_suite(void)
 	TCase *names = support_case(suite, "names");
 	TCase *lines = support_case(suite, "lines");
 
+	tcase_add_test(names, a_lost_answer_is_asked_for_again);
+	tcase_add_test(names, an_answer_that_cannot_be_is_not_repeated);
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
 	tcase_add_test(lines, what_the_broker_drops_is_not_sent);

@@ -423,6 +423,10 @@ static void cluster_ticked(struct lined_timer *timer)
 		if (cluster->nodes.is_primary)
 			names_clean(&cluster->names, cluster_is_alive, cluster);
 		cluster_purge_marks(cluster, now_us, false);
+		if (now_us > cluster->asked_us + NODES_ANSWER_US) {
+			names_ask_again(&cluster->names);
+			cluster->asked_us = now_us;
+		}
 	}
 	cluster_bus_deliver(cluster, now_us);
 }

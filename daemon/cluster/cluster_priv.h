@@ -78,6 +78,7 @@ struct cluster {
 	const struct broker_settings *settings; /* NULL: not open */
 	struct lined_timer tick;
 	uint64_t opened_us, down_us; /* down_us 0: it is up */
+	uint64_t asked_us;           /* names_ask_again() */
 	uint64_t life;               /* of the connection; 0: none */
 	bool ever_up, forgot;
 	char trouble[256]; /* the last one, until it is up */

@@ -456,6 +456,9 @@ void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 			break;
 	if (&name->answer_link == &names->pending)
 		return;
+	/* It was said already that there is none: do not ask at once. */
+	if (!done && revision == 0 && name->revision == 0)
+		return;
 	list_remove(&name->answer_link);
 	name->tag = 0;
 	name->await = revision;
@@ -468,6 +471,23 @@ void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 	if (!done && !name->stored)
 		name->revision = revision;
 	name_settle(names, name);
+}
+
+void names_ask_again(struct names *names)
+{
+	uint64_t before = names->asked;
+
+	names->asked = names->tags;
+	while (!list_is_empty(&names->pending)) {
+		struct name *name = list_entry(names->pending.next, struct name,
+					       answer_link);
+
+		if (name->tag > before)
+			return;
+		list_remove(&name->answer_link);
+		name->tag = 0;
+		name_settle(names, name);
+	}
 }
 
 /* ---- nodes that are gone ------------------------------------------------ */

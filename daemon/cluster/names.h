@@ -63,9 +63,9 @@ struct names {
 	const struct names_ops *ops;
 	uint64_t node;
 	enum names_mode mode;
-	uint64_t applied; /* the last revision that was told */
-	uint64_t tags;
-	void *tree; /* struct name, by key */
+	uint64_t applied;     /* the last revision that was told */
+	uint64_t tags, asked; /* asked: those of names_ask_again() */
+	void *tree;           /* struct name, by key */
 	struct list all;
 	/* Names with a request under way, and those whose answer is ahead of
 	 * what the bucket has told; oldest first. */
@@ -101,6 +101,10 @@ void names_part(struct names *names);
 /* The request was carried out (done), or the key's last revision is this. */
 void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 		    bool done);
+
+/* Makes the requests again that were made before the last call and have no
+ * answer yet. */
+void names_ask_again(struct names *names);
 
 /* ---- services that come and go ------------------------------------------ */
 

@@ -373,6 +373,9 @@ void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision)
 static void nodes_own_answered(struct nodes *nodes, uint64_t revision,
 			       bool done, uint64_t now_us)
 {
+	/* It was said already that there is none: do not ask at once. */
+	if (!done && revision == 0 && nodes->own_revision == 0)
+		return;
 	nodes->own_tag = 0;
 	if (!done) {
 		/* Its lease has ended (0), or another node has the name: which
@@ -398,6 +401,8 @@ static void nodes_own_answered(struct nodes *nodes, uint64_t revision,
 void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
 		    bool done, uint64_t now_us)
 {
+	if (tag == 0)
+		return;
 	if (tag == nodes->own_tag) {
 		nodes_own_answered(nodes, revision, done, now_us);
 	} else if (tag == nodes->primary_tag) {
@@ -463,15 +468,30 @@ static void nodes_tick_probe(struct nodes *nodes, uint64_t now_us)
 	}
 }
 
+/* If the link were not there, pings would have found it sooner. */
+static bool nodes_is_answer_lost(uint64_t asked_us, uint64_t now_us)
+{
+	return now_us > asked_us + NODES_ANSWER_US;
+}
+
+static void nodes_tick_own(struct nodes *nodes, uint64_t now_us)
+{
+	if (nodes->own_tag != 0
+		    ? nodes_is_answer_lost(nodes->asked_us, now_us)
+		    : now_us > nodes->renewed_us + nodes->lease_us / 3)
+		nodes_store_own(nodes, now_us);
+}
+
 static void nodes_tick_primary(struct nodes *nodes, uint64_t now_us)
 {
 	uint64_t silent_us = now_us - nodes->primary_heard_us;
 	bool dead = !nodes_is_alive(nodes, nodes->primary) &&
 		    silent_us > nodes->lease_us / 6;
 
-	if (nodes->primary_tag != 0)
-		return;
-	if (nodes->primary == nodes->number) {
+	if (nodes->primary_tag != 0) {
+		if (nodes_is_answer_lost(nodes->primary_renewed_us, now_us))
+			nodes_store_primary(nodes, now_us);
+	} else if (nodes->primary == nodes->number) {
 		if (now_us > nodes->primary_renewed_us + nodes->lease_us / 3)
 			nodes_store_primary(nodes, now_us);
 	} else if (nodes->primary == 0 || dead || silent_us > nodes->lease_us) {
@@ -509,10 +529,11 @@ void nodes_tick(struct nodes *nodes, uint64_t now_us)
 	case NODES_PROBING:
 		nodes_tick_probe(nodes, now_us);
 		break;
+	case NODES_ASKING:
+		nodes_tick_own(nodes, now_us);
+		break;
 	case NODES_JOINED:
-		if (nodes->own_tag == 0 &&
-		    now_us > nodes->renewed_us + nodes->lease_us / 3)
-			nodes_store_own(nodes, now_us);
+		nodes_tick_own(nodes, now_us);
 		nodes_tick_primary(nodes, now_us);
 		nodes_tick_others(nodes, now_us);
 		break;

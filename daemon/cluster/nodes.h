@@ -19,6 +19,9 @@
 
 #define NODE_NAME_MAX 64
 
+/* When a request that was not answered is made again. */
+#define NODES_ANSWER_US UINT64_C(5000000)
+
 /* The number of no node. */
 #define NODES_NOBODY UINT64_C(1)
 
