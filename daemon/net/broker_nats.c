@@ -906,19 +906,21 @@ static bool nats_drops(const struct nats_broker *broker,
 static bool nats_send(void *arg, struct broker_request *request)
 {
 	struct nats_broker *broker = arg;
-	bool taken;
+	bool taken, wake = false;
 
 	request->next = NULL;
 	pthread_mutex_lock(&broker->lock);
 	taken = !nats_drops(broker, request);
 	if (taken) {
-		if (broker->first == NULL)
-			pthread_cond_signal(&broker->wanted);
+		wake = broker->first == NULL;
 		atomic_fetch_add(&broker->backlog, request->len);
 		*broker->last = request;
 		broker->last = &request->next;
 	}
 	pthread_mutex_unlock(&broker->lock);
+	/* Not under the lock, for which the thread would wait. */
+	if (wake)
+		pthread_cond_signal(&broker->wanted);
 	if (!taken)
 		free(request);
 	return taken;
