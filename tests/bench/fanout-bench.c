@@ -6,10 +6,11 @@
  * one run. An open loop: bursts at a fixed rate, since at saturation a slow
  * server batches more and looks cheaper. Every byte is compared. Exits
  * non-zero on wrong data only: the numbers are for reading. --web: readers that
- * speak WebSocket beside plain ones of another lined.
+ * speak WebSocket beside plain ones of another lined. --cluster: a lined in a
+ * cluster on this nats-server beside one that is in none.
  *
- *	fanout-bench [--json] [--web] [--rounds N] [--round-ms N] [--readers N]
- *		[LINED]
+ *	fanout-bench [--json] [--web | --cluster nats://HOST:PORT] [--rounds N]
+ *		[--round-ms N] [--readers N] [LINED]
  */
 #include "config.h"
 
@@ -25,7 +26,6 @@
 #include <unistd.h>
 
 #include "subject.h"
-#include "web.h"
 #include "web.h"
 
 #define LINE        64u
@@ -285,21 +285,22 @@ static void compare(struct load *loads, unsigned count, struct result *result,
 	result->bare_ns = median(loads[1].ns, rounds);
 }
 
-/* Of WebSocket readers beside plain ones, which `bare` has then. */
-static void print_web(const struct result *results, unsigned count,
-		      unsigned readers, bool json)
+/* Of WebSocket readers, or a node of a cluster, beside plain ones, which `bare`
+ * has then. */
+static void print_pair(const struct result *results, unsigned count,
+		       unsigned readers, bool json, const char *what,
+		       const char *most)
 {
 	if (!json)
 		printf("%u-byte lines to %u readers, %d bursts a second: "
 		       "server CPU per delivered line\n\n"
-		       "burst    lined, ws   lined       ratio (at most 1.10)"
-		       "\n",
-		       LINE, readers, BURSTS);
+		       "burst    %-7s     plain       ratio (at most %s)\n",
+		       LINE, readers, BURSTS, what, most);
 	for (unsigned i = 0; i < count; i++)
-		printf(json ? "{\"burst\": %u, \"ws_ns\": %.1f, "
+		printf(json ? "{\"burst\": %u, \"%s_ns\": %.1f, "
 			      "\"plain_ns\": %.1f, \"ratio\": %.3f}\n"
-			    : "%5u   %6.0f ns   %6.0f ns   %5.2f\n",
-		       results[i].lines, results[i].lined_ns,
+			    : "%5u   %.0s%6.0f ns   %6.0f ns   %5.2f\n",
+		       results[i].lines, what, results[i].lined_ns,
 		       results[i].bare_ns, results[i].by_bare);
 }
 
@@ -345,6 +346,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
 		{"web", no_argument, NULL, 'w'},
+		{"cluster", required_argument, NULL, 'c'},
 		{"rounds", required_argument, NULL, 'r'},
 		{"round-ms", required_argument, NULL, 'm'},
 		{"readers", required_argument, NULL, 'n'},
@@ -354,6 +356,7 @@ int main(int argc, char **argv)
 	unsigned rounds = 7, round_ms = 1000, readers = 400, count = 2;
 	struct subject subjects[3];
 	struct load loads[3];
+	const char *nats = NULL;
 	bool json = false, web = false;
 	int option;
 
@@ -362,6 +365,8 @@ int main(int argc, char **argv)
 			json = true;
 		else if (option == 'w')
 			web = true;
+		else if (option == 'c')
+			nats = optarg;
 		else if (option == 'r')
 			rounds = option_number(optarg, 1, ROUNDS);
 		else if (option == 'm')
@@ -372,8 +377,12 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	raise_descriptors();
-	subject_start_service(&subjects[0], argv[optind], 1, "relay", "");
-	if (web) {
+	if (nats != NULL)
+		subject_start_node(&subjects[0], argv[optind], nats);
+	else
+		subject_start_service(&subjects[0], argv[optind], 1, "relay",
+				      "");
+	if (web || nats != NULL) {
 		subject_start_service(&subjects[1], argv[optind], 1, "relay",
 				      "");
 	} else {
@@ -388,8 +397,9 @@ int main(int argc, char **argv)
 		close_load(&loads[k]);
 		subject_stop(&subjects[k]);
 	}
-	if (web)
-		print_web(results, 2, readers, json);
+	if (web || nats != NULL)
+		print_pair(results, 2, readers, json, web ? "ws" : "cluster",
+			   web ? "1.10" : "1.05");
 	else if (json)
 		print_json(results, 2, readers);
 	else

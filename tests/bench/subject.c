@@ -33,6 +33,7 @@
 
 #define START_MS 10000
 #define STOP_MS  20000
+#define JOIN_MS  2000
 
 noreturn void fail(const char *format, ...)
 {
@@ -163,8 +164,10 @@ static void config_path(const struct subject *subject, char *path, size_t size)
 	snprintf(path, size, "%s/lined.conf", subject->dir);
 }
 
+/* nats NULL: it is in no cluster. */
 static void write_config(const struct subject *subject, unsigned workers,
-			 const char *protocol, const char *limits)
+			 const char *protocol, const char *limits,
+			 const char *nats)
 {
 	char path[96], listen[96];
 	FILE *file;
@@ -174,6 +177,10 @@ static void write_config(const struct subject *subject, unsigned workers,
 	file = fopen(path, "w");
 	if (file == NULL)
 		fail("%s: %s", path, strerror(errno));
+	if (nats != NULL)
+		fprintf(file,
+			"cluster { servers = { \"%s\" } name = \"bench\" }\n",
+			nats);
 	fprintf(file,
 		"workers = %u\n"
 		"service \"%s\" {\n"
@@ -181,6 +188,7 @@ static void write_config(const struct subject *subject, unsigned workers,
 		"\tlisten = { \"tcp://127.0.0.1:%u\", "
 		"\"ws://127.0.0.1:%u\", \"unix://%s\" }\n"
 		"\tweb { ping = 0 }\n"
+		"\tcluster = %s\n"
 		"\tlimits {\n"
 		"\t\tclients = 20000\n"
 		"\t\tclients-per-address = 0\n"
@@ -189,7 +197,7 @@ static void write_config(const struct subject *subject, unsigned workers,
 		"\t}\n"
 		"}\n",
 		workers, protocol, protocol, subject->port, subject->web_port,
-		listen, limits);
+		listen, nats != NULL ? "true" : "false", limits);
 	if (fclose(file) != 0)
 		fail("%s: %s", path, strerror(errno));
 }
@@ -249,7 +257,7 @@ static void prepare(struct subject *subject, const char *name)
 
 static void start_lined(struct subject *subject, const char *path,
 			unsigned workers, const char *protocol,
-			const char *limits, bool logged)
+			const char *limits, const char *nats, bool logged)
 {
 	if (path == NULL)
 		path = getenv("LINED");
@@ -259,7 +267,7 @@ static void start_lined(struct subject *subject, const char *path,
 	subject->is_lined = true;
 	subject->web_port = free_port();
 	subject->is_logged = logged;
-	write_config(subject, workers, protocol, limits);
+	write_config(subject, workers, protocol, limits, nats);
 	fflush(NULL);
 	subject->pid = fork();
 	if (subject->pid < 0)
@@ -273,13 +281,20 @@ void subject_start_service(struct subject *subject, const char *path,
 			   unsigned workers, const char *protocol,
 			   const char *limits)
 {
-	start_lined(subject, path, workers, protocol, limits, false);
+	start_lined(subject, path, workers, protocol, limits, NULL, false);
 }
 
 void subject_start_counted(struct subject *subject, const char *path,
 			   unsigned workers, const char *protocol)
 {
-	start_lined(subject, path, workers, protocol, "", true);
+	start_lined(subject, path, workers, protocol, "", NULL, true);
+}
+
+void subject_start_node(struct subject *subject, const char *path,
+			const char *nats)
+{
+	start_lined(subject, path, 1, "relay", "", nats, false);
+	poll(NULL, 0, JOIN_MS);
 }
 
 void subject_start_lined(struct subject *subject, const char *path)

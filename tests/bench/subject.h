@@ -37,6 +37,10 @@ void subject_start_lined(struct subject *subject, const char *path);
 void subject_start_service(struct subject *subject, const char *path,
 			   unsigned workers, const char *protocol,
 			   const char *limits);
+/* A relay on one worker, in a cluster on this nats-server; returns when it had
+ * time to join. */
+void subject_start_node(struct subject *subject, const char *path,
+			const char *nats);
 /* The same for subject_counter(); its log is in a file. */
 void subject_start_counted(struct subject *subject, const char *path,
 			   unsigned workers, const char *protocol);
