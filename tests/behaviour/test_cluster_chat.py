@@ -71,8 +71,12 @@ class Operators(ChatTest):
         p1.say("/join lobby")
         p1.until("! you are banned from lobby$")
         other = self.person(self.all[2])
-        other.say("/nick p1")
-        other.until(r"(! you are banned|\* \S+ is now p1$)")
+
+        def is_p1():
+            other.say("/nick p1")
+            return "now" in other.until(r"(\* \S+ is now p1|! p1 is taken)$"
+                                        ).group(1)
+        self.eventually(is_p1, "the end of p1's name")
         other.say("/part")
         other.say("/join lobby")
         other.until("! you are banned from lobby$")
