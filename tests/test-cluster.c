@@ -519,6 +519,59 @@ START_TEST(a_line_does_not_wait_for_a_revision_of_before)
 }
 END_TEST
 
+START_TEST(a_node_that_has_left_is_heard_out)
+{
+	struct stage stage;
+
+	stage_begin(&stage);
+	tell(&stage, BROKER_STORED, BROKER_NODES, 2, "n.node-b",
+	     "1 8000000000000b0b 1.0");
+	send_line(&stage, 'l', OTHER, 1, 9, "early ");
+	ck_assert_str_eq(stage.heard, "");
+	tell(&stage, BROKER_ERASED, BROKER_NODES, 3, "n.node-b", "");
+	send_line(&stage, 'l', OTHER, 2, 9, "last ");
+	/* It does not live again because of what it has said. */
+	ck_assert_uint_eq(report_of(&stage).nodes, 0);
+	tell(&stage, BROKER_STORED, BROKER_NAMES, 9, "a.bob",
+	     "1 8000000000000b0b 5 6\nvalue");
+	ck_assert_str_eq(stage.heard, "early last ");
+	/* Started again under its name: the entry of before is freed. */
+	send_line(&stage, 'l', OTHER, 3, 10, "forgotten");
+	tell(&stage, BROKER_STORED, BROKER_NODES, 4, "n.node-b",
+	     "1 8000000000000b0c 1.0");
+	ck_assert_str_eq(stage.heard, "early last forgotten");
+	ck_assert_uint_eq(report_of(&stage).received, 3);
+	ck_assert_uint_eq(report_of(&stage).waiting, 0);
+	stage_close(&stage);
+}
+END_TEST
+
+START_TEST(lines_of_a_damaged_frame_are_lost)
+{
+	static struct frame_text frame;
+	struct stage stage;
+
+	stage_begin(&stage);
+	frame_begin(&frame, 'l', OTHER, 1, 0);
+	frame_line(&frame, "t", "good");
+	frame_line(&frame, "t", "cut off");
+	frame.len--;
+	frame_send(&stage, &frame);
+	ck_assert_str_eq(stage.heard, "good");
+	ck_assert_uint_eq(report_of(&stage).received, 1);
+	ck_assert_uint_eq(report_of(&stage).lost, 1);
+	/* So many lines cannot be in it: the next one shows the gap. */
+	frame_begin(&frame, 'l', OTHER, 3, 0);
+	frame_line(&frame, "t", "never");
+	frame.lines = UINT32_MAX;
+	frame_send(&stage, &frame);
+	send_line(&stage, 'l', OTHER, 4, 0, " again");
+	ck_assert_str_eq(stage.heard, "good again");
+	ck_assert_uint_eq(report_of(&stage).lost, 2);
+	stage_close(&stage);
+}
+END_TEST
+
 START_TEST(a_line_that_is_kept_does_not_keep_its_frame)
 {
 	static struct frame_text frame;
@@ -554,6 +607,8 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
 	tcase_add_test(lines, what_the_broker_drops_is_not_sent);
+	tcase_add_test(lines, a_node_that_has_left_is_heard_out);
+	tcase_add_test(lines, lines_of_a_damaged_frame_are_lost);
 	tcase_add_test(lines, a_line_that_is_kept_does_not_keep_its_frame);
 	tcase_add_test(lines, a_line_does_not_wait_for_a_revision_of_before);
 	tcase_add_test(names, two_keys_are_never_one_name);

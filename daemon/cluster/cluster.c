@@ -106,7 +106,7 @@ static void cluster_nodes_parted(struct nodes *nodes)
 
 static void cluster_nodes_gone(struct nodes *nodes, struct node *node)
 {
-	cluster_bus_drop(cluster_of_nodes(nodes), node);
+	cluster_bus_leave(cluster_of_nodes(nodes), node);
 }
 
 static void cluster_nodes_changed(struct nodes *nodes)

@@ -196,7 +196,7 @@ struct arrival {
 	struct cluster *cluster;
 	struct broker_event *event;
 	uint64_t stamp;
-	struct arrival_line *lines;
+	struct arrival_line *lines; /* of services that this node has */
 	size_t count;
 	struct arrival_parcel parcels[];
 };
@@ -274,21 +274,22 @@ static const char *arrival_read_line(struct cluster *cluster, const char *at,
 						       : NULL;
 }
 
-/* The lines of services that this node has. */
-static void arrival_read(struct arrival *arrival, const struct frame *frame)
+/* Returns how many lines the frame really has. */
+static uint32_t arrival_read(struct arrival *arrival, const struct frame *frame)
 {
 	const char *at = frame->data, *end = frame->data + frame->len;
 	uint32_t i;
 
-	for (i = 0; i < frame->lines && at != NULL; i++) {
+	for (i = 0; i < frame->lines; i++) {
 		bool here = false;
 
 		at = arrival_read_line(arrival->cluster, at, end,
 				       &arrival->lines[arrival->count], &here);
-		arrival->count += at != NULL && here;
+		if (at == NULL)
+			break;
+		arrival->count += here;
 	}
-	if (at == NULL)
-		log_err("cluster: a frame is damaged: its rest was dropped");
+	return i;
 }
 
 static struct arrival *arrival_new(struct cluster *cluster,
@@ -299,11 +300,8 @@ static struct arrival *arrival_new(struct cluster *cluster,
 	struct arrival *arrival = calloc(
 		1, sizeof(*arrival) + count * sizeof(arrival->parcels[0]));
 
-	/* A line takes seven bytes at least. */
-	if (arrival == NULL || frame->lines > frame->len / 7) {
-		free(arrival);
+	if (arrival == NULL)
 		return NULL;
-	}
 	arrival->lines = calloc(frame->lines, sizeof(*arrival->lines));
 	if (arrival->lines == NULL) {
 		free(arrival);
@@ -320,7 +318,6 @@ static struct arrival *arrival_new(struct cluster *cluster,
 			.arrival = arrival,
 			.worker = &cluster->workers[i],
 		};
-	arrival_read(arrival, frame);
 	return arrival;
 }
 
@@ -331,19 +328,31 @@ static void cluster_bus_free_event(struct cluster *cluster,
 	free(event);
 }
 
-static void cluster_bus_post(struct cluster *cluster,
+static void cluster_bus_lose(struct node *node, uint64_t lines, const char *why)
+{
+	node->lost += lines;
+	log_warning("cluster: %" PRIu64 " lines of node %s were lost%s", lines,
+		    node->name, why);
+}
+
+static void cluster_bus_post(struct cluster *cluster, struct node *node,
 			     struct broker_event *event,
 			     const struct frame *frame)
 {
-	struct arrival *arrival;
+	struct arrival *arrival = arrival_new(cluster, event, frame);
+	uint32_t lines;
 	size_t i;
 
-	cluster->received += frame->lines;
-	arrival = arrival_new(cluster, event, frame);
 	if (arrival == NULL) {
+		cluster_bus_lose(node, frame->lines, ": no memory");
 		cluster_bus_free_event(cluster, event);
 		return;
 	}
+	lines = arrival_read(arrival, frame);
+	cluster->received += lines;
+	if (lines < frame->lines)
+		cluster_bus_lose(node, frame->lines - lines,
+				 ": a frame is damaged");
 	for (i = 0; i < cluster->count; i++) {
 		struct arrival_parcel *parcel = &arrival->parcels[i];
 		struct worker *worker = parcel->worker;
@@ -381,7 +390,7 @@ static void cluster_bus_wait(struct cluster *cluster, struct node *node,
 	struct cluster_wait *wait = calloc(1, sizeof(*wait));
 
 	if (wait == NULL) {
-		node->lost += frame->lines;
+		cluster_bus_lose(node, frame->lines, ": no memory");
 		cluster_bus_free_event(cluster, event);
 		return;
 	}
@@ -406,7 +415,7 @@ static void cluster_bus_deliver_node(struct cluster *cluster, struct node *node,
 		}
 		list_remove(&wait->link);
 		cluster->waiting -= wait->frame.lines;
-		cluster_bus_post(cluster, wait->event, &wait->frame);
+		cluster_bus_post(cluster, node, wait->event, &wait->frame);
 		free(wait);
 	}
 }
@@ -421,16 +430,9 @@ void cluster_bus_deliver(struct cluster *cluster, uint64_t now_us)
 		cluster_bus_deliver_node(cluster, node, now_us);
 }
 
-void cluster_bus_drop(struct cluster *cluster, struct node *node)
+void cluster_bus_leave(struct cluster *cluster, struct node *node)
 {
-	struct cluster_wait *wait, *next;
-
-	list_for_each_safe(wait, next, &node->waiting, link) {
-		cluster->waiting -= wait->frame.lines;
-		cluster_bus_free_event(cluster, wait->event);
-		free(wait);
-	}
-	list_init(&node->waiting);
+	cluster_bus_deliver_node(cluster, node, UINT64_MAX);
 }
 
 /* Counts what was lost before this frame. False: it has come before. */
@@ -443,11 +445,8 @@ static bool cluster_bus_follow(struct node *node, const struct frame *frame)
 	if (node->next_line != 0)
 		lost = frame->line - node->next_line;
 	node->next_line = frame->line + frame->lines;
-	if (lost == 0)
-		return true;
-	node->lost += lost;
-	log_warning("cluster: %" PRIu64 " lines of node %s were lost", lost,
-		    node->name);
+	if (lost > 0)
+		cluster_bus_lose(node, lost, "");
 	return true;
 }
 
@@ -488,5 +487,5 @@ void cluster_bus_take(struct cluster *cluster, struct broker_event *event)
 		 !list_is_empty(&node->waiting))
 		cluster_bus_wait(cluster, node, event, &frame, now_us);
 	else
-		cluster_bus_post(cluster, event, &frame);
+		cluster_bus_post(cluster, node, event, &frame);
 }

@@ -119,7 +119,8 @@ enum frame_kind {
 	FRAME_PROBE = 'q', /* asks the nodes of this name to say hello */
 };
 
-#define FRAME_HEADER 40
+#define FRAME_HEADER   40
+#define FRAME_LINE_MIN 7 /* of the shortest line */
 
 struct frame {
 	enum frame_kind kind;
@@ -161,8 +162,8 @@ void cluster_bus_fini(struct cluster *cluster);
 void cluster_bus_take(struct cluster *cluster, struct broker_event *event);
 /* A revision was told, or time has passed: delivers what need not wait. */
 void cluster_bus_deliver(struct cluster *cluster, uint64_t now_us);
-/* Frees the frames of a node that wait. */
-void cluster_bus_drop(struct cluster *cluster, struct node *node);
+/* Delivers the frames of a node that wait, as late. */
+void cluster_bus_leave(struct cluster *cluster, struct node *node);
 
 /* ---- cluster_registry.c ------------------------------------------------- */
 

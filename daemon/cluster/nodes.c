@@ -128,7 +128,6 @@ static void nodes_lose(struct nodes *nodes, struct node *node)
 		return;
 	node->gone = true;
 	nodes->gone++;
-	nodes->ops->gone(nodes, node);
 	if (nodes->gone <= NODES_GONE_MAX)
 		return;
 	list_for_each(first, &nodes->list, link)
@@ -436,8 +435,6 @@ struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 	}
 	if (node == NULL)
 		node = nodes_add(nodes, number, now_us);
-	if (node != NULL && node->gone)
-		nodes_find_again(nodes, node, now_us);
 	if (node != NULL && name != NULL)
 		snprintf(node->name, sizeof(node->name), "%s", name);
 	return node;

@@ -64,7 +64,7 @@ struct nodes_ops {
 	void (*hello)(struct nodes *nodes);
 	void (*joined)(struct nodes *nodes);
 	void (*parted)(struct nodes *nodes);
-	/* A node is gone, and may be freed. */
+	/* The entry of a node is freed. */
 	void (*gone)(struct nodes *nodes, struct node *node);
 	/* is_primary, or a node's `missing`, may have changed. */
 	void (*changed)(struct nodes *nodes);
@@ -106,8 +106,9 @@ void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
 void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision);
 void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
 		    bool done, uint64_t now_us);
-/* A frame of a node has come; name NULL: it does not say its name. NULL: it is
- * this node's own name, or one node too many, or no memory. */
+/* A frame of a node has come, maybe of one that has left meanwhile; name NULL:
+ * it does not say its name. NULL: it is this node's own name, or one node too
+ * many, or no memory. */
 struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 			 uint64_t now_us);
 /* To be called thirty times in the lease's time. */
