@@ -331,8 +331,9 @@ static void cluster_bus_free_event(struct cluster *cluster,
 static void cluster_bus_lose(struct node *node, uint64_t lines, const char *why)
 {
 	node->lost += lines;
-	log_warning("cluster: %" PRIu64 " lines of node %s were lost%s", lines,
-		    node->name, why);
+	log_warning("cluster: %" PRIu64 " line%s of node %s %s lost%s", lines,
+		    lines == 1 ? "" : "s", node->name,
+		    lines == 1 ? "was" : "were", why);
 }
 
 static void cluster_bus_post(struct cluster *cluster, struct node *node,

@@ -178,7 +178,7 @@ class Cut(ClusterTest):
         self.settle(alice, bob)
         # "is now carol" and one line; and one "is now carol".
         b.wait_log("cluster: 2 lines of node node-a were lost")
-        a.wait_log("cluster: 1 lines of node node-b were lost")
+        a.wait_log("cluster: 1 line of node node-b was lost")
 
     def test_link_of_one_node_is_cut(self):
         nats = Nats(self)
