@@ -34,6 +34,8 @@ enum { ACCOUNT_NODES = 32 };
 static struct account accounts[MACHINES][MACHINES]; /* at, of */
 static struct {
 	unsigned life;
+	uint64_t opened_us; /* when it has joined */
+	uint64_t received;  /* before */
 	struct account_frames of[ACCOUNT_NODES];
 } frames_at[MACHINES];
 
@@ -85,10 +87,12 @@ void account_look(void)
 				account_of(&machines[i], &machines[k]);
 			const struct node *node;
 
-			if (account == NULL || account->since != 0)
+			if (account == NULL)
 				continue;
 			node = account_node(&machines[i], &machines[k]);
-			if (node != NULL && node->next_line != 0)
+			if (node == NULL || node->next_line == 0)
+				account->since = 0;
+			else if (account->since == 0)
 				account->since = world_steps();
 		}
 }
@@ -159,9 +163,12 @@ static struct account_frames *account_frames(const struct cluster *cluster,
 
 	for (machine = machines; machine->server.env.cluster != cluster;)
 		must(++machine < machines + machine_count);
-	if (frames_at[machine->number].life != machine->life) {
+	if (frames_at[machine->number].life != machine->life ||
+	    frames_at[machine->number].opened_us != cluster->opened_us) {
 		memset(&frames_at[machine->number], 0, sizeof(frames_at[0]));
 		frames_at[machine->number].life = machine->life;
+		frames_at[machine->number].opened_us = cluster->opened_us;
+		frames_at[machine->number].received = cluster->received;
 	}
 	for (;; i++) {
 		struct account_frames *frames =
@@ -221,12 +228,13 @@ void __wrap_cluster_bus_take(struct cluster *cluster,
 static void account_check_frames(const struct machine *machine,
 				 const struct cluster_report *report)
 {
-	uint64_t lines = 0;
+	uint64_t lines = frames_at[machine->number].received;
 	unsigned i;
 
+	if (frames_at[machine->number].life != machine->life)
+		return;
 	for (i = 0; i < ACCOUNT_NODES; i++)
-		if (frames_at[machine->number].life == machine->life)
-			lines += frames_at[machine->number].of[i].lines;
+		lines += frames_at[machine->number].of[i].lines;
 	if (report->received + report->lost > lines)
 		violated("m%u: %llu lines received, %llu lost, of %llu",
 			 machine->number, (unsigned long long)report->received,
@@ -248,12 +256,6 @@ static const struct service *account_service(const struct machine *machine,
 	return NULL;
 }
 
-static uint64_t account_owner(const struct name_node *node)
-{
-	return lined_container_of(node, const struct registry_copy, node)
-		->claim->owner;
-}
-
 static void account_check_service(const struct machine *machine,
 				  const struct service *a,
 				  const struct machine *other,
@@ -265,13 +267,13 @@ static void account_check_service(const struct machine *machine,
 		name_set_from(&b->registry->replicas[0].names, "");
 
 	while (x != NULL && y != NULL && strcmp(x->text, y->text) == 0) {
-		if (account_owner(x) != account_owner(y))
+		if (machine_name_owner(x) != machine_name_owner(y))
 			violated("%s: m%u says that %s is of %llu, m%u says "
 				 "of %llu",
 				 a->name, machine->number, x->text,
-				 (unsigned long long)account_owner(x),
+				 (unsigned long long)machine_name_owner(x),
 				 other->number,
-				 (unsigned long long)account_owner(y));
+				 (unsigned long long)machine_name_owner(y));
 		x = x->next[0];
 		y = y->next[0];
 	}

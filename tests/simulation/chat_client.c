@@ -7,7 +7,9 @@
 
 #include "account.h"
 #include "clients.h"
+#include "machine.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -228,6 +230,22 @@ static void chat_hear(struct peer *peer, char *text, size_t len)
 	}
 }
 
+/* What it goes by is its own in the registry, too. */
+static void chat_check_owned(const struct peer *peer)
+{
+	char name[48] = "n/";
+	size_t i;
+
+	if (!chat_has_name(peer))
+		return;
+	for (i = 0; peer->chat.nick[i] != '\0'; i++)
+		name[2 + i] = (char)tolower((unsigned char)peer->chat.nick[i]);
+	name[2 + i] = '\0';
+	if (!machine_owns(peer, name))
+		violated("chat %u is %s, and does not own the name", peer->id,
+			 peer->chat.nick);
+}
+
 /* ---- at the end ------------------------------------------------------------
  */
 
@@ -239,6 +257,7 @@ static void chat_settled(struct peer *peer)
 	chat_check_name(peer);
 	if (!peer_is_open(peer))
 		return;
+	chat_check_owned(peer);
 	for (i = 0; i < peer_count; i++) {
 		const struct peer *other = &peers[i];
 

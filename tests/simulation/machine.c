@@ -316,10 +316,56 @@ static void registry_check(const struct service *service)
 	}
 }
 
+uint64_t machine_name_owner(const struct name_node *node)
+{
+	return lined_container_of(node, const struct registry_copy, node)
+		->claim->owner;
+}
+
+bool machine_owns(const struct peer *peer, const char *name)
+{
+	const struct machine *machine = machine_of_peer(peer);
+	const struct service *service;
+	const struct name_node *node;
+
+	list_for_each(service, &machine->server.services, link) {
+		if (machine_service_key(service) != peer->service)
+			continue;
+		node = name_set_find(&service->registry->replicas[0].names,
+				     name);
+		return node != NULL && machine_name_owner(node) == peer->client;
+	}
+	return false;
+}
+
+static const struct peer *registry_client(uint64_t id)
+{
+	unsigned i;
+
+	for (i = 0; i < peer_count; i++)
+		if (peers[i].client == id && peers[i].closes < peers[i].opens)
+			return &peers[i];
+	return NULL;
+}
+
+static void registry_check_owners(const struct service *service)
+{
+	const struct name_node *node =
+		name_set_from(&service->registry->replicas[0].names, "");
+
+	for (; node != NULL; node = node->next[0])
+		if (registry_client(machine_name_owner(node)) == NULL)
+			violated("%s: the name %s is of %llu, who has gone",
+				 service->name, node->text,
+				 (unsigned long long)machine_name_owner(node));
+}
+
 void machine_check_registry(const struct machine *machine)
 {
 	const struct service *service;
 
-	list_for_each(service, &machine->server.services, link)
+	list_for_each(service, &machine->server.services, link) {
 		registry_check(service);
+		registry_check_owners(service);
+	}
 }

@@ -62,7 +62,12 @@ uint64_t machine_service_of(uint16_t port);
 
 /* The counters say what the network has seen. */
 void machine_check_counters(const struct machine *machine);
-/* The same names on every worker. */
+/* When nothing moves: the same names on every worker, each of a client that is
+ * there, and each client has its own. */
 void machine_check_registry(const struct machine *machine);
+/* Whether the client of a server that runs owns a name. */
+bool machine_owns(const struct peer *peer, const char *name);
+/* The client that owns a name. */
+uint64_t machine_name_owner(const struct name_node *node);
 
 #endif

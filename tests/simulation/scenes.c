@@ -199,8 +199,9 @@ const char *scene_conf(unsigned machine)
 	/* By default it depends on the machine. */
 	scene_add(" memory = 0\n");
 	if (machine_count > 1)
-		scene_add("cluster { servers = { \"nats://127.0.0.1:4222\" } "
+		scene_add("cluster { servers = { \"nats://127.0.0.1:4222\"%s } "
 			  "name = \"m%u\" lease = %ums }\n",
+			  world_once_in(8) ? ", \"nats://127.0.0.1:4223\"" : "",
 			  machine, scene.lease_ms);
 	if (scene_has(10)) {
 		scene_service("echo", "mirror", "echo", SCENE_ECHO + first);
