@@ -34,6 +34,7 @@ struct way {
 /* The server's part of a watch. */
 struct watch {
 	uint64_t revision; /* told so far */
+	uint64_t last;     /* when the machine connected */
 	bool listed;
 };
 
@@ -64,6 +65,7 @@ static struct nats nats_of[MACHINES];
 static struct {
 	uint64_t life; /* of the buckets */
 	uint64_t back_ns;
+	bool answer_lost;
 	struct bucket buckets[BROKER_BUCKETS];
 } server;
 
@@ -130,7 +132,7 @@ static bool watch_list(struct nats *nats, enum broker_bucket which)
 	listed = broker_event_new(BROKER_LISTED, NULL, NULL, 0);
 	must(listed != NULL);
 	listed->bucket = which;
-	listed->revision = server.buckets[which].last;
+	listed->revision = nats->watches[which].last;
 	way_add(&nats->ways[WAY_WATCHES + which], listed);
 	return true;
 }
@@ -304,6 +306,7 @@ static uint64_t nats_close_link(struct nats *nats)
 static bool nats_connect(struct nats *nats)
 {
 	struct broker_event *up;
+	unsigned i;
 
 	if (nats->up || world_now_ns() < nats->retry_ns)
 		return false;
@@ -320,6 +323,8 @@ static bool nats_connect(struct nats *nats)
 	nats->up = true;
 	nats->life++;
 	memset(nats->watches, 0, sizeof(nats->watches));
+	for (i = 0; i < BROKER_BUCKETS; i++)
+		nats->watches[i].last = server.buckets[i].last;
 	server.buckets[BROKER_NODES].age_ns = nats->lease_ns;
 	up = broker_event_new(BROKER_UP, NULL, NULL, 0);
 	must(up != NULL);
@@ -464,11 +469,16 @@ static void nats_set_cut(struct nats *nats, bool cut)
 	nats->notice_ns = world_now_ns() + world_between(2000, 3000) * MS_NS;
 }
 
-static void nats_lose_frame(struct nats *nats)
+/* A frame or an answer; what a watch misses is told again. */
+static void nats_lose_event(struct nats *nats)
 {
-	if (!nats->up || nats->dead || nats->ways[WAY_FRAMES].first == NULL)
+	unsigned i = world_once_in(4) ? WAY_ANSWERS : WAY_FRAMES;
+	struct way *way = &nats->ways[i];
+
+	if (!nats->up || nats->dead || way->first == NULL)
 		return;
-	free(way_take(&nats->ways[WAY_FRAMES]));
+	free(way_take(way));
+	server.answer_lost |= i == WAY_ANSWERS;
 	nats_emit_text(nats, BROKER_TROUBLE, "this node is too slow", 0);
 }
 
@@ -499,7 +509,7 @@ void nats_trouble(void)
 	case 1:
 	case 2:
 	case 3:
-		nats_lose_frame(nats);
+		nats_lose_event(nats);
 		break;
 	case 4:
 	case 5:
@@ -522,6 +532,11 @@ void nats_heal(void)
 		nats_set_cut(&nats_of[i], false);
 		nats_of[i].slow_ns = 0;
 	}
+}
+
+bool nats_lost_answer(void)
+{
+	return server.answer_lost;
 }
 
 void nats_lose_machine(unsigned machine)
@@ -624,6 +639,7 @@ void nats_begin(void)
 	}
 	server.life = 1;
 	server.back_ns = 0;
+	server.answer_lost = false;
 	for (k = 0; k < BROKER_BUCKETS; k++)
 		bucket_begin(&server.buckets[k]);
 }

@@ -19,11 +19,15 @@ void nats_end(void);
 /* Something moves. False: nothing does. */
 bool nats_step(void);
 
-/* Perhaps cuts or heals a link, delays what is under way, loses a frame, or
- * ends the server. */
+/* Perhaps cuts or heals a link, delays what is under way, loses a frame or an
+ * an answer, or ends the server. */
 void nats_trouble(void);
 /* All links are whole and the server is there, for good. */
 void nats_heal(void);
+
+/* An answer was lost over a link that stayed: what it was for is asked for
+ * again after some time. */
+bool nats_lost_answer(void);
 
 /* The machine dies: it sends nothing any more, and no farewell. */
 void nats_lose_machine(unsigned machine);

@@ -35,8 +35,9 @@
 #define CLIENT_MEMORY 40000
 #define WORKER_MEMORY 1000000
 /* From the last heal until all machines know the same names. */
-#define AGREE_NS (5 * WORLD_SECOND_NS)
-#define WAIT_NS  (WORLD_SECOND_NS / 5)
+#define AGREE_NS     (5 * WORLD_SECOND_NS)
+#define ASK_AGAIN_NS (25 * WORLD_SECOND_NS)
+#define WAIT_NS      (WORLD_SECOND_NS / 5)
 
 static unsigned run_machines = 1;
 static size_t run_memory_before; /* 0: not known */
@@ -236,7 +237,7 @@ static void run_heal(void)
 		if (machines[i].life == 0)
 			machine_start(&machines[i]);
 	nats_heal();
-	run_calm(AGREE_NS);
+	run_calm(nats_lost_answer() ? ASK_AGAIN_NS : AGREE_NS);
 	account_check_names();
 	run_calm(scene.lease_ms * 1000000ull);
 }
