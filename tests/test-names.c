@@ -215,6 +215,18 @@ static void bucket_serve(struct node *node)
 	put(&node->in, &answer);
 }
 
+/* What is told is shown at once, even if this node has asked for the name: the
+ * changes of different names keep their order. */
+static void check_shown(const struct node *node, const struct item *item)
+{
+	const struct claim *told = NULL;
+
+	if (item->kind == STORED && item->value.node != node->names.node)
+		told = &claims[item->value.owner];
+	if (item->kind != ANSWER && node->held[item->key] == NULL)
+		ck_assert_ptr_eq(node->shown[item->key], told);
+}
+
 static void node_serve(struct node *node)
 {
 	const struct item *item = take(&node->in);
@@ -229,6 +241,7 @@ static void node_serve(struct node *node)
 	else
 		names_answered(&node->names, item->tag, item->revision,
 			       item->done);
+	check_shown(node, item);
 }
 
 static void node_part(struct node *node)

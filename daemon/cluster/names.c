@@ -211,6 +211,23 @@ static void name_settle_joined(struct names *names, struct name *name)
 	}
 }
 
+/* While a request is under way nothing is asked for, but what is told is shown:
+ * the changes of different names keep their order. */
+static void name_follow(struct names *names, struct name *name)
+{
+	bool theirs = name->stored && name->entry.node != names->node;
+	bool own = name->stored && !theirs;
+
+	if (name->claim != NULL && name->held) {
+		if (!name->ending || own)
+			return;
+		name_end_claim(names, name, theirs);
+	}
+	name_show(names, name, theirs);
+	if (name->claim != NULL && !name->ending && own && name_is_stored(name))
+		name_win(names, name);
+}
+
 static void name_settle_alone(struct names *names, struct name *name)
 {
 	if (name->claim == NULL)
@@ -260,6 +277,8 @@ static void name_settle(struct names *names, struct name *name)
 			name_settle_alone(names, name);
 		else if (name->tag == 0 && name->await <= names->applied)
 			name_settle_joined(names, name);
+		else
+			name_follow(names, name);
 	} while (name_take_waiter(name));
 	if (name->claim != NULL && !name->ending)
 		name_refuse_waiters(names, name);
