@@ -40,7 +40,7 @@ def chat(clustered, port, extra="", options=""):
 class Nats:
     """A nats-server of the test."""
 
-    def __init__(self, test, *options, jetstream=True):
+    def __init__(self, test, *options, jetstream=True, config=""):
         self.test = test
         self.port = free_port()
         self.argv = ["setpriv", "--pdeathsig", "KILL", "nats-server",
@@ -48,6 +48,11 @@ class Nats:
         if jetstream:
             self.argv += ["-js", "-sd", test.path("js")]
         self.argv += options
+        if config:
+            path = test.path("nats-%d.conf" % self.port)
+            with open(path, "w") as f:
+                f.write(config)
+            self.argv += ["-c", path]
         self.process = None
         self.start()
         test.addCleanup(self.kill)
@@ -238,6 +243,13 @@ class ClusterTest(DaemonTest):
                 if nodes[other] is not node:
                     node.wait_log("node node-%c is there" % (97 + other))
         return nodes
+
+    def linectl(self, socket_path, *command):
+        done = subprocess.run([LINECTL, "-s", socket_path] + list(command),
+                              stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 0)
+        return done.stdout.decode()
 
     def person(self, node, nickname=None):
         person = Person(node.port, nickname)

@@ -5,10 +5,9 @@ import json
 import os
 import re
 import signal
-import subprocess
 
-from cluster_test import LINECTL, SECTION, ClusterTest, Nats, Proxy, lobby
-from lined_test import PATIENCE, TOP, Client, DaemonTest, main
+from cluster_test import SECTION, ClusterTest, Nats, Proxy, lobby
+from lined_test import TOP, Client, DaemonTest, main
 
 # What is wrong: the section's keys, and what must be found in the message.
 FAULTS = {
@@ -238,13 +237,6 @@ class Cut(ClusterTest):
 
 
 class Shown(ClusterTest):
-    def linectl(self, socket_path, *command):
-        done = subprocess.run([LINECTL, "-s", socket_path] + list(command),
-                              stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, timeout=PATIENCE)
-        self.assertEqual(done.returncode, 0)
-        return done.stdout.decode()
-
     def test_nodes_and_metrics(self):
         nats = Nats(self)
         path = self.path("a.sock")

@@ -8,10 +8,11 @@ from lined_test import Client, Server, free_port, main
 
 class RelayTest(ClusterTest):
     workers = 1
+    server = ""  # the config of nats-server
 
     def setUp(self):
         super().setUp()
-        self.nats = Nats(self)
+        self.nats = Nats(self, config=self.server)
 
     def relay(self, name, options="", service="feed"):
         """A node with a relay of these options; its port is in .port."""
@@ -19,8 +20,10 @@ class RelayTest(ClusterTest):
         daemon = self.serve(name, self.section(name, self.nats.url()) + (
             'service "%s" {\n\tprotocol = "relay"\n\tcluster = true\n'
             '\tlisten = { "tcp://127.0.0.1:%d" }\n\trelay {\n%s\t}\n}\n'
-            % (service, port, options)))
+            'control { socket = "%s" }\n'
+            % (service, port, options, self.path(name + ".sock"))))
         daemon.port = port
+        daemon.control = self.path(name + ".sock")
         return daemon
 
     def relays(self, options="", count=3):

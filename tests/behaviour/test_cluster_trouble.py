@@ -42,10 +42,8 @@ class Trouble(TroubleTest):
                      '\ttoken = "wrong"\n')
 
     def test_user_may_not_publish(self):
-        with open(self.path("nats.conf"), "w") as f:
-            f.write('authorization { users = [ { user: u, password: p, '
-                    'permissions: { publish: "_INBOX.>" } } ] }\n')
-        nats = Nats(self, "-c", self.path("nats.conf"))
+        nats = Nats(self, config='authorization { users = [ { user: u, '
+                    'password: p, permissions: { publish: "_INBOX.>" } } ] }')
         self.cut_off(nats.url(), "the user may not do this: Permissions "
                      r"Violation for Publish to \"\$JS",
                      '\tuser = "u"\n\tpassword = "p"\n')
