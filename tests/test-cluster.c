@@ -206,6 +206,7 @@ static void stage_open(struct stage *stage)
 	ck_assert_ptr_nonnull(stage->cluster);
 	stage->service = cluster_add(stage->cluster, "a", 1, stage->registry);
 	ck_assert_ptr_nonnull(stage->service);
+	cluster_show(stage->cluster);
 	turn(stage);
 	bus_member_init(&stage->member, &stage->hall.workers[0],
 			stage->hall.instances[0][0], 1, on_hold);
@@ -342,6 +343,35 @@ START_TEST(two_keys_are_never_one_name)
 		tell(&stage, BROKER_ERASED, BROKER_NAMES, i + 100, keys[i], "");
 	ck_assert_uint_eq(stage.registry->replicas[0].counters.names, 0);
 	ck_assert_ptr_null(owner_of(stage.registry, "bob"));
+	stage_close(&stage);
+}
+END_TEST
+
+START_TEST(a_service_that_is_replaced_hands_its_names_over)
+{
+	struct cluster_service *before;
+	struct registry *old;
+	struct stage stage;
+
+	stage_begin(&stage);
+	before = stage.service;
+	old = stage.registry;
+	tell(&stage, BROKER_STORED, BROKER_NAMES, 1, "a.bob",
+	     "1 8000000000000b0b 5 6\nvalue");
+	ck_assert_uint_eq(old->replicas[0].counters.names, 1);
+	stage.registry =
+		registry_new(stage.hall.workers, 1, 0, &cluster_registry);
+	ck_assert_ptr_nonnull(stage.registry);
+	stage.service = cluster_add(stage.cluster, "a", 2, stage.registry);
+	ck_assert_ptr_nonnull(stage.service);
+	tell(&stage, BROKER_STORED, BROKER_NAMES, 2, "a.carol",
+	     "1 8000000000000b0b 5 6\nvalue");
+	ck_assert_uint_eq(old->replicas[0].counters.names, 2);
+	cluster_show(stage.cluster);
+	cluster_remove(before);
+	registry_unref(old);
+	ck_assert_uint_eq(stage.registry->replicas[0].counters.names, 2);
+	ck_assert_str_eq(owner_of(stage.registry, "carol"), "carol");
 	stage_close(&stage);
 }
 END_TEST
@@ -602,6 +632,7 @@ static Suite *make_suite(void)
 	TCase *names = support_case(suite, "names");
 	TCase *lines = support_case(suite, "lines");
 
+	tcase_add_test(names, a_service_that_is_replaced_hands_its_names_over);
 	tcase_add_test(names, a_lost_answer_is_asked_for_again);
 	tcase_add_test(names, an_answer_that_cannot_be_is_not_repeated);
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);

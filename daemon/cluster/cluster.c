@@ -574,6 +574,14 @@ struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 
 void cluster_show(struct cluster *cluster)
 {
+	struct cluster_service *service;
+
+	list_for_each(service, &cluster->services, link) {
+		if (service->shown)
+			continue;
+		service->shown = true;
+		names_move(&cluster->names, service->prefix);
+	}
 	names_show(&cluster->names);
 }
 

@@ -47,7 +47,7 @@ int cluster_open(struct cluster *cluster,
 struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 				    uint64_t scope, struct registry *registry);
 /* The instances of services that were added have started: they get the names of
- * other nodes. */
+ * other nodes, in place of one of the same name that drains. */
 void cluster_show(struct cluster *cluster);
 /* It has ended: it has no clients any more. NULL is fine. */
 void cluster_remove(struct cluster_service *service);

@@ -52,6 +52,7 @@ struct cluster_service {
 	char *name;
 	uint64_t scope;
 	struct registry *registry;
+	bool shown;    /* its instances have started */
 	char prefix[]; /* of its keys */
 };
 
@@ -98,6 +99,7 @@ static inline bool cluster_is_on_main(const struct worker *worker)
 	return !worker->threaded;
 }
 
+/* The last one of this name whose instances have started. */
 static inline struct cluster_service *
 cluster_find_service(const struct cluster *cluster, const char *name,
 		     size_t len)
@@ -105,7 +107,7 @@ cluster_find_service(const struct cluster *cluster, const char *name,
 	struct cluster_service *service;
 
 	list_for_each(service, &cluster->services, link)
-		if (strncmp(service->name, name, len) == 0 &&
+		if (service->shown && strncmp(service->name, name, len) == 0 &&
 		    service->name[len] == '\0')
 			return service;
 	return NULL;

@@ -517,6 +517,20 @@ void names_show(struct names *names)
 		names_settle_all(names);
 }
 
+void names_move(struct names *names, const char *prefix)
+{
+	struct name *name;
+
+	list_for_each(name, &names->all, link) {
+		if (name->remote == NULL ||
+		    strncmp(name->key, prefix, strlen(prefix)) != 0)
+			continue;
+		name_show(names, name, false);
+		name_show(names, name,
+			  name->stored && name->entry.node != names->node);
+	}
+}
+
 void names_end(struct names *names, const char *prefix)
 {
 	struct name *name, *next;

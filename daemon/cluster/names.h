@@ -110,6 +110,9 @@ void names_ask_again(struct names *names);
 
 /* Calls came() again for the entries that it has returned NULL for. */
 void names_show(struct names *names);
+/* Calls gone() and came() for the entries whose keys begin so: another service
+ * has them now. */
+void names_move(struct names *names, const char *prefix);
 /* Ends the claims whose keys begin so, and calls gone() for other nodes'. */
 void names_end(struct names *names, const char *prefix);
 
