@@ -448,6 +448,58 @@ START_TEST(an_answer_that_cannot_be_is_not_repeated)
 }
 END_TEST
 
+/* ---- life ------------------------------------------------------------------
+ */
+
+static bool is_decided(void *claim)
+{
+	return ((struct registry_claim *)claim)->won;
+}
+
+static bool is_open(void *arg)
+{
+	(void)arg;
+	return broker.event != NULL;
+}
+
+START_TEST(a_node_without_a_broker_serves_alone_and_tries_again)
+{
+	struct registry_claim *alice;
+	struct stage stage;
+
+	stage_open(&stage);
+	broker.refuses = true;
+	ck_assert_int_eq(cluster_open(stage.cluster, &settings, 1000), 0);
+	alice = claim(&stage, "alice");
+	hall_wait(&stage.hall, is_decided, alice);
+	broker.refuses = false;
+	hall_wait(&stage.hall, is_open, NULL);
+	join(&stage, 0);
+	cluster_registry.release(alice);
+	stage_close(&stage);
+	registry_claim_unref(alice);
+}
+END_TEST
+
+START_TEST(what_the_broker_of_before_has_told_is_forgotten)
+{
+	struct broker_event *up;
+	struct stage stage;
+
+	stage_begin(&stage);
+	up = broker_event_new(BROKER_UP, NULL, NULL, 0);
+	ck_assert_ptr_nonnull(up);
+	up->life = broker.life;
+	broker.event(broker.arg, up);
+	ck_assert_int_eq(cluster_open(stage.cluster, &settings, 60000), 0);
+	turn(&stage);
+	ck_assert_str_eq(report_of(&stage).state, "cut off");
+	broker.life = 0;
+	join(&stage, 0);
+	stage_close(&stage);
+}
+END_TEST
+
 /* ---- lines ----------------------------------------------------------------
  */
 
@@ -630,11 +682,15 @@ static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("cluster");
 	TCase *names = support_case(suite, "names");
+	TCase *life = support_case(suite, "life");
 	TCase *lines = support_case(suite, "lines");
 
 	tcase_add_test(names, a_service_that_is_replaced_hands_its_names_over);
 	tcase_add_test(names, a_lost_answer_is_asked_for_again);
 	tcase_add_test(names, an_answer_that_cannot_be_is_not_repeated);
+	tcase_add_test(life,
+		       a_node_without_a_broker_serves_alone_and_tries_again);
+	tcase_add_test(life, what_the_broker_of_before_has_told_is_forgotten);
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
 	tcase_add_test(lines, what_the_broker_drops_is_not_sent);

@@ -308,12 +308,14 @@ static void cluster_free_event(struct cluster *cluster,
 	free(event);
 }
 
-static struct broker_event *cluster_take_events(struct cluster *cluster)
+/* due: the arrival is in the mailbox. */
+static struct broker_event *cluster_take_events(struct cluster *cluster,
+						bool due)
 {
 	struct broker_event *event;
 
 	pthread_mutex_lock(&cluster->lock);
-	cluster->arrived_due = false;
+	cluster->arrived_due &= due;
 	event = cluster->first;
 	cluster->first = NULL;
 	cluster->last = &cluster->first;
@@ -341,7 +343,7 @@ static void cluster_events_arrived(struct lined_message *message)
 
 	if (cluster == NULL)
 		return;
-	event = cluster_take_events(cluster);
+	event = cluster_take_events(cluster, false);
 	for (; event != NULL; event = next) {
 		next = event->next;
 		if (cluster->settings == NULL ||
@@ -351,9 +353,9 @@ static void cluster_events_arrived(struct lined_message *message)
 	cluster_bus_deliver(cluster, now_us);
 }
 
-static void cluster_drop_events(struct cluster *cluster)
+static void cluster_drop_events(struct cluster *cluster, bool due)
 {
-	struct broker_event *event = cluster_take_events(cluster), *next;
+	struct broker_event *event = cluster_take_events(cluster, due), *next;
 
 	for (; event != NULL; event = next) {
 		next = event->next;
@@ -366,7 +368,7 @@ static void cluster_events_cancelled(struct lined_message *message)
 	struct cluster *cluster = cluster_of_arrival(message);
 
 	if (cluster != NULL)
-		cluster_drop_events(cluster);
+		cluster_drop_events(cluster, false);
 }
 
 /* On a thread of the broker. */
@@ -391,7 +393,22 @@ static void cluster_event(void *arg, struct broker_event *event)
 	pthread_mutex_unlock(&cluster->lock);
 	if (post && lined_dispatcher_post(cluster->dispatcher,
 					  &cluster->arrival->message) < 0)
-		cluster_drop_events(cluster);
+		cluster_drop_events(cluster, false);
+}
+
+/* Opens the broker; if that fails, the next tick tries again. */
+static void cluster_begin(struct cluster *cluster)
+{
+	void *broker = cluster->out.ops->open(
+		cluster->settings, cluster->lease_ms, cluster_event, cluster);
+
+	if (broker == NULL) {
+		cluster_trouble(cluster, strerror(errno));
+		return;
+	}
+	pthread_mutex_lock(&cluster->out.lock);
+	cluster->out.broker = broker;
+	pthread_mutex_unlock(&cluster->out.lock);
 }
 
 /* ---- time --------------------------------------------------------------- */
@@ -408,6 +425,8 @@ static void cluster_ticked(struct lined_timer *timer)
 		lined_container_of(timer, struct cluster, tick);
 	uint64_t now_us = cluster_now_us();
 
+	if (cluster->out.broker == NULL)
+		cluster_begin(cluster);
 	nodes_tick(&cluster->nodes, now_us);
 	if (cluster->names.mode == NAMES_WAITING &&
 	    now_us > cluster->opened_us + (cluster->life != 0 ? JOIN_WAIT_US
@@ -487,7 +506,10 @@ static void cluster_close(struct cluster *cluster)
 	broker = cluster->out.broker;
 	cluster->out.broker = NULL;
 	pthread_mutex_unlock(&cluster->out.lock);
-	cluster->out.ops->close(broker);
+	if (broker != NULL)
+		cluster->out.ops->close(broker);
+	/* The next broker counts its lives anew. */
+	cluster_drop_events(cluster, true);
 	cluster->settings = NULL;
 	cluster->life = 0;
 	cluster_be_alone(cluster, cluster_now_us());
@@ -499,7 +521,6 @@ int cluster_open(struct cluster *cluster,
 		 const struct broker_settings *settings, uint32_t lease_ms)
 {
 	uint32_t tick_ms = lease_ms / 30;
-	void *broker;
 
 	cluster_close(cluster);
 	if (settings == NULL)
@@ -510,19 +531,13 @@ int cluster_open(struct cluster *cluster,
 		   cluster->opened_us);
 	if (tick_ms < TICK_MIN_MS)
 		tick_ms = TICK_MIN_MS;
-	if (lined_timer_start(&cluster->tick, tick_ms, tick_ms) < 0)
-		return -1;
-	cluster->settings = settings;
-	broker = cluster->out.ops->open(settings, lease_ms, cluster_event,
-					cluster);
-	if (broker == NULL) {
-		cluster->settings = NULL;
-		lined_timer_stop(&cluster->tick);
+	if (lined_timer_start(&cluster->tick, tick_ms, tick_ms) < 0) {
+		cluster_be_alone(cluster, cluster->opened_us);
 		return -1;
 	}
-	pthread_mutex_lock(&cluster->out.lock);
-	cluster->out.broker = broker;
-	pthread_mutex_unlock(&cluster->out.lock);
+	cluster->settings = settings;
+	cluster->lease_ms = lease_ms;
+	cluster_begin(cluster);
 	return 0;
 }
 
@@ -540,7 +555,7 @@ void cluster_free(struct cluster *cluster)
 		cluster->arrival->cluster = NULL;
 	else
 		free(cluster->arrival);
-	cluster_drop_events(cluster);
+	cluster_drop_events(cluster, false);
 	cluster_purge_marks(cluster, 0, true);
 	names_fini(&cluster->names);
 	cluster_bus_fini(cluster);

@@ -37,8 +37,8 @@ struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 void cluster_free(struct cluster *cluster);
 
 /* Leaves the cluster that it is in, if any, and connects to this one; settings
- * are borrowed until the next call. NULL: only leaves. -1 and errno: it could
- * not begin. */
+ * are borrowed until the next call. NULL: only leaves. -1/ENOMEM: it stays
+ * alone. */
 int cluster_open(struct cluster *cluster,
 		 const struct broker_settings *settings, uint32_t lease_ms);
 

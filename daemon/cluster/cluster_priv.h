@@ -28,7 +28,7 @@ struct cluster_out {
 	const struct broker_ops *ops;
 	uint64_t number; /* of this node */
 	pthread_mutex_t lock;
-	void *broker;       /* NULL: not open */
+	void *broker;       /* NULL: not open; written by the main thread */
 	uint64_t next_line; /* the sequence number of the next line */
 	_Atomic uint64_t life, revision; /* what this node has seen */
 	_Atomic uint64_t sent, unsent, too_long;
@@ -77,6 +77,7 @@ struct cluster {
 	bool names_listed, nodes_listed;
 
 	const struct broker_settings *settings; /* NULL: not open */
+	uint32_t lease_ms;
 	struct lined_timer tick;
 	uint64_t opened_us, down_us; /* down_us 0: it is up */
 	uint64_t asked_us;           /* names_ask_again() */
