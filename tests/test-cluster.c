@@ -47,7 +47,7 @@ static struct {
 	bool refuses; /* to open */
 	bool drops;
 	struct broker_request *last;
-	size_t requests, frame_max;
+	size_t requests, backlog, frame_max;
 	uint64_t life;
 } broker;
 
@@ -87,7 +87,7 @@ static bool broker_send(void *arg, struct broker_request *request)
 static size_t broker_backlog(const void *arg)
 {
 	(void)arg;
-	return 0;
+	return broker.backlog;
 }
 
 static size_t broker_frame_max(const void *arg)
@@ -549,15 +549,48 @@ START_TEST(nodes_without_a_lease_are_not_many)
 }
 END_TEST
 
-static void publish(struct stage *stage, const char *text)
+static void publish_as(struct bus_member *member, const char *text)
 {
 	struct lined_buffer *buffer = lined_buffer_new(text, strlen(text));
 
 	ck_assert_ptr_nonnull(buffer);
-	ck_assert_int_eq(bus_publish(&stage->member, 1, "t", buffer), 0);
+	ck_assert_int_eq(bus_publish(member, 1, "t", buffer), 0);
 	lined_buffer_unref(buffer);
+}
+
+static void publish(struct stage *stage, const char *text)
+{
+	publish_as(&stage->member, text);
 	turn(stage);
 }
+
+static bool is_free(void *member)
+{
+	return !bus_member_is_held(member);
+}
+
+START_TEST(a_slow_link_holds_only_clustered_members)
+{
+	struct bus_member plain;
+	struct stage stage;
+
+	stage_begin(&stage);
+	bus_member_init(&plain, &stage.hall.workers[0],
+			stage.hall.instances[1][0], 2, on_hold);
+	broker.backlog = BUS_UPLINK_HIGH + 1;
+	publish_as(&stage.member, "one");
+	publish_as(&plain, "two");
+	ck_assert(bus_member_is_held(&stage.member));
+	ck_assert(!bus_member_is_held(&plain));
+	turn(&stage);
+	ck_assert(bus_is_lagging(&stage.member));
+	broker.backlog = 0;
+	hall_wait(&stage.hall, is_free, &stage.member);
+	bus_member_leave(&plain);
+	bus_member_fini(&plain);
+	stage_close(&stage);
+}
+END_TEST
 
 START_TEST(what_the_broker_drops_is_not_sent)
 {
@@ -694,6 +727,7 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
 	tcase_add_test(lines, what_the_broker_drops_is_not_sent);
+	tcase_add_test(lines, a_slow_link_holds_only_clustered_members);
 	tcase_add_test(lines, a_node_that_has_left_is_heard_out);
 	tcase_add_test(lines, lines_of_a_damaged_frame_are_lost);
 	tcase_add_test(lines, a_line_that_is_kept_does_not_keep_its_frame);

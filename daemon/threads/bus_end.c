@@ -127,17 +127,20 @@ uint64_t bus_end_allowance(const struct bus_end *end)
 
 /* ---- back-pressure ---------------------------------------------------- */
 
-static bool bus_end_is_behind(const struct bus_end *end)
+/* The other ends, or the uplink of a member whose messages use it. */
+static bool bus_member_is_ahead(const struct bus_member *member)
 {
+	const struct bus_end *end = member->end;
+
 	return (end->backend != NULL &&
 		end->backend->is_behind(end->backend_link)) ||
-	       (end->uplink != NULL &&
+	       (end->uplink != NULL && member->clustered != NULL &&
 		end->uplink->backlog(end->uplink_link) > BUS_UPLINK_HIGH);
 }
 
 bool bus_is_lagging(const struct bus_member *member)
 {
-	return bus_member_is_held(member) && bus_end_is_behind(member->end);
+	return bus_member_is_held(member) && bus_member_is_ahead(member);
 }
 
 /* The bytes that this end may publish in a turn, whose messages come from all
@@ -173,33 +176,32 @@ void bus_end_unhold(struct bus_end *end, struct bus_member *member)
 	member->hold(member, false);
 }
 
-static void bus_end_unhold_all(struct bus_end *end)
+/* Those that others are behind of stay held, or none. */
+static void bus_end_check_holds(struct bus_end *end, bool none)
 {
 	struct bus_member *member, *next;
 
 	list_for_each_safe(member, next, &end->held, held_link)
-		bus_end_unhold(end, member);
+		if (none || !bus_member_is_ahead(member))
+			bus_end_unhold(end, member);
 }
 
-/* While others are behind the hold goes on; without a timer nothing would end
- * it. */
+/* Without a timer nothing would end the holds that go on. */
 static void bus_end_end_holds(struct bus_end *end)
 {
-	if (list_is_empty(&end->held) || lined_timer_is_armed(&end->hold_check))
+	if (lined_timer_is_armed(&end->hold_check))
 		return;
-	if (!bus_end_is_behind(end) ||
+	bus_end_check_holds(end, false);
+	if (!list_is_empty(&end->held) &&
 	    lined_timer_start(&end->hold_check, HOLD_CHECK_MS, HOLD_CHECK_MS) <
 		    0)
-		bus_end_unhold_all(end);
+		bus_end_check_holds(end, true);
 }
 
 static void bus_end_check_hold(struct lined_timer *timer)
 {
-	struct bus_end *end =
-		lined_container_of(timer, struct bus_end, hold_check);
-
-	if (!bus_end_is_behind(end))
-		bus_end_unhold_all(end);
+	bus_end_check_holds(
+		lined_container_of(timer, struct bus_end, hold_check), false);
 }
 
 /* ---- the message phase ------------------------------------------------- */
@@ -307,7 +309,7 @@ static void bus_end_spend(struct bus_end *end, struct bus_member *member,
 {
 	end->budget.published += cost;
 	if (end->turn_due && (end->budget.published > bus_end_share(end) ||
-			      bus_end_is_behind(end)))
+			      bus_member_is_ahead(member)))
 		bus_end_hold(end, member);
 }
 
