@@ -47,7 +47,7 @@ static struct {
 	bool refuses; /* to open */
 	bool drops;
 	struct broker_request *last;
-	size_t requests, backlog, frame_max;
+	size_t requests, frames, longest, backlog, frame_max;
 	uint64_t life;
 } broker;
 
@@ -79,6 +79,9 @@ static bool broker_send(void *arg, struct broker_request *request)
 		return false;
 	}
 	broker.requests++;
+	broker.frames += request->kind == BROKER_SEND;
+	if (request->kind == BROKER_SEND && request->len > broker.longest)
+		broker.longest = request->len;
 	free(broker.last);
 	broker.last = request;
 	return true;
@@ -564,6 +567,29 @@ static void publish(struct stage *stage, const char *text)
 	turn(stage);
 }
 
+START_TEST(frames_are_no_longer_than_the_broker_takes)
+{
+	static char text[401];
+	struct stage stage;
+	size_t before, i;
+
+	stage_open(&stage);
+	broker.frame_max = 1000;
+	ck_assert_int_eq(cluster_open(stage.cluster, &settings, 60000), 0);
+	join(&stage, 0);
+	before = broker.frames;
+	memset(text, 'x', sizeof(text) - 1);
+	stage.keeps = true;
+	for (i = 0; i < 4; i++)
+		publish_as(&stage.member, text);
+	turn(&stage);
+	ck_assert_uint_eq(broker.frames, before + 2);
+	ck_assert_uint_le(broker.longest, 1000);
+	ck_assert_uint_eq(report_of(&stage).sent, 4);
+	stage_close(&stage);
+}
+END_TEST
+
 static bool is_free(void *member)
 {
 	return !bus_member_is_held(member);
@@ -727,6 +753,7 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
 	tcase_add_test(lines, what_the_broker_drops_is_not_sent);
+	tcase_add_test(lines, frames_are_no_longer_than_the_broker_takes);
 	tcase_add_test(lines, a_slow_link_holds_only_clustered_members);
 	tcase_add_test(lines, a_node_that_has_left_is_heard_out);
 	tcase_add_test(lines, lines_of_a_damaged_frame_are_lost);

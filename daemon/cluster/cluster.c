@@ -174,6 +174,8 @@ static void cluster_up(struct cluster *cluster,
 {
 	cluster->life = event->life;
 	cluster->names_listed = false;
+	atomic_store(&cluster->out.frame_max,
+		     cluster->out.ops->frame_max(cluster->out.broker));
 	atomic_store(&cluster->out.life, event->number);
 	atomic_store(&cluster->out.revision, 0);
 	cluster_purge_marks(cluster, 0, true);

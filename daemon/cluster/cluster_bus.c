@@ -112,12 +112,12 @@ static int cluster_bus_publish(void *link, const char *service,
 {
 	struct cluster_end *end = link;
 	size_t len = lined_buffer_len(message);
-	size_t size = strlen(service) + topic->len + 7 + len;
+	size_t size = strlen(service) + topic->len + FRAME_LINE_MIN + len;
+	size_t max = atomic_load(&end->cluster->out.frame_max);
 
-	if (size > FRAME_FULL - FRAME_HEADER &&
-	    size + FRAME_HEADER > cluster_out_frame_max(&end->cluster->out))
+	if (size + FRAME_HEADER > max)
 		return cluster_bus_skip(end, len);
-	if (end->len + size > FRAME_FULL)
+	if (end->len + size > (max < FRAME_FULL ? max : FRAME_FULL))
 		cluster_bus_flush(end);
 	if (cluster_bus_reserve(end, size) < 0)
 		return -1;

@@ -145,16 +145,6 @@ size_t cluster_out_backlog(struct cluster_out *out)
 	return backlog;
 }
 
-size_t cluster_out_frame_max(struct cluster_out *out)
-{
-	size_t max;
-
-	pthread_mutex_lock(&out->lock);
-	max = out->broker != NULL ? out->ops->frame_max(out->broker) : SIZE_MAX;
-	pthread_mutex_unlock(&out->lock);
-	return max;
-}
-
 void cluster_out_init(struct cluster_out *out, const struct broker_ops *ops,
 		      uint64_t number)
 {
@@ -162,6 +152,7 @@ void cluster_out_init(struct cluster_out *out, const struct broker_ops *ops,
 	out->ops = ops;
 	out->number = number;
 	out->next_line = 1;
+	atomic_init(&out->frame_max, SIZE_MAX);
 	pthread_mutex_init(&out->lock, NULL);
 }
 

@@ -32,7 +32,8 @@ struct cluster_out {
 	uint64_t next_line; /* the sequence number of the next line */
 	_Atomic uint64_t life, revision; /* what this node has seen */
 	_Atomic uint64_t sent, unsent, too_long;
-	atomic_bool up; /* the node is joined: lines are sent */
+	atomic_size_t frame_max; /* since the last UP */
+	atomic_bool up;          /* the node is joined: lines are sent */
 };
 
 /* A worker's end: lines that it has published in this turn. */
@@ -154,7 +155,6 @@ void cluster_out_request(struct cluster_out *out, enum broker_request_kind kind,
 			 const void *data, size_t len, uint64_t expected,
 			 uint64_t tag);
 size_t cluster_out_backlog(struct cluster_out *out);
-size_t cluster_out_frame_max(struct cluster_out *out);
 
 /* ---- cluster_bus.c ------------------------------------------------------ */
 
