@@ -30,6 +30,7 @@ struct lined_buffer *lined_buffer_alloc(size_t len, char **data)
 		return NULL;
 	buffer->refs = 1;
 	buffer->queued = 0;
+	buffer->lines = 1;
 	buffer->len = (uint32_t)len;
 	buffer->release = NULL;
 	buffer->release_arg = NULL;
@@ -116,4 +117,14 @@ const char *lined_buffer_data(const struct lined_buffer *buffer)
 size_t lined_buffer_len(const struct lined_buffer *buffer)
 {
 	return buffer->len;
+}
+
+void lined_buffer_set_lines(struct lined_buffer *buffer, unsigned lines)
+{
+	buffer->lines = lines;
+}
+
+unsigned lined_buffer_lines(const struct lined_buffer *buffer)
+{
+	return buffer->lines;
 }

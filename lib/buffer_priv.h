@@ -12,6 +12,7 @@ struct lined_buffer {
 	uint32_t refs;
 	uint32_t len;
 	uint32_t queued; /* the segments of send queues that refer to it */
+	uint32_t lines;
 	const char *data;
 	void (*release)(void *arg);
 	void *release_arg;

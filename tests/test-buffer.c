@@ -105,6 +105,17 @@ START_TEST(unref_of_null_does_nothing)
 }
 END_TEST
 
+START_TEST(a_buffer_is_one_line_unless_it_is_said)
+{
+	struct lined_buffer *buffer = lined_buffer_new("a\nb\n", 4);
+
+	ck_assert_uint_eq(lined_buffer_lines(buffer), 1);
+	lined_buffer_set_lines(buffer, 2);
+	ck_assert_uint_eq(lined_buffer_lines(buffer), 2);
+	lined_buffer_unref(buffer);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("buffer");
@@ -118,6 +129,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, wrap_without_release_frees_only_itself);
 	tcase_add_test(tcase, too_big_is_refused);
 	tcase_add_test(tcase, unref_of_null_does_nothing);
+	tcase_add_test(tcase, a_buffer_is_one_line_unless_it_is_said);
 	return suite;
 }
 

@@ -288,17 +288,25 @@ static void frame_text(struct frame_text *frame, const char *text)
 	frame->len += strlen(text);
 }
 
-static void frame_line(struct frame_text *frame, const char *topic,
-		       const char *text)
+/* A message of several lines. */
+static void frame_lines(struct frame_text *frame, const char *topic,
+			const char *text, uint32_t lines)
 {
 	put(frame, 1, 1);
 	frame_text(frame, "a");
 	put(frame, 1, 1);
 	frame_text(frame, topic);
 	put(frame, 0, 1);
+	put(frame, lines, 4);
 	put(frame, strlen(text), 4);
 	frame_text(frame, text);
-	frame->lines++;
+	frame->lines += lines;
+}
+
+static void frame_line(struct frame_text *frame, const char *topic,
+		       const char *text)
+{
+	frame_lines(frame, topic, text, 1);
 }
 
 static void frame_send(struct stage *stage, struct frame_text *frame)
@@ -713,6 +721,34 @@ START_TEST(lines_of_a_damaged_frame_are_lost)
 }
 END_TEST
 
+START_TEST(each_line_of_a_message_counts)
+{
+	static struct frame_text frame;
+	struct stage stage;
+
+	stage_begin(&stage);
+	frame_begin(&frame, 'l', OTHER, 1, 0);
+	frame_lines(&frame, "t", "one two ", 2);
+	frame_line(&frame, "t", "three");
+	frame_send(&stage, &frame);
+	ck_assert_str_eq(stage.heard, "one two three");
+	ck_assert_uint_eq(report_of(&stage).received, 3);
+	frame_begin(&frame, 'l', OTHER, 9, 0);
+	frame_lines(&frame, "t", " nine ten", 2);
+	frame_send(&stage, &frame);
+	ck_assert_uint_eq(report_of(&stage).received, 5);
+	ck_assert_uint_eq(report_of(&stage).lost, 5);
+	/* One of no lines is damaged. */
+	frame_begin(&frame, 'l', OTHER, 11, 0);
+	frame_lines(&frame, "t", "none", 0);
+	frame.lines = 1;
+	frame_send(&stage, &frame);
+	ck_assert_str_eq(stage.heard, "one two three nine ten");
+	ck_assert_uint_eq(report_of(&stage).lost, 6);
+	stage_close(&stage);
+}
+END_TEST
+
 START_TEST(a_line_that_is_kept_does_not_keep_its_frame)
 {
 	static struct frame_text frame;
@@ -757,6 +793,7 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, a_slow_link_holds_only_clustered_members);
 	tcase_add_test(lines, a_node_that_has_left_is_heard_out);
 	tcase_add_test(lines, lines_of_a_damaged_frame_are_lost);
+	tcase_add_test(lines, each_line_of_a_message_counts);
 	tcase_add_test(lines, a_line_that_is_kept_does_not_keep_its_frame);
 	tcase_add_test(lines, a_line_does_not_wait_for_a_revision_of_before);
 	tcase_add_test(names, two_keys_are_never_one_name);

@@ -5,9 +5,9 @@
  * gaps, waits for the revision that the publisher had seen, and posts the frame
  * to all workers.
  *
- * A line in a frame: the length of the service's name and the name (empty: a
- * shared topic), the length of the topic and the topic with its NUL, the length
- * of the message in four bytes, the message.
+ * A message in a frame: the length of the service's name and the name (empty: a
+ * shared topic), the length of the topic and the topic with its NUL, how many
+ * lines the message is and its length, four bytes each, the message.
  */
 #include "config.h"
 
@@ -70,12 +70,22 @@ static void cluster_bus_append(struct cluster_end *end, const void *bytes,
 	end->len += len;
 }
 
-static void cluster_bus_append_line(struct cluster_end *end,
-				    const char *service,
-				    const struct bus_topic_name *topic,
-				    struct lined_buffer *message)
+static void cluster_bus_append_number(struct cluster_end *end, uint32_t number)
+{
+	const unsigned char bytes[] = {
+		(unsigned char)(number >> 24), (unsigned char)(number >> 16),
+		(unsigned char)(number >> 8), (unsigned char)number};
+
+	cluster_bus_append(end, bytes, sizeof(bytes));
+}
+
+static void cluster_bus_append_message(struct cluster_end *end,
+				       const char *service,
+				       const struct bus_topic_name *topic,
+				       struct lined_buffer *message)
 {
 	uint32_t len = (uint32_t)lined_buffer_len(message);
+	uint32_t lines = lined_buffer_lines(message);
 	unsigned char name_len = (unsigned char)strlen(service);
 	unsigned char topic_len = (unsigned char)topic->len;
 
@@ -83,25 +93,23 @@ static void cluster_bus_append_line(struct cluster_end *end,
 	cluster_bus_append(end, service, name_len);
 	cluster_bus_append(end, &topic_len, 1);
 	cluster_bus_append(end, topic->text, (size_t)topic->len + 1);
-	cluster_bus_append(end,
-			   (const unsigned char[]){(unsigned char)(len >> 24),
-						   (unsigned char)(len >> 16),
-						   (unsigned char)(len >> 8),
-						   (unsigned char)len},
-			   4);
+	cluster_bus_append_number(end, lines);
+	cluster_bus_append_number(end, len);
 	cluster_bus_append(end, lined_buffer_data(message), len);
-	end->lines++;
+	end->lines += lines;
 }
 
 /* The others do not get it; the readers here do. */
-static int cluster_bus_skip(struct cluster_end *end, size_t len)
+static int cluster_bus_skip(struct cluster_end *end,
+			    const struct lined_buffer *message)
 {
-	atomic_fetch_add(&end->cluster->out.too_long, 1);
+	atomic_fetch_add(&end->cluster->out.too_long,
+			 lined_buffer_lines(message));
 	if (!end->too_long_logged)
 		log_warning("cluster: a line of %zu bytes is too long for "
 			    "NATS's max_payload: other nodes do not get such "
 			    "lines",
-			    len);
+			    lined_buffer_len(message));
 	end->too_long_logged = true;
 	return 0;
 }
@@ -112,16 +120,16 @@ static int cluster_bus_publish(void *link, const char *service,
 {
 	struct cluster_end *end = link;
 	size_t len = lined_buffer_len(message);
-	size_t size = strlen(service) + topic->len + FRAME_LINE_MIN + len;
+	size_t size = strlen(service) + topic->len + FRAME_MESSAGE_MIN + len;
 	size_t max = atomic_load(&end->cluster->out.frame_max);
 
 	if (size + FRAME_HEADER > max)
-		return cluster_bus_skip(end, len);
+		return cluster_bus_skip(end, message);
 	if (end->len + size > (max < FRAME_FULL ? max : FRAME_FULL))
 		cluster_bus_flush(end);
 	if (cluster_bus_reserve(end, size) < 0)
 		return -1;
-	cluster_bus_append_line(end, service, topic, message);
+	cluster_bus_append_message(end, service, topic, message);
 	return 0;
 }
 
@@ -184,10 +192,11 @@ struct arrival_parcel {
 	struct worker *worker;
 };
 
-struct arrival_line {
+struct arrival_message {
 	struct bus_topic_name topic;
 	const char *data;
 	size_t len;
+	uint32_t lines;
 };
 
 /* A frame on its way to the workers. */
@@ -196,7 +205,7 @@ struct arrival {
 	struct cluster *cluster;
 	struct broker_event *event;
 	uint64_t stamp;
-	struct arrival_line *lines; /* of services that this node has */
+	struct arrival_message *messages; /* of services it has here */
 	size_t count;
 	struct arrival_parcel parcels[];
 };
@@ -208,7 +217,7 @@ static void arrival_unref(struct arrival *arrival)
 		return;
 	atomic_fetch_sub(&arrival->cluster->arrived_bytes, arrival->event->len);
 	free(arrival->event);
-	free(arrival->lines);
+	free(arrival->messages);
 	free(arrival);
 }
 
@@ -229,22 +238,30 @@ static void arrival_arrived(struct lined_message *message)
 	/* A copy of each: a line that waits for a slow client would keep its
 	 * whole frame. */
 	for (i = 0; i < arrival->count; i++) {
-		const struct arrival_line *line = &arrival->lines[i];
+		const struct arrival_message *sent = &arrival->messages[i];
 
-		bus_end_deliver(parcel->worker->bus, &line->topic,
-				arrival->stamp, line->data, line->len, NULL,
+		bus_end_deliver(parcel->worker->bus, &sent->topic,
+				arrival->stamp, sent->data, sent->len, NULL,
 				NULL);
 	}
 	arrival_unref(arrival);
 }
 
-/* Reads one line of a frame; NULL: it does not end as it should. */
-static const char *arrival_read_line(struct cluster *cluster, const char *at,
-				     const char *end, struct arrival_line *line,
-				     bool *here)
+static uint32_t arrival_read_number(const char *at)
+{
+	const unsigned char *bytes = (const unsigned char *)at;
+
+	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
+	       (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* Reads one message of a frame; NULL: it does not end as it should. */
+static const char *arrival_read_message(struct cluster *cluster, const char *at,
+					const char *end,
+					struct arrival_message *message,
+					bool *here)
 {
 	const struct cluster_service *service = NULL;
-	const unsigned char *bytes;
 	const char *name;
 	size_t name_len, topic_len;
 
@@ -256,40 +273,52 @@ static const char *arrival_read_line(struct cluster *cluster, const char *at,
 	name = at + 1;
 	at = name + name_len;
 	topic_len = (unsigned char)*at++;
-	if ((size_t)(end - at) < topic_len + 5 || at[topic_len] != '\0')
+	if ((size_t)(end - at) < topic_len + 9 || at[topic_len] != '\0')
 		return NULL;
 	if (name_len > 0)
 		service = cluster_find_service(cluster, name, name_len);
 	*here = name_len == 0 || service != NULL;
 	if (*here &&
-	    bus_end_topic_name(cluster->workers[0].bus, &line->topic,
+	    bus_end_topic_name(cluster->workers[0].bus, &message->topic,
 			       service != NULL ? service->scope : BUS_SHARED,
 			       at) < 0)
 		return NULL;
-	bytes = (const unsigned char *)at + topic_len + 1;
-	line->len = (size_t)bytes[0] << 24 | (size_t)bytes[1] << 16 |
-		    (size_t)bytes[2] << 8 | bytes[3];
-	line->data = at + topic_len + 5;
-	return (size_t)(end - line->data) >= line->len ? line->data + line->len
-						       : NULL;
+	at += topic_len + 1;
+	message->lines = arrival_read_number(at);
+	message->len = arrival_read_number(at + 4);
+	message->data = at + 8;
+	return (size_t)(end - message->data) >= message->len
+		       ? message->data + message->len
+		       : NULL;
 }
 
 /* Returns how many lines the frame really has. */
 static uint32_t arrival_read(struct arrival *arrival, const struct frame *frame)
 {
 	const char *at = frame->data, *end = frame->data + frame->len;
-	uint32_t i;
+	uint32_t lines = 0;
 
-	for (i = 0; i < frame->lines; i++) {
+	while (lines < frame->lines) {
+		struct arrival_message message;
 		bool here = false;
 
-		at = arrival_read_line(arrival->cluster, at, end,
-				       &arrival->lines[arrival->count], &here);
-		if (at == NULL)
+		at = arrival_read_message(arrival->cluster, at, end, &message,
+					  &here);
+		if (at == NULL || message.lines == 0 ||
+		    message.lines > frame->lines - lines)
 			break;
-		arrival->count += here;
+		lines += message.lines;
+		if (here)
+			arrival->messages[arrival->count++] = message;
 	}
-	return i;
+	return lines;
+}
+
+static size_t arrival_messages_max(const struct frame *frame)
+{
+	size_t max = frame->len / FRAME_MESSAGE_MIN + 1;
+
+	return frame->lines < max ? frame->lines : max;
 }
 
 static struct arrival *arrival_new(struct cluster *cluster,
@@ -302,8 +331,9 @@ static struct arrival *arrival_new(struct cluster *cluster,
 
 	if (arrival == NULL)
 		return NULL;
-	arrival->lines = calloc(frame->lines, sizeof(*arrival->lines));
-	if (arrival->lines == NULL) {
+	arrival->messages =
+		calloc(arrival_messages_max(frame), sizeof(*arrival->messages));
+	if (arrival->messages == NULL) {
 		free(arrival);
 		return NULL;
 	}

@@ -65,9 +65,8 @@ bool frame_read(struct frame *frame, const char *bytes, size_t len)
 	frame->revision = frame_get(&at, 8);
 	frame->data = at;
 	frame->len = len - FRAME_HEADER;
-	return frame->kind == FRAME_LINES
-		       ? frame->lines <= frame->len / FRAME_LINE_MIN
-		       : frame->lines == 0;
+	return frame->kind == FRAME_LINES ? frame->lines <= frame->len
+					  : frame->lines == 0;
 }
 
 void cluster_out_send(struct cluster_out *out, enum frame_kind kind,

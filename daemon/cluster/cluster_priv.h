@@ -123,8 +123,8 @@ enum frame_kind {
 	FRAME_PROBE = 'q', /* asks the nodes of this name to say hello */
 };
 
-#define FRAME_HEADER   40
-#define FRAME_LINE_MIN 7 /* of the shortest line */
+#define FRAME_HEADER      40
+#define FRAME_MESSAGE_MIN 11 /* of the shortest message */
 
 struct frame {
 	enum frame_kind kind;

@@ -8,11 +8,9 @@
 
 #include <string.h>
 
-#include "clients.h"
 #include "cluster/cluster_priv.h"
 #include "machine.h"
 #include "peer.h"
-#include "scenes.h"
 #include "world.h"
 
 /* The lines of one machine, as another one gets them. */
@@ -117,24 +115,6 @@ void account_miss(const struct peer *peer, const struct peer *speaker,
 	account->missed[speaker->id] |= UINT64_C(1) << number;
 }
 
-/* How many messages at least: relay makes one of lines that come together. */
-static unsigned account_count_missed(const struct peer *speaker,
-				     uint64_t missed)
-{
-	unsigned count = 0, i;
-	bool before = false;
-
-	for (i = 0; i < PEER_LINES; i++) {
-		bool here = (missed >> i & 1) != 0;
-
-		count +=
-			here && (!before || speaker->kind == &chat_client_kind);
-		if (scene_passes(i))
-			before = here;
-	}
-	return count;
-}
-
 static void account_check_lines(const struct machine *at,
 				const struct machine *of)
 {
@@ -145,9 +125,9 @@ static void account_check_lines(const struct machine *at,
 	if (node == NULL || node->gone || node->missing)
 		violated("m%u does not see m%u", at->number, of->number);
 	for (i = 0; i < PEERS; i++)
-		missed += account_count_missed(&peers[i], account->missed[i]);
+		missed += (unsigned)__builtin_popcountll(account->missed[i]);
 	if (missed > node->lost)
-		violated("m%u: %u messages of m%u are missing, %llu are "
+		violated("m%u: %u lines of m%u are missing, %llu are "
 			 "counted as lost",
 			 at->number, missed, of->number,
 			 (unsigned long long)node->lost);

@@ -125,6 +125,7 @@ struct lined_buffer *relay_block_seal(struct relay_block *block,
 				      uint64_t sender)
 {
 	struct block_head head = {sender, block->count, block->ends};
+	uint32_t lines = block->count;
 	struct lined_buffer *buffer;
 	char *bytes;
 	size_t len;
@@ -143,6 +144,8 @@ struct lined_buffer *relay_block_seal(struct relay_block *block,
 	buffer = lined_buffer_wrap(bytes, len, free, bytes);
 	if (buffer == NULL)
 		free(bytes);
+	else
+		lined_buffer_set_lines(buffer, lines);
 	return buffer;
 }
 
