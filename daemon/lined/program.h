@@ -78,7 +78,8 @@ LINED_API void lined_program_signal(struct lined_program *program, int number);
 LINED_API void lined_program_kill(struct lined_program *program);
 
 /* Whether it sleeps in read(2) of its standard input: 1, 0; -1: not known,
- * because the system does not tell, or it has not started yet. */
+ * because the system does not tell, it has not started yet, or it waits for one
+ * of several events, as in poll(2). */
 LINED_API int lined_program_waits(const struct lined_program *program);
 
 /* Its resident memory in bytes; 0: not known. */

@@ -213,11 +213,45 @@ int helper_open_device(const char *path)
 	return helper_ask_path(HELPER_DEVICE, path, &fd) < 0 ? -1 : fd;
 }
 
+/* The calls in which a process waits for input and other events alike. */
+static const long waiting_calls[] = {
+	SYS_futex,        SYS_ppoll, SYS_pselect6, SYS_epoll_pwait,
+#ifdef SYS_epoll_wait
+	SYS_epoll_wait,
+#endif
+#ifdef SYS_epoll_pwait2
+	SYS_epoll_pwait2,
+#endif
+#ifdef SYS_poll
+	SYS_poll,
+#endif
+#ifdef SYS_select
+	SYS_select,
+#endif
+#ifdef SYS__newselect
+	SYS__newselect,
+#endif
+};
+
+/* The text of /proc/PID/syscall: "running", or a number and arguments. */
+static int helper_syscall_reads(const char *text)
+{
+	long number;
+	unsigned long fd;
+	size_t i;
+
+	if (sscanf(text, "%ld %lx", &number, &fd) != 2)
+		return 0;
+	for (i = 0; i < sizeof(waiting_calls) / sizeof(waiting_calls[0]); i++)
+		if (number == waiting_calls[i])
+			return -1;
+	return number == SYS_read && fd == STDIN_FILENO;
+}
+
 int helper_process_looks(enum helper_kind kind, pid_t pid)
 {
 	char path[64], text[256] = "";
-	long number, pages, page_kib = sysconf(_SC_PAGESIZE) / 1024;
-	unsigned long fd;
+	long pages, page_kib = sysconf(_SC_PAGESIZE) / 1024;
 	FILE *file;
 	bool known;
 
@@ -230,8 +264,7 @@ int helper_process_looks(enum helper_kind kind, pid_t pid)
 	if (!known)
 		return -1;
 	if (kind == HELPER_READS)
-		return sscanf(text, "%ld %lx", &number, &fd) == 2 &&
-		       number == SYS_read && fd == STDIN_FILENO;
+		return helper_syscall_reads(text);
 	if (sscanf(text, "%*d %ld", &pages) != 1)
 		return -1;
 	return pages > INT_MAX / page_kib ? INT_MAX : (int)(pages * page_kib);

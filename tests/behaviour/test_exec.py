@@ -346,6 +346,32 @@ class Shared(Exec):
             self.assertTrue(a.is_silent(0.3))
         self.assertEqual(len(daemon.logged("python3 -u")), 1)
 
+    def answers_after_the_end(self, text):
+        self.puppet(text=text)
+        with Client(self.address) as a:
+            a.send(b"x\n")
+            self.assertEqual(a.line(), b"x\n")
+            a.send(b"y\n")
+            a.half_close()
+            self.assertEqual(a.rest(), b"y\n")
+
+    def test_a_program_that_waits_for_several_events(self):
+        self.answers_after_the_end(
+            "import os, select\n"
+            "while select.select([0], [], []):\n"
+            "    lines = os.read(0, 1000).splitlines(True)\n"
+            "    if not lines: break\n"
+            "    for line in lines:\n"
+            "        if line[:1].isdigit(): os.write(1, line)\n")
+
+    def test_a_program_of_which_the_system_does_not_tell(self):
+        """Unless lined is root."""
+        self.answers_after_the_end(
+            "import ctypes, sys\n"
+            "ctypes.CDLL(None).prctl(4, 0)\n"
+            "for line in sys.stdin:\n"
+            "    if line[0].isdigit(): print(line, end='')\n")
+
     def test_status_shows_programs(self):
         socket = self.path("control")
         program = self.script(PUPPET)

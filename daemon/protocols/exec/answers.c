@@ -46,12 +46,14 @@ struct broadcast {
 static void broadcast_visit(struct lined_socket *sock, void *arg)
 {
 	const struct broadcast *b = arg;
-	const struct exec_client *client = lined_client_data(sock);
+	struct exec_client *client = lined_client_data(sock);
 
-	if (client->slot == b->slot && client->announced &&
-	    lined_client_id(sock) != b->but)
-		lined_socket_send_shared(sock, b->buffer, 0,
-					 lined_buffer_len(b->buffer));
+	if (client->slot != b->slot || !client->announced ||
+	    lined_client_id(sock) == b->but)
+		return;
+	lined_socket_send_shared(sock, b->buffer, 0,
+				 lined_buffer_len(b->buffer));
+	client->told_ms = exec_now_ms(client->slot->exec);
 }
 
 static void slot_broadcast(const struct exec_slot *slot, uint64_t but,

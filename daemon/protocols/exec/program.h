@@ -90,8 +90,7 @@ void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
 /* Ends its input when all of it is sent, and waits for as long as it takes. */
 void exec_program_end_input(struct exec_program *program);
 
-/* It has read everything, and waits for more. known: false if the system does
- * not tell for what it waits. */
+/* It has read everything, and waits: for more, unless known is false. */
 bool exec_program_is_idle(const struct exec_program *program, bool *known);
 
 /* The bytes of memory that its process has; 0: not known. */

@@ -24,7 +24,7 @@ bool exec_program_is_idle(const struct exec_program *program, bool *known)
 		return false;
 	waits = lined_program_waits(program->process);
 	*known = waits >= 0;
-	return waits > 0;
+	return waits != 0;
 }
 
 uint64_t exec_program_memory(const struct exec_program *program)
@@ -41,7 +41,7 @@ void exec_program_watch(struct exec_program *program)
 
 	if (program->spoke || program->named ||
 	    now_ms - program->asked_ms < SILENT_MS ||
-	    !exec_program_is_idle(program, &known))
+	    !exec_program_is_idle(program, &known) || !known)
 		return;
 	program->named = true;
 	lined_service_log(

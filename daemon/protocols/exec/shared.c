@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* How long a program is silent to a client whose input has ended, before that
- * client is closed, if the system does not tell what the program does. */
+ * client is closed, if it is not known what the program waits for. */
 #define ANSWER_MS 1000
 
 /* Between two looks at the clients whose input has ended. */
@@ -39,6 +39,7 @@ static void shared_client_ended(struct exec_client *client)
 	if (client->ended)
 		return;
 	client->ended = true;
+	client->slot->idle_looks = 0;
 	client->told_ms = exec_now_ms(client->slot->exec);
 	if (shared->ended_clients++ == 0)
 		lined_timer_start(&shared->ended_timer, ENDED_STEP_MS,
@@ -124,11 +125,12 @@ void exec_shared_accept(struct exec *exec, struct exec_client *client)
 static void shared_close_ended(struct lined_socket *sock, void *arg)
 {
 	struct exec_client *client = lined_client_data(sock);
-	struct exec_slot *slot = client->slot;
-	const bool *known = arg;
+	const struct exec_slot *slot = client->slot;
 
+	(void)arg;
 	if (client->ended && !client->waits && slot->idle_looks > 1 &&
-	    (*known || exec_now_ms(slot->exec) - client->told_ms >= ANSWER_MS))
+	    (slot->looks_known ||
+	     exec_now_ms(slot->exec) - client->told_ms >= ANSWER_MS))
 		lined_socket_close_after_flush(sock, LINED_CLOSE_PEER, 0);
 }
 
@@ -136,15 +138,12 @@ static void shared_ended_timer(struct lined_timer *timer)
 {
 	struct exec_shared *shared =
 		lined_container_of(timer, struct exec_shared, ended_timer);
-	bool all_known = true, known;
 	size_t i;
 
-	for (i = 0; i < shared->count; i++) {
-		exec_slot_has_answered(shared->slots[i], &known);
-		all_known &= known;
-	}
+	for (i = 0; i < shared->count; i++)
+		exec_slot_look(shared->slots[i]);
 	lined_service_each_client(shared->exec->service, shared_close_ended,
-				  &all_known);
+				  NULL);
 }
 
 /* ---- start, reload, drain, stop ----------------------------------------- */

@@ -156,17 +156,15 @@ bool exec_slot_has_room(const struct exec_slot *slot)
 	return slot->program != NULL && exec_program_has_room(slot->program);
 }
 
-bool exec_slot_has_answered(struct exec_slot *slot, bool *known)
+void exec_slot_look(struct exec_slot *slot)
 {
-	*known = true;
 	if (slot->program == NULL ||
-	    !exec_program_is_idle(slot->program, known) ||
+	    !exec_program_is_idle(slot->program, &slot->looks_known) ||
 	    (slot->program->output != NULL &&
-	     !lined_socket_is_quiet(slot->program->output))) {
+	     !lined_socket_is_quiet(slot->program->output)))
 		slot->idle_looks = 0;
-		return false;
-	}
-	return ++slot->idle_looks > 1;
+	else
+		slot->idle_looks++;
 }
 
 /* ---- the program -------------------------------------------------------- */

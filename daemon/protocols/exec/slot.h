@@ -13,6 +13,7 @@ struct exec_slot {
 	struct exec *exec;
 	struct exec_program *program; /* NULL: it is away */
 	unsigned idle_looks; /* at which the program had answered everything */
+	bool looks_known;    /* the system tells what the program waits for */
 	struct lined_timer restart;
 	uint32_t restart_ms;
 	size_t clients;
@@ -49,9 +50,9 @@ void exec_slot_retract(struct exec_slot *slot, const struct exec_client *client,
 void exec_slot_say(struct exec_slot *slot, const struct exec_client *client,
 		   const struct lined_line *line);
 
-/* Looks if the program has read all that it was told and waits for more, twice:
- * what it writes to a pseudo-terminal takes a moment to arrive. known: false if
- * the system does not tell. */
-bool exec_slot_has_answered(struct exec_slot *slot, bool *known);
+/* Looks if the program has read all that it was told and may wait for more.
+ * What it writes to a pseudo-terminal takes a moment to arrive: it has answered
+ * if that is so at two looks. */
+void exec_slot_look(struct exec_slot *slot);
 
 #endif
