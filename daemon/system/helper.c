@@ -69,7 +69,8 @@ ssize_t helper_receive(int sock, void *data, size_t len, int fds[3])
 	struct msghdr message = {.msg_iov = &part,
 				 .msg_iovlen = 1,
 				 .msg_control = &beside,
-				 .msg_controllen = sizeof(beside)};
+				 /* CMSG_SPACE() has room for a fourth. */
+				 .msg_controllen = CMSG_LEN(3 * sizeof(int))};
 	ssize_t n;
 
 	fds[0] = fds[1] = fds[2] = -1;

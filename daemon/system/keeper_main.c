@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "system/helper_wire.h"
+
 /* The socket, from keeper_open(). */
 #define KEEPER_FD STDIN_FILENO
 
@@ -208,16 +210,22 @@ static void keeper_take_start(struct keeper *keeper,
 			      const struct keeper_request *request, char *at,
 			      char *end, const int fds[3])
 {
+	struct keeper_report report = {
+		.kind = KEEPER_FAILED, .id = request->id, .step = KEEPER_FORK};
 	struct keeper_texts texts = {0};
 	char **places = keeper_take_texts(&at, end, 2);
 
 	texts.arguments = keeper_take_texts(&at, end, request->arguments);
 	texts.environment = keeper_take_texts(&at, end, request->variables);
-	if (places != NULL && texts.arguments != NULL &&
+	if (fds[2] >= 0 && places != NULL && texts.arguments != NULL &&
 	    texts.environment != NULL) {
 		texts.path = places[0];
 		texts.directory = places[1];
 		keeper_start(keeper, request, &texts, fds);
+	} else {
+		/* Without room for a descriptor none arrives. */
+		report.error = fds[2] < 0 ? EMFILE : ENOMEM;
+		keeper_report(&report);
 	}
 	free(places);
 	free(texts.arguments);
@@ -238,27 +246,15 @@ static void keeper_signal(const struct keeper *keeper,
 static bool keeper_take_request(struct keeper *keeper)
 {
 	static _Alignas(struct keeper_request) char text[KEEPER_REQUEST_MAX];
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(3 * sizeof(int))];
-	} control;
-	struct iovec part = {text, sizeof(text)};
-	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
 	const struct keeper_request *request = (const void *)text;
-	int fds[3] = {-1, -1, -1}, i;
-	ssize_t n = recvmsg(KEEPER_FD, &message, MSG_CMSG_CLOEXEC);
+	int fds[3], i;
+	ssize_t n = helper_receive(KEEPER_FD, text, sizeof(text), fds);
 
 	if (n < (ssize_t)sizeof(*request))
-		return n < 0 && errno == EINTR;
-	if (CMSG_FIRSTHDR(&message) != NULL &&
-	    control.header.cmsg_len == CMSG_LEN(sizeof(fds)))
-		memcpy(fds, CMSG_DATA(&control.header), sizeof(fds));
+		return false;
 	if (request->kind == KEEPER_KILL)
 		keeper_signal(keeper, request);
-	else if (fds[0] >= 0)
+	else
 		keeper_take_start(keeper, request, text + sizeof(*request),
 				  text + n, fds);
 	for (i = 0; i < 3; i++)

@@ -4,14 +4,17 @@
 them; and that everything goes on without them: reloads that read new files and
 load modules, sockets in new directories, programs, devices."""
 import ctypes
+import errno
 import glob
 import os
 import signal
+import socket
 import stat
+import struct
 import subprocess
 import unittest
 
-from lined_test import LINED, TOP, Client, DaemonTest, free_port, main
+from lined_test import LINED, PATIENCE, TOP, Client, DaemonTest, free_port, main
 from lined_test import service
 
 DENIED = "Permission denied"
@@ -244,6 +247,53 @@ class Hardening(DaemonTest):
         daemon.kill()
         self.eventually(lambda: not os.path.exists("/proc/%d/fd/0" % helper),
                         "the helper's end")
+
+
+class Processes(unittest.TestCase):
+    """The helper and the keeper, from lined's end of their sockets."""
+    REMOVABLE, SPAWN, REMOVE = range(3)
+
+    def begin(self, name):
+        self.sock, theirs = socket.socketpair(socket.AF_UNIX,
+                                              socket.SOCK_SEQPACKET)
+        self.sock.settimeout(PATIENCE)
+        self.process = subprocess.Popen([name], executable=LINED,
+                                        stdin=theirs)
+        theirs.close()
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.sock.close)
+
+    def ask(self, kind, path="", fds=()):
+        """The helper's answer and its errno."""
+        request = struct.pack("=ii4096s", kind, 0, os.fsencode(path))
+        socket.send_fds(self.sock, [request], fds)
+        return struct.unpack("=ii", self.sock.recv(100))
+
+    def descriptors(self):
+        return len(os.listdir("/proc/%d/fd" % self.process.pid))
+
+    def test_helper_takes_three_descriptors(self):
+        self.begin("lined-helper")
+        self.ask(self.REMOVABLE)
+        before = self.descriptors()
+        self.assertEqual(self.ask(self.REMOVE, "/nowhere/x", [0, 0, 0, 0]),
+                         (-1, errno.ENOENT))
+        self.ask(self.REMOVABLE)
+        self.assertEqual(self.descriptors(), before)
+
+    def test_keeper_takes_three_descriptors(self):
+        self.begin("lined-programs")
+        start, failed = 0, 1
+        request = struct.pack("@IIiIIQQQ", start, 7, 0, 0, 0, 0, 0, 0)
+        seen = set()
+        for fds, error in (([0, 0, 0], errno.ENOENT), ([], errno.EMFILE),
+                           ([0, 0, 0, 0], errno.ENOENT), ([], errno.EMFILE)):
+            socket.send_fds(self.sock, [request + b"/nowhere\0/\0"], fds)
+            report = struct.unpack("=IIiiii", self.sock.recv(100))
+            self.assertEqual(report[:2] + report[3:4], (failed, 7, error))
+            if not fds:  # those of the request before are closed
+                seen.add(self.descriptors())
+        self.assertEqual(len(seen), 1, seen)
 
 
 if __name__ == "__main__":
