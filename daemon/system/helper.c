@@ -151,9 +151,9 @@ int helper_open(const char *removable)
 		close(ends[1]);
 		helper.sock = ends[0];
 		helper.there = true;
-		return removable == NULL ? 0
-					 : helper_ask_path(HELPER_REMOVABLE,
-							   removable, &fd);
+		/* The first is the only one that it takes. */
+		return helper_ask_path(HELPER_REMOVABLE,
+				       removable != NULL ? removable : "", &fd);
 	}
 	error = errno;
 	close(ends[0]);

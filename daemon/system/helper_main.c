@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,21 +74,38 @@ static pid_t helper_fork(const struct helper_request *request, const int fds[3])
 	return pid;
 }
 
-/* With a path to any file, a stranger in lined could remove what is the user's.
- * Between the look and the removal, the file may change; only a user who may
- * write to the directory can do that. */
-static int helper_unlink(const char *path, const char *removable)
+/*
+ * With a path to any file, a stranger in lined could remove what is the user's.
+ * Between the look and the removal the directory stays the same one, whatever
+ * becomes of its path; another file can only be put there by a user who may
+ * write to the directory.
+ */
+static int helper_unlink(char *path, const char *removable)
 {
+	char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
 	struct stat file;
+	int directory, result = -1, error;
 
 	if (strcmp(path, removable) == 0)
 		return unlink(path);
-	if (lstat(path, &file) < 0)
+	if (slash != NULL)
+		*slash = '\0';
+	directory = open(slash == NULL   ? "."
+			 : slash == path ? "/"
+					 : path,
+			 O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
 		return -1;
-	if (S_ISSOCK(file.st_mode))
-		return unlink(path);
-	errno = EPERM;
-	return -1;
+	if (fstatat(directory, name, &file, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EPERM;
+		if (S_ISSOCK(file.st_mode))
+			result = unlinkat(directory, name, 0);
+	}
+	error = errno;
+	close(directory);
+	errno = error;
+	return result;
 }
 
 static void helper_close_all(const int fds[3])
@@ -99,18 +117,19 @@ static void helper_close_all(const int fds[3])
 			close(fds[i]);
 }
 
-static void helper_answer(const struct helper_request *request,
-			  const int fds[3])
+static void helper_answer(struct helper_request *request, const int fds[3])
 {
 	static char removable[PATH_MAX];
+	static bool fixed;
 	struct helper_answer answer = {.value = -1};
 	int fd = -1;
 
 	errno = EINVAL;
 	switch (request->kind) {
 	case HELPER_REMOVABLE:
-		if (removable[0] != '\0')
+		if (fixed)
 			break;
+		fixed = true;
 		strcpy(removable, request->path);
 		answer.value = 0;
 		break;

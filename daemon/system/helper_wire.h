@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 enum helper_kind {
-	HELPER_REMOVABLE, /* path: the file that may be removed */
+	HELPER_REMOVABLE, /* path: the file that may be removed, once */
 	HELPER_SPAWN,     /* number: the role; with three descriptors */
 	HELPER_REMOVE,    /* path */
 	HELPER_DEVICE,    /* path; the answer has the descriptor */

@@ -7,11 +7,13 @@ import ctypes
 import errno
 import glob
 import os
+import shutil
 import signal
 import socket
 import stat
 import struct
 import subprocess
+import tempfile
 import unittest
 
 from lined_test import LINED, PATIENCE, TOP, Client, DaemonTest, free_port, main
@@ -280,6 +282,27 @@ class Processes(unittest.TestCase):
                          (-1, errno.ENOENT))
         self.ask(self.REMOVABLE)
         self.assertEqual(self.descriptors(), before)
+
+    def test_helper_removes_sockets_and_one_file(self):
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        one, other, local = (os.path.join(directory, name)
+                             for name in ("one", "other", "socket"))
+        for path in one, other:
+            open(path, "w").close()
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(local)
+        for first, second in ((one, other), ("", other)):
+            self.begin("lined-helper")
+            self.assertEqual(self.ask(self.REMOVABLE, first), (0, 0))
+            self.assertEqual(self.ask(self.REMOVABLE, second),
+                             (-1, errno.EINVAL))
+            self.assertEqual(self.ask(self.REMOVE, second),
+                             (-1, errno.EPERM))
+        self.assertEqual(self.ask(self.REMOVE, one), (-1, errno.EPERM))
+        self.assertEqual(self.ask(self.REMOVE, local), (0, 0))
+        self.assertEqual(self.ask(self.REMOVE, local), (-1, errno.ENOENT))
+        self.assertEqual(sorted(os.listdir(directory)), ["one", "other"])
 
     def test_keeper_takes_three_descriptors(self):
         self.begin("lined-programs")
