@@ -33,9 +33,7 @@ static int helper_be_born(void *arg)
 	const struct helper_birth *birth = arg;
 	int error;
 
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
+	self_heed_signals(SIG_DFL);
 	self_become(birth->role, birth->fds);
 	error = errno;
 	if (write(birth->failed, &error, sizeof(error)) < 0)
@@ -175,9 +173,7 @@ int helper_main(void)
 
 	/* A service manager may send them to all processes at once; lined has
 	 * sockets to remove then. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	self_heed_signals(SIG_IGN);
 	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
 	if (helper_leave_output() < 0)
 		return EXIT_FAILURE;

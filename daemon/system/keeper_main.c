@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "system/helper_wire.h"
+#include "system/self.h"
 
 /* The socket, from keeper_open(). */
 #define KEEPER_FD STDIN_FILENO
@@ -333,9 +334,7 @@ int keeper_main(void)
 	sigaction(SIGCHLD, &action, NULL);
 	/* A signal to a whole group of processes is meant for lined: programs
 	 * may answer until it has drained, and it ends the keeper. */
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	self_heed_signals(SIG_IGN);
 	/* Received descriptors must not become standard ones. */
 	do
 		fd = open("/dev/null", O_RDWR);

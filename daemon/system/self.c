@@ -62,6 +62,16 @@ bool self_is(enum self_role role, int argc, char *const argv[])
 	return argc == 1 && strcmp(argv[0], arguments[0]) == 0;
 }
 
+void self_heed_signals(void (*handler)(int))
+{
+	static const int numbers[] = {SIGHUP,  SIGINT,  SIGQUIT,
+				      SIGTERM, SIGUSR1, SIGUSR2};
+	size_t i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		signal(numbers[i], handler);
+}
+
 int self_become(enum self_role role, const int fds[3])
 {
 	int fd;

@@ -29,6 +29,10 @@ bool self_is_its_file(void);
  */
 int self_spawn(pid_t *pid, enum self_role role, const int fds[3]);
 
+/* The signals by which an operator or a service manager speaks to lined: the
+ * processes beside it ignore them. */
+void self_heed_signals(void (*handler)(int));
+
 /* The helper itself: becomes the process, after fork(2). -1 and errno. */
 int self_become(enum self_role role, const int fds[3]);
 

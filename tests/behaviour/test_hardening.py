@@ -254,6 +254,8 @@ class Hardening(DaemonTest):
 class Processes(unittest.TestCase):
     """The helper and the keeper, from lined's end of their sockets."""
     REMOVABLE, SPAWN, REMOVE = range(3)
+    SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM,
+               signal.SIGUSR1, signal.SIGUSR2)
 
     def begin(self, name):
         self.sock, theirs = socket.socketpair(socket.AF_UNIX,
@@ -265,22 +267,31 @@ class Processes(unittest.TestCase):
         self.addCleanup(self.process.wait)
         self.addCleanup(self.sock.close)
 
-    def ask(self, kind, path="", fds=()):
+    def ask_helper(self, kind=REMOVABLE, path="", fds=()):
         """The helper's answer and its errno."""
         request = struct.pack("=ii4096s", kind, 0, os.fsencode(path))
         socket.send_fds(self.sock, [request], fds)
         return struct.unpack("=ii", self.sock.recv(100))
+
+    def ask_keeper(self, fds=()):
+        """The kind, number and errno of its report on a program that is not
+        there."""
+        request = struct.pack("@IIiIIQQQ", 0, 7, 0, 0, 0, 0, 0, 0)
+        socket.send_fds(self.sock, [request + b"/nowhere\0/\0"], fds)
+        report = struct.unpack("=IIiiii", self.sock.recv(100))
+        return report[0], report[1], report[3]
 
     def descriptors(self):
         return len(os.listdir("/proc/%d/fd" % self.process.pid))
 
     def test_helper_takes_three_descriptors(self):
         self.begin("lined-helper")
-        self.ask(self.REMOVABLE)
+        self.ask_helper()
         before = self.descriptors()
-        self.assertEqual(self.ask(self.REMOVE, "/nowhere/x", [0, 0, 0, 0]),
-                         (-1, errno.ENOENT))
-        self.ask(self.REMOVABLE)
+        self.assertEqual(
+            self.ask_helper(self.REMOVE, "/nowhere/x", [0, 0, 0, 0]),
+            (-1, errno.ENOENT))
+        self.ask_helper()
         self.assertEqual(self.descriptors(), before)
 
     def test_helper_removes_sockets_and_one_file(self):
@@ -294,29 +305,35 @@ class Processes(unittest.TestCase):
             s.bind(local)
         for first, second in ((one, other), ("", other)):
             self.begin("lined-helper")
-            self.assertEqual(self.ask(self.REMOVABLE, first), (0, 0))
-            self.assertEqual(self.ask(self.REMOVABLE, second),
+            self.assertEqual(self.ask_helper(self.REMOVABLE, first), (0, 0))
+            self.assertEqual(self.ask_helper(self.REMOVABLE, second),
                              (-1, errno.EINVAL))
-            self.assertEqual(self.ask(self.REMOVE, second),
+            self.assertEqual(self.ask_helper(self.REMOVE, second),
                              (-1, errno.EPERM))
-        self.assertEqual(self.ask(self.REMOVE, one), (-1, errno.EPERM))
-        self.assertEqual(self.ask(self.REMOVE, local), (0, 0))
-        self.assertEqual(self.ask(self.REMOVE, local), (-1, errno.ENOENT))
+        for path, answer in ((one, (-1, errno.EPERM)), (local, (0, 0)),
+                             (local, (-1, errno.ENOENT))):
+            self.assertEqual(self.ask_helper(self.REMOVE, path), answer)
         self.assertEqual(sorted(os.listdir(directory)), ["one", "other"])
 
     def test_keeper_takes_three_descriptors(self):
         self.begin("lined-programs")
-        start, failed = 0, 1
-        request = struct.pack("@IIiIIQQQ", start, 7, 0, 0, 0, 0, 0, 0)
         seen = set()
         for fds, error in (([0, 0, 0], errno.ENOENT), ([], errno.EMFILE),
                            ([0, 0, 0, 0], errno.ENOENT), ([], errno.EMFILE)):
-            socket.send_fds(self.sock, [request + b"/nowhere\0/\0"], fds)
-            report = struct.unpack("=IIiiii", self.sock.recv(100))
-            self.assertEqual(report[:2] + report[3:4], (failed, 7, error))
+            self.assertEqual(self.ask_keeper(fds), (1, 7, error))
             if not fds:  # those of the request before are closed
                 seen.add(self.descriptors())
         self.assertEqual(len(seen), 1, seen)
+
+    def test_signals_for_lined_do_not_end_them(self):
+        for name, asks in (("lined-helper", self.ask_helper),
+                           ("lined-programs", self.ask_keeper)):
+            with self.subTest(name):
+                self.begin(name)
+                asks()
+                for number in self.SIGNALS:
+                    os.kill(self.process.pid, number)
+                asks()
 
 
 if __name__ == "__main__":
