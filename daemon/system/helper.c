@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "log/log.h"
 #include "system/helper_wire.h"
 
 /* A helper that is stopped must not stop lined for good. */
@@ -88,13 +90,28 @@ ssize_t helper_receive(int sock, void *data, size_t len, int fds[3])
 
 static struct {
 	pthread_mutex_t lock;
-	bool there;
-	int sock; /* -1: it has ended */
-} helper = {PTHREAD_MUTEX_INITIALIZER, false, -1};
+	bool there; /* it was started: this process cannot act itself */
+	int sock;   /* -1: it has ended */
+	pid_t pid;
+} helper = {.lock = PTHREAD_MUTEX_INITIALIZER, .sock = -1};
 
 bool helper_is_there(void)
 {
 	return helper.there;
+}
+
+/* It has ended, or does not answer: a later answer would be taken for that of
+ * the next request. It is not started again, because lined has no rights left
+ * to give it. */
+static void helper_lose(void)
+{
+	close(helper.sock);
+	helper.sock = -1;
+	kill(helper.pid, SIGKILL);
+	while (waitpid(helper.pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	log_err("the helper process has ended: restart lined: until then it "
+		"cannot reload, start programs or open devices");
 }
 
 /* The result in the answer, with errno; *fd came with it. */
@@ -106,13 +123,14 @@ static int helper_ask(const struct helper_request *request, const int *fds,
 
 	pthread_mutex_lock(&helper.lock);
 	if (helper.sock >= 0 &&
-	    (helper_send(helper.sock, request, sizeof(*request), fds, count) <
-		     0 ||
-	     helper_receive(helper.sock, &answer, sizeof(answer), came) !=
-		     sizeof(answer))) {
-		/* A later answer would be taken for that of the next. */
-		close(helper.sock);
-		helper.sock = -1;
+	    helper_send(helper.sock, request, sizeof(*request), fds, count) <
+		    0 &&
+	    errno != EPIPE && errno != ECONNRESET) {
+		answer.error = errno;
+	} else if (helper.sock >= 0 &&
+		   helper_receive(helper.sock, &answer, sizeof(answer), came) !=
+			   sizeof(answer)) {
+		helper_lose();
 		answer = (struct helper_answer){-1, ESRCH};
 	}
 	pthread_mutex_unlock(&helper.lock);
@@ -138,7 +156,6 @@ int helper_open(const char *removable)
 {
 	const struct timeval patience = {.tv_sec = ANSWER_TIMEOUT_S};
 	int ends[2], fds[3] = {-1, -1, -1}, error, fd;
-	pid_t pid;
 
 	errno = ENOSYS;
 	if (!self_is_its_file() ||
@@ -147,7 +164,7 @@ int helper_open(const char *removable)
 	fds[0] = ends[1];
 	if (setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience,
 		       sizeof(patience)) == 0 &&
-	    self_spawn(&pid, SELF_HELPER, fds) == 0) {
+	    self_spawn(&helper.pid, SELF_HELPER, fds) == 0) {
 		close(ends[1]);
 		helper.sock = ends[0];
 		helper.there = true;

@@ -8,8 +8,9 @@
  * Processes that it starts are children of lined. It is lined's own binary
  * under another name, with no memory of lined, and ends when lined does.
  *
- * Where there is none, the same functions act by themselves. MT-safe, but for
- * helper_open().
+ * Where there is none, the same functions act by themselves. If it has ended,
+ * or does not answer within 10 s and is killed, that is logged once, and they
+ * return -1 with errno ESRCH. MT-safe, but for helper_open().
  */
 #ifndef HELPER_H
 #define HELPER_H
@@ -27,17 +28,18 @@
  * file only, the pid file; NULL: none. -1 and errno.
  */
 int helper_open(const char *removable);
+/* Whether it was started. */
 bool helper_is_there(void);
 
-/* self_spawn(), by the helper. -1 with errno: ESRCH, the helper has ended. */
+/* self_spawn(), by the helper. -1 and errno. */
 int helper_spawn(pid_t *pid, enum self_role role, const int fds[3]);
 
-/* unlink(2). -1 with errno: EPERM, the file is not one to be removed; ESRCH. */
+/* unlink(2). -1 with errno: EPERM, the file is not one to be removed. */
 int helper_remove(const char *path);
 
 /* Opens a character device or a FIFO for reading and writing, non-blocking,
  * never as the controlling terminal. -1 with errno: ENODEV, it is something
- * else; ESRCH. */
+ * else. */
 int helper_open_device(const char *path);
 
 /* Whether a process sleeps in read(2) of its standard input, for which it must

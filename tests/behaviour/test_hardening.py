@@ -234,11 +234,18 @@ class Hardening(DaemonTest):
 
     def test_without_its_helper_a_reload_is_refused(self):
         daemon = self.start_tries()
-        os.kill(self.helper(daemon), signal.SIGKILL)
+        helper = self.helper(daemon)
+        os.kill(helper, signal.SIGKILL)
         daemon.signal(signal.SIGHUP)
         daemon.wait_log("lined.conf: the process that reads it cannot be "
                         "started: the helper process has ended: restart lined")
         daemon.wait_log("reload: refused")
+        daemon.signal(signal.SIGHUP)
+        self.eventually(lambda: len(daemon.logged("reload: refused")) == 2,
+                        "the second")
+        self.assertEqual(len(daemon.logged(
+            "^<3>the helper process has ended: restart lined")), 1)
+        self.assertFalse(os.path.exists("/proc/%d" % helper))  # no zombie
         self.expect("done", "thread")
 
     def test_helper_ends_with_lined(self):
