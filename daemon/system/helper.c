@@ -228,7 +228,12 @@ int helper_open_device(const char *path)
 
 	if (!helper.there)
 		return helper_device_open(path);
-	return helper_ask_path(HELPER_DEVICE, path, &fd) < 0 ? -1 : fd;
+	if (helper_ask_path(HELPER_DEVICE, path, &fd) < 0)
+		return -1;
+	/* Without room for a descriptor none arrives. */
+	if (fd < 0)
+		errno = EMFILE;
+	return fd;
 }
 
 /* The calls in which a process waits for input and other events alike. */

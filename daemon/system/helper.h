@@ -39,7 +39,7 @@ int helper_remove(const char *path);
 
 /* Opens a character device or a FIFO for reading and writing, non-blocking,
  * never as the controlling terminal. -1 with errno: ENODEV, it is something
- * else. */
+ * else; EMFILE. */
 int helper_open_device(const char *path);
 
 /* Whether a process sleeps in read(2) of its standard input, for which it must

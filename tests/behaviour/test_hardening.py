@@ -7,6 +7,7 @@ import ctypes
 import errno
 import glob
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -211,6 +212,20 @@ class Hardening(DaemonTest):
         os.mkfifo(fifo)
         os.chmod(fifo, 0o666)
         self.expect("done", "device " + fifo)
+
+    def test_no_descriptor_is_left_for_a_device(self):
+        daemon = self.start_tries()
+        with Client(("127.0.0.1", self.port)) as c:
+            c.send(b"thread\n")
+            self.assertEqual(c.line(), b"done\n")
+            used = {int(fd) for fd in os.listdir("/proc/%d/fd" % daemon.pid)}
+            free = min(set(range(len(used) + 1)) - used)
+            limits = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE,
+                             (free, limits[1]))
+            c.send(b"device /dev/null\n")
+            self.assertEqual(c.line(), b"Too many open files\n")
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
 
     def test_programs_are_not_hardened(self):
         self.copy_module("exec")
