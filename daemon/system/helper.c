@@ -100,6 +100,11 @@ bool helper_is_there(void)
 	return helper.there;
 }
 
+pid_t helper_process(void)
+{
+	return helper.there ? helper.pid : 0;
+}
+
 /* It has ended, or does not answer: a later answer would be taken for that of
  * the next request. It is not started again, because lined has no rights left
  * to give it. */

@@ -31,6 +31,9 @@ int helper_open(const char *removable);
 /* Whether it was started. */
 bool helper_is_there(void);
 
+/* Its process; 0: there is none. */
+pid_t helper_process(void);
+
 /* self_spawn(), by the helper. -1 and errno. */
 int helper_spawn(pid_t *pid, enum self_role role, const int fds[3]);
 

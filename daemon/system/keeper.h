@@ -36,7 +36,8 @@ enum keeper_request_kind {
  */
 struct keeper_request {
 	uint32_t kind, id;
-	int32_t signal; /* KEEPER_KILL: to the program's process group */
+	int32_t signal;  /* KEEPER_KILL: to the program's process group */
+	int32_t watcher; /* helper_process(): it may look at the program */
 	uint32_t arguments, variables;
 	/* Limits of the program; 0: those of lined. */
 	uint64_t memory, cpu_s, files;
@@ -90,7 +91,7 @@ void keeper_settle(void);
 void keeper_kill_children(void);
 /* In a new program: it is killed when the keeper ends, gets no right that it
  * does not have, and is marked. -1 and errno. */
-int keeper_bind_program(void);
+int keeper_bind_program(pid_t watcher);
 /* Whether the process, as it was when it connected, may be a program or descend
  * from one: true if it bears the mark, and if it has ended since. */
 bool keeper_may_have(const struct peercred *peer);

@@ -42,12 +42,15 @@ void keeper_kill_children(void)
  */
 #define LOCKS_OF_PROGRAMS 1000000
 
-int keeper_bind_program(void)
+int keeper_bind_program(pid_t watcher)
 {
 	struct rlimit mark;
 
 	prctl(PR_SET_PDEATHSIG, (long)SIGKILL, 0L, 0L, 0L);
 	prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+	/* With Yama only ancestors may look, and the helper is none. */
+	if (watcher > 0)
+		prctl(PR_SET_PTRACER, (long)watcher, 0L, 0L, 0L);
 	if (getrlimit(RLIMIT_LOCKS, &mark) < 0)
 		return -1;
 	if (mark.rlim_max > LOCKS_OF_PROGRAMS)

@@ -104,7 +104,7 @@ static void keeper_become(const struct keeper_request *request,
 	for (i = 0; i < 3; i++)
 		dup2(fds[i], i);
 	setrlimit(RLIMIT_CORE, &core);
-	if (keeper_bind_program() == 0 &&
+	if (keeper_bind_program(request->watcher) == 0 &&
 	    keeper_limit(RLIMIT_AS, request->memory) == 0 &&
 	    keeper_limit(RLIMIT_CPU, request->cpu_s) == 0 &&
 	    keeper_limit(RLIMIT_NOFILE, request->files) == 0) {

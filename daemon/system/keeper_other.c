@@ -18,8 +18,9 @@ void keeper_kill_children(void)
 {
 }
 
-int keeper_bind_program(void)
+int keeper_bind_program(pid_t watcher)
 {
+	(void)watcher;
 	return 0;
 }
 

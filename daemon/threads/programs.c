@@ -266,6 +266,7 @@ static int programs_request(struct programs *programs, uint32_t id,
 	struct keeper_request request = {
 		.kind = KEEPER_START,
 		.id = id,
+		.watcher = helper_process(),
 		.memory = spec->memory,
 		.cpu_s = spec->cpu_s,
 		.files = spec->files,

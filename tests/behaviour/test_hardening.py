@@ -298,7 +298,7 @@ class Processes(unittest.TestCase):
     def ask_keeper(self, fds=()):
         """The kind, number and errno of its report on a program that is not
         there."""
-        request = struct.pack("@IIiIIQQQ", 0, 7, 0, 0, 0, 0, 0, 0)
+        request = struct.pack("=IIiiIIQQQ", 0, 7, 0, 0, 0, 0, 0, 0, 0)
         socket.send_fds(self.sock, [request + b"/nowhere\0/\0"], fds)
         report = struct.unpack("=IIiiii", self.sock.recv(100))
         return report[0], report[1], report[3]
