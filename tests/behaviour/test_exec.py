@@ -372,6 +372,31 @@ class Shared(Exec):
             "for line in sys.stdin:\n"
             "    if line[0].isdigit(): print(line, end='')\n")
 
+    def test_a_program_that_works_is_left_alone(self):
+        """A client waits for its answer: lined does not look all the time."""
+        daemon = self.puppet()
+        with Client(self.address) as a:
+            a.send(b"do gate(); print(id, 'x')\n")
+            a.half_close()
+            self.wait_heard("gate")
+            time.sleep(0.3)  # the first looks
+            before, began = self.switches(daemon), time.monotonic()
+            time.sleep(1)
+            rate = ((self.switches(daemon) - before)
+                    / (time.monotonic() - began))
+            self.open_gate()
+            self.assertEqual(a.rest(), b"x\n")
+        self.assertLess(rate, 60)
+
+    def switches(self, daemon):
+        """How often its threads have begun to wait."""
+        total = 0
+        for path in glob.glob("/proc/%d/task/*/status" % daemon.pid):
+            with open(path) as f:
+                total += int(re.search(r"^voluntary.*:\t(\d+)", f.read(),
+                                       re.M)[1])
+        return total
+
     def test_status_shows_programs(self):
         socket = self.path("control")
         program = self.script(PUPPET)

@@ -218,4 +218,5 @@ void exec_answers_read(struct exec_program *program)
 					  "long");
 		}
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
+	exec_shared_look_soon(slot->exec);
 }

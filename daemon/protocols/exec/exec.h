@@ -40,8 +40,10 @@ struct exec_client {
 	bool announced; /* the program knows of it */
 	bool again;     /* an earlier program did */
 	bool drained;
-	bool ended;       /* its input has ended; it is closed when its answers
-			   * are complete */
+	/* Its input has ended; it is closed when its answers are complete, seen
+	 * by how often its program was idle since then. */
+	bool ended;
+	unsigned char idle_looks;
 	uint64_t told_ms; /* when the program last said something to it */
 };
 
@@ -52,6 +54,8 @@ int exec_shared_start(struct exec *exec);
 void exec_shared_stop(struct exec *exec);
 void exec_shared_reload(struct exec *exec);
 void exec_shared_accept(struct exec *exec, struct exec_client *client);
+/* A program has spoken: a client whose input has ended may have its answer. */
+void exec_shared_look_soon(struct exec *exec);
 /* Each second. */
 void exec_shared_watch(struct exec *exec);
 /* How many programs run, without those that a reload has replaced, and the

@@ -16,9 +16,14 @@
 /* How long a program is silent to a client whose input has ended, before that
  * client is closed, if it is not known what the program waits for. */
 #define ANSWER_MS 1000
+/* A program has answered if it was idle at so many looks: what it writes to a
+ * pseudo-terminal takes a moment to arrive. */
+#define ANSWER_LOOKS 2
 
-/* Between two looks at the clients whose input has ended. */
-#define ENDED_STEP_MS 10
+/* Between two looks at programs that have clients whose input has ended: at
+ * first, and when there was nothing to see for some time. */
+#define LOOK_MIN_MS 10
+#define LOOK_MAX_MS 320
 
 struct exec_shared {
 	struct exec *exec;
@@ -26,24 +31,40 @@ struct exec_shared {
 	struct exec_slot **slots;
 	size_t count, room;
 	char *command; /* of the running programs, to compare */
-	struct lined_timer ended_timer;
-	size_t ended_clients;
+	struct lined_timer look_timer;
+	uint32_t look_ms; /* its delay */
 };
 
 /* ---- clients ------------------------------------------------------------ */
 
+static void shared_look_in(struct exec_shared *shared, uint32_t delay_ms)
+{
+	shared->look_ms = delay_ms;
+	lined_timer_start(&shared->look_timer, delay_ms, 0);
+}
+
+/* A program that speaks all the time does not put the next look off. */
+void exec_shared_look_soon(struct exec *exec)
+{
+	struct exec_shared *shared = exec->shared;
+
+	if (lined_timer_is_armed(&shared->look_timer) &&
+	    shared->look_ms > LOOK_MIN_MS)
+		shared_look_in(shared, LOOK_MIN_MS);
+}
+
 static void shared_client_ended(struct exec_client *client)
 {
-	struct exec_shared *shared = client->slot->exec->shared;
+	struct exec_slot *slot = client->slot;
 
 	if (client->ended)
 		return;
 	client->ended = true;
-	client->slot->idle_looks = 0;
-	client->told_ms = exec_now_ms(client->slot->exec);
-	if (shared->ended_clients++ == 0)
-		lined_timer_start(&shared->ended_timer, ENDED_STEP_MS,
-				  ENDED_STEP_MS);
+	client->told_ms = exec_now_ms(slot->exec);
+	slot->ended_clients++;
+	if (!lined_timer_is_armed(&slot->exec->shared->look_timer))
+		shared_look_in(slot->exec->shared, LOOK_MIN_MS);
+	exec_shared_look_soon(slot->exec);
 }
 
 static void shared_client_readable(struct lined_socket *sock, void *arg)
@@ -76,8 +97,7 @@ static void shared_client_closed(struct lined_socket *sock, void *arg,
 	(void)error;
 	exec_slot_unqueue(slot, client);
 	slot->clients--;
-	if (client->ended && --slot->exec->shared->ended_clients == 0)
-		lined_timer_stop(&slot->exec->shared->ended_timer);
+	slot->ended_clients -= client->ended;
 	exec_slot_retract(slot, client, lined_close_reason_text(reason));
 	lined_table_remove(lined_service_table(slot->exec->service, SIZE_MAX),
 			   &id, sizeof(id));
@@ -125,25 +145,49 @@ void exec_shared_accept(struct exec *exec, struct exec_client *client)
 static void shared_close_ended(struct lined_socket *sock, void *arg)
 {
 	struct exec_client *client = lined_client_data(sock);
-	const struct exec_slot *slot = client->slot;
+	struct exec_slot *slot = client->slot;
 
 	(void)arg;
-	if (client->ended && !client->waits && slot->idle_looks > 1 &&
+	if (!client->ended)
+		return;
+	if (!slot->idle)
+		client->idle_looks = 0;
+	else if (client->idle_looks < ANSWER_LOOKS)
+		client->idle_looks++;
+	if (client->idle_looks == ANSWER_LOOKS && !client->waits &&
 	    (slot->looks_known ||
-	     exec_now_ms(slot->exec) - client->told_ms >= ANSWER_MS))
+	     exec_now_ms(slot->exec) - client->told_ms >= ANSWER_MS)) {
+		/* It may take long to read them. */
+		client->ended = false;
+		slot->ended_clients--;
 		lined_socket_close_after_flush(sock, LINED_CLOSE_PEER, 0);
+	}
 }
 
-static void shared_ended_timer(struct lined_timer *timer)
+static void shared_look(struct lined_timer *timer)
 {
 	struct exec_shared *shared =
-		lined_container_of(timer, struct exec_shared, ended_timer);
+		lined_container_of(timer, struct exec_shared, look_timer);
+	uint32_t next_ms = shared->look_ms < LOOK_MAX_MS ? shared->look_ms * 2
+							 : LOOK_MAX_MS;
+	bool none = true;
 	size_t i;
 
-	for (i = 0; i < shared->count; i++)
-		exec_slot_look(shared->slots[i]);
+	for (i = 0; i < shared->count; i++) {
+		struct exec_slot *slot = shared->slots[i];
+
+		if (slot->ended_clients == 0)
+			continue;
+		none = false;
+		exec_slot_look(slot);
+		if (slot->idle && slot->looks_known)
+			next_ms = LOOK_MIN_MS;
+	}
+	if (none)
+		return;
 	lined_service_each_client(shared->exec->service, shared_close_ended,
 				  NULL);
+	shared_look_in(shared, next_ms);
 }
 
 /* ---- start, reload, drain, stop ----------------------------------------- */
@@ -203,8 +247,7 @@ int exec_shared_start(struct exec *exec)
 		return -1;
 	exec->shared = shared;
 	shared->exec = exec;
-	lined_service_timer(exec->service, &shared->ended_timer,
-			    shared_ended_timer);
+	lined_service_timer(exec->service, &shared->look_timer, shared_look);
 	shared->command = options_text(exec->options);
 	if (shared->command != NULL &&
 	    shared_set_count(shared, exec_options_programs(exec->options)) ==
@@ -236,7 +279,7 @@ void exec_shared_stop(struct exec *exec)
 			exec_program_free(slot->program);
 		free(slot);
 	}
-	lined_timer_stop(&shared->ended_timer);
+	lined_timer_stop(&shared->look_timer);
 	free(shared->slots);
 	free(shared->command);
 	free(shared);
@@ -254,8 +297,10 @@ static void shared_move_client(struct lined_socket *sock, void *arg)
 			return;
 	exec_slot_unqueue(client->slot, client);
 	client->slot->clients--;
+	client->slot->ended_clients -= client->ended;
 	client->slot = shared_least_slot(shared);
 	client->slot->clients++;
+	client->slot->ended_clients += client->ended;
 	lined_socket_resume(sock);
 }
 

@@ -158,13 +158,12 @@ bool exec_slot_has_room(const struct exec_slot *slot)
 
 void exec_slot_look(struct exec_slot *slot)
 {
-	if (slot->program == NULL ||
-	    !exec_program_is_idle(slot->program, &slot->looks_known) ||
-	    (slot->program->output != NULL &&
-	     !lined_socket_is_quiet(slot->program->output)))
-		slot->idle_looks = 0;
-	else
-		slot->idle_looks++;
+	const struct exec_program *program = slot->program;
+
+	slot->idle = program != NULL &&
+		     exec_program_is_idle(program, &slot->looks_known) &&
+		     (program->output == NULL ||
+		      lined_socket_is_quiet(program->output));
 }
 
 /* ---- the program -------------------------------------------------------- */

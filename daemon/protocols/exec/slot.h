@@ -12,11 +12,11 @@
 struct exec_slot {
 	struct exec *exec;
 	struct exec_program *program; /* NULL: it is away */
-	unsigned idle_looks; /* at which the program had answered everything */
-	bool looks_known;    /* the system tells what the program waits for */
+	bool idle;                    /* at the last look */
+	bool looks_known; /* the system tells what the program waits for */
 	struct lined_timer restart;
 	uint32_t restart_ms;
-	size_t clients;
+	size_t clients, ended_clients; /* the latter: whose input has ended */
 	struct exec_client *first, *last; /* which wait to be read */
 };
 
@@ -50,9 +50,7 @@ void exec_slot_retract(struct exec_slot *slot, const struct exec_client *client,
 void exec_slot_say(struct exec_slot *slot, const struct exec_client *client,
 		   const struct lined_line *line);
 
-/* Looks if the program has read all that it was told and may wait for more.
- * What it writes to a pseudo-terminal takes a moment to arrive: it has answered
- * if that is so at two looks. */
+/* Looks if the program is idle: it has read all that it was told, and waits. */
 void exec_slot_look(struct exec_slot *slot);
 
 #endif
