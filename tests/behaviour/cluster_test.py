@@ -121,7 +121,11 @@ class Proxy:
                 if self.is_cut:
                     near.close()
                     continue
-                far = socket.create_connection(("127.0.0.1", self.to))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self.to))
+                except OSError:
+                    near.close()
+                    continue
                 self.pairs += [near, far]
             for ends in (near, far), (far, near):
                 threading.Thread(target=self._copy, args=ends,

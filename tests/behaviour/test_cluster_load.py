@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: MIT
 """A cluster under load, and with a node or a nats-server that does not keep up:
 local readers get each line, memory is bounded, what other nodes miss is counted
-exactly. LINED_LONG is how many seconds it lasts (1)."""
+exactly. LINED_LONG is how many seconds it lasts (1), and has cuts of full
+length run, too."""
 import os
 import re
 import signal
 import threading
 import time
+import unittest
 
+from cluster_test import ClusterTest, Nats, Proxy
 from lined_test import main
 from test_cluster_relay import RelayTest
 
-SECONDS = float(os.environ.get("LINED_LONG") or 1)
+LONG = os.environ.get("LINED_LONG")
+SECONDS = float(LONG or 1)
 RATE = 50000  # lines a second
 TURN = 500
 LINE = 100
@@ -128,7 +132,7 @@ class Fast(LoadTest):
         self.end()
         self.assertEqual(self.count_up(), 0)
         self.assertEqual(self.far.numbers, list(range(flood.count)))
-        self.check_memory(32)
+        self.check_memory(12)
 
 
 class SlowNode(LoadTest):
@@ -140,7 +144,7 @@ class SlowNode(LoadTest):
         flood = Flood(self.writer, LONG_LINE)
         flood.wait()
         self.check_near(flood)
-        self.check_memory(32)
+        self.check_memory(12)
         mark = self.b.mark()
         self.b.signal(signal.SIGCONT)
         self.b.wait_log("cluster: joined as node node-b", mark)
@@ -148,7 +152,7 @@ class SlowNode(LoadTest):
         self.b.wait_log(r"cluster: \d+ lines of node node-a were lost", mark)
         self.assertGreater(self.count_up(), 0)
         self.check_far(flood)
-        self.check_memory(32)
+        self.check_memory(12)
 
 
 class SlowServer(LoadTest):
@@ -158,15 +162,117 @@ class SlowServer(LoadTest):
         flood = Flood(self.writer, LONG_LINE)
         flood.wait()
         self.check_near(flood)
-        self.check_memory(32)
+        self.check_memory(12)
         mark = self.b.mark()
         self.nats.signal(signal.SIGCONT)
         self.end()
         self.b.wait_log(r"cluster: \d+ lines of node node-a were lost", mark)
         self.assertGreater(self.count_up(), 0)
         self.check_far(flood)
-        self.check_memory(32)
+        self.check_memory(12)
+
+
+class Echo:
+    """Two people of one node: one speaks every 10 ms, the other hears it. The
+    longest time, and how often more than 100 ms."""
+
+    def __init__(self, test, node):
+        self.speaker, self.listener = test.person(node), test.person(node)
+        for person in self.speaker, self.listener:
+            person.say("/part")
+            person.say("/join den")
+            person.until(r"\* %s joined den$" % person.nickname)
+        self.longest = self.over = self.count = 0
+        self.ending = False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        while not self.ending:
+            said = time.monotonic()
+            self.speaker.say("echo %d" % self.count)
+            self.listener.until(r"\[den\] <%s> echo %d$"
+                                % (self.speaker.nickname, self.count))
+            took = time.monotonic() - said
+            self.longest = max(self.longest, took)
+            self.over += took > 0.1
+            self.count += 1
+            time.sleep(0.01)
+
+    def end(self, what):
+        self.ending = True
+        self.thread.join()
+        print("%s: %d local lines, the longest took %.1f ms, %d more than "
+              "100 ms" % (what, self.count, self.longest * 1000, self.over))
+
+
+@unittest.skipUnless(LONG, "lasts minutes: LINED_LONG")
+class Timed(ClusterTest):
+    """With the lease of the default, and at full length."""
+
+    lease = "15s"
+
+    def begin(self):
+        self.nats = Nats(self)
+        self.proxy = Proxy(self, self.nats.port)
+        self.a = self.node("node-a", self.nats.url())
+        self.b = self.node("node-b",
+                           "nats://127.0.0.1:%d" % self.proxy.port)
+        self.alice = self.person(self.a, "alice")
+        self.bob = self.person(self.b, "bob")
+        self.eventually(lambda: self.alice.who() == ["alice", "bob"], "bob")
+        self.echoes = [Echo(self, node) for node in (self.a, self.b)]
+
+    def cut(self, what, cut, seconds, heal):
+        """Both take one name meanwhile; afterwards one of them has it."""
+        self.begin()
+        cut()
+        begin = time.monotonic()
+        self.bob.until(r"\* some people may not hear you$")
+        print("%s: told after %.2f s" % (what, time.monotonic() - begin))
+        time.sleep(max(0, begin + seconds - 2 - time.monotonic()))
+        for person in self.bob, self.alice:
+            person.say("/nick carol")
+            person.until(r"\* (alice|bob) is now carol$")
+        time.sleep(max(0, begin + seconds - time.monotonic()))
+        healed = time.monotonic()
+        heal()
+        self.alice.until(r"\* carol is taken: you are now guest\d+$")
+        print("%s: settled %.2f s after the end"
+              % (what, time.monotonic() - healed))
+        self.eventually(lambda: self.alice.who() == self.bob.who()
+                        and self.bob.who().count("carol") == 1, "one order")
+        print("%s: one order %.2f s after the end"
+              % (what, time.monotonic() - healed))
+        for echo, node in zip(self.echoes, (self.a, self.b)):
+            echo.end(what)
+            for line in node.logged("were lost"):
+                print("  " + line)
+
+    def test_nats_is_killed(self):
+        self.cut("kill -9", lambda: self.nats.kill(), 5,
+                 lambda: self.nats.start())
+
+    def test_nats_is_stopped(self):
+        self.cut("SIGSTOP", lambda: self.nats.signal(signal.SIGSTOP), 10,
+                 lambda: self.nats.signal(signal.SIGCONT))
+
+    def test_link_is_cut(self):
+        self.cut("cut", lambda: self.proxy.cut(), 60,
+                 lambda: self.proxy.heal())
+
+    def test_node_is_killed(self):
+        self.begin()
+        self.echoes[1].ending = True
+        self.echoes[1].thread.join()
+        begin = time.monotonic()
+        self.b.kill()
+        self.eventually(lambda: self.alice.who() == ["alice"],
+                        "the end of bob", 30)
+        print("node killed: its people are gone after %.1f s"
+              % (time.monotonic() - begin))
+        self.echoes[0].end("node killed")
 
 
 if __name__ == "__main__":
-    main()
+    main(600 if LONG else 120)
