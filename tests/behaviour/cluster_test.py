@@ -37,6 +37,17 @@ def chat(clustered, port, extra="", options=""):
             % ("true" if clustered else "false", port, options, extra))
 
 
+def thread_names(daemon):
+    names = []
+    for task in os.listdir("/proc/%d/task" % daemon.pid):
+        try:
+            with open("/proc/%d/task/%s/comm" % (daemon.pid, task)) as f:
+                names.append(f.read().strip())
+        except OSError:
+            pass
+    return sorted(names)
+
+
 class Nats:
     """A nats-server of the test."""
 

@@ -7,7 +7,8 @@ import re
 import signal
 
 from cluster_test import SECTION, ClusterTest, Nats, Proxy, lobby
-from lined_test import TOP, Client, DaemonTest, main
+from cluster_test import thread_names
+from lined_test import TOP, Client, DaemonTest, free_port, main, service
 
 # What is wrong: the section's keys, and what must be found in the message.
 FAULTS = {
@@ -58,6 +59,47 @@ class Config(DaemonTest):
                     SECTION % "" + lobby(protocol=protocol),
                     r"lined\.conf:\d+: service \"lobby\": cluster: .*protocol "
                     + protocol)
+
+
+class Without(DaemonTest):
+    """A daemon without the section: what is there is what it needs."""
+    COUNT = 800
+
+    def test_no_thread_and_no_descriptor(self):
+        for workers in 1, 2:
+            port = free_port()
+            daemon = self.start(service("echo", "tcp://127.0.0.1:%d" % port),
+                                workers=workers)
+            # The main thread, the one that writes the log, and the workers.
+            self.eventually(lambda: len(thread_names(daemon)) == 2 + (
+                workers if workers > 1 else 0), "the threads")
+            self.assertFalse([name for name in thread_names(daemon)
+                              if "nats" in name])
+            # One to wake up each of the main thread and the workers.
+            self.assertLessEqual(self.links(daemon).count("eventfd"),
+                                 1 if workers == 1 else workers + 1)
+
+    def links(self, daemon):
+        where = "/proc/%d/fd/" % daemon.pid
+        return " ".join(os.readlink(where + fd) for fd in os.listdir(where)
+                        if os.path.islink(where + fd))
+
+    def test_no_byte_a_client(self):
+        path = self.path("echo.sock")
+        daemon = self.start(
+            service("echo", "unix://" + path,
+                    extra="\tlimits { clients = 5000 }\n"), workers=1)
+        clients = []
+        for size in self.COUNT // 10, self.COUNT:
+            before = daemon.own_kib()
+            for _ in range(size):
+                clients.append(Client(path))
+                self.addCleanup(clients[-1].close)
+                self.assertTrue(clients[-1].echoes())
+        if daemon.is_sanitized():
+            self.skipTest("a sanitizer has memory of its own")
+        # 344, see tests/bench/idle-memory, and what malloc() rounds up.
+        self.assertLess((daemon.own_kib() - before) * 1024 / self.COUNT, 400)
 
 
 class Chat(ClusterTest):

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: MIT
 """What can be wrong between a node and nats-server: each is said in the log, and
 the node serves its own clients. Reloads of the section `cluster`."""
-import os
-
 from certificates import Authority
 from cluster_test import ClusterTest, Nats, Person, Proxy, Wire, chat
+from cluster_test import thread_names
 from lined_test import free_port, main
 
 
@@ -169,7 +168,7 @@ class Reload(ClusterTest):
         port = free_port()
         a = self.serve("node-a", chat(False, port), False)
         a.port = port
-        threads, files = self.threads(a), a.descriptors()
+        threads, files = thread_names(a), a.descriptors()
         self.assertFalse([name for name in threads if "nats" in name])
         b = self.node("node-b", nats.url())
         bob = self.person(b, "bob")
@@ -194,19 +193,9 @@ class Reload(ClusterTest):
         a.reload()
         self.assertIsNotNone(alice.ended())
         self.eventually(lambda: bob.who() == ["bob"], "the end of alice")
-        self.eventually(lambda: self.threads(a) == threads and
+        self.eventually(lambda: thread_names(a) == threads and
                         a.descriptors() == files,
                         "the end of its threads")
-
-    def threads(self, daemon):
-        names = []
-        for task in os.listdir("/proc/%d/task" % daemon.pid):
-            try:
-                with open("/proc/%d/task/%s/comm" % (daemon.pid, task)) as f:
-                    names.append(f.read().strip())
-            except OSError:
-                pass
-        return sorted(names)
 
 
 if __name__ == "__main__":
