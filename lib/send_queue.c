@@ -29,6 +29,7 @@ struct segment {
 	uint32_t offset, len;
 	uint32_t room;      /* the size of own[] */
 	uint32_t queued_at; /* send_queue_stamp() */
+	bool keep;          /* send_queue_keep() */
 	char own[];
 };
 
@@ -99,7 +100,8 @@ static struct segment *segment_new(struct send_pool *pool,
 	}
 	segment->next = NULL;
 	segment->buffer = buffer != NULL ? lined_buffer_ref(buffer) : NULL;
-	segment->offset = segment->len = 0;
+	segment->offset = segment->len = segment->queued_at = 0;
+	segment->keep = false;
 	segment_charge(pool, segment);
 	return segment;
 }
@@ -253,6 +255,11 @@ int send_queue_push_shared(struct send_queue *queue, struct send_pool *pool,
 	return 0;
 }
 
+void send_queue_keep(struct send_queue *queue)
+{
+	queue->last->keep = true;
+}
+
 /* The first segment that may be dropped comes after this one; NULL: it is the
  * first of all. */
 static struct segment *send_queue_kept(const struct send_queue *queue)
@@ -260,16 +267,22 @@ static struct segment *send_queue_kept(const struct send_queue *queue)
 	return queue->begun ? queue->first : NULL;
 }
 
-static struct segment *send_queue_after(const struct send_queue *queue,
-					const struct segment *kept)
+/* Returns the next segment that may be dropped, NULL: none, and moves *kept to
+ * the one before it. */
+static struct segment *send_queue_droppable(const struct send_queue *queue,
+					    struct segment **kept)
 {
-	return kept != NULL ? kept->next : queue->first;
+	struct segment *segment = *kept != NULL ? (*kept)->next : queue->first;
+
+	for (; segment != NULL && segment->keep; segment = segment->next)
+		*kept = segment;
+	return segment;
 }
 
 static void send_queue_drop_after(struct send_queue *queue,
 				  struct send_pool *pool, struct segment *kept)
 {
-	struct segment *segment = send_queue_after(queue, kept);
+	struct segment *segment = kept != NULL ? kept->next : queue->first;
 
 	if (kept != NULL)
 		kept->next = segment->next;
@@ -290,8 +303,11 @@ unsigned send_queue_drop_oldest(struct send_queue *queue,
 
 	if (kept != NULL && kept->len > cost)
 		return 0;
-	for (; send_queue_cost(queue) > cost; dropped++)
+	for (; send_queue_cost(queue) > cost; dropped++) {
+		if (send_queue_droppable(queue, &kept) == NULL)
+			break;
 		send_queue_drop_after(queue, pool, kept);
+	}
 	return dropped;
 }
 
@@ -306,7 +322,8 @@ unsigned send_queue_drop_before(struct send_queue *queue,
 	struct segment *kept = send_queue_kept(queue), *segment;
 	unsigned dropped = 0;
 
-	for (; (segment = send_queue_after(queue, kept)) != NULL; dropped++) {
+	for (; (segment = send_queue_droppable(queue, &kept)) != NULL;
+	     dropped++) {
 		if ((int32_t)(segment->queued_at - time_ms) >= 0)
 			break;
 		send_queue_drop_after(queue, pool, kept);

@@ -75,10 +75,13 @@ static inline size_t send_queue_cost(const struct send_queue *queue)
 	return queue->bytes + count * SEND_QUEUE_SEGMENT_COST;
 }
 
+/* The last send, which was not joined, is never dropped. */
+void send_queue_keep(struct send_queue *queue);
+
 /*
  * Drops the oldest sends until the queue costs at most `cost`, but not a send
- * that is partly written; drops nothing if that one alone costs more. Returns
- * how many were dropped.
+ * that is partly written, or kept; drops nothing if the one that is partly
+ * written alone costs more. Returns how many were dropped.
  */
 unsigned send_queue_drop_oldest(struct send_queue *queue,
 				struct send_pool *pool, size_t cost);
@@ -87,7 +90,7 @@ unsigned send_queue_drop_oldest(struct send_queue *queue,
 void send_queue_stamp(struct send_queue *queue, uint32_t now_ms);
 
 /* Drops the sends that were queued before a time, but not one that is partly
- * written. Returns how many were dropped. */
+ * written, or kept. Returns how many were dropped. */
 unsigned send_queue_drop_before(struct send_queue *queue,
 				struct send_pool *pool, uint32_t time_ms);
 

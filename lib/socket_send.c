@@ -263,8 +263,7 @@ static void stream_note_queued(struct lined_socket *sock, size_t len)
 
 	counter_add(&counters->sends, 1);
 	counter_add(&counters->queued, len);
-	if (sock->apart)
-		send_queue_stamp(&sock->out, socket_now(sock));
+	send_queue_stamp(&sock->out, socket_now(sock));
 	counter_most(&counters->queue_most, sock->out.bytes);
 	if (sock->out.bytes > socket_mark_base(sock) / 4)
 		sock->throttled = true;

@@ -139,8 +139,10 @@ static bool websocket_end_output(struct lined_socket *sock)
 	/* After an end without a closing frame, nobody waits for one. */
 	if (sock->eof && !ws->in.closed)
 		return websocket_lower_end_output(sock);
-	websocket_end_partial(sock);
-	websocket_queue(sock, frame, websocket_close_frame(sock, frame));
+	if (websocket_end_partial(sock) < 0 ||
+	    websocket_queue(sock, frame, websocket_close_frame(sock, frame)) <
+		    0)
+		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 	return true;
 }
 

@@ -13,15 +13,23 @@
 
 #include "websocket_encode.h"
 
+static int websocket_queuev(struct lined_socket *sock,
+			    const struct iovec *pieces, size_t count,
+			    size_t total)
+{
+	if (send_queue_push(&sock->out, &sock->dispatcher->pool, pieces, count,
+			    total, false) < 0)
+		return -1;
+	send_queue_keep(&sock->out);
+	counter_add(&sock->group->counters.queued, total);
+	return 0;
+}
+
 int websocket_queue(struct lined_socket *sock, const void *bytes, size_t len)
 {
 	const struct iovec piece = {(void *)(uintptr_t)bytes, len};
 
-	if (send_queue_push(&sock->out, &sock->dispatcher->pool, &piece, 1, len,
-			    false) < 0)
-		return -1;
-	counter_add(&sock->group->counters.queued, len);
-	return 0;
+	return websocket_queuev(sock, &piece, 1, len);
 }
 
 static int websocket_send_line(struct lined_socket *sock, const char *line,
@@ -58,18 +66,21 @@ void websocket_drop_partial(struct lined_socket *sock)
 	ws->partial_room = 0;
 }
 
-void websocket_end_partial(struct lined_socket *sock)
+int websocket_end_partial(struct lined_socket *sock)
 {
 	const struct websocket *ws = websocket_of(sock);
 	char head[WEBSOCKET_HEAD_MAX];
+	struct iovec pieces[] = {{head, 0}, {ws->partial, ws->partial_len}};
 
 	if (ws->partial == NULL)
-		return;
-	websocket_queue(
-		sock, head,
-		websocket_line_head(head, ws->partial, ws->partial_len));
-	websocket_queue(sock, ws->partial, ws->partial_len);
+		return 0;
+	pieces[0].iov_len =
+		websocket_line_head(head, ws->partial, ws->partial_len);
+	if (websocket_queuev(sock, pieces, 2,
+			     pieces[0].iov_len + pieces[1].iov_len) < 0)
+		return -1;
 	websocket_drop_partial(sock);
+	return 0;
 }
 
 /* Adds the pieces; the room grows by half. -1: nothing was added. */

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -115,7 +116,7 @@ static void wait_for_queue(struct web_case *c)
 		support_run_turns(c->d, 1);
 }
 
-/* ---- frames that are half sent ------------------------------------------- */
+/* ---- half sent, or to be dropped ----------------------------------------- */
 
 START_TEST(rest_of_an_answer_to_a_ping_is_not_dropped)
 {
@@ -178,6 +179,54 @@ START_TEST(shedding_within_a_message_adds_nothing)
 	support_expect_eof(c.d, c.peer);
 	ck_assert_str_eq(recorder_log(&c.recorder), "#slow");
 	ck_assert_uint_eq(c.group.counters.queued, 0);
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(ping_in_a_queue_is_not_dropped)
+{
+	struct web_case c;
+
+	open_case(&c);
+	kernel_room = 0;
+	lined_socket_send(c.sock, "old\n", 4);
+	support_run_turns(c.d, 1);
+	socket_transport(c.sock)->wake(c.sock);
+	overflow(&c);
+	kernel_room = SIZE_MAX;
+	EXPECT(&c, "\x89\x00\x81\x11"
+		   "0123456789 line 2");
+	close_case(&c);
+}
+END_TEST
+
+/* Leaves zeros in the memory that short segments get next. */
+static void clear_free_memory(void)
+{
+	void *blocks[7];
+
+	for (size_t i = 0; i < 7; i++)
+		blocks[i] = calloc(1, 40);
+	for (size_t i = 0; i < 7; i++)
+		free(blocks[i]);
+}
+
+START_TEST(end_of_the_output_is_not_dropped_for_its_age)
+{
+	struct web_case c;
+
+	open_case(&c);
+	kernel_room = 0;
+	lined_socket_keep_apart(c.sock, true);
+	lined_socket_send(c.sock, "end", 3);
+	lined_socket_shutdown_write(c.sock);
+	clear_free_memory();
+	wait_for_queue(&c);
+	support_run_for(c.d, 3);
+	ck_assert_uint_eq(lined_socket_drop_older(c.sock, 1), 0);
+	kernel_room = SIZE_MAX;
+	EXPECT(&c, "\x81\x03"
+		   "end\x88\x02\x03\xe8");
 	close_case(&c);
 }
 END_TEST
@@ -257,6 +306,8 @@ static Suite *make_suite(void)
 	tcase_add_test(half, rest_of_an_answer_to_a_ping_is_not_dropped);
 	tcase_add_test(half, rest_of_a_ping_is_not_dropped);
 	tcase_add_test(half, close_within_an_answer_to_a_ping_adds_nothing);
+	tcase_add_test(half, ping_in_a_queue_is_not_dropped);
+	tcase_add_test(half, end_of_the_output_is_not_dropped_for_its_age);
 	tcase_add_test(half, shedding_within_a_message_adds_nothing);
 	tcase_add_loop_test(end, overflow_by_an_answer_to_a_ping_ends_the_input,
 			    0, (int)(sizeof(ends) / sizeof(ends[0])));
