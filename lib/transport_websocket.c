@@ -39,6 +39,20 @@ static void websocket_queue_rest(struct lined_socket *sock, const char *bytes,
 		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 }
 
+/* Sends past the queue, and counts what the kernel takes. As send(2). */
+static ssize_t websocket_send_now(struct lined_socket *sock, const char *bytes,
+				  size_t len)
+{
+	const struct iovec piece = {(void *)(uintptr_t)bytes, len};
+	ssize_t n = websocket_lower_send(sock, &piece, 1);
+
+	if (n > 0) {
+		counter_add(&sock->group->counters.bytes_out, (uint64_t)n);
+		sock->bytes_out += (uint64_t)n;
+	}
+	return n;
+}
+
 /*
  * Writes what the kernel takes and queues the rest. False: output is queued
  * before it, or the kernel takes nothing. What does not go through the queue is
@@ -48,13 +62,12 @@ static void websocket_queue_rest(struct lined_socket *sock, const char *bytes,
 static bool websocket_write(struct lined_socket *sock, const char *bytes,
 			    size_t len)
 {
-	const struct iovec piece = {(void *)(uintptr_t)bytes, len};
 	ssize_t n;
 
 	if (!send_queue_is_empty(&sock->out) ||
 	    websocket_lower_held_output(sock) > 0)
 		return false;
-	n = websocket_lower_send(sock, &piece, 1);
+	n = websocket_send_now(sock, bytes, len);
 	socket_mark_dirty(sock);
 	if (n <= 0)
 		return false;
@@ -151,13 +164,11 @@ static void websocket_stop(struct lined_socket *sock)
 {
 	struct websocket *ws = websocket_of(sock);
 	char frame[WEBSOCKET_HEAD_MAX + 2];
-	struct iovec piece = {frame, 0};
 
 	if (sock->dispatcher != NULL && !ws->said_close && !sock->ended &&
-	    !sock->out.begun && websocket_lower_held_output(sock) == 0) {
-		piece.iov_len = websocket_close_frame(sock, frame);
-		websocket_lower_send(sock, &piece, 1);
-	}
+	    !sock->out.begun && websocket_lower_held_output(sock) == 0)
+		websocket_send_now(sock, frame,
+				   websocket_close_frame(sock, frame));
 	ws->said_close = true;
 	websocket_drop_partial(sock);
 	websocket_lower_stop(sock);

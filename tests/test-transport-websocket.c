@@ -297,11 +297,39 @@ START_TEST(fault_of_the_peer_is_told_when_lingering_ends)
 }
 END_TEST
 
+/* ---- what is counted ------------------------------------------------------
+ */
+
+START_TEST(control_frames_are_counted)
+{
+	struct lined_traffic traffic;
+	struct web_case c;
+	uint64_t before;
+
+	open_case(&c);
+	lined_socket_traffic(c.sock, &traffic);
+	before = traffic.bytes_out;
+	ck_assert_uint_eq(c.group.counters.bytes_out, before);
+	PUTS(&c, "\x89\x85" M "hello");
+	EXPECT(&c, "\x8a\x05hello");
+	socket_transport(c.sock)->wake(c.sock);
+	EXPECT(&c, "\x89\x00");
+	lined_socket_traffic(c.sock, &traffic);
+	ck_assert_uint_eq(traffic.bytes_out, before + 9);
+	ck_assert_uint_eq(c.group.counters.bytes_out, before + 9);
+	lined_socket_close(c.sock);
+	EXPECT(&c, "\x88\x02\x03\xe8");
+	ck_assert_uint_eq(c.group.counters.bytes_out, before + 13);
+	close_case(&c);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("transport-websocket");
 	TCase *half = support_case(suite, "half sent");
 	TCase *end = support_case(suite, "end");
+	TCase *counted = support_case(suite, "counted");
 
 	tcase_add_test(half, rest_of_an_answer_to_a_ping_is_not_dropped);
 	tcase_add_test(half, rest_of_a_ping_is_not_dropped);
@@ -312,6 +340,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(end, overflow_by_an_answer_to_a_ping_ends_the_input,
 			    0, (int)(sizeof(ends) / sizeof(ends[0])));
 	tcase_add_test(end, fault_of_the_peer_is_told_when_lingering_ends);
+	tcase_add_test(counted, control_frames_are_counted);
 	return suite;
 }
 
