@@ -375,10 +375,11 @@ static uint64_t socket_held(const struct lined_delegate *delegate)
 	    d->memory->may_close == NULL)
 		return 0;
 	held = input_memory(&sock->in, d->read_buffer);
+	if (socket_transport(sock)->memory != NULL)
+		held += socket_transport(sock)->memory(sock);
 	if (sock->blocked)
 		held += sock->out.bytes +
-			sock->out.count * SEND_QUEUE_SEGMENT_COST +
-			socket_held_output(sock);
+			sock->out.count * SEND_QUEUE_SEGMENT_COST;
 	return held > 0 && d->memory->may_close(sock) ? held : 0;
 }
 

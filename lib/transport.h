@@ -150,8 +150,11 @@ struct transport {
 	/* lined_socket_peer(), in any state. */
 	int (*peer)(const struct lined_socket *sock,
 		    struct sockaddr_storage *address, socklen_t *len);
+	/* The bytes that it holds and that stop() frees; they are charged to
+	 * the dispatcher's memory. NULL: none. */
+	size_t (*memory)(const struct lined_socket *sock);
 	/* The socket was closed: no callback of the transport may run after
-	 * this, and what it holds is freed. May be NULL. */
+	 * this. May be NULL. */
 	void (*stop)(struct lined_socket *sock);
 	/* After handle_close: frees the transport's memory. May be NULL. */
 	void (*free)(struct lined_socket *sock);

@@ -228,6 +228,13 @@ static bool tls_holds_input(const struct lined_socket *sock)
 	       tls->broken || tls_is_ended(tls);
 }
 
+static size_t tls_memory(const struct lined_socket *sock)
+{
+	const struct tls_session *tls = sock->layers->tls;
+
+	return tls->held.len + tls->left.len;
+}
+
 const struct transport transport_tls = {
 	.delegate = TRANSPORT_DELEGATE,
 	TRANSPORT_STREAM_IO,
@@ -239,6 +246,7 @@ const struct transport transport_tls = {
 	.holds_input = tls_holds_input,
 	.held_output = tls_held_output,
 	.end_output = tls_end_output,
+	.memory = tls_memory,
 	.stop = tls_stop,
 	.free = tls_free,
 };

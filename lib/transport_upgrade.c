@@ -52,6 +52,13 @@ bool websocket_lower_end_output(struct lined_socket *sock)
 	return lower->end_output != NULL && lower->end_output(sock);
 }
 
+size_t websocket_lower_memory(const struct lined_socket *sock)
+{
+	const struct transport *lower = websocket_of(sock)->lower;
+
+	return lower->memory != NULL ? lower->memory(sock) : 0;
+}
+
 void websocket_lower_stop(struct lined_socket *sock)
 {
 	const struct transport *lower = websocket_of(sock)->lower;
@@ -60,14 +67,41 @@ void websocket_lower_stop(struct lined_socket *sock)
 		lower->stop(sock);
 }
 
+/* ---- memory -------------------------------------------------------------- */
+
+void websocket_charge(struct lined_socket *sock)
+{
+	struct websocket *ws = websocket_of(sock);
+	size_t bytes = ws->partial_room;
+
+	/* The request's room is that of the longest one. */
+	if (ws->bytes != NULL)
+		bytes += ws->request != NULL ? WEBSOCKET_REQUEST_MAX
+					     : ws->bytes_len;
+	memory_charge(&sock->dispatcher->pool.memory,
+		      (int64_t)bytes - (int64_t)ws->charged);
+	ws->charged = bytes;
+}
+
+void websocket_drop_bytes(struct lined_socket *sock)
+{
+	struct websocket *ws = websocket_of(sock);
+
+	free(ws->bytes);
+	ws->bytes = NULL;
+	ws->bytes_len = 0;
+	websocket_charge(sock);
+}
+
 void websocket_free(struct lined_socket *sock)
 {
 	struct websocket *ws = websocket_of(sock);
 	const struct transport *lower = ws->lower;
 
 	websocket_decoder_fini(&ws->in);
-	free(ws->bytes);
 	free(ws->partial);
+	ws->partial_room = 0;
+	websocket_drop_bytes(sock);
 	free(ws);
 	sock->layers->websocket = NULL;
 	if (lower->free != NULL)
@@ -148,6 +182,7 @@ int websocket_begin(struct lined_socket *sock, const char *early,
 		ws->lower = &transport_stream;
 	ws->request = request;
 	layers->websocket = ws;
+	websocket_charge(sock);
 	socket_handshake(sock, &transport_upgrade, timeout_ms);
 	if (sock->state != LINED_SOCKET_CONNECTING)
 		return 0;
@@ -172,14 +207,14 @@ void websocket_accept(struct lined_socket *sock, size_t request_len,
 	struct websocket *ws = websocket_of(sock);
 	char *smaller;
 
+	ws->request = NULL;
 	ws->bytes_len -= (uint32_t)request_len;
 	memmove(ws->bytes, ws->bytes + request_len, ws->bytes_len);
-	if (ws->bytes_len == 0) {
-		free(ws->bytes);
-		ws->bytes = NULL;
-	} else if ((smaller = realloc(ws->bytes, ws->bytes_len)) != NULL) {
+	if (ws->bytes_len == 0)
+		websocket_drop_bytes(sock);
+	else if ((smaller = realloc(ws->bytes, ws->bytes_len)) != NULL)
 		ws->bytes = smaller;
-	}
+	websocket_charge(sock);
 	ws->ping_ms = ping_ms;
 	ws->ping_at = socket_now(sock) + ping_ms;
 	if (stream_sendv(sock, &piece, 1, len) < 0) {

@@ -170,8 +170,14 @@ static void websocket_stop(struct lined_socket *sock)
 		websocket_send_now(sock, frame,
 				   websocket_close_frame(sock, frame));
 	ws->said_close = true;
+	websocket_drop_bytes(sock);
 	websocket_drop_partial(sock);
 	websocket_lower_stop(sock);
+}
+
+static size_t websocket_memory(const struct lined_socket *sock)
+{
+	return websocket_of(sock)->charged + websocket_lower_memory(sock);
 }
 
 /* Whether the peer will answer the close that it was sent. */
@@ -239,10 +245,8 @@ static ssize_t websocket_read(struct lined_socket *sock, struct websocket *ws,
 	memcpy(to, ws->bytes, len);
 	ws->bytes_len -= (uint32_t)len;
 	memmove(ws->bytes, ws->bytes + len, ws->bytes_len);
-	if (ws->bytes_len == 0) {
-		free(ws->bytes);
-		ws->bytes = NULL;
-	}
+	if (ws->bytes_len == 0)
+		websocket_drop_bytes(sock);
 	return (ssize_t)len;
 }
 
@@ -325,6 +329,7 @@ const struct transport transport_websocket = {
 	.is_answered = websocket_is_answered,
 	.wakes = websocket_wakes,
 	.wake = websocket_wake,
+	.memory = websocket_memory,
 	.stop = websocket_stop,
 	.free = websocket_free,
 };

@@ -31,6 +31,7 @@ struct websocket {
 	/* What was sent without a terminator, and waits for one. It counts as
 	 * queued. NULL: nothing. */
 	uint32_t partial_len, partial_room;
+	size_t charged; /* to the dispatcher's memory: both of these */
 	char *partial;
 	uint32_t ping_ms, ping_at;
 	bool awaits_pong;
@@ -55,7 +56,12 @@ ssize_t websocket_lower_send(struct lined_socket *sock,
 bool websocket_lower_holds_input(const struct lined_socket *sock);
 size_t websocket_lower_held_output(const struct lined_socket *sock);
 bool websocket_lower_end_output(struct lined_socket *sock);
+size_t websocket_lower_memory(const struct lined_socket *sock);
 void websocket_lower_stop(struct lined_socket *sock);
+/* To be called after a change of `bytes` or `partial`. */
+void websocket_charge(struct lined_socket *sock);
+/* Frees `bytes`. */
+void websocket_drop_bytes(struct lined_socket *sock);
 void websocket_free(struct lined_socket *sock);
 
 /* ---- websocket_send.c ---------------------------------------------------- */

@@ -46,12 +46,14 @@ static int websocket_send_line(struct lined_socket *sock, const char *line,
 
 /* ---- a line without its terminator --------------------------------------- */
 
+/* Charges the room, too. */
 static void partial_set_len(struct lined_socket *sock, size_t len)
 {
 	struct websocket *ws = websocket_of(sock);
 
 	counter_add(&sock->group->counters.queued, len - ws->partial_len);
 	ws->partial_len = (uint32_t)len;
+	websocket_charge(sock);
 }
 
 void websocket_drop_partial(struct lined_socket *sock)
@@ -60,10 +62,10 @@ void websocket_drop_partial(struct lined_socket *sock)
 
 	if (ws->partial == NULL)
 		return;
-	partial_set_len(sock, 0);
 	free(ws->partial);
 	ws->partial = NULL;
 	ws->partial_room = 0;
+	partial_set_len(sock, 0);
 }
 
 int websocket_end_partial(struct lined_socket *sock)
@@ -123,12 +125,12 @@ static void partial_keep(struct lined_socket *sock, size_t rest)
 		return;
 	}
 	memmove(ws->partial, ws->partial + ws->partial_len - rest, rest);
-	partial_set_len(sock, rest);
 	smaller = realloc(ws->partial, rest);
 	if (smaller != NULL) {
 		ws->partial = smaller;
 		ws->partial_room = (uint32_t)rest;
 	}
+	partial_set_len(sock, rest);
 }
 
 /* Sends the lines that are complete. */

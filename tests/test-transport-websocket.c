@@ -297,8 +297,7 @@ START_TEST(fault_of_the_peer_is_told_when_lingering_ends)
 }
 END_TEST
 
-/* ---- what is counted ------------------------------------------------------
- */
+/* ---- what is counted ----------------------------------------------------- */
 
 START_TEST(control_frames_are_counted)
 {
@@ -324,6 +323,74 @@ START_TEST(control_frames_are_counted)
 }
 END_TEST
 
+static bool every_socket(const struct lined_socket *sock)
+{
+	(void)sock;
+	return true;
+}
+
+START_TEST(text_without_end_is_charged)
+{
+	struct lined_dispatcher **dispatchers = calloc(1, sizeof(*dispatchers));
+	struct memory memory = {.may_close = every_socket};
+	static const char text[5000] = {'x'};
+	struct web_case c;
+	uint64_t before;
+
+	open_case(&c);
+	dispatchers[0] = c.d;
+	memory_init(&memory, dispatchers, 1);
+	before = memory_held(&memory);
+	lined_socket_send(c.sock, text, sizeof(text));
+	ck_assert_uint_ge(memory_held(&memory), before + sizeof(text));
+	lined_socket_send(c.sock, "\n", 1);
+	support_run_turns(c.d, 1);
+	ck_assert_uint_eq(memory_held(&memory), before);
+	lined_socket_send(c.sock, text, sizeof(text));
+	memory_set_limit(&memory, before);
+	memory_check(c.d);
+	/* The memory is free before the socket is. */
+	ck_assert_uint_le(memory_held(&memory), before);
+	support_run_until_count(c.d, &c.recorder.closes, 1);
+	ck_assert_int_eq(c.recorder.reason, LINED_CLOSE_SLOW);
+	ck_assert_uint_eq(memory_held(&memory), 0);
+	memory_fini(&memory);
+	close_case(&c);
+}
+END_TEST
+
+static void wait_forever(struct lined_socket *sock, const char *request,
+			 size_t len)
+{
+	(void)sock;
+	(void)request;
+	(void)len;
+}
+
+START_TEST(request_is_charged)
+{
+	struct lined_dispatcher *d = support_dispatcher();
+	struct recorder recorder = {.lines = 0};
+	struct lined_socket *sock;
+	int64_t before;
+	int peer;
+
+	sock = support_pair(d, &recorder_handlers, &recorder, &peer);
+	before = d->pool.memory.held;
+	ck_assert_int_eq(websocket_begin(sock, "?", 1, 5000, wait_forever), 0);
+	ck_assert_int_ge(d->pool.memory.held, before + WEBSOCKET_REQUEST_MAX);
+	websocket_accept(sock, 0, "OK", 2, 0);
+	support_run_turns(d, 1);
+	ck_assert_int_lt(d->pool.memory.held, before + 1000);
+	lined_socket_close(sock);
+	support_run_turns(d, 1);
+	ck_assert_int_eq(d->pool.memory.held, 0);
+	lined_dispatcher_free(d);
+	recorder_fini(&recorder);
+	close(peer);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("transport-websocket");
@@ -341,6 +408,8 @@ static Suite *make_suite(void)
 			    0, (int)(sizeof(ends) / sizeof(ends[0])));
 	tcase_add_test(end, fault_of_the_peer_is_told_when_lingering_ends);
 	tcase_add_test(counted, control_frames_are_counted);
+	tcase_add_test(counted, text_without_end_is_charged);
+	tcase_add_test(counted, request_is_charged);
 	return suite;
 }
 
