@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The calls between a service on the main thread and its instances. For
- * service.c.
+ * The instances of a service, made, drained and freed on the main thread. For
+ * service.c and service_calls.c.
  */
 #ifndef SERVICE_INSTANCES_H
 #define SERVICE_INSTANCES_H
@@ -19,6 +19,12 @@ void service_instances_free(struct service *service);
 
 /* Begins to drain all instances, and does not wait. */
 void service_instances_drain(struct service *service, uint32_t timeout_ms);
+
+/* The contexts of its `tls` for an instance. NULL: it has no `tls`, or there is
+ * no memory. */
+struct tls_server *service_make_tls(const struct service *service,
+				    const struct lined_service *instance,
+				    const struct conf_service *conf);
 
 /* The limits for admission in a service's config. */
 struct admission_limits service_limits(const struct conf_service *conf);
