@@ -297,9 +297,12 @@ static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 	natsMsg_Destroy(msg);
 }
 
+/* It may come after nats_on_closed(), when the link is gone. */
 static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 			  natsStatus status, void *arg)
 {
+	const struct nats_broker *broker = arg;
+	struct broker_event *event;
 	const char *text = NULL;
 	char why[NATS_WHY];
 
@@ -311,7 +314,9 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 		 text == NULL)
 		text = natsStatus_GetText(status);
 	nats_advise(why, text);
-	nats_emit_text(arg, nc, BROKER_TROUBLE, why, 0);
+	event = broker_event_new(BROKER_TROUBLE, NULL, why, strlen(why));
+	if (event != NULL)
+		broker->event(broker->arg, event);
 }
 
 static void nats_on_closed(natsConnection *nc, void *arg)
@@ -418,7 +423,8 @@ static natsStatus nats_set_options(natsOptions *options, struct nats_link *link)
 	NATS_TRY(s, natsOptions_SetAllowReconnect(options, false));
 	NATS_TRY(s, natsOptions_SetNoEcho(options, true));
 	NATS_TRY(s, natsOptions_SetSendAsap(options, true));
-	NATS_TRY(s, natsOptions_SetErrorHandler(options, nats_on_error, link));
+	NATS_TRY(s, natsOptions_SetErrorHandler(options, nats_on_error,
+						link->broker));
 	NATS_TRY(s, natsOptions_SetClosedCB(options, nats_on_closed, link));
 	NATS_TRY(s, nats_set_identity(options, settings));
 	NATS_TRY(s, nats_set_tls(options, settings));
