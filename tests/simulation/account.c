@@ -141,7 +141,8 @@ static struct account_frames *account_frames(const struct cluster *cluster,
 	struct machine *machine;
 	unsigned i = 0;
 
-	for (machine = machines; machine->server.env.cluster != cluster;)
+	for (machine = machines;
+	     machine->life == 0 || machine->server.env.cluster != cluster;)
 		must(++machine < machines + machine_count);
 	if (frames_at[machine->number].life != machine->life ||
 	    frames_at[machine->number].opened_us != cluster->opened_us) {

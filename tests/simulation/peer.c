@@ -235,11 +235,10 @@ static void peer_take_bytes(struct peer *peer, const char *bytes, size_t len)
 	}
 }
 
-/* It has not taken what lined had to say for as long as lined waits. */
+/* Perhaps it did not take what lined had to say for as long as lined waits. */
 static bool peer_was_given_up(const struct peer *peer)
 {
-	return peer->finished &&
-	       peer->closed_ns >= peer->finished_ns + 30 * WORLD_SECOND_NS;
+	return peer->closed_ns >= peer->accepted_ns + 30 * WORLD_SECOND_NS;
 }
 
 /* The other side closes behind whole lines if it has not given up. */
@@ -292,7 +291,6 @@ static void peer_finish(struct peer *peer)
 {
 	trace("%s %u half-closes", peer->kind->name, peer->id);
 	peer->finished = true;
-	peer->finished_ns = world_now_ns();
 	net_finish(peer->stream, peer->end);
 }
 

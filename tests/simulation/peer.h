@@ -47,7 +47,6 @@ struct peer {
 	bool open;                 /* connected, as it knows */
 	bool stalled;              /* it does not read */
 	bool finished;             /* it has half-closed */
-	uint64_t finished_ns;      /* when */
 	bool left;                 /* closed or reset by itself */
 	bool was_reset, was_ended; /* by the other side */
 	bool was_taken;            /* then: the other side had read all */
@@ -62,10 +61,11 @@ struct peer {
 
 	/* As lined sees it. */
 	uint64_t accepted_at; /* 0: it was not */
-	uint64_t client;      /* its id */
-	uint64_t service;     /* machine_service_key() of its service */
-	unsigned cluster;     /* its service is one with those of this number
-			       * on other machines; 0: with none */
+	uint64_t accepted_ns;
+	uint64_t client;  /* its id */
+	uint64_t service; /* machine_service_key() of its service */
+	unsigned cluster; /* its service is one with those of this number
+			   * on other machines; 0: with none */
 	unsigned opens, closes;
 	enum lined_close_reason reason;
 	uint64_t closed_ns;

@@ -103,6 +103,7 @@ static void protocols_handle_accept(struct lined_service *service,
 	lined_socket_set_handlers(sock, protocols_table(sock),
 				  lined_socket_arg(sock));
 	peer->accepted_at = world_steps();
+	peer->accepted_ns = world_now_ns();
 	peer->client = lined_client_id(sock);
 	peer->service = machine_service_key(service_of(service));
 	if (service_of(service)->cluster != NULL)

@@ -200,9 +200,12 @@ static void run_lively(struct run_counts *counts)
 			if (machine->life != 0)
 				machine_reload(machine);
 		}
-		/* In a cluster: see scene_has(). */
-		if (world_once_in(1500) && machine_count == 1)
-			machine_drain(&machines[0]);
+		if (world_once_in(1500)) {
+			struct machine *machine = run_machine();
+
+			if (machine->life != 0)
+				machine_drain(machine);
+		}
 		if (i % 64 == 0)
 			run_check_bounds();
 		if (world_once_in(300))

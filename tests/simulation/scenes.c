@@ -183,13 +183,6 @@ static void scene_feed(unsigned first)
 	scene_add(" } }\n");
 }
 
-/* Mostly. Known: of a service that is replaced by one of its name, another node
- * may know names that are gone, and the new one not those of other nodes. */
-static bool scene_has(unsigned n)
-{
-	return !world_once_in(n) || machine_count > 1;
-}
-
 const char *scene_conf(unsigned machine)
 {
 	unsigned first = MACHINE_PORTS * machine;
@@ -203,22 +196,22 @@ const char *scene_conf(unsigned machine)
 			  "name = \"m%u\" lease = %ums }\n",
 			  world_once_in(8) ? ", \"nats://127.0.0.1:4223\"" : "",
 			  machine, scene.lease_ms);
-	if (scene_has(10)) {
+	if (!world_once_in(10)) {
 		scene_service("echo", "mirror", "echo", SCENE_ECHO + first);
 		scene_add("}\n");
 	}
-	if (scene_has(10))
+	if (!world_once_in(10))
 		scene_hub("hub", "forum", SCENE_HUB + first);
-	if (scene_has(3))
+	if (!world_once_in(3))
 		scene_hub("annex", "porch", SCENE_ANNEX + first);
-	if (scene_has(10)) {
+	if (!world_once_in(10)) {
 		scene_service("lobby", "salon", "chat", SCENE_LOBBY + first);
 		scene_add(" chat { flood-rate = 0 history = %u } }\n",
 			  world_once_in(2) ? 0 : world_between(1, 20));
 	}
-	if (scene_has(5))
+	if (!world_once_in(5))
 		scene_feed(first);
-	if (scene_has(5)) {
+	if (!world_once_in(5)) {
 		scene_service("gate", "door", "relay", SCENE_GATE + first);
 		scene_add(" relay { mode = \"proxy\" upstream = { "
 			  "\"tcp://127.0.0.1:%u\" } } }\n",
