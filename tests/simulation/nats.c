@@ -498,6 +498,15 @@ static void nats_end_server(void)
 	}
 }
 
+/* As one by one: the server is stopped, and goes on. */
+static void nats_cut_all(bool cut)
+{
+	unsigned i;
+
+	for (i = 0; i < machine_count; i++)
+		nats_set_cut(&nats_of[i], cut);
+}
+
 void nats_trouble(void)
 {
 	struct nats *nats = &nats_of[world_below(machine_count)];
@@ -512,6 +521,8 @@ void nats_trouble(void)
 		nats_lose_event(nats);
 		break;
 	case 4:
+		nats_cut_all(!nats->cut);
+		break;
 	case 5:
 	case 6:
 	case 7:
@@ -528,10 +539,9 @@ void nats_heal(void)
 	unsigned i;
 
 	server.back_ns = 0;
-	for (i = 0; i < machine_count; i++) {
-		nats_set_cut(&nats_of[i], false);
+	nats_cut_all(false);
+	for (i = 0; i < machine_count; i++)
 		nats_of[i].slow_ns = 0;
-	}
 }
 
 bool nats_lost_answer(void)
