@@ -28,6 +28,7 @@
 #define RETRY_MIN_MS  250
 #define RETRY_MAX_MS  1000
 #define CLOSE_MS      500
+#define HEARTBEAT_NS  INT64_C(5000000000) /* of a watch */
 #define SUBJECT_MAX   1280
 #define NATS_WHY      256
 #define FRAME_DEFAULT ((size_t)1 << 20)
@@ -51,6 +52,7 @@ struct nats_watch {
 	enum broker_bucket bucket;
 	natsSubscription *sub; /* the thread's alone */
 	uint64_t last;         /* revision at UP; set before it is subscribed */
+	uint64_t told;         /* how many changes were */
 	atomic_bool listed;
 };
 
@@ -244,6 +246,10 @@ static void nats_on_entry(natsConnection *nc, natsSubscription *sub,
 		natsMsg_Destroy(msg);
 		return;
 	}
+	if (meta->Sequence.Consumer != ++watch->told) {
+		nats_link_end(watch->link, "changes of names were lost");
+		natsConnection_Close(nc);
+	}
 	natsMsgHeader_Get(msg, "KV-Operation", &operation);
 	event = broker_event_new(
 		operation != NULL ? BROKER_ERASED : BROKER_STORED, key,
@@ -307,6 +313,8 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 	char why[NATS_WHY];
 
 	(void)sub;
+	if (natsConnection_IsClosed(nc))
+		return;
 	if (status == NATS_SLOW_CONSUMER)
 		text = "this node is too slow: lines were dropped";
 	/* It names the subject. */
@@ -317,6 +325,9 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 	event = broker_event_new(BROKER_TROUBLE, NULL, why, strlen(why));
 	if (event != NULL)
 		broker->event(broker->arg, event);
+	/* A watch has ended there: the next connection has others. */
+	if (status == NATS_MISSED_HEARTBEAT)
+		natsConnection_Close(nc);
 }
 
 static void nats_on_closed(natsConnection *nc, void *arg)
@@ -526,8 +537,14 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 		 link->broker->buckets[bucket]);
 	jsSubOptions_Init(&options);
 	options.Stream = stream;
-	options.Ordered = true;
+	/* Not an `ordered` one, which libnats makes anew by itself, on a thread
+	 * that it may use before it has it. */
 	options.Config.DeliverPolicy = js_DeliverLastPerSubject;
+	options.Config.AckPolicy = js_AckNone;
+	options.Config.MaxDeliver = 1;
+	options.Config.MemoryStorage = true;
+	options.Config.FlowControl = true;
+	options.Config.Heartbeat = HEARTBEAT_NS;
 	s = js_Subscribe(&watch->sub, link->js, subject, nats_on_entry, watch,
 			 NULL, &options, NULL);
 	NATS_TRY(s, nats_complete(link, watch->sub));
