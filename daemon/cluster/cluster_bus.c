@@ -233,17 +233,19 @@ static void arrival_arrived(struct lined_message *message)
 	struct arrival_parcel *parcel =
 		lined_container_of(message, struct arrival_parcel, message);
 	struct arrival *arrival = parcel->arrival;
+	struct bus_end *end = parcel->worker->bus;
 	size_t i;
 
+	bus_end_set_elsewhere(end, true);
 	/* A copy of each: a line that waits for a slow client would keep its
 	 * whole frame. */
 	for (i = 0; i < arrival->count; i++) {
 		const struct arrival_message *sent = &arrival->messages[i];
 
-		bus_end_deliver(parcel->worker->bus, &sent->topic,
-				arrival->stamp, sent->data, sent->len, NULL,
-				NULL);
+		bus_end_deliver(end, &sent->topic, arrival->stamp, sent->data,
+				sent->len, NULL, NULL);
 	}
+	bus_end_set_elsewhere(end, false);
 	arrival_unref(arrival);
 }
 

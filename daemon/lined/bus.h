@@ -97,6 +97,10 @@ LINED_API uint64_t lined_bus_mark(struct lined_service *service);
 LINED_API bool lined_bus_is_before(const struct lined_service *service,
 				   uint64_t mark);
 
+/* Whether the current message was published on another node of the cluster. To
+ * be called in a subscription's handler; elsewhere false. */
+LINED_API bool lined_bus_is_elsewhere(const struct lined_service *service);
+
 /* ---- shared memory --------------------------------------------------------
  */
 

@@ -143,6 +143,11 @@ bool lined_bus_is_before(const struct lined_service *instance, uint64_t mark)
 	return bus_is_before(&instance->bus, mark);
 }
 
+bool lined_bus_is_elsewhere(const struct lined_service *instance)
+{
+	return bus_is_elsewhere(&instance->bus);
+}
+
 struct lined_shared *lined_shared_get(struct lined_service *instance,
 				      const char *name, size_t size)
 {

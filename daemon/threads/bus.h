@@ -115,6 +115,7 @@ bus_subscribe(struct bus_member *member, uint64_t scope, const char *topic,
 void bus_unsubscribe(struct lined_subscription *subscription);
 uint64_t bus_mark(const struct bus_member *member);
 bool bus_is_before(const struct bus_member *member, uint64_t mark);
+bool bus_is_elsewhere(const struct bus_member *member);
 struct lined_shared *bus_shared_get(const struct bus_member *member,
 				    const char *name, size_t size);
 
@@ -158,6 +159,10 @@ uint64_t bus_end_allowance(const struct bus_end *end);
 bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *topic,
 		     uint64_t stamp, const void *data, size_t len,
 		     void (*release)(void *arg), void *arg);
+
+/* The messages that are delivered now are of another node (on), or of this one
+ * again. */
+void bus_end_set_elsewhere(struct bus_end *end, bool on);
 
 /* Bytes that have not left for other nodes, above which members are held. */
 #define BUS_UPLINK_HIGH ((size_t)4 << 20)

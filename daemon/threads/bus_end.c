@@ -53,6 +53,16 @@ bool bus_is_before(const struct bus_member *member, uint64_t mark)
 	return member->end->serving != NULL && member->end->stamp < mark;
 }
 
+bool bus_is_elsewhere(const struct bus_member *member)
+{
+	return member->end->serving != NULL && member->end->elsewhere;
+}
+
+void bus_end_set_elsewhere(struct bus_end *end, bool on)
+{
+	end->elsewhere = on;
+}
+
 /* ---- delivery --------------------------------------------------------- */
 
 void bus_end_release(struct bus_end *end, struct bus_topic *topic)

@@ -56,6 +56,7 @@ struct bus_end {
 	struct bus_topic *serving;
 	struct list *cursor;
 	uint64_t stamp;
+	bool elsewhere; /* it is of another node */
 
 	struct bus_budget budget;
 	struct list held; /* bus_member.held_link */
