@@ -92,6 +92,31 @@ class Lines(RelayTest):
         self.assertEqual(reader.line(), b"one\n")
         self.assertEqual(reader.line(), b"two\n")
 
+    def test_repeat_of_another_node_is_dropped(self):
+        a, b = self.relays("\t\tdedupe = 60s\n", 2)
+        first, second = self.client(a), self.client(b)
+        reader = self.client(b)
+        turns = iter(range(1000000))
+
+        def reached():
+            first.send(b"probe %d\n" % next(turns))
+            return not reader.is_silent(0.1)
+        self.eventually(reached, "the lines of another node")
+
+        def dropped():
+            """A line that the reader has heard is said again on its node, a
+            moment later: its other workers may hear it last."""
+            turn = next(turns)
+            first.send(b"line %d\n" % turn)
+            while reader.line() != b"line %d\n" % turn:
+                pass
+            second.send(b"line %d\nend %d\n" % (turn, turn))
+            heard = reader.line()
+            while not heard.endswith(b" %d\n" % turn):
+                heard = reader.line()
+            return heard == b"end %d\n" % turn
+        self.eventually(dropped, "a repeat that is dropped")
+
 
 class LinesOfFourWorkers(Lines):
     workers = 4
@@ -104,7 +129,7 @@ class OneOfAKind(RelayTest):
 
     def test_one_upstream_for_all_is_taken_over(self):
         with Server() as upstream:
-            nodes = self.upstream(upstream)
+            nodes = self.upstream(upstream, "\t\tdedupe = 60s\n")
             readers = [self.client(node) for node in nodes]
             with upstream.accept() as source:
                 for node in nodes:
@@ -118,7 +143,8 @@ class OneOfAKind(RelayTest):
                 nodes[first].kill()
             del readers[first]
             with self.takes(0, 20), upstream.accept() as source:
-                source.send(b"three\n")
+                # It says its last line again.
+                source.send(b"two\nthree\n")
                 for reader in readers:
                     self.assertEqual(reader.line(), b"three\n")
                 self.assertTrue(upstream.is_left_alone(0.5))

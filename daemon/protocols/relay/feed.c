@@ -198,6 +198,8 @@ static void feed_receive(struct relay *relay, struct lined_buffer *buffer,
 
 	if (!relay_message_read(&message, buffer))
 		return;
+	if (lined_bus_is_elsewhere(relay->service))
+		relay_topic_hear(relay, &message);
 	fitting = relay_message_for(&message,
 				    lined_service_framing(relay->service),
 				    relay->filter_out, &denied);

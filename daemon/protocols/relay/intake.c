@@ -54,18 +54,14 @@ static bool intake_passes(struct relay *relay, const struct lined_line *line)
 static bool intake_accepts(struct relay *relay, uint64_t sender,
 			   const struct lined_line *line)
 {
-	const char *text = line->text;
-	size_t len = line->len;
-
 	if (intake_goes_up(relay, sender)) {
-		if (relay_filter_allows(relay->filter_up, text, len))
+		if (relay_filter_allows(relay->filter_up, line->text,
+					line->len))
 			return true;
 		lined_service_count(relay->service, "lines_filtered_up", 1);
 		return false;
 	}
-	if (relay->dedupe_without != NULL)
-		relay_pattern_leave_out(relay->dedupe_without, &text, &len);
-	return !relay_topic_is_repeat(relay, text, len);
+	return !relay_topic_is_repeat(relay, line->text, line->len);
 }
 
 bool relay_intake_line(struct relay *relay, const char *tag, size_t tag_len,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "relay/dedupe.h"
+#include "relay/filter.h"
 #include "relay/relay.h"
 
 struct relay_topic {
@@ -176,23 +177,58 @@ void relay_topic_leave(struct relay *relay)
 
 /* ---- dedupe ------------------------------------------------------------- */
 
-bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len)
+static bool topic_has_dedupe(const struct relay_seat *seat)
+{
+	return seat->shared != NULL && topic_load(&seat->topic->window_ms) > 0;
+}
+
+/* Remembers the line. True: it was remembered less than window_ms ago. */
+static bool topic_remember(struct relay *relay, const char *text, size_t len,
+			   uint32_t window_ms)
 {
 	struct relay_seat *seat = &relay->seat;
 	struct relay_digest digest;
 	bool seen;
 
-	if (seat->shared == NULL || topic_load(&seat->topic->window_ms) == 0)
-		return false;
+	if (relay->dedupe_without != NULL)
+		relay_pattern_leave_out(relay->dedupe_without, &text, &len);
 	/* Its key does not change once there is a window. */
 	digest = relay_dedupe_digest(seat->topic->dedupe, text, len);
 	lined_shared_lock(seat->shared);
-	seen = relay_dedupe_seen(seat->topic->dedupe, &digest, seat->window_ms,
+	seen = relay_dedupe_seen(seat->topic->dedupe, &digest, window_ms,
 				 topic_now_ms(relay));
 	lined_shared_unlock(seat->shared);
-	if (seen)
-		lined_service_count(relay->service, "lines_repeated", 1);
 	return seen;
+}
+
+bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len)
+{
+	const struct relay_seat *seat = &relay->seat;
+
+	if (!topic_has_dedupe(seat) ||
+	    !topic_remember(relay, text, len, seat->window_ms))
+		return false;
+	lined_service_count(relay->service, "lines_repeated", 1);
+	return true;
+}
+
+void relay_topic_hear(struct relay *relay, const struct relay_message *message)
+{
+	const struct relay_seat *seat = &relay->seat;
+	const char *text =
+		lined_buffer_data(message->buffer) + message->bytes_at;
+	uint32_t i;
+
+	for (i = 0; i < message->count && topic_has_dedupe(seat); i++) {
+		struct relay_lengths lengths =
+			relay_message_lengths(message, i);
+
+		topic_remember(relay, text + lengths.tag_len,
+			       lengths.len - lengths.tag_len -
+				       lengths.terminator_len,
+			       topic_load(&seat->topic->window_ms));
+		text += lengths.len;
+	}
 }
 
 /* ---- hold --------------------------------------------------------------- */

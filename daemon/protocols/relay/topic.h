@@ -6,7 +6,8 @@
  *
  * Each decision is made when a line comes in, under the lock of memory that the
  * instances share, so that it is made once however many workers there are. A
- * topic in which no service has dedupe or hold takes no lock.
+ * topic in which no service has dedupe or hold takes no lock. Another node
+ * decides for itself; what it has let through is known here once it came.
  */
 #ifndef RELAY_TOPIC_H
 #define RELAY_TOPIC_H
@@ -40,6 +41,9 @@ void relay_topic_leave(struct relay *relay);
 
 /* A line comes in, without its tag and terminator. True: it is a repeat. */
 bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len);
+
+/* Lines of another node are delivered: this one drops their repeats. */
+void relay_topic_hear(struct relay *relay, const struct relay_message *message);
 
 /* Lines come in. True: they have no reader, and were held. `sender` is the
  * client that has sent them, or 0. */
