@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/broker.h"
 #include "system/crash.h"
 #include "system/helper.h"
 #include "system/keeper.h"
@@ -64,5 +65,8 @@ int main(int argc, char **argv)
 	}
 	code = cmdline.check ? daemon_check(&cmdline) : daemon_run(&cmdline);
 	crash_watch_end();
+	/* exit() would end the library that a thread is still in. */
+	if (broker_is_left())
+		_exit(code);
 	exit(code);
 }

@@ -25,8 +25,15 @@ struct broker_settings {
 	const char *tls_ca, *tls_certificate, *tls_key;
 };
 
+/* A copy in one block of malloc(). NULL: no memory. */
+struct broker_settings *
+broker_settings_copy(const struct broker_settings *settings);
+
 /* False: lined was built without a library for a broker. */
 bool broker_available(void);
+
+/* A broker that was closed has not ended: it is connecting. MT-safe. */
+bool broker_is_left(void);
 
 enum broker_bucket {
 	BROKER_NAMES,
@@ -108,14 +115,14 @@ struct broker_request *broker_request_new(enum broker_request_kind kind,
 struct broker_ops {
 	/*
 	 * Begins to connect. event() is called on any thread and owns the
-	 * event; it must not block. The settings are borrowed until close().
-	 * lease_ms: for BROKER_NODES. NULL with errno.
+	 * event; it must not block. lease_ms: for BROKER_NODES. NULL with
+	 * errno.
 	 */
 	void *(*open)(const struct broker_settings *settings, uint32_t lease_ms,
 		      void (*event)(void *arg, struct broker_event *event),
 		      void *arg);
-	/* Sends what is queued, for half a second at most. event() is not
-	 * called after it has returned. */
+	/* Sends what is queued, for a second at most. event() is not called
+	 * after it has returned. */
 	void (*close)(void *broker);
 	/* Takes over a request. False: it was freed, because the link is down
 	 * or takes nothing. Requests of one thread keep their order. Does not

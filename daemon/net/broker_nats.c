@@ -27,7 +27,8 @@
 #define PINGS_OUT     2
 #define RETRY_MIN_MS  250
 #define RETRY_MAX_MS  1000
-#define CLOSE_MS      500
+#define FLUSH_MS      500
+#define CLOSE_MS      1000
 #define HEARTBEAT_NS  INT64_C(5000000000) /* of a watch */
 #define SUBJECT_MAX   1280
 #define NATS_WHY      256
@@ -73,18 +74,22 @@ struct nats_link {
 };
 
 struct nats_broker {
-	const struct broker_settings *settings;
+	struct broker_settings *settings; /* a copy */
 	uint32_t lease_ms;
-	void (*event)(void *arg, struct broker_event *event);
-	void *arg;
 	pthread_t thread;
 	char buckets[BROKER_BUCKETS][64], subject[64];
 	uint64_t lives;
 
+	pthread_mutex_t event_lock; /* held during event() */
+	void (*event)(void *arg, struct broker_event *event);
+	void *arg;
+	bool silent; /* event() is not called any more */
+
 	pthread_mutex_t lock;
-	pthread_cond_t wanted;
+	pthread_cond_t wanted; /* by the thread: a request, or the end */
+	pthread_cond_t over;   /* the thread has ended */
 	struct broker_request *first, **last; /* under lock */
-	bool up, closing;                     /* under lock */
+	bool up, closing, ended, left;        /* under lock */
 	atomic_size_t backlog, frame_max;
 	_Atomic uint64_t writing_since; /* ms; 0: nothing is written */
 };
@@ -168,6 +173,16 @@ nats_link_end(struct nats_link *link, const char *format, ...)
 	pthread_mutex_unlock(&link->broker->lock);
 }
 
+static void nats_tell(struct nats_broker *broker, struct broker_event *event)
+{
+	pthread_mutex_lock(&broker->event_lock);
+	if (broker->silent)
+		free(event);
+	else
+		broker->event(broker->arg, event);
+	pthread_mutex_unlock(&broker->event_lock);
+}
+
 /* Without memory an event is lost, so the link is given up: the next one lists
  * everything again. */
 static void nats_emit(struct nats_link *link, natsConnection *nc,
@@ -179,7 +194,7 @@ static void nats_emit(struct nats_link *link, natsConnection *nc,
 		return;
 	}
 	event->life = link->life;
-	link->broker->event(link->broker->arg, event);
+	nats_tell(link->broker, event);
 }
 
 static void nats_emit_text(struct nats_link *link, natsConnection *nc,
@@ -307,7 +322,7 @@ static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 			  natsStatus status, void *arg)
 {
-	const struct nats_broker *broker = arg;
+	struct nats_broker *broker = arg;
 	struct broker_event *event;
 	const char *text = NULL;
 	char why[NATS_WHY];
@@ -324,7 +339,7 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 	nats_advise(why, text);
 	event = broker_event_new(BROKER_TROUBLE, NULL, why, strlen(why));
 	if (event != NULL)
-		broker->event(broker->arg, event);
+		nats_tell(broker, event);
 	/* A watch has ended there: the next connection has others. */
 	if (status == NATS_MISSED_HEARTBEAT)
 		natsConnection_Close(nc);
@@ -711,7 +726,7 @@ static void nats_serve(struct nats_link *link)
 		}
 	}
 	if (closing)
-		natsConnection_FlushTimeout(link->nc, CLOSE_MS);
+		natsConnection_FlushTimeout(link->nc, FLUSH_MS);
 }
 
 /* ---- the thread --------------------------------------------------------- */
@@ -804,40 +819,82 @@ static bool nats_run_link(struct nats_broker *broker)
 	return true;
 }
 
+/* Waits until *done, but not longer. Under lock. */
+static bool nats_wait(struct nats_broker *broker, pthread_cond_t *cond,
+		      const bool *done, unsigned ms)
+{
+	uint64_t until_ms = nats_clock_ms() + ms;
+	struct timespec until = {
+		.tv_sec = (time_t)(until_ms / 1000),
+		.tv_nsec = (long)(until_ms % 1000) * 1000000,
+	};
+
+	while (!*done &&
+	       pthread_cond_timedwait(cond, &broker->lock, &until) == 0)
+		;
+	return *done;
+}
+
 /* False: the broker closes. */
 static bool nats_wait_retry(struct nats_broker *broker, unsigned ms)
 {
-	struct timespec until;
 	bool closing;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&broker->lock);
-	while (!broker->closing &&
-	       pthread_cond_timedwait(&broker->wanted, &broker->lock, &until) ==
-		       0)
-		;
-	closing = broker->closing;
+	closing = nats_wait(broker, &broker->wanted, &broker->closing, ms);
 	pthread_mutex_unlock(&broker->lock);
 	return !closing;
+}
+
+static void nats_broker_free(struct nats_broker *broker)
+{
+	pthread_mutex_destroy(&broker->event_lock);
+	pthread_mutex_destroy(&broker->lock);
+	pthread_cond_destroy(&broker->wanted);
+	pthread_cond_destroy(&broker->over);
+	free(broker->settings);
+	free(broker);
+}
+
+/* Held by the broker that uses libnats, whose end is for all: one that was left
+ * goes on for a while beside its successor. */
+static pthread_mutex_t nats_turn = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint nats_left;
+
+bool broker_is_left(void)
+{
+	return atomic_load(&nats_left) > 0;
 }
 
 static void *nats_run(void *arg)
 {
 	struct nats_broker *broker = arg;
 	unsigned wait_ms = RETRY_MIN_MS;
+	bool left;
 
-	do {
+	/* Its own name, for which it needs no file of /proc. */
+	pthread_setname_np(pthread_self(), "lined/nats");
+	pthread_mutex_lock(&nats_turn);
+	while (nats_wait_retry(broker, 0)) {
 		wait_ms = nats_run_link(broker) ? RETRY_MIN_MS : 2 * wait_ms;
 		if (wait_ms > RETRY_MAX_MS)
 			wait_ms = RETRY_MAX_MS;
-	} while (nats_wait_retry(broker, wait_ms));
+		nats_wait_retry(broker, wait_ms);
+	}
 	nats_ReleaseThreadMemory();
+	/* Ends the threads of libnats, so that no callback is under way. */
+	nats_CloseAndWait(0);
+	tls_keep_compressions();
+	pthread_mutex_unlock(&nats_turn);
+	pthread_mutex_lock(&broker->lock);
+	left = broker->left;
+	broker->ended = true;
+	pthread_cond_signal(&broker->over);
+	pthread_mutex_unlock(&broker->lock);
+	if (left) {
+		nats_broker_free(broker);
+		atomic_fetch_sub(&nats_left, 1);
+	}
 	return NULL;
 }
 
@@ -858,17 +915,21 @@ static int nats_start(struct nats_broker *broker)
 	pthread_sigmask(SIG_SETMASK, &none, &before);
 	error = pthread_create(&broker->thread, NULL, nats_run, broker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error == 0)
-		pthread_setname_np(broker->thread, "lined/nats");
 	errno = error;
 	return error == 0 ? 0 : -1;
 }
 
-static void nats_broker_free(struct nats_broker *broker)
+static void nats_init_locks(struct nats_broker *broker)
 {
-	pthread_mutex_destroy(&broker->lock);
-	pthread_cond_destroy(&broker->wanted);
-	free(broker);
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&broker->event_lock, NULL);
+	pthread_mutex_init(&broker->lock, NULL);
+	pthread_cond_init(&broker->wanted, &attr);
+	pthread_cond_init(&broker->over, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 static void *nats_open(const struct broker_settings *settings,
@@ -880,13 +941,12 @@ static void *nats_open(const struct broker_settings *settings,
 
 	if (broker == NULL)
 		return NULL;
-	broker->settings = settings;
+	nats_init_locks(broker);
+	broker->settings = broker_settings_copy(settings);
 	broker->lease_ms = lease_ms;
 	broker->event = event;
 	broker->arg = arg;
 	broker->last = &broker->first;
-	pthread_mutex_init(&broker->lock, NULL);
-	pthread_cond_init(&broker->wanted, NULL);
 	atomic_init(&broker->frame_max, FRAME_DEFAULT - FRAME_SPARE);
 	snprintf(broker->subject, sizeof(broker->subject), "%s.frames",
 		 settings->prefix);
@@ -894,7 +954,7 @@ static void *nats_open(const struct broker_settings *settings,
 		 "%s_names", settings->prefix);
 	snprintf(broker->buckets[BROKER_NODES], sizeof(broker->buckets[0]),
 		 "%s_nodes", settings->prefix);
-	if (nats_start(broker) == 0)
+	if (broker->settings != NULL && nats_start(broker) == 0)
 		return broker;
 	nats_broker_free(broker);
 	return NULL;
@@ -903,15 +963,26 @@ static void *nats_open(const struct broker_settings *settings,
 static void nats_close(void *arg)
 {
 	struct nats_broker *broker = arg;
+	pthread_t thread = broker->thread;
+	bool ended;
 
+	pthread_mutex_lock(&broker->event_lock);
+	broker->silent = true;
+	pthread_mutex_unlock(&broker->event_lock);
 	pthread_mutex_lock(&broker->lock);
 	broker->closing = true;
 	pthread_cond_signal(&broker->wanted);
+	ended = nats_wait(broker, &broker->over, &broker->ended, CLOSE_MS);
+	/* It connects, which cannot be interrupted: it frees the rest. */
+	broker->left = !ended;
+	if (!ended)
+		atomic_fetch_add(&nats_left, 1);
 	pthread_mutex_unlock(&broker->lock);
-	pthread_join(broker->thread, NULL);
-	/* Ends the threads of libnats, so that no callback is under way. */
-	nats_CloseAndWait(0);
-	tls_keep_compressions();
+	if (!ended) {
+		pthread_detach(thread);
+		return;
+	}
+	pthread_join(thread, NULL);
 	nats_broker_free(broker);
 }
 

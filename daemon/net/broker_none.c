@@ -11,5 +11,10 @@ bool broker_available(void)
 	return false;
 }
 
+bool broker_is_left(void)
+{
+	return false;
+}
+
 /* Never called. */
 const struct broker_ops broker_nats = {.open = NULL};

@@ -204,7 +204,7 @@ void server_use_cluster(struct server *server, const struct conf *conf,
 			 now->lease_ms) < 0)
 		report_add(report, LINED_LOG_ERR, "cluster: %s",
 			   strerror(errno));
-	/* The broker borrows its settings. */
+	/* The cluster borrows its settings. */
 	conf_unref(server->cluster_conf);
 	server->cluster_conf = conf_ref((struct conf *)(uintptr_t)conf);
 }

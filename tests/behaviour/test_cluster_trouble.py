@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: MIT
 """What can be wrong between a node and nats-server: each is said in the log, and
 the node serves its own clients. Reloads of the section `cluster`."""
+import socket
+import time
+
 from certificates import Authority
 from cluster_test import ClusterTest, Nats, Person, Proxy, Wire, chat
 from cluster_test import thread_names
@@ -22,6 +25,18 @@ class Trouble(TroubleTest):
     def test_nobody_listens(self):
         self.cut_off("nats://127.0.0.1:%d" % free_port(),
                      r"cluster: nats://127\.0\.0\.1:\d+: .*No server avail")
+
+    def test_end_does_not_wait_for_servers_that_say_nothing(self):
+        silent = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+        for listener in silent:
+            self.addCleanup(listener.close)
+        # Connecting takes two seconds for each.
+        node = self.node("node-a", '", "'.join(
+            "nats://127.0.0.1:%d" % listener.getsockname()[1]
+            for listener in silent), False)
+        begun = time.monotonic()
+        node.stop()
+        self.assertLess(time.monotonic() - begun, 5)
 
     def test_password_is_wrong(self):
         nats = Nats(self, "--user", "lined", "--pass", "right")
