@@ -211,6 +211,9 @@ class Cut(ClusterTest):
         a, b = self.nodes(nats.url(), 2)
         alice, bob = self.person(a, "alice"), self.person(b, "bob")
         alice.until(r"\* \S+ is now bob$")
+        # What node-b has not read yet may be lost, too.
+        alice.say("hello")
+        bob.until(r"\[lobby\] <alice> hello$")
         nats.kill()
         for person in alice, bob:
             person.until(r"\* some people may not hear you$")
