@@ -85,6 +85,22 @@ class Trouble(TroubleTest):
         bob.say("hello")
         alice.until(r"\[lobby\] <%s> hello$" % bob.nickname)
 
+    def test_payload_is_limited(self):
+        nats = Nats(self, config="max_payload: 2048\n")
+        a, b = self.nodes(nats.url(), 2)
+        alice, bob = self.person(a, "alice"), self.person(b, "bob")
+        self.eventually(lambda: alice.who() == ["alice", "bob"], "bob")
+        # Lines of one turn are more than one frame.
+        alice.say("\n".join("%d %s" % (i, "." * 400) for i in range(60)))
+        for i in range(60):
+            bob.until(r"\[lobby\] <alice> %d \.{400}$" % i)
+        alice.say("x" * 3000)
+        a.wait_log(r"cluster: a line of \d+ bytes is too long for NATS's "
+                   "max_payload: other nodes do not get such lines")
+        alice.say("short")
+        bob.until(r"\[lobby\] <alice> short$")
+        self.assertFalse([line for line in bob.heard if "xxx" in line])
+
     def test_jetstream_is_off(self):
         nats = Nats(self, jetstream=False)
         self.cut_off(nats.url(), "JetStream is not enabled there: start "
@@ -211,6 +227,47 @@ class Reload(ClusterTest):
         self.eventually(lambda: thread_names(a) == threads and
                         a.descriptors() == files,
                         "the end of its threads")
+
+    def test_changes_with_clients_connected(self):
+        nats = Nats(self)
+        a, b = self.nodes(nats.url(), 2)
+        alice, bob = self.person(a, "alice"), self.person(b, "bob")
+        alice.until(r"\* \S+ is now bob$")
+
+        def change(name, server, more=""):
+            self.write(self.section(name, server, more)
+                       + chat(True, a.port), "node-a.conf")
+            return a.reload()
+
+        def hear_each_other():
+            for speaker, listener in (alice, bob), (bob, alice):
+                self.eventually(
+                    lambda p=speaker: p.who() == ["alice", "bob"], "both")
+                speaker.say("hello")
+                listener.until(r"\[lobby\] <%s> hello$" % speaker.nickname)
+
+        # Another name: the old one leaves at once, the people stay.
+        mark = b.mark()
+        place = change("node-x", nats.url())
+        a.wait_log("cluster: joined as node node-x", place)
+        b.wait_log("cluster: node node-a has left", mark)
+        b.wait_log("cluster: node node-x is there", mark)
+        hear_each_other()
+        # Servers of which there is none, and back.
+        place = change("node-x", "nats://127.0.0.1:%d" % free_port())
+        a.wait_log("cluster: .*No server available", place)
+        alice.until(r"\* some people may not hear you$")
+        self.assertEqual(alice.who(), ["alice"])
+        place = change("node-x", nats.url())
+        a.wait_log("cluster: joined as node node-x", place)
+        alice.until(r"\* everybody hears you again$")
+        hear_each_other()
+        # A key that is wrong changes nothing.
+        place = change("node-x", nats.url(), '\tprefix = "a.b"\n')
+        a.wait_log(r"node-a\.conf:\d+: cluster: prefix: \"a\.b\" is not",
+                   place)
+        a.wait_log("reload: refused", place)
+        hear_each_other()
 
 
 if __name__ == "__main__":
