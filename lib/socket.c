@@ -596,9 +596,9 @@ uint8_t socket_class(const struct lined_socket *sock)
 	return sock->class;
 }
 
-const struct lined_limits *socket_limits_of(const struct lined_socket *sock)
+const struct lined_limits *lined_socket_limits(const struct lined_socket *sock)
 {
-	return socket_limits(sock);
+	return sock->group != NULL ? socket_limits(sock) : NULL;
 }
 
 void lined_socket_limits_changed(struct lined_socket *sock)

@@ -36,7 +36,6 @@ enum lined_close_reason socket_close_reason(const struct lined_socket *sock);
  */
 void socket_set_class(struct lined_socket *sock, uint8_t class);
 uint8_t socket_class(const struct lined_socket *sock);
-const struct lined_limits *socket_limits_of(const struct lined_socket *sock);
 
 /* As lined_socket_wrap(), in state CONNECTED or IDLE, for a descriptor of
  * lined_socket_accept_fd(): a non-blocking stream socket, so that the kernel

@@ -692,6 +692,7 @@ START_TEST(a_socket_that_could_not_be_registered_is_of_nobody)
 	ck_assert_ptr_null(lined_dispatcher_register_socket(d, sock));
 	ck_assert_int_eq(errno, EEXIST);
 	ck_assert_ptr_null(lined_socket_group(sock));
+	ck_assert_ptr_null(lined_socket_limits(sock));
 	support_run_for(d, 20);
 	ck_assert(lined_socket_is_connected(sock));
 	lined_dispatcher_free(d);

@@ -91,7 +91,7 @@ void client_log_connected(struct lined_socket *sock)
 static void client_format_timeout(struct lined_socket *sock, char *text,
 				  size_t size)
 {
-	const struct lined_limits *limits = socket_limits_of(sock);
+	const struct lined_limits *limits = lined_socket_limits(sock);
 	const uint32_t ms[CLIENT_TIMEOUTS] = {
 		[CLIENT_TIMEOUT_IDLE] = limits->idle_ms,
 		[CLIENT_TIMEOUT_FIRST_LINE] = limits->first_line_ms,
@@ -142,7 +142,7 @@ static void client_log_reason(struct lined_socket *sock,
 	client_label(sock, label, sizeof(label));
 	if (strcmp(missed, "idle") == 0) {
 		log_msg_of(kind, level, "%s: closed: idle %g s", label,
-			   socket_limits_of(sock)->idle_ms / 1000.0);
+			   lined_socket_limits(sock)->idle_ms / 1000.0);
 		return;
 	}
 	if (missed[0] != '\0')

@@ -565,6 +565,11 @@ LINED_API void lined_socket_set_group(struct lined_socket *sock,
 LINED_API struct lined_socket_group *
 lined_socket_group(const struct lined_socket *sock);
 
+/* The limits that apply to the socket: its group's, or those that lined.conf
+ * has for its class. NULL: it has no group. */
+LINED_API const struct lined_limits *
+lined_socket_limits(const struct lined_socket *sock);
+
 /* Sets the socket's deadlines anew. Call it after a change of the group's
  * limits: without it, a shorter limit may apply too late. */
 LINED_API void lined_socket_limits_changed(struct lined_socket *sock);

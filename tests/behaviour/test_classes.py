@@ -171,6 +171,43 @@ class Classes(DaemonTest):
                 refused.ended()
         self.clients_are(clients=0)
 
+    def serve_history(self, protocol, section):
+        """A history of 100 lines of 50 bytes, and one who wrote them."""
+        self.start(service(
+            "s", "tcp://127.0.0.1:%d" % self.port, protocol=protocol,
+            extra="framing { line-length = 200 }\n"
+            "limits { send-queue = 2k }\n"
+            'class "office" { from = "127.0.0.2" send-queue = 1M }\n'
+            "%s { history = 100 %s }" % (protocol, section)), workers=1)
+        writer = self.enterContext(self.client(OFFICE))
+        for i in range(100):
+            writer.send(b"%03d %s\n" % (i, b"x" * 45))
+        return writer
+
+    def kept_lines(self, client, last):
+        count = 0
+        while last not in (line := client.line()):
+            count += b"xxx" in line
+        return count
+
+    def test_history_of_a_relay_fills_half_of_the_classes_queue(self):
+        writer = self.serve_history("relay", "loopback = true")
+        while not writer.line().startswith(b"099"):
+            pass
+        with self.client() as home, self.client(OFFICE) as office:
+            writer.send(b"last\n")
+            self.assertIn(self.kept_lines(home, b"last"), range(15, 21))
+            self.assertIn(self.kept_lines(office, b"last"), (99, 100))
+
+    def test_history_of_a_chat_fills_half_of_the_classes_queue(self):
+        writer = self.serve_history("chat", "echo = true  flood-rate = 0")
+        while b"099 xxx" not in writer.line():
+            pass
+        for source, counts in (HOME, range(5, 21)), (OFFICE, (100,)):
+            with self.client(source) as client:
+                client.send(b"/nonsense\n")
+                self.assertIn(self.kept_lines(client, b"nonsense"), counts)
+
     def test_defaults_have_classes_for_all_services(self):
         self.start(self.text(
             "", 'class "b" { from = "127.0.0.1" clients = 1 }',

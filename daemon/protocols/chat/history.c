@@ -104,7 +104,7 @@ static void history_tell_line(const struct chat_line *line, const char *room,
  * send queue stays free for new messages. */
 static size_t history_budget(const struct chat_member *member)
 {
-	size_t limit = lined_socket_group(member->socket)->limits.send_queue;
+	size_t limit = lined_socket_limits(member->socket)->send_queue;
 	size_t queued = lined_socket_queued(member->socket);
 
 	if (limit == 0)

@@ -27,7 +27,7 @@ struct chat_list {
 static size_t list_line_max(const struct chat_member *member)
 {
 	size_t max = lined_socket_framing(member->socket)->line_length;
-	size_t queue = lined_socket_group(member->socket)->limits.send_queue;
+	size_t queue = lined_socket_limits(member->socket)->send_queue;
 
 	return queue > 0 && max > queue / 4 ? queue / 4 : max;
 }

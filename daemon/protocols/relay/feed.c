@@ -348,7 +348,7 @@ static void feed_set_overflow(const struct relay *relay,
  * already be a slow one. */
 static void feed_send_history(struct relay *relay, struct relay_client *client)
 {
-	uint32_t queue = lined_socket_group(client->sock)->limits.send_queue;
+	uint32_t queue = lined_socket_limits(client->sock)->send_queue;
 	size_t most = queue > 0 ? queue / 2 : SIZE_MAX;
 	size_t left = relay->history.bytes;
 	struct relay_store_place place = {0};

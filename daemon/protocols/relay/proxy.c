@@ -105,7 +105,7 @@ static void side_drop_rest(struct side *to)
 
 static size_t side_room(const struct lined_socket *sock)
 {
-	uint32_t limit = lined_socket_group(sock)->limits.send_queue;
+	uint32_t limit = lined_socket_limits(sock)->send_queue;
 	size_t mark = (limit > 0 ? limit : LINED_SEND_QUEUE_DEFAULT) / 4;
 	size_t queued = lined_socket_queued(sock);
 
