@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,7 +16,9 @@
 
 #include "chat/chat.h"
 #include "chat/event.h"
+#include "serve/instance.h"
 #include "support.h"
+#include "threads/registry.h"
 #include "worker_fixture.h"
 
 /* The primary one, the newcomer's, and that of those who speak. */
@@ -165,6 +168,61 @@ START_TEST(a_text_that_is_no_line_is_refused)
 }
 END_TEST
 
+#define LAST_GUEST "guest18446744073709551615"
+
+/* The claim of another node's client, and its end. */
+static struct registry_claim *elsewhere;
+
+static void come(struct lined_service *service, void *value)
+{
+	elsewhere = registry_claim_new(service->registry.replica->registry,
+				       REGISTRY_ELSEWHERE, "n/" LAST_GUEST,
+				       value, strlen(value));
+	must(elsewhere != NULL);
+	elsewhere->owner = UINT64_C(1) << 40;
+	registry_copies_init(elsewhere);
+	registry_claim_ref(elsewhere);
+	elsewhere->copies[0].add.handler(&elsewhere->copies[0].add);
+}
+
+static void go(struct lined_service *service, void *arg)
+{
+	(void)service;
+	(void)arg;
+	registry_claim_ref(elsewhere);
+	elsewhere->copies[0].remove.handler(&elsewhere->copies[0].remove);
+}
+
+static void ask_for_guest(struct hall *hall, int client, const char *answer)
+{
+	char text[128];
+
+	support_write(client, "/ignore " LAST_GUEST "\n",
+		      strlen("/ignore " LAST_GUEST "\n"));
+	snprintf(text, sizeof(text), "%s" LAST_GUEST "\n", answer);
+	support_expect(hall->main, client, text);
+}
+
+START_TEST(a_name_of_another_node_is_a_nickname)
+{
+	char good[] = LAST_GUEST, bad[] = "a\033[2Jb";
+	struct hall hall;
+	int client;
+
+	hall_open(&hall, 1, &lined_protocol, &plain);
+	hall_call(&hall, 0, 0, come, good);
+	client = hall_client(&hall, 0, 0);
+	support_expect(hall.main, client, GREETING "* guest1 joined den\n");
+	ask_for_guest(&hall, client, "* you ignore ");
+	hall_call(&hall, 0, 0, go, NULL);
+	hall_call(&hall, 0, 0, come, bad);
+	ask_for_guest(&hall, client, "! no such nickname: ");
+	hall_call(&hall, 0, 0, go, NULL);
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("chat");
@@ -174,6 +232,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, what_was_said_before_one_came_is_not_heard);
 	tcase_add_test(tcase, it_is_history_where_there_is_one);
 	tcase_add_test(tcase, a_topic_of_before_is_told_as_one);
+	tcase_add_test(events, a_name_of_another_node_is_a_nickname);
 	tcase_add_test(events, a_text_that_is_no_line_is_refused);
 	return suite;
 }

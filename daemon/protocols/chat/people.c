@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Above it a name is no guest's: the next number must exist. */
+#define GUEST_MAX (UINT64_C(1) << 52)
+
 struct chat_person *chat_people_find(struct chat *chat, uint64_t id)
 {
 	return chat_find(&chat->people, &id, chat_compare_ids);
@@ -32,7 +35,10 @@ uint64_t chat_people_guest(const char *entry)
 {
 	const char *name = entry + strlen(CHAT_PEOPLE_PREFIX);
 
-	return chat_text_is_guest(name) ? strtoull(name + 5, NULL, 10) : 0;
+	uint64_t number =
+		chat_text_is_guest(name) ? strtoull(name + 5, NULL, 10) : 0;
+
+	return number < GUEST_MAX ? number : 0;
 }
 
 static void person_free(struct chat *chat, struct chat_person *person)
@@ -46,7 +52,16 @@ void chat_people_came(struct chat *chat,
 		      const struct lined_registry_entry *entry)
 {
 	struct chat_person *person = chat_people_find(chat, entry->owner);
+	char nickname[CHAT_NAME_MAX + 1];
 
+	/* The entry may be another node's. */
+	if (entry->value_len > CHAT_NAME_MAX ||
+	    strlen(entry->name) >= sizeof(person->entry))
+		return;
+	snprintf(nickname, sizeof(nickname), "%.*s", (int)entry->value_len,
+		 entry->value);
+	if (!chat_text_is_nickname(nickname))
+		return;
 	if (person == NULL) {
 		person = calloc(1, sizeof(*person));
 		if (person == NULL)
@@ -58,8 +73,7 @@ void chat_people_came(struct chat *chat,
 		}
 	}
 	snprintf(person->entry, sizeof(person->entry), "%s", entry->name);
-	snprintf(person->nickname, sizeof(person->nickname), "%.*s",
-		 (int)entry->value_len, entry->value);
+	strcpy(person->nickname, nickname);
 }
 
 void chat_people_gone(struct chat *chat,
