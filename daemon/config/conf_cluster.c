@@ -87,6 +87,9 @@ static void cluster_read_servers(struct conf_build *build,
 	}
 	for (value = key->values; value != NULL; value = value->next) {
 		why = cluster_misaddressed(value->text);
+		if (why == NULL && value->text[0] != key->values->text[0])
+			why = "is another scheme: TLS is for all servers or "
+			      "for none";
 		if (why != NULL)
 			conf_error_in(&build->report, "cluster", &value->place,
 				      "servers: \"%s\" %s",

@@ -17,6 +17,8 @@ FAULTS = {
     'servers = { "nats://127.0.0.1" }': "has no port",
     'servers = { "nats://:4222" }': "has no host",
     'servers = { "nats://u:p@h:4222" }': "are keys of their own",
+    'servers = { "tls://h:1", "nats://h:2" }':
+        r'servers: "nats://h:2" is another scheme: TLS is for all',
     'servers = { "nats://h:1" } name = "a b"': 'name: "a b" is not 1 to 64',
     'servers = { "nats://h:1" } prefix = "a.b"': 'prefix: "a.b" is not',
     'servers = { "nats://h:1" } user = "u"': "user needs password",
