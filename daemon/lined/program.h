@@ -29,6 +29,10 @@ struct lined_program_spec {
 	/* NULL-terminated: argv[] and "NAME=value". */
 	const char *const *arguments, *const *environment;
 	const char *directory; /* to run in */
+	/* Paths of files and directories, with a NULL at the end, below which
+	 * the program can read files, beside those of the system's programs and
+	 * its own; NULL: any file that the user can. Needs Landlock. */
+	const char *const *readable;
 	/* Limits of setrlimit(2); 0: those of lined. */
 	uint64_t memory; /* bytes of address space */
 	uint64_t cpu_s;  /* seconds of CPU time */

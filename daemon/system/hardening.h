@@ -9,6 +9,7 @@
 #ifndef HARDENING_H
 #define HARDENING_H
 
+#include <errno.h>
 #include <stddef.h>
 
 enum hardening_choice {
@@ -43,6 +44,15 @@ int hardening_apply(const struct hardening *wanted, const char *removable,
 /* Passes over a path of `writable` that is not there. */
 int hardening_landlock(const struct hardening *wanted, const char **why);
 
+/*
+ * In a new program, before execve(2): it cannot trace a process that is not its
+ * own, nor, from Linux 6.12 on, send it a signal. With readable, a list with a
+ * NULL at the end, it can read no file but what is below these paths, below
+ * those of the system's programs, and its own file. -1 and errno: that cannot
+ * be had.
+ */
+int hardening_program(const char *file, char *const *readable);
+
 #else
 
 static inline int hardening_landlock(const struct hardening *wanted,
@@ -51,6 +61,13 @@ static inline int hardening_landlock(const struct hardening *wanted,
 	(void)wanted;
 	*why = "this system has none";
 	return -1;
+}
+
+static inline int hardening_program(const char *file, char *const *readable)
+{
+	(void)file;
+	errno = ENOSYS;
+	return readable[0] != NULL ? -1 : 0;
 }
 
 #endif

@@ -4,7 +4,8 @@
  * may name any, from an include to a key; to create sockets anywhere, because
  * it may name any path for one; to write to the terminals of programs and to
  * /dev/null; all of that only as far as the file's mode does. Nothing else is
- * created, written, removed or executed, except in `writable`.
+ * created, written, removed or executed, except in `writable`. Programs have
+ * rules of their own.
  */
 #include "config.h"
 
@@ -28,6 +29,16 @@
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
 #endif
 
+/* Version 6, Linux 6.12. */
+#ifndef LANDLOCK_SCOPE_SIGNAL
+#define LANDLOCK_SCOPE_SIGNAL (1ULL << 1)
+#endif
+
+/* struct landlock_ruleset_attr as version 6 has it. */
+struct landlock_wanted {
+	uint64_t files, network, scopes;
+};
+
 #define LANDLOCK_EVERY_VERSION                                                 \
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |          \
 	 LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |      \
@@ -36,7 +47,8 @@
 	 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |        \
 	 LANDLOCK_ACCESS_FS_MAKE_SYM)
 #define LANDLOCK_OF_FILES                                                      \
-	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |        \
+	 LANDLOCK_ACCESS_FS_TRUNCATE)
 
 /* Permits this below the path, as far as the rules know of it. */
 static int landlock_permit(int rules, const char *path, uint64_t access)
@@ -142,4 +154,65 @@ int hardening_landlock(const struct hardening *wanted, const char **why)
 	if (rules >= 0)
 		close(rules);
 	return result;
+}
+
+/* ---- programs ----------------------------------------------------------- */
+
+/* Where programs, their interpreters and libraries are; not all are there. What
+ * /proc has of other processes is closed by what a program may trace. */
+static const char *const landlock_system[] = {
+	"/usr",
+	"/bin",
+	"/sbin",
+	"/lib",
+	"/lib32",
+	"/lib64",
+	"/etc/ld.so.cache",
+	"/dev",
+	"/proc",
+};
+
+static int landlock_permit_program(int rules, const char *file,
+				   char *const *readable)
+{
+	const uint64_t read = LANDLOCK_ACCESS_FS_READ_FILE;
+	size_t i;
+
+	if (readable[0] == NULL)
+		return 0;
+	for (i = 0; i < sizeof(landlock_system) / sizeof(landlock_system[0]);
+	     i++)
+		landlock_permit(rules, landlock_system[i], read);
+	for (i = 0; readable[i] != NULL; i++)
+		if (landlock_permit(rules, readable[i], read) < 0)
+			return -1;
+	return landlock_permit(rules, file, read);
+}
+
+int hardening_program(const char *file, char *const *readable)
+{
+	struct landlock_wanted wanted = {0};
+	const char *why;
+	int version = landlock_version(&why), rules, result = -1;
+
+	if (version >= 6)
+		wanted.scopes = LANDLOCK_SCOPE_SIGNAL;
+	/* Where any access to files is in the rules, renaming from directory to
+	 * directory is, too. */
+	if (readable[0] != NULL)
+		wanted.files = LANDLOCK_ACCESS_FS_READ_FILE;
+	if (version >= 2 && (wanted.files != 0 || wanted.scopes == 0))
+		wanted.files |= LANDLOCK_ACCESS_FS_REFER;
+	if (wanted.files == 0 && wanted.scopes == 0)
+		return 0;
+	rules = (int)syscall(SYS_landlock_create_ruleset, &wanted,
+			     sizeof(wanted), 0);
+	if (rules < 0)
+		return readable[0] != NULL ? -1 : 0;
+	if (((wanted.files & LANDLOCK_ACCESS_FS_REFER) == 0 ||
+	     landlock_permit(rules, "/", LANDLOCK_ACCESS_FS_REFER) == 0) &&
+	    landlock_permit_program(rules, file, readable) == 0)
+		result = (int)syscall(SYS_landlock_restrict_self, rules, 0);
+	close(rules);
+	return readable[0] != NULL ? result : 0;
 }

@@ -32,13 +32,14 @@ enum keeper_request_kind {
 
 /*
  * Behind a KEEPER_START follow texts, each with its NUL: the path of the file,
- * the directory, the arguments, the environment.
+ * the directory, what it may read (none: any file), the arguments, the
+ * environment.
  */
 struct keeper_request {
 	uint32_t kind, id;
 	int32_t signal;  /* KEEPER_KILL: to the program's process group */
 	int32_t watcher; /* helper_process(): it may look at the program */
-	uint32_t arguments, variables;
+	uint32_t readable, arguments, variables;
 	/* Limits of the program; 0: those of lined. */
 	uint64_t memory, cpu_s, files;
 };
@@ -52,6 +53,7 @@ enum keeper_report_kind {
 enum keeper_step {
 	KEEPER_FORK,
 	KEEPER_LIMITS,
+	KEEPER_READABLE,
 	KEEPER_DIRECTORY,
 	KEEPER_EXECUTE,
 };

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "system/hardening.h"
 #include "system/helper_wire.h"
 #include "system/self.h"
 
@@ -43,7 +44,7 @@ struct keeper {
 /* The texts of a KEEPER_START, as execve(2) takes them. */
 struct keeper_texts {
 	const char *path, *directory;
-	char **arguments, **environment;
+	char **readable, **arguments, **environment;
 };
 
 static volatile sig_atomic_t child_ended;
@@ -89,14 +90,35 @@ static void keeper_reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Returns only when a step fails. */
+static void keeper_execute(const struct keeper_request *request,
+			   const struct keeper_texts *texts, int *step)
+{
+	*step = KEEPER_LIMITS;
+	if (keeper_bind_program(request->watcher) < 0)
+		return;
+	*step = KEEPER_READABLE;
+	if (hardening_program(texts->path, texts->readable) < 0)
+		return;
+	*step = KEEPER_LIMITS;
+	if (keeper_limit(RLIMIT_AS, request->memory) < 0 ||
+	    keeper_limit(RLIMIT_CPU, request->cpu_s) < 0 ||
+	    keeper_limit(RLIMIT_NOFILE, request->files) < 0)
+		return;
+	*step = KEEPER_DIRECTORY;
+	if (chdir(texts->directory) < 0)
+		return;
+	*step = KEEPER_EXECUTE;
+	execve(texts->path, texts->arguments, texts->environment);
+}
+
 /* Writes the step and errno at which it failed to `failed`. */
 static void keeper_become(const struct keeper_request *request,
 			  const struct keeper_texts *texts, const int fds[3],
 			  int failed)
 {
 	struct rlimit core = {0, 0};
-	int failure[2] = {KEEPER_LIMITS, 0};
-	int i;
+	int failure[2], i;
 
 	setsid();
 	keeper_reset_signals();
@@ -104,17 +126,7 @@ static void keeper_become(const struct keeper_request *request,
 	for (i = 0; i < 3; i++)
 		dup2(fds[i], i);
 	setrlimit(RLIMIT_CORE, &core);
-	if (keeper_bind_program(request->watcher) == 0 &&
-	    keeper_limit(RLIMIT_AS, request->memory) == 0 &&
-	    keeper_limit(RLIMIT_CPU, request->cpu_s) == 0 &&
-	    keeper_limit(RLIMIT_NOFILE, request->files) == 0) {
-		failure[0] = KEEPER_DIRECTORY;
-		if (chdir(texts->directory) == 0) {
-			failure[0] = KEEPER_EXECUTE;
-			execve(texts->path, texts->arguments,
-			       texts->environment);
-		}
-	}
+	keeper_execute(request, texts, &failure[0]);
 	failure[1] = errno;
 	if (write(failed, failure, sizeof(failure)) < 0)
 		_exit(126);
@@ -216,10 +228,11 @@ static void keeper_take_start(struct keeper *keeper,
 	struct keeper_texts texts = {0};
 	char **places = keeper_take_texts(&at, end, 2);
 
+	texts.readable = keeper_take_texts(&at, end, request->readable);
 	texts.arguments = keeper_take_texts(&at, end, request->arguments);
 	texts.environment = keeper_take_texts(&at, end, request->variables);
-	if (fds[2] >= 0 && places != NULL && texts.arguments != NULL &&
-	    texts.environment != NULL) {
+	if (fds[2] >= 0 && places != NULL && texts.readable != NULL &&
+	    texts.arguments != NULL && texts.environment != NULL) {
 		texts.path = places[0];
 		texts.directory = places[1];
 		keeper_start(keeper, request, &texts, fds);
@@ -229,6 +242,7 @@ static void keeper_take_start(struct keeper *keeper,
 		keeper_report(&report);
 	}
 	free(places);
+	free(texts.readable);
 	free(texts.arguments);
 	free(texts.environment);
 }

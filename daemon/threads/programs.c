@@ -59,6 +59,7 @@ static void program_failed(struct lined_program *program,
 	static const char *const steps[] = {
 		[KEEPER_FORK] = "cannot start a process",
 		[KEEPER_LIMITS] = "memory, cpu-time or files",
+		[KEEPER_READABLE] = "readable",
 		[KEEPER_DIRECTORY] = "directory",
 	};
 	char how[512];
@@ -249,12 +250,12 @@ static int ends_open(const struct lined_program_spec *spec, int own[4],
 	return -1;
 }
 
-/* Writes the texts of a list, each with its NUL; returns how many. */
+/* Writes the texts of a list or NULL, each with its NUL; returns how many. */
 static uint32_t texts_write(FILE *out, const char *const *list)
 {
 	uint32_t count;
 
-	for (count = 0; list[count] != NULL; count++)
+	for (count = 0; list != NULL && list[count] != NULL; count++)
 		fwrite(list[count], 1, strlen(list[count]) + 1, out);
 	return count;
 }
@@ -280,6 +281,7 @@ static int programs_request(struct programs *programs, uint32_t id,
 	if (out == NULL)
 		return -1;
 	texts_write(out, places);
+	request.readable = texts_write(out, spec->readable);
 	request.arguments = texts_write(out, spec->arguments);
 	request.variables = texts_write(out, spec->environment);
 	if (fclose(out) != 0) {

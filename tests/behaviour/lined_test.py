@@ -41,6 +41,7 @@ LINED_PATIENCE how many seconds anything may take (20).
 import atexit
 import collections
 import contextlib
+import ctypes
 import faulthandler
 import glob
 import os
@@ -100,6 +101,12 @@ MODULES = os.path.abspath(os.environ.get("LINED_MODULES")
                           or os.path.join(os.path.dirname(LINED), ".libs"))
 if os.geteuid() == 0:
     MODULES = _readable_by_others(MODULES)
+
+
+def landlock_version():
+    """The kernel's; below 1 there is none."""
+    create_ruleset = 444
+    return ctypes.CDLL(None).syscall(create_ruleset, None, 0, 1)
 
 
 def free_port():

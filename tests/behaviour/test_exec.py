@@ -15,7 +15,7 @@ import time
 import unittest
 
 from lined_test import LINED, Client, DaemonTest
-from lined_test import free_port, main, service
+from lined_test import free_port, landlock_version, main, service
 
 LINECTL = os.path.join(os.path.dirname(LINED), "linectl")
 CROWD = ("\tlimits { clients-per-address = 1000 "
@@ -651,7 +651,7 @@ class Each(Exec):
 
     def test_a_fin_ends_its_input_and_nothing_else(self):
         self.start(self.bot(["sh", "-c", "cat; sleep 0.5; echo after"],
-                            "\t\tmode = each\n\t\tkill-after = 100ms"))
+                            "\t\tmode = each"))
         with Client(self.address) as a:
             a.send(b"x\n")
             a.half_close()
@@ -716,8 +716,8 @@ class Rights(Exec):
         self.assertEqual(done.returncode, 0)
         daemon.stop()
 
-    # Its child connects and is gone, before it sends the request itself; the
-    # child of another kills the keeper, from which all programs descend.
+    # Its child connects and is gone, before it sends the request itself;
+    # another kills the keeper, from which all programs descend, if it may.
     HIDES = ("import os, socket, subprocess, sys, time\n"
              "path, linectl, heard = sys.argv[1:]\n"
              "s = socket.socket(socket.AF_UNIX)\n"
@@ -731,7 +731,8 @@ class Rights(Exec):
              "keeper = os.getppid()\n"
              "if os.fork() == 0:\n"
              "    os.setsid()\n"
-             "    os.kill(keeper, 9)\n"
+             "    try: os.kill(keeper, 9)\n"
+             "    except PermissionError: keeper = 0\n"
              "    while os.path.exists('/proc/%d/fd/0' % keeper):\n"
              "        time.sleep(0.01)\n"
              "    with open(heard + '.new', 'w') as f:\n"
@@ -739,18 +740,71 @@ class Rights(Exec):
              "                       stdout=f, stderr=f)\n"
              "    os.rename(heard + '.new', heard)\n"
              "    os._exit(0)\n"
-             "time.sleep(60)\n")
+             "os.wait()\n")
 
     def test_a_program_that_hides_has_no_rights_either(self):
         socket = self.path("control")
         self.start("control { socket = \"%s\" }\n" % socket + self.bot(
             [PYTHON, self.script(self.HIDES), socket, LINECTL, self.heard],
-            "\t\tmode = each"))
+            "\t\tmode = each\n\t\tkill-after = 100ms"))
         with Client(self.address) as a:
             self.assertIn("permission denied", a.line().decode())
         self.eventually(lambda: os.path.exists(self.heard), "its answer")
         with open(self.heard) as f:
             self.assertIn("permission denied", f.read())
+
+
+    # Says of each path whether it can be read.
+    READS = ("import os, sys\n"
+             "lined = os.getppid()\n"
+             "with open('/proc/%d/stat' % lined) as f:\n"
+             "    lined = int(f.read().rsplit(')', 1)[1].split()[1])\n"
+             "for path in sys.argv[1:]:\n"
+             "    try:\n"
+             "        open(path.replace('LINED', str(lined)), 'rb').read(1)\n"
+             "        print('read', path)\n"
+             "    except OSError as e:\n"
+             "        print(e.strerror, path)\n"
+             "os.mkdir('a')\n"
+             "os.mkdir('b')\n"
+             "open('a/file', 'w').close()\n"
+             "os.rename('a/file', 'b/file')\n"
+             "try: os.kill(lined, 0)\n"
+             "except OSError as e: print(e.strerror, 'kill')\n"
+             "print('end')\n")
+
+    def what_it_reads(self, options, *paths):
+        os.mkdir(self.path("data"))
+        os.chmod(self.path("data"), 0o777)
+        self.start(self.bot(
+            [PYTHON, self.script(self.READS, "data/reads.py")] + list(paths),
+            "\t\tmode = each\n\t\tdirectory = \"%s\"\n%s"
+            % (self.path("data"), options)))
+        with Client(self.address) as a:
+            said = a.rest().decode().splitlines()
+        self.assertEqual(said[-1], "end", said)
+        if landlock_version() >= 6:
+            self.assertEqual(said[-2], "Operation not permitted kill")
+        return said[:len(paths)]
+
+    @unittest.skipUnless(landlock_version() > 0, "no Landlock here")
+    def test_what_it_may_read(self):
+        key, config = self.path("key.pem"), self.path("lined.conf")
+        self.write("secret", "key.pem", workers=None)
+        given = self.path("given")
+        self.write("given", "given", workers=None)
+        said = self.what_it_reads(
+            "\t\treadable = { \"%s\", \"%s\" }" % (self.path("data"), given),
+            given, "/dev/null", key, config, "/etc/passwd",
+            "/proc/LINED/root" + key)
+        self.assertEqual([line.split(" /")[0] for line in said],
+                         ["read", "read"] + 4 * ["Permission denied"])
+
+    @unittest.skipUnless(landlock_version() > 1, "no Landlock here")
+    def test_it_may_not_trace_lined(self):
+        said = self.what_it_reads("", "/etc/passwd", "/proc/LINED/mem")
+        self.assertEqual(said, ["read /etc/passwd",
+                                "Permission denied /proc/LINED/mem"])
 
 
 class Ends(Exec):
@@ -824,14 +878,18 @@ class Errors(Exec):
         code, said = self.check(
             self.bot(["no-such-program"], "\t\tdirectory = \"/no/such\"") +
             self.bot(["/etc/passwd"], name="b", port=free_port()) +
-            self.bot(["bin/cat"], name="c", port=free_port()))
+            self.bot(["bin/cat"], name="c", port=free_port()) +
+            self.bot(["cat"], "\t\treadable = { \"x\", \"/no/such\" }",
+                     name="d", port=free_port()))
         self.assertEqual(code, 1)
         for text in ('lined.conf:6: service "bot": exec: command: '
                      "no-such-program: not found in ",
                      'exec: directory: /no/such: No such file',
                      'service "b": exec: command: /etc/passwd: not executable',
                      'service "c": exec: command: bin/cat: a path must be '
-                     "absolute"):
+                     "absolute",
+                     'service "d": exec: readable: x: a path must be absolute',
+                     'service "d": exec: readable: /no/such: No such file'):
             self.assertIn(text, said)
 
     def test_a_program_that_is_gone_later(self):

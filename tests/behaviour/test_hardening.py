@@ -3,7 +3,6 @@
 """The rights that lined gives up at its start, tried from a module that wants
 them; and that everything goes on without them: reloads that read new files and
 load modules, sockets in new directories, programs, devices."""
-import ctypes
 import errno
 import glob
 import os
@@ -17,18 +16,13 @@ import subprocess
 import tempfile
 import unittest
 
-from lined_test import LINED, PATIENCE, TOP, Client, DaemonTest, free_port, main
-from lined_test import service
+from lined_test import LINED, PATIENCE, TOP, Client, DaemonTest, free_port
+from lined_test import landlock_version, main, service
 
 DENIED = "Permission denied"
 REFUSED = "Operation not permitted"
 FAMILY = "Address family not supported by protocol"
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def kernel_has_landlock():
-    create_ruleset = 444
-    return ctypes.CDLL(None).syscall(create_ruleset, None, 0, 1) > 0
 
 
 def has_seccomp():
@@ -102,7 +96,7 @@ class Hardening(DaemonTest):
         self.assertGreaterEqual(len(values), 5)
         self.assertEqual(set(values), {"1"})
 
-    @unittest.skipUnless(kernel_has_landlock(), "no Landlock here")
+    @unittest.skipUnless(landlock_version() > 0, "no Landlock here")
     def test_module_cannot_write_remove_or_execute(self):
         self.start_tries()
         new = self.path("new")
@@ -118,7 +112,7 @@ class Hardening(DaemonTest):
                     "write /dev/null", "bind " + self.path("new.sock"),
                     "thread")
 
-    @unittest.skipUnless(kernel_has_landlock(), "no Landlock here")
+    @unittest.skipUnless(landlock_version() > 0, "no Landlock here")
     def test_module_writes_where_the_config_says(self):
         os.mkdir(self.path("data"))
         os.chmod(self.path("data"), 0o777)
@@ -298,7 +292,8 @@ class Processes(unittest.TestCase):
     def ask_keeper(self, fds=()):
         """The kind, number and errno of its report on a program that is not
         there."""
-        request = struct.pack("=IIiiIIQQQ", 0, 7, 0, 0, 0, 0, 0, 0, 0)
+        request = struct.pack("=IIiiIIIIQQQ", 0, 7, 0, 0, 0, 0, 0, 0, 0,
+                              0, 0)
         socket.send_fds(self.sock, [request + b"/nowhere\0/\0"], fds)
         report = struct.unpack("=IIiiii", self.sock.recv(100))
         return report[0], report[1], report[3]

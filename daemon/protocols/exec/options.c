@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <lined/program.h>
 
@@ -30,6 +31,7 @@ const struct lined_option exec_option_table[] = {
 	{LINED_OPTION("environment", LIST, struct exec_options, environment)},
 	{LINED_OPTION("directory", STRING, struct exec_options, directory),
 	 .fallback = "/"},
+	{LINED_OPTION("readable", LIST, struct exec_options, readable)},
 	{LINED_OPTION("restart-max", DURATION, struct exec_options,
 		      restart_max_ms),
 	 .fallback = "1m", .min = 1000, .max = 86400000},
@@ -89,6 +91,23 @@ static void options_check_environment(struct lined_check *check,
 	}
 }
 
+static void options_check_readable(struct lined_check *check,
+				   const struct exec_options *options)
+{
+	size_t i;
+
+	for (i = 0; i < options->readable.count; i++) {
+		const char *path = options->readable.items[i];
+
+		if (path[0] != '/')
+			lined_check_error(check, "readable",
+					  "%s: a path must be absolute", path);
+		else if (access(path, F_OK) < 0)
+			lined_check_error(check, "readable", "%s: %s", path,
+					  strerror(errno));
+	}
+}
+
 void exec_options_check(struct lined_check *check, const void *arg)
 {
 	const struct exec_options *options = arg;
@@ -96,6 +115,7 @@ void exec_options_check(struct lined_check *check, const void *arg)
 
 	options_check_command(check, options);
 	options_check_environment(check, options);
+	options_check_readable(check, options);
 	if (options->directory[0] != '/')
 		lined_check_error(check, "directory",
 				  "%s: a path must be absolute",

@@ -21,7 +21,7 @@ enum exec_stdout {
 };
 
 struct exec_options {
-	struct lined_option_list command, environment;
+	struct lined_option_list command, environment, readable;
 	enum exec_mode mode;
 	enum exec_stdout stdout_kind;
 	int64_t programs; /* see exec_options_programs() */

@@ -349,7 +349,7 @@ static int program_launch(struct exec_program *program,
 		.terminal = options->stdout_kind == EXEC_STDOUT_PTY,
 		.keep_input = keep_unread,
 	};
-	const char **arguments, **environment;
+	const char **arguments, **environment, **readable = NULL;
 	int ends[4], error;
 
 	if (lined_program_find(options->command.items[0], path, sizeof(path)) <
@@ -358,9 +358,13 @@ static int program_launch(struct exec_program *program,
 	arguments = list_join(NULL, &options->command, NULL);
 	environment =
 		list_join(PATH_VARIABLE, &options->environment, variables);
-	if (arguments != NULL && environment != NULL) {
+	if (options->readable.count > 0)
+		readable = list_join(NULL, &options->readable, NULL);
+	if (arguments != NULL && environment != NULL &&
+	    (options->readable.count == 0 || readable != NULL)) {
 		spec.arguments = arguments;
 		spec.environment = environment;
+		spec.readable = readable;
 		program->process =
 			lined_program_start(program->service, &spec, ends,
 					    program_process_ended, program);
@@ -368,6 +372,7 @@ static int program_launch(struct exec_program *program,
 	error = errno;
 	free(arguments);
 	free(environment);
+	free(readable);
 	errno = error;
 	if (program->process == NULL)
 		return -1;

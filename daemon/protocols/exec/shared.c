@@ -206,6 +206,8 @@ static char *options_text(const struct exec_options *options)
 		fprintf(out, "%s\n", options->command.items[i]);
 	for (i = 0; i < options->environment.count; i++)
 		fprintf(out, "\t%s\n", options->environment.items[i]);
+	for (i = 0; i < options->readable.count; i++)
+		fprintf(out, " %s\n", options->readable.items[i]);
 	fprintf(out, "%s %d %zu %" PRId64 " %" PRId64 " %" PRId64 "\n",
 		options->directory, (int)options->stdout_kind,
 		exec_options_programs(options), options->memory,
