@@ -72,6 +72,8 @@ class Without(DaemonTest):
             port = free_port()
             daemon = self.start(service("echo", "tcp://127.0.0.1:%d" % port),
                                 workers=workers)
+            if daemon.is_sanitized():
+                self.skipTest("a sanitizer has threads of its own")
             # The main thread, the one that writes the log, and the workers.
             self.eventually(lambda: len(thread_names(daemon)) == 2 + (
                 workers if workers > 1 else 0), "the threads")

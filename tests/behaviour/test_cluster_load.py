@@ -53,6 +53,7 @@ class Ears:
 
     def __init__(self, client):
         self.client = client
+        self.client.sock.settimeout(None)
         self.numbers = []
         self.ended = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
