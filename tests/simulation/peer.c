@@ -80,12 +80,19 @@ bool peer_is_open(const struct peer *peer)
 	       peer->opens == 1 && !peer->was_reset && !peer->was_ended;
 }
 
+/* Perhaps it did not take what lined had to say for as long as lined waits. */
+static bool peer_was_given_up(const struct peer *peer)
+{
+	return peer->closed_ns >= peer->accepted_ns + 30 * WORLD_SECOND_NS;
+}
+
 bool peer_was_heard(const struct peer *peer)
 {
 	if (peer_is_open(peer))
 		return peer->out_len == 0;
 	return peer->finished && !peer->was_reset && peer->opens == 1 &&
-	       peer->closes == 1 && peer->reason == LINED_CLOSE_PEER;
+	       peer->closes == 1 && peer->reason == LINED_CLOSE_PEER &&
+	       !peer_was_given_up(peer);
 }
 
 bool peer_server_was_heard(const struct peer *peer)
@@ -233,12 +240,6 @@ static void peer_take_bytes(struct peer *peer, const char *bytes, size_t len)
 		peer->kind->hear(peer, peer->line, peer->line_len);
 		peer->line_len = 0;
 	}
-}
-
-/* Perhaps it did not take what lined had to say for as long as lined waits. */
-static bool peer_was_given_up(const struct peer *peer)
-{
-	return peer->closed_ns >= peer->accepted_ns + 30 * WORLD_SECOND_NS;
 }
 
 /* The other side closes behind whole lines if it has not given up. */
