@@ -142,10 +142,6 @@ static void scene_hub(const char *name, const char *other, unsigned port)
 {
 	bool history = world_once_in(2);
 
-	/* Known: lines that were held come into the history of their reader's
-	 * worker before those that are still on their way to it. */
-	if (scene.held && scene.workers > 1)
-		history = false;
 	scene_service(name, other, "relay", port);
 	scene_add(" relay { history = %u", history ? world_between(1, 30) : 0);
 	if (scene.shared)

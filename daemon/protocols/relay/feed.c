@@ -168,6 +168,14 @@ static uint64_t feed_now_ms(const struct relay *relay)
 		lined_service_dispatcher(relay->service));
 }
 
+/* Whether the message, which was published earlier, comes behind lines that
+ * were held. */
+static bool feed_is_late(const struct relay *relay)
+{
+	return relay->held_since != 0 &&
+	       lined_bus_is_before(relay->service, relay->held_since);
+}
+
 /* Delivers to all members but the sender; or to one member. */
 static void feed_deliver(struct relay *relay,
 			 const struct relay_message *message,
@@ -184,7 +192,8 @@ static void feed_deliver(struct relay *relay,
 		    (client->since == 0 ||
 		     !lined_bus_is_before(relay->service, client->since)))
 			feed_send_message(client, message);
-	if (relay->options->history > 0)
+	if (relay->options->history > 0 &&
+	    (only != NULL || !feed_is_late(relay)))
 		feed_add_history(relay, message);
 	relay->fed_ms = feed_now_ms(relay);
 }
@@ -425,7 +434,7 @@ static void feed_members_changed(struct relay *relay)
 
 	if (!relay_topic_set_readers(relay, readers, &held, &since))
 		return;
-	relay->clients->since = since;
+	relay->clients->since = relay->held_since = since;
 	feed_give_held(relay->clients, &held);
 }
 
@@ -440,6 +449,8 @@ void relay_feed_join(struct relay *relay, struct relay_client *client)
 		relay->clients->prev = client;
 	relay->clients = client;
 	relay->client_count++;
+	/* The history may have lines that were held. */
+	client->since = relay->held_since;
 	feed_members_changed(relay);
 }
 
