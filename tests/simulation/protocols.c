@@ -98,7 +98,7 @@ static void protocols_handle_accept(struct lined_service *service,
 			 peer->id);
 	client->sock = sock;
 	client->peer = peer;
-	client->limit = 0;
+	client->limit = lined_socket_group(sock)->limits.send_queue;
 	protocols[i].own->handle_accept(service, sock);
 	lined_socket_set_handlers(sock, protocols_table(sock),
 				  lined_socket_arg(sock));
