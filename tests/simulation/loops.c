@@ -31,6 +31,7 @@ struct poller {
 	bool used, running, in_turn, asleep;
 	unsigned number;
 	uint64_t due_ns; /* while asleep */
+	uint64_t rests;  /* until this step */
 	struct lined_delegate *delegates[WATCHED];
 	unsigned modes[WATCHED];
 	unsigned count;
@@ -262,6 +263,7 @@ void loops_remove_main(struct lined_dispatcher *d)
 static bool loop_would_run(const struct poller *loop)
 {
 	return loop->running && !loop->in_turn &&
+	       loop->rests <= world_steps() &&
 	       (!loop->asleep || loop->due_ns <= world_now_ns() ||
 		poller_has_events(loop));
 }
@@ -292,6 +294,22 @@ void loops_main_calls(struct lined_dispatcher *d, bool begin)
 	/* The end of the turn in which the calls were made. */
 	if (!begin)
 		loop_turn(loop);
+}
+
+void loops_rest(void)
+{
+	struct poller *loop = &loops[world_below(LOOPS)];
+
+	if (loop->running)
+		loop->rests = world_steps() + world_below(300);
+}
+
+void loops_wake(void)
+{
+	unsigned i;
+
+	for (i = 0; i < LOOPS; i++)
+		loops[i].rests = 0;
 }
 
 bool loops_step(void)
@@ -328,6 +346,7 @@ static void threads_run(void)
 {
 	uint64_t due_ns;
 
+	loops_wake();
 	if (loops_step()) {
 		world_pass(world_below(20000));
 		return;

@@ -25,6 +25,11 @@ void loops_main_calls(struct lined_dispatcher *d, bool begin);
 /* While on, workers take longer than anybody waits for them. */
 void loops_stall(bool on);
 
+/* One of the dispatchers does not run for some steps: its thread waits for a
+ * CPU. All run again. */
+void loops_rest(void);
+void loops_wake(void);
+
 /* Runs a turn of a dispatcher that has something to do. False: none has. */
 bool loops_step(void);
 

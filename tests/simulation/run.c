@@ -142,6 +142,7 @@ static void run_stop(struct machine *machine, bool calm)
 	unsigned steps = 0;
 
 	trace("stop");
+	loops_wake();
 	machine_stop(machine);
 	while (!machine->stopped) {
 		if (steps++ == CALM_STEPS)
@@ -206,6 +207,8 @@ static void run_lively(struct run_counts *counts)
 			if (machine->life != 0)
 				machine_drain(machine);
 		}
+		if (world_once_in(100))
+			loops_rest();
 		if (i % 64 == 0)
 			run_check_bounds();
 		if (world_once_in(300))
@@ -250,6 +253,7 @@ static void run_settle(void)
 	unsigned i;
 
 	trace("nothing begins any more");
+	loops_wake();
 	if (machine_count > 1)
 		run_heal();
 	run_calm(CALM_NS);
