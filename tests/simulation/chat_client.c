@@ -148,8 +148,19 @@ static bool chat_has_asked(const struct peer *peer, const char *name)
 
 static void chat_answer_nick(struct peer *peer)
 {
+	peer->chat.answered = peer->chat.nicks[0];
 	peer->chat.nicks_asked--;
 	memmove(peer->chat.nicks, peer->chat.nicks + 1, peer->chat.nicks_asked);
+}
+
+/* What it took for the last answer was another's. */
+static void chat_ask_again(struct peer *peer)
+{
+	if (peer->chat.nick[0] == '\0' || peer->chat.nicks_asked == PEER_NICKS)
+		return;
+	memmove(peer->chat.nicks + 1, peer->chat.nicks, peer->chat.nicks_asked);
+	peer->chat.nicks[0] = peer->chat.answered;
+	peer->chat.nicks_asked++;
 }
 
 static void chat_take_name(struct peer *peer, const char *name)
@@ -204,6 +215,8 @@ static void chat_hear(struct peer *peer, char *text, size_t len)
 		chat_take_name(peer, a);
 	} else if (sscanf(text, "* %32s is taken: you are now %32s", a, b) ==
 		   2) {
+		if (strcmp(a, peer->chat.nick) != 0)
+			chat_ask_again(peer);
 		chat_take_name(peer, b);
 	} else if (sscanf(text, "* %32s is now %32s", a, b) == 2) {
 		if (strcmp(a, peer->chat.nick) == 0 &&

@@ -75,7 +75,7 @@ struct peer {
 		char nick[40]; /* "": not told yet */
 		/* Asked for and not answered yet, the first one first: of
 		 * chat_names. */
-		unsigned char nicks[PEER_NICKS];
+		unsigned char nicks[PEER_NICKS], answered;
 		unsigned nicks_asked;
 		bool lossy; /* lined has refused something */
 		bool quit;
