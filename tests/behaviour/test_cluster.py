@@ -112,7 +112,8 @@ class Chat(ClusterTest):
         alice = self.person(a, "alice")
         bob = self.person(b, "bob")
         carol = self.person(c, "carol")
-        alice.until(r"\* guest\d is now carol$")
+        for person in alice, bob:
+            person.until(r"\* guest\d is now carol$")
         for person in alice, bob, carol:
             self.assertEqual(person.who(), ["alice", "bob", "carol"])
         carol.say("/nick Alice")
