@@ -78,8 +78,8 @@ only '(^|[^a-z_>.])(pthread_create|thrd_create)[[:space:]]*\(' \
 	'daemon/threads/worker\.c|daemon/log/log_writer\.c|daemon/threads/verifier\.c|lib/resolver\.c|daemon/net/broker_nats\.c' lib daemon tools
 case_is "only workers, the resolver, log writer, verifier and broker make threads"
 
-only '#[[:space:]]*include[[:space:]]*[<"]nats' 'daemon/net/broker_nats\.c' lib daemon tools
-case_is "only broker_nats.c includes nats.h"
+only '#[[:space:]]*include[[:space:]]*[<"]nats/' 'daemon/net/nats_priv\.h' lib daemon tools
+case_is "only nats_priv.h includes nats.h"
 
 only '(^|[^a-z_>.])(v?syslog|openlog|perror|v?f?printf|puts|fputs)[[:space:]]*\(' \
 	'-' lib
