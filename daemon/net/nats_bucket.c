@@ -18,6 +18,30 @@
 /* ---- making ----------------------------------------------------------------
  */
 
+/* The lease of before may be changed when no node has one. */
+static bool nats_change_lease(struct nats_link *link, int64_t lease_ns)
+{
+	jsStreamInfo *info = NULL;
+	jsStreamConfig *config;
+	char stream[80];
+	natsStatus s;
+
+	snprintf(stream, sizeof(stream), "KV_%s",
+		 link->broker->buckets[BROKER_NODES]);
+	s = js_GetStreamInfo(&info, link->js, stream, NULL, NULL);
+	if (s == NATS_OK && info->State.Msgs > 0)
+		s = NATS_ERR;
+	if (s == NATS_OK) {
+		config = info->Config;
+		config->MaxAge = lease_ns;
+		if (config->Duplicates > lease_ns)
+			config->Duplicates = lease_ns;
+		s = js_UpdateStream(NULL, link->js, config, NULL, NULL);
+	}
+	jsStreamInfo_Destroy(info);
+	return s == NATS_OK;
+}
+
 static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 {
 	struct nats_broker *broker = link->broker;
@@ -37,6 +61,11 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 	if (s == NATS_OK)
 		return true;
 	nats_explain(why, s, broker->buckets[bucket]);
+	if (config.TTL != 0 &&
+	    (strstr(why, "is different") != NULL ||
+	     strstr(why, "already in use") != NULL) &&
+	    nats_change_lease(link, config.TTL))
+		return true;
 	if (s == NATS_NO_RESPONDERS || s == NATS_NO_SERVER_SUPPORT)
 		nats_link_end(link, "JetStream: not enabled");
 	else

@@ -69,6 +69,13 @@ class Trouble(TroubleTest):
         self.cut_off(nats.url(), "cluster: .*lease must be the same on every "
                      "node", name="node-b")
 
+    def test_lease_is_changed_when_no_node_has_one(self):
+        nats = Nats(self)
+        self.lease = "1s"
+        self.node("node-a", nats.url()).stop()
+        self.lease = "2s"
+        self.node("node-a", nats.url())
+
     def test_node_has_another_version(self):
         nats = Nats(self)
         a = self.node("node-a", nats.url())
