@@ -479,9 +479,9 @@ enum exit_code daemon_run(const struct cmdline *cmdline)
 		fprintf(stderr, "lined: detach: %s\n", strerror(errno));
 		return EXIT_NOT_STARTED;
 	}
-	if (daemon.modules == NULL || reload_open_log(cmdline, NULL) < 0) {
+	if (daemon.modules == NULL) {
 		fprintf(stderr, "lined: %s\n", strerror(ENOMEM));
-	} else {
+	} else if (reload_open_log(cmdline, NULL) == 0) {
 		log_copy_errors(true);
 		current_code_init(&daemon.code, &daemon.server, daemon.modules);
 		crash_watch(&daemon.code.reporter);

@@ -193,7 +193,10 @@ int reload_open_log(const struct cmdline *cmdline, const struct conf *conf)
 {
 	struct log_settings settings = reload_log_settings(cmdline, conf);
 
-	return log_open(&settings);
+	if (log_open(&settings) == 0)
+		return 0;
+	log_err("log: %s", strerror(errno));
+	return -1;
 }
 
 /* Compares the level with the current one, which `linectl log` may have set: a

@@ -46,7 +46,7 @@ struct conf *reload_read(const struct reload *reload, bool check_names,
 void reload_add_errors(struct report *report, const struct conf_errors *errors);
 
 /* Opens the log, or changes the settings of the open one. conf NULL: the config
- * has not been read. -1 and errno. */
+ * has not been read. -1: logged. */
 int reload_open_log(const struct cmdline *cmdline, const struct conf *conf);
 
 /* Applies the first config to the server. -1: logged. */
