@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which rights are given up, in which order, and the report of it.
- * hardening_linux.c and hardening_seccomp.c give them up.
+ * hardening_landlock.c and hardening_seccomp.c give them up.
  */
 #include "config.h"
 

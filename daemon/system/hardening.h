@@ -41,7 +41,7 @@ int hardening_apply(const struct hardening *wanted, const char *removable,
 
 #ifdef HAVE_LANDLOCK
 
-/* Passes over a path of `writable` that is not there. */
+/* Passes over a path of `writable` that cannot be opened. */
 int hardening_landlock(const struct hardening *wanted, const char **why);
 
 /*
