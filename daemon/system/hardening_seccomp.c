@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <linux/sched.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,13 @@
 #include <termios.h>
 
 #include "system/sanitized.h"
+
+/* clone(2) on s390 begins with the stack. */
+#ifdef __s390__
+#define CLONE_FLAGS_AT 1
+#else
+#define CLONE_FLAGS_AT 0
+#endif
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -159,8 +167,7 @@ static int seccomp_forbid_sockets(scmp_filter_ctx filter)
 				SCMP_A2(SCMP_CMP_NE, 0 /* NETLINK_ROUTE */, 0));
 }
 
-/* Threads and forks only. The flags of clone3(2) are in memory, where a filter
- * does not see them; without it libc takes clone(2). */
+/* Threads and forks only. */
 static int seccomp_forbid_namespaces(scmp_filter_ctx filter)
 {
 	static const uint64_t flags[] = {
@@ -173,10 +180,9 @@ static int seccomp_forbid_namespaces(scmp_filter_ctx filter)
 	for (i = 0; i < COUNT(flags) && result == 0; i++)
 		result = seccomp_rule_add(
 			filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-			SCMP_A0(SCMP_CMP_MASKED_EQ, flags[i], flags[i]));
-	return result < 0 ? result
-			  : seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
-					     SCMP_SYS(clone3), 0);
+			SCMP_CMP(CLONE_FLAGS_AT, SCMP_CMP_MASKED_EQ, flags[i],
+				 flags[i]));
+	return result;
 }
 
 /* personality(2) may be asked, and a terminal must not be typed at. */
@@ -193,30 +199,48 @@ static int seccomp_forbid_arguments(scmp_filter_ctx filter)
 						     0xffffffff, TIOCSTI));
 }
 
-int hardening_seccomp(const struct hardening *wanted, const char **why)
+/* The flags of clone3(2) are in memory, where a filter does not see them;
+ * without it libc takes clone(2), for each thread. */
+static int seccomp_forbid_clone3(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
+				SCMP_SYS(clone3), 0);
+}
+
+/* One filter, of these rules; log: audit has what it forbids. */
+static int seccomp_apply(int (*const *rules)(scmp_filter_ctx filter), bool log)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	int result = -ENOMEM;
+	int result = filter == NULL ? -ENOMEM : 0;
 
-	(void)wanted;
 	if (filter != NULL) {
 		/* Whether privileges are given up is not decided here. */
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-		seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
+		seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, log);
 		/* A tree, not a list. */
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-		result = seccomp_forbid_names(filter);
 	}
-	if (result == 0)
-		result = seccomp_forbid_sockets(filter);
-	if (result == 0)
-		result = seccomp_forbid_namespaces(filter);
-	if (result == 0)
-		result = seccomp_forbid_arguments(filter);
+	for (; result == 0 && *rules != NULL; rules++)
+		result = (*rules)(filter);
 	if (result == 0)
 		result = seccomp_load(filter);
 	seccomp_release(filter);
+	return result;
+}
+
+int hardening_seccomp(const struct hardening *wanted, const char **why)
+{
+	static int (*const forbid[])(scmp_filter_ctx) = {
+		seccomp_forbid_names, seccomp_forbid_sockets,
+		seccomp_forbid_namespaces, seccomp_forbid_arguments, NULL};
+	static int (*const no_clone3[])(scmp_filter_ctx) = {
+		seccomp_forbid_clone3, NULL};
+	int result = seccomp_apply(no_clone3, false);
+
+	(void)wanted;
+	if (result == 0)
+		result = seccomp_apply(forbid, true);
 	if (result == 0)
 		return 0;
 	*why = result == -EACCES || result == -EPERM
