@@ -5,10 +5,13 @@ the node serves its own clients. Reloads of the section `cluster`."""
 import socket
 import time
 
+import os
+import re
+
 from certificates import Authority
 from cluster_test import ClusterTest, Nats, Person, Proxy, Wire, chat
 from cluster_test import thread_names
-from lined_test import free_port, main
+from lined_test import TOP, free_port, main
 
 
 class TroubleTest(ClusterTest):
@@ -61,6 +64,20 @@ class Trouble(TroubleTest):
         self.cut_off(nats.url(), "the user may not do this: Permissions "
                      r"Violation for Publish to \"\$JS",
                      '\tuser = "u"\n\tpassword = "p"\n')
+
+    def test_permissions_that_are_needed(self):
+        with open(os.path.join(TOP, "doc/cluster.md")) as f:
+            users = re.search(r"(?s)    authorization \{ users = .*?\] \}\n",
+                              f.read()).group(0)
+        nats = Nats(self, config=users)
+        user = '\tuser = "lined"\n\tpassword = "secret"\n'
+        a = self.node("node-a", nats.url(), more=user)
+        b = self.node("node-b", nats.url(), more=user)
+        alice, bob = self.person(a, "alice"), self.person(b, "bob")
+        self.eventually(lambda: alice.who() == ["alice", "bob"], "bob")
+        bob.say("hello")
+        alice.until(r"\[lobby\] <bob> hello$")
+        self.assertFalse(a.logged("Violation") + b.logged("Violation"))
 
     def test_lease_is_another_one(self):
         nats = Nats(self)
