@@ -202,7 +202,11 @@ class Person(Client):
     def until(self, pattern):
         """Reads lines until one matches."""
         while True:
-            line = self.line().decode().rstrip("\n")
+            line = self.line().decode()
+            if not line.endswith("\n"):
+                raise AssertionError("closed before %r, after %r"
+                                     % (pattern, self.heard[-20:]))
+            line = line.rstrip("\n")
             self.heard.append(line)
             found = re.match(pattern, line)
             if found:
