@@ -107,6 +107,8 @@ class Without(DaemonTest):
 
 
 class Chat(ClusterTest):
+    workers = 1
+
     def test_people_of_all_nodes_are_in_one_room(self):
         a, b, c = self.nodes(Nats(self).url())
         alice = self.person(a, "alice")
@@ -189,6 +191,10 @@ class Chat(ClusterTest):
         self.assertEqual(len(seen[0]), 300)
         self.assertEqual(seen[0], seen[1])
         self.assertEqual(seen[0], seen[2])
+
+
+class ChatOfFourWorkers(Chat):
+    workers = 4
 
 
 class Cut(ClusterTest):
