@@ -102,7 +102,12 @@ bool helper_is_there(void)
 
 pid_t helper_process(void)
 {
-	return helper.there ? helper.pid : 0;
+	pid_t pid;
+
+	pthread_mutex_lock(&helper.lock);
+	pid = helper.sock >= 0 ? helper.pid : 0;
+	pthread_mutex_unlock(&helper.lock);
+	return pid;
 }
 
 /* It has ended, or does not answer: a later answer would be taken for that of
@@ -172,10 +177,12 @@ int helper_open(const char *removable)
 	    self_spawn(&helper.pid, SELF_HELPER, fds) == 0) {
 		close(ends[1]);
 		helper.sock = ends[0];
-		helper.there = true;
 		/* The first is the only one that it takes. */
-		return helper_ask_path(HELPER_REMOVABLE,
-				       removable != NULL ? removable : "", &fd);
+		helper.there =
+			helper_ask_path(HELPER_REMOVABLE,
+					removable != NULL ? removable : "",
+					&fd) == 0;
+		return helper.there ? 0 : -1;
 	}
 	error = errno;
 	close(ends[0]);
