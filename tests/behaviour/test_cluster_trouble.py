@@ -12,6 +12,7 @@ from certificates import Authority
 from cluster_test import ClusterTest, Nats, Person, Proxy, Wire, chat
 from cluster_test import thread_names
 from lined_test import TOP, free_port, main
+from nats_keys import Keys
 
 
 class TroubleTest(ClusterTest):
@@ -57,6 +58,20 @@ class Trouble(TroubleTest):
         self.node("node-a", nats.url(), more='\ttoken = "right"\n')
         self.cut_off(nats.url(), "token or credentials are wrong",
                      '\ttoken = "wrong"\n')
+
+    def test_credentials(self):
+        keys = Keys(self.dir)
+        nats = Nats(self, config=keys.config())
+        keys.credentials(self.path("good.creds"))
+        self.node("node-a", nats.url(), more='\tcredentials = "good.creds"\n')
+        Keys(self.dir).credentials(self.path("bad.creds"))
+        self.cut_off(nats.url(), "token or credentials are wrong: "
+                     "Authorization Violation",
+                     '\tcredentials = "bad.creds"\n', "node-b")
+        with open(self.path("none.creds"), "w") as f:
+            f.write("nothing\n")
+        self.cut_off(nats.url(), r"no nkey user seed found in .*/none\.creds",
+                     '\tcredentials = "none.creds"\n', "node-c")
 
     def test_user_may_not_publish(self):
         nats = Nats(self, config='authorization { users = [ { user: u, '
