@@ -203,7 +203,6 @@ fail:
 void websocket_accept(struct lined_socket *sock, size_t request_len,
 		      const char *response, size_t len, uint32_t ping_ms)
 {
-	const struct iovec piece = {(void *)(uintptr_t)response, len};
 	struct websocket *ws = websocket_of(sock);
 	char *smaller;
 
@@ -217,8 +216,8 @@ void websocket_accept(struct lined_socket *sock, size_t request_len,
 	websocket_charge(sock);
 	ws->ping_ms = ping_ms;
 	ws->ping_at = socket_now(sock) + ping_ms;
-	if (stream_sendv(sock, &piece, 1, len) < 0) {
-		socket_end(sock, LINED_CLOSE_ERROR, errno);
+	if (websocket_queue(sock, response, len) < 0) {
+		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
 		return;
 	}
 	socket_established(sock, &transport_websocket);

@@ -74,7 +74,8 @@ int websocket_send_shared(struct lined_socket *sock,
 			  size_t len);
 void websocket_flush(struct lined_socket *sock);
 
-/* Queues a frame whatever the limit; it is not dropped. -1/ENOMEM. */
+/* Queues a frame, or a response, whatever the limit; it is not dropped.
+ * -1/ENOMEM. */
 int websocket_queue(struct lined_socket *sock, const void *bytes, size_t len);
 /* Makes the last message of a text without terminator. -1/ENOMEM. */
 int websocket_end_partial(struct lined_socket *sock);

@@ -53,19 +53,31 @@ static void accept_at_once(struct lined_socket *sock, const char *request,
 	websocket_accept(sock, len, "OK", 2, 60000);
 }
 
-static void open_case(struct web_case *c)
+static void accept_later(struct lined_socket *sock, const char *request,
+			 size_t len)
+{
+	(void)sock;
+	(void)request;
+	(void)len;
+}
+
+static void open_with(struct web_case *c, websocket_request *request)
 {
 	memset(c, 0, sizeof(*c));
 	kernel_room = SIZE_MAX;
 	c->d = support_dispatcher();
 	c->sock = support_pair_in_group(c->d, &recorder_handlers, &c->recorder,
 					&c->group, &c->peer);
-	ck_assert_int_eq(websocket_begin(c->sock, "?", 1, 5000, accept_at_once),
-			 0);
-	support_expect(c->d, c->peer, "OK");
+	ck_assert_int_eq(websocket_begin(c->sock, "?", 1, 5000, request), 0);
 	c->kernel = transport_stream;
 	c->kernel.send = kernel_send;
 	websocket_of(c->sock)->lower = &c->kernel;
+}
+
+static void open_case(struct web_case *c)
+{
+	open_with(c, accept_at_once);
+	support_expect(c->d, c->peer, "OK");
 }
 
 static void close_case(struct web_case *c)
@@ -117,6 +129,21 @@ static void wait_for_queue(struct web_case *c)
 }
 
 /* ---- half sent, or to be dropped ----------------------------------------- */
+
+START_TEST(response_is_not_dropped)
+{
+	struct web_case c;
+
+	open_with(&c, accept_later);
+	kernel_room = 0;
+	websocket_accept(c.sock, 1, "OK", 2, 0);
+	overflow(&c);
+	kernel_room = SIZE_MAX;
+	EXPECT(&c, "OK\x81\x11"
+		   "0123456789 line 2");
+	close_case(&c);
+}
+END_TEST
 
 START_TEST(rest_of_an_answer_to_a_ping_is_not_dropped)
 {
@@ -359,14 +386,6 @@ START_TEST(text_without_end_is_charged)
 }
 END_TEST
 
-static void wait_forever(struct lined_socket *sock, const char *request,
-			 size_t len)
-{
-	(void)sock;
-	(void)request;
-	(void)len;
-}
-
 START_TEST(request_is_charged)
 {
 	struct lined_dispatcher *d = support_dispatcher();
@@ -377,7 +396,7 @@ START_TEST(request_is_charged)
 
 	sock = support_pair(d, &recorder_handlers, &recorder, &peer);
 	before = d->pool.memory.held;
-	ck_assert_int_eq(websocket_begin(sock, "?", 1, 5000, wait_forever), 0);
+	ck_assert_int_eq(websocket_begin(sock, "?", 1, 5000, accept_later), 0);
 	ck_assert_int_ge(d->pool.memory.held, before + WEBSOCKET_REQUEST_MAX);
 	websocket_accept(sock, 0, "OK", 2, 0);
 	support_run_turns(d, 1);
@@ -398,6 +417,7 @@ static Suite *make_suite(void)
 	TCase *end = support_case(suite, "end");
 	TCase *counted = support_case(suite, "counted");
 
+	tcase_add_test(half, response_is_not_dropped);
 	tcase_add_test(half, rest_of_an_answer_to_a_ping_is_not_dropped);
 	tcase_add_test(half, rest_of_a_ping_is_not_dropped);
 	tcase_add_test(half, close_within_an_answer_to_a_ping_adds_nothing);
