@@ -431,8 +431,10 @@ static void cluster_ticked(struct lined_timer *timer)
 		cluster_begin(cluster);
 	nodes_tick(&cluster->nodes, now_us);
 	if (cluster->names.mode == NAMES_WAITING &&
-	    now_us > cluster->opened_us + (cluster->life != 0 ? JOIN_WAIT_US
-							      : FIRST_WAIT_US))
+	    (cluster->nodes.twin_logged ||
+	     now_us > cluster->opened_us + (cluster->life != 0
+						    ? JOIN_WAIT_US
+						    : FIRST_WAIT_US)))
 		cluster_be_alone(cluster, now_us);
 	/* The leases of the others have ended, as far as this node knows. */
 	if (cluster->names.mode == NAMES_ALONE && !cluster->forgot &&
