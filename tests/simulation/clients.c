@@ -7,6 +7,7 @@
 #include "clients.h"
 
 #include "account.h"
+#include "machine.h"
 #include "scenes.h"
 #include "world.h"
 
@@ -127,7 +128,8 @@ static void feed_hear(struct peer *peer, char *text, size_t len)
 		violated("feed %u: not for it: %s", peer->id, text);
 }
 
-/* With a backup it is not known here which of both feeds. */
+/* With a backup it is not known here which of both feeds. A service that ends
+ * discards what its upstream says. */
 static void feed_settled(struct peer *peer)
 {
 	unsigned i, k;
@@ -138,7 +140,9 @@ static void feed_settled(struct peer *peer)
 		const struct peer *other = &peers[i];
 
 		if (other->kind != &upstream_kind ||
-		    !peer_is_with(peer, other) || !peer_server_was_heard(other))
+		    !peer_is_with(peer, other) ||
+		    machine_service(other) == NULL ||
+		    !peer_server_was_heard(other))
 			continue;
 		for (k = 0; k < other->spoken; k++)
 			if (other->spoken_at[k] > peer->accepted_at &&

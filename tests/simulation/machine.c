@@ -80,6 +80,19 @@ uint64_t machine_service_key(const struct service *service)
 	return (uint64_t)machine->life << 32 | service->id;
 }
 
+const struct service *machine_service(const struct peer *peer)
+{
+	const struct machine *machine = machine_of_peer(peer);
+	const struct service *service;
+
+	if (machine == NULL)
+		return NULL;
+	list_for_each(service, &machine->server.services, link)
+		if (machine_service_key(service) == peer->service)
+			return service;
+	return NULL;
+}
+
 uint64_t machine_service_of(uint16_t port)
 {
 	const struct server *server = &machine_of_port(port)->server;
@@ -324,18 +337,14 @@ uint64_t machine_name_owner(const struct name_node *node)
 
 bool machine_owns(const struct peer *peer, const char *name)
 {
-	const struct machine *machine = machine_of_peer(peer);
-	const struct service *service;
-	const struct name_node *node;
+	const struct service *service = machine_service(peer);
+	const struct name_node *node =
+		service != NULL
+			? name_set_find(&service->registry->replicas[0].names,
+					name)
+			: NULL;
 
-	list_for_each(service, &machine->server.services, link) {
-		if (machine_service_key(service) != peer->service)
-			continue;
-		node = name_set_find(&service->registry->replicas[0].names,
-				     name);
-		return node != NULL && machine_name_owner(node) == peer->client;
-	}
-	return false;
+	return node != NULL && machine_name_owner(node) == peer->client;
 }
 
 static const struct peer *registry_client(uint64_t id)

@@ -65,6 +65,8 @@ void machine_check_counters(const struct machine *machine);
 /* When nothing moves: the same names on every worker, each of a client that is
  * there, and each client has its own. */
 void machine_check_registry(const struct machine *machine);
+/* A peer's service, if it is open; else NULL. */
+const struct service *machine_service(const struct peer *peer);
 /* Whether the client of a server that runs owns a name. */
 bool machine_owns(const struct peer *peer, const char *name);
 /* The client that owns a name. */

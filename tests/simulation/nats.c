@@ -57,7 +57,7 @@ struct nats {
 
 	/* Of the machine's network, whatever is open. */
 	bool cut;
-	uint64_t cut_ns, notice_ns, slow_ns;
+	uint64_t notice_ns, slow_ns;
 	struct broker_request *late, **last_late; /* of a link that was cut */
 };
 

@@ -71,7 +71,8 @@ bool peer_is_near(const struct peer *peer, const struct peer *other)
 bool peer_is_with(const struct peer *peer, const struct peer *other)
 {
 	return other->service == peer->service ||
-	       (peer->cluster != 0 && other->cluster == peer->cluster);
+	       (peer->cluster != 0 && other->cluster == peer->cluster &&
+		!peer_is_near(peer, other));
 }
 
 bool peer_is_open(const struct peer *peer)

@@ -129,7 +129,8 @@ bool peer_was_heard(const struct peer *peer);
 bool peer_server_was_heard(const struct peer *peer);
 /* Their machine is, or was, the same. */
 bool peer_is_near(const struct peer *peer, const struct peer *other);
-/* They are clients of one service, on whatever machines. */
+/* They are clients of one service, on whatever machines. On one machine it is
+ * not the one that takes its place, while it drains. */
 bool peer_is_with(const struct peer *peer, const struct peer *other);
 /* It is connected to a client of lined that no one has closed. */
 bool peer_is_open(const struct peer *peer);
