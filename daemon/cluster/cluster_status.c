@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the services and an operator ask of a cluster: who is primary, whether
+ * all nodes hear each other, and the counts. Changes nothing.
+ */
+#include "config.h"
+
+#include "cluster/cluster_priv.h"
+
+#include <stdint.h>
+
+/* Client ids: below 2^32, and above them the node; at most 2^52, because JSON
+ * readers count in doubles. */
+#define CLIENT_BASE_SHIFT 32
+#define CLIENT_BASE_MASK  UINT64_C(0xfffff)
+
+bool cluster_is_primary(const struct cluster *cluster)
+{
+	return cluster->nodes.is_primary;
+}
+
+bool cluster_is_whole(const struct cluster *cluster)
+{
+	/* Nobody is told of a cluster that begins. */
+	return cluster->names.mode == NAMES_WAITING ||
+	       (cluster->names.mode == NAMES_JOINED &&
+		nodes_are_whole(&cluster->nodes));
+}
+
+uint64_t cluster_client_base(const struct cluster *cluster)
+{
+	return (cluster->out.number & CLIENT_BASE_MASK) << CLIENT_BASE_SHIFT;
+}
+
+bool cluster_is_open(const struct cluster *cluster)
+{
+	return cluster != NULL && cluster->settings != NULL;
+}
+
+static size_t cluster_count_names(const struct cluster *cluster)
+{
+	const struct list *link = cluster->names.all.next;
+	size_t count = 0;
+
+	for (; link != &cluster->names.all; link = link->next)
+		count++;
+	return count;
+}
+
+void cluster_describe(const struct cluster *cluster,
+		      struct cluster_report *report)
+{
+	struct cluster_out *out =
+		(struct cluster_out *)(uintptr_t)&cluster->out;
+	const struct node *node;
+
+	*report = (struct cluster_report){
+		.name = cluster->nodes.name,
+		.server = cluster->settings->servers[0],
+		.trouble = cluster->trouble,
+		.up = cluster->names.mode == NAMES_JOINED,
+		.is_primary = cluster->nodes.is_primary,
+		.is_whole = cluster_is_whole(cluster),
+		.revision = cluster->names.applied,
+		.round_trip_us = cluster->nodes.round_trip_us,
+		.names = cluster_count_names(cluster),
+		.settled = cluster->names.settled,
+		.sent = atomic_load(&out->sent),
+		.unsent = atomic_load(&out->unsent),
+		.too_long = atomic_load(&out->too_long),
+		.received = cluster->received,
+		.late = cluster->late,
+		.waiting = cluster->waiting,
+		.backlog = cluster_out_backlog(out),
+	};
+	list_for_each(node, &cluster->nodes.list, link) {
+		report->lost += node->lost;
+		report->nodes += !node->gone;
+	}
+	report->state = report->up                              ? "joined"
+			: cluster->nodes.state == NODES_DOWN    ? "cut off"
+			: cluster->nodes.state == NODES_PROBING ? "name in use"
+								: "joining";
+}
+
+void cluster_each_node(const struct cluster *cluster,
+		       void (*visit)(const struct cluster_node_report *node,
+				     void *arg),
+		       void *arg)
+{
+	uint64_t now_us = cluster_now_us();
+	const struct node *node;
+
+	list_for_each(node, &cluster->nodes.list, link) {
+		const struct cluster_node_report report = {
+			.name = node->name,
+			.state = node->gone      ? "gone"
+				 : node->foreign ? "other version"
+				 : node->missing ? "missing"
+						 : "there",
+			.is_primary = node->number == cluster->nodes.primary,
+			.silent_ms = (now_us - node->heard_us) / 1000,
+			.lost = node->lost,
+			.waiting = !list_is_empty(&node->waiting),
+		};
+
+		visit(&report, arg);
+	}
+}
