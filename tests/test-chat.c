@@ -191,6 +191,7 @@ static void go(struct lined_service *service, void *arg)
 	(void)arg;
 	registry_claim_ref(elsewhere);
 	elsewhere->copies[0].remove.handler(&elsewhere->copies[0].remove);
+	registry_claim_unref(elsewhere);
 }
 
 static void ask_for_guest(struct hall *hall, int client, const char *answer)

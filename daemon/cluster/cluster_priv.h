@@ -3,8 +3,8 @@
  * The parts that the cluster's files share. cluster.c takes the broker's
  * events, cluster_bus.c sends and delivers lines, cluster_registry.c turns
  * decisions about names into changes on the workers, cluster_out.c is the way
- * to the broker, cluster_status.c answers questions. nodes.c and names.c decide,
- * and know none of these.
+ * to the broker, cluster_status.c answers questions. nodes.c and names.c
+ * decide, and know none of these.
  */
 #ifndef CLUSTER_PRIV_H
 #define CLUSTER_PRIV_H
