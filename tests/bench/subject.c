@@ -188,7 +188,7 @@ static void write_config(const struct subject *subject, unsigned workers,
 		"\tlisten = { \"tcp://127.0.0.1:%u\", "
 		"\"ws://127.0.0.1:%u\", \"unix://%s\" }\n"
 		"\tweb { ping = 0 }\n"
-		"\tcluster = %s\n"
+		"%s"
 		"\tlimits {\n"
 		"\t\tclients = 20000\n"
 		"\t\tclients-per-address = 0\n"
@@ -197,7 +197,7 @@ static void write_config(const struct subject *subject, unsigned workers,
 		"\t}\n"
 		"}\n",
 		workers, protocol, protocol, subject->port, subject->web_port,
-		listen, nats != NULL ? "true" : "false", limits);
+		listen, nats != NULL ? "\tcluster = true\n" : "", limits);
 	if (fclose(file) != 0)
 		fail("%s: %s", path, strerror(errno));
 }
