@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server, its links, and the broker of each machine, see nats.h.
+ * The links to the server and the broker of each machine, see nats.h.
  */
 #include "config.h"
 
@@ -9,65 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bucket.h"
 #include "cluster/cluster_priv.h"
 #include "faults.h"
-#include "machine.h"
-#include "net/broker.h"
+#include "nats_priv.h"
 #include "world.h"
 
-#define MS_NS     UINT64_C(1000000)
 #define FRAME_MAX ((size_t)100000)
 
-/* What comes to a machine in its order. */
-enum {
-	WAY_FRAMES,
-	WAY_ANSWERS,
-	WAY_WATCHES, /* one for each bucket */
-	WAYS = WAY_WATCHES + BROKER_BUCKETS,
-};
+struct nats nats_of[MACHINES];
 
-struct way {
-	struct broker_event *first, **last;
-};
-
-/* The server's part of a watch. */
-struct watch {
-	uint64_t revision; /* told so far */
-	uint64_t last;     /* when the machine connected */
-	bool listed;
-};
-
-/* A machine's broker, and its link while it is up. */
-struct nats {
-	unsigned machine;
-	const struct broker_settings *settings; /* NULL: not open */
-	void (*event)(void *arg, struct broker_event *event);
-	void *arg;
-	uint64_t lease_ns;
-
-	bool up;         /* as the machine knows */
-	bool dead;       /* the machine is about to know that it is not */
-	bool subscribed; /* frames and watches come */
-	uint64_t life, retry_ns;
-	struct way ways[WAYS];
-	struct watch watches[BROKER_BUCKETS];
-	struct broker_request *first, **last; /* on the way to the server */
-	size_t backlog;
-
-	/* Of the machine's network, whatever is open. */
-	bool cut;
-	uint64_t notice_ns, slow_ns;
-	struct broker_request *late, **last_late; /* of a link that was cut */
-};
-
-static struct nats nats_of[MACHINES];
-static struct {
-	uint64_t life; /* of the buckets */
-	uint64_t back_ns;
-	bool answer_lost;
-	struct bucket buckets[BROKER_BUCKETS];
-} server;
+static bool answer_lost;
 
 static const char *const nats_buckets[BROKER_BUCKETS] = {
 	[BROKER_NAMES] = "names",
@@ -95,84 +46,6 @@ static void nats_emit_text(struct nats *nats, enum broker_event_kind kind,
 	nats_emit(nats, event);
 }
 
-static void way_add(struct way *way, struct broker_event *event)
-{
-	must(event != NULL);
-	event->next = NULL;
-	*way->last = event;
-	way->last = &event->next;
-}
-
-static struct broker_event *way_take(struct way *way)
-{
-	struct broker_event *event = way->first;
-
-	way->first = event->next;
-	if (way->first == NULL)
-		way->last = &way->first;
-	return event;
-}
-
-static void way_clear(struct way *way)
-{
-	while (way->first != NULL)
-		free(way_take(way));
-	way->last = &way->first;
-}
-
-/* ---- watches ------------------------------------------------------------ */
-
-static bool watch_list(struct nats *nats, enum broker_bucket which)
-{
-	struct broker_event *listed;
-
-	if (nats->watches[which].listed)
-		return false;
-	nats->watches[which].listed = true;
-	listed = broker_event_new(BROKER_LISTED, NULL, NULL, 0);
-	must(listed != NULL);
-	listed->bucket = which;
-	listed->revision = nats->watches[which].last;
-	way_add(&nats->ways[WAY_WATCHES + which], listed);
-	return true;
-}
-
-/* The server sends the next entry. */
-static bool watch_tell(struct nats *nats, enum broker_bucket which)
-{
-	struct watch *watch = &nats->watches[which];
-	struct bucket *bucket = &server.buckets[which];
-	const struct bucket_entry *entry = bucket_next(bucket, watch->revision);
-	struct broker_event *event;
-
-	if (!nats->subscribed)
-		return false;
-	if (entry == NULL)
-		return watch_list(nats, which);
-	watch->revision = entry->revision;
-	event = broker_event_new(entry->erased ? BROKER_ERASED : BROKER_STORED,
-				 entry->key, entry->data, entry->len);
-	must(event != NULL);
-	event->bucket = which;
-	event->revision = entry->revision;
-	way_add(&nats->ways[WAY_WATCHES + which], event);
-	/* The one that is said to be the last. */
-	if (bucket_next(bucket, watch->revision) == NULL)
-		watch_list(nats, which);
-	return true;
-}
-
-/* A mark that is purged was told before: only seconds later it is. */
-static void watch_tell_all(enum broker_bucket which)
-{
-	unsigned i;
-
-	for (i = 0; i < machine_count; i++)
-		while (nats_of[i].up && !nats_of[i].dead &&
-		       watch_tell(&nats_of[i], which))
-			;
-}
-
 /* ---- requests ----------------------------------------------------------- */
 
 static struct broker_request *nats_take_request(struct broker_request **first,
@@ -184,68 +57,6 @@ static struct broker_request *nats_take_request(struct broker_request **first,
 	if (*first == NULL)
 		*last = first;
 	return request;
-}
-
-static void nats_serve_frame(const struct nats *from,
-			     const struct broker_request *request)
-{
-	unsigned i;
-
-	for (i = 0; i < machine_count; i++) {
-		struct nats *nats = &nats_of[i];
-
-		if (nats != from && nats->up && !nats->dead && nats->subscribed)
-			way_add(&nats->ways[WAY_FRAMES],
-				broker_event_new(BROKER_FRAME, NULL,
-						 request->data, request->len));
-	}
-}
-
-/* from NULL: the link has gone, so nobody waits for an answer. */
-static void nats_serve_entry(struct nats *from,
-			     const struct broker_request *request)
-{
-	struct bucket *bucket = &server.buckets[request->bucket];
-	uint64_t found, revision;
-	struct broker_event *answer;
-
-	revision = bucket_write(bucket, request->key, request->expected,
-				request->kind == BROKER_ERASE, request->data,
-				request->len, &found);
-	trace("nats: m%d %s %s of %llu: %s %llu",
-	      from != NULL ? (int)from->machine : -1,
-	      request->kind == BROKER_ERASE ? "erases" : "stores", request->key,
-	      (unsigned long long)request->expected,
-	      revision != 0 ? "now" : "no, it is",
-	      (unsigned long long)(revision != 0 ? revision : found));
-	if (from == NULL)
-		return;
-	answer = broker_event_new(revision != 0 ? BROKER_DONE : BROKER_FAILED,
-				  NULL, NULL, 0);
-	must(answer != NULL);
-	answer->tag = request->tag;
-	answer->revision = revision != 0 ? revision : found;
-	way_add(&from->ways[WAY_ANSWERS], answer);
-}
-
-static void nats_serve(struct nats *from, struct broker_request *request,
-		       bool answered)
-{
-	switch (request->kind) {
-	case BROKER_SEND:
-		nats_serve_frame(from, request);
-		break;
-	case BROKER_STORE:
-	case BROKER_ERASE:
-		nats_serve_entry(answered ? from : NULL, request);
-		break;
-	case BROKER_PURGE:
-		watch_tell_all(request->bucket);
-		bucket_purge(&server.buckets[request->bucket], request->key,
-			     request->expected);
-		break;
-	}
-	free(request);
 }
 
 /* Returns how many lines there were in them. */
@@ -286,11 +97,6 @@ static uint64_t nats_leave_requests(struct nats *nats)
 
 /* ---- the link ----------------------------------------------------------- */
 
-static bool nats_server_is_there(void)
-{
-	return world_now_ns() >= server.back_ns;
-}
-
 static uint64_t nats_close_link(struct nats *nats)
 {
 	uint64_t unsent = nats_leave_requests(nats);
@@ -299,21 +105,20 @@ static uint64_t nats_close_link(struct nats *nats)
 	for (i = 0; i < WAYS; i++)
 		way_clear(&nats->ways[i]);
 	nats->up = nats->dead = nats->subscribed = false;
-	nats->retry_ns = world_now_ns() + 250 * MS_NS;
+	nats->retry_ns = world_now_ns() + 250 * NATS_MS_NS;
 	return unsent;
 }
 
 static bool nats_connect(struct nats *nats)
 {
 	struct broker_event *up;
-	unsigned i;
 
 	if (nats->up || world_now_ns() < nats->retry_ns)
 		return false;
 	if (nats->cut || !nats_server_is_there()) {
-		nats->retry_ns =
-			world_now_ns() +
-			world_between(250, nats->cut ? 2000 : 1000) * MS_NS;
+		nats->retry_ns = world_now_ns() +
+				 world_between(250, nats->cut ? 2000 : 1000) *
+					 NATS_MS_NS;
 		nats_emit_text(nats, BROKER_REFUSED,
 			       nats->cut ? "timeout" : "no server available",
 			       0);
@@ -322,13 +127,9 @@ static bool nats_connect(struct nats *nats)
 	trace("nats: m%u connects", nats->machine);
 	nats->up = true;
 	nats->life++;
-	memset(nats->watches, 0, sizeof(nats->watches));
-	for (i = 0; i < BROKER_BUCKETS; i++)
-		nats->watches[i].last = server.buckets[i].last;
-	server.buckets[BROKER_NODES].age_ns = nats->lease_ns;
 	up = broker_event_new(BROKER_UP, NULL, NULL, 0);
 	must(up != NULL);
-	up->number = server.life;
+	up->number = nats_server_accept(nats);
 	nats_emit(nats, up);
 	return true;
 }
@@ -361,7 +162,7 @@ static bool nats_request(struct nats *nats)
 		return false;
 	request = nats_take_request(&nats->first, &nats->last);
 	nats->backlog -= request->len;
-	nats_serve(nats, request, true);
+	nats_server_take(nats, request, true);
 	return true;
 }
 
@@ -370,8 +171,8 @@ static bool nats_late_request(struct nats *nats)
 	if (nats->late == NULL || nats->cut || !nats_server_is_there())
 		return false;
 	trace("nats: m%u: a late request", nats->machine);
-	nats_serve(nats, nats_take_request(&nats->late, &nats->last_late),
-		   false);
+	nats_server_take(nats, nats_take_request(&nats->late, &nats->last_late),
+			 false);
 	return true;
 }
 
@@ -426,7 +227,7 @@ static bool nats_step_link(struct nats *nats)
 
 		if (i < WAYS       ? nats_deliver(nats, i)
 		    : i == REQUEST ? nats_request(nats)
-				   : watch_tell(nats, i - TELL))
+				   : nats_server_tell(nats, i - TELL))
 			return true;
 	}
 	return nats_subscribe(nats);
@@ -466,7 +267,8 @@ static void nats_set_cut(struct nats *nats, bool cut)
 	trace("nats: the link of m%u is %s", nats->machine,
 	      cut ? "cut" : "whole again");
 	nats->cut = cut;
-	nats->notice_ns = world_now_ns() + world_between(2000, 3000) * MS_NS;
+	nats->notice_ns =
+		world_now_ns() + world_between(2000, 3000) * NATS_MS_NS;
 }
 
 /* A frame or an answer; what a watch misses is told again. */
@@ -478,7 +280,7 @@ static void nats_lose_event(struct nats *nats)
 	if (!nats->up || nats->dead || way->first == NULL)
 		return;
 	free(way_take(way));
-	server.answer_lost |= i == WAY_ANSWERS;
+	answer_lost |= i == WAY_ANSWERS;
 	nats_emit_text(nats, BROKER_TROUBLE, "this node is too slow", 0);
 }
 
@@ -488,10 +290,7 @@ static void nats_end_server(void)
 	unsigned i;
 
 	trace("nats: the server ends");
-	server.life = world_random() | 1;
-	server.back_ns = world_now_ns() + world_below(2000) * MS_NS;
-	for (i = 0; i < BROKER_BUCKETS; i++)
-		bucket_clear(&server.buckets[i]);
+	nats_server_die(world_below(2000) * NATS_MS_NS);
 	for (i = 0; i < machine_count; i++) {
 		nats_of[i].dead = nats_of[i].up;
 		nats_drop_late(&nats_of[i]);
@@ -526,7 +325,7 @@ void nats_trouble(void)
 	case 5:
 	case 6:
 	case 7:
-		nats->slow_ns = world_now_ns() + world_below(1500) * MS_NS;
+		nats->slow_ns = world_now_ns() + world_below(1500) * NATS_MS_NS;
 		break;
 	default:
 		nats_set_cut(nats, !nats->cut);
@@ -538,7 +337,7 @@ void nats_heal(void)
 {
 	unsigned i;
 
-	server.back_ns = 0;
+	nats_server_come_back();
 	nats_cut_all(false);
 	for (i = 0; i < machine_count; i++)
 		nats_of[i].slow_ns = 0;
@@ -546,7 +345,7 @@ void nats_heal(void)
 
 bool nats_lost_answer(void)
 {
-	return server.answer_lost;
+	return answer_lost;
 }
 
 void nats_lose_machine(unsigned machine)
@@ -573,7 +372,7 @@ static void *nats_open(const struct broker_settings *settings,
 	nats->settings = settings;
 	nats->event = event;
 	nats->arg = arg;
-	nats->lease_ns = lease_ms * MS_NS;
+	nats->lease_ns = lease_ms * NATS_MS_NS;
 	nats->retry_ns = 0;
 	return nats;
 }
@@ -647,11 +446,8 @@ void nats_begin(void)
 		for (k = 0; k < WAYS; k++)
 			nats->ways[k].last = &nats->ways[k].first;
 	}
-	server.life = 1;
-	server.back_ns = 0;
-	server.answer_lost = false;
-	for (k = 0; k < BROKER_BUCKETS; k++)
-		bucket_begin(&server.buckets[k]);
+	answer_lost = false;
+	nats_server_begin();
 }
 
 void nats_end(void)
@@ -660,6 +456,5 @@ void nats_end(void)
 
 	for (i = 0; i < machine_count; i++)
 		nats_drop_late(&nats_of[i]);
-	for (i = 0; i < BROKER_BUCKETS; i++)
-		bucket_clear(&server.buckets[i]);
+	nats_server_die(0);
 }

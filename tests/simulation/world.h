@@ -14,7 +14,7 @@
  *	sockets				net.c, syscalls.c
  *	the poller, wakeups, threads	loops.c
  *	clients, upstreams		peer.c and what stands on it
- *	nats-server and libnats		nats.c, bucket.c
+ *	nats-server and libnats		nats.c, nats_server.c, bucket.c
  *	the log				trace.c: into the trace
  *
  * One step (run.c) is a turn of one dispatcher, a packet that arrives, an act

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the links (nats.c) and the server (nats_server.c) share.
+ */
+#ifndef NATS_PRIV_H
+#define NATS_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "machine.h"
+#include "net/broker.h"
+
+#define NATS_MS_NS UINT64_C(1000000)
+
+/* What comes to a machine in its order. */
+enum {
+	WAY_FRAMES,
+	WAY_ANSWERS,
+	WAY_WATCHES, /* one for each bucket */
+	WAYS = WAY_WATCHES + BROKER_BUCKETS,
+};
+
+struct way {
+	struct broker_event *first, **last;
+};
+
+/* The server's part of a watch. */
+struct watch {
+	uint64_t revision; /* told so far */
+	uint64_t last;     /* when the machine connected */
+	bool listed;
+};
+
+/* A machine's broker, and its link while it is up. */
+struct nats {
+	unsigned machine;
+	const struct broker_settings *settings; /* NULL: not open */
+	void (*event)(void *arg, struct broker_event *event);
+	void *arg;
+	uint64_t lease_ns;
+
+	bool up;         /* as the machine knows */
+	bool dead;       /* the machine is about to know that it is not */
+	bool subscribed; /* frames and watches come */
+	uint64_t life, retry_ns;
+	struct way ways[WAYS];
+	struct watch watches[BROKER_BUCKETS];
+	struct broker_request *first, **last; /* on the way to the server */
+	size_t backlog;
+
+	/* Of the machine's network, whatever is open. */
+	bool cut;
+	uint64_t notice_ns, slow_ns;
+	struct broker_request *late, **last_late; /* of a link that was cut */
+};
+
+extern struct nats nats_of[MACHINES];
+
+/* The first event of a way, which is not empty. */
+struct broker_event *way_take(struct way *way);
+void way_clear(struct way *way);
+
+/* ---- nats_server.c ------------------------------------------------------ */
+
+void nats_server_begin(void);
+/* All buckets are lost. It is there again after this time. */
+void nats_server_die(uint64_t away_ns);
+void nats_server_come_back(void);
+bool nats_server_is_there(void);
+
+/* A machine has connected: its watches begin. Returns the life of the
+ * buckets. */
+uint64_t nats_server_accept(struct nats *nats);
+/* Sends the next entry of a bucket. False: there is none. */
+bool nats_server_tell(struct nats *nats, enum broker_bucket which);
+/* Takes over a request. Not answered: its link has gone. */
+void nats_server_take(struct nats *from, struct broker_request *request,
+		      bool answered);
+
+#endif
