@@ -157,7 +157,7 @@ static void put(char **at, uint64_t number, size_t bytes)
 		*(*at)++ = (char)(number >> (8 * bytes));
 }
 
-/* A frame with one line on the protocol's topic. */
+/* A frame with one message on the protocol's topic. */
 static void say_line(const uint8_t *data, size_t len)
 {
 	const char *topic =
@@ -177,6 +177,7 @@ static void say_line(const uint8_t *data, size_t len)
 	put(&at, topic_len, 1);
 	memcpy(at, topic, topic_len + 1);
 	at += topic_len + 1;
+	put(&at, 1, 4); /* lines in the message */
 	put(&at, len, 4);
 	memcpy(at, data, len);
 	tell(BROKER_FRAME, 0, NULL, bytes, (size_t)(at - bytes) + len, 0);
