@@ -81,8 +81,7 @@ size_t tls_files_names(const struct tls_files *files,
 /* The end of the certificate's validity, in seconds since the epoch. */
 int64_t tls_files_not_after(const struct tls_files *files);
 
-/* ---- session tickets ------------------------------------------------------
- */
+/* ---- session tickets ----------------------------------------------------- */
 
 /* The keys with which session tickets are encrypted: the one in use and the one
  * before it. Contexts with equal keys resume each other's sessions. */
@@ -96,8 +95,7 @@ struct tls_tickets {
  * both. -1/EIO: no random bytes. */
 int tls_tickets_turn(struct tls_tickets *tickets);
 
-/* ---- the server's side ----------------------------------------------------
- */
+/* ---- the server's side --------------------------------------------------- */
 
 struct tls_context;
 struct tls_server;
@@ -120,8 +118,7 @@ void tls_server_free(struct tls_server *server);
  * fits. For tests. */
 size_t tls_server_choose(const struct tls_server *server, const char *name);
 
-/* ---- handshakes -----------------------------------------------------------
- */
+/* ---- handshakes ---------------------------------------------------------- */
 
 enum tls_result {
 	TLS_OK,

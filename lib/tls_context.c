@@ -57,8 +57,7 @@ static SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
 	return ctx;
 }
 
-/* ---- the server's contexts ------------------------------------------------
- */
+/* ---- the server's contexts ----------------------------------------------- */
 
 /* 2: the name itself; 1: a wildcard for it; 0: neither. */
 static int tls_match_name(const char *pattern, const char *name, size_t len)
@@ -215,8 +214,7 @@ void tls_server_free(struct tls_server *server)
 	free(server);
 }
 
-/* ---- the client's side ----------------------------------------------------
- */
+/* ---- the client's side --------------------------------------------------- */
 
 struct lined_tls_client *
 lined_tls_client_new(const struct lined_tls_client_settings *settings,

@@ -601,8 +601,7 @@ int64_t tls_files_not_after(const struct tls_files *files)
 	return files->not_after;
 }
 
-/* ---- a client's ----------------------------------------------------------
- */
+/* ---- a client's ---------------------------------------------------------- */
 
 int tls_files_use_client(SSL_CTX *ctx,
 			 const struct lined_tls_client_settings *settings,

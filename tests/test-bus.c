@@ -440,8 +440,7 @@ START_TEST(the_daemon_may_end_with_messages_waiting)
 }
 END_TEST
 
-/* ---- several workers ------------------------------------------------------
- */
+/* ---- several workers ----------------------------------------------------- */
 
 enum { MESSAGES = 20000, BURST = 50 };
 

@@ -252,8 +252,7 @@ static const char *owner_of(const struct registry *registry, const char *name)
 	return node != NULL ? node->text : NULL;
 }
 
-/* ---- frames ---------------------------------------------------------------
- */
+/* ---- frames -------------------------------------------------------------- */
 
 struct frame_text {
 	char bytes[1 << 17];
@@ -333,8 +332,7 @@ static void send_line(struct stage *stage, char kind, uint64_t node,
 	frame_send(stage, &frame);
 }
 
-/* ---- names ----------------------------------------------------------------
- */
+/* ---- names --------------------------------------------------------------- */
 
 START_TEST(two_keys_are_never_one_name)
 {
@@ -459,8 +457,7 @@ START_TEST(an_answer_that_cannot_be_is_not_repeated)
 }
 END_TEST
 
-/* ---- life ------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 static bool is_decided(void *claim)
 {
@@ -511,8 +508,7 @@ START_TEST(what_the_broker_of_before_has_told_is_forgotten)
 }
 END_TEST
 
-/* ---- lines ----------------------------------------------------------------
- */
+/* ---- lines --------------------------------------------------------------- */
 
 /* What it is in the frames of this node; the last one said hello. */
 static uint64_t own_number(void)

@@ -78,8 +78,7 @@ static const struct lined_protocol claiming = {
 	.handle_line = obey,
 };
 
-/* ---- what tests ask -------------------------------------------------------
- */
+/* ---- what tests ask ------------------------------------------------------ */
 
 /* Waits for the text on a client's other end. */
 static void expect(struct hall *hall, int fd, const char *text)
@@ -425,8 +424,7 @@ START_TEST(a_value_is_any_bytes)
 }
 END_TEST
 
-/* ---- watches --------------------------------------------------------------
- */
+/* ---- watches ------------------------------------------------------------- */
 
 struct watcher {
 	struct lined_service *service;
@@ -547,8 +545,7 @@ START_TEST(an_instance_that_ends_watches_no_more)
 }
 END_TEST
 
-/* ---- many at once ----------------------------------------------------------
- */
+/* ---- many at once -------------------------------------------------------- */
 
 enum { CROWD = 200, NAMES = 5, ROUNDS = 40 };
 

@@ -154,8 +154,7 @@ START_TEST(memory_that_ran_out_is_told_at_the_end)
 }
 END_TEST
 
-/* ---- who asks --------------------------------------------------------------
- */
+/* ---- who asks ------------------------------------------------------------ */
 
 START_TEST(the_other_end_is_who_made_it)
 {

@@ -1359,8 +1359,7 @@ START_TEST(files_know_their_names_and_compare)
 }
 END_TEST
 
-/* ---- the client's side ----------------------------------------------------
- */
+/* ---- the client's side --------------------------------------------------- */
 
 /* lib/'s client connects to lib/'s server over loopback. */
 struct both {

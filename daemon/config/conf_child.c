@@ -234,8 +234,7 @@ static int child_start(struct conf_child *child,
 	return result;
 }
 
-/* ---- waiting --------------------------------------------------------------
- */
+/* ---- waiting ------------------------------------------------------------- */
 
 static int64_t child_now_ms(void)
 {
@@ -325,8 +324,7 @@ void conf_child_fini(struct conf_child *child)
 	memset(child, 0, sizeof(*child));
 }
 
-/* ---- the conf -------------------------------------------------------------
- */
+/* ---- the conf ------------------------------------------------------------ */
 
 /* Warnings were reported by the child. */
 static struct conf *child_make_conf(const struct conf_child *child,

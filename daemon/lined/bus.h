@@ -101,8 +101,7 @@ LINED_API bool lined_bus_is_before(const struct lined_service *service,
  * be called in a subscription's handler; elsewhere false. */
 LINED_API bool lined_bus_is_elsewhere(const struct lined_service *service);
 
-/* ---- shared memory --------------------------------------------------------
- */
+/* ---- shared memory ------------------------------------------------------- */
 
 /*
  * For decisions that must be made once for all workers, such as "was this line

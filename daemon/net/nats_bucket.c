@@ -15,8 +15,7 @@
 #define NATS_HEARTBEAT_NS INT64_C(5000000000) /* of a watch */
 #define WRONG_SEQUENCE    "wrong last sequence: "
 
-/* ---- making ----------------------------------------------------------------
- */
+/* ---- making -------------------------------------------------------------- */
 
 /* The lease of before may be changed when no node has one. */
 static bool nats_change_lease(struct nats_link *link, int64_t lease_ns)

@@ -16,8 +16,7 @@
 #define NATS_PING_MS   1000
 #define NATS_PINGS_OUT 2
 
-/* ---- why it ends ----------------------------------------------------------
- */
+/* ---- why it ends --------------------------------------------------------- */
 
 /* What to do, by a part of the reason. */
 static const struct {
@@ -329,8 +328,7 @@ bool nats_link_subscribe(struct nats_link *link)
 	return s == NATS_OK;
 }
 
-/* ---- life -----------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 struct nats_link *nats_link_new(struct nats_broker *broker)
 {

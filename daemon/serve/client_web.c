@@ -59,8 +59,7 @@ void client_web_free(struct client_web *web)
 	free(web);
 }
 
-/* ---- responses ------------------------------------------------------------
- */
+/* ---- responses ----------------------------------------------------------- */
 
 static const char *web_status_fields(enum http_status status)
 {
@@ -212,8 +211,7 @@ static void web_accept(struct lined_socket *sock, const struct client_web *web)
 			 instance->conf->web.ping_ms);
 }
 
-/* ---- admission ------------------------------------------------------------
- */
+/* ---- admission ----------------------------------------------------------- */
 
 static void web_admitted(struct lined_socket *sock, struct client_ask *ask)
 {
@@ -278,8 +276,7 @@ static void web_ask(struct lined_socket *sock, struct client_web *web,
 	instance->ops->ask(instance, ask);
 }
 
-/* ---- the request -----------------------------------------------------------
- */
+/* ---- the request --------------------------------------------------------- */
 
 static void web_refuse_origin(struct lined_socket *sock)
 {

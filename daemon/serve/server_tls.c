@@ -26,8 +26,7 @@ struct server_tls_call {
 	struct tls_tickets *to, tickets;
 };
 
-/* ---- session tickets ------------------------------------------------------
- */
+/* ---- session tickets ----------------------------------------------------- */
 
 static void server_tls_run_turn(struct worker_call *call)
 {
@@ -58,8 +57,7 @@ static void server_tls_turn_fired(struct lined_timer *timer)
 	}
 }
 
-/* ---- files ----------------------------------------------------------------
- */
+/* ---- files --------------------------------------------------------------- */
 
 static void server_tls_mix(uint64_t *hash, uint64_t value)
 {
@@ -164,8 +162,7 @@ static void server_tls_look_fired(struct lined_timer *timer)
 	}
 }
 
-/* ---- life -----------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 int server_tls_init(struct server_tls *tls, struct lined_dispatcher *d,
 		    struct worker *workers, size_t worker_count,

@@ -36,8 +36,7 @@ enum http_status web_request_read(struct web_request *request, const char *path,
 	return status;
 }
 
-/* ---- fields ---------------------------------------------------------------
- */
+/* ---- fields -------------------------------------------------------------- */
 
 /* The next field of this name behind *at, which is moved. NULL: no more. */
 static const char *web_field(const struct web_request *request,
@@ -137,8 +136,7 @@ enum web_wish web_request_wish(struct web_request *request, const char *bytes,
 	return WEB_IS_BAD;
 }
 
-/* ---- origins --------------------------------------------------------------
- */
+/* ---- origins ------------------------------------------------------------- */
 
 static bool web_is(const char *text, size_t len, const char *word)
 {
@@ -214,8 +212,7 @@ const char *web_request_host(const struct web_request *request,
 	return host;
 }
 
-/* ---- forwarded ------------------------------------------------------------
- */
+/* ---- forwarded ----------------------------------------------------------- */
 
 static void web_trim(const char **text, size_t *len)
 {

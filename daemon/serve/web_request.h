@@ -29,8 +29,7 @@ struct web_request {
 enum http_status web_request_read(struct web_request *request, const char *path,
 				  const char *bytes, size_t len);
 
-/* ---- of a complete request ------------------------------------------------
- */
+/* ---- of a complete request ----------------------------------------------- */
 
 #define WEB_KEY_LEN 24
 

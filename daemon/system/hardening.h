@@ -36,8 +36,7 @@ struct hardening {
 int hardening_apply(const struct hardening *wanted, const char *removable,
 		    char *report, size_t size);
 
-/* ---- the parts: 0; -1 and the reason in *why -------------------------------
- */
+/* ---- the parts: 0; -1 and the reason in *why ----------------------------- */
 
 #ifdef HAVE_LANDLOCK
 

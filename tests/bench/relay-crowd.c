@@ -409,8 +409,7 @@ static void many_readers(const char *path, unsigned workers, unsigned count)
 	       (unsigned long long)most / 1024);
 }
 
-/* ---- both -----------------------------------------------------------------
- */
+/* ---- both ---------------------------------------------------------------- */
 
 /* A sanitizer is slow, and what it finds it finds with fewer. */
 static bool is_sanitized(const char *path)

@@ -508,8 +508,7 @@ static void run(struct crowd *crowd, const char *path, uint16_t port)
 	stop_lined(crowd);
 }
 
-/* ---- the command line -----------------------------------------------------
- */
+/* ---- the command line ---------------------------------------------------- */
 
 int main(int argc, char **argv)
 {

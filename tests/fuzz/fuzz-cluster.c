@@ -148,8 +148,7 @@ static void open_node(void)
 	client = hall_client(&hall, 0, 0);
 }
 
-/* ---- what the other one says ----------------------------------------------
- */
+/* ---- what the other one says --------------------------------------------- */
 
 static void put(char **at, uint64_t number, size_t bytes)
 {

@@ -22,8 +22,7 @@ static const char *const chat_rooms[ROOMS] = {"lobby", "den", "attic"};
 static const char *const chat_names[] = {"ann", "Ann", "bob",
 					 "BOB", "cyd", "dan"};
 
-/* ---- speaking --------------------------------------------------------------
- */
+/* ---- speaking ------------------------------------------------------------ */
 
 /* The rooms are a stack, as for lined: /part makes the one below current. */
 static bool chat_drop_room(struct peer *peer, unsigned room)
@@ -113,8 +112,7 @@ static void chat_speak(struct peer *peer)
 	}
 }
 
-/* ---- hearing ---------------------------------------------------------------
- */
+/* ---- hearing ------------------------------------------------------------- */
 
 static bool chat_has_name(const struct peer *peer)
 {
@@ -259,8 +257,7 @@ static void chat_check_owned(const struct peer *peer)
 			 peer->chat.nick);
 }
 
-/* ---- at the end ------------------------------------------------------------
- */
+/* ---- at the end ---------------------------------------------------------- */
 
 /* It has heard what was said in a room since it knew that it was in it. */
 static void chat_settled(struct peer *peer)

@@ -19,8 +19,7 @@ static void client_speak(struct peer *peer)
 		;
 }
 
-/* ---- echo ------------------------------------------------------------------
- */
+/* ---- echo ---------------------------------------------------------------- */
 
 static void echo_hear(struct peer *peer, char *text, size_t len)
 {
@@ -48,8 +47,7 @@ const struct peer_kind echo_client_kind = {
 	.settled = echo_settled,
 };
 
-/* ---- hub -------------------------------------------------------------------
- */
+/* ---- hub ----------------------------------------------------------------- */
 
 /* Whether they hear each other. */
 static bool hub_is_with(const struct peer *peer, const struct peer *other)

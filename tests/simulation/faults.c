@@ -57,8 +57,7 @@ void faults_end(void)
 	late.bytes = NULL;
 }
 
-/* ---- the bus ----------------------------------------------------------------
- */
+/* ---- the bus ------------------------------------------------------------- */
 
 bool __real_bus_end_deliver(struct bus_end *end,
 			    const struct bus_topic_name *name, uint64_t stamp,
@@ -154,8 +153,7 @@ void __wrap_registry_claim_taken(struct registry_claim *claim)
 		trace("fault: the owner of %s is not told", claim->name);
 }
 
-/* ---- the broker ----------------------------------------------------------
- */
+/* ---- the broker ---------------------------------------------------------- */
 
 /* The first line of a frame becomes one of a service that no machine has. */
 static void fault_misdirect(struct broker_event *event)

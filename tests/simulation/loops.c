@@ -74,8 +74,7 @@ unsigned loops_count(void)
 	return count;
 }
 
-/* ---- the poller ------------------------------------------------------------
- */
+/* ---- the poller ---------------------------------------------------------- */
 
 static struct poller *sim_poller_new(void)
 {
@@ -202,8 +201,7 @@ const struct poller_ops *__wrap_poller_find(const char *name)
 	return &sim_poller;
 }
 
-/* ---- wakeups ----------------------------------------------------------------
- */
+/* ---- wakeups ------------------------------------------------------------- */
 
 int __wrap_wakeup_open(struct wakeup *wakeup);
 void __wrap_wakeup_close(struct wakeup *wakeup);
@@ -231,8 +229,7 @@ void __wrap_wakeup_clear(struct wakeup *wakeup)
 	net_wakeup_set(wakeup->read_fd, false);
 }
 
-/* ---- turns ------------------------------------------------------------------
- */
+/* ---- turns --------------------------------------------------------------- */
 
 /* The delegate of its wakeup is always there. */
 static struct lined_dispatcher *loop_dispatcher(const struct poller *loop)
@@ -337,8 +334,7 @@ uint64_t loops_due_ns(void)
 	return due_ns;
 }
 
-/* ---- threads ----------------------------------------------------------------
- */
+/* ---- threads ------------------------------------------------------------- */
 
 /* Turns of others while a thread waits. Nothing of the network moves: this is
  * one call of the waiting thread. */

@@ -64,8 +64,7 @@ uint16_t machine_base_port(uint16_t port)
 	return (uint16_t)(port - MACHINE_PORTS * machine_of_port(port)->number);
 }
 
-/* ---- services ---------------------------------------------------------------
- */
+/* ---- services ------------------------------------------------------------ */
 
 static uint16_t machine_port(const struct service *service)
 {
@@ -111,8 +110,7 @@ uint64_t machine_service_of(uint16_t port)
 	return count == 1 ? key : 0;
 }
 
-/* ---- counters ---------------------------------------------------------------
- */
+/* ---- counters ------------------------------------------------------------ */
 
 /* Adds the counters of a service to those of its port. */
 static void ledger_add(struct ledger ledgers[], const struct service *service)
@@ -179,8 +177,7 @@ void machine_check_counters(const struct machine *machine)
 		ledger_check(&ledgers[i]);
 }
 
-/* ---- events -----------------------------------------------------------------
- */
+/* ---- events -------------------------------------------------------------- */
 
 static void machine_drains(struct server *server, struct service *service)
 {
@@ -203,8 +200,7 @@ static const struct server_events machine_events = {
 	.stopped = machine_stopped,
 };
 
-/* ---- the config -------------------------------------------------------------
- */
+/* ---- the config ---------------------------------------------------------- */
 
 static struct conf *machine_conf(const char *text)
 {
@@ -252,8 +248,7 @@ void machine_reload(struct machine *machine)
 	machine_apply(machine, stalled);
 }
 
-/* ---- life -------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 void machine_start(struct machine *machine)
 {
@@ -303,8 +298,7 @@ void machine_end(struct machine *machine)
 	machine->life = 0;
 }
 
-/* ---- names ------------------------------------------------------------------
- */
+/* ---- names --------------------------------------------------------------- */
 
 static void registry_check(const struct service *service)
 {

@@ -103,8 +103,7 @@ bool peer_server_was_heard(const struct peer *peer)
 	return peer->was_ended && peer->was_taken && peer->out_len == 0;
 }
 
-/* ---- speech ---------------------------------------------------------------
- */
+/* ---- speech -------------------------------------------------------------- */
 
 static size_t speech_write(char *to, unsigned id, unsigned number)
 {
@@ -183,8 +182,7 @@ void peer_misses(const struct peer *peer, const struct peer *speaker,
 		 number, speaker->id);
 }
 
-/* ---- acting ---------------------------------------------------------------
- */
+/* ---- acting -------------------------------------------------------------- */
 
 void peer_say(struct peer *peer, const char *text)
 {

@@ -42,8 +42,7 @@
 static unsigned run_machines = 1;
 static size_t run_memory_before; /* 0: not known */
 
-/* ---- bounds -----------------------------------------------------------------
- */
+/* ---- bounds -------------------------------------------------------------- */
 
 /* The bytes that are allocated. Known to glibc's malloc(3) alone; a sanitizer
  * has another, says 0, and finds leaks by itself. */
@@ -95,8 +94,7 @@ static void run_check_bounds(void)
 			 bound);
 }
 
-/* ---- steps ------------------------------------------------------------------
- */
+/* ---- steps --------------------------------------------------------------- */
 
 /* Something happens; false: nothing could. */
 static bool run_step(bool calm)

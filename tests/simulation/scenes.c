@@ -69,8 +69,7 @@ bool scene_passes(unsigned number)
 	return !scene.filtered || number % 10 != 5;
 }
 
-/* ---- the config -------------------------------------------------------------
- */
+/* ---- the config ---------------------------------------------------------- */
 
 static void scene_add(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
@@ -216,8 +215,7 @@ const char *scene_conf(unsigned machine)
 	return scene.text;
 }
 
-/* ---- peers ------------------------------------------------------------------
- */
+/* ---- peers --------------------------------------------------------------- */
 
 void scene_client(void)
 {

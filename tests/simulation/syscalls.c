@@ -113,8 +113,7 @@ struct net_stream *net_fd_stream(int fd)
 	return fd_is_ours(fd) ? fd_file(fd)->stream : NULL;
 }
 
-/* ---- readiness ------------------------------------------------------------
- */
+/* ---- readiness ----------------------------------------------------------- */
 
 static unsigned stream_ready(const struct file *file)
 {
@@ -164,8 +163,7 @@ void net_wakeup_set(int fd, bool set)
 	fd_file(fd)->set = set;
 }
 
-/* ---- reading and writing ---------------------------------------------------
- */
+/* ---- reading and writing ------------------------------------------------- */
 
 static ssize_t file_fail(int error)
 {
@@ -298,8 +296,7 @@ int shutdown(int fd, int how)
 	return 0;
 }
 
-/* ---- making ----------------------------------------------------------------
- */
+/* ---- making -------------------------------------------------------------- */
 
 int socket(int family, int type, int protocol)
 {
@@ -398,8 +395,7 @@ int close(int fd)
 	return 0;
 }
 
-/* ---- asking ----------------------------------------------------------------
- */
+/* ---- asking -------------------------------------------------------------- */
 
 int fcntl(int fd, int command, ...)
 {

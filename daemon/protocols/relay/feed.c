@@ -230,8 +230,7 @@ static void feed_on_block(void *arg, struct lined_buffer *buffer)
 	feed_receive(arg, buffer, NULL);
 }
 
-/* ---- heartbeats -----------------------------------------------------------
- */
+/* ---- heartbeats ---------------------------------------------------------- */
 
 static void feed_start_heartbeat(struct relay *relay, uint64_t delay_ms)
 {
@@ -288,8 +287,7 @@ static void feed_set_heartbeat(struct relay *relay)
 				     (uint64_t)relay->options->heartbeat_ms);
 }
 
-/* ---- max-age --------------------------------------------------------------
- */
+/* ---- max-age ------------------------------------------------------------- */
 
 /* What the kernel may hold for a reader: it cannot be dropped any more. */
 #define AGING_SNDBUF 16384
