@@ -189,7 +189,7 @@ static int actor_open_datagram(struct actor *actor)
 	const struct sockaddr *peer = &actor->peer.to.any;
 	struct net_address own;
 
-	if (net_address_free(&own, peer->sa_family, SOCK_DGRAM) < 0 ||
+	if (net_address_free(&own, peer->sa_family, SOCK_DGRAM, NULL) < 0 ||
 	    lined_socket_bind(actor->sock, SOCK_DGRAM, &own.to.any,
 			      own.to.len) < 0)
 		return -1;

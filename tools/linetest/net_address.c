@@ -27,6 +27,8 @@
 #define PORT_LAST  32767
 #define PORT_TRIES 1000
 
+static const int reuse_on = 1;
+
 int net_address_unix(struct net_address *address, const char *path)
 {
 	memset(address, 0, sizeof(*address));
@@ -146,23 +148,48 @@ static int set_loopback(struct net_address *address, int family, uint16_t port)
 		&address->to, family == AF_INET6 ? "::1" : "127.0.0.1", port);
 }
 
-static int try_bind(const struct net_address *address, int family, int type)
+static int open_and_bind(const struct net_address *address, int type,
+			 bool reuse)
 {
-	int fd = socket(family, type | SOCK_CLOEXEC, 0), on = 1, error;
+	int fd = socket(address->to.any.sa_family, type | SOCK_CLOEXEC, 0),
+	    error;
 
 	if (fd < 0)
 		return -1;
-	if (type == SOCK_STREAM)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	error = bind(fd, &address->to.any, address->to.len) < 0 ? errno : 0;
+	if ((!reuse || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse_on,
+				  sizeof(reuse_on)) == 0) &&
+	    bind(fd, &address->to.any, address->to.len) == 0)
+		return fd;
+	error = errno;
 	close(fd);
 	errno = error;
-	return error == 0 ? 0 : -1;
+	return -1;
 }
 
-int net_address_free(struct net_address *address, int family, int type)
+/* The descriptor, which is bound alone, keeps the port from all who look for a
+ * free one, and lets those bind who share it by SO_REUSEADDR, as servers do. -1
+ * where the system does not let them; it is closed then. */
+static int port_hold(int fd, const struct net_address *address)
+{
+	int other;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse_on,
+		       sizeof(reuse_on)) == 0) {
+		other = open_and_bind(address, SOCK_STREAM, true);
+		if (other >= 0) {
+			close(other);
+			return fd;
+		}
+	}
+	close(fd);
+	return -1;
+}
+
+int net_address_free(struct net_address *address, int family, int type,
+		     int *held)
 {
 	unsigned end = client_ports(), first = PORT_FIRST, i;
+	int fd;
 
 	if (end > PORT_LAST + 1)
 		end = PORT_LAST + 1;
@@ -175,7 +202,12 @@ int net_address_free(struct net_address *address, int family, int type)
 				 (uint16_t)(first + net_address_draw() %
 							    (end - first))) < 0)
 			return -1;
-		if (try_bind(address, family, type) == 0)
+		fd = open_and_bind(address, type, false);
+		if (fd >= 0 && held != NULL && type == SOCK_STREAM)
+			*held = port_hold(fd, address);
+		else if (fd >= 0)
+			close(fd);
+		if (fd >= 0)
 			return 0;
 		if (errno != EADDRINUSE && errno != EACCES)
 			return -1;

@@ -26,9 +26,14 @@ int net_address_read(struct net_address *address, const char *url,
 /* A UNIX stream address; -1/ENAMETOOLONG. */
 int net_address_unix(struct net_address *address, const char *path);
 
-/* A loopback address with a port that nobody listens on now; others may, until
- * it is used. -1 and errno where there is no such family or no port. */
-int net_address_free(struct net_address *address, int family, int type);
+/*
+ * A loopback address with a port that nobody has. With held, for streams, a
+ * descriptor that keeps it from others until it is closed, though not from a
+ * listener that sets SO_REUSEADDR; -1 there: it is not kept. -1 and errno where
+ * there is no such family or no port.
+ */
+int net_address_free(struct net_address *address, int family, int type,
+		     int *held);
 
 /* Has the socket speak TLS once it is connected. Any certificate is good: it is
  * the daemon that is tested. -1 and errno. */

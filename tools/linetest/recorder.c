@@ -343,7 +343,7 @@ static int recorder_find_here(struct recorder *recorder)
 
 	if (asked != NULL)
 		return read_stream_address(&recorder->here, asked);
-	if (net_address_free(&recorder->here, AF_INET, SOCK_STREAM) < 0)
+	if (net_address_free(&recorder->here, AF_INET, SOCK_STREAM, NULL) < 0)
 		return print_errno("no free port");
 	return 0;
 }

@@ -58,28 +58,28 @@ static char *run_dir_make(const struct script *script, char **error)
 
 static int run_dir_find_address(struct net_address *address,
 				const struct script_address *wanted,
-				const char *dir)
+				const char *dir, int *held)
 {
 	char *path;
 	int result;
 
 	switch (wanted->transport) {
 	case TRANSPORT_TCP:
-		return net_address_free(address, AF_INET, SOCK_STREAM);
+		return net_address_free(address, AF_INET, SOCK_STREAM, held);
 	case TRANSPORT_TLS:
 	case TRANSPORT_WS:
 	case TRANSPORT_WSS:
-		if (net_address_free(address, AF_INET, SOCK_STREAM) < 0)
+		if (net_address_free(address, AF_INET, SOCK_STREAM, held) < 0)
 			return -1;
 		address->tls = transport_has_tls(wanted->transport);
 		address->web = wanted->transport != TRANSPORT_TLS;
 		return 0;
 	case TRANSPORT_TCP6:
-		return net_address_free(address, AF_INET6, SOCK_STREAM);
+		return net_address_free(address, AF_INET6, SOCK_STREAM, held);
 	case TRANSPORT_UDP:
-		return net_address_free(address, AF_INET, SOCK_DGRAM);
+		return net_address_free(address, AF_INET, SOCK_DGRAM, held);
 	case TRANSPORT_UDP6:
-		return net_address_free(address, AF_INET6, SOCK_DGRAM);
+		return net_address_free(address, AF_INET6, SOCK_DGRAM, held);
 	default:
 		path = memory_format("%s/%s.sock", dir,
 				     *wanted->name != '\0' ? wanted->name
@@ -111,11 +111,14 @@ int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
 		return -1;
 	dir->addresses =
 		memory_new(script->address_count + 1, sizeof(*dir->addresses));
+	dir->held = memory_new(script->address_count + 1, sizeof(*dir->held));
+	for (i = 0; i < script->address_count; i++)
+		dir->held[i] = -1;
 	for (i = 0; i < script->address_count; i++) {
 		const struct script_address *wanted = &script->addresses[i];
 
-		if (run_dir_find_address(&dir->addresses[i], wanted,
-					 dir->path) == 0)
+		if (run_dir_find_address(&dir->addresses[i], wanted, dir->path,
+					 &dir->held[i]) == 0)
 			continue;
 		*error = memory_format("no address for {%s:%s}: %s",
 				       transport_names[wanted->transport],
@@ -142,10 +145,16 @@ static int remove_entry(const char *path, const struct stat *about, int type,
 
 void run_dir_close(struct run_dir *dir, bool keep)
 {
+	size_t i;
+
+	for (i = 0; dir->held != NULL && i < dir->script->address_count; i++)
+		if (dir->held[i] >= 0)
+			close(dir->held[i]);
 	if (dir->path != NULL && !keep)
 		nftw(dir->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 	free(dir->path);
 	free(dir->addresses);
+	free(dir->held);
 	memset(dir, 0, sizeof(*dir));
 }
 

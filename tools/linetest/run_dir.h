@@ -13,6 +13,7 @@ struct run_dir {
 	const struct script *script;
 	char *path;                    /* 0700, absolute */
 	struct net_address *addresses; /* as many as the script has */
+	int *held;                     /* a descriptor each that keeps it */
 };
 
 /* Makes the directory and finds free addresses. -1 and a message, to be freed.
