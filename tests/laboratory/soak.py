@@ -6,8 +6,8 @@ of two processors.
 	soak.py LINED MODULES [SCENE [SECONDS]]
 
 drip    8,000 clients that send a byte a second. An echo client's p99 is at
-        most twice its value without them; each dripper is cut at line-timeout,
-        1 s more or less.
+        most twice what it is while they drip on another program; each dripper
+        is cut at line-timeout, 1 s more or less.
 storm   500 connections a second, 1,000 clients that never read, lines of
         64 MB, all at once. RSS stays below `memory` and 32 MB, the control
         socket answers within 100 ms, no well-behaved client is closed.
@@ -190,18 +190,32 @@ def drip(report, port, count):
     report.flush()
     turn = list(socks)
     while socks:
-        for part in range(50):
-            for fd in turn[part::50]:
+        for part in range(1000):
+            for fd in turn[part::1000]:
                 if fd in socks:
                     with contextlib.suppress(OSError):
                         socks[fd].send(b"x", socket.MSG_NOSIGNAL)
-            for fd, _ in waits.poll(0.02):
+            for fd, _ in waits.poll(0.001):
                 report.write("%f\n" % (time.monotonic() - begun[fd]))
                 waits.unregister(fd)
                 socks.pop(fd).close()
     report.write("end\n")
     report.flush()
     time.sleep(60)
+
+
+def sink(_, server):
+    """Reads and forgets, so that the machine has the same work."""
+    waits, socks = select.epoll(), {}
+    waits.register(server, select.EPOLLIN)
+    while True:
+        for fd, _ in waits.poll():
+            if fd == server.fileno():
+                sock = server.accept()[0]
+                socks[sock.fileno()] = sock
+                waits.register(sock, select.EPOLLIN)
+            elif not socks[fd].recv(100):
+                socks.pop(fd).close()
 
 
 def scene_drip(lined, modules, directory, seconds):
@@ -212,6 +226,11 @@ def scene_drip(lined, modules, directory, seconds):
     sock.connect(directory + "/echo")
     echo = Echo(sock)
     alone = echo.for_seconds(10)
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server, \
+            attacker(sink, server), \
+            attacker(drip, server.getsockname()[1], 8000) as report:
+        assert report.readline() == "connected\n"
+        elsewhere = echo.for_seconds(10)
     with attacker(drip, port, 8000) as report:
         assert report.readline() == "connected\n"
         with_them = echo.for_seconds(10)
@@ -220,11 +239,12 @@ def scene_drip(lined, modules, directory, seconds):
             if line == "end\n":
                 break
             ages.append(float(line))
-    print("p99 %.2f ms alone, %.2f ms beside 8000 drippers; cut after %.2f to "
-          "%.2f s" % (alone, with_them, min(ages), max(ages)))
+    print("p99 %.2f ms alone, %.2f ms while they drip on another program, %.2f "
+          "ms beside 8000 drippers; cut after %.2f to %.2f s"
+          % (alone, elsewhere, with_them, min(ages), max(ages)))
     check(len(ages) == 8000 and 19 <= min(ages) and max(ages) <= 21,
           "each is cut at 20 s")
-    check(with_them <= 2 * alone, "p99 at most twice")
+    check(with_them <= 2 * elsewhere, "p99 at most twice")
     daemon.end()
 
 
