@@ -433,7 +433,7 @@ START_TEST(a_lost_answer_is_asked_for_again)
 }
 END_TEST
 
-/* What a broker says that is out of order. */
+/* The broker gives an answer out of order. */
 START_TEST(an_answer_that_cannot_be_is_not_repeated)
 {
 	struct stage stage;
@@ -510,7 +510,7 @@ END_TEST
 
 /* ---- lines --------------------------------------------------------------- */
 
-/* What it is in the frames of this node; the last one said hello. */
+/* The number of this node in its frames; the last one said hello. */
 static uint64_t own_number(void)
 {
 	uint64_t number = 0;

@@ -215,8 +215,8 @@ static void bucket_serve(struct node *node)
 	put(&node->in, &answer);
 }
 
-/* What is told is shown at once, even if this node has asked for the name: the
- * changes of different names keep their order. */
+/* A change that is told is shown at once, even if this node has asked for the
+ * name: changes of different names keep their order. */
 static void check_shown(const struct node *node, const struct item *item)
 {
 	const struct claim *told = NULL;

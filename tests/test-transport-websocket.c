@@ -272,7 +272,7 @@ static size_t count_input(struct lined_socket *sock, void *arg, char *bytes,
 	return len;
 }
 
-/* What comes behind a ping. */
+/* The bytes behind a ping. */
 static const struct {
 	const char *bytes;
 	size_t len;

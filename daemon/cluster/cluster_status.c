@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the services and an operator ask of a cluster: who is primary, whether
- * all nodes hear each other, and the counts. Changes nothing.
+ * The answers to the services and to the operator: who is primary, whether all
+ * nodes hear each other, and the counts. Changes nothing.
  */
 #include "config.h"
 

@@ -18,7 +18,7 @@
 
 /* ---- why it ends --------------------------------------------------------- */
 
-/* What to do, by a part of the reason. */
+/* The advice to the operator, by a part of the reason. */
 static const struct {
 	const char *part, *advice;
 } nats_advice[] = {
@@ -75,7 +75,7 @@ void nats_link_end(struct nats_link *link, const char *format, ...)
 	pthread_mutex_unlock(&link->broker->lock);
 }
 
-/* What libnats said last, on this thread. */
+/* The last message of libnats on this thread. */
 void nats_explain(char why[NATS_WHY], natsStatus status, const char *doing)
 {
 	natsStatus last = NATS_OK;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the broker nats-server share. nats_link.c is a connection,
- * nats_bucket.c the entries that it watches and stores, broker_nats.c the
- * broker with its thread and the requests that wait. A function may be called
- * on the broker's thread only, unless it says another one.
+ * The structures that the files of the broker nats-server share. nats_link.c is
+ * a connection, nats_bucket.c the entries that it watches and stores,
+ * broker_nats.c the broker with its thread and the requests that wait. A
+ * function may be called on the broker's thread only, unless it says another
+ * one.
  */
 #ifndef NATS_PRIV_H
 #define NATS_PRIV_H

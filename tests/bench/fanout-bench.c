@@ -285,8 +285,8 @@ static void compare(struct load *loads, unsigned count, struct result *result,
 	result->bare_ns = median(loads[1].ns, rounds);
 }
 
-/* Of WebSocket readers, or a node of a cluster, beside plain ones, which `bare`
- * has then. */
+/* The results of WebSocket readers, or of a node of a cluster; `bare` has those
+ * of plain readers then. */
 static void print_pair(const struct result *results, unsigned count,
 		       unsigned readers, bool json, const char *what,
 		       const char *most)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the machines of a cluster owe each other: lines, of which those that
- * are lost are counted, and, when they are at rest, the same names, one
- * primary, and nothing that waits.
+ * The account between the machines of a cluster: each line arrives or is
+ * counted as lost; at rest all have the same names, one primary, and nothing
+ * waits.
  */
 #ifndef ACCOUNT_H
 #define ACCOUNT_H

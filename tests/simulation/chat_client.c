@@ -151,7 +151,8 @@ static void chat_answer_nick(struct peer *peer)
 	memmove(peer->chat.nicks, peer->chat.nicks + 1, peer->chat.nicks_asked);
 }
 
-/* What it took for the last answer was another's. */
+/* The line that it took for the answer to its last /nick was about another
+ * client: the answer is still to come. */
 static void chat_ask_again(struct peer *peer)
 {
 	if (peer->chat.nick[0] == '\0' || peer->chat.nicks_asked == PEER_NICKS)
@@ -182,7 +183,7 @@ static void chat_hear_speech(struct peer *peer, const char *room,
 			 chat_rooms[in], room, text);
 }
 
-/* What it asked for, unless it has left meanwhile. */
+/* The room that it asked for, unless it has left meanwhile. */
 static void chat_take_room(struct peer *peer, const char *name)
 {
 	unsigned room, i;
@@ -241,7 +242,7 @@ static void chat_hear(struct peer *peer, char *text, size_t len)
 	}
 }
 
-/* What it goes by is its own in the registry, too. */
+/* The registry, too, says that its nickname is its own. */
 static void chat_check_owned(const struct peer *peer)
 {
 	char name[48] = "n/";

@@ -55,7 +55,7 @@ void machine_drain(struct machine *machine);
 void machine_stop(struct machine *machine);
 void machine_end(struct machine *machine);
 
-/* What no other service of this world has. */
+/* A number that no other service of this world has. */
 uint64_t machine_service_key(const struct service *service);
 /* That of the one service of a port; 0: none, or several, one of which ends. */
 uint64_t machine_service_of(uint16_t port);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the links (nats.c) and the server (nats_server.c) share.
+ * The structures that the links (nats.c) and the server (nats_server.c) share.
  */
 #ifndef NATS_PRIV_H
 #define NATS_PRIV_H
@@ -13,7 +13,7 @@
 
 #define NATS_MS_NS UINT64_C(1000000)
 
-/* What comes to a machine in its order. */
+/* The kinds of messages to a machine: each kind keeps its order. */
 enum {
 	WAY_FRAMES,
 	WAY_ANSWERS,

@@ -55,7 +55,7 @@ static size_t run_memory(void)
 #endif
 }
 
-/* What a client may have queued. Adds to what the process may hold. */
+/* Checks the queue of a client, and adds its limit to that of the process. */
 static void run_check_client(struct protocols_client *client, void *bound)
 {
 	size_t queued = lined_socket_queued(client->sock);

@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of lined, then of its upstreams; on the first machine, see machine.h. */
+/* Ports of lined, then of its upstreams; on the first machine, see machine.h.
+ */
 enum scene_port {
 	SCENE_ECHO = 7001,
 	SCENE_HUB,
