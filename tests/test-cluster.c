@@ -244,6 +244,13 @@ static void stage_begin(struct stage *stage)
 	join(stage, 0);
 }
 
+/* Another node is there. */
+static void meet(struct stage *stage)
+{
+	tell(stage, BROKER_STORED, BROKER_NODES, 2, "n.node-b",
+	     "1 8000000000000b0b 1.0");
+}
+
 static const char *owner_of(const struct registry *registry, const char *name)
 {
 	struct name_node *node =
@@ -510,14 +517,14 @@ END_TEST
 
 /* ---- lines --------------------------------------------------------------- */
 
-/* The number of this node in its frames; the last one said hello. */
-static uint64_t own_number(void)
+/* In the last frame that was sent: the node's at 4, its line's at 12. */
+static uint64_t number_at(size_t at)
 {
 	uint64_t number = 0;
 	size_t i;
 
 	ck_assert_int_eq(broker.last->kind, BROKER_SEND);
-	for (i = 4; i < 12; i++)
+	for (i = at; i < at + 8; i++)
 		number = number << 8 | (unsigned char)broker.last->data[i];
 	return number;
 }
@@ -527,7 +534,7 @@ START_TEST(what_is_no_frame_of_another_node_is_ignored)
 	struct stage stage;
 
 	stage_begin(&stage);
-	send_line(&stage, 'l', own_number(), 1, 0, "own");
+	send_line(&stage, 'l', number_at(4), 1, 0, "own");
 	send_line(&stage, 'x', OTHER, 1, 0, "unknown");
 	ck_assert_uint_eq(report_of(&stage).nodes, 0);
 	send_line(&stage, 'h', OTHER, 1, 0, "\033[2Jnode");
@@ -581,6 +588,7 @@ START_TEST(frames_are_no_longer_than_the_broker_takes)
 	broker.frame_max = 1000;
 	ck_assert_int_eq(cluster_open(stage.cluster, &settings, 60000), 0);
 	join(&stage, 0);
+	meet(&stage);
 	before = broker.frames;
 	memset(text, 'x', sizeof(text) - 1);
 	stage.keeps = true;
@@ -590,6 +598,34 @@ START_TEST(frames_are_no_longer_than_the_broker_takes)
 	ck_assert_uint_eq(broker.frames, before + 2);
 	ck_assert_uint_le(broker.longest, 1000);
 	ck_assert_uint_eq(report_of(&stage).sent, 4);
+	stage_close(&stage);
+}
+END_TEST
+
+/* The numbers of its lines grow: a node that comes again sees the gap. */
+START_TEST(a_node_that_nobody_hears_sends_no_lines)
+{
+	struct stage stage;
+	size_t before;
+
+	stage_begin(&stage);
+	before = broker.requests;
+	publish(&stage, "one");
+	ck_assert_str_eq(stage.heard, "one");
+	ck_assert_uint_eq(broker.requests, before);
+	publish_as(&stage.member, "two");
+	meet(&stage);
+	publish(&stage, "three");
+	ck_assert_uint_eq(broker.requests, before + 1);
+	ck_assert_uint_eq(number_at(12), 3);
+	tell(&stage, BROKER_ERASED, BROKER_NODES, 3, "n.node-b", "");
+	publish(&stage, "four");
+	ck_assert_uint_eq(broker.requests, before + 1);
+	send_line(&stage, 'l', OTHER + 1, 1, 0, " ");
+	publish(&stage, "five");
+	ck_assert_uint_eq(broker.requests, before + 2);
+	ck_assert_uint_eq(number_at(12), 5);
+	ck_assert_uint_eq(report_of(&stage).sent, 5);
 	stage_close(&stage);
 }
 END_TEST
@@ -628,6 +664,7 @@ START_TEST(what_the_broker_drops_is_not_sent)
 	struct stage stage;
 
 	stage_begin(&stage);
+	meet(&stage);
 	publish(&stage, "one");
 	broker.drops = true;
 	publish(&stage, "two");
@@ -786,6 +823,7 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);
 	tcase_add_test(lines, what_the_broker_drops_is_not_sent);
 	tcase_add_test(lines, frames_are_no_longer_than_the_broker_takes);
+	tcase_add_test(lines, a_node_that_nobody_hears_sends_no_lines);
 	tcase_add_test(lines, a_slow_link_holds_only_clustered_members);
 	tcase_add_test(lines, a_node_that_has_left_is_heard_out);
 	tcase_add_test(lines, lines_of_a_damaged_frame_are_lost);

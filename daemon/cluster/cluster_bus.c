@@ -119,12 +119,18 @@ static int cluster_bus_publish(void *link, const char *service,
 			       struct lined_buffer *message)
 {
 	struct cluster_end *end = link;
+	struct cluster *cluster = end->cluster;
 	size_t len = lined_buffer_len(message);
 	size_t size = strlen(service) + topic->len + FRAME_MESSAGE_MIN + len;
-	size_t max = atomic_load(&end->cluster->out.frame_max);
+	size_t max = atomic_load(&cluster->out.frame_max);
 
 	if (size + FRAME_HEADER > max)
 		return cluster_bus_skip(end, message);
+	if (atomic_load(&cluster->nodes.there) == 0) {
+		cluster_bus_flush(end);
+		cluster_out_skip(&cluster->out, lined_buffer_lines(message));
+		return 0;
+	}
 	if (end->len + size > (max < FRAME_FULL ? max : FRAME_FULL))
 		cluster_bus_flush(end);
 	if (cluster_bus_reserve(end, size) < 0)

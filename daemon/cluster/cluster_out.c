@@ -97,6 +97,16 @@ void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
 	atomic_fetch_add(sent ? &out->sent : &out->unsent, lines);
 }
 
+void cluster_out_skip(struct cluster_out *out, uint32_t lines)
+{
+	bool up = atomic_load(&out->up);
+
+	pthread_mutex_lock(&out->lock);
+	out->next_line += lines;
+	pthread_mutex_unlock(&out->lock);
+	atomic_fetch_add(up ? &out->sent : &out->unsent, lines);
+}
+
 void cluster_out_unsend(struct cluster_out *out, uint64_t lines)
 {
 	atomic_fetch_sub(&out->sent, lines);

@@ -146,6 +146,8 @@ void cluster_out_fini(struct cluster_out *out);
 /* Sends a frame; `bytes` has FRAME_HEADER bytes for the header. */
 void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
 		      char *bytes, size_t len, uint32_t lines);
+/* No other node is there: the lines get numbers, and nothing leaves. */
+void cluster_out_skip(struct cluster_out *out, uint32_t lines);
 /* Lines that were counted as sent have not left. */
 void cluster_out_unsend(struct cluster_out *out, uint64_t lines);
 /* A name in a frame. */

@@ -106,13 +106,14 @@ static struct node *nodes_add(struct nodes *nodes, uint64_t number,
 	snprintf(node->name, sizeof(node->name), "%016" PRIx64, number);
 	list_append(&nodes->list, &node->link);
 	nodes->count++;
+	nodes->there++;
 	return node;
 }
 
 static void nodes_remove(struct nodes *nodes, struct node *node)
 {
 	nodes->ops->gone(nodes, node);
-	nodes->gone -= node->gone;
+	nodes->there -= !node->gone;
 	nodes->count--;
 	list_remove(&node->link);
 	free(node);
@@ -127,8 +128,8 @@ static void nodes_lose(struct nodes *nodes, struct node *node)
 	if (node->gone)
 		return;
 	node->gone = true;
-	nodes->gone++;
-	if (nodes->gone <= NODES_GONE_MAX)
+	nodes->there--;
+	if (nodes->count - nodes->there <= NODES_GONE_MAX)
 		return;
 	list_for_each(first, &nodes->list, link)
 		if (first->gone)
@@ -140,7 +141,7 @@ static void nodes_find_again(struct nodes *nodes, struct node *node,
 			     uint64_t now_us)
 {
 	node->heard_us = now_us;
-	nodes->gone -= node->gone;
+	nodes->there += node->gone;
 	node->gone = false;
 }
 

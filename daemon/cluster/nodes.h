@@ -11,6 +11,7 @@
 #ifndef NODES_H
 #define NODES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -75,8 +76,9 @@ struct nodes {
 	char name[NODE_NAME_MAX + 1], key[3 * NODE_NAME_MAX + 8];
 	uint64_t number, lease_us;
 	enum nodes_state state;
-	struct list list;   /* struct node */
-	size_t count, gone; /* all of them, and those that are */
+	struct list list; /* struct node */
+	size_t count;
+	atomic_size_t there; /* those that are not gone */
 
 	uint64_t opened_us, asked_us, renewed_us;
 	uint64_t own_revision, tags;
