@@ -17,6 +17,19 @@
 
 #include "tls_priv.h"
 
+bool tls_available(void)
+{
+	return true;
+}
+
+void tls_keep_compressions(void)
+{
+	static void *list; /* reachable: it is no leak */
+
+	if (list == NULL)
+		list = SSL_COMP_set0_compression_methods(NULL);
+}
+
 /* Of each kind that SSL_CTX_new() does not ask for. */
 static void tls_make_algorithms(void)
 {

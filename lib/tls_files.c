@@ -23,13 +23,14 @@
 #include "tls_priv.h"
 
 /* Bundles of CAs have some 250 KB. */
-#define FILE_MAX      (16 * 1024 * 1024)
-#define EXPIRY_WARN_S (14 * 24 * 3600)
-
+#define FILE_MAX       (16 * 1024 * 1024)
+#define EXPIRY_WARN_S  (14 * 24 * 3600)
+#define TLS_FILES      4
 #define NO_CERTIFICATE "there is no PEM certificate in it"
 
 /* The contents of a file; data NULL: there is none. */
 struct tls_bytes {
+	const char *key;  /* of the config */
 	const char *path; /* for messages: while the caller has it */
 	char *data;
 	size_t len;
@@ -37,26 +38,18 @@ struct tls_bytes {
 
 struct tls_files {
 	atomic_uint refs;
-	struct tls_bytes certificate, key, client_ca, crl;
+	union {
+		struct {
+			struct tls_bytes certificate, key, client_ca, crl;
+		};
+		struct tls_bytes all[TLS_FILES];
+	};
 	enum tls_client_cert client_cert;
 	bool tls_1_3;
 	char **names;
 	size_t name_count;
 	int64_t not_after;
 };
-
-bool tls_available(void)
-{
-	return true;
-}
-
-void tls_keep_compressions(void)
-{
-	static void *list; /* reachable: it is no leak */
-
-	if (list == NULL)
-		list = SSL_COMP_set0_compression_methods(NULL);
-}
 
 static const char no_memory[] = "out of memory";
 
@@ -96,34 +89,19 @@ tls_problem_set(struct tls_problem *problem, const char *key,
 	va_end(arguments);
 }
 
-static void __attribute__((format(printf, 3, 4)))
-tls_warn(struct tls_warnings *warnings, const char *key, const char *format,
-	 ...)
-{
-	struct tls_problem *problem;
-	va_list arguments;
-
-	if (warnings->count == TLS_WARNINGS_MAX)
-		return;
-	problem = &warnings->items[warnings->count++];
-	problem->key = key;
-	va_start(arguments, format);
-	vsnprintf(problem->text, sizeof(problem->text), format, arguments);
-	va_end(arguments);
-}
+#define tls_warn(warnings, ...)                                                \
+	do {                                                                   \
+		if ((warnings)->count < TLS_WARNINGS_MAX)                      \
+			tls_problem_set(                                       \
+				&(warnings)->items[(warnings)->count++],       \
+				__VA_ARGS__);                                  \
+	} while (0)
 
 static void tls_bytes_free(struct tls_bytes *bytes)
 {
 	if (bytes->data != NULL)
 		OPENSSL_cleanse(bytes->data, bytes->len);
 	free(bytes->data);
-}
-
-static bool tls_bytes_equal(const struct tls_bytes *a,
-			    const struct tls_bytes *b)
-{
-	return a->len == b->len &&
-	       (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
 }
 
 /* Reads up to FILE_MAX bytes. -1 and errno. */
@@ -161,21 +139,20 @@ static int tls_bytes_fill(struct tls_bytes *bytes, int fd)
 static int tls_bytes_read(struct tls_bytes *bytes, const char *key,
 			  const char *path, struct tls_problem *problem)
 {
-	int fd, error;
+	int fd, result = 0;
 
+	bytes->key = key;
 	bytes->path = path;
 	if (path == NULL)
 		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd >= 0 && tls_bytes_fill(bytes, fd) == 0) {
-		close(fd);
-		return 0;
+	if (fd < 0 || tls_bytes_fill(bytes, fd) < 0) {
+		tls_problem_set(problem, key, "%s: %s", path, strerror(errno));
+		result = -1;
 	}
-	error = errno;
 	if (fd >= 0)
 		close(fd);
-	tls_problem_set(problem, key, "%s: %s", path, strerror(error));
-	return -1;
+	return result;
 }
 
 static BIO *tls_bytes_bio(const struct tls_bytes *bytes)
@@ -220,6 +197,18 @@ static const char *tls_pem_error(size_t count, const char *none)
 	return ended && count > 0 && why != no_memory ? NULL : why;
 }
 
+/* The end of reading a file: reports what is wrong with it, if anything. */
+static int tls_bytes_end(const struct tls_bytes *bytes, BIO *bio,
+			 const char *why, struct tls_problem *problem)
+{
+	if (why != NULL)
+		tls_problem_set(problem, bytes->key, "%s: %s", bytes->path,
+				why);
+	ERR_clear_error();
+	BIO_free(bio);
+	return why == NULL ? 0 : -1;
+}
+
 /* ---- what they set in a context ------------------------------------------ */
 
 static int tls_use_chain(SSL_CTX *ctx, const struct tls_files *files,
@@ -228,7 +217,6 @@ static int tls_use_chain(SSL_CTX *ctx, const struct tls_files *files,
 	BIO *bio = tls_bytes_bio(&files->certificate);
 	size_t count = 0;
 	X509 *certificate;
-	const char *why;
 	bool good;
 
 	certificate = bio != NULL ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)
@@ -242,13 +230,8 @@ static int tls_use_chain(SSL_CTX *ctx, const struct tls_files *files,
 			X509_free(certificate);
 			good = false;
 		}
-	why = tls_pem_error(count, NO_CERTIFICATE);
-	if (why != NULL)
-		tls_problem_set(problem, "certificate", "%s: %s",
-				files->certificate.path, why);
-	ERR_clear_error();
-	BIO_free(bio);
-	return why == NULL ? 0 : -1;
+	return tls_bytes_end(&files->certificate, bio,
+			     tls_pem_error(count, NO_CERTIFICATE), problem);
 }
 
 static int tls_use_key(SSL_CTX *ctx, const struct tls_files *files,
@@ -272,23 +255,18 @@ static int tls_use_key(SSL_CTX *ctx, const struct tls_files *files,
 		why = tls_reason("it is not the key of the certificate");
 	else if (!SSL_CTX_use_PrivateKey(ctx, key))
 		why = tls_reason(NULL);
-	if (why != NULL)
-		tls_problem_set(problem, "key", "%s: %s", files->key.path, why);
-	ERR_clear_error();
 	EVP_PKEY_free(key);
-	BIO_free(bio);
-	return why == NULL ? 0 : -1;
+	return tls_bytes_end(&files->key, bio, why, problem);
 }
 
 /* Trusts the CAs of the file. names: a server sends their names to clients. */
 static int tls_use_ca(SSL_CTX *ctx, const struct tls_bytes *bytes, bool names,
-		      const char *key, struct tls_problem *problem)
+		      struct tls_problem *problem)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	BIO *bio = tls_bytes_bio(bytes);
 	bool good = bio != NULL;
 	size_t count = 0;
-	const char *why;
 	X509 *ca;
 
 	while (good &&
@@ -298,12 +276,8 @@ static int tls_use_ca(SSL_CTX *ctx, const struct tls_bytes *bytes, bool names,
 		X509_free(ca);
 		count++;
 	}
-	why = tls_pem_error(count, NO_CERTIFICATE);
-	if (why != NULL)
-		tls_problem_set(problem, key, "%s: %s", bytes->path, why);
-	ERR_clear_error();
-	BIO_free(bio);
-	return why == NULL ? 0 : -1;
+	return tls_bytes_end(bytes, bio, tls_pem_error(count, NO_CERTIFICATE),
+			     problem);
 }
 
 /* Seconds from now_s to the time. */
@@ -356,25 +330,9 @@ static int tls_use_crl(SSL_CTX *ctx, const struct tls_files *files,
 		count++;
 	}
 	why = tls_pem_error(count, "there is no PEM revocation list in it");
-	if (why != NULL)
-		tls_problem_set(problem, "crl", "%s: %s", files->crl.path, why);
-	else
+	if (why == NULL)
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
-	ERR_clear_error();
-	BIO_free(bio);
-	return why == NULL ? 0 : -1;
-}
-
-static int tls_verify_mode(const struct tls_files *files)
-{
-	switch (files->client_cert) {
-	case TLS_CLIENT_CERT_OPTIONAL:
-		return SSL_VERIFY_PEER;
-	case TLS_CLIENT_CERT_REQUIRED:
-		return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	default:
-		return SSL_VERIFY_NONE;
-	}
+	return tls_bytes_end(&files->crl, bio, why, problem);
 }
 
 /*
@@ -408,18 +366,24 @@ static int tls_set_session_context(SSL_CTX *ctx, const struct tls_files *files,
 int tls_files_use(const struct tls_files *files, SSL_CTX *ctx, int64_t now_s,
 		  struct tls_problem *problem, struct tls_warnings *warnings)
 {
+	static const int modes[] = {
+		[TLS_CLIENT_CERT_NONE] = SSL_VERIFY_NONE,
+		[TLS_CLIENT_CERT_OPTIONAL] = SSL_VERIFY_PEER,
+		[TLS_CLIENT_CERT_REQUIRED] =
+			SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+	};
+
 	if (tls_use_chain(ctx, files, problem) < 0 ||
 	    tls_use_key(ctx, files, problem) < 0 ||
 	    (files->client_ca.data != NULL &&
-	     tls_use_ca(ctx, &files->client_ca, true, "client-ca", problem) <
-		     0) ||
+	     tls_use_ca(ctx, &files->client_ca, true, problem) < 0) ||
 	    (files->crl.data != NULL &&
 	     tls_use_crl(ctx, files, now_s, problem, warnings) < 0) ||
 	    tls_set_session_context(ctx, files, problem) < 0)
 		return -1;
 	if (files->tls_1_3)
 		SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
-	SSL_CTX_set_verify(ctx, tls_verify_mode(files), NULL);
+	SSL_CTX_set_verify(ctx, modes[files->client_cert], NULL);
 	return 0;
 }
 
@@ -440,8 +404,7 @@ static int tls_add_name(struct tls_files *files, const char *text, size_t len)
 	return 0;
 }
 
-static int tls_add_address(struct tls_files *files,
-			   const ASN1_OCTET_STRING *address)
+static int tls_add_address(struct tls_files *files, const ASN1_STRING *address)
 {
 	char text[INET6_ADDRSTRLEN];
 	int len = ASN1_STRING_length(address);
@@ -524,10 +487,8 @@ static void tls_files_clear(struct tls_files *files)
 	for (i = 0; i < files->name_count; i++)
 		free(files->names[i]);
 	free(files->names);
-	tls_bytes_free(&files->certificate);
-	tls_bytes_free(&files->key);
-	tls_bytes_free(&files->client_ca);
-	tls_bytes_free(&files->crl);
+	for (i = 0; i < TLS_FILES; i++)
+		tls_bytes_free(&files->all[i]);
 }
 
 struct tls_files *tls_files_read(const struct tls_settings *settings,
@@ -581,13 +542,18 @@ void tls_files_unref(struct tls_files *files)
 
 bool tls_files_equal(const struct tls_files *a, const struct tls_files *b)
 {
-	return a == b ||
-	       (a != NULL && b != NULL && a->client_cert == b->client_cert &&
-		a->tls_1_3 == b->tls_1_3 &&
-		tls_bytes_equal(&a->certificate, &b->certificate) &&
-		tls_bytes_equal(&a->key, &b->key) &&
-		tls_bytes_equal(&a->client_ca, &b->client_ca) &&
-		tls_bytes_equal(&a->crl, &b->crl));
+	bool same;
+	size_t i;
+
+	if (a == NULL || b == NULL)
+		return a == b;
+	same = a->client_cert == b->client_cert && a->tls_1_3 == b->tls_1_3;
+	for (i = 0; same && i < TLS_FILES; i++)
+		same = a->all[i].len == b->all[i].len &&
+		       (a->all[i].len == 0 ||
+			memcmp(a->all[i].data, b->all[i].data, a->all[i].len) ==
+				0);
+	return same;
 }
 
 size_t tls_files_names(const struct tls_files *files, const char *const **names)
@@ -619,7 +585,7 @@ int tls_files_use_client(SSL_CTX *ctx,
 		(tls_use_chain(ctx, &files, problem) == 0 &&
 		 tls_use_key(ctx, &files, problem) == 0)) &&
 	       (settings->ca == NULL ||
-		tls_use_ca(ctx, &files.client_ca, false, "ca", problem) == 0);
+		tls_use_ca(ctx, &files.client_ca, false, problem) == 0);
 	if (good && settings->ca == NULL && !settings->insecure &&
 	    SSL_CTX_set_default_verify_paths(ctx) != 1) {
 		tls_problem_set(problem, "ca", "the CAs of the system: %s",
