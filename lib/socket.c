@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A socket on its dispatcher: registering it, its events, its phases in a turn,
- * and the functions that read its state. socket_priv.h lists the other files of
- * a socket.
+ * A socket on its dispatcher: registering it, its events, its phases in a turn
+ * and its group. socket_priv.h lists the other files of a socket.
  */
 #include "config.h"
 
@@ -472,96 +471,6 @@ int socket_detach(struct lined_socket *sock)
 	}
 	sock->delegate.fd = -1;
 	return fd;
-}
-
-/* ---- asking ----------------------------------------------------------- */
-
-enum lined_socket_state lined_socket_state(const struct lined_socket *sock)
-{
-	return sock->state;
-}
-
-bool lined_socket_is_connected(const struct lined_socket *sock)
-{
-	return sock->state == LINED_SOCKET_CONNECTED;
-}
-
-bool lined_socket_is_listening(const struct lined_socket *sock)
-{
-	return sock->state == LINED_SOCKET_LISTENING;
-}
-
-bool lined_socket_is_connecting(const struct lined_socket *sock)
-{
-	return sock->state == LINED_SOCKET_CONNECTING;
-}
-
-bool lined_socket_is_closed(const struct lined_socket *sock)
-{
-	return sock->state == LINED_SOCKET_CLOSED;
-}
-
-bool lined_socket_is_writeable(const struct lined_socket *sock)
-{
-	return (sock->state == LINED_SOCKET_CONNECTED ||
-		sock->state == LINED_SOCKET_UDP_BOUND) &&
-	       !sock->throttled && !sock->ended && !sock->ending;
-}
-
-bool lined_socket_is_datagram(const struct lined_socket *sock)
-{
-	return socket_transport(sock)->is_datagram;
-}
-
-int lined_socket_fd(const struct lined_socket *sock)
-{
-	return sock->delegate.fd;
-}
-
-struct lined_dispatcher *
-lined_socket_dispatcher(const struct lined_socket *sock)
-{
-	return sock->dispatcher;
-}
-
-int stream_peer(const struct lined_socket *sock,
-		struct sockaddr_storage *address, socklen_t *len)
-{
-	if (sock->delegate.fd < 0) {
-		errno = ENOTCONN;
-		return -1;
-	}
-	*len = sizeof(*address);
-	return getpeername(sock->delegate.fd, (struct sockaddr *)address, len);
-}
-
-int lined_socket_peer(const struct lined_socket *sock,
-		      struct sockaddr_storage *address, socklen_t *len)
-{
-	return socket_transport(sock)->peer(sock, address, len);
-}
-
-int lined_socket_local(const struct lined_socket *sock,
-		       struct sockaddr_storage *address, socklen_t *len)
-{
-	*len = sizeof(*address);
-	return getsockname(sock->delegate.fd, (struct sockaddr *)address, len);
-}
-
-void lined_socket_traffic(const struct lined_socket *sock,
-			  struct lined_traffic *traffic)
-{
-	uint64_t started_ms =
-		(uint64_t)sock->started_high << 32 | sock->started_at;
-
-	memset(traffic, 0, sizeof(*traffic));
-	traffic->lines_in = sock->lines_in;
-	traffic->bytes_in = sock->bytes_in;
-	traffic->bytes_out = sock->bytes_out;
-	if (sock->dispatcher == NULL || socket_transport(sock)->is_datagram)
-		return;
-	traffic->connected_ms = sock->dispatcher->now_ms - started_ms;
-	traffic->silent_ms = socket_now(sock) - sock->active_at;
 }
 
 /* ---- groups ----------------------------------------------------------- */

@@ -7,11 +7,11 @@
  *	socket_connect.c  connecting
  *	transport_*.c	  how bytes get over the descriptor (transport.h)
  *
- *	socket.c	  registering, events, asking
+ *	socket.c	  registering, events, groups
  *	socket_read.c	  input: one read, then handle_read
  *	socket_send.c	  output: queue, then one write
  *	socket_pause.c	  pausing and holding the input (socket_hold.h)
- *	socket_state.c	  what is read, written and timed in which state
+ *	socket_state.c	  what is read, written and timed in which state; asking
  *	socket_deadline.c the deadlines
  *	socket_close.c	  closing and half-close
  *
