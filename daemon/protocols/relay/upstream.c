@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lined/control.h>
+
 #include "relay/filter.h"
 #include "relay/intake.h"
 #include "relay/relay.h"
@@ -418,4 +420,38 @@ void relay_upstream_free(struct relay_upstream *upstream)
 	upstream_drop_kept(upstream);
 	relay_link_fini(&upstream->link);
 	free(upstream);
+}
+
+/* ---- describing --------------------------------------------------------- */
+
+static const char *upstream_state_text(const struct relay_upstream *upstream)
+{
+	switch (upstream->link.state) {
+	case RELAY_LINK_CONNECTING:
+		return "connecting";
+	case RELAY_LINK_CONNECTED:
+	case RELAY_LINK_FINISHING:
+		return upstream->link.good_ms > 0 ? "good" : "connected";
+	default:
+		return upstream->stale ? "stale" : "waiting";
+	}
+}
+
+void relay_upstream_describe(const struct relay_upstream *upstream,
+			     struct lined_records *records)
+{
+	const struct relay_link *link = &upstream->link;
+	uint64_t now_ms = upstream_now_ms(upstream);
+
+	lined_records_add(records, "upstream");
+	lined_records_text(records, "upstream", link->address.text);
+	lined_records_text(records, "address", link->reached);
+	lined_records_text(records, "state", upstream_state_text(upstream));
+	lined_records_number(records, "since_s",
+			     (now_ms - link->state_ms) / 1000);
+	lined_records_number(records, "silent_s",
+			     (now_ms - upstream->line_ms) / 1000);
+	lined_records_number(records, "lines", upstream->lines);
+	lined_records_number(records, "connects", link->connects);
+	lined_records_text(records, "error", link->error);
 }

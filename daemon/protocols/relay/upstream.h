@@ -12,6 +12,7 @@
 #include "relay/block.h"
 #include "relay/link.h"
 
+struct lined_records;
 struct relay;
 struct relay_upstream;
 
@@ -74,5 +75,9 @@ uint32_t relay_upstream_send(struct relay_upstream *upstream,
 /* Sets the limits of upstream connections. To be called after the config has
  * set the limits of the service's group. */
 void relay_upstream_set_limits(struct relay *relay);
+
+/* Adds a record `upstream`. */
+void relay_upstream_describe(const struct relay_upstream *upstream,
+			     struct lined_records *records);
 
 #endif

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <lined/control.h>
-
 #include "relay/channel.h"
 #include "relay/pending.h"
 #include "relay/relay.h"
@@ -371,13 +369,6 @@ static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
 
 /* ---- the list ----------------------------------------------------------- */
 
-static void upstreams_free_list(struct relay_upstream **list, size_t count)
-{
-	while (count > 0)
-		relay_upstream_free(list[--count]);
-	free(list);
-}
-
 /* Takes an upstream with this address out of the list. NULL: none has it. */
 static struct relay_upstream *upstreams_take(struct relay_upstreams *upstreams,
 					     const char *text)
@@ -460,49 +451,17 @@ static int upstreams_read_list(struct relay_upstreams *upstreams)
 	return 0;
 }
 
-/* ---- describing --------------------------------------------------------- */
-
-static const char *upstreams_state_text(const struct relay_upstream *upstream)
-{
-	switch (upstream->link.state) {
-	case RELAY_LINK_CONNECTING:
-		return "connecting";
-	case RELAY_LINK_CONNECTED:
-	case RELAY_LINK_FINISHING:
-		return upstream->link.good_ms > 0 ? "good" : "connected";
-	default:
-		return upstream->stale ? "stale" : "waiting";
-	}
-}
+/* ---- life --------------------------------------------------------------- */
 
 void relay_upstreams_describe(const struct relay *relay,
 			      struct lined_records *records)
 {
 	const struct relay_upstreams *upstreams = relay->upstreams;
-	uint64_t now_ms = lined_dispatcher_now_ms(
-		lined_service_dispatcher(relay->service));
 	size_t i;
 
-	for (i = 0; upstreams != NULL && i < upstreams->count; i++) {
-		const struct relay_upstream *upstream = upstreams->list[i];
-		const struct relay_link *link = &upstream->link;
-
-		lined_records_add(records, "upstream");
-		lined_records_text(records, "upstream", link->address.text);
-		lined_records_text(records, "address", link->reached);
-		lined_records_text(records, "state",
-				   upstreams_state_text(upstream));
-		lined_records_number(records, "since_s",
-				     (now_ms - link->state_ms) / 1000);
-		lined_records_number(records, "silent_s",
-				     (now_ms - upstream->line_ms) / 1000);
-		lined_records_number(records, "lines", upstream->lines);
-		lined_records_number(records, "connects", link->connects);
-		lined_records_text(records, "error", link->error);
-	}
+	for (i = 0; upstreams != NULL && i < upstreams->count; i++)
+		relay_upstream_describe(upstreams->list[i], records);
 }
-
-/* ---- life --------------------------------------------------------------- */
 
 /* `use` has changed: nobody is better than another now, or everybody is called
  * in turn again. */
@@ -579,10 +538,10 @@ static int upstreams_open(struct relay *relay)
 
 int relay_upstreams_start(struct relay *relay)
 {
-	if (!lined_service_is_primary(relay->service))
+	if (relay->options->mode != RELAY_UPSTREAM ||
+	    !lined_service_is_primary(relay->service))
 		return 0;
-	return relay->options->mode == RELAY_UPSTREAM ? upstreams_open(relay)
-						      : 0;
+	return upstreams_open(relay);
 }
 
 void relay_upstreams_stop(struct relay *relay)
@@ -597,7 +556,9 @@ void relay_upstreams_stop(struct relay *relay)
 	lined_timer_stop(&upstreams->leave);
 	relay_pending_return(&upstreams->held);
 	relay_pending_trim(&upstreams->held, 0);
-	upstreams_free_list(upstreams->list, upstreams->count);
+	while (upstreams->count > 0)
+		relay_upstream_free(upstreams->list[--upstreams->count]);
+	free(upstreams->list);
 	free(upstreams);
 	relay->upstreams = NULL;
 }
