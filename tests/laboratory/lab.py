@@ -549,8 +549,8 @@ class Laboratory:
             compiler = (os.environ.get("CC") or "cc").split()
             subprocess.run(compiler + [
                 "-O1", "-g", "-shared", "-fPIC", "-fno-omit-frame-pointer",
-                "-o", self.library, os.path.join(HERE, "refuse.c"), "-ldl"],
-                check=True)
+                "-o", self.library, os.path.join(HERE, "refuse.c"),
+                os.path.join(HERE, "refuse_calls.c"), "-ldl"], check=True)
         self.authority = authority or scenario.make_authority(directory)
         self.world = scenario.World(self.dir, self.authority)
         self.table = Table(os.path.join(self.dir, "table"))
