@@ -246,6 +246,8 @@ static int dispatcher_wait_ms(struct lined_dispatcher *d, int timeout_ms)
 		return timeout_ms;
 	if (due <= d->now_ms)
 		return 0;
+	if (d->ops->arm != NULL && d->ops->arm(d->poller, due) == 0)
+		return timeout_ms;
 	left = due - d->now_ms;
 	if (left > INT_MAX)
 		left = INT_MAX;

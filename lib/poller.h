@@ -9,6 +9,7 @@
 #define POLLER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct lined_delegate;
 struct poller;
@@ -36,6 +37,9 @@ struct poller_ops {
 	int (*change)(struct poller *poller, struct lined_delegate *delegate,
 		      unsigned mode);
 	void (*remove)(struct poller *poller, struct lined_delegate *delegate);
+	/* Has wait() end at due_ms of CLOCK_MONOTONIC or sooner, even without
+	 * an event. -1 and errno. NULL: a time-out of wait() has to serve. */
+	int (*arm)(struct poller *poller, uint64_t due_ms);
 	/* Waits up to timeout_ms (-1: without limit) for at most max events,
 	 * level-triggered. Returns how many, or -1 and errno (also EINTR). */
 	int (*wait)(struct poller *poller, struct poll_event *events, int max,

@@ -2,6 +2,11 @@
 /*
  * The epoll(7) poller, level-triggered: a descriptor that still has input is
  * reported again, so a handler need not read until EAGAIN.
+ *
+ * A time-out of epoll_wait(2) would arm a timer of the kernel in each wait, and
+ * disarm it when a line comes. A timerfd(2) stays armed: it is set again only
+ * for what is due sooner. When the first timer has gone or was moved, the wait
+ * ends once for nothing.
  */
 #include "config.h"
 
@@ -10,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <lined/dispatcher.h>
@@ -18,30 +24,42 @@
 
 struct poller {
 	int fd;
+	int timer;
+	/* When the timer ends the wait; UINT64_MAX: it is not armed. */
+	uint64_t armed_ms;
 	struct epoll_event batch[BATCH];
 };
+
+static void epoll_free(struct poller *poller)
+{
+	if (poller->timer >= 0)
+		close(poller->timer);
+	if (poller->fd >= 0)
+		close(poller->fd);
+	free(poller);
+}
 
 static struct poller *epoll_new(void)
 {
 	struct poller *poller = malloc(sizeof(*poller));
+	/* Edge-triggered: an end is reported once, and need not be read. */
+	struct epoll_event end = {.events = EPOLLIN | EPOLLET};
 
 	if (poller == NULL)
 		return NULL;
+	poller->armed_ms = UINT64_MAX;
 	poller->fd = epoll_create1(EPOLL_CLOEXEC);
-	if (poller->fd < 0) {
+	poller->timer =
+		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (poller->fd < 0 || poller->timer < 0 ||
+	    epoll_ctl(poller->fd, EPOLL_CTL_ADD, poller->timer, &end) < 0) {
 		int error = errno;
 
-		free(poller);
+		epoll_free(poller);
 		errno = error;
 		return NULL;
 	}
 	return poller;
-}
-
-static void epoll_free(struct poller *poller)
-{
-	close(poller->fd);
-	free(poller);
 }
 
 static int epoll_control(struct poller *poller, int op,
@@ -88,18 +106,39 @@ static unsigned epoll_ready_of(uint32_t events)
 	return ready;
 }
 
+static int epoll_arm(struct poller *poller, uint64_t due_ms)
+{
+	struct itimerspec due = {
+		.it_value.tv_sec = (time_t)(due_ms / 1000),
+		.it_value.tv_nsec = (long)(due_ms % 1000) * 1000000,
+	};
+
+	if (poller->armed_ms <= due_ms)
+		return 0;
+	if (timerfd_settime(poller->timer, TFD_TIMER_ABSTIME, &due, NULL) < 0)
+		return -1;
+	poller->armed_ms = due_ms;
+	return 0;
+}
+
 static int epoll_wait_events(struct poller *poller, struct poll_event *events,
 			     int max, int timeout_ms)
 {
-	int n, i;
+	int n, i, reported = 0;
 
 	n = epoll_wait(poller->fd, poller->batch, max < BATCH ? max : BATCH,
 		       timeout_ms);
 	for (i = 0; i < n; i++) {
-		events[i].delegate = poller->batch[i].data.ptr;
-		events[i].ready = epoll_ready_of(poller->batch[i].events);
+		const struct epoll_event *event = &poller->batch[i];
+
+		if (event->data.ptr == NULL) {
+			poller->armed_ms = UINT64_MAX;
+			continue;
+		}
+		events[reported].delegate = event->data.ptr;
+		events[reported++].ready = epoll_ready_of(event->events);
 	}
-	return n;
+	return n < 0 ? n : reported;
 }
 
 const struct poller_ops poller_epoll = {
@@ -109,5 +148,6 @@ const struct poller_ops poller_epoll = {
 	.add = epoll_add,
 	.change = epoll_change,
 	.remove = epoll_remove,
+	.arm = epoll_arm,
 	.wait = epoll_wait_events,
 };

@@ -87,6 +87,8 @@ FAULTS = {
     "epoll_create1": FILES,
     "epoll_ctl": ["ENOMEM", "ENOSPC"],
     "epoll_wait": ["EINTR"],
+    "timerfd_create": FILES,
+    "timerfd_settime": ["ENOMEM"],
     "poll": ["EINTR", "ENOMEM"],
     "ppoll": ["EINTR", "ENOMEM"],
     "eventfd": FILES,

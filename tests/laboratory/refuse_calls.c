@@ -28,6 +28,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -354,6 +355,11 @@ FD_CALL(int, -1, epoll_ctl, (int fd, int op, int of, struct epoll_event *event),
 FD_CALL(int, -1, epoll_wait,
 	(int fd, struct epoll_event *events, int max, int ms), fd, events, max,
 	ms)
+CALL(int, -1, timerfd_create, (int clock, int flags), clock, flags)
+FD_CALL(int, -1, timerfd_settime,
+	(int fd, int flags, const struct itimerspec *due,
+	 struct itimerspec *was),
+	fd, flags, due, was)
 CALL(int, -1, poll, (struct pollfd * fds, nfds_t count, int ms), fds, count, ms)
 CALL(int, -1, ppoll,
      (struct pollfd * fds, nfds_t count, const struct timespec *time,
