@@ -482,7 +482,8 @@ START_TEST(every_top_key_is_read)
 	const struct conf *conf = fixture_good(
 		"workers = 10\nuser = u\ngroup = g\nmodule-dir = \"/m\"\n"
 		"pid-file = \"/run/x.pid\"\n"
-		"drain-timeout = 2m\n"
+		"drain-timeout = 2m\nmemory = 2G\n"
+		"hardening { writable = { \"state\", \"/srv\" } }\n"
 		"log { target = \"syslog\" format = plain facility = "
 		"\"local3\" level = "
 		"\"debug\" ident = \"x\" }\n"
@@ -496,6 +497,10 @@ START_TEST(every_top_key_is_read)
 	ck_assert_str_eq(conf->module_dir, "/m");
 	ck_assert_str_eq(conf->pid_file, "/run/x.pid");
 	ck_assert_uint_eq(conf->drain_timeout_ms, 120000);
+	ck_assert_int_eq(conf->memory, INT64_C(2) << 30);
+	ck_assert_uint_eq(conf->hardening.writable_count, 2);
+	ck_assert_str_eq(conf->hardening.writable[0], fixture_path("state"));
+	ck_assert_str_eq(conf->hardening.writable[1], "/srv");
 	ck_assert_int_eq(conf->log.target, LOG_TARGET_SYSLOG);
 	ck_assert_int_eq(conf->log.format, LOG_FORMAT_PLAIN);
 	ck_assert_int_eq(conf->log.facility, LOG_LOCAL3);
@@ -532,6 +537,10 @@ START_TEST(bad_top_values_are_refused)
 	fixture_bad("workers = 010\n",
 		    "1: workers: \"010\" has a leading zero (auto, or 1 to "
 		    "1024)\n");
+	fixture_bad("memory = 1k\nhardening { writable = { \"\" } }\n",
+		    "1: memory: \"1k\" is not auto, 0 (no ceiling) or a size "
+		    "of at least 1M\n"
+		    "2: hardening: writable: a path is empty\n");
 	fixture_bad("control { socket = \"run/c\" }\nworkers = { }\n",
 		    "1: control: socket: the path is not absolute "
 		    "(unix:///path)\n"
@@ -892,6 +901,40 @@ START_TEST(files_that_are_given_include_one_another)
 }
 END_TEST
 
+static struct conf *load_given_of(const char *head, size_t size,
+				  const char *tail)
+{
+	char *files = malloc(strlen(head) + 32 + size + strlen(tail));
+	struct conf *conf;
+	int len;
+
+	ck_assert_ptr_nonnull(files);
+	len = sprintf(files, "%s%zu - a.conf\n", head, size);
+	memset(files + len, '\n', size);
+	strcpy(files + len + size, tail);
+	conf = load_given(files);
+	free(files);
+	return conf;
+}
+
+/* As on the disk: by whoever may ask, and by somebody's editor. */
+START_TEST(files_that_are_given_have_the_bounds_of_files)
+{
+	static const char head[] = "file 18 - lined.conf\n"
+				   "include(\"a.conf\")\nfile ";
+	struct conf *conf = load_given_of(head, (1 << 20), "");
+
+	ck_assert_ptr_nonnull(conf);
+	conf_unref(conf);
+	ck_assert_ptr_null(load_given_of(head, (1 << 20) + 1, ""));
+	ck_assert_str_eq(given_error(),
+			 "lined.conf:1: include \"a.conf\": is larger than 1 "
+			 "MiB: not a config file");
+	ck_assert_ptr_null(load_given("fail 6 - lined.conf\nBroken"));
+	ck_assert_str_eq(given_error(), "lined.conf: Broken");
+}
+END_TEST
+
 /* It is not looked for on the disk, where the daemon may see more than the
  * person who asks. */
 START_TEST(include_that_is_not_given_is_needed)
@@ -961,6 +1004,59 @@ START_TEST(tree_of_a_load_makes_the_same_conf)
 }
 END_TEST
 
+/* The process that reads a config may be the prey of whoever wrote it. */
+START_TEST(tree_that_no_load_has_made_is_damaged)
+{
+	/* In 0xNN bytes: END 0, FILE 1, SECTION 2, SECTION_END 3, KEY 4,
+	 * VALUE 5. */
+#define ITEM(kind, line) kind "\0\0\0" line "\0\0\0"
+#define TEXT(text)       "\1\0\0\0" text "\0"
+#define FILE_A           "\1\0\0\0" TEXT("a") "\0\0\0\0"
+#define NO_TITLE         "\xff\xff\xff\xff"
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} trees[] = {
+#define TREE(bytes) {bytes "\0\0\0", sizeof(bytes) + 3}
+		TREE(FILE_A ITEM("\6", "\1")),
+		TREE(ITEM("\4", "\1") TEXT("x")),
+		TREE(FILE_A ITEM("\5", "\1") TEXT("x")),
+		TREE(FILE_A "\3\0\0\0"),
+		TREE(FILE_A ITEM("\2", "\1") TEXT("x") NO_TITLE),
+		TREE(FILE_A ITEM("\4", "\1") NO_TITLE),
+		TREE(FILE_A ITEM("\4", "\1") "\1\0\0\0xy"),
+		TREE("\1\0\0\0" NO_TITLE "\0\0\0\0"),
+	};
+	struct wire deep = {NULL, 0, 0, false};
+	struct conf_env env = fixture_env;
+	size_t i;
+
+	for (i = 0; i < sizeof(trees) / sizeof(trees[0]); i++) {
+		env.tree = trees[i].bytes;
+		env.tree_len = trees[i].len;
+		fixture_load_with("lined.conf", &env);
+		ck_assert_str_eq(fixture_errors(),
+				 "lined.conf: what was read from it is "
+				 "damaged\n");
+	}
+	wire_put_number(&deep, 1);
+	wire_put_text(&deep, "a");
+	wire_put_number(&deep, 0);
+	for (i = 0; i < 1000; i++) {
+		wire_put_number(&deep, 2);
+		wire_put_number(&deep, 1);
+		wire_put_text(&deep, "x");
+		wire_put_text(&deep, NULL);
+	}
+	env.tree = deep.data;
+	env.tree_len = deep.len;
+	fixture_load_with("lined.conf", &env);
+	ck_assert_str_eq(fixture_errors(),
+			 "lined.conf: what was read from it is damaged\n");
+	wire_fini(&deep);
+}
+END_TEST
+
 static void add_control(Suite *suite)
 {
 	TCase *tcase = fixture_case(suite, "control and metrics");
@@ -975,9 +1071,11 @@ static void add_control(Suite *suite)
 	tcase_add_test(tcase,
 		       files_that_are_given_are_read_in_place_of_the_disk);
 	tcase_add_test(tcase, files_that_are_given_include_one_another);
+	tcase_add_test(tcase, files_that_are_given_have_the_bounds_of_files);
 	tcase_add_test(tcase, include_that_is_not_given_is_needed);
 	tcase_add_test(tcase, files_that_are_not_in_the_format_are_refused);
 	tcase_add_test(tcase, tree_of_a_load_makes_the_same_conf);
+	tcase_add_test(tcase, tree_that_no_load_has_made_is_damaged);
 }
 
 static Suite *make_suite(void)

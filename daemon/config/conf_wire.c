@@ -220,12 +220,21 @@ struct wire_tree {
 	struct conf_place place;
 };
 
+/* -1 without this: no memory. */
+static int wire_damaged(struct wire_reader *reader)
+{
+	reader->failed = true;
+	return -1;
+}
+
 static int wire_add_section(struct wire_reader *reader, struct wire_tree *to)
 {
-	struct conf_node *parent = to->nodes[to->depth];
-	struct conf_node *node = pool_alloc(to->tree->pool, sizeof(*node));
+	struct conf_node *parent = to->nodes[to->depth], *node;
 
-	if (node == NULL || to->depth == CONF_DEPTH_MAX + 1)
+	if (to->depth == CONF_DEPTH_MAX + 1)
+		return wire_damaged(reader);
+	node = pool_alloc(to->tree->pool, sizeof(*node));
+	if (node == NULL)
 		return -1;
 	conf_node_init(node);
 	node->name = wire_take_name(reader);
@@ -256,9 +265,12 @@ static int wire_add_key(struct wire_reader *reader, struct wire_tree *to)
 
 static int wire_add_value(struct wire_reader *reader, struct wire_tree *to)
 {
-	struct conf_value *value = pool_alloc(to->tree->pool, sizeof(*value));
+	struct conf_value *value;
 
-	if (value == NULL || to->key == NULL)
+	if (to->key == NULL)
+		return wire_damaged(reader);
+	value = pool_alloc(to->tree->pool, sizeof(*value));
+	if (value == NULL)
 		return -1;
 	value->text = wire_take_name(reader);
 	value->place = to->place;
@@ -279,7 +291,7 @@ static int wire_take_item(struct wire_reader *reader, struct pool *names,
 	case WIRE_SECTION_END:
 		to->key = NULL;
 		if (to->depth == 0)
-			return -1;
+			return wire_damaged(reader);
 		to->depth--;
 		return 0;
 	default:
@@ -287,12 +299,12 @@ static int wire_take_item(struct wire_reader *reader, struct pool *names,
 	}
 	to->place.line = wire_take_number(reader);
 	if (to->place.file == NULL)
-		return -1;
+		return wire_damaged(reader);
 	if (item == WIRE_SECTION)
 		return wire_add_section(reader, to);
 	return item == WIRE_KEY     ? wire_add_key(reader, to)
 	       : item == WIRE_VALUE ? wire_add_value(reader, to)
-				    : -1;
+				    : wire_damaged(reader);
 }
 
 int wire_take_tree(struct wire_reader *reader, struct pool *names,
@@ -302,8 +314,9 @@ int wire_take_tree(struct wire_reader *reader, struct pool *names,
 	enum wire_item item;
 
 	while ((item = (enum wire_item)wire_take_number(reader)) != WIRE_END)
-		if (reader->failed ||
-		    wire_take_item(reader, names, &to, item) < 0)
+		if (wire_take_item(reader, names, &to, item) < 0)
 			return -1;
-	return reader->failed || to.depth > 0 ? -1 : 0;
+	if (to.depth > 0)
+		return wire_damaged(reader);
+	return reader->failed ? -1 : 0;
 }
