@@ -106,6 +106,8 @@ static void conf_read_hardening(struct conf_build *build,
 	hardening->seccomp = (enum hardening_choice)read.seccomp;
 	build->conf->hardening_text =
 		conf_options_text(hardening_table, &read, build->conf->pool);
+	if (build->conf->hardening_text == NULL)
+		conf_build_oom(build);
 	if (read.writable.count == 0)
 		return;
 	paths = pool_alloc(build->conf->pool,

@@ -107,15 +107,14 @@ static const char *cluster_read_word(struct conf_build *build,
 {
 	const struct conf_key *key = conf_options_key(node, name);
 	char quoted[CONF_QUOTED_MAX];
-	size_t len = text != NULL ? strlen(text) : 0;
+	size_t len = strlen(text);
 
 	if (len > 0 && len <= max && strspn(text, allowed) == len)
 		return text;
 	conf_error_in(&build->report, "cluster",
 		      key != NULL ? &key->place : &node->place,
 		      "%s: \"%s\" is not 1 to %zu of A-Z a-z 0-9 %s", name,
-		      conf_quoted(text != NULL ? text : "", quoted), max,
-		      allowed + 62);
+		      conf_quoted(text, quoted), max, allowed + 62);
 	return NULL;
 }
 
@@ -133,6 +132,10 @@ static void cluster_read_names(struct conf_build *build,
 	if (conf_options_key(node, "name") == NULL) {
 		gethostname(host, sizeof(host) - 1);
 		name = pool_strdup(build->conf->pool, host);
+		if (name == NULL) {
+			conf_build_oom(build);
+			return;
+		}
 	}
 	broker->name =
 		cluster_read_word(build, node, "name", name,

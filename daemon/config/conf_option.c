@@ -14,10 +14,15 @@
 #include "config/conf_value.h"
 #include "pool.h"
 
-static unsigned option_oom(const struct conf_options *options)
+const char *conf_option_copy(const struct conf_options *options,
+			     const char *text)
 {
+	const char *copy = pool_strdup(options->pool, text);
+
+	if (copy != NULL)
+		return copy;
 	options->report->oom = true;
-	return 1;
+	return text;
 }
 
 /* Reports one value of an option. Returns 1, the number of errors. */
@@ -146,8 +151,8 @@ static unsigned option_fill_text(const struct conf_options *options,
 	if (option->choices != NULL &&
 	    conf_value_choice(value->text, option->choices) < 0)
 		return option_refuse_choice(options, option, value);
-	*out = pool_strdup(options->pool, value->text);
-	return *out == NULL ? option_oom(options) : 0;
+	*out = conf_option_copy(options, value->text);
+	return 0;
 }
 
 static unsigned option_fill_list(const struct conf_options *options,
@@ -161,8 +166,10 @@ static unsigned option_fill_list(const struct conf_options *options,
 	unsigned errors = 0;
 	size_t i = 0;
 
-	if (items == NULL)
-		return option_oom(options);
+	if (items == NULL) {
+		options->report->oom = true;
+		return 1;
+	}
 	for (value = key->values; value != NULL; value = value->next)
 		errors += option_fill_text(options, option, value, &items[i++]);
 	out->count = key->count;

@@ -99,11 +99,11 @@ static unsigned options_fill_section(const struct conf_options *options,
 	inner.keep = false;
 	inner.context = pool_printf(options->pool, "%s: %s \"%s\"",
 				    options->context, node->name, node->title);
-	*(const char **)out = pool_strdup(options->pool, node->title);
-	if (inner.context == NULL || *(const char **)out == NULL) {
+	if (inner.context == NULL) {
 		options->report->oom = true;
-		return 1;
+		inner.context = options->context;
 	}
+	*(const char **)out = conf_option_copy(options, node->title);
 	return conf_options_fill(&inner, node, option->section, out);
 }
 

@@ -63,6 +63,11 @@ bool conf_options_titled(const struct conf_options *options,
 struct conf_key *conf_options_key(const struct conf_node *node,
 				  const char *name);
 
+/* A copy in the pool. Without memory the load fails, and this is the text
+ * itself: the readers go on, to report what else is wrong. */
+const char *conf_option_copy(const struct conf_options *options,
+			     const char *text);
+
 /* ---- between the files of the options ----------------------------------- */
 
 /* conf_option.c: stores the value of a key, or the default, at out. Returns the

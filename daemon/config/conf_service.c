@@ -371,18 +371,18 @@ static void service_read(struct conf_build *build, struct conf_node *node,
 	struct service_keys keys;
 	struct conf_options options;
 
+	if (context == NULL) {
+		conf_build_oom(build);
+		context = "service";
+	}
+	options = conf_build_options(build, context);
 	service->place = node->place;
 	service->options_text = "";
-	service->name = pool_strdup(build->conf->pool, node->title);
-	if (context == NULL || service->name == NULL) {
-		conf_build_oom(build);
-		return;
-	}
+	service->name = conf_option_copy(&options, node->title);
 	conf_build_check_name(build, context, node, "service");
-	options = conf_build_options(build, context);
 	if (key != NULL && key->count == 1)
 		service->protocol = sections[5] =
-			pool_strdup(build->conf->pool, key->values->text);
+			conf_option_copy(&options, key->values->text);
 	options.sections = sections;
 	conf_protocol_find(build, context, node, service);
 	/* The protocol's check may ask for the addresses. */

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A load of which each allocation fails in turn, once, and from then on: it
+ * ends without a configuration and says why; the next load is good. The linker
+ * puts the functions below in place of those that allocate, a pool's among
+ * them, because most of what they return is in a chunk that is there already.
+ */
+#include "config.h"
+
+#include "conf_fixture.h"
+#include "config/conf_wire.h"
+#include "net/broker.h"
+#include "pool.h"
+#include "tls.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_pool_alloc(struct pool *pool, size_t size);
+void *__real_pool_array(struct pool *pool, size_t count, size_t size);
+char *__real_pool_strdup(struct pool *pool, const char *text);
+char *__real_pool_strndup(struct pool *pool, const char *text, size_t len);
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *text);
+void *__wrap_pool_alloc(struct pool *pool, size_t size);
+void *__wrap_pool_array(struct pool *pool, size_t count, size_t size);
+char *__wrap_pool_strdup(struct pool *pool, const char *text);
+char *__wrap_pool_strndup(struct pool *pool, const char *text, size_t len);
+char *__wrap_pool_printf(struct pool *pool, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Which allocation fails, from 1; 0: none. Whether those after it do, too. */
+static unsigned long failing;
+static bool lasting;
+static unsigned long allocations;
+
+static bool fails(void)
+{
+	if (failing == 0 || ++allocations < failing ||
+	    (allocations > failing && !lasting))
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __real_realloc(old, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = fails() ? NULL : __real_malloc(size);
+
+	return copy != NULL ? memcpy(copy, text, size) : NULL;
+}
+
+void *__wrap_pool_alloc(struct pool *pool, size_t size)
+{
+	return fails() ? NULL : __real_pool_alloc(pool, size);
+}
+
+void *__wrap_pool_array(struct pool *pool, size_t count, size_t size)
+{
+	return fails() ? NULL : __real_pool_array(pool, count, size);
+}
+
+char *__wrap_pool_strdup(struct pool *pool, const char *text)
+{
+	return fails() ? NULL : __real_pool_strdup(pool, text);
+}
+
+char *__wrap_pool_strndup(struct pool *pool, const char *text, size_t len)
+{
+	return fails() ? NULL : __real_pool_strndup(pool, text, len);
+}
+
+char *__wrap_pool_printf(struct pool *pool, const char *format, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	return fails() ? NULL : __real_pool_strdup(pool, text);
+}
+
+/* ---- loads ------------------------------------------------------------ */
+
+/* Every section that the daemon has. */
+static const char everything[] =
+	"workers = 2\nmemory = 64M\nuser = \"root\"\ngroup = \"root\"\n"
+	"module-dir = \"modules\"\npid-file = \"lined.pid\"\n"
+	"hardening { writable = { \"state\", \"/srv\" } }\n"
+	"log { level = debug ident = \"l\" }\n"
+	"control { socket = \"/run/c\" group = \"root\" }\n"
+	"metrics { listen = \"tcp://127.0.0.1:9117\" }\n"
+	"defaults { limits { clients = 5 exempt = { \"192.0.2.1\" } }\n"
+	"class \"near\" { from = { \"10.0.0.0/8\", \"::1\" } clients = 2 } }\n"
+	"include(\"more/*.conf\")\n"
+	"service \"s\" { protocol = \"relay\"\n"
+	"listen = { \"tcp://localhost:7007\", \"ws://127.0.0.1:7080/s\" }\n"
+	"proxy-from = { \"192.0.2.1\", \"unix\" }\n"
+	"web { origins = { \"https://a.example\", \"https://b.example\" } }\n"
+	"framing { terminator = lf line-length = 100 }\n"
+	"limits { idle-timeout = 1m penalty = 1s }\n"
+	"access { allow = { \"10.0.0.0/8\" } deny = { \"10.1.0.0/16\" } }\n"
+	"class \"near\" { clients = 3 }\n"
+	"class \"far\" { from = \"192.0.2.0/24\" send-queue = 2k }\n"
+	"relay { mode = upstream pace = trot style = \"walk\" hold = 1k\n"
+	"filter = { \"a\", \"b\", \"c\" } order = \"tag\"\n"
+	"room \"a\" { topic = \"t\" size = 3k } room \"b\" { open = no } }\n"
+	"}\n"
+	"service \"u\" { protocol = \"echo\" listen = \"unix:///tmp/u\"\n"
+	"socket-mode = 0660 socket-owner = \"root\" }\n";
+
+static const char tls[] =
+	"tls \"t\" { certificate = \"a.conf\" key = \"a.conf\"\n"
+	"client-cert = optional client-ca = \"credential:ca\" }\n"
+	"service \"t\" { protocol = \"echo\" tls = \"t\"\n"
+	"listen = \"tls://127.0.0.1:7443\" }\n";
+
+/* Each reader has something to say. */
+static const char wrong[] =
+	"colour = 1\nworkers = 010\nmemory = 1k\nuser = \"nosuch-user\"\n"
+	"pid-file = \"\"\nhardening { writable = \"\" }\n"
+	"metrics { listen = \"tcp://nowhere\" }\n"
+	"control { socket = \"c\" group = \"nosuch-group\" }\n"
+	"defaults { limits { clients = no } class \"c\" { from = \"x\" } }\n"
+	"include(\"nosuch.conf\")\n"
+	"service \"s\" { protocol = \"relay\" listen = { \"a\", \"b\" }\n"
+	"access { allow = \"x\" } limits { penalty = 2s penalty-max = 1s }\n"
+	"relay { level = 14 order = \"x\" retry-min = 1m room \"a\" { } } }\n"
+	"service \"s\" { protocol = \"nosuch\" nosuch { a = 1 } }\n"
+	"service \"faulty\" { protocol = \"faulty\" listen = \"unix:///f\" }\n"
+	"service \"cluster\" { protocol = \"echo\" listen = \"unix:///f\"\n"
+	"cluster = true web { origins = \"x\" } }\n";
+
+static const struct conf_env *env;
+
+static struct conf *load(struct conf_errors *errors)
+{
+	conf_errors_init(errors);
+	allocations = 0;
+	return conf_load(fixture_path("lined.conf"), env, errors);
+}
+
+/* Whether the load met the fault; it must have said so. */
+static bool refused(unsigned long at, bool from_then_on)
+{
+	struct conf_errors errors;
+	struct conf *conf;
+	bool met, says = false;
+	size_t i;
+
+	failing = at;
+	lasting = from_then_on;
+	conf = load(&errors);
+	failing = 0;
+	met = allocations >= at;
+	for (i = 0; i < errors.errors.count; i++)
+		says |= strstr(errors.errors.items[i].text, "memory") != NULL;
+	ck_assert_msg(!met || (conf == NULL && says),
+		      "allocation %lu%s: %s, %zu messages, the last one: %s",
+		      at, from_then_on ? " and all after it" : "",
+		      conf != NULL ? "loaded" : "refused", i,
+		      i > 0 ? errors.errors.items[i - 1].text : "");
+	conf_unref(conf);
+	conf_errors_fini(&errors);
+	return met;
+}
+
+/* Each allocation of a load of the file; then it loads as before. */
+static void refuse_each(bool good)
+{
+	struct conf_errors errors;
+	struct conf *conf;
+	unsigned long at;
+
+	for (at = 1; refused(at, false); at++)
+		ck_assert(refused(at, true));
+	ck_assert_uint_gt(at, 20);
+	conf = load(&errors);
+	ck_assert_int_eq(conf != NULL, good);
+	ck_assert_int_eq(errors.errors.count == 0, good);
+	conf_unref(conf);
+	conf_errors_fini(&errors);
+}
+
+START_TEST(no_allocation_of_a_good_file_fails_unseen)
+{
+	env = &fixture_env;
+	ck_assert_int_eq(mkdir(fixture_path("more"), 0755), 0);
+	fixture_write("more/a.conf", "service \"a\" { protocol = \"echo\" "
+				     "listen = \"unix:///tmp/a\" }\n");
+	if (broker_available())
+		fixture_write("more/b.conf",
+			      "cluster { servers = \"nats://127.0.0.1:4222\" "
+			      "user = \"u\" password = \"p\" }\n");
+	if (tls_available())
+		fixture_write("more/c.conf", tls);
+	fixture_write("lined.conf", everything);
+	refuse_each(true);
+}
+END_TEST
+
+START_TEST(no_allocation_of_a_wrong_file_fails_unseen)
+{
+	env = &fixture_env;
+	fixture_write("lined.conf", wrong);
+	refuse_each(false);
+}
+END_TEST
+
+/* What another process has read, as at a start and a reload. */
+START_TEST(no_allocation_of_a_tree_fails_unseen)
+{
+	struct conf_env with = fixture_env;
+	struct wire tree = {NULL, 0, 0, false};
+
+	env = &with;
+	fixture_write("lined.conf", everything);
+	with.write_tree = &tree;
+	fixture_load_with("lined.conf", &with);
+	ck_assert_str_eq(fixture_errors(), "");
+	with.write_tree = NULL;
+	with.tree = tree.data;
+	with.tree_len = tree.len;
+	refuse_each(true);
+	wire_fini(&tree);
+}
+END_TEST
+
+static Suite *memory_suite(void)
+{
+	Suite *suite = suite_create("conf-memory");
+	TCase *tcase = fixture_case(suite, "memory");
+
+	tcase_add_test(tcase, no_allocation_of_a_good_file_fails_unseen);
+	tcase_add_test(tcase, no_allocation_of_a_wrong_file_fails_unseen);
+	tcase_add_test(tcase, no_allocation_of_a_tree_fails_unseen);
+	return suite;
+}
+
+int main(void)
+{
+	return fixture_main(memory_suite);
+}
