@@ -473,6 +473,28 @@ static void draw_counted(uint32_t limit)
 		put("\n\n", 1 + draw(2));
 }
 
+/* What has no end. */
+static void draw_rest(uint32_t limit)
+{
+	uint32_t len = 1 + draw(limit + 2);
+	char number[32];
+
+	switch (draw(4)) {
+	case 0: /* of the limit, and a CR that may be data */
+		for (len = limit; len > 0; len--)
+			put("z", 1);
+		/* fall through */
+	case 1:
+		put("\r", 1);
+		break;
+	case 2: /* a counted message of which the end is missing */
+		put(number,
+		    (size_t)snprintf(number, sizeof(number), "\n%u ", len));
+		draw_noise(draw(len));
+		break;
+	}
+}
+
 static void draw_stream(uint32_t limit, size_t about)
 {
 	stream_len = 0;
@@ -484,8 +506,7 @@ static void draw_stream(uint32_t limit, size_t about)
 		else
 			draw_lines(limit, 1 + draw(3));
 	}
-	if (draw(3) == 0)
-		put("\r", 1);
+	draw_rest(limit);
 }
 
 /* ---- the comparison -------------------------------------------------- */
