@@ -582,6 +582,53 @@ START_TEST(each_change_has_its_bit)
 }
 END_TEST
 
+#define CLASS(name, rest)                                                      \
+	"service \"s\" { protocol = echo listen = \"ws://*:1\" class \"" name  \
+	"\" { from = \"10.0.0.0/8\" " rest " } }"
+#define WEB(rest)                                                              \
+	"service \"s\" { protocol = echo listen = \"ws://*:1\" web { " rest    \
+	" } }"
+
+START_TEST(other_classes_are_other_limits)
+{
+	static const char *const others[] = {
+		S(""),
+		CLASS("b", "clients = 2"),
+		CLASS("a", "clients = 3"),
+		CLASS("a", "clients = 2 line-rate = 2"),
+		CLASS("a", "clients = 2 penalty = 1s exempt = \"10.2.0.1\""),
+		CLASS("a", "clients = 2 handshake-timeout = 1s"),
+		CLASS("a", "clients = 2 } class \"b\" { from = \"::1\""),
+		CLASS("a", "connect-rate-per-address = 2"),
+	};
+	size_t i;
+
+	ck_assert_uint_eq(
+		changes(CLASS("a", "clients = 2"), CLASS("a", "clients = '2'")),
+		0);
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		ck_assert_msg(changes(CLASS("a", "clients = 2"), others[i]) &
+				      CONF_CHANGE_LIMITS,
+			      "%s", others[i]);
+	ck_assert_uint_eq(changes(S("limits { penalty = 1s }"),
+				  S("limits { penalty = 1s exempt = { "
+				    "\"10.2.0.1\", \"::1\" } }")),
+			  CONF_CHANGE_LIMITS);
+}
+END_TEST
+
+START_TEST(what_web_says_is_a_change)
+{
+	ck_assert_uint_eq(changes(WEB("ping = 30s"), WEB("")), 0);
+	ck_assert_uint_eq(changes(WEB("ping = 31s"), WEB("")), CONF_CHANGE_WEB);
+	ck_assert_uint_eq(changes(WEB("origins = { \"https://a\" }"), WEB("")),
+			  CONF_CHANGE_WEB);
+	ck_assert_uint_eq(changes(WEB("origins = { \"https://a\" }"),
+				  WEB("origins = { \"https://b\" }")),
+			  CONF_CHANGE_WEB);
+}
+END_TEST
+
 START_TEST(other_addresses_are_a_change)
 {
 	ck_assert_uint_eq(changes("service \"s\" { protocol = echo listen = "
@@ -658,6 +705,8 @@ static Suite *make_suite(void)
 	tcase = fixture_case(suite, "changes");
 	tcase_add_test(tcase, the_same_written_otherwise_is_no_change);
 	tcase_add_test(tcase, each_change_has_its_bit);
+	tcase_add_test(tcase, other_classes_are_other_limits);
+	tcase_add_test(tcase, what_web_says_is_a_change);
 	tcase_add_test(tcase, other_addresses_are_a_change);
 	tcase_add_test(tcase, another_protocol_is_a_change);
 	tcase_add_test(tcase, what_a_tls_section_says_is_a_change);
