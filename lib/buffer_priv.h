@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The structure of a buffer, for the files that send it: they read its bytes
- * without a function call.
+ * The structure of a buffer, for the files that send or charge it: they read
+ * its bytes without a function call.
  */
 #ifndef BUFFER_PRIV_H
 #define BUFFER_PRIV_H
@@ -11,11 +11,27 @@
 struct lined_buffer {
 	uint32_t refs;
 	uint32_t len;
-	uint32_t queued; /* the segments of send queues that refer to it */
+	uint32_t charges; /* segments of send queues and keepers that refer to
+			   * it */
 	uint32_t lines;
 	const char *data;
 	void (*release)(void *arg);
 	void *release_arg;
 };
+
+/* What a buffer takes beside its bytes. */
+#define BUFFER_COST 48
+
+/* The bytes that are to be charged for one more that refers to the buffer, and
+ * to be returned for one less: it is charged once. */
+static inline int64_t buffer_charge(struct lined_buffer *buffer)
+{
+	return buffer->charges++ == 0 ? BUFFER_COST + (int64_t)buffer->len : 0;
+}
+
+static inline int64_t buffer_discharge(struct lined_buffer *buffer)
+{
+	return --buffer->charges == 0 ? BUFFER_COST + (int64_t)buffer->len : 0;
+}
 
 #endif

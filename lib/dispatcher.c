@@ -70,6 +70,7 @@ struct lined_dispatcher *lined_dispatcher_new(void)
 	list_init(&d->dead);
 	list_init(&d->dirty);
 	list_init(&d->unattached);
+	list_init(&d->keepers);
 	messages_init(d);
 	dispatcher_read_clock(d);
 	d->read_buffer = malloc(READ_SIZE + 1);
@@ -425,8 +426,8 @@ int lined_dispatcher_poll(struct lined_dispatcher *d, int timeout_ms)
 	dispatcher_task_phase(d, every_turn);
 	if (d->socket_ops != NULL)
 		dispatcher_socket_phases(d);
-	if (memory_is_due(&d->pool.memory))
-		memory_check(d);
+	if (d->memory_asks_keepers || memory_is_due(&d->pool.memory))
+		memory_check_turn(d);
 	d->in_turn = false;
 	return dispatcher_is_open(d) ? 1 : 0;
 }

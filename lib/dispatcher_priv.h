@@ -140,7 +140,9 @@ struct lined_dispatcher {
 	const struct lined_socket_group *serving;
 	uintptr_t calling;
 
+	struct list keepers;
 	bool memory_shedding;
+	bool memory_asks_keepers; /* at the end of this turn */
 	bool in_turn;
 	bool ending; /* registering a socket fails */
 	bool mail_seen;

@@ -11,6 +11,9 @@
 
 #include <stdlib.h>
 
+#include <lined/buffer.h>
+
+#include "buffer_priv.h"
 #include "dispatcher_priv.h"
 
 /* The least growth between two checks. */
@@ -60,6 +63,24 @@ uint64_t memory_held(const struct memory *memory)
 	return held > 0 ? (uint64_t)held : 0;
 }
 
+uint64_t memory_kept(const struct memory *memory)
+{
+	int64_t kept = 0;
+	size_t i;
+
+	for (i = 0; i < memory->count; i++)
+		kept += __atomic_load_n(
+			&memory->dispatchers[i]->pool.memory.kept,
+			__ATOMIC_RELAXED);
+	return kept > 0 ? (uint64_t)kept : 0;
+}
+
+/* The first quarter below the ceiling is for sockets alone. */
+static uint64_t memory_for_keepers(uint64_t limit)
+{
+	return limit - limit / 4;
+}
+
 /* The first eighth below the ceiling. */
 static uint64_t memory_near(uint64_t limit)
 {
@@ -71,11 +92,6 @@ bool memory_is_near(const struct memory *memory)
 	uint64_t limit = memory_limit(memory);
 
 	return limit > 0 && memory_held(memory) >= memory_near(limit);
-}
-
-void dispatcher_charge(struct lined_dispatcher *d, int64_t bytes)
-{
-	memory_charge(&d->pool.memory, bytes);
 }
 
 /* Makes a dispatcher check at the end of its turn. */
@@ -199,8 +215,11 @@ static void memory_shed(struct lined_dispatcher *d, uint64_t limit)
 static int64_t memory_step(const struct lined_dispatcher *d, uint64_t limit,
 			   uint64_t held)
 {
+	uint64_t next = held < memory_for_keepers(limit)
+				? memory_for_keepers(limit)
+				: limit;
 	uint64_t share =
-		held < limit ? (limit - held) / (2 * d->memory->count) : 0;
+		held < next ? (next - held) / (2 * d->memory->count) : 0;
 
 	return share > STEP_MIN ? (int64_t)share : STEP_MIN;
 }
@@ -221,6 +240,8 @@ void memory_check(struct lined_dispatcher *d)
 	if (limit == 0)
 		return;
 	held = memory_held(memory);
+	if (held >= memory_for_keepers(limit))
+		d->memory_asks_keepers = true;
 	d->memory_shedding = true;
 	if (held < limit)
 		d->memory_waits_ms = 0;
@@ -234,4 +255,125 @@ void memory_check(struct lined_dispatcher *d)
 				    d->pool.memory.held +
 					    memory_step(d, limit, held),
 				    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* ---- keepers ------------------------------------------------------------- */
+
+static void memory_count_kept(struct lined_dispatcher *d, int64_t bytes)
+{
+	struct memory_account *account = &d->pool.memory;
+
+	__atomic_store_n(&account->kept, account->kept + bytes,
+			 __ATOMIC_RELAXED);
+}
+
+void dispatcher_charge(struct lined_dispatcher *d, int64_t bytes)
+{
+	memory_charge(&d->pool.memory, bytes);
+	memory_count_kept(d, bytes);
+}
+
+void dispatcher_keep(struct lined_dispatcher *d, struct lined_buffer *buffer)
+{
+	lined_buffer_ref(buffer);
+	memory_charge(&d->pool.memory, buffer_charge(buffer));
+	memory_count_kept(d, BUFFER_COST + (int64_t)buffer->len);
+}
+
+void dispatcher_unkeep(struct lined_dispatcher *d, struct lined_buffer *buffer)
+{
+	memory_charge(&d->pool.memory, -buffer_discharge(buffer));
+	memory_count_kept(d, -(BUFFER_COST + (int64_t)buffer->len));
+	lined_buffer_unref(buffer);
+}
+
+bool dispatcher_may_keep(const struct lined_dispatcher *d, uint64_t bytes)
+{
+	const struct memory *memory =
+		__atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
+	uint64_t limit = memory != NULL ? memory_limit(memory) : 0;
+	uint64_t most = memory_for_keepers(limit);
+
+	return limit == 0 ||
+	       (bytes <= most && memory_held(memory) <= most - bytes);
+}
+
+void dispatcher_add_keeper(struct lined_dispatcher *d,
+			   struct memory_keeper *keeper)
+{
+	list_append(&d->keepers, &keeper->link);
+}
+
+void dispatcher_remove_keeper(struct memory_keeper *keeper)
+{
+	list_remove(&keeper->link);
+}
+
+static uint64_t memory_over(uint64_t bytes, uint64_t most)
+{
+	return bytes > most ? bytes - most : 0;
+}
+
+/* Asks the keepers, first each for its share, until there is no more than
+ * `most` of what is measured. */
+static void memory_ask_keepers(struct lined_dispatcher *d,
+			       uint64_t (*measure)(const struct memory *memory),
+			       uint64_t most, bool spare)
+{
+	struct memory_keeper *keeper, *next;
+	uint64_t count = 0, share;
+	int round;
+
+	list_for_each(keeper, &d->keepers, link)
+		count++;
+	if (count == 0)
+		return;
+	share = memory_over(measure(d->memory), most) / count + 1;
+	for (round = 0; round < 2; round++) {
+		list_for_each_safe(keeper, next, &d->keepers, link) {
+			uint64_t over = memory_over(measure(d->memory), most);
+
+			if (over == 0)
+				return;
+			keeper->give_up(keeper,
+					round == 0 && share < over ? share
+								   : over,
+					spare);
+		}
+	}
+}
+
+/* True: other dispatchers are to be asked, too. */
+static bool memory_give_up(struct lined_dispatcher *d, uint64_t limit)
+{
+	uint64_t most = memory_for_keepers(limit);
+	int64_t before = d->pool.memory.kept, freed;
+
+	if (memory_held(d->memory) <= most)
+		return false;
+	memory_ask_keepers(d, memory_held, most, true);
+	memory_ask_keepers(d, memory_kept, most, false);
+	freed = before - d->pool.memory.kept;
+	if (freed > 0)
+		__atomic_fetch_add(&d->memory->given_up, (uint64_t)freed,
+				   __ATOMIC_RELAXED);
+	return memory_held(d->memory) > most && memory_kept(d->memory) > 0;
+}
+
+void memory_check_turn(struct lined_dispatcher *d)
+{
+	struct memory *memory = __atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
+	uint64_t limit = memory != NULL ? memory_limit(memory) : 0;
+	bool asked = __atomic_load_n(&d->pool.memory.check_at,
+				     __ATOMIC_SEQ_CST) == INT64_MIN;
+	size_t i;
+
+	d->memory_asks_keepers = false;
+	/* Who was asked asks nobody: two would ask each other for ever. */
+	if (limit > 0 && memory_give_up(d, limit) && !asked)
+		for (i = 0; i < memory->count; i++)
+			if (memory->dispatchers[i] != d)
+				memory_ask(memory->dispatchers[i]);
+	memory_check(d);
+	d->memory_asks_keepers = false;
 }

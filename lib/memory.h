@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory that the sockets of a process hold: send queues with the segments
+ * The memory that the sockets of a process hold (send queues with the segments
  * and shared buffers in them, input that waits for the rest of a line, TLS
- * sessions. Each dispatcher counts its own with plain additions (struct
- * memory_account). A ceiling on the sum of several dispatchers closes sockets,
- * the one that holds most first.
+ * sessions) and what a program keeps beside them (keepers). Each dispatcher
+ * counts its own with plain additions (struct memory_account).
+ *
+ * A ceiling on the sum of several dispatchers has an order: from 3/4 of it on
+ * keepers do not grow, and give up what nobody waits for; from 7/8 on a program
+ * should let nobody in; at the ceiling sockets are closed, the one that holds
+ * most first.
  */
 #ifndef MEMORY_H
 #define MEMORY_H
@@ -13,6 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "list.h"
+
+struct lined_buffer;
 struct lined_dispatcher;
 struct lined_socket;
 
@@ -23,6 +30,7 @@ struct lined_socket;
  */
 struct memory_account {
 	int64_t held;
+	int64_t kept;     /* by keepers; a buffer that is queued, too, counts */
 	int64_t check_at; /* from here on memory_check() is called */
 };
 
@@ -39,10 +47,21 @@ static inline bool memory_is_due(const struct memory_account *account)
 	       __atomic_load_n(&account->check_at, __ATOMIC_RELAXED);
 }
 
+/*
+ * What is charged for a registered socket besides its queue and its input
+ * (itself, and what its owner usually has for a client), for a TLS session (an
+ * SSL without buffers in OpenSSL 3.0), and at most for the ciphertext that waits
+ * in it.
+ */
+#define MEMORY_SOCKET    768
+#define MEMORY_TLS       14336
+#define MEMORY_TLS_RESTS (160 * 1024)
+
 /* A ceiling and the dispatchers under it; zeroed, it has neither. */
 struct memory {
-	uint64_t limit;  /* atomic; 0: there is no ceiling */
-	uint64_t closed; /* atomic: sockets that were closed */
+	uint64_t limit;    /* atomic; 0: there is no ceiling */
+	uint64_t closed;   /* atomic: sockets that were closed */
+	uint64_t given_up; /* atomic: bytes that keepers have given up */
 	/* Whether a socket may be closed for its memory. Its thread. */
 	bool (*may_close)(const struct lined_socket *sock);
 	struct lined_dispatcher **dispatchers;
@@ -62,8 +81,10 @@ void memory_ask_all(struct memory *memory);
 void memory_set_limit(struct memory *memory, uint64_t limit);
 uint64_t memory_limit(const struct memory *memory);
 
-/* The bytes that all dispatchers hold now. MT-safe. */
+/* The bytes that all dispatchers hold now, and those that their keepers keep.
+ * MT-safe. */
 uint64_t memory_held(const struct memory *memory);
+uint64_t memory_kept(const struct memory *memory);
 
 /* Near the ceiling, from 7/8 of it on, a program should let nobody in.
  * MT-safe. */
@@ -77,8 +98,38 @@ bool memory_is_near(const struct memory *memory);
  */
 void memory_check(struct lined_dispatcher *d);
 
+/* To be called at the end of a turn: asks keepers first. */
+void memory_check_turn(struct lined_dispatcher *d);
+
+/* ---- keepers ------------------------------------------------------------- */
+
 /* Charges what a program keeps for the clients of a dispatcher; negative: it
  * was freed. */
 void dispatcher_charge(struct lined_dispatcher *d, int64_t bytes);
+
+/* Takes a reference to a buffer, which is charged once however often it is kept
+ * and queued on this dispatcher; and drops it. */
+void dispatcher_keep(struct lined_dispatcher *d, struct lined_buffer *buffer);
+void dispatcher_unkeep(struct lined_dispatcher *d, struct lined_buffer *buffer);
+
+/* Whether keepers may take `bytes` more: up to 3/4 of the ceiling. */
+bool dispatcher_may_keep(const struct lined_dispatcher *d, uint64_t bytes);
+
+/* What keeps memory on a dispatcher, and can give it up; embedded. */
+struct memory_keeper {
+	struct list link;
+	/*
+	 * Frees about `bytes` of what it keeps, the oldest first. `spare`: only
+	 * what nobody waits for. Otherwise all keepers together keep more than
+	 * 3/4 of a ceiling that was lowered: anything. Called at the end of a
+	 * turn.
+	 */
+	void (*give_up)(struct memory_keeper *keeper, uint64_t bytes,
+			bool spare);
+};
+
+void dispatcher_add_keeper(struct lined_dispatcher *d,
+			   struct memory_keeper *keeper);
+void dispatcher_remove_keeper(struct memory_keeper *keeper);
 
 #endif

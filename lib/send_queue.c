@@ -55,26 +55,23 @@ static int64_t segment_cost(const struct segment *segment)
 	return SEND_QUEUE_SEGMENT_COST + (int64_t)segment->room;
 }
 
-/* A buffer is charged with the first segment that refers to it. */
 static void segment_charge(struct send_pool *pool,
 			   const struct segment *segment)
 {
-	struct lined_buffer *buffer = segment->buffer;
 	int64_t cost = segment_cost(segment);
 
-	if (buffer != NULL && buffer->queued++ == 0)
-		cost += SEND_QUEUE_SEGMENT_COST + (int64_t)buffer->len;
+	if (segment->buffer != NULL)
+		cost += buffer_charge(segment->buffer);
 	memory_charge(&pool->memory, cost);
 }
 
 static void segment_discharge(struct send_pool *pool,
 			      const struct segment *segment)
 {
-	struct lined_buffer *buffer = segment->buffer;
 	int64_t cost = segment_cost(segment);
 
-	if (buffer != NULL && --buffer->queued == 0)
-		cost += SEND_QUEUE_SEGMENT_COST + (int64_t)buffer->len;
+	if (segment->buffer != NULL)
+		cost += buffer_discharge(segment->buffer);
 	memory_charge(&pool->memory, -cost);
 }
 

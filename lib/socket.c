@@ -220,8 +220,8 @@ void socket_established(struct lined_socket *sock,
 static void socket_charge(struct lined_socket *sock, struct lined_dispatcher *d,
 			  bool charge)
 {
-	int64_t held =
-		SOCKET_COST + (int64_t)input_memory(&sock->in, d->read_buffer);
+	int64_t held = MEMORY_SOCKET +
+		       (int64_t)input_memory(&sock->in, d->read_buffer);
 
 	memory_charge(&d->pool.memory, charge ? held : -held);
 	send_queue_charge(&sock->out, &d->pool, charge);

@@ -72,7 +72,7 @@ void socket_free(struct lined_socket *sock)
 	if (sock->dispatcher == NULL)
 		send_queue_charge(&sock->out, &none, true);
 	else
-		memory_charge(&sock->dispatcher->pool.memory, -SOCKET_COST);
+		memory_charge(&sock->dispatcher->pool.memory, -MEMORY_SOCKET);
 	send_queue_clear(&sock->out, sock->dispatcher != NULL
 					     ? &sock->dispatcher->pool
 					     : &none);

@@ -239,10 +239,6 @@ static inline uint32_t socket_now(const struct lined_socket *sock)
 	return (uint32_t)sock->dispatcher->now_ms;
 }
 
-/* The charge for a registered socket besides its queue and its input: itself,
- * and what its owner usually has for a client. */
-#define SOCKET_COST 768
-
 /* Drops the input outside of reading. */
 void socket_clear_input(struct lined_socket *sock);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "list.h"
+#include "memory.h"
 
 /* The bytes that malloc() and the tree's node add to each cell. */
 #define OVERHEAD 128
@@ -49,18 +50,28 @@ static int key_compare(const void *a, const void *b)
 	return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
 }
 
+/* What a cell takes beside its value, which may be queued, too. */
+static size_t cell_own_cost(const struct cell *cell)
+{
+	return sizeof(*cell) + cell->key.len + OVERHEAD;
+}
+
 static size_t cell_cost(const struct cell *cell)
 {
 	const struct lined_buffer *value = cell->entry.value;
 
-	return sizeof(*cell) + cell->key.len + OVERHEAD +
+	return cell_own_cost(cell) +
 	       (value != NULL ? lined_buffer_len(value) : 0);
 }
 
 static void cell_free(struct cell *cell)
 {
+	struct lined_dispatcher *d = cell->table->dispatcher;
+
 	lined_timer_stop(&cell->timer);
-	lined_buffer_unref(cell->entry.value);
+	if (cell->entry.value != NULL)
+		dispatcher_unkeep(d, cell->entry.value);
+	dispatcher_charge(d, -(int64_t)cell_own_cost(cell));
 	free(cell);
 }
 
@@ -121,8 +132,9 @@ static struct cell *cell_new(struct lined_table *table, const void *key,
 	cell->key = (struct key){cell->bytes, key_len};
 	cell->table = table;
 	cell->entry = *entry;
+	dispatcher_charge(table->dispatcher, (int64_t)cell_own_cost(cell));
 	if (entry->value != NULL)
-		lined_buffer_ref(entry->value);
+		dispatcher_keep(table->dispatcher, entry->value);
 	list_init(&cell->by_use);
 	lined_timer_init(&cell->timer, table->dispatcher, cell_expired);
 	return cell;

@@ -17,9 +17,6 @@
 /* The room for output grows by this. */
 #define OUT_STEP (64 * 1024)
 
-/* The memory of an SSL without buffers, in OpenSSL 3.0. */
-#define SESSION_COST 14336
-
 /* The most messages besides data that the peer may cause in this time. It needs
  * one after gigabytes. */
 #define MESSAGES_MAX 32
@@ -143,7 +140,7 @@ static void tls_rest_advance(struct tls_rest *rest, size_t n)
 static void tls_session_charge(struct lined_socket *sock,
 			       struct tls_session *tls)
 {
-	size_t bytes = SESSION_COST + tls->held.len + tls->left.len;
+	size_t bytes = MEMORY_TLS + tls->held.len + tls->left.len;
 
 	memory_charge(&sock->dispatcher->pool.memory,
 		      (int64_t)bytes - (int64_t)tls->charged);

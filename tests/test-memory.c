@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <lined/table.h>
+
 #include "dispatcher_priv.h"
 #include "memory.h"
 #include "recorder.h"
@@ -352,11 +354,165 @@ START_TEST(ceiling_spares_what_may_not_be_closed)
 }
 END_TEST
 
+/* ---- keepers ------------------------------------------------------------ */
+
+struct keeper_case {
+	struct memory_keeper keeper;
+	struct lined_dispatcher *d;
+	int64_t kept;
+	bool spare; /* it can give it up */
+	unsigned asked;
+};
+
+static void keeper_give_up(struct memory_keeper *keeper, uint64_t bytes,
+			   bool spare)
+{
+	struct keeper_case *k =
+		lined_container_of(keeper, struct keeper_case, keeper);
+	int64_t freed = (int64_t)bytes < k->kept ? (int64_t)bytes : k->kept;
+
+	k->asked++;
+	if (spare && !k->spare)
+		return;
+	k->kept -= freed;
+	dispatcher_charge(k->d, -freed);
+}
+
+static void keep(struct keeper_case *k, struct lined_dispatcher *d,
+		 int64_t bytes, bool spare)
+{
+	memset(k, 0, sizeof(*k));
+	k->d = d;
+	k->kept = bytes;
+	k->spare = spare;
+	k->keeper.give_up = keeper_give_up;
+	list_init(&k->keeper.link);
+	dispatcher_charge(d, bytes);
+	dispatcher_add_keeper(d, &k->keeper);
+}
+
+static void keep_fini(struct keeper_case *k)
+{
+	dispatcher_charge(k->d, -k->kept);
+	dispatcher_remove_keeper(&k->keeper);
+}
+
+/* Each its share, and before a socket is closed. */
+START_TEST(keepers_give_up_from_three_quarters_on)
+{
+	struct keeper_case a, b;
+	struct memory_case c;
+
+	open_case(&c, false);
+	keep(&a, c.d, 300000, true);
+	keep(&b, c.d, 300000, true);
+	memory_set_limit(&c.memory, 1000000);
+	run(&c);
+	ck_assert_uint_eq(a.asked + b.asked, 0);
+	ck_assert(dispatcher_may_keep(c.d, 100000));
+	ck_assert(!dispatcher_may_keep(c.d, 200000));
+	fill(&c, 0, 350000);
+	ck_assert_uint_le(memory_held(&c.memory), 752000);
+	ck_assert_int_lt(a.kept, 270000);
+	ck_assert_int_gt(a.kept, 100000);
+	ck_assert_int_lt(b.kept, 270000);
+	ck_assert_int_gt(b.kept, 100000);
+	ck_assert_uint_eq(memory_kept(&c.memory), (uint64_t)(a.kept + b.kept));
+	ck_assert_uint_ge(c.memory.given_up, 60000);
+	ck_assert(!dispatcher_may_keep(c.d, 10000));
+	ck_assert_uint_eq(c.memory.closed, 0);
+	keep_fini(&a);
+	keep_fini(&b);
+	close_case(&c);
+}
+END_TEST
+
+/* What clients queue takes nothing that somebody waits for; a lower ceiling
+ * does. */
+START_TEST(keepers_give_up_more_only_if_they_keep_too_much)
+{
+	struct keeper_case k;
+	struct memory_case c;
+
+	open_case(&c, false);
+	keep(&k, c.d, 600000, false);
+	memory_set_limit(&c.memory, 1000000);
+	run(&c);
+	fill(&c, 0, 200000);
+	ck_assert(!is_closed(&c, 0));
+	fill(&c, 0, 300000);
+	ck_assert(is_closed(&c, 0));
+	ck_assert_int_eq(k.kept, 600000);
+	ck_assert_uint_gt(k.asked, 0);
+	memory_set_limit(&c.memory, 400000);
+	run(&c);
+	ck_assert_int_le(k.kept, 300000);
+	ck_assert_int_gt(k.kept, 290000);
+	keep_fini(&k);
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(keepers_of_other_dispatchers_are_asked)
+{
+	struct keeper_case a, b;
+	struct memory_case c;
+
+	open_case(&c, true);
+	keep(&a, c.d, 1000, false);
+	keep(&b, c.others, 400000, true);
+	memory_set_limit(&c.memory, 1000000);
+	run(&c);
+	fill(&c, 0, 500000);
+	run(&c);
+	ck_assert_int_lt(b.kept, 300000);
+	ck_assert_uint_eq(c.memory.closed, 0);
+	/* Who was asked asks nobody. */
+	a.asked = b.asked = 0;
+	run(&c);
+	run(&c);
+	ck_assert_uint_eq(a.asked + b.asked, 0);
+	keep_fini(&a);
+	keep_fini(&b);
+	close_case(&c);
+}
+END_TEST
+
+START_TEST(buffer_that_is_kept_and_queued_is_charged_once)
+{
+	struct lined_buffer *buffer = lined_buffer_alloc(1000000, NULL);
+	struct lined_table_entry entry = {.value = buffer};
+	struct lined_table *table;
+	struct memory_case c;
+	uint64_t before;
+
+	open_case(&c, false);
+	table = lined_table_new(c.d, 4000000);
+	before = memory_held(&c.memory);
+	dispatcher_keep(c.d, buffer);
+	ck_assert_int_eq(lined_table_put(table, "k", 1, &entry), 0);
+	lined_socket_send_shared(c.socks[0], buffer, 0, 1000000);
+	lined_buffer_unref(buffer);
+	ck_assert_uint_ge(memory_held(&c.memory), before + 1000000);
+	ck_assert_uint_lt(memory_held(&c.memory), before + 1002000);
+	ck_assert_uint_gt(memory_kept(&c.memory), 2000000);
+	dispatcher_unkeep(c.d, buffer);
+	lined_table_free(table);
+	ck_assert_uint_eq(memory_kept(&c.memory), 0);
+	ck_assert_uint_ge(memory_held(&c.memory), before + 1000000);
+	lined_socket_close(c.socks[0]);
+	run(&c);
+	ck_assert_uint_lt(memory_held(&c.memory), before);
+	close_case(&c);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("memory");
 	TCase *charges = support_case(suite, "charges");
 	TCase *ceiling = support_case(suite, "ceiling");
+	TCase *keepers = support_case(suite, "keepers");
 
 	tcase_add_test(charges, shared_buffer_is_charged_once);
 	tcase_add_test(charges, input_that_waits_is_charged_until_it_is_read);
@@ -372,6 +528,11 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(
 		ceiling, ceiling_checks_again_if_it_is_asked_meanwhile, 0, 2);
 	tcase_add_test(ceiling, ceiling_spares_what_may_not_be_closed);
+	tcase_add_test(keepers, keepers_give_up_from_three_quarters_on);
+	tcase_add_test(keepers,
+		       keepers_give_up_more_only_if_they_keep_too_much);
+	tcase_add_test(keepers, keepers_of_other_dispatchers_are_asked);
+	tcase_add_test(keepers, buffer_that_is_kept_and_queued_is_charged_once);
 	return suite;
 }
 
