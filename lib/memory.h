@@ -49,9 +49,9 @@ static inline bool memory_is_due(const struct memory_account *account)
 
 /*
  * What is charged for a registered socket besides its queue and its input
- * (itself, and what its owner usually has for a client), for a TLS session (an
- * SSL without buffers in OpenSSL 3.0), and at most for the ciphertext that waits
- * in it.
+ * (itself, and what its owner usually has for a client), for a TLS session
+ * (what OpenSSL 3.0 takes without buffers), and at most for the ciphertext that
+ * waits in it.
  */
 #define MEMORY_SOCKET    768
 #define MEMORY_TLS       14336

@@ -64,13 +64,13 @@ START_TEST(lines_are_kept_in_order_and_dropped_from_the_oldest)
 
 		ck_assert_int_eq(relay_store_add(&store, &line), 0);
 		if (i % 3 == 0) {
-			relay_store_drop(&store);
+			relay_store_drop(&store, 1);
 			first++;
 		}
 	}
 	check_lines(&store, first, LINES);
 	while (store.lines > 0)
-		relay_store_drop(&store);
+		relay_store_drop(&store, 1);
 	check_lines(&store, 0, 0);
 	for (i = 0; i < 10; i++) {
 		struct relay_stored line = line_of(i);
@@ -136,7 +136,7 @@ static bool seen(struct relay_dedupe *dedupe, const char *text,
 	struct relay_digest digest =
 		relay_dedupe_digest(dedupe, text, strlen(text));
 
-	return relay_dedupe_seen(dedupe, &digest, window_ms, now_ms);
+	return relay_dedupe_seen(dedupe, &digest, window_ms, now_ms, true);
 }
 
 START_TEST(a_line_is_a_repeat_within_its_own_window)

@@ -142,8 +142,11 @@ static void status_daemon(struct control *control, struct response *response)
 	response_number(response, "services", status_count_services(server));
 	response_number(response, "clients", server->clients);
 	response_number(response, "memory_held", memory_held(&server->memory));
+	response_number(response, "memory_kept", memory_kept(&server->memory));
 	response_number(response, "memory_limit",
 			memory_limit(&server->memory));
+	response_number(response, "memory_given_up",
+			status_load(&server->memory.given_up));
 	response_number(response, "memory_closed",
 			status_load(&server->memory.closed));
 	response_number(response, "control_denied",

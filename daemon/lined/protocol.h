@@ -311,6 +311,21 @@ struct lined_protocol {
 	/* For a service with `cluster = true`. */
 	void (*handle_cluster)(struct lined_service *service,
 			       enum lined_cluster_event event);
+
+	/*
+	 * Memory is short: clients and protocols hold more than 3/4 of what the
+	 * config's `memory` allows. Frees about `bytes` of what this instance
+	 * keeps, the oldest first, and counts what is lost. `spare`: only what
+	 * nobody waits for, such as a history. Otherwise protocols alone keep
+	 * too much, because the ceiling was lowered: anything. Clients are
+	 * closed later, at the ceiling. Called at the end of a turn.
+	 */
+	void (*give_up)(struct lined_service *service, uint64_t bytes,
+			bool spare);
+	/* The most bytes that a service with these options keeps on all
+	 * workers, for lined -t. UINT64_MAX: there is no bound. */
+	uint64_t (*keeps_most)(const void *options, size_t line_length,
+			       uint64_t clients, unsigned workers);
 };
 
 /* Defined by the module; the daemon finds it by this name. */

@@ -196,6 +196,34 @@ LINED_API int lined_service_printf(struct lined_service *service,
 /* The number of clients of this instance. */
 LINED_API size_t lined_service_clients(const struct lined_service *service);
 
+/* ---- memory ---------------------------------------------------------- */
+
+/*
+ * Charges what the protocol keeps, such as a history, to the ceiling that the
+ * config's `memory` sets; negative: it was freed. What sockets and tables hold
+ * is charged already.
+ */
+LINED_API void lined_service_charge(struct lined_service *service,
+				    int64_t bytes);
+
+/*
+ * lined_service_keep() takes a reference to a buffer and charges it, once
+ * however often it is kept and queued; it returns the buffer.
+ * lined_service_unkeep() drops it; NULL is allowed.
+ */
+LINED_API struct lined_buffer *lined_service_keep(struct lined_service *service,
+						  struct lined_buffer *buffer);
+LINED_API void lined_service_unkeep(struct lined_service *service,
+				    struct lined_buffer *buffer);
+
+/*
+ * Whether the protocol may keep `bytes` more. From 3/4 of the ceiling on it
+ * should not grow: the rest is for the clients' queues. See give_up in struct
+ * lined_protocol.
+ */
+LINED_API bool lined_service_may_keep(const struct lined_service *service,
+				      uint64_t bytes);
+
 /* ---- passwords ------------------------------------------------------- */
 
 /*

@@ -12,6 +12,7 @@
 #include <lined/address.h>
 
 #include "log/report.h"
+#include "memory.h"
 #include "net/address_key.h"
 #include "net/own_address.h"
 #include "serve/client.h"
@@ -236,6 +237,33 @@ void lined_place_return(struct lined_place *place)
 int lined_client_expect_block(struct lined_socket *client, size_t len)
 {
 	return client_lines_expect_block(client, len);
+}
+
+/* ---- memory ------------------------------------------------------------- */
+
+void lined_service_charge(struct lined_service *instance, int64_t bytes)
+{
+	dispatcher_charge(instance->worker->dispatcher, bytes);
+}
+
+struct lined_buffer *lined_service_keep(struct lined_service *instance,
+					struct lined_buffer *buffer)
+{
+	dispatcher_keep(instance->worker->dispatcher, buffer);
+	return buffer;
+}
+
+void lined_service_unkeep(struct lined_service *instance,
+			  struct lined_buffer *buffer)
+{
+	if (buffer != NULL)
+		dispatcher_unkeep(instance->worker->dispatcher, buffer);
+}
+
+bool lined_service_may_keep(const struct lined_service *instance,
+			    uint64_t bytes)
+{
+	return dispatcher_may_keep(instance->worker->dispatcher, bytes);
 }
 
 /* ---- passwords ---------------------------------------------------------- */

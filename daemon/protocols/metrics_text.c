@@ -69,7 +69,13 @@ static const struct family families[] = {
 	       "Requests that a client of the control socket had no right "
 	       "to."),
 	DAEMON("memory_held_bytes", "gauge", "memory_held", NULL,
-	       "What all clients hold: queues, input, TLS sessions."),
+	       "What all clients hold: queues, input, TLS sessions, and what "
+	       "protocols keep."),
+	DAEMON("memory_kept_bytes", "gauge", "memory_kept", NULL,
+	       "What protocols keep of it: histories, held lines, items."),
+	DAEMON("memory_given_up_bytes_total", "counter", "memory_given_up",
+	       NULL,
+	       "What protocols gave up of it from 3/4 of the ceiling on."),
 	DAEMON("memory_limit_bytes", "gauge", "memory_limit", NULL,
 	       "The ceiling on it; 0: there is none."),
 	DAEMON("memory_closed_total", "counter", "memory_closed", NULL,

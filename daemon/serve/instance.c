@@ -116,6 +116,17 @@ static void instance_task_fired(struct lined_timer *timer)
 	worker_leave(instance->worker);
 }
 
+static void instance_give_up(struct memory_keeper *keeper, uint64_t bytes,
+			     bool spare)
+{
+	struct lined_service *instance =
+		lined_container_of(keeper, struct lined_service, keeper);
+
+	worker_enter(instance->worker, instance);
+	instance->protocol->give_up(instance, bytes, spare);
+	worker_leave(instance->worker);
+}
+
 /* The hold() of the bus: while other workers are behind, or the turn's messages
  * are not delivered, this instance's clients are not read. */
 static void instance_hold(struct bus_member *member, bool on)
@@ -191,6 +202,8 @@ struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 	list_init(&instance->taps);
 	bus_member_init(&instance->bus, worker, instance, id, instance_hold);
 	programs_init(&instance->programs, worker, instance);
+	list_init(&instance->keeper.link);
+	instance->keeper.give_up = instance_give_up;
 	lined_timer_init(&instance->task, worker->dispatcher,
 			 instance_task_fired);
 	instance_take_conf(instance, conf);
@@ -212,6 +225,7 @@ void instance_free(struct lined_service *instance)
 
 void instance_leave(struct lined_service *instance)
 {
+	dispatcher_remove_keeper(&instance->keeper);
 	bus_member_leave(&instance->bus);
 	registry_member_leave(&instance->registry);
 	programs_end(&instance->programs);
@@ -234,6 +248,9 @@ int instance_start(struct lined_service *instance)
 		}
 	}
 	instance->started = true;
+	if (protocol->give_up != NULL)
+		dispatcher_add_keeper(instance->worker->dispatcher,
+				      &instance->keeper);
 	return protocol->handle_task != NULL ? instance_start_task(instance)
 					     : 0;
 }

@@ -17,6 +17,7 @@
 #include "serve/client.h"
 #include "config/conf.h"
 #include "list.h"
+#include "memory.h"
 #include "threads/programs.h"
 #include "threads/registry.h"
 #include "threads/worker.h"
@@ -68,6 +69,7 @@ struct lined_service {
 	uint64_t tls_results[TLS_RESULTS];
 	bool started;
 	struct lined_timer task;
+	struct memory_keeper keeper; /* calls protocol->give_up */
 	/* Set while start() or reload() runs: gets the protocol's errors and
 	 * warnings. Else NULL. */
 	struct report *report;

@@ -136,22 +136,31 @@ static void memory_log_ceiling(struct memory_watch *watch, uint64_t now_ms)
 	struct memory *memory = &watch->server->memory;
 	uint64_t closed = __atomic_load_n(&memory->closed, __ATOMIC_RELAXED);
 	uint64_t refused = server_memory_refused(watch->server);
+	uint64_t given_up =
+		__atomic_load_n(&memory->given_up, __ATOMIC_RELAXED);
+	char text[64] = "";
 
 	/* A service that has ended takes its count along. */
 	if (refused < watch->refused)
 		watch->refused = refused;
 	if (memory_is_near(memory))
 		memory_ask_all(memory);
-	if ((closed <= watch->closed && refused <= watch->refused) ||
+	if ((closed <= watch->closed && refused <= watch->refused &&
+	     given_up <= watch->given_up) ||
 	    now_ms < watch->ceiling_due_ms)
 		return;
+	if (given_up > watch->given_up)
+		snprintf(text, sizeof(text),
+			 ", protocols gave up %.1f MiB of what they keep",
+			 (double)(given_up - watch->given_up) / (1 << 20));
 	log_each(LINED_LOG_WARNING,
 		 "memory: clients hold %.1f MiB, the ceiling is %.1f MiB: "
-		 "closed %llu with the longest queues, did not let in %llu",
+		 "closed %llu with the longest queues, did not let in %llu%s",
 		 (double)memory_held(memory) / (1 << 20),
 		 (double)memory_limit(memory) / (1 << 20),
 		 (unsigned long long)(closed - watch->closed),
-		 (unsigned long long)(refused - watch->refused));
+		 (unsigned long long)(refused - watch->refused), text);
+	watch->given_up = given_up;
 	watch->closed = closed;
 	watch->refused = refused;
 	watch->ceiling_due_ms = now_ms + MEMORY_CEILING_LOG_MS;

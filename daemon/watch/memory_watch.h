@@ -26,9 +26,9 @@ struct memory_watch {
 	/* The least memory so far beyond what is allocated: the program, its
 	 * stacks, and what cannot be returned. */
 	uint64_t spare_bytes;
-	/* Clients closed and refused at the ceiling by the last message about
-	 * it; when the next one may come. */
-	uint64_t closed, refused, ceiling_due_ms;
+	/* Clients closed and refused at the ceiling, and bytes given up, by the
+	 * last message about it; when the next one may come. */
+	uint64_t closed, refused, given_up, ceiling_due_ms;
 };
 
 /* -1/ENOMEM. The server must outlive the watch. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multiplies the limits of each service. What protocols keep besides, such as a
- * history, has limits of its own in their sections.
+ * Multiplies the limits of each service, and adds what its protocol says that
+ * it keeps at most, such as a history.
  */
 #include "config.h"
 
@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 #include "config/conf.h"
+#include "memory.h"
 #include "system/cgroup.h"
+#include "system/cpus.h"
 
 /* The input of one read that was not served yet. */
 #define WORST_INPUT ((uint64_t)65536)
@@ -22,11 +24,29 @@ static const char *memory_text(uint64_t bytes, char text[32])
 	double value = (double)bytes / 1024;
 	unsigned unit = 0;
 
+	if (bytes == UINT64_MAX)
+		return "any amount";
 	for (; value >= 1024 && unit + 1 < sizeof(units); unit++)
 		value /= 1024;
 	snprintf(text, 32, value < 10 ? "%.1f%c" : "%.0f%c", value,
 		 units[unit]);
 	return text;
+}
+
+/* Of a request for an upgrade. */
+#define WORST_WEB ((uint64_t)8192)
+
+static uint64_t memory_of_transport(const struct conf_service *service)
+{
+	uint64_t bytes = MEMORY_SOCKET;
+	size_t i;
+
+	if (service->tls_count > 0)
+		bytes += MEMORY_TLS + MEMORY_TLS_RESTS;
+	for (i = 0; i < service->listen_count; i++)
+		if (listen_address_is_web(&service->listen[i]))
+			return bytes + WORST_WEB;
+	return bytes;
 }
 
 /* The queue is counted twice: the shortest lines take as much again. */
@@ -40,13 +60,33 @@ static uint64_t memory_of_client(const struct conf_service *service)
 	for (i = 0; i < service->class_count; i++)
 		if (service->class_limits[i].send_queue > queue)
 			queue = service->class_limits[i].send_queue;
-	return 2 * queue + (line > WORST_INPUT ? 2 * line : WORST_INPUT);
+	return 2 * queue + (line > WORST_INPUT ? 2 * line : WORST_INPUT) +
+	       memory_of_transport(service);
+}
+
+static uint64_t memory_kept_most(const struct conf *conf,
+				 const struct conf_service *service)
+{
+	unsigned workers =
+		conf->workers > 0 ? conf->workers : (unsigned)cpus_available();
+
+	return service->module->keeps_most != NULL
+		       ? service->module->keeps_most(
+				 service->options, service->framing.line_length,
+				 conf_clients_max(service), workers)
+		       : 0;
+}
+
+/* Without a bound the sum has none. */
+static uint64_t memory_sum(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
 void memory_worst_print(const struct conf *conf, FILE *out)
 {
 	uint64_t sum = 0, ceiling = cgroup_memory_available() / 4;
-	char text[32], each[32];
+	char text[32], each[32], keeps[32];
 	size_t i;
 
 	if (conf->memory >= 0)
@@ -55,13 +95,19 @@ void memory_worst_print(const struct conf *conf, FILE *out)
 		const struct conf_service *service = &conf->services[i];
 		uint64_t client = memory_of_client(service);
 		uint64_t clients = conf_clients_max(service);
+		uint64_t kept = memory_kept_most(conf, service);
+		uint64_t all = memory_sum(client * clients, kept);
 
-		sum += client * clients;
+		sum = memory_sum(sum, all);
 		fprintf(out,
 			"memory: service %s: at worst %s: %" PRIu64
-			" clients of %s each\n",
-			service->name, memory_text(client * clients, text),
-			clients, memory_text(client, each));
+			" clients of %s each",
+			service->name, memory_text(all, text), clients,
+			memory_text(client, each));
+		if (kept > 0)
+			fprintf(out, ", %s kept by %s",
+				memory_text(kept, keeps), service->protocol);
+		fputc('\n', out);
 	}
 	fprintf(out, "memory: all services: at worst %s; ",
 		memory_text(sum, text));

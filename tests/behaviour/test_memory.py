@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 
-from lined_test import LINED, Client, DaemonTest, main, service
+from certificates import Authority
+from lined_test import LINED, Client, DaemonTest, Server, free_port, main, service
 
 LINECTL = os.path.join(os.path.dirname(LINED), "linectl")
 MIB = 1 << 20
@@ -121,6 +122,233 @@ class Ceiling(Case):
                          r"at most .*; 0 closed for it$")
 
 
+class Kept(Case):
+    """What protocols keep is under the ceiling, and gives way to clients."""
+
+    def begin(self, memory, *services):
+        self.services = services
+        return self.start("memory = %s\n" % memory + self.top
+                          + "".join(services))
+
+    def counter(self, name, key):
+        record = self.ask("services", name)["services"][0]
+        return record["count"].get(key, 0)
+
+    def publish(self, path, mib):
+        """Numbered lines of 1000 bytes; returns how many."""
+        count = mib * 1048
+        with Client(path) as publisher:
+            for first in range(0, count, 64):
+                publisher.send(b"".join(
+                    b"%09d " % i + LINE[10:]
+                    for i in range(first, min(first + 64, count))))
+        return count
+
+    def all_served(self, name, count):
+        def served():
+            record = self.ask("services", name)["services"][0]
+            return record["lines_in"] == count and record["clients"] == 0
+        self.eventually(served, "all lines came in")
+
+    def hub(self, options, queue="1M"):
+        self.feed = self.path("feed.sock")
+        return service("feed", "unix://" + self.feed, protocol="relay",
+                       extra="limits { send-queue = %s }\nrelay { %s }\n"
+                       % (queue, options))
+
+    def numbers(self, client, last):
+        """The numbers of the lines up to the last one."""
+        numbers = []
+        while not numbers or numbers[-1] < last:
+            line = client.line()
+            self.assertEqual(len(line), len(LINE))
+            numbers.append(int(line[:9]))
+        self.assertEqual(numbers,
+                         list(range(numbers[0], numbers[-1] + 1)))
+        return numbers
+
+    def test_a_history_is_given_up_and_no_client_closed(self):
+        daemon = self.begin("4M", self.hub("history = 100000"))
+        count = self.publish(self.feed, 6)
+        self.all_served("feed", count)
+        status = self.status()
+        self.assertGreater(status["memory_kept"], MIB)
+        self.assertLess(status["memory_held"], 3.6 * MIB)
+        self.assertGreater(status["memory_given_up"], 2 * MIB)
+        self.assertEqual(status["memory_closed"], 0)
+        # Clients come in, and get the newest lines.
+        with Client(self.feed) as reader:
+            self.numbers(reader, count - 1)
+        daemon.wait_log(r"memory: clients hold .* MiB, the ceiling is 4.0 "
+                        r"MiB: closed 0 .*, protocols gave up .* MiB of what "
+                        r"they keep")
+        out = subprocess.run([LINECTL, "-s", self.control, "status"],
+                             capture_output=True, text=True)
+        self.assertRegex(out.stdout, r"(?m)^memory .* held by clients, of at "
+                         r"most 4.2 MB, [\d.]+ MB of it kept by protocols; 0 closed")
+        self.write("memory = 0\n" + self.top + self.hub("history = 10"))
+        daemon.reload()
+        self.eventually(lambda: self.status()["memory_kept"] < 200000,
+                        "what is dropped is returned")
+
+    def test_a_history_goes_before_clients_do(self):
+        self.begin("8M", self.hub("history = 100000"),
+                   service("echo", "unix://" + self.echo))
+        count = self.publish(self.feed, 3)
+        self.all_served("feed", count)
+        self.assertGreater(self.status()["memory_kept"], 2 * MIB)
+        self.assertEqual(self.status()["memory_given_up"], 0)
+        clients = self.floods(self.echo, 40)
+
+        def grows():
+            # All that is given up was so before the first was closed.
+            status = self.status()
+            if status["memory_kept"] > 1.5 * MIB:
+                self.assertEqual(status["memory_closed"], 0)
+            return status["memory_closed"] > 0
+        for part in range(1, 41):
+            # Slowly: a turn must not take a quarter of the ceiling.
+            self.push(clients[part - 1:part], lambda: True)
+            if self.status()["memory_kept"] < MIB:
+                break
+        self.push(clients, grows)
+        self.assertLess(self.status()["memory_kept"], MIB)
+
+    def test_a_chat_history_is_given_up(self):
+        self.begin("1M", service("chat", "unix://" + self.echo,
+                                 protocol="chat", extra="""
+                chat { history = 100000 flood-rate = 0 }
+                """))
+        with Client(self.echo) as alice:
+            alice.line()
+            for _ in range(30):
+                alice.send(LINE[20:] * 100)
+            alice.send(b"/ping\n")
+            while alice.line() != b"* pong\n":
+                pass
+            status = self.status()
+            self.assertGreater(status["memory_given_up"], MIB)
+            self.assertLess(status["memory_held"], MIB)
+            self.assertEqual(status["memory_closed"], 0)
+            alice.send(b"/history 3\n/ping\n")
+            self.assertRegex(alice.line(), rb"^\[lobby \d\d:\d\d\] <guest1> x")
+
+    def test_held_lines_push_out_the_oldest(self):
+        self.begin("4M", self.hub("hold = 64M", "16M"))
+        count = self.publish(self.feed, 6)
+        self.all_served("feed", count)
+        self.assertLess(self.status()["memory_held"], 3.6 * MIB)
+        self.assertEqual(self.status()["memory_closed"], 0)
+        dropped = self.counter("feed", "held_lines_dropped")
+        self.assertGreater(dropped, 1000)
+        with Client(self.feed) as reader:
+            self.assertEqual(len(self.numbers(reader, count - 1)),
+                             count - dropped)
+        self.eventually(lambda: self.status()["memory_kept"] < 50000,
+                        "it is given back")
+
+    def test_lines_for_a_target_push_out_the_oldest(self):
+        target = Server()
+        self.addCleanup(target.close)
+        target.close()
+        daemon = self.begin("4M", self.hub(
+            "push = { \"%s\" } push-hold = 64M retry-min = 20ms "
+            "retry-max = 20ms" % target.url))
+        count = self.publish(self.feed, 6)
+        self.all_served("feed", count)
+        self.eventually(lambda: self.counter("feed", "push_lines_dropped") > 0,
+                        "lines are dropped")
+        self.assertLess(self.status()["memory_held"], 3.6 * MIB)
+        dropped = self.counter("feed", "push_lines_dropped")
+        target.open()
+        with target.accept() as upper:
+            self.assertEqual(len(self.numbers(upper, count - 1)),
+                             count - dropped)
+        self.assertEqual(self.counter("feed", "push_lines_dropped"), dropped)
+        self.eventually(lambda: self.status()["memory_kept"] < 50000,
+                        "it is given back")
+        daemon.stop()
+
+    def test_short_lines_that_wait_take_twice_their_limit_at_most(self):
+        target = Server()
+        target.close()
+        self.begin("0", self.hub("push = { \"%s\" } push-hold = 512k"
+                                 % target.url))
+        with Client(self.feed) as publisher:
+            for _ in range(3000):
+                # Each send is a block of its own, most of the time.
+                publisher.send(b"0123456789\n")
+        self.all_served("feed", 3000)
+        # 33,000 bytes: nothing is dropped, little is around it.
+        self.assertEqual(self.counter("feed", "push_lines_dropped"), 0)
+        self.assertLess(self.status()["memory_kept"], 100000)
+        with Client(self.feed) as publisher:
+            for _ in range(40):
+                publisher.send(b"\n" * 20000)
+        self.eventually(lambda: self.counter("feed", "push_lines_dropped") > 0,
+                        "the memory is bounded, too")
+        self.assertLess(self.status()["memory_kept"], 1.2 * MIB)
+
+    def test_the_store_takes_no_more_items(self):
+        self.begin("4M", service("kv", "unix://" + self.echo, protocol="kv",
+                                 extra="kv { memory = 64M }\n"))
+        value = b"v" * 65536
+
+        def put(client, key):
+            client.send(b"set %s 0 0 %d\r\n%s\r\n"
+                        % (key, len(value), value))
+            return client.line()
+        with Client(self.echo) as client:
+            stored = 0
+            while put(client, b"k%d" % stored) == b"STORED\r\n":
+                stored += 1
+            self.assertGreater(stored, 35)
+            self.assertLess(stored, 48)
+            self.assertEqual(put(client, b"more"), b"SERVER_ERROR out of "
+                             b"memory storing object\r\n")
+            self.assertEqual(self.counter("kv", "items_refused"), 2)
+            # What is there stays, and may be replaced or removed.
+            self.assertEqual(put(client, b"k0"), b"STORED\r\n")
+            client.send(b"delete k1\r\n")
+            self.assertEqual(client.line(), b"DELETED\r\n")
+            self.assertEqual(put(client, b"more"), b"STORED\r\n")
+            # Clients still come in.
+            with Client(self.echo) as other:
+                other.send(b"get k0\r\n")
+                self.assertEqual(other.line(), b"VALUE k0 0 65536\r\n")
+            client.send(b"flush_all\r\n")
+            self.assertEqual(client.line(), b"OK\r\n")
+            self.assertLess(self.status()["memory_kept"], 1000)
+
+    def test_a_lower_ceiling_takes_from_what_is_kept(self):
+        held = self.path("held.sock")
+        services = (
+            service("kv", "unix://" + self.echo, protocol="kv")
+            + service("held", "unix://" + held, protocol="relay",
+                      extra="relay { hold = 64M }\n"))
+        daemon = self.begin("0", services)
+        with Client(self.echo) as client:
+            for i in range(64):
+                client.send(b"set k%d 0 0 50000\r\n%s\r\n"
+                            % (i, b"v" * 50000))
+                self.assertEqual(client.line(), b"STORED\r\n")
+            self.all_served("held", self.publish(held, 4))
+            self.assertGreater(self.status()["memory_kept"], 7 * MIB)
+            self.write("memory = 4M\n" + self.top + services)
+            daemon.reload()
+            self.eventually(lambda: self.status()["memory_kept"] <= 3 * MIB,
+                            "it is given up")
+            # Each has given up a part.
+            self.assertGreater(self.counter("kv", "evictions"), 10)
+            self.assertLess(self.counter("kv", "evictions"), 64)
+            dropped = self.counter("held", "held_lines_dropped")
+            self.assertGreater(dropped, 1000)
+            self.assertLess(dropped, 4 * 1048)
+            self.assertEqual(self.status()["memory_closed"], 0)
+            client.send(b"get k63\r\n")
+            self.assertEqual(client.line(), b"VALUE k63 0 50000\r\n")
+
+
 class Check(Case):
     def test_t_prints_the_worst_case(self):
         code, out = self.check(
@@ -137,6 +365,36 @@ class Check(Case):
                       "4.0M each\n", out)
         self.assertIn("memory: all services: at worst 4.0G; the ceiling "
                       "(memory) is 64M\n", out)
+
+    def test_t_counts_transports_and_what_protocols_keep(self):
+        pair = Authority(self.dir).issue("localhost")
+        code, out = self.check(
+            "workers = 4\nmemory = 0\n"
+            "tls \"t\" { certificate = \"%s\" key = \"%s\" }\n" % (pair.certificate, pair.key)
+            + service("tls", "tls://127.0.0.1:%d" % free_port(),
+                      extra="tls = { \"t\" }\nlimits { clients = 1000 "
+                      "send-queue = 64k }\n")
+            + service("hub", "unix://" + self.path("hub.sock"),
+                      protocol="relay", extra="limits { clients = 1 }\n"
+                      "framing { line-length = 64k }\n"
+                      "relay { history = 100 hold = 1M dedupe = 1s "
+                      "push = { \"tcp://127.0.0.1:1\" } push-hold = 2M }\n")
+            + service("kv", "unix://" + self.path("kv.sock"), protocol="kv",
+                      extra="limits { clients = 1 }\nkv { memory = 7M }\n")
+            + service("chat", "unix://" + self.path("chat.sock"),
+                      protocol="chat", extra="limits { clients = 1 }\n"
+                      "framing { line-length = 1000 }\n"
+                      "chat { history = 10 }\n"))
+        self.assertEqual(code, 0, out)
+        # Twice the queue, input, the socket, an SSL with what waits in it.
+        self.assertIn("1000 clients of 367k each\n", out)
+        # 4 * 100 * 64k; 2 * 1M; 36M; 2 * 2M
+        self.assertIn(", 67M kept by relay\n", out)
+        self.assertIn(", 7.0M kept by kv\n", out)
+        # 65 rooms * 10 lines on 4 workers
+        self.assertRegex(out, r", [34]\.\dM kept by chat\n")
+        self.assertRegex(out, r"all services: at worst [45]\d\dM; there is "
+                         r"no ceiling \(memory = 0\)")
 
     def test_other_values_are_errors(self):
         for value in ("much", "-1", "7", "08M", "1.5G", "\"\""):

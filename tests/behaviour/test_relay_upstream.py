@@ -469,6 +469,21 @@ class Upward(UpstreamTest):
             self.assertEqual(up.line(), b"%d\n" % n)
         self.assertEqual(self.counted("upstream_down"), 0)
 
+    def test_what_up_hold_keeps_at_the_stop_is_counted(self):
+        server = self.server()
+        self.serve(server, subscribe_only="false", retry_min="60s",
+                   retry_max="60s", up_hold="64k")
+        up = self.accept(server)
+        [c] = self.fed(up)
+        server.close()
+        up.close()
+        self.daemon.wait_log("lost, next try in")
+        for n in range(10):
+            c.send(b"%d\n" % n)
+        c.half_close()
+        self.assertEqual(c.rest(), b"")
+        self.assertEqual(self.counted("upstream_down"), 10)
+
     def test_a_reload_without_up_hold_keeps_the_order(self):
         server = self.server(rcvbuf=4096)
         how = {"subscribe_only": "false",

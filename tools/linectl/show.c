@@ -69,21 +69,27 @@ static void show_status_line(FILE *out, const char *name, char *text)
 	free(text);
 }
 
-/* "3.1M held by clients of at most 512M" */
+/* "3.1M held by clients, of at most 512M, 1.2M of it kept by protocols; 0
+ * closed for it" */
 static char *show_memory(const struct record *daemon)
 {
 	char *held = format_bytes(record_number(daemon, "memory_held"));
 	char *limit = format_bytes(record_number(daemon, "memory_limit"));
+	char *kept = format_bytes(record_number(daemon, "memory_kept"));
 	uint64_t closed = record_number(daemon, "memory_closed");
 	char *text;
 
 	if (record_number(daemon, "memory_limit") == 0)
-		text = memory_format("%s held by clients, no ceiling", held);
+		text = memory_format("%s held by clients, no ceiling, %s of it "
+				     "kept by protocols",
+				     held, kept);
 	else
-		text = memory_format("%s held by clients, of at most %s; "
-				     "%" PRIu64 " closed for it",
-				     held, limit, closed);
+		text = memory_format("%s held by clients, of at most %s, %s of "
+				     "it kept by protocols; %" PRIu64
+				     " closed for it",
+				     held, limit, kept, closed);
 	free(held);
+	free(kept);
 	free(limit);
 	return text;
 }

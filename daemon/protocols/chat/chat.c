@@ -16,6 +16,7 @@
 #include "chat/options.h"
 #include "chat/people.h"
 #include "chat/room.h"
+#include "chat/seat.h"
 #include "chat/session.h"
 #include "chat/watch.h"
 
@@ -49,6 +50,31 @@ static int chat_start(struct lined_service *service)
 static void chat_reload(struct lined_service *service)
 {
 	chat_rooms_reload(lined_service_data(service));
+}
+
+static void chat_give_up(struct lined_service *service, uint64_t bytes,
+			 bool spare)
+{
+	if (spare)
+		chat_rooms_give_up(lined_service_data(service), bytes);
+}
+
+/* Rooms are made by joining: each client may have made as many as it can be
+ * in. */
+static uint64_t chat_keeps_most(const void *arg, size_t line_length,
+				uint64_t clients, unsigned workers)
+{
+	const struct chat_options *options = arg;
+	uint64_t history =
+		chat_history_memory_max((size_t)options->history, line_length);
+	uint64_t rooms = options->rooms.count + 1 + clients * CHAT_SEATS_MAX;
+
+	if (history == 0)
+		return 0;
+	return clients > UINT64_MAX / CHAT_SEATS_MAX / 2 ||
+			       rooms > UINT64_MAX / history / workers
+		       ? UINT64_MAX
+		       : history * rooms * workers;
 }
 
 static void chat_drain(struct lined_service *service)
@@ -94,5 +120,7 @@ const struct lined_protocol lined_protocol = {
 	.handle_task = chat_check,
 	.task_ms = CHECK_MS,
 	.handle_cluster = chat_cluster,
+	.give_up = chat_give_up,
+	.keeps_most = chat_keeps_most,
 	.instance_size = sizeof(struct chat),
 };

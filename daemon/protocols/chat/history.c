@@ -15,6 +15,9 @@
 /* " 12:04" */
 #define CLOCK_LEN 6
 
+/* The bytes of a message beside its text. */
+#define EVENT_MAX 512
+
 struct chat_line {
 	uint64_t stamp, from;
 	struct lined_buffer *buffer;
@@ -39,21 +42,43 @@ static bool history_is_later(const struct chat_line *line,
 	       (line->stamp == event->stamp && line->from > event->from);
 }
 
-void chat_history_trim(struct chat_history *history, size_t limit)
+void chat_history_trim(struct lined_service *service,
+		       struct chat_history *history, size_t limit)
 {
 	size_t excess, i;
 
 	if (history->count <= limit)
 		return;
 	excess = history->count - limit;
-	for (i = 0; i < excess; i++)
-		lined_buffer_unref(history->lines[i].buffer);
+	for (i = 0; i < excess; i++) {
+		history->bytes -= lined_buffer_len(history->lines[i].buffer);
+		lined_service_unkeep(service, history->lines[i].buffer);
+	}
 	history->count = limit;
 	memmove(history->lines, history->lines + excess,
 		limit * sizeof(*history->lines));
 }
 
-static int history_grow(struct chat_history *history)
+void chat_history_give_up(struct lined_service *service,
+			  struct chat_history *history, uint64_t over,
+			  uint64_t bytes)
+{
+	uint64_t drop = bytes > 0 ? (history->count * over + bytes - 1) / bytes
+				  : history->count;
+
+	chat_history_trim(service, history,
+			  drop < history->count ? history->count - drop : 0);
+}
+
+/* A message is an event: a header, the name of its room, the line. */
+uint64_t chat_history_memory_max(size_t limit, size_t line_length)
+{
+	return (uint64_t)limit *
+	       (2 * sizeof(struct chat_line) + EVENT_MAX + line_length);
+}
+
+static int history_grow(struct lined_service *service,
+			struct chat_history *history)
 {
 	size_t capacity = history->capacity > 0 ? history->capacity * 2 : 16;
 	struct chat_line *lines;
@@ -63,26 +88,30 @@ static int history_grow(struct chat_history *history)
 	lines = realloc(history->lines, capacity * sizeof(*lines));
 	if (lines == NULL)
 		return -1;
+	lined_service_charge(service, (int64_t)((capacity - history->capacity) *
+						sizeof(*lines)));
 	history->lines = lines;
 	history->capacity = capacity;
 	return 0;
 }
 
-void chat_history_add(struct chat_history *history,
+void chat_history_add(struct lined_service *service,
+		      struct chat_history *history,
 		      const struct chat_event *event, size_t limit)
 {
 	size_t at = history->count;
 
-	if (limit == 0 || history_grow(history) < 0)
+	if (limit == 0 || history_grow(service, history) < 0)
 		return;
 	while (at > 0 && history_is_later(&history->lines[at - 1], event))
 		at--;
 	memmove(&history->lines[at + 1], &history->lines[at],
 		(history->count - at) * sizeof(*history->lines));
 	history->lines[at] = history_line(event);
-	lined_buffer_ref(event->buffer);
+	lined_service_keep(service, event->buffer);
+	history->bytes += lined_buffer_len(event->buffer);
 	history->count++;
-	chat_history_trim(history, limit);
+	chat_history_trim(service, history, limit);
 }
 
 /* "[den] <alice> text" becomes "[den 12:04] <alice> text". */
@@ -152,8 +181,11 @@ void chat_history_tell_late(const struct chat_event *event,
 		history_tell_line(&line, event->rooms, member);
 }
 
-void chat_history_fini(struct chat_history *history)
+void chat_history_fini(struct lined_service *service,
+		       struct chat_history *history)
 {
-	chat_history_trim(history, 0);
+	chat_history_trim(service, history, 0);
+	lined_service_charge(service, -(int64_t)(history->capacity *
+						 sizeof(*history->lines)));
 	free(history->lines);
 }

@@ -12,19 +12,32 @@
 #include "chat/event.h"
 
 struct chat_member;
+struct lined_service;
 struct chat_line;
 
 struct chat_history {
 	struct chat_line *lines; /* the oldest first */
 	size_t count, capacity;
+	size_t bytes; /* of the messages */
 };
 
-/* Adds a message, and drops the oldest if there are more than limit. */
-void chat_history_add(struct chat_history *history,
+/* Adds a message, and drops the oldest if there are more than limit. The
+ * service is charged for what is kept. */
+void chat_history_add(struct lined_service *service,
+		      struct chat_history *history,
 		      const struct chat_event *event, size_t limit);
 
 /* Drops the oldest messages beyond limit. */
-void chat_history_trim(struct chat_history *history, size_t limit);
+void chat_history_trim(struct lined_service *service,
+		       struct chat_history *history, size_t limit);
+
+/* Drops the oldest messages, a part of them that is over / bytes. */
+void chat_history_give_up(struct lined_service *service,
+			  struct chat_history *history, uint64_t over,
+			  uint64_t bytes);
+
+/* The most memory of a history of so many messages. */
+uint64_t chat_history_memory_max(size_t limit, size_t line_length);
 
 /* Sends the last count messages with their times, or as many of them as fit
  * into half of the send queue. */
@@ -36,6 +49,7 @@ void chat_history_tell(const struct chat_history *history, const char *room,
 void chat_history_tell_late(const struct chat_event *event,
 			    struct chat_member *member);
 
-void chat_history_fini(struct chat_history *history);
+void chat_history_fini(struct lined_service *service,
+		       struct chat_history *history);
 
 #endif

@@ -66,7 +66,7 @@ static void room_free(struct chat *chat, struct chat_room *room)
 		room->bans = ban->next;
 		free(ban);
 	}
-	chat_history_fini(&room->history);
+	chat_history_fini(chat->service, &room->history);
 	free(room->topic);
 	free(room);
 }
@@ -122,7 +122,7 @@ void chat_room_remember(struct chat *chat, const struct chat_event *event)
 	struct chat_room *room = chat_room_find(chat, event->rooms);
 
 	if (room != NULL)
-		chat_history_add(&room->history, event,
+		chat_history_add(chat->service, &room->history, event,
 				 (size_t)chat_options(chat)->history);
 }
 
@@ -197,9 +197,21 @@ void chat_rooms_reload(struct chat *chat)
 
 	for (room = chat->first_room; room != NULL; room = next) {
 		next = room->next;
-		chat_history_trim(&room->history, limit);
+		chat_history_trim(chat->service, &room->history, limit);
 		chat_room_free_unused(chat, room);
 	}
+}
+
+void chat_rooms_give_up(struct chat *chat, uint64_t bytes)
+{
+	struct chat_room *room;
+	uint64_t kept = 0;
+
+	for (room = chat->first_room; room != NULL; room = room->next)
+		kept += room->history.bytes;
+	for (room = chat->first_room; room != NULL; room = room->next)
+		chat_history_give_up(chat->service, &room->history, bytes,
+				     kept);
 }
 
 void chat_rooms_free(struct chat *chat)

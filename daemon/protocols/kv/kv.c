@@ -409,8 +409,8 @@ static void kv_reload(struct lined_service *service)
 	const struct kv_options *options = lined_service_options(service);
 	struct kv_cache *cache = lined_service_data(service);
 
-	cache->store.table =
-		lined_service_table(service, (size_t)options->memory);
+	cache->store.memory = (size_t)options->memory;
+	cache->store.table = lined_service_table(service, cache->store.memory);
 }
 
 static int kv_start(struct lined_service *service)
@@ -428,6 +428,24 @@ static void kv_stop(struct lined_service *service)
 	struct kv_cache *cache = lined_service_data(service);
 
 	kv_store_fini(&cache->store);
+}
+
+static void kv_give_up(struct lined_service *service, uint64_t bytes,
+		       bool spare)
+{
+	struct kv_cache *cache = lined_service_data(service);
+
+	if (!spare)
+		kv_store_give_up(&cache->store, bytes);
+}
+
+static uint64_t kv_keeps_most(const void *options, size_t line_length,
+			      uint64_t clients, unsigned workers)
+{
+	(void)line_length;
+	(void)clients;
+	(void)workers;
+	return (uint64_t)((const struct kv_options *)options)->memory;
 }
 
 static const struct lined_option kv_options[] = {
@@ -449,6 +467,8 @@ const struct lined_protocol lined_protocol = {
 	.start = kv_start,
 	.stop = kv_stop,
 	.reload = kv_reload,
+	.give_up = kv_give_up,
+	.keeps_most = kv_keeps_most,
 	.options = kv_options,
 	.options_size = sizeof(struct kv_options),
 	.client_size = sizeof(struct kv_client),

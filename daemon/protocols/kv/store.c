@@ -4,6 +4,7 @@
  */
 #include "kv/store.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -38,16 +39,36 @@ bool kv_store_find(const struct kv_store *store, const struct lined_word *key,
 	return true;
 }
 
+static void store_count_evicted(struct kv_store *store)
+{
+	uint64_t evicted = lined_table_take_evicted(store->table);
+
+	lined_service_count(store->service, "evictions", evicted);
+	store->evictions += evicted;
+}
+
 /* Puts an entry under the key; a reference to its value is taken. */
 static int store_put_entry(struct kv_store *store, const struct lined_word *key,
 			   const struct lined_table_entry *entry)
 {
 	int rc = lined_table_put(store->table, key->text, key->len, entry);
-	uint64_t evicted = lined_table_take_evicted(store->table);
 
-	lined_service_count(store->service, "evictions", evicted);
-	store->evictions += evicted;
+	store_count_evicted(store);
 	return rc;
+}
+
+/* Whether an item of len bytes may be stored: where memory is short, the table
+ * does not grow. */
+static bool store_may_put(struct kv_store *store, const struct lined_word *key,
+			  size_t len)
+{
+	size_t bytes = lined_table_bytes(store->table);
+	struct kv_item old;
+
+	if (lined_service_may_keep(store->service, len) ||
+	    bytes + len > store->memory)
+		return true;
+	return kv_store_find(store, key, &old) && old.len >= len;
 }
 
 int kv_store_put(struct kv_store *store, const struct lined_word *key,
@@ -62,6 +83,12 @@ int kv_store_put(struct kv_store *store, const struct lined_word *key,
 	char *data;
 	int rc;
 
+	if (!store_may_put(store, key, head->len + tail->len)) {
+		lined_table_remove(store->table, key->text, key->len);
+		lined_service_count(store->service, "items_refused", 1);
+		errno = ENOSPC;
+		return -1;
+	}
 	entry.value =
 		lined_buffer_alloc(CAS_SIZE + head->len + tail->len, &data);
 	if (entry.value == NULL)
@@ -72,6 +99,16 @@ int kv_store_put(struct kv_store *store, const struct lined_word *key,
 	rc = store_put_entry(store, key, &entry);
 	lined_buffer_unref(entry.value);
 	return rc;
+}
+
+void kv_store_give_up(struct kv_store *store, uint64_t bytes)
+{
+	size_t before = lined_table_bytes(store->table);
+
+	lined_table_set_max(store->table,
+			    before > bytes ? before - (size_t)bytes : 0);
+	lined_table_set_max(store->table, store->memory);
+	store_count_evicted(store);
 }
 
 void kv_store_touch(struct kv_store *store, const struct lined_word *key,

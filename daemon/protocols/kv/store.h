@@ -22,6 +22,7 @@
 struct kv_store {
 	struct lined_service *service;
 	struct lined_table *table;
+	size_t memory;            /* the most bytes of the table */
 	struct lined_timer flush; /* of kv_store_flush() with a delay */
 	uint64_t last_cas, evictions;
 };
@@ -42,11 +43,15 @@ void kv_store_fini(struct kv_store *store);
 bool kv_store_find(const struct kv_store *store, const struct lined_word *key,
 		   struct kv_item *item);
 
-/* Stores head followed by tail, with a cas unique of its own. -1: there is no
- * room. */
+/* Stores head followed by tail, with a cas unique of its own. -1 with errno,
+ * and then the key has no item: ENOSPC (the daemon's `memory`, counted), or as
+ * lined_table_put(). */
 int kv_store_put(struct kv_store *store, const struct lined_word *key,
 		 const struct lined_word *head, const struct lined_word *tail,
 		 uint64_t flags, uint64_t expires_ms);
+
+/* Evicts the items that were unused longest, about so many bytes. */
+void kv_store_give_up(struct kv_store *store, uint64_t bytes);
 
 /* Changes when an item expires; its cas unique stays. */
 void kv_store_touch(struct kv_store *store, const struct lined_word *key,

@@ -66,6 +66,10 @@ static bool policy_has_waited(struct lined_service *service, const char *key)
 		entry.expires_ms = now_ms + (uint64_t)options->lifetime;
 	else
 		return false;
+	/* Where memory is short, the table does not grow: the keys that were
+	 * unused longest are forgotten. */
+	if (!lined_service_may_keep(service, 0))
+		lined_table_set_max(table, lined_table_bytes(table));
 	if (lined_table_put(table, key, strlen(key), &entry) == 0)
 		return entry.tag <= now_ms;
 	/* A sender that is not remembered would be deferred for ever. */
@@ -273,6 +277,28 @@ static const struct lined_option policy_options[] = {
 	{.name = NULL},
 };
 
+static void policy_give_up(struct lined_service *service, uint64_t bytes,
+			   bool spare)
+{
+	const struct policy_options *options = lined_service_options(service);
+	struct lined_table *table =
+		lined_service_table(service, (size_t)options->memory);
+	size_t before = lined_table_bytes(table);
+
+	if (!spare)
+		lined_table_set_max(
+			table, before > bytes ? before - (size_t)bytes : 0);
+}
+
+static uint64_t policy_keeps_most(const void *options, size_t line_length,
+				  uint64_t clients, unsigned workers)
+{
+	(void)line_length;
+	(void)clients;
+	(void)workers;
+	return (uint64_t)((const struct policy_options *)options)->memory;
+}
+
 const struct lined_protocol lined_protocol = {
 	.abi = LINED_ABI,
 	.size = sizeof(struct lined_protocol),
@@ -288,4 +314,6 @@ const struct lined_protocol lined_protocol = {
 	.start = policy_start,
 	.stop = policy_stop,
 	.reload = policy_reload,
+	.give_up = policy_give_up,
+	.keeps_most = policy_keeps_most,
 };

@@ -196,7 +196,7 @@ static bool dedupe_is_within(uint64_t at_ms, uint32_t window_ms,
 
 bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 		       const struct relay_digest *digest, uint32_t window_ms,
-		       uint64_t now_ms)
+		       uint64_t now_ms, bool may_grow)
 {
 	const struct dedupe_line *line;
 	uint32_t index;
@@ -208,11 +208,28 @@ bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 	line = dedupe_find(dedupe, digest);
 	if (line != NULL && dedupe_is_within(line->at_ms, window_ms, now_ms))
 		return true;
-	if (dedupe->count == dedupe->room && !dedupe_grow(dedupe))
+	if (dedupe->count == dedupe->room && !(may_grow && dedupe_grow(dedupe)))
 		dedupe_forget_oldest(dedupe);
 	index = (dedupe->first + dedupe->count) & (dedupe->room - 1);
 	dedupe->ring[index] = (struct dedupe_line){*digest, now_ms, 0};
 	dedupe->count++;
 	dedupe_link(dedupe, index);
 	return false;
+}
+
+/* ---- memory -------------------------------------------------------------- */
+
+static size_t dedupe_memory_of(size_t room)
+{
+	return room * (sizeof(struct dedupe_line) + sizeof(uint32_t));
+}
+
+size_t relay_dedupe_memory(const struct relay_dedupe *dedupe)
+{
+	return dedupe != NULL ? dedupe_memory_of(dedupe->room) : 0;
+}
+
+size_t relay_dedupe_memory_max(void)
+{
+	return dedupe_memory_of(RING_MAX);
 }

@@ -28,9 +28,13 @@ struct relay_digest relay_dedupe_digest(const struct relay_dedupe *dedupe,
 					const char *text, size_t len);
 
 /* Whether the line was remembered less than window_ms ago; if not, it is
- * remembered now. */
+ * remembered now. Unless it may grow, the oldest one makes room. */
 bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 		       const struct relay_digest *digest, uint32_t window_ms,
-		       uint64_t now_ms);
+		       uint64_t now_ms, bool may_grow);
+
+/* What it takes now, and at most. NULL is allowed. */
+size_t relay_dedupe_memory(const struct relay_dedupe *dedupe);
+size_t relay_dedupe_memory_max(void);
 
 #endif

@@ -137,10 +137,30 @@ void relay_feed_send_notice(struct relay_client *client)
 
 /* ---- receiving ---------------------------------------------------------- */
 
+static void feed_charge(const struct relay *relay, struct relay_store *store)
+{
+	int64_t change = relay_store_take_change(store);
+
+	if (change != 0)
+		lined_service_charge(relay->service, change);
+}
+
 static void feed_trim_history(struct relay *relay)
 {
-	while (relay->history.lines > (size_t)relay->options->history)
-		relay_store_drop(&relay->history);
+	size_t most = (size_t)relay->options->history;
+
+	if (relay->history.lines > most)
+		relay_store_drop(&relay->history, relay->history.lines - most);
+	feed_charge(relay, &relay->history);
+}
+
+void relay_feed_give_up(struct relay *relay, uint64_t bytes)
+{
+	size_t memory = relay->history.memory;
+
+	relay_store_shrink(&relay->history,
+			   memory > bytes ? memory - (size_t)bytes : 0);
+	feed_charge(relay, &relay->history);
 }
 
 static void feed_add_history(struct relay *relay,
@@ -371,16 +391,16 @@ static void feed_send_history(struct relay *relay, struct relay_client *client)
 /* The most bytes of held lines in one block. */
 #define HELD_BLOCK_MAX 65536
 
-/* Moves lines from the place on into a block. */
+/* Copies the first lines into a block. */
 static void feed_fill_block(const struct relay_store *held,
-			    struct relay_store_place *place,
 			    struct relay_block *block,
 			    const struct lined_framing *framing)
 {
+	struct relay_store_place place = {0};
 	struct relay_stored stored;
 
 	while (relay_block_bytes(block) < HELD_BLOCK_MAX &&
-	       relay_store_next(held, place, &stored)) {
+	       relay_store_next(held, &place, &stored)) {
 		size_t len = stored.len - stored.terminator_len;
 		struct lined_line line = {
 			.text = stored.text + stored.tag_len,
@@ -395,32 +415,32 @@ static void feed_fill_block(const struct relay_store *held,
 	}
 }
 
-/* Gives the lines that were held to the first reader. */
+/* Gives the lines that were held to the first reader. They are dropped part by
+ * part: they must not be in memory twice. */
 static void feed_give_held(struct relay_client *client,
 			   struct relay_store *held)
 {
 	struct lined_service *service = client->relay->service;
-	struct relay_store_place place = {0};
 	struct relay_block block = {0};
-	size_t left = held->lines;
 
-	while (left > 0 && !lined_socket_is_closed(client->sock)) {
+	while (held->lines > 0 && !lined_socket_is_closed(client->sock)) {
 		struct lined_buffer *buffer;
 
-		feed_fill_block(held, &place, &block,
-				lined_service_framing(service));
+		feed_fill_block(held, &block, lined_service_framing(service));
 		if (block.count == 0)
 			break;
-		left -= block.count;
+		relay_store_drop(held, block.count);
+		feed_charge(client->relay, held);
 		buffer = relay_block_seal(&block, 0);
 		if (buffer != NULL)
 			feed_receive(client->relay, buffer, client);
 		lined_buffer_unref(buffer);
 	}
-	if (left > 0)
-		lined_service_count(service, "held_lines_dropped", left);
+	if (held->lines > 0)
+		lined_service_count(service, "held_lines_dropped", held->lines);
 	relay_block_fini(&block);
 	relay_store_clear(held);
+	feed_charge(client->relay, held);
 }
 
 /* To be called when members have come or gone. */
@@ -538,4 +558,5 @@ void relay_feed_stop(struct relay *relay)
 	lined_bus_unsubscribe(relay->feed);
 	relay->feed = NULL;
 	relay_store_clear(&relay->history);
+	feed_charge(relay, &relay->history);
 }

@@ -6,6 +6,8 @@
 #ifndef RELAY_FEED_H
 #define RELAY_FEED_H
 
+#include <stdint.h>
+
 struct relay;
 struct relay_client;
 
@@ -15,6 +17,10 @@ void relay_feed_stop(struct relay *relay);
 
 /* Applies changed options. On failure, which is logged, the old feed stays. */
 void relay_feed_reload(struct relay *relay);
+
+/* Memory is short: drops the oldest lines of the history, about so many
+ * bytes. */
+void relay_feed_give_up(struct relay *relay, uint64_t bytes);
 
 /* A client joins: it gets the history, then the feed, unless clients only
  * publish. */

@@ -8,9 +8,12 @@
 #include <string.h>
 
 #include "relay/address.h"
+#include "relay/dedupe.h"
 #include "relay/filter.h"
+#include "relay/pending.h"
 #include "relay/tag.h"
 #include "relay/tls.h"
+#include "relay/topic.h"
 
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 
@@ -84,6 +87,39 @@ bool relay_options_subscribe_only(const struct relay_options *options)
 {
 	return options->subscribe_only < 0 ? options->mode == RELAY_UPSTREAM
 					   : options->subscribe_only % 2 == 0;
+}
+
+/* ---- memory ------------------------------------------------------------- */
+
+static uint64_t options_history_most(const struct relay_options *options,
+				     size_t line_length)
+{
+	uint64_t line = relay_store_line_max(line_length);
+
+	if (relay_tag_template(options->tag)[0] != '\0')
+		line += RELAY_TAG_MAX;
+	return (uint64_t)options->history * line;
+}
+
+/* Each service may be the one that makes the shared memory of its topic. */
+uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
+				  uint64_t clients, unsigned workers)
+{
+	const struct relay_options *options = arg;
+	uint64_t most = relay_topic_memory_max((size_t)options->hold);
+
+	(void)clients;
+	if (options->mode == RELAY_PROXY)
+		return 0;
+	most += options_history_most(options, line_length) * workers;
+	if (options->dedupe_ms > 0)
+		most += relay_dedupe_memory_max();
+	if (options->push_hold > 0)
+		most += options->push.count *
+			relay_pending_memory_max((size_t)options->push_hold);
+	if (options->mode == RELAY_UPSTREAM && options->up_hold > 0)
+		most += relay_pending_memory_max((size_t)options->up_hold);
+	return most;
 }
 
 /* ---- effects ------------------------------------------------------------ */

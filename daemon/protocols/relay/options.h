@@ -74,6 +74,10 @@ void relay_options_check(struct lined_check *check, const void *arg);
 /* struct lined_protocol.needs_listen: not with upstreams and a topic. */
 bool relay_options_needs_listen(const void *options);
 
+/* struct lined_protocol.keeps_most. */
+uint64_t relay_options_keeps_most(const void *options, size_t line_length,
+				  uint64_t clients, unsigned workers);
+
 /* As configured; if it is not, true in mode upstream. */
 bool relay_options_subscribe_only(const struct relay_options *options);
 

@@ -7,6 +7,21 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* What malloc() and the structure of a buffer take for a block. */
+#define BUFFER_COST 128
+
+/* Lines that wait may take twice their bytes, and this. */
+#define COST_SPARE 16384
+
+/*
+ * Lines that wait come in small blocks most often, each with as much memory
+ * around it: they are joined to blocks of this size.
+ */
+#define JOIN_LINES 128u
+#define JOIN_AT    (JOIN_LINES * sizeof(struct relay_lengths))
+#define JOIN_BYTES (4096 - JOIN_AT - BUFFER_COST)
 
 struct relay_pending_block {
 	struct relay_pending_block *link;
@@ -14,27 +29,94 @@ struct relay_pending_block {
 	uint32_t first; /* lines before it have left, or were dropped */
 	size_t first_at;
 	bool given; /* to the socket, as a whole */
+	char *join; /* the buffer's bytes, if lines may be added; or NULL */
 };
+
+/* With what the allocations take. */
+static size_t pending_cost(const struct relay_pending_block *block)
+{
+	return sizeof(*block) + BUFFER_COST +
+	       lined_buffer_len(block->message.buffer);
+}
+
+/* ---- joining ------------------------------------------------------------- */
+
+/* Adds the lines to the block's buffer. False: there is no room. */
+static bool pending_join(struct relay_pending_block *block,
+			 const struct relay_message *message)
+{
+	const char *data = lined_buffer_data(message->buffer);
+	struct relay_message *to = &block->message;
+
+	if (block->join == NULL || block->given ||
+	    message->count > JOIN_LINES - to->count ||
+	    message->bytes > JOIN_BYTES - to->bytes)
+		return false;
+	memcpy(block->join + to->count * sizeof(struct relay_lengths),
+	       data + message->lengths_at,
+	       message->count * sizeof(struct relay_lengths));
+	memcpy(block->join + to->bytes_at + to->bytes, data + message->bytes_at,
+	       message->bytes);
+	to->count += message->count;
+	to->bytes += message->bytes;
+	to->ends |= message->ends;
+	return true;
+}
+
+/* A block to which lines can be added, first these. Its lengths are before its
+ * lines. NULL: they are too many, or there is no memory. */
+static struct lined_buffer *
+pending_new_joined(struct relay_pending_block *block,
+		   const struct relay_message *message)
+{
+	struct lined_buffer *buffer;
+
+	if (message->count > JOIN_LINES / 4 || message->bytes > JOIN_BYTES / 4)
+		return NULL;
+	buffer = lined_buffer_alloc(JOIN_AT + JOIN_BYTES, &block->join);
+	if (buffer == NULL)
+		return NULL;
+	block->message =
+		(struct relay_message){.buffer = buffer, .bytes_at = JOIN_AT};
+	pending_join(block, message);
+	return buffer;
+}
+
+/* ---- lines --------------------------------------------------------------- */
 
 int relay_pending_add(struct relay_pending *pending,
 		      const struct relay_message *message)
 {
-	struct relay_pending_block *block = calloc(1, sizeof(*block));
+	struct relay_pending_block *block = pending->last;
+	struct lined_buffer *joined = NULL;
 
+	/* Lines that can leave at once are not copied. */
+	if (pending->waiting > 0 && pending_join(block, message)) {
+		pending->waiting += message->bytes;
+		return 0;
+	}
+	block = calloc(1, sizeof(*block));
 	if (block == NULL)
 		return -1;
-	block->message = *message;
-	block->first_at = message->bytes_at;
-	lined_buffer_ref(message->buffer);
+	if (pending->waiting > 0)
+		joined = pending_new_joined(block, message);
+	if (joined == NULL)
+		block->message = *message;
+	block->first_at = block->message.bytes_at;
+	lined_service_keep(pending->service, block->message.buffer);
+	lined_service_charge(pending->service, sizeof(*block));
+	lined_buffer_unref(joined);
 	if (pending->last != NULL)
 		pending->last->link = block;
 	else
 		pending->first = block;
 	pending->last = block;
 	pending->waiting += message->bytes;
+	pending->cost += pending_cost(block);
 	return 0;
 }
 
+/* Its lines that have not left. */
 static size_t pending_bytes(const struct relay_pending_block *block)
 {
 	return block->message.bytes_at + block->message.bytes - block->first_at;
@@ -61,7 +143,10 @@ static bool pending_remove_empty(struct relay_pending *pending,
 	*place = block->link;
 	if (pending->last == block)
 		pending->last = before;
-	lined_buffer_unref(block->message.buffer);
+	if (!block->given)
+		pending->cost -= pending_cost(block);
+	lined_service_charge(pending->service, -(int64_t)sizeof(*block));
+	lined_service_unkeep(pending->service, block->message.buffer);
 	free(block);
 	return true;
 }
@@ -78,6 +163,7 @@ void relay_pending_send(struct relay_pending *pending, struct relay_link *link)
 			return;
 		block->given = true;
 		pending->waiting -= pending_bytes(block);
+		pending->cost -= pending_cost(block);
 	}
 }
 
@@ -100,22 +186,40 @@ void relay_pending_return(struct relay_pending *pending)
 	struct relay_pending_block *block;
 
 	for (block = pending->first; block != NULL; block = block->link) {
-		if (block->given)
+		if (block->given) {
 			pending->waiting += pending_bytes(block);
+			pending->cost += pending_cost(block);
+		}
 		block->given = false;
 	}
 	pending->left = 0;
 }
 
+size_t relay_pending_memory_max(size_t hold)
+{
+	return 2 * hold + COST_SPARE;
+}
+
+size_t relay_pending_most(const struct relay_pending *pending, size_t hold)
+{
+	return pending->waiting > hold ||
+			       lined_service_may_keep(pending->service, 0)
+		       ? hold
+		       : pending->waiting;
+}
+
 uint64_t relay_pending_trim(struct relay_pending *pending, size_t max)
 {
 	struct relay_pending_block **place = &pending->first, *before = NULL;
+	size_t cost = relay_pending_memory_max(max);
 	uint64_t dropped = 0;
 
-	while (*place != NULL && pending->waiting > max) {
+	while (*place != NULL &&
+	       (pending->waiting > max || pending->cost > cost)) {
 		struct relay_pending_block *block = *place;
 
-		while (!block->given && pending->waiting > max &&
+		while (!block->given &&
+		       (pending->waiting > max || pending->cost > cost) &&
 		       block->first < block->message.count) {
 			pending->waiting -= pending_drop_line(block);
 			dropped++;
@@ -126,4 +230,12 @@ uint64_t relay_pending_trim(struct relay_pending *pending, size_t max)
 		place = &block->link;
 	}
 	return dropped;
+}
+
+uint64_t relay_pending_give_up(struct relay_pending *pending, uint64_t bytes)
+{
+	return relay_pending_trim(pending,
+				  pending->waiting > bytes
+					  ? pending->waiting - (size_t)bytes
+					  : 0);
 }

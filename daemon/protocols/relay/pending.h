@@ -14,10 +14,12 @@
 
 struct relay_pending_block;
 
-/* Zeroed memory has no lines. */
+/* Zeroed memory, with a service, has no lines. */
 struct relay_pending {
+	struct lined_service *service; /* is charged for the memory */
 	struct relay_pending_block *first, *last;
 	size_t waiting; /* bytes of lines that wait */
+	size_t cost;    /* what the blocks of lines that wait take */
 	uint64_t left;  /* bytes of lines that have left, of this connection */
 };
 
@@ -34,8 +36,19 @@ void relay_pending_sent(struct relay_pending *pending, uint64_t bytes);
 /* The connection is lost: the lines that have not left wait again. */
 void relay_pending_return(struct relay_pending *pending);
 
-/* Drops the oldest lines that wait until at most `max` bytes do; returns how
- * many. */
+/* Drops the oldest lines that wait until at most `max` bytes do, and their
+ * memory is at most relay_pending_memory_max(); returns how many. */
 uint64_t relay_pending_trim(struct relay_pending *pending, size_t max);
+
+/* Drops the oldest lines that wait, about so many bytes; returns how many
+ * lines. */
+uint64_t relay_pending_give_up(struct relay_pending *pending, uint64_t bytes);
+
+/* The most memory of lines that wait with such an option. */
+size_t relay_pending_memory_max(size_t hold);
+
+/* How many bytes may wait after a block was added that is to be added now: as
+ * many as the option says, but no more than now where memory is short. */
+size_t relay_pending_most(const struct relay_pending *pending, size_t hold);
 
 #endif

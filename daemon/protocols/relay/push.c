@@ -51,10 +51,9 @@ push_preamble(const struct relay_link *link)
 	return &link->relay->options->push_preamble;
 }
 
-static void push_send(struct push_target *target)
+/* Lines that do not find room wait, up to `most` bytes. */
+static void push_send(struct push_target *target, size_t most)
 {
-	const struct relay_options *options = target->push->relay->options;
-
 	if (relay_link_connected(&target->link) &&
 	    !lined_socket_is_closed(target->link.sock)) {
 		relay_pending_sent(&target->pending,
@@ -62,19 +61,23 @@ static void push_send(struct push_target *target)
 		relay_pending_send(&target->pending, &target->link);
 	}
 	push_count_dropped(target->push,
-			   relay_pending_trim(&target->pending,
-					      (size_t)options->push_hold));
+			   relay_pending_trim(&target->pending, most));
+}
+
+static size_t push_hold(const struct push_target *target)
+{
+	return (size_t)target->push->relay->options->push_hold;
+}
+
+static void push_on_write(struct relay_link *link)
+{
+	push_send(push_target_of(link), push_hold(push_target_of(link)));
 }
 
 static void push_on_connect(struct relay_link *link)
 {
 	relay_link_good(link);
-	push_send(push_target_of(link));
-}
-
-static void push_on_write(struct relay_link *link)
-{
-	push_send(push_target_of(link));
+	push_on_write(link);
 }
 
 /* Lines of a target are counted and dropped. */
@@ -92,7 +95,7 @@ static void push_on_close(struct relay_link *link, bool was_connected)
 		return;
 	relay_pending_sent(&target->pending, relay_link_last_sent(link));
 	relay_pending_return(&target->pending);
-	push_send(target);
+	push_send(target, push_hold(target));
 }
 
 static const struct relay_link_handlers push_handlers = {
@@ -181,13 +184,15 @@ static void push_on_block(void *arg, struct lined_buffer *buffer)
 		return;
 	for (i = 0; i < push->count; i++) {
 		struct push_target *target = push->list[i];
+		size_t most =
+			relay_pending_most(&target->pending, push_hold(target));
 
 		if (relay_address_type(&target->link.address) == SOCK_DGRAM)
 			push_send_datagrams(target, &message);
 		else if (relay_pending_add(&target->pending, &message) < 0)
 			push_count_dropped(push, message.count);
 		else
-			push_send(target);
+			push_send(target, most);
 	}
 	lined_buffer_unref(buffer);
 }
@@ -213,6 +218,7 @@ static struct push_target *push_new_target(struct relay_push *push,
 	if (target == NULL)
 		return NULL;
 	target->push = push;
+	target->pending.service = push->relay->service;
 	relay_link_init(&target->link, push->relay, address, &push_handlers);
 	return target;
 }
@@ -337,6 +343,17 @@ void relay_push_reload(struct relay *relay)
 	if (push_read_list(push) < 0)
 		lined_service_log(relay->service, LINED_LOG_ERR, "push: %s",
 				  strerror(errno));
+}
+
+void relay_push_give_up(struct relay *relay, uint64_t bytes)
+{
+	struct relay_push *push = relay->push;
+	size_t i;
+
+	for (i = 0; push != NULL && i < push->count; i++)
+		push_count_dropped(
+			push, relay_pending_give_up(&push->list[i]->pending,
+						    bytes / push->count + 1));
 }
 
 bool relay_push_finish(struct relay *relay)

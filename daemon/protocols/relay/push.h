@@ -7,6 +7,7 @@
 #define RELAY_PUSH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct relay;
 
@@ -18,5 +19,8 @@ void relay_push_reload(struct relay *relay);
 /* To be called when no client is left: true when the targets got all lines that
  * were on their way. */
 bool relay_push_finish(struct relay *relay);
+
+/* Memory is short: drops the oldest lines that wait, about so many bytes. */
+void relay_push_give_up(struct relay *relay, uint64_t bytes);
 
 #endif

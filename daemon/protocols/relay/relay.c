@@ -259,6 +259,20 @@ static bool relay_finish(struct lined_service *service)
 	return relay_upstreams_finish(relay) && proxied && pushed;
 }
 
+static void relay_give_up(struct lined_service *service, uint64_t bytes,
+			  bool spare)
+{
+	struct relay *relay = lined_service_data(service);
+
+	if (spare) {
+		relay_feed_give_up(relay, bytes);
+		return;
+	}
+	relay_topic_give_up(relay, bytes);
+	relay_push_give_up(relay, bytes);
+	relay_upstreams_give_up(relay, bytes);
+}
+
 static void relay_describe(struct lined_service *service,
 			   struct lined_records *records)
 {
@@ -279,6 +293,8 @@ const struct lined_protocol lined_protocol = {
 	.needs_listen = relay_options_needs_listen,
 	.describe = relay_describe,
 	.handle_cluster = relay_cluster,
+	.give_up = relay_give_up,
+	.keeps_most = relay_options_keeps_most,
 	.start = relay_start,
 	.stop = relay_stop,
 	.reload = relay_reload,

@@ -54,12 +54,24 @@ static struct store_chunk *store_grow(struct relay_store *store, size_t wanted)
 	chunk->next = NULL;
 	chunk->at = chunk->end = 0;
 	chunk->room = room;
+	store->memory += sizeof(*chunk) + room;
 	if (store->last != NULL)
 		store->last->next = chunk;
 	else
 		store->first = chunk;
 	store->last = chunk;
 	return chunk;
+}
+
+/* Of a short line as much again may be unused at the end of its chunk. */
+size_t relay_store_line_max(size_t length)
+{
+	size_t line = sizeof(struct store_chunk) + length + 2 + 3 * LENGTH_MAX;
+	size_t chunk = sizeof(struct store_chunk) + CHUNK_ROOM;
+
+	if (line < chunk)
+		line = 2 * line < chunk ? 2 * line : chunk;
+	return line;
 }
 
 int relay_store_add(struct relay_store *store, const struct relay_stored *line)
@@ -107,7 +119,7 @@ bool relay_store_next(const struct relay_store *store,
 	return true;
 }
 
-void relay_store_drop(struct relay_store *store)
+static void store_drop_first(struct relay_store *store)
 {
 	struct store_chunk *chunk = store->first;
 	struct relay_store_place place = {0};
@@ -122,7 +134,20 @@ void relay_store_drop(struct relay_store *store)
 	store->first = chunk->next;
 	if (store->first == NULL)
 		store->last = NULL;
+	store->memory -= sizeof(*chunk) + chunk->room;
 	free(chunk);
+}
+
+void relay_store_drop(struct relay_store *store, size_t lines)
+{
+	while (lines-- > 0)
+		store_drop_first(store);
+}
+
+void relay_store_shrink(struct relay_store *store, size_t memory)
+{
+	while (store->memory > memory)
+		store_drop_first(store);
 }
 
 void relay_store_clear(struct relay_store *store)
@@ -133,5 +158,13 @@ void relay_store_clear(struct relay_store *store)
 		next = chunk->next;
 		free(chunk);
 	}
-	memset(store, 0, sizeof(*store));
+	*store = (struct relay_store){.charged = store->charged};
+}
+
+int64_t relay_store_take_change(struct relay_store *store)
+{
+	int64_t change = (int64_t)store->memory - (int64_t)store->charged;
+
+	store->charged = store->memory;
+	return change;
 }

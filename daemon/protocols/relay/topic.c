@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The shared state of a topic, under its lock: the lines of the last time, the
- * lines that wait for a reader, and the seats of the instances. The two fields
- * that tell whether there is anything to decide are read without the lock.
+ * lines that wait for a reader, and the seats of the instances. The fields that
+ * are atomic are read without the lock.
  */
 #include "relay/topic.h"
 
@@ -15,13 +15,18 @@
 #include "relay/filter.h"
 #include "relay/relay.h"
 
+/* The store of held lines may take twice their bytes, and two chunks. */
+#define HOLD_SPARE 8192
+
 struct relay_topic {
 	uint32_t window_ms; /* atomic: the longest dedupe; 0: none */
 	uint32_t holds;     /* atomic: a service has the option hold */
+	uint32_t growth;    /* atomic: what the dedupe would take next */
 	size_t hold;        /* the largest one */
 	size_t readers;
 	struct relay_seat *seats;
 	struct relay_dedupe *dedupe; /* once there is a window */
+	size_t dedupe_charged;       /* of its memory */
 	struct relay_store held;
 };
 
@@ -33,14 +38,6 @@ static uint32_t topic_load(const uint32_t *field)
 static void topic_store(uint32_t *field, uint32_t value)
 {
 	__atomic_store_n(field, value, __ATOMIC_RELEASE);
-}
-
-static void topic_fini(void *data)
-{
-	struct relay_topic *topic = data;
-
-	relay_dedupe_free(topic->dedupe);
-	relay_store_clear(&topic->held);
 }
 
 static uint64_t topic_now_ms(const struct relay *relay)
@@ -75,17 +72,31 @@ static int topic_sum_up(struct relay_topic *topic)
 	return 0;
 }
 
-/* Takes away what exceeds the option hold: all lines if nobody sets it any
- * more. Returns the number of lines. */
-static size_t topic_trim(struct relay_topic *topic)
+/* Takes away what exceeds the option hold, or this memory: all lines if nobody
+ * sets the option any more. Returns the number of lines. */
+static size_t topic_trim(struct relay_topic *topic, size_t memory)
 {
 	size_t lines = topic->held.lines;
+	size_t most = relay_topic_memory_max(topic->hold);
 
 	if (topic->hold == 0)
 		relay_store_clear(&topic->held);
 	while (topic->held.bytes > topic->hold)
-		relay_store_drop(&topic->held);
+		relay_store_drop(&topic->held, 1);
+	relay_store_shrink(&topic->held, memory < most ? memory : most);
 	return lines - topic->held.lines;
+}
+
+/* The bytes to be charged for what the topic takes since the last call. */
+static int64_t topic_take_change(struct relay_topic *topic)
+{
+	size_t memory = relay_dedupe_memory(topic->dedupe);
+	int64_t change = (int64_t)memory - (int64_t)topic->dedupe_charged;
+
+	if (change != 0)
+		topic_store(&topic->growth, (uint32_t)memory);
+	topic->dedupe_charged = memory;
+	return change + relay_store_take_change(&topic->held);
 }
 
 static void topic_count_dropped(const struct relay *relay, size_t lines)
@@ -108,6 +119,7 @@ static void topic_name(const struct relay *relay, char *name, size_t size)
 static int topic_sit(struct relay *relay, struct relay_seat *seat, bool is_new)
 {
 	struct relay_topic *topic = lined_shared_lock(seat->shared);
+	int64_t change;
 	size_t dropped;
 	int result;
 
@@ -119,8 +131,10 @@ static int topic_sit(struct relay *relay, struct relay_seat *seat, bool is_new)
 		topic->seats = seat;
 	}
 	result = topic_sum_up(topic);
-	dropped = topic_trim(topic);
+	dropped = topic_trim(topic, SIZE_MAX);
+	change = topic_take_change(topic);
 	lined_shared_unlock(seat->shared);
+	lined_service_charge(relay->service, change);
 	topic_count_dropped(relay, dropped);
 	if (result < 0)
 		lined_service_log(relay->service, LINED_LOG_ERR, "dedupe: %s",
@@ -155,6 +169,7 @@ void relay_topic_leave(struct relay *relay)
 {
 	struct relay_seat *seat = &relay->seat, **at;
 	struct relay_topic *topic;
+	int64_t change;
 	size_t dropped;
 
 	if (seat->shared == NULL)
@@ -165,13 +180,19 @@ void relay_topic_leave(struct relay *relay)
 	*at = seat->next;
 	topic->readers -= seat->readers;
 	topic_sum_up(topic);
-	dropped = topic_trim(topic);
+	dropped = topic_trim(topic, SIZE_MAX);
+	if (topic->seats == NULL) {
+		relay_dedupe_free(topic->dedupe);
+		topic->dedupe = NULL;
+	}
+	change = topic_take_change(topic);
 	lined_shared_unlock(seat->shared);
+	lined_service_charge(relay->service, change);
 	if (dropped > 0)
 		lined_service_log(relay->service, LINED_LOG_WARNING,
 				  "hold: %zu waiting lines dropped", dropped);
 	topic_count_dropped(relay, dropped);
-	lined_shared_put(seat->shared, topic_fini);
+	lined_shared_put(seat->shared, NULL);
 	memset(seat, 0, sizeof(*seat));
 }
 
@@ -187,7 +208,10 @@ static bool topic_remember(struct relay *relay, const char *text, size_t len,
 			   uint32_t window_ms)
 {
 	struct relay_seat *seat = &relay->seat;
+	bool may_grow = lined_service_may_keep(
+		relay->service, topic_load(&seat->topic->growth));
 	struct relay_digest digest;
+	int64_t change;
 	bool seen;
 
 	if (relay->dedupe_without != NULL)
@@ -196,8 +220,11 @@ static bool topic_remember(struct relay *relay, const char *text, size_t len,
 	digest = relay_dedupe_digest(seat->topic->dedupe, text, len);
 	lined_shared_lock(seat->shared);
 	seen = relay_dedupe_seen(seat->topic->dedupe, &digest, window_ms,
-				 topic_now_ms(relay));
+				 topic_now_ms(relay), may_grow);
+	change = topic_take_change(seat->topic);
 	lined_shared_unlock(seat->shared);
+	if (change != 0)
+		lined_service_charge(relay->service, change);
 	return seen;
 }
 
@@ -245,12 +272,14 @@ static bool topic_is_read(const struct relay *relay,
 }
 
 /* The oldest lines are dropped to make room, even lines of this block: it may
- * be larger than the option hold. Returns how many were held; stores how many
- * were dropped, or did not find memory. */
+ * be larger than the option hold, or what is held may not grow. Returns how
+ * many were held; stores how many were dropped, or did not find memory. */
 static uint32_t topic_keep(struct relay_topic *topic,
-			   const struct relay_block *block, size_t *dropped)
+			   const struct relay_block *block, bool may_grow,
+			   size_t *dropped)
 {
 	const char *text = relay_block_text(block);
+	size_t most = may_grow ? SIZE_MAX : topic->held.memory;
 	uint32_t i, held = 0;
 
 	for (i = 0; i < block->count; i++) {
@@ -262,8 +291,32 @@ static uint32_t topic_keep(struct relay_topic *topic,
 		held += relay_store_add(&topic->held, &line) == 0;
 		text += lengths->len;
 	}
-	*dropped = topic_trim(topic) + block->count - held;
+	*dropped = topic_trim(topic, most) + block->count - held;
 	return held;
+}
+
+size_t relay_topic_memory_max(size_t hold)
+{
+	return hold > 0 ? 2 * hold + HOLD_SPARE : 0;
+}
+
+void relay_topic_give_up(struct relay *relay, uint64_t bytes)
+{
+	struct relay_seat *seat = &relay->seat;
+	struct relay_topic *topic;
+	int64_t change;
+	size_t dropped, memory;
+
+	if (seat->shared == NULL || topic_load(&seat->topic->holds) == 0)
+		return;
+	topic = lined_shared_lock(seat->shared);
+	memory = topic->held.memory;
+	dropped =
+		topic_trim(topic, memory > bytes ? memory - (size_t)bytes : 0);
+	change = topic_take_change(topic);
+	lined_shared_unlock(seat->shared);
+	lined_service_charge(relay->service, change);
+	topic_count_dropped(relay, dropped);
 }
 
 bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
@@ -271,17 +324,22 @@ bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
 {
 	struct relay_seat *seat = &relay->seat;
 	struct relay_topic *topic;
+	bool may_grow, read;
 	size_t dropped = 0;
 	uint32_t held = 0;
-	bool read;
+	int64_t change;
 
 	if (seat->shared == NULL || topic_load(&seat->topic->holds) == 0)
 		return false;
+	may_grow = lined_service_may_keep(relay->service,
+					  relay_block_bytes(block));
 	topic = lined_shared_lock(seat->shared);
 	read = topic->hold == 0 || topic_is_read(relay, topic, sender);
 	if (!read)
-		held = topic_keep(topic, block, &dropped);
+		held = topic_keep(topic, block, may_grow, &dropped);
+	change = topic_take_change(topic);
 	lined_shared_unlock(seat->shared);
+	lined_service_charge(relay->service, change);
 	if (read)
 		return false;
 	lined_service_count(relay->service, "lines_held", held);

@@ -50,10 +50,18 @@ void relay_topic_hear(struct relay *relay, const struct relay_message *message);
 bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
 		      uint64_t sender);
 
+/* The most memory that lines take with this option hold. */
+size_t relay_topic_memory_max(size_t hold);
+
+/* Drops the oldest lines that were held, about so many bytes, and counts
+ * them. */
+void relay_topic_give_up(struct relay *relay, uint64_t bytes);
+
 /*
  * The number of this instance's readers is changed. The first reader of the
  * topic gets the lines that were held: they are moved to *held, and *since is
- * the mark of the bus from which on lines are published. False: there are none.
+ * the mark of the bus from which on lines are published; what they take is
+ * charged still. False: there are none.
  */
 bool relay_topic_set_readers(struct relay *relay, size_t readers,
 			     struct relay_store *held, uint64_t *since);

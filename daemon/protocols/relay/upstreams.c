@@ -43,7 +43,12 @@ struct relay_upstreams {
 };
 
 static void upstreams_update(struct relay_upstreams *upstreams);
-static void upstreams_send_held(struct relay_upstreams *upstreams);
+static void upstreams_send_held(struct relay_upstreams *upstreams, size_t most);
+
+static size_t upstreams_hold(const struct relay_upstreams *upstreams)
+{
+	return (size_t)upstreams->relay->options->up_hold;
+}
 
 static struct relay_upstreams *
 upstreams_of(const struct relay_upstream *upstream)
@@ -249,7 +254,9 @@ static bool upstreams_on_line_end(struct relay_upstream *upstream)
 
 static void upstreams_on_room(struct relay_upstream *upstream)
 {
-	upstreams_send_held(upstreams_of(upstream));
+	struct relay_upstreams *upstreams = upstreams_of(upstream);
+
+	upstreams_send_held(upstreams, upstreams_hold(upstreams));
 }
 
 static void upstreams_on_close(struct relay_upstream *upstream)
@@ -315,12 +322,20 @@ static void upstreams_send(struct relay_upstreams *upstreams,
 				    message->count - sent);
 }
 
-/* Lines wait until there is a target, then they go to it. */
-static void upstreams_send_held(struct relay_upstreams *upstreams)
+static void upstreams_count_down(const struct relay_upstreams *upstreams,
+				 uint64_t lines)
+{
+	if (lines > 0)
+		lined_service_count(upstreams->relay->service, "upstream_down",
+				    lines);
+}
+
+/* Lines wait until there is a target, up to `most` bytes, then they go to
+ * it. */
+static void upstreams_send_held(struct relay_upstreams *upstreams, size_t most)
 {
 	struct relay_upstream *target = upstreams_target(upstreams);
 	struct relay_pending *held = &upstreams->held;
-	uint64_t dropped;
 
 	if (held->first == NULL)
 		return;
@@ -335,11 +350,17 @@ static void upstreams_send_held(struct relay_upstreams *upstreams)
 		relay_pending_sent(held, relay_link_sent(&target->link));
 		relay_pending_send(held, &target->link);
 	}
-	dropped = relay_pending_trim(
-		held, (size_t)upstreams->relay->options->up_hold);
-	if (dropped > 0)
-		lined_service_count(upstreams->relay->service, "upstream_down",
-				    dropped);
+	upstreams_count_down(upstreams, relay_pending_trim(held, most));
+}
+
+void relay_upstreams_give_up(struct relay *relay, uint64_t bytes)
+{
+	struct relay_upstreams *upstreams = relay->upstreams;
+
+	if (upstreams != NULL)
+		upstreams_count_down(
+			upstreams,
+			relay_pending_give_up(&upstreams->held, bytes));
 }
 
 static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
@@ -347,19 +368,19 @@ static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
 	struct relay_upstreams *upstreams = arg;
 	struct relay_upstream *target = upstreams_target(upstreams);
 	struct relay_message message;
-	size_t i;
+	size_t most, i;
 
 	if (!relay_message_read(&message, buffer))
 		return;
-	if (upstreams->relay->options->up_hold > 0 &&
+	most = relay_pending_most(&upstreams->held, upstreams_hold(upstreams));
+	if (upstreams_hold(upstreams) > 0 &&
 	    (target == NULL || !upstreams->all) &&
 	    relay_pending_add(&upstreams->held, &message) == 0) {
-		upstreams_send_held(upstreams);
+		upstreams_send_held(upstreams, most);
 		return;
 	}
 	if (target == NULL)
-		lined_service_count(upstreams->relay->service, "upstream_down",
-				    message.count);
+		upstreams_count_down(upstreams, message.count);
 	else if (!upstreams->all)
 		upstreams_send(upstreams, target, &message);
 	for (i = 0; upstreams->all && i < upstreams->count; i++)
@@ -525,6 +546,7 @@ static int upstreams_open(struct relay *relay)
 		return upstreams_log_error(relay);
 	relay->upstreams = upstreams;
 	upstreams->relay = relay;
+	upstreams->held.service = relay->service;
 	lined_service_timer(relay->service, &upstreams->hand_over,
 			    upstreams_hand_over_fired);
 	lined_service_timer(relay->service, &upstreams->leave,
@@ -555,7 +577,8 @@ void relay_upstreams_stop(struct relay *relay)
 	lined_timer_stop(&upstreams->hand_over);
 	lined_timer_stop(&upstreams->leave);
 	relay_pending_return(&upstreams->held);
-	relay_pending_trim(&upstreams->held, 0);
+	upstreams_count_down(upstreams,
+			     relay_pending_trim(&upstreams->held, 0));
 	while (upstreams->count > 0)
 		relay_upstream_free(upstreams->list[--upstreams->count]);
 	free(upstreams->list);
@@ -580,6 +603,9 @@ bool relay_upstreams_finish(struct relay *relay)
 	}
 	for (i = 0; i < upstreams->count; i++)
 		finished &= upstreams->list[i]->link.state == RELAY_LINK_IDLE;
+	/* What was given to a socket has left. */
+	if (finished)
+		relay_pending_sent(&upstreams->held, UINT64_MAX);
 	return finished;
 }
 
@@ -594,5 +620,6 @@ void relay_upstreams_reload(struct relay *relay)
 		relay_upstreams_stop(relay);
 	/* Without up-hold nothing may wait: later lines would pass it. */
 	if (relay->upstreams != NULL)
-		upstreams_send_held(relay->upstreams);
+		upstreams_send_held(relay->upstreams,
+				    upstreams_hold(relay->upstreams));
 }

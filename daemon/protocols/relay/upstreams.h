@@ -7,6 +7,7 @@
 #define RELAY_UPSTREAMS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct lined_records;
 struct relay;
@@ -23,6 +24,9 @@ void relay_upstreams_reload(struct relay *relay);
 /* To be called when no client is left: closes the connection after the queued
  * lines are sent. True: it is closed, or there is none. */
 bool relay_upstreams_finish(struct relay *relay);
+
+/* Memory is short: drops the oldest lines that wait, about so many bytes. */
+void relay_upstreams_give_up(struct relay *relay, uint64_t bytes);
 
 /* Adds a record for each upstream. */
 void relay_upstreams_describe(const struct relay *relay,
