@@ -32,6 +32,10 @@ struct conf_limits {
 	int64_t penalty_max_ms;
 	struct lined_option_list exempt;
 	struct conf_networks exempt_networks; /* of it; items NULL: not set */
+	/* The last of penalty and penalty-max that was set, and in which
+	 * section; NULL: neither was. */
+	struct conf_key *penalty_key;
+	const char *penalty_context;
 };
 
 /* A `class` section of `defaults`. */

@@ -69,6 +69,22 @@ static int64_t *limits_value(const struct conf_limits *limits,
 	return (int64_t *)(uintptr_t)((const char *)limits + option->offset);
 }
 
+static void limits_note_penalty(struct conf_node *node, const char *context,
+				struct conf_limits *limits)
+{
+	struct conf_key *key, *first = NULL, *max = NULL;
+
+	for (key = node->keys; key != NULL; key = key->next)
+		if (strcmp(key->name, "penalty") == 0)
+			first = key;
+		else if (strcmp(key->name, "penalty-max") == 0)
+			max = key;
+	if (first == NULL && max == NULL)
+		return;
+	limits->penalty_key = max != NULL ? max : first;
+	limits->penalty_context = context;
+}
+
 static void limits_fill(struct conf_build *build, struct conf_node *node,
 			const char *context, const struct lined_option *table,
 			struct conf_limits *limits, bool keep)
@@ -77,6 +93,8 @@ static void limits_fill(struct conf_build *build, struct conf_node *node,
 
 	options.keep = keep;
 	conf_options_fill(&options, node, table, limits);
+	if (node != NULL)
+		limits_note_penalty(node, context, limits);
 	if (node != NULL && conf_options_key(node, "exempt") != NULL)
 		limits->exempt_networks.items = conf_access_networks(
 			build, conf_options_key(node, "exempt"), context,
@@ -124,30 +142,33 @@ unsigned conf_limits_overlay(struct conf_limits *limits,
 		*limits_value(limits, option) = *limits_value(stronger, option);
 		count++;
 	}
+	if (stronger->penalty_key != NULL) {
+		limits->penalty_key = stronger->penalty_key;
+		limits->penalty_context = stronger->penalty_context;
+	}
 	if (stronger->exempt_networks.items == NULL)
 		return count;
 	limits->exempt_networks = stronger->exempt_networks;
 	return count + 1;
 }
 
+/* The two may come from different sections, and be those of many services: it
+ * is reported once, where the last of them is set. */
 static void limits_check_penalty(struct conf_build *build,
-				 const struct conf_node *node,
-				 const char *context,
 				 const struct conf_limits *limits)
 {
-	const struct conf_key *first = conf_options_key(node, "penalty");
-	const struct conf_key *max = conf_options_key(node, "penalty-max");
 	char text[CONF_VALUE_TEXT_MAX], max_text[CONF_VALUE_TEXT_MAX];
+	struct conf_key *key = limits->penalty_key;
 
-	if ((first != NULL || max != NULL) &&
-	    limits->penalty_ms > limits->penalty_max_ms)
-		conf_error_in(
-			&build->report, context,
-			max != NULL ? &max->place : &first->place,
-			"penalty (%s) is longer than penalty-max (%s)",
-			conf_value_duration_text(limits->penalty_ms, text),
-			conf_value_duration_text(limits->penalty_max_ms,
-						 max_text));
+	if (key == NULL || key->told ||
+	    limits->penalty_ms <= limits->penalty_max_ms)
+		return;
+	key->told = true;
+	conf_error_in(
+		&build->report, limits->penalty_context, &key->place,
+		"penalty (%s) is longer than penalty-max (%s)",
+		conf_value_duration_text(limits->penalty_ms, text),
+		conf_value_duration_text(limits->penalty_max_ms, max_text));
 }
 
 /* Each value is in the range that the table sets, and so fits into 32 bits. */
@@ -190,8 +211,7 @@ void conf_limits_store(struct conf_build *build, const struct conf_node *node,
 		.exempt = limits->exempt_networks.items,
 		.exempt_count = limits->exempt_networks.count,
 	};
-	if (node != NULL)
-		limits_check_penalty(build, node, context, limits);
+	limits_check_penalty(build, limits);
 }
 
 void conf_limits_read(struct conf_build *build, struct conf_node *node,

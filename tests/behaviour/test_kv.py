@@ -368,6 +368,12 @@ class Protocol(KeysAndValues):
 
 
 class Bounds(KeysAndValues):
+    def test_defaults_are_not_warned_of(self):
+        code, err = self.check(service("kv", "unix://" + self.path("k"),
+                                       protocol="kv"))
+        self.assertEqual(code, 0)
+        self.assertNotIn("warning", err)
+
     def test_memory_is_bounded_and_the_longest_unused_goes(self):
         daemon = self.start(self.text("memory = 1M"))
         value = b"x" * 10000

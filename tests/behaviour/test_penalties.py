@@ -309,6 +309,40 @@ class Penalties(DaemonTest):
         self.assertIn("exempt does nothing without penalty", err)
         self.assertIn("penalty-max does nothing without penalty", err)
 
+    def test_two_keys_of_different_sections_are_told_once(self):
+        code, err = self.check('''defaults {
+	limits { penalty = 20m }
+	class "near" { from = { "10.0.0.0/8" } penalty-max = 1m }
+}
+service "a" { protocol = "echo" listen = { "tcp://127.0.0.1:7" } }
+service "b" {
+	protocol = "echo"
+	listen = { "tcp://127.0.0.1:8" }
+	limits { penalty-max = 1h }
+	class "near" { penalty = 2m }
+	class "far" { from = { "10.1.0.0/16" } penalty = 2h }
+}
+service "c" { protocol = "echo" listen = { "tcp://127.0.0.1:9" } }
+''', workers=1)
+        self.assertEqual(code, 1)
+        self.assertEqual(
+            [line.split("lined.conf", 1)[1] for line in err.splitlines()
+             if "longer" in line],
+            [":%d: %s: penalty (%s) is longer than penalty-max (%s)" % wrong
+             for wrong in (
+                 (2, "defaults: limits", "20m", "10m"),
+                 (3, 'defaults: class "near"', "20m", "1m"),
+                 (10, 'service "b": class "near"', "2m", "1m"),
+                 (11, 'service "b": class "far"', "2h", "1h"))])
+        code, err = self.check('''defaults { limits { penalty = 20m } }
+service "b" {
+	protocol = "echo"
+	listen = { "tcp://127.0.0.1:8" }
+	limits { penalty-max = 1h }
+}
+''')
+        self.assertEqual(code, 0, err)
+
 
 if __name__ == "__main__":
     main()
