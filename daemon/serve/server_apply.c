@@ -150,18 +150,25 @@ static int apply_open_all(struct reload_plan *plan,
 	return result;
 }
 
-/* Makes the new services, then starts them all at once. Asks every worker: one
- * that is stuck would not take the new config. */
-static int apply_start_services(struct reload_plan *plan, struct report *report)
+static int apply_no_memory(struct report *report)
 {
-	struct worker_batch *batch = worker_batch_new();
+	report_add(report, LINED_LOG_ERR, "config: %s", strerror(ENOMEM));
+	return -1;
+}
+
+/* Makes the new services, and the calls that start them. Asks every worker: one
+ * that is stuck would not take the new config. -1: reported. */
+static int apply_make_services(struct reload_plan *plan,
+			       struct worker_batch *batch,
+			       struct report *report)
+{
 	struct server *server = plan->server;
-	int result = batch != NULL ? 0 : -1;
 	size_t i;
 
-	for (i = 0; result == 0 && i < server->worker_count; i++)
-		result = service_add_ping(&server->workers[i], batch);
-	for (i = 0; result == 0 && i < plan->count; i++) {
+	for (i = 0; i < server->worker_count; i++)
+		if (service_add_ping(&server->workers[i], batch) < 0)
+			return apply_no_memory(report);
+	for (i = 0; i < plan->count; i++) {
 		struct reload_service *service = &plan->services[i];
 
 		service->service = service->running;
@@ -169,16 +176,26 @@ static int apply_start_services(struct reload_plan *plan, struct report *report)
 			continue;
 		service->service = service_new(&server->env, plan->conf,
 					       service->conf, report);
-		result = service->service != NULL
-				 ? service_add_start(service->service, batch)
-				 : -1;
+		if (service->service == NULL)
+			return -1;
+		if (service_add_start(service->service, batch) < 0)
+			return apply_no_memory(report);
 	}
+	return 0;
+}
+
+/* Starts the new services all at once. */
+static int apply_start_services(struct reload_plan *plan, struct report *report)
+{
+	struct worker_batch *batch = worker_batch_new();
+	int result;
+
+	if (batch == NULL)
+		return apply_no_memory(report);
+	result = apply_make_services(plan, batch, report);
 	if (result == 0)
 		result = service_run_batch(batch, apply_timeout_ms(plan),
 					   report);
-	else
-		report_add(report, LINED_LOG_ERR, "config: %s",
-			   strerror(ENOMEM));
 	worker_batch_free(batch);
 	return result;
 }
@@ -224,8 +241,7 @@ static struct worker_batch *apply_prepare(struct reload_plan *plan,
 	if (ready)
 		batch = apply_make_calls(plan);
 	if (batch == NULL)
-		report_add(report, LINED_LOG_ERR, "config: %s",
-			   strerror(ENOMEM));
+		apply_no_memory(report);
 	ready = batch != NULL && apply_open_all(plan, &closing, report) == 0;
 	if (ready && server_prepare_cluster(plan->server, plan->conf) < 0) {
 		report_add(report, LINED_LOG_ERR, "cluster: %s",
@@ -425,8 +441,7 @@ int server_apply(struct reload_plan *plan, struct report *report)
 			  server->tls.copies, report);
 	if (tls == NULL || datagrams == NULL) {
 		if (datagrams == NULL)
-			report_add(report, LINED_LOG_ERR, "config: %s",
-				   strerror(ENOMEM));
+			apply_no_memory(report);
 		tls_set_free(tls);
 		worker_batch_free(datagrams);
 		return -1;

@@ -76,9 +76,6 @@ struct service *service_new(struct service_env *env, struct conf *whole,
 int service_listen(struct service *service, struct listener *listener,
 		   struct worker_batch *batch)
 {
-	int fd, error;
-	size_t i;
-
 	listener->service = service;
 	list_append(&service->listeners, &listener->link);
 	fd_store_add(listener);
@@ -86,21 +83,7 @@ int service_listen(struct service *service, struct listener *listener,
 	if (listener_start(listener, service->env->dispatcher,
 			   &service_accept_handlers, listener) < 0)
 		return -1;
-	for (i = 0; i < listener->count; i++) {
-		if (!listener->sockets[i].datagram)
-			continue;
-		fd = listener_take_fd(listener, i);
-		if (fd < 0)
-			return -1;
-		if (service_add_datagrams(service, fd, listener->text, batch) ==
-		    0)
-			continue;
-		error = errno;
-		close(fd);
-		errno = error;
-		return -1;
-	}
-	return 0;
+	return service_add_datagrams(service, listener, batch);
 }
 
 void service_take_conf(struct service *service, struct conf *whole,

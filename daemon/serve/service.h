@@ -103,8 +103,9 @@ int service_add_reload(struct service *service, const struct conf_service *conf,
 		       struct worker_batch *batch);
 int service_add_close_datagrams(struct service *service, const char *listen,
 				struct worker_batch *batch);
-/* Gives the datagram socket to the primary instance, which closes it. */
-int service_add_datagrams(struct service *service, int fd, const char *listen,
+/* Gives the listener's datagram sockets to the primary instance: all of them
+ * or, if that fails, none. -1 and errno. */
+int service_add_datagrams(struct service *service, struct listener *listener,
 			  struct worker_batch *batch);
 
 /* Runs such calls on all workers and waits, for timeout_ms at most (0: any

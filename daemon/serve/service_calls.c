@@ -26,19 +26,30 @@ struct instance_call {
 	const struct conf_service *conf;
 	struct conf *before; /* in use until the call has run: a reference */
 	const char *listen;
-	struct client_arrival arrival; /* of a datagram socket */
-	struct tls_server *tls;        /* the new one, until the call has run */
-	struct report report; /* what the protocol has said meanwhile */
+	struct tls_server *tls; /* the new one, until the call has run */
+	struct report report;   /* what the protocol has said meanwhile */
 	int result, error;
+	/* Datagram sockets of the address, which the call takes. */
+	size_t arrival_count;
+	struct client_arrival arrivals[];
 };
+
+static void service_close_arrivals(const struct instance_call *call,
+				   size_t first)
+{
+	size_t i;
+
+	for (i = first; i < call->arrival_count; i++)
+		close(call->arrivals[i].fd);
+}
 
 static void service_end_call(struct batch_call *batch_call)
 {
 	struct instance_call *call =
 		lined_container_of(batch_call, struct instance_call, call);
 
-	if (call->arrival.datagram && !atomic_load(&call->call.done))
-		close(call->arrival.fd);
+	if (!atomic_load(&call->call.done))
+		service_close_arrivals(call, 0);
 	tls_server_free(call->tls);
 	report_fini(&call->report);
 	conf_unref(call->before);
@@ -216,39 +227,63 @@ static void service_run_datagrams(struct batch_call *batch_call)
 	struct instance_call *call =
 		lined_container_of(batch_call, struct instance_call, call);
 
+	size_t i = 0;
+
 	errno = ESHUTDOWN;
-	if (call->instance->draining) {
-		close(call->arrival.fd);
-		call->result = -1;
-	} else {
-		call->result = client_start(call->instance, &call->arrival);
-	}
+	call->result = call->instance->draining ? -1 : 0;
+	while (call->result == 0 && i < call->arrival_count)
+		call->result =
+			client_start(call->instance, &call->arrivals[i++]);
 	call->error = errno;
-}
-
-int service_add_datagrams(struct service *service, int fd, const char *listen,
-			  struct worker_batch *batch)
-{
-	size_t primary =
-		worker_for_name(service->name, service->instance_count);
-	struct instance_call *call = service_add_call(
-		batch, service->instances[primary], service_run_datagrams);
-
-	if (call == NULL)
-		return -1;
-	call->listen = listen;
-	call->arrival = (struct client_arrival){
-		.fd = fd,
-		.id = service_next_client_id(service),
-		.listen = listen,
-		.datagram = true,
-	};
-	return 0;
+	if (call->result == 0)
+		return;
+	service_close_arrivals(call, i);
+	instance_close_datagrams(call->instance, call->listen);
 }
 
 static void service_run_nothing(struct batch_call *call)
 {
 	(void)call;
+}
+
+int service_add_datagrams(struct service *service, struct listener *listener,
+			  struct worker_batch *batch)
+{
+	struct lined_service *primary = service->instances[worker_for_name(
+		service->name, service->instance_count)];
+	struct instance_call *call;
+	size_t i;
+
+	if (!listener_has_datagrams(listener))
+		return 0;
+	call = worker_batch_add(batch, primary->worker,
+				sizeof(*call) + listener->count *
+							sizeof(*call->arrivals),
+				service_run_datagrams, service_end_call);
+	if (call == NULL)
+		return -1;
+	call->instance = primary;
+	call->listen = listener->text;
+	for (i = 0; i < listener->count; i++) {
+		struct client_arrival *arrival =
+			&call->arrivals[call->arrival_count];
+
+		if (!listener->sockets[i].datagram)
+			continue;
+		arrival->fd = listener_take_fd(listener, i);
+		if (arrival->fd < 0)
+			break;
+		arrival->id = service_next_client_id(service);
+		arrival->listen = listener->text;
+		arrival->datagram = true;
+		call->arrival_count++;
+	}
+	if (i == listener->count)
+		return 0;
+	service_close_arrivals(call, 0);
+	call->arrival_count = 0;
+	call->call.run = service_run_nothing;
+	return -1;
 }
 
 int service_add_ping(struct worker *worker, struct worker_batch *batch)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import unittest
 
-from lined_test import Client, DaemonTest, free_port, main, service
+from lined_test import Client, Datagram, DaemonTest, free_port, main, service
 
 # FAULTS names a file of the calls that fail, a letter each.
 LIBRARY = r"""
@@ -16,6 +16,7 @@ LIBRARY = r"""
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -35,6 +36,48 @@ static int fails(char letter)
 	errno = error;
 	return strchr(letters, letter) != NULL;
 }
+
+/* A datagram socket of IPv6, the second one of udp://localhost. */
+static int is_second(int fd)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address), size = sizeof(int);
+	int type = 0;
+
+	return getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
+	       address.ss_family == AF_INET6 &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+	       type == SOCK_DGRAM;
+}
+
+static int fcntl_of(const char *name, int fd, int command, void *argument)
+{
+	int (*next)(int, int, ...) =
+		(int (*)(int, int, ...))dlsym(RTLD_NEXT, name);
+
+	if (command == F_DUPFD_CLOEXEC && fails('d') && is_second(fd)) {
+		errno = EMFILE;
+		return -1;
+	}
+	return next(fd, command, argument);
+}
+
+#define FCNTL(NAME)                                                            \
+	int NAME(int fd, int command, ...)                                     \
+	{                                                                      \
+		va_list more;                                                  \
+		void *argument;                                                \
+                                                                               \
+		va_start(more, command);                                       \
+		argument = va_arg(more, void *);                               \
+		va_end(more);                                                  \
+		return fcntl_of(#NAME, fd, command, argument);                 \
+	}
+
+#undef fcntl
+#undef fcntl64
+FCNTL(fcntl)
+FCNTL(fcntl64)
 
 int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 {
@@ -60,8 +103,9 @@ int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 	socklen_t len = sizeof(int);
 	int type = 0;
 
-	/* 'L': sockets only. */
-	if (op == EPOLL_CTL_ADD && fails('L'))
+	/* 'L': sockets only; 'D': the second of two. */
+	if (op == EPOLL_CTL_ADD &&
+	    (fails('L') || (fails('D') && is_second(fd))))
 		getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
 	if ((op == EPOLL_CTL_MOD && fails('m')) || type != 0 ||
 	    (op == EPOLL_CTL_ADD && fails('A'))) {
@@ -231,6 +275,34 @@ class Faults(DaemonTest):
                                 "memory$" % address)
                 self.assertFalse(daemon.notified)
                 self.assertFalse(os.path.lexists(self.path("echo.sock")))
+
+    @unittest.skipIf(os.environ.get("LINED_POLLER") == "poll",
+                     "poll(2) watches what it is given")
+    def test_of_two_sockets_for_datagrams_none_is_left(self):
+        udp = "udp://localhost:%d" % self.port
+        try:
+            with Datagram(("::1", self.port)):
+                pass
+        except OSError:
+            self.skipTest("no IPv6")
+        for letter, why in (("d", "Too many open files"),
+                            ("D", "Cannot allocate memory")):
+            unix = "unix://" + self.path("echo.sock")
+            daemon = self.start_with_faults(service("echo", unix))
+            self.write(service("echo", unix, udp))
+            self.let_fail(letter)
+            place = daemon.reload()
+            daemon.wait_log("^<3>service echo: listen %s: %s$" % (udp, why),
+                            place)
+            self.let_fail("")
+            # Nothing is bound any more: the next reload opens both.
+            place = daemon.reload()
+            daemon.wait_log("service echo: listening on udp://", place)
+            for host in ("127.0.0.1", "::1"):
+                with Datagram((host, self.port)) as d:
+                    d.send(b"one\n")
+                    self.assertEqual(d.receive(), b"one\n")
+            daemon.stop()
 
     def lose(self, daemon, unix):
         """True once the listener is lost; it may have taken its time."""
