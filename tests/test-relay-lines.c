@@ -120,6 +120,12 @@ START_TEST(a_block_whose_lengths_are_not_its_lines_is_refused)
 	};
 	size_t i;
 
+	char head[] = "short";
+	struct lined_buffer *buffer = lined_buffer_new(head, sizeof(head));
+	struct relay_message message;
+
+	ck_assert(!relay_message_read(&message, buffer));
+	lined_buffer_unref(buffer);
 	ck_assert(is_block(2, good));
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ck_assert(!is_block(2, bad[i]));
@@ -231,6 +237,8 @@ START_TEST(all_that_matches_is_left_out)
 	check_left("[0-9]$", "123", "12");
 	check_left("x*", "", "");
 	check_left(".*", "all", "");
+	check_left("[0-9]*$", "abc", "abc");
+	check_left("[0-9]*$", "a12", "a");
 	check_left("^[\\][^\\]*[\\]", "\\s:a*00\\!AIVDM", "!AIVDM");
 }
 END_TEST
@@ -270,6 +278,38 @@ START_TEST(expressions_match_anywhere_and_any_bytes)
 }
 END_TEST
 
+START_TEST(what_a_rule_cannot_be_is_told)
+{
+	static const char *const bad[] = {"deny a[", "deny (", "denya",
+					  "",        "allow",  "Deny a"};
+	char error[128], begin[32];
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const struct lined_option_list rules = {1, &bad[i]};
+
+		ck_assert_ptr_null(
+			relay_filter_new(&rules, error, sizeof(error)));
+		snprintf(begin, sizeof(begin), "\"%s\"", bad[i]);
+		ck_assert_int_eq(strncmp(error, begin, strlen(begin)), 0);
+	}
+}
+END_TEST
+
+START_TEST(a_dollar_sign_within_an_expression_is_seen)
+{
+	static const char unclosed[] = "a[\0]$b";
+
+	ck_assert(relay_filter_is_anchored_early("a$b"));
+	ck_assert(!relay_filter_is_anchored_early("a$"));
+	ck_assert(!relay_filter_is_anchored_early("(a$|b$)"));
+	ck_assert(!relay_filter_is_anchored_early("\\$b"));
+	ck_assert(!relay_filter_is_anchored_early("[]$]b"));
+	/* What stands behind the text is not a part of it. */
+	ck_assert(!relay_filter_is_anchored_early(unclosed));
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("relay-lines");
@@ -285,6 +325,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, digests_depend_on_every_byte_and_on_the_key);
 	tcase_add_test(tcase, all_that_matches_is_left_out);
 	tcase_add_test(tcase, expressions_match_anywhere_and_any_bytes);
+	tcase_add_test(tcase, what_a_rule_cannot_be_is_told);
+	tcase_add_test(tcase, a_dollar_sign_within_an_expression_is_seen);
 	return suite;
 }
 

@@ -158,7 +158,8 @@ bool relay_filter_is_anchored_early(const char *expression)
 	for (at = expression; *at != '\0'; at++) {
 		if (*at == '\\' && at[1] != '\0')
 			at++;
-		else if (*at == '[' && strchr(at + 2, ']') != NULL)
+		else if (*at == '[' && at[1] != '\0' &&
+			 strchr(at + 2, ']') != NULL)
 			at = strchr(at + 2, ']');
 		else if (*at == '$' && at[1] != '\0' && at[1] != ')' &&
 			 at[1] != '|')
