@@ -87,11 +87,12 @@ static const char *storage_store(struct kv_request *r, uint64_t flags,
 	return "STORED";
 }
 
-/* A value that is too large is not stored. A `set` of one also removes the old
- * value, or clients would take the old value for the new one. */
+/* A value for which there is no room is not stored. A `set` of one also removes
+ * the old value, or clients would take the old value for the new one. */
 const char *kv_storage(struct kv_request *r)
 {
 	uint64_t flags, len, cas = 0, expires_ms;
+	const char *why = TOO_LARGE;
 
 	if (!lined_word_unsigned(&r->words[4], INT32_MAX, &len) ||
 	    r->key->len > KV_KEY_MAX ||
@@ -102,19 +103,14 @@ const char *kv_storage(struct kv_request *r)
 		return kv_refuse_block(r, &r->words[4], KV_BAD_FORMAT);
 	if (r->block != NULL)
 		return storage_store(r, flags, expires_ms, cas);
-	if (len > (uint64_t)r->options->value_size) {
-		if (lined_word_is(&r->words[0], "set"))
-			lined_table_remove(r->store->table, r->key->text,
-					   r->key->len);
-		return kv_refuse_block(r, &r->words[4], TOO_LARGE);
+	if (len <= (uint64_t)r->options->value_size) {
+		if (lined_client_expect_block(r->client, len + 2) == 0)
+			return NULL;
+		why = kv_no_room(r, "SERVER_ERROR out of memory");
 	}
-	if (lined_client_expect_block(r->client, len + 2) < 0)
-		return kv_refuse_block(
-			r, &r->words[4],
-			kv_no_room(r, errno == ENOMEM
-					      ? "SERVER_ERROR out of memory"
-					      : TOO_LARGE));
-	return NULL;
+	if (lined_word_is(&r->words[0], "set"))
+		lined_table_remove(r->store->table, r->key->text, r->key->len);
+	return kv_refuse_block(r, &r->words[4], why);
 }
 
 bool kv_block_is_wanted(struct lined_socket *client,
