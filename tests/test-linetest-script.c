@@ -55,12 +55,15 @@ static void write_file(const char *name, const char *text)
 	write_bytes(name, text, strlen(text));
 }
 
+/* Of --exec. */
+static const char *command;
+
 static struct script *read_file(struct bytes *errors)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/a.lt", dir);
-	return script_read(path, NULL, false, TRANSPORT_UNIX, errors);
+	return script_read(path, command, false, TRANSPORT_UNIX, errors);
 }
 
 static struct script *good(const char *text)
@@ -409,6 +412,33 @@ START_TEST(services_have_blocks)
 }
 END_TEST
 
+/* As the shell gives it, in a string of the config. */
+START_TEST(a_command_is_served_in_place_of_a_protocol)
+{
+	struct script *script;
+	char here[4096], wanted[5000];
+
+	ck_assert_ptr_nonnull(getcwd(here, sizeof(here)));
+	command = "echo \"$1\" \\\nexit";
+	script = good("a> x\n");
+	snprintf(wanted, sizeof(wanted),
+		 "service \"exec\" {\n"
+		 "\tprotocol = \"exec\"\n"
+		 "\tlisten = { \"{unix:exec}\" }\n"
+		 "\texec {\n"
+		 "\t\tcommand = { \"sh\", \"-c\", "
+		 "\"echo \\\"\\$1\\\" \\\\\\nexit\" }\n"
+		 "\t\tdirectory = \"%s\"\n"
+		 "\t}\n"
+		 "}\n",
+		 here);
+	ck_assert_str_eq(script->config, wanted);
+	script_free(script);
+	bad("protocol echo\na> x\n", "1: --exec says what is served\n");
+	command = NULL;
+}
+END_TEST
+
 START_TEST(a_config_has_its_addresses_by_placeholders)
 {
 	static const char config[] =
@@ -531,6 +561,8 @@ static const struct {
 	{ECHO "reload\n", "2: the daemon does not run here\n"},
 	{ECHO "a> x\nstop\nb> x\n", "4: the daemon was stopped above; "
 				    "\"start\" starts it again\n"},
+	{ECHO "a> x\nreload echo\n", "3: usage: reload, or reload [SERVICE] "
+				     "{\n"},
 	{ECHO "a> x\nreload chat { }\n", "3: there is no service \"chat\"\n"},
 	{ECHO "a> x\nworkers 2\n", "3: \"workers\" comes before the first "
 				   "client\n"},
@@ -653,6 +685,7 @@ static Suite *suite(void)
 	tcase_add_test(good, line_ends_are_those_of_the_place);
 	tcase_add_test(good, names_are_learned_from_above);
 	tcase_add_test(good, services_have_blocks);
+	tcase_add_test(good, a_command_is_served_in_place_of_a_protocol);
 	tcase_add_test(good, a_config_has_its_addresses_by_placeholders);
 	tcase_add_test(good, a_config_may_be_a_file);
 	tcase_add_test(good, files_include_files);

@@ -104,7 +104,10 @@ static void add_quoted(struct bytes *to, const char *text)
 	for (; *text != '\0'; text++) {
 		if (strchr("\"\\$", *text) != NULL)
 			bytes_add(to, "\\", 1);
-		bytes_add(to, text, 1);
+		if (*text == '\n')
+			bytes_add(to, "\\n", 2);
+		else
+			bytes_add(to, text, 1);
 	}
 	bytes_add(to, "\"", 1);
 }
