@@ -10,11 +10,13 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "support.h"
@@ -91,6 +93,42 @@ START_TEST(a_serial_line_has_a_speed_and_a_mode)
 }
 END_TEST
 
+#define TEN    "0123456789"
+#define LONG   TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+#define SPEED  "&baud=4800"
+#define SPEEDS SPEED SPEED SPEED SPEED SPEED SPEED SPEED SPEED SPEED SPEED
+
+START_TEST(a_push_over_udp_goes_to_an_address)
+{
+	static const struct {
+		const char *text, *why;
+	} bad[] = {
+		{"udp://localhost:7", "the host is not an address"},
+		{"udp://*:7", "the host is not an address"},
+		{"udp://[fe80::1%nosuch]:7", "there is no such interface"},
+		{"fifo:///x", "it begins with none of tcp:// tls:// unix:// "
+			      "udp://"},
+	};
+	struct relay_address address;
+	char error[200], wanted[200];
+	size_t i;
+
+	ck_assert_int_eq(relay_address_parse(RELAY_USE_PUSH, "udp://[::1]:7008",
+					     &address, error, sizeof(error)),
+			 0);
+	ck_assert_uint_eq(lined_address_port(&address.local.any), 7008);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_int_eq(relay_address_parse(RELAY_USE_PUSH,
+						     bad[i].text, &address,
+						     error, sizeof(error)),
+				 -1);
+		snprintf(wanted, sizeof(wanted), "push \"%s\": %s", bad[i].text,
+			 bad[i].why);
+		ck_assert_str_eq(error, wanted);
+	}
+}
+END_TEST
+
 START_TEST(what_is_wrong_is_said_with_the_text)
 {
 	static const struct {
@@ -118,12 +156,16 @@ START_TEST(what_is_wrong_is_said_with_the_text)
 		{"serial:///dev/x?speed=9600",
 		 "behind ? are baud=NUMBER and mode=8N1, with & between"},
 		{"fifo:///x?baud=9600", "a FIFO has no options"},
+		{"unix:///" LONG, "the path is too long"},
+		{"serial:///" LONG LONG, "the path is too long"},
+		{"serial:///x?baud=4800" SPEEDS SPEEDS SPEEDS,
+		 "it is too long"},
 	};
 	size_t i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct relay_address address;
-		char error[200] = "", wanted[200];
+		char error[600] = "", wanted[600];
 
 		ck_assert_msg(relay_address_parse(RELAY_USE_UPSTREAM,
 						  bad[i].text, &address, error,
@@ -234,6 +276,8 @@ START_TEST(a_failure_has_words)
 	ck_assert_str_eq(
 		why("tcp://a.b:1", LINED_CLOSE_ERROR, ECONNREFUSED, false),
 		"Connection refused");
+	ck_assert_str_eq(why("tcp://a.b:1", LINED_CLOSE_ERROR, EAGAIN, false),
+			 "the name cannot be looked up now");
 	/* The resolver says this where the name does not exist. */
 	ck_assert_str_eq(
 		why("tcp://a.b:1", LINED_CLOSE_ERROR, EHOSTUNREACH, false),
@@ -259,6 +303,52 @@ START_TEST(a_failure_has_words)
 			 "a line is over line-length");
 	ck_assert_str_eq(why("tcp://a.b:1", LINED_CLOSE_SLOW, ETIMEDOUT, true),
 			 "it takes nothing within send-stall");
+}
+END_TEST
+
+/* ---- devices ------------------------------------------------------------ */
+
+/* A pseudo-terminal keeps the bits of its lines at 8 and N. */
+START_TEST(a_serial_line_is_set_as_its_address_says)
+{
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY), fd;
+	struct relay_address address;
+	char text[100], error[200];
+	struct termios line;
+
+	ck_assert_int_ge(terminal, 0);
+	ck_assert_int_eq(grantpt(terminal) + unlockpt(terminal), 0);
+	snprintf(text, sizeof(text), "serial://%s?baud=4800&mode=7O2",
+		 ptsname(terminal));
+	ck_assert_int_eq(relay_address_parse(RELAY_USE_UPSTREAM, text, &address,
+					     error, sizeof(error)),
+			 0);
+	fd = relay_device_open_serial(&address.device);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(tcgetattr(fd, &line), 0);
+	ck_assert_uint_eq(cfgetispeed(&line), B4800);
+	ck_assert_uint_ne(line.c_cflag & CSTOPB, 0);
+	ck_assert_uint_ne(line.c_cflag & PARODD, 0);
+	ck_assert_uint_eq(line.c_lflag & (ECHO | ICANON), 0);
+	close(fd);
+	close(terminal);
+}
+END_TEST
+
+START_TEST(what_is_no_device_is_not_opened)
+{
+	struct relay_device device;
+
+	ck_assert_ptr_null(relay_device_parse(&device, "/dev/null"));
+	ck_assert_int_eq(relay_device_open_serial(&device), -1);
+	ck_assert_int_eq(errno, ENOTTY);
+	ck_assert_int_eq(relay_device_open_fifo(&device), -1);
+	ck_assert_int_eq(errno, ESPIPE);
+	ck_assert_ptr_null(relay_device_parse(&device, "/etc/passwd"));
+	ck_assert_int_eq(relay_device_open_serial(&device), -1);
+	ck_assert_int_eq(errno, ENOTTY);
+	ck_assert_int_eq(relay_device_open_fifo(&device), -1);
+	ck_assert_int_eq(errno, ESPIPE);
 }
 END_TEST
 
@@ -335,6 +425,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, an_address_is_a_host_and_a_port);
 	tcase_add_test(tcase, what_is_wrong_is_said_with_the_text);
 	tcase_add_test(tcase, a_serial_line_has_a_speed_and_a_mode);
+	tcase_add_test(tcase, a_serial_line_is_set_as_its_address_says);
+	tcase_add_test(tcase, what_is_no_device_is_not_opened);
+	tcase_add_test(tcase, a_push_over_udp_goes_to_an_address);
 	tcase_add_test(tcase, the_first_retry_is_after_just_retry_min);
 	tcase_add_test(tcase, retries_double_up_to_retry_max);
 	tcase_add_test(tcase, retries_stay_within_odd_bounds);

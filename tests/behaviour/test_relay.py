@@ -793,6 +793,10 @@ class Errors(RelayTest):
         self.refused("tag: .*after {", tag='"{nobody} "')
         self.refused("tag: .*backslashes", tag='"{name} "',
                      tag_checksum="true")
+        self.refused("tag: .*more than one line", tag='"a\\nb"')
+        self.refused("tag: .*too long", tag='"%s"' % ("x" * 600))
+        self.refused("topic: longer than", topic='"%s"' % ("x" * 300))
+        self.refused('filter: "deny x', filter="{ 'deny x[' }")
         self.refused("heartbeat-line", heartbeat="1s", heartbeat_line='""')
         self.refused("nothing", publish_only="true", subscribe_only="true")
         self.refused("gap-notice", gap_notice='"a\\nb"')
