@@ -151,6 +151,31 @@ START_TEST(paths_are_absolute_if_it_detaches)
 }
 END_TEST
 
+START_TEST(no_path_is_relative_to_a_directory_that_is_gone)
+{
+	static const char *const words[] = {
+		"-d -c a.conf",
+		"-d -c /a.conf --pid-file x.pid",
+		"-d -c /a.conf -m mods",
+	};
+	char dir[] = "/tmp/lined-test-XXXXXX";
+	int here = open(".", O_RDONLY | O_DIRECTORY);
+	size_t i;
+
+	ck_assert_int_ge(here, 0);
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(chdir(dir) + rmdir(dir), 0);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		ck_assert_int_eq(parse(words[i]), CMDLINE_WRONG);
+		ck_assert_str_eq(err, "lined: working directory: No such file "
+				      "or directory\n");
+	}
+	runs("-d -c /a.conf -m /m");
+	ck_assert_int_eq(fchdir(here), 0);
+	close(here);
+}
+END_TEST
+
 START_TEST(a_second_run_starts_anew)
 {
 	runs("-t -l debug -m mods");
@@ -253,6 +278,7 @@ static Suite *make(void)
 			    sizeof(spellings) / sizeof(spellings[0]));
 	tcase_add_test(tc, a_descriptor_to_notify_is_not_passed_on);
 	tcase_add_test(tc, paths_are_absolute_if_it_detaches);
+	tcase_add_test(tc, no_path_is_relative_to_a_directory_that_is_gone);
 	tcase_add_test(tc, a_second_run_starts_anew);
 	tcase_add_test(tc, the_last_of_two_counts);
 	tcase_add_loop_test(tc, what_is_wrong_is_named_on_stderr, 0,

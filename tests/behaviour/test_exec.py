@@ -880,7 +880,13 @@ class Errors(Exec):
             self.bot(["/etc/passwd"], name="b", port=free_port()) +
             self.bot(["bin/cat"], name="c", port=free_port()) +
             self.bot(["cat"], "\t\treadable = { \"x\", \"/no/such\" }",
-                     name="d", port=free_port()))
+                     name="d", port=free_port()) +
+            self.bot(["cat"], "\t\tdirectory = etc\n\t\tcpu-time = 1500ms",
+                     name="e", port=free_port()) +
+            self.bot(["cat"], "\t\tdirectory = \"/etc/passwd\"\n"
+                     "\t\tmode = each\n\t\trestart-max = 2s",
+                     name="f", port=free_port()).replace("HEARD=", "=") +
+            self.bot(["/etc/passwd/x"], name="g", port=free_port()))
         self.assertEqual(code, 1)
         for text in ('lined.conf:6: service "bot": exec: command: '
                      "no-such-program: not found in ",
@@ -889,7 +895,14 @@ class Errors(Exec):
                      'service "c": exec: command: bin/cat: a path must be '
                      "absolute",
                      'service "d": exec: readable: x: a path must be absolute',
-                     'service "d": exec: readable: /no/such: No such file'):
+                     'service "d": exec: readable: /no/such: No such file',
+                     'service "e": exec: directory: etc: a path must be '
+                     "absolute",
+                     'service "e": exec: cpu-time: whole seconds only',
+                     'service "f": exec: environment: "=',
+                     'service "f": exec: directory: /etc/passwd: no directory',
+                     'service "f": exec: restart-max: without effect in mode',
+                     'service "g": exec: command: /etc/passwd/x: Not a dir'):
             self.assertIn(text, said)
 
     def test_a_program_that_is_gone_later(self):
