@@ -356,6 +356,58 @@ START_TEST(a_rate_of_0_knows_no_flood)
 }
 END_TEST
 
+static void erases(const char *line, const char *wanted)
+{
+	char out[64];
+	size_t len = chat_telnet_erase(out, line, strlen(line));
+
+	ck_assert_uint_eq(len, strlen(wanted));
+	ck_assert_mem_eq(out, wanted, len);
+}
+
+START_TEST(what_was_erased_while_it_was_typed_is_not_said)
+{
+	erases("hello", "hello");
+	erases("helo\blo", "hello");
+	erases("ab\x7f\b\b\bc", "c");
+	/* Whole characters, of one to four bytes. */
+	erases("a\xc3\xa9\b", "a");
+	erases("a\xe2\x82\xac\x7f"
+	       "b",
+	       "ab");
+	erases("\xf0\x9f\x98\x80\x7f", "");
+	erases("\xa9\xa9\b", "");
+}
+END_TEST
+
+START_TEST(names_that_nobody_could_type_are_refused)
+{
+	struct chat_room_options room = {
+		.title = "den", .topic = "", .key = "key "};
+	const struct chat_operator_options operator= {
+		.title = "two words", .hash = "", .from = {0, NULL}};
+	struct chat_options options = {.motd = "",
+				       .default_room = "",
+				       .password = "",
+				       .rooms = {1, &room}};
+	char error[200];
+
+	ck_assert_int_eq(chat_options_check(&options, error, sizeof(error)),
+			 -1);
+	ck_assert_str_eq(error, "room \"den\": key cannot be typed by a "
+				"client");
+	room.key = " key";
+	ck_assert_int_eq(chat_options_check(&options, error, sizeof(error)),
+			 -1);
+	room.key = "key";
+	options.operators.count = 1;
+	options.operators.items = &operator;
+	ck_assert_int_eq(chat_options_check(&options, error, sizeof(error)),
+			 -1);
+	ck_assert_str_eq(error, "operator \"two words\": a name is one word");
+}
+END_TEST
+
 static Suite *make(void)
 {
 	Suite *suite = suite_create("chat-text");
@@ -366,6 +418,7 @@ static Suite *make(void)
 	tcase_add_test(text, names_have_their_letters_and_length);
 	tcase_add_test(text, operators_come_from_their_networks);
 	tcase_add_test(text, networks_are_written_in_full);
+	tcase_add_test(text, names_that_nobody_could_type_are_refused);
 	suite_add_tcase(suite, text);
 	tcase_add_test(telnet, commands_are_removed_and_requests_refused);
 	tcase_add_test(telnet,
@@ -374,6 +427,7 @@ static Suite *make(void)
 	tcase_add_test(telnet, a_line_end_ends_half_a_command);
 	tcase_add_test(telnet, a_telnet_client_may_end_lines_in_cr);
 	tcase_add_test(telnet, echo_is_off_while_a_secret_is_typed);
+	tcase_add_test(telnet, what_was_erased_while_it_was_typed_is_not_said);
 	suite_add_tcase(suite, telnet);
 	tcase_add_test(flood, a_burst_is_taken_and_then_the_rate);
 	tcase_add_test(flood, who_goes_on_is_muted_and_then_closed);

@@ -148,6 +148,9 @@ START_TEST(a_text_that_is_no_line_is_refused)
 		"m 1 1 3e8 0 0 den alice\ncut",
 		"m 1 1 3e8 0 0 den alice\ntwo\nlines\n",
 		"m 1 1 3e8 0 0 den alice\n\033[2J\n",
+		"m 1 1 3e8 0 0 den\nfew words\n",
+		"m 1 1 3e8 0 0 den alice, and no text",
+		"m 1 x 3e8 0 0 den alice\nno number\n",
 		"m 1 1 3e8 0 0 den alice\ngood\n",
 	};
 	char text[64];
@@ -163,6 +166,47 @@ START_TEST(a_text_that_is_no_line_is_refused)
 		hall_call(&hall, 0, SPEAKERS, publish, text);
 	}
 	support_expect(hall.main, client, "good\n");
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
+/* As after events of a time to which the clock will come again. */
+static void set_clock_back(struct lined_service *service, void *arg)
+{
+	struct chat *chat = lined_service_data(service);
+
+	(void)arg;
+	chat->last_stamp = UINT64_MAX / 2;
+}
+
+static void get_stamp(struct lined_service *service, void *stamp)
+{
+	const struct chat *chat = lined_service_data(service);
+
+	*(uint64_t *)stamp = chat->last_stamp;
+}
+
+START_TEST(the_later_topic_wins_while_the_clock_is_behind)
+{
+	char one[] = "one", two[] = "two";
+	struct hall hall;
+	uint64_t stamp;
+	int client;
+
+	hall_open(&hall, WORKERS, &lined_protocol, &plain);
+	client = hall_client(&hall, 0, NEWCOMERS);
+	support_expect(hall.main, client, GREETING "* guest1 joined den\n");
+	hall_call(&hall, 0, SPEAKERS, set_clock_back, NULL);
+	hall_call(&hall, 0, SPEAKERS, set_topic, one);
+	hall_call(&hall, 0, SPEAKERS, set_topic, two);
+	support_expect(hall.main, client,
+		       "* alice set the topic of den: one\n"
+		       "* alice set the topic of den: two\n");
+	hall_call(&hall, 0, SPEAKERS, get_stamp, &stamp);
+	ck_assert_uint_eq(stamp, UINT64_MAX / 2 + 2);
+	support_puts(client, "/topic\n");
+	support_expect(hall.main, client, "* topic of den: two\n");
 	close(client);
 	hall_close(&hall);
 }
@@ -235,6 +279,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_topic_of_before_is_told_as_one);
 	tcase_add_test(events, a_name_of_another_node_is_a_nickname);
 	tcase_add_test(events, a_text_that_is_no_line_is_refused);
+	tcase_add_test(events, the_later_topic_wins_while_the_clock_is_behind);
 	return suite;
 }
 
