@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A load of which each allocation fails in turn, once, and from then on: it
- * ends without a configuration and says why; the next load is good. The linker
- * puts the functions below in place of those that allocate, a pool's among
- * them, because most of what they return is in a chunk that is there already.
+ * ends without a configuration and says why; the next load is good. And what
+ * libconfuse may say. The linker puts the functions below in place of those
+ * that allocate, a pool's among them, because most of what they return is in a
+ * chunk that is there already.
  */
 #include "config.h"
 
@@ -13,6 +14,7 @@
 #include "pool.h"
 #include "tls.h"
 
+#include <confuse.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,6 +31,11 @@ void *__real_pool_array(struct pool *pool, size_t count, size_t size);
 char *__real_pool_strdup(struct pool *pool, const char *text);
 char *__real_pool_strndup(struct pool *pool, const char *text, size_t len);
 
+cfg_t *__real_cfg_init(cfg_opt_t *opts, cfg_flag_t flags);
+int __real_cfg_parse_fp(cfg_t *cfg, FILE *fp);
+
+cfg_t *__wrap_cfg_init(cfg_opt_t *opts, cfg_flag_t flags);
+int __wrap_cfg_parse_fp(cfg_t *cfg, FILE *fp);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
@@ -107,6 +114,42 @@ char *__wrap_pool_printf(struct pool *pool, const char *format, ...)
 	va_end(ap);
 	return fails() ? NULL : __real_pool_strdup(pool, text);
 }
+
+cfg_t *__wrap_cfg_init(cfg_opt_t *opts, cfg_flag_t flags)
+{
+	return fails() ? NULL : __real_cfg_init(opts, flags);
+}
+
+/* ---- libconfuse -------------------------------------------------------- */
+
+/* What it does in place of reading the file. */
+static enum { READS, SAYS_WHY, FAILS, FINDS_NOTHING } confuse;
+
+int __wrap_cfg_parse_fp(cfg_t *cfg, FILE *fp)
+{
+	if (confuse == READS)
+		return __real_cfg_parse_fp(cfg, fp);
+	cfg->line = 2;
+	if (confuse == SAYS_WHY)
+		cfg_error(cfg, "no %s today", "such option");
+	return confuse == FINDS_NOTHING ? CFG_SUCCESS : CFG_PARSE_ERROR;
+}
+
+/* The scan lets nothing pass that libconfuse refuses, as far as is known. */
+START_TEST(what_libconfuse_refuses_is_an_error)
+{
+	static const char text[] = "workers = 1\nlog { }\n";
+
+	confuse = SAYS_WHY;
+	fixture_bad(text, "2: no such option today\n");
+	confuse = FAILS;
+	fixture_bad(text, "lined.conf: libconfuse cannot read this file\n");
+	confuse = FINDS_NOTHING;
+	fixture_bad(text, "lined.conf: libconfuse cannot read this file\n");
+	confuse = READS;
+	fixture_good(text);
+}
+END_TEST
 
 /* ---- loads ------------------------------------------------------------ */
 
@@ -262,6 +305,7 @@ static Suite *memory_suite(void)
 	tcase_add_test(tcase, no_allocation_of_a_good_file_fails_unseen);
 	tcase_add_test(tcase, no_allocation_of_a_wrong_file_fails_unseen);
 	tcase_add_test(tcase, no_allocation_of_a_tree_fails_unseen);
+	tcase_add_test(tcase, what_libconfuse_refuses_is_an_error);
 	return suite;
 }
 

@@ -140,6 +140,39 @@ START_TEST(unknown_protocols_are_told_with_the_loaders_reason)
 }
 END_TEST
 
+static const struct lined_protocol *find_unloaded(void *arg, const char *dir,
+						  const char *name, char *error,
+						  size_t size)
+{
+	(void)arg, (void)dir, (void)name, (void)error, (void)size;
+	return &conf_protocol_unloaded;
+}
+
+/* The daemon, for a plan: a child has loaded the modules and checked their
+ * options. */
+START_TEST(options_of_modules_that_are_not_loaded_are_passed_over)
+{
+	struct conf_env env = fixture_env;
+	const struct conf *conf;
+
+	env.find_protocol = find_unloaded;
+	env.blind = true;
+	fixture_write(
+		"lined.conf",
+		"service \"s\" { protocol = other\n"
+		"listen = { \"udp://*:7\", \"tcp://*:7\" }\n"
+		"other { a = 1 room \"x\" { b = { \"c\", \"d\" } } } }\n");
+	conf = fixture_load_with("lined.conf", &env);
+	ck_assert_str_eq(fixture_errors(), "");
+	ck_assert_str_eq(conf->services[0].options_text, "");
+	ck_assert_uint_eq(conf->services[0].listen_count, 2);
+	fixture_write("lined.conf", "service \"s\" { protocol = other\n"
+				    "listen = \"udp://*:7\" odher { } }\n");
+	fixture_load_with("lined.conf", &env);
+	ck_assert_ptr_nonnull(strstr(fixture_errors(), "\"odher\""));
+}
+END_TEST
+
 START_TEST(addresses_used_twice_name_both_places)
 {
 	fixture_bad(TWO("\"tcp://127.0.0.1:1\",\n\"udp://127.0.0.1:1\"",
@@ -690,6 +723,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, what_a_service_needs_is_missed);
 	tcase_add_test(tcase,
 		       unknown_protocols_are_told_with_the_loaders_reason);
+	tcase_add_test(tcase,
+		       options_of_modules_that_are_not_loaded_are_passed_over);
 	tcase_add_test(tcase, addresses_used_twice_name_both_places);
 	tcase_add_test(tcase, transports_that_a_protocol_lacks_are_refused);
 	tcase_add_test(tcase, tls_addresses_need_tls_names_that_exist);

@@ -17,6 +17,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "tls.h"
+
 /* A good service on one line, on a port of its own. */
 #define SERVICE(name, port)                                                    \
 	"service \"" name "\" { protocol = \"echo\" "                          \
@@ -386,6 +388,15 @@ START_TEST(empty_globs_are_good)
 }
 END_TEST
 
+START_TEST(a_glob_in_a_directory_that_cannot_be_read_is_an_error)
+{
+	ck_assert_int_eq(symlink("loop", fixture_path("loop")), 0);
+	fixture_bad("include(\"none/*.conf\")\ninclude(\"loop/*.conf\")\n",
+		    "2: include \"loop/*.conf\": Too many levels of symbolic "
+		    "links\n");
+}
+END_TEST
+
 START_TEST(a_pattern_without_wildcards_must_match)
 {
 	fixture_bad("workers = 0\ninclude(\"nosuch.conf\")\ncolour = 1\n",
@@ -620,6 +631,28 @@ START_TEST(unreadable_tls_files_are_errors)
 }
 END_TEST
 
+START_TEST(what_is_in_tls_files_is_checked)
+{
+	static const char text[] =
+		"tls \"a\" {\n certificate = \"c.pem\"\n key = \"c.pem\"\n"
+		" client-ca = \"c.pem\" }\n";
+	struct conf_env env = fixture_env;
+
+	if (!tls_available())
+		return;
+	env.read_tls = true;
+	fixture_write("c.pem", "");
+	fixture_write("lined.conf", text);
+	fixture_load_with("lined.conf", &env);
+	ck_assert_ptr_nonnull(strstr(fixture_errors(),
+				     "lined.conf:2: tls \"a\": certificate: "));
+	ck_assert_ptr_nonnull(strstr(fixture_warnings(),
+				     "lined.conf:1: tls \"a\": client-ca and "
+				     "crl do nothing while client-cert is "
+				     "none\n"));
+}
+END_TEST
+
 START_TEST(credentials_are_files_that_the_manager_passed)
 {
 	const struct conf *conf;
@@ -747,6 +780,8 @@ static void add_files(Suite *suite)
 	tcase_add_test(tcase, includes_are_read_sorted_after_the_file);
 	tcase_add_test(tcase, lines_are_right_in_included_files);
 	tcase_add_test(tcase, empty_globs_are_good);
+	tcase_add_test(tcase,
+		       a_glob_in_a_directory_that_cannot_be_read_is_an_error);
 	tcase_add_test(tcase, a_pattern_without_wildcards_must_match);
 	tcase_add_test(tcase, include_of_a_directory_is_an_error);
 	tcase_add_test(tcase, include_loops_end_with_an_error);
@@ -1095,6 +1130,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, defaults_has_limits_only);
 	tcase_add_test(tcase, tls_sections_are_read_with_paths_of_their_file);
 	tcase_add_test(tcase, unreadable_tls_files_are_errors);
+	tcase_add_test(tcase, what_is_in_tls_files_is_checked);
 	tcase_add_test(tcase, credentials_are_files_that_the_manager_passed);
 	tcase_add_test(tcase, credentials_that_nobody_passed_are_not_checked);
 	return suite;
