@@ -120,6 +120,7 @@ struct stage {
 	struct lined_buffer *kept[KEPT];
 	size_t kept_count;
 	bool keeps;
+	uint64_t seen; /* the revision as a name changed */
 };
 
 static void turn(struct stage *stage)
@@ -437,6 +438,37 @@ START_TEST(a_lost_answer_is_asked_for_again)
 	cluster_registry.release(alice);
 	stage_close(&stage);
 	registry_claim_unref(alice);
+}
+END_TEST
+
+static void note_revision(const struct lined_registry_entry *entry, bool here,
+			  void *arg)
+{
+	struct stage *stage = arg;
+
+	(void)entry, (void)here;
+	stage->seen = atomic_load(&stage->cluster->out.revision);
+}
+
+/* Else a line that tells of it could be heard before it is so. */
+START_TEST(a_worker_that_learns_of_a_change_publishes_with_its_revision)
+{
+	struct lined_registry_watch *watch;
+	struct registry_member member;
+	struct stage stage;
+
+	stage_begin(&stage);
+	registry_join(stage.registry, 0, &member, stage.hall.instances[0][0]);
+	watch = registry_watch(&member, "", note_revision, &stage);
+	ck_assert_ptr_nonnull(watch);
+	tell(&stage, BROKER_STORED, BROKER_NAMES, 5, "a.alice", "1 b0b 1 7\n");
+	ck_assert_uint_eq(stage.seen, 5);
+	tell(&stage, BROKER_ERASED, BROKER_NAMES, 6, "a.alice", NULL);
+	ck_assert_uint_eq(stage.seen, 6);
+	registry_unwatch(watch);
+	registry_member_leave(&member);
+	registry_member_fini(&member);
+	stage_close(&stage);
 }
 END_TEST
 
@@ -816,6 +848,9 @@ static Suite *make_suite(void)
 	tcase_add_test(names, a_service_that_is_replaced_hands_its_names_over);
 	tcase_add_test(names, a_lost_answer_is_asked_for_again);
 	tcase_add_test(names, an_answer_that_cannot_be_is_not_repeated);
+	tcase_add_test(
+		names,
+		a_worker_that_learns_of_a_change_publishes_with_its_revision);
 	tcase_add_test(life,
 		       a_node_without_a_broker_serves_alone_and_tries_again);
 	tcase_add_test(life, what_the_broker_of_before_has_told_is_forgotten);

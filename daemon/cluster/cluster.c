@@ -196,6 +196,14 @@ static void cluster_down(struct cluster *cluster, uint64_t now_us)
 	cluster_bus_deliver(cluster, UINT64_MAX);
 }
 
+/* Comes before what it tells: a worker that learns of it may publish at once,
+ * and its line must bear the revision. */
+static void cluster_see(struct cluster *cluster, uint64_t revision)
+{
+	if (atomic_load(&cluster->out.revision) < revision)
+		atomic_store(&cluster->out.revision, revision);
+}
+
 static void cluster_stored(struct cluster *cluster,
 			   const struct broker_event *event, uint64_t now_us)
 {
@@ -210,8 +218,8 @@ static void cluster_stored(struct cluster *cluster,
 	 * somebody's. */
 	if (!cluster_registry_read(&value, event->text, event->len))
 		value = (struct names_value){.node = NODES_NOBODY};
+	cluster_see(cluster, event->revision);
 	names_stored(&cluster->names, event->key, event->revision, &value);
-	atomic_store(&cluster->out.revision, cluster->names.applied);
 }
 
 static void cluster_erased(struct cluster *cluster,
@@ -221,8 +229,8 @@ static void cluster_erased(struct cluster *cluster,
 		nodes_erased(&cluster->nodes, event->key, event->revision);
 		return;
 	}
+	cluster_see(cluster, event->revision);
 	names_erased(&cluster->names, event->key, event->revision);
-	atomic_store(&cluster->out.revision, cluster->names.applied);
 	cluster_add_mark(cluster, event, now_us);
 }
 
@@ -233,8 +241,8 @@ static void cluster_listed(struct cluster *cluster,
 		nodes_listed(&cluster->nodes, now_us);
 		return;
 	}
+	cluster_see(cluster, event->revision);
 	names_listed(&cluster->names, event->revision);
-	atomic_store(&cluster->out.revision, cluster->names.applied);
 	cluster->names_listed = true;
 	cluster_try_join(cluster);
 }
