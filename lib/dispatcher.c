@@ -375,10 +375,12 @@ static void dispatcher_task_phase(struct lined_dispatcher *d, size_t count)
 	delegates_close_holes(d);
 }
 
+/* handle_close may send to others, and what is flushed may close. */
 static void dispatcher_socket_phases(struct lined_dispatcher *d)
 {
 	dispatcher_work_off(&d->closed, d->socket_ops->deliver_close);
 	dispatcher_work_off(&d->dirty, d->socket_ops->flush);
+	dispatcher_work_off(&d->closed, d->socket_ops->deliver_close);
 	dispatcher_work_off(&d->dead, d->socket_ops->free);
 }
 

@@ -9,7 +9,8 @@
  * One call of lined_dispatcher_poll() is a turn with these phases: ready I/O,
  * and sockets with input left over; messages posted by other threads, then
  * deferred ones; due timers; tasks; handle_close of the sockets that were
- * closed; one write for each socket that has output; freeing.
+ * closed; one write for each socket that has output; handle_close of those
+ * that were to close after it; freeing.
  *
  * Thread: a dispatcher and everything registered with it belong to the thread
  * that polls it. Functions marked MT-safe may be called by any thread.
