@@ -11,7 +11,6 @@
 #ifndef INPUT_H
 #define INPUT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

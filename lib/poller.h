@@ -8,7 +8,6 @@
 #ifndef POLLER_H
 #define POLLER_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 struct lined_delegate;

@@ -6,7 +6,6 @@
 
 #include "timer_heap.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #define ARITY 4

@@ -7,8 +7,6 @@
 #ifndef TIMER_HEAP_H
 #define TIMER_HEAP_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* The slot of an owner that has no entry. */

@@ -13,7 +13,6 @@
 
 #include "cluster/cluster_priv.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

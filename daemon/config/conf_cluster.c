@@ -6,7 +6,6 @@
 
 #include "config/conf_build.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#include "config/conf_value.h"
-
 /* ---- their limits ------------------------------------------------------ */
 
 /* The clients are operators. A response has any length: there is no bound on

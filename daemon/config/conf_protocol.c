@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "config/conf_check.h"
-#include "config/conf_value.h"
 #include "net/own_address.h"
 #include "system/crash.h"
 

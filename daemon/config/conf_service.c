@@ -9,7 +9,6 @@
 #include "net/multicast.h"
 
 #include <grp.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "config/conf_value.h"

@@ -7,7 +7,6 @@
 #define CONF_VALUE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 enum conf_value_status {

@@ -7,7 +7,6 @@
 #define REPLY_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "config/conf.h"
 #include "config/conf_child.h"

@@ -7,7 +7,6 @@
 
 #include <lined/tls.h>
 
-#include <errno.h>
 #include <string.h>
 
 #include "serve/instance.h"

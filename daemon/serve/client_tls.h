@@ -6,8 +6,6 @@
 #ifndef CLIENT_TLS_H
 #define CLIENT_TLS_H
 
-#include <stddef.h>
-
 #include "tls.h"
 
 struct lined_service;

@@ -14,7 +14,6 @@
 #include <sys/random.h>
 
 #include <lined/address.h>
-#include <lined/text.h>
 
 #include "log/log.h"
 #include "net/admission.h"

@@ -7,9 +7,7 @@
 
 #include "serve/instance.h"
 
-#include <errno.h>
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

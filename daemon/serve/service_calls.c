@@ -17,7 +17,6 @@
 #include "cluster/cluster.h"
 #include "log/report.h"
 #include "net/admission.h"
-#include "serve/server_tls.h"
 #include "serve/service_instances.h"
 
 struct instance_call {

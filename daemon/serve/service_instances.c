@@ -7,7 +7,6 @@
 
 #include "serve/service_instances.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>

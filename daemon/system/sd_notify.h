@@ -11,7 +11,6 @@
 #define SD_NOTIFY_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* Whether there is a service manager to notify. */

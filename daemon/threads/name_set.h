@@ -8,7 +8,6 @@
 #define NAME_SET_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* Each level has a quarter of the names of the one below: 8 levels are enough

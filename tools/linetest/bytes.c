@@ -7,7 +7,6 @@
 #include "linetest/bytes.h"
 
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "linetest/bytes.h"
+#include "common/memory.h"
 
 static const char certificate[] =
 	"-----BEGIN CERTIFICATE-----\n"

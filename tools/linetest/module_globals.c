@@ -10,14 +10,11 @@
 #include <glob.h>
 #include <link.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "linetest/text.h"
 
 /* A file in memory, and its table of sections. */
 struct elf {

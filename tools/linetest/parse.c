@@ -7,7 +7,6 @@
 
 #include "linetest/parse.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,7 +7,6 @@
 #ifndef LINETEST_RECORDER_H
 #define LINETEST_RECORDER_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "linetest/script.h"

@@ -12,7 +12,6 @@
 #include <confuse.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/parse/conf_scan.h"

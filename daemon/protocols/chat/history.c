@@ -5,7 +5,6 @@
  */
 #include "chat/history.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -7,7 +7,6 @@
 #define CHAT_HISTORY_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "chat/event.h"
 

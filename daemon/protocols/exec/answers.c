@@ -5,9 +5,6 @@
  */
 #include "exec/answers.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "exec/slot.h"

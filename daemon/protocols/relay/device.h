@@ -6,9 +6,6 @@
 #ifndef RELAY_DEVICE_H
 #define RELAY_DEVICE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 /* Of "/dev/ttyUSB0?baud=38400&mode=8N1"; a FIFO has a path only. */
 struct relay_device {
 	char path[128];

@@ -4,7 +4,6 @@
  */
 #include "relay/options.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "relay/address.h"

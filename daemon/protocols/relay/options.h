@@ -6,7 +6,6 @@
 #define RELAY_OPTIONS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include <lined/protocol.h>

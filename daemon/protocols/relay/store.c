@@ -5,7 +5,6 @@
  */
 #include "relay/store.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,7 +4,6 @@
  */
 #include "relay/tls.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* The longest name that TLS can send. */

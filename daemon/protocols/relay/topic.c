@@ -7,7 +7,6 @@
 #include "relay/topic.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
