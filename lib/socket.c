@@ -170,21 +170,18 @@ struct layers *socket_layers(struct lined_socket *sock)
 	return layers;
 }
 
-/* STARTTLS: drops the input that was not read, which has come without TLS. */
-static void socket_stop_serving(struct lined_socket *sock)
-{
-	socket_drop_input(sock);
-	sock->byte_saved = sock->line_begun = sock->in_line = false;
-	sock->throttled = sock->slowed = sock->blocked = false;
-	list_remove(&sock->ready_link);
-}
-
 void socket_handshake(struct lined_socket *sock,
 		      const struct transport *transport, uint32_t timeout_ms)
 {
 	socket_set_transport(sock, transport);
-	if (sock->state == LINED_SOCKET_CONNECTED)
-		socket_stop_serving(sock);
+	if (sock->state == LINED_SOCKET_CONNECTED) {
+		/* STARTTLS: drops the input that was not read, which has come
+		 * without TLS. */
+		socket_drop_input(sock);
+		sock->byte_saved = sock->line_begun = sock->in_line = false;
+		sock->throttled = sock->slowed = sock->blocked = false;
+		list_remove(&sock->ready_link);
+	}
 	sock->state = LINED_SOCKET_CONNECTING;
 	if (!sock->handshaking) {
 		sock->handshaking = true;

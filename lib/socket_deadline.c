@@ -117,20 +117,6 @@ void socket_stalls(struct lined_socket *sock)
 	socket_arm(sock);
 }
 
-/*
- * The poller reports room only when a good part of the kernel's buffer is
- * empty, which may be megabytes. With a slow peer that can take longer than the
- * deadline, although the peer is reading.
- */
-static void socket_look_for_progress(struct lined_socket *sock, uint32_t now)
-{
-	uint32_t left = socket_kernel_unsent(sock);
-
-	if (left < sock->kernel_unsent)
-		sock->active_at = sock->stalled_at = now;
-	sock->kernel_unsent = left;
-}
-
 static void socket_resume(struct lined_socket *sock)
 {
 	if (sock->slowed)
@@ -166,8 +152,19 @@ void socket_deadline(struct lined_socket *sock)
 	if (sock->state == LINED_SOCKET_CLOSED)
 		return;
 	if (sock->blocked &&
-	    socket_deadlines(sock) & DEADLINE_BIT(DEADLINE_STALL))
-		socket_look_for_progress(sock, now);
+	    socket_deadlines(sock) & DEADLINE_BIT(DEADLINE_STALL)) {
+		uint32_t left = socket_kernel_unsent(sock);
+
+		/*
+		 * The poller reports room only when a good part of the kernel's
+		 * buffer is empty, which may be megabytes. With a slow peer
+		 * that can take longer than the deadline, although the peer is
+		 * reading.
+		 */
+		if (left < sock->kernel_unsent)
+			sock->active_at = sock->stalled_at = now;
+		sock->kernel_unsent = left;
+	}
 	while (deadline < DEADLINE_RESUME &&
 	       deadline_left(sock, deadline, now) > 0)
 		deadline++;

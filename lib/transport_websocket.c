@@ -29,16 +29,6 @@ static size_t websocket_control(char *frame, enum websocket_opcode opcode,
 	return head + len;
 }
 
-/* Queues the rest of a frame that was written in part: it comes next, and
- * cannot be dropped. */
-static void websocket_queue_rest(struct lined_socket *sock, const char *bytes,
-				 size_t len)
-{
-	sock->out.begun = true;
-	if (websocket_queue(sock, bytes, len) < 0)
-		socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
-}
-
 /* Sends past the queue, and counts what the kernel takes. As send(2). */
 static ssize_t websocket_send_now(struct lined_socket *sock, const char *bytes,
 				  size_t len)
@@ -71,8 +61,13 @@ static bool websocket_write(struct lined_socket *sock, const char *bytes,
 	socket_mark_dirty(sock);
 	if (n <= 0)
 		return false;
-	if ((size_t)n < len)
-		websocket_queue_rest(sock, bytes + n, len - (size_t)n);
+	if ((size_t)n < len) {
+		/* Queues the rest of a frame that was written in part: it comes
+		 * next, and cannot be dropped. */
+		sock->out.begun = true;
+		if (websocket_queue(sock, bytes + n, len - (size_t)n) < 0)
+			socket_end(sock, LINED_CLOSE_ERROR, ENOMEM);
+	}
 	return true;
 }
 
@@ -206,15 +201,6 @@ static bool websocket_is_unread(const struct lined_socket *sock)
 	       (ioctl(sock->delegate.fd, FIONREAD, &bytes) == 0 && bytes > 0);
 }
 
-static void websocket_ping(struct lined_socket *sock)
-{
-	char frame[WEBSOCKET_HEAD_MAX];
-	size_t len = websocket_head(frame, WEBSOCKET_PING, 0);
-
-	if (!websocket_write(sock, frame, len))
-		websocket_queue(sock, frame, len);
-}
-
 static void websocket_wake(struct lined_socket *sock)
 {
 	struct websocket *ws = websocket_of(sock);
@@ -225,8 +211,13 @@ static void websocket_wake(struct lined_socket *sock)
 		socket_end(sock, LINED_CLOSE_TIMEOUT, ETIMEDOUT);
 		return;
 	}
-	if (!ws->awaits_pong && !ws->said_close && !sock->ending)
-		websocket_ping(sock);
+	if (!ws->awaits_pong && !ws->said_close && !sock->ending) {
+		char frame[WEBSOCKET_HEAD_MAX];
+		size_t len = websocket_head(frame, WEBSOCKET_PING, 0);
+
+		if (!websocket_write(sock, frame, len))
+			websocket_queue(sock, frame, len);
+	}
 	ws->awaits_pong = true;
 }
 

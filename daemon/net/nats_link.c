@@ -275,15 +275,6 @@ static natsStatus nats_set_options(natsOptions *options, struct nats_link *link)
 	return s;
 }
 
-static void nats_read_frame_max(struct nats_link *link)
-{
-	int64_t max = natsConnection_GetMaxPayload(link->nc);
-
-	if (max > 2 * NATS_FRAME_SPARE)
-		atomic_store(&link->broker->frame_max,
-			     (size_t)max - NATS_FRAME_SPARE);
-}
-
 bool nats_link_connect(struct nats_link *link)
 {
 	natsOptions *options = NULL;
@@ -296,10 +287,15 @@ bool nats_link_connect(struct nats_link *link)
 		if (s != NATS_OK)
 			nats_link_unref(link);
 	}
-	if (s == NATS_OK)
-		nats_read_frame_max(link);
-	else
+	if (s == NATS_OK) {
+		int64_t max = natsConnection_GetMaxPayload(link->nc);
+
+		if (max > 2 * NATS_FRAME_SPARE)
+			atomic_store(&link->broker->frame_max,
+				     (size_t)max - NATS_FRAME_SPARE);
+	} else {
 		nats_link_fail(link, s, "");
+	}
 	natsOptions_Destroy(options);
 	return s == NATS_OK;
 }

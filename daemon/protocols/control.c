@@ -295,15 +295,6 @@ static bool control_may(struct session *session, const struct verb *verb)
 	return false;
 }
 
-static void control_log_change(struct session *session, const struct verb *verb,
-			       const char *argument)
-{
-	lined_service_log(lined_client_service(session->client),
-			  LINED_LOG_NOTICE, "%s: %s%s%s",
-			  lined_client_identity(session->client), verb->name,
-			  argument[0] != '\0' ? " " : "", argument);
-}
-
 static bool control_fits(struct session *session, const struct verb *verb,
 			 const char *argument)
 {
@@ -344,7 +335,10 @@ static void control_obey(struct session *session, char *line)
 	    !control_fits(session, verb, argument))
 		return;
 	if (verb->right == LINED_RIGHT_CHANGE)
-		control_log_change(session, verb, argument);
+		lined_service_log(
+			lined_client_service(session->client), LINED_LOG_NOTICE,
+			"%s: %s%s%s", lined_client_identity(session->client),
+			verb->name, argument[0] != '\0' ? " " : "", argument);
 	if (verb->obey != NULL)
 		verb->obey(session, argument);
 	else

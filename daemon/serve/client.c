@@ -141,11 +141,6 @@ static const struct lined_socket_handlers client_handshake_handlers = {
 	.handle_close = client_handshake_failed,
 };
 
-static bool client_is_in_handshake(const struct lined_socket *sock)
-{
-	return lined_socket_handlers(sock) == &client_handshake_handlers;
-}
-
 /* Begins the handshake of the address that the client has connected to. */
 static void client_begin_handshake(struct lined_socket *sock,
 				   const struct client_arrival *arrival)
@@ -361,7 +356,7 @@ void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 				client_listen(client), strerror(error));
 		return;
 	}
-	if (client_is_in_handshake(sock))
+	if (lined_socket_handlers(sock) == &client_handshake_handlers)
 		instance->ops->handshake_over(instance, socket_class(sock));
 	else
 		instance->client_count--;

@@ -106,15 +106,6 @@ static int helper_unlink(char *path, const char *removable)
 	return result;
 }
 
-static void helper_close_all(const int fds[3])
-{
-	int i;
-
-	for (i = 0; i < 3; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-}
-
 static void helper_answer(struct helper_request *request, const int fds[3])
 {
 	static char removable[PATH_MAX];
@@ -179,9 +170,13 @@ int helper_main(void)
 		return EXIT_FAILURE;
 	while (helper_receive(HELPER_FD, &request, sizeof(request), fds) ==
 	       sizeof(request)) {
+		int i;
+
 		request.path[sizeof(request.path) - 1] = '\0';
 		helper_answer(&request, fds);
-		helper_close_all(fds);
+		for (i = 0; i < 3; i++)
+			if (fds[i] >= 0)
+				close(fds[i]);
 	}
 	return EXIT_SUCCESS;
 }

@@ -166,16 +166,6 @@ static uint64_t bus_end_share(const struct bus_end *end)
 	return least < TURN_MOST ? least : TURN_MOST;
 }
 
-/* It ends with the turn of the messages. */
-static void bus_end_hold(struct bus_end *end, struct bus_member *member)
-{
-	if (bus_member_is_held(member) || member->left)
-		return;
-	bus_end_count(&end->pauses);
-	list_append(&end->held, &member->held_link);
-	member->hold(member, true);
-}
-
 void bus_end_unhold(struct bus_end *end, struct bus_member *member)
 {
 	if (!bus_member_is_held(member))
@@ -318,9 +308,15 @@ static void bus_end_spend(struct bus_end *end, struct bus_member *member,
 			  size_t cost)
 {
 	end->budget.published += cost;
-	if (end->turn_due && (end->budget.published > bus_end_share(end) ||
-			      bus_member_is_ahead(member)))
-		bus_end_hold(end, member);
+	if (end->turn_due &&
+	    (end->budget.published > bus_end_share(end) ||
+	     bus_member_is_ahead(member)) &&
+	    !bus_member_is_held(member) && !member->left) {
+		/* It ends with the turn of the messages. */
+		bus_end_count(&end->pauses);
+		list_append(&end->held, &member->held_link);
+		member->hold(member, true);
+	}
 }
 
 int bus_publish(struct bus_member *member, uint64_t scope, const char *text,

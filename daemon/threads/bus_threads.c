@@ -65,18 +65,6 @@ static void envelope_unref(void *arg)
 		free(envelope);
 }
 
-static void bus_batch_unref(struct batch *batch)
-{
-	if (atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) ==
-	    1)
-		free(batch);
-}
-
-static size_t envelope_cost(const struct envelope *envelope)
-{
-	return sizeof(*envelope) + envelope->topic.len + 1 + envelope->len;
-}
-
 /* ---- publishing ------------------------------------------------------- */
 
 static struct envelope *envelope_new(const struct bus_topic_name *topic,
@@ -148,7 +136,8 @@ static int bus_threads_publish(void *link, const struct bus_topic_name *topic,
 		return -1; /* an empty batch is kept for the next message */
 	*end->batch->last = envelope;
 	end->batch->last = &envelope->next;
-	end->batch->bytes += envelope_cost(envelope);
+	end->batch->bytes +=
+		sizeof(*envelope) + envelope->topic.len + 1 + envelope->len;
 	return 0;
 }
 
@@ -247,7 +236,9 @@ static void parcel_done(struct parcel *parcel)
 {
 	atomic_fetch_sub_explicit(&parcel->to->backlog, parcel->batch->bytes,
 				  memory_order_relaxed);
-	bus_batch_unref(parcel->batch);
+	if (atomic_fetch_sub_explicit(&parcel->batch->refs, 1,
+				      memory_order_acq_rel) == 1)
+		free(parcel->batch);
 }
 
 static void parcel_arrived(struct lined_message *message)

@@ -144,23 +144,19 @@ static struct verifier_job *verifier_take_job(void)
 	return job;
 }
 
-static bool verifier_compare(const struct verifier_job *job)
-{
-	int result = crypt_hash_compare(job->password, job->hash);
-
-	if (result < 0)
-		log_warning("a password was not compared: %s", strerror(errno));
-	return result > 0;
-}
-
 static void *verifier_run(void *arg)
 {
 	(void)arg;
 	pthread_setname_np(pthread_self(), "lined/password");
 	for (;;) {
 		struct verifier_job *job = verifier_take_job();
+		int result;
 
-		job->good = verifier_compare(job);
+		result = crypt_hash_compare(job->password, job->hash);
+		if (result < 0)
+			log_warning("a password was not compared: %s",
+				    strerror(errno));
+		job->good = result > 0;
 		/* Under the lock: otherwise the client could close and the
 		 * dispatcher be freed during the post. */
 		pthread_mutex_lock(&verifier.lock);

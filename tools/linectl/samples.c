@@ -303,13 +303,6 @@ static bool service_sorts_before(const struct service_sample *a,
 	return strcmp(a->name, b->name) < 0;
 }
 
-static bool service_matches(const struct service_sample *service,
-			    const char *filter)
-{
-	return strstr(service->name, filter) != NULL ||
-	       strstr(service->protocol, filter) != NULL;
-}
-
 size_t samples_order(const struct samples *samples, const char *filter,
 		     enum sort_key key, const struct service_sample **order)
 {
@@ -318,7 +311,8 @@ size_t samples_order(const struct samples *samples, const char *filter,
 	for (i = 0; i < samples->service_count; i++) {
 		const struct service_sample *service = &samples->services[i];
 
-		if (!service_matches(service, filter))
+		if (strstr(service->name, filter) == NULL &&
+		    strstr(service->protocol, filter) == NULL)
 			continue;
 		for (at = count; at > 0 && service_sorts_before(
 						   service, order[at - 1], key);

@@ -208,15 +208,6 @@ static void top_finish_input(struct top *top)
 	}
 }
 
-static void top_show_typed(struct top *top)
-{
-	top_set_prompt(top, memory_format("%s%s",
-					  top->input == INPUT_FILTER
-						  ? "filter: "
-						  : "kick client: ",
-					  top->typed));
-}
-
 static void top_type_key(struct top *top, int key)
 {
 	size_t len = strlen(top->typed);
@@ -234,7 +225,11 @@ static void top_type_key(struct top *top, int key)
 		top->typed[len - 1] = '\0';
 	else if (key > 32 && key < 127 && len < INPUT_MAX)
 		snprintf(top->typed + len, 2, "%c", key);
-	top_show_typed(top);
+	top_set_prompt(top, memory_format("%s%s",
+					  top->input == INPUT_FILTER
+						  ? "filter: "
+						  : "kick client: ",
+					  top->typed));
 }
 
 static void top_select_row(struct top *top, int key)

@@ -100,14 +100,6 @@ static void print_indented(const char *text, const char *indent)
 	}
 }
 
-static void tap_run(const struct report *report, const char *file,
-		    const char *about, const struct bytes *failure)
-{
-	printf("%s %u - %s (%s)\n", failure->len > 0 ? "not ok" : "ok",
-	       report->runs, file, about);
-	print_indented(bytes_text(failure), "# ");
-}
-
 void report_run(struct report *report, const char *file, const char *about,
 		const struct bytes *failure, const struct bytes *log)
 {
@@ -118,7 +110,9 @@ void report_run(struct report *report, const char *file, const char *about,
 		report->file_failed++;
 	}
 	if (report->tap) {
-		tap_run(report, file, about, failure);
+		printf("%s %u - %s (%s)\n", failure->len > 0 ? "not ok" : "ok",
+		       report->runs, file, about);
+		print_indented(bytes_text(failure), "# ");
 	} else if (failure->len > 0) {
 		print_verdict(report, false);
 		printf("%s (%s)\n", file, about);

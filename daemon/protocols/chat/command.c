@@ -183,20 +183,12 @@ static const struct command *command_find(const char *name)
 
 /* ---- running ------------------------------------------------------------ */
 
-/* Trailing spaces are cut: with them, a name would look like another one. */
-static void command_trim(char *text)
-{
-	size_t len = strlen(text);
-
-	while (len > 0 && text[len - 1] == ' ')
-		text[--len] = '\0';
-}
-
 static void command_run(struct chat_member *member, char *text)
 {
 	struct chat_args args = {.rest = text};
 	const char *name = chat_args_word(&args);
 	const struct command *command = command_find(name);
+	size_t len;
 
 	if (command == NULL) {
 		chat_member_tell(member, "! unknown command: /%s (try /help)",
@@ -207,7 +199,11 @@ static void command_run(struct chat_member *member, char *text)
 		chat_member_tell(member, "! operators only");
 		return;
 	}
-	command_trim(args.rest);
+	/* Trailing spaces are cut: with them, a name would look like another
+	 * one. */
+	len = strlen(args.rest);
+	while (len > 0 && args.rest[len - 1] == ' ')
+		args.rest[--len] = '\0';
 	args.command = command->name;
 	args.synopsis = command->synopsis;
 	if (args.rest[0] == '\0' && command->synopsis[0] != '\0' &&

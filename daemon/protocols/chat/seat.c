@@ -41,13 +41,6 @@ static void seat_unlink(struct chat_seat *seat)
 	*at = seat->below;
 }
 
-static void seat_make_current(struct chat_seat *seat)
-{
-	seat_unlink(seat);
-	seat->below = seat->member->seats;
-	seat->member->seats = seat;
-}
-
 static struct chat_seat *seat_new(struct chat_member *member,
 				  struct chat_room *room)
 {
@@ -158,15 +151,6 @@ static bool seat_has_key(const struct chat_room_options *options,
 	       strcmp(options->key, key) == 0;
 }
 
-static void seat_refuse_key(struct chat_member *member, const char *room,
-			    const char *key)
-{
-	CHAT_MEMBER_LOG(member, "%s key for room %s",
-			key[0] != '\0' ? "wrong" : "no", room);
-	lined_service_count(member->chat->service, "keys_refused", 1);
-	chat_member_tell(member, "! %s needs a key", room);
-}
-
 /* Tells the member why it may not join. */
 static bool seat_is_refused(struct chat_member *member, const char *room,
 			    const char *key)
@@ -174,15 +158,19 @@ static bool seat_is_refused(struct chat_member *member, const char *room,
 	struct chat *chat = member->chat;
 
 	if (chat_room_is_banned(chat_room_find(chat, room), member->id,
-				member->nickname))
+				member->nickname)) {
 		chat_member_tell(member, "! you are banned from %s", room);
-	else if (!seat_has_key(chat_options_room(chat_options(chat), room),
-			       key))
-		seat_refuse_key(member, room, key);
-	else if (member->seat_count >= CHAT_SEATS_MAX)
+	} else if (!seat_has_key(chat_options_room(chat_options(chat), room),
+				 key)) {
+		CHAT_MEMBER_LOG(member, "%s key for room %s",
+				key[0] != '\0' ? "wrong" : "no", room);
+		lined_service_count(member->chat->service, "keys_refused", 1);
+		chat_member_tell(member, "! %s needs a key", room);
+	} else if (member->seat_count >= CHAT_SEATS_MAX) {
 		chat_member_tell(member, "! too many rooms: %s", room);
-	else
+	} else {
 		return false;
+	}
 	return true;
 }
 
@@ -197,7 +185,9 @@ void chat_seat_join(struct chat_member *member, const char *room,
 		return;
 	}
 	if (seat != NULL) {
-		seat_make_current(seat);
+		seat_unlink(seat);
+		seat->below = seat->member->seats;
+		seat->member->seats = seat;
 		return;
 	}
 	if (seat_is_refused(member, room, key))

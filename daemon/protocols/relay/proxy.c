@@ -71,15 +71,6 @@ static const struct lined_socket_handlers pair_upstream_handlers = {
 
 /* ---- pairs -------------------------------------------------------------- */
 
-static void pair_add(struct relay *relay, struct relay_pair *pair)
-{
-	pair->relay = relay;
-	pair->next = relay->pairs;
-	if (relay->pairs != NULL)
-		relay->pairs->prev = pair;
-	relay->pairs = pair;
-}
-
 static void pair_free(struct relay_pair *pair)
 {
 	if (pair->prev != NULL)
@@ -525,7 +516,11 @@ void relay_proxy_accept(struct relay *relay, struct lined_socket *client)
 		lined_socket_close_for(client, LINED_CLOSE_ERROR, ENOMEM);
 		return;
 	}
-	pair_add(relay, pair);
+	pair->relay = relay;
+	pair->next = relay->pairs;
+	if (relay->pairs != NULL)
+		relay->pairs->prev = pair;
+	relay->pairs = pair;
 	pair->client.sock = client;
 	pair->place = lined_client_take_place(client);
 	*(struct relay_pair **)lined_client_data(client) = pair;

@@ -88,20 +88,6 @@ static void upstream_lag_fired(struct lined_timer *timer)
 		lined_socket_resume(upstream->link.sock);
 }
 
-/* Pauses the upstream while a worker lags. For clients the core does this. */
-static void upstream_wait_for_workers(struct relay_upstream *upstream)
-{
-	if (lined_bus_is_lagging(upstream_service(upstream)) &&
-	    lined_timer_start(&upstream->lag, LAG_MS, 0) == 0)
-		lined_socket_pause(upstream->link.sock);
-}
-
-static void upstream_stop_timers(struct relay_upstream *upstream)
-{
-	lined_timer_stop(&upstream->stale_timer);
-	lined_timer_stop(&upstream->lag);
-}
-
 /* ---- lines from it ------------------------------------------------------ */
 
 static size_t upstream_write_tag(const struct relay_upstream *upstream,
@@ -187,14 +173,6 @@ bool relay_upstream_is_between_lines(const struct relay_upstream *upstream)
 	       !lined_socket_is_within_line(upstream->link.sock);
 }
 
-static void upstream_end_line(struct relay_upstream *upstream)
-{
-	if (!upstream->leaving)
-		return;
-	relay_intake_publish(upstream->link.relay, 0);
-	upstream->handlers->handle_line_end(upstream);
-}
-
 /* Returns the status that ended the loop. */
 static enum lined_line_status
 upstream_read_lines(struct relay_upstream *upstream)
@@ -214,7 +192,10 @@ upstream_read_lines(struct relay_upstream *upstream)
 			good |= upstream_relay_line(upstream, &line);
 		else
 			good |= upstream_offer_line(upstream, &line);
-		upstream_end_line(upstream);
+		if (upstream->leaving) {
+			relay_intake_publish(upstream->link.relay, 0);
+			upstream->handlers->handle_line_end(upstream);
+		}
 	} while (status == LINED_LINE_READY || status == LINED_LINE_TOO_LONG);
 	relay_intake_publish(upstream->link.relay, 0);
 	if (lines > 0)
@@ -244,8 +225,12 @@ static void upstream_on_read(struct relay_link *link)
 					       ? LINED_CLOSE_TOO_LONG
 					       : LINED_CLOSE_PEER,
 				       0);
-	else if (status == LINED_LINE_PARTIAL)
-		upstream_wait_for_workers(upstream);
+	/* Pauses the upstream while a worker lags. For clients the core does
+	 * this. */
+	else if (status == LINED_LINE_PARTIAL &&
+		 lined_bus_is_lagging(upstream_service(upstream)) &&
+		 lined_timer_start(&upstream->lag, LAG_MS, 0) == 0)
+		lined_socket_pause(link->sock);
 }
 
 void relay_upstream_feed(struct relay_upstream *upstream)
@@ -348,7 +333,8 @@ static void upstream_on_write(struct relay_link *link)
 
 static void upstream_forget(struct relay_upstream *upstream)
 {
-	upstream_stop_timers(upstream);
+	lined_timer_stop(&upstream->stale_timer);
+	lined_timer_stop(&upstream->lag);
 	upstream->feeds = upstream->waits = upstream->leaving = false;
 	upstream->stale = upstream->stale_fired;
 	upstream->stale_fired = false;
