@@ -254,6 +254,11 @@ static const struct server_events daemon_server_events = {
 
 /* ---- start and end ---------------------------------------------------- */
 
+static size_t daemon_count_workers(const struct conf *conf)
+{
+	return conf->workers > 0 ? conf->workers : cpus_available();
+}
+
 static int daemon_drop_root(const struct conf *conf)
 {
 	char error[256];
@@ -355,8 +360,8 @@ static int daemon_start(struct daemon *daemon, struct conf *conf)
 	    signals_start(&daemon->signals, daemon->dispatcher,
 			  daemon_on_signal) < 0 ||
 	    server_init(&daemon->server, daemon->dispatcher,
-			conf->workers > 0 ? conf->workers : cpus_available(),
-			daemon->inherited, &daemon_server_events) < 0 ||
+			daemon_count_workers(conf), daemon->inherited,
+			&daemon_server_events) < 0 ||
 	    memory_watch_start(&daemon->memory_watch, &daemon->server) < 0 ||
 	    heartbeat_start(&daemon->heartbeat, &daemon->server,
 			    &daemon->code) < 0 ||

@@ -17,7 +17,6 @@
 #include "net/admission.h"
 #include "serve/client_address.h"
 #include "serve/client_timeout.h"
-#include "serve/client_via.h"
 #include "threads/client_wait.h"
 #include "threads/worker.h"
 

@@ -31,4 +31,22 @@ void client_address_pack(struct client_address *to,
 void client_address_unpack(struct sockaddr_storage *to,
 			   const struct client_address *from);
 
+/* ---- the way there ------------------------------------------------------ */
+
+struct proxy_header;
+
+struct client_via {
+	const char *listen;            /* as client.listen */
+	struct client_address address; /* the proxy's */
+	/* The client speaks TLS with the proxy. The texts are in this memory;
+	 * NULL: the proxy does not say. */
+	bool tls, verified;
+	const char *version, *cipher, *server_name, *name;
+};
+
+/* header NULL: it had none. NULL/ENOMEM. Freed by free(). */
+struct client_via *client_via_new(const char *listen,
+				  const struct sockaddr *proxy,
+				  const struct proxy_header *header);
+
 #endif

@@ -8,6 +8,7 @@
 #define SYSTEMD_STATUS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <lined/timer.h>

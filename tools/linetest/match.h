@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "linetest/values.h"
 #include "linetest/template.h"
 
 /*

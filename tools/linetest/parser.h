@@ -11,7 +11,7 @@
 
 #include "linetest/script.h"
 #include "linetest/source.h"
-#include "linetest/values.h"
+#include "linetest/template.h"
 
 /* A service that a `protocol` statement makes. */
 struct parser_service {

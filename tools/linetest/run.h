@@ -17,7 +17,7 @@
 #include "linetest/net_address.h"
 #include "linetest/run_dir.h"
 #include "linetest/script.h"
-#include "linetest/values.h"
+#include "linetest/template.h"
 
 /* The limit for events that do not depend on the script: the start and end of
  * the daemon, a connection on this machine. */

@@ -10,7 +10,27 @@
 #include <stddef.h>
 
 #include "linetest/bytes.h"
-#include "linetest/values.h"
+
+struct value {
+	char *name;
+	char *text; /* any bytes; NUL-terminated too */
+	size_t len;
+};
+
+/* Embedded by value; zeroed memory holds nothing. */
+struct values {
+	struct value *items;
+	size_t count;
+};
+
+void values_fini(struct values *values);
+
+/* NULL if the name has no value. Valid until the next values_set(). */
+const struct value *values_find(const struct values *values, const char *name);
+
+/* Sets the value of a name to a copy of len bytes of text. */
+void values_set(struct values *values, const char *name, const char *text,
+		size_t len);
 
 struct template_part {
 	char *text; /* the bytes; of a name with a pattern, the pattern */
