@@ -2,8 +2,7 @@
 /*
  * The command line of lined, lined(8). Reads it and prints help; never exits.
  */
-#ifndef CMDLINE_H
-#define CMDLINE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ enum cmdline_result {
  * in memory that is never freed. */
 enum cmdline_result cmdline_parse(struct cmdline *cmdline, int argc,
 				  char **argv);
-
-#endif

@@ -3,8 +3,7 @@
  * The daemon on the main thread: start, reload, signals, stop. main.c calls it
  * and exits with the code that it returns.
  */
-#ifndef DAEMON_H
-#define DAEMON_H
+#pragma once
 
 struct cmdline;
 
@@ -22,5 +21,3 @@ enum exit_code daemon_check(const struct cmdline *cmdline);
 
 /* Runs until a signal stops it. */
 enum exit_code daemon_run(const struct cmdline *cmdline);
-
-#endif

@@ -4,8 +4,7 @@
  * to the server; opens the log as the command line and the config say. daemon.c
  * calls it. Main thread.
  */
-#ifndef RELOAD_H
-#define RELOAD_H
+#pragma once
 
 #include <stdbool.h>
 #include <time.h>
@@ -71,5 +70,3 @@ struct reload_plan *reload_plan_read(const struct reload *reload,
 
 /* main() of the child process. */
 int reload_child_main(void);
-
-#endif

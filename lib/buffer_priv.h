@@ -3,8 +3,7 @@
  * The structure of a buffer, for the files that send or charge it: they read
  * its bytes without a function call.
  */
-#ifndef BUFFER_PRIV_H
-#define BUFFER_PRIV_H
+#pragma once
 
 #include <stdint.h>
 
@@ -33,5 +32,3 @@ static inline int64_t buffer_discharge(struct lined_buffer *buffer)
 {
 	return --buffer->charges == 0 ? BUFFER_COST + (int64_t)buffer->len : 0;
 }
-
-#endif

@@ -3,8 +3,7 @@
  * Memory on cache lines of its own. If two threads write to the same cache
  * line, each write has to fetch it from the other processor.
  */
-#ifndef CACHE_LINE_H
-#define CACHE_LINE_H
+#pragma once
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,5 +22,3 @@ static inline void *cache_line_calloc(size_t size)
 		memset(memory, 0, whole);
 	return memory;
 }
-
-#endif

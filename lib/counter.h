@@ -3,8 +3,7 @@
  * Counters that one thread writes and any thread may read with relaxed atomic
  * loads. A relaxed store writes the whole value without a locked instruction.
  */
-#ifndef COUNTER_H
-#define COUNTER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -19,5 +18,3 @@ static inline void counter_most(uint64_t *counter, uint64_t n)
 	if (n > *counter)
 		__atomic_store_n(counter, n, __ATOMIC_RELAXED);
 }
-
-#endif

@@ -5,8 +5,7 @@
  * routes choose, and the sender does not know the answer. Only for sockets
  * bound to all addresses: the others have one.
  */
-#ifndef DATAGRAM_SOURCE_H
-#define DATAGRAM_SOURCE_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -38,5 +37,3 @@ void datagram_source_read(struct datagram_source *source,
 void datagram_source_write(const struct datagram_source *source,
 			   struct msghdr *message,
 			   union datagram_control *control);
-
-#endif

@@ -9,8 +9,7 @@
  *	timer.c		the clock, timers, deadlines
  *	message.c	messages from other threads and from its own
  */
-#ifndef DISPATCHER_PRIV_H
-#define DISPATCHER_PRIV_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -219,5 +218,3 @@ void delegate_unwatch(struct lined_dispatcher *d,
 /* Removes the holes that removed delegates have left in every_turn. Not to be
  * called while the table is walked. */
 void delegates_close_holes(struct lined_dispatcher *d);
-
-#endif

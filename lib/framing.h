@@ -4,8 +4,7 @@
  * however the bytes were cut into packets. Works on the bytes of an input;
  * knows no sockets.
  */
-#ifndef FRAMING_H
-#define FRAMING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -76,5 +75,3 @@ bool framer_finish(struct framer *framer, struct input *input,
 enum framer_result framer_end(struct framer *framer, struct input *input,
 			      struct lined_line *line, bool deliver,
 			      uint64_t *dropped);
-
-#endif

@@ -3,8 +3,7 @@
  * One HTTP request, read line by line: the part of HTTP/1.1 that a server of
  * one page needs. Knows no sockets and sends nothing.
  */
-#ifndef HTTP_REQUEST_H
-#define HTTP_REQUEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,5 +56,3 @@ bool http_has_word(const char *list, size_t len, const char *word);
 
 /* "Not Found". */
 const char *http_status_text(enum http_status status);
-
-#endif

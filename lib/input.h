@@ -8,8 +8,7 @@
  * `shared` is the dispatcher's read buffer, the same in every call; NULL while
  * the socket is not registered.
  */
-#ifndef INPUT_H
-#define INPUT_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -46,5 +45,3 @@ size_t input_memory(const struct input *input, const char *shared);
 
 /* Drops all bytes. */
 void input_clear(struct input *input, const char *shared);
-
-#endif

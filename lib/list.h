@@ -3,8 +3,7 @@
  * An intrusive, circular, doubly linked list; the head is a node too. A node
  * that is in no list points to itself, so removing it twice is harmless.
  */
-#ifndef LIST_H
-#define LIST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,5 +70,3 @@ static inline void list_splice(struct list *to, struct list *from)
 	to->prev = from->prev;
 	list_init(from);
 }
-
-#endif

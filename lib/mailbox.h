@@ -4,8 +4,7 @@
  * lock, which is never held while a handler runs. Only the mailbox and the
  * resolver have locks in lib/.
  */
-#ifndef MAILBOX_H
-#define MAILBOX_H
+#pragma once
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -49,5 +48,3 @@ void mailbox_seen(struct mailbox *mailbox);
 
 /* Takes all messages, oldest first, linked by `next`. */
 struct lined_message *mailbox_take(struct mailbox *mailbox);
-
-#endif

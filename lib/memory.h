@@ -10,8 +10,7 @@
  * should let nobody in; at the ceiling sockets are closed, the one that holds
  * most first.
  */
-#ifndef MEMORY_H
-#define MEMORY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -131,5 +130,3 @@ struct memory_keeper {
 void dispatcher_add_keeper(struct lined_dispatcher *d,
 			   struct memory_keeper *keeper);
 void dispatcher_remove_keeper(struct memory_keeper *keeper);
-
-#endif

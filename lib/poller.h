@@ -5,8 +5,7 @@
  * poller.c. A poller uses only the descriptor and the slot of a delegate, and
  * calls no handler.
  */
-#ifndef POLLER_H
-#define POLLER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -52,5 +51,3 @@ extern const struct poller_ops poller_poll;
  * The poller with this name; for NULL, the best one of the system. NULL/EINVAL.
  */
 const struct poller_ops *poller_find(const char *name);
-
-#endif

@@ -4,8 +4,7 @@
  * example a configuration. Not for data that grows and shrinks. Only one thread
  * may use it at a time.
  */
-#ifndef POOL_H
-#define POOL_H
+#pragma once
 
 #include <stddef.h>
 
@@ -28,5 +27,3 @@ char *pool_strdup(struct pool *pool, const char *text);
 char *pool_strndup(struct pool *pool, const char *text, size_t len);
 char *pool_printf(struct pool *pool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-
-#endif

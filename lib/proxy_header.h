@@ -3,8 +3,7 @@
  * Reads the header of the PROXY protocol, version 1 and 2, with which a proxy
  * says whom it connects for. Pure: knows no sockets, keeps nothing.
  */
-#ifndef PROXY_HEADER_H
-#define PROXY_HEADER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,5 +57,3 @@ enum proxy_header_status proxy_header_parse(struct proxy_header *header,
 size_t proxy_header_format(char *out, int version,
 			   const struct sockaddr *client,
 			   const struct sockaddr *server);
-
-#endif

@@ -4,8 +4,7 @@
  * blocks. The first names start the threads. Freeing the dispatcher does not
  * wait for a lookup that is running.
  */
-#ifndef RESOLVER_H
-#define RESOLVER_H
+#pragma once
 
 #include <netdb.h>
 #include <stdint.h>
@@ -65,5 +64,3 @@ struct resolver_request *resolver_ask(
 /* Frees a request: `answered` is not called. A lookup that no request waits for
  * is not begun. */
 void resolver_cancel(struct resolver_request *request);
-
-#endif

@@ -5,8 +5,7 @@
  * policy may drop them one by one; knows no limits and no sockets. An empty
  * queue has no memory.
  */
-#ifndef SEND_QUEUE_H
-#define SEND_QUEUE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -101,5 +100,3 @@ int send_queue_peek(const struct send_queue *queue, struct iovec *vector,
 /* Removes the first `bytes` bytes, which were written. */
 void send_queue_advance(struct send_queue *queue, struct send_pool *pool,
 			size_t bytes);
-
-#endif

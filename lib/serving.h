@@ -4,8 +4,7 @@
  * group of the socket that it serves, the handler that it calls, the number of
  * its wakeups.
  */
-#ifndef SERVING_H
-#define SERVING_H
+#pragma once
 
 #include <stdint.h>
 
@@ -27,5 +26,3 @@ uintptr_t dispatcher_calling(const struct lined_dispatcher *d);
 /* The number of times that other threads have woken it, by messages or wakes.
  * MT-safe. */
 uint64_t dispatcher_wakeups(const struct lined_dispatcher *d);
-
-#endif

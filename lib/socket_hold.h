@@ -5,8 +5,7 @@
  * protocol's lined_socket_pause(); neither undoes the other. The choice of its
  * limits. And a descriptor of which all is known. Thread: the socket's.
  */
-#ifndef SOCKET_HOLD_H
-#define SOCKET_HOLD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,5 +41,3 @@ uint8_t socket_class(const struct lined_socket *sock);
  * need not be asked. */
 int socket_wrap_accepted(struct lined_socket *sock, int fd,
 			 enum lined_socket_state state);
-
-#endif

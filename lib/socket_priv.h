@@ -19,8 +19,7 @@
  * are one object and call each other. They call the files of the first group
  * only through the transport's table.
  */
-#ifndef SOCKET_PRIV_H
-#define SOCKET_PRIV_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -387,5 +386,3 @@ bool socket_is_low(const struct lined_socket *sock);
 
 /* Gives the socket a descriptor on which connect(2) was called. -1/ENOMEM. */
 int socket_connect_adopt(struct lined_socket *sock, int fd);
-
-#endif

@@ -4,8 +4,7 @@
  * of the entry in the heap. The due time is kept in the entry, so that
  * comparing entries does not read the memory of their owners.
  */
-#ifndef TIMER_HEAP_H
-#define TIMER_HEAP_H
+#pragma once
 
 #include <stdint.h>
 
@@ -38,5 +37,3 @@ static inline uint64_t timer_heap_due(const struct timer_heap *heap)
 {
 	return heap->count > 0 ? heap->entries[0].due_ms : UINT64_MAX;
 }
-
-#endif

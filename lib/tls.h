@@ -8,8 +8,7 @@
  * another; then only that other thread may use them. Only the counts of
  * references to files and contexts are MT-safe.
  */
-#ifndef TLS_H
-#define TLS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -155,5 +154,3 @@ void tls_established(struct lined_socket *sock);
 
 /* lined_client_tls(), for any socket. */
 bool tls_describe(struct lined_socket *sock, struct lined_tls *out);
-
-#endif

@@ -10,8 +10,7 @@
  *	tls_files.c	 the files of certificates
  *	tls_tickets.c	 session tickets
  */
-#ifndef TLS_PRIV_H
-#define TLS_PRIV_H
+#pragma once
 
 #include <openssl/ssl.h>
 #include <stdatomic.h>
@@ -56,5 +55,3 @@ struct tls_server {
 struct lined_tls_client {
 	SSL_CTX *ctx;
 };
-
-#endif

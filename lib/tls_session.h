@@ -5,8 +5,7 @@
  * one write. Between calls of OpenSSL it is empty; what is left is kept in the
  * session.
  */
-#ifndef TLS_SESSION_H
-#define TLS_SESSION_H
+#pragma once
 
 #include "socket_priv.h"
 #include "tls_priv.h"
@@ -99,5 +98,3 @@ void tls_session_unload(struct lined_socket *sock, struct tls_session *tls);
 void tls_session_break(struct tls_session *tls, const char *why);
 /* The same for the last error of OpenSSL. Returns its code. */
 unsigned long tls_session_fail(struct tls_session *tls);
-
-#endif

@@ -38,8 +38,7 @@
  * table below it, in CONNECTING and CONNECTED. Those must use socket_layers()
  * only, and never the table that the socket has at the time.
  */
-#ifndef TRANSPORT_H
-#define TRANSPORT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -176,5 +175,3 @@ extern const struct transport transport_listener;
 int transport_datagram_init(struct lined_socket *sock);
 /* To be called when its descriptor is bound. */
 void transport_datagram_bound(struct lined_socket *sock, int fd);
-
-#endif

@@ -5,8 +5,7 @@
  * had to wait. The time in which the dispatcher waits for events is not
  * included.
  */
-#ifndef TURN_STATS_H
-#define TURN_STATS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -31,5 +30,3 @@ void turn_stats_count(struct turn_stats *stats, uint64_t busy_ns);
 
 /* Valid until the dispatcher is freed. MT-safe. */
 const struct turn_stats *dispatcher_turns(const struct lined_dispatcher *d);
-
-#endif

@@ -3,8 +3,7 @@
  * Checks a text that comes in pieces for UTF-8 (RFC 3629). Zeroed memory is the
  * beginning of a text.
  */
-#ifndef UTF8_CHECK_H
-#define UTF8_CHECK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,5 +21,3 @@ static inline bool utf8_check_is_complete(const struct utf8_check *check)
 {
 	return check->left == 0;
 }
-
-#endif

@@ -3,8 +3,7 @@
  * A descriptor by which other threads wake a waiting dispatcher: an eventfd
  * where the system has it (wakeup_eventfd.c), a pipe elsewhere (wakeup_pipe.c).
  */
-#ifndef WAKEUP_H
-#define WAKEUP_H
+#pragma once
 
 struct wakeup {
 	int read_fd;  /* becomes readable; for the poller */
@@ -20,5 +19,3 @@ void wakeup_signal(struct wakeup *wakeup);
 
 /* Makes it unreadable again. */
 void wakeup_clear(struct wakeup *wakeup);
-
-#endif

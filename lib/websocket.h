@@ -7,8 +7,7 @@
  *
  * Thread: the socket's.
  */
-#ifndef WEBSOCKET_H
-#define WEBSOCKET_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -51,5 +50,3 @@ void websocket_respond(struct lined_socket *sock, const char *response,
 #define WEBSOCKET_ACCEPT_LEN 28
 void websocket_accept_key(char accept[WEBSOCKET_ACCEPT_LEN + 1],
 			  const char key[24]);
-
-#endif

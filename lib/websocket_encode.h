@@ -4,8 +4,7 @@
  * binary if it is not UTF-8. Pure, but for the cache, which belongs to a
  * dispatcher: a shared buffer that goes to many clients is encoded once.
  */
-#ifndef WEBSOCKET_ENCODE_H
-#define WEBSOCKET_ENCODE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,5 +58,3 @@ struct lined_buffer *websocket_cache_get(struct websocket_cache *cache,
 					 struct websocket_cut cut);
 /* To be called when the turn's sends are over: buffers are not kept longer. */
 void websocket_cache_clear(struct websocket_cache *cache);
-
-#endif

@@ -3,8 +3,7 @@
  * The frames of WebSocket (RFC 6455): decodes those of a client in place, and
  * writes the heads of a server's. Pure: knows no sockets.
  */
-#ifndef WEBSOCKET_FRAME_H
-#define WEBSOCKET_FRAME_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -83,5 +82,3 @@ size_t websocket_decode(struct websocket_decoder *decoder, char *to,
 			const char *from, size_t len, const char *terminator,
 			size_t terminator_len, websocket_pinged *pinged,
 			void *arg);
-
-#endif

@@ -8,8 +8,7 @@
  *
  * Thread: the socket's.
  */
-#ifndef WEBSOCKET_PRIV_H
-#define WEBSOCKET_PRIV_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -81,5 +80,3 @@ int websocket_queue(struct lined_socket *sock, const void *bytes, size_t len);
 int websocket_end_partial(struct lined_socket *sock);
 /* Drops that text. */
 void websocket_drop_partial(struct lined_socket *sock);
-
-#endif

@@ -4,8 +4,7 @@
  * their own, protocols that are only tables, loads whose messages can be asked
  * for. Checks nothing by itself but that its files can be written.
  */
-#ifndef CONF_FIXTURE_H
-#define CONF_FIXTURE_H
+#pragma once
 
 #include <check.h>
 
@@ -81,5 +80,3 @@ const char *fixture_warnings(void);
 /* main() of a suite. */
 int fixture_main(Suite *(*make)(void));
 TCase *fixture_case(Suite *suite, const char *name);
-
-#endif

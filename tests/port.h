@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A port for a test alone, in parallel with others. */
-#ifndef LINED_TESTS_PORT_H
-#define LINED_TESTS_PORT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -11,5 +10,3 @@
  * which the kernel takes the ports of clients.
  */
 uint16_t private_port(void);
-
-#endif

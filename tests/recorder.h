@@ -11,8 +11,7 @@
  * E104         LINED_LINE_ERROR and errno
  * #peer        handle_close and its reason
  */
-#ifndef RECORDER_H
-#define RECORDER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ extern const struct lined_socket_handlers recorder_handlers;
 /* The log as a string. */
 const char *recorder_log(const struct recorder *recorder);
 void recorder_fini(struct recorder *recorder);
-
-#endif

@@ -5,8 +5,7 @@
  * descriptors. Every helper fails the running test by itself; none returns an
  * error. Checks nothing about lined on its own.
  */
-#ifndef SUPPORT_H
-#define SUPPORT_H
+#pragma once
 
 #include <check.h>
 #include <errno.h>
@@ -132,5 +131,3 @@ size_t support_drain(struct lined_dispatcher *d, int fd, int *error);
 
 /* Closes with a reset (SO_LINGER 0). */
 void support_reset(int fd);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * A delegate for the suites: over one end of a pipe, counting what is called.
  */
-#ifndef WATCH_H
-#define WATCH_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -45,5 +44,3 @@ void watch_fill(struct watch *watch);
 void watch_free(struct watch *watch);
 /* And it was. */
 void watch_remove(struct watch *watch);
-
-#endif

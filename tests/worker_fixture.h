@@ -5,8 +5,7 @@
  * Code runs on a worker by hall_call(); there Check's macros are not to be
  * used, but must().
  */
-#ifndef WORKER_FIXTURE_H
-#define WORKER_FIXTURE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -87,5 +86,3 @@ void hall_stop_behind(struct hall *hall, unsigned service, unsigned worker,
 		      void (*run)(struct lined_service *service, void *arg),
 		      void *arg, struct hall_stop *stop);
 void hall_let_go(struct hall *hall, struct hall_stop *stop);
-
-#endif

@@ -7,8 +7,7 @@
  * Broker, nodes and names meet on the main thread; a worker only fills frames
  * and receives messages. Main thread.
  */
-#ifndef CLUSTER_H
-#define CLUSTER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -88,5 +87,3 @@ void cluster_each_node(const struct cluster *cluster,
 		       void (*visit)(const struct cluster_node_report *node,
 				     void *arg),
 		       void *arg);
-
-#endif

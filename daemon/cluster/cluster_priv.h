@@ -6,8 +6,7 @@
  * to the broker, cluster_status.c answers questions. nodes.c and names.c
  * decide, and know none of these.
  */
-#ifndef CLUSTER_PRIV_H
-#define CLUSTER_PRIV_H
+#pragma once
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -184,5 +183,3 @@ bool cluster_registry_read(struct names_value *value, const char *text,
 /* Microseconds: monotonic, and of UTC. */
 uint64_t cluster_now_us(void);
 uint64_t cluster_utc_us(void);
-
-#endif

@@ -9,8 +9,7 @@
  * Makes requests and calls by struct names_ops, and knows no broker, thread or
  * clock. Thread: the main one.
  */
-#ifndef NAMES_H
-#define NAMES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -123,5 +122,3 @@ void names_forget(struct names *names);
 /* Erases the entries of all nodes that are not alive. For one node only. */
 void names_clean(struct names *names,
 		 bool (*is_alive)(void *arg, uint64_t node), void *arg);
-
-#endif

@@ -8,8 +8,7 @@
  * Makes requests and calls by struct nodes_ops; times are given. Thread: the
  * main one.
  */
-#ifndef NODES_H
-#define NODES_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -131,5 +130,3 @@ char *nodes_escape(char *out, const char *text);
 /* The reverse, of len bytes, which need as much room and one byte more. NULL:
  * nodes_escape() does not write such a text, so that no two are the same. */
 char *nodes_unescape(char *out, const char *text, size_t len);
-
-#endif

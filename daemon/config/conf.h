@@ -7,8 +7,7 @@
  * Thread: conf_load() on the main thread only (libconfuse is not reentrant); a
  * loaded structure may be read by every thread.
  */
-#ifndef CONF_H
-#define CONF_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -314,5 +313,3 @@ bool conf_options_equal(const struct conf_service *a,
 /* Whether both have the same socket-mode, socket-owner and socket-group. */
 bool conf_service_same_mode(const struct conf_service *a,
 			    const struct conf_service *b);
-
-#endif

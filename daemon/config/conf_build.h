@@ -3,8 +3,7 @@
  * The load's state while the tree of texts becomes a struct conf, and the
  * readers of the sections, one file each. For conf*.c only.
  */
-#ifndef CONF_BUILD_H
-#define CONF_BUILD_H
+#pragma once
 
 #include "config/conf.h"
 #include "config/conf_options.h"
@@ -189,5 +188,3 @@ void conf_protocol_use(struct conf_build *build, const char *context,
  * services that they make. */
 void conf_control_read(struct conf_build *build, struct conf_node *control,
 		       struct conf_node *metrics);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The faults that a module finds in its own options (lined/protocol.h).
  */
-#ifndef CONF_CHECK_H
-#define CONF_CHECK_H
+#pragma once
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -22,5 +21,3 @@ bool conf_check_listens(const struct lined_check *check,
 void conf_check_report(struct lined_check *check, bool is_error,
 		       const char *option, const char *format, va_list args)
 	__attribute__((format(printf, 4, 0)));
-
-#endif

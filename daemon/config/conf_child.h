@@ -5,8 +5,7 @@
  * makes a load fail and leaves the daemon alone. The child reads, parses and
  * checks; the caller makes a struct conf of its result. Main thread.
  */
-#ifndef CONF_CHILD_H
-#define CONF_CHILD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,5 +62,3 @@ void conf_child_fini(struct conf_child *child);
  * code. */
 int conf_child_main(void (*find)(const struct conf_source *source,
 				 struct conf_env *env));
-
-#endif

@@ -3,8 +3,7 @@
  * Reads the files of a configuration into one tree: the first, then those that
  * it includes.
  */
-#ifndef CONF_FILE_H
-#define CONF_FILE_H
+#pragma once
 
 #include "config/conf.h"
 #include "config/parse/conf_tree.h"
@@ -24,5 +23,3 @@ int conf_file_read(const char *path, const struct conf_env *env,
  * directory of its file. In pool; NULL: no memory. */
 const char *conf_file_path(const char *path, const struct conf_place *place,
 			   struct pool *pool);
-
-#endif

@@ -4,8 +4,7 @@
  * of protocols and those of the daemon are read by the same rules. Checks only
  * the form and the range of values.
  */
-#ifndef CONF_OPTIONS_H
-#define CONF_OPTIONS_H
+#pragma once
 
 #include <lined/protocol.h>
 
@@ -83,5 +82,3 @@ unsigned conf_option_default(const struct conf_options *options,
 unsigned conf_unknown_report(const struct conf_options *options,
 			     const struct conf_node *node,
 			     const struct lined_option *table);
-
-#endif

@@ -3,8 +3,7 @@
  * Values as they are written in the config: numbers, durations, sizes,
  * booleans, one of several words. Pure functions of text.
  */
-#ifndef CONF_VALUE_H
-#define CONF_VALUE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,5 +44,3 @@ const char *conf_value_size_text(int64_t size, char buf[CONF_VALUE_TEXT_MAX]);
 
 /* The edit distance of two words, for "did you mean". */
 unsigned conf_value_distance(const char *a, const char *b);
-
-#endif

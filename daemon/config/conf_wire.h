@@ -4,8 +4,7 @@
  * the same program: fields, the messages of a load and its tree. Reading
  * trusts no length.
  */
-#ifndef CONF_WIRE_H
-#define CONF_WIRE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,5 +50,3 @@ void wire_take_errors(struct wire_reader *reader, struct conf_report *report);
  * (`failed`), or there is no memory. */
 int wire_take_tree(struct wire_reader *reader, struct pool *names,
 		   struct conf_tree *tree);
-
-#endif

@@ -3,8 +3,7 @@
  * Functions that several verbs use: the last response, a service by its name,
  * and the calls to daemon.c. Main thread.
  */
-#ifndef REPLY_H
-#define REPLY_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -71,5 +70,3 @@ struct service *reply_find_service(struct control *control, const char *name,
 void reply_each_drained(struct control *control, struct response *response,
 			void (*add)(struct response *response,
 				    const struct conf_service *drained));
-
-#endif

@@ -7,8 +7,7 @@
  * A request belongs to the main thread until request_respond() is called with
  * `last`. It is freed when that response was delivered or dropped.
  */
-#ifndef REQUEST_H
-#define REQUEST_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -83,5 +82,3 @@ struct request {
  */
 int request_respond(struct request *request, struct lined_dispatcher *from,
 		    struct response *response, bool last);
-
-#endif

@@ -3,8 +3,7 @@
  * Receives the requests of all clients and calls the verb of each. Main
  * thread.
  */
-#ifndef REQUESTS_H
-#define REQUESTS_H
+#pragma once
 
 #include "control/reply.h"
 
@@ -25,5 +24,3 @@ void requests_end_plans(struct control *control);
  * call. */
 void requests_service_drains(struct control *control, struct service *service);
 void requests_service_ended(struct control *control, struct service *service);
-
-#endif

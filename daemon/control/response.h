@@ -6,8 +6,7 @@
  * Without memory `oom` is set and nothing more is added; response_view() then
  * returns an error instead of the records.
  */
-#ifndef RESPONSE_H
-#define RESPONSE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,5 +58,3 @@ void response_refuse(struct response *response, const char *format, ...)
 /* Fills in the public form of the response; valid until it is changed. */
 void response_view(struct response *response, bool last,
 		   struct lined_response *view);
-
-#endif

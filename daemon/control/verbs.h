@@ -3,8 +3,7 @@
  * The verbs: each function handles the requests of one kind and sends the last
  * response, at once or later. Main thread.
  */
-#ifndef VERBS_H
-#define VERBS_H
+#pragma once
 
 struct control;
 struct request;
@@ -46,5 +45,3 @@ void tap_service_drains(struct request *request, const struct service *service);
 void drain_run(struct control *control, struct request *request);
 void drain_service_ended(struct control *control, struct request *request,
 			 const struct service *service);
-
-#endif

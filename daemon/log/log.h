@@ -14,8 +14,7 @@
  * (sd-daemon(3)), if JOURNAL_STREAM says that stderr is the journal; afterwards
  * the settings decide.
  */
-#ifndef LOG_H
-#define LOG_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -152,5 +151,3 @@ int log_level_from_text(const char *text);
 int log_target_from_text(const char *text);
 
 const char *log_level_text(enum lined_log_level level);
-
-#endif

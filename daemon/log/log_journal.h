@@ -17,8 +17,7 @@
  *
  * Text of protocols and peers comes later in the message and makes no fields.
  */
-#ifndef LOG_JOURNAL_H
-#define LOG_JOURNAL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,7 +75,5 @@ static inline int log_journal_write(int level, int facility, const char *ident,
 	(void)level, (void)facility, (void)ident, (void)text, (void)len;
 	return -1;
 }
-
-#endif
 
 #endif

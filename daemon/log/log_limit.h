@@ -5,8 +5,7 @@
  * address hides no other one, and many together do not fill the log. Counts
  * only: the owner has the clock and the lock, and writes the reports.
  */
-#ifndef LOG_LIMIT_H
-#define LOG_LIMIT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -78,5 +77,3 @@ enum log_verdict log_limit_check(struct log_limit *limit,
  */
 bool log_limit_take(struct log_limit *limit, uint64_t now_ms,
 		    struct log_report *report);
-
-#endif

@@ -4,8 +4,7 @@
  * block. Thread: the owner's, which is the log's writer. One sink in a process,
  * because openlog(3) keeps one name.
  */
-#ifndef LOG_SINK_H
-#define LOG_SINK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -74,5 +73,3 @@ uint64_t log_sink_now_ms(void);
 
 /* Whether a process reads /dev/log. MT-safe. */
 bool log_sink_has_syslog(void);
-
-#endif

@@ -7,8 +7,7 @@
  * Thread: log_writer_start() and log_writer_stop() are the owner's, the rest
  * is MT-safe.
  */
-#ifndef LOG_WRITER_H
-#define LOG_WRITER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,5 +56,3 @@ bool log_writer_admits(struct log_writer *writer,
 /* Queues a printable text of at most LOG_TEXT_MAX, or drops and counts it. */
 void log_writer_put(struct log_writer *writer, int level, const char *text,
 		    size_t len);
-
-#endif

@@ -4,8 +4,7 @@
  * kept for the caller that asked for the work. They are logged as well. Used by
  * one thread at a time.
  */
-#ifndef REPORT_H
-#define REPORT_H
+#pragma once
 
 #include <stddef.h>
 
@@ -33,5 +32,3 @@ void report_add(struct report *report, enum lined_log_level level,
 /* The same for a message that has been logged. */
 void report_keep(struct report *report, enum lined_log_level level,
 		 const char *text);
-
-#endif

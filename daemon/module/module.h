@@ -3,8 +3,7 @@
  * Loads protocol modules: checks the file before dlopen(3) and the module's
  * lined_protocol after it. Calls no function of a protocol. Main thread.
  */
-#ifndef MODULE_H
-#define MODULE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,5 +57,3 @@ const struct lined_protocol *module_find_loaded(const struct modules *modules,
  * async-signal-safe. */
 const struct lined_protocol *module_of_code(const struct modules *modules,
 					    uintptr_t address);
-
-#endif

@@ -3,8 +3,7 @@
  * Checks a module's lined_protocol before it is used: ABI, size, name,
  * callbacks, flags and the table of options. Calls none of its functions.
  */
-#ifndef PROTOCOL_CHECK_H
-#define PROTOCOL_CHECK_H
+#pragma once
 
 #include <stddef.h>
 
@@ -24,5 +23,3 @@ int protocol_check_abi(const struct lined_protocol *protocol, char *error,
  * error is the reason, printable. */
 int protocol_check(const struct lined_protocol *protocol, const char *name,
 		   char *error, size_t size);
-
-#endif

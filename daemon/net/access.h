@@ -3,8 +3,7 @@
  * Access rules: which networks may connect (lined.conf(5), access). Pure: knows
  * neither clients nor config files.
  */
-#ifndef ACCESS_H
-#define ACCESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,5 +34,3 @@ struct access_ruling access_rules_rule(const struct access_rules *rules,
 				       const struct sockaddr *address);
 bool access_rules_allow(const struct access_rules *rules,
 			const struct sockaddr *address);
-
-#endif

@@ -3,8 +3,7 @@
  * The key of an address in tables: an IPv4 address, an IPv6 /64, or a
  * link-local address, each counts as one. Pure.
  */
-#ifndef ADDRESS_KEY_H
-#define ADDRESS_KEY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,5 +24,3 @@ void address_key_of_user(uid_t uid, unsigned char key[ADDRESS_KEY_LEN]);
  * hash. */
 uint64_t address_key_hash(const unsigned char key[ADDRESS_KEY_LEN],
 			  uint64_t seed);
-
-#endif

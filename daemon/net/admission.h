@@ -9,8 +9,7 @@
  * Thread: the one that accepts. Other threads may call admission_leave(),
  * admission_gone() and read the counters.
  */
-#ifndef ADMISSION_H
-#define ADMISSION_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -154,5 +153,3 @@ void admission_ask(const struct admission *admission,
 
 /* The config key of a verdict: "clients-per-address". */
 const char *admission_verdict_text(enum admission_verdict verdict);
-
-#endif

@@ -8,8 +8,7 @@
  * A broker connects by itself, again and again, and decides nothing. Its events
  * come on threads of its own.
  */
-#ifndef BROKER_H
-#define BROKER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -135,5 +134,3 @@ struct broker_ops {
 };
 
 extern const struct broker_ops broker_nats;
-
-#endif

@@ -4,8 +4,7 @@
  * listens on it, even if sockets of lined occupy the port: stored ones that the
  * service manager keeps, or those that a reload is about to close. Main thread.
  */
-#ifndef ENDPOINT_H
-#define ENDPOINT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,5 +34,3 @@ int endpoint_open(const struct listen_endpoint *endpoint, bool datagram,
 /* Options of TCP that accepted sockets inherit: setting them once here saves
  * system calls for each client. -1 and errno. */
 int endpoint_set_tcp_options(int fd);
-
-#endif

@@ -5,8 +5,7 @@
  * lined, so that a restart refuses no connection. Decides what is stored and
  * under which name; sd_notify.h sends it, inherited.h receives it. Main thread.
  */
-#ifndef FD_STORE_H
-#define FD_STORE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,5 +50,3 @@ void fd_store_drop_rivals(const struct inherited *inherited,
 size_t fd_store_taken(const struct inherited *inherited);
 /* Drops the stored sockets that no service has taken, and their paths. */
 void fd_store_drop(const struct inherited *inherited);
-
-#endif

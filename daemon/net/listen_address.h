@@ -10,8 +10,7 @@
  * both families. A multicast group of udp:// may be followed by
  * ?source=ADDRESS&interface=NAME. Reads text only: opens nothing, owns nothing.
  */
-#ifndef LISTEN_ADDRESS_H
-#define LISTEN_ADDRESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -84,5 +83,3 @@ bool listen_endpoints_overlap(const struct sockaddr *a,
  */
 bool listen_address_overlap(const struct listen_address *a,
 			    const struct listen_address *b);
-
-#endif

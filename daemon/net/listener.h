@@ -5,8 +5,7 @@
  * passes. Opens, hands over to another service and closes them; the service
  * accepts. Main thread.
  */
-#ifndef LISTENER_H
-#define LISTENER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,5 +111,3 @@ void listener_close(struct listener *listener, bool keep);
 /* Whether all its sockets are stored for the next lined. */
 bool listener_is_stored(const struct listener *listener);
 void listener_free(struct listener *listener);
-
-#endif

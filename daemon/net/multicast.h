@@ -3,8 +3,7 @@
  * Multicast groups: which addresses are groups, and how a datagram socket joins
  * one. Leaving is left to close(2).
  */
-#ifndef MULTICAST_H
-#define MULTICAST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,5 +20,3 @@ bool multicast_is_group(const struct listen_endpoint *endpoint);
  */
 int multicast_join(int fd, const struct listen_endpoint *endpoint, char *error,
 		   size_t size);
-
-#endif

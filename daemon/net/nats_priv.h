@@ -6,8 +6,7 @@
  * function may be called on the broker's thread only, unless it says another
  * one.
  */
-#ifndef NATS_PRIV_H
-#define NATS_PRIV_H
+#pragma once
 
 #include "net/broker.h"
 
@@ -116,5 +115,3 @@ bool nats_buckets_make(struct nats_link *link, uint64_t *life);
 bool nats_buckets_subscribe(struct nats_link *link);
 natsStatus nats_bucket_write(struct nats_link *link,
 			     const struct broker_request *request);
-
-#endif

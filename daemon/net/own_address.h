@@ -3,8 +3,7 @@
  * Finds out whether a connection to an address would reach a listener of one's
  * own.
  */
-#ifndef OWN_ADDRESS_H
-#define OWN_ADDRESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,5 +19,3 @@
  */
 bool own_address_listens(const struct listen_address *listen, size_t count,
 			 const struct sockaddr *address, int type);
-
-#endif

@@ -9,8 +9,7 @@
  * Thread: any. One table serves all workers of a service, so that an address is
  * out on all of them at once.
  */
-#ifndef PENALTY_H
-#define PENALTY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -73,5 +72,3 @@ void penalties_revise(struct penalties *penalties,
 		      const struct penalty_limits *(*limits_of)(
 			      void *arg, const struct sockaddr *address),
 		      void *arg);
-
-#endif

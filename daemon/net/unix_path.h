@@ -4,8 +4,7 @@
  * paths. Other daemons may want the same path at the same time. Knows nothing
  * of services. Main thread.
  */
-#ifndef UNIX_PATH_H
-#define UNIX_PATH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,5 +54,3 @@ bool unix_path_is(const char *path, const struct unix_path_file *file);
 /* Unlinks the path if it still is this file: another daemon may have put its
  * own socket there. */
 void unix_path_remove(const char *path, const struct unix_path_file *file);
-
-#endif

@@ -8,8 +8,7 @@
  * Values of a group, GROUP.MEMBER, are written as an object:
  * "closed":{"peer":3}.
  */
-#ifndef CONTROL_RECORD_H
-#define CONTROL_RECORD_H
+#pragma once
 
 #include <lined/control.h>
 
@@ -21,5 +20,3 @@ void control_record_write(struct text *text, const struct lined_record *record);
 /* Adds the last line of a response: of kind "ok", or "error" with the reason.
  */
 void control_record_write_end(struct text *text, const char *error);
-
-#endif

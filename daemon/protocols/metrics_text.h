@@ -3,8 +3,7 @@
  * Writes the records of LINED_REQUEST_ALL in Prometheus' text format, version
  * 0.0.4. Used by the protocol metrics, and by control for linectl metrics.
  */
-#ifndef METRICS_TEXT_H
-#define METRICS_TEXT_H
+#pragma once
 
 #include <lined/control.h>
 
@@ -13,5 +12,3 @@
 /* Adds the whole page; each line ends with LF. */
 void metrics_text_write(struct text *text,
 			const struct lined_response *response);
-
-#endif

@@ -3,8 +3,7 @@
  * A text that grows, for responses that are built before they are sent. If
  * memory runs out, oom is set and nothing more is added.
  */
-#ifndef TEXT_H
-#define TEXT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,5 +23,3 @@ void text_printf(struct text *text, const char *format, ...)
 
 /* Adds a string as a JSON string with its quotes. Its bytes must be UTF-8. */
 void text_quote(struct text *text, const char *string);
-
-#endif

@@ -4,8 +4,7 @@
  * socket owns this memory (lined_socket_owner()). A datagram socket has the
  * same data. Thread: the client's worker.
  */
-#ifndef CLIENT_H
-#define CLIENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -119,5 +118,3 @@ static inline struct lined_socket *client_socket(struct client *client)
 {
 	return lined_socket_of_owner(client);
 }
-
-#endif

@@ -3,8 +3,7 @@
  * The address of a client's peer in 24 bytes: a sockaddr_storage takes five
  * times as many, and every idle client needs one.
  */
-#ifndef CLIENT_ADDRESS_H
-#define CLIENT_ADDRESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,5 +47,3 @@ struct client_via {
 struct client_via *client_via_new(const char *listen,
 				  const struct sockaddr *proxy,
 				  const struct proxy_header *header);
-
-#endif

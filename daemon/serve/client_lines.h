@@ -3,8 +3,7 @@
  * The loop that reads lines and blocks of a client and passes them to the
  * protocol, for protocols with a handle_line. Thread: the client's worker.
  */
-#ifndef CLIENT_LINES_H
-#define CLIENT_LINES_H
+#pragma once
 
 #include <stddef.h>
 
@@ -15,5 +14,3 @@ extern const struct lined_socket_handlers client_lines_handlers;
 
 /* lined_client_expect_block(). */
 int client_lines_expect_block(struct lined_socket *sock, size_t len);
-
-#endif

@@ -3,8 +3,7 @@
  * Logs that clients connect and close, the access line for programs, and at
  * level debug each line of a client. Thread: the client's worker.
  */
-#ifndef CLIENT_LOG_H
-#define CLIENT_LOG_H
+#pragma once
 
 #include <stddef.h>
 
@@ -29,5 +28,3 @@ void client_log_closed(struct lined_socket *sock,
 void client_tap(struct lined_socket *sock, const struct lined_line *line);
 void client_opened_tap(struct lined_socket *sock,
 		       const struct lined_line *line);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Penalties of a client's address (net/penalty.h). Thread: the client's worker.
  */
-#ifndef CLIENT_PENALTY_H
-#define CLIENT_PENALTY_H
+#pragma once
 
 struct lined_socket;
 
@@ -13,5 +12,3 @@ void client_penalize(struct lined_socket *sock, const char *cause);
 
 /* The client closes: penalizes its address if the reason is a cause. */
 void client_penalize_close(struct lined_socket *sock);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The limits of time that close a client, and their keys in the config.
  */
-#ifndef CLIENT_TIMEOUT_H
-#define CLIENT_TIMEOUT_H
+#pragma once
 
 #include <lined/socket.h>
 
@@ -20,5 +19,3 @@ enum client_timeout {
 const char *client_timeout_key(enum client_timeout timeout);
 /* The limit that has closed the socket; CLIENT_TIMEOUTS: none has. */
 enum client_timeout client_timeout_of(const struct lined_socket *sock);
-
-#endif

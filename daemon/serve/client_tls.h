@@ -3,8 +3,7 @@
  * The TLS handshakes of clients: begun, counted by result, and shown in the
  * log. Thread: the client's worker.
  */
-#ifndef CLIENT_TLS_H
-#define CLIENT_TLS_H
+#pragma once
 
 #include "tls.h"
 
@@ -17,5 +16,3 @@ int client_begin_tls(struct lined_service *instance, struct lined_socket *sock);
 
 /* The label of a result in the metrics. */
 const char *client_tls_result_text(enum tls_result result);
-
-#endif

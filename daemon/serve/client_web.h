@@ -4,8 +4,7 @@
  * and answered, with the upgrade, the page, or an error. Thread: the client's
  * worker.
  */
-#ifndef CLIENT_WEB_H
-#define CLIENT_WEB_H
+#pragma once
 
 struct client_arrival;
 struct client_web;
@@ -19,5 +18,3 @@ void client_web_free(struct client_web *web);
 /* Begins it; the state is the argument of the socket's handlers. The client's
  * TLS handshake, if any, has ended. -1/ENOMEM. */
 int client_web_begin(struct lined_socket *sock);
-
-#endif

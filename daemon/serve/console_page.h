@@ -3,8 +3,7 @@
  * The page of `web { page = "console" }`: console.html as bytes, made by the
  * build.
  */
-#ifndef CONSOLE_PAGE_H
-#define CONSOLE_PAGE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -13,5 +12,3 @@
 
 extern const char console_page[];
 extern const size_t console_page_len;
-
-#endif

@@ -5,8 +5,7 @@
  * socket groups with limits and counters. Thread: the worker's; the main thread
  * calls it by worker_post().
  */
-#ifndef INSTANCE_H
-#define INSTANCE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -196,5 +195,3 @@ void instance_leave(struct lined_service *instance);
 /* lined_service_count(). */
 void instance_count(struct lined_service *instance, const char *name,
 		    uint64_t n);
-
-#endif

@@ -4,8 +4,7 @@
  * come. Main thread: a header decides about access and limits before the client
  * gets to a worker.
  */
-#ifndef PROXY_ARRIVAL_H
-#define PROXY_ARRIVAL_H
+#pragma once
 
 struct client_arrival;
 struct service;
@@ -25,5 +24,3 @@ void proxy_arrival_start(struct service *service,
 
 /* Closes all of the service that wait for a header. */
 void proxy_arrivals_close(struct service *service);
-
-#endif

@@ -7,8 +7,7 @@
  *
  * A plan is valid until the main thread's next turn. Main thread.
  */
-#ifndef RELOAD_PLAN_H
-#define RELOAD_PLAN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -97,5 +96,3 @@ reload_plan_next_service(const struct reload_plan *plan,
 const struct reload_listen *
 reload_plan_next_listen(const struct reload_plan *plan,
 			const struct listener *listener);
-
-#endif

@@ -4,8 +4,7 @@
  * transaction: everything new is opened and started first, and if any of that
  * fails nothing has changed. Main thread.
  */
-#ifndef SERVER_H
-#define SERVER_H
+#pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -111,5 +110,3 @@ void server_move(struct server *server, struct service *service,
  * ended. */
 void server_begin_drain(struct server *server, struct service *service,
 			uint32_t timeout_ms);
-
-#endif

@@ -3,8 +3,7 @@
  * TLS on the main thread: the certificates that are in use, files that change
  * while lined runs, and the keys of session tickets, which all workers share.
  */
-#ifndef SERVER_TLS_H
-#define SERVER_TLS_H
+#pragma once
 
 #include <lined/timer.h>
 
@@ -38,5 +37,3 @@ void server_tls_fini(struct server_tls *tls);
 
 /* Takes over the set of a new config, and returns the one before. */
 struct tls_set *server_tls_use(struct server_tls *tls, struct tls_set *set);
-
-#endif

@@ -4,8 +4,7 @@
  * its instances, one on each worker. It accepts a connection, admits or refuses
  * it, and passes it to an instance, which then owns the client.
  */
-#ifndef SERVICE_H
-#define SERVICE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -181,5 +180,3 @@ void service_release(struct service *service);
 
 /* To be called after it has ended. */
 void service_free(struct service *service);
-
-#endif

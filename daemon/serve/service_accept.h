@@ -3,8 +3,7 @@
  * Accepts connections for a service, admits or refuses them, and places them on
  * a worker, where they become clients of an instance. Main thread.
  */
-#ifndef SERVICE_ACCEPT_H
-#define SERVICE_ACCEPT_H
+#pragma once
 
 #include <stddef.h>
 
@@ -42,5 +41,3 @@ enum admission_verdict service_admit(struct service *service,
 				     const struct sockaddr *address,
 				     struct admission_entry **entry,
 				     uint8_t *class);
-
-#endif

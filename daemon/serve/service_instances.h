@@ -3,8 +3,7 @@
  * The instances of a service, made, drained and freed on the main thread. For
  * service.c and service_calls.c.
  */
-#ifndef SERVICE_INSTANCES_H
-#define SERVICE_INSTANCES_H
+#pragma once
 
 #include <stdint.h>
 
@@ -31,5 +30,3 @@ struct admission_limits service_limits(const struct conf_service *conf);
 
 /* The *count workers that serve it. */
 struct worker *service_workers(const struct service *service, size_t *count);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The penalties of a service (net/penalty.h).
  */
-#ifndef SERVICE_PENALTY_H
-#define SERVICE_PENALTY_H
+#pragma once
 
 #include <stdint.h>
 #include <sys/socket.h>
@@ -21,5 +20,3 @@ void service_penalize(const struct service *service,
 
 /* The service has a new config. Main thread. */
 void service_revise_penalties(struct service *service);
-
-#endif

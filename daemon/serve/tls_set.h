@@ -3,8 +3,7 @@
  * The `tls` sections of a config as they are served: for each section the
  * contents of its files, and a context for each worker. Main thread.
  */
-#ifndef TLS_SET_H
-#define TLS_SET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,5 +51,3 @@ int tls_section_replace(struct tls_set *set, struct tls_section *section,
 struct tls_server *tls_set_server(const struct tls_set *set,
 				  const struct conf_service *conf,
 				  size_t worker);
-
-#endif

@@ -3,8 +3,7 @@
  * The HTTP request that begins a WebSocket connection, or asks for the page:
  * reads it and says what it wants. Pure: knows no sockets and sends nothing.
  */
-#ifndef WEB_REQUEST_H
-#define WEB_REQUEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,5 +56,3 @@ const char *web_request_host(const struct web_request *request,
 bool web_request_forwarded(const struct web_request *request, const char *bytes,
 			   const struct conf_service *service,
 			   struct sockaddr_storage *address);
-
-#endif

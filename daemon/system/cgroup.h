@@ -3,8 +3,7 @@
  * The control groups of this process, versions 1 and 2, and the limits in their
  * files. `root` is "" but in tests, which have their own /proc and /sys.
  */
-#ifndef CGROUP_H
-#define CGROUP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,5 +24,3 @@ uint64_t cgroup_memory(const char *root);
 
 /* That, or the memory of the machine where it is less. 0: unknown. */
 uint64_t cgroup_memory_available(void);
-
-#endif

@@ -5,8 +5,7 @@
  * of its cgroup and of those above it. Containers and CPUQuota= set the quota
  * (version 2: cpu.max; version 1: cpu.cfs_quota_us).
  */
-#ifndef LINED_CPUS_H
-#define LINED_CPUS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -16,5 +15,3 @@ size_t cpus_available(void);
 /* The quota alone; tests pass a root other than "" to replace /proc and /sys.
  * 0: there is none, or the system has no cgroups. */
 size_t cpus_quota(const char *root);
-
-#endif

@@ -6,8 +6,7 @@
  * the same way, and the process ends by SIGABRT: an exit would look like a
  * clean stop.
  */
-#ifndef CRASH_H
-#define CRASH_H
+#pragma once
 
 #include <signal.h>
 #include <stdbool.h>
@@ -63,5 +62,3 @@ void crash_thread_end(struct crash_stack *stack);
  * example "protocol x, checking its options"; NULL: it has ended. The text must
  * remain valid until the next call. */
 void crash_doing(const char *what);
-
-#endif

@@ -3,8 +3,7 @@
  * Compares passwords with hashes of crypt(3), of all kinds that the C library
  * knows. MT-safe.
  */
-#ifndef CRYPT_HASH_H
-#define CRYPT_HASH_H
+#pragma once
 
 #include <errno.h>
 #include <stdbool.h>
@@ -52,5 +51,3 @@ static inline bool crypt_hash_equal(const char *a, const char *b)
 		differs |= (unsigned char)(a[i] ^ b[i]);
 	return differs == 0;
 }
-
-#endif

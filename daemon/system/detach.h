@@ -3,8 +3,7 @@
  * Detaches from the terminal, for init systems that expect it (lined -d). The
  * first process waits for the result of the start, and exits with it.
  */
-#ifndef DETACH_H
-#define DETACH_H
+#pragma once
 
 /*
  * Returns in a grandchild without a terminal, whose directory is "/". The
@@ -17,5 +16,3 @@ int detach(void);
 /* Passes the exit code to the first process; only the first call has an effect.
  * Without detach() it does nothing. */
 void detach_done(int code);
-
-#endif

@@ -6,8 +6,7 @@
  * those of their maker. The helper (system/helper.h) does what lined may not do
  * any more.
  */
-#ifndef HARDENING_H
-#define HARDENING_H
+#pragma once
 
 #include <errno.h>
 #include <stddef.h>
@@ -84,7 +83,5 @@ static inline int hardening_seccomp(const struct hardening *wanted,
 	*why = "lined was built without libseccomp";
 	return -1;
 }
-
-#endif
 
 #endif

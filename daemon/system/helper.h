@@ -12,8 +12,7 @@
  * or does not answer within 10 s and is killed, that is logged once, and they
  * return -1 with errno ESRCH. MT-safe, but for helper_open().
  */
-#ifndef HELPER_H
-#define HELPER_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -59,6 +58,4 @@ static inline int helper_main(void)
 {
 	return 1;
 }
-#endif
-
 #endif

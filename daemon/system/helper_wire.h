@@ -2,8 +2,7 @@
 /*
  * Messages between lined and its helper. For helper.c and helper_main.c.
  */
-#ifndef HELPER_WIRE_H
-#define HELPER_WIRE_H
+#pragma once
 
 #include <limits.h>
 #include <stddef.h>
@@ -40,5 +39,3 @@ ssize_t helper_receive(int sock, void *data, size_t len, int fds[3]);
 /* helper_open_device(), and HELPER_READS or HELPER_MEMORY, in this process. */
 int helper_device_open(const char *path);
 int helper_process_looks(enum helper_kind kind, pid_t pid);
-
-#endif

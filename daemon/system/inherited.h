@@ -4,8 +4,7 @@
  * units, and those that the previous lined has stored (fd_store.h). Main
  * thread.
  */
-#ifndef INHERITED_H
-#define INHERITED_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,7 +39,5 @@ static inline void inherited_free(struct inherited *inherited)
 {
 	(void)inherited;
 }
-
-#endif
 
 #endif

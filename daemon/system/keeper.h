@@ -8,8 +8,7 @@
  * Both ends are here: keeper_open() is lined's, keeper_main() the process. They
  * talk over a SOCK_SEQPACKET pair, a message each.
  */
-#ifndef KEEPER_H
-#define KEEPER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -97,5 +96,3 @@ int keeper_bind_program(pid_t watcher);
 /* Whether the process, as it was when it connected, may be a program or descend
  * from one: true if it bears the mark, and if it has ended since. */
 bool keeper_may_have(const struct peercred *peer);
-
-#endif

@@ -3,8 +3,7 @@
  * Returns free memory to the system: glibc keeps free pages between
  * allocations unless it is told to return them.
  */
-#ifndef MALLOC_TRIM_H
-#define MALLOC_TRIM_H
+#pragma once
 
 #include <stdint.h>
 
@@ -36,6 +35,4 @@ static inline uint64_t malloc_used_bytes(void)
 static inline void malloc_trim_all(void)
 {
 }
-#endif
-
 #endif

@@ -4,8 +4,7 @@
  * On a system that does not tell, peercred_get() fails and peercred_in_group()
  * is false, so that no process gets a right.
  */
-#ifndef PEERCRED_H
-#define PEERCRED_H
+#pragma once
 
 #include <errno.h>
 #include <stdbool.h>
@@ -40,7 +39,5 @@ static inline bool peercred_in_group(int fd, const struct peercred *peer,
 	(void)fd, (void)peer, (void)gid;
 	return false;
 }
-
-#endif
 
 #endif

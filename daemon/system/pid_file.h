@@ -5,8 +5,7 @@
  * that a second lined with the same file does not start. One in a process. Main
  * thread.
  */
-#ifndef PID_FILE_H
-#define PID_FILE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -23,5 +22,3 @@ int pid_file_write(void);
 /* Removes the file, or empties it if the process may not remove it. Does
  * nothing without pid_file_open(). */
 void pid_file_remove(void);
-
-#endif

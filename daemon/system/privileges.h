@@ -4,8 +4,7 @@
  * dropped in one step, except that on Linux the capability to bind ports below
  * 1024 is kept.
  */
-#ifndef PRIVILEGES_H
-#define PRIVILEGES_H
+#pragma once
 
 #include <errno.h>
 #include <stddef.h>
@@ -56,7 +55,5 @@ static inline int privileges_keep_end(void)
 {
 	return 0;
 }
-
-#endif
 
 #endif

@@ -3,8 +3,7 @@
  * SANITIZED: whether this is compiled for AddressSanitizer or ThreadSanitizer,
  * whose runtime needs more than lined does.
  */
-#ifndef SANITIZED_H
-#define SANITIZED_H
+#pragma once
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -15,6 +14,4 @@
 #endif
 #ifndef SANITIZED
 #define SANITIZED 0
-#endif
-
 #endif

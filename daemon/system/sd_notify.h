@@ -7,8 +7,7 @@
  * does not read are kept, up to a bound, and sent in order by
  * sd_notify_flush().
  */
-#ifndef SD_NOTIFY_H
-#define SD_NOTIFY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,5 +56,3 @@ void sd_notify_unstore(const char *name);
  * after the last call. False: nothing was unstored, or no barrier could be
  * sent. */
 bool sd_notify_settle(void);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * This program again, as another process.
  */
-#ifndef SELF_H
-#define SELF_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -35,5 +34,3 @@ void self_heed_signals(void (*handler)(int));
 
 /* The helper itself: becomes the process, after fork(2). -1 and errno. */
 int self_become(enum self_role role, const int fds[3]);
-
-#endif

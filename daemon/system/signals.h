@@ -5,8 +5,7 @@
  * process all the same. One instance in a process. Main thread; other threads
  * must block these signals, or exist only later.
  */
-#ifndef SIGNALS_H
-#define SIGNALS_H
+#pragma once
 
 #include <lined/dispatcher.h>
 
@@ -24,5 +23,3 @@ int signals_start(struct signals *signals, struct lined_dispatcher *dispatcher,
 		  void (*handle)(struct signals *signals, int number));
 /* Signals are no longer handled, and do not end the process either. */
 void signals_stop(struct signals *signals);
-
-#endif

@@ -3,8 +3,7 @@
  * Spare descriptors. If clients use up all others, the daemon can still read
  * its config, open a listener and reset its watchdog. Main thread.
  */
-#ifndef SPARE_FDS_H
-#define SPARE_FDS_H
+#pragma once
 
 /* Opens the spare descriptors that are missing, as many as the limit allows. */
 void spare_fds_hold(void);
@@ -12,5 +11,3 @@ void spare_fds_hold(void);
 /* Closes them, so that the caller can open others; to be followed by
  * spare_fds_hold(). */
 void spare_fds_release(void);
-
-#endif

@@ -3,8 +3,7 @@
  * This program again, as a process of its own, for work that may crash or use
  * up memory and time. Knows nothing of the work. Main thread.
  */
-#ifndef SUBPROCESS_H
-#define SUBPROCESS_H
+#pragma once
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -33,5 +32,3 @@ void subprocess_limit(size_t memory, unsigned seconds);
 /* In the process itself: all of its standard input, followed by a NUL; NULL and
  * errno. */
 char *subprocess_input(size_t *len);
-
-#endif

@@ -7,8 +7,7 @@
  *
  * Thread: an end and its members belong to the end's worker.
  */
-#ifndef BUS_H
-#define BUS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -188,5 +187,3 @@ void bus_end_attach_uplink(struct bus_end *end, const struct bus_uplink *uplink,
 int bus_end_topic_name(const struct bus_end *end, struct bus_topic_name *name,
 		       uint64_t scope, const char *topic);
 uint64_t bus_end_stamp(const struct bus_end *end);
-
-#endif

@@ -6,8 +6,7 @@
  * 10,000 clients costs more than one for three. Above it the clients that
  * publish are held until the next turn, and the others are served.
  */
-#ifndef BUS_BUDGET_H
-#define BUS_BUDGET_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,5 +29,3 @@ static inline uint64_t bus_budget_allowance(const struct bus_budget *budget)
 {
 	return __atomic_load_n(&budget->allowance, __ATOMIC_RELAXED);
 }
-
-#endif

@@ -4,8 +4,7 @@
  * bus_end.c is a worker's end with its queue, bus_member.c an instance's
  * subscriptions, bus_shared.c the memory that they share.
  */
-#ifndef BUS_PRIV_H
-#define BUS_PRIV_H
+#pragma once
 
 #include <pthread.h>
 
@@ -89,5 +88,3 @@ void bus_end_release(struct bus_end *end, struct bus_topic *topic);
 
 /* Resumes reading the member's clients, if they are held. */
 void bus_end_unhold(struct bus_end *end, struct bus_member *member);
-
-#endif

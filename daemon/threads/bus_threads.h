@@ -4,8 +4,7 @@
  * worker publishes in a turn are one batch, posted once to each other worker. A
  * message is copied once, into memory that all workers share.
  */
-#ifndef BUS_THREADS_H
-#define BUS_THREADS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -20,5 +19,3 @@ struct bus_threads *bus_threads_new(struct worker *workers, size_t count);
 /* To be called when all workers have stopped, after bus_free(). NULL is
  * fine. */
 void bus_threads_free(struct bus_threads *threads);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The topics of one end of the bus, in a hash table. Thread: the end's worker.
  */
-#ifndef BUS_TOPIC_H
-#define BUS_TOPIC_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -50,5 +49,3 @@ struct bus_topic *bus_topic_find(const struct bus_topics *topics,
 struct bus_topic *bus_topic_get(struct bus_topics *topics,
 				const struct bus_topic_name *name);
 void bus_topic_free(struct bus_topics *topics, struct bus_topic *topic);
-
-#endif

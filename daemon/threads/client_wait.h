@@ -8,8 +8,7 @@
  *
  * Thread: the client's worker.
  */
-#ifndef CLIENT_WAIT_H
-#define CLIENT_WAIT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,5 +55,3 @@ static inline bool client_wait_is_open(const struct client_wait *wait)
 
 /* The client closes: removes each wait and calls its gone(). */
 void client_wait_end_all(struct client_wait **first);
-
-#endif

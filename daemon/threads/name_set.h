@@ -4,8 +4,7 @@
  * nothing and cannot fail: otherwise a worker without memory would miss a name
  * that exists on all others. Thread: the owner's.
  */
-#ifndef NAME_SET_H
-#define NAME_SET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,5 +37,3 @@ struct name_node *name_set_find(const struct name_set *set, const char *text);
 /* The first name that is not before text; NULL: none. node->next[0] is the
  * next one. */
 struct name_node *name_set_from(const struct name_set *set, const char *text);
-
-#endif

@@ -3,8 +3,7 @@
  * The programs of an instance, and its connection to their keeper
  * (system/keeper.h), which the first program starts. Thread: the worker's.
  */
-#ifndef PROGRAMS_H
-#define PROGRAMS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -35,5 +34,3 @@ programs_start(struct programs *programs, const struct lined_program_spec *spec,
 	       void (*ended)(struct lined_program *program, void *arg,
 			     const char *how),
 	       void *arg);
-
-#endif

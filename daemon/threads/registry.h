@@ -6,8 +6,7 @@
  *
  * Thread: a replica and the claims made there belong to its worker.
  */
-#ifndef REGISTRY_H
-#define REGISTRY_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -216,5 +215,3 @@ void registry_claim_taken(struct registry_claim *claim);
 
 void registry_claim_ref(struct registry_claim *claim);
 void registry_claim_unref(struct registry_claim *claim);
-
-#endif

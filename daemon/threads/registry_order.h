@@ -3,11 +3,8 @@
  * The registry's backend in one daemon: the primary worker of the service
  * decides, and all workers change in the order of its decisions.
  */
-#ifndef REGISTRY_ORDER_H
-#define REGISTRY_ORDER_H
+#pragma once
 
 #include "threads/registry.h"
 
 extern const struct registry_backend registry_order;
-
-#endif

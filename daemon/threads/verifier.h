@@ -4,8 +4,7 @@
  * purpose, and would delay the other clients of a worker. The first password
  * starts the thread.
  */
-#ifndef VERIFIER_H
-#define VERIFIER_H
+#pragma once
 
 #include "net/address_key.h"
 #include "threads/client_wait.h"
@@ -25,5 +24,3 @@ int verifier_verify(struct worker *worker, struct lined_service *instance,
 		    void (*verified)(struct lined_socket *client, void *arg,
 				     bool good),
 		    void *arg, void (*delayed)(struct lined_service *instance));
-
-#endif

@@ -5,8 +5,7 @@
  * worker, which run on its thread in order; if that is the main thread, a call
  * runs at once.
  */
-#ifndef WORKER_H
-#define WORKER_H
+#pragma once
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -140,5 +139,3 @@ static inline void worker_leave(struct worker *worker)
 /* Runs call->run on the main thread. The worker's thread. */
 void worker_answer(struct worker *worker, struct lined_dispatcher *main,
 		   struct worker_call *call);
-
-#endif

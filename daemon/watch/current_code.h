@@ -5,8 +5,7 @@
  * worker has stored with the existing services and modules; dereferences no
  * pointer of another thread.
  */
-#ifndef CURRENT_CODE_H
-#define CURRENT_CODE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -41,5 +40,3 @@ bool current_code_is_handler(const struct worker *worker);
  * crash. */
 bool current_code_find(const struct current_code *code,
 		       const struct worker *worker, struct code_owner *owner);
-
-#endif

@@ -7,8 +7,7 @@
  * thread checks it: it is not woken, and is stuck if it stays in a handler for
  * the whole interval. All functions: main thread.
  */
-#ifndef HEARTBEAT_H
-#define HEARTBEAT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -41,5 +40,3 @@ void heartbeat_check(struct heartbeat *heartbeat);
 
 /* The first worker that is stuck; NULL: none, or no heartbeat was started. */
 const struct worker *heartbeat_find_stuck(const struct heartbeat *heartbeat);
-
-#endif

@@ -6,8 +6,7 @@
  * When much of the memory is free, it is returned to the system. What the
  * ceiling of `memory` has done is logged once a minute. Main thread.
  */
-#ifndef MEMORY_WATCH_H
-#define MEMORY_WATCH_H
+#pragma once
 
 #include <stdint.h>
 
@@ -35,5 +34,3 @@ struct memory_watch {
 int memory_watch_start(struct memory_watch *watch, struct server *server);
 /* Does nothing if it was never started. */
 void memory_watch_stop(struct memory_watch *watch);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The most memory that the limits of a config allow its clients, for lined -t.
  */
-#ifndef MEMORY_WORST_H
-#define MEMORY_WORST_H
+#pragma once
 
 #include <stdio.h>
 
@@ -11,5 +10,3 @@ struct conf;
 
 /* Writes a line for each service, and one with the sum and the ceiling. */
 void memory_worst_print(const struct conf *conf, FILE *out);
-
-#endif

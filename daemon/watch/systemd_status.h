@@ -4,8 +4,7 @@
  * stopping, a line for `systemctl status`, and WATCHDOG=1 while no worker is
  * stuck. sd_notify.h sends the notifications. Main thread.
  */
-#ifndef SYSTEMD_STATUS_H
-#define SYSTEMD_STATUS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,5 +41,3 @@ void systemd_status_reloaded(struct systemd_status *status, bool applied);
 /* The daemon begins to stop; its clients are drained within at_most_ms. */
 void systemd_status_stopping(struct systemd_status *status,
 			     uint32_t at_most_ms);
-
-#endif

@@ -3,8 +3,7 @@
  * Servers of forty lines that do the least a server can do: what lined is
  * measured against. They never look at what they read.
  */
-#ifndef BARE_H
-#define BARE_H
+#pragma once
 
 #include <stdnoreturn.h>
 
@@ -12,5 +11,3 @@
 noreturn void bare_echo(int listener);
 /* Sends what it reads to all other clients. */
 noreturn void bare_hub(int listener);
-
-#endif

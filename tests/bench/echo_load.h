@@ -3,8 +3,7 @@
  * Load for echo services: clients that check every byte that comes back.
  * Errors end the benchmark with a message.
  */
-#ifndef ECHO_LOAD_H
-#define ECHO_LOAD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,5 +45,3 @@ void echo_load_close(struct echo_load *load);
 
 /* A round: the subjects' CPU nanoseconds for each echoed line. */
 double echo_load_measure(struct echo_load *load, unsigned round_ms);
-
-#endif

@@ -5,8 +5,7 @@
  * looking, or a redis-server; and the numbers that /proc has about each.
  * Errors end the benchmark with a message.
  */
-#ifndef SUBJECT_H
-#define SUBJECT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -80,5 +79,3 @@ uint64_t now_ns(void);
 
 /* Sorts the values; the middle one. */
 double median(double *values, unsigned count);
-
-#endif

@@ -3,8 +3,7 @@
  * A WebSocket client for benchmarks: lines without their terminator are the
  * text messages, of less than 126 bytes.
  */
-#ifndef BENCH_WEB_H
-#define BENCH_WEB_H
+#pragma once
 
 #include <stddef.h>
 
@@ -21,5 +20,3 @@ int web_connect(const struct subject *subject);
  * newline. Returns its length. */
 size_t web_write_request(char *out, const char *line, size_t len);
 size_t web_write_answer(char *out, const char *line, size_t len);
-
-#endif

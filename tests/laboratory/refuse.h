@@ -3,8 +3,7 @@
  * What the files of the laboratory's library share. None of it is seen by what
  * it is preloaded into.
  */
-#ifndef REFUSE_H
-#define REFUSE_H
+#pragma once
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -65,5 +64,3 @@ bool fd_is_stream_socket(int fd);
 #define CALLER __builtin_return_address(0)
 
 #pragma GCC visibility pop
-
-#endif

@@ -4,8 +4,7 @@
  * counted as lost; at rest all have the same names, one primary, and nothing
  * waits.
  */
-#ifndef ACCOUNT_H
-#define ACCOUNT_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -28,5 +27,3 @@ void account_check_names(void);
 /* When all links were whole for long and nothing moves. Behind all
  * account_miss(). */
 void account_check(void);
-
-#endif

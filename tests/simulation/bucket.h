@@ -4,8 +4,7 @@
  * with a history of 1: a log that keeps the last entry of each key. An entry
  * that was erased leaves a mark, which is an entry, too.
  */
-#ifndef BUCKET_H
-#define BUCKET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,5 +42,3 @@ void bucket_purge(struct bucket *bucket, const char *key, uint64_t revision);
 /* The entry behind this revision; NULL: none. */
 const struct bucket_entry *bucket_next(struct bucket *bucket,
 				       uint64_t revision);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The kinds of peers.
  */
-#ifndef CLIENTS_H
-#define CLIENTS_H
+#pragma once
 
 #include "peer.h"
 
@@ -15,5 +14,3 @@ extern const struct peer_kind chat_client_kind;
 extern const struct peer_kind feed_client_kind, upstream_kind;
 /* Of a relay in mode proxy; and what is behind it. */
 extern const struct peer_kind gate_client_kind, echo_server_kind;
-
-#endif

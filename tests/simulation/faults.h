@@ -3,8 +3,7 @@
  * Faults that are put in on purpose, between parts of lined, to see that the
  * simulation finds them.
  */
-#ifndef FAULTS_H
-#define FAULTS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -31,5 +30,3 @@ void faults_end(void);
 
 /* An event of a machine's broker is about to come. True: it does not. */
 bool faults_spoil_event(struct broker_event *event);
-
-#endif

@@ -4,8 +4,7 @@
  * each with a poller that asks the simulated network. Threads do not run:
  * loops_step() runs a turn of one dispatcher that would wake up now.
  */
-#ifndef LOOPS_H
-#define LOOPS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,5 +37,3 @@ uint64_t loops_due_ns(void);
 
 /* How many dispatchers and threads there are. */
 unsigned loops_count(void);
-
-#endif

@@ -4,8 +4,7 @@
  * stops. They have the same ports (scenes.h), a machine's own apart from those
  * of the others.
  */
-#ifndef MACHINE_H
-#define MACHINE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -71,5 +70,3 @@ const struct service *machine_service(const struct peer *peer);
 bool machine_owns(const struct peer *peer, const char *name);
 /* The client that owns a name. */
 uint64_t machine_name_owner(const struct name_node *node);
-
-#endif

@@ -8,8 +8,7 @@
  * at the server when the link is whole again. The server's death ends all links
  * and loses the buckets.
  */
-#ifndef NATS_H
-#define NATS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -31,5 +30,3 @@ bool nats_lost_answer(void);
 
 /* The machine dies: it sends nothing any more, and no farewell. */
 void nats_lose_machine(unsigned machine);
-
-#endif

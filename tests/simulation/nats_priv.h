@@ -2,8 +2,7 @@
 /*
  * The structures that the links (nats.c) and the server (nats_server.c) share.
  */
-#ifndef NATS_PRIV_H
-#define NATS_PRIV_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -77,5 +76,3 @@ bool nats_server_tell(struct nats *nats, enum broker_bucket which);
 /* Takes over a request. Not answered: its link has gone. */
 void nats_server_take(struct nats *from, struct broker_request *request,
 		      bool answered);
-
-#endif

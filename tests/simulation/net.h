@@ -5,8 +5,7 @@
  * (syscalls.c) or belongs to a peer. What is written arrives in pieces, when
  * net_step() says so. Resets, half-closes and refusals are as with TCP.
  */
-#ifndef NET_H
-#define NET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -118,5 +117,3 @@ struct net_stream *net_fd_stream(int fd);
 /* lib/wakeup.h */
 int net_wakeup_open(void);
 void net_wakeup_set(int fd, bool set);
-
-#endif

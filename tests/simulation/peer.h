@@ -8,8 +8,7 @@
  * speaker and number alone, so that who hears it can tell a torn one, and a
  * missing, repeated or misplaced one.
  */
-#ifndef PEER_H
-#define PEER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -134,5 +133,3 @@ bool peer_is_near(const struct peer *peer, const struct peer *other);
 bool peer_is_with(const struct peer *peer, const struct peer *other);
 /* It is connected to a client of lined that no one has closed. */
 bool peer_is_open(const struct peer *peer);
-
-#endif

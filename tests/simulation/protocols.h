@@ -3,8 +3,7 @@
  * The protocols of the simulation: the modules' tables, with handlers around
  * theirs that count opens and closes.
  */
-#ifndef PROTOCOLS_H
-#define PROTOCOLS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -35,5 +34,3 @@ const struct lined_protocol *protocols_find(void *arg, const char *module_dir,
 void protocols_each_client(void (*visit)(struct protocols_client *client,
 					 void *arg),
 			   void *arg);
-
-#endif

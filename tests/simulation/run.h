@@ -2,8 +2,7 @@
 /*
  * One seed from the start of its machines to their end.
  */
-#ifndef RUN_H
-#define RUN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,5 +17,3 @@ void run_set_machines(unsigned count);
 /* Runs a seed; a violated invariant ends the program. Adds to the counts.
  * Returns the hash of its trace. */
 uint64_t run_seed(uint64_t seed, bool shown, struct run_counts *counts);
-
-#endif

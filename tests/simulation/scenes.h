@@ -3,8 +3,7 @@
  * The configs of the simulation, drawn by the seed, and the peers that come to
  * them.
  */
-#ifndef SCENES_H
-#define SCENES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,5 +57,3 @@ void scene_end(void);
 
 /* Whether the hub relays the line with this number. */
 bool scene_passes(unsigned number);
-
-#endif

@@ -27,8 +27,7 @@
  * cluster: between them is the broker (nats.c), whose links the seed cuts and
  * heals. What they owe each other is checked in account.c.
  */
-#ifndef WORLD_H
-#define WORLD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -77,5 +76,3 @@ _Noreturn void violated(const char *format, ...)
 		if (!(condition))                                              \
 			violated("%s:%d: %s", __FILE__, __LINE__, #condition); \
 	} while (0)
-
-#endif

@@ -3,8 +3,7 @@
  * Memory for linectl and linetest. If there is none, these functions print that
  * and exit 1, so that no caller has to check.
  */
-#ifndef TOOLS_MEMORY_H
-#define TOOLS_MEMORY_H
+#pragma once
 
 #include <stddef.h>
 
@@ -22,5 +21,3 @@ char *memory_copy(const char *text, size_t len);
 
 char *memory_format(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * A whole answer: its records, and how it ended.
  */
-#ifndef LINECTL_ANSWER_H
-#define LINECTL_ANSWER_H
+#pragma once
 
 #include <stddef.h>
 
@@ -33,5 +32,3 @@ void answer_fini(struct answer *answer);
 
 /* The first record of this kind; NULL: there is none. */
 const struct record *answer_find(const struct answer *answer, const char *kind);
-
-#endif

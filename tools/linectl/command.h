@@ -3,8 +3,7 @@
  * The commands of linectl(1): which argument each takes, what it requests, how
  * its answer is shown.
  */
-#ifndef LINECTL_COMMAND_H
-#define LINECTL_COMMAND_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -36,5 +35,3 @@ void command_list(FILE *out);
 
 /* Runs a command, which prints its answer or an error. */
 enum linectl_status command_run(const struct command_call *call);
-
-#endif

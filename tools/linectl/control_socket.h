@@ -3,8 +3,7 @@
  * A connection to the control socket of a daemon: sends requests, one at a
  * time, and hands on the records that answer them. Shows nothing.
  */
-#ifndef LINECTL_CONTROL_SOCKET_H
-#define LINECTL_CONTROL_SOCKET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,5 +59,3 @@ void control_socket_send(struct control_socket *control, const char *bytes,
 
 /* One turn of at most timeout_ms; false: no request is being answered. */
 bool control_socket_poll(struct control_socket *control, int timeout_ms);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Error messages, and the exit statuses of linectl(1).
  */
-#ifndef LINECTL_ERROR_H
-#define LINECTL_ERROR_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -27,5 +26,3 @@ enum linectl_status error_report(bool json, enum linectl_status status,
 
 /* The exit status after an answer that ended so. */
 enum linectl_status error_status(enum answer_end end);
-
-#endif

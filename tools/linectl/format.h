@@ -3,8 +3,7 @@
  * Numbers as people read them. Each function returns text that the caller
  * frees.
  */
-#ifndef LINECTL_FORMAT_H
-#define LINECTL_FORMAT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -25,5 +24,3 @@ char *format_age(uint64_t s);
 
 /* "2026-11-23 07:43:49", local time; "-" for 0. */
 char *format_date(uint64_t seconds);
-
-#endif

@@ -3,8 +3,7 @@
  * Records as JSON. Values "group.name" that stand together become an object
  * named group.
  */
-#ifndef LINECTL_JSON_H
-#define LINECTL_JSON_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,5 +25,3 @@ void json_member(FILE *out, bool *first, const char *key, const char *kind,
 
 /* {"error":"..."} and a LF. */
 void json_error(FILE *out, const char *text);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * linectl metrics: the page as it is, or its samples as JSON.
  */
-#ifndef LINECTL_METRICS_H
-#define LINECTL_METRICS_H
+#pragma once
 
 #include <stdio.h>
 
@@ -14,5 +13,3 @@ enum linectl_status metrics_run(const struct command_call *call);
 /* Writes a sample of Prometheus' text as a JSON object; false: the line is no
  * sample. */
 bool metrics_write_sample(FILE *out, const char *line);
-
-#endif

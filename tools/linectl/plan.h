@@ -3,8 +3,7 @@
  * Asks for the plan of a config file. The file and those that it includes are
  * read here, with the rights of the person who asks, and sent to the daemon.
  */
-#ifndef LINECTL_PLAN_H
-#define LINECTL_PLAN_H
+#pragma once
 
 #include "linectl/answer.h"
 
@@ -12,5 +11,3 @@
  * to be freed: the file cannot be read. */
 int plan_get(struct answer *answer, struct control_socket *control,
 	     const char *path, unsigned timeout_ms, char **error);
-
-#endif

@@ -7,8 +7,7 @@
  * A member of an object in it is a value "closed.peer". The line may contain
  * anything: its texts are made fit for a terminal (linectl/utf8.h).
  */
-#ifndef LINECTL_RECORD_H
-#define LINECTL_RECORD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,5 +55,3 @@ uint64_t record_number(const struct record *record, const char *name);
 
 /* The sum of all numbers "group.NAME". */
 uint64_t record_sum(const struct record *record, const char *group);
-
-#endif

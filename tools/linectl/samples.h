@@ -3,8 +3,7 @@
  * The numbers of `linectl top`: rates, loads and their history, computed from
  * one answer after another. Draws nothing.
  */
-#ifndef LINECTL_SAMPLES_H
-#define LINECTL_SAMPLES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,5 +75,3 @@ void samples_fini(struct samples *samples);
  */
 size_t samples_order(const struct samples *samples, const char *filter,
 		     enum sort_key key, const struct service_sample **order);
-
-#endif

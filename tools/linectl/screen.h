@@ -3,8 +3,7 @@
  * Draws `linectl top` with ncurses: the workers, and below them the services or
  * the clients. top.c says what.
  */
-#ifndef LINECTL_SCREEN_H
-#define LINECTL_SCREEN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ void screen_init(void);
 
 /* Draws everything; changes only `selected` and `first`, to what exists. */
 void screen_draw(struct screen *screen);
-
-#endif

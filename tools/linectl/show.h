@@ -4,8 +4,7 @@
  * whole answer and the command's argument ("" if there is none) and writes to
  * `out`.
  */
-#ifndef LINECTL_SHOW_H
-#define LINECTL_SHOW_H
+#pragma once
 
 #include <stdio.h>
 
@@ -38,5 +37,3 @@ const struct record **show_sort_clients(const struct answer *answer,
 /* How long 99 of 100 turns of a worker took at most, in microseconds; 0: longer
  * than the largest bucket that is counted. */
 uint64_t show_delay_us(const struct record *worker);
-
-#endif

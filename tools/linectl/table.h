@@ -2,8 +2,7 @@
 /*
  * Tables of records, a row each, with columns as wide as their widest cell.
  */
-#ifndef LINECTL_TABLE_H
-#define LINECTL_TABLE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdio.h>
@@ -40,5 +39,3 @@ char *table_list_text(const struct value *list);
 
 /* How many columns UTF-8 text takes on a terminal, one a character. */
 size_t table_width(const char *text);
-
-#endif

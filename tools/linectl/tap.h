@@ -3,11 +3,8 @@
  * linectl tap: prints the lines of a service as they come, until so many have
  * come, the service ends, or the user interrupts it.
  */
-#ifndef LINECTL_TAP_H
-#define LINECTL_TAP_H
+#pragma once
 
 #include "linectl/command.h"
 
 enum linectl_status tap_run(const struct command_call *call);
-
-#endif

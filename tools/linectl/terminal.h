@@ -3,8 +3,7 @@
  * The terminal before ncurses opens it. A file of its own, because
  * <term.h> defines macros such as `lines`.
  */
-#ifndef LINECTL_TERMINAL_H
-#define LINECTL_TERMINAL_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -13,5 +12,3 @@
  * initscr() would exit, and newterm() would leak memory.
  */
 bool terminal_can_draw(void);
-
-#endif

@@ -2,11 +2,8 @@
 /*
  * linectl top: a live view on the whole screen.
  */
-#ifndef LINECTL_TOP_H
-#define LINECTL_TOP_H
+#pragma once
 
 #include "linectl/command.h"
 
 enum linectl_status top_run(const struct command_call *call);
-
-#endif

@@ -3,8 +3,7 @@
  * Makes text fit for JSON, which is UTF-8, and for a terminal: paths, arguments
  * and the lines of clients may contain any bytes, also escape sequences.
  */
-#ifndef LINECTL_UTF8_H
-#define LINECTL_UTF8_H
+#pragma once
 
 #include <stddef.h>
 
@@ -23,5 +22,3 @@ size_t utf8_show(char *to, const char *text);
 
 /* The same, to be freed. */
 char *utf8_shown(const char *text);
-
-#endif

@@ -3,8 +3,7 @@
  * A client of a transcript, or a server that the script plays: its connection,
  * what it sent, what it got, and how much of that the script has read.
  */
-#ifndef LINETEST_ACTOR_H
-#define LINETEST_ACTOR_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -88,5 +87,3 @@ bool actor_is_over(const struct actor *actor);
 
 /* Adds an event; takes over the text. */
 void actor_note(struct actor *actor, char *text);
-
-#endif

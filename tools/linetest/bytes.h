@@ -2,8 +2,7 @@
 /*
  * A growing array of bytes.
  */
-#ifndef LINETEST_BYTES_H
-#define LINETEST_BYTES_H
+#pragma once
 
 #include <stddef.h>
 
@@ -29,5 +28,3 @@ char *bytes_take(struct bytes *bytes);
 
 /* The data as text, "" if there is none. Valid until the next change. */
 const char *bytes_text(const struct bytes *bytes);
-
-#endif

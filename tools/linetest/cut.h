@@ -3,8 +3,7 @@
  * How the bytes that a client sends are cut into writes. A transcript must pass
  * with every cut: a stream has no packets.
  */
-#ifndef LINETEST_CUT_H
-#define LINETEST_CUT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,5 +34,3 @@ bool cut_joins(struct cut *cut);
 
 /* How many of the len bytes (1 and up) go into the next write. */
 size_t cut_next(struct cut *cut, const char *data, size_t len);
-
-#endif

@@ -3,8 +3,7 @@
  * The daemon under test: a process of lined, its log, its signals and its exit
  * status.
  */
-#ifndef LINETEST_DAEMON_PROCESS_H
-#define LINETEST_DAEMON_PROCESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,5 +65,3 @@ bool daemon_process_has_ended(struct daemon_process *process);
 
 /* "exit status 1", "killed by signal 11 (Segmentation fault)"; to be freed. */
 char *daemon_process_end_text(const struct daemon_process *process);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Waiting for a condition for a limited time.
  */
-#ifndef LINETEST_DEADLINE_H
-#define LINETEST_DEADLINE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,5 +41,3 @@ void deadline_stop(struct deadline *deadline);
  * handler. */
 void deadline_end_all(void);
 bool deadline_all_are_over(void);
-
-#endif

@@ -3,8 +3,7 @@
  * Adds to the text of a failure: its place, the expected text, the received
  * one, everything that each client sent and received, and the daemon's log.
  */
-#ifndef LINETEST_DIAGNOSIS_H
-#define LINETEST_DIAGNOSIS_H
+#pragma once
 
 #include "linetest/actor.h"
 #include "linetest/bytes.h"
@@ -35,5 +34,3 @@ void diagnosis_log(struct bytes *out, const struct daemon_process *process);
 
 /* A config with its lines numbered. */
 void diagnosis_config(struct bytes *out, const char *config);
-
-#endif

@@ -3,8 +3,7 @@
  * Compares a line with the template that is expected, and gives names their
  * values.
  */
-#ifndef LINETEST_MATCH_H
-#define LINETEST_MATCH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,5 +22,3 @@ bool match_line(const struct template *template, struct values *values,
 /* NULL if the template can be matched, else the message of regcomp(3), to be
  * freed. */
 char *match_check(const struct template *template);
-
-#endif

@@ -3,12 +3,9 @@
  * Finds the writable global variables of protocol modules: all workers share
  * them without a lock. The symbols of a stripped module are not known.
  */
-#ifndef LINETEST_MODULE_GLOBALS_H
-#define LINETEST_MODULE_GLOBALS_H
+#pragma once
 
 #include "linetest/bytes.h"
 
 /* Adds a line for each module in a directory that has some: "FILE: a, b". */
 void module_globals_find(const char *dir, struct bytes *found);
-
-#endif

@@ -4,8 +4,7 @@
  * unix:///PATH, and free ones on this machine. Numeric hosts and localhost
  * only: a transcript does not depend on name servers.
  */
-#ifndef LINETEST_ADDRESS_H
-#define LINETEST_ADDRESS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -41,5 +40,3 @@ int net_address_use_tls(struct lined_socket *sock, unsigned timeout_ms);
 
 /* As it is read; to be freed. */
 char *net_address_url(const struct net_address *address);
-
-#endif

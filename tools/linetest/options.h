@@ -2,8 +2,7 @@
 /*
  * The command line of linetest(1).
  */
-#ifndef LINETEST_OPTIONS_H
-#define LINETEST_OPTIONS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,5 +40,3 @@ enum linetest_result {
 
 enum linetest_result linetest_options_read(struct linetest_options *options,
 					   int argc, char **argv);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The parts of the transcript's grammar that have a file of their own.
  */
-#ifndef LINETEST_PARSE_H
-#define LINETEST_PARSE_H
+#pragma once
 
 #include "linetest/parser.h"
 
@@ -30,5 +29,3 @@ bool parse_destination(struct parser *parser, struct step *step, char *at);
 
 /* Makes the script's config, once the whole transcript has been read. */
 void parse_finish_config(struct parser *parser);
-
-#endif

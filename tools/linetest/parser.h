@@ -6,8 +6,7 @@
  * known without playing the transcript is checked while it is read: which
  * clients are connected, which names have a value, that each block ends.
  */
-#ifndef LINETEST_PARSER_H
-#define LINETEST_PARSER_H
+#pragma once
 
 #include "linetest/script.h"
 #include "linetest/source.h"
@@ -83,5 +82,3 @@ bool parser_line_end(const char *word, enum line_end *end);
 /* The next word of a statement, cut off in place; NULL at its end. *at moves
  * behind it. A # begins a comment. */
 char *parser_word(char **at);
-
-#endif

@@ -3,8 +3,7 @@
  * Plays a script: starts a run, plays its steps one after another, and stops
  * the daemon at the end; fails if a client has received more than was expected.
  */
-#ifndef LINETEST_PLAYER_H
-#define LINETEST_PLAYER_H
+#pragma once
 
 #include "linetest/run.h"
 
@@ -15,5 +14,3 @@
 bool player_run(const struct script *script,
 		const struct run_settings *settings, struct bytes *failure,
 		struct bytes *log);
-
-#endif

@@ -4,8 +4,7 @@
  * writes them down. The transcript can be played against a daemon of the same
  * config.
  */
-#ifndef LINETEST_RECORDER_H
-#define LINETEST_RECORDER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -29,5 +28,3 @@ struct recorder_settings {
  * if it could not begin or go on, with a message on standard error.
  */
 int recorder_run(const struct recorder_settings *settings);
-
-#endif

@@ -3,8 +3,7 @@
  * Prints the results: a line for each transcript, or each run, the texts of
  * failures, and the totals; as plain text or as TAP.
  */
-#ifndef LINETEST_REPORT_H
-#define LINETEST_REPORT_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -45,5 +44,3 @@ void report_file(struct report *report, const char *file);
 
 /* All transcripts have ended. */
 void report_end(const struct report *report);
-
-#endif

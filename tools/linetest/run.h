@@ -3,8 +3,7 @@
  * One run of a transcript: its daemon, its clients and how far it is. player.c
  * makes it and plays the steps; the files step_*.c are the steps.
  */
-#ifndef LINETEST_RUN_H
-#define LINETEST_RUN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -97,5 +96,3 @@ bool run_fail(struct run *run, const struct step *step, const char *format, ...)
 bool run_fail_waiting(struct run *run, const struct step *step,
 		      const struct actor *actor, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-
-#endif

@@ -3,8 +3,7 @@
  * The directory of one run of a transcript, and an address, in it or on
  * loopback, for each that the script names.
  */
-#ifndef LINETEST_RUN_DIR_H
-#define LINETEST_RUN_DIR_H
+#pragma once
 
 #include "linetest/net_address.h"
 #include "linetest/script.h"
@@ -34,5 +33,3 @@ char *run_dir_write_config(const struct run_dir *dir, const char *config,
 
 /* The config with its placeholders replaced; to be freed. */
 char *run_dir_fill(const struct run_dir *dir, const char *config);
-
-#endif

@@ -4,8 +4,7 @@
  * take. The grammar is in linetest(1). A script is made by script_read() and
  * never changes: many runs play it.
  */
-#ifndef LINETEST_SCRIPT_H
-#define LINETEST_SCRIPT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -153,5 +152,3 @@ size_t script_find_address(const struct script *script,
  */
 size_t script_placeholder(const char *text, unsigned *transport,
 			  const char **name, size_t *name_len);
-
-#endif

@@ -3,8 +3,7 @@
  * A file of a transcript, line by line, and the blocks in braces in it. The
  * statements are parsed elsewhere.
  */
-#ifndef LINETEST_SOURCE_H
-#define LINETEST_SOURCE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,5 +38,3 @@ char *source_block(struct source *source);
 /* The path of a file named in the file `from`, relative to the directory of
  * that; to be freed. */
 char *source_path(const char *from, const char *name);
-
-#endif

@@ -4,8 +4,7 @@
  * plays one step; false and the text of a failure (run_fail()) if it cannot, or
  * if what it expects does not come.
  */
-#ifndef LINETEST_STEP_H
-#define LINETEST_STEP_H
+#pragma once
 
 #include "linetest/run.h"
 
@@ -43,5 +42,3 @@ bool step_start(struct run *run, const struct step *step);
 bool step_stop(struct run *run, const struct step *step);
 bool step_reload(struct run *run, const struct step *step);
 bool step_wait(struct run *run, const struct step *step);
-
-#endif

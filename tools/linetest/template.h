@@ -3,8 +3,7 @@
  * The text of a step: bytes, and names in braces that stand for values. The
  * parser makes a template, which never changes; the values are those of a run.
  */
-#ifndef LINETEST_TEMPLATE_H
-#define LINETEST_TEMPLATE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -74,5 +73,3 @@ void template_expand(const struct template *template,
  * Not for patterns. */
 void template_show(const struct template *template, const struct values *values,
 		   struct bytes *out);
-
-#endif

@@ -3,8 +3,7 @@
  * Words and bytes as a transcript writes them: names, times, and escapes as in
  * C. template.c reads whole texts.
  */
-#ifndef LINETEST_TEXT_H
-#define LINETEST_TEXT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,5 +42,3 @@ size_t text_name(const char *text, const char *end);
 /* Reads "100ms", "2s", "1m" or bare seconds, a day at most. False: it is
  * something else. */
 bool text_duration(const char *text, uint32_t *ms);
-
-#endif

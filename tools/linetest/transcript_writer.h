@@ -4,8 +4,7 @@
  * a part of one as soon as the other side sends something, which may be the
  * answer to it.
  */
-#ifndef LINETEST_TRANSCRIPT_WRITER_H
-#define LINETEST_TRANSCRIPT_WRITER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -43,5 +42,3 @@ void transcript_act(struct transcript_writer *writer,
 /* Writes what is left, and frees it. */
 void transcript_client_fini(struct transcript_writer *writer,
 			    struct transcript_client *client);
-
-#endif

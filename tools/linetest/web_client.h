@@ -5,8 +5,7 @@
  * becomes a line. A message begins with a line and ends with its LF; each write
  * in between is a fragment of it.
  */
-#ifndef LINETEST_WEB_CLIENT_H
-#define LINETEST_WEB_CLIENT_H
+#pragma once
 
 #include <lined/dispatcher.h>
 
@@ -24,5 +23,3 @@ int web_client_open(struct lined_dispatcher *d,
 /* The actor has closed its end: connected() is not called any more, and the
  * client is freed when its connection has ended. */
 void web_client_leave(struct web_client *client);
-
-#endif

@@ -5,8 +5,7 @@
  * libconfuse accepts silently or fails on: strings and comments that are not
  * closed, escapes out of range, stray characters, bytes that are not text.
  */
-#ifndef CONF_LEXER_H
-#define CONF_LEXER_H
+#pragma once
 
 #include "config/parse/conf_message.h"
 
@@ -47,5 +46,3 @@ bool conf_lexer_is(const struct conf_lexer *lexer, char punct);
 enum conf_token conf_lexer_fail(struct conf_lexer *lexer, unsigned line,
 				const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-
-#endif

@@ -3,8 +3,7 @@
  * The messages of a load, "file:line: what": added while the files are read
  * and checked, and put in the order of the files at the end.
  */
-#ifndef CONF_MESSAGE_H
-#define CONF_MESSAGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,5 +77,3 @@ void conf_report_finish(struct conf_report *report);
  * escaped. */
 #define CONF_QUOTED_MAX 100
 const char *conf_quoted(const char *text, char buf[CONF_QUOTED_MAX]);
-
-#endif

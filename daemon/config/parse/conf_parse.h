@@ -8,8 +8,7 @@
  * Thread: one parse at a time in the process, because libconfuse is not
  * reentrant.
  */
-#ifndef CONF_PARSE_H
-#define CONF_PARSE_H
+#pragma once
 
 #include "config/parse/conf_message.h"
 #include "config/parse/conf_tree.h"
@@ -23,5 +22,3 @@
 int conf_parse_text(const char *text, size_t len,
 		    const struct conf_place *place, struct conf_tree *tree,
 		    struct conf_report *report);
-
-#endif

@@ -6,8 +6,7 @@
  * reports no empty list, and stops at a key that is not in its table. No key
  * and no value is interpreted.
  */
-#ifndef CONF_SCAN_H
-#define CONF_SCAN_H
+#pragma once
 
 #include "config/parse/conf_message.h"
 #include "pool.h"
@@ -58,5 +57,3 @@ struct conf_scan {
 int conf_scan(const char *text, size_t len, const struct conf_place *place,
 	      struct pool *pool, struct conf_report *report,
 	      struct conf_scan *scan);
-
-#endif

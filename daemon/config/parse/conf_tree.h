@@ -4,8 +4,7 @@
  * in file order, with their places. Lives in a pool that is freed at the end of
  * the load.
  */
-#ifndef CONF_TREE_H
-#define CONF_TREE_H
+#pragma once
 
 #include "config/parse/conf_message.h"
 
@@ -64,5 +63,3 @@ void conf_tree_init(struct conf_tree *tree, struct pool *pool);
 /* Sets `first` in all sections within parent. -1: no memory. */
 int conf_tree_find_doubles(const struct conf_tree *tree,
 			   struct conf_node *parent);
-
-#endif

@@ -3,8 +3,7 @@
  * The arguments of a command: words, and the objects that they name. If a word
  * names none, the member is told and NULL is returned.
  */
-#ifndef CHAT_ARGS_H
-#define CHAT_ARGS_H
+#pragma once
 
 #include "chat/member.h"
 #include "chat/people.h"
@@ -31,5 +30,3 @@ struct chat_person *chat_args_person(struct chat_member *member,
 
 /* The member's seat in its current room. */
 struct chat_seat *chat_args_seat(struct chat_member *member);
-
-#endif

@@ -5,8 +5,7 @@
  * Messages are events on one topic of the bus: one topic keeps the order of
  * each sender across rooms and private messages.
  */
-#ifndef CHAT_H
-#define CHAT_H
+#pragma once
 
 #include <search.h>
 #include <stdbool.h>
@@ -70,5 +69,3 @@ static inline void *chat_find(void *const *root, const void *key,
 
 	return node != NULL ? *(void **)node : NULL;
 }
-
-#endif

@@ -2,13 +2,10 @@
 /*
  * The meaning of a line: a message to the current room, or a command.
  */
-#ifndef CHAT_COMMAND_H
-#define CHAT_COMMAND_H
+#pragma once
 
 #include "chat/member.h"
 
 /* Executes a line that is not empty and that lined_text_clean() has cleaned.
  * Changes text. */
 void chat_command(struct chat_member *member, char *text);
-
-#endif

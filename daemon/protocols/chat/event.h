@@ -4,8 +4,7 @@
  * line and a text. For most kinds the text is the line that clients get, so any
  * number of clients is sent one buffer.
  */
-#ifndef CHAT_EVENT_H
-#define CHAT_EVENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,5 +61,3 @@ void chat_events_close(struct chat *chat);
 int chat_event_send(struct chat *chat, const struct chat_event *event,
 		    const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-
-#endif

@@ -3,8 +3,7 @@
  * Decides what happens to a client that sends too many lines: it is slowed,
  * then muted, then closed. session.c acts on the verdict.
  */
-#ifndef CHAT_FLOOD_H
-#define CHAT_FLOOD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,5 +35,3 @@ struct chat_flood {
 enum chat_flood_verdict chat_flood_take(struct chat_flood *flood, uint32_t rate,
 					uint32_t burst, uint64_t now_ms,
 					uint64_t *wait_ms);
-
-#endif

@@ -3,8 +3,7 @@
  * A room's history: its last messages, in the order of their stamps. This order
  * is the same on every worker; the order of arrival may differ.
  */
-#ifndef CHAT_HISTORY_H
-#define CHAT_HISTORY_H
+#pragma once
 
 #include <stddef.h>
 
@@ -50,5 +49,3 @@ void chat_history_tell_late(const struct chat_event *event,
 
 void chat_history_fini(struct lined_service *service,
 		       struct chat_history *history);
-
-#endif

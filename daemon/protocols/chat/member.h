@@ -4,8 +4,7 @@
  * the registry has no entry of it left. Then its quit is announced to the
  * members of its rooms.
  */
-#ifndef CHAT_MEMBER_H
-#define CHAT_MEMBER_H
+#pragma once
 
 #include "chat/chat.h"
 #include "chat/event.h"
@@ -132,5 +131,3 @@ void chat_member_ignore(struct chat_member *member, uint64_t id,
 
 bool chat_member_is_muted(const struct chat_member *member);
 void chat_member_mute(struct chat_member *member, int64_t seconds);
-
-#endif

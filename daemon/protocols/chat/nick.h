@@ -3,8 +3,7 @@
  * Gives a member its nickname: first a guest's, later those that it asks for.
  * Nicknames are claimed in the registry; people.h describes the entries.
  */
-#ifndef CHAT_NICK_H
-#define CHAT_NICK_H
+#pragma once
 
 #include "chat/member.h"
 
@@ -24,5 +23,3 @@ void chat_nick_replace(struct chat_member *member);
 /* Notes the entry of a nickname that was added to the registry. */
 void chat_nick_came(struct chat *chat,
 		    const struct lined_registry_entry *entry);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Operators: how a member becomes one, and the commands that only they have.
  */
-#ifndef CHAT_OPERATOR_H
-#define CHAT_OPERATOR_H
+#pragma once
 
 #include "chat/args.h"
 #include "chat/member.h"
@@ -14,5 +13,3 @@ void chat_operator_ban(struct chat_member *member, struct chat_args *args);
 void chat_operator_unban(struct chat_member *member, struct chat_args *args);
 void chat_operator_mute(struct chat_member *member, struct chat_args *args);
 void chat_operator_announce(struct chat_member *member, struct chat_args *args);
-
-#endif

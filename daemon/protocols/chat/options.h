@@ -3,8 +3,7 @@
  * The options of a chat service, as the config sets them. They do not change,
  * but a reload replaces them: do not keep a pointer.
  */
-#ifndef CHAT_OPTIONS_H
-#define CHAT_OPTIONS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,5 +56,3 @@ chat_options_operator(const struct chat_options *options, const char *title,
 /* Whether the config names the room: it then exists even without members. */
 bool chat_options_keep_room(const struct chat_options *options,
 			    const char *room);
-
-#endif

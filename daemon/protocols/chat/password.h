@@ -3,8 +3,7 @@
  * Passwords of members: the service's password in the first line, and those of
  * operators.
  */
-#ifndef CHAT_PASSWORD_H
-#define CHAT_PASSWORD_H
+#pragma once
 
 #include "chat/member.h"
 
@@ -25,5 +24,3 @@ void chat_password_verify(struct chat_member *member, const char *password,
 /* Tells the member that its password is wrong, counts and logs it; the third
  * time closes it. NULL: the service's password, not an operator's. */
 void chat_password_wrong(struct chat_member *member, const char *operator_name);
-
-#endif

@@ -6,8 +6,7 @@
  * case of letters keeps that entry and claims `n/NAME/COUNT` with the new
  * spelling.
  */
-#ifndef CHAT_PEOPLE_H
-#define CHAT_PEOPLE_H
+#pragma once
 
 #include "chat/chat.h"
 #include "chat/text.h"
@@ -44,5 +43,3 @@ void chat_people_set_away(struct chat *chat, uint64_t id, const char *text,
 			  size_t len);
 
 void chat_people_free(struct chat *chat);
-
-#endif

@@ -4,8 +4,7 @@
  * seats of its own members, topic, history and bans. A room exists while it has
  * members; a room that the config names always exists.
  */
-#ifndef CHAT_ROOM_H
-#define CHAT_ROOM_H
+#pragma once
 
 #include "chat/chat.h"
 #include "chat/event.h"
@@ -56,5 +55,3 @@ void chat_rooms_reload(struct chat *chat);
 void chat_rooms_give_up(struct chat *chat, uint64_t bytes);
 
 void chat_rooms_free(struct chat *chat);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Sends what a member says: to its current room, to one person, about itself.
  */
-#ifndef CHAT_SAY_H
-#define CHAT_SAY_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -17,5 +16,3 @@ void chat_say(struct chat_member *member, const char *text, bool action);
 void chat_say_private(struct chat_member *member, struct chat_args *args);
 void chat_say_topic(struct chat_member *member, struct chat_args *args);
 void chat_say_away(struct chat_member *member, struct chat_args *args);
-
-#endif

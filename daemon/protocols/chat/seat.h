@@ -4,8 +4,7 @@
  * `m/ROOM/ID` of the registry. Only the member's own worker has this struct,
  * and delivers by it.
  */
-#ifndef CHAT_SEAT_H
-#define CHAT_SEAT_H
+#pragma once
 
 #include "chat/member.h"
 #include "chat/room.h"
@@ -51,5 +50,3 @@ void chat_seat_gone(struct chat *chat, const struct chat_room *room,
 		    uint64_t id);
 
 void chat_seat_free(struct chat_seat *seat);
-
-#endif

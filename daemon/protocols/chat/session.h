@@ -3,8 +3,7 @@
  * A client's session: it is accepted, asked for the password, read line by line
  * and closed. Its state in the chat is struct chat_member.
  */
-#ifndef CHAT_SESSION_H
-#define CHAT_SESSION_H
+#pragma once
 
 #include "chat/chat.h"
 
@@ -26,5 +25,3 @@ void chat_sessions_tell(struct chat *chat, const char *text);
  * gives those another nickname that have lost theirs. Called every half
  * second. */
 void chat_sessions_check(struct chat *chat);
-
-#endif

@@ -5,8 +5,7 @@
  * secret is typed. A client that has sent no command is no telnet client:
  * nothing is sent to it, and its line ends stay as they are.
  */
-#ifndef CHAT_TELNET_H
-#define CHAT_TELNET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,5 +44,3 @@ void chat_telnet_secret(struct chat_telnet *telnet, bool secret,
 size_t chat_telnet_erase(char *out, const char *line, size_t len);
 
 void chat_telnet_fini(struct chat_telnet *telnet);
-
-#endif

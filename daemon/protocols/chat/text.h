@@ -3,8 +3,7 @@
  * The text of clients: which parts of a line may reach another terminal, and
  * which names are valid. Keeps no state.
  */
-#ifndef CHAT_TEXT_H
-#define CHAT_TEXT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,5 +31,3 @@ bool chat_text_is_guest(const char *text);
 
 /* The ASCII letters of a name of up to CHAT_NAME_MAX bytes in lower case. */
 void chat_text_lower(char out[CHAT_NAME_MAX + 1], const char *name);
-
-#endif

@@ -3,13 +3,10 @@
  * Watches the registry: passes changes of nicknames and seats to people, rooms,
  * seats and members of this worker.
  */
-#ifndef CHAT_WATCH_H
-#define CHAT_WATCH_H
+#pragma once
 
 #include "chat/chat.h"
 
 /* -1 with errno; chat_watch_close() must be called even then. */
 int chat_watch_open(struct chat *chat);
 void chat_watch_close(struct chat *chat);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The answers to /who and /rooms, sorted by name.
  */
-#ifndef CHAT_WHO_H
-#define CHAT_WHO_H
+#pragma once
 
 #include "chat/member.h"
 
@@ -16,5 +15,3 @@ void chat_who_rooms(struct chat_member *member);
 /* Sends more of the answer chat_member.list; called while handle_write is
  * wanted. */
 void chat_who_continue(struct chat_member *member);
-
-#endif

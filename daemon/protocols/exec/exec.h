@@ -2,8 +2,7 @@
 /*
  * The instance of a service, its clients, and what the two modes do for them.
  */
-#ifndef EXEC_H
-#define EXEC_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,5 +67,3 @@ bool exec_shared_drain(struct exec *exec);
 
 void exec_each_accept(struct exec *exec, struct exec_client *client);
 void exec_each_drain(struct exec_client *client);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The options of the exec protocol, as lined.conf(5) describes them.
  */
-#ifndef EXEC_OPTIONS_H
-#define EXEC_OPTIONS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,5 +36,3 @@ void exec_options_check(struct lined_check *check, const void *arg);
 
 /* As configured; else 1 in mode shared, 100 in mode each. */
 size_t exec_options_programs(const struct exec_options *options);
-
-#endif

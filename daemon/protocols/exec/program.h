@@ -4,8 +4,7 @@
  * error. What it writes to standard error goes to the log, line by line. Knows
  * nothing of clients.
  */
-#ifndef EXEC_PROGRAM_H
-#define EXEC_PROGRAM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -99,5 +98,3 @@ uint64_t exec_program_memory(const struct exec_program *program);
 /* To be called each second: names it in the log once, if it has read a line and
  * says nothing. */
 void exec_program_watch(struct exec_program *program);
-
-#endif

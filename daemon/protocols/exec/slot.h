@@ -3,8 +3,7 @@
  * A slot of mode shared: a program, the clients that it serves, and what it is
  * told of them.
  */
-#ifndef EXEC_SLOT_H
-#define EXEC_SLOT_H
+#pragma once
 
 #include "exec/exec.h"
 
@@ -52,5 +51,3 @@ void exec_slot_say(struct exec_slot *slot, const struct exec_client *client,
 
 /* Looks if the program is idle: it has read all that it was told, and waits. */
 void exec_slot_look(struct exec_slot *slot);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * A request of a client: a command's line, and its block if it has one.
  */
-#ifndef KV_REQUEST_H
-#define KV_REQUEST_H
+#pragma once
 
 #include <lined/protocol.h>
 
@@ -69,5 +68,3 @@ const char *kv_refuse_block(struct kv_request *r,
  * discarded. */
 bool kv_block_is_wanted(struct lined_socket *client,
 			const struct lined_line *block);
-
-#endif

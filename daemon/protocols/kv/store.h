@@ -4,8 +4,7 @@
  * the item's flags; its buffer begins with the cas unique, which each store
  * changes.
  */
-#ifndef KV_STORE_H
-#define KV_STORE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,5 +66,3 @@ bool kv_store_expiry(const struct kv_store *store,
 
 /* Sends the data of an item, without a copy. */
 void kv_store_send(struct lined_socket *client, const struct kv_item *item);
-
-#endif

@@ -3,8 +3,7 @@
  * Makes sender addresses equal that differ only from mail to mail: otherwise a
  * greylist would defer every mail of such a sender.
  */
-#ifndef LINED_POLICY_SENDER_H
-#define LINED_POLICY_SENDER_H
+#pragma once
 
 #include <stddef.h>
 
@@ -15,5 +14,3 @@
  * "#". The result is cut to size.
  */
 void sender_fold(char *to, size_t size, const char *address);
-
-#endif

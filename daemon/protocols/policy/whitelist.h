@@ -14,8 +14,7 @@
  *
  * Text after "#" is a comment. Thread: one at a time.
  */
-#ifndef LINED_POLICY_WHITELIST_H
-#define LINED_POLICY_WHITELIST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,5 +37,3 @@ bool whitelist_has_client(const struct whitelist *list, const char *address,
 
 bool whitelist_has_recipient(const struct whitelist *list,
 			     const char *recipient);
-
-#endif

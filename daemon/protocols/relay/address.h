@@ -3,8 +3,7 @@
  * The address of an upstream: parses it, connects to it, and tells why that
  * failed. address.c has a table with an entry for each kind of address.
  */
-#ifndef RELAY_ADDRESS_H
-#define RELAY_ADDRESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -103,5 +102,3 @@ const char *relay_address_close_text(const struct relay_address *address,
 				     const struct lined_socket *sock,
 				     enum lined_close_reason reason, int error,
 				     bool connected);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The time between attempts to connect.
  */
-#ifndef RELAY_BACKOFF_H
-#define RELAY_BACKOFF_H
+#pragma once
 
 #include <stdint.h>
 
@@ -15,5 +14,3 @@ uint64_t relay_backoff_ms(uint64_t min_ms, uint64_t max_ms, unsigned failures);
 /* The same for a given random number. */
 uint64_t relay_backoff_ms_by(uint64_t min_ms, uint64_t max_ms,
 			     unsigned failures, uint32_t random);
-
-#endif

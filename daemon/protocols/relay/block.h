@@ -3,8 +3,7 @@
  * Blocks: the lines that one sender sends in one turn. A block crosses the bus
  * as one message.
  */
-#ifndef RELAY_BLOCK_H
-#define RELAY_BLOCK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -86,5 +85,3 @@ struct lined_buffer *relay_message_for(const struct relay_message *message,
 				       const struct lined_framing *framing,
 				       const struct relay_filter *filter,
 				       uint32_t *denied);
-
-#endif

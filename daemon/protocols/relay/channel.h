@@ -2,8 +2,7 @@
 /*
  * The topics of the bus that a relay service uses.
  */
-#ifndef RELAY_CHANNEL_H
-#define RELAY_CHANNEL_H
+#pragma once
 
 #include <lined/buffer.h>
 #include <lined/bus.h>
@@ -25,5 +24,3 @@ struct lined_subscription *relay_channel_subscribe(
 /* -1 and errno, as lined_bus_publish(). */
 int relay_channel_publish(struct relay *relay, enum relay_channel channel,
 			  struct lined_buffer *message);
-
-#endif

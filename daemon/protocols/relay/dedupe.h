@@ -2,8 +2,7 @@
 /*
  * Remembers the lines of some time, to drop repeats.
  */
-#ifndef RELAY_DEDUPE_H
-#define RELAY_DEDUPE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 /* What it takes now, and at most. NULL is allowed. */
 size_t relay_dedupe_memory(const struct relay_dedupe *dedupe);
 size_t relay_dedupe_memory_max(void);
-
-#endif

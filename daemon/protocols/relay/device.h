@@ -3,8 +3,7 @@
  * Upstreams that are files: serial lines and FIFOs. Reads the address and opens
  * the file; the socket that gets the descriptor does the rest.
  */
-#ifndef RELAY_DEVICE_H
-#define RELAY_DEVICE_H
+#pragma once
 
 /* Of "/dev/ttyUSB0?baud=38400&mode=8N1"; a FIFO has a path only. */
 struct relay_device {
@@ -26,5 +25,3 @@ int relay_device_open_serial(const struct relay_device *device);
  * read as input.
  */
 int relay_device_open_fifo(const struct relay_device *device);
-
-#endif

@@ -3,8 +3,7 @@
  * The feed: delivers lines from the bus to the clients of this worker, its
  * members, and keeps the last ones for newcomers.
  */
-#ifndef RELAY_FEED_H
-#define RELAY_FEED_H
+#pragma once
 
 #include <stdint.h>
 
@@ -33,5 +32,3 @@ void relay_feed_send_notice(struct relay_client *client);
 
 /* Counts the lines that the client's send queue has dropped. */
 void relay_feed_count_dropped(struct relay_client *client);
-
-#endif

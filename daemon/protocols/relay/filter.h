@@ -3,8 +3,7 @@
  * The filters of a relay service: rules in order, the first that matches
  * decides, no match allows. And the expression of dedupe-without.
  */
-#ifndef RELAY_FILTER_H
-#define RELAY_FILTER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,5 +38,3 @@ void relay_pattern_leave_out(struct relay_pattern *pattern, const char **text,
 /* Whether an expression has a $ that cannot match: an anchor before more
  * text. */
 bool relay_filter_is_anchored_early(const char *expression);
-
-#endif

@@ -3,8 +3,7 @@
  * Passes lines from a socket to the bus: through the filter, with a tag, into a
  * block.
  */
-#ifndef RELAY_INTAKE_H
-#define RELAY_INTAKE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,5 +34,3 @@ enum lined_line_status relay_intake_read(struct relay *relay,
  * relay_intake_read(). */
 enum lined_line_status relay_intake_discard(struct relay *relay,
 					    struct lined_socket *sock);
-
-#endif

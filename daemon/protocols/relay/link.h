@@ -5,8 +5,7 @@
  * rounds are repeated with back-off. The owner embeds it, reads from it and
  * decides when it is good.
  */
-#ifndef RELAY_LINK_H
-#define RELAY_LINK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -127,5 +126,3 @@ const char *relay_link_text(const struct relay_link *link,
 /* Starts a timer once; a failure is logged. */
 void relay_link_start_timer(const struct relay *relay,
 			    struct lined_timer *timer, uint64_t delay_ms);
-
-#endif

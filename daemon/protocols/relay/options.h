@@ -2,8 +2,7 @@
 /*
  * The options of the relay protocol, as lined.conf(5) describes them.
  */
-#ifndef RELAY_OPTIONS_H
-#define RELAY_OPTIONS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,5 +78,3 @@ uint64_t relay_options_keeps_most(const void *options, size_t line_length,
 
 /* As configured; if it is not, true in mode upstream. */
 bool relay_options_subscribe_only(const struct relay_options *options);
-
-#endif

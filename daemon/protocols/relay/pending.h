@@ -3,8 +3,7 @@
  * Lines on their way to a link, in order: first those that were given to its
  * socket and may not have left, then those that wait.
  */
-#ifndef RELAY_PENDING_H
-#define RELAY_PENDING_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -50,5 +49,3 @@ size_t relay_pending_memory_max(size_t hold);
 /* How many bytes may wait after a block was added that is to be added now: as
  * many as the option says, but no more than now where memory is short. */
 size_t relay_pending_most(const struct relay_pending *pending, size_t hold);
-
-#endif

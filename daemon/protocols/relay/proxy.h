@@ -2,8 +2,7 @@
 /*
  * Mode proxy: each client has an upstream connection of its own.
  */
-#ifndef RELAY_PROXY_H
-#define RELAY_PROXY_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -24,5 +23,3 @@ bool relay_proxy_finish(const struct relay *relay);
 
 /* Closes every connection at once. */
 void relay_proxy_stop(struct relay *relay);
-
-#endif

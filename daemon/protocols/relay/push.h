@@ -3,8 +3,7 @@
  * The option push: the feed goes out to the configured targets. Runs on the
  * primary worker.
  */
-#ifndef RELAY_PUSH_H
-#define RELAY_PUSH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,5 +21,3 @@ bool relay_push_finish(struct relay *relay);
 
 /* Memory is short: drops the oldest lines that wait, about so many bytes. */
 void relay_push_give_up(struct relay *relay, uint64_t bytes);
-
-#endif

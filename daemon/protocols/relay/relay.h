@@ -8,8 +8,7 @@
  * and is copied once, into its block; again if filter-out or the framing
  * changes a block. topic.h has what all workers decide together.
  */
-#ifndef RELAY_H
-#define RELAY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,5 +57,3 @@ struct relay_client {
 	uint64_t lost;  /* lines since the last gap-notice */
 	uint64_t since; /* gets lines that come after this mark of the bus */
 };
-
-#endif

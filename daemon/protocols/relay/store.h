@@ -3,8 +3,7 @@
  * Lines that are kept: for newcomers (history) and for the first reader (hold).
  * They are copied, so that no line keeps a whole block in memory.
  */
-#ifndef RELAY_STORE_H
-#define RELAY_STORE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,5 +55,3 @@ void relay_store_clear(struct relay_store *store);
 /* By how much its memory has changed since the last call: the caller charges
  * it. */
 int64_t relay_store_take_change(struct relay_store *store);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * The option tag: a template for what each line begins with.
  */
-#ifndef RELAY_TAG_H
-#define RELAY_TAG_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,5 +39,3 @@ size_t relay_tag_write_client(const struct relay *relay,
 
 /* Replaces {time} and {seconds} in a template; returns the length. */
 size_t relay_tag_write_time(const char *template, char *text, size_t size);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * TLS to upstreams: the options upstream-ca, upstream-name and so on.
  */
-#ifndef RELAY_TLS_H
-#define RELAY_TLS_H
+#pragma once
 
 #include <lined/protocol.h>
 #include <lined/tls.h>
@@ -27,5 +26,3 @@ void relay_tls_check(struct lined_check *check,
 int relay_tls_read(struct relay_tls *tls, struct lined_service *service,
 		   const struct relay_options *options);
 void relay_tls_fini(struct relay_tls *tls);
-
-#endif

@@ -9,8 +9,7 @@
  * topic in which no service has dedupe or hold takes no lock. Another node
  * decides for itself; what it has let through is known here once it came.
  */
-#ifndef RELAY_TOPIC_H
-#define RELAY_TOPIC_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -65,5 +64,3 @@ void relay_topic_give_up(struct relay *relay, uint64_t bytes);
  */
 bool relay_topic_set_readers(struct relay *relay, size_t readers,
 			     struct relay_store *held, uint64_t *since);
-
-#endif

@@ -3,8 +3,7 @@
  * An upstream: a link, and the lines from it. It is good once a line of it has
  * passed the filter. upstreams.c decides whether its lines are relayed.
  */
-#ifndef RELAY_UPSTREAM_H
-#define RELAY_UPSTREAM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,5 +78,3 @@ void relay_upstream_set_limits(struct relay *relay);
 /* Adds a record `upstream`. */
 void relay_upstream_describe(const struct relay_upstream *upstream,
 			     struct lined_records *records);
-
-#endif

@@ -3,8 +3,7 @@
  * Mode upstream: decides which of the configured addresses feeds the service.
  * Runs on the primary worker.
  */
-#ifndef RELAY_UPSTREAMS_H
-#define RELAY_UPSTREAMS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,5 +30,3 @@ void relay_upstreams_give_up(struct relay *relay, uint64_t bytes);
 /* Adds a record for each upstream. */
 void relay_upstreams_describe(const struct relay *relay,
 			      struct lined_records *records);
-
-#endif
