@@ -148,8 +148,6 @@ static int tls_hello(SSL *ssl, int *alert, void *arg)
 	const char *name;
 	size_t len;
 
-	(void)alert;
-	(void)arg;
 	if (server == NULL || server->count == 1)
 		return SSL_CLIENT_HELLO_SUCCESS;
 	name = tls_hello_name(ssl, &len);

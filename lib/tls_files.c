@@ -164,9 +164,6 @@ static BIO *tls_bytes_bio(const struct tls_bytes *bytes)
 /* Keys with a passphrase are refused: nobody is there to type it. */
 static int tls_no_passphrase(char *to, int size, int writing, void *arg)
 {
-	(void)to;
-	(void)size;
-	(void)writing;
 	*(bool *)arg = true;
 	return -1;
 }

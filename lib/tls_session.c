@@ -63,9 +63,6 @@ static int tls_bio_write(BIO *bio, const char *data, int size)
 
 static long tls_bio_ctrl(BIO *bio, int command, long number, void *pointer)
 {
-	(void)bio;
-	(void)number;
-	(void)pointer;
 	return command == BIO_CTRL_FLUSH;
 }
 
@@ -157,10 +154,6 @@ static void tls_count_message(int sent, int version, int type, const void *data,
 	struct lined_socket *sock = arg;
 	struct tls_session *tls = sock->layers->tls;
 
-	(void)version;
-	(void)data;
-	(void)len;
-	(void)ssl;
 	if (type != (sent ? SSL3_RT_ALERT : SSL3_RT_HANDSHAKE))
 		return;
 	if (socket_now(sock) - tls->messages_at > MESSAGES_MS) {

@@ -483,9 +483,6 @@ static enum lined_line_status datagram_read_block(struct lined_socket *sock,
 {
 	enum lined_line_status status = datagram_read_gate(sock);
 
-	(void)len;
-	(void)max_len;
-	(void)line;
 	if (status != LINED_LINE_READY)
 		return status;
 	errno = EINVAL;

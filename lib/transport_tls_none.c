@@ -27,8 +27,6 @@ struct tls_files *tls_files_read(const struct tls_settings *settings,
 				 int64_t now_s, struct tls_problem *problem,
 				 struct tls_warnings *warnings)
 {
-	(void)settings;
-	(void)now_s;
 	warnings->count = 0;
 	problem->key = "certificate";
 	snprintf(problem->text, sizeof(problem->text), WHY);
@@ -42,7 +40,6 @@ struct tls_files *tls_files_ref(struct tls_files *files)
 
 void tls_files_unref(struct tls_files *files)
 {
-	(void)files;
 }
 
 bool tls_files_equal(const struct tls_files *a, const struct tls_files *b)
@@ -52,14 +49,12 @@ bool tls_files_equal(const struct tls_files *a, const struct tls_files *b)
 
 size_t tls_files_names(const struct tls_files *files, const char *const **names)
 {
-	(void)files;
 	*names = NULL;
 	return 0;
 }
 
 int64_t tls_files_not_after(const struct tls_files *files)
 {
-	(void)files;
 	return 0;
 }
 
@@ -72,8 +67,6 @@ int tls_tickets_turn(struct tls_tickets *tickets)
 struct tls_context *tls_context_new(struct tls_files *files,
 				    const struct tls_tickets *tickets)
 {
-	(void)files;
-	(void)tickets;
 	errno = ENOSYS;
 	return NULL;
 }
@@ -85,49 +78,37 @@ struct tls_context *tls_context_ref(struct tls_context *context)
 
 void tls_context_unref(struct tls_context *context)
 {
-	(void)context;
 }
 
 struct tls_server *tls_server_new(struct tls_context *const *contexts,
 				  size_t count)
 {
-	(void)contexts;
-	(void)count;
 	errno = ENOSYS;
 	return NULL;
 }
 
 void tls_server_free(struct tls_server *server)
 {
-	(void)server;
 }
 
 size_t tls_server_choose(const struct tls_server *server, const char *name)
 {
-	(void)server;
-	(void)name;
 	return 0;
 }
 
 int tls_accept(struct lined_socket *sock, struct tls_server *server,
 	       uint32_t timeout_ms, tls_done *done)
 {
-	(void)sock;
-	(void)server;
-	(void)timeout_ms;
-	(void)done;
 	errno = EINVAL;
 	return -1;
 }
 
 void tls_established(struct lined_socket *sock)
 {
-	(void)sock;
 }
 
 bool tls_describe(struct lined_socket *sock, struct lined_tls *out)
 {
-	(void)sock;
 	memset(out, 0, sizeof(*out));
 	return false;
 }
@@ -136,7 +117,6 @@ struct lined_tls_client *
 lined_tls_client_new(const struct lined_tls_client_settings *settings,
 		     char *error, size_t size)
 {
-	(void)settings;
 	snprintf(error, size, WHY);
 	errno = ENOSYS;
 	return NULL;
@@ -144,29 +124,22 @@ lined_tls_client_new(const struct lined_tls_client_settings *settings,
 
 void lined_tls_client_free(struct lined_tls_client *client)
 {
-	(void)client;
 }
 
 int lined_socket_use_tls(struct lined_socket *sock,
 			 struct lined_tls_client *client, const char *name,
 			 unsigned timeout_ms)
 {
-	(void)sock;
-	(void)client;
-	(void)name;
-	(void)timeout_ms;
 	errno = ENOSYS;
 	return -1;
 }
 
 const char *lined_socket_tls_error(const struct lined_socket *sock)
 {
-	(void)sock;
 	return "";
 }
 
 const struct transport *tls_layer(const struct lined_socket *sock)
 {
-	(void)sock;
 	return NULL;
 }

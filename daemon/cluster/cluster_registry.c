@@ -96,7 +96,6 @@ static void cluster_names_won(struct names *names, void *arg)
 {
 	struct registry_claim *claim = arg;
 
-	(void)names;
 	claim->won = true;
 	registry_change_all(claim, true);
 }
@@ -106,7 +105,6 @@ static void cluster_names_refused(struct names *names, void *arg)
 {
 	struct registry_claim *claim = arg;
 
-	(void)names;
 	claim->copies[claim->from].add.handler = registry_copy_refused;
 	registry_change(claim, claim->from, true);
 	registry_claim_unref(claim);
@@ -116,7 +114,6 @@ static void cluster_names_released(struct names *names, void *arg)
 {
 	struct registry_claim *claim = arg;
 
-	(void)names;
 	registry_change_all(claim, false);
 	registry_claim_unref(claim);
 }

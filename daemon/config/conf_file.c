@@ -303,7 +303,6 @@ static int given_read(struct file_reader *r, const char *path, bool matches,
  * an error. */
 static int file_glob_error(const char *path, int error)
 {
-	(void)path;
 	return error != ENOENT && error != ENOTDIR;
 }
 

@@ -26,7 +26,6 @@ int lined_registry_claim(struct lined_service *instance,
 void lined_registry_release(struct lined_service *instance,
 			    struct lined_socket *client, const char *name)
 {
-	(void)instance;
 	registry_release(client_of(client)->waits, name);
 }
 

@@ -266,7 +266,6 @@ static int module_find_code(struct dl_phdr_info *info, size_t size, void *arg)
 	bool found = false;
 	ElfW(Half) i;
 
-	(void)size;
 	module->begin = UINTPTR_MAX;
 	module->end = 0;
 	for (i = 0; i < info->dlpi_phnum; i++) {

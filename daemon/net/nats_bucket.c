@@ -135,7 +135,6 @@ static void nats_on_entry(natsConnection *nc, natsSubscription *sub,
 	struct broker_event *event;
 	jsMsgMetaData *meta = NULL;
 
-	(void)sub;
 	if (natsMsg_GetMetaData(&meta, msg) != NATS_OK) {
 		natsMsg_Destroy(msg);
 		return;
@@ -172,7 +171,6 @@ static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 	const char *error = strstr(data, "\"description\":\"");
 	struct broker_event *event = NULL;
 
-	(void)sub;
 	if (wrong != NULL || (error == NULL && seq != NULL)) {
 		event = broker_event_new(wrong != NULL ? BROKER_FAILED
 						       : BROKER_DONE,

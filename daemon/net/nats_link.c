@@ -163,7 +163,6 @@ static void nats_link_unref_arg(void *link)
 static void nats_on_frame(natsConnection *nc, natsSubscription *sub,
 			  natsMsg *msg, void *arg)
 {
-	(void)sub;
 	nats_emit(arg, nc,
 		  broker_event_new(BROKER_FRAME, NULL, natsMsg_GetData(msg),
 				   (size_t)natsMsg_GetDataLength(msg)));
@@ -179,7 +178,6 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 	const char *text = NULL;
 	char why[NATS_WHY];
 
-	(void)sub;
 	if (natsConnection_IsClosed(nc))
 		return;
 	if (status == NATS_SLOW_CONSUMER)

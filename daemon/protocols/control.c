@@ -176,7 +176,6 @@ static void control_respond(struct lined_socket *client, void *arg,
 	struct text text = {.len = 0};
 	size_t i;
 
-	(void)client;
 	if (session->verb->write != NULL && response->count > 0)
 		session->verb->write(&text, response);
 	for (i = 0; session->verb->write == NULL && i < response->count; i++)
@@ -356,7 +355,6 @@ static void control_help(struct session *session, const char *argument)
 	const struct lined_record record = {"verb", 2, values};
 	size_t i;
 
-	(void)argument;
 	for (i = 0; i < VERBS && control_can_answer(session); i++) {
 		snprintf(usage, sizeof(usage), "%s%s", verbs[i].name,
 			 verbs[i].usage);
@@ -370,14 +368,12 @@ static void control_help(struct session *session, const char *argument)
 static void control_list_upstreams(struct session *session,
 				   const char *argument)
 {
-	(void)argument;
 	control_request(session, control_find_verb("upstreams"), "upstream", "",
 			0);
 }
 
 static void control_list_programs(struct session *session, const char *argument)
 {
-	(void)argument;
 	control_request(session, control_find_verb("programs"), "programs", "",
 			0);
 }
@@ -495,9 +491,6 @@ static void control_close(struct lined_socket *client, void *arg,
 {
 	struct session *session = arg;
 
-	(void)client;
-	(void)reason;
-	(void)error;
 	free(session->plan_name);
 	free(session);
 }
@@ -512,7 +505,6 @@ static void control_accept(struct lined_service *service,
 {
 	struct session *session = calloc(1, sizeof(*session));
 
-	(void)service;
 	if (session == NULL) {
 		lined_socket_close_for(client, LINED_CLOSE_ERROR, ENOMEM);
 		return;

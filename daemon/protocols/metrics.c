@@ -224,9 +224,6 @@ static void metrics_close(struct lined_socket *client, void *arg,
 {
 	struct session *session = arg;
 
-	(void)client;
-	(void)reason;
-	(void)error;
 	lined_timer_stop(&session->deadline);
 	free(session);
 }

@@ -130,9 +130,6 @@ static void client_established(struct lined_socket *sock, void *arg)
 static void client_handshake_failed(struct lined_socket *sock, void *arg,
 				    enum lined_close_reason reason, int error)
 {
-	(void)sock;
-	(void)reason;
-	(void)error;
 	client_web_free(arg);
 }
 

@@ -112,7 +112,6 @@ static void client_lines_read(struct lined_socket *sock, void *arg)
 	enum lined_line_status status;
 	struct client_block *block;
 
-	(void)arg;
 	while (client_lines_is_read(sock)) {
 		block = client_block_of(sock);
 		if (block == NULL)
@@ -145,7 +144,6 @@ static void client_lines_timeout(struct lined_socket *sock, void *arg)
 {
 	const struct lined_protocol *protocol = client_instance(sock)->protocol;
 
-	(void)arg;
 	if (protocol->handle_timeout != NULL)
 		protocol->handle_timeout(sock);
 	else

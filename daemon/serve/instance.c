@@ -44,7 +44,6 @@ static bool instance_admit_datagram(struct lined_socket *sock,
 {
 	struct lined_service *instance = client_instance(sock);
 
-	(void)len;
 	if (instance->protocol->flags & LINED_NO_REFLECTION &&
 	    instance_is_reflection(sock, from)) {
 		instance_count(instance, "reflections_refused", 1);
@@ -60,7 +59,6 @@ static bool instance_admit_line(struct lined_socket *sock,
 {
 	struct lined_service *instance = client_instance(sock);
 
-	(void)len;
 	return (instance->conf->limits.line_rate == 0 &&
 		instance->conf->class_count == 0) ||
 	       instance->ops->admit_line(instance, from);

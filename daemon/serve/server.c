@@ -172,7 +172,6 @@ static void server_cluster_changed(struct cluster *cluster, void *arg)
 	struct server *server = arg;
 	struct service *service;
 
-	(void)cluster;
 	list_for_each(service, &server->services, link)
 		if (service->cluster != NULL)
 			service_tell_cluster(service);

@@ -242,7 +242,6 @@ static void service_run_datagrams(struct batch_call *batch_call)
 
 static void service_run_nothing(struct batch_call *call)
 {
-	(void)call;
 }
 
 int service_add_datagrams(struct service *service, struct listener *listener,

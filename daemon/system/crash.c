@@ -125,7 +125,6 @@ static void crash_signalled(int number, siginfo_t *info, void *context)
 	int saved = errno;
 	size_t i = 0;
 
-	(void)context;
 	while (watched[i].number != number)
 		i++;
 	crash_format_this(&line, watched[i].name);

@@ -24,7 +24,6 @@ int crypt_hash_compare(const char *password, const char *hash);
 
 static inline int crypt_hash_check(const char *hash)
 {
-	(void)hash;
 	errno = ENOSYS;
 	return -1;
 }

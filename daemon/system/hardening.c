@@ -23,7 +23,6 @@ struct hardening_part {
 static int hardening_no_new_privileges(const struct hardening *wanted,
 				       const char **why)
 {
-	(void)wanted;
 	if (privileges_no_new() == 0)
 		return 0;
 	*why = strerror(errno);

@@ -56,14 +56,12 @@ int hardening_program(const char *file, char *const *readable);
 static inline int hardening_landlock(const struct hardening *wanted,
 				     const char **why)
 {
-	(void)wanted;
 	*why = "this system has none";
 	return -1;
 }
 
 static inline int hardening_program(const char *file, char *const *readable)
 {
-	(void)file;
 	errno = ENOSYS;
 	return readable[0] != NULL ? -1 : 0;
 }
@@ -79,7 +77,6 @@ int hardening_seccomp(const struct hardening *wanted, const char **why);
 static inline int hardening_seccomp(const struct hardening *wanted,
 				    const char **why)
 {
-	(void)wanted;
 	*why = "lined was built without libseccomp";
 	return -1;
 }

@@ -238,7 +238,6 @@ int hardening_seccomp(const struct hardening *wanted, const char **why)
 		seccomp_forbid_clone3, NULL};
 	int result = seccomp_apply(no_clone3, false);
 
-	(void)wanted;
 	if (result == 0)
 		result = seccomp_apply(forbid, true);
 	if (result == 0)

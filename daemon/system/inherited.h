@@ -37,7 +37,6 @@ static inline struct inherited *inherited_take(void)
 
 static inline void inherited_free(struct inherited *inherited)
 {
-	(void)inherited;
 }
 
 #endif

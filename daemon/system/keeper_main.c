@@ -51,7 +51,6 @@ static volatile sig_atomic_t child_ended;
 
 static void keeper_note_child(int number)
 {
-	(void)number;
 	child_ended = 1;
 }
 

@@ -33,7 +33,6 @@ static void signals_end(int number)
 	static const char text[] =
 		"stopping at once: the main thread stands still";
 
-	(void)number;
 	log_last_words(text, sizeof(text) - 1);
 	signal(SIGTERM, SIG_DFL);
 	raise(SIGTERM);

@@ -146,7 +146,6 @@ static struct verifier_job *verifier_take_job(void)
 
 static void *verifier_run(void *arg)
 {
-	(void)arg;
 	pthread_setname_np(pthread_self(), "lined/password");
 	for (;;) {
 		struct verifier_job *job = verifier_take_job();

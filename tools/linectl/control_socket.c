@@ -109,7 +109,6 @@ static void control_connected(struct lined_socket *sock, void *arg)
 {
 	struct control_socket *control = arg;
 
-	(void)sock;
 	control->connected = true;
 }
 
@@ -131,8 +130,6 @@ static void control_closed(struct lined_socket *sock, void *arg,
 {
 	struct control_socket *control = arg;
 
-	(void)sock;
-	(void)reason;
 	control->sock = NULL;
 	control->error = error;
 	control_end(control, ANSWER_BROKEN, closed);

@@ -111,7 +111,6 @@ static bool files_may_name(const char *path)
 /* The daemon says which directory cannot be read. */
 static int files_glob_error(const char *path, int error)
 {
-	(void)path;
 	return error != ENOENT && error != ENOTDIR;
 }
 

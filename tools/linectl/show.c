@@ -133,7 +133,6 @@ static void show_own_node(const struct record *cluster, FILE *out)
 static char *primary_cell(const struct record *node,
 			  const struct answer *answer)
 {
-	(void)answer;
 	return memory_format("%s", record_number(node, "primary") ? "yes" : "");
 }
 
@@ -149,7 +148,6 @@ void show_cluster(const struct answer *answer, const char *argument, FILE *out)
 	};
 	const struct record *cluster = answer_find(answer, "cluster");
 
-	(void)argument;
 	if (cluster == NULL) {
 		if (answer->end == ANSWER_OK)
 			fputs("this daemon is in no cluster\n", out);
@@ -244,7 +242,6 @@ static char *delay_cell(const struct record *worker,
 {
 	uint64_t us = show_delay_us(worker);
 
-	(void)answer;
 	return us == 0 ? memory_format("more")
 		       : memory_format("%g ms", (double)us / 1000);
 }
@@ -252,7 +249,6 @@ static char *delay_cell(const struct record *worker,
 static char *stuck_cell(const struct record *worker,
 			const struct answer *answer)
 {
-	(void)answer;
 	return memory_format("%s", record_number(worker, "stuck")
 					   ? "STUCK: see the log"
 					   : "");
@@ -273,7 +269,6 @@ static char *expires_cell(const struct record *tls, const struct answer *answer)
 	char date[16] = "?";
 	struct tm day;
 
-	(void)answer;
 	if (gmtime_r(&end, &day) != NULL)
 		strftime(date, sizeof(date), "%F", &day);
 	return memory_format("%s", date);
@@ -297,7 +292,6 @@ void show_status(const struct answer *answer, const char *argument, FILE *out)
 {
 	const struct record *daemon = answer_find(answer, "daemon");
 
-	(void)argument;
 	if (daemon == NULL)
 		return;
 	show_daemon(daemon, out);
@@ -411,7 +405,6 @@ void show_clients(const struct answer *answer, const char *argument, FILE *out)
 	const struct record **sorted;
 	size_t count;
 
-	(void)argument;
 	sorted = show_sort_clients(answer, &count);
 	table_write(out, columns, COUNT_OF(columns), sorted, count, answer);
 	free(sorted);
@@ -422,14 +415,12 @@ void show_clients(const struct answer *answer, const char *argument, FILE *out)
 static char *since_cell(const struct record *record,
 			const struct answer *answer)
 {
-	(void)answer;
 	return format_time(record_number(record, "since_s") * 1000);
 }
 
 static char *silent_cell(const struct record *record,
 			 const struct answer *answer)
 {
-	(void)answer;
 	return format_time(record_number(record, "silent_s") * 1000);
 }
 
@@ -448,7 +439,6 @@ void show_upstreams(const struct answer *answer, const char *argument,
 		{"LAST ERROR", CELL_TEXT, .value = "error"},
 	};
 
-	(void)argument;
 	show_table(out, answer, "upstream", columns, COUNT_OF(columns));
 }
 
@@ -457,7 +447,6 @@ void show_upstreams(const struct answer *answer, const char *argument,
 static char *verdict_cell(const struct record *ruling,
 			  const struct answer *answer)
 {
-	(void)answer;
 	return memory_format("%s", record_number(ruling, "accepted")
 					   ? "accepted"
 					   : "refused");
@@ -477,7 +466,6 @@ void show_why(const struct answer *answer, const char *argument, FILE *out)
 		{"RULE", CELL_TEXT, .value = "rule"},
 	};
 
-	(void)argument;
 	show_table(out, answer, "ruling", columns, COUNT_OF(columns));
 }
 
@@ -485,7 +473,6 @@ void show_plan(const struct answer *answer, const char *argument, FILE *out)
 {
 	size_t steps = 0, i;
 
-	(void)argument;
 	for (i = 0; i < answer->count; i++) {
 		const struct record *step = &answer->records[i];
 		const char *service = record_text(step, "service");
@@ -507,7 +494,6 @@ void show_kick(const struct answer *answer, const char *argument, FILE *out)
 {
 	const struct record *client = answer_find(answer, "client");
 
-	(void)argument;
 	if (client != NULL)
 		fprintf(out, "client %" PRIu64 " %s of service %s was closed\n",
 			record_number(client, "id"),
@@ -557,7 +543,6 @@ void show_drain(const struct answer *answer, const char *argument, FILE *out)
 
 void show_reload(const struct answer *answer, const char *argument, FILE *out)
 {
-	(void)argument;
 	if (answer->end == ANSWER_OK)
 		fputs("reloaded\n", out);
 }
@@ -573,7 +558,6 @@ void show_metrics(const struct answer *answer, const char *argument, FILE *out)
 {
 	size_t i;
 
-	(void)argument;
 	for (i = 0; i < answer->count; i++)
 		if (record_is(&answer->records[i], "text"))
 			fprintf(out, "%s\n",

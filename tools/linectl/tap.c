@@ -31,7 +31,6 @@ static volatile sig_atomic_t interrupted;
 
 static void handle_interrupt(int number)
 {
-	(void)number;
 	interrupted = 1;
 }
 

@@ -10,7 +10,6 @@
 
 enum linectl_status top_run(const struct command_call *call)
 {
-	(void)call;
 	fputs("linectl: built without ncurses, and so without top; see status "
 	      "and services\n",
 	      stderr);

@@ -68,7 +68,6 @@ static void actor_connected(struct lined_socket *sock, void *arg)
 {
 	struct actor *actor = arg;
 
-	(void)sock;
 	actor->connected = true;
 }
 
@@ -95,7 +94,6 @@ static void actor_closed(struct lined_socket *sock, void *arg,
 {
 	struct actor *actor = arg;
 
-	(void)sock;
 	actor->sock = NULL;
 	web_client_leave(actor->web);
 	actor->web = NULL;
@@ -266,8 +264,6 @@ static void actor_listener_closed(struct lined_socket *sock, void *arg,
 {
 	struct actor *actor = arg;
 
-	(void)reason;
-	(void)error;
 	if (actor->listener == sock)
 		actor->listener = NULL;
 }

@@ -85,9 +85,6 @@ static void process_closed(struct lined_socket *sock, void *arg,
 {
 	struct daemon_process *process = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	process->error = NULL;
 }
 

@@ -22,7 +22,6 @@ static void deadline_expired(struct lined_timer *timer)
 
 static void deadline_ticked(struct lined_timer *timer)
 {
-	(void)timer;
 }
 
 void deadline_start(struct deadline *deadline, struct lined_dispatcher *d,

@@ -320,7 +320,6 @@ static enum exit_code record_script(const struct linetest_options *options,
 /* Ends all waits, so that the daemon is stopped and its directory removed. */
 static void handle_end_signal(int number)
 {
-	(void)number;
 	deadline_end_all();
 }
 

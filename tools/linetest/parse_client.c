@@ -313,7 +313,6 @@ static bool check_listens(struct parser *parser, size_t actor)
 
 static void parse_accept(struct parser *parser, size_t actor, char *at)
 {
-	(void)at;
 	if (!check_listens(parser, actor))
 		return;
 	if (actor_is_connected(parser_actor(parser, actor)))
@@ -326,7 +325,6 @@ static void parse_accept(struct parser *parser, size_t actor, char *at)
 
 static void parse_deaf(struct parser *parser, size_t actor, char *at)
 {
-	(void)at;
 	if (check_listens(parser, actor))
 		parser_add_step(parser, STEP_DEAF, actor);
 }

@@ -154,8 +154,6 @@ static void side_closed(struct lined_socket *sock, void *arg,
 {
 	struct side *side = arg;
 
-	(void)sock;
-	(void)reason;
 	side->sock = NULL;
 	if (!side->eof && side_is_client(side)) {
 		link_write_action(side->link, "reset");

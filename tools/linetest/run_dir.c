@@ -135,9 +135,6 @@ int run_dir_open(struct run_dir *dir, const struct script *script, char **error)
 static int remove_entry(const char *path, const struct stat *about, int type,
 			struct FTW *where)
 {
-	(void)about;
-	(void)type;
-	(void)where;
 	remove(path);
 	return 0;
 }

@@ -115,7 +115,6 @@ bool step_start(struct run *run, const struct step *step)
 
 bool step_stop(struct run *run, const struct step *step)
 {
-	(void)step;
 	run->is_stopping = true;
 	daemon_process_stop(&run->process);
 	return true;

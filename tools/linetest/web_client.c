@@ -180,7 +180,6 @@ static void web_client_on_data(struct lined_socket *sock, void *arg)
 
 static void web_client_on_connect(struct lined_socket *sock, void *arg)
 {
-	(void)arg;
 	lined_socket_send(sock, upgrade, sizeof(upgrade) - 1);
 }
 
@@ -201,9 +200,6 @@ static void web_client_outer_closed(struct lined_socket *sock, void *arg,
 {
 	struct web_client *client = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	client->outer = NULL;
 	web_client_end(client);
 	web_client_free(client);
@@ -214,9 +210,6 @@ static void web_client_inner_closed(struct lined_socket *sock, void *arg,
 {
 	struct web_client *client = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	client->inner = NULL;
 	if (client->outer != NULL)
 		lined_socket_close_after_flush(client->outer, LINED_CLOSE_LOCAL,

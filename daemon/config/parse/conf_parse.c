@@ -170,7 +170,6 @@ static int parse_open(cfg_t *cfg, cfg_opt_t *opt, const char *text,
 {
 	const struct conf_mark *mark;
 
-	(void)opt;
 	*(const char **)result = text;
 	if (current->failed)
 		return 0;
@@ -195,7 +194,6 @@ static int parse_include(cfg_t *cfg, cfg_opt_t *opt, int argc,
 	struct conf_tree *tree = current->tree;
 	struct conf_include *include;
 
-	(void)opt;
 	if (current->failed || argc != 1)
 		return -1;
 	include = pool_alloc(tree->pool, sizeof(*include));

@@ -50,7 +50,6 @@ static void command_part(struct chat_member *member, struct chat_args *args)
 
 static void command_rooms(struct chat_member *member, struct chat_args *args)
 {
-	(void)args;
 	chat_who_rooms(member);
 }
 
@@ -105,7 +104,6 @@ static void command_ignore(struct chat_member *member, struct chat_args *args)
 
 static void command_ping(struct chat_member *member, struct chat_args *args)
 {
-	(void)args;
 	chat_member_tell(member, "* pong");
 }
 
@@ -165,7 +163,6 @@ static void command_list(struct chat_member *member, const char *heading,
 
 static void command_help(struct chat_member *member, struct chat_args *args)
 {
-	(void)args;
 	command_list(member, "commands", false);
 	if (member->is_operator)
 		command_list(member, "for operators", true);

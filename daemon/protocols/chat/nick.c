@@ -84,7 +84,6 @@ static void nick_guest_claimed(struct lined_socket *client, void *arg, bool won)
 	char entry[CHAT_PEOPLE_ENTRY_MAX];
 	uint64_t number;
 
-	(void)client;
 	chat_member_release(member);
 	nick_entry(entry, member->wanted);
 	number = chat_people_guest(entry);
@@ -152,7 +151,6 @@ static void nick_replaced(struct lined_socket *client, void *arg, bool won)
 {
 	struct chat_member *member = arg;
 
-	(void)client;
 	if (won) {
 		nick_entry(member->entry, member->wanted);
 		nick_tell_change(member, member->wanted);
@@ -184,7 +182,6 @@ static void nick_claimed(struct lined_socket *client, void *arg, bool won)
 {
 	struct chat_member *member = arg;
 
-	(void)client;
 	if (!won) {
 		chat_member_tell(member, "! %s is taken", member->wanted);
 	} else {
@@ -203,7 +200,6 @@ static void nick_spelling_claimed(struct lined_socket *client, void *arg,
 {
 	struct chat_member *member = arg;
 
-	(void)client;
 	if (won) {
 		nick_release(member, member->spelling);
 		snprintf(member->spelling, sizeof(member->spelling), "%s/%u",

@@ -18,7 +18,6 @@ static void operator_verified(struct lined_socket *client, void *arg, bool good)
 {
 	struct chat_member *member = arg;
 
-	(void)client;
 	if (good) {
 		member->is_operator = true;
 		member->failures = 0;

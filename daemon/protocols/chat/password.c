@@ -60,7 +60,6 @@ static void password_verified(struct lined_socket *client, void *arg, bool good)
 {
 	struct chat_member *member = arg;
 
-	(void)client;
 	password_decide(member, good);
 	chat_member_release(member);
 }

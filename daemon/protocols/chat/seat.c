@@ -136,7 +136,6 @@ static void seat_claimed(struct lined_socket *client, void *arg, bool won)
 {
 	struct chat_member *member = arg;
 
-	(void)client;
 	if (won)
 		seat_joined(member);
 	else

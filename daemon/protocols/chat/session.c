@@ -106,7 +106,6 @@ static size_t session_input(struct lined_socket *client, void *arg, char *bytes,
 {
 	struct chat_member *member = arg;
 
-	(void)client;
 	len = chat_telnet_take(&member->telnet, bytes, len,
 			       chat_member_send_telnet, member);
 	member->crlf |= member->telnet.ends_in_cr;
@@ -158,9 +157,6 @@ static void session_close(struct lined_socket *client, void *arg,
 	struct chat_member *member = arg;
 	char rooms[CHAT_EVENT_ROOMS_MAX];
 
-	(void)client;
-	(void)reason;
-	(void)error;
 	chat_member_rooms(member, rooms);
 	if (rooms[0] != '\0' && !member->unannounced)
 		member->rooms = strdup(rooms);
@@ -171,7 +167,6 @@ static void session_close(struct lined_socket *client, void *arg,
 
 static void session_write(struct lined_socket *client, void *member)
 {
-	(void)client;
 	chat_who_continue(member);
 }
 
@@ -243,7 +238,6 @@ static void session_drain(struct lined_socket *client, void *arg)
 {
 	struct chat_member *member = lined_socket_arg(client);
 
-	(void)arg;
 	/* A member without a nickname yet is told after the greeting. */
 	if (member != NULL && member->nickname[0] != '\0')
 		chat_member_tell_closing(member);
@@ -272,7 +266,6 @@ static void session_check(struct lined_socket *client, void *arg)
 {
 	struct chat_member *member = lined_socket_arg(client);
 
-	(void)arg;
 	if (member == NULL)
 		return;
 	chat_member_check_answer(member);

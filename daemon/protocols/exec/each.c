@@ -186,9 +186,6 @@ static void each_client_closed(struct lined_socket *sock, void *arg,
 	struct exec_client *client = arg;
 	struct exec_program *program = client->program;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	if (program == NULL)
 		return;
 	program->owner = NULL;

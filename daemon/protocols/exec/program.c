@@ -111,7 +111,6 @@ static void program_on_writable(struct lined_socket *sock, void *arg)
 {
 	struct exec_program *program = arg;
 
-	(void)sock;
 	program->handlers->writable(program);
 }
 
@@ -120,9 +119,6 @@ static void program_on_input_closed(struct lined_socket *sock, void *arg,
 {
 	struct exec_program *program = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	program->input = NULL;
 }
 
@@ -135,7 +131,6 @@ static void program_on_output(struct lined_socket *sock, void *arg)
 {
 	struct exec_program *program = arg;
 
-	(void)sock;
 	program->spoke = true;
 	program->handlers->readable(program);
 }
@@ -145,9 +140,6 @@ static void program_on_output_closed(struct lined_socket *sock, void *arg,
 {
 	struct exec_program *program = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	program->output = NULL;
 	/* Without output it is of no use to anybody. */
 	if (program->process != NULL)
@@ -178,9 +170,6 @@ static void program_on_errors_closed(struct lined_socket *sock, void *arg,
 {
 	struct exec_program *program = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	program->errors = NULL;
 	program_check_end(program);
 }
@@ -212,9 +201,6 @@ static void program_on_unread_closed(struct lined_socket *sock, void *arg,
 {
 	struct exec_program *program = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	program->unread = NULL;
 	program_check_end(program);
 }
@@ -271,7 +257,6 @@ static void program_process_ended(struct lined_program *process, void *arg,
 {
 	struct exec_program *program = arg;
 
-	(void)process;
 	program->process = NULL;
 	program->how = strdup(how);
 	if (program->input_end >= 0)

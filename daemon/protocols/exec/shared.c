@@ -94,7 +94,6 @@ static void shared_client_closed(struct lined_socket *sock, void *arg,
 	struct exec_slot *slot = client->slot;
 	uint64_t id = lined_client_id(sock);
 
-	(void)error;
 	exec_slot_unqueue(slot, client);
 	slot->clients--;
 	slot->ended_clients -= client->ended;
@@ -147,7 +146,6 @@ static void shared_close_ended(struct lined_socket *sock, void *arg)
 	struct exec_client *client = lined_client_data(sock);
 	struct exec_slot *slot = client->slot;
 
-	(void)arg;
 	if (!client->ended)
 		return;
 	if (!slot->idle)

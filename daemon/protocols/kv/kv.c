@@ -281,7 +281,6 @@ static const char *kv_verbosity(struct kv_request *r)
 
 static const char *kv_version(struct kv_request *r)
 {
-	(void)r;
 	return "VERSION 1.6.0-lined";
 }
 

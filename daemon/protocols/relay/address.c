@@ -49,7 +49,6 @@ static int address_connect_unix(struct lined_socket *sock,
 				const struct relay_address *address,
 				const struct lined_address *to)
 {
-	(void)to;
 	return lined_socket_connect_to(sock, &address->local.any,
 				       address->local.len, RELAY_CONNECT_MS);
 }
@@ -103,7 +102,6 @@ static int address_open_serial(struct lined_socket *sock,
 			       const struct relay_address *address,
 			       const struct lined_address *to)
 {
-	(void)to;
 	return address_wrap(sock, relay_device_open_serial(&address->device));
 }
 
@@ -111,7 +109,6 @@ static int address_open_fifo(struct lined_socket *sock,
 			     const struct relay_address *address,
 			     const struct lined_address *to)
 {
-	(void)to;
 	return address_wrap(sock, relay_device_open_fifo(&address->device));
 }
 

@@ -349,7 +349,6 @@ static void link_on_read(struct lined_socket *sock, void *arg)
 {
 	struct relay_link *link = arg;
 
-	(void)sock;
 	link->handlers->handle_read(link);
 }
 
@@ -477,9 +476,6 @@ static void link_finished(struct lined_socket *sock, void *arg,
 {
 	struct relay_link *link = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	link->sock = NULL;
 	link_set_state(link, RELAY_LINK_IDLE);
 }

@@ -460,7 +460,6 @@ static void pair_on_upstream_read(struct lined_socket *sock, void *arg)
 {
 	struct relay_pair *pair = arg;
 
-	(void)sock;
 	side_carry(pair, &pair->upstream, &pair->client);
 }
 
@@ -468,7 +467,6 @@ static void pair_on_upstream_write(struct lined_socket *sock, void *arg)
 {
 	struct relay_pair *pair = arg;
 
-	(void)sock;
 	side_carry_on(pair, &pair->client, &pair->upstream);
 }
 
@@ -478,7 +476,6 @@ static void pair_on_client_read(struct lined_socket *sock, void *arg)
 {
 	struct relay_pair *pair = arg;
 
-	(void)sock;
 	side_carry(pair, &pair->client, &pair->upstream);
 }
 
@@ -486,7 +483,6 @@ static void pair_on_client_write(struct lined_socket *sock, void *arg)
 {
 	struct relay_pair *pair = arg;
 
-	(void)sock;
 	side_carry_on(pair, &pair->upstream, &pair->client);
 }
 
@@ -495,8 +491,6 @@ static void pair_on_client_close(struct lined_socket *sock, void *arg,
 {
 	struct relay_pair *pair = arg;
 
-	(void)sock;
-	(void)error;
 	pair->client.sock = NULL;
 	side_drop_rest(&pair->client);
 	if (pair->upstream.sock == NULL)

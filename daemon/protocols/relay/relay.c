@@ -37,7 +37,6 @@ static void client_on_read(struct lined_socket *sock, void *arg)
 
 static void client_on_write(struct lined_socket *sock, void *arg)
 {
-	(void)sock;
 	relay_feed_send_notice(arg);
 }
 
@@ -46,9 +45,6 @@ static void client_on_close(struct lined_socket *sock, void *arg,
 {
 	struct relay_client *client = arg;
 
-	(void)sock;
-	(void)reason;
-	(void)error;
 	relay_feed_count_dropped(client);
 	relay_feed_leave(client->relay, client);
 	free(client);

@@ -344,7 +344,6 @@ static void upstream_on_close(struct relay_link *link, bool was_connected)
 {
 	struct relay_upstream *upstream = upstream_of(link);
 
-	(void)was_connected;
 	upstream_forget(upstream);
 	upstream_relay_kept(upstream);
 	upstream->handlers->handle_close(upstream);
