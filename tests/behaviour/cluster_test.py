@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import unittest
 
 from lined_test import HERE, LINED, PATIENCE, WORKERS, Client, DaemonTest
 from lined_test import free_port
@@ -217,7 +216,16 @@ class Person(Client):
         return sorted(self.until(r"\* lobby: (.*)").group(1).split())
 
 
-@unittest.skipUnless(shutil.which("nats-server"), "no nats-server")
+def need_nats(test):
+    """Skips the test where there can be no cluster."""
+    if not shutil.which("nats-server"):
+        test.skipTest("no nats-server")
+    config = test.write(SECTION % "" + lobby(), "cluster.conf")
+    _, _, said = test.run_lined("-t", "-c", config, "-m", test.modules)
+    if "without libnats" in said:
+        test.skipTest("built without libnats")
+
+
 class ClusterTest(DaemonTest):
     """Nodes with a lease of two seconds, and one nats-server."""
 
@@ -226,9 +234,7 @@ class ClusterTest(DaemonTest):
 
     def setUp(self):
         super().setUp()
-        code, said = self.check(SECTION % "" + lobby())
-        if code != 0 and "without libnats" in said:
-            self.skipTest("built without libnats")
+        need_nats(self)
 
     def section(self, name, server, more=""):
         return ('cluster {\n\tservers = { "%s" }\n\tname = "%s"\n'

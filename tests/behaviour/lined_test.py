@@ -36,7 +36,8 @@ TESTS=tests/behaviour/test_NAME.py`, or by itself, the whole or one case:
 
 Environment: LINED is the daemon (build/lined), LINED_MODULES the directory of
 its modules, LINED_WORKERS the number of workers if a test does not set it,
-LINED_PATIENCE how many seconds anything may take (20).
+LINED_PATIENCE how many seconds anything may take (20), LINED_TEST_NODES on how
+many nodes of a cluster the tests of chat and relay run (nodes.py).
 """
 import atexit
 import collections
@@ -44,6 +45,7 @@ import contextlib
 import ctypes
 import faulthandler
 import glob
+import itertools
 import os
 import random
 import re
@@ -69,6 +71,26 @@ PATIENCE = float(os.environ.get("LINED_PATIENCE") or 20)
 
 _daemons = set()
 _reserved = []
+
+# With more than one, a chat or a relay is on so many nodes of a cluster, each
+# with clients in turn: nodes.py. turns: where the clients of an address go.
+NODES = int(os.environ.get("LINED_TEST_NODES") or 1)
+SHARED = re.compile(r'protocol\s*=\s*"(chat|relay)"')
+turns = {}
+
+
+def one_node(reason):
+    """Decorates a test, or a class of tests: in a cluster all its clients are
+    on one node, for a reason that doc/cluster.md has."""
+    def decorate(test):
+        test.one_node = reason
+        return test
+    return decorate
+
+
+def one_machine(reason):
+    """Decorates a test that is not for a cluster: for such a reason, too."""
+    return unittest.skipIf(NODES > 1, "one machine: " + reason)
 
 
 def environment(extra=None):
@@ -152,6 +174,7 @@ class Client:
 
     def __init__(self, address, source=None, rcvbuf=None, sndbuf=None,
                  timeout=PATIENCE):
+        address = next(turns.get(address, itertools.repeat(address)))
         if isinstance(address, str):
             family = socket.AF_UNIX
         elif ":" in address[0]:
@@ -342,6 +365,7 @@ class Datagram:
     """A UDP client, connected to one address."""
 
     def __init__(self, address, source=None, timeout=PATIENCE):
+        address = next(turns.get(address, itertools.repeat(address)))
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_DGRAM)
         self.sock.settimeout(timeout)
@@ -376,14 +400,17 @@ class Datagram:
 
 
 class Daemon:
-    """A process of lined, its log and its notifications (sd_notify)."""
+    """A process of lined, its log and its notifications (sd_notify). beside:
+    it shares the log of this one."""
+    count = 1
 
-    def __init__(self, argv, notify, env=None, capture=True, inherit=()):
+    def __init__(self, argv, notify, env=None, capture=True, inherit=(),
+                 beside=None):
         self.level = argv[argv.index("-l") + 1] if "-l" in argv else None
         self.notify = notify
         self.notified = []
-        self.log = []
-        self.news = threading.Condition()
+        self.log = beside.log if beside else []
+        self.news = beside.news if beside else threading.Condition()
         self.stopped = False
         # setpriv: if this script is killed, so is the daemon.
         self.process = subprocess.Popen(
@@ -432,13 +459,18 @@ class Daemon:
 
     def wait_log(self, pattern, since=0, timeout=PATIENCE):
         """Waits for a log line in which the pattern is found."""
+        return self.wait_logs(pattern, 1, since, timeout)[0]
+
+    def wait_logs(self, pattern, count, since=0, timeout=PATIENCE):
+        """Waits for so many of them."""
         deadline = time.monotonic() + timeout
         with self.news:
-            seen = since
+            found, seen = [], since
             while True:
-                for line in self.log[seen:]:
-                    if re.search(pattern, line):
-                        return line
+                found += [line for line in self.log[seen:]
+                          if re.search(pattern, line)]
+                if len(found) >= count:
+                    return found
                 seen = len(self.log)
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -543,8 +575,20 @@ class Daemon:
         self.wait_notify("RELOADING=1")
         self.wait_notify("READY=1")
         if self.level not in ("err", "warning"):
-            self.wait_log("reload: (done|refused)", place)
+            self.wait_logs("reload: (done|refused)", self.count, place)
         return place
+
+    def counters(self, service):
+        """Those of a service, which it logs when it is told to."""
+        place = self.mark()
+        self.signal(signal.SIGUSR1)
+        told = self.wait_logs("^<5>service %s: .*lines in" % service,
+                              self.count, place)
+        total = collections.Counter()
+        for name, n in re.findall(r"([a-z][a-z_ ]*) (\d+)(?:,|$)",
+                                  "\n".join(told), re.M):
+            total[name] += int(n)
+        return total
 
     # ---- measuring -----------------------------------------------------
 
@@ -589,6 +633,7 @@ class Late(AssertionError):
 class DaemonTest(unittest.TestCase):
     """A test with a directory of its own, whose daemons are stopped after it.
     """
+    one_node = None
 
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="lined-test-")
@@ -617,7 +662,8 @@ class DaemonTest(unittest.TestCase):
             argv += ["-L", log]
         return argv
 
-    def launch(self, argv, prefix=(), env=None, capture=True, inherit=()):
+    def launch(self, argv, prefix=(), env=None, capture=True, inherit=(),
+               beside=None):
         """Starts a daemon and does not wait; it is killed after the test.
         It inherits the sockets of `inherit`."""
         path = self.path("notify-%d" % len(self.daemons))
@@ -626,7 +672,8 @@ class DaemonTest(unittest.TestCase):
         os.chmod(path, 0o777)
         notify.settimeout(0.05)
         env = dict(env or {}, NOTIFY_SOCKET=path)
-        daemon = Daemon(list(prefix) + argv, notify, env, capture, inherit)
+        daemon = Daemon(list(prefix) + argv, notify, env, capture, inherit,
+                        beside)
         self.daemons.append(daemon)
         self.addCleanup(notify.close)
         self.addCleanup(daemon.process.stderr.close)
@@ -638,9 +685,17 @@ class DaemonTest(unittest.TestCase):
         """Starts a daemon with this config and waits until it serves. After
         the test it is stopped and must exit 0."""
         self.write(text, workers=workers)
-        daemon = self.launch(self.arguments(level=level) + list(options),
-                             prefix, env, capture, inherit)
-        daemon.wait_notify("READY=1")
+
+        def launch(config, beside=None):
+            return self.launch(self.arguments(config, level) + list(options),
+                               prefix, env, capture, inherit, beside)
+
+        if NODES > 1 and SHARED.search(text) and "cluster" not in text:
+            from nodes import Nodes  # imports this module
+            daemon = Nodes(self, launch)
+        else:
+            daemon = launch(self.config)
+            daemon.wait_notify("READY=1")
         if capture and level not in ("err", "warning", None):
             daemon.wait_log(r"lined \S+: \d+ service")
         self.addCleanup(daemon.stop)
@@ -774,7 +829,7 @@ def main(seconds=120):
     if not os.access(LINED, os.X_OK):
         sys.exit("%s: no daemon there, set LINED" % LINED)
     signal.signal(signal.SIGALRM, _expired)
-    signal.alarm(seconds)
+    signal.alarm(seconds * NODES)
     program = unittest.main(module="__main__", exit=False, verbosity=2,
                             warnings="ignore")
     result = program.result

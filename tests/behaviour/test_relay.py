@@ -5,7 +5,6 @@ readers lose. On one, two and four workers. Upstreams and proxies have scripts
 of their own."""
 import random
 import re
-import signal
 import socket
 import sys
 import threading
@@ -13,10 +12,11 @@ import time
 import unittest
 
 from lined_test import PATIENCE, Client, Datagram, DaemonTest
-from lined_test import free_port, main, service
+from lined_test import free_port, main, one_machine, one_node, service
 from test_activation import PASS_ON, has_systemd
 
 SEED = 20261123
+HOLD = "each node holds what has no reader there"
 
 
 def options(**values):
@@ -280,6 +280,7 @@ class Hub(RelayTest):
             self.assertEqual(a.line(), b"end\n")
             self.assertTrue(d.is_silent(0.1))
 
+    @one_machine("each node joins the group and hears all of it")
     def test_a_multicast_group_is_joined(self):
         text, address = self.hub()
         group = "239.192.%d.%d" % (random.randrange(256),
@@ -400,14 +401,8 @@ class Hub(RelayTest):
         self.assertEqual(b.line(), b"same\n")
 
 
+@one_node(HOLD)
 class Hold(RelayTest):
-    def held(self, daemon):
-        """The number of lines held so far, over all workers."""
-        mark = daemon.mark()
-        daemon.signal(signal.SIGUSR1)
-        told = daemon.wait_log("^<5>service feed: .*lines in", mark)
-        return sum(map(int, re.findall(r"lines_held (\d+)", told)))
-
     def test_what_nobody_was_there_for_goes_to_the_first(self):
         ingest, to = self.hub(name="ingest", topic='"log"',
                               publish_only="true", hold="64k")
@@ -509,7 +504,8 @@ class Hold(RelayTest):
         for turn in range(3):
             a.send(b"".join(b"%d %03d %s\n" % (turn, i, b"x" * 93)
                             for i in range(100)))
-        self.eventually(lambda: self.held(daemon) == 300, "all are held")
+        self.eventually(lambda: daemon.counters("feed")["lines_held"]
+                        == 300, "all are held")
         a.close()
         b = self.client(address)
         numbers = [int(b.line()[2:5])]
@@ -741,6 +737,7 @@ class Reload(RelayTest):
         a.send(b"discarded\n")
         self.assertTrue(b.is_silent(0.2))
 
+    @one_node(HOLD)
     def test_a_service_takes_up_holding(self):
         text, address = self.hub()
         daemon = self.serve(text)

@@ -5,11 +5,12 @@ dedupe over a topic, tags, heartbeats, lines that are too old. On one and four
 workers."""
 import calendar
 import re
-import signal
 import time
 
-from lined_test import Client, Datagram, Server, main
-from test_relay import RelayTest
+from lined_test import NODES, Client, Datagram, Server, main, one_node
+from test_relay import HOLD, RelayTest
+
+REPEATS = "nodes that get a line at the same time both relay it"
 
 
 def checksum(text):
@@ -20,13 +21,6 @@ def checksum(text):
 
 
 class FeedTest(RelayTest):
-    def counters(self, daemon, service):
-        mark = daemon.mark()
-        daemon.signal(signal.SIGUSR1)
-        told = daemon.wait_log("^<5>service %s: .*lines in" % service, mark)
-        return {name: int(n) for name, n in
-                re.findall(r"([a-z][a-z_ ]*) (\d+)(?:,|$)", told)}
-
     def topic(self, name="t", ingest=None, feed=None, **how):
         """Two services that share a topic: the config, and both addresses."""
         a, to = self.hub(name="in-" + name, topic='"%s"' % name,
@@ -43,12 +37,13 @@ class FeedTest(RelayTest):
 
 
 class Lines(FeedTest):
+    @one_node(REPEATS)
     def test_each_repeat_is_counted_once(self):
         text, to, of = self.topic(ingest={"dedupe": "60s"})
         daemon = self.serve(text)
         writers = [self.client(to) for _ in range(6)]
         readers = [self.member(of, writers[0]) for _ in range(4)]
-        before = self.counters(daemon, "in-t").get("lines_repeated", 0)
+        before = daemon.counters("in-t").get("lines_repeated", 0)
         for writer in writers:
             writer.send(b"".join(b"line %d\n" % i for i in range(100)))
         # Order is promised for each sender only, so no line of one writer can
@@ -57,9 +52,9 @@ class Lines(FeedTest):
             self.assertEqual(sorted(reader.line() for _ in range(100)),
                              sorted(b"line %d\n" % i for i in range(100)))
         self.eventually(
-            lambda: self.counters(daemon, "in-t")["lines_repeated"] - before
+            lambda: daemon.counters("in-t")["lines_repeated"] - before
             == 500, "500 repeats")
-        self.assertNotIn("lines_repeated", self.counters(daemon, "out-t"))
+        self.assertNotIn("lines_repeated", daemon.counters("out-t"))
 
     def test_each_service_says_which_of_its_own_lines_are_dropped(self):
         text, to, of = self.topic(ingest={"dedupe": "60s"})
@@ -107,9 +102,9 @@ class Lines(FeedTest):
         for line in (b"$GP\n", b"!AI\n", b"$end\n"):
             self.assertEqual(everything.line(), b"127.0.0.1 " + line)
         self.eventually(
-            lambda: self.counters(daemon, "out-t").get("lines_filtered_out")
-            == 1, "one line filtered")
-        self.eventually(lambda: self.counters(daemon, "in-t").get(
+            lambda: daemon.counters("out-t")["lines_filtered_out"]
+            == NODES, "one line filtered on each node")
+        self.eventually(lambda: daemon.counters("in-t").get(
             "lines_filtered") == 1, "one more")
 
     def test_no_line_makes_a_filter_slow(self):
@@ -127,6 +122,7 @@ class Lines(FeedTest):
         self.assertEqual(self.read(b, b"end\n"),
                          [b"\0c\0c\n", b"c1c2\n", b"end\n"])
 
+    @one_node(HOLD)
     def test_held_lines_are_filtered_for_their_reader(self):
         text, to, of = self.topic(
             ingest={"hold": "64k", "tag": "true"},
@@ -134,21 +130,22 @@ class Lines(FeedTest):
         daemon = self.serve(text)
         with Client(to) as writer:
             writer.send(b"yes\r\nno 1\nno 2\nend\n")
-            self.eventually(lambda: self.counters(daemon, "in-t").get(
+            self.eventually(lambda: daemon.counters("in-t").get(
                 "lines_held") == 4, "all are held")
         reader = self.client(of)
         self.assertEqual(self.read(reader, b"end\n"),
                          [b"127.0.0.1 yes\r\n", b"127.0.0.1 end\n"])
-        self.eventually(lambda: self.counters(daemon, "out-t").get(
+        self.eventually(lambda: daemon.counters("out-t").get(
             "lines_filtered_out") == 2, "two are filtered")
 
+    @one_node(HOLD)
     def test_repeats_are_dropped_before_they_are_held(self):
         text, to, of = self.topic(ingest={"hold": "64k", "dedupe": "100ms"})
         daemon = self.serve(text)
         writer = self.client(to)
         for turn in range(3):
             writer.send(b"same\nsame\n")
-            self.eventually(lambda: self.counters(daemon, "in-t").get(
+            self.eventually(lambda: daemon.counters("in-t").get(
                 "lines_held", 0) == turn + 1, "one more is held")
             time.sleep(0.15)
         writer.send(b"end\n")
@@ -156,15 +153,16 @@ class Lines(FeedTest):
         self.assertEqual(self.read(reader, b"end\n"),
                          [b"same\n"] * 3 + [b"end\n"])
 
+    @one_node(HOLD)
     def test_hold_is_the_size_of_the_lines(self):
         text, address = self.hub(hold="4000")
         daemon = self.serve(text)
         with Client(address) as a:
             for i in range(1000):
                 a.send(b"line %04d\n" % i)
-            self.eventually(lambda: self.counters(daemon, "feed").get(
+            self.eventually(lambda: daemon.counters("feed").get(
                 "lines_held") == 1000, "all are held")
-        self.eventually(lambda: self.counters(daemon, "feed").get(
+        self.eventually(lambda: daemon.counters("feed").get(
             "held_lines_dropped") == 600, "the others are dropped")
         b = self.client(address)
         self.assertEqual(self.read(b, b"0999\n"),
@@ -292,7 +290,7 @@ class Up(FeedTest):
         above.send(b"two\n")
         self.assertEqual(a.line(), b"two\n")
         for name in ("lines_filtered", "lines_filtered_up"):
-            self.eventually(lambda: self.counters(daemon, "feed").get(name)
+            self.eventually(lambda: daemon.counters("feed").get(name)
                             == 1, name)
 
     def test_the_tag_of_an_upstream(self):

@@ -18,7 +18,7 @@ import time
 import tty
 
 from lined_test import PATIENCE, TOP, Client, Datagram, DaemonTest, Server
-from lined_test import free_port, main, service
+from lined_test import free_port, main, one_node, service
 
 SEED = 20261123
 
@@ -547,6 +547,7 @@ class Upward(UpstreamTest):
 
 
 class Stop(UpstreamTest):
+    @one_node("a node that stops waits for its own clients only")
     def test_it_is_there_until_the_last_client_of_any_worker_is_gone(self):
         for busy in range(self.WORKERS):
             with self.subTest(busy=busy):

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""Several daemons in place of one: with LINED_TEST_NODES=3 a test that starts a
+daemon with a chat or a relay starts a nats-server and three nodes of a cluster,
+all with the test's config, and each new client connects to the next node. What
+the test asks the daemon it asks all of them: see class Nodes.
+
+Where the test says 127.0.0.1, node 2 listens at 127.0.0.2, and at PATH.2 in
+place of a UNIX socket's PATH. Node 1 is the primary, which has the upstreams;
+to it go those who are no Client, such as linectl, and everybody in a test that
+is for one_node()."""
+import itertools
+import re
+import sys
+
+import lined_test
+from cluster_test import Nats, need_nats
+from lined_test import NODES, PATIENCE, SHARED
+
+# Where the nodes listen, not what they connect to.
+LISTEN = re.compile(r'\b(listen|socket)\s*=\s*(\{[^}]*\}|"[^"]*")')
+ADDRESS = re.compile(r'127\.0\.0\.1:(\d+)|(?<=unix://)/[^"?]+|(?<=")/[^"]+')
+LEASE = "10s"  # a busy machine is slow
+
+
+def place(found, number):
+    """Where a node listens, as a client takes it, and as the config does."""
+    if found.group(1):
+        host, port = "127.0.0.%d" % number, int(found.group(1))
+        return (host, port), "%s:%d" % (host, port)
+    path = found.group() if number == 1 else "%s.%d" % (found.group(), number)
+    return path, path
+
+
+class Nodes(lined_test.Daemon):
+    """Looks like one daemon: signals go to all nodes, their logs are one log,
+    sizes and counters are sums."""
+    count = NODES
+
+    def __init__(self, test, launch):
+        """launch(config, beside) starts a daemon with this config, which logs
+        where the other one does."""
+        need_nats(test)
+        case = getattr(test, test._testMethodName)
+        self.one_node = getattr(case, "one_node", test.one_node)
+        if self.one_node:
+            print("one node: %s ... " % self.one_node, end="",
+                  file=sys.stderr, flush=True)
+        self.test = test
+        self.nats = Nats(test)
+        self.stopped = False
+        self.members = []
+        for number in range(1, NODES + 1):
+            node = launch(self.write(number), self.members and self.members[0])
+            self.members.append(node)
+            self.log, self.news, self.level = node.log, node.news, node.level
+            node.wait_notify("READY=1")
+            self.wait_log("cluster: this node is now the primary")
+        self.wait_logs("cluster: node .* is there", NODES * (NODES - 1))
+        self.pid = self.members[0].pid
+
+    def write(self, number):
+        """The test's config as it is for a node; lines keep their numbers."""
+        def own(found):
+            places = [place(found, i + 1) for i in range(NODES)]
+            lined_test.turns.setdefault(places[0][0], itertools.cycle(
+                where for where, _ in places[:1 if self.one_node else NODES]))
+            return places[number - 1][1]
+
+        with open(self.test.config) as f:
+            text = f.read()
+        text = LISTEN.sub(lambda found: ADDRESS.sub(own, found.group()), text)
+        text = SHARED.sub(r"cluster = true \g<0>", text)
+        text += 'cluster { servers = "%s" name = "node-%d" lease = %s }\n' % (
+            self.nats.url(), number, LEASE)
+        return self.test.write(text, "node-%d.conf" % number, workers=None)
+
+    def wait_notify(self, wanted, timeout=PATIENCE):
+        for node in self.members:
+            node.wait_notify(wanted, timeout)
+
+    def signal(self, number):
+        for node in self.members:
+            node.signal(number)
+
+    def wait(self, timeout=PATIENCE):
+        codes = [node.wait(timeout) for node in self.members]
+        self.stopped = True
+        return next(filter(None, codes), 0)
+
+    def kill(self):
+        for node in self.members:
+            node.kill()
+        self.stopped = True
+
+    def reload(self):
+        for number in range(1, NODES + 1):
+            self.write(number)
+        return super().reload()
+
+    def is_sanitized(self):
+        return self.members[0].is_sanitized()
+
+    def rss_kib(self):
+        return sum(node.rss_kib() for node in self.members)
+
+    def own_kib(self):
+        return sum(node.own_kib() for node in self.members)
+
+    def cpu_seconds(self):
+        return sum(node.cpu_seconds() for node in self.members)
