@@ -200,9 +200,12 @@ static void keeper_start(struct keeper *keeper,
  * there. *at moves behind them. */
 static char **keeper_take_texts(char **at, char *end, size_t count)
 {
-	char **list = reallocarray(NULL, count + 1, sizeof(*list));
+	char **list = NULL;
 	size_t i;
 
+	/* Each has at least its NUL. */
+	if (count <= (size_t)(end - *at))
+		list = reallocarray(NULL, count + 1, sizeof(*list));
 	for (i = 0; list != NULL && i < count; i++) {
 		char *nul = memchr(*at, '\0', (size_t)(end - *at));
 
