@@ -578,6 +578,55 @@ START_TEST(what_is_no_frame_of_another_node_is_ignored)
 }
 END_TEST
 
+static void send_name(struct stage *stage, char kind, const char *name)
+{
+	static struct frame_text frame;
+
+	frame_begin(&frame, kind, OTHER, 1, 0);
+	frame_text(&frame, name);
+	frame_send(stage, &frame);
+}
+
+START_TEST(a_name_that_no_node_has_is_ignored)
+{
+	static const char *const names[] = {"", "\033[2Jnode", "two words"};
+	char name[512];
+	struct stage stage;
+	size_t i;
+
+	stage_begin(&stage);
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	send_name(&stage, 'h', name);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		send_name(&stage, 'h', names[i]);
+	ck_assert_uint_eq(report_of(&stage).nodes, 0);
+	send_name(&stage, 'h', "node-b");
+	ck_assert_uint_eq(report_of(&stage).nodes, 1);
+	stage_close(&stage);
+}
+END_TEST
+
+START_TEST(only_the_node_of_that_name_answers_a_probe)
+{
+	struct stage stage;
+	size_t before;
+
+	stage_begin(&stage);
+	before = broker.frames;
+	send_name(&stage, 'q', "node-b");
+	ck_assert_uint_eq(broker.frames, before);
+	send_name(&stage, 'q', "node-a");
+	ck_assert_uint_eq(broker.frames, before + 1);
+	ck_assert_int_eq(broker.last->data[2], 'h');
+	ck_assert_uint_eq(broker.last->len, FRAME_HEADER + strlen("node-a"));
+	ck_assert_mem_eq(broker.last->data + FRAME_HEADER, "node-a",
+			 strlen("node-a"));
+	ck_assert_uint_eq(report_of(&stage).nodes, 0);
+	stage_close(&stage);
+}
+END_TEST
+
 START_TEST(nodes_without_a_lease_are_not_many)
 {
 	struct stage stage;
@@ -630,6 +679,52 @@ START_TEST(frames_are_no_longer_than_the_broker_takes)
 	ck_assert_uint_eq(broker.frames, before + 2);
 	ck_assert_uint_le(broker.longest, 1000);
 	ck_assert_uint_eq(report_of(&stage).sent, 4);
+	stage_close(&stage);
+}
+END_TEST
+
+/* Those who read it here get it all the same. */
+START_TEST(a_line_that_the_broker_does_not_take_is_counted)
+{
+	char text[200];
+	struct stage stage;
+	size_t before, i;
+
+	stage_open(&stage);
+	broker.frame_max = 100;
+	ck_assert_int_eq(cluster_open(stage.cluster, &settings, 60000), 0);
+	join(&stage, 0);
+	meet(&stage);
+	before = broker.frames;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	stage.keeps = true;
+	for (i = 0; i < 2; i++)
+		publish(&stage, text);
+	ck_assert_uint_eq(stage.kept_count, 2);
+	ck_assert_uint_eq(broker.frames, before);
+	ck_assert_uint_eq(report_of(&stage).too_long, 2);
+	publish(&stage, "short");
+	ck_assert_uint_eq(broker.frames, before + 1);
+	ck_assert_uint_eq(report_of(&stage).too_long, 2);
+	stage_close(&stage);
+}
+END_TEST
+
+START_TEST(a_long_line_does_not_keep_its_memory)
+{
+	static char text[1 << 18];
+	struct stage stage;
+
+	stage_begin(&stage);
+	meet(&stage);
+	memset(text, 'x', sizeof(text) - 1);
+	stage.keeps = true;
+	publish(&stage, text);
+	ck_assert_uint_gt(broker.longest, sizeof(text));
+	ck_assert_uint_lt(stage.cluster->ends[0].room, sizeof(text));
+	publish(&stage, "short");
+	ck_assert_uint_eq(report_of(&stage).sent, 2);
 	stage_close(&stage);
 }
 END_TEST
@@ -786,6 +881,31 @@ START_TEST(lines_of_a_damaged_frame_are_lost)
 }
 END_TEST
 
+START_TEST(a_frame_that_is_cut_anywhere_has_no_line)
+{
+	static struct frame_text frame;
+	struct stage stage;
+	uint64_t line = 1, bad = 0;
+	size_t cut = FRAME_HEADER + 1;
+
+	stage_begin(&stage);
+	for (;; cut++, line++, bad++) {
+		frame_begin(&frame, 'l', OTHER, line, 0);
+		frame_line(&frame, "t", "line");
+		if (cut == frame.len)
+			break;
+		frame.len = cut;
+		frame_send(&stage, &frame);
+	}
+	frame_send(&stage, &frame);
+	ck_assert_uint_gt(bad, 10);
+	ck_assert_str_eq(stage.heard, "line");
+	ck_assert_uint_eq(report_of(&stage).lost, bad);
+	ck_assert_uint_eq(report_of(&stage).received, 1);
+	stage_close(&stage);
+}
+END_TEST
+
 START_TEST(each_line_of_a_message_counts)
 {
 	static struct frame_text frame;
@@ -862,6 +982,11 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, a_slow_link_holds_only_clustered_members);
 	tcase_add_test(lines, a_node_that_has_left_is_heard_out);
 	tcase_add_test(lines, lines_of_a_damaged_frame_are_lost);
+	tcase_add_test(lines, a_frame_that_is_cut_anywhere_has_no_line);
+	tcase_add_test(lines, a_line_that_the_broker_does_not_take_is_counted);
+	tcase_add_test(lines, a_long_line_does_not_keep_its_memory);
+	tcase_add_test(lines, a_name_that_no_node_has_is_ignored);
+	tcase_add_test(lines, only_the_node_of_that_name_answers_a_probe);
 	tcase_add_test(lines, each_line_of_a_message_counts);
 	tcase_add_test(lines, a_line_that_is_kept_does_not_keep_its_frame);
 	tcase_add_test(lines, a_line_does_not_wait_for_a_revision_of_before);
