@@ -212,6 +212,47 @@ START_TEST(the_later_topic_wins_while_the_clock_is_behind)
 }
 END_TEST
 
+struct lined_buffer *__real_lined_buffer_alloc(size_t len, char **data);
+struct lined_buffer *__wrap_lined_buffer_alloc(size_t len, char **data);
+
+/* On the worker that has asked for it. */
+static _Thread_local bool has_no_memory;
+
+struct lined_buffer *__wrap_lined_buffer_alloc(size_t len, char **data)
+{
+	return has_no_memory ? NULL : __real_lined_buffer_alloc(len, data);
+}
+
+static void say_without_memory(struct lined_service *service, void *text)
+{
+	const struct chat_event event = {.kind = CHAT_EVENT_MESSAGE,
+					 .from = 1000,
+					 .rooms = "den",
+					 .name = "alice"};
+
+	has_no_memory = true;
+	must(chat_event_send(lined_service_data(service), &event, "%s",
+			     (const char *)text) == -1);
+	has_no_memory = false;
+}
+
+START_TEST(a_message_without_memory_is_an_error_and_the_next_one_is_heard)
+{
+	char one[] = "one", two[] = "two";
+	struct hall hall;
+	int client;
+
+	hall_open(&hall, WORKERS, &lined_protocol, &plain);
+	client = hall_client(&hall, 0, NEWCOMERS);
+	support_expect(hall.main, client, GREETING "* guest1 joined den\n");
+	hall_call(&hall, 0, SPEAKERS, say_without_memory, one);
+	hall_call(&hall, 0, SPEAKERS, say, two);
+	support_expect(hall.main, client, "[den] <alice> two\n");
+	close(client);
+	hall_close(&hall);
+}
+END_TEST
+
 #define LAST_GUEST "guest18446744073709551615"
 
 /* The claim of another node's client, and its end. */
@@ -279,6 +320,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_topic_of_before_is_told_as_one);
 	tcase_add_test(events, a_name_of_another_node_is_a_nickname);
 	tcase_add_test(events, a_text_that_is_no_line_is_refused);
+	tcase_add_test(
+		events,
+		a_message_without_memory_is_an_error_and_the_next_one_is_heard);
 	tcase_add_test(events, the_later_topic_wins_while_the_clock_is_behind);
 	return suite;
 }

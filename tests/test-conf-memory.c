@@ -203,12 +203,14 @@ static const char wrong[] =
 	"cluster = true web { origins = \"x\" } }\n";
 
 static const struct conf_env *env;
+static const char *path; /* NULL: of the fixture's lined.conf */
 
 static struct conf *load(struct conf_errors *errors)
 {
 	conf_errors_init(errors);
 	allocations = 0;
-	return conf_load(fixture_path("lined.conf"), env, errors);
+	return conf_load(path != NULL ? path : fixture_path("lined.conf"), env,
+			 errors);
 }
 
 /* Whether the load met the fault; it must have said so. */
@@ -278,6 +280,23 @@ START_TEST(no_allocation_of_a_wrong_file_fails_unseen)
 }
 END_TEST
 
+START_TEST(no_allocation_of_files_that_are_given_fails_unseen)
+{
+	static const char files[] = "file 20 - lined.conf\n"
+				    "include(\"d/*.conf\")\n"
+				    "glob 0 - d/*.conf\n"
+				    "file 12 1.2 d/a.conf\nworkers = 3\n\n"
+				    "file 1 1.4 d/b.conf\n\n";
+	struct conf_env with = fixture_env;
+
+	env = &with;
+	with.files = files;
+	with.files_len = sizeof(files) - 1;
+	path = "lined.conf";
+	refuse_each(true);
+}
+END_TEST
+
 /* What another process has read, as at a start and a reload. */
 START_TEST(no_allocation_of_a_tree_fails_unseen)
 {
@@ -304,6 +323,8 @@ static Suite *memory_suite(void)
 
 	tcase_add_test(tcase, no_allocation_of_a_good_file_fails_unseen);
 	tcase_add_test(tcase, no_allocation_of_a_wrong_file_fails_unseen);
+	tcase_add_test(tcase,
+		       no_allocation_of_files_that_are_given_fails_unseen);
 	tcase_add_test(tcase, no_allocation_of_a_tree_fails_unseen);
 	tcase_add_test(tcase, what_libconfuse_refuses_is_an_error);
 	return suite;

@@ -50,6 +50,25 @@ START_TEST(fifo_is_an_error_and_does_not_block)
 }
 END_TEST
 
+START_TEST(all_files_together_have_a_bound)
+{
+	char *text = malloc(1 << 20), name[16];
+	unsigned i;
+
+	ck_assert_ptr_nonnull(text);
+	memset(text, '\n', 1 << 20);
+	ck_assert_int_eq(mkdir(fixture_path("d"), 0755), 0);
+	for (i = 0; i < 17; i++) {
+		snprintf(name, sizeof(name), "d/%02u", i);
+		fixture_write_bytes(name, text, i < 16 ? 1 << 20 : 1);
+	}
+	free(text);
+	fixture_bad("include(\"d/*\")\n",
+		    "1: the config files have more than 16777216 bytes in "
+		    "all\n");
+}
+END_TEST
+
 START_TEST(huge_file_is_an_error)
 {
 	fixture_write("huge.conf", "");
@@ -774,6 +793,7 @@ static void add_files(Suite *suite)
 		       directory_is_an_error_and_not_the_end_of_the_process);
 	tcase_add_test(tcase, fifo_is_an_error_and_does_not_block);
 	tcase_add_test(tcase, huge_file_is_an_error);
+	tcase_add_test(tcase, all_files_together_have_a_bound);
 	tcase_add_test(tcase, empty_file_is_good_with_a_warning);
 	tcase_add_test(tcase, binary_junk_is_named_with_its_line);
 	tcase_add_test(tcase, other_encodings_and_line_ends_are_text);

@@ -213,6 +213,68 @@ END_TEST
 
 /* ---- expressions ------------------------------------------------------- */
 
+/* The linker puts these in place of those that allocate. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+static unsigned failing; /* which of them fails, from 1; 0: none */
+
+static bool fails(void)
+{
+	return failing > 0 && --failing == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __real_realloc(old, size);
+}
+
+START_TEST(an_expression_without_memory_is_an_error)
+{
+	static const char *const items[] = {"deny (b)\\1", "allow ."};
+	const struct lined_option_list rules = {2, items};
+	const char *text = "a1b2";
+	struct relay_pattern *pattern;
+	size_t len = strlen(text);
+	char error[128] = "";
+	unsigned at;
+
+	for (at = 1; at <= 2; at++) {
+		failing = at;
+		ck_assert_ptr_null(
+			relay_filter_new(&rules, error, sizeof(error)));
+		ck_assert_uint_eq(failing, 0);
+		ck_assert_str_eq(error, "out of memory");
+	}
+	failing = 1;
+	ck_assert_ptr_null(relay_pattern_new("[0-9]", error, sizeof(error)));
+	ck_assert_str_eq(error, "out of memory");
+	pattern = relay_pattern_new("[0-9]", error, sizeof(error));
+	ck_assert_ptr_nonnull(pattern);
+	/* A line is then compared as it is. */
+	failing = 1;
+	relay_pattern_leave_out(pattern, &text, &len);
+	ck_assert_uint_eq(len, 4);
+	relay_pattern_leave_out(pattern, &text, &len);
+	ck_assert_uint_eq(len, 2);
+	relay_pattern_free(pattern);
+}
+END_TEST
+
 static void check_left(const char *expression, const char *text,
 		       const char *wanted)
 {
@@ -325,6 +387,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, digests_depend_on_every_byte_and_on_the_key);
 	tcase_add_test(tcase, all_that_matches_is_left_out);
 	tcase_add_test(tcase, expressions_match_anywhere_and_any_bytes);
+	tcase_add_test(tcase, an_expression_without_memory_is_an_error);
 	tcase_add_test(tcase, what_a_rule_cannot_be_is_told);
 	tcase_add_test(tcase, a_dollar_sign_within_an_expression_is_seen);
 	return suite;

@@ -187,10 +187,11 @@ class Policy(DaemonTest):
         self.assertEqual(self.ask(c, address="203.0.113.1"), DUNNO)
 
     def test_a_whitelist_that_is_not_there_is_an_error(self):
-        code, out = self.check(self.text('whitelist-clients = "/nowhere"'))
-        self.assertEqual(code, 1)
-        self.assertRegex(out, r"lined\.conf:\d+: .*whitelist-clients: "
-                         r"/nowhere: No such file or directory")
+        for name in "whitelist-clients", "whitelist-recipients":
+            code, out = self.check(self.text('%s = "/nowhere"' % name))
+            self.assertEqual(code, 1)
+            self.assertRegex(out, r"lined\.conf:\d+: .*%s: /nowhere: No such "
+                             r"file or directory" % name)
 
     def test_who_comes_too_late_is_new(self):
         daemon = self.serve("delay = 0 retry = 0")
