@@ -47,9 +47,12 @@ static bool elf_init(struct elf *elf, const char *data, size_t size)
 static const char *elf_text(const struct elf *elf, size_t section,
 			    size_t offset)
 {
-	const ElfW(Shdr) *strings = &elf->sections[section];
+	const ElfW(Shdr) * strings;
 
-	if (section >= elf->section_count || strings->sh_offset > elf->size ||
+	if (section >= elf->section_count)
+		return "";
+	strings = &elf->sections[section];
+	if (strings->sh_offset > elf->size ||
 	    strings->sh_size > elf->size - strings->sh_offset ||
 	    offset >= strings->sh_size ||
 	    elf->data[strings->sh_offset + strings->sh_size - 1] != '\0')
@@ -92,13 +95,13 @@ static void elf_add_globals(const struct elf *elf, const char *path,
 	size_t i;
 
 	for (at = elf->sections; at < end; at++) {
-		const ElfW(Sym) *symbols =
-			(const void *)(elf->data + at->sh_offset);
+		const ElfW(Sym) * symbols;
 
 		if (at->sh_type != SHT_SYMTAB || at->sh_offset > elf->size ||
 		    at->sh_offset % _Alignof(ElfW(Sym)) != 0 ||
 		    at->sh_size > elf->size - at->sh_offset)
 			continue;
+		symbols = (const void *)(elf->data + at->sh_offset);
 		for (i = 0; i < at->sh_size / sizeof(*symbols); i++) {
 			name = elf_text(elf, at->sh_link, symbols[i].st_name);
 			if (!elf_is_global(elf, &symbols[i], name))
