@@ -11,7 +11,8 @@ import socket
 import threading
 import time
 
-from lined_test import Client, DaemonTest, Server, free_port, main, service
+from lined_test import Client, DaemonTest, Server, free_port, main
+from lined_test import one_node, service
 
 SEED = 20261123
 
@@ -116,6 +117,7 @@ class Receiver(threading.Thread):
 
 
 class Gone(ProxyTest):
+    @one_node("each node has its own limits")
     def test_what_outlives_a_client_counts_and_is_gone_within_seconds(self):
         """Clients that reset while their upstream does not read."""
         server = self.server(rcvbuf=4096)
@@ -167,6 +169,7 @@ class Gone(ProxyTest):
             place = (place ^ byte) * 16777619 & 0xffffffff
         return place % 64
 
+    @one_node("each node finds out by itself")
     def test_an_address_that_does_not_answer_is_waited_for_once(self):
         """A backlog that is full is one that does not answer. Here it shares a
         place with one that does."""
@@ -285,7 +288,7 @@ class Bytes(ProxyTest):
             self.assertEqual(c.exactly(6), b"answer")
         upstream.close()
         self.assertEqual(c.rest(), b"")
-        self.daemon.wait_log("client 1 .* closed: peer")
+        self.daemon.wait_log("client [0-9]+ .* closed: peer")
 
     def test_half_close_by_the_upstream(self):
         server = self.server()
@@ -300,7 +303,7 @@ class Bytes(ProxyTest):
             self.assertEqual(upstream.exactly(4), b"word")
         c.half_close()
         self.assertEqual(upstream.rest(), b"")
-        self.daemon.wait_log("client 1 .* closed: peer")
+        self.daemon.wait_log("client [0-9]+ .* closed: peer")
 
     def test_half_close_behind_much_that_waits(self):
         """The end comes after what a slow side has yet to read."""
@@ -314,7 +317,7 @@ class Bytes(ProxyTest):
         time.sleep(0.3)
         self.assertTrue(upstream.rest() == up)
         self.assertTrue(c.rest() == down)
-        self.daemon.wait_log("client 1 .* closed: peer")
+        self.daemon.wait_log("client [0-9]+ .* closed: peer")
 
     def test_one_way_does_not_wait_for_the_other(self):
         """Both sides send more than the kernel buffers before either
@@ -400,7 +403,7 @@ class Memory(ProxyTest):
         self.serve(server, limits="send-stall = 1s")
         c, upstream = self.pair(server, rcvbuf=4096)
         upstream.fill(Sender.BLOCK, quiet=0.3)
-        self.daemon.wait_log("client 1 .* closed: slow: send-stall ")
+        self.daemon.wait_log("client [0-9]+ .* closed: slow: send-stall ")
         upstream.ended()
 
     def test_waiting_costs_no_time(self):
@@ -474,9 +477,10 @@ class Failure(ProxyTest):
         c.send(b"hello\n")
         self.assertEqual(c.ended(), b"")
         self.daemon.wait_log(
-            r"<4>service proxy: client 1 127\.0\.0\.1:\d+: upstream %s: "
+            r"<4>service proxy: client [0-9]+ 127\.0\.0\.1:\d+: upstream %s: "
             "Connection refused" % re.escape(server.url))
-        self.daemon.wait_log("client 1 .* closed: error: Connection refused")
+        self.daemon.wait_log("client [0-9]+ .* closed: error: "
+                             "Connection refused")
         server.open()
         c, upstream = self.pair(server)
         c.send(b"again\n")
@@ -504,9 +508,10 @@ class Failure(ProxyTest):
         self.assertEqual(c.exactly(10), b"last words")
         upstream.reset()
         self.assertEqual(c.ended(), b"")
-        self.daemon.wait_log(r"<5>service proxy: client 1 127\.0\.0\.1:\d+: "
+        self.daemon.wait_log(r"<5>service proxy: client [0-9]+ "
+                             r"127\.0\.0\.1:\d+: "
                              "upstream: Connection reset by peer")
-        self.daemon.wait_log("client 1 .* closed: error")
+        self.daemon.wait_log("client [0-9]+ .* closed: error")
 
     def test_a_reset_by_the_client_ends_the_upstream(self):
         server = self.server()
@@ -516,7 +521,7 @@ class Failure(ProxyTest):
         self.assertEqual(upstream.exactly(10), b"last words")
         c.reset()
         self.assertEqual(upstream.ended(), b"")
-        self.daemon.wait_log("client 1 .* closed: error: "
+        self.daemon.wait_log("client [0-9]+ .* closed: error: "
                              "Connection reset by peer")
 
     def test_a_reset_while_much_is_on_its_way(self):
@@ -553,7 +558,7 @@ class Failure(ProxyTest):
         upstream.close()
         time.sleep(0.2)
         c.send(b"one more\n")
-        self.daemon.wait_log("client 1 .* closed: ")
+        self.daemon.wait_log("client [0-9]+ .* closed: ")
         self.assertTrue(c.exactly(len(answer)) == answer)
 
     def hanging(self):
