@@ -284,30 +284,14 @@ int reload_start(struct reload *reload, struct conf *conf)
 	return result;
 }
 
-static void reload_warn_restart(const struct reload_plan *plan,
-				struct report *report)
-{
-	if (plan->workers)
-		report_add(report, LINED_LOG_WARNING,
-			   "reload: workers: a change needs a restart");
-	if (plan->user)
-		report_add(report, LINED_LOG_WARNING,
-			   "reload: user: a change needs a restart");
-	if (plan->module_dir)
-		report_add(report, LINED_LOG_WARNING,
-			   "reload: module-dir: a change needs a restart");
-	if (plan->pid_file)
-		report_add(report, LINED_LOG_WARNING,
-			   "reload: pid-file: a change needs a restart");
-	if (plan->hardening)
-		report_add(report, LINED_LOG_WARNING,
-			   "reload: hardening: a change needs a restart");
-}
-
 static bool reload_apply(const struct reload *reload, struct reload_plan *plan,
 			 struct report *report)
 {
-	reload_warn_restart(plan, report);
+	const char *const *key;
+
+	for (key = plan->restart_keys; *key != NULL; key++)
+		report_add(report, LINED_LOG_WARNING,
+			   "reload: %s: a change needs a restart", *key);
 	/* A reload waits for every worker. If it waited for a stuck one, the
 	 * main thread would handle no signal any more. */
 	if (heartbeat_find_stuck(reload->heartbeat) != NULL) {

@@ -136,8 +136,7 @@ START_TEST(what_stays_the_same_is_kept)
 			reload_plan_next_service(plan, &running.services[i]),
 			service);
 	}
-	ck_assert(!plan->workers && !plan->user && !plan->module_dir &&
-		  !plan->drain_timeout);
+	ck_assert(plan->restart_keys[0] == NULL && !plan->drain_timeout);
 	reload_plan_free(plan);
 	running_fini(&running);
 	config_fini(&before);
@@ -161,7 +160,9 @@ START_TEST(what_is_not_in_the_config_ends_and_closes)
 		reload_plan_next_service(plan, &running.services[1]));
 	ck_assert_ptr_null(
 		reload_plan_next_listen(plan, &running.listeners[1]));
-	ck_assert(plan->drain_timeout && plan->user);
+	ck_assert(plan->drain_timeout);
+	ck_assert_str_eq(plan->restart_keys[0], "user");
+	ck_assert_ptr_null(plan->restart_keys[1]);
 	reload_plan_free(plan);
 	running_fini(&running);
 	config_fini(&before);

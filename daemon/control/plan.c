@@ -160,27 +160,17 @@ static void plan_print_end(struct response *response,
 static void plan_print_keys(struct response *response,
 			    const struct reload_plan *plan)
 {
-	if (plan->workers)
-		plan_step(response, "ignore", "", "workers",
-			  "workers: a change needs a restart");
-	if (plan->user)
-		plan_step(response, "ignore", "", "user",
-			  "user: a change needs a restart");
-	if (plan->module_dir)
-		plan_step(response, "ignore", "", "module-dir",
-			  "module-dir: a change needs a restart");
-	if (plan->pid_file)
-		plan_step(response, "ignore", "", "pid-file",
-			  "pid-file: a change needs a restart");
+	const char *const *key;
+
+	for (key = plan->restart_keys; *key != NULL; key++)
+		plan_step(response, "ignore", "", *key,
+			  "%s: a change needs a restart", *key);
 	if (plan->cluster)
 		plan_step(response, "change", "", "cluster", "%s",
 			  !plan->conf->cluster.is_set ? "leaves the cluster"
 			  : plan->server->conf->cluster.is_set
 				  ? "connects to the cluster again"
 				  : "joins the cluster");
-	if (plan->hardening)
-		plan_step(response, "ignore", "", "hardening",
-			  "hardening: a change needs a restart");
 	if (plan->log)
 		plan_step(response, "change", "", "log", "log changes");
 	if (plan->drain_timeout)

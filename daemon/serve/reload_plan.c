@@ -72,18 +72,6 @@ plan_address_of(const struct reload_plan *plan,
 		       sizeof(*plan->addresses), plan_find_address);
 }
 
-static void plan_count_running(struct reload_plan *plan)
-{
-	struct service *service;
-	struct listener *listener;
-
-	list_for_each(service, &plan->server->services, link) {
-		plan->running_count++;
-		list_for_each(listener, &service->listeners, link)
-			plan->address_count += listener->open;
-	}
-}
-
 static void plan_list_running(struct reload_plan *plan)
 {
 	struct reload_running *running = plan->running;
@@ -160,17 +148,22 @@ static void plan_keys(struct reload_plan *plan)
 	const struct conf *first = plan->server->start_conf;
 	const struct conf *before = plan->server->conf;
 	const struct conf *after = plan->conf;
+	const char **key = plan->restart_keys;
 
 	if (before == NULL)
 		return;
-	plan->workers = first->workers != after->workers;
-	plan->user = plan_differs(first->user, after->user) ||
-		     plan_differs(first->group, after->group);
-	plan->module_dir = plan_differs(first->module_dir, after->module_dir);
-	plan->pid_file = plan_differs(first->pid_file, after->pid_file);
+	if (first->workers != after->workers)
+		*key++ = "workers";
+	if (plan_differs(first->user, after->user) ||
+	    plan_differs(first->group, after->group))
+		*key++ = "user";
+	if (plan_differs(first->module_dir, after->module_dir))
+		*key++ = "module-dir";
+	if (plan_differs(first->pid_file, after->pid_file))
+		*key++ = "pid-file";
+	if (plan_differs(first->hardening_text, after->hardening_text))
+		*key = "hardening";
 	plan->cluster = !conf_cluster_equal(&before->cluster, &after->cluster);
-	plan->hardening =
-		plan_differs(first->hardening_text, after->hardening_text);
 	plan->drain_timeout =
 		before->drain_timeout_ms != after->drain_timeout_ms;
 	plan->memory = before->memory != after->memory;
@@ -181,11 +174,17 @@ static void plan_keys(struct reload_plan *plan)
 static int plan_allocate(struct reload_plan *plan)
 {
 	size_t listens = 0, i;
+	struct service *service;
+	struct listener *listener;
 
 	plan->count = conf_count_all(plan->conf);
 	for (i = 0; i < plan->count; i++)
 		listens += conf_service_at(plan->conf, i)->listen_count;
-	plan_count_running(plan);
+	list_for_each(service, &plan->server->services, link) {
+		plan->running_count++;
+		list_for_each(listener, &service->listeners, link)
+			plan->address_count += listener->open;
+	}
 	plan->services = calloc(plan->count + 1, sizeof(*plan->services));
 	plan->listen = calloc(listens + 1, sizeof(*plan->listen));
 	plan->running = calloc(plan->running_count + 1, sizeof(*plan->running));

@@ -75,8 +75,8 @@ struct reload_plan {
 	struct reload_address *addresses; /* sorted by address */
 	size_t address_count;
 
-	/* Keys that differ from the start's and need a restart. */
-	bool workers, user, module_dir, pid_file, hardening;
+	/* Keys that differ from the start's and need a restart; NULL ends. */
+	const char *restart_keys[6];
 	/* Keys that change with this reload. reload.c compares the log. */
 	bool drain_timeout, memory, log, cluster;
 };
