@@ -422,23 +422,6 @@ static bool daemon_serve(struct daemon *daemon)
 	return true;
 }
 
-/* Frees everything after all services have ended. After a second signal some
- * have not: exit() frees their memory. */
-static void daemon_clean_up(struct daemon *daemon)
-{
-	if (!server_is_empty(&daemon->server))
-		return;
-	spare_fds_release();
-	systemd_status_stop(&daemon->systemd_status);
-	heartbeat_stop(&daemon->heartbeat);
-	memory_watch_stop(&daemon->memory_watch);
-	server_fini(&daemon->server);
-	signals_stop(&daemon->signals);
-	lined_dispatcher_free(daemon->dispatcher);
-	inherited_free(daemon->inherited);
-	modules_free(daemon->modules);
-}
-
 static enum exit_code daemon_run_config(struct daemon *daemon)
 {
 	struct conf_errors errors;
@@ -452,7 +435,19 @@ static enum exit_code daemon_run_config(struct daemon *daemon)
 	if (reload_open_log(daemon->reload.cmdline, conf) == 0 &&
 	    daemon_start(daemon, conf) == 0 && daemon_serve(daemon)) {
 		log_notice("stopped");
-		daemon_clean_up(daemon);
+		/* Frees everything after all services have ended. After a
+		 * second signal some have not: exit() frees their memory. */
+		if (server_is_empty(&daemon->server)) {
+			spare_fds_release();
+			systemd_status_stop(&daemon->systemd_status);
+			heartbeat_stop(&daemon->heartbeat);
+			memory_watch_stop(&daemon->memory_watch);
+			server_fini(&daemon->server);
+			signals_stop(&daemon->signals);
+			lined_dispatcher_free(daemon->dispatcher);
+			inherited_free(daemon->inherited);
+			modules_free(daemon->modules);
+		}
 		code = EXIT_STOPPED;
 	}
 	conf_unref(conf);

@@ -114,17 +114,6 @@ int delegate_attach(struct lined_dispatcher *d, struct lined_delegate *delegate)
 	return 0;
 }
 
-/* Drops the events that were read for a delegate but not delivered. */
-static void delegate_forget_events(struct lined_dispatcher *d,
-				   const struct lined_delegate *delegate)
-{
-	int i;
-
-	for (i = d->event; i < d->event_count; i++)
-		if (d->events[i].delegate == delegate)
-			d->events[i].delegate = NULL;
-}
-
 void delegate_unwatch(struct lined_dispatcher *d,
 		      struct lined_delegate *delegate)
 {
@@ -138,10 +127,15 @@ void delegate_unwatch(struct lined_dispatcher *d,
 void delegate_detach(struct lined_dispatcher *d,
 		     struct lined_delegate *delegate)
 {
+	int i;
+
 	delegate_unwatch(d, delegate);
 	if (delegate->flags & DELEGATE_EVERY_TURN)
 		delegate_remove_every_turn(d, delegate);
-	delegate_forget_events(d, delegate);
+	/* Drops the events that were read for a delegate but not delivered. */
+	for (i = d->event; i < d->event_count; i++)
+		if (d->events[i].delegate == delegate)
+			d->events[i].delegate = NULL;
 	d->by_fd[delegate->fd] = NULL;
 	if (d->running == delegate)
 		d->running = NULL;

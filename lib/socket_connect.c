@@ -43,17 +43,6 @@ struct connector {
 	char *host; /* NULL: an address or a descriptor was given */
 };
 
-static void connector_free(struct connector *connector)
-{
-	if (connector == NULL)
-		return;
-	lined_lookup_cancel(connector->lookup);
-	if (connector->timer.dispatcher != NULL)
-		lined_timer_stop(&connector->timer);
-	free(connector->host);
-	free(connector);
-}
-
 /* Gives the socket back what the connector has taken the place of. */
 static void connector_stop(struct lined_socket *sock)
 {
@@ -62,7 +51,11 @@ static void connector_stop(struct lined_socket *sock)
 	sock->layers = connector->layers;
 	sock->layered = connector->layers != NULL;
 	socket_set_transport(sock, connector->then);
-	connector_free(connector);
+	lined_lookup_cancel(connector->lookup);
+	if (connector->timer.dispatcher != NULL)
+		lined_timer_stop(&connector->timer);
+	free(connector->host);
+	free(connector);
 }
 
 /* ---- one address after another ---------------------------------------- */

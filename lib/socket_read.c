@@ -261,19 +261,6 @@ void stream_serve(struct lined_socket *sock)
 
 /* ---- what the handler calls ------------------------------------------- */
 
-/* Writes a NUL behind a block. The byte in its place may be unread input, and
- * is saved. */
-static void socket_terminate_block(struct lined_socket *sock)
-{
-	char *at = sock->in.data + sock->in.off;
-
-	if (sock->in.off < sock->in.end) {
-		sock->saved_byte = *at;
-		sock->byte_saved = true;
-	}
-	*at = '\0';
-}
-
 static bool stream_is_within_rate(struct lined_socket *sock)
 {
 	const struct lined_limits *limits = socket_limits(sock);
@@ -405,6 +392,8 @@ enum lined_line_status stream_read_line(struct lined_socket *sock,
 static enum lined_line_status stream_take(struct lined_socket *sock, size_t len,
 					  struct lined_line *line)
 {
+	char *at;
+
 	line->text = sock->in.data + sock->in.off;
 	line->len = len;
 	line->terminator = "";
@@ -412,7 +401,14 @@ static enum lined_line_status stream_take(struct lined_socket *sock, size_t len,
 	line->unterminated = line->truncated = false;
 	sock->in.off += (uint32_t)len;
 	sock->framer.scanned = 0;
-	socket_terminate_block(sock);
+	/* Writes a NUL behind a block. The byte in its place may be unread
+	 * input, and is saved. */
+	at = sock->in.data + sock->in.off;
+	if (sock->in.off < sock->in.end) {
+		sock->saved_byte = *at;
+		sock->byte_saved = true;
+	}
+	*at = '\0';
 	return stream_took_line(sock);
 }
 

@@ -188,16 +188,6 @@ static void decoder_unmask(struct websocket_decoder *decoder, char *to,
 	decoder->phase = (uint8_t)((decoder->phase + len) & 3);
 }
 
-static void decoder_keep_tail(struct websocket_decoder *decoder,
-			      const char *data, size_t len)
-{
-	if (len == 0)
-		return;
-	decoder->tail[0] = len > 1 ? data[len - 2] : decoder->tail[1];
-	decoder->tail[1] = data[len - 1];
-	decoder->tail_len = len > 1 || decoder->tail_len > 0 ? 2 : 1;
-}
-
 /* The code that a closing frame may have. */
 static bool websocket_code_is_good(unsigned code)
 {
@@ -276,7 +266,11 @@ static bool decoder_take_data(struct websocket_decoder *decoder, char *to,
 		decoder_fail(decoder, WEBSOCKET_INVALID);
 		return false;
 	}
-	decoder_keep_tail(decoder, to, len);
+	if (len != 0) {
+		decoder->tail[0] = len > 1 ? to[len - 2] : decoder->tail[1];
+		decoder->tail[1] = to[len - 1];
+		decoder->tail_len = len > 1 || decoder->tail_len > 0 ? 2 : 1;
+	}
 	return true;
 }
 

@@ -336,12 +336,17 @@ static void status_add_registry(const struct service *service,
 	response_number(response, "registry.lost", counters.lost);
 }
 
-static void status_add_listen(const struct conf_service *conf,
-			      struct response *response)
+static void status_begin_service(const struct conf_service *conf,
+				 const char *state, struct response *response)
 {
-	const char **texts = calloc(conf->listen_count + 1, sizeof(*texts));
+	const char **texts;
 	size_t i;
 
+	response_record(response, "service");
+	response_text(response, "name", conf->name);
+	response_text(response, "protocol", conf->protocol);
+	response_text(response, "state", state);
+	texts = calloc(conf->listen_count + 1, sizeof(*texts));
 	if (texts == NULL) {
 		response->oom = true;
 		return;
@@ -350,16 +355,6 @@ static void status_add_listen(const struct conf_service *conf,
 		texts[i] = conf->listen[i].text;
 	response_list(response, "listen", texts, conf->listen_count);
 	free(texts);
-}
-
-static void status_begin_service(const struct conf_service *conf,
-				 const char *state, struct response *response)
-{
-	response_record(response, "service");
-	response_text(response, "name", conf->name);
-	response_text(response, "protocol", conf->protocol);
-	response_text(response, "state", state);
-	status_add_listen(conf, response);
 }
 
 static void status_add_service(const struct service *service,

@@ -103,21 +103,6 @@ size_t log_sink_flush(struct log_sink *sink)
 	return result < 0 ? lines : 0;
 }
 
-static size_t log_sink_put_stderr(struct log_sink *sink, int level,
-				  uint64_t at_ms, const char *text, size_t len)
-{
-	size_t lost = 0;
-
-	if (sink->chunk_len + len + LOG_SINK_HEAD > sizeof(sink->chunk))
-		lost = log_sink_flush(sink);
-	sink->chunk_len +=
-		log_sink_format(sink->chunk + sink->chunk_len,
-				sizeof(sink->chunk) - sink->chunk_len, level,
-				sink->settings.style, at_ms, text, len);
-	sink->chunk_lines++;
-	return lost;
-}
-
 /* ---- syslog ------------------------------------------------------------ */
 
 /* -1: no process reads /dev/log. */
@@ -245,6 +230,7 @@ size_t log_sink_write(struct log_sink *sink, int level, uint64_t at_ms,
 		      const char *text, size_t len)
 {
 	const struct log_sink_settings *settings = &sink->settings;
+	size_t lost = 0;
 
 	if (settings->kind == LOG_SINK_JOURNAL &&
 	    log_journal_write(level, settings->facility, settings->ident, text,
@@ -256,5 +242,12 @@ size_t log_sink_write(struct log_sink *sink, int level, uint64_t at_ms,
 		if (!settings->fall_back)
 			return 1;
 	}
-	return log_sink_put_stderr(sink, level, at_ms, text, len);
+	if (sink->chunk_len + len + LOG_SINK_HEAD > sizeof(sink->chunk))
+		lost = log_sink_flush(sink);
+	sink->chunk_len +=
+		log_sink_format(sink->chunk + sink->chunk_len,
+				sizeof(sink->chunk) - sink->chunk_len, level,
+				sink->settings.style, at_ms, text, len);
+	sink->chunk_lines++;
+	return lost;
 }

@@ -261,10 +261,16 @@ static int nats_start(struct nats_broker *broker)
 	return error == 0 ? 0 : -1;
 }
 
-static void nats_init_locks(struct nats_broker *broker)
+static void *nats_open(const struct broker_settings *settings,
+		       uint32_t lease_ms,
+		       void (*event)(void *arg, struct broker_event *event),
+		       void *arg)
 {
+	struct nats_broker *broker = calloc(1, sizeof(*broker));
 	pthread_condattr_t attr;
 
+	if (broker == NULL)
+		return NULL;
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&broker->event_lock, NULL);
@@ -272,18 +278,6 @@ static void nats_init_locks(struct nats_broker *broker)
 	pthread_cond_init(&broker->wanted, &attr);
 	pthread_cond_init(&broker->over, &attr);
 	pthread_condattr_destroy(&attr);
-}
-
-static void *nats_open(const struct broker_settings *settings,
-		       uint32_t lease_ms,
-		       void (*event)(void *arg, struct broker_event *event),
-		       void *arg)
-{
-	struct nats_broker *broker = calloc(1, sizeof(*broker));
-
-	if (broker == NULL)
-		return NULL;
-	nats_init_locks(broker);
 	broker->settings = broker_settings_copy(settings);
 	broker->lease_ms = lease_ms;
 	broker->event = event;

@@ -71,19 +71,6 @@ static void instance_drain_clients(struct lined_service *instance, bool all)
 	}
 }
 
-/* Closes each datagram socket whose input has been answered, or all. */
-static void instance_drain_datagrams(struct lined_service *instance, bool all)
-{
-	struct client *client, *next;
-
-	list_for_each_safe(client, next, &instance->datagrams, link) {
-		struct lined_socket *sock = client_socket(client);
-
-		if (all || lined_socket_is_quiet(sock))
-			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
-	}
-}
-
 /* Whether no instance has clients and the protocol's finish() has returned
  * true, or the timeout is over (late). */
 static bool instance_is_finished(struct lined_service *instance, bool late)
@@ -140,10 +127,17 @@ static void instance_drain_fired(struct lined_timer *timer)
 		lined_container_of(timer, struct lined_service, drain);
 	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
 	bool late = now_ms >= instance->drain_end_ms;
+	struct client *client, *next;
 
 	instance_drain_clients(instance, late);
-	instance_drain_datagrams(instance,
-				 late || now_ms >= instance->datagrams_end_ms);
+	/* Closes each datagram socket whose input has been answered, or all. */
+	list_for_each_safe(client, next, &instance->datagrams, link) {
+		struct lined_socket *sock = client_socket(client);
+
+		if (late || now_ms >= instance->datagrams_end_ms ||
+		    lined_socket_is_quiet(sock))
+			lined_socket_close_for(sock, LINED_CLOSE_SHUTDOWN, 0);
+	}
 	if (!instance_end(instance, late))
 		lined_timer_start(timer, DRAIN_STEP_MS, 0);
 }

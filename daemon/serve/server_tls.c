@@ -85,17 +85,6 @@ static void server_tls_stat(uint64_t *hash, const char *path)
 	server_tls_mix(hash, (uint64_t)st.st_ctim.tv_nsec);
 }
 
-static uint64_t server_tls_look(const struct conf_tls *conf)
-{
-	uint64_t hash = 1;
-
-	server_tls_stat(&hash, conf->certificate);
-	server_tls_stat(&hash, conf->key);
-	server_tls_stat(&hash, conf->client_ca);
-	server_tls_stat(&hash, conf->crl);
-	return hash;
-}
-
 static void server_tls_log_new(const struct tls_section *section,
 			       const struct tls_warnings *warnings)
 {
@@ -147,11 +136,14 @@ static void server_tls_look_fired(struct lined_timer *timer)
 
 	for (i = 0; i < tls->set->count; i++) {
 		struct tls_section *section = &tls->set->sections[i];
-		uint64_t now;
+		uint64_t now = 1;
 
 		if (!section->conf->auto_reload)
 			continue;
-		now = server_tls_look(section->conf);
+		server_tls_stat(&now, section->conf->certificate);
+		server_tls_stat(&now, section->conf->key);
+		server_tls_stat(&now, section->conf->client_ca);
+		server_tls_stat(&now, section->conf->crl);
 		if (now != section->seen) {
 			section->seen = now;
 			section->changed = true;

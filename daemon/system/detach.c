@@ -16,20 +16,6 @@
 
 static int result_fd = -1;
 
-/* The first process: waits for the result and exits with it. */
-static void detach_wait(int fd)
-{
-	unsigned char code = DIED_AT_START;
-	ssize_t n;
-
-	do
-		n = read(fd, &code, 1);
-	while (n < 0 && errno == EINTR);
-	/* _exit() skips the atexit() handlers: they would clean up what the
-	 * daemon uses now. */
-	_exit(n == 1 ? code : DIED_AT_START);
-}
-
 static int detach_to_null(int fd)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), result;
@@ -48,10 +34,20 @@ static int detach_fork(int fds[2])
 	if (pid < 0)
 		return -1;
 	if (pid > 0) {
+		unsigned char code;
+		ssize_t n;
+
 		close(fds[1]);
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
-		detach_wait(fds[0]);
+		/* The first process: waits for the result and exits with it. */
+		code = DIED_AT_START;
+		do
+			n = read(fds[0], &code, 1);
+		while (n < 0 && errno == EINTR);
+		/* _exit() skips the atexit() handlers: they would clean up what
+		 * the daemon uses now. */
+		_exit(n == 1 ? code : DIED_AT_START);
 	}
 	if (setsid() < 0)
 		_exit(DIED_AT_START);

@@ -35,20 +35,6 @@ union helper_fds {
 	char room[CMSG_SPACE(3 * sizeof(int))];
 };
 
-static void helper_put_fds(struct msghdr *message, union helper_fds *beside,
-			   const int *fds, size_t count)
-{
-	if (count == 0)
-		return;
-	memset(beside, 0, sizeof(*beside));
-	message->msg_control = beside;
-	message->msg_controllen = CMSG_SPACE(count * sizeof(int));
-	beside->header.cmsg_level = SOL_SOCKET;
-	beside->header.cmsg_type = SCM_RIGHTS;
-	beside->header.cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(&beside->header), fds, count * sizeof(int));
-}
-
 ssize_t helper_send(int sock, const void *data, size_t len, const int *fds,
 		    size_t count)
 {
@@ -57,7 +43,15 @@ ssize_t helper_send(int sock, const void *data, size_t len, const int *fds,
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 	ssize_t n;
 
-	helper_put_fds(&message, &beside, fds, count);
+	if (count > 0) {
+		memset(&beside, 0, sizeof(beside));
+		message.msg_control = &beside;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		beside.header.cmsg_level = SOL_SOCKET;
+		beside.header.cmsg_type = SCM_RIGHTS;
+		beside.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(&beside.header), fds, count * sizeof(int));
+	}
 	do
 		n = sendmsg(sock, &message, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);

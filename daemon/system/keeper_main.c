@@ -77,18 +77,6 @@ static int keeper_limit(int resource, uint64_t value)
 	return setrlimit(resource, &limit);
 }
 
-static void keeper_reset_signals(void)
-{
-	const struct sigaction usual = {.sa_handler = SIG_DFL};
-	sigset_t none;
-	int number;
-
-	for (number = 1; number < NSIG; number++)
-		sigaction(number, &usual, NULL); /* fails for SIGKILL */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* Returns only when a step fails. */
 static void keeper_execute(const struct keeper_request *request,
 			   const struct keeper_texts *texts, int *step)
@@ -116,11 +104,16 @@ static void keeper_become(const struct keeper_request *request,
 			  const struct keeper_texts *texts, const int fds[3],
 			  int failed)
 {
+	const struct sigaction usual = {.sa_handler = SIG_DFL};
 	struct rlimit core = {0, 0};
-	int failure[2], i;
+	int failure[2], number, i;
+	sigset_t none;
 
 	setsid();
-	keeper_reset_signals();
+	for (number = 1; number < NSIG; number++)
+		sigaction(number, &usual, NULL); /* fails for SIGKILL */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* The received descriptors are above the standard ones. */
 	for (i = 0; i < 3; i++)
 		dup2(fds[i], i);

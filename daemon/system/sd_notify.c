@@ -110,25 +110,21 @@ static int notice_send(const char *text, int fd)
 
 /* ---- notices that wait ------------------------------------------------ */
 
-static void notice_drop_first(void)
-{
-	struct notice *notice = first;
-
-	first = notice->next;
-	if (first == NULL)
-		end = &first;
-	waiting--;
-	if (notice->fd >= 0)
-		close(notice->fd);
-	free(notice);
-}
-
 bool sd_notify_flush(void)
 {
 	while (first != NULL) {
+		struct notice *notice;
+
 		if (notice_send(first->text, first->fd) < 0)
 			return false;
-		notice_drop_first();
+		notice = first;
+		first = notice->next;
+		if (first == NULL)
+			end = &first;
+		waiting--;
+		if (notice->fd >= 0)
+			close(notice->fd);
+		free(notice);
 	}
 	return true;
 }

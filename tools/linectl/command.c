@@ -215,27 +215,22 @@ static void command_write_json(const struct command *command,
 	fputs("}\n", stdout);
 }
 
-static void command_show(const struct command_call *call,
-			 const struct answer *answer)
-{
-	char *argument = utf8_shown(call->argument);
-
-	show_messages(answer);
-	if (answer->end == ANSWER_OK || answer->count > 0)
-		call->command->show(answer, argument, stdout);
-	free(argument);
-}
-
 /* Prints the answer and frees it. */
 static enum linectl_status command_finish(const struct command_call *call,
 					  struct answer *answer)
 {
 	enum linectl_status status = error_status(answer->end);
 
-	if (call->json)
+	if (call->json) {
 		command_write_json(call->command, answer);
-	else
-		command_show(call, answer);
+	} else {
+		char *argument = utf8_shown(call->argument);
+
+		show_messages(answer);
+		if (answer->end == ANSWER_OK || answer->count > 0)
+			call->command->show(answer, argument, stdout);
+		free(argument);
+	}
 	if (answer->end != ANSWER_OK)
 		error_print(answer->error);
 	answer_fini(answer);

@@ -72,18 +72,6 @@ static void control_restart_timer(struct control_socket *control)
 		lined_timer_start(&control->timer, control->timeout_ms, 0);
 }
 
-static void control_take_record(struct control_socket *control,
-				struct record *record)
-{
-	if (record_is(record, "ok"))
-		control_end(control, ANSWER_OK, "");
-	else if (record_is(record, "error"))
-		control_end(control, ANSWER_REFUSED,
-			    record_exact(record, "error"));
-	else
-		control->handlers->record(control->arg, record);
-}
-
 static void control_take_line(struct control_socket *control,
 			      const struct lined_line *line)
 {
@@ -98,7 +86,13 @@ static void control_take_line(struct control_socket *control,
 	} else if (record_parse(&record, line->text, line->len) < 0) {
 		control_lose(control, "the answer is not in lined's format");
 	} else {
-		control_take_record(control, &record);
+		if (record_is(&record, "ok"))
+			control_end(control, ANSWER_OK, "");
+		else if (record_is(&record, "error"))
+			control_end(control, ANSWER_REFUSED,
+				    record_exact(&record, "error"));
+		else
+			control->handlers->record(control->arg, &record);
 		record_fini(&record);
 	}
 }

@@ -75,26 +75,6 @@ static void top_sort_services(struct top *top)
 					    screen->sort, screen->order);
 }
 
-static void top_draw(struct top *top)
-{
-	top_sort_services(top);
-	top->screen.samples = &top->samples;
-	top->screen.filter = top->filter;
-	top->screen.service = top->service;
-	top->screen.prompt = top->prompt != NULL ? top->prompt : "";
-	screen_draw(&top->screen);
-}
-
-static void top_take_clients(struct top *top)
-{
-	answer_fini(&top->clients);
-	top->clients = top->answer;
-	memset(&top->answer, 0, sizeof(top->answer));
-	free(top->screen.clients);
-	top->screen.clients =
-		show_sort_clients(&top->clients, &top->screen.client_count);
-}
-
 /* ---- requests ---------------------------------------------------------- */
 
 static void top_take_record(void *arg, struct record *record)
@@ -161,7 +141,12 @@ static void top_answered(void *arg, enum answer_end end, const char *text)
 	} else if (asked == REQUEST_ALL) {
 		samples_take(&top->samples, &top->answer, top_now_ms(top));
 	} else if (asked == REQUEST_CLIENTS) {
-		top_take_clients(top);
+		answer_fini(&top->clients);
+		top->clients = top->answer;
+		memset(&top->answer, 0, sizeof(top->answer));
+		free(top->screen.clients);
+		top->screen.clients = show_sort_clients(
+			&top->clients, &top->screen.client_count);
 	} else if (asked == REQUEST_KICK) {
 		top_set_prompt(top, memory_format("the client was closed"));
 		top->wants_clients = top->screen.shows_clients;
@@ -404,7 +389,12 @@ static void top_loop(struct top *top)
 		if (top->lost != NULL)
 			top_reconnect(top);
 		top_ask_next(top);
-		top_draw(top);
+		top_sort_services(top);
+		top->screen.samples = &top->samples;
+		top->screen.filter = top->filter;
+		top->screen.service = top->service;
+		top->screen.prompt = top->prompt != NULL ? top->prompt : "";
+		screen_draw(&top->screen);
 		/* SIGWINCH ends the wait, too. */
 		lined_dispatcher_poll(d, PERIOD_MS / 4);
 		while (!top->quit && (key = getch()) != ERR)

@@ -179,28 +179,12 @@ static void process_exec(const struct daemon_settings *settings,
 	_exit(127);
 }
 
-static int process_open_log(struct daemon_process *process, int fd)
-{
-	struct lined_socket *sock = lined_socket_new(&log_handlers, process);
-
-	if (sock == NULL)
-		return -1;
-	lined_socket_set_framing(sock, &log_framing);
-	if (lined_socket_wrap(sock, fd, LINED_SOCKET_CONNECTED) < 0 ||
-	    lined_dispatcher_register_socket(process->dispatcher, sock) ==
-		    NULL) {
-		lined_socket_close(sock);
-		return -1;
-	}
-	process->error = sock;
-	return 0;
-}
-
 static int process_spawn(struct daemon_process *process,
 			 const struct daemon_settings *settings,
 			 const char *config)
 {
 	int fds[2];
+	struct lined_socket *sock;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -1;
@@ -214,7 +198,18 @@ static int process_spawn(struct daemon_process *process,
 		close(fds[0]);
 		return -1;
 	}
-	return process_open_log(process, fds[0]);
+	sock = lined_socket_new(&log_handlers, process);
+	if (sock == NULL)
+		return -1;
+	lined_socket_set_framing(sock, &log_framing);
+	if (lined_socket_wrap(sock, fds[0], LINED_SOCKET_CONNECTED) < 0 ||
+	    lined_dispatcher_register_socket(process->dispatcher, sock) ==
+		    NULL) {
+		lined_socket_close(sock);
+		return -1;
+	}
+	process->error = sock;
+	return 0;
 }
 
 bool daemon_process_has_ended(struct daemon_process *process)

@@ -27,18 +27,6 @@ enum exit_code { EXIT_PASSED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
 /* ---- the daemon and its modules ----------------------------------------- */
 
-static char *directory_of_program(const char *self)
-{
-	char *whole = realpath("/proc/self/exe", NULL), *slash;
-
-	if (whole == NULL && strchr(self, '/') != NULL)
-		whole = realpath(self, NULL);
-	slash = whole != NULL ? strrchr(whole, '/') : NULL;
-	if (slash != NULL)
-		*slash = '\0';
-	return whole;
-}
-
 static char *find_file(const char *dir, const char *name, int mode)
 {
 	char *path = memory_format("%s/%s", dir, name);
@@ -56,12 +44,18 @@ static char *find_lined(const struct linetest_options *options,
 {
 	const char *asked = options->lined;
 	char *dir, *found = NULL;
+	char *slash;
 
 	if (asked == NULL)
 		asked = getenv("LINED");
 	if (asked != NULL && *asked != '\0')
 		return memory_copy(asked, strlen(asked));
-	dir = directory_of_program(self);
+	dir = realpath("/proc/self/exe", NULL);
+	if (dir == NULL && strchr(self, '/') != NULL)
+		dir = realpath(self, NULL);
+	slash = dir != NULL ? strrchr(dir, '/') : NULL;
+	if (slash != NULL)
+		*slash = '\0';
 	if (dir != NULL)
 		found = find_file(dir, "lined", X_OK);
 	if (dir != NULL && found == NULL)

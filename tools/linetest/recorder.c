@@ -412,21 +412,11 @@ static bool recorder_daemon_has_died(struct recorder *recorder)
 	return true;
 }
 
-static int recorder_wait(struct recorder *recorder)
-{
-	uint32_t timeout_ms = recorder->settings->timeout_ms;
-	bool died;
-
-	deadline_wait_until(recorder->dispatcher,
-			    timeout_ms > 0 ? timeout_ms : FOREVER_MS,
-			    (died = recorder_daemon_has_died(recorder)) ||
-				    recorder->writer.failed);
-	return died ? -1 : 0;
-}
-
 static int recorder_record(struct recorder *recorder)
 {
 	char *url;
+	uint32_t timeout_ms = recorder->settings->timeout_ms;
+	bool died;
 
 	if (recorder_find_here(recorder) < 0 ||
 	    recorder_find_daemon(recorder) < 0 ||
@@ -437,7 +427,11 @@ static int recorder_record(struct recorder *recorder)
 		"listening on %s\n", url);
 	fflush(stdout);
 	free(url);
-	return recorder_wait(recorder);
+	deadline_wait_until(recorder->dispatcher,
+			    timeout_ms > 0 ? timeout_ms : FOREVER_MS,
+			    (died = recorder_daemon_has_died(recorder)) ||
+				    recorder->writer.failed);
+	return died ? -1 : 0;
 }
 
 int recorder_run(const struct recorder_settings *settings)

@@ -59,16 +59,6 @@ static bool operator_has_sent(struct chat_member *member, int result)
 	return result == 0;
 }
 
-static bool operator_sees(struct chat *chat, const char *room, uint64_t id)
-{
-	char entry[CHAT_NAME_MAX + 32];
-	struct lined_registry_entry found;
-
-	snprintf(entry, sizeof(entry), CHAT_SEAT_PREFIX "%s/%llu", room,
-		 (unsigned long long)id);
-	return lined_registry_find(chat->service, entry, &found);
-}
-
 /* The arguments NICK [REASON], and the operator's current room, to which they
  * apply. */
 struct operator_target {
@@ -85,6 +75,8 @@ static bool operator_find_target(struct chat_member *member,
 {
 	const char *nickname = chat_args_word(args);
 	const struct chat_seat *seat = chat_args_seat(member);
+	char entry[CHAT_NAME_MAX + 32];
+	struct lined_registry_entry found;
 
 	if (seat == NULL)
 		return false;
@@ -94,8 +86,10 @@ static bool operator_find_target(struct chat_member *member,
 	target->person = chat_args_person(member, nickname);
 	if (target->person == NULL)
 		return false;
+	snprintf(entry, sizeof(entry), CHAT_SEAT_PREFIX "%s/%llu", target->room,
+		 (unsigned long long)target->person->id);
 	target->is_here =
-		operator_sees(member->chat, target->room, target->person->id);
+		lined_registry_find(member->chat->service, entry, &found);
 	return true;
 }
 

@@ -520,24 +520,18 @@ int relay_feed_start(struct relay *relay)
 	return relay_topic_enter(relay);
 }
 
-static void feed_update_clients(struct relay *relay)
+void relay_feed_reload(struct relay *relay)
 {
+	bool moved = strcmp(relay->topic, relay->options->topic) != 0;
+	bool turned = relay->options->publish_only != (relay->feed == NULL);
 	struct relay_client *client;
 
+	feed_trim_history(relay);
 	for (client = relay->clients; client != NULL; client = client->next) {
 		feed_set_overflow(relay, client->sock);
 		if (!feed_is_lossy(relay))
 			client->lost = 0;
 	}
-}
-
-void relay_feed_reload(struct relay *relay)
-{
-	bool moved = strcmp(relay->topic, relay->options->topic) != 0;
-	bool turned = relay->options->publish_only != (relay->feed == NULL);
-
-	feed_trim_history(relay);
-	feed_update_clients(relay);
 	feed_start_aging(relay);
 	feed_set_heartbeat(relay);
 	if (moved || turned) {

@@ -58,18 +58,6 @@ upstreams_of(const struct relay_upstream *upstream)
 
 /* ---- who feeds ---------------------------------------------------------- */
 
-static void upstreams_log(const struct relay_upstreams *upstreams,
-			  const struct relay_upstream *upstream,
-			  const char *what)
-{
-	char text[RELAY_LINK_TEXT_MAX];
-
-	if (upstreams->count > 1)
-		lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
-				  "upstream %s: %s",
-				  relay_link_text(&upstream->link, text), what);
-}
-
 static bool upstreams_is_before(const struct relay_upstreams *upstreams,
 				const struct relay_upstream *a,
 				const struct relay_upstream *b)
@@ -142,8 +130,13 @@ static void upstreams_leave_fired(struct lined_timer *timer)
 static void upstreams_choose(struct relay_upstreams *upstreams,
 			     struct relay_upstream *upstream, const char *what)
 {
+	char text[RELAY_LINK_TEXT_MAX];
+
 	upstreams->feed = upstream;
-	upstreams_log(upstreams, upstream, what);
+	if (upstreams->count > 1)
+		lined_service_log(upstreams->relay->service, LINED_LOG_NOTICE,
+				  "upstream %s: %s",
+				  relay_link_text(&upstream->link, text), what);
 	relay_upstream_feed(upstream);
 	upstreams_update(upstreams);
 }
