@@ -906,6 +906,46 @@ START_TEST(a_frame_that_is_cut_anywhere_has_no_line)
 }
 END_TEST
 
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+/* Which one of this thread fails, from 1; 0: none. */
+static _Thread_local unsigned failing;
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return failing > 0 && --failing == 0 ? NULL
+					     : __real_calloc(count, size);
+}
+
+/* The event itself is the broker's, and comes first. */
+static void send_without_memory(struct stage *stage, unsigned at, uint64_t line,
+				uint64_t revision)
+{
+	failing = 1 + at;
+	send_line(stage, 'l', OTHER, line, revision, "lost");
+	ck_assert_uint_eq(failing, 0);
+}
+
+START_TEST(lines_without_memory_are_lost)
+{
+	struct stage stage;
+
+	stage_begin(&stage);
+	send_line(&stage, 'l', OTHER, 1, 0, "one ");
+	send_without_memory(&stage, 1, 2, 0);
+	send_without_memory(&stage, 2, 3, 0);
+	/* This one would wait for a name. */
+	send_without_memory(&stage, 1, 4, 9);
+	send_line(&stage, 'l', OTHER, 5, 0, "five");
+	ck_assert_str_eq(stage.heard, "one five");
+	ck_assert_uint_eq(report_of(&stage).received, 2);
+	ck_assert_uint_eq(report_of(&stage).lost, 3);
+	ck_assert_uint_eq(report_of(&stage).waiting, 0);
+	stage_close(&stage);
+}
+END_TEST
+
 START_TEST(each_line_of_a_message_counts)
 {
 	static struct frame_text frame;
@@ -923,13 +963,20 @@ START_TEST(each_line_of_a_message_counts)
 	frame_send(&stage, &frame);
 	ck_assert_uint_eq(report_of(&stage).received, 5);
 	ck_assert_uint_eq(report_of(&stage).lost, 5);
-	/* One of no lines is damaged. */
+	/* Less than it says. */
 	frame_begin(&frame, 'l', OTHER, 11, 0);
+	frame_line(&frame, "t", " eleven");
+	frame.lines = 2;
+	frame_send(&stage, &frame);
+	ck_assert_uint_eq(report_of(&stage).received, 6);
+	ck_assert_uint_eq(report_of(&stage).lost, 6);
+	/* One of no lines is damaged. */
+	frame_begin(&frame, 'l', OTHER, 13, 0);
 	frame_lines(&frame, "t", "none", 0);
 	frame.lines = 1;
 	frame_send(&stage, &frame);
-	ck_assert_str_eq(stage.heard, "one two three nine ten");
-	ck_assert_uint_eq(report_of(&stage).lost, 6);
+	ck_assert_str_eq(stage.heard, "one two three nine ten eleven");
+	ck_assert_uint_eq(report_of(&stage).lost, 7);
 	stage_close(&stage);
 }
 END_TEST
@@ -983,6 +1030,7 @@ static Suite *make_suite(void)
 	tcase_add_test(lines, a_node_that_has_left_is_heard_out);
 	tcase_add_test(lines, lines_of_a_damaged_frame_are_lost);
 	tcase_add_test(lines, a_frame_that_is_cut_anywhere_has_no_line);
+	tcase_add_test(lines, lines_without_memory_are_lost);
 	tcase_add_test(lines, a_line_that_the_broker_does_not_take_is_counted);
 	tcase_add_test(lines, a_long_line_does_not_keep_its_memory);
 	tcase_add_test(lines, a_name_that_no_node_has_is_ignored);
