@@ -1473,6 +1473,55 @@ class Reload(UpstreamTest):
         self.assertEqual(up.line(), b"number 5\n")
 
 
+class LastWords(UpstreamTest):
+    """What an upstream has said before a reload by which it is left reaches
+    those who share the feed."""
+
+    def hub(self):
+        return service("hub", "tcp://127.0.0.1:%d" % self.port,
+                       protocol="relay", extra='\trelay { topic = "t" }\n')
+
+    def feed(self, **values):
+        return self.text("unix://" + self.path("up.sock"), topic='"t"',
+                         **values)
+
+    def check_reload(self, after):
+        self.port = free_port()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.path("up.sock"))
+            listener.listen()
+            self.daemon = self.start(self.hub() + self.feed(),
+                                     workers=self.WORKERS)
+            up = Client.adopt(listener.accept()[0])
+        self.addCleanup(up.close)
+        reader = Client(("127.0.0.1", self.port))
+        self.addCleanup(reader.close)
+        self.reach(up, reader)
+        self.daemon.signal(signal.SIGSTOP)
+        self.write(self.hub() + after, workers=self.WORKERS)
+        # More than is read until the reload comes.
+        said = b"".join(b"%d\n" % (n % 7) for n in range(80000))
+        up.send(said)
+        self.daemon.signal(signal.SIGHUP)
+        self.daemon.signal(signal.SIGCONT)
+        self.assertEqual(reader.exactly(len(said)), said)
+        self.assertEqual(up.ended(), b"")
+
+    def test_the_service_is_removed(self):
+        self.check_reload("")
+
+    def test_the_upstream_is_removed(self):
+        other = self.server()
+        self.check_reload(self.text(other, topic='"t"'))
+
+    def test_the_mode_changes(self):
+        self.check_reload(self.text(mode='"hub"', topic='"t"'))
+
+
+class LastWordsOfFourWorkers(LastWords):
+    WORKERS = 4
+
+
 class Config(UpstreamTest):
     def test_the_example_is_good(self):
         code, _, told = self.run_lined(

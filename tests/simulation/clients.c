@@ -127,7 +127,7 @@ static void feed_hear(struct peer *peer, char *text, size_t len)
 }
 
 /* With a backup it is not known here which of both feeds. A service that ends
- * discards what its upstream says. */
+ * discards what its upstream says then. */
 static void feed_settled(struct peer *peer)
 {
 	unsigned i, k;

@@ -20,6 +20,9 @@
 /* No own limit: the drain timeout bounds how long the last lines may take. */
 #define FINISH_MS INT32_MAX
 
+/* How long a link that ends is read at most. */
+#define READ_OUT_MS 1000
+
 static uint64_t link_now_ms(const struct relay_link *link)
 {
 	return lined_dispatcher_now_ms(
@@ -345,6 +348,15 @@ uint64_t relay_link_sent(const struct relay_link *link)
 		       : 0;
 }
 
+uint64_t relay_link_given(const struct relay_link *link)
+{
+	struct lined_traffic traffic;
+
+	lined_socket_traffic(link->sock, &traffic);
+	return traffic.bytes_out + lined_socket_queued(link->sock) -
+	       link->preamble_bytes;
+}
+
 static void link_on_read(struct lined_socket *sock, void *arg)
 {
 	struct relay_link *link = arg;
@@ -400,12 +412,77 @@ void relay_link_good(struct relay_link *link)
 		link->good_ms = link->state_ms = link_now_ms(link);
 }
 
-/* The wait is over, a device is open, or the lookup has taken too long. */
+/* ---- its end ------------------------------------------------------------ */
+
+static void link_finished(struct lined_socket *sock, void *arg,
+			  enum lined_close_reason reason, int error)
+{
+	struct lined_traffic traffic;
+	struct relay_link *link = arg;
+
+	lined_socket_traffic(sock, &traffic);
+	link->sent_bytes = traffic.bytes_out;
+	lined_timer_stop(&link->retry);
+	link->sock = NULL;
+	link_set_state(link, RELAY_LINK_IDLE);
+}
+
+static void link_close(struct relay_link *link)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_close = link_finished,
+	};
+
+	lined_socket_set_handlers(link->sock, &handlers, link);
+	lined_socket_close_after_flush(link->sock, LINED_CLOSE_LOCAL,
+				       FINISH_MS);
+}
+
+void relay_link_finish(struct relay_link *link)
+{
+	if (link->state != RELAY_LINK_CONNECTED) {
+		relay_link_stop(link);
+		return;
+	}
+	link_set_state(link, RELAY_LINK_FINISHING);
+	link_close(link);
+}
+
+static void link_check_rest(struct relay_link *link)
+{
+	if (lined_socket_is_quiet(link->sock) ||
+	    link_now_ms(link) - link->state_ms >= READ_OUT_MS)
+		link_close(link);
+	else
+		relay_link_start_timer(link->relay, &link->retry,
+				       RELAY_END_STEP_MS);
+}
+
+void relay_link_read_out(struct relay_link *link)
+{
+	static const struct lined_socket_handlers handlers = {
+		.handle_read = link_on_read,
+		.handle_close = link_finished,
+	};
+
+	link_set_state(link, RELAY_LINK_FINISHING);
+	lined_socket_set_handlers(link->sock, &handlers, link);
+	link_check_rest(link);
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+/* The wait is over, a device is open, the lookup has taken too long, or there
+ * may be nothing more to read. */
 static void link_retry_fired(struct lined_timer *timer)
 {
 	struct relay_link *link =
 		lined_container_of(timer, struct relay_link, retry);
 
+	if (link->state == RELAY_LINK_FINISHING) {
+		link_check_rest(link);
+		return;
+	}
 	if (link->sock != NULL && lined_socket_is_connected(link->sock)) {
 		lined_socket_resume(link->sock);
 		link_on_connect(link->sock, link);
@@ -469,31 +546,6 @@ void relay_link_stop(struct relay_link *link)
 	}
 	if (link->state != RELAY_LINK_IDLE)
 		link_set_state(link, RELAY_LINK_IDLE);
-}
-
-static void link_finished(struct lined_socket *sock, void *arg,
-			  enum lined_close_reason reason, int error)
-{
-	struct relay_link *link = arg;
-
-	link->sock = NULL;
-	link_set_state(link, RELAY_LINK_IDLE);
-}
-
-static const struct lined_socket_handlers link_finishing_handlers = {
-	.handle_close = link_finished,
-};
-
-void relay_link_finish(struct relay_link *link)
-{
-	if (link->state != RELAY_LINK_CONNECTED) {
-		relay_link_stop(link);
-		return;
-	}
-	link_set_state(link, RELAY_LINK_FINISHING);
-	lined_socket_set_handlers(link->sock, &link_finishing_handlers, link);
-	lined_socket_close_after_flush(link->sock, LINED_CLOSE_LOCAL,
-				       FINISH_MS);
 }
 
 void relay_link_retry_changed(struct relay_link *link)

@@ -15,6 +15,9 @@
 struct relay;
 struct relay_link;
 
+/* How often it is checked whether a link that ends has ended. */
+#define RELAY_END_STEP_MS 10
+
 /* What the owner of a link sets: one table for all links of a kind. */
 struct relay_link_handlers {
 	const char *kind; /* "upstream", for the log */
@@ -38,7 +41,8 @@ enum relay_link_state {
 	RELAY_LINK_CONNECTING, /* or its name is looked up */
 	RELAY_LINK_CONNECTED,
 	RELAY_LINK_WAITING,   /* for the next round */
-	RELAY_LINK_FINISHING, /* see relay_link_finish() */
+	RELAY_LINK_FINISHING, /* see relay_link_finish(), relay_link_read_out()
+			       */
 };
 
 /* An address to connect to; of a name there are several. */
@@ -65,7 +69,8 @@ struct relay_link {
 	uint64_t connected_ms;    /* when it connected */
 	uint64_t state_ms;        /* since when it is in this state */
 	uint64_t due_ms;          /* when it waits: the next round */
-	struct lined_timer retry; /* the next round; the end of a lookup */
+	struct lined_timer retry; /* the next round; the end of a lookup, and of
+				   * reading out */
 	uint64_t connects;        /* connections made */
 	uint64_t preamble_bytes, sent_bytes;  /* see relay_link_sent() */
 	char reached[LINED_ADDRESS_TEXT_MAX]; /* the last address tried; "" */
@@ -89,6 +94,10 @@ void relay_link_stop(struct relay_link *link);
 /* Idle when the send queue is flushed; no handler is called. */
 void relay_link_finish(struct relay_link *link);
 
+/* Before that it is read until all has come that the other end has said, or for
+ * a second. */
+void relay_link_read_out(struct relay_link *link);
+
 /* To be called when retry-min or retry-max has changed: the wait begins anew.
  */
 void relay_link_retry_changed(struct relay_link *link);
@@ -110,6 +119,9 @@ uint64_t relay_link_sent(const struct relay_link *link);
 
 /* The same of the connection that has just ended, for handle_close. */
 uint64_t relay_link_last_sent(const struct relay_link *link);
+
+/* Bytes after the preamble that have left on this connection or are queued. */
+uint64_t relay_link_given(const struct relay_link *link);
 
 static inline bool relay_link_connected(const struct relay_link *link)
 {

@@ -16,6 +16,10 @@
 #include "relay/relay.h"
 #include "relay/upstream.h"
 
+/* How long targets may take for their last lines when the pushing ends before
+ * the service does. */
+#define PUSH_LEAVE_MS 10000
+
 struct push_target {
 	struct relay_push *push;
 	struct relay_link link; /* of a stream */
@@ -28,12 +32,20 @@ struct relay_push {
 	struct push_target **list;
 	size_t count;
 	struct lined_subscription *feed;
-	bool finishing;
+	/* Only lines published before the mark are still pushed. 0: all. */
+	uint64_t leave_mark, leave_ms;
+	struct lined_timer leave;
 };
 
 static struct push_target *push_target_of(struct relay_link *link)
 {
 	return lined_container_of(link, struct push_target, link);
+}
+
+static uint64_t push_now_ms(const struct relay_push *push)
+{
+	return lined_dispatcher_now_ms(
+		lined_service_dispatcher(push->relay->service));
 }
 
 static void push_count_dropped(const struct relay_push *push, uint64_t lines)
@@ -169,6 +181,9 @@ static void push_on_block(void *arg, struct lined_buffer *buffer)
 	uint32_t denied;
 	size_t i;
 
+	if (push->leave_mark != 0 &&
+	    !lined_bus_is_before(relay->service, push->leave_mark))
+		return;
 	if (!relay_message_read(&message, buffer))
 		return;
 	buffer = relay_message_for(&message,
@@ -277,19 +292,47 @@ static int push_read_list(struct relay_push *push)
 
 /* ---- life --------------------------------------------------------------- */
 
+static void push_leave_fired(struct lined_timer *timer)
+{
+	struct relay_push *push =
+		lined_container_of(timer, struct relay_push, leave);
+	struct relay *relay = push->relay;
+
+	if (relay_push_finish(relay) || push_now_ms(push) >= push->leave_ms)
+		relay_push_stop(relay);
+	else
+		relay_link_start_timer(relay, timer, RELAY_END_STEP_MS);
+}
+
+/* Another one pushes from now on, or nobody. */
+static void push_leave(struct relay_push *push)
+{
+	if (push->leave_mark != 0)
+		return;
+	push->leave_mark = lined_bus_mark(push->relay->service);
+	push->leave_ms = push_now_ms(push) + PUSH_LEAVE_MS;
+	relay_link_start_timer(push->relay, &push->leave, RELAY_END_STEP_MS);
+}
+
+static bool push_is_wanted(const struct relay *relay)
+{
+	return lined_service_is_primary(relay->service) &&
+	       relay->options->push.count > 0 &&
+	       relay->options->mode != RELAY_PROXY;
+}
+
 int relay_push_start(struct relay *relay)
 {
 	struct relay_push *push;
 
-	if (!lined_service_is_primary(relay->service) ||
-	    relay->options->push.count == 0 ||
-	    relay->options->mode == RELAY_PROXY)
+	if (!push_is_wanted(relay))
 		return 0;
 	push = calloc(1, sizeof(*push));
 	if (push == NULL)
 		goto fail;
 	push->relay = relay;
 	relay->push = push;
+	lined_service_timer(relay->service, &push->leave, push_leave_fired);
 	if (relay->options->mode != RELAY_UPSTREAM)
 		relay_upstream_set_limits(relay);
 	push->feed =
@@ -310,6 +353,7 @@ void relay_push_stop(struct relay *relay)
 	if (push == NULL)
 		return;
 	lined_bus_unsubscribe(push->feed);
+	lined_timer_stop(&push->leave);
 	while (push->count > 0)
 		push_free_target(push->list[--push->count]);
 	free(push->list);
@@ -323,14 +367,13 @@ void relay_push_reload(struct relay *relay)
 	struct relay_push *push = relay->push;
 	struct lined_subscription *feed;
 
-	if (push == NULL) {
-		relay_push_start(relay);
+	if (push != NULL && !push_is_wanted(relay)) {
+		push_leave(push);
 		return;
 	}
-	if (!lined_service_is_primary(relay->service) ||
-	    relay->options->push.count == 0 ||
-	    relay->options->mode == RELAY_PROXY) {
+	if (push == NULL || push->leave_mark != 0) {
 		relay_push_stop(relay);
+		relay_push_start(relay);
 		return;
 	}
 	if (relay->options->mode != RELAY_UPSTREAM)

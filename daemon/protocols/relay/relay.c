@@ -249,9 +249,10 @@ static bool relay_finish(struct lined_service *service)
 {
 	struct relay *relay = lined_service_data(service);
 	bool proxied = relay_proxy_finish(relay);
-	bool pushed = relay_push_finish(relay);
 
-	return relay_upstreams_finish(relay) && proxied && pushed;
+	/* The last lines of upstreams are pushed, too. */
+	return relay_upstreams_finish(relay) && relay_push_finish(relay) &&
+	       proxied;
 }
 
 static void relay_give_up(struct lined_service *service, uint64_t bytes,

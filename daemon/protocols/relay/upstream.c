@@ -84,7 +84,7 @@ static void upstream_lag_fired(struct lined_timer *timer)
 
 	if (lined_bus_is_lagging(upstream_service(upstream)))
 		relay_link_start_timer(upstream->link.relay, timer, LAG_MS);
-	else if (!upstream->waits)
+	else if (!upstream->waits && upstream->link.sock != NULL)
 		lined_socket_resume(upstream->link.sock);
 }
 
@@ -370,6 +370,12 @@ void relay_upstream_stop(struct relay_upstream *upstream)
 
 void relay_upstream_finish(struct relay_upstream *upstream)
 {
+	if (upstream->feeds && relay_link_connected(&upstream->link)) {
+		lined_timer_stop(&upstream->stale_timer);
+		upstream->leaving = false;
+		relay_link_read_out(&upstream->link);
+		return;
+	}
 	upstream_forget(upstream);
 	upstream_relay_kept(upstream);
 	relay_link_finish(&upstream->link);

@@ -40,6 +40,7 @@ struct relay_upstream {
 	uint64_t line_ms;        /* the last line that passed the filter */
 	uint64_t lines;          /* received */
 	struct lined_timer stale_timer, lag;
+	struct relay_upstream *next_left; /* relay_upstreams.left */
 };
 
 /* NULL/ENOMEM. */
@@ -52,7 +53,8 @@ void relay_upstream_free(struct relay_upstream *upstream);
 /* Closes at once; no handler is called. */
 void relay_upstream_stop(struct relay_upstream *upstream);
 
-/* Closes when the send queue is flushed; no handler is called. */
+/* Closes when its last lines have come, if it feeds, and the send queue is
+ * flushed; no handler is called. */
 void relay_upstream_finish(struct relay_upstream *upstream);
 
 /* Whether the stream is between two lines. */

@@ -38,12 +38,16 @@ struct relay_upstreams {
 	struct relay_pending held;
 	struct relay_upstream *held_to;
 	struct lined_timer hand_over; /* next does not wait any longer */
-	struct lined_timer leave;     /* spare is not needed any more */
+	/* spare is not needed any more; while finishing: looks whether all
+	 * have ended. */
+	struct lined_timer leave;
+	struct relay_upstream *left; /* not configured; may be read out */
 	bool updating, finishing;
 };
 
 static void upstreams_update(struct relay_upstreams *upstreams);
 static void upstreams_send_held(struct relay_upstreams *upstreams, size_t most);
+static void upstreams_leave(struct relay *relay);
 
 static size_t upstreams_hold(const struct relay_upstreams *upstreams)
 {
@@ -123,6 +127,10 @@ static void upstreams_leave_fired(struct lined_timer *timer)
 	struct relay_upstreams *upstreams =
 		lined_container_of(timer, struct relay_upstreams, leave);
 
+	if (upstreams->finishing) {
+		upstreams_leave(upstreams->relay);
+		return;
+	}
 	upstreams_drop_spare(upstreams);
 	upstreams_update(upstreams);
 }
@@ -336,8 +344,7 @@ static void upstreams_send_held(struct relay_upstreams *upstreams, size_t most)
 		/* Lines that another one was given are on their way there. */
 		relay_pending_sent(held, UINT64_MAX);
 		upstreams->held_to = target;
-		held->left = relay_link_sent(&target->link) +
-			     lined_socket_queued(target->link.sock);
+		held->left = relay_link_given(&target->link);
 	}
 	if (target != NULL) {
 		relay_pending_sent(held, relay_link_sent(&target->link));
@@ -409,8 +416,11 @@ static void upstreams_remove(struct relay_upstreams *upstreams,
 				  "upstream %s: left, it is not configured any "
 				  "more",
 				  upstream->link.address.text);
-	if (upstream == upstreams->held_to)
+	/* It is flushed before it is closed. */
+	if (upstream == upstreams->held_to) {
+		relay_pending_sent(&upstreams->held, UINT64_MAX);
 		upstreams->held_to = NULL;
+	}
 	if (upstream == upstreams->next)
 		upstreams_drop_next(upstreams);
 	if (upstream == upstreams->spare)
@@ -419,7 +429,24 @@ static void upstreams_remove(struct relay_upstreams *upstreams,
 		upstream->leaving = false;
 		upstreams_replace(upstreams);
 	}
-	relay_upstream_free(upstream);
+	relay_upstream_finish(upstream);
+	upstream->next_left = upstreams->left;
+	upstreams->left = upstream;
+}
+
+/* Frees those that were left and have ended, or all. */
+static void upstreams_free_left(struct relay_upstreams *upstreams, bool all)
+{
+	struct relay_upstream **at = &upstreams->left, *upstream;
+
+	while ((upstream = *at) != NULL) {
+		if (!all && upstream->link.state != RELAY_LINK_IDLE) {
+			at = &upstream->next_left;
+			continue;
+		}
+		*at = upstream->next_left;
+		relay_upstream_free(upstream);
+	}
 }
 
 /* Makes the list that the config says; upstreams that are configured still
@@ -455,6 +482,7 @@ static int upstreams_read_list(struct relay_upstreams *upstreams)
 		else
 			count++;
 	}
+	upstreams_free_left(upstreams, false);
 	while (upstreams->count > 0)
 		upstreams_remove(upstreams,
 				 upstreams->list[--upstreams->count]);
@@ -569,9 +597,13 @@ void relay_upstreams_stop(struct relay *relay)
 	lined_bus_unsubscribe(upstreams->lines);
 	lined_timer_stop(&upstreams->hand_over);
 	lined_timer_stop(&upstreams->leave);
+	if (upstreams->held_to != NULL)
+		relay_pending_sent(&upstreams->held,
+				   relay_link_sent(&upstreams->held_to->link));
 	relay_pending_return(&upstreams->held);
 	upstreams_count_down(upstreams,
 			     relay_pending_trim(&upstreams->held, 0));
+	upstreams_free_left(upstreams, true);
 	while (upstreams->count > 0)
 		relay_upstream_free(upstreams->list[--upstreams->count]);
 	free(upstreams->list);
@@ -596,18 +628,36 @@ bool relay_upstreams_finish(struct relay *relay)
 	}
 	for (i = 0; i < upstreams->count; i++)
 		finished &= upstreams->list[i]->link.state == RELAY_LINK_IDLE;
-	/* What was given to a socket has left. */
-	if (finished)
-		relay_pending_sent(&upstreams->held, UINT64_MAX);
-	return finished;
+	upstreams_free_left(upstreams, false);
+	return finished && upstreams->left == NULL;
+}
+
+/* Stops when all has come that the upstreams have said. Lines of clients are
+ * no longer taken. */
+static void upstreams_leave(struct relay *relay)
+{
+	struct relay_upstreams *upstreams = relay->upstreams;
+
+	lined_bus_unsubscribe(upstreams->lines);
+	upstreams->lines = NULL;
+	if (relay_upstreams_finish(relay))
+		relay_upstreams_stop(relay);
+	else
+		relay_link_start_timer(relay, &upstreams->leave,
+				       RELAY_END_STEP_MS);
 }
 
 void relay_upstreams_reload(struct relay *relay)
 {
 	if (relay->options->mode != RELAY_UPSTREAM ||
-	    !lined_service_is_primary(relay->service))
+	    !lined_service_is_primary(relay->service)) {
+		if (relay->upstreams != NULL)
+			upstreams_leave(relay);
+		return;
+	}
+	if (relay->upstreams != NULL && relay->upstreams->finishing)
 		relay_upstreams_stop(relay);
-	else if (relay->upstreams != NULL)
+	if (relay->upstreams != NULL)
 		upstreams_read_options(relay->upstreams);
 	else if (upstreams_open(relay) < 0)
 		relay_upstreams_stop(relay);
