@@ -384,7 +384,13 @@ START_TEST(a_service_that_is_replaced_hands_its_names_over)
 	tell(&stage, BROKER_STORED, BROKER_NAMES, 2, "a.carol",
 	     "1 8000000000000b0b 5 6\nvalue");
 	ck_assert_uint_eq(old->replicas[0].counters.names, 2);
+	ck_assert_uint_eq(cluster_scope(stage.service), cluster_scope(before));
+	stage.cluster->nodes.is_primary = true;
+	ck_assert(cluster_service_is_primary(before));
+	ck_assert(!cluster_service_is_primary(stage.service));
 	cluster_show(stage.cluster);
+	ck_assert(!cluster_service_is_primary(before));
+	ck_assert(cluster_service_is_primary(stage.service));
 	cluster_remove(before);
 	registry_unref(old);
 	ck_assert_uint_eq(stage.registry->replicas[0].counters.names, 2);

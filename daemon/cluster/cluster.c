@@ -576,6 +576,8 @@ struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 {
 	struct cluster_service *service =
 		calloc(1, sizeof(*service) + 3 * strlen(name) + 2);
+	const struct cluster_service *before =
+		cluster_find_service(cluster, name, strlen(name));
 
 	if (service == NULL)
 		return NULL;
@@ -585,7 +587,7 @@ struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 		return NULL;
 	}
 	service->cluster = cluster;
-	service->scope = scope;
+	service->scope = before != NULL ? before->scope : scope;
 	service->registry = registry;
 	strcpy(nodes_escape(service->prefix, name), ".");
 	registry->backend_link = service;
@@ -594,17 +596,25 @@ struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 	return service;
 }
 
+uint64_t cluster_scope(const struct cluster_service *service)
+{
+	return service->scope;
+}
+
 void cluster_show(struct cluster *cluster)
 {
 	struct cluster_service *service;
+	bool shown = false;
 
 	list_for_each(service, &cluster->services, link) {
 		if (service->shown)
 			continue;
-		service->shown = true;
+		service->shown = shown = true;
 		names_move(&cluster->names, service->prefix);
 	}
 	names_show(&cluster->names);
+	if (shown)
+		cluster_changed(cluster);
 }
 
 void cluster_remove(struct cluster_service *service)

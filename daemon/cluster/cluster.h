@@ -41,20 +41,25 @@ void cluster_free(struct cluster *cluster);
 int cluster_open(struct cluster *cluster,
 		 const struct broker_settings *settings, uint32_t lease_ms);
 
-/* A service joins: `scope` is that of its topics. The registry is borrowed
- * until cluster_remove(). NULL/ENOMEM. */
+/* A service joins: `scope` is that of its topics, which it shares with one of
+ * the same name that drains. The registry is borrowed until cluster_remove().
+ * NULL/ENOMEM. */
 struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 				    uint64_t scope, struct registry *registry);
+uint64_t cluster_scope(const struct cluster_service *service);
 /* The instances of services that were added have started: they get the names of
- * other nodes, in place of one of the same name that drains. */
+ * other nodes and single things, in place of one of the same name that
+ * drains. */
 void cluster_show(struct cluster *cluster);
 /* It has ended: it has no clients any more. NULL is fine. */
 void cluster_remove(struct cluster_service *service);
 
 extern const struct registry_backend cluster_registry;
 
-/* Whether single things, such as the upstream of a relay, are this node's. */
+/* Whether single things, such as the upstream of a relay, are this node's, and
+ * of the services of one name this one's. */
 bool cluster_is_primary(const struct cluster *cluster);
+bool cluster_service_is_primary(const struct cluster_service *service);
 /* Whether all nodes hear each other, as far as this one knows. */
 bool cluster_is_whole(const struct cluster *cluster);
 

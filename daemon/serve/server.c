@@ -172,6 +172,10 @@ static void server_cluster_changed(struct cluster *cluster, void *arg)
 	struct server *server = arg;
 	struct service *service;
 
+	/* First those that lose single things. */
+	list_for_each(service, &server->draining, link)
+		if (service->cluster != NULL)
+			service_tell_cluster(service);
 	list_for_each(service, &server->services, link)
 		if (service->cluster != NULL)
 			service_tell_cluster(service);

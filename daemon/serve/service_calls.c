@@ -174,6 +174,15 @@ struct cluster_call {
 	bool primary, whole;
 };
 
+static void service_end_cluster(struct worker_call *call)
+{
+	struct cluster_call *cluster =
+		lined_container_of(call, struct cluster_call, call);
+
+	service_release(service_of(cluster->instance));
+	free(cluster);
+}
+
 static void service_run_cluster(struct worker_call *call)
 {
 	struct cluster_call *cluster =
@@ -181,10 +190,10 @@ static void service_run_cluster(struct worker_call *call)
 
 	instance_set_cluster(cluster->instance, cluster->primary,
 			     cluster->whole);
-	free(cluster);
+	call->run = service_end_cluster;
+	worker_answer(cluster->instance->worker, cluster->instance->main, call);
 }
 
-/* An instance that ends comes to the main thread after its calls. */
 void service_tell_cluster(struct service *service)
 {
 	const struct cluster *cluster = service->env->cluster;
@@ -200,8 +209,9 @@ void service_tell_cluster(struct service *service)
 		}
 		call->call.run = service_run_cluster;
 		call->instance = service->instances[i];
-		call->primary = cluster_is_primary(cluster);
+		call->primary = cluster_service_is_primary(service->cluster);
 		call->whole = cluster_is_whole(cluster);
+		service_hold(service);
 		worker_post(call->instance->worker, &call->call);
 	}
 }

@@ -354,6 +354,9 @@ struct worker *service_workers(const struct service *service, size_t *count)
 int service_instances_make(struct service *service)
 {
 	size_t count, primary, i;
+	uint64_t scope = service->cluster != NULL
+				 ? cluster_scope(service->cluster)
+				 : service->id;
 	struct worker *workers = service_workers(service, &count);
 
 	primary = worker_for_name(service->name, count);
@@ -365,7 +368,7 @@ int service_instances_make(struct service *service)
 		struct service_part *part = &service->parts[i];
 
 		service->instances[i] =
-			instance_new(service->conf, service->id, &workers[i],
+			instance_new(service->conf, scope, &workers[i],
 				     service->env->dispatcher, (unsigned)count,
 				     i == primary, &service_instance_ops, part);
 		if (service->instances[i] == NULL)
@@ -375,7 +378,7 @@ int service_instances_make(struct service *service)
 
 			instance->bus.clustered = instance->name;
 			instance->elsewhere =
-				!cluster_is_primary(service->env->cluster);
+				!cluster_service_is_primary(service->cluster);
 			instance->parted =
 				!cluster_is_whole(service->env->cluster);
 		}

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A relay on several nodes of a cluster: each line comes once to each reader,
 one node has the upstreams and the targets. On one and four workers."""
+import os
+
 from cluster_test import ClusterTest, Nats
 from lined_test import Client, Server, free_port, main
 
@@ -175,6 +177,66 @@ class OneOfAKind(RelayTest):
                     writer.send(b"again %d\n" % i)
                     self.assertEqual(pushed.line(), b"again %d\n" % i)
                 self.assertTrue(target.is_left_alone(0.5))
+
+
+class Replaced(RelayTest):
+    """The module is replaced: a reload makes the service anew, while a client
+    of the one before does not read, and so is still served."""
+
+    def begin(self, options=""):
+        self.own_modules()
+        for name in "relay", "control":
+            self.copy_module(name)
+        self.node = self.relay("node-a", options +
+                               "\t}\n\tlimits {\n\t\tsend-queue = 64M\n")
+        self.node.wait_log("this node is now the primary")
+        self.stuck = Client(("127.0.0.1", self.node.port), rcvbuf=4096)
+        self.addCleanup(self.stuck.close)
+        with self.client(self.node) as writer, \
+                self.client(self.node) as reader:
+            self.reach(writer, self.stuck, reader)
+            for _ in range(8):
+                writer.send((b"x" * 999 + b"\n") * 1000)
+                reader.exactly(1000000)
+
+    def replace(self):
+        path = self.copy_module("relay", "new")
+        os.rename(path, os.path.join(self.modules, "relay.so"))
+        self.node.reload()
+
+    def test_clients_of_the_one_before_are_heard(self):
+        self.begin()
+        self.replace()
+        reader = self.client(self.node)
+
+        def heard():
+            self.stuck.send(b"probe\n")
+            return not reader.is_silent(0.1)
+        self.eventually(heard, "the client of before")
+        self.stuck.send(b"one\n")
+        while reader.line() != b"one\n":
+            pass
+        self.stuck.send(b"two\n")
+        self.assertEqual(reader.line(), b"two\n")
+
+    def test_each_line_is_pushed_once(self):
+        with Server() as target:
+            self.begin('\t\tpush = { "%s" }\n\t\tretry-min = 100ms\n'
+                       '\t\tpush-hold = 64M\n' % target.url)
+            with target.accept() as before:
+                self.replace()
+                with target.accept() as after:
+                    self.stuck.send(b"one\n")
+                    self.assertEqual(after.line(), b"one\n")
+                    pushed = before.ended()
+                    self.assertNotIn(b"one\n", pushed)
+                    self.assertEqual(pushed.count(b"x\n"), 8000)
+                    self.stuck.send(b"two\n")
+                    self.assertEqual(after.line(), b"two\n")
+
+
+class ReplacedOnFourWorkers(Replaced):
+    workers = 4
 
 
 if __name__ == "__main__":

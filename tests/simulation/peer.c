@@ -71,8 +71,7 @@ bool peer_is_near(const struct peer *peer, const struct peer *other)
 bool peer_is_with(const struct peer *peer, const struct peer *other)
 {
 	return other->service == peer->service ||
-	       (peer->cluster != 0 && other->cluster == peer->cluster &&
-		!peer_is_near(peer, other));
+	       (peer->cluster != 0 && other->cluster == peer->cluster);
 }
 
 bool peer_is_open(const struct peer *peer)
@@ -100,7 +99,9 @@ bool peer_server_was_heard(const struct peer *peer)
 {
 	if (peer->stream != NULL)
 		return peer->out_len == 0;
-	return peer->was_ended && peer->was_taken && peer->out_len == 0;
+	/* If the other side has ended first, it discards what comes then. */
+	return peer->finished && peer->was_ended && peer->was_taken &&
+	       peer->out_len == 0;
 }
 
 /* ---- speech -------------------------------------------------------------- */
