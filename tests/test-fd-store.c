@@ -167,12 +167,14 @@ static const struct closing_fds nothing_closes;
 static struct listener *open_listener(const char *text,
 				      const struct inherited *inherited)
 {
+	static struct listen_texts texts;
 	struct listen_address address;
 	struct listener *listener;
 	char error[256] = "";
 
-	ck_assert_int_eq(
-		listen_address_parse(text, &address, error, sizeof(error)), 0);
+	ck_assert_int_eq(listen_address_parse(listen_texts_keep(&texts, text),
+					      &address, error, sizeof(error)),
+			 0);
 	listener = listener_open(&address, &mode, inherited, &nothing_closes,
 				 error, sizeof(error));
 	ck_assert_msg(listener != NULL, "%s: %s", text, error);

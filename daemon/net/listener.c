@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,20 +23,52 @@
 #include "net/multicast.h"
 #include "system/inherited.h"
 
+/* ---- texts --------------------------------------------------------------- */
+
+static int listen_text_compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+const char *listen_texts_keep(struct listen_texts *texts, const char *text)
+{
+	char **found = tfind(text, &texts->root, listen_text_compare), *copy;
+
+	if (found != NULL)
+		return *found;
+	copy = strdup(text);
+	if (copy == NULL)
+		return NULL;
+	if (tsearch(copy, &texts->root, listen_text_compare) != NULL)
+		return copy;
+	free(copy);
+	return NULL;
+}
+
+void listen_texts_fini(struct listen_texts *texts)
+{
+	while (texts->root != NULL) {
+		char *text = *(char **)texts->root;
+
+		tdelete(text, &texts->root, listen_text_compare);
+		free(text);
+	}
+}
+
+/* ---- making -------------------------------------------------------------- */
+
 static struct listener *listener_new(const struct listen_address *address,
 				     char *error, size_t size)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 
-	if (listener != NULL)
-		listener->text = strdup(address->text);
-	if (listener == NULL || listener->text == NULL)
+	if (listener == NULL) {
 		snprintf(error, size, "%s", strerror(ENOMEM));
-	else if (listen_address_parse(listener->text, &listener->address, error,
-				      size) == 0)
-		return listener;
-	listener_free(listener);
-	return NULL;
+		return NULL;
+	}
+	listener->text = address->text;
+	listener->address = *address;
+	return listener;
 }
 
 static void listener_add(struct listener *listener, int fd, bool datagram)
@@ -431,6 +464,5 @@ void listener_free(struct listener *listener)
 	listener_close(listener, false);
 	for (i = 0; i < listener->count; i++)
 		free(listener->sockets[i].stored);
-	free(listener->text);
 	free(listener);
 }

@@ -33,10 +33,22 @@ struct listener_socket {
 	char *stored;
 };
 
+/* The texts of listeners: each once, and until listen_texts_fini(). Zeroed,
+ * there are none. */
+struct listen_texts {
+	void *root;
+};
+
+/* The text that is kept. NULL/ENOMEM. */
+const char *listen_texts_keep(struct listen_texts *texts, const char *text);
+void listen_texts_fini(struct listen_texts *texts);
+
 struct listener {
 	struct list link; /* service.listeners */
 	struct service *service;
-	char *text; /* the address as written; clients point to it */
+	/* The address as written. Lives as long as the daemon: clients, which
+	 * may outlive the listener, point to it. */
+	const char *text;
 	struct listen_address address;
 	struct listener_socket sockets[LISTENER_SOCKETS_MAX];
 	size_t count;
@@ -56,9 +68,9 @@ char *listener_fd_text(int fd, char *text, size_t size);
 const char *listener_address_text(const struct listener *listener, char *text,
 				  size_t size);
 
-/* Opens the address, or takes its sockets from `inherited`. Sockets in closing
- * do not prevent that: see endpoint.h. NULL and the reason in error ("Address
- * already in use"). */
+/* Opens the address, whose text outlives the listener, or takes its sockets
+ * from `inherited`. Sockets in closing do not prevent that: see endpoint.h.
+ * NULL and the reason in error ("Address already in use"). */
 struct listener *listener_open(const struct listen_address *address,
 			       const struct unix_path_mode *mode,
 			       const struct inherited *inherited,
@@ -103,9 +115,9 @@ int listener_take_fd(struct listener *listener, size_t i);
  * because an address is open as a whole or not at all. */
 void listener_lost(struct listener *listener, const struct lined_socket *sock);
 
-/* Stops listening; the structure stays for its clients. With `keep`, a second
- * listener (listener_dup()) continues to use the sockets: they stay stored, and
- * a UNIX path is not removed. */
+/* Stops listening; the structure stays until its sockets' last event. With
+ * `keep`, a second listener (listener_dup()) continues to use the sockets: they
+ * stay stored, and a UNIX path is not removed. */
 void listener_close(struct listener *listener, bool keep);
 
 /* Whether all its sockets are stored for the next lined. */

@@ -344,6 +344,7 @@ void server_fini(struct server *server)
 	cluster_free(server->env.cluster);
 	conf_unref(server->cluster_conf);
 	server_tls_fini(&server->tls);
+	listen_texts_fini(&server->listen_texts);
 	bus_free(server->bus);
 	bus_threads_free(server->bus_threads);
 	bus_free(server->main_bus);

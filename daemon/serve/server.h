@@ -45,6 +45,7 @@ struct server {
 	struct conf *start_conf; /* for keys that need a restart */
 	const struct inherited *inherited;
 	struct service_env env;
+	struct listen_texts listen_texts; /* of all listeners so far */
 	struct memory memory; /* what all clients hold, and the ceiling */
 	struct cluster_events cluster_events;
 	struct conf *cluster_conf; /* whose section is in use; NULL: none */

@@ -90,12 +90,19 @@ static struct listener *apply_open_listener(struct server *server,
 	struct unix_path_mode mode = apply_mode_of(conf);
 	bool take = listen->action == RELOAD_LISTEN_TAKE;
 	struct listener *listener;
-	const char *why;
+	struct listen_address kept;
+	const char *text, *why;
 
-	listener =
-		take ? listener_dup(listen->from, error, size)
-		     : listener_open(listen->address, &mode, server->inherited,
-				     closing, error, size);
+	text = listen_texts_keep(&server->listen_texts, listen->address->text);
+	if (text == NULL) {
+		snprintf(error, size, "%s", strerror(ENOMEM));
+		return NULL;
+	}
+	if (listen_address_parse(text, &kept, error, size) < 0)
+		return NULL;
+	listener = take ? listener_dup(listen->from, error, size)
+			: listener_open(&kept, &mode, server->inherited,
+					closing, error, size);
 	why = listener != NULL ? apply_misfit(listener, conf) : NULL;
 	if (why == NULL)
 		return listener;
@@ -285,9 +292,12 @@ static void apply_close_listeners(const struct reload_plan *plan,
 	list_for_each_safe(listener, next, &service->listeners, link) {
 		const struct reload_listen *listen;
 
-		/* An earlier reload has closed it; its clients need it. */
-		if (!listener->open)
+		/* An earlier reload has closed it, and its last event came. */
+		if (!listener->open) {
+			list_remove(&listener->link);
+			listener_free(listener);
 			continue;
+		}
 		listen = reload_plan_next_listen(plan, listener);
 		if (listen != NULL && listen->action == RELOAD_LISTEN_KEEP)
 			continue;

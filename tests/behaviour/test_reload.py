@@ -657,6 +657,30 @@ class Reload(DaemonTest):
         if not daemon.is_sanitized():
             self.assertLess(daemon.rss_kib() - rss, 400)
 
+    def test_addresses_that_come_and_go_leave_nothing(self):
+        kept = service("one", self.tcp)
+        more = service("one", self.tcp, *["unix://" + self.path("%d.sock" % i)
+                                          for i in range(20)])
+        daemon = self.start(kept, level="err")
+
+        def cycle(times):
+            for _ in range(times):
+                self.write(more)
+                daemon.reload()
+                with Client(self.path("3.sock")) as late:
+                    self.assertTrue(late.echoes())
+                    self.write(kept)
+                    daemon.reload()
+                    # Its address is gone, and its text is not.
+                    self.assertTrue(late.echoes())
+        with Client(self.address) as c:
+            cycle(20)
+            rss = daemon.rss_kib()
+            cycle(80)
+            if not daemon.is_sanitized():
+                self.assertLess(daemon.rss_kib() - rss, 600)
+            self.assertTrue(c.echoes())
+
     @unittest.skipIf(os.geteuid() != 0, "only root can be dropped")
     def test_root_is_dropped_and_the_reload_still_binds_low_ports(self):
         os.chmod(self.dir, 0o755)
