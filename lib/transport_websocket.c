@@ -258,7 +258,8 @@ static ssize_t websocket_no_input(struct lined_socket *sock,
 		return 0;
 	if (ws->in.failed && sock->state != LINED_SOCKET_CLOSED) {
 		lined_socket_close_after_flush(sock, LINED_CLOSE_ERROR, 0);
-		sock->error = EPROTO;
+		/* The decoder's own error is that it has no memory. */
+		sock->error = ws->in.code == WEBSOCKET_ERROR ? ENOMEM : EPROTO;
 	}
 	errno = EAGAIN;
 	return -1;

@@ -39,6 +39,7 @@ FOUND = [
     ("crypt_hash_compare ", "ENOMEM", lab.ONCE),
     ("recv .*arrival_(take|read|advance) ", "EINTR", lab.ONCE),
     ("worker_batch_new .*server_apply .*reload_apply", "ENOMEM", lab.ONCE),
+    ("malloc .*decoder_begin_payload ", "ENOMEM", lab.ONCE),
 ]
 
 

@@ -513,6 +513,9 @@ def says_why(log, place, fault, baseline):
     # Without credentials there are no rights.
     if "permission denied" in log:
         return True
+    # That is how a device goes.
+    if "transport_file_recv" in place.text and fault == "EIO":
+        return "the device has gone" in log
     # OpenSSL may take a certificate that it has no memory for as a bad one.
     if "tls_" in place.text and fault == "ENOMEM":
         wanted = "tls:|memory"
