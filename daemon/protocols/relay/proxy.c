@@ -46,26 +46,24 @@ struct relay_pair {
 	bool draining;  /* the client's end was sent to the upstream */
 };
 
-static void pair_on_client_read(struct lined_socket *sock, void *arg);
-static void pair_on_client_write(struct lined_socket *sock, void *arg);
+static void pair_on_read(struct lined_socket *sock, void *arg);
+static void pair_on_write(struct lined_socket *sock, void *arg);
 static void pair_on_client_close(struct lined_socket *sock, void *arg,
 				 enum lined_close_reason reason, int error);
 static void pair_on_connect(struct lined_socket *sock, void *arg);
-static void pair_on_upstream_read(struct lined_socket *sock, void *arg);
-static void pair_on_upstream_write(struct lined_socket *sock, void *arg);
 static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 				   enum lined_close_reason reason, int error);
 
 static const struct lined_socket_handlers pair_client_handlers = {
-	.handle_read = pair_on_client_read,
-	.handle_write = pair_on_client_write,
+	.handle_read = pair_on_read,
+	.handle_write = pair_on_write,
 	.handle_close = pair_on_client_close,
 };
 
 static const struct lined_socket_handlers pair_upstream_handlers = {
 	.handle_connect = pair_on_connect,
-	.handle_read = pair_on_upstream_read,
-	.handle_write = pair_on_upstream_write,
+	.handle_read = pair_on_read,
+	.handle_write = pair_on_write,
 	.handle_close = pair_on_upstream_close,
 };
 
@@ -208,6 +206,26 @@ static void side_finish(struct side *to, enum lined_close_reason reason,
 			   to->rest_len - to->rest_at);
 	side_drop_rest(to);
 	lined_socket_close_after_flush(to->sock, reason, flush_ms);
+}
+
+static void pair_on_read(struct lined_socket *sock, void *arg)
+{
+	struct relay_pair *pair = arg;
+
+	if (sock == pair->client.sock)
+		side_carry(pair, &pair->client, &pair->upstream);
+	else
+		side_carry(pair, &pair->upstream, &pair->client);
+}
+
+static void pair_on_write(struct lined_socket *sock, void *arg)
+{
+	struct relay_pair *pair = arg;
+
+	if (sock == pair->client.sock)
+		side_carry_on(pair, &pair->upstream, &pair->client);
+	else
+		side_carry_on(pair, &pair->client, &pair->upstream);
 }
 
 /* ---- the upstream ------------------------------------------------------- */
@@ -456,35 +474,7 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 	side_finish(&pair->client, LINED_CLOSE_ERROR, FLUSH_CLIENT_MS);
 }
 
-static void pair_on_upstream_read(struct lined_socket *sock, void *arg)
-{
-	struct relay_pair *pair = arg;
-
-	side_carry(pair, &pair->upstream, &pair->client);
-}
-
-static void pair_on_upstream_write(struct lined_socket *sock, void *arg)
-{
-	struct relay_pair *pair = arg;
-
-	side_carry_on(pair, &pair->client, &pair->upstream);
-}
-
 /* ---- the client --------------------------------------------------------- */
-
-static void pair_on_client_read(struct lined_socket *sock, void *arg)
-{
-	struct relay_pair *pair = arg;
-
-	side_carry(pair, &pair->client, &pair->upstream);
-}
-
-static void pair_on_client_write(struct lined_socket *sock, void *arg)
-{
-	struct relay_pair *pair = arg;
-
-	side_carry_on(pair, &pair->upstream, &pair->client);
-}
 
 static void pair_on_client_close(struct lined_socket *sock, void *arg,
 				 enum lined_close_reason reason, int error)
