@@ -131,17 +131,13 @@ enum linectl_status metrics_run(const struct command_call *call)
 	enum linectl_status status = LINECTL_DONE;
 
 	answer_get(&answer, call->control, "metrics\n", 8, PATIENCE_MS);
-	if (answer.end != ANSWER_OK) {
-		if (call->json)
-			json_error(stdout, answer.error);
-		error_print(answer.error);
-		status = answer.end == ANSWER_REFUSED ? LINECTL_REFUSED
-						      : LINECTL_NO_DAEMON;
-	} else if (call->json) {
+	if (answer.end != ANSWER_OK)
+		status = error_report(call->json, error_status(answer.end),
+				      answer.error);
+	else if (call->json)
 		metrics_write_json(&answer);
-	} else {
+	else
 		show_metrics(&answer, "", stdout);
-	}
 	answer_fini(&answer);
 	return status;
 }

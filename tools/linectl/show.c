@@ -130,12 +130,6 @@ static void show_own_node(const struct record *cluster, FILE *out)
 	free(received);
 }
 
-static char *primary_cell(const struct record *node,
-			  const struct answer *answer)
-{
-	return memory_format("%s", record_number(node, "primary") ? "yes" : "");
-}
-
 void show_cluster(const struct answer *answer, const char *argument, FILE *out)
 {
 	static const struct table_column columns[] = {
@@ -144,7 +138,7 @@ void show_cluster(const struct answer *answer, const char *argument, FILE *out)
 		{"SILENT", CELL_TIME, .value = "silent_ms"},
 		{"LOST", CELL_COUNT, .value = "lost"},
 		{"WAITING", CELL_COUNT, .value = "waiting"},
-		{"PRIMARY", CELL_TEXT, .cell = primary_cell},
+		{"PRIMARY", CELL_FLAG, .value = "primary", .second = "yes"},
 	};
 	const struct record *cluster = answer_find(answer, "cluster");
 
@@ -246,21 +240,13 @@ static char *delay_cell(const struct record *worker,
 		       : memory_format("%g ms", (double)us / 1000);
 }
 
-static char *stuck_cell(const struct record *worker,
-			const struct answer *answer)
-{
-	return memory_format("%s", record_number(worker, "stuck")
-					   ? "STUCK: see the log"
-					   : "");
-}
-
 static const struct table_column worker_columns[] = {
 	{"WORKER", CELL_TEXT, .value = "name"},
 	{"CLIENTS", CELL_COUNT, .value = "clients"},
 	{"BUSY", CELL_NUMBER, .cell = busy_cell},
 	{"TURNS", CELL_COUNT, .value = "turns"},
 	{"DELAY", CELL_NUMBER, .cell = delay_cell},
-	{"", CELL_TEXT, .cell = stuck_cell},
+	{"", CELL_FLAG, .value = "stuck", .second = "STUCK: see the log"},
 };
 
 static char *expires_cell(const struct record *tls, const struct answer *answer)
@@ -412,18 +398,6 @@ void show_clients(const struct answer *answer, const char *argument, FILE *out)
 
 /* ---- upstreams --------------------------------------------------------- */
 
-static char *since_cell(const struct record *record,
-			const struct answer *answer)
-{
-	return format_time(record_number(record, "since_s") * 1000);
-}
-
-static char *silent_cell(const struct record *record,
-			 const struct answer *answer)
-{
-	return format_time(record_number(record, "silent_s") * 1000);
-}
-
 void show_upstreams(const struct answer *answer, const char *argument,
 		    FILE *out)
 {
@@ -432,8 +406,8 @@ void show_upstreams(const struct answer *answer, const char *argument,
 		{"UPSTREAM", CELL_TEXT, .value = "upstream"},
 		{"ADDRESS", CELL_TEXT, .value = "address"},
 		{"STATE", CELL_TEXT, .value = "state"},
-		{"SINCE", CELL_TIME, .cell = since_cell},
-		{"SILENT", CELL_TIME, .cell = silent_cell},
+		{"SINCE", CELL_AGE, .value = "since_s"},
+		{"SILENT", CELL_AGE, .value = "silent_s"},
 		{"LINES", CELL_COUNT, .value = "lines"},
 		{"CONNECTS", CELL_COUNT, .value = "connects"},
 		{"LAST ERROR", CELL_TEXT, .value = "error"},

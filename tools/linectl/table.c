@@ -53,6 +53,8 @@ static char *table_cell(const struct table_column *column,
 	switch (column->format) {
 	case CELL_LIST:
 		return table_list_text(record_find(record, column->value));
+	case CELL_FLAG:
+		return memory_format("%s", n > 0 ? column->second : "");
 	case CELL_NUMBER:
 		return memory_format("%" PRIu64, n);
 	case CELL_OF:
@@ -67,6 +69,8 @@ static char *table_cell(const struct table_column *column,
 		return format_bytes(n);
 	case CELL_TIME:
 		return format_time(n);
+	case CELL_AGE:
+		return format_time(n * 1000);
 	default:
 		return memory_format("%s", record_text(record, column->value));
 	}
@@ -76,7 +80,7 @@ static char *table_cell(const struct table_column *column,
 static void table_write_cell(FILE *out, const struct table_column *column,
 			     size_t width, const char *text, size_t *blanks)
 {
-	bool to_left = column->format <= CELL_LIST;
+	bool to_left = column->format <= CELL_FLAG;
 	size_t pad = width - table_width(text);
 
 	if (!to_left)

@@ -13,12 +13,14 @@
 enum cell_format {
 	CELL_TEXT,
 	CELL_LIST,   /* of texts */
+	CELL_FLAG,   /* `second` itself, if the value is true */
 	CELL_NUMBER, /* 1234567 */
 	CELL_OF,     /* 3/100, of a value and its limit `second` */
 	CELL_COUNT,  /* 1,234,567, of the value and `second`, if there is one */
 	CELL_SUM,    /* 1,234,567, of all values of a group */
 	CELL_BYTES,  /* 1.2 MB */
 	CELL_TIME,   /* of ms: 20 m 34 s */
+	CELL_AGE,    /* the same, of s */
 };
 
 struct table_column {
