@@ -152,7 +152,7 @@ class Upgrade(Web):
         self.assertNotIn("sec-websocket-protocol", fields)
 
     def test_protocol_sees_nothing_before_the_upgrade(self):
-        self.serve("limits { handshake-timeout = 200ms  handshakes = 1 }")
+        self.serve("limits { handshake-timeout = 2s  handshakes = 1 }")
         with Client(self.address) as c:
             c.send(b"GET / HTTP/1.1\r\nX: y")
             time.sleep(0.05)
