@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,22 +90,73 @@ END_TEST
 static bool is_block(uint32_t count, const struct relay_lengths lengths[2])
 {
 	struct {
-		uint64_t sender;
+		uint32_t sender[2];
 		uint32_t count, ends;
 		char bytes[16];
 		struct relay_lengths lengths[2];
-	} block = {1, count, 2, "#ab\r\n#cdefghij\r", {{0, 0, 0}}};
+	} block = {{0, htonl(1)},
+		   htonl(count),
+		   htonl(2),
+		   "#ab\r\n#cdefghij\r",
+		   {{0, 0, 0}}};
 	struct lined_buffer *buffer;
 	struct relay_message message;
 	bool whole;
+	size_t i;
 
-	memcpy(block.lengths, lengths, sizeof(block.lengths));
+	for (i = 0; i < 2; i++)
+		block.lengths[i] = (struct relay_lengths){
+			htonl(lengths[i].len), htons(lengths[i].tag_len),
+			htons(lengths[i].terminator_len)};
 	buffer = lined_buffer_new(&block, sizeof(block));
 	ck_assert_ptr_nonnull(buffer);
 	whole = relay_message_read(&message, buffer);
 	lined_buffer_unref(buffer);
 	return whole;
 }
+
+/* What a machine of another byte order reads. */
+START_TEST(a_block_is_in_network_byte_order)
+{
+	static const char wanted[] = "\1\2\3\4\5\6\7\10" /* the sender */
+				     "\0\0\0\2\0\0\0\3" /* lines; LF and CRLF */
+				     "#one\ntwo\r\n"
+				     "\0\0\0\5\0\1\0\1"
+				     "\0\0\0\5\0\0\0\2";
+	static const struct lined_line one = {
+		.text = "one",
+		.len = 3,
+		.terminator = "\n",
+		.terminator_len = 1,
+	};
+	static const struct lined_line two = {
+		.text = "two",
+		.len = 3,
+		.terminator = "\r\n",
+		.terminator_len = 2,
+	};
+	const struct lined_framing framing = {0};
+	struct relay_block block = {0};
+	struct relay_message message;
+	struct relay_lengths lengths;
+	struct lined_buffer *buffer;
+
+	ck_assert_int_eq(relay_block_add(&block, "#", 1, &one, &framing), 0);
+	ck_assert_int_eq(relay_block_add(&block, "", 0, &two, &framing), 0);
+	buffer = relay_block_seal(&block, UINT64_C(0x0102030405060708));
+	ck_assert_ptr_nonnull(buffer);
+	ck_assert_uint_eq(lined_buffer_len(buffer), sizeof(wanted) - 1);
+	ck_assert_mem_eq(lined_buffer_data(buffer), wanted, sizeof(wanted) - 1);
+	ck_assert(relay_message_read(&message, buffer));
+	ck_assert_uint_eq(message.sender, UINT64_C(0x0102030405060708));
+	lengths = relay_message_lengths(&message, 1);
+	ck_assert_uint_eq(lengths.len, 5);
+	ck_assert_uint_eq(lengths.tag_len, 0);
+	ck_assert_uint_eq(lengths.terminator_len, 2);
+	lined_buffer_unref(buffer);
+	relay_block_fini(&block);
+}
+END_TEST
 
 START_TEST(a_block_whose_lengths_are_not_its_lines_is_refused)
 {
@@ -382,6 +434,7 @@ static Suite *make_suite(void)
 		       lines_are_kept_in_order_and_dropped_from_the_oldest);
 	tcase_add_test(tcase,
 		       a_block_whose_lengths_are_not_its_lines_is_refused);
+	tcase_add_test(tcase, a_block_is_in_network_byte_order);
 	tcase_add_test(tcase, a_line_is_a_repeat_within_its_own_window);
 	tcase_add_test(tcase, many_lines_are_told_apart);
 	tcase_add_test(tcase, digests_depend_on_every_byte_and_on_the_key);

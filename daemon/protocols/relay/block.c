@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The layout of a block: a head, the lines one after the other as clients get
- * them, and a table of their lengths. A line is copied only here.
+ * them, and a table of their lengths. Numbers are in network byte order:
+ * another node may be another machine. A line is copied only here.
  */
 #include "relay/block.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +14,7 @@
 #define ROOM_MIN 1024
 
 struct block_head {
-	uint64_t sender;
+	uint32_t sender[2]; /* the higher half first */
 	uint32_t count, ends;
 };
 
@@ -124,15 +126,27 @@ void relay_block_clear(struct relay_block *block)
 struct lined_buffer *relay_block_seal(struct relay_block *block,
 				      uint64_t sender)
 {
-	struct block_head head = {sender, block->count, block->ends};
-	uint32_t lines = block->count;
+	const struct block_head head = {
+		.sender = {htonl((uint32_t)(sender >> 32)),
+			   htonl((uint32_t)sender)},
+		.count = htonl(block->count),
+		.ends = htonl(block->ends),
+	};
+	uint32_t lines = block->count, i;
 	struct lined_buffer *buffer;
 	char *bytes;
 	size_t len;
 
 	memcpy(block->bytes, &head, sizeof(head));
+	for (i = 0; i < lines; i++) {
+		struct relay_lengths *lengths = &block->lengths[i];
+
+		lengths->len = htonl(lengths->len);
+		lengths->tag_len = htons(lengths->tag_len);
+		lengths->terminator_len = htons(lengths->terminator_len);
+	}
 	block_append(block, (const char *)block->lengths,
-		     block->count * sizeof(struct relay_lengths));
+		     lines * sizeof(struct relay_lengths));
 	len = block->len;
 	/* A slow client keeps blocks for a long time: free unused room. */
 	bytes = realloc(block->bytes, len);
@@ -158,6 +172,9 @@ struct relay_lengths relay_message_lengths(const struct relay_message *message,
 	       lined_buffer_data(message->buffer) + message->lengths_at +
 		       line * sizeof(lengths),
 	       sizeof(lengths));
+	lengths.len = ntohl(lengths.len);
+	lengths.tag_len = ntohs(lengths.tag_len);
+	lengths.terminator_len = ntohs(lengths.terminator_len);
 	return lengths;
 }
 
@@ -189,13 +206,14 @@ bool relay_message_read(struct relay_message *message,
 	if (len < sizeof(head))
 		return false;
 	memcpy(&head, lined_buffer_data(buffer), sizeof(head));
-	table = (size_t)head.count * sizeof(struct relay_lengths);
+	message->count = ntohl(head.count);
+	table = (size_t)message->count * sizeof(struct relay_lengths);
 	if (table > len - sizeof(head))
 		return false;
 	message->buffer = buffer;
-	message->sender = head.sender;
-	message->count = head.count;
-	message->ends = head.ends;
+	message->sender =
+		(uint64_t)ntohl(head.sender[0]) << 32 | ntohl(head.sender[1]);
+	message->ends = ntohl(head.ends);
 	message->bytes_at = sizeof(head);
 	message->bytes = len - sizeof(head) - table;
 	message->lengths_at = len - table;
