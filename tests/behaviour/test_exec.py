@@ -333,18 +333,25 @@ class Shared(Exec):
             a.send(b"do os._exit(int('x'))\n")
             daemon.wait_log("program says: ValueError: ")
 
-    def test_a_program_that_buffers_is_named(self):
+    def a_program_that_buffers_is_named(self, mode):
         program = self.script("import sys\n"
                               "for l in sys.stdin:\n"
                               "    if l[0].isdigit(): print(l, end='')\n")
         daemon = self.start(self.bot([PYTHON, program],
-                                     "\t\tstdout = pipe"))
-        with Client(self.address) as a:
-            a.send(b"hello\n")
+                                     "\t\tstdout = pipe  mode = " + mode))
+        with Client(self.address) as a, Client(self.address) as b:
+            a.send(b"1 hello\n")
+            b.send(b"2 hello\n")
             daemon.wait_log("says nothing and waits .*python3 -u")
-            a.send(b"hello\n")
+            a.send(b"3 hello\n")
             self.assertTrue(a.is_silent(0.3))
         self.assertEqual(len(daemon.logged("python3 -u")), 1)
+
+    def test_a_program_that_buffers_is_named(self):
+        self.a_program_that_buffers_is_named("shared")
+
+    def test_a_client_s_own_program_that_buffers_is_named(self):
+        self.a_program_that_buffers_is_named("each")
 
     def answers_after_the_end(self, text):
         self.puppet(text=text)

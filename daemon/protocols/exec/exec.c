@@ -51,6 +51,7 @@ static void exec_reload(struct lined_service *service)
 	struct exec *exec = lined_service_data(service);
 
 	exec->options = lined_service_options(service);
+	exec->silent_named = false;
 	if (exec->shared != NULL)
 		exec_shared_reload(exec);
 }
@@ -72,9 +73,10 @@ static void exec_accept(struct lined_service *service,
 static void exec_task(struct lined_service *service)
 {
 	struct exec *exec = lined_service_data(service);
+	const struct exec_program *program = exec->all;
 
-	if (exec->shared != NULL)
-		exec_shared_watch(exec);
+	for (; program != NULL && !exec->silent_named; program = program->next)
+		exec->silent_named = exec_program_watch(program);
 }
 
 static void exec_drain(struct lined_service *service)

@@ -23,6 +23,7 @@ struct exec {
 	size_t programs;            /* mode each: how many run */
 	size_t old_programs;        /* mode shared: replaced by a reload */
 	uint64_t restarts;
+	bool silent_named; /* in the log: a program that keeps its output */
 	bool draining;
 	size_t drained; /* clients without input that waits */
 };
@@ -55,8 +56,6 @@ void exec_shared_reload(struct exec *exec);
 void exec_shared_accept(struct exec *exec, struct exec_client *client);
 /* A program has spoken: a client whose input has ended may have its answer. */
 void exec_shared_look_soon(struct exec *exec);
-/* Each second. */
-void exec_shared_watch(struct exec *exec);
 /* How many programs run, without those that a reload has replaced, and the
  * bytes of memory that these have. */
 size_t exec_shared_measure(const struct exec *exec, uint64_t *memory);

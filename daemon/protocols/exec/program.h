@@ -51,7 +51,6 @@ struct exec_program {
 
 	uint64_t started_ms, asked_ms; /* asked: when it last got a line */
 	bool spoke;                    /* since then */
-	bool named;                    /* in the log, as one that is silent */
 	bool ending;                   /* lined wants it to end */
 };
 
@@ -95,6 +94,6 @@ bool exec_program_is_idle(const struct exec_program *program, bool *known);
 /* The bytes of memory that its process has; 0: not known. */
 uint64_t exec_program_memory(const struct exec_program *program);
 
-/* To be called each second: names it in the log once, if it has read a line and
- * says nothing. */
-void exec_program_watch(struct exec_program *program);
+/* To be called each second: names it in the log, and returns true, if it has
+ * read a line, says nothing and waits for the next one. */
+bool exec_program_watch(const struct exec_program *program);

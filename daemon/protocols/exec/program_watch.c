@@ -33,17 +33,17 @@ uint64_t exec_program_memory(const struct exec_program *program)
 					: 0;
 }
 
-void exec_program_watch(struct exec_program *program)
+bool exec_program_watch(const struct exec_program *program)
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(
 		lined_service_dispatcher(program->service));
 	bool known;
 
-	if (program->spoke || program->named ||
+	if (program->spoke || program->ending || program->input == NULL ||
+	    program->process == NULL ||
 	    now_ms - program->asked_ms < SILENT_MS ||
 	    !exec_program_is_idle(program, &known) || !known)
-		return;
-	program->named = true;
+		return false;
 	lined_service_log(
 		program->service, LINED_LOG_WARNING,
 		"program %d has read a line, says nothing and waits for the "
@@ -51,4 +51,5 @@ void exec_program_watch(struct exec_program *program)
 		"a buffer: flush it after each line (python3 -u, perl -e "
 		"'$| = 1', sed -u, grep --line-buffered, mawk -W interactive)",
 		(int)lined_program_pid(program->process));
+	return true;
 }

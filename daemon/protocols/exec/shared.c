@@ -326,15 +326,6 @@ void exec_shared_reload(struct exec *exec)
 		exec_slot_restart(shared->slots[i]);
 }
 
-void exec_shared_watch(struct exec *exec)
-{
-	size_t i;
-
-	for (i = 0; i < exec->shared->count; i++)
-		if (exec->shared->slots[i]->program != NULL)
-			exec_program_watch(exec->shared->slots[i]->program);
-}
-
 size_t exec_shared_measure(const struct exec *exec, uint64_t *memory)
 {
 	size_t running = 0, i;
