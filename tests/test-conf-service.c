@@ -294,6 +294,27 @@ static uint8_t class_of(const struct conf_service *s, const char *text)
 	return conf_class_of(s, &address.any);
 }
 
+START_TEST(origins_that_no_browser_sends_are_warned_of)
+{
+	fixture_good("service \"s\" { protocol = echo listen = \"ws://*:1\" "
+		     "web { origins = {\n\"*\", \"null\", "
+		     "\"https://a.example\", \"http://[::1]:80\", \"file://\" "
+		     "} } }");
+	ck_assert_str_eq(fixture_warnings(), "");
+	fixture_good("service \"s\" { protocol = echo listen = \"ws://*:1\" "
+		     "web { origins = {\n\"a.example\",\n"
+		     "\"https://a.example/\" } } }");
+	ck_assert_str_eq(
+		fixture_warnings(),
+		"lined.conf:2: service \"s\": web: origins: \"a.example\" "
+		"matches no page: an origin is as \"https://a.example\", with "
+		"nothing behind host and port\n"
+		"lined.conf:3: service \"s\": web: origins: "
+		"\"https://a.example/\" matches no page: an origin is as "
+		"\"https://a.example\", with nothing behind host and port\n");
+}
+END_TEST
+
 START_TEST(the_longest_prefix_decides_the_class)
 {
 	const struct conf_service *s = fixture_good_service(
@@ -731,6 +752,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, bad_values_tell_form_or_range);
 	tcase_add_test(tcase, leading_zeros_are_refused);
 	tcase_add_test(tcase, lines_that_can_never_be_sent_are_warned_of);
+	tcase_add_test(tcase, origins_that_no_browser_sends_are_warned_of);
 	tcase_add_test(tcase, the_longest_prefix_decides_the_class);
 	tcase_add_test(tcase,
 		       classes_of_defaults_lie_below_those_of_the_service);

@@ -5,6 +5,9 @@
  */
 #include "config.h"
 
+#include <string.h>
+#include <strings.h>
+
 #include "config/conf_build.h"
 
 #define PING_MAX (1000 * 3600 * 24)
@@ -26,6 +29,34 @@ static const struct lined_option web_table[] = {
 	{.name = NULL},
 };
 
+/* What browsers send: a scheme and a host, with a port if it is not the
+ * scheme's, and nothing behind it; or null. */
+static bool web_is_origin(const char *text)
+{
+	const char *host = strstr(text, "://");
+
+	return strcmp(text, "*") == 0 || strcasecmp(text, "null") == 0 ||
+	       (host != NULL && host > text &&
+		host[3 + strcspn(host + 3, "/?# ")] == '\0');
+}
+
+static void web_check_origins(struct conf_build *build, struct conf_node *node,
+			      const char *context)
+{
+	const struct conf_key *key =
+		node != NULL ? conf_options_key(node, "origins") : NULL;
+	const struct conf_value *value = key != NULL ? key->values : NULL;
+	char quoted[CONF_QUOTED_MAX];
+
+	for (; value != NULL; value = value->next)
+		if (!web_is_origin(value->text))
+			conf_warning_in(&build->report, context, &value->place,
+					"origins: \"%s\" matches no page: an "
+					"origin is as \"https://a.example\", "
+					"with nothing behind host and port",
+					conf_quoted(value->text, quoted));
+}
+
 void conf_web_read(struct conf_build *build, struct conf_node *node,
 		   const char *context, struct conf_service *service)
 {
@@ -33,6 +64,7 @@ void conf_web_read(struct conf_build *build, struct conf_node *node,
 	struct web read;
 
 	conf_options_fill(&options, node, web_table, &read);
+	web_check_origins(build, node, context);
 	service->web.origins = read.origins.items;
 	service->web.origin_count = read.origins.count;
 	service->web.ping_ms = (uint32_t)read.ping_ms;
