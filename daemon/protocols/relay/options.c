@@ -339,8 +339,9 @@ static void options_check_expression(struct lined_check *check,
 {
 	if (relay_filter_is_anchored_early(expression))
 		lined_check_warning(check, name,
-				    "\"%s\": $ matches the end of a line and "
-				    "never text: write [$] for a dollar sign",
+				    "\"%s\": $ is an anchor, the end of the "
+				    "line, and matches no text: write [$] for "
+				    "a dollar sign",
 				    expression);
 }
 
