@@ -621,6 +621,7 @@ class Proxied(Web):
             "   proxy_set_header Connection upgrade;\n"
             "   proxy_set_header X-Forwarded-For"
             " $proxy_add_x_forwarded_for;\n"
+            "   proxy_set_header Forwarded \"\";\n"
             "   proxy_read_timeout 1h;\n  } } }\n"
             % ((where,) * 6 + (front, self.port)), name="nginx.conf",
             workers=None)
@@ -636,7 +637,8 @@ class Proxied(Web):
                     return False
             self.eventually(connects, "nginx listens")
             with WebSocket(Client(("127.0.0.1", front), source="127.0.0.9"),
-                           extra="X-Forwarded-For: 1.2.3.4\r\n") as ws:
+                           extra="X-Forwarded-For: 1.2.3.4\r\n"
+                           "Forwarded: for=1.2.3.5\r\n") as ws:
                 ws.send("through")
                 self.assertEqual(ws.message(), "through")
                 self.assertEqual(self.clients()[0]["address"], "127.0.0.9:0")
