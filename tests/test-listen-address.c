@@ -108,7 +108,7 @@ END_TEST
 
 START_TEST(bad_addresses_say_why)
 {
-	char path[200] = "unix:///";
+	char path[200] = "unix:///", long_text[600] = "systemd:";
 
 	refused("tcp://127.0.0.1:0", "not 1 to 65535");
 	refused("tcp://127.0.0.1:65536", "not 1 to 65535");
@@ -144,6 +144,16 @@ START_TEST(bad_addresses_say_why)
 	refused("systemd+tls:a b", "neither spaces nor colons");
 	memset(path + 8, 'x', 150);
 	refused(path, "longer than 107");
+	memset(long_text + 8, 'x', 256);
+	refused(long_text, "name is too long");
+	memcpy(long_text, "ws://", 5);
+	memset(long_text + 5, '1', sizeof(long_text) - 6);
+	refused(long_text, "host is too long");
+	memcpy(long_text, "udp:/", 5);
+	long_text[5] = '/';
+	refused(long_text, "it is too long");
+	refused("ws://127.0.0.1:7/a b", "paths of URLs");
+	refused("ws://127.0.0.1:7/?a", "paths of URLs");
 }
 END_TEST
 
@@ -174,6 +184,8 @@ START_TEST(groups_have_a_source_and_an_interface)
 	refused("udp://239.1.1.1:5?source=host", "not a numeric address");
 	refused("udp://239.1.1.1:5?from=::1", "source=ADDRESS");
 	refused("udp://[ff02::1]:5", "the interface is missing");
+	if (if_nametoindex("lo") == 1)
+		refused("udp://[ff02::1%2]:5?interface=lo", "two interfaces");
 }
 END_TEST
 
@@ -216,6 +228,9 @@ START_TEST(equal_is_by_place_not_by_text)
 	ck_assert(!equal("tcp://127.0.0.1:7", "tcp://localhost:7"));
 	ck_assert(!equal("tcp://127.0.0.1:7", "tcp://127.0.0.1:8"));
 	ck_assert(!equal("unix:///a", "unix:///b"));
+	ck_assert(equal("ws://127.0.0.1:7", "ws://127.0.0.1:7/"));
+	ck_assert(!equal("ws://127.0.0.1:7", "ws://127.0.0.1:7/a"));
+	ck_assert(!equal("tcp://[fe80::1%1]:7", "tcp://[fe80::1%2]:7"));
 }
 END_TEST
 

@@ -243,6 +243,27 @@ START_TEST(tlvs_say_what_the_client_spoke)
 }
 END_TEST
 
+/* Values that are cut off within the SSL one, at each of its bytes. */
+START_TEST(tlvs_end_where_theirs_ends)
+{
+	char bytes[64] = V2 "\x21\x11\0\x1a" V4 "\x20\0\x0b\x01\0\0\0\0"
+			    "\x22\0\x03"
+			    "bob";
+	struct proxy_header header;
+	unsigned cut;
+
+	ck_assert_int_eq(parse(&header, bytes, 42), PROXY_HEADER_READY);
+	check_text(header.name, "bob");
+	for (cut = 1; cut < 11; cut++) {
+		bytes[15] = (char)(0x1a - cut);
+		bytes[30] = (char)(0x0b - cut);
+		ck_assert_int_eq(parse(&header, bytes, 42 - cut),
+				 cut == 6 ? PROXY_HEADER_READY
+					  : PROXY_HEADER_BAD);
+	}
+}
+END_TEST
+
 START_TEST(certificate_that_was_not_verified_is_not)
 {
 	/* No certificate; one that was refused; no TLS at all. */
@@ -339,6 +360,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, version_1_has_at_most_107_bytes);
 	tcase_add_test(tcase, unix_address_makes_a_unix_client);
 	tcase_add_test(tcase, tlvs_say_what_the_client_spoke);
+	tcase_add_test(tcase, tlvs_end_where_theirs_ends);
 	tcase_add_loop_test(tcase, certificate_that_was_not_verified_is_not, 0,
 			    3);
 	tcase_add_test(tcase, checksum_that_fits_is_taken);

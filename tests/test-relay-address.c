@@ -337,18 +337,23 @@ END_TEST
 
 START_TEST(what_is_no_device_is_not_opened)
 {
+	char path[] = "/tmp/lined-test-XXXXXX";
 	struct relay_device device;
+	int file = mkstemp(path);
 
+	ck_assert_int_ge(file, 0);
 	ck_assert_ptr_null(relay_device_parse(&device, "/dev/null"));
 	ck_assert_int_eq(relay_device_open_serial(&device), -1);
 	ck_assert_int_eq(errno, ENOTTY);
 	ck_assert_int_eq(relay_device_open_fifo(&device), -1);
 	ck_assert_int_eq(errno, ESPIPE);
-	ck_assert_ptr_null(relay_device_parse(&device, "/etc/passwd"));
+	ck_assert_ptr_null(relay_device_parse(&device, path));
 	ck_assert_int_eq(relay_device_open_serial(&device), -1);
 	ck_assert_int_eq(errno, ENOTTY);
 	ck_assert_int_eq(relay_device_open_fifo(&device), -1);
 	ck_assert_int_eq(errno, ESPIPE);
+	close(file);
+	unlink(path);
 }
 END_TEST
 
