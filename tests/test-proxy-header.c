@@ -252,7 +252,8 @@ START_TEST(tlvs_end_where_theirs_ends)
 	struct proxy_header header;
 	unsigned cut;
 
-	ck_assert_int_eq(parse(&header, bytes, 42), PROXY_HEADER_READY);
+	ck_assert_int_eq(proxy_header_parse(&header, bytes, 42),
+			 PROXY_HEADER_READY);
 	check_text(header.name, "bob");
 	for (cut = 1; cut < 11; cut++) {
 		bytes[15] = (char)(0x1a - cut);
