@@ -169,8 +169,7 @@ class Crowd(DaemonTest):
         for member in members:
             member.start()
         for member in members:
-            member.join(60)
-            self.assertFalse(member.is_alive(), "seed %d" % seed)
+            member.join()  # reading times out
         for member in members:
             self.assertIsNone(member.error, "seed %d" % seed)
         for member in members:
