@@ -285,7 +285,7 @@ static void web_read_hops(const char *value, size_t len, bool forwarded,
 	while (value < end) {
 		const char *comma = memchr(value, ',', (size_t)(end - value));
 		size_t part = (size_t)((comma != NULL ? comma : end) - value);
-		struct sockaddr_storage address;
+		struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
 		bool good = forwarded ? web_read_for(value, part, &address)
 				      : web_read_address(value, part, &address);
 

@@ -75,10 +75,11 @@ static struct envelope *envelope_new(const struct bus_topic_name *topic,
 	size_t len = lined_buffer_len(message);
 	struct envelope *envelope =
 		malloc(sizeof(*envelope) + topic->len + 1 + len);
-	char *bytes = (char *)(envelope + 1);
+	char *bytes;
 
 	if (envelope == NULL)
 		return NULL;
+	bytes = (char *)(envelope + 1);
 	memcpy(bytes, topic->text, topic->len + 1);
 	memcpy(bytes + topic->len + 1, lined_buffer_data(message), len);
 	envelope->next = NULL;

@@ -162,7 +162,8 @@ static void plan_ask(struct answer *answer, struct control_socket *control,
 	size_t head_len = strlen(request);
 
 	request = memory_resize(request, head_len + files->len, 1);
-	memcpy(request + head_len, files->data, files->len);
+	if (files->len > 0)
+		memcpy(request + head_len, files->data, files->len);
 	answer_get(answer, control, request, head_len + files->len, timeout_ms);
 	free(request);
 }
