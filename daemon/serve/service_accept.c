@@ -94,12 +94,13 @@ void service_clients_left(struct service *service, struct worker *worker,
 		service->env->ops->clients_left(service->env, count);
 }
 
-void service_place(struct service *service, size_t worker,
-		   const struct client_arrival *arrival)
+/* Passes a client that was admitted by these limits to the instance on that
+ * worker, which then owns the descriptor. Without memory it is closed. */
+static void accept_place(struct service *service, size_t worker,
+			 const struct client_arrival *arrival,
+			 const struct admission_limits *limits)
 {
 	struct lined_service *instance = service->instances[worker];
-	const struct admission_limits *class =
-		conf_class_admission(service->conf, arrival->class);
 	struct arrival_call *call;
 
 	instance->worker->load++;
@@ -114,10 +115,10 @@ void service_place(struct service *service, size_t worker,
 		close(arrival->fd);
 		free(arrival->via);
 		if (arrival->handshake)
-			admission_end_handshake(service->admission, class);
+			admission_end_handshake(service->admission, limits);
 		if (arrival->entry != NULL) {
 			admission_leave(service->admission, arrival->entry);
-			admission_gone(service->admission, class);
+			admission_gone(service->admission, limits);
 		}
 		service_clients_left(service, instance->worker, 1);
 		return;
@@ -168,8 +169,9 @@ static void accept_refuse(struct service *service,
 	close(arrival->fd);
 }
 
-static enum admission_verdict accept_admit(struct service *service,
-					   struct client_arrival *arrival)
+static enum admission_verdict
+accept_admit(struct service *service, struct client_arrival *arrival,
+	     const struct admission_limits *limits)
 {
 	const struct sockaddr *address =
 		(const struct sockaddr *)&arrival->address;
@@ -183,24 +185,23 @@ static enum admission_verdict accept_admit(struct service *service,
 					    peer.uid == 0 ||
 						    peer.uid == geteuid(),
 					    now_ms, &arrival->entry);
-	if (!access_rules_allow(&service->conf->access, address)) {
-		admission_refuse(service->admission, ADMISSION_DENIED);
-		return ADMISSION_DENIED;
-	}
-	if (penalties_hold(service->penalties,
-			   conf_class_penalty(service->conf, arrival->class),
-			   address, now_ms, NULL)) {
-		admission_refuse(service->admission, ADMISSION_PENALTY);
-		return ADMISSION_PENALTY;
-	}
-	if (!service->conf->internal && memory_is_near(service->env->memory)) {
-		admission_refuse(service->admission, ADMISSION_MEMORY);
-		return ADMISSION_MEMORY;
-	}
-	verdict = admission_enter(
-		service->admission,
-		conf_class_admission(service->conf, arrival->class), address,
-		now_ms, &arrival->entry);
+	if (!access_rules_allow(&service->conf->access, address))
+		verdict = ADMISSION_DENIED;
+	else if (penalties_hold(
+			 service->penalties,
+			 conf_class_penalty(service->conf, arrival->class),
+			 address, now_ms, NULL))
+		verdict = ADMISSION_PENALTY;
+	else if (!service->conf->internal &&
+		 memory_is_near(service->env->memory))
+		verdict = ADMISSION_MEMORY;
+	else
+		verdict = ADMISSION_OK;
+	if (verdict != ADMISSION_OK)
+		admission_refuse(service->admission, verdict);
+	else
+		verdict = admission_enter(service->admission, limits, address,
+					  now_ms, &arrival->entry);
 	if (verdict == ADMISSION_RATE)
 		service_penalize(service, service->conf, arrival->class,
 				 address, now_ms,
@@ -218,7 +219,9 @@ enum admission_verdict service_admit(struct service *service,
 	enum admission_verdict verdict;
 
 	memcpy(&arrival.address, address, sizeof(arrival.address));
-	verdict = accept_admit(service, &arrival);
+	verdict = accept_admit(
+		service, &arrival,
+		conf_class_admission(service->conf, arrival.class));
 	*entry = arrival.entry;
 	*class = arrival.class;
 	if (verdict != ADMISSION_OK)
@@ -229,12 +232,13 @@ enum admission_verdict service_admit(struct service *service,
 
 /* Admits a client, whose address is known, or refuses it. */
 static void accept_client(struct service *service,
-			  struct client_arrival *arrival)
+			  struct client_arrival *arrival,
+			  const struct admission_limits *limits)
 {
 	enum admission_verdict verdict = ADMISSION_OK;
 
 	if (!arrival->forwarded)
-		verdict = accept_admit(service, arrival);
+		verdict = accept_admit(service, arrival, limits);
 	/* WebSocket has an answer for who comes when the service is full. */
 	if ((verdict == ADMISSION_CLIENTS || verdict == ADMISSION_MEMORY) &&
 	    arrival->web) {
@@ -244,17 +248,14 @@ static void accept_client(struct service *service,
 		arrival->refused = true;
 	} else if (verdict != ADMISSION_OK) {
 		if (arrival->handshake)
-			admission_end_handshake(
-				service->admission,
-				conf_class_admission(service->conf,
-						     arrival->class));
+			admission_end_handshake(service->admission, limits);
 		accept_refuse(service, arrival, verdict);
 		return;
 	}
 	if (!service->conf->internal)
 		service->env->ops->client_came(service->env);
 	arrival->id = service_next_client_id(service);
-	service_place(service, accept_choose_worker(service), arrival);
+	accept_place(service, accept_choose_worker(service), arrival, limits);
 }
 
 static void accept_refuse_handshake(struct service *service,
@@ -268,13 +269,14 @@ static void accept_refuse_handshake(struct service *service,
 static void accept_begin(struct service *service,
 			 struct client_arrival *arrival)
 {
+	const struct admission_limits *limits =
+		conf_class_admission(service->conf, arrival->class);
+
 	if (arrival->handshake &&
-	    !admission_begin_handshake(
-		    service->admission,
-		    conf_class_admission(service->conf, arrival->class)))
+	    !admission_begin_handshake(service->admission, limits))
 		accept_refuse_handshake(service, arrival);
 	else
-		accept_client(service, arrival);
+		accept_client(service, arrival, limits);
 }
 
 /* The PROXY header has come, which was a handshake; another one may follow. */

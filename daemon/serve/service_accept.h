@@ -19,14 +19,6 @@ struct worker;
 /* The handlers of a listener's sockets; their argument is the listener. */
 extern const struct lined_socket_handlers service_accept_handlers;
 
-/*
- * Passes an admitted client to the instance on that
- * worker, which then owns the descriptor. Without memory the descriptor is
- * closed; this is logged.
- */
-void service_place(struct service *service, size_t worker,
-		   const struct client_arrival *arrival);
-
 /* Accepts the connections in the queue of a listener that is about to close:
  * otherwise the kernel would reset them. */
 void service_accept_last(struct listener *listener);
