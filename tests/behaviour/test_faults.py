@@ -3,12 +3,14 @@
 """A system that refuses: its calls fail while the test says so, by a library
 that stands before the C library's, and the daemon is served on, says what it
 has lost, and finds it again."""
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import unittest
 
-from lined_test import Client, Datagram, DaemonTest, free_port, main, service
+from lined_test import LINED, Client, Datagram, DaemonTest, free_port, main, service
 
 # FAULTS names a file of the calls that fail, a letter each.
 LIBRARY = r"""
@@ -21,6 +23,7 @@ LIBRARY = r"""
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static int fails(char letter)
@@ -113,6 +116,21 @@ int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 		return -1;
 	}
 	return next(epoll_fd, op, fd, event);
+}
+
+/* 'b': the wall clock is set back by an hour. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	static int (*next)(clockid_t, struct timespec *);
+	int result;
+
+	if (next == NULL)
+		next = (int (*)(clockid_t, struct timespec *))dlsym(
+			RTLD_NEXT, "clock_gettime");
+	result = next(clock, now);
+	if (clock == CLOCK_REALTIME && fails('b'))
+		now->tv_sec -= 3600;
+	return result;
 }
 
 int epoll_wait(int epoll_fd, struct epoll_event *events, int max, int ms)
@@ -303,6 +321,40 @@ class Faults(DaemonTest):
                     d.send(b"one\n")
                     self.assertEqual(d.receive(), b"one\n")
             daemon.stop()
+
+    def test_a_clock_that_is_set_back_changes_no_order(self):
+        self.start_with_faults(
+            "control { socket = \"%s\" }\n" % self.path("control")
+            + service("lobby", self.tcp, protocol="chat"), workers=2)
+        with contextlib.ExitStack() as stack:
+            # One on each worker.
+            clients = []
+            for n in (1, 2):
+                clients.append(stack.enter_context(Client(self.address)))
+                for client in clients:
+                    while client.line() != b"* guest%d joined lobby\n" % n:
+                        pass
+            a, b = clients
+            a.send(b"/topic one\n")
+            for client in clients:
+                while client.line() != (b"* guest1 set the topic of lobby: "
+                                        b"one\n"):
+                    pass
+            self.let_fail("b")
+            b.send(b"/topic two\n")
+            for client in clients:
+                self.assertEqual(client.line(), b"* guest2 set the topic of "
+                                 b"lobby: two\n")
+            for client in clients:
+                client.send(b"/topic\n")
+                self.assertEqual(client.line(),
+                                 b"* topic of lobby: two\n")
+            linectl = os.path.join(os.path.dirname(LINED), "linectl")
+            out = subprocess.run(
+                [linectl, "-s", self.path("control"), "--json", "status"],
+                stdout=subprocess.PIPE, check=True)
+            daemon = json.loads(out.stdout)["daemon"]
+            self.assertLess(daemon["uptime_s"], 600)
 
     def lose(self, daemon, unix):
         """True once the listener is lost; it may have taken its time."""

@@ -25,7 +25,7 @@ struct chat {
 	struct lined_subscription *events;
 	void (*handle_event)(struct chat *chat, struct chat_event *event);
 	uint64_t origin;     /* a random number that its own events carry */
-	uint64_t last_stamp; /* of its own events */
+	uint64_t last_stamp; /* of the events that it knows */
 
 	/* Trees of tsearch(3). */
 	void *members; /* the clients of this worker, by id */

@@ -24,7 +24,8 @@
 /* Stands for an empty word; no name contains it. */
 #define NOTHING "."
 
-/* Increases with every event of this worker, even if the clock is set back. */
+/* Increases with every event that this worker sends or knows, even if the clock
+ * is set back: a topic that is set later wins. */
 static uint64_t event_next_stamp(struct chat *chat)
 {
 	struct timespec now;
@@ -179,6 +180,9 @@ static void event_received(void *arg, struct lined_buffer *message)
 	}
 	if (header.origin == chat->origin)
 		return;
+	/* What is said here next is later, wherever the clock is. */
+	if (event.stamp > chat->last_stamp)
+		chat->last_stamp = event.stamp;
 	event.received = true;
 	event_handle(chat, &event);
 }
