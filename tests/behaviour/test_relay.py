@@ -767,7 +767,8 @@ class Errors(RelayTest):
             self.write(text)
             code, told = self.check()
             self.assertEqual(code, 0, told)
-            self.assertRegex(told, r"lined\.conf:\d+: .*filter: .*\$ is an anchor")
+            self.assertRegex(told, r"lined\.conf:\d+: .*filter: .*"
+                             r"\$ is an anchor")
         for good in ("allow ^[$]GP", r"allow \$GP", "deny ^(a$|b)$",
                      "deny []$a]"):
             text, _ = self.hub(filter="{ '%s' }" % good)

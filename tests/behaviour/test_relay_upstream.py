@@ -1199,7 +1199,7 @@ class FailOver(UpstreamTest):
         path = self.path("control.sock")
         self.daemon = self.start(
             'control { socket = "%s" }\n' % path + self.text(
-                half, refuses, good, stale_timeout="300ms",
+                half, refuses, good, stale_timeout="1s",
                 retry_min="200ms", retry_max="60s"), workers=self.WORKERS)
         self.accept(half)
         up = self.accept(good)
