@@ -273,6 +273,21 @@ static natsStatus nats_set_options(natsOptions *options, struct nats_link *link)
 	return s;
 }
 
+static bool nats_read_frame_max(struct nats_link *link)
+{
+	int64_t max = natsConnection_GetMaxPayload(link->nc);
+
+	if (max < NATS_PAYLOAD_MIN) {
+		nats_link_end(link,
+			      "max_payload of nats-server is %lld bytes: it "
+			      "must be %d at least",
+			      (long long)max, NATS_PAYLOAD_MIN);
+		return false;
+	}
+	atomic_store(&link->broker->frame_max, (size_t)max - NATS_FRAME_SPARE);
+	return true;
+}
+
 bool nats_link_connect(struct nats_link *link)
 {
 	natsOptions *options = NULL;
@@ -285,17 +300,10 @@ bool nats_link_connect(struct nats_link *link)
 		if (s != NATS_OK)
 			nats_link_unref(link);
 	}
-	if (s == NATS_OK) {
-		int64_t max = natsConnection_GetMaxPayload(link->nc);
-
-		if (max > 2 * NATS_FRAME_SPARE)
-			atomic_store(&link->broker->frame_max,
-				     (size_t)max - NATS_FRAME_SPARE);
-	} else {
+	if (s != NATS_OK)
 		nats_link_fail(link, s, "");
-	}
 	natsOptions_Destroy(options);
-	return s == NATS_OK;
+	return s == NATS_OK && nats_read_frame_max(link);
 }
 
 natsStatus nats_link_complete(struct nats_link *link, natsSubscription *sub)

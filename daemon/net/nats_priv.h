@@ -19,6 +19,8 @@
 #define NATS_WHY         256
 /* The headers of a message, which count towards NATS's limit. */
 #define NATS_FRAME_SPARE 256
+/* The longest entry fits, and a short line. */
+#define NATS_PAYLOAD_MIN 1536
 
 #define NATS_TRY(STATUS, CALL)                                                 \
 	do {                                                                   \

@@ -140,6 +140,11 @@ class Trouble(TroubleTest):
         bob.until(r"\[lobby\] <alice> short$")
         self.assertFalse([line for line in bob.heard if "xxx" in line])
 
+    def test_payload_is_too_small(self):
+        nats = Nats(self, config="max_payload: 1200\n")
+        self.cut_off(nats.url(), "cluster: nats://.*: max_payload of "
+                     "nats-server is 1200 bytes: it must be 1536 at least")
+
     def test_jetstream_is_off(self):
         nats = Nats(self, jetstream=False)
         self.cut_off(nats.url(), "JetStream is not enabled there: start "
