@@ -45,6 +45,7 @@ static struct {
 	void (*event)(void *arg, struct broker_event *event);
 	void *arg;
 	bool refuses; /* to open */
+	size_t opens;
 	bool drops;
 	struct broker_request *last;
 	size_t requests, frames, longest, backlog, frame_max;
@@ -62,6 +63,7 @@ static void *broker_open(const struct broker_settings *given, uint32_t lease_ms,
 	}
 	broker.event = event;
 	broker.arg = arg;
+	broker.opens++;
 	return &broker;
 }
 
@@ -531,6 +533,33 @@ START_TEST(a_node_without_a_broker_serves_alone_and_tries_again)
 	cluster_registry.release(alice);
 	stage_close(&stage);
 	registry_claim_unref(alice);
+}
+END_TEST
+
+static bool is_open_again(void *arg)
+{
+	(void)arg;
+	return broker.event != NULL && broker.opens == 2;
+}
+
+/* Both may have found the bucket empty; which one it has, the broker says. */
+START_TEST(a_node_with_another_lease_makes_both_connect_anew)
+{
+	struct stage stage;
+
+	stage_open(&stage);
+	ck_assert_int_eq(cluster_open(stage.cluster, &settings, 1000), 0);
+	join(&stage, 0);
+	tell(&stage, BROKER_STORED, BROKER_NODES, 2, "n.node-b",
+	     "1 8000000000000b0b 1.0 1000");
+	ck_assert(!stage.cluster->nodes.lease_differs);
+	tell(&stage, BROKER_STORED, BROKER_NODES, 3, "n.node-c",
+	     "1 8000000000000b0c 1.0 3000");
+	hall_wait(&stage.hall, is_open_again, NULL);
+	broker.life = 0;
+	join(&stage, 0);
+	ck_assert(!stage.cluster->nodes.lease_differs);
+	stage_close(&stage);
 }
 END_TEST
 
@@ -1026,6 +1055,7 @@ static Suite *make_suite(void)
 		a_worker_that_learns_of_a_change_publishes_with_its_revision);
 	tcase_add_test(life,
 		       a_node_without_a_broker_serves_alone_and_tries_again);
+	tcase_add_test(life, a_node_with_another_lease_makes_both_connect_anew);
 	tcase_add_test(life, what_the_broker_of_before_has_told_is_forgotten);
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);

@@ -430,6 +430,11 @@ static void cluster_ticked(struct lined_timer *timer)
 		lined_container_of(timer, struct cluster, tick);
 	uint64_t now_us = cluster_now_us();
 
+	if (cluster->nodes.lease_differs &&
+	    now_us > cluster->opened_us + cluster->nodes.lease_us) {
+		cluster_open(cluster, cluster->settings, cluster->lease_ms);
+		return;
+	}
 	if (cluster->out.broker == NULL)
 		cluster_begin(cluster);
 	nodes_tick(&cluster->nodes, now_us);

@@ -181,8 +181,9 @@ static void nodes_store_own(struct nodes *nodes, uint64_t now_us)
 {
 	char text[128];
 
-	snprintf(text, sizeof(text), "%d %" PRIx64 " %s", NODES_VERSION,
-		 nodes->number, PACKAGE_VERSION);
+	snprintf(text, sizeof(text), "%d %" PRIx64 " %s %" PRIu64,
+		 NODES_VERSION, nodes->number, PACKAGE_VERSION,
+		 nodes->lease_us / 1000);
 	nodes->own_tag = NODES_TAGS + ++nodes->tags;
 	nodes->asked_us = nodes->renewed_us = now_us;
 	nodes->ops->store(nodes, nodes->key, text, nodes->own_revision,
@@ -278,8 +279,24 @@ static void nodes_stored_own(struct nodes *nodes, uint64_t number,
 		nodes_probe(nodes, now_us);
 }
 
+/* Two nodes that begin at one moment may both have found a bucket in which they
+ * could set their lease. */
+static void nodes_compare_lease(struct nodes *nodes, struct node *node,
+				uint64_t lease_ms)
+{
+	bool unequal = lease_ms != 0 && lease_ms != nodes->lease_us / 1000;
+
+	if (unequal && !node->unequal)
+		log_err("cluster: lease must be the same on every node: node "
+			"%s has %" PRIu64 " ms, this one has %" PRIu64 " ms",
+			node->name, lease_ms, nodes->lease_us / 1000);
+	node->unequal = unequal;
+	nodes->lease_differs |= unequal;
+}
+
 static void nodes_stored_other(struct nodes *nodes, const char *key,
-			       uint64_t number, int version, uint64_t now_us)
+			       uint64_t number, int version, uint64_t lease_ms,
+			       uint64_t now_us)
 {
 	struct node *node = nodes_find(nodes, number);
 	struct node *other, *next;
@@ -311,6 +328,7 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 			"one has %d: neither hears the other",
 			name, version, NODES_VERSION);
 	node->foreign = version != NODES_VERSION;
+	nodes_compare_lease(nodes, node, lease_ms);
 	if (node->missing) {
 		node->missing = false;
 		nodes->ops->changed(nodes);
@@ -320,7 +338,7 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
 		  const char *text, uint64_t now_us)
 {
-	uint64_t number = 0;
+	uint64_t number = 0, lease_ms = 0;
 	int version;
 
 	if (strcmp(key, PRIMARY_KEY) == 0) {
@@ -335,13 +353,14 @@ void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
 		}
 		return;
 	}
-	if (sscanf(text, "%d %" SCNx64, &version, &number) != 2)
+	if (sscanf(text, "%d %" SCNx64 " %*s %" SCNu64, &version, &number,
+		   &lease_ms) < 2)
 		return;
 	if (strcmp(key, nodes->key) == 0)
 		nodes_stored_own(nodes, number, revision, now_us);
 	else if (strncmp(key, NODE_PREFIX, strlen(NODE_PREFIX)) == 0)
 		nodes_stored_other(nodes, key + strlen(NODE_PREFIX), number,
-				   version, now_us);
+				   version, lease_ms, now_us);
 }
 
 void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision)
@@ -564,7 +583,7 @@ void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
 	nodes_escape(nodes->key + strlen(NODE_PREFIX), name);
 	nodes->lease_us = (uint64_t)lease_ms * 1000;
 	nodes->opened_us = now_us;
-	nodes->ever_joined = false;
+	nodes->ever_joined = nodes->lease_differs = false;
 }
 
 void nodes_close(struct nodes *nodes)

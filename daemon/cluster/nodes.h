@@ -37,6 +37,7 @@ struct node {
 	bool gone;
 	bool missing; /* two renewals were missed */
 	bool foreign; /* it has another version */
+	bool unequal; /* it has another `lease` */
 	/* The sequence number of its next frame (0: not known), and how many
 	 * of its lines were lost. */
 	uint64_t next_line, lost;
@@ -84,6 +85,9 @@ struct nodes {
 	uint64_t own_tag, primary_tag; /* requests under way; 0: none */
 	uint64_t twin, twin_heard_us;  /* another node of this name; 0: none */
 	bool twin_logged, full_logged, ever_joined;
+	/* A node with another `lease` has come. The one that the bucket has
+	 * not got must leave: both are to connect anew. */
+	bool lease_differs;
 	uint64_t round_trip_us; /* of the last renewal */
 
 	uint64_t primary, primary_revision; /* number; 0: none */

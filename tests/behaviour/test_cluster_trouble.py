@@ -108,6 +108,31 @@ class Trouble(TroubleTest):
         self.lease = "2s"
         self.node("node-a", nats.url())
 
+    def test_leases_differ_that_were_set_at_one_moment(self):
+        """The one that the bucket has not got leaves."""
+        nats = Nats(self)
+        a = self.node("node-a", nats.url())
+        # As if both had found an empty bucket.
+        Wire(self, nats).publish("$JS.API.STREAM.UPDATE.KV_lined_nodes", (
+            b'{"name": "KV_lined_nodes", "subjects": ["$KV.lined_nodes.>"],'
+            b'"retention": "limits", "max_consumers": -1, "max_msgs": -1,'
+            b'"max_msgs_per_subject": 1, "max_bytes": -1, "discard": "new",'
+            b'"max_age": 3000000000, "duplicate_window": 2000000000,'
+            b'"storage": "memory", "num_replicas": 1, "deny_delete": true,'
+            b'"allow_rollup_hdrs": true, "max_msg_size": -1}'))
+        self.lease = "3s"
+        b = self.node("node-b", nats.url())
+        for node, other, has in (a, "b", (3000, 2000)), (b, "a", (2000, 3000)):
+            node.wait_log("cluster: lease must be the same on every node: node "
+                          "node-%s has %d ms, this one has %d ms"
+                          % ((other,) + has))
+        mark = b.mark()
+        a.wait_log("cluster: nats://.*: lease must be the same on every node")
+        # Node B has connected anew by now, or does so soon.
+        b.wait_log("cluster: joined as node node-b", mark)
+        bob = self.person(b, "bob")
+        self.eventually(lambda: bob.who() == ["bob"], "one order")
+
     def test_node_has_another_version(self):
         nats = Nats(self)
         a = self.node("node-a", nats.url())
