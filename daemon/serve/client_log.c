@@ -180,23 +180,57 @@ static const char *client_log_word(char *out, size_t size, const char *text)
 	return out;
 }
 
+static const char *client_tls_text(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
+bool client_tls(struct lined_socket *sock, struct lined_tls *out)
+{
+	const struct client *client = client_of(sock);
+	const struct client_via *via = client->via;
+
+	if (tls_describe(sock, out))
+		return true;
+	if (!client->peer.proxied || !via->tls)
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->version = client_tls_text(via->version);
+	out->cipher = client_tls_text(via->cipher);
+	out->server_name = client_tls_text(via->server_name);
+	out->name = via->verified ? client_tls_text(via->name) : "";
+	out->verified = via->verified;
+	return true;
+}
+
+/* Escaped, for programs that split the line at spaces; "-": nothing. */
+static const char *client_tls_word(char *out, size_t size, const char *text)
+{
+	size_t i;
+
+	lined_text_escape(out, size, text, strlen(text));
+	for (i = 0; out[i] != '\0'; i++)
+		if (out[i] == ' ')
+			out[i] = '_';
+	return out[0] != '\0' ? out : "-";
+}
+
 /* " tls=TLSv1.3 name=alice"; "": no TLS. */
 static const char *client_tls_words(struct lined_socket *sock, char *text,
 				    size_t size)
 {
-	char name[NAME_SHOWN_MAX];
+	char name[NAME_SHOWN_MAX], version[32];
 	struct lined_tls tls;
-	size_t i;
 
 	text[0] = '\0';
-	if (!tls_describe(sock, &tls))
+	if (!client_tls(sock, &tls))
 		return text;
-	lined_text_escape(name, sizeof(name), tls.name, strlen(tls.name));
-	for (i = 0; name[i] != '\0'; i++)
-		if (name[i] == ' ')
-			name[i] = '_';
-	snprintf(text, size, " tls=%s%s%s", tls.version,
-		 name[0] != '\0' ? " name=" : "", name);
+	snprintf(text, size, " tls=%s%s%s",
+		 client_tls_word(version, sizeof(version), tls.version),
+		 tls.name[0] != '\0' ? " name=" : "",
+		 tls.name[0] != '\0'
+			 ? client_tls_word(name, sizeof(name), tls.name)
+			 : "");
 	return text;
 }
 

@@ -5,16 +5,21 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <lined/socket.h>
+#include <lined/tls.h>
 
 /* The peer's address; of a datagram socket, the sender of the datagram that is
  * being read. Returns text. */
 const char *client_peer(struct lined_socket *sock, char *text, size_t size);
 /* The address of the proxy that the client is behind, in text. NULL: none. */
 const char *client_via(struct lined_socket *sock, char *text, size_t size);
-/* The same for a socket that a protocol has opened itself. */
+/* lined_client_tls(): the TLS of the connection, or between the client and the
+ * proxy that it is behind. */
+bool client_tls(struct lined_socket *sock, struct lined_tls *out);
+/* The same as client_peer() for a socket that a protocol has opened itself. */
 const char *client_opened_peer(struct lined_socket *sock, char *text,
 			       size_t size);
 

@@ -262,6 +262,18 @@ class ProxyHeader(DaemonTest):
                 (b"", b"no TLS\n")):
             with self.client(v2("203.0.113.7", tlvs=tlvs) + b"?\n") as c:
                 self.assertEqual(c.line(), want)
+        self.daemon.wait_log("client 1 .* access: .* tls=TLSv1.3 name=alice$")
+        self.daemon.wait_log("client 2 .* access: .* tls=TLSv1.3$")
+        self.daemon.wait_log("client 3 .* access: .* reason=peer$")
+
+    def test_what_a_header_says_of_tls_is_escaped(self):
+        self.serve()
+        spoken = b"\x07\0\0\0\0" + tlv(0x22, b"al ice\nx")
+        for version in b"", tlv(0x21, b"1\n2"):
+            self.client(v2("203.0.113.7",
+                           tlvs=tlv(0x20, spoken + version))).close()
+        self.daemon.wait_log(r"client 1 .* access: .* tls=- name=al_ice\\nx$")
+        self.daemon.wait_log(r"client 2 .* access: .* tls=1\\n2 name=al_ice")
 
     # ---- a real proxy ----------------------------------------------------
 
