@@ -87,6 +87,12 @@ class Nodes(lined_test.Daemon):
         self.stopped = True
         return next(filter(None, codes), 0)
 
+    def stop(self, timeout=PATIENCE):
+        """If a test failed, the link may have been cut: a starving machine."""
+        for line in self.logged("^<4>cluster: "):
+            print(line, file=sys.stderr)
+        super().stop(timeout)
+
     def kill(self):
         for node in self.members:
             node.kill()
