@@ -26,12 +26,6 @@ static struct cluster *cluster_of_nodes(struct nodes *nodes)
 	return lined_container_of(nodes, struct cluster, nodes);
 }
 
-static void cluster_changed(struct cluster *cluster)
-{
-	if (cluster->events != NULL)
-		cluster->events->changed(cluster, cluster->events->arg);
-}
-
 /* ---- the calls of the nodes --------------------------------------------- */
 
 static void cluster_nodes_store(struct nodes *nodes, const char *key,
@@ -574,64 +568,4 @@ void cluster_free(struct cluster *cluster)
 	cluster_out_fini(&cluster->out);
 	pthread_mutex_destroy(&cluster->lock);
 	free(cluster);
-}
-
-struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
-				    uint64_t scope, struct registry *registry)
-{
-	struct cluster_service *service =
-		calloc(1, sizeof(*service) + 3 * strlen(name) + 2);
-	const struct cluster_service *before =
-		cluster_find_service(cluster, name, strlen(name));
-
-	if (service == NULL)
-		return NULL;
-	service->name = strdup(name);
-	if (service->name == NULL) {
-		free(service);
-		return NULL;
-	}
-	service->cluster = cluster;
-	service->scope = before != NULL ? before->scope : scope;
-	service->registry = registry;
-	strcpy(nodes_escape(service->prefix, name), ".");
-	registry->backend_link = service;
-	/* Before one of the same name, which drains. */
-	list_append(cluster->services.next, &service->link);
-	return service;
-}
-
-uint64_t cluster_scope(const struct cluster_service *service)
-{
-	return service->scope;
-}
-
-void cluster_show(struct cluster *cluster)
-{
-	struct cluster_service *service;
-	bool shown = false;
-
-	list_for_each(service, &cluster->services, link) {
-		if (service->shown)
-			continue;
-		service->shown = shown = true;
-		names_move(&cluster->names, service->prefix);
-	}
-	names_show(&cluster->names);
-	if (shown)
-		cluster_changed(cluster);
-}
-
-void cluster_remove(struct cluster_service *service)
-{
-	struct cluster *cluster;
-
-	if (service == NULL)
-		return;
-	cluster = service->cluster;
-	list_remove(&service->link);
-	list_append(&cluster->removed, &service->link);
-	if (cluster_find_service(cluster, service->name,
-				 strlen(service->name)) == NULL)
-		names_end(&cluster->names, service->prefix);
 }

@@ -2,9 +2,9 @@
 /*
  * The parts that the cluster's files share. cluster.c takes the broker's
  * events, cluster_bus.c sends and delivers lines, cluster_registry.c turns
- * decisions about names into changes on the workers, cluster_out.c is the way
- * to the broker, cluster_status.c answers questions. nodes.c and names.c
- * decide, and know none of these.
+ * decisions about names into changes on the workers, cluster_service.c has the
+ * services, cluster_out.c is the way to the broker, cluster_status.c answers
+ * questions. nodes.c and names.c decide, and know none of these.
  */
 #pragma once
 
@@ -101,19 +101,17 @@ static inline bool cluster_is_on_main(const struct worker *worker)
 	return !worker->threaded;
 }
 
-/* The last one of this name whose instances have started. */
-static inline struct cluster_service *
-cluster_find_service(const struct cluster *cluster, const char *name,
-		     size_t len)
+static inline void cluster_changed(struct cluster *cluster)
 {
-	struct cluster_service *service;
-
-	list_for_each(service, &cluster->services, link)
-		if (service->shown && strncmp(service->name, name, len) == 0 &&
-		    service->name[len] == '\0')
-			return service;
-	return NULL;
+	if (cluster->events != NULL)
+		cluster->events->changed(cluster, cluster->events->arg);
 }
+
+/* ---- cluster_service.c -------------------------------------------------- */
+
+/* The last one of this name whose instances have started. */
+struct cluster_service *cluster_find_service(const struct cluster *cluster,
+					     const char *name, size_t len);
 
 /* ---- cluster_out.c ------------------------------------------------------ */
 

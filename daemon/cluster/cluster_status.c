@@ -19,13 +19,6 @@ bool cluster_is_primary(const struct cluster *cluster)
 	return cluster->nodes.is_primary;
 }
 
-bool cluster_service_is_primary(const struct cluster_service *service)
-{
-	return cluster_is_primary(service->cluster) &&
-	       cluster_find_service(service->cluster, service->name,
-				    strlen(service->name)) == service;
-}
-
 bool cluster_is_whole(const struct cluster *cluster)
 {
 	/* Nobody is told of a cluster that begins. */

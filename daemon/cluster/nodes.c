@@ -462,14 +462,12 @@ struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 
 /* ---- time --------------------------------------------------------------- */
 
-/* A node that was probed has a second, or a third of a short lease. */
-static uint64_t nodes_probe_us(const struct nodes *nodes)
-{
-	return nodes->lease_us / 3 < 1000000 ? nodes->lease_us / 3 : 1000000;
-}
-
 static void nodes_tick_probe(struct nodes *nodes, uint64_t now_us)
 {
+	/* A second, or a third of a short lease. */
+	uint64_t third_us = nodes->lease_us / 3;
+	uint64_t probe_us = third_us < 1000000 ? third_us : 1000000;
+
 	if (nodes->twin_heard_us != 0) {
 		if (!nodes->twin_logged)
 			log_err("cluster: another node has the name %s, too: "
@@ -477,24 +475,19 @@ static void nodes_tick_probe(struct nodes *nodes, uint64_t now_us)
 				"name or that one is gone",
 				nodes->name);
 		nodes->twin_logged = true;
-		if (now_us > nodes->asked_us + nodes->lease_us / 3)
+		if (now_us > nodes->asked_us + third_us)
 			nodes_probe(nodes, now_us);
-	} else if (now_us > nodes->asked_us + nodes_probe_us(nodes)) {
+	} else if (now_us > nodes->asked_us + probe_us) {
 		nodes_set_state(nodes, NODES_ASKING);
 		nodes_store_own(nodes, now_us);
 	}
 }
 
-/* If the link were not there, pings would have found it sooner. */
-static bool nodes_is_answer_lost(uint64_t asked_us, uint64_t now_us)
-{
-	return now_us > asked_us + NODES_ANSWER_US;
-}
-
 static void nodes_tick_own(struct nodes *nodes, uint64_t now_us)
 {
+	/* If the link were not there, pings would have found it sooner. */
 	if (nodes->own_tag != 0
-		    ? nodes_is_answer_lost(nodes->asked_us, now_us)
+		    ? now_us > nodes->asked_us + NODES_ANSWER_US
 		    : now_us > nodes->renewed_us + nodes->lease_us / 3)
 		nodes_store_own(nodes, now_us);
 }
@@ -506,7 +499,7 @@ static void nodes_tick_primary(struct nodes *nodes, uint64_t now_us)
 		    silent_us > nodes->lease_us / 6;
 
 	if (nodes->primary_tag != 0) {
-		if (nodes_is_answer_lost(nodes->primary_renewed_us, now_us))
+		if (now_us > nodes->primary_renewed_us + NODES_ANSWER_US)
 			nodes_store_primary(nodes, now_us);
 	} else if (nodes->primary == nodes->number) {
 		if (now_us > nodes->primary_renewed_us + nodes->lease_us / 3)

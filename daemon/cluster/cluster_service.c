@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The services of this node that are in the cluster. One that is made anew
+ * stands before one of the same name that drains.
+ */
+#include "config.h"
+
+#include "cluster/cluster_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct cluster_service *cluster_find_service(const struct cluster *cluster,
+					     const char *name, size_t len)
+{
+	struct cluster_service *service;
+
+	list_for_each(service, &cluster->services, link)
+		if (service->shown && strncmp(service->name, name, len) == 0 &&
+		    service->name[len] == '\0')
+			return service;
+	return NULL;
+}
+
+bool cluster_service_is_primary(const struct cluster_service *service)
+{
+	return cluster_is_primary(service->cluster) &&
+	       cluster_find_service(service->cluster, service->name,
+				    strlen(service->name)) == service;
+}
+
+struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
+				    uint64_t scope, struct registry *registry)
+{
+	struct cluster_service *service =
+		calloc(1, sizeof(*service) + 3 * strlen(name) + 2);
+	const struct cluster_service *before =
+		cluster_find_service(cluster, name, strlen(name));
+
+	if (service == NULL)
+		return NULL;
+	service->name = strdup(name);
+	if (service->name == NULL) {
+		free(service);
+		return NULL;
+	}
+	service->cluster = cluster;
+	service->scope = before != NULL ? before->scope : scope;
+	service->registry = registry;
+	strcpy(nodes_escape(service->prefix, name), ".");
+	registry->backend_link = service;
+	/* Before one of the same name, which drains. */
+	list_append(cluster->services.next, &service->link);
+	return service;
+}
+
+uint64_t cluster_scope(const struct cluster_service *service)
+{
+	return service->scope;
+}
+
+void cluster_show(struct cluster *cluster)
+{
+	struct cluster_service *service;
+	bool shown = false;
+
+	list_for_each(service, &cluster->services, link) {
+		if (service->shown)
+			continue;
+		service->shown = shown = true;
+		names_move(&cluster->names, service->prefix);
+	}
+	names_show(&cluster->names);
+	if (shown)
+		cluster_changed(cluster);
+}
+
+void cluster_remove(struct cluster_service *service)
+{
+	struct cluster *cluster;
+
+	if (service == NULL)
+		return;
+	cluster = service->cluster;
+	list_remove(&service->link);
+	list_append(&cluster->removed, &service->link);
+	if (cluster_find_service(cluster, service->name,
+				 strlen(service->name)) == NULL)
+		names_end(&cluster->names, service->prefix);
+}
