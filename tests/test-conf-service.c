@@ -12,6 +12,8 @@
 
 #include <lined/address.h>
 
+#include "tls.h"
+
 #define TWO(first, second)                                                     \
 	"service \"a\" { protocol = echo\n listen = { " first " } }\n"         \
 	"service \"b\" { protocol = echo\n listen = { " second " } }\n"
@@ -748,7 +750,6 @@ static Suite *make_suite(void)
 		       options_of_modules_that_are_not_loaded_are_passed_over);
 	tcase_add_test(tcase, addresses_used_twice_name_both_places);
 	tcase_add_test(tcase, transports_that_a_protocol_lacks_are_refused);
-	tcase_add_test(tcase, tls_addresses_need_tls_names_that_exist);
 	tcase_add_test(tcase, bad_values_tell_form_or_range);
 	tcase_add_test(tcase, leading_zeros_are_refused);
 	tcase_add_test(tcase, lines_that_can_never_be_sent_are_warned_of);
@@ -766,6 +767,10 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, what_web_says_is_a_change);
 	tcase_add_test(tcase, other_addresses_are_a_change);
 	tcase_add_test(tcase, another_protocol_is_a_change);
+	if (!tls_available())
+		return suite;
+	tcase = fixture_case(suite, "TLS");
+	tcase_add_test(tcase, tls_addresses_need_tls_names_that_exist);
 	tcase_add_test(tcase, what_a_tls_section_says_is_a_change);
 	return suite;
 }

@@ -1148,9 +1148,11 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, relative_module_dir_is_beside_its_file);
 	tcase_add_test(tcase, services_are_found_by_name);
 	tcase_add_test(tcase, defaults_has_limits_only);
-	tcase_add_test(tcase, tls_sections_are_read_with_paths_of_their_file);
 	tcase_add_test(tcase, unreadable_tls_files_are_errors);
 	tcase_add_test(tcase, what_is_in_tls_files_is_checked);
+	if (!tls_available())
+		return suite;
+	tcase_add_test(tcase, tls_sections_are_read_with_paths_of_their_file);
 	tcase_add_test(tcase, credentials_are_files_that_the_manager_passed);
 	tcase_add_test(tcase, credentials_that_nobody_passed_are_not_checked);
 	return suite;
