@@ -408,7 +408,7 @@ static bool daemon_serve(struct daemon *daemon)
 		log_warning("pid-file: %s", strerror(errno));
 	systemd_status_ready(&daemon->systemd_status);
 	daemon_notify_fd(daemon->reload.cmdline->notify_fd);
-	/* Standard error ends here: it is the last place to say so. */
+	/* The last chance to say so: standard error ends here. */
 	if (daemon->reload.cmdline->detach && log_is_lost())
 		fputs("lined: there is no syslog (/dev/log): messages are lost "
 		      "until there is one\n",

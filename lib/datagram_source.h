@@ -2,8 +2,8 @@
 /*
  * The local address to which a datagram came, so that the answer leaves from
  * it. Without this a host with several addresses answers from the one that its
- * routes choose, and the sender does not know the answer. Only for sockets
- * bound to all addresses: the others have one.
+ * routes choose, and the sender rejects the answer. Only for sockets bound to
+ * all addresses: the others have one.
  */
 #pragma once
 

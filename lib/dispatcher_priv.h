@@ -59,8 +59,8 @@ struct lined_socket_ops {
 	void (*flush)(struct list *dirty_link);
 	void (*free)(struct list *ready_link);
 
-	/* For memory.c. Sends what can be sent before the flush; what closing
-	 * the socket would free, 0: it may not be closed now; closes it. */
+	/* For memory.c: sends what can be sent before the flush; returns what
+	 * closing would free (0: may not be closed now); closes. */
 	void (*send_early)(struct list *dirty_link);
 	uint64_t (*held)(const struct lined_delegate *delegate);
 	void (*shed)(struct lined_delegate *delegate);
@@ -127,8 +127,8 @@ struct lined_dispatcher {
 	const struct lined_socket *served; /* its input is read now */
 	struct memory *memory;             /* the ceiling; NULL: none */
 	uint64_t memory_longest;      /* atomic: what a socket holds at most */
-	uint64_t memory_waits_ms;     /* since then for another dispatcher */
-	uint64_t memory_waits_closed; /* what was closed when that began */
+	uint64_t memory_waits_ms;     /* when a wait for another one began */
+	uint64_t memory_waits_closed; /* memory->closed at that time */
 	struct websocket_cache websockets;
 	/* Memory that a transport shares among its sockets (tls_session.c);
 	 * NULL until the first needs it. */

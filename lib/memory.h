@@ -5,7 +5,7 @@
  * sessions) and what a program keeps beside them (keepers). Each dispatcher
  * counts its own with plain additions (struct memory_account).
  *
- * A ceiling on the sum of several dispatchers has an order: from 3/4 of it on
+ * A ceiling on the sum of several dispatchers has steps: from 3/4 of it on
  * keepers do not grow, and give up what nobody waits for; from 7/8 on a program
  * should let nobody in; at the ceiling sockets are closed, the one that holds
  * most first.
@@ -29,7 +29,7 @@ struct lined_socket;
  */
 struct memory_account {
 	int64_t held;
-	int64_t kept;     /* by keepers; a buffer that is queued, too, counts */
+	int64_t kept;     /* by keepers, including what is also queued */
 	int64_t check_at; /* from here on memory_check() is called */
 };
 
@@ -61,7 +61,7 @@ struct memory {
 	uint64_t limit;    /* atomic; 0: there is no ceiling */
 	uint64_t closed;   /* atomic: sockets that were closed */
 	uint64_t given_up; /* atomic: bytes that keepers have given up */
-	/* Whether a socket may be closed for its memory. Its thread. */
+	/* Whether a socket may be closed for its memory. On its thread. */
 	bool (*may_close)(const struct lined_socket *sock);
 	struct lined_dispatcher **dispatchers;
 	size_t count;
@@ -85,7 +85,7 @@ uint64_t memory_limit(const struct memory *memory);
 uint64_t memory_held(const struct memory *memory);
 uint64_t memory_kept(const struct memory *memory);
 
-/* Near the ceiling, from 7/8 of it on, a program should let nobody in.
+/* Whether 7/8 of the ceiling is reached: programs should let nobody in.
  * MT-safe. */
 bool memory_is_near(const struct memory *memory);
 
@@ -106,8 +106,8 @@ void memory_check_turn(struct lined_dispatcher *d);
  * was freed. */
 void dispatcher_charge(struct lined_dispatcher *d, int64_t bytes);
 
-/* Takes a reference to a buffer, which is charged once however often it is kept
- * and queued on this dispatcher; and drops it. */
+/* Takes and drops a reference to a buffer, which is charged once however often
+ * it is kept and queued on this dispatcher. */
 void dispatcher_keep(struct lined_dispatcher *d, struct lined_buffer *buffer);
 void dispatcher_unkeep(struct lined_dispatcher *d, struct lined_buffer *buffer);
 
@@ -119,9 +119,8 @@ struct memory_keeper {
 	struct list link;
 	/*
 	 * Frees about `bytes` of what it keeps, the oldest first. `spare`: only
-	 * what nobody waits for. Otherwise all keepers together keep more than
-	 * 3/4 of a ceiling that was lowered: anything. Called at the end of a
-	 * turn.
+	 * what nobody waits for. Otherwise anything: all keepers together keep
+	 * more than 3/4 of a lowered ceiling. Called at the end of a turn.
 	 */
 	void (*give_up)(struct memory_keeper *keeper, uint64_t bytes,
 			bool spare);

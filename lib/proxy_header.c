@@ -132,7 +132,7 @@ static size_t v2_number(const char *at)
 	return (size_t)(unsigned char)at[0] << 8 | (unsigned char)at[1];
 }
 
-/* The bytes from `zeros` count as four zero bytes: they are the checksum. */
+/* The four bytes at `zeros` count as zeros: they are the checksum. */
 static uint32_t v2_crc32c(const char *data, size_t len, size_t zeros)
 {
 	uint32_t crc = UINT32_MAX;
@@ -267,14 +267,14 @@ static enum proxy_header_status v2_read(struct proxy_header *header,
 	header->len += v2_number(data + V2_SIGNATURE + 2);
 	if (len < header->len)
 		return PROXY_HEADER_MORE;
-	/* Datagrams do not come over a stream: as UNSPEC, which the
-	 * specification asks for. */
+	/* Datagrams cannot come over a stream: read as UNSPEC, as the
+	 * specification asks. */
 	header->is_local =
 		(command & 0x0f) == 0 || family == 0 || transport != 1;
 	if (family != 0)
 		at = v2_read_addresses(
 			header, at, header->len - PROXY_HEADER_V2_MIN, family);
-	/* What is with LOCAL is to be ignored, also if it is no address. */
+	/* Whatever comes with LOCAL is ignored, even if malformed. */
 	if ((command & 0x0f) == 0 || family == 0)
 		return PROXY_HEADER_READY;
 	return at != NULL && v2_read_tlvs(header, data, at) ? PROXY_HEADER_READY

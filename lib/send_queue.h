@@ -74,7 +74,7 @@ static inline size_t send_queue_cost(const struct send_queue *queue)
 	return queue->bytes + count * SEND_QUEUE_SEGMENT_COST;
 }
 
-/* The last send, which was not joined, is never dropped. */
+/* Never drops the last send, which must not be joined. */
 void send_queue_keep(struct send_queue *queue);
 
 /*

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Effects of the program on a socket, beside the protocol. Holding: it stops
- * the input, for example when a service is full, independently of the
- * protocol's lined_socket_pause(); neither undoes the other. The choice of its
- * limits. And a descriptor of which all is known. Thread: the socket's.
+ * What the program does to sockets, besides the protocol. Holding: it stops the
+ * input, for example when a service is full, independently of the protocol's
+ * lined_socket_pause(); neither undoes the other. The choice of its limits. And
+ * wrapping an accepted descriptor. Thread: the socket's.
  */
 #pragma once
 

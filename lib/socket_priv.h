@@ -119,7 +119,7 @@ struct lined_socket {
 	uint8_t overflow;     /* enum lined_overflow */
 	uint8_t expired;      /* enum deadline: the one that closed it */
 	uint8_t hold_reasons; /* bits of socket_hold() */
-	char saved_byte;      /* under the NUL behind a block */
+	char saved_byte;      /* replaced by a block's NUL */
 
 	bool in_read : 1;      /* handle_read is running */
 	bool needs_more : 1;   /* the reader needs more input than there is */
@@ -249,8 +249,8 @@ int socket_adopt(struct lined_socket *sock, int fd,
  * Begins a handshake over the descriptor of a registered socket, which is
  * connected: until socket_established() the socket is CONNECTING over this
  * transport, at most for timeout_ms. In CONNECTED, input that was received and
- * not read is dropped. Called again, for the next handshake of a
- * stack (WebSocket over TLS), it leaves the time of the first.
+ * not read is dropped. A further call, for the next handshake of a stack
+ * (WebSocket over TLS), keeps the first's deadline.
  */
 void socket_handshake(struct lined_socket *sock,
 		      const struct transport *transport, uint32_t timeout_ms);
@@ -354,8 +354,8 @@ enum lined_line_status stream_read(struct lined_socket *sock,
 /* Resumes reading, and serves input that is left, unless something still stops
  * it. */
 void socket_read_on(struct lined_socket *sock);
-/* Reading goes on after a stop. What the peer was kept from sending is on its
- * way, though no byte of it is here, until nothing has come for some time. */
+/* Reading goes on after a stop. Until nothing has come for some time, what the
+ * peer was kept from sending counts as on its way. */
 void socket_catch_up(struct lined_socket *sock);
 bool socket_is_catching_up(const struct lined_socket *sock);
 /* Calls handle_read, or drops the input if there is none. False: the socket was

@@ -187,8 +187,8 @@ static bool stream_may_join(const struct lined_socket *sock)
 	return sock->overflow != LINED_OVERFLOW_DROP_OLDEST && !sock->apart;
 }
 
-/* The bytes that the limit of the queue counts. Where sends are joined the
- * memory follows their bytes. */
+/* The bytes that the limit of the queue counts. Where sends are joined, memory
+ * grows with their bytes. */
 static size_t stream_cost(const struct lined_socket *sock)
 {
 	return stream_may_join(sock) ? sock->out.bytes

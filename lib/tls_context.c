@@ -30,7 +30,7 @@ void tls_keep_compressions(void)
 		list = SSL_COMP_set0_compression_methods(NULL);
 }
 
-/* Of each kind that SSL_CTX_new() does not ask for. */
+/* One of each kind that SSL_CTX_new() does not fetch. */
 static void tls_make_algorithms(void)
 {
 	EVP_MAC_free(EVP_MAC_fetch(NULL, "HMAC", NULL));
@@ -44,9 +44,9 @@ static void tls_make_algorithms(void)
 
 /*
  * NULL: an error of OpenSSL. It makes all algorithms of a kind when the first
- * of them is asked for, and never again: each that had no memory then is
- * missing for ever, and handshakes fail. So they are made here, where that is
- * an error of the start or the reload; only errno shows it.
+ * is asked for, and only then: one that got no memory is missing for ever, and
+ * handshakes fail. So they are made here, where that is an error of the start
+ * or the reload; only errno shows it.
  */
 static SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
 {

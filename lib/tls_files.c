@@ -59,8 +59,8 @@ const char *tls_take_error(unsigned long *code)
 	bool lacks_memory = false;
 	const char *reason;
 
-	/* Who fails for want of memory reports first; its callers make "ASN1
-	 * lib" of it, or the end of a file. */
+	/* What lacks memory reports first; its callers then report "ASN1 lib",
+	 * or the end of a file. */
 	while ((each = ERR_get_error()) != 0) {
 		last = each;
 		lacks_memory |= ERR_GET_REASON(each) == ERR_R_MALLOC_FAILURE;
@@ -168,7 +168,7 @@ static int tls_no_passphrase(char *to, int size, int writing, void *arg)
 	return -1;
 }
 
-/* Why a file is not good: the reason (NULL: OpenSSL's), unless there was no
+/* Why a file is bad: `reason`, or OpenSSL's if NULL; or that there was no
  * memory. errno must have been 0: OpenSSL does not report each allocation that
  * failed. */
 static const char *tls_reason(const char *reason)
@@ -182,9 +182,9 @@ static const char *tls_reason(const char *reason)
 }
 
 /* To be called when the next item of a PEM file could not be read. NULL: that
- * was the end, and there were `count` items; else what is wrong. none: the text
- * if there were none. Without memory for its next line a file may seem to end
- * early: a list of CAs or revocations would be shorter, and in use. */
+ * was the end, and there were `count` items; else what is wrong. none: the
+ * fault if there were 0. If memory runs out, a file may seem to end early: a
+ * shortened list of CAs or revocations would be used. */
 static const char *tls_pem_error(size_t count, const char *none)
 {
 	bool ended =

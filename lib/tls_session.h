@@ -47,11 +47,11 @@ struct tls_session {
 	tls_done *done;
 	uint32_t timeout_ms;
 	size_t charged; /* to the dispatcher's memory */
-	/* How many messages the peer has caused since then that are no data. */
+	/* How many messages besides data the peer caused since messages_at. */
 	uint32_t messages, messages_at;
 	bool began;    /* the first byte was checked */
 	bool said_end; /* close_notify was sent */
-	bool broken;   /* an error ended it: only EPROTO comes from here */
+	bool broken;   /* an error ended it: calls give only EPROTO */
 };
 
 static inline struct tls_session *tls_of(const struct lined_socket *sock)

@@ -25,7 +25,7 @@ static ssize_t transport_file_recv(struct lined_socket *sock, char *to,
 	 * open any more. */
 	if (errno == EIO)
 		return 0;
-	/* The write end of a pipe is reported only when nobody reads it. */
+	/* Polling reports the write end of a pipe if nobody reads it. */
 	if (errno == EBADF)
 		errno = EPIPE;
 	return -1;

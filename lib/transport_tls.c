@@ -117,7 +117,7 @@ static bool tls_end_output(struct lined_socket *sock)
 	return tls_add_end(sock, sock->layers->tls);
 }
 
-/* The socket closes at once: says so, if no other record is half sent. */
+/* The socket closes at once: sends close_notify, if no record is half sent. */
 static void tls_stop(struct lined_socket *sock)
 {
 	struct tls_session *tls = sock->layers->tls;
@@ -219,7 +219,7 @@ static ssize_t tls_recv(struct lined_socket *sock, char *to, size_t size)
 	return n;
 }
 
-/* The end, or an error, behind data that recv() has given counts as input. */
+/* An end or error that follows data given by recv() counts as input. */
 static bool tls_holds_input(const struct lined_socket *sock)
 {
 	const struct tls_session *tls = sock->layers->tls;

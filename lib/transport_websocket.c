@@ -4,7 +4,7 @@
  * the upgrade (transport_upgrade.c). Frames are decoded in the buffer that they
  * were read into, and pieces of a message go on as they come: a client that is
  * idle, or within a message, holds no buffer. websocket_send.c has the output,
- * but for control frames.
+ * except control frames.
  */
 #include "config.h"
 
@@ -45,9 +45,9 @@ static ssize_t websocket_send_now(struct lined_socket *sock, const char *bytes,
 
 /*
  * Writes what the kernel takes and queues the rest. False: output is queued
- * before it, or the kernel takes nothing. What does not go through the queue is
- * no byte that the peer has taken, for idle-timeout: pings, and answers to
- * pings, keep no client.
+ * before it, or the kernel takes nothing. What bypasses the queue does not
+ * count for idle-timeout as taken by the peer: pings, and answers to pings,
+ * keep no client.
  */
 static bool websocket_write(struct lined_socket *sock, const char *bytes,
 			    size_t len)
@@ -77,8 +77,8 @@ struct pongs {
 	char bytes[PONGS_SIZE];
 };
 
-/* After a closing frame there is no answer; sending one may be what closes. In
- * every case there is room then. */
+/* No answer follows a closing frame, and sending one may close the socket. The
+ * buffer is empty in any case. */
 static void pongs_send(struct pongs *pongs)
 {
 	const struct iovec piece = {pongs->bytes, pongs->len};
@@ -154,7 +154,7 @@ static bool websocket_end_output(struct lined_socket *sock)
 	return true;
 }
 
-/* The socket closes at once: says so, unless a frame is half sent. */
+/* The socket closes at once: sends a close, unless a frame is half sent. */
 static void websocket_stop(struct lined_socket *sock)
 {
 	struct websocket *ws = websocket_of(sock);

@@ -99,7 +99,7 @@ void websocket_cache_clear(struct websocket_cache *cache)
 	cache->next = 0;
 }
 
-/* Encodes into a buffer of just the size. */
+/* Encodes into a buffer of the exact size. */
 static struct lined_buffer *cache_encode(struct websocket_cut cut,
 					 const char *text, size_t len)
 {

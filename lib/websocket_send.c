@@ -149,15 +149,15 @@ static int partial_send_lines(struct lined_socket *sock,
 	frames.iov_len = websocket_encode(cut, frames.iov_base, ws->partial,
 					  ws->partial_len, &rest);
 	rc = stream_sendv(sock, &frames, 1, frames.iov_len);
-	/* If it was dropped, what comes next is still of the last line. */
+	/* Even if that was dropped, the next bytes belong to the last line. */
 	if (sock->state != LINED_SOCKET_CLOSED)
 		partial_keep(sock, rest);
 	free(frames.iov_base);
 	return rc;
 }
 
-/* Any number of lines, of which the first may have begun and the last may not
- * be complete. */
+/* Sends any number of lines; the first may have begun earlier, the last may be
+ * incomplete. */
 static int websocket_send_text(struct lined_socket *sock,
 			       const struct iovec *pieces, size_t count,
 			       size_t total)

@@ -15,8 +15,8 @@
 
 #include "log/log.h"
 
-/* How long claims wait at the start: for the first connection, and then until
- * all is listed and a node of this name was probed. */
+/* How long claims wait at the start: for the first connection, then for the
+ * lists of both buckets and the probe of this node's name. */
 #define FIRST_WAIT_US 1000000
 #define JOIN_WAIT_US  5000000
 #define TICK_MIN_MS   30
@@ -137,7 +137,7 @@ static void cluster_add_mark(struct cluster *cluster,
 	list_append(&cluster->marks, &mark->link);
 }
 
-/* Those that are old, or all. */
+/* Drops the old ones, or all. */
 static void cluster_purge_marks(struct cluster *cluster, uint64_t now_us,
 				bool all)
 {
@@ -183,15 +183,15 @@ static void cluster_trouble(struct cluster *cluster, const char *text)
 static void cluster_down(struct cluster *cluster, uint64_t now_us)
 {
 	cluster->life = 0;
-	/* It bears no life of the buckets while it is alone. */
+	/* While alone, its frames bear no life of the buckets. */
 	atomic_store(&cluster->out.life, 0);
 	nodes_down(&cluster->nodes);
 	cluster_be_alone(cluster, now_us);
 	cluster_bus_deliver(cluster, UINT64_MAX);
 }
 
-/* Comes before what it tells: a worker that learns of it may publish at once,
- * and its line must bear the revision. */
+/* Called before the change is passed on: a worker that learns of it may publish
+ * a line at once, which must bear the revision. */
 static void cluster_see(struct cluster *cluster, uint64_t revision)
 {
 	if (atomic_load(&cluster->out.revision) < revision)
@@ -208,8 +208,8 @@ static void cluster_stored(struct cluster *cluster,
 			     event->text, now_us);
 		return;
 	}
-	/* A value by a node with another version cannot be read: the name is
-	 * somebody's. */
+	/* A node with another version may write values unknown here: the name
+	 * is taken. */
 	if (!cluster_registry_read(&value, event->text, event->len))
 		value = (struct names_value){.node = NODES_NOBODY};
 	cluster_see(cluster, event->revision);
@@ -307,7 +307,7 @@ static void cluster_free_event(struct cluster *cluster,
 	free(event);
 }
 
-/* due: the arrival is in the mailbox. */
+/* due: the arrival stays posted. */
 static struct broker_event *cluster_take_events(struct cluster *cluster,
 						bool due)
 {
@@ -322,7 +322,7 @@ static struct broker_event *cluster_take_events(struct cluster *cluster,
 	return event;
 }
 
-/* NULL: the cluster was freed, and now the message is, too. */
+/* NULL: the cluster was freed, and so is now the message. */
 static struct cluster *cluster_of_arrival(struct lined_message *message)
 {
 	struct cluster_arrival *arrival =
@@ -514,7 +514,7 @@ static void cluster_close(struct cluster *cluster)
 	pthread_mutex_unlock(&cluster->out.lock);
 	if (broker != NULL)
 		cluster->out.ops->close(broker);
-	/* The next broker counts its lives anew. */
+	/* The next broker's lives restart at 1. */
 	cluster_drop_events(cluster, true);
 	cluster->settings = NULL;
 	cluster->life = 0;

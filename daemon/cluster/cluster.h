@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * This daemon as a node of a cluster: services with `cluster = true` are one
- * service with those of their name on other nodes. Their bus sends what is
- * published to every other node, and their registry has one order for all.
+ * This daemon as a node of a cluster: with `cluster = true`, services of one
+ * name are one service on all nodes. Their bus sends what is published to every
+ * other node; registry changes have one order on all.
  *
- * Broker, nodes and names meet on the main thread; a worker only fills frames
+ * The main thread handles broker, nodes and names; a worker only fills frames
  * and receives messages. Main thread.
  */
 #pragma once
@@ -21,7 +21,7 @@ struct cluster;
 struct cluster_service;
 
 struct cluster_events {
-	/* One of the two below may have changed. */
+	/* `primary` or `whole` may have changed. */
 	void (*changed)(struct cluster *cluster, void *arg);
 	void *arg;
 };
@@ -41,23 +41,22 @@ void cluster_free(struct cluster *cluster);
 int cluster_open(struct cluster *cluster,
 		 const struct broker_settings *settings, uint32_t lease_ms);
 
-/* A service joins: `scope` is that of its topics, which it shares with one of
- * the same name that drains. The registry is borrowed until cluster_remove().
+/* A service joins. Its topics get this `scope`, or that of a draining service
+ * of the same name. The registry is borrowed until cluster_remove().
  * NULL/ENOMEM. */
 struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 				    uint64_t scope, struct registry *registry);
 uint64_t cluster_scope(const struct cluster_service *service);
-/* The instances of services that were added have started: they get the names of
- * other nodes and single things, in place of one of the same name that
- * drains. */
+/* The instances of services that were added have started: they, not a draining
+ * one of the same name, now get other nodes' names and may be primary. */
 void cluster_show(struct cluster *cluster);
 /* It has ended: it has no clients any more. NULL is fine. */
 void cluster_remove(struct cluster_service *service);
 
 extern const struct registry_backend cluster_registry;
 
-/* Whether single things, such as the upstream of a relay, are this node's, and
- * of the services of one name this one's. */
+/* Whether this node, and among services of one name this one, does what only
+ * one may, such as a relay's upstream. */
 bool cluster_is_primary(const struct cluster *cluster);
 bool cluster_service_is_primary(const struct cluster_service *service);
 /* Whether all nodes hear each other, as far as this one knows. */

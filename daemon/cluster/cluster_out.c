@@ -14,7 +14,7 @@
 #include <time.h>
 
 #define FRAME_MAGIC 'L'
-/* Also in nodes.c. */
+/* As NODES_VERSION. */
 #define FRAME_VERSION '1'
 
 static char *frame_put(char *at, uint64_t number, size_t bytes)

@@ -17,8 +17,8 @@
 #include "cluster/nodes.h"
 #include "list.h"
 
-/* The parts of a message on the way to the workers, above which frames of other
- * nodes are dropped, as lost. */
+/* Bytes on the way to the workers above which frames of other nodes are dropped
+ * and counted as lost. */
 #define CLUSTER_ARRIVED_MAX ((size_t)64 << 20)
 
 struct bus_end;
@@ -160,12 +160,11 @@ size_t cluster_out_backlog(struct cluster_out *out);
 
 int cluster_bus_init(struct cluster *cluster);
 void cluster_bus_fini(struct cluster *cluster);
-/* Takes over a frame's event. True: the next frames may be taken; false: it
- * waits for a revision. */
+/* Takes over a frame's event. It is delivered, or waits for its revision. */
 void cluster_bus_take(struct cluster *cluster, struct broker_event *event);
-/* A revision was told, or time has passed: delivers what need not wait. */
+/* Delivers what need not wait, after a new revision or some time. */
 void cluster_bus_deliver(struct cluster *cluster, uint64_t now_us);
-/* Delivers the frames of a node that wait, as late. */
+/* Delivers a node's waiting frames, as late ones. */
 void cluster_bus_leave(struct cluster *cluster, struct node *node);
 
 /* ---- cluster_registry.c ------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The services of this node that are in the cluster. One that is made anew
- * stands before one of the same name that drains.
+ * The services of this node that are in the cluster. A new one is listed ahead
+ * of a draining one of the same name.
  */
 #include "config.h"
 
@@ -49,7 +49,7 @@ struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 	service->registry = registry;
 	strcpy(nodes_escape(service->prefix, name), ".");
 	registry->backend_link = service;
-	/* Before one of the same name, which drains. */
+	/* Ahead of a draining one of this name. */
 	list_append(cluster->services.next, &service->link);
 	return service;
 }

@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-/* Client ids: below 2^32, and above them the node; at most 2^52, because JSON
- * readers count in doubles. */
+/* Client ids: the low 32 bits, and above them the node's; below 2^52, because
+ * JSON numbers are doubles. */
 #define CLIENT_BASE_SHIFT 32
 #define CLIENT_BASE_MASK  UINT64_C(0xfffff)
 
@@ -21,7 +21,7 @@ bool cluster_is_primary(const struct cluster *cluster)
 
 bool cluster_is_whole(const struct cluster *cluster)
 {
-	/* Nobody is told of a cluster that begins. */
+	/* Nothing decided yet counts as whole. */
 	return cluster->names.mode == NAMES_WAITING ||
 	       (cluster->names.mode == NAMES_JOINED &&
 		nodes_are_whole(&cluster->nodes));

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The names of all nodes, and which claim has which name. While the node is
- * joined, a bucket of the broker has the one order for all nodes: a claim
- * becomes an entry if the key has none, and what the bucket tells decides.
- * While the node is alone it decides by itself; when it joins again, each name
- * is settled: the claim that was made earlier keeps it.
+ * joined, a bucket of the broker orders all nodes' changes: a claim becomes an
+ * entry if its key has none, and the bucket's events decide. While the node is
+ * alone it decides by itself; when it joins again, each name is settled: the
+ * claim that was made earlier keeps it.
  *
- * Makes requests and calls by struct names_ops, and knows no broker, thread or
+ * Makes requests and calls through struct names_ops; has no broker, thread or
  * clock. Thread: the main one.
  */
 #pragma once
@@ -29,7 +29,7 @@ struct names_value {
 };
 
 /* A claim is the caller's; it is in the table from names_claim() until one of
- * refused(), released() and lost(). No call back into the table. */
+ * refused(), released() and lost(). They must not call the table. */
 struct names_ops {
 	/* Requests, for which names_answered() follows unless the link goes
 	 * down. */
@@ -41,8 +41,8 @@ struct names_ops {
 	/* The claim has the name, or will not have it. */
 	void (*won)(struct names *names, void *claim);
 	void (*refused)(struct names *names, void *claim);
-	/* A claim that had won has it no more: it was released, or another
-	 * node's claim was earlier. */
+	/* A claim that had won has lost its name: it was released, or another
+	 * node's claim is older. */
 	void (*released)(struct names *names, void *claim);
 	void (*lost)(struct names *names, void *claim);
 	/* Another node's claim has the name: returns a handle for gone().
@@ -62,63 +62,62 @@ struct names {
 	const struct names_ops *ops;
 	uint64_t node;
 	enum names_mode mode;
-	uint64_t applied;     /* the last revision that was told */
-	uint64_t tags, asked; /* asked: those of names_ask_again() */
+	uint64_t applied;     /* the last revision received */
+	uint64_t tags, asked; /* asked: tags when last asked */
 	void *tree;           /* struct name, by key */
 	struct list all;
-	/* Names with a request under way, and those whose answer is ahead of
-	 * what the bucket has told; oldest first. */
+	/* Names with a request under way; names whose answer is newer than the
+	 * bucket's last event. Oldest first. */
 	struct list pending, awaiting;
-	size_t settled; /* claims that were lost, over all times */
+	size_t settled; /* how many claims were ever lost */
 };
 
 void names_init(struct names *names, const struct names_ops *ops,
 		uint64_t node);
-/* Frees the table: no claim is left in it. */
+/* Frees the table, which has no claim left. */
 void names_fini(struct names *names);
 
-/* Claims the key. node in the value is set here. -1: no memory, and no call
+/* Claims the key. The value's node is set here. -1: no memory, and no call
  * follows. */
 int names_claim(struct names *names, const char *key,
 		const struct names_value *value, void *claim);
 /* refused() or released() follows. */
 void names_release(struct names *names, const char *key, void *claim);
 
-/* ---- what the broker tells ---------------------------------------------- */
+/* ---- the broker's events ------------------------------------------------ */
 
 /* Forgets what the bucket had: it will list all its entries. */
 void names_begin(struct names *names);
 void names_stored(struct names *names, const char *key, uint64_t revision,
 		  const struct names_value *value);
 void names_erased(struct names *names, const char *key, uint64_t revision);
-/* All is listed that the bucket had at this revision. */
+/* All entries as of this revision are listed. */
 void names_listed(struct names *names, uint64_t revision);
 /* From now on the bucket decides. */
 void names_join(struct names *names);
 /* From now on this node decides. */
 void names_part(struct names *names);
-/* The request was carried out (done), or the key's last revision is this. */
+/* done: the request was carried out. Else: the key has this revision. */
 void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 		    bool done);
 
-/* Makes the requests again that were made before the last call and have no
- * answer yet. */
+/* Repeats unanswered requests from before the previous call. */
 void names_ask_again(struct names *names);
 
 /* ---- services that come and go ------------------------------------------ */
 
-/* Calls came() again for the entries that it has returned NULL for. */
+/* Calls came() again for the entries for which it returned NULL. */
 void names_show(struct names *names);
-/* Calls gone() and came() for the entries whose keys begin so: another service
- * has them now. */
+/* Calls gone() and came() for entries with this prefix: another service has
+ * them now. */
 void names_move(struct names *names, const char *prefix);
-/* Ends the claims whose keys begin so, and calls gone() for other nodes'. */
+/* Ends the claims with this prefix, and calls gone() for other nodes'. */
 void names_end(struct names *names, const char *prefix);
 
 /* ---- nodes that are gone ------------------------------------------------ */
 
 /* Removes the names of all other nodes, while this one is alone. */
 void names_forget(struct names *names);
-/* Erases the entries of all nodes that are not alive. For one node only. */
+/* Erases the entries of all nodes that are not alive. One node calls it. */
 void names_clean(struct names *names,
 		 bool (*is_alive)(void *arg, uint64_t node), void *arg);

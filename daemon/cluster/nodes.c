@@ -20,10 +20,10 @@
 #define NODE_PREFIX   "n."
 
 #define NODES_GONE_MAX 256
-/* A frame of one more node is dropped, unless it has a lease. */
+/* Above it, frames of nodes without a lease are dropped. */
 #define NODES_HEARD_MAX 1024
 
-/* Behind these, tags of the names, which count from 1. */
+/* Above it tags are the nodes'; names count from 1. */
 #define NODES_TAGS (UINT64_C(1) << 62)
 
 /* ---- keys --------------------------------------------------------------- */
@@ -119,7 +119,7 @@ static void nodes_remove(struct nodes *nodes, struct node *node)
 	free(node);
 }
 
-/* The node is gone; of many that are, the first one is forgotten. */
+/* The node is gone; if too many are, forgets the first one. */
 static void nodes_lose(struct nodes *nodes, struct node *node)
 {
 	struct node *first;
@@ -392,12 +392,12 @@ void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision)
 static void nodes_own_answered(struct nodes *nodes, uint64_t revision,
 			       bool done, uint64_t now_us)
 {
-	/* It was said already that there is none: do not ask at once. */
+	/* It was known that there is no entry: do not retry at once. */
 	if (!done && revision == 0 && nodes->own_revision == 0)
 		return;
 	nodes->own_tag = 0;
 	if (!done) {
-		/* Its lease has ended (0), or another node has the name: which
+		/* 0: its lease has ended; else another node has the name, as
 		 * the bucket tells. */
 		nodes->own_revision = revision;
 		if (revision == 0) {
@@ -485,7 +485,7 @@ static void nodes_tick_probe(struct nodes *nodes, uint64_t now_us)
 
 static void nodes_tick_own(struct nodes *nodes, uint64_t now_us)
 {
-	/* If the link were not there, pings would have found it sooner. */
+	/* Pings would have found a dead link sooner. */
 	if (nodes->own_tag != 0
 		    ? now_us > nodes->asked_us + NODES_ANSWER_US
 		    : now_us > nodes->renewed_us + nodes->lease_us / 3)

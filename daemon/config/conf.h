@@ -53,8 +53,8 @@ struct conf_tls {
 	enum conf_client_cert client_cert;
 	enum conf_tls_version min_version;
 	bool auto_reload;
-	/* The contents of the files, checked. NULL: this load reads no files of
-	 * certificates, or has no right to. */
+	/* The contents of the files, checked. NULL: this load does not read
+	 * them, or may not. */
 	struct tls_files *files;
 	struct conf_place place;
 };
@@ -79,15 +79,15 @@ struct conf_networks {
 
 /* Limits of one `limits` section, or of a class. */
 struct conf_bounds {
-	/* As for the sockets, and as for admission. */
+	/* For the sockets, and for admission. */
 	struct lined_limits sockets;
 	struct admission_limits admission;
 	uint32_t handshake_ms; /* of TLS, a PROXY header, an upgrade */
 	struct penalty_limits penalty;
 };
 
-/* A `class "name"`: clients from some networks, with all their limits, those
- * of `limits` too. */
+/* A `class "name"`: clients from some networks, with all limits, also those of
+ * `limits`. */
 struct conf_class {
 	const char *name;
 	struct conf_networks from;
@@ -107,7 +107,7 @@ struct conf_service {
 	const char *options_text;
 
 	struct lined_limits limits;
-	uint32_t drain_timeout_ms; /* of the conf */
+	uint32_t drain_timeout_ms; /* as in the conf */
 	uint32_t clients;
 	uint32_t clients_per_address;      /* 0: no limit */
 	uint32_t connect_rate_per_address; /* a second; 0: no limit */
@@ -165,7 +165,7 @@ struct conf {
 	struct log_settings log;
 	struct conf_cluster cluster;
 	struct hardening hardening;
-	const char *hardening_text; /* differs where hardening does */
+	const char *hardening_text; /* to compare `hardening` */
 	const struct conf_tls *tls;
 	size_t tls_count;
 	/* In file order. */
@@ -195,8 +195,8 @@ struct conf_env {
 						      char *error, size_t size);
 	void *arg;
 	/*
-	 * The files, in place of reading them; NULL: they are read. A sequence
-	 * of these, each a line and the bytes of that length:
+	 * The files' contents; NULL: they are read. A sequence of these, each a
+	 * line and the bytes of that length:
 	 *
 	 *	file LENGTH ID PATH	its text; two files with one ID are one
 	 *	fail LENGTH - PATH	the reason why it could not be read
@@ -206,12 +206,12 @@ struct conf_env {
 	 */
 	const char *files;
 	size_t files_len;
-	/* Does not look at files that the config names, such as keys, and does
-	 * not call the checks of modules, which may: the messages would show a
-	 * person what only the daemon may see. The same with `tree`. */
+	/* Does not look at files that the config names, such as keys, nor call
+	 * modules' checks, which might: the messages would show a person what
+	 * only the daemon may see. Implied by `tree`. */
 	bool blind;
-	/* The tree that another load has written, in place of any file. It
-	 * has checked everything. */
+	/* The tree that another load has written, used in place of files. That
+	 * load has checked everything. */
 	const char *tree;
 	size_t tree_len;
 	/* A load without errors writes its tree here; NULL: it does not. */
@@ -220,7 +220,7 @@ struct conf_env {
 	 * lined -t. A load that is applied fails on them anyway. */
 	bool check_names;
 	/* Read and check the files of `tls` sections, unless `blind`. With
-	 * `tree` they are read again, for what is in them. */
+	 * `tree`, they are read again, for their contents. */
 	bool read_tls;
 };
 
@@ -259,18 +259,16 @@ bool conf_is_proxy(const struct conf_service *service,
  */
 uint8_t conf_class_of(const struct conf_service *service,
 		      const struct sockaddr *address);
-/* The network that decides so; NULL: none. */
+/* The network that decides; NULL: none. */
 const struct lined_network *
 conf_class_network(const struct conf_service *service,
 		   const struct sockaddr *address, uint8_t *class);
 
-/* The limits for admission of a class; NULL for class 0, as admission.h has
- * it. */
+/* The limits for admission of a class; NULL for class 0, as in admission.h. */
 const struct admission_limits *
 conf_class_admission(const struct conf_service *service, uint8_t class);
 
-/* How many clients the service may have, with those of classes that count their
- * own. */
+/* How many clients the service may have, including classes counted apart. */
 uint64_t conf_clients_max(const struct conf_service *service);
 
 /* handshake-timeout of a class, or of the service. */

@@ -11,8 +11,7 @@
 #include "config/parse/conf_tree.h"
 #include "pool.h"
 
-/* A `limits` section, or a class, with the types of its options; -1: not
- * set. */
+/* A `limits` section, or a class, as its options are stored; -1: not set. */
 struct conf_limits {
 	struct lined_option_list from; /* of a class */
 	int64_t clients;
@@ -30,7 +29,7 @@ struct conf_limits {
 	int64_t penalty_ms;
 	int64_t penalty_max_ms;
 	struct lined_option_list exempt;
-	struct conf_networks exempt_networks; /* of it; items NULL: not set */
+	struct conf_networks exempt_networks; /* items NULL: not set */
 	/* The last of penalty and penalty-max that was set, and in which
 	 * section; NULL: neither was. */
 	struct conf_key *penalty_key;
@@ -108,7 +107,7 @@ void conf_build_check_uses(struct conf_build *build);
 /* conf_limits.c */
 void conf_limits_read_defaults(struct conf_build *build,
 			       struct conf_node *node);
-/* *limits: what is in force, for the classes to begin with. */
+/* *limits: those in force, which classes start from. */
 void conf_limits_read(struct conf_build *build, struct conf_node *node,
 		      const char *context, struct conf_service *service,
 		      struct conf_limits *limits);
@@ -118,7 +117,7 @@ void conf_limits_read_class(struct conf_build *build, struct conf_node *node,
 /* Overrides limits with what stronger sets. Returns how many. */
 unsigned conf_limits_overlay(struct conf_limits *limits,
 			     const struct conf_limits *stronger);
-/* Checks them (node NULL: there is no section) and stores them. */
+/* Checks limits (node NULL: no section) and stores them. */
 void conf_limits_store(struct conf_build *build, const struct conf_node *node,
 		       const char *context, const struct conf_limits *limits,
 		       struct conf_bounds *bounds);
@@ -143,7 +142,7 @@ void conf_framing_read(struct conf_build *build, struct conf_node *node,
 /* conf_access.c */
 void conf_access_read(struct conf_build *build, struct conf_node *node,
 		      const char *context, struct conf_service *service);
-/* local NULL: "unix" is no network. */
+/* local NULL: "unix" is refused. */
 const struct lined_network *conf_access_networks(struct conf_build *build,
 						 const struct conf_key *key,
 						 const char *context,
@@ -156,7 +155,7 @@ void conf_web_read(struct conf_build *build, struct conf_node *node,
 /* conf_tls.c: all `tls "name"` sections, and the list of a service. */
 void conf_tls_read(struct conf_build *build);
 /* The path of the file that a key names. NULL: not set, or reported. *unread:
- * the file cannot be read here; an error, or the warning of a credential. */
+ * set if it cannot be read here: an error, except for a credential. */
 const char *conf_tls_file(struct conf_build *build, const char *context,
 			  const struct conf_node *node, const char *name,
 			  const char *text, bool *unread);

@@ -36,11 +36,11 @@ struct conf_child {
 	char *path;
 	char *data; /* the result */
 	size_t len, room;
-	char why[256]; /* why there is none; "": there is one */
+	char why[256]; /* why data is missing; "": it is not */
 	bool running;
 };
 
-/* Reads, and waits for it. */
+/* Reads, within this call. */
 void conf_child_run(struct conf_child *child, const struct conf_source *source);
 
 /* Begins to read. done is called later, never within this call. The source is

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* A network of a class of this service, or of `defaults`, to find doubles. */
+/* A network of a class, here or in `defaults`, to find duplicates. */
 struct class_network {
 	struct class_network *next;
 	struct lined_network network;

@@ -12,8 +12,8 @@
 /* ---- their limits ------------------------------------------------------ */
 
 /* The clients are operators. A response has any length: there is no bound on
- * the send queue. The group that may only look must not be able to keep root
- * out: some places are kept, and one user cannot take all others. */
+ * the send queue. Members of the read-only group must not lock root out: some
+ * places are reserved, and one user cannot take all others. */
 static const struct conf_service control_defaults = {
 	.name = "control",
 	.protocol = "control",

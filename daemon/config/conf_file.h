@@ -10,10 +10,9 @@
 
 /*
  * Fills an empty tree. The names of the files are allocated in names, which
- * must live as long as any place. Uses env's text and may_read. An included
- * file that cannot be read is reported and skipped. -1, reported: the first
- * file cannot be read, a file is malformed, too many files are included, or
- * memory ran out.
+ * must outlive all places. Reads env->files, if given. An included file that
+ * cannot be read is reported and skipped. -1, reported: the first file cannot
+ * be read, a file is malformed, too many files are included, or memory ran out.
  */
 int conf_file_read(const char *path, const struct conf_env *env,
 		   struct pool *names, struct conf_tree *tree,

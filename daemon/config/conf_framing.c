@@ -16,7 +16,7 @@ struct framing {
 	int unterminated;
 };
 
-/* The texts of `terminator` beside those of one byte. */
+/* Values of `terminator`, besides any other byte. */
 static const struct {
 	const char *text;
 	uint8_t terminator, byte;

@@ -32,7 +32,7 @@ const struct lined_protocol conf_protocol_unloaded = {
 	.transports = LINED_TRANSPORT_STREAM | LINED_TRANSPORT_DATAGRAM,
 };
 
-/* Its keys have been checked where it was loaded. */
+/* The keys are checked where the module is loaded. */
 static void protocol_pass_over(struct conf_node *node,
 			       struct conf_service *service)
 {

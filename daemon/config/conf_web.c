@@ -29,8 +29,8 @@ static const struct lined_option web_table[] = {
 	{.name = NULL},
 };
 
-/* What browsers send: a scheme and a host, with a port if it is not the
- * scheme's, and nothing behind it; or null. */
+/* As browsers send it: null, or scheme and host, with a port if it is not the
+ * scheme's, and nothing after. */
 static bool web_is_origin(const char *text)
 {
 	const char *host = strstr(text, "://");

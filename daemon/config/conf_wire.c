@@ -220,7 +220,7 @@ struct wire_tree {
 	struct conf_place place;
 };
 
-/* -1 without this: no memory. */
+/* Any other -1: no memory. */
 static int wire_damaged(struct wire_reader *reader)
 {
 	reader->failed = true;

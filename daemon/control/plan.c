@@ -314,8 +314,8 @@ static void plan_begin(struct plan_read *read)
 		plan_respond(read);
 }
 
-/* One is read at a time; those who may only look never wait for one another's
- * twice, and root does not wait for them. */
+/* One of each kind is read at a time: root does not wait for other users, of
+ * whom each has one at most. */
 static void plan_begin_next(struct control *control, bool full)
 {
 	struct plan_read *read, *first = NULL;

@@ -59,7 +59,7 @@ struct request {
 	void (*handle_response)(struct lined_socket *client, void *arg,
 				const struct lined_response *response);
 	void *arg;
-	struct request_stop *stop; /* NULL: was sent */
+	struct request_stop *stop; /* NULL: already sent */
 	bool stopped;              /* by lined_control_stop() */
 
 	/* The main thread's: */

@@ -16,7 +16,7 @@ void services_run(struct control *control, struct request *request);
 /* cluster_report.c: CLUSTER */
 void cluster_run(struct control *control, struct request *request);
 void cluster_add_records(struct control *control, struct response *response);
-/* Adds the records of both. */
+/* Adds STATUS, SERVICES. */
 void status_add_all(struct control *control, struct response *response);
 
 /* records.c: ALL, RECORDS */

@@ -46,7 +46,7 @@ LINED_API const char *lined_client_identity(const struct lined_socket *client);
 
 enum lined_value_type {
 	LINED_VALUE_TEXT,   /* text: printable UTF-8 */
-	LINED_VALUE_NUMBER, /* number: the name has the unit, connected_ms */
+	LINED_VALUE_NUMBER, /* number: the name ends in its unit, as _ms */
 	LINED_VALUE_FLAG,   /* number: 0 or 1 */
 	LINED_VALUE_LIST,   /* items: texts; number: how many */
 };

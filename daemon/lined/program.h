@@ -71,7 +71,7 @@ lined_program_start(struct lined_service *service,
 				  const char *how),
 		    void *arg);
 
-/* Closes a client with LINED_CLOSE_LIMIT, because as many programs run as may:
+/* Closes a client with LINED_CLOSE_LIMIT, because no more programs may run:
  * logged, and counted among the service's refusals as `programs`. */
 LINED_API void lined_program_refuse(struct lined_socket *client);
 

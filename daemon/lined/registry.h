@@ -53,9 +53,9 @@ LINED_API int lined_registry_claim(
 /*
  * In a cluster, two nodes that do not hear each other may give a name to a
  * client each. When they hear each other again the earlier claim keeps it. The
- * other client no longer owns the name, which it did not release: then calls
- * taken, after the watches. For all clients of this instance; without it
- * nothing is called.
+ * other client loses the name without releasing it: then taken is called, after
+ * the watches. It is for all clients of this instance; without it nothing is
+ * called.
  */
 LINED_API void lined_registry_on_taken(
 	struct lined_service *service,

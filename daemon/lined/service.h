@@ -229,7 +229,7 @@ LINED_API bool lined_service_may_keep(const struct lined_service *service,
 /*
  * Verifies a client's password against a hash of crypt(3), on another thread.
  * The answer is one later call, never within this one: verified(client, arg,
- * good). What cannot be compared is not good, and logged. Until then the client
+ * good). If comparing fails, it is logged; good is false. Until then the client
  * is not read; if it closes first, there is no answer. Addresses take turns,
  * and one with a wrong password waits for a second before its next one: a
  * client that guesses delays nobody else. Count wrong passwords, and after some

@@ -33,8 +33,8 @@ enum log_target {
 
 /* The prefix of each line on stderr. */
 enum log_format {
-	/* Nothing on a terminal; the priority if stderr is the journal or was
-	 * asked for by the target; else as PLAIN. */
+	/* Nothing on a terminal; the priority if stderr is the journal or the
+	 * target is STDERR; else as PLAIN. */
 	LOG_FORMAT_AUTO,
 	LOG_FORMAT_PLAIN,    /* time and level */
 	LOG_FORMAT_PRIORITY, /* "<N>", sd-daemon(3) */
@@ -79,9 +79,9 @@ bool log_enabled(enum lined_log_level level);
 /* The setting `access`: whether access lines are logged. */
 bool log_access(void);
 
-/* While on, and the log goes neither to stderr nor to the journal that stderr
- * is, errors also go to stderr. It is on during the start, when a person or a
- * script waits for the result. Default: off. */
+/* While on, errors also go to stderr, unless the log goes there or to the
+ * journal behind stderr. It is on during the start, when a person or a script
+ * waits for the result. Default: off. */
 void log_copy_errors(bool on);
 
 /*
@@ -92,17 +92,16 @@ void log_copy_errors(bool on);
  * Messages with the same format string about the same service are one kind; the
  * subject says what a message is about ("service NAME: refused PEER: ...", as
  * log_journal.h reads it). In 5 s, 20 messages of a kind are logged (100 at
- * LINED_LOG_INFO, all at LINED_LOG_DEBUG). If they are about a peer, so many
- * are for each address, and five times as many for all, three times at
- * LINED_LOG_INFO. The rest are counted and reported as
+ * LINED_LOG_INFO, all at LINED_LOG_DEBUG). If they are about a peer, that is
+ * for each address, and five times as many for all (three times at
+ * LINED_LOG_INFO). The rest are counted and reported as
  * "N similar messages suppressed: TEXT OF THE FIRST".
  */
 void log_msg(enum lined_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* The same if the format alone does not tell the kind: `kind` is an address
- * that does, such as that of a reason's name. NULL: the message is never
- * suppressed. */
+/* The same if the format alone does not identify the kind: `kind` is an address
+ * that does, such as a reason's name. NULL: the message is never suppressed. */
 void log_msg_of(const void *kind, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -33,7 +33,7 @@ struct log_fields {
 	char room[1024];
 };
 
-/* A part of the message. len 0: it has none. */
+/* A part of the message. len 0: absent. */
 struct log_word {
 	const char *text;
 	size_t len;
@@ -42,7 +42,7 @@ struct log_word {
 /* The subject of a message. */
 struct log_subject {
 	struct log_word service, client, peer;
-	const char *rest; /* behind the subject */
+	const char *rest; /* after the subject */
 };
 
 void log_subject_read(struct log_subject *subject, const char *text,

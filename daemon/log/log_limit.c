@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A table of windows in sets: a key has a place in one set only, so that a
- * search is short and needs no list. A set that is full is no harm: the limit
- * of the kind still holds for addresses that find no place.
+ * search is short and needs no list. A full set does no harm: addresses without
+ * a place still count towards their kind's limit.
  */
 #include "config.h"
 
@@ -35,8 +35,8 @@ static bool log_window_is_over(const struct log_window *w, uint64_t now_ms)
 	return w->key == 0 || now_ms >= w->end_ms;
 }
 
-/* Whether a new key had better take the place of `a` than that of `b`: of a
- * window that is over, else of the one with the fewest messages. */
+/* Whether a new key should replace `a` rather than `b`: a window that is over,
+ * else the one with the fewest messages. */
 static bool log_window_is_less(const struct log_window *a,
 			       const struct log_window *b, uint64_t now_ms)
 {
@@ -45,8 +45,7 @@ static bool log_window_is_less(const struct log_window *a,
 	return log_window_is_over(a, now_ms) || a->passed < b->passed;
 }
 
-/* The window of the key. NULL: there is none, and all of the set have to
- * report. */
+/* The window of the key. NULL: none, and all in its set have yet to report. */
 static struct log_window *log_limit_find(struct log_limit *limit, uint64_t key,
 					 uint64_t now_ms)
 {
@@ -102,7 +101,7 @@ enum log_verdict log_limit_check(struct log_limit *limit,
 
 	if (all != NULL && all->passed >= most)
 		return log_limit_suppress(limit, all, level, text);
-	/* Counted now, or a new window of the address could take its place. */
+	/* Count first, or the address's new window could replace this one. */
 	if (all != NULL)
 		all->passed++;
 	if (key->from != 0)

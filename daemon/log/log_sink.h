@@ -34,8 +34,8 @@ struct log_sink_settings {
 	char ident[64];
 };
 
-/* Lines for stderr are collected up to this size: a pipe takes so many bytes as
- * a whole. */
+/* Lines for stderr are collected up to this size: pipes take such writes
+ * atomically. */
 #define LOG_SINK_CHUNK 4096
 /* At most this many bytes are added to a message on stderr. */
 #define LOG_SINK_HEAD 48

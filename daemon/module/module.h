@@ -40,7 +40,7 @@ bool module_exists(const char *dir, const char *name);
  * or exports no valid lined_protocol (protocol_check.h); or if the file or its
  * directory belongs neither to root nor to the user that called modules_new(),
  * or can be written by others. That user is the same at a start, a reload and
- * for lined -t, also after root has become another one.
+ * for lined -t, also after root was dropped.
  */
 const struct lined_protocol *module_load(struct modules *modules,
 					 const char *dir, const char *name,

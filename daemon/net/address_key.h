@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The key of an address in tables: an IPv4 address, an IPv6 /64, or a
- * link-local address, each counts as one. Pure.
+ * The key of an address in tables: one each for an IPv4 address, an IPv6 /64
+ * and a link-local address. Pure.
  */
 #pragma once
 
@@ -12,15 +12,14 @@
 
 #define ADDRESS_KEY_LEN 8
 
-/* False: clients of this address, over UNIX sockets, are not counted by
- * address. */
+/* False: it is no IP address; such clients are not counted by address. */
 bool address_key(const struct sockaddr *address,
 		 unsigned char key[ADDRESS_KEY_LEN]);
 
-/* A user of this machine, who differs from all addresses. */
+/* The key of a local user, unlike that of any address. */
 void address_key_of_user(uid_t uid, unsigned char key[ADDRESS_KEY_LEN]);
 
-/* A hash of a key. Nobody who does not know the seed can choose keys with one
- * hash. */
+/* A hash of a key. Only those who know the seed can choose keys that collide.
+ */
 uint64_t address_key_hash(const unsigned char key[ADDRESS_KEY_LEN],
 			  uint64_t seed);

@@ -27,7 +27,7 @@ struct admission_entry {
 	unsigned char key[ADDRESS_KEY_LEN]; /* an IPv6 /64, an IPv4 address, or
 					       a user */
 	uint32_t clients;
-	atomic_uint left; /* of them, not collected yet */
+	atomic_uint left; /* gone, still in `clients` */
 	struct admission_entry *next_left;
 	struct lined_rate connects, datagrams;
 };
@@ -36,12 +36,12 @@ struct admission {
 	struct admission_limits limits;
 	uint64_t seed;
 	atomic_uint all;     /* clients */
-	atomic_uint clients; /* that count to the service */
+	atomic_uint clients; /* not counted in a class */
 	atomic_uint handshakes;
 	struct admission_entry **buckets;
 	size_t bucket_count, entries;
 	struct admission_entry local; /* of clients without an address */
-	_Atomic(struct admission_entry *) left; /* entries with clients left */
+	_Atomic(struct admission_entry *) left; /* entries with `left` > 0 */
 	uint64_t counts[ADMISSION_VERDICTS];
 };
 
@@ -210,8 +210,8 @@ static enum admission_verdict admission_count(struct admission *admission,
 	return verdict;
 }
 
-/* Only the thread that counts the first client that left adds the entry to the
- * list, so it is there once. It is not freed: its clients still count. */
+/* Only the thread that raises `left` from 0 adds the entry to the list, so it
+ * is there once. It is not freed: its clients still count. */
 void admission_leave(struct admission *admission, struct admission_entry *entry)
 {
 	struct admission_entry *first;

@@ -31,7 +31,7 @@ broker_settings_copy(const struct broker_settings *settings);
 /* False: lined was built without a library for a broker. */
 bool broker_available(void);
 
-/* A broker that was closed has not ended: it is connecting. MT-safe. */
+/* Whether a closed broker has not ended: it is connecting. MT-safe. */
 bool broker_is_left(void);
 
 enum broker_bucket {
@@ -43,18 +43,18 @@ enum broker_bucket {
 /* ---- events ------------------------------------------------------------- */
 
 enum broker_event_kind {
-	BROKER_UP, /* connected; number: the life of the buckets */
-	/* An end of what UP began; text: the reason; number: the lines of
-	 * requests that were taken and not written. */
+	BROKER_UP, /* connected; number: the buckets' creation */
+	/* The link has ended; text: the reason; number: the lines of requests
+	 * that were taken and not written. */
 	BROKER_DOWN,
 	BROKER_REFUSED, /* an attempt to connect has failed; text: why */
-	/* Something is lost, the connection stays; text; number: as DOWN. */
+	/* Something is lost, the link stays; text, number as for DOWN. */
 	BROKER_TROUBLE,
 	BROKER_FRAME,  /* of another node; text is its bytes */
 	BROKER_STORED, /* an entry: bucket, key, revision, text: its value */
 	BROKER_ERASED, /* bucket, key, revision */
 	/* All entries that the bucket had at UP were given; revision: its last
-	 * one then, of which there may be no entry any more. */
+	 * one then, whose entry may be gone. */
 	BROKER_LISTED,
 	BROKER_DONE, /* a request: tag, revision */
 	/* The request changed nothing, because the key's last revision is

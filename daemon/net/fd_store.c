@@ -24,8 +24,8 @@
  * never equals the name of a stored socket. */
 #define PREFIX "lined "
 
-/* Appends text; %XX replaces bytes that the manager does not accept in a name:
- * all but printable ASCII, and colons. -1: no room. */
+/* Appends text; %XX replaces % and bytes that the manager refuses in names:
+ * colons, and all but printable ASCII. -1: no room. */
 static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 {
 	size_t len = strlen(name);

@@ -30,11 +30,11 @@ enum listen_kind {
 
 struct listen_endpoint {
 	struct lined_address address;
-	/* The IPv6 half of localhost and *: that it cannot be opened on a host
-	 * without IPv6 (EAFNOSUPPORT, EADDRNOTAVAIL) is no error. */
+	/* The IPv6 half of localhost and *: failing for want of IPv6
+	 * (EAFNOSUPPORT, EADDRNOTAVAIL) is no error. */
 	bool optional;
-	/* For a multicast group: the only sender that is heard, len 0: all; and
-	 * the index of the interface, 0: as the routes say. */
+	/* For a multicast group: the only sender that is heard (len 0: all),
+	 * and the interface's index (0: as the routes say). */
 	struct lined_address source;
 	unsigned interface;
 };
@@ -55,7 +55,7 @@ struct listen_address {
 };
 
 /*
- * Reads text into *listen. -1, and in error what is wrong, without the text
+ * Reads text into *listen. -1, with the fault in error, without the text
  * itself.
  */
 int listen_address_parse(const char *text, struct listen_address *listen,

@@ -44,8 +44,8 @@ static int multicast_request(int fd, int level,
 			  sizeof(with));
 }
 
-/* Sockets that are bound to a group get all that any program of the host has
- * joined, unless this is switched off. */
+/* By default, a socket bound to a group also gets what only other programs of
+ * the host have joined. */
 static int multicast_hear_own(int fd, int level)
 {
 	int off = 0;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A connection to nats-server: how it is made, what comes over it, and why it
- * ends. It is not repaired but replaced, so that nothing of the one before is
- * left.
+ * ends. It is replaced, not repaired, so no state of the old one is left.
  */
 #include "config.h"
 
@@ -18,7 +17,7 @@
 
 /* ---- why it ends --------------------------------------------------------- */
 
-/* The advice to the operator, by a part of the reason. */
+/* Advice to the operator for reasons with this part. */
 static const struct {
 	const char *part, *advice;
 } nats_advice[] = {
@@ -59,7 +58,7 @@ static void nats_advise(char why[NATS_WHY], const char *reason)
 		 advice != NULL ? ": " : "", reason);
 }
 
-/* The first reason is kept: those that follow come of it. */
+/* Keeps the first reason: later ones follow from it. */
 void nats_link_end(struct nats_link *link, const char *format, ...)
 {
 	char reason[NATS_WHY], why[NATS_WHY];
@@ -83,7 +82,7 @@ void nats_explain(char why[NATS_WHY], natsStatus status, const char *doing)
 
 	if (text == NULL || text[0] == '\0' || last != status)
 		text = natsStatus_GetText(status);
-	/* "(conn.c:2088): No server available": where libnats says so. */
+	/* Cuts the place: "(conn.c:2088): No server available". */
 	if (text[0] == '(' && strstr(text, "): ") != NULL)
 		text = strstr(text, "): ") + 3;
 	snprintf(why, NATS_WHY, "%s%s%s", doing, doing[0] != '\0' ? ": " : "",
@@ -169,7 +168,7 @@ static void nats_on_frame(natsConnection *nc, natsSubscription *sub,
 	natsMsg_Destroy(msg);
 }
 
-/* It may come after nats_on_closed(), when the link is gone. */
+/* May come after nats_on_closed(), with the link gone. */
 static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 			  natsStatus status, void *arg)
 {
@@ -182,7 +181,7 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 		return;
 	if (status == NATS_SLOW_CONSUMER)
 		text = "this node is too slow: lines were dropped";
-	/* It names the subject. */
+	/* This names the subject. */
 	else if (natsConnection_GetLastError(nc, &text) != status ||
 		 text == NULL)
 		text = natsStatus_GetText(status);
@@ -190,7 +189,7 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 	event = broker_event_new(BROKER_TROUBLE, NULL, why, strlen(why));
 	if (event != NULL)
 		nats_tell(broker, event);
-	/* A watch has ended there: the next connection has others. */
+	/* The server lost a watch: a new connection makes new ones. */
 	if (status == NATS_MISSED_HEARTBEAT)
 		natsConnection_Close(nc);
 }

@@ -2,9 +2,8 @@
 /*
  * The structures that the files of the broker nats-server share. nats_link.c is
  * a connection, nats_bucket.c the entries that it watches and stores,
- * broker_nats.c the broker with its thread and the requests that wait. A
- * function may be called on the broker's thread only, unless it says another
- * one.
+ * broker_nats.c the broker with its thread and the requests that wait.
+ * Functions are for the broker's thread only, unless they say otherwise.
  */
 #pragma once
 
@@ -19,7 +18,7 @@
 #define NATS_WHY         256
 /* The headers of a message, which count towards NATS's limit. */
 #define NATS_FRAME_SPARE 256
-/* The longest entry fits, and a short line. */
+/* Holds the longest entry, or a short line. */
 #define NATS_PAYLOAD_MIN 1536
 
 #define NATS_TRY(STATUS, CALL)                                                 \
@@ -35,12 +34,12 @@ struct nats_watch {
 	enum broker_bucket bucket;
 	natsSubscription *sub; /* the thread's alone */
 	uint64_t last;         /* revision at UP; set before it is subscribed */
-	uint64_t told;         /* how many changes were */
+	uint64_t told;         /* changes told so far */
 	atomic_bool listed;
 };
 
 struct nats_link {
-	/* One of the thread, one of each callback that may still come. */
+	/* Held by the thread and each callback that may still come. */
 	atomic_uint refs;
 	struct nats_broker *broker;
 	uint64_t life;
@@ -84,7 +83,7 @@ struct nats_link *nats_link_new(struct nats_broker *broker);
 void nats_link_close(struct nats_link *link);
 /* Connects, to any of the servers. False: nats_link_end() was called. */
 bool nats_link_connect(struct nats_link *link);
-/* From now on BROKER_FRAME is told. False as above. */
+/* Starts BROKER_FRAME events. False as above. */
 bool nats_link_subscribe(struct nats_link *link);
 
 /* A callback with the link may come until the subscription has ended. */
@@ -110,10 +109,10 @@ void nats_emit_end(struct nats_link *link, enum broker_event_kind kind);
 
 /* ---- nats_bucket.c ------------------------------------------------------- */
 
-/* Makes the buckets that are not there, and reads the life of the one of the
- * names. False: nats_link_end() was called. */
+/* Makes the missing buckets; *life is when that of the names was made. False:
+ * nats_link_end() was called. */
 bool nats_buckets_make(struct nats_link *link, uint64_t *life);
-/* From now on entries and answers are told. False as above. */
+/* Starts the events of entries and answers. False as above. */
 bool nats_buckets_subscribe(struct nats_link *link);
 natsStatus nats_bucket_write(struct nats_link *link,
 			     const struct broker_request *request);

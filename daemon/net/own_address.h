@@ -13,7 +13,7 @@
 
 /*
  * Whether one of these listeners accepts what is sent to the address: it
- * listens there, or on every address of this host and the address is one. type:
+ * listens there, or on all addresses of this host, and this is one. type:
  * SOCK_STREAM or SOCK_DGRAM. The addresses of systemd's sockets are not known
  * here. MT-safe.
  */

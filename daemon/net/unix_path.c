@@ -98,8 +98,8 @@ static int unix_path_reset_owners(const char *path, const struct stat *now,
 	return 0;
 }
 
-/* The cure depends on which of the two is refused, which chown(2) does not
- * tell: without root, no owner but one's own is allowed. */
+/* The advice depends on what was refused, owner or group; chown(2) does not
+ * tell. Without root, the only owner allowed is one's own. */
 static void unix_path_say_chown(const struct unix_path_mode *mode, uid_t uid,
 				char *error, size_t size)
 {
@@ -207,8 +207,8 @@ int unix_path_set_mode(const char *path, struct unix_path_file *file,
 
 /* ---- the file at the path ---------------------------------------------- */
 
-/* For a stored socket, whose name says which file it is (fd_store.h): its owner
- * may be another user already. */
+/* Notes the file of a stored socket, found by name (fd_store.h): its owner may
+ * be another user already. */
 static void unix_path_identify(const char *path, struct unix_path_file *file)
 {
 	struct stat status;

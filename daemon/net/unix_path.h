@@ -17,7 +17,7 @@ struct unix_path_mode {
 	mode_t mode;
 	/* NULL: those of a new socket. */
 	const char *owner, *group;
-	/* The path exists: with NULL, its owner or group is reset. */
+	/* The path exists: NULL resets its owner or group. */
 	bool again;
 };
 

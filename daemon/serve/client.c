@@ -379,7 +379,7 @@ static uint8_t client_find_class(const struct lined_service *instance,
 	return conf_class_of(instance->conf, (struct sockaddr *)&address);
 }
 
-/* The counts of `before` end with it: each client is counted anew. */
+/* Counts of `before` vanish with it: each client is counted again. */
 static void client_change_class(struct lined_service *instance,
 				const struct conf_service *before,
 				struct client *client, bool in_handshake)

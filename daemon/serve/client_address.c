@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Packs and unpacks addresses of both IP families; keeps what a proxy says
- * about the way of a client.
+ * about a client's route.
  */
 #include "config.h"
 
@@ -53,7 +53,7 @@ void client_address_unpack(struct sockaddr_storage *to,
 
 /* ---- the way there ------------------------------------------------------ */
 
-/* Copies the text behind *at, up to a NUL that it may have. */
+/* Copies the text to *at, which moves. A NUL in it ends it. */
 static const char *via_copy(char **at, struct proxy_header_text text)
 {
 	char *copy = *at;

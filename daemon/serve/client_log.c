@@ -117,9 +117,8 @@ static bool client_met_shortage(enum lined_close_reason reason, int error)
 		error == ENFILE || error == ENOSPC);
 }
 
-/* The kind of a message that does not name its service: an address within the
- * service's config, one for all workers, so that no service hides another's
- * clients. */
+/* A message's kind for the log's limit: an address in the service's config, the
+ * same on all workers, so that no service hides another's clients. */
 static const void *client_log_kind(struct lined_socket *sock, unsigned number)
 {
 	return (const char *)client_instance(sock)->conf + number;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Decides whether a connection was closed for a cause that penalizes its
- * address. Of what a handshake does wrong, client_tls.c and client_web.c tell.
+ * address. client_tls.c and client_web.c report faults of a handshake.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@ void client_penalize(struct lined_socket *sock, const char *cause)
 	struct lined_service *instance = client_instance(sock);
 	struct sockaddr_storage address;
 
-	/* Before it is admitted, the address may be the proxy's. */
+	/* Until admission, the address may be the proxy's. */
 	if (client->peer.judged || client->peer.unadmitted ||
 	    lined_socket_is_datagram(sock))
 		return;

@@ -14,7 +14,7 @@
 #include "serve/instance.h"
 #include "socket_hold.h"
 
-/* A name of the result that says what it is of. */
+/* The result as a cause for client_penalize(). */
 static const char *client_tls_cause(enum tls_result result)
 {
 	switch (result) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers the requests of ws:// and wss:// addresses. A client whose address a
- * proxy says in a field was not admitted yet: the main thread is asked.
+ * Answers the requests of ws:// and wss:// addresses. If a proxy gives the
+ * address in a field, the client is not admitted yet: the main thread is asked.
  */
 #include "config.h"
 
@@ -139,7 +139,7 @@ static int web_write_page_head(char *out, size_t size, const char *nonce,
 			       size_t page_len, const char *host,
 			       size_t host_len)
 {
-	/* 'self' alone is not the socket's own address in older browsers. */
+	/* In older browsers 'self' does not cover ws:// and wss://. */
 	return snprintf(
 		out, size,
 		"HTTP/1.1 200 OK\r\nConnection: close\r\n"
@@ -156,7 +156,7 @@ static int web_write_page_head(char *out, size_t size, const char *nonce,
 		host);
 }
 
-/* Copies the page with the nonce in its places, each as long as the mark. */
+/* Copies the page with the nonce in place of each mark, which is as long. */
 static void web_write_page(char *out, const char *nonce)
 {
 	char *at = out;
@@ -253,7 +253,7 @@ static void web_answered(struct client_ask *ask)
 	free(ask);
 }
 
-/* Without a field that says another one, the address is the connection's. */
+/* The address is the connection's, unless a field gives another one. */
 static void web_ask(struct lined_socket *sock, struct client_web *web,
 		    const char *bytes)
 {

@@ -137,9 +137,8 @@ static void instance_hold(struct bus_member *member, bool on)
 	struct client *client;
 	int round;
 
-	/* Clients that wait are served in the order of this, until the next
-	 * hold: begin with another one each time, or the last ones would never
-	 * have a turn. */
+	/* Waiting clients are served in this order until the next hold: begin
+	 * with another one each time, or the last would never have a turn. */
 	for (round = 0; round < 2; round++) {
 		size_t i = 0;
 

@@ -39,7 +39,7 @@ struct lined_service {
 	char *name; /* a copy: conf is replaced by a reload */
 	unsigned workers;
 	bool primary;
-	/* In a cluster: another node is the primary; some do not hear each
+	/* elsewhere: another node is primary; parted: not all hear each
 	 * other. */
 	bool elsewhere, parted;
 
@@ -112,7 +112,7 @@ struct instance_owner_ops {
 			    uint8_t class);
 	/* A place that outlived its client is free. */
 	void (*place_returned)(struct lined_service *instance, uint8_t class);
-	/* The limits of a client, or of a handshake, are others now. */
+	/* The limits of a client, or of a handshake, have changed. */
 	void (*client_moves)(struct lined_service *instance,
 			     const struct admission_limits *from,
 			     const struct admission_limits *to);

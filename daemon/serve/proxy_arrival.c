@@ -24,7 +24,7 @@
 #include "serve/client.h"
 #include "serve/service.h"
 
-/* How many of the bytes that are no header the log shows. */
+/* If they are no header, the log shows so many bytes. */
 #define SHOWN_MAX 64
 
 struct proxy_arrival {
@@ -61,7 +61,7 @@ static void arrival_close(struct proxy_arrival *proxied)
 	arrival_free(proxied);
 }
 
-/* Bytes that may be no text at all: each that is not printable as \xNN. */
+/* Writes bytes that may be no text: unprintable ones as \xNN. */
 static void arrival_show(char *out, const char *bytes, size_t len)
 {
 	size_t i;
@@ -201,7 +201,7 @@ static enum arrival_step arrival_read(struct proxy_arrival *proxied)
 	case PROXY_HEADER_NONE:
 		if (!proxied->arrival.web || before > CLIENT_EARLY_MAX)
 			break;
-		/* A request, or TLS: a field may say what a header would. */
+		/* A request, or TLS: a field of HTTP may replace a header. */
 		memcpy(proxied->arrival.early, proxied->data, before);
 		proxied->arrival.early_len = (uint8_t)before;
 		proxied->arrival.forwarded = true;

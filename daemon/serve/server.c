@@ -69,7 +69,7 @@ void server_drain(struct server *server, struct service *service)
 
 /* ---- stopping --------------------------------------------------------- */
 
-/* The time for a last answer when the others have used it all up. */
+/* The time kept for last answers when the stop's time is used up. */
 #define LAST_MS 100
 
 /* Drains all open services that are internal, or all that are not, by the end
@@ -172,7 +172,7 @@ static void server_cluster_changed(struct cluster *cluster, void *arg)
 	struct server *server = arg;
 	struct service *service;
 
-	/* First those that lose single things. */
+	/* First those that stop being primary. */
 	list_for_each(service, &server->draining, link)
 		if (service->cluster != NULL)
 			service_tell_cluster(service);

@@ -69,7 +69,7 @@ struct service {
 	size_t occupied;      /* while it drains: instances with clients */
 	unsigned holds;       /* by service_hold() */
 	uint64_t tls_refused; /* handshakes of TLS over the limit */
-	unsigned turn;        /* the worker at which the search begins */
+	unsigned turn;        /* where the search for a worker begins */
 	uint64_t lines_logged, busy; /* memory_watch.c */
 	bool begun;                  /* the plan that made it was carried out */
 	bool draining;

@@ -23,7 +23,7 @@ extern const struct lined_socket_handlers service_accept_handlers;
  * otherwise the kernel would reset them. */
 void service_accept_last(struct listener *listener);
 
-/* So many clients on that worker have closed: no longer counts them. */
+/* Clients on that worker have closed: no longer counts them. */
 void service_clients_left(struct service *service, struct worker *worker,
 			  unsigned count);
 

@@ -29,7 +29,7 @@ struct service_part {
 	/* Clients that have closed; `departures` is posted while it is > 0. */
 	atomic_uint departed;
 	uint32_t drain_ms;
-	bool line_refused; /* of the datagram that is being read; was logged */
+	bool line_refused; /* for the present datagram, and logged */
 };
 
 struct lined_service *service_instance_on(const struct service *service,

@@ -69,8 +69,8 @@ static const struct tls_section *tls_set_same(const struct tls_set *set,
 	return NULL;
 }
 
-/* The files were read with the config, but for credentials that it could not
- * see. NULL: reported. */
+/* Files are read with the config, except credentials, which are read here.
+ * NULL: reported. */
 static struct tls_files *tls_section_files(const struct conf_tls *conf,
 					   struct report *report)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What RFC 6455 (4.2.1) asks of a request, and who it comes from by RFC 7239.
+ * What RFC 6455 (4.2.1) asks of a request, and its sender by RFC 7239.
  */
 #include "config.h"
 
@@ -93,7 +93,7 @@ static bool web_is_key(const char *key, size_t len)
 	return true;
 }
 
-/* The fault of an upgrade, but for its version; NULL: it has none. */
+/* The fault of an upgrade, except its version; NULL: it has none. */
 static const char *web_find_fault(const struct web_request *request,
 				  const char *bytes)
 {
@@ -271,7 +271,7 @@ static bool web_read_for(const char *text, size_t len,
 }
 
 struct web_hop {
-	bool seen, good; /* an element was there, and an address in it */
+	bool seen, good; /* an element was there; it had an address */
 	struct sockaddr_storage address;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control groups of this process, versions 1 and 2, and the limits in their
- * files. `root` is "" but in tests, which have their own /proc and /sys.
+ * files. `root` is "" except in tests, which have their own /proc and /sys.
  */
 #pragma once
 

@@ -181,9 +181,8 @@ void crash_thread_begin(struct crash_stack *stack)
 		if (watched[i].number != SIGABRT)
 			sigaddset(&faults, watched[i].number);
 	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
-	/* If several threads exit at once, each registration is called by one
-	 * of them only: with one for each thread, none ends the process
-	 * unreported. */
+	/* If several threads exit at once, each registered call runs on one of
+	 * them only: with a call for each, none ends the process unreported. */
 	atexit(crash_exit_called);
 }
 

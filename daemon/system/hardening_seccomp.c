@@ -31,8 +31,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Names, because a libseccomp that does not know a call need not be asked for
- * it. */
+/* Names, because a call that this libseccomp does not know is left out. */
 static const char *const forbidden[] = {
 	/* Programs: the helper starts them. */
 	"execve",
@@ -98,7 +97,7 @@ static const char *const forbidden[] = {
 	"umount",
 	"umount2",
 	"unshare",
-	/* Users and capabilities; lined is who it will be. */
+	/* Users and capabilities; lined has its final ones. */
 	"capset",
 	"setfsgid",
 	"setfsgid32",
@@ -135,7 +134,7 @@ static int seccomp_forbid_names(scmp_filter_ctx filter)
 		if (result < 0)
 			return result;
 	}
-	/* A leak checker stops the threads by it. */
+	/* A leak checker stops threads with it. */
 	return SANITIZED ? 0
 			 : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
 					    SCMP_SYS(ptrace), 0);
@@ -185,7 +184,7 @@ static int seccomp_forbid_namespaces(scmp_filter_ctx filter)
 	return result;
 }
 
-/* personality(2) may be asked, and a terminal must not be typed at. */
+/* personality(2) may only be read; nothing is typed into a terminal. */
 static int seccomp_forbid_arguments(scmp_filter_ctx filter)
 {
 	int result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
@@ -207,7 +206,7 @@ static int seccomp_forbid_clone3(scmp_filter_ctx filter)
 				SCMP_SYS(clone3), 0);
 }
 
-/* One filter, of these rules; log: audit has what it forbids. */
+/* One filter, of these rules; log: audit records what it forbids. */
 static int seccomp_apply(int (*const *rules)(scmp_filter_ctx filter), bool log)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);

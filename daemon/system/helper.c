@@ -171,7 +171,7 @@ int helper_open(const char *removable)
 	    self_spawn(&helper.pid, SELF_HELPER, fds) == 0) {
 		close(ends[1]);
 		helper.sock = ends[0];
-		/* The first is the only one that it takes. */
+		/* It accepts this request only once. */
 		helper.there =
 			helper_ask_path(HELPER_REMOVABLE,
 					removable != NULL ? removable : "",

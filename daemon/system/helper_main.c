@@ -41,8 +41,8 @@ static int helper_be_born(void *arg)
 	_exit(127);
 }
 
-/* The process is a child of lined, which waits for it: hence CLONE_PARENT. Its
- * id; negative with errno: that of one that has failed, or -1. */
+/* The process is a child of lined, which waits for it: hence CLONE_PARENT.
+ * Returns its id, or if it failed, that negated or -1, and errno. */
 static pid_t helper_fork(const struct helper_request *request, const int fds[3])
 {
 	static _Alignas(16) char stack[65536];
@@ -73,10 +73,10 @@ static pid_t helper_fork(const struct helper_request *request, const int fds[3])
 }
 
 /*
- * With a path to any file, a stranger in lined could remove what is the user's.
- * Between the look and the removal the directory stays the same one, whatever
- * becomes of its path; another file can only be put there by a user who may
- * write to the directory.
+ * If any path were accepted, an intruder in lined could remove the user's
+ * files. Between the look and the removal the directory stays the same one,
+ * whatever becomes of its path; another file can only be put there by a user
+ * who may write to the directory.
  */
 static int helper_unlink(char *path, const char *removable)
 {
@@ -162,8 +162,8 @@ int helper_main(void)
 	static struct helper_request request;
 	int fds[3];
 
-	/* A service manager may send them to all processes at once; lined has
-	 * sockets to remove then. */
+	/* A service manager may signal all processes at once; lined then has
+	 * sockets to remove. */
 	self_heed_signals(SIG_IGN);
 	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
 	if (helper_leave_output() < 0)

@@ -12,7 +12,7 @@
 struct inherited_socket {
 	char *name;
 	int fd;     /* -1: taken; the taker closes it */
-	bool taken; /* a stored one, by the service that uses it now */
+	bool taken; /* a stored one that a service now uses */
 };
 
 struct inherited {

@@ -38,7 +38,7 @@ void keeper_kill_children(void)
 /*
  * The mark: a hard limit of locks, a limit that the kernel does not use any
  * more. A process inherits it, and without the rights of root can only lower
- * it. Its parents would not do: they end, and may hide in /proc.
+ * it. Looking for parents would not do: they end, or hide in /proc.
  */
 #define LOCKS_OF_PROGRAMS 1000000
 

@@ -341,8 +341,8 @@ int keeper_main(void)
 	sigaddset(&blocked, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	sigaction(SIGCHLD, &action, NULL);
-	/* A signal to a whole group of processes is meant for lined: programs
-	 * may answer until it has drained, and it ends the keeper. */
+	/* A signal to the process group is meant for lined: programs may answer
+	 * until lined has drained and ends the keeper. */
 	self_heed_signals(SIG_IGN);
 	/* Received descriptors must not become standard ones. */
 	do

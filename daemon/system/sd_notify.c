@@ -134,7 +134,7 @@ static bool notice_is_status(const char *text)
 	return strncmp(text, "STATUS=", 7) == 0;
 }
 
-/* A new status replaces a status that waits last. */
+/* A new status replaces one that is last in the queue. */
 static void notice_drop_status(void)
 {
 	struct notice **at = &first;
@@ -280,7 +280,7 @@ bool sd_notify_settle(void)
 	if (!unsettled || !sd_notify_flush() || pipe2(ends, O_CLOEXEC) < 0)
 		return false;
 	closed.fd = ends[0];
-	/* A barrier that was not sent stays to be sent. */
+	/* A barrier that was not sent is tried later. */
 	unsettled = notice_send("BARRIER=1", ends[1]) < 0;
 	close(ends[1]);
 	if (!unsettled)

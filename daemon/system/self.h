@@ -17,8 +17,8 @@ enum self_role {
 /* Whether this process has been started for the role. */
 bool self_is(enum self_role role, int argc, char *const argv[]);
 
-/* Whether a process that is not lined any more can start it again: not under
- * valgrind, nor without /proc. */
+/* Whether /proc/self/exe is this program: not under valgrind, nor without
+ * /proc. */
 bool self_is_its_file(void);
 
 /*
@@ -28,9 +28,9 @@ bool self_is_its_file(void);
  */
 int self_spawn(pid_t *pid, enum self_role role, const int fds[3]);
 
-/* The signals by which an operator or a service manager speaks to lined: the
- * processes beside it ignore them. */
+/* Handles the signals that operators and service managers send to lined: its
+ * other processes ignore them. */
 void self_heed_signals(void (*handler)(int));
 
-/* The helper itself: becomes the process, after fork(2). -1 and errno. */
+/* In the helper, after fork(2): becomes the process. -1 and errno. */
 int self_become(enum self_role role, const int fds[3]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Measures deliveries. A slow one lowers the allowance at once, fast ones
- * double it at most: a worker that was interrupted is soon back to it.
+ * double it at most: a worker that was interrupted soon has it back.
  */
 #include "config.h"
 

@@ -17,7 +17,7 @@
 #include "system/crash.h"
 #include "log/log.h"
 
-/* For how often and in what steps a failed poll is tried again. */
+/* How often, and after what pauses, a failed poll is retried. */
 #define POLL_TRIES   100
 #define POLL_STEP_NS 10000000
 
@@ -46,7 +46,7 @@ static void *worker_run(void *arg)
 	struct crash_stack stack;
 	char name[16];
 
-	/* The name of another thread is a file, which Landlock protects. */
+	/* To name another thread writes a file, which Landlock forbids. */
 	snprintf(name, sizeof(name), "lined/%u", worker->index % 10000);
 	pthread_setname_np(pthread_self(), name);
 	crash_thread_begin(&stack);

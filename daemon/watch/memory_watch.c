@@ -45,8 +45,8 @@ static void memory_count_lines(struct server *server)
 	}
 }
 
-/* The busiest service, without those that it returned before; NULL: no other
- * received a line. */
+/* The busiest service, except those returned before; NULL: no other received a
+ * line. */
 static struct service *memory_take_busiest(struct server *server,
 					   uint64_t *lines)
 {
@@ -115,7 +115,7 @@ static uint64_t memory_spare_bytes(void)
 	return used > 0 && resident > used ? resident - used : 0;
 }
 
-/* Returns memory when clients, rooms or queues have gone that needed much. */
+/* Returns memory after large clients, rooms or queues have gone. */
 static void memory_trim(struct memory_watch *watch)
 {
 	uint64_t spare = memory_spare_bytes();

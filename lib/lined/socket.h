@@ -59,7 +59,7 @@ enum lined_overflow {
 	LINED_OVERFLOW_CLOSE,       /* close with LINED_CLOSE_SLOW */
 	LINED_OVERFLOW_DROP_NEWEST, /* drop this send */
 	/* Drop the oldest queued sends: whole ones that have not begun to
-	 * leave. Each queued send counts 48 bytes more than it has. */
+	 * leave. Each queued send counts as 48 bytes longer. */
 	LINED_OVERFLOW_DROP_OLDEST,
 };
 
@@ -195,8 +195,7 @@ struct lined_socket_group {
 	/* Called with each line before lined_socket_read_line() returns it;
 	 * must not change it. NULL: nothing. */
 	void (*tap)(struct lined_socket *sock, const struct lined_line *line);
-	/* Limits in place of `limits` for some of its sockets; for lined
-	 * itself. */
+	/* Private: limits that replace `limits` for some of its sockets. */
 	const struct lined_limits *classes;
 };
 

@@ -38,7 +38,7 @@ struct command {
 	void (*show)(const struct answer *answer, const char *argument,
 		     FILE *out);
 	struct member members[MEMBERS];
-	/* Asked next, in the same answer; a daemon may not know it. */
+	/* A second request for this answer; a daemon may not know it. */
 	const char *also;
 	/* Runs it, if it is more than a request and show(). */
 	enum linectl_status (*run)(const struct command_call *call);

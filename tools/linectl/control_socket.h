@@ -22,7 +22,7 @@ enum answer_end {
 };
 
 struct answer_handlers {
-	/* A record of the answer. It is finished after the call, unless the
+	/* A record of the answer. It is freed after the call, unless the
 	 * handler has moved it elsewhere and zeroed this one. */
 	void (*record)(void *arg, struct record *record);
 	/* The last call. text is "" for ANSWER_OK, else the daemon's text,

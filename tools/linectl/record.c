@@ -303,10 +303,9 @@ int record_parse(struct record *record, const char *line, size_t len)
 	memset(record, 0, sizeof(*record));
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
-	/* The line, and behind it room for whatever it may become: a value is
-	 * kept both as it is and decoded, neither of which is longer, each with
-	 * a NUL; and as it is shown, which is longer only where there are
-	 * escapes or bytes that do not print. */
+	/* The line, then room for its values: each is kept as it is and
+	 * decoded, both with a NUL and no longer than here; and as shown, which
+	 * is longer only where there are escapes or unprintable bytes. */
 	record->memory = memory_new(
 		len + 1, record_is_plain(line, len) ? 6 : 6 + UTF8_SHOWN);
 	memcpy(record->memory, line, len);

@@ -35,7 +35,7 @@ struct worker_sample {
 	uint64_t clients;
 	bool stuck;
 	double load;     /* 0 to 1, since the last sample */
-	double delay_ms; /* of 99 of 100 turns at most, likewise */
+	double delay_ms; /* in 99 of 100 turns at most, likewise */
 	struct history loads, delays;
 	uint64_t turns_before, busy_before;
 	uint64_t *lasted_before; /* turns by duration, indexed as the record */
@@ -71,7 +71,7 @@ void samples_fini(struct samples *samples);
 
 /*
  * Sorts the services whose name or protocol contains the filter into `order`,
- * which has room for all; how many.
+ * which has room for all. Returns how many.
  */
 size_t samples_order(const struct samples *samples, const char *filter,
 		     enum sort_key key, const struct service_sample **order);

@@ -207,8 +207,8 @@ static const struct {
 #define GRAPH_X   64
 #define GRAPH_MIN 36
 
-/* By how many columns to widen that of an item so that the longest one fits;
- * room is what is left. */
+/* How many columns wider a column must be for its longest item, within the room
+ * that is left. */
 static int stretch_for(int longest, int width, int room)
 {
 	int wanted = longest > width ? longest - width : 0;

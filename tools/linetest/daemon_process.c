@@ -26,7 +26,7 @@
 #include "linetest/bytes.h"
 #include "linetest/deadline.h"
 
-/* How the lines begin that lined logs when it serves, and after a reload. */
+/* How lined's log lines begin when it serves, and after a reload. */
 #define SERVES   "lined "
 #define RELOADED "reload: done"
 #define REFUSED  "reload: refused"
@@ -241,8 +241,8 @@ char *daemon_process_end_text(const struct daemon_process *process)
 	return memory_format("exit status %d", WEXITSTATUS(status));
 }
 
-/* The same; makes a system call only when standard error was closed, so that it
- * is cheap to call in each turn. */
+/* Whether it has ended; makes a system call only when standard error was
+ * closed: cheap enough for each turn. */
 static bool process_is_over(struct daemon_process *process)
 {
 	return process->error == NULL && daemon_process_has_ended(process);

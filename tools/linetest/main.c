@@ -37,8 +37,8 @@ static char *find_file(const char *dir, const char *name, int mode)
 	return NULL;
 }
 
-/* The lined of --lined, that of the same build beside this program, or that
- * which was installed with it. */
+/* The lined of --lined, else the one of this program's build, else the one
+ * installed with it. */
 static char *find_lined(const struct linetest_options *options,
 			const char *self)
 {

@@ -26,10 +26,10 @@ int net_address_read(struct net_address *address, const char *url,
 int net_address_unix(struct net_address *address, const char *path);
 
 /*
- * A loopback address with a port that nobody has. With held, for streams, a
- * descriptor that keeps it from others until it is closed, though not from a
- * listener that sets SO_REUSEADDR; -1 there: it is not kept. -1 and errno where
- * there is no such family or no port.
+ * A loopback address with a port that nobody has. *held, for streams: a
+ * descriptor that keeps it from others until closed, except from a listener
+ * with SO_REUSEADDR; -1: it is not kept. -1 and errno where there is no such
+ * family or no port.
  */
 int net_address_free(struct net_address *address, int family, int type,
 		     int *held);
@@ -38,5 +38,5 @@ int net_address_free(struct net_address *address, int family, int type,
  * the daemon that is tested. -1 and errno. */
 int net_address_use_tls(struct lined_socket *sock, unsigned timeout_ms);
 
-/* As it is read; to be freed. */
+/* As a URL; to be freed. */
 char *net_address_url(const struct net_address *address);

@@ -18,8 +18,8 @@
  * for the rest of a line that a client left unfinished. */
 #define LEAVE_MS 500
 
-/* How many lines of the client that a failure is about are shown, and of each
- * of the others. */
+/* How many lines are shown of the client that failed, and of each of the
+ * others. */
 #define ROWS_FIRST 40
 #define ROWS       20
 

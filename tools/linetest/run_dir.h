@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The directory of one run of a transcript, and an address, in it or on
- * loopback, for each that the script names.
+ * The directory of one run of a transcript, and its addresses, in it or on
+ * loopback, one for each in the script.
  */
 #pragma once
 
@@ -12,7 +12,7 @@ struct run_dir {
 	const struct script *script;
 	char *path;                    /* 0700, absolute */
 	struct net_address *addresses; /* as many as the script has */
-	int *held;                     /* a descriptor each that keeps it */
+	int *held;                     /* for each, what keeps its port */
 };
 
 /* Makes the directory and finds free addresses. -1 and a message, to be freed.

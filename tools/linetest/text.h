@@ -25,7 +25,7 @@ int text_read_escape(const char **at, const char *end);
  */
 void text_show(struct bytes *out, const char *data, size_t len);
 
-/* The same for text that more text follows. */
+/* The same, for text before more text. */
 void text_show_part(struct bytes *out, const char *data, size_t len);
 
 /* The length of the good UTF-8 character at data, of at most len bytes, that

@@ -185,7 +185,7 @@ static void web_client_on_connect(struct lined_socket *sock, void *arg)
 
 /* ---- ends ---------------------------------------------------------------- */
 
-/* When both connections have ended and the actor has left. */
+/* Once both connections have ended and the actor has left. */
 static void web_client_free(struct web_client *client)
 {
 	if (client->outer != NULL || client->inner != NULL ||

@@ -43,8 +43,8 @@ int conf_lexer_check_text(const char *text, size_t len,
 		if (c == '\n') {
 			place.line++;
 		} else if (c == '\r' && text[i + 1] != '\n') {
-			/* To libconfuse all of the file would be one line, and
-			 * what follows a # a comment. */
+			/* libconfuse would see one line, and after a # nothing
+			 * but a comment. */
 			conf_error(report, &place,
 				   "a CR without LF: lines end with LF here");
 			return -1;
@@ -159,8 +159,8 @@ static enum conf_token lexer_escape(struct conf_lexer *lexer)
 }
 
 /* Reads ${NAME} or ${NAME:-text}. Without a } on the same line, libconfuse
- * would search for one in later lines. It takes a variable that is not set for
- * an empty text: that could be an empty password. */
+ * would search for one in later lines. It reads an unset variable as empty,
+ * which could be an empty password. */
 static enum conf_token lexer_variable(struct conf_lexer *lexer)
 {
 	size_t len = strcspn(lexer->at, "}\"\n");

@@ -32,8 +32,8 @@ struct conf_messages {
 struct conf_errors {
 	struct conf_messages errors;
 	struct conf_messages warnings;
-	/* Only where the files are given (struct conf_env): paths and patterns
-	 * of includes that were not. They make the load fail. */
+	/* If files are given (struct conf_env): paths and patterns of includes
+	 * that are not among them. They make the load fail. */
 	struct conf_messages needs;
 };
 

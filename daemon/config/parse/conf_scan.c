@@ -129,8 +129,8 @@ static int scan_section(struct scanner *s, const char *name, unsigned line,
 
 	if (entry == NULL)
 		return -1;
-	/* libconfuse takes a section of this name for the file, and frees its
-	 * lexer with it. */
+	/* libconfuse takes such a section for the whole file: freeing it frees
+	 * the lexer. */
 	if (strcmp(name, "root") == 0)
 		return scan_fail(s, line, "unknown section \"root\"");
 	if (s->depth == CONF_DEPTH_MAX)

@@ -24,7 +24,7 @@ struct conf_key {
 	struct conf_value *values;
 	size_t count; /* 0: an empty list was written */
 	bool used;    /* a reader knows this key */
-	bool told;    /* that it does not go with another one was reported */
+	bool told;    /* a clash with another key was reported */
 };
 
 /* One `name { ... }` or `name "title" { ... }`. The root has neither. */

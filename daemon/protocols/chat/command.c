@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of all commands, and the commands of a few lines.
+ * The table of all commands, and the short commands.
  */
 #include "chat/command.h"
 

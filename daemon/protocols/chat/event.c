@@ -180,7 +180,7 @@ static void event_received(void *arg, struct lined_buffer *message)
 	}
 	if (header.origin == chat->origin)
 		return;
-	/* What is said here next is later, wherever the clock is. */
+	/* The next stamp here is later, whatever the clock says. */
 	if (event.stamp > chat->last_stamp)
 		chat->last_stamp = event.stamp;
 	event.received = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A token bucket that also counts the lines beyond it. Without tokens, a client
+ * A token bucket that also counts the lines beyond it. If it is empty, a client
  * is read at the rate. After more than a burst of such lines it is muted; if it
  * sends more than a burst while muted, it is closed. A full bucket resets the
  * count.

@@ -29,7 +29,7 @@ void chat_history_add(struct lined_service *service,
 void chat_history_trim(struct lined_service *service,
 		       struct chat_history *history, size_t limit);
 
-/* Drops the oldest messages, a part of them that is over / bytes. */
+/* Drops the oldest messages: of all, the fraction over / bytes. */
 void chat_history_give_up(struct lined_service *service,
 			  struct chat_history *history, uint64_t over,
 			  uint64_t bytes);

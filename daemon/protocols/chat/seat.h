@@ -18,7 +18,7 @@ struct chat_seat {
 	struct chat_member *member;
 	struct chat_room *room;
 	struct chat_seat *next, *prev; /* in the room, on this worker */
-	struct chat_seat *below; /* the member's next: it was current before */
+	struct chat_seat *below; /* the member's seat that was current before */
 	uint64_t mark;           /* lined_bus_mark() when the member joined */
 	bool leaving;            /* its entry is being released */
 	char *kicked;    /* the text of CHAT_EVENT_KICK; NULL: it left */
@@ -41,7 +41,7 @@ void chat_seats_announce(struct chat_member *member);
 /* /part */
 void chat_seat_part(struct chat_seat *seat);
 
-/* The same by an operator; the notice is the nickname and then kicked. */
+/* The same by an operator; the notice is the nickname, then `kicked`. */
 void chat_seat_kick(struct chat_seat *seat, uint64_t kicker, const char *kicked,
 		    size_t len);
 

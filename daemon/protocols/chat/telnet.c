@@ -162,7 +162,7 @@ size_t chat_telnet_take(struct chat_telnet *telnet, char *bytes, size_t len,
 	    memchr(bytes, TELNET_IAC, len) == NULL)
 		return len;
 	/* An IAC whose next byte is data is data, too; but not at the end of a
-	 * line. If it came with the input before, it is inserted now. */
+	 * line. If it ended the previous input, insert it now. */
 	if (telnet->state == TELNET_AFTER_IAC) {
 		telnet->state = TELNET_DATA;
 		memmove(bytes + 1, bytes, len++);

@@ -2,7 +2,7 @@
 /*
  * Makes lists of names from the registry and the rooms, as this worker knows
  * them at the moment. A list that is longer than a line or than the send queue
- * is sent in several lines, as far as the client takes them.
+ * is sent in several lines, as fast as the client takes them.
  */
 #include "chat/who.h"
 
@@ -22,8 +22,8 @@ struct chat_list {
 	char items[]; /* a newline after each */
 };
 
-/* The longest line of a list, as the client may send them itself; less than the
- * send queue takes above its low mark. */
+/* The longest line of a list: as long as a client's own, and short enough for a
+ * send queue at its low mark. */
 static size_t list_line_max(const struct chat_member *member)
 {
 	size_t max = lined_socket_framing(member->socket)->line_length;
@@ -133,8 +133,7 @@ static int who_compare(const void *a, const void *b)
 	return strcasecmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Sends the sorted names, for rooms with the number of members. Frees the
- * names. */
+/* Sends the sorted names, rooms with their member counts. Frees the names. */
 static void who_send(struct chat_member *member, struct who_names *names,
 		     const char *heading, bool rooms)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A line to all clients is one shared buffer. Other lines than those of the
- * table in lined.conf(5) are logged, counted and dropped.
+ * A line to all clients is one shared buffer. Lines that are not in the table
+ * of lined.conf(5) are logged, counted and dropped.
  */
 #include "exec/answers.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exec: a protocol in any language. A program serves all clients over its
- * standard input and output (shared.c), or one program each client (each.c).
- * This file has the handlers that lined calls.
+ * exec: a protocol in any language. Over its standard input and output, a
+ * program serves all clients (shared.c), or each has its own (each.c). This
+ * file has the handlers that lined calls.
  */
 #include "exec/exec.h"
 
@@ -40,7 +40,7 @@ static void exec_stop(struct lined_service *service)
 	struct exec *exec = lined_service_data(service);
 
 	exec_shared_stop(exec);
-	/* Those that have not ended within drain-timeout. */
+	/* Programs may outlive drain-timeout. */
 	while (exec->all != NULL)
 		exec_program_free(exec->all);
 	free(exec);
@@ -86,8 +86,8 @@ static void exec_drain(struct lined_service *service)
 	exec->draining = true;
 }
 
-/* The programs' input ends when no client has any that waits. They have
- * answered when they have ended. */
+/* When no client has input left, the programs' input ends. Once they have
+ * ended, all is answered. */
 static void exec_drain_client(struct lined_socket *sock)
 {
 	struct lined_service *service = lined_client_service(sock);

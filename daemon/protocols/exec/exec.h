@@ -23,9 +23,9 @@ struct exec {
 	size_t programs;            /* mode each: how many run */
 	size_t old_programs;        /* mode shared: replaced by a reload */
 	uint64_t restarts;
-	bool silent_named; /* in the log: a program that keeps its output */
+	bool silent_named; /* a program that keeps its output was logged */
 	bool draining;
-	size_t drained; /* clients without input that waits */
+	size_t drained; /* clients with no input left */
 };
 
 /* lined_client_data() */
@@ -40,8 +40,8 @@ struct exec_client {
 	bool announced; /* the program knows of it */
 	bool again;     /* an earlier program did */
 	bool drained;
-	/* Its input has ended; it is closed when its answers are complete, seen
-	 * by how often its program was idle since then. */
+	/* Its input has ended; it is closed when its answers are complete: its
+	 * program was idle at enough looks since. */
 	bool ended;
 	unsigned char idle_looks;
 	uint64_t told_ms; /* when the program last said something to it */

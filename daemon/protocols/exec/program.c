@@ -16,7 +16,7 @@
 #define PATH_VARIABLE                                                          \
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* Behind the text of a line: an id, or the ids of a room. */
+/* Before a line's text: an id, or the ids of a room. */
 #define PREFIX_MAX 65536
 
 #define ERROR_LINE_MAX 1000
@@ -31,8 +31,8 @@ static void program_close_socket(struct lined_socket **sock)
 {
 	if (*sock == NULL)
 		return;
-	/* It ends later in the turn: the program, with its group, may not be
-	 * there any more. */
+	/* The socket ends later in the turn, when program and group may be
+	 * gone. */
 	lined_socket_set_group(*sock, NULL);
 	lined_socket_set_handlers(*sock, NULL, NULL);
 	lined_socket_close(*sock);
@@ -234,8 +234,8 @@ static int program_wrap(struct exec_program *program,
 	return -1;
 }
 
-/* Reads what the program has not read. Only now: the sockets' descriptors do
- * not block, and the program shared this one. */
+/* Reads what the program has not read. Not sooner: this makes the descriptor
+ * non-blocking, and the program shared it. */
 static void program_count_unread(struct exec_program *program)
 {
 	const struct lined_framing framing = {

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state of a program as the system tells it: whether it waits for input,
- * its memory, and whether it has answered. Changes nothing but what is in the
- * log.
+ * its memory, and whether it has answered. Changes nothing; may log.
  */
 #include "exec/program.h"
 
 #include <sys/ioctl.h>
 
-/* Later than this a program that was asked is called silent. */
+/* After this long without an answer, a program is silent. */
 #define SILENT_MS 2000
 
 bool exec_program_is_idle(const struct exec_program *program, bool *known)

@@ -16,12 +16,12 @@
 /* How long a program is silent to a client whose input has ended, before that
  * client is closed, if it is not known what the program waits for. */
 #define ANSWER_MS 1000
-/* A program has answered if it was idle at so many looks: what it writes to a
+/* A program idle at this many looks has answered: what it writes to a
  * pseudo-terminal takes a moment to arrive. */
 #define ANSWER_LOOKS 2
 
-/* Between two looks at programs that have clients whose input has ended: at
- * first, and when there was nothing to see for some time. */
+/* The delay between looks at programs with clients whose input has ended: at
+ * first, and when nothing has changed for some time. */
 #define LOOK_MIN_MS 10
 #define LOOK_MAX_MS 320
 

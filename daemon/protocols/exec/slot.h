@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A slot of mode shared: a program, the clients that it serves, and what it is
- * told of them.
+ * A slot of mode shared: a program, the clients that it serves, and the lines
+ * about them.
  */
 #pragma once
 
@@ -10,9 +10,9 @@
 /* A place for a program in mode shared, and its clients. */
 struct exec_slot {
 	struct exec *exec;
-	struct exec_program *program; /* NULL: it is away */
+	struct exec_program *program; /* NULL: none runs */
 	bool idle;                    /* at the last look */
-	bool looks_known; /* the system tells what the program waits for */
+	bool looks_known;             /* the system shows what it waits for */
 	struct lined_timer restart;
 	uint32_t restart_ms;
 	size_t clients, ended_clients; /* the latter: whose input has ended */
@@ -33,7 +33,7 @@ struct exec_slot *exec_slot_new(struct exec *exec);
 int exec_slot_start(struct exec_slot *slot);
 /* The same; if it fails, it is logged and tried again later. */
 void exec_slot_restart(struct exec_slot *slot);
-/* Ends the program, which still says what it has to say, within wait_ms. */
+/* Ends the program, which may still write for wait_ms. */
 void exec_slot_retire(struct exec_slot *slot, uint32_t wait_ms);
 
 /* Whether its program takes a line now. */
@@ -42,7 +42,7 @@ bool exec_slot_has_room(const struct exec_slot *slot);
 void exec_slot_queue(struct exec_slot *slot, struct exec_client *client);
 void exec_slot_unqueue(struct exec_slot *slot, struct exec_client *client);
 
-/* "+ID ...", "-ID ...", "ID TEXT"; the slot has room, or the client is gone. */
+/* "+ID ...", "-ID ...", "ID TEXT"; all but "-ID" need room in the slot. */
 void exec_slot_announce(struct exec_slot *slot, struct exec_client *client);
 void exec_slot_retract(struct exec_slot *slot, const struct exec_client *client,
 		       const char *reason);

@@ -2,8 +2,8 @@
 /*
  * policy: greylisting for Postfix by its policy delegation protocol
  * (SMTPD_POLICY_README of Postfix). The first mail of a client, sender and
- * recipient that were not seen together is deferred. The example of a request
- * of many lines, and of a table whose entries expire.
+ * recipient that were not seen together is deferred. An example of a request of
+ * many lines, and of a table whose entries expire.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -40,10 +40,10 @@ struct policy_request {
 };
 
 /*
- * Whether the delay has passed for a key. The tag of an entry is the time when
- * it passes. The entry is kept for `retry` after that, and for `lifetime` after
- * each later request. If the table is full, the request passes, or it would be
- * deferred for ever.
+ * Whether the delay has passed for a key. An entry's tag is the time when the
+ * delay ends. The entry is kept for `retry` after that, and for `lifetime`
+ * after each later request. If the table is full, the request passes, or it
+ * would be deferred for ever.
  */
 static bool policy_has_waited(struct lined_service *service, const char *key)
 {

@@ -62,7 +62,7 @@ bool relay_address_is_source(const struct relay_address *address);
 /* Whether a name must be looked up before connecting. */
 bool relay_address_is_name(const struct relay_address *address);
 
-/* The socket address of one that is no name; len 0: its kind has none. -1 with
+/* The socket address, if it is no name; len 0: its kind has none. -1 with
  * errno: ENODEV (no such interface). */
 int relay_address_socket(const struct relay_address *address,
 			 struct lined_address *to);
@@ -78,10 +78,9 @@ const char *relay_address_host(const struct relay_address *address);
  * Opens a connection: returns a socket that connects to the address, within
  * RELAY_CONNECT_MS; handle_connect or handle_close is called later. A device is
  * connected at once: it is paused, and the caller does what handle_connect
- * does. `to`: one
- * of the addresses of the name; NULL: if it is a name, the socket looks it up.
- * The socket has the service's group and framing; an unterminated rest is
- * dropped. NULL and errno: ELOOP (the service listens there), and others.
+ * does. `to`: one of the addresses of a name; NULL: the socket looks a name up
+ * itself. The socket has the service's group and framing; an unterminated rest
+ * is dropped. NULL and errno: ELOOP (the service listens there), and others.
  */
 struct lined_socket *relay_address_connect(
 	struct lined_service *service, const struct relay_address *address,
@@ -93,7 +92,7 @@ struct lined_socket *relay_address_connect(
  * on. */
 bool relay_address_connected(struct lined_socket *sock);
 
-/* strerror(3), with words for what relay_address_connect() may say. */
+/* strerror(3), with texts for errors of relay_address_connect(). */
 const char *relay_address_error_text(int error);
 
 /* Why a socket was closed, before or after it was connected. sock NULL: there

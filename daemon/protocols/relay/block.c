@@ -2,7 +2,7 @@
 /*
  * The layout of a block: a head, the lines one after the other as clients get
  * them, and a table of their lengths. Numbers are in network byte order:
- * another node may be another machine. A line is copied only here.
+ * another node's may differ. A line is copied only here.
  */
 #include "relay/block.h"
 
@@ -18,8 +18,8 @@ struct block_head {
 	uint32_t count, ends;
 };
 
-/* `ends`: bits for what the lines of a block end with. The other terminators of
- * a block are all the same byte, in the bits from ENDS_BYTE on. */
+/* `ends`: bits for what the lines of a block end with. Any other terminator is
+ * one byte, the same in all the block, in the bits from ENDS_BYTE. */
 enum {
 	ENDS_LF = 1,
 	ENDS_CRLF = 2,

@@ -141,7 +141,7 @@ int relay_device_open_serial(const struct relay_device *device)
 
 int relay_device_open_fifo(const struct relay_device *device)
 {
-	/* With a writer of its own, the end of the others is no end. */
+	/* Opened for writing, too: no EOF when other writers end. */
 	int fd = lined_open_device(device->path);
 	struct stat file;
 

@@ -43,8 +43,8 @@ static int filter_regcomp(regex_t *regex, const char *expression, int flags,
 	return -1;
 }
 
-/* An expression with a back-reference must keep the numbers of its groups; one
- * that is anchored is matched at one place anyway. */
+/* Left as they are: back-references, which need their group numbers, and
+ * anchored expressions, which match at one place. */
 static bool filter_is_linear(const char *expression)
 {
 	const char *at;

@@ -15,7 +15,7 @@
 struct relay;
 struct relay_link;
 
-/* How often it is checked whether a link that ends has ended. */
+/* How often a link that is finishing is checked for its end. */
 #define RELAY_END_STEP_MS 10
 
 /* What the owner of a link sets: one table for all links of a kind. */
@@ -48,7 +48,7 @@ enum relay_link_state {
 /* An address to connect to; of a name there are several. */
 struct relay_link_target {
 	struct lined_address to; /* len 0: a kind without socket addresses */
-	unsigned failures;       /* since it was good for retry-max */
+	unsigned failures;       /* since it was last good for retry-max */
 	bool tried;              /* in this round */
 };
 
@@ -63,8 +63,8 @@ struct relay_link {
 	size_t target_count, target; /* target: the one that was tried last */
 	unsigned failures;           /* rounds, or connections that were not
 				      * good for retry-max */
-	bool wasted; /* the last connection was made and was not good so long */
-	bool patient;             /* set by the owner: another link is good */
+	bool wasted;  /* the last one was made, but not good for retry-max */
+	bool patient; /* set by the owner: another link is good */
 	uint64_t good_ms;         /* since when it is good; 0: it is not */
 	uint64_t connected_ms;    /* when it connected */
 	uint64_t state_ms;        /* since when it is in this state */
@@ -94,8 +94,7 @@ void relay_link_stop(struct relay_link *link);
 /* Idle when the send queue is flushed; no handler is called. */
 void relay_link_finish(struct relay_link *link);
 
-/* Before that it is read until all has come that the other end has said, or for
- * a second. */
+/* The same, but first reads what the other end has sent, for at most 1 s. */
 void relay_link_read_out(struct relay_link *link);
 
 /* To be called when retry-min or retry-max has changed: the wait begins anew.
@@ -107,7 +106,7 @@ void relay_link_good(struct relay_link *link);
 
 /*
  * Sends bytes of a shared buffer if there is room: up to the service's
- * send-queue, or what is longer if nothing is queued. False: not now, and
+ * send-queue, or if nothing is queued, any number. False: not now, and
  * handle_write is called when there is room.
  */
 bool relay_link_send(struct relay_link *link, struct lined_buffer *buffer,

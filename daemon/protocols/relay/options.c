@@ -132,7 +132,7 @@ uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
 struct option_effect {
 	const char *name;
 	const char *roles[3]; /* of hub, upstream, proxy */
-	const char *needs;    /* without this option it has none */
+	const char *needs;    /* no effect without this option */
 	const char *instead;  /* for a subscriber, or NULL */
 };
 
@@ -269,7 +269,7 @@ static void options_check_twice(struct lined_check *check, const char *name,
 						  list->items[i]);
 }
 
-/* At run time a name is looked up and checked, too. */
+/* A name is checked at run time, after its lookup. */
 static void options_check_own(struct lined_check *check, const char *name,
 			      const struct relay_address *address)
 {

@@ -12,12 +12,12 @@
 /* What malloc() and the structure of a buffer take for a block. */
 #define BUFFER_COST 128
 
-/* Lines that wait may take twice their bytes, and this. */
+/* Waiting lines may cost twice their bytes plus this. */
 #define COST_SPARE 16384
 
 /*
- * Lines that wait come in small blocks most often, each with as much memory
- * around it: they are joined to blocks of this size.
+ * Waiting lines mostly come in small blocks, each with as much overhead as
+ * content: they are joined to blocks of this size.
  */
 #define JOIN_LINES 128u
 #define JOIN_AT    (JOIN_LINES * sizeof(struct relay_lengths))
@@ -32,7 +32,7 @@ struct relay_pending_block {
 	char *join; /* the buffer's bytes, if lines may be added; or NULL */
 };
 
-/* With what the allocations take. */
+/* Including allocation overhead. */
 static size_t pending_cost(const struct relay_pending_block *block)
 {
 	return sizeof(*block) + BUFFER_COST +
@@ -63,8 +63,8 @@ static bool pending_join(struct relay_pending_block *block,
 	return true;
 }
 
-/* A block to which lines can be added, first these. Its lengths are before its
- * lines. NULL: they are too many, or there is no memory. */
+/* Starts a block to which lines can be added with these. Its lengths are before
+ * its lines. NULL: too many lines, or no memory. */
 static struct lined_buffer *
 pending_new_joined(struct relay_pending_block *block,
 		   const struct relay_message *message)
@@ -116,7 +116,7 @@ int relay_pending_add(struct relay_pending *pending,
 	return 0;
 }
 
-/* Its lines that have not left. */
+/* Bytes of lines not sent yet. */
 static size_t pending_bytes(const struct relay_pending_block *block)
 {
 	return block->message.bytes_at + block->message.bytes - block->first_at;

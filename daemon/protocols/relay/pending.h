@@ -43,9 +43,9 @@ uint64_t relay_pending_trim(struct relay_pending *pending, size_t max);
  * lines. */
 uint64_t relay_pending_give_up(struct relay_pending *pending, uint64_t bytes);
 
-/* The most memory of lines that wait with such an option. */
+/* The most memory for waiting lines at this `hold`. */
 size_t relay_pending_memory_max(size_t hold);
 
-/* How many bytes may wait after a block was added that is to be added now: as
- * many as the option says, but no more than now where memory is short. */
+/* How many bytes may wait once the next block is added: `hold`, but where
+ * memory is short no more than wait now. */
 size_t relay_pending_most(const struct relay_pending *pending, size_t hold);

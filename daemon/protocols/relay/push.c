@@ -124,7 +124,7 @@ static const struct relay_link_handlers push_handlers = {
 
 /* ---- datagrams ---------------------------------------------------------- */
 
-/* A socket for datagrams of the target's family; it says nothing. */
+/* A socket for datagrams of the target's family; logs nothing. */
 static struct lined_socket *push_open(const struct push_target *target)
 {
 	struct lined_service *service = target->push->relay->service;

@@ -31,9 +31,9 @@ struct relay {
 	struct relay_seat seat;
 	struct relay_block block;
 	struct relay_store history;
-	/* The mark of the bus behind the lines that were held, which a reader
-	 * here got: what was published before it comes too late for the
-	 * history. 0: none was. */
+	/* The bus mark at which a reader here got the lines that were held:
+	 * what was published before it is too late for the history. 0:
+	 * never. */
 	uint64_t held_since;
 	char topic[RELAY_TOPIC_MAX + 1]; /* "": the feed is not shared */
 	struct relay_client *clients;    /* members; none in mode proxy */

@@ -15,7 +15,7 @@ struct relay_store {
 	size_t lines;
 	size_t bytes;   /* of the lines, their tags and terminators */
 	size_t memory;  /* what the store takes */
-	size_t charged; /* of it, see relay_store_take_change() */
+	size_t charged; /* as of relay_store_take_change() */
 };
 
 struct relay_stored {
@@ -37,7 +37,7 @@ int relay_store_add(struct relay_store *store, const struct relay_stored *line);
 /* The most memory of a line with so many bytes, and no tag. */
 size_t relay_store_line_max(size_t length);
 
-/* Drops the oldest lines: it has as many. */
+/* Drops the oldest lines; it has as many. */
 void relay_store_drop(struct relay_store *store, size_t lines);
 
 /* Fills in the line after the place, and moves on. The line is valid until the

@@ -18,7 +18,7 @@ struct relay_tls {
 /* Whether an upstream or a target of push is tls://. */
 bool relay_tls_is_wanted(const struct relay_options *options);
 
-/* Checks the files, and what needs what. */
+/* Checks files and option dependencies. */
 void relay_tls_check(struct lined_check *check,
 		     const struct relay_options *options);
 

@@ -7,7 +7,7 @@
  * Each decision is made when a line comes in, under the lock of memory that the
  * instances share, so that it is made once however many workers there are. A
  * topic in which no service has dedupe or hold takes no lock. Another node
- * decides for itself; what it has let through is known here once it came.
+ * decides for itself; what it lets through is known here once it arrives.
  */
 #pragma once
 
@@ -58,9 +58,9 @@ void relay_topic_give_up(struct relay *relay, uint64_t bytes);
 
 /*
  * The number of this instance's readers is changed. The first reader of the
- * topic gets the lines that were held: they are moved to *held, and *since is
- * the mark of the bus from which on lines are published; what they take is
- * charged still. False: there are none.
+ * topic gets the lines that were held: they are moved to *held, still charged,
+ * and *since is the mark of the bus after which lines are published, not held.
+ * False: there are none.
  */
 bool relay_topic_set_readers(struct relay *relay, size_t readers,
 			     struct relay_store *held, uint64_t *since);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Decides which upstreams are connected, and which one feeds. With `use =
- * "all"` each of them. Otherwise they are called in their order, and the first
- * one of which a line passes the filter feeds. Those before it are called
- * again, with back-off; one that is good takes over at the end of a line. The
- * lines do not pass through this file.
+ * "all"`, each does. Otherwise they are connected in their order, and the first
+ * one with a line that passes the filter feeds. Those before it are retried,
+ * with back-off; one that is good takes over at the end of a line. The lines do
+ * not pass through this file.
  */
 #include "relay/upstreams.h"
 
@@ -30,8 +30,8 @@ struct relay_upstreams {
 	bool all; /* each one feeds */
 	int64_t retry_min_ms, retry_max_ms;
 	struct lined_subscription *lines; /* of clients */
-	/* Without `all`: the one that feeds; a better one that waits for the
-	 * end of a line of it; and the one that fed before. The last two are
+	/* Without `all`: the one that feeds; a better one that waits for that
+	 * one to end a line; and the one that fed before. The last two are
 	 * connected and paused. NULL: none. */
 	struct relay_upstream *feed, *next, *spare;
 	/* With up-hold: lines that go up, and to whom they were given. */
@@ -41,7 +41,7 @@ struct relay_upstreams {
 	/* spare is not needed any more; while finishing: looks whether all
 	 * have ended. */
 	struct lined_timer leave;
-	struct relay_upstream *left; /* not configured; may be read out */
+	struct relay_upstream *left; /* removed; may still be read */
 	bool updating, finishing;
 };
 
@@ -93,8 +93,8 @@ static void upstreams_drop_spare(struct relay_upstreams *upstreams)
 
 /*
  * The upstream that feeds is left for `next`. It stays connected for a while:
- * the other may be one that says a line and closes, and the lines that come
- * meanwhile wait in the kernel.
+ * the other may send one line and close; lines that come meanwhile wait in the
+ * kernel.
  */
 static void upstreams_hand_over(struct relay_upstreams *upstreams)
 {
@@ -169,8 +169,8 @@ static void upstreams_replace(struct relay_upstreams *upstreams)
 
 /* ---- which ones are connected ------------------------------------------- */
 
-/* While one that never failed is being tried, those behind it are not called;
- * one that failed does not keep them waiting. */
+/* While one that never failed is tried, those after it are not connected; one
+ * that failed does not keep them waiting. */
 static bool upstreams_keeps_waiting(const struct relay_upstream *upstream)
 {
 	const struct relay_link *link = &upstream->link;
@@ -341,7 +341,7 @@ static void upstreams_send_held(struct relay_upstreams *upstreams, size_t most)
 	if (held->first == NULL)
 		return;
 	if (target != NULL && target != upstreams->held_to) {
-		/* Lines that another one was given are on their way there. */
+		/* Lines given to another one count as sent to it. */
 		relay_pending_sent(held, UINT64_MAX);
 		upstreams->held_to = target;
 		held->left = relay_link_given(&target->link);
@@ -407,7 +407,7 @@ static struct relay_upstream *upstreams_take(struct relay_upstreams *upstreams,
 	return NULL;
 }
 
-/* One that is not in the new config. */
+/* Leaves one that the config lacks. */
 static void upstreams_remove(struct relay_upstreams *upstreams,
 			     struct relay_upstream *upstream)
 {
@@ -449,8 +449,8 @@ static void upstreams_free_left(struct relay_upstreams *upstreams, bool all)
 	}
 }
 
-/* Makes the list that the config says; upstreams that are configured still
- * keep their connection. -1/ENOMEM: nothing has changed. */
+/* Makes the list that the config says; upstreams that stay configured keep
+ * their connection. -1/ENOMEM: nothing has changed. */
 static int upstreams_read_list(struct relay_upstreams *upstreams)
 {
 	const struct lined_option_list *texts =
@@ -505,8 +505,8 @@ void relay_upstreams_describe(const struct relay *relay,
 		relay_upstream_describe(upstreams->list[i], records);
 }
 
-/* `use` has changed: nobody is better than another now, or everybody is called
- * in turn again. */
+/* `use` has changed: now no upstream is better than another, or they are tried
+ * in order again. */
 static void upstreams_set_use(struct relay_upstreams *upstreams, bool all)
 {
 	size_t i;
@@ -632,8 +632,8 @@ bool relay_upstreams_finish(struct relay *relay)
 	return finished && upstreams->left == NULL;
 }
 
-/* Stops when all has come that the upstreams have said. Lines of clients are
- * no longer taken. */
+/* Stops when all that the upstreams have sent is read. Lines of clients are no
+ * longer taken. */
 static void upstreams_leave(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;
