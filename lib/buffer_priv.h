@@ -21,8 +21,8 @@ struct lined_buffer {
 /* What a buffer takes beside its bytes. */
 #define BUFFER_COST 48
 
-/* The bytes that are to be charged for one more that refers to the buffer, and
- * to be returned for one less: it is charged once. */
+/* What to charge for one more that refers to the buffer, and to return for one
+ * less: a buffer is charged once. */
 static inline int64_t buffer_charge(struct lined_buffer *buffer)
 {
 	return buffer->charges++ == 0 ? BUFFER_COST + (int64_t)buffer->len : 0;

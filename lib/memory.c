@@ -20,7 +20,7 @@
 #define STEP_MIN 4096
 /* A socket that holds less is not worth closing. */
 #define SHED_MIN 4096
-/* So long a dispatcher waits for one whose socket holds more. */
+/* How long to wait for a dispatcher whose socket holds more. */
 #define SHED_WAIT_MS 50
 
 void memory_init(struct memory *memory, struct lined_dispatcher **dispatchers,
@@ -369,7 +369,7 @@ void memory_check_turn(struct lined_dispatcher *d)
 	size_t i;
 
 	d->memory_asks_keepers = false;
-	/* Who was asked asks nobody: two would ask each other for ever. */
+	/* If asked, it asks nobody: two would ask each other for ever. */
 	if (limit > 0 && memory_give_up(d, limit) && !asked)
 		for (i = 0; i < memory->count; i++)
 			if (memory->dispatchers[i] != d)

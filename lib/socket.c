@@ -379,8 +379,8 @@ static uint64_t socket_held(const struct lined_delegate *delegate)
 	return held > 0 && d->memory->may_close(sock) ? held : 0;
 }
 
-/* Its memory is free now, and not when the socket is: what is left decides
- * whether another one has to go. */
+/* Frees its memory now, not with the socket: what is left decides whether
+ * another one has to go. */
 static void socket_shed(struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = socket_of_delegate(delegate);

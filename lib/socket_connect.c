@@ -43,7 +43,7 @@ struct connector {
 	char *host; /* NULL: an address or a descriptor was given */
 };
 
-/* Gives the socket back what the connector has taken the place of. */
+/* Gives the socket back what the connector has replaced. */
 static void connector_stop(struct lined_socket *sock)
 {
 	struct connector *connector = sock->connector;

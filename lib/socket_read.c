@@ -15,7 +15,7 @@
 #define LINES_A_TURN 1024
 
 /* A peer that was kept from sending may have more to say until it has been
- * silent for so long. Several round trips. */
+ * silent this long: several round trips. */
 #define CATCH_UP_MS 250
 
 /* Whether the transport has decoded more input than recv() returned. */

@@ -21,8 +21,8 @@
  * nothing that the other functions could be called with. */
 bool tls_available(void);
 
-/* OpenSSL's list of compression methods is kept, and OpenSSL has none any more:
- * libnats frees the list at exit, and so does OpenSSL. Thread: one at a time.
+/* Takes OpenSSL's list of compression methods away and keeps it: at exit
+ * libnats frees the list, and then OpenSSL would, too. Thread: one at a time.
  */
 void tls_keep_compressions(void);
 
@@ -61,9 +61,9 @@ struct tls_warnings {
 };
 
 /*
- * Reads the files and checks that they fit together. now_s is the time of the
- * day: a certificate that is not valid then, or not for another 14 days, gives
- * a warning. NULL: the problem. The first reference is the caller's.
+ * Reads the files and checks that they fit together. now_s is UNIX time: a
+ * certificate that is not valid then, or expires within 14 days, gives a
+ * warning. NULL: the problem. The first reference is the caller's.
  */
 struct tls_files *tls_files_read(const struct tls_settings *settings,
 				 int64_t now_s, struct tls_problem *problem,
@@ -141,10 +141,10 @@ typedef void tls_done(struct lined_socket *sock, enum tls_result result,
 /*
  * Begins the handshake as the server, on a registered socket: a new one in
  * IDLE, one that had another handshake before, or (STARTTLS) one that is
- * CONNECTED: what is queued is sent without TLS first then, and what was
+ * CONNECTED: then what is queued is first sent without TLS, and what was
  * received and not read is dropped. The socket is CONNECTING until the
- * handshake is over or timeout_ms have passed. done NULL: tls_established().
- * -1 and errno as lined_client_start_tls().
+ * handshake is over or timeout_ms have passed. done NULL: tls_established(). -1
+ * and errno as lined_client_start_tls().
  */
 int tls_accept(struct lined_socket *sock, struct tls_server *server,
 	       uint32_t timeout_ms, tls_done *done);

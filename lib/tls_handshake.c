@@ -258,7 +258,7 @@ static int tls_hold_queue(struct lined_socket *sock, struct tls_session *tls)
 
 	if (send_queue_is_empty(&sock->out))
 		return 0;
-	/* At once: a queue that is moved in part would be no queue. */
+	/* One allocation: the queue must not be moved in part. */
 	held->data = malloc(sock->out.bytes);
 	if (held->data == NULL)
 		return -1;

@@ -17,8 +17,8 @@
 /* The room for output grows by this. */
 #define OUT_STEP (64 * 1024)
 
-/* The most messages besides data that the peer may cause in this time. It needs
- * one after gigabytes. */
+/* The most messages besides data that the peer may cause in this time. One in
+ * gigabytes is normal. */
 #define MESSAGES_MAX 32
 #define MESSAGES_MS  60000
 

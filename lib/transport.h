@@ -125,8 +125,8 @@ struct transport {
 			int count);
 	/* recv() can give decoded bytes without the kernel. NULL: never. */
 	bool (*holds_input)(const struct lined_socket *sock);
-	/* How many bytes it has of those that send() took and the kernel has
-	 * not. NULL: never any. */
+	/* The bytes that send() took and the kernel has not taken yet. NULL:
+	 * never any. */
 	size_t (*held_output)(const struct lined_socket *sock);
 	/*
 	 * Called before the write side ends or the socket closes, when
@@ -139,7 +139,7 @@ struct transport {
 	/* Called when all output is sent: whether the peer will still answer
 	 * the last message, so that the socket lingers. NULL: never. */
 	bool (*is_answered)(const struct lined_socket *sock);
-	/* CONNECTED: false: no deadline of the transport runs. True: wake() is
+	/* CONNECTED. False: no deadline of the transport runs. True: wake() is
 	 * to be called at *at, by socket_now(). NULL: never. */
 	bool (*wakes)(const struct lined_socket *sock, uint32_t *at);
 	void (*wake)(struct lined_socket *sock);

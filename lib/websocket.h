@@ -18,7 +18,7 @@
 #define WEBSOCKET_REQUEST_MAX 8192
 
 /*
- * More bytes of the request have come. The function calls one of the two below,
+ * More bytes of the request have come. Calls websocket_accept() or _respond(),
  * now or later, or waits for more; not after WEBSOCKET_REQUEST_MAX bytes: then
  * no more are read. It may close the socket.
  */
@@ -42,7 +42,7 @@ int websocket_begin(struct lined_socket *sock, const char *early,
 void websocket_accept(struct lined_socket *sock, size_t request_len,
 		      const char *response, size_t len, uint32_t ping_ms);
 
-/* Sends the response, then closes: no WebSocket. handle_close follows only. */
+/* Sends the response, then closes: no WebSocket. Only handle_close follows. */
 void websocket_respond(struct lined_socket *sock, const char *response,
 		       size_t len);
 

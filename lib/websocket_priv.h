@@ -30,7 +30,7 @@ struct websocket {
 	/* What was sent without a terminator, and waits for one. It counts as
 	 * queued. NULL: nothing. */
 	uint32_t partial_len, partial_room;
-	size_t charged; /* to the dispatcher's memory: both of these */
+	size_t charged; /* for `bytes` and `partial` */
 	char *partial;
 	uint32_t ping_ms, ping_at;
 	bool awaits_pong;

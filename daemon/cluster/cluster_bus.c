@@ -6,8 +6,8 @@
  * to all workers.
  *
  * A message in a frame: the length of the service's name and the name (empty: a
- * shared topic), the length of the topic and the topic with its NUL, how many
- * lines the message is and its length, four bytes each, the message.
+ * shared topic), the length of the topic and the topic with its NUL, the
+ * message's number of lines and its length, four bytes each, the message.
  */
 #include "config.h"
 
@@ -54,7 +54,7 @@ static void cluster_bus_flush(void *link)
 			 end->lines);
 	end->lines = 0;
 	end->len = FRAME_HEADER;
-	/* An exceptional line does not keep its memory. */
+	/* A very long line's memory is not kept. */
 	if (end->room > 2 * FRAME_FULL) {
 		free(end->frame);
 		end->frame = NULL;
@@ -98,7 +98,7 @@ static void cluster_bus_append_message(struct cluster_end *end,
 	end->lines += lines;
 }
 
-/* The others do not get it; the readers here do. */
+/* Other nodes do not get it; readers here do. */
 static int cluster_bus_skip(struct cluster_end *end,
 			    const struct lined_buffer *message)
 {
@@ -210,7 +210,7 @@ struct arrival {
 	struct cluster *cluster;
 	struct broker_event *event;
 	uint64_t stamp;
-	struct arrival_message *messages; /* of services it has here */
+	struct arrival_message *messages; /* for services here */
 	size_t count;
 	struct arrival_parcel parcels[];
 };
@@ -242,7 +242,7 @@ static void arrival_arrived(struct lined_message *message)
 	size_t i;
 
 	bus_end_set_elsewhere(end, true);
-	/* A copy of each: a line that waits for a slow client would keep its
+	/* Copy each, or a line that waits for a slow client would keep the
 	 * whole frame. */
 	for (i = 0; i < arrival->count; i++) {
 		const struct arrival_message *sent = &arrival->messages[i];
@@ -262,7 +262,7 @@ static uint32_t arrival_read_number(const char *at)
 	       (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/* Reads one message of a frame; NULL: it does not end as it should. */
+/* Reads one message of a frame; returns its end. NULL: damaged. */
 static const char *arrival_read_message(struct cluster *cluster, const char *at,
 					const char *end,
 					struct arrival_message *message,
@@ -495,7 +495,7 @@ void cluster_bus_take(struct cluster *cluster, struct broker_event *event)
 	struct frame frame;
 	struct node *node;
 
-	/* Its own lines of a connection before may come, too. */
+	/* Own lines from an earlier connection may come, too. */
 	if (!frame_read(&frame, event->text, event->len) ||
 	    frame.number == cluster->out.number ||
 	    (frame.kind != FRAME_LINES &&
@@ -510,7 +510,7 @@ void cluster_bus_take(struct cluster *cluster, struct broker_event *event)
 		cluster_bus_free_event(cluster, event);
 		return;
 	}
-	/* Another node has this one's name: it is cut off. */
+	/* While it probes for a twin, the node is cut off. */
 	if (cluster->nodes.state == NODES_PROBING &&
 	    frame.kind == FRAME_LINES) {
 		cluster_bus_free_event(cluster, event);

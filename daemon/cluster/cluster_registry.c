@@ -2,8 +2,8 @@
 /*
  * The registry's backend of clustered services. A claim goes to the main
  * thread, where the table of names decides; each decision is posted to all
- * workers, to the claimant's last, so that what it publishes then comes after
- * the change.
+ * workers, the claimant's last, so that what the claimant then publishes
+ * follows it.
  *
  * An entry's key is the service's name and the name with a dot between them,
  * both escaped; its value begins with a line: version, node, since, owner.
@@ -226,7 +226,7 @@ static void cluster_release_cancelled(struct lined_message *message)
 		lined_container_of(message, struct registry_claim, release));
 }
 
-/* On the claimant's worker; its service is there as long as it has clients. */
+/* On the claimant's worker; the service exists as long as it has clients. */
 static void cluster_to_main(struct registry_claim *claim,
 			    struct lined_message *message)
 {

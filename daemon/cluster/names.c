@@ -2,7 +2,7 @@
 /*
  * Each name is settled by itself: name_settle() compares the claim of this node
  * with the entry of the bucket and takes the next step, whatever has changed.
- * While a request is under way nothing is decided.
+ * While a request is under way it only follows.
  */
 #include "config.h"
 
@@ -31,7 +31,7 @@ struct name {
 	bool ending; /* it is to be released */
 	struct name_waiter *waiters;
 
-	/* The entry of the bucket, as told. */
+	/* The bucket's entry, as last seen. */
 	bool stored;
 	uint64_t revision; /* the key's last one; 0: none */
 	struct names_value entry;
@@ -41,7 +41,7 @@ struct name {
 	uint64_t remote_node, remote_since, remote_owner;
 
 	uint64_t tag;   /* of the request under way; 0: none */
-	uint64_t await; /* decided when this revision was told */
+	uint64_t await; /* wait until this revision is seen */
 };
 
 static int name_compare(const void *a, const void *b)
@@ -106,7 +106,7 @@ static int name_copy_value(struct names_value *to,
 static void name_ask(struct names *names, struct name *name)
 {
 	name->tag = ++names->tags;
-	list_remove(&name->answer_link); /* names.awaiting: told just now */
+	list_remove(&name->answer_link); /* it may be in names.awaiting */
 	list_append(&names->pending, &name->answer_link);
 }
 
@@ -195,7 +195,7 @@ static void name_settle_joined(struct names *names, struct name *name)
 	}
 	name_show(names, name, theirs);
 	if (name->claim == NULL) {
-		if (own) /* of a claim that ended while it was alone */
+		if (own) /* its claim ended while the node was alone */
 			name_erase(names, name);
 	} else if (own && name_is_stored(name)) {
 		if (!name->held && !name->ending)
@@ -211,8 +211,8 @@ static void name_settle_joined(struct names *names, struct name *name)
 	}
 }
 
-/* While a request is under way nothing is asked for, but what is told is shown:
- * the changes of different names keep their order. */
+/* While a request is under way no other is made, but the bucket's changes are
+ * shown: those of all names keep their order. */
 static void name_follow(struct names *names, struct name *name)
 {
 	bool theirs = name->stored && name->entry.node != names->node;
@@ -350,7 +350,7 @@ int names_claim(struct names *names, const char *key,
 	return 0;
 }
 
-/* A claim that waits is refused: nobody asks any more. */
+/* Refuses a waiting claim that nobody wants any more. */
 static void name_drop_waiter(struct names *names, struct name *name,
 			     const void *claim)
 {
@@ -394,7 +394,7 @@ void names_begin(struct names *names)
 	}
 }
 
-/* Settles the claims whose answer came before the claim was told. */
+/* Settles names whose answer came before the bucket's change. */
 static void names_settle_awaiting(struct names *names)
 {
 	while (!list_is_empty(&names->awaiting)) {
@@ -475,7 +475,7 @@ void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 			break;
 	if (&name->answer_link == &names->pending)
 		return;
-	/* It was said already that there is none: do not ask at once. */
+	/* It was known that there is no entry: do not retry at once. */
 	if (!done && revision == 0 && name->revision == 0)
 		return;
 	list_remove(&name->answer_link);
@@ -485,8 +485,8 @@ void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 		list_append(&names->awaiting, &name->answer_link);
 		return;
 	}
-	/* The mark of an entry that was erased before it was listed, or has
-	 * been purged. */
+	/* This revision is the mark of an entry erased before the listing, or
+	 * purged. */
 	if (!done && !name->stored)
 		name->revision = revision;
 	name_settle(names, name);

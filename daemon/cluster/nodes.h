@@ -2,11 +2,11 @@
 /*
  * The nodes of the cluster, as one of them knows them: which are there, which
  * is the primary, and whether this one is joined. A node has a lease: an entry
- * in a bucket, under its name, that it stores again three times in the lease's
- * time. The primary has another one.
+ * in a bucket, under its name, that it stores again at each third of the
+ * lease's time. The primary has another one.
  *
- * Makes requests and calls by struct nodes_ops; times are given. Thread: the
- * main one.
+ * Calls out by struct nodes_ops only; callers pass the time. Thread: the main
+ * one.
  */
 #pragma once
 
@@ -19,10 +19,10 @@
 
 #define NODE_NAME_MAX 64
 
-/* When a request that was not answered is made again. */
+/* After this time an unanswered request is repeated. */
 #define NODES_ANSWER_US UINT64_C(5000000)
 
-/* The number of no node. */
+/* Not any node's number. */
 #define NODES_NOBODY UINT64_C(1)
 
 /* Another node. */
@@ -32,14 +32,14 @@ struct node {
 	char name[NODE_NAME_MAX + 1];
 	uint64_t heard_us; /* when its lease was last renewed */
 	bool stored;       /* its lease is in the bucket */
-	/* It has no lease: it is not there. The entry stays, for what is lost
-	 * until it is there again. */
+	/* Its lease has ended. The entry stays, to count the lines that are
+	 * lost until it is back. */
 	bool gone;
 	bool missing; /* two renewals were missed */
 	bool foreign; /* it has another version */
 	bool unequal; /* it has another `lease` */
-	/* The sequence number of its next frame (0: not known), and how many
-	 * of its lines were lost. */
+	/* The sequence number of its next line (0: not known), and how many of
+	 * its lines were lost. */
 	uint64_t next_line, lost;
 	struct list waiting; /* frames that wait for a revision */
 };
@@ -47,7 +47,7 @@ struct node {
 enum nodes_state {
 	NODES_DOWN,
 	NODES_LISTING, /* until the bucket was listed */
-	NODES_PROBING, /* another node has this one's name: does it live? */
+	NODES_PROBING, /* another node has this one's name: is it alive? */
 	NODES_ASKING,  /* its lease is being stored */
 	NODES_JOINED,
 };
@@ -59,7 +59,7 @@ struct nodes_ops {
 	void (*store)(struct nodes *nodes, const char *key, const char *text,
 		      uint64_t expected, uint64_t tag);
 	void (*erase)(struct nodes *nodes, const char *key, uint64_t expected);
-	/* Asks all nodes of this one's name to say hello. */
+	/* Asks other nodes of the same name to say hello. */
 	void (*probe)(struct nodes *nodes);
 	/* Says hello: the lease was stored or renewed. */
 	void (*hello)(struct nodes *nodes);
@@ -85,8 +85,8 @@ struct nodes {
 	uint64_t own_tag, primary_tag; /* requests under way; 0: none */
 	uint64_t twin, twin_heard_us;  /* another node of this name; 0: none */
 	bool twin_logged, full_logged, ever_joined;
-	/* A node with another `lease` has come. The one that the bucket has
-	 * not got must leave: both are to connect anew. */
+	/* A node with another `lease` has come. Both connect anew; the one that
+	 * differs from the bucket's is refused. */
 	bool lease_differs;
 	uint64_t round_trip_us; /* of the last renewal */
 
@@ -111,12 +111,12 @@ void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
 void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision);
 void nodes_answered(struct nodes *nodes, uint64_t tag, uint64_t revision,
 		    bool done, uint64_t now_us);
-/* A frame of a node has come, maybe of one that has left meanwhile; name NULL:
- * it does not say its name. NULL: it is this node's own name, or one node too
- * many, or no memory. */
+/* A frame has come from a node, which may have left since. name: NULL if the
+ * frame has none. Returns NULL: the name is this node's own, too many nodes, or
+ * no memory. */
 struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 			 uint64_t now_us);
-/* To be called thirty times in the lease's time. */
+/* To be called thirty times per lease. */
 void nodes_tick(struct nodes *nodes, uint64_t now_us);
 
 /* Whether the node with this number may still have names. */
@@ -124,13 +124,13 @@ bool nodes_is_alive(const struct nodes *nodes, uint64_t number);
 /* Whether this node and all others hear each other, as far as it knows. */
 bool nodes_are_whole(const struct nodes *nodes);
 
-/* Copies a name of len bytes. False: no node has such a name. */
+/* Copies a name of len bytes. False: it is not a valid name. */
 bool nodes_read_name(char name[NODE_NAME_MAX + 1], const char *text,
 		     size_t len);
 
 /* Writes a text as a key of the broker may contain it: bytes other than A-Z a-z
  * 0-9 - _ / as =XX. out needs 3 * strlen(text) + 1 bytes. Returns the end. */
 char *nodes_escape(char *out, const char *text);
-/* The reverse, of len bytes, which need as much room and one byte more. NULL:
- * nodes_escape() does not write such a text, so that no two are the same. */
+/* The reverse; out needs len + 1 bytes. NULL: nodes_escape() does not write
+ * such a text: each name has one key only. */
 char *nodes_unescape(char *out, const char *text, size_t len);

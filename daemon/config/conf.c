@@ -2,8 +2,8 @@
 /*
  * Loads a configuration: conf_file.c reads the files into a tree, and the
  * readers of the sections, conf_*.c, check it and fill a struct conf. Errors
- * are collected, so that one load reports them all. Here are the load itself
- * and the keys outside of sections, `log` and `defaults`.
+ * are collected, so that one load reports them all. This file has the load
+ * itself, `log`, `defaults` and keys outside of sections.
  */
 #include "config.h"
 

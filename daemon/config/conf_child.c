@@ -167,7 +167,7 @@ static void child_too_slow(struct conf_child *child)
 		 "reading it takes more than %d seconds", SECONDS);
 }
 
-/* Shows what it has written, and returns the report of its crash, as crash.c
+/* Shows the child's errors, and returns the report of its crash, as crash.c
  * writes it; NULL: there is none. */
 static const char *child_show_errors(char *text)
 {

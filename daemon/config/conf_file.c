@@ -213,8 +213,8 @@ static size_t given_length(const char *text)
 	return text != NULL ? strtoul(text, NULL, 10) : SIZE_MAX;
 }
 
-/* Reads the item at *at and moves *at behind it. False: there is none; what is
- * left is not in the format. The item is the pool's. */
+/* Reads the item at *at and moves *at behind it. False: none is left, or the
+ * rest is malformed. The item is in the pool. */
 static bool given_next(struct file_reader *r, size_t *at, struct given *given)
 {
 	const char *begin = r->env->files + *at;
@@ -268,8 +268,8 @@ static int given_take(struct file_reader *r, const struct given *given,
 	return status < 0 ? -1 : 0;
 }
 
-/* Takes what is given of the path or, with an include that has wildcards, of
- * all paths that match. */
+/* Takes the item of the path or, if an include has wildcards, those of all
+ * paths that match. */
 static int given_read(struct file_reader *r, const char *path, bool matches,
 		      const struct conf_place *from)
 {

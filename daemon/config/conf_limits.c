@@ -152,8 +152,8 @@ unsigned conf_limits_overlay(struct conf_limits *limits,
 	return count + 1;
 }
 
-/* The two may come from different sections, and be those of many services: it
- * is reported once, where the last of them is set. */
+/* The two may be from different sections, which many services share: an error
+ * is reported once, where the last one is set. */
 static void limits_check_penalty(struct conf_build *build,
 				 const struct conf_limits *limits)
 {

@@ -29,10 +29,10 @@ struct conf_options {
 };
 
 /*
- * Fills out, as the table says, from node (NULL: there is no section, only
- * defaults). An option whose value is refused keeps its default. Every key and
- * section of the node that is not marked as used is reported as unknown.
- * Returns the number of errors found.
+ * Fills *out, as the table says, from node (NULL: no section, only defaults).
+ * An option whose value is refused keeps its default. Every key and section of
+ * the node that is not marked as used is reported as unknown. Returns the
+ * number of errors found.
  */
 unsigned conf_options_fill(const struct conf_options *options,
 			   struct conf_node *node,
@@ -62,8 +62,8 @@ bool conf_options_titled(const struct conf_options *options,
 struct conf_key *conf_options_key(const struct conf_node *node,
 				  const char *name);
 
-/* A copy in the pool. Without memory the load fails, and this is the text
- * itself: the readers go on, to report what else is wrong. */
+/* A copy in the pool; without memory, the text itself: the load fails, but the
+ * readers go on, to report what else is wrong. */
 const char *conf_option_copy(const struct conf_options *options,
 			     const char *text);
 

@@ -15,7 +15,7 @@
 
 /* ---- writing ----------------------------------------------------------- */
 
-/* Zeroed memory is an empty one. Without memory `failed` is set. */
+/* Zeroed, it is empty. `failed` is set if there is no memory. */
 struct wire {
 	char *data;
 	size_t len, room;
@@ -32,7 +32,7 @@ void wire_put_tree(struct wire *wire, const struct conf_tree *tree);
 
 /* ---- reading ----------------------------------------------------------- */
 
-/* `failed` is set by what cannot be read. */
+/* `failed`: something could not be read. */
 struct wire_reader {
 	const char *at, *end;
 	bool failed;

@@ -267,7 +267,7 @@ int request_respond(struct request *request, struct lined_dispatcher *from,
 
 /* ---- rights ------------------------------------------------------------- */
 
-/* Looked up once a client: a connection may carry thousands of requests. */
+/* Looked up only once: a connection may carry thousands of requests. */
 static bool client_is_program(const struct lined_socket *sock,
 			      const struct peercred *peer)
 {

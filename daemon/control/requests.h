@@ -11,7 +11,7 @@
 void requests_init(struct control *control, struct server *server,
 		   const struct control_ops *ops);
 
-/* A reload begins: it is what the requests until now have asked for. */
+/* A reload begins, for which the requests so far have asked. */
 void requests_reload_begins(struct control *control);
 /* It has ended: responds to them. */
 void requests_reloaded(struct control *control, bool done,

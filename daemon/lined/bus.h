@@ -118,8 +118,8 @@ struct lined_shared;
 LINED_API struct lined_shared *lined_shared_get(struct lined_service *service,
 						const char *name, size_t size);
 
-/* Ends the use of it by one lined_shared_get(). With the last one it is freed,
- * after fini(data) if fini is not NULL; no lock is held then. */
+/* Undoes one lined_shared_get(). With the last one it is freed, after
+ * fini(data) if fini is not NULL; no lock is held then. */
 LINED_API void lined_shared_put(struct lined_shared *shared,
 				void (*fini)(void *data));
 

@@ -278,10 +278,10 @@ struct lined_protocol {
 	bool (*finish)(struct lined_service *service);
 
 	/* The block after lined_client_expect_block(). `line` is a copy of the
-	 * line in whose handle_line this was called; empty if it was called in
-	 * handle_accept. Both are borrowed. If handle_block asks for another
-	 * block, that comes with the same line. NULL: handle_line is called
-	 * with the block. */
+	 * line whose handle_line asked for the block; empty if handle_accept
+	 * asked. Both are borrowed. If handle_block asks for another block,
+	 * that comes with the same line. NULL: handle_line is called with the
+	 * block. */
 	void (*handle_block)(struct lined_socket *client,
 			     const struct lined_line *line,
 			     const struct lined_line *block);
@@ -316,9 +316,9 @@ struct lined_protocol {
 	 * Memory is short: clients and protocols hold more than 3/4 of what the
 	 * config's `memory` allows. Frees about `bytes` of what this instance
 	 * keeps, the oldest first, and counts what is lost. `spare`: only what
-	 * nobody waits for, such as a history. Otherwise protocols alone keep
-	 * too much, because the ceiling was lowered: anything. Clients are
-	 * closed later, at the ceiling. Called at the end of a turn.
+	 * nobody waits for, such as a history. If not set, protocols alone keep
+	 * too much, as the ceiling was lowered: anything. Clients are closed
+	 * later, at the ceiling. Called at the end of a turn.
 	 */
 	void (*give_up)(struct lined_service *service, uint64_t bytes,
 			bool spare);

@@ -35,7 +35,7 @@ static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct log_writer *open_writer; /* NULL: the log is not open */
 static bool copies_errors;             /* log_copy_errors() has an effect */
 static bool target_is_stderr;
-static bool target_is_syslog; /* and nothing else, should that fail */
+static bool target_is_syslog; /* without a fallback */
 static bool stderr_is_stuck;
 /* A peer that knew the hash could choose an address that hides another one. */
 static uint64_t hash_seed;
@@ -44,7 +44,7 @@ static uint64_t hash_seed;
 static struct {
 	bool syslog;
 	enum log_style style;
-	char head[128]; /* of a message to syslog, up to the process */
+	char head[128]; /* of a syslog message, before the PID */
 } last_words;
 
 static _Atomic int current_level = LINED_LOG_INFO;
@@ -233,8 +233,8 @@ static uint64_t log_hash(uint64_t hash, const void *bytes, size_t len)
 	return hash;
 }
 
-/* An address without its port, and an IPv6 address as its /64: who has one
- * address of it has all. */
+/* An address without its port, of IPv6 only its /64: who has one address there
+ * has all. */
 static uint64_t log_hash_peer(uint64_t hash, const struct log_word *peer)
 {
 	const char *end = memrchr(peer->text, ':', peer->len);
@@ -263,7 +263,7 @@ static struct log_limit_key log_make_key(const void *kind, const char *text,
 		log_hash(key.kind, subject.service.text, subject.service.len) |
 		1;
 	/* A protocol's message about a client: "service NAME: client ID PEER:".
-	 * It makes no fields, as the protocol's words are not trusted. */
+	 * It sets no journal fields: protocols' words are not trusted. */
 	if (subject.client.len == 0 && subject.service.len > 0 &&
 	    subject.peer.len == 0)
 		log_subject_read(&subject, subject.rest,

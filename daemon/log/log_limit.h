@@ -13,13 +13,13 @@
 #define LOG_LIMIT_WINDOW_MS 5000
 #define LOG_LIMIT_SAMPLE    256
 
-/* How many messages may pass in a window: of a kind and an address, or of a
- * kind without addresses; and of a kind with all its addresses. */
+/* How many messages may pass in a window. each: of a kind and address, or a
+ * kind without addresses. all: of a kind, from all addresses. */
 struct log_burst {
 	uint32_t each, all;
 };
 
-/* The entries are found by a hash, in sets of so many. */
+/* Entries are found by a hash, in sets of this many. */
 #define LOG_LIMIT_WAYS 8
 #define LOG_LIMIT_SETS 128
 
@@ -63,9 +63,8 @@ struct log_report {
 void log_limit_init(struct log_limit *limit);
 void log_limit_fini(struct log_limit *limit);
 
-/* Whether one more message may pass; text is it, for the report. The first
- * message begins the window. If the table is full, messages of new kinds
- * pass. */
+/* Whether one more message may pass; text is the message. The first message
+ * begins the window. If the table is full, messages of new kinds pass. */
 enum log_verdict log_limit_check(struct log_limit *limit,
 				 const struct log_limit_key *key, int level,
 				 const struct log_burst *burst, uint64_t now_ms,

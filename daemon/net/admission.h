@@ -27,17 +27,16 @@ struct admission_counts {
 /* The limits of a service, or of one of its classes. */
 struct admission_limits {
 	uint32_t clients; /* 0: unlimited, as below */
-	/* For admission_enter_user(). Of `clients`, so many places are kept for
-	 * the users that it calls privileged. */
+	/* For admission_enter_user(). clients_kept: places of `clients` that
+	 * only privileged users may take. */
 	uint32_t clients_per_user, clients_kept;
 	uint32_t clients_per_address;
 	uint32_t connect_rate_per_address; /* a second */
 	uint32_t datagram_rate;            /* a second and address */
 	uint32_t datagram_burst;
 	uint32_t handshakes;
-	/* For a class with `clients`, or `handshakes`, of its own: its clients
-	 * count there in place of the service. NULL: they count to the
-	 * service. */
+	/* A class with its own `clients`, or `handshakes`, counts them here
+	 * instead of with the service. NULL: it counts with the service. */
 	struct admission_counts *own_clients, *own_handshakes;
 };
 
@@ -48,7 +47,7 @@ enum admission_verdict {
 	ADMISSION_USER,
 	ADMISSION_RATE,
 	ADMISSION_HANDSHAKES, /* admission_begin_handshake() */
-	ADMISSION_MEMORY, /* there is none; or the caller: near the ceiling */
+	ADMISSION_MEMORY, /* none left; or, by the caller, near the ceiling */
 	/* The caller's decisions: */
 	ADMISSION_DENIED,   /* by `access` */
 	ADMISSION_PENALTY,  /* penalties_hold() */
@@ -109,15 +108,15 @@ void admission_move_handshake(struct admission *admission,
 			      const struct admission_limits *to);
 
 /*
- * A handshake begins: TLS, a PROXY header, the upgrade to WebSocket. False: the
- * service has as many as it may, which is counted. It ends with
+ * A handshake begins: TLS, a PROXY header, the upgrade to WebSocket. False: no
+ * more may begin now; the refusal is counted. It ends with
  * admission_end_handshake(), which is MT-safe, however it ends.
  */
 bool admission_begin_handshake(struct admission *admission,
 			       const struct admission_limits *class);
 void admission_end_handshake(struct admission *admission,
 			     const struct admission_limits *class);
-/* Those that count to the service. */
+/* Those not counted in a class. */
 uint32_t admission_handshakes(const struct admission *admission);
 
 /* Whether one more line in a datagram of this address is within its rate. */
@@ -142,8 +141,8 @@ uint64_t admission_admitted(const struct admission *admission);
 struct admission_ruling {
 	enum admission_verdict verdict;
 	uint32_t clients; /* of the address, or of its /64 */
-	uint32_t places;  /* clients that count to the same `clients` */
-	bool counted;     /* false: UNIX, which counts to `clients` only */
+	uint32_t places;  /* clients counted by the same `clients` */
+	bool counted;     /* false: UNIX, counted by `clients` only */
 };
 
 void admission_ask(const struct admission *admission,

@@ -21,8 +21,8 @@
 #define FLUSH_MS      500
 #define CLOSE_MS      1000
 #define FRAME_DEFAULT ((size_t)1 << 20)
-/* A write that lasts longer: the server does not read, and what is published
- * meanwhile is lost instead of holding clients. */
+/* If a write lasts longer, the server does not read: what is published then is
+ * lost instead of holding up clients. */
 #define STALL_MS 500
 
 bool broker_available(void)
@@ -161,7 +161,7 @@ static bool nats_run_link(struct nats_broker *broker)
 	return true;
 }
 
-/* Waits until *done, but not longer. Under lock. */
+/* Waits for *done, for `ms` at most. Under lock. */
 static bool nats_wait(struct nats_broker *broker, pthread_cond_t *cond,
 		      const bool *done, unsigned ms)
 {
@@ -198,8 +198,8 @@ static void nats_broker_free(struct nats_broker *broker)
 	free(broker);
 }
 
-/* Held by the broker that uses libnats, whose end is for all: one that was left
- * goes on for a while beside its successor. */
+/* Held by the one broker that uses libnats, as closing it is global: one that
+ * was left overlaps with its successor. */
 static pthread_mutex_t nats_turn = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint nats_left;
 
@@ -214,7 +214,7 @@ static void *nats_run(void *arg)
 	unsigned wait_ms = RETRY_MIN_MS;
 	bool left;
 
-	/* Its own name, for which it needs no file of /proc. */
+	/* A thread that names itself needs no file of /proc. */
 	pthread_setname_np(pthread_self(), "lined/nats");
 	pthread_mutex_lock(&nats_turn);
 	while (nats_wait_retry(broker, 0)) {
@@ -309,7 +309,7 @@ static void nats_close(void *arg)
 	broker->closing = true;
 	pthread_cond_signal(&broker->wanted);
 	ended = nats_wait(broker, &broker->over, &broker->ended, CLOSE_MS);
-	/* It connects, which cannot be interrupted: it frees the rest. */
+	/* The thread cannot stop connecting: it frees the rest. */
 	broker->left = !ended;
 	if (!ended)
 		atomic_fetch_add(&nats_left, 1);

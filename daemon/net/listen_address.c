@@ -269,7 +269,7 @@ listen_endpoint_at(const struct listen_address *listen, size_t i)
 	return &listen->endpoints[i].address.any;
 }
 
-/* Source and interface of a group. */
+/* Compares source and interface. */
 static int endpoint_compare_group(const struct listen_endpoint *a,
 				  const struct listen_endpoint *b)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A listener: one address of a service and its open sockets. Most addresses
- * have one, `*` and localhost have two, a systemd name has as many as systemd
- * passes. Opens, hands over to another service and closes them; the service
- * accepts. Main thread.
+ * have one socket, `*` and localhost have two, a systemd name has as many as
+ * systemd passes. Opens, closes and hands over listeners; the service accepts.
+ * Main thread.
  */
 #pragma once
 
@@ -25,7 +25,7 @@ struct service;
 #define LISTENER_BACKLOG     4096
 
 struct listener_socket {
-	int fd; /* of a started stream: sock closes it; -1: lost */
+	int fd; /* started stream: sock closes it; -1: lost */
 	bool datagram;
 	struct lined_socket *sock;
 	/* The name under which it is stored for the next lined (fd_store.h);
@@ -33,8 +33,8 @@ struct listener_socket {
 	char *stored;
 };
 
-/* The texts of listeners: each once, and until listen_texts_fini(). Zeroed,
- * there are none. */
+/* The texts of listeners, each stored once, until listen_texts_fini(). Zeroed:
+ * none. */
 struct listen_texts {
 	void *root;
 };
@@ -69,8 +69,8 @@ const char *listener_address_text(const struct listener *listener, char *text,
 				  size_t size);
 
 /* Opens the address, whose text outlives the listener, or takes its sockets
- * from `inherited`. Sockets in closing do not prevent that: see endpoint.h.
- * NULL and the reason in error ("Address already in use"). */
+ * from `inherited`. `closing` sockets do not prevent that: see endpoint.h. NULL
+ * and the reason in error ("Address already in use"). */
 struct listener *listener_open(const struct listen_address *address,
 			       const struct unix_path_mode *mode,
 			       const struct inherited *inherited,
@@ -83,8 +83,8 @@ struct listener *listener_open(const struct listen_address *address,
  */
 struct listener *listener_dup(struct listener *from, char *error, size_t size);
 
-/* Whether clients that connect to the address still reach the listener: its
- * path was not removed, nor replaced, nor a directory of the path. */
+/* Whether clients that connect to the address still reach the listener: neither
+ * its path nor a directory of it was removed or replaced. */
 bool listener_is_reached(const struct listener *listener);
 
 /* Applies mode and owners to the path of an open listener, if it has one. -1
@@ -103,7 +103,7 @@ int listener_start(struct listener *listener, struct lined_dispatcher *d,
 		   const struct lined_socket_handlers *handlers, void *arg);
 
 /* Connections accepted from now on end when bytes sent to them are not
- * acknowledged for a minute, or for a longer send_stall_ms. */
+ * acknowledged for a minute, or send_stall_ms if longer. */
 void listener_set_send_stall(const struct listener *listener,
 			     uint32_t send_stall_ms);
 

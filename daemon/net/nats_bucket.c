@@ -17,7 +17,7 @@
 
 /* ---- making -------------------------------------------------------------- */
 
-/* The lease of before may be changed when no node has one. */
+/* The bucket's lease may be changed while no node has one. */
 static bool nats_change_lease(struct nats_link *link, int64_t lease_ns)
 {
 	jsStreamInfo *info = NULL;
@@ -72,8 +72,8 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 	return false;
 }
 
-/* The life of the buckets: when the one of the names was made. Its last
- * revision, too: the mark of a name that was erased may be gone. */
+/* Reads when the bucket of names was made, which is the life of both, and its
+ * last revision: an erased name may have left no mark. */
 static bool nats_read_life(struct nats_link *link, uint64_t *life)
 {
 	jsStreamInfo *info = NULL;
@@ -184,8 +184,8 @@ static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 		}
 		nats_emit(link, nc, event);
 	} else {
-		/* E.g. no memory or no leader there: not kept, so begin
-		 * again. */
+		/* E.g. no memory or no leader there: not stored, so
+		 * reconnect. */
 		nats_link_end(link, "stored nothing: %.*s",
 			      error != NULL ? (int)strcspn(error + 15, "\"")
 					    : 9,
@@ -212,8 +212,8 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 		 link->broker->buckets[bucket]);
 	jsSubOptions_Init(&options);
 	options.Stream = stream;
-	/* Not an `ordered` one, which libnats makes anew by itself, on a thread
-	 * that it may use before it has it. */
+	/* Not an `ordered` one: libnats recreates those by itself, on a thread
+	 * that it may use before it is set. */
 	options.Config.DeliverPolicy = js_DeliverLastPerSubject;
 	options.Config.AckPolicy = js_AckNone;
 	options.Config.MaxDeliver = 1;
@@ -225,7 +225,7 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 	NATS_TRY(s, nats_link_complete(link, watch->sub));
 	NATS_TRY(s, natsSubscription_GetConsumerInfo(&info, watch->sub, NULL,
 						     NULL));
-	/* Without entries there is no last one that could say so. */
+	/* An empty bucket sends no last entry to end the list. */
 	if (s == NATS_OK && info->NumPending == 0 &&
 	    info->Delivered.Consumer == 0)
 		nats_emit_listed(watch, link->nc);

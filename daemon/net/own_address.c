@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compares an address with those of listeners. Only for one that listens on
- * every address, the kernel is asked whether an address is of this host.
+ * Compares an address with those of listeners. If one listens on every address,
+ * the kernel is asked whether the address is of this host.
  */
 #include "config.h"
 

@@ -50,9 +50,8 @@ uint32_t penalties_add(struct penalties *penalties,
 		       const struct sockaddr *address, uint64_t now_ms,
 		       const char *cause);
 
-/* Whether the address is penalized now, which takes O(1); never one that the
- * limits exempt, though its /64 is penalized for a neighbour. ruling NULL: it
- * is not wanted. */
+/* Whether the address is penalized now; takes O(1). An exempt address never is,
+ * even if its /64 is, because of a neighbour. ruling may be NULL. */
 bool penalties_hold(struct penalties *penalties,
 		    const struct penalty_limits *limits,
 		    const struct sockaddr *address, uint64_t now_ms,

@@ -20,7 +20,7 @@
 #include "metrics_text.h"
 #include "text.h"
 
-/* The largest config file that lined reads; all files of a config. */
+/* The most bytes of a config file, and of all files of a config. */
 #define PLAN_MAX       (1024 * 1024)
 #define PLAN_FILES_MAX (8 * 1024 * 1024)
 

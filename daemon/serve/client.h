@@ -29,7 +29,7 @@ struct client {
 			*listen; /* the listener's text outlives the client */
 		struct client_via *via; /* if peer.proxied; client_listen() */
 	};
-	struct admission_entry *entry; /* NULL: it counts to none any more */
+	struct admission_entry *entry; /* NULL: it is no longer counted */
 	struct client_wait *waits;     /* open ones, and names it owns */
 	struct client_address peer;    /* datagram socket: its own address */
 };
@@ -63,14 +63,14 @@ struct client_arrival {
 	 */
 	bool handshake;
 	bool tls; /* a handshake of TLS */
-	/* The proxy that the client is behind, whose the address is; NULL:
-	 * none. The client takes it. */
+	/* The client's proxy; NULL: none (`address` is not the proxy's). The
+	 * client takes it over. */
 	struct client_via *via;
 	/*
-	 * For WebSocket. `refused`: the service is full, as its response is to
-	 * say. `forwarded`: a field of the request says whose the address is;
-	 * the client is not admitted yet. Neither has an entry. early: the
-	 * first bytes, which were taken for a PROXY header.
+	 * For WebSocket. `refused`: the service is full, which the response is
+	 * to say. `forwarded`: a field of the request has the client's address;
+	 * it is not admitted yet. Neither has an entry. early: the first bytes,
+	 * which were taken for a PROXY header.
 	 */
 	bool web, refused, forwarded;
 	uint8_t early_len;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads lines and blocks until there are no more, or until the protocol sets
+ * Reads blocks and lines until there are no more, or until the protocol sets
  * handlers of its own.
  */
 #include "config.h"

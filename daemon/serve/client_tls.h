@@ -10,7 +10,7 @@
 struct lined_service;
 struct lined_socket;
 
-/* Begins the handshake, of a new client or as lined_client_start_tls(). -1 and
+/* Begins the handshake of a new client, or of lined_client_start_tls(). -1 and
  * errno. */
 int client_begin_tls(struct lined_service *instance, struct lined_socket *sock);
 

@@ -239,7 +239,7 @@ static void accept_client(struct service *service,
 
 	if (!arrival->forwarded)
 		verdict = accept_admit(service, arrival, limits);
-	/* WebSocket has an answer for who comes when the service is full. */
+	/* WebSocket clients get an answer when the service is full. */
 	if ((verdict == ADMISSION_CLIENTS || verdict == ADMISSION_MEMORY) &&
 	    arrival->web) {
 		service_log_refusal(service,
@@ -265,7 +265,7 @@ static void accept_refuse_handshake(struct service *service,
 	accept_refuse(service, arrival, ADMISSION_HANDSHAKES);
 }
 
-/* Its address is known now. */
+/* The address is known now. */
 static void accept_begin(struct service *service,
 			 struct client_arrival *arrival)
 {

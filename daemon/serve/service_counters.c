@@ -99,7 +99,7 @@ uint64_t service_refused(const struct service *service,
 {
 	uint64_t count = admission_refused(service->admission, verdict);
 
-	/* The rate of datagrams is another one, line-rate. */
+	/* Datagrams over the rate count as line-rate. */
 	if (verdict != ADMISSION_RATE)
 		count +=
 			admission_refused(service->datagram_admission, verdict);

@@ -30,7 +30,7 @@ bool cgroup_read(const char *directory, const char *name, char *line,
 	return good;
 }
 
-/* A container's own group is the root there; its path in /proc may not
+/* In a container, its own group is the root; the path in /proc may not
  * exist. */
 static void cgroup_each_above(const char *mount, char *group,
 			      void (*each)(const char *directory, void *arg),
@@ -98,7 +98,7 @@ void cgroup_each(const char *root, const char *controller,
 
 /* ---- memory -------------------------------------------------------------- */
 
-/* Version 1 says that there is no limit by a number near 2^63. */
+/* In version 1 a number near 2^63 means no limit. */
 #define CGROUP_MEMORY_MOST ((uint64_t)1 << 60)
 
 static void cgroup_memory_of(const char *directory, void *arg)

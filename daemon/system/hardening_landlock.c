@@ -3,7 +3,7 @@
  * Landlock. What it permits: to read and to search any file, because a reload
  * may name any, from an include to a key; to create sockets anywhere, because
  * it may name any path for one; to write to the terminals of programs and to
- * /dev/null; all of that only as far as the file's mode does. Nothing else is
+ * /dev/null; all of that only as far as file modes permit it. Nothing else is
  * created, written, removed or executed, except in `writable`. Programs have
  * rules of their own.
  */
@@ -50,7 +50,7 @@ struct landlock_wanted {
 	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |        \
 	 LANDLOCK_ACCESS_FS_TRUNCATE)
 
-/* Permits this below the path, as far as the rules know of it. */
+/* Permits access below a path; to a file, what applies to it. */
 static int landlock_permit(int rules, const char *path, uint64_t access)
 {
 	struct landlock_path_beneath_attr below = {.allowed_access = access};
@@ -156,8 +156,8 @@ int hardening_landlock(const struct hardening *wanted, const char **why)
 
 /* ---- programs ----------------------------------------------------------- */
 
-/* Where programs, their interpreters and libraries are; not all are there. What
- * /proc has of other processes is closed by what a program may trace. */
+/* Where programs, their interpreters and libraries are; not all are there. In
+ * /proc a program can read only the processes that it may trace. */
 static const char *const landlock_system[] = {
 	"/usr",
 	"/bin",
@@ -195,8 +195,8 @@ int hardening_program(const char *file, char *const *readable)
 
 	if (version >= 6)
 		wanted.scopes = LANDLOCK_SCOPE_SIGNAL;
-	/* Where any access to files is in the rules, renaming from directory to
-	 * directory is, too. */
+	/* With any rule on files, renaming between directories is denied,
+	 * unless permitted. */
 	if (readable[0] != NULL)
 		wanted.files = LANDLOCK_ACCESS_FS_READ_FILE;
 	if (version >= 2 && (wanted.files != 0 || wanted.scopes == 0))

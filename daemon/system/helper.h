@@ -44,8 +44,8 @@ int helper_remove(const char *path);
  * else; EMFILE. */
 int helper_open_device(const char *path);
 
-/* Whether a process sleeps in read(2) of its standard input, for which it must
- * be lined's own or a child's: 1, 0; -1: not known, e.g. if it polls. */
+/* Whether a process, lined's own or a child's, sleeps in read(2) of its
+ * standard input: 1, 0; -1: not known, e.g. if it polls. */
 int helper_process_reads(pid_t pid);
 /* The resident memory of such a process in KiB; -1: not known. */
 int helper_process_memory(pid_t pid);

@@ -5,8 +5,8 @@
  * ends, however it ends. It is lined's own binary under another name: a process
  * with threads, with keys and clients in its memory, should not fork.
  *
- * Both ends are here: keeper_open() is lined's, keeper_main() the process. They
- * talk over a SOCK_SEQPACKET pair, a message each.
+ * Both ends are here: keeper_open() is lined's, keeper_main() the process. Each
+ * message is a packet of a SOCK_SEQPACKET pair.
  */
 #pragma once
 
@@ -85,14 +85,14 @@ int keeper_main(void);
 
 /* ---- systems --------------------------------------------------------- */
 
-/* Closes inherited descriptors above the standard ones. If the system can do
- * that, orphans among the descendants become children of this process. */
+/* Closes inherited descriptors above the standard ones. Where the system can,
+ * orphans among the descendants become children of this process. */
 void keeper_settle(void);
 /* Kills all children of this process, as far as the system names them. */
 void keeper_kill_children(void);
-/* In a new program: it is killed when the keeper ends, gets no right that it
- * does not have, and is marked. -1 and errno. */
+/* In a new program: it is killed when the keeper ends, cannot gain rights, and
+ * is marked. -1 and errno. */
 int keeper_bind_program(pid_t watcher);
 /* Whether the process, as it was when it connected, may be a program or descend
- * from one: true if it bears the mark, and if it has ended since. */
+ * from one: true if it bears the mark, or has ended since. */
 bool keeper_may_have(const struct peercred *peer);

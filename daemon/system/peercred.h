@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The process at the other end of a UNIX socket, as it was when it connected.
- * On a system that does not tell, peercred_get() fails and peercred_in_group()
- * is false, so that no process gets a right.
+ * On a system that lacks this, peercred_get() fails and peercred_in_group() is
+ * false, so that no process gets a right.
  */
 #pragma once
 

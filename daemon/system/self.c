@@ -36,8 +36,7 @@ static char *const *self_environment(enum self_role role)
 	return role == SELF_KEEPER ? none : environ;
 }
 
-/* As it was started, without /proc and under valgrind, whose own file SELF
- * is. */
+/* argv[0] without /proc, and under valgrind, whose own file SELF would be. */
 static const char *self_program(void)
 {
 	const char *preload = getenv("LD_PRELOAD");

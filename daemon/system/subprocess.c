@@ -19,7 +19,7 @@
 #include "system/helper.h"
 #include "system/sanitized.h"
 
-/* A file in memory with these bytes, to be read from its begin. */
+/* A file in memory with these bytes, to be read from the start. */
 static int subprocess_file(const char *bytes, size_t len)
 {
 	int fd = memfd_create("lined", MFD_CLOEXEC), error;

@@ -142,8 +142,8 @@ struct bus_backend {
 void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
 		    void *link);
 
-/* To be called before and after messages of other ends are delivered, of so
- * many bytes. */
+/* To be called before and after messages of other ends are delivered, `bytes`
+ * in all. */
 void bus_end_begin(struct bus_end *end);
 void bus_end_done(struct bus_end *end, size_t bytes);
 /* The bytes of messages that the end delivers in a turn. MT-safe. */

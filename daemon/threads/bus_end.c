@@ -137,7 +137,7 @@ uint64_t bus_end_allowance(const struct bus_end *end)
 
 /* ---- back-pressure ---------------------------------------------------- */
 
-/* The other ends, or the uplink of a member whose messages use it. */
+/* Ahead of other ends, or of the uplink if its messages use it. */
 static bool bus_member_is_ahead(const struct bus_member *member)
 {
 	const struct bus_end *end = member->end;
@@ -153,8 +153,8 @@ bool bus_is_lagging(const struct bus_member *member)
 	return bus_member_is_held(member) && bus_member_is_ahead(member);
 }
 
-/* The bytes that this end may publish in a turn, whose messages come from all
- * ends. Not more than TURN_MOST: how long it takes is known afterwards. */
+/* The bytes that this end may publish in a turn: a share, since all ends
+ * publish. At most TURN_MOST: how long delivery takes is known only later. */
 static uint64_t bus_end_share(const struct bus_end *end)
 {
 	uint64_t least = bus_end_allowance(end), others;
@@ -176,7 +176,7 @@ void bus_end_unhold(struct bus_end *end, struct bus_member *member)
 	member->hold(member, false);
 }
 
-/* Those that others are behind of stay held, or none. */
+/* Only members that are ahead stay held, or none. */
 static void bus_end_check_holds(struct bus_end *end, bool none)
 {
 	struct bus_member *member, *next;
@@ -186,7 +186,7 @@ static void bus_end_check_holds(struct bus_end *end, bool none)
 			bus_end_unhold(end, member);
 }
 
-/* Without a timer nothing would end the holds that go on. */
+/* Without a timer nothing would end the remaining holds. */
 static void bus_end_end_holds(struct bus_end *end)
 {
 	if (lined_timer_is_armed(&end->hold_check))
@@ -312,7 +312,7 @@ static void bus_end_spend(struct bus_end *end, struct bus_member *member,
 	    (end->budget.published > bus_end_share(end) ||
 	     bus_member_is_ahead(member)) &&
 	    !bus_member_is_held(member) && !member->left) {
-		/* It ends with the turn of the messages. */
+		/* The hold ends with the messages' turn. */
 		bus_end_count(&end->pauses);
 		list_append(&end->held, &member->held_link);
 		member->hold(member, true);

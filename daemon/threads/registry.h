@@ -55,7 +55,7 @@ void registry_unref(struct registry *registry);
  * instance. */
 struct registry_member {
 	struct registry_replica *replica;
-	struct list dead; /* watches that the instance has left */
+	struct list dead; /* watches left behind by the instance */
 	bool left;
 };
 
@@ -123,7 +123,7 @@ struct registry_replica {
 	const struct lined_service *instance;
 	struct name_set names;
 	struct list watches;
-	/* NULL: nobody asks. */
+	/* NULL: not set. */
 	void (*taken)(struct lined_socket *client, const char *name, void *arg);
 	void *taken_arg;
 	/* Counts the changes: a watch begins with the change after `since`. */
@@ -183,11 +183,10 @@ struct registry_claim *registry_claim_new(struct registry *registry,
 					  size_t from, const char *name,
 					  const void *value, size_t value_len);
 
-/* Sets the handlers of all copies' messages, and these handlers: the claim has
- * won (`add`); it has not
- * (`add`, on the claimant's worker only); the name was released, or another
- * node's claim has it now (`remove`, the second on the claimant's worker). A
- * message owns a reference. */
+/* Sets the handlers of all copies' messages. `add`: the claim has won, or
+ * (refused, on the claimant's worker only) has not. `remove`: the name was
+ * released, or (taken, on the claimant's worker) another node's claim has it
+ * now. A message owns a reference. */
 void registry_copies_init(struct registry_claim *claim);
 void registry_copy_added(struct lined_message *message);
 void registry_copy_refused(struct lined_message *message);

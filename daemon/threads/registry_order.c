@@ -56,7 +56,7 @@ static void order_decide_claim(struct lined_message *message)
 					      &answer->add);
 		return; /* the answer has taken the reference */
 	}
-	/* Here last, for the same reason. */
+	/* This worker last: see above. */
 	order_deliver_to_others(claim, true);
 	registry_claim_ref(claim);
 	registry_copy_added(&claim->copies[primary].add);

@@ -56,7 +56,7 @@ static uint64_t memory_of_client(const struct conf_service *service)
 	uint64_t queue = service->limits.send_queue;
 	size_t i;
 
-	/* The clients of any class may be the most. */
+	/* All clients may be of one class. */
 	for (i = 0; i < service->class_count; i++)
 		if (service->class_limits[i].send_queue > queue)
 			queue = service->class_limits[i].send_queue;
@@ -77,7 +77,7 @@ static uint64_t memory_kept_most(const struct conf *conf,
 		       : 0;
 }
 
-/* Without a bound the sum has none. */
+/* Unbounded if one of them is. */
 static uint64_t memory_sum(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;

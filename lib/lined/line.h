@@ -51,7 +51,7 @@ struct lined_line {
 	size_t terminator_len;
 	/* The stream or the datagram ended before a terminator came. */
 	bool unterminated;
-	/* The line was longer; the rest was discarded (LINED_TRUNCATE). */
+	/* The rest of the line was discarded (LINED_TOO_LONG_TRUNCATE). */
 	bool truncated;
 };
 

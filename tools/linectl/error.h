@@ -24,5 +24,5 @@ void error_print(const char *text);
 enum linectl_status error_report(bool json, enum linectl_status status,
 				 const char *text);
 
-/* The exit status after an answer that ended so. */
+/* The exit status for an answer with this end. */
 enum linectl_status error_status(enum answer_end end);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rates are differences of counters, of services and workers by name. The
+ * Rates are differences of counters, matched by service and worker name. The
  * counters of a service that was started again begin at 0.
  */
 #include "config.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linectl tap: prints the lines of a service as they come, until so many have
+ * linectl tap: prints the lines of a service as they come, until enough have
  * come, the service ends, or the user interrupts it.
  */
 #pragma once

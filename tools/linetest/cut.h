@@ -21,7 +21,7 @@ struct cut {
 	enum cut_mode mode;
 	uint64_t seed; /* CUT_RANDOM: the first state */
 	uint64_t state;
-	unsigned rate; /* one cut in so many bytes, on average */
+	unsigned rate; /* bytes per cut, on average */
 };
 
 void cut_init(struct cut *cut, enum cut_mode mode, uint64_t seed);

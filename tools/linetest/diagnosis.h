@@ -17,7 +17,7 @@ void diagnosis_head(struct bytes *out, const struct step *step,
 /* "  expected: TEXT"; text is escaped already, of any length. */
 void diagnosis_item(struct bytes *out, const char *label, const char *text);
 
-/* The same of bytes that came, escaped. */
+/* The same for bytes, which it escapes. */
 void diagnosis_bytes(struct bytes *out, const char *label, const char *data,
 		     size_t len);
 

@@ -164,9 +164,9 @@ static int open_and_bind(const struct net_address *address, int type,
 	return -1;
 }
 
-/* The descriptor, which is bound alone, keeps the port from all who look for a
- * free one, and lets those bind who share it by SO_REUSEADDR, as servers do. -1
- * where the system does not let them; it is closed then. */
+/* The descriptor, bound without SO_REUSEADDR, keeps the port from all who look
+ * for a free one; servers, which set SO_REUSEADDR, can still bind it. -1, and
+ * closed, where the system does not allow that. */
 static int port_hold(int fd, const struct net_address *address)
 {
 	int other;

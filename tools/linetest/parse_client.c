@@ -22,8 +22,8 @@ static bool step_is_send(const struct step *step)
 	return step->kind == STEP_SEND || step->kind == STEP_SEND_RAW;
 }
 
-/* Whether a step expects something for a client that was connected before the
- * last sends because of them. */
+/* Whether a step expects something of a client whose connect was moved before
+ * the last sends. */
 static bool step_is_heard(struct parser *parser, const struct step *step)
 {
 	switch (step->kind) {
@@ -334,7 +334,7 @@ struct action {
 	bool takes_words;
 	void (*parse)(struct parser *parser, size_t actor, char *at);
 	/* If parse is NULL: the kind of a step that needs a connection, and
-	 * whether it ends that. */
+	 * which side it ends. */
 	enum step_kind kind;
 	bool closes; /* the actor's side */
 	bool ends;   /* the other side */

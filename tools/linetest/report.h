@@ -19,7 +19,7 @@ struct report {
 	bool file_is_slow; /* was warned of */
 };
 
-/* Reads from the environment whether to use what terminals have. */
+/* Reads from the environment whether to use terminal features. */
 void report_init(struct report *report);
 
 /* A run begins: on a terminal, a line shows it until the result is printed. */
@@ -34,8 +34,8 @@ void report_warn(const struct report *report, const char *format, ...)
 void report_warn_slow(struct report *report, const char *file,
 		      const struct bytes *log);
 
-/* A run has ended; about is such as "whole, 2 workers". Prints the log if the
- * report is verbose. */
+/* A run has ended; about: e.g. "whole, 2 workers". Prints the log if the report
+ * is verbose. */
 void report_run(struct report *report, const char *file, const char *about,
 		const struct bytes *failure, const struct bytes *log);
 

@@ -39,7 +39,7 @@ struct chat {
 
 	uint64_t mark;  /* the number of the current delivery */
 	size_t waiting; /* members that wait for another worker's answer */
-	/* Counts turns, so that input waits for the messages of its turn:
+	/* Counts message phases: input waits for the next one, see
 	 * session.c. */
 	struct lined_message phase_message;
 	uint64_t phase;

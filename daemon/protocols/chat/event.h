@@ -35,7 +35,7 @@ struct chat_event {
 	const char *rooms; /* one, or several with commas; NULL: none */
 	const char *name;  /* the nickname of from, or as the kind says */
 	/* The handler gets these, too. */
-	bool received;  /* from the bus, so later than it was sent */
+	bool received;  /* by the bus, later than it was sent */
 	uint64_t stamp; /* microseconds of UTC; grows on each worker */
 	struct lined_buffer *buffer; /* the text and its newline are here: */
 	size_t offset, len;          /* in the buffer */

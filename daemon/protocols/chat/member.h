@@ -40,7 +40,7 @@ struct chat_member {
 	struct chat_flood flood;
 	struct lined_timer slow; /* armed: nothing is read until it fires */
 	struct chat_telnet telnet;
-	bool crlf; /* its lines end in CRLF: it sent one, or must */
+	bool crlf; /* it gets CRLF: it sent one, or must */
 
 	bool unannounced; /* the others have not been told of it yet */
 	bool taken;       /* another node's client has its nickname now */
@@ -87,10 +87,10 @@ uint64_t chat_member_now_ms(const struct chat_member *member);
 void chat_member_tell(struct chat_member *member, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Says that what it asked for failed for want of memory; the log, too. */
+/* Tells it, and logs, that its request failed for want of memory. */
 void chat_member_lacks_memory(struct chat_member *member);
 
-/* A telnet client shows what is typed, or not while a secret is. */
+/* A telnet client echoes what is typed, unless it is a secret. */
 void chat_member_set_secret(struct chat_member *member, bool secret);
 /* For chat_telnet_take(). */
 void chat_member_send_telnet(void *member, unsigned char command,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Above it a name is no guest's: the next number must exist. */
+/* A guest's number is below it, so that there is a next one. */
 #define GUEST_MAX (UINT64_C(1) << 52)
 
 struct chat_person *chat_people_find(struct chat *chat, uint64_t id)

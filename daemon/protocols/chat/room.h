@@ -50,8 +50,8 @@ bool chat_room_is_banned(const struct chat_room *room, uint64_t id,
 
 /* Applies changed options to all rooms. */
 void chat_rooms_reload(struct chat *chat);
-/* Memory is short: drops the oldest messages of each history, about so many
- * bytes. */
+/* Memory is short: drops the oldest messages of each history, about `bytes` in
+ * all. */
 void chat_rooms_give_up(struct chat *chat, uint64_t bytes);
 
 void chat_rooms_free(struct chat *chat);

@@ -22,6 +22,6 @@ void chat_sessions_drain(struct chat *chat);
 void chat_sessions_tell(struct chat *chat, const char *text);
 
 /* Resumes members whose request another worker has not answered in time, and
- * gives those another nickname that have lost theirs. Called every half
+ * gives another nickname to those that lost theirs. Called every half
  * second. */
 void chat_sessions_check(struct chat *chat);

@@ -37,8 +37,8 @@ struct exec_program {
 	struct lined_program *process; /* NULL: it has ended */
 	/* NULL: closed. */
 	struct lined_socket *input, *output, *errors;
-	/* The program's end of its input; -1: not kept. When the process has
-	 * ended, the socket that reads what is left. */
+	/* input_end: the program's end of its input; -1: not kept. unread: once
+	 * it has ended, reads what is left. */
 	int input_end;
 	struct lined_socket *unread;
 	/* The group of input: no deadline and no bound but
@@ -67,8 +67,8 @@ exec_program_start(struct lined_service *service,
 		   const struct exec_program_handlers *handlers, void *owner,
 		   struct exec_program **all);
 
-/* Ends its input when all of it is sent; after wait_ms, if it still runs,
- * SIGTERM, and as long as kill-after later SIGKILL. */
+/* Ends its input when all of it is sent. If it still runs after wait_ms, sends
+ * SIGTERM, and after kill-after SIGKILL. */
 void exec_program_end(struct exec_program *program, uint32_t wait_ms);
 
 /* Frees it: its process is killed, no handler is called any more. */
@@ -88,12 +88,12 @@ void exec_program_ask(struct exec_program *program, const struct iovec *pieces,
 /* Ends its input when all of it is sent, and waits for as long as it takes. */
 void exec_program_end_input(struct exec_program *program);
 
-/* It has read everything, and waits: for more, unless known is false. */
+/* It has read everything and, if *known, waits for more. */
 bool exec_program_is_idle(const struct exec_program *program, bool *known);
 
 /* The bytes of memory that its process has; 0: not known. */
 uint64_t exec_program_memory(const struct exec_program *program);
 
-/* To be called each second: names it in the log, and returns true, if it has
- * read a line, says nothing and waits for the next one. */
+/* To be called each second: if it has read a line, says nothing and waits for
+ * the next one, logs its name and returns true. */
 bool exec_program_watch(const struct exec_program *program);

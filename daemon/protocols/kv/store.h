@@ -49,14 +49,14 @@ int kv_store_put(struct kv_store *store, const struct lined_word *key,
 		 const struct lined_word *head, const struct lined_word *tail,
 		 uint64_t flags, uint64_t expires_ms);
 
-/* Evicts the items that were unused longest, about so many bytes. */
+/* Evicts the items that were unused longest, about `bytes` in all. */
 void kv_store_give_up(struct kv_store *store, uint64_t bytes);
 
 /* Changes when an item expires; its cas unique stays. */
 void kv_store_touch(struct kv_store *store, const struct lined_word *key,
 		    uint64_t expires_ms, const struct kv_item *item);
 
-/* Removes all items, after so many seconds or, up to 0, now. -1: no memory. */
+/* Removes all items, after `seconds` or, if 0 or less, now. -1: no memory. */
 int kv_store_flush(struct kv_store *store, int64_t seconds);
 
 /* Reads when an entry expires. 0: never; up to a month: after so many seconds;

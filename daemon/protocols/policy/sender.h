@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes sender addresses equal that differ only from mail to mail: otherwise a
- * greylist would defer every mail of such a sender.
+ * Makes a sender's addresses equal if they change from mail to mail: otherwise
+ * a greylist would defer each of its mails.
  */
 #pragma once
 

@@ -227,8 +227,8 @@ const char *relay_address_host(const struct relay_address *address)
 
 /* ---- connecting --------------------------------------------------------- */
 
-/* lined_check_listens() has found it, unless it is a name or the configuration
- * of another service has changed. */
+/* lined_check_listens() finds such an address, unless it is a name or another
+ * service's config has changed. */
 static bool address_is_own_service(const struct lined_service *service,
 				   const struct relay_address *address,
 				   const struct lined_address *to)
@@ -251,7 +251,7 @@ static int address_use_tls(struct lined_socket *sock,
 {
 	if (!relay_address_is_tls(address))
 		return 0;
-	/* A reload has added it, and its files could not be read. */
+	/* A reload added tls://, but its files could not be read. */
 	if (tls->client == NULL) {
 		errno = EPROTONOSUPPORT;
 		return -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Remembers the lines of some time, to drop repeats.
+ * Remembers lines for some time, to drop repeats.
  */
 #pragma once
 
@@ -10,8 +10,8 @@
 
 struct relay_dedupe;
 
-/* A line as it is remembered. Nobody who does not know the key can make two
- * lines that have the same. */
+/* A line as it is remembered. Without the key nobody can make two lines with
+ * the same digest. */
 struct relay_digest {
 	uint64_t a, b;
 };
@@ -27,7 +27,7 @@ struct relay_digest relay_dedupe_digest(const struct relay_dedupe *dedupe,
 					const char *text, size_t len);
 
 /* Whether the line was remembered less than window_ms ago; if not, it is
- * remembered now. Unless it may grow, the oldest one makes room. */
+ * remembered now. Without may_grow, the oldest makes room. */
 bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 		       const struct relay_digest *digest, uint32_t window_ms,
 		       uint64_t now_ms, bool may_grow);

@@ -187,8 +187,8 @@ static uint64_t feed_now_ms(const struct relay *relay)
 		lined_service_dispatcher(relay->service));
 }
 
-/* Whether the message, which was published earlier, comes behind lines that
- * were held. */
+/* Whether the message, published before held lines were given out, comes after
+ * them. */
 static bool feed_is_late(const struct relay *relay)
 {
 	return relay->held_since != 0 &&
@@ -231,7 +231,7 @@ static void feed_receive(struct relay *relay, struct lined_buffer *buffer,
 	fitting = relay_message_for(&message,
 				    lined_service_framing(relay->service),
 				    relay->filter_out, &denied);
-	/* Each worker filters for its members: one of them counts. */
+	/* Every worker filters for its members: only one counts. */
 	if (denied > 0 &&
 	    (only != NULL || lined_service_worker(relay->service) == 0))
 		lined_service_count(relay->service, "lines_filtered_out",
@@ -258,7 +258,7 @@ static void feed_start_heartbeat(struct relay *relay, uint64_t delay_ms)
 				  "heartbeat: no timer: out of memory");
 }
 
-/* A line of the service's own, with its terminator; returns the length. */
+/* Adds the terminator to the service's own line; returns the length. */
 static size_t feed_end_line(const struct relay *relay, char *text, size_t len)
 {
 	const char *end;
@@ -312,7 +312,7 @@ static void feed_set_heartbeat(struct relay *relay)
 #define AGING_SNDBUF 16384
 #define AGING_UNSENT 4096
 
-/* Lines are looked for this often in the time that they may wait. */
+/* How often old lines are looked for within max-age. */
 #define AGING_CHECKS 10
 #define AGING_MIN_MS 20
 

@@ -30,8 +30,8 @@ struct relay_pattern *relay_pattern_new(const char *expression, char *error,
 					size_t size);
 void relay_pattern_free(struct relay_pattern *pattern);
 
-/* The text without all that the expression matches: text and len are changed if
- * anything was left out, and valid until the next call. */
+/* Leaves out of a text what the expression matches: text and len are changed if
+ * anything was, and valid until the next call. */
 void relay_pattern_leave_out(struct relay_pattern *pattern, const char **text,
 			     size_t *len);
 

@@ -13,8 +13,8 @@
 #include "relay/backoff.h"
 #include "relay/relay.h"
 
-/* While another link is good, one that connects and never is good for retry-max
- * is called up to this many times less often. */
+/* While another link is good, one that connects but is never good for retry-max
+ * is tried up to this many times less often. */
 #define PATIENCE 10
 
 /* No own limit: the drain timeout bounds how long the last lines may take. */

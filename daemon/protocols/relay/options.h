@@ -76,5 +76,5 @@ bool relay_options_needs_listen(const void *options);
 uint64_t relay_options_keeps_most(const void *options, size_t line_length,
 				  uint64_t clients, unsigned workers);
 
-/* As configured; if it is not, true in mode upstream. */
+/* As configured; by default true in mode upstream. */
 bool relay_options_subscribe_only(const struct relay_options *options);

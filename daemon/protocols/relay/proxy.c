@@ -133,8 +133,8 @@ static bool side_give(struct side *to, const char *data, size_t len)
 	return false;
 }
 
-/* Passes on the end of the other side's stream. When it was the last one, the
- * client's place is free: the client must not see the end before. */
+/* Passes on the end of the other side's stream. If it is the last one, the
+ * client's place must be free before the client sees it. */
 static void side_pass_end(struct relay_pair *pair, struct side *to)
 {
 	if (to == &pair->client && pair->upstream.ended &&
@@ -290,8 +290,8 @@ static void unreached_set(struct relay *relay, const char *text,
 
 	if (unreached == NULL)
 		return;
-	/* A place of another address that could not be reached stays its own.
-	 */
+	/* A place that another unreached address has taken is not cleared.
+	 *  */
 	if (since_ms > 0 ||
 	    unreached->places[hash % UNREACHED_PLACES].hash == hash) {
 		unreached->places[hash % UNREACHED_PLACES].hash = hash;
@@ -330,8 +330,8 @@ static void pair_mark(const struct relay_pair *pair, bool reached)
 			      reached ? 0 : pair_now_ms(pair));
 }
 
-/* Whether this pass leaves the address out: the first one those that could not
- * be reached, the second one those that the first has tried. */
+/* Whether this pass leaves the address out: the first pass those not reached
+ * lately, the second those that the first has tried. */
 static bool pair_leaves_out(struct relay_pair *pair, const char *text)
 {
 	uint64_t since_ms = unreached_since_ms(pair->relay, text);

@@ -19,5 +19,5 @@ void relay_push_reload(struct relay *relay);
  * were on their way. */
 bool relay_push_finish(struct relay *relay);
 
-/* Memory is short: drops the oldest lines that wait, about so many bytes. */
+/* Memory is short: drops the oldest lines that wait, about `bytes`. */
 void relay_push_give_up(struct relay *relay, uint64_t bytes);

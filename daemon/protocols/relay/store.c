@@ -16,7 +16,7 @@
 
 struct store_chunk {
 	struct store_chunk *next;
-	size_t at, end, room; /* of bytes[] that hold lines: at to end */
+	size_t at, end, room; /* lines are bytes[] from at to end */
 	char bytes[];
 };
 
@@ -62,7 +62,7 @@ static struct store_chunk *store_grow(struct relay_store *store, size_t wanted)
 	return chunk;
 }
 
-/* Of a short line as much again may be unused at the end of its chunk. */
+/* For a short line, as much again may be unused at its chunk's end. */
 size_t relay_store_line_max(size_t length)
 {
 	size_t line = sizeof(struct store_chunk) + length + 2 + 3 * LENGTH_MAX;

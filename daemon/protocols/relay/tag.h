@@ -19,8 +19,8 @@ struct relay_source {
 	const char *address, *port, *name;
 };
 
-/* The template that the option's text stands for: "true" and "false" are
- * words. */
+/* The template that the option means: "true" and "false" stand for
+ * templates. */
 const char *relay_tag_template(const char *option);
 
 /* The fault of a template as a constant text; NULL: none. */

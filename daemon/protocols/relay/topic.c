@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The shared state of a topic, under its lock: the lines of the last time, the
- * lines that wait for a reader, and the seats of the instances. The fields that
- * are atomic are read without the lock.
+ * The shared state of a topic, under its lock: recent lines, lines that wait
+ * for a reader, and the seats of the instances. The fields that are atomic are
+ * read without the lock.
  */
 #include "relay/topic.h"
 
@@ -114,7 +114,7 @@ static void topic_name(const struct relay *relay, char *name, size_t size)
 			 lined_service_name(relay->service));
 }
 
-/* Sits down, or changes the seat's options. */
+/* Takes the seat, or changes its options. */
 static int topic_sit(struct relay *relay, struct relay_seat *seat, bool is_new)
 {
 	struct relay_topic *topic = lined_shared_lock(seat->shared);
@@ -363,8 +363,8 @@ bool relay_topic_set_readers(struct relay *relay, size_t readers,
 		*held = topic->held;
 		memset(&topic->held, 0, sizeof(topic->held));
 	}
-	/* Under the lock: a line that another worker does not hold any more
-	 * comes after the mark. */
+	/* Under the lock: a line that another worker no longer holds comes
+	 * after the mark. */
 	if (held->lines > 0)
 		*since = lined_bus_mark(relay->service);
 	lined_shared_unlock(seat->shared);
