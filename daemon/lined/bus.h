@@ -118,8 +118,8 @@ struct lined_shared;
 LINED_API struct lined_shared *lined_shared_get(struct lined_service *service,
 						const char *name, size_t size);
 
-/* Undoes one lined_shared_get(). With the last one it is freed, after
- * fini(data) if fini is not NULL; no lock is held then. */
+/* Must be called once for each lined_shared_get(). The last call frees the
+ * memory, after fini(data) if fini is not NULL; no lock is held then. */
 LINED_API void lined_shared_put(struct lined_shared *shared,
 				void (*fini)(void *data));
 

@@ -33,7 +33,7 @@ enum lined_right {
  * user, LINED_RIGHT_LOOK for members of the service's socket-group. Every other
  * client has LINED_RIGHT_NONE, and so has a program that a protocol has started
  * (lined/program.h), which runs as the daemon's user. To be called as soon as
- * the client has come: the number of a process that has ended may be another's.
+ * the client has come: when a process has ended, another may get its number.
  */
 LINED_API enum lined_right
 lined_client_right(const struct lined_socket *client);
@@ -133,12 +133,14 @@ enum lined_request_kind {
 	/* LEVEL: sets the log level, err to debug, until the next reload. */
 	LINED_REQUEST_LOG,
 
-	/* FILE: as PLAN; `text` is the file and what it includes, as items of a
-	 * line and a content each:
+	/*
+	 * FILE: as PLAN; `text` is the file and what it includes, as items.
+	 * Each item is one of these lines, and its content:
 	 *
 	 *	file LENGTH ID PATH	so many bytes; equal IDs are one file
 	 *	fail LENGTH - PATH	the reason why it cannot be read
-	 *	glob 0 - PATTERN	every file that matches it is there */
+	 *	glob 0 - PATTERN	every file that matches it is there
+	 */
 	LINED_REQUEST_PLAN_FILES,
 	/* KIND: the records of this kind that protocols add in describe(). */
 	LINED_REQUEST_RECORDS,

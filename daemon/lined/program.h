@@ -29,9 +29,12 @@ struct lined_program_spec {
 	/* NULL-terminated: argv[] and "NAME=value". */
 	const char *const *arguments, *const *environment;
 	const char *directory; /* to run in */
-	/* Paths of files and directories, with a NULL at the end, below which
-	 * the program can read files, beside those of the system's programs and
-	 * its own; NULL: any file that the user can. Needs Landlock. */
+	/*
+	 * NULL-terminated paths of files and directories. The program can read
+	 * these and what is below them, besides its own file and those of the
+	 * system's programs. NULL: any file that the user can read. Needs
+	 * Landlock.
+	 */
 	const char *const *readable;
 	/* Limits of setrlimit(2); 0: those of lined. */
 	uint64_t memory; /* bytes of address space */
@@ -71,8 +74,8 @@ lined_program_start(struct lined_service *service,
 				  const char *how),
 		    void *arg);
 
-/* Closes a client with LINED_CLOSE_LIMIT, because no more programs may run:
- * logged, and counted among the service's refusals as `programs`. */
+/* Closes a client with LINED_CLOSE_LIMIT, because no more programs may run.
+ * This is logged, and counted among the service's refusals as `programs`. */
 LINED_API void lined_program_refuse(struct lined_socket *client);
 
 /* Sends a signal to the program's process group. */

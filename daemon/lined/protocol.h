@@ -315,10 +315,11 @@ struct lined_protocol {
 	/*
 	 * Memory is short: clients and protocols hold more than 3/4 of what the
 	 * config's `memory` allows. Frees about `bytes` of what this instance
-	 * keeps, the oldest first, and counts what is lost. `spare`: only what
-	 * nobody waits for, such as a history. If not set, protocols alone keep
-	 * too much, as the ceiling was lowered: anything. Clients are closed
-	 * later, at the ceiling. Called at the end of a turn.
+	 * keeps, the oldest first, and counts what is lost. If `spare` is true,
+	 * frees only what nobody waits for, such as a history. If it is false,
+	 * protocols alone keep too much, because the ceiling was lowered: frees
+	 * anything. Clients are closed later, at the ceiling. Called at the end
+	 * of a turn.
 	 */
 	void (*give_up)(struct lined_service *service, uint64_t bytes,
 			bool spare);

@@ -53,9 +53,9 @@ LINED_API int lined_registry_claim(
 /*
  * In a cluster, two nodes that do not hear each other may give a name to a
  * client each. When they hear each other again the earlier claim keeps it. The
- * other client loses the name without releasing it: then taken is called, after
- * the watches. It is for all clients of this instance; without it nothing is
- * called.
+ * other client loses the name without having released it: taken() is then
+ * called for it, after the watches. One function serves all clients of this
+ * instance; without one, nothing is called.
  */
 LINED_API void lined_registry_on_taken(
 	struct lined_service *service,

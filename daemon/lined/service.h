@@ -206,11 +206,9 @@ LINED_API size_t lined_service_clients(const struct lined_service *service);
 LINED_API void lined_service_charge(struct lined_service *service,
 				    int64_t bytes);
 
-/*
- * lined_service_keep() takes a reference to a buffer and charges it, once
- * however often it is kept and queued; it returns the buffer.
- * lined_service_unkeep() drops it; NULL is allowed.
- */
+/* lined_service_keep() takes a reference to a buffer, charges the buffer, and
+ * returns it. A buffer is charged only once, however often it is kept and
+ * queued. lined_service_unkeep() drops the reference; NULL is allowed. */
 LINED_API struct lined_buffer *lined_service_keep(struct lined_service *service,
 						  struct lined_buffer *buffer);
 LINED_API void lined_service_unkeep(struct lined_service *service,
@@ -232,11 +230,11 @@ LINED_API bool lined_service_may_keep(const struct lined_service *service,
  * good). If comparing fails, it is logged; good is false. Until then the client
  * is not read; if it closes first, there is no answer. Addresses take turns,
  * and one with a wrong password waits for a second before its next one: a
- * client that guesses delays nobody else. Count wrong passwords, and after some
- * lined_client_penalize() and close the client. Both strings are copied. -1
- * with errno, and no answer follows: EINVAL (the system does not support this
- * hash), ENOSYS (built without crypt(3)), ENOMEM, EAGAIN (the thread cannot be
- * created).
+ * client that guesses delays nobody else. Count wrong passwords; after a few,
+ * call lined_client_penalize() and close the client. Both strings are copied.
+ * -1 with errno, and no answer follows: EINVAL (the system does not support
+ * this hash), ENOSYS (built without crypt(3)), ENOMEM, EAGAIN (the thread
+ * cannot be created).
  */
 LINED_API int lined_service_verify_password(
 	struct lined_service *service, struct lined_socket *client,

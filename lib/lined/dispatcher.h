@@ -50,8 +50,9 @@ struct lined_delegate_handlers {
 	void (*handle_write)(struct lined_delegate *delegate);
 	/*
 	 * fd is in error. The handler of the mode is called next, and finds the
-	 * error by its own system call. A delegate that has neither is
-	 * unregistered: it would be reported in every turn.
+	 * error by its own system call. A delegate with neither handle_read nor
+	 * handle_write is unregistered: the error would be reported in every
+	 * turn.
 	 */
 	void (*handle_error)(struct lined_delegate *delegate);
 	/*

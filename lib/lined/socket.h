@@ -374,8 +374,9 @@ LINED_API bool lined_socket_is_datagram(const struct lined_socket *sock);
 /*
  * Whether closing now loses nothing: no input waits in the kernel or here,
  * except part of a line, and everything sent was acknowledged. A peer that was
- * kept from sending (by a pause, a full queue, a line rate) has more on its way
- * until it has been silent for 250 ms. Costs up to three system calls.
+ * kept from sending (by a pause, a full queue, a line rate) may have more on
+ * its way, and is not quiet until it has sent nothing for 250 ms. Costs up to
+ * three system calls.
  */
 LINED_API bool lined_socket_is_quiet(const struct lined_socket *sock);
 
@@ -453,11 +454,9 @@ LINED_API enum lined_line_status
 lined_socket_read_block(struct lined_socket *sock, size_t len, size_t max_len,
 			struct lined_line *line);
 
-/*
- * Gives all the input that is there, borrowed as a line is, with the same
- * statuses without TOO_LONG. At least one byte, except from an empty datagram,
- * which has no line.
- */
+/* Gives all the input that is there, borrowed as a line is, with the same
+ * statuses without TOO_LONG. Gives at least one byte, except for an empty
+ * datagram, which contains no line. */
 LINED_API enum lined_line_status lined_socket_read(struct lined_socket *sock,
 						   struct lined_line *data);
 

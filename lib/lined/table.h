@@ -74,8 +74,8 @@ struct lined_table_cursor {
 /*
  * Goes to the next entry, the least recently used first: true, and the cursor
  * has its key and the entry, borrowed as above; false: there is no other. The
- * entry may be removed; any other change of the table, a find too, ends the
- * cursor.
+ * entry may be removed; any other change of the table, including a find, makes
+ * the cursor invalid.
  *
  *	struct lined_table_cursor at = {0};
  *

@@ -48,11 +48,11 @@ LINED_API void lined_timer_init(struct lined_timer *timer,
 LINED_API int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 				uint32_t interval_ms);
 
-/* Disarms a timer, if it is armed: one of zeroes, never prepared, is not. Legal
- * in every callback. */
+/* Disarms a timer, if it is armed. A zeroed timer that was never prepared is
+ * not armed. Legal in every callback. */
 LINED_API void lined_timer_stop(struct lined_timer *timer);
 
-/* Whether a call of the handler is due. */
+/* Whether the timer is armed: the handler will still be called. */
 LINED_API bool lined_timer_is_armed(const struct lined_timer *timer);
 
 LINED_END_DECLS

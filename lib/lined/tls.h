@@ -65,8 +65,9 @@ struct lined_tls_client_settings {
 	bool insecure; /* accept any certificate of the server */
 };
 
-/* Reads and checks the files. NULL, and in error the key of the settings and
- * the reason: "ca: /x.pem: No such file or directory". */
+/* Reads and checks the files. If that fails, returns NULL and writes to `error`
+ * the key of the settings and the reason: "ca: /x.pem: No such file or
+ * directory". */
 LINED_API struct lined_tls_client *
 lined_tls_client_new(const struct lined_tls_client_settings *settings,
 		     char *error, size_t size);
