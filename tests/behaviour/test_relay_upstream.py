@@ -1373,6 +1373,18 @@ class Push(UpstreamTest):
         self.assertEqual(out.ended(), b"")
         self.assertEqual(other.ended(), b"")
 
+    def test_lines_that_a_target_got_are_not_lost_with_it(self):
+        a, b = self.server(), self.server()
+        self.hub(a)
+        out = self.accept(a)
+        self.client().send(b"got\n")
+        self.assertEqual(out.line(), b"got\n")
+        self.write(self.text(mode='"hub"', push=urls(b)),
+                   workers=self.WORKERS)
+        self.daemon.reload()
+        self.assertEqual(out.ended(), b"")
+        self.assertEqual(self.counted("push_lines_dropped"), 0)
+
     def test_all_that_was_said_is_pushed_before_the_end(self):
         target = self.server(rcvbuf=4096)
         self.hub(target, push_hold="64M", extra="send-queue = 64k")

@@ -216,6 +216,7 @@ static void push_on_block(void *arg, struct lined_buffer *buffer)
 
 static void push_free_target(struct push_target *target)
 {
+	relay_pending_sent(&target->pending, relay_link_sent(&target->link));
 	relay_pending_return(&target->pending);
 	push_count_dropped(target->push,
 			   relay_pending_trim(&target->pending, 0));
