@@ -142,6 +142,7 @@ struct lined_dispatcher {
 	struct list keepers;
 	bool memory_shedding;
 	bool memory_asks_keepers; /* at the end of this turn */
+	bool memory_was_asked;    /* by another one, in this turn */
 	bool in_turn;
 	bool ending; /* registering a socket fails */
 	bool mail_seen;

@@ -229,19 +229,23 @@ void memory_check(struct lined_dispatcher *d)
 	struct memory *memory = __atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
 	uint64_t limit, held, most;
 	int64_t unasked = INT64_MAX;
+	bool asked;
 
 	if (d->memory_shedding)
 		return;
 	/* Before the limit is read: a change of it sets this again. */
-	__atomic_store_n(&d->pool.memory.check_at, unasked, __ATOMIC_SEQ_CST);
+	asked = __atomic_exchange_n(&d->pool.memory.check_at, unasked,
+				    __ATOMIC_SEQ_CST) == INT64_MIN;
 	if (memory == NULL)
 		return;
 	limit = __atomic_load_n(&memory->limit, __ATOMIC_SEQ_CST);
 	if (limit == 0)
 		return;
 	held = memory_held(memory);
-	if (held >= memory_for_keepers(limit))
+	if (held >= memory_for_keepers(limit)) {
 		d->memory_asks_keepers = true;
+		d->memory_was_asked |= asked;
+	}
 	d->memory_shedding = true;
 	if (held < limit)
 		d->memory_waits_ms = 0;
@@ -364,7 +368,8 @@ void memory_check_turn(struct lined_dispatcher *d)
 {
 	struct memory *memory = __atomic_load_n(&d->memory, __ATOMIC_ACQUIRE);
 	uint64_t limit = memory != NULL ? memory_limit(memory) : 0;
-	bool asked = __atomic_load_n(&d->pool.memory.check_at,
+	bool asked = d->memory_was_asked ||
+		     __atomic_load_n(&d->pool.memory.check_at,
 				     __ATOMIC_SEQ_CST) == INT64_MIN;
 	size_t i;
 
@@ -375,5 +380,5 @@ void memory_check_turn(struct lined_dispatcher *d)
 			if (memory->dispatchers[i] != d)
 				memory_ask(memory->dispatchers[i]);
 	memory_check(d);
-	d->memory_asks_keepers = false;
+	d->memory_asks_keepers = d->memory_was_asked = false;
 }

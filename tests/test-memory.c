@@ -478,6 +478,34 @@ START_TEST(keepers_of_other_dispatchers_are_asked)
 }
 END_TEST
 
+/* Also one that sends before the end of the turn in which it was asked. */
+START_TEST(keepers_that_were_asked_ask_nobody_while_clients_queue)
+{
+	struct keeper_case a, b;
+	struct memory_case c;
+	char bytes[5000] = {0};
+
+	open_case(&c, true);
+	keep(&a, c.d, 1000, false);
+	keep(&b, c.others, 1000, false);
+	memory_set_limit(&c.memory, 1000000);
+	fill(&c, 0, 800000);
+	run(&c);
+	memory_ask_all(&c.memory);
+	support_run_turns(c.others, 1);
+	b.asked = 0;
+	ck_assert_int_eq(lined_socket_send(c.socks[1], bytes, sizeof(bytes)),
+			 0);
+	support_run_turns(c.d, 1);
+	ck_assert_uint_gt(a.asked, 0);
+	support_run_turns(c.others, 1);
+	ck_assert_uint_eq(b.asked, 0);
+	keep_fini(&a);
+	keep_fini(&b);
+	close_case(&c);
+}
+END_TEST
+
 START_TEST(buffer_that_is_kept_and_queued_is_charged_once)
 {
 	struct lined_buffer *buffer = lined_buffer_alloc(1000000, NULL);
@@ -532,6 +560,8 @@ static Suite *make_suite(void)
 	tcase_add_test(keepers,
 		       keepers_give_up_more_only_if_they_keep_too_much);
 	tcase_add_test(keepers, keepers_of_other_dispatchers_are_asked);
+	tcase_add_test(keepers,
+		       keepers_that_were_asked_ask_nobody_while_clients_queue);
 	tcase_add_test(keepers, buffer_that_is_kept_and_queued_is_charged_once);
 	return suite;
 }
