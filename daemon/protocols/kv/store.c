@@ -71,6 +71,15 @@ static bool store_may_put(struct kv_store *store, const struct lined_word *key,
 	return kv_store_find(store, key, &old) && old.len >= len;
 }
 
+/* The old item goes, too: clients would take it for the new one. */
+static int store_refuse(struct kv_store *store, const struct lined_word *key,
+			int error)
+{
+	lined_table_remove(store->table, key->text, key->len);
+	errno = error;
+	return -1;
+}
+
 int kv_store_put(struct kv_store *store, const struct lined_word *key,
 		 const struct lined_word *head, const struct lined_word *tail,
 		 uint64_t flags, uint64_t expires_ms)
@@ -84,15 +93,13 @@ int kv_store_put(struct kv_store *store, const struct lined_word *key,
 	int rc;
 
 	if (!store_may_put(store, key, head->len + tail->len)) {
-		lined_table_remove(store->table, key->text, key->len);
 		lined_service_count(store->service, "items_refused", 1);
-		errno = ENOSPC;
-		return -1;
+		return store_refuse(store, key, ENOSPC);
 	}
 	entry.value =
 		lined_buffer_alloc(CAS_SIZE + head->len + tail->len, &data);
 	if (entry.value == NULL)
-		return -1;
+		return store_refuse(store, key, ENOMEM);
 	memcpy(data, &cas, CAS_SIZE);
 	memcpy(data + CAS_SIZE, head->text, head->len);
 	memcpy(data + CAS_SIZE + head->len, tail->text, tail->len);
