@@ -421,22 +421,28 @@ static void feed_give_held(struct relay_client *client,
 {
 	struct lined_service *service = client->relay->service;
 	struct relay_block block = {0};
+	uint64_t dropped = 0;
 
 	while (held->lines > 0 && !lined_socket_is_closed(client->sock)) {
 		struct lined_buffer *buffer;
+		uint32_t lines;
 
 		feed_fill_block(held, &block, lined_service_framing(service));
-		if (block.count == 0)
+		lines = block.count;
+		if (lines == 0)
 			break;
-		relay_store_drop(held, block.count);
+		relay_store_drop(held, lines);
 		feed_charge(client->relay, held);
 		buffer = relay_block_seal(&block, 0);
 		if (buffer != NULL)
 			feed_receive(client->relay, buffer, client);
+		else
+			dropped += lines;
 		lined_buffer_unref(buffer);
 	}
-	if (held->lines > 0)
-		lined_service_count(service, "held_lines_dropped", held->lines);
+	dropped += held->lines;
+	if (dropped > 0)
+		lined_service_count(service, "held_lines_dropped", dropped);
 	relay_block_fini(&block);
 	relay_store_clear(held);
 	feed_charge(client->relay, held);
