@@ -334,8 +334,7 @@ int relay_push_start(struct relay *relay)
 	push->relay = relay;
 	relay->push = push;
 	lined_service_timer(relay->service, &push->leave, push_leave_fired);
-	if (relay->options->mode != RELAY_UPSTREAM)
-		relay_upstream_set_limits(relay);
+	relay_upstream_set_limits(relay);
 	push->feed =
 		relay_channel_subscribe(relay, RELAY_FEED, push_on_block, push);
 	if (push->feed != NULL && push_read_list(push) == 0)
@@ -377,8 +376,7 @@ void relay_push_reload(struct relay *relay)
 		relay_push_start(relay);
 		return;
 	}
-	if (relay->options->mode != RELAY_UPSTREAM)
-		relay_upstream_set_limits(relay);
+	relay_upstream_set_limits(relay);
 	feed = relay_channel_subscribe(relay, RELAY_FEED, push_on_block, push);
 	if (feed != NULL) {
 		lined_bus_unsubscribe(push->feed);

@@ -126,6 +126,7 @@ static void relay_read_options(struct relay *relay)
 {
 	relay->options = lined_service_options(relay->service);
 	relay->subscribe_only = relay_options_subscribe_only(relay->options);
+	relay->limits_set = false;
 }
 
 /* Replaces a filter by the one of the rules. -1: no memory; the old one

@@ -266,7 +266,10 @@ void relay_upstream_set_limits(struct relay *relay)
 	uint32_t queue = limits->send_queue > 0 ? limits->send_queue
 						: LINED_SEND_QUEUE_DEFAULT;
 
+	if (relay->limits_set)
+		return;
 	limits->send_queue = queue < UINT32_MAX / 4 ? queue * 4 : UINT32_MAX;
+	relay->limits_set = true;
 }
 
 static size_t upstream_room(const struct relay_upstream *upstream)

@@ -73,8 +73,8 @@ void relay_upstream_reload(struct relay_upstream *upstream);
 uint32_t relay_upstream_send(struct relay_upstream *upstream,
 			     const struct relay_message *message);
 
-/* Sets the limits of upstream connections. To be called after the config has
- * set the limits of the service's group. */
+/* Sets the limits of upstream connections, once after each time that the config
+ * has set the limits of the service's group. */
 void relay_upstream_set_limits(struct relay *relay);
 
 /* Adds a record `upstream`. */
