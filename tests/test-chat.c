@@ -16,6 +16,7 @@
 
 #include "chat/chat.h"
 #include "chat/event.h"
+#include "chat/room.h"
 #include "serve/instance.h"
 #include "support.h"
 #include "threads/registry.h"
@@ -128,6 +129,48 @@ START_TEST(a_topic_of_before_is_told_as_one)
 	support_expect(hall.main, newcomer,
 		       "* topic of den: old\n[den] <alice> new\n");
 	close(newcomer);
+	hall_close(&hall);
+}
+END_TEST
+
+static size_t lines_kept(const struct chat *chat)
+{
+	const struct chat_room *room;
+	size_t lines = 0;
+
+	for (room = chat->first_room; room != NULL; room = room->next)
+		lines += room->history.count;
+	return lines;
+}
+
+static void give_up(struct lined_service *service, void *arg)
+{
+	static const char *const rooms[] = {"one", "two", "three"};
+	struct chat *chat = lined_service_data(service);
+	struct chat_event event = {.kind = CHAT_EVENT_MESSAGE};
+
+	for (size_t i = 0; i < 3; i++) {
+		event.rooms = rooms[i];
+		event.buffer = lined_buffer_new("said\n", 5);
+		must(chat_room_get(chat, rooms[i]) != NULL);
+		must(event.buffer != NULL);
+		chat_room_remember(chat, &event);
+		lined_buffer_unref(event.buffer);
+	}
+	must(lines_kept(chat) == 3);
+	lined_protocol.give_up(service, 1, true);
+	must(lines_kept(chat) == 2);
+	lined_protocol.give_up(service, 6, true);
+	must(lines_kept(chat) == 0);
+}
+
+/* Not a line of each room for one byte. */
+START_TEST(histories_give_up_about_as_much_as_is_asked)
+{
+	struct hall hall;
+
+	hall_open(&hall, 1, &lined_protocol, &with_history);
+	hall_call(&hall, 0, 0, give_up, NULL);
 	hall_close(&hall);
 }
 END_TEST
@@ -313,11 +356,13 @@ static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("chat");
 	TCase *tcase = support_case(suite, "a newcomer");
+	TCase *histories = support_case(suite, "histories");
 	TCase *events = support_case(suite, "events");
 
 	tcase_add_test(tcase, what_was_said_before_one_came_is_not_heard);
 	tcase_add_test(tcase, it_is_history_where_there_is_one);
 	tcase_add_test(tcase, a_topic_of_before_is_told_as_one);
+	tcase_add_test(histories, histories_give_up_about_as_much_as_is_asked);
 	tcase_add_test(events, a_name_of_another_node_is_a_nickname);
 	tcase_add_test(events, a_text_that_is_no_line_is_refused);
 	tcase_add_test(

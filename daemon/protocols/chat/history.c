@@ -58,15 +58,17 @@ void chat_history_trim(struct lined_service *service,
 		limit * sizeof(*history->lines));
 }
 
-void chat_history_give_up(struct lined_service *service,
-			  struct chat_history *history, uint64_t over,
-			  uint64_t bytes)
+size_t chat_history_give_up(struct lined_service *service,
+			    struct chat_history *history, uint64_t over,
+			    uint64_t bytes)
 {
+	size_t before = history->bytes;
 	uint64_t drop = bytes > 0 ? (history->count * over + bytes - 1) / bytes
 				  : history->count;
 
 	chat_history_trim(service, history,
 			  drop < history->count ? history->count - drop : 0);
+	return before - history->bytes;
 }
 
 /* A message is an event: a header, the name of its room, the line. */

@@ -29,10 +29,11 @@ void chat_history_add(struct lined_service *service,
 void chat_history_trim(struct lined_service *service,
 		       struct chat_history *history, size_t limit);
 
-/* Drops the oldest messages: of all, the fraction over / bytes. */
-void chat_history_give_up(struct lined_service *service,
-			  struct chat_history *history, uint64_t over,
-			  uint64_t bytes);
+/* Drops the oldest messages, a part of them that is over / bytes, or one.
+ * Returns the bytes of those. */
+size_t chat_history_give_up(struct lined_service *service,
+			    struct chat_history *history, uint64_t over,
+			    uint64_t bytes);
 
 /* The most memory of a history of so many messages. */
 uint64_t chat_history_memory_max(size_t limit, size_t line_length);

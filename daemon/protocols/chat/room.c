@@ -205,13 +205,14 @@ void chat_rooms_reload(struct chat *chat)
 void chat_rooms_give_up(struct chat *chat, uint64_t bytes)
 {
 	struct chat_room *room;
-	uint64_t kept = 0;
+	uint64_t kept = 0, freed = 0;
 
 	for (room = chat->first_room; room != NULL; room = room->next)
 		kept += room->history.bytes;
-	for (room = chat->first_room; room != NULL; room = room->next)
-		chat_history_give_up(chat->service, &room->history, bytes,
-				     kept);
+	for (room = chat->first_room; room != NULL && freed < bytes;
+	     room = room->next)
+		freed += chat_history_give_up(chat->service, &room->history,
+					      bytes, kept);
 }
 
 void chat_rooms_free(struct chat *chat)
