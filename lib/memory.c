@@ -356,7 +356,9 @@ static bool memory_give_up(struct lined_dispatcher *d, uint64_t limit)
 	if (memory_held(d->memory) <= most)
 		return false;
 	memory_ask_keepers(d, memory_held, most, true);
-	memory_ask_keepers(d, memory_kept, most, false);
+	/* What is kept twice counts as kept twice. */
+	if (memory_held(d->memory) > most)
+		memory_ask_keepers(d, memory_kept, most, false);
 	freed = before - d->pool.memory.kept;
 	if (freed > 0)
 		__atomic_fetch_add(&d->memory->given_up, (uint64_t)freed,

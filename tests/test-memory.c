@@ -453,6 +453,33 @@ START_TEST(keepers_give_up_more_only_if_they_keep_too_much)
 }
 END_TEST
 
+/* A buffer that is kept twice counts twice as kept, but it is held once. */
+START_TEST(keepers_give_up_nothing_more_if_what_is_spare_was_enough)
+{
+	struct lined_buffer *buffer = lined_buffer_alloc(500000, NULL);
+	struct keeper_case history, waiting;
+	struct memory_case c;
+
+	open_case(&c, false);
+	dispatcher_keep(c.d, buffer);
+	dispatcher_keep(c.d, buffer);
+	keep(&history, c.d, 100000, true);
+	keep(&waiting, c.d, 1000, false);
+	memory_set_limit(&c.memory, 1000000);
+	run(&c);
+	fill(&c, 0, 200000);
+	ck_assert_int_lt(history.kept, 100000);
+	ck_assert_int_gt(history.kept, 0);
+	ck_assert_int_eq(waiting.kept, 1000);
+	keep_fini(&history);
+	keep_fini(&waiting);
+	dispatcher_unkeep(c.d, buffer);
+	dispatcher_unkeep(c.d, buffer);
+	lined_buffer_unref(buffer);
+	close_case(&c);
+}
+END_TEST
+
 START_TEST(keepers_of_other_dispatchers_are_asked)
 {
 	struct keeper_case a, b;
@@ -559,6 +586,9 @@ static Suite *make_suite(void)
 	tcase_add_test(keepers, keepers_give_up_from_three_quarters_on);
 	tcase_add_test(keepers,
 		       keepers_give_up_more_only_if_they_keep_too_much);
+	tcase_add_test(
+		keepers,
+		keepers_give_up_nothing_more_if_what_is_spare_was_enough);
 	tcase_add_test(keepers, keepers_of_other_dispatchers_are_asked);
 	tcase_add_test(keepers,
 		       keepers_that_were_asked_ask_nobody_while_clients_queue);
