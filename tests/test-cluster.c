@@ -123,6 +123,8 @@ struct stage {
 	size_t kept_count;
 	bool keeps;
 	uint64_t seen; /* the revision as a name changed */
+	struct cluster_events events;
+	bool whole; /* as it was told last */
 };
 
 static void turn(struct stage *stage)
@@ -198,6 +200,11 @@ static void on_hold(struct bus_member *member, bool on)
 	(void)member, (void)on;
 }
 
+static void on_change(struct cluster *cluster, void *arg)
+{
+	((struct stage *)arg)->whole = cluster_is_whole(cluster);
+}
+
 static void stage_open(struct stage *stage)
 {
 	memset(stage, 0, sizeof(*stage));
@@ -207,8 +214,9 @@ static void stage_open(struct stage *stage)
 	stage->registry =
 		registry_new(stage->hall.workers, 1, 0, &cluster_registry);
 	ck_assert_ptr_nonnull(stage->registry);
+	stage->events = (struct cluster_events){on_change, stage};
 	stage->cluster = cluster_new(stage->hall.main, stage->hall.workers, 1,
-				     &ops, NULL);
+				     &ops, &stage->events);
 	ck_assert_ptr_nonnull(stage->cluster);
 	stage->service = cluster_add(stage->cluster, "a", 1, stage->registry);
 	ck_assert_ptr_nonnull(stage->service);
@@ -559,6 +567,33 @@ START_TEST(a_node_with_another_lease_makes_both_connect_anew)
 	broker.life = 0;
 	join(&stage, 0);
 	ck_assert(!stage.cluster->nodes.lease_differs);
+	stage_close(&stage);
+}
+END_TEST
+
+/* Two renewals of the other node have not come. */
+static void miss(struct stage *stage)
+{
+	ck_assert(stage->whole);
+	nodes_tick(&stage->cluster->nodes,
+		   cluster_now_us() + stage->cluster->nodes.lease_us / 5 * 4);
+	ck_assert(!stage->whole);
+}
+
+START_TEST(a_node_that_is_missing_may_leave_or_be_started_again)
+{
+	struct stage stage;
+
+	stage_begin(&stage);
+	meet(&stage);
+	miss(&stage);
+	tell(&stage, BROKER_ERASED, BROKER_NODES, 3, "n.node-b", "");
+	ck_assert(stage.whole);
+	meet(&stage);
+	miss(&stage);
+	tell(&stage, BROKER_STORED, BROKER_NODES, 4, "n.node-b",
+	     "1 8000000000000b0c 1.0");
+	ck_assert(stage.whole);
 	stage_close(&stage);
 }
 END_TEST
@@ -1056,6 +1091,8 @@ static Suite *make_suite(void)
 	tcase_add_test(life,
 		       a_node_without_a_broker_serves_alone_and_tries_again);
 	tcase_add_test(life, a_node_with_another_lease_makes_both_connect_anew);
+	tcase_add_test(life,
+		       a_node_that_is_missing_may_leave_or_be_started_again);
 	tcase_add_test(life, what_the_broker_of_before_has_told_is_forgotten);
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);

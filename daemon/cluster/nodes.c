@@ -110,8 +110,18 @@ static struct node *nodes_add(struct nodes *nodes, uint64_t number,
 	return node;
 }
 
+static void nodes_set_missing(struct nodes *nodes, struct node *node,
+			      bool missing)
+{
+	if (node->missing == missing)
+		return;
+	node->missing = missing;
+	nodes->ops->changed(nodes);
+}
+
 static void nodes_remove(struct nodes *nodes, struct node *node)
 {
+	nodes_set_missing(nodes, node, false);
 	nodes->ops->gone(nodes, node);
 	nodes->there -= !node->gone;
 	nodes->count--;
@@ -124,11 +134,10 @@ static void nodes_lose(struct nodes *nodes, struct node *node)
 {
 	struct node *first;
 
-	node->stored = node->missing = false;
-	if (node->gone)
-		return;
+	node->stored = false;
+	nodes->there -= !node->gone;
 	node->gone = true;
-	nodes->there--;
+	nodes_set_missing(nodes, node, false);
 	if (nodes->count - nodes->there <= NODES_GONE_MAX)
 		return;
 	list_for_each(first, &nodes->list, link)
@@ -329,10 +338,7 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 			name, version, NODES_VERSION);
 	node->foreign = version != NODES_VERSION;
 	nodes_compare_lease(nodes, node, lease_ms);
-	if (node->missing) {
-		node->missing = false;
-		nodes->ops->changed(nodes);
-	}
+	nodes_set_missing(nodes, node, false);
 }
 
 void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
@@ -527,8 +533,7 @@ static void nodes_tick_others(struct nodes *nodes, uint64_t now_us)
 		} else if (!node->missing && node->stored &&
 			   silent_us > nodes->lease_us / 3 * 2 +
 					       nodes->lease_us / 30) {
-			node->missing = true;
-			nodes->ops->changed(nodes);
+			nodes_set_missing(nodes, node, true);
 		}
 	}
 }
