@@ -598,6 +598,35 @@ START_TEST(a_node_that_is_missing_may_leave_or_be_started_again)
 }
 END_TEST
 
+/* Those who were cut off together do not come back at one moment. */
+START_TEST(a_node_that_is_back_waits_for_the_others)
+{
+	struct nodes *nodes;
+	struct stage stage;
+
+	stage_begin(&stage);
+	nodes = &stage.cluster->nodes;
+	meet(&stage);
+	ck_assert(stage.whole);
+	tell(&stage, BROKER_DOWN, 0, 0, NULL, "gone");
+	ck_assert(!stage.whole);
+	join(&stage, 0);
+	ck_assert(!stage.whole);
+	meet(&stage);
+	ck_assert(stage.whole);
+	tell(&stage, BROKER_DOWN, 0, 0, NULL, "gone");
+	join(&stage, 0);
+	tell(&stage, BROKER_DOWN, 0, 0, NULL, "gone");
+	join(&stage, 0);
+	nodes_tick(nodes, cluster_now_us() + nodes->lease_us / 10 * 9);
+	ck_assert(!stage.whole);
+	nodes_tick(nodes, cluster_now_us() + nodes->lease_us / 10 * 11);
+	ck_assert(stage.whole);
+	ck_assert_uint_eq(report_of(&stage).nodes, 0);
+	stage_close(&stage);
+}
+END_TEST
+
 START_TEST(what_the_broker_of_before_has_told_is_forgotten)
 {
 	struct broker_event *up;
@@ -1093,6 +1122,7 @@ static Suite *make_suite(void)
 	tcase_add_test(life, a_node_with_another_lease_makes_both_connect_anew);
 	tcase_add_test(life,
 		       a_node_that_is_missing_may_leave_or_be_started_again);
+	tcase_add_test(life, a_node_that_is_back_waits_for_the_others);
 	tcase_add_test(life, what_the_broker_of_before_has_told_is_forgotten);
 	tcase_add_test(lines, what_is_no_frame_of_another_node_is_ignored);
 	tcase_add_test(lines, nodes_without_a_lease_are_not_many);

@@ -146,6 +146,18 @@ static void nodes_lose(struct nodes *nodes, struct node *node)
 	nodes_remove(nodes, first);
 }
 
+/* While this node was cut off its lease has gone from the bucket, perhaps with
+ * the bucket: it may come back, too, and nobody hears it until then. */
+static void nodes_await(struct nodes *nodes, struct node *node, uint64_t now_us)
+{
+	if (node->gone)
+		return;
+	node->gone = true;
+	nodes->there--;
+	node->heard_us = now_us;
+	nodes_set_missing(nodes, node, true);
+}
+
 static void nodes_find_again(struct nodes *nodes, struct node *node,
 			     uint64_t now_us)
 {
@@ -256,13 +268,13 @@ void nodes_down(struct nodes *nodes)
 
 void nodes_listed(struct nodes *nodes, uint64_t now_us)
 {
-	struct node *node, *next;
+	struct node *node;
 
 	if (nodes->state != NODES_LISTING)
 		return;
-	list_for_each_safe(node, next, &nodes->list, link)
+	list_for_each(node, &nodes->list, link)
 		if (!node->stored)
-			nodes_lose(nodes, node);
+			nodes_await(nodes, node, now_us);
 	/* Another one became primary, or nobody is: then it tries to be it
 	 * again. */
 	if (nodes->is_primary && nodes->primary != 0 &&
@@ -522,7 +534,7 @@ static void nodes_tick_others(struct nodes *nodes, uint64_t now_us)
 	list_for_each_safe(node, next, &nodes->list, link) {
 		uint64_t silent_us = now_us - node->heard_us;
 
-		if (node->gone)
+		if (node->gone && !node->missing)
 			continue;
 		if (silent_us > nodes->lease_us) {
 			log_warning("cluster: node %s is gone: no sign of life "

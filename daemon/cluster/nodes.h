@@ -35,7 +35,7 @@ struct node {
 	/* Its lease has ended. The entry stays, to count the lines that are
 	 * lost until it is back. */
 	bool gone;
-	bool missing; /* two renewals were missed */
+	bool missing; /* two renewals were missed, or it may come back */
 	bool foreign; /* it has another version */
 	bool unequal; /* it has another `lease` */
 	/* The sequence number of its next line (0: not known), and how many of
