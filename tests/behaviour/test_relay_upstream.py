@@ -1368,10 +1368,14 @@ class Push(UpstreamTest):
         c.send(b"both\n")
         self.assertEqual(out.line(), b"both\n")
         self.assertEqual(other.line(), b"both\n")
+        self.write(self.text(mode='"hub"', push=urls(a)),
+                   workers=self.WORKERS)
+        self.daemon.reload()
+        self.assertEqual(other.ended(), b"")
         self.write(self.text(mode='"hub"'), workers=self.WORKERS)
         self.daemon.reload()
         self.assertEqual(out.ended(), b"")
-        self.assertEqual(other.ended(), b"")
+        self.assertEqual(self.counted("push_lines_dropped"), 0)
 
     def test_lines_that_a_target_got_are_not_lost_with_it(self):
         a, b = self.server(), self.server()
@@ -1395,6 +1399,19 @@ class Push(UpstreamTest):
         c.ended()
         self.assertEqual(len(out.ended()), 2000 * 1000)
         self.assertEqual(self.daemon.wait(), 0)
+
+    def test_what_a_target_does_not_take_at_the_end_is_counted(self):
+        target = self.server(rcvbuf=4096)
+        self.hub(target, extra="send-queue = 64M")
+        out = self.accept(target)
+        c = self.client()
+        c.send((b"z" * 999 + b"\n") * 20000)
+        self.daemon.signal(signal.SIGTERM)
+        c.ended()
+        time.sleep(0.1)
+        out.reset()
+        self.assertEqual(self.daemon.wait(), 0)
+        self.assertGreater(self.counted("push_lines_dropped"), 5000)
 
 
 class Reload(UpstreamTest):

@@ -413,11 +413,7 @@ bool relay_push_finish(struct relay *relay)
 		else if (!relay_link_connected(&target->link) &&
 			 target->link.state != RELAY_LINK_FINISHING)
 			relay_link_stop(&target->link);
-		if (target->link.state == RELAY_LINK_IDLE) {
-			relay_pending_sent(&target->pending, UINT64_MAX);
-			continue;
-		}
-		finished = false;
+		finished &= target->link.state == RELAY_LINK_IDLE;
 	}
 	return finished;
 }
