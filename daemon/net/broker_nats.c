@@ -226,6 +226,7 @@ static void *nats_run(void *arg)
 	nats_ReleaseThreadMemory();
 	/* Ends the threads of libnats, so that no callback is under way. */
 	nats_CloseAndWait(0);
+	nats_links_free(broker);
 	tls_keep_compressions();
 	pthread_mutex_unlock(&nats_turn);
 	pthread_mutex_lock(&broker->lock);
@@ -283,6 +284,7 @@ static void *nats_open(const struct broker_settings *settings,
 	broker->event = event;
 	broker->arg = arg;
 	broker->last = &broker->first;
+	list_init(&broker->links);
 	atomic_init(&broker->frame_max, FRAME_DEFAULT - NATS_FRAME_SPARE);
 	snprintf(broker->subject, sizeof(broker->subject), "%s.frames",
 		 settings->prefix);

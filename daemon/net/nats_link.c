@@ -150,8 +150,21 @@ void nats_emit_end(struct nats_link *link, enum broker_event_kind kind)
 
 static void nats_link_unref(struct nats_link *link)
 {
-	if (atomic_fetch_sub(&link->refs, 1) == 1)
+	pthread_mutex_t *lock = &link->broker->lock;
+
+	pthread_mutex_lock(lock);
+	if (--link->refs == 0) {
+		list_remove(&link->link);
 		free(link);
+	}
+	pthread_mutex_unlock(lock);
+}
+
+static void nats_link_ref(struct nats_link *link)
+{
+	pthread_mutex_lock(&link->broker->lock);
+	link->refs++;
+	pthread_mutex_unlock(&link->broker->lock);
 }
 
 static void nats_link_unref_arg(void *link)
@@ -294,7 +307,7 @@ bool nats_link_connect(struct nats_link *link)
 
 	NATS_TRY(s, nats_set_options(options, link));
 	if (s == NATS_OK) {
-		atomic_fetch_add(&link->refs, 1); /* nats_on_closed() */
+		nats_link_ref(link); /* nats_on_closed() */
 		s = natsConnection_Connect(&link->nc, options);
 		if (s != NATS_OK)
 			nats_link_unref(link);
@@ -309,7 +322,7 @@ natsStatus nats_link_complete(struct nats_link *link, natsSubscription *sub)
 {
 	natsStatus s;
 
-	atomic_fetch_add(&link->refs, 1);
+	nats_link_ref(link);
 	s = natsSubscription_SetOnCompleteCB(sub, nats_link_unref_arg, link);
 	if (s != NATS_OK)
 		nats_link_unref(link);
@@ -337,10 +350,21 @@ struct nats_link *nats_link_new(struct nats_broker *broker)
 
 	if (link == NULL)
 		return NULL;
-	atomic_init(&link->refs, 1);
+	link->refs = 1;
 	link->broker = broker;
 	link->life = ++broker->lives;
+	pthread_mutex_lock(&broker->lock);
+	list_append(&broker->links, &link->link);
+	pthread_mutex_unlock(&broker->lock);
 	return link;
+}
+
+void nats_links_free(struct nats_broker *broker)
+{
+	struct nats_link *link, *next;
+
+	list_for_each_safe(link, next, &broker->links, link)
+		free(link);
 }
 
 void nats_link_close(struct nats_link *link)

@@ -13,6 +13,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "list.h"
+
 #define NATS_CONNECT_MS  2000
 #define NATS_SUBJECT_MAX 1280
 #define NATS_WHY         256
@@ -39,8 +41,10 @@ struct nats_watch {
 };
 
 struct nats_link {
-	/* Held by the thread and each callback that may still come. */
-	atomic_uint refs;
+	struct list link; /* nats_broker.links */
+	/* One of the thread, one of each callback that may still come; under
+	 * lock. */
+	unsigned refs;
 	struct nats_broker *broker;
 	uint64_t life;
 	atomic_bool closed;
@@ -60,6 +64,7 @@ struct nats_broker {
 	pthread_t thread;
 	char buckets[BROKER_BUCKETS][64], subject[64];
 	uint64_t lives;
+	struct list links; /* those that are not freed; under lock */
 
 	pthread_mutex_t event_lock; /* held during event() */
 	void (*event)(void *arg, struct broker_event *event);
@@ -81,6 +86,9 @@ struct nats_broker {
 struct nats_link *nats_link_new(struct nats_broker *broker);
 /* Its callbacks may still come; it is freed after the last one. */
 void nats_link_close(struct nats_link *link);
+/* To be called after the end of libnats, which leaves out callbacks of
+ * connections that are closing at that time. */
+void nats_links_free(struct nats_broker *broker);
 /* Connects, to any of the servers. False: nats_link_end() was called. */
 bool nats_link_connect(struct nats_link *link);
 /* Starts BROKER_FRAME events. False as above. */
