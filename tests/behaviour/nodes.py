@@ -10,6 +10,7 @@ to it go those who are no Client, such as linectl, and everybody in a test that
 is for one_node()."""
 import itertools
 import re
+import signal
 import sys
 
 import lined_test
@@ -79,6 +80,9 @@ class Nodes(lined_test.Daemon):
             node.wait_notify(wanted, timeout)
 
     def signal(self, number):
+        if number == signal.SIGHUP:
+            for i in range(1, NODES + 1):
+                self.write(i)
         for node in self.members:
             node.signal(number)
 
@@ -97,11 +101,6 @@ class Nodes(lined_test.Daemon):
         for node in self.members:
             node.kill()
         self.stopped = True
-
-    def reload(self):
-        for number in range(1, NODES + 1):
-            self.write(number)
-        return super().reload()
 
     def is_sanitized(self):
         return self.members[0].is_sanitized()
