@@ -57,6 +57,8 @@ class Nodes(lined_test.Daemon):
             node.wait_notify("READY=1")
             self.wait_log("cluster: this node is now the primary")
         self.wait_logs("cluster: node .* is there", NODES * (NODES - 1))
+        # The others may know of a node before it knows that it is joined.
+        self.wait_logs("cluster: joined as node", NODES)
         self.pid = self.members[0].pid
 
     def write(self, number):
