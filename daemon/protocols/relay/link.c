@@ -435,7 +435,7 @@ static void link_close(struct relay_link *link)
 
 	lined_socket_set_handlers(link->sock, &handlers, link);
 	lined_socket_close_after_flush(link->sock, LINED_CLOSE_LOCAL,
-				       FINISH_MS);
+				       link->flush_ms);
 }
 
 void relay_link_finish(struct relay_link *link)
@@ -506,6 +506,7 @@ void relay_link_init(struct relay_link *link, struct relay *relay,
 	link->relay = relay;
 	link->address = *address;
 	link->handlers = handlers;
+	link->flush_ms = FINISH_MS;
 	lined_service_timer(relay->service, &link->retry, link_retry_fired);
 	link_set_state(link, RELAY_LINK_IDLE);
 }

@@ -71,6 +71,8 @@ struct relay_link {
 	uint64_t due_ms;          /* when it waits: the next round */
 	struct lined_timer retry; /* the next round; the end of a lookup, and of
 				   * reading out */
+	uint32_t flush_ms;        /* how long its last lines may take; the
+				   * owner may set it */
 	uint64_t connects;        /* connections made */
 	uint64_t preamble_bytes, sent_bytes;  /* see relay_link_sent() */
 	char reached[LINED_ADDRESS_TEXT_MAX]; /* the last address tried; "" */

@@ -23,6 +23,10 @@
 /* The longest time for which a backup stays connected after that. */
 #define SPARE_MS_MAX 10000
 
+/* How long the last lines for an upstream may take when it is left before the
+ * service ends. */
+#define LEAVE_MS 10000
+
 struct relay_upstreams {
 	struct relay *relay;
 	struct relay_upstream **list; /* in the order of the config */
@@ -429,6 +433,7 @@ static void upstreams_remove(struct relay_upstreams *upstreams,
 		upstream->leaving = false;
 		upstreams_replace(upstreams);
 	}
+	upstream->link.flush_ms = LEAVE_MS;
 	relay_upstream_finish(upstream);
 	upstream->next_left = upstreams->left;
 	upstreams->left = upstream;
@@ -637,9 +642,12 @@ bool relay_upstreams_finish(struct relay *relay)
 static void upstreams_leave(struct relay *relay)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;
+	size_t i;
 
 	lined_bus_unsubscribe(upstreams->lines);
 	upstreams->lines = NULL;
+	for (i = 0; i < upstreams->count; i++)
+		upstreams->list[i]->link.flush_ms = LEAVE_MS;
 	if (relay_upstreams_finish(relay))
 		relay_upstreams_stop(relay);
 	else
