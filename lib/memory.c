@@ -51,28 +51,30 @@ uint64_t memory_limit(const struct memory *memory)
 	return __atomic_load_n(&memory->limit, __ATOMIC_RELAXED);
 }
 
-uint64_t memory_held(const struct memory *memory)
+/* The accounts of all dispatchers together. */
+static uint64_t memory_total(const struct memory *memory, bool kept)
 {
-	int64_t held = 0;
+	int64_t total = 0;
 	size_t i;
 
-	for (i = 0; i < memory->count; i++)
-		held += __atomic_load_n(
-			&memory->dispatchers[i]->pool.memory.held,
-			__ATOMIC_RELAXED);
-	return held > 0 ? (uint64_t)held : 0;
+	for (i = 0; i < memory->count; i++) {
+		const struct memory_account *account =
+			&memory->dispatchers[i]->pool.memory;
+
+		total += __atomic_load_n(kept ? &account->kept : &account->held,
+					 __ATOMIC_RELAXED);
+	}
+	return total > 0 ? (uint64_t)total : 0;
+}
+
+uint64_t memory_held(const struct memory *memory)
+{
+	return memory_total(memory, false);
 }
 
 uint64_t memory_kept(const struct memory *memory)
 {
-	int64_t kept = 0;
-	size_t i;
-
-	for (i = 0; i < memory->count; i++)
-		kept += __atomic_load_n(
-			&memory->dispatchers[i]->pool.memory.kept,
-			__ATOMIC_RELAXED);
-	return kept > 0 ? (uint64_t)kept : 0;
+	return memory_total(memory, true);
 }
 
 /* The first quarter below the ceiling is for sockets alone. */
