@@ -24,7 +24,6 @@
 #include "net/fd_store.h"
 #include "reload.h"
 #include "serve/server.h"
-#include "system/cpus.h"
 #include "system/crash.h"
 #include "system/detach.h"
 #include "system/hardening.h"
@@ -254,11 +253,6 @@ static const struct server_events daemon_server_events = {
 
 /* ---- start and end ---------------------------------------------------- */
 
-static size_t daemon_count_workers(const struct conf *conf)
-{
-	return conf->workers > 0 ? conf->workers : cpus_available();
-}
-
 static int daemon_drop_root(const struct conf *conf)
 {
 	char error[256];
@@ -359,9 +353,8 @@ static int daemon_start(struct daemon *daemon, struct conf *conf)
 	if (daemon->dispatcher == NULL ||
 	    signals_start(&daemon->signals, daemon->dispatcher,
 			  daemon_on_signal) < 0 ||
-	    server_init(&daemon->server, daemon->dispatcher,
-			daemon_count_workers(conf), daemon->inherited,
-			&daemon_server_events) < 0 ||
+	    server_init(&daemon->server, daemon->dispatcher, conf_workers(conf),
+			daemon->inherited, &daemon_server_events) < 0 ||
 	    memory_watch_start(&daemon->memory_watch, &daemon->server) < 0 ||
 	    heartbeat_start(&daemon->heartbeat, &daemon->server,
 			    &daemon->code) < 0 ||

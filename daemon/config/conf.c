@@ -16,6 +16,8 @@
 #include "config/conf_file.h"
 #include "config/conf_value.h"
 #include "config/conf_wire.h"
+#include "system/cgroup.h"
+#include "system/cpus.h"
 
 #define WORKERS_MAX       1024
 #define DRAIN_TIMEOUT_MAX (24 * 3600 * 1000)
@@ -392,6 +394,17 @@ const struct conf_service *conf_service_at(const struct conf *conf, size_t i)
 	return i < conf->service_count
 		       ? &conf->services[i]
 		       : &conf->internal[i - conf->service_count];
+}
+
+size_t conf_workers(const struct conf *conf)
+{
+	return conf->workers > 0 ? conf->workers : cpus_available();
+}
+
+uint64_t conf_memory(const struct conf *conf)
+{
+	return conf->memory >= 0 ? (uint64_t)conf->memory
+				 : cgroup_memory_available() / 4;
 }
 
 bool conf_is_proxy(const struct conf_service *service,

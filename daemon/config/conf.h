@@ -248,6 +248,11 @@ bool conf_listens_on(const struct conf *conf, const char *name);
 size_t conf_count_all(const struct conf *conf);
 const struct conf_service *conf_service_at(const struct conf *conf, size_t i);
 
+/* The values of `workers` and `memory`; auto: as many as there are CPUs, and a
+ * quarter of the memory. conf_memory(): 0: there is no ceiling. */
+size_t conf_workers(const struct conf *conf);
+uint64_t conf_memory(const struct conf *conf);
+
 /* Whether connections from the address begin with a PROXY header, by
  * `proxy-from`. */
 bool conf_is_proxy(const struct conf_service *service,

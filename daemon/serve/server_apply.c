@@ -17,7 +17,6 @@
 #include "serve/reload_plan.h"
 #include "serve/service.h"
 #include "serve/service_accept.h"
-#include "system/cgroup.h"
 #include "threads/worker.h"
 
 /* How long a reload waits for the workers, each of which may be in the middle
@@ -362,13 +361,6 @@ static int apply_listen(struct reload_service *service,
 	return result;
 }
 
-/* The ceiling of `memory`: by default a quarter of what there is. */
-static uint64_t apply_ceiling(const struct conf *conf)
-{
-	return conf->memory >= 0 ? (uint64_t)conf->memory
-				 : cgroup_memory_available() / 4;
-}
-
 static void apply_end_services(const struct reload_plan *plan)
 {
 	struct server *server = plan->server;
@@ -468,7 +460,7 @@ int server_apply(struct reload_plan *plan, struct report *report)
 	tls_set_free(before);
 	conf_unref(server->conf);
 	server->conf = conf_ref(plan->conf);
-	memory_set_limit(&server->memory, apply_ceiling(plan->conf));
+	memory_set_limit(&server->memory, conf_memory(plan->conf));
 	if (server->start_conf == NULL)
 		server->start_conf = conf_ref(plan->conf);
 	/* A start that does not serve an address has failed. A reload cannot be

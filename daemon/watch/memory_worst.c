@@ -12,8 +12,6 @@
 
 #include "config/conf.h"
 #include "memory.h"
-#include "system/cgroup.h"
-#include "system/cpus.h"
 
 /* The input of one read that was not served yet. */
 #define WORST_INPUT ((uint64_t)65536)
@@ -64,12 +62,9 @@ static uint64_t memory_of_client(const struct conf_service *service)
 	       memory_of_transport(service);
 }
 
-static uint64_t memory_kept_most(const struct conf *conf,
-				 const struct conf_service *service)
+static uint64_t memory_kept_most(const struct conf_service *service,
+				 unsigned workers)
 {
-	unsigned workers =
-		conf->workers > 0 ? conf->workers : (unsigned)cpus_available();
-
 	return service->module->keeps_most != NULL
 		       ? service->module->keeps_most(
 				 service->options, service->framing.line_length,
@@ -85,17 +80,16 @@ static uint64_t memory_sum(uint64_t a, uint64_t b)
 
 void memory_worst_print(const struct conf *conf, FILE *out)
 {
-	uint64_t sum = 0, ceiling = cgroup_memory_available() / 4;
+	uint64_t sum = 0, ceiling = conf_memory(conf);
+	unsigned workers = (unsigned)conf_workers(conf);
 	char text[32], each[32], keeps[32];
 	size_t i;
 
-	if (conf->memory >= 0)
-		ceiling = (uint64_t)conf->memory;
 	for (i = 0; i < conf->service_count; i++) {
 		const struct conf_service *service = &conf->services[i];
 		uint64_t client = memory_of_client(service);
 		uint64_t clients = conf_clients_max(service);
-		uint64_t kept = memory_kept_most(conf, service);
+		uint64_t kept = memory_kept_most(service, workers);
 		uint64_t all = memory_sum(client * clients, kept);
 
 		sum = memory_sum(sum, all);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The most memory that the limits of a config allow its clients, for lined -t.
+ * The most memory that a config allows its clients and protocols, for lined -t.
  */
 #pragma once
 
