@@ -235,7 +235,6 @@ static void service_run_datagrams(struct batch_call *batch_call)
 {
 	struct instance_call *call =
 		lined_container_of(batch_call, struct instance_call, call);
-
 	size_t i = 0;
 
 	errno = ESHUTDOWN;
