@@ -59,7 +59,7 @@ static const char *via_copy(char **at, struct proxy_header_text text)
 	char *copy = *at;
 
 	if (text.text == NULL)
-		return NULL;
+		return "";
 	memcpy(copy, text.text, text.len);
 	copy[text.len] = '\0';
 	*at += text.len + 1;

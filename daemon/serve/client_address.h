@@ -38,7 +38,7 @@ struct client_via {
 	const char *listen;            /* as client.listen */
 	struct client_address address; /* the proxy's */
 	/* The client speaks TLS with the proxy. The texts are in this memory;
-	 * NULL: the proxy does not say. */
+	 * "": the proxy does not say. */
 	bool tls, verified;
 	const char *version, *cipher, *server_name, *name;
 };

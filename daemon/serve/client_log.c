@@ -166,22 +166,22 @@ static const char *client_local(struct lined_socket *sock, char *text,
 	return text;
 }
 
-/* Replaces spaces, which a path or the name of a timeout may have: programs
+/* Replaces spaces, which a path, a name or that of a timeout may have: programs
  * split the access line at spaces. */
-static const char *client_log_word(char *out, size_t size, const char *text)
+static const char *client_log_join(char *text)
 {
 	size_t i;
 
-	snprintf(out, size, "%s", text);
-	for (i = 0; out[i] != '\0'; i++)
-		if (out[i] == ' ')
-			out[i] = '_';
-	return out;
+	for (i = 0; text[i] != '\0'; i++)
+		if (text[i] == ' ')
+			text[i] = '_';
+	return text;
 }
 
-static const char *client_tls_text(const char *text)
+static const char *client_log_word(char *out, size_t size, const char *text)
 {
-	return text != NULL ? text : "";
+	snprintf(out, size, "%s", text);
+	return client_log_join(out);
 }
 
 bool client_tls(struct lined_socket *sock, struct lined_tls *out)
@@ -194,24 +194,19 @@ bool client_tls(struct lined_socket *sock, struct lined_tls *out)
 	if (!client->peer.proxied || !via->tls)
 		return false;
 	memset(out, 0, sizeof(*out));
-	out->version = client_tls_text(via->version);
-	out->cipher = client_tls_text(via->cipher);
-	out->server_name = client_tls_text(via->server_name);
-	out->name = via->verified ? client_tls_text(via->name) : "";
+	out->version = via->version;
+	out->cipher = via->cipher;
+	out->server_name = via->server_name;
+	out->name = via->verified ? via->name : "";
 	out->verified = via->verified;
 	return true;
 }
 
-/* Escaped, for programs that split the line at spaces; "-": nothing. */
+/* Escaped; "-": nothing. */
 static const char *client_tls_word(char *out, size_t size, const char *text)
 {
-	size_t i;
-
 	lined_text_escape(out, size, text, strlen(text));
-	for (i = 0; out[i] != '\0'; i++)
-		if (out[i] == ' ')
-			out[i] = '_';
-	return out[0] != '\0' ? out : "-";
+	return out[0] != '\0' ? client_log_join(out) : "-";
 }
 
 /* " tls=TLSv1.3 name=alice"; "": no TLS. */
