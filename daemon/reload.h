@@ -58,7 +58,7 @@ void reload_begin(struct reload *reload);
 /* Ends a reload that is still reading; it is refused. */
 void reload_cancel(struct reload *reload);
 
-/* What a child process has to know to read a config as lined would. */
+/* Fills *source, with which a child process reads a config as lined would. */
 void reload_describe(const struct reload *reload, struct conf_source *source);
 
 /* Plans a reload to the config that a child has read. Loads no module. NULL:

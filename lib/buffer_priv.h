@@ -18,11 +18,11 @@ struct lined_buffer {
 	void *release_arg;
 };
 
-/* What a buffer takes beside its bytes. */
+/* The charge for a buffer beside its bytes. */
 #define BUFFER_COST 48
 
-/* What to charge for one more that refers to the buffer, and to return for one
- * less: a buffer is charged once. */
+/* The bytes to charge for one more that refers to the buffer, and to return for
+ * one less: a buffer is charged once. */
 static inline int64_t buffer_charge(struct lined_buffer *buffer)
 {
 	return buffer->charges++ == 0 ? BUFFER_COST + (int64_t)buffer->len : 0;

@@ -358,7 +358,7 @@ static bool memory_give_up(struct lined_dispatcher *d, uint64_t limit)
 	if (memory_held(d->memory) <= most)
 		return false;
 	memory_ask_keepers(d, memory_held, most, true);
-	/* What is kept twice counts as kept twice. */
+	/* Buffers that are kept twice count as kept twice. */
 	if (memory_held(d->memory) > most)
 		memory_ask_keepers(d, memory_kept, most, false);
 	freed = before - d->pool.memory.kept;

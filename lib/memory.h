@@ -47,10 +47,9 @@ static inline bool memory_is_due(const struct memory_account *account)
 }
 
 /*
- * What is charged for a registered socket besides its queue and its input
- * (itself, and what its owner usually has for a client), for a TLS session
- * (what OpenSSL 3.0 takes without buffers), and at most for the ciphertext that
- * waits in it.
+ * The charges for a registered socket besides its queue and its input (itself,
+ * and what its owner usually has for a client), for a TLS session (what OpenSSL
+ * 3.0 takes without buffers), and at most for the ciphertext that waits in it.
  */
 #define MEMORY_SOCKET    768
 #define MEMORY_TLS       14336
@@ -114,7 +113,8 @@ void dispatcher_unkeep(struct lined_dispatcher *d, struct lined_buffer *buffer);
 /* Whether keepers may take `bytes` more: up to 3/4 of the ceiling. */
 bool dispatcher_may_keep(const struct lined_dispatcher *d, uint64_t bytes);
 
-/* What keeps memory on a dispatcher, and can give it up; embedded. */
+/* A part of a program that keeps memory on a dispatcher, and can give it up;
+ * embedded. */
 struct memory_keeper {
 	struct list link;
 	/*

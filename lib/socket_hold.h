@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the program does to sockets, besides the protocol. Holding: it stops the
+ * Functions on sockets for the program, not for protocols. Holding stops the
  * input, for example when a service is full, independently of the protocol's
- * lined_socket_pause(); neither undoes the other. The choice of its limits. And
- * wrapping an accepted descriptor. Thread: the socket's.
+ * lined_socket_pause(); neither undoes the other. The others choose the limits
+ * of a socket and wrap an accepted descriptor. Thread: the socket's.
  */
 #pragma once
 

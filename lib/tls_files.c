@@ -59,8 +59,8 @@ const char *tls_take_error(unsigned long *code)
 	bool lacks_memory = false;
 	const char *reason;
 
-	/* What lacks memory reports first; its callers then report "ASN1 lib",
-	 * or the end of a file. */
+	/* The function that lacks memory reports first; its callers then report
+	 * "ASN1 lib", or the end of a file. */
 	while ((each = ERR_get_error()) != 0) {
 		last = each;
 		lacks_memory |= ERR_GET_REASON(each) == ERR_R_MALLOC_FAILURE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the TLS of a socket says about its peer, or about its failure.
+ * Describes the peer of a socket as TLS has verified it, or the failure of TLS.
  */
 #include "config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of TLS share. Only these include OpenSSL:
+ * The declarations that the files of TLS share. Only these include OpenSSL:
  *
  *	transport_tls.c	 the stream: records in and out
  *	tls_handshake.c	 the handshake before it

@@ -11,10 +11,10 @@
 #include "tls_priv.h"
 
 #define TLS_RECORD_MAX SSL3_RT_MAX_PLAIN_LENGTH
-/* Of the name of a peer, with its NUL. */
+/* The longest name of a peer, with its NUL. */
 #define TLS_NAME_MAX 256
 
-/* What the TLS sockets of a dispatcher share. */
+/* The memory that the TLS sockets of a dispatcher share. */
 struct tls_io {
 	BIO_METHOD *method;
 	BIO *bio;

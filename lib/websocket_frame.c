@@ -72,7 +72,7 @@ static size_t decoder_head_size(const struct websocket_decoder *decoder)
 				     : 2 + decoder_length_bytes(decoder) + 4;
 }
 
-/* What the first two bytes of a frame may be. */
+/* Checks the first two bytes of a frame. */
 static bool decoder_head_is_good(const struct websocket_decoder *decoder)
 {
 	bool fin = decoder->head[0] & FIN;

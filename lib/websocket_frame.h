@@ -57,7 +57,7 @@ struct websocket_decoder {
 	char tail[2]; /* the last bytes of the message so far */
 	uint8_t tail_len;
 	bool in_payload;
-	/* What has come besides data. After `closed` or `failed` nothing is
+	/* These came besides data. After `closed` or `failed` nothing is
 	 * decoded. */
 	bool ponged, closed, failed;
 	uint16_t code; /* closed: of the peer, 0: none. failed: to be sent */

@@ -27,8 +27,8 @@ struct websocket {
 	/* The request; then what has come behind it. NULL: nothing. */
 	char *bytes;
 	uint32_t bytes_len;
-	/* What was sent without a terminator, and waits for one. It counts as
-	 * queued. NULL: nothing. */
+	/* Bytes that were sent without a terminator, and wait for one. They
+	 * count as queued. NULL: none. */
 	uint32_t partial_len, partial_room;
 	size_t charged; /* for `bytes` and `partial` */
 	char *partial;

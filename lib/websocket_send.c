@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a protocol sends is cut into lines, each a message, and goes through the
+ * Output of a protocol is cut into lines, each a message, and goes through the
  * send queue as any other output. websocket_encode.c writes the messages.
  */
 #include "config.h"

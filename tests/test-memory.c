@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the sockets of a dispatcher are charged, and the ceiling: which sockets
+ * The charges for the sockets of a dispatcher, and the ceiling: which sockets
  * it closes, and which it does not. What the limit of one queue does is
  * test-send's.
  */
@@ -74,7 +74,7 @@ static void close_case(struct memory_case *c)
 	lined_dispatcher_free(c->d);
 	if (c->others != NULL)
 		lined_dispatcher_free(c->others);
-	/* What was charged was given back. */
+	/* All that was charged was given back. */
 	free(c->memory.dispatchers);
 	for (size_t i = 0; i < CLIENTS; i++) {
 		close(c->peers[i]);
@@ -230,7 +230,7 @@ START_TEST(ceiling_holds_within_a_turn)
 }
 END_TEST
 
-/* What the kernel would still take is no reason. */
+/* Bytes that the kernel would still take are no reason. */
 START_TEST(ceiling_sends_before_it_closes)
 {
 	struct memory_case c;
@@ -427,7 +427,7 @@ START_TEST(keepers_give_up_from_three_quarters_on)
 }
 END_TEST
 
-/* What clients queue takes nothing that somebody waits for; a lower ceiling
+/* Queues of clients take nothing that somebody waits for; a lower ceiling
  * does. */
 START_TEST(keepers_give_up_more_only_if_they_keep_too_much)
 {
@@ -494,7 +494,7 @@ START_TEST(keepers_of_other_dispatchers_are_asked)
 	run(&c);
 	ck_assert_int_lt(b.kept, 300000);
 	ck_assert_uint_eq(c.memory.closed, 0);
-	/* Who was asked asks nobody. */
+	/* A dispatcher that was asked asks nobody. */
 	a.asked = b.asked = 0;
 	run(&c);
 	run(&c);

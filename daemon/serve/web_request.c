@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What RFC 6455 (4.2.1) asks of a request, and its sender by RFC 7239.
+ * Checks a request as RFC 6455 (4.2.1) asks, and finds its sender by RFC 7239.
  */
 #include "config.h"
 

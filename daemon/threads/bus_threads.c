@@ -181,7 +181,7 @@ static size_t bus_threads_backlog(const void *link)
 	return most + (end->batch != NULL ? end->batch->bytes : 0);
 }
 
-/* What four turns deliver may wait. */
+/* As much may wait as four turns deliver. */
 static bool bus_threads_is_behind(const void *link)
 {
 	const struct thread_end *end = link;

@@ -31,7 +31,7 @@ static const char *memory_text(uint64_t bytes, char text[32])
 	return text;
 }
 
-/* Of a request for an upgrade. */
+/* The bytes of a request for an upgrade. */
 #define WORST_WEB ((uint64_t)8192)
 
 static uint64_t memory_of_transport(const struct conf_service *service)

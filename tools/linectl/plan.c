@@ -19,7 +19,7 @@
 #include "common/memory.h"
 
 #define FILE_MAX (1024 * 1024)
-/* What the daemon takes. */
+/* The daemon takes no more. */
 #define FILES_MAX (8 * 1024 * 1024)
 /* How deep includes may nest. */
 #define ROUNDS_MAX 32

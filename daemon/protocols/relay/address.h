@@ -19,7 +19,7 @@ struct relay_tls;
  */
 #define RELAY_CONNECT_MS 10000
 
-/* What an address is for; not every kind of address is good for each. */
+/* The uses of addresses; not every kind of address is good for each. */
 enum relay_use {
 	RELAY_USE_UPSTREAM = 1,
 	RELAY_USE_PROXY = 2,
@@ -70,8 +70,8 @@ int relay_address_socket(const struct relay_address *address,
 /* SOCK_STREAM, or the type of socket that reaches it. */
 int relay_address_type(const struct relay_address *address);
 
-/* What `tag` calls the sender of lines from there: the host as configured, or
- * "unix", or the path of a device. */
+/* The name that `tag` gives to the sender of lines from there: the host as
+ * configured, or "unix", or the path of a device. */
 const char *relay_address_host(const struct relay_address *address);
 
 /*

@@ -32,6 +32,6 @@ bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 		       const struct relay_digest *digest, uint32_t window_ms,
 		       uint64_t now_ms, bool may_grow);
 
-/* What it takes now, and at most. NULL is allowed. */
+/* The bytes that it takes now, and at most. NULL is allowed. */
 size_t relay_dedupe_memory(const struct relay_dedupe *dedupe);
 size_t relay_dedupe_memory_max(void);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-/* Of "/dev/ttyUSB0?baud=38400&mode=8N1"; a FIFO has a path only. */
+/* The parts of "/dev/ttyUSB0?baud=38400&mode=8N1"; a FIFO has a path only. */
 struct relay_device {
 	char path[128];
 	unsigned baud; /* 9600 */

@@ -308,7 +308,8 @@ static void feed_set_heartbeat(struct relay *relay)
 
 /* ---- max-age ------------------------------------------------------------- */
 
-/* What the kernel may hold for a reader: it cannot be dropped any more. */
+/* The bytes that the kernel may hold for a reader: they cannot be dropped any
+ * more. */
 #define AGING_SNDBUF 16384
 #define AGING_UNSENT 4096
 

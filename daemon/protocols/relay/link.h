@@ -18,7 +18,7 @@ struct relay_link;
 /* How often a link that is finishing is checked for its end. */
 #define RELAY_END_STEP_MS 10
 
-/* What the owner of a link sets: one table for all links of a kind. */
+/* The owner of a link sets these: one table for all links of a kind. */
 struct relay_link_handlers {
 	const char *kind; /* "upstream", for the log */
 	/* The names of counters. */

@@ -376,7 +376,7 @@ static void options_check_dedupe(struct lined_check *check,
 	options_check_expression(check, "dedupe-without", expression);
 }
 
-/* What readers get besides lines. */
+/* Checks what readers get besides lines. */
 static void options_check_notices(struct lined_check *check,
 				  const struct relay_options *options)
 {

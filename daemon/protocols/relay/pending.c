@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What malloc() and the structure of a buffer take for a block. */
-#define BUFFER_COST 128
+/* The bytes that malloc() and the structure of a buffer add to a block. */
+#define BLOCK_COST 128
 
 /* Waiting lines may cost twice their bytes plus this. */
 #define COST_SPARE 16384
@@ -21,7 +21,7 @@
  */
 #define JOIN_LINES 128u
 #define JOIN_AT    (JOIN_LINES * sizeof(struct relay_lengths))
-#define JOIN_BYTES (4096 - JOIN_AT - BUFFER_COST)
+#define JOIN_BYTES (4096 - JOIN_AT - BLOCK_COST)
 
 struct relay_pending_block {
 	struct relay_pending_block *link;
@@ -35,7 +35,7 @@ struct relay_pending_block {
 /* Including allocation overhead. */
 static size_t pending_cost(const struct relay_pending_block *block)
 {
-	return sizeof(*block) + BUFFER_COST +
+	return sizeof(*block) + BLOCK_COST +
 	       lined_buffer_len(block->message.buffer);
 }
 

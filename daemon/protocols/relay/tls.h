@@ -9,7 +9,7 @@
 
 #include "relay/options.h"
 
-/* What connections to tls:// addresses need. */
+/* Connections to tls:// addresses need these. */
 struct relay_tls {
 	struct lined_tls_client *client; /* NULL: no address is tls:// */
 	const char *name;                /* "": the host of the address */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all instances of a topic decide together, on every worker: whether a
- * line is a repeat (dedupe), and whether it has a reader (hold). A service
- * without the option topic is a topic of its own.
+ * The decisions that all instances of a topic make together, on every worker:
+ * whether a line is a repeat (dedupe), and whether it has a reader (hold). A
+ * service without the option topic is a topic of its own.
  *
  * Each decision is made when a line comes in, under the lock of memory that the
  * instances share, so that it is made once however many workers there are. A
