@@ -300,12 +300,14 @@ START_TEST(origins_that_no_browser_sends_are_warned_of)
 {
 	fixture_good("service \"s\" { protocol = echo listen = \"ws://*:1\" "
 		     "web { origins = {\n\"*\", \"null\", "
-		     "\"https://a.example\", \"http://[::1]:80\", \"file://\" "
+		     "\"https://a.example\", \"https://a.example:80\", "
+		     "\"http://[::1]:8080\", \"http://[::80]\", \"file://\" "
 		     "} } }");
 	ck_assert_str_eq(fixture_warnings(), "");
 	fixture_good("service \"s\" { protocol = echo listen = \"ws://*:1\" "
 		     "web { origins = {\n\"a.example\",\n"
-		     "\"https://a.example/\" } } }");
+		     "\"https://a.example/\",\n"
+		     "\"http://[::1]:80\" } } }");
 	ck_assert_str_eq(
 		fixture_warnings(),
 		"lined.conf:2: service \"s\": web: origins: \"a.example\" "
@@ -313,7 +315,10 @@ START_TEST(origins_that_no_browser_sends_are_warned_of)
 		"nothing behind host and port\n"
 		"lined.conf:3: service \"s\": web: origins: "
 		"\"https://a.example/\" matches no page: an origin is as "
-		"\"https://a.example\", with nothing behind host and port\n");
+		"\"https://a.example\", with nothing behind host and port\n"
+		"lined.conf:4: service \"s\": web: origins: "
+		"\"http://[::1]:80\" matches no page: browsers leave out the "
+		"port of the scheme\n");
 }
 END_TEST
 

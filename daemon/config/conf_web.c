@@ -29,15 +29,24 @@ static const struct lined_option web_table[] = {
 	{.name = NULL},
 };
 
-/* As browsers send it: null, or scheme and host, with a port if it is not the
- * scheme's, and nothing after. */
-static bool web_is_origin(const char *text)
+/* Browsers send null, or scheme and host, with a port if it is not the
+ * scheme's, and nothing after. Returns the reason why this is not so; NULL: it
+ * is. */
+static const char *web_origin_fault(const char *text)
 {
-	const char *host = strstr(text, "://");
+	const char *host = strstr(text, "://"), *port;
 
-	return strcmp(text, "*") == 0 || strcasecmp(text, "null") == 0 ||
-	       (host != NULL && host > text &&
-		host[3 + strcspn(host + 3, "/?# ")] == '\0');
+	if (strcmp(text, "*") == 0 || strcasecmp(text, "null") == 0)
+		return NULL;
+	if (host == NULL || host == text ||
+	    host[3 + strcspn(host + 3, "/?# ")] != '\0')
+		return "an origin is as \"https://a.example\", with nothing "
+		       "behind host and port";
+	port = strrchr(host, ':');
+	if ((strncasecmp(text, "http:", 5) == 0 && strcmp(port, ":80") == 0) ||
+	    (strncasecmp(text, "https:", 6) == 0 && strcmp(port, ":443") == 0))
+		return "browsers leave out the port of the scheme";
+	return NULL;
 }
 
 static void web_check_origins(struct conf_build *build, struct conf_node *node,
@@ -48,13 +57,15 @@ static void web_check_origins(struct conf_build *build, struct conf_node *node,
 	const struct conf_value *value = key != NULL ? key->values : NULL;
 	char quoted[CONF_QUOTED_MAX];
 
-	for (; value != NULL; value = value->next)
-		if (!web_is_origin(value->text))
+	for (; value != NULL; value = value->next) {
+		const char *fault = web_origin_fault(value->text);
+
+		if (fault != NULL)
 			conf_warning_in(&build->report, context, &value->place,
-					"origins: \"%s\" matches no page: an "
-					"origin is as \"https://a.example\", "
-					"with nothing behind host and port",
-					conf_quoted(value->text, quoted));
+					"origins: \"%s\" matches no page: %s",
+					conf_quoted(value->text, quoted),
+					fault);
+	}
 }
 
 void conf_web_read(struct conf_build *build, struct conf_node *node,
