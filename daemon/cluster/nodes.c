@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster/broker_key.h"
 #include "log/log.h"
 
 /* The version of frames and entries. */
@@ -25,61 +26,6 @@
 
 /* Above it tags are the nodes'; names count from 1. */
 #define NODES_TAGS (UINT64_C(1) << 62)
-
-/* ---- keys --------------------------------------------------------------- */
-
-static bool nodes_is_plain(unsigned char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
-}
-
-char *nodes_escape(char *out, const char *text)
-{
-	for (; *text != '\0'; text++)
-		if (nodes_is_plain((unsigned char)*text))
-			*out++ = *text;
-		else
-			out += sprintf(out, "=%02X", (unsigned char)*text);
-	*out = '\0';
-	return out;
-}
-
-char *nodes_unescape(char *out, const char *text, size_t len)
-{
-	const char *end = text + len;
-	char again[4];
-
-	out[0] = '\0';
-	while (text < end) {
-		unsigned byte = (unsigned char)*text;
-
-		if (byte == '=' && sscanf(text + 1, "%2X", &byte) != 1)
-			return NULL;
-		out[0] = (char)byte;
-		out[1] = '\0';
-		nodes_escape(again, out++);
-		if (byte == 0 || strncmp(text, again, strlen(again)) != 0)
-			return NULL;
-		text += strlen(again);
-	}
-	return out;
-}
-
-bool nodes_read_name(char name[NODE_NAME_MAX + 1], const char *text, size_t len)
-{
-	size_t i;
-
-	if (len == 0 || len > NODE_NAME_MAX)
-		return false;
-	for (i = 0; i < len; i++) {
-		if (!nodes_is_plain((unsigned char)text[i]) && text[i] != '.')
-			return false;
-		name[i] = text[i];
-	}
-	name[len] = '\0';
-	return true;
-}
 
 /* ---- the list ----------------------------------------------------------- */
 
@@ -164,6 +110,22 @@ static void nodes_find_again(struct nodes *nodes, struct node *node,
 	node->heard_us = now_us;
 	nodes->there += node->gone;
 	node->gone = false;
+}
+
+bool nodes_read_name(char name[NODE_NAME_MAX + 1], const char *text, size_t len)
+{
+	size_t i;
+
+	if (len == 0 || len > NODE_NAME_MAX)
+		return false;
+	for (i = 0; i < len; i++) {
+		if (!broker_key_is_plain((unsigned char)text[i]) &&
+		    text[i] != '.')
+			return false;
+		name[i] = text[i];
+	}
+	name[len] = '\0';
+	return true;
 }
 
 bool nodes_is_alive(const struct nodes *nodes, uint64_t number)
@@ -324,7 +286,7 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 	char text[3 * NODE_NAME_MAX + 2], name[NODE_NAME_MAX + 1];
 
 	if (strlen(key) >= sizeof(text) - 1 ||
-	    nodes_unescape(text, key, strlen(key)) == NULL ||
+	    broker_key_unescape(text, key, strlen(key)) == NULL ||
 	    !nodes_read_name(name, text, strlen(text)) ||
 	    number == nodes->number)
 		return;
@@ -398,7 +360,7 @@ void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision)
 	}
 	list_for_each_safe(node, next, &nodes->list, link) {
 		strcpy(escaped, NODE_PREFIX);
-		nodes_escape(escaped + strlen(NODE_PREFIX), node->name);
+		broker_key_escape(escaped + strlen(NODE_PREFIX), node->name);
 		if (strcmp(escaped, key) != 0)
 			continue;
 		if (!node->gone)
@@ -590,7 +552,7 @@ void nodes_open(struct nodes *nodes, const char *name, uint32_t lease_ms,
 {
 	snprintf(nodes->name, sizeof(nodes->name), "%s", name);
 	strcpy(nodes->key, NODE_PREFIX);
-	nodes_escape(nodes->key + strlen(NODE_PREFIX), name);
+	broker_key_escape(nodes->key + strlen(NODE_PREFIX), name);
 	nodes->lease_us = (uint64_t)lease_ms * 1000;
 	nodes->opened_us = now_us;
 	nodes->ever_joined = nodes->lease_differs = false;

@@ -127,10 +127,3 @@ bool nodes_are_whole(const struct nodes *nodes);
 /* Copies a name of len bytes. False: it is not a valid name. */
 bool nodes_read_name(char name[NODE_NAME_MAX + 1], const char *text,
 		     size_t len);
-
-/* Writes a text as a key of the broker may contain it: bytes other than A-Z a-z
- * 0-9 - _ / as =XX. out needs 3 * strlen(text) + 1 bytes. Returns the end. */
-char *nodes_escape(char *out, const char *text);
-/* The reverse; out needs len + 1 bytes. NULL: nodes_escape() does not write
- * such a text: each name has one key only. */
-char *nodes_unescape(char *out, const char *text, size_t len);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#include "cluster/broker_key.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool broker_key_is_plain(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
+}
+
+char *broker_key_escape(char *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (broker_key_is_plain((unsigned char)*text))
+			*out++ = *text;
+		else
+			out += sprintf(out, "=%02X", (unsigned char)*text);
+	*out = '\0';
+	return out;
+}
+
+char *broker_key_unescape(char *out, const char *text, size_t len)
+{
+	const char *end = text + len;
+	char again[4];
+
+	out[0] = '\0';
+	while (text < end) {
+		unsigned byte = (unsigned char)*text;
+
+		if (byte == '=' && sscanf(text + 1, "%2X", &byte) != 1)
+			return NULL;
+		out[0] = (char)byte;
+		out[1] = '\0';
+		broker_key_escape(again, out++);
+		if (byte == 0 || strncmp(text, again, strlen(again)) != 0)
+			return NULL;
+		text += strlen(again);
+	}
+	return out;
+}
