@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "relay/channel.h"
-#include "relay/pending.h"
 #include "relay/relay.h"
+#include "relay/up_hold.h"
 #include "relay/upstream.h"
 
 /* How long a backup may take to end its line when a better one is good. */
@@ -38,9 +38,7 @@ struct relay_upstreams {
 	 * one to end a line; and the one that fed before. The last two are
 	 * connected and paused. NULL: none. */
 	struct relay_upstream *feed, *next, *spare;
-	/* With up-hold: lines that go up, and to whom they were given. */
-	struct relay_pending held;
-	struct relay_upstream *held_to;
+	struct relay_up_hold hold;
 	struct lined_timer hand_over; /* next does not wait any longer */
 	/* spare is not needed any more; while finishing: looks whether all
 	 * have ended. */
@@ -50,13 +48,7 @@ struct relay_upstreams {
 };
 
 static void upstreams_update(struct relay_upstreams *upstreams);
-static void upstreams_send_held(struct relay_upstreams *upstreams, size_t most);
 static void upstreams_leave(struct relay *relay);
-
-static size_t upstreams_hold(const struct relay_upstreams *upstreams)
-{
-	return (size_t)upstreams->relay->options->up_hold;
-}
 
 static struct relay_upstreams *
 upstreams_of(const struct relay_upstream *upstream)
@@ -222,6 +214,27 @@ static void upstreams_update(struct relay_upstreams *upstreams)
 	upstreams->updating = false;
 }
 
+static bool upstreams_is_open(const struct relay_upstream *upstream)
+{
+	return relay_link_connected(&upstream->link) &&
+	       !lined_socket_is_closed(upstream->link.sock);
+}
+
+/* Where lines go up: the one that feeds, or the first one that is connected.
+ * NULL: none is. */
+static struct relay_upstream *
+upstreams_target(const struct relay_upstreams *upstreams)
+{
+	size_t i;
+
+	if (upstreams->feed != NULL && upstreams_is_open(upstreams->feed))
+		return upstreams->feed;
+	for (i = 0; i < upstreams->count; i++)
+		if (upstreams_is_open(upstreams->list[i]))
+			return upstreams->list[i];
+	return NULL;
+}
+
 /* ---- what upstreams call ------------------------------------------------ */
 
 static bool upstreams_on_good(struct relay_upstream *upstream)
@@ -261,20 +274,14 @@ static void upstreams_on_room(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = upstreams_of(upstream);
 
-	upstreams_send_held(upstreams, upstreams_hold(upstreams));
+	relay_up_hold_send(&upstreams->hold, upstreams_target(upstreams));
 }
 
 static void upstreams_on_close(struct relay_upstream *upstream)
 {
 	struct relay_upstreams *upstreams = upstreams_of(upstream);
 
-	if (upstream == upstreams->held_to) {
-		upstreams->held_to = NULL;
-		relay_pending_sent(&upstreams->held,
-				   relay_link_last_sent(&upstream->link));
-		relay_pending_return(&upstreams->held);
-	}
-
+	relay_up_hold_closed(&upstreams->hold, upstream);
 	if (upstream == upstreams->next)
 		upstreams_drop_next(upstreams);
 	if (upstream == upstreams->spare) {
@@ -295,27 +302,6 @@ static const struct relay_upstream_handlers upstreams_handlers = {
 
 /* ---- lines of clients --------------------------------------------------- */
 
-static bool upstreams_is_open(const struct relay_upstream *upstream)
-{
-	return relay_link_connected(&upstream->link) &&
-	       !lined_socket_is_closed(upstream->link.sock);
-}
-
-/* Where lines go up: the one that feeds, or the first one that is connected.
- * NULL: none is. */
-static struct relay_upstream *
-upstreams_target(const struct relay_upstreams *upstreams)
-{
-	size_t i;
-
-	if (upstreams->feed != NULL && upstreams_is_open(upstreams->feed))
-		return upstreams->feed;
-	for (i = 0; i < upstreams->count; i++)
-		if (upstreams_is_open(upstreams->list[i]))
-			return upstreams->list[i];
-	return NULL;
-}
-
 static void upstreams_send(struct relay_upstreams *upstreams,
 			   struct relay_upstream *upstream,
 			   const struct relay_message *message)
@@ -327,44 +313,12 @@ static void upstreams_send(struct relay_upstreams *upstreams,
 				    message->count - sent);
 }
 
-static void upstreams_count_down(const struct relay_upstreams *upstreams,
-				 uint64_t lines)
-{
-	if (lines > 0)
-		lined_service_count(upstreams->relay->service, "upstream_down",
-				    lines);
-}
-
-/* Lines wait until there is a target, up to `most` bytes, then they go to
- * it. */
-static void upstreams_send_held(struct relay_upstreams *upstreams, size_t most)
-{
-	struct relay_upstream *target = upstreams_target(upstreams);
-	struct relay_pending *held = &upstreams->held;
-
-	if (held->first == NULL)
-		return;
-	if (target != NULL && target != upstreams->held_to) {
-		/* Lines given to another one count as sent to it. */
-		relay_pending_sent(held, UINT64_MAX);
-		upstreams->held_to = target;
-		held->left = relay_link_given(&target->link);
-	}
-	if (target != NULL) {
-		relay_pending_sent(held, relay_link_sent(&target->link));
-		relay_pending_send(held, &target->link);
-	}
-	upstreams_count_down(upstreams, relay_pending_trim(held, most));
-}
-
 void relay_upstreams_give_up(struct relay *relay, uint64_t bytes)
 {
 	struct relay_upstreams *upstreams = relay->upstreams;
 
 	if (upstreams != NULL)
-		upstreams_count_down(
-			upstreams,
-			relay_pending_give_up(&upstreams->held, bytes));
+		relay_up_hold_give_up(&upstreams->hold, bytes);
 }
 
 static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
@@ -372,19 +326,16 @@ static void upstreams_on_block(void *arg, struct lined_buffer *buffer)
 	struct relay_upstreams *upstreams = arg;
 	struct relay_upstream *target = upstreams_target(upstreams);
 	struct relay_message message;
-	size_t most, i;
+	size_t i;
 
 	if (!relay_message_read(&message, buffer))
 		return;
-	most = relay_pending_most(&upstreams->held, upstreams_hold(upstreams));
-	if (upstreams_hold(upstreams) > 0 &&
-	    (target == NULL || !upstreams->all) &&
-	    relay_pending_add(&upstreams->held, &message) == 0) {
-		upstreams_send_held(upstreams, most);
+	if ((target == NULL || !upstreams->all) &&
+	    relay_up_hold_add(&upstreams->hold, &message, target) == 0)
 		return;
-	}
 	if (target == NULL)
-		upstreams_count_down(upstreams, message.count);
+		lined_service_count(upstreams->relay->service, "upstream_down",
+				    message.count);
 	else if (!upstreams->all)
 		upstreams_send(upstreams, target, &message);
 	for (i = 0; upstreams->all && i < upstreams->count; i++)
@@ -420,11 +371,7 @@ static void upstreams_remove(struct relay_upstreams *upstreams,
 				  "upstream %s: left, it is not configured any "
 				  "more",
 				  upstream->link.address.text);
-	/* It is flushed before it is closed. */
-	if (upstream == upstreams->held_to) {
-		relay_pending_sent(&upstreams->held, UINT64_MAX);
-		upstreams->held_to = NULL;
-	}
+	relay_up_hold_left(&upstreams->hold, upstream);
 	if (upstream == upstreams->next)
 		upstreams_drop_next(upstreams);
 	if (upstream == upstreams->spare)
@@ -572,7 +519,7 @@ static int upstreams_open(struct relay *relay)
 		return upstreams_log_error(relay);
 	relay->upstreams = upstreams;
 	upstreams->relay = relay;
-	upstreams->held.service = relay->service;
+	relay_up_hold_start(&upstreams->hold, relay);
 	lined_service_timer(relay->service, &upstreams->hand_over,
 			    upstreams_hand_over_fired);
 	lined_service_timer(relay->service, &upstreams->leave,
@@ -602,12 +549,7 @@ void relay_upstreams_stop(struct relay *relay)
 	lined_bus_unsubscribe(upstreams->lines);
 	lined_timer_stop(&upstreams->hand_over);
 	lined_timer_stop(&upstreams->leave);
-	if (upstreams->held_to != NULL)
-		relay_pending_sent(&upstreams->held,
-				   relay_link_sent(&upstreams->held_to->link));
-	relay_pending_return(&upstreams->held);
-	upstreams_count_down(upstreams,
-			     relay_pending_trim(&upstreams->held, 0));
+	relay_up_hold_stop(&upstreams->hold);
 	upstreams_free_left(upstreams, true);
 	while (upstreams->count > 0)
 		relay_upstream_free(upstreams->list[--upstreams->count]);
@@ -671,6 +613,6 @@ void relay_upstreams_reload(struct relay *relay)
 		relay_upstreams_stop(relay);
 	/* Without up-hold nothing may wait: later lines would pass it. */
 	if (relay->upstreams != NULL)
-		upstreams_send_held(relay->upstreams,
-				    upstreams_hold(relay->upstreams));
+		relay_up_hold_send(&relay->upstreams->hold,
+				   upstreams_target(relay->upstreams));
 }

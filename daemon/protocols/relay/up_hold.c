@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Knows to whom lines were given; pending.c has the lines, and upstreams.c
+ * tells where they go.
+ */
+#include "relay/up_hold.h"
+
+#include "relay/relay.h"
+#include "relay/upstream.h"
+
+static size_t up_hold_max(const struct relay_up_hold *hold)
+{
+	return (size_t)hold->relay->options->up_hold;
+}
+
+static void up_hold_count_down(const struct relay_up_hold *hold, uint64_t lines)
+{
+	if (lines > 0)
+		lined_service_count(hold->relay->service, "upstream_down",
+				    lines);
+}
+
+/* Lines wait until there is a target, up to `most` bytes, then they go to
+ * it. */
+static void up_hold_send(struct relay_up_hold *hold,
+			 struct relay_upstream *target, size_t most)
+{
+	struct relay_pending *lines = &hold->lines;
+
+	if (lines->first == NULL)
+		return;
+	if (target != NULL && target != hold->to) {
+		/* Lines given to another one count as sent to it. */
+		relay_pending_sent(lines, UINT64_MAX);
+		hold->to = target;
+		lines->left = relay_link_given(&target->link);
+	}
+	if (target != NULL) {
+		relay_pending_sent(lines, relay_link_sent(&target->link));
+		relay_pending_send(lines, &target->link);
+	}
+	up_hold_count_down(hold, relay_pending_trim(lines, most));
+}
+
+void relay_up_hold_send(struct relay_up_hold *hold,
+			struct relay_upstream *target)
+{
+	up_hold_send(hold, target, up_hold_max(hold));
+}
+
+int relay_up_hold_add(struct relay_up_hold *hold,
+		      const struct relay_message *message,
+		      struct relay_upstream *target)
+{
+	size_t most;
+
+	if (up_hold_max(hold) == 0)
+		return -1;
+	most = relay_pending_most(&hold->lines, up_hold_max(hold));
+	if (relay_pending_add(&hold->lines, message) < 0)
+		return -1;
+	up_hold_send(hold, target, most);
+	return 0;
+}
+
+void relay_up_hold_closed(struct relay_up_hold *hold,
+			  const struct relay_upstream *upstream)
+{
+	if (upstream != hold->to)
+		return;
+	hold->to = NULL;
+	relay_pending_sent(&hold->lines, relay_link_last_sent(&upstream->link));
+	relay_pending_return(&hold->lines);
+}
+
+void relay_up_hold_left(struct relay_up_hold *hold,
+			const struct relay_upstream *upstream)
+{
+	if (upstream != hold->to)
+		return;
+	relay_pending_sent(&hold->lines, UINT64_MAX);
+	hold->to = NULL;
+}
+
+void relay_up_hold_give_up(struct relay_up_hold *hold, uint64_t bytes)
+{
+	up_hold_count_down(hold, relay_pending_give_up(&hold->lines, bytes));
+}
+
+void relay_up_hold_start(struct relay_up_hold *hold, struct relay *relay)
+{
+	hold->relay = relay;
+	hold->lines.service = relay->service;
+}
+
+void relay_up_hold_stop(struct relay_up_hold *hold)
+{
+	if (hold->to != NULL)
+		relay_pending_sent(&hold->lines,
+				   relay_link_sent(&hold->to->link));
+	relay_pending_return(&hold->lines);
+	up_hold_count_down(hold, relay_pending_trim(&hold->lines, 0));
+}
