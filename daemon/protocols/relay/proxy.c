@@ -290,8 +290,7 @@ static void unreached_set(struct relay *relay, const char *text,
 
 	if (unreached == NULL)
 		return;
-	/* A place that another unreached address has taken is not cleared.
-	 *  */
+	/* A place that another unreached address has taken stays as it is. */
 	if (since_ms > 0 ||
 	    unreached->places[hash % UNREACHED_PLACES].hash == hash) {
 		unreached->places[hash % UNREACHED_PLACES].hash = hash;
