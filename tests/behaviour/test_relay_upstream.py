@@ -509,6 +509,32 @@ class Upward(UpstreamTest):
         numbers = [int(line.split()[0]) for line in up.buffer.splitlines()]
         self.assertEqual(numbers, sorted(numbers))
 
+    def test_what_up_hold_keeps_goes_to_the_one_that_takes_over(self):
+        first, second = self.server(), self.server(rcvbuf=4096)
+        first.close()
+        self.serve(first, second, subscribe_only="false", up_hold="32M",
+                   retry_min="200ms", retry_max="200ms",
+                   extra="send-queue = 64k send-stall = 0")
+        backup = self.accept(second)
+        [c] = self.fed(backup)
+        for n in range(8000):
+            c.send(b"%d %s\n" % (n, b"x" * 992))
+        c.send(b"last\n")
+        # Nothing comes later that would take the lines along.
+        c.half_close()
+        c.rest()
+        first.open()
+        up = self.accept(first)
+        up.send(b"good\n")
+        # It takes over at the end of a line.
+        while not self.daemon.logged(": taken back from "):
+            backup.send(b"line\n")
+            time.sleep(0.01)
+        line = up.line()
+        while line != b"last\n":
+            self.assertNotEqual(line, b"")
+            line = up.line()
+
     def test_one_that_does_not_read_feeds_on(self):
         """The queue to the upstream is bounded, and does not stop the feed."""
         server = self.server(rcvbuf=4096)

@@ -197,23 +197,6 @@ static void upstreams_update_first(struct relay_upstreams *upstreams)
 	}
 }
 
-static void upstreams_update(struct relay_upstreams *upstreams)
-{
-	size_t i;
-
-	if (upstreams->updating || upstreams->finishing)
-		return;
-	/* A link that fails at once calls this again. */
-	upstreams->updating = true;
-	if (!upstreams->all)
-		upstreams_update_first(upstreams);
-	for (i = 0; upstreams->all && i < upstreams->count; i++) {
-		upstreams->list[i]->link.patient = false;
-		relay_link_start(&upstreams->list[i]->link);
-	}
-	upstreams->updating = false;
-}
-
 static bool upstreams_is_open(const struct relay_upstream *upstream)
 {
 	return relay_link_connected(&upstream->link) &&
@@ -233,6 +216,26 @@ upstreams_target(const struct relay_upstreams *upstreams)
 		if (upstreams_is_open(upstreams->list[i]))
 			return upstreams->list[i];
 	return NULL;
+}
+
+static void upstreams_update(struct relay_upstreams *upstreams)
+{
+	size_t i;
+
+	if (upstreams->updating || upstreams->finishing)
+		return;
+	/* A link that fails at once calls this again. */
+	upstreams->updating = true;
+	if (!upstreams->all)
+		upstreams_update_first(upstreams);
+	for (i = 0; upstreams->all && i < upstreams->count; i++) {
+		upstreams->list[i]->link.patient = false;
+		relay_link_start(&upstreams->list[i]->link);
+	}
+	upstreams->updating = false;
+	/* Another one may be the target now. Without up-hold nothing may wait:
+	 * later lines would pass it. */
+	relay_up_hold_send(&upstreams->hold, upstreams_target(upstreams));
 }
 
 /* ---- what upstreams call ------------------------------------------------ */
@@ -611,8 +614,4 @@ void relay_upstreams_reload(struct relay *relay)
 		upstreams_read_options(relay->upstreams);
 	else if (upstreams_open(relay) < 0)
 		relay_upstreams_stop(relay);
-	/* Without up-hold nothing may wait: later lines would pass it. */
-	if (relay->upstreams != NULL)
-		relay_up_hold_send(&relay->upstreams->hold,
-				   upstreams_target(relay->upstreams));
 }
