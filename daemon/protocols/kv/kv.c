@@ -441,9 +441,6 @@ static void kv_give_up(struct lined_service *service, uint64_t bytes,
 static uint64_t kv_keeps_most(const void *options, size_t line_length,
 			      uint64_t clients, unsigned workers)
 {
-	(void)line_length;
-	(void)clients;
-	(void)workers;
 	return (uint64_t)((const struct kv_options *)options)->memory;
 }
 

@@ -292,9 +292,6 @@ static void policy_give_up(struct lined_service *service, uint64_t bytes,
 static uint64_t policy_keeps_most(const void *options, size_t line_length,
 				  uint64_t clients, unsigned workers)
 {
-	(void)line_length;
-	(void)clients;
-	(void)workers;
 	return (uint64_t)((const struct policy_options *)options)->memory;
 }
 

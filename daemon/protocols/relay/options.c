@@ -107,7 +107,6 @@ uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
 	const struct relay_options *options = arg;
 	uint64_t most = relay_topic_memory_max((size_t)options->hold);
 
-	(void)clients;
 	if (options->mode == RELAY_PROXY)
 		return 0;
 	most += options_history_most(options, line_length) * workers;
