@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -160,15 +161,17 @@ END_TEST
 
 START_TEST(limits_are_only_lowered)
 {
+	struct rlimit now;
 	char wanted[32];
 
-	snprintf(wanted, sizeof(wanted), "%ld\n", sysconf(_SC_OPEN_MAX));
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &now), 0);
+	snprintf(wanted, sizeof(wanted), "%llu\n",
+		 (unsigned long long)now.rlim_max);
 	ask((struct keeper_request){.id = 1,
 				    .arguments = 3,
 				    .files = UINT64_MAX / 2},
 	    "/bin/sh|/|sh|-c|ulimit -n|");
-	ck_assert_uint_eq(report.kind, KEEPER_STARTED);
-	ck_assert_int_eq(read(output, &(char){0}, 1), 1);
+	says(wanted);
 	next_report();
 	ask((struct keeper_request){.id = 1, .arguments = 3, .files = 12},
 	    "/bin/sh|/|sh|-c|ulimit -n|");
