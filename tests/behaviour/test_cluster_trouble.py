@@ -126,10 +126,9 @@ class Trouble(TroubleTest):
             node.wait_log("cluster: lease must be the same on every node: node "
                           "node-%s has %d ms, this one has %d ms"
                           % ((other,) + has))
-        mark = b.mark()
         a.wait_log("cluster: nats://.*: lease must be the same on every node")
         # Node B has connected anew by now, or does so soon.
-        b.wait_log("cluster: joined as node node-b", mark)
+        b.wait_logs("cluster: joined as node node-b", 2)
         bob = self.person(b, "bob")
         self.eventually(lambda: bob.who() == ["bob"], "one order")
 
