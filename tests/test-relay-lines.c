@@ -170,12 +170,12 @@ START_TEST(a_block_whose_lengths_are_not_its_lines_is_refused)
 		{{5, UINT16_MAX, UINT16_MAX}, {11, 1, 2}},
 		{{0, 1, 0}, {16, 1, 2}},
 	};
-	size_t i;
-
-	char head[] = "short";
+	static const char head[] = "short";
 	struct lined_buffer *buffer = lined_buffer_new(head, sizeof(head));
 	struct relay_message message;
+	size_t i;
 
+	ck_assert_ptr_nonnull(buffer);
 	ck_assert(!relay_message_read(&message, buffer));
 	lined_buffer_unref(buffer);
 	ck_assert(is_block(2, good));
