@@ -53,16 +53,6 @@ class Person(Client):
         self.says(line)
         self.hears(*answers)
 
-    def finds(self, line, answer):
-        """Asks; what was done on another node is known a moment later."""
-        for _ in range(200 if NODES > 1 else 1):
-            self.says(line)
-            got = self.hears_line()
-            if got == answer:
-                return
-            time.sleep(0.01)
-        raise AssertionError("%r instead of %r" % (got, answer))
-
     def tells(self, other, text):
         """Writes to one who may be known a moment later."""
         self.says("/msg %s %s" % (other.name, text))
@@ -150,6 +140,13 @@ class Chat(DaemonTest):
         theirs = tuple("* %s " % other.name for other in others)
         return [line for line in person.rest().decode().splitlines()
                 if NODES == 1 or not line.startswith(theirs)]
+
+    def finds(self, person, line, answer):
+        """It asks; what was done on another node is known a moment later."""
+        def found():
+            person.says(line)
+            return person.hears_line() == answer
+        self.eventually(found, answer, PATIENCE if NODES > 1 else 0)
 
     def names(self, person, room="lobby"):
         person.says("/who " + room)
@@ -331,14 +328,14 @@ class Text(Chat):
         bob.hears("* aLICE is now alice")
         alice.asks("/nick carol", "* alice is now carol")
         bob.hears("* alice is now carol")
-        bob.finds("/nick ALICE", "* bob is now ALICE")
+        self.finds(bob, "/nick ALICE", "* bob is now ALICE")
         alice.hears("* bob is now ALICE")
 
     def test_a_name_is_free_when_its_owner_has_gone(self):
         alice, bob = self.arrive("alice", "bob")
         alice.close()
         bob.hears("* alice quit")
-        bob.finds("/nick alice", "* bob is now alice")
+        self.finds(bob, "/nick alice", "* bob is now alice")
 
     def test_away(self):
         alice, bob = self.arrive("alice", "bob")
@@ -645,7 +642,7 @@ class Options(Chat):
         bob.asks("/join hall", "! you are banned from hall")
         bob.asks("/nick rob", "* bob is now rob")
         bob.asks("/join hall", "! you are banned from hall")
-        carol.finds("/nick bob", "* carol is now bob")
+        self.finds(carol, "/nick bob", "* carol is now bob")
         alice.hears("* carol is now bob")
         alice.asks("/unban nobody", "! no such nickname: nobody")
         alice.asks("/unban BOB", "* BOB is no longer banned from hall")
