@@ -1427,14 +1427,14 @@ class Push(UpstreamTest):
         self.assertEqual(self.daemon.wait(), 0)
 
     def test_what_a_target_does_not_take_at_the_end_is_counted(self):
-        target = self.server(rcvbuf=4096)
-        self.hub(target, extra="send-queue = 64M")
-        out = self.accept(target)
+        target, other = self.server(rcvbuf=4096), self.server()
+        self.hub(target, other, extra="send-queue = 64M")
+        out, good = self.accept(target), self.accept(other)
         c = self.client()
         c.send((b"z" * 999 + b"\n") * 20000)
         self.daemon.signal(signal.SIGTERM)
-        c.ended()
-        time.sleep(0.1)
+        # Both connections are ended together, as far as they take it.
+        self.assertEqual(len(good.ended()), 20000 * 1000)
         out.reset()
         self.assertEqual(self.daemon.wait(), 0)
         self.assertGreater(self.counted("push_lines_dropped"), 5000)
