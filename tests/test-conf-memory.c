@@ -2,12 +2,13 @@
 /*
  * A load of which each allocation fails in turn, once, and from then on: it
  * ends without a configuration and says why; the next load is good. And what
- * libconfuse may say. The linker puts the functions below in place of those
- * that allocate, a pool's among them, because most of what they return is in a
- * chunk that is there already.
+ * libconfuse may say. The linker puts the functions below, as those of
+ * allocation.h, in place of those that allocate, a pool's among them, because
+ * most of what they return is in a chunk that is there already.
  */
 #include "config.h"
 
+#include "allocation.h"
 #include "conf_fixture.h"
 #include "config/conf_wire.h"
 #include "net/broker.h"
@@ -15,7 +16,6 @@
 #include "tls.h"
 
 #include <confuse.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +24,6 @@
 #include <unistd.h>
 
 void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
 void *__real_pool_alloc(struct pool *pool, size_t size);
 void *__real_pool_array(struct pool *pool, size_t count, size_t size);
 char *__real_pool_strdup(struct pool *pool, const char *text);
@@ -36,9 +34,6 @@ int __real_cfg_parse_fp(cfg_t *cfg, FILE *fp);
 
 cfg_t *__wrap_cfg_init(cfg_opt_t *opts, cfg_flag_t flags);
 int __wrap_cfg_parse_fp(cfg_t *cfg, FILE *fp);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
 char *__wrap_strdup(const char *text);
 void *__wrap_pool_alloc(struct pool *pool, size_t size);
 void *__wrap_pool_array(struct pool *pool, size_t count, size_t size);
@@ -47,61 +42,32 @@ char *__wrap_pool_strndup(struct pool *pool, const char *text, size_t len);
 char *__wrap_pool_printf(struct pool *pool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Which allocation fails, from 1; 0: none. Whether those after it do, too. */
-static unsigned long failing;
-static bool lasting;
-static unsigned long allocations;
-
-static bool fails(void)
-{
-	if (failing == 0 || ++allocations < failing ||
-	    (allocations > failing && !lasting))
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
-
 char *__wrap_strdup(const char *text)
 {
 	size_t size = strlen(text) + 1;
-	char *copy = fails() ? NULL : __real_malloc(size);
+	char *copy = allocation_fails() ? NULL : __real_malloc(size);
 
 	return copy != NULL ? memcpy(copy, text, size) : NULL;
 }
 
 void *__wrap_pool_alloc(struct pool *pool, size_t size)
 {
-	return fails() ? NULL : __real_pool_alloc(pool, size);
+	return allocation_fails() ? NULL : __real_pool_alloc(pool, size);
 }
 
 void *__wrap_pool_array(struct pool *pool, size_t count, size_t size)
 {
-	return fails() ? NULL : __real_pool_array(pool, count, size);
+	return allocation_fails() ? NULL : __real_pool_array(pool, count, size);
 }
 
 char *__wrap_pool_strdup(struct pool *pool, const char *text)
 {
-	return fails() ? NULL : __real_pool_strdup(pool, text);
+	return allocation_fails() ? NULL : __real_pool_strdup(pool, text);
 }
 
 char *__wrap_pool_strndup(struct pool *pool, const char *text, size_t len)
 {
-	return fails() ? NULL : __real_pool_strndup(pool, text, len);
+	return allocation_fails() ? NULL : __real_pool_strndup(pool, text, len);
 }
 
 char *__wrap_pool_printf(struct pool *pool, const char *format, ...)
@@ -112,12 +78,12 @@ char *__wrap_pool_printf(struct pool *pool, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	return fails() ? NULL : __real_pool_strdup(pool, text);
+	return allocation_fails() ? NULL : __real_pool_strdup(pool, text);
 }
 
 cfg_t *__wrap_cfg_init(cfg_opt_t *opts, cfg_flag_t flags)
 {
-	return fails() ? NULL : __real_cfg_init(opts, flags);
+	return allocation_fails() ? NULL : __real_cfg_init(opts, flags);
 }
 
 /* ---- libconfuse -------------------------------------------------------- */
@@ -208,7 +174,6 @@ static const char *path; /* NULL: of the fixture's lined.conf */
 static struct conf *load(struct conf_errors *errors)
 {
 	conf_errors_init(errors);
-	allocations = 0;
 	return conf_load(path != NULL ? path : fixture_path("lined.conf"), env,
 			 errors);
 }
@@ -221,11 +186,10 @@ static bool refused(unsigned long at, bool from_then_on)
 	bool met, says = false;
 	size_t i;
 
-	failing = at;
-	lasting = from_then_on;
+	allocation_fail(at, from_then_on);
 	conf = load(&errors);
-	failing = 0;
-	met = allocations >= at;
+	met = allocation_count() >= at;
+	allocation_fail(0, false);
 	for (i = 0; i < errors.errors.count; i++)
 		says |= strstr(errors.errors.items[i].text, "memory") != NULL;
 	ck_assert_msg(!met || (conf == NULL && says),

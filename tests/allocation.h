@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Allocations that fail when a suite says so. Its linker puts these in place of
+ * those that allocate: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+/*
+ * Counts the allocations of this thread from now on. The one with this number,
+ * from 1, fails with ENOMEM; if it is lasting, all after it, too. 0: none
+ * fails, and none is counted.
+ */
+void allocation_fail(unsigned long number, bool lasting);
+
+/* How many were counted, those that failed among them. */
+unsigned long allocation_count(void);
+
+/* For other functions that allocate: counts an allocation; whether it fails. */
+bool allocation_fails(void);
