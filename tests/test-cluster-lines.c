@@ -211,18 +211,24 @@ static void publish(struct stage *stage, const char *text)
 	stage_turn(stage);
 }
 
+/* The broker takes frames of so many bytes; another node is there. */
+static void begin_narrow(struct stage *stage, size_t frame_max)
+{
+	stage_open(stage);
+	stage_broker.frame_max = frame_max;
+	ck_assert_int_eq(cluster_open(stage->cluster, &stage_settings, 60000),
+			 0);
+	stage_join(stage, 0);
+	stage_meet(stage);
+}
+
 START_TEST(frames_are_no_longer_than_the_broker_takes)
 {
 	static char text[401];
 	struct stage stage;
 	size_t before, i;
 
-	stage_open(&stage);
-	stage_broker.frame_max = 1000;
-	ck_assert_int_eq(cluster_open(stage.cluster, &stage_settings, 60000),
-			 0);
-	stage_join(&stage, 0);
-	stage_meet(&stage);
+	begin_narrow(&stage, 1000);
 	before = stage_broker.frames;
 	memset(text, 'x', sizeof(text) - 1);
 	stage.keeps = true;
@@ -243,12 +249,7 @@ START_TEST(a_line_that_the_broker_does_not_take_is_counted)
 	struct stage stage;
 	size_t before, i;
 
-	stage_open(&stage);
-	stage_broker.frame_max = 100;
-	ck_assert_int_eq(cluster_open(stage.cluster, &stage_settings, 60000),
-			 0);
-	stage_join(&stage, 0);
-	stage_meet(&stage);
+	begin_narrow(&stage, 100);
 	before = stage_broker.frames;
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
