@@ -175,6 +175,17 @@ START_TEST(histories_give_up_about_as_much_as_is_asked)
 }
 END_TEST
 
+/* The end of one client, which was greeted. */
+static int open_with_client(struct hall *hall)
+{
+	int client;
+
+	hall_open(hall, WORKERS, &lined_protocol, &plain);
+	client = hall_client(hall, 0, NEWCOMERS);
+	support_expect(hall->main, client, GREETING "* guest1 joined den\n");
+	return client;
+}
+
 /* As another node's chat, which need not be one. */
 static void publish(struct lined_service *service, void *text)
 {
@@ -201,9 +212,7 @@ START_TEST(a_text_that_is_no_line_is_refused)
 	int client;
 	size_t i;
 
-	hall_open(&hall, WORKERS, &lined_protocol, &plain);
-	client = hall_client(&hall, 0, NEWCOMERS);
-	support_expect(hall.main, client, GREETING "* guest1 joined den\n");
+	client = open_with_client(&hall);
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		strcpy(text, texts[i]);
 		hall_call(&hall, 0, SPEAKERS, publish, text);
@@ -237,9 +246,7 @@ START_TEST(the_later_topic_wins_while_the_clock_is_behind)
 	uint64_t stamp;
 	int client;
 
-	hall_open(&hall, WORKERS, &lined_protocol, &plain);
-	client = hall_client(&hall, 0, NEWCOMERS);
-	support_expect(hall.main, client, GREETING "* guest1 joined den\n");
+	client = open_with_client(&hall);
 	hall_call(&hall, 0, SPEAKERS, set_clock_back, NULL);
 	hall_call(&hall, 0, SPEAKERS, set_topic, one);
 	hall_call(&hall, 0, SPEAKERS, set_topic, two);
@@ -285,9 +292,7 @@ START_TEST(a_message_without_memory_is_an_error_and_the_next_one_is_heard)
 	struct hall hall;
 	int client;
 
-	hall_open(&hall, WORKERS, &lined_protocol, &plain);
-	client = hall_client(&hall, 0, NEWCOMERS);
-	support_expect(hall.main, client, GREETING "* guest1 joined den\n");
+	client = open_with_client(&hall);
 	hall_call(&hall, 0, SPEAKERS, say_without_memory, one);
 	hall_call(&hall, 0, SPEAKERS, say, two);
 	support_expect(hall.main, client, "[den] <alice> two\n");
