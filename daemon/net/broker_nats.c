@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "system/privileges.h"
 #include "tls.h"
 
 #define RETRY_MIN_MS  250
@@ -216,6 +217,7 @@ static void *nats_run(void *arg)
 
 	/* A thread that names itself needs no file of /proc. */
 	pthread_setname_np(pthread_self(), "lined/nats");
+	privileges_give_up_ports();
 	pthread_mutex_lock(&nats_turn);
 	while (nats_wait_retry(broker, 0)) {
 		wait_ms = nats_run_link(broker) ? RETRY_MIN_MS : 2 * wait_ms;

@@ -97,8 +97,8 @@ static const char *const forbidden[] = {
 	"umount",
 	"umount2",
 	"unshare",
-	/* Users and capabilities; lined has its final ones. */
-	"capset",
+	/* Users; lined has its final ones. capset(2), by which each worker
+	 * gives up capabilities, cannot gain any. */
 	"setfsgid",
 	"setfsgid32",
 	"setfsuid",

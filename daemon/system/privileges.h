@@ -38,6 +38,10 @@ int privileges_keep_begin(void);
 /* To be called after it: keeps only that of low ports. -1 and errno. */
 int privileges_keep_end(void);
 
+/* The calling thread, which is not root's, gives up the right to bind ports
+ * below 1024. -1 and errno. */
+int privileges_give_up_ports(void);
+
 #else
 
 static inline int privileges_no_new(void)
@@ -52,6 +56,11 @@ static inline int privileges_keep_begin(void)
 }
 
 static inline int privileges_keep_end(void)
+{
+	return 0;
+}
+
+static inline int privileges_give_up_ports(void)
 {
 	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * Linux capabilities over the change of user. CAP_NET_BIND_SERVICE is kept, or
  * a reload could not open a port below 1024. Capabilities belong to the calling
- * thread; other threads lose all of them.
+ * thread: threads that exist lose all of them, new ones inherit them.
  */
 #include "config.h"
 
@@ -12,6 +12,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#define LOW_PORTS (1u << CAP_NET_BIND_SERVICE)
 
 int privileges_no_new(void)
 {
@@ -33,11 +35,31 @@ int privileges_keep_end(void)
 	if (syscall(SYS_capget, &header, data) < 0)
 		return -1;
 	/* In a container root may not have it; then it cannot be kept. */
-	data[0].permitted &= 1u << CAP_NET_BIND_SERVICE;
+	data[0].permitted &= LOW_PORTS;
 	data[0].effective = data[0].permitted;
 	data[0].inheritable = 0;
 	data[1] = (struct __user_cap_data_struct){0};
 	if (syscall(SYS_capset, &header, data) < 0)
 		return -1;
 	return prctl(PR_SET_KEEPCAPS, 0L, 0L, 0L, 0L);
+}
+
+int privileges_give_up_ports(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (geteuid() == 0)
+		return 0;
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -1;
+	if (((data[0].permitted | data[0].inheritable) & LOW_PORTS) == 0)
+		return 0;
+	data[0].permitted &= ~LOW_PORTS;
+	data[0].effective &= ~LOW_PORTS;
+	/* The kernel then removes it from the ambient ones. */
+	data[0].inheritable &= ~LOW_PORTS;
+	return syscall(SYS_capset, &header, data) < 0 ? -1 : 0;
 }

@@ -16,6 +16,7 @@
 
 #include "system/crash.h"
 #include "log/log.h"
+#include "system/privileges.h"
 
 /* How often, and after what pauses, a failed poll is retried. */
 #define POLL_TRIES   100
@@ -50,6 +51,11 @@ static void *worker_run(void *arg)
 	snprintf(name, sizeof(name), "lined/%u", worker->index % 10000);
 	pthread_setname_np(pthread_self(), name);
 	crash_thread_begin(&stack);
+	/* Only the main thread opens listeners. */
+	if (privileges_give_up_ports() < 0)
+		log_warning("worker %u: it keeps the right to open ports below "
+			    "1024: capset: %s",
+			    worker->index, strerror(errno));
 	/* Without this worker its clients would hang. A service manager starts
 	 * lined again after an abort. */
 	while (!worker->stopping)

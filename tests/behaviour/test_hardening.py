@@ -96,6 +96,21 @@ class Hardening(DaemonTest):
         self.assertGreaterEqual(len(values), 5)
         self.assertEqual(set(values), {"1"})
 
+    @unittest.skipIf(os.geteuid() != 0, "only root can be dropped")
+    def test_workers_cannot_bind_low_ports(self):
+        os.chmod(self.dir, 0o755)
+        daemon = self.start_tries(more='user = "daemon"', workers=3)
+        rights = {}
+        for task in glob.glob("/proc/%d/task/*" % daemon.pid):
+            with open(task + "/comm") as f:
+                name = f.read().strip()
+            with open(task + "/status") as f:
+                rights[name] = {line.split()[1] for line in f
+                                if line.startswith(("CapPrm:", "CapEff:"))}
+        self.assertEqual(rights["lined"], {"%016x" % (1 << 10)})
+        for worker in range(3):
+            self.assertEqual(rights["lined/%d" % worker], {"%016x" % 0})
+
     @unittest.skipUnless(landlock_version() > 0, "no Landlock here")
     def test_module_cannot_write_remove_or_execute(self):
         self.start_tries()
