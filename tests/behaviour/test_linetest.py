@@ -484,6 +484,20 @@ class Faults(Linetest):
                      'a.lt:3: unknown escape "\\q"; a \\ is written \\\\\n')
         self.assertEqual(self.linetest("-t", good, code=0), ("", ""))
 
+    def test_messages_have_no_controls_of_a_transcript(self):
+        named = self.transcript("protocol echo\na> hi\na< ho\n",
+                                "n\x1b]0;owned\x07.lt")
+        wrong = self.transcript("protocol echo\n\x1b[2Jclear\x7f \x9b5m\n"
+                                "a> \\q\x1b\na<~ (\x1b\n")
+        done = self.linetest("-t", wrong, code=2)
+        self.assertIn("a.lt:2: ", done[1])
+        self.assertIn("\\e[2Jclear", done[1])
+        for more in ([], ["-v"], ["--tap"]):
+            done += self.linetest(*more, named, code=1)
+        for text in done:
+            self.assertNotRegex(text, "[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+        self.assertIn("n\\e]0;owned\\a.lt", done[2])
+
     def test_wrong_usage(self):
         for args, wanted in (((), "no FILE"), (("-x", "a"), "-x|'x'"),
                              (("--workers", "0", "a"), "--workers"),

@@ -46,14 +46,21 @@ char *memory_copy(const char *text, size_t len)
 	return copy;
 }
 
+char *memory_format_list(const char *format, va_list arguments)
+{
+	char *text;
+	int len = vasprintf(&text, format, arguments);
+
+	return memory_check(len < 0 ? NULL : text);
+}
+
 char *memory_format(const char *format, ...)
 {
 	va_list arguments;
 	char *text;
-	int len;
 
 	va_start(arguments, format);
-	len = vasprintf(&text, format, arguments);
+	text = memory_format_list(format, arguments);
 	va_end(arguments);
-	return memory_check(len < 0 ? NULL : text);
+	return text;
 }

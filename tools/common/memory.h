@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stddef.h>
 
 /* Zeroed. */
@@ -21,3 +22,5 @@ char *memory_copy(const char *text, size_t len);
 
 char *memory_format(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
+char *memory_format_list(const char *format, va_list arguments)
+	__attribute__((format(printf, 1, 0)));

@@ -20,6 +20,7 @@
 #include "linetest/recorder.h"
 #include "linetest/report.h"
 #include "linetest/script.h"
+#include "linetest/text.h"
 
 #define TIMEOUT_MS 120000
 
@@ -242,7 +243,7 @@ static enum exit_code play_scripts(const struct linetest_options *options,
 	if (options->connect != NULL) {
 		session.settings.server = &server;
 		if (net_address_read(&server, options->connect, &error) < 0) {
-			fprintf(stderr, "linetest: --connect: %s\n", error);
+			text_print(stderr, "linetest: --connect: %s\n", error);
 			free(error);
 			free(lined);
 			free(build_modules);
@@ -267,15 +268,16 @@ static bool script_is_head(const struct script *script)
 	for (i = 0; i < script->step_count; i++) {
 		if (script->steps[i].kind == STEP_START)
 			continue;
-		fprintf(stderr,
-			"%s:%u: the FILE of --record may only say what is "
-			"served\n",
-			script->steps[i].file, script->steps[i].line);
+		text_print(stderr,
+			   "%s:%u: the FILE of --record may only say what is "
+			   "served\n",
+			   script->steps[i].file, script->steps[i].line);
 		return false;
 	}
 	if (script->config != NULL)
 		return true;
-	fprintf(stderr, "%s: it does not say what is served\n", script->path);
+	text_print(stderr, "%s: it does not say what is served\n",
+		   script->path);
 	return false;
 }
 
@@ -384,7 +386,7 @@ int main(int argc, char **argv)
 					 options.over[transport], &errors);
 	}
 	if (errors.len > 0) {
-		fputs(bytes_text(&errors), stderr);
+		text_print(stderr, "%s", bytes_text(&errors));
 		code = EXIT_WRONG;
 	} else if (!options.check) {
 		catch_end_signals();

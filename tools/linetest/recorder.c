@@ -19,6 +19,7 @@
 #include "linetest/deadline.h"
 #include "linetest/run_dir.h"
 #include "linetest/source.h"
+#include "linetest/text.h"
 #include "linetest/transcript_writer.h"
 #include "list.h"
 
@@ -59,7 +60,7 @@ struct link {
 
 static int print_errno(const char *what)
 {
-	fprintf(stderr, "linetest: %s: %s\n", what, strerror(errno));
+	text_print(stderr, "linetest: %s: %s\n", what, strerror(errno));
 	return -1;
 }
 
@@ -159,8 +160,8 @@ static void side_closed(struct lined_socket *sock, void *arg,
 		link_write_action(side->link, "reset");
 	} else if (!side->eof) {
 		link_write_action(side->link, "gone");
-		fprintf(stderr, "linetest: %s: the daemon: %s\n",
-			side->link->transcript.name, strerror(error));
+		text_print(stderr, "linetest: %s: the daemon: %s\n",
+			   side->link->transcript.name, strerror(error));
 	}
 	link_free(side->link);
 }
@@ -272,8 +273,8 @@ static int recorder_start_daemon(struct recorder *recorder)
 		if (head->addresses[i].transport <= TRANSPORT_TCP6)
 			break;
 	if (i == head->address_count) {
-		fprintf(stderr, "linetest: %s: no stream to record\n",
-			head->path);
+		text_print(stderr, "linetest: %s: no stream to record\n",
+			   head->path);
 		return -1;
 	}
 	if (run_dir_open(&recorder->dir, head, &error) < 0)
@@ -292,9 +293,9 @@ static int recorder_start_daemon(struct recorder *recorder)
 	if (result == 0)
 		return 0;
 	for (i = 0; i < recorder->process.log_count; i++)
-		fprintf(stderr, "%s\n", recorder->process.log[i]);
+		text_print(stderr, "%s\n", recorder->process.log[i]);
 fail:
-	fprintf(stderr, "linetest: %s: %s\n", head->path, error);
+	text_print(stderr, "linetest: %s: %s\n", head->path, error);
 	free(error);
 	return -1;
 }
@@ -309,7 +310,7 @@ static int read_stream_address(struct net_address *address, const char *url)
 		error = memory_format("\"%s\": only streams can be recorded",
 				      url);
 	}
-	fprintf(stderr, "linetest: %s\n", error);
+	text_print(stderr, "linetest: %s\n", error);
 	free(error);
 	return -1;
 }
@@ -361,7 +362,7 @@ static void recorder_write_head(struct recorder *recorder)
 				 "# What is served (protocol NAME, or config "
 				 "FILE) is to be written here.");
 	} else if (source_open(&source, head->path, &error) < 0) {
-		fprintf(stderr, "linetest: %s\n", error);
+		text_print(stderr, "linetest: %s\n", error);
 		free(error);
 		writer->failed = true;
 	} else {
@@ -407,7 +408,7 @@ static bool recorder_daemon_has_died(struct recorder *recorder)
 	    !daemon_process_has_ended(&recorder->process))
 		return false;
 	end = daemon_process_end_text(&recorder->process);
-	fprintf(stderr, "linetest: the daemon is gone: %s\n", end);
+	text_print(stderr, "linetest: the daemon is gone: %s\n", end);
 	free(end);
 	return true;
 }

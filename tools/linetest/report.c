@@ -13,6 +13,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "linetest/text.h"
+
 #define GREEN "\033[32m"
 #define RED   "\033[31m"
 
@@ -44,8 +46,9 @@ void report_begin(const struct report *report, const char *file,
 		size.ws_col = 80;
 	text = memory_format("%s: run %u (%s)", file, report->file_runs + 1,
 			     about);
+	report_clear(report);
 	/* A line that wraps could not be removed. */
-	printf("\r\033[K%.*s", size.ws_col - 1, text);
+	text_print(stdout, "%.*s", size.ws_col - 1, text);
 	fflush(stdout);
 	free(text);
 }
@@ -53,13 +56,14 @@ void report_begin(const struct report *report, const char *file,
 void report_warn(const struct report *report, const char *format, ...)
 {
 	va_list args;
+	char *text;
 
-	report_clear(report);
-	fputs(report->tap ? "# warning: " : "warning: ", stdout);
 	va_start(args, format);
-	vprintf(format, args);
+	text = memory_format_list(format, args);
 	va_end(args);
-	putchar('\n');
+	report_clear(report);
+	text_print(stdout, "%swarning: %s\n", report->tap ? "# " : "", text);
+	free(text);
 }
 
 void report_warn_slow(struct report *report, const char *file,
@@ -95,7 +99,7 @@ static void print_indented(const char *text, const char *indent)
 	while (*text != '\0') {
 		size_t len = strcspn(text, "\n");
 
-		printf("%s%.*s\n", indent, (int)len, text);
+		text_print(stdout, "%s%.*s\n", indent, (int)len, text);
 		text += len + (text[len] == '\n');
 	}
 }
@@ -110,16 +114,17 @@ void report_run(struct report *report, const char *file, const char *about,
 		report->file_failed++;
 	}
 	if (report->tap) {
-		printf("%s %u - %s (%s)\n", failure->len > 0 ? "not ok" : "ok",
-		       report->runs, file, about);
+		text_print(stdout, "%s %u - %s (%s)\n",
+			   failure->len > 0 ? "not ok" : "ok", report->runs,
+			   file, about);
 		print_indented(bytes_text(failure), "# ");
 	} else if (failure->len > 0) {
 		print_verdict(report, false);
-		printf("%s (%s)\n", file, about);
+		text_print(stdout, "%s (%s)\n", file, about);
 		print_indented(bytes_text(failure), "");
 	} else if (report->verbose) {
 		print_verdict(report, true);
-		printf("%s (%s)\n", file, about);
+		text_print(stdout, "%s (%s)\n", file, about);
 	}
 	if (report->verbose && failure->len == 0)
 		print_indented(bytes_text(log),
@@ -134,8 +139,8 @@ void report_file(struct report *report, const char *file)
 		report->failed_transcripts++;
 	else if (!report->tap && !report->verbose) {
 		print_verdict(report, true);
-		printf("%s (%u %s)\n", file, report->file_runs,
-		       report->file_runs == 1 ? "run" : "runs");
+		text_print(stdout, "%s (%u %s)\n", file, report->file_runs,
+			   report->file_runs == 1 ? "run" : "runs");
 	}
 	report->file_runs = report->file_failed = 0;
 	report->file_is_slow = false;

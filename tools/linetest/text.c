@@ -7,6 +7,8 @@
 
 #include "linetest/text.h"
 
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <lined/text.h>
@@ -161,4 +163,28 @@ void text_show(struct bytes *out, const char *data, size_t len)
 	} else {
 		text_show_part(out, data, len);
 	}
+}
+
+void text_print(FILE *file, const char *format, ...)
+{
+	struct bytes out = {0};
+	size_t i, len, size;
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = memory_format_list(format, args);
+	va_end(args);
+	len = strlen(text);
+	for (i = 0; i < len; i += size) {
+		size = text_character(text + i, len - i);
+		if (size == 0 && text[i] != '\n' && text[i] != '\t')
+			text_show_byte(&out, text[i]);
+		else
+			bytes_add(&out, text + i, size == 0 ? 1 : size);
+		size += size == 0;
+	}
+	free(text);
+	fputs(bytes_text(&out), file);
+	bytes_fini(&out);
 }

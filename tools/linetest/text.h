@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "linetest/bytes.h"
 
@@ -42,3 +43,8 @@ size_t text_name(const char *text, const char *end);
 /* Reads "100ms", "2s", "1m" or bare seconds, a day at most. False: it is
  * something else. */
 bool text_duration(const char *text, uint32_t *ms);
+
+/* Prints a message: what is not shown text (lined/text.h) as escapes, except
+ * for newlines and tabs. It may quote a transcript, a server or a file name. */
+void text_print(FILE *file, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
