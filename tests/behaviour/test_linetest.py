@@ -484,6 +484,22 @@ class Faults(Linetest):
                      'a.lt:3: unknown escape "\\q"; a \\ is written \\\\\n')
         self.assertEqual(self.linetest("-t", good, code=0), ("", ""))
 
+    def test_patterns_that_grow_without_bound_are_refused(self):
+        patterns = ("x{1,200}{1,200}{1,200}", "((x{200}){200}){200}",
+                    "x" + "{2,}" * 40, "(" * 40 + "x" + "+)" * 40,
+                    "(" * 20000 + "x" + ")" * 20000, "[]x]{30000}",
+                    "{n:x{0,9000}}")
+        for pattern in patterns:
+            with self.subTest(pattern[:30]):
+                text = "protocol echo\na> hi\na<~ %s\n" % pattern
+                out, err = self.linetest("-t", self.transcript(text), code=2)
+                self.assertIn("a.lt:3: the pattern is too large", err)
+        fine = ("x{1,200}", "[a-z]+ (x|y{2}){3,}", "y" * 9000 + "{n}",
+                "\\\\(" * 200, "[(]" * 200, "a{,3}")
+        text = "protocol echo\na> hi\n" + "".join(
+            "a<~ %s\n" % line.replace("\\\\", "\\") for line in fine)
+        self.linetest("-t", self.transcript(text), code=0)
+
     def test_messages_have_no_controls_of_a_transcript(self):
         named = self.transcript("protocol echo\na> hi\na< ho\n",
                                 "n\x1b]0;owned\x07.lt")

@@ -78,6 +78,116 @@ static size_t count_groups(const char *p, size_t len)
 	return groups;
 }
 
+/* ---- the size of an expression ----------------------------------------- */
+
+/*
+ * regcomp(3) writes repetitions out: the time and the memory that it takes for
+ * x{1,200}{1,200}{1,200} have no bound, and it calls itself for each group.
+ */
+#define EXPANSION_MAX 5000
+#define DEPTH_MAX     100
+
+struct expansion {
+	size_t sums[DEPTH_MAX + 1]; /* of the groups that are open */
+	size_t depth;
+	size_t last; /* of what a repetition would repeat */
+};
+
+static void expansion_add(struct expansion *expansion, size_t size)
+{
+	expansion->sums[expansion->depth] += size;
+	expansion->last = size;
+}
+
+static void expansion_repeat(struct expansion *expansion, size_t times)
+{
+	if (times < 2)
+		return;
+	expansion->sums[expansion->depth] += expansion->last * (times - 1);
+	expansion->last *= times;
+}
+
+static size_t expansion_number(const char **p, const char *end)
+{
+	size_t number = 0;
+
+	for (; *p < end && **p >= '0' && **p <= '9'; (*p)++)
+		if (number <= RE_DUP_MAX) /* regcomp(3) refuses more */
+			number = number * 10 + (size_t)(**p - '0');
+	return number;
+}
+
+/* p is behind a "{". Returns the first byte behind the repetition; p if there
+ * is none. */
+static const char *expansion_braces(struct expansion *expansion, const char *p,
+				    const char *end)
+{
+	const char *at = p;
+	size_t times = expansion_number(&at, end);
+
+	if (at < end && *at == ',') {
+		at++;
+		if (at < end && *at == '}')
+			times++; /* x{2,} as xxx* */
+		else
+			times = expansion_number(&at, end);
+	}
+	if (at == end || *at != '}')
+		return p;
+	expansion_repeat(expansion, times);
+	return at + 1;
+}
+
+/* Whether the expression, written out, is small enough. */
+static bool expansion_is_small(const char *p, size_t len)
+{
+	const char *end = p + len;
+	const size_t most = len + EXPANSION_MAX;
+	struct expansion expansion = {.depth = 0};
+
+	while (p < end && expansion.sums[expansion.depth] <= most) {
+		if (*p == '[') {
+			p = skip_bracket_expression(p, end);
+			expansion_add(&expansion, 1);
+			continue;
+		}
+		switch (*p++) {
+		case '\\':
+			p += p < end;
+			expansion_add(&expansion, 1);
+			break;
+		case '(':
+			if (++expansion.depth > DEPTH_MAX)
+				return false;
+			expansion.sums[expansion.depth] = 0;
+			expansion.last = 0;
+			break;
+		case ')':
+			if (expansion.depth > 0) {
+				size_t sum = expansion.sums[expansion.depth--];
+
+				expansion_add(&expansion, sum + 1);
+			}
+			break;
+		case '{':
+			p = expansion_braces(&expansion, p, end);
+			break;
+		case '+': /* as xx* */
+			expansion_repeat(&expansion, 2);
+			break;
+		case '*':
+		case '?':
+			break;
+		default:
+			expansion_add(&expansion, 1);
+			break;
+		}
+	}
+	return p == end && expansion.sums[expansion.depth] <= most;
+}
+
+/* ---- expressions -------------------------------------------------------- */
+
 static void expression_add_literal(struct expression *e, const char *text,
 				   size_t len)
 {
@@ -152,6 +262,12 @@ static char *expression_init(struct expression *e,
 	if (e->has_nul)
 		return memory_format("a NUL byte cannot stand in a pattern, "
 				     "nor beside a name");
+	if (!expansion_is_small(bytes_text(&e->source), e->source.len))
+		return memory_format("the pattern is too large: its "
+				     "repetitions are more than %d parts when "
+				     "written out, or more than %d groups are "
+				     "nested",
+				     EXPANSION_MAX, DEPTH_MAX);
 	code = regcomp(&e->regex, bytes_text(&e->source), REG_EXTENDED);
 	if (code == 0)
 		return NULL;
