@@ -25,6 +25,7 @@
 
 #define LOCK_TRIES   25
 #define LOCK_STEP_NS 20000000
+#define LOCK_REST_S  60
 
 /* ---- owners ------------------------------------------------------------ */
 
@@ -270,29 +271,46 @@ static int unix_path_remove_stale(const struct sockaddr_un *address)
 
 /* ---- opening ----------------------------------------------------------- */
 
+/* Whether a lock that another process holds may be waited for: nobody is served
+ * meanwhile. All paths together may use up LOCK_TRIES in LOCK_REST_S. */
+static bool unix_path_may_wait(void)
+{
+	static time_t since_s;
+	static unsigned waits;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec - since_s >= LOCK_REST_S) {
+		since_s = now.tv_sec;
+		waits = 0;
+	}
+	return waits++ < LOCK_TRIES;
+}
+
 /*
  * If two daemons find a path stale at the same time, the second would remove
  * the socket that the first has just made: hence a lock on the directory. Any
  * process that may read the directory can hold the lock for ever, so this waits
- * half a second at most. -1: no lock.
+ * for half a second at most. -1: no lock.
  */
 static int unix_path_lock_directory(const char *path)
 {
 	const struct timespec pause = {0, LOCK_STEP_NS};
 	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	int fd, tries;
+	int fd;
 
 	unix_path_directory(path, directory, sizeof(directory));
 	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	for (tries = 0; tries < LOCK_TRIES; tries++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return fd;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (!unix_path_may_wait()) {
+			close(fd);
+			return -1;
+		}
 		nanosleep(&pause, NULL);
 	}
-	close(fd);
-	return -1;
+	return fd;
 }
 
 static int unix_path_bind(const struct sockaddr_un *address)

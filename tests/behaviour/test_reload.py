@@ -4,12 +4,14 @@
 alone. What a bad one gets is in test_config_errors.py."""
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import threading
+import time
 import unittest
 
 from lined_test import LINED, MODULES, Client, DaemonTest, Datagram
@@ -679,6 +681,21 @@ class Reload(DaemonTest):
             cycle(80)
             if not daemon.is_sanitized():
                 self.assertLess(daemon.rss_kib() - rss, 600)
+            self.assertTrue(c.echoes())
+
+    def test_who_locks_a_directory_holds_up_no_reload(self):
+        text = service("echo", self.tcp)
+        daemon = self.start(text)
+        locked = os.open(self.dir, os.O_RDONLY)
+        self.addCleanup(os.close, locked)
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        self.write(text + service("many", *[
+            "unix://" + self.path("%d.sock" % i) for i in range(40)]))
+        began = time.monotonic()
+        daemon.reload()
+        # Half a second for each would be 20 s.
+        self.assertLess(time.monotonic() - began, 10)
+        with Client(self.path("39.sock")) as c:
             self.assertTrue(c.echoes())
 
     @unittest.skipIf(os.geteuid() != 0, "only root can be dropped")
