@@ -24,6 +24,7 @@
 #include "serve/service.h"
 #include "serve/service_penalty.h"
 #include "system/peercred.h"
+#include "system/spare_fds.h"
 
 /* The most connections that a listener accepts in a turn. */
 #define ACCEPTS_A_TURN 64
@@ -323,6 +324,20 @@ static void accept_log_error(struct listener *listener, int error)
 	listener->failing = failing;
 }
 
+/* What is lent to the control socket comes back before others get it. */
+static int accept_take(const struct service *service, struct lined_socket *sock,
+		       struct client_arrival *arrival, socklen_t *len)
+{
+	int fd;
+
+	spare_fds_take_back();
+	fd = lined_socket_accept_fd(sock, &arrival->address, len);
+	if (fd >= 0 || service->conf->clients_kept == 0 ||
+	    (errno != EMFILE && errno != ENFILE) || !spare_fds_lend())
+		return fd;
+	return lined_socket_accept_fd(sock, &arrival->address, len);
+}
+
 /* True: more connections may be waiting. */
 static bool accept_some(struct listener *listener, struct lined_socket *sock)
 {
@@ -339,8 +354,7 @@ static bool accept_some(struct listener *listener, struct lined_socket *sock)
 	int i;
 
 	for (i = 0; i < ACCEPTS_A_TURN; i++) {
-		arrival.fd =
-			lined_socket_accept_fd(sock, &arrival.address, &len);
+		arrival.fd = accept_take(service, sock, &arrival, &len);
 		if (arrival.fd < 0)
 			break;
 		if (len == 0)

@@ -13,23 +13,48 @@
 /* Enough for a config, the directory of an include, a module and a few
  * listeners. */
 #define SPARE_FDS 8
+/* For as many connections to the control socket. */
+#define LOAN_FDS 4
 
-static int fds[SPARE_FDS];
-static size_t held;
+static int fds[SPARE_FDS], loan_fds[LOAN_FDS];
+static size_t held, loans_left;
+static bool loans_made; /* loans_left is to be LOAN_FDS */
 
-void spare_fds_hold(void)
+static size_t spare_fds_fill(int *to, size_t count, size_t most)
 {
-	while (held < SPARE_FDS) {
+	while (count < most) {
 		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 		if (fd < 0)
-			return;
-		fds[held++] = fd;
+			break;
+		to[count++] = fd;
 	}
+	return count;
+}
+
+void spare_fds_hold(void)
+{
+	held = spare_fds_fill(fds, held, SPARE_FDS);
+	loans_made = true;
+	spare_fds_take_back();
 }
 
 void spare_fds_release(void)
 {
 	while (held > 0)
 		close(fds[--held]);
+}
+
+bool spare_fds_lend(void)
+{
+	if (loans_left == 0)
+		return false;
+	close(loan_fds[--loans_left]);
+	return true;
+}
+
+void spare_fds_take_back(void)
+{
+	if (loans_made && loans_left < LOAN_FDS)
+		loans_left = spare_fds_fill(loan_fds, loans_left, LOAN_FDS);
 }

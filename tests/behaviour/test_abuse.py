@@ -338,6 +338,22 @@ class OutOfDescriptors(Abuse):
         with Client(("127.0.0.1", other)) as c:
             self.assertTrue(c.echoes())
 
+    def test_linectl_has_a_place_without_descriptors(self):
+        limit = "--nofile=%d:%d" % (self.FILES, self.FILES)
+        control = self.path("control.sock")
+        daemon = self.start(
+            self.text + 'control { socket = "%s" }\n' % control,
+            prefix=["prlimit", limit])
+        clients = self.open_clients(2 * self.FILES)
+        self.assertLess(len(self.served(clients, 1.5)), self.FILES)
+        daemon.wait_log("Too many open files")
+        # Each time, though clients wait for what it gives back.
+        for _ in range(8):
+            with Client(control) as c:
+                c.send(b"status\n")
+                while b'"kind":"ok"' not in c.line():
+                    pass
+
     def lets_in(self):
         with Client(self.address) as c:
             return c.echoes()
