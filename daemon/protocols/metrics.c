@@ -22,14 +22,23 @@
 #define REQUEST_MS 10000
 /* For this long, a page is sent to all clients that request it. */
 #define PAGE_AGE_MS 500
+/* The most pages that are sent in a millisecond, so that a crowd of clients
+ * does not delay those of other services, which the thread may serve, too. */
+#define PAGES_A_MS 8
 
 /* The state of an instance. */
 struct metrics_server {
 	struct lined_buffer *page; /* NULL: none yet */
 	uint64_t made_ms;
+	struct session *asking;       /* for the next page; NULL: none */
+	struct session *first, **end; /* those that wait, in their order */
+	struct lined_timer next;
+	uint64_t sent_ms; /* when `sent` pages were sent */
+	unsigned sent;
 };
 
 struct session {
+	struct session *next, **link; /* while it waits for a page */
 	struct lined_socket *client;
 	struct http_request request;
 	struct lined_timer deadline; /* of a request that has begun */
@@ -43,6 +52,7 @@ static void metrics_finish(struct session *session)
 	bool keep = session->request.keep;
 
 	memset(&session->request, 0, sizeof(session->request));
+	lined_socket_resume(session->client);
 	if (!keep)
 		lined_socket_close_after_flush(session->client,
 					       LINED_CLOSE_LOCAL, 0);
@@ -108,14 +118,56 @@ static void metrics_send_error(struct session *session, enum http_status status)
 
 /* ---- the page ---------------------------------------------------------- */
 
-static void metrics_refuse(struct session *session, const char *why)
+static void metrics_wait(struct metrics_server *server, struct session *session)
+{
+	session->link = server->end;
+	*server->end = session;
+	server->end = &session->next;
+}
+
+static void metrics_wait_no_more(struct metrics_server *server,
+				 struct session *session)
+{
+	if (session->link == NULL)
+		return;
+	*session->link = session->next;
+	if (session->next != NULL)
+		session->next->link = session->link;
+	else
+		server->end = session->link;
+	session->next = NULL;
+	session->link = NULL;
+}
+
+static struct session *metrics_next_session(struct metrics_server *server)
+{
+	struct session *session = server->first;
+
+	if (session != NULL)
+		metrics_wait_no_more(server, session);
+	return session;
+}
+
+/* This session and all that wait. */
+static void metrics_refuse(struct metrics_server *server,
+			   struct session *session, const char *why)
 {
 	lined_service_log(lined_client_service(session->client),
 			  LINED_LOG_WARNING, "no counters for a client: %s",
 			  why);
-	session->request.keep = false;
-	metrics_send_error(session, HTTP_UNAVAILABLE);
+	do {
+		session->request.keep = false;
+		metrics_send_error(session, HTTP_UNAVAILABLE);
+	} while ((session = metrics_next_session(server)) != NULL);
 }
+
+static bool metrics_is_fresh(const struct metrics_server *server,
+			     uint64_t now_ms)
+{
+	return server->page != NULL && now_ms - server->made_ms < PAGE_AGE_MS;
+}
+
+static void metrics_serve(struct metrics_server *server, uint64_t now_ms);
 
 static void metrics_respond(struct lined_socket *client, void *arg,
 			    const struct lined_response *response)
@@ -128,15 +180,16 @@ static void metrics_respond(struct lined_socket *client, void *arg,
 
 	if (!response->last)
 		return; /* all records come in the last response */
+	server->asking = NULL;
 	if (response->error == NULL)
 		metrics_text_write(&page, response);
 	if (page.len > 0 && !page.oom)
 		buffer = lined_buffer_new(page.data, page.len);
 	text_fini(&page);
 	if (buffer == NULL) {
-		metrics_refuse(session, response->error != NULL
-						? response->error
-						: strerror(ENOMEM));
+		metrics_refuse(server, session,
+			       response->error != NULL ? response->error
+						       : strerror(ENOMEM));
 		return;
 	}
 	lined_buffer_unref(server->page);
@@ -144,26 +197,69 @@ static void metrics_respond(struct lined_socket *client, void *arg,
 	server->made_ms =
 		lined_dispatcher_now_ms(lined_service_dispatcher(service));
 	metrics_send_page(session, server);
+	metrics_serve(server, server->made_ms);
 }
 
-static void metrics_request_page(struct session *session)
+/* One session asks for a page; the others wait for that, too. */
+static void metrics_ask(struct metrics_server *server)
 {
 	static const struct lined_request request = {
 		.kind = LINED_REQUEST_ALL,
 		.argument = "",
 		.text = "",
 	};
-	struct lined_service *service = lined_client_service(session->client);
-	const struct metrics_server *server = lined_service_data(service);
-	uint64_t now_ms =
-		lined_dispatcher_now_ms(lined_service_dispatcher(service));
+	struct session *session = metrics_next_session(server);
 
-	if (server->page != NULL && now_ms - server->made_ms < PAGE_AGE_MS) {
-		metrics_send_page(session, server);
-	} else if (lined_control_request(session->client, &request,
-					 metrics_respond, session) < 0) {
-		metrics_refuse(session, strerror(errno));
+	if (session == NULL)
+		return;
+	if (lined_control_request(session->client, &request, metrics_respond,
+				  session) == 0)
+		server->asking = session;
+	else
+		metrics_refuse(server, session, strerror(errno));
+}
+
+/* Sends the page to those that wait, as many as may have it now. */
+static void metrics_serve(struct metrics_server *server, uint64_t now_ms)
+{
+	struct session *session;
+
+	if (server->asking != NULL)
+		return;
+	if (!metrics_is_fresh(server, now_ms)) {
+		metrics_ask(server);
+		return;
 	}
+	if (server->sent_ms != now_ms)
+		server->sent = 0;
+	server->sent_ms = now_ms;
+	while (server->sent < PAGES_A_MS &&
+	       (session = metrics_next_session(server)) != NULL) {
+		metrics_send_page(session, server);
+		server->sent++;
+	}
+	if (server->first != NULL)
+		lined_timer_start(&server->next, 1, 0);
+}
+
+static void metrics_serve_next(struct lined_timer *timer)
+{
+	struct metrics_server *server =
+		lined_container_of(timer, struct metrics_server, next);
+
+	metrics_serve(server, lined_dispatcher_now_ms(timer->dispatcher));
+}
+
+/* Nothing is read from the client until it has its page. */
+static void metrics_request_page(struct session *session)
+{
+	struct lined_service *service = lined_client_service(session->client);
+	struct metrics_server *server = lined_service_data(service);
+
+	lined_socket_pause(session->client);
+	metrics_wait(server, session);
+	metrics_serve(server, lined_dispatcher_now_ms(
+				      lined_service_dispatcher(service)));
 }
 
 /* ---- requests ---------------------------------------------------------- */
@@ -223,8 +319,15 @@ static void metrics_close(struct lined_socket *client, void *arg,
 			  enum lined_close_reason reason, int error)
 {
 	struct session *session = arg;
+	struct lined_service *service = lined_client_service(client);
+	struct metrics_server *server = lined_service_data(service);
 
 	lined_timer_stop(&session->deadline);
+	metrics_wait_no_more(server, session);
+	if (server->asking == session) {
+		server->asking = NULL;
+		metrics_ask(server);
+	}
 	free(session);
 }
 
@@ -248,10 +351,20 @@ static void metrics_accept(struct lined_service *service,
 	lined_socket_set_handlers(client, &metrics_handlers, session);
 }
 
+static int metrics_start(struct lined_service *service)
+{
+	struct metrics_server *server = lined_service_data(service);
+
+	server->end = &server->first;
+	lined_service_timer(service, &server->next, metrics_serve_next);
+	return 0;
+}
+
 static void metrics_stop(struct lined_service *service)
 {
 	struct metrics_server *server = lined_service_data(service);
 
+	lined_timer_stop(&server->next);
 	lined_buffer_unref(server->page);
 }
 
@@ -262,6 +375,7 @@ const struct lined_protocol lined_protocol = {
 	.summary = "the daemon's counters for Prometheus, over HTTP",
 	.flags = LINED_ONE_WORKER,
 	.handle_accept = metrics_accept,
+	.start = metrics_start,
 	.stop = metrics_stop,
 	.instance_size = sizeof(struct metrics_server),
 	.framing_fixed = LINED_FRAMING_TERMINATOR | LINED_FRAMING_LINE_LENGTH |

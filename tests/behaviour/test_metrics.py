@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -403,6 +404,40 @@ class Http(MetricsTest):
         for thread in threads:
             thread.join()
         self.assertEqual(len(good), 150)
+
+    def busy_ns(self, daemon):
+        with open("/proc/%d/schedstat" % daemon.pid) as f:
+            return int(f.read().split()[0])
+
+    @unittest.skipUnless(os.path.exists("/proc/self/schedstat"),
+                         "the kernel does not say what a thread takes")
+    def test_a_crowd_that_asks_at_once_gets_one_page(self):
+        count = 200
+        daemon = self.start(self.echo + "".join(
+            service("s%d" % i, "unix://" + self.path("%d.sock" % i))
+            for i in range(100)))
+        with contextlib.ExitStack() as stack:
+            crowd = [stack.enter_context(Client(self.page_address))
+                     for _ in range(count)]
+            # The last has been let in.
+            crowd[-1].send(GET)
+            self.answer(crowd[-1])
+            time.sleep(0.6)  # a page is sent for half a second
+            begin = self.busy_ns(daemon)
+            crowd[-1].send(GET)
+            self.answer(crowd[-1])
+            once = self.busy_ns(daemon) - begin
+            time.sleep(0.6)
+            # They ask while the daemon stands still, and the first leaves.
+            begin = self.busy_ns(daemon)
+            daemon.signal(signal.SIGSTOP)
+            for c in crowd:
+                c.send(GET)
+            crowd.pop(0).close()
+            daemon.signal(signal.SIGCONT)
+            for c in crowd:
+                self.assertEqual(self.answer(c)[0], 200)
+            self.assertLess(self.busy_ns(daemon) - begin, count * once / 3)
 
     def test_what_never_reads_costs_only_itself(self):
         self.start()
