@@ -16,7 +16,7 @@
 #include "log/log.h"
 
 /* How long claims wait at the start: for the first connection, then for the
- * lists of both buckets and the probe of this node's name. */
+ * listing of both buckets and the probe for this node's name. */
 #define FIRST_WAIT_US 1000000
 #define JOIN_WAIT_US  5000000
 #define TICK_MIN_MS   30
@@ -56,8 +56,7 @@ static void cluster_nodes_hello(struct nodes *nodes)
 			      nodes->name);
 }
 
-/* The names are settled when both buckets were listed and this node has its
- * lease. */
+/* The node is joined when both buckets are listed and its lease is stored. */
 static void cluster_try_join(struct cluster *cluster)
 {
 	if (cluster->nodes.state != NODES_JOINED || !cluster->names_listed ||
@@ -116,7 +115,8 @@ static const struct nodes_ops cluster_nodes_ops = {
 
 /* ---- marks of erased entries -------------------------------------------- */
 
-/* The primary purges them when all nodes have seen them. */
+/* An erased entry leaves a mark in the bucket. The primary purges the mark when
+ * all nodes have seen it. */
 struct cluster_mark {
 	struct list link;
 	uint64_t revision, since_us;
@@ -137,7 +137,7 @@ static void cluster_add_mark(struct cluster *cluster,
 	list_append(&cluster->marks, &mark->link);
 }
 
-/* Drops the old ones, or all. */
+/* Drops old marks, or all; the primary purges the old ones. */
 static void cluster_purge_marks(struct cluster *cluster, uint64_t now_us,
 				bool all)
 {
@@ -183,15 +183,15 @@ static void cluster_trouble(struct cluster *cluster, const char *text)
 static void cluster_down(struct cluster *cluster, uint64_t now_us)
 {
 	cluster->life = 0;
-	/* While alone, its frames bear no life of the buckets. */
+	/* Frames of a node that is alone bear no life of the buckets. */
 	atomic_store(&cluster->out.life, 0);
 	nodes_down(&cluster->nodes);
 	cluster_be_alone(cluster, now_us);
 	cluster_bus_deliver(cluster, UINT64_MAX);
 }
 
-/* Called before the change is passed on: a worker that learns of it may publish
- * a line at once, which must bear the revision. */
+/* Called before a change is passed on: a worker may publish a line as soon as
+ * it gets the change, and the line must bear the change's revision. */
 static void cluster_see(struct cluster *cluster, uint64_t revision)
 {
 	if (atomic_load(&cluster->out.revision) < revision)
@@ -208,8 +208,8 @@ static void cluster_stored(struct cluster *cluster,
 			     event->text, now_us);
 		return;
 	}
-	/* A node with another version may write values unknown here: the name
-	 * is taken. */
+	/* A node of another version may write values that this one cannot read:
+	 * the name counts as taken. */
 	if (!cluster_registry_read(&value, event->text, event->len))
 		value = (struct names_value){.node = NODES_NOBODY};
 	cluster_see(cluster, event->revision);
@@ -251,7 +251,7 @@ static void cluster_answered(struct cluster *cluster,
 	names_answered(&cluster->names, event->tag, event->revision, done);
 }
 
-/* False: the event is owned by somebody else now. */
+/* Handles an event. False: the event has another owner now. */
 static bool cluster_handle(struct cluster *cluster, struct broker_event *event,
 			   uint64_t now_us)
 {
@@ -307,7 +307,7 @@ static void cluster_free_event(struct cluster *cluster,
 	free(event);
 }
 
-/* due: the arrival stays posted. */
+/* Empties the queue of events. due: the arrival message stays posted. */
 static struct broker_event *cluster_take_events(struct cluster *cluster,
 						bool due)
 {
@@ -322,7 +322,7 @@ static struct broker_event *cluster_take_events(struct cluster *cluster,
 	return event;
 }
 
-/* NULL: the cluster was freed, and so is now the message. */
+/* NULL: the cluster was freed; the message is freed, too. */
 static struct cluster *cluster_of_arrival(struct lined_message *message)
 {
 	struct cluster_arrival *arrival =
@@ -370,7 +370,7 @@ static void cluster_events_cancelled(struct lined_message *message)
 		cluster_drop_events(cluster, false);
 }
 
-/* On a thread of the broker. */
+/* Called on a thread of the broker. */
 static void cluster_event(void *arg, struct broker_event *event)
 {
 	struct cluster *cluster = arg;
@@ -379,7 +379,8 @@ static void cluster_event(void *arg, struct broker_event *event)
 	if (event->kind == BROKER_FRAME &&
 	    atomic_fetch_add(&cluster->arrived_bytes, event->len) >
 		    CLUSTER_ARRIVED_MAX) {
-		/* Its lines have numbers: the next frame shows the gap. */
+		/* The frame's lines are numbered: the next frame shows the gap.
+		 */
 		cluster_free_event(cluster, event);
 		return;
 	}
@@ -438,7 +439,7 @@ static void cluster_ticked(struct lined_timer *timer)
 						    ? JOIN_WAIT_US
 						    : FIRST_WAIT_US)))
 		cluster_be_alone(cluster, now_us);
-	/* The leases of the others have ended, as far as this node knows. */
+	/* The leases of all other nodes have ended by now. */
 	if (cluster->names.mode == NAMES_ALONE && !cluster->forgot &&
 	    now_us > cluster->down_us + cluster->nodes.lease_us) {
 		names_forget(&cluster->names);
@@ -474,7 +475,7 @@ struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 		return NULL;
 	}
 	cluster->arrival = arrival;
-	number |= UINT64_C(1) << 63; /* neither 0 nor NODES_NOBODY */
+	number |= UINT64_C(1) << 63; /* differs from 0 and NODES_NOBODY */
 	cluster->dispatcher = dispatcher;
 	cluster->workers = workers;
 	cluster->count = count;
@@ -514,7 +515,7 @@ static void cluster_close(struct cluster *cluster)
 	pthread_mutex_unlock(&cluster->out.lock);
 	if (broker != NULL)
 		cluster->out.ops->close(broker);
-	/* The next broker's lives restart at 1. */
+	/* The next broker counts its lives from 1 again. */
 	cluster_drop_events(cluster, true);
 	cluster->settings = NULL;
 	cluster->life = 0;

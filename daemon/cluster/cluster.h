@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * This daemon as a node of a cluster: with `cluster = true`, services of one
- * name are one service on all nodes. Their bus sends what is published to every
- * other node; registry changes have one order on all.
+ * name are one service on all nodes. Their bus sends published lines to every
+ * other node, and all nodes see registry changes in the same order.
  *
  * The main thread handles broker, nodes and names; a worker only fills frames
  * and receives messages. Main thread.
@@ -26,8 +26,8 @@ struct cluster_events {
 	void *arg;
 };
 
-/* For the workers of a daemon, after bus_new(). It does nothing until it is
- * opened. NULL/ENOMEM. */
+/* For the workers of a daemon, after bus_new(). The cluster does nothing until
+ * cluster_open(). NULL/ENOMEM. */
 struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 			    struct worker *workers, size_t count,
 			    const struct broker_ops *broker,
@@ -35,35 +35,38 @@ struct cluster *cluster_new(struct lined_dispatcher *dispatcher,
 /* After all workers have stopped. NULL is fine. */
 void cluster_free(struct cluster *cluster);
 
-/* Leaves the cluster that it is in, if any, and connects to this one; settings
- * are borrowed until the next call. NULL: only leaves. -1/ENOMEM: it stays
- * alone. */
+/* Leaves the current cluster, if any, and joins the one in the settings, which
+ * are borrowed until the next call. NULL: only leaves. -1/ENOMEM: the node
+ * stays alone. */
 int cluster_open(struct cluster *cluster,
 		 const struct broker_settings *settings, uint32_t lease_ms);
 
-/* A service joins. Its topics get this `scope`, or that of a draining service
- * of the same name. The registry is borrowed until cluster_remove().
- * NULL/ENOMEM. */
+/* Adds a service to the cluster. Its topics get this `scope`, or that of a
+ * draining service of the same name. The registry is borrowed until
+ * cluster_remove(). NULL/ENOMEM. */
 struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 				    uint64_t scope, struct registry *registry);
 uint64_t cluster_scope(const struct cluster_service *service);
-/* The instances of services that were added have started: they, not a draining
- * one of the same name, now get other nodes' names and may be primary. */
+/* The instances of all added services have started: these services, not a
+ * draining one of the same name, now get other nodes' names and may be
+ * primary. */
 void cluster_show(struct cluster *cluster);
-/* It has ended: it has no clients any more. NULL is fine. */
+/* The service has ended and has no clients. NULL is fine. */
 void cluster_remove(struct cluster_service *service);
 
 extern const struct registry_backend cluster_registry;
 
-/* Whether this node, and among services of one name this one, does what only
- * one may, such as a relay's upstream. */
+/* Whether this node is the primary. For a service also: whether it is the
+ * newest of its name on this node. Only the primary does what must be done
+ * once, such as a relay's upstream. */
 bool cluster_is_primary(const struct cluster *cluster);
 bool cluster_service_is_primary(const struct cluster_service *service);
-/* Whether all nodes hear each other, as far as this one knows. */
+/* Whether all nodes hear each other, as far as this node knows. */
 bool cluster_is_whole(const struct cluster *cluster);
 
-/* A number that differs on each node and at each start, above those that a
- * daemon gives to its clients. MT-safe. */
+/* Client ids of this node begin above this number. It differs on each node
+ * and at each start, and is above the ids of a daemon without a cluster.
+ * MT-safe. */
 uint64_t cluster_client_base(const struct cluster *cluster);
 
 /* ---- what an operator sees ---------------------------------------------- */

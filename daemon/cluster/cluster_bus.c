@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus between nodes. The lines that a worker publishes in a turn are one
- * frame, which goes to each other node once. There the main thread looks for
- * gaps, waits for the revision that the publisher had seen, and posts the frame
- * to all workers.
+ * The bus between nodes. A worker's lines of one turn are one frame, sent to
+ * each other node once. The receiver's main thread looks for gaps, waits for
+ * the revision that the publisher had seen, and posts the frame to all workers.
  *
- * A message in a frame: the length of the service's name and the name (empty: a
- * shared topic), the length of the topic and the topic with its NUL, the
- * message's number of lines and its length, four bytes each, the message.
+ * A message in a frame: length of the service's name, the name (empty: a shared
+ * topic), length of the topic, the topic with its NUL, the number of lines and
+ * the length in bytes (four bytes each), the message.
  */
 #include "config.h"
 
@@ -20,7 +19,7 @@
 #include "log/log.h"
 #include "threads/bus.h"
 
-/* A frame is sent when it has this many bytes, or at the end of the turn. */
+/* A frame is sent when it is this long, or at the end of the turn. */
 #define FRAME_FULL ((size_t)64 * 1024)
 /* How long a frame waits for its revision. */
 #define WAIT_US 1000000
@@ -54,7 +53,7 @@ static void cluster_bus_flush(void *link)
 			 end->lines);
 	end->lines = 0;
 	end->len = FRAME_HEADER;
-	/* A very long line's memory is not kept. */
+	/* Free the large buffer that a very long line needed. */
 	if (end->room > 2 * FRAME_FULL) {
 		free(end->frame);
 		end->frame = NULL;
@@ -98,7 +97,7 @@ static void cluster_bus_append_message(struct cluster_end *end,
 	end->lines += lines;
 }
 
-/* Other nodes do not get it; readers here do. */
+/* The message is too long for a frame: only clients of this node get it. */
 static int cluster_bus_skip(struct cluster_end *end,
 			    const struct lined_buffer *message)
 {
@@ -242,8 +241,8 @@ static void arrival_arrived(struct lined_message *message)
 	size_t i;
 
 	bus_end_set_elsewhere(end, true);
-	/* Copy each, or a line that waits for a slow client would keep the
-	 * whole frame. */
+	/* Each message is copied: otherwise one line that waits for a slow
+	 * client would keep the whole frame in memory. */
 	for (i = 0; i < arrival->count; i++) {
 		const struct arrival_message *sent = &arrival->messages[i];
 
@@ -299,7 +298,7 @@ static const char *arrival_read_message(struct cluster *cluster, const char *at,
 		       : NULL;
 }
 
-/* Returns how many lines the frame really has. */
+/* Reads the frame's messages; returns how many lines they really have. */
 static uint32_t arrival_read(struct arrival *arrival, const struct frame *frame)
 {
 	const char *at = frame->data, *end = frame->data + frame->len;
@@ -473,7 +472,8 @@ void cluster_bus_leave(struct cluster *cluster, struct node *node)
 	cluster_bus_deliver_node(cluster, node, UINT64_MAX);
 }
 
-/* Counts what was lost before this frame. False: it has come before. */
+/* Counts the lines that were lost before this frame. False: the frame is a
+ * duplicate. */
 static bool cluster_bus_follow(struct node *node, const struct frame *frame)
 {
 	uint64_t lost = 0;
@@ -495,7 +495,7 @@ void cluster_bus_take(struct cluster *cluster, struct broker_event *event)
 	struct frame frame;
 	struct node *node;
 
-	/* Own lines from an earlier connection may come, too. */
+	/* This node's own lines from an earlier connection may arrive, too. */
 	if (!frame_read(&frame, event->text, event->len) ||
 	    frame.number == cluster->out.number ||
 	    (frame.kind != FRAME_LINES &&
@@ -510,7 +510,7 @@ void cluster_bus_take(struct cluster *cluster, struct broker_event *event)
 		cluster_bus_free_event(cluster, event);
 		return;
 	}
-	/* While it probes for a twin, the node is cut off. */
+	/* A node that probes for a twin is cut off: it takes no lines. */
 	if (cluster->nodes.state == NODES_PROBING &&
 	    frame.kind == FRAME_LINES) {
 		cluster_bus_free_event(cluster, event);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way to the broker: frames get their header here, under one lock, so that
- * the numbers of lines grow in the order in which they leave. A frame is sent
- * or counted as unsent; either way its lines have numbers, from which the other
- * nodes see what they have lost.
+ * Sends to the broker. Frames get their header here, under one lock, so that
+ * line numbers grow in the order in which lines leave. Each frame is counted as
+ * sent or unsent; its lines are numbered in both cases, so that other nodes
+ * notice lost lines.
  */
 #include "config.h"
 
@@ -14,7 +14,7 @@
 #include <time.h>
 
 #define FRAME_MAGIC 'L'
-/* As NODES_VERSION. */
+/* Equals NODES_VERSION. */
 #define FRAME_VERSION '1'
 
 static char *frame_put(char *at, uint64_t number, size_t bytes)

@@ -3,8 +3,8 @@
  * The parts that the cluster's files share. cluster.c takes the broker's
  * events, cluster_bus.c sends and delivers lines, cluster_registry.c turns
  * decisions about names into changes on the workers, cluster_service.c has the
- * services, cluster_out.c is the way to the broker, cluster_status.c answers
- * questions. nodes.c and names.c decide, and know none of these.
+ * services, cluster_out.c sends to the broker, cluster_status.c answers
+ * questions. nodes.c and names.c decide and call none of these.
  */
 #pragma once
 
@@ -17,31 +17,31 @@
 #include "cluster/nodes.h"
 #include "list.h"
 
-/* Bytes on the way to the workers above which frames of other nodes are dropped
- * and counted as lost. */
+/* Bytes of frames that the workers have not delivered yet; above it, frames of
+ * other nodes are dropped and counted as lost. */
 #define CLUSTER_ARRIVED_MAX ((size_t)64 << 20)
 
 struct bus_end;
 
-/* The way to the broker. Any thread. */
+/* Sends frames and requests to the broker. Any thread. */
 struct cluster_out {
 	const struct broker_ops *ops;
 	uint64_t number; /* of this node */
 	pthread_mutex_t lock;
 	void *broker;       /* NULL: not open; written by the main thread */
 	uint64_t next_line; /* the sequence number of the next line */
-	_Atomic uint64_t life, revision; /* what this node has seen */
+	_Atomic uint64_t life, revision; /* last seen by this node */
 	_Atomic uint64_t sent, unsent, too_long;
-	atomic_size_t frame_max; /* since the last UP */
+	atomic_size_t frame_max; /* read from the broker at each UP */
 	atomic_bool up;          /* the node is joined: lines are sent */
 };
 
-/* A worker's end: lines that it has published in this turn. */
+/* A worker's lines of the current turn, for other nodes. */
 struct cluster_end {
 	struct cluster *cluster;
 	struct worker *worker;
 	struct worker_call attach;
-	char *frame; /* behind room for the header */
+	char *frame; /* starts with room for the header */
 	size_t len, room;
 	uint32_t lines;
 	bool too_long_logged;
@@ -54,14 +54,14 @@ struct cluster_service {
 	uint64_t scope;
 	struct registry *registry;
 	bool shown;    /* its instances have started */
-	char prefix[]; /* of its keys */
+	char prefix[]; /* of the service's keys */
 };
 
-/* Posted when the first event has come. It outlives the cluster if it is still
- * in the mailbox then. */
+/* Posted with the first event. If the cluster is freed while this message is in
+ * the mailbox, the message frees itself. */
 struct cluster_arrival {
 	struct lined_message message;
-	struct cluster *cluster; /* NULL: the message frees itself */
+	struct cluster *cluster; /* NULL: the cluster is freed */
 };
 
 struct cluster {
@@ -73,22 +73,22 @@ struct cluster {
 	struct cluster_out out;
 	struct nodes nodes;
 	struct names names;
-	/* removed: a last message of a client may still come. */
+	/* removed services: a client's last message may still arrive. */
 	struct list services, removed;
 	bool names_listed, nodes_listed;
 
 	const struct broker_settings *settings; /* NULL: not open */
 	uint32_t lease_ms;
 	struct lined_timer tick;
-	uint64_t opened_us, down_us; /* down_us 0: it is up */
-	uint64_t asked_us;           /* names_ask_again() */
+	uint64_t opened_us, down_us; /* down_us 0: the link is up */
+	uint64_t asked_us;           /* when names_ask_again() last ran */
 	uint64_t life;               /* of the connection; 0: none */
 	bool ever_up, forgot;
-	char trouble[256]; /* the last one, until it is up */
+	char trouble[256]; /* the last trouble; empty once joined */
 	uint64_t received, late, waiting;
 	struct list marks; /* struct cluster_mark, the oldest first */
 
-	/* Events, from any thread. */
+	/* Events, queued by any thread. */
 	pthread_mutex_t lock;
 	struct broker_event *first, **last;
 	struct cluster_arrival *arrival;
@@ -109,7 +109,7 @@ static inline void cluster_changed(struct cluster *cluster)
 
 /* ---- cluster_service.c -------------------------------------------------- */
 
-/* The last one of this name whose instances have started. */
+/* The newest service of this name whose instances have started. */
 struct cluster_service *cluster_find_service(const struct cluster *cluster,
 					     const char *name, size_t len);
 
@@ -117,24 +117,26 @@ struct cluster_service *cluster_find_service(const struct cluster *cluster,
 
 enum frame_kind {
 	FRAME_LINES = 'l',
-	FRAME_HELLO = 'h', /* the node's name */
-	FRAME_PROBE = 'q', /* asks the nodes of this name to say hello */
+	FRAME_HELLO = 'h', /* carries the node's name */
+	FRAME_PROBE =
+		'q', /* asks nodes with the name in the frame to say hello */
 };
 
 #define FRAME_HEADER      40
-#define FRAME_MESSAGE_MIN 11 /* of the shortest message */
+#define FRAME_MESSAGE_MIN 11 /* length of the shortest message */
 
 struct frame {
 	enum frame_kind kind;
-	uint64_t number; /* of the node */
-	uint64_t line;   /* the number of the first line, or the next one */
+	uint64_t number; /* of the sending node */
+	uint64_t line;   /* the number of the frame's first line, or of the next
+			    line to come */
 	uint32_t lines;
-	uint64_t life, revision; /* what its node had seen */
-	const char *data;        /* behind the header */
+	uint64_t life, revision; /* what the sending node had seen */
+	const char *data;        /* after the header */
 	size_t len;
 };
 
-/* False: it is not a frame of this version. */
+/* False: the bytes are not a frame of this version. */
 bool frame_read(struct frame *frame, const char *bytes, size_t len);
 
 void cluster_out_init(struct cluster_out *out, const struct broker_ops *ops,
@@ -143,11 +145,11 @@ void cluster_out_fini(struct cluster_out *out);
 /* Sends a frame; `bytes` has FRAME_HEADER bytes for the header. */
 void cluster_out_send(struct cluster_out *out, enum frame_kind kind,
 		      char *bytes, size_t len, uint32_t lines);
-/* No other node is there: the lines get numbers, and nothing leaves. */
+/* No other node is there: counts the lines and sends nothing. */
 void cluster_out_skip(struct cluster_out *out, uint32_t lines);
-/* Lines that were counted as sent have not left. */
+/* Lines that were counted as sent did not leave: counts them as unsent. */
 void cluster_out_unsend(struct cluster_out *out, uint64_t lines);
-/* A name in a frame. */
+/* Sends a frame that carries a name. */
 void cluster_out_send_name(struct cluster_out *out, enum frame_kind kind,
 			   const char *name);
 void cluster_out_request(struct cluster_out *out, enum broker_request_kind kind,
@@ -160,23 +162,25 @@ size_t cluster_out_backlog(struct cluster_out *out);
 
 int cluster_bus_init(struct cluster *cluster);
 void cluster_bus_fini(struct cluster *cluster);
-/* Takes over a frame's event. It is delivered, or waits for its revision. */
+/* Takes ownership of a frame's event; delivers the frame, or keeps it until its
+ * revision is seen. */
 void cluster_bus_take(struct cluster *cluster, struct broker_event *event);
-/* Delivers what need not wait, after a new revision or some time. */
+/* Delivers the frames whose revision has been seen or whose waiting time is
+ * over. */
 void cluster_bus_deliver(struct cluster *cluster, uint64_t now_us);
-/* Delivers a node's waiting frames, as late ones. */
+/* Delivers a node's waiting frames and counts them as late. */
 void cluster_bus_leave(struct cluster *cluster, struct node *node);
 
 /* ---- cluster_registry.c ------------------------------------------------- */
 
 extern const struct names_ops cluster_names_ops;
 
-/* An entry's value in the bucket. False: it is not one. */
+/* Reads an entry's value from the bucket's text. False: not a valid value. */
 bool cluster_registry_read(struct names_value *value, const char *text,
 			   size_t len);
 
 /* ---- clocks ------------------------------------------------------------- */
 
-/* Microseconds: monotonic, and of UTC. */
+/* Microseconds: monotonic in cluster_now_us(), UTC in cluster_utc_us(). */
 uint64_t cluster_now_us(void);
 uint64_t cluster_utc_us(void);

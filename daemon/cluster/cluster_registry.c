@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The registry's backend of clustered services. A claim goes to the main
- * thread, where the table of names decides; each decision is posted to all
- * workers, the claimant's last, so that what the claimant then publishes
- * follows it.
+ * thread, where the table of names decides. Each decision is posted to all
+ * workers, the claimant's worker last: lines that the claimant then publishes
+ * arrive after the decision.
  *
- * An entry's key is the service's name and the name with a dot between them,
- * both escaped; its value begins with a line: version, node, since, owner.
+ * The key of an entry is "service.name", both parts escaped; the value begins
+ * with a line: version, node, since, owner.
  */
 #include "config.h"
 
@@ -101,7 +101,7 @@ static void cluster_names_won(struct names *names, void *arg)
 	registry_change_all(claim, true);
 }
 
-/* The table no longer has the claim: drops its reference. */
+/* The claim has left the table: drops the table's reference. */
 static void cluster_names_refused(struct names *names, void *arg)
 {
 	struct registry_claim *claim = arg;
@@ -179,7 +179,7 @@ static void cluster_write_key(char key[KEY_MAX],
 	broker_key_escape(key + strlen(key), name);
 }
 
-/* The reference goes to the table. */
+/* Passes the caller's reference to the table. */
 static void cluster_decide_claim(struct lined_message *message)
 {
 	struct registry_claim *claim =
@@ -228,7 +228,8 @@ static void cluster_release_cancelled(struct lined_message *message)
 		lined_container_of(message, struct registry_claim, release));
 }
 
-/* On the claimant's worker; the service exists as long as it has clients. */
+/* Runs on the claimant's worker; the service exists as long as it has clients.
+ */
 static void cluster_to_main(struct registry_claim *claim,
 			    struct lined_message *message)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The services of this node that are in the cluster. A new one is listed ahead
- * of a draining one of the same name.
+ * The services of this node that are in the cluster. A new service is listed
+ * ahead of a draining one of the same name.
  */
 #include "config.h"
 
@@ -51,7 +51,6 @@ struct cluster_service *cluster_add(struct cluster *cluster, const char *name,
 	service->registry = registry;
 	strcpy(broker_key_escape(service->prefix, name), ".");
 	registry->backend_link = service;
-	/* Ahead of a draining one of this name. */
 	list_append(cluster->services.next, &service->link);
 	return service;
 }

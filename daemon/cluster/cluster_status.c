@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The answers to the services and to the operator: who is primary, whether all
- * nodes hear each other, and the counts. Changes nothing.
+ * Answers services and the operator: which node is primary, whether all nodes
+ * hear each other, and the counters. Changes nothing.
  */
 #include "config.h"
 
@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-/* Client ids: the low 32 bits, and above them the node's; below 2^52, because
- * JSON numbers are doubles. */
+/* A client id has a number of the node above its low 32 bits; ids stay below
+ * 2^52, because JSON numbers are doubles. */
 #define CLIENT_BASE_SHIFT 32
 #define CLIENT_BASE_MASK  UINT64_C(0xfffff)
 
@@ -21,7 +21,7 @@ bool cluster_is_primary(const struct cluster *cluster)
 
 bool cluster_is_whole(const struct cluster *cluster)
 {
-	/* Nothing decided yet counts as whole. */
+	/* Before the first decision the cluster counts as whole. */
 	return cluster->names.mode == NAMES_WAITING ||
 	       (cluster->names.mode == NAMES_JOINED &&
 		nodes_are_whole(&cluster->nodes));

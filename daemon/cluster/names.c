@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each name is settled by itself: name_settle() compares the claim of this node
- * with the entry of the bucket and takes the next step, whatever has changed.
- * While a request is under way it only follows.
+ * Each name is settled alone: name_settle() compares this node's claim with the
+ * bucket's entry and takes the next step, whatever has changed. While a request
+ * is under way, the name only follows the bucket.
  */
 #include "config.h"
 
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A claim that waits until the one before it is released. */
+/* A claim that waits until the previous claim of its name has ended. */
 struct name_waiter {
 	struct name_waiter *next;
 	void *claim;
@@ -20,28 +20,28 @@ struct name_waiter {
 };
 
 struct name {
-	const char *key;         /* first, see name_compare() */
+	const char *key;         /* must be first, see name_compare() */
 	struct list link;        /* names.all */
 	struct list answer_link; /* names.pending or names.awaiting */
 
-	/* The claim of this node. */
+	/* This node's claim. */
 	void *claim;
 	struct names_value own;
-	bool held;   /* it has won */
-	bool ending; /* it is to be released */
+	bool held;   /* the claim has won */
+	bool ending; /* the claim is being released */
 	struct name_waiter *waiters;
 
-	/* The bucket's entry, as last seen. */
+	/* The bucket's entry as last received. */
 	bool stored;
-	uint64_t revision; /* the key's last one; 0: none */
+	uint64_t revision; /* the last revision of the key; 0: none */
 	struct names_value entry;
 
-	/* Another node's claim, as shown to the workers. */
+	/* Another node's claim, as the workers know it. */
 	void *remote;
 	uint64_t remote_node, remote_since, remote_owner;
 
 	uint64_t tag;   /* of the request under way; 0: none */
-	uint64_t await; /* wait until this revision is seen */
+	uint64_t await; /* no step before this revision is received */
 };
 
 static int name_compare(const void *a, const void *b)
@@ -106,7 +106,7 @@ static int name_copy_value(struct names_value *to,
 static void name_ask(struct names *names, struct name *name)
 {
 	name->tag = ++names->tags;
-	list_remove(&name->answer_link); /* it may be in names.awaiting */
+	list_remove(&name->answer_link); /* the name may be in names.awaiting */
 	list_append(&names->pending, &name->answer_link);
 }
 
@@ -125,7 +125,7 @@ static void name_erase(struct names *names, struct name *name)
 
 /* ---- settling ----------------------------------------------------------- */
 
-/* The claim leaves the name. */
+/* Ends the claim and reports the result. */
 static void name_end_claim(struct names *names, struct name *name, bool lost)
 {
 	void *claim = name->claim;
@@ -148,7 +148,7 @@ static void name_win(struct names *names, struct name *name)
 	names->ops->won(names, name->claim);
 }
 
-/* Shows the workers the claim of another node, or none. */
+/* Shows the workers the other node's claim, or removes it. */
 static void name_show(struct names *names, struct name *name, bool theirs)
 {
 	const struct names_value *entry = &name->entry;
@@ -195,7 +195,7 @@ static void name_settle_joined(struct names *names, struct name *name)
 	}
 	name_show(names, name, theirs);
 	if (name->claim == NULL) {
-		if (own) /* its claim ended while the node was alone */
+		if (own) /* the claim ended while this node was alone */
 			name_erase(names, name);
 	} else if (own && name_is_stored(name)) {
 		if (!name->held && !name->ending)
@@ -212,7 +212,7 @@ static void name_settle_joined(struct names *names, struct name *name)
 }
 
 /* While a request is under way no other is made, but the bucket's changes are
- * shown: those of all names keep their order. */
+ * shown at once: this keeps the order of changes across names. */
 static void name_follow(struct names *names, struct name *name)
 {
 	bool theirs = name->stored && name->entry.node != names->node;
@@ -238,7 +238,7 @@ static void name_settle_alone(struct names *names, struct name *name)
 		name_win(names, name);
 }
 
-/* They wait for a name that will not be released. */
+/* Refuses all waiters: the current claim is not being released. */
 static void name_refuse_waiters(struct names *names, struct name *name)
 {
 	struct name_waiter *waiter;
@@ -251,7 +251,8 @@ static void name_refuse_waiters(struct names *names, struct name *name)
 	}
 }
 
-/* Begins with the next claim that waits. False: none does. */
+/* Makes the next waiting claim the current one. False: none waits, or the
+ * current claim or request has not ended. */
 static bool name_take_waiter(struct name *name)
 {
 	struct name_waiter *waiter = name->waiters;
@@ -350,7 +351,7 @@ int names_claim(struct names *names, const char *key,
 	return 0;
 }
 
-/* Refuses a waiting claim that nobody wants any more. */
+/* Refuses a waiting claim that was released. */
 static void name_drop_waiter(struct names *names, struct name *name,
 			     const void *claim)
 {
@@ -394,7 +395,7 @@ void names_begin(struct names *names)
 	}
 }
 
-/* Settles names whose answer came before the bucket's change. */
+/* Settles names whose answer came before the bucket's event. */
 static void names_settle_awaiting(struct names *names)
 {
 	while (!list_is_empty(&names->awaiting)) {
@@ -475,7 +476,8 @@ void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 			break;
 	if (&name->answer_link == &names->pending)
 		return;
-	/* It was known that there is no entry: do not retry at once. */
+	/* This node already knew that the key has no entry: do not retry at
+	 * once. */
 	if (!done && revision == 0 && name->revision == 0)
 		return;
 	list_remove(&name->answer_link);
@@ -485,8 +487,8 @@ void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 		list_append(&names->awaiting, &name->answer_link);
 		return;
 	}
-	/* This revision is the mark of an entry erased before the listing, or
-	 * purged. */
+	/* The revision belongs to a mark: the entry was erased before the
+	 * listing, or purged. */
 	if (!done && !name->stored)
 		name->revision = revision;
 	name_settle(names, name);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names of all nodes, and which claim has which name. While the node is
- * joined, a bucket of the broker orders all nodes' changes: a claim becomes an
- * entry if its key has none, and the bucket's events decide. While the node is
- * alone it decides by itself; when it joins again, each name is settled: the
- * claim that was made earlier keeps it.
+ * The names of all nodes, and which claim has which name. While this node is
+ * joined, a bucket of the broker orders the changes of all nodes: a claim is
+ * stored as an entry if its key has no entry, and the bucket's events decide.
+ * While this node is alone, it decides by itself; when it joins again, the
+ * earlier of two claims keeps the name.
  *
- * Makes requests and calls through struct names_ops; has no broker, thread or
- * clock. Thread: the main one.
+ * Requests and results go out through struct names_ops: this file uses no
+ * broker, thread or clock. Thread: the main one.
  */
 #pragma once
 
@@ -28,25 +28,24 @@ struct names_value {
 	size_t len;
 };
 
-/* A claim is the caller's; it is in the table from names_claim() until one of
- * refused(), released() and lost(). They must not call the table. */
+/* A claim belongs to the caller; it is in the table from names_claim() until
+ * refused(), released() or lost(). These three must not call the table. */
 struct names_ops {
-	/* Requests, for which names_answered() follows unless the link goes
-	 * down. */
+	/* Requests; names_answered() follows unless the link goes down. */
 	void (*store)(struct names *names, const char *key,
 		      const struct names_value *value, uint64_t expected,
 		      uint64_t tag);
 	void (*erase)(struct names *names, const char *key, uint64_t expected,
 		      uint64_t tag);
-	/* The claim has the name, or will not have it. */
+	/* The claim now has the name (won), or will never have it (refused). */
 	void (*won)(struct names *names, void *claim);
 	void (*refused)(struct names *names, void *claim);
-	/* A claim that had won has lost its name: it was released, or another
-	 * node's claim is older. */
+	/* A claim that had won has lost its name: the client released it
+	 * (released), or another node's claim is older (lost). */
 	void (*released)(struct names *names, void *claim);
 	void (*lost)(struct names *names, void *claim);
-	/* Another node's claim has the name: returns a handle for gone().
-	 * NULL: no memory. */
+	/* Another node's claim has the name. Returns a handle for gone(). NULL:
+	 * no memory. */
 	void *(*came)(struct names *names, const char *key,
 		      const struct names_value *value);
 	void (*gone)(struct names *names, void *handle);
@@ -62,62 +61,68 @@ struct names {
 	const struct names_ops *ops;
 	uint64_t node;
 	enum names_mode mode;
-	uint64_t applied;     /* the last revision received */
-	uint64_t tags, asked; /* asked: tags when last asked */
-	void *tree;           /* struct name, by key */
+	uint64_t applied; /* the bucket's last revision received */
+	uint64_t tags,
+		asked; /* tags given so far; its value at names_ask_again() */
+	void *tree;    /* struct name, sorted by key */
 	struct list all;
-	/* Names with a request under way; names whose answer is newer than the
-	 * bucket's last event. Oldest first. */
+	/* pending: names with a request under way. awaiting: names whose answer
+	 * has a later revision than the bucket's last event. Oldest first. */
 	struct list pending, awaiting;
-	size_t settled; /* how many claims were ever lost */
+	size_t settled; /* claims that lost their name to another node */
 };
 
 void names_init(struct names *names, const struct names_ops *ops,
 		uint64_t node);
-/* Frees the table, which has no claim left. */
+/* Frees the table; all claims must have ended. */
 void names_fini(struct names *names);
 
-/* Claims the key. The value's node is set here. -1: no memory, and no call
- * follows. */
+/* Claims the key; value->node is ignored, this node's number is used. -1: no
+ * memory, and none of the ops is called for this claim. */
 int names_claim(struct names *names, const char *key,
 		const struct names_value *value, void *claim);
-/* refused() or released() follows. */
+/* Ends the claim: refused() or released() is called, now or after the broker's
+ * answer. */
 void names_release(struct names *names, const char *key, void *claim);
 
 /* ---- the broker's events ------------------------------------------------ */
 
-/* Forgets what the bucket had: it will list all its entries. */
+/* Forgets the bucket's entries: the bucket will list them all again. */
 void names_begin(struct names *names);
 void names_stored(struct names *names, const char *key, uint64_t revision,
 		  const struct names_value *value);
 void names_erased(struct names *names, const char *key, uint64_t revision);
-/* All entries as of this revision are listed. */
+/* The bucket has listed all entries up to this revision. */
 void names_listed(struct names *names, uint64_t revision);
-/* From now on the bucket decides. */
+/* The bucket decides from now on. */
 void names_join(struct names *names);
-/* From now on this node decides. */
+/* This node decides from now on. */
 void names_part(struct names *names);
-/* done: the request was carried out. Else: the key has this revision. */
+/* done: the request was carried out; otherwise the key has this revision, and
+ * the request was refused. */
 void names_answered(struct names *names, uint64_t tag, uint64_t revision,
 		    bool done);
 
-/* Repeats unanswered requests from before the previous call. */
+/* Repeats the requests that were made before the previous call and are still
+ * unanswered. */
 void names_ask_again(struct names *names);
 
 /* ---- services that come and go ------------------------------------------ */
 
-/* Calls came() again for the entries for which it returned NULL. */
+/* Calls came() again for entries for which came() returned NULL. */
 void names_show(struct names *names);
-/* Calls gone() and came() for entries with this prefix: another service has
- * them now. */
+/* Calls gone() and came() for entries with this prefix: a newer service now
+ * shows them. */
 void names_move(struct names *names, const char *prefix);
-/* Ends the claims with this prefix, and calls gone() for other nodes'. */
+/* Ends this node's claims with this prefix, and calls gone() for those of other
+ * nodes. */
 void names_end(struct names *names, const char *prefix);
 
 /* ---- nodes that are gone ------------------------------------------------ */
 
-/* Removes the names of all other nodes, while this one is alone. */
+/* Removes the names of all other nodes; only while this node is alone. */
 void names_forget(struct names *names);
-/* Erases the entries of all nodes that are not alive. One node calls it. */
+/* Erases the entries of all nodes that are not alive. Only one node of the
+ * cluster calls this. */
 void names_clean(struct names *names,
 		 bool (*is_alive)(void *arg, uint64_t node), void *arg);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leases, and what follows from them. A lease that was renewed is told by the
- * bucket; one that has ended is not, so each node counts the time by itself.
+ * Leases and their consequences. The bucket reports a renewed lease but not one
+ * that has run out, so each node measures the time itself.
  */
 #include "config.h"
 
@@ -21,10 +21,10 @@
 #define NODE_PREFIX   "n."
 
 #define NODES_GONE_MAX 256
-/* Above it, frames of nodes without a lease are dropped. */
+/* With this many nodes, frames of unknown nodes are dropped. */
 #define NODES_HEARD_MAX 1024
 
-/* Above it tags are the nodes'; names count from 1. */
+/* Tags of nodes are above this number; tags of names count from 1. */
 #define NODES_TAGS (UINT64_C(1) << 62)
 
 /* ---- the list ----------------------------------------------------------- */
@@ -75,7 +75,7 @@ static void nodes_remove(struct nodes *nodes, struct node *node)
 	free(node);
 }
 
-/* The node is gone; if too many are, forgets the first one. */
+/* Marks the node as gone; if too many are gone, frees the first one. */
 static void nodes_lose(struct nodes *nodes, struct node *node)
 {
 	struct node *first;
@@ -92,8 +92,8 @@ static void nodes_lose(struct nodes *nodes, struct node *node)
 	nodes_remove(nodes, first);
 }
 
-/* While this node was cut off its lease has gone from the bucket, perhaps with
- * the bucket: it may come back, too, and nobody hears it until then. */
+/* The node's lease left the bucket while this node was cut off, or the bucket
+ * itself is new. The node may come back, but cannot be heard until then. */
 static void nodes_await(struct nodes *nodes, struct node *node, uint64_t now_us)
 {
 	if (node->gone)
@@ -237,8 +237,8 @@ void nodes_listed(struct nodes *nodes, uint64_t now_us)
 	list_for_each(node, &nodes->list, link)
 		if (!node->stored)
 			nodes_await(nodes, node, now_us);
-	/* Another one became primary, or nobody is: then it tries to be it
-	 * again. */
+	/* Another node became primary. If there is no primary, this node stays
+	 * it and stores the lease again. */
 	if (nodes->is_primary && nodes->primary != 0 &&
 	    nodes->primary != nodes->number)
 		nodes_set_primary(nodes, nodes->primary,
@@ -262,8 +262,8 @@ static void nodes_stored_own(struct nodes *nodes, uint64_t number,
 		nodes_probe(nodes, now_us);
 }
 
-/* Two nodes that begin at one moment may both have found a bucket in which they
- * could set their lease. */
+/* Two nodes that start at the same time may both have set their own lease time
+ * in a new bucket. */
 static void nodes_compare_lease(struct nodes *nodes, struct node *node,
 				uint64_t lease_ms)
 {
@@ -296,7 +296,7 @@ static void nodes_stored_other(struct nodes *nodes, const char *key,
 		return;
 	if (!node->stored)
 		log_notice("cluster: node %s is there", name);
-	/* The daemon was started again under the same name. */
+	/* A node of this name was restarted: its old entry goes. */
 	list_for_each_safe(other, next, &nodes->list, link) {
 		if (other == node || strcmp(other->name, name) != 0)
 			continue;
@@ -323,7 +323,7 @@ void nodes_stored(struct nodes *nodes, const char *key, uint64_t revision,
 
 	if (strcmp(key, PRIMARY_KEY) == 0) {
 		number = strtoull(text, NULL, 16);
-		/* While listing, see nodes_listed(). */
+		/* nodes_listed() decides after the listing. */
 		if (nodes->state == NODES_LISTING) {
 			nodes->primary = number;
 			nodes->primary_revision = revision;
@@ -372,13 +372,14 @@ void nodes_erased(struct nodes *nodes, const char *key, uint64_t revision)
 static void nodes_own_answered(struct nodes *nodes, uint64_t revision,
 			       bool done, uint64_t now_us)
 {
-	/* It was known that there is no entry: do not retry at once. */
+	/* This node already knew that the key has no entry: do not retry at
+	 * once. */
 	if (!done && revision == 0 && nodes->own_revision == 0)
 		return;
 	nodes->own_tag = 0;
 	if (!done) {
-		/* 0: its lease has ended; else another node has the name, as
-		 * the bucket tells. */
+		/* Revision 0: this node's lease has ended; otherwise another
+		 * node has the name, as the bucket's event will say. */
 		nodes->own_revision = revision;
 		if (revision == 0) {
 			nodes_set_state(nodes, NODES_ASKING);
@@ -444,7 +445,7 @@ struct node *nodes_heard(struct nodes *nodes, uint64_t number, const char *name,
 
 static void nodes_tick_probe(struct nodes *nodes, uint64_t now_us)
 {
-	/* A second, or a third of a short lease. */
+	/* One second, or a third of a short lease. */
 	uint64_t third_us = nodes->lease_us / 3;
 	uint64_t probe_us = third_us < 1000000 ? third_us : 1000000;
 
@@ -465,7 +466,8 @@ static void nodes_tick_probe(struct nodes *nodes, uint64_t now_us)
 
 static void nodes_tick_own(struct nodes *nodes, uint64_t now_us)
 {
-	/* Pings would have found a dead link sooner. */
+	/* A request without an answer is repeated; a dead link is found earlier
+	 * by pings. */
 	if (nodes->own_tag != 0
 		    ? now_us > nodes->asked_us + NODES_ANSWER_US
 		    : now_us > nodes->renewed_us + nodes->lease_us / 3)
@@ -529,7 +531,8 @@ void nodes_tick(struct nodes *nodes, uint64_t now_us)
 	default:
 		break;
 	}
-	/* It has never heard of another node, and serves its own clients. */
+	/* A node that has never joined makes itself primary, to serve its own
+	 * clients. */
 	if (!nodes->ever_joined && !nodes->is_primary &&
 	    nodes->state == NODES_DOWN &&
 	    now_us > nodes->opened_us + nodes->lease_us / 3)
