@@ -118,8 +118,7 @@ struct cluster_service *cluster_find_service(const struct cluster *cluster,
 enum frame_kind {
 	FRAME_LINES = 'l',
 	FRAME_HELLO = 'h', /* carries the node's name */
-	FRAME_PROBE =
-		'q', /* asks nodes with the name in the frame to say hello */
+	FRAME_PROBE = 'q', /* asks nodes of this name to say hello */
 };
 
 #define FRAME_HEADER      40
@@ -128,8 +127,7 @@ enum frame_kind {
 struct frame {
 	enum frame_kind kind;
 	uint64_t number; /* of the sending node */
-	uint64_t line;   /* the number of the frame's first line, or of the next
-			    line to come */
+	uint64_t line;   /* number of the first line, or of the next one */
 	uint32_t lines;
 	uint64_t life, revision; /* what the sending node had seen */
 	const char *data;        /* after the header */

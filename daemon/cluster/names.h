@@ -61,10 +61,9 @@ struct names {
 	const struct names_ops *ops;
 	uint64_t node;
 	enum names_mode mode;
-	uint64_t applied; /* the bucket's last revision received */
-	uint64_t tags,
-		asked; /* tags given so far; its value at names_ask_again() */
-	void *tree;    /* struct name, sorted by key */
+	uint64_t applied;     /* the bucket's last revision received */
+	uint64_t tags, asked; /* asked: tags at names_ask_again() */
+	void *tree;           /* struct name, sorted by key */
 	struct list all;
 	/* pending: names with a request under way. awaiting: names whose answer
 	 * has a later revision than the bucket's last event. Oldest first. */

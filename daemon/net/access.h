@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Access rules: which networks may connect (lined.conf(5), access). Pure: knows
- * neither clients nor config files.
+ * Access rules: which networks may connect (lined.conf(5), access). Works on
+ * addresses only.
  */
 #pragma once
 
@@ -16,7 +16,8 @@ struct access_rules {
 	size_t allow_count;
 	const struct lined_network *deny;
 	size_t deny_count;
-	/* `allow` is set, perhaps empty: what no entry matches is refused. */
+	/* `allow` is set, perhaps to nothing: addresses that match no entry are
+	 * refused. */
 	bool has_allow;
 };
 

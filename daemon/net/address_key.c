@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keys of addresses: the first eight bytes of an IPv6 address; for all else,
- * bytes that no IPv6 host's address begins with.
+ * Keys of addresses: the first eight bytes of an IPv6 address; for IPv4,
+ * link-local and users, bytes with which no address of an IPv6 host begins.
  */
 #include "config.h"
 
@@ -12,8 +12,8 @@
 
 #include <lined/address.h>
 
-/* All hosts of a link share one /64, fe80::, so each address counts: its key is
- * fe80 and 48 bits of the interface identifier, usually the MAC. */
+/* All hosts of a link share fe80::/64, so each address has a key of its own:
+ * fe80 and 48 bits of the interface identifier, usually the MAC address. */
 static void address_key_of_link_local(const unsigned char id[8],
 				      unsigned char key[ADDRESS_KEY_LEN])
 {
@@ -47,7 +47,7 @@ bool address_key(const struct sockaddr *address,
 	return true;
 }
 
-/* 0:fe00::/32 has no IPv6 host, either. */
+/* No IPv6 host has an address in 0:fe00::/32, either. */
 void address_key_of_user(uid_t uid, unsigned char key[ADDRESS_KEY_LEN])
 {
 	uint32_t number = (uint32_t)uid;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The key of an address in tables: one each for an IPv4 address, an IPv6 /64
- * and a link-local address. Pure.
+ * The key of an address in hash tables: an IPv4 address, an IPv6 /64 and a
+ * link-local address have one key each. Pure.
  */
 #pragma once
 
@@ -12,14 +12,13 @@
 
 #define ADDRESS_KEY_LEN 8
 
-/* False: it is no IP address; such clients are not counted by address. */
+/* False: not an IP address; such clients are not counted by address. */
 bool address_key(const struct sockaddr *address,
 		 unsigned char key[ADDRESS_KEY_LEN]);
 
-/* The key of a local user, unlike that of any address. */
+/* The key of a local user; no address has the same key. */
 void address_key_of_user(uid_t uid, unsigned char key[ADDRESS_KEY_LEN]);
 
-/* A hash of a key. Only those who know the seed can choose keys that collide.
- */
+/* A hash of a key. Without the seed nobody can choose keys that collide. */
 uint64_t address_key_hash(const unsigned char key[ADDRESS_KEY_LEN],
 			  uint64_t seed);

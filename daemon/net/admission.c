@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A hash table of addresses. An entry is needed while its address has clients
- * or has used up tokens of a rate. Other entries are freed when the table is
- * about to grow, so that a flood of addresses does not hold memory after it has
- * ended. The hash is seeded, or a client could choose addresses that all fall
- * into one bucket.
+ * or has used tokens of a rate. Entries that are not needed are freed before
+ * the table grows, so that memory is free again after a flood of addresses. The
+ * hash has a seed: otherwise a client could choose addresses that all fall into
+ * one bucket.
  */
 #include "config.h"
 
@@ -27,7 +27,7 @@ struct admission_entry {
 	unsigned char key[ADDRESS_KEY_LEN]; /* an IPv6 /64, an IPv4 address, or
 					       a user */
 	uint32_t clients;
-	atomic_uint left; /* gone, still in `clients` */
+	atomic_uint left; /* clients that left and are still in `clients` */
 	struct admission_entry *next_left;
 	struct lined_rate connects, datagrams;
 };
@@ -35,8 +35,8 @@ struct admission_entry {
 struct admission {
 	struct admission_limits limits;
 	uint64_t seed;
-	atomic_uint all;     /* clients */
-	atomic_uint clients; /* not counted in a class */
+	atomic_uint all;     /* all clients */
+	atomic_uint clients; /* clients not counted in a class */
 	atomic_uint handshakes;
 	struct admission_entry **buckets;
 	size_t bucket_count, entries;
@@ -130,7 +130,8 @@ static void admission_sweep(struct admission *admission, uint64_t now_ms)
 	}
 }
 
-/* Doubles the table. Without memory it stays as it is and gets slower. */
+/* Doubles the table. Without memory the table keeps its size and gets slower.
+ */
 static void admission_grow(struct admission *admission)
 {
 	size_t count = admission->bucket_count, i;
@@ -210,8 +211,9 @@ static enum admission_verdict admission_count(struct admission *admission,
 	return verdict;
 }
 
-/* Only the thread that raises `left` from 0 adds the entry to the list, so it
- * is there once. It is not freed: its clients still count. */
+/* Only the thread that raises `left` from 0 adds the entry to the list, so the
+ * list has each entry once. The entry cannot be freed meanwhile: its `clients`
+ * still count this one. */
 void admission_leave(struct admission *admission, struct admission_entry *entry)
 {
 	struct admission_entry *first;
@@ -224,7 +226,7 @@ void admission_leave(struct admission *admission, struct admission_entry *entry)
 	while (!atomic_compare_exchange_weak(&admission->left, &first, entry));
 }
 
-/* The counts that a client is part of. */
+/* The counter of `clients` for this class. */
 static atomic_uint *admission_places(struct admission *admission,
 				     const struct admission_limits *class)
 {
@@ -256,8 +258,8 @@ static void admission_collect(struct admission *admission)
 		return;
 	for (entry = atomic_exchange(&admission->left, NULL); entry != NULL;
 	     entry = next) {
-		/* next is read before the count becomes 0: from then on another
-		 * thread may put the entry into the list again. */
+		/* Read next before the count becomes 0: after that another
+		 * thread may add the entry to the list again. */
 		next = entry->next_left;
 		entry->clients -= atomic_exchange(&entry->left, 0);
 	}

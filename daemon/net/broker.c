@@ -75,7 +75,7 @@ broker_settings_copy(const struct broker_settings *settings)
 
 /* ---- events and requests ------------------------------------------------ */
 
-/* Copies key and data, each with a NUL behind it, to `at`. */
+/* Copies key and data to `at`, each followed by a NUL. */
 static void broker_copy(char *at, const char *key, const void *data, size_t len,
 			const char **key_out, const char **data_out)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The broker that connects the nodes of a cluster: it carries frames from each
- * node to all others, and stores entries, each a key with a value and a
- * revision, in buckets. Nodes use it through this interface only: broker_nats.c
- * speaks to nats-server, a test may have one in memory.
+ * node to all others, and stores entries in buckets; an entry has a key, a
+ * value and a revision. Nodes use only this interface: broker_nats.c implements
+ * it for nats-server, tests implement it in memory.
  *
- * A broker connects by itself, again and again, and decides nothing. Its events
- * come on threads of its own.
+ * A broker reconnects by itself and decides nothing. Events come from the
+ * broker's own threads.
  */
 #pragma once
 
@@ -31,34 +31,35 @@ broker_settings_copy(const struct broker_settings *settings);
 /* False: lined was built without a library for a broker. */
 bool broker_available(void);
 
-/* Whether a closed broker has not ended: it is connecting. MT-safe. */
+/* Whether a closed broker still runs because it is connecting. MT-safe. */
 bool broker_is_left(void);
 
 enum broker_bucket {
 	BROKER_NAMES,
-	BROKER_NODES, /* an entry that is not stored again ends by itself */
+	BROKER_NODES, /* entries that are not stored again expire */
 	BROKER_BUCKETS,
 };
 
 /* ---- events ------------------------------------------------------------- */
 
 enum broker_event_kind {
-	BROKER_UP, /* connected; number: the buckets' creation */
-	/* The link has ended; text: the reason; number: the lines of requests
-	 * that were taken and not written. */
+	BROKER_UP, /* connected; number: when the buckets were created */
+	/* The link has ended. text: the reason; number: how many lines of
+	 * accepted requests were not written. */
 	BROKER_DOWN,
-	BROKER_REFUSED, /* an attempt to connect has failed; text: why */
-	/* Something is lost, the link stays; text, number as for DOWN. */
+	BROKER_REFUSED, /* connecting has failed; text: the reason */
+	/* Something was lost, but the link stays; text and number as for DOWN.
+	 */
 	BROKER_TROUBLE,
-	BROKER_FRAME,  /* of another node; text is its bytes */
-	BROKER_STORED, /* an entry: bucket, key, revision, text: its value */
+	BROKER_FRAME,  /* from another node; text: the frame's bytes */
+	BROKER_STORED, /* an entry: bucket, key, revision; text: its value */
 	BROKER_ERASED, /* bucket, key, revision */
-	/* All entries that the bucket had at UP were given; revision: its last
-	 * one then, whose entry may be gone. */
+	/* All entries that the bucket had at UP were reported; revision: the
+	 * bucket's last one at UP (its entry may be gone). */
 	BROKER_LISTED,
-	BROKER_DONE, /* a request: tag, revision */
-	/* The request changed nothing, because the key's last revision is
-	 * another one: tag, revision (0: there is no such key). */
+	BROKER_DONE, /* a request succeeded: tag, revision */
+	/* The request changed nothing, because the key's last revision is not
+	 * the expected one: tag, revision (0: the key does not exist). */
 	BROKER_FAILED,
 };
 
@@ -83,10 +84,10 @@ struct broker_event *broker_event_new(enum broker_event_kind kind,
 enum broker_request_kind {
 	BROKER_SEND,  /* a frame to all other nodes: data */
 	BROKER_STORE, /* bucket, key, data, expected, tag */
-	BROKER_ERASE, /* bucket, key, expected, tag; leaves a mark with a
-		       * revision of its own */
-	BROKER_PURGE, /* removes the mark of this revision: bucket, key,
-		       * expected; has no answer */
+	BROKER_ERASE, /* bucket, key, expected, tag; leaves a mark, which has a
+		       * revision */
+	BROKER_PURGE, /* removes the mark with this revision: bucket, key,
+		       * expected; no answer */
 };
 
 /* One block of malloc(). A key is one or more of A-Z a-z 0-9 - / _ = with dots
@@ -95,10 +96,10 @@ struct broker_request {
 	struct broker_request *next; /* for the broker */
 	enum broker_request_kind kind;
 	enum broker_bucket bucket;
-	/* The last revision of the key; 0: there must be none. */
+	/* The expected last revision of the key; 0: the key must not exist. */
 	uint64_t expected;
-	uint64_t tag;   /* of the answer, which is lost if the link goes down */
-	uint32_t lines; /* in a frame */
+	uint64_t tag;   /* of the answer; none comes if the link goes down */
+	uint32_t lines; /* lines in a frame */
 	const char *key;
 	const char *data;
 	size_t len;
@@ -113,23 +114,23 @@ struct broker_request *broker_request_new(enum broker_request_kind kind,
 
 struct broker_ops {
 	/*
-	 * Begins to connect. event() is called on any thread and owns the
-	 * event; it must not block. lease_ms: for BROKER_NODES. NULL with
-	 * errno.
+	 * Starts connecting. event() is called on any thread, takes ownership
+	 * of the event and must not block. lease_ms: how long entries of
+	 * BROKER_NODES live. NULL with errno.
 	 */
 	void *(*open)(const struct broker_settings *settings, uint32_t lease_ms,
 		      void (*event)(void *arg, struct broker_event *event),
 		      void *arg);
-	/* Sends what is queued, for a second at most. event() is not called
-	 * after it has returned. */
+	/* Sends queued requests for a second at most. event() is not called
+	 * after close() has returned. */
 	void (*close)(void *broker);
-	/* Takes over a request. False: it was freed, because the link is down
-	 * or takes nothing. Requests of one thread keep their order. Does not
-	 * block. MT-safe. */
+	/* Takes ownership of a request. False: the request was freed, because
+	 * the link is down or stalled. Requests of one thread keep their order.
+	 * Does not block. MT-safe. */
 	bool (*send)(void *broker, struct broker_request *request);
-	/* The bytes that were not written to the link yet. MT-safe. */
+	/* Bytes not yet written to the link. MT-safe. */
 	size_t (*backlog)(const void *broker);
-	/* The longest frame. MT-safe. */
+	/* The length of the longest frame. MT-safe. */
 	size_t (*frame_max)(const void *broker);
 };
 

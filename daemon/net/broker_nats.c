@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The broker nats-server, through libnats. A thread connects, and writes the
- * requests that were queued; libnats calls back on threads of its own.
+ * The broker nats-server, through libnats. One thread connects and writes
+ * queued requests; libnats calls back on threads of its own.
  */
 #include "config.h"
 
@@ -22,8 +22,8 @@
 #define FLUSH_MS      500
 #define CLOSE_MS      1000
 #define FRAME_DEFAULT ((size_t)1 << 20)
-/* If a write lasts longer, the server does not read: what is published then is
- * lost instead of holding up clients. */
+/* After this time in one write the server counts as stalled: further frames are
+ * dropped instead of delaying clients. */
 #define STALL_MS 500
 
 bool broker_available(void)
@@ -41,7 +41,7 @@ static uint64_t nats_clock_ms(void)
 
 /* ---- requests ----------------------------------------------------------- */
 
-/* False: it was not written. */
+/* False: the request was not written. */
 static bool nats_write(struct nats_link *link,
 		       const struct broker_request *request)
 {
@@ -80,7 +80,7 @@ static void nats_free_request(struct nats_broker *broker,
 	free(request);
 }
 
-/* Under lock. */
+/* Called with the lock held. */
 static struct broker_request *nats_take_requests(struct nats_broker *broker)
 {
 	struct broker_request *first = broker->first;
@@ -135,7 +135,7 @@ static void nats_set_up(struct nats_link *link, bool up)
 	}
 }
 
-/* One connection. False: none was made. */
+/* Runs one connection to its end. False: connecting failed. */
 static bool nats_run_link(struct nats_broker *broker)
 {
 	struct nats_link *link = nats_link_new(broker);
@@ -162,7 +162,7 @@ static bool nats_run_link(struct nats_broker *broker)
 	return true;
 }
 
-/* Waits for *done, for `ms` at most. Under lock. */
+/* Waits for *done, at most `ms`. Called with the lock held. */
 static bool nats_wait(struct nats_broker *broker, pthread_cond_t *cond,
 		      const bool *done, unsigned ms)
 {
@@ -178,7 +178,7 @@ static bool nats_wait(struct nats_broker *broker, pthread_cond_t *cond,
 	return *done;
 }
 
-/* False: the broker closes. */
+/* False: the broker is closing. */
 static bool nats_wait_retry(struct nats_broker *broker, unsigned ms)
 {
 	bool closing;
@@ -199,8 +199,8 @@ static void nats_broker_free(struct nats_broker *broker)
 	free(broker);
 }
 
-/* Held by the one broker that uses libnats, as closing it is global: one that
- * was left overlaps with its successor. */
+/* Held by the broker that uses libnats: nats_CloseAndWait() is global, and a
+ * broker that could not end in time overlaps with the next one. */
 static pthread_mutex_t nats_turn = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint nats_left;
 
@@ -215,7 +215,7 @@ static void *nats_run(void *arg)
 	unsigned wait_ms = RETRY_MIN_MS;
 	bool left;
 
-	/* A thread that names itself needs no file of /proc. */
+	/* pthread_setname_np() of another thread would need a file in /proc. */
 	pthread_setname_np(pthread_self(), "lined/nats");
 	privileges_give_up_ports();
 	pthread_mutex_lock(&nats_turn);
@@ -226,7 +226,7 @@ static void *nats_run(void *arg)
 		nats_wait_retry(broker, wait_ms);
 	}
 	nats_ReleaseThreadMemory();
-	/* Ends the threads of libnats, so that no callback is under way. */
+	/* Stops the threads of libnats: no callback runs from here on. */
 	nats_CloseAndWait(0);
 	nats_links_free(broker);
 	tls_keep_compressions();
@@ -245,8 +245,8 @@ static void *nats_run(void *arg)
 
 /* ---- the broker --------------------------------------------------------- */
 
-/* The thread, and those that libnats starts from it, get no signals: the main
- * thread handles them. */
+/* The broker's thread blocks all signals, and so do the threads that libnats
+ * starts from it: signals are for the main thread. */
 static int nats_start(struct nats_broker *broker)
 {
 	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -313,7 +313,8 @@ static void nats_close(void *arg)
 	broker->closing = true;
 	pthread_cond_signal(&broker->wanted);
 	ended = nats_wait(broker, &broker->over, &broker->ended, CLOSE_MS);
-	/* The thread cannot stop connecting: it frees the rest. */
+	/* The thread is still connecting and cannot be interrupted: it frees
+	 * the broker when it ends. */
 	broker->left = !ended;
 	if (!ended)
 		atomic_fetch_add(&nats_left, 1);
@@ -326,8 +327,8 @@ static void nats_close(void *arg)
 	nats_broker_free(broker);
 }
 
-/* Whether a frame is dropped: the link is down or takes nothing. Under
- * lock. */
+/* Whether to drop a frame, because the link is down or stalled. Called with the
+ * lock held. */
 static bool nats_drops(const struct nats_broker *broker,
 		       const struct broker_request *request)
 {
@@ -352,7 +353,8 @@ static bool nats_send(void *arg, struct broker_request *request)
 		broker->last = &request->next;
 	}
 	pthread_mutex_unlock(&broker->lock);
-	/* Not under the lock, for which the thread would wait. */
+	/* Signalled after unlocking: otherwise the thread would wake and wait
+	 * for the lock. */
 	if (wake)
 		pthread_cond_signal(&broker->wanted);
 	if (!taken)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A build without libnats: a config with a section `cluster` is refused.
- */
+/* For a build without libnats: a config with a `cluster` section is refused. */
 #include "config.h"
 
 #include "net/broker.h"

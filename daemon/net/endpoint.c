@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Binds an endpoint. If the address is in use, tries again after the service
- * manager has closed a stored socket, then beside a socket that is about to be
- * closed.
+ * Binds an endpoint. If the address is in use, first waits until the service
+ * manager has closed a stored socket, then binds beside a socket that is about
+ * to be closed.
  */
 #include "config.h"
 
@@ -53,9 +53,9 @@ static bool closing_fd_has_port(int fd, uint16_t port)
 	       lined_address_port((struct sockaddr *)&own) == port;
 }
 
-/* Sets or clears SO_REUSEPORT on the closing sockets at the port. While set,
- * another socket of this user with SO_REUSEPORT can be bound beside them.
- * False: none is at the port. */
+/* Sets or clears SO_REUSEPORT on the closing sockets at the port. While it is
+ * set, this user's other sockets with SO_REUSEPORT can bind to the port, too.
+ * False: no closing socket is at the port. */
 static bool closing_fds_share_port(const struct closing_fds *closing,
 				   uint16_t port, int share)
 {
@@ -77,8 +77,8 @@ int endpoint_set_tcp_options(int fd)
 
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
 		return -1;
-	/* Urgent bytes stay in the stream (RFC 6093): without this, the DATA
-	 * MARK of telnet's ^C would be missing behind its IAC. */
+	/* Keep urgent bytes in the stream (RFC 6093): otherwise the DATA MARK
+	 * of telnet's ^C would be missing after its IAC. */
 	if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) < 0)
 		return -1;
 	return lined_tcp_keepalive(fd);
@@ -92,7 +92,7 @@ static int endpoint_set_options(int fd, const struct listen_endpoint *endpoint,
 	if (endpoint->address.any.sa_family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		return -1;
-	/* Several programs of a host may hear a group. */
+	/* Several programs on a host may join the same group. */
 	if (datagram && !multicast_is_group(endpoint))
 		return 0;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
@@ -108,8 +108,8 @@ static int endpoint_bind(int fd, const struct listen_endpoint *endpoint,
 	return backlog > 0 ? listen(fd, backlog) : 0;
 }
 
-/* Waits until the service manager has closed the stored sockets that lined
- * dropped, and binds then. */
+/* Retries the bind until the service manager has closed the stored sockets that
+ * were dropped. */
 static int endpoint_bind_after_drop(int fd,
 				    const struct listen_endpoint *endpoint,
 				    int backlog)
@@ -128,7 +128,7 @@ static int endpoint_bind_after_drop(int fd,
 	return -1;
 }
 
-/* SO_REUSEPORT is set only during the bind, or other processes of this user
+/* SO_REUSEPORT is set only for the bind: otherwise other processes of this user
  * could share the port later. */
 static int endpoint_bind_beside(int fd, const struct listen_endpoint *endpoint,
 				int backlog, const struct closing_fds *closing)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names stored sockets and finds them by name. A name says where a socket is
- * bound, not which service had it: services may be renamed.
+ * Names stored sockets and finds them by name. The name contains the socket's
+ * address, not its service, because services may be renamed.
  */
 #include "config.h"
 
@@ -20,12 +20,12 @@
 #include "system/inherited.h"
 #include "system/sd_notify.h"
 
-/* A name of a socket unit in the config, systemd:NAME, cannot have a space: it
- * never equals the name of a stored socket. */
+/* A socket unit's name in the config (systemd:NAME) cannot contain a space, so
+ * it never equals the name of a stored socket. */
 #define PREFIX "lined "
 
-/* Appends text; %XX replaces % and bytes that the manager refuses in names:
- * colons, and all but printable ASCII. -1: no room. */
+/* Appends text with %XX in place of % and of bytes that the manager does not
+ * allow in names: colons and all but printable ASCII. -1: no room. */
 static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 {
 	size_t len = strlen(name);
@@ -44,8 +44,8 @@ static int fd_store_escape(char name[FD_STORE_NAME_MAX], const char *text)
 	return 0;
 }
 
-/* With device and inode: after the path was removed or replaced, clients do not
- * reach the stored socket, and it must not be found. */
+/* The name includes device and inode: after the path was removed or replaced,
+ * no client reaches the stored socket, so it must not be found. */
 static int fd_store_name_unix(const struct sockaddr_un *address,
 			      char name[FD_STORE_NAME_MAX])
 {
@@ -101,8 +101,7 @@ void fd_store_add(struct listener *listener)
 	for (i = 0; i < listener->count; i++) {
 		struct listener_socket *sock = &listener->sockets[i];
 
-		/* Stored already: the socket was taken over from another
-		 * service. */
+		/* Already stored: the socket came from another service. */
 		if (sock->stored != NULL || fd_store_name_of(sock, name) < 0)
 			continue;
 		sock->stored = strdup(name);
@@ -120,8 +119,8 @@ void fd_store_remove(struct listener *listener)
 
 		if (sock->stored == NULL)
 			continue;
-		/* Without the shutdown, clients could still connect to the
-		 * manager's copy, and no service would serve them. */
+		/* Without the shutdown clients could still connect to the
+		 * manager's copy, which nobody serves. */
 		if (!sock->datagram && sock->fd >= 0)
 			shutdown(sock->fd, SHUT_RDWR);
 		sd_notify_unstore(sock->stored);
@@ -170,8 +169,8 @@ size_t fd_store_taken(const struct inherited *inherited)
 	return count;
 }
 
-/* A path that nobody listens on is of no use. It is removed if it still is the
- * socket's: the name says which file that is. */
+/* Removes the path of a socket on which nobody will listen, if the path still
+ * is the file that the socket's name records. */
 static void fd_store_remove_path(const struct inherited_socket *item)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNSPEC};

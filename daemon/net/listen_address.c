@@ -18,7 +18,7 @@
 
 #include "net/multicast.h"
 
-/* Host, port and query. */
+/* Longest host, port and query. */
 #define LISTEN_TEXT_MAX 512
 
 static const struct {
@@ -37,7 +37,7 @@ static int listen_refuse(char *error, size_t size, const char *why)
 	return -1;
 }
 
-/* By systemd's rule for FileDescriptorName=. */
+/* The name follows systemd's rule for FileDescriptorName=. */
 static int listen_parse_systemd(const char *name, struct listen_address *listen,
 				char *error, size_t size)
 {
@@ -98,7 +98,7 @@ static int listen_add_both(struct listen_address *listen, const char *v4,
 
 /* ---- multicast -------------------------------------------------------- */
 
-/* Reads "source=ADDRESS&interface=NAME". NULL, or the fault. */
+/* Reads "source=ADDRESS&interface=NAME". Returns NULL, or what is wrong. */
 static const char *listen_read_query(struct listen_endpoint *endpoint,
 				     char *query)
 {
@@ -123,8 +123,8 @@ static const char *listen_read_query(struct listen_endpoint *endpoint,
 	return NULL;
 }
 
-/* NULL, or why the address cannot be listened on. query: NULL, there is none.
- */
+/* Returns NULL, or why the address cannot be used. query: NULL if there is
+ * none. */
 static const char *listen_check_group(const struct listen_address *listen,
 				      struct listen_endpoint *endpoint,
 				      char *query)
@@ -196,7 +196,7 @@ static int listen_parse_inet(const char *text, struct listen_address *listen,
 	return why != NULL ? listen_refuse(error, size, why) : 0;
 }
 
-/* HOST:PORT, and the path of a URL, which is "/" if there is none. */
+/* Reads HOST:PORT and the path of a URL ("/" if missing). */
 static int listen_parse_web(const char *text, struct listen_address *listen,
 			    char *error, size_t size)
 {

@@ -2,13 +2,13 @@
 /*
  * An address to listen on, as in the config (lined.conf(5), listen):
  *
- *	tcp://HOST:PORT  tls://HOST:PORT  udp://HOST:PORT  unix:///path
- *	ws://HOST:PORT/PATH  wss://HOST:PORT/PATH
- *	systemd:NAME  systemd+tls:NAME
+ * 	tcp://HOST:PORT  tls://HOST:PORT  udp://HOST:PORT  unix:///path
+ * 	ws://HOST:PORT/PATH  wss://HOST:PORT/PATH
+ * 	systemd:NAME  systemd+tls:NAME
  *
  * HOST is numeric (IPv6 in brackets), `localhost`, or `*`; the last two mean
  * both families. A multicast group of udp:// may be followed by
- * ?source=ADDRESS&interface=NAME. Reads text only: opens nothing, owns nothing.
+ * ?source=ADDRESS&interface=NAME. Only parses text; owns no memory.
  */
 #pragma once
 
@@ -30,18 +30,18 @@ enum listen_kind {
 
 struct listen_endpoint {
 	struct lined_address address;
-	/* The IPv6 half of localhost and *: failing for want of IPv6
-	 * (EAFNOSUPPORT, EADDRNOTAVAIL) is no error. */
+	/* The IPv6 half of localhost and *: that it cannot be opened without
+	 * IPv6 (EAFNOSUPPORT, EADDRNOTAVAIL) is no error. */
 	bool optional;
-	/* For a multicast group: the only sender that is heard (len 0: all),
-	 * and the interface's index (0: as the routes say). */
+	/* For a multicast group: the only accepted sender (len 0: all) and the
+	 * interface's index (0: the routes decide). */
 	struct lined_address source;
 	unsigned interface;
 };
 
 #define LISTEN_ENDPOINTS_MAX 2
 
-/* The pointers point into the parsed text, which must outlive this. */
+/* The pointers point into the parsed text, which must outlive this struct. */
 struct listen_address {
 	enum listen_kind kind;
 	const char *text; /* as written */
@@ -50,36 +50,36 @@ struct listen_address {
 	struct listen_endpoint endpoints[LISTEN_ENDPOINTS_MAX];
 	size_t endpoint_count;
 	const char *path;     /* UNIX; NULL for others */
-	const char *web_path; /* WS, WSS: of the URL; NULL for others */
+	const char *web_path; /* WS, WSS: the URL's path; NULL for others */
 	const char *name;     /* SYSTEMD, SYSTEMD_TLS; NULL for others */
 };
 
 /*
- * Reads text into *listen. -1, with the fault in error, without the text
- * itself.
+ * Reads text into *listen. -1: error says what is wrong, without repeating the
+ * text.
  */
 int listen_address_parse(const char *text, struct listen_address *listen,
 			 char *error, size_t size);
 
-/* Whether its clients speak WebSocket. */
+/* Whether clients of this address speak WebSocket. */
 bool listen_address_is_web(const struct listen_address *listen);
-/* Whether its clients speak TLS. */
+/* Whether clients of this address speak TLS. */
 bool listen_address_is_tls(const struct listen_address *listen);
 
-/* An order for sorting: below 0, 0 or above. 0: the same kind and the same
- * address, even if they are written differently. */
+/* Compares for sorting: below 0, 0 or above. 0: the same kind and address, even
+ * if written differently. */
 int listen_address_compare(const struct listen_address *a,
 			   const struct listen_address *b);
 bool listen_address_equal(const struct listen_address *a,
 			  const struct listen_address *b);
 
-/* Whether two sockets of one type cannot both be bound to these addresses. */
+/* Whether two sockets of one type cannot be bound to these two addresses. */
 bool listen_endpoints_overlap(const struct sockaddr *a,
 			      const struct sockaddr *b);
 
 /*
- * Whether the two cannot both be open: the same port on the same address or on
- * all addresses of its family, the same path, the same systemd name.
+ * Whether the two addresses cannot both be open: same port on the same address
+ * or on all addresses of a family, same path, or same systemd name.
  */
 bool listen_address_overlap(const struct listen_address *a,
 			    const struct listen_address *b);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Opening and closing the addresses that services listen on.
- */
+/* Opens and closes the addresses that services listen on. */
 #include "config.h"
 
 #include "net/listener.h"
@@ -132,7 +130,7 @@ const char *listener_address_text(const struct listener *listener, char *text,
 
 /* ---- internet addresses ----------------------------------------------- */
 
-/* Whether any address of the host is an IPv6 one. */
+/* Whether this host has IPv6. */
 static bool listener_has_ipv6(void)
 {
 	struct sockaddr_in6 loopback = {.sin6_family = AF_INET6,
@@ -146,7 +144,7 @@ static bool listener_has_ipv6(void)
 	return has;
 }
 
-/* Adds the cure to an error, if it is not obvious. */
+/* Appends advice to an error, if the remedy is not obvious. */
 static void listener_say_error(const struct lined_address *address, int number,
 			       char *error, size_t size)
 {
@@ -248,8 +246,8 @@ static bool listener_is_tcp(int fd)
 	       (own.ss_family == AF_INET || own.ss_family == AF_INET6);
 }
 
-/* Adds a copy of an inherited descriptor, with the options of lined. Only
- * datagram sockets and listening stream sockets are accepted. */
+/* Adds a copy of an inherited descriptor and sets lined's options on it.
+ * Accepts only datagram sockets and listening stream sockets. */
 static int listener_add_inherited(struct listener *listener, int inherited,
 				  char *error, size_t size)
 {
@@ -394,7 +392,7 @@ void listener_set_send_stall(const struct listener *listener,
 {
 	size_t i;
 
-	/* Sockets without TCP refuse it, which is all right. */
+	/* Fails for sockets that are not TCP, harmlessly. */
 	for (i = 0; i < listener->count; i++)
 		if (listener->sockets[i].fd >= 0)
 			lined_tcp_user_timeout(listener->sockets[i].fd,
@@ -403,8 +401,7 @@ void listener_set_send_stall(const struct listener *listener,
 
 int listener_take_fd(struct listener *listener, size_t i)
 {
-	/* A copy, because a reload may hand the original over to another
-	 * service. */
+	/* A copy: a reload may hand the original to another service. */
 	return fcntl(listener->sockets[i].fd, F_DUPFD_CLOEXEC, 0);
 }
 
@@ -416,7 +413,7 @@ void listener_lost(struct listener *listener, const struct lined_socket *sock)
 		if (listener->sockets[i].sock != sock)
 			continue;
 		listener->sockets[i].sock = NULL;
-		listener->sockets[i].fd = -1; /* the socket closes it */
+		listener->sockets[i].fd = -1; /* closed by the socket */
 	}
 	listener_close(listener, false);
 }

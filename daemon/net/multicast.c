@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Joins multicast groups by the protocol-independent options of RFC 3678.
- */
+/* Joins multicast groups with the protocol-independent options of RFC 3678. */
 #include "config.h"
 
 #include "net/multicast.h"
@@ -44,8 +42,8 @@ static int multicast_request(int fd, int level,
 			  sizeof(with));
 }
 
-/* By default, a socket bound to a group also gets what only other programs of
- * the host have joined. */
+/* By default a socket bound to a group also receives what other programs on the
+ * host have joined. */
 static int multicast_hear_own(int fd, int level)
 {
 	int off = 0;
@@ -62,7 +60,7 @@ int multicast_join(int fd, const struct listen_endpoint *endpoint, char *error,
 	int level = endpoint->address.any.sa_family == AF_INET6 ? IPPROTO_IPV6
 								: IPPROTO_IP;
 
-	/* A stored socket has joined already: EADDRINUSE, EADDRNOTAVAIL. */
+	/* EADDRINUSE, EADDRNOTAVAIL: a stored socket has joined already. */
 	if (multicast_hear_own(fd, level) == 0 &&
 	    (multicast_request(fd, level, endpoint) == 0 ||
 	     errno == EADDRINUSE || errno == EADDRNOTAVAIL))

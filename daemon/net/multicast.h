@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Multicast groups: which addresses are groups, and how a datagram socket joins
- * one. Leaving is left to close(2).
+ * one. Closing the socket leaves the group.
  */
 #pragma once
 
@@ -10,13 +10,13 @@
 
 #include "net/listen_address.h"
 
-/* Whether the endpoint is a group: 224.0.0.0/4, ff00::/8. */
+/* Whether the endpoint's address is a group: 224.0.0.0/4, ff00::/8. */
 bool multicast_is_group(const struct listen_endpoint *endpoint);
 
 /*
- * Joins the endpoint's group on a socket that is bound to it, for the source
- * and on the interface of the endpoint, if it has them. The socket then gets
- * nothing of what other programs have joined. -1 and why in error.
+ * Joins the endpoint's group on a socket that is bound to it, with the
+ * endpoint's source and interface, if given. The socket then does not receive
+ * groups that only other programs have joined. -1 and why in error.
  */
 int multicast_join(int fd, const struct listen_endpoint *endpoint, char *error,
 		   size_t size);

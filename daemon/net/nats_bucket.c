@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The buckets of a broker as key-value stores of JetStream: each a stream in
- * memory, watched by a consumer. Entries are stored and erased by messages,
- * which JetStream answers.
+ * A broker's buckets as key-value stores of JetStream: each bucket is a stream
+ * in memory, watched by a consumer. Entries are stored and erased by messages
+ * that JetStream answers.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 
 /* ---- making -------------------------------------------------------------- */
 
-/* The bucket's lease may be changed while no node has one. */
+/* Changes the bucket's lease, which is allowed while no node has one. */
 static bool nats_change_lease(struct nats_link *link, int64_t lease_ns)
 {
 	jsStreamInfo *info = NULL;
@@ -72,8 +72,8 @@ static bool nats_make_bucket(struct nats_link *link, enum broker_bucket bucket)
 	return false;
 }
 
-/* Reads when the bucket of names was made, which is the life of both, and its
- * last revision: an erased name may have left no mark. */
+/* Reads when the bucket of names was created (the life of both buckets) and its
+ * last revision, which may be an erased name without a mark. */
 static bool nats_read_life(struct nats_link *link, uint64_t *life)
 {
 	jsStreamInfo *info = NULL;
@@ -129,7 +129,7 @@ static void nats_on_entry(natsConnection *nc, natsSubscription *sub,
 {
 	struct nats_watch *watch = arg;
 	const char *bucket = watch->link->broker->buckets[watch->bucket];
-	/* Behind $KV.BUCKET. */
+	/* The key follows $KV.BUCKET. */
 	const char *key = natsMsg_GetSubject(msg) + strlen(bucket) + 5;
 	const char *operation = NULL;
 	struct broker_event *event;
@@ -158,7 +158,7 @@ static void nats_on_entry(natsConnection *nc, natsSubscription *sub,
 	natsMsg_Destroy(msg);
 }
 
-/* The answer of JetStream: {"stream":"S","seq":7}, or {"error":{"code":400,
+/* JetStream answers {"stream":"S","seq":7}, or {"error":{"code":400,
  * "err_code":10071,"description":"wrong last sequence: 5"},...}. */
 static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 			   natsMsg *msg, void *arg)
@@ -184,8 +184,8 @@ static void nats_on_answer(natsConnection *nc, natsSubscription *sub,
 		}
 		nats_emit(link, nc, event);
 	} else {
-		/* E.g. no memory or no leader there: not stored, so
-		 * reconnect. */
+		/* E.g. the server has no memory or no leader: nothing was
+		 * stored, so reconnect. */
 		nats_link_end(link, "stored nothing: %.*s",
 			      error != NULL ? (int)strcspn(error + 15, "\"")
 					    : 9,
@@ -212,8 +212,8 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 		 link->broker->buckets[bucket]);
 	jsSubOptions_Init(&options);
 	options.Stream = stream;
-	/* Not an `ordered` one: libnats recreates those by itself, on a thread
-	 * that it may use before it is set. */
+	/* Not `ordered`: libnats would recreate such a consumer by itself, on a
+	 * thread that may use the new one before it is set. */
 	options.Config.DeliverPolicy = js_DeliverLastPerSubject;
 	options.Config.AckPolicy = js_AckNone;
 	options.Config.MaxDeliver = 1;
@@ -225,7 +225,7 @@ static natsStatus nats_watch_bucket(struct nats_link *link,
 	NATS_TRY(s, nats_link_complete(link, watch->sub));
 	NATS_TRY(s, natsSubscription_GetConsumerInfo(&info, watch->sub, NULL,
 						     NULL));
-	/* An empty bucket sends no last entry to end the list. */
+	/* In an empty bucket no last entry will end the listing. */
 	if (s == NATS_OK && info->NumPending == 0 &&
 	    info->Delivered.Consumer == 0)
 		nats_emit_listed(watch, link->nc);

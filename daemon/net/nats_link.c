@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection to nats-server: how it is made, what comes over it, and why it
- * ends. It is replaced, not repaired, so no state of the old one is left.
+ * A connection to nats-server: how it is made, what arrives, and why it ends. A
+ * broken link is replaced by a new one, so no old state is left.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 
 /* ---- why it ends --------------------------------------------------------- */
 
-/* Advice to the operator for reasons with this part. */
+/* Advice to the operator for reasons that contain `part`. */
 static const struct {
 	const char *part, *advice;
 } nats_advice[] = {
@@ -49,7 +49,8 @@ static const char *nats_find_advice(const char *reason)
 	return NULL;
 }
 
-/* The advice comes first: a reason that names certificates may be long. */
+/* The advice comes first: a reason with certificate names may be long and cut.
+ */
 static void nats_advise(char why[NATS_WHY], const char *reason)
 {
 	const char *advice = nats_find_advice(reason);
@@ -58,7 +59,7 @@ static void nats_advise(char why[NATS_WHY], const char *reason)
 		 advice != NULL ? ": " : "", reason);
 }
 
-/* Keeps the first reason: later ones follow from it. */
+/* Keeps the first reason: later ones are consequences. */
 void nats_link_end(struct nats_link *link, const char *format, ...)
 {
 	char reason[NATS_WHY], why[NATS_WHY];
@@ -74,7 +75,7 @@ void nats_link_end(struct nats_link *link, const char *format, ...)
 	pthread_mutex_unlock(&link->broker->lock);
 }
 
-/* The last message of libnats on this thread. */
+/* The last error message of libnats on this thread. */
 void nats_explain(char why[NATS_WHY], natsStatus status, const char *doing)
 {
 	natsStatus last = NATS_OK;
@@ -82,7 +83,7 @@ void nats_explain(char why[NATS_WHY], natsStatus status, const char *doing)
 
 	if (text == NULL || text[0] == '\0' || last != status)
 		text = natsStatus_GetText(status);
-	/* Cuts the place: "(conn.c:2088): No server available". */
+	/* Removes the place from "(conn.c:2088): No server available". */
 	if (text[0] == '(' && strstr(text, "): ") != NULL)
 		text = strstr(text, "): ") + 3;
 	snprintf(why, NATS_WHY, "%s%s%s", doing, doing[0] != '\0' ? ": " : "",
@@ -110,7 +111,7 @@ static void nats_tell(struct nats_broker *broker, struct broker_event *event)
 	pthread_mutex_unlock(&broker->event_lock);
 }
 
-/* Without memory an event is lost, so the link is given up: the next one lists
+/* Without memory an event is lost, so the link ends: the next link lists
  * everything again. */
 void nats_emit(struct nats_link *link, natsConnection *nc,
 	       struct broker_event *event)
@@ -181,7 +182,7 @@ static void nats_on_frame(natsConnection *nc, natsSubscription *sub,
 	natsMsg_Destroy(msg);
 }
 
-/* May come after nats_on_closed(), with the link gone. */
+/* May be called after nats_on_closed(), when the link is gone. */
 static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 			  natsStatus status, void *arg)
 {
@@ -194,7 +195,7 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 		return;
 	if (status == NATS_SLOW_CONSUMER)
 		text = "this node is too slow: lines were dropped";
-	/* This names the subject. */
+	/* This text names the subject. */
 	else if (natsConnection_GetLastError(nc, &text) != status ||
 		 text == NULL)
 		text = natsStatus_GetText(status);
@@ -202,7 +203,7 @@ static void nats_on_error(natsConnection *nc, natsSubscription *sub,
 	event = broker_event_new(BROKER_TROUBLE, NULL, why, strlen(why));
 	if (event != NULL)
 		nats_tell(broker, event);
-	/* The server lost a watch: a new connection makes new ones. */
+	/* The server lost a consumer: a new connection makes new ones. */
 	if (status == NATS_MISSED_HEARTBEAT)
 		natsConnection_Close(nc);
 }
@@ -226,7 +227,7 @@ static void nats_on_closed(natsConnection *nc, void *arg)
 
 static bool nats_wants_tls(const struct broker_settings *settings)
 {
-	/* All servers have one scheme. */
+	/* All servers in the config have the same scheme. */
 	return strncmp(settings->servers[0], "tls:", 4) == 0 ||
 	       settings->tls_ca != NULL || settings->tls_certificate != NULL;
 }
@@ -307,7 +308,7 @@ bool nats_link_connect(struct nats_link *link)
 
 	NATS_TRY(s, nats_set_options(options, link));
 	if (s == NATS_OK) {
-		nats_link_ref(link); /* nats_on_closed() */
+		nats_link_ref(link); /* dropped by nats_on_closed() */
 		s = natsConnection_Connect(&link->nc, options);
 		if (s != NATS_OK)
 			nats_link_unref(link);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compares an address with those of listeners. If one listens on every address,
- * the kernel is asked whether the address is of this host.
+ * Compares an address with those of listeners. For a listener on every address,
+ * the kernel says whether the address belongs to this host.
  */
 #include "config.h"
 
@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Only an address of this host can be bound. */
+/* Only an address of this host can be bound, so a bind is tried. */
 static bool own_address_is_local(const struct sockaddr *address)
 {
 	struct lined_address own = {.len = sizeof(struct sockaddr_in)};

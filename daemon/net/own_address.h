@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds out whether a connection to an address would reach a listener of one's
- * own.
+ * Finds out whether a connection to an address would reach one of lined's own
+ * listeners.
  */
 #pragma once
 
@@ -12,10 +12,10 @@
 #include "net/listen_address.h"
 
 /*
- * Whether one of these listeners accepts what is sent to the address: it
- * listens there, or on all addresses of this host, and this is one. type:
- * SOCK_STREAM or SOCK_DGRAM. The addresses of systemd's sockets are not known
- * here. MT-safe.
+ * Whether one of these listeners accepts what is sent to the address: its
+ * address is equal, or it listens on all addresses of this host and the address
+ * is one of them. type: SOCK_STREAM or SOCK_DGRAM. Addresses of systemd's
+ * sockets are not compared. MT-safe.
  */
 bool own_address_listens(const struct listen_address *listen, size_t count,
 			 const struct sockaddr *address, int type);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hash table whose entries are also in a list by age. It takes no memory
- * until the first penalty, and no lock while it is empty.
+ * A hash table whose entries are also in a list by age. Without penalties the
+ * table needs no memory and no lock.
  */
 #include "config.h"
 
@@ -19,7 +19,7 @@
 
 #define BUCKETS (PENALTIES_MAX / 4)
 
-/* A penalty is remembered for so many times its length after its end. */
+/* After its end a penalty is remembered for this many times its length. */
 #define PEACE_FACTOR 10u
 
 struct penalty {
@@ -29,7 +29,7 @@ struct penalty {
 	uint32_t length_ms;
 	uint64_t began_ms;
 	const char *cause;
-	/* The last address that was penalized, for penalties_revise(). */
+	/* The last penalized address of this key, for penalties_revise(). */
 	union {
 		struct sockaddr any;
 		struct sockaddr_in v4;
@@ -40,8 +40,8 @@ struct penalty {
 struct penalties {
 	pthread_mutex_t lock;
 	uint64_t seed;
-	struct penalty **buckets; /* NULL: none was needed yet */
-	struct list by_age;       /* the oldest first */
+	struct penalty **buckets; /* NULL before the first penalty */
+	struct list by_age;       /* oldest first */
 	atomic_size_t count;
 };
 
@@ -91,7 +91,7 @@ void penalties_free(struct penalties *penalties)
 	free(penalties);
 }
 
-/* Another thread's clock may be a little behind. */
+/* The other thread's clock value may be slightly older. */
 static uint64_t penalty_age_ms(const struct penalty *penalty, uint64_t now_ms)
 {
 	return now_ms > penalty->began_ms ? now_ms - penalty->began_ms : 0;
@@ -112,8 +112,7 @@ static bool penalty_is_past(const struct penalty *penalty, uint64_t now_ms)
 	       (uint64_t)penalty->length_ms * (PEACE_FACTOR + 1);
 }
 
-/* Removes old ones that are to be forgotten, and the oldest if the table is
- * full. */
+/* Removes entries that are past, and the oldest one if the table is full. */
 static void penalties_make_room(struct penalties *penalties, uint64_t now_ms)
 {
 	while (!list_is_empty(&penalties->by_age)) {
@@ -164,7 +163,7 @@ penalties_find_or_add(struct penalties *penalties,
 
 /* ---- penalties -------------------------------------------------------- */
 
-/* A new entry has the length 0, and so is past. */
+/* A new entry has length 0, so penalty_is_past() is true. */
 static uint32_t penalty_give(struct penalty *penalty,
 			     const struct penalty_limits *limits,
 			     const struct sockaddr *address, uint64_t now_ms,
@@ -219,7 +218,7 @@ uint32_t penalties_add(struct penalties *penalties,
 	return length_ms;
 }
 
-/* Finds an address under the lock; NULL: it is not known. */
+/* Looks up an address. Called with the lock held. NULL: not found. */
 static struct penalty *penalties_look_up(const struct penalties *penalties,
 					 const struct sockaddr *address,
 					 uint64_t now_ms,

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Penalties: addresses that a service does not let in for some time, because a
- * connection of theirs was closed for cause. Each further cause doubles the
- * time. The table is bounded: the address that was penalized longest ago makes
- * room. Knows nothing of clients; an IPv6 address counts with its /64
- * (address_key.h).
+ * Penalties: a service refuses an address for some time after a connection from
+ * it was closed for cause. Each further cause doubles the time. The table is
+ * bounded: a new entry replaces the oldest one. An IPv6 address counts as its
+ * /64 (address_key.h).
  *
- * Thread: any. One table serves all workers of a service, so that an address is
- * out on all of them at once.
+ * Thread: any. One table serves all workers of a service, so that all of them
+ * refuse an address at once.
  */
 #pragma once
 
@@ -20,17 +19,17 @@
 struct penalty_limits {
 	uint32_t first_ms; /* 0: no penalties */
 	uint32_t max_ms;
-	/* These are never penalized. */
+	/* These networks are never penalized. */
 	const struct lined_network *exempt;
 	size_t exempt_count;
 };
 
-/* How many addresses a table has at most. */
+/* The most addresses in a table. */
 #define PENALTIES_MAX 65536u
 
-/* A penalty that runs, or a past one that is remembered. */
+/* A running penalty, or a past one that is still remembered. */
 struct penalty_ruling {
-	uint32_t left_ms; /* 0: it is over */
+	uint32_t left_ms; /* 0: the penalty has ended */
 	uint32_t length_ms;
 	const char *cause;
 };
@@ -42,31 +41,33 @@ struct penalties *penalties_new(void);
 void penalties_free(struct penalties *penalties);
 
 /*
- * Penalizes an address, unless it is penalized already or the limits exempt it.
- * cause must be a constant. Returns for how long; 0: not.
+ * Penalizes an address, unless it already has a running penalty or the limits
+ * exempt it. cause must be a constant. Returns the length in ms; 0: not
+ * penalized.
  */
 uint32_t penalties_add(struct penalties *penalties,
 		       const struct penalty_limits *limits,
 		       const struct sockaddr *address, uint64_t now_ms,
 		       const char *cause);
 
-/* Whether the address is penalized now; takes O(1). An exempt address never is,
- * even if its /64 is, because of a neighbour. ruling may be NULL. */
+/* Whether the address is penalized now; takes O(1). An exempt address is not,
+ * even if a neighbour in its /64 caused a penalty. ruling may be NULL. */
 bool penalties_hold(struct penalties *penalties,
 		    const struct penalty_limits *limits,
 		    const struct sockaddr *address, uint64_t now_ms,
 		    struct penalty_ruling *ruling);
 
-/* Forgets an address. False: it was not known. */
+/* Removes an address from the table. False: the address was not in the table.
+ */
 bool penalties_forgive(struct penalties *penalties,
 		       const struct sockaddr *address, uint64_t now_ms,
 		       struct penalty_ruling *ruling);
 
-/* How many run now. Forgets those that are to be forgotten. */
+/* The number of running penalties. Also frees entries that are past. */
 size_t penalties_count(struct penalties *penalties, uint64_t now_ms);
 
-/* The limits have changed: penalties that would now be shorter are shortened,
- * those that would not be given are forgotten. */
+/* The limits have changed: shortens penalties above the new maximum and removes
+ * those of addresses that are now exempt. */
 void penalties_revise(struct penalties *penalties,
 		      const struct penalty_limits *(*limits_of)(
 			      void *arg, const struct sockaddr *address),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Binds UNIX sockets to their paths. The directory is locked from the check of
- * a path to the bind, or two daemons could replace each other's socket.
+ * a path until the bind: otherwise two daemons could replace each other's
+ * socket.
  */
 #include "config.h"
 
@@ -29,7 +30,8 @@
 
 /* ---- owners ------------------------------------------------------------ */
 
-/* Looks up owner and group; (uid_t)-1 and (gid_t)-1 if the mode names none. */
+/* Looks up owner and group; (uid_t)-1 and (gid_t)-1 if mode does not name them.
+ */
 static int unix_path_find_owners(const struct unix_path_mode *mode, uid_t *uid,
 				 gid_t *gid, char *error, size_t size)
 {
@@ -77,8 +79,8 @@ static void unix_path_directory(const char *path, char *directory, size_t size)
 	snprintf(directory, size, "%.*s/", (int)(slash - path), path);
 }
 
-/* Replaces -1 by the owner or group that a new socket at the path would get, if
- * the present one differs. */
+/* Replaces -1 by the owner or group of a new socket at the path, where the
+ * present one differs. */
 static int unix_path_reset_owners(const char *path, const struct stat *now,
 				  uid_t *uid, gid_t *gid)
 {
@@ -99,8 +101,9 @@ static int unix_path_reset_owners(const char *path, const struct stat *now,
 	return 0;
 }
 
-/* The advice depends on what was refused, owner or group; chown(2) does not
- * tell. Without root, the only owner allowed is one's own. */
+/* chown(2) does not say whether the owner or the group was refused, but the
+ * advice depends on it. Without root, only one's own user is allowed as
+ * owner. */
 static void unix_path_say_chown(const struct unix_path_mode *mode, uid_t uid,
 				char *error, size_t size)
 {
@@ -124,10 +127,10 @@ static void unix_path_say_chown(const struct unix_path_mode *mode, uid_t uid,
 }
 
 /*
- * A descriptor of the socket at the path. The directory may belong to another
- * user, who can put a symbolic link, or a hard link to another file, in the
- * place of the socket at any time: as root, a chown(2) of the path would give
- * that file away. Only the very file that was bound is accepted. -1 and errno.
+ * Returns a descriptor of the socket at the path. The directory may belong to
+ * another user, who can replace the socket by a link to another file at any
+ * time: a chown(2) of the path by root would then give that file away. So only
+ * the file that was bound is accepted. -1 and errno.
  */
 static int unix_path_hold(const char *path, struct unix_path_file *file,
 			  struct stat *now)
@@ -153,8 +156,8 @@ static int unix_path_hold(const char *path, struct unix_path_file *file,
 	return -1;
 }
 
-/* fchmod(2) refuses a descriptor of O_PATH, but its path in /proc does not lead
- * to any other file. */
+/* fchmod(2) refuses an O_PATH descriptor, but its path in /proc always leads to
+ * the same file. */
 static int unix_path_chmod(int fd, mode_t mode)
 {
 	char path[32];
@@ -208,8 +211,8 @@ int unix_path_set_mode(const char *path, struct unix_path_file *file,
 
 /* ---- the file at the path ---------------------------------------------- */
 
-/* Notes the file of a stored socket, found by name (fd_store.h): its owner may
- * be another user already. */
+/* Notes which file a stored socket has. It was found by its name (fd_store.h),
+ * so the file may already belong to another user. */
 static void unix_path_identify(const char *path, struct unix_path_file *file)
 {
 	struct stat status;
@@ -235,7 +238,7 @@ void unix_path_remove(const char *path, const struct unix_path_file *file)
 		helper_remove(path);
 }
 
-/* Whether a process listens on the path; true if that cannot be found out. */
+/* Whether a process listens on the path; true if that is unknown. */
 static bool unix_path_is_live(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -251,7 +254,7 @@ static bool unix_path_is_live(const struct sockaddr_un *address)
 }
 
 /* Removes a socket that a killed daemon left. Any other file at the path is an
- * error: it is not lined's to remove. */
+ * error: lined must not remove it. */
 static int unix_path_remove_stale(const struct sockaddr_un *address)
 {
 	struct stat status;
@@ -271,8 +274,9 @@ static int unix_path_remove_stale(const struct sockaddr_un *address)
 
 /* ---- opening ----------------------------------------------------------- */
 
-/* Whether a lock that another process holds may be waited for: nobody is served
- * meanwhile. All paths together may use up LOCK_TRIES in LOCK_REST_S. */
+/* Whether to wait again for a lock that another process holds: no client is
+ * served while waiting. All paths together wait LOCK_TRIES times in
+ * LOCK_REST_S. */
 static bool unix_path_may_wait(void)
 {
 	static time_t since_s;
@@ -288,10 +292,10 @@ static bool unix_path_may_wait(void)
 }
 
 /*
- * If two daemons find a path stale at the same time, the second would remove
- * the socket that the first has just made: hence a lock on the directory. Any
- * process that may read the directory can hold the lock for ever, so this waits
- * for half a second at most. -1: no lock.
+ * Without the lock, two daemons could find a path stale at the same time, and
+ * the second would remove the new socket of the first. Any process that may
+ * read the directory can hold the lock for ever, so this waits half a second at
+ * most. -1: no lock.
  */
 static int unix_path_lock_directory(const char *path)
 {
@@ -320,9 +324,9 @@ static int unix_path_bind(const struct sockaddr_un *address)
 
 	if (fd < 0)
 		return -1;
-	/* On Linux the path gets the mode of the socket. Without fchmod() the
-	 * umask alone would decide who can connect between bind() and chmod();
-	 * on other systems no process can connect before listen(). */
+	/* On Linux the path gets the mode of the socket. Without fchmod() only
+	 * the umask would restrict connections between bind() and chmod(). On
+	 * other systems no process can connect before listen(). */
 	fchmod(fd, S_IRUSR | S_IWUSR);
 	if (unix_path_remove_stale(address) == 0 &&
 	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)

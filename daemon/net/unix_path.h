@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Opens UNIX sockets at their paths with mode and owners, and removes the
- * paths. Other daemons may want the same path at the same time. Knows nothing
- * of services. Main thread.
+ * paths. Other daemons may open the same path at the same time. Main thread.
  */
 #pragma once
 
@@ -12,16 +11,16 @@
 
 struct inherited;
 
-/* The mode and the owners of a path. */
+/* Mode and owners of a path. */
 struct unix_path_mode {
 	mode_t mode;
-	/* NULL: those of a new socket. */
+	/* NULL: as a new socket would get. */
 	const char *owner, *group;
-	/* The path exists: NULL resets its owner or group. */
+	/* The path exists already: NULL resets its owner or group. */
 	bool again;
 };
 
-/* Which file a path was when it was opened. */
+/* The file that a path was when it was opened. */
 struct unix_path_file {
 	bool known;
 	dev_t device;
@@ -30,20 +29,20 @@ struct unix_path_file {
 
 /*
  * Returns a socket that listens on the path: taken from `inherited` or bound
- * anew. A socket file that no process listens on is replaced. The caller closes
- * the descriptor; file is filled in. -1 and the reason in error; the path is
- * then removed if it was lined's.
+ * anew. Replaces a socket file on which no process listens. The caller closes
+ * the descriptor; file is filled in. -1 and the reason in error; a path that
+ * this call bound or took is removed then.
  */
 int unix_path_open(const char *path, const struct unix_path_mode *mode,
 		   int backlog, const struct inherited *inherited,
 		   struct unix_path_file *file, char *error, size_t size);
 
-/* Whether the owners exist. -1 and which does not. */
+/* Checks that the owners exist. -1: error says which does not. */
 int unix_path_check_mode(const struct unix_path_mode *mode, char *error,
 			 size_t size);
 
-/* Applies mode and owners to the socket at the path, and to no other file that
- * is in its place. -1 and why in error. */
+/* Applies mode and owners to the socket at the path, but not to another file
+ * that replaced it. -1 and why in error. */
 int unix_path_set_mode(const char *path, struct unix_path_file *file,
 		       const struct unix_path_mode *mode, char *error,
 		       size_t size);
