@@ -271,6 +271,7 @@ static void conf_check(struct conf_build *build, const char *path)
 		conf_build_oom(build);
 	conf_read_top(build);
 	conf_services_read(build);
+	conf_cluster_check_used(build);
 	conf_build_check_uses(build);
 	if (build->conf->service_count == 0)
 		conf_warning_in(&build->report, "", &file,

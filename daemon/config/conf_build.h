@@ -164,6 +164,8 @@ void conf_tls_select(struct conf_build *build, const struct conf_key *key,
 
 /* conf_cluster.c: the section `cluster` (NULL: there is none). */
 void conf_cluster_read(struct conf_build *build, struct conf_node *node);
+/* Warns of a section that no service uses; the services were read. */
+void conf_cluster_check_used(struct conf_build *build);
 
 /* conf_service.c: all `service "name"` sections. */
 void conf_services_read(struct conf_build *build);

@@ -219,3 +219,22 @@ void conf_cluster_read(struct conf_build *build, struct conf_node *node)
 	cluster_check_pair(build, node, "tls-certificate", "tls-key");
 	cluster_check_ways(build, node);
 }
+
+void conf_cluster_check_used(struct conf_build *build)
+{
+	const struct conf_node *node = build->tree.root.children;
+	size_t i;
+
+	/* An error may be why a service does not use it. */
+	if (!build->conf->cluster.is_set ||
+	    build->report.errors->errors.count > 0)
+		return;
+	for (i = 0; i < build->conf->service_count; i++)
+		if (build->conf->services[i].cluster)
+			return;
+	while (strcmp(node->name, "cluster") != 0)
+		node = node->next;
+	conf_warning_in(&build->report, "cluster", &node->place,
+			"no service has cluster = true: nothing is shared with "
+			"other nodes");
+}

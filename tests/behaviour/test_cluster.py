@@ -41,7 +41,7 @@ class Config(DaemonTest):
         code, said = self.check(SECTION % 'name = "node-a"' + lobby())
         if "built without libnats" in said:
             self.assertEqual(code, 1)
-            self.assertRegex(said, r"lined\.conf:2: cluster: ")
+            self.assertRegex(said, r"lined\.conf:1: cluster: ")
         else:
             self.assertEqual(code, 0, said)
 
@@ -53,6 +53,17 @@ class Config(DaemonTest):
     def test_service_needs_the_section(self):
         self.refused(lobby(), r"lined\.conf:\d+: service \"lobby\": cluster = "
                      "true needs a section cluster")
+
+    def test_section_that_no_service_uses_is_warned_of(self):
+        unused = r"lined\.conf:1: cluster: no service has cluster = true"
+        code, said = self.check(SECTION % ""
+                                + lobby(extra=""))
+        if "built without libnats" in said:
+            self.skipTest("lined was built without libnats")
+        self.assertEqual(code, 0, said)
+        self.assertRegex(said, unused)
+        code, said = self.check(SECTION % "" + lobby())
+        self.assertNotRegex(said, "no service")
 
     def test_state_of_one_machine_is_not_shared(self):
         for protocol in "kv", "policy", "exec":
