@@ -239,6 +239,8 @@ class Policy(DaemonTest):
         self.assertEqual(self.ask(c), DEFER)
         for n in range(1000):
             self.assertEqual(self.ask(c, sender="spam%d" % n), DEFER)
+        kept = 64 * 1024 // 200
+        self.assertGreater(daemon.counters("greylist")["evictions"], 1000 - kept)
         self.write(self.text("delay = 10m memory = 0"))
         daemon.reload()
         # Who cannot be remembered is not made to wait for ever.

@@ -39,6 +39,14 @@ struct policy_request {
 	char sender[VALUE_MAX], recipient[VALUE_MAX];
 };
 
+/* Triplets that were forgotten to make room, or for lack of memory. */
+static void policy_count_evicted(struct lined_service *service,
+				 struct lined_table *table)
+{
+	lined_service_count(service, "evictions",
+			    lined_table_take_evicted(table));
+}
+
 /*
  * Whether the delay has passed for a key. An entry's tag is the time when the
  * delay ends. The entry is kept for `retry` after that, and for `lifetime`
@@ -58,6 +66,7 @@ static bool policy_has_waited(struct lined_service *service, const char *key)
 		.tag = known != NULL ? known->tag
 				     : now_ms + (uint64_t)options->delay,
 	};
+	int error;
 
 	if (known == NULL)
 		entry.expires_ms = entry.tag + (uint64_t)options->retry;
@@ -69,12 +78,15 @@ static bool policy_has_waited(struct lined_service *service, const char *key)
 	 * unused longest are forgotten. */
 	if (!lined_service_may_keep(service, 0))
 		lined_table_set_max(table, lined_table_bytes(table));
-	if (lined_table_put(table, key, strlen(key), &entry) == 0)
+	error = lined_table_put(table, key, strlen(key), &entry) < 0 ? errno
+								     : 0;
+	policy_count_evicted(service, table);
+	if (error == 0)
 		return entry.tag <= now_ms;
 	/* A sender that is not remembered would be deferred for ever. */
 	lined_service_log(service, LINED_LOG_WARNING,
 			  "a sender cannot be remembered, it passes: %s",
-			  strerror(errno));
+			  strerror(error));
 	return true;
 }
 
@@ -284,9 +296,10 @@ static void policy_give_up(struct lined_service *service, uint64_t bytes,
 		lined_service_table(service, (size_t)options->memory);
 	size_t before = lined_table_bytes(table);
 
-	if (!spare)
-		lined_table_set_max(
-			table, before > bytes ? before - (size_t)bytes : 0);
+	if (spare)
+		return;
+	lined_table_set_max(table, before > bytes ? before - (size_t)bytes : 0);
+	policy_count_evicted(service, table);
 }
 
 static uint64_t policy_keeps_most(const void *options, size_t line_length,
