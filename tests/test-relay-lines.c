@@ -237,6 +237,86 @@ START_TEST(many_lines_are_told_apart)
 }
 END_TEST
 
+static bool seen_number(struct relay_dedupe *dedupe, unsigned number,
+			uint64_t now_ms)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%u", number);
+	return seen(dedupe, text, 1000, now_ms);
+}
+
+/* `first` more or fewer of them: the ring is wrapped, or not. */
+static void check_shrunk(unsigned first, unsigned count)
+{
+	struct relay_dedupe *dedupe = relay_dedupe_new(1000);
+	size_t full, memory;
+	unsigned i, kept;
+
+	for (i = 0; i < first; i++)
+		ck_assert(!seen_number(dedupe, i, 0));
+	for (; i < first + count; i++)
+		ck_assert(!seen_number(dedupe, i, 1000));
+	full = relay_dedupe_memory(dedupe);
+	relay_dedupe_shrink(dedupe, full, 1500);
+	ck_assert_uint_eq(relay_dedupe_memory(dedupe), full);
+	relay_dedupe_shrink(dedupe, full / 3, 1500);
+	memory = relay_dedupe_memory(dedupe);
+	ck_assert_uint_eq(memory, full / 4);
+	kept = (unsigned)(memory / 36);
+	if (kept > count)
+		kept = count;
+	ck_assert_uint_eq(relay_dedupe_take_evicted(dedupe), count - kept);
+	ck_assert_uint_eq(relay_dedupe_take_evicted(dedupe), 0);
+	for (i = first + count - kept; i < first + count; i++)
+		ck_assert(seen_number(dedupe, i, 1500));
+	if (kept < count)
+		ck_assert(!seen_number(dedupe, first, 1500));
+	/* It grows again. */
+	for (i = 0; i < 5000; i++)
+		ck_assert(!seen_number(dedupe, 100000 + i, 1600));
+	for (i = 0; i < 5000; i++)
+		ck_assert(seen_number(dedupe, 100000 + i, 1600));
+	relay_dedupe_shrink(dedupe, 0, 1600);
+	ck_assert_uint_eq(relay_dedupe_memory(dedupe), 256 * 36);
+	ck_assert(seen_number(dedupe, 104999, 1600));
+	relay_dedupe_free(dedupe);
+}
+
+START_TEST(the_oldest_lines_are_forgotten_for_memory)
+{
+	check_shrunk(0, 4096);
+	check_shrunk(2000, 4096);
+	check_shrunk(4000, 4090);
+	check_shrunk(1000, 3000);
+	check_shrunk(4000, 300);
+	check_shrunk(2000, 50);
+	check_shrunk(2040, 50);
+}
+END_TEST
+
+START_TEST(lines_whose_window_has_passed_do_not_count_as_evicted)
+{
+	struct relay_dedupe *dedupe = relay_dedupe_new(1000);
+	unsigned i;
+
+	for (i = 0; i < 4096; i++)
+		seen_number(dedupe, i, 0);
+	relay_dedupe_shrink(dedupe, 0, 1000);
+	ck_assert_uint_eq(relay_dedupe_take_evicted(dedupe), 0);
+	/* There is no room for more, which may not be taken. */
+	for (i = 0; i < 300; i++) {
+		struct relay_digest digest =
+			relay_dedupe_digest(dedupe, (const char *)&i, 4);
+
+		ck_assert(
+			!relay_dedupe_seen(dedupe, &digest, 1000, 1000, false));
+	}
+	ck_assert_uint_eq(relay_dedupe_take_evicted(dedupe), 300 - 256);
+	relay_dedupe_free(dedupe);
+}
+END_TEST
+
 /* No byte and no length is without effect. */
 START_TEST(digests_depend_on_every_byte_and_on_the_key)
 {
@@ -408,6 +488,9 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, a_block_is_in_network_byte_order);
 	tcase_add_test(tcase, a_line_is_a_repeat_within_its_own_window);
 	tcase_add_test(tcase, many_lines_are_told_apart);
+	tcase_add_test(tcase, the_oldest_lines_are_forgotten_for_memory);
+	tcase_add_test(tcase,
+		       lines_whose_window_has_passed_do_not_count_as_evicted);
 	tcase_add_test(tcase, digests_depend_on_every_byte_and_on_the_key);
 	tcase_add_test(tcase, all_that_matches_is_left_out);
 	tcase_add_test(tcase, expressions_match_anywhere_and_any_bytes);

@@ -359,6 +359,37 @@ class Kept(Case):
                 ask(client, range(n, n + 200))
             self.assertLess(self.status()["memory_kept"], 3.1 * MIB)
             self.assertEqual(ask(client, [19999]), [b"action=defer_if_permit"])
+            # Each triplet is there, or was forgotten.
+            evicted = self.counter("greylist", "evictions")
+            self.assertGreater(evicted, 36000 - 3.1 * MIB / 200)
+            self.assertLess(evicted, 36000)
+
+    def test_dedupe_forgets_where_memory_is_short(self):
+        lines, hub = 100000, self.hub("dedupe = 1h")
+        daemon = self.begin("0", hub)
+
+        def publish(numbers):
+            with Client(self.feed) as publisher:
+                publisher.send(b"".join(b"%d\n" % n for n in numbers))
+        publish(range(lines))
+        self.all_served("feed", lines)
+        self.assertGreater(self.status()["memory_kept"], 3 * MIB)
+        self.write("memory = 1M\n" + self.top + hub)
+        daemon.reload()
+        self.eventually(lambda: self.status()["memory_kept"] <= MIB * 3 / 4,
+                        "it is given up")
+        self.assertGreater(self.status()["memory_given_up"], 2 * MIB)
+        evicted = self.counter("feed", "dedupe_evictions")
+        self.assertGreater(evicted, lines * 3 / 4)
+        self.assertLess(evicted, lines)
+        # The newest are still known, the oldest are not.
+        with Client(self.feed) as reader:
+            publish([lines - 1, 0])
+            self.assertEqual(reader.line(), b"0\n")
+        self.write("memory = 0\n" + self.top + self.hub("hold = 1M"))
+        daemon.reload()
+        self.eventually(lambda: self.status()["memory_kept"] < 20000,
+                        "it is given back without dedupe")
 
     def test_a_lower_ceiling_takes_from_what_is_kept(self):
         held = self.path("held.sock")

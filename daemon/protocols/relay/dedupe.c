@@ -23,6 +23,7 @@ struct relay_dedupe {
 	uint64_t key[2];
 	uint32_t window_ms;
 	uint32_t room, first, count; /* of the ring */
+	uint32_t evicted;            /* since relay_dedupe_take_evicted() */
 	struct dedupe_line *ring;
 	uint32_t *buckets; /* `room` of them: index + 1; 0: none */
 };
@@ -142,6 +143,13 @@ static void dedupe_forget_oldest(struct relay_dedupe *dedupe)
 	dedupe->count--;
 }
 
+/* Forgets a line that is still within its window. */
+static void dedupe_evict_oldest(struct relay_dedupe *dedupe)
+{
+	dedupe_forget_oldest(dedupe);
+	dedupe->evicted++;
+}
+
 static bool dedupe_grow(struct relay_dedupe *dedupe)
 {
 	uint32_t room = dedupe->room * 2, i;
@@ -194,6 +202,14 @@ static bool dedupe_is_within(uint64_t at_ms, uint32_t window_ms,
 	return now_ms < at_ms + window_ms;
 }
 
+static void dedupe_forget_expired(struct relay_dedupe *dedupe, uint64_t now_ms)
+{
+	while (dedupe->count > 0 &&
+	       !dedupe_is_within(dedupe->ring[dedupe->first].at_ms,
+				 dedupe->window_ms, now_ms))
+		dedupe_forget_oldest(dedupe);
+}
+
 bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 		       const struct relay_digest *digest, uint32_t window_ms,
 		       uint64_t now_ms, bool may_grow)
@@ -201,15 +217,12 @@ bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 	const struct dedupe_line *line;
 	uint32_t index;
 
-	while (dedupe->count > 0 &&
-	       !dedupe_is_within(dedupe->ring[dedupe->first].at_ms,
-				 dedupe->window_ms, now_ms))
-		dedupe_forget_oldest(dedupe);
+	dedupe_forget_expired(dedupe, now_ms);
 	line = dedupe_find(dedupe, digest);
 	if (line != NULL && dedupe_is_within(line->at_ms, window_ms, now_ms))
 		return true;
 	if (dedupe->count == dedupe->room && !(may_grow && dedupe_grow(dedupe)))
-		dedupe_forget_oldest(dedupe);
+		dedupe_evict_oldest(dedupe);
 	index = (dedupe->first + dedupe->count) & (dedupe->room - 1);
 	dedupe->ring[index] = (struct dedupe_line){*digest, now_ms, 0};
 	dedupe->count++;
@@ -222,6 +235,64 @@ bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 static size_t dedupe_memory_of(size_t room)
 {
 	return room * (sizeof(struct dedupe_line) + sizeof(uint32_t));
+}
+
+/* Moves the lines to the beginning of the ring. They are at most as many as
+ * half of it has room for, so that the two parts of a wrapped ring do not
+ * meet. */
+static void dedupe_move_to_front(struct relay_dedupe *dedupe)
+{
+	struct dedupe_line *ring = dedupe->ring;
+	uint32_t before_end = dedupe->room - dedupe->first;
+
+	if (before_end > dedupe->count)
+		before_end = dedupe->count;
+	memmove(ring + before_end, ring,
+		(dedupe->count - before_end) * sizeof(*ring));
+	memmove(ring, ring + dedupe->first, before_end * sizeof(*ring));
+	dedupe->first = 0;
+}
+
+/* In place: where memory is short, no more may be needed first. */
+static void dedupe_set_smaller(struct relay_dedupe *dedupe, uint32_t room)
+{
+	struct dedupe_line *ring;
+	uint32_t *buckets, i;
+
+	while (dedupe->count > room)
+		dedupe_evict_oldest(dedupe);
+	dedupe_move_to_front(dedupe);
+	dedupe->room = room;
+	ring = realloc(dedupe->ring, room * sizeof(*ring));
+	if (ring != NULL)
+		dedupe->ring = ring;
+	buckets = realloc(dedupe->buckets, room * sizeof(*buckets));
+	if (buckets != NULL)
+		dedupe->buckets = buckets;
+	memset(dedupe->buckets, 0, room * sizeof(*buckets));
+	for (i = 0; i < dedupe->count; i++)
+		dedupe_link(dedupe, i);
+}
+
+void relay_dedupe_shrink(struct relay_dedupe *dedupe, size_t memory,
+			 uint64_t now_ms)
+{
+	uint32_t room = dedupe->room;
+
+	while (room > RING_MIN && dedupe_memory_of(room) > memory)
+		room /= 2;
+	if (room == dedupe->room)
+		return;
+	dedupe_forget_expired(dedupe, now_ms);
+	dedupe_set_smaller(dedupe, room);
+}
+
+uint32_t relay_dedupe_take_evicted(struct relay_dedupe *dedupe)
+{
+	uint32_t evicted = dedupe->evicted;
+
+	dedupe->evicted = 0;
+	return evicted;
 }
 
 size_t relay_dedupe_memory(const struct relay_dedupe *dedupe)

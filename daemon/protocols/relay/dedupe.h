@@ -32,6 +32,15 @@ bool relay_dedupe_seen(struct relay_dedupe *dedupe,
 		       const struct relay_digest *digest, uint32_t window_ms,
 		       uint64_t now_ms, bool may_grow);
 
+/* Forgets the oldest lines until it takes at most so many bytes, or the least
+ * that it can: its memory is halved each time. */
+void relay_dedupe_shrink(struct relay_dedupe *dedupe, size_t memory,
+			 uint64_t now_ms);
+
+/* Returns how many lines were forgotten within their window since the last
+ * call. */
+uint32_t relay_dedupe_take_evicted(struct relay_dedupe *dedupe);
+
 /* The bytes that it takes now, and at most. NULL is allowed. */
 size_t relay_dedupe_memory(const struct relay_dedupe *dedupe);
 size_t relay_dedupe_memory_max(void);

@@ -153,13 +153,14 @@ static void feed_trim_history(struct relay *relay)
 	feed_charge(relay, &relay->history);
 }
 
-void relay_feed_give_up(struct relay *relay, uint64_t bytes)
+uint64_t relay_feed_give_up(struct relay *relay, uint64_t bytes)
 {
 	size_t memory = relay->history.memory;
 
 	relay_store_shrink(&relay->history,
 			   memory > bytes ? memory - (size_t)bytes : 0);
 	feed_charge(relay, &relay->history);
+	return memory - relay->history.memory;
 }
 
 static void feed_add_history(struct relay *relay,

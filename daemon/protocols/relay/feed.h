@@ -17,9 +17,9 @@ void relay_feed_stop(struct relay *relay);
 /* Applies changed options. On failure, which is logged, the old feed stays. */
 void relay_feed_reload(struct relay *relay);
 
-/* Memory is short: drops the oldest lines of the history, about so many
- * bytes. */
-void relay_feed_give_up(struct relay *relay, uint64_t bytes);
+/* Memory is short: drops the oldest lines of the history, about so many bytes;
+ * returns how many. */
+uint64_t relay_feed_give_up(struct relay *relay, uint64_t bytes);
 
 /* A client joins: it gets the history, then the feed, unless clients only
  * publish. */

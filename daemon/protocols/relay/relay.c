@@ -260,9 +260,12 @@ static void relay_give_up(struct lined_service *service, uint64_t bytes,
 			  bool spare)
 {
 	struct relay *relay = lined_service_data(service);
+	uint64_t freed;
 
 	if (spare) {
-		relay_feed_give_up(relay, bytes);
+		freed = relay_feed_give_up(relay, bytes);
+		if (freed < bytes)
+			relay_topic_forget(relay, bytes - freed);
 		return;
 	}
 	relay_topic_give_up(relay, bytes);

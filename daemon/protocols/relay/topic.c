@@ -48,7 +48,7 @@ static uint64_t topic_now_ms(const struct relay *relay)
 /* ---- seats -------------------------------------------------------------- */
 
 /* Sets what follows from the options of all seats. -1/ENOMEM: no dedupe. */
-static int topic_sum_up(struct relay_topic *topic)
+static int topic_sum_up(struct relay_topic *topic, uint64_t now_ms)
 {
 	const struct relay_seat *seat;
 	uint32_t window_ms = 0;
@@ -63,10 +63,13 @@ static int topic_sum_up(struct relay_topic *topic)
 	topic_store(&topic->holds, topic->hold > 0);
 	if (window_ms > 0 && topic->dedupe == NULL)
 		topic->dedupe = relay_dedupe_new(window_ms);
-	else if (window_ms > 0)
+	else if (topic->dedupe != NULL)
 		relay_dedupe_set_window(topic->dedupe, window_ms);
 	if (window_ms > 0 && topic->dedupe == NULL)
 		return -1;
+	/* Another worker may be reading its key. */
+	if (window_ms == 0 && topic->dedupe != NULL)
+		relay_dedupe_shrink(topic->dedupe, 0, now_ms);
 	topic_store(&topic->window_ms, window_ms);
 	return 0;
 }
@@ -96,6 +99,12 @@ static int64_t topic_take_change(struct relay_topic *topic)
 		topic_store(&topic->growth, (uint32_t)memory);
 	topic->dedupe_charged = memory;
 	return change + relay_store_take_change(&topic->held);
+}
+
+static void topic_count_evicted(const struct relay *relay, uint32_t lines)
+{
+	if (lines > 0)
+		lined_service_count(relay->service, "dedupe_evictions", lines);
 }
 
 static void topic_count_dropped(const struct relay *relay, size_t lines)
@@ -129,7 +138,7 @@ static int topic_sit(struct relay *relay, struct relay_seat *seat, bool is_new)
 		seat->next = topic->seats;
 		topic->seats = seat;
 	}
-	result = topic_sum_up(topic);
+	result = topic_sum_up(topic, topic_now_ms(relay));
 	dropped = topic_trim(topic, SIZE_MAX);
 	change = topic_take_change(topic);
 	lined_shared_unlock(seat->shared);
@@ -178,7 +187,7 @@ void relay_topic_leave(struct relay *relay)
 		;
 	*at = seat->next;
 	topic->readers -= seat->readers;
-	topic_sum_up(topic);
+	topic_sum_up(topic, topic_now_ms(relay));
 	dropped = topic_trim(topic, SIZE_MAX);
 	if (topic->seats == NULL) {
 		relay_dedupe_free(topic->dedupe);
@@ -210,6 +219,7 @@ static bool topic_remember(struct relay *relay, const char *text, size_t len,
 	bool may_grow = lined_service_may_keep(
 		relay->service, topic_load(&seat->topic->growth));
 	struct relay_digest digest;
+	uint32_t evicted;
 	int64_t change;
 	bool seen;
 
@@ -221,10 +231,34 @@ static bool topic_remember(struct relay *relay, const char *text, size_t len,
 	seen = relay_dedupe_seen(seat->topic->dedupe, &digest, window_ms,
 				 topic_now_ms(relay), may_grow);
 	change = topic_take_change(seat->topic);
+	evicted = relay_dedupe_take_evicted(seat->topic->dedupe);
 	lined_shared_unlock(seat->shared);
 	if (change != 0)
 		lined_service_charge(relay->service, change);
+	topic_count_evicted(relay, evicted);
 	return seen;
+}
+
+void relay_topic_forget(struct relay *relay, uint64_t bytes)
+{
+	struct relay_seat *seat = &relay->seat;
+	struct relay_topic *topic;
+	uint32_t evicted;
+	int64_t change;
+	size_t memory;
+
+	if (!topic_has_dedupe(seat))
+		return;
+	topic = lined_shared_lock(seat->shared);
+	memory = relay_dedupe_memory(topic->dedupe);
+	relay_dedupe_shrink(topic->dedupe,
+			    memory > bytes ? memory - (size_t)bytes : 0,
+			    topic_now_ms(relay));
+	change = topic_take_change(topic);
+	evicted = relay_dedupe_take_evicted(topic->dedupe);
+	lined_shared_unlock(seat->shared);
+	lined_service_charge(relay->service, change);
+	topic_count_evicted(relay, evicted);
 }
 
 bool relay_topic_is_repeat(struct relay *relay, const char *text, size_t len)

@@ -49,6 +49,10 @@ void relay_topic_hear(struct relay *relay, const struct relay_message *message);
 bool relay_topic_hold(struct relay *relay, const struct relay_block *block,
 		      uint64_t sender);
 
+/* Forgets the oldest lines that dedupe remembers, about so many bytes or half
+ * of them, and counts them. */
+void relay_topic_forget(struct relay *relay, uint64_t bytes);
+
 /* The most memory that lines take with this option hold. */
 size_t relay_topic_memory_max(size_t hold);
 
