@@ -118,7 +118,7 @@ struct cluster_service *cluster_find_service(const struct cluster *cluster,
 enum frame_kind {
 	FRAME_LINES = 'l',
 	FRAME_HELLO = 'h', /* carries the node's name */
-	FRAME_PROBE = 'q', /* asks nodes of this name to say hello */
+	FRAME_PROBE = 'q', /* asks nodes of this name for a hello */
 };
 
 #define FRAME_HEADER      40

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes clients from accepted descriptors, gives them to their protocol, and
+ * Makes clients from accepted descriptors, passes them to their protocol, and
  * removes them when they close.
  */
 #include "config.h"
@@ -21,7 +21,7 @@
 #include "serve/instance.h"
 #include "socket_hold.h"
 
-/* The offset of the protocol's bytes, which follow struct client. */
+/* The offset of the protocol's bytes after struct client. */
 #define DATA_OFFSET                                                            \
 	((sizeof(struct client) + _Alignof(max_align_t) - 1) &                 \
 	 ~(_Alignof(max_align_t) - 1))
@@ -84,7 +84,7 @@ client_make_socket(const struct lined_protocol *protocol,
 	return sock;
 }
 
-/* Gives the client to the protocol. */
+/* Passes the client to the protocol. */
 static void client_accept(struct lined_service *instance,
 			  struct lined_socket *sock)
 {
@@ -114,7 +114,6 @@ static void client_join(struct lined_service *instance,
 
 /* ---- handshakes -------------------------------------------------------- */
 
-/* The handlers of a client in its handshake. */
 static void client_established(struct lined_socket *sock, void *arg)
 {
 	struct lined_service *instance = client_instance(sock);
@@ -138,7 +137,7 @@ static const struct lined_socket_handlers client_handshake_handlers = {
 	.handle_close = client_handshake_failed,
 };
 
-/* Begins the handshake of the address that the client has connected to. */
+/* Begins the handshake that the client's listen address needs. */
 static void client_begin_handshake(struct lined_socket *sock,
 				   const struct client_arrival *arrival)
 {
@@ -162,8 +161,8 @@ static void client_begin_handshake(struct lined_socket *sock,
 
 /* ---- the protocol's timer ---------------------------------------------- */
 
-/* Among the client's waits, so that a client without a timer needs no memory
- * for it, and the timer ends with the client. */
+/* The timer is one of the client's waits: a client without a timer needs no
+ * memory for it, and the timer ends with the client. */
 struct client_timer {
 	struct client_wait wait;
 	struct lined_timer timer;
@@ -246,7 +245,7 @@ int client_start(struct lined_service *instance,
 	if (lined_dispatcher_register_socket(instance->worker->dispatcher,
 					     sock) == NULL) {
 		error = errno;
-		lined_socket_close(sock); /* closes the descriptor too */
+		lined_socket_close(sock); /* also closes the descriptor */
 		errno = error;
 		return -1;
 	}
@@ -275,7 +274,7 @@ void client_leaving(struct lined_socket *sock)
 	struct client *client = client_of(sock);
 	struct lined_service *instance = client_instance(sock);
 
-	/* The peer may connect again as soon as it sees the end. */
+	/* Before the peer sees the end: it may connect again at once. */
 	if (!lined_socket_is_datagram(sock))
 		client_penalize_close(sock);
 	if (client->entry != NULL)
@@ -325,7 +324,7 @@ void client_return_place(struct lined_place *place)
 	free(place);
 }
 
-/* The text of the listener stays. */
+/* Frees `via`; the listener's text stays. */
 static void client_forget_via(struct client *client)
 {
 	struct client_via *via = client->via;
@@ -379,7 +378,7 @@ static uint8_t client_find_class(const struct lined_service *instance,
 	return conf_class_of(instance->conf, (struct sockaddr *)&address);
 }
 
-/* Counts of `before` vanish with it: each client is counted again. */
+/* The counts in the old config end with it: each client is counted again. */
 static void client_change_class(struct lined_service *instance,
 				const struct conf_service *before,
 				struct client *client, bool in_handshake)

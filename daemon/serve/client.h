@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's data of a client, followed by the protocol's bytes. The client's
- * socket owns this memory (lined_socket_owner()). A datagram socket has the
- * same data. Thread: the client's worker.
+ * The daemon's data of a client, followed by the protocol's bytes, in memory
+ * that the client's socket owns (lined_socket_owner()). A datagram socket has
+ * the same data. Thread: the client's worker.
  */
 #pragma once
 
@@ -29,26 +29,27 @@ struct client {
 			*listen; /* the listener's text outlives the client */
 		struct client_via *via; /* if peer.proxied; client_listen() */
 	};
-	struct admission_entry *entry; /* NULL: it is no longer counted */
-	struct client_wait *waits;     /* open ones, and names it owns */
-	struct client_address peer;    /* datagram socket: its own address */
+	struct admission_entry *entry; /* NULL: no longer counted */
+	struct client_wait *waits;     /* open ones, and owned names */
+	struct client_address peer;    /* of a datagram socket: its own */
 };
 
 #define CLIENT_EARLY_MAX 16
 
-/* Asks the main thread whether a client of this address may come in. */
+/* Asks the main thread whether to admit a client from this address. */
 struct client_ask {
 	struct worker_call call;
 	struct lined_service *instance;
-	struct lined_socket *sock; /* NULL: it has closed meanwhile */
+	struct lined_socket *sock; /* NULL: the socket has closed */
 	struct sockaddr_storage address;
 	enum admission_verdict verdict;
 	struct admission_entry *entry;
 	uint8_t class;
-	void (*answered)(struct client_ask *ask); /* on the worker; frees it */
+	void (*answered)(struct client_ask *ask); /* on the worker; frees ask */
 };
 
-/* A client that was accepted and counted, to be started on its worker. */
+/* A connection that was accepted and counted, before its worker makes the
+ * client. */
 struct client_arrival {
 	int fd;
 	uint64_t id;
@@ -57,20 +58,20 @@ struct client_arrival {
 	uint8_t class; /* conf_class_of() */
 	bool datagram; /* a datagram socket, not a client */
 	/*
-	 * The protocol sees the client after a handshake, which
-	 * admission_begin_handshake() has counted. client_start() begins it,
-	 * and the instance ends the count.
+	 * The protocol gets the client only after a handshake.
+	 * admission_begin_handshake() has counted the handshake; client_start()
+	 * begins it; the instance ends the count.
 	 */
 	bool handshake;
-	bool tls; /* a handshake of TLS */
-	/* The client's proxy; NULL: none (`address` is not the proxy's). The
-	 * client takes it over. */
+	bool tls; /* the handshake is TLS */
+	/* The client's proxy; NULL: none. `address` is the client's, never the
+	 * proxy's. The client takes ownership. */
 	struct client_via *via;
 	/*
-	 * For WebSocket. `refused`: the service is full, which the response is
-	 * to say. `forwarded`: a field of the request has the client's address;
-	 * it is not admitted yet. Neither has an entry. early: the first bytes,
-	 * which were taken for a PROXY header.
+	 * For WebSocket. refused: the service is full, and the response must
+	 * say so. forwarded: a header field of the request has the client's
+	 * address, so the client is not admitted yet. Both have no entry.
+	 * early: the first bytes, read in search of a PROXY header.
 	 */
 	bool web, refused, forwarded;
 	uint8_t early_len;
@@ -78,32 +79,33 @@ struct client_arrival {
 	struct sockaddr_storage address;
 };
 
-/* Makes a client of the instance. -1 and errno: the descriptor was closed; the
- * caller must decrease the counts of clients again. */
+/* Makes a client of the instance. -1 and errno: the descriptor was closed, and
+ * the caller must undo the counting. */
 int client_start(struct lined_service *instance,
 		 const struct client_arrival *arrival);
 
-/* The hooks `leaving` and `closed` of an instance's group. */
+/* The `leaving` and `closed` hooks of an instance's socket group. */
 void client_leaving(struct lined_socket *sock);
 void client_closed(struct lined_socket *sock, enum lined_close_reason reason,
 		   int error);
 
-/* The instance has a new config with other classes. */
+/* The instance has a new config with other classes: finds the class of each
+ * client again. */
 void client_classes_changed(struct lined_service *instance,
 			    const struct conf_service *before);
 
-/* lined_client_take_place(), lined_place_return(). */
+/* Implements lined_client_take_place() and lined_place_return(). */
 struct lined_place *client_take_place(struct lined_socket *sock);
 void client_return_place(struct lined_place *place);
 
-/* lined_client_data(). */
+/* Implements lined_client_data(). */
 void *client_data(struct lined_socket *sock);
 
-/* lined_client_timer(). */
+/* Implements lined_client_timer(). */
 int client_timer_start(struct lined_socket *sock, uint64_t delay_ms,
 		       void (*expired)(struct lined_socket *client));
 
-/* The text of the listener. */
+/* The text of the listener that accepted the client. */
 static inline const char *client_listen(const struct client *client)
 {
 	return client->peer.proxied ? client->via->listen : client->listen;

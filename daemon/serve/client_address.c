@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Packs and unpacks addresses of both IP families; keeps what a proxy says
- * about a client's route.
- */
+/* Packs and unpacks addresses; keeps what a proxy says about a client. */
 #include "config.h"
 
 #include "serve/client_address.h"
@@ -53,7 +50,8 @@ void client_address_unpack(struct sockaddr_storage *to,
 
 /* ---- the way there ------------------------------------------------------ */
 
-/* Copies the text to *at, which moves. A NUL in it ends it. */
+/* Copies the text to *at and moves *at behind the copy. A NUL in the text ends
+ * it. */
 static const char *via_copy(char **at, struct proxy_header_text text)
 {
 	char *copy = *at;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The address of a client's peer in 24 bytes: a sockaddr_storage takes five
- * times as many, and every idle client needs one.
+ * The address of a client's peer in 24 bytes. A sockaddr_storage takes five
+ * times as much, for each idle client.
  */
 #pragma once
 
@@ -14,17 +14,17 @@ struct client_address {
 	uint16_t port; /* network byte order */
 	uint8_t family;
 	bool proxied : 1;    /* the client is behind a proxy: client.via */
-	bool web : 1;        /* in its handshake: WebSocket follows */
-	bool unadmitted : 1; /* it does not count towards `clients` */
-	/* Here for want of room in struct client. */
+	bool web : 1;        /* in the handshake before WebSocket */
+	bool unadmitted : 1; /* does not count towards `clients` yet */
+	/* Flags of struct client, stored here because there is room. */
 	bool place_taken : 1; /* by client_take_place() */
-	bool is_program : 1;  /* keeper_may_have(); valid if looked_at */
+	bool is_program : 1;  /* by keeper_may_have(), if looked_at */
 	bool looked_at : 1;
-	bool judged : 1; /* by client_penalize() */
+	bool judged : 1; /* client_penalize() has run */
 	uint32_t scope;
 };
 
-/* Only the family of a UNIX address is kept. */
+/* Of a UNIX address only the family is kept. */
 void client_address_pack(struct client_address *to,
 			 const struct sockaddr *from);
 void client_address_unpack(struct sockaddr_storage *to,
@@ -37,13 +37,14 @@ struct proxy_header;
 struct client_via {
 	const char *listen;            /* as client.listen */
 	struct client_address address; /* the proxy's */
-	/* The client speaks TLS with the proxy. The texts are in this memory;
-	 * "": the proxy does not say. */
+	/* The TLS between client and proxy. The texts are in the same memory;
+	 * "": not given by the proxy. */
 	bool tls, verified;
 	const char *version, *cipher, *server_name, *name;
 };
 
-/* header NULL: it had none. NULL/ENOMEM. Freed by free(). */
+/* header: NULL if the connection had no PROXY header. NULL/ENOMEM. The caller
+ * frees the result with free(). */
 struct client_via *client_via_new(const char *listen,
 				  const struct sockaddr *proxy,
 				  const struct proxy_header *header);

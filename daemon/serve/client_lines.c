@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads blocks and lines until there are no more, or until the protocol sets
- * handlers of its own.
+ * Reads lines and blocks until no more are complete, or until the protocol sets
+ * its own handlers.
  */
 #include "config.h"
 
@@ -15,17 +15,18 @@
 #include "serve/instance.h"
 
 /*
- * A block that the protocol expects. It is the argument of the socket's
- * handlers until the block was read, so an idle client needs no memory for it.
- * For a handle_block it has a copy of the line that asked for the block.
+ * A block that the protocol expects. This struct is the argument of the
+ * socket's handlers until the block is read, so an idle client needs no memory
+ * for it. For handle_block it keeps a copy of the line that asked for the
+ * block.
  */
 struct client_block {
-	size_t len; /* 0: the block was read */
+	size_t len; /* 0: the block has been read */
 	struct lined_line line;
-	char bytes[]; /* the line's text and terminator, each with a NUL */
+	char bytes[]; /* text and terminator of the line, each with a NUL */
 };
 
-/* False: the protocol has set handlers of its own. */
+/* False: the protocol has set its own handlers. */
 static bool client_lines_is_read(const struct lined_socket *sock)
 {
 	return lined_socket_handlers(sock) == &client_lines_handlers;
@@ -36,8 +37,8 @@ static struct client_block *client_block_of(const struct lined_socket *sock)
 	return client_lines_is_read(sock) ? lined_socket_arg(sock) : NULL;
 }
 
-/* Sets the length of the block, with room for a line of line_bytes. NULL: no
- * memory, nothing has changed. */
+/* Expects a block of len bytes, with room for a line of line_bytes. NULL: no
+ * memory, and nothing has changed. */
 static struct client_block *client_block_expect(struct lined_socket *sock,
 						size_t len, size_t line_bytes)
 {
@@ -51,7 +52,8 @@ static struct client_block *client_block_expect(struct lined_socket *sock,
 	return block;
 }
 
-/* Copies the line, which is borrowed and must be passed with the block. */
+/* Copies the line, which must be passed with the block: the line itself is
+ * borrowed. */
 static void client_block_keep_line(struct lined_socket *sock,
 				   const struct lined_line *line)
 {
@@ -86,7 +88,7 @@ static void client_lines_serve_line(struct lined_socket *sock,
 		client_block_keep_line(sock, line);
 }
 
-/* The handler may ask for another block. */
+/* Passes the block to its handler, which may ask for another block. */
 static void client_lines_serve_block(struct lined_socket *sock,
 				     const struct lined_protocol *protocol,
 				     struct client_block *block,
@@ -166,8 +168,7 @@ int client_lines_expect_block(struct lined_socket *client, size_t len)
 		errno = EINVAL;
 		return -1;
 	}
-	/* Called in handle_block: the next block is passed with the same
-	 * line. */
+	/* Inside handle_block: the next block gets the same line. */
 	block = client_block_of(client);
 	if (block != NULL) {
 		block->len = len;

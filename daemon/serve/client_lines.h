@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop that reads lines and blocks of a client and passes them to the
- * protocol, for protocols with a handle_line. Thread: the client's worker.
+ * Reads lines and blocks of a client and passes them to the protocol, for
+ * protocols with a handle_line. Thread: the client's worker.
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 
 #include <lined/socket.h>
 
-/* The handlers of such a client; their argument is NULL at first. */
+/* The socket handlers of such a client; their first argument is NULL. */
 extern const struct lined_socket_handlers client_lines_handlers;
 
-/* lined_client_expect_block(). */
+/* Implements lined_client_expect_block(). */
 int client_lines_expect_block(struct lined_socket *sock, size_t len);

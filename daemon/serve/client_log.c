@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Formats the log messages about clients. Their level is set in the service's
- * config.
- */
+/* Formats log messages about clients. The service's config sets their level. */
 #include "config.h"
 
 #include "serve/client_log.h"
@@ -21,9 +18,9 @@
 #include "socket_hold.h"
 #include "tls.h"
 
-/* The buffer for a line as it is logged, escaped and with its NUL. */
+/* Size of the buffer for an escaped line, with its NUL. */
 #define LINE_SHOWN_MAX 1000
-/* The same for a name in the access line. */
+/* Size of the buffer for an escaped name, with its NUL. */
 #define NAME_SHOWN_MAX 256
 
 const char *client_peer(struct lined_socket *sock, char *text, size_t size)
@@ -49,7 +46,7 @@ const char *client_via(struct lined_socket *sock, char *text, size_t size)
 	return lined_address_format((struct sockaddr *)&address, text, size);
 }
 
-/* "client 42 10.0.0.7:5123" */
+/* Writes "client 42 10.0.0.7:5123". */
 static const char *client_label(struct lined_socket *sock, char *text,
 				size_t size)
 {
@@ -87,7 +84,7 @@ void client_log_connected(struct lined_socket *sock)
 	       client_listen(client));
 }
 
-/* "first-line-timeout 5 s" */
+/* Writes "first-line-timeout 5 s". */
 static void client_format_timeout(struct lined_socket *sock, char *text,
 				  size_t size)
 {
@@ -109,7 +106,7 @@ static void client_format_timeout(struct lined_socket *sock, char *text,
 		snprintf(text, size, "%s", lined_socket_missed_deadline(sock));
 }
 
-/* Whether it is lined that lacks something, not the client that is at fault. */
+/* Whether the close is due to a shortage in lined rather than to the client. */
 static bool client_met_shortage(enum lined_close_reason reason, int error)
 {
 	return reason == LINED_CLOSE_ERROR &&
@@ -117,8 +114,9 @@ static bool client_met_shortage(enum lined_close_reason reason, int error)
 		error == ENFILE || error == ENOSPC);
 }
 
-/* A message's kind for the log's limit: an address in the service's config, the
- * same on all workers, so that no service hides another's clients. */
+/* A message's kind for the log's rate limit: an address in the service's
+ * config. All workers use the same one, and one service's messages do not
+ * suppress another's. */
 static const void *client_log_kind(struct lined_socket *sock, unsigned number)
 {
 	return (const char *)client_instance(sock)->conf + number;
@@ -155,8 +153,8 @@ static void client_log_reason(struct lined_socket *sock,
 		   lined_close_reason_text(reason), between, why);
 }
 
-/* The local address of a connection to a socket from systemd, whose name does
- * not tell it. */
+/* Writes the local address of a connection to a systemd socket, whose name does
+ * not contain it. */
 static const char *client_local(struct lined_socket *sock, char *text,
 				size_t size)
 {
@@ -166,8 +164,8 @@ static const char *client_local(struct lined_socket *sock, char *text,
 	return text;
 }
 
-/* Replaces spaces, which a path, a name or that of a timeout may have: programs
- * split the access line at spaces. */
+/* Replaces spaces, which paths and names may contain: programs split the access
+ * line at spaces. */
 static const char *client_log_join(char *text)
 {
 	size_t i;
@@ -202,14 +200,14 @@ bool client_tls(struct lined_socket *sock, struct lined_tls *out)
 	return true;
 }
 
-/* Escaped; "-": nothing. */
+/* Writes text escaped; "-" if it is empty. */
 static const char *client_tls_word(char *out, size_t size, const char *text)
 {
 	lined_text_escape(out, size, text, strlen(text));
 	return out[0] != '\0' ? client_log_join(out) : "-";
 }
 
-/* " tls=TLSv1.3 name=alice"; "": no TLS. */
+/* Writes " tls=TLSv1.3 name=alice"; "" without TLS. */
 static const char *client_tls_words(struct lined_socket *sock, char *text,
 				    size_t size)
 {
@@ -228,8 +226,8 @@ static const char *client_tls_words(struct lined_socket *sock, char *text,
 	return text;
 }
 
-/* One line for each connection, unless they are too many: then a summary says
- * how many are missing. */
+/* Logs one line for each connection. If the rate limit drops lines, a summary
+ * says how many. */
 static void client_log_access(struct lined_socket *sock,
 			      enum lined_close_reason reason)
 {

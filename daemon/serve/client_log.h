@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Logs that clients connect and close, the access line for programs, and at
+ * Logs when clients connect and close, the access line for programs, and at
  * level debug each line of a client. Thread: the client's worker.
  */
 #pragma once
@@ -11,25 +11,26 @@
 #include <lined/socket.h>
 #include <lined/tls.h>
 
-/* The peer's address; of a datagram socket, the sender of the datagram that is
- * being read. Returns text. */
+/* The peer's address; for a datagram socket, the sender of the datagram being
+ * read. Returns text. */
 const char *client_peer(struct lined_socket *sock, char *text, size_t size);
-/* The address of the proxy that the client is behind, in text. NULL: none. */
+/* Writes the address of the client's proxy to text. NULL: no proxy. */
 const char *client_via(struct lined_socket *sock, char *text, size_t size);
-/* lined_client_tls(): the TLS of the connection, or between the client and the
- * proxy that it is behind. */
+/* Implements lined_client_tls(): the connection's TLS, or the TLS between
+ * client and proxy. */
 bool client_tls(struct lined_socket *sock, struct lined_tls *out);
-/* The same as client_peer() for a socket that a protocol has opened itself. */
+/* As client_peer(), for a socket that a protocol has opened. */
 const char *client_opened_peer(struct lined_socket *sock, char *text,
 			       size_t size);
 
 void client_log_connected(struct lined_socket *sock);
-/* Also logs the access line, if the config sets `access`. */
+/* Logs that the client has closed; also the access line, if the config sets
+ * `access`. */
 void client_log_closed(struct lined_socket *sock,
 		       enum lined_close_reason reason, int error);
 
-/* The `tap` hooks of an instance's groups, called before each line of a client,
- * or of a socket that the protocol has opened itself, is handled. */
+/* The `tap` hooks of an instance's groups: called before each line of a client,
+ * or of a socket that the protocol has opened, is handled. */
 void client_tap(struct lined_socket *sock, const struct lined_line *line);
 void client_opened_tap(struct lined_socket *sock,
 		       const struct lined_line *line);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Decides whether a connection was closed for a cause that penalizes its
- * address. client_tls.c and client_web.c report faults of a handshake.
+ * address. client_tls.c and client_web.c report faulty handshakes.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@ void client_penalize(struct lined_socket *sock, const char *cause)
 	struct lined_service *instance = client_instance(sock);
 	struct sockaddr_storage address;
 
-	/* Until admission, the address may be the proxy's. */
+	/* Before admission the address may be the proxy's. */
 	if (client->peer.judged || client->peer.unadmitted ||
 	    lined_socket_is_datagram(sock))
 		return;

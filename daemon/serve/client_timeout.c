@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The names that the library and the config have for the limits of time.
- */
+/* Names of the timeouts in the library and in the config. */
 #include "config.h"
 
 #include "serve/client_timeout.h"
 
 #include <string.h>
 
-/* The names that lined_socket_missed_deadline() gives, and the keys. */
+/* lined_socket_missed_deadline()'s names, and the config keys. */
 static const char *const client_timeouts[CLIENT_TIMEOUTS][2] = {
 	[CLIENT_TIMEOUT_IDLE] = {"idle", "idle-timeout"},
 	[CLIENT_TIMEOUT_FIRST_LINE] = {"first line", "first-line-timeout"},

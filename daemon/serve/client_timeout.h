@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The limits of time that close a client, and their keys in the config.
- */
+/* The timeouts that close a client, and their config keys. */
 #pragma once
 
 #include <lined/socket.h>
@@ -15,7 +13,7 @@ enum client_timeout {
 	CLIENT_TIMEOUTS
 };
 
-/* The config key of the limit: "idle-timeout". */
+/* The config key of the timeout: "idle-timeout". */
 const char *client_timeout_key(enum client_timeout timeout);
-/* The limit that has closed the socket; CLIENT_TIMEOUTS: none has. */
+/* The timeout that has closed the socket; CLIENT_TIMEOUTS: none. */
 enum client_timeout client_timeout_of(const struct lined_socket *sock);

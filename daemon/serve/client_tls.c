@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Begins TLS handshakes of clients and counts how they end.
- */
+/* Begins TLS handshakes of clients and counts their results. */
 #include "config.h"
 
 #include "serve/client_tls.h"
@@ -14,7 +12,7 @@
 #include "serve/instance.h"
 #include "socket_hold.h"
 
-/* The result as a cause for client_penalize(). */
+/* Returns the result as a cause for client_penalize(). */
 static const char *client_tls_cause(enum tls_result result)
 {
 	switch (result) {
@@ -33,7 +31,7 @@ static void client_tls_done(struct lined_socket *sock, enum tls_result result,
 	struct lined_service *instance = client_instance(sock);
 
 	counter_add(&instance->tls_results[result], 1);
-	/* Without a reason the fault is lined's own. */
+	/* A protocol error without a reason is lined's own fault. */
 	if (result == TLS_PLAINTEXT || result == TLS_TIMEOUT ||
 	    (result == TLS_PROTOCOL && why[0] != '\0'))
 		client_penalize(sock, client_tls_cause(result));

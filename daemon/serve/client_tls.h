@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The TLS handshakes of clients: begun, counted by result, and shown in the
- * log. Thread: the client's worker.
+ * TLS handshakes of clients: begins them, counts their results, logs them.
+ * Thread: the client's worker.
  */
 #pragma once
 
@@ -10,8 +10,8 @@
 struct lined_service;
 struct lined_socket;
 
-/* Begins the handshake of a new client, or of lined_client_start_tls(). -1 and
- * errno. */
+/* Begins the handshake of a new client, or the one of lined_client_start_tls().
+ * -1 and errno. */
 int client_begin_tls(struct lined_service *instance, struct lined_socket *sock);
 
 /* The label of a result in the metrics. */

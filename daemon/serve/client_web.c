@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers the requests of ws:// and wss:// addresses. If a proxy gives the
- * address in a field, the client is not admitted yet: the main thread is asked.
+ * Answers requests on ws:// and wss:// addresses. If a proxy passes the
+ * client's address in a header field, the client is not admitted yet: the main
+ * thread is asked.
  */
 #include "config.h"
 
@@ -35,7 +36,7 @@ struct client_web {
 	bool decided;
 	uint8_t early_len;
 	char early[CLIENT_EARLY_MAX];
-	struct client_ask *ask; /* NULL: none is under way */
+	struct client_ask *ask; /* NULL: nothing was asked */
 };
 
 struct client_web *client_web_new(const struct client_arrival *arrival)
@@ -75,7 +76,7 @@ static const char *web_status_fields(enum http_status status)
 	}
 }
 
-/* The words behind the status, for a person who reads the response. */
+/* Text after the status, for a person who reads the response. */
 static const char *web_advice(const struct web_request *request,
 			      enum http_status status)
 {
@@ -119,8 +120,8 @@ static void web_respond(struct lined_socket *sock, enum http_status status)
 	websocket_respond(sock, response, (size_t)len);
 }
 
-/* Bytes in hexadecimal that nobody can guess; the page's script has them, and
- * nothing else may run. */
+/* Random hexadecimal digits: the page's own script has this nonce, so that no
+ * other script may run. */
 #define NONCE_LEN 32
 
 static bool web_make_nonce(char nonce[NONCE_LEN + 1])
@@ -139,7 +140,7 @@ static int web_write_page_head(char *out, size_t size, const char *nonce,
 			       size_t page_len, const char *host,
 			       size_t host_len)
 {
-	/* In older browsers 'self' does not cover ws:// and wss://. */
+	/* 'self' does not cover ws:// and wss:// in older browsers. */
 	return snprintf(
 		out, size,
 		"HTTP/1.1 200 OK\r\nConnection: close\r\n"
@@ -156,7 +157,8 @@ static int web_write_page_head(char *out, size_t size, const char *nonce,
 		host);
 }
 
-/* Copies the page with the nonce in place of each mark, which is as long. */
+/* Copies the page and replaces each placeholder by the nonce, which has the
+ * same length. */
 static void web_write_page(char *out, const char *nonce)
 {
 	char *at = out;
@@ -253,7 +255,7 @@ static void web_answered(struct client_ask *ask)
 	free(ask);
 }
 
-/* The address is the connection's, unless a field gives another one. */
+/* Asks with the connection's address, unless a header field has another. */
 static void web_ask(struct lined_socket *sock, struct client_web *web,
 		    const char *bytes)
 {

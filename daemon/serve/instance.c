@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An instance starts and reloads, admits datagrams, runs its task and counts.
+ * Starts and reloads an instance, admits datagrams, runs the task and counts.
  * instance_drain.c ends it, client.c makes its clients.
  */
 #include "config.h"
@@ -19,17 +19,17 @@
 #include "serve/client_log.h"
 #include "socket_hold.h"
 
-/* Lower ports may belong to a server that answers every datagram: the two would
- * answer each other for ever. See LINED_NO_REFLECTION. */
+/* Lower ports may belong to servers that answer every datagram: lined and the
+ * server would answer each other for ever. See LINED_NO_REFLECTION. */
 #define DATAGRAM_PORT_MIN 1024
 
-/* Added to a task's timer. The wall clock and the timer's clock drift: if the
- * timer fired early, the task would run twice. */
+/* Added to a task's timer: wall clock and timer clock drift apart, and after a
+ * timer that fired early the task would run twice. */
 #define TASK_LATE_MS 2
 
 /* ---- the group's hooks ------------------------------------------------ */
 
-/* True: the sender has a port below 1024, or the socket's own port. */
+/* True: the sender's port is below 1024, or the socket's own port. */
 static bool instance_is_reflection(struct lined_socket *sock,
 				   const struct sockaddr *from)
 {
@@ -86,8 +86,8 @@ static uint64_t instance_clock_us(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Arms the timer for the next multiple of task_ms by the wall clock. A timer
- * counts from the dispatcher's clock, which was read when the turn began. */
+/* Arms the timer for the next multiple of task_ms of the wall clock. Timers
+ * count from the dispatcher's clock, read when the turn began. */
 static int instance_start_task(struct lined_service *instance)
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(instance->worker->dispatcher);
@@ -105,7 +105,7 @@ static void instance_task_fired(struct lined_timer *timer)
 	struct lined_service *instance =
 		lined_container_of(timer, struct lined_service, task);
 
-	/* Cannot fail: a timer that has just fired finds room in the heap. */
+	/* Cannot fail: the heap has room for the timer that just fired. */
 	instance_start_task(instance);
 	worker_enter(instance->worker, instance);
 	instance->protocol->handle_task(instance);
@@ -123,8 +123,8 @@ static void instance_give_up(struct memory_keeper *keeper, uint64_t bytes,
 	worker_leave(instance->worker);
 }
 
-/* The hold() of the bus: while other workers are behind, or the turn's messages
- * are not delivered, this instance's clients are not read. */
+/* The bus member's hold(): this instance's clients are not read while other
+ * workers are behind or the turn's messages are not delivered. */
 static void instance_hold(struct bus_member *member, bool on)
 {
 	struct lined_service *instance =
@@ -137,8 +137,9 @@ static void instance_hold(struct bus_member *member, bool on)
 	struct client *client;
 	int round;
 
-	/* Waiting clients are served in this order until the next hold: begin
-	 * with another one each time, or the last would never have a turn. */
+	/* Clients are served in the order of this loop until the next hold. It
+	 * begins with another client each time: otherwise the last one could
+	 * starve. */
 	for (round = 0; round < 2; round++) {
 		size_t i = 0;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An instance: one service on one worker, the struct lined_service of the
- * public headers. It owns the clients there, the protocol's data, and the
- * socket groups with limits and counters. Thread: the worker's; the main thread
- * calls it by worker_post().
+ * An instance is one service on one worker: the struct lined_service of the
+ * public headers. It owns its clients, the protocol's data, and the socket
+ * groups with limits and counters. Thread: the worker's; the main thread uses
+ * worker_post().
  */
 #pragma once
 
@@ -39,25 +39,25 @@ struct lined_service {
 	char *name; /* a copy: conf is replaced by a reload */
 	unsigned workers;
 	bool primary;
-	/* elsewhere: another node is primary; parted: not all hear each
-	 * other. */
+	/* elsewhere: another node is primary. parted: some nodes do not hear
+	 * each other. */
 	bool elsewhere, parted;
 
-	/* group: of clients; own_group: of sockets that the protocol opens. */
+	/* group: of clients. own_group: of sockets opened by the protocol. */
 	struct lined_socket_group group, own_group;
-	/* handshakes: clients that the protocol does not know yet. */
+	/* handshakes: clients that the protocol does not have yet. */
 	struct list clients, handshakes, datagrams;
 	struct list places; /* struct lined_place */
 	struct list taps;   /* control/tap.c */
-	/* Called for each line of a socket in group, and in own_group; NULL:
-	 * there is no tap. */
+	/* Called for each line of a socket in group (tapped) and in own_group
+	 * (opened_tapped); NULL: no tap. */
 	void (*tapped)(struct lined_socket *sock,
 		       const struct lined_line *line);
 	void (*opened_tapped)(struct lined_socket *sock,
 			      const struct lined_line *line);
 	size_t client_count; /* in `clients` */
-	unsigned asking;     /* client_ask under way */
-	unsigned hold_first; /* the client with which the next hold begins */
+	unsigned asking;     /* client_ask not answered yet */
+	unsigned hold_first; /* where the next hold begins */
 	struct bus_member bus;
 	struct registry_member registry;
 	struct programs programs;
@@ -68,20 +68,19 @@ struct lined_service {
 	uint64_t tls_results[TLS_RESULTS];
 	bool started;
 	struct lined_timer task;
-	struct memory_keeper keeper; /* calls protocol->give_up */
-	/* Set while start() or reload() runs: gets the protocol's errors and
-	 * warnings. Else NULL. */
+	struct memory_keeper keeper; /* its give_up calls the protocol's */
+	/* Collects the protocol's errors and warnings while start() or reload()
+	 * runs; else NULL. */
 	struct report *report;
 	struct instance_counter counters[INSTANCE_COUNTERS_MAX];
-	uint64_t timeouts[CLIENT_TIMEOUTS]; /* clients closed */
+	uint64_t timeouts[CLIENT_TIMEOUTS]; /* clients closed by each timeout */
 
 	struct lined_timer drain;
 	uint64_t drain_end_ms, datagrams_end_ms;
-	/* Set in this order as the instance ends: it drains; it has no client
-	 * left; no instance has one; stop() was called. */
+	/* Set in this order at the end: the instance drains; it has no clients;
+	 * no instance of the service has clients; stop() was called. */
 	bool draining, emptied, finishing, ending;
 
-	/* Called on the worker's thread. */
 	const struct instance_owner_ops *ops;
 	void *owner;
 };
@@ -93,7 +92,7 @@ static inline struct lined_service *client_instance(struct lined_socket *sock)
 				  struct lined_service, group);
 }
 
-/* The instance whose protocol has opened this socket itself. */
+/* The instance whose protocol has opened this socket. */
 static inline struct lined_service *client_opened_by(struct lined_socket *sock)
 {
 	return lined_container_of(lined_socket_group(sock),
@@ -101,51 +100,54 @@ static inline struct lined_service *client_opened_by(struct lined_socket *sock)
 }
 
 struct instance_owner_ops {
-	/* A client's peer will see the end of the stream: it no longer counts
-	 * towards its address. */
+	/* A client's peer will see the end of the stream: stop counting the
+	 * client for its address. */
 	void (*client_leaves)(struct lined_service *instance,
 			      struct admission_entry *entry);
-	/* It has closed, after client_leaves: the owner no longer counts it. If
-	 * `placed`, its place in `clients` is not free: it was never
-	 * admitted, or another has the place until place_returned. */
+	/*
+	 * The client has closed, after client_leaves: stop counting it. placed:
+	 * do not free a place in `clients`, because the client was never
+	 * admitted, or because a struct lined_place keeps the place until
+	 * place_returned.
+	 */
 	void (*client_gone)(struct lined_service *instance, bool placed,
 			    uint8_t class);
-	/* A place that outlived its client is free. */
+	/* The place of a client that has closed is free. */
 	void (*place_returned)(struct lined_service *instance, uint8_t class);
-	/* The limits of a client, or of a handshake, have changed. */
+	/* A client, or a handshake, has other limits now. */
 	void (*client_moves)(struct lined_service *instance,
 			     const struct admission_limits *from,
 			     const struct admission_limits *to);
 	void (*handshake_moves)(struct lined_service *instance,
 				const struct admission_limits *from,
 				const struct admission_limits *to);
-	/* Whether a client may come in; ask->answered() is called later. */
+	/* Asks whether to admit a client; ask->answered() is called later. */
 	void (*ask)(struct lined_service *instance, struct client_ask *ask);
-	/* A client that was admitted had closed meanwhile. */
+	/* The client was admitted, but has closed before the answer. */
 	void (*client_left_early)(struct lined_service *instance,
 				  struct admission_entry *entry, uint8_t class);
-	/* The client's connection was closed for this cause, a constant. */
+	/* The connection was closed for this cause (a constant). */
 	void (*penalize)(struct lined_service *instance, uint8_t class,
 			 const struct sockaddr *address, const char *cause);
 	/* Counts a refusal. */
 	void (*refused)(struct lined_service *instance,
 			enum admission_verdict verdict);
-	/* A client's handshake has ended, well or not. */
+	/* A handshake has ended, successfully or not. */
 	void (*handshake_over)(struct lined_service *instance, uint8_t class);
-	/* It drains and has no client left. After all instances have called
-	 * this, the owner calls instance_finish() for each. */
+	/* A draining instance has no clients any more. When all instances have
+	 * called this, the owner calls instance_finish() for each. */
 	void (*emptied)(struct lined_service *instance);
-	/* It has ended; the owner frees it later. */
+	/* The instance has ended; the owner frees it later. */
 	void (*ended)(struct lined_service *instance);
-	/* Whether to accept a datagram: access rules. */
+	/* Whether the access rules accept a datagram. */
 	bool (*admit)(struct lined_service *instance,
 		      const struct sockaddr *from);
-	/* Whether to accept one more line of it: its sender's rate. */
+	/* Whether the sender's rate accepts one more line of a datagram. */
 	bool (*admit_line)(struct lined_service *instance,
 			   const struct sockaddr *from);
 };
 
-/* id: the service's; unique, not 0 (BUS_SHARED). NULL/ENOMEM. */
+/* id: the scope of the service's topics, not 0 (BUS_SHARED). NULL/ENOMEM. */
 struct lined_service *instance_new(const struct conf_service *conf, uint64_t id,
 				   struct worker *worker,
 				   struct lined_dispatcher *main,
@@ -157,41 +159,41 @@ void instance_free(struct lined_service *instance);
 /* ---- on the worker's thread --------------------------------------------- */
 
 /* Calls the protocol's start() and starts the task. -1: start() has failed, or
- * no memory. */
+ * there is no memory. */
 int instance_start(struct lined_service *instance);
 
-/* Uses the new config: its limits for all clients, its framing for new ones.
+/* Takes the new config: limits change for all clients, framing for new ones.
  * Then calls the protocol's reload(). */
 void instance_reload(struct lined_service *instance,
 		     const struct conf_service *conf);
 
-/* The state of the cluster: tells the protocol what has changed. */
+/* Takes the state of the cluster; tells the protocol what has changed. */
 void instance_set_cluster(struct lined_service *instance, bool primary,
 			  bool whole);
 
-/* Closes the datagram sockets of the listener with this text; pointers are
- * compared. */
+/* Closes the datagram sockets of the listener with this text (pointers are
+ * compared). */
 void instance_close_datagrams(struct lined_service *instance,
 			      const char *listen);
 
 /*
  * Calls the protocol's drain(), then closes each client when its input is
- * handled and its output sent, and all others after timeout_ms. ops->emptied is
- * called later.
+ * handled and its output sent; after timeout_ms closes all others. ops->emptied
+ * is called later.
  */
 void instance_drain(struct lined_service *instance, uint32_t timeout_ms);
 
 /*
- * To be called when no instance has clients any more and their messages on the
- * bus have arrived. Calls the protocol's finish() until it returns true or the
- * drain's timeout is over, then stop(). ops->ended is called later.
+ * Call this when no instance of the service has clients and their messages on
+ * the bus have arrived. Calls the protocol's finish() until it returns true or
+ * the drain's timeout is over, then stop(). ops->ended is called later.
  */
 void instance_finish(struct lined_service *instance);
 
-/* Leaves bus and registry and ends its programs, which then call no handler of
- * the protocol: it has stopped, or could not start. */
+/* Leaves bus and registry and ends the instance's programs without calling the
+ * protocol, which has stopped or could not start. */
 void instance_leave(struct lined_service *instance);
 
-/* lined_service_count(). */
+/* Implements lined_service_count(). */
 void instance_count(struct lined_service *instance, const char *name,
 		    uint64_t n);

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ends an instance: closes its clients when their lines have been answered,
- * then calls the protocol's finish() and stop().
+ * Ends an instance: closes each client when its lines have been answered, then
+ * calls the protocol's finish() and stop().
  */
 #include "config.h"
 
 #include "serve/instance.h"
 #include "socket_hold.h"
 
-/* The interval of checks of a draining instance. */
+/* The interval between checks of a draining instance. */
 #define DRAIN_STEP_MS 10
 
-/* A client that has connected less than this ago and has sent nothing is new.
- */
+/* A client counts as new for this long after connecting, if it has sent
+ * nothing. */
 #define NEWCOMER_MS 250
 
-/* A datagram socket has no end of input: it is closed after this time even if
- * datagrams still arrive. */
+/* Datagrams have no end: a socket is closed after this time even if more
+ * arrive. */
 #define DATAGRAMS_MS 1000
 
-/* A client that has just connected probably sends a line soon. Without this
- * check a restart would accept the client and close it unread. */
+/* Whether the client has just connected: its first line probably follows soon.
+ * Without this check a restart would accept the client and close it unread. */
 static bool instance_is_newcomer(const struct lined_socket *sock)
 {
 	struct lined_traffic traffic;
@@ -41,17 +41,17 @@ static void instance_drain_client(struct lined_service *instance,
 	worker_leave(instance->worker);
 }
 
-/* Not answered: a line whose claim or password is still being decided. A
- * request (lined/control.h) does not count: it may be waiting for this drain.
- */
+/* Whether all input is answered. A line whose claim or password is being
+ * decided is not. A client that waits for a request (lined/control.h) is: the
+ * request may itself wait for this drain. */
 static bool instance_is_answered(const struct lined_socket *sock)
 {
 	return lined_socket_is_quiet(sock) && !instance_is_newcomer(sock) &&
 	       !socket_is_held(sock, CLIENT_HOLD_CLAIM | CLIENT_HOLD_PASSWORD);
 }
 
-/* Closes each client whose lines have been answered, or all; and those in their
- * handshake. */
+/* Closes each client whose lines have been answered, or all clients, and all
+ * clients in a handshake. */
 static void instance_drain_clients(struct lined_service *instance, bool all)
 {
 	struct client *client, *next;
@@ -71,8 +71,8 @@ static void instance_drain_clients(struct lined_service *instance, bool all)
 	}
 }
 
-/* Whether no instance has clients and the protocol's finish() has returned
- * true, or the timeout is over (late). */
+/* Whether no instance of the service has clients and the protocol's finish()
+ * has returned true, or the timeout is over (late). */
 static bool instance_is_finished(struct lined_service *instance, bool late)
 {
 	const struct lined_protocol *protocol = instance->protocol;
@@ -103,8 +103,8 @@ static void instance_stop_protocol(struct lined_service *instance)
 	instance_leave(instance);
 }
 
-/* True: it has ended. This takes one step more after stop(): handle_close must
- * be called first for the sockets that stop() has closed. */
+/* Returns true when the instance has ended: one call later than stop(), because
+ * handle_close must be called first for the sockets that stop() closed. */
 static bool instance_end(struct lined_service *instance, bool late)
 {
 	if (!list_is_empty(&instance->clients) ||
@@ -130,7 +130,7 @@ static void instance_drain_fired(struct lined_timer *timer)
 	struct client *client, *next;
 
 	instance_drain_clients(instance, late);
-	/* Closes each datagram socket whose input has been answered, or all. */
+	/* Closes each datagram socket whose input has been handled, or all. */
 	list_for_each_safe(client, next, &instance->datagrams, link) {
 		struct lined_socket *sock = client_socket(client);
 
@@ -156,7 +156,8 @@ void instance_drain(struct lined_service *instance, uint32_t timeout_ms)
 	lined_timer_init(&instance->drain, d, instance_drain_fired);
 	instance->drain_end_ms = lined_dispatcher_now_ms(d) + timeout_ms;
 	instance->datagrams_end_ms = lined_dispatcher_now_ms(d) + DATAGRAMS_MS;
-	/* In the next turn: lines that have arrived are handled in this one. */
+	/* Fires in the next turn: lines that have arrived are handled in this
+	 * one. */
 	lined_timer_start(&instance->drain, 1, 0);
 }
 

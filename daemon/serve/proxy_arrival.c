@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the PROXY header of a connection, and not one byte more: what follows
- * it stays in the kernel for whoever serves the client. Bytes are looked at
- * first (MSG_PEEK), and those that belong to the header are then taken, so that
- * a header in pieces does not wake the thread again and again.
+ * Reads exactly the PROXY header of a connection: the bytes after it stay in
+ * the kernel for the client's instance. Bytes are first peeked (MSG_PEEK), then
+ * those of the header are consumed, so that an incomplete header does not wake
+ * the thread again and again.
  */
 #include "config.h"
 
@@ -24,7 +24,7 @@
 #include "serve/client.h"
 #include "serve/service.h"
 
-/* If they are no header, the log shows so many bytes. */
+/* The most bytes logged of a bad header. */
 #define SHOWN_MAX 64
 
 struct proxy_arrival {
@@ -34,14 +34,13 @@ struct proxy_arrival {
 	struct service *service;
 	void (*ready)(struct service *service, struct client_arrival *arrival);
 	struct client_arrival arrival;
-	/* The bytes that were taken. They are in own[], until a header says
-	 * that it is longer. */
+	/* The consumed bytes, in own[] unless the header needs more room. */
 	char *data;
 	size_t len, room;
 	char own[PROXY_HEADER_ROOM];
 };
 
-/* Ends the wait; the descriptor stays open. */
+/* Frees the struct; the descriptor stays open. */
 static void arrival_free(struct proxy_arrival *proxied)
 {
 	if (proxied->delegate.dispatcher != NULL)
@@ -61,7 +60,7 @@ static void arrival_close(struct proxy_arrival *proxied)
 	arrival_free(proxied);
 }
 
-/* Writes bytes that may be no text: unprintable ones as \xNN. */
+/* Writes bytes with unprintable ones as \xNN. */
 static void arrival_show(char *out, const char *bytes, size_t len)
 {
 	size_t i;
@@ -77,7 +76,7 @@ static void arrival_show(char *out, const char *bytes, size_t len)
 	*out = '\0';
 }
 
-/* len: the bytes that came. */
+/* Refuses the connection; len: the bytes received so far. */
 static void arrival_refuse(struct proxy_arrival *proxied, const char *why,
 			   size_t len)
 {
@@ -94,7 +93,7 @@ static void arrival_refuse(struct proxy_arrival *proxied, const char *why,
 	arrival_close(proxied);
 }
 
-/* header NULL: there is none. */
+/* Calls ready(). header: NULL if there is none. */
 static void arrival_is_ready(struct proxy_arrival *proxied,
 			     const struct proxy_header *header)
 {
@@ -138,8 +137,7 @@ static bool arrival_is_waiting(int error)
 	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
-/* Takes n of the bytes that were looked at, which are in data already. False
- * and errno. */
+/* Consumes n peeked bytes, which are in data already. False and errno. */
 static bool arrival_take(struct proxy_arrival *proxied, size_t n)
 {
 	while (n > 0) {
@@ -147,7 +145,7 @@ static bool arrival_take(struct proxy_arrival *proxied, size_t n)
 				   proxied->data + proxied->len, n, 0);
 
 		if (got < 0 && arrival_is_waiting(errno))
-			continue; /* they are there */
+			continue; /* the bytes are there */
 		if (got <= 0) {
 			errno = got == 0 ? ECONNRESET : errno;
 			return false;
@@ -159,9 +157,9 @@ static bool arrival_take(struct proxy_arrival *proxied, size_t n)
 }
 
 enum arrival_step {
-	ARRIVAL_AGAIN, /* there may be more to read */
+	ARRIVAL_AGAIN, /* more may be readable */
 	ARRIVAL_WAITS,
-	ARRIVAL_OVER, /* it is freed */
+	ARRIVAL_OVER, /* the arrival is freed */
 };
 
 static enum arrival_step arrival_read(struct proxy_arrival *proxied)
@@ -201,7 +199,8 @@ static enum arrival_step arrival_read(struct proxy_arrival *proxied)
 	case PROXY_HEADER_NONE:
 		if (!proxied->arrival.web || before > CLIENT_EARLY_MAX)
 			break;
-		/* A request, or TLS: a field of HTTP may replace a header. */
+		/* The bytes begin a request, or TLS: a field of the request may
+		 * name the client's address instead. */
 		memcpy(proxied->arrival.early, proxied->data, before);
 		proxied->arrival.early_len = (uint8_t)before;
 		proxied->arrival.forwarded = true;
@@ -268,7 +267,7 @@ void proxy_arrival_start(struct service *service,
 	proxied->delegate.handlers = &arrival_handlers;
 	lined_timer_init(&proxied->timer, d, arrival_timed_out);
 	list_append(&service->proxied, &proxied->link);
-	/* The header has often come already. */
+	/* The header has often arrived already. */
 	if (arrival_advance(proxied) == ARRIVAL_OVER)
 		return;
 	if (lined_timer_start(&proxied->timer, service->conf->handshake_ms,

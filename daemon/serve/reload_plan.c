@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compares a new config with the running services. Sorted arrays find a service
- * by its name and a listener by its address.
+ * Compares a new config with the running services, using arrays of services
+ * sorted by name and of listeners sorted by address.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 
 /* ---- the running services ----------------------------------------------- */
 
-/* An internal service and one of the config may have the same name. */
+/* An internal service may have the same name as one in the config. */
 static int plan_compare_names(const struct conf_service *a, const char *a_name,
 			      const struct conf_service *b, const char *b_name)
 {
@@ -124,7 +124,7 @@ static void plan_service(struct reload_plan *plan,
 
 		now->next = service;
 		service->running = now->service;
-		/* A module that was replaced has another lined_protocol. */
+		/* A replaced module has another lined_protocol. */
 		service->kept = before->module == conf->module &&
 				before->cluster == conf->cluster;
 		service->changes = conf_service_changes(before, conf);

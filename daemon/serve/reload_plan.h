@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The plan of a reload: for each service and each address of the running server
- * and of a new config, the step that the reload takes. Making a plan opens and
- * changes nothing; it takes O(n log n) time. server_apply() carries a plan out,
+ * and of a new config, the step that the reload takes. Planning opens and
+ * changes nothing and takes O(n log n) time. server_apply() carries a plan out,
  * `linectl plan` prints it.
  *
  * A plan is valid until the main thread's next turn. Main thread.
@@ -19,9 +19,9 @@ struct server;
 struct service;
 
 enum reload_listen_action {
-	RELOAD_LISTEN_KEEP, /* the service has it open and keeps it */
+	RELOAD_LISTEN_KEEP, /* open in the service, which keeps it */
 	RELOAD_LISTEN_OPEN,
-	RELOAD_LISTEN_TAKE, /* from another service, or the one it replaces */
+	RELOAD_LISTEN_TAKE, /* of another service, or the one replaced */
 };
 
 /* An address of the new config. */
@@ -29,34 +29,35 @@ struct reload_listen {
 	const struct listen_address *address;
 	enum reload_listen_action action;
 	struct listener *from; /* KEEP, TAKE */
-	bool lost; /* OPEN: it is open, but its path was removed or replaced */
+	bool lost; /* OPEN: open now, but the path was removed or replaced */
 	struct listener *opened; /* OPEN, TAKE: set by server_apply() */
 };
 
 /* A service of the new config. */
 struct reload_service {
 	const struct conf_service *conf;
-	struct service *running; /* the one of this name; NULL: none */
-	/* The running service is kept. False: it is replaced, because its
-	 * protocol or its module has changed, or it enters or leaves the
-	 * cluster; or there is none. */
+	struct service *running; /* the service of this name; NULL: none */
+	/* The running service is kept. False: there is none, or it is replaced,
+	 * because its protocol or module has changed or because it enters or
+	 * leaves the cluster. */
 	bool kept;
-	/* If kept: a mask of enum conf_change. */
+	/* If kept: what changes, a mask of enum conf_change. */
 	unsigned changes;
 	bool mode_changes;            /* of UNIX sockets */
 	struct reload_listen *listen; /* one for each of conf->listen */
-	/* Set by server_apply(): the kept service or the new one. */
+	/* Set by server_apply(): the kept or the new service. */
 	struct service *service;
 };
 
-/* A running service and the one of its name in the new config; NULL: none, it
- * ends. */
+/* A running service and the service of the same name in the new config; NULL:
+ * the service ends. */
 struct reload_running {
 	struct service *service;
 	struct reload_service *next;
 };
 
-/* An open listener and its address in the new config; NULL: none, it closes. */
+/* An open listener and its address in the new config; NULL: the listener
+ * closes. */
 struct reload_address {
 	struct listener *listener;
 	struct reload_listen *next;
@@ -64,8 +65,8 @@ struct reload_address {
 
 struct reload_plan {
 	struct server *server;
-	struct conf *conf; /* referenced */
-	/* In the order of the config, internal ones last. */
+	struct conf *conf; /* a reference */
+	/* In the config's order; internal services last. */
 	struct reload_service *services;
 	size_t count;
 	struct reload_listen *listen; /* of all services */
@@ -75,24 +76,24 @@ struct reload_plan {
 	struct reload_address *addresses; /* sorted by address */
 	size_t address_count;
 
-	/* Keys that differ from the start's and need a restart; NULL ends. */
+	/* Keys that differ from those at the start and need a restart; ends
+	 * with NULL. */
 	const char *restart_keys[6];
-	/* Keys that change with this reload. reload.c compares the log. */
+	/* What this reload changes. The log is compared by reload.c. */
 	bool drain_timeout, memory, log, cluster;
 };
 
-/* Plans a reload to this config, to which the plan has a reference.
- * NULL/ENOMEM. */
+/* Plans a reload to this config and keeps a reference to it. NULL/ENOMEM. */
 struct reload_plan *reload_plan_new(struct server *server, struct conf *conf);
 void reload_plan_free(struct reload_plan *plan);
 
-/* The service in the new config that keeps or replaces a running one; NULL:
- * none, it ends. */
+/* The service of the new config that keeps or replaces a running one; NULL: the
+ * running one ends. */
 const struct reload_service *
 reload_plan_next_service(const struct reload_plan *plan,
 			 const struct service *service);
 
-/* The address of an open listener in the new config; NULL: none, it closes. */
+/* The open listener's address in the new config; NULL: the listener closes. */
 const struct reload_listen *
 reload_plan_next_listen(const struct reload_plan *plan,
 			const struct listener *listener);

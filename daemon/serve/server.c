@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server's life: starts the workers, drains services, stops.
- * server_apply.c applies a config; service.c has a single service.
+ * The server's life: starts workers, drains services, stops. server_apply.c
+ * applies a config; service.c is about a single service.
  */
 #include "config.h"
 
@@ -69,11 +69,10 @@ void server_drain(struct server *server, struct service *service)
 
 /* ---- stopping --------------------------------------------------------- */
 
-/* The time kept for last answers when the stop's time is used up. */
+/* Time for the last answers when the time to stop is used up. */
 #define LAST_MS 100
 
-/* Drains all open services that are internal, or all that are not, by the end
- * of the stop. */
+/* Drains all open internal services, or all others, within the time to stop. */
 static void server_drain_all(struct server *server, bool internal)
 {
 	uint64_t now_ms = lined_dispatcher_now_ms(server->dispatcher);
@@ -88,8 +87,8 @@ static void server_drain_all(struct server *server, bool internal)
 			server_begin_drain(server, service, left_ms);
 }
 
-/* While a handler blocks, no other client of its worker is served. linetest
- * looks for this text. */
+/* Logs slow turns: while a handler blocks, the worker serves no other client.
+ * linetest looks for this text. */
 static void server_log_slow_turns(const struct server *server)
 {
 	size_t i;
@@ -112,7 +111,8 @@ static void server_log_slow_turns(const struct server *server)
 	}
 }
 
-/* The internal services end last: until then control shows the others drain. */
+/* Drains the internal services last: until then control can show how the others
+ * drain. */
 static void server_check_stopped(struct server *server)
 {
 	if (!server->stopping || !list_is_empty(&server->draining))
@@ -172,7 +172,7 @@ static void server_cluster_changed(struct cluster *cluster, void *arg)
 	struct server *server = arg;
 	struct service *service;
 
-	/* First those that stop being primary. */
+	/* Services that stop being primary come first. */
 	list_for_each(service, &server->draining, link)
 		if (service->cluster != NULL)
 			service_tell_cluster(service);
@@ -207,7 +207,7 @@ void server_use_cluster(struct server *server, const struct conf *conf,
 			 now->lease_ms) < 0)
 		report_add(report, LINED_LOG_ERR, "cluster: %s",
 			   strerror(errno));
-	/* The cluster borrows its settings. */
+	/* The cluster borrows its settings from this config. */
 	conf_unref(server->cluster_conf);
 	server->cluster_conf = conf_ref((struct conf *)(uintptr_t)conf);
 }
@@ -225,8 +225,8 @@ static int server_make_main_worker(struct server *server)
 	return server->main_bus != NULL ? 0 : -1;
 }
 
-/* The clients of services that are not internal: control has to answer while
- * the memory is full, too. */
+/* Whether a client may be closed for memory. Not those of internal services:
+ * control must answer while memory is full. */
 static bool server_may_close(const struct lined_socket *sock)
 {
 	const struct lined_socket_group *group =
@@ -237,7 +237,7 @@ static bool server_may_close(const struct lined_socket *sock)
 			->conf->internal;
 }
 
-/* All workers are under the ceiling, and the main thread, which reads PROXY
+/* The ceiling covers all workers and the main thread, which reads PROXY
  * headers. */
 static int server_init_memory(struct server *server)
 {
@@ -266,7 +266,7 @@ uint64_t server_memory_refused(const struct server *server)
 	return refused;
 }
 
-/* A section has other certificates: gives them to the services that use it. */
+/* A section has other certificates: passes them to the services that use it. */
 static void server_tls_changed(struct server_tls *tls,
 			       const struct tls_section *section)
 {

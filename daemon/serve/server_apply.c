@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Carries out a reload plan as a transaction: all addresses are opened and all
- * new services started before a running service is changed. If one of these
- * steps fails, all are undone.
+ * new services started before a running service is changed. If a step fails,
+ * all of them are undone.
  */
 #include "config.h"
 
@@ -19,8 +19,8 @@
 #include "serve/service_accept.h"
 #include "threads/worker.h"
 
-/* How long a reload waits for the workers, each of which may be in the middle
- * of a long handler; at the start there is nothing else to do. */
+/* How long a reload waits for the workers, each of which may be in a long
+ * handler. */
 #define WAIT_MS 5000
 
 static uint32_t apply_timeout_ms(const struct reload_plan *plan)
@@ -31,7 +31,7 @@ static uint32_t apply_timeout_ms(const struct reload_plan *plan)
 /* ---- preparing ---------------------------------------------------------- */
 
 /* Collects the sockets that this plan closes: an overlapping address may be
- * opened beside them. Sockets from systemd are left out, because systemd keeps
+ * opened beside them. Sockets from systemd are skipped, because systemd keeps
  * them open. -1: no memory. */
 static int apply_find_closing(const struct reload_plan *plan,
 			      struct closing_fds *closing)
@@ -61,8 +61,8 @@ static struct unix_path_mode apply_mode_of(const struct conf_service *conf)
 	};
 }
 
-/* Returns the reason why the protocol cannot use the listener; NULL: it can.
- * The config does not show the type of an inherited socket. */
+/* Why the protocol cannot use the listener; NULL: it can. Only the open socket
+ * shows the type of an inherited one, the config does not. */
 static const char *apply_misfit(const struct listener *listener,
 				const struct conf_service *conf)
 {
@@ -79,7 +79,7 @@ static const char *apply_misfit(const struct listener *listener,
 	return NULL;
 }
 
-/* NULL: error has the reason. */
+/* NULL: error says why. */
 static struct listener *apply_open_listener(struct server *server,
 					    const struct conf_service *conf,
 					    const struct reload_listen *listen,
@@ -129,7 +129,7 @@ static int apply_open_one(struct server *server,
 	return listen->opened != NULL ? 0 : -1;
 }
 
-/* Opens the addresses of the plan; reports each that cannot be opened. */
+/* Opens all addresses of the plan; reports each that fails. */
 static int apply_open_all(struct reload_plan *plan,
 			  const struct closing_fds *closing,
 			  struct report *report)
@@ -161,8 +161,8 @@ static int apply_no_memory(struct report *report)
 	return -1;
 }
 
-/* Makes the new services, and the calls that start them. Asks every worker: one
- * that is stuck would not take the new config. -1: reported. */
+/* Makes the new services and the calls that start them. Also pings every
+ * worker: a stuck worker would not take the new config. -1: reported. */
 static int apply_make_services(struct reload_plan *plan,
 			       struct worker_batch *batch,
 			       struct report *report)
@@ -189,7 +189,7 @@ static int apply_make_services(struct reload_plan *plan,
 	return 0;
 }
 
-/* Starts the new services all at once. */
+/* Starts all new services at the same time. */
 static int apply_start_services(struct reload_plan *plan, struct report *report)
 {
 	struct worker_batch *batch = worker_batch_new();
@@ -205,8 +205,8 @@ static int apply_start_services(struct reload_plan *plan, struct report *report)
 	return result;
 }
 
-/* The calls of the commit, which must not fail for want of memory. NULL: no
- * memory. */
+/* Makes the calls of the commit in advance: the commit must not fail for want
+ * of memory. NULL: no memory. */
 static struct worker_batch *apply_make_calls(const struct reload_plan *plan)
 {
 	struct worker_batch *batch = worker_batch_new();
@@ -234,8 +234,9 @@ static struct worker_batch *apply_make_calls(const struct reload_plan *plan)
 	return NULL;
 }
 
-/* Opens all addresses, then makes the services: so every address that cannot be
- * opened is reported at once. NULL: reported; else the calls of the commit. */
+/* Opens all addresses before making services, so that all addresses that cannot
+ * be opened are reported at once. Returns the calls of the commit; NULL:
+ * reported. */
 static struct worker_batch *apply_prepare(struct reload_plan *plan,
 					  struct report *report)
 {
@@ -291,7 +292,7 @@ static void apply_close_listeners(const struct reload_plan *plan,
 	list_for_each_safe(listener, next, &service->listeners, link) {
 		const struct reload_listen *listen;
 
-		/* An earlier reload has closed it, and its last event came. */
+		/* Closed by an earlier reload, and its last event has come. */
 		if (!listener->open) {
 			list_remove(&listener->link);
 			listener_free(listener);
@@ -354,7 +355,8 @@ static int apply_listen(struct reload_service *service,
 		}
 		report_add(report, LINED_LOG_ERR, "service %s: listen %s: %s",
 			   name, opened->text, strerror(errno));
-		/* Nobody accepts there: the next reload opens it anew. */
+		/* Nobody accepts on this listener: close it, so that the next
+		 * reload opens the address again. */
 		listener_close(opened, false);
 		result = -1;
 	}
@@ -380,8 +382,8 @@ static void apply_end_services(const struct reload_plan *plan)
 	}
 }
 
-/* The workers take the new config and close datagram sockets, before these are
- * opened elsewhere. */
+/* Workers take the new config and close datagram sockets before other services
+ * open these addresses. */
 static void apply_tell_workers(struct reload_plan *plan,
 			       struct worker_batch *batch,
 			       struct report *report)
@@ -463,8 +465,8 @@ int server_apply(struct reload_plan *plan, struct report *report)
 	memory_set_limit(&server->memory, conf_memory(plan->conf));
 	if (server->start_conf == NULL)
 		server->start_conf = conf_ref(plan->conf);
-	/* A start that does not serve an address has failed. A reload cannot be
-	 * undone any more. */
+	/* A start that cannot serve an address fails. A reload cannot be undone
+	 * at this point. */
 	if (starting && result < 0)
 		server_abandon(server);
 	return starting ? result : 0;

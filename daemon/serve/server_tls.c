@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looks at the files of certificates every LOOK_MS and reads those that have
- * changed and then stayed the same until the next look: a certificate and its
- * key are not written at the same instant. stat(2) follows symbolic links and
- * directories wherever they are swapped, and works on file systems without
- * inotify.
+ * Checks the files of certificates every LOOK_MS. Changed files are read only
+ * when the next check finds them unchanged, because a certificate and its key
+ * are not written at the same instant. stat(2) sees swapped symbolic links and
+ * directories, and works on file systems without inotify.
  */
 #include "config.h"
 
@@ -65,7 +64,7 @@ static void server_tls_mix(uint64_t *hash, uint64_t value)
 	*hash ^= *hash >> 29;
 }
 
-/* A number that changes when a file does. */
+/* Mixes the state of a file into the hash, which changes with the file. */
 static void server_tls_stat(uint64_t *hash, const char *path)
 {
 	struct stat st;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS on the main thread: the certificates that are in use, files that change
- * while lined runs, and the keys of session tickets, which all workers share.
+ * TLS on the main thread: the certificates in use, files that change while
+ * lined runs, and the keys of session tickets, shared by all workers.
  */
 #pragma once
 
@@ -17,23 +17,23 @@ struct server_tls {
 	struct worker *workers;
 	size_t worker_count;
 	struct tls_tickets tickets;
-	/* A copy for each worker, which only that worker may use. */
+	/* A copy of the tickets for each worker, used only there. */
 	struct tls_tickets *copies;
-	struct server_tls_call *calls; /* one a worker */
+	struct server_tls_call *calls; /* one per worker */
 	struct lined_timer look, turn;
-	/* A section has other contexts: gives them to the services. */
+	/* A section has new contexts: passes them to the services. */
 	void (*changed)(struct server_tls *tls,
 			const struct tls_section *section);
 };
 
-/* Makes the first keys; nothing else happens before there is a set. -1 and
- * errno. */
+/* Makes the first ticket keys; timers start with the first set. -1 and errno.
+ */
 int server_tls_init(struct server_tls *tls, struct lined_dispatcher *d,
 		    struct worker *workers, size_t worker_count,
 		    void (*changed)(struct server_tls *tls,
 				    const struct tls_section *section));
-/* To be called when the workers have stopped. */
+/* Call this when the workers have stopped. */
 void server_tls_fini(struct server_tls *tls);
 
-/* Takes over the set of a new config, and returns the one before. */
+/* Takes ownership of the new config's set and returns the previous one. */
 struct tls_set *server_tls_use(struct server_tls *tls, struct tls_set *set);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a service on the main thread: it is made, listens, reloads and
- * drains. service_instances.c calls its instances, service_accept.c admits
- * clients, service_counters.c sums the counters.
+ * The life of a service on the main thread: makes, listens, reloads and drains.
+ * service_instances.c makes its instances, service_calls.c calls them,
+ * service_accept.c admits clients, service_counters.c sums counters.
  */
 #include "config.h"
 

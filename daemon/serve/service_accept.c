@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Accepts connections, admits or refuses each, chooses a worker and passes the
- * connection to its instance.
+ * connection to the instance there.
  */
 #include "config.h"
 
@@ -49,7 +49,7 @@ static void accept_arrived(struct lined_service *instance,
 		log_warning("service %s: client lost: %s", instance->name,
 			    strerror(errno));
 	}
-	/* It was counted as accepted. */
+	/* The connection was counted when it was accepted. */
 	counter_add(&instance->group.counters.closed[reason], 1);
 	free(arrival->via);
 	if (arrival->handshake)
@@ -69,8 +69,8 @@ static void accept_run_arrival(struct worker_call *call)
 	free(arrival);
 }
 
-/* The least loaded worker. The search begins with another worker each time;
- * otherwise equal loads would all go to the first. */
+/* The least loaded worker. The search begins with another worker each time:
+ * otherwise the first would get all clients while loads are equal. */
 static size_t accept_choose_worker(struct service *service)
 {
 	const struct worker *workers = service->env->workers;
@@ -95,8 +95,9 @@ void service_clients_left(struct service *service, struct worker *worker,
 		service->env->ops->clients_left(service->env, count);
 }
 
-/* Passes a client that was admitted by these limits to the instance on that
- * worker, which then owns the descriptor. Without memory it is closed. */
+/* Passes an admitted client to the service's instance on that worker, which
+ * then owns the descriptor. limits: those that have admitted it. Without memory
+ * the connection is closed. */
 static void accept_place(struct service *service, size_t worker,
 			 const struct client_arrival *arrival,
 			 const struct admission_limits *limits)
@@ -130,8 +131,9 @@ static void accept_place(struct service *service, size_t worker,
 	worker_post(instance->worker, &call->call);
 }
 
-/* A process on the control socket is told why. A line of JSON is what linectl
- * reads (lined/control.h); it has room in the buffer of a new socket. */
+/* Tells a process on the control socket the reason in a JSON line, which
+ * linectl reads (lined/control.h). The buffer of a new socket has room for
+ * it. */
 static void accept_tell_refusal(const struct service *service, int fd,
 				enum admission_verdict verdict)
 {
@@ -157,7 +159,7 @@ static void accept_tell_refusal(const struct service *service, int fd,
 	(void)!send(fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Refusals are logged for internal services too. */
+/* Logs the refusal, for internal services too. */
 static void accept_refuse(struct service *service,
 			  const struct client_arrival *arrival,
 			  enum admission_verdict verdict)
@@ -231,7 +233,7 @@ enum admission_verdict service_admit(struct service *service,
 	return verdict;
 }
 
-/* Admits a client, whose address is known, or refuses it. */
+/* Admits or refuses a client, whose address is known. */
 static void accept_client(struct service *service,
 			  struct client_arrival *arrival,
 			  const struct admission_limits *limits)
@@ -240,7 +242,7 @@ static void accept_client(struct service *service,
 
 	if (!arrival->forwarded)
 		verdict = accept_admit(service, arrival, limits);
-	/* WebSocket clients get an answer when the service is full. */
+	/* A WebSocket client gets an HTTP response when the service is full. */
 	if ((verdict == ADMISSION_CLIENTS || verdict == ADMISSION_MEMORY) &&
 	    arrival->web) {
 		service_log_refusal(service,
@@ -266,7 +268,7 @@ static void accept_refuse_handshake(struct service *service,
 	accept_refuse(service, arrival, ADMISSION_HANDSHAKES);
 }
 
-/* The address is known now. */
+/* Continues when the client's address is known. */
 static void accept_begin(struct service *service,
 			 struct client_arrival *arrival)
 {
@@ -280,7 +282,7 @@ static void accept_begin(struct service *service,
 		accept_client(service, arrival, limits);
 }
 
-/* The PROXY header has come, which was a handshake; another one may follow. */
+/* The PROXY header has arrived: its handshake ends, another may follow. */
 static void accept_proxied(struct service *service,
 			   struct client_arrival *arrival)
 {
@@ -308,8 +310,8 @@ static void accept_arrival(struct service *service,
 	}
 }
 
-/* The listener retries by itself. Logs once when accepting begins to fail, and
- * once when it works again. */
+/* Logs once when accepting begins to fail, and once when it works again. The
+ * listener retries by itself. */
 static void accept_log_error(struct listener *listener, int error)
 {
 	const char *name = listener->service->name;
@@ -324,7 +326,8 @@ static void accept_log_error(struct listener *listener, int error)
 	listener->failing = failing;
 }
 
-/* What is lent to the control socket comes back before others get it. */
+/* Accepts a connection. Descriptors that were lent to the control socket are
+ * taken back first; control borrows them when no other is left. */
 static int accept_take(const struct service *service, struct lined_socket *sock,
 		       struct client_arrival *arrival, socklen_t *len)
 {
@@ -338,7 +341,7 @@ static int accept_take(const struct service *service, struct lined_socket *sock,
 	return lined_socket_accept_fd(sock, &arrival->address, len);
 }
 
-/* True: more connections may be waiting. */
+/* Accepts some connections. True: more may be queued. */
 static bool accept_some(struct listener *listener, struct lined_socket *sock)
 {
 	struct service *service = listener->service;

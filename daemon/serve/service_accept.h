@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accepts connections for a service, admits or refuses them, and places them on
- * a worker, where they become clients of an instance. Main thread.
+ * Accepts connections for a service, admits or refuses them, and chooses a
+ * worker, where they become clients of an instance. Main thread.
  */
 #pragma once
 
@@ -19,16 +19,17 @@ struct worker;
 /* The handlers of a listener's sockets; their argument is the listener. */
 extern const struct lined_socket_handlers service_accept_handlers;
 
-/* Accepts the connections in the queue of a listener that is about to close:
- * otherwise the kernel would reset them. */
+/* Accepts what is queued at a listener that is about to close: otherwise the
+ * kernel would reset these connections. */
 void service_accept_last(struct listener *listener);
 
-/* Clients on that worker have closed: no longer counts them. */
+/* Clients on that worker have closed: stops counting them. */
 void service_clients_left(struct service *service, struct worker *worker,
 			  unsigned count);
 
-/* Whether a client of the address may come in, by access and limits; a refusal
- * is counted and logged. OK: it is counted, with *entry and *class. */
+/* Whether access and limits admit a client from the address; a refusal is
+ * counted and logged. ADMISSION_OK: the client is counted, with *entry and
+ * *class. */
 enum admission_verdict service_admit(struct service *service,
 				     const struct sockaddr *address,
 				     struct admission_entry **entry,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The calls of a service to its instances, one on each worker: collected in a
- * batch and run together, for start, reload and datagram sockets; or posted,
- * for new certificates and what the cluster says.
+ * Calls from a service to its instances, one on each worker: collected in a
+ * batch and run together (start, reload, datagram sockets), or posted singly
+ * (new certificates, cluster state).
  */
 #include "config.h"
 
@@ -23,12 +23,12 @@ struct instance_call {
 	struct batch_call call;
 	struct lined_service *instance;
 	const struct conf_service *conf;
-	struct conf *before; /* in use until the call has run: a reference */
+	struct conf *before; /* a reference: in use until the call has run */
 	const char *listen;
-	struct tls_server *tls; /* the new one, until the call has run */
-	struct report report;   /* what the protocol has said meanwhile */
+	struct tls_server *tls; /* for the instance, until the call has run */
+	struct report report;   /* messages of the protocol during the call */
 	int result, error;
-	/* Datagram sockets of the address, which the call takes. */
+	/* Datagram sockets of the address; the call owns them. */
 	size_t arrival_count;
 	struct client_arrival arrivals[];
 };
@@ -310,7 +310,8 @@ static void service_report_late(const struct worker *worker,
 		   worker->index, timeout_ms / 1000);
 }
 
-/* An address that is not served is closed: the next reload opens it anew. */
+/* Closes the listeners of an address that cannot be served: the next reload
+ * opens it again. */
 static void service_close_address(struct service *service, const char *text)
 {
 	struct listener *listener;
@@ -320,7 +321,7 @@ static void service_close_address(struct service *service, const char *text)
 			listener_close(listener, false);
 }
 
-/* -1: it could not start. */
+/* -1: the call has failed. */
 static int service_collect_call(const struct instance_call *call,
 				struct report *report)
 {
@@ -353,7 +354,7 @@ int service_run_batch(struct worker_batch *batch, uint32_t timeout_ms,
 			late = at->worker;
 			result = -1;
 		} else if (service_collect_call(call, report) < 0) {
-			/* One message for the instances of a service. */
+			/* One message for all instances of a service. */
 			if (call->listen != NULL) {
 				report_add(report, LINED_LOG_ERR,
 					   "service %s: listen %s: %s",

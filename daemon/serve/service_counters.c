@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sums the counters of a service over its instances, and logs them and
- * refusals. The workers write the counters; they are atomic, and read without a
+ * Sums the counters of a service over its instances, and logs counters and
+ * refusals. The workers write the counters, which are atomic and read without a
  * lock.
  */
 #include "config.h"
@@ -59,13 +59,13 @@ uint64_t service_sum(const struct service *service, size_t offset)
 
 #define OFFSET(member)       offsetof(struct lined_service, group.counters.member)
 #define SUM(service, member) service_sum(service, OFFSET(member))
-/* With the connections that the protocol made. */
+/* Includes connections that the protocol opened. */
 #define SUM_BOTH(service, member)                                              \
 	(SUM(service, member) +                                                \
 	 service_sum(service, offsetof(struct lined_service,                   \
 				       own_group.counters.member)))
 
-/* Instances may have their counters in another order: compare the names. */
+/* Compares names: instances may have their counters in another order. */
 size_t
 service_protocol_counters(const struct service *service,
 			  struct instance_counter sums[INSTANCE_COUNTERS_MAX])
@@ -99,7 +99,7 @@ uint64_t service_refused(const struct service *service,
 {
 	uint64_t count = admission_refused(service->admission, verdict);
 
-	/* Datagrams over the rate count as line-rate. */
+	/* A datagram refused for its rate is counted as line-rate, not here. */
 	if (verdict != ADMISSION_RATE)
 		count +=
 			admission_refused(service->datagram_admission, verdict);
@@ -113,7 +113,7 @@ void service_log_refusal(const struct service *service,
 
 	if (!log_enabled(LINED_LOG_INFO))
 		return;
-	/* Each reason is a kind of its own: one hides no other. */
+	/* Each reason has its own rate limit: none suppresses another. */
 	log_msg_of(why, LINED_LOG_INFO, "service %s: refused %s: %s",
 		   service->name,
 		   lined_address_format(address, text, sizeof(text)), why);
@@ -153,8 +153,8 @@ void service_log_counters(const struct service *service)
 	}
 	for (k = 0; k < count; k++)
 		counters_add(&to, protocol[k].name, protocol[k].value);
-	/* Each service logs one message of this format: not suppressed as a
-	 * repeat. */
+	/* log_each(): several services log this format, which is not a repeat.
+	 */
 	log_each(LINED_LOG_NOTICE,
 		 "service %s: %u clients, lines in %llu, bytes in %llu, "
 		 "bytes out %llu%s",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes the instances of a service, one on each of its workers, and receives
- * their reports: clients that have closed, and their own end.
+ * their reports: closed clients, and the end of the instance.
  */
 #include "config.h"
 
@@ -19,24 +19,24 @@
 #include "serve/service_accept.h"
 #include "serve/service_penalty.h"
 
-/* An instance, and the calls between it and its service. The calls are
- * allocated once: reporting a closed client and posting a drain must not fail
- * for want of memory. */
+/* An instance and the calls between it and its service. The calls are part of
+ * this struct, because reporting a closed client and posting a drain must not
+ * fail for want of memory. */
 struct service_part {
 	struct service *service;
 	struct lined_service *instance;
 	struct worker_call departures, drain, emptied, finish, ended;
-	/* Clients that have closed; `departures` is posted while it is > 0. */
+	/* Closed clients; `departures` is posted while this is above 0. */
 	atomic_uint departed;
 	uint32_t drain_ms;
-	bool line_refused; /* for the present datagram, and logged */
+	bool line_refused; /* a line of this datagram was refused, and logged */
 };
 
 struct lined_service *service_instance_on(const struct service *service,
 					  const struct worker *worker)
 {
-	/* An internal service has one instance only: another index would be
-	 * out of bounds. */
+	/* An internal service has only one instance: worker->index could be out
+	 * of bounds. */
 	size_t at = service->instance_count == 1 ? 0 : worker->index;
 	struct lined_service *instance = service->instances[at];
 
@@ -85,9 +85,9 @@ static void service_run_finish(struct worker_call *call)
 }
 
 /*
- * Sockets that a protocol has opened itself on one worker may serve the clients
- * of all workers: finish() closes them, and so is called when no worker has a
- * client. The messages that clients have published arrive before this call.
+ * Calls finish() on all workers when no worker has clients: finish() closes
+ * sockets that the protocol has opened, and those may serve clients of other
+ * workers. Messages published by clients arrive before these calls.
  */
 static void service_run_emptied(struct worker_call *call)
 {
@@ -240,8 +240,8 @@ static void service_instance_ended(struct lined_service *instance)
 	worker_answer(instance->worker, instance->main, &part->ended);
 }
 
-/* Needs no lock: all datagram sockets of a service are on its primary worker,
- * and a reload changes rules and limits there. */
+/* No lock: all datagram sockets of a service are on its primary worker, and a
+ * reload changes rules and limits there. */
 static bool service_admit_datagram(struct lined_service *instance,
 				   const struct sockaddr *from)
 {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Gives and revises the penalties of a service by the limits of its config.
- */
+/* Gives and revises a service's penalties according to its config. */
 #include "config.h"
 
 #include "serve/service_penalty.h"

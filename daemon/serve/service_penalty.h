@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The penalties of a service (net/penalty.h).
- */
+/* Penalties given by a service (net/penalty.h). */
 #pragma once
 
 #include <stdint.h>
@@ -10,13 +8,13 @@
 struct conf_service;
 struct service;
 
-/* Penalizes the address of a connection that was closed for cause, unless its
- * limits have no penalties; logs it. conf: that of the caller's thread; cause:
- * a constant. MT-safe. */
+/* Penalizes the address of a connection that was closed for cause, unless the
+ * class has no penalties; logs it. conf: the calling thread's; cause: a
+ * constant. MT-safe. */
 void service_penalize(const struct service *service,
 		      const struct conf_service *conf, uint8_t class,
 		      const struct sockaddr *address, uint64_t now_ms,
 		      const char *cause);
 
-/* The service has a new config. Main thread. */
+/* Applies a new config to the penalties. Main thread. */
 void service_revise_penalties(struct service *service);

@@ -24,7 +24,7 @@ static void tls_contexts_free(struct tls_context **contexts, size_t count)
 	free(contexts);
 }
 
-/* A context for each worker. NULL/ENOMEM. */
+/* Makes a context for each worker. NULL/ENOMEM. */
 static struct tls_context **tls_contexts_make(struct tls_files *files,
 					      size_t count,
 					      const struct tls_tickets *tickets)
@@ -57,7 +57,7 @@ void tls_set_free(struct tls_set *set)
 	free(set);
 }
 
-/* The section of the same files in the set. NULL: none. */
+/* The section of the set with equal files. NULL: none. */
 static const struct tls_section *tls_set_same(const struct tls_set *set,
 					      const struct tls_files *files)
 {
@@ -69,8 +69,8 @@ static const struct tls_section *tls_set_same(const struct tls_set *set,
 	return NULL;
 }
 
-/* Files are read with the config, except credentials, which are read here.
- * NULL: reported. */
+/* Returns the section's files: those read with the config, or credentials,
+ * which are read here. NULL: reported. */
 static struct tls_files *tls_section_files(const struct conf_tls *conf,
 					   struct report *report)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `tls` sections of a config as they are served: for each section the
- * contents of its files, and a context for each worker. Main thread.
+ * The `tls` sections of a config in use: for each section the contents of its
+ * files, and a context for each worker. Main thread.
  */
 #pragma once
 
@@ -17,9 +17,9 @@ struct report;
 struct tls_section {
 	const struct conf_tls *conf; /* of tls_set.conf */
 	struct tls_files *files;
-	struct tls_context **contexts; /* one a worker */
-	/* For server_tls.c: what the files looked like, and whether they have
-	 * changed since the files were read. */
+	struct tls_context **contexts; /* one per worker */
+	/* For server_tls.c. seen: a hash of the files' state at the last look.
+	 * changed: that state is new, and the files were not read again yet. */
 	uint64_t seen;
 	bool changed;
 };
@@ -31,23 +31,23 @@ struct tls_set {
 };
 
 /*
- * Makes the set of a config. Contexts of `before` (NULL: none) whose files are
- * the same are used again. tickets: one for each worker, which must outlive all
- * sets. NULL: reported.
+ * Makes the set of a config. Contexts of `before` (NULL: none) with equal files
+ * are used again. tickets: one for each worker, which must outlive all sets.
+ * NULL: reported.
  */
 struct tls_set *tls_set_new(struct conf *conf, const struct tls_set *before,
 			    size_t workers, const struct tls_tickets *tickets,
 			    struct report *report);
 void tls_set_free(struct tls_set *set); /* NULL is fine */
 
-/* Gives a section other files, and takes over the reference. -1/ENOMEM: nothing
- * has changed, and the reference is still the caller's. */
+/* Gives a section other files and takes over the reference to them. -1/ENOMEM:
+ * nothing has changed, and the caller keeps the reference. */
 int tls_section_replace(struct tls_set *set, struct tls_section *section,
 			struct tls_files *files,
 			const struct tls_tickets *tickets);
 
-/* The server of a service on a worker, for tls_server_free(). NULL: the service
- * has no `tls`, or there is no memory. */
+/* Makes the TLS server of a service on a worker, for tls_server_free(). NULL:
+ * the service has no `tls`, or no memory. */
 struct tls_server *tls_set_server(const struct tls_set *set,
 				  const struct conf_service *conf,
 				  size_t worker);

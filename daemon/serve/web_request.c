@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Checks a request as RFC 6455 (4.2.1) asks, and finds its sender by RFC 7239.
- */
+/* Checks a request by RFC 6455 (4.2.1), and finds its sender by RFC 7239. */
 #include "config.h"
 
 #include "serve/web_request.h"
@@ -38,7 +36,7 @@ enum http_status web_request_read(struct web_request *request, const char *path,
 
 /* ---- fields -------------------------------------------------------------- */
 
-/* The next field of this name behind *at, which is moved. NULL: no more. */
+/* The next field of this name after *at, which is moved. NULL: no more. */
 static const char *web_field(const struct web_request *request,
 			     const char *bytes, size_t *at, const char *name,
 			     size_t *len)
@@ -78,7 +76,7 @@ static bool web_has_word(const struct web_request *request, const char *bytes,
 	return false;
 }
 
-/* 16 bytes in Base64 are 22 digits and two for padding. */
+/* 16 bytes in Base64 are 22 digits and two padding characters. */
 static bool web_is_key(const char *key, size_t len)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -93,7 +91,7 @@ static bool web_is_key(const char *key, size_t len)
 	return true;
 }
 
-/* The fault of an upgrade, except its version; NULL: it has none. */
+/* What is wrong with an upgrade, its version aside; NULL: nothing. */
 static const char *web_find_fault(const struct web_request *request,
 				  const char *bytes)
 {
@@ -143,7 +141,7 @@ static bool web_is(const char *text, size_t len, const char *word)
 	return len == strlen(word) && strncasecmp(text, word, len) == 0;
 }
 
-/* Cuts the port off, if it is the scheme's own. */
+/* Cuts off the port if it is the scheme's default. */
 static size_t web_cut_port(const char *host, size_t len, const char *port)
 {
 	size_t port_len = strlen(port);
@@ -154,7 +152,7 @@ static size_t web_cut_port(const char *host, size_t len, const char *port)
 	return len;
 }
 
-/* Whether the origin, "https://host:port", is that of the host. */
+/* Whether the origin ("https://host:port") is the host's. */
 static bool web_is_own(const char *origin, size_t len, const char *host,
 		       size_t host_len)
 {
@@ -223,7 +221,7 @@ static void web_trim(const char **text, size_t *len)
 		(*len)--;
 }
 
-/* "192.0.2.43", "[2001:db8::1]:4711", with quotes or without. */
+/* Reads "192.0.2.43" or "[2001:db8::1]:4711", quoted or not; drops the port. */
 static bool web_read_address(const char *text, size_t len,
 			     struct sockaddr_storage *to)
 {
@@ -249,7 +247,7 @@ static bool web_read_address(const char *text, size_t len,
 	return true;
 }
 
-/* The value of `for` in an element of Forwarded. */
+/* Reads the value of `for` in an element of Forwarded. */
 static bool web_read_for(const char *text, size_t len,
 			 struct sockaddr_storage *to)
 {
@@ -271,11 +269,11 @@ static bool web_read_for(const char *text, size_t len,
 }
 
 struct web_hop {
-	bool seen, good; /* an element was there; it had an address */
+	bool seen, good; /* seen: an element; good: its address */
 	struct sockaddr_storage address;
 };
 
-/* Keeps the last element that is no proxy. */
+/* Keeps the last element that is not a proxy. */
 static void web_read_hops(const char *value, size_t len, bool forwarded,
 			  const struct conf_service *service,
 			  struct web_hop *hop)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The HTTP request that begins a WebSocket connection, or asks for the page:
- * reads it and says what it wants. Pure: knows no sockets and sends nothing.
+ * The HTTP request that begins a WebSocket connection or asks for the page:
+ * parses it and says what the client wants. Pure: uses no sockets.
  */
 #pragma once
 
@@ -14,16 +14,16 @@
 struct conf_service;
 struct conf_web;
 
-/* Zeroed memory is a request of which no byte was read. */
+/* All zero: a request of which nothing was read. */
 struct web_request {
 	struct http_request http;
-	size_t len;        /* the bytes that were taken, whole lines */
+	size_t len;        /* bytes parsed, whole lines */
 	const char *fault; /* what is wrong with the upgrade */
 };
 
 /*
- * Goes on reading; the bytes begin with the request's first one in each call.
- * HTTP_MORE: it is not complete. HTTP_OK: a GET or HEAD of the path.
+ * Continues reading; in each call the bytes begin with the request's first
+ * byte. HTTP_MORE: incomplete. HTTP_OK: a GET or HEAD of the path.
  */
 enum http_status web_request_read(struct web_request *request, const char *path,
 				  const char *bytes, size_t len);
@@ -33,26 +33,27 @@ enum http_status web_request_read(struct web_request *request, const char *path,
 #define WEB_KEY_LEN 24
 
 enum web_wish {
-	WEB_WANTS_PAGE,    /* no upgrade */
-	WEB_WANTS_UPGRADE, /* with a key, and of the right version */
+	WEB_WANTS_PAGE,    /* no upgrade: asks for the page */
+	WEB_WANTS_UPGRADE, /* with a key, and the right version */
 	WEB_WANTS_OTHER_VERSION,
-	WEB_IS_BAD, /* an upgrade with a fault, which is stored */
+	WEB_IS_BAD, /* a faulty upgrade: see fault */
 };
 
-/* UPGRADE: stores the key, which has no NUL. */
+/* What the request wants. WEB_WANTS_UPGRADE: stores the key, without a NUL. */
 enum web_wish web_request_wish(struct web_request *request, const char *bytes,
 			       char key[WEB_KEY_LEN]);
 
-/* Whether the Origin, if there is one, is the Host's own or listed. */
+/* Whether every Origin equals the Host or is listed. */
 bool web_request_origin_is_good(const struct web_request *request,
 				const char *bytes, const struct conf_web *web);
 
-/* The Host, if it has the characters of a host and a port only; NULL. */
+/* The Host header; NULL: missing, or with characters that no host and port
+ * have. */
 const char *web_request_host(const struct web_request *request,
 			     const char *bytes, size_t *len);
 
-/* The last address of Forwarded, or else of X-Forwarded-For, that is none of
- * the service's proxies. Its port is 0. False: there is none. */
+/* The last address in Forwarded, or else in X-Forwarded-For, that is not one of
+ * the service's proxies; its port is 0. False: none. */
 bool web_request_forwarded(const struct web_request *request, const char *bytes,
 			   const struct conf_service *service,
 			   struct sockaddr_storage *address);
