@@ -48,7 +48,6 @@ class Nodes(lined_test.Daemon):
                   file=sys.stderr, flush=True)
         self.test = test
         self.nats = Nats(test)
-        self.stopped = False
         self.members = []
         for number in range(1, NODES + 1):
             node = launch(self.write(number), self.members and self.members[0])
@@ -90,8 +89,11 @@ class Nodes(lined_test.Daemon):
 
     def wait(self, timeout=PATIENCE):
         codes = [node.wait(timeout) for node in self.members]
-        self.stopped = True
         return next(filter(None, codes), 0)
+
+    @property
+    def stopped(self):
+        return all(node.stopped for node in self.members)
 
     def stop(self, timeout=PATIENCE):
         """If a test failed, the link may have been cut: a starving machine."""
@@ -102,7 +104,6 @@ class Nodes(lined_test.Daemon):
     def kill(self):
         for node in self.members:
             node.kill()
-        self.stopped = True
 
     def is_sanitized(self):
         return self.members[0].is_sanitized()
