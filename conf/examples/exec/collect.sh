@@ -1,6 +1,6 @@
 #!/bin/sh
-# Appends what sensors say, "NAME NUMBER", to a CSV file with the time. It has
-# nothing to answer but errors. FILE is in the environment.
+# Appends what sensors say, "NAME NUMBER", to a CSV file with the time. Only
+# errors get an answer. FILE is in the environment.
 while IFS=' ' read -r id name number rest; do
 	case $id in
 	*[!0-9]*) continue ;;	# lined's own: hello, +ID, -ID

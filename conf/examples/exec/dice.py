@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-# Throws dice for a room of people: "roll 2d6". State is a dict; what it says
-# goes to everybody.
+# Throws dice for a room of people: "roll 2d6". The state is a dict; each throw
+# is sent to everybody.
 import random
 import re
 import sys
