@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes the ends of a bus and sums their counters. With one worker there is one
- * end and no backend: messages are not copied and no lock is taken.
+ * Makes the ends of a bus and sums their counters. With one worker the bus has
+ * one end and no backend: it copies no messages and takes no lock.
  */
 #include "config.h"
 
@@ -59,7 +59,7 @@ void bus_free(struct bus *bus)
 	free(bus);
 }
 
-/* Atomic: a worker may write the counter at the same time. */
+/* An atomic read: the worker may write the counter at the same time. */
 static uint64_t bus_counter(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus (lined/bus.h): topics, subscriptions, and the queues of messages that
- * wait to be delivered. Each worker has one end of the bus; each instance is a
- * member of its worker's end. A backend carries messages from one end to the
- * others: bus_threads.c between the workers of this daemon.
+ * The bus (lined/bus.h): topics, subscriptions, and queues of messages to be
+ * delivered. Each worker has one end of the bus; each instance is a member of
+ * its worker's end. A backend carries messages from one end to the others:
+ * bus_threads.c between the workers of this daemon.
  *
  * Thread: an end and its members belong to the end's worker.
  */
@@ -23,14 +23,14 @@
 /*
  * Back-pressure. The backlog is the number of bytes that the slowest other end
  * has not handled yet. An end is behind if its backlog is more than it delivers
- * in four turns (bus_budget.h), at most 4 MiB. While one is behind,
- * an instance that publishes is held: its clients are not read. It is held to
- * the end of the turn, too, if it has published more than fits into a turn.
- * Above MAX publishing fails.
+ * in four turns (bus_budget.h), at most 4 MiB. While another end is behind, an
+ * instance that publishes is held: its clients are not read. An instance that
+ * has published more than its share of a turn is held to the end of the turn.
+ * If the backlog exceeds BUS_BACKLOG_MAX, publishing fails.
  */
 #define BUS_BACKLOG_MAX ((size_t)64 << 20)
 
-/* The cost of a message besides its bytes. */
+/* What a message costs in addition to its bytes. */
 #define BUS_MESSAGE_COST ((size_t)64)
 
 struct bus;
@@ -38,12 +38,12 @@ struct bus_end;
 
 /* ---- the bus, on the main thread -------------------------------------- */
 
-/* Makes an end for each worker; the workers have been started. NULL and
- * errno. */
+/* Makes an end for each worker, after the workers have started. NULL and errno.
+ */
 struct bus *bus_new(struct worker *workers, size_t count);
 
-/* To be called when all workers have stopped, before the main dispatcher is
- * freed. */
+/* Call this when all workers have stopped, before the main dispatcher is freed.
+ */
 void bus_free(struct bus *bus);
 
 struct bus_counters {
@@ -51,7 +51,7 @@ struct bus_counters {
 	uint64_t posts;   /* batches of messages, from worker to worker */
 	uint64_t wakeups; /* of workers, by other threads */
 	uint64_t refused; /* not published: above BUS_BACKLOG_MAX */
-	uint64_t pauses;  /* times that members were held */
+	uint64_t pauses;  /* how often members were held */
 };
 
 void bus_count(const struct bus *bus, struct bus_counters *counters);
@@ -61,24 +61,23 @@ void bus_log_counters(const struct bus *bus);
 
 /* ---- members, on their worker's thread -------------------------------- */
 
-/* The scope of a topic is the id of its service, or this: all services share
- * the topic. */
+/* A topic's scope is the id of its service, or BUS_SHARED for a topic of all
+ * services. */
 #define BUS_SHARED ((uint64_t)0)
 
-/* The membership of an instance in its worker's end, embedded in the
- * instance. */
+/* An instance's membership in its worker's end, embedded in the instance. */
 struct bus_member {
 	struct bus_end *end;
-	/* Only for worker_enter(). */
+	/* Passed to worker_enter() only. */
 	struct lined_service *instance;
 	uint64_t scope;
-	/* The service's name, if its topics are shared with other nodes; else
-	 * NULL. Borrowed. */
+	/* The service's name (borrowed) if other nodes share its topics; else
+	 * NULL. */
 	const char *clustered;
 	/* Holds the instance's clients (on), or resumes reading them. */
 	void (*hold)(struct bus_member *member, bool on);
 	struct list subscriptions;
-	struct list held_link; /* linked while its clients are held */
+	struct list held_link; /* linked while clients are held */
 	bool left;
 };
 
@@ -87,24 +86,24 @@ void bus_member_init(struct bus_member *member, const struct worker *worker,
 		     struct lined_service *instance, uint64_t scope,
 		     void (*hold)(struct bus_member *member, bool on));
 
-/* The instance ends: its handlers are not called any more. Its subscriptions
+/* The instance ends: none of its handlers is called any more. Subscriptions
  * remain valid for bus_unsubscribe(). */
 void bus_member_leave(struct bus_member *member);
 
 /* Frees the remaining subscriptions. Any thread, after bus_member_leave(). */
 void bus_member_fini(struct bus_member *member);
 
-/* Whether the instance's clients are held; new ones must be held too. */
+/* Whether the instance's clients are held; a new client must be held, too. */
 static inline bool bus_member_is_held(const struct bus_member *member)
 {
 	return list_is_linked(&member->held_link);
 }
 
-/* Whether they are held for longer than this turn: lined_bus_is_lagging(). */
+/* Whether the clients are held beyond this turn: lined_bus_is_lagging(). */
 bool bus_is_lagging(const struct bus_member *member);
 
-/* The functions of lined/bus.h, with the member in place of the service, and
- * with the topic's scope. */
+/* Implement lined/bus.h, with the member in place of the service, and the
+ * topic's scope. */
 int bus_publish(struct bus_member *member, uint64_t scope, const char *topic,
 		struct lined_buffer *message);
 struct lined_subscription *
@@ -120,70 +119,70 @@ struct lined_shared *bus_shared_get(const struct bus_member *member,
 
 /* ---- backends ---------------------------------------------------------- */
 
-/* How messages leave an end. `link` is the backend's own. */
+/* How messages leave an end. `link` is private to the backend. */
 struct bus_backend {
-	/* Takes a message for all other ends; it leaves with the next flush.
-	 * -1 and errno: it was not taken. */
+	/* Queues a message for all other ends until the next flush. -1 and
+	 * errno: not queued. */
 	int (*publish)(void *link, const struct bus_topic_name *topic,
 		       uint64_t stamp, struct lined_buffer *message);
 	void (*flush)(void *link);
-	/* The bytes that the slowest other end has not handled yet, and those
-	 * not flushed yet. */
+	/* The bytes not flushed yet, and those that the slowest other end has
+	 * not handled yet. */
 	size_t (*backlog)(const void *link);
-	/* Whether another end is behind; the least allowance of the other
-	 * ends. */
+	/* is_behind: whether another end is behind. allowance: the smallest one
+	 * of the other ends. */
 	bool (*is_behind)(const void *link);
 	uint64_t (*allowance)(const void *link);
 	/* Batches that have left so far. MT-safe. */
 	uint64_t (*posts)(const void *link);
 };
 
-/* Gives the end its backend, before anything is published. Main thread. */
+/* Sets the end's backend, before anything is published. Main thread. */
 void bus_end_attach(struct bus_end *end, const struct bus_backend *backend,
 		    void *link);
 
-/* To be called before and after messages of other ends are delivered, `bytes`
- * in all. */
+/* Call these before and after delivering messages, of `bytes` in all. */
 void bus_end_begin(struct bus_end *end);
 void bus_end_done(struct bus_end *end, size_t bytes);
 /* The bytes of messages that the end delivers in a turn. MT-safe. */
 uint64_t bus_end_allowance(const struct bus_end *end);
 
 /*
- * Delivers a message of another end to the subscriptions of this one. The stamp
- * is the one of its publishing. The bytes must not change until release(arg) is
- * called; release NULL: they are copied. False: there is no subscription or no
- * memory, and release is not called.
+ * Delivers a message from another end to this end's subscriptions. stamp:
+ * bus_end_stamp() when it was published. The bytes must not change until
+ * release(arg) is called; release NULL: they are copied. False: no subscription
+ * or no memory, and release is not called.
  */
 bool bus_end_deliver(struct bus_end *end, const struct bus_topic_name *topic,
 		     uint64_t stamp, const void *data, size_t len,
 		     void (*release)(void *arg), void *arg);
 
-/* The messages that are delivered now are of another node (on), or of this one
- * again. */
+/* Marks the messages delivered from now on as those of another node (on) or of
+ * this node. */
 void bus_end_set_elsewhere(struct bus_end *end, bool on);
 
-/* Bytes that have not left for other nodes, above which members are held. */
+/* Members are held while more bytes than this wait to leave for other nodes. */
 #define BUS_UPLINK_HIGH ((size_t)4 << 20)
 
-/* How messages leave for other nodes; only those of clustered members do. */
+/* How messages of clustered members leave for other nodes. */
 struct bus_uplink {
-	/* service: its name; "": the topic is shared. -1 and errno: it was not
-	 * taken. */
+	/* service: its name, or "" for a shared topic. -1 and errno: not
+	 * queued. */
 	int (*publish)(void *link, const char *service,
 		       const struct bus_topic_name *topic,
 		       struct lined_buffer *message);
 	void (*flush)(void *link);
-	/* The bytes that have not left this node yet. */
+	/* The bytes that have not left this node. */
 	size_t (*backlog)(const void *link);
 };
 
-/* Gives the end its uplink. Its worker's thread. */
+/* Sets the end's uplink. The worker's thread. */
 void bus_end_attach_uplink(struct bus_end *end, const struct bus_uplink *uplink,
 			   void *link);
 
-/* A topic's name as it is on every end, and the stamp of a message that is
- * published now. Any thread. -1/EINVAL: it is too long. */
+/* bus_end_topic_name() makes a topic's name as used by every end (-1/EINVAL:
+ * too long). bus_end_stamp() is the stamp of a message published now. Any
+ * thread. */
 int bus_end_topic_name(const struct bus_end *end, struct bus_topic_name *name,
 		       uint64_t scope, const char *topic);
 uint64_t bus_end_stamp(const struct bus_end *end);

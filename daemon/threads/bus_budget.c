@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Measures deliveries. A slow one lowers the allowance at once, fast ones
- * double it at most: a worker that was interrupted soon has it back.
+ * Measures deliveries. A slow delivery lowers the allowance at once; fast ones
+ * can only double it each time, which soon restores it after an interruption.
  */
 #include "config.h"
 
@@ -9,7 +9,7 @@
 
 #include <time.h>
 
-/* The time that the deliveries of a turn should take. */
+/* How long the deliveries of one turn should take. */
 #define BUDGET_NS ((uint64_t)2000000)
 
 static uint64_t bus_budget_now_ns(void)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The budget of a worker's end of the bus: how many bytes of messages may be
- * published for it in a turn, so that delivering them takes some two
- * milliseconds. It follows from how long the last ones took: a message for
- * 10,000 clients costs more than one for three. Above it the clients that
- * publish are held until the next turn, and the others are served.
+ * The budget of a worker's end of the bus: how many bytes may be published for
+ * this end in a turn, so that delivering them takes about two milliseconds. It
+ * is derived from the duration of the last deliveries: a message for 10,000
+ * clients costs more than one for three. Clients that publish more are held
+ * until the next turn, so that other clients are served.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct bus_budget {
 
 void bus_budget_init(struct bus_budget *budget);
 
-/* To be called before and after messages of so many bytes are delivered. */
+/* Call these before and after delivering messages, of `bytes` in all. */
 void bus_budget_begin(struct bus_budget *budget);
 void bus_budget_end(struct bus_budget *budget, size_t bytes);
 

@@ -11,12 +11,12 @@
 #include "log/log.h"
 #include "threads/bus_priv.h"
 
-/* The interval of checks of the backlog while members are held. */
+/* The interval between checks of the backlog while members are held. */
 #define HOLD_CHECK_MS 2
 
 #define BUS_QUEUE_MIN 64
 
-/* The most bytes that an end publishes in a turn before it holds. */
+/* The most bytes that an end publishes in a turn without holding members. */
 #define TURN_MOST ((uint64_t)65536)
 
 static void bus_end_count(uint64_t *counter)
@@ -27,9 +27,9 @@ static void bus_end_count(uint64_t *counter)
 /* ---- marks ------------------------------------------------------------ */
 
 /*
- * Relaxed is enough. The order of a message and a mark matters only if
- * something else has synchronized their threads, and all threads see the
- * changes of a single variable in the same order.
+ * Relaxed order is enough: all threads see changes of one variable in the same
+ * order, and the order of a message and a mark matters only if something else
+ * has synchronized their threads.
  */
 uint64_t bus_end_stamp(const struct bus_end *end)
 {
@@ -72,9 +72,9 @@ void bus_end_release(struct bus_end *end, struct bus_topic *topic)
 		bus_topic_free(&end->topics, topic);
 }
 
-/* A handler may publish, subscribe, and end any subscription: `cursor` is moved
- * if the next one ends. A message that a handler publishes waits for the next
- * message phase. */
+/* Delivers a message. A handler may publish, subscribe, and end any
+ * subscription: bus_unsubscribe() moves `cursor` off a subscription that ends.
+ * What a handler publishes waits for the next message phase. */
 static void bus_end_serve(struct bus_end *end, struct bus_topic *topic,
 			  struct lined_buffer *message, uint64_t stamp)
 {
@@ -137,7 +137,7 @@ uint64_t bus_end_allowance(const struct bus_end *end)
 
 /* ---- back-pressure ---------------------------------------------------- */
 
-/* Ahead of other ends, or of the uplink if its messages use it. */
+/* Whether other ends, or the uplink if the member uses it, are behind. */
 static bool bus_member_is_ahead(const struct bus_member *member)
 {
 	const struct bus_end *end = member->end;
@@ -153,8 +153,9 @@ bool bus_is_lagging(const struct bus_member *member)
 	return bus_member_is_held(member) && bus_member_is_ahead(member);
 }
 
-/* The bytes that this end may publish in a turn: a share, since all ends
- * publish. At most TURN_MOST: how long delivery takes is known only later. */
+/* The bytes that this end may publish in a turn. All ends publish, so each gets
+ * an equal share. The limit TURN_MOST is needed because the duration of
+ * deliveries is known only afterwards. */
 static uint64_t bus_end_share(const struct bus_end *end)
 {
 	uint64_t least = bus_end_allowance(end), others;
@@ -176,7 +177,7 @@ void bus_end_unhold(struct bus_end *end, struct bus_member *member)
 	member->hold(member, false);
 }
 
-/* Only members that are ahead stay held, or none. */
+/* Ends the holds of members that are no longer ahead; none: ends all holds. */
 static void bus_end_check_holds(struct bus_end *end, bool none)
 {
 	struct bus_member *member, *next;
@@ -186,7 +187,8 @@ static void bus_end_check_holds(struct bus_end *end, bool none)
 			bus_end_unhold(end, member);
 }
 
-/* Without a timer nothing would end the remaining holds. */
+/* Ends holds. If the timer for later checks cannot start, ends them all:
+ * otherwise nothing would. */
 static void bus_end_end_holds(struct bus_end *end)
 {
 	if (lined_timer_is_armed(&end->hold_check))
@@ -217,7 +219,7 @@ static void bus_end_turn(struct lined_message *message)
 	end->served = queue;
 	end->queued_bytes = 0;
 	end->budget.published = 0;
-	/* Before the delivery here, so that other workers begin at once. */
+	/* Flush before delivering here, so that other workers start at once. */
 	if (end->backend != NULL)
 		end->backend->flush(end->backend_link);
 	if (end->uplink != NULL)
@@ -288,8 +290,8 @@ static int bus_end_publish_to_others(struct bus_end *end,
 	return 0;
 }
 
-/* After the other workers have it: what the uplink does not take is counted
- * there, and the message stays published. */
+/* Publishes to other nodes, after the other workers: a message that the uplink
+ * refuses is counted as refused, but stays published on this node. */
 static void bus_end_publish_to_nodes(struct bus_end *end,
 				     const struct bus_member *member,
 				     uint64_t scope,
@@ -303,7 +305,7 @@ static void bus_end_publish_to_nodes(struct bus_end *end,
 	bus_end_want_turn(end);
 }
 
-/* Counts what was published; above the budget the member is held. */
+/* Counts a published message; holds the member if the budget is used up. */
 static void bus_end_spend(struct bus_end *end, struct bus_member *member,
 			  size_t cost)
 {
@@ -312,7 +314,7 @@ static void bus_end_spend(struct bus_end *end, struct bus_member *member,
 	    (end->budget.published > bus_end_share(end) ||
 	     bus_member_is_ahead(member)) &&
 	    !bus_member_is_held(member) && !member->left) {
-		/* The hold ends with the messages' turn. */
+		/* The message phase of this turn checks the hold. */
 		bus_end_count(&end->pauses);
 		list_append(&end->held, &member->held_link);
 		member->hold(member, true);

@@ -2,7 +2,7 @@
 /*
  * The structures that the files of the bus share. bus.c makes the bus,
  * bus_end.c is a worker's end with its queue, bus_member.c an instance's
- * subscriptions, bus_shared.c the memory that they share.
+ * subscriptions, bus_shared.c the memory shared by name.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ struct lined_subscription {
 	struct list member_link; /* bus_member.subscriptions */
 	struct bus_topic *topic; /* NULL: the member has left */
 	struct bus_member *member;
-	uint64_t mark; /* only messages published after it are delivered */
+	uint64_t mark; /* only messages published later are delivered */
 	void (*handler)(void *arg, struct lined_buffer *message);
 	void *arg;
 };
@@ -37,9 +37,9 @@ struct bus_queue {
 struct bus_end {
 	struct worker *worker;
 	struct bus *bus;
-	const struct bus_backend *backend; /* NULL: there is no other end */
+	const struct bus_backend *backend; /* NULL: no other end */
 	void *backend_link;
-	const struct bus_uplink *uplink; /* NULL: there is no other node */
+	const struct bus_uplink *uplink; /* NULL: no other node */
 	void *uplink_link;
 	struct bus_topics topics;
 
@@ -50,18 +50,17 @@ struct bus_end {
 	struct lined_message turn;
 	bool turn_due;
 
-	/* While a message is delivered: its topic and stamp, and the next
-	 * subscription. */
+	/* During a delivery: its topic and stamp, and the next subscription. */
 	struct bus_topic *serving;
 	struct list *cursor;
 	uint64_t stamp;
-	bool elsewhere; /* it is of another node */
+	bool elsewhere; /* the message came from another node */
 
 	struct bus_budget budget;
 	struct list held; /* bus_member.held_link */
 	struct lined_timer hold_check;
 
-	/* Atomic: the main thread reads them. */
+	/* Atomic: read by the main thread. */
 	uint64_t published, refused, pauses;
 };
 
@@ -71,10 +70,10 @@ struct bus {
 	struct list shared; /* lined_shared.link */
 	pthread_mutex_t shared_mutex;
 	/*
-	 * The number of marks set so far; a mark is its number. The stamp of a
-	 * message is this number when it was published: the message comes
-	 * after all marks up to its stamp. Publishing only reads the number, so
-	 * the cache line stays shared by all workers.
+	 * The number of marks so far; a mark is its own number. A message's
+	 * stamp is this number at its publishing: the message comes after all
+	 * marks up to the stamp. Publishing only reads the number, so the
+	 * workers share its cache line.
 	 */
 	_Alignas(CACHE_LINE) uint64_t marks;
 };
@@ -86,5 +85,5 @@ void bus_end_free(struct bus_end *end);
 /* Frees the topic if it has no subscription and no message. */
 void bus_end_release(struct bus_end *end, struct bus_topic *topic);
 
-/* Resumes reading the member's clients, if they are held. */
+/* Resumes reading the member's clients if they are held. */
 void bus_end_unhold(struct bus_end *end, struct bus_member *member);

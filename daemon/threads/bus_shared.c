@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that instances on all workers share by name (lined/bus.h). The bus
- * has the list, because it is what the workers have in common.
+ * Memory that instances on all workers share by name (lined/bus.h). The list is
+ * part of the bus, which all workers have in common.
  */
 #include "config.h"
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Envelopes, batches and parcels. An envelope is one message, with a reference
- * for each other worker. A batch is the list of a turn's envelopes; it does not
- * change once it is posted. A parcel carries a batch to one worker. The
- * subscriptions are in bus_member.c.
+ * for each other worker. A batch is the list of a turn's envelopes; after
+ * posting it does not change. A parcel carries a batch to one worker.
  */
 #include "config.h"
 
@@ -41,13 +40,13 @@ struct batch {
 };
 
 struct thread_end {
-	/* Its worker's thread's: */
+	/* Used by the worker's thread only: */
 	_Alignas(CACHE_LINE) struct bus_threads *threads;
 	struct bus_end *bus;
 	struct lined_dispatcher *dispatcher;
 	struct batch *batch; /* of this turn; NULL: nothing published */
-	uint64_t posts;      /* atomic: the main thread reads it */
-	/* Any thread's: bytes posted to this end and not handled yet. */
+	uint64_t posts;      /* atomic: read by the main thread */
+	/* Bytes posted to this end and not handled yet. Any thread. */
 	_Alignas(CACHE_LINE) atomic_size_t backlog;
 };
 
@@ -134,7 +133,7 @@ static int bus_threads_publish(void *link, const struct bus_topic_name *topic,
 	envelope = envelope_new(topic, stamp, message,
 				(unsigned)end->threads->count - 1);
 	if (envelope == NULL)
-		return -1; /* an empty batch is kept for the next message */
+		return -1; /* keeps an empty batch for the next message */
 	*end->batch->last = envelope;
 	end->batch->last = &envelope->next;
 	end->batch->bytes +=
@@ -153,8 +152,8 @@ static void bus_threads_flush(void *link)
 	end->batch = NULL;
 	bytes = batch->bytes;
 	__atomic_store_n(&end->posts, end->posts + others, __ATOMIC_RELAXED);
-	/* The receivers may free the batch right after the last post: do not
-	 * read it in the loop's condition. */
+	/* The loop's condition does not read the batch: receivers may free it
+	 * right after the last post. */
 	for (i = 0; i < others; i++) {
 		struct parcel *parcel = &batch->parcels[i];
 		struct lined_dispatcher *to = parcel->to->dispatcher;
@@ -181,7 +180,7 @@ static size_t bus_threads_backlog(const void *link)
 	return most + (end->batch != NULL ? end->batch->bytes : 0);
 }
 
-/* As much may wait as four turns deliver. */
+/* An end is behind with more bytes than it delivers in four turns. */
 static bool bus_threads_is_behind(const void *link)
 {
 	const struct thread_end *end = link;
@@ -305,7 +304,8 @@ struct bus_threads *bus_threads_new(struct worker *workers, size_t count)
 	return threads;
 }
 
-/* Frees a batch that was never flushed: no other worker refers to it. */
+/* Frees a batch that was never flushed, so that no other worker refers to it.
+ */
 static void bus_batch_free(struct thread_end *end)
 {
 	struct batch *batch = end->batch;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus's backend between the workers of one daemon. The messages that a
+ * The bus's backend between the workers of one daemon. All messages that a
  * worker publishes in a turn are one batch, posted once to each other worker. A
- * message is copied once, into memory that all workers share.
+ * message is copied once, into memory shared by all workers.
  */
 #pragma once
 
@@ -16,6 +16,5 @@ struct bus_threads;
  * NULL/ENOMEM. */
 struct bus_threads *bus_threads_new(struct worker *workers, size_t count);
 
-/* To be called when all workers have stopped, after bus_free(). NULL is
- * fine. */
+/* Call this when all workers have stopped, after bus_free(). NULL is fine. */
 void bus_threads_free(struct bus_threads *threads);

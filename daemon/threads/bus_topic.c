@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hash table of topics. It grows, so that the buckets stay short.
+ * The hash table of topics. It grows with their number, to keep buckets short.
  */
 #include "config.h"
 
@@ -78,7 +78,8 @@ struct bus_topic *bus_topic_find(const struct bus_topics *topics,
 	return NULL;
 }
 
-/* Without memory the table keeps its size and becomes slower. */
+/* Doubles the table. Without memory the table keeps its size and gets slower.
+ */
 static void bus_topics_grow(struct bus_topics *topics)
 {
 	size_t before = topics->bucket_count, i;

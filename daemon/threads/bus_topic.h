@@ -17,9 +17,9 @@ struct bus_topic_name {
 	const char *text; /* NUL-terminated */
 };
 
-/* A topic that has subscriptions, or queued messages. */
+/* A topic with subscriptions or queued messages. */
 struct bus_topic {
-	struct bus_topic *next; /* in its bucket */
+	struct bus_topic *next; /* next in the bucket */
 	struct list subscriptions;
 	size_t queued; /* messages in the end's queue */
 	struct bus_topic_name name;
@@ -32,20 +32,20 @@ struct bus_topics {
 	uint64_t seed;
 };
 
-/* The seed is random and the same for all ends of a bus. Without it a client
- * that chooses names could choose them all for one bucket. -1/ENOMEM. */
+/* seed: random, the same for all ends of a bus. Without it a client could
+ * choose names that all fall into one bucket. -1/ENOMEM. */
 int bus_topics_init(struct bus_topics *topics, uint64_t seed);
-/* To be called when no topic is left. */
+/* Call this when no topic is left. */
 void bus_topics_fini(struct bus_topics *topics);
 
-/* Fills in a name; text is borrowed. -1/EINVAL: it is too long. */
+/* Fills in a name; text is borrowed. -1/EINVAL: text is too long. */
 int bus_topic_name(const struct bus_topics *topics, struct bus_topic_name *name,
 		   uint64_t scope, const char *text);
 
-/* NULL: there is no such topic. */
+/* NULL: no such topic. */
 struct bus_topic *bus_topic_find(const struct bus_topics *topics,
 				 const struct bus_topic_name *name);
-/* The same, but makes the topic if there is none. NULL/ENOMEM. */
+/* As bus_topic_find(), but makes a missing topic. NULL/ENOMEM. */
 struct bus_topic *bus_topic_get(struct bus_topics *topics,
 				const struct bus_topic_name *name);
 void bus_topic_free(struct bus_topics *topics, struct bus_topic *topic);

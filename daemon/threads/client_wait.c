@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The list of a client's waits. It is singly linked: it is short, and an idle
- * client should need little memory.
+ * The list of a client's waits. The list is short, and singly linked to save
+ * memory in idle clients.
  */
 #include "config.h"
 

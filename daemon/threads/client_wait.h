@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A wait of a client for an answer that comes later, from the registry, the
- * verifier or the main thread. Until then its socket is held: without this the
- * client's next line would be handled before the answer. A wait may stay in the
- * client's list after the answer: for a name that the client owns, gone()
- * releases the name when the client closes.
+ * A client's wait for a later answer from the registry, the verifier or the
+ * main thread. Until the answer the client's socket is held: otherwise its next
+ * line would be handled first. A wait may stay in the client's list after the
+ * answer: if the client owns a name, gone() releases the name when the client
+ * closes.
  *
  * Thread: the client's worker.
  */
@@ -15,7 +15,7 @@
 
 #include <lined/socket.h>
 
-/* The reasons for socket_hold(): the daemon does not read from the client. */
+/* Why socket_hold() stops reading from a client. */
 enum client_hold {
 	CLIENT_HOLD_BUS = 1,      /* the bus is overloaded */
 	CLIENT_HOLD_CLAIM = 2,    /* a claim was not answered yet */
@@ -25,16 +25,16 @@ enum client_hold {
 
 struct client_wait {
 	struct client_wait *next;   /* of the same client */
-	struct client_wait **first; /* the client's list; NULL: in none */
+	struct client_wait **first; /* the client's list; NULL: not in a list */
 	struct lined_socket *sock;
-	unsigned hold; /* enum client_hold; 0: reading is not held */
+	unsigned hold; /* enum client_hold; 0: does not hold the client */
 	void (*gone)(struct client_wait *wait);
 };
 
 /*
- * Adds the wait to the client's list, which begins at *first, and holds the
- * client if hold is not 0. If the client closes, the wait is removed and then
- * gone() is called, once.
+ * Adds the wait to the client's list, which starts at *first, and holds the
+ * client unless hold is 0. If the client closes, the wait is removed and then
+ * gone() is called once.
  */
 void client_wait_begin(struct client_wait *wait, struct client_wait **first,
 		       struct lined_socket *sock, unsigned hold,
@@ -44,14 +44,15 @@ void client_wait_begin(struct client_wait *wait, struct client_wait **first,
  * for the same reason. The wait stays in the list. */
 void client_wait_answered(struct client_wait *wait);
 
-/* The same, and removes the wait: gone() is not called any more. */
+/* As client_wait_answered(), and removes the wait: gone() will not be called.
+ */
 void client_wait_end(struct client_wait *wait);
 
-/* False: it never began, has ended, or the client has closed. */
+/* False: the wait has not begun, has ended, or the client has closed. */
 static inline bool client_wait_is_open(const struct client_wait *wait)
 {
 	return wait->first != NULL;
 }
 
-/* The client closes: removes each wait and calls its gone(). */
+/* The client closes: removes each wait and calls gone(). */
 void client_wait_end_all(struct client_wait **first);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The skip list. A node's height is random and does not depend on its name, so
- * that a choice of names cannot make the list slow.
+ * The skip list. A node's height is random and independent of its name, so that
+ * nobody can choose names that make the list slow.
  */
 #include "config.h"
 
@@ -30,7 +30,7 @@ static unsigned name_set_height(struct name_set *set)
 	return height;
 }
 
-/* Finds for each level the link to the first name that is not before text. */
+/* Finds on each level the link to the first name not before text. */
 static void name_set_links(struct name_node *first[NAME_SET_LEVELS],
 			   const char *text,
 			   struct name_node **links[NAME_SET_LEVELS])

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A sorted set of names: an intrusive skip list. Adding a name allocates
- * nothing and cannot fail: otherwise a worker without memory would miss a name
- * that exists on all others. Thread: the owner's.
+ * nothing and cannot fail: otherwise a worker without memory would lack a name
+ * that all other workers have. Thread: the owner's.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Each level has a quarter of the names of the one below: 8 levels are enough
+/* Each level has a quarter of the names of the level below: 8 levels are enough
  * for 65,536 names. */
 #define NAME_SET_LEVELS 8
 
@@ -31,9 +31,9 @@ void name_set_add(struct name_set *set, struct name_node *node,
 		  const char *text);
 void name_set_remove(struct name_set *set, struct name_node *node);
 
-/* The name with this text; NULL: none. */
+/* Finds the name with this text; NULL: none. */
 struct name_node *name_set_find(const struct name_set *set, const char *text);
 
-/* The first name that is not before text; NULL: none. node->next[0] is the
- * next one. */
+/* Finds the first name not before text; NULL: none. node->next[0] is the
+ * following name. */
 struct name_node *name_set_from(const struct name_set *set, const char *text);

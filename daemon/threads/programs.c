@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes the pipes and the pseudo-terminal, asks the keeper, and passes on what
- * it reports. If the keeper itself ends, its programs are gone with it.
+ * Makes pipes and pseudo-terminals, sends requests to the keeper, and passes on
+ * its reports. If the keeper itself ends, its programs are gone, too.
  */
 #include "config.h"
 
@@ -114,8 +114,8 @@ static void programs_close_keeper(struct programs *programs)
 	programs->keeper.fd = -1;
 }
 
-/* The programs that it leaves behind are listed apart: ended() may start new
- * ones, with a new keeper. */
+/* The keeper has ended. Its programs are first moved to a list of their own:
+ * ended() may start new programs with a new keeper. */
 static void programs_lose_keeper(struct programs *programs)
 {
 	struct list lost;
@@ -198,7 +198,7 @@ static void ends_close(const int *ends, size_t count)
 			close(ends[i]);
 }
 
-/* A pseudo-terminal, raw: what is written arrives as it is. */
+/* Opens a pseudo-terminal in raw mode: bytes arrive as written. */
 static int terminal_open(int *own, int *theirs)
 {
 	struct termios raw;
@@ -250,7 +250,8 @@ static int ends_open(const struct lined_program_spec *spec, int own[4],
 	return -1;
 }
 
-/* Writes the texts of a list or NULL, each with its NUL; returns how many. */
+/* Writes the texts of a list (NULL: none), each with its NUL; returns the
+ * number of texts. */
 static uint32_t texts_write(FILE *out, const char *const *list)
 {
 	uint32_t count;

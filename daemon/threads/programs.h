@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The programs of an instance, and its connection to their keeper
- * (system/keeper.h), which the first program starts. Thread: the worker's.
+ * The programs of an instance, and the connection to their keeper
+ * (system/keeper.h), which is started with the first program. Thread: the
+ * worker's.
  */
 #pragma once
 
@@ -15,8 +16,8 @@
 struct programs {
 	struct worker *worker;
 	const struct lined_service *instance; /* for worker_enter() */
-	struct list all;                      /* of struct lined_program */
-	struct lined_delegate keeper;         /* fd -1: none */
+	struct list all;                      /* struct lined_program */
+	struct lined_delegate keeper;         /* fd -1: no keeper */
 	pid_t keeper_pid;
 	uint32_t last_id;
 };
@@ -24,10 +25,10 @@ struct programs {
 void programs_init(struct programs *programs, struct worker *worker,
 		   const struct lined_service *instance);
 
-/* Kills all programs, and waits until they are gone; no ended() is called. */
+/* Kills all programs and waits until they are gone; ended() is not called. */
 void programs_end(struct programs *programs);
 
-/* lined_program_start(). */
+/* Implements lined_program_start(). */
 struct lined_program *
 programs_start(struct programs *programs, const struct lined_program_spec *spec,
 	       int ends[4],

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A registry and its replicas: entries and watches. The backend adds and
- * removes entries in the message phase only, so the entries do not change
- * within a call from the protocol. registry_claim.c has the claims of clients.
+ * A registry and its replicas, with entries and watches. The backend changes
+ * entries only in the message phase, so they do not change during a call from
+ * the protocol. registry_claim.c handles the claims of clients.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 struct lined_registry_watch {
 	struct list link; /* registry_replica.watches */
 	struct registry_replica *replica;
-	uint64_t since; /* changed() is called for later changes */
+	uint64_t since; /* changed() reports only later changes */
 	void (*changed)(const struct lined_registry_entry *entry, bool here,
 			void *arg);
 	void *arg;

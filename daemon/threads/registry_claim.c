@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The claims of clients: a claim is made, answered, and released. A claim that
- * has won stays in the client's list of waits: the client owns the name until
- * it releases the name or closes.
+ * The claims of clients: made, answered, released. A claim that has won stays
+ * in the client's list of waits, because the client owns the name until it
+ * releases the name or closes.
  */
 #include "config.h"
 
@@ -148,7 +148,7 @@ void registry_release(struct client_wait *waits, const char *name)
 		    strcmp(claim->name, name) != 0)
 			continue;
 		registry_claim_release(claim);
-		/* A claim that was not answered yet stays until it is. */
+		/* A claim that is not answered yet stays until its answer. */
 		if (wait->hold == 0)
 			registry_claim_part(claim);
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages by which a backend changes the replicas: each runs on its
- * replica's worker and owns a reference to the claim.
+ * The messages with which a backend changes the replicas. Each runs on the
+ * worker of its replica and owns a reference to the claim.
  *
  * The cancel functions run when the daemon ends and all workers have stopped:
- * they only free memory, and may do so for any worker.
+ * they only free memory, for any worker.
  */
 #include "config.h"
 
@@ -43,7 +43,7 @@ void registry_copy_added(struct lined_message *message)
 		lined_container_of(message, struct registry_copy, add);
 	struct registry_claim *claim = copy->claim;
 
-	registry_claim_ref(claim); /* a watch may cause its release */
+	registry_claim_ref(claim); /* a watch may release the claim */
 	registry_replica_add(registry_copy_replica(copy), copy);
 	if (registry_copy_is_claimants(copy))
 		registry_claim_answered(claim);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A claim is posted to the service's primary worker. It wins if the replica
- * there does not have the name, and is then posted to all other workers; for
- * the claimant's worker that is also the answer. Messages from one worker to
- * another keep their order, so all replicas change in the same order.
+ * A claim is posted to the service's primary worker. The claim wins if the
+ * replica there does not have the name; it is then posted to all other workers,
+ * which also answers the claimant's worker. Messages between two workers keep
+ * their order, so all replicas change in the same order.
  *
  * The cancel functions run when the daemon ends and all workers have stopped:
- * they only free memory, and may do so for any worker.
+ * they only free memory, for any worker.
  */
 #include "config.h"
 
@@ -15,9 +15,9 @@
 /* ---- at the primary worker --------------------------------------------- */
 
 /*
- * Posts the change to all workers but the primary, to the claimant's last. The
- * claimant may then publish on the bus: in another order its message could
- * arrive at a worker before the change.
+ * Posts the change to all workers but the primary; the claimant's worker comes
+ * last. The claimant may publish on the bus at once, and that message must not
+ * arrive anywhere before the change.
  */
 static void order_deliver_to_others(struct registry_claim *claim, bool added)
 {
@@ -54,9 +54,9 @@ static void order_decide_claim(struct lined_message *message)
 		else
 			registry_copy_deliver(registry, primary, claim->from,
 					      &answer->add);
-		return; /* the answer has taken the reference */
+		return; /* the answer took the reference */
 	}
-	/* This worker last: see above. */
+	/* This worker comes last, as the claimant does above. */
 	order_deliver_to_others(claim, true);
 	registry_claim_ref(claim);
 	registry_copy_added(&claim->copies[primary].add);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registry's backend in one daemon: the primary worker of the service
+ * The registry's backend within one daemon: the primary worker of the service
  * decides, and all workers change in the order of its decisions.
  */
 #pragma once

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue of jobs for each address, and the thread that runs them one by one,
- * an address after the other: one that guesses with many clients makes itself
- * wait, and no other. After a wrong password its address pauses. The thread
- * never uses a client; it posts the answer to the client's worker. If the
- * client has closed meanwhile, the job is only freed.
+ * A queue of jobs for each address, and the thread that runs one job at a time,
+ * from each address in turn: an address that guesses with many clients delays
+ * only itself. After a wrong password the address pauses. The thread never uses
+ * a client: it posts the answer to the client's worker. If the client has
+ * closed, the job is only freed.
  */
 #include "config.h"
 
@@ -27,12 +27,12 @@
 enum job_state {
 	JOB_QUEUED,
 	JOB_RUNNING,
-	JOB_FORGOTTEN, /* its client has closed: the verifier frees it */
-	JOB_POSTED,    /* its message's handler or cancel frees it */
-	JOB_LOST,      /* the mailbox was closed: job_client_gone() frees it */
+	JOB_FORGOTTEN, /* the client has closed: the verifier frees the job */
+	JOB_POSTED,    /* the message's handler or cancel frees the job */
+	JOB_LOST,      /* the mailbox is closed: job_client_gone() frees it */
 };
 
-/* An address, or a user of this machine, with jobs or in its pause. */
+/* An address, or a local user, that has jobs or pauses. */
 struct verifier_peer {
 	struct list link; /* verifier.peers */
 	struct list jobs;
@@ -44,15 +44,15 @@ struct verifier_job {
 	struct lined_message message;
 	struct list link;           /* verifier_peer.jobs */
 	struct verifier_peer *peer; /* while queued or running */
-	struct client_wait wait;    /* the client's thread's */
+	struct client_wait wait;    /* used by the client's thread */
 	struct worker *worker;
 	struct lined_service *instance;
 	void (*verified)(struct lined_socket *client, void *arg, bool good);
 	void *arg;
 	void (*delayed)(struct lined_service *instance);
 	enum job_state state; /* under the lock */
-	bool good;            /* valid once it is posted */
-	bool paused;          /* it waited for the pause of its address */
+	bool good;            /* valid once posted */
+	bool paused;          /* the job waited for a pause */
 	char *hash;           /* after the password */
 	char password[];
 };
@@ -60,7 +60,7 @@ struct verifier_job {
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t queue_changed;
-	struct list peers; /* the next in turn first */
+	struct list peers; /* next in turn first */
 	bool started;
 } verifier = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -87,8 +87,9 @@ static struct verifier_job *verifier_first_job(const struct verifier_peer *peer)
 	return list_entry(peer->jobs.next, struct verifier_job, link);
 }
 
-/* The next whose turn it is; NULL: none, and *due_ms is when the first pause
- * with jobs ends, UINT64_MAX: none. Frees those that are done with. */
+/* Returns the peer whose turn it is. NULL: none; *due_ms is when the first
+ * pause of a peer with jobs ends (UINT64_MAX: never). Frees peers without jobs
+ * whose pause is over. */
 static struct verifier_peer *verifier_choose(uint64_t now_ms, uint64_t *due_ms)
 {
 	struct verifier_peer *peer, *next;
@@ -137,7 +138,7 @@ static struct verifier_job *verifier_take_job(void)
 	job = verifier_first_job(peer);
 	list_remove(&job->link);
 	job->state = JOB_RUNNING;
-	/* To the end: the others are next. */
+	/* The peer goes to the end: others are next. */
 	list_remove(&peer->link);
 	list_append(&verifier.peers, &peer->link);
 	pthread_mutex_unlock(&verifier.lock);
@@ -156,8 +157,8 @@ static void *verifier_run(void *arg)
 			log_warning("a password was not compared: %s",
 				    strerror(errno));
 		job->good = result > 0;
-		/* Under the lock: otherwise the client could close and the
-		 * dispatcher be freed during the post. */
+		/* Post with the lock held: otherwise the client could close and
+		 * the dispatcher be freed during the post. */
 		pthread_mutex_lock(&verifier.lock);
 		if (!job->good)
 			job->peer->pause_end_ms = verifier_now_ms() + PAUSE_MS;
@@ -173,7 +174,7 @@ static void *verifier_run(void *arg)
 	return NULL;
 }
 
-/* To be called under the lock. */
+/* Called with the lock held. */
 static int verifier_start(void)
 {
 	pthread_condattr_t attr;
@@ -208,8 +209,8 @@ static void job_answered(struct lined_message *message)
 	struct verifier_job *job =
 		lined_container_of(message, struct verifier_job, message);
 
-	/* Waits until the verifier, which has the lock during the post, no
-	 * longer uses the job. */
+	/* The verifier posts with the lock held: wait until it is done with the
+	 * job. */
 	pthread_mutex_lock(&verifier.lock);
 	pthread_mutex_unlock(&verifier.lock);
 	if (client_wait_is_open(&job->wait)) {
@@ -327,13 +328,13 @@ int verifier_verify(struct worker *worker, struct lined_service *instance,
 	job->verified = verified;
 	job->arg = arg;
 	job->delayed = delayed;
-	/* With one worker nothing else has opened it. */
+	/* With one worker the mailbox is not open yet. */
 	lined_dispatcher_open_mailbox(worker->dispatcher);
 	if (verifier_enqueue(job, key) < 0) {
 		job_free(job);
 		return -1;
 	}
-	/* The answer is handled on this thread, so not before this call. */
+	/* No race: the answer arrives on this thread, after this call. */
 	client_wait_begin(&job->wait, waits, client, CLIENT_HOLD_PASSWORD,
 			  job_client_gone);
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Verifies the passwords of clients on a thread of its own: crypt(3) is slow on
- * purpose, and would delay the other clients of a worker. The first password
- * starts the thread.
+ * Verifies passwords of clients on a separate thread: crypt(3) is slow on
+ * purpose and would delay all clients of a worker. The first password starts
+ * the thread.
  */
 #pragma once
 
@@ -12,10 +12,11 @@
 
 /*
  * lined_service_verify_password(), for a client of the instance on this worker.
- * `waits` is the client's list of waits, key that of its address or user. An
- * address has one password verified at a time, in turn with the others, and
- * pauses for a second after a wrong one; delayed() is called before verified()
- * if this one had to wait for that. Thread: the worker's.
+ * `waits`: the client's list of waits; key: of the client's address or user.
+ * Each address has one password verified at a time, in turn with other
+ * addresses, and pauses for a second after a wrong one; if this password waited
+ * for such a pause, delayed() is called before verified(). Thread: the
+ * worker's.
  */
 int verifier_verify(struct worker *worker, struct lined_service *instance,
 		    struct lined_socket *client, struct client_wait **waits,

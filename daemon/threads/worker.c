@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starts and stops workers, and carries calls between their threads and the
- * main thread.
+ * Starts and stops workers, and passes calls between their threads and the main
+ * thread.
  */
 #include "config.h"
 
@@ -18,7 +18,7 @@
 #include "log/log.h"
 #include "system/privileges.h"
 
-/* How often, and after what pauses, a failed poll is retried. */
+/* How often a failed poll is retried, and the pause between two tries. */
 #define POLL_TRIES   100
 #define POLL_STEP_NS 10000000
 
@@ -47,17 +47,18 @@ static void *worker_run(void *arg)
 	struct crash_stack stack;
 	char name[16];
 
-	/* To name another thread writes a file, which Landlock forbids. */
+	/* A thread must set its own name: for another thread the C library
+	 * writes a file, which Landlock forbids. */
 	snprintf(name, sizeof(name), "lined/%u", worker->index % 10000);
 	pthread_setname_np(pthread_self(), name);
 	crash_thread_begin(&stack);
-	/* Only the main thread opens listeners. */
+	/* Workers open no listeners: only the main thread does. */
 	if (privileges_give_up_ports() < 0)
 		log_warning("worker %u: it keeps the right to open ports below "
 			    "1024: capset: %s",
 			    worker->index, strerror(errno));
-	/* Without this worker its clients would hang. A service manager starts
-	 * lined again after an abort. */
+	/* If polling keeps failing, abort: the clients of this worker would
+	 * hang for ever, and a service manager restarts lined. */
 	while (!worker->stopping)
 		if (!worker_poll(worker)) {
 			crash_doing("poll, which fails again and again");
@@ -67,7 +68,7 @@ static void *worker_run(void *arg)
 	return NULL;
 }
 
-/* The thread starts with all signals blocked: the main thread handles them.
+/* The thread starts with all signals blocked: signals are for the main thread.
  * crash_thread_begin() unblocks those of faults. */
 static int worker_start_thread(struct worker *worker)
 {
@@ -136,8 +137,8 @@ static void worker_carry(struct lined_dispatcher *to, bool other_thread,
 		call->run(call);
 		return;
 	}
-	/* When the daemon ends, mailboxes are closed. A call that is cancelled
-	 * then still runs: otherwise its memory would not be freed. */
+	/* Mailboxes close when the daemon ends. A cancelled call runs all the
+	 * same: otherwise its memory would not be freed. */
 	call->message.handler = worker_run_call;
 	call->message.cancel = worker_run_call;
 	lined_dispatcher_post(to, &call->message);
@@ -160,7 +161,7 @@ struct worker_batch {
 	struct batch_call *first, **end;
 	pthread_mutex_t lock;
 	pthread_cond_t fewer;
-	size_t left; /* posted calls that have not run */
+	size_t left; /* posted calls that have not finished */
 	bool held;   /* until worker_batch_free() */
 };
 
@@ -246,7 +247,8 @@ void worker_batch_post(struct worker_batch *batch)
 
 	for (call = batch->first; call != NULL; call = call->next)
 		batch->left++;
-	/* The other workers run theirs while this thread runs its own. */
+	/* Post to other threads first: they run their calls while this thread
+	 * runs its own. */
 	batch_post(batch, true);
 	batch_post(batch, false);
 }

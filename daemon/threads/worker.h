@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker: a dispatcher that serves clients, on a thread of its own, or on the
- * main thread if there is only one worker. The main thread posts calls to the
- * worker, which run on its thread in order; if that is the main thread, a call
- * runs at once.
+ * A worker: a dispatcher that serves clients on a thread of its own; a single
+ * worker runs on the main thread. The main thread posts calls, which run in
+ * order on the worker's thread, or at once if that is the main thread.
  */
 #pragma once
 
@@ -23,107 +22,105 @@ struct worker {
 	_Alignas(CACHE_LINE) unsigned index;
 	struct lined_dispatcher *dispatcher;
 	bool threaded;
-	pthread_t thread; /* the main one if it has none of its own */
-	bool stopping;    /* used by its own thread only */
+	pthread_t thread; /* the main thread if not threaded */
+	bool stopping;    /* for the worker's thread only */
 	struct bus_end *bus;
 
-	/* Atomic: written by its own thread, read by others. */
+	/* Atomic: written by the worker's thread, read by others. */
 	uint32_t turns;
-	const struct lined_service *inside; /* whose protocol runs; or NULL */
+	const struct lined_service *inside; /* its protocol runs; or NULL */
 
-	/* The main thread's: the clients placed on it that are open. */
+	/* Open clients placed on this worker. Main thread only. */
 	_Alignas(CACHE_LINE) uint32_t load;
 
-	/* The heartbeat's, on the main thread; on the log's thread if this
-	 * worker is the main thread. */
+	/* For the heartbeat, which runs on the main thread, or on the log's
+	 * thread if this worker is the main thread. */
 	uint32_t turns_seen;
 	uint64_t turned_ms;
 	bool stuck;
 };
 
-/* Whether the heartbeat has found it stuck. Always false for a worker on the
- * main thread: the caller runs there, so it is not stuck. Main thread. */
+/* Whether the heartbeat found the worker stuck. Always false for a worker on
+ * the main thread: the caller runs there. Main thread. */
 static inline bool worker_is_stuck(const struct worker *worker)
 {
 	return worker->threaded && worker->stuck;
 }
 
-/* A call to another thread, embedded in a structure with its arguments. */
+/* A call to another thread, embedded in a struct with its arguments. */
 struct worker_call {
 	struct lined_message message;
 	void (*run)(struct worker_call *call);
 };
 
 /*
- * Starts the worker `index` with a thread and a dispatcher of its own. Not
- * threaded: with the main dispatcher, which the caller still owns. -1 and
- * errno.
+ * Starts the worker `index`: threaded with its own thread and dispatcher,
+ * otherwise with the main dispatcher, which the caller keeps. -1 and errno.
  */
 int worker_start(struct worker *worker, unsigned index, bool threaded,
 		 struct lined_dispatcher *main_dispatcher);
 
 /*
- * Ends its thread, after the calls that were posted before. worker_fini() frees
- * its dispatcher, and may be called only when all workers were stopped: a
- * running one could post to it. Main thread.
+ * worker_stop() ends the thread after all posted calls. worker_fini() frees the
+ * dispatcher; call it when all workers have stopped, because a running one
+ * could post to this one. Main thread.
  */
 void worker_stop(struct worker *worker);
 void worker_fini(struct worker *worker);
 
-/* The index, below `workers`, of the worker for this name: always the same for
- * a name and a number of workers. */
+/* The index (below `workers`) of the worker for this name; depends on the name
+ * and the number of workers only. */
 size_t worker_for_name(const char *name, size_t workers);
 
 /* Runs call->run on the worker's thread. Main thread. */
 void worker_post(struct worker *worker, struct worker_call *call);
 
 /*
- * Calls that are posted to several workers together, and for which the main
- * thread waits once. The batch owns them. Main thread, but for `run`.
+ * Calls to several workers, posted together; the main thread waits once for
+ * all. The batch owns the calls. Main thread, but for `run`.
  */
 struct worker_batch;
 
-/* Embedded as the first member of a structure with its arguments. */
+/* The first member of a struct with the call's arguments. */
 struct batch_call {
 	struct worker_call call;
 	struct worker_batch *batch;
-	struct batch_call *next; /* in the order they were added */
+	struct batch_call *next; /* in order of addition */
 	struct worker *worker;
 	void (*run)(struct batch_call *call);
-	/* Frees what the call owns, on any thread. */
+	/* Frees what the call owns; called on any thread. */
 	void (*end)(struct batch_call *call);
-	atomic_bool done; /* it has run */
+	atomic_bool done; /* run() has returned */
 };
 
 /* NULL/ENOMEM. */
 struct worker_batch *worker_batch_new(void);
 
-/* Adds a call, zeroed but for the members above, in a structure of this size.
- * NULL/ENOMEM. */
+/* Adds a call in a zeroed struct of this size. NULL/ENOMEM. */
 void *worker_batch_add(struct worker_batch *batch, struct worker *worker,
 		       size_t size, void (*run)(struct batch_call *call),
 		       void (*end)(struct batch_call *call));
 
 /* Posts the calls. */
 void worker_batch_post(struct worker_batch *batch);
-/* Waits until all have run, for timeout_ms at most (0: any time). False: some
- * have not, and run later. */
+/* Waits until all calls have run, at most timeout_ms (0: without limit). False:
+ * some have not; they run later. */
 bool worker_batch_wait(struct worker_batch *batch, uint32_t timeout_ms);
 
 struct batch_call *worker_batch_first(const struct worker_batch *batch);
 
-/* Frees the batch; what has not run yet is freed after it has. NULL is fine. */
+/* Frees the batch, after its last call if some have not run. NULL is fine. */
 void worker_batch_free(struct worker_batch *batch);
 
-/* Runs a turn of its dispatcher, and counts it for the heartbeat. A poll that
- * fails is logged and tried again for a second; false: it fails for good. Its
- * own thread. */
+/* Runs a turn of the worker's dispatcher and counts it for the heartbeat. A
+ * failing poll is logged and retried for a second; false: it still fails. The
+ * worker's thread. */
 bool worker_poll(struct worker *worker);
 
 /*
- * To be called before and after a call of an instance's protocol, so that the
- * log can name the protocol if the worker is stuck or crashes. Handlers of
- * sockets need no such call: the dispatcher stores their group. Its own thread.
+ * Call these around each call of an instance's protocol: the log then names the
+ * protocol if the worker is stuck or crashes. Socket handlers do not need them,
+ * because the dispatcher stores their group. The worker's thread.
  */
 static inline void worker_enter(struct worker *worker,
 				const struct lined_service *instance)
