@@ -21,7 +21,7 @@
 
 #define WORKERS_MAX       1024
 #define DRAIN_TIMEOUT_MAX (24 * 3600 * 1000)
-/* Less would not serve one client with the default limits. */
+/* Less memory would not serve one client with the default limits. */
 #define MEMORY_MIN ((int64_t)1 << 20)
 
 /* ---- log ------------------------------------------------------------- */
@@ -48,7 +48,7 @@ static void conf_read_log(struct conf_build *build, struct conf_node *node)
 	struct log_settings *log = &build->conf->log;
 
 	conf_options_fill(&options, node, log_table, log);
-	/* The table stored indexes of words; the log needs their values. */
+	/* The table has stored indexes of words; the log needs their values. */
 	log->facility = log_facility_values[log->facility];
 	log->level = (enum lined_log_level)(LINED_LOG_ERR + (int)log->level);
 	log->ident = conf_build_text(build, "log", node, "ident", log->ident);
@@ -191,7 +191,7 @@ static void conf_read_memory(struct conf_build *build, const char *text)
 			   conf_quoted(text, quoted));
 }
 
-/* The path of a key at the top; NULL: it is not set. */
+/* Reads the path in a top-level key; NULL: not set. */
 static const char *conf_read_path(struct conf_build *build, const char *name,
 				  const char *text)
 {
@@ -223,7 +223,7 @@ static void conf_read_defaults(struct conf_build *build, struct conf_node *node)
 	conf_limits_read_defaults(build, limits);
 }
 
-/* Reads everything but the services: these need the module directory, the tls
+/* Reads everything but the services, which need the module directory, the tls
  * sections and the defaults. */
 static void conf_read_top(struct conf_build *build)
 {
@@ -245,7 +245,8 @@ static void conf_read_top(struct conf_build *build)
 	conf_read_hardening(build,
 			    conf_options_section(&options, root, "hardening"));
 	conf_tls_read(build);
-	/* Read later; marked here so that they are not reported as unknown. */
+	/* Services are read later: mark them, or they would be reported as
+	 * unknown. */
 	for (struct conf_node *n = root->children; n != NULL; n = n->next)
 		n->used |= strcmp(n->name, "service") == 0;
 	conf_options_fill(&options, root, top_table, &top);

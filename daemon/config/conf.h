@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration: the files' contents, checked, in one structure that does
- * not change once it is loaded. Reads files and looks up protocols; opens no
+ * The configuration: the contents of the files, checked, in one struct that
+ * does not change after loading. Reads files and looks up protocols; opens no
  * socket, applies nothing and logs nothing.
  *
- * Thread: conf_load() on the main thread only (libconfuse is not reentrant); a
- * loaded structure may be read by every thread.
+ * Thread: conf_load() on the main thread only (libconfuse is not reentrant);
+ * every thread may read a loaded conf.
  */
 #pragma once
 
@@ -42,8 +42,8 @@ enum conf_tls_version {
 	CONF_TLS_1_3,
 };
 
-/* Paths are absolute, or relative to the working directory as the config file's
- * own path is. client_ca and crl: NULL if not set. */
+/* Paths are absolute, or relative to the working directory, as the path of the
+ * config file is. client_ca and crl: NULL if not set. */
 struct conf_tls {
 	const char *name;
 	const char *certificate;
@@ -53,8 +53,8 @@ struct conf_tls {
 	enum conf_client_cert client_cert;
 	enum conf_tls_version min_version;
 	bool auto_reload;
-	/* The contents of the files, checked. NULL: this load does not read
-	 * them, or may not. */
+	/* The checked contents of the files. NULL: this load does not, or may
+	 * not, read them. */
 	struct tls_files *files;
 	struct conf_place place;
 };
@@ -77,17 +77,16 @@ struct conf_networks {
 	size_t count;
 };
 
-/* Limits of one `limits` section, or of a class. */
+/* The limits of a `limits` section or of a class. */
 struct conf_bounds {
-	/* For the sockets, and for admission. */
 	struct lined_limits sockets;
 	struct admission_limits admission;
-	uint32_t handshake_ms; /* of TLS, a PROXY header, an upgrade */
+	uint32_t handshake_ms; /* for TLS, a PROXY header, an upgrade */
 	struct penalty_limits penalty;
 };
 
-/* A `class "name"`: clients from some networks, with all limits, also those of
- * `limits`. */
+/* A `class "name"`: clients from some networks, with a complete set of limits:
+ * those that the class does not set come from `limits`. */
 struct conf_class {
 	const char *name;
 	struct conf_networks from;
@@ -101,21 +100,23 @@ struct conf_service {
 	const char *name;
 	const char *protocol;
 	const struct lined_protocol *module;
-	/* The module's own struct; NULL if its options_size is 0. */
+	/* The struct that the module has declared; NULL if options_size is 0.
+	 */
 	const void *options;
-	/* All its options as one text, to compare; never NULL. */
+	/* All options as one text, for comparisons; never NULL. */
 	const char *options_text;
 
 	struct lined_limits limits;
-	uint32_t drain_timeout_ms; /* as in the conf */
+	uint32_t drain_timeout_ms; /* copied from struct conf */
 	uint32_t clients;
 	uint32_t clients_per_address;      /* 0: no limit */
 	uint32_t connect_rate_per_address; /* a second; 0: no limit */
-	uint32_t handshake_ms; /* of TLS, a PROXY header, an upgrade */
+	uint32_t handshake_ms; /* for TLS, a PROXY header, an upgrade */
 	uint32_t handshakes;   /* under way at the same time */
 	struct penalty_limits penalty;
-	/* For UNIX clients, in place of those for addresses; 0: no limit. Of
-	 * `clients`, clients_kept are for root and the daemon's user only. */
+	/* Limits of UNIX clients, in place of those by address; 0: no limit.
+	 * clients_kept of `clients` are reserved for root and the daemon's
+	 * user. */
 	uint32_t clients_per_user, clients_kept;
 	struct lined_framing framing;
 
@@ -124,7 +125,7 @@ struct conf_service {
 	mode_t socket_mode;
 	const char *socket_owner; /* NULL: the daemon's user */
 	const char *socket_group; /* NULL: the daemon's group */
-	gid_t socket_gid;         /* (gid_t)-1: none, or not known */
+	gid_t socket_gid;         /* (gid_t)-1: none, or unknown */
 
 	/* In the order written: the first is the default. */
 	const struct conf_tls *const *tls;
@@ -133,15 +134,15 @@ struct conf_service {
 	size_t proxy_from_count;
 	bool proxy_from_unix;
 	struct access_rules access;
-	/* A client's class is a number: 1 is classes[0], 0 is none. */
+	/* A class number n above 0 means classes[n - 1]; 0 means no class. */
 	const struct conf_class *classes;
 	const struct lined_limits *class_limits; /* bounds.sockets of each */
 	size_t class_count;
 	struct conf_web web;
-	bool cluster; /* bus and registry are shared by the nodes */
+	bool cluster; /* nodes share bus and registry */
 	struct conf_place place;
-	/* Made by the section `control` or `metrics`; served by the main
-	 * thread. */
+	/* Made by the section `control` or `metrics`; runs on the main thread.
+	 */
 	bool internal;
 };
 
@@ -161,11 +162,11 @@ struct conf {
 	const char *module_dir; /* NULL: the built-in one */
 	const char *pid_file;   /* NULL: none */
 	uint32_t drain_timeout_ms;
-	int64_t memory; /* of all clients; 0: no ceiling, -1: auto */
+	int64_t memory; /* ceiling for all clients; 0: none, -1: auto */
 	struct log_settings log;
 	struct conf_cluster cluster;
 	struct hardening hardening;
-	const char *hardening_text; /* to compare `hardening` */
+	const char *hardening_text; /* for comparing `hardening` */
 	const struct conf_tls *tls;
 	size_t tls_count;
 	/* In file order. */
@@ -181,12 +182,12 @@ struct conf {
 
 struct wire;
 
-/* The result of find_protocol for a module that is not loaded: a service
- * with it has no options, and is not to be started. */
+/* Stands for a module that was not loaded, as a result of find_protocol: a
+ * service with it has no options and must not be started. */
 extern const struct lined_protocol conf_protocol_unloaded;
 
 struct conf_env {
-	/* Finds a protocol by its name, which matches [a-z0-9_-]+. Its table
+	/* Finds a protocol by its name, which matches [a-z0-9_-]+. The result
 	 * must outlive the conf. module_dir NULL: the built-in directory. NULL
 	 * and the reason in error. */
 	const struct lined_protocol *(*find_protocol)(void *arg,
@@ -195,43 +196,43 @@ struct conf_env {
 						      char *error, size_t size);
 	void *arg;
 	/*
-	 * The files' contents; NULL: they are read. A sequence of these, each a
-	 * line and the bytes of that length:
+	 * The contents of the files; NULL: read the files. A sequence of items,
+	 * each a line followed by LENGTH bytes:
 	 *
-	 *	file LENGTH ID PATH	its text; two files with one ID are one
-	 *	fail LENGTH - PATH	the reason why it could not be read
-	 *	glob 0 - PATTERN	all files that match it are given
+	 * 	file LENGTH ID PATH	its text; two files with one ID are one
+	 * 	fail LENGTH - PATH	the reason why it could not be read
+	 * 	glob 0 - PATTERN	all files that match it are given
 	 *
-	 * An include of anything else goes to the needs (conf_message.h).
+	 * An include of any other path is added to conf_errors.needs.
 	 */
 	const char *files;
 	size_t files_len;
-	/* Does not look at files that the config names, such as keys, nor call
-	 * modules' checks, which might: the messages would show a person what
-	 * only the daemon may see. Implied by `tree`. */
+	/* Neither looks at files that the config names (keys, for example) nor
+	 * calls the checks of modules, which might: the messages would show a
+	 * person what only the daemon may see. Implied by `tree`. */
 	bool blind;
-	/* The tree that another load has written, used in place of files. That
-	 * load has checked everything. */
+	/* The tree of a load that has checked everything, used in place of
+	 * files. */
 	const char *tree;
 	size_t tree_len;
-	/* A load without errors writes its tree here; NULL: it does not. */
+	/* A load without errors writes its tree here; NULL: not wanted. */
 	struct wire *write_tree;
-	/* Warn of users and groups that this machine does not know: for
-	 * lined -t. A load that is applied fails on them anyway. */
+	/* Warns of users and groups that this machine does not know: for lined
+	 * -t. Applying such a config fails anyway. */
 	bool check_names;
-	/* Read and check the files of `tls` sections, unless `blind`. With
-	 * `tree`, they are read again, for their contents. */
+	/* Reads and checks the files of `tls` sections, unless `blind`. With
+	 * `tree`, the files are read again for their contents. */
 	bool read_tls;
 };
 
-/* Reads path and what it includes. NULL if there was any error. Errors and
- * warnings are added to errors, which the caller initialises and frees. Without
- * memory for a message, errors may be empty although the result is NULL. */
+/* Reads path and what it includes. NULL if there was any error. Adds errors and
+ * warnings to errors, which the caller initialises and frees. errors may be
+ * empty if there was no memory for a message. */
 struct conf *conf_load(const char *path, const struct conf_env *env,
 		       struct conf_errors *errors);
 
-/* A conf is freed with its last reference; conf_load() returns the first. NULL
- * is fine for conf_unref(). MT-safe. */
+/* References to a conf: conf_load() returns the first, the last unref frees the
+ * conf. NULL is fine for conf_unref(). MT-safe. */
 struct conf *conf_ref(struct conf *conf);
 void conf_unref(struct conf *conf);
 
@@ -244,12 +245,13 @@ const struct conf_service *conf_find_service(const struct conf *conf,
 /* Whether a service listens on systemd:NAME. */
 bool conf_listens_on(const struct conf *conf, const char *name);
 
-/* All services, the internal ones last: how many, and the i-th of them. */
+/* The number of all services, and the i-th of them; internal services come
+ * last. */
 size_t conf_count_all(const struct conf *conf);
 const struct conf_service *conf_service_at(const struct conf *conf, size_t i);
 
-/* The values of `workers` and `memory`; auto: as many as there are CPUs, and a
- * quarter of the memory. conf_memory(): 0: there is no ceiling. */
+/* `workers` and `memory`, with auto resolved: the number of CPUs, a quarter of
+ * the memory. conf_memory() 0: no ceiling. */
 size_t conf_workers(const struct conf *conf);
 uint64_t conf_memory(const struct conf *conf);
 
@@ -259,21 +261,22 @@ bool conf_is_proxy(const struct conf_service *service,
 		   const struct sockaddr *address);
 
 /*
- * The class of an address: the one with the longest prefix that contains it,
- * of equal ones the first. 0: it is in none.
+ * The class of an address: the one with the longest prefix that contains the
+ * address; between equal prefixes the first class. 0: none.
  */
 uint8_t conf_class_of(const struct conf_service *service,
 		      const struct sockaddr *address);
-/* The network that decides; NULL: none. */
+/* As conf_class_of(); returns the network that decides, NULL if none. */
 const struct lined_network *
 conf_class_network(const struct conf_service *service,
 		   const struct sockaddr *address, uint8_t *class);
 
-/* The limits for admission of a class; NULL for class 0, as in admission.h. */
+/* The admission limits of a class; NULL for class 0, as in admission.h. */
 const struct admission_limits *
 conf_class_admission(const struct conf_service *service, uint8_t class);
 
-/* How many clients the service may have, including classes counted apart. */
+/* The most clients that the service may have, with those of classes counted
+ * apart. */
 uint64_t conf_clients_max(const struct conf_service *service);
 
 /* handshake-timeout of a class, or of the service. */
@@ -283,8 +286,8 @@ uint32_t conf_handshake_ms(const struct conf_service *service, uint8_t class);
 const struct penalty_limits *
 conf_class_penalty(const struct conf_service *service, uint8_t class);
 
-/* The log level of connects and disconnects of a service's clients:
- * LINED_LOG_DEBUG for internal services, which are polled every few seconds. */
+/* The log level for connects and disconnects of clients. LINED_LOG_DEBUG for
+ * internal services, which are polled every few seconds. */
 enum lined_log_level conf_clients_level(const struct conf_service *service);
 
 /* ---- comparing, for a reload ----------------------------------------- */
@@ -301,18 +304,19 @@ enum conf_change {
 	CONF_CHANGE_CLUSTER = 256, /* the key `cluster` */
 };
 
-/* The differences of two services, a mask of enum conf_change; 0: none. */
+/* The differences between two services as a mask of enum conf_change; 0: none.
+ */
 unsigned conf_service_changes(const struct conf_service *a,
 			      const struct conf_service *b);
 
-/* Whether both sections `cluster` are the same. */
+/* Whether the two `cluster` sections are equal. */
 bool conf_cluster_equal(const struct conf_cluster *a,
 			const struct conf_cluster *b);
 
-/* Whether both have the same protocol and the same options. */
+/* Whether protocol and options of the two services are equal. */
 bool conf_options_equal(const struct conf_service *a,
 			const struct conf_service *b);
 
-/* Whether both have the same socket-mode, socket-owner and socket-group. */
+/* Whether socket-mode, socket-owner and socket-group are equal. */
 bool conf_service_same_mode(const struct conf_service *a,
 			    const struct conf_service *b);

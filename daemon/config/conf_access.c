@@ -73,8 +73,8 @@ void conf_access_read(struct conf_build *build, struct conf_node *node,
 
 	if (node == NULL)
 		return;
-	/* Checks only the keys: the values are read below, with their
-	 * places. */
+	/* Only checks the keys: the values are read below, with their places.
+	 */
 	conf_options_fill(&options, node, access_table, &unused);
 	allow = conf_options_key(node, "allow");
 	access->has_allow = allow != NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions that the readers of sections share: texts, users and groups that a
- * key names, and the addresses of all services, to find collisions.
+ * Functions that the readers of sections share: for texts, users and groups in
+ * keys, and for the addresses of all services, to find collisions.
  */
 #include "config.h"
 
@@ -58,7 +58,7 @@ const char *conf_build_text(struct conf_build *build, const char *context,
 	return NULL;
 }
 
-/* A warning only: the name may be known on the machine that will use the
+/* Only warns: the name may be known on the machine that will use the
  * configuration. */
 static void build_warn_unknown(struct conf_build *build, const char *context,
 			       const struct conf_node *node, const char *name,
@@ -120,8 +120,8 @@ static void build_report_collision(struct conf_build *build,
 		   first->owner, first->place.file, first->place.line);
 }
 
-/* Sorts addresses with the same path, systemd name or port side by side: no
- * others can collide. */
+/* Sorts addresses with the same path, systemd name or port next to each other:
+ * only those can collide. */
 static int build_compare_places(const struct listen_address *a,
 				const struct listen_address *b)
 {
@@ -150,8 +150,8 @@ static int build_compare_uses(const void *a, const void *b)
 			  : (x->order > y->order) - (x->order < y->order);
 }
 
-/* Reports each address once at most, with the first address that it collides
- * with. */
+/* Reports each address at most once, with the first address with which it
+ * collides. */
 void conf_build_check_uses(struct conf_build *build)
 {
 	const struct conf_use **uses, *use;

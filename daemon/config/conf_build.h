@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The load's state while the tree of texts becomes a struct conf, and the
+ * The state of a load while the tree of texts becomes a struct conf, and the
  * readers of the sections, one file each. For conf*.c only.
  */
 #pragma once
@@ -11,9 +11,9 @@
 #include "config/parse/conf_tree.h"
 #include "pool.h"
 
-/* A `limits` section, or a class, as its options are stored; -1: not set. */
+/* A `limits` section, or a class, as stored by its options; -1: not set. */
 struct conf_limits {
-	struct lined_option_list from; /* of a class */
+	struct lined_option_list from; /* only in a class */
 	int64_t clients;
 	int64_t clients_per_address;
 	int64_t connect_rate_per_address;
@@ -30,8 +30,8 @@ struct conf_limits {
 	int64_t penalty_max_ms;
 	struct lined_option_list exempt;
 	struct conf_networks exempt_networks; /* items NULL: not set */
-	/* The last of penalty and penalty-max that was set, and in which
-	 * section; NULL: neither was. */
+	/* Which of penalty and penalty-max was set last, and its context in
+	 * messages; NULL: neither. */
 	struct conf_key *penalty_key;
 	const char *penalty_context;
 };
@@ -43,7 +43,7 @@ struct conf_class_keys {
 	struct conf_limits limits;
 };
 
-/* An address that a service listens on, to find collisions. */
+/* An address of a service, kept to find collisions. */
 struct conf_use {
 	struct conf_use *next;
 	const struct listen_address *listen;
@@ -64,33 +64,33 @@ struct conf_build {
 	size_t use_count;
 };
 
-/* Whether not to look at files that the config names, nor to call checks of
- * modules: see conf_env. */
+/* Whether files named in the config are left alone and checks of modules are
+ * not called: see conf_env.blind. */
 static inline bool conf_build_is_blind(const struct conf_build *build)
 {
 	return build->env->blind || build->env->tree != NULL;
 }
 
-/* The options for reading a section; its messages begin with context. */
+/* The options for reading a section; `context` begins its messages. */
 struct conf_options conf_build_options(struct conf_build *build,
 				       const char *context);
 
-/* Notes that memory ran out. */
+/* Records that memory ran out. */
 void conf_build_oom(struct conf_build *build);
 
-/* Reports a title that is no name: names stand without quotes in linectl
+/* Reports a title that is not a name: names stand without quotes in linectl
  * commands, metric labels and log lines. kind: "service", ... */
 void conf_build_check_name(struct conf_build *build, const char *context,
 			   const struct conf_node *node, const char *kind);
 
-/* The text; NULL if it is empty, which is an error if the config sets the
- * key. */
+/* Returns the text; NULL if it is empty, which is an error if the config sets
+ * the key. */
 const char *conf_build_text(struct conf_build *build, const char *context,
 			    const struct conf_node *node, const char *name,
 			    const char *text);
 
-/* Warns of a user or a group (NULL: none) that this machine does not know, if
- * env->check_names is set. */
+/* If env->check_names is set, warns of a user or group (NULL: none) that this
+ * machine does not know. */
 void conf_build_check_user(struct conf_build *build, const char *context,
 			   const struct conf_node *node, const char *name,
 			   const char *user);
@@ -98,7 +98,8 @@ void conf_build_check_group(struct conf_build *build, const char *context,
 			    const struct conf_node *node, const char *name,
 			    const char *group);
 
-/* Notes an address; conf_build_check_uses() reports those that collide. */
+/* conf_build_use() records an address; conf_build_check_uses() reports
+ * collisions. */
 void conf_build_use(struct conf_build *build,
 		    const struct listen_address *listen,
 		    const struct conf_place *place, const char *owner);
@@ -107,14 +108,14 @@ void conf_build_check_uses(struct conf_build *build);
 /* conf_limits.c */
 void conf_limits_read_defaults(struct conf_build *build,
 			       struct conf_node *node);
-/* *limits: those in force, which classes start from. */
+/* *limits: the limits in force, from which classes start. */
 void conf_limits_read(struct conf_build *build, struct conf_node *node,
 		      const char *context, struct conf_service *service,
 		      struct conf_limits *limits);
-/* The keys that a class section sets. */
+/* Reads the keys that a class section sets. */
 void conf_limits_read_class(struct conf_build *build, struct conf_node *node,
 			    const char *context, struct conf_limits *limits);
-/* Overrides limits with what stronger sets. Returns how many. */
+/* Overrides limits with what stronger sets. Returns how many keys that are. */
 unsigned conf_limits_overlay(struct conf_limits *limits,
 			     const struct conf_limits *stronger);
 /* Checks limits (node NULL: no section) and stores them. */
@@ -122,8 +123,8 @@ void conf_limits_store(struct conf_build *build, const struct conf_node *node,
 		       const char *context, const struct conf_limits *limits,
 		       struct conf_bounds *bounds);
 
-/* conf_class.c: the `class` sections of `defaults`, and of a service, whose own
- * limits are given. */
+/* conf_class.c: the `class` sections of `defaults`, and those of a service,
+ * which start from its own limits. */
 void conf_class_read_defaults(struct conf_build *build,
 			      struct conf_node *defaults);
 void conf_class_read(struct conf_build *build, struct conf_node *node,
@@ -142,7 +143,7 @@ void conf_framing_read(struct conf_build *build, struct conf_node *node,
 /* conf_access.c */
 void conf_access_read(struct conf_build *build, struct conf_node *node,
 		      const char *context, struct conf_service *service);
-/* local NULL: "unix" is refused. */
+/* Reads a list of networks. local NULL: "unix" is not allowed. */
 const struct lined_network *conf_access_networks(struct conf_build *build,
 						 const struct conf_key *key,
 						 const char *context,
@@ -154,17 +155,18 @@ void conf_web_read(struct conf_build *build, struct conf_node *node,
 
 /* conf_tls.c: all `tls "name"` sections, and the list of a service. */
 void conf_tls_read(struct conf_build *build);
-/* The path of the file that a key names. NULL: not set, or reported. *unread:
- * set if it cannot be read here: an error, except for a credential. */
+/* The path in the value of a key. NULL: not set, or reported. *unread: the file
+ * cannot be read here, which is an error except for a credential. */
 const char *conf_tls_file(struct conf_build *build, const char *context,
 			  const struct conf_node *node, const char *name,
 			  const char *text, bool *unread);
 void conf_tls_select(struct conf_build *build, const struct conf_key *key,
 		     const char *context, struct conf_service *service);
 
-/* conf_cluster.c: the section `cluster` (NULL: there is none). */
+/* conf_cluster.c: the section `cluster` (node NULL: none). */
 void conf_cluster_read(struct conf_build *build, struct conf_node *node);
-/* Warns of a section that no service uses; the services were read. */
+/* Warns if no service uses the section `cluster`. Call this after the services
+ * are read. */
 void conf_cluster_check_used(struct conf_build *build);
 
 /* conf_service.c: all `service "name"` sections. */
@@ -172,20 +174,21 @@ void conf_services_read(struct conf_build *build);
 /* Sets socket_gid from socket_group. */
 void conf_service_find_group(struct conf_service *service);
 
-/* conf_protocol.c: the module of the key `protocol`; then its section (NULL:
- * all options have their defaults). */
+/* conf_protocol.c: conf_protocol_find() finds the module named by the key
+ * `protocol`, conf_protocol_read() reads its section (node NULL: all options
+ * have their defaults). */
 void conf_protocol_find(struct conf_build *build, const char *context,
 			const struct conf_node *node,
 			struct conf_service *service);
 void conf_protocol_read(struct conf_build *build, struct conf_node *node,
 			const char *context, struct conf_service *service);
-/* Loads the module of service->protocol with default options and framing.
+/* Loads the module of service->protocol, with default options and framing.
  * Errors are reported at place. */
 void conf_protocol_use(struct conf_build *build, const char *context,
 		       const struct conf_place *place,
 		       struct conf_service *service);
 
-/* conf_control.c: `control` and `metrics` (NULL: there is none), and the
- * services that they make. */
+/* conf_control.c: the sections `control` and `metrics` (NULL: none), and their
+ * services. */
 void conf_control_read(struct conf_build *build, struct conf_node *control,
 		       struct conf_node *metrics);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The request is the child's standard input, the result its standard output:
- * the messages, then the tree of the files if there is no error. A result that
- * is not whole means that the child was killed.
+ * The child reads the request from its standard input and writes the result to
+ * its standard output: the messages, then the tree of the files if there is no
+ * error. An incomplete result means that the child was killed.
  */
 #include "config.h"
 
@@ -19,7 +19,7 @@
 
 #include "config/conf_wire.h"
 
-/* Ten thousand services with long option lists take a tenth of this. */
+/* Ten thousand services with long option lists need a tenth of this. */
 #define MEMORY_MAX ((size_t)256 << 20)
 #define SECONDS    10
 #define RESULT_MAX ((size_t)128 << 20)
@@ -46,7 +46,7 @@ static void child_put_source(struct wire *wire,
 		wire_put_text(wire, NULL);
 }
 
-/* -1: it cannot be read. */
+/* -1: the request is damaged. */
 static int child_take_source(struct wire_reader *reader,
 			     struct conf_source *source)
 {
@@ -90,8 +90,8 @@ static int child_write(const struct wire *wire)
 int conf_child_main(void (*find)(const struct conf_source *source,
 				 struct conf_env *env))
 {
-	/* Static: nothing is freed, since the process ends, and a leak checker
-	 * must still find all memory referenced. */
+	/* Static, so that a leak checker finds all memory referenced: nothing
+	 * is freed, because the process ends. */
 	static struct conf_env env;
 	static struct wire tree, result;
 	static struct conf_source source;
@@ -124,7 +124,7 @@ int conf_child_main(void (*find)(const struct conf_source *source,
 
 /* ---- the result ---------------------------------------------------------- */
 
-/* True: the child has ended its output, or child->why is set. */
+/* True: the child's output has ended, or child->why is set. */
 static bool child_receive(struct conf_child *child)
 {
 	size_t room;
@@ -167,8 +167,8 @@ static void child_too_slow(struct conf_child *child)
 		 "reading it takes more than %d seconds", SECONDS);
 }
 
-/* Shows the child's errors, and returns the report of its crash, as crash.c
- * writes it; NULL: there is none. */
+/* Prints the child's errors and returns the report of its crash, as crash.c
+ * writes it; NULL: no crash. */
 static const char *child_show_errors(char *text)
 {
 	static const char head[] = "main thread: ";
@@ -186,7 +186,7 @@ static const char *child_show_errors(char *text)
 	return crash + strlen(head);
 }
 
-/* Collects the child; if it was killed, child->why says by what. */
+/* Waits for the child; if it was killed, child->why says why. */
 static void child_collect(struct conf_child *child)
 {
 	char text[ERRORS_MAX];
@@ -198,7 +198,8 @@ static void child_collect(struct conf_child *child)
 	child->running = false;
 	status = subprocess_end(&child->process, text, sizeof(text));
 	crash = child_show_errors(text);
-	/* With a sanitizer a process that has crashed exits. */
+	/* Under a sanitizer a process that crashes exits instead of dying by a
+	 * signal. */
 	if (child->why[0] != '\0' || (!WIFSIGNALED(status) && crash == NULL))
 		return;
 	if (crash == NULL &&
@@ -326,7 +327,8 @@ void conf_child_fini(struct conf_child *child)
 
 /* ---- the conf ------------------------------------------------------------ */
 
-/* Warnings were reported by the child. */
+/* Loads the tree. Copies only errors: the child has already reported warnings.
+ */
 static struct conf *child_make_conf(const struct conf_child *child,
 				    const struct conf_env *with,
 				    const char *tree, size_t len,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads a config in a child process with bounds on memory and time: a pattern
- * that takes all memory, an include without an end or a crash of libconfuse
- * makes a load fail and leaves the daemon alone. The child reads, parses and
- * checks; the caller makes a struct conf of its result. Main thread.
+ * Reads a config in a child process with limits on memory and time: a pattern
+ * that takes all memory, an endless include or a crash of libconfuse fails the
+ * load without harm to the daemon. The child reads, parses and checks; the
+ * caller makes a struct conf of the result. Main thread.
  */
 #pragma once
 
@@ -16,12 +16,12 @@
 #include "config/conf.h"
 #include "system/subprocess.h"
 
-/* The files to read: see conf_env. */
+/* What to read: see conf_env. */
 struct conf_source {
 	const char *path;
-	const char *const *module_dirs; /* of the command line */
+	const char *const *module_dirs; /* from the command line */
 	size_t module_dir_count;
-	const char *module_dir; /* overrides that of the config; NULL: none */
+	const char *module_dir; /* in place of the config's; NULL: none */
 	bool check_names, blind;
 	const char *files;
 	size_t files_len;
@@ -36,29 +36,29 @@ struct conf_child {
 	char *path;
 	char *data; /* the result */
 	size_t len, room;
-	char why[256]; /* why data is missing; "": it is not */
+	char why[256]; /* why there is no data; "": there is */
 	bool running;
 };
 
-/* Reads, within this call. */
+/* Reads and waits for the result. */
 void conf_child_run(struct conf_child *child, const struct conf_source *source);
 
-/* Begins to read. done is called later, never within this call. The source is
- * copied. -1: done is not called; conf_child_load() knows the reason. */
+/* Starts reading. done is called later, never within this call. Copies the
+ * source. -1: done is not called; conf_child_load() reports the reason. */
 int conf_child_start(struct conf_child *child, const struct conf_source *source,
 		     struct lined_dispatcher *d,
 		     void (*done)(struct conf_child *child));
 
-/* Makes the conf of what was read, as conf_load() does. */
+/* Makes the conf of the result, as conf_load() does. */
 struct conf *conf_child_load(const struct conf_child *child,
 			     const struct conf_env *env,
 			     struct conf_errors *errors);
 
-/* Ends a child that still runs, and frees its result. For zeroed memory, too.
- */
+/* Ends the child if it still runs, and frees the result. Works on zeroed
+ * memory, too. */
 void conf_child_fini(struct conf_child *child);
 
-/* The child's main(). find completes an env for the source. Returns the exit
+/* The child's main(). find fills in an env for the source. Returns the exit
  * code. */
 int conf_child_main(void (*find)(const struct conf_source *source,
 				 struct conf_env *env));

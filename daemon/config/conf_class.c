@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The `class` sections: limits for clients from some networks. A service has
- * its own classes, then those of `defaults`; classes of one name are one, whose
- * keys in the service come before those in `defaults`.
+ * its own classes, then those of `defaults`. If both have a class of the same
+ * name, the two are one class: keys in the service override keys in `defaults`.
  */
 #include "config.h"
 
@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* A network of a class, here or in `defaults`, to find duplicates. */
+/* A network of a class, kept to find duplicates. */
 struct class_network {
 	struct class_network *next;
 	struct lined_network network;
@@ -28,7 +28,7 @@ static size_t class_count(const struct conf_node *parent)
 	return count;
 }
 
-/* Reports a network that is in the list already; else adds it. */
+/* Adds a network to the list; reports it if the list has it already. */
 static void class_note_network(struct conf_build *build, const char *context,
 			       const struct conf_node *node,
 			       const struct conf_value *value,
@@ -91,7 +91,7 @@ static const char *class_context(struct conf_build *build, const char *context,
 	return inner;
 }
 
-/* The class of that name in `defaults`; NULL: there is none. */
+/* The class of this name in `defaults`; NULL: none. */
 static const struct conf_class_keys *
 class_default(const struct conf_build *build, const char *name)
 {
@@ -103,7 +103,7 @@ class_default(const struct conf_build *build, const char *name)
 	return NULL;
 }
 
-/* Reads what the section says. NULL, and reported: it has no title. */
+/* Reads the keys of a section. NULL, and reported: the section has no title. */
 static const char *class_read_keys(struct conf_build *build,
 				   const char *context, struct conf_node *node,
 				   struct class_network **list,
@@ -158,8 +158,8 @@ void conf_class_read_defaults(struct conf_build *build,
 
 /* ---- the classes of a service ------------------------------------------- */
 
-/* Adds a class with the limits of `weaker`, overridden by those of its section
- * in `defaults` and in the service; either may be NULL. */
+/* Adds a class with the limits of `weaker`, overridden by the section in
+ * `defaults` and by the one in the service; either section may be NULL. */
 static void class_add(struct conf_build *build, const char *context,
 		      const struct conf_class_keys *default_keys,
 		      const struct conf_class_keys *keys,
@@ -214,7 +214,7 @@ static void class_check_use(struct conf_build *build, const char *context,
 				"it does nothing: all addresses are unix://");
 }
 
-/* The classes of the service itself. */
+/* Reads the service's own classes. */
 static void class_read_own(struct conf_build *build, struct conf_node *parent,
 			   const char *context,
 			   const struct conf_limits *limits,
@@ -288,8 +288,8 @@ void conf_class_read(struct conf_build *build, struct conf_node *node,
 		sockets[i] = classes[i].bounds.sockets;
 }
 
-/* Warns of keys about penalties that do nothing: no class has penalties, nor
- * has the service, or its clients cannot have any. */
+/* Warns of keys about penalties without effect: neither the service nor a class
+ * has penalties, or its clients cannot get any. */
 void conf_class_check_penalty(struct conf_build *build,
 			      const struct conf_node *limits,
 			      const char *context,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The section `cluster`: how this node reaches the broker, and who it is there.
+ * The section `cluster`: how this node reaches the broker, and its name there.
  */
 #include "config.h"
 
@@ -41,7 +41,7 @@ static const struct lined_option cluster_table[] = {
 	{.name = NULL},
 };
 
-/* The reason why the text is not the address of a server; NULL: it is. */
+/* Why the text is not the address of a server; NULL: it is one. */
 static const char *cluster_misaddressed(const char *text)
 {
 	const char *host = text + 7, *port;
@@ -98,7 +98,7 @@ static void cluster_read_servers(struct conf_build *build,
 	build->conf->cluster.broker.server_count = read->servers.count;
 }
 
-/* A name is a part of NATS's subjects, or of the names of its buckets. */
+/* Reads a name that becomes a part of NATS's subjects or bucket names. */
 static const char *cluster_read_word(struct conf_build *build,
 				     const struct conf_node *node,
 				     const char *name, const char *text,
@@ -153,7 +153,7 @@ static const char *cluster_read_file(struct conf_build *build,
 	return conf_tls_file(build, "cluster", node, name, text, &unread);
 }
 
-/* Each of the two keys needs the other one. */
+/* Reports one of two keys that is set without the other. */
 static void cluster_check_pair(struct conf_build *build,
 			       const struct conf_node *node, const char *a,
 			       const char *b)
@@ -225,7 +225,8 @@ void conf_cluster_check_used(struct conf_build *build)
 	const struct conf_node *node = build->tree.root.children;
 	size_t i;
 
-	/* An error may be why a service does not use it. */
+	/* No warning after errors: an error may be the reason why no service
+	 * uses the section. */
 	if (!build->conf->cluster.is_set ||
 	    build->report.errors->errors.count > 0)
 		return;

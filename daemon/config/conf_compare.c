@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compares the old and the new form of a service: the differences decide what a
- * reload does to its clients. Compares values, not how they are written.
+ * Compares the old and the new config of a service: a reload acts on the
+ * differences. Compares values, not how they are written.
  */
 #include "config.h"
 
@@ -30,8 +30,8 @@ bool conf_service_same_mode(const struct conf_service *a,
 	       texts_equal(a->socket_group, b->socket_group);
 }
 
-/* No address is in a service twice, so with equal counts it is enough to find
- * each address of a in b. */
+/* No service has an address twice: with equal counts it is enough to find each
+ * address of a in b. */
 static bool listens_equal(const struct conf_service *a,
 			  const struct conf_service *b)
 {

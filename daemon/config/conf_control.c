@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sections `control` and `metrics`: each makes a service like any other,
- * but with a fixed name and fixed limits, and served by the main thread.
+ * The sections `control` and `metrics`: each makes a service with a fixed name
+ * and fixed limits, which runs on the main thread.
  */
 #include "config.h"
 
@@ -11,9 +11,9 @@
 
 /* ---- their limits ------------------------------------------------------ */
 
-/* The clients are operators. A response has any length: there is no bound on
- * the send queue. Members of the read-only group must not lock root out: some
- * places are reserved, and one user cannot take all others. */
+/* The clients are operators. A response may have any length, so the send queue
+ * is unlimited. Members of the read-only group must not lock root out: some
+ * places are reserved, and a user gets only some of the others. */
 static const struct conf_service control_defaults = {
 	.name = "control",
 	.protocol = "control",
@@ -24,10 +24,10 @@ static const struct conf_service control_defaults = {
 };
 
 /*
- * The clients may be anybody who can reach the address: a request must arrive
- * soon, and one address cannot use up all clients. In most setups, though, all
- * clients have one address, loopback or a proxy's. The limits for an address
- * are therefore high, so that many clients leave room for Prometheus; a silent
+ * Anybody who can reach the address may be a client: a request must arrive
+ * soon, and one address cannot take all places. In most setups, though, all
+ * clients have the same address, loopback or a proxy's. The limits per address
+ * are therefore high, so that other clients leave room for Prometheus; a silent
  * client costs only a descriptor.
  */
 static const struct conf_service metrics_defaults = {
@@ -78,8 +78,8 @@ static const struct lined_option control_table[] = {
 	{.name = NULL},
 };
 
-/* The path is noted as a listen address, so that a service with the same path
- * is reported. */
+/* Records the path as a listen address, so that a service with the same path is
+ * reported. */
 static void control_serve(struct conf_build *build,
 			  const struct conf_place *place,
 			  const struct control *control)
@@ -134,7 +134,7 @@ static const struct lined_option metrics_table[] = {
 	{.name = NULL},
 };
 
-/* The reason why metrics cannot be served at the address; NULL: they can. */
+/* Why metrics cannot be served at the address; NULL: they can. */
 static const char *metrics_unfit(const char *text,
 				 struct listen_address *listen, char *error,
 				 size_t size)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Opens config files. A path may be a FIFO, a directory or a device, and a
- * reload must survive it: only regular files are read. include() adds to a
- * queue of patterns, because the include() of libconfuse does not glob and
- * nests ten deep at most.
+ * reload must survive that, so only regular files are read. include() adds to a
+ * queue of patterns, because libconfuse's include() has no wildcards and nests
+ * at most ten deep.
  */
 #include "config.h"
 
@@ -23,13 +23,13 @@
 #include "pool.h"
 
 #define FILES_MAX 1024u
-#define TEXT_MAX  (16u << 20) /* of all files */
+#define TEXT_MAX  (16u << 20) /* all files together */
 #define TOO_LARGE "is larger than 1 MiB: not a config file"
 
-/* A file that was read: reading it again is an error. */
+/* A file that was read; reading it again is an error. */
 struct file_seen {
 	struct file_seen *next;
-	const char *id;                /* the same for all its paths */
+	const char *id;                /* the same for all paths of the file */
 	const struct conf_place *from; /* the include; NULL: the first file */
 };
 
@@ -40,7 +40,7 @@ struct file_reader {
 	struct conf_report *report;
 	struct file_seen *seen;
 	unsigned files;
-	size_t text_len; /* of all */
+	size_t text_len; /* of all files */
 };
 
 static int file_oom(struct file_reader *r)
@@ -60,7 +60,8 @@ const char *conf_file_path(const char *path, const struct conf_place *place,
 			   place->file, path);
 }
 
-/* The whole file, followed by a NUL, in the tree's pool. NULL and errno. */
+/* Reads the whole file into the tree's pool, followed by a NUL. NULL and errno.
+ */
 static char *file_read_all(struct file_reader *r, int fd, size_t size,
 			   size_t *len)
 {
@@ -81,7 +82,7 @@ static char *file_read_all(struct file_reader *r, int fd, size_t size,
 	return text;
 }
 
-/* The reason why an open file is not to be read; NULL: it may be. */
+/* Why an open file must not be read; NULL: it may. */
 static const char *file_unfit(const struct stat *st)
 {
 	if (S_ISDIR(st->st_mode))
@@ -93,7 +94,7 @@ static const char *file_unfit(const struct stat *st)
 	return NULL;
 }
 
-/* Reports an error of a file at the include that names it, if there is one. */
+/* Reports an error of a file, at the include that names it if there is one. */
 static void file_report(struct file_reader *r, const char *path,
 			const struct conf_place *from, const char *why)
 {
@@ -105,8 +106,8 @@ static void file_report(struct file_reader *r, const char *path,
 		conf_error(r->report, from, "include \"%s\": %s", path, why);
 }
 
-/* 1 and an error if the file was read before: two includes name it, or includes
- * form a circle. 0: it was not. -1: no memory. */
+/* Returns 1 and reports if the file was read before: two includes name it, or
+ * includes form a circle. 0: not read before. -1: no memory. */
 static int file_check_seen(struct file_reader *r, const char *path,
 			   const char *id, const struct conf_place *from)
 {
@@ -136,7 +137,7 @@ static int file_check_seen(struct file_reader *r, const char *path,
 	return 1;
 }
 
-/* -1: reading ends. */
+/* Parses a file's text. -1: stop reading. */
 static int file_take_text(struct file_reader *r, const char *path,
 			  const struct conf_place *from, const char *text,
 			  size_t len)
@@ -156,11 +157,11 @@ static int file_take_text(struct file_reader *r, const char *path,
 	return -1;
 }
 
-/* -1: the load ends. 0 also if the file was reported and skipped. */
+/* Reads one file. -1: stop the load. 0: read, or reported and skipped. */
 static int file_read(struct file_reader *r, const char *path,
 		     const struct conf_place *from)
 {
-	/* Opening a FIFO must not block. */
+	/* O_NONBLOCK: opening a FIFO must not block. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	const char *why = NULL, *id = NULL;
 	char *text = NULL;
@@ -191,7 +192,8 @@ static int file_read(struct file_reader *r, const char *path,
 	return status < 0 || (why != NULL && from == NULL) ? -1 : 0;
 }
 
-/* The messages keep a pointer to the path. */
+/* Reads a file under a copy of its path, because messages keep a pointer to the
+ * path. */
 static int file_read_named(struct file_reader *r, const char *path,
 			   const struct conf_place *from)
 {
@@ -213,8 +215,8 @@ static size_t given_length(const char *text)
 	return text != NULL ? strtoul(text, NULL, 10) : SIZE_MAX;
 }
 
-/* Reads the item at *at and moves *at behind it. False: none is left, or the
- * rest is malformed. The item is in the pool. */
+/* Reads the item at *at into the pool and moves *at after it. False: no more
+ * items, or the rest is malformed. */
 static bool given_next(struct file_reader *r, size_t *at, struct given *given)
 {
 	const char *begin = r->env->files + *at;
@@ -241,7 +243,7 @@ static bool given_next(struct file_reader *r, size_t *at, struct given *given)
 	return true;
 }
 
-/* Takes the item of this path as file_read() reads a file. */
+/* Takes an item in place of a file, as file_read() does. */
 static int given_take(struct file_reader *r, const struct given *given,
 		      const struct conf_place *from)
 {
@@ -268,8 +270,8 @@ static int given_take(struct file_reader *r, const struct given *given,
 	return status < 0 ? -1 : 0;
 }
 
-/* Takes the item of the path or, if an include has wildcards, those of all
- * paths that match. */
+/* Takes the item of the path, or all items that match an include with
+ * wildcards. */
 static int given_read(struct file_reader *r, const char *path, bool matches,
 		      const struct conf_place *from)
 {
@@ -299,8 +301,8 @@ static int given_read(struct file_reader *r, const char *path, bool matches,
 
 /* ---- includes ---------------------------------------------------------- */
 
-/* A directory that does not exist matches nothing; one that cannot be read is
- * an error. */
+/* A missing directory matches nothing; a directory that cannot be read is an
+ * error. */
 static int file_glob_error(const char *path, int error)
 {
 	return error != ENOENT && error != ENOTDIR;
@@ -365,7 +367,8 @@ int conf_file_read(const char *path, const struct conf_env *env,
 	if ((env->files != NULL ? given_read(&r, path, false, NULL)
 				: file_read_named(&r, path, NULL)) < 0)
 		return -1;
-	/* Included files append their own includes to this list. */
+	/* The list grows in this loop: included files append their own
+	 * includes. */
 	for (include = tree->includes; include != NULL; include = include->next)
 		if (file_read_include(&r, include) < 0)
 			return -1;

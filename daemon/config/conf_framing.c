@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `framing` section of a service. It overrides the protocol's defaults,
- * except for the keys that the protocol fixes.
+ * The `framing` section of a service: overrides the protocol's defaults, except
+ * for keys that the protocol fixes.
  */
 #include "config.h"
 
@@ -16,7 +16,7 @@ struct framing {
 	int unterminated;
 };
 
-/* Values of `terminator`, besides any other byte. */
+/* Named values of `terminator`; any other single byte stands for itself. */
 static const struct {
 	const char *text;
 	uint8_t terminator, byte;
@@ -46,7 +46,7 @@ static const struct lined_option framing_table[] = {
 	{.name = NULL},
 };
 
-/* The bits of enum lined_framing_key are in the order of the table. */
+/* The bits of enum lined_framing_key follow the order of the table. */
 static void framing_check_fixed(struct conf_build *build,
 				const struct conf_node *node,
 				const char *context,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keys of `limits` sections and of classes. A later one of these overrides
- * an earlier one: the daemon's default, the protocol's default, `defaults`, the
- * service's own section; for a class, its section in `defaults`, its section in
- * the service.
+ * The keys of `limits` sections and of classes. In this list, each overrides
+ * the ones before: the daemon's default, the protocol's default, `defaults`,
+ * the service's section; for a class also its section in `defaults`, then its
+ * section in the service.
  */
 #include "config.h"
 
@@ -31,7 +31,7 @@ static const struct lined_option class_table[] = {
 	 .fallback = "100", .max = RATE_MAX},
 	{LINED_OPTION("line-rate", INTEGER, struct conf_limits, line_rate),
 	 .max = RATE_MAX},
-	/* Not set: the value of line-rate. */
+	/* Not set: equals line-rate. */
 	{LINED_OPTION("line-burst", INTEGER, struct conf_limits, line_burst),
 	 .min = 1, .max = RATE_MAX},
 	{LINED_OPTION("idle-timeout", DURATION, struct conf_limits, idle_ms),
@@ -60,7 +60,7 @@ static const struct lined_option class_table[] = {
 	{.name = NULL},
 };
 
-/* A `limits` section has no `from`. */
+/* The table without `from`, which a `limits` section does not have. */
 #define limits_table (class_table + 1)
 
 static int64_t *limits_value(const struct conf_limits *limits,
@@ -101,7 +101,7 @@ static void limits_fill(struct conf_build *build, struct conf_node *node,
 			&limits->exempt_networks.count, NULL);
 }
 
-/* Leaves at -1 what the section does not set. */
+/* Fills limits; keys that the section does not set stay -1. */
 static void limits_fill_set(struct conf_build *build, struct conf_node *node,
 			    const char *context,
 			    const struct lined_option *table,
@@ -152,8 +152,8 @@ unsigned conf_limits_overlay(struct conf_limits *limits,
 	return count + 1;
 }
 
-/* The two may be from different sections, which many services share: an error
- * is reported once, where the last one is set. */
+/* Reports penalty > penalty-max once, where the last of the two is set: they
+ * may be in different sections, which many services share. */
 static void limits_check_penalty(struct conf_build *build,
 				 const struct conf_limits *limits)
 {
@@ -171,7 +171,7 @@ static void limits_check_penalty(struct conf_build *build,
 		conf_value_duration_text(limits->penalty_max_ms, max_text));
 }
 
-/* Each value is in the range that the table sets, and so fits into 32 bits. */
+/* Checks and stores limits. The table's ranges keep each value in 32 bits. */
 void conf_limits_store(struct conf_build *build, const struct conf_node *node,
 		       const char *context, const struct conf_limits *limits,
 		       struct conf_bounds *bounds)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads one option: parses the value by its type, checks it against the range
- * and the choices, and stores it.
+ * Reads one option: parses the value by its type, checks range and choices, and
+ * stores the value.
  */
 #include "config.h"
 
@@ -25,7 +25,7 @@ const char *conf_option_copy(const struct conf_options *options,
 	return text;
 }
 
-/* Reports one value of an option. Returns 1, the number of errors. */
+/* Reports a bad value of an option. Returns 1, the number of errors. */
 static unsigned option_refuse(const struct conf_options *options,
 			      const struct lined_option *option,
 			      const struct conf_value *value, const char *why,
@@ -196,7 +196,7 @@ static unsigned option_fill_scalar(const struct conf_options *options,
 	}
 }
 
-/* Stores the default, which may be out of range, to mean "not set". */
+/* Stores the default. It may be out of range, which means "not set". */
 unsigned conf_option_default(const struct conf_options *options,
 			     const struct lined_option *option, void *out)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finds the key or the sections of each option in a table; conf_option.c reads
- * the values, conf_unknown.c reports what is left. Also writes a filled struct
+ * values, conf_unknown.c reports what is left over. Also writes a filled struct
  * as one text.
  */
 #include "config.h"
@@ -26,7 +26,7 @@ struct conf_key *conf_options_key(const struct conf_node *node,
 	return NULL;
 }
 
-/* The key that sets an option; a second one is an error. */
+/* Finds the key that sets an option; a second key is an error. */
 static struct conf_key *options_take_key(const struct conf_options *options,
 					 struct conf_node *node,
 					 const char *name, unsigned *errors)
@@ -184,8 +184,8 @@ unsigned conf_options_fill(const struct conf_options *options,
 
 /* ---- options as text ------------------------------------------------- */
 
-/* The length comes first: with text alone, two different lists could be written
- * alike, and a reload would miss the change. */
+/* The length comes first: otherwise two different lists could give the same
+ * text, and a reload would miss the change. */
 static void values_write_text(FILE *file, const char *text)
 {
 	fprintf(file, "%zu:%s ", strlen(text), text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol of a service: its module, the section of its name and its
+ * The protocol of a service: its module, the section named after it, and the
  * options.
  */
 #include "config.h"
@@ -17,8 +17,8 @@
 
 #define PROTOCOL_NAME_MAX 64
 
-/* The rule of lined/protocol.h. The name becomes part of a path: a slash in it
- * could load any file. */
+/* Checks the rule of lined/protocol.h. The name becomes part of a path: with a
+ * slash it could load any file. */
 static bool protocol_is_name(const char *name)
 {
 	size_t len = strlen(name);
@@ -32,7 +32,7 @@ const struct lined_protocol conf_protocol_unloaded = {
 	.transports = LINED_TRANSPORT_STREAM | LINED_TRANSPORT_DATAGRAM,
 };
 
-/* The keys are checked where the module is loaded. */
+/* Marks all keys as used: they are checked where the module is loaded. */
 static void protocol_pass_over(struct conf_node *node,
 			       struct conf_service *service)
 {
@@ -92,7 +92,7 @@ void conf_protocol_find(struct conf_build *build, const char *context,
 struct lined_check {
 	struct conf_build *build;
 	const char *context;
-	const struct conf_node *node; /* NULL: the section is not there */
+	const struct conf_node *node; /* NULL: no such section */
 	const struct conf_place *place;
 	const struct conf_service *service;
 };

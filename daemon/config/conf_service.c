@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The `service "name"` sections: their keys and addresses. Other files read the
- * sections within.
+ * sections inside a service.
  */
 #include "config.h"
 
@@ -38,7 +38,7 @@ static const struct lined_option service_table[] = {
 
 /* ---- addresses ------------------------------------------------------- */
 
-/* The reason why the service cannot listen on the address; NULL: it can. */
+/* Why the service cannot listen on the address; NULL: it can. */
 static const char *service_unfit(const struct listen_address *listen,
 				 const struct conf_service *service,
 				 const struct conf_node *node)
@@ -148,7 +148,7 @@ static void service_read_listen(struct conf_build *build, const char *context,
 				"udp://");
 }
 
-/* To be called when the protocol's options are read. */
+/* Call this after the protocol's options are read. */
 static void service_check_listen(struct conf_build *build, const char *context,
 				 const struct conf_node *node,
 				 const struct conf_service *service)
@@ -183,9 +183,9 @@ static void service_read_mode(struct conf_build *build, const char *context,
 	service->socket_mode = mode & 0777;
 }
 
-/* The protocol's section; NULL: none. Other sections are reported, except those
- * whose name may be a typing error: conf_unknown.c reports them together with
- * the name that was probably meant. */
+/* Finds the protocol's section; NULL: none. Other sections are reported here,
+ * except misspelt names: conf_unknown.c reports those with the name that was
+ * probably meant. */
 static struct conf_node *
 service_protocol_section(struct conf_options *options, struct conf_node *node,
 			 const struct conf_service *service)
@@ -224,7 +224,8 @@ static const char *service_inner_context(struct conf_build *build,
 	return inner != NULL ? inner : context;
 }
 
-/* A line of line-length with its CRLF must fit into an empty send queue. */
+/* Warns unless a line of line-length with its CRLF fits into an empty send
+ * queue. */
 static void service_check_queue(struct conf_build *build, const char *context,
 				struct conf_node *limits,
 				struct conf_node *framing,
@@ -257,7 +258,7 @@ static void service_check_queue(struct conf_build *build, const char *context,
 		section = "limits";
 	if (key == NULL && limits != NULL)
 		key = conf_options_key(limits, "send-queue");
-	/* Neither is set: the protocol sends no such lines. */
+	/* The config sets neither key: the protocol sends no such lines. */
 	if (key == NULL && build->defaults.send_queue < 0)
 		return;
 	conf_warning_in(&build->report, context,
@@ -268,8 +269,8 @@ static void service_check_queue(struct conf_build *build, const char *context,
 			(unsigned)length);
 }
 
-/* Reads the sections within a service. Its module must be loaded before: the
- * sections have defaults from it. */
+/* Reads the sections inside a service, after its module is loaded: the module
+ * has defaults for them. */
 static void service_read_sections(struct conf_build *build,
 				  struct conf_options *within,
 				  struct conf_node *node,
@@ -387,7 +388,7 @@ static void service_read(struct conf_build *build, struct conf_node *node,
 			conf_option_copy(&options, key->values->text);
 	options.sections = sections;
 	conf_protocol_find(build, context, node, service);
-	/* The protocol's check may ask for the addresses. */
+	/* Addresses come first: the protocol's check may ask for them. */
 	service_read_listen(build, context, node, service);
 	if (service->module != NULL && service->module->options != NULL) {
 		options.inner = service->protocol;
@@ -426,8 +427,8 @@ void conf_services_read(struct conf_build *build)
 			continue;
 		service_read(build, node,
 			     &services[build->conf->service_count++]);
-		/* The repeated name is reported already. The addresses of this
-		 * section are dropped, or each would be reported as a collision
+		/* The repeated name is already reported. Drop this section's
+		 * addresses: otherwise each would be reported as a collision,
 		 * too. */
 		if (!titled)
 			build->uses_end = uses_end, *uses_end = NULL;

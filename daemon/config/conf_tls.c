@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `tls "name"` sections: checks that their files can be read, and what is
- * in them.
+ * The `tls "name"` sections: checks that the files can be read, and their
+ * contents.
  */
 #include "config.h"
 
@@ -44,7 +44,7 @@ static const struct lined_option tls_table[] = {
 	{.name = NULL},
 };
 
-/* 0, or the errno that reading the file would give. */
+/* Returns 0, or the errno that reading the file would give. */
 static int tls_file_error(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -63,7 +63,7 @@ static int tls_file_error(const char *path)
 
 #define CREDENTIAL "credential:"
 
-/* By systemd's rule: the name of a file in one directory. */
+/* systemd's rule: a file name in one directory. */
 static bool credential_is_name(const char *name)
 {
 	return name[0] != '\0' && strlen(name) <= 255 &&
@@ -73,9 +73,9 @@ static bool credential_is_name(const char *name)
 
 /*
  * The path of a credential that systemd passes to the service: systemd.exec(5).
- * Without CREDENTIALS_DIRECTORY, as in a lined -t that an operator runs, this
- * warns and returns the text unchanged. NULL, reported: it was refused, or
- * there is no memory.
+ * Without CREDENTIALS_DIRECTORY, for example in an operator's lined -t, this
+ * warns and returns the text unchanged. NULL: not a valid name (reported), or
+ * no memory.
  */
 static const char *credential_path(struct conf_build *build,
 				   const char *context,
@@ -99,8 +99,8 @@ static const char *credential_path(struct conf_build *build,
 				key->name, text);
 		return text;
 	}
-	/* The unit's lined -t before a reload cannot read the directory; the
-	 * daemon itself can. */
+	/* The lined -t of the unit, run before a reload, cannot read the
+	 * directory, but the daemon can. */
 	if (access(directory, X_OK) < 0 && errno == EACCES)
 		return text;
 	path = pool_printf(build->conf->pool, "%s/%s", directory, name);
@@ -161,7 +161,7 @@ struct tls_settings conf_tls_settings(const struct conf_tls *tls)
 	};
 }
 
-/* Where a problem of the files is reported. */
+/* The place at which to report a problem of the files. */
 static const struct conf_place *tls_place(const struct conf_node *node,
 					  const struct tls_problem *problem)
 {

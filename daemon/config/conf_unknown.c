@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reports keys and sections that no reader has marked as used, with the known
- * name that is most similar.
+ * Reports keys and sections that no reader has marked as used, together with
+ * the most similar known name.
  */
 #include "config.h"
 
@@ -22,7 +22,7 @@ static void unknown_consider(const char *name, const char *candidate,
 	}
 }
 
-/* The known name that is most similar to a wrong one; NULL: none is close. */
+/* The known name most similar to a wrong one; NULL: none is close. */
 static const char *unknown_guess(const struct conf_options *options,
 				 const struct lined_option *table,
 				 const char *name)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads single values. It refuses what is ambiguous: a limit that is misread
+ * Reads single values. Ambiguous values are refused: a limit that is misread
  * does more harm than one that is refused.
  */
 #include "config.h"
@@ -17,7 +17,7 @@ struct unit {
 	int64_t factor;
 };
 
-/* The largest first, ended by NULL. */
+/* Largest first; ends with NULL. */
 static const struct unit duration_units[] = {
 	{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0},
 };
@@ -29,7 +29,8 @@ static const struct unit size_units[] = {
 	{NULL, 0},
 };
 
-/* Reads the digits at text; *end is after them. RANGE: too large a number. */
+/* Reads the digits at text; *end is after them. CONF_VALUE_RANGE: the number is
+ * too large. */
 static enum conf_value_status
 value_read_digits(const char *text, const char **end, int64_t *value)
 {

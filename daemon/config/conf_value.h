@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values as they are written in the config: numbers, durations, sizes,
- * booleans, one of several words. Pure functions of text.
+ * Reads values as written in the config: numbers, durations, sizes, booleans,
+ * choices. Pure functions of text.
  */
 #pragma once
 
@@ -10,34 +10,35 @@
 
 enum conf_value_status {
 	CONF_VALUE_OK,
-	CONF_VALUE_BAD,   /* not of this form */
-	CONF_VALUE_RANGE, /* too large for its type */
+	CONF_VALUE_BAD,   /* not of the expected form */
+	CONF_VALUE_RANGE, /* too large for the type */
 };
 
-/* Decimal, also with a leading zero. */
+/* A decimal number; leading zeros are accepted. */
 enum conf_value_status conf_value_integer(const char *text, int64_t *value);
 
-/* Whether the number has a leading zero. Some programs read 010 as octal,
- * eight: callers refuse it. */
+/* Whether the number has a leading zero. Callers refuse such a number, because
+ * some programs read 010 as octal, eight. */
 bool conf_value_has_leading_zero(const char *text);
 
-/* A number with the unit ms, s, m or h, or without one: seconds. *value is in
- * milliseconds. */
+/* A number with the unit ms, s, m or h, or in seconds without a unit. *value is
+ * in milliseconds. */
 enum conf_value_status conf_value_duration(const char *text, int64_t *value);
 
-/* A number with the unit k, M or G (powers of 1024), or without one: bytes. */
+/* A number with the unit k, M or G (powers of 1024), or in bytes without a
+ * unit. */
 enum conf_value_status conf_value_size(const char *text, int64_t *value);
 
-/* true, yes, on; false, no, off; in upper or lower case. */
+/* true, yes, on; false, no, off; upper or lower case. */
 enum conf_value_status conf_value_boolean(const char *text, bool *value);
 
-/* Octal permission bits, to 0777. */
+/* Octal permission bits up to 0777. */
 enum conf_value_status conf_value_mode(const char *text, unsigned *mode);
 
-/* The index of the text among the words; -1: it is none of them. */
+/* The index of the text among the words; -1: not found. */
 int conf_value_choice(const char *text, const char *const *choices);
 
-/* Back to text, in the largest unit that needs no fraction. */
+/* Writes a value as text, in the largest unit that needs no fraction. */
 #define CONF_VALUE_TEXT_MAX 32
 const char *conf_value_duration_text(int64_t ms, char buf[CONF_VALUE_TEXT_MAX]);
 const char *conf_value_size_text(int64_t size, char buf[CONF_VALUE_TEXT_MAX]);

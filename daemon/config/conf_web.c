@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The `web` section of a service: what holds for its ws:// and wss://
- * addresses.
- */
+/* The `web` section of a service, for its ws:// and wss:// addresses. */
 #include "config.h"
 
 #include <string.h>
@@ -29,9 +26,9 @@ static const struct lined_option web_table[] = {
 	{.name = NULL},
 };
 
-/* Browsers send null, or scheme and host, with a port if it is not the
- * scheme's, and nothing after. Returns the reason why this is not so; NULL: it
- * is. */
+/* Browsers send null, or scheme and host, followed by a port unless it is the
+ * scheme's default, and nothing else. Returns why the text is not of this form;
+ * NULL: it is. */
 static const char *web_origin_fault(const char *text)
 {
 	const char *host = strstr(text, "://"), *port;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A field is a length in four bytes, that many bytes, and a NUL. A tree is a
- * sequence of items in the order of the files: a section begins, a key, a
- * value, a section ends. The name of a file is written where it changes.
+ * sequence of items in file order: a section begins, a key, a value, a section
+ * ends. A file's name is written only where it changes.
  */
 #include "config.h"
 
@@ -94,7 +94,7 @@ void wire_put_errors(struct wire *wire, const struct conf_errors *errors)
 	wire_put_messages(wire, &errors->needs);
 }
 
-/* *file is the name that was written last. */
+/* *file: the name written last. */
 static void wire_put_item(struct wire *wire, enum wire_item item,
 			  const struct conf_place *place, const char **file)
 {
@@ -178,7 +178,8 @@ const char *wire_take_text(struct wire_reader *reader)
 	return wire_take(reader, &len);
 }
 
-/* A text that is not NULL; "" and `failed` else. */
+/* Reads a text that must not be NULL; if it is, returns "" and sets `failed`.
+ */
 static const char *wire_take_name(struct wire_reader *reader)
 {
 	const char *text = wire_take_text(reader);
@@ -210,7 +211,7 @@ void wire_take_errors(struct wire_reader *reader, struct conf_report *report)
 	wire_take_messages(reader, report, &report->errors->needs);
 }
 
-/* The state of the reader: the open sections, and the last key. */
+/* The state of reading a tree: the open sections, and the last key. */
 struct wire_tree {
 	struct conf_tree *tree;
 	struct conf_node *nodes[CONF_DEPTH_MAX + 2];
@@ -220,7 +221,7 @@ struct wire_tree {
 	struct conf_place place;
 };
 
-/* Any other -1: no memory. */
+/* Sets failed and returns -1: any other -1 means no memory. */
 static int wire_damaged(struct wire_reader *reader)
 {
 	reader->failed = true;

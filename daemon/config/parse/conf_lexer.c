@@ -2,8 +2,8 @@
 /*
  * The lexical rules of libconfuse 3.3. After an unclosed string or a bad
  * escape, libconfuse's own lexer stays inside the string and would read the
- * next file as part of it. Such a file is refused here first. Escapes are not
- * interpreted.
+ * next file as part of it. This lexer refuses such a file first. Escapes are
+ * not interpreted.
  */
 #include "config.h"
 
@@ -43,8 +43,8 @@ int conf_lexer_check_text(const char *text, size_t len,
 		if (c == '\n') {
 			place.line++;
 		} else if (c == '\r' && text[i + 1] != '\n') {
-			/* libconfuse would see one line, and after a # nothing
-			 * but a comment. */
+			/* libconfuse would read one line, and after a # only a
+			 * comment. */
 			conf_error(report, &place,
 				   "a CR without LF: lines end with LF here");
 			return -1;
@@ -64,8 +64,8 @@ static void lexer_copy(struct conf_lexer *lexer, size_t n)
 	lexer->at += n;
 }
 
-/* Replaces one character of white space or of a comment by a blank; a newline
- * stays, so that libconfuse counts the same lines. */
+/* Replaces a character of white space or comment by a blank; a newline stays,
+ * so that libconfuse counts lines correctly. */
 static void lexer_blank(struct conf_lexer *lexer)
 {
 	if (*lexer->at == '\n')
@@ -115,7 +115,7 @@ static int lexer_skip(struct conf_lexer *lexer)
 	}
 }
 
-/* The length of the number after a backslash, 0 for none; -1: out of range. */
+/* The length of the number after a backslash (0: none); -1: out of range. */
 static int lexer_escape_length(const char *at)
 {
 	size_t digits = strspn(at, "0123456789");
@@ -158,9 +158,9 @@ static enum conf_token lexer_escape(struct conf_lexer *lexer)
 	return CONF_TOKEN_STRING;
 }
 
-/* Reads ${NAME} or ${NAME:-text}. Without a } on the same line, libconfuse
- * would search for one in later lines. It reads an unset variable as empty,
- * which could be an empty password. */
+/* Reads ${NAME} or ${NAME:-text}. If the line has no }, libconfuse would search
+ * later lines for one. An unset variable is refused: libconfuse reads it as
+ * empty, which could be an empty password. */
 static enum conf_token lexer_variable(struct conf_lexer *lexer)
 {
 	size_t len = strcspn(lexer->at, "}\"\n");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Collects the messages of a load. Prints nothing: the caller of the load logs
- * them or prints them.
+ * Collects the messages of a load. The caller of the load logs or prints them.
  */
 #include "config.h"
 
@@ -18,7 +17,7 @@ void conf_errors_init(struct conf_errors *errors)
 	memset(errors, 0, sizeof(*errors));
 }
 
-/* Shown when there is no memory for any message. */
+/* Used when there is no memory for any message. */
 static char no_memory_text[] = "configuration: out of memory";
 static struct conf_message no_memory = {no_memory_text, UINT_MAX, 0};
 
@@ -56,7 +55,7 @@ static int messages_grow(struct conf_messages *messages)
 	return 0;
 }
 
-/* "file:line: context: what"; NULL: no memory. */
+/* Formats "file:line: context: what"; NULL: no memory. */
 static char *message_text(const struct conf_place *place, const char *context,
 			  const char *format, va_list ap)
 {
@@ -82,7 +81,7 @@ static char *message_text(const struct conf_place *place, const char *context,
 	return text;
 }
 
-/* Takes text over; NULL: no memory. */
+/* Appends a message and takes ownership of text; NULL: there was no memory. */
 static void messages_append(struct conf_report *report,
 			    struct conf_messages *messages, char *text,
 			    unsigned file_number, unsigned line)
@@ -168,8 +167,8 @@ static bool message_is_after(const struct conf_message *a,
 	return a->line > b->line;
 }
 
-/* An insertion sort: stable, and fast on a list that is nearly sorted. The
- * checks read the files from top to bottom, so this list is. */
+/* An insertion sort: stable, and fast on a nearly sorted list. The list is
+ * nearly sorted because checks run in file order. */
 static void messages_sort(struct conf_messages *messages)
 {
 	struct conf_message held;

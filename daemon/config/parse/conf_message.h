@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages of a load, "file:line: what": added while the files are read
- * and checked, and put in the order of the files at the end.
+ * The messages of a load, "file:line: what": added while files are read and
+ * checked; sorted by file and line at the end.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A line of a file; 0: the file as a whole. */
+/* A place in a file; line 0: the file as a whole. */
 struct conf_place {
 	const char *file;
 	unsigned line;
-	unsigned file_number; /* in the order the files were read */
+	unsigned file_number; /* in the order of reading */
 };
 
 /* ---- for the caller of a load ------------------------------------------ */
@@ -27,13 +27,13 @@ struct conf_messages {
 	size_t count, room;
 };
 
-/* Errors make the load fail; warnings do not. After a load both are in the
- * order of files and lines. */
+/* Errors make the load fail; warnings do not. After a load both lists are
+ * sorted by file and line. */
 struct conf_errors {
 	struct conf_messages errors;
 	struct conf_messages warnings;
-	/* If files are given (struct conf_env): paths and patterns of includes
-	 * that are not among them. They make the load fail. */
+	/* With conf_env.files: paths and patterns of includes that are not in
+	 * it. They make the load fail. */
 	struct conf_messages needs;
 };
 
@@ -42,11 +42,12 @@ void conf_errors_fini(struct conf_errors *errors);
 
 /* ---- for the load ------------------------------------------------------ */
 
-/* More messages of a kind are left out: a wrong file may cause any number. */
+/* The most messages of a kind; further ones are dropped, because a wrong file
+ * may cause any number. */
 #define CONF_MESSAGES_MAX 1000
 
-/* Shared by all parts of a load. The lists in errors are the caller's. oom is
- * set when memory runs out, and makes the load fail as an error does. */
+/* Shared by all parts of a load. errors belongs to the caller. oom: memory ran
+ * out, which makes the load fail as an error does. */
 struct conf_report {
 	struct conf_errors *errors;
 	bool oom;
@@ -55,7 +56,7 @@ struct conf_report {
 void conf_error(struct conf_report *report, const struct conf_place *place,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* "file:line: context: what"; an empty context is left out. */
+/* Add the message "file:line: context: what", without an empty context. */
 void conf_error_in(struct conf_report *report, const char *context,
 		   const struct conf_place *place, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -65,7 +66,7 @@ void conf_warning_in(struct conf_report *report, const char *context,
 
 void conf_need(struct conf_report *report, const char *path);
 
-/* Adds a copy of a message of another load. */
+/* Adds a copy of another load's message. */
 void conf_message_copy(struct conf_report *report,
 		       struct conf_messages *messages,
 		       const struct conf_message *message);
@@ -73,7 +74,7 @@ void conf_message_copy(struct conf_report *report,
 /* Sorts both lists, and adds an error if memory ran out. */
 void conf_report_finish(struct conf_report *report);
 
-/* A text to be quoted in a message: cut to the size of buf, control characters
- * escaped. */
+/* Prepares a text for quoting in a message: cut to the size of buf, control
+ * characters escaped. Returns buf. */
 #define CONF_QUOTED_MAX 100
 const char *conf_quoted(const char *text, char buf[CONF_QUOTED_MAX]);

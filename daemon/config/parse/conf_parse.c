@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only file that knows libconfuse. libconfuse stops at the first key that
- * is not in its table. So the scan first finds all names in a text, and
- * libconfuse gets a table of exactly these, each as a list of strings. Its
- * callbacks deliver the values during the parse.
+ * The only file that uses libconfuse. libconfuse stops at the first key that is
+ * not in its table, so the scan first finds all names in a text, and libconfuse
+ * gets a table of exactly these names, each a list of strings. Its callbacks
+ * deliver the values during the parse.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 #include "config/parse/conf_scan.h"
 #include "pool.h"
 
-/* No key of a file can have this name: the scan refuses the colon. */
+/* No key of a file has this name: the scan refuses the colon. */
 #define OPEN_NAME ":open"
 
 struct parse {
@@ -25,7 +25,7 @@ struct parse {
 	const struct conf_place *place;
 	struct conf_tree *tree;
 	struct conf_report *report;
-	/* The open sections, and the next of the scan's marks. */
+	/* The open sections, and the next mark of the scan. */
 	struct conf_node *nodes[CONF_DEPTH_MAX + 1];
 	unsigned depth;
 	size_t next_mark;
@@ -34,9 +34,9 @@ struct parse {
 	bool failed;
 };
 
-/* Static, because libconfuse's callbacks have no argument for it. Its lexer is
- * global, so only one parse can run in the process anyway: see the thread rule
- * in conf.h. */
+/* Static, because libconfuse's callbacks have no user argument. libconfuse's
+ * lexer is global anyway, so only one parse can run in a process: see the
+ * thread rule in conf.h. */
 static struct parse *current;
 
 static int parse_oom(struct parse *p)
@@ -64,8 +64,8 @@ static void parse_error(cfg_t *cfg, const char *format, va_list ap)
 	current->failed = true;
 }
 
-/* The scan and libconfuse must find the same names in the same order, or a
- * value would get the line and the form of another key. */
+/* Takes the next mark. The scan and libconfuse must find the same names in the
+ * same order: otherwise a value would get another key's line and form. */
 static const struct conf_mark *parse_take_mark(struct parse *p,
 					       const char *name, int line)
 {
@@ -116,8 +116,8 @@ static int parse_add_value(struct parse *p, const char *text, int line)
 	return 0;
 }
 
-/* Each assignment begins a new list in libconfuse, so the first value of a list
- * adds a key. */
+/* Adds a value. Each assignment begins a new list in libconfuse, so the first
+ * value of a list also adds a key. */
 static int parse_value(cfg_t *cfg, cfg_opt_t *opt, const char *text,
 		       void *result)
 {
@@ -161,9 +161,10 @@ static int parse_add_node(struct parse *p, const struct conf_mark *mark,
 
 /*
  * Called when a section begins. libconfuse has no callback for that, but it
- * calls the callback of each key that has a default, to set it: OPEN_NAME is a
- * key with a default and no other use. libconfuse calls abort() if this
- * callback fails, so it only sets failed, and the next callback returns -1.
+ * calls the callback of each key with a default, to set the default: OPEN_NAME
+ * is such a key, with no other use. If this callback returned an error,
+ * libconfuse would call abort(), so this one only sets failed, and the next
+ * callback returns -1.
  */
 static int parse_open(cfg_t *cfg, cfg_opt_t *opt, const char *text,
 		      void *result)
@@ -208,8 +209,8 @@ static int parse_include(cfg_t *cfg, cfg_opt_t *opt, int argc,
 	return 0;
 }
 
-/* libconfuse's table of the names in one kind of section, with the tables of
- * the sections in it. NULL: no memory. */
+/* Makes libconfuse's table of the names in one kind of section, with the tables
+ * of its inner sections. NULL: no memory. */
 static cfg_opt_t *parse_make_table(const struct conf_outline *outline,
 				   struct pool *pool)
 {
@@ -219,7 +220,8 @@ static cfg_opt_t *parse_make_table(const struct conf_outline *outline,
 	const struct conf_outline *child;
 	cfg_opt_t *table, *opt;
 
-	/* One entry for each name, one for OPEN_NAME, and the zeroed end. */
+	/* One entry for each name, one for OPEN_NAME, and the zeroed last
+	 * entry. */
 	table = pool_array(pool, outline->count + 2u, sizeof(*table));
 	if (table == NULL)
 		return NULL;
@@ -287,8 +289,8 @@ int conf_parse_text(const char *text, size_t len,
 	table = parse_make_table(&scan.root, tree->pool);
 	if (table == NULL)
 		return parse_oom(&p);
-	/* The top level is no section that begins, so OPEN_NAME's entry is free
-	 * for include(). */
+	/* No section begins at the top level: OPEN_NAME's entry is used for
+	 * include(). */
 	table[0] = include;
 	current = &p;
 	status = parse_run(&p, table);

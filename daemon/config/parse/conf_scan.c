@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Follows the brackets of a config file and notes its names, in one pass.
- */
+/* Follows the brackets of a config file and collects its names, in one pass. */
 #include "config.h"
 
 #include "config/parse/conf_scan.h"
@@ -23,7 +21,7 @@ struct scanner {
 	struct conf_lexer lexer;
 	struct pool *pool;
 	struct conf_scan *scan;
-	struct scan_frame frames[CONF_DEPTH_MAX + 1]; /* [0] is the file */
+	struct scan_frame frames[CONF_DEPTH_MAX + 1]; /* [0]: the file */
 	unsigned depth;
 	unsigned sections;
 };
@@ -40,8 +38,8 @@ static int scan_oom(struct scanner *s)
 	return -1;
 }
 
-/* Reports "expected X after NAME, found Y". An error token is reported
- * already. */
+/* Reports "expected X after NAME, found Y", unless the token is an error, which
+ * is already reported. */
 static int scan_expected(struct scanner *s, const char *what, const char *name)
 {
 	const struct conf_lexer *lexer = &s->lexer;
@@ -63,7 +61,7 @@ static int scan_expected(struct scanner *s, const char *what, const char *name)
 }
 
 /* Whether the text may name a key or a section. libconfuse would read a | in a
- * name as a path. */
+ * name as a path separator. */
 static bool scan_is_name(const char *text, size_t len)
 {
 	return len <= 64 &&
@@ -77,7 +75,7 @@ static const char *const shape_text[] = {
 	[CONF_SHAPE_TITLED] = "a section with a title",
 };
 
-/* The entry of a name in the open section; NULL: reported. */
+/* The entry of a name in the open section; NULL: an error was reported. */
 static struct conf_outline *scan_outline(struct scanner *s, const char *name,
 					 enum conf_shape shape, unsigned line)
 {
@@ -129,8 +127,8 @@ static int scan_section(struct scanner *s, const char *name, unsigned line,
 
 	if (entry == NULL)
 		return -1;
-	/* libconfuse takes such a section for the whole file: freeing it frees
-	 * the lexer. */
+	/* libconfuse would take this section for the whole file, and free the
+	 * lexer with it. */
 	if (strcmp(name, "root") == 0)
 		return scan_fail(s, line, "unknown section \"root\"");
 	if (s->depth == CONF_DEPTH_MAX)
@@ -152,7 +150,8 @@ static bool scan_is_value(enum conf_token token)
 	       token == CONF_TOKEN_VARIABLE;
 }
 
-/* libconfuse has no callback for an empty list: give it an empty value. */
+/* Writes an empty value into an empty list, because libconfuse has no callback
+ * for an empty list. */
 static int scan_fill_empty(struct scanner *s)
 {
 	memcpy(s->lexer.out - 1, "''}", 3);
@@ -160,7 +159,7 @@ static int scan_fill_empty(struct scanner *s)
 	return 0;
 }
 
-/* The rest of a list, after its {. */
+/* Scans the rest of a list, after its {. */
 static int scan_list(struct scanner *s, const char *name,
 		     struct conf_mark *entry)
 {
@@ -203,7 +202,7 @@ static int scan_assignment(struct scanner *s, const char *name, unsigned line)
 					     : scan_expected(s, "a value", "=");
 }
 
-/* The rest of a call, after name and (. */
+/* Scans the rest of a call, after name and (. */
 static int scan_call(struct scanner *s, const char *name, unsigned line)
 {
 	if (strcmp(name, "include") != 0)
@@ -219,7 +218,8 @@ static int scan_call(struct scanner *s, const char *name, unsigned line)
 		       : scan_expected(s, "\")\"", "include(\"...\"");
 }
 
-/* The rest of a section, after its name and a token that may be its title. */
+/* Scans the rest of a section, after its name and a token that may be the
+ * title. */
 static int scan_titled(struct scanner *s, const char *name, unsigned line)
 {
 	struct conf_lexer title = s->lexer;
@@ -234,7 +234,7 @@ static int scan_titled(struct scanner *s, const char *name, unsigned line)
 	return scan_expected(s, "\"=\" or \"{\"", name);
 }
 
-/* From a name to the end of its value, or into its section. */
+/* Scans an item: from a name to the end of its value, or into its section. */
 static int scan_item(struct scanner *s)
 {
 	struct conf_lexer *lexer = &s->lexer;
@@ -258,7 +258,7 @@ static int scan_item(struct scanner *s)
 	return scan_expected(s, "\"=\" or \"{\"", name);
 }
 
-/* Reports every section that is still open at the end, the outermost first. */
+/* Reports every section that is still open at the end, outermost first. */
 static int scan_end(struct scanner *s)
 {
 	unsigned i;

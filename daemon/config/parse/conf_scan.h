@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scans a config file before libconfuse reads it, by the lexical rules of
- * version 3.3, because libconfuse cannot say where an unclosed section or
- * string began, miscounts lines after a comment, refuses a comment in a list,
- * reports no empty list, and stops at a key that is not in its table. No key
- * and no value is interpreted.
+ * Scans a config file by the lexical rules of libconfuse 3.3, before libconfuse
+ * reads it: libconfuse cannot say where an unclosed section or string began,
+ * miscounts lines after a comment, refuses a comment in a list, does not report
+ * an empty list, and stops at a key that is not in its table. Keys and values
+ * are not interpreted.
  */
 #pragma once
 
@@ -13,9 +13,9 @@
 
 /* How deep sections may nest. */
 #define CONF_DEPTH_MAX 16
-/* Bounds on one file: a wrong file must not fill the memory. */
+/* Limits for one file: a wrong file must not use up the memory. */
 #define CONF_SECTIONS_MAX 8192u
-#define CONF_NAMES_MAX    64u /* different names in one kind of section */
+#define CONF_NAMES_MAX    64u /* names in one kind of section */
 
 enum conf_shape {
 	CONF_SHAPE_KEY,    /* name = ... */
@@ -23,8 +23,8 @@ enum conf_shape {
 	CONF_SHAPE_TITLED, /* name "title" { ... } */
 };
 
-/* The names that a file uses in all sections of one kind: libconfuse needs a
- * table of them. */
+/* The names that a file uses in all sections of one kind, for libconfuse's
+ * table. */
 struct conf_outline {
 	struct conf_outline *next;
 	const char *name;
@@ -42,8 +42,8 @@ struct conf_mark {
 };
 
 struct conf_scan {
-	/* The text for libconfuse: blanks in place of comments, and an empty
-	 * string in each empty list. */
+	/* The text for libconfuse: blanks instead of comments, an empty string
+	 * in each empty list. */
 	char *text;
 	size_t len;
 	struct conf_outline root;
@@ -51,9 +51,8 @@ struct conf_scan {
 	size_t mark_count;
 };
 
-/* Scans the len bytes of text, which a NUL follows. All memory is the pool's.
- * place is the file. -1, and an error is reported: the form of the file is
- * wrong. */
+/* Scans the len bytes of text, which must be followed by a NUL. Allocates in
+ * pool. place is the file. -1: the file is malformed; an error was reported. */
 int conf_scan(const char *text, size_t len, const struct conf_place *place,
 	      struct pool *pool, struct conf_report *report,
 	      struct conf_scan *scan);

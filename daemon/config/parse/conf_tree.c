@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Initialises the tree, and finds sections that repeat a title.
- */
+/* Initialises the tree, and finds sections with the same title. */
 #include "config.h"
 
 #include "config/parse/conf_tree.h"
@@ -30,7 +28,7 @@ void conf_tree_init(struct conf_tree *tree, struct pool *pool)
 
 struct titled {
 	struct conf_node *node;
-	size_t order; /* in the files */
+	size_t order; /* in file order */
 };
 
 static int titled_compare_titles(const struct titled *a, const struct titled *b)

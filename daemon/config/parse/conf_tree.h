@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files' contents, not interpreted: sections, keys and values as text,
- * in file order, with their places. Lives in a pool that is freed at the end of
- * the load.
+ * The uninterpreted contents of the files: sections, keys and values as text,
+ * in file order, with their places. Allocated in a pool that is freed at the
+ * end of the load.
  */
 #pragma once
 
@@ -22,12 +22,13 @@ struct conf_key {
 	const char *name;
 	struct conf_place place;
 	struct conf_value *values;
-	size_t count; /* 0: an empty list was written */
+	size_t count; /* 0: an empty list */
 	bool used;    /* a reader knows this key */
-	bool told;    /* a clash with another key was reported */
+	bool told;    /* a conflict with another key was reported */
 };
 
-/* One `name { ... }` or `name "title" { ... }`. The root has neither. */
+/* One `name { ... }` or `name "title" { ... }`. The root has no name and no
+ * title. */
 struct conf_node {
 	struct conf_node *next;
 	const char *name;
@@ -35,8 +36,8 @@ struct conf_node {
 	struct conf_place place;
 	struct conf_key *keys, **keys_end;
 	struct conf_node *children, **children_end;
-	/* The first section with the same name and title in the parent; NULL:
-	 * this is the first. See conf_tree_find_doubles(). */
+	/* The first section in the parent with the same name and title; NULL:
+	 * this is the first. Set by conf_tree_find_doubles(). */
 	const struct conf_node *first;
 	bool used;
 };
@@ -49,15 +50,15 @@ struct conf_include {
 };
 
 struct conf_tree {
-	struct pool *pool; /* of nodes and texts */
+	struct pool *pool; /* for nodes and texts */
 	struct conf_node root;
-	/* Not yet read, in file order. */
+	/* Includes that were not read yet, in file order. */
 	struct conf_include *includes, **includes_end;
 };
 
 void conf_node_init(struct conf_node *node);
 
-/* An empty tree in a pool that outlives it. */
+/* Makes an empty tree. The pool must outlive the tree. */
 void conf_tree_init(struct conf_tree *tree, struct pool *pool);
 
 /* Sets `first` in all sections within parent. -1: no memory. */
