@@ -20,8 +20,8 @@ struct lined_buffer {
 /* The charge for a buffer beside its bytes. */
 #define BUFFER_COST 48
 
-/* The bytes to charge for one more that refers to the buffer, and to return for
- * one less: a buffer is charged once. */
+/* The bytes to charge for a reference, and to return when it is dropped: a
+ * buffer is charged once, for its first. */
 static inline int64_t buffer_charge(struct lined_buffer *buffer)
 {
 	return buffer->charges++ == 0 ? BUFFER_COST + (int64_t)buffer->len : 0;

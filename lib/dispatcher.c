@@ -384,8 +384,9 @@ static void dispatcher_socket_phases(struct lined_dispatcher *d)
 	dispatcher_work_off(&d->dead, d->socket_ops->free);
 }
 
-/* Counts the last turn in turn_stats. It includes the time since poll returned,
- * in which the program does other work and events have to wait as well. */
+/* Counts the last turn in turn_stats. A turn lasts until the next wait: events
+ * also wait while the program works between two calls of
+ * lined_dispatcher_poll(). */
 static void dispatcher_begin_wait(struct lined_dispatcher *d)
 {
 	dispatcher_read_clock(d);

@@ -126,8 +126,8 @@ struct lined_dispatcher {
 	struct send_pool pool;
 	const struct lined_socket *served; /* its input is read now */
 	struct memory *memory;             /* the ceiling; NULL: none */
-	uint64_t memory_longest;      /* atomic: what a socket holds at most */
-	uint64_t memory_waits_ms;     /* when a wait for another one began */
+	uint64_t memory_longest;      /* atomic: bytes of its largest socket */
+	uint64_t memory_waits_ms;     /* when a wait for a dispatcher began */
 	uint64_t memory_waits_closed; /* memory->closed at that time */
 	struct websocket_cache websockets;
 	/* Memory that a transport shares among its sockets (tls_session.c);
@@ -142,7 +142,7 @@ struct lined_dispatcher {
 	struct list keepers;
 	bool memory_shedding;
 	bool memory_asks_keepers; /* at the end of this turn */
-	bool memory_was_asked;    /* by another one, in this turn */
+	bool memory_was_asked;    /* by another dispatcher, in this turn */
 	bool in_turn;
 	bool ending; /* registering a socket fails */
 	bool mail_seen;

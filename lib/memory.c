@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ceiling (memory.h). Far from it, a dispatcher looks at the others only
- * after it has taken a share of what is left. Near it, each looks for the
- * socket of its own that holds most; they compare these, so that the one that
- * holds most of all is closed. Allocates nothing.
+ * The ceiling (memory.h). Far from the ceiling, a dispatcher reads the accounts
+ * of the others only after it has taken a share of what is left. Near the
+ * ceiling, each dispatcher finds the socket of its own that holds most, and the
+ * one that holds most of all is closed. Allocates nothing.
  */
 #include "config.h"
 
@@ -77,13 +77,12 @@ uint64_t memory_kept(const struct memory *memory)
 	return memory_total(memory, true);
 }
 
-/* The first quarter below the ceiling is for sockets alone. */
+/* The last quarter below the ceiling is for sockets alone. */
 static uint64_t memory_for_keepers(uint64_t limit)
 {
 	return limit - limit / 4;
 }
 
-/* The first eighth below the ceiling. */
 static uint64_t memory_near(uint64_t limit)
 {
 	return limit - limit / 8;
@@ -144,7 +143,8 @@ static struct lined_delegate *memory_find_longest(struct lined_dispatcher *d,
 	return found;
 }
 
-/* The dispatcher whose longest socket holds more than this; NULL: none. */
+/* The other dispatcher whose largest socket holds most, and more than `most`;
+ * NULL: there is none. */
 static struct lined_dispatcher *memory_find_other(struct lined_dispatcher *d,
 						  uint64_t most)
 {
@@ -176,8 +176,8 @@ static void memory_flush(struct lined_dispatcher *d)
 		d->socket_ops->send_early(link);
 }
 
-/* Whether another dispatcher is to close one of its sockets first. When one has
- * done so, the wait is over: the next one begins anew. */
+/* Whether another dispatcher is to close one of its sockets first. When a
+ * socket was closed, the time to wait for the next close begins anew. */
 static bool memory_leave_to_other(struct lined_dispatcher *d, uint64_t most)
 {
 	struct lined_dispatcher *other = memory_find_other(d, most);
@@ -235,7 +235,8 @@ void memory_check(struct lined_dispatcher *d)
 
 	if (d->memory_shedding)
 		return;
-	/* Before the limit is read: a change of it sets this again. */
+	/* Before the limit is read: a change of the limit sets check_at
+	 * again. */
 	asked = __atomic_exchange_n(&d->pool.memory.check_at, unasked,
 				    __ATOMIC_SEQ_CST) == INT64_MIN;
 	if (memory == NULL)
@@ -320,8 +321,8 @@ static uint64_t memory_over(uint64_t bytes, uint64_t most)
 	return bytes > most ? bytes - most : 0;
 }
 
-/* Asks the keepers, first each for its share, until there is no more than
- * `most` of what is measured. */
+/* Asks the keepers to give up memory, first each its share, until measure()
+ * returns at most `most`. */
 static void memory_ask_keepers(struct lined_dispatcher *d,
 			       uint64_t (*measure)(const struct memory *memory),
 			       uint64_t most, bool spare)
@@ -358,7 +359,8 @@ static bool memory_give_up(struct lined_dispatcher *d, uint64_t limit)
 	if (memory_held(d->memory) <= most)
 		return false;
 	memory_ask_keepers(d, memory_held, most, true);
-	/* Buffers that are kept twice count as kept twice. */
+	/* memory_kept() counts a buffer for each keeper, so it may be too
+	 * high. */
 	if (memory_held(d->memory) > most)
 		memory_ask_keepers(d, memory_kept, most, false);
 	freed = before - d->pool.memory.kept;
@@ -378,7 +380,8 @@ void memory_check_turn(struct lined_dispatcher *d)
 	size_t i;
 
 	d->memory_asks_keepers = false;
-	/* If asked, it asks nobody: two would ask each other for ever. */
+	/* A dispatcher that was asked does not ask others: two would ask each
+	 * other for ever. */
 	if (limit > 0 && memory_give_up(d, limit) && !asked)
 		for (i = 0; i < memory->count; i++)
 			if (memory->dispatchers[i] != d)

@@ -24,8 +24,8 @@ struct lined_socket;
 
 /*
  * The count of one dispatcher. Only its thread adds to it, any thread may read
- * it. What was charged on one thread may be returned on another: a single count
- * may be negative, their sum is not.
+ * it. Bytes charged on one thread may be returned on another: a single count
+ * may be negative, the sum is not.
  */
 struct memory_account {
 	int64_t held;
@@ -39,7 +39,7 @@ static inline void memory_charge(struct memory_account *account, int64_t bytes)
 			 __ATOMIC_RELAXED);
 }
 
-/* Other threads may ask for a check, so it is atomic. */
+/* Other threads may ask for a check, so check_at is atomic. */
 static inline bool memory_is_due(const struct memory_account *account)
 {
 	return account->held >=
@@ -47,9 +47,9 @@ static inline bool memory_is_due(const struct memory_account *account)
 }
 
 /*
- * The charges for a registered socket besides its queue and its input (itself,
- * and what its owner usually has for a client), for a TLS session (what OpenSSL
- * 3.0 takes without buffers), and at most for the ciphertext that waits in it.
+ * The charges for a registered socket and its owner's memory, without queue and
+ * input; for a TLS session of OpenSSL 3.0, without buffers; and the highest
+ * charge for the ciphertext that waits in a session.
  */
 #define MEMORY_SOCKET    768
 #define MEMORY_TLS       14336
@@ -66,7 +66,7 @@ struct memory {
 	size_t count;
 };
 
-/* Puts dispatchers under a ceiling, which is off; they may run already. Takes
+/* Puts dispatchers, which may run already, under a ceiling that is off. Takes
  * the array, which is freed by memory_fini(). */
 void memory_init(struct memory *memory, struct lined_dispatcher **dispatchers,
 		 size_t count);
@@ -90,9 +90,9 @@ bool memory_is_near(const struct memory *memory);
 
 /*
  * Above the ceiling: first sends what can be sent, then closes sockets of this
- * dispatcher with the reason SLOW, as long as they hold more than those of the
- * others; otherwise the others are woken to do so. May be called in any
- * handler.
+ * dispatcher with the reason SLOW, as long as they hold more than the sockets
+ * of the other dispatchers; otherwise wakes these to do so. May be called in
+ * any handler.
  */
 void memory_check(struct lined_dispatcher *d);
 
@@ -118,9 +118,10 @@ bool dispatcher_may_keep(const struct lined_dispatcher *d, uint64_t bytes);
 struct memory_keeper {
 	struct list link;
 	/*
-	 * Frees about `bytes` of what it keeps, the oldest first. `spare`: only
-	 * what nobody waits for. Otherwise anything: all keepers together keep
-	 * more than 3/4 of a lowered ceiling. Called at the end of a turn.
+	 * Frees about `bytes` of what it keeps, the oldest first. If `spare` is
+	 * true, only data that nobody waits for. If it is false, anything: all
+	 * keepers together keep more than 3/4 of a lowered ceiling. Called at
+	 * the end of a turn.
 	 */
 	void (*give_up)(struct memory_keeper *keeper, uint64_t bytes,
 			bool spare);

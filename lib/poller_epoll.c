@@ -4,9 +4,9 @@
  * reported again, so a handler need not read until EAGAIN.
  *
  * A time-out of epoll_wait(2) would arm a timer of the kernel in each wait, and
- * disarm it when a line comes. A timerfd(2) stays armed: it is set again only
- * for what is due sooner. When the first timer has gone or was moved, the wait
- * ends once for nothing.
+ * disarm it when a line comes. A timerfd(2) stays armed, and is set again only
+ * for an earlier time. If the timer that it was set for was stopped or moved, a
+ * wait ends too early once.
  */
 #include "config.h"
 
@@ -42,7 +42,7 @@ static void epoll_free(struct poller *poller)
 static struct poller *epoll_new(void)
 {
 	struct poller *poller = malloc(sizeof(*poller));
-	/* Edge-triggered: an end is reported once, and need not be read. */
+	/* Edge-triggered: an expiry is reported once, and need not be read. */
 	struct epoll_event end = {.events = EPOLLIN | EPOLLET};
 
 	if (poller == NULL)

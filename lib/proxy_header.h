@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads the header of the PROXY protocol, version 1 and 2, with which a proxy
- * says whom it connects for. Pure: knows no sockets, keeps nothing.
+ * names the client of a connection. Pure: knows no sockets, keeps nothing.
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-/* The longest header of version 1, and what a header of version 2 with
- * addresses and no TLVs needs at most. */
+/* The longest header of version 1, the first bytes of version 2, and its
+ * longest header without TLVs. */
 #define PROXY_HEADER_V1_MAX 107
 #define PROXY_HEADER_V2_MIN 16
 #define PROXY_HEADER_ROOM   232
@@ -19,7 +19,7 @@ enum proxy_header_status {
 	PROXY_HEADER_MORE, /* all bytes belong to a header, and more follow */
 	PROXY_HEADER_READY,
 	PROXY_HEADER_NONE, /* the bytes do not begin as a header does */
-	PROXY_HEADER_BAD,  /* they do, but this is not one */
+	PROXY_HEADER_BAD,  /* a malformed header */
 };
 
 /* A part of the header; text NULL: it is not there. Not terminated by a NUL. */
@@ -50,10 +50,9 @@ struct proxy_header {
 enum proxy_header_status proxy_header_parse(struct proxy_header *header,
 					    const char *data, size_t len);
 
-/* Writes a header, of version 1 or 2, for a client's address and the address
- * that it has connected to, to out, which has PROXY_HEADER_ROOM bytes: UNKNOWN
- * or LOCAL, if the two are not of one family of the Internet. Returns its
- * length. */
+/* Writes a header of version 1 or 2 with the client's address and the address
+ * that it has connected to, or UNKNOWN or LOCAL unless both are IPv4 or both
+ * IPv6. out has PROXY_HEADER_ROOM bytes. Returns the length. */
 size_t proxy_header_format(char *out, int version,
 			   const struct sockaddr *client,
 			   const struct sockaddr *server);

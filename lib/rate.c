@@ -21,8 +21,7 @@ uint64_t lined_rate_wait_ms(struct lined_rate *rate, uint32_t per_second,
 	if (per_second == 0)
 		return 0;
 	step_us = rate_step_us(per_second);
-	/* There is a token if the bucket is full by this time: at most all but
-	 * one are missing now. */
+	/* The latest full_us of a bucket that has a token now. */
 	ready_us = now_ms * 1000 +
 		   ((burst > 0 ? burst : per_second) - 1) * step_us;
 	/* At most one token is owed: otherwise tokens taken at a slower rate

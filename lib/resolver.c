@@ -4,7 +4,7 @@
  * cannot be interrupted. The first name starts the first thread. There may be a
  * few, so that a name server that does not answer for one name does not delay
  * all others. `struct resolver` is shared by the dispatcher and these threads;
- * the last to leave frees it.
+ * the last of them frees it.
  */
 #include "config.h"
 
@@ -267,7 +267,7 @@ resolver_join(struct resolver *resolver, const char *host, const char *service)
 	query = resolver_query_new(resolver, host, service);
 	if (query == NULL)
 		return NULL;
-	/* An idle thread that was woken for a queued name is idle no more. */
+	/* Each queued name has woken one of the idle threads. */
 	if (resolver->idle <= resolver->queued_count &&
 	    resolver->threads < RESOLVER_THREADS) {
 		error = resolver_start_thread(resolver);

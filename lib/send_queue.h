@@ -16,8 +16,9 @@
 
 #include "memory.h"
 
-/* The free segments of a dispatcher, kept for the next turn, and what it holds:
- * the segments in its queues, and each shared buffer in them once. */
+/* The free segments of a dispatcher, kept for the next turn, and the account of
+ * its memory: the segments in its queues, and each shared buffer in them
+ * once. */
 struct send_pool {
 	struct memory_account memory;
 	struct segment *shared; /* for parts of shared buffers */
@@ -46,7 +47,7 @@ static inline bool send_queue_is_empty(const struct send_queue *queue)
 /* Drops everything. */
 void send_queue_clear(struct send_queue *queue, struct send_pool *pool);
 
-/* Charges the pool with what is in the queue, or takes the charge back. */
+/* Charges the queue's memory to the pool, or takes the charge back. */
 void send_queue_charge(struct send_queue *queue, struct send_pool *pool,
 		       bool charge);
 

@@ -11,8 +11,8 @@
 #include <lined/socket.h>
 
 /*
- * The group of the socket whose handlers run now; NULL: none. It may have been
- * freed meanwhile: compare the pointer, do not follow it. MT-safe.
+ * The group of the socket whose handlers run now; NULL: none. The group may
+ * have been freed meanwhile: compare the pointer, do not follow it. MT-safe.
  */
 const struct lined_socket_group *
 dispatcher_serving(const struct lined_dispatcher *d);
@@ -23,6 +23,6 @@ dispatcher_serving(const struct lined_dispatcher *d);
  */
 uintptr_t dispatcher_calling(const struct lined_dispatcher *d);
 
-/* The number of times that other threads have woken it, by messages or wakes.
- * MT-safe. */
+/* The number of times that other threads have woken the dispatcher, by messages
+ * or wakes. MT-safe. */
 uint64_t dispatcher_wakeups(const struct lined_dispatcher *d);

@@ -46,7 +46,7 @@ void *lined_socket_arg(const struct lined_socket *sock)
 
 /* ---- events ----------------------------------------------------------- */
 
-/* Charges the change of its input's own memory, which was `before`. */
+/* Charges the change of the input's own memory, which was `before`. */
 static void socket_charge_input(struct lined_socket *sock,
 				struct lined_dispatcher *d, size_t before)
 {
@@ -123,8 +123,8 @@ void socket_writable(struct lined_socket *sock)
 		sock->handlers->handle_write(sock, sock->arg);
 }
 
-/* If the poller watches for input, recv() reports the error. Otherwise get it
- * here: there may be no output whose write would report it. */
+/* If the poller watches for input, recv() reports the error. Otherwise get the
+ * error here: there may be no output whose write would report it. */
 void stream_failed(struct lined_socket *sock)
 {
 	socklen_t len = sizeof(int);
@@ -281,8 +281,8 @@ static int socket_unregister(struct lined_dispatcher *d,
 		errno = ENOENT;
 		return -1;
 	}
-	/* Refused in a handler of the socket: if the caller closed it next, it
-	 * would be freed while the handler still runs. */
+	/* Refused in a handler of the socket: if the caller then closed the
+	 * socket, it would be freed while the handler still runs. */
 	if (sock->state == LINED_SOCKET_CONNECTING || sock->closing ||
 	    sock->layered || sock->in_read || d->running == &sock->delegate) {
 		errno = EBUSY;
@@ -379,13 +379,13 @@ static uint64_t socket_held(const struct lined_delegate *delegate)
 	return held > 0 && d->memory->may_close(sock) ? held : 0;
 }
 
-/* Frees its memory now, not with the socket: what is left decides whether
- * another one has to go. */
+/* Closes a socket and frees its buffers at once: the memory that is left
+ * decides whether another socket is closed. */
 static void socket_shed(struct lined_delegate *delegate)
 {
 	struct lined_socket *sock = socket_of_delegate(delegate);
 
-	/* First: a transport looks whether the queue has begun. */
+	/* Before the queue is cleared: a transport reads out.begun. */
 	socket_end(sock, LINED_CLOSE_SLOW, 0);
 	counter_add(&sock->group->counters.queued, -(uint64_t)sock->out.bytes);
 	send_queue_clear(&sock->out, &sock->dispatcher->pool);

@@ -43,7 +43,6 @@ struct connector {
 	char *host; /* NULL: an address or a descriptor was given */
 };
 
-/* Gives the socket back what the connector has replaced. */
 static void connector_stop(struct lined_socket *sock)
 {
 	struct connector *connector = sock->connector;

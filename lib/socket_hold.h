@@ -2,8 +2,8 @@
 /*
  * Functions on sockets for the program, not for protocols. Holding stops the
  * input, for example when a service is full, independently of the protocol's
- * lined_socket_pause(); neither undoes the other. The others choose the limits
- * of a socket and wrap an accepted descriptor. Thread: the socket's.
+ * lined_socket_pause(); neither undoes the other. Other functions choose the
+ * limits of a socket and wrap an accepted descriptor. Thread: the socket's.
  */
 #pragma once
 
@@ -19,13 +19,13 @@
  */
 void socket_hold(struct lined_socket *sock, unsigned reason);
 void socket_unhold(struct lined_socket *sock, unsigned reason);
-/* While busy, the peer waits for an answer: idle-timeout does not run. It
- * begins anew afterwards. */
+/* While a socket is busy, the peer waits for an answer, and idle-timeout does
+ * not run; it begins anew afterwards. */
 void socket_set_busy(struct lined_socket *sock, bool busy);
-/* Whether it is held for at least one of these reasons. */
+/* Whether the socket is held for at least one of these reasons. */
 bool socket_is_held(const struct lined_socket *sock, unsigned reasons);
 
-/* The reason of a socket that closes, before `closed` tells it. */
+/* The reason of a socket that is closing, before `closed` is called. */
 enum lined_close_reason socket_close_reason(const struct lined_socket *sock);
 
 /*

@@ -354,8 +354,8 @@ enum lined_line_status stream_read(struct lined_socket *sock,
 /* Resumes reading, and serves input that is left, unless something still stops
  * it. */
 void socket_read_on(struct lined_socket *sock);
-/* Reading goes on after a stop. Until nothing has come for some time, what the
- * peer was kept from sending counts as on its way. */
+/* To be called when reading resumes: until the peer has been silent for some
+ * time, more input may be on its way. */
 void socket_catch_up(struct lined_socket *sock);
 bool socket_is_catching_up(const struct lined_socket *sock);
 /* Calls handle_read, or drops the input if there is none. False: the socket was

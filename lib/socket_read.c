@@ -299,7 +299,7 @@ static enum lined_line_status stream_took_line(struct lined_socket *sock)
 {
 	sock->got_line = true;
 	sock->line_begun = sock->in_line = false;
-	/* It is true if an earlier call wanted a longer block. */
+	/* Set by an earlier call that wanted a longer block. */
 	sock->needs_more = false;
 	sock->active_at = socket_now(sock);
 	if (sock->budget > 0)

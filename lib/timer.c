@@ -64,7 +64,7 @@ int lined_timer_start(struct lined_timer *timer, uint64_t delay_ms,
 
 void lined_timer_stop(struct lined_timer *timer)
 {
-	/* After a failed start it may be uninitialized. */
+	/* Zeroed: lined_timer_init() was not called. */
 	if (timer->dispatcher == NULL)
 		return;
 	timer_heap_remove(&timer->dispatcher->timers, &timer->slot);

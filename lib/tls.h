@@ -30,7 +30,7 @@ void tls_keep_compressions(void);
 
 enum tls_client_cert {
 	TLS_CLIENT_CERT_NONE,
-	TLS_CLIENT_CERT_OPTIONAL, /* one that is not good is refused */
+	TLS_CLIENT_CERT_OPTIONAL, /* a bad certificate is refused */
 	TLS_CLIENT_CERT_REQUIRED,
 };
 
@@ -106,8 +106,8 @@ struct tls_context *tls_context_new(struct tls_files *files,
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* NULL is fine */
 
-/* The contexts of a service, of which SNI chooses; the first is the default.
- * Takes a reference to each. NULL/ENOMEM. */
+/* The contexts of a service: SNI chooses one; the first is the default. Takes a
+ * reference to each. NULL/ENOMEM. */
 struct tls_server *tls_server_new(struct tls_context *const *contexts,
 				  size_t count);
 /* Handshakes that are under way keep what they need. NULL is fine. */
@@ -131,9 +131,10 @@ enum tls_result {
 };
 
 /*
- * Called once, at the handshake's end. With TLS_OK it calls tls_established(),
- * or begins the next handshake (transport.h); else the socket closes when it
- * returns, and why is the reason or "".
+ * Called once, at the handshake's end. With TLS_OK the callback calls
+ * tls_established(), or begins the next handshake (transport.h); with any other
+ * result the socket closes when the callback returns, and `why` is the reason
+ * or "".
  */
 typedef void tls_done(struct lined_socket *sock, enum tls_result result,
 		      const char *why);

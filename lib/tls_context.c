@@ -30,7 +30,7 @@ void tls_keep_compressions(void)
 		list = SSL_COMP_set0_compression_methods(NULL);
 }
 
-/* One of each kind that SSL_CTX_new() does not fetch. */
+/* Fetches one algorithm of each kind that SSL_CTX_new() does not fetch. */
 static void tls_make_algorithms(void)
 {
 	EVP_MAC_free(EVP_MAC_fetch(NULL, "HMAC", NULL));
@@ -43,10 +43,10 @@ static void tls_make_algorithms(void)
 }
 
 /*
- * NULL: an error of OpenSSL. It makes all algorithms of a kind when the first
- * is asked for, and only then: one that got no memory is missing for ever, and
- * handshakes fail. So they are made here, where that is an error of the start
- * or the reload; only errno shows it.
+ * NULL: an error of OpenSSL. OpenSSL makes all algorithms of a kind when the
+ * first is requested, and only then: an algorithm that got no memory is missing
+ * for ever, and handshakes fail. So they are made here, where a lack of memory,
+ * which only errno shows, fails the start or the reload.
  */
 static SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
 {

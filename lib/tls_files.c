@@ -181,10 +181,10 @@ static const char *tls_reason(const char *reason)
 	return reason == NULL || why == no_memory ? why : reason;
 }
 
-/* To be called when the next item of a PEM file could not be read. NULL: that
- * was the end, and there were `count` items; else what is wrong. none: the
- * fault if there were 0. If memory runs out, a file may seem to end early: a
- * shortened list of CAs or revocations would be used. */
+/* To be called when the next item of a PEM file could not be read, after
+ * `count` items. Returns NULL at the end of the file, else the fault, which is
+ * `none` at the end of a file without items. If memory runs out, a file may
+ * seem to end early: a shortened list of CAs or revocations would be used. */
 static const char *tls_pem_error(size_t count, const char *none)
 {
 	bool ended =

@@ -129,7 +129,8 @@ static void tls_handshake_advance(struct lined_socket *sock,
 	}
 }
 
-/* False: enough were served in this turn, and the poller reports it again. */
+/* False: enough handshakes advanced in this turn; the poller reports this one
+ * again. */
 static bool tls_handshake_has_turn(const struct lined_socket *sock)
 {
 	struct tls_io *io = tls_io(sock);

@@ -4,7 +4,7 @@
  *
  *	transport_tls.c	 the stream: records in and out
  *	tls_handshake.c	 the handshake before it
- *	tls_peer.c	 what it says about the peer
+ *	tls_peer.c	 the description of the peer
  *	tls_session.c	 the session of a socket, below all three
  *	tls_context.c	 contexts, chosen by SNI
  *	tls_files.c	 the files of certificates

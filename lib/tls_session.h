@@ -22,7 +22,7 @@ struct tls_io {
 	size_t in_len;
 	unsigned char *out; /* what the BIO has taken */
 	size_t out_len, out_room;
-	uint64_t turn; /* the last one with a handshake in it */
+	uint64_t turn; /* the last turn with a handshake */
 	unsigned handshakes;
 	char name[TLS_NAME_MAX]; /* tls_describe() */
 	unsigned char read[READ_SIZE];
@@ -94,7 +94,8 @@ ssize_t tls_session_load(struct lined_socket *sock,
 /* Keeps what OpenSSL has not taken. Without memory the session is broken. */
 void tls_session_unload(struct lined_socket *sock, struct tls_session *tls);
 
-/* Nothing more is read or written. Keeps the reason, if there is none yet. */
+/* Breaks the session: nothing more is read or written. Keeps the reason, if
+ * there is none yet. */
 void tls_session_break(struct tls_session *tls, const char *why);
 /* The same for the last error of OpenSSL. Returns its code. */
 unsigned long tls_session_fail(struct tls_session *tls);

@@ -384,8 +384,8 @@ static enum lined_line_status datagram_took_line(struct lined_socket *sock,
 	return status;
 }
 
-/* Drops NULs at the end: some senders send the one that ends a C string. Of
- * lines that end with NUL the last one keeps its own. */
+/* Drops NULs at the end: some senders send the NUL that ends a C string. If NUL
+ * is the terminator, the last line keeps it. */
 static void datagram_trim(struct lined_socket *sock)
 {
 	const struct lined_framing *framing = &sock->framer.framing;

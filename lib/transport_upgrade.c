@@ -74,7 +74,7 @@ void websocket_charge(struct lined_socket *sock)
 	struct websocket *ws = websocket_of(sock);
 	size_t bytes = ws->partial_room;
 
-	/* The request's room is that of the longest one. */
+	/* The room for a request is that of the longest request. */
 	if (ws->bytes != NULL)
 		bytes += ws->request != NULL ? WEBSOCKET_REQUEST_MAX
 					     : ws->bytes_len;

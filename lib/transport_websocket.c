@@ -45,9 +45,9 @@ static ssize_t websocket_send_now(struct lined_socket *sock, const char *bytes,
 
 /*
  * Writes what the kernel takes and queues the rest. False: output is queued
- * before it, or the kernel takes nothing. What bypasses the queue does not
- * count for idle-timeout as taken by the peer: pings, and answers to pings,
- * keep no client.
+ * before it, or the kernel takes nothing. Bytes that bypass the queue do not
+ * count for idle-timeout: pings, and answers to pings, do not keep a client
+ * connected.
  */
 static bool websocket_write(struct lined_socket *sock, const char *bytes,
 			    size_t len)
@@ -77,8 +77,8 @@ struct pongs {
 	char bytes[PONGS_SIZE];
 };
 
-/* No answer follows a closing frame, and sending one may close the socket. The
- * buffer is empty in any case. */
+/* Sends the collected pongs, unless a closing frame was sent. May close the
+ * socket. The buffer is empty afterwards. */
 static void pongs_send(struct pongs *pongs)
 {
 	const struct iovec piece = {pongs->bytes, pongs->len};
@@ -249,8 +249,8 @@ static bool websocket_holds_input(const struct lined_socket *sock)
 	       websocket_lower_holds_input(sock);
 }
 
-/* Nothing was decoded, or the peer has closed or broken a rule; or an answer to
- * it has closed the socket. */
+/* The result of recv() when no data was decoded: the peer has closed or broken
+ * a rule, a pong has closed the socket, or there is no input for now. */
 static ssize_t websocket_no_input(struct lined_socket *sock,
 				  const struct websocket *ws)
 {
@@ -258,7 +258,7 @@ static ssize_t websocket_no_input(struct lined_socket *sock,
 		return 0;
 	if (ws->in.failed && sock->state != LINED_SOCKET_CLOSED) {
 		lined_socket_close_after_flush(sock, LINED_CLOSE_ERROR, 0);
-		/* The decoder's own error is that it has no memory. */
+		/* The decoder reports a lack of memory in this way. */
 		sock->error = ws->in.code == WEBSOCKET_ERROR ? ENOMEM : EPROTO;
 	}
 	errno = EAGAIN;

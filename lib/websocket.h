@@ -18,9 +18,9 @@
 #define WEBSOCKET_REQUEST_MAX 8192
 
 /*
- * More bytes of the request have come. Calls websocket_accept() or _respond(),
- * now or later, or waits for more; not after WEBSOCKET_REQUEST_MAX bytes: then
- * no more are read. It may close the socket.
+ * More bytes of the request have come. The callback calls websocket_accept() or
+ * websocket_respond(), at once or later, or waits for more bytes, of which at
+ * most WEBSOCKET_REQUEST_MAX are read. It may close the socket.
  */
 typedef void websocket_request(struct lined_socket *sock, const char *request,
 			       size_t len);

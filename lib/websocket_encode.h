@@ -50,8 +50,8 @@ struct websocket_cache {
 	unsigned count, next;
 };
 
-/* The messages of a part of a buffer, which stay the cache's. NULL: it does not
- * end with a terminator, or no memory. */
+/* Returns the messages for a part of a buffer; they belong to the cache. NULL:
+ * the part does not end with a terminator, or no memory. */
 struct lined_buffer *websocket_cache_get(struct websocket_cache *cache,
 					 struct lined_buffer *source,
 					 size_t offset, size_t len,

@@ -74,7 +74,7 @@ LINED_API bool lined_address_equal(const struct sockaddr *a,
 /* Whether the host is 0.0.0.0 or ::, with any port. */
 LINED_API bool lined_address_is_any(const struct sockaddr *address);
 
-/* Whether it is an IPv4 address mapped into IPv6, such as ::ffff:192.0.2.1. */
+/* Whether the address is IPv4 mapped into IPv6, such as ::ffff:192.0.2.1. */
 LINED_API bool lined_address_is_mapped(const struct sockaddr *address);
 
 /* ---- hosts and ports -------------------------------------------------- */
@@ -123,8 +123,8 @@ enum lined_network_status {
 LINED_API enum lined_network_status
 lined_network_parse(struct lined_network *network, const char *text);
 
-/* Sets a network to the one that an address is in, such as its /24 or /64.
- * False: the family is neither IPv4 nor IPv6. */
+/* Sets a network to the one of this prefix that contains an address, such as
+ * its /24 or /64. False: the family is neither IPv4 nor IPv6. */
 LINED_API bool lined_network_of(struct lined_network *network,
 				const struct sockaddr *address,
 				unsigned ipv4_prefix, unsigned ipv6_prefix);

@@ -64,8 +64,8 @@ enum lined_terminator {
 	/*
 	 * Syslog over TCP (RFC 6587): "LENGTH MESSAGE" and lines that end with
 	 * LF or CRLF, mixed. A newline or NUL within a counted message becomes
-	 * a blank; at its end they are dropped. The terminator that a reader
-	 * gets is LF.
+	 * a blank; at the end of the message both are dropped. The terminator
+	 * that a reader gets is LF.
 	 */
 	LINED_TERMINATOR_SYSLOG,
 };

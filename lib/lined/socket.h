@@ -117,8 +117,8 @@ struct lined_socket_handlers {
  * clock.
  */
 struct lined_limits {
-	/* The longest time without a complete line from the peer and without a
-	 * byte taken by it. */
+	/* The longest time in which the peer neither completes a line nor takes
+	 * a byte. */
 	uint32_t idle_ms;
 	/* The longest time from the start of the connection to the first
 	 * complete line. */
@@ -362,13 +362,14 @@ LINED_API bool lined_socket_is_connecting(const struct lined_socket *sock);
 LINED_API bool lined_socket_is_closed(const struct lined_socket *sock);
 
 /*
- * Whether it is connected (a datagram socket: bound), its write side is open,
- * and its queue has not passed the high mark since it was last at the low mark.
+ * Whether the socket is connected (a datagram socket: bound), its write side is
+ * open, and its queue has not passed the high mark since it was last at the low
+ * mark.
  */
 LINED_API bool lined_socket_is_writeable(const struct lined_socket *sock);
 /* Whether anything is queued for sending. */
 LINED_API bool lined_socket_is_send_data_buffered(const struct lined_socket *s);
-/* Whether it sends and receives datagrams. */
+/* Whether the socket sends and receives datagrams. */
 LINED_API bool lined_socket_is_datagram(const struct lined_socket *sock);
 
 /*
@@ -404,7 +405,7 @@ LINED_API void lined_socket_traffic(const struct lined_socket *sock,
 
 /* The descriptor, which stays the socket's; -1: none. */
 LINED_API int lined_socket_fd(const struct lined_socket *sock);
-/* The dispatcher it is registered with; NULL: none. */
+/* The dispatcher that the socket is registered with; NULL: none. */
 LINED_API struct lined_dispatcher *
 lined_socket_dispatcher(const struct lined_socket *sock);
 
@@ -455,7 +456,7 @@ lined_socket_read_block(struct lined_socket *sock, size_t len, size_t max_len,
 			struct lined_line *line);
 
 /* Gives all the input that is there, borrowed as a line is, with the same
- * statuses without TOO_LONG. Gives at least one byte, except for an empty
+ * statuses except TOO_LONG. Gives at least one byte, except for an empty
  * datagram, which contains no line. */
 LINED_API enum lined_line_status lined_socket_read(struct lined_socket *sock,
 						   struct lined_line *data);
@@ -505,7 +506,7 @@ LINED_API int lined_socket_send_line(struct lined_socket *sock,
 /*
  * Sends len bytes of a shared buffer from offset on. A stream does not copy
  * them and holds a reference until they are sent; a datagram socket copies
- * them. Same errors, and EINVAL if the buffer does not have them.
+ * them. Same errors, and EINVAL if the buffer is too short.
  */
 LINED_API int lined_socket_send_shared(struct lined_socket *sock,
 				       struct lined_buffer *buffer,

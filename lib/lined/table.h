@@ -26,8 +26,8 @@ struct lined_table;
 struct lined_table_entry {
 	struct lined_buffer *value; /* may be NULL */
 	uint64_t tag;               /* the caller's */
-	/* The time at which it is removed, by lined_dispatcher_now_ms(); 0:
-	 * never. */
+	/* The time at which the entry is removed, by lined_dispatcher_now_ms();
+	 * 0: never. */
 	uint64_t expires_ms;
 };
 

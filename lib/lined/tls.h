@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS, for protocols: what TLS says about a client, STARTTLS, and TLS for the
- * connections that a protocol opens itself.
+ * TLS, for protocols: the description of a client's TLS, STARTTLS, and TLS for
+ * the connections that a protocol opens itself.
  *
  * A client that connected to a tls:// address has finished its handshake before
  * the protocol sees it, and is used like any other client.
@@ -44,12 +44,12 @@ LINED_API bool lined_client_tls(struct lined_socket *client,
 				struct lined_tls *out);
 
 /*
- * STARTTLS: begins the handshake with a client. What is queued is sent without
- * TLS first, what was received and not read is dropped, and what is sent from
- * now on is sent with TLS. handle_connect is called when the handshake is over,
- * or handle_close if it has failed. -1 and errno: EINVAL if the service has no
- * `tls` or the client is a datagram socket, EALREADY if it has TLS already,
- * EPIPE if the connection is ending, ENOMEM.
+ * STARTTLS: begins the handshake with a client. Queued output is sent without
+ * TLS first, input that was not read is dropped, and later sends use TLS.
+ * handle_connect is called when the handshake is over, or handle_close if it
+ * has failed. -1 and errno: EINVAL if the service has no `tls` or the client is
+ * a datagram socket, EALREADY if it has TLS already, EPIPE if the connection is
+ * ending, ENOMEM.
  */
 LINED_API int lined_client_start_tls(struct lined_socket *client);
 
@@ -72,7 +72,7 @@ LINED_API struct lined_tls_client *
 lined_tls_client_new(const struct lined_tls_client_settings *settings,
 		     char *error, size_t size);
 
-/* NULL is fine. Sockets that use it keep what they need. */
+/* NULL is allowed. Sockets that use the settings are not affected. */
 LINED_API void lined_tls_client_free(struct lined_tls_client *client);
 
 /*
@@ -87,7 +87,7 @@ LINED_API int lined_socket_use_tls(struct lined_socket *sock,
 				   const char *name, unsigned timeout_ms);
 
 /* In handle_close: why the handshake or TLS itself has failed ("certificate
- * verify failed: certificate has expired"); "": it has not. */
+ * verify failed: certificate has expired"); "": TLS has not failed. */
 LINED_API const char *lined_socket_tls_error(const struct lined_socket *sock);
 
 LINED_END_DECLS

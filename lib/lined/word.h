@@ -26,8 +26,8 @@ struct lined_word {
 LINED_API size_t lined_line_words(const struct lined_line *line,
 				  struct lined_word *words, size_t max);
 
-/* The rest of a line behind its first n words, without the blanks around it;
- * of length 0 if there is none. For a text that contains blanks itself. */
+/* The rest of a line behind its first n words, without the blanks around it; of
+ * length 0 if there is none. For an argument that may contain blanks. */
 LINED_API struct lined_word lined_line_rest(const struct lined_line *line,
 					    size_t n);
 
