@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists the clients, or closes one. A client may be used on its worker's thread
- * only, so a call is posted to each worker. If one has not run it after some
- * seconds, the request fails and names that worker.
+ * Lists the clients, or closes one. Clients may be used only on their worker's
+ * thread, so a call is posted to each worker. If a worker has not run its call
+ * after some seconds, the request fails and names the worker.
  */
 #include "config.h"
 
@@ -30,16 +30,16 @@ struct clients_part {
 	struct clients *clients;
 	struct worker *worker;
 	struct response response;
-	bool found; /* the client to kick */
+	bool found; /* the client to kick was found */
 	bool done;
 };
 
 struct clients {
 	struct control *control;
-	struct request *request; /* NULL: its last response was sent */
+	struct request *request; /* NULL: the last response was sent */
 	uint64_t kick;           /* the id to close; 0: list all */
 	struct lined_timer timer;
-	struct service **services; /* each by service_hold() */
+	struct service **services; /* each held by service_hold() */
 	size_t service_count;
 	struct clients_part *parts;
 	size_t part_count, open;
@@ -130,7 +130,7 @@ static void clients_free(struct clients *clients)
 	free(clients);
 }
 
-/* Sends the response of each part that is done, then the last one. */
+/* Sends the responses of the finished parts, then the last response. */
 static void clients_respond(struct clients *clients, struct response *last)
 {
 	struct lined_dispatcher *main = clients->control->server->dispatcher;
@@ -199,7 +199,7 @@ static void clients_timed_out(struct lined_timer *timer)
 	clients_respond(clients, &last);
 }
 
-/* Collects the services to list, "": all. False: none has this name. */
+/* Collects the services to list; name "": all. False: no such service. */
 static bool clients_choose_services(struct clients *clients, const char *name)
 {
 	struct server *server = clients->control->server;
@@ -266,13 +266,13 @@ static void clients_ask_workers(struct clients *clients)
 		part->clients = clients;
 		part->worker = &server->workers[i];
 	}
-	/* The last part that comes back frees `clients`, within worker_post()
-	 * if the main thread is the only worker: use `count` here. */
+	/* Uses `count`: the last part frees `clients`, perhaps within
+	 * worker_post() if the main thread is the only worker. */
 	for (i = 0; i < count; i++)
 		worker_post(&server->workers[i], &clients->parts[i].call);
 }
 
-/* 0: the text is not a client's id. */
+/* Returns 0 if the text is not a client's id. */
 static uint64_t clients_parse_id(const char *text)
 {
 	unsigned long long id;
@@ -285,7 +285,7 @@ static uint64_t clients_parse_id(const char *text)
 	return errno == 0 && *end == '\0' ? id : 0;
 }
 
-/* Posts the calls for the clients of this service; "": of all. */
+/* Posts the calls for the clients of this service; name "": of all services. */
 static void clients_begin(struct control *control, struct clients *clients,
 			  const char *name)
 {

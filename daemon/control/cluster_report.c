@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Builds the records of this node of the cluster and of the others. All of it
- * is known on the main thread: no broker is asked.
+ * Builds the records of this node and of the other nodes of the cluster, from
+ * what the main thread knows: the broker is not asked.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Prints the plan of a reload, one record for each step. A plan opens nothing:
- * only the reload itself finds an address that is in use elsewhere.
+ * that another process uses an address shows only in the reload itself.
  */
 #include "config.h"
 
@@ -196,19 +196,19 @@ static void plan_print(struct response *response,
 
 /* ---- reading ------------------------------------------------------------ */
 
-/* A request whose config is read, or waits. */
+/* A request whose config is being read, or waits to be read. */
 struct plan_read {
 	struct list link; /* control.plans */
 	struct control *control;
 	struct request *request;
-	bool full; /* of root or the daemon's user, who may see everything */
+	bool full; /* of root or the daemon's user: may see everything */
 	bool running;
 	struct conf_child child;
 };
 
 static void plan_begin_next(struct control *control, bool full);
 
-/* Leaves the list, and the next one begins. */
+/* Frees a finished request's data, and begins with the next request. */
 static void plan_free(struct plan_read *read)
 {
 	struct control *control = read->control;
@@ -269,7 +269,8 @@ static void plan_child_done(struct conf_child *child)
 	plan_respond(lined_container_of(child, struct plan_read, child));
 }
 
-/* The file as an item of PLAN_FILES, to be freed. NULL: no memory. */
+/* Makes an item of conf_env.files from a file of PLAN_FILES; the caller frees
+ * it. NULL: no memory. */
 static char *plan_make_item(const struct request *request, size_t *len)
 {
 	size_t room = strlen(request->argument) + 64 + request->text_len;
@@ -314,8 +315,8 @@ static void plan_begin(struct plan_read *read)
 		plan_respond(read);
 }
 
-/* One of each kind is read at a time: root does not wait for other users, of
- * whom each has one at most. */
+/* Reads one config at a time for full requests, and one for others: root does
+ * not wait for other users, and each of them has at most one request. */
 static void plan_begin_next(struct control *control, bool full)
 {
 	struct plan_read *read, *first = NULL;

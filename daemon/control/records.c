@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Collects the records that protocols add about their instances, and sends them
- * alone or with those of status and services. An instance may be asked on its
- * worker's thread only: one call goes from worker to worker. If one does not
- * answer for some seconds, the call is no longer waited for.
+ * alone or with those of status and services. Protocols may be asked only on
+ * the worker's thread: one call goes from worker to worker. If a worker does
+ * not answer for some seconds, the response is sent without these records.
  */
 #include "config.h"
 
@@ -19,26 +19,26 @@
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* A page of metrics must come before a scrape gives up. */
+/* A page of metrics must be complete before the scrape times out. */
 #define RECORDS_TIMEOUT_MS 3000
 
 struct lined_records {
 	struct response *response;
-	const char *service; /* the one that is asked */
-	char kind[32];       /* only records of this kind; "": all */
+	const char *service; /* the service being asked */
+	char kind[32];       /* wanted records; "": all */
 	bool skipped;        /* the current record */
 };
 
 struct records {
 	struct control *control;
-	struct request *request; /* NULL: it was answered without them */
+	struct request *request; /* NULL: answered without the records */
 	struct lined_records to;
 	struct response response;
 	struct worker_call call;
 	struct lined_timer timer;
-	size_t worker; /* where the call is */
+	size_t worker; /* the worker that has the call */
 	size_t service_count;
-	struct service *services[]; /* each by service_hold() */
+	struct service *services[]; /* each held by service_hold() */
 };
 
 /* ---- what protocols call ------------------------------------------------- */
@@ -150,7 +150,8 @@ static void records_timed_out(struct lined_timer *timer)
 	records->request = NULL;
 }
 
-/* Holds each service whose protocol describes itself. */
+/* Collects and holds each service whose protocol has describe(). chosen NULL:
+ * only counts. */
 static size_t records_choose(struct server *server, struct service **chosen)
 {
 	struct service *service;
@@ -200,7 +201,7 @@ static void records_begin(struct control *control, struct request *request,
 		reply_no_memory(control, request);
 		return;
 	}
-	/* `records` may be freed within this call. */
+	/* This call may free `records`. */
 	worker_post(&control->server->workers[0], &records->call);
 }
 

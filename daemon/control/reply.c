@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Finds services by name, and sends the responses that several verbs have in
- * common.
- */
+/* Finds services by name, and sends responses that several verbs share. */
 #include "config.h"
 
 #include "control/reply.h"
@@ -16,8 +13,8 @@
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* In the list of service names: room for the longest name with its separator,
- * and for the number of names that are left out. */
+/* Bytes in the list of service names: for the longest name with its separator,
+ * and for the number of names left out. */
 #define NAME_PLACE 66
 #define MORE_PLACE 40
 
@@ -63,7 +60,7 @@ static int reply_compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names of all services, open or draining, sorted. NULL: no memory. */
+/* The sorted names of all services, open or draining. NULL: no memory. */
 static const char **reply_sort_names(struct server *server, size_t *count)
 {
 	struct list *const lists[] = {&server->services, &server->draining};
@@ -102,7 +99,7 @@ void reply_each_drained(struct control *control, struct response *response,
 	free(names);
 }
 
-/* Lists as many names as fit, and the number of the others. */
+/* Lists as many names as fit, and how many are left out. */
 static void reply_list_names(struct control *control, char *names, size_t size)
 {
 	size_t len = 0, more = 0;

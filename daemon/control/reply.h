@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions that several verbs use: the last response, a service by its name,
- * and the calls to daemon.c. Main thread.
+ * Functions shared by several verbs: sending the last response, finding a
+ * service by name, calling daemon.c. Main thread.
  */
 #pragma once
 
@@ -21,12 +21,13 @@ struct service;
 
 /* Functions of daemon.c. */
 struct control_ops {
-	/* Begins a reload, as SIGHUP does: requests_reloaded() follows. */
+	/* Begins a reload, as SIGHUP does; requests_reloaded() is called after
+	 * it. */
 	void (*reload)(struct control *control);
-	/* Fills in how to read a config as a reload would. */
+	/* Fills in how a reload would read the config. */
 	void (*source)(struct control *control, struct conf_source *source);
-	/* Plans a reload to what a child has read. NULL: the reload would be
-	 * refused; errors has the reasons. */
+	/* Plans a reload to the config that the child has read. NULL: the
+	 * reload would be refused; errors has the reasons. */
 	struct reload_plan *(*plan)(struct control *control,
 				    const struct conf_child *child,
 				    struct conf_errors *errors);
@@ -38,19 +39,19 @@ struct control {
 	struct request_port port;
 	struct server *server;
 	const struct control_ops *ops;
-	struct list open;  /* requests whose last response was not sent */
-	struct list plans; /* that wait or are being read */
+	struct list open;  /* requests without their last response */
+	struct list plans; /* waiting or being read */
 };
 
-/* Sends the last response of the request, and takes over its content. */
+/* Sends the request's last response and takes over the content of *response. */
 void reply_last(struct control *control, struct request *request,
 		struct response *response);
 
 /* Sends "out of memory" as the last response. */
 void reply_no_memory(struct control *control, struct request *request);
 
-/* Puts an error into the response: there is no service of this name, or it was
- * drained. */
+/* Puts the error into the response that no service has this name, or that it
+ * was drained. */
 void reply_no_service(struct control *control, const char *name,
 		      struct response *response);
 
@@ -61,8 +62,8 @@ void reply_message(struct response *response, enum lined_log_level level,
 void reply_messages(struct response *response,
 		    const struct conf_errors *errors);
 
-/* The service of this name among those that are open, or (`draining`) among
- * those that drain; never an internal one. NULL: there is none. */
+/* Finds an open or (`draining`) a draining service by name; never an internal
+ * one. NULL: none. */
 struct service *reply_find_service(struct control *control, const char *name,
 				   bool draining);
 

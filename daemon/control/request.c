@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Carries requests and responses between the client's thread and the main
- * thread. If both are one thread, messages are deferred: a response must not be
- * delivered within the call that sends the request.
+ * Passes requests and responses between the client's thread and the main
+ * thread. If both are the same thread, messages are deferred: a response must
+ * not arrive within the call that sends the request.
  */
 #include "config.h"
 
@@ -20,8 +20,8 @@
 #include "socket_hold.h"
 #include "system/keeper.h"
 
-/* A message to the main thread that ends a tap. It is allocated with the
- * request: without memory for it later, the tap would never end. */
+/* A message to the main thread that ends a tap. Allocated with the request: the
+ * end of a tap must not fail for want of memory. */
 struct request_stop {
 	struct lined_message message;
 	struct request_port *port;
@@ -114,7 +114,7 @@ static void request_cancelled(struct lined_message *message)
 	request_free(request);
 }
 
-/* Copies argument and text, each with a NUL after it. */
+/* Copies argument and text, each followed by a NUL. */
 static int request_copy_texts(struct request *request,
 			      const struct lined_request *from)
 {
@@ -224,7 +224,7 @@ static void request_delivery_came(struct lined_message *message)
 	if (!delivery->last)
 		atomic_fetch_sub_explicit(&request->waiting, 1,
 					  memory_order_relaxed);
-	/* Lines that were on their way when the tap was stopped are dropped. */
+	/* Drops lines that were sent before the tap was stopped. */
 	if (client_wait_is_open(&request->wait) &&
 	    (delivery->last || !request->stopped))
 		request_deliver(delivery);
@@ -267,7 +267,8 @@ int request_respond(struct request *request, struct lined_dispatcher *from,
 
 /* ---- rights ------------------------------------------------------------- */
 
-/* Looked up only once: a connection may carry thousands of requests. */
+/* Determined only once per client: a connection may carry thousands of
+ * requests. */
 static bool client_is_program(const struct lined_socket *sock,
 			      const struct peercred *peer)
 {
@@ -288,7 +289,7 @@ enum lined_right lined_client_right(const struct lined_socket *client)
 	struct peercred peer;
 	gid_t gid = instance->conf->socket_gid;
 
-	/* A program of exec runs as the daemon's user, and has none of its
+	/* A program of exec runs as the daemon's user, but gets none of its
 	 * rights. */
 	if (peercred_get(fd, &peer) < 0 || client_is_program(client, &peer))
 		return LINED_RIGHT_NONE;

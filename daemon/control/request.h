@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Carries a request of a client (lined/control.h) from the client's thread to
- * the main thread, and its responses back. The request_port handles the
- * request: requests.c.
+ * Passes a client's request (lined/control.h) from the client's thread to the
+ * main thread, and the responses back. requests.c implements the request_port,
+ * which handles requests.
  *
  * A request belongs to the main thread until request_respond() is called with
- * `last`. It is freed when that response was delivered or dropped.
+ * `last`. The request is freed after that response was delivered or dropped.
  */
 #pragma once
 
@@ -27,10 +27,10 @@ struct request_stop;
 /* Receives the requests of all clients. Main thread. */
 struct request_port {
 	void (*asked)(struct request_port *port, struct request *request);
-	/* Ends the tap with this request id: its client has stopped it, or has
-	 * closed. The last response may have been sent already. */
+	/* Ends the tap with this request id: its client has stopped the tap, or
+	 * has closed. The last response may already be sent. */
 	void (*stop)(struct request_port *port, uint64_t id);
-	struct lined_dispatcher *dispatcher; /* the main thread's */
+	struct lined_dispatcher *dispatcher; /* of the main thread */
 	atomic_ullong last_id;
 };
 
@@ -43,42 +43,42 @@ struct request_delivery {
 };
 
 struct request {
-	/* Constant: */
+	/* Constant after request_new(): */
 	struct request_port *port;
 	uint64_t id; /* unique */
 	enum lined_request_kind kind;
 	const char *argument, *text;
 	size_t text_len;
-	struct peercred by; /* the client's; valid if `known` */
+	struct peercred by; /* the client; valid if `known` */
 	bool known;
-	struct lined_dispatcher *dispatcher; /* the client's */
+	struct lined_dispatcher *dispatcher; /* of the client's thread */
 
-	/* The client's thread's: */
-	struct client_wait wait; /* until the last response is delivered */
+	/* Used by the client's thread only: */
+	struct client_wait wait; /* ends with the last response */
 	struct lined_service *instance;
 	void (*handle_response)(struct lined_socket *client, void *arg,
 				const struct lined_response *response);
 	void *arg;
-	struct request_stop *stop; /* NULL: already sent */
+	struct request_stop *stop; /* NULL: sent */
 	bool stopped;              /* by lined_control_stop() */
 
-	/* The main thread's: */
+	/* Used by the main thread only: */
 	struct list open; /* control.open */
-	void *subject;    /* the verb's own object */
+	void *subject;    /* private to the verb */
 	struct lined_message coming;
 	struct request_delivery last;
 	char *memory;
 
-	/* For a tap, any thread: deliveries on their way, and lines that were
-	 * left out since the last one. */
+	/* For a tap. Any thread. waiting: lines under way to the client; lost:
+	 * lines dropped since the last one sent. */
 	atomic_uint waiting;
 	atomic_ullong lost;
 };
 
 /*
- * Sends a response from the thread of the dispatcher `from`, and takes over its
- * content. -1: no memory, the response was dropped. The last response is sent
- * from the main thread and never fails.
+ * Sends a response and takes over its content. from: the calling thread's
+ * dispatcher. -1: no memory, the response was dropped. The last response is
+ * sent from the main thread and never fails.
  */
 int request_respond(struct request *request, struct lined_dispatcher *from,
 		    struct response *response, bool last);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Finds the verb for each request in a table, and keeps the open requests.
- */
+/* Finds the verb for each request in a table, and keeps the open requests. */
 #include "config.h"
 
 #include "control/requests.h"
@@ -116,7 +114,8 @@ static void requests_asked(struct request_port *port, struct request *request)
 	reply_last(control, request, &response);
 }
 
-/* Only a tap ends when its client closes: a drain continues. */
+/* Ends a tap whose client has closed. Other requests continue: a drain, for
+ * example. */
 static void requests_stop(struct request_port *port, uint64_t id)
 {
 	struct control *control =

@@ -7,20 +7,20 @@
 
 #include "control/reply.h"
 
-/* From now on the control receives the requests of the server's clients. */
+/* Makes `control` the receiver of requests from the server's clients. */
 void requests_init(struct control *control, struct server *server,
 		   const struct control_ops *ops);
 
-/* A reload begins, for which the requests so far have asked. */
+/* A reload begins: it serves all requests for a reload made so far. */
 void requests_reload_begins(struct control *control);
-/* It has ended: responds to them. */
+/* The reload has ended: responds to those requests. */
 void requests_reloaded(struct control *control, bool done,
 		       const struct report *report);
 
-/* lined is about to stop: refuses the plans that are not read yet. */
+/* lined is about to stop: refuses plans whose config was not read yet. */
 void requests_end_plans(struct control *control);
 
-/* The service begins to drain; it has ended and will be freed after the
- * call. */
+/* A service starts draining; or it has ended and will be freed after the call.
+ */
 void requests_service_drains(struct control *control, struct service *service);
 void requests_service_ended(struct control *control, struct service *service);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Builds responses. The values of the current record are in an array that
- * grows; when the record is finished they are copied to the pool.
+ * Builds responses. The values of the current record are in a growing array;
+ * when the record is finished they are copied to the pool.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 #include "log/log.h"
 #include "pool.h"
 
-/* Longer texts are cut. */
+/* The longest text; longer ones are cut. */
 #define RESPONSE_TEXT_MAX 4096
 
 void response_fini(struct response *response)
@@ -37,7 +37,8 @@ static struct pool *response_pool(struct response *response)
 	return response->pool;
 }
 
-/* Room for one more item in an array, zeroed; NULL: no memory. */
+/* Returns a zeroed new item at the end of an array, which may grow; NULL: no
+ * memory. */
 static void *response_grow(struct response *response, void **array,
 			   size_t *count, size_t *room, size_t size)
 {

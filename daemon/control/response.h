@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A response that is being built: records of named values (lined/control.h) and
- * their memory. Knows no requests. Thread: one at a time.
+ * A response under construction: records of named values (lined/control.h) and
+ * their memory. Thread: one at a time.
  *
  * Without memory `oom` is set and nothing more is added; response_view() then
  * returns an error instead of the records.
@@ -20,17 +20,17 @@ struct response {
 	struct pool *pool;
 	struct lined_record *records;
 	size_t count, room;
-	/* The values of the last record, until the next record begins. */
+	/* The values of the current record. */
 	struct lined_value *values;
 	size_t value_count, value_room;
 	const char *error;
 	bool oom;
 };
 
-/* Zeroed memory is an empty response. */
+/* A zeroed struct is an empty response. */
 void response_fini(struct response *response);
 
-/* Begins a record; the following values belong to it. kind is a string
+/* Begins a record, to which the following values belong. kind is a string
  * literal. */
 void response_record(struct response *response, const char *kind);
 
@@ -46,15 +46,16 @@ void response_flag(struct response *response, const char *name, bool flag);
 void response_list(struct response *response, const char *name,
 		   const char *const *items, size_t count);
 
-/* Adds the number "GROUP.NAME". The name is copied; a byte that is not allowed
- * in names becomes "_". */
+/* Adds the number "GROUP.NAME". The name is copied; bytes that are not allowed
+ * in names become "_". */
 void response_count(struct response *response, const char *group,
 		    const char *name, uint64_t number);
 
-/* Sets the reason why the request fails: printf(3). */
+/* Makes the request fail with this reason (printf(3) format). */
 void response_refuse(struct response *response, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Fills in the public form of the response; valid until it is changed. */
+/* Fills in the public view of the response, valid until the response changes.
+ */
 void response_view(struct response *response, bool last,
 		   struct lined_response *view);

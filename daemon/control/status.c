@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Builds the records of the daemon, its workers and its services. All values
- * belong to the main thread or are atomic counters, so this works while a
- * worker is stuck.
+ * belong to the main thread or are atomic counters, so that status works while
+ * a worker is stuck.
  */
 #include "config.h"
 
@@ -41,7 +41,8 @@ static size_t status_count_services(struct server *server)
 	return count;
 }
 
-/* Requests that a client of the control socket had no right to. */
+/* The number of requests refused because the client had no right to make them.
+ */
 static uint64_t status_count_denied(struct server *server)
 {
 	struct instance_counter sums[INSTANCE_COUNTERS_MAX];
@@ -74,8 +75,8 @@ static void status_add_bus(const struct bus *bus, struct response *response)
 static void status_add_turns(const struct turn_stats *stats,
 			     struct response *response)
 {
-	/* A histogram: turns of at most this many microseconds, without those
-	 * counted before. */
+	/* A histogram: each counts the turns up to this many microseconds that
+	 * the previous ones do not count. */
 	static const char *const names[TURN_STATS_BOUNDS + 1] = {
 		"turns_us.100",     "turns_us.500",    "turns_us.1000",
 		"turns_us.5000",    "turns_us.10000",  "turns_us.50000",
@@ -170,7 +171,7 @@ static void status_daemon(struct control *control, struct response *response)
 	{                                                                      \
 #member, offsetof(struct lined_counters, member), false        \
 	}
-/* With the connections that the protocol made. */
+/* Includes connections that the protocol opened. */
 #define COUNTER_OF_ALL(member)                                                 \
 	{                                                                      \
 #member, offsetof(struct lined_counters, member), true         \
@@ -224,7 +225,7 @@ static void status_add_counters(const struct service *service,
 						       bytes_out)));
 }
 
-/* Adds the longest send queue that any client has had. */
+/* Adds the length that any client's send queue has reached at most. */
 static void status_add_queue_most(const struct service *service,
 				  struct response *response)
 {
@@ -296,7 +297,7 @@ static void status_add_handshakes(const struct service *service,
 							tls_truncated)));
 }
 
-/* The clients of classes that count their own. */
+/* Adds the clients of each class that counts its own. */
 static void status_add_classes(const struct conf_service *conf,
 			       struct response *response)
 {
@@ -403,8 +404,8 @@ static void status_add_services(struct control *control,
 	reply_each_drained(control, response, status_add_drained);
 }
 
-/* Adds the open service of this name and those that drain; if there are none,
- * the one in the config, which was drained. */
+/* Adds the open and the draining services of this name; if there are none, the
+ * drained service in the config. */
 static void status_add_named(struct control *control, const char *name,
 			     struct response *response)
 {

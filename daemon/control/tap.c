@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies the lines that a service receives to the client of a request. Each
- * worker posts its lines to that client's thread. If too many are on their way,
- * further lines are left out and counted: a tap never slows a service down.
+ * Copies lines that a service receives to the client that asked for the tap.
+ * Each worker posts its lines to that client's thread. If too many are under
+ * way, further lines are dropped and counted: a tap never slows a service down.
  */
 #include "config.h"
 
@@ -19,14 +19,14 @@
 #include "serve/server.h"
 #include "serve/service.h"
 
-/* The most lines on their way to the client. */
+/* The most lines under way to the client. */
 #define TAP_WAITING_MAX 1024
-/* The most bytes of a line that are shown. */
+/* The most bytes shown of a line. */
 #define TAP_SHOWN_MAX 1000
 
 struct tap;
 
-/* The tap on one worker. */
+/* A tap's part on one worker. */
 struct tap_part {
 	struct worker_call on, off;
 	struct tap *tap;
@@ -37,9 +37,9 @@ struct tap_part {
 struct tap {
 	struct control *control;
 	struct request *request;
-	struct service *service; /* by service_hold() */
+	struct service *service; /* held by service_hold() */
 	bool ending;
-	size_t open; /* parts that have not been switched off */
+	size_t open; /* parts that are still on */
 	size_t part_count;
 	struct tap_part parts[];
 };
@@ -95,7 +95,7 @@ static void tap_on_line(struct lined_socket *sock,
 			 line);
 }
 
-/* For sockets that the protocol has opened itself. */
+/* The hook for sockets that the protocol has opened. */
 static void tap_on_opened_line(struct lined_socket *sock,
 			       const struct lined_line *line)
 {
@@ -139,7 +139,7 @@ static void tap_part_off(struct worker_call *call)
 
 /* ---- on the main thread ------------------------------------------------- */
 
-/* The worker has posted its lines before this call: none follows. */
+/* No line of this worker follows: it posted all of them before this call. */
 static void tap_part_is_off(struct worker_call *call)
 {
 	struct tap_part *part = lined_container_of(call, struct tap_part, off);
@@ -208,8 +208,8 @@ void tap_end(struct request *request)
 	if (tap->ending)
 		return;
 	tap->ending = true;
-	/* The last part frees the tap, within worker_post() if the main thread
-	 * is the only worker: use `count` here. */
+	/* Uses `count`: the last part frees the tap, perhaps within
+	 * worker_post() if the main thread is the only worker. */
 	for (i = 0; i < count; i++)
 		worker_post(tap->parts[i].instance->worker, &tap->parts[i].off);
 }

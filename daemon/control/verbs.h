@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The verbs: each function handles the requests of one kind and sends the last
+ * The verbs: each function handles one kind of request and sends the last
  * response, at once or later. Main thread.
  */
 #pragma once
@@ -16,7 +16,7 @@ void services_run(struct control *control, struct request *request);
 /* cluster_report.c: CLUSTER */
 void cluster_run(struct control *control, struct request *request);
 void cluster_add_records(struct control *control, struct response *response);
-/* Adds STATUS, SERVICES. */
+/* Adds the records of STATUS and SERVICES. */
 void status_add_all(struct control *control, struct response *response);
 
 /* records.c: ALL, RECORDS */
@@ -31,17 +31,17 @@ void kick_run(struct control *control, struct request *request);
 void why_run(struct control *control, struct request *request);
 void forgive_run(struct control *control, struct request *request);
 
-/* plan.c: PLAN, PLAN_FILES. plan_end_all() refuses those that are not read yet.
- */
+/* plan.c: PLAN, PLAN_FILES. plan_end_all() refuses plans whose config was not
+ * read yet. */
 void plan_run(struct control *control, struct request *request);
 void plan_end_all(struct control *control);
 
-/* tap.c. A tap ends by tap_end(), or when its service begins to drain. */
+/* tap.c: TAP. tap_end() ends a tap, and so does the drain of its service. */
 void tap_run(struct control *control, struct request *request);
 void tap_end(struct request *request);
 void tap_service_drains(struct request *request, const struct service *service);
 
-/* drain.c. drain_service_ended() sends the response. */
+/* drain.c: DRAIN. drain_service_ended() sends the response. */
 void drain_run(struct control *control, struct request *request);
 void drain_service_ended(struct control *control, struct request *request,
 			 const struct service *service);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decides for each service whether it would accept a connection from an
- * address, and which rule or limit decides. Changes no counter. Also forgets
- * the penalties of an address.
+ * Says for each service whether it would accept a connection from an address,
+ * and which rule or limit decides. Changes no counter. Also forgets penalties
+ * of an address.
  */
 #include "config.h"
 
@@ -24,7 +24,7 @@
 
 /* ---- addresses ----------------------------------------------------------- */
 
-/* An IPv4-mapped address becomes an IPv4 address, as when a client
+/* Parses an address; an IPv4-mapped one becomes IPv4, as when a client
  * connects. */
 static int why_parse_address(const char *text, struct lined_address *address)
 {
@@ -44,7 +44,7 @@ static bool why_is_reachable(const struct listen_address *listen, int family)
 	size_t i;
 
 	if (listen->name != NULL)
-		return true; /* passed by systemd: the family is not known */
+		return true; /* passed by systemd: unknown family */
 	if (listen->path != NULL)
 		return family == AF_UNIX;
 	for (i = 0; i < listen->endpoint_count; i++)
@@ -200,7 +200,7 @@ static void why_add_all(struct control *control,
 	reply_each_drained(control, response, why_add_drained);
 }
 
-/* Calls add() for the address that the request names. */
+/* Calls add() with the address in the request. */
 static void why_answer(struct control *control, struct request *request,
 		       void (*add)(struct control *control,
 				   const struct lined_address *address,

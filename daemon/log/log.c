@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Levels and messages. Makes messages printable and passes them to the writer.
- * While the log is not open, the caller writes to stderr itself.
+ * While the log is not open, the calling thread writes to stderr.
  */
 #include "config.h"
 
@@ -30,17 +30,18 @@
 
 #define CLOSE_TIMEOUT_MS 2000
 
-/* Locked for writing by log_open() and log_close() alone. */
+/* Only log_open() and log_close() lock this for writing. */
 static pthread_rwlock_t log_lock = PTHREAD_RWLOCK_INITIALIZER;
-static struct log_writer *open_writer; /* NULL: the log is not open */
+static struct log_writer *open_writer; /* NULL: closed */
 static bool copies_errors;             /* log_copy_errors() has an effect */
 static bool target_is_stderr;
-static bool target_is_syslog; /* without a fallback */
+static bool target_is_syslog; /* syslog, without a fallback */
 static bool stderr_is_stuck;
-/* A peer that knew the hash could choose an address that hides another one. */
+/* Without a random seed a peer could choose an address whose messages suppress
+ * another's. */
 static uint64_t hash_seed;
 
-/* For log_last_words(), which cannot take the lock. */
+/* Copies for log_last_words(), which cannot take the lock. */
 static struct {
 	bool syslog;
 	enum log_style style;
@@ -83,7 +84,7 @@ static enum log_sink_kind log_choose_sink(enum log_target target)
 	case LOG_TARGET_JOURNAL:
 		break;
 	}
-	/* The journal takes fields, which syslog does not have. */
+	/* The journal needs fields, which syslog does not have. */
 	if (may_journal && log_journal_exists())
 		return LOG_SINK_JOURNAL;
 	return log_sink_has_syslog() ? LOG_SINK_SYSLOG : LOG_SINK_STDERR;
@@ -233,8 +234,8 @@ static uint64_t log_hash(uint64_t hash, const void *bytes, size_t len)
 	return hash;
 }
 
-/* An address without its port, of IPv6 only its /64: who has one address there
- * has all. */
+/* Hashes an address without its port; of an IPv6 address only the /64, because
+ * its owner has all addresses in it. */
 static uint64_t log_hash_peer(uint64_t hash, const struct log_word *peer)
 {
 	const char *end = memrchr(peer->text, ':', peer->len);
@@ -263,7 +264,7 @@ static struct log_limit_key log_make_key(const void *kind, const char *text,
 		log_hash(key.kind, subject.service.text, subject.service.len) |
 		1;
 	/* A protocol's message about a client: "service NAME: client ID PEER:".
-	 * It sets no journal fields: protocols' words are not trusted. */
+	 * Such a subject is not trusted, so it makes no journal fields. */
 	if (subject.client.len == 0 && subject.service.len > 0 &&
 	    subject.peer.len == 0)
 		log_subject_read(&subject, subject.rest,
@@ -273,7 +274,7 @@ static struct log_limit_key log_make_key(const void *kind, const char *text,
 	return key;
 }
 
-/* Formats the message and makes it printable. Returns its length. */
+/* Formats a message and makes it printable. Returns the length. */
 static size_t log_format(char text[LOG_TEXT_MAX], const char *format,
 			 va_list arguments)
 {
@@ -282,7 +283,7 @@ static size_t log_format(char text[LOG_TEXT_MAX], const char *format,
 
 	if (n < 0)
 		n = snprintf(raw, sizeof(raw), "%s", format);
-	/* One byte more than fits is passed on, so that the cut is marked. */
+	/* Passes one byte more than fits, so that the cut is marked. */
 	if ((size_t)n >= sizeof(raw))
 		n = sizeof(raw) - 1;
 	return lined_text_escape_rest(text, LOG_TEXT_MAX, raw, (size_t)n);
@@ -305,9 +306,9 @@ static void log_put(struct log_writer *writer, const void *kind,
 		    va_list arguments)
 {
 	static const struct log_burst few = {.each = 20, .all = 100};
-	/* A flood of connections to a service makes four kinds of messages:
-	 * together they stay below the 10,000 in 30 s that journald takes by
-	 * default, or it would drop errors, too. */
+	/* A flood of connections to one service makes four kinds of messages:
+	 * together they must stay below the 10,000 in 30 s that journald
+	 * accepts by default. Otherwise journald would drop errors, too. */
 	static const struct log_burst many = {.each = 100, .all = 300};
 	char text[LOG_TEXT_MAX];
 	size_t len = log_format(text, format, arguments);
@@ -389,8 +390,8 @@ static void words_add_pid(struct words *words)
 	words_add(words, at, (size_t)(digits + sizeof(digits) - at));
 }
 
-/* Sends what syslog(3) would send; syslog(3) itself is not safe in a signal
- * handler. */
+/* Sends what syslog(3) would send: syslog(3) itself must not be used in a
+ * signal handler. */
 static int words_send_syslog(const struct words *words)
 {
 	const struct sockaddr_un address = {.sun_family = AF_UNIX,
@@ -427,5 +428,5 @@ void log_last_words(const char *text, size_t len)
 	words_add(&words, "\n", 1);
 	if (poll(&pfd, 1, 0) > 0 &&
 	    write(STDERR_FILENO, words.bytes, words.len) < 0)
-		return; /* nowhere left to report it */
+		return; /* no other place to report it */
 }

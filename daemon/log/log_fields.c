@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the fields of a message from its text: the subject, and the keys of an
+ * Reads a message's fields from its text: the subject, and the keys of an
  * access line.
  */
 #include "config.h"
@@ -30,8 +30,8 @@ static bool subject_skip(struct subject_words *words, const char *text)
 	return true;
 }
 
-/* Takes the word before `until` and skips both. ": " ends an IPv6 address
- * safely: the address has colons but no space. */
+/* Takes the word before `until` and skips both. ": " is a safe end of an IPv6
+ * address, which has colons but no space. */
 static bool subject_take(struct subject_words *words, const char *until,
 			 struct log_word *word)
 {
@@ -47,7 +47,7 @@ static bool subject_take(struct subject_words *words, const char *until,
 	return true;
 }
 
-/* "client ID PEER: ". */
+/* Takes "client ID PEER: ". */
 static bool subject_take_client(struct subject_words *words,
 				struct log_subject *subject)
 {
@@ -56,7 +56,7 @@ static bool subject_take_client(struct subject_words *words,
 	       subject_take(words, ": ", &subject->peer);
 }
 
-/* "service NAME: ". */
+/* Takes "service NAME: ". */
 static bool subject_take_service(struct subject_words *words,
 				 struct log_subject *subject)
 {
@@ -116,7 +116,7 @@ static void fields_add_named(struct log_fields *fields, const char *key,
 		fields_add(fields, key, strlen(key), word->text, word->len);
 }
 
-/* KEY=VALUE words to the end. */
+/* Reads KEY=VALUE words up to the end. */
 static void fields_read_access(struct log_fields *fields, const char *at,
 			       const char *end)
 {

@@ -4,18 +4,19 @@
  * that an operator can select one service or client (journalctl
  * LINED_SERVICE=feed).
  *
- * A message begins with its subject, and the thread that writes the log reads
- * the fields from there: no worker formats a message twice, and every message
- * has its fields, whatever function logged it.
+ * A message begins with its subject, from which the writing thread reads the
+ * fields: no worker formats a message twice, and every message has its fields,
+ * no matter which function logged it.
  *
- *	service NAME: ...                   LINED_SERVICE
- *	service NAME: refused PEER: ...     and LINED_PEER
- *	service NAME: penalty PEER: ...     the same
- *	client ID PEER: ...                 LINED_CLIENT, LINED_PEER
- *	client ID PEER: service NAME: ...   and LINED_SERVICE
- *	client ID PEER: access: KEY=VALUE...   and LINED_KEY for each
+ * 	service NAME: ...                   LINED_SERVICE
+ * 	service NAME: refused PEER: ...     and LINED_PEER
+ * 	service NAME: penalty PEER: ...     the same
+ * 	client ID PEER: ...                 LINED_CLIENT, LINED_PEER
+ * 	client ID PEER: service NAME: ...   and LINED_SERVICE
+ * 	client ID PEER: access: KEY=VALUE...   and LINED_KEY for each
  *
- * Text of protocols and peers comes later in the message and makes no fields.
+ * Text from protocols and peers follows later in the message and makes no
+ * fields.
  */
 #pragma once
 
@@ -27,7 +28,7 @@
 
 struct log_fields {
 	size_t count;
-	/* "LINED_KEY=value", each ends in NUL. */
+	/* "LINED_KEY=value" texts, each ending in NUL. */
 	const char *texts[LOG_FIELDS_MAX];
 	size_t used;
 	char room[1024];
@@ -39,7 +40,6 @@ struct log_word {
 	size_t len;
 };
 
-/* The subject of a message. */
 struct log_subject {
 	struct log_word service, client, peer;
 	const char *rest; /* after the subject */
@@ -48,17 +48,17 @@ struct log_subject {
 void log_subject_read(struct log_subject *subject, const char *text,
 		      size_t len);
 
-/* The fields of a message; those that do not fit are left out. */
+/* Reads the fields of a message; fields that do not fit are left out. */
 void log_fields_read(struct log_fields *fields, const char *text, size_t len);
 
 /* ---- the journal ------------------------------------------------------- */
 
 #ifdef HAVE_LIBSYSTEMD
 
-/* Whether the journal can be written to. */
+/* Whether the journal's socket exists. */
 bool log_journal_exists(void);
 
-/* Writes a message. -1: the journal did not take it. */
+/* Writes a message. -1: the journal did not accept it. */
 int log_journal_write(int level, int facility, const char *ident,
 		      const char *text, size_t len);
 

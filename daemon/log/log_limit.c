@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A table of windows in sets: a key has a place in one set only, so that a
- * search is short and needs no list. A full set does no harm: addresses without
- * a place still count towards their kind's limit.
+ * A table of windows in sets: a key can be in one set only, so a search is
+ * short and needs no list. A full set does no harm: addresses without a window
+ * still count towards their kind's limit.
  */
 #include "config.h"
 
@@ -35,8 +35,8 @@ static bool log_window_is_over(const struct log_window *w, uint64_t now_ms)
 	return w->key == 0 || now_ms >= w->end_ms;
 }
 
-/* Whether a new key should replace `a` rather than `b`: a window that is over,
- * else the one with the fewest messages. */
+/* Whether a new key should rather replace window `a` than `b`: first one that
+ * is over, else the one with fewer messages. */
 static bool log_window_is_less(const struct log_window *a,
 			       const struct log_window *b, uint64_t now_ms)
 {
@@ -45,7 +45,7 @@ static bool log_window_is_less(const struct log_window *a,
 	return log_window_is_over(a, now_ms) || a->passed < b->passed;
 }
 
-/* The window of the key. NULL: none, and all in its set have yet to report. */
+/* The window for this key. NULL: all windows of its set have a report due. */
 static struct log_window *log_limit_find(struct log_limit *limit, uint64_t key,
 					 uint64_t now_ms)
 {
@@ -101,7 +101,8 @@ enum log_verdict log_limit_check(struct log_limit *limit,
 
 	if (all != NULL && all->passed >= most)
 		return log_limit_suppress(limit, all, level, text);
-	/* Count first, or the address's new window could replace this one. */
+	/* Count first: otherwise the address's new window could replace this
+	 * one. */
 	if (all != NULL)
 		all->passed++;
 	if (key->from != 0)
@@ -116,7 +117,7 @@ enum log_verdict log_limit_check(struct log_limit *limit,
 	return LOG_PASS;
 }
 
-/* When the next report is due, after one was taken. */
+/* When the next report is due, after one has been taken. */
 static uint64_t log_limit_next_due(const struct log_limit *limit)
 {
 	uint64_t due_ms = UINT64_MAX;

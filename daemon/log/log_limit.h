@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rate limit of the log. A kind of messages, such as refusals of a service
- * for a reason, has a limit for each address and one for all of them: so one
- * address hides no other one, and many together do not fill the log. Counts
- * only: the owner has the clock and the lock, and writes the reports.
+ * The rate limit of the log. Each kind of message (for example, refusals of a
+ * service for one reason) has a limit for each address and a limit for all
+ * addresses: one address cannot suppress messages about another, and many
+ * addresses together cannot fill the log. Only counts: the owner provides clock
+ * and lock and writes the reports.
  */
 #pragma once
 
@@ -13,36 +14,36 @@
 #define LOG_LIMIT_WINDOW_MS 5000
 #define LOG_LIMIT_SAMPLE    256
 
-/* How many messages may pass in a window. each: of a kind and address, or a
- * kind without addresses. all: of a kind, from all addresses. */
+/* How many messages may pass in a window. each: of a kind about one address, or
+ * of a kind without addresses. all: of a kind about all addresses. */
 struct log_burst {
 	uint32_t each, all;
 };
 
-/* Entries are found by a hash, in sets of this many. */
+/* Entries are found by hash, in sets of this many. */
 #define LOG_LIMIT_WAYS 8
 #define LOG_LIMIT_SETS 128
 
-/* Hashes; 0 is none. */
+/* Hashes; 0: none. */
 struct log_limit_key {
-	uint64_t kind; /* of the message and the service that it is about */
-	uint64_t from; /* of the kind and the address; 0: about no address */
+	uint64_t kind; /* of the message and its service */
+	uint64_t from; /* of kind and address; 0: no address */
 };
 
 struct log_window {
 	uint64_t key;    /* 0: the entry is free */
 	uint64_t end_ms; /* of the window */
 	uint32_t passed;
-	/* Messages since the last report; unless this is 0, the next report is
-	 * due at due_ms. */
+	/* Messages since the last report; if not 0, the next report is due at
+	 * due_ms. */
 	uint32_t suppressed;
 	uint64_t due_ms;
 	int level;
-	char *sample; /* the first that was suppressed; NULL: no memory */
+	char *sample; /* the first suppressed message; NULL: no memory */
 };
 
 struct log_limit {
-	/* When the next report is due; UINT64_MAX: none is. */
+	/* When the next report is due; UINT64_MAX: never. */
 	uint64_t due_ms;
 	struct log_window windows[LOG_LIMIT_SETS * LOG_LIMIT_WAYS];
 };
@@ -53,7 +54,7 @@ enum log_verdict {
 	LOG_SUPPRESS_FIRST, /* due_ms may have changed */
 };
 
-/* "N similar messages suppressed: SAMPLE". */
+/* Makes the message "N similar messages suppressed: SAMPLE". */
 struct log_report {
 	uint32_t suppressed;
 	int level;
@@ -63,16 +64,15 @@ struct log_report {
 void log_limit_init(struct log_limit *limit);
 void log_limit_fini(struct log_limit *limit);
 
-/* Whether one more message may pass; text is the message. The first message
- * begins the window. If the table is full, messages of new kinds pass. */
+/* Whether one more message may pass. The first message starts the window. If
+ * the table is full, messages of new kinds pass. */
 enum log_verdict log_limit_check(struct log_limit *limit,
 				 const struct log_limit_key *key, int level,
 				 const struct log_burst *burst, uint64_t now_ms,
 				 const char *text);
 
 /*
- * Takes one report that is due at now_ms (UINT64_MAX: any report); false: there
- * is none.
+ * Takes a report that is due at now_ms (UINT64_MAX: any report); false: none.
  */
 bool log_limit_take(struct log_limit *limit, uint64_t now_ms,
 		    struct log_report *report);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing to stderr, syslog or the journal. syslog(3) does not report that a
- * message was lost, so /dev/log is written here. Errors end here, as a number
- * of lost messages: a log that cannot be written has no place to report them
- * to.
+ * Writes to stderr, syslog or the journal. syslog(3) does not report lost
+ * messages, so this file writes to /dev/log itself. Errors only count as lost
+ * messages: there is no place to report that a log cannot be written.
  */
 #include "config.h"
 
@@ -32,8 +31,8 @@ uint64_t log_sink_now_ms(void)
 
 /* ---- stderr ------------------------------------------------------------ */
 
-/* Handles EAGAIN: another process that shares stderr may have made it
- * non-blocking. -1: not all was written. */
+/* Writes all; handles EAGAIN, because another process that shares stderr may
+ * have made it non-blocking. -1: some bytes were not written. */
 static int log_sink_write_all(const char *data, size_t len, bool wait)
 {
 	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -56,7 +55,7 @@ static int log_sink_write_all(const char *data, size_t len, bool wait)
 	return 0;
 }
 
-/* Writes what stands before the message; returns its length. */
+/* Writes what precedes the message on stderr; returns the length. */
 static size_t log_sink_format_head(char *head, size_t size, int level,
 				   enum log_style style, uint64_t at_ms)
 {
@@ -154,7 +153,8 @@ static int log_sink_open_syslog(struct log_sink *sink)
 	return fd < 0 ? -1 : 0;
 }
 
-/* A record as syslog(3) writes it (RFC 3164). A NUL ends it on a stream. */
+/* Formats a record as syslog(3) does (RFC 3164). On a stream a NUL ends the
+ * record. */
 static size_t log_sink_format_syslog(const struct log_sink *sink, char *record,
 				     size_t size, int level, uint64_t at_ms,
 				     const char *text, size_t len)
@@ -172,7 +172,8 @@ static size_t log_sink_format_syslog(const struct log_sink *sink, char *record,
 	return (size_t)n + sink->syslog_is_stream;
 }
 
-/* Connects again once: the reader may have been restarted. */
+/* Writes to syslog; after an error connects again once, because the reader may
+ * have been restarted. */
 static int log_sink_put_syslog(struct log_sink *sink, int level, uint64_t at_ms,
 			       const char *text, size_t len)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A sink writes messages to stderr, syslog(3) or the journal. A write may
- * block. Thread: the owner's, which is the log's writer. One sink in a process,
- * because openlog(3) keeps one name.
+ * block. Thread: the owner's, that is the log's writer. Only one sink in a
+ * process, because openlog(3) keeps one name.
  */
 #pragma once
 
@@ -10,13 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A message's longest text, its NUL included. */
+/* The longest text of a message, including the NUL. */
 #define LOG_TEXT_MAX 2048
 
 enum log_sink_kind {
 	LOG_SINK_STDERR,
 	LOG_SINK_SYSLOG,
-	LOG_SINK_JOURNAL, /* if it does not take a message: syslog */
+	LOG_SINK_JOURNAL, /* if it refuses a message: syslog */
 };
 
 /* The prefix of a message on stderr. */
@@ -28,16 +28,16 @@ enum log_style {
 
 struct log_sink_settings {
 	enum log_sink_kind kind;
-	bool fall_back; /* what syslog does not take goes to stderr */
+	bool fall_back; /* what syslog refuses goes to stderr */
 	enum log_style style;
 	int facility;
 	char ident[64];
 };
 
-/* Lines for stderr are collected up to this size: pipes take such writes
- * atomically. */
+/* Lines for stderr are collected up to this size: writes to a pipe are atomic
+ * up to it. */
 #define LOG_SINK_CHUNK 4096
-/* At most this many bytes are added to a message on stderr. */
+/* The most bytes added to a message on stderr. */
 #define LOG_SINK_HEAD 48
 
 struct log_sink {
@@ -56,15 +56,15 @@ void log_sink_close(struct log_sink *sink);
 bool log_sink_settings_equal(const struct log_sink_settings *a,
 			     const struct log_sink_settings *b);
 
-/* Writes a message of at most LOG_TEXT_MAX bytes, which was logged at at_ms of
- * the real-time clock. On stderr it may wait for log_sink_flush(). Both return
- * how many messages were lost because they could not be written. */
+/* Writes a message of at most LOG_TEXT_MAX bytes, logged at at_ms of the
+ * real-time clock. A message for stderr may wait for log_sink_flush(). Both
+ * return how many messages could not be written and are lost. */
 size_t log_sink_write(struct log_sink *sink, int level, uint64_t at_ms,
 		      const char *text, size_t len);
 size_t log_sink_flush(struct log_sink *sink);
 
-/* Writes a line to stderr at once, without a sink: MT-safe. With wait false,
- * the rest is dropped if writing would block. */
+/* Writes a line to stderr at once, without a sink. MT-safe. wait false: drops
+ * the rest if writing would block. */
 void log_sink_stderr(int level, enum log_style style, const char *text,
 		     size_t len, bool wait);
 

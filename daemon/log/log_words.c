@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The words for levels, targets and facilities.
- */
+/* The words of config and command line for levels, targets and facilities. */
 #include "config.h"
 
 #include "log/log.h"

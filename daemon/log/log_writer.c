@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two buffers of a fixed size: messages are put into one while the thread
- * writes the other. If a reader of the log hangs, messages are lost, but no
- * memory grows and no other thread waits. The thread and its owner share
- * `struct log_writer`, and the last one frees it, because a write to a pipe
- * that nobody reads cannot be interrupted.
+ * Two buffers of a fixed size: messages are added to one while the thread
+ * writes the other. If a reader of the log hangs, messages are lost, but memory
+ * does not grow and no other thread waits. Thread and owner share `struct
+ * log_writer`, and the last of them frees it, because a write to a pipe without
+ * a reader cannot be interrupted.
  */
 #include "config.h"
 
@@ -21,9 +21,9 @@
 #include <syslog.h>
 #include <time.h>
 
-/* Before each message in a buffer. */
+/* The header of each message in a buffer. */
 struct log_record {
-	uint32_t after_ms; /* after the batch's first message */
+	uint32_t after_ms; /* ms after the batch's first message */
 	uint16_t len;
 	uint16_t level;
 };
@@ -37,23 +37,23 @@ struct log_batch {
 
 struct log_writer {
 	pthread_mutex_t lock;
-	pthread_cond_t changed;  /* for the thread */
-	pthread_cond_t finished; /* for the owner: thread or tick ended */
+	pthread_cond_t changed;  /* wakes the thread */
+	pthread_cond_t finished; /* wakes the owner: thread or tick ended */
 	pthread_t thread;
 	bool threadless;
-	/* Under lock. */
+	/* Used with the lock held: */
 	struct log_limit limit;
 	struct log_sink_settings settings;
 	struct log_batch filling;
 	bool stopping, done, abandoned;
 	uint32_t (*tick)(void *arg);
 	void *tick_arg;
-	uint64_t tick_ms; /* when it is due; UINT64_MAX: none, or it runs */
+	uint64_t tick_ms; /* tick is due; UINT64_MAX: none, or running */
 	bool ticking;
-	/* Used by the thread only; threadless: under lock. */
+	/* Used by the thread only; without a thread, with the lock held: */
 	struct log_batch writing;
 	struct log_sink sink;
-	uint64_t unreported; /* lost messages that the log does not show yet */
+	uint64_t unreported; /* lost messages not yet reported in the log */
 };
 
 static _Atomic uint64_t lost_messages;
@@ -84,7 +84,8 @@ static void log_writer_count_lost(struct log_writer *w, size_t lost)
 	atomic_fetch_add(&lost_messages, lost);
 }
 
-/* Tries again with the next batch if this message is lost, too. */
+/* Reports lost messages in the log; if the report is lost, too, the next batch
+ * tries again. */
 static void log_writer_report_lost(struct log_writer *w)
 {
 	char text[64];
@@ -157,7 +158,7 @@ static void log_writer_destroy(struct log_writer *w)
 	free(w);
 }
 
-/* Swaps the buffers, under lock; false if there is nothing to write. */
+/* Swaps the buffers. Called with the lock held. False: nothing to write. */
 static bool log_writer_take_batch(struct log_writer *w)
 {
 	struct log_batch empty = w->writing;
@@ -169,7 +170,8 @@ static bool log_writer_take_batch(struct log_writer *w)
 	return true;
 }
 
-/* Waits, under lock, for a change, or until a report or a tick is due. */
+/* Waits for a change, or until a report or a tick is due. Called with the lock
+ * held. */
 static void log_writer_wait(struct log_writer *w)
 {
 	uint64_t due_ms =
@@ -184,7 +186,7 @@ static void log_writer_wait(struct log_writer *w)
 	pthread_cond_timedwait(&w->changed, &w->lock, &until);
 }
 
-/* One round of writing; false if there was nothing to write. */
+/* One round of writing; false: nothing to write. */
 static bool log_writer_round(struct log_writer *w)
 {
 	struct log_sink_settings settings = w->settings;
@@ -209,8 +211,8 @@ static bool log_writer_round(struct log_writer *w)
 	return true;
 }
 
-/* Runs the tick if it is due, else returns false. Called with the lock held,
- * which is released during the tick. */
+/* Runs the tick if it is due; false: not due. Called with the lock held, which
+ * is released during the tick. */
 static bool log_writer_run_tick(struct log_writer *w)
 {
 	uint32_t (*due)(void *arg) = w->tick;
@@ -297,7 +299,8 @@ struct log_writer *log_writer_start(const struct log_sink_settings *settings)
 	return w;
 }
 
-/* Does the thread's work in the caller, if there is no thread; under lock. */
+/* Does the thread's work in the caller if there is no thread. Called with the
+ * lock held. */
 static void log_writer_work_here(struct log_writer *w)
 {
 	struct log_report report;
@@ -376,7 +379,7 @@ bool log_writer_admits(struct log_writer *w, const struct log_limit_key *key,
 	pthread_mutex_lock(&w->lock);
 	verdict = log_limit_check(&w->limit, key, level, burst,
 				  log_writer_now_ms(), text);
-	/* The thread must wake when the report is due. */
+	/* Wake the thread: it must also wait for this report. */
 	if (verdict == LOG_SUPPRESS_FIRST)
 		pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
@@ -392,8 +395,8 @@ void log_writer_put(struct log_writer *w, int level, const char *text,
 	};
 	struct log_batch *batch = &w->filling;
 	uint64_t now_ms = log_sink_now_ms();
-	/* Info and debug messages may fill only half of the room, or messages
-	 * about clients could leave none for errors. */
+	/* Info and debug messages may use only half of the room: otherwise
+	 * messages about clients could leave no room for errors. */
 	size_t room =
 		level < LOG_INFO ? LOG_WRITER_BYTES : LOG_WRITER_BYTES / 2;
 	bool was_empty;
@@ -402,7 +405,7 @@ void log_writer_put(struct log_writer *w, int level, const char *text,
 	was_empty = batch->len == 0 && batch->dropped == 0;
 	if (batch->len == 0)
 		batch->began_ms = now_ms;
-	/* The clock may have been set back. */
+	/* The condition fails if the clock was set back. */
 	if (now_ms > batch->began_ms)
 		record.after_ms = (uint32_t)(now_ms - batch->began_ms);
 	if (batch->len + sizeof(record) + len > room) {

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The log cuts longer messages too. */
+/* The log cuts longer messages at this length, too. */
 #define REPORT_TEXT_MAX 2048
 
 void report_fini(struct report *report)

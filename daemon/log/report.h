@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A report: the errors and warnings of one piece of work, such as a reload,
- * kept for the caller that asked for the work. They are logged as well. Used by
- * one thread at a time.
+ * A report: the errors and warnings of one task, such as a reload, kept for the
+ * caller and also logged. Used by one thread at a time.
  */
 #pragma once
 
@@ -15,7 +14,7 @@ struct report_message {
 	char *text;
 };
 
-/* Zeroed memory is an empty report. */
+/* A zeroed struct is an empty report. */
 struct report {
 	struct report_message *messages;
 	size_t count, room;
@@ -23,12 +22,12 @@ struct report {
 
 void report_fini(struct report *report);
 
-/* Logs a message, as log_each() does, and keeps it in the report if it is an
- * error or a warning. If report is NULL or memory runs out, the message is only
- * logged. errno is kept. */
+/* Logs a message, as log_each() does; an error or warning is also kept in the
+ * report. With report NULL, or without memory, the message is only logged.
+ * errno is kept. */
 void report_add(struct report *report, enum lined_log_level level,
 		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same for a message that has been logged. */
+/* Keeps a message that has already been logged. */
 void report_keep(struct report *report, enum lined_log_level level,
 		 const char *text);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The functions of lined/bus.h.
- */
+/* Implements lined/bus.h. */
 #include "config.h"
 
 #include <lined/bus.h>
@@ -44,7 +42,8 @@ struct lined_subscription *lined_bus_subscribe_shared(
 
 /* ---- topics of clients --------------------------------------------------- */
 
-/* Among the client's waits, because it ends with the client. */
+/* The struct is one of the client's waits, because the topic ends with the
+ * client. */
 struct client_topic {
 	struct client_wait wait;
 	struct lined_subscription *subscription;

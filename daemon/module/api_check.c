@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of lined/protocol.h by which a module checks its options.
+ * Implements the functions of lined/protocol.h with which a module checks its
+ * options.
  */
 #include "config.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of lined/program.h that are not in threads/programs.c.
+ * Implements the functions of lined/program.h that are not in
+ * threads/programs.c.
  */
 #include "config.h"
 
@@ -19,7 +20,7 @@
 #include "serve/client_log.h"
 #include "serve/instance.h"
 
-/* Also the PATH of programs, see exec in lined.conf(5). */
+/* Also the PATH of programs: see exec in lined.conf(5). */
 static const char *const directories[] = {"/usr/local/sbin", "/usr/local/bin",
 					  "/usr/sbin",       "/usr/bin",
 					  "/sbin",           "/bin"};

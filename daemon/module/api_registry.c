@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The functions of lined/registry.h.
- */
+/* Implements lined/registry.h. */
 #include "config.h"
 
 #include <lined/registry.h>

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The functions of lined/service.h.
- */
+/* Implements lined/service.h. */
 #include "config.h"
 
 #include <lined/service.h>
@@ -117,10 +115,12 @@ void lined_service_log(const struct lined_service *instance,
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	/* The kind of the message is the module's format, not the one of this
+	/*
+	 * The message's kind is the module's format, not the format of this
 	 * call: otherwise one frequent message would suppress those of all
-	 * modules. The changes that control makes are never suppressed;
-	 * requests that it refuses could fill the log. */
+	 * modules. Changes made by the control protocol are never suppressed;
+	 * its refusals may be, because they could fill the log.
+	 */
 	snprintf(line, sizeof(line), "service %s: %s", instance->name, text);
 	log_msg_of(instance->conf->internal && level < LINED_LOG_INFO ? NULL
 								      : format,
@@ -179,8 +179,8 @@ size_t lined_service_clients(const struct lined_service *instance)
 
 /* ---- clients ------------------------------------------------------------ */
 
-/* Removes const: client_of() takes a socket that may be changed, but the
- * functions below change nothing. */
+/* Removes const: client_of() takes a mutable socket, but the functions below
+ * change nothing. */
 static struct lined_socket *api_socket(const struct lined_socket *client)
 {
 	return (struct lined_socket *)(uintptr_t)client;
@@ -268,7 +268,7 @@ bool lined_service_may_keep(const struct lined_service *instance,
 
 /* ---- passwords ---------------------------------------------------------- */
 
-/* The key of the client's address, or of its user. */
+/* Fills in the key of the client's address or user. */
 static void api_key(struct lined_socket *client,
 		    unsigned char key[ADDRESS_KEY_LEN])
 {

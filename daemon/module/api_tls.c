@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of lined/tls.h that know the service of a client; the others
- * are in lib/.
+ * Implements the functions of lined/tls.h that need a client's service; the
+ * others are in lib/.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checks the owner and the mode of module files, finds those that are already
- * loaded, and calls dlopen(3). protocol_check.c checks their lined_protocol.
+ * Checks owner and mode of module files, finds modules that are already loaded,
+ * and calls dlopen(3). protocol_check.c checks their lined_protocol.
  */
 #include "config.h"
 
@@ -32,22 +32,22 @@
 
 struct module {
 	struct module *next;
-	char *path; /* without symbolic links */
+	char *path; /* with symbolic links resolved */
 	struct stat file;
 	void *handle;
-	uintptr_t begin, end; /* of the loaded segments */
-	/* In the module; or &padded if the module was built for a struct with
-	 * fewer members. */
+	uintptr_t begin, end; /* addresses of the loaded segments */
+	/* In the module; or &padded if the module was built with fewer members.
+	 */
 	const struct lined_protocol *protocol;
 	struct lined_protocol padded;
 };
 
 struct modules {
-	struct module *first; /* the newest */
-	uid_t user;           /* that started this process */
+	struct module *first; /* newest first */
+	uid_t user;           /* who started this process */
 };
 
-/* The buffer for an error text, and the file that it names. */
+/* A buffer for the error text, and the file to name in it. */
 struct module_error {
 	char *text;
 	size_t size;
@@ -106,9 +106,9 @@ void modules_free(struct modules *modules)
 
 /* ---- the file -------------------------------------------------------- */
 
-/* Returns the reason why a user other than root and the one that started lined
- * could change the code; NULL: none can. The user that root becomes is not
- * trusted: the next start runs the code as root. */
+/* Returns why users other than root and the one that started lined could change
+ * the code; NULL: they cannot. If lined was started by root, the user it
+ * switches to is not trusted: the next start runs the code as root. */
 static const char *module_owner_fault(uid_t user, const struct stat *st)
 {
 	if (st->st_uid != 0 && st->st_uid != user)
@@ -138,7 +138,7 @@ static int module_check_directory(uid_t user, const char *dir,
 	return 0;
 }
 
-/* path comes from realpath(3); it is changed during the call. */
+/* Checks a file. path comes from realpath(3) and is changed during the call. */
 static int module_check_file(uid_t user, char *path, const char *dir,
 			     struct stat *st, const struct module_error *error)
 {
@@ -155,14 +155,14 @@ static int module_check_file(uid_t user, char *path, const char *dir,
 		return module_refuse(error, "%s", fault);
 	if (module_check_directory(user, dir, error) < 0)
 		return -1;
-	/* With a symbolic link the file is in another directory than dir. */
+	/* Behind a symbolic link, the file is in a directory other than dir. */
 	*slash = '\0';
 	rc = module_check_directory(user, slash == path ? "/" : path, error);
 	*slash = '/';
 	return rc;
 }
 
-/* Reads a part of the file. 0: it is shorter; -1 and errno. */
+/* Reads a part of the file. 0: the file is shorter; -1 and errno. */
 static int module_read_part(int fd, void *to, size_t len, uint64_t at)
 {
 	ssize_t n;
@@ -173,8 +173,8 @@ static int module_read_part(int fd, void *to, size_t len, uint64_t at)
 	return n < 0 ? -1 : n == (ssize_t)len;
 }
 
-/* Whether the file contains all segments that its ELF header lists. 1 for any
- * other kind of file, which dlopen(3) refuses. -1 and errno. */
+/* Whether the file contains all segments listed in its ELF header. 1 for other
+ * kinds of file, which dlopen(3) refuses. -1 and errno. */
 static int module_is_whole(int fd, uint64_t size)
 {
 	ElfW(Ehdr) head;
@@ -200,7 +200,8 @@ static int module_is_whole(int fd, uint64_t size)
 	return 1;
 }
 
-/* dlopen(3) does not check this: access to a missing page would be a SIGBUS. */
+/* Refuses a truncated file: dlopen(3) does not check this, and access to a
+ * missing page would be a SIGBUS. */
 static int module_check_whole(const char *path, const struct stat *st,
 			      const struct module_error *error)
 {
@@ -235,9 +236,9 @@ static bool module_is_unchanged(const struct stat *a, const struct stat *b)
 /* ---- the loader ------------------------------------------------------ */
 
 /*
- * The path for dlopen(3). It compares paths first, and so would return the old
- * module if the file was replaced. Each new file at the same path therefore
- * gets a path with one more "./".
+ * Returns the path for dlopen(3), which compares paths first: for a replaced
+ * file it would return the old module. So each new file at the same path gets
+ * one more "./" in its path.
  */
 static char *module_spelling(const struct modules *modules, const char *path)
 {
@@ -293,15 +294,15 @@ static int module_open(struct module *module, const struct modules *modules,
 
 	if (text == NULL)
 		return module_refuse(error, "%s", strerror(errno));
-	/* dlopen(3) runs the module's constructors, which may crash. */
+	/* The module's constructors, run by dlopen(3), may crash. */
 	crash_doing(error->file);
 	module->handle = dlopen(text, RTLD_NOW | RTLD_LOCAL);
 	crash_doing(NULL);
 	if (module->handle == NULL) {
 		why = dlerror();
 		len = strlen(text);
-		/* module_refuse() adds the file's name, with which most
-		 * messages of dlerror(3) begin. */
+		/* Most messages of dlerror(3) begin with the file's name, which
+		 * module_refuse() adds already. */
 		if (strncmp(why, text, len) == 0 &&
 		    strncmp(why + len, ": ", 2) == 0)
 			why += len + 2;
@@ -334,7 +335,7 @@ static int module_take_protocol(struct module *module, const char *name,
 	return 0;
 }
 
-/* Loads a file that was checked. Takes path over. */
+/* Loads a checked file. Takes ownership of path. */
 static struct module *module_load_file(struct modules *modules, char *path,
 				       const struct stat *st, const char *name,
 				       const struct module_error *error)
@@ -368,8 +369,8 @@ static bool module_is_name(const char *name)
 	return len > 0 && len <= NAME_MAX_LEN && name[len] == '\0';
 }
 
-/* The module that was loaded from this file. *changed: the file was changed in
- * place since then. */
+/* The module loaded from this file; NULL: none. *changed: the file was changed
+ * in place after loading. */
 static struct module *module_find(const struct modules *modules,
 				  const struct stat *st, bool *changed)
 {
@@ -421,8 +422,8 @@ bool module_exists(const char *dir, const char *name)
 	return (size_t)n < sizeof(file) && access(file, F_OK) == 0;
 }
 
-/* The path of dir/NAME.so, checked, to be freed; *st is its status. NULL:
- * refused. */
+/* Returns the checked path of dir/NAME.so, which the caller frees; *st is its
+ * status. NULL: refused. */
 static char *module_locate(const struct modules *modules, const char *dir,
 			   const char *name, struct stat *st,
 			   char file[PATH_MAX],
@@ -447,7 +448,7 @@ static char *module_locate(const struct modules *modules, const char *dir,
 	return NULL;
 }
 
-/* The protocol of a module that is loaded; NULL: it cannot be used. */
+/* Returns the protocol of a loaded module; NULL: it cannot be used. */
 static const struct lined_protocol *
 module_use(const struct module *module, bool changed, const char *name,
 	   const struct module_error *report)

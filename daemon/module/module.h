@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Loads protocol modules: checks the file before dlopen(3) and the module's
- * lined_protocol after it. Calls no function of a protocol. Main thread.
+ * lined_protocol after it. Calls none of the protocol's functions. Main thread.
  */
 #pragma once
 
@@ -18,42 +18,42 @@ struct modules;
 struct modules *modules_new(void);
 
 /*
- * Unloads all modules. No code of a module may run and no pointer into one may
- * be used from then on. NULL is fine.
+ * Unloads all modules. From then on, no code of a module may run, and pointers
+ * into modules are invalid. NULL is fine.
  */
 void modules_free(struct modules *modules);
 
-/* The names of the modules in a directory, sorted, as far as they fit. */
+/* Writes the sorted names of the modules in a directory, as many as fit. */
 void module_list(const char *dir, char *text, size_t size);
 
-/* Whether there is a file dir/NAME.so, of whatever kind. */
+/* Whether dir/NAME.so exists, as any kind of file. */
 bool module_exists(const char *dir, const char *name);
 
 /*
  * The protocol of dir/NAME.so, valid until modules_free(). Calls for the same
- * file return the same pointer. If the file was replaced, the new one is loaded
- * too; the old module stays loaded for the services that use it. Members that
- * the module was built without are 0.
+ * file return the same pointer. If the file was replaced, the new one is
+ * loaded, too; the old module stays loaded for services that use it. Members
+ * that are missing in the module are 0.
  *
  * NULL, and "FILE: reason" in error (printable), if the file is missing, is not
  * a regular file, cannot be loaded, was changed in place after it was loaded,
  * or exports no valid lined_protocol (protocol_check.h); or if the file or its
  * directory belongs neither to root nor to the user that called modules_new(),
- * or can be written by others. That user is the same at a start, a reload and
- * for lined -t, also after root was dropped.
+ * or can be written by others. That user is the same for a start, a reload and
+ * lined -t, even after lined has given up root.
  */
 const struct lined_protocol *module_load(struct modules *modules,
 					 const char *dir, const char *name,
 					 char *error, size_t size);
 
-/* The same, but loads nothing. NULL, and error is empty: this file is not
- * loaded yet. */
+/* As module_load(), but loads nothing. NULL with an empty error: this file is
+ * not loaded. */
 const struct lined_protocol *module_find_loaded(const struct modules *modules,
 						const char *dir,
 						const char *name, char *error,
 						size_t size);
 
-/* The protocol whose module contains the address; NULL: none. MT-safe and
- * async-signal-safe. */
+/* The protocol of the module whose code contains the address; NULL: none.
+ * MT-safe and async-signal-safe. */
 const struct lined_protocol *module_of_code(const struct modules *modules,
 					    uintptr_t address);

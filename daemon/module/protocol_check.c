@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds an author's mistakes when the module is loaded: without these checks
- * they would be crashes while clients are served. The checks do not protect
- * against hostile modules: a module's code runs with all rights of lined.
+ * Finds an author's mistakes when a module is loaded; later they would be
+ * crashes while clients are served. The checks do not protect against hostile
+ * modules: a module's code runs with all rights of lined.
  */
 #include "config.h"
 
@@ -31,7 +31,7 @@
 	(LINED_FRAMING_TERMINATOR | LINED_FRAMING_LINE_LENGTH |                \
 	 LINED_FRAMING_TOO_LONG | LINED_FRAMING_UNTERMINATED)
 
-/* The buffer for an error text. */
+/* A buffer for the error text. */
 struct check_error {
 	char *text;
 	size_t size;
@@ -136,8 +136,8 @@ static int check_choices(const struct lined_option *option,
 			    option->name);
 }
 
-/* An option whose key is not set has its default: a bad one would be an error
- * of each config without the key. */
+/* Checks the default of an option: a bad default would be an error in each
+ * config that does not set the key. */
 static int check_default(const struct lined_option *option,
 			 const struct check_error *report)
 {
@@ -181,7 +181,7 @@ static int check_default(const struct lined_option *option,
 	return 0;
 }
 
-/* first: the lowest offset that an option may have. */
+/* Checks an option; first: the lowest allowed offset. */
 static int check_option(const struct lined_option *option, size_t first,
 			size_t struct_size, const struct check_error *report)
 {
@@ -213,7 +213,7 @@ static int check_option(const struct lined_option *option, size_t first,
 		       : check_default(option, report);
 }
 
-/* The number of options; OPTIONS_MAX if no end was found before. */
+/* The number of options; OPTIONS_MAX if the table has no end before that. */
 static size_t check_count_options(const struct lined_option *options)
 {
 	size_t count = 0;
@@ -261,7 +261,7 @@ static int check_option_table(const struct lined_option *options, size_t first,
 			return check_refuse(report,
 					    "option %s: a section of no struct",
 					    option->name);
-		/* Its struct begins with the title. */
+		/* The struct of a section begins with the title. */
 		if (check_option_table(option->section, sizeof(const char *),
 				       option->section_size, true, report) < 0)
 			return -1;
@@ -280,7 +280,7 @@ static int check_framing(const struct lined_protocol *protocol,
 		return check_refuse(report,
 				    "unknown bits in framing_fixed: 0x%" PRIx32,
 				    protocol->framing_fixed);
-	/* The daemon's defaults apply, and no other member is read. */
+	/* 0: the daemon's defaults apply, and other members are not read. */
 	if (framing->line_length == 0)
 		return 0;
 	if (framing->line_length > LINED_LINE_LENGTH_MAX)
@@ -311,7 +311,8 @@ int protocol_check(const struct lined_protocol *protocol, const char *name,
 	if (protocol->handle_task != NULL && protocol->task_ms == 0)
 		return check_refuse(&report,
 				    "it has a handle_task, but no task_ms");
-	/* Without the check a flag of a later lined would have no effect. */
+	/* Without this check a flag of a newer lined would be ignored silently.
+	 */
 	if ((protocol->flags & ~(uint32_t)FLAGS) != 0)
 		return check_refuse(&report,
 				    "unknown bits in flags: 0x%" PRIx32,

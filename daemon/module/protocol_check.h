@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Checks a module's lined_protocol before it is used: ABI, size, name,
- * callbacks, flags and the table of options. Calls none of its functions.
+ * callbacks, flags and the table of options. Calls none of the module's
+ * functions.
  */
 #pragma once
 
@@ -9,17 +10,17 @@
 
 #include <lined/protocol.h>
 
-/* The size of the members that every module of this ABI has. */
+/* The size of those members that every module of this ABI has. */
 #define PROTOCOL_SIZE_MIN offsetof(struct lined_protocol, options)
 
 /*
- * Checks abi and size, which have the same place in every ABI. -1: the other
- * members must not be read; error is the reason.
+ * Checks abi and size, which are at the same place in every ABI. -1: the other
+ * members must not be read; error says why.
  */
 int protocol_check_abi(const struct lined_protocol *protocol, char *error,
 		       size_t size);
 
-/* Checks all members; the protocol must have this name. -1: it is not valid;
- * error is the reason, printable. */
+/* Checks all members; the protocol must have this name. -1: invalid; error says
+ * why (printable). */
 int protocol_check(const struct lined_protocol *protocol, const char *name,
 		   char *error, size_t size);

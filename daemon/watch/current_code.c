@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * While a worker calls a protocol it stores pointers to the instance, the group
- * and the handler. They are compared here with the instances of all services
- * and the code of all modules.
+ * While a worker calls a protocol, it stores pointers to the instance, the
+ * group and the handler. This file compares them with the instances of all
+ * services and the code of all modules.
  */
 #include "config.h"
 
@@ -70,7 +70,7 @@ bool current_code_find(const struct current_code *code,
 
 /* ---- for the report of a crash ------------------------------------------ */
 
-/* The worker of the calling thread; NULL: none. */
+/* The calling thread's worker; NULL: none. */
 static const struct worker *current_worker(const struct server *server)
 {
 	size_t i;
@@ -95,9 +95,9 @@ static void current_code_this_thread(const struct crash_reporter *reporter,
 
 	if (worker == NULL)
 		return;
-	/* Only the worker's own thread may dereference `inside`. This finds
-	 * also a service that is not in the server's lists: one that starts or
-	 * has just ended. */
+	/* Only the worker's own thread may dereference `inside`. This also
+	 * finds a service that is not in the server's lists, because it starts
+	 * or has just ended. */
 	inside = worker->inside;
 	if (inside != NULL) {
 		owner.protocol = inside->protocol->name;

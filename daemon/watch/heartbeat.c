@@ -17,8 +17,8 @@
 #include "system/sd_notify.h"
 #include "watch/current_code.h"
 
-/* The interval of checks while a worker is stuck: short, so that its recovery
- * is logged soon. */
+/* The interval between checks while a worker is stuck: short, so that its
+ * recovery is logged soon. */
 #define HEARTBEAT_STUCK_MS 1000
 
 static void heartbeat_log_stuck(struct heartbeat *heartbeat,
@@ -67,8 +67,8 @@ static void heartbeat_check_worker(struct heartbeat *heartbeat,
 	}
 }
 
-/* Reads the clock: lined_dispatcher_now_ms() is the time when the turn began,
- * which may be long ago. */
+/* Reads the clock. lined_dispatcher_now_ms() would be the time when the turn
+ * began, perhaps long ago. */
 static uint64_t heartbeat_now_ms(void)
 {
 	struct timespec now;
@@ -87,7 +87,7 @@ void heartbeat_check(struct heartbeat *heartbeat)
 		heartbeat_check_worker(heartbeat, &server->workers[i], now_ms);
 }
 
-/* Returns the ms until the next check. */
+/* Checks the workers. Returns the ms until the next check. */
 static uint32_t heartbeat_tick(void *arg)
 {
 	struct heartbeat *heartbeat = arg;
@@ -107,12 +107,12 @@ static void heartbeat_fired(struct lined_timer *timer)
 	struct heartbeat *heartbeat =
 		lined_container_of(timer, struct heartbeat, timer);
 
-	/* Cannot fail: a timer that has just fired finds room in the heap. */
+	/* Cannot fail: the heap has room for the timer that just fired. */
 	lined_timer_start(timer, heartbeat_tick(heartbeat), 0);
 }
 
 /* At most a quarter of the watchdog's timeout: a stuck worker is logged after
- * two checks, so well before the service manager kills the daemon. */
+ * two checks, well before the service manager kills the daemon. */
 static uint32_t heartbeat_interval_ms(void)
 {
 	uint64_t watchdog_ms = sd_notify_watchdog_ms();

@@ -2,10 +2,10 @@
 /*
  * Watches the workers' threads. Every few seconds the main thread wakes each
  * worker and checks that it has made a turn since the last check. A worker
- * without a turn is stuck: this is logged once, with the code that it runs, and
- * once more when it continues. If the only worker is the main thread, the log's
- * thread checks it: it is not woken, and is stuck if it stays in a handler for
- * the whole interval. All functions: main thread.
+ * without a turn is stuck, which is logged once with the code that runs; the
+ * recovery is logged, too. If the only worker is the main thread, the log's
+ * thread checks it without waking it: the worker is stuck if it stays in a
+ * handler for the whole interval. All functions: main thread.
  */
 #pragma once
 
@@ -17,8 +17,8 @@ struct current_code;
 struct server;
 struct worker;
 
-/* The interval of checks; less if the service manager's watchdog has a short
- * timeout. */
+/* The interval between checks; shorter if the service manager's watchdog has a
+ * short timeout. */
 #define HEARTBEAT_MS 5000
 
 struct heartbeat {
@@ -28,15 +28,15 @@ struct heartbeat {
 	uint32_t every_ms;
 };
 
-/* After the workers have started. -1 and errno. */
+/* Starts the heartbeat, after the workers. -1 and errno. */
 int heartbeat_start(struct heartbeat *heartbeat, struct server *server,
 		    const struct current_code *code);
-/* Does nothing if it was never started. */
+/* Does nothing if the heartbeat was never started. */
 void heartbeat_stop(struct heartbeat *heartbeat);
 
-/* Checks at once. To be called while the main thread waits for a worker, since
- * the timer does not fire then. */
+/* Checks at once. Call this while the main thread waits for a worker: the timer
+ * does not fire then. */
 void heartbeat_check(struct heartbeat *heartbeat);
 
-/* The first worker that is stuck; NULL: none, or no heartbeat was started. */
+/* The first stuck worker; NULL: none, or no heartbeat was started. */
 const struct worker *heartbeat_find_stuck(const struct heartbeat *heartbeat);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A timer reads the peak size of the process, which is logged each time it has
- * doubled, and compares its present size with what is allocated.
+ * A timer reads the peak size of the process, which is logged when it has
+ * doubled, and compares the current size with what is allocated.
  */
 #include "config.h"
 
@@ -21,7 +21,7 @@
 /* Smaller growth is not logged. */
 #define MEMORY_LEAST_KIB ((uint64_t)64 * 1024)
 #define MEMORY_SHOWN     4 /* services */
-/* Less free memory is not returned. */
+/* A smaller amount of free memory is not returned. */
 #define MEMORY_TRIM_BYTES ((uint64_t)8 * 1024 * 1024)
 
 static uint64_t memory_peak_kib(void)
@@ -45,8 +45,8 @@ static void memory_count_lines(struct server *server)
 	}
 }
 
-/* The busiest service, except those returned before; NULL: no other received a
- * line. */
+/* The busiest service not yet returned; NULL: no other service received a line.
+ */
 static struct service *memory_take_busiest(struct server *server,
 					   uint64_t *lines)
 {
@@ -106,7 +106,7 @@ static uint64_t memory_resident_bytes(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The resident memory that is not allocated; 0: unknown. */
+/* The resident memory beyond what is allocated; 0: unknown. */
 static uint64_t memory_spare_bytes(void)
 {
 	uint64_t resident = memory_resident_bytes();
@@ -115,7 +115,8 @@ static uint64_t memory_spare_bytes(void)
 	return used > 0 && resident > used ? resident - used : 0;
 }
 
-/* Returns memory after large clients, rooms or queues have gone. */
+/* Returns memory to the system after large clients, rooms or queues have gone.
+ */
 static void memory_trim(struct memory_watch *watch)
 {
 	uint64_t spare = memory_spare_bytes();
@@ -140,7 +141,7 @@ static void memory_log_ceiling(struct memory_watch *watch, uint64_t now_ms)
 		__atomic_load_n(&memory->given_up, __ATOMIC_RELAXED);
 	char text[64] = "";
 
-	/* A service that has ended takes its count along. */
+	/* The count shrinks when a service ends. */
 	if (refused < watch->refused)
 		watch->refused = refused;
 	if (memory_is_near(memory))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multiplies the limits of each service, and adds what its protocol says that
- * it keeps at most, such as a history.
+ * Multiplies the limits of each service, and adds the most that its protocol
+ * keeps, such as a history.
  */
 #include "config.h"
 
@@ -13,7 +13,7 @@
 #include "config/conf.h"
 #include "memory.h"
 
-/* The input of one read that was not served yet. */
+/* Bytes of one read that were not handled yet. */
 #define WORST_INPUT ((uint64_t)65536)
 
 static const char *memory_text(uint64_t bytes, char text[32])
@@ -31,7 +31,7 @@ static const char *memory_text(uint64_t bytes, char text[32])
 	return text;
 }
 
-/* The bytes of a request for an upgrade. */
+/* Bytes of an upgrade request. */
 #define WORST_WEB ((uint64_t)8192)
 
 static uint64_t memory_of_transport(const struct conf_service *service)
@@ -47,14 +47,15 @@ static uint64_t memory_of_transport(const struct conf_service *service)
 	return bytes;
 }
 
-/* The queue is counted twice: the shortest lines take as much again. */
+/* The queue counts twice: its bookkeeping for the shortest lines takes as much
+ * again. */
 static uint64_t memory_of_client(const struct conf_service *service)
 {
 	uint64_t line = service->framing.line_length;
 	uint64_t queue = service->limits.send_queue;
 	size_t i;
 
-	/* All clients may be of one class. */
+	/* All clients may be in the same class. */
 	for (i = 0; i < service->class_count; i++)
 		if (service->class_limits[i].send_queue > queue)
 			queue = service->class_limits[i].send_queue;
@@ -72,7 +73,7 @@ static uint64_t memory_kept_most(const struct conf_service *service,
 		       : 0;
 }
 
-/* Unbounded if one of them is. */
+/* The sum, or UINT64_MAX (unbounded) if it would overflow. */
 static uint64_t memory_sum(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;

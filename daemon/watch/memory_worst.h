@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The most memory that a config allows its clients and protocols, for lined -t.
+ * Computes the most memory that a config allows clients and protocols, for
+ * lined -t.
  */
 #pragma once
 
@@ -8,5 +9,5 @@
 
 struct conf;
 
-/* Writes a line for each service, and one with the sum and the ceiling. */
+/* Writes a line for each service, and a line with the sum and the ceiling. */
 void memory_worst_print(const struct conf *conf, FILE *out);

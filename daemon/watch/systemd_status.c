@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Decides when each notification is sent. The main thread sends WATCHDOG=1, so
- * none is sent while it is stuck; the heartbeat finds stuck workers.
+ * a stuck main thread sends none; the heartbeat finds other stuck workers.
  */
 #include "config.h"
 
@@ -17,11 +17,11 @@
 #define STATUS_MS 2000
 #define FLUSH_MS  20
 
-/* The longest interval of WATCHDOG=1, even if the watchdog's timeout is long.
- */
+/* The longest interval between WATCHDOG=1, even if the watchdog's timeout is
+ * long. */
 #define WATCHDOG_MS_MAX 20000u
 
-/* Added to the drain-timeout, as the time that stopping takes. */
+/* Time for stopping, added to drain-timeout. */
 #define STOP_SLACK_MS 10000
 
 /* ---- status ----------------------------------------------------------- */
@@ -75,7 +75,8 @@ static void systemd_status_send(struct systemd_status *status)
 
 /* ---- timers ----------------------------------------------------------- */
 
-/* Without a timer (no memory) the rest is sent with the next status. */
+/* Flushes notifications; if the timer cannot start (no memory), the next status
+ * sends the rest. */
 static void systemd_status_flush(struct systemd_status *status)
 {
 	if (!sd_notify_flush() && !lined_timer_is_armed(&status->flush))
