@@ -10,6 +10,7 @@
 #include "relay/dedupe.h"
 #include "relay/filter.h"
 #include "relay/pending.h"
+#include "relay/proxy.h"
 #include "relay/tag.h"
 #include "relay/tls.h"
 #include "relay/topic.h"
@@ -108,7 +109,7 @@ uint64_t relay_options_keeps_most(const void *arg, size_t line_length,
 	uint64_t most = relay_topic_memory_max((size_t)options->hold);
 
 	if (options->mode == RELAY_PROXY)
-		return 0;
+		return clients * relay_proxy_pair_max(&options->upstream);
 	most += options_history_most(options, line_length) * workers;
 	if (options->dedupe_ms > 0)
 		most += relay_dedupe_memory_max();

@@ -69,6 +69,14 @@ static const struct lined_socket_handlers pair_upstream_handlers = {
 
 /* ---- pairs -------------------------------------------------------------- */
 
+static void side_drop_rest(const struct relay_pair *pair, struct side *to)
+{
+	lined_service_charge(pair->relay->service, -(int64_t)to->rest_len);
+	free(to->rest);
+	to->rest = NULL;
+	to->rest_at = to->rest_len = 0;
+}
+
 static void pair_free(struct relay_pair *pair)
 {
 	if (pair->prev != NULL)
@@ -77,20 +85,13 @@ static void pair_free(struct relay_pair *pair)
 		pair->relay->pairs = pair->next;
 	if (pair->next != NULL)
 		pair->next->prev = pair->prev;
-	free(pair->client.rest);
-	free(pair->upstream.rest);
+	side_drop_rest(pair, &pair->client);
+	side_drop_rest(pair, &pair->upstream);
 	lined_place_return(pair->place);
 	free(pair);
 }
 
 /* ---- one direction ------------------------------------------------------ */
-
-static void side_drop_rest(struct side *to)
-{
-	free(to->rest);
-	to->rest = NULL;
-	to->rest_at = to->rest_len = 0;
-}
 
 static size_t side_room(const struct lined_socket *sock)
 {
@@ -113,7 +114,8 @@ static void side_queue(struct side *to, const char *data, size_t len)
 
 /* Sends data. True: all of it fitted, and there is more room. False: the rest
  * is kept, and the other side must not be read until it is sent. */
-static bool side_give(struct side *to, const char *data, size_t len)
+static bool side_give(const struct relay_pair *pair, struct side *to,
+		      const char *data, size_t len)
 {
 	size_t room = side_room(to->sock);
 
@@ -130,6 +132,7 @@ static bool side_give(struct side *to, const char *data, size_t len)
 	}
 	memcpy(to->rest, data + room, len - room);
 	to->rest_len = len - room;
+	lined_service_charge(pair->relay->service, (int64_t)to->rest_len);
 	return false;
 }
 
@@ -160,7 +163,7 @@ static void side_carry(struct relay_pair *pair, struct side *from,
 			break;
 		if (to->sock == NULL || lined_socket_is_closed(to->sock))
 			continue;
-		if (!side_give(to, data.text, data.len)) {
+		if (!side_give(pair, to, data.text, data.len)) {
 			lined_socket_pause(from->sock);
 			lined_socket_want_write(to->sock, true);
 		}
@@ -186,7 +189,7 @@ static void side_carry_on(struct relay_pair *pair, struct side *from,
 		side_queue(to, to->rest + to->rest_at, len);
 		to->rest_at += len;
 		if (len == left)
-			side_drop_rest(to);
+			side_drop_rest(pair, to);
 	}
 	if (to->rest != NULL || side_room(to->sock) == 0)
 		return;
@@ -198,13 +201,13 @@ static void side_carry_on(struct relay_pair *pair, struct side *from,
 }
 
 /* To be called when the other side has closed: sends the rest, then closes. */
-static void side_finish(struct side *to, enum lined_close_reason reason,
-			uint32_t flush_ms)
+static void side_finish(const struct relay_pair *pair, struct side *to,
+			enum lined_close_reason reason, uint32_t flush_ms)
 {
 	if (to->rest != NULL)
 		side_queue(to, to->rest + to->rest_at,
 			   to->rest_len - to->rest_at);
-	side_drop_rest(to);
+	side_drop_rest(pair, to);
 	lined_socket_close_after_flush(to->sock, reason, flush_ms);
 }
 
@@ -445,7 +448,7 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 	struct relay_pair *pair = arg;
 
 	pair->upstream.sock = NULL;
-	side_drop_rest(&pair->upstream);
+	side_drop_rest(pair, &pair->upstream);
 	if (pair->client.sock == NULL) {
 		pair_free(pair);
 		return;
@@ -463,14 +466,14 @@ static void pair_on_upstream_close(struct lined_socket *sock, void *arg,
 	 * rest. */
 	if (reason == LINED_CLOSE_PEER && pair->client.ended) {
 		if (pair->draining)
-			side_finish(&pair->client, LINED_CLOSE_SHUTDOWN,
+			side_finish(pair, &pair->client, LINED_CLOSE_SHUTDOWN,
 				    FLUSH_CLIENT_MS);
 		return;
 	}
 	pair_log(pair, LINED_LOG_NOTICE, "",
 		 error != 0 ? strerror(error)
 			    : lined_close_reason_text(reason));
-	side_finish(&pair->client, LINED_CLOSE_ERROR, FLUSH_CLIENT_MS);
+	side_finish(pair, &pair->client, LINED_CLOSE_ERROR, FLUSH_CLIENT_MS);
 }
 
 /* ---- the client --------------------------------------------------------- */
@@ -481,14 +484,31 @@ static void pair_on_client_close(struct lined_socket *sock, void *arg,
 	struct relay_pair *pair = arg;
 
 	pair->client.sock = NULL;
-	side_drop_rest(&pair->client);
+	side_drop_rest(pair, &pair->client);
 	if (pair->upstream.sock == NULL)
 		pair_free(pair);
 	else if (!pair->connected)
 		lined_socket_close(pair->upstream.sock);
 	else if (reason != LINED_CLOSE_PEER || !pair->upstream.ended)
-		side_finish(&pair->upstream, LINED_CLOSE_LOCAL,
+		side_finish(pair, &pair->upstream, LINED_CLOSE_LOCAL,
 			    FLUSH_UPSTREAM_MS);
+}
+
+/* The rest of each side and the upstream's input: at most one read each. */
+#define PAIR_READS ((uint64_t)3 * 65536)
+/* The socket of the upstream, and its TLS session with what waits in it. */
+#define PAIR_SOCKET 1024
+#define PAIR_TLS    (176 * 1024)
+
+uint64_t relay_proxy_pair_max(const struct lined_option_list *upstreams)
+{
+	uint64_t most = sizeof(struct relay_pair) + PAIR_SOCKET + PAIR_READS;
+	size_t i;
+
+	for (i = 0; i < upstreams->count; i++)
+		if (strncmp(upstreams->items[i], "tls://", 6) == 0)
+			return most + PAIR_TLS;
+	return most;
 }
 
 void relay_proxy_accept(struct relay *relay, struct lined_socket *client)
