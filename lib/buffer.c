@@ -29,7 +29,7 @@ struct lined_buffer *lined_buffer_alloc(size_t len, char **data)
 	if (buffer == NULL)
 		return NULL;
 	buffer->refs = 1;
-	buffer->charges = 0;
+	buffer->charges = buffer->keeps = 0;
 	buffer->lines = 1;
 	buffer->len = (uint32_t)len;
 	buffer->release = NULL;

@@ -11,6 +11,7 @@ struct lined_buffer {
 	uint32_t refs;
 	uint32_t len;
 	uint32_t charges; /* references of send queues and keepers */
+	uint32_t keeps;   /* those of keepers */
 	uint32_t lines;
 	const char *data;
 	void (*release)(void *arg);
@@ -18,16 +19,21 @@ struct lined_buffer {
 };
 
 /* The charge for a buffer beside its bytes. */
-#define BUFFER_COST 48
+#define BUFFER_COST 56
+
+static inline int64_t buffer_cost(const struct lined_buffer *buffer)
+{
+	return BUFFER_COST + (int64_t)buffer->len;
+}
 
 /* The bytes to charge for a reference, and to return when it is dropped: a
  * buffer is charged once, for its first. */
 static inline int64_t buffer_charge(struct lined_buffer *buffer)
 {
-	return buffer->charges++ == 0 ? BUFFER_COST + (int64_t)buffer->len : 0;
+	return buffer->charges++ == 0 ? buffer_cost(buffer) : 0;
 }
 
 static inline int64_t buffer_discharge(struct lined_buffer *buffer)
 {
-	return --buffer->charges == 0 ? BUFFER_COST + (int64_t)buffer->len : 0;
+	return --buffer->charges == 0 ? buffer_cost(buffer) : 0;
 }

@@ -284,13 +284,15 @@ void dispatcher_keep(struct lined_dispatcher *d, struct lined_buffer *buffer)
 {
 	lined_buffer_ref(buffer);
 	memory_charge(&d->pool.memory, buffer_charge(buffer));
-	memory_count_kept(d, BUFFER_COST + (int64_t)buffer->len);
+	if (buffer->keeps++ == 0)
+		memory_count_kept(d, buffer_cost(buffer));
 }
 
 void dispatcher_unkeep(struct lined_dispatcher *d, struct lined_buffer *buffer)
 {
 	memory_charge(&d->pool.memory, -buffer_discharge(buffer));
-	memory_count_kept(d, -(BUFFER_COST + (int64_t)buffer->len));
+	if (--buffer->keeps == 0)
+		memory_count_kept(d, -buffer_cost(buffer));
 	lined_buffer_unref(buffer);
 }
 
@@ -359,8 +361,6 @@ static bool memory_give_up(struct lined_dispatcher *d, uint64_t limit)
 	if (memory_held(d->memory) <= most)
 		return false;
 	memory_ask_keepers(d, memory_held, most, true);
-	/* memory_kept() counts a buffer for each keeper, so it may be too
-	 * high. */
 	if (memory_held(d->memory) > most)
 		memory_ask_keepers(d, memory_kept, most, false);
 	freed = before - d->pool.memory.kept;
