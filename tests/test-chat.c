@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "chat/chat.h"
 #include "chat/event.h"
 #include "chat/room.h"
+#include "memory.h"
 #include "serve/instance.h"
 #include "support.h"
 #include "threads/registry.h"
@@ -171,6 +173,48 @@ START_TEST(histories_give_up_about_as_much_as_is_asked)
 
 	hall_open(&hall, 1, &lined_protocol, &with_history);
 	hall_call(&hall, 0, 0, give_up, NULL);
+	hall_close(&hall);
+}
+END_TEST
+
+static void remember(struct chat *chat, const char *text)
+{
+	struct chat_event event = {.kind = CHAT_EVENT_MESSAGE, .rooms = "one"};
+
+	event.buffer = lined_buffer_new(text, strlen(text));
+	must(chat_room_get(chat, "one") != NULL && event.buffer != NULL);
+	chat_room_remember(chat, &event);
+	lined_buffer_unref(event.buffer);
+}
+
+static void fill_memory(struct lined_service *service, void *arg)
+{
+	struct chat *chat = lined_service_data(service);
+
+	remember(chat, "1");
+	remember(chat, "2");
+	must(lines_kept(chat) == 2);
+	lined_service_charge(service, 80000);
+	remember(chat, "3");
+	must(lines_kept(chat) == 2);
+	lined_service_charge(service, -80000);
+	remember(chat, "4");
+	must(lines_kept(chat) == 3);
+}
+
+START_TEST(history_does_not_grow_where_memory_is_short)
+{
+	struct lined_dispatcher **dispatchers = malloc(sizeof(*dispatchers));
+	struct memory memory = {0};
+	struct hall hall;
+
+	ck_assert_ptr_nonnull(dispatchers);
+	hall_open(&hall, 1, &lined_protocol, &with_history);
+	dispatchers[0] = hall.workers[0].dispatcher;
+	memory_init(&memory, dispatchers, 1);
+	memory_set_limit(&memory, 100000);
+	hall_call(&hall, 0, 0, fill_memory, NULL);
+	memory_fini(&memory);
 	hall_close(&hall);
 }
 END_TEST
@@ -368,6 +412,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tcase, it_is_history_where_there_is_one);
 	tcase_add_test(tcase, a_topic_of_before_is_told_as_one);
 	tcase_add_test(histories, histories_give_up_about_as_much_as_is_asked);
+	tcase_add_test(histories, history_does_not_grow_where_memory_is_short);
 	tcase_add_test(events, a_name_of_another_node_is_a_nickname);
 	tcase_add_test(events, a_text_that_is_no_line_is_refused);
 	tcase_add_test(

@@ -41,6 +41,12 @@ static bool history_is_later(const struct chat_line *line,
 	       (line->stamp == event->stamp && line->from > event->from);
 }
 
+static void history_count_dropped(struct lined_service *service, size_t lines)
+{
+	if (lines > 0)
+		lined_service_count(service, "history_lines_dropped", lines);
+}
+
 void chat_history_trim(struct lined_service *service,
 		       struct chat_history *history, size_t limit)
 {
@@ -62,12 +68,13 @@ size_t chat_history_give_up(struct lined_service *service,
 			    struct chat_history *history, uint64_t over,
 			    uint64_t bytes)
 {
-	size_t before = history->bytes;
+	size_t before = history->bytes, lines = history->count;
 	uint64_t drop = bytes > 0 ? (history->count * over + bytes - 1) / bytes
 				  : history->count;
 
 	chat_history_trim(service, history,
 			  drop < history->count ? history->count - drop : 0);
+	history_count_dropped(service, lines - history->count);
 	return before - history->bytes;
 }
 
@@ -102,6 +109,12 @@ void chat_history_add(struct lined_service *service,
 {
 	size_t at = history->count;
 
+	/* Where memory is short, the oldest makes room. */
+	if (limit > history->count &&
+	    !lined_service_may_keep(service, lined_buffer_len(event->buffer))) {
+		limit = history->count;
+		history_count_dropped(service, 1);
+	}
 	if (limit == 0 || history_grow(service, history) < 0)
 		return;
 	while (at > 0 && history_is_later(&history->lines[at - 1], event))

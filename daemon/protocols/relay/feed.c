@@ -153,12 +153,23 @@ static void feed_trim_history(struct relay *relay)
 	feed_charge(relay, &relay->history);
 }
 
+/* For lack of memory: drops the oldest lines, and counts them. */
+static void feed_shrink_history(struct relay *relay, size_t memory)
+{
+	size_t lines = relay->history.lines;
+
+	relay_store_shrink(&relay->history, memory);
+	lines -= relay->history.lines;
+	if (lines > 0)
+		lined_service_count(relay->service, "history_lines_dropped",
+				    lines);
+}
+
 uint64_t relay_feed_give_up(struct relay *relay, uint64_t bytes)
 {
 	size_t memory = relay->history.memory;
 
-	relay_store_shrink(&relay->history,
-			   memory > bytes ? memory - (size_t)bytes : 0);
+	feed_shrink_history(relay, memory > bytes ? memory - (size_t)bytes : 0);
 	feed_charge(relay, &relay->history);
 	return memory - relay->history.memory;
 }
@@ -168,6 +179,7 @@ static void feed_add_history(struct relay *relay,
 {
 	const char *text =
 		lined_buffer_data(message->buffer) + message->bytes_at;
+	size_t memory = relay->history.memory;
 	uint32_t i;
 
 	for (i = 0; i < message->count; i++) {
@@ -179,6 +191,10 @@ static void feed_add_history(struct relay *relay,
 		relay_store_add(&relay->history, &line);
 		text += lengths.len;
 	}
+	if (relay->history.memory > memory &&
+	    !lined_service_may_keep(relay->service,
+				    relay->history.memory - memory))
+		feed_shrink_history(relay, memory);
 	feed_trim_history(relay);
 }
 
