@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory for linectl and linetest. If there is none, these functions print that
- * and exit 1, so that no caller has to check.
+ * Memory for linectl and linetest. Without memory these functions print a
+ * message and exit 1, so that no caller has to check.
  */
 #pragma once
 

@@ -21,7 +21,7 @@
 
 /* The most memory that an answer may take, so that an endless one does not fill
  * the memory of the machine; half a million clients need less. A record counts
- * as its text and this much more. */
+ * as its text and RECORD_COST. */
 #define ANSWER_MAX  (256 << 20)
 #define RECORD_COST 256
 

@@ -53,7 +53,7 @@ void control_socket_ask(struct control_socket *control, const char *request,
 			size_t len, unsigned timeout_ms,
 			const struct answer_handlers *handlers, void *arg);
 
-/* Sends more while a request is answered. */
+/* Sends more bytes while a request is being answered. */
 void control_socket_send(struct control_socket *control, const char *bytes,
 			 size_t len);
 

@@ -49,7 +49,7 @@ static bool group_equals(const char *a, const char *b)
 }
 
 /* Writes the values of the group that begins at `at`, as one object. Returns
- * how many they are. */
+ * the number of values. */
 static size_t json_group(FILE *out, const struct record *record, size_t at)
 {
 	const char *name = record->values[at].name;

@@ -68,8 +68,8 @@ static char *file_read_all(int fd, size_t *len)
 }
 
 /* Adds a file, or the reason why it cannot be read, which is returned, too. An
- * included file is a regular one: nothing else is opened by surprise. The file
- * of the command line may also be a pipe. */
+ * included file must be a regular file; the file of the command line may also
+ * be a pipe. */
 static const char *files_add_path(struct plan_files *files, const char *path,
 				  bool included)
 {
@@ -108,7 +108,7 @@ static bool files_may_name(const char *path)
 	return strchr(path, '\n') == NULL;
 }
 
-/* The daemon says which directory cannot be read. */
+/* True: glob(3) fails with this error, which the daemon reports. */
 static int files_glob_error(const char *path, int error)
 {
 	return error != ENOENT && error != ENOTDIR;

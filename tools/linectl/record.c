@@ -138,7 +138,8 @@ static const char *reader_take_string(struct reader *r)
 	return text;
 }
 
-/* The text as it may be shown: nearly always itself. */
+/* Returns the text escaped for a terminal, or, nearly always, the text
+ * itself. */
 static const char *reader_show(struct reader *r, const char *text)
 {
 	char *shown = r->out;
@@ -304,8 +305,9 @@ int record_parse(struct record *record, const char *line, size_t len)
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
 	/* The line, then room for its values: each is kept as it is and
-	 * decoded, both with a NUL and no longer than here; and as shown, which
-	 * is longer only where there are escapes or unprintable bytes. */
+	 * decoded, both with a NUL and no longer than in the line; and as
+	 * shown, which is longer only where there are escapes or unprintable
+	 * bytes. */
 	record->memory = memory_new(
 		len + 1, record_is_plain(line, len) ? 6 : 6 + UTF8_SHOWN);
 	memcpy(record->memory, line, len);

@@ -47,7 +47,7 @@ bool record_is(const struct record *record, const char *kind);
 /* The value of this name; NULL: there is none. */
 const struct value *record_find(const struct record *record, const char *name);
 
-/* "", 0 and false where there is none of this name and type. */
+/* "", 0 and false if there is no value of this name and type. */
 const char *record_text(const struct record *record, const char *name);
 /* The text itself: not for a terminal. */
 const char *record_exact(const struct record *record, const char *name);

@@ -81,8 +81,8 @@ static void put_name(int y, int x, int width, const char *text)
 		put_text(y, x, "%.*s+", len_of_columns(text, width - 1), text);
 }
 
-/* Aligned to the right; frees text. Left out if it does not fit: a part of a
- * number would be another number. */
+/* Prints a number, aligned to the right, and frees it. A number that does not
+ * fit is left out: a part of it would be another number. */
 static void put_number_text(int y, int x, int width, char *text)
 {
 	int pad = width - (int)table_width(text);

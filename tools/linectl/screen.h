@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Draws `linectl top` with ncurses: the workers, and below them the services or
- * the clients. top.c says what.
+ * the clients. top.c chooses the rows.
  */
 #pragma once
 
@@ -33,5 +33,5 @@ struct screen {
 /* Sets colors and the characters of graphs, once ncurses is running. */
 void screen_init(void);
 
-/* Draws everything; changes only `selected` and `first`, to what exists. */
+/* Draws everything; changes only `selected` and `first`, to rows that exist. */
 void screen_draw(struct screen *screen);

@@ -9,7 +9,7 @@
 
 #include "linectl/answer.h"
 
-/* The last ones are aligned to the right. */
+/* From CELL_NUMBER on, cells are aligned to the right. */
 enum cell_format {
 	CELL_TEXT,
 	CELL_LIST,   /* of texts */

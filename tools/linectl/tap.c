@@ -15,7 +15,8 @@
 #include "linectl/json.h"
 #include "common/memory.h"
 
-/* A signal that arrives just before a wait does not end it: waits are short. */
+/* A signal that arrives just before a wait does not end the wait, so waits are
+ * short. */
 #define POLL_MS 200
 
 struct tap {

@@ -136,7 +136,7 @@ void actor_fini(struct actor *actor)
 	bytes_fini(&actor->pending);
 }
 
-/* Without handlers: handle_close comes later, when the actor may have a new
+/* Removes the handlers: handle_close comes later, when the actor may have a new
  * connection. */
 static void socket_drop(struct lined_socket **sock)
 {
@@ -164,8 +164,8 @@ static void actor_fail(struct actor *actor, int error)
 /* No limits: deadlines of the script end a wait, not those of a socket. */
 static struct lined_socket_group unlimited;
 
-/* Begins a new stream. The unread rest of the last one was checked when that
- * ended. */
+/* Begins a new stream. The unread rest of the previous stream was checked when
+ * that stream ended. */
 static bool actor_renew(struct actor *actor)
 {
 	actor_close(actor);

@@ -140,7 +140,8 @@ void daemon_process_fini(struct daemon_process *process)
 	memset(process, 0, sizeof(*process));
 }
 
-/* In the child: executes lined, or writes why it cannot to standard error. */
+/* In the child: executes lined, or writes the reason of the failure to standard
+ * error. */
 static void process_exec(const struct daemon_settings *settings,
 			 const char *config, int error)
 {
@@ -241,8 +242,8 @@ char *daemon_process_end_text(const struct daemon_process *process)
 	return memory_format("exit status %d", WEXITSTATUS(status));
 }
 
-/* Whether it has ended; makes a system call only when standard error was
- * closed: cheap enough for each turn. */
+/* Whether the daemon has ended. Makes a system call only when standard error
+ * was closed: cheap enough for each turn. */
 static bool process_is_over(struct daemon_process *process)
 {
 	return process->error == NULL && daemon_process_has_ended(process);

@@ -36,13 +36,13 @@ struct daemon_settings {
 void daemon_process_init(struct daemon_process *process,
 			 struct lined_dispatcher *d);
 
-/* Kills it if it still runs, and frees the log. */
+/* Kills the daemon if it still runs, and frees the log. */
 void daemon_process_fini(struct daemon_process *process);
 
 /*
  * Starts lined with a config file and waits until it serves. -1 and a message,
- * to be freed, if it does not within timeout_ms; if it has ended, its log says
- * why.
+ * to be freed, if it does not serve within timeout_ms; if the daemon has ended,
+ * its log says why.
  */
 int daemon_process_start(struct daemon_process *process,
 			 const struct daemon_settings *settings,
@@ -55,12 +55,12 @@ int daemon_process_reload(struct daemon_process *process, uint32_t timeout_ms,
 /* Sends SIGTERM and does not wait. */
 void daemon_process_stop(struct daemon_process *process);
 
-/* Waits until it has ended; if it does not within timeout_ms, kills it. -1 and
- * a message unless it has ended with exit status 0. */
+/* Waits until the daemon has ended, and kills it after timeout_ms. -1 and a
+ * message unless it has ended with exit status 0. */
 int daemon_process_wait(struct daemon_process *process, uint32_t timeout_ms,
 			char **error);
 
-/* Asks the system whether it has ended; the log is complete then. */
+/* Asks the system whether the daemon has ended; if so, the log is complete. */
 bool daemon_process_has_ended(struct daemon_process *process);
 
 /* "exit status 1", "killed by signal 11 (Segmentation fault)"; to be freed. */

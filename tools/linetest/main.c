@@ -378,7 +378,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < count; i++) {
 		size_t transport = i % options.over_count;
 
-		/* Its errors are reported once. */
+		/* The errors of a transcript are reported once. */
 		if (transport > 0 && scripts[i - 1] == NULL)
 			continue;
 		scripts[i] = read_script(&options,

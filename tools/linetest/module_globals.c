@@ -24,7 +24,7 @@ struct elf {
 	size_t section_count;
 };
 
-/* False: it is none of this machine, or damaged. */
+/* False: not an ELF file of this machine, or damaged. */
 static bool elf_init(struct elf *elf, const char *data, size_t size)
 {
 	const ElfW(Ehdr) *head = (const void *)data;

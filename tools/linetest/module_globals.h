@@ -7,5 +7,6 @@
 
 #include "linetest/bytes.h"
 
-/* Adds a line for each module in a directory that has some: "FILE: a, b". */
+/* Adds a line for each module in a directory that has such variables: "FILE: a,
+ * b". */
 void module_globals_find(const char *dir, struct bytes *found);

@@ -164,9 +164,10 @@ static int open_and_bind(const struct net_address *address, int type,
 	return -1;
 }
 
-/* The descriptor, bound without SO_REUSEADDR, keeps the port from all who look
- * for a free one; servers, which set SO_REUSEADDR, can still bind it. -1, and
- * closed, where the system does not allow that. */
+/* The descriptor, bound without SO_REUSEADDR, keeps the port from programs that
+ * look for a free one; servers, which set SO_REUSEADDR, can still bind the
+ * port. Where the system does not allow that, closes the descriptor and returns
+ * -1. */
 static int port_hold(int fd, const struct net_address *address)
 {
 	int other;

@@ -15,7 +15,7 @@ struct net_address {
 	struct lined_address to;
 	bool datagram;
 	bool tls;
-	bool web; /* WebSocket, over TLS if that is set, too */
+	bool web; /* WebSocket; over TLS if tls is set, too */
 };
 
 /* -1 and a message, to be freed, in *error. */
@@ -26,16 +26,16 @@ int net_address_read(struct net_address *address, const char *url,
 int net_address_unix(struct net_address *address, const char *path);
 
 /*
- * A loopback address with a port that nobody has. *held, for streams: a
- * descriptor that keeps it from others until closed, except from a listener
- * with SO_REUSEADDR; -1: it is not kept. -1 and errno where there is no such
- * family or no port.
+ * Finds a loopback address with a free port. For streams, *held is a descriptor
+ * that reserves the port, except for listeners with SO_REUSEADDR, until it is
+ * closed; -1: the port is not reserved. -1 and errno: no such family, or no
+ * free port.
  */
 int net_address_free(struct net_address *address, int family, int type,
 		     int *held);
 
-/* Has the socket speak TLS once it is connected. Any certificate is good: it is
- * the daemon that is tested. -1 and errno. */
+/* Has the socket speak TLS once it is connected, and accept any certificate of
+ * the daemon. -1 and errno. */
 int net_address_use_tls(struct lined_socket *sock, unsigned timeout_ms);
 
 /* As a URL; to be freed. */

@@ -10,7 +10,7 @@
 #include "linetest/script.h"
 
 struct linetest_options {
-	char **files; /* transcripts, as many as: */
+	char **files; /* transcripts */
 	int file_count;
 	const char *lined;      /* NULL: to be found */
 	const char *module_dir; /* NULL: to be found */
@@ -26,7 +26,7 @@ struct linetest_options {
 	const char *record;  /* the file to write; NULL: play */
 	const char *listen;  /* with it; NULL: to be found */
 	const char *connect; /* a server; NULL: to be started */
-	/* Where the transcript does not choose; at least one. */
+	/* For clients for which the transcript chooses none; at least one. */
 	enum transport over[TRANSPORTS];
 	size_t over_count;
 	bool over_given;

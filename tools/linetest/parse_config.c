@@ -19,7 +19,8 @@
 /*
  * Reads the block that a statement may end with: the lines between a { at its
  * end and the }, or the text in { } on the line itself. 1 and *block (to be
- * freed), 0 without a block, -1 and an error. at keeps the text before it.
+ * freed), 0 without a block, -1 and an error. at keeps the text before the
+ * block.
  */
 static int parse_block(struct parser *parser, char *at, char **block)
 {
@@ -97,7 +98,7 @@ static void parser_add_service(struct parser *parser, const char *protocol,
 	service->transports = 0;
 }
 
-/* A text between double quotes of the config. */
+/* Adds a text in double quotes, escaped as in a config. */
 static void add_quoted(struct bytes *to, const char *text)
 {
 	bytes_add(to, "\"", 1);
@@ -280,8 +281,8 @@ void parse_reload(struct parser *parser, char *at)
 
 /* ---- what a client connects to ------------------------------------------ */
 
-/* Finds an address of a `config`. transport -1 or name NULL: the first that
- * fits the other. */
+/* Finds an address of a `config`. If transport is -1 or name is NULL, the first
+ * that fits the other one. */
 static bool find_config_address(struct parser *parser, struct step *step,
 				int transport, const char *name)
 {
@@ -338,7 +339,8 @@ static bool find_service_address(struct parser *parser, struct step *step,
 		return true;
 	}
 	if (service == NULL) {
-		/* Without any service, parser_start() has reported that. */
+		/* If there is no service at all, parser_start() has reported
+		 * it. */
 		if (name != NULL)
 			parser_error(parser, "there is no service \"%s\"",
 				     name);

@@ -23,7 +23,7 @@ struct parser_actor {
 	unsigned closed_line;
 	bool end_given;
 	enum line_end end;
-	bool ended;      /* its connection, by the other side */
+	bool ended;      /* the other side has ended the connection */
 	bool listens;    /* it plays a server */
 	size_t came_for; /* serial of the sends that its connect was moved
 			  * before; 0: none */

@@ -76,7 +76,7 @@ static void link_write_action(struct link *link, const char *action)
 	transcript_act(&link->recorder->writer, &link->transcript, action);
 }
 
-/* Without handlers: handle_close comes later, when the link is freed. */
+/* Removes the handlers: handle_close comes later, when the link is freed. */
 static void side_drop(struct side *side)
 {
 	if (side->sock == NULL)

@@ -11,7 +11,7 @@
 
 struct report {
 	bool tap, verbose;
-	bool terminal; /* standard output is one: colour, and progress */
+	bool terminal; /* standard output is a terminal */
 	unsigned transcripts, failed_transcripts;
 	unsigned runs, failed_runs;
 	/* Runs of the current transcript. */

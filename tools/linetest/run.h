@@ -29,7 +29,7 @@ struct run_settings {
 	unsigned workers;     /* 0: the config says */
 	bool keep;            /* do not remove the directory */
 	struct cut cut;
-	const struct net_address *server; /* that runs; NULL: start lined */
+	const struct net_address *server; /* NULL: start lined */
 };
 
 /* Embedded by value. */

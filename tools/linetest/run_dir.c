@@ -22,8 +22,8 @@
  * {dir}. */
 #define DIR_LEN_MAX 60
 
-/* How long the path of its parent may be, so that the longest name of a socket
- * fits behind it. */
+/* The longest path of the parent directory behind which the longest name of a
+ * socket fits. */
 static size_t run_dir_parent_max(const struct script *script)
 {
 	struct sockaddr_un sun;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The directory of one run of a transcript, and its addresses, in it or on
- * loopback, one for each in the script.
+ * The directory of one run of a transcript, and for each address of the script
+ * an address in this directory or on loopback.
  */
 #pragma once
 
@@ -12,7 +12,7 @@ struct run_dir {
 	const struct script *script;
 	char *path;                    /* 0700, absolute */
 	struct net_address *addresses; /* as many as the script has */
-	int *held;                     /* for each, what keeps its port */
+	int *held;                     /* descriptors that hold the ports */
 };
 
 /* Makes the directory and finds free addresses. -1 and a message, to be freed.

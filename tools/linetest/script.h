@@ -26,7 +26,7 @@ enum transport {
 	TRANSPORTS,
 };
 
-/* Whether it needs the tls section of linetest's own. */
+/* Whether the transport needs the tls section that linetest adds. */
 static inline bool transport_has_tls(enum transport transport)
 {
 	return transport == TRANSPORT_TLS || transport == TRANSPORT_WSS;

@@ -25,7 +25,8 @@
 /* ---- sending ------------------------------------------------------------ */
 
 /* Whether the daemon has read what was written. This is known for a UNIX socket
- * only; for others, whether it has arrived in the receive queue. */
+ * only; for other sockets, whether the bytes have arrived in the receive
+ * queue. */
 static bool actor_output_is_read(const struct actor *actor)
 {
 	int left = 1;
@@ -151,7 +152,7 @@ bool step_connect(struct run *run, const struct step *step)
 					"%s could not connect", actor->name);
 	/* The system completes connections that the daemon has not accepted
 	 * yet. The order of the clients, and which of them gets the next line,
-	 * is certain only when it has. */
+	 * is certain only when the daemon has accepted them. */
 	if (!actor->is_datagram && step->url == NULL &&
 	    run->settings->server == NULL)
 		run_wait_until(run, ACCEPTED_MS,
@@ -160,7 +161,7 @@ bool step_connect(struct run *run, const struct step *step)
 	return true;
 }
 
-/* Sends what is queued before it closes. */
+/* Sends the queued bytes before it closes. */
 bool step_close(struct run *run, const struct step *step)
 {
 	struct actor *actor = run_actor(run, step);

@@ -97,7 +97,7 @@ bool step_start(struct run *run, const struct step *step)
 
 	if (run->settings->server != NULL)
 		return true;
-	/* If it was stopped before, its exit status counts. */
+	/* If the daemon was stopped before, its exit status counts. */
 	if (daemon_process_wait(&run->process, RUN_DAEMON_MS, &error) < 0)
 		return daemon_step_fail(run, step, error);
 	for (;;) {

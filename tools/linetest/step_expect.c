@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The steps that expect something: lines, bytes, silence, the end of a
- * connection, a line of the log. Each waits until it has come and moves behind
- * it, or reports the difference.
+ * connection, a line of the log. Each waits until the expected text or event
+ * has come and marks the text as read, or reports the difference.
  */
 #include "config.h"
 

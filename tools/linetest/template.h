@@ -65,11 +65,12 @@ void template_fini(struct template *template);
 const char *template_unknown(const struct template *template,
 			     const struct values *values);
 
-/* Adds its bytes, with the values of its names; each must have one. */
+/* Adds the bytes of a template, with the values of its names; each must have
+ * one. */
 void template_expand(const struct template *template,
 		     const struct values *values, struct bytes *out);
 
-/* Adds it as a transcript has it, with the values of those names that have one.
- * Not for patterns. */
+/* Adds a template as a transcript has it, with the values of those names that
+ * have one. Not for patterns. */
 void template_show(const struct template *template, const struct values *values,
 		   struct bytes *out);

@@ -44,7 +44,8 @@ size_t text_name(const char *text, const char *end);
  * something else. */
 bool text_duration(const char *text, uint32_t *ms);
 
-/* Prints a message: what is not shown text (lined/text.h) as escapes, except
- * for newlines and tabs. It may quote a transcript, a server or a file name. */
+/* Prints a message, which may quote a transcript, a server or a file name.
+ * Characters that may not be shown (lined/text.h) are escaped, except newlines
+ * and tabs. */
 void text_print(FILE *file, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

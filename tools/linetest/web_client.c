@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The upgrade, and frames in both directions. It trusts the server as far as a
- * test may: what it does not understand ends the connection.
+ * The upgrade, and frames in both directions. A frame that it does not
+ * understand ends the connection.
  */
 #include "config.h"
 
