@@ -89,6 +89,12 @@ class RelayTest(DaemonTest):
             self.fail("no probe arrived")
         c.sock.settimeout(PATIENCE)
 
+    def leave(self, c, daemon):
+        """Closes it, and waits until the service knows."""
+        port = c.sock.getsockname()[1]
+        c.close()
+        daemon.wait_log("127.0.0.1:%d.*closed: " % port)
+
     def pair(self, address):
         """Two clients that get each other's lines."""
         a, b = self.client(address), self.client(address)
@@ -447,11 +453,10 @@ class Hold(RelayTest):
                 self.assertEqual((at, n), (turn, seen[i]))
                 seen[i] += 1
             self.assertTrue(reader.is_silent(0.1))
-            reader.close()
-            # If this service was the holder, the other takes over.
+            self.leave(reader, daemon)
+            # What is held next is held by the other alone.
             self.write(feed + texts[1], workers=self.WORKERS)
             daemon.reload()
-            time.sleep(0.1)
 
     def test_held_again_when_the_last_reader_is_gone(self):
         text, address = self.hub(hold="64k")
@@ -463,10 +468,7 @@ class Hold(RelayTest):
             self.assertEqual(a.rest(), b"")
             b = self.client(address)
             self.assertEqual(b.line(), b"kept %d\n" % turn)
-            place = daemon.mark()
-            b.close()
-            daemon.wait_log("closed", place)
-            time.sleep(0.05)  # until the holder knows
+            self.leave(b, daemon)
 
     def test_the_sender_alone_is_no_reader(self):
         text, address = self.hub(hold="64k")

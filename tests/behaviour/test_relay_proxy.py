@@ -577,13 +577,19 @@ class Failure(ProxyTest):
     def test_a_client_that_goes_while_its_upstream_is_connected(self):
         self.serve(self.hanging())
         descriptors = self.daemon.descriptors()
-        for end in (Client.reset, Client.reset):
+        for _ in range(2):
             c = self.client()
             c.send(b"hello\n")
-            time.sleep(0.1)
-            end(c)
-        self.eventually(lambda: self.daemon.descriptors() == descriptors,
-                        "all descriptors closed")
+            self.wait_connecting(descriptors)
+            c.reset()
+            self.eventually(lambda: self.daemon.descriptors() == descriptors,
+                            "all descriptors closed")
+
+    def wait_connecting(self, descriptors):
+        """Waits until a client and its upstream have a descriptor each."""
+        self.eventually(
+            lambda: self.daemon.descriptors() == descriptors + 2,
+            "the upstream is called")
 
     def test_an_upstream_that_does_not_answer(self):
         self.serve(self.hanging())
@@ -601,11 +607,12 @@ class Failure(ProxyTest):
                 (server, lambda c, up: up.half_close()),
                 (server, lambda c, up: c.fill(Sender.BLOCK, quiet=0.1)),
                 (server, lambda c, up: up.fill(Sender.BLOCK, quiet=0.1)),
-                (hanging, lambda c, up: time.sleep(0.1))):
+                (hanging, lambda c, up: self.wait_connecting(descriptors))):
             with self.subTest():
-                daemon = self.start("drain-timeout = 300ms\n"
-                                    + self.text(place),
-                                    workers=self.WORKERS)
+                self.daemon = daemon = self.start(
+                    "drain-timeout = 300ms\n" + self.text(place),
+                    workers=self.WORKERS)
+                descriptors = daemon.descriptors()
                 c = self.client(rcvbuf=4096)
                 upstream = server.accept() if place is server else None
                 prepare(c, upstream)

@@ -443,9 +443,11 @@ class Failures(TlsTest):
 
     def test_drain_while_in_a_handshake(self):
         daemon = self.start(self.conf())
+        descriptors = daemon.descriptors()
         with Client(("127.0.0.1", self.port)) as client:
             client.send(b"\x16\x03")
-            time.sleep(0.1)
+            self.eventually(lambda: daemon.descriptors() > descriptors,
+                            "it is accepted")
             daemon.stop()
             client.ended()
 

@@ -499,9 +499,9 @@ class Hub(Web):
         self.serve(workers=2)
         with self.open() as a, self.open() as b, \
                 Client(("127.0.0.1", self.tcp)) as tcp:
-            self.eventually(lambda: self.services()["clients"] == 3,
+            self.eventually(lambda: sum(c["service"] == "w" for c
+                                        in self.clients()) == 3,
                             "all are there")
-            time.sleep(0.1)
             a.send("from a")
             self.assertEqual(b.message(), "from a")
             self.assertEqual(tcp.line(), b"from a\n")
